@@ -1,0 +1,286 @@
+use crate::text::neutralize;
+use crate::{ConnId, Event, Handler, Hub, NoNote, Peer, Reason};
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+const LOBBY: &str = "lobby";
+const NAME_MAX_CHARS: usize = 24;
+const HELP: &str = "\
+/nick NAME      take a name
+/join ROOM      go to a room
+/leave          go back to the lobby
+/who            who is in this room
+/rooms          which rooms there are
+/me ACTION      say what you do
+/msg NAME TEXT  say something to one person
+/quit [TEXT]    leave";
+
+/// People with names in rooms, talking in lines.
+///
+/// Everyone begins in the room `lobby` under a name like `guest7` and is in one room at a time. Names and
+/// rooms have 1 to 24 letters, digits, `-`, `_` or `.`; names differ in more than case. Whatever acts on a
+/// terminal instead of being read is taken out of what people say ([`neutralize`]).
+#[derive(Debug, Default)]
+pub struct Chat {
+    /// By name in lower case.
+    names: BTreeMap<String, ConnId>,
+    guests: u32,
+}
+
+/// What [`Chat`] knows about someone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Member {
+    name: String,
+    room: String,
+    /// What they said when they left.
+    last_words: Option<String>,
+}
+
+type ChatHub<'a> = Hub<'a, Member>;
+
+impl Handler for Chat {
+    type Context = Member;
+    type Note = NoNote;
+
+    fn on(&mut self, hub: &mut ChatHub<'_>, event: Event<'_, NoNote>) {
+        match event {
+            Event::Opened { conn, peer, .. } => self.welcome(hub, conn, peer),
+            Event::Message { conn, payload } => {
+                let text = String::from_utf8_lossy(payload.as_bytes());
+                let text = neutralize(text.trim());
+                match text.strip_prefix('/') {
+                    Some(command) => self.command(hub, conn, command),
+                    None if text.is_empty() => {}
+                    None => say(hub, conn, &text),
+                }
+            }
+            Event::Closed { conn, reason } => self.farewell(hub, conn, reason),
+            _ => {}
+        }
+    }
+}
+
+impl Chat {
+    fn welcome(&mut self, hub: &mut ChatHub<'_>, conn: ConnId, _: Peer) {
+        let name = loop {
+            self.guests = self.guests.wrapping_add(1);
+            let name = format!("guest{}", self.guests);
+            if !self.names.contains_key(&name) {
+                break name;
+            }
+        };
+        self.names.insert(name.clone(), conn);
+        if let Some(member) = hub.context(conn) {
+            member.name.clone_from(&name);
+        }
+        hub.send(conn, &format!("* welcome, {name}; /help tells what you can do"));
+        enter(hub, conn, LOBBY);
+    }
+
+    fn farewell(&mut self, hub: &mut ChatHub<'_>, conn: ConnId, reason: Reason) {
+        let Some(Member { name, room, last_words }) = hub.context(conn).cloned() else { return };
+        self.names.remove(&name.to_lowercase());
+        let words = match (last_words, reason) {
+            (Some(words), _) => format!(": {words}"),
+            (None, Reason::Application | Reason::PeerClosed) => String::new(),
+            (None, reason) => format!(" ({reason})"),
+        };
+        hub.publish(&room, &format!("* {name} left{words}"));
+    }
+
+    fn command(&mut self, hub: &mut ChatHub<'_>, conn: ConnId, command: &str) {
+        let (verb, rest) = command.split_once(' ').unwrap_or((command, ""));
+        let rest = rest.trim();
+        match verb {
+            "help" => {
+                hub.send(conn, HELP);
+            }
+            "nick" => self.rename(hub, conn, rest),
+            "join" if !is_name(rest) => tell_name_rule(hub, conn, "a room"),
+            "join" => enter(hub, conn, rest),
+            "leave" => enter(hub, conn, LOBBY),
+            "who" => {
+                let room = room_of(hub, conn);
+                let mut names: Vec<_> = hub.members(&room).collect();
+                names.sort_unstable();
+                let names: Vec<_> = names.into_iter().map(|member| name_of(hub, member)).collect();
+                hub.send(conn, &format!("* in {room}: {}", names.join(", ")));
+            }
+            "rooms" => {
+                let rooms: Vec<_> = hub.rooms().map(|(room, count)| format!("{room} ({count})")).collect();
+                hub.send(conn, &format!("* rooms: {}", rooms.join(", ")));
+            }
+            "me" if rest.is_empty() => usage(hub, conn, "/me ACTION"),
+            "me" => {
+                let line = format!("* {} {rest}", name_of(hub, conn));
+                let room = room_of(hub, conn);
+                hub.publish(&room, &line);
+            }
+            "msg" => match rest.split_once(' ') {
+                Some((name, text)) => self.whisper(hub, conn, name, text.trim()),
+                None => usage(hub, conn, "/msg NAME TEXT"),
+            },
+            "quit" => {
+                if let Some(member) = hub.context(conn) {
+                    member.last_words = Some(rest.to_string()).filter(|words| !words.is_empty());
+                }
+                hub.close_with(conn, "* goodbye");
+            }
+            _ => {
+                hub.send(conn, &format!("* there is no /{verb}; /help tells what there is"));
+            }
+        }
+    }
+
+    fn rename(&mut self, hub: &mut ChatHub<'_>, conn: ConnId, name: &str) {
+        if !is_name(name) {
+            return tell_name_rule(hub, conn, "a name");
+        }
+        let key = name.to_lowercase();
+        if self.names.get(&key).is_some_and(|&owner| owner != conn) {
+            hub.send(conn, &format!("* {name} is taken"));
+            return;
+        }
+        let Some(member) = hub.context(conn) else { return };
+        let (old, room) = (core::mem::replace(&mut member.name, name.to_string()), member.room.clone());
+        self.names.remove(&old.to_lowercase());
+        self.names.insert(key, conn);
+        hub.publish(&room, &format!("* {old} is now {name}"));
+    }
+
+    fn whisper(&self, hub: &mut ChatHub<'_>, conn: ConnId, name: &str, text: &str) {
+        let Some(&other) = self.names.get(&name.to_lowercase()) else {
+            hub.send(conn, &format!("* there is nobody called {name}"));
+            return;
+        };
+        let from = name_of(hub, conn);
+        let to = name_of(hub, other);
+        hub.send(other, &format!("[{from}] {text}"));
+        hub.send(conn, &format!("[to {to}] {text}"));
+    }
+}
+
+fn say(hub: &mut ChatHub<'_>, conn: ConnId, text: &str) {
+    let Some(member) = hub.context(conn) else { return };
+    let (line, room) = (format!("<{}> {text}", member.name), member.room.clone());
+    hub.publish(&room, &line);
+}
+
+/// Moves someone to a room and tells both rooms.
+fn enter(hub: &mut ChatHub<'_>, conn: ConnId, room: &str) {
+    let Some(member) = hub.context(conn) else { return };
+    let (name, old) = (member.name.clone(), member.room.clone());
+    if old == room {
+        hub.send(conn, &format!("* you are in {room}"));
+        return;
+    }
+    if let Err(error) = hub.join(conn, room) {
+        hub.send(conn, &format!("* you can't go to {room}: {error}"));
+        return;
+    }
+    if let Some(member) = hub.context(conn) {
+        member.room = room.to_string();
+    }
+    if hub.leave(conn, &old) {
+        hub.publish(&old, &format!("* {name} went to {room}"));
+    }
+    hub.publish(room, &format!("* {name} came to {room}"));
+}
+
+fn is_name(name: &str) -> bool {
+    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    (1..=NAME_MAX_CHARS).contains(&name.chars().count()) && name.chars().all(allowed)
+}
+
+fn tell_name_rule(hub: &mut ChatHub<'_>, conn: ConnId, what: &str) {
+    hub.send(conn, &format!("* {what} has 1 to {NAME_MAX_CHARS} letters, digits, - _ or ."));
+}
+
+fn usage(hub: &mut ChatHub<'_>, conn: ConnId, usage: &str) {
+    hub.send(conn, &format!("* that is used as {usage}"));
+}
+
+fn name_of(hub: &mut ChatHub<'_>, conn: ConnId) -> String {
+    hub.context(conn).map(|member| member.name.clone()).unwrap_or_default()
+}
+
+fn room_of(hub: &mut ChatHub<'_>, conn: ConnId) -> String {
+    hub.context(conn).map(|member| member.room.clone()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TestHub;
+
+    fn chat<const N: usize>(names: [&str; N]) -> (TestHub<Chat>, [ConnId; N]) {
+        let mut hub = TestHub::new(Chat::default());
+        let people = names.map(|name| {
+            let conn = hub.connect();
+            hub.line(conn, &format!("/nick {name}"));
+            conn
+        });
+        hub.clear();
+        (hub, people)
+    }
+
+    #[test]
+    fn a_newcomer_is_welcomed_and_announced() {
+        let (mut hub, [ann]) = chat(["ann"]);
+        let bob = hub.connect();
+        assert_eq!(hub.lines(bob), ["* welcome, guest2; /help tells what you can do", "* guest2 came to lobby"]);
+        assert_eq!(hub.lines(ann), ["* guest2 came to lobby"]);
+    }
+
+    #[test]
+    fn a_table_of_commands_and_answers() {
+        for (command, to_ann, to_bob) in [
+            ("hi", vec!["<ann> hi"], vec!["<ann> hi"]),
+            ("   ", vec![], vec![]),
+            ("/nick eve", vec!["* ann is now eve"], vec!["* ann is now eve"]),
+            ("/nick Bob", vec!["* Bob is taken"], vec![]),
+            ("/nick a b", vec!["* a name has 1 to 24 letters, digits, - _ or ."], vec![]),
+            ("/join den", vec!["* ann came to den"], vec!["* ann went to den"]),
+            ("/join", vec!["* a room has 1 to 24 letters, digits, - _ or ."], vec![]),
+            ("/leave", vec!["* you are in lobby"], vec![]),
+            ("/who", vec!["* in lobby: ann, bob"], vec![]),
+            ("/rooms", vec!["* rooms: lobby (2)"], vec![]),
+            ("/me waves", vec!["* ann waves"], vec!["* ann waves"]),
+            ("/me", vec!["* that is used as /me ACTION"], vec![]),
+            ("/msg BOB psst", vec!["[to bob] psst"], vec!["[ann] psst"]),
+            ("/msg bob", vec!["* that is used as /msg NAME TEXT"], vec![]),
+            ("/msg cid hi", vec!["* there is nobody called cid"], vec![]),
+            ("/dance", vec!["* there is no /dance; /help tells what there is"], vec![]),
+            ("/quit bye all", vec!["* goodbye"], vec!["* ann left: bye all"]),
+            ("/quit", vec!["* goodbye"], vec!["* ann left"]),
+        ] {
+            let (mut hub, [ann, bob]) = chat(["ann", "bob"]);
+            hub.line(ann, command);
+            assert_eq!(hub.lines(ann), to_ann, "{command} as ann sees it");
+            assert_eq!(hub.lines(bob), to_bob, "{command} as bob sees it");
+        }
+    }
+
+    #[test]
+    fn rooms_are_apart_and_a_name_is_free_again() {
+        let (mut hub, [ann, bob]) = chat(["ann", "bob"]);
+        hub.line(ann, "/join den");
+        hub.clear();
+        hub.line(ann, "alone?");
+        assert_eq!(hub.lines(bob), Vec::<String>::new());
+        hub.fail(ann, crate::Failure::Reset);
+        hub.line(bob, "/nick ann");
+        assert_eq!(hub.lines(bob), ["* bob is now ann"]);
+        assert_eq!(hub.handler().names.len(), 1);
+    }
+
+    #[test]
+    fn nobody_can_touch_another_ones_terminal() {
+        let (mut hub, [ann, bob]) = chat(["ann", "bob"]);
+        hub.line(ann, "\u{1b}[2Jclear\u{9b}2J \u{202e}drow\rfake");
+        hub.line(ann, "/nick \u{1b}]0;x\u{7}");
+        assert_eq!(hub.lines(bob), ["<ann> [2Jclear2J drowfake"]);
+    }
+}

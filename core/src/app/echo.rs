@@ -1,0 +1,22 @@
+use crate::{Event, Handler, Hub, NoNote};
+
+/// Sends every message back unchanged, text as text and binary as binary.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Echo;
+
+impl Echo {
+    pub(super) fn on_event<C: Default, N>(self, hub: &mut Hub<'_, C>, event: &Event<'_, N>) {
+        if let Event::Message { conn, payload } = *event {
+            hub.send(conn, payload);
+        }
+    }
+}
+
+impl Handler for Echo {
+    type Context = ();
+    type Note = NoNote;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
+        self.on_event(hub, &event);
+    }
+}

@@ -1,0 +1,88 @@
+//! Ready-made applications: [`Echo`], [`Relay`] and [`Chat`].
+
+mod chat;
+mod echo;
+mod relay;
+
+pub use chat::{Chat, Member};
+pub use echo::Echo;
+pub use relay::{Envelope, Relay};
+
+use crate::{Event, Handler, Hub, NoNote};
+use core::fmt;
+use core::str::FromStr;
+
+/// One of the ready-made applications, chosen at run time.
+#[derive(Debug)]
+pub enum App {
+    /// Every message back.
+    Echo(Echo),
+    /// Every message to everybody else.
+    Relay(Relay),
+    /// Names and rooms.
+    Chat(Chat),
+}
+
+impl Handler for App {
+    type Context = Member;
+    type Note = NoNote;
+
+    fn on(&mut self, hub: &mut Hub<'_, Member>, event: Event<'_, NoNote>) {
+        match self {
+            Self::Echo(app) => app.on_event(hub, &event),
+            Self::Relay(app) => app.on_event(hub, &event),
+            Self::Chat(app) => app.on(hub, event),
+        }
+    }
+}
+
+/// The name of a ready-made application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AppName {
+    /// [`Chat`].
+    Chat,
+    /// [`Relay`].
+    Relay,
+    /// [`Echo`].
+    Echo,
+}
+
+impl AppName {
+    /// The application; `envelope` matters to [`Relay`] alone.
+    #[must_use]
+    pub fn make(self, envelope: Envelope) -> App {
+        match self {
+            Self::Chat => App::Chat(Chat::default()),
+            Self::Relay => App::Relay(Relay::new(envelope)),
+            Self::Echo => App::Echo(Echo),
+        }
+    }
+}
+
+impl FromStr for AppName {
+    type Err = AppNameError;
+
+    fn from_str(name: &str) -> Result<Self, AppNameError> {
+        match name {
+            "chat" => Ok(Self::Chat),
+            "relay" => Ok(Self::Relay),
+            "echo" => Ok(Self::Echo),
+            _ => Err(AppNameError),
+        }
+    }
+}
+
+impl fmt::Display for AppName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Chat => "chat",
+            Self::Relay => "relay",
+            Self::Echo => "echo",
+        })
+    }
+}
+
+/// Not the name of a ready-made application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the applications are chat, relay and echo")]
+pub struct AppNameError;

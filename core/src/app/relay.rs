@@ -1,0 +1,111 @@
+use crate::text::json_escape;
+use crate::{ConnId, Event, Handler, Hub, NoNote, Payload};
+use alloc::string::String;
+use core::fmt::Write;
+
+const ROOM: &str = "relay";
+
+/// Sends every message to everybody but its sender.
+#[derive(Clone, Debug, Default)]
+pub struct Relay {
+    envelope: Envelope,
+    /// Used again for each message.
+    json: String,
+}
+
+/// What a relayed message is put into.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Envelope {
+    /// Nothing: it arrives as it was sent.
+    #[default]
+    None,
+    /// `{"content":"<message>","remote_addr":"<ip:port>"}`, with its keys in this order, no spaces and no
+    /// carriage returns in the content. What is not UTF-8 becomes U+FFFD.
+    Json,
+}
+
+impl Relay {
+    /// A relay that puts messages into `envelope`.
+    #[must_use]
+    pub const fn new(envelope: Envelope) -> Self {
+        Self { envelope, json: String::new() }
+    }
+
+    pub(super) fn on_event<C: Default, N>(&mut self, hub: &mut Hub<'_, C>, event: &Event<'_, N>) {
+        match *event {
+            Event::Opened { conn, .. } => {
+                // Who can't be let in has nobody to talk to.
+                if hub.join(conn, ROOM).is_err() {
+                    hub.close_with(conn, "the relay is full");
+                }
+            }
+            Event::Message { conn, payload } => {
+                match self.envelope {
+                    Envelope::None => hub.publish_except(ROOM, &[conn], payload),
+                    Envelope::Json => {
+                        self.wrap(hub, conn, payload);
+                        hub.publish_except(ROOM, &[conn], &self.json)
+                    }
+                };
+            }
+            _ => {}
+        }
+    }
+
+    fn wrap<C: Default>(&mut self, hub: &Hub<'_, C>, conn: ConnId, payload: Payload<'_>) {
+        self.json.clear();
+        self.json.push_str("{\"content\":\"");
+        for chunk in payload.as_bytes().utf8_chunks() {
+            for piece in chunk.valid().split('\r') {
+                json_escape(piece, &mut self.json);
+            }
+            if !chunk.invalid().is_empty() {
+                self.json.push('\u{fffd}');
+            }
+        }
+        self.json.push_str("\",\"remote_addr\":\"");
+        if let Some(peer) = hub.peer(conn) {
+            // Writing to a string does not fail.
+            let _ = write!(self.json, "{peer}");
+        }
+        self.json.push_str("\"}");
+    }
+}
+
+impl Handler for Relay {
+    type Context = ();
+    type Note = NoNote;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
+        self.on_event(hub, &event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TestHub;
+
+    #[test]
+    fn a_message_reaches_everybody_but_its_sender() {
+        let mut hub = TestHub::new(Relay::default());
+        let [ann, bob, cid] = [hub.connect(), hub.connect(), hub.connect()];
+        hub.line(ann, "hello");
+        assert_eq!((hub.lines(ann), hub.lines(bob), hub.lines(cid)), (vec![], vec!["hello".into()], vec!["hello".into()]));
+    }
+
+    #[test]
+    fn the_envelope_is_one_exact_line() {
+        let mut hub = TestHub::new(Relay::new(Envelope::Json));
+        let (ann, bob) = (hub.connect(), hub.connect());
+        let address = hub.peer(ann);
+        hub.send(ann, b"say \"hi\" \\ \t\x01 \xc3\xbc\r\r\n\n");
+        assert_eq!(
+            hub.lines(bob),
+            [
+                format!("{{\"content\":\"say \\\"hi\\\" \\\\ \\t\\u0001 ü\",\"remote_addr\":\"{address}\"}}"),
+                format!("{{\"content\":\"\",\"remote_addr\":\"{address}\"}}"),
+            ]
+        );
+    }
+}

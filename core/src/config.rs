@@ -1,0 +1,147 @@
+use crate::limit::{Budget, ConnectionLimits, Ladder, QuarantineLimits, Rate};
+use crate::listen::Listen;
+use crate::outbound::OutboundLimits;
+use crate::room::RoomLimits;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// Everything a machine is told before it starts.
+///
+/// Each part can only be made from values that make sense, so any `Config` is a good one and a machine
+/// can't fail to start from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where to listen and what is spoken there.
+    pub listeners: Vec<Listen>,
+    /// What all chance comes from: jitter, and [`Hub::random`](crate::Hub::random). Shells put in entropy
+    /// of the system if it is left 0.
+    pub seed: u64,
+    /// How many connections.
+    pub connections: ConnectionLimits,
+    /// How much of one connection's input.
+    pub budget: Budget,
+    /// How fast.
+    pub rates: Rates,
+    /// Who is refused for how long.
+    pub quarantine: QuarantineLimits,
+    /// How much of one connection's output.
+    pub outbound: OutboundLimits,
+    /// How many rooms.
+    pub rooms: RoomLimits,
+    /// A connection from which no *message* came for this long is closed as [`Idle`](crate::Reason::Idle).
+    /// `None`, the default, never does that: a peer that only listens is a good peer.
+    pub idle: Option<Duration>,
+    /// A connection from which no *byte* came for this long is closed as [`Silent`](crate::Reason::Silent).
+    /// `None`, the default, leaves dead peers to the network: shells turn TCP keep-alive on.
+    pub silence: Option<Duration>,
+    /// How connections end.
+    pub closing: Closing,
+    /// How the server ends.
+    pub drain: Drain,
+    /// How long a listener rests after the process ran out of descriptors or memory.
+    pub accept_backoff: Duration,
+}
+
+impl Default for Config {
+    /// No listener, and limits for a small public server.
+    fn default() -> Self {
+        Self {
+            listeners: Vec::new(),
+            seed: 0,
+            connections: ConnectionLimits::default(),
+            budget: Budget::default(),
+            rates: Rates::default(),
+            quarantine: QuarantineLimits::default(),
+            outbound: OutboundLimits::default(),
+            rooms: RoomLimits::default(),
+            idle: None,
+            silence: None,
+            closing: Closing::default(),
+            drain: Drain::default(),
+            accept_backoff: Duration::from_millis(500),
+        }
+    }
+}
+
+impl Config {
+    /// The defaults, listening at `listeners`.
+    #[must_use]
+    pub fn listening(listeners: impl IntoIterator<Item = Listen>) -> Self {
+        Self { listeners: listeners.into_iter().collect(), ..Self::default() }
+    }
+
+    /// Without rates and without caps on connections, for load tests on a machine of one's own. The limits
+    /// on memory stay.
+    #[must_use]
+    pub fn unlimited(mut self) -> Self {
+        self.rates = Rates { messages: None, bytes: None, ..self.rates };
+        self.connections = ConnectionLimits { total: u32::MAX, per_address: u32::MAX };
+        self
+    }
+}
+
+/// How fast one connection may send. Bytes are counted as they arrive; messages when they are complete,
+/// empty ones too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rates {
+    /// Messages per second; `None` is without limit.
+    pub messages: Option<Rate>,
+    /// Bytes per second; `None` is without limit.
+    pub bytes: Option<Rate>,
+    /// What happens to who is faster.
+    pub ladder: Ladder,
+}
+
+impl Default for Rates {
+    /// 1,000 messages a second and 4 MiB a second, each with a burst of twice that; who is faster is slowed.
+    fn default() -> Self {
+        Self { messages: Rate::new(1_000, 2_000), bytes: Rate::new(4 << 20, 8 << 20), ladder: Ladder::default() }
+    }
+}
+
+/// How a connection ends: what is queued is flushed, our half is closed, and what the peer still sends is
+/// read and discarded until it closes too, so that it gets our last bytes (RFC 1122 section 4.2.2.13: to
+/// close with unread input resets the connection).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closing {
+    /// How long flushing may take.
+    pub flush: Duration,
+    /// How long the peer may take to close its half once ours is closed.
+    pub linger: Duration,
+    /// How many bytes are read and discarded meanwhile.
+    pub discard_max_bytes: u32,
+}
+
+impl Default for Closing {
+    /// 5 s, 2 s, 1 MiB.
+    fn default() -> Self {
+        Self { flush: Duration::from_secs(5), linger: Duration::from_secs(2), discard_max_bytes: 1 << 20 }
+    }
+}
+
+/// How the server ends: nothing more is accepted, everybody is told, the closes are spread over a window
+/// so that the clients do not all come back at one moment, and after a hard deadline what is left is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// The longest time that the closes are spread over.
+    pub window: Duration,
+    /// How many closes a second are enough: few connections do not use up the window. 0 counts as 1.
+    pub closes_per_second: u32,
+    /// The time from the start after which what is left is dropped.
+    pub deadline: Duration,
+}
+
+impl Default for Drain {
+    /// At most 5 s, 500 a second, all over after 10 s.
+    fn default() -> Self {
+        Self { window: Duration::from_secs(5), closes_per_second: 500, deadline: Duration::from_secs(10) }
+    }
+}
+
+impl Drain {
+    /// What `connections` closes are spread over.
+    pub(crate) fn window_for(&self, connections: u32) -> Duration {
+        let enough = Duration::from_secs(u64::from(connections)) / self.closes_per_second.max(1);
+        enough.min(self.window)
+    }
+}

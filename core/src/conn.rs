@@ -1,0 +1,93 @@
+use crate::handler::Origin;
+use crate::limit::{Gcra, Strikes};
+use crate::wire::Decoder;
+use crate::{Peer, Time};
+use alloc::vec::Vec;
+
+/// One connection, but for what is queued for it, which is in `outbound`.
+#[derive(Debug)]
+pub(crate) struct Conn {
+    pub(crate) peer: Peer,
+    pub(crate) origin: Origin,
+    pub(crate) phase: Phase,
+    /// Away while its messages are served.
+    pub(crate) decoder: Option<Decoder>,
+    /// What was read and may not be served yet.
+    pub(crate) held: Vec<u8>,
+    pub(crate) wire: u16,
+    /// The peer ended its half.
+    pub(crate) input_ended: bool,
+    /// The application wants no messages for the time being.
+    pub(crate) paused: bool,
+    pub(crate) half_open: bool,
+    pub(crate) notices: bool,
+    /// Not to be read before then.
+    pub(crate) rate_pause: Option<Time>,
+    /// When a drain ends it.
+    pub(crate) drain_at: Option<Time>,
+    /// Bytes read and discarded since it has its reason.
+    pub(crate) discarded: u32,
+    pub(crate) opened_at: Time,
+    pub(crate) last_byte_at: Time,
+    pub(crate) last_message_at: Time,
+    /// When the message that is incomplete was begun.
+    pub(crate) message_since: Option<Time>,
+    pub(crate) messages: Gcra,
+    pub(crate) bytes: Gcra,
+    pub(crate) strikes: Strikes,
+    pub(crate) rooms: Vec<u32>,
+}
+
+/// The life of a connection. It only moves down this list; most skip lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// Messages are served.
+    Open,
+    /// It has its reason; what is queued is written until then.
+    Flushing { until: Time },
+    /// Our half is closed; the peer may close its half until then, and so many bytes are read and discarded.
+    Lingering { until: Time },
+    /// The socket is to be dropped.
+    Over,
+}
+
+impl Conn {
+    pub(crate) fn new(peer: Peer, origin: Origin, decoder: Decoder, wire: u16, now: Time) -> Self {
+        Self {
+            peer,
+            origin,
+            phase: Phase::Open,
+            decoder: Some(decoder),
+            held: Vec::new(),
+            wire,
+            input_ended: false,
+            paused: false,
+            half_open: false,
+            notices: false,
+            rate_pause: None,
+            drain_at: None,
+            discarded: 0,
+            opened_at: now,
+            last_byte_at: now,
+            last_message_at: now,
+            message_since: None,
+            messages: Gcra::default(),
+            bytes: Gcra::default(),
+            strikes: Strikes::default(),
+            rooms: Vec::new(),
+        }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+
+    /// Time in which the peer could not speak does not count against it.
+    pub(crate) fn may_speak_again(&mut self, now: Time) {
+        self.last_byte_at = now;
+        self.last_message_at = now;
+        if self.message_since.is_some() {
+            self.message_since = Some(now);
+        }
+    }
+}

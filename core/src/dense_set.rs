@@ -1,0 +1,84 @@
+use alloc::vec::Vec;
+
+/// A set of small numbers with constant-time insert, remove and pop, and an order that depends on
+/// nothing but the calls made: what a hash set can't promise.
+#[derive(Debug, Default)]
+pub(crate) struct DenseSet {
+    members: Vec<u32>,
+    /// For each number, one more than its place in `members`; 0 where it is absent.
+    places: Vec<u32>,
+}
+
+impl DenseSet {
+    /// Adds `number`; true if it was absent.
+    pub(crate) fn insert(&mut self, number: u32) -> bool {
+        let index = number as usize;
+        if self.places.len() <= index {
+            self.places.resize(index + 1, 0);
+        }
+        if self.places[index] != 0 {
+            return false;
+        }
+        self.members.push(number);
+        self.places[index] = u32::try_from(self.members.len()).unwrap_or(u32::MAX);
+        true
+    }
+
+    /// Takes `number` out; true if it was there.
+    pub(crate) fn remove(&mut self, number: u32) -> bool {
+        let Some(place) = self.places.get_mut(number as usize) else { return false };
+        if *place == 0 {
+            return false;
+        }
+        let at = (core::mem::take(place) - 1) as usize;
+        self.members.swap_remove(at);
+        if let Some(&moved) = self.members.get(at) {
+            self.places[moved as usize] = u32::try_from(at + 1).unwrap_or(u32::MAX);
+        }
+        true
+    }
+
+    /// Takes the newest member out.
+    pub(crate) fn pop(&mut self) -> Option<u32> {
+        let number = self.members.pop()?;
+        self.places[number as usize] = 0;
+        Some(number)
+    }
+
+    /// The members, in an order that depends on nothing but the calls made.
+    pub(crate) fn as_slice(&self) -> &[u32] {
+        &self.members
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::collections::BTreeSet;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn behaves_as_an_ordered_set_does(steps in prop::collection::vec((0..4u8, 0..20u32), 0..200)) {
+            let (mut set, mut model) = (DenseSet::default(), BTreeSet::new());
+            for (step, number) in steps {
+                match step {
+                    0 | 1 => prop_assert_eq!(set.insert(number), model.insert(number)),
+                    2 => prop_assert_eq!(set.remove(number), model.remove(&number)),
+                    _ => match set.pop() {
+                        Some(popped) => prop_assert!(model.remove(&popped)),
+                        None => prop_assert!(model.is_empty()),
+                    },
+                }
+                let mut members = set.as_slice().to_vec();
+                members.sort_unstable();
+                prop_assert_eq!(members, model.iter().copied().collect::<Vec<_>>());
+                prop_assert_eq!(set.is_empty(), model.is_empty());
+            }
+        }
+    }
+}

@@ -1,0 +1,214 @@
+use crate::wire::Wire;
+use crate::{ConnId, DialId, Random, Time};
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use core::time::Duration;
+
+/// How long to wait between attempts: exponential back-off with jitter.
+///
+/// Attempt `n` (from 0) waits `min(cap, initial * factor^n)`, less a random part of up to `jitter_percent`
+/// of it, so that many clients of one server do not come back at one moment. A connection that was up for
+/// `stable_after` starts the count anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    /// The wait after the first failure.
+    pub initial: Duration,
+    /// What each further wait is multiplied by, in 1 to 255.
+    pub factor: u8,
+    /// The longest wait.
+    pub cap: Duration,
+    /// How much of a wait is left to chance: 0 to 100; more counts as 100.
+    pub jitter_percent: u8,
+    /// How long a connection must have been up for its end to count as a first failure.
+    pub stable_after: Duration,
+    /// How many attempts are made in a row; `None` is for ever.
+    pub attempts_max: Option<u32>,
+}
+
+impl Default for Backoff {
+    /// 1 s, doubling up to 60 s, half of it left to chance, stable after 30 s, for ever.
+    fn default() -> Self {
+        Self {
+            initial: Duration::from_secs(1),
+            factor: 2,
+            cap: Duration::from_secs(60),
+            jitter_percent: 50,
+            stable_after: Duration::from_secs(30),
+            attempts_max: None,
+        }
+    }
+}
+
+impl Backoff {
+    /// The wait after `failures` failures in a row (at least 1), or `None` if there is no further attempt.
+    #[must_use]
+    pub fn wait(&self, failures: u32, random: &mut Random) -> Option<Duration> {
+        if self.attempts_max.is_some_and(|max| failures >= max) {
+            return None;
+        }
+        let factor = u32::from(self.factor.max(1)).saturating_pow(failures.saturating_sub(1));
+        let wait = self.initial.checked_mul(factor).unwrap_or(Duration::MAX).min(self.cap);
+        let jitter = wait / 100 * u32::from(self.jitter_percent.min(100));
+        Some(wait.saturating_sub(random.within(jitter)))
+    }
+}
+
+/// A connection that the application wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dial {
+    /// Where to: what the shell can resolve, `HOST:PORT`.
+    pub address: String,
+    /// What is spoken there.
+    pub wire: Wire,
+    /// When to try again; `None` is one attempt.
+    pub backoff: Option<Backoff>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The shell is to connect.
+    Wanted,
+    /// The next attempt is at this time.
+    Waiting(Time),
+    /// Connected since then.
+    Up(ConnId, Time),
+}
+
+#[derive(Debug)]
+struct Entry {
+    dial: Dial,
+    failures: u32,
+    state: State,
+}
+
+/// All outgoing connections and their attempts.
+#[derive(Debug, Default)]
+pub(crate) struct Dials {
+    entries: BTreeMap<DialId, Entry>,
+    next: u32,
+}
+
+impl Dials {
+    pub(crate) fn add(&mut self, dial: Dial) -> DialId {
+        let id = DialId(self.next);
+        self.next = self.next.wrapping_add(1);
+        self.entries.insert(id, Entry { dial, failures: 0, state: State::Wanted });
+        id
+    }
+
+    /// Forgets a dial; its connection, if it has one.
+    pub(crate) fn remove(&mut self, id: DialId) -> Option<ConnId> {
+        match self.entries.remove(&id)?.state {
+            State::Up(conn, _) => Some(conn),
+            State::Wanted | State::Waiting(_) => None,
+        }
+    }
+
+    /// The attempts that the shell is to make.
+    pub(crate) fn wanted(&self) -> impl Iterator<Item = (DialId, &str)> {
+        let wanted = self.entries.iter().filter(|(_, entry)| entry.state == State::Wanted);
+        wanted.map(|(&id, entry)| (id, entry.dial.address.as_str()))
+    }
+
+    /// The wire of an attempt that the shell was to make; `None` if it is no longer wanted.
+    pub(crate) fn wire_if_wanted(&self, id: DialId) -> Option<Wire> {
+        let entry = self.entries.get(&id)?;
+        (entry.state == State::Wanted).then_some(entry.dial.wire)
+    }
+
+    pub(crate) fn is_up(&mut self, id: DialId, conn: ConnId, now: Time) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.state = State::Up(conn, now);
+        }
+    }
+
+    /// An attempt failed or its connection ended. The dial is forgotten unless another attempt follows,
+    /// whose time is returned.
+    pub(crate) fn is_down(&mut self, id: DialId, now: Time, random: &mut Random) -> Option<Time> {
+        let entry = self.entries.get_mut(&id)?;
+        if let (State::Up(_, since), Some(backoff)) = (entry.state, entry.dial.backoff)
+            && now.since(since) >= backoff.stable_after
+        {
+            entry.failures = 0;
+        }
+        entry.failures = entry.failures.saturating_add(1);
+        let wait = entry.dial.backoff.and_then(|backoff| backoff.wait(entry.failures, random));
+        let Some(wait) = wait else {
+            self.entries.remove(&id);
+            return None;
+        };
+        let at = now + wait;
+        entry.state = State::Waiting(at);
+        Some(at)
+    }
+
+    pub(crate) fn next(&self) -> Option<Time> {
+        self.entries.values().filter_map(|entry| if let State::Waiting(at) = entry.state { Some(at) } else { None }).min()
+    }
+
+    /// Makes those wanted whose wait is over.
+    pub(crate) fn elapsed(&mut self, now: Time) {
+        for entry in self.entries.values_mut() {
+            if matches!(entry.state, State::Waiting(at) if at <= now) {
+                entry.state = State::Wanted;
+            }
+        }
+    }
+
+    /// Nothing is dialled any more.
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn waits_agree_with_repeated_multiplication(
+            initial in 1..5000u64, factor in 1..6u8, cap in 1..100_000u64, jitter in 0..=100u8, seed: u64, failures in 1..40u32
+        ) {
+            let backoff = Backoff {
+                initial: Duration::from_millis(initial),
+                factor,
+                cap: Duration::from_millis(cap),
+                jitter_percent: jitter,
+                ..Backoff::default()
+            };
+            let mut longest = u128::from(initial) * 1_000_000;
+            for _ in 1..failures {
+                longest = (longest * u128::from(factor)).min(u128::from(cap) * 1_000_000);
+            }
+            let longest = longest.min(u128::from(cap) * 1_000_000);
+            let shortest = longest - longest * u128::from(jitter) / 100;
+            let wait = backoff.wait(failures, &mut Random::new(seed)).expect("for ever").as_nanos();
+            prop_assert!((shortest.saturating_sub(100)..=longest).contains(&wait), "{} not in {}..={}", wait, shortest, longest);
+            prop_assert_eq!(Some(Duration::from_nanos(wait as u64)), backoff.wait(failures, &mut Random::new(seed)));
+        }
+    }
+
+    #[test]
+    fn a_stable_connection_starts_the_count_anew_and_a_short_one_does_not() {
+        let backoff = Backoff { jitter_percent: 0, attempts_max: Some(3), ..Backoff::default() };
+        let mut dials = Dials::default();
+        let id = dials.add(Dial { address: "example:1".into(), wire: Wire::default(), backoff: Some(backoff) });
+        let (conn, mut random) = (ConnId::new(0, 1), Random::new(1));
+        assert_eq!(dials.is_down(id, Time::from_secs(0), &mut random), Some(Time::from_secs(1)));
+        assert_eq!(dials.wanted().count(), 0);
+        dials.elapsed(Time::from_secs(1));
+        assert_eq!(dials.wanted().collect::<alloc::vec::Vec<_>>(), [(id, "example:1")]);
+        dials.is_up(id, conn, Time::from_secs(1));
+        assert_eq!(dials.is_down(id, Time::from_secs(2), &mut random), Some(Time::from_secs(4)));
+        dials.elapsed(Time::from_secs(4));
+        dials.is_up(id, conn, Time::from_secs(4));
+        assert_eq!(dials.is_down(id, Time::from_secs(34), &mut random), Some(Time::from_secs(35)));
+        dials.elapsed(Time::from_secs(35));
+        assert_eq!(dials.is_down(id, Time::from_secs(35), &mut random), Some(Time::from_secs(37)));
+        dials.elapsed(Time::from_secs(37));
+        assert_eq!(dials.is_down(id, Time::from_secs(37), &mut random), None);
+        assert_eq!(dials.next(), None);
+    }
+}

@@ -1,0 +1,112 @@
+use crate::{ConnId, DialId, Hub, ListenerId, Payload, Peer, Reason, Time, Timer};
+use core::fmt;
+use core::str::FromStr;
+
+/// An application: what happens is told to it, and what it wants it asks of the [`Hub`].
+///
+/// There is no `async`, no lock and no clock in here, so an application is tested like a function (see
+/// [`testing`](crate::testing)). What the hub is asked to do never calls `on` again before it returns.
+pub trait Handler {
+    /// What the application remembers about one connection: made when it opens, dropped after its
+    /// [`Event::Closed`]. Read and changed through [`Hub::context`].
+    type Context: Default;
+
+    /// What comes from outside: an answer of a database, a word of another thread. [`NoNote`] if nothing does.
+    type Note;
+
+    /// Something happened.
+    fn on(&mut self, hub: &mut Hub<'_, Self::Context>, event: Event<'_, Self::Note>);
+}
+
+/// What happened.
+#[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event<'a, N> {
+    /// A connection is open: the first event that names it.
+    Opened {
+        /// Which.
+        conn: ConnId,
+        /// Who is at the other end.
+        peer: Peer,
+        /// How it came about.
+        origin: Origin,
+    },
+    /// A message is complete.
+    Message {
+        /// From whom.
+        conn: ConnId,
+        /// Its content, without what the wire puts around it.
+        payload: Payload<'a>,
+    },
+    /// The peer will send nothing more but still listens. Only on listeners with `half_open`; elsewhere the
+    /// connection ends.
+    InputEnded {
+        /// Who.
+        conn: ConnId,
+    },
+    /// More is queued than the high mark, and the peer is not read for the time being.
+    Stalled {
+        /// Who.
+        conn: ConnId,
+        /// How many bytes are queued.
+        queued: usize,
+    },
+    /// A stalled connection is below the low mark again.
+    Drained {
+        /// Who.
+        conn: ConnId,
+    },
+    /// A timer that was set with [`Hub::wake`] is due. It is set no more.
+    Timer(Timer),
+    /// A note came from outside.
+    Note(N),
+    /// An attempt to connect failed.
+    DialFailed {
+        /// Which.
+        dial: DialId,
+        /// When the next attempt is; `None` if there is none and the dial is forgotten.
+        retry_at: Option<Time>,
+    },
+    /// The server is shutting down; connections are closed over the next moments.
+    Draining,
+    /// A connection is over: exactly once, and the last event that names it. It is in no room any more, its
+    /// timers are gone and nothing can be sent to it; its context can be read one last time.
+    Closed {
+        /// Which.
+        conn: ConnId,
+        /// The one reason.
+        reason: Reason,
+    },
+}
+
+/// How a connection came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// It was accepted.
+    Listener(ListenerId),
+    /// The application asked for it.
+    Dial(DialId),
+}
+
+/// The note of an application that is told nothing from outside: there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoNote {}
+
+impl fmt::Display for NoNote {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {}
+    }
+}
+
+impl FromStr for NoNote {
+    type Err = NoNoteError;
+
+    fn from_str(_: &str) -> Result<Self, NoNoteError> {
+        Err(NoNoteError)
+    }
+}
+
+/// A note was found where there can be none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this application takes no notes")]
+pub struct NoNoteError;

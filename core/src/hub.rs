@@ -1,0 +1,190 @@
+use crate::dial::Dial;
+use crate::outbound::SlowPolicy;
+use crate::room::JoinError;
+use crate::state::{Ending, State};
+use crate::{Config, ConnId, DialId, Metrics, Payload, Peer, Reason, Time, Timer};
+use core::time::Duration;
+
+/// What the application may do, while it is told of an event.
+///
+/// Sending never waits and never fails loudly: what is sent to a connection that is over, or closing, goes
+/// nowhere, and its [`Event::Closed`](crate::Event::Closed) is on its way. What a wire can't carry is counted
+/// in [`Metrics::messages_unsendable`].
+///
+/// Messages reach each connection in the order in which they were sent, private ones and those of all its
+/// rooms alike.
+pub struct Hub<'a, C> {
+    pub(crate) state: &'a mut State<C>,
+}
+
+impl<C: Default> Hub<'_, C> {
+    /// The time of the fact that is being told.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.state.now
+    }
+
+    /// 64 random bits from the configured seed. Not for secrets.
+    pub fn random(&mut self) -> u64 {
+        self.state.random.next_u64()
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.state.config
+    }
+
+    /// The counters, as of the end of the last turn for those that are gauges.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.state.metrics
+    }
+
+    /// What the application remembers about a connection; `None` once its `Closed` was told.
+    pub fn context(&mut self, conn: ConnId) -> Option<&mut C> {
+        // During `Closed` the slot may be free already, but nobody else has it yet.
+        if self.state.conns.id(conn.slot()) != conn {
+            return None;
+        }
+        self.state.contexts.get_mut(conn.index())?.as_mut()
+    }
+
+    /// Who is at the other end, until the connection's `Closed` was told.
+    #[must_use]
+    pub fn peer(&self, conn: ConnId) -> Option<Peer> {
+        self.state.conns.get(conn).map(|conn| conn.peer)
+    }
+
+    /// Whether messages can be sent to a connection.
+    #[must_use]
+    pub fn is_open(&self, conn: ConnId) -> bool {
+        self.state.open_slot(conn).is_some()
+    }
+
+    /// All open connections, ordered by their place.
+    pub fn connections(&self) -> impl Iterator<Item = ConnId> + '_ {
+        self.state.conns.ids().filter(|&id| self.is_open(id))
+    }
+
+    /// Queues a message for one connection; false if it can't be: the connection is over, or its wire can't
+    /// carry a message of that length, or this message made it a slow consumer.
+    pub fn send<'p>(&mut self, conn: ConnId, payload: impl Into<Payload<'p>>) -> bool {
+        self.state.send(conn, payload.into())
+    }
+
+    /// Queues a message for each of these connections, encoding it once for each wire; returns for how many.
+    pub fn send_each<'p>(&mut self, conns: &[ConnId], payload: impl Into<Payload<'p>>) -> usize {
+        self.state.send_each(conns, payload.into())
+    }
+
+    /// Queues a message for every member of a room, encoding it once for each wire; returns for how many.
+    pub fn publish<'p>(&mut self, room: &str, payload: impl Into<Payload<'p>>) -> usize {
+        self.state.publish(room, &[], payload.into())
+    }
+
+    /// As [`publish`](Self::publish), but not for these.
+    pub fn publish_except<'p>(&mut self, room: &str, except: &[ConnId], payload: impl Into<Payload<'p>>) -> usize {
+        self.state.publish(room, except, payload.into())
+    }
+
+    /// Makes a connection a member of a room; false if it was one. The room exists from its first member on
+    /// until its last one leaves. A connection that ends leaves all its rooms.
+    ///
+    /// # Errors
+    /// If the connection is over or a limit of [`RoomLimits`](crate::RoomLimits) is reached.
+    pub fn join(&mut self, conn: ConnId, room: &str) -> Result<bool, JoinError> {
+        self.state.join(conn, room)
+    }
+
+    /// Ends a membership; false if there was none.
+    pub fn leave(&mut self, conn: ConnId, room: &str) -> bool {
+        self.state.leave(conn, room)
+    }
+
+    /// The members of a room.
+    pub fn members(&self, room: &str) -> impl Iterator<Item = ConnId> + '_ {
+        self.state.rooms.members(room).map(|index| self.state.conns.id(index))
+    }
+
+    /// How many members a room has.
+    #[must_use]
+    pub fn member_count(&self, room: &str) -> usize {
+        self.state.rooms.number(room).map_or(0, |number| self.state.rooms.count(number))
+    }
+
+    /// All rooms in alphabetical order, with the number of their members.
+    pub fn rooms(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.state.rooms.list()
+    }
+
+    /// The rooms of one connection, in the order of joining unless it left some.
+    pub fn rooms_of(&self, conn: ConnId) -> impl Iterator<Item = &str> {
+        let rooms = self.state.conns.get(conn).map_or(&[][..], |conn| &conn.rooms);
+        rooms.iter().map(|&room| self.state.rooms.name(room))
+    }
+
+    /// What happens to messages of this room that a slow member can't take, from now on and also after the
+    /// room was empty.
+    pub fn set_slow_policy(&mut self, room: &str, policy: SlowPolicy) {
+        self.state.rooms.set_policy(room, policy);
+    }
+
+    /// Stops reading a connection: no messages of it are told until [`resume`](Self::resume). Its idle and
+    /// message deadlines rest meanwhile.
+    pub fn pause(&mut self, conn: ConnId) {
+        self.state.set_paused(conn, true);
+    }
+
+    /// Reads a connection again. Messages that had arrived are told after this event.
+    pub fn resume(&mut self, conn: ConnId) {
+        self.state.set_paused(conn, false);
+    }
+
+    /// How many bytes are queued for a connection and not yet written.
+    #[must_use]
+    pub fn pending(&self, conn: ConnId) -> usize {
+        self.state.conns.get(conn).map_or(0, |_| self.state.outbound.pending(conn.slot()))
+    }
+
+    /// Ends a connection as [`Reason::Application`] once everything queued for it is written.
+    pub fn close(&mut self, conn: ConnId) {
+        if let Some(index) = self.state.open_slot(conn) {
+            self.state.end(index, Reason::Application, Ending::Flush);
+        }
+    }
+
+    /// Sends a last message and ends the connection.
+    pub fn close_with<'p>(&mut self, conn: ConnId, farewell: impl Into<Payload<'p>>) {
+        self.send(conn, farewell);
+        self.close(conn);
+    }
+
+    /// Sets a timer, or moves it if it is set: [`Event::Timer`](crate::Event::Timer) comes `after` from now,
+    /// and never during this event.
+    pub fn wake(&mut self, timer: Timer, after: Duration) {
+        if timer.conn.is_some_and(|conn| self.state.open_slot(conn).is_none()) {
+            return;
+        }
+        let at = (self.state.now + after).max(self.state.now.plus_nanos(1));
+        self.state.timers.set(timer, at);
+    }
+
+    /// Takes a timer back; false if it was not set.
+    pub fn cancel(&mut self, timer: Timer) -> bool {
+        self.state.timers.cancel(timer)
+    }
+
+    /// Asks for an outgoing connection, which is told as `Opened` with this dial as its origin. When its
+    /// attempts are to be repeated, so is the connection when it ends, until [`hang_up`](Self::hang_up).
+    pub fn dial(&mut self, dial: Dial) -> DialId {
+        self.state.dials.add(dial)
+    }
+
+    /// Gives a dial up, and closes its connection if it has one.
+    pub fn hang_up(&mut self, dial: DialId) {
+        if let Some(conn) = self.state.dials.remove(dial) {
+            self.close(conn);
+        }
+    }
+}

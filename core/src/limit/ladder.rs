@@ -1,0 +1,122 @@
+use crate::Time;
+use core::time::Duration;
+
+/// What happens to a connection that exceeds its rate, by how often it did so.
+///
+/// Each time a message arrives over the rate is a strike. A step applies from its number of strikes on,
+/// and the severest step that applies is taken. `None` turns a step off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ladder {
+    /// From this strike on, the peer is told (once, where the wire can carry it).
+    pub warn: Option<u32>,
+    /// From this strike on, reading pauses until the rate conforms again: nothing is lost, TCP slows the peer.
+    pub pause: Option<u32>,
+    /// From this strike on, messages over the rate are discarded and counted.
+    pub drop: Option<u32>,
+    /// From this strike on, the connection is closed.
+    pub close: Option<u32>,
+    /// From this strike on, the connection is closed and its address refused for the cool-down.
+    pub quarantine: Option<u32>,
+    /// After this long without a strike the count starts anew.
+    pub forgive_after: Duration,
+}
+
+impl Default for Ladder {
+    /// Warn and pause at once, and never anything that loses a message.
+    fn default() -> Self {
+        Self {
+            warn: Some(1),
+            pause: Some(1),
+            drop: None,
+            close: None,
+            quarantine: None,
+            forgive_after: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What to do with a message over the rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    /// Serve it all the same.
+    Serve,
+    /// Serve it, then stop reading until the rate conforms.
+    Pause,
+    /// Discard it.
+    Drop,
+    /// Close the connection.
+    Close,
+    /// Close the connection and refuse its address for the cool-down.
+    Quarantine,
+}
+
+impl Ladder {
+    /// The severest step that applies at `strikes` strikes.
+    #[must_use]
+    pub fn action(&self, strikes: u32) -> Action {
+        let steps = [
+            (self.quarantine, Action::Quarantine),
+            (self.close, Action::Close),
+            (self.drop, Action::Drop),
+            (self.pause, Action::Pause),
+        ];
+        let applies = |&(from, _): &(Option<u32>, Action)| from.is_some_and(|from| strikes >= from);
+        steps.into_iter().find(applies).map_or(Action::Serve, |(_, action)| action)
+    }
+
+    /// Whether the peer is told something new at exactly `strikes` strikes.
+    pub(crate) fn tells(&self, strikes: u32) -> bool {
+        self.warn.is_some_and(|warn| strikes == warn) || self.drop.is_some_and(|drop| strikes == drop)
+    }
+}
+
+/// How often one connection exceeded its rate of late.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Strikes {
+    count: u32,
+    last: Time,
+}
+
+impl Strikes {
+    /// Adds one, after forgetting what is long ago, and returns the count.
+    pub(crate) fn add(&mut self, now: Time, forgive_after: Duration) -> u32 {
+        if now.since(self.last) > forgive_after {
+            self.count = 0;
+        }
+        self.last = now;
+        self.count = self.count.saturating_add(1);
+        self.count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_severest_step_that_applies_is_taken() {
+        let ladder = Ladder { warn: Some(1), pause: Some(2), drop: Some(4), close: Some(6), quarantine: Some(8), ..Ladder::default() };
+        for (strikes, action) in [
+            (1, Action::Serve),
+            (2, Action::Pause),
+            (3, Action::Pause),
+            (4, Action::Drop),
+            (6, Action::Close),
+            (8, Action::Quarantine),
+            (u32::MAX, Action::Quarantine),
+        ] {
+            assert_eq!(ladder.action(strikes), action, "{strikes} strikes");
+        }
+        let off = Ladder { warn: None, pause: None, ..Ladder::default() };
+        assert_eq!(off.action(u32::MAX), Action::Serve);
+    }
+
+    #[test]
+    fn strikes_are_forgiven_after_a_rest() {
+        let mut strikes = Strikes::default();
+        let rest = Duration::from_secs(60);
+        assert_eq!(strikes.add(Time::from_secs(1), rest), 1);
+        assert_eq!(strikes.add(Time::from_secs(61), rest), 2);
+        assert_eq!(strikes.add(Time::from_secs(122), rest), 1);
+    }
+}

@@ -1,0 +1,16 @@
+//! What one peer, one address or all peers together may use.
+
+mod admission;
+mod budget;
+mod ladder;
+mod quarantine;
+mod rate;
+
+pub(crate) use admission::Admission;
+pub use admission::ConnectionLimits;
+pub use budget::{Budget, MessageSize, MessageSizeError};
+pub(crate) use ladder::Strikes;
+pub use ladder::{Action, Ladder};
+pub(crate) use quarantine::Quarantine;
+pub use quarantine::QuarantineLimits;
+pub use rate::{Gcra, Rate};

@@ -1,0 +1,107 @@
+use crate::{AddressKey, Time};
+use alloc::collections::{BTreeMap, BTreeSet};
+use core::time::Duration;
+
+/// How long an address is refused, and how many addresses are remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuarantineLimits {
+    /// How long an address is refused after it was put in quarantine.
+    pub cool_down: Duration,
+    /// How many addresses are remembered. When the table is full, the one that would be free soonest
+    /// makes room for the new one; 0 remembers none.
+    pub addresses_max: u32,
+}
+
+impl Default for QuarantineLimits {
+    /// 5 minutes, 10,000 addresses (at most about 1.5 MiB).
+    fn default() -> Self {
+        Self { cool_down: Duration::from_secs(300), addresses_max: 10_000 }
+    }
+}
+
+/// The addresses that are refused for a while.
+#[derive(Debug, Default)]
+pub(crate) struct Quarantine {
+    until: BTreeMap<AddressKey, Time>,
+    by_time: BTreeSet<(Time, AddressKey)>,
+}
+
+impl Quarantine {
+    /// Refuses `key` from now until the cool-down is over.
+    pub(crate) fn add(&mut self, now: Time, key: AddressKey, limits: QuarantineLimits) {
+        self.expire(now);
+        self.remove(key);
+        if limits.addresses_max == 0 {
+            return;
+        }
+        while self.until.len() >= limits.addresses_max as usize {
+            let Some((_, soonest)) = self.by_time.pop_first() else { break };
+            self.until.remove(&soonest);
+        }
+        let until = now + limits.cool_down;
+        self.until.insert(key, until);
+        self.by_time.insert((until, key));
+    }
+
+    /// Lets `key` in again; true if it was refused.
+    pub(crate) fn remove(&mut self, key: AddressKey) -> bool {
+        let Some(until) = self.until.remove(&key) else { return false };
+        self.by_time.remove(&(until, key))
+    }
+
+    /// Until when `key` is refused, if it is.
+    pub(crate) fn refused_until(&self, now: Time, key: AddressKey) -> Option<Time> {
+        self.until.get(&key).copied().filter(|&until| until > now)
+    }
+
+    /// How many addresses are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.until.len()
+    }
+
+    fn expire(&mut self, now: Time) {
+        while let Some(&(until, key)) = self.by_time.first() {
+            if until > now {
+                break;
+            }
+            self.by_time.pop_first();
+            self.until.remove(&key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::net::Ipv4Addr;
+
+    fn key(n: u32) -> AddressKey {
+        Ipv4Addr::from_bits(n).into()
+    }
+
+    #[test]
+    fn an_address_is_refused_until_its_cool_down_is_over() {
+        let mut quarantine = Quarantine::default();
+        let limits = QuarantineLimits { cool_down: Duration::from_secs(10), addresses_max: 2 };
+        quarantine.add(Time::from_secs(1), key(1), limits);
+        assert_eq!(quarantine.refused_until(Time::from_secs(10), key(1)), Some(Time::from_secs(11)));
+        assert_eq!(quarantine.refused_until(Time::from_secs(11), key(1)), None);
+        assert_eq!(quarantine.refused_until(Time::from_secs(2), key(2)), None);
+    }
+
+    #[test]
+    fn the_table_is_bounded_and_the_soonest_free_makes_room() {
+        let mut quarantine = Quarantine::default();
+        let limits = QuarantineLimits { cool_down: Duration::from_secs(10), addresses_max: 2 };
+        for n in 1..=3 {
+            quarantine.add(Time::from_secs(u64::from(n)), key(n), limits);
+        }
+        assert_eq!(quarantine.len(), 2);
+        assert_eq!(quarantine.refused_until(Time::from_secs(3), key(1)), None);
+        assert!(quarantine.refused_until(Time::from_secs(3), key(3)).is_some());
+        assert!(quarantine.remove(key(3)) && !quarantine.remove(key(3)));
+        // Expired entries go before live ones do.
+        quarantine.add(Time::from_secs(60), key(4), limits);
+        assert_eq!(quarantine.len(), 1);
+    }
+}

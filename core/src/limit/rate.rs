@@ -1,0 +1,148 @@
+use crate::Time;
+use core::num::NonZeroU32;
+use core::time::Duration;
+
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
+
+/// So many units a second, and so many at once after a rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    per_second: NonZeroU32,
+    burst: NonZeroU32,
+}
+
+impl Rate {
+    /// `per_second` units a second in the long run, and `burst` units at once after a rest; both in
+    /// 1 to 4,294,967,295. `None` if one is 0.
+    #[must_use]
+    pub const fn new(per_second: u32, burst: u32) -> Option<Self> {
+        match (NonZeroU32::new(per_second), NonZeroU32::new(burst)) {
+            (Some(per_second), Some(burst)) => Some(Self { per_second, burst }),
+            _ => None,
+        }
+    }
+
+    /// Nanoseconds that `units` take at this rate, rounded up.
+    fn nanos(self, units: u64) -> u64 {
+        let nanos = (u128::from(units) * u128::from(NANOS_PER_SECOND)).div_ceil(u128::from(self.per_second.get()));
+        u64::try_from(nanos).unwrap_or(u64::MAX)
+    }
+
+    /// How much longer than needed a pause should be, so that a peer that is over the rate is woken for a
+    /// handful of units and not for each: half the burst, or 50 ms if that is less.
+    pub(crate) fn rest(self) -> Duration {
+        Duration::from_nanos(self.tolerance() / 2).min(Duration::from_millis(50))
+    }
+
+    /// How far the theoretical arrival time may lie ahead.
+    fn tolerance(self) -> u64 {
+        self.nanos(u64::from(self.burst.get()))
+    }
+}
+
+/// A rate meter: the generic cell rate algorithm (ITU-T I.371 annex A, virtual scheduling) with one
+/// moment of state, the theoretical arrival time of the next unit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gcra {
+    arrival: Time,
+}
+
+impl Gcra {
+    /// Charges `units` if they conform at `now`.
+    ///
+    /// More units than the burst conform once the meter is at rest, so that nothing is refused for ever.
+    ///
+    /// # Errors
+    /// The moment from which they conform; nothing was charged.
+    pub fn try_charge(&mut self, now: Time, units: u64, rate: Rate) -> Result<(), Time> {
+        if self.arrival > now {
+            let next = self.arrival.plus_nanos(rate.nanos(units));
+            let conforms_from = next.minus_nanos(rate.tolerance()).min(self.arrival);
+            if conforms_from > now {
+                return Err(conforms_from);
+            }
+        }
+        self.charge(now, units, rate);
+        Ok(())
+    }
+
+    /// Charges `units` whether they conform or not, and says until when to pause if the meter is now over.
+    pub fn charge(&mut self, now: Time, units: u64, rate: Rate) -> Option<Time> {
+        self.arrival = self.arrival.max(now).plus_nanos(rate.nanos(units));
+        let conforms_from = self.arrival.minus_nanos(rate.tolerance());
+        (conforms_from > now).then_some(conforms_from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A leaky bucket that counts what is owed in nanoseconds, step by step.
+    struct Bucket {
+        owed: u128,
+        at: u64,
+    }
+
+    impl Bucket {
+        fn at(&mut self, now: u64) {
+            self.owed = self.owed.saturating_sub(u128::from(now - self.at));
+            self.at = now;
+        }
+    }
+
+    fn cost(units: u64, per_second: u32) -> u128 {
+        let (whole, rest) =
+            (u128::from(units) * 1_000_000_000 / u128::from(per_second), u128::from(units) * 1_000_000_000 % u128::from(per_second));
+        whole + u128::from(rest > 0)
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_leaky_bucket(
+            per_second in 1..5000u32,
+            burst in 1..5000u32,
+            steps in prop::collection::vec((0..2_000_000_000u64, 0..6000u64, any::<bool>()), 1..60),
+        ) {
+            let rate = Rate::new(per_second, burst).expect("not zero");
+            let mut meter = Gcra::default();
+            let mut bucket = Bucket { owed: 0, at: 0 };
+            let room = cost(u64::from(burst), per_second);
+            let mut now = 0;
+            for (wait, units, force) in steps {
+                now += wait;
+                bucket.at(now);
+                let time = Time::from_nanos(now);
+                let after = bucket.owed + cost(units, per_second);
+                if force {
+                    bucket.owed = after;
+                    let pause = meter.charge(time, units, rate);
+                    let over = after.saturating_sub(room);
+                    prop_assert_eq!(pause.map(|until| u128::from(until.since(time).as_nanos() as u64)), (over > 0).then_some(over));
+                } else {
+                    let fits = after <= room || bucket.owed == 0;
+                    match meter.try_charge(time, units, rate) {
+                        Ok(()) => { prop_assert!(fits); bucket.owed = after; }
+                        Err(from) => {
+                            prop_assert!(!fits);
+                            // A nanosecond before, it would not conform; at the moment named, it does.
+                            prop_assert!(meter.clone().try_charge(from.minus_nanos(1), units, rate).is_err());
+                            prop_assert!(meter.clone().try_charge(from, units, rate).is_ok());
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_burst_passes_and_then_one_unit_per_interval() {
+        let rate = Rate::new(10, 3).expect("not zero");
+        let mut meter = Gcra::default();
+        let now = Time::from_secs(5);
+        assert!((0..3).all(|_| meter.try_charge(now, 1, rate).is_ok()));
+        assert_eq!(meter.try_charge(now, 1, rate), Err(Time::from_millis(5100)));
+        assert_eq!(meter.try_charge(Time::from_millis(5100), 1, rate), Ok(()));
+    }
+}

@@ -1,0 +1,235 @@
+use crate::wire::{InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Wire};
+use alloc::string::{String, ToString};
+use core::fmt;
+use core::net::{Ipv4Addr, SocketAddr};
+use core::str::FromStr;
+
+/// One place to listen at, and what is spoken there.
+///
+/// Written as an address:
+///
+/// | text | meaning |
+/// |---|---|
+/// | `tcp://127.0.0.1:7000` | lines over TCP |
+/// | `length://[::1]:7001` | length-prefixed frames over TCP |
+/// | `unix:///run/drupe.sock` | lines over a Unix socket |
+///
+/// A port of 0 lets the system choose. `localhost` stands for 127.0.0.1; no other name is looked up. After
+/// a `?` come options, separated by `&`:
+///
+/// | option | for | values (default first) |
+/// |---|---|---|
+/// | `ending` | lines | `lf`, `crlf`: how lines that are sent end |
+/// | `invalid` | lines | `reject`, `replace`, `bytes`: what happens to text that is not UTF-8 |
+/// | `prefix` | frames | `u32be`, `u8`, `u16be`, `u16le`, `u32le`, `u64be`, `u64le`, `varint` |
+/// | `max` | all | how many connections this listener holds at most; without limit |
+/// | `half_open` | all | `no`, `yes`: whether a peer that ended its half is still sent to |
+/// | `notices` | all | `yes` (lines), `no` (frames): whether warnings and reasons are sent as messages |
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// Where.
+    pub address: Address,
+    /// What is spoken.
+    pub wire: Wire,
+    /// How many connections this listener holds at most.
+    pub connections_max: Option<u32>,
+    /// Whether a peer that ended its half of the connection is still sent to. Without it, what was queued
+    /// is flushed and the connection ends.
+    pub half_open: bool,
+    /// Whether the peer is told about limits and about the reason of its end, as a message of its own.
+    pub notices: bool,
+}
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// A TCP address.
+    Tcp(SocketAddr),
+    /// The path of a Unix socket.
+    Unix(String),
+}
+
+impl Listen {
+    /// Lines over TCP, with the defaults of the table above.
+    #[must_use]
+    pub fn lines(address: SocketAddr) -> Self {
+        Self::new(Address::Tcp(address), Wire::default())
+    }
+
+    /// `wire` at `address`, with the defaults of the table above.
+    #[must_use]
+    pub const fn new(address: Address, wire: Wire) -> Self {
+        let notices = matches!(wire, Wire::Lines(_));
+        Self { address, wire, connections_max: None, half_open: false, notices }
+    }
+
+    /// The scheme and address without options, with the port the system chose in place of 0.
+    #[must_use]
+    pub fn bound(&self, address: &Address) -> String {
+        let scheme = match (&self.address, self.wire) {
+            (Address::Unix(_), _) => "unix",
+            (_, Wire::LengthPrefixed(_)) => "length",
+            (_, Wire::Lines(_)) => "tcp",
+        };
+        alloc::format!("{scheme}://{address}")
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => f.write_str(path),
+        }
+    }
+}
+
+/// Why a listening address could not be understood.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("in the listening address {text:?}: {problem}")]
+pub struct ListenError {
+    /// The whole address.
+    pub text: String,
+    /// What is wrong with it.
+    pub problem: ListenProblem,
+}
+
+/// What is wrong with a listening address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ListenProblem {
+    /// It has no scheme, or one that is not known.
+    #[error("it must begin with tcp://, length:// or unix://")]
+    Scheme,
+    /// Not an address and a port.
+    #[error("{0:?} is not an IP address and a port, such as 127.0.0.1:7000 or [::1]:7000")]
+    Address(String),
+    /// A Unix socket without a path.
+    #[error("a Unix socket needs a path, such as unix:///run/drupe.sock")]
+    Path,
+    /// An option that this scheme doesn't have.
+    #[error("{0:?} is not an option of this scheme")]
+    Option(String),
+    /// A value that the option doesn't take.
+    #[error("{option} takes {expected}, not {value:?}")]
+    Value {
+        /// The option.
+        option: &'static str,
+        /// What it takes.
+        expected: &'static str,
+        /// What was given.
+        value: String,
+    },
+}
+
+impl FromStr for Listen {
+    type Err = ListenError;
+
+    fn from_str(text: &str) -> Result<Self, ListenError> {
+        parse(text).map_err(|problem| ListenError { text: text.to_string(), problem })
+    }
+}
+
+fn parse(text: &str) -> Result<Listen, ListenProblem> {
+    let (scheme, rest) = text.split_once("://").ok_or(ListenProblem::Scheme)?;
+    let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
+    let mut listen = match scheme {
+        "tcp" => Listen::lines(tcp(place)?),
+        "length" => Listen::new(Address::Tcp(tcp(place)?), Wire::LengthPrefixed(LengthPrefixed::default())),
+        "unix" if place.is_empty() => return Err(ListenProblem::Path),
+        "unix" => Listen::new(Address::Unix(place.to_string()), Wire::default()),
+        _ => return Err(ListenProblem::Scheme),
+    };
+    for option in options.split('&').filter(|option| !option.is_empty()) {
+        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+        set(&mut listen, name, value)?;
+    }
+    Ok(listen)
+}
+
+fn tcp(place: &str) -> Result<SocketAddr, ListenProblem> {
+    if let Some(port) = place.strip_prefix("localhost:").and_then(|port| port.parse().ok()) {
+        return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    }
+    place.parse().map_err(|_| ListenProblem::Address(place.to_string()))
+}
+
+fn set(listen: &mut Listen, name: &str, value: &str) -> Result<(), ListenProblem> {
+    match (name, &mut listen.wire) {
+        ("ending", Wire::Lines(lines)) => {
+            lines.ending = choose("ending", value, "lf or crlf", &[("lf", LineEnding::Lf), ("crlf", LineEnding::CrLf)])?;
+        }
+        ("invalid", Wire::Lines(lines)) => {
+            let policies =
+                [("reject", InvalidUtf8::Reject), ("replace", InvalidUtf8::Replace), ("bytes", InvalidUtf8::Bytes)];
+            lines.invalid_utf8 = choose("invalid", value, "reject, replace or bytes", &policies)?;
+        }
+        ("prefix", Wire::LengthPrefixed(frames)) => {
+            let expected = "u8, u16be, u16le, u32be, u32le, u64be, u64le or varint";
+            frames.prefix = choose("prefix", value, expected, &PREFIXES)?;
+        }
+        ("max", _) => {
+            let wrong = || ListenProblem::Value { option: "max", expected: "a number of connections", value: value.to_string() };
+            listen.connections_max = Some(value.parse().map_err(|_| wrong())?);
+        }
+        ("half_open", _) => listen.half_open = choose("half_open", value, YES_OR_NO, &YES_NO)?,
+        ("notices", _) => listen.notices = choose("notices", value, YES_OR_NO, &YES_NO)?,
+        _ => return Err(ListenProblem::Option(name.to_string())),
+    }
+    Ok(())
+}
+
+const YES_OR_NO: &str = "yes or no";
+const YES_NO: [(&str, bool); 2] = [("yes", true), ("no", false)];
+const PREFIXES: [(&str, LengthPrefix); 8] = [
+    ("u8", LengthPrefix::U8),
+    ("u16be", LengthPrefix::U16Be),
+    ("u16le", LengthPrefix::U16Le),
+    ("u32be", LengthPrefix::U32Be),
+    ("u32le", LengthPrefix::U32Le),
+    ("u64be", LengthPrefix::U64Be),
+    ("u64le", LengthPrefix::U64Le),
+    ("varint", LengthPrefix::Varint),
+];
+
+fn choose<T: Copy>(option: &'static str, value: &str, expected: &'static str, choices: &[(&str, T)]) -> Result<T, ListenProblem> {
+    let found = choices.iter().find(|(name, _)| *name == value);
+    found.map(|&(_, choice)| choice).ok_or_else(|| ListenProblem::Value { option, expected, value: value.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Lines;
+
+    #[test]
+    fn what_is_written_is_what_is_meant() {
+        let listen: Listen = "tcp://localhost:0?ending=crlf&invalid=bytes&max=5&half_open=yes".parse().expect("good");
+        assert_eq!(listen.address, Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 0))));
+        assert_eq!(listen.wire, Wire::Lines(Lines { ending: LineEnding::CrLf, invalid_utf8: InvalidUtf8::Bytes }));
+        assert_eq!((listen.connections_max, listen.half_open, listen.notices), (Some(5), true, true));
+        let listen: Listen = "length://[::1]:7001?prefix=varint".parse().expect("good");
+        assert_eq!(listen.wire, Wire::LengthPrefixed(LengthPrefixed { prefix: LengthPrefix::Varint }));
+        assert!(!listen.notices);
+        let listen: Listen = "unix:///tmp/drupe.sock".parse().expect("good");
+        assert_eq!(listen.address, Address::Unix("/tmp/drupe.sock".into()));
+        assert_eq!(listen.bound(&listen.address), "unix:///tmp/drupe.sock");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (text, words) in [
+            ("127.0.0.1:7000", "must begin with tcp://"),
+            ("http://127.0.0.1:7000", "must begin with tcp://"),
+            ("tcp://example.org:7000", "\"example.org:7000\" is not an IP address and a port"),
+            ("tcp://127.0.0.1", "is not an IP address and a port"),
+            ("unix://", "needs a path"),
+            ("tcp://127.0.0.1:1?prefix=u8", "\"prefix\" is not an option of this scheme"),
+            ("length://127.0.0.1:1?prefix=u24", "prefix takes u8, u16be"),
+            ("tcp://127.0.0.1:1?max=many", "max takes a number of connections, not \"many\""),
+        ] {
+            let error = text.parse::<Listen>().expect_err(text).to_string();
+            assert!(error.contains(words) && error.contains(text), "{error}");
+        }
+    }
+}

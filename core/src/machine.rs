@@ -1,0 +1,575 @@
+use crate::conn::Phase;
+use crate::handler::{Event, Handler, Origin};
+use crate::input::{AcceptFailure, Fact, Failure, Input, Refusal, Request};
+use crate::limit::Action;
+use crate::outbound::Outbound;
+use crate::state::{Deadline, Ending, Pending, State, Why, farewell};
+use crate::trace::Recorder;
+use crate::wire::{Decoded, Wire};
+use crate::{Config, ConnId, DialId, Hub, ListenerId, Metrics, Payload, Peer, Reason, Time};
+use alloc::vec::Vec;
+
+/// Once this much is queued in one turn the shell should write before it reads on.
+const TURN_FULL_BYTES: u64 = 256 << 10;
+
+/// A whole server without its sockets: takes facts, shows intentions, and tells the handler what happens.
+///
+/// See the [crate] for the idea and the loop. Facts can't fail; one about a connection that is over, or
+/// that makes no sense, is ignored. `now` never goes backwards: the latest time that was given counts.
+pub struct Machine<H: Handler> {
+    handler: H,
+    state: State<H::Context>,
+    recorder: Option<Recorder<H::Note>>,
+    /// Messages served since the shell last had nothing to write.
+    turn_messages: u64,
+}
+
+/// What should be so for one connection. A level, not an event: it may be looked at any number of times.
+#[derive(Clone, Copy)]
+pub struct Intent<'a> {
+    /// The socket should be read when it is readable.
+    pub read: bool,
+    /// What should be written.
+    pub transmit: Transmit<'a>,
+    /// Whether our half should be closed.
+    pub end: End,
+}
+
+/// Whether our half of a connection should be closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It stays open.
+    Open,
+    /// Nothing more will be written: the writing half should be shut down.
+    Shutdown,
+}
+
+/// Bytes to write, which belong to the machine.
+#[derive(Clone, Copy)]
+pub struct Transmit<'a> {
+    outbound: &'a Outbound,
+    index: u32,
+}
+
+impl<'a> Transmit<'a> {
+    /// How many bytes in all.
+    #[must_use]
+    pub fn len(self) -> usize {
+        self.outbound.pending(self.index)
+    }
+
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes in order. Most often one slice; write as many as the socket takes with one call.
+    pub fn slices(self) -> impl Iterator<Item = &'a [u8]> {
+        self.outbound.slices(self.index)
+    }
+}
+
+/// Facts.
+impl<H: Handler> Machine<H> {
+    /// A machine at rest.
+    pub fn new(config: Config, handler: H) -> Self {
+        Self { handler, state: State::new(config), recorder: None, turn_messages: 0 }
+    }
+
+    /// A listener has a new connection.
+    ///
+    /// The id may have the [index](ConnId::index) of a connection that was over a moment ago; its socket, if
+    /// the shell still has it, is to be dropped.
+    ///
+    /// # Errors
+    /// It is not let in: write the farewell as far as the socket takes it and drop the socket.
+    pub fn accepted(&mut self, now: Time, listener: ListenerId, peer: Peer) -> Result<ConnId, Refusal> {
+        self.begin(now, &Fact::Accepted { listener, peer });
+        match self.admit(listener, peer) {
+            Ok(wire) => Ok(self.opened(peer, Origin::Listener(listener), wire)),
+            Err(reason) => {
+                self.state.metrics.refused.add(reason);
+                let mut words = Vec::new();
+                if let Some(listen) = self.state.config.listeners.get(listener.index()).filter(|listen| listen.notices) {
+                    let _ = listen.wire.encode(Payload::Text(&farewell(reason)), &mut words);
+                }
+                Err(Refusal { reason, farewell: words })
+            }
+        }
+    }
+
+    /// A listener could not accept.
+    pub fn accept_failed(&mut self, now: Time, listener: ListenerId, failure: AcceptFailure) {
+        self.begin(now, &Fact::AcceptFailed { listener, failure });
+        self.state.metrics.accept_errors += 1;
+        if failure == AcceptFailure::Exhausted {
+            self.state.pause_accepting(listener);
+        }
+    }
+
+    /// Bytes were read. They are changed in place where the wire asks for it, and of no use afterwards.
+    pub fn received(&mut self, now: Time, conn: ConnId, bytes: &mut [u8]) {
+        self.begin(now, &Fact::Received { conn, bytes });
+        let (now, limits, index) = (self.state.now, self.state.config.closing, conn.slot());
+        let waits = self.state.must_wait(index);
+        let Some(found) = self.state.conns.get_mut(conn) else { return };
+        self.state.metrics.bytes_in += bytes.len() as u64;
+        found.last_byte_at = now;
+        match found.phase {
+            Phase::Open if found.input_ended => {}
+            Phase::Open if waits || !found.held.is_empty() => found.held.extend_from_slice(bytes),
+            Phase::Open => {
+                self.digest(conn, bytes);
+                self.state.schedule(index);
+            }
+            Phase::Flushing { .. } | Phase::Lingering { .. } => {
+                found.discarded = found.discarded.saturating_add(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+                if found.discarded > limits.discard_max_bytes {
+                    self.state.forget(index);
+                }
+            }
+            Phase::Over => {}
+        }
+        self.settle();
+    }
+
+    /// The socket took `bytes` bytes of what [`Intent::transmit`] showed; fewer than all means it is full.
+    pub fn wrote(&mut self, now: Time, conn: ConnId, bytes: usize) {
+        self.begin(now, &Fact::Wrote { conn, bytes });
+        if self.state.conns.get(conn).is_some() {
+            self.state.wrote(conn.slot(), bytes);
+            self.settle();
+        }
+    }
+
+    /// The peer ended its half: there is nothing more to read.
+    pub fn ended(&mut self, now: Time, conn: ConnId) {
+        self.begin(now, &Fact::Ended { conn });
+        let Some(found) = self.state.conns.get_mut(conn).filter(|found| !found.input_ended) else { return };
+        found.input_ended = true;
+        match found.phase {
+            Phase::Open if found.held.is_empty() => self.finish_input(conn),
+            // What is held is served first.
+            Phase::Open => self.state.schedule(conn.slot()),
+            Phase::Flushing { .. } => {}
+            Phase::Lingering { .. } | Phase::Over => self.state.forget(conn.slot()),
+        }
+        self.state.outbound.changed.insert(conn.slot());
+        self.settle();
+    }
+
+    /// The socket failed and is of no use.
+    pub fn failed(&mut self, now: Time, conn: ConnId, failure: Failure) {
+        self.begin(now, &Fact::Failed { conn, failure });
+        if self.state.conns.get(conn).is_some() {
+            self.state.end(conn.slot(), failure.reason(), Ending::Drop);
+            self.state.forget(conn.slot());
+            self.settle();
+        }
+    }
+
+    /// Time passed. To be called at the [`deadline`](Self::deadline); at any other time it does no harm.
+    pub fn elapsed(&mut self, now: Time) {
+        self.begin(now, &Fact::Elapsed);
+        let now = self.state.now;
+        if self.state.drain.is_some_and(|deadline| deadline <= now) {
+            let ids: Vec<_> = self.state.conns.ids().collect();
+            for id in ids {
+                self.state.end(id.slot(), Reason::Shutdown, Ending::Drop);
+                self.state.forget(id.slot());
+            }
+            self.settle();
+        }
+        for paused in &mut self.state.accept_paused {
+            *paused = paused.filter(|&until| until > now);
+        }
+        self.state.dials.elapsed(now);
+        while let Some(index) = self.state.agenda.take_due(now) {
+            self.look_at(index);
+            self.state.schedule(index);
+            self.settle();
+        }
+        while let Some(timer) = self.state.timers.take_due(now) {
+            self.tell(Event::Timer(timer));
+        }
+    }
+
+    /// An attempt to connect that [`dials`](Self::dials) showed was made. `None` if the connection is no
+    /// longer wanted; its socket is to be dropped.
+    pub fn dialed(&mut self, now: Time, dial: DialId, result: Result<Peer, Failure>) -> Option<ConnId> {
+        self.begin(now, &Fact::Dialed { dial, result });
+        let wire = self.state.dials.wire_if_wanted(dial)?;
+        match result {
+            Ok(peer) => {
+                self.state.admission.count_in(None, peer);
+                let id = self.state.open(peer, Origin::Dial(dial), wire);
+                self.state.dials.is_up(dial, id, self.state.now);
+                self.tell(Event::Opened { conn: id, peer, origin: Origin::Dial(dial) });
+                Some(id)
+            }
+            Err(_) => {
+                self.state.metrics.dial_errors += 1;
+                let State { dials, random, now, .. } = &mut self.state;
+                let retry_at = dials.is_down(dial, *now, random);
+                self.tell(Event::DialFailed { dial, retry_at });
+                None
+            }
+        }
+    }
+
+    /// A note came from outside.
+    pub fn noted(&mut self, now: Time, note: H::Note) {
+        self.begin(now, &Fact::Noted(&note));
+        self.tell(Event::Note(note));
+    }
+
+    /// An operator or another thread asks for something.
+    pub fn requested(&mut self, now: Time, request: &Request) {
+        self.begin(now, &Fact::Requested(request));
+        match request {
+            Request::Publish { room, payload } => {
+                self.state.publish(room, &[], payload.as_payload());
+            }
+            Request::Kick { conn } => {
+                if let Some(index) = self.state.open_slot(*conn) {
+                    self.state.end(index, Reason::Kicked, Ending::Flush);
+                }
+            }
+            Request::Drain => self.drain(),
+        }
+        self.settle();
+    }
+
+    /// Any fact. For those that let a connection in, whether and as whom.
+    pub fn apply(&mut self, now: Time, input: Input<H::Note>) -> Option<Result<ConnId, Refusal>> {
+        match input {
+            Input::Accepted { listener, peer } => return Some(self.accepted(now, listener, peer)),
+            Input::AcceptFailed { listener, failure } => self.accept_failed(now, listener, failure),
+            Input::Received { conn, mut bytes } => self.received(now, conn, &mut bytes),
+            Input::Wrote { conn, bytes } => self.wrote(now, conn, bytes),
+            Input::Ended { conn } => self.ended(now, conn),
+            Input::Failed { conn, failure } => self.failed(now, conn, failure),
+            Input::Elapsed => self.elapsed(now),
+            Input::Dialed { dial, result } => return self.dialed(now, dial, result).map(Ok),
+            Input::Noted(note) => self.noted(now, note),
+            Input::Requested(request) => self.requested(now, &request),
+        }
+        None
+    }
+}
+
+/// Intentions.
+impl<H: Handler> Machine<H> {
+    /// What should be so for a connection; `None` if its socket is to be dropped.
+    #[must_use]
+    pub fn intent(&self, conn: ConnId) -> Option<Intent<'_>> {
+        let found = self.state.conns.get(conn)?;
+        let transmit = Transmit { outbound: &self.state.outbound, index: conn.slot() };
+        let discards = matches!(found.phase, Phase::Flushing { .. } | Phase::Lingering { .. });
+        let serves = found.is_open() && found.held.is_empty() && !self.state.must_wait(conn.slot());
+        let end = if matches!(found.phase, Phase::Lingering { .. }) { End::Shutdown } else { End::Open };
+        Some(Intent { read: !found.input_ended && (discards || serves), transmit, end })
+    }
+
+    /// A connection whose intent may have changed since it was last named here. `None` ends the turn: the
+    /// shell has had its chance to write to everybody.
+    ///
+    /// A shell that looks at all connections instead is correct, only slower.
+    pub fn next_changed(&mut self) -> Option<ConnId> {
+        if let Some(index) = self.state.outbound.changed.pop() {
+            return Some(self.state.conns.id(index));
+        }
+        self.state.outbound.end_turn();
+        if self.turn_messages > 0 {
+            self.state.metrics.turn_messages.record(core::mem::take(&mut self.turn_messages));
+        }
+        None
+    }
+
+    /// Whether so much was queued since the last turn's end that the shell should write before it reads on.
+    #[must_use]
+    pub fn turn_is_full(&self) -> bool {
+        self.state.outbound.turn_bytes > TURN_FULL_BYTES
+    }
+
+    /// When [`elapsed`](Self::elapsed) is to be called, if nothing else happens.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Deadline> {
+        let of_conn = self.state.agenda.next().map(|(at, index)| {
+            let why = self.state.next_deadline(index).map_or(Why::Idle, |deadline| deadline.why);
+            Deadline { at, why }
+        });
+        let at = |at: Option<Time>, why| at.map(|at| Deadline { at, why });
+        let candidates = [
+            of_conn,
+            at(self.state.timers.next(), Why::Timer),
+            at(self.state.dials.next(), Why::Dial),
+            at(self.state.accept_paused.iter().flatten().min().copied(), Why::Accept),
+            at(self.state.drain.filter(|_| self.state.conns.len() > 0), Why::Drain),
+        ];
+        candidates.into_iter().flatten().min()
+    }
+
+    /// Whether a listener should accept.
+    #[must_use]
+    pub fn accepting(&self, listener: ListenerId) -> bool {
+        self.state.drain.is_none() && matches!(self.state.accept_paused.get(listener.index()), Some(None))
+    }
+
+    /// The connections that the shell should make, and where to. Each is shown until [`dialed`](Self::dialed)
+    /// says how the attempt went, or until it is no longer wanted.
+    pub fn dials(&self) -> impl Iterator<Item = (DialId, &str)> {
+        self.state.dials.wanted()
+    }
+
+    /// Whether a drain is over: the shell may go.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.state.drain.is_some() && self.state.conns.len() == 0
+    }
+
+    /// The counters and gauges as of now.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        let state = &self.state;
+        let mut metrics = state.metrics.clone();
+        metrics.open = metrics.opened - metrics.ended.total();
+        metrics.closing = state.conns.len() as u64 - metrics.open;
+        metrics.stalled = state.conns.ids().filter(|id| state.outbound.is_stalled(id.slot())).count() as u64;
+        metrics.rooms = state.rooms.len() as u64;
+        metrics.quarantined = state.admission.quarantine.len() as u64;
+        metrics.accept_paused = state.accept_paused.iter().flatten().count() as u64;
+        metrics.queued_bytes = state.outbound.queued;
+        metrics.queued_bytes_peak = state.outbound.queued_peak;
+        metrics.queued_memory_bytes = state.outbound.held() as u64;
+        metrics.skipped = state.outbound.skipped;
+        metrics
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.state.config
+    }
+
+    /// The latest time that was given.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.state.now
+    }
+
+    /// The application.
+    #[must_use]
+    pub fn handler(&self) -> &H {
+        &self.handler
+    }
+
+    /// Records every fact from now on; see [`trace`](crate::trace).
+    pub fn record(&mut self, recorder: Recorder<H::Note>) {
+        self.recorder = Some(recorder);
+    }
+}
+
+impl<H: Handler> Machine<H> {
+    fn begin(&mut self, now: Time, fact: &Fact<'_, H::Note>) {
+        self.state.now = self.state.now.max(now);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.record(self.state.now, fact);
+        }
+    }
+
+    /// Tells the handler, and then what came of it.
+    fn tell(&mut self, event: Event<'_, H::Note>) {
+        self.handler.on(&mut Hub { state: &mut self.state }, event);
+        self.settle();
+    }
+
+    /// Tells the handler what waits, until nothing does, and frees what is over.
+    fn settle(&mut self) {
+        while let Some(pending) = self.state.pending.pop_front() {
+            let event = match pending {
+                Pending::Stalled(conn) => Event::Stalled { conn, queued: self.state.outbound.pending(conn.slot()) },
+                Pending::Drained(conn) => Event::Drained { conn },
+                Pending::Closed(conn, reason) => Event::Closed { conn, reason },
+            };
+            // An open connection may have been closed since, and `Closed` is the last event.
+            let outdated = !matches!(pending, Pending::Closed(..)) && is_behind_closed(&self.state, &event);
+            if outdated {
+                continue;
+            }
+            self.handler.on(&mut Hub { state: &mut self.state }, event);
+            if let Pending::Closed(conn, _) = pending {
+                self.state.contexts[conn.index()] = None;
+            }
+        }
+        self.state.free_those_over();
+    }
+
+    fn admit(&mut self, listener: ListenerId, peer: Peer) -> Result<Wire, Reason> {
+        let State { config, admission, now, drain, .. } = &mut self.state;
+        let listen = config.listeners.get(listener.index()).ok_or(Reason::Shutdown)?;
+        if drain.is_some() {
+            return Err(Reason::Shutdown);
+        }
+        admission.admit(*now, listener, listen.connections_max, peer, config.connections)?;
+        Ok(listen.wire)
+    }
+
+    fn opened(&mut self, peer: Peer, origin: Origin, wire: Wire) -> ConnId {
+        let id = self.state.open(peer, origin, wire);
+        self.tell(Event::Opened { conn: id, peer, origin });
+        id
+    }
+
+    /// Serves the messages in `bytes`, and holds what may not be served yet.
+    fn digest(&mut self, conn: ConnId, bytes: &mut [u8]) {
+        let index = conn.slot();
+        let budget = self.state.config.budget;
+        let Some(mut decoder) = self.state.conns.get_mut(conn).and_then(|found| found.decoder.take()) else { return };
+        let (mut at, mut served) = (0, 0);
+        while at < bytes.len() && self.state.open_slot(conn).is_some() {
+            if served >= budget.messages_per_turn.max(1) || self.state.must_wait(index) {
+                if let Some(found) = self.state.conns.get_mut(conn) {
+                    found.held = bytes[at..].to_vec();
+                }
+                self.state.outbound.changed.insert(index);
+                break;
+            }
+            let Decoded { used, message } = match decoder.decode(&mut bytes[at..], &budget) {
+                Ok(decoded) => decoded,
+                Err(error) => {
+                    self.state.end(index, error.reason(), Ending::Flush);
+                    break;
+                }
+            };
+            at += used;
+            served += u32::from(message.is_some());
+            let action = self.state.charge(index, u64::from(message.is_some()), used as u64);
+            if let Some(payload) = message
+                && action <= Action::Pause
+            {
+                self.serve(conn, payload);
+            }
+        }
+        let now = self.state.now;
+        if let Some(found) = self.state.conns.get_mut(conn) {
+            if served > 0 {
+                found.message_since = None;
+                found.last_message_at = now;
+            }
+            if decoder.is_partial() {
+                found.message_since.get_or_insert(now);
+            }
+            found.decoder = Some(decoder);
+        }
+    }
+
+    fn serve(&mut self, conn: ConnId, payload: Payload<'_>) {
+        self.state.metrics.messages_in += 1;
+        self.turn_messages += 1;
+        self.handler.on(&mut Hub { state: &mut self.state }, Event::Message { conn, payload });
+        if !self.state.pending.is_empty() {
+            self.settle();
+        }
+    }
+
+    /// The peer ended its half and everything before that is served.
+    fn finish_input(&mut self, conn: ConnId) {
+        let budget = self.state.config.budget;
+        let Some(found) = self.state.conns.get_mut(conn) else { return };
+        let (half_open, decoder) = (found.half_open, found.decoder.take());
+        let Some(mut decoder) = decoder else { return };
+        let reason = match decoder.finish(&budget) {
+            Ok(None) => Reason::PeerClosed,
+            Ok(Some(payload)) => {
+                if self.state.charge(conn.slot(), 1, 0) <= Action::Pause {
+                    self.serve(conn, payload);
+                }
+                Reason::PeerClosed
+            }
+            Err(error) => error.reason(),
+        };
+        if let Some(found) = self.state.conns.get_mut(conn) {
+            found.decoder = Some(decoder);
+            found.message_since = None;
+        }
+        if half_open && reason == Reason::PeerClosed && self.state.open_slot(conn).is_some() {
+            self.tell(Event::InputEnded { conn });
+        } else {
+            self.state.end(conn.slot(), reason, Ending::Flush);
+        }
+    }
+
+    /// Does what is due for a connection.
+    fn look_at(&mut self, index: u32) {
+        let now = self.state.now;
+        let id = self.state.conns.id(index);
+        if let Some(conn) = self.state.conns.at_mut(index)
+            && conn.rate_pause.is_some_and(|until| until <= now)
+        {
+            conn.rate_pause = None;
+            conn.may_speak_again(now);
+            self.state.outbound.changed.insert(index);
+        }
+        self.serve_held(id);
+        let due = self.state.next_deadline(index).filter(|deadline| deadline.at <= now);
+        match due.map(|deadline| deadline.why) {
+            Some(Why::Flush | Why::Linger) => self.state.forget(index),
+            Some(Why::Write) => self.state.end(index, Reason::SlowConsumer, Ending::Discard),
+            Some(Why::Message) => self.state.end(index, Reason::MessageTimeout, Ending::Flush),
+            Some(Why::Idle) => self.state.end(index, Reason::Idle, Ending::Flush),
+            Some(Why::Silence) => self.state.end(index, Reason::Silent, Ending::Flush),
+            Some(Why::Drain) => self.state.end(index, Reason::Shutdown, Ending::Flush),
+            _ => {}
+        }
+    }
+
+    fn serve_held(&mut self, id: ConnId) {
+        if self.state.must_wait(id.slot()) {
+            return;
+        }
+        let Some(conn) = self.state.conns.get_mut(id).filter(|conn| conn.is_open() && !conn.held.is_empty()) else { return };
+        let mut held = core::mem::take(&mut conn.held);
+        self.digest(id, &mut held);
+        if let Some(conn) = self.state.conns.get_mut(id).filter(|conn| conn.is_open() && conn.held.is_empty()) {
+            if conn.input_ended {
+                self.finish_input(id);
+            } else {
+                conn.may_speak_again(self.state.now);
+            }
+            self.state.outbound.changed.insert(id.slot());
+        }
+    }
+
+    fn drain(&mut self) {
+        let now = self.state.now;
+        let hurry = self.state.drain.is_some();
+        if !hurry {
+            self.state.drain = Some(now + self.state.config.drain.deadline);
+            self.state.dials.clear();
+            self.tell(Event::Draining);
+        }
+        let ids: Vec<_> = self.state.conns.ids().filter(|&id| self.state.open_slot(id).is_some()).collect();
+        let many = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+        let window = self.state.config.drain.window_for(many);
+        for id in ids {
+            let wait = if hurry { core::time::Duration::ZERO } else { self.state.random.within(window) };
+            if let Some(conn) = self.state.conns.get_mut(id) {
+                conn.drain_at = Some(now + wait);
+            }
+            if !hurry {
+                self.state.notice(id.slot(), "notice: the server is shutting down");
+            }
+            self.state.schedule(id.slot());
+        }
+    }
+}
+
+/// Whether an event names a connection that is closed.
+fn is_behind_closed<C: Default, N>(state: &State<C>, event: &Event<'_, N>) -> bool {
+    match event {
+        Event::Stalled { conn, .. } | Event::Drained { conn } => state.open_slot(*conn).is_none(),
+        _ => false,
+    }
+}

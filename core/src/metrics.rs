@@ -1,0 +1,209 @@
+use crate::Reason;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// What the machine counts. Counters only rise; gauges are as of the moment of looking.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// Connections accepted or dialled (counter).
+    pub opened: u64,
+    /// Connections that were refused (counter), by [`Reason`] as in [`Metrics::ended`].
+    pub refused: ByReason,
+    /// Connections that ended (counter).
+    pub ended: ByReason,
+    /// Connections that are open (gauge).
+    pub open: u64,
+    /// Connections that have their reason and are being flushed or awaited (gauge).
+    pub closing: u64,
+    /// Open connections whose queue is above the high mark (gauge).
+    pub stalled: u64,
+    /// Rooms with members (gauge).
+    pub rooms: u64,
+    /// Addresses in quarantine (gauge).
+    pub quarantined: u64,
+    /// Listeners that do not accept because the process is out of descriptors or memory (gauge).
+    pub accept_paused: u64,
+    /// Failed accepts (counter).
+    pub accept_errors: u64,
+    /// Bytes read (counter).
+    pub bytes_in: u64,
+    /// Bytes written (counter).
+    pub bytes_out: u64,
+    /// Messages decoded and served (counter).
+    pub messages_in: u64,
+    /// Messages queued, once for each recipient (counter).
+    pub messages_out: u64,
+    /// Messages that a wire could not carry, once for each recipient (counter).
+    pub messages_unsendable: u64,
+    /// Bytes queued and not yet written (gauge).
+    pub queued_bytes: u64,
+    /// The most bytes that were ever queued at a time (gauge).
+    pub queued_bytes_peak: u64,
+    /// Memory that queued messages hold, in bytes (gauge). Less than [`Metrics::queued_bytes`] where
+    /// connections share messages.
+    pub queued_memory_bytes: u64,
+    /// Messages skipped for slow members by a room's policy (counter).
+    pub skipped: u64,
+    /// Messages and reads that were over a rate (counter).
+    pub rate_exceeded: u64,
+    /// Messages discarded by the ladder's drop step (counter).
+    pub rate_dropped: u64,
+    /// Outgoing attempts that failed (counter).
+    pub dial_errors: u64,
+    /// Messages served in one turn of the loop.
+    pub turn_messages: Histogram,
+    /// How long connections lasted, in milliseconds.
+    pub durations_ms: Histogram,
+    /// The last connections that ended, newest last.
+    pub durations_recent: VecDeque<Duration>,
+    /// The longest connections that ended, longest first.
+    pub durations_longest: Vec<Duration>,
+}
+
+/// How many recent and how many longest durations are kept.
+const DURATIONS_KEPT: usize = 100;
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        Self {
+            opened: 0,
+            refused: ByReason::default(),
+            ended: ByReason::default(),
+            open: 0,
+            closing: 0,
+            stalled: 0,
+            rooms: 0,
+            quarantined: 0,
+            accept_paused: 0,
+            accept_errors: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+            messages_in: 0,
+            messages_out: 0,
+            messages_unsendable: 0,
+            queued_bytes: 0,
+            queued_bytes_peak: 0,
+            queued_memory_bytes: 0,
+            skipped: 0,
+            rate_exceeded: 0,
+            rate_dropped: 0,
+            dial_errors: 0,
+            turn_messages: Histogram::default(),
+            durations_ms: Histogram::default(),
+            durations_recent: VecDeque::new(),
+            durations_longest: Vec::new(),
+        }
+    }
+
+    pub(crate) fn lasted(&mut self, duration: Duration) {
+        self.durations_ms.record(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
+        if self.durations_recent.len() == DURATIONS_KEPT {
+            self.durations_recent.pop_front();
+        }
+        self.durations_recent.push_back(duration);
+        let place = self.durations_longest.partition_point(|&longer| longer >= duration);
+        if place < DURATIONS_KEPT {
+            self.durations_longest.truncate(DURATIONS_KEPT - 1);
+            self.durations_longest.insert(place, duration);
+        }
+    }
+}
+
+/// A counter for each [`Reason`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ByReason([u64; Reason::ALL.len()]);
+
+impl ByReason {
+    pub(crate) fn add(&mut self, reason: Reason) {
+        self.0[reason.place()] += 1;
+    }
+
+    /// The count for one reason.
+    #[must_use]
+    pub fn get(&self, reason: Reason) -> u64 {
+        self.0[reason.place()]
+    }
+
+    /// The sum over all reasons.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// Every reason and its count.
+    pub fn iter(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
+        Reason::ALL.iter().copied().zip(self.0.iter().copied())
+    }
+}
+
+const BUCKETS: usize = 40;
+
+/// Counts of values by power of two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Histogram {
+    buckets: [u64; BUCKETS],
+    count: u64,
+    sum: u64,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self { buckets: [0; BUCKETS], count: 0, sum: 0 }
+    }
+}
+
+impl Histogram {
+    pub(crate) fn record(&mut self, value: u64) {
+        let bucket = (u64::BITS - value.saturating_sub(1).leading_zeros()) as usize;
+        self.buckets[if value == 0 { 0 } else { bucket.min(BUCKETS - 1) }] += 1;
+        self.count += 1;
+        self.sum = self.sum.saturating_add(value);
+    }
+
+    /// How many values were recorded.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The sum of all values, saturating.
+    #[must_use]
+    pub const fn sum(&self) -> u64 {
+        self.sum
+    }
+
+    /// Upper bounds, ascending (1, 2, 4, ...), each with the number of values up to it that are above the
+    /// bound before. The last bucket, 2^39, also holds everything greater.
+    pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.buckets.iter().enumerate().map(|(power, &count)| (1 << power, count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_in_the_first_bucket_whose_bound_it_does_not_exceed() {
+        for (value, bound) in [(0, 1), (1, 1), (2, 2), (3, 4), (4, 4), (5, 8), (1025, 2048), (u64::MAX, 1 << 39)] {
+            let mut histogram = Histogram::default();
+            histogram.record(value);
+            let found = histogram.buckets().find(|&(_, count)| count == 1).map(|(bound, _)| bound);
+            assert_eq!(found, Some(bound), "{value}");
+        }
+    }
+
+    #[test]
+    fn the_recent_and_the_longest_are_kept() {
+        let mut metrics = Metrics::new();
+        for n in 0..150 {
+            metrics.lasted(Duration::from_secs((n * 7919) % 150));
+        }
+        assert_eq!(metrics.durations_recent.len(), 100);
+        assert_eq!(metrics.durations_recent.back(), Some(&Duration::from_secs((149 * 7919) % 150)));
+        let longest: Vec<_> = (50..150).rev().map(Duration::from_secs).collect();
+        assert_eq!(metrics.durations_longest, longest);
+    }
+}

@@ -1,0 +1,109 @@
+use alloc::string::String;
+use alloc::sync::Arc;
+use bytes::Bytes;
+
+/// One message's content, borrowed. Whether it is text or binary is kept on wires that can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload<'a> {
+    /// UTF-8 text.
+    Text(&'a str),
+    /// Bytes of any kind.
+    Binary(&'a [u8]),
+}
+
+impl<'a> Payload<'a> {
+    /// The content as bytes, text or not.
+    #[must_use]
+    pub const fn as_bytes(self) -> &'a [u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+
+    /// The content as text, if it is text or binary that happens to be UTF-8.
+    #[must_use]
+    pub fn as_str(self) -> Option<&'a str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Binary(bytes) => core::str::from_utf8(bytes).ok(),
+        }
+    }
+
+    /// An owned copy.
+    #[must_use]
+    pub fn to_owned(self) -> PayloadBuf {
+        match self {
+            Self::Text(text) => PayloadBuf::Text(text.into()),
+            Self::Binary(bytes) => PayloadBuf::Binary(Bytes::copy_from_slice(bytes)),
+        }
+    }
+}
+
+impl<'a> From<&'a str> for Payload<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<'a> From<&'a String> for Payload<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<'a> From<&'a [u8]> for Payload<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self::Binary(bytes)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [u8; N]> for Payload<'a> {
+    fn from(bytes: &'a [u8; N]) -> Self {
+        Self::Binary(bytes)
+    }
+}
+
+impl<'a> From<&'a PayloadBuf> for Payload<'a> {
+    fn from(owned: &'a PayloadBuf) -> Self {
+        owned.as_payload()
+    }
+}
+
+/// One message's content, owned and cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PayloadBuf {
+    /// UTF-8 text.
+    Text(Arc<str>),
+    /// Bytes of any kind.
+    Binary(Bytes),
+}
+
+impl PayloadBuf {
+    /// The content, borrowed.
+    #[must_use]
+    pub fn as_payload(&self) -> Payload<'_> {
+        match self {
+            Self::Text(text) => Payload::Text(text),
+            Self::Binary(bytes) => Payload::Binary(bytes),
+        }
+    }
+}
+
+impl From<&str> for PayloadBuf {
+    fn from(text: &str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<String> for PayloadBuf {
+    fn from(text: String) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<Bytes> for PayloadBuf {
+    fn from(bytes: Bytes) -> Self {
+        Self::Binary(bytes)
+    }
+}

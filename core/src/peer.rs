@@ -1,0 +1,99 @@
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::str::FromStr;
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Peer {
+    /// A peer with a network address.
+    Address(SocketAddr),
+    /// A peer on this machine without one: a Unix socket or a pipe.
+    Local,
+}
+
+impl Peer {
+    /// What limits per address count by; `None` for a local peer, which has no address to limit.
+    #[must_use]
+    pub fn key(self) -> Option<AddressKey> {
+        match self {
+            Self::Address(address) => Some(AddressKey::from(address.ip())),
+            Self::Local => None,
+        }
+    }
+}
+
+impl From<SocketAddr> for Peer {
+    fn from(address: SocketAddr) -> Self {
+        Self::Address(address)
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Local => f.write_str("local"),
+        }
+    }
+}
+
+impl FromStr for Peer {
+    type Err = core::net::AddrParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "local" { Ok(Self::Local) } else { text.parse().map(Self::Address) }
+    }
+}
+
+/// What counts as one address: an IPv4 address, or the /64 of an IPv6 address (RFC 4291 section 2.5.4:
+/// one subscriber usually holds a whole /64). An IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2)
+/// counts as the IPv4 address in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AddressKey(IpAddr);
+
+impl From<IpAddr> for AddressKey {
+    fn from(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            v4 @ IpAddr::V4(_) => Self(v4),
+            IpAddr::V6(v6) => {
+                let network = v6.to_bits() & (u128::MAX << 64);
+                Self(IpAddr::V6(Ipv6Addr::from_bits(network)))
+            }
+        }
+    }
+}
+
+impl From<Ipv4Addr> for AddressKey {
+    fn from(address: Ipv4Addr) -> Self {
+        Self(IpAddr::V4(address))
+    }
+}
+
+impl fmt::Display for AddressKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V4(v4) => v4.fmt(f),
+            IpAddr::V6(v6) => write!(f, "{v6}/64"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn addresses_are_grouped_as_their_owners_are() {
+        for (address, key) in [
+            ("127.0.0.1", "127.0.0.1"),
+            ("::ffff:127.0.0.1", "127.0.0.1"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+            ("2001:db8:1:2::", "2001:db8:1:2::/64"),
+            ("::1", "::/64"),
+        ] {
+            let ip: IpAddr = address.parse().expect(address);
+            assert_eq!(AddressKey::from(ip).to_string(), key);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+use core::fmt;
+
+/// Whose doing the end of a connection was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Blame {
+    /// The peer ended it or broke a rule.
+    Peer,
+    /// The connection broke underneath both sides.
+    Network,
+    /// The application closed it.
+    Application,
+    /// The operator closed it or set the limit that was reached.
+    Operator,
+}
+
+/// One table: name, number, blame and sentence stand beside each other, so none can be forgotten.
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $variant:ident = $number:literal, $name:literal, $blame:ident, $sentence:literal;)*) => {
+        /// Why a connection ended, or was refused.
+        ///
+        /// Every connection ends with exactly one reason: the first that applied. Names and numbers are
+        /// stable: logs, metrics and wires carry them.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        #[repr(u16)]
+        pub enum Reason { $($(#[$doc])* $variant = $number,)* }
+
+        impl Reason {
+            /// All reasons, ordered by number.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The stable name, for logs and metric labels: lower case and underscores.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// Whose doing it was.
+            #[must_use]
+            pub const fn blame(self) -> Blame {
+                match self { $(Self::$variant => Blame::$blame,)* }
+            }
+
+            /// One sentence for a person at the other end.
+            #[must_use]
+            pub const fn sentence(self) -> &'static str {
+                match self { $(Self::$variant => $sentence,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The peer closed, or ended its half and everything owed to it was sent.
+    PeerClosed = 100, "peer_closed", Peer, "the peer closed the connection";
+    /// A message was longer than [`Budget::message_max_bytes`](crate::limit::Budget).
+    MessageTooLarge = 101, "message_too_large", Peer, "the message is longer than this server accepts";
+    /// Text was not UTF-8 where the wire demands it.
+    InvalidUtf8 = 102, "invalid_utf8", Peer, "the text is not valid UTF-8";
+    /// A length prefix that is not well formed, such as a variable-length one of eleven bytes.
+    MalformedFrame = 103, "malformed_frame", Peer, "the frame is not well formed";
+    /// A message was begun and not completed within [`Budget::message_deadline`](crate::limit::Budget).
+    MessageTimeout = 104, "message_timeout", Peer, "a message was begun but not completed in time";
+    /// No message for [`Config::idle`](crate::Config::idle).
+    Idle = 105, "idle", Peer, "there was no input for too long";
+    /// No byte at all for [`Config::silence`](crate::Config::silence).
+    Silent = 106, "silent", Peer, "the peer gave no sign of life";
+    /// The ladder's close step: too many messages or bytes for too long.
+    RateLimited = 107, "rate_limited", Peer, "too many messages or bytes in too short a time";
+    /// The peer did not take what was sent to it: over the mark in bytes, or stuck past the write deadline.
+    SlowConsumer = 108, "slow_consumer", Peer, "the peer reads too slowly";
+    /// The ladder's last step, and the refusal of the same address until the cool-down is over.
+    Quarantined = 109, "quarantined", Peer, "this address is refused for a while";
+    /// The connection was reset.
+    Reset = 200, "reset", Network, "the connection was reset";
+    /// The network gave up, for example TCP keep-alive.
+    NetworkTimeout = 201, "network_timeout", Network, "the network timed out";
+    /// Any other failure of the socket.
+    NetworkError = 202, "network_error", Network, "the connection failed";
+    /// The application closed the connection.
+    Application = 300, "application", Application, "the application closed the connection";
+    /// An operator ended this one connection.
+    Kicked = 400, "kicked", Operator, "an operator closed the connection";
+    /// The server is shutting down.
+    Shutdown = 401, "shutdown", Operator, "the server is shutting down";
+    /// The server holds as many connections as it may.
+    ServerFull = 402, "server_full", Operator, "the server is full";
+    /// The listener holds as many connections as it may.
+    ListenerFull = 403, "listener_full", Operator, "this port is full";
+    /// The address holds as many connections as it may.
+    AddressFull = 404, "address_full", Operator, "this address has too many connections";
+}
+
+impl Reason {
+    /// The stable number: 1xx the peer, 2xx the network, 3xx the application, 4xx the operator.
+    #[must_use]
+    pub const fn number(self) -> u16 {
+        self as u16
+    }
+
+    /// The place in [`Reason::ALL`].
+    pub(crate) fn place(self) -> usize {
+        Self::ALL.iter().position(|&other| other == self).unwrap_or(0)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::collections::BTreeSet;
+
+    #[test]
+    fn names_and_numbers_are_unique_and_ordered() {
+        let names: BTreeSet<_> = Reason::ALL.iter().map(|r| r.name()).collect();
+        assert_eq!(names.len(), Reason::ALL.len());
+        assert!(Reason::ALL.windows(2).all(|w| w[0].number() < w[1].number()));
+    }
+
+    #[test]
+    fn the_hundreds_of_the_number_are_the_blame() {
+        for reason in Reason::ALL {
+            let expected = match reason.number() / 100 {
+                1 => Blame::Peer,
+                2 => Blame::Network,
+                3 => Blame::Application,
+                _ => Blame::Operator,
+            };
+            assert_eq!(reason.blame(), expected, "{reason}");
+        }
+    }
+}

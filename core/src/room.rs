@@ -1,0 +1,239 @@
+use crate::outbound::SlowPolicy;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+/// How many rooms there may be, and how long a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoomLimits {
+    /// Rooms in all. A room exists while it has a member.
+    pub total: u32,
+    /// Rooms that one connection may be in.
+    pub per_connection: u32,
+    /// The longest name, in bytes.
+    pub name_max_bytes: u32,
+}
+
+impl Default for RoomLimits {
+    /// 10,000 rooms, 100 for each connection, names of 128 bytes.
+    fn default() -> Self {
+        Self { total: 10_000, per_connection: 100, name_max_bytes: 128 }
+    }
+}
+
+/// A connection could not join a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// The connection is over or closing.
+    #[error("the connection is over")]
+    NotOpen,
+    /// The name is empty or longer than [`RoomLimits::name_max_bytes`].
+    #[error("a room's name has 1 to {max} bytes, not {bytes}")]
+    Name {
+        /// The length of the name.
+        bytes: usize,
+        /// The limit.
+        max: u32,
+    },
+    /// There are [`RoomLimits::total`] rooms.
+    #[error("there are {0} rooms, which is the limit")]
+    TooMany(u32),
+    /// The connection is in [`RoomLimits::per_connection`] rooms.
+    #[error("the connection is in {0} rooms, which is the limit")]
+    TooManyOfConnection(u32),
+}
+
+/// A room as its members know it.
+pub(crate) type RoomNumber = u32;
+
+/// The members of a room that share a wire, and so their encoded bytes.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) wire: u16,
+    pub(crate) members: Vec<u32>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Room {
+    name: Box<str>,
+    pub(crate) policy: SlowPolicy,
+    /// What marks this room's segments; never used again for another room before 2^32 others.
+    pub(crate) tag: u32,
+    pub(crate) groups: Vec<Group>,
+    count: u32,
+}
+
+/// All rooms that have members.
+#[derive(Debug, Default)]
+pub(crate) struct Rooms {
+    numbers: BTreeMap<Box<str>, RoomNumber>,
+    rooms: Vec<Option<Room>>,
+    free: Vec<RoomNumber>,
+    next_tag: u32,
+    policies: BTreeMap<Box<str>, SlowPolicy>,
+    /// Where a member stands in its group, by room and member.
+    places: BTreeMap<(RoomNumber, u32), u32>,
+}
+
+impl Rooms {
+    pub(crate) fn number(&self, name: &str) -> Option<RoomNumber> {
+        self.numbers.get(name).copied()
+    }
+
+    pub(crate) fn get(&self, number: RoomNumber) -> Option<&Room> {
+        self.rooms.get(number as usize)?.as_ref()
+    }
+
+    /// The names of all rooms, in alphabetical order, and how many members each has.
+    pub(crate) fn list(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.numbers.iter().map(|(name, &number)| (&**name, self.get(number).map_or(0, |room| room.count as usize)))
+    }
+
+    /// The members' indices, wire by wire.
+    pub(crate) fn members(&self, name: &str) -> impl Iterator<Item = u32> + '_ {
+        let room = self.number(name).and_then(|number| self.get(number));
+        room.into_iter().flat_map(|room| room.groups.iter().flat_map(|group| group.members.iter().copied()))
+    }
+
+    /// The policy of a room, which stays while it has no members.
+    pub(crate) fn set_policy(&mut self, name: &str, policy: SlowPolicy) {
+        self.policies.insert(name.into(), policy);
+        if let Some(room) = self.number(name).and_then(|number| self.rooms[number as usize].as_mut()) {
+            room.policy = policy;
+        }
+    }
+
+    /// The number of a room, made if there is room for it.
+    pub(crate) fn number_or_new(&mut self, name: &str, limits: &RoomLimits, policy: SlowPolicy) -> Result<RoomNumber, JoinError> {
+        if name.is_empty() || name.len() > limits.name_max_bytes as usize {
+            return Err(JoinError::Name { bytes: name.len(), max: limits.name_max_bytes });
+        }
+        if let Some(number) = self.number(name) {
+            return Ok(number);
+        }
+        if self.numbers.len() >= limits.total as usize {
+            return Err(JoinError::TooMany(limits.total));
+        }
+        let policy = self.policies.get(name).copied().unwrap_or(policy);
+        let tag = self.next_tag;
+        // The greatest number is the tag of what belongs to no room.
+        self.next_tag = if tag >= u32::MAX - 1 { 0 } else { tag + 1 };
+        let room = Room { name: name.into(), policy, tag, groups: Vec::new(), count: 0 };
+        let number = self.free.pop().unwrap_or_else(|| {
+            self.rooms.push(None);
+            u32::try_from(self.rooms.len() - 1).unwrap_or(u32::MAX)
+        });
+        self.rooms[number as usize] = Some(room);
+        self.numbers.insert(name.into(), number);
+        Ok(number)
+    }
+
+    /// Adds a member that is not in the room.
+    pub(crate) fn add(&mut self, number: RoomNumber, member: u32, wire: u16) {
+        let Some(room) = self.rooms[number as usize].as_mut() else { return };
+        let place = room.groups.iter().position(|group| group.wire == wire).unwrap_or_else(|| {
+            room.groups.push(Group { wire, members: Vec::new() });
+            room.groups.len() - 1
+        });
+        let members = &mut room.groups[place].members;
+        self.places.insert((number, member), u32::try_from(members.len()).unwrap_or(u32::MAX));
+        members.push(member);
+        room.count += 1;
+    }
+
+    /// Takes a member out, and the room with the last one.
+    pub(crate) fn remove(&mut self, number: RoomNumber, member: u32, wire: u16) {
+        let Some(place) = self.places.remove(&(number, member)) else { return };
+        let Some(room) = self.rooms[number as usize].as_mut() else { return };
+        let Some(group) = room.groups.iter_mut().find(|group| group.wire == wire) else { return };
+        group.members.swap_remove(place as usize);
+        if let Some(&moved) = group.members.get(place as usize) {
+            self.places.insert((number, moved), place);
+        }
+        room.count -= 1;
+        if room.count == 0 {
+            self.numbers.remove(&room.name);
+            self.rooms[number as usize] = None;
+            self.free.push(number);
+        }
+    }
+
+    pub(crate) fn name(&self, number: RoomNumber) -> &str {
+        self.get(number).map_or("", |room| &room.name)
+    }
+
+    pub(crate) fn count(&self, number: RoomNumber) -> usize {
+        self.get(number).map_or(0, |room| room.count as usize)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.numbers.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::collections::BTreeSet;
+    use alloc::string::String;
+    use proptest::prelude::*;
+
+    const NAMES: [&str; 4] = ["lobby", "a", "b", "long name"];
+
+    proptest! {
+        #[test]
+        fn rooms_agree_with_a_set_of_pairs(
+            steps in prop::collection::vec((any::<bool>(), 0..4usize, 0..12u32), 0..200)
+        ) {
+            let limits = RoomLimits { total: 3, ..RoomLimits::default() };
+            let mut rooms = Rooms::default();
+            let mut model = BTreeSet::<(&str, u32)>::new();
+            for (joins, name, member) in steps {
+                let name = NAMES[name];
+                let wire = u16::try_from(member % 3).expect("small");
+                let is_member = model.contains(&(name, member));
+                if joins && !is_member {
+                    let known: BTreeSet<_> = model.iter().map(|&(name, _)| name).collect();
+                    match rooms.number_or_new(name, &limits, SlowPolicy::Close) {
+                        Ok(number) => {
+                            rooms.add(number, member, wire);
+                            model.insert((name, member));
+                        }
+                        Err(error) => {
+                            prop_assert_eq!(error, JoinError::TooMany(3));
+                            prop_assert!(known.len() == 3 && !known.contains(name));
+                        }
+                    }
+                } else if let Some(number) = rooms.number(name) {
+                    rooms.remove(number, member, wire);
+                    model.remove(&(name, member));
+                }
+                for name in NAMES {
+                    let members: BTreeSet<u32> = rooms.members(name).collect();
+                    let expected = model.iter().filter(|&&(other, _)| other == name).map(|&(_, member)| member).collect();
+                    prop_assert_eq!(members, expected);
+                }
+                let listed: usize = rooms.list().map(|(_, count)| count).sum();
+                prop_assert_eq!(listed, model.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_policy_outlives_the_members() {
+        let mut rooms = Rooms::default();
+        rooms.set_policy("news", SlowPolicy::KeepLatest);
+        let number = rooms.number_or_new("news", &RoomLimits::default(), SlowPolicy::Close).expect("room for one");
+        assert_eq!(rooms.get(number).map(|room| room.policy), Some(SlowPolicy::KeepLatest));
+    }
+
+    #[test]
+    fn names_are_bounded() {
+        let mut rooms = Rooms::default();
+        let limits = RoomLimits::default();
+        let long = String::from_iter(core::iter::repeat_n('x', 129));
+        assert_eq!(rooms.number_or_new(&long, &limits, SlowPolicy::Close), Err(JoinError::Name { bytes: 129, max: 128 }));
+        assert_eq!(rooms.number_or_new("", &limits, SlowPolicy::Close), Err(JoinError::Name { bytes: 0, max: 128 }));
+    }
+}

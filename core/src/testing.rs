@@ -1,0 +1,257 @@
+//! Test an application as one tests a function: no sockets, no threads, no waiting.
+//!
+//! [`TestHub`] is a whole machine with sockets that take everything and a clock that stands still until it
+//! is moved.
+//!
+//! ```
+//! use drupe_core::app::Chat;
+//! use drupe_core::testing::TestHub;
+//!
+//! let mut hub = TestHub::new(Chat::default());
+//! let (ann, bob) = (hub.connect(), hub.connect());
+//! hub.line(ann, "/nick ann");
+//! hub.line(bob, "/nick bob");
+//! hub.clear();
+//! hub.line(ann, "hello, Bob");
+//! assert_eq!(hub.lines(bob), ["<ann> hello, Bob"]);
+//! hub.line(bob, "/quit");
+//! assert!(hub.is_closed(bob));
+//! assert_eq!(hub.lines(ann), ["<ann> hello, Bob", "* bob left"]);
+//! ```
+
+use crate::handler::Handler;
+use crate::input::{Failure, Request};
+use crate::listen::Listen;
+use crate::machine::{End, Machine};
+use crate::wire::Decoded;
+use crate::{Config, ConnId, DialId, ListenerId, Peer, Reason, Refusal, Time};
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::net::{Ipv4Addr, SocketAddr};
+use core::time::Duration;
+
+/// A whole server in virtual time, for tests of a [`Handler`].
+pub struct TestHub<H: Handler> {
+    machine: Machine<H>,
+    now: Time,
+    peers: BTreeMap<ConnId, TestPeer>,
+    next_port: u16,
+}
+
+struct TestPeer {
+    peer: Peer,
+    received: Vec<u8>,
+    /// How many more bytes its socket takes.
+    room: usize,
+    closed: bool,
+}
+
+impl<H: Handler> TestHub<H> {
+    /// A server with one listener for lines, the default limits and seed 0.
+    pub fn new(handler: H) -> Self {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self::with_config(Config::listening([Listen::lines(any)]), handler)
+    }
+
+    /// A server with this configuration.
+    pub fn with_config(config: Config, handler: H) -> Self {
+        Self { machine: Machine::new(config, handler), now: Time::START, peers: BTreeMap::new(), next_port: 40_000 }
+    }
+
+    /// A peer connects to the first listener, from an address of its own.
+    ///
+    /// # Panics
+    /// If it is refused; see [`try_connect`](Self::try_connect).
+    #[expect(clippy::panic, reason = "a test should fail where its assumption does")]
+    pub fn connect(&mut self) -> ConnId {
+        let port = self.next_port;
+        self.next_port = self.next_port.wrapping_add(1);
+        let address = SocketAddr::from((Ipv4Addr::new(127, 0, 0, 1), port));
+        match self.try_connect(ListenerId(0), address.into()) {
+            Ok(id) => id,
+            Err(refusal) => panic!("the peer was refused: {}", refusal.reason),
+        }
+    }
+
+    /// A peer connects.
+    ///
+    /// # Errors
+    /// If it is refused.
+    pub fn try_connect(&mut self, listener: ListenerId, peer: Peer) -> Result<ConnId, Refusal> {
+        let id = self.machine.accepted(self.now, listener, peer)?;
+        self.peers.insert(id, TestPeer { peer, received: Vec::new(), room: usize::MAX, closed: false });
+        self.flush();
+        Ok(id)
+    }
+
+    /// A peer sends one line.
+    pub fn line(&mut self, conn: ConnId, text: &str) {
+        self.send(conn, &[text.as_bytes(), b"\n"].concat());
+    }
+
+    /// A peer sends bytes.
+    pub fn send(&mut self, conn: ConnId, bytes: &[u8]) {
+        self.machine.received(self.now, conn, &mut bytes.to_vec());
+        self.flush();
+    }
+
+    /// A peer ends its half of the connection.
+    pub fn end(&mut self, conn: ConnId) {
+        self.machine.ended(self.now, conn);
+        self.flush();
+    }
+
+    /// A peer's connection breaks.
+    pub fn fail(&mut self, conn: ConnId, failure: Failure) {
+        self.machine.failed(self.now, conn, failure);
+        self.flush();
+    }
+
+    /// From now on a peer's socket takes only so many more bytes; `usize::MAX` is a peer that reads.
+    pub fn set_room(&mut self, conn: ConnId, bytes: usize) {
+        if let Some(peer) = self.peers.get_mut(&conn) {
+            peer.room = bytes;
+        }
+        self.push(conn);
+        self.flush();
+    }
+
+    /// A note comes from outside.
+    pub fn note(&mut self, note: H::Note) {
+        self.machine.noted(self.now, note);
+        self.flush();
+    }
+
+    /// An operator asks for something.
+    pub fn request(&mut self, request: &Request) {
+        self.machine.requested(self.now, request);
+        self.flush();
+    }
+
+    /// An attempt to connect goes well or does not.
+    pub fn dialed(&mut self, dial: DialId, result: Result<Peer, Failure>) -> Option<ConnId> {
+        let id = self.machine.dialed(self.now, dial, result);
+        if let (Some(id), Ok(peer)) = (id, result) {
+            self.peers.insert(id, TestPeer { peer, received: Vec::new(), room: usize::MAX, closed: false });
+        }
+        self.flush();
+        id
+    }
+
+    /// Lets time pass, stopping at every deadline on the way.
+    pub fn advance(&mut self, span: Duration) {
+        let until = self.now + span;
+        while let Some(deadline) = self.machine.deadline().filter(|deadline| deadline.at <= until) {
+            self.now = self.now.max(deadline.at);
+            self.machine.elapsed(self.now);
+            self.flush();
+        }
+        self.now = until;
+        self.machine.elapsed(until);
+        self.flush();
+    }
+
+    /// All complete lines that a peer received since the start or the last [`clear`](Self::clear).
+    #[must_use]
+    pub fn lines(&self, conn: ConnId) -> Vec<String> {
+        String::from_utf8_lossy(self.received(conn)).lines().map(ToString::to_string).collect()
+    }
+
+    /// All bytes that a peer received since the start or the last [`clear`](Self::clear).
+    #[must_use]
+    pub fn received(&self, conn: ConnId) -> &[u8] {
+        self.peers.get(&conn).map_or(&[], |peer| &peer.received)
+    }
+
+    /// All messages in what a peer received since the start or the last [`clear`](Self::clear), taken apart
+    /// by the first listener's wire.
+    #[must_use]
+    pub fn messages(&self, conn: ConnId) -> Vec<Vec<u8>> {
+        let wire = self.machine.config().listeners.first().map(|listen| listen.wire).unwrap_or_default();
+        let (mut decoder, mut bytes) = (wire.decoder(), self.received(conn).to_vec());
+        let (mut at, mut messages) = (0, Vec::new());
+        while at < bytes.len()
+            && let Ok(Decoded { used, message }) = decoder.decode(&mut bytes[at..], &self.machine.config().budget)
+        {
+            at += used;
+            messages.extend(message.map(|payload| payload.as_bytes().to_vec()));
+        }
+        messages
+    }
+
+    /// Forgets what everybody received.
+    pub fn clear(&mut self) {
+        for peer in self.peers.values_mut() {
+            peer.received.clear();
+        }
+    }
+
+    /// The address of a peer, or `local` once it is unknown.
+    #[must_use]
+    pub fn peer(&self, conn: ConnId) -> Peer {
+        self.peers.get(&conn).map_or(Peer::Local, |peer| peer.peer)
+    }
+
+    /// Whether a peer sees its connection closed.
+    #[must_use]
+    pub fn is_closed(&self, conn: ConnId) -> bool {
+        self.peers.get(&conn).is_none_or(|peer| peer.closed)
+    }
+
+    /// How many connections ended with a reason.
+    #[must_use]
+    pub fn ended(&self, reason: Reason) -> u64 {
+        self.machine.metrics().ended.get(reason)
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// The machine.
+    #[must_use]
+    pub fn machine(&self) -> &Machine<H> {
+        &self.machine
+    }
+
+    /// The application.
+    #[must_use]
+    pub fn handler(&self) -> &H {
+        self.machine.handler()
+    }
+
+    /// Writes to everybody what the machine wants written, as a shell does at the end of a turn.
+    fn flush(&mut self) {
+        while let Some(id) = self.machine.next_changed() {
+            self.push(id);
+        }
+    }
+
+    fn push(&mut self, id: ConnId) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(intent) = self.machine.intent(id) else {
+            peer.closed = true;
+            return;
+        };
+        let mut taken = 0;
+        for slice in intent.transmit.slices() {
+            let take = slice.len().min(peer.room);
+            peer.received.extend_from_slice(&slice[..take]);
+            if peer.room != usize::MAX {
+                peer.room -= take;
+            }
+            taken += take;
+        }
+        let something = !intent.transmit.is_empty();
+        if intent.end == End::Shutdown && !peer.closed {
+            // A polite peer closes when it is closed.
+            peer.closed = true;
+            self.machine.ended(self.now, id);
+        } else if something {
+            self.machine.wrote(self.now, id, taken);
+        }
+    }
+}

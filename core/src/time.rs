@@ -1,0 +1,85 @@
+use core::fmt;
+use core::ops::Add;
+use core::time::Duration;
+
+/// A moment on the machine's own clock: nanoseconds since whatever the shell calls its start.
+///
+/// The range is 584 years; arithmetic saturates instead of wrapping. A deadline that does not exist
+/// is `None`, never a far-away `Time`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time(u64);
+
+impl Time {
+    /// The shell's start.
+    pub const START: Self = Self(0);
+
+    /// A moment `nanos` nanoseconds after the start.
+    #[must_use]
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// A moment `millis` milliseconds after the start.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis.saturating_mul(1_000_000))
+    }
+
+    /// A moment `seconds` seconds after the start.
+    #[must_use]
+    pub const fn from_secs(seconds: u64) -> Self {
+        Self(seconds.saturating_mul(1_000_000_000))
+    }
+
+    /// Nanoseconds since the start.
+    #[must_use]
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// How long ago `earlier` was; zero if it is not earlier.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// The moment `nanos` nanoseconds before this one, the start at the earliest.
+    #[must_use]
+    pub const fn minus_nanos(self, nanos: u64) -> Self {
+        Self(self.0.saturating_sub(nanos))
+    }
+
+    /// The moment `nanos` nanoseconds after this one, saturating.
+    #[must_use]
+    pub const fn plus_nanos(self, nanos: u64) -> Self {
+        Self(self.0.saturating_add(nanos))
+    }
+}
+
+impl Add<Duration> for Time {
+    type Output = Self;
+
+    /// Saturates at the end of the range.
+    fn add(self, span: Duration) -> Self {
+        self.plus_nanos(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
+impl fmt::Display for Time {
+    /// Seconds with nine decimals.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:09}s", self.0 / 1_000_000_000, self.0 % 1_000_000_000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arithmetic_saturates_at_both_ends() {
+        assert_eq!(Time::from_nanos(u64::MAX) + Duration::MAX, Time::from_nanos(u64::MAX));
+        assert_eq!(Time::START.since(Time::from_secs(1)), Duration::ZERO);
+        assert_eq!(Time::from_nanos(5).minus_nanos(9), Time::START);
+    }
+}

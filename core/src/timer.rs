@@ -1,0 +1,197 @@
+use crate::{ConnId, Time};
+use alloc::collections::{BTreeMap, BTreeSet};
+use core::ops::Bound;
+
+/// A named timer of the application, of one connection or of none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timer {
+    /// The connection it belongs to and ends with, if any.
+    pub conn: Option<ConnId>,
+    /// Its name, unique for the connection.
+    pub name: &'static str,
+}
+
+impl Timer {
+    /// A timer that belongs to no connection.
+    #[must_use]
+    pub const fn named(name: &'static str) -> Self {
+        Self { conn: None, name }
+    }
+
+    /// A timer that ends with its connection.
+    #[must_use]
+    pub const fn of(conn: ConnId, name: &'static str) -> Self {
+        Self { conn: Some(conn), name }
+    }
+}
+
+/// The application's timers. Each is set once or not at all; setting it again moves it.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    at: BTreeMap<Timer, Time>,
+    by_time: BTreeSet<(Time, Timer)>,
+}
+
+impl Timers {
+    pub(crate) fn set(&mut self, timer: Timer, at: Time) {
+        self.cancel(timer);
+        self.at.insert(timer, at);
+        self.by_time.insert((at, timer));
+    }
+
+    /// True if it was set.
+    pub(crate) fn cancel(&mut self, timer: Timer) -> bool {
+        let Some(at) = self.at.remove(&timer) else { return false };
+        self.by_time.remove(&(at, timer))
+    }
+
+    pub(crate) fn cancel_all_of(&mut self, conn: ConnId) {
+        let from = Bound::Included(Timer { conn: Some(conn), name: "" });
+        while let Some((&timer, _)) = self.at.range((from, Bound::Unbounded)).next() {
+            if timer.conn != Some(conn) {
+                break;
+            }
+            self.cancel(timer);
+        }
+    }
+
+    pub(crate) fn next(&self) -> Option<Time> {
+        self.by_time.first().map(|&(at, _)| at)
+    }
+
+    /// Takes the earliest timer that is due at `now`.
+    pub(crate) fn take_due(&mut self, now: Time) -> Option<Timer> {
+        let &(at, timer) = self.by_time.first()?;
+        if at > now {
+            return None;
+        }
+        self.cancel(timer);
+        Some(timer)
+    }
+}
+
+/// When each connection must be looked at again: one entry a connection at the most.
+///
+/// Entries are lazy. A deadline that moves away, as an idle deadline does with every message, leaves its
+/// entry where it is; when the entry comes up the true deadline is worked out anew. So a message costs
+/// this table nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Agenda {
+    entries: BTreeSet<(Time, u32)>,
+    at: alloc::vec::Vec<Option<Time>>,
+}
+
+impl Agenda {
+    /// Makes sure that `index` is looked at no later than `at`.
+    pub(crate) fn no_later_than(&mut self, index: u32, at: Time) {
+        let place = index as usize;
+        if self.at.len() <= place {
+            self.at.resize(place + 1, None);
+        }
+        match self.at[place] {
+            Some(before) if before <= at => return,
+            Some(before) => drop(self.entries.remove(&(before, index))),
+            None => {}
+        }
+        self.at[place] = Some(at);
+        self.entries.insert((at, index));
+    }
+
+    pub(crate) fn forget(&mut self, index: u32) {
+        if let Some(at) = self.at.get_mut(index as usize).and_then(Option::take) {
+            self.entries.remove(&(at, index));
+        }
+    }
+
+    pub(crate) fn next(&self) -> Option<(Time, u32)> {
+        self.entries.first().copied()
+    }
+
+    /// Takes the earliest entry that is due at `now`.
+    pub(crate) fn take_due(&mut self, now: Time) -> Option<u32> {
+        let (at, index) = self.next()?;
+        if at > now {
+            return None;
+        }
+        self.forget(index);
+        Some(index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    const NAMES: [&str; 3] = ["a", "b", "c"];
+
+    proptest! {
+        #[test]
+        fn timers_agree_with_a_list_that_is_searched(
+            steps in prop::collection::vec((0..5u8, 0..4u32, 0..3usize, 0..50u64), 0..120)
+        ) {
+            let mut timers = Timers::default();
+            let mut model: Vec<(Time, Timer)> = Vec::new();
+            for (step, conn, name, at) in steps {
+                let timer = match conn {
+                    0 => Timer::named(NAMES[name]),
+                    n => Timer::of(ConnId::new(n, 1), NAMES[name]),
+                };
+                let at = Time::from_nanos(at);
+                match step {
+                    0 | 1 => {
+                        model.retain(|&(_, other)| other != timer);
+                        model.push((at, timer));
+                        timers.set(timer, at);
+                    }
+                    2 => {
+                        let before = model.len();
+                        model.retain(|&(_, other)| other != timer);
+                        prop_assert_eq!(timers.cancel(timer), model.len() < before);
+                    }
+                    3 => {
+                        model.retain(|&(_, other)| other.conn != Some(ConnId::new(conn, 1)));
+                        timers.cancel_all_of(ConnId::new(conn, 1));
+                    }
+                    _ => {
+                        let due = model.iter().copied().filter(|&(due, _)| due <= at).min();
+                        model.retain(|&entry| Some(entry) != due);
+                        prop_assert_eq!(timers.take_due(at), due.map(|(_, timer)| timer));
+                    }
+                }
+                prop_assert_eq!(timers.next(), model.iter().map(|&(at, _)| at).min());
+            }
+        }
+
+        #[test]
+        fn the_agenda_keeps_the_earliest_of_what_was_asked(
+            steps in prop::collection::vec((0..3u8, 0..6u32, 0..50u64), 0..120)
+        ) {
+            let mut agenda = Agenda::default();
+            let mut model = BTreeMap::<u32, Time>::new();
+            for (step, index, at) in steps {
+                let at = Time::from_nanos(at);
+                match step {
+                    0 => {
+                        let entry = model.entry(index).or_insert(at);
+                        *entry = at.min(*entry);
+                        agenda.no_later_than(index, at);
+                    }
+                    1 => {
+                        model.remove(&index);
+                        agenda.forget(index);
+                    }
+                    _ => {
+                        let due = model.iter().map(|(&index, &at)| (at, index)).filter(|&(due, _)| due <= at).min();
+                        if let Some((_, index)) = due {
+                            model.remove(&index);
+                        }
+                        prop_assert_eq!(agenda.take_due(at), due.map(|(_, index)| index));
+                    }
+                }
+                prop_assert_eq!(agenda.next(), model.iter().map(|(&index, &at)| (at, index)).min());
+            }
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! Runs as text: record every fact, read it back, replay it to the same outputs, byte for byte.
+//!
+//! A trace holds the facts and nothing else. Whoever replays it must build the machine from the same
+//! [`Config`](crate::Config), seed included, and the same handler. One fact is one line:
+//!
+//! ```text
+//! # nanoseconds, fact, details
+//! 0 accepted 0 127.0.0.1:40000
+//! 1500000 received 0.1 "hello\n"
+//! 1500000 wrote 0.1 6
+//! 2000000 ended 0.1
+//! ```
+//!
+//! The facts are the names of [`Machine`]'s methods. Bytes stand in double quotes, with `\n`, `\r`, `\t`,
+//! `\"`, `\\` and `\xHH` for what can't be seen. Empty lines, and lines that begin with `#`, mean nothing.
+
+use crate::input::{Fact, Input, Request};
+use crate::{ConnId, DialId, Handler, ListenerId, Machine, PayloadBuf, Reason, Time};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt::{self, Write};
+use core::str::FromStr;
+
+/// Writes down every fact of a machine: [`Machine::record`].
+pub struct Recorder<N> {
+    sink: Box<dyn FnMut(&str) + Send>,
+    note: fn(&N) -> String,
+}
+
+impl<N> Recorder<N> {
+    /// Gives each line, with its line feed, to `sink`.
+    pub fn new(sink: impl FnMut(&str) + Send + 'static) -> Self
+    where
+        N: fmt::Display,
+    {
+        Self { sink: Box::new(sink), note: |note| note.to_string() }
+    }
+
+    pub(crate) fn record(&mut self, now: Time, fact: &Fact<'_, N>) {
+        let mut line = String::new();
+        // Writing to a string does not fail.
+        let _ = write_fact(&mut line, now, fact, self.note);
+        (self.sink)(&line);
+    }
+}
+
+impl<N> fmt::Debug for Recorder<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Recorder")
+    }
+}
+
+/// One fact as a line of a trace, with its line feed.
+#[must_use]
+pub fn line<N: fmt::Display>(now: Time, input: &Input<N>) -> String {
+    let fact = match input {
+        Input::Accepted { listener, peer } => Fact::Accepted { listener: *listener, peer: *peer },
+        Input::AcceptFailed { listener, failure } => Fact::AcceptFailed { listener: *listener, failure: *failure },
+        Input::Received { conn, bytes } => Fact::Received { conn: *conn, bytes },
+        Input::Wrote { conn, bytes } => Fact::Wrote { conn: *conn, bytes: *bytes },
+        Input::Ended { conn } => Fact::Ended { conn: *conn },
+        Input::Failed { conn, failure } => Fact::Failed { conn: *conn, failure: *failure },
+        Input::Elapsed => Fact::Elapsed,
+        Input::Dialed { dial, result } => Fact::Dialed { dial: *dial, result: *result },
+        Input::Noted(note) => Fact::Noted(note),
+        Input::Requested(request) => Fact::Requested(request),
+    };
+    let mut line = String::new();
+    let _ = write_fact(&mut line, now, &fact, N::to_string);
+    line
+}
+
+/// The facts of a trace.
+///
+/// # Errors
+/// The first line that is no fact, and what was expected there.
+pub fn parse<N: FromStr>(text: &str) -> Result<Vec<(Time, Input<N>)>, TraceError> {
+    let lines = text.lines().zip(1..).filter(|(line, _)| !line.is_empty() && !line.starts_with('#'));
+    lines.map(|(line, number)| parse_line(line).map_err(|expected| TraceError { line: number, expected })).collect()
+}
+
+/// Gives a trace to a fresh machine and collects what it wrote to each connection.
+///
+/// # Errors
+/// As [`parse`].
+pub fn replay<H: Handler>(text: &str, machine: &mut Machine<H>) -> Result<Transcript, TraceError>
+where
+    H::Note: FromStr,
+{
+    let mut transcript = Transcript::default();
+    for (now, input) in parse(text)? {
+        if let Input::Wrote { conn, bytes } = input
+            && let Some(intent) = machine.intent(conn)
+        {
+            let written = transcript.written.entry(conn).or_default();
+            let mut left = bytes;
+            for slice in intent.transmit.slices() {
+                let take = left.min(slice.len());
+                written.extend_from_slice(&slice[..take]);
+                left -= take;
+            }
+        }
+        if let Some(Err(refusal)) = machine.apply(now, input) {
+            transcript.refused.push(refusal.reason);
+        }
+    }
+    Ok(transcript)
+}
+
+/// What a machine did in the course of a trace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transcript {
+    /// All bytes that each connection's socket took.
+    pub written: BTreeMap<ConnId, Vec<u8>>,
+    /// Why peers were refused, in order.
+    pub refused: Vec<Reason>,
+}
+
+/// A line of a trace that is no fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line} of the trace: expected {expected}")]
+pub struct TraceError {
+    /// Which line, from 1.
+    pub line: u32,
+    /// What should have been there.
+    pub expected: &'static str,
+}
+
+fn write_fact<N>(out: &mut String, now: Time, fact: &Fact<'_, N>, note: fn(&N) -> String) -> fmt::Result {
+    write!(out, "{} ", now.as_nanos())?;
+    match fact {
+        Fact::Accepted { listener, peer } => writeln!(out, "accepted {} {peer}", listener.0),
+        Fact::AcceptFailed { listener, failure } => writeln!(out, "accept_failed {} {failure}", listener.0),
+        Fact::Received { conn, bytes } => writeln!(out, "received {conn} {}", Quoted(bytes)),
+        Fact::Wrote { conn, bytes } => writeln!(out, "wrote {conn} {bytes}"),
+        Fact::Ended { conn } => writeln!(out, "ended {conn}"),
+        Fact::Failed { conn, failure } => writeln!(out, "failed {conn} {failure}"),
+        Fact::Elapsed => writeln!(out, "elapsed"),
+        Fact::Dialed { dial, result: Ok(peer) } => writeln!(out, "dialed {} ok {peer}", dial.0),
+        Fact::Dialed { dial, result: Err(failure) } => writeln!(out, "dialed {} failed {failure}", dial.0),
+        Fact::Noted(content) => writeln!(out, "noted {}", Quoted(note(content).as_bytes())),
+        Fact::Requested(Request::Kick { conn }) => writeln!(out, "kick {conn}"),
+        Fact::Requested(Request::Drain) => writeln!(out, "drain"),
+        Fact::Requested(Request::Publish { room, payload }) => {
+            let kind = if matches!(payload, PayloadBuf::Text(_)) { "text" } else { "binary" };
+            writeln!(out, "publish {} {kind} {}", Quoted(room.as_bytes()), Quoted(payload.as_payload().as_bytes()))
+        }
+    }
+}
+
+struct Quoted<'a>(&'a [u8]);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0.escape_ascii())
+    }
+}
+
+fn parse_line<N: FromStr>(line: &str) -> Result<(Time, Input<N>), &'static str> {
+    let mut words = Words { rest: line };
+    let now = Time::from_nanos(words.parsed("a time in nanoseconds")?);
+    let input = match words.word() {
+        "accepted" => Input::Accepted { listener: words.listener()?, peer: words.parsed("a peer's address")? },
+        "accept_failed" => Input::AcceptFailed { listener: words.listener()?, failure: words.parsed("exhausted or transient")? },
+        "received" => Input::Received { conn: words.conn()?, bytes: words.quoted()? },
+        "wrote" => Input::Wrote { conn: words.conn()?, bytes: words.parsed("a number of bytes")? },
+        "ended" => Input::Ended { conn: words.conn()? },
+        "failed" => Input::Failed { conn: words.conn()?, failure: words.failure()? },
+        "elapsed" => Input::Elapsed,
+        "dialed" => {
+            let dial = DialId(words.parsed("a dial's number")?);
+            let result = match words.word() {
+                "ok" => Ok(words.parsed("a peer's address")?),
+                "failed" => Err(words.failure()?),
+                _ => return Err("ok or failed"),
+            };
+            Input::Dialed { dial, result }
+        }
+        "noted" => Input::Noted(words.text()?.parse().map_err(|_| "a note of this application")?),
+        "publish" => {
+            let room = words.text()?;
+            let payload = match words.word() {
+                "text" => PayloadBuf::Text(words.text()?.into()),
+                "binary" => PayloadBuf::Binary(words.quoted()?.into()),
+                _ => return Err("text or binary"),
+            };
+            Input::Requested(Request::Publish { room, payload })
+        }
+        "kick" => Input::Requested(Request::Kick { conn: words.conn()? }),
+        "drain" => Input::Requested(Request::Drain),
+        _ => return Err("the name of a fact"),
+    };
+    if words.rest.trim().is_empty() { Ok((now, input)) } else { Err("the end of the line") }
+}
+
+struct Words<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Words<'a> {
+    fn word(&mut self) -> &'a str {
+        let line = self.rest.trim_start();
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        self.rest = rest;
+        word
+    }
+
+    fn parsed<T: FromStr>(&mut self, expected: &'static str) -> Result<T, &'static str> {
+        self.word().parse().map_err(|_| expected)
+    }
+
+    fn conn(&mut self) -> Result<ConnId, &'static str> {
+        self.parsed("a connection, INDEX.GENERATION")
+    }
+
+    fn listener(&mut self) -> Result<ListenerId, &'static str> {
+        self.parsed("a listener's number").map(ListenerId)
+    }
+
+    fn failure<T: FromStr>(&mut self) -> Result<T, &'static str> {
+        self.parsed("reset, timed_out or other")
+    }
+
+    fn text(&mut self) -> Result<String, &'static str> {
+        String::from_utf8(self.quoted()?).map_err(|_| "UTF-8 text in double quotes")
+    }
+
+    fn quoted(&mut self) -> Result<Vec<u8>, &'static str> {
+        const EXPECTED: &str = "bytes in double quotes";
+        let inner = self.rest.trim_start().strip_prefix('"').ok_or(EXPECTED)?;
+        let mut bytes = Vec::new();
+        let mut rest = inner.as_bytes().iter().copied();
+        loop {
+            match rest.next().ok_or("a closing double quote")? {
+                b'"' => break,
+                b'\\' => bytes.push(match rest.next() {
+                    Some(b'n') => b'\n',
+                    Some(b'r') => b'\r',
+                    Some(b't') => b'\t',
+                    Some(plain @ (b'"' | b'\\' | b'\'')) => plain,
+                    Some(b'x') => hex(rest.next()).zip(hex(rest.next())).map(|(high, low)| high << 4 | low).ok_or("two hexadecimal digits after \\x")?,
+                    _ => return Err("one of n r t \" ' \\ x after a backslash"),
+                }),
+                plain => bytes.push(plain),
+            }
+        }
+        let left = rest.len();
+        self.rest = inner.get(inner.len() - left..).ok_or(EXPECTED)?;
+        Ok(bytes)
+    }
+}
+
+fn hex(digit: Option<u8>) -> Option<u8> {
+    let value = char::from(digit?).to_digit(16)?;
+    u8::try_from(value).ok()
+}
+
+/// A sink for [`Recorder`] that keeps the trace in memory.
+#[cfg(feature = "std")]
+#[derive(Clone, Debug, Default)]
+pub struct SharedTrace(alloc::sync::Arc<std::sync::Mutex<String>>);
+
+#[cfg(feature = "std")]
+impl SharedTrace {
+    /// An empty trace.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A recorder that appends to this trace.
+    #[must_use]
+    pub fn recorder<N: fmt::Display>(&self) -> Recorder<N> {
+        let shared = self.clone();
+        Recorder::new(move |line| shared.lock().push_str(line))
+    }
+
+    /// What has been recorded so far.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, String> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::{AcceptFailure, Failure};
+    use proptest::prelude::*;
+
+    fn inputs() -> impl Strategy<Value = Input<String>> {
+        let conn = || (0..9u32, 1..9u32).prop_map(|(index, generation)| ConnId::new(index, generation));
+        let bytes = || prop::collection::vec(any::<u8>(), 0..40);
+        let failure = || prop_oneof![Just(Failure::Reset), Just(Failure::TimedOut), Just(Failure::Other)];
+        let peer = || prop_oneof![Just("127.0.0.1:80"), Just("[2001:db8::1]:9"), Just("local")];
+        prop_oneof![
+            (0..3u32, peer()).prop_map(|(listener, peer)| Input::Accepted { listener: ListenerId(listener), peer: peer.parse().expect(peer) }),
+            Just(Input::AcceptFailed { listener: ListenerId(1), failure: AcceptFailure::Exhausted }),
+            (conn(), bytes()).prop_map(|(conn, bytes)| Input::Received { conn, bytes }),
+            (conn(), any::<usize>()).prop_map(|(conn, bytes)| Input::Wrote { conn, bytes }),
+            conn().prop_map(|conn| Input::Ended { conn }),
+            (conn(), failure()).prop_map(|(conn, failure)| Input::Failed { conn, failure }),
+            Just(Input::Elapsed),
+            (peer(), any::<u32>()).prop_map(|(peer, dial)| Input::Dialed { dial: DialId(dial), result: Ok(peer.parse().expect(peer)) }),
+            (failure(), any::<u32>()).prop_map(|(failure, dial)| Input::Dialed { dial: DialId(dial), result: Err(failure) }),
+            any::<String>().prop_map(Input::Noted),
+            (any::<String>(), any::<String>()).prop_map(|(room, text)| Input::Requested(Request::Publish { room, payload: text.into() })),
+            (any::<String>(), bytes()).prop_map(|(room, bytes)| Input::Requested(Request::Publish { room, payload: PayloadBuf::Binary(bytes.into()) })),
+            conn().prop_map(|conn| Input::Requested(Request::Kick { conn })),
+            Just(Input::Requested(Request::Drain)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_parsed_back(facts in prop::collection::vec((any::<u64>(), inputs()), 0..20)) {
+            let facts: Vec<_> = facts.into_iter().map(|(now, input)| (Time::from_nanos(now), input)).collect();
+            let text: String = facts.iter().map(|(now, input)| line(*now, input)).collect();
+            prop_assert_eq!(parse(&text), Ok(facts));
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text in "[0-9a-z_\\\\\"x. ]{0,60}") {
+            let _ = parse::<String>(&text);
+        }
+    }
+
+    #[test]
+    fn errors_name_the_line_and_what_was_expected() {
+        for (text, message) in [
+            ("# fine\n\nx elapsed", "line 3 of the trace: expected a time in nanoseconds"),
+            ("0 slept", "line 1 of the trace: expected the name of a fact"),
+            ("0 received 1 \"\"", "line 1 of the trace: expected a connection, INDEX.GENERATION"),
+            ("0 received 1.1 \"a", "line 1 of the trace: expected a closing double quote"),
+            ("0 received 1.1 \"\\x4\"", "line 1 of the trace: expected two hexadecimal digits after \\x"),
+            ("0 elapsed now", "line 1 of the trace: expected the end of the line"),
+        ] {
+            assert_eq!(parse::<String>(text).expect_err(text).to_string(), message);
+        }
+    }
+}

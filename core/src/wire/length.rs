@@ -1,0 +1,212 @@
+use super::line::grow;
+use super::{DecodeError, Decoded, EncodeError};
+use crate::Payload;
+use crate::limit::Budget;
+use alloc::vec::Vec;
+
+/// Frames: a length, then that many bytes of content. The length counts the content alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LengthPrefixed {
+    /// How the length is written.
+    pub prefix: LengthPrefix,
+}
+
+/// How the length of a frame is written: 1, 2, 4 or 8 bytes, big-endian (`Be`, network order) or
+/// little-endian (`Le`), or as a variable-length number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are those of the integer types, and the enum says how to read them")]
+pub enum LengthPrefix {
+    U8,
+    U16Be,
+    U16Le,
+    #[default]
+    U32Be,
+    U32Le,
+    U64Be,
+    U64Le,
+    /// Seven bits a byte, least significant group first, the top bit set on all but the last byte: unsigned
+    /// LEB128 (DWARF 4 section 7.6), as Protocol Buffers write it. At most ten bytes.
+    Varint,
+}
+
+const VARINT_MAX_BYTES: usize = 10;
+
+impl LengthPrefix {
+    /// The greatest length that can be written.
+    #[must_use]
+    pub const fn max(self) -> u64 {
+        match self {
+            Self::U8 => u8::MAX as u64,
+            Self::U16Be | Self::U16Le => u16::MAX as u64,
+            Self::U32Be | Self::U32Le => u32::MAX as u64,
+            Self::U64Be | Self::U64Le | Self::Varint => u64::MAX,
+        }
+    }
+
+    /// The prefix's length in bytes once its first `bytes` are known; `None` if more must be seen.
+    fn size(self, bytes: &[u8]) -> Option<usize> {
+        match self {
+            Self::U8 => Some(1),
+            Self::U16Be | Self::U16Le => Some(2),
+            Self::U32Be | Self::U32Le => Some(4),
+            Self::U64Be | Self::U64Le => Some(8),
+            Self::Varint => bytes.iter().position(|byte| byte & 0x80 == 0).map(|last| last + 1),
+        }
+    }
+
+    fn read(self, bytes: &[u8]) -> Result<u64, DecodeError> {
+        let big = || bytes.iter().fold(0, |length, &byte| length << 8 | u64::from(byte));
+        let little = || bytes.iter().rev().fold(0, |length, &byte| length << 8 | u64::from(byte));
+        match self {
+            Self::U8 | Self::U16Be | Self::U32Be | Self::U64Be => Ok(big()),
+            Self::U16Le | Self::U32Le | Self::U64Le => Ok(little()),
+            // The tenth byte holds the 64th bit alone.
+            Self::Varint if bytes.len() == VARINT_MAX_BYTES && bytes[VARINT_MAX_BYTES - 1] > 1 => {
+                Err(DecodeError::LengthOverflow)
+            }
+            Self::Varint => Ok(bytes.iter().rev().fold(0, |length, &byte| length << 7 | u64::from(byte & 0x7f))),
+        }
+    }
+
+    fn write(self, length: u64, out: &mut Vec<u8>) {
+        let (big, little) = (length.to_be_bytes(), length.to_le_bytes());
+        match self {
+            Self::U8 => out.extend_from_slice(&big[7..]),
+            Self::U16Be => out.extend_from_slice(&big[6..]),
+            Self::U16Le => out.extend_from_slice(&little[..2]),
+            Self::U32Be => out.extend_from_slice(&big[4..]),
+            Self::U32Le => out.extend_from_slice(&little[..4]),
+            Self::U64Be => out.extend_from_slice(&big),
+            Self::U64Le => out.extend_from_slice(&little),
+            Self::Varint => {
+                let mut rest = length;
+                while rest >= 0x80 {
+                    out.push(rest.to_le_bytes()[0] | 0x80);
+                    rest >>= 7;
+                }
+                out.push(rest.to_le_bytes()[0]);
+            }
+        }
+    }
+}
+
+impl LengthPrefixed {
+    pub(super) fn encode(self, payload: Payload<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let content = payload.as_bytes();
+        let length = content.len() as u64;
+        if length > self.prefix.max() {
+            return Err(EncodeError { bytes: content.len(), max: self.prefix.max() });
+        }
+        self.prefix.write(length, out);
+        out.extend_from_slice(content);
+        Ok(())
+    }
+}
+
+/// Cuts a byte stream into frames.
+///
+/// # Memory
+/// At most `message_max_bytes` of content that has really arrived; a length that is only claimed reserves
+/// nothing. A frame that arrives whole is not copied.
+#[derive(Debug)]
+pub struct LengthDecoder {
+    frames: LengthPrefixed,
+    state: State,
+    partial: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// So many bytes of a prefix have arrived.
+    Prefix { bytes: [u8; VARINT_MAX_BYTES], count: usize },
+    /// So many bytes of content are still to come.
+    Content { missing: usize },
+    /// `partial` was handed out as a message and makes room at the next call.
+    HandedOut,
+}
+
+const START: State = State::Prefix { bytes: [0; VARINT_MAX_BYTES], count: 0 };
+
+impl LengthDecoder {
+    /// A decoder at the start of a stream.
+    #[must_use]
+    pub const fn new(frames: LengthPrefixed) -> Self {
+        Self { frames, state: START, partial: Vec::new() }
+    }
+
+    /// Looks at the front of `input`; see the [module](super).
+    ///
+    /// # Errors
+    /// [`DecodeError::TooLarge`] as soon as the length is known and before any content is kept,
+    /// [`DecodeError::LengthOverflow`] for a variable-length prefix beyond 64 bits.
+    pub fn decode<'a>(&'a mut self, input: &'a mut [u8], budget: &Budget) -> Result<Decoded<'a>, DecodeError> {
+        if self.state == State::HandedOut {
+            self.state = START;
+            self.partial = Vec::new();
+        }
+        let mut used = 0;
+        if let State::Prefix { bytes, count } = &mut self.state {
+            let max = budget.message_max_bytes.get();
+            let Some(length) = take_prefix(self.frames.prefix, bytes, count, input, &mut used)? else {
+                return Ok(Decoded { used, message: None });
+            };
+            let missing = usize::try_from(length).ok().filter(|&length| length <= max);
+            self.state = State::Content { missing: missing.ok_or(DecodeError::TooLarge { max })? };
+        }
+        let State::Content { missing } = &mut self.state else { return Ok(Decoded { used, message: None }) };
+        let arrived = input.len() - used;
+        if self.partial.is_empty() && arrived >= *missing {
+            let (from, to) = (used, used + *missing);
+            self.state = START;
+            return Ok(Decoded { used: to, message: Some(Payload::Binary(&input[from..to])) });
+        }
+        let take = arrived.min(*missing);
+        let whole = self.partial.len() + *missing;
+        grow(&mut self.partial, take, whole);
+        self.partial.extend_from_slice(&input[used..used + take]);
+        used += take;
+        *missing -= take;
+        if *missing > 0 {
+            return Ok(Decoded { used, message: None });
+        }
+        self.state = State::HandedOut;
+        Ok(Decoded { used, message: Some(Payload::Binary(&self.partial)) })
+    }
+
+    /// Nothing is completed by the end of the input.
+    ///
+    /// # Errors
+    /// [`DecodeError::Truncated`] if a frame has begun.
+    pub fn finish(&mut self) -> Result<Option<Payload<'_>>, DecodeError> {
+        if self.is_partial() { Err(DecodeError::Truncated) } else { Ok(None) }
+    }
+
+    /// Whether a frame has begun and is not complete.
+    #[must_use]
+    pub const fn is_partial(&self) -> bool {
+        match self.state {
+            State::Prefix { count, .. } => count > 0,
+            State::Content { .. } => true,
+            State::HandedOut => false,
+        }
+    }
+}
+
+fn take_prefix(
+    prefix: LengthPrefix,
+    bytes: &mut [u8; VARINT_MAX_BYTES],
+    count: &mut usize,
+    input: &[u8],
+    used: &mut usize,
+) -> Result<Option<u64>, DecodeError> {
+    while *used < input.len() {
+        let Some(place) = bytes.get_mut(*count) else { return Err(DecodeError::LengthOverflow) };
+        *place = input[*used];
+        *used += 1;
+        *count += 1;
+        if prefix.size(&bytes[..*count]) == Some(*count) {
+            return prefix.read(&bytes[..*count]).map(Some);
+        }
+    }
+    if *count == VARINT_MAX_BYTES { Err(DecodeError::LengthOverflow) } else { Ok(None) }
+}

@@ -1,0 +1,207 @@
+use super::{DecodeError, Decoded};
+use crate::Payload;
+use crate::limit::Budget;
+use alloc::string::String;
+use alloc::vec::Vec;
+use memchr::memchr2;
+
+/// Text lines: one message, one line.
+///
+/// A line that comes in ends with LF, CR LF, or CR NUL (how RFC 854 writes a bare carriage return); the
+/// ending is not part of the message, and any other CR or NUL is. A payload that is sent is written as it
+/// is and ended; one that holds line feeds reads as several lines at the other end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lines {
+    /// How lines that are sent end.
+    pub ending: LineEnding,
+    /// What happens to a line that is not UTF-8.
+    pub invalid_utf8: InvalidUtf8,
+}
+
+/// How a line that is sent ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LineEnding {
+    /// Line feed.
+    #[default]
+    Lf,
+    /// Carriage return and line feed.
+    CrLf,
+}
+
+/// What happens to a line that is not UTF-8.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InvalidUtf8 {
+    /// The connection ends with [`Reason::InvalidUtf8`](crate::Reason::InvalidUtf8).
+    #[default]
+    Reject,
+    /// What is invalid becomes U+FFFD. The result counts against the size limit: U+FFFD has three bytes.
+    Replace,
+    /// Lines are not looked at, and every message is [`Payload::Binary`].
+    Bytes,
+}
+
+impl Lines {
+    pub(super) fn encode(self, payload: Payload<'_>, out: &mut Vec<u8>) {
+        out.extend_from_slice(payload.as_bytes());
+        out.extend_from_slice(match self.ending {
+            LineEnding::Lf => b"\n",
+            LineEnding::CrLf => b"\r\n",
+        });
+    }
+}
+
+/// Cuts a byte stream into lines.
+///
+/// # Memory
+/// At most `message_max_bytes + 1` bytes of an incomplete line, and nothing between lines that arrive
+/// whole. With [`InvalidUtf8::Replace`], as much again for the replaced line during the call.
+#[derive(Debug)]
+pub struct LineDecoder {
+    lines: Lines,
+    /// The beginning of a line whose end has not come yet.
+    partial: Vec<u8>,
+    /// `partial` was handed out as a message and makes room at the next call.
+    handed_out: bool,
+    replaced: String,
+}
+
+impl LineDecoder {
+    /// A decoder at the start of a stream.
+    #[must_use]
+    pub const fn new(lines: Lines) -> Self {
+        Self { lines, partial: Vec::new(), handed_out: false, replaced: String::new() }
+    }
+
+    /// Looks for the first line end in `input`; see the [module](super).
+    ///
+    /// # Errors
+    /// [`DecodeError::TooLarge`] before anything over the limit is kept, [`DecodeError::InvalidUtf8`] by policy.
+    pub fn decode<'a>(&'a mut self, input: &'a mut [u8], budget: &Budget) -> Result<Decoded<'a>, DecodeError> {
+        self.make_room();
+        let max = budget.message_max_bytes.get();
+        let Some(Ending { content, used }) = self.find_ending(input) else {
+            return self.keep(input, max);
+        };
+        let line: &[u8] = if self.partial.is_empty() {
+            &input[..content]
+        } else {
+            // The carriage return of an ending may be the last byte kept.
+            let kept_cr = used == 1 && self.partial.last() == Some(&b'\r');
+            let whole = self.partial.len() - usize::from(kept_cr) + content;
+            if whole > max {
+                return Err(DecodeError::TooLarge { max });
+            }
+            self.partial.truncate(self.partial.len() - usize::from(kept_cr));
+            grow(&mut self.partial, content, max);
+            self.partial.extend_from_slice(&input[..content]);
+            self.handed_out = true;
+            &self.partial
+        };
+        let message = text(line, self.lines.invalid_utf8, max, &mut self.replaced)?;
+        Ok(Decoded { used, message: Some(message) })
+    }
+
+    /// The unterminated last line, if there is one.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    pub fn finish(&mut self, budget: &Budget) -> Result<Option<Payload<'_>>, DecodeError> {
+        self.make_room();
+        if self.partial.is_empty() {
+            return Ok(None);
+        }
+        self.handed_out = true;
+        let max = budget.message_max_bytes.get();
+        let line = self.partial.strip_suffix(b"\r").unwrap_or(&self.partial);
+        text(line, self.lines.invalid_utf8, max, &mut self.replaced).map(Some)
+    }
+
+    /// Whether a line has begun and has not ended.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        !self.handed_out && !self.partial.is_empty()
+    }
+
+    /// An idle connection holds no buffer.
+    fn make_room(&mut self) {
+        if self.handed_out {
+            self.handed_out = false;
+            self.partial = Vec::new();
+        }
+        if self.replaced.capacity() > 0 {
+            self.replaced = String::new();
+        }
+    }
+
+    fn find_ending(&self, input: &[u8]) -> Option<Ending> {
+        let mut from = 0;
+        loop {
+            let at = from + memchr2(b'\n', 0, &input[from..])?;
+            let after_cr = match at.checked_sub(1) {
+                Some(before) => input[before] == b'\r',
+                None => self.partial.last() == Some(&b'\r'),
+            };
+            if input[at] == b'\n' || after_cr {
+                return Some(Ending { content: at - usize::from(after_cr && at > 0), used: at + 1 });
+            }
+            from = at + 1;
+        }
+    }
+
+    fn keep<'a>(&mut self, input: &[u8], max: usize) -> Result<Decoded<'a>, DecodeError> {
+        // A last carriage return may turn out to belong to the ending.
+        let ends_with_cr = input.last().or(self.partial.last()) == Some(&b'\r');
+        if self.partial.len() + input.len() > max + usize::from(ends_with_cr) {
+            return Err(DecodeError::TooLarge { max });
+        }
+        grow(&mut self.partial, input.len(), max + 1);
+        self.partial.extend_from_slice(input);
+        Ok(Decoded { used: input.len(), message: None })
+    }
+}
+
+struct Ending {
+    /// Where the line's content ends in the input.
+    content: usize,
+    used: usize,
+}
+
+/// Makes room for `more` bytes, doubling as a vector does but never beyond `max`.
+pub(super) fn grow(buffer: &mut Vec<u8>, more: usize, max: usize) {
+    let needed = buffer.len() + more;
+    if needed > buffer.capacity() {
+        let target = needed.max(2 * buffer.capacity()).min(needed.max(max));
+        buffer.reserve_exact(target - buffer.len());
+    }
+}
+
+fn text<'a>(line: &'a [u8], policy: InvalidUtf8, max: usize, replaced: &'a mut String) -> Result<Payload<'a>, DecodeError> {
+    if line.len() > max {
+        return Err(DecodeError::TooLarge { max });
+    }
+    if policy == InvalidUtf8::Bytes {
+        return Ok(Payload::Binary(line));
+    }
+    match core::str::from_utf8(line) {
+        Ok(text) => Ok(Payload::Text(text)),
+        Err(_) if policy == InvalidUtf8::Replace => replace(line, max, replaced),
+        Err(error) => Err(DecodeError::InvalidUtf8 { valid_up_to: error.valid_up_to() }),
+    }
+}
+
+fn replace<'a>(line: &[u8], max: usize, replaced: &'a mut String) -> Result<Payload<'a>, DecodeError> {
+    for chunk in line.utf8_chunks() {
+        let mark = if chunk.invalid().is_empty() { "" } else { "\u{fffd}" };
+        let needed = replaced.len() + chunk.valid().len() + mark.len();
+        if needed > max {
+            return Err(DecodeError::TooLarge { max });
+        }
+        if needed > replaced.capacity() {
+            let target = needed.max(2 * replaced.capacity()).max(line.len()).min(max);
+            replaced.reserve_exact(target - replaced.len());
+        }
+        replaced.push_str(chunk.valid());
+        replaced.push_str(mark);
+    }
+    Ok(Payload::Text(replaced))
+}
