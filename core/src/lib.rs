@@ -48,7 +48,7 @@ pub use hub::Hub;
 pub use id::{ConnId, ConnIdError, DialId, ListenerId};
 pub use input::{AcceptFailure, Failure, Input, NameError, Refusal, Request};
 pub use listen::{Address, Listen, ListenError, ListenProblem};
-pub use machine::{End, Intent, Machine, Transmit};
+pub use machine::{Accepting, End, Intent, Machine, Transmit};
 pub use metrics::{ByReason, Histogram, Metrics};
 pub use payload::{Payload, PayloadBuf};
 pub use peer::{AddressKey, Peer};

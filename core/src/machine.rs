@@ -44,6 +44,17 @@ pub enum End {
     Shutdown,
 }
 
+/// Whether a listener should accept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepting {
+    /// Yes.
+    Now,
+    /// Not for the time being; the [`deadline`](Machine::deadline) covers when to try again.
+    Later,
+    /// Not any more: the listener should be closed.
+    Never,
+}
+
 /// Bytes to write, which belong to the machine.
 #[derive(Clone, Copy)]
 pub struct Transmit<'a> {
@@ -313,8 +324,13 @@ impl<H: Handler> Machine<H> {
 
     /// Whether a listener should accept.
     #[must_use]
-    pub fn accepting(&self, listener: ListenerId) -> bool {
-        self.state.drain.is_none() && matches!(self.state.accept_paused.get(listener.index()), Some(None))
+    pub fn accepting(&self, listener: ListenerId) -> Accepting {
+        match self.state.accept_paused.get(listener.index()) {
+            Some(_) if self.state.drain.is_some() => Accepting::Never,
+            Some(None) => Accepting::Now,
+            Some(Some(_)) => Accepting::Later,
+            None => Accepting::Never,
+        }
     }
 
     /// The connections that the shell should make, and where to. Each is shown until [`dialed`](Self::dialed)

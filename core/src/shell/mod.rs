@@ -1,1 +1,36 @@
-//! x
+//! What every shell needs and none should write again. Needs the feature `std`.
+
+mod ready;
+mod remote;
+
+pub use ready::{ReadyKey, ReadyQueue};
+pub use remote::{Mail, Mailbox, Remote, RemoteError};
+
+use std::hash::{BuildHasher, Hasher};
+
+/// How many bytes a shell reads at a time, into the one buffer it has.
+pub const SCRATCH_BYTES: usize = 64 << 10;
+
+/// How many bytes the kernel may hold of what was written to one socket: what a peer that stops reading
+/// costs beside [`Marks::max`](crate::outbound::Marks). Linux doubles it for its own bookkeeping.
+pub const SEND_BUFFER_BYTES: usize = 256 << 10;
+
+/// How many connections may wait to be accepted. The system may allow fewer.
+pub const BACKLOG: u32 = 4096;
+
+/// How many connections of one listener are accepted before others have their turn.
+pub const ACCEPTS_PER_TURN: u32 = 64;
+
+/// After this long without a byte the system asks whether a TCP peer is still there (RFC 9293 section 3.8.4).
+pub const KEEP_ALIVE_IDLE: core::time::Duration = core::time::Duration::from_secs(60);
+/// How long between such questions.
+pub const KEEP_ALIVE_INTERVAL: core::time::Duration = core::time::Duration::from_secs(15);
+/// How many unanswered questions end the connection.
+pub const KEEP_ALIVE_RETRIES: u32 = 4;
+
+/// 64 bits that differ from run to run, for [`Config::seed`](crate::Config::seed).
+#[must_use]
+pub fn entropy() -> u64 {
+    // The standard library keys its hash maps from the system's source of entropy.
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
+}

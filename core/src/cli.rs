@@ -1,0 +1,101 @@
+//! The arguments of the `hub` example, which every shell has, and of `drupe`. Needs the feature `cli`.
+
+use crate::app::{App, AppName, Envelope};
+use crate::limit::MessageSize;
+use crate::{Config, Listen};
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+/// Serve lines or length-prefixed frames to one of the ready-made applications.
+#[derive(Clone, Debug, clap::Args)]
+pub struct HubArguments {
+    /// What to serve: chat, relay or echo
+    #[arg(long, value_name = "APP", default_value_t = AppName::Chat)]
+    pub app: AppName,
+    /// Where to listen, for example tcp://127.0.0.1:7000, length://[::1]:7001 or unix:///run/drupe.sock;
+    /// may be given several times, and port 0 lets the system choose [default: tcp://127.0.0.1:8024]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Vec<Listen>,
+    /// What the relay puts each message into: none or json
+    #[arg(long, value_name = "ENVELOPE", default_value = "none", value_parser = envelope)]
+    pub envelope: Envelope,
+    /// No rates and no caps on connections, for load tests
+    #[arg(long)]
+    pub unlimited: bool,
+    /// The longest message in bytes, 1 to 1073741824
+    #[arg(long, value_name = "BYTES", default_value = "65536", value_parser = message_size)]
+    pub max_message: MessageSize,
+}
+
+impl HubArguments {
+    /// The configuration these arguments describe.
+    ///
+    /// # Panics
+    /// Never: the default address is well formed, as a test shows.
+    #[must_use]
+    pub fn config(&self) -> Config {
+        let mut listeners = self.listen.clone();
+        if listeners.is_empty() {
+            listeners.extend(DEFAULT_LISTEN.parse::<Listen>());
+        }
+        let mut config = Config::listening(listeners);
+        config.budget.message_max_bytes = self.max_message;
+        if self.unlimited { config.unlimited() } else { config }
+    }
+
+    /// The application they name.
+    #[must_use]
+    pub fn handler(&self) -> App {
+        self.app.make(self.envelope)
+    }
+}
+
+const DEFAULT_LISTEN: &str = "tcp://127.0.0.1:8024";
+
+fn envelope(text: &str) -> Result<Envelope, String> {
+    match text {
+        "none" => Ok(Envelope::None),
+        "json" => Ok(Envelope::Json),
+        _ => Err("an envelope is none or json".to_string()),
+    }
+}
+
+fn message_size(text: &str) -> Result<MessageSize, String> {
+    let bytes = text.parse().map_err(|_| "expected a number of bytes".to_string())?;
+    MessageSize::new(bytes).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        hub: HubArguments,
+    }
+
+    fn parse(arguments: &[&str]) -> Result<Config, clap::Error> {
+        use clap::Parser;
+        Arguments::try_parse_from([&["hub"], arguments].concat()).map(|arguments| arguments.hub.config())
+    }
+
+    #[test]
+    fn without_arguments_it_listens_on_loopback() {
+        let config = parse(&[]).expect("good");
+        assert_eq!(config, Config::listening([DEFAULT_LISTEN.parse().expect("well formed")]));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (arguments, words) in [
+            (["--listen", "7000"], "must begin with tcp://"),
+            (["--max-message", "0"], "a message size limit is 1 to 1073741824 bytes"),
+            (["--app", "web"], "the applications are chat, relay and echo"),
+            (["--envelope", "xml"], "an envelope is none or json"),
+        ] {
+            let error = parse(&arguments).expect_err(words).to_string();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+}

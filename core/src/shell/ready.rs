@@ -1,0 +1,112 @@
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Wake, Waker};
+
+/// Collects which of many sources are ready, for one task that owns them all.
+///
+/// Each source is polled with the waker of its own key. A wake-up notes the key, once until it is taken,
+/// and wakes the owning task for the first one, so that a turn of the task sees every source that is ready
+/// and looks at no other.
+#[derive(Debug, Default)]
+pub struct ReadyQueue {
+    state: Mutex<Ready>,
+}
+
+#[derive(Debug, Default)]
+struct Ready {
+    keys: Vec<Arc<ReadyKey>>,
+    task: Option<Waker>,
+}
+
+impl ReadyQueue {
+    /// An empty queue.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// A key for a source, noted under `number`.
+    #[must_use]
+    pub fn key(self: &Arc<Self>, number: u32) -> Arc<ReadyKey> {
+        Arc::new(ReadyKey { number, noted: AtomicBool::new(false), queue: Arc::clone(self) })
+    }
+
+    /// Sets who is woken, and moves the numbers that are ready to the end of `numbers`.
+    pub fn take(&self, task: &Waker, numbers: &mut Vec<u32>) {
+        let mut state = self.lock();
+        if !state.task.as_ref().is_some_and(|known| known.will_wake(task)) {
+            state.task = Some(task.clone());
+        }
+        for key in state.keys.drain(..) {
+            // Before the source is polled, so that what becomes ready meanwhile is noted again.
+            key.noted.store(false, Ordering::Release);
+            numbers.push(key.number);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Ready> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The waker of one source: make a [`Waker`] of it.
+#[derive(Debug)]
+pub struct ReadyKey {
+    number: u32,
+    noted: AtomicBool,
+    queue: Arc<ReadyQueue>,
+}
+
+impl Wake for ReadyKey {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if self.noted.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let mut state = self.queue.lock();
+        state.keys.push(Arc::clone(self));
+        let task = if state.keys.len() == 1 { state.task.clone() } else { None };
+        drop(state);
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::sync::atomic::AtomicU32;
+
+    #[derive(Default)]
+    struct Count(AtomicU32);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_turn_sees_every_ready_source_once_and_its_task_is_woken_once() {
+        let queue = ReadyQueue::new();
+        let count = Arc::new(Count::default());
+        let task = Waker::from(Arc::clone(&count));
+        let mut numbers = Vec::new();
+        queue.take(&task, &mut numbers);
+        let wakers: Vec<Waker> = (0..3).map(|number| queue.key(number).into()).collect();
+        wakers[2].wake_by_ref();
+        wakers[0].wake_by_ref();
+        wakers[2].wake_by_ref();
+        queue.take(&task, &mut numbers);
+        assert_eq!((numbers.as_slice(), count.0.load(Ordering::Relaxed)), (&[2, 0][..], 1));
+        wakers[2].wake_by_ref();
+        queue.take(&task, &mut numbers);
+        assert_eq!((numbers.as_slice(), count.0.load(Ordering::Relaxed)), (&[2, 0, 2][..], 2));
+    }
+}

@@ -1,0 +1,27 @@
+//! Drupe on tokio.
+//!
+//! [`Server`] drives a [`Machine`](drupe_core::Machine) from any flavour of tokio's runtime. It is one
+//! future that owns all its sockets: give it a task of its own, or `select!` it beside others.
+//!
+//! ```no_run
+//! use drupe_tokio::core::{app::Chat, Config};
+//! use drupe_tokio::Server;
+//!
+//! #[tokio::main(flavor = "current_thread")]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let config = Config::listening(["tcp://127.0.0.1:8024".parse()?]);
+//!     let server = Server::bind(config, Chat::default())?.drain_on_signals()?;
+//!     let remote = server.remote(); // `Send + Sync`: publish, kick, drain, ask for metrics from anywhere
+//!     server.run().await;
+//!     Ok(())
+//! }
+//! ```
+
+mod driver;
+mod listener;
+mod server;
+mod socket;
+
+pub use drupe_core as core;
+pub use drupe_core::shell::{Remote, RemoteError};
+pub use server::{BindError, Server};
