@@ -1,3 +1,4 @@
+#![forbid(unsafe_code)]
 #![cfg_attr(not(test), no_std)]
 #![doc = "x"]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -93,10 +93,6 @@ impl Admission {
         }
     }
 
-    pub(crate) fn total(&self) -> u32 {
-        self.total
-    }
-
     fn on(&self, listener: ListenerId) -> u32 {
         self.per_listener.get(listener.index()).copied().unwrap_or(0)
     }
@@ -139,7 +135,7 @@ mod tests {
             assert_eq!(admission.admit(Time::START, FIRST, Some(1), someone, LIMITS), Ok(()));
             admission.count_out(Some(FIRST), someone);
         }
-        assert_eq!(admission.total(), 0);
+        assert_eq!(admission.total, 0);
         assert!(admission.per_address.is_empty());
     }
 }

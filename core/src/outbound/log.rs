@@ -161,6 +161,11 @@ impl Logs {
         (to, messages)
     }
 
+    #[cfg(test)]
+    pub(super) fn are_unused(&self) -> bool {
+        self.logs.iter().all(|log| log.references == 0 && log.bytes.is_empty())
+    }
+
     /// Memory reserved, in bytes.
     pub(super) fn held(&self) -> usize {
         self.logs.iter().map(|log| log.bytes.capacity() + 4 * log.ends.capacity()).sum()

@@ -170,6 +170,7 @@ impl Outbound {
     #[allow(dead_code, reason = "pongs, close frames and telnet answers are the first to need it")]
     pub(crate) fn control(&mut self, index: u32, bytes: &[u8]) {
         self.queues[index as usize].control.extend_from_slice(bytes);
+        self.set_cap(index as usize);
         self.count_in(bytes.len() as u64);
         self.changed.insert(index);
     }
@@ -199,6 +200,7 @@ impl Outbound {
             self.tails[at] = Tail::from(segment);
         }
         self.queues[at].earlier_bytes = 0;
+        self.set_cap(at);
         self.changed.insert(index);
     }
 

@@ -190,18 +190,16 @@ fn text<'a>(line: &'a [u8], policy: InvalidUtf8, max: usize, replaced: &'a mut S
 }
 
 fn replace<'a>(line: &[u8], max: usize, replaced: &'a mut String) -> Result<Payload<'a>, DecodeError> {
+    const MARK: &str = "\u{fffd}";
+    let mark = |invalid: &[u8]| if invalid.is_empty() { "" } else { MARK };
+    let length = line.utf8_chunks().map(|chunk| chunk.valid().len() + mark(chunk.invalid()).len()).sum();
+    if length > max {
+        return Err(DecodeError::TooLarge { max });
+    }
+    replaced.reserve_exact(length);
     for chunk in line.utf8_chunks() {
-        let mark = if chunk.invalid().is_empty() { "" } else { "\u{fffd}" };
-        let needed = replaced.len() + chunk.valid().len() + mark.len();
-        if needed > max {
-            return Err(DecodeError::TooLarge { max });
-        }
-        if needed > replaced.capacity() {
-            let target = needed.max(2 * replaced.capacity()).max(line.len()).min(max);
-            replaced.reserve_exact(target - replaced.len());
-        }
         replaced.push_str(chunk.valid());
-        replaced.push_str(mark);
+        replaced.push_str(mark(chunk.invalid()));
     }
     Ok(Payload::Text(replaced))
 }

@@ -153,3 +153,6 @@ impl Decoder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! No decoder keeps more than its budget, whatever a peer sends: proved with an allocator that counts.
+
+use drupe_core::limit::{Budget, MessageSize};
+use drupe_core::wire::{InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Wire};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+struct Counting;
+
+thread_local! {
+    static HELD: Cell<isize> = const { Cell::new(0) };
+    static PEAK: Cell<isize> = const { Cell::new(0) };
+}
+
+fn count(change: isize) {
+    let held = HELD.get() + change;
+    HELD.set(held);
+    PEAK.set(PEAK.get().max(held));
+}
+
+#[allow(unsafe_code, reason = "the trait can't be implemented without; every call goes to the system's allocator unchanged")]
+// SAFETY: every method passes its arguments on to the system's allocator, which keeps the contract.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(isize::try_from(layout.size()).expect("a layout's size fits"));
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count(-isize::try_from(layout.size()).expect("a layout's size fits"));
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const MAX: usize = 10_000;
+
+/// The most memory that a decoder held while it was fed `stream` in pieces of `piece` bytes, and what it
+/// holds in the end.
+fn memory(wire: Wire, stream: &[u8], piece: usize) -> (isize, isize) {
+    let budget = Budget { message_max_bytes: MessageSize::new(MAX as u64).expect("in range"), ..Budget::default() };
+    let mut decoder = wire.decoder();
+    let mut input = vec![0; piece];
+    let before = HELD.get();
+    PEAK.set(before);
+    'stream: for chunk in stream.chunks(piece) {
+        let input = &mut input[..chunk.len()];
+        input.copy_from_slice(chunk);
+        let mut at = 0;
+        while at < input.len() {
+            match decoder.decode(&mut input[at..], &budget) {
+                Ok(decoded) => at += decoded.used,
+                Err(_) => break 'stream,
+            }
+        }
+    }
+    let (peak, held) = (PEAK.get() - before, HELD.get() - before);
+    (peak, held)
+}
+
+fn lines(invalid_utf8: InvalidUtf8) -> Wire {
+    Wire::Lines(Lines { ending: LineEnding::Lf, invalid_utf8 })
+}
+
+fn frames(prefix: LengthPrefix) -> Wire {
+    Wire::LengthPrefixed(LengthPrefixed { prefix })
+}
+
+#[test]
+fn no_decoder_holds_more_than_its_budget() {
+    let endless = vec![b'x'; 20 * MAX];
+    let endless_cr = vec![b'\r'; 20 * MAX];
+    let garbage: Vec<u8> = (0..20 * MAX).map(|n| (n * 31 % 251) as u8).collect();
+    let almost = [&vec![0xff; MAX / 3][..], b"\n"].concat();
+    let claims = [&(MAX as u64).to_be_bytes()[..], &vec![b'x'; MAX - 1]].concat();
+    let lies = [&u64::MAX.to_be_bytes()[..], &endless].concat();
+    // As much again for a line that is replaced, and a byte for a carriage return.
+    let bound = isize::try_from(2 * MAX + 64).expect("small");
+    for wire in [lines(InvalidUtf8::Reject), lines(InvalidUtf8::Replace), lines(InvalidUtf8::Bytes), frames(LengthPrefix::U64Be), frames(LengthPrefix::Varint)] {
+        for stream in [&endless, &endless_cr, &garbage, &almost, &claims, &lies] {
+            for piece in [1, 7, 4096, 65_536] {
+                let (peak, _) = memory(wire, stream, piece);
+                assert!(peak <= bound, "{wire:?} held {peak} bytes, fed {piece} at a time");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_claim_reserves_nothing() {
+    let claim = (MAX as u64).to_be_bytes();
+    let (peak, _) = memory(frames(LengthPrefix::U64Be), &claim, 65_536);
+    assert_eq!(peak, 0);
+    let (peak, _) = memory(frames(LengthPrefix::U64Be), &[&claim[..], b"abc"].concat(), 65_536);
+    assert!(peak <= 16, "{peak} bytes for three");
+}
+
+#[test]
+fn between_messages_nothing_is_held() {
+    let (peak, held) = memory(lines(InvalidUtf8::Reject), b"one\ntwo\r\nthree\n", 65_536);
+    assert_eq!((peak, held), (0, 0), "whole lines are not copied");
+    // The message's memory is given back by the call after it.
+    let (_, held) = memory(lines(InvalidUtf8::Reject), b"one\ntwo\nx\n", 3);
+    assert!(held <= 8, "{held} bytes are held between messages");
+}
