@@ -1,0 +1,241 @@
+//! A relay in a thousand seeded worlds: order is kept, healthy peers lose nothing, and every trace can be
+//! replayed to the same bytes.
+
+use drupe_core::app::Relay;
+use drupe_core::limit::{Ladder, MessageSize, Rate};
+use drupe_core::outbound::{Marks, SlowPolicy};
+use drupe_core::sim::{Act, Actor, Link, World};
+use drupe_core::{Config, ConnId, Event, Handler, Hub, Machine, NoNote, Payload, Random, Reason, Timer, trace};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+const SEEDS: u64 = 1_000;
+const STEPS: u32 = 1_500;
+
+/// A relay that remembers what it was asked to relay, and calls a few other things of the hub on the way.
+#[derive(Default)]
+struct Remembering {
+    relay: Relay,
+    relayed: Vec<String>,
+}
+
+impl Handler for Remembering {
+    type Context = ();
+    type Note = NoNote;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
+        match &event {
+            Event::Opened { conn, .. } => hub.wake(Timer::of(*conn, "greeting"), Duration::from_millis(50)),
+            Event::Timer(Timer { conn: Some(conn), .. }) => {
+                hub.send(*conn, "private");
+                if hub.random() % 4 == 0 {
+                    hub.pause(*conn);
+                    hub.wake(Timer { conn: Some(*conn), name: "resume" }, Duration::from_millis(20));
+                } else {
+                    hub.resume(*conn);
+                }
+            }
+            Event::Message { payload, .. } => self.relayed.extend(payload.as_str().map(str::to_owned)),
+            _ => {}
+        }
+        self.relay.on(hub, event);
+    }
+}
+
+/// Says numbered lines, and keeps what it hears.
+struct Talker {
+    name: usize,
+    said: u32,
+    troubled: bool,
+    heard: Vec<u8>,
+    over: bool,
+}
+
+impl Actor for Talker {
+    fn act(&mut self, random: &mut Random) -> Act {
+        match random.below(60) {
+            0 if self.troubled => Act::End,
+            1 if self.troubled => Act::Leave,
+            2 if self.troubled => Act::Say(vec![b'x'; 3_000]),
+            3 if self.troubled => Act::Say(b"\xff\n".to_vec()),
+            4..40 => {
+                let count = 1 + random.below(4);
+                let length = usize::try_from(random.below(200)).expect("small");
+                let line = |n: u32| format!("{} {n} {};\n", self.name, "-".repeat(length));
+                let text = (0..count).map(|_| { self.said += 1; line(self.said) }).collect::<String>();
+                Act::Say(text.into_bytes())
+            }
+            _ => Act::Wait,
+        }
+    }
+
+    fn hear(&mut self, bytes: &[u8]) {
+        self.heard.extend_from_slice(bytes);
+    }
+
+    fn over(&mut self) {
+        self.over = true;
+    }
+}
+
+impl Talker {
+    fn new(name: usize, troubled: bool) -> Self {
+        Self { name, said: 0, troubled, heard: Vec::new(), over: false }
+    }
+
+    /// Lines of other talkers, in the order heard.
+    fn relayed(&self) -> Vec<&str> {
+        let text = std::str::from_utf8(&self.heard).expect("only UTF-8 was relayed");
+        text.lines().filter(|line| is_whole(line)).collect()
+    }
+}
+
+fn config(seed: u64) -> Config {
+    let mut config = Config::listening(["tcp://127.0.0.1:7000".parse().expect("well formed")]);
+    config.outbound.marks = Marks::new(500, 1_000, 4_000).expect("in order");
+    config.outbound.slow_policy = [SlowPolicy::Close, SlowPolicy::SkipOldest, SlowPolicy::SkipNewest, SlowPolicy::KeepLatest][(seed % 4) as usize];
+    config.outbound.write_deadline = Duration::from_secs(20);
+    config.budget.message_max_bytes = MessageSize::new(2_000).expect("in range");
+    config.budget.message_deadline = Duration::from_secs(30);
+    config.budget.messages_per_turn = 3;
+    config.connections.total = 9;
+    if seed % 3 == 0 {
+        config.rates.messages = Rate::new(20, 5);
+        config.rates.ladder = Ladder { warn: Some(1), ..Ladder::default() };
+    } else {
+        config.rates.messages = None;
+    }
+    if seed % 5 == 0 {
+        config.idle = Some(Duration::from_secs(300));
+    }
+    config
+}
+
+fn world(seed: u64) -> World<Remembering, Talker> {
+    let mut world = World::new(seed, config(seed), Remembering::default());
+    for name in 0..10 {
+        let troubled = name >= 3;
+        world.add(if troubled { Link::Troubled } else { Link::Steady }, Talker::new(name, troubled));
+    }
+    world
+}
+
+/// A connection may break in the middle of a line, and what is left of it may be relayed.
+fn is_whole(line: &str) -> bool {
+    line.starts_with(|c: char| c.is_ascii_digit()) && line.ends_with(';')
+}
+
+/// The number of the talker and of the line.
+fn numbers(line: &str) -> (usize, u32) {
+    let mut words = line.split(' ').map(str::parse::<u32>);
+    let mut next = || words.next().expect("a word").expect("a number");
+    (next() as usize, next())
+}
+
+#[test]
+fn a_thousand_worlds_keep_the_promises() {
+    let mut reached = BTreeMap::<Reason, u64>::new();
+    let (mut messages, mut skipped, mut stayed) = (0, 0, 0);
+    for seed in 0..SEEDS {
+        let mut world = world(seed);
+        world.run(STEPS);
+        world.settle();
+        let relayed: BTreeSet<&str> = world.handler().relayed.iter().map(String::as_str).filter(|line| is_whole(line)).collect();
+        for actor in world.actors() {
+            let mut last = BTreeMap::new();
+            for line in actor.relayed() {
+                let (name, number) = numbers(line);
+                assert!(relayed.contains(line) && name != actor.name, "seed {seed}: {} heard {line:?}", actor.name);
+                let before = last.insert(name, number).unwrap_or(0);
+                assert!(before < number, "seed {seed}: {} heard {number} of {name} after {before}", actor.name);
+                if !actor.troubled {
+                    // A gap is what was lost on the sender's side; what was relayed while it listened is heard.
+                    let lost = (before + 1..number).find(|n| before > 0 && relayed.iter().any(|line| numbers(line) == (name, *n)));
+                    assert_eq!(lost, None, "seed {seed}: {} lost a line of {name}", actor.name);
+                }
+            }
+            if actor.heard.ends_with(b"closing (shutdown): the server is shutting down\n") && !actor.troubled {
+                for line in relayed.iter().filter(|line| numbers(line).0 != actor.name) {
+                    let (name, number) = numbers(line);
+                    let heard = last.get(&name).is_none_or(|&last| number <= last);
+                    assert!(heard, "seed {seed}: {} did not hear the last lines of {name}", actor.name);
+                }
+                stayed += 1;
+            }
+        }
+        let metrics = world.metrics();
+        messages += metrics.messages_in;
+        skipped += metrics.skipped;
+        metrics.ended.iter().for_each(|(reason, count)| *reached.entry(reason).or_default() += count);
+
+        let mut again = Machine::new(Config { seed, ..config(seed) }, Remembering::default());
+        let transcript = trace::replay(world.trace(), &mut again).expect("a trace is well formed");
+        let written: usize = transcript.written.values().map(Vec::len).sum();
+        assert_eq!(written as u64, metrics.bytes_out, "seed {seed}");
+        for actor in world.actors().filter(|actor| !actor.heard.is_empty()) {
+            assert!(transcript.written.values().any(|bytes| *bytes == actor.heard), "seed {seed}: the replay wrote something else");
+        }
+    }
+    // A simulation that reaches nothing proves nothing.
+    for reason in [Reason::PeerClosed, Reason::MessageTooLarge, Reason::InvalidUtf8, Reason::SlowConsumer, Reason::Reset, Reason::Kicked, Reason::Shutdown] {
+        assert!(reached[&reason] > 20, "{reason} was reached {} times in {reached:?}", reached[&reason]);
+    }
+    assert!(messages > 50_000 && skipped > 1_000, "{messages} messages, {skipped} skipped");
+    assert!(stayed > 2_000, "{stayed} healthy peers stayed to the end");
+}
+
+/// A handler that does everything the hub offers from every event, by chance.
+#[derive(Default)]
+struct Restless;
+
+impl Handler for Restless {
+    type Context = u32;
+    type Note = NoNote;
+
+    fn on(&mut self, hub: &mut Hub<'_, u32>, event: Event<'_, NoNote>) {
+        let named = match &event {
+            Event::Opened { conn, .. } | Event::Message { conn, .. } | Event::Closed { conn, .. } => Some(*conn),
+            Event::Stalled { conn, .. } | Event::Drained { conn } | Event::InputEnded { conn } => Some(*conn),
+            _ => None,
+        };
+        let all: Vec<ConnId> = hub.connections().collect();
+        let anyone = |random: u64| all.get(usize::try_from(random).expect("64 bits") % all.len().max(1)).copied();
+        let other = anyone(hub.random()).or(named);
+        for conn in [named, other].into_iter().flatten() {
+            let room = ["a", "b", "c"][(hub.random() % 3) as usize];
+            match hub.random() % 16 {
+                0 => hub.close(conn),
+                1 => hub.close_with(conn, "bye"),
+                2 => hub.pause(conn),
+                3 | 4 => hub.resume(conn),
+                5 => drop(hub.join(conn, room)),
+                6 => drop(hub.leave(conn, room)),
+                7 => drop(hub.publish(room, "to a room")),
+                8 => drop(hub.publish_except(room, &all, "to nobody")),
+                9 => drop(hub.send_each(&all, "to all")),
+                10 => hub.wake(Timer::of(conn, "soon"), Duration::ZERO),
+                11 => hub.wake(Timer::named("never"), Duration::MAX),
+                12 => drop(hub.cancel(Timer::of(conn, "soon"))),
+                13 => hub.set_slow_policy(room, SlowPolicy::KeepLatest),
+                _ => drop(hub.send(conn, Payload::Binary(b"private"))),
+            }
+            if let Some(count) = hub.context(conn) {
+                *count += 1;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_restless_handler_breaks_nothing() {
+    for seed in 0..300 {
+        let mut config = config(seed);
+        config.listeners[0].half_open = seed % 2 == 0;
+        let mut world = World::new(seed, config, Restless);
+        for name in 0..8 {
+            world.add(if name < 2 { Link::Steady } else { Link::Troubled }, Talker::new(name, name >= 2));
+        }
+        world.run(STEPS);
+        world.settle();
+    }
+}
