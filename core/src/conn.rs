@@ -17,6 +17,8 @@ pub(crate) struct Conn {
     pub(crate) wire: u16,
     /// The peer ended its half.
     pub(crate) input_ended: bool,
+    /// The end of the input was served.
+    pub(crate) input_finished: bool,
     /// The application wants no messages for the time being.
     pub(crate) paused: bool,
     pub(crate) half_open: bool,
@@ -61,6 +63,7 @@ impl Conn {
             held: Vec::new(),
             wire,
             input_ended: false,
+            input_finished: false,
             paused: false,
             half_open: false,
             notices: false,

@@ -86,13 +86,17 @@ struct Entry {
 pub(crate) struct Dials {
     entries: BTreeMap<DialId, Entry>,
     next: u32,
+    /// Nothing is dialled any more.
+    closed: bool,
 }
 
 impl Dials {
     pub(crate) fn add(&mut self, dial: Dial) -> DialId {
         let id = DialId(self.next);
         self.next = self.next.wrapping_add(1);
-        self.entries.insert(id, Entry { dial, failures: 0, state: State::Wanted });
+        if !self.closed {
+            self.entries.insert(id, Entry { dial, failures: 0, state: State::Wanted });
+        }
         id
     }
 
@@ -143,7 +147,10 @@ impl Dials {
     }
 
     pub(crate) fn next(&self) -> Option<Time> {
-        self.entries.values().filter_map(|entry| if let State::Waiting(at) = entry.state { Some(at) } else { None }).min()
+        self.entries
+            .values()
+            .filter_map(|entry| if let State::Waiting(at) = entry.state { Some(at) } else { None })
+            .min()
     }
 
     /// Makes those wanted whose wait is over.
@@ -156,7 +163,8 @@ impl Dials {
     }
 
     /// Nothing is dialled any more.
-    pub(crate) fn clear(&mut self) {
+    pub(crate) fn close(&mut self) {
+        self.closed = true;
         self.entries.clear();
     }
 }

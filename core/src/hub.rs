@@ -35,10 +35,10 @@ impl<C: Default> Hub<'_, C> {
         &self.state.config
     }
 
-    /// The counters, as of the end of the last turn for those that are gauges.
+    /// The counters and gauges as of now: a copy of about 2 KiB.
     #[must_use]
-    pub fn metrics(&self) -> &Metrics {
-        &self.state.metrics
+    pub fn metrics(&self) -> Metrics {
+        self.state.metrics()
     }
 
     /// What the application remembers about a connection; `None` once its `Closed` was told.
@@ -74,6 +74,7 @@ impl<C: Default> Hub<'_, C> {
     }
 
     /// Queues a message for each of these connections, encoding it once for each wire; returns for how many.
+    /// A connection that is named twice gets it twice.
     pub fn send_each<'p>(&mut self, conns: &[ConnId], payload: impl Into<Payload<'p>>) -> usize {
         self.state.send_each(conns, payload.into())
     }
@@ -176,7 +177,8 @@ impl<C: Default> Hub<'_, C> {
     }
 
     /// Asks for an outgoing connection, which is told as `Opened` with this dial as its origin. When its
-    /// attempts are to be repeated, so is the connection when it ends, until [`hang_up`](Self::hang_up).
+    /// attempts are to be repeated, so is the connection when it ends, until [`hang_up`](Self::hang_up). While
+    /// the server drains, nothing is dialled.
     pub fn dial(&mut self, dial: Dial) -> DialId {
         self.state.dials.add(dial)
     }

@@ -157,7 +157,8 @@ fn tcp(place: &str) -> Result<SocketAddr, ListenProblem> {
 fn set(listen: &mut Listen, name: &str, value: &str) -> Result<(), ListenProblem> {
     match (name, &mut listen.wire) {
         ("ending", Wire::Lines(lines)) => {
-            lines.ending = choose("ending", value, "lf or crlf", &[("lf", LineEnding::Lf), ("crlf", LineEnding::CrLf)])?;
+            lines.ending =
+                choose("ending", value, "lf or crlf", &[("lf", LineEnding::Lf), ("crlf", LineEnding::CrLf)])?;
         }
         ("invalid", Wire::Lines(lines)) => {
             let policies =
@@ -169,7 +170,11 @@ fn set(listen: &mut Listen, name: &str, value: &str) -> Result<(), ListenProblem
             frames.prefix = choose("prefix", value, expected, &PREFIXES)?;
         }
         ("max", _) => {
-            let wrong = || ListenProblem::Value { option: "max", expected: "a number of connections", value: value.to_string() };
+            let wrong = || ListenProblem::Value {
+                option: "max",
+                expected: "a number of connections",
+                value: value.to_string(),
+            };
             listen.connections_max = Some(value.parse().map_err(|_| wrong())?);
         }
         ("half_open", _) => listen.half_open = choose("half_open", value, YES_OR_NO, &YES_NO)?,
@@ -192,7 +197,12 @@ const PREFIXES: [(&str, LengthPrefix); 8] = [
     ("varint", LengthPrefix::Varint),
 ];
 
-fn choose<T: Copy>(option: &'static str, value: &str, expected: &'static str, choices: &[(&str, T)]) -> Result<T, ListenProblem> {
+fn choose<T: Copy>(
+    option: &'static str,
+    value: &str,
+    expected: &'static str,
+    choices: &[(&str, T)],
+) -> Result<T, ListenProblem> {
     let found = choices.iter().find(|(name, _)| *name == value);
     found.map(|&(_, choice)| choice).ok_or_else(|| ListenProblem::Value { option, expected, value: value.to_string() })
 }

@@ -9,8 +9,11 @@ use crate::wire::{Decoded, Wire};
 use crate::{Config, ConnId, DialId, Hub, ListenerId, Metrics, Payload, Peer, Reason, Time};
 use alloc::vec::Vec;
 
-/// Once this much is queued in one turn the shell should write before it reads on.
-const TURN_FULL_BYTES: u64 = 256 << 10;
+/// What is read of a connection that may not be served is kept up to here. A shell that keeps to
+/// [`Intent::read`] never comes near.
+const HELD_MAX_BYTES: usize = 1 << 20;
+/// Later than this nothing happens, so that there is always a moment after now.
+const LAST: Time = Time::from_nanos(u64::MAX - 1);
 
 /// A whole server without its sockets: takes facts, shows intentions, and tells the handler what happens.
 ///
@@ -102,7 +105,8 @@ impl<H: Handler> Machine<H> {
             Err(reason) => {
                 self.state.metrics.refused.add(reason);
                 let mut words = Vec::new();
-                if let Some(listen) = self.state.config.listeners.get(listener.index()).filter(|listen| listen.notices) {
+                if let Some(listen) = self.state.config.listeners.get(listener.index()).filter(|listen| listen.notices)
+                {
                     let _ = listen.wire.encode(Payload::Text(&farewell(reason)), &mut words);
                 }
                 Err(Refusal { reason, farewell: words })
@@ -120,6 +124,9 @@ impl<H: Handler> Machine<H> {
     }
 
     /// Bytes were read. They are changed in place where the wire asks for it, and of no use afterwards.
+    ///
+    /// To be called only while [`Intent::read`] is true. What comes all the same is kept for later, up to
+    /// 1 MiB; more ends the connection as [`Reason::RateLimited`].
     pub fn received(&mut self, now: Time, conn: ConnId, bytes: &mut [u8]) {
         self.begin(now, &Fact::Received { conn, bytes });
         let (now, limits, index) = (self.state.now, self.state.config.closing, conn.slot());
@@ -129,7 +136,13 @@ impl<H: Handler> Machine<H> {
         found.last_byte_at = now;
         match found.phase {
             Phase::Open if found.input_ended => {}
-            Phase::Open if waits || !found.held.is_empty() => found.held.extend_from_slice(bytes),
+            Phase::Open if waits || !found.held.is_empty() => {
+                if found.held.len() + bytes.len() > HELD_MAX_BYTES {
+                    self.state.end(index, Reason::RateLimited, Ending::Flush);
+                } else {
+                    found.held.extend_from_slice(bytes);
+                }
+            }
             Phase::Open => {
                 self.digest(conn, bytes);
                 self.state.schedule(index);
@@ -157,11 +170,12 @@ impl<H: Handler> Machine<H> {
     /// The peer ended its half: there is nothing more to read.
     pub fn ended(&mut self, now: Time, conn: ConnId) {
         self.begin(now, &Fact::Ended { conn });
+        let waits = self.state.must_wait(conn.slot());
         let Some(found) = self.state.conns.get_mut(conn).filter(|found| !found.input_ended) else { return };
         found.input_ended = true;
         match found.phase {
-            Phase::Open if found.held.is_empty() => self.finish_input(conn),
-            // What is held is served first.
+            Phase::Open if found.held.is_empty() && !waits => self.finish_input(conn),
+            // What is held is served first, and nothing while it must wait.
             Phase::Open => self.state.schedule(conn.slot()),
             Phase::Flushing { .. } => {}
             Phase::Lingering { .. } | Phase::Over => self.state.forget(conn.slot()),
@@ -284,9 +298,10 @@ impl<H: Handler> Machine<H> {
     }
 
     /// A connection whose intent may have changed since it was last named here. `None` ends the turn: the
-    /// shell has had its chance to write to everybody.
+    /// shell has had its chance to write to everybody, and memory is tidied for those that are behind.
     ///
-    /// A shell that looks at all connections instead is correct, only slower.
+    /// To be called until it says `None` at the end of each turn. A connection that a shell forgets to look
+    /// at after it was named is only late.
     pub fn next_changed(&mut self) -> Option<ConnId> {
         if let Some(index) = self.state.outbound.changed.pop() {
             return Some(self.state.conns.id(index));
@@ -301,7 +316,7 @@ impl<H: Handler> Machine<H> {
     /// Whether so much was queued since the last turn's end that the shell should write before it reads on.
     #[must_use]
     pub fn turn_is_full(&self) -> bool {
-        self.state.outbound.turn_bytes > TURN_FULL_BYTES
+        self.state.turn_is_full()
     }
 
     /// When [`elapsed`](Self::elapsed) is to be called, if nothing else happens.
@@ -348,19 +363,7 @@ impl<H: Handler> Machine<H> {
     /// The counters and gauges as of now.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
-        let state = &self.state;
-        let mut metrics = state.metrics.clone();
-        metrics.open = metrics.opened - metrics.ended.total();
-        metrics.closing = state.conns.len() as u64 - metrics.open;
-        metrics.stalled = state.conns.ids().filter(|id| state.outbound.is_stalled(id.slot())).count() as u64;
-        metrics.rooms = state.rooms.len() as u64;
-        metrics.quarantined = state.admission.quarantine.len() as u64;
-        metrics.accept_paused = state.accept_paused.iter().flatten().count() as u64;
-        metrics.queued_bytes = state.outbound.queued;
-        metrics.queued_bytes_peak = state.outbound.queued_peak;
-        metrics.queued_memory_bytes = state.outbound.held() as u64;
-        metrics.skipped = state.outbound.skipped;
-        metrics
+        self.state.metrics()
     }
 
     /// The configuration.
@@ -389,7 +392,7 @@ impl<H: Handler> Machine<H> {
 
 impl<H: Handler> Machine<H> {
     fn begin(&mut self, now: Time, fact: &Fact<'_, H::Note>) {
-        self.state.now = self.state.now.max(now);
+        self.state.now = self.state.now.max(now.min(LAST));
         if let Some(recorder) = &mut self.recorder {
             recorder.record(self.state.now, fact);
         }
@@ -445,7 +448,9 @@ impl<H: Handler> Machine<H> {
         let Some(mut decoder) = self.state.conns.get_mut(conn).and_then(|found| found.decoder.take()) else { return };
         let (mut at, mut served) = (0, 0);
         while at < bytes.len() && self.state.open_slot(conn).is_some() {
-            if served >= budget.messages_per_turn.max(1) || self.state.must_wait(index) {
+            let enough =
+                served >= budget.messages_per_turn.max(1) || served > 0 && self.state.should_write_first(index);
+            if enough || self.state.must_wait(index) {
                 if let Some(found) = self.state.conns.get_mut(conn) {
                     found.held = bytes[at..].to_vec();
                 }
@@ -462,9 +467,7 @@ impl<H: Handler> Machine<H> {
             at += used;
             served += u32::from(message.is_some());
             let action = self.state.charge(index, u64::from(message.is_some()), used as u64);
-            if let Some(payload) = message
-                && action <= Action::Pause
-            {
+            if let Some(payload) = message.filter(|_| action <= Action::Pause) {
                 self.serve(conn, payload);
             }
         }
@@ -482,6 +485,10 @@ impl<H: Handler> Machine<H> {
     }
 
     fn serve(&mut self, conn: ConnId, payload: Payload<'_>) {
+        // A warning may have been one message too many for a slow peer.
+        if self.state.open_slot(conn).is_none() {
+            return;
+        }
         self.state.metrics.messages_in += 1;
         self.turn_messages += 1;
         self.handler.on(&mut Hub { state: &mut self.state }, Event::Message { conn, payload });
@@ -494,6 +501,7 @@ impl<H: Handler> Machine<H> {
     fn finish_input(&mut self, conn: ConnId) {
         let budget = self.state.config.budget;
         let Some(found) = self.state.conns.get_mut(conn) else { return };
+        found.input_finished = true;
         let (half_open, decoder) = (found.half_open, found.decoder.take());
         let Some(mut decoder) = decoder else { return };
         let reason = match decoder.finish(&budget) {
@@ -541,20 +549,23 @@ impl<H: Handler> Machine<H> {
         }
     }
 
+    /// Serves what was held, and the end of the input behind it, as far as that may be.
     fn serve_held(&mut self, id: ConnId) {
         if self.state.must_wait(id.slot()) {
             return;
         }
-        let Some(conn) = self.state.conns.get_mut(id).filter(|conn| conn.is_open() && !conn.held.is_empty()) else { return };
-        let mut held = core::mem::take(&mut conn.held);
-        self.digest(id, &mut held);
-        if let Some(conn) = self.state.conns.get_mut(id).filter(|conn| conn.is_open() && conn.held.is_empty()) {
-            if conn.input_ended {
-                self.finish_input(id);
-            } else {
-                conn.may_speak_again(self.state.now);
-            }
+        let Some(conn) = self.state.conns.get_mut(id).filter(|conn| conn.is_open()) else { return };
+        if !conn.held.is_empty() {
+            let mut held = core::mem::take(&mut conn.held);
+            self.digest(id, &mut held);
             self.state.outbound.changed.insert(id.slot());
+        }
+        let waits = self.state.must_wait(id.slot());
+        let Some(conn) = self.state.conns.get_mut(id).filter(|conn| conn.is_open() && conn.held.is_empty()) else {
+            return;
+        };
+        if conn.input_ended && !conn.input_finished && !waits {
+            self.finish_input(id);
         }
     }
 
@@ -563,7 +574,7 @@ impl<H: Handler> Machine<H> {
         let hurry = self.state.drain.is_some();
         if !hurry {
             self.state.drain = Some(now + self.state.config.drain.deadline);
-            self.state.dials.clear();
+            self.state.dials.close();
             self.tell(Event::Draining);
         }
         let ids: Vec<_> = self.state.conns.ids().filter(|&id| self.state.open_slot(id).is_some()).collect();

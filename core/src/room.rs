@@ -105,7 +105,12 @@ impl Rooms {
     }
 
     /// The number of a room, made if there is room for it.
-    pub(crate) fn number_or_new(&mut self, name: &str, limits: &RoomLimits, policy: SlowPolicy) -> Result<RoomNumber, JoinError> {
+    pub(crate) fn number_or_new(
+        &mut self,
+        name: &str,
+        limits: &RoomLimits,
+        policy: SlowPolicy,
+    ) -> Result<RoomNumber, JoinError> {
         if name.is_empty() || name.len() > limits.name_max_bytes as usize {
             return Err(JoinError::Name { bytes: name.len(), max: limits.name_max_bytes });
         }
@@ -233,7 +238,10 @@ mod tests {
         let mut rooms = Rooms::default();
         let limits = RoomLimits::default();
         let long = String::from_iter(core::iter::repeat_n('x', 129));
-        assert_eq!(rooms.number_or_new(&long, &limits, SlowPolicy::Close), Err(JoinError::Name { bytes: 129, max: 128 }));
+        assert_eq!(
+            rooms.number_or_new(&long, &limits, SlowPolicy::Close),
+            Err(JoinError::Name { bytes: 129, max: 128 })
+        );
         assert_eq!(rooms.number_or_new("", &limits, SlowPolicy::Close), Err(JoinError::Name { bytes: 0, max: 128 }));
     }
 }

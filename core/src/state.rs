@@ -15,6 +15,9 @@ use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::vec::Vec;
 
+/// Once this much is queued in one turn it should be written before more is read.
+const TURN_FULL_BYTES: u64 = 256 << 10;
+
 pub(crate) struct State<C> {
     pub(crate) now: Time,
     pub(crate) config: Config,
@@ -110,10 +113,10 @@ impl<C: Default> State<C> {
 
     pub(crate) fn send(&mut self, id: ConnId, payload: Payload<'_>) -> bool {
         let Some(index) = self.open_slot(id) else { return false };
-        let sent = self.outbound.send(index, payload).is_ok();
-        self.count_out(u64::from(sent), u64::from(!sent));
+        let sent = self.outbound.send(index, payload);
+        self.count_out(u64::from(sent == Ok(true)), u64::from(sent.is_err()));
         self.settle_crossings();
-        sent && self.open_slot(id).is_some()
+        sent == Ok(true)
     }
 
     pub(crate) fn publish(&mut self, room: &str, except: &[ConnId], payload: Payload<'_>) -> usize {
@@ -203,7 +206,11 @@ impl<C: Default> State<C> {
         let now = self.now;
         let Some(conn) = self.conns.at_mut(index).filter(|conn| conn.is_open()) else { return };
         let (wire, notices) = (conn.wire, conn.notices);
-        conn.phase = if ending == Ending::Drop { Phase::Over } else { Phase::Flushing { until: now + self.config.closing.flush } };
+        conn.phase = if ending == Ending::Drop {
+            Phase::Over
+        } else {
+            Phase::Flushing { until: now + self.config.closing.flush }
+        };
         conn.held = Vec::new();
         for room in core::mem::take(&mut conn.rooms) {
             self.rooms.remove(room, index, wire);
@@ -221,7 +228,7 @@ impl<C: Default> State<C> {
         }
         let said_by_application = matches!(reason, Reason::Application | Reason::PeerClosed);
         if notices && !said_by_application {
-            let _ = self.outbound.send(index, Payload::Text(&farewell(reason)));
+            let _ = self.outbound.send_last(index, Payload::Text(&farewell(reason)));
         }
         self.schedule(index);
         self.progress_closing(index);
@@ -301,18 +308,22 @@ impl<C: Default> State<C> {
                 let rate = rate?;
                 meter.charge(now, units, rate).map(|until| until + rate.rest())
             };
-            let until = debt(&mut conn.messages, messages, rates.messages).max(debt(&mut conn.bytes, bytes, rates.bytes));
+            let until =
+                debt(&mut conn.messages, messages, rates.messages).max(debt(&mut conn.bytes, bytes, rates.bytes));
             if action == Action::Pause {
                 conn.rate_pause = until;
                 self.outbound.changed.insert(index);
             }
         }
         if rates.ladder.tells(strikes) {
-            self.notice(index, match action {
-                Action::Pause => "warning: too many messages or bytes; you are read more slowly",
-                Action::Drop => "warning: too many messages or bytes; what is too much is discarded",
-                _ => "warning: too many messages or bytes; please slow down",
-            });
+            self.notice(
+                index,
+                match action {
+                    Action::Pause => "warning: too many messages or bytes; you are read more slowly",
+                    Action::Drop => "warning: too many messages or bytes; what is too much is discarded",
+                    _ => "warning: too many messages or bytes; please slow down",
+                },
+            );
         }
         match action {
             Action::Drop => self.metrics.rate_dropped += messages,
@@ -340,14 +351,9 @@ impl<C: Default> State<C> {
         let wrote = self.outbound.wrote(self.now, index, bytes);
         self.metrics.bytes_out += wrote.bytes as u64;
         if wrote.drained {
-            let id = self.conns.id(index);
-            if let Some(conn) = self.conns.at_mut(index).filter(|conn| conn.is_open()) {
-                conn.may_speak_again(self.now);
-                self.pending.push_back(Pending::Drained(id));
-            }
-            self.outbound.changed.insert(index);
+            self.drained(index);
         }
-        if wrote.blocked || wrote.drained {
+        if wrote.blocked {
             self.schedule(index);
         }
         self.settle_crossings();
@@ -355,10 +361,22 @@ impl<C: Default> State<C> {
         wrote
     }
 
+    /// A connection that was stalled is read again.
+    fn drained(&mut self, index: u32) {
+        let id = self.conns.id(index);
+        if let Some(conn) = self.conns.at_mut(index).filter(|conn| conn.is_open()) {
+            conn.may_speak_again(self.now);
+            self.pending.push_back(Pending::Drained(id));
+        }
+        self.outbound.changed.insert(index);
+        self.schedule(index);
+    }
+
     fn settle_crossings(&mut self) {
         while let Some(crossing) = self.outbound.take_crossings() {
             match crossing {
                 Crossing::Overflow(index) => self.end(index, Reason::SlowConsumer, Ending::Discard),
+                Crossing::Drained(index) => self.drained(index),
                 Crossing::Stalled(index) => {
                     self.outbound.changed.insert(index);
                     if self.conns.at(index).is_some_and(Conn::is_open) {
@@ -379,13 +397,17 @@ impl<C: Default> State<C> {
             Phase::Over => None,
             Phase::Open => {
                 let waits = self.must_wait(index);
-                let speaks = !waits && !conn.input_ended && conn.held.is_empty();
+                let unserved = !conn.held.is_empty() || conn.input_ended && !conn.input_finished;
+                let speaks = !waits && !unserved;
                 let after = |since: Time, span: Option<core::time::Duration>| span.map(|span| since + span);
                 let candidates = [
                     at(conn.rate_pause, Why::Rate),
-                    at((!waits && !conn.held.is_empty()).then_some(self.now.plus_nanos(1)), Why::Backlog),
+                    at((!waits && unserved).then_some(self.now.plus_nanos(1)), Why::Backlog),
                     at(self.outbound.write_deadline(index), Why::Write),
-                    at(conn.message_since.filter(|_| speaks).map(|since| since + self.config.budget.message_deadline), Why::Message),
+                    at(
+                        conn.message_since.filter(|_| speaks).map(|since| since + self.config.budget.message_deadline),
+                        Why::Message,
+                    ),
                     at(after(conn.last_message_at, self.config.idle).filter(|_| speaks), Why::Idle),
                     at(after(conn.last_byte_at, self.config.silence).filter(|_| speaks), Why::Silence),
                     at(conn.drain_at, Why::Drain),
@@ -408,6 +430,32 @@ impl<C: Default> State<C> {
         if let Some(paused) = self.accept_paused.get_mut(listener.index()) {
             *paused = Some(until);
         }
+    }
+
+    /// Whether so much was queued in this turn, or for this connection, that it should be written before more
+    /// of the connection's messages are served: they may have long answers.
+    pub(crate) fn should_write_first(&self, index: u32) -> bool {
+        self.turn_is_full() || self.outbound.pending(index) > self.config.outbound.marks.max()
+    }
+
+    pub(crate) fn turn_is_full(&self) -> bool {
+        self.outbound.turn_bytes > TURN_FULL_BYTES
+    }
+
+    /// The counters and gauges as of now.
+    pub(crate) fn metrics(&self) -> Metrics {
+        let mut metrics = self.metrics.clone();
+        metrics.open = metrics.opened - metrics.ended.total();
+        metrics.closing = self.conns.len() as u64 - metrics.open;
+        metrics.stalled = self.conns.ids().filter(|id| self.outbound.is_stalled(id.slot())).count() as u64;
+        metrics.rooms = self.rooms.len() as u64;
+        metrics.quarantined = self.admission.quarantine.len() as u64;
+        metrics.accept_paused = self.accept_paused.iter().flatten().count() as u64;
+        metrics.queued_bytes = self.outbound.queued;
+        metrics.queued_bytes_peak = self.outbound.queued_peak;
+        metrics.queued_memory_bytes = self.outbound.held() as u64;
+        metrics.skipped = self.outbound.skipped;
+        metrics
     }
 
     fn count_out(&mut self, sent: u64, unsendable: u64) {

@@ -163,7 +163,9 @@ fn parse_line<N: FromStr>(line: &str) -> Result<(Time, Input<N>), &'static str> 
     let now = Time::from_nanos(words.parsed("a time in nanoseconds")?);
     let input = match words.word() {
         "accepted" => Input::Accepted { listener: words.listener()?, peer: words.parsed("a peer's address")? },
-        "accept_failed" => Input::AcceptFailed { listener: words.listener()?, failure: words.parsed("exhausted or transient")? },
+        "accept_failed" => {
+            Input::AcceptFailed { listener: words.listener()?, failure: words.parsed("exhausted or transient")? }
+        }
         "received" => Input::Received { conn: words.conn()?, bytes: words.quoted()? },
         "wrote" => Input::Wrote { conn: words.conn()?, bytes: words.parsed("a number of bytes")? },
         "ended" => Input::Ended { conn: words.conn()? },
@@ -240,7 +242,10 @@ impl<'a> Words<'a> {
                     Some(b'r') => b'\r',
                     Some(b't') => b'\t',
                     Some(plain @ (b'"' | b'\\' | b'\'')) => plain,
-                    Some(b'x') => hex(rest.next()).zip(hex(rest.next())).map(|(high, low)| high << 4 | low).ok_or("two hexadecimal digits after \\x")?,
+                    Some(b'x') => hex(rest.next())
+                        .zip(hex(rest.next()))
+                        .map(|(high, low)| high << 4 | low)
+                        .ok_or("two hexadecimal digits after \\x")?,
                     _ => return Err("one of n r t \" ' \\ x after a backslash"),
                 }),
                 plain => bytes.push(plain),
@@ -300,18 +305,27 @@ mod tests {
         let failure = || prop_oneof![Just(Failure::Reset), Just(Failure::TimedOut), Just(Failure::Other)];
         let peer = || prop_oneof![Just("127.0.0.1:80"), Just("[2001:db8::1]:9"), Just("local")];
         prop_oneof![
-            (0..3u32, peer()).prop_map(|(listener, peer)| Input::Accepted { listener: ListenerId(listener), peer: peer.parse().expect(peer) }),
+            (0..3u32, peer()).prop_map(|(listener, peer)| Input::Accepted {
+                listener: ListenerId(listener),
+                peer: peer.parse().expect(peer)
+            }),
             Just(Input::AcceptFailed { listener: ListenerId(1), failure: AcceptFailure::Exhausted }),
             (conn(), bytes()).prop_map(|(conn, bytes)| Input::Received { conn, bytes }),
             (conn(), any::<usize>()).prop_map(|(conn, bytes)| Input::Wrote { conn, bytes }),
             conn().prop_map(|conn| Input::Ended { conn }),
             (conn(), failure()).prop_map(|(conn, failure)| Input::Failed { conn, failure }),
             Just(Input::Elapsed),
-            (peer(), any::<u32>()).prop_map(|(peer, dial)| Input::Dialed { dial: DialId(dial), result: Ok(peer.parse().expect(peer)) }),
-            (failure(), any::<u32>()).prop_map(|(failure, dial)| Input::Dialed { dial: DialId(dial), result: Err(failure) }),
+            (peer(), any::<u32>())
+                .prop_map(|(peer, dial)| Input::Dialed { dial: DialId(dial), result: Ok(peer.parse().expect(peer)) }),
+            (failure(), any::<u32>())
+                .prop_map(|(failure, dial)| Input::Dialed { dial: DialId(dial), result: Err(failure) }),
             any::<String>().prop_map(Input::Noted),
-            (any::<String>(), any::<String>()).prop_map(|(room, text)| Input::Requested(Request::Publish { room, payload: text.into() })),
-            (any::<String>(), bytes()).prop_map(|(room, bytes)| Input::Requested(Request::Publish { room, payload: PayloadBuf::Binary(bytes.into()) })),
+            (any::<String>(), any::<String>())
+                .prop_map(|(room, text)| Input::Requested(Request::Publish { room, payload: text.into() })),
+            (any::<String>(), bytes()).prop_map(|(room, bytes)| Input::Requested(Request::Publish {
+                room,
+                payload: PayloadBuf::Binary(bytes.into())
+            })),
             conn().prop_map(|conn| Input::Requested(Request::Kick { conn })),
             Just(Input::Requested(Request::Drain)),
         ]

@@ -2,12 +2,12 @@
 
 use drupe_core::app::{Echo, Relay};
 use drupe_core::limit::{Ladder, MessageSize, Rate};
-use drupe_core::outbound::Marks;
+use drupe_core::outbound::{Marks, SlowPolicy};
 use drupe_core::testing::TestHub;
 use drupe_core::trace::{SharedTrace, replay};
 use drupe_core::{
-    AcceptFailure, Accepting, Backoff, Config, Dial, DialId, Event, Failure, Handler, Hub, Listen, ListenerId, Machine, Origin, Reason,
-    Request, Time, Timer, Why,
+    AcceptFailure, Accepting, Backoff, Config, Dial, DialId, Event, Failure, Handler, Hub, Listen, ListenerId, Machine,
+    Origin, Reason, Request, Time, Timer, Why,
 };
 use std::time::Duration;
 
@@ -54,7 +54,11 @@ fn bad_input_ends_in_its_named_reason_and_says_so() {
         ("tcp://127.0.0.1:1", vec![b'x'; 70_000], Reason::MessageTooLarge),
         ("tcp://127.0.0.1:1", b"\xff\xfe\n".to_vec(), Reason::InvalidUtf8),
         ("tcp://127.0.0.1:1", b"\xed\xa0\x80\n".to_vec(), Reason::InvalidUtf8),
-        ("length://127.0.0.1:1?prefix=u64be&notices=yes", (1_u64 << 63).to_be_bytes().to_vec(), Reason::MessageTooLarge),
+        (
+            "length://127.0.0.1:1?prefix=u64be&notices=yes",
+            (1_u64 << 63).to_be_bytes().to_vec(),
+            Reason::MessageTooLarge,
+        ),
         ("length://127.0.0.1:1?notices=yes", vec![0xff; 4], Reason::MessageTooLarge),
         ("length://127.0.0.1:1?prefix=varint&notices=yes", vec![0xff; 11], Reason::MalformedFrame),
     ] {
@@ -193,7 +197,10 @@ fn who_is_refused_is_told_why_and_a_place_becomes_free_again() {
     assert_eq!(refused.reason, Reason::AddressFull);
     assert_eq!(refused.farewell, b"closing (address_full): this address has too many connections\n");
     hub.try_connect(ListenerId(0), from("192.0.2.2:1")).expect("room");
-    assert_eq!(hub.try_connect(ListenerId(0), from("192.0.2.3:1")).expect_err("two in all").reason, Reason::ListenerFull);
+    assert_eq!(
+        hub.try_connect(ListenerId(0), from("192.0.2.3:1")).expect_err("two in all").reason,
+        Reason::ListenerFull
+    );
     hub.end(first);
     assert!(hub.try_connect(ListenerId(0), from("192.0.2.1:3")).is_ok());
     assert_eq!(hub.machine().metrics().refused.total(), 2);
@@ -389,7 +396,8 @@ fn a_dial_is_tried_again_until_it_is_hung_up() {
     assert!(hub.is_closed(conn));
     hub.advance(secs(100));
     assert_eq!(hub.machine().dials().count(), 0);
-    let events = ["note 192.0.2.7:7", "dial failed, retry true", "dialed", "message \"hello\"", "closed peer_closed", "dialed"];
+    let events =
+        ["note 192.0.2.7:7", "dial failed, retry true", "dialed", "message \"hello\"", "closed peer_closed", "dialed"];
     let rest = ["note ", "closed application"];
     assert_eq!(hub.handler().log.events, [&events[..], &rest].concat());
 }
@@ -459,14 +467,23 @@ fn what_a_machine_records_replays_to_the_same_bytes() {
     let mut machine = Machine::new(lines(), Relay::default());
     machine.record(trace.recorder());
     let peers: Vec<_> = (1..4_u16)
-        .map(|port| machine.accepted(Time::from_nanos(u64::from(port)), ListenerId(0), std::net::SocketAddr::from(([127, 0, 0, 1], port)).into()).expect("room"))
+        .map(|port| {
+            machine
+                .accepted(
+                    Time::from_nanos(u64::from(port)),
+                    ListenerId(0),
+                    std::net::SocketAddr::from(([127, 0, 0, 1], port)).into(),
+                )
+                .expect("room")
+        })
         .collect();
     let mut written = std::collections::BTreeMap::<_, Vec<u8>>::new();
     for n in 0..20 {
         let now = Time::from_millis(n);
         machine.received(now, peers[n as usize % 3], &mut *format!("line {n}\r\npart").into_bytes());
         while let Some(id) = machine.next_changed() {
-            let bytes: Vec<u8> = machine.intent(id).expect("alive").transmit.slices().flatten().copied().take(5).collect();
+            let bytes: Vec<u8> =
+                machine.intent(id).expect("alive").transmit.slices().flatten().copied().take(5).collect();
             machine.wrote(now, id, bytes.len());
             written.entry(id).or_default().extend(bytes);
         }
@@ -486,4 +503,195 @@ fn a_message_size_limit_may_be_set() {
     assert_eq!(hub.lines(peer), ["12345"]);
     hub.line(peer, "123456");
     assert_eq!(hub.ended(Reason::MessageTooLarge), 1);
+}
+
+/// Does what a note says to everybody: `send N`, `policy`, `publish N`, `pause`, `dial`, `wake`.
+#[derive(Default)]
+struct Puppet {
+    log: Log,
+    greets: bool,
+}
+
+impl Handler for Puppet {
+    type Context = ();
+    type Note = String;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, String>) {
+        let all: Vec<_> = hub.connections().collect();
+        match &event {
+            Event::Opened { conn, .. } if self.greets => drop(hub.send(*conn, "welcome")),
+            Event::Draining => {
+                drop(hub.dial(Dial { address: "192.0.2.1:1".into(), wire: Default::default(), backoff: None }))
+            }
+            Event::Timer(timer) => hub.wake(*timer, Duration::ZERO),
+            Event::Note(note) => {
+                let (verb, number) = note.split_once(' ').unwrap_or((note, "0"));
+                let text = "x".repeat(number.parse().expect("a number"));
+                match verb {
+                    "send" => drop(hub.send_each(&all, &text)),
+                    "keep" => {
+                        hub.set_slow_policy("room", SlowPolicy::KeepLatest);
+                        all.iter().for_each(|&conn| drop(hub.join(conn, "room")));
+                    }
+                    "publish" => drop(hub.publish("room", &text)),
+                    "pause" => all.iter().for_each(|&conn| hub.pause(conn)),
+                    "resume" => all.iter().for_each(|&conn| hub.resume(conn)),
+                    _ => hub.wake(Timer::named("again"), Duration::ZERO),
+                }
+            }
+            _ => {}
+        }
+        if !matches!(event, Event::Note(_) | Event::Timer(_)) {
+            self.log.on(hub, event);
+        }
+    }
+}
+
+fn small_marks() -> Config {
+    let mut config = lines().unlimited();
+    config.outbound.marks = Marks::new(10, 50, 100).expect("in order");
+    config
+}
+
+#[test]
+fn a_farewell_to_a_slow_peer_is_no_reason_to_close_the_next_one() {
+    let mut hub = TestHub::with_config(small_marks(), Puppet { greets: true, ..Puppet::default() });
+    let slow = hub.connect();
+    hub.set_room(slow, 0);
+    hub.note("send 79".into());
+    hub.request(&Request::Kick { conn: slow });
+    hub.fail(slow, Failure::Reset);
+    let next = hub.connect();
+    assert_eq!((next.index(), hub.lines(next)), (slow.index(), vec!["welcome".into()]));
+    let events = hub.handler().log.events.iter().filter(|event| !event.starts_with("Stalled"));
+    assert_eq!(events.collect::<Vec<_>>(), ["opened", "closed kicked", "opened"]);
+}
+
+#[test]
+fn a_slow_peer_reads_its_farewell_behind_everything_else() {
+    let mut hub = TestHub::with_config(small_marks(), Puppet::default());
+    let slow = hub.connect();
+    hub.set_room(slow, 0);
+    hub.note("send 98".into());
+    hub.request(&Request::Kick { conn: slow });
+    hub.set_room(slow, usize::MAX);
+    assert_eq!(hub.lines(slow)[1], "closing (kicked): an operator closed the connection");
+}
+
+#[test]
+fn who_has_nothing_queued_any_more_is_not_slow_any_more() {
+    let mut hub = TestHub::with_config(small_marks(), Puppet::default());
+    let peer = hub.connect();
+    hub.note("keep".into());
+    hub.set_room(peer, 0);
+    hub.note("publish 79".into());
+    assert!(!hub.machine().intent(peer).expect("alive").read);
+    // The latest is kept, as soon as it can be: this one never can.
+    hub.note("publish 150".into());
+    assert_eq!(hub.machine().metrics().queued_bytes, 80);
+    hub.note("publish 30".into());
+    assert!(hub.machine().intent(peer).expect("alive").read, "nothing old is queued");
+    assert_eq!(hub.machine().metrics().skipped, 2);
+    hub.set_room(peer, usize::MAX);
+    hub.advance(secs(1000));
+    assert_eq!((hub.lines(peer), hub.is_closed(peer)), (vec!["x".repeat(30)], false));
+}
+
+/// Answers every line with 25,000 bytes.
+struct Verbose;
+
+impl Handler for Verbose {
+    type Context = ();
+    type Note = String;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, String>) {
+        if let Event::Message { conn, .. } = event {
+            hub.send(conn, &"n".repeat(25_000));
+        }
+    }
+}
+
+#[test]
+fn short_questions_with_long_answers_do_not_fill_the_memory() {
+    let mut hub = TestHub::with_config(lines(), Verbose);
+    let peers: Vec<_> = (0..100).map(|_| hub.connect()).collect();
+    for &peer in &peers {
+        hub.set_room(peer, 0);
+        hub.send(peer, "?\n".repeat(1024).as_bytes());
+    }
+    hub.advance(secs(1));
+    let each = hub.machine().metrics().queued_bytes / 100;
+    assert!(each < (256 << 10) + 3 * 25_001, "{each} bytes are queued for each");
+    // Who reads gets all the answers.
+    hub.set_room(peers[0], usize::MAX);
+    hub.advance(secs(5));
+    assert_eq!(hub.messages(peers[0]).len(), 1024);
+}
+
+#[test]
+fn time_has_an_end_and_nothing_hangs_there() {
+    let mut machine = Machine::new(lines(), Puppet::default());
+    machine.noted(Time::START, "wake".into());
+    machine.elapsed(Time::from_nanos(u64::MAX));
+    machine.elapsed(Time::from_nanos(u64::MAX));
+}
+
+#[test]
+fn what_was_said_before_the_end_waits_as_everything_else_does() {
+    let mut hub = TestHub::with_config(lines(), Puppet::default());
+    let peer = hub.connect();
+    hub.send(peer, b"last words");
+    hub.note("pause".into());
+    hub.end(peer);
+    hub.advance(secs(100));
+    assert_eq!(hub.handler().log.events, ["opened"]);
+    hub.note("resume".into());
+    hub.advance(secs(1));
+    assert_eq!(hub.handler().log.events, ["opened", "message \"last words\"", "closed peer_closed"]);
+}
+
+#[test]
+fn half_open_peers_are_idle_too() {
+    let mut config = listening("tcp://127.0.0.1:1?half_open=yes");
+    config.idle = Some(secs(5));
+    let mut hub = TestHub::with_config(config, Echo);
+    let peer = hub.connect();
+    hub.end(peer);
+    hub.advance(secs(6));
+    assert_eq!(hub.ended(Reason::Idle), 1);
+}
+
+#[test]
+fn what_a_shell_reads_against_the_intent_is_bounded() {
+    let mut machine = Machine::new(lines().unlimited(), Puppet::default());
+    let id = machine.accepted(Time::START, ListenerId(0), drupe_core::Peer::Local).expect("room");
+    machine.noted(Time::START, "pause".into());
+    (0..20).for_each(|_| machine.received(Time::START, id, &mut [b'x'; 65_536]));
+    assert_eq!(machine.metrics().ended.get(Reason::RateLimited), 1);
+}
+
+#[test]
+fn nothing_is_dialled_while_draining() {
+    let mut hub = TestHub::with_config(lines(), Puppet::default());
+    hub.request(&Request::Drain);
+    assert!(hub.machine().dials().next().is_none());
+    assert_eq!(hub.dialed(DialId(0), Ok(drupe_core::Peer::Local)), None);
+    assert!(hub.machine().is_drained());
+}
+
+#[test]
+fn a_handler_sees_the_gauges() {
+    struct Looking(Vec<u64>);
+    impl Handler for Looking {
+        type Context = ();
+        type Note = String;
+        fn on(&mut self, hub: &mut Hub<'_, ()>, _: Event<'_, String>) {
+            self.0.push(hub.metrics().open);
+        }
+    }
+    let mut hub = TestHub::with_config(lines(), Looking(Vec::new()));
+    let first = hub.connect();
+    hub.connect();
+    hub.end(first);
+    assert_eq!(hub.handler().0, [1, 2, 1]);
 }

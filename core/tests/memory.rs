@@ -18,7 +18,10 @@ fn count(change: isize) {
     PEAK.set(PEAK.get().max(held));
 }
 
-#[allow(unsafe_code, reason = "the trait can't be implemented without; every call goes to the system's allocator unchanged")]
+#[allow(
+    unsafe_code,
+    reason = "the trait can't be implemented without; every call goes to the system's allocator unchanged"
+)]
 // SAFETY: every method passes its arguments on to the system's allocator, which keeps the contract.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -78,7 +81,13 @@ fn no_decoder_holds_more_than_its_budget() {
     let lies = [&u64::MAX.to_be_bytes()[..], &endless].concat();
     // As much again for a line that is replaced, and a byte for a carriage return.
     let bound = isize::try_from(2 * MAX + 64).expect("small");
-    for wire in [lines(InvalidUtf8::Reject), lines(InvalidUtf8::Replace), lines(InvalidUtf8::Bytes), frames(LengthPrefix::U64Be), frames(LengthPrefix::Varint)] {
+    for wire in [
+        lines(InvalidUtf8::Reject),
+        lines(InvalidUtf8::Replace),
+        lines(InvalidUtf8::Bytes),
+        frames(LengthPrefix::U64Be),
+        frames(LengthPrefix::Varint),
+    ] {
         for stream in [&endless, &endless_cr, &garbage, &almost, &claims, &lies] {
             for piece in [1, 7, 4096, 65_536] {
                 let (peak, _) = memory(wire, stream, piece);

@@ -62,7 +62,12 @@ impl Actor for Talker {
                 let count = 1 + random.below(4);
                 let length = usize::try_from(random.below(200)).expect("small");
                 let line = |n: u32| format!("{} {n} {};\n", self.name, "-".repeat(length));
-                let text = (0..count).map(|_| { self.said += 1; line(self.said) }).collect::<String>();
+                let text = (0..count)
+                    .map(|_| {
+                        self.said += 1;
+                        line(self.said)
+                    })
+                    .collect::<String>();
                 Act::Say(text.into_bytes())
             }
             _ => Act::Wait,
@@ -93,7 +98,9 @@ impl Talker {
 fn config(seed: u64) -> Config {
     let mut config = Config::listening(["tcp://127.0.0.1:7000".parse().expect("well formed")]);
     config.outbound.marks = Marks::new(500, 1_000, 4_000).expect("in order");
-    config.outbound.slow_policy = [SlowPolicy::Close, SlowPolicy::SkipOldest, SlowPolicy::SkipNewest, SlowPolicy::KeepLatest][(seed % 4) as usize];
+    config.outbound.slow_policy =
+        [SlowPolicy::Close, SlowPolicy::SkipOldest, SlowPolicy::SkipNewest, SlowPolicy::KeepLatest]
+            [(seed % 4) as usize];
     config.outbound.write_deadline = Duration::from_secs(20);
     config.budget.message_max_bytes = MessageSize::new(2_000).expect("in range");
     config.budget.message_deadline = Duration::from_secs(30);
@@ -140,7 +147,8 @@ fn a_thousand_worlds_keep_the_promises() {
         let mut world = world(seed);
         world.run(STEPS);
         world.settle();
-        let relayed: BTreeSet<&str> = world.handler().relayed.iter().map(String::as_str).filter(|line| is_whole(line)).collect();
+        let relayed: BTreeSet<&str> =
+            world.handler().relayed.iter().map(String::as_str).filter(|line| is_whole(line)).collect();
         for actor in world.actors() {
             let mut last = BTreeMap::new();
             for line in actor.relayed() {
@@ -150,7 +158,8 @@ fn a_thousand_worlds_keep_the_promises() {
                 assert!(before < number, "seed {seed}: {} heard {number} of {name} after {before}", actor.name);
                 if !actor.troubled {
                     // A gap is what was lost on the sender's side; what was relayed while it listened is heard.
-                    let lost = (before + 1..number).find(|n| before > 0 && relayed.iter().any(|line| numbers(line) == (name, *n)));
+                    let lost = (before + 1..number)
+                        .find(|n| before > 0 && relayed.iter().any(|line| numbers(line) == (name, *n)));
                     assert_eq!(lost, None, "seed {seed}: {} lost a line of {name}", actor.name);
                 }
             }
@@ -173,11 +182,22 @@ fn a_thousand_worlds_keep_the_promises() {
         let written: usize = transcript.written.values().map(Vec::len).sum();
         assert_eq!(written as u64, metrics.bytes_out, "seed {seed}");
         for actor in world.actors().filter(|actor| !actor.heard.is_empty()) {
-            assert!(transcript.written.values().any(|bytes| *bytes == actor.heard), "seed {seed}: the replay wrote something else");
+            assert!(
+                transcript.written.values().any(|bytes| *bytes == actor.heard),
+                "seed {seed}: the replay wrote something else"
+            );
         }
     }
     // A simulation that reaches nothing proves nothing.
-    for reason in [Reason::PeerClosed, Reason::MessageTooLarge, Reason::InvalidUtf8, Reason::SlowConsumer, Reason::Reset, Reason::Kicked, Reason::Shutdown] {
+    for reason in [
+        Reason::PeerClosed,
+        Reason::MessageTooLarge,
+        Reason::InvalidUtf8,
+        Reason::SlowConsumer,
+        Reason::Reset,
+        Reason::Kicked,
+        Reason::Shutdown,
+    ] {
         assert!(reached[&reason] > 20, "{reason} was reached {} times in {reached:?}", reached[&reason]);
     }
     assert!(messages > 50_000 && skipped > 1_000, "{messages} messages, {skipped} skipped");

@@ -7,7 +7,9 @@
 use crate::listener::Listener;
 use crate::socket::Socket;
 use drupe_core::shell::{ACCEPTS_PER_TURN, Mail, Mailbox, ReadyKey, ReadyQueue, SCRATCH_BYTES};
-use drupe_core::{AcceptFailure, Accepting, ConnId, DialId, End, Failure, Handler, ListenerId, Machine, Metrics, Peer, Request, Time};
+use drupe_core::{
+    AcceptFailure, Accepting, ConnId, DialId, End, Failure, Handler, ListenerId, Machine, Metrics, Peer, Request, Time,
+};
 use std::collections::BTreeSet;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -63,7 +65,12 @@ struct Connection {
 }
 
 impl<H: Handler> Driver<H> {
-    pub(crate) fn new(machine: Machine<H>, listeners: Vec<Listener>, mailbox: Arc<Mailbox<H::Note>>, signals: Vec<Signal>) -> Self {
+    pub(crate) fn new(
+        machine: Machine<H>,
+        listeners: Vec<Listener>,
+        mailbox: Arc<Mailbox<H::Note>>,
+        signals: Vec<Signal>,
+    ) -> Self {
         let queue = ReadyQueue::new();
         let listeners = listeners.into_iter().zip(0..).map(|(listener, place)| {
             let key = queue.key(FIRST_LISTENER - place);
@@ -108,8 +115,8 @@ impl<H: Handler> Driver<H> {
             }
         }
         self.ready = ready;
-        self.connect(cx);
         self.pass_time();
+        self.connect(cx);
         self.write_all();
         self.tend_listeners();
         if self.machine.is_drained() { Poll::Ready(()) } else { self.fall_asleep(cx) }
@@ -194,7 +201,15 @@ impl<H: Handler> Driver<H> {
     }
 
     fn connect(&mut self, cx: &mut Context<'_>) {
-        while let Poll::Ready(Some(attempt)) = self.attempts.poll_join_next(cx) {
+        loop {
+            for (dial, address) in self.machine.dials() {
+                if self.dialing.insert(dial) {
+                    let address = address.to_owned();
+                    self.attempts.spawn(async move { (dial, TcpStream::connect(address).await) });
+                }
+            }
+            // Polled after the last attempt was begun, so that every one of them wakes us.
+            let Poll::Ready(Some(attempt)) = self.attempts.poll_join_next(cx) else { return };
             let Ok((dial, result)) = attempt else { continue };
             self.dialing.remove(&dial);
             let result = result.and_then(|stream| Ok((stream.peer_addr()?, stream)));
@@ -202,12 +217,6 @@ impl<H: Handler> Driver<H> {
             if let (Some(id), Ok((_, stream))) = (self.machine.dialed(self.now, dial, told), result) {
                 let _ = stream.set_nodelay(true);
                 self.add(id, Socket::Tcp(stream));
-            }
-        }
-        for (dial, address) in self.machine.dials() {
-            if self.dialing.insert(dial) {
-                let address = address.to_owned();
-                self.attempts.spawn(async move { (dial, TcpStream::connect(address).await) });
             }
         }
     }
@@ -244,6 +253,10 @@ impl<H: Handler> Driver<H> {
     }
 
     fn fall_asleep(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // What was written may have made the application dial.
+        if self.machine.dials().any(|(dial, _)| !self.dialing.contains(&dial)) {
+            cx.waker().wake_by_ref();
+        }
         let until = self.machine.deadline().map(|deadline| deadline.at);
         let Some(at) = until else { return Poll::Pending };
         if until != self.asleep_until {

@@ -41,7 +41,9 @@ impl Listener {
                 let _ = stream.set_nodelay(true);
                 (Socket::Tcp(stream), Peer::Address(address))
             }),
-            Self::Unix(listener, _) => listener.poll_accept(cx).map_ok(|(stream, _)| (Socket::Unix(stream), Peer::Local)),
+            Self::Unix(listener, _) => {
+                listener.poll_accept(cx).map_ok(|(stream, _)| (Socket::Unix(stream), Peer::Local))
+            }
         }
     }
 }

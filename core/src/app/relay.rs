@@ -91,7 +91,10 @@ mod tests {
         let mut hub = TestHub::new(Relay::default());
         let [ann, bob, cid] = [hub.connect(), hub.connect(), hub.connect()];
         hub.line(ann, "hello");
-        assert_eq!((hub.lines(ann), hub.lines(bob), hub.lines(cid)), (vec![], vec!["hello".into()], vec!["hello".into()]));
+        assert_eq!(
+            (hub.lines(ann), hub.lines(bob), hub.lines(cid)),
+            (vec![], vec!["hello".into()], vec!["hello".into()])
+        );
     }
 
     #[test]

@@ -95,7 +95,14 @@ mod tests {
 
     #[test]
     fn the_severest_step_that_applies_is_taken() {
-        let ladder = Ladder { warn: Some(1), pause: Some(2), drop: Some(4), close: Some(6), quarantine: Some(8), ..Ladder::default() };
+        let ladder = Ladder {
+            warn: Some(1),
+            pause: Some(2),
+            drop: Some(4),
+            close: Some(6),
+            quarantine: Some(8),
+            ..Ladder::default()
+        };
         for (strikes, action) in [
             (1, Action::Serve),
             (2, Action::Pause),

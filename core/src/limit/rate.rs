@@ -93,8 +93,10 @@ mod tests {
     }
 
     fn cost(units: u64, per_second: u32) -> u128 {
-        let (whole, rest) =
-            (u128::from(units) * 1_000_000_000 / u128::from(per_second), u128::from(units) * 1_000_000_000 % u128::from(per_second));
+        let (whole, rest) = (
+            u128::from(units) * 1_000_000_000 / u128::from(per_second),
+            u128::from(units) * 1_000_000_000 % u128::from(per_second),
+        );
         whole + u128::from(rest > 0)
     }
 

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 /// A log takes no more messages once it is this long; one message may still be longer.
 const LOG_FULL_BYTES: usize = 1 << 20;
 /// A straggler's own log is begun anew once it is this long, so that what is written in it goes.
-const OWN_LOG_FULL_BYTES: usize = 64 << 10;
+pub(super) const OWN_LOG_FULL_BYTES: usize = 64 << 10;
 /// Below this a straggler always takes a copy: a log has a cost of its own.
 const COPY_ALWAYS_BYTES: u32 = 4 << 10;
 /// An empty log keeps at most this much memory for the next turn.
@@ -111,7 +111,8 @@ impl Logs {
 
     /// Whether a straggler that needs `needed` bytes of a log should copy them.
     pub(super) fn worth_copying(&self, log: u32, needed: u32) -> bool {
-        needed < COPY_ALWAYS_BYTES || (needed as usize) * 2 < self.logs[log as usize].bytes.len()
+        let log = &self.logs[log as usize];
+        (log.owner == NOBODY && needed < COPY_ALWAYS_BYTES) || (needed as usize) * 2 < log.bytes.len()
     }
 
     /// Whether `own` is a log of `owner` and has room for `more` bytes.
@@ -168,7 +169,8 @@ impl Logs {
 
     /// Memory reserved, in bytes.
     pub(super) fn held(&self) -> usize {
-        self.logs.iter().map(|log| log.bytes.capacity() + 4 * log.ends.capacity()).sum()
+        let of = |log: &Log| size_of::<Log>() + log.bytes.capacity() + 4 * log.ends.capacity();
+        self.logs.iter().map(of).sum()
     }
 }
 

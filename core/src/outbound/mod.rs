@@ -19,6 +19,7 @@ pub use marks::{Marks, MarksError, OutboundLimits, SlowPolicy};
 use crate::dense_set::DenseSet;
 use crate::wire::{EncodeError, Wire};
 use crate::{Payload, Time};
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use log::{Logs, NOBODY};
 use queue::{NO_LOG, Queue, Segment, Tail};
@@ -30,8 +31,13 @@ enum Class {
     Private = 1,
 }
 
-/// The tag of a segment that belongs to no room and is never skipped.
+/// The tag of a segment that is never skipped.
 pub(crate) const PRIVATE: u32 = u32::MAX;
+
+/// A connection that is behind may have this many segments: more counts as above the maximum of bytes.
+const SEGMENTS_MAX: usize = 8192;
+/// Memory that logs may hold beyond twice what is queued before they are compacted.
+const SLACK_BYTES: u64 = 4 << 20;
 
 /// A connection crossed a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +46,16 @@ pub(crate) enum Crossing {
     Stalled(u32),
     /// More would be queued than the maximum, and the policy is to close.
     Overflow(u32),
+    /// Skipping brought the queue below the low mark again.
+    Drained(u32),
+}
+
+impl Crossing {
+    const fn index(self) -> u32 {
+        match self {
+            Self::Stalled(index) | Self::Overflow(index) | Self::Drained(index) => index,
+        }
+    }
 }
 
 /// What a write left behind.
@@ -124,17 +140,29 @@ impl Outbound {
             self.release(segment);
         }
         self.blocked.remove(index);
+        // The next connection in this place has crossed nothing.
+        self.crossings.retain(|crossing| crossing.index() != index);
     }
 
-    /// Queues a private message.
-    pub(crate) fn send(&mut self, index: u32, payload: Payload<'_>) -> Result<(), EncodeError> {
+    /// Queues a private message; false if the connection is too slow for it.
+    pub(crate) fn send(&mut self, index: u32, payload: Payload<'_>) -> Result<bool, EncodeError> {
+        self.send_as(index, payload, Some(SlowPolicy::Close))
+    }
+
+    /// Queues a last message, however much is queued already.
+    pub(crate) fn send_last(&mut self, index: u32, payload: Payload<'_>) -> Result<bool, EncodeError> {
+        self.send_as(index, payload, None)
+    }
+
+    fn send_as(&mut self, index: u32, payload: Payload<'_>, policy: Option<SlowPolicy>) -> Result<bool, EncodeError> {
         let wire = self.queues[index as usize].wire;
         let segment = self.append(wire, Class::Private, PRIVATE, payload)?;
-        if self.push(index, segment, SlowPolicy::Close) {
+        let queued = self.push(index, segment, policy);
+        if queued {
             self.count_in(u64::from(segment.len()));
         }
         self.release(segment);
-        Ok(())
+        Ok(queued)
     }
 
     /// Queues one message for many connections of one wire, except one; returns for how many.
@@ -147,7 +175,9 @@ impl Outbound {
         policy: SlowPolicy,
         payload: Payload<'_>,
     ) -> Result<usize, EncodeError> {
-        let segment = self.append(wire, Class::Room, room, payload)?;
+        // What is never skipped needs no tag of its own, and merges across rooms.
+        let tag = if policy == SlowPolicy::Close { PRIVATE } else { room };
+        let segment = self.append(wire, Class::Room, tag, payload)?;
         let mut recipients = 0;
         for &member in members {
             if Some(member) == except {
@@ -158,7 +188,7 @@ impl Outbound {
                 tail.end = segment.end;
                 recipients += 1;
             } else {
-                recipients += usize::from(self.push(member, segment, policy));
+                recipients += usize::from(self.push(member, segment, Some(policy)));
             }
         }
         self.count_in(u64::from(segment.len()) * recipients as u64);
@@ -200,6 +230,7 @@ impl Outbound {
             self.tails[at] = Tail::from(segment);
         }
         self.queues[at].earlier_bytes = 0;
+        self.relax(index);
         self.set_cap(at);
         self.changed.insert(index);
     }
@@ -207,7 +238,7 @@ impl Outbound {
     /// How many bytes are queued for a connection.
     pub(crate) fn pending(&self, index: u32) -> usize {
         let at = index as usize;
-        self.queues[at].earlier_bytes as usize + self.tails[at].len() as usize + self.queues[at].control.len()
+        self.queues[at].earlier_bytes + self.tails[at].len() as usize + self.queues[at].control.len()
     }
 
     /// Whether the queue went above the high mark and has not yet come below the low one.
@@ -304,9 +335,36 @@ impl Outbound {
                 }
             }
         }
+        let stragglers = self.blocked.as_slice().len() as u64 * log::OWN_LOG_FULL_BYTES as u64;
+        if self.logs.held() as u64 > SLACK_BYTES + 2 * self.queued + stragglers {
+            self.compact();
+        }
     }
 
-    /// Memory held for everything that is queued, in bytes.
+    /// Copies out of every log whatever stragglers need but a small part of it for.
+    ///
+    /// [`copy_out`](Self::copy_out) sees to most of that in time; what it can't know is what becomes of a log
+    /// later, when other parts of it are written or skipped.
+    fn compact(&mut self) {
+        for place in 0..self.blocked.as_slice().len() {
+            let at = self.blocked.as_slice()[place] as usize;
+            let segments = self.take_segments(at);
+            let mut needed = BTreeMap::<u32, u32>::new();
+            for segment in &segments {
+                let bytes = needed.entry(segment.log).or_default();
+                *bytes = bytes.saturating_add(segment.len());
+            }
+            // What is copied must not go to a log that is copied from.
+            self.queues[at].own = NO_LOG;
+            for segment in segments {
+                let copies = self.logs.worth_copying(segment.log, needed[&segment.log]);
+                self.requeue(at, segment, copies);
+            }
+            self.set_cap(at);
+        }
+    }
+
+    /// Memory held for everything that is queued, in bytes, and for the order of it.
     pub(crate) fn held(&self) -> usize {
         self.logs.held()
     }
@@ -332,55 +390,87 @@ impl Outbound {
         Ok(Segment { log, start, end, room })
     }
 
-    /// Queues a segment behind everything else; false if the slow policy did not let it in.
-    fn push(&mut self, index: u32, segment: Segment, policy: SlowPolicy) -> bool {
+    /// Queues a segment behind everything else; false if the slow policy did not let it in. Without a policy
+    /// nothing keeps it out.
+    fn push(&mut self, index: u32, segment: Segment, policy: Option<SlowPolicy>) -> bool {
         let at = index as usize;
-        if self.queues[at].owed.is_some() {
-            let max = self.limits.marks.max();
-            if self.pending(index) + segment.len() as usize > max && !self.make_room(index, segment, policy) {
+        if let Some(policy) = policy.filter(|_| self.queues[at].owed.is_some()) {
+            if !self.fits(at, segment) && !self.make_room(index, segment, policy) {
                 return false;
             }
-            if !self.queues[at].stalled && self.pending(index) + segment.len() as usize > self.limits.marks.high() {
+            let behind = self.queues[at].owed.is_some();
+            if behind
+                && !self.queues[at].stalled
+                && self.pending(index) + segment.len() as usize > self.limits.marks.high()
+            {
                 self.queues[at].stalled = true;
                 self.crossings.push(Crossing::Stalled(index));
             }
         }
-        if self.tails[at].touches(&segment) {
-            self.tails[at].end = segment.end;
-        } else {
-            self.logs.refer(segment.log);
-            self.queue_behind(at, segment);
-        }
+        self.logs.refer(segment.log);
+        self.requeue(at, segment, false);
         self.set_cap(at);
         self.changed.insert(index);
         true
     }
 
+    /// Whether a segment can be queued for a connection that is behind.
+    fn fits(&self, at: usize, segment: Segment) -> bool {
+        let pending = self.queues[at].earlier_bytes + self.tails[at].len() as usize + self.queues[at].control.len();
+        pending + segment.len() as usize <= self.limits.marks.max() && self.queues[at].earlier.len() < SEGMENTS_MAX
+    }
+
+    /// Puts a segment, to which one reference is held, behind everything else, or a copy of it.
+    fn requeue(&mut self, at: usize, mut segment: Segment, copies: bool) {
+        if copies {
+            let own = self.own_log(at, segment.len());
+            let copy = self.logs.copy(segment, own);
+            self.release(segment);
+            segment = copy;
+        }
+        if self.tails[at].touches(&segment) {
+            self.tails[at].end = segment.end;
+            self.release(segment);
+        } else {
+            self.queue_behind(at, segment);
+        }
+    }
+
+    /// Takes all segments out of a queue.
+    fn take_segments(&mut self, at: usize) -> VecDeque<Segment> {
+        let tail = core::mem::take(&mut self.tails[at]);
+        let mut segments = core::mem::take(&mut self.queues[at].earlier);
+        self.queues[at].earlier_bytes = 0;
+        if tail.log != NO_LOG {
+            segments.push_back(tail.segment());
+        }
+        segments
+    }
+
     fn queue_behind(&mut self, at: usize, segment: Segment) {
         let before = core::mem::replace(&mut self.tails[at], Tail::from(segment));
         if before.log != NO_LOG {
-            self.queues[at].earlier_bytes += before.len();
+            self.queues[at].earlier_bytes += before.len() as usize;
             self.queues[at].earlier.push_back(before.segment());
         }
     }
 
     /// Applies the slow policy; true if the segment may now be queued.
     fn make_room(&mut self, index: u32, segment: Segment, policy: SlowPolicy) -> bool {
-        let max = self.limits.marks.max();
-        let fits = |outbound: &Self| outbound.pending(index) + segment.len() as usize <= max;
+        let at = index as usize;
+        let excess = (self.pending(index) + segment.len() as usize).saturating_sub(self.limits.marks.max());
         match policy {
             SlowPolicy::Close => {
                 self.crossings.push(Crossing::Overflow(index));
                 return false;
             }
+            // Nothing is given up for what can't be queued even then.
+            _ if segment.len() as usize > self.limits.marks.max() => {}
             SlowPolicy::SkipNewest => {}
-            SlowPolicy::SkipOldest => {
-                let excess = self.pending(index) + segment.len() as usize - max;
-                self.skip(index, segment.room, excess);
-            }
+            SlowPolicy::SkipOldest => self.skip(index, segment.room, excess.max(1)),
             SlowPolicy::KeepLatest => self.skip(index, segment.room, usize::MAX),
         }
-        let room = fits(self);
+        let room = self.fits(at, segment);
         self.skipped += u64::from(!room);
         room
     }
@@ -388,40 +478,62 @@ impl Outbound {
     /// Drops the oldest whole messages of a room that are not begun, until `excess` bytes are gone.
     fn skip(&mut self, index: u32, room: u32, excess: usize) {
         let at = index as usize;
+        // The tail is one of them.
         let tail = core::mem::take(&mut self.tails[at]);
-        let mut old = core::mem::take(&mut self.queues[at].earlier);
         if tail.log != NO_LOG {
-            old.push_back(tail.segment());
+            self.queues[at].earlier_bytes += tail.len() as usize;
+            self.queues[at].earlier.push_back(tail.segment());
         }
         let mut begun = self.queues[at].begun;
-        let mut gone = 0;
-        let mut kept_bytes = 0;
-        while let Some(mut segment) = old.pop_front() {
+        let (mut place, mut gone) = (0, 0);
+        while gone < excess
+            && let Some(&segment) = self.queues[at].earlier.get(place)
+        {
             let held = core::mem::take(&mut begun);
-            if segment.room == room && gone < excess {
+            if segment.room == room {
                 let from = segment.start + held;
                 let (to, messages) = self.logs.skip(segment, from, excess - gone);
                 self.skipped += messages;
                 gone += (to - from) as usize;
+                let rest = Segment { start: to, ..segment };
                 if held > 0 && to > from {
-                    let head = Segment { end: from, ..segment };
-                    self.logs.refer(head.log);
-                    kept_bytes += head.len();
-                    self.queues[at].earlier.push_back(head);
-                    segment.start = to;
-                } else if held == 0 {
-                    segment.start = to;
+                    // What has been begun stays in front.
+                    self.queues[at].earlier[place].end = from;
+                    place += 1;
+                    if !rest.is_empty() {
+                        self.logs.refer(rest.log);
+                        self.queues[at].earlier.insert(place, rest);
+                    }
+                    continue;
                 }
-                if segment.is_empty() {
+                if held == 0 && rest.is_empty() {
+                    self.queues[at].earlier.remove(place);
                     self.release(segment);
                     continue;
                 }
+                if held == 0 {
+                    self.queues[at].earlier[place] = rest;
+                }
             }
-            kept_bytes += segment.len();
-            self.queues[at].earlier.push_back(segment);
+            place += 1;
         }
-        self.queues[at].earlier_bytes = kept_bytes;
+        self.queues[at].earlier_bytes -= gone;
         self.queued -= gone as u64;
+        self.relax(index);
+    }
+
+    /// Looks at the marks again after something was skipped.
+    fn relax(&mut self, index: u32) {
+        let at = index as usize;
+        let pending = self.pending(index);
+        if pending == 0 {
+            self.queues[at].owed = None;
+            self.blocked.remove(index);
+        }
+        if self.queues[at].stalled && pending <= self.limits.marks.low() {
+            self.queues[at].stalled = false;
+            self.crossings.push(Crossing::Drained(index));
+        }
     }
 
     /// Moves what a straggler needs of `log` into a log of its own, if that is a small part of it.
@@ -433,19 +545,8 @@ impl Outbound {
         }
         let needed = recent.iter().filter(|s| s.log == log).map(|s| s.len()).sum();
         let copies = needed > 0 && self.logs.worth_copying(log, needed);
-        while let Some(mut segment) = recent.pop() {
-            if copies && segment.log == log {
-                let own = self.own_log(at, segment.len());
-                let copy = self.logs.copy(segment, own);
-                self.release(segment);
-                segment = copy;
-            }
-            if self.tails[at].touches(&segment) {
-                self.tails[at].end = segment.end;
-                self.release(segment);
-            } else {
-                self.queue_behind(at, segment);
-            }
+        while let Some(segment) = recent.pop() {
+            self.requeue(at, segment, copies && segment.log == log);
         }
         self.set_cap(at);
     }
@@ -454,7 +555,7 @@ impl Outbound {
         let tail = &mut self.tails[at];
         if tail.log == NO_LOG {
             *tail = Tail::from(self.queues[at].earlier.pop_back()?);
-            self.queues[at].earlier_bytes -= tail.len();
+            self.queues[at].earlier_bytes -= tail.len() as usize;
         }
         if !self.current.iter().flatten().any(|&current| current == tail.log) {
             return None;
@@ -499,7 +600,7 @@ impl Outbound {
             front.start += take_u32;
             let done = *front;
             bytes -= take;
-            self.queues[at].earlier_bytes -= take_u32;
+            self.queues[at].earlier_bytes -= take;
             if done.is_empty() {
                 self.queues[at].earlier.pop_front();
                 self.release(done);
@@ -521,7 +622,7 @@ impl Outbound {
             u32::MAX
         } else {
             let mark = if queue.stalled { self.limits.marks.max() } else { self.limits.marks.high() };
-            let others = queue.earlier_bytes as usize + queue.control.len();
+            let others = queue.earlier_bytes + queue.control.len();
             tail.start.saturating_add(u32::try_from(mark.saturating_sub(others)).unwrap_or(u32::MAX))
         };
     }

@@ -86,7 +86,7 @@ pub(super) struct Queue {
     pub(super) begun: u32,
     /// A log that this connection alone refers to, if it ever was a straggler.
     pub(super) own: u32,
-    pub(super) earlier_bytes: u32,
+    pub(super) earlier_bytes: usize,
     pub(super) earlier: VecDeque<Segment>,
     pub(super) control: Vec<u8>,
     pub(super) owed: Option<Owed>,

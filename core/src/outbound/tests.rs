@@ -6,7 +6,10 @@ use core::num::NonZeroU32;
 use core::time::Duration;
 use proptest::prelude::*;
 
-const LINES: Wire = Wire::Lines(crate::wire::Lines { ending: crate::wire::LineEnding::Lf, invalid_utf8: crate::wire::InvalidUtf8::Reject });
+const LINES: Wire = Wire::Lines(crate::wire::Lines {
+    ending: crate::wire::LineEnding::Lf,
+    invalid_utf8: crate::wire::InvalidUtf8::Reject,
+});
 const FRAMES: Wire = Wire::LengthPrefixed(LengthPrefixed { prefix: LengthPrefix::U16Be });
 const PEERS: u32 = 5;
 
@@ -39,9 +42,12 @@ impl Model {
 
     fn push(&mut self, room: u32, bytes: &[u8], policy: SlowPolicy, marks: Marks) {
         let over = |model: &Self| (model.bytes().len() + bytes.len()).saturating_sub(marks.max());
+        let room = if policy == SlowPolicy::Close { PRIVATE } else { room };
         if self.behind && over(self) > 0 {
             let mut gone = 0;
             let wanted = match policy {
+                // Nothing is given up for what can't be queued even then.
+                SlowPolicy::SkipOldest | SlowPolicy::KeepLatest if bytes.len() > marks.max() => 0,
                 SlowPolicy::Close => {
                     self.overflows += 1;
                     return;
@@ -57,6 +63,9 @@ impl Model {
                 keep
             });
             self.skipped += (before - self.messages.len()) as u64;
+            if wanted > 0 {
+                self.relax(marks);
+            }
             if over(self) > 0 {
                 self.skipped += 1;
                 return;
@@ -64,6 +73,11 @@ impl Model {
         }
         self.messages.push_back((room, bytes.to_vec()));
         self.stalled |= self.behind && self.bytes().len() > marks.high();
+    }
+
+    fn relax(&mut self, marks: Marks) {
+        self.behind &= !self.bytes().is_empty();
+        self.stalled &= self.bytes().len() > marks.low();
     }
 
     fn wrote(&mut self, mut count: usize, marks: Marks) {
@@ -180,6 +194,7 @@ fn run(steps: Vec<Step>, marks: Marks) -> Result<(), TestCaseError> {
             Step::Discard { to } => {
                 out.discard(to);
                 models[to as usize].messages.clear();
+                models[to as usize].relax(marks);
             }
             Step::Reopen { to } => {
                 out.close(to);
@@ -240,7 +255,7 @@ fn a_burst_is_one_slice_for_each_recipient_and_two_for_its_sender() {
 }
 
 #[test]
-fn a_straggler_keeps_no_large_log_alive() {
+fn a_straggler_keeps_no_large_log_alive_by_what_is_private() {
     let mut out = Outbound::new(limits(1 << 10, 1 << 15, 1 << 20));
     let wire = out.intern(LINES);
     (0..3).for_each(|index| out.open(index, wire));
@@ -257,6 +272,78 @@ fn a_straggler_keeps_no_large_log_alive() {
     }
     assert_eq!(out.pending(0), 200 * 6);
     assert!(out.held() < 400_000, "{} bytes are held for 1200 that are queued", out.held());
+}
+
+/// What `turn` sends, a hundred times, to connection 0 that takes nothing and connection 1 that takes all.
+fn held_by_a_straggler(limits: OutboundLimits, mut turn: impl FnMut(&mut Outbound, u16)) -> (usize, u64) {
+    let mut out = Outbound::new(limits);
+    let wire = out.intern(LINES);
+    (0..2).for_each(|index| out.open(index, wire));
+    for _ in 0..100 {
+        turn(&mut out, wire);
+        out.wrote(Time::START, 0, 0);
+        out.wrote(Time::START, 1, out.pending(1));
+        out.end_turn();
+    }
+    (out.held(), out.queued)
+}
+
+#[test]
+fn a_straggler_keeps_no_large_log_alive_in_any_other_way() {
+    let (long, medium) = ("x".repeat(600_000), "x".repeat(4_200));
+    let mut publish = |out: &mut Outbound, to: &[u32], wire, room, policy, text: &str| {
+        out.publish(to, None, wire, room, policy, Payload::Text(text)).expect("fits");
+    };
+    let limits = limits(1 << 10, 1 << 20, 1 << 23);
+    let bound = |queued: u64| usize::try_from(SLACK_BYTES + 2 * queued).expect("small") + (1 << 21) + (1 << 17);
+    // Logs that are full in the middle of a turn.
+    let (held, queued) = held_by_a_straggler(limits, |out, wire| {
+        publish(out, &[1], wire, 0, SlowPolicy::Close, &long);
+        publish(out, &[0], wire, 1, SlowPolicy::Close, "small");
+        publish(out, &[1], wire, 0, SlowPolicy::Close, &long);
+    });
+    assert!(held < bound(queued), "{held} bytes are held for {queued}");
+    // Segments behind others that stay.
+    let (held, queued) = held_by_a_straggler(limits, |out, wire| {
+        out.send(0, Payload::Text("small")).expect("fits");
+        out.send(1, Payload::Text(&long)).expect("fits");
+        publish(out, &[0], wire, 0, SlowPolicy::Close, &medium);
+    });
+    assert!(held < bound(queued), "{held} bytes are held for {queued}");
+    // Logs of which most was skipped later.
+    let (held, queued) = held_by_a_straggler(limits, |out, wire| {
+        publish(out, &[0], wire, 0, SlowPolicy::Close, "small");
+        publish(out, &[0], wire, 1, SlowPolicy::KeepLatest, &long);
+    });
+    assert!(held < bound(queued), "{held} bytes are held for {queued}");
+}
+
+#[test]
+fn many_tiny_messages_cost_a_slow_member_no_more_than_its_bounds() {
+    let mut out = Outbound::new(limits(1 << 10, 1 << 19, 1 << 20));
+    let wire = out.intern(LINES);
+    out.open(0, wire);
+    for n in 0..50_000_u32 {
+        out.publish(&[0], None, wire, n % 2, SlowPolicy::SkipOldest, Payload::Text("a")).expect("fits");
+        if n % 100 == 0 {
+            out.wrote(Time::START, 0, 0);
+            out.end_turn();
+        }
+    }
+    assert!(out.queues[0].earlier.len() <= SEGMENTS_MAX);
+    assert_eq!(out.pending(0) / 2 + usize::try_from(out.skipped).expect("small"), 50_000);
+}
+
+#[test]
+fn what_was_queued_for_one_connection_is_not_held_against_the_next() {
+    let mut out = Outbound::new(limits(1, 2, 10));
+    let wire = out.intern(LINES);
+    out.open(0, wire);
+    out.send(0, Payload::Text("12345")).expect("fits");
+    out.wrote(Time::START, 0, 0);
+    assert_eq!(out.send(0, Payload::Text("67890")), Ok(false));
+    out.close(0);
+    assert_eq!(out.take_crossings(), None);
 }
 
 #[test]

@@ -52,11 +52,17 @@ impl<H: Handler> Handler for Watch<H> {
                 self.expect(!hub.is_open(conn) && hub.rooms_of(conn).next().is_none(), "who is closed is in no room");
                 self.closed += 1;
             }
-            Event::Message { conn, .. } | Event::InputEnded { conn } | Event::Stalled { conn, .. } | Event::Drained { conn } => {
+            Event::Message { conn, .. }
+            | Event::InputEnded { conn }
+            | Event::Stalled { conn, .. }
+            | Event::Drained { conn } => {
                 self.expect(self.open.contains(&conn), "only open connections are named");
             }
             Event::Timer(timer) => {
-                self.expect(timer.conn.is_none_or(|conn| self.open.contains(&conn)), "a timer ends with its connection");
+                self.expect(
+                    timer.conn.is_none_or(|conn| self.open.contains(&conn)),
+                    "a timer ends with its connection",
+                );
             }
             _ => {}
         }

@@ -175,7 +175,12 @@ pub(super) fn grow(buffer: &mut Vec<u8>, more: usize, max: usize) {
     }
 }
 
-fn text<'a>(line: &'a [u8], policy: InvalidUtf8, max: usize, replaced: &'a mut String) -> Result<Payload<'a>, DecodeError> {
+fn text<'a>(
+    line: &'a [u8],
+    policy: InvalidUtf8,
+    max: usize,
+    replaced: &'a mut String,
+) -> Result<Payload<'a>, DecodeError> {
     if line.len() > max {
         return Err(DecodeError::TooLarge { max });
     }

@@ -17,7 +17,11 @@ const PREFIXES: [LengthPrefix; 8] = [
 ];
 
 fn budget(max: u64) -> Budget {
-    Budget { message_max_bytes: MessageSize::new(max).expect("in range"), message_deadline: Duration::MAX, messages_per_turn: 1 }
+    Budget {
+        message_max_bytes: MessageSize::new(max).expect("in range"),
+        message_deadline: Duration::MAX,
+        messages_per_turn: 1,
+    }
 }
 
 fn lines(invalid_utf8: InvalidUtf8) -> Wire {
@@ -166,9 +170,15 @@ proptest! {
 fn the_limit_is_exact() {
     for pieces in [&[1][..], &[100]] {
         assert_eq!(feed(lines(InvalidUtf8::Reject), 5, b"12345\r\n", pieces), (vec![b"12345".to_vec()], Ok(())));
-        assert_eq!(feed(lines(InvalidUtf8::Reject), 5, b"123456\n", pieces), (vec![], Err(DecodeError::TooLarge { max: 5 })));
+        assert_eq!(
+            feed(lines(InvalidUtf8::Reject), 5, b"123456\n", pieces),
+            (vec![], Err(DecodeError::TooLarge { max: 5 }))
+        );
         assert_eq!(feed(frames(LengthPrefix::U8), 5, b"\x0512345", pieces), (vec![b"12345".to_vec()], Ok(())));
-        assert_eq!(feed(frames(LengthPrefix::U8), 5, b"\x06123456", pieces), (vec![], Err(DecodeError::TooLarge { max: 5 })));
+        assert_eq!(
+            feed(frames(LengthPrefix::U8), 5, b"\x06123456", pieces),
+            (vec![], Err(DecodeError::TooLarge { max: 5 }))
+        );
     }
 }
 
@@ -182,7 +192,11 @@ fn hostile_lengths_are_refused_as_soon_as_they_are_known() {
         (LengthPrefix::U64Be, &[0x80, 0, 0, 0, 0, 0, 0, 0], too_large),
         (LengthPrefix::U64Le, &[0, 0, 0, 0, 0, 0, 0, 0x80], too_large),
         (LengthPrefix::Varint, &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1], too_large),
-        (LengthPrefix::Varint, &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2], Err(DecodeError::LengthOverflow)),
+        (
+            LengthPrefix::Varint,
+            &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2],
+            Err(DecodeError::LengthOverflow),
+        ),
         (LengthPrefix::Varint, &[0x80; 10], Err(DecodeError::LengthOverflow)),
         (LengthPrefix::Varint, &[0x80; 9], Err(DecodeError::Truncated)),
         (LengthPrefix::U16Be, &[0], Err(DecodeError::Truncated)),

@@ -32,6 +32,9 @@ async fn serve(hub: &HubArguments) -> Result<(), Box<dyn std::error::Error>> {
         println!("listening on {address}");
     }
     let metrics = server.run().await;
-    eprintln!("drupe: {} connections served, {} messages in, {} out", metrics.opened, metrics.messages_in, metrics.messages_out);
+    eprintln!(
+        "drupe: {} connections served, {} messages in, {} out",
+        metrics.opened, metrics.messages_in, metrics.messages_out
+    );
     Ok(())
 }

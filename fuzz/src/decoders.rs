@@ -1,0 +1,102 @@
+use crate::memory::peak_of;
+use arbitrary::{Arbitrary, Unstructured};
+use drupe_core::limit::{Budget, MessageSize};
+use drupe_core::wire::{DecodeError, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Wire};
+
+#[derive(Arbitrary, Debug)]
+struct Setting {
+    max: u16,
+    kind: u8,
+    pieces: [u8; 4],
+}
+
+/// Any bytes as lines, under any policy and limit, in any pieces.
+pub fn line(data: &[u8]) {
+    let mut rest = Unstructured::new(data);
+    let Ok(setting) = Setting::arbitrary(&mut rest) else { return };
+    let policies = [InvalidUtf8::Reject, InvalidUtf8::Replace, InvalidUtf8::Bytes];
+    let invalid_utf8 = policies[usize::from(setting.kind) % policies.len()];
+    check(Wire::Lines(Lines { ending: LineEnding::Lf, invalid_utf8 }), &setting, rest.take_rest());
+}
+
+/// Any bytes as length-prefixed frames, of any prefix and limit, in any pieces.
+pub fn length(data: &[u8]) {
+    let mut rest = Unstructured::new(data);
+    let Ok(setting) = Setting::arbitrary(&mut rest) else { return };
+    let prefixes = [
+        LengthPrefix::U8,
+        LengthPrefix::U16Be,
+        LengthPrefix::U16Le,
+        LengthPrefix::U32Be,
+        LengthPrefix::U32Le,
+        LengthPrefix::U64Be,
+        LengthPrefix::U64Le,
+        LengthPrefix::Varint,
+    ];
+    let prefix = prefixes[usize::from(setting.kind) % prefixes.len()];
+    check(Wire::LengthPrefixed(LengthPrefixed { prefix }), &setting, rest.take_rest());
+}
+
+fn check(wire: Wire, setting: &Setting, stream: &[u8]) {
+    let max = u64::from(setting.max) + 1;
+    let budget = Budget { message_max_bytes: MessageSize::new(max).expect("in range"), ..Budget::default() };
+    let whole = decode(wire, &budget, stream, &[stream.len().max(1)]);
+    let single = decode(wire, &budget, stream, &[1]);
+    let pieces: Vec<usize> = setting.pieces.iter().map(|&piece| usize::from(piece).max(1)).collect();
+    let split = decode(wire, &budget, stream, &pieces);
+    assert!(whole == single && whole == split, "the split matters: {whole:?}, {single:?}, {split:?}");
+    // Encoded again, the messages are decoded to themselves.
+    let mut again = Vec::new();
+    for message in &whole.0 {
+        wire.encode(message.as_slice().into(), &mut again).expect("it fitted when it came");
+    }
+    if matches!(wire, Wire::LengthPrefixed(_)) {
+        assert_eq!(decode(wire, &budget, &again, &pieces), (whole.0, None));
+    }
+}
+
+/// The messages of a stream, and the reason why it could not go on.
+fn decode(wire: Wire, budget: &Budget, stream: &[u8], pieces: &[usize]) -> (Vec<Vec<u8>>, Option<drupe_core::Reason>) {
+    let mut decoder = wire.decoder();
+    let (mut messages, mut from) = (Vec::new(), 0);
+    let max = budget.message_max_bytes.get();
+    let mut step = |decoder: &mut drupe_core::wire::Decoder, input: &mut [u8]| -> Result<usize, DecodeError> {
+        let mut result = Ok(0);
+        let (mut kept, mut length) = (None, 0);
+        let peak = peak_of(|| {
+            result = decoder.decode(input, budget).map(|decoded| {
+                length = decoded.message.map_or(0, |message| message.as_bytes().len());
+                kept = decoded.message.map(|message| message.as_bytes().to_vec());
+                decoded.used
+            });
+        });
+        // What was kept, its growth, and our own copy.
+        let bound = isize::try_from(3 * max + 64 + length).expect("small");
+        assert!(peak <= bound, "{peak} bytes for a limit of {max}");
+        assert!(length <= max, "a message of {length} bytes for a limit of {max}");
+        messages.extend(kept);
+        result
+    };
+    for &piece in pieces.iter().cycle() {
+        if from >= stream.len() {
+            break;
+        }
+        let mut input = stream[from..(from + piece).min(stream.len())].to_vec();
+        from += input.len();
+        let mut at = 0;
+        while at < input.len() {
+            match step(&mut decoder, &mut input[at..]) {
+                Ok(used) => {
+                    assert!(used > 0, "no progress");
+                    at += used;
+                }
+                Err(error) => return (messages, Some(error.reason())),
+            }
+        }
+    }
+    match decoder.finish(budget) {
+        Ok(last) => messages.extend(last.map(|message| message.as_bytes().to_vec())),
+        Err(error) => return (messages, Some(error.reason())),
+    }
+    (messages, None)
+}

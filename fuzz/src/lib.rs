@@ -1,0 +1,12 @@
+//! What is fuzzed: each function takes any bytes and panics where a promise is broken.
+//!
+//! The targets in `fuzz_targets` hand them to libFuzzer; the tests replay the committed corpora on stable.
+
+#![allow(clippy::panic, clippy::expect_used, reason = "to panic is how a fuzz target says what it found")]
+
+mod decoders;
+mod machine;
+mod memory;
+
+pub use decoders::{length, line};
+pub use machine::machine;

@@ -1,0 +1,261 @@
+use crate::memory::peak_of;
+use arbitrary::Arbitrary;
+use drupe_core::limit::{Ladder, MessageSize, Rate};
+use drupe_core::outbound::{Marks, SlowPolicy};
+use drupe_core::{
+    AcceptFailure, Backoff, Config, ConnId, Dial, DialId, Event, Failure, Handler, Hub, Input, Listen, ListenerId,
+    Machine, Peer, Request, Time, Timer, trace,
+};
+use std::collections::BTreeSet;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+/// A fact, as likely as not about somebody who is there.
+#[derive(Arbitrary, Clone, Debug)]
+enum Fact {
+    Accepted { listener: u8, address: u8 },
+    AcceptFailed { listener: u8, exhausted: bool },
+    Received { who: u8, bytes: Vec<u8> },
+    Line { who: u8, length: u16 },
+    Wrote { who: u8, bytes: u16 },
+    WroteAll { who: u8 },
+    Ended { who: u8 },
+    Failed { who: u8 },
+    Elapsed { millis: u32 },
+    ToDeadline,
+    ClockBack { millis: u16 },
+    Dialed { dial: u8, up: bool },
+    Noted(u8),
+    Publish { length: u16 },
+    Kick { who: u8 },
+    Drain,
+    Turn,
+}
+
+#[derive(Arbitrary, Clone, Debug)]
+struct Run {
+    limits: [u8; 8],
+    seed: u64,
+    facts: Vec<Fact>,
+}
+
+/// Does anything the hub offers, by chance.
+#[derive(Default)]
+struct Restless {
+    open: BTreeSet<ConnId>,
+}
+
+impl Handler for Restless {
+    type Context = u8;
+    type Note = u8;
+
+    fn on(&mut self, hub: &mut Hub<'_, u8>, event: Event<'_, u8>) {
+        let named = match &event {
+            Event::Opened { conn, .. } => {
+                assert!(self.open.insert(*conn), "opened twice");
+                Some(*conn)
+            }
+            Event::Closed { conn, .. } => {
+                assert!(self.open.remove(conn), "closed twice, or never opened");
+                assert!(hub.context(*conn).is_some(), "the context is gone too early");
+                Some(*conn)
+            }
+            Event::Message { conn, .. }
+            | Event::InputEnded { conn }
+            | Event::Stalled { conn, .. }
+            | Event::Drained { conn } => {
+                assert!(self.open.contains(conn), "named after its end");
+                Some(*conn)
+            }
+            _ => None,
+        };
+        let all: Vec<ConnId> = hub.connections().collect();
+        let pick = usize::try_from(hub.random() % 64).expect("small");
+        let target = all.get(pick).copied().or(named);
+        let room = ["a", "b", ""][pick % 3];
+        let Some(conn) = target else { return };
+        match hub.random() % 24 {
+            0 => hub.close(conn),
+            1 => hub.pause(conn),
+            2..5 => hub.resume(conn),
+            5..8 => drop(hub.join(conn, room)),
+            8 => drop(hub.leave(conn, room)),
+            9 => drop(hub.publish(room, &"x".repeat(pick * 8))),
+            10 => drop(hub.publish_except(room, &[conn], "except")),
+            11 => drop(hub.send_each(&all, "each")),
+            12 => hub.wake(Timer::of(conn, "t"), Duration::from_millis(pick as u64)),
+            13 => hub.wake(Timer::named("u"), Duration::MAX),
+            14 => drop(hub.cancel(Timer::of(conn, "t"))),
+            15 => hub.set_slow_policy(
+                room,
+                [SlowPolicy::SkipOldest, SlowPolicy::SkipNewest, SlowPolicy::KeepLatest, SlowPolicy::Close][pick % 4],
+            ),
+            16 => {
+                let backoff = (pick % 2 == 0).then(Backoff::default);
+                let wire = hub.config().listeners[pick % 2].wire;
+                hub.dial(Dial { address: "192.0.2.1:1".into(), wire, backoff });
+            }
+            17 => hub.hang_up(DialId(u32::try_from(pick).expect("small"))),
+            _ => drop(hub.send(conn, "private")),
+        }
+    }
+}
+
+fn config(limits: [u8; 8], seed: u64) -> Config {
+    let [message, marks, rate, ladder, time, conns, turn, half_open] = limits;
+    let mut listeners: Vec<Listen> =
+        ["tcp://127.0.0.1:1", "length://127.0.0.1:2?prefix=u8"].map(|text| text.parse().expect(text)).into();
+    for listen in &mut listeners {
+        listen.half_open = half_open & 1 == 1;
+        listen.notices = half_open & 2 == 2;
+    }
+    let mut config = Config { seed, ..Config::listening(listeners) };
+    config.budget.message_max_bytes = MessageSize::new(u64::from(message) * 8 + 1).expect("in range");
+    config.budget.messages_per_turn = u32::from(turn % 5);
+    let unit = u32::from(marks);
+    config.outbound.marks = Marks::new(unit, 4 * unit, 16 * unit + 1).expect("in order");
+    config.outbound.slow_policy =
+        [SlowPolicy::Close, SlowPolicy::SkipOldest, SlowPolicy::SkipNewest, SlowPolicy::KeepLatest]
+            [usize::from(marks % 4)];
+    config.rates.messages = Rate::new(u32::from(rate), 3);
+    config.rates.bytes = Rate::new(u32::from(rate) * 50, 100);
+    let step = |bit: u8| (ladder >> bit & 1 == 1).then_some(u32::from(bit));
+    config.rates.ladder = Ladder {
+        warn: step(0),
+        pause: step(1),
+        drop: step(2),
+        close: step(3),
+        quarantine: step(4),
+        ..Ladder::default()
+    };
+    config.idle = (time & 1 == 1).then_some(Duration::from_millis(u64::from(time)));
+    config.silence = (time & 2 == 2).then_some(Duration::from_millis(u64::from(time) / 2));
+    config.closing.linger = Duration::from_millis(u64::from(time));
+    config.connections.total = u32::from(conns % 16) + 1;
+    config.connections.per_address = u32::from(conns / 16) + 1;
+    config.rooms.total = 2;
+    config.rooms.per_connection = 1;
+    config
+}
+
+/// Any facts, in any order, to a machine with any limits and a handler that does anything.
+pub fn machine(data: &[u8]) {
+    let Ok(run) = Run::arbitrary_take_rest(arbitrary::Unstructured::new(data)) else { return };
+    let facts = run.facts.get(..run.facts.len().min(500)).unwrap_or_default();
+    let mut machine = Machine::new(config(run.limits, run.seed), Restless::default());
+    let mut text = String::new();
+    let mut written = 0;
+    let mut known: Vec<ConnId> = Vec::new();
+    let mut now = Time::START;
+    for fact in facts {
+        let Some(input) = input(fact, &mut machine, &known, &mut now) else { continue };
+        if let Input::Wrote { conn, bytes } = input {
+            written += machine.intent(conn).map_or(0, |intent| bytes.min(intent.transmit.len()));
+        }
+        text.push_str(&trace::line(now, &input));
+        let grew = input_bytes(&input);
+        let mut outcome = None;
+        let peak = peak_of(|| outcome = machine.apply(now, input));
+        // One fact may publish a few messages to logs that grow by doubling, but no more.
+        assert!(peak < (64 << 10) + 8 * grew, "{peak} bytes for one fact");
+        if let Some(Ok(id)) = outcome {
+            known.push(id);
+        }
+        check(&machine, &known);
+    }
+    // What happened once happens again.
+    let mut again = Machine::new(config(run.limits, run.seed), Restless::default());
+    let transcript = trace::replay(&text, &mut again).expect("what is written is read");
+    assert_eq!(transcript.written.values().map(Vec::len).sum::<usize>(), written);
+    assert_eq!(counted(&again), counted(&machine));
+    machine.apply(now, Input::Requested(Request::Drain));
+    for _ in 0..1_000 {
+        let Some(deadline) = machine.deadline().filter(|_| !machine.is_drained()) else { break };
+        now = now.max(deadline.at);
+        machine.elapsed(now);
+    }
+    assert!(machine.is_drained() && machine.handler().open.is_empty(), "a drain ends");
+    assert_eq!(machine.metrics().queued_bytes, 0);
+}
+
+fn input(fact: &Fact, machine: &mut Machine<Restless>, known: &[ConnId], now: &mut Time) -> Option<Input<u8>> {
+    let id = |who: u8| known.iter().rev().nth(usize::from(who) % 20).copied().or(known.first().copied());
+    let failure = |who: u8| [Failure::Reset, Failure::TimedOut, Failure::Other][usize::from(who) % 3];
+    Some(match *fact {
+        Fact::Accepted { listener, address } => {
+            let ip = Ipv6Addr::new(0x2001, 0xdb8, 0, u16::from(address % 4), 0, 0, 0, 1);
+            let peer = if address == 0 { Peer::Local } else { SocketAddr::from((ip, 1)).into() };
+            Input::Accepted { listener: ListenerId(u32::from(listener % 3)), peer }
+        }
+        Fact::AcceptFailed { listener, exhausted } => Input::AcceptFailed {
+            listener: ListenerId(u32::from(listener % 3)),
+            failure: if exhausted { AcceptFailure::Exhausted } else { AcceptFailure::Transient },
+        },
+        Fact::Received { who, ref bytes } => Input::Received { conn: id(who)?, bytes: bytes.clone() },
+        Fact::Line { who, length } => {
+            let line = [&vec![b'x'; usize::from(length % 3000)][..], b"\n"].concat();
+            Input::Received { conn: id(who)?, bytes: line }
+        }
+        Fact::Wrote { who, bytes } => Input::Wrote { conn: id(who)?, bytes: usize::from(bytes) },
+        Fact::WroteAll { who } => {
+            let conn = id(who)?;
+            Input::Wrote { conn, bytes: machine.intent(conn)?.transmit.len() }
+        }
+        Fact::Ended { who } => Input::Ended { conn: id(who)? },
+        Fact::Failed { who } => Input::Failed { conn: id(who)?, failure: failure(who) },
+        Fact::Elapsed { millis } => {
+            *now = *now + Duration::from_millis(u64::from(millis));
+            Input::Elapsed
+        }
+        Fact::ToDeadline => {
+            *now = (*now).max(machine.deadline()?.at);
+            Input::Elapsed
+        }
+        Fact::ClockBack { millis } => {
+            *now = now.minus_nanos(u64::from(millis) * 1_000_000);
+            Input::Elapsed
+        }
+        Fact::Dialed { dial, up } => {
+            let peer = Peer::from(SocketAddr::from(([192, 0, 2, 1], 1)));
+            Input::Dialed { dial: DialId(u32::from(dial % 8)), result: if up { Ok(peer) } else { Err(failure(dial)) } }
+        }
+        Fact::Noted(note) => Input::Noted(note),
+        Fact::Publish { length } => Input::Requested(Request::publish("a", &"y".repeat(usize::from(length % 2000)))),
+        Fact::Kick { who } => Input::Requested(Request::Kick { conn: id(who)? }),
+        Fact::Drain => Input::Requested(Request::Drain),
+        Fact::Turn => {
+            while machine.next_changed().is_some() {}
+            return None;
+        }
+    })
+}
+
+/// Everything that is counted but what depends on when the shell's turns end, which is no fact.
+fn counted(machine: &Machine<Restless>) -> String {
+    let mut metrics = machine.metrics();
+    metrics.queued_memory_bytes = 0;
+    metrics.turn_messages = Default::default();
+    format!("{metrics:?}")
+}
+
+fn input_bytes(input: &Input<u8>) -> isize {
+    let bytes = match input {
+        Input::Received { bytes, .. } => bytes.len(),
+        Input::Requested(Request::Publish { payload, .. }) => payload.as_payload().as_bytes().len(),
+        _ => 0,
+    };
+    isize::try_from(bytes).expect("small")
+}
+
+fn check(machine: &Machine<Restless>, known: &[ConnId]) {
+    let metrics = machine.metrics();
+    let owed: usize = known
+        .iter()
+        .filter_map(|&id| machine.intent(id))
+        .map(|intent| intent.transmit.slices().map(<[u8]>::len).sum::<usize>())
+        .sum();
+    assert_eq!(metrics.queued_bytes, owed as u64, "the gauge of queued bytes is their sum");
+    assert_eq!(metrics.open, machine.handler().open.len() as u64);
+    let shown = known.iter().filter(|&&id| machine.intent(id).is_some()).count() as u64;
+    assert_eq!(metrics.open + metrics.closing, shown);
+}

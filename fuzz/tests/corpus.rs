@@ -1,0 +1,31 @@
+//! Replays every committed corpus on stable.
+
+use std::fs;
+use std::path::Path;
+
+fn replay(target: &str, run: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut count = 0;
+    for file in files {
+        let path = file.expect("a folder can be read").path();
+        run(&fs::read(&path).expect("a file can be read"));
+        count += 1;
+    }
+    assert!(count >= 20, "{count} inputs are no corpus");
+}
+
+#[test]
+fn line() {
+    replay("line", drupe_fuzz::line);
+}
+
+#[test]
+fn length() {
+    replay("length", drupe_fuzz::length);
+}
+
+#[test]
+fn machine() {
+    replay("machine", drupe_fuzz::machine);
+}

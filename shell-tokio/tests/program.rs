@@ -1,0 +1,153 @@
+//! The program `drupe` as a user runs it, with the clients that a user has.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test fails where its assumption does"
+)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+const DRUPE: &str = env!("CARGO_BIN_EXE_drupe");
+
+struct Program {
+    child: Child,
+    addresses: Vec<String>,
+}
+
+impl Program {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = Command::new(DRUPE)
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it was built");
+        let count = arguments.iter().filter(|argument| **argument == "--listen").count();
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let addresses = (0..count).map(|_| {
+            let line = lines.next().expect("it says where it listens").expect("text");
+            line.strip_prefix("listening on ").expect("in these words").to_owned()
+        });
+        Self { addresses: addresses.collect(), child }
+    }
+
+    fn port(&self) -> &str {
+        self.addresses[0].rsplit_once(':').expect("a port").1
+    }
+
+    /// Ends it as an operator does, and says how it exited and what it printed.
+    fn terminate(mut self) -> (Option<i32>, String) {
+        let kill = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill is everywhere");
+        assert!(kill.success());
+        let mut printed = String::new();
+        self.child.stderr.take().expect("piped").read_to_string(&mut printed).expect("text");
+        (self.child.wait().expect("it exits").code(), printed)
+    }
+}
+
+struct Netcat {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+}
+
+impl Netcat {
+    /// `None` where there is no netcat.
+    fn start(arguments: &[&str]) -> Option<Self> {
+        let child = Command::new("nc").args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let Ok(mut child) = child else {
+            eprintln!("skipped: there is no nc on this machine");
+            return None;
+        };
+        let output = BufReader::new(child.stdout.take().expect("piped"));
+        Some(Self { input: child.stdin.take(), output, child })
+    }
+
+    fn say(&mut self, text: &str) {
+        self.input.as_mut().expect("not ended").write_all(text.as_bytes()).expect("nc reads");
+    }
+
+    fn hear(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("text");
+        line.trim_end().to_owned()
+    }
+
+    fn rest(mut self) -> String {
+        let mut rest = String::new();
+        drop(self.input.take());
+        self.output.read_to_string(&mut rest).expect("text");
+        self.child.wait().expect("it exits");
+        rest
+    }
+}
+
+#[test]
+fn two_people_chat_through_nc_and_a_signal_ends_it_kindly() {
+    let program = Program::start(&["--listen", "tcp://127.0.0.1:0"]);
+    let Some(mut ann) = Netcat::start(&["127.0.0.1", program.port()]) else { return };
+    assert_eq!(ann.hear(), "* welcome, guest1; /help tells what you can do");
+    assert_eq!(ann.hear(), "* guest1 came to lobby");
+    let mut bob = Netcat::start(&["127.0.0.1", program.port()]).expect("there was one");
+    assert_eq!(bob.hear(), "* welcome, guest2; /help tells what you can do");
+    assert_eq!((bob.hear(), ann.hear()), ("* guest2 came to lobby".into(), "* guest2 came to lobby".into()));
+    ann.say("/nick ann\n");
+    assert_eq!((ann.hear(), bob.hear()), ("* guest1 is now ann".into(), "* guest1 is now ann".into()));
+    bob.say("hello, Ann\r\n");
+    assert_eq!((ann.hear(), bob.hear()), ("<guest2> hello, Ann".into(), "<guest2> hello, Ann".into()));
+    let (code, printed) = program.terminate();
+    assert_eq!(code, Some(0));
+    assert!(printed.starts_with("drupe: 2 connections served, 2 messages in, "), "{printed}");
+    for person in [ann, bob] {
+        assert!(person.rest().contains("closing (shutdown): the server is shutting down\n"));
+    }
+}
+
+#[test]
+fn nc_that_sends_at_once_and_ends_is_answered() {
+    let program = Program::start(&["--app", "echo", "--listen", "tcp://127.0.0.1:0"]);
+    let Some(mut one) = Netcat::start(&["-N", "127.0.0.1", program.port()]) else { return };
+    one.say("one\r\ntwo");
+    assert_eq!(one.rest(), "one\ntwo\n");
+    assert_eq!(program.terminate().0, Some(0));
+}
+
+#[test]
+fn the_relay_wraps_messages_as_json() {
+    let program = Program::start(&["--app", "relay", "--envelope", "json", "--listen", "tcp://127.0.0.1:0"]);
+    let Some(mut ann) = Netcat::start(&["127.0.0.1", program.port()]) else { return };
+    let mut bob = Netcat::start(&["127.0.0.1", program.port()]).expect("there was one");
+    // The relay tells nobody who is there, so Ann speaks until Bob hears.
+    let heard = std::thread::scope(|scope| {
+        let listener = scope.spawn(|| bob.hear());
+        while !listener.is_finished() {
+            ann.say("say \"hi\"\r\n");
+            std::thread::yield_now();
+        }
+        listener.join().expect("no panic")
+    });
+    assert!(
+        heard.starts_with("{\"content\":\"say \\\"hi\\\"\",\"remote_addr\":\"127.0.0.1:") && heard.ends_with("\"}"),
+        "{heard}"
+    );
+    assert_eq!(program.terminate().0, Some(0));
+}
+
+#[test]
+fn what_is_wrong_with_the_arguments_is_said() {
+    for (arguments, words) in [
+        (&["--listen", "tcp://example.org:1"][..], "\"example.org:1\" is not an IP address and a port"),
+        (&["--max-message", "0"], "a message size limit is 1 to 1073741824 bytes (1 GiB), not 0"),
+        (&["--app", "web"], "the applications are chat, relay and echo"),
+        (&["--listen", "tcp://192.0.2.1:1"], "drupe: can't listen at tcp://192.0.2.1:1: "),
+    ] {
+        let output = Command::new(DRUPE).args(arguments).output().expect("it was built");
+        let printed = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && printed.contains(words), "{printed}");
+        assert!(output.stdout.is_empty());
+    }
+}

@@ -1,0 +1,339 @@
+//! Real sockets against a running server. Nothing here waits for a time to pass: every wait is for
+//! something that the server does.
+
+#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
+
+use drupe_tokio::core::app::{Echo, Relay};
+use drupe_tokio::core::limit::Rate;
+use drupe_tokio::core::outbound::Marks;
+use drupe_tokio::core::trace::{SharedTrace, replay};
+use drupe_tokio::core::{Backoff, Config, Dial, Event, Handler, Hub, Listen, Machine, Metrics, Reason, Timer};
+use drupe_tokio::{Remote, Server};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// No answer within this time is a failure, not slowness.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Running<N> {
+    addresses: Vec<String>,
+    remote: Remote<N>,
+    thread: JoinHandle<Metrics>,
+}
+
+/// Runs a server on a thread of its own, on either flavour of runtime.
+fn run<H>(config: Config, handler: H, threads: usize, trace: Option<&SharedTrace>) -> Running<H::Note>
+where
+    H: Handler + Send + 'static,
+    H::Note: Send + std::fmt::Display,
+    H::Context: Send,
+{
+    let (send, receive) = mpsc::channel();
+    let trace = trace.cloned();
+    let thread = std::thread::spawn(move || {
+        let runtime = match threads {
+            1 => tokio::runtime::Builder::new_current_thread().enable_all().build(),
+            _ => tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build(),
+        };
+        runtime.expect("a runtime").block_on(async move {
+            let mut server = Server::bind(config, handler).expect("loopback can be listened at");
+            if let Some(trace) = trace {
+                server = server.record(trace.recorder());
+            }
+            send.send((server.addresses().to_vec(), server.remote())).expect("the test waits");
+            if threads == 1 { server.run().await } else { tokio::spawn(server.run()).await.expect("no panic") }
+        })
+    });
+    let (addresses, remote) = receive.recv_timeout(PATIENCE).expect("the server starts");
+    Running { addresses, remote, thread }
+}
+
+impl<N> Running<N> {
+    fn connect(&self) -> Peer {
+        let address = self.addresses[0].split_once("://").expect("a scheme").1;
+        Peer::new(TcpStream::connect(address).expect("the server listens"))
+    }
+
+    /// Drains the server in a hurry and says what it counted.
+    fn end(self) -> Metrics {
+        self.remote.drain().expect("it runs");
+        let _ = self.remote.drain();
+        self.thread.join().expect("no panic")
+    }
+
+    fn metrics(&self) -> Metrics {
+        let (send, receive) = mpsc::channel();
+        self.remote.metrics(move |metrics| drop(send.send(metrics))).expect("it runs");
+        receive.recv_timeout(PATIENCE).expect("it answers")
+    }
+}
+
+struct Peer(BufReader<TcpStream>);
+
+impl Peer {
+    fn new(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        Self(BufReader::new(stream))
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
+        self.0.get_mut().write_all(bytes).expect("the server reads");
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).expect("the server answers");
+        line.trim_end_matches('\n').to_owned()
+    }
+
+    fn end(&mut self) {
+        self.0.get_mut().shutdown(Shutdown::Write).expect("it is open");
+    }
+
+    fn rest(&mut self) -> String {
+        let mut rest = String::new();
+        self.0.read_to_string(&mut rest).expect("the server closes");
+        rest
+    }
+}
+
+/// Waits for a connection, but not for ever.
+fn accept(listener: &std::net::TcpListener) -> Peer {
+    let listener = listener.try_clone().expect("a second handle");
+    let (send, receive) = mpsc::channel();
+    std::thread::spawn(move || drop(send.send(listener.accept())));
+    Peer::new(receive.recv_timeout(PATIENCE).expect("it dials").expect("it is accepted").0)
+}
+
+fn lines() -> Config {
+    Config::listening(["tcp://127.0.0.1:0".parse::<Listen>().expect("well formed")])
+}
+
+#[test]
+fn a_relay_serves_on_every_flavour() {
+    for threads in [1, 2] {
+        let server = run(lines(), Relay::default(), threads, None);
+        let (mut ann, mut bob) = (server.connect(), server.connect());
+        // The relay has both once each has heard of the other.
+        while server.metrics().open < 2 {}
+        ann.send(b"hello\r\nfrom ann\n");
+        assert_eq!((bob.line(), bob.line()), ("hello".into(), "from ann".into()));
+        bob.send(b"hello");
+        bob.end();
+        assert_eq!(ann.line(), "hello");
+        assert_eq!(bob.rest(), "");
+        let metrics = server.end();
+        assert_eq!((metrics.opened, metrics.ended.total(), metrics.ended.get(Reason::PeerClosed)), (2, 2, 1));
+        assert_eq!(ann.line(), "notice: the server is shutting down");
+        assert_eq!(ann.rest(), "closing (shutdown): the server is shutting down\n");
+    }
+}
+
+#[test]
+fn one_byte_at_a_time_and_everything_at_once_are_the_same() {
+    let server = run(lines(), Echo, 1, None);
+    let mut peer = server.connect();
+    peer.0.get_mut().set_nodelay(true).expect("it is TCP");
+    for byte in b"one\r\ntwo\nthree" {
+        peer.send(&[*byte]);
+    }
+    peer.end();
+    assert_eq!(peer.rest(), "one\ntwo\nthree\n");
+    let all: String = (0..20_000).map(|n| format!("{n}\n")).collect();
+    let server = run(lines().unlimited(), Echo, 1, None);
+    let peer = server.connect();
+    let mut writer = peer.0.get_ref().try_clone().expect("a second handle");
+    let sent = all.clone();
+    let thread = std::thread::spawn(move || {
+        writer.write_all(sent.as_bytes()).expect("the server reads");
+        writer.shutdown(Shutdown::Write).expect("it is open");
+    });
+    let mut peer = peer;
+    assert!(peer.rest() == all, "nothing is lost, added or reordered");
+    thread.join().expect("no panic");
+    assert_eq!(server.end().messages_in, 20_000);
+}
+
+#[test]
+fn a_burst_over_the_rate_is_answered_whole() {
+    let mut config = lines();
+    config.rates.messages = Rate::new(20_000, 1_000);
+    let server = run(config, Echo, 1, None);
+    let mut peer = server.connect();
+    let burst: String = (0..10_000).map(|n| format!("{n}\n")).collect();
+    let sent = burst.clone();
+    let mut writer = peer.0.get_ref().try_clone().expect("a second handle");
+    let thread = std::thread::spawn(move || {
+        writer.write_all(sent.as_bytes()).expect("the server reads");
+        writer.shutdown(Shutdown::Write).expect("it is open");
+    });
+    let answer = peer.rest();
+    thread.join().expect("no panic");
+    let echoed: String = answer.split_inclusive('\n').filter(|line| !line.starts_with("warning")).collect();
+    assert!(echoed == burst, "nothing is lost, added or reordered");
+    assert!(server.end().rate_exceeded > 0);
+}
+
+#[test]
+fn one_slow_reader_costs_only_itself() {
+    let mut config = lines().unlimited();
+    config.outbound.marks = Marks::new(10_000, 50_000, 100_000).expect("in order");
+    let server = run(config, Relay::default(), 1, None);
+    let slow = server.connect();
+    let (mut healthy, mut sender) = (server.connect(), server.connect());
+    while server.metrics().open < 3 {}
+    let line = format!("{}\n", "x".repeat(9_999));
+    let count = 3_000;
+    // A sender that is not faster than a healthy receiver reads.
+    for _ in 0..count {
+        sender.send(line.as_bytes());
+        assert_eq!(healthy.line().len(), 9_999, "nothing is lost to a healthy receiver");
+    }
+    while server.metrics().ended.get(Reason::SlowConsumer) == 0 {}
+    drop(slow);
+    let metrics = server.end();
+    assert_eq!(metrics.ended.get(Reason::SlowConsumer), 1);
+    assert!(metrics.queued_bytes_peak < 12_000_000, "{} bytes were queued", metrics.queued_bytes_peak);
+}
+
+#[test]
+fn a_reset_is_a_reset_and_harms_nobody() {
+    let server = run(lines(), Relay::default(), 1, None);
+    let (gone, mut ann, mut bob) = (server.connect(), server.connect(), server.connect());
+    while server.metrics().open < 3 {}
+    // To close with unread input resets the connection.
+    ann.send(b"unread\n");
+    assert_eq!(bob.line(), "unread");
+    let mut unread = [0];
+    while gone.0.get_ref().peek(&mut unread).expect("it comes") == 0 {}
+    drop(gone);
+    while server.metrics().open > 2 {}
+    ann.send(b"still here\n");
+    assert_eq!(bob.line(), "still here");
+    assert_eq!(server.end().ended.get(Reason::Reset), 1);
+}
+
+#[test]
+fn frames_and_unix_sockets_share_one_handler() {
+    let path =
+        std::env::temp_dir().join(format!("drupe-{}-{:?}.sock", std::process::id(), std::thread::current().id()));
+    let listeners = ["tcp://127.0.0.1:0", "length://127.0.0.1:0?prefix=u16be", &format!("unix://{}", path.display())];
+    let server = run(Config::listening(listeners.map(|text| text.parse().expect(text))), Relay::default(), 1, None);
+    let mut line = server.connect();
+    let mut frame =
+        TcpStream::connect(server.addresses[1].strip_prefix("length://").expect("its scheme")).expect("it listens");
+    let mut local = BufReader::new(UnixStream::connect(&path).expect("it listens"));
+    while server.metrics().open < 3 {}
+    frame.write_all(b"\0\x05hello").expect("the server reads");
+    let mut text = String::new();
+    local.read_line(&mut text).expect("the server answers");
+    assert_eq!((line.line(), text), ("hello".into(), "hello\n".into()));
+    local.get_mut().write_all(b"hi\n").expect("the server reads");
+    let mut answer = [0; 4];
+    frame.read_exact(&mut answer).expect("the server answers");
+    assert_eq!(&answer, b"\0\x02hi");
+    server.end();
+    assert!(!path.exists(), "the socket's file is removed");
+}
+
+#[test]
+fn an_address_in_use_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let _guard = runtime.enter();
+    let config = Config::listening([Listen::lines(address)]);
+    let error = Server::bind(config, Echo).expect_err("the port is taken").to_string();
+    assert!(error.starts_with(&format!("can't listen at tcp://{address}: ")), "{error}");
+}
+
+#[test]
+fn who_is_refused_reads_why() {
+    let mut config = lines();
+    config.connections.per_address = 1;
+    let server = run(config, Echo, 1, None);
+    let mut first = server.connect();
+    first.send(b"in\n");
+    assert_eq!(first.line(), "in");
+    assert_eq!(server.connect().rest(), "closing (address_full): this address has too many connections\n");
+    assert_eq!(server.end().refused.get(Reason::AddressFull), 1);
+}
+
+/// Dials what a note names, and says what it hears there to everybody.
+struct Caller;
+
+impl Handler for Caller {
+    type Context = ();
+    type Note = String;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, String>) {
+        match event {
+            Event::Note(address) => {
+                let backoff = Some(Backoff {
+                    initial: Duration::from_millis(1),
+                    cap: Duration::from_millis(5),
+                    ..Backoff::default()
+                });
+                hub.dial(Dial { address, wire: Default::default(), backoff });
+            }
+            Event::Opened { conn, .. } => {
+                let _ = hub.join(conn, "all");
+                hub.wake(Timer::of(conn, "greet"), Duration::from_millis(1));
+            }
+            Event::Timer(Timer { conn: Some(conn), .. }) => drop(hub.send(conn, "greetings")),
+            Event::Message { conn, payload } => drop(hub.publish_except("all", &[conn], payload)),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_dial_comes_back_after_its_peer_was_away() {
+    let server = run(lines(), Caller, 1, None);
+    let elsewhere = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = elsewhere.local_addr().expect("an address");
+    server.remote.note(address.to_string()).expect("it runs");
+    let mut peer = accept(&elsewhere);
+    assert_eq!(peer.line(), "greetings");
+    drop((peer, elsewhere));
+    while server.metrics().dial_errors == 0 {}
+    let elsewhere = std::net::TcpListener::bind(address).expect("the port is free again");
+    let mut peer = accept(&elsewhere);
+    assert_eq!(peer.line(), "greetings");
+    let mut ann = server.connect();
+    assert_eq!(ann.line(), "greetings");
+    peer.send(b"from afar\n");
+    assert_eq!(ann.line(), "from afar");
+    server.remote.publish("all", "from outside").expect("it runs");
+    assert_eq!((ann.line(), peer.line()), ("from outside".into(), "from outside".into()));
+    server.end();
+}
+
+#[test]
+fn what_a_shell_records_replays_to_the_bytes_that_peers_got() {
+    let trace = SharedTrace::new();
+    let config = Config { seed: 7, ..lines() };
+    let server = run(config.clone(), Relay::default(), 1, Some(&trace));
+    let (mut ann, mut bob) = (server.connect(), server.connect());
+    while server.metrics().open < 2 {}
+    for n in 0..500 {
+        ann.send(format!("line {n}\n").as_bytes());
+    }
+    let mut heard: String = (0..500).map(|_| bob.line() + "\n").collect();
+    server.end();
+    heard += &bob.rest();
+    let transcript = replay(&trace.text(), &mut Machine::new(config, Relay::default())).expect("well formed");
+    assert!(transcript.written.values().any(|bytes| *bytes == heard.as_bytes()), "the replay wrote something else");
+}
+
+#[test]
+fn nobody_can_speak_to_a_server_that_has_ended() {
+    let server = run(lines(), Echo, 1, None);
+    let remote = server.remote.clone();
+    server.end();
+    assert_eq!(remote.drain(), Err(drupe_tokio::RemoteError::Ended));
+}
