@@ -225,21 +225,18 @@ impl<H: Handler> Machine<H> {
     pub fn dialed(&mut self, now: Time, dial: DialId, result: Result<Peer, Failure>) -> Option<ConnId> {
         self.begin(now, &Fact::Dialed { dial, result });
         let wire = self.state.dials.wire_if_wanted(dial)?;
-        match result {
-            Ok(peer) => {
-                self.state.admission.count_in(None, peer);
-                let id = self.state.open(peer, Origin::Dial(dial), wire);
-                self.state.dials.is_up(dial, id, self.state.now);
-                self.tell(Event::Opened { conn: id, peer, origin: Origin::Dial(dial) });
-                Some(id)
-            }
-            Err(_) => {
-                self.state.metrics.dial_errors += 1;
-                let State { dials, random, now, .. } = &mut self.state;
-                let retry_at = dials.is_down(dial, *now, random);
-                self.tell(Event::DialFailed { dial, retry_at });
-                None
-            }
+        if let Ok(peer) = result {
+            self.state.admission.count_in(None, peer);
+            let id = self.state.open(peer, Origin::Dial(dial), wire);
+            self.state.dials.is_up(dial, id, self.state.now);
+            self.tell(Event::Opened { conn: id, peer, origin: Origin::Dial(dial) });
+            Some(id)
+        } else {
+            self.state.metrics.dial_errors += 1;
+            let State { dials, random, now, .. } = &mut self.state;
+            let retry_at = dials.is_down(dial, *now, random);
+            self.tell(Event::DialFailed { dial, retry_at });
+            None
         }
     }
 

@@ -181,7 +181,6 @@ impl Rooms {
 mod tests {
     use super::*;
     use alloc::collections::BTreeSet;
-    use alloc::string::String;
     use proptest::prelude::*;
 
     const NAMES: [&str; 4] = ["lobby", "a", "b", "long name"];
@@ -237,7 +236,7 @@ mod tests {
     fn names_are_bounded() {
         let mut rooms = Rooms::default();
         let limits = RoomLimits::default();
-        let long = String::from_iter(core::iter::repeat_n('x', 129));
+        let long = "x".repeat(129);
         assert_eq!(
             rooms.number_or_new(&long, &limits, SlowPolicy::Close),
             Err(JoinError::Name { bytes: 129, max: 128 })

@@ -67,7 +67,7 @@ impl<H: Handler> TestHub<H> {
     pub fn connect(&mut self) -> ConnId {
         let port = self.next_port;
         self.next_port = self.next_port.wrapping_add(1);
-        let address = SocketAddr::from((Ipv4Addr::new(127, 0, 0, 1), port));
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         match self.try_connect(ListenerId(0), address.into()) {
             Ok(id) => id,
             Err(refusal) => panic!("the peer was refused: {}", refusal.reason),

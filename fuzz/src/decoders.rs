@@ -11,6 +11,9 @@ struct Setting {
 }
 
 /// Any bytes as lines, under any policy and limit, in any pieces.
+///
+/// # Panics
+/// If a promise is broken.
 pub fn line(data: &[u8]) {
     let mut rest = Unstructured::new(data);
     let Ok(setting) = Setting::arbitrary(&mut rest) else { return };
@@ -20,6 +23,9 @@ pub fn line(data: &[u8]) {
 }
 
 /// Any bytes as length-prefixed frames, of any prefix and limit, in any pieces.
+///
+/// # Panics
+/// If a promise is broken.
 pub fn length(data: &[u8]) {
     let mut rest = Unstructured::new(data);
     let Ok(setting) = Setting::arbitrary(&mut rest) else { return };

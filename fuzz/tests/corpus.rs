@@ -1,5 +1,7 @@
 //! Replays every committed corpus on stable.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails where its assumption does")]
+
 use std::fs;
 use std::path::Path;
 

@@ -5,7 +5,7 @@ use crate::{Event, Handler, Hub, NoNote};
 pub struct Echo;
 
 impl Echo {
-    pub(super) fn on_event<C: Default, N>(self, hub: &mut Hub<'_, C>, event: &Event<'_, N>) {
+    pub(super) fn on_event<C: Default, N>(hub: &mut Hub<'_, C>, event: &Event<'_, N>) {
         if let Event::Message { conn, payload } = *event {
             hub.send(conn, payload);
         }
@@ -17,6 +17,6 @@ impl Handler for Echo {
     type Note = NoNote;
 
     fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
-        self.on_event(hub, &event);
+        Self::on_event(hub, &event);
     }
 }

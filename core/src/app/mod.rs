@@ -29,7 +29,7 @@ impl Handler for App {
 
     fn on(&mut self, hub: &mut Hub<'_, Member>, event: Event<'_, NoNote>) {
         match self {
-            Self::Echo(app) => app.on_event(hub, &event),
+            Self::Echo(Echo) => Echo::on_event(hub, &event),
             Self::Relay(app) => app.on_event(hub, &event),
             Self::Chat(app) => app.on(hub, event),
         }

@@ -33,12 +33,11 @@ impl Relay {
 
     pub(super) fn on_event<C: Default, N>(&mut self, hub: &mut Hub<'_, C>, event: &Event<'_, N>) {
         match *event {
-            Event::Opened { conn, .. } => {
+            Event::Opened { conn, .. }
                 // Who can't be let in has nobody to talk to.
-                if hub.join(conn, ROOM).is_err() {
+                if hub.join(conn, ROOM).is_err() => {
                     hub.close_with(conn, "the relay is full");
                 }
-            }
             Event::Message { conn, payload } => {
                 match self.envelope {
                     Envelope::None => hub.publish_except(ROOM, &[conn], payload),

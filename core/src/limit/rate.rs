@@ -121,7 +121,7 @@ mod tests {
                     bucket.owed = after;
                     let pause = meter.charge(time, units, rate);
                     let over = after.saturating_sub(room);
-                    prop_assert_eq!(pause.map(|until| u128::from(until.since(time).as_nanos() as u64)), (over > 0).then_some(over));
+                    prop_assert_eq!(pause.map(|until| until.since(time).as_nanos()), (over > 0).then_some(over));
                 } else {
                     let fits = after <= room || bucket.owed == 0;
                     match meter.try_charge(time, units, rate) {

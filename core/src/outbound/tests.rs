@@ -291,7 +291,7 @@ fn held_by_a_straggler(limits: OutboundLimits, mut turn: impl FnMut(&mut Outboun
 #[test]
 fn a_straggler_keeps_no_large_log_alive_in_any_other_way() {
     let (long, medium) = ("x".repeat(600_000), "x".repeat(4_200));
-    let mut publish = |out: &mut Outbound, to: &[u32], wire, room, policy, text: &str| {
+    let publish = |out: &mut Outbound, to: &[u32], wire, room, policy, text: &str| {
         out.publish(to, None, wire, room, policy, Payload::Text(text)).expect("fits");
     };
     let limits = limits(1 << 10, 1 << 20, 1 << 23);

@@ -262,7 +262,7 @@ where
             return;
         }
         let port = u16::try_from(1000 + peer).unwrap_or(0);
-        let address = SocketAddr::from((Ipv4Addr::new(127, 0, 0, 1), port));
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let input = Input::Accepted { listener: ListenerId(0), peer: Peer::Address(address) };
         self.record(&input);
         match self.machine.apply(self.now, input) {
@@ -429,11 +429,8 @@ where
         self.promise(metrics.queued_memory_bytes <= most, "memory stays within base and budget");
     }
 
-    #[expect(clippy::panic, reason = "a simulation ends where a promise is broken")]
     fn promise(&self, kept: bool, promise: &str) {
-        if !kept {
-            panic!("seed {}: it does not hold that {promise}. The trace:\n{}", self.seed, self.trace);
-        }
+        assert!(kept, "seed {}: it does not hold that {promise}. The trace:\n{}", self.seed, self.trace);
     }
 }
 
