@@ -23,11 +23,11 @@ pub mod wire;
 
 mod config;
 mod conn;
-mod dense_set;
 mod dial;
 mod handler;
 mod hub;
 mod id;
+mod index_set;
 mod input;
 mod listen;
 mod machine;

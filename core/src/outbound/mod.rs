@@ -16,7 +16,7 @@ mod queue;
 
 pub use marks::{Marks, MarksError, OutboundLimits, SlowPolicy};
 
-use crate::dense_set::DenseSet;
+use crate::index_set::{DenseSet, Line};
 use crate::wire::{EncodeError, Wire};
 use crate::{Payload, Time};
 use alloc::collections::{BTreeMap, VecDeque};
@@ -80,7 +80,7 @@ pub(crate) struct Outbound {
     tails: Vec<Tail>,
     queues: Vec<Queue>,
     /// Connections whose intent may have changed since the shell last looked.
-    pub(crate) changed: DenseSet,
+    pub(crate) changed: Line,
     /// Connections whose sockets did not take everything.
     blocked: DenseSet,
     crossings: Vec<Crossing>,
@@ -101,7 +101,7 @@ impl Outbound {
             logs: Logs::default(),
             tails: Vec::new(),
             queues: Vec::new(),
-            changed: DenseSet::default(),
+            changed: Line::default(),
             blocked: DenseSet::default(),
             crossings: Vec::new(),
             queued: 0,

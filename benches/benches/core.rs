@@ -1,0 +1,49 @@
+//! Fan-out through the core alone: one line in, one range for each recipient, everything taken at once.
+//! The throughput is deliveries, so that its inverse is the cost for one recipient.
+
+#![allow(missing_docs, clippy::expect_used, reason = "a benchmark that can't run should say so at once")]
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use drupe_core::app::Relay;
+use drupe_core::{Config, ConnId, Listen, ListenerId, Machine, Peer, Time};
+use std::hint::black_box;
+
+fn fan_out(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("core_fan_out");
+    for recipients in [10, 100, 1_000, 10_000] {
+        for messages in [1, 64] {
+            group.throughput(Throughput::Elements(recipients * messages));
+            let id = BenchmarkId::new(format!("{messages}_messages"), recipients);
+            group.bench_with_input(id, &recipients, |bencher, &recipients| {
+                let (mut machine, sender) = machine(recipients);
+                let line = [vec![b'x'; 63], vec![b'\n']].concat().repeat(usize::try_from(messages).expect("small"));
+                let mut input = line.clone();
+                bencher.iter(|| {
+                    input.copy_from_slice(&line);
+                    machine.received(Time::START, sender, &mut input);
+                    while let Some(id) = machine.next_changed() {
+                        let bytes = machine
+                            .intent(id)
+                            .map_or(0, |intent| intent.transmit.slices().map(|slice| black_box(slice).len()).sum());
+                        machine.wrote(Time::START, id, bytes);
+                    }
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+fn machine(recipients: u64) -> (Machine<Relay>, ConnId) {
+    let config = Config::listening(["tcp://127.0.0.1:1".parse::<Listen>().expect("well formed")]).unlimited();
+    let mut machine = Machine::new(config, Relay::default());
+    let mut accept = || machine.accepted(Time::START, ListenerId(0), Peer::Local).expect("room for all");
+    let sender = accept();
+    (0..recipients).for_each(|_| {
+        accept();
+    });
+    (machine, sender)
+}
+
+criterion_group!(benches, fan_out);
+criterion_main!(benches);

@@ -1,0 +1,94 @@
+//! A bare epoll loop: reads what is ready, gathers it in one buffer, and writes that to everybody with one
+//! call each. It keeps nothing for a socket that is full, so it serves only a load that reads.
+
+#![allow(unsafe_code, reason = "the point is to have nothing between the loop and the system")]
+
+use std::collections::BTreeMap;
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+
+struct Connection {
+    stream: TcpStream,
+    partial: Vec<u8>,
+    /// What of the turn's batch this connection sent itself.
+    own: Option<std::ops::Range<usize>>,
+}
+
+/// Serves for ever.
+///
+/// # Errors
+/// If it can't listen, or epoll fails.
+///
+/// # Panics
+/// If a port is no file descriptor.
+pub fn serve(told: impl FnOnce(SocketAddr)) -> io::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    listener.set_nonblocking(true)?;
+    told(listener.local_addr()?);
+    // SAFETY: no pointers are involved.
+    let epoll = unsafe { libc::epoll_create1(0) };
+    add(epoll, listener.as_raw_fd())?;
+    let mut connections = BTreeMap::<i32, Connection>::new();
+    let (mut events, mut scratch, mut batch) =
+        (vec![libc::epoll_event { events: 0, u64: 0 }; 1024], vec![0; 1 << 16], Vec::new());
+    loop {
+        // SAFETY: the pointer and the count are those of one vector.
+        let count = unsafe { libc::epoll_wait(epoll, events.as_mut_ptr(), 1024, -1) };
+        batch.clear();
+        for event in &events[..usize::try_from(count).unwrap_or(0)] {
+            let fd = i32::try_from(event.u64).expect("a descriptor");
+            if fd == listener.as_raw_fd() {
+                while let Ok((stream, _)) = listener.accept() {
+                    stream.set_nonblocking(true)?;
+                    stream.set_nodelay(true)?;
+                    add(epoll, stream.as_raw_fd())?;
+                    connections.insert(stream.as_raw_fd(), Connection { stream, partial: Vec::new(), own: None });
+                }
+            } else if let Some(connection) = connections.get_mut(&fd)
+                && !read(connection, &mut scratch, &mut batch)
+            {
+                connections.remove(&fd);
+            }
+        }
+        if !batch.is_empty() {
+            connections.retain(|_, connection| write(connection, &batch));
+        }
+    }
+}
+
+fn read(connection: &mut Connection, scratch: &mut [u8], batch: &mut Vec<u8>) -> bool {
+    let Ok(bytes @ 1..) = connection.stream.read(scratch) else { return false };
+    let start = batch.len();
+    if let Some(end) = scratch[..bytes].iter().rposition(|&byte| byte == b'\n') {
+        batch.append(&mut connection.partial);
+        batch.extend_from_slice(&scratch[..=end]);
+        connection.partial.extend_from_slice(&scratch[end + 1..bytes]);
+        connection.own = Some(start..batch.len());
+    } else {
+        connection.partial.extend_from_slice(&scratch[..bytes]);
+    }
+    true
+}
+
+fn write(connection: &mut Connection, batch: &[u8]) -> bool {
+    let (length, result) = match connection.own.take() {
+        None => (batch.len(), connection.stream.write(batch)),
+        Some(own) => {
+            let around = [IoSlice::new(&batch[..own.start]), IoSlice::new(&batch[own.end..])];
+            let length = batch.len() - own.len();
+            (length, if length == 0 { Ok(0) } else { connection.stream.write_vectored(&around) })
+        }
+    };
+    result.is_ok_and(|written| written == length)
+}
+
+fn add(epoll: i32, fd: i32) -> io::Result<()> {
+    let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: u64::try_from(fd).unwrap_or(0) };
+    // SAFETY: the event outlives the call.
+    if unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, fd, &raw mut event) } == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}

@@ -1,0 +1,84 @@
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+/// One sender and many receivers of a hub.
+pub struct Load {
+    sender: TcpStream,
+    receivers: Receivers,
+    line: Vec<u8>,
+}
+
+/// The receivers, and a buffer to read into.
+pub struct Receivers {
+    streams: Vec<TcpStream>,
+    buffer: Vec<u8>,
+}
+
+impl Load {
+    /// Connects, and waits until the hub has everybody.
+    ///
+    /// # Panics
+    /// If the hub doesn't answer.
+    #[must_use]
+    pub fn new(hub: SocketAddr, receivers: usize, message_bytes: usize) -> Self {
+        let connect = || {
+            let stream = TcpStream::connect(hub).expect("the hub listens");
+            stream.set_nodelay(true).expect("it is TCP");
+            stream
+        };
+        let mut streams: Vec<_> = (0..receivers).map(|_| connect()).collect();
+        let mut sender = connect();
+        // Whoever hears this is in, and nobody hears it twice.
+        for stream in &mut streams {
+            stream.set_nonblocking(true).expect("it is TCP");
+            let mut byte = [0; 2];
+            while stream
+                .peek(&mut byte)
+                .map_or_else(|error| error.kind() == io::ErrorKind::WouldBlock, |bytes| bytes < 2)
+            {
+                sender.write_all(b"?\n").expect("the hub reads");
+                std::thread::yield_now();
+            }
+        }
+        let mut load = Self { sender, receivers: Receivers { streams, buffer: vec![0; 1 << 16] }, line: Vec::new() };
+        load.sender.write_all(b"!\n").expect("the hub reads");
+        load.receivers.read_until(b'!');
+        load.line = [vec![b'x'; message_bytes - 1], vec![b'\n']].concat();
+        load
+    }
+
+    /// Sends so many messages at once, and returns when every receiver has them all.
+    ///
+    /// # Panics
+    /// If the hub loses one.
+    pub fn round(&mut self, messages: usize) {
+        let batch = self.line.repeat(messages);
+        self.sender.write_all(&batch).expect("the hub reads");
+        self.receivers.read(batch.len());
+    }
+}
+
+impl Receivers {
+    fn read(&mut self, bytes: usize) {
+        for stream in &mut self.streams {
+            stream.set_nonblocking(false).expect("it is TCP");
+            let mut left = bytes;
+            while left > 0 {
+                let most = left.min(self.buffer.len());
+                let read = stream.read(&mut self.buffer[..most]).expect("the hub writes");
+                assert!(read > 0, "the hub closed a connection");
+                left -= read;
+            }
+        }
+    }
+
+    fn read_until(&mut self, mark: u8) {
+        for stream in &mut self.streams {
+            stream.set_nonblocking(false).expect("it is TCP");
+            let mut last = [0, 0];
+            while last[0] != mark {
+                stream.read_exact(&mut last).expect("the hub writes");
+            }
+        }
+    }
+}
