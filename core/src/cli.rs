@@ -12,9 +12,13 @@ pub struct HubArguments {
     /// What to serve: chat, relay or echo
     #[arg(long, value_name = "APP", default_value_t = AppName::Chat)]
     pub app: AppName,
-    /// Where to listen, for example <tcp://127.0.0.1:7000>, length://[`::1`]:7001 or <unix:///run/drupe.sock>;
-    /// may be given several times, and port 0 lets the system choose [default: <tcp://127.0.0.1:8024>]
-    #[arg(long, value_name = "ADDRESS")]
+    /// Where to listen; see [`Listen`] for how it is written.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        help = "Where to listen, such as tcp://127.0.0.1:7000, length://[::1]:7001 or unix:///run/drupe.sock; may be \
+                given several times, and port 0 lets the system choose [default: tcp://127.0.0.1:8024]"
+    )]
     pub listen: Vec<Listen>,
     /// What the relay puts each message into: none or json
     #[arg(long, value_name = "ENVELOPE", default_value = "none", value_parser = envelope)]

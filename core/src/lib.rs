@@ -1,6 +1,174 @@
+//! A server for long-lived connections, without its sockets: a state machine that takes facts and shows
+//! intentions.
+//!
+//! It models connections, framing, rooms and fan-out, limits, timers, slow readers, closing and draining for
+//! one application handler, and does no I/O: no socket, no thread, no clock, no entropy of its own. The same
+//! facts give the same bytes, on every machine and under every runtime. To serve real sockets, take a shell
+//! such as `drupe-tokio`, or write the loop yourself: this page shows how.
+//!
+//! # For application authors: a handler
+//!
+//! An application is one [`Handler`]. It is told [`Event`]s and asks things of the [`Hub`].
+//!
+//! ```
+//! use drupe_core::testing::TestHub;
+//! use drupe_core::{Event, Handler, Hub, NoNote};
+//!
+//! /// Says everything again, louder.
+//! struct Shout;
+//!
+//! impl Handler for Shout {
+//!     type Context = u32; // how often each has spoken
+//!     type Note = NoNote; // nothing is told from outside
+//!
+//!     fn on(&mut self, hub: &mut Hub<'_, u32>, event: Event<'_, NoNote>) {
+//!         if let Event::Message { conn, payload } = event {
+//!             let text = payload.as_str().unwrap_or("?").to_uppercase();
+//!             let Some(count) = hub.context(conn) else { return };
+//!             *count += 1;
+//!             let answer = format!("{count}: {text}");
+//!             hub.send(conn, &answer);
+//!         }
+//!     }
+//! }
+//!
+//! // Testers: a whole server in virtual time.
+//! let mut hub = TestHub::new(Shout);
+//! let peer = hub.connect();
+//! hub.line(peer, "hello");
+//! hub.line(peer, "again");
+//! assert_eq!(hub.lines(peer), ["1: HELLO", "2: AGAIN"]);
+//! ```
+//!
+//! # For embedders: facts in, intentions out
+//!
+//! A *fact* is something that happened. It is told by a method of [`Machine`] in the past tense that takes the
+//! time first and can't fail. An *intention* is something that should be so: a level that can be looked at any
+//! number of times.
+//!
+//! | facts | intentions |
+//! |---|---|
+//! | [`accepted`](Machine::accepted), [`accept_failed`](Machine::accept_failed) | [`accepting`](Machine::accepting): whether a listener should accept |
+//! | [`received`](Machine::received), [`wrote`](Machine::wrote) | [`intent`](Machine::intent): whether to read, what to write, whether to close our half; `None` is to drop the socket |
+//! | [`ended`](Machine::ended), [`failed`](Machine::failed) | |
+//! | [`elapsed`](Machine::elapsed) | [`deadline`](Machine::deadline): when to call it, and why |
+//! | [`dialed`](Machine::dialed) | [`dials`](Machine::dials): connections that should be made |
+//! | [`noted`](Machine::noted), [`requested`](Machine::requested) | [`is_drained`](Machine::is_drained): whether the shell may go |
+//!
+//! One hint saves looking at every connection: [`next_changed`](Machine::next_changed) names those whose intent
+//! may have changed, and says `None` at the end of a turn.
+//!
+//! A shell waits for readiness, reads what is ready into one buffer, and at the end of the turn writes to
+//! everybody at once. That is all of it; here over non-blocking sockets of the standard library, asking each
+//! in turn instead of waiting for readiness:
+//!
+//! ```no_run
+//! use drupe_core::app::Chat;
+//! use drupe_core::{Config, ConnId, End, Failure, ListenerId, Machine, Time};
+//! use std::io::{ErrorKind::WouldBlock, Read, Write};
+//! use std::net::{Shutdown, TcpListener, TcpStream};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let listener = TcpListener::bind("127.0.0.1:7000")?;
+//! listener.set_nonblocking(true)?;
+//! let mut machine = Machine::new(Config::listening(["tcp://127.0.0.1:7000".parse()?]), Chat::default());
+//! let mut sockets: Vec<Option<(ConnId, TcpStream)>> = Vec::new();
+//! let (started, mut scratch) = (std::time::Instant::now(), vec![0; 65_536]);
+//! while !machine.is_drained() {
+//!     let now = Time::START + started.elapsed();
+//!     while let Ok((mut socket, address)) = listener.accept() {
+//!         socket.set_nonblocking(true)?;
+//!         match machine.accepted(now, ListenerId(0), address.into()) {
+//!             Ok(id) => {
+//!                 sockets.resize_with(sockets.len().max(id.index() + 1), || None);
+//!                 sockets[id.index()] = Some((id, socket));
+//!             }
+//!             Err(refusal) => drop(socket.write(&refusal.farewell)),
+//!         }
+//!     }
+//!     for (id, socket) in sockets.iter_mut().flatten() {
+//!         if machine.intent(*id).is_some_and(|intent| intent.read) {
+//!             match socket.read(&mut scratch) {
+//!                 Ok(0) => machine.ended(now, *id),
+//!                 Ok(bytes) => machine.received(now, *id, &mut scratch[..bytes]),
+//!                 Err(error) if error.kind() == WouldBlock => {}
+//!                 Err(_) => machine.failed(now, *id, Failure::Other),
+//!             }
+//!         }
+//!     }
+//!     if machine.deadline().is_some_and(|deadline| deadline.at <= now) {
+//!         machine.elapsed(now);
+//!     }
+//!     // Only to end the turn: this loop looks at everybody anyway.
+//!     while machine.next_changed().is_some() {}
+//!     for slot in &mut sockets {
+//!         let Some((id, socket)) = slot else { continue };
+//!         let Some(intent) = machine.intent(*id) else {
+//!             *slot = None;
+//!             continue;
+//!         };
+//!         match intent.transmit.first() {
+//!             [] if intent.end == End::Open => {}
+//!             [] => drop(socket.shutdown(Shutdown::Write)),
+//!             bytes => match socket.write(bytes) {
+//!                 Ok(taken) => machine.wrote(now, *id, taken),
+//!                 Err(error) if error.kind() == WouldBlock => machine.wrote(now, *id, 0),
+//!                 Err(_) => machine.failed(now, *id, Failure::Reset),
+//!             },
+//!         }
+//!     }
+//!     std::thread::sleep(std::time::Duration::from_millis(1));
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What holds
+//!
+//! - Facts about connections that are over are ignored. Time that goes back is not believed.
+//! - [`Event::Closed`] is told exactly once for each connection and names its one [`Reason`].
+//! - Each connection gets what was sent to it in the order of sending, whoever sent it.
+//! - What a peer can make the machine keep is bounded by [`limit::Budget`] for its input and by
+//!   [`outbound::Marks`] for its output, and checked before it is kept.
+//! - A connection that is slow costs only itself: it is [told of](Event::Stalled), no longer read, and at last
+//!   closed or [skipped](outbound::SlowPolicy).
+//!
+//! # The life of a connection
+//!
+//! | phase | begins with | what is done | ends with |
+//! |---|---|---|---|
+//! | open | `accepted`, `dialed` | messages are served | its reason, told as `Closed` |
+//! | flushing | its reason | what is queued, and the reason, are written | everything written, or [`Closing::flush`] |
+//! | lingering | everything written | our half is closed; what comes is discarded | the peer's end, or [`Closing::linger`] |
+//! | over | | `intent` is `None`: the socket is dropped | |
+//!
+//! # Errors and panics
+//!
+//! A peer's mistake is never an error of a method here: it is the reason of that peer's end. Errors are for
+//! whoever configures ([`ListenError`], [`outbound::MarksError`], ...) and for the application
+//! ([`JoinError`]). Nothing a peer or a shell does makes the machine panic; where a method can panic, in
+//! [`testing`] and`sim`, it says so.
+//!
+//! # Map
+//!
+//! - [`Machine`], [`Handler`], [`Event`], [`Hub`], [`Config`]: the machine.
+//! - [`wire`]: bytes to messages and back; each decoder can be used alone.
+//! - [`outbound`]: what is queued, and who is too slow. [`limit`]: how much, how many, how fast.
+//! - [`app`]: echo, relay and chat, ready-made. [`text`]: making one peer's text safe for another's terminal.
+//! - [`testing`]: an application under test. [`trace`]: runs as text, to be replayed.
+//!
+//! # Features
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `std` | `shell`: what every shell shares; conversions from `std::io::Error` |
+//! | `cli` | `cli`: the arguments of the example `hub` and of `drupe`, and `std` |
+//! | `sim` | `sim`: a seeded world of many peers and faults around a whole server |
+//!
+//! Without any, the crate is `no_std` and needs an allocator. No feature changes what another part does.
+
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), no_std)]
-#![doc = "x"]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 extern crate alloc;

@@ -78,6 +78,12 @@ impl<'a> Transmit<'a> {
         self.len() == 0
     }
 
+    /// The first of the [`slices`](Self::slices); empty if there is nothing to write.
+    #[must_use]
+    pub fn first(self) -> &'a [u8] {
+        self.slices().next().unwrap_or_default()
+    }
+
     /// The bytes in order. Most often one slice; write as many as the socket takes with one call.
     pub fn slices(self) -> impl Iterator<Item = &'a [u8]> {
         self.outbound.slices(self.index)
@@ -331,7 +337,8 @@ impl<H: Handler> Machine<H> {
             at(self.state.accept_paused.iter().flatten().min().copied(), Why::Accept),
             at(self.state.drain.filter(|_| self.state.conns.len() > 0), Why::Drain),
         ];
-        candidates.into_iter().flatten().min()
+        // What lies at the end of time is never reached.
+        candidates.into_iter().flatten().min().filter(|deadline| deadline.at <= LAST)
     }
 
     /// Whether a listener should accept.

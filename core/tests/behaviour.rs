@@ -636,6 +636,7 @@ fn time_has_an_end_and_nothing_hangs_there() {
     machine.noted(Time::START, "wake".into());
     machine.elapsed(Time::from_nanos(u64::MAX));
     machine.elapsed(Time::from_nanos(u64::MAX));
+    assert_eq!(machine.deadline(), None, "what can't be reached is no deadline");
 }
 
 #[test]

@@ -8,7 +8,8 @@
 //!
 //! A log whose ranges have all been written is used again for the next turn. What a recipient could not
 //! take stays where it is if that is a good part of the log, and is copied into a log of its own if not
-//! ([`Outbound::end_turn`]): a straggler never keeps alive more than about twice what it is owed.
+//! (at the end of the turn, and whenever too much is held in all): stragglers never keep alive more than about
+//! twice what they are owed.
 
 mod log;
 mod marks;
