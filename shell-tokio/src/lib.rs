@@ -27,3 +27,8 @@ mod socket;
 pub use drupe_core as core;
 pub use drupe_core::shell::{Remote, RemoteError};
 pub use server::{BindError, Server};
+
+/// The examples of the README are tests of this crate, which sees all that they name.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -1,0 +1,43 @@
+//! What the README says about the core is so.
+
+#![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
+
+use drupe_core::Reason;
+
+const README: &str = include_str!("../../README.md");
+
+#[test]
+fn the_table_of_reasons_is_complete() {
+    for reason in Reason::ALL {
+        let cells = format!("| {} | `{reason}` |", reason.number());
+        assert!(README.contains(&cells), "{cells} is missing");
+    }
+}
+
+#[test]
+fn the_defaults_are_those_of_the_code() {
+    let config = drupe_core::Config::default();
+    assert_eq!(config.budget.message_max_bytes.get(), 64 << 10);
+    assert_eq!(config.budget.message_deadline.as_secs(), 60);
+    assert_eq!(config.rates.messages, drupe_core::limit::Rate::new(1_000, 2_000));
+    assert_eq!(config.rates.bytes, drupe_core::limit::Rate::new(4 << 20, 8 << 20));
+    assert_eq!(config.outbound.marks.max(), 1 << 20);
+    assert_eq!(config.outbound.write_deadline.as_secs(), 30);
+    assert_eq!(config.outbound.drain_min_bytes_per_second.get(), 4 << 10);
+    assert_eq!((config.connections.total, config.connections.per_address), (10_000, 256));
+    for words in [
+        "messages of 64 KiB, 1,000 messages and 4 MiB a second",
+        "60 s from a message's first byte to its last",
+        "1 MiB queued",
+        "30 s and 4 KiB a second",
+        "10,000 connections, 256 from one",
+    ] {
+        assert!(README.contains(words), "the README should say: {words}");
+    }
+}
+
+#[test]
+fn the_driver_of_a_shell_is_about_300_lines() {
+    let lines = include_str!("../../shell-tokio/src/driver.rs").lines().count();
+    assert!(lines < 350, "{lines} lines");
+}
