@@ -154,6 +154,7 @@
 //! - [`Machine`], [`Handler`], [`Event`], [`Hub`], [`Config`]: the machine.
 //! - [`wire`]: bytes to messages and back; each decoder can be used alone.
 //! - [`outbound`]: what is queued, and who is too slow. [`limit`]: how much, how many, how fast.
+//! - [`telnet`]: a parser and a negotiator, for embedders who speak it.
 //! - [`app`]: echo, relay and chat, ready-made. [`text`]: making one peer's text safe for another's terminal.
 //! - [`testing`]: an application under test. [`trace`]: runs as text, to be replayed.
 //!
@@ -184,6 +185,7 @@ pub mod outbound;
 pub mod shell;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod telnet;
 pub mod testing;
 pub mod text;
 pub mod trace;

@@ -7,6 +7,8 @@
 mod decoders;
 mod machine;
 mod memory;
+mod telnet;
 
 pub use decoders::{length, line};
 pub use machine::machine;
+pub use telnet::{telnet_options, telnet_parser};

@@ -31,3 +31,13 @@ fn length() {
 fn machine() {
     replay("machine", drupe_fuzz::machine);
 }
+
+#[test]
+fn telnet_parser() {
+    replay("telnet_parser", drupe_fuzz::telnet_parser);
+}
+
+#[test]
+fn telnet_options() {
+    replay("telnet_options", drupe_fuzz::telnet_options);
+}

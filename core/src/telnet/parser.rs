@@ -1,0 +1,279 @@
+use super::{IAC, SB, SE};
+use alloc::vec::Vec;
+use memchr::memchr;
+
+/// Takes a telnet stream apart (RFC 854 and 855): data, commands, negotiations, subnegotiations.
+///
+/// Any split of the input gives the same pieces, but that data may come in more of them. A command may
+/// stand anywhere, also in the middle of a line or a character.
+///
+/// What is not well formed costs nothing but itself: an unknown command is told as such and takes no byte
+/// with it; a subnegotiation that another command interrupts (some clients forget `IAC SE`) ends there and
+/// is dropped; one without an option is dropped.
+///
+/// # Memory
+/// At most the limit given to [`new`](Self::new), for a subnegotiation that is incomplete. A longer one is
+/// dropped as a whole, and counted in [`dropped`](Self::dropped).
+#[derive(Debug)]
+pub struct Parser {
+    state: State,
+    option: u8,
+    content: Vec<u8>,
+    max: usize,
+    dropped: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Data,
+    /// After IAC.
+    Command,
+    /// After IAC and WILL, WONT, DO or DONT.
+    Option(Verb),
+    /// After IAC SB.
+    Begin,
+    /// After IAC SB IAC: there may be an `SE`, or the option is 255.
+    BeginCommand,
+    /// In a subnegotiation, which is kept or not.
+    Content {
+        kept: bool,
+    },
+    /// After an IAC in a subnegotiation.
+    ContentCommand {
+        kept: bool,
+    },
+    /// The content was handed out and makes room at the next call.
+    HandedOut,
+}
+
+/// A part of a telnet stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// Data, with what was sent twice once.
+    Data(&'a [u8]),
+    /// A command of two bytes.
+    Command(Command),
+    /// One of the four negotiations, and the option.
+    Negotiation(Verb, u8),
+    /// The parameters of an option, with what was sent twice once.
+    Subnegotiation {
+        /// Which option.
+        option: u8,
+        /// Its parameters, in a format that the option defines.
+        content: &'a [u8],
+    },
+}
+
+/// A command of two bytes, by the names of RFC 854; EOR is RFC 885, EOF, SUSP and ABORT are RFC 1184.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Command {
+    /// End of file, 236.
+    EndOfFile,
+    /// Suspend the current process, 237.
+    Suspend,
+    /// Abort the current process, 238.
+    Abort,
+    /// End of record, 239.
+    EndOfRecord,
+    /// No operation, 241.
+    NoOperation,
+    /// Data mark, 242: the end of a Synch.
+    DataMark,
+    /// Break, 243.
+    Break,
+    /// Interrupt process, 244.
+    InterruptProcess,
+    /// Abort output, 245.
+    AbortOutput,
+    /// Are you there, 246.
+    AreYouThere,
+    /// Erase character, 247.
+    EraseCharacter,
+    /// Erase line, 248.
+    EraseLine,
+    /// Go ahead, 249.
+    GoAhead,
+    /// Any other byte after IAC, 240 (`SE` outside a subnegotiation) among them.
+    Unknown(u8),
+}
+
+impl From<u8> for Command {
+    fn from(byte: u8) -> Self {
+        match byte {
+            236 => Self::EndOfFile,
+            237 => Self::Suspend,
+            238 => Self::Abort,
+            239 => Self::EndOfRecord,
+            241 => Self::NoOperation,
+            242 => Self::DataMark,
+            243 => Self::Break,
+            244 => Self::InterruptProcess,
+            245 => Self::AbortOutput,
+            246 => Self::AreYouThere,
+            247 => Self::EraseCharacter,
+            248 => Self::EraseLine,
+            249 => Self::GoAhead,
+            other => Self::Unknown(other),
+        }
+    }
+}
+
+/// What one side says of an option (RFC 854).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Verb {
+    /// "I will", 251.
+    Will = 251,
+    /// "I won't", 252.
+    Wont = 252,
+    /// "Please do", 253.
+    Do = 253,
+    /// "Please don't", 254.
+    Dont = 254,
+}
+
+impl Verb {
+    /// The byte that stands for it.
+    #[must_use]
+    pub const fn byte(self) -> u8 {
+        self as u8
+    }
+
+    const fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            251 => Some(Self::Will),
+            252 => Some(Self::Wont),
+            253 => Some(Self::Do),
+            254 => Some(Self::Dont),
+            _ => None,
+        }
+    }
+}
+
+impl Parser {
+    /// A parser at the start of a stream, which keeps subnegotiations of up to `max` bytes.
+    #[must_use]
+    pub const fn new(max: usize) -> Self {
+        Self { state: State::Data, option: 0, content: Vec::new(), max, dropped: 0 }
+    }
+
+    /// Looks at the front of `input`: says how many bytes it used, at least one unless there is none, and
+    /// perhaps what they were.
+    pub fn parse<'a>(&'a mut self, input: &'a [u8]) -> (usize, Option<Piece<'a>>) {
+        if self.state == State::HandedOut {
+            self.state = State::Data;
+            self.content = Vec::new();
+        }
+        if self.state == State::Data {
+            let data = memchr(IAC, input).unwrap_or(input.len());
+            if data > 0 {
+                return (data, Some(Piece::Data(&input[..data])));
+            }
+        }
+        let mut used = 0;
+        while let Some(&byte) = input.get(used) {
+            if let State::Content { kept } = self.state {
+                let run = memchr(IAC, &input[used..]).unwrap_or(input.len() - used);
+                if run > 0 {
+                    self.keep(kept, &input[used..used + run]);
+                    used += run;
+                    continue;
+                }
+            }
+            used += 1;
+            match self.step(byte) {
+                Step::On => {}
+                Step::Escaped => return (used, Some(Piece::Data(&[IAC]))),
+                Step::Command(byte) => return (used, Some(Piece::Command(byte.into()))),
+                Step::Negotiation(verb) => return (used, Some(Piece::Negotiation(verb, byte))),
+                Step::Subnegotiation => {
+                    self.state = State::HandedOut;
+                    return (used, Some(Piece::Subnegotiation { option: self.option, content: &self.content }));
+                }
+            }
+            if self.state == State::Data {
+                break;
+            }
+        }
+        (used, None)
+    }
+
+    /// Whether something other than data has begun and is not complete.
+    #[must_use]
+    pub const fn is_partial(&self) -> bool {
+        !matches!(self.state, State::Data | State::HandedOut)
+    }
+
+    /// How many subnegotiations were dropped: too long, interrupted, or without an option.
+    #[must_use]
+    pub const fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    fn step(&mut self, byte: u8) -> Step {
+        let (next, step) = match (self.state, byte) {
+            (State::Data | State::HandedOut, _) => (State::Command, Step::On),
+            (State::Command, IAC) => (State::Data, Step::Escaped),
+            (State::Command, SB) => (State::Begin, Step::On),
+            (State::Command, _) => match Verb::from_byte(byte) {
+                Some(verb) => (State::Option(verb), Step::On),
+                None => (State::Data, Step::Command(byte)),
+            },
+            (State::Option(verb), _) => (State::Data, Step::Negotiation(verb)),
+            (State::Begin, IAC) => (State::BeginCommand, Step::On),
+            (State::Begin, _) | (State::BeginCommand, IAC) => {
+                self.option = byte;
+                self.content.clear();
+                (State::Content { kept: true }, Step::On)
+            }
+            (State::Content { kept }, _) => (State::ContentCommand { kept }, Step::On),
+            (State::ContentCommand { kept }, IAC) => {
+                self.state = State::Content { kept };
+                self.keep(kept, &[IAC]);
+                return Step::On;
+            }
+            (State::ContentCommand { kept: true }, SE) => (State::Data, Step::Subnegotiation),
+            (State::BeginCommand | State::ContentCommand { .. }, _) => return self.interrupt(byte),
+        };
+        self.state = next;
+        step
+    }
+
+    /// A subnegotiation ends that is of no use, by its `SE` or by another command.
+    fn interrupt(&mut self, byte: u8) -> Step {
+        self.dropped += 1;
+        self.content = Vec::new();
+        if byte == SE {
+            self.state = State::Data;
+            return Step::On;
+        }
+        self.state = State::Command;
+        self.step(byte)
+    }
+
+    fn keep(&mut self, kept: bool, bytes: &[u8]) {
+        if !kept {
+            return;
+        }
+        if self.content.len() + bytes.len() > self.max {
+            self.content = Vec::new();
+            self.state = State::Content { kept: false };
+            return;
+        }
+        let needed = self.content.len() + bytes.len();
+        if needed > self.content.capacity() {
+            let target = needed.max(2 * self.content.capacity()).min(self.max);
+            self.content.reserve_exact(target - self.content.len());
+        }
+        self.content.extend_from_slice(bytes);
+    }
+}
+
+enum Step {
+    On,
+    Escaped,
+    Command(u8),
+    Negotiation(Verb),
+    Subnegotiation,
+}
