@@ -27,6 +27,7 @@ fn fan_out(criterion: &mut Criterion) {
                             .map_or(0, |intent| intent.transmit.slices().map(|slice| black_box(slice).len()).sum());
                         machine.wrote(Time::START, id, bytes);
                     }
+                    machine.turn_ended(Time::START);
                 });
             });
         }

@@ -13,9 +13,9 @@ use core::time::Duration;
 pub struct Config {
     /// Where to listen and what is spoken there.
     pub listeners: Vec<Listen>,
-    /// What all chance comes from: jitter, and [`Hub::random`](crate::Hub::random). Shells put in entropy
-    /// of the system if it is left 0.
-    pub seed: u64,
+    /// What all chance comes from: jitter, and [`Hub::random`](crate::Hub::random). Shells put in entropy of
+    /// the system where there is none; a machine takes none for 0.
+    pub seed: Option<u64>,
     /// How many connections.
     pub connections: ConnectionLimits,
     /// How much of one connection's input.
@@ -47,7 +47,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listeners: Vec::new(),
-            seed: 0,
+            seed: None,
             connections: ConnectionLimits::default(),
             budget: Budget::default(),
             rates: Rates::default(),
@@ -95,7 +95,8 @@ pub struct Rates {
 impl Default for Rates {
     /// 1,000 messages a second and 4 MiB a second, each with a burst of twice that; who is faster is slowed.
     fn default() -> Self {
-        Self { messages: Rate::new(1_000, 2_000), bytes: Rate::new(4 << 20, 8 << 20), ladder: Ladder::default() }
+        let rate = |per_second| Rate::new(per_second, 2 * per_second).ok();
+        Self { messages: rate(1_000), bytes: rate(4 << 20), ladder: Ladder::default() }
     }
 }
 

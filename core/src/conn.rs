@@ -1,4 +1,4 @@
-use crate::handler::Origin;
+use crate::id::Origin;
 use crate::limit::{Gcra, Strikes};
 use crate::wire::Decoder;
 use crate::{Peer, Time};
@@ -19,6 +19,8 @@ pub(crate) struct Conn {
     pub(crate) input_ended: bool,
     /// The end of the input was served.
     pub(crate) input_finished: bool,
+    /// A piece of the message that is incomplete was over the rate, and it is to be discarded.
+    pub(crate) doomed: bool,
     /// The application wants no messages for the time being.
     pub(crate) paused: bool,
     pub(crate) half_open: bool,
@@ -64,6 +66,7 @@ impl Conn {
             wire,
             input_ended: false,
             input_finished: false,
+            doomed: false,
             paused: false,
             half_open: false,
             notices: false,

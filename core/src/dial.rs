@@ -6,7 +6,7 @@ use core::time::Duration;
 
 /// How long to wait between attempts: exponential back-off with jitter.
 ///
-/// Attempt `n` (from 0) waits `min(cap, initial * factor^n)`, less a random part of up to `jitter_percent`
+/// After `n` failures in a row (from 1) the wait is `min(cap, initial * factor^(n - 1))`, less a random part of up to `jitter_percent`
 /// of it, so that many clients of one server do not come back at one moment. A connection that was up for
 /// `stable_after` starts the count anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,12 +62,22 @@ pub struct Dial {
     pub wire: Wire,
     /// When to try again; `None` is one attempt.
     pub backoff: Option<Backoff>,
+    /// How long an attempt may take.
+    pub timeout: Duration,
+}
+
+impl Dial {
+    /// One attempt of at most 30 s to reach `address`, `HOST:PORT`, and lines if it goes well.
+    #[must_use]
+    pub fn lines(address: impl Into<String>) -> Self {
+        Self { address: address.into(), wire: Wire::default(), backoff: None, timeout: Duration::from_secs(30) }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// The shell is to connect.
-    Wanted,
+    /// The shell is to connect, by then.
+    Wanted(Time),
     /// The next attempt is at this time.
     Waiting(Time),
     /// Connected since then.
@@ -91,11 +101,12 @@ pub(crate) struct Dials {
 }
 
 impl Dials {
-    pub(crate) fn add(&mut self, dial: Dial) -> DialId {
+    pub(crate) fn add(&mut self, now: Time, dial: Dial) -> DialId {
         let id = DialId(self.next);
         self.next = self.next.wrapping_add(1);
         if !self.closed {
-            self.entries.insert(id, Entry { dial, failures: 0, state: State::Wanted });
+            let state = State::Wanted(now + dial.timeout);
+            self.entries.insert(id, Entry { dial, failures: 0, state });
         }
         id
     }
@@ -104,23 +115,23 @@ impl Dials {
     pub(crate) fn remove(&mut self, id: DialId) -> Option<ConnId> {
         match self.entries.remove(&id)?.state {
             State::Up(conn, _) => Some(conn),
-            State::Wanted | State::Waiting(_) => None,
+            State::Wanted(_) | State::Waiting(_) => None,
         }
     }
 
     /// The attempts that the shell is to make.
     pub(crate) fn wanted(&self) -> impl Iterator<Item = (DialId, &str)> {
-        let wanted = self.entries.iter().filter(|(_, entry)| entry.state == State::Wanted);
+        let wanted = self.entries.iter().filter(|(_, entry)| matches!(entry.state, State::Wanted(_)));
         wanted.map(|(&id, entry)| (id, entry.dial.address.as_str()))
     }
 
     /// The wire of an attempt that the shell was to make; `None` if it is no longer wanted.
     pub(crate) fn wire_if_wanted(&self, id: DialId) -> Option<Wire> {
         let entry = self.entries.get(&id)?;
-        (entry.state == State::Wanted).then_some(entry.dial.wire)
+        matches!(entry.state, State::Wanted(_)).then_some(entry.dial.wire)
     }
 
-    pub(crate) fn is_up(&mut self, id: DialId, conn: ConnId, now: Time) {
+    pub(crate) fn connected(&mut self, id: DialId, conn: ConnId, now: Time) {
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.state = State::Up(conn, now);
         }
@@ -128,7 +139,7 @@ impl Dials {
 
     /// An attempt failed or its connection ended. The dial is forgotten unless another attempt follows,
     /// whose time is returned.
-    pub(crate) fn is_down(&mut self, id: DialId, now: Time, random: &mut Random) -> Option<Time> {
+    pub(crate) fn disconnected(&mut self, id: DialId, now: Time, random: &mut Random) -> Option<Time> {
         let entry = self.entries.get_mut(&id)?;
         if let (State::Up(_, since), Some(backoff)) = (entry.state, entry.dial.backoff)
             && now.since(since) >= backoff.stable_after
@@ -147,17 +158,24 @@ impl Dials {
     }
 
     pub(crate) fn next(&self) -> Option<Time> {
-        self.entries
-            .values()
-            .filter_map(|entry| if let State::Waiting(at) = entry.state { Some(at) } else { None })
-            .min()
+        let at = |entry: &Entry| match entry.state {
+            State::Waiting(at) | State::Wanted(at) => Some(at),
+            State::Up(..) => None,
+        };
+        self.entries.values().filter_map(at).min()
+    }
+
+    /// An attempt that has taken too long.
+    pub(crate) fn overdue(&self, now: Time) -> Option<DialId> {
+        let overdue = |entry: &Entry| matches!(entry.state, State::Wanted(by) if by <= now);
+        self.entries.iter().find(|(_, entry)| overdue(entry)).map(|(&id, _)| id)
     }
 
     /// Makes those wanted whose wait is over.
     pub(crate) fn elapsed(&mut self, now: Time) {
         for entry in self.entries.values_mut() {
             if matches!(entry.state, State::Waiting(at) if at <= now) {
-                entry.state = State::Wanted;
+                entry.state = State::Wanted(now + entry.dial.timeout);
             }
         }
     }
@@ -203,21 +221,21 @@ mod tests {
     fn a_stable_connection_starts_the_count_anew_and_a_short_one_does_not() {
         let backoff = Backoff { jitter_percent: 0, attempts_max: Some(3), ..Backoff::default() };
         let mut dials = Dials::default();
-        let id = dials.add(Dial { address: "example:1".into(), wire: Wire::default(), backoff: Some(backoff) });
+        let id = dials.add(Time::START, Dial { backoff: Some(backoff), ..Dial::lines("example:1") });
         let (conn, mut random) = (ConnId::new(0, 1), Random::new(1));
-        assert_eq!(dials.is_down(id, Time::from_secs(0), &mut random), Some(Time::from_secs(1)));
+        assert_eq!(dials.disconnected(id, Time::from_secs(0), &mut random), Some(Time::from_secs(1)));
         assert_eq!(dials.wanted().count(), 0);
         dials.elapsed(Time::from_secs(1));
         assert_eq!(dials.wanted().collect::<alloc::vec::Vec<_>>(), [(id, "example:1")]);
-        dials.is_up(id, conn, Time::from_secs(1));
-        assert_eq!(dials.is_down(id, Time::from_secs(2), &mut random), Some(Time::from_secs(4)));
+        dials.connected(id, conn, Time::from_secs(1));
+        assert_eq!(dials.disconnected(id, Time::from_secs(2), &mut random), Some(Time::from_secs(4)));
         dials.elapsed(Time::from_secs(4));
-        dials.is_up(id, conn, Time::from_secs(4));
-        assert_eq!(dials.is_down(id, Time::from_secs(34), &mut random), Some(Time::from_secs(35)));
+        dials.connected(id, conn, Time::from_secs(4));
+        assert_eq!(dials.disconnected(id, Time::from_secs(34), &mut random), Some(Time::from_secs(35)));
         dials.elapsed(Time::from_secs(35));
-        assert_eq!(dials.is_down(id, Time::from_secs(35), &mut random), Some(Time::from_secs(37)));
+        assert_eq!(dials.disconnected(id, Time::from_secs(35), &mut random), Some(Time::from_secs(37)));
         dials.elapsed(Time::from_secs(37));
-        assert_eq!(dials.is_down(id, Time::from_secs(37), &mut random), None);
+        assert_eq!(dials.disconnected(id, Time::from_secs(37), &mut random), None);
         assert_eq!(dials.next(), None);
     }
 }

@@ -1,4 +1,5 @@
-use crate::{ConnId, DialId, Hub, ListenerId, Payload, Peer, Reason, Time, Timer};
+use crate::id::Origin;
+use crate::{ConnId, DialId, Failure, Hub, Payload, Peer, Reason, Time, Timer};
 use core::fmt;
 use core::str::FromStr;
 
@@ -22,7 +23,10 @@ pub trait Handler {
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event<'a, N> {
+    /// The server has begun: the first event of all. Nobody is connected yet; dials and timers can be set.
+    Started,
     /// A connection is open: the first event that names it.
+    #[non_exhaustive]
     Opened {
         /// Which.
         conn: ConnId,
@@ -40,18 +44,21 @@ pub enum Event<'a, N> {
     },
     /// The peer will send nothing more but still listens. Only on listeners with `half_open`; elsewhere the
     /// connection ends.
+    #[non_exhaustive]
     InputEnded {
         /// Who.
         conn: ConnId,
     },
     /// More is queued than the high mark, and the peer is not read for the time being.
+    #[non_exhaustive]
     Stalled {
         /// Who.
         conn: ConnId,
         /// How many bytes are queued.
         queued: usize,
     },
-    /// A stalled connection is below the low mark again.
+    /// A stalled connection is no longer above the low mark, and is read again.
+    #[non_exhaustive]
     Drained {
         /// Who.
         conn: ConnId,
@@ -61,9 +68,12 @@ pub enum Event<'a, N> {
     /// A note came from outside.
     Note(N),
     /// An attempt to connect failed.
+    #[non_exhaustive]
     DialFailed {
         /// Which.
         dial: DialId,
+        /// How.
+        failure: Failure,
         /// When the next attempt is; `None` if there is none and the dial is forgotten.
         retry_at: Option<Time>,
     },
@@ -71,21 +81,13 @@ pub enum Event<'a, N> {
     Draining,
     /// A connection is over: exactly once, and the last event that names it. It is in no room any more, its
     /// timers are gone and nothing can be sent to it; its context can be read one last time.
+    #[non_exhaustive]
     Closed {
         /// Which.
         conn: ConnId,
         /// The one reason.
         reason: Reason,
     },
-}
-
-/// How a connection came about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
-    /// It was accepted.
-    Listener(ListenerId),
-    /// The application asked for it.
-    Dial(DialId),
 }
 
 /// The note of an application that is told nothing from outside: there is none.

@@ -35,7 +35,8 @@ impl<C: Default> Hub<'_, C> {
         &self.state.config
     }
 
-    /// The counters and gauges as of now: a copy of about 2 KiB.
+    /// The counters and gauges as of now: a copy of some KiB, and a look at every connection. Not for every
+    /// message.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.state.metrics()
@@ -43,14 +44,13 @@ impl<C: Default> Hub<'_, C> {
 
     /// What the application remembers about a connection; `None` once its `Closed` was told.
     pub fn context(&mut self, conn: ConnId) -> Option<&mut C> {
-        // During `Closed` the slot may be free already, but nobody else has it yet.
         if self.state.conns.id(conn.slot()) != conn {
             return None;
         }
         self.state.contexts.get_mut(conn.index())?.as_mut()
     }
 
-    /// Who is at the other end, until the connection's `Closed` was told.
+    /// Who is at the other end, as long as there is a socket: at least until `Closed` was told.
     #[must_use]
     pub fn peer(&self, conn: ConnId) -> Option<Peer> {
         self.state.conns.get(conn).map(|conn| conn.peer)
@@ -127,12 +127,15 @@ impl<C: Default> Hub<'_, C> {
 
     /// What happens to messages of this room that a slow member can't take, from now on and also after the
     /// room was empty.
-    pub fn set_slow_policy(&mut self, room: &str, policy: SlowPolicy) {
-        self.state.rooms.set_policy(room, policy);
+    ///
+    /// # Errors
+    /// If the name is not one of a room, or [`RoomLimits::total`](crate::RoomLimits) rooms have a policy.
+    pub fn set_slow_policy(&mut self, room: &str, policy: SlowPolicy) -> Result<(), JoinError> {
+        self.state.rooms.set_policy(room, policy, &self.state.config.rooms)
     }
 
-    /// Stops reading a connection: no messages of it are told until [`resume`](Self::resume). Its idle and
-    /// message deadlines rest meanwhile.
+    /// Stops reading a connection: no messages of it are told until [`resume`](Self::resume). Its idle,
+    /// silence and message deadlines rest meanwhile.
     pub fn pause(&mut self, conn: ConnId) {
         self.state.set_paused(conn, true);
     }
@@ -180,7 +183,7 @@ impl<C: Default> Hub<'_, C> {
     /// attempts are to be repeated, so is the connection when it ends, until [`hang_up`](Self::hang_up). While
     /// the server drains, nothing is dialled.
     pub fn dial(&mut self, dial: Dial) -> DialId {
-        self.state.dials.add(dial)
+        self.state.dials.add(self.state.now, dial)
     }
 
     /// Gives a dial up, and closes its connection if it has one.

@@ -70,3 +70,12 @@ impl ListenerId {
 /// Names one outgoing connection that the application asked for, over all its attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DialId(pub u32);
+
+/// How a connection came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// It was accepted.
+    Listener(ListenerId),
+    /// The application asked for it.
+    Dial(DialId),
+}

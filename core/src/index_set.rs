@@ -45,14 +45,14 @@ impl DenseSet {
     }
 }
 
-/// Small numbers waiting in line, each once.
+/// A queue of small numbers in which each waits once.
 #[derive(Debug, Default)]
-pub(crate) struct Line {
+pub(crate) struct DedupQueue {
     waiting: VecDeque<u32>,
     waits: Vec<bool>,
 }
 
-impl Line {
+impl DedupQueue {
     /// Puts `number` at the end, unless it waits already.
     pub(crate) fn insert(&mut self, number: u32) {
         let index = number as usize;
@@ -95,11 +95,11 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_in_line_waits_once_and_comes_in_order() {
-        let mut line = Line::default();
-        [3, 1, 3, 2].into_iter().for_each(|number| line.insert(number));
-        assert_eq!(line.pop(), Some(3));
-        line.insert(3);
-        assert_eq!(core::iter::from_fn(|| line.pop()).collect::<Vec<_>>(), [1, 2, 3]);
+    fn who_waits_waits_once_and_comes_in_order() {
+        let mut queue = DedupQueue::default();
+        [3, 1, 3, 2].into_iter().for_each(|number| queue.insert(number));
+        assert_eq!(queue.pop(), Some(3));
+        queue.insert(3);
+        assert_eq!(core::iter::from_fn(|| queue.pop()).collect::<Vec<_>>(), [1, 2, 3]);
     }
 }

@@ -9,6 +9,8 @@ use core::str::FromStr;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Input<N> {
+    /// [`Machine::started`](crate::Machine::started).
+    Started,
     /// [`Machine::accepted`](crate::Machine::accepted).
     Accepted {
         /// Where.
@@ -37,6 +39,13 @@ pub enum Input<N> {
         /// How many bytes the socket took.
         bytes: usize,
     },
+    /// [`Machine::blocked`](crate::Machine::blocked).
+    Blocked {
+        /// Whose socket.
+        conn: ConnId,
+    },
+    /// [`Machine::turn_ended`](crate::Machine::turn_ended).
+    TurnEnded,
     /// [`Machine::ended`](crate::Machine::ended).
     Ended {
         /// Who.
@@ -55,8 +64,15 @@ pub enum Input<N> {
     Dialed {
         /// Which attempt.
         dial: DialId,
-        /// Who answered, or how it failed.
-        result: Result<Peer, Failure>,
+        /// Who answered.
+        peer: Peer,
+    },
+    /// [`Machine::dial_failed`](crate::Machine::dial_failed).
+    DialFailed {
+        /// Which attempt.
+        dial: DialId,
+        /// How.
+        failure: Failure,
     },
     /// [`Machine::noted`](crate::Machine::noted).
     Noted(N),
@@ -80,7 +96,8 @@ pub enum Request {
         /// Which.
         conn: ConnId,
     },
-    /// End the server: see [`Drain`](crate::Drain). Asked a second time, it hurries.
+    /// End the server: see [`Drain`](crate::Drain). Asked a second time, it hurries: everybody is closed at once,
+    /// and what is left after half a second is dropped.
     Drain,
 }
 
@@ -102,6 +119,10 @@ pub enum Failure {
     Reset,
     /// The network timed out.
     TimedOut,
+    /// Nobody listens there.
+    Refused,
+    /// There is no way there.
+    Unreachable,
     /// Anything else.
     Other,
 }
@@ -113,7 +134,7 @@ impl Failure {
         match self {
             Self::Reset => Reason::Reset,
             Self::TimedOut => Reason::NetworkTimeout,
-            Self::Other => Reason::NetworkError,
+            Self::Refused | Self::Unreachable | Self::Other => Reason::NetworkError,
         }
     }
 }
@@ -139,6 +160,8 @@ impl fmt::Display for Failure {
         f.write_str(match self {
             Self::Reset => "reset",
             Self::TimedOut => "timed_out",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
             Self::Other => "other",
         })
     }
@@ -151,8 +174,10 @@ impl FromStr for Failure {
         match text {
             "reset" => Ok(Self::Reset),
             "timed_out" => Ok(Self::TimedOut),
+            "refused" => Ok(Self::Refused),
+            "unreachable" => Ok(Self::Unreachable),
             "other" => Ok(Self::Other),
-            _ => Err(NameError("reset, timed_out, other")),
+            _ => Err(NameError("reset, timed_out, refused, unreachable, other")),
         }
     }
 }
@@ -184,7 +209,9 @@ impl From<&std::io::Error> for Failure {
         use std::io::ErrorKind;
         match error.kind() {
             ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => Self::Reset,
-            ErrorKind::TimedOut | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => Self::TimedOut,
+            ErrorKind::TimedOut => Self::TimedOut,
+            ErrorKind::ConnectionRefused => Self::Refused,
+            ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => Self::Unreachable,
             _ => Self::Other,
         }
     }
@@ -207,16 +234,41 @@ impl From<&std::io::Error> for AcceptFailure {
 
 /// A fact as it comes in, borrowed: what is recorded.
 pub(crate) enum Fact<'a, N> {
+    Started,
     Accepted { listener: ListenerId, peer: Peer },
     AcceptFailed { listener: ListenerId, failure: AcceptFailure },
     Received { conn: ConnId, bytes: &'a [u8] },
     Wrote { conn: ConnId, bytes: usize },
+    Blocked { conn: ConnId },
+    TurnEnded,
     Ended { conn: ConnId },
     Failed { conn: ConnId, failure: Failure },
     Elapsed,
-    Dialed { dial: DialId, result: Result<Peer, Failure> },
+    Dialed { dial: DialId, peer: Peer },
+    DialFailed { dial: DialId, failure: Failure },
     Noted(&'a N),
     Requested(&'a Request),
+}
+
+impl<N> Input<N> {
+    pub(crate) fn as_fact(&self) -> Fact<'_, N> {
+        match *self {
+            Self::Started => Fact::Started,
+            Self::Accepted { listener, peer } => Fact::Accepted { listener, peer },
+            Self::AcceptFailed { listener, failure } => Fact::AcceptFailed { listener, failure },
+            Self::Received { conn, ref bytes } => Fact::Received { conn, bytes },
+            Self::Wrote { conn, bytes } => Fact::Wrote { conn, bytes },
+            Self::Blocked { conn } => Fact::Blocked { conn },
+            Self::TurnEnded => Fact::TurnEnded,
+            Self::Ended { conn } => Fact::Ended { conn },
+            Self::Failed { conn, failure } => Fact::Failed { conn, failure },
+            Self::Elapsed => Fact::Elapsed,
+            Self::Dialed { dial, peer } => Fact::Dialed { dial, peer },
+            Self::DialFailed { dial, failure } => Fact::DialFailed { dial, failure },
+            Self::Noted(ref note) => Fact::Noted(note),
+            Self::Requested(ref request) => Fact::Requested(request),
+        }
+    }
 }
 
 impl Request {

@@ -49,17 +49,18 @@
 //! | facts | intentions |
 //! |---|---|
 //! | [`accepted`](Machine::accepted), [`accept_failed`](Machine::accept_failed) | [`accepting`](Machine::accepting): whether a listener should accept |
-//! | [`received`](Machine::received), [`wrote`](Machine::wrote) | [`intent`](Machine::intent): whether to read, what to write, whether to close our half; `None` is to drop the socket |
+//! | [`started`](Machine::started), [`turn_ended`](Machine::turn_ended) | |
+//! | [`received`](Machine::received), [`wrote`](Machine::wrote), [`blocked`](Machine::blocked) | [`intent`](Machine::intent): whether to read, what to write, whether to close our half; `None` is to drop the socket |
 //! | [`ended`](Machine::ended), [`failed`](Machine::failed) | |
 //! | [`elapsed`](Machine::elapsed) | [`deadline`](Machine::deadline): when to call it, and why |
-//! | [`dialed`](Machine::dialed) | [`dials`](Machine::dials): connections that should be made |
+//! | [`dialed`](Machine::dialed), [`dial_failed`](Machine::dial_failed) | [`dials`](Machine::dials): connections that should be made |
 //! | [`noted`](Machine::noted), [`requested`](Machine::requested) | [`is_drained`](Machine::is_drained): whether the shell may go |
 //!
 //! One hint saves looking at every connection: [`next_changed`](Machine::next_changed) names those whose intent
-//! may have changed, and says `None` at the end of a turn.
+//! may have changed.
 //!
 //! A shell waits for readiness, reads what is ready into one buffer, and at the end of the turn writes to
-//! everybody at once. That is all of it; here over non-blocking sockets of the standard library, asking each
+//! everybody at once. Here is one, without outgoing connections and without rest for a listener that fails, over non-blocking sockets of the standard library, asking each
 //! in turn instead of waiting for readiness:
 //!
 //! ```no_run
@@ -74,6 +75,7 @@
 //! let mut machine = Machine::new(Config::listening(["tcp://127.0.0.1:7000".parse()?]), Chat::default());
 //! let mut sockets: Vec<Option<(ConnId, TcpStream)>> = Vec::new();
 //! let (started, mut scratch) = (std::time::Instant::now(), vec![0; 65_536]);
+//! machine.started(Time::START);
 //! while !machine.is_drained() {
 //!     let now = Time::START + started.elapsed();
 //!     while let Ok((mut socket, address)) = listener.accept() {
@@ -99,8 +101,6 @@
 //!     if machine.deadline().is_some_and(|deadline| deadline.at <= now) {
 //!         machine.elapsed(now);
 //!     }
-//!     // Only to end the turn: this loop looks at everybody anyway.
-//!     while machine.next_changed().is_some() {}
 //!     for slot in &mut sockets {
 //!         let Some((id, socket)) = slot else { continue };
 //!         let Some(intent) = machine.intent(*id) else {
@@ -112,11 +112,12 @@
 //!             [] => drop(socket.shutdown(Shutdown::Write)),
 //!             bytes => match socket.write(bytes) {
 //!                 Ok(taken) => machine.wrote(now, *id, taken),
-//!                 Err(error) if error.kind() == WouldBlock => machine.wrote(now, *id, 0),
+//!                 Err(error) if error.kind() == WouldBlock => machine.blocked(now, *id),
 //!                 Err(_) => machine.failed(now, *id, Failure::Reset),
 //!             },
 //!         }
 //!     }
+//!     machine.turn_ended(now);
 //!     std::thread::sleep(std::time::Duration::from_millis(1));
 //! }
 //! # Ok(())
@@ -128,8 +129,8 @@
 //! - Facts about connections that are over are ignored. Time that goes back is not believed.
 //! - [`Event::Closed`] is told exactly once for each connection and names its one [`Reason`].
 //! - Each connection gets what was sent to it in the order of sending, whoever sent it.
-//! - What a peer can make the machine keep is bounded by [`limit::Budget`] for its input and by
-//!   [`outbound::Marks`] for its output, and checked before it is kept.
+//! - What a peer can make the machine keep is bounded by [`limit::Budget`] for a message, by 1 MiB for what was
+//!   read too early, and by [`outbound::Marks`] for its output; all of it is checked before it is kept.
 //! - A connection that is slow costs only itself: it is [told of](Event::Stalled), no longer read, and at last
 //!   closed or [skipped](outbound::SlowPolicy).
 //!
@@ -214,9 +215,9 @@ mod timer;
 
 pub use config::{Closing, Config, Drain, Rates};
 pub use dial::{Backoff, Dial};
-pub use handler::{Event, Handler, NoNote, NoNoteError, Origin};
+pub use handler::{Event, Handler, NoNote, NoNoteError};
 pub use hub::Hub;
-pub use id::{ConnId, ConnIdError, DialId, ListenerId};
+pub use id::{ConnId, ConnIdError, DialId, ListenerId, Origin};
 pub use input::{AcceptFailure, Failure, Input, NameError, Refusal, Request};
 pub use listen::{Address, Listen, ListenError, ListenProblem};
 pub use machine::{Accepting, End, Intent, Machine, Transmit};

@@ -1,5 +1,6 @@
 use crate::conn::Phase;
-use crate::handler::{Event, Handler, Origin};
+use crate::handler::{Event, Handler};
+use crate::id::Origin;
 use crate::input::{AcceptFailure, Fact, Failure, Input, Refusal, Request};
 use crate::limit::Action;
 use crate::outbound::Outbound;
@@ -8,22 +9,26 @@ use crate::trace::Recorder;
 use crate::wire::{Decoded, Wire};
 use crate::{Config, ConnId, DialId, Hub, ListenerId, Metrics, Payload, Peer, Reason, Time};
 use alloc::vec::Vec;
+use core::time::Duration;
 
-/// What is read of a connection that may not be served is kept up to here. A shell that keeps to
-/// [`Intent::read`] never comes near.
+/// What is read of a connection and may not be served yet is kept up to here. A shell that keeps to
+/// [`Intent::read`], and reads less than this at a time, never comes near.
 const HELD_MAX_BYTES: usize = 1 << 20;
+/// What a drain that is hurried leaves for last bytes.
+const HURRY: Duration = Duration::from_millis(500);
 /// Later than this nothing happens, so that there is always a moment after now.
 const LAST: Time = Time::from_nanos(u64::MAX - 1);
 
 /// A whole server without its sockets: takes facts, shows intentions, and tells the handler what happens.
 ///
-/// See the [crate] for the idea and the loop. Facts can't fail; one about a connection that is over, or
+/// See the [crate] for the idea and the loop. Facts can't fail (who may not come in is an answer, not a failure);
+/// one about a connection that is over, or
 /// that makes no sense, is ignored. `now` never goes backwards: the latest time that was given counts.
 pub struct Machine<H: Handler> {
     handler: H,
     state: State<H::Context>,
     recorder: Option<Recorder<H::Note>>,
-    /// Messages served since the shell last had nothing to write.
+    /// Messages served in this turn.
     turn_messages: u64,
 }
 
@@ -97,6 +102,12 @@ impl<H: Handler> Machine<H> {
         Self { handler, state: State::new(config), recorder: None, turn_messages: 0 }
     }
 
+    /// The server has begun: told once, before everything else.
+    pub fn started(&mut self, now: Time) {
+        self.begin(now, &Fact::Started);
+        self.tell(Event::Started);
+    }
+
     /// A listener has a new connection.
     ///
     /// The id may have the [index](ConnId::index) of a connection that was over a moment ago; its socket, if
@@ -106,6 +117,9 @@ impl<H: Handler> Machine<H> {
     /// It is not let in: write the farewell as far as the socket takes it and drop the socket.
     pub fn accepted(&mut self, now: Time, listener: ListenerId, peer: Peer) -> Result<ConnId, Refusal> {
         self.begin(now, &Fact::Accepted { listener, peer });
+        if let Some(door) = self.state.doors.get_mut(listener.index()) {
+            door.failures = 0;
+        }
         match self.admit(listener, peer) {
             Ok(wire) => Ok(self.opened(peer, Origin::Listener(listener), wire)),
             Err(reason) => {
@@ -123,16 +137,13 @@ impl<H: Handler> Machine<H> {
     /// A listener could not accept.
     pub fn accept_failed(&mut self, now: Time, listener: ListenerId, failure: AcceptFailure) {
         self.begin(now, &Fact::AcceptFailed { listener, failure });
-        self.state.metrics.accept_errors += 1;
-        if failure == AcceptFailure::Exhausted {
-            self.state.pause_accepting(listener);
-        }
+        self.state.accept_failed(listener, failure == AcceptFailure::Exhausted);
     }
 
     /// Bytes were read. They are changed in place where the wire asks for it, and of no use afterwards.
     ///
-    /// To be called only while [`Intent::read`] is true. What comes all the same is kept for later, up to
-    /// 1 MiB; more ends the connection as [`Reason::RateLimited`].
+    /// To be called only while [`Intent::read`] is true, and with less than 1 MiB. What may not be served yet is
+    /// kept for later, up to 1 MiB; more ends the connection as [`Reason::RateLimited`].
     pub fn received(&mut self, now: Time, conn: ConnId, bytes: &mut [u8]) {
         self.begin(now, &Fact::Received { conn, bytes });
         let (now, limits, index) = (self.state.now, self.state.config.closing, conn.slot());
@@ -142,13 +153,7 @@ impl<H: Handler> Machine<H> {
         found.last_byte_at = now;
         match found.phase {
             Phase::Open if found.input_ended => {}
-            Phase::Open if waits || !found.held.is_empty() => {
-                if found.held.len() + bytes.len() > HELD_MAX_BYTES {
-                    self.state.end(index, Reason::RateLimited, Ending::Flush);
-                } else {
-                    found.held.extend_from_slice(bytes);
-                }
-            }
+            Phase::Open if waits || !found.held.is_empty() => self.hold(conn, bytes),
             Phase::Open => {
                 self.digest(conn, bytes);
                 self.state.schedule(index);
@@ -164,12 +169,33 @@ impl<H: Handler> Machine<H> {
         self.settle();
     }
 
-    /// The socket took `bytes` bytes of what [`Intent::transmit`] showed; fewer than all means it is full.
+    /// The socket took `bytes` bytes of what [`Intent::transmit`] showed.
     pub fn wrote(&mut self, now: Time, conn: ConnId, bytes: usize) {
         self.begin(now, &Fact::Wrote { conn, bytes });
         if self.state.conns.get(conn).is_some() {
             self.state.wrote(conn.slot(), bytes);
             self.settle();
+        }
+    }
+
+    /// The socket takes nothing more for now. To be told whenever a write would block: from then on, until
+    /// everything is written, the connection is measured against the marks and the write deadline.
+    pub fn blocked(&mut self, now: Time, conn: ConnId) {
+        self.begin(now, &Fact::Blocked { conn });
+        if self.state.conns.get(conn).is_some() {
+            self.state.blocked(conn.slot());
+            self.settle();
+        }
+    }
+
+    /// The shell has offered every connection that [`next_changed`](Self::next_changed) named what there was to
+    /// write, and is about to wait. Memory is tidied for those that are behind, and what was held back because
+    /// [much was queued](Self::turn_is_full) goes on.
+    pub fn turn_ended(&mut self, now: Time) {
+        self.begin(now, &Fact::TurnEnded);
+        self.state.outbound.end_turn();
+        if self.turn_messages > 0 {
+            self.state.metrics.turn_messages.record(core::mem::take(&mut self.turn_messages));
         }
     }
 
@@ -212,8 +238,11 @@ impl<H: Handler> Machine<H> {
             }
             self.settle();
         }
-        for paused in &mut self.state.accept_paused {
-            *paused = paused.filter(|&until| until > now);
+        for door in &mut self.state.doors {
+            door.rests_until = door.rests_until.filter(|&until| until > now);
+        }
+        while let Some(dial) = self.state.dials.overdue(now) {
+            self.dial_is_lost(dial, Failure::TimedOut);
         }
         self.state.dials.elapsed(now);
         while let Some(index) = self.state.agenda.take_due(now) {
@@ -223,27 +252,37 @@ impl<H: Handler> Machine<H> {
         }
         while let Some(timer) = self.state.timers.take_due(now) {
             self.tell(Event::Timer(timer));
+            if self.state.turn_is_full() {
+                // The others are due still, and come when this is written.
+                break;
+            }
         }
     }
 
-    /// An attempt to connect that [`dials`](Self::dials) showed was made. `None` if the connection is no
-    /// longer wanted; its socket is to be dropped.
-    pub fn dialed(&mut self, now: Time, dial: DialId, result: Result<Peer, Failure>) -> Option<ConnId> {
-        self.begin(now, &Fact::Dialed { dial, result });
+    /// An attempt to connect that [`dials`](Self::dials) showed went well. `None` if the connection is no longer
+    /// wanted; its socket is to be dropped.
+    pub fn dialed(&mut self, now: Time, dial: DialId, peer: Peer) -> Option<ConnId> {
+        self.begin(now, &Fact::Dialed { dial, peer });
         let wire = self.state.dials.wire_if_wanted(dial)?;
-        if let Ok(peer) = result {
-            self.state.admission.count_in(None, peer);
-            let id = self.state.open(peer, Origin::Dial(dial), wire);
-            self.state.dials.is_up(dial, id, self.state.now);
-            self.tell(Event::Opened { conn: id, peer, origin: Origin::Dial(dial) });
-            Some(id)
-        } else {
-            self.state.metrics.dial_errors += 1;
-            let State { dials, random, now, .. } = &mut self.state;
-            let retry_at = dials.is_down(dial, *now, random);
-            self.tell(Event::DialFailed { dial, retry_at });
-            None
+        self.state.admission.count_in(None, peer);
+        let id = self.opened(peer, Origin::Dial(dial), wire);
+        self.state.dials.connected(dial, id, self.state.now);
+        Some(id)
+    }
+
+    /// An attempt to connect that [`dials`](Self::dials) showed failed.
+    pub fn dial_failed(&mut self, now: Time, dial: DialId, failure: Failure) {
+        self.begin(now, &Fact::DialFailed { dial, failure });
+        if self.state.dials.wire_if_wanted(dial).is_some() {
+            self.dial_is_lost(dial, failure);
         }
+    }
+
+    fn dial_is_lost(&mut self, dial: DialId, failure: Failure) {
+        self.state.metrics.dial_errors += 1;
+        let State { dials, random, now, .. } = &mut self.state;
+        let retry_at = dials.disconnected(dial, *now, random);
+        self.tell(Event::DialFailed { dial, failure, retry_at });
     }
 
     /// A note came from outside.
@@ -272,14 +311,18 @@ impl<H: Handler> Machine<H> {
     /// Any fact. For those that let a connection in, whether and as whom.
     pub fn apply(&mut self, now: Time, input: Input<H::Note>) -> Option<Result<ConnId, Refusal>> {
         match input {
+            Input::Started => self.started(now),
             Input::Accepted { listener, peer } => return Some(self.accepted(now, listener, peer)),
             Input::AcceptFailed { listener, failure } => self.accept_failed(now, listener, failure),
             Input::Received { conn, mut bytes } => self.received(now, conn, &mut bytes),
             Input::Wrote { conn, bytes } => self.wrote(now, conn, bytes),
+            Input::Blocked { conn } => self.blocked(now, conn),
+            Input::TurnEnded => self.turn_ended(now),
             Input::Ended { conn } => self.ended(now, conn),
             Input::Failed { conn, failure } => self.failed(now, conn, failure),
             Input::Elapsed => self.elapsed(now),
-            Input::Dialed { dial, result } => return self.dialed(now, dial, result).map(Ok),
+            Input::Dialed { dial, peer } => return self.dialed(now, dial, peer).map(Ok),
+            Input::DialFailed { dial, failure } => self.dial_failed(now, dial, failure),
             Input::Noted(note) => self.noted(now, note),
             Input::Requested(request) => self.requested(now, &request),
         }
@@ -300,20 +343,10 @@ impl<H: Handler> Machine<H> {
         Some(Intent { read: !found.input_ended && (discards || serves), transmit, end })
     }
 
-    /// A connection whose intent may have changed since it was last named here. `None` ends the turn: the
-    /// shell has had its chance to write to everybody, and memory is tidied for those that are behind.
-    ///
-    /// To be called until it says `None` at the end of each turn. A connection that a shell forgets to look
-    /// at after it was named is only late.
+    /// A connection whose intent may have changed since it was last named here, if there is one. A connection
+    /// that a shell forgets to look at after it was named is only late.
     pub fn next_changed(&mut self) -> Option<ConnId> {
-        if let Some(index) = self.state.outbound.changed.pop() {
-            return Some(self.state.conns.id(index));
-        }
-        self.state.outbound.end_turn();
-        if self.turn_messages > 0 {
-            self.state.metrics.turn_messages.record(core::mem::take(&mut self.turn_messages));
-        }
-        None
+        self.state.outbound.changed.pop().map(|index| self.state.conns.id(index))
     }
 
     /// Whether so much was queued since the last turn's end that the shell should write before it reads on.
@@ -334,7 +367,7 @@ impl<H: Handler> Machine<H> {
             of_conn,
             at(self.state.timers.next(), Why::Timer),
             at(self.state.dials.next(), Why::Dial),
-            at(self.state.accept_paused.iter().flatten().min().copied(), Why::Accept),
+            at(self.state.doors.iter().filter_map(|door| door.rests_until).min(), Why::Accept),
             at(self.state.drain.filter(|_| self.state.conns.len() > 0), Why::Drain),
         ];
         // What lies at the end of time is never reached.
@@ -344,11 +377,11 @@ impl<H: Handler> Machine<H> {
     /// Whether a listener should accept.
     #[must_use]
     pub fn accepting(&self, listener: ListenerId) -> Accepting {
-        match self.state.accept_paused.get(listener.index()) {
-            Some(_) if self.state.drain.is_some() => Accepting::Never,
-            Some(None) => Accepting::Now,
-            Some(Some(_)) => Accepting::Later,
+        match self.state.doors.get(listener.index()) {
             None => Accepting::Never,
+            Some(_) if self.state.drain.is_some() => Accepting::Never,
+            Some(door) if door.rests_until.is_some() => Accepting::Later,
+            Some(_) => Accepting::Now,
         }
     }
 
@@ -388,8 +421,9 @@ impl<H: Handler> Machine<H> {
         &self.handler
     }
 
-    /// Records every fact from now on; see [`trace`](crate::trace).
-    pub fn record(&mut self, recorder: Recorder<H::Note>) {
+    /// Records every fact; see [`trace`](crate::trace). To be called before the first one.
+    pub fn record(&mut self, mut recorder: Recorder<H::Note>) {
+        recorder.begin(self.state.config.seed.unwrap_or_default());
         self.recorder = Some(recorder);
     }
 }
@@ -455,10 +489,7 @@ impl<H: Handler> Machine<H> {
             let enough =
                 served >= budget.messages_per_turn.max(1) || served > 0 && self.state.should_write_first(index);
             if enough || self.state.must_wait(index) {
-                if let Some(found) = self.state.conns.get_mut(conn) {
-                    found.held = bytes[at..].to_vec();
-                }
-                self.state.outbound.changed.insert(index);
+                self.hold(conn, &bytes[at..]);
                 break;
             }
             let Decoded { used, message } = match decoder.decode(&mut bytes[at..], &budget) {
@@ -471,8 +502,14 @@ impl<H: Handler> Machine<H> {
             at += used;
             served += u32::from(message.is_some());
             let action = self.state.charge(index, u64::from(message.is_some()), used as u64);
-            if let Some(payload) = message.filter(|_| action <= Action::Pause) {
-                self.serve(conn, payload);
+            let doomed = self.state.conns.get_mut(conn).is_some_and(|found| {
+                found.doomed |= action == Action::Drop;
+                found.doomed && (message.is_none() || core::mem::take(&mut found.doomed))
+            });
+            match message {
+                Some(_) if doomed => self.state.metrics.rate_dropped += 1,
+                Some(payload) if action.serves() => self.serve(conn, payload),
+                _ => {}
             }
         }
         let now = self.state.now;
@@ -486,6 +523,16 @@ impl<H: Handler> Machine<H> {
             }
             found.decoder = Some(decoder);
         }
+    }
+
+    /// Keeps what was read and may not be served yet.
+    fn hold(&mut self, conn: ConnId, bytes: &[u8]) {
+        let Some(found) = self.state.conns.get_mut(conn) else { return };
+        if found.held.len() + bytes.len() > HELD_MAX_BYTES {
+            return self.state.end(conn.slot(), Reason::RateLimited, Ending::Flush);
+        }
+        found.held.extend_from_slice(bytes);
+        self.state.outbound.changed.insert(conn.slot());
     }
 
     fn serve(&mut self, conn: ConnId, payload: Payload<'_>) {
@@ -511,7 +558,8 @@ impl<H: Handler> Machine<H> {
         let reason = match decoder.finish(&budget) {
             Ok(None) => Reason::PeerClosed,
             Ok(Some(payload)) => {
-                if self.state.charge(conn.slot(), 1, 0) <= Action::Pause {
+                let doomed = self.state.conns.get(conn).is_some_and(|found| found.doomed);
+                if self.state.charge(conn.slot(), 1, 0).serves() && !doomed {
                     self.serve(conn, payload);
                 }
                 Reason::PeerClosed
@@ -576,7 +624,9 @@ impl<H: Handler> Machine<H> {
     fn drain(&mut self) {
         let now = self.state.now;
         let hurry = self.state.drain.is_some();
-        if !hurry {
+        if let Some(deadline) = &mut self.state.drain {
+            *deadline = (*deadline).min(now + HURRY);
+        } else {
             self.state.drain = Some(now + self.state.config.drain.deadline);
             self.state.dials.close();
             self.tell(Event::Draining);
@@ -585,7 +635,7 @@ impl<H: Handler> Machine<H> {
         let many = u32::try_from(ids.len()).unwrap_or(u32::MAX);
         let window = self.state.config.drain.window_for(many);
         for id in ids {
-            let wait = if hurry { core::time::Duration::ZERO } else { self.state.random.within(window) };
+            let wait = if hurry { Duration::ZERO } else { self.state.random.within(window) };
             if let Some(conn) = self.state.conns.get_mut(id) {
                 conn.drain_at = Some(now + wait);
             }

@@ -1,5 +1,5 @@
 use core::fmt;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 use core::str::FromStr;
 
 /// Who is at the other end of a connection.
@@ -46,7 +46,7 @@ impl FromStr for Peer {
 }
 
 /// What counts as one address: an IPv4 address, or the /64 of an IPv6 address (RFC 4291 section 2.5.4:
-/// one subscriber usually holds a whole /64). An IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2)
+/// the other 64 bits name an interface, and one host may use any of them). An IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2)
 /// counts as the IPv4 address in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AddressKey(IpAddr);
@@ -60,12 +60,6 @@ impl From<IpAddr> for AddressKey {
                 Self(IpAddr::V6(Ipv6Addr::from_bits(network)))
             }
         }
-    }
-}
-
-impl From<Ipv4Addr> for AddressKey {
-    fn from(address: Ipv4Addr) -> Self {
-        Self(IpAddr::V4(address))
     }
 }
 

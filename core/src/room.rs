@@ -36,7 +36,7 @@ pub enum JoinError {
         /// The limit.
         max: u32,
     },
-    /// There are [`RoomLimits::total`] rooms.
+    /// There are [`RoomLimits::total`] rooms, or rooms with a policy of their own.
     #[error("there are {0} rooms, which is the limit")]
     TooMany(u32),
     /// The connection is in [`RoomLimits::per_connection`] rooms.
@@ -97,11 +97,16 @@ impl Rooms {
     }
 
     /// The policy of a room, which stays while it has no members.
-    pub(crate) fn set_policy(&mut self, name: &str, policy: SlowPolicy) {
+    pub(crate) fn set_policy(&mut self, name: &str, policy: SlowPolicy, limits: &RoomLimits) -> Result<(), JoinError> {
+        check_name(name, limits)?;
+        if !self.policies.contains_key(name) && self.policies.len() >= limits.total as usize {
+            return Err(JoinError::TooMany(limits.total));
+        }
         self.policies.insert(name.into(), policy);
         if let Some(room) = self.number(name).and_then(|number| self.rooms[number as usize].as_mut()) {
             room.policy = policy;
         }
+        Ok(())
     }
 
     /// The number of a room, made if there is room for it.
@@ -111,9 +116,7 @@ impl Rooms {
         limits: &RoomLimits,
         policy: SlowPolicy,
     ) -> Result<RoomNumber, JoinError> {
-        if name.is_empty() || name.len() > limits.name_max_bytes as usize {
-            return Err(JoinError::Name { bytes: name.len(), max: limits.name_max_bytes });
-        }
+        check_name(name, limits)?;
         if let Some(number) = self.number(name) {
             return Ok(number);
         }
@@ -177,6 +180,13 @@ impl Rooms {
     }
 }
 
+fn check_name(name: &str, limits: &RoomLimits) -> Result<(), JoinError> {
+    if name.is_empty() || name.len() > limits.name_max_bytes as usize {
+        return Err(JoinError::Name { bytes: name.len(), max: limits.name_max_bytes });
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,7 +237,7 @@ mod tests {
     #[test]
     fn a_policy_outlives_the_members() {
         let mut rooms = Rooms::default();
-        rooms.set_policy("news", SlowPolicy::KeepLatest);
+        assert_eq!(rooms.set_policy("news", SlowPolicy::KeepLatest, &RoomLimits::default()), Ok(()));
         let number = rooms.number_or_new("news", &RoomLimits::default(), SlowPolicy::Close).expect("room for one");
         assert_eq!(rooms.get(number).map(|room| room.policy), Some(SlowPolicy::KeepLatest));
     }

@@ -2,10 +2,10 @@
 
 use crate::conn::{Conn, Phase};
 use crate::dial::Dials;
-use crate::handler::Origin;
+use crate::id::Origin;
 use crate::limit::{Action, Admission};
 use crate::metrics::Metrics;
-use crate::outbound::{Crossing, Outbound, PRIVATE, SlowPolicy, Wrote};
+use crate::outbound::{Crossing, Outbound, PRIVATE, SlowPolicy};
 use crate::room::{JoinError, Rooms};
 use crate::slots::Slots;
 use crate::timer::{Agenda, Timers};
@@ -31,8 +31,8 @@ pub(crate) struct State<C> {
     pub(crate) agenda: Agenda,
     pub(crate) dials: Dials,
     pub(crate) admission: Admission,
-    /// Until when a listener does not accept, by listener.
-    pub(crate) accept_paused: Vec<Option<Time>>,
+    /// By listener.
+    pub(crate) doors: Vec<Door>,
     pub(crate) metrics: Metrics,
     /// Events that wait until the handler has returned.
     pub(crate) pending: VecDeque<Pending>,
@@ -41,6 +41,18 @@ pub(crate) struct State<C> {
     /// The hard deadline of a drain.
     pub(crate) drain: Option<Time>,
 }
+
+/// How accepting goes at one listener.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Door {
+    /// Nothing is accepted before then.
+    pub(crate) rests_until: Option<Time>,
+    /// Failures since the last success.
+    pub(crate) failures: u8,
+}
+
+/// So many failures in a row are no accident.
+const ACCEPT_FAILURES_MAX: u8 = 16;
 
 /// An event about a connection that waits for its turn.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +77,7 @@ impl<C: Default> State<C> {
     pub(crate) fn new(config: Config) -> Self {
         Self {
             now: Time::START,
-            random: Random::new(config.seed),
+            random: Random::new(config.seed.unwrap_or_default()),
             conns: Slots::default(),
             contexts: Vec::new(),
             outbound: Outbound::new(config.outbound),
@@ -74,7 +86,7 @@ impl<C: Default> State<C> {
             agenda: Agenda::default(),
             dials: Dials::default(),
             admission: Admission::default(),
-            accept_paused: config.listeners.iter().map(|_| None).collect(),
+            doors: config.listeners.iter().map(|_| Door::default()).collect(),
             metrics: Metrics::new(),
             pending: VecDeque::new(),
             over: Vec::new(),
@@ -122,20 +134,23 @@ impl<C: Default> State<C> {
     pub(crate) fn publish(&mut self, room: &str, except: &[ConnId], payload: Payload<'_>) -> usize {
         let Some(room) = self.rooms.number(room).and_then(|number| self.rooms.get(number)) else { return 0 };
         let (mut sent, mut unsendable) = (0, 0);
-        let only = except.first().filter(|id| except.len() == 1 && self.conns.get(**id).is_some());
+        // One exception is passed over while publishing; for more, the members are chosen first.
+        let (one, several) = match *except {
+            [one] => (self.conns.get(one).map(|_| one.slot()), false),
+            _ => (None, !except.is_empty()),
+        };
         for group in &room.groups {
             let chosen: Vec<u32>;
-            let members = if except.len() < 2 {
-                &group.members
-            } else {
+            let members = if several {
                 let is_chosen = |member: &&u32| !except.contains(&self.conns.id(**member));
                 chosen = group.members.iter().filter(is_chosen).copied().collect();
                 &chosen
+            } else {
+                &group.members
             };
-            let only = only.map(|id| id.slot());
-            match self.outbound.publish(members, only, group.wire, room.tag, room.policy, payload) {
+            match self.outbound.publish(members, one, group.wire, room.tag, room.policy, payload) {
                 Ok(recipients) => sent += recipients,
-                Err(_) => unsendable += members.len(),
+                Err(_) => unsendable += members.iter().filter(|&&member| Some(member) != one).count(),
             }
         }
         self.count_out(sent as u64, unsendable as u64);
@@ -270,7 +285,7 @@ impl<C: Default> State<C> {
                 Origin::Listener(listener) => self.admission.count_out(Some(listener), conn.peer),
                 Origin::Dial(dial) => {
                     self.admission.count_out(None, conn.peer);
-                    let _ = self.dials.is_down(dial, self.now, &mut self.random);
+                    let _ = self.dials.disconnected(dial, self.now, &mut self.random);
                 }
             }
         }
@@ -303,7 +318,7 @@ impl<C: Default> State<C> {
         self.metrics.rate_exceeded += 1;
         let strikes = conn.strikes.add(now, rates.ladder.forgive_after);
         let action = rates.ladder.action(strikes);
-        if action <= Action::Pause {
+        if action.serves() {
             let debt = |meter: &mut crate::limit::Gcra, units, rate: Option<crate::limit::Rate>| {
                 let rate = rate?;
                 meter.charge(now, units, rate).map(|until| until + rate.rest())
@@ -326,7 +341,6 @@ impl<C: Default> State<C> {
             );
         }
         match action {
-            Action::Drop => self.metrics.rate_dropped += messages,
             Action::Close => self.end(index, Reason::RateLimited, Ending::Flush),
             Action::Quarantine => {
                 if let Some(conn) = self.conns.at(index) {
@@ -334,7 +348,7 @@ impl<C: Default> State<C> {
                 }
                 self.end(index, Reason::Quarantined, Ending::Flush);
             }
-            Action::Serve | Action::Pause => {}
+            Action::Serve | Action::Pause | Action::Drop => {}
         }
         action
     }
@@ -347,18 +361,16 @@ impl<C: Default> State<C> {
         }
     }
 
-    pub(crate) fn wrote(&mut self, index: u32, bytes: usize) -> Wrote {
-        let wrote = self.outbound.wrote(self.now, index, bytes);
-        self.metrics.bytes_out += wrote.bytes as u64;
-        if wrote.drained {
-            self.drained(index);
-        }
-        if wrote.blocked {
-            self.schedule(index);
-        }
+    pub(crate) fn wrote(&mut self, index: u32, bytes: usize) {
+        self.metrics.bytes_out += self.outbound.wrote(self.now, index, bytes) as u64;
         self.settle_crossings();
         self.progress_closing(index);
-        wrote
+    }
+
+    pub(crate) fn blocked(&mut self, index: u32) {
+        self.outbound.blocked(self.now, index);
+        self.schedule(index);
+        self.settle_crossings();
     }
 
     /// A connection that was stalled is read again.
@@ -424,11 +436,14 @@ impl<C: Default> State<C> {
         }
     }
 
-    /// Refuses a listener's peers for a while.
-    pub(crate) fn pause_accepting(&mut self, listener: ListenerId) {
+    /// A listener rests that can't accept: at once if the process is out of something, else after many failures.
+    pub(crate) fn accept_failed(&mut self, listener: ListenerId, exhausted: bool) {
+        self.metrics.accept_errors += 1;
         let until = self.now + self.config.accept_backoff;
-        if let Some(paused) = self.accept_paused.get_mut(listener.index()) {
-            *paused = Some(until);
+        let Some(door) = self.doors.get_mut(listener.index()) else { return };
+        door.failures = door.failures.saturating_add(1);
+        if exhausted || door.failures >= ACCEPT_FAILURES_MAX {
+            *door = Door { rests_until: Some(until), failures: 0 };
         }
     }
 
@@ -450,7 +465,7 @@ impl<C: Default> State<C> {
         metrics.stalled = self.conns.ids().filter(|id| self.outbound.is_stalled(id.slot())).count() as u64;
         metrics.rooms = self.rooms.len() as u64;
         metrics.quarantined = self.admission.quarantine.len() as u64;
-        metrics.accept_paused = self.accept_paused.iter().flatten().count() as u64;
+        metrics.accept_paused = self.doors.iter().filter(|door| door.rests_until.is_some()).count() as u64;
         metrics.queued_bytes = self.outbound.queued;
         metrics.queued_bytes_peak = self.outbound.queued_peak;
         metrics.queued_memory_bytes = self.outbound.held() as u64;

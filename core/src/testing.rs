@@ -43,7 +43,7 @@ struct TestPeer {
     peer: Peer,
     received: Vec<u8>,
     /// How many more bytes its socket takes.
-    room: usize,
+    writable: usize,
     closed: bool,
 }
 
@@ -56,7 +56,9 @@ impl<H: Handler> TestHub<H> {
 
     /// A server with this configuration.
     pub fn with_config(config: Config, handler: H) -> Self {
-        Self { machine: Machine::new(config, handler), now: Time::START, peers: BTreeMap::new(), next_port: 40_000 }
+        let mut machine = Machine::new(config, handler);
+        machine.started(Time::START);
+        Self { machine, now: Time::START, peers: BTreeMap::new(), next_port: 40_000 }
     }
 
     /// A peer connects to the first listener, from an address of its own.
@@ -80,7 +82,7 @@ impl<H: Handler> TestHub<H> {
     /// If it is refused.
     pub fn try_connect(&mut self, listener: ListenerId, peer: Peer) -> Result<ConnId, Refusal> {
         let id = self.machine.accepted(self.now, listener, peer)?;
-        self.peers.insert(id, TestPeer { peer, received: Vec::new(), room: usize::MAX, closed: false });
+        self.peers.insert(id, TestPeer { peer, received: Vec::new(), writable: usize::MAX, closed: false });
         self.flush();
         Ok(id)
     }
@@ -109,9 +111,9 @@ impl<H: Handler> TestHub<H> {
     }
 
     /// From now on a peer's socket takes only so many more bytes; `usize::MAX` is a peer that reads.
-    pub fn set_room(&mut self, conn: ConnId, bytes: usize) {
+    pub fn set_writable(&mut self, conn: ConnId, bytes: usize) {
         if let Some(peer) = self.peers.get_mut(&conn) {
-            peer.room = bytes;
+            peer.writable = bytes;
         }
         self.push(conn);
         self.flush();
@@ -129,14 +131,18 @@ impl<H: Handler> TestHub<H> {
         self.flush();
     }
 
-    /// An attempt to connect goes well or does not.
-    pub fn dialed(&mut self, dial: DialId, result: Result<Peer, Failure>) -> Option<ConnId> {
-        let id = self.machine.dialed(self.now, dial, result);
-        if let (Some(id), Ok(peer)) = (id, result) {
-            self.peers.insert(id, TestPeer { peer, received: Vec::new(), room: usize::MAX, closed: false });
-        }
+    /// An attempt to connect goes well; `None` if it is no longer wanted.
+    pub fn dialed(&mut self, dial: DialId, peer: Peer) -> Option<ConnId> {
+        let id = self.machine.dialed(self.now, dial, peer)?;
+        self.peers.insert(id, TestPeer { peer, received: Vec::new(), writable: usize::MAX, closed: false });
         self.flush();
-        id
+        Some(id)
+    }
+
+    /// An attempt to connect fails.
+    pub fn dial_failed(&mut self, dial: DialId, failure: Failure) {
+        self.machine.dial_failed(self.now, dial, failure);
+        self.flush();
     }
 
     /// Lets time pass, stopping at every deadline on the way.
@@ -228,6 +234,7 @@ impl<H: Handler> TestHub<H> {
         while let Some(id) = self.machine.next_changed() {
             self.push(id);
         }
+        self.machine.turn_ended(self.now);
     }
 
     fn push(&mut self, id: ConnId) {
@@ -236,22 +243,26 @@ impl<H: Handler> TestHub<H> {
             peer.closed = true;
             return;
         };
-        let mut taken = 0;
+        let (mut taken, pending) = (0, intent.transmit.len());
         for slice in intent.transmit.slices() {
-            let take = slice.len().min(peer.room);
+            let take = slice.len().min(peer.writable);
             peer.received.extend_from_slice(&slice[..take]);
-            if peer.room != usize::MAX {
-                peer.room -= take;
+            if peer.writable != usize::MAX {
+                peer.writable -= take;
             }
             taken += take;
         }
-        let something = !intent.transmit.is_empty();
         if intent.end == End::Shutdown && !peer.closed {
             // A polite peer closes when it is closed.
             peer.closed = true;
             self.machine.ended(self.now, id);
-        } else if something {
+            return;
+        }
+        if taken > 0 {
             self.machine.wrote(self.now, id, taken);
+        }
+        if taken < pending {
+            self.machine.blocked(self.now, id);
         }
     }
 }

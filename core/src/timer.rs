@@ -2,26 +2,34 @@ use crate::{ConnId, Time};
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::ops::Bound;
 
-/// A named timer of the application, of one connection or of none.
+/// A named timer of the application, of one connection or of none. Each is set once or not at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timer {
     /// The connection it belongs to and ends with, if any.
     pub conn: Option<ConnId>,
-    /// Its name, unique for the connection.
+    /// Its name.
     pub name: &'static str,
+    /// Which of several of that name; 0 if there is but one.
+    pub key: u64,
 }
 
 impl Timer {
     /// A timer that belongs to no connection.
     #[must_use]
     pub const fn named(name: &'static str) -> Self {
-        Self { conn: None, name }
+        Self { conn: None, name, key: 0 }
     }
 
     /// A timer that ends with its connection.
     #[must_use]
     pub const fn of(conn: ConnId, name: &'static str) -> Self {
-        Self { conn: Some(conn), name }
+        Self { conn: Some(conn), name, key: 0 }
+    }
+
+    /// The one of several of its name.
+    #[must_use]
+    pub const fn keyed(self, key: u64) -> Self {
+        Self { key, ..self }
     }
 }
 
@@ -46,7 +54,7 @@ impl Timers {
     }
 
     pub(crate) fn cancel_all_of(&mut self, conn: ConnId) {
-        let from = Bound::Included(Timer { conn: Some(conn), name: "" });
+        let from = Bound::Included(Timer { conn: Some(conn), name: "", key: 0 });
         while let Some((&timer, _)) = self.at.range((from, Bound::Unbounded)).next() {
             if timer.conn != Some(conn) {
                 break;

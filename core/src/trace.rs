@@ -1,13 +1,16 @@
 //! Runs as text: record every fact, read it back, replay it to the same outputs, byte for byte.
 //!
-//! A trace holds the facts and nothing else. Whoever replays it must build the machine from the same
-//! [`Config`](crate::Config), seed included, and the same handler. One fact is one line:
+//! A trace holds the seed and the facts, and nothing else. Whoever replays it must build the machine from the
+//! same [`Config`](crate::Config) and the same handler. One fact is one line:
 //!
 //! ```text
+//! seed 7
 //! # nanoseconds, fact, details
+//! 0 started
 //! 0 accepted 0 127.0.0.1:40000
 //! 1500000 received 0.1 "hello\n"
 //! 1500000 wrote 0.1 6
+//! 1500000 turn_ended
 //! 2000000 ended 0.1
 //! ```
 //!
@@ -38,6 +41,11 @@ impl<N> Recorder<N> {
         Self { sink: Box::new(sink), note: |note| note.to_string() }
     }
 
+    /// The first line.
+    pub(crate) fn begin(&mut self, seed: u64) {
+        (self.sink)(&alloc::format!("seed {seed}\n"));
+    }
+
     pub(crate) fn record(&mut self, now: Time, fact: &Fact<'_, N>) {
         let mut line = String::new();
         // Writing to a string does not fail.
@@ -55,20 +63,8 @@ impl<N> fmt::Debug for Recorder<N> {
 /// One fact as a line of a trace, with its line feed.
 #[must_use]
 pub fn line<N: fmt::Display>(now: Time, input: &Input<N>) -> String {
-    let fact = match input {
-        Input::Accepted { listener, peer } => Fact::Accepted { listener: *listener, peer: *peer },
-        Input::AcceptFailed { listener, failure } => Fact::AcceptFailed { listener: *listener, failure: *failure },
-        Input::Received { conn, bytes } => Fact::Received { conn: *conn, bytes },
-        Input::Wrote { conn, bytes } => Fact::Wrote { conn: *conn, bytes: *bytes },
-        Input::Ended { conn } => Fact::Ended { conn: *conn },
-        Input::Failed { conn, failure } => Fact::Failed { conn: *conn, failure: *failure },
-        Input::Elapsed => Fact::Elapsed,
-        Input::Dialed { dial, result } => Fact::Dialed { dial: *dial, result: *result },
-        Input::Noted(note) => Fact::Noted(note),
-        Input::Requested(request) => Fact::Requested(request),
-    };
     let mut line = String::new();
-    let _ = write_fact(&mut line, now, &fact, N::to_string);
+    let _ = write_fact(&mut line, now, &input.as_fact(), N::to_string);
     line
 }
 
@@ -77,8 +73,15 @@ pub fn line<N: fmt::Display>(now: Time, input: &Input<N>) -> String {
 /// # Errors
 /// The first line that is no fact, and what was expected there.
 pub fn parse<N: FromStr>(text: &str) -> Result<Vec<(Time, Input<N>)>, TraceError> {
-    let lines = text.lines().zip(1..).filter(|(line, _)| !line.is_empty() && !line.starts_with('#'));
+    let means_nothing = |line: &str| line.is_empty() || line.starts_with('#') || line.starts_with("seed ");
+    let lines = text.lines().zip(1..).filter(|(line, _)| !means_nothing(line));
     lines.map(|(line, number)| parse_line(line).map_err(|expected| TraceError { line: number, expected })).collect()
+}
+
+/// The seed that the machine of a trace was given, for its [`Config`](crate::Config).
+#[must_use]
+pub fn seed(text: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix("seed ")?.parse().ok())
 }
 
 /// Gives a trace to a fresh machine and collects what it wrote to each connection.
@@ -131,15 +134,18 @@ pub struct TraceError {
 fn write_fact<N>(out: &mut String, now: Time, fact: &Fact<'_, N>, note: fn(&N) -> String) -> fmt::Result {
     write!(out, "{} ", now.as_nanos())?;
     match fact {
+        Fact::Started => writeln!(out, "started"),
         Fact::Accepted { listener, peer } => writeln!(out, "accepted {} {peer}", listener.0),
         Fact::AcceptFailed { listener, failure } => writeln!(out, "accept_failed {} {failure}", listener.0),
         Fact::Received { conn, bytes } => writeln!(out, "received {conn} {}", Quoted(bytes)),
         Fact::Wrote { conn, bytes } => writeln!(out, "wrote {conn} {bytes}"),
+        Fact::Blocked { conn } => writeln!(out, "blocked {conn}"),
+        Fact::TurnEnded => writeln!(out, "turn_ended"),
         Fact::Ended { conn } => writeln!(out, "ended {conn}"),
         Fact::Failed { conn, failure } => writeln!(out, "failed {conn} {failure}"),
         Fact::Elapsed => writeln!(out, "elapsed"),
-        Fact::Dialed { dial, result: Ok(peer) } => writeln!(out, "dialed {} ok {peer}", dial.0),
-        Fact::Dialed { dial, result: Err(failure) } => writeln!(out, "dialed {} failed {failure}", dial.0),
+        Fact::Dialed { dial, peer } => writeln!(out, "dialed {} {peer}", dial.0),
+        Fact::DialFailed { dial, failure } => writeln!(out, "dial_failed {} {failure}", dial.0),
         Fact::Noted(content) => writeln!(out, "noted {}", Quoted(note(content).as_bytes())),
         Fact::Requested(Request::Kick { conn }) => writeln!(out, "kick {conn}"),
         Fact::Requested(Request::Drain) => writeln!(out, "drain"),
@@ -162,24 +168,20 @@ fn parse_line<N: FromStr>(line: &str) -> Result<(Time, Input<N>), &'static str> 
     let mut words = Words { rest: line };
     let now = Time::from_nanos(words.parsed("a time in nanoseconds")?);
     let input = match words.word() {
+        "started" => Input::Started,
         "accepted" => Input::Accepted { listener: words.listener()?, peer: words.parsed("a peer's address")? },
         "accept_failed" => {
             Input::AcceptFailed { listener: words.listener()?, failure: words.parsed("exhausted or transient")? }
         }
         "received" => Input::Received { conn: words.conn()?, bytes: words.quoted()? },
         "wrote" => Input::Wrote { conn: words.conn()?, bytes: words.parsed("a number of bytes")? },
+        "blocked" => Input::Blocked { conn: words.conn()? },
+        "turn_ended" => Input::TurnEnded,
         "ended" => Input::Ended { conn: words.conn()? },
         "failed" => Input::Failed { conn: words.conn()?, failure: words.failure()? },
         "elapsed" => Input::Elapsed,
-        "dialed" => {
-            let dial = DialId(words.parsed("a dial's number")?);
-            let result = match words.word() {
-                "ok" => Ok(words.parsed("a peer's address")?),
-                "failed" => Err(words.failure()?),
-                _ => return Err("ok or failed"),
-            };
-            Input::Dialed { dial, result }
-        }
+        "dialed" => Input::Dialed { dial: words.dial()?, peer: words.parsed("a peer's address")? },
+        "dial_failed" => Input::DialFailed { dial: words.dial()?, failure: words.failure()? },
         "noted" => Input::Noted(words.text()?.parse().map_err(|_| "a note of this application")?),
         "publish" => {
             let room = words.text()?;
@@ -221,8 +223,12 @@ impl<'a> Words<'a> {
         self.parsed("a listener's number").map(ListenerId)
     }
 
+    fn dial(&mut self) -> Result<DialId, &'static str> {
+        self.parsed("a dial's number").map(DialId)
+    }
+
     fn failure<T: FromStr>(&mut self) -> Result<T, &'static str> {
-        self.parsed("reset, timed_out or other")
+        self.parsed("reset, timed_out, refused, unreachable or other")
     }
 
     fn text(&mut self) -> Result<String, &'static str> {
@@ -316,9 +322,11 @@ mod tests {
             (conn(), failure()).prop_map(|(conn, failure)| Input::Failed { conn, failure }),
             Just(Input::Elapsed),
             (peer(), any::<u32>())
-                .prop_map(|(peer, dial)| Input::Dialed { dial: DialId(dial), result: Ok(peer.parse().expect(peer)) }),
-            (failure(), any::<u32>())
-                .prop_map(|(failure, dial)| Input::Dialed { dial: DialId(dial), result: Err(failure) }),
+                .prop_map(|(peer, dial)| Input::Dialed { dial: DialId(dial), peer: peer.parse().expect(peer) }),
+            (failure(), any::<u32>()).prop_map(|(failure, dial)| Input::DialFailed { dial: DialId(dial), failure }),
+            conn().prop_map(|conn| Input::Blocked { conn }),
+            Just(Input::TurnEnded),
+            Just(Input::Started),
             any::<String>().prop_map(Input::Noted),
             (any::<String>(), any::<String>())
                 .prop_map(|(room, text)| Input::Requested(Request::Publish { room, payload: text.into() })),

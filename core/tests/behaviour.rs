@@ -42,7 +42,8 @@ impl Handler for Log {
             Event::Opened { origin: Origin::Dial(_), .. } => "dialed".into(),
             Event::Opened { .. } => "opened".into(),
             Event::Note(note) => format!("note {note}"),
-            Event::DialFailed { retry_at, .. } => format!("dial failed, retry {}", retry_at.is_some()),
+            Event::Started => return,
+            Event::DialFailed { retry_at, failure, .. } => format!("dial {failure}, retry {}", retry_at.is_some()),
             Event::InputEnded { .. } => "input ended".into(),
             Event::Draining => "draining".into(),
             other => format!("{other:?}"),
@@ -116,6 +117,7 @@ fn a_million_empty_lines_do_not_starve_a_neighbour() {
             let bytes = machine.intent(id).map_or(0, |intent| intent.transmit.len());
             machine.wrote(now, id, bytes);
         }
+        machine.turn_ended(now);
         assert!(machine.metrics().messages_in - before <= 1 + 1024);
         turns += 1;
         if let Some(deadline) = machine.deadline() {
@@ -131,7 +133,7 @@ fn a_million_empty_lines_do_not_starve_a_neighbour() {
 #[test]
 fn who_is_too_fast_is_told_and_slowed_and_loses_nothing() {
     let mut config = lines();
-    config.rates.messages = Rate::new(10, 5);
+    config.rates.messages = Rate::new(10, 5).ok();
     let mut hub = TestHub::with_config(config, Echo);
     let peer = hub.connect();
     let burst: String = (0..100).map(|n| format!("{n}\n")).collect();
@@ -147,7 +149,7 @@ fn who_is_too_fast_is_told_and_slowed_and_loses_nothing() {
 #[test]
 fn bytes_count_as_messages_do() {
     let mut config = lines();
-    config.rates.bytes = Rate::new(1000, 1000);
+    config.rates.bytes = Rate::new(1000, 1000).ok();
     let mut hub = TestHub::with_config(config, Echo);
     let peer = hub.connect();
     // One long line, in pieces, is as fast as many short ones.
@@ -165,7 +167,7 @@ fn bytes_count_as_messages_do() {
 fn every_step_of_the_ladder_does_what_it_says() {
     let at = |ladder: Ladder| {
         let mut config = lines();
-        config.rates.messages = Rate::new(1, 1);
+        config.rates.messages = Rate::new(1, 1).ok();
         config.rates.ladder = ladder;
         let mut hub = TestHub::with_config(config, Echo);
         let peer = hub.connect();
@@ -235,12 +237,12 @@ fn a_slow_peer_is_told_of_read_no_more_and_closed_at_last() {
     config.outbound.marks = Marks::new(10, 100, 1000).expect("in order");
     let mut hub = TestHub::with_config(config, Relay::default());
     let (slow, other) = (hub.connect(), hub.connect());
-    hub.set_room(slow, 0);
+    hub.set_writable(slow, 0);
     hub.line(other, &"x".repeat(99));
     hub.line(other, &"x".repeat(99));
     assert_eq!(hub.machine().metrics().stalled, 1);
     assert!(!hub.machine().intent(slow).expect("alive").read);
-    hub.set_room(slow, 195);
+    hub.set_writable(slow, 195);
     assert_eq!(hub.machine().metrics().stalled, 0);
     assert!(hub.machine().intent(slow).expect("alive").read);
     for _ in 0..11 {
@@ -248,7 +250,7 @@ fn a_slow_peer_is_told_of_read_no_more_and_closed_at_last() {
     }
     assert_eq!(hub.ended(Reason::SlowConsumer), 1);
     // Nothing but the rest of what was begun, and the reason, waits for it.
-    hub.set_room(slow, usize::MAX);
+    hub.set_writable(slow, usize::MAX);
     let farewell = "closing (slow_consumer): the peer reads too slowly";
     assert_eq!(hub.lines(slow), ["x".repeat(99).as_str(), &"x".repeat(99), farewell]);
 }
@@ -257,7 +259,7 @@ fn a_slow_peer_is_told_of_read_no_more_and_closed_at_last() {
 fn who_is_stuck_past_the_write_deadline_is_closed() {
     let mut hub = TestHub::with_config(lines(), Relay::default());
     let (stuck, other) = (hub.connect(), hub.connect());
-    hub.set_room(stuck, 3);
+    hub.set_writable(stuck, 3);
     hub.line(other, "hello");
     hub.advance(secs(29));
     assert_eq!(hub.ended(Reason::SlowConsumer), 0);
@@ -325,7 +327,7 @@ fn a_drain_tells_spreads_and_ends() {
 fn a_drain_ends_at_its_hard_deadline_and_a_second_one_hurries() {
     let mut hub = TestHub::with_config(lines(), Echo);
     let stuck = hub.connect();
-    hub.set_room(stuck, 0);
+    hub.set_writable(stuck, 0);
     hub.request(&Request::Drain);
     hub.advance(secs(4));
     assert!(!hub.machine().is_drained());
@@ -371,7 +373,7 @@ impl Handler for Caller {
             match self.dial.take() {
                 None => {
                     let backoff = Some(Backoff { jitter_percent: 0, ..Backoff::default() });
-                    self.dial = Some(hub.dial(Dial { address: address.clone(), wire: Default::default(), backoff }));
+                    self.dial = Some(hub.dial(Dial { backoff, ..Dial::lines(address.clone()) }));
                 }
                 Some(dial) => hub.hang_up(dial),
             }
@@ -386,20 +388,20 @@ fn a_dial_is_tried_again_until_it_is_hung_up() {
     hub.note("192.0.2.7:7".into());
     let (id, address) = hub.machine().dials().next().map(|(id, address)| (id, address.to_owned())).expect("wanted");
     assert_eq!(address, "192.0.2.7:7");
-    hub.dialed(id, Err(Failure::Other));
+    hub.dial_failed(id, Failure::Refused);
     assert_eq!(hub.machine().dials().count(), 0);
     hub.advance(secs(1));
-    let conn = hub.dialed(id, Ok("192.0.2.7:7".parse().expect("an address"))).expect("wanted");
+    let conn = hub.dialed(id, "192.0.2.7:7".parse().expect("an address")).expect("wanted");
     hub.line(conn, "hello");
     hub.end(conn);
     hub.advance(secs(2));
-    let conn = hub.dialed(id, Ok("192.0.2.7:7".parse().expect("an address"))).expect("wanted again");
+    let conn = hub.dialed(id, "192.0.2.7:7".parse().expect("an address")).expect("wanted again");
     hub.note(String::new());
     assert!(hub.is_closed(conn));
     hub.advance(secs(100));
     assert_eq!(hub.machine().dials().count(), 0);
     let events =
-        ["note 192.0.2.7:7", "dial failed, retry true", "dialed", "message \"hello\"", "closed peer_closed", "dialed"];
+        ["note 192.0.2.7:7", "dial refused, retry true", "dialed", "message \"hello\"", "closed peer_closed", "dialed"];
     let rest = ["note ", "closed application"];
     assert_eq!(hub.handler().log.events, [&events[..], &rest].concat());
 }
@@ -421,7 +423,7 @@ impl Handler for Alarm {
                 }
                 _ => hub.wake(Timer::of(conn, "alarm"), secs(5)),
             },
-            Event::Timer(Timer { conn: Some(conn), name }) => {
+            Event::Timer(Timer { conn: Some(conn), name, .. }) => {
                 hub.resume(conn);
                 *hub.context(conn).expect("open") += 1;
                 let count = *hub.context(conn).expect("open");
@@ -489,6 +491,7 @@ fn what_a_machine_records_replays_to_the_same_bytes() {
             machine.wrote(now, id, bytes.len());
             written.entry(id).or_default().extend(bytes);
         }
+        machine.turn_ended(now);
     }
     let transcript = replay(&trace.text(), &mut Machine::new(lines(), Relay::default())).expect("well formed");
     assert_eq!(transcript.written, written);
@@ -523,7 +526,7 @@ impl Handler for Puppet {
         match &event {
             Event::Opened { conn, .. } if self.greets => drop(hub.send(*conn, "welcome")),
             Event::Draining => {
-                hub.dial(Dial { address: "192.0.2.1:1".into(), wire: Default::default(), backoff: None });
+                hub.dial(Dial::lines("192.0.2.1:1"));
             }
             Event::Timer(timer) => hub.wake(*timer, Duration::ZERO),
             Event::Note(note) => {
@@ -532,7 +535,7 @@ impl Handler for Puppet {
                 match verb {
                     "send" => drop(hub.send_each(&all, &text)),
                     "keep" => {
-                        hub.set_slow_policy("room", SlowPolicy::KeepLatest);
+                        hub.set_slow_policy("room", SlowPolicy::KeepLatest).expect("a good name");
                         all.iter().for_each(|&conn| assert!(hub.join(conn, "room").is_ok()));
                     }
                     "publish" => drop(hub.publish("room", &text)),
@@ -559,7 +562,7 @@ fn small_marks() -> Config {
 fn a_farewell_to_a_slow_peer_is_no_reason_to_close_the_next_one() {
     let mut hub = TestHub::with_config(small_marks(), Puppet { greets: true, ..Puppet::default() });
     let slow = hub.connect();
-    hub.set_room(slow, 0);
+    hub.set_writable(slow, 0);
     hub.note("send 79".into());
     hub.request(&Request::Kick { conn: slow });
     hub.fail(slow, Failure::Reset);
@@ -573,10 +576,10 @@ fn a_farewell_to_a_slow_peer_is_no_reason_to_close_the_next_one() {
 fn a_slow_peer_reads_its_farewell_behind_everything_else() {
     let mut hub = TestHub::with_config(small_marks(), Puppet::default());
     let slow = hub.connect();
-    hub.set_room(slow, 0);
+    hub.set_writable(slow, 0);
     hub.note("send 98".into());
     hub.request(&Request::Kick { conn: slow });
-    hub.set_room(slow, usize::MAX);
+    hub.set_writable(slow, usize::MAX);
     assert_eq!(hub.lines(slow)[1], "closing (kicked): an operator closed the connection");
 }
 
@@ -585,7 +588,7 @@ fn who_has_nothing_queued_any_more_is_not_slow_any_more() {
     let mut hub = TestHub::with_config(small_marks(), Puppet::default());
     let peer = hub.connect();
     hub.note("keep".into());
-    hub.set_room(peer, 0);
+    hub.set_writable(peer, 0);
     hub.note("publish 79".into());
     assert!(!hub.machine().intent(peer).expect("alive").read);
     // The latest is kept, as soon as it can be: this one never can.
@@ -594,7 +597,7 @@ fn who_has_nothing_queued_any_more_is_not_slow_any_more() {
     hub.note("publish 30".into());
     assert!(hub.machine().intent(peer).expect("alive").read, "nothing old is queued");
     assert_eq!(hub.machine().metrics().skipped, 2);
-    hub.set_room(peer, usize::MAX);
+    hub.set_writable(peer, usize::MAX);
     hub.advance(secs(1000));
     assert_eq!((hub.lines(peer), hub.is_closed(peer)), (vec!["x".repeat(30)], false));
 }
@@ -618,14 +621,14 @@ fn short_questions_with_long_answers_do_not_fill_the_memory() {
     let mut hub = TestHub::with_config(lines(), Verbose);
     let peers: Vec<_> = (0..100).map(|_| hub.connect()).collect();
     for &peer in &peers {
-        hub.set_room(peer, 0);
+        hub.set_writable(peer, 0);
         hub.send(peer, "?\n".repeat(1024).as_bytes());
     }
     hub.advance(secs(1));
     let each = hub.machine().metrics().queued_bytes / 100;
     assert!(each < (256 << 10) + 3 * 25_001, "{each} bytes are queued for each");
     // Who reads gets all the answers.
-    hub.set_room(peers[0], usize::MAX);
+    hub.set_writable(peers[0], usize::MAX);
     hub.advance(secs(5));
     assert_eq!(hub.messages(peers[0]).len(), 1024);
 }
@@ -678,7 +681,7 @@ fn nothing_is_dialled_while_draining() {
     let mut hub = TestHub::with_config(lines(), Puppet::default());
     hub.request(&Request::Drain);
     assert!(hub.machine().dials().next().is_none());
-    assert_eq!(hub.dialed(DialId(0), Ok(drupe_core::Peer::Local)), None);
+    assert_eq!(hub.dialed(DialId(0), drupe_core::Peer::Local), None);
     assert!(hub.machine().is_drained());
 }
 
@@ -688,8 +691,10 @@ fn a_handler_sees_the_gauges() {
     impl Handler for Looking {
         type Context = ();
         type Note = String;
-        fn on(&mut self, hub: &mut Hub<'_, ()>, _: Event<'_, String>) {
-            self.0.push(hub.metrics().open);
+        fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, String>) {
+            if event != Event::Started {
+                self.0.push(hub.metrics().open);
+            }
         }
     }
     let mut hub = TestHub::with_config(lines(), Looking(Vec::new()));
@@ -697,4 +702,108 @@ fn a_handler_sees_the_gauges() {
     hub.connect();
     hub.end(first);
     assert_eq!(hub.handler().0, [1, 2, 1]);
+}
+
+#[test]
+fn a_replay_follows_a_run_whose_turns_were_full() {
+    let trace = SharedTrace::new();
+    let config = Config { seed: Some(7), ..lines().unlimited() };
+    let mut machine = Machine::new(config.clone(), Verbose);
+    machine.record(trace.recorder());
+    let id = machine.accepted(Time::START, ListenerId(0), drupe_core::Peer::Local).expect("room");
+    let mut written = 0;
+    for n in 0..20 {
+        let now = Time::from_millis(n);
+        if machine.intent(id).is_some_and(|intent| intent.read) {
+            machine.received(now, id, &mut b"?\n?\n?\n?\n?\n".repeat(4));
+        }
+        machine.elapsed(now);
+        while let Some(id) = machine.next_changed() {
+            let bytes = machine.intent(id).map_or(0, |intent| intent.transmit.len());
+            machine.wrote(now, id, bytes);
+            written += bytes;
+        }
+        machine.turn_ended(now);
+    }
+    assert!(written > 10 * (256 << 10), "{written} bytes do not fill turns");
+    assert_eq!(drupe_core::trace::seed(&trace.text()), Some(7));
+    let transcript = replay(&trace.text(), &mut Machine::new(config, Verbose)).expect("well formed");
+    assert_eq!(transcript.written[&id].len(), written);
+}
+
+#[test]
+fn a_short_write_is_not_slow_until_the_socket_is_full() {
+    let mut machine = Machine::new(small_marks(), Puppet::default());
+    let id = machine.accepted(Time::START, ListenerId(0), drupe_core::Peer::Local).expect("room");
+    machine.noted(Time::START, "send 500".into());
+    machine.wrote(Time::START, id, 100);
+    assert!(machine.intent(id).expect("alive").read);
+    assert_eq!((machine.metrics().stalled, machine.deadline()), (0, None));
+    machine.blocked(Time::START, id);
+    assert!(!machine.intent(id).expect("alive").read);
+    assert_eq!(machine.deadline().map(|deadline| deadline.why), Some(Why::Write));
+    machine.wrote(Time::START, id, 401);
+    assert!(machine.intent(id).expect("alive").read);
+}
+
+#[test]
+fn a_listener_that_fails_again_and_again_rests() {
+    let mut machine = Machine::new(lines(), Echo);
+    let fail =
+        |machine: &mut Machine<Echo>| machine.accept_failed(Time::START, ListenerId(0), AcceptFailure::Transient);
+    (0..15).for_each(|_| fail(&mut machine));
+    assert_eq!(machine.accepting(ListenerId(0)), Accepting::Now);
+    fail(&mut machine);
+    assert_eq!(machine.accepting(ListenerId(0)), Accepting::Later);
+    assert!(machine.accepted(Time::START, ListenerId(0), drupe_core::Peer::Local).is_ok());
+}
+
+#[test]
+fn a_long_message_in_pieces_is_dropped_as_a_whole() {
+    let mut config = lines();
+    config.rates.bytes = Rate::new(1000, 1000).ok();
+    config.rates.ladder = Ladder { warn: None, pause: None, drop: Some(1), ..Ladder::default() };
+    let mut hub = TestHub::with_config(config, Echo);
+    let peer = hub.connect();
+    (0..20).for_each(|_| hub.send(peer, &[b'x'; 500]));
+    hub.send(peer, b"\nshort\n");
+    let told = "warning: too many messages or bytes; what is too much is discarded";
+    assert_eq!((hub.lines(peer), hub.machine().metrics().rate_dropped), (vec![told.into()], 2));
+    hub.advance(secs(10));
+    hub.line(peer, "later");
+    assert_eq!(hub.lines(peer), [told, "later"]);
+}
+
+#[test]
+fn one_large_read_is_bounded_too() {
+    let mut config = lines().unlimited();
+    config.budget.messages_per_turn = 1;
+    let mut machine = Machine::new(config, Echo);
+    let id = machine.accepted(Time::START, ListenerId(0), drupe_core::Peer::Local).expect("room");
+    machine.received(Time::START, id, &mut b"x\n".repeat(25_000_000));
+    assert_eq!(machine.metrics().ended.get(Reason::RateLimited), 1);
+}
+
+#[test]
+fn only_recipients_are_counted_whose_wire_is_too_narrow() {
+    let config = listening("length://127.0.0.1:1?prefix=u8");
+    let mut hub = TestHub::with_config(config, Relay::new(drupe_core::app::Envelope::Json));
+    let (ann, _bob) = (hub.connect(), hub.connect());
+    hub.send(ann, &[&[250][..], &[b'x'; 250]].concat());
+    assert_eq!(hub.machine().metrics().messages_unsendable, 1);
+}
+
+#[test]
+fn the_server_says_that_it_has_begun() {
+    struct Eager;
+    impl Handler for Eager {
+        type Context = ();
+        type Note = String;
+        fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, String>) {
+            if event == Event::Started {
+                hub.dial(Dial::lines("192.0.2.1:1"));
+            }
+        }
+    }
+    assert_eq!(TestHub::with_config(lines(), Eager).machine().dials().count(), 1);
 }

@@ -32,7 +32,7 @@ impl Handler for Remembering {
                 hub.send(*conn, "private");
                 if hub.random().is_multiple_of(4) {
                     hub.pause(*conn);
-                    hub.wake(Timer { conn: Some(*conn), name: "resume" }, Duration::from_millis(20));
+                    hub.wake(Timer::of(*conn, "resume"), Duration::from_millis(20));
                 } else {
                     hub.resume(*conn);
                 }
@@ -109,7 +109,7 @@ fn config(seed: u64) -> Config {
     config.budget.messages_per_turn = 3;
     config.connections.total = 9;
     if seed.is_multiple_of(3) {
-        config.rates.messages = Rate::new(20, 5);
+        config.rates.messages = Rate::new(20, 5).ok();
         config.rates.ladder = Ladder { warn: Some(1), ..Ladder::default() };
     } else {
         config.rates.messages = None;
@@ -179,7 +179,7 @@ fn a_thousand_worlds_keep_the_promises() {
         skipped += metrics.skipped;
         metrics.ended.iter().for_each(|(reason, count)| *reached.entry(reason).or_default() += count);
 
-        let mut again = Machine::new(Config { seed, ..config(seed) }, Remembering::default());
+        let mut again = Machine::new(Config { seed: Some(seed), ..config(seed) }, Remembering::default());
         let transcript = trace::replay(world.trace(), &mut again).expect("a trace is well formed");
         let written: usize = transcript.written.values().map(Vec::len).sum();
         assert_eq!(written as u64, metrics.bytes_out, "seed {seed}");
@@ -220,8 +220,8 @@ impl Handler for Restless {
             | Event::Message { conn, .. }
             | Event::Closed { conn, .. }
             | Event::Stalled { conn, .. }
-            | Event::Drained { conn }
-            | Event::InputEnded { conn } => Some(*conn),
+            | Event::Drained { conn, .. }
+            | Event::InputEnded { conn, .. } => Some(*conn),
             _ => None,
         };
         let all: Vec<ConnId> = hub.connections().collect();
@@ -242,7 +242,7 @@ impl Handler for Restless {
                 10 => hub.wake(Timer::of(conn, "soon"), Duration::ZERO),
                 11 => hub.wake(Timer::named("never"), Duration::MAX),
                 12 => drop(hub.cancel(Timer::of(conn, "soon"))),
-                13 => hub.set_slow_policy(room, SlowPolicy::KeepLatest),
+                13 => hub.set_slow_policy(room, SlowPolicy::KeepLatest).expect("a good name"),
                 _ => drop(hub.send(conn, Payload::Binary(b"private"))),
             }
             if let Some(count) = hub.context(conn) {

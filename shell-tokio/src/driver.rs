@@ -5,12 +5,12 @@
 //! becomes ready later puts its number into the ready queue and wakes the task.
 
 use crate::listener::Listener;
-use crate::socket::Socket;
+use crate::socket::{Socket, tune};
 use drupe_core::shell::{ACCEPTS_PER_TURN, Mail, Mailbox, ReadyKey, ReadyQueue, SCRATCH_BYTES};
 use drupe_core::{
-    AcceptFailure, Accepting, ConnId, DialId, End, Failure, Handler, ListenerId, Machine, Metrics, Peer, Request, Time,
+    AcceptFailure, Accepting, ConnId, DialId, End, Failure, Handler, ListenerId, Machine, Metrics, Request, Time,
 };
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::signal::unix::Signal;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, Sleep};
 
 /// How many slices are written with one call.
@@ -32,11 +32,11 @@ pub(crate) struct Driver<H: Handler> {
     listeners: Vec<Option<Door>>,
     /// By the connection's index.
     connections: Vec<Option<Connection>>,
-    mailbox: Arc<Mailbox<H::Note>>,
+    mailbox: Mailbox<H::Note>,
     signals: Vec<Signal>,
     queue: Arc<ReadyQueue>,
     ready: Vec<u32>,
-    dialing: BTreeSet<DialId>,
+    dialing: BTreeMap<DialId, AbortHandle>,
     attempts: JoinSet<(DialId, io::Result<TcpStream>)>,
     scratch: Vec<u8>,
     sleep: Pin<Box<Sleep>>,
@@ -68,7 +68,7 @@ impl<H: Handler> Driver<H> {
     pub(crate) fn new(
         machine: Machine<H>,
         listeners: Vec<Listener>,
-        mailbox: Arc<Mailbox<H::Note>>,
+        mailbox: Mailbox<H::Note>,
         signals: Vec<Signal>,
     ) -> Self {
         let queue = ReadyQueue::new();
@@ -84,7 +84,7 @@ impl<H: Handler> Driver<H> {
             signals,
             queue: Arc::clone(&queue),
             ready: Vec::new(),
-            dialing: BTreeSet::new(),
+            dialing: BTreeMap::new(),
             attempts: JoinSet::new(),
             scratch: vec![0; SCRATCH_BYTES],
             sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
@@ -95,6 +95,7 @@ impl<H: Handler> Driver<H> {
     }
 
     pub(crate) async fn run(mut self) -> Metrics {
+        self.machine.started(Time::START);
         // One turn looks at all sockets: tokio's budget for one task would stop it in the middle.
         tokio::task::unconstrained(std::future::poll_fn(|cx| self.turn(cx))).await;
         self.machine.metrics()
@@ -110,9 +111,7 @@ impl<H: Handler> Driver<H> {
                 Some(_) => self.accept(FIRST_LISTENER - number),
                 None => self.read(number as usize),
             }
-            if self.machine.turn_is_full() {
-                self.write_all();
-            }
+            self.write_if_full();
         }
         self.ready = ready;
         self.pass_time();
@@ -130,6 +129,7 @@ impl<H: Handler> Driver<H> {
                 Mail::Request(request) => self.machine.requested(now, &request),
                 Mail::Metrics(receive) => receive(self.machine.metrics()),
             }
+            self.write_if_full();
         }
         for signal in &mut self.signals {
             while let Poll::Ready(Some(())) = signal.poll_recv(cx) {
@@ -202,21 +202,26 @@ impl<H: Handler> Driver<H> {
 
     fn connect(&mut self, cx: &mut Context<'_>) {
         loop {
-            for (dial, address) in self.machine.dials() {
-                if self.dialing.insert(dial) {
-                    let address = address.to_owned();
-                    self.attempts.spawn(async move { (dial, TcpStream::connect(address).await) });
-                }
+            let wanted: BTreeMap<DialId, String> =
+                self.machine.dials().map(|(dial, to)| (dial, to.to_owned())).collect();
+            self.dialing.retain(|dial, attempt| wanted.contains_key(dial) || abort(attempt));
+            for (dial, address) in wanted {
+                self.dialing
+                    .entry(dial)
+                    .or_insert_with(|| self.attempts.spawn(async move { (dial, TcpStream::connect(address).await) }));
             }
             // Polled after the last attempt was begun, so that every one of them wakes us.
             let Poll::Ready(Some(attempt)) = self.attempts.poll_join_next(cx) else { return };
             let Ok((dial, result)) = attempt else { continue };
             self.dialing.remove(&dial);
-            let result = result.and_then(|stream| Ok((stream.peer_addr()?, stream)));
-            let told = result.as_ref().map(|(address, _)| Peer::Address(*address)).map_err(Failure::from);
-            if let (Some(id), Ok((_, stream))) = (self.machine.dialed(self.now, dial, told), result) {
-                let _ = stream.set_nodelay(true);
-                self.add(id, Socket::Tcp(stream));
+            match result.and_then(|stream| Ok((stream.peer_addr()?, stream))) {
+                Err(error) => self.machine.dial_failed(self.now, dial, Failure::from(&error)),
+                Ok((address, stream)) => {
+                    tune(&stream);
+                    if let Some(id) = self.machine.dialed(self.now, dial, address.into()) {
+                        self.add(id, Socket::Tcp(stream));
+                    }
+                }
             }
         }
     }
@@ -224,6 +229,12 @@ impl<H: Handler> Driver<H> {
     fn pass_time(&mut self) {
         if self.machine.deadline().is_some_and(|deadline| deadline.at <= self.now) {
             self.machine.elapsed(self.now);
+        }
+    }
+
+    fn write_if_full(&mut self) {
+        if self.machine.turn_is_full() {
+            self.write_all();
         }
     }
 
@@ -240,6 +251,7 @@ impl<H: Handler> Driver<H> {
                 Some(_) => {}
             }
         }
+        self.machine.turn_ended(now);
     }
 
     fn tend_listeners(&mut self) {
@@ -254,10 +266,12 @@ impl<H: Handler> Driver<H> {
 
     fn fall_asleep(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // What was written may have made the application dial.
-        if self.machine.dials().any(|(dial, _)| !self.dialing.contains(&dial)) {
+        let dials = self.machine.dials().any(|(dial, _)| !self.dialing.contains_key(&dial));
+        let until = self.machine.deadline().map(|deadline| deadline.at);
+        // A backlog is served without delay, and timers are no finer than a millisecond.
+        if dials || until.is_some_and(|at| at <= self.now.plus_nanos(1)) {
             cx.waker().wake_by_ref();
         }
-        let until = self.machine.deadline().map(|deadline| deadline.at);
         let Some(at) = until else { return Poll::Pending };
         if until != self.asleep_until {
             self.asleep_until = until;
@@ -268,12 +282,6 @@ impl<H: Handler> Driver<H> {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
-    }
-}
-
-impl<H: Handler> Drop for Driver<H> {
-    fn drop(&mut self) {
-        self.mailbox.end();
     }
 }
 
@@ -299,12 +307,18 @@ fn write<H: Handler>(machine: &mut Machine<H>, connection: &mut Connection, now:
             Poll::Ready(Ok(bytes)) => machine.wrote(now, connection.id, bytes),
             Poll::Pending => {
                 connection.full = true;
-                return machine.wrote(now, connection.id, 0);
+                return machine.blocked(now, connection.id);
             }
             Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
             Poll::Ready(Err(error)) => return machine.failed(now, connection.id, Failure::from(&error)),
         }
     }
+}
+
+/// Gives an attempt up that is no longer wanted; false, as it is not kept.
+fn abort(attempt: &AbortHandle) -> bool {
+    attempt.abort();
+    false
 }
 
 /// The waker of a key that is ready at once, so that its source is polled a first time.

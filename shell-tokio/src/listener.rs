@@ -1,9 +1,10 @@
-use crate::socket::Socket;
-use drupe_core::shell::{BACKLOG, KEEP_ALIVE_IDLE, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_RETRIES, SEND_BUFFER_BYTES};
+use crate::socket::{Socket, keep_alive};
+use drupe_core::shell::{BACKLOG, SEND_BUFFER_BYTES};
 use drupe_core::{Address, Peer};
-use socket2::{SockRef, TcpKeepalive};
+use socket2::{Domain, SockAddr, SockRef, Type};
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::task::{Context, Poll};
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
 
@@ -11,7 +12,7 @@ use tokio::net::{TcpListener, TcpSocket, UnixListener};
 #[derive(Debug)]
 pub(crate) enum Listener {
     Tcp(TcpListener),
-    Unix(UnixListener, String),
+    Unix { listener: UnixListener, path: String, file: Option<FileId> },
 }
 
 impl Listener {
@@ -20,7 +21,8 @@ impl Listener {
             Address::Tcp(address) => tcp(*address).map(Self::Tcp),
             Address::Unix(path) => {
                 remove_stale(path)?;
-                Ok(Self::Unix(UnixListener::bind(path)?, path.clone()))
+                let listener = UnixListener::bind(path)?;
+                Ok(Self::Unix { listener, path: path.clone(), file: file_id(path) })
             }
         }
     }
@@ -29,7 +31,7 @@ impl Listener {
     pub(crate) fn address(&self) -> io::Result<Address> {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(Address::Tcp),
-            Self::Unix(_, path) => Ok(Address::Unix(path.clone())),
+            Self::Unix { path, .. } => Ok(Address::Unix(path.clone())),
         }
     }
 
@@ -41,7 +43,7 @@ impl Listener {
                 let _ = stream.set_nodelay(true);
                 (Socket::Tcp(stream), Peer::Address(address))
             }),
-            Self::Unix(listener, _) => {
+            Self::Unix { listener, .. } => {
                 listener.poll_accept(cx).map_ok(|(stream, _)| (Socket::Unix(stream), Peer::Local))
             }
         }
@@ -50,18 +52,29 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Self::Unix(_, path) = self {
+        // Somebody else may have taken the place meanwhile.
+        if let Self::Unix { path, file, .. } = self
+            && file.is_some()
+            && *file == file_id(path)
+        {
             let _ = std::fs::remove_file(path);
         }
     }
+}
+
+/// The device and the number of a file.
+type FileId = (u64, u64);
+
+fn file_id(path: &str) -> Option<FileId> {
+    let found = std::fs::symlink_metadata(path).ok()?;
+    Some((found.dev(), found.ino()))
 }
 
 fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // Accepted sockets inherit these.
     socket.set_send_buffer_size(u32::try_from(SEND_BUFFER_BYTES).unwrap_or(u32::MAX))?;
-    let keep_alive = TcpKeepalive::new().with_time(KEEP_ALIVE_IDLE).with_interval(KEEP_ALIVE_INTERVAL);
-    SockRef::from(&socket).set_tcp_keepalive(&keep_alive.with_retries(KEEP_ALIVE_RETRIES))?;
+    SockRef::from(&socket).set_tcp_keepalive(&keep_alive())?;
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
@@ -69,12 +82,16 @@ fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Removes a socket file that nobody listens at any more, and nothing else.
 fn remove_stale(path: &str) -> io::Result<()> {
-    use std::os::unix::fs::FileTypeExt;
     match std::fs::symlink_metadata(path) {
-        Ok(found) if found.file_type().is_socket() => match std::os::unix::net::UnixStream::connect(path) {
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
-            _ => Ok(()),
-        },
+        Ok(found) if found.file_type().is_socket() => {
+            // Without waiting: a server that is too busy to accept is there.
+            let probe = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+            probe.set_nonblocking(true)?;
+            match probe.connect(&SockAddr::unix(path)?) {
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
+                _ => Ok(()),
+            }
+        }
         _ => Ok(()),
     }
 }

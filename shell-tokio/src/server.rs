@@ -5,7 +5,6 @@ use drupe_core::trace::Recorder;
 use drupe_core::{Config, Handler, Machine, Metrics};
 use std::fmt;
 use std::io;
-use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// A server that listens and is about to run.
@@ -13,7 +12,7 @@ pub struct Server<H: Handler> {
     machine: Machine<H>,
     listeners: Vec<Listener>,
     addresses: Vec<String>,
-    mailbox: Arc<Mailbox<H::Note>>,
+    mailbox: Mailbox<H::Note>,
     signals: Vec<Signal>,
 }
 
@@ -37,9 +36,7 @@ impl<H: Handler> Server<H> {
     /// # Panics
     /// Outside a tokio runtime with I/O and time enabled.
     pub fn bind(mut config: Config, handler: H) -> Result<Self, BindError> {
-        if config.seed == 0 {
-            config.seed = entropy();
-        }
+        config.seed.get_or_insert_with(entropy);
         let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
         for listen in &config.listeners {
             let blame = |source| BindError { address: listen.bound(&listen.address), source };
@@ -63,7 +60,8 @@ impl<H: Handler> Server<H> {
         self.mailbox.remote()
     }
 
-    /// Has SIGINT and SIGTERM drain the server, and a second one hurry it.
+    /// Has SIGINT and SIGTERM drain the server, and a second one hurry it. The process does not end by these
+    /// signals any more from then on, not even after the server has.
     ///
     /// # Errors
     /// If the signals can't be listened for.
@@ -80,9 +78,9 @@ impl<H: Handler> Server<H> {
     }
 
     /// Serves until drained; then says what was counted. Dropping the future ends everything at once.
-    pub async fn run(self) -> Metrics {
+    pub fn run(self) -> impl Future<Output = Metrics> {
         let Self { machine, listeners, mailbox, signals, .. } = self;
-        Driver::new(machine, listeners, mailbox, signals).run().await
+        Driver::new(machine, listeners, mailbox, signals).run()
     }
 }
 

@@ -1,8 +1,24 @@
+use drupe_core::shell::{KEEP_ALIVE_IDLE, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_RETRIES, SEND_BUFFER_BYTES};
+use socket2::{SockRef, TcpKeepalive};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+
+/// Sets what every TCP connection has. What fails makes it merely worse.
+pub(crate) fn tune(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let socket = SockRef::from(stream);
+    let _ = socket.set_send_buffer_size(SEND_BUFFER_BYTES);
+    let _ = socket.set_tcp_keepalive(&keep_alive());
+}
+
+/// When the system asks whether a silent peer is still there.
+pub(crate) fn keep_alive() -> TcpKeepalive {
+    let keep_alive = TcpKeepalive::new().with_time(KEEP_ALIVE_IDLE).with_interval(KEEP_ALIVE_INTERVAL);
+    keep_alive.with_retries(KEEP_ALIVE_RETRIES)
+}
 
 /// A connection of any kind.
 #[derive(Debug)]

@@ -151,3 +151,22 @@ fn what_is_wrong_with_the_arguments_is_said() {
         assert!(output.stdout.is_empty());
     }
 }
+
+#[test]
+fn who_can_not_be_told_does_not_make_it_panic() {
+    let full = || std::fs::File::options().write(true).open("/dev/full").expect("there is one");
+    let output =
+        Command::new(DRUPE).args(["--listen", "tcp://127.0.0.1:0"]).stdout(full()).output().expect("it was built");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && printed.starts_with("drupe: No space left"), "{printed}");
+    let mut child = Command::new(DRUPE)
+        .args(["--listen", "tcp://127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .stderr(full())
+        .spawn()
+        .expect("it was built");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("it says where it listens");
+    assert!(Command::new("kill").arg(child.id().to_string()).status().expect("kill is everywhere").success());
+    assert_eq!(child.wait().expect("it exits").code(), Some(0));
+}

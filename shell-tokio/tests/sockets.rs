@@ -65,6 +65,15 @@ impl<N> Running<N> {
         self.thread.join().expect("no panic")
     }
 
+    /// Waits until something is so, but not for ever.
+    fn until(&self, so: impl Fn(Metrics) -> bool) {
+        let began = std::time::Instant::now();
+        while !so(self.metrics()) {
+            assert!(began.elapsed() < PATIENCE, "it does not come about: {:?}", self.metrics());
+            std::thread::yield_now();
+        }
+    }
+
     fn metrics(&self) -> Metrics {
         let (send, receive) = mpsc::channel();
         self.remote.metrics(move |metrics| drop(send.send(metrics))).expect("it runs");
@@ -119,7 +128,7 @@ fn a_relay_serves_on_every_flavour() {
         let server = run(lines(), Relay::default(), threads, None);
         let (mut ann, mut bob) = (server.connect(), server.connect());
         // The relay has both once each has heard of the other.
-        while server.metrics().open < 2 {}
+        server.until(|metrics| metrics.open >= 2);
         ann.send(b"hello\r\nfrom ann\n");
         assert_eq!((bob.line(), bob.line()), ("hello".into(), "from ann".into()));
         bob.send(b"hello");
@@ -161,7 +170,7 @@ fn one_byte_at_a_time_and_everything_at_once_are_the_same() {
 #[test]
 fn a_burst_over_the_rate_is_answered_whole() {
     let mut config = lines();
-    config.rates.messages = Rate::new(20_000, 1_000);
+    config.rates.messages = Rate::new(20_000, 1_000).ok();
     let server = run(config, Echo, 1, None);
     let mut peer = server.connect();
     let burst: String = (0..10_000).map(|n| format!("{n}\n")).collect();
@@ -185,7 +194,7 @@ fn one_slow_reader_costs_only_itself() {
     let server = run(config, Relay::default(), 1, None);
     let slow = server.connect();
     let (mut healthy, mut sender) = (server.connect(), server.connect());
-    while server.metrics().open < 3 {}
+    server.until(|metrics| metrics.open >= 3);
     let line = format!("{}\n", "x".repeat(9_999));
     let count = 3_000;
     // A sender that is not faster than a healthy receiver reads.
@@ -193,7 +202,7 @@ fn one_slow_reader_costs_only_itself() {
         sender.send(line.as_bytes());
         assert_eq!(healthy.line().len(), 9_999, "nothing is lost to a healthy receiver");
     }
-    while server.metrics().ended.get(Reason::SlowConsumer) == 0 {}
+    server.until(|metrics| metrics.ended.get(Reason::SlowConsumer) > 0);
     drop(slow);
     let metrics = server.end();
     assert_eq!(metrics.ended.get(Reason::SlowConsumer), 1);
@@ -204,14 +213,14 @@ fn one_slow_reader_costs_only_itself() {
 fn a_reset_is_a_reset_and_harms_nobody() {
     let server = run(lines(), Relay::default(), 1, None);
     let (gone, mut ann, mut bob) = (server.connect(), server.connect(), server.connect());
-    while server.metrics().open < 3 {}
+    server.until(|metrics| metrics.open >= 3);
     // To close with unread input resets the connection.
     ann.send(b"unread\n");
     assert_eq!(bob.line(), "unread");
     let mut unread = [0];
     while gone.0.get_ref().peek(&mut unread).expect("it comes") == 0 {}
     drop(gone);
-    while server.metrics().open > 2 {}
+    server.until(|metrics| metrics.open <= 2);
     ann.send(b"still here\n");
     assert_eq!(bob.line(), "still here");
     assert_eq!(server.end().ended.get(Reason::Reset), 1);
@@ -227,7 +236,7 @@ fn frames_and_unix_sockets_share_one_handler() {
     let mut frame =
         TcpStream::connect(server.addresses[1].strip_prefix("length://").expect("its scheme")).expect("it listens");
     let mut local = BufReader::new(UnixStream::connect(&path).expect("it listens"));
-    while server.metrics().open < 3 {}
+    server.until(|metrics| metrics.open >= 3);
     frame.write_all(b"\0\x05hello").expect("the server reads");
     let mut text = String::new();
     local.read_line(&mut text).expect("the server answers");
@@ -278,7 +287,7 @@ impl Handler for Caller {
                     cap: Duration::from_millis(5),
                     ..Backoff::default()
                 });
-                hub.dial(Dial { address, wire: Default::default(), backoff });
+                hub.dial(Dial { backoff, ..Dial::lines(address) });
             }
             Event::Opened { conn, .. } => {
                 let _ = hub.join(conn, "all");
@@ -300,7 +309,7 @@ fn a_dial_comes_back_after_its_peer_was_away() {
     let mut peer = accept(&elsewhere);
     assert_eq!(peer.line(), "greetings");
     drop((peer, elsewhere));
-    while server.metrics().dial_errors == 0 {}
+    server.until(|metrics| metrics.dial_errors > 0);
     let elsewhere = std::net::TcpListener::bind(address).expect("the port is free again");
     let mut peer = accept(&elsewhere);
     assert_eq!(peer.line(), "greetings");
@@ -316,10 +325,10 @@ fn a_dial_comes_back_after_its_peer_was_away() {
 #[test]
 fn what_a_shell_records_replays_to_the_bytes_that_peers_got() {
     let trace = SharedTrace::new();
-    let config = Config { seed: 7, ..lines() };
+    let config = Config { seed: Some(7), ..lines() };
     let server = run(config.clone(), Relay::default(), 1, Some(&trace));
     let (mut ann, mut bob) = (server.connect(), server.connect());
-    while server.metrics().open < 2 {}
+    server.until(|metrics| metrics.open >= 2);
     for n in 0..500 {
         ann.send(format!("line {n}\n").as_bytes());
     }
@@ -336,4 +345,60 @@ fn nobody_can_speak_to_a_server_that_has_ended() {
     let remote = server.remote.clone();
     server.end();
     assert_eq!(remote.drain(), Err(drupe_tokio::RemoteError::Ended));
+}
+
+#[test]
+fn mail_is_written_between() {
+    let mut config = lines().unlimited();
+    config.outbound.marks = Marks::new(10_000, 50_000, 100_000).expect("in order");
+    let (send, receive) = mpsc::channel();
+    let server = run(config, Relay::default(), 1, None);
+    let slow = server.connect();
+    server.until(|metrics| metrics.open >= 1);
+    // The server is busy with this word while the others come.
+    server.remote.metrics(move |_| receive.recv().expect("the test goes on")).expect("it runs");
+    let text = "x".repeat(1_000);
+    (0..20_000).for_each(|_| server.remote.publish("relay", &text).expect("there is room"));
+    send.send(()).expect("it waits");
+    server.until(|metrics| metrics.ended.get(Reason::SlowConsumer) > 0);
+    drop(slow);
+    let metrics = server.end();
+    assert!(metrics.queued_bytes_peak < 4_000_000, "{} bytes were queued", metrics.queued_bytes_peak);
+}
+
+#[test]
+fn a_server_that_never_ran_has_ended_when_it_is_dropped() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let _guard = runtime.enter();
+    let server = Server::bind(lines(), Echo).expect("a port");
+    let remote = server.remote();
+    drop(server);
+    assert_eq!(remote.drain(), Err(drupe_tokio::RemoteError::Ended));
+    let server = Server::bind(lines(), Echo).expect("a port");
+    let remote = server.remote();
+    drop(server.run());
+    assert_eq!(remote.drain(), Err(drupe_tokio::RemoteError::Ended));
+}
+
+#[test]
+fn a_socket_file_is_removed_by_its_owner_alone() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let _guard = runtime.enter();
+    let path = std::env::temp_dir().join(format!("drupe-owner-{}.sock", std::process::id()));
+    let bind =
+        || Server::bind(Config::listening([format!("unix://{}", path.display()).parse().expect("a path")]), Echo);
+    let first = bind().expect("it is free");
+    assert!(bind().is_err(), "somebody listens there");
+    std::fs::remove_file(&path).expect("it is there");
+    let second = bind().expect("it is free again");
+    drop(first);
+    assert!(path.exists(), "it belongs to the second");
+    drop(second);
+    assert!(!path.exists());
+    // What nobody listens at any more is in nobody's way; what is no socket stays.
+    drop(std::os::unix::net::UnixListener::bind(&path).expect("it is free"));
+    drop(bind().expect("it was stale"));
+    std::fs::write(&path, "a file").expect("it is free");
+    assert!(bind().is_err() && path.exists());
+    std::fs::remove_file(&path).expect("it is there");
 }

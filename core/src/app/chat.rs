@@ -1,5 +1,5 @@
 use crate::text::neutralize;
-use crate::{ConnId, Event, Handler, Hub, NoNote, Peer, Reason};
+use crate::{ConnId, Event, Handler, Hub, NoNote, Reason};
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -46,7 +46,7 @@ impl Handler for Chat {
 
     fn on(&mut self, hub: &mut ChatHub<'_>, event: Event<'_, NoNote>) {
         match event {
-            Event::Opened { conn, peer, .. } => self.welcome(hub, conn, peer),
+            Event::Opened { conn, .. } => self.welcome(hub, conn),
             Event::Message { conn, payload } => {
                 let text = String::from_utf8_lossy(payload.as_bytes());
                 let text = neutralize(text.trim());
@@ -63,7 +63,7 @@ impl Handler for Chat {
 }
 
 impl Chat {
-    fn welcome(&mut self, hub: &mut ChatHub<'_>, conn: ConnId, _: Peer) {
+    fn welcome(&mut self, hub: &mut ChatHub<'_>, conn: ConnId) {
         let name = loop {
             self.guests = self.guests.wrapping_add(1);
             let name = format!("guest{}", self.guests);

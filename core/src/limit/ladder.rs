@@ -3,11 +3,11 @@ use core::time::Duration;
 
 /// What happens to a connection that exceeds its rate, by how often it did so.
 ///
-/// Each time a message arrives over the rate is a strike. A step applies from its number of strikes on,
+/// Each message that arrives over the rate is a strike, and so is each piece of one that is. A step applies from its number of strikes on,
 /// and the severest step that applies is taken. `None` turns a step off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ladder {
-    /// From this strike on, the peer is told (once, where the wire can carry it).
+    /// At this strike the peer is told, where the wire can carry it; and again where `drop` begins.
     pub warn: Option<u32>,
     /// From this strike on, reading pauses until the rate conforms again: nothing is lost, TCP slows the peer.
     pub pause: Option<u32>,
@@ -48,6 +48,14 @@ pub enum Action {
     Close,
     /// Close the connection and refuse its address for the cool-down.
     Quarantine,
+}
+
+impl Action {
+    /// Whether the message is served.
+    #[must_use]
+    pub const fn serves(self) -> bool {
+        matches!(self, Self::Serve | Self::Pause)
+    }
 }
 
 impl Ladder {

@@ -13,4 +13,4 @@ pub(crate) use ladder::Strikes;
 pub use ladder::{Action, Ladder};
 pub(crate) use quarantine::Quarantine;
 pub use quarantine::QuarantineLimits;
-pub use rate::{Gcra, Rate};
+pub use rate::{Gcra, Rate, RateError};

@@ -76,7 +76,7 @@ mod tests {
     use core::net::Ipv4Addr;
 
     fn key(n: u32) -> AddressKey {
-        Ipv4Addr::from_bits(n).into()
+        core::net::IpAddr::V4(Ipv4Addr::from_bits(n)).into()
     }
 
     #[test]

@@ -13,12 +13,14 @@ pub struct Rate {
 
 impl Rate {
     /// `per_second` units a second in the long run, and `burst` units at once after a rest; both in
-    /// 1 to 4,294,967,295. `None` if one is 0.
-    #[must_use]
-    pub const fn new(per_second: u32, burst: u32) -> Option<Self> {
+    /// 1 to 4,294,967,295.
+    ///
+    /// # Errors
+    /// If one is 0.
+    pub const fn new(per_second: u32, burst: u32) -> Result<Self, RateError> {
         match (NonZeroU32::new(per_second), NonZeroU32::new(burst)) {
-            (Some(per_second), Some(burst)) => Some(Self { per_second, burst }),
-            _ => None,
+            (Some(per_second), Some(burst)) => Ok(Self { per_second, burst }),
+            _ => Err(RateError { per_second, burst }),
         }
     }
 
@@ -38,6 +40,16 @@ impl Rate {
     fn tolerance(self) -> u64 {
         self.nanos(u64::from(self.burst.get()))
     }
+}
+
+/// A rate of nothing, or without a burst: nothing would ever conform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a rate and its burst are at least 1, not {per_second} a second with a burst of {burst}")]
+pub struct RateError {
+    /// The rate that was asked for.
+    pub per_second: u32,
+    /// The burst that was asked for.
+    pub burst: u32,
 }
 
 /// A rate meter: the generic cell rate algorithm (ITU-T I.371 annex A, virtual scheduling) with one

@@ -1,11 +1,11 @@
 use core::num::NonZeroU32;
 use core::time::Duration;
 
-/// Marks on the bytes queued for one connection whose socket is behind.
+/// Marks on the bytes queued for one connection whose socket is full.
 ///
 /// A connection whose socket takes everything is never measured against them, however much one turn
 /// brings. Above `high` the peer is no longer read and the handler is told
-/// ([`Event::Stalled`](crate::Event)); below `low` both are undone; what would go above `max` is for
+/// ([`Event::Stalled`](crate::Event)); at `low` or below both are undone; what would go above `max` is for
 /// the [`SlowPolicy`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Marks {
@@ -26,7 +26,7 @@ impl Marks {
         Ok(Self { low, high, max })
     }
 
-    /// Below this many bytes a stalled connection is read again.
+    /// At this many bytes or fewer a stalled connection is read again.
     #[must_use]
     pub const fn low(self) -> usize {
         self.low as usize
@@ -38,7 +38,7 @@ impl Marks {
         self.high as usize
     }
 
-    /// The most bytes that are queued for a connection whose socket is behind.
+    /// The most bytes that are queued for a connection once its socket is full.
     #[must_use]
     pub const fn max(self) -> usize {
         self.max as usize
@@ -83,7 +83,7 @@ pub enum SlowPolicy {
 pub struct OutboundLimits {
     /// The marks in bytes.
     pub marks: Marks,
-    /// How long a socket that is behind may take for what is queued, besides the time for its length.
+    /// How long a socket that is full may take for what is queued, besides the time for its length.
     pub write_deadline: Duration,
     /// The lowest rate, in bytes per second, that a peer may read at: what is queued is due after
     /// `write_deadline` and its length at this rate.

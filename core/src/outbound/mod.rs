@@ -17,7 +17,7 @@ mod queue;
 
 pub use marks::{Marks, MarksError, OutboundLimits, SlowPolicy};
 
-use crate::index_set::{DenseSet, Line};
+use crate::index_set::{DedupQueue, DenseSet};
 use crate::wire::{EncodeError, Wire};
 use crate::{Payload, Time};
 use alloc::collections::{BTreeMap, VecDeque};
@@ -32,7 +32,7 @@ enum Class {
     Private = 1,
 }
 
-/// The tag of a segment that is never skipped.
+/// The tag of a segment that no policy skips.
 pub(crate) const PRIVATE: u32 = u32::MAX;
 
 /// A connection that is behind may have this many segments: more counts as above the maximum of bytes.
@@ -47,7 +47,7 @@ pub(crate) enum Crossing {
     Stalled(u32),
     /// More would be queued than the maximum, and the policy is to close.
     Overflow(u32),
-    /// Skipping brought the queue below the low mark again.
+    /// The queue was above the high mark and is no longer above the low one.
     Drained(u32),
 }
 
@@ -57,17 +57,6 @@ impl Crossing {
             Self::Stalled(index) | Self::Overflow(index) | Self::Drained(index) => index,
         }
     }
-}
-
-/// What a write left behind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Wrote {
-    /// How many bytes were really queued and are now written.
-    pub(crate) bytes: usize,
-    /// Something is left that the socket did not take.
-    pub(crate) blocked: bool,
-    /// The queue was above the high mark and is now below the low one.
-    pub(crate) drained: bool,
 }
 
 #[derive(Debug)]
@@ -81,8 +70,8 @@ pub(crate) struct Outbound {
     tails: Vec<Tail>,
     queues: Vec<Queue>,
     /// Connections whose intent may have changed since the shell last looked.
-    pub(crate) changed: Line,
-    /// Connections whose sockets did not take everything.
+    pub(crate) changed: DedupQueue,
+    /// Connections whose sockets are full.
     blocked: DenseSet,
     crossings: Vec<Crossing>,
     /// Bytes queued for all connections, and the most that was.
@@ -102,7 +91,7 @@ impl Outbound {
             logs: Logs::default(),
             tails: Vec::new(),
             queues: Vec::new(),
-            changed: Line::default(),
+            changed: DedupQueue::default(),
             blocked: DenseSet::default(),
             crossings: Vec::new(),
             queued: 0,
@@ -272,8 +261,8 @@ impl Outbound {
         [begun, &queue.control, first].into_iter().chain(segments.map(bytes)).filter(|slice| !slice.is_empty())
     }
 
-    /// The socket took `bytes` bytes of what [`slices`](Self::slices) shows; fewer than all means it is full.
-    pub(crate) fn wrote(&mut self, now: Time, index: u32, bytes: usize) -> Wrote {
+    /// The socket took `bytes` bytes of what [`slices`](Self::slices) shows; returns how many of them were queued.
+    pub(crate) fn wrote(&mut self, now: Time, index: u32, bytes: usize) -> usize {
         let at = index as usize;
         let pending = self.pending(index);
         let bytes = bytes.min(pending);
@@ -282,9 +271,8 @@ impl Outbound {
             // The usual case: one contiguous slice, taken whole.
             let tail = core::mem::take(&mut self.tails[at]);
             self.release(tail.segment());
-            return Wrote { bytes, blocked: false, drained: false };
+            return bytes;
         }
-        let blocked = bytes < pending;
         let begun = self.queues[at].begun as usize;
         let first = bytes.min(begun);
         self.advance(at, first);
@@ -295,23 +283,26 @@ impl Outbound {
             Ok(rest @ 1..) => rest,
             _ => self.rest_of_begun(at),
         };
-        self.queues[at].owe(now, bytes, pending - bytes, &self.limits);
-        if blocked {
-            self.blocked.insert(index);
-        } else {
-            self.blocked.remove(index);
-            self.queues[at].shrink();
+        self.queues[at].pay(now, bytes, pending - bytes, &self.limits);
+        self.relax(index);
+        self.set_cap(at);
+        bytes
+    }
+
+    /// The socket takes nothing more for now: what is queued is measured against the marks, and is due.
+    pub(crate) fn blocked(&mut self, now: Time, index: u32) {
+        let at = index as usize;
+        let pending = self.pending(index);
+        if pending == 0 {
+            return;
         }
-        let stalled = self.queues[at].stalled;
-        let drained = stalled && pending - bytes <= self.limits.marks.low();
-        if drained {
-            self.queues[at].stalled = false;
-        } else if !stalled && blocked && pending - bytes > self.limits.marks.high() {
+        self.queues[at].owe(now, pending, &self.limits);
+        self.blocked.insert(index);
+        if !self.queues[at].stalled && pending > self.limits.marks.high() {
             self.queues[at].stalled = true;
             self.crossings.push(Crossing::Stalled(index));
         }
         self.set_cap(at);
-        Wrote { bytes, blocked, drained }
     }
 
     /// The shell has offered everything to its socket: what is left belongs to stragglers.
@@ -523,12 +514,13 @@ impl Outbound {
         self.relax(index);
     }
 
-    /// Looks at the marks again after something was skipped.
+    /// Looks at the marks again after something was written or skipped.
     fn relax(&mut self, index: u32) {
         let at = index as usize;
         let pending = self.pending(index);
         if pending == 0 {
             self.queues[at].owed = None;
+            self.queues[at].shrink();
             self.blocked.remove(index);
         }
         if self.queues[at].stalled && pending <= self.limits.marks.low() {

@@ -118,20 +118,20 @@ impl Queue {
         self.earlier.iter().copied().chain((tail.log != NO_LOG).then(|| tail.segment()))
     }
 
-    /// Keeps the write deadline: what is queued when the socket falls behind, or when the last such debt
-    /// is paid, is due after a fixed time and its length at the lowest rate that is tolerated.
-    pub(super) fn owe(&mut self, now: Time, written: usize, left: usize, limits: &OutboundLimits) {
-        if left == 0 {
-            self.owed = None;
-            return;
+    /// Begins the write deadline, unless one runs: what is queued when the socket is full is due after a fixed
+    /// time and its length at the lowest rate that is tolerated.
+    pub(super) fn owe(&mut self, now: Time, pending: usize, limits: &OutboundLimits) {
+        let due = now + limits.time_for(pending);
+        self.owed.get_or_insert(Owed { bytes: pending as u64, due });
+    }
+
+    /// Counts what was written towards what is due. Once that is paid, what came meanwhile is due next.
+    pub(super) fn pay(&mut self, now: Time, written: usize, left: usize, limits: &OutboundLimits) {
+        let Some(owed) = &mut self.owed else { return };
+        owed.bytes = owed.bytes.saturating_sub(written as u64);
+        if owed.bytes == 0 {
+            *owed = Owed { bytes: left as u64, due: now + limits.time_for(left) };
         }
-        if let Some(owed) = &mut self.owed {
-            owed.bytes = owed.bytes.saturating_sub(written as u64);
-            if owed.bytes > 0 {
-                return;
-            }
-        }
-        self.owed = Some(Owed { bytes: left as u64, due: now + limits.time_for(left) });
     }
 
     /// Gives back memory that only a rare crowd of segments needed.

@@ -94,13 +94,12 @@ impl Model {
             count -= take;
             self.begun = bytes;
         }
-        let left = self.bytes().len();
-        self.behind = left > 0;
-        if self.stalled && left <= marks.low() {
-            self.stalled = false;
-        } else if self.behind && left > marks.high() {
-            self.stalled = true;
-        }
+        self.relax(marks);
+    }
+
+    fn blocked(&mut self, marks: Marks) {
+        self.behind |= !self.bytes().is_empty();
+        self.stalled |= self.bytes().len() > marks.high();
     }
 }
 
@@ -110,6 +109,7 @@ enum Step {
     Publish { room: u32, members: Vec<bool>, except: Option<u32>, policy: SlowPolicy, len: usize },
     Control { to: u32, len: usize },
     Write { to: u32, part: u8 },
+    Blocked { to: u32 },
     WriteAll { to: u32 },
     EndTurn,
     Discard { to: u32 },
@@ -132,6 +132,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(room, members, except, policy, len)| Step::Publish { room, members, except, policy, len }),
         2 => (to(), 1..20usize).prop_map(|(to, len)| Step::Control { to, len }),
         5 => (to(), any::<u8>()).prop_map(|(to, part)| Step::Write { to, part }),
+        4 => to().prop_map(|to| Step::Blocked { to }),
         5 => to().prop_map(|to| Step::WriteAll { to }),
         3 => Just(Step::EndTurn),
         1 => to().prop_map(|to| Step::Discard { to }),
@@ -185,9 +186,13 @@ fn run(steps: Vec<Step>, marks: Marks) -> Result<(), TestCaseError> {
                 out.wrote(Time::START, to, count);
                 models[to as usize].wrote(count, marks);
             }
+            Step::Blocked { to } => {
+                out.blocked(Time::START, to);
+                models[to as usize].blocked(marks);
+            }
             Step::WriteAll { to } => {
                 let count = out.pending(to);
-                prop_assert_eq!(out.wrote(Time::START, to, count).bytes, count);
+                prop_assert_eq!(out.wrote(Time::START, to, count), count);
                 models[to as usize].wrote(count, marks);
             }
             Step::EndTurn => out.end_turn(),
@@ -265,8 +270,11 @@ fn a_straggler_keeps_no_large_log_alive_by_what_is_private() {
         out.send(0, Payload::Text("short")).expect("short");
         out.send(1, Payload::Text(&long)).expect("fits");
         for index in [0, 1] {
-            let taken = if index == 0 { 0 } else { out.pending(1) };
-            out.wrote(Time::START, index, taken);
+            if index == 0 {
+                out.blocked(Time::START, 0);
+            } else {
+                out.wrote(Time::START, 1, out.pending(1));
+            }
         }
         out.end_turn();
     }
@@ -281,7 +289,7 @@ fn held_by_a_straggler(limits: OutboundLimits, mut turn: impl FnMut(&mut Outboun
     (0..2).for_each(|index| out.open(index, wire));
     for _ in 0..100 {
         turn(&mut out, wire);
-        out.wrote(Time::START, 0, 0);
+        out.blocked(Time::START, 0);
         out.wrote(Time::START, 1, out.pending(1));
         out.end_turn();
     }
@@ -326,7 +334,7 @@ fn many_tiny_messages_cost_a_slow_member_no_more_than_its_bounds() {
     for n in 0..50_000_u32 {
         out.publish(&[0], None, wire, n % 2, SlowPolicy::SkipOldest, Payload::Text("a")).expect("fits");
         if n % 100 == 0 {
-            out.wrote(Time::START, 0, 0);
+            out.blocked(Time::START, 0);
             out.end_turn();
         }
     }
@@ -340,7 +348,7 @@ fn what_was_queued_for_one_connection_is_not_held_against_the_next() {
     let wire = out.intern(LINES);
     out.open(0, wire);
     out.send(0, Payload::Text("12345")).expect("fits");
-    out.wrote(Time::START, 0, 0);
+    out.blocked(Time::START, 0);
     assert_eq!(out.send(0, Payload::Text("67890")), Ok(false));
     out.close(0);
     assert_eq!(out.take_crossings(), None);
@@ -356,7 +364,7 @@ fn stragglers_share_what_they_both_need() {
     for _ in 0..20 {
         out.publish(&everybody, None, wire, 0, SlowPolicy::Close, Payload::Text(&long)).expect("fits");
         for &index in &everybody {
-            out.wrote(Time::START, index, 0);
+            out.blocked(Time::START, index);
         }
         out.end_turn();
     }
@@ -372,12 +380,13 @@ fn the_write_deadline_is_for_what_was_queued_when_it_began() {
     out.send(0, Payload::Text(&"x".repeat(999))).expect("fits");
     assert_eq!(out.write_deadline(0), None);
     // 10 s, and 1000 bytes at 100 bytes a second.
-    out.wrote(Time::from_secs(100), 0, 0);
+    out.blocked(Time::from_secs(100), 0);
     assert_eq!(out.write_deadline(0), Some(Time::from_secs(120)));
     // A byte a second is no progress, and neither is more to do.
     out.send(0, Payload::Text(&"x".repeat(499))).expect("fits");
     for second in 101..119 {
         out.wrote(Time::from_secs(second), 0, 1);
+        out.blocked(Time::from_secs(second), 0);
         assert_eq!(out.write_deadline(0), Some(Time::from_secs(120)));
     }
     // The debt is paid; what came meanwhile is the next one.

@@ -41,7 +41,8 @@ impl ReadyQueue {
         }
         for key in state.keys.drain(..) {
             // Before the source is polled, so that what becomes ready meanwhile is noted again.
-            key.noted.store(false, Ordering::Release);
+            // A swap and not a store: it must see what was done before the wake-up that it forgets.
+            key.noted.swap(false, Ordering::AcqRel);
             numbers.push(key.number);
         }
     }

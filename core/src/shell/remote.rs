@@ -13,7 +13,7 @@ const WAITING_MAX: usize = 65_536;
 ///
 /// Nothing here waits for the server: a word is left and the server woken.
 pub struct Remote<N> {
-    mailbox: Arc<Mailbox<N>>,
+    shared: Arc<Shared<N>>,
 }
 
 /// A word could not be left.
@@ -34,7 +34,7 @@ impl<N> Remote<N> {
     /// # Errors
     /// If the server has ended or has not kept up.
     pub fn note(&self, note: N) -> Result<(), RemoteError> {
-        self.mailbox.put(Mail::Note(note))
+        self.shared.put(Mail::Note(note))
     }
 
     /// Sends one message to every member of a room.
@@ -66,7 +66,7 @@ impl<N> Remote<N> {
     /// # Errors
     /// If the server has ended or has not kept up.
     pub fn request(&self, request: Request) -> Result<(), RemoteError> {
-        self.mailbox.put(Mail::Request(request))
+        self.shared.put(Mail::Request(request))
     }
 
     /// Has the server hand its counters to `receive`, on its own thread and in its own time.
@@ -74,13 +74,13 @@ impl<N> Remote<N> {
     /// # Errors
     /// If the server has ended or has not kept up.
     pub fn metrics(&self, receive: impl FnOnce(Metrics) + Send + 'static) -> Result<(), RemoteError> {
-        self.mailbox.put(Mail::Metrics(Box::new(receive)))
+        self.shared.put(Mail::Metrics(Box::new(receive)))
     }
 }
 
 impl<N> Clone for Remote<N> {
     fn clone(&self) -> Self {
-        Self { mailbox: Arc::clone(&self.mailbox) }
+        Self { shared: Arc::clone(&self.shared) }
     }
 }
 
@@ -100,8 +100,13 @@ pub enum Mail<N> {
     Metrics(Box<dyn FnOnce(Metrics) + Send>),
 }
 
-/// Where words wait for the server: the shell's end of [`Remote`].
+/// Where words wait for the server: the shell's end of [`Remote`]. When it is dropped the server has ended:
+/// what waits is dropped, and nothing more can be left.
 pub struct Mailbox<N> {
+    shared: Arc<Shared<N>>,
+}
+
+struct Shared<N> {
     state: Mutex<State<N>>,
 }
 
@@ -114,29 +119,37 @@ struct State<N> {
 impl<N> Mailbox<N> {
     /// An empty mailbox.
     #[must_use]
-    pub fn new() -> Arc<Self> {
+    pub fn new() -> Self {
         let state = State { waiting: VecDeque::new(), task: None, ended: false };
-        Arc::new(Self { state: Mutex::new(state) })
+        Self { shared: Arc::new(Shared { state: Mutex::new(state) }) }
     }
 
     /// A handle for others.
     #[must_use]
-    pub fn remote(self: &Arc<Self>) -> Remote<N> {
-        Remote { mailbox: Arc::clone(self) }
+    pub fn remote(&self) -> Remote<N> {
+        Remote { shared: Arc::clone(&self.shared) }
     }
 
     /// Sets who is woken, and takes what waits.
+    #[must_use]
     pub fn take(&self, task: &Waker) -> VecDeque<Mail<N>> {
-        let mut state = self.lock();
+        let mut state = self.shared.lock();
         if !state.task.as_ref().is_some_and(|known| known.will_wake(task)) {
             state.task = Some(task.clone());
         }
         core::mem::take(&mut state.waiting)
     }
+}
 
-    /// The server has ended: what waits is dropped, and nothing more can be left.
-    pub fn end(&self) {
-        let mut state = self.lock();
+impl<N> Default for Mailbox<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<N> Drop for Mailbox<N> {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
         state.ended = true;
         state.task = None;
         let waiting = core::mem::take(&mut state.waiting);
@@ -144,7 +157,9 @@ impl<N> Mailbox<N> {
         drop(state);
         drop(waiting);
     }
+}
 
+impl<N> Shared<N> {
     fn put(&self, mail: Mail<N>) -> Result<(), RemoteError> {
         let mut state = self.lock();
         if state.ended {
@@ -183,7 +198,7 @@ mod tests {
         let in_order = words.iter().enumerate().all(|(place, mail)| matches!(mail, Mail::Note(n) if *n == place));
         assert!(in_order && words.len() == WAITING_MAX);
         assert_eq!(remote.clone().note(0), Ok(()));
-        mailbox.end();
+        drop(mailbox);
         assert_eq!(remote.note(0), Err(RemoteError::Ended));
     }
 }

@@ -35,7 +35,7 @@ use crate::handler::Handler;
 use crate::input::{AcceptFailure, Failure, Input, Request};
 use crate::machine::{Accepting, End, Machine};
 use crate::trace;
-use crate::{Config, ConnId, ListenerId, Peer, Random, Reason, Time};
+use crate::{Config, ConnId, ListenerId, Peer, Random, Time};
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -99,7 +99,7 @@ struct PeerEnd<A> {
     /// Our half is closed once `sent` has arrived.
     ended: bool,
     /// How many more bytes the link takes from the server.
-    room: usize,
+    writable: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,22 +121,31 @@ where
 {
     /// A world in which all chance comes from `seed`, the configuration's too.
     pub fn new(seed: u64, mut config: Config, handler: H) -> Self {
-        config.seed = seed;
-        Self {
+        config.seed = Some(seed);
+        let mut world = Self {
             seed,
             random: Random::new(seed ^ 0x5eed),
             now: Time::START,
             machine: Machine::new(config, Watch::new(handler)),
             ends: Vec::new(),
             sockets: Vec::new(),
-            trace: String::new(),
-        }
+            trace: alloc::format!("seed {seed}\n"),
+        };
+        world.apply(Input::Started);
+        world
     }
 
     /// Adds a peer that is about to connect; returns its number.
     pub fn add(&mut self, link: Link, actor: A) -> usize {
-        let room = if link == Link::Steady { ROOMY } else { 0 };
-        self.ends.push(PeerEnd { actor, link, state: Socket::Connecting, sent: VecDeque::new(), ended: false, room });
+        let writable = if link == Link::Steady { ROOMY } else { 0 };
+        self.ends.push(PeerEnd {
+            actor,
+            link,
+            state: Socket::Connecting,
+            sent: VecDeque::new(),
+            ended: false,
+            writable,
+        });
         self.ends.len() - 1
     }
 
@@ -192,7 +201,7 @@ where
         for _ in 0..1_000 {
             for peer in 0..self.ends.len() {
                 self.ends[peer].link = Link::Steady;
-                self.ends[peer].room = ROOMY;
+                self.ends[peer].writable = ROOMY;
             }
             self.deliver_steady();
             self.flush();
@@ -301,7 +310,7 @@ where
                 self.deliver(peer, id, most);
             }
             8 if end.link == Link::Troubled => {
-                end.room = match self.random.below(6) {
+                end.writable = match self.random.below(6) {
                     0 => ROOMY,
                     1..3 => 0,
                     _ => usize::try_from(self.random.below(2_000)).unwrap_or(0),
@@ -345,6 +354,7 @@ where
                 self.write(peer, id);
             }
         }
+        self.apply(Input::TurnEnded);
     }
 
     fn write(&mut self, peer: usize, id: ConnId) {
@@ -359,14 +369,17 @@ where
             }
             return;
         }
-        let mut taken = 0;
+        let (mut taken, pending) = (0, intent.transmit.len());
         for slice in intent.transmit.slices() {
-            let take = slice.len().min(end.room);
+            let take = slice.len().min(end.writable);
             end.actor.hear(&slice[..take]);
-            end.room -= if end.room == ROOMY { 0 } else { take };
+            end.writable -= if end.writable == ROOMY { 0 } else { take };
             taken += take;
         }
         self.apply(Input::Wrote { conn: id, bytes: taken });
+        if taken < pending {
+            self.apply(Input::Blocked { conn: id });
+        }
     }
 
     fn fail(&mut self, peer: usize, id: ConnId, failure: Failure) {
@@ -422,20 +435,9 @@ where
             metrics.open + metrics.closing <= u64::from(config.connections.total),
             "there are no more connections than allowed",
         );
-        // A queue may be over its maximum by what one message brought while its socket was not behind.
-        let message = config.budget.message_max_bytes.get() as u64 + 1_024;
-        let each = 4 * (config.outbound.marks.max() as u64 + message);
-        let most = (4 << 20) + self.sockets.len() as u64 * each;
-        self.promise(metrics.queued_memory_bytes <= most, "memory stays within base and budget");
     }
 
     fn promise(&self, kept: bool, promise: &str) {
         assert!(kept, "seed {}: it does not hold that {promise}. The trace:\n{}", self.seed, self.trace);
     }
-}
-
-/// How often each reason ended a connection, for a look at what a simulation reached.
-#[must_use]
-pub fn reasons(metrics: &crate::Metrics) -> Vec<(Reason, u64)> {
-    metrics.ended.iter().filter(|&(_, count)| count > 0).collect()
 }

@@ -7,8 +7,9 @@ use memchr::memchr2;
 
 /// Text lines: one message, one line.
 ///
-/// A line that comes in ends with LF, CR LF, or CR NUL (how RFC 854 writes a bare carriage return); the
-/// ending is not part of the message, and any other CR or NUL is. A payload that is sent is written as it
+/// A line that comes in ends with LF, CR LF, or CR NUL (which RFC 854 writes for a bare carriage return, and
+/// RFC 1123 section 3.3.1 has servers take for a line's end); the ending is not part of the message, and any
+/// other CR or NUL is, but for a CR that is the very last byte of the input. A payload that is sent is written as it
 /// is and ended; one that holds line feeds reads as several lines at the other end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lines {

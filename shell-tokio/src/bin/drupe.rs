@@ -1,10 +1,11 @@
 //! `drupe`: a ready-made server for long-lived connections.
 
-#![allow(clippy::print_stdout, reason = "whoever starts it waits for these lines")]
-
 use clap::Parser;
 use drupe_tokio::Server;
+use drupe_tokio::core::Metrics;
 use drupe_tokio::core::cli::HubArguments;
+use std::fmt;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// A server for long-lived connections: chat, relay or echo over TCP lines and length-prefixed frames
@@ -20,21 +21,30 @@ async fn main() -> ExitCode {
     match serve(&Arguments::parse().hub).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("drupe: {error}");
+            say(format_args!("drupe: {error}"));
             ExitCode::FAILURE
         }
     }
 }
 
 async fn serve(hub: &HubArguments) -> Result<(), Box<dyn std::error::Error>> {
-    let server = Server::bind(hub.config(), hub.handler())?.drain_on_signals()?;
-    for address in server.addresses() {
-        println!("listening on {address}");
+    // A connection is a descriptor, and the usual limit is far below what the system allows.
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        say(format_args!("drupe: the limit on open files stays as it is: {error}"));
     }
+    let server = Server::bind(hub.config(), hub.handler())?.drain_on_signals()?;
+    let mut output = io::stdout().lock();
+    for address in server.addresses() {
+        writeln!(output, "listening on {address}")?;
+    }
+    drop(output);
     let metrics = server.run().await;
-    eprintln!(
-        "drupe: {} connections served, {} messages in, {} out",
-        metrics.opened, metrics.messages_in, metrics.messages_out
-    );
+    let Metrics { opened, messages_in, messages_out, .. } = metrics;
+    say(format_args!("drupe: {opened} connections served, {messages_in} messages in, {messages_out} out"));
     Ok(())
+}
+
+/// Says something to the operator, who may have stopped listening.
+fn say(words: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{words}");
 }
