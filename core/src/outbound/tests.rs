@@ -1,3 +1,5 @@
+use super::slow::SEGMENTS_MAX;
+use super::tidy::SLACK_BYTES;
 use super::*;
 use crate::wire::{LengthPrefix, LengthPrefixed};
 use alloc::collections::VecDeque;

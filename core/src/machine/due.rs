@@ -1,0 +1,62 @@
+//! What is done when its time has come.
+
+use super::Machine;
+use crate::Reason;
+use crate::handler::{Event, Handler};
+use crate::state::{Ending, Why};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// What a drain that is hurried leaves for last bytes.
+const HURRY: Duration = Duration::from_millis(500);
+
+impl<H: Handler> Machine<H> {
+    /// Does what is due for a connection.
+    pub(super) fn look_at(&mut self, index: u32) {
+        let now = self.state.now;
+        let id = self.state.conns.id(index);
+        if let Some(conn) = self.state.conns.at_mut(index)
+            && conn.rate_pause.is_some_and(|until| until <= now)
+        {
+            conn.rate_pause = None;
+            conn.may_speak_again(now);
+            self.state.outbound.changed.insert(index);
+        }
+        self.serve_held(id);
+        let due = self.state.next_deadline(index).filter(|deadline| deadline.at <= now);
+        match due.map(|deadline| deadline.why) {
+            Some(Why::Flush | Why::Linger) => self.state.forget(index),
+            Some(Why::Write) => self.state.end(index, Reason::SlowConsumer, Ending::Discard),
+            Some(Why::Message) => self.state.end(index, Reason::MessageTimeout, Ending::Flush),
+            Some(Why::Idle) => self.state.end(index, Reason::Idle, Ending::Flush),
+            Some(Why::Silence) => self.state.end(index, Reason::Silent, Ending::Flush),
+            Some(Why::Drain) => self.state.end(index, Reason::Shutdown, Ending::Flush),
+            _ => {}
+        }
+    }
+
+    pub(super) fn drain(&mut self) {
+        let now = self.state.now;
+        let hurry = self.state.drain.is_some();
+        if let Some(deadline) = &mut self.state.drain {
+            *deadline = (*deadline).min(now + HURRY);
+        } else {
+            self.state.drain = Some(now + self.state.config.drain.deadline);
+            self.state.dials.close();
+            self.tell(Event::Draining);
+        }
+        let ids: Vec<_> = self.state.conns.ids().filter(|&id| self.state.open_slot(id).is_some()).collect();
+        let many = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+        let window = self.state.config.drain.window_for(many);
+        for id in ids {
+            let wait = if hurry { Duration::ZERO } else { self.state.random.within(window) };
+            if let Some(conn) = self.state.conns.get_mut(id) {
+                conn.drain_at = Some(now + wait);
+            }
+            if !hurry {
+                self.state.notice(id.slot(), "notice: the server is shutting down");
+            }
+            self.state.schedule(id.slot());
+        }
+    }
+}

@@ -1,0 +1,168 @@
+use super::{LAST, Machine};
+use crate::conn::Phase;
+use crate::handler::Handler;
+use crate::outbound::Outbound;
+use crate::state::{Deadline, Why};
+use crate::trace::Recorder;
+use crate::{Config, ConnId, DialId, ListenerId, Metrics, Time};
+
+/// What should be so for one connection. A level, not an event: it may be looked at any number of times.
+#[derive(Clone, Copy)]
+pub struct Intent<'a> {
+    /// The socket should be read when it is readable.
+    pub read: bool,
+    /// What should be written.
+    pub transmit: Transmit<'a>,
+    /// Whether our half should be closed.
+    pub end: End,
+}
+
+/// Whether our half of a connection should be closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It stays open.
+    Open,
+    /// Nothing more will be written: the writing half should be shut down.
+    Shutdown,
+}
+
+/// Whether a listener should accept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepting {
+    /// Yes.
+    Now,
+    /// Not for the time being; the [`deadline`](Machine::deadline) covers when to try again.
+    Later,
+    /// Not any more: the listener should be closed.
+    Never,
+}
+
+/// Bytes to write, which belong to the machine.
+#[derive(Clone, Copy)]
+pub struct Transmit<'a> {
+    outbound: &'a Outbound,
+    index: u32,
+}
+
+impl<'a> Transmit<'a> {
+    /// How many bytes in all.
+    #[must_use]
+    pub fn len(self) -> usize {
+        self.outbound.pending(self.index)
+    }
+
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// The first of the [`slices`](Self::slices); empty if there is nothing to write.
+    #[must_use]
+    pub fn first(self) -> &'a [u8] {
+        self.slices().next().unwrap_or_default()
+    }
+
+    /// The bytes in order. Most often one slice; write as many as the socket takes with one call.
+    pub fn slices(self) -> impl Iterator<Item = &'a [u8]> {
+        self.outbound.slices(self.index)
+    }
+}
+
+/// Intentions.
+impl<H: Handler> Machine<H> {
+    /// What should be so for a connection; `None` if its socket is to be dropped.
+    #[must_use]
+    pub fn intent(&self, conn: ConnId) -> Option<Intent<'_>> {
+        let found = self.state.conns.get(conn)?;
+        let transmit = Transmit { outbound: &self.state.outbound, index: conn.slot() };
+        let discards = matches!(found.phase, Phase::Flushing { .. } | Phase::Lingering { .. });
+        let serves = found.is_open() && found.held.is_empty() && !self.state.must_wait(conn.slot());
+        let end = if matches!(found.phase, Phase::Lingering { .. }) { End::Shutdown } else { End::Open };
+        Some(Intent { read: !found.input_ended && (discards || serves), transmit, end })
+    }
+
+    /// A connection whose intent may have changed since it was last named here, if there is one. A connection
+    /// that a shell forgets to look at after it was named is only late.
+    pub fn next_changed(&mut self) -> Option<ConnId> {
+        self.state.outbound.changed.pop().map(|index| self.state.conns.id(index))
+    }
+
+    /// Whether so much was queued since the last turn's end that the shell should write before it reads on.
+    #[must_use]
+    pub fn turn_is_full(&self) -> bool {
+        self.state.turn_is_full()
+    }
+
+    /// When [`elapsed`](Self::elapsed) is to be called, if nothing else happens.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Deadline> {
+        let of_conn = self.state.agenda.next().map(|(at, index)| {
+            let why = self.state.next_deadline(index).map_or(Why::Idle, |deadline| deadline.why);
+            Deadline { at, why }
+        });
+        let at = |at: Option<Time>, why| at.map(|at| Deadline { at, why });
+        let candidates = [
+            of_conn,
+            at(self.state.timers.next(), Why::Timer),
+            at(self.state.dials.next(), Why::Dial),
+            at(self.state.doors.iter().filter_map(|door| door.rests_until).min(), Why::Accept),
+            at(self.state.drain.filter(|_| self.state.conns.len() > 0), Why::Drain),
+        ];
+        // What lies at the end of time is never reached.
+        candidates.into_iter().flatten().min().filter(|deadline| deadline.at <= LAST)
+    }
+
+    /// Whether a listener should accept.
+    #[must_use]
+    pub fn accepting(&self, listener: ListenerId) -> Accepting {
+        match self.state.doors.get(listener.index()) {
+            None => Accepting::Never,
+            Some(_) if self.state.drain.is_some() => Accepting::Never,
+            Some(door) if door.rests_until.is_some() => Accepting::Later,
+            Some(_) => Accepting::Now,
+        }
+    }
+
+    /// The connections that the shell should make, and where to. Each is shown until [`dialed`](Self::dialed)
+    /// says how the attempt went, or until it is no longer wanted.
+    pub fn dials(&self) -> impl Iterator<Item = (DialId, &str)> {
+        self.state.dials.wanted()
+    }
+
+    /// Whether a drain is over: the shell may go.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.state.drain.is_some() && self.state.conns.len() == 0
+    }
+
+    /// The counters and gauges as of now.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.state.metrics()
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.state.config
+    }
+
+    /// The latest time that was given.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.state.now
+    }
+
+    /// The application.
+    #[must_use]
+    pub fn handler(&self) -> &H {
+        &self.handler
+    }
+
+    /// Records every fact; see [`trace`](crate::trace). To be called before the first one.
+    pub fn record(&mut self, mut recorder: Recorder<H::Note>) {
+        recorder.begin(self.state.config.seed.unwrap_or_default());
+        self.recorder = Some(recorder);
+    }
+}

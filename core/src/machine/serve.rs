@@ -1,0 +1,132 @@
+//! From bytes to messages to the handler, no faster than may be.
+
+use super::Machine;
+use crate::handler::{Event, Handler};
+use crate::limit::Action;
+use crate::state::Ending;
+use crate::wire::Decoded;
+use crate::{ConnId, Hub, Payload, Reason};
+
+/// What is read of a connection and may not be served yet is kept up to here. A shell that keeps to
+/// [`Intent::read`], and reads less than this at a time, never comes near.
+const HELD_MAX_BYTES: usize = 1 << 20;
+
+impl<H: Handler> Machine<H> {
+    /// Serves the messages in `bytes`, and holds what may not be served yet.
+    pub(super) fn digest(&mut self, conn: ConnId, bytes: &mut [u8]) {
+        let index = conn.slot();
+        let budget = self.state.config.budget;
+        let Some(mut decoder) = self.state.conns.get_mut(conn).and_then(|found| found.decoder.take()) else { return };
+        let (mut at, mut served) = (0, 0);
+        while at < bytes.len() && self.state.open_slot(conn).is_some() {
+            let enough =
+                served >= budget.messages_per_turn.max(1) || served > 0 && self.state.should_write_first(index);
+            if enough || self.state.must_wait(index) {
+                self.hold(conn, &bytes[at..]);
+                break;
+            }
+            let Decoded { used, message } = match decoder.decode(&mut bytes[at..], &budget) {
+                Ok(decoded) => decoded,
+                Err(error) => {
+                    self.state.end(index, error.reason(), Ending::Flush);
+                    break;
+                }
+            };
+            at += used;
+            served += u32::from(message.is_some());
+            let action = self.state.charge(index, u64::from(message.is_some()), used as u64);
+            let doomed = self.state.conns.get_mut(conn).is_some_and(|found| {
+                found.doomed |= action == Action::Drop;
+                found.doomed && (message.is_none() || core::mem::take(&mut found.doomed))
+            });
+            match message {
+                Some(_) if doomed => self.state.metrics.rate_dropped += 1,
+                Some(payload) if action.serves() => self.serve(conn, payload),
+                _ => {}
+            }
+        }
+        let now = self.state.now;
+        if let Some(found) = self.state.conns.get_mut(conn) {
+            if served > 0 {
+                found.message_since = None;
+                found.last_message_at = now;
+            }
+            if decoder.is_partial() {
+                found.message_since.get_or_insert(now);
+            }
+            found.decoder = Some(decoder);
+        }
+    }
+
+    /// Keeps what was read and may not be served yet.
+    pub(super) fn hold(&mut self, conn: ConnId, bytes: &[u8]) {
+        let Some(found) = self.state.conns.get_mut(conn) else { return };
+        if found.held.len() + bytes.len() > HELD_MAX_BYTES {
+            return self.state.end(conn.slot(), Reason::RateLimited, Ending::Flush);
+        }
+        found.held.extend_from_slice(bytes);
+        self.state.outbound.changed.insert(conn.slot());
+    }
+
+    pub(super) fn serve(&mut self, conn: ConnId, payload: Payload<'_>) {
+        // A warning may have been one message too many for a slow peer.
+        if self.state.open_slot(conn).is_none() {
+            return;
+        }
+        self.state.metrics.messages_in += 1;
+        self.turn_messages += 1;
+        self.handler.on(&mut Hub { state: &mut self.state }, Event::Message { conn, payload });
+        if !self.state.pending.is_empty() {
+            self.settle();
+        }
+    }
+
+    /// The peer ended its half and everything before that is served.
+    pub(super) fn finish_input(&mut self, conn: ConnId) {
+        let budget = self.state.config.budget;
+        let Some(found) = self.state.conns.get_mut(conn) else { return };
+        found.input_finished = true;
+        let (half_open, decoder) = (found.half_open, found.decoder.take());
+        let Some(mut decoder) = decoder else { return };
+        let reason = match decoder.finish(&budget) {
+            Ok(None) => Reason::PeerClosed,
+            Ok(Some(payload)) => {
+                let doomed = self.state.conns.get(conn).is_some_and(|found| found.doomed);
+                if self.state.charge(conn.slot(), 1, 0).serves() && !doomed {
+                    self.serve(conn, payload);
+                }
+                Reason::PeerClosed
+            }
+            Err(error) => error.reason(),
+        };
+        if let Some(found) = self.state.conns.get_mut(conn) {
+            found.decoder = Some(decoder);
+            found.message_since = None;
+        }
+        if half_open && reason == Reason::PeerClosed && self.state.open_slot(conn).is_some() {
+            self.tell(Event::InputEnded { conn });
+        } else {
+            self.state.end(conn.slot(), reason, Ending::Flush);
+        }
+    }
+
+    /// Serves what was held, and the end of the input behind it, as far as that may be.
+    pub(super) fn serve_held(&mut self, id: ConnId) {
+        if self.state.must_wait(id.slot()) {
+            return;
+        }
+        let Some(conn) = self.state.conns.get_mut(id).filter(|conn| conn.is_open()) else { return };
+        if !conn.held.is_empty() {
+            let mut held = core::mem::take(&mut conn.held);
+            self.digest(id, &mut held);
+            self.state.outbound.changed.insert(id.slot());
+        }
+        let waits = self.state.must_wait(id.slot());
+        let Some(conn) = self.state.conns.get_mut(id).filter(|conn| conn.is_open() && conn.held.is_empty()) else {
+            return;
+        };
+        if conn.input_ended && !conn.input_finished && !waits {
+            self.finish_input(id);
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The marks, and what happens to connections that go above them.
+
+use super::queue::{NO_LOG, Segment};
+use super::{Outbound, SlowPolicy};
+
+/// A connection that is behind may have this many segments: more counts as above the maximum of bytes.
+pub(super) const SEGMENTS_MAX: usize = 8192;
+
+/// A connection crossed a mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Crossing {
+    /// More is queued than the high mark.
+    Stalled(u32),
+    /// More would be queued than the maximum, and the policy is to close.
+    Overflow(u32),
+    /// The queue was above the high mark and is no longer above the low one.
+    Drained(u32),
+}
+
+impl Crossing {
+    pub(super) const fn index(self) -> u32 {
+        match self {
+            Self::Stalled(index) | Self::Overflow(index) | Self::Drained(index) => index,
+        }
+    }
+}
+
+impl Outbound {
+    /// Whether a segment can be queued for a connection that is behind.
+    pub(super) fn fits(&self, at: usize, segment: Segment) -> bool {
+        let pending = self.queues[at].earlier_bytes + self.tails[at].len() as usize + self.queues[at].control.len();
+        pending + segment.len() as usize <= self.limits.marks.max() && self.queues[at].earlier.len() < SEGMENTS_MAX
+    }
+
+    /// Applies the slow policy; true if the segment may now be queued.
+    pub(super) fn make_room(&mut self, index: u32, segment: Segment, policy: SlowPolicy) -> bool {
+        let at = index as usize;
+        let excess = (self.pending(index) + segment.len() as usize).saturating_sub(self.limits.marks.max());
+        match policy {
+            SlowPolicy::Close => {
+                self.crossings.push(Crossing::Overflow(index));
+                return false;
+            }
+            // Nothing is given up for what can't be queued even then.
+            _ if segment.len() as usize > self.limits.marks.max() => {}
+            SlowPolicy::SkipNewest => {}
+            SlowPolicy::SkipOldest => self.skip(index, segment.room, excess.max(1)),
+            SlowPolicy::KeepLatest => self.skip(index, segment.room, usize::MAX),
+        }
+        let room = self.fits(at, segment);
+        self.skipped += u64::from(!room);
+        room
+    }
+
+    /// Drops the oldest whole messages of a room that are not begun, until `excess` bytes are gone.
+    pub(super) fn skip(&mut self, index: u32, room: u32, excess: usize) {
+        let at = index as usize;
+        // The tail is one of them.
+        let tail = core::mem::take(&mut self.tails[at]);
+        if tail.log != NO_LOG {
+            self.queues[at].earlier_bytes += tail.len() as usize;
+            self.queues[at].earlier.push_back(tail.segment());
+        }
+        let mut begun = self.queues[at].begun;
+        let (mut place, mut gone) = (0, 0);
+        while gone < excess
+            && let Some(&segment) = self.queues[at].earlier.get(place)
+        {
+            let held = core::mem::take(&mut begun);
+            if segment.room == room {
+                let from = segment.start + held;
+                let (to, messages) = self.logs.skip(segment, from, excess - gone);
+                self.skipped += messages;
+                gone += (to - from) as usize;
+                let rest = Segment { start: to, ..segment };
+                if held > 0 && to > from {
+                    // What has been begun stays in front.
+                    self.queues[at].earlier[place].end = from;
+                    place += 1;
+                    if !rest.is_empty() {
+                        self.logs.refer(rest.log);
+                        self.queues[at].earlier.insert(place, rest);
+                    }
+                    continue;
+                }
+                if held == 0 && rest.is_empty() {
+                    self.queues[at].earlier.remove(place);
+                    self.release(segment);
+                    continue;
+                }
+                if held == 0 {
+                    self.queues[at].earlier[place] = rest;
+                }
+            }
+            place += 1;
+        }
+        self.queues[at].earlier_bytes -= gone;
+        self.queued -= gone as u64;
+        self.relax(index);
+    }
+
+    /// Looks at the marks again after something was written or skipped.
+    pub(super) fn relax(&mut self, index: u32) {
+        let at = index as usize;
+        let pending = self.pending(index);
+        if pending == 0 {
+            self.queues[at].owed = None;
+            self.queues[at].shrink();
+            self.blocked.remove(index);
+        }
+        if self.queues[at].stalled && pending <= self.limits.marks.low() {
+            self.queues[at].stalled = false;
+            self.crossings.push(Crossing::Drained(index));
+        }
+    }
+
+    /// How far publishing may move the tail's end before the slow path must look at the marks.
+    pub(super) fn set_cap(&mut self, at: usize) {
+        let queue = &self.queues[at];
+        let tail = &mut self.tails[at];
+        tail.cap = if queue.owed.is_none() {
+            u32::MAX
+        } else {
+            let mark = if queue.stalled { self.limits.marks.max() } else { self.limits.marks.high() };
+            let others = queue.earlier_bytes + queue.control.len();
+            tail.start.saturating_add(u32::try_from(mark.saturating_sub(others)).unwrap_or(u32::MAX))
+        };
+    }
+}

@@ -1,0 +1,97 @@
+//! What is written next, and what becomes of the queue when it is.
+
+use super::queue::{NO_LOG, Segment};
+use super::{Crossing, Outbound};
+use crate::Time;
+
+impl Outbound {
+    /// What to write next, as slices in order.
+    pub(crate) fn slices(&self, index: u32) -> impl Iterator<Item = &[u8]> + '_ {
+        let (tail, queue) = (&self.tails[index as usize], &self.queues[index as usize]);
+        let bytes = |segment: Segment| self.logs.bytes(segment);
+        let mut segments = queue.earlier.iter().copied().chain((tail.log != NO_LOG).then(|| tail.segment()));
+        let (begun, first) = match segments.next() {
+            Some(front) if !queue.control.is_empty() && queue.begun > 0 => {
+                (&bytes(front)[..queue.begun as usize], &bytes(front)[queue.begun as usize..])
+            }
+            Some(front) => (&[][..], bytes(front)),
+            None => (&[][..], &[][..]),
+        };
+        [begun, &queue.control, first].into_iter().chain(segments.map(bytes)).filter(|slice| !slice.is_empty())
+    }
+
+    /// The socket took `bytes` bytes of what [`slices`](Self::slices) shows; returns how many of them were queued.
+    pub(crate) fn wrote(&mut self, now: Time, index: u32, bytes: usize) -> usize {
+        let at = index as usize;
+        let pending = self.pending(index);
+        let bytes = bytes.min(pending);
+        self.queued -= bytes as u64;
+        if bytes == pending && self.queues[at].is_plain() {
+            // The usual case: one contiguous slice, taken whole.
+            let tail = core::mem::take(&mut self.tails[at]);
+            self.release(tail.segment());
+            return bytes;
+        }
+        let begun = self.queues[at].begun as usize;
+        let first = bytes.min(begun);
+        self.advance(at, first);
+        let control = (bytes - first).min(self.queues[at].control.len());
+        self.queues[at].control.drain(..control);
+        self.advance(at, bytes - first - control);
+        self.queues[at].begun = match u32::try_from(begun - first) {
+            Ok(rest @ 1..) => rest,
+            _ => self.rest_of_begun(at),
+        };
+        self.queues[at].pay(now, bytes, pending - bytes, &self.limits);
+        self.relax(index);
+        self.set_cap(at);
+        bytes
+    }
+
+    /// The socket takes nothing more for now: what is queued is measured against the marks, and is due.
+    pub(crate) fn blocked(&mut self, now: Time, index: u32) {
+        let at = index as usize;
+        let pending = self.pending(index);
+        if pending == 0 {
+            return;
+        }
+        self.queues[at].owe(now, pending, &self.limits);
+        self.blocked.insert(index);
+        if !self.queues[at].stalled && pending > self.limits.marks.high() {
+            self.queues[at].stalled = true;
+            self.crossings.push(Crossing::Stalled(index));
+        }
+        self.set_cap(at);
+    }
+
+    /// Takes `bytes` bytes from the front of the data.
+    pub(super) fn advance(&mut self, at: usize, mut bytes: usize) {
+        while bytes > 0 {
+            let Some(front) = self.queues[at].earlier.front_mut() else {
+                let tail = &mut self.tails[at];
+                tail.start += u32::try_from(bytes).unwrap_or(u32::MAX).min(tail.len());
+                if tail.len() == 0 {
+                    let done = core::mem::take(tail);
+                    self.release(done.segment());
+                }
+                return;
+            };
+            let take = bytes.min(front.len() as usize);
+            let take_u32 = u32::try_from(take).unwrap_or(u32::MAX);
+            front.start += take_u32;
+            let done = *front;
+            bytes -= take;
+            self.queues[at].earlier_bytes -= take;
+            if done.is_empty() {
+                self.queues[at].earlier.pop_front();
+                self.release(done);
+            }
+        }
+    }
+
+    /// How much of the first message in the queue is left, if it has been begun.
+    pub(super) fn rest_of_begun(&self, at: usize) -> u32 {
+        let front = self.queues[at].segments(self.tails[at]).next();
+        front.map_or(0, |segment| self.logs.rest_of_message(segment))
+    }
+}

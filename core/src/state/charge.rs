@@ -1,0 +1,63 @@
+//! What is too fast, and what happens to who is.
+
+use super::{Ending, State};
+use crate::Reason;
+use crate::limit::{Action, Gcra, Rate};
+
+impl<C: Default> State<C> {
+    /// Charges what arrived to the rates and says what to do with it.
+    pub(crate) fn charge(&mut self, index: u32, messages: u64, bytes: u64) -> Action {
+        let rates = self.config.rates;
+        if rates.messages.is_none() && rates.bytes.is_none() {
+            return Action::Serve;
+        }
+        let now = self.now;
+        let Some(conn) = self.conns.at_mut(index) else { return Action::Serve };
+        let (mut by_message, mut by_byte) = (conn.messages, conn.bytes);
+        let over = |meter: &mut Gcra, units, rate: Option<Rate>| {
+            rate.is_some_and(|rate| units > 0 && meter.try_charge(now, units, rate).is_err())
+        };
+        let too_many = over(&mut by_message, messages, rates.messages);
+        let too_long = over(&mut by_byte, bytes, rates.bytes);
+        if !too_many && !too_long {
+            (conn.messages, conn.bytes) = (by_message, by_byte);
+            return Action::Serve;
+        }
+        self.metrics.rate_exceeded += 1;
+        let strikes = conn.strikes.add(now, rates.ladder.forgive_after);
+        let action = rates.ladder.action(strikes);
+        if action.serves() {
+            let debt = |meter: &mut Gcra, units, rate: Option<Rate>| {
+                let rate = rate?;
+                meter.charge(now, units, rate).map(|until| until + rate.rest())
+            };
+            let until =
+                debt(&mut conn.messages, messages, rates.messages).max(debt(&mut conn.bytes, bytes, rates.bytes));
+            if action == Action::Pause {
+                conn.rate_pause = until;
+                self.outbound.changed.insert(index);
+            }
+        }
+        if rates.ladder.tells(strikes) {
+            self.notice(
+                index,
+                match action {
+                    Action::Pause => "warning: too many messages or bytes; you are read more slowly",
+                    Action::Drop => "warning: too many messages or bytes; what is too much is discarded",
+                    _ => "warning: too many messages or bytes; please slow down",
+                },
+            );
+        }
+        match action {
+            Action::Close => self.end(index, Reason::RateLimited, Ending::Flush),
+            Action::Quarantine => {
+                if let Some(conn) = self.conns.at(index) {
+                    self.admission.quarantine(now, conn.peer, self.config.quarantine);
+                }
+                self.end(index, Reason::Quarantined, Ending::Flush);
+            }
+            Action::Serve | Action::Pause | Action::Drop => {}
+        }
+        action
+    }
+}

@@ -1,0 +1,102 @@
+//! How connections end: flush, close our half, linger, forget.
+
+use super::{Pending, State};
+use crate::conn::Phase;
+use crate::id::Origin;
+use crate::{Payload, Reason};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// How a connection is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// What is queued is written first.
+    Flush,
+    /// Only what has been begun is written first.
+    Discard,
+    /// The socket is of no use.
+    Drop,
+}
+
+impl<C: Default> State<C> {
+    /// Ends a connection that is open. The first reason is the one that counts.
+    pub(crate) fn end(&mut self, index: u32, reason: Reason, ending: Ending) {
+        let now = self.now;
+        let Some(conn) = self.conns.at_mut(index).filter(|conn| conn.is_open()) else { return };
+        let (wire, notices) = (conn.wire, conn.notices);
+        conn.phase = if ending == Ending::Drop {
+            Phase::Over
+        } else {
+            Phase::Flushing { until: now + self.config.closing.flush }
+        };
+        conn.held = Vec::new();
+        for room in core::mem::take(&mut conn.rooms) {
+            self.rooms.remove(room, index, wire);
+        }
+        self.metrics.ended.add(reason);
+        self.metrics.lasted(now.since(conn.opened_at));
+        let id = self.conns.id(index);
+        self.timers.cancel_all_of(id);
+        self.pending.push_back(Pending::Closed(id, reason));
+        self.outbound.changed.insert(index);
+        match ending {
+            Ending::Drop => return self.over.push(index),
+            Ending::Discard => self.outbound.discard(index),
+            Ending::Flush => {}
+        }
+        let said_by_application = matches!(reason, Reason::Application | Reason::PeerClosed);
+        if notices && !said_by_application {
+            let _ = self.outbound.send_last(index, Payload::Text(&farewell(reason)));
+        }
+        self.schedule(index);
+        self.progress_closing(index);
+    }
+
+    /// Moves a connection on that has its reason and nothing left to write.
+    pub(crate) fn progress_closing(&mut self, index: u32) {
+        let until = self.now + self.config.closing.linger;
+        let Some(conn) = self.conns.at_mut(index) else { return };
+        if !matches!(conn.phase, Phase::Flushing { .. }) || self.outbound.pending(index) > 0 {
+            return;
+        }
+        if conn.input_ended {
+            return self.forget(index);
+        }
+        conn.phase = Phase::Lingering { until };
+        self.outbound.changed.insert(index);
+        self.schedule(index);
+    }
+
+    /// The socket of a connection that has its reason is to be dropped.
+    pub(crate) fn forget(&mut self, index: u32) {
+        let Some(conn) = self.conns.at_mut(index) else { return };
+        if conn.phase != Phase::Over {
+            conn.phase = Phase::Over;
+            self.outbound.changed.insert(index);
+            self.over.push(index);
+        }
+    }
+
+    /// Frees the slots of connections that are over. Their events have been delivered.
+    pub(crate) fn free_those_over(&mut self) {
+        while let Some(index) = self.over.pop() {
+            let Some(conn) = self.conns.remove(index) else { continue };
+            self.outbound.close(index);
+            self.outbound.changed.insert(index);
+            self.agenda.forget(index);
+            match conn.origin {
+                Origin::Listener(listener) => self.admission.count_out(Some(listener), conn.peer),
+                Origin::Dial(dial) => {
+                    self.admission.count_out(None, conn.peer);
+                    let _ = self.dials.disconnected(dial, self.now, &mut self.random);
+                }
+            }
+        }
+    }
+}
+
+/// What a peer is told at its end, or instead of being let in.
+pub(crate) fn farewell(reason: Reason) -> String {
+    format!("closing ({reason}): {}", reason.sentence())
+}

@@ -1,0 +1,84 @@
+//! When a connection must be looked at, and what for.
+
+use super::State;
+use crate::Time;
+use crate::conn::Phase;
+use core::time::Duration;
+
+/// The moment at which [`Machine::elapsed`](crate::Machine::elapsed) is to be called, and what for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deadline {
+    /// When. It may turn out that nothing is to be done yet; then a later deadline takes its place.
+    pub at: Time,
+    /// The reason.
+    pub why: Why,
+}
+
+/// What a deadline is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Why {
+    /// A connection sent more than is served at a time: call `elapsed` without delay.
+    Backlog,
+    /// The pause of a connection that was over its rate is over.
+    Rate,
+    /// A slow socket must have taken what is queued.
+    Write,
+    /// An incomplete message must be complete.
+    Message,
+    /// A connection without messages is closed.
+    Idle,
+    /// A connection without a sign of life is closed.
+    Silence,
+    /// What is queued for a connection that has its reason must have been written.
+    Flush,
+    /// The peer must have closed its half.
+    Linger,
+    /// A drain closes a connection, or ends.
+    Drain,
+    /// A timer of the application is due.
+    Timer,
+    /// The next attempt to connect.
+    Dial,
+    /// A listener that was out of descriptors tries again.
+    Accept,
+}
+
+impl<C: Default> State<C> {
+    /// When a connection must be looked at next, and what for.
+    pub(crate) fn next_deadline(&self, index: u32) -> Option<Deadline> {
+        let conn = self.conns.at(index)?;
+        let at = |at: Option<Time>, why| at.map(|at| Deadline { at, why });
+        match conn.phase {
+            Phase::Flushing { until } => at(Some(until), Why::Flush),
+            Phase::Lingering { until } => at(Some(until), Why::Linger),
+            Phase::Over => None,
+            Phase::Open => {
+                let waits = self.must_wait(index);
+                let unserved = !conn.held.is_empty() || conn.input_ended && !conn.input_finished;
+                let speaks = !waits && !unserved;
+                let after = |since: Time, span: Option<Duration>| span.map(|span| since + span);
+                let candidates = [
+                    at(conn.rate_pause, Why::Rate),
+                    at((!waits && unserved).then_some(self.now.plus_nanos(1)), Why::Backlog),
+                    at(self.outbound.write_deadline(index), Why::Write),
+                    at(
+                        conn.message_since.filter(|_| speaks).map(|since| since + self.config.budget.message_deadline),
+                        Why::Message,
+                    ),
+                    at(after(conn.last_message_at, self.config.idle).filter(|_| speaks), Why::Idle),
+                    at(after(conn.last_byte_at, self.config.silence).filter(|_| speaks), Why::Silence),
+                    at(conn.drain_at, Why::Drain),
+                ];
+                candidates.into_iter().flatten().min()
+            }
+        }
+    }
+
+    /// Makes sure that a connection is looked at in time.
+    pub(crate) fn schedule(&mut self, index: u32) {
+        if let Some(deadline) = self.next_deadline(index) {
+            self.agenda.no_later_than(index, deadline.at);
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Who is in which room.
+
+use super::State;
+use crate::ConnId;
+use crate::room::JoinError;
+
+impl<C: Default> State<C> {
+    pub(crate) fn join(&mut self, id: ConnId, name: &str) -> Result<bool, JoinError> {
+        let Some(index) = self.open_slot(id) else { return Err(JoinError::NotOpen) };
+        let limits = self.config.rooms;
+        let Some(conn) = self.conns.at_mut(index) else { return Err(JoinError::NotOpen) };
+        if let Some(number) = self.rooms.number(name)
+            && conn.rooms.contains(&number)
+        {
+            return Ok(false);
+        }
+        if conn.rooms.len() >= limits.per_connection as usize {
+            return Err(JoinError::TooManyOfConnection(limits.per_connection));
+        }
+        let number = self.rooms.number_or_new(name, &limits, self.config.outbound.slow_policy)?;
+        conn.rooms.push(number);
+        self.rooms.add(number, index, conn.wire);
+        Ok(true)
+    }
+
+    pub(crate) fn leave(&mut self, id: ConnId, name: &str) -> bool {
+        let (Some(number), Some(conn)) = (self.rooms.number(name), self.conns.get_mut(id)) else { return false };
+        let Some(place) = conn.rooms.iter().position(|&room| room == number) else { return false };
+        conn.rooms.swap_remove(place);
+        self.rooms.remove(number, id.slot(), conn.wire);
+        true
+    }
+}

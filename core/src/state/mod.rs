@@ -1,0 +1,163 @@
+//! Everything but the handler: what the hub asks for happens here.
+
+mod charge;
+mod closing;
+mod deadline;
+mod membership;
+mod sending;
+
+pub(crate) use closing::{Ending, farewell};
+pub use deadline::{Deadline, Why};
+
+use crate::conn::Conn;
+use crate::dial::Dials;
+use crate::id::Origin;
+use crate::limit::Admission;
+use crate::metrics::Metrics;
+use crate::outbound::Outbound;
+use crate::room::Rooms;
+use crate::slots::Slots;
+use crate::timer::{Agenda, Timers};
+use crate::wire::Wire;
+use crate::{Config, ConnId, ListenerId, Peer, Random, Reason, Time};
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+pub(crate) struct State<C> {
+    pub(crate) now: Time,
+    pub(crate) config: Config,
+    pub(crate) random: Random,
+    pub(crate) conns: Slots<Conn>,
+    /// By slot; a context outlives its connection until its `Closed` was delivered.
+    pub(crate) contexts: Vec<Option<C>>,
+    pub(crate) outbound: Outbound,
+    pub(crate) rooms: Rooms,
+    pub(crate) timers: Timers,
+    pub(crate) agenda: Agenda,
+    pub(crate) dials: Dials,
+    pub(crate) admission: Admission,
+    /// By listener.
+    pub(crate) doors: Vec<Door>,
+    pub(crate) metrics: Metrics,
+    /// Events that wait until the handler has returned.
+    pub(crate) pending: VecDeque<Pending>,
+    /// Connections whose slots are to be freed once their events are delivered.
+    pub(crate) over: Vec<u32>,
+    /// The hard deadline of a drain.
+    pub(crate) drain: Option<Time>,
+}
+
+/// How accepting goes at one listener.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Door {
+    /// Nothing is accepted before then.
+    pub(crate) rests_until: Option<Time>,
+    /// Failures since the last success.
+    pub(crate) failures: u8,
+}
+
+/// So many failures in a row are no accident.
+const ACCEPT_FAILURES_MAX: u8 = 16;
+
+/// An event about a connection that waits for its turn.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pending {
+    Stalled(ConnId),
+    Drained(ConnId),
+    Closed(ConnId, Reason),
+}
+
+impl<C: Default> State<C> {
+    pub(crate) fn new(config: Config) -> Self {
+        Self {
+            now: Time::START,
+            random: Random::new(config.seed.unwrap_or_default()),
+            conns: Slots::default(),
+            contexts: Vec::new(),
+            outbound: Outbound::new(config.outbound),
+            rooms: Rooms::default(),
+            timers: Timers::default(),
+            agenda: Agenda::default(),
+            dials: Dials::default(),
+            admission: Admission::default(),
+            doors: config.listeners.iter().map(|_| Door::default()).collect(),
+            metrics: Metrics::new(),
+            pending: VecDeque::new(),
+            over: Vec::new(),
+            drain: None,
+            config,
+        }
+    }
+
+    /// Gives a peer that was let in a place.
+    pub(crate) fn open(&mut self, peer: Peer, origin: Origin, wire: Wire) -> ConnId {
+        let number = self.outbound.intern(wire);
+        let mut conn = Conn::new(peer, origin, wire.decoder(), number, self.now);
+        if let Origin::Listener(listener) = origin
+            && let Some(listen) = self.config.listeners.get(listener.index())
+        {
+            conn.half_open = listen.half_open;
+            conn.notices = listen.notices;
+        }
+        let id = self.conns.insert(conn);
+        let index = id.slot();
+        self.outbound.open(index, number);
+        if self.contexts.len() <= id.index() {
+            self.contexts.resize_with(id.index() + 1, || None);
+        }
+        self.contexts[id.index()] = Some(C::default());
+        self.metrics.opened += 1;
+        self.outbound.changed.insert(index);
+        self.schedule(index);
+        id
+    }
+
+    /// The slot of a connection that is open.
+    pub(crate) fn open_slot(&self, id: ConnId) -> Option<u32> {
+        self.conns.get(id).filter(|conn| conn.is_open()).map(|_| id.slot())
+    }
+
+    pub(crate) fn set_paused(&mut self, id: ConnId, paused: bool) {
+        let now = self.now;
+        let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.paused != paused) else { return };
+        conn.paused = paused;
+        if !paused {
+            conn.may_speak_again(now);
+        }
+        self.outbound.changed.insert(id.slot());
+        self.schedule(id.slot());
+    }
+
+    /// Whether what a connection sends must wait, in the kernel or in `held`.
+    pub(crate) fn must_wait(&self, index: u32) -> bool {
+        let waits = |conn: &Conn| conn.paused || conn.rate_pause.is_some() || self.outbound.is_stalled(index);
+        self.conns.at(index).is_some_and(waits)
+    }
+
+    /// A listener rests that can't accept: at once if the process is out of something, else after many failures.
+    pub(crate) fn accept_failed(&mut self, listener: ListenerId, exhausted: bool) {
+        self.metrics.accept_errors += 1;
+        let until = self.now + self.config.accept_backoff;
+        let Some(door) = self.doors.get_mut(listener.index()) else { return };
+        door.failures = door.failures.saturating_add(1);
+        if exhausted || door.failures >= ACCEPT_FAILURES_MAX {
+            *door = Door { rests_until: Some(until), failures: 0 };
+        }
+    }
+
+    /// The counters and gauges as of now.
+    pub(crate) fn metrics(&self) -> Metrics {
+        let mut metrics = self.metrics.clone();
+        metrics.open = metrics.opened - metrics.ended.total();
+        metrics.closing = self.conns.len() as u64 - metrics.open;
+        metrics.stalled = self.conns.ids().filter(|id| self.outbound.is_stalled(id.slot())).count() as u64;
+        metrics.rooms = self.rooms.len() as u64;
+        metrics.quarantined = self.admission.quarantine.len() as u64;
+        metrics.accept_paused = self.doors.iter().filter(|door| door.rests_until.is_some()).count() as u64;
+        metrics.queued_bytes = self.outbound.queued;
+        metrics.queued_bytes_peak = self.outbound.queued_peak;
+        metrics.queued_memory_bytes = self.outbound.held() as u64;
+        metrics.skipped = self.outbound.skipped;
+        metrics
+    }
+}

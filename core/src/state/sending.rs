@@ -1,0 +1,129 @@
+//! What is sent, and to whom.
+
+use super::{Ending, Pending, State};
+use crate::conn::Conn;
+use crate::outbound::{Crossing, PRIVATE, SlowPolicy};
+use crate::{ConnId, Payload, Reason};
+use alloc::vec::Vec;
+
+/// Once this much is queued in one turn it should be written before more is read.
+const TURN_FULL_BYTES: u64 = 256 << 10;
+
+impl<C: Default> State<C> {
+    pub(crate) fn send(&mut self, id: ConnId, payload: Payload<'_>) -> bool {
+        let Some(index) = self.open_slot(id) else { return false };
+        let sent = self.outbound.send(index, payload);
+        self.count_out(u64::from(sent == Ok(true)), u64::from(sent.is_err()));
+        self.settle_crossings();
+        sent == Ok(true)
+    }
+
+    pub(crate) fn publish(&mut self, room: &str, except: &[ConnId], payload: Payload<'_>) -> usize {
+        let Some(room) = self.rooms.number(room).and_then(|number| self.rooms.get(number)) else { return 0 };
+        let (mut sent, mut unsendable) = (0, 0);
+        // One exception is passed over while publishing; for more, the members are chosen first.
+        let (one, several) = match *except {
+            [one] => (self.conns.get(one).map(|_| one.slot()), false),
+            _ => (None, !except.is_empty()),
+        };
+        for group in &room.groups {
+            let chosen: Vec<u32>;
+            let members = if several {
+                let is_chosen = |member: &&u32| !except.contains(&self.conns.id(**member));
+                chosen = group.members.iter().filter(is_chosen).copied().collect();
+                &chosen
+            } else {
+                &group.members
+            };
+            match self.outbound.publish(members, one, group.wire, room.tag, room.policy, payload) {
+                Ok(recipients) => sent += recipients,
+                Err(_) => unsendable += members.iter().filter(|&&member| Some(member) != one).count(),
+            }
+        }
+        self.count_out(sent as u64, unsendable as u64);
+        self.settle_crossings();
+        sent
+    }
+
+    pub(crate) fn send_each(&mut self, ids: &[ConnId], payload: Payload<'_>) -> usize {
+        let mut groups: Vec<(u16, Vec<u32>)> = Vec::new();
+        for &id in ids {
+            let Some(conn) = self.conns.get(id).filter(|conn| conn.is_open()) else { continue };
+            match groups.iter_mut().find(|(wire, _)| *wire == conn.wire) {
+                Some((_, members)) => members.push(id.slot()),
+                None => groups.push((conn.wire, alloc::vec![id.slot()])),
+            }
+        }
+        let (mut sent, mut unsendable) = (0, 0);
+        for (wire, members) in groups {
+            match self.outbound.publish(&members, None, wire, PRIVATE, SlowPolicy::Close, payload) {
+                Ok(recipients) => sent += recipients,
+                Err(_) => unsendable += members.len(),
+            }
+        }
+        self.count_out(sent as u64, unsendable as u64);
+        self.settle_crossings();
+        sent
+    }
+
+    /// Tells a peer something, where its wire can carry it.
+    pub(crate) fn notice(&mut self, index: u32, text: &str) {
+        if self.conns.at(index).is_some_and(|conn| conn.is_open() && conn.notices) {
+            let _ = self.outbound.send(index, Payload::Text(text));
+            self.settle_crossings();
+        }
+    }
+
+    pub(crate) fn wrote(&mut self, index: u32, bytes: usize) {
+        self.metrics.bytes_out += self.outbound.wrote(self.now, index, bytes) as u64;
+        self.settle_crossings();
+        self.progress_closing(index);
+    }
+
+    pub(crate) fn blocked(&mut self, index: u32) {
+        self.outbound.blocked(self.now, index);
+        self.schedule(index);
+        self.settle_crossings();
+    }
+
+    /// A connection that was stalled is read again.
+    pub(super) fn drained(&mut self, index: u32) {
+        let id = self.conns.id(index);
+        if let Some(conn) = self.conns.at_mut(index).filter(|conn| conn.is_open()) {
+            conn.may_speak_again(self.now);
+            self.pending.push_back(Pending::Drained(id));
+        }
+        self.outbound.changed.insert(index);
+        self.schedule(index);
+    }
+
+    pub(super) fn settle_crossings(&mut self) {
+        while let Some(crossing) = self.outbound.take_crossings() {
+            match crossing {
+                Crossing::Overflow(index) => self.end(index, Reason::SlowConsumer, Ending::Discard),
+                Crossing::Drained(index) => self.drained(index),
+                Crossing::Stalled(index) => {
+                    self.outbound.changed.insert(index);
+                    if self.conns.at(index).is_some_and(Conn::is_open) {
+                        self.pending.push_back(Pending::Stalled(self.conns.id(index)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether so much was queued in this turn, or for this connection, that it should be written before more
+    /// of the connection's messages are served: they may have long answers.
+    pub(crate) fn should_write_first(&self, index: u32) -> bool {
+        self.turn_is_full() || self.outbound.pending(index) > self.config.outbound.marks.max()
+    }
+
+    pub(crate) fn turn_is_full(&self) -> bool {
+        self.outbound.turn_bytes > TURN_FULL_BYTES
+    }
+
+    pub(super) fn count_out(&mut self, sent: u64, unsendable: u64) {
+        self.metrics.messages_out += sent;
+        self.metrics.messages_unsendable += unsendable;
+    }
+}
