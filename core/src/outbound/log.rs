@@ -26,6 +26,10 @@ struct Log {
 }
 
 impl Log {
+    fn held(&self) -> usize {
+        self.bytes.capacity() + 4 * self.ends.capacity()
+    }
+
     const fn new(owner: u32) -> Self {
         Self { bytes: Vec::new(), ends: Vec::new(), references: 0, owner }
     }
@@ -36,6 +40,8 @@ impl Log {
 pub(super) struct Logs {
     logs: Vec<Log>,
     free: Vec<u32>,
+    /// Memory of all, in bytes.
+    held: usize,
 }
 
 impl Logs {
@@ -51,10 +57,12 @@ impl Logs {
 
     pub(super) fn append(&mut self, log: u32, wire: Wire, payload: Payload<'_>) -> Result<(u32, u32), EncodeError> {
         let log = &mut self.logs[log as usize];
+        let before = log.held();
         let start = len_u32(log.bytes.len());
         wire.encode(payload, &mut log.bytes)?;
         let end = len_u32(log.bytes.len());
         log.ends.push(end);
+        self.held += log.held() - before;
         Ok((start, end))
     }
 
@@ -89,13 +97,15 @@ impl Logs {
         log.bytes.clear();
         log.ends.clear();
         if log.bytes.capacity() > SPARE_BYTES {
+            self.held -= log.bytes.capacity();
             log.bytes = Vec::new();
         }
     }
 
     /// Forgets a log that nobody needs.
     pub(super) fn remove(&mut self, log: u32) {
-        self.logs[log as usize] = Log::new(NOBODY);
+        let old = core::mem::replace(&mut self.logs[log as usize], Log::new(NOBODY));
+        self.held -= old.held();
         self.free.push(log);
     }
 
@@ -105,8 +115,10 @@ impl Logs {
             return self.remove(log);
         }
         let log = &mut self.logs[log as usize];
+        self.held -= log.held();
         log.bytes.shrink_to_fit();
         log.ends.shrink_to_fit();
+        self.held += log.held();
     }
 
     /// Whether a straggler that needs `needed` bytes of a log should copy them.
@@ -124,6 +136,7 @@ impl Logs {
     /// Copies a segment, and where its messages end, to the end of `own`, and refers to the copy.
     pub(super) fn copy(&mut self, segment: Segment, own: u32) -> Segment {
         let mut target = core::mem::replace(&mut self.logs[own as usize], Log::new(NOBODY));
+        self.held -= target.held();
         let source = &self.logs[segment.log as usize];
         let start = len_u32(target.bytes.len());
         target.bytes.extend_from_slice(&source.bytes[segment.start as usize..segment.end as usize]);
@@ -132,6 +145,7 @@ impl Logs {
         target.ends.extend(ends.map(|end| end - segment.start + start));
         let end = len_u32(target.bytes.len());
         target.references += 1;
+        self.held += target.held();
         self.logs[own as usize] = target;
         Segment { log: own, start, end, room: segment.room }
     }
@@ -167,10 +181,10 @@ impl Logs {
         self.logs.iter().all(|log| log.references == 0 && log.bytes.is_empty())
     }
 
-    /// Memory reserved, in bytes.
+    /// Memory reserved, in bytes, the table of logs included.
     pub(super) fn held(&self) -> usize {
-        let of = |log: &Log| size_of::<Log>() + log.bytes.capacity() + 4 * log.ends.capacity();
-        self.logs.iter().map(of).sum()
+        debug_assert_eq!(self.held, self.logs.iter().map(Log::held).sum::<usize>());
+        self.held + self.logs.capacity() * size_of::<Log>()
     }
 }
 

@@ -1,5 +1,5 @@
-use super::line::grow;
-use super::{DecodeError, Decoded, EncodeError};
+use super::buffer::grow;
+use super::decoded::{DecodeError, Decoded, EncodeError};
 use crate::Payload;
 use crate::limit::Budget;
 use alloc::vec::Vec;

@@ -1,4 +1,5 @@
-use super::{DecodeError, Decoded};
+use super::buffer::grow;
+use super::decoded::{DecodeError, Decoded};
 use crate::Payload;
 use crate::limit::Budget;
 use alloc::string::String;
@@ -165,15 +166,6 @@ struct Ending {
     /// Where the line's content ends in the input.
     content: usize,
     used: usize,
-}
-
-/// Makes room for `more` bytes, doubling as a vector does but never beyond `max`.
-pub(super) fn grow(buffer: &mut Vec<u8>, more: usize, max: usize) {
-    let needed = buffer.len() + more;
-    if needed > buffer.capacity() {
-        let target = needed.max(2 * buffer.capacity()).min(needed.max(max));
-        buffer.reserve_exact(target - buffer.len());
-    }
 }
 
 fn text<'a>(

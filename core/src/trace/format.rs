@@ -1,64 +1,9 @@
-//! Runs as text: record every fact, read it back, replay it to the same outputs, byte for byte.
-//!
-//! A trace holds the seed and the facts, and nothing else. Whoever replays it must build the machine from the
-//! same [`Config`](crate::Config) and the same handler. One fact is one line:
-//!
-//! ```text
-//! seed 7
-//! # nanoseconds, fact, details
-//! 0 started
-//! 0 accepted 0 127.0.0.1:40000
-//! 1500000 received 0.1 "hello\n"
-//! 1500000 wrote 0.1 6
-//! 1500000 turn_ended
-//! 2000000 ended 0.1
-//! ```
-//!
-//! The facts are the names of [`Machine`]'s methods. Bytes stand in double quotes, with `\n`, `\r`, `\t`,
-//! `\"`, `\\` and `\xHH` for what can't be seen. Empty lines, and lines that begin with `#`, mean nothing.
-
 use crate::input::{Fact, Input, Request};
-use crate::{ConnId, DialId, Handler, ListenerId, Machine, PayloadBuf, Reason, Time};
-use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use crate::{ConnId, DialId, ListenerId, PayloadBuf, Time};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use core::str::FromStr;
-
-/// Writes down every fact of a machine: [`Machine::record`].
-pub struct Recorder<N> {
-    sink: Box<dyn FnMut(&str) + Send>,
-    note: fn(&N) -> String,
-}
-
-impl<N> Recorder<N> {
-    /// Gives each line, with its line feed, to `sink`.
-    pub fn new(sink: impl FnMut(&str) + Send + 'static) -> Self
-    where
-        N: fmt::Display,
-    {
-        Self { sink: Box::new(sink), note: |note| note.to_string() }
-    }
-
-    /// The first line.
-    pub(crate) fn begin(&mut self, seed: u64) {
-        (self.sink)(&alloc::format!("seed {seed}\n"));
-    }
-
-    pub(crate) fn record(&mut self, now: Time, fact: &Fact<'_, N>) {
-        let mut line = String::new();
-        // Writing to a string does not fail.
-        let _ = write_fact(&mut line, now, fact, self.note);
-        (self.sink)(&line);
-    }
-}
-
-impl<N> fmt::Debug for Recorder<N> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Recorder")
-    }
-}
 
 /// One fact as a line of a trace, with its line feed.
 #[must_use]
@@ -84,43 +29,6 @@ pub fn seed(text: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("seed ")?.parse().ok())
 }
 
-/// Gives a trace to a fresh machine and collects what it wrote to each connection.
-///
-/// # Errors
-/// As [`parse`].
-pub fn replay<H: Handler>(text: &str, machine: &mut Machine<H>) -> Result<Transcript, TraceError>
-where
-    H::Note: FromStr,
-{
-    let mut transcript = Transcript::default();
-    for (now, input) in parse(text)? {
-        if let Input::Wrote { conn, bytes } = input
-            && let Some(intent) = machine.intent(conn)
-        {
-            let written = transcript.written.entry(conn).or_default();
-            let mut left = bytes;
-            for slice in intent.transmit.slices() {
-                let take = left.min(slice.len());
-                written.extend_from_slice(&slice[..take]);
-                left -= take;
-            }
-        }
-        if let Some(Err(refusal)) = machine.apply(now, input) {
-            transcript.refused.push(refusal.reason);
-        }
-    }
-    Ok(transcript)
-}
-
-/// What a machine did in the course of a trace.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Transcript {
-    /// All bytes that each connection's socket took.
-    pub written: BTreeMap<ConnId, Vec<u8>>,
-    /// Why peers were refused, in order.
-    pub refused: Vec<Reason>,
-}
-
 /// A line of a trace that is no fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line} of the trace: expected {expected}")]
@@ -131,7 +39,7 @@ pub struct TraceError {
     pub expected: &'static str,
 }
 
-fn write_fact<N>(out: &mut String, now: Time, fact: &Fact<'_, N>, note: fn(&N) -> String) -> fmt::Result {
+pub(super) fn write_fact<N>(out: &mut String, now: Time, fact: &Fact<'_, N>, note: fn(&N) -> String) -> fmt::Result {
     write!(out, "{} ", now.as_nanos())?;
     match fact {
         Fact::Started => writeln!(out, "started"),
@@ -266,37 +174,6 @@ impl<'a> Words<'a> {
 fn hex(digit: Option<u8>) -> Option<u8> {
     let value = char::from(digit?).to_digit(16)?;
     u8::try_from(value).ok()
-}
-
-/// A sink for [`Recorder`] that keeps the trace in memory.
-#[cfg(feature = "std")]
-#[derive(Clone, Debug, Default)]
-pub struct SharedTrace(alloc::sync::Arc<std::sync::Mutex<String>>);
-
-#[cfg(feature = "std")]
-impl SharedTrace {
-    /// An empty trace.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// A recorder that appends to this trace.
-    #[must_use]
-    pub fn recorder<N: fmt::Display>(&self) -> Recorder<N> {
-        let shared = self.clone();
-        Recorder::new(move |line| shared.lock().push_str(line))
-    }
-
-    /// What has been recorded so far.
-    #[must_use]
-    pub fn text(&self) -> String {
-        self.lock().clone()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, String> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
 }
 
 #[cfg(test)]

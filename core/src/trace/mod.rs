@@ -1,0 +1,28 @@
+//! Runs as text: record every fact, read it back, replay it to the same outputs, byte for byte.
+//!
+//! A trace holds the seed and the facts, and nothing else. Whoever replays it must build the machine from the
+//! same [`Config`](crate::Config) and the same handler. One fact is one line:
+//!
+//! ```text
+//! seed 7
+//! # nanoseconds, fact, details
+//! 0 started
+//! 0 accepted 0 127.0.0.1:40000
+//! 1500000 received 0.1 "hello\n"
+//! 1500000 wrote 0.1 6
+//! 1500000 turn_ended
+//! 2000000 ended 0.1
+//! ```
+//!
+//! The facts are the names of the methods of [`Machine`](crate::Machine). Bytes stand in double quotes, with `\n`, `\r`, `\t`,
+//! `\"`, `\\` and `\xHH` for what can't be seen. Empty lines, and lines that begin with `#`, mean nothing.
+
+mod format;
+mod record;
+mod replay;
+
+pub use format::{TraceError, line, parse, seed};
+pub use record::Recorder;
+#[cfg(feature = "std")]
+pub use record::SharedTrace;
+pub use replay::{Transcript, replay};

@@ -1,0 +1,71 @@
+use super::format::write_fact;
+use crate::Time;
+use crate::input::Fact;
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use core::fmt;
+
+/// Writes down every fact of a machine: [`Machine::record`](crate::Machine::record).
+pub struct Recorder<N> {
+    sink: Box<dyn FnMut(&str) + Send>,
+    note: fn(&N) -> String,
+}
+
+impl<N> Recorder<N> {
+    /// Gives each line, with its line feed, to `sink`.
+    pub fn new(sink: impl FnMut(&str) + Send + 'static) -> Self
+    where
+        N: fmt::Display,
+    {
+        Self { sink: Box::new(sink), note: |note| note.to_string() }
+    }
+
+    /// The first line.
+    pub(crate) fn begin(&mut self, seed: u64) {
+        (self.sink)(&alloc::format!("seed {seed}\n"));
+    }
+
+    pub(crate) fn record(&mut self, now: Time, fact: &Fact<'_, N>) {
+        let mut line = String::new();
+        // Writing to a string does not fail.
+        let _ = write_fact(&mut line, now, fact, self.note);
+        (self.sink)(&line);
+    }
+}
+
+impl<N> fmt::Debug for Recorder<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Recorder")
+    }
+}
+
+/// A sink for [`Recorder`] that keeps the trace in memory.
+#[cfg(feature = "std")]
+#[derive(Clone, Debug, Default)]
+pub struct SharedTrace(alloc::sync::Arc<std::sync::Mutex<String>>);
+
+#[cfg(feature = "std")]
+impl SharedTrace {
+    /// An empty trace.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A recorder that appends to this trace.
+    #[must_use]
+    pub fn recorder<N: fmt::Display>(&self) -> Recorder<N> {
+        let shared = self.clone();
+        Recorder::new(move |line| shared.lock().push_str(line))
+    }
+
+    /// What has been recorded so far.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, String> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,42 @@
+use super::format::{TraceError, parse};
+use crate::{ConnId, Handler, Input, Machine, Reason};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::str::FromStr;
+
+/// Gives a trace to a fresh machine and collects what it wrote to each connection.
+///
+/// # Errors
+/// As [`parse`].
+pub fn replay<H: Handler>(text: &str, machine: &mut Machine<H>) -> Result<Transcript, TraceError>
+where
+    H::Note: FromStr,
+{
+    let mut transcript = Transcript::default();
+    for (now, input) in parse(text)? {
+        if let Input::Wrote { conn, bytes } = input
+            && let Some(intent) = machine.intent(conn)
+        {
+            let written = transcript.written.entry(conn).or_default();
+            let mut left = bytes;
+            for slice in intent.transmit.slices() {
+                let take = left.min(slice.len());
+                written.extend_from_slice(&slice[..take]);
+                left -= take;
+            }
+        }
+        if let Some(Err(refusal)) = machine.apply(now, input) {
+            transcript.refused.push(refusal.reason);
+        }
+    }
+    Ok(transcript)
+}
+
+/// What a machine did in the course of a trace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transcript {
+    /// All bytes that each connection's socket took.
+    pub written: BTreeMap<ConnId, Vec<u8>>,
+    /// Why peers were refused, in order.
+    pub refused: Vec<Reason>,
+}
