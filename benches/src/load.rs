@@ -2,6 +2,7 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 /// One sender and many receivers of a hub.
+#[derive(Debug)]
 pub struct Load {
     sender: TcpStream,
     receivers: Receivers,
@@ -9,6 +10,7 @@ pub struct Load {
 }
 
 /// The receivers, and a buffer to read into.
+#[derive(Debug)]
 pub struct Receivers {
     streams: Vec<TcpStream>,
     buffer: Vec<u8>,

@@ -3,18 +3,25 @@ use crate::outbound::SlowPolicy;
 use crate::room::JoinError;
 use crate::state::{Ending, State};
 use crate::{Config, ConnId, DialId, Metrics, Payload, Peer, Reason, Time, Timer};
+use core::fmt;
 use core::time::Duration;
 
 /// What the application may do, while it is told of an event.
 ///
 /// Sending never waits and never fails loudly: what is sent to a connection that is over, or closing, goes
-/// nowhere, and its [`Event::Closed`](crate::Event::Closed) is on its way. What a wire can't carry is counted
-/// in [`Metrics::messages_unsendable`].
+/// nowhere, and its [`Event::Closed`](crate::Event::Closed) is on its way. What a wire can't carry, or is longer
+/// than 1 GiB, is counted in [`Metrics::messages_unsendable`].
 ///
 /// Messages reach each connection in the order in which they were sent, private ones and those of all its
 /// rooms alike.
 pub struct Hub<'a, C> {
     pub(crate) state: &'a mut State<C>,
+}
+
+impl<C> fmt::Debug for Hub<'_, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("now", &self.state.now).finish_non_exhaustive()
+    }
 }
 
 impl<C: Default> Hub<'_, C> {

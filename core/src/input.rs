@@ -104,6 +104,7 @@ pub enum Request {
 /// Someone was not let in. The shell writes the farewell, once and as far as the socket takes it, and
 /// drops the socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Refusal {
     /// Why.
     pub reason: Reason,

@@ -68,3 +68,23 @@ impl<T> Slots<T> {
         self.len
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_used_again_and_its_ids_differ() {
+        let mut slots = Slots::default();
+        let (first, other) = (slots.insert('a'), slots.insert('b'));
+        assert_eq!(slots.remove(first.slot()), Some('a'));
+        assert_eq!(slots.remove(first.slot()), None);
+        assert_eq!((slots.get(first), slots.len()), (None, 1));
+        // Until somebody else has the place it still tells who had it last.
+        assert_eq!(slots.id(first.slot()), first);
+        let second = slots.insert('c');
+        assert_eq!((second.index(), second == first), (first.index(), false));
+        assert_eq!((slots.get(first), slots.get(second)), (None, Some(&'c')));
+        assert_eq!(slots.ids().collect::<Vec<_>>(), [second, other]);
+    }
+}

@@ -28,6 +28,7 @@ use crate::{Config, ConnId, DialId, ListenerId, Peer, Reason, Refusal, Time};
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt;
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 
@@ -45,6 +46,12 @@ struct TestPeer {
     /// How many more bytes its socket takes.
     writable: usize,
     closed: bool,
+}
+
+impl<H: Handler> fmt::Debug for TestHub<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestHub").field("machine", &self.machine).finish_non_exhaustive()
+    }
 }
 
 impl<H: Handler> TestHub<H> {

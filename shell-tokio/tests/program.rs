@@ -9,7 +9,9 @@
 )]
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 const DRUPE: &str = env!("CARGO_BIN_EXE_drupe");
 
@@ -167,6 +169,31 @@ fn who_can_not_be_told_does_not_make_it_panic() {
         .expect("it was built");
     let mut line = String::new();
     BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("it says where it listens");
+    assert!(Command::new("kill").arg(child.id().to_string()).status().expect("kill is everywhere").success());
+    assert_eq!(child.wait().expect("it exits").code(), Some(0));
+}
+
+#[test]
+fn out_of_descriptors_it_serves_those_it_has_and_then_the_others() {
+    let script = format!("ulimit -n 40; exec {DRUPE} --app echo --listen tcp://127.0.0.1:0");
+    let mut child = Command::new("sh").args(["-c", &script]).stdout(Stdio::piped()).spawn().expect("there is a shell");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("it says where it listens");
+    let address = line.trim().strip_prefix("listening on tcp://").expect("in these words");
+    let mut clients: Vec<_> = (0..80)
+        .map(|_| {
+            let mut client = TcpStream::connect(address).expect("the system accepts for it");
+            client.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout can be set");
+            client.write_all(b"x\n").expect("it is open");
+            client
+        })
+        .collect();
+    // More than it has descriptors for: as some leave, others come in.
+    for client in clients.drain(..) {
+        let mut answer = [0; 2];
+        (&client).read_exact(&mut answer).expect("its turn comes");
+        assert_eq!(&answer, b"x\n");
+    }
     assert!(Command::new("kill").arg(child.id().to_string()).status().expect("kill is everywhere").success());
     assert_eq!(child.wait().expect("it exits").code(), Some(0));
 }

@@ -5,9 +5,11 @@ use crate::outbound::Outbound;
 use crate::state::{Deadline, Why};
 use crate::trace::Recorder;
 use crate::{Config, ConnId, DialId, ListenerId, Metrics, Time};
+use core::fmt;
 
 /// What should be so for one connection. A level, not an event: it may be looked at any number of times.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Intent<'a> {
     /// The socket should be read when it is readable.
     pub read: bool,
@@ -66,6 +68,12 @@ impl<'a> Transmit<'a> {
     /// The bytes in order. Most often one slice; write as many as the socket takes with one call.
     pub fn slices(self) -> impl Iterator<Item = &'a [u8]> {
         self.outbound.slices(self.index)
+    }
+}
+
+impl fmt::Debug for Transmit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.len())
     }
 }
 

@@ -13,6 +13,7 @@ use crate::trace::Recorder;
 use crate::wire::Wire;
 use crate::{Config, ConnId, DialId, Hub, ListenerId, Payload, Peer, Reason, Time};
 use alloc::vec::Vec;
+use core::fmt;
 
 /// Later than this nothing happens, so that there is always a moment after now.
 const LAST: Time = Time::from_nanos(u64::MAX - 1);
@@ -28,6 +29,16 @@ pub struct Machine<H: Handler> {
     recorder: Option<Recorder<H::Note>>,
     /// Messages served in this turn.
     turn_messages: u64,
+}
+
+impl<H: Handler> fmt::Debug for Machine<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let connections = self.state.conns.len();
+        f.debug_struct("Machine")
+            .field("now", &self.state.now)
+            .field("connections", &connections)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Facts.

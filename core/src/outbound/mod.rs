@@ -38,6 +38,9 @@ enum Class {
 /// The tag of a segment that no policy skips.
 pub(crate) const PRIVATE: u32 = u32::MAX;
 
+/// The longest message that an application may send: places in a log have 32 bits.
+const MESSAGE_MAX_BYTES: u64 = 1 << 30;
+
 #[derive(Debug)]
 pub(crate) struct Outbound {
     limits: OutboundLimits,
@@ -232,6 +235,10 @@ impl Outbound {
 
     /// Frames `payload` at the end of the log for its wire and class; the caller holds one reference.
     fn append(&mut self, wire: u16, class: Class, room: u32, payload: Payload<'_>) -> Result<Segment, EncodeError> {
+        let bytes = payload.as_bytes().len();
+        if bytes as u64 > MESSAGE_MAX_BYTES {
+            return Err(EncodeError { bytes, max: MESSAGE_MAX_BYTES });
+        }
         let current = &mut self.current[usize::from(wire)][class as usize];
         if *current == NO_LOG || self.logs.is_full(*current, payload.as_bytes().len()) {
             if *current != NO_LOG {

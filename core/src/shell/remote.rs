@@ -100,6 +100,22 @@ pub enum Mail<N> {
     Metrics(Box<dyn FnOnce(Metrics) + Send>),
 }
 
+impl<N> fmt::Debug for Mail<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Note(_) => "Note",
+            Self::Request(_) => "Request",
+            Self::Metrics(_) => "Metrics",
+        })
+    }
+}
+
+impl<N> fmt::Debug for Mailbox<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Mailbox")
+    }
+}
+
 /// Where words wait for the server: the shell's end of [`Remote`]. When it is dropped the server has ended:
 /// what waits is dropped, and nothing more can be left.
 pub struct Mailbox<N> {

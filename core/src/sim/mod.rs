@@ -90,6 +90,12 @@ pub struct World<H: Handler, A> {
     trace: String,
 }
 
+impl<H: Handler, A> fmt::Debug for World<H, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World").field("seed", &self.seed).field("now", &self.now).finish_non_exhaustive()
+    }
+}
+
 struct PeerEnd<A> {
     actor: A,
     link: Link,

@@ -7,6 +7,7 @@ use core::time::Duration;
 
 /// The moment at which [`Machine::elapsed`](crate::Machine::elapsed) is to be called, and what for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct Deadline {
     /// When. It may turn out that nothing is to be done yet; then a later deadline takes its place.
     pub at: Time,

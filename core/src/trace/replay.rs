@@ -34,6 +34,7 @@ where
 
 /// What a machine did in the course of a trace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Transcript {
     /// All bytes that each connection's socket took.
     pub written: BTreeMap<ConnId, Vec<u8>>,

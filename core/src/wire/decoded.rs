@@ -2,6 +2,7 @@ use crate::{Payload, Reason};
 
 /// What one call of a decoder did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Decoded<'a> {
     /// How many bytes of the input are done with: at least one, unless the input was empty.
     pub used: usize,
