@@ -48,8 +48,8 @@
 //!
 //! | facts | intentions |
 //! |---|---|
-//! | [`accepted`](Machine::accepted), [`accept_failed`](Machine::accept_failed) | [`accepting`](Machine::accepting): whether a listener should accept |
 //! | [`started`](Machine::started), [`turn_ended`](Machine::turn_ended) | |
+//! | [`accepted`](Machine::accepted), [`accept_failed`](Machine::accept_failed) | [`accepting`](Machine::accepting): whether a listener should accept |
 //! | [`received`](Machine::received), [`wrote`](Machine::wrote), [`blocked`](Machine::blocked) | [`intent`](Machine::intent): whether to read, what to write, whether to close our half; `None` is to drop the socket |
 //! | [`ended`](Machine::ended), [`failed`](Machine::failed) | |
 //! | [`elapsed`](Machine::elapsed) | [`deadline`](Machine::deadline): when to call it, and why |
@@ -60,8 +60,8 @@
 //! may have changed.
 //!
 //! A shell waits for readiness, reads what is ready into one buffer, and at the end of the turn writes to
-//! everybody at once. Here is one, without outgoing connections and without rest for a listener that fails, over non-blocking sockets of the standard library, asking each
-//! in turn instead of waiting for readiness:
+//! everybody at once. Here is one over non-blocking sockets of the standard library, which asks each in turn
+//! instead of waiting for readiness, makes no outgoing connections, and gives a listener that fails no rest:
 //!
 //! ```no_run
 //! use drupe_core::app::Chat;
@@ -148,7 +148,7 @@
 //! A peer's mistake is never an error of a method here: it is the reason of that peer's end. Errors are for
 //! whoever configures ([`ListenError`], [`outbound::MarksError`], ...) and for the application
 //! ([`JoinError`]). Nothing a peer or a shell does makes the machine panic; where a method can panic, in
-//! [`testing`] and`sim`, it says so.
+//! [`testing`] and `sim`, it says so.
 //!
 //! # Map
 //!

@@ -20,9 +20,9 @@ const LAST: Time = Time::from_nanos(u64::MAX - 1);
 
 /// A whole server without its sockets: takes facts, shows intentions, and tells the handler what happens.
 ///
-/// See the [crate] for the idea and the loop. Facts can't fail (who may not come in is an answer, not a failure);
-/// one about a connection that is over, or
-/// that makes no sense, is ignored. `now` never goes backwards: the latest time that was given counts.
+/// See the [crate] for the idea and the loop. Facts can't fail (that somebody may not come in is an answer, not a
+/// failure); one about a connection that is over, or that makes no sense, is ignored. `now` never goes backwards:
+/// the latest time that was given counts.
 pub struct Machine<H: Handler> {
     handler: H,
     state: State<H::Context>,
