@@ -7,18 +7,25 @@ use drupe_core::app::Relay;
 use drupe_core::limit::{Ladder, MessageSize, Rate};
 use drupe_core::outbound::{Marks, SlowPolicy};
 use drupe_core::sim::{Act, Actor, Link, World};
-use drupe_core::{Config, ConnId, Event, Handler, Hub, Machine, NoNote, Payload, Random, Reason, Timer, trace};
+use drupe_core::{
+    Backoff, Config, ConnId, Dial, DialId, Event, Handler, Hub, Machine, NoNote, Origin, Payload, Random, Reason,
+    Timer, trace,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 const SEEDS: u64 = 1_000;
 const STEPS: u32 = 1_500;
+/// The talker that is dialled, again and again.
+const DIALED: usize = 10;
 
 /// A relay that remembers what it was asked to relay, and calls a few other things of the hub on the way.
 #[derive(Default)]
 struct Remembering {
     relay: Relay,
     relayed: Vec<String>,
+    dialed: u64,
+    failed_dials: u64,
 }
 
 impl Handler for Remembering {
@@ -26,6 +33,19 @@ impl Handler for Remembering {
     type Note = NoNote;
 
     fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
+        match &event {
+            Event::Started => {
+                let backoff = Some(Backoff { stable_after: Duration::from_secs(5), ..Backoff::default() });
+                hub.dial(Dial { backoff, ..Dial::lines("192.0.2.1:7") });
+                return;
+            }
+            Event::DialFailed { retry_at, .. } => {
+                assert!(retry_at.is_some_and(|at| at > hub.now()), "it is tried again, later");
+                self.failed_dials += 1;
+            }
+            Event::Opened { origin: Origin::Dial(_), .. } => self.dialed += 1,
+            _ => {}
+        }
         match &event {
             Event::Opened { conn, .. } => hub.wake(Timer::of(*conn, "greeting"), Duration::from_millis(50)),
             Event::Timer(Timer { conn: Some(conn), .. }) => {
@@ -82,6 +102,10 @@ impl Actor for Talker {
 
     fn over(&mut self) {
         self.over = true;
+        if self.name == DIALED {
+            // What it hears next is on another connection.
+            self.heard.push(b'\n');
+        }
     }
 }
 
@@ -126,6 +150,7 @@ fn world(seed: u64) -> World<Remembering, Talker> {
         let troubled = name >= 3;
         world.add(if troubled { Link::Troubled } else { Link::Steady }, Talker::new(name, troubled));
     }
+    world.add_elsewhere(Link::Troubled, Talker::new(DIALED, true));
     world
 }
 
@@ -145,6 +170,7 @@ fn numbers(line: &str) -> (usize, u32) {
 fn a_thousand_worlds_keep_the_promises() {
     let mut reached = BTreeMap::<Reason, u64>::new();
     let (mut messages, mut skipped, mut stayed) = (0, 0, 0);
+    let (mut dialed, mut failed_dials) = (0, 0);
     for seed in 0..SEEDS {
         let mut world = world(seed);
         world.run(STEPS);
@@ -174,6 +200,8 @@ fn a_thousand_worlds_keep_the_promises() {
                 stayed += 1;
             }
         }
+        dialed += world.handler().dialed;
+        failed_dials += world.handler().failed_dials;
         let metrics = world.metrics();
         messages += metrics.messages_in;
         skipped += metrics.skipped;
@@ -183,7 +211,7 @@ fn a_thousand_worlds_keep_the_promises() {
         let transcript = trace::replay(world.trace(), &mut again).expect("a trace is well formed");
         let written: usize = transcript.written.values().map(Vec::len).sum();
         assert_eq!(written as u64, metrics.bytes_out, "seed {seed}");
-        for actor in world.actors().filter(|actor| !actor.heard.is_empty()) {
+        for actor in world.actors().filter(|actor| !actor.heard.is_empty() && actor.name != DIALED) {
             assert!(
                 transcript.written.values().any(|bytes| *bytes == actor.heard),
                 "seed {seed}: the replay wrote something else"
@@ -203,6 +231,7 @@ fn a_thousand_worlds_keep_the_promises() {
         assert!(reached[&reason] > 20, "{reason} was reached {} times in {reached:?}", reached[&reason]);
     }
     assert!(messages > 50_000 && skipped > 1_000, "{messages} messages, {skipped} skipped");
+    assert!(dialed > 3_000 && failed_dials > 1_000, "{dialed} dials went well and {failed_dials} did not");
     assert!(stayed > 2_000, "{stayed} healthy peers stayed to the end");
 }
 
@@ -229,7 +258,15 @@ impl Handler for Restless {
         let other = anyone(hub.random()).or(named);
         for conn in [named, other].into_iter().flatten() {
             let room = ["a", "b", "c"][(hub.random() % 3) as usize];
-            match hub.random() % 16 {
+            let chance = hub.random();
+            match chance / 8 % 18 {
+                16 => {
+                    hub.dial(Dial {
+                        backoff: chance.is_multiple_of(2).then(Backoff::default),
+                        ..Dial::lines("192.0.2.1:7")
+                    });
+                }
+                17 => hub.hang_up(DialId(u32::try_from(chance % 8).expect("small"))),
                 0 => hub.close(conn),
                 1 => hub.close_with(conn, "bye"),
                 2 => hub.pause(conn),
@@ -261,6 +298,8 @@ fn a_restless_handler_breaks_nothing() {
         for name in 0..8 {
             world.add(if name < 2 { Link::Steady } else { Link::Troubled }, Talker::new(name, name >= 2));
         }
+        world.add_elsewhere(Link::Steady, Talker::new(8, false));
+        world.add_elsewhere(Link::Troubled, Talker::new(9, true));
         world.run(STEPS);
         world.settle();
     }

@@ -35,7 +35,19 @@ impl<H: Handler> Server<H> {
     ///
     /// # Panics
     /// Outside a tokio runtime with I/O and time enabled.
-    pub fn bind(mut config: Config, handler: H) -> Result<Self, BindError> {
+    pub fn bind(config: Config, handler: H) -> Result<Self, BindError> {
+        Self::bind_with(config, |_| handler)
+    }
+
+    /// As [`bind`](Self::bind), for a handler that gives work away and is told of it later: it is made with a
+    /// handle to its own server.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    ///
+    /// # Panics
+    /// As [`bind`](Self::bind).
+    pub fn bind_with(mut config: Config, handler: impl FnOnce(Remote<H::Note>) -> H) -> Result<Self, BindError> {
         config.seed.get_or_insert_with(entropy);
         let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
         for listen in &config.listeners {
@@ -44,8 +56,9 @@ impl<H: Handler> Server<H> {
             addresses.push(listen.bound(&listener.address().map_err(blame)?));
             listeners.push(listener);
         }
-        let machine = Machine::new(config, handler);
-        Ok(Self { machine, listeners, addresses, mailbox: Mailbox::new(), signals: Vec::new() })
+        let mailbox = Mailbox::new();
+        let machine = Machine::new(config, handler(mailbox.remote()));
+        Ok(Self { machine, listeners, addresses, mailbox, signals: Vec::new() })
     }
 
     /// Where it listens, as in the configuration but with the ports that the system chose.

@@ -402,3 +402,43 @@ fn a_socket_file_is_removed_by_its_owner_alone() {
     assert!(bind().is_err() && path.exists());
     std::fs::remove_file(&path).expect("it is there");
 }
+
+/// Has a thread add up the numbers of each line.
+struct Adding(Remote<String>);
+
+impl Handler for Adding {
+    type Context = ();
+    type Note = String;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, String>) {
+        match event {
+            Event::Opened { conn, .. } => drop(hub.join(conn, "results")),
+            Event::Message { payload, .. } => {
+                let (remote, line) = (self.0.clone(), payload.as_str().unwrap_or_default().to_owned());
+                std::thread::spawn(move || {
+                    let sum: u64 = line.split(' ').filter_map(|word| word.parse::<u64>().ok()).sum();
+                    remote.note(sum.to_string())
+                });
+            }
+            Event::Note(sum) => drop(hub.publish("results", &sum)),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_handler_gives_work_away_and_is_told_of_it() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let guard = runtime.enter();
+    let server = Server::bind_with(lines(), Adding).expect("a port");
+    let (address, remote) = (server.addresses()[0].replace("tcp://", ""), server.remote());
+    let running = server.run();
+    drop(guard);
+    let thread = std::thread::spawn(move || runtime.block_on(running));
+    let mut peer = Peer::new(TcpStream::connect(address).expect("it listens"));
+    peer.send(b"1 2 39\n");
+    assert_eq!(peer.line(), "42");
+    drop(peer);
+    remote.drain().expect("it runs");
+    assert_eq!(thread.join().expect("no panic").messages_in, 1);
+}

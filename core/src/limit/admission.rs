@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 /// How many connections may be open at a time. What is above is told so and closed at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionLimits {
-    /// In all, those that are closing included.
+    /// In all, those that are closing and those that the application dialled included; a dial itself is never
+    /// refused, so there may be more by as many.
     pub total: u32,
     /// From one address: an IPv4 address or an IPv6 /64.
     pub per_address: u32,

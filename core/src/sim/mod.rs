@@ -104,6 +104,8 @@ struct PeerEnd<A> {
     sent: VecDeque<u8>,
     /// Our half is closed once `sent` has arrived.
     ended: bool,
+    /// It is dialled and does not connect by itself.
+    elsewhere: bool,
     /// How many more bytes the link takes from the server.
     writable: usize,
 }
@@ -111,6 +113,8 @@ struct PeerEnd<A> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Socket {
     Connecting,
+    /// Waits to be dialled.
+    Elsewhere,
     /// With whether the peer knows that the server closed its half.
     Open(ConnId, bool),
     Closed,
@@ -150,9 +154,18 @@ where
             state: Socket::Connecting,
             sent: VecDeque::new(),
             ended: false,
+            elsewhere: false,
             writable,
         });
         self.ends.len() - 1
+    }
+
+    /// Adds a peer that waits elsewhere for the server to dial it, each time anew; returns its number.
+    pub fn add_elsewhere(&mut self, link: Link, actor: A) -> usize {
+        let number = self.add(link, actor);
+        self.ends[number].state = Socket::Elsewhere;
+        self.ends[number].elsewhere = true;
+        number
     }
 
     /// A peer, by its number.
@@ -245,7 +258,7 @@ where
             (0..50, Some(Socket::Open(id, _))) => self.peer_moves(peer, id),
             (0..50, Some(Socket::Connecting)) => self.connect(peer),
             (50..80, _) => self.flush(),
-            (80..97, _) => {
+            (80..96, _) => {
                 let span = match self.random.below(20) {
                     0 => Duration::from_secs(self.random.below(100)),
                     1 => Duration::from_secs(5),
@@ -261,6 +274,7 @@ where
                 self.apply(Input::Elapsed);
                 self.now = now;
             }
+            (96, _) => self.answer_a_dial(),
             (98, _) => self.apply(Input::AcceptFailed { listener: ListenerId(0), failure: AcceptFailure::Exhausted }),
             (99, Some(Socket::Open(id, _))) if self.ends[peer].link == Link::Troubled => match self.random.below(4) {
                 0 => self.apply(Input::Requested(Request::Kick { conn: id })),
@@ -281,17 +295,37 @@ where
         let input = Input::Accepted { listener: ListenerId(0), peer: Peer::Address(address) };
         self.record(&input);
         match self.machine.apply(self.now, input) {
-            Some(Ok(id)) => {
-                self.ends[peer].state = Socket::Open(id, false);
-                if self.sockets.len() <= id.index() {
-                    self.sockets.resize(id.index() + 1, None);
-                }
-                if let Some((old, owner)) = self.sockets[id.index()].replace((id, peer)) {
-                    self.promise(self.machine.intent(old).is_none(), "an index is given to one connection at a time");
-                    self.drop_socket(owner);
-                }
-            }
+            Some(Ok(id)) => self.plug_in(peer, id),
             _ => self.drop_socket(peer),
+        }
+    }
+
+    /// One of the attempts that the machine wants goes well or does not.
+    fn answer_a_dial(&mut self) {
+        let Some(dial) = self.machine.dials().map(|(dial, _)| dial).next() else { return };
+        let waits = |end: &PeerEnd<A>| end.state == Socket::Elsewhere;
+        let peer = self.ends.iter().position(waits).filter(|_| self.random.below(3) > 0);
+        let Some(peer) = peer else {
+            return self.apply(Input::DialFailed { dial, failure: Failure::Refused });
+        };
+        let input = Input::Dialed { dial, peer: Peer::Address(SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 7))) };
+        self.record(&input);
+        if let Some(Ok(id)) = self.machine.apply(self.now, input) {
+            self.ends[peer].sent.clear();
+            self.ends[peer].ended = false;
+            self.plug_in(peer, id);
+        }
+    }
+
+    /// Keeps a socket where a shell would: by its index.
+    fn plug_in(&mut self, peer: usize, id: ConnId) {
+        self.ends[peer].state = Socket::Open(id, false);
+        if self.sockets.len() <= id.index() {
+            self.sockets.resize(id.index() + 1, None);
+        }
+        if let Some((old, owner)) = self.sockets[id.index()].replace((id, peer)) {
+            self.promise(self.machine.intent(old).is_none(), "an index is given to one connection at a time");
+            self.drop_socket(owner);
         }
     }
 
@@ -394,7 +428,7 @@ where
     }
 
     fn drop_socket(&mut self, peer: usize) {
-        self.ends[peer].state = Socket::Closed;
+        self.ends[peer].state = if self.ends[peer].elsewhere { Socket::Elsewhere } else { Socket::Closed };
         self.ends[peer].actor.over();
     }
 
@@ -437,10 +471,9 @@ where
             .map(|intent| intent.transmit.len() as u64)
             .sum();
         self.promise(metrics.queued_bytes == owed, "the gauge of queued bytes is their sum");
-        self.promise(
-            metrics.open + metrics.closing <= u64::from(config.connections.total),
-            "there are no more connections than allowed",
-        );
+        let dialed = self.ends.iter().filter(|end| end.elsewhere).count() as u64;
+        let allowed = u64::from(config.connections.total) + dialed;
+        self.promise(metrics.open + metrics.closing <= allowed, "there are no more connections than allowed");
     }
 
     fn promise(&self, kept: bool, promise: &str) {
