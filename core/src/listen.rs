@@ -167,7 +167,8 @@ fn set(listen: &mut Listen, name: &str, value: &str) -> Result<(), ListenProblem
         }
         ("prefix", Wire::LengthPrefixed(frames)) => {
             let expected = "u8, u16be, u16le, u32be, u32le, u64be, u64le or varint";
-            frames.prefix = choose("prefix", value, expected, &PREFIXES)?;
+            frames.prefix =
+                choose("prefix", value, expected, &LengthPrefix::ALL.map(|prefix| (prefix.name(), prefix)))?;
         }
         ("max", _) => {
             let wrong = || ListenProblem::Value {
@@ -186,16 +187,6 @@ fn set(listen: &mut Listen, name: &str, value: &str) -> Result<(), ListenProblem
 
 const YES_OR_NO: &str = "yes or no";
 const YES_NO: [(&str, bool); 2] = [("yes", true), ("no", false)];
-const PREFIXES: [(&str, LengthPrefix); 8] = [
-    ("u8", LengthPrefix::U8),
-    ("u16be", LengthPrefix::U16Be),
-    ("u16le", LengthPrefix::U16Le),
-    ("u32be", LengthPrefix::U32Be),
-    ("u32le", LengthPrefix::U32Le),
-    ("u64be", LengthPrefix::U64Be),
-    ("u64le", LengthPrefix::U64Le),
-    ("varint", LengthPrefix::Varint),
-];
 
 fn choose<T: Copy>(
     option: &'static str,
@@ -224,6 +215,16 @@ mod tests {
         let listen: Listen = "unix:///tmp/drupe.sock".parse().expect("good");
         assert_eq!(listen.address, Address::Unix("/tmp/drupe.sock".into()));
         assert_eq!(listen.bound(&listen.address), "unix:///tmp/drupe.sock");
+    }
+
+    #[test]
+    fn every_prefix_can_be_written_and_is_offered() {
+        let offered = "length://127.0.0.1:1?prefix=none".parse::<Listen>().expect_err("there is none").to_string();
+        for prefix in LengthPrefix::ALL {
+            let listen: Listen = format!("length://127.0.0.1:1?prefix={}", prefix.name()).parse().expect("good");
+            assert_eq!(listen.wire, Wire::LengthPrefixed(LengthPrefixed { prefix }));
+            assert!(offered.contains(prefix.name()), "{offered}");
+        }
     }
 
     #[test]

@@ -29,17 +29,7 @@ pub fn line(data: &[u8]) {
 pub fn length(data: &[u8]) {
     let mut rest = Unstructured::new(data);
     let Ok(setting) = Setting::arbitrary(&mut rest) else { return };
-    let prefixes = [
-        LengthPrefix::U8,
-        LengthPrefix::U16Be,
-        LengthPrefix::U16Le,
-        LengthPrefix::U32Be,
-        LengthPrefix::U32Le,
-        LengthPrefix::U64Be,
-        LengthPrefix::U64Le,
-        LengthPrefix::Varint,
-    ];
-    let prefix = prefixes[usize::from(setting.kind) % prefixes.len()];
+    let prefix = LengthPrefix::ALL[usize::from(setting.kind) % LengthPrefix::ALL.len()];
     check(Wire::LengthPrefixed(LengthPrefixed { prefix }), &setting, rest.take_rest());
 }
 

@@ -32,6 +32,25 @@ pub enum LengthPrefix {
 const VARINT_MAX_BYTES: usize = 10;
 
 impl LengthPrefix {
+    /// All of them.
+    pub const ALL: [Self; 8] =
+        [Self::U8, Self::U16Be, Self::U16Le, Self::U32Be, Self::U32Le, Self::U64Be, Self::U64Le, Self::Varint];
+
+    /// How it is written in a [listening address](crate::Listen).
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::U8 => "u8",
+            Self::U16Be => "u16be",
+            Self::U16Le => "u16le",
+            Self::U32Be => "u32be",
+            Self::U32Le => "u32le",
+            Self::U64Be => "u64be",
+            Self::U64Le => "u64le",
+            Self::Varint => "varint",
+        }
+    }
+
     /// The greatest length that can be written.
     #[must_use]
     pub const fn max(self) -> u64 {

@@ -5,17 +5,6 @@ use alloc::vec;
 use core::time::Duration;
 use proptest::prelude::*;
 
-const PREFIXES: [LengthPrefix; 8] = [
-    LengthPrefix::U8,
-    LengthPrefix::U16Be,
-    LengthPrefix::U16Le,
-    LengthPrefix::U32Be,
-    LengthPrefix::U32Le,
-    LengthPrefix::U64Be,
-    LengthPrefix::U64Le,
-    LengthPrefix::Varint,
-];
-
 fn budget(max: u64) -> Budget {
     Budget {
         message_max_bytes: MessageSize::new(max).expect("in range"),
@@ -147,7 +136,7 @@ proptest! {
     #[test]
     fn what_is_encoded_is_decoded(
         messages in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..8),
-        pieces in pieces(), prefix in prop::sample::select(PREFIXES.to_vec())
+        pieces in pieces(), prefix in prop::sample::select(LengthPrefix::ALL.to_vec())
     ) {
         let wire = frames(prefix);
         let mut stream = Vec::new();
@@ -160,7 +149,7 @@ proptest! {
     #[test]
     fn frames_do_not_depend_on_the_split(
         stream in prop::collection::vec(prop_oneof![0..4u8, any::<u8>()], 0..80),
-        pieces in pieces(), prefix in prop::sample::select(PREFIXES.to_vec()), max in 1..40u64
+        pieces in pieces(), prefix in prop::sample::select(LengthPrefix::ALL.to_vec()), max in 1..40u64
     ) {
         prop_assert_eq!(feed(frames(prefix), max, &stream, &pieces), feed(frames(prefix), max, &stream, &[stream.len()]));
     }
