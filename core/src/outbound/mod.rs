@@ -258,7 +258,7 @@ impl Outbound {
     fn push(&mut self, index: u32, segment: Segment, policy: Option<SlowPolicy>) -> bool {
         let at = index as usize;
         if let Some(policy) = policy.filter(|_| self.queues[at].owed.is_some()) {
-            if !self.fits(at, segment) && !self.make_room(index, segment, policy) {
+            if !self.fits(index, segment) && !self.make_room(index, segment, policy) {
                 return false;
             }
             let behind = self.queues[at].owed.is_some();

@@ -27,14 +27,13 @@ impl Crossing {
 
 impl Outbound {
     /// Whether a segment can be queued for a connection that is behind.
-    pub(super) fn fits(&self, at: usize, segment: Segment) -> bool {
-        let pending = self.queues[at].earlier_bytes + self.tails[at].len() as usize + self.queues[at].control.len();
-        pending + segment.len() as usize <= self.limits.marks.max() && self.queues[at].earlier.len() < SEGMENTS_MAX
+    pub(super) fn fits(&self, index: u32, segment: Segment) -> bool {
+        let few = self.queues[index as usize].earlier.len() < SEGMENTS_MAX;
+        few && self.pending(index) + segment.len() as usize <= self.limits.marks.max()
     }
 
     /// Applies the slow policy; true if the segment may now be queued.
     pub(super) fn make_room(&mut self, index: u32, segment: Segment, policy: SlowPolicy) -> bool {
-        let at = index as usize;
         let excess = (self.pending(index) + segment.len() as usize).saturating_sub(self.limits.marks.max());
         match policy {
             SlowPolicy::Close => {
@@ -47,7 +46,7 @@ impl Outbound {
             SlowPolicy::SkipOldest => self.skip(index, segment.room, excess.max(1)),
             SlowPolicy::KeepLatest => self.skip(index, segment.room, usize::MAX),
         }
-        let room = self.fits(at, segment);
+        let room = self.fits(index, segment);
         self.skipped += u64::from(!room);
         room
     }
