@@ -105,7 +105,7 @@ impl Dials {
         let id = DialId(self.next);
         self.next = self.next.wrapping_add(1);
         if !self.closed {
-            let state = State::Wanted(now + dial.timeout);
+            let state = wanted(now, &dial);
             self.entries.insert(id, Entry { dial, failures: 0, state });
         }
         id
@@ -175,7 +175,7 @@ impl Dials {
     pub(crate) fn elapsed(&mut self, now: Time) {
         for entry in self.entries.values_mut() {
             if matches!(entry.state, State::Waiting(at) if at <= now) {
-                entry.state = State::Wanted(now + entry.dial.timeout);
+                entry.state = wanted(now, &entry.dial);
             }
         }
     }
@@ -185,6 +185,11 @@ impl Dials {
         self.closed = true;
         self.entries.clear();
     }
+}
+
+/// An attempt that begins, and never ends at the same moment.
+fn wanted(now: Time, dial: &Dial) -> State {
+    State::Wanted((now + dial.timeout).max(now.plus_nanos(1)))
 }
 
 #[cfg(test)]

@@ -807,3 +807,37 @@ fn the_server_says_that_it_has_begun() {
     }
     assert_eq!(TestHub::with_config(lines(), Eager).machine().dials().count(), 1);
 }
+
+/// Hangs up as soon as somebody answers, and dials again, with no time at all, when nobody does.
+struct Fickle;
+
+impl Handler for Fickle {
+    type Context = ();
+    type Note = String;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, String>) {
+        match event {
+            Event::Opened { origin: Origin::Dial(dial), .. } => hub.hang_up(dial),
+            Event::Started | Event::DialFailed { .. } => {
+                hub.dial(Dial { timeout: Duration::ZERO, ..Dial::lines("192.0.2.1:1") });
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_dial_can_be_hung_up_while_it_opens() {
+    let mut hub = TestHub::with_config(lines(), Fickle);
+    let (dial, _) = hub.machine().dials().next().expect("wanted");
+    let conn = hub.dialed(dial, drupe_core::Peer::Local).expect("wanted");
+    assert!(hub.is_closed(conn));
+    assert_eq!(hub.ended(Reason::Application), 1);
+}
+
+#[test]
+fn a_dial_without_time_fails_and_time_goes_on() {
+    let mut hub = TestHub::with_config(lines(), Fickle);
+    hub.advance(Duration::from_nanos(100));
+    assert_eq!(hub.machine().metrics().dial_errors, 100);
+}

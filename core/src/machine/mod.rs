@@ -211,9 +211,7 @@ impl<H: Handler> Machine<H> {
         self.begin(now, &Fact::Dialed { dial, peer });
         let wire = self.state.dials.wire_if_wanted(dial)?;
         self.state.admission.count_in(None, peer);
-        let id = self.opened(peer, Origin::Dial(dial), wire);
-        self.state.dials.connected(dial, id, self.state.now);
-        Some(id)
+        Some(self.opened(peer, Origin::Dial(dial), wire))
     }
 
     /// An attempt to connect that [`dials`](Self::dials) showed failed.
@@ -294,15 +292,12 @@ impl<H: Handler> Machine<H> {
     fn settle(&mut self) {
         while let Some(pending) = self.state.pending.pop_front() {
             let event = match pending {
+                // It may have been closed since, and `Closed` is the last event.
+                Pending::Stalled(conn) | Pending::Drained(conn) if self.state.open_slot(conn).is_none() => continue,
                 Pending::Stalled(conn) => Event::Stalled { conn, queued: self.state.outbound.pending(conn.slot()) },
                 Pending::Drained(conn) => Event::Drained { conn },
                 Pending::Closed(conn, reason) => Event::Closed { conn, reason },
             };
-            // An open connection may have been closed since, and `Closed` is the last event.
-            let outdated = !matches!(pending, Pending::Closed(..)) && is_behind_closed(&self.state, &event);
-            if outdated {
-                continue;
-            }
             self.handler.on(&mut Hub { state: &mut self.state }, event);
             if let Pending::Closed(conn, _) = pending {
                 self.state.contexts[conn.index()] = None;
@@ -325,13 +320,5 @@ impl<H: Handler> Machine<H> {
         let id = self.state.open(peer, origin, wire);
         self.tell(Event::Opened { conn: id, peer, origin });
         id
-    }
-}
-
-/// Whether an event names a connection that is closed.
-fn is_behind_closed<C: Default, N>(state: &State<C>, event: &Event<'_, N>) -> bool {
-    match event {
-        Event::Stalled { conn, .. } | Event::Drained { conn } => state.open_slot(*conn).is_none(),
-        _ => false,
     }
 }

@@ -106,6 +106,9 @@ impl<C: Default> State<C> {
             self.contexts.resize_with(id.index() + 1, || None);
         }
         self.contexts[id.index()] = Some(C::default());
+        if let Origin::Dial(dial) = origin {
+            self.dials.connected(dial, id, self.now);
+        }
         self.metrics.opened += 1;
         self.outbound.changed.insert(index);
         self.schedule(index);
