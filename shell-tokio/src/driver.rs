@@ -10,7 +10,7 @@ use drupe_core::shell::{ACCEPTS_PER_TURN, Mail, Mailbox, ReadyKey, ReadyQueue, S
 use drupe_core::{
     AcceptFailure, Accepting, ConnId, DialId, End, Failure, Handler, ListenerId, Machine, Metrics, Request, Time,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -202,13 +202,13 @@ impl<H: Handler> Driver<H> {
 
     fn connect(&mut self, cx: &mut Context<'_>) {
         loop {
-            let wanted: BTreeMap<DialId, String> =
-                self.machine.dials().map(|(dial, to)| (dial, to.to_owned())).collect();
-            self.dialing.retain(|dial, attempt| wanted.contains_key(dial) || abort(attempt));
-            for (dial, address) in wanted {
-                self.dialing
-                    .entry(dial)
-                    .or_insert_with(|| self.attempts.spawn(async move { (dial, TcpStream::connect(address).await) }));
+            let wanted: BTreeSet<DialId> = self.machine.dials().map(|(dial, _)| dial).collect();
+            self.dialing.retain(|dial, attempt| wanted.contains(dial) || abort(attempt));
+            for (dial, address) in self.machine.dials() {
+                self.dialing.entry(dial).or_insert_with(|| {
+                    let address = address.to_owned();
+                    self.attempts.spawn(async move { (dial, TcpStream::connect(address).await) })
+                });
             }
             // Polled after the last attempt was begun, so that every one of them wakes us.
             let Poll::Ready(Some(attempt)) = self.attempts.poll_join_next(cx) else { return };

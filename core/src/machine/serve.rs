@@ -68,7 +68,7 @@ impl<H: Handler> Machine<H> {
         self.state.outbound.changed.insert(conn.slot());
     }
 
-    pub(super) fn serve(&mut self, conn: ConnId, payload: Payload<'_>) {
+    fn serve(&mut self, conn: ConnId, payload: Payload<'_>) {
         // A warning may have been one message too many for a slow peer.
         if self.state.open_slot(conn).is_none() {
             return;

@@ -180,28 +180,16 @@ impl Outbound {
     /// Drops everything that is queued but the rest of a message that has been begun.
     pub(crate) fn discard(&mut self, index: u32) {
         let at = index as usize;
-        let begun = self.queues[at].begun;
-        let mut first = true;
-        let mut kept = None;
-        let tail = core::mem::take(&mut self.tails[at]);
-        let mut queue = core::mem::take(&mut self.queues[at].earlier);
-        if tail.log != NO_LOG {
-            queue.push_back(tail.segment());
-        }
-        for segment in queue {
-            let mut keep = 0;
-            if core::mem::take(&mut first) && begun > 0 {
-                keep = begun;
-                kept = Some(Segment { end: segment.start + begun, ..segment });
+        let mut begun = self.queues[at].begun;
+        for segment in self.take_segments(at) {
+            let keep = core::mem::take(&mut begun);
+            self.queued -= u64::from(segment.len() - keep);
+            if keep > 0 {
+                self.tails[at] = Tail::from(Segment { end: segment.start + keep, ..segment });
             } else {
                 self.release(segment);
             }
-            self.queued -= u64::from(segment.len() - keep);
         }
-        if let Some(segment) = kept {
-            self.tails[at] = Tail::from(segment);
-        }
-        self.queues[at].earlier_bytes = 0;
         self.relax(index);
         self.set_cap(at);
         self.changed.insert(index);
@@ -240,7 +228,7 @@ impl Outbound {
             return Err(EncodeError { bytes, max: MESSAGE_MAX_BYTES });
         }
         let current = &mut self.current[usize::from(wire)][class as usize];
-        if *current == NO_LOG || self.logs.is_full(*current, payload.as_bytes().len()) {
+        if *current == NO_LOG || self.logs.is_full(*current, bytes) {
             if *current != NO_LOG {
                 self.logs.seal(*current);
             }
@@ -261,13 +249,9 @@ impl Outbound {
             if !self.fits(index, segment) && !self.make_room(index, segment, policy) {
                 return false;
             }
-            let behind = self.queues[at].owed.is_some();
-            if behind
-                && !self.queues[at].stalled
-                && self.pending(index) + segment.len() as usize > self.limits.marks.high()
-            {
-                self.queues[at].stalled = true;
-                self.crossings.push(Crossing::Stalled(index));
+            // Making room may have left nothing that is owed.
+            if self.queues[at].owed.is_some() {
+                self.stall_above(index, self.pending(index) + segment.len() as usize);
             }
         }
         self.logs.refer(segment.log);
@@ -278,10 +262,16 @@ impl Outbound {
     }
 
     fn queue_behind(&mut self, at: usize, segment: Segment) {
-        let before = core::mem::replace(&mut self.tails[at], Tail::from(segment));
-        if before.log != NO_LOG {
-            self.queues[at].earlier_bytes += before.len() as usize;
-            self.queues[at].earlier.push_back(before.segment());
+        self.shelve_tail(at);
+        self.tails[at] = Tail::from(segment);
+    }
+
+    /// Makes the tail one of the earlier segments.
+    fn shelve_tail(&mut self, at: usize) {
+        let tail = core::mem::take(&mut self.tails[at]);
+        if tail.log != NO_LOG {
+            self.queues[at].earlier_bytes += tail.len() as usize;
+            self.queues[at].earlier.push_back(tail.segment());
         }
     }
 

@@ -1,6 +1,6 @@
 //! The marks, and what happens to connections that go above them.
 
-use super::queue::{NO_LOG, Segment};
+use super::queue::Segment;
 use super::{Outbound, SlowPolicy};
 
 /// A connection that is behind may have this many segments: more counts as above the maximum of bytes.
@@ -52,14 +52,9 @@ impl Outbound {
     }
 
     /// Drops the oldest whole messages of a room that are not begun, until `excess` bytes are gone.
-    pub(super) fn skip(&mut self, index: u32, room: u32, excess: usize) {
+    fn skip(&mut self, index: u32, room: u32, excess: usize) {
         let at = index as usize;
-        // The tail is one of them.
-        let tail = core::mem::take(&mut self.tails[at]);
-        if tail.log != NO_LOG {
-            self.queues[at].earlier_bytes += tail.len() as usize;
-            self.queues[at].earlier.push_back(tail.segment());
-        }
+        self.shelve_tail(at);
         let mut begun = self.queues[at].begun;
         let (mut place, mut gone) = (0, 0);
         while gone < excess
@@ -96,6 +91,15 @@ impl Outbound {
         self.queues[at].earlier_bytes -= gone;
         self.queued -= gone as u64;
         self.relax(index);
+    }
+
+    /// Stalls a connection whose socket is full if that many bytes are above the high mark.
+    pub(super) fn stall_above(&mut self, index: u32, bytes: usize) {
+        let stalled = &mut self.queues[index as usize].stalled;
+        if !*stalled && bytes > self.limits.marks.high() {
+            *stalled = true;
+            self.crossings.push(Crossing::Stalled(index));
+        }
     }
 
     /// Looks at the marks again after something was written or skipped.

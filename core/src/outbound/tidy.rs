@@ -42,7 +42,7 @@ impl Outbound {
     ///
     /// [`copy_out`](Self::copy_out) sees to most of that in time; what it can't know is what becomes of a log
     /// later, when other parts of it are written or skipped.
-    pub(super) fn compact(&mut self) {
+    fn compact(&mut self) {
         for place in 0..self.blocked.as_slice().len() {
             let at = self.blocked.as_slice()[place] as usize;
             let segments = self.take_segments(at);
@@ -84,17 +84,13 @@ impl Outbound {
 
     /// Takes all segments out of a queue.
     pub(super) fn take_segments(&mut self, at: usize) -> VecDeque<Segment> {
-        let tail = core::mem::take(&mut self.tails[at]);
-        let mut segments = core::mem::take(&mut self.queues[at].earlier);
+        self.shelve_tail(at);
         self.queues[at].earlier_bytes = 0;
-        if tail.log != NO_LOG {
-            segments.push_back(tail.segment());
-        }
-        segments
+        core::mem::take(&mut self.queues[at].earlier)
     }
 
     /// Moves what a straggler needs of `log` into a log of its own, if that is a small part of it.
-    pub(super) fn copy_out(&mut self, at: usize, log: u32) {
+    fn copy_out(&mut self, at: usize, log: u32) {
         // What this turn added is at the back.
         let mut recent = Vec::new();
         while let Some(segment) = self.pop_back_if_current(at) {
@@ -108,7 +104,7 @@ impl Outbound {
         self.set_cap(at);
     }
 
-    pub(super) fn pop_back_if_current(&mut self, at: usize) -> Option<Segment> {
+    fn pop_back_if_current(&mut self, at: usize) -> Option<Segment> {
         let tail = &mut self.tails[at];
         if tail.log == NO_LOG {
             *tail = Tail::from(self.queues[at].earlier.pop_back()?);
@@ -121,7 +117,7 @@ impl Outbound {
     }
 
     /// A log that only this straggler's segments refer to, with room for `more` bytes.
-    pub(super) fn own_log(&mut self, at: usize, more: u32) -> u32 {
+    fn own_log(&mut self, at: usize, more: u32) -> u32 {
         let owner = u32::try_from(at).unwrap_or(NOBODY);
         if !self.logs.may_grow(self.queues[at].own, owner, more) {
             self.queues[at].own = self.logs.add(owner);

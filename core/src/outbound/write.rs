@@ -1,7 +1,7 @@
 //! What is written next, and what becomes of the queue when it is.
 
-use super::queue::{NO_LOG, Segment};
-use super::{Crossing, Outbound};
+use super::Outbound;
+use super::queue::Segment;
 use crate::Time;
 
 impl Outbound {
@@ -9,7 +9,7 @@ impl Outbound {
     pub(crate) fn slices(&self, index: u32) -> impl Iterator<Item = &[u8]> + '_ {
         let (tail, queue) = (&self.tails[index as usize], &self.queues[index as usize]);
         let bytes = |segment: Segment| self.logs.bytes(segment);
-        let mut segments = queue.earlier.iter().copied().chain((tail.log != NO_LOG).then(|| tail.segment()));
+        let mut segments = queue.segments(*tail);
         let (begun, first) = match segments.next() {
             Some(front) if !queue.control.is_empty() && queue.begun > 0 => {
                 (&bytes(front)[..queue.begun as usize], &bytes(front)[queue.begun as usize..])
@@ -57,15 +57,12 @@ impl Outbound {
         }
         self.queues[at].owe(now, pending, &self.limits);
         self.blocked.insert(index);
-        if !self.queues[at].stalled && pending > self.limits.marks.high() {
-            self.queues[at].stalled = true;
-            self.crossings.push(Crossing::Stalled(index));
-        }
+        self.stall_above(index, pending);
         self.set_cap(at);
     }
 
     /// Takes `bytes` bytes from the front of the data.
-    pub(super) fn advance(&mut self, at: usize, mut bytes: usize) {
+    fn advance(&mut self, at: usize, mut bytes: usize) {
         while bytes > 0 {
             let Some(front) = self.queues[at].earlier.front_mut() else {
                 let tail = &mut self.tails[at];
@@ -90,7 +87,7 @@ impl Outbound {
     }
 
     /// How much of the first message in the queue is left, if it has been begun.
-    pub(super) fn rest_of_begun(&self, at: usize) -> u32 {
+    fn rest_of_begun(&self, at: usize) -> u32 {
         let front = self.queues[at].segments(self.tails[at]).next();
         front.map_or(0, |segment| self.logs.rest_of_message(segment))
     }
