@@ -6,7 +6,7 @@ use crate::{Config, Listen};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-/// Serve lines or length-prefixed frames to one of the ready-made applications.
+/// Serve telnet, lines or length-prefixed frames to one of the ready-made applications.
 #[derive(Clone, Debug, clap::Args)]
 pub struct HubArguments {
     /// What to serve: chat, relay or echo
@@ -16,8 +16,9 @@ pub struct HubArguments {
     #[arg(
         long,
         value_name = "ADDRESS",
-        help = "Where to listen, such as tcp://127.0.0.1:7000, length://[::1]:7001 or unix:///run/drupe.sock; may be \
-                given several times, and port 0 lets the system choose [default: tcp://127.0.0.1:8024]"
+        help = "Where to listen, such as telnet://127.0.0.1:8023, tcp://127.0.0.1:7000, length://[::1]:7001 or \
+                unix:///run/drupe.sock; may be given several times, and port 0 lets the system choose [default: \
+                telnet://127.0.0.1:8023 and tcp://127.0.0.1:8024]"
     )]
     pub listen: Vec<Listen>,
     /// What the relay puts each message into: none or json
@@ -40,7 +41,7 @@ impl HubArguments {
     pub fn config(&self) -> Config {
         let mut listeners = self.listen.clone();
         if listeners.is_empty() {
-            listeners.extend(DEFAULT_LISTEN.parse::<Listen>());
+            listeners.extend(DEFAULT_LISTEN.iter().filter_map(|address| address.parse::<Listen>().ok()));
         }
         let mut config = Config::listening(listeners);
         config.budget.message_max_bytes = self.max_message;
@@ -54,7 +55,7 @@ impl HubArguments {
     }
 }
 
-const DEFAULT_LISTEN: &str = "tcp://127.0.0.1:8024";
+const DEFAULT_LISTEN: [&str; 2] = ["telnet://127.0.0.1:8023", "tcp://127.0.0.1:8024"];
 
 fn envelope(text: &str) -> Result<Envelope, String> {
     match text {
@@ -87,7 +88,7 @@ mod tests {
     #[test]
     fn without_arguments_it_listens_on_loopback() {
         let config = parse(&[]).expect("good");
-        assert_eq!(config, Config::listening([DEFAULT_LISTEN.parse().expect("well formed")]));
+        assert_eq!(config, Config::listening(DEFAULT_LISTEN.map(|address| address.parse().expect("well formed"))));
     }
 
     #[test]

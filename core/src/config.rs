@@ -31,6 +31,9 @@ pub struct Config {
     /// A connection from which no *message* came for this long is closed as [`Idle`](crate::Reason::Idle).
     /// `None`, the default, never does that: a peer that only listens is a good peer.
     pub idle: Option<Duration>,
+    /// How long before the end for being idle the peer is told so, where its listener has
+    /// [`notices`](Listen::notices) on. `None`, the default, does not tell.
+    pub idle_warning: Option<Duration>,
     /// A connection from which no *byte* came for this long is closed as [`Silent`](crate::Reason::Silent).
     /// `None`, the default, leaves dead peers to the network: shells turn TCP keep-alive on.
     pub silence: Option<Duration>,
@@ -55,6 +58,7 @@ impl Default for Config {
             outbound: OutboundLimits::default(),
             rooms: RoomLimits::default(),
             idle: None,
+            idle_warning: None,
             silence: None,
             closing: Closing::default(),
             drain: Drain::default(),

@@ -10,11 +10,10 @@ pub(crate) struct Conn {
     pub(crate) peer: Peer,
     pub(crate) origin: Origin,
     pub(crate) phase: Phase,
-    /// Away while its messages are served.
-    pub(crate) decoder: Option<Decoder>,
+    pub(crate) decoder: Decoder,
     /// What was read and may not be served yet.
     pub(crate) held: Vec<u8>,
-    pub(crate) wire: u16,
+    pub(crate) encoding: u16,
     /// The peer ended its half.
     pub(crate) input_ended: bool,
     /// The end of the input was served.
@@ -36,6 +35,12 @@ pub(crate) struct Conn {
     pub(crate) last_message_at: Time,
     /// When the message that is incomplete was begun.
     pub(crate) message_since: Option<Time>,
+    /// When the decoder has waited long enough.
+    pub(crate) decoder_due: Option<Time>,
+    /// When a sign of life was last sent.
+    pub(crate) kept_alive_at: Time,
+    /// The peer was told that it will be closed for being idle.
+    pub(crate) idle_warned: bool,
     pub(crate) messages: Gcra,
     pub(crate) bytes: Gcra,
     pub(crate) strikes: Strikes,
@@ -56,14 +61,14 @@ pub(crate) enum Phase {
 }
 
 impl Conn {
-    pub(crate) fn new(peer: Peer, origin: Origin, decoder: Decoder, wire: u16, now: Time) -> Self {
+    pub(crate) fn new(peer: Peer, origin: Origin, decoder: Decoder, encoding: u16, now: Time) -> Self {
         Self {
             peer,
             origin,
             phase: Phase::Open,
-            decoder: Some(decoder),
+            decoder,
             held: Vec::new(),
-            wire,
+            encoding,
             input_ended: false,
             input_finished: false,
             doomed: false,
@@ -77,6 +82,9 @@ impl Conn {
             last_byte_at: now,
             last_message_at: now,
             message_since: None,
+            decoder_due: None,
+            kept_alive_at: now,
+            idle_warned: false,
             messages: Gcra::default(),
             bytes: Gcra::default(),
             strikes: Strikes::default(),
@@ -88,10 +96,16 @@ impl Conn {
         self.phase == Phase::Open
     }
 
+    /// Something arrived and is not served.
+    pub(crate) fn is_unserved(&self) -> bool {
+        !self.held.is_empty() || self.decoder.is_ahead() || self.input_ended && !self.input_finished
+    }
+
     /// Time in which the peer could not speak does not count against it.
     pub(crate) fn may_speak_again(&mut self, now: Time) {
         self.last_byte_at = now;
         self.last_message_at = now;
+        self.idle_warned = false;
         if self.message_since.is_some() {
             self.message_since = Some(now);
         }

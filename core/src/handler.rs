@@ -1,4 +1,5 @@
 use crate::id::Origin;
+use crate::telnet::Signal;
 use crate::{ConnId, DialId, Failure, Hub, Payload, Peer, Reason, Time, Timer};
 use core::fmt;
 use core::str::FromStr;
@@ -41,6 +42,14 @@ pub enum Event<'a, N> {
         conn: ConnId,
         /// Its content, without what the wire puts around it.
         payload: Payload<'a>,
+    },
+    /// A telnet peer tells something beside its lines.
+    #[non_exhaustive]
+    Signal {
+        /// Who.
+        conn: ConnId,
+        /// What.
+        signal: Signal<'a>,
     },
     /// The peer will send nothing more but still listens. Only on listeners with `half_open`; elsewhere the
     /// connection ends.

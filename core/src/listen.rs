@@ -1,8 +1,10 @@
+use crate::telnet::{Charset, InputMode, Telnet};
 use crate::wire::{InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Wire};
 use alloc::string::{String, ToString};
 use core::fmt;
 use core::net::{Ipv4Addr, SocketAddr};
 use core::str::FromStr;
+use core::time::Duration;
 
 /// One place to listen at, and what is spoken there.
 ///
@@ -11,6 +13,7 @@ use core::str::FromStr;
 /// | text | meaning |
 /// |---|---|
 /// | `tcp://127.0.0.1:7000` | lines over TCP |
+/// | `telnet://127.0.0.1:8023` | telnet over TCP |
 /// | `length://[::1]:7001` | length-prefixed frames over TCP |
 /// | `unix:///run/drupe.sock` | lines over a Unix socket |
 ///
@@ -21,10 +24,16 @@ use core::str::FromStr;
 /// |---|---|---|
 /// | `ending` | lines | `lf`, `crlf`: how lines that are sent end |
 /// | `invalid` | lines | `reject`, `replace`, `bytes`: what happens to text that is not UTF-8 |
+/// | `mode` | telnet | `line`, `character`, `keys`: see [`InputMode`] |
+/// | `invalid` | telnet | `replace`, `reject`, `bytes`: what happens to text that is not in the character set |
+/// | `charset` | telnet | `utf-8`, `iso-8859-1`, `ibm437`, `us-ascii`: until the peer agrees to another |
+/// | `probe` | telnet | `yes`, `no`: whether to ask at once whether the peer speaks telnet |
+/// | `gmcp`, `msdp`, `compress` | telnet | `no`, `yes`: whether it is offered; see [`Telnet`] |
+/// | `keep_alive` | telnet | seconds without a byte until `IAC NOP` is sent; never |
 /// | `prefix` | frames | `u32be`, `u8`, `u16be`, `u16le`, `u32le`, `u64be`, `u64le`, `varint` |
 /// | `max` | all | how many connections this listener holds at most; without limit |
 /// | `half_open` | all | `no`, `yes`: whether a peer that ended its half is still sent to |
-/// | `notices` | all | `yes` (lines), `no` (frames): whether warnings and reasons are sent as messages |
+/// | `notices` | all | `yes` (lines, telnet), `no` (frames): whether warnings and reasons are sent as messages |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
     /// Where.
@@ -59,7 +68,7 @@ impl Listen {
     /// `wire` at `address`, with the defaults of the table above.
     #[must_use]
     pub const fn new(address: Address, wire: Wire) -> Self {
-        let notices = matches!(wire, Wire::Lines(_));
+        let notices = matches!(wire, Wire::Lines(_) | Wire::Telnet(_));
         Self { address, wire, connections_max: None, half_open: false, notices }
     }
 
@@ -70,6 +79,7 @@ impl Listen {
             (Address::Unix(_), _) => "unix",
             (_, Wire::LengthPrefixed(_)) => "length",
             (_, Wire::Lines(_)) => "tcp",
+            (_, Wire::Telnet(_)) => "telnet",
         };
         alloc::format!("{scheme}://{address}")
     }
@@ -99,7 +109,7 @@ pub struct ListenError {
 #[non_exhaustive]
 pub enum ListenProblem {
     /// It has no scheme, or one that is not known.
-    #[error("it must begin with tcp://, length:// or unix://")]
+    #[error("it must begin with tcp://, telnet://, length:// or unix://")]
     Scheme,
     /// Not an address and a port.
     #[error("{0:?} is not an IP address and a port, such as 127.0.0.1:7000 or [::1]:7000")]
@@ -135,6 +145,7 @@ fn parse(text: &str) -> Result<Listen, ListenProblem> {
     let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
     let mut listen = match scheme {
         "tcp" => Listen::lines(tcp(place)?),
+        "telnet" => Listen::new(Address::Tcp(tcp(place)?), Wire::Telnet(Telnet::default())),
         "length" => Listen::new(Address::Tcp(tcp(place)?), Wire::LengthPrefixed(LengthPrefixed::default())),
         "unix" if place.is_empty() => return Err(ListenProblem::Path),
         "unix" => Listen::new(Address::Unix(place.to_string()), Wire::default()),
@@ -161,9 +172,32 @@ fn set(listen: &mut Listen, name: &str, value: &str) -> Result<(), ListenProblem
                 choose("ending", value, "lf or crlf", &[("lf", LineEnding::Lf), ("crlf", LineEnding::CrLf)])?;
         }
         ("invalid", Wire::Lines(lines)) => {
-            let policies =
-                [("reject", InvalidUtf8::Reject), ("replace", InvalidUtf8::Replace), ("bytes", InvalidUtf8::Bytes)];
-            lines.invalid_utf8 = choose("invalid", value, "reject, replace or bytes", &policies)?;
+            lines.invalid_utf8 = choose("invalid", value, "reject, replace or bytes", &INVALID_UTF8)?;
+        }
+        ("invalid", Wire::Telnet(telnet)) => {
+            telnet.invalid_utf8 = choose("invalid", value, "reject, replace or bytes", &INVALID_UTF8)?;
+        }
+        ("mode", Wire::Telnet(telnet)) => {
+            let modes = [InputMode::Line, InputMode::Character, InputMode::Keys].map(|mode| (mode.name(), mode));
+            telnet.mode = choose("mode", value, "line, character or keys", &modes)?;
+        }
+        ("charset", Wire::Telnet(telnet)) => {
+            let expected = "utf-8, iso-8859-1, ibm437 or us-ascii";
+            let problem = || ListenProblem::Value { option: "charset", expected, value: value.to_string() };
+            telnet.charset = Charset::named(value).ok_or_else(problem)?;
+        }
+        ("probe", Wire::Telnet(telnet)) => telnet.probe = choose("probe", value, YES_OR_NO, &YES_NO)?,
+        ("gmcp", Wire::Telnet(telnet)) => telnet.gmcp = choose("gmcp", value, YES_OR_NO, &YES_NO)?,
+        ("msdp", Wire::Telnet(telnet)) => telnet.msdp = choose("msdp", value, YES_OR_NO, &YES_NO)?,
+        ("compress", Wire::Telnet(telnet)) => telnet.compress = choose("compress", value, YES_OR_NO, &YES_NO)?,
+        ("keep_alive", Wire::Telnet(telnet)) => {
+            let expected = "a number of seconds, at least 1";
+            let problem = || ListenProblem::Value { option: "keep_alive", expected, value: value.to_string() };
+            let seconds: u32 = value.parse().map_err(|_| problem())?;
+            telnet.keep_alive = Some(Duration::from_secs(seconds.into()));
+            if seconds == 0 {
+                return Err(problem());
+            }
         }
         ("prefix", Wire::LengthPrefixed(frames)) => {
             let expected = "u8, u16be, u16le, u32be, u32le, u64be, u64le or varint";
@@ -185,6 +219,8 @@ fn set(listen: &mut Listen, name: &str, value: &str) -> Result<(), ListenProblem
     Ok(())
 }
 
+const INVALID_UTF8: [(&str, InvalidUtf8); 3] =
+    [("reject", InvalidUtf8::Reject), ("replace", InvalidUtf8::Replace), ("bytes", InvalidUtf8::Bytes)];
 const YES_OR_NO: &str = "yes or no";
 const YES_NO: [(&str, bool); 2] = [("yes", true), ("no", false)];
 
@@ -212,6 +248,18 @@ mod tests {
         let listen: Listen = "length://[::1]:7001?prefix=varint".parse().expect("good");
         assert_eq!(listen.wire, Wire::LengthPrefixed(LengthPrefixed { prefix: LengthPrefix::Varint }));
         assert!(!listen.notices);
+        let listen: Listen =
+            "telnet://[::1]:23?mode=character&charset=CP437&probe=no&gmcp=yes&keep_alive=30".parse().expect("good");
+        let expected = Telnet {
+            mode: InputMode::Character,
+            charset: Charset::Cp437,
+            probe: false,
+            gmcp: true,
+            keep_alive: Some(Duration::from_secs(30)),
+            ..Telnet::default()
+        };
+        assert_eq!((listen.wire, listen.notices), (Wire::Telnet(expected), true));
+        assert_eq!(listen.bound(&listen.address), "telnet://[::1]:23");
         let listen: Listen = "unix:///tmp/drupe.sock".parse().expect("good");
         assert_eq!(listen.address, Address::Unix("/tmp/drupe.sock".into()));
         assert_eq!(listen.bound(&listen.address), "unix:///tmp/drupe.sock");
@@ -237,6 +285,9 @@ mod tests {
             ("unix://", "needs a path"),
             ("tcp://127.0.0.1:1?prefix=u8", "\"prefix\" is not an option of this scheme"),
             ("length://127.0.0.1:1?prefix=u24", "prefix takes u8, u16be"),
+            ("telnet://127.0.0.1:1?mode=cooked", "mode takes line, character or keys, not \"cooked\""),
+            ("telnet://127.0.0.1:1?charset=ebcdic", "charset takes utf-8, iso-8859-1, ibm437 or us-ascii"),
+            ("telnet://127.0.0.1:1?keep_alive=0", "keep_alive takes a number of seconds, at least 1, not \"0\""),
             ("tcp://127.0.0.1:1?max=many", "max takes a number of connections, not \"many\""),
         ] {
             let error = text.parse::<Listen>().expect_err(text).to_string();

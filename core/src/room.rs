@@ -47,10 +47,10 @@ pub enum JoinError {
 /// A room as its members know it.
 pub(crate) type RoomNumber = u32;
 
-/// The members of a room that share a wire, and so their encoded bytes.
+/// The members of a room that share an encoding, and so the bytes of what is published.
 #[derive(Debug)]
 pub(crate) struct Group {
-    pub(crate) wire: u16,
+    pub(crate) encoding: u16,
     pub(crate) members: Vec<u32>,
 }
 
@@ -90,7 +90,7 @@ impl Rooms {
         self.numbers.iter().map(|(name, &number)| (&**name, self.get(number).map_or(0, |room| room.count as usize)))
     }
 
-    /// The members' indices, wire by wire.
+    /// The members' indices, encoding by encoding.
     pub(crate) fn members(&self, name: &str) -> impl Iterator<Item = u32> + '_ {
         let room = self.number(name).and_then(|number| self.get(number));
         room.into_iter().flat_map(|room| room.groups.iter().flat_map(|group| group.members.iter().copied()))
@@ -138,10 +138,10 @@ impl Rooms {
     }
 
     /// Adds a member that is not in the room.
-    pub(crate) fn add(&mut self, number: RoomNumber, member: u32, wire: u16) {
+    pub(crate) fn add(&mut self, number: RoomNumber, member: u32, encoding: u16) {
         let Some(room) = self.rooms[number as usize].as_mut() else { return };
-        let place = room.groups.iter().position(|group| group.wire == wire).unwrap_or_else(|| {
-            room.groups.push(Group { wire, members: Vec::new() });
+        let place = room.groups.iter().position(|group| group.encoding == encoding).unwrap_or_else(|| {
+            room.groups.push(Group { encoding, members: Vec::new() });
             room.groups.len() - 1
         });
         let members = &mut room.groups[place].members;
@@ -150,11 +150,21 @@ impl Rooms {
         room.count += 1;
     }
 
+    /// A member that is in the room has another encoding from now on.
+    pub(crate) fn regroup(&mut self, number: RoomNumber, member: u32, from: u16, to: u16) {
+        // In before out: a room that is empty for a moment would be gone.
+        let Some(place) = self.places.remove(&(number, member)) else { return };
+        self.add(number, member, to);
+        let Some(new_place) = self.places.insert((number, member), place) else { return };
+        self.remove(number, member, from);
+        self.places.insert((number, member), new_place);
+    }
+
     /// Takes a member out, and the room with the last one.
-    pub(crate) fn remove(&mut self, number: RoomNumber, member: u32, wire: u16) {
+    pub(crate) fn remove(&mut self, number: RoomNumber, member: u32, encoding: u16) {
         let Some(place) = self.places.remove(&(number, member)) else { return };
         let Some(room) = self.rooms[number as usize].as_mut() else { return };
-        let Some(group) = room.groups.iter_mut().find(|group| group.wire == wire) else { return };
+        let Some(group) = room.groups.iter_mut().find(|group| group.encoding == encoding) else { return };
         group.members.swap_remove(place as usize);
         if let Some(&moved) = group.members.get(place as usize) {
             self.places.insert((number, moved), place);
@@ -205,13 +215,13 @@ mod tests {
             let mut model = BTreeSet::<(&str, u32)>::new();
             for (joins, name, member) in steps {
                 let name = NAMES[name];
-                let wire = u16::try_from(member % 3).expect("small");
+                let encoding = u16::try_from(member % 3).expect("small");
                 let is_member = model.contains(&(name, member));
                 if joins && !is_member {
                     let known: BTreeSet<_> = model.iter().map(|&(name, _)| name).collect();
                     match rooms.number_or_new(name, &limits, SlowPolicy::Close) {
                         Ok(number) => {
-                            rooms.add(number, member, wire);
+                            rooms.add(number, member, encoding);
                             model.insert((name, member));
                         }
                         Err(error) => {
@@ -220,7 +230,7 @@ mod tests {
                         }
                     }
                 } else if let Some(number) = rooms.number(name) {
-                    rooms.remove(number, member, wire);
+                    rooms.remove(number, member, encoding);
                     model.remove(&(name, member));
                 }
                 for name in NAMES {

@@ -23,7 +23,8 @@ use crate::handler::Handler;
 use crate::input::{Failure, Request};
 use crate::listen::Listen;
 use crate::machine::{End, Machine};
-use crate::wire::Decoded;
+use crate::telnet::Terminal;
+use crate::wire::Scratch;
 use crate::{Config, ConnId, DialId, ListenerId, Peer, Reason, Refusal, Time};
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
@@ -184,11 +185,12 @@ impl<H: Handler> TestHub<H> {
         let wire = self.machine.config().listeners.first().map(|listen| listen.wire).unwrap_or_default();
         let (mut decoder, mut bytes) = (wire.decoder(), self.received(conn).to_vec());
         let (mut at, mut messages) = (0, Vec::new());
+        let (mut scratch, budget) = (Scratch::default(), &self.machine.config().budget);
         while at < bytes.len()
-            && let Ok(Decoded { used, message }) = decoder.decode(&mut bytes[at..], &self.machine.config().budget)
+            && let Ok(decoded) = decoder.decode(&mut bytes[at..], &mut scratch, budget)
         {
-            at += used;
-            messages.extend(message.map(|payload| payload.as_bytes().to_vec()));
+            at += decoded.used;
+            messages.extend(decoded.message().map(|payload| payload.as_bytes().to_vec()));
         }
         messages
     }
@@ -234,6 +236,17 @@ impl<H: Handler> TestHub<H> {
     #[must_use]
     pub fn handler(&self) -> &H {
         self.machine.handler()
+    }
+
+    /// Changes the application behind the server's back.
+    pub fn with_handler<T>(&mut self, change: impl FnOnce(&mut H) -> T) -> T {
+        change(self.machine.handler_mut())
+    }
+
+    /// What a telnet peer told of itself.
+    #[must_use]
+    pub fn terminal(&self, conn: ConnId) -> Option<&Terminal> {
+        self.machine.terminal(conn)
     }
 
     /// Writes to everybody what the machine wants written, as a shell does at the end of a turn.

@@ -1,7 +1,7 @@
 use crate::memory::peak_of;
 use arbitrary::{Arbitrary, Unstructured};
 use drupe_core::limit::{Budget, MessageSize};
-use drupe_core::wire::{DecodeError, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Wire};
+use drupe_core::wire::{DecodeError, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Scratch, Wire};
 
 #[derive(Arbitrary, Debug)]
 struct Setting {
@@ -44,7 +44,7 @@ fn check(wire: Wire, setting: &Setting, stream: &[u8]) {
     // Encoded again, the messages are decoded to themselves.
     let mut again = Vec::new();
     for message in &whole.0 {
-        wire.encode(message.as_slice().into(), &mut again).expect("it fitted when it came");
+        wire.encoding().encode(message.as_slice().into(), &mut again).expect("it fitted when it came");
     }
     if matches!(wire, Wire::LengthPrefixed(_)) {
         assert_eq!(decode(wire, &budget, &again, &pieces), (whole.0, None));
@@ -53,16 +53,16 @@ fn check(wire: Wire, setting: &Setting, stream: &[u8]) {
 
 /// The messages of a stream, and the reason why it could not go on.
 fn decode(wire: Wire, budget: &Budget, stream: &[u8], pieces: &[usize]) -> (Vec<Vec<u8>>, Option<drupe_core::Reason>) {
-    let mut decoder = wire.decoder();
+    let (mut decoder, mut scratch) = (wire.decoder(), Scratch::default());
     let (mut messages, mut from) = (Vec::new(), 0);
     let max = budget.message_max_bytes.get();
     let mut step = |decoder: &mut drupe_core::wire::Decoder, input: &mut [u8]| -> Result<usize, DecodeError> {
         let mut result = Ok(0);
         let (mut kept, mut length) = (None, 0);
         let peak = peak_of(|| {
-            result = decoder.decode(input, budget).map(|decoded| {
-                length = decoded.message.map_or(0, |message| message.as_bytes().len());
-                kept = decoded.message.map(|message| message.as_bytes().to_vec());
+            result = decoder.decode(input, &mut scratch, budget).map(|decoded| {
+                length = decoded.message().map_or(0, |message| message.as_bytes().len());
+                kept = decoded.message().map(|message| message.as_bytes().to_vec());
                 decoded.used
             });
         });
@@ -90,7 +90,7 @@ fn decode(wire: Wire, budget: &Budget, stream: &[u8], pieces: &[usize]) -> (Vec<
             }
         }
     }
-    match decoder.finish(budget) {
+    match decoder.finish(&mut scratch, budget) {
         Ok(last) => messages.extend(last.map(|message| message.as_bytes().to_vec())),
         Err(error) => return (messages, Some(error.reason())),
     }

@@ -4,6 +4,8 @@ use super::Machine;
 use crate::Reason;
 use crate::handler::{Event, Handler};
 use crate::state::{Ending, Why};
+use crate::telnet::Session;
+use alloc::format;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -30,6 +32,27 @@ impl<H: Handler> Machine<H> {
             Some(Why::Message) => self.state.end(index, Reason::MessageTimeout, Ending::Flush),
             Some(Why::Idle) => self.state.end(index, Reason::Idle, Ending::Flush),
             Some(Why::Silence) => self.state.end(index, Reason::Silent, Ending::Flush),
+            Some(Why::IdleWarning) => {
+                if let Some(conn) = self.state.conns.at_mut(index) {
+                    conn.idle_warned = true;
+                }
+                let left = self.state.config.idle_warning.unwrap_or_default().as_secs();
+                let words = format!("notice: there was no input for long; the connection ends in {left} s");
+                self.state.notice(index, &words);
+            }
+            Some(Why::Key) => {
+                if let Some(conn) = self.state.conns.at_mut(index) {
+                    conn.decoder_due = None;
+                    conn.decoder.session().into_iter().for_each(Session::waited);
+                }
+                self.serve_held(id);
+            }
+            Some(Why::KeepAlive) => {
+                if let Some(conn) = self.state.conns.at_mut(index) {
+                    conn.kept_alive_at = now;
+                }
+                self.state.with_session(id, Session::keep_alive);
+            }
             Some(Why::Drain) => self.state.end(index, Reason::Shutdown, Ending::Flush),
             _ => {}
         }

@@ -3,6 +3,7 @@ use crate::conn::Phase;
 use crate::handler::Handler;
 use crate::outbound::Outbound;
 use crate::state::{Deadline, Why};
+use crate::telnet::Terminal;
 use crate::trace::Recorder;
 use crate::{Config, ConnId, DialId, ListenerId, Metrics, Time};
 use core::fmt;
@@ -85,7 +86,7 @@ impl<H: Handler> Machine<H> {
         let found = self.state.conns.get(conn)?;
         let transmit = Transmit { outbound: &self.state.outbound, index: conn.slot() };
         let discards = matches!(found.phase, Phase::Flushing { .. } | Phase::Lingering { .. });
-        let serves = found.is_open() && found.held.is_empty() && !self.state.must_wait(conn.slot());
+        let serves = found.is_open() && found.held.is_empty() && !found.decoder.is_ahead() && !self.state.must_wait(conn.slot());
         let end = if matches!(found.phase, Phase::Lingering { .. }) { End::Shutdown } else { End::Open };
         Some(Intent { read: !found.input_ended && (discards || serves), transmit, end })
     }
@@ -166,6 +167,16 @@ impl<H: Handler> Machine<H> {
     #[must_use]
     pub fn handler(&self) -> &H {
         &self.handler
+    }
+
+    pub(crate) fn handler_mut(&mut self) -> &mut H {
+        &mut self.handler
+    }
+
+    /// What a telnet peer told of itself; `None` for other wires.
+    #[must_use]
+    pub fn terminal(&self, conn: ConnId) -> Option<&Terminal> {
+        self.state.terminal(conn)
     }
 
     /// Records every fact; see [`trace`](crate::trace). To be called before the first one.

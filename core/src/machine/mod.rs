@@ -10,7 +10,7 @@ use crate::id::Origin;
 use crate::input::{AcceptFailure, Fact, Failure, Input, Refusal, Request};
 use crate::state::{Ending, Pending, State, farewell};
 use crate::trace::Recorder;
-use crate::wire::Wire;
+use crate::wire::{Scratch, Wire};
 use crate::{Config, ConnId, DialId, Hub, ListenerId, Payload, Peer, Reason, Time};
 use alloc::vec::Vec;
 use core::fmt;
@@ -29,6 +29,7 @@ pub struct Machine<H: Handler> {
     recorder: Option<Recorder<H::Note>>,
     /// Messages served in this turn.
     turn_messages: u64,
+    scratch: Scratch,
 }
 
 impl<H: Handler> fmt::Debug for Machine<H> {
@@ -45,7 +46,7 @@ impl<H: Handler> fmt::Debug for Machine<H> {
 impl<H: Handler> Machine<H> {
     /// A machine at rest.
     pub fn new(config: Config, handler: H) -> Self {
-        Self { handler, state: State::new(config), recorder: None, turn_messages: 0 }
+        Self { handler, state: State::new(config), recorder: None, turn_messages: 0, scratch: Scratch::default() }
     }
 
     /// The server has begun: told once, before everything else.
@@ -73,7 +74,7 @@ impl<H: Handler> Machine<H> {
                 let mut words = Vec::new();
                 if let Some(listen) = self.state.config.listeners.get(listener.index()).filter(|listen| listen.notices)
                 {
-                    let _ = listen.wire.encode(Payload::Text(&farewell(reason)), &mut words);
+                    let _ = listen.wire.encoding().encode(Payload::Text(&farewell(reason)), &mut words);
                 }
                 Err(Refusal { reason, farewell: words })
             }
@@ -99,7 +100,7 @@ impl<H: Handler> Machine<H> {
         found.last_byte_at = now;
         match found.phase {
             Phase::Open if found.input_ended => {}
-            Phase::Open if waits || !found.held.is_empty() => self.hold(conn, bytes),
+            Phase::Open if waits || !found.held.is_empty() || found.decoder.is_ahead() => self.hold(conn, bytes),
             Phase::Open => {
                 self.digest(conn, bytes);
                 self.state.schedule(index);
@@ -152,7 +153,7 @@ impl<H: Handler> Machine<H> {
         let Some(found) = self.state.conns.get_mut(conn).filter(|found| !found.input_ended) else { return };
         found.input_ended = true;
         match found.phase {
-            Phase::Open if found.held.is_empty() && !waits => self.finish_input(conn),
+            Phase::Open if found.held.is_empty() && !found.decoder.is_ahead() && !waits => self.finish_input(conn),
             // What is held is served first, and nothing while it must wait.
             Phase::Open => self.state.schedule(conn.slot()),
             Phase::Flushing { .. } => {}
@@ -290,6 +291,7 @@ impl<H: Handler> Machine<H> {
 
     /// Tells the handler what waits, until nothing does, and frees what is over.
     fn settle(&mut self) {
+        self.state.flush_stages();
         while let Some(pending) = self.state.pending.pop_front() {
             let event = match pending {
                 // It may have been closed since, and `Closed` is the last event.
@@ -302,6 +304,8 @@ impl<H: Handler> Machine<H> {
             if let Pending::Closed(conn, _) = pending {
                 self.state.contexts[conn.index()] = None;
             }
+            // Sending may have made somebody slow, which is an event again.
+            self.state.flush_stages();
         }
         self.state.free_those_over();
     }

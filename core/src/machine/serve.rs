@@ -4,8 +4,9 @@ use super::Machine;
 use crate::handler::{Event, Handler};
 use crate::limit::Action;
 use crate::state::Ending;
-use crate::wire::Decoded;
-use crate::{ConnId, Hub, Payload, Reason};
+use crate::telnet::Signal;
+use crate::wire::{Decoded, Item};
+use crate::{ConnId, Hub, Reason};
 
 /// What is read of a connection and may not be served yet is kept up to here. A shell that keeps to
 /// [`Intent::read`], and reads less than this at a time, never comes near.
@@ -16,16 +17,24 @@ impl<H: Handler> Machine<H> {
     pub(super) fn digest(&mut self, conn: ConnId, bytes: &mut [u8]) {
         let index = conn.slot();
         let budget = self.state.config.budget;
-        let Some(mut decoder) = self.state.conns.get_mut(conn).and_then(|found| found.decoder.take()) else { return };
+        let mut scratch = core::mem::take(&mut self.scratch);
         let (mut at, mut served) = (0, 0);
-        while at < bytes.len() && self.state.open_slot(conn).is_some() {
+        while let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.is_open()) {
+            if at == bytes.len() && !found.decoder.is_ahead() {
+                break;
+            }
             let enough =
                 served >= budget.messages_per_turn.max(1) || served > 0 && self.state.should_write_first(index);
             if enough || self.state.must_wait(index) {
                 self.hold(conn, &bytes[at..]);
                 break;
             }
-            let Decoded { used, message } = match decoder.decode(&mut bytes[at..], &budget) {
+            // What was sent before an answer stands before it.
+            self.state.flush_stage(index);
+            let Some(found) = self.state.conns.get_mut(conn) else { break };
+            let decoded = found.decoder.decode(&mut bytes[at..], &mut scratch, &budget);
+            let answered = found.decoder.session().is_some() && self.state.deliver(index);
+            let Decoded { used, cost, item } = match decoded {
                 Ok(decoded) => decoded,
                 Err(error) => {
                     self.state.end(index, error.reason(), Ending::Flush);
@@ -33,28 +42,32 @@ impl<H: Handler> Machine<H> {
                 }
             };
             at += used;
-            served += u32::from(message.is_some());
-            let action = self.state.charge(index, u64::from(message.is_some()), used as u64);
+            served += u32::from(item.is_some() || answered);
+            let action = self.state.charge(index, u64::from(item.is_some()), cost as u64);
             let doomed = self.state.conns.get_mut(conn).is_some_and(|found| {
                 found.doomed |= action == Action::Drop;
-                found.doomed && (message.is_none() || core::mem::take(&mut found.doomed))
+                found.doomed && (item.is_none() || core::mem::take(&mut found.doomed))
             });
-            match message {
+            match item {
                 Some(_) if doomed => self.state.metrics.rate_dropped += 1,
-                Some(payload) if action.serves() => self.serve(conn, payload),
+                Some(item) if action.serves() => self.serve(conn, item),
                 _ => {}
             }
         }
+        scratch.shrink();
+        self.scratch = scratch;
+        self.state.settle_crossings();
         let now = self.state.now;
         if let Some(found) = self.state.conns.get_mut(conn) {
             if served > 0 {
                 found.message_since = None;
                 found.last_message_at = now;
+                found.idle_warned = false;
             }
-            if decoder.is_partial() {
+            if found.decoder.is_partial() {
                 found.message_since.get_or_insert(now);
             }
-            found.decoder = Some(decoder);
+            found.decoder_due = found.decoder.wait().map(|wait| now + wait);
         }
     }
 
@@ -68,14 +81,26 @@ impl<H: Handler> Machine<H> {
         self.state.outbound.changed.insert(conn.slot());
     }
 
-    fn serve(&mut self, conn: ConnId, payload: Payload<'_>) {
+    fn serve(&mut self, conn: ConnId, item: Item<'_>) {
         // A warning may have been one message too many for a slow peer.
         if self.state.open_slot(conn).is_none() {
             return;
         }
-        self.state.metrics.messages_in += 1;
-        self.turn_messages += 1;
-        self.handler.on(&mut Hub { state: &mut self.state }, Event::Message { conn, payload });
+        let event = match item {
+            Item::Message(payload) => {
+                self.state.metrics.messages_in += 1;
+                self.turn_messages += 1;
+                Event::Message { conn, payload }
+            }
+            Item::Signal(signal) => {
+                self.state.obey(conn, signal);
+                Event::Signal { conn, signal }
+            }
+        };
+        self.handler.on(&mut Hub { state: &mut self.state }, event);
+        if matches!(item, Item::Signal(Signal::Logout)) {
+            self.state.end(conn.slot(), Reason::PeerClosed, Ending::Flush);
+        }
         if !self.state.pending.is_empty() {
             self.settle();
         }
@@ -84,25 +109,25 @@ impl<H: Handler> Machine<H> {
     /// The peer ended its half and everything before that is served.
     pub(super) fn finish_input(&mut self, conn: ConnId) {
         let budget = self.state.config.budget;
+        self.state.flush_stage(conn.slot());
         let Some(found) = self.state.conns.get_mut(conn) else { return };
+        let mut scratch = core::mem::take(&mut self.scratch);
         found.input_finished = true;
-        let (half_open, decoder) = (found.half_open, found.decoder.take());
-        let Some(mut decoder) = decoder else { return };
-        let reason = match decoder.finish(&budget) {
+        found.message_since = None;
+        let half_open = found.half_open;
+        let reason = match found.decoder.finish(&mut scratch, &budget) {
             Ok(None) => Reason::PeerClosed,
             Ok(Some(payload)) => {
-                let doomed = self.state.conns.get(conn).is_some_and(|found| found.doomed);
+                let doomed = found.doomed;
                 if self.state.charge(conn.slot(), 1, 0).serves() && !doomed {
-                    self.serve(conn, payload);
+                    self.serve(conn, Item::Message(payload));
                 }
                 Reason::PeerClosed
             }
             Err(error) => error.reason(),
         };
-        if let Some(found) = self.state.conns.get_mut(conn) {
-            found.decoder = Some(decoder);
-            found.message_since = None;
-        }
+        scratch.shrink();
+        self.scratch = scratch;
         if half_open && reason == Reason::PeerClosed && self.state.open_slot(conn).is_some() {
             self.tell(Event::InputEnded { conn });
         } else {
@@ -116,13 +141,13 @@ impl<H: Handler> Machine<H> {
             return;
         }
         let Some(conn) = self.state.conns.get_mut(id).filter(|conn| conn.is_open()) else { return };
-        if !conn.held.is_empty() {
+        if !conn.held.is_empty() || conn.decoder.is_ahead() {
             let mut held = core::mem::take(&mut conn.held);
             self.digest(id, &mut held);
             self.state.outbound.changed.insert(id.slot());
         }
         let waits = self.state.must_wait(id.slot());
-        let Some(conn) = self.state.conns.get_mut(id).filter(|conn| conn.is_open() && conn.held.is_empty()) else {
+        let Some(conn) = self.state.conns.get_mut(id).filter(|conn| conn.is_open() && conn.held.is_empty() && !conn.decoder.is_ahead()) else {
             return;
         };
         if conn.input_ended && !conn.input_finished && !waits {

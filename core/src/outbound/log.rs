@@ -1,6 +1,5 @@
 use super::queue::Segment;
-use crate::Payload;
-use crate::wire::{EncodeError, Wire};
+use crate::wire::EncodeError;
 use alloc::vec::Vec;
 
 /// A log takes no more messages once it is this long; one message may still be longer.
@@ -55,11 +54,16 @@ impl Logs {
         len_u32(self.logs.len() - 1)
     }
 
-    pub(super) fn append(&mut self, log: u32, wire: Wire, payload: Payload<'_>) -> Result<(u32, u32), EncodeError> {
+    /// Appends what `write` writes as one message.
+    pub(super) fn append(
+        &mut self,
+        log: u32,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
+    ) -> Result<(u32, u32), EncodeError> {
         let log = &mut self.logs[log as usize];
         let before = log.held();
         let start = len_u32(log.bytes.len());
-        wire.encode(payload, &mut log.bytes)?;
+        write(&mut log.bytes)?;
         let end = len_u32(log.bytes.len());
         log.ends.push(end);
         self.held += log.held() - before;

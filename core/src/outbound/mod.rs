@@ -15,6 +15,7 @@ mod log;
 mod marks;
 mod queue;
 mod slow;
+mod stage;
 mod tidy;
 mod write;
 
@@ -22,7 +23,7 @@ pub use marks::{Marks, MarksError, OutboundLimits, SlowPolicy};
 pub(crate) use slow::Crossing;
 
 use crate::index_set::{DedupQueue, DenseSet};
-use crate::wire::{EncodeError, Wire};
+use crate::wire::{EncodeError, Encoding};
 use crate::{Payload, Time};
 use alloc::vec::Vec;
 use log::{Logs, NOBODY};
@@ -44,8 +45,8 @@ const MESSAGE_MAX_BYTES: u64 = 1 << 30;
 #[derive(Debug)]
 pub(crate) struct Outbound {
     limits: OutboundLimits,
-    wires: Vec<Wire>,
-    /// The log that each wire's messages of this turn go to, by class; `NO_LOG` before the first.
+    encodings: Vec<Encoding>,
+    /// The log that messages of this turn in each encoding go to, by class; `NO_LOG` before the first.
     current: Vec<[u32; 2]>,
     logs: Logs,
     /// The last segment of each connection: all that publishing touches as long as nothing is slow.
@@ -53,6 +54,8 @@ pub(crate) struct Outbound {
     queues: Vec<Queue>,
     /// Connections whose intent may have changed since the shell last looked.
     pub(crate) changed: DedupQueue,
+    /// Connections for which something is staged.
+    staged: DedupQueue,
     /// Connections whose sockets are full.
     blocked: DenseSet,
     crossings: Vec<Crossing>,
@@ -68,12 +71,13 @@ impl Outbound {
     pub(crate) fn new(limits: OutboundLimits) -> Self {
         Self {
             limits,
-            wires: Vec::new(),
+            encodings: Vec::new(),
             current: Vec::new(),
             logs: Logs::default(),
             tails: Vec::new(),
             queues: Vec::new(),
             changed: DedupQueue::default(),
+            staged: DedupQueue::default(),
             blocked: DenseSet::default(),
             crossings: Vec::new(),
             queued: 0,
@@ -83,24 +87,24 @@ impl Outbound {
         }
     }
 
-    /// The number of a wire: what shares a number shares encoded bytes.
-    pub(crate) fn intern(&mut self, wire: Wire) -> u16 {
-        let place = self.wires.iter().position(|&known| known == wire).unwrap_or_else(|| {
-            self.wires.push(wire);
+    /// The number of an encoding: what shares a number shares encoded bytes.
+    pub(crate) fn intern(&mut self, encoding: Encoding) -> u16 {
+        let place = self.encodings.iter().position(|&known| known == encoding).unwrap_or_else(|| {
+            self.encodings.push(encoding);
             self.current.push([NO_LOG; 2]);
-            self.wires.len() - 1
+            self.encodings.len() - 1
         });
         u16::try_from(place).unwrap_or(u16::MAX)
     }
 
-    pub(crate) fn open(&mut self, index: u32, wire: u16) {
+    pub(crate) fn open(&mut self, index: u32, encoding: u16) {
         let at = index as usize;
         if self.tails.len() <= at {
             self.tails.resize_with(at + 1, Tail::default);
             self.queues.resize_with(at + 1, Queue::default);
         }
         self.tails[at] = Tail::default();
-        self.queues[at] = Queue { wire, ..Queue::default() };
+        self.queues[at] = Queue { encoding, ..Queue::default() };
     }
 
     pub(crate) fn close(&mut self, index: u32) {
@@ -127,29 +131,64 @@ impl Outbound {
     }
 
     fn send_as(&mut self, index: u32, payload: Payload<'_>, policy: Option<SlowPolicy>) -> Result<bool, EncodeError> {
-        let wire = self.queues[index as usize].wire;
-        let segment = self.append(wire, Class::Private, PRIVATE, payload)?;
+        let number = self.queues[index as usize].encoding;
+        if self.is_staged(number) {
+            return self.stage_for(&[index], None, number, policy, payload).map(|recipients| recipients > 0);
+        }
+        let encoding = self.encodings[usize::from(number)];
+        let segment = self.append(number, Class::Private, PRIVATE, payload, |out| encoding.encode(payload, out))?;
+        Ok(self.push_private(index, segment, policy))
+    }
+
+    /// Queues bytes as they are behind everything else.
+    pub(crate) fn send_raw(&mut self, index: u32, bytes: &[u8], policy: Option<SlowPolicy>) {
+        let encoding = self.queues[index as usize].encoding;
+        let write = |out: &mut Vec<u8>| {
+            out.extend_from_slice(bytes);
+            Ok(())
+        };
+        if let Ok(segment) = self.append(encoding, Class::Private, PRIVATE, Payload::Binary(bytes), write) {
+            self.push_private(index, segment, policy);
+        }
+    }
+
+    /// Queues text that is not a message of its own; false on a wire that has only messages.
+    pub(crate) fn write(&mut self, index: u32, payload: Payload<'_>) -> bool {
+        let mut bytes = Vec::new();
+        let encoding = self.encodings[usize::from(self.queues[index as usize].encoding)];
+        let writes = encoding.encode_raw(payload, &mut bytes);
+        if writes {
+            self.send_raw(index, &bytes, Some(SlowPolicy::Close));
+        }
+        writes
+    }
+
+    fn push_private(&mut self, index: u32, segment: Segment, policy: Option<SlowPolicy>) -> bool {
         let queued = self.push(index, segment, policy);
         if queued {
             self.count_in(u64::from(segment.len()));
         }
         self.release(segment);
-        Ok(queued)
+        queued
     }
 
-    /// Queues one message for many connections of one wire, except one; returns for how many.
+    /// Queues one message for many connections of one encoding, except one; returns for how many.
     pub(crate) fn publish(
         &mut self,
         members: &[u32],
         except: Option<u32>,
-        wire: u16,
+        number: u16,
         room: u32,
         policy: SlowPolicy,
         payload: Payload<'_>,
     ) -> Result<usize, EncodeError> {
+        if self.is_staged(number) {
+            return self.stage_for(members, except, number, Some(policy), payload);
+        }
+        let encoding = self.encodings[usize::from(number)];
         // What is never skipped needs no tag of its own, and merges across rooms.
         let tag = if policy == SlowPolicy::Close { PRIVATE } else { room };
-        let segment = self.append(wire, Class::Room, tag, payload)?;
+        let segment = self.append(number, Class::Room, tag, payload, |out| encoding.encode(payload, out))?;
         let mut recipients = 0;
         for &member in members {
             if Some(member) == except {
@@ -169,11 +208,17 @@ impl Outbound {
     }
 
     /// Queues bytes that go out before all data that is not yet begun.
-    #[allow(dead_code, reason = "pongs, close frames and telnet answers are the first to need it")]
     pub(crate) fn control(&mut self, index: u32, bytes: &[u8]) {
-        self.queues[index as usize].control.extend_from_slice(bytes);
-        self.set_cap(index as usize);
+        let at = index as usize;
+        self.queues[at].control.extend_from_slice(bytes);
         self.count_in(bytes.len() as u64);
+        if self.queues[at].owed.is_some() {
+            self.stall_above(index, self.pending(index));
+            if self.pending(index) > self.limits.marks.max() {
+                self.crossings.push(Crossing::Overflow(index));
+            }
+        }
+        self.set_cap(at);
         self.changed.insert(index);
     }
 
@@ -181,6 +226,7 @@ impl Outbound {
     pub(crate) fn discard(&mut self, index: u32) {
         let at = index as usize;
         let mut begun = self.queues[at].begun;
+        self.queues[at].stage = Vec::new();
         for segment in self.take_segments(at) {
             let keep = core::mem::take(&mut begun);
             self.queued -= u64::from(segment.len() - keep);
@@ -221,13 +267,17 @@ impl Outbound {
         self.queued_peak = self.queued_peak.max(self.queued);
     }
 
-    /// Frames `payload` at the end of the log for its wire and class; the caller holds one reference.
-    fn append(&mut self, wire: u16, class: Class, room: u32, payload: Payload<'_>) -> Result<Segment, EncodeError> {
-        let bytes = payload.as_bytes().len();
-        if bytes as u64 > MESSAGE_MAX_BYTES {
-            return Err(EncodeError { bytes, max: MESSAGE_MAX_BYTES });
-        }
-        let current = &mut self.current[usize::from(wire)][class as usize];
+    /// Writes `payload` at the end of the log for its encoding and class; the caller holds one reference.
+    fn append(
+        &mut self,
+        encoding: u16,
+        class: Class,
+        room: u32,
+        payload: Payload<'_>,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
+    ) -> Result<Segment, EncodeError> {
+        let bytes = check_length(payload)?;
+        let current = &mut self.current[usize::from(encoding)][class as usize];
         if *current == NO_LOG || self.logs.is_full(*current, bytes) {
             if *current != NO_LOG {
                 self.logs.seal(*current);
@@ -235,7 +285,7 @@ impl Outbound {
             *current = self.logs.add(NOBODY);
         }
         let log = *current;
-        let (start, end) = self.logs.append(log, self.wires[usize::from(wire)], payload)?;
+        let (start, end) = self.logs.append(log, write)?;
         self.logs.refer(log);
         self.turn_bytes += u64::from(end - start);
         Ok(Segment { log, start, end, room })
@@ -285,6 +335,14 @@ impl Outbound {
             self.logs.remove(segment.log);
         }
     }
+}
+
+fn check_length(payload: Payload<'_>) -> Result<usize, EncodeError> {
+    let bytes = payload.as_bytes().len();
+    if bytes as u64 > MESSAGE_MAX_BYTES {
+        return Err(EncodeError { bytes, max: MESSAGE_MAX_BYTES });
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]

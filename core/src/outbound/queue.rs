@@ -79,7 +79,7 @@ pub(super) struct Owed {
 /// Everything of a connection's queue but its tail.
 #[derive(Debug)]
 pub(super) struct Queue {
-    pub(super) wire: u16,
+    pub(super) encoding: u16,
     /// Above the high mark and not yet below the low one again.
     pub(super) stalled: bool,
     /// Bytes of the first message that are left after others of it are written.
@@ -89,19 +89,22 @@ pub(super) struct Queue {
     pub(super) earlier_bytes: usize,
     pub(super) earlier: VecDeque<Segment>,
     pub(super) control: Vec<u8>,
+    /// Messages that must go through the session before they are queued.
+    pub(super) stage: Vec<u8>,
     pub(super) owed: Option<Owed>,
 }
 
 impl Default for Queue {
     fn default() -> Self {
         Self {
-            wire: 0,
+            encoding: 0,
             stalled: false,
             begun: 0,
             own: NO_LOG,
             earlier_bytes: 0,
             earlier: VecDeque::new(),
             control: Vec::new(),
+            stage: Vec::new(),
             owed: None,
         }
     }

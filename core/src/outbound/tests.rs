@@ -1,18 +1,15 @@
 use super::slow::SEGMENTS_MAX;
 use super::tidy::SLACK_BYTES;
 use super::*;
-use crate::wire::{LengthPrefix, LengthPrefixed};
+use crate::wire::{LengthPrefix, LineEnding};
 use alloc::collections::VecDeque;
 use alloc::vec;
 use core::num::NonZeroU32;
 use core::time::Duration;
 use proptest::prelude::*;
 
-const LINES: Wire = Wire::Lines(crate::wire::Lines {
-    ending: crate::wire::LineEnding::Lf,
-    invalid_utf8: crate::wire::InvalidUtf8::Reject,
-});
-const FRAMES: Wire = Wire::LengthPrefixed(LengthPrefixed { prefix: LengthPrefix::U16Be });
+const LINES: Encoding = Encoding::Lines(LineEnding::Lf);
+const FRAMES: Encoding = Encoding::LengthPrefixed(LengthPrefix::U16Be);
 const PEERS: u32 = 5;
 
 fn limits(low: u32, high: u32, max: u32) -> OutboundLimits {
@@ -75,6 +72,13 @@ impl Model {
         }
         self.messages.push_back((room, bytes.to_vec()));
         self.stalled |= self.behind && self.bytes().len() > marks.high();
+    }
+
+    fn control(&mut self, len: usize, marks: Marks) {
+        self.control.extend(vec![b'!'; len]);
+        let pending = self.bytes().len();
+        self.stalled |= self.behind && pending > marks.high();
+        self.overflows += u32::from(self.behind && pending > marks.max());
     }
 
     fn relax(&mut self, marks: Marks) {
@@ -144,11 +148,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// The first two connections speak frames, the others lines.
-fn wire_of(index: u32) -> Wire {
+fn wire_of(index: u32) -> Encoding {
     if index < 2 { FRAMES } else { LINES }
 }
 
-fn encoded(wire: Wire, text: &str) -> Vec<u8> {
+fn encoded(wire: Encoding, text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     wire.encode(Payload::Text(text), &mut bytes).expect("short enough");
     bytes
@@ -181,7 +185,7 @@ fn run(steps: Vec<Step>, marks: Marks) -> Result<(), TestCaseError> {
             }
             Step::Control { to, len } => {
                 out.control(to, &vec![b'!'; len]);
-                models[to as usize].control.extend(vec![b'!'; len]);
+                models[to as usize].control(len, marks);
             }
             Step::Write { to, part } => {
                 let count = out.pending(to) * usize::from(part) / 256;

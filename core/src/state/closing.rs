@@ -24,7 +24,7 @@ impl<C: Default> State<C> {
     pub(crate) fn end(&mut self, index: u32, reason: Reason, ending: Ending) {
         let now = self.now;
         let Some(conn) = self.conns.at_mut(index).filter(|conn| conn.is_open()) else { return };
-        let (wire, notices) = (conn.wire, conn.notices);
+        let (encoding, notices) = (conn.encoding, conn.notices);
         conn.phase = if ending == Ending::Drop {
             Phase::Over
         } else {
@@ -32,7 +32,7 @@ impl<C: Default> State<C> {
         };
         conn.held = Vec::new();
         for room in core::mem::take(&mut conn.rooms) {
-            self.rooms.remove(room, index, wire);
+            self.rooms.remove(room, index, encoding);
         }
         self.metrics.ended.add(reason);
         self.metrics.lasted(now.since(conn.opened_at));
@@ -46,9 +46,12 @@ impl<C: Default> State<C> {
             Ending::Flush => {}
         }
         let said_by_application = matches!(reason, Reason::Application | Reason::PeerClosed);
-        if notices && !said_by_application {
+        // A compressed stream that lacks a piece can't be read any further.
+        let readable = ending == Ending::Flush || !self.is_compressed(index);
+        if notices && readable && !said_by_application {
             let _ = self.outbound.send_last(index, Payload::Text(&farewell(reason)));
         }
+        self.flush_stage(index);
         self.schedule(index);
         self.progress_closing(index);
     }

@@ -2,7 +2,8 @@
 
 use super::State;
 use crate::Time;
-use crate::conn::Phase;
+use crate::conn::{Conn, Phase};
+use crate::wire::Decoder;
 use core::time::Duration;
 
 /// The moment at which [`Machine::elapsed`](crate::Machine::elapsed) is to be called, and what for.
@@ -35,6 +36,12 @@ pub enum Why {
     Flush,
     /// The peer must have closed its half.
     Linger,
+    /// A peer is told that it will soon be closed for being idle.
+    IdleWarning,
+    /// A telnet peer pressed the key that begins the names of others, and nothing followed.
+    Key,
+    /// A sign of life is to be sent.
+    KeepAlive,
     /// A drain closes a connection, or ends.
     Drain,
     /// A timer of the application is due.
@@ -56,7 +63,7 @@ impl<C: Default> State<C> {
             Phase::Over => None,
             Phase::Open => {
                 let waits = self.must_wait(index);
-                let unserved = !conn.held.is_empty() || conn.input_ended && !conn.input_finished;
+                let unserved = conn.is_unserved();
                 let speaks = !waits && !unserved;
                 let after = |since: Time, span: Option<Duration>| span.map(|span| since + span);
                 let candidates = [
@@ -68,12 +75,27 @@ impl<C: Default> State<C> {
                         Why::Message,
                     ),
                     at(after(conn.last_message_at, self.config.idle).filter(|_| speaks), Why::Idle),
+                    at(self.idle_warning_at(conn).filter(|_| speaks), Why::IdleWarning),
                     at(after(conn.last_byte_at, self.config.silence).filter(|_| speaks), Why::Silence),
+                    at(conn.decoder_due.filter(|_| speaks), Why::Key),
+                    at(self.keep_alive_at(conn), Why::KeepAlive),
                     at(conn.drain_at, Why::Drain),
                 ];
                 candidates.into_iter().flatten().min()
             }
         }
+    }
+
+    /// When to warn of the end, unless that was done or is not to be done.
+    fn idle_warning_at(&self, conn: &Conn) -> Option<Time> {
+        let before = self.config.idle?.checked_sub(self.config.idle_warning?)?;
+        (conn.notices && !conn.idle_warned).then_some(conn.last_message_at + before)
+    }
+
+    /// When a sign of life is to be sent, if nothing else was sent or came meanwhile.
+    fn keep_alive_at(&self, conn: &Conn) -> Option<Time> {
+        let Decoder::Telnet(session) = &conn.decoder else { return None };
+        session.keep_alive_interval().map(|interval| conn.last_byte_at.max(conn.kept_alive_at) + interval)
     }
 
     /// Makes sure that a connection is looked at in time.

@@ -19,7 +19,7 @@ impl<C: Default> State<C> {
         }
         let number = self.rooms.number_or_new(name, &limits, self.config.outbound.slow_policy)?;
         conn.rooms.push(number);
-        self.rooms.add(number, index, conn.wire);
+        self.rooms.add(number, index, conn.encoding);
         Ok(true)
     }
 
@@ -27,7 +27,7 @@ impl<C: Default> State<C> {
         let (Some(number), Some(conn)) = (self.rooms.number(name), self.conns.get_mut(id)) else { return false };
         let Some(place) = conn.rooms.iter().position(|&room| room == number) else { return false };
         conn.rooms.swap_remove(place);
-        self.rooms.remove(number, id.slot(), conn.wire);
+        self.rooms.remove(number, id.slot(), conn.encoding);
         true
     }
 }

@@ -5,6 +5,7 @@ mod closing;
 mod deadline;
 mod membership;
 mod sending;
+mod session;
 
 pub(crate) use closing::{Ending, farewell};
 pub use deadline::{Deadline, Why};
@@ -17,10 +18,12 @@ use crate::metrics::Metrics;
 use crate::outbound::Outbound;
 use crate::room::Rooms;
 use crate::slots::Slots;
+use crate::telnet::{Side, option};
 use crate::timer::{Agenda, Timers};
 use crate::wire::Wire;
 use crate::{Config, ConnId, ListenerId, Peer, Random, Reason, Time};
 use alloc::collections::VecDeque;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 pub(crate) struct State<C> {
@@ -43,6 +46,8 @@ pub(crate) struct State<C> {
     pub(crate) pending: VecDeque<Pending>,
     /// Connections whose slots are to be freed once their events are delivered.
     pub(crate) over: Vec<u32>,
+    /// What is told of the server to those who list servers (MSSP).
+    pub(crate) server_status: Vec<(String, String)>,
     /// The hard deadline of a drain.
     pub(crate) drain: Option<Time>,
 }
@@ -84,6 +89,7 @@ impl<C: Default> State<C> {
             metrics: Metrics::new(),
             pending: VecDeque::new(),
             over: Vec::new(),
+            server_status: Vec::new(),
             drain: None,
             config,
         }
@@ -91,7 +97,7 @@ impl<C: Default> State<C> {
 
     /// Gives a peer that was let in a place.
     pub(crate) fn open(&mut self, peer: Peer, origin: Origin, wire: Wire) -> ConnId {
-        let number = self.outbound.intern(wire);
+        let number = self.outbound.intern(wire.encoding());
         let mut conn = Conn::new(peer, origin, wire.decoder(), number, self.now);
         if let Origin::Listener(listener) = origin
             && let Some(listen) = self.config.listeners.get(listener.index())
@@ -111,6 +117,12 @@ impl<C: Default> State<C> {
         }
         self.metrics.opened += 1;
         self.outbound.changed.insert(index);
+        if !self.server_status.is_empty()
+            && let Some(session) = self.conns.at_mut(index).and_then(|conn| conn.decoder.session())
+        {
+            session.enable_option(Side::Us, option::MSSP);
+        }
+        self.deliver(index);
         self.schedule(index);
         id
     }

@@ -35,7 +35,7 @@ impl<C: Default> State<C> {
             } else {
                 &group.members
             };
-            match self.outbound.publish(members, one, group.wire, room.tag, room.policy, payload) {
+            match self.outbound.publish(members, one, group.encoding, room.tag, room.policy, payload) {
                 Ok(recipients) => sent += recipients,
                 Err(_) => unsendable += members.iter().filter(|&&member| Some(member) != one).count(),
             }
@@ -49,14 +49,14 @@ impl<C: Default> State<C> {
         let mut groups: Vec<(u16, Vec<u32>)> = Vec::new();
         for &id in ids {
             let Some(conn) = self.conns.get(id).filter(|conn| conn.is_open()) else { continue };
-            match groups.iter_mut().find(|(wire, _)| *wire == conn.wire) {
+            match groups.iter_mut().find(|(encoding, _)| *encoding == conn.encoding) {
                 Some((_, members)) => members.push(id.slot()),
-                None => groups.push((conn.wire, alloc::vec![id.slot()])),
+                None => groups.push((conn.encoding, alloc::vec![id.slot()])),
             }
         }
         let (mut sent, mut unsendable) = (0, 0);
-        for (wire, members) in groups {
-            match self.outbound.publish(&members, None, wire, PRIVATE, SlowPolicy::Close, payload) {
+        for (encoding, members) in groups {
+            match self.outbound.publish(&members, None, encoding, PRIVATE, SlowPolicy::Close, payload) {
                 Ok(recipients) => sent += recipients,
                 Err(_) => unsendable += members.len(),
             }
@@ -64,6 +64,17 @@ impl<C: Default> State<C> {
         self.count_out(sent as u64, unsendable as u64);
         self.settle_crossings();
         sent
+    }
+
+    /// Sends text that is not a message of its own; false on wires that have only messages.
+    pub(crate) fn write(&mut self, id: ConnId, payload: Payload<'_>) -> bool {
+        if self.with_session(id, |session| session.write(payload)).is_some() {
+            return true;
+        }
+        let Some(index) = self.open_slot(id) else { return false };
+        let written = self.outbound.write(index, payload);
+        self.settle_crossings();
+        written
     }
 
     /// Tells a peer something, where its wire can carry it.
@@ -97,7 +108,7 @@ impl<C: Default> State<C> {
         self.schedule(index);
     }
 
-    pub(super) fn settle_crossings(&mut self) {
+    pub(crate) fn settle_crossings(&mut self) {
         while let Some(crossing) = self.outbound.take_crossings() {
             match crossing {
                 Crossing::Overflow(index) => self.end(index, Reason::SlowConsumer, Ending::Discard),

@@ -182,6 +182,15 @@ impl Options {
         self.find(option).is_some_and(pending)
     }
 
+    /// What is on: `WILL` for our side and `DO` for the peer's, and the option.
+    pub fn on(&self) -> impl Iterator<Item = (Verb, u8)> {
+        self.entries.iter().flat_map(|entry| {
+            let ours = (entry.us.state == State::Yes).then_some((Verb::Will, entry.option));
+            let his = (entry.him.state == State::Yes).then_some((Verb::Do, entry.option));
+            [ours, his].into_iter().flatten()
+        })
+    }
+
     fn find(&self, option: u8) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.option == option)
     }

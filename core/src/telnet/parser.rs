@@ -98,23 +98,35 @@ pub enum Command {
     Unknown(u8),
 }
 
+const COMMANDS: [(u8, Command); 13] = [
+    (236, Command::EndOfFile),
+    (237, Command::Suspend),
+    (238, Command::Abort),
+    (239, Command::EndOfRecord),
+    (241, Command::NoOperation),
+    (242, Command::DataMark),
+    (243, Command::Break),
+    (244, Command::InterruptProcess),
+    (245, Command::AbortOutput),
+    (246, Command::AreYouThere),
+    (247, Command::EraseCharacter),
+    (248, Command::EraseLine),
+    (249, Command::GoAhead),
+];
+
 impl From<u8> for Command {
     fn from(byte: u8) -> Self {
-        match byte {
-            236 => Self::EndOfFile,
-            237 => Self::Suspend,
-            238 => Self::Abort,
-            239 => Self::EndOfRecord,
-            241 => Self::NoOperation,
-            242 => Self::DataMark,
-            243 => Self::Break,
-            244 => Self::InterruptProcess,
-            245 => Self::AbortOutput,
-            246 => Self::AreYouThere,
-            247 => Self::EraseCharacter,
-            248 => Self::EraseLine,
-            249 => Self::GoAhead,
-            other => Self::Unknown(other),
+        COMMANDS.iter().find(|(known, _)| *known == byte).map_or(Self::Unknown(byte), |&(_, command)| command)
+    }
+}
+
+impl Command {
+    /// The byte that stands for it after [`IAC`].
+    #[must_use]
+    pub fn byte(self) -> u8 {
+        match self {
+            Self::Unknown(byte) => byte,
+            known => COMMANDS.iter().find(|(_, command)| *command == known).map_or(0, |&(byte, _)| byte),
         }
     }
 }
@@ -156,6 +168,16 @@ impl Parser {
     #[must_use]
     pub const fn new(max: usize) -> Self {
         Self { state: State::Data, option: 0, content: Vec::new(), max, dropped: 0 }
+    }
+
+    /// Changes the limit; what is kept already stays.
+    pub(super) const fn set_max(&mut self, max: usize) {
+        self.max = max;
+    }
+
+    /// Takes the content of the subnegotiation that was just told.
+    pub(super) fn take_content(&mut self) -> Vec<u8> {
+        core::mem::take(&mut self.content)
     }
 
     /// Looks at the front of `input`: says how many bytes it used, at least one unless there is none, and

@@ -1,7 +1,7 @@
 use alloc::vec::Vec;
 
 /// Makes room for `more` bytes, doubling as a vector does but never beyond `max`.
-pub(super) fn grow(buffer: &mut Vec<u8>, more: usize, max: usize) {
+pub(crate) fn grow(buffer: &mut Vec<u8>, more: usize, max: usize) {
     let needed = buffer.len() + more;
     if needed > buffer.capacity() {
         let target = needed.max(2 * buffer.capacity()).min(needed.max(max));

@@ -1,13 +1,75 @@
+use crate::telnet::Signal;
 use crate::{Payload, Reason};
+use alloc::string::String;
+use alloc::vec::Vec;
 
 /// What one call of a decoder did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Decoded<'a> {
-    /// How many bytes of the input are done with: at least one, unless the input was empty.
+    /// How many bytes of the input are done with: at least one, unless the input was empty or the decoder
+    /// [is ahead](super::Decoder::is_ahead).
     pub used: usize,
-    /// The message that these bytes completed, if any.
-    pub message: Option<Payload<'a>>,
+    /// How many bytes these count as for a rate: more than were used if they were compressed.
+    pub cost: usize,
+    /// What these bytes completed, if anything.
+    pub item: Option<Item<'a>>,
+}
+
+/// What a decoder yields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Item<'a> {
+    /// A message, for the application.
+    Message(Payload<'a>),
+    /// Something else that a telnet peer told.
+    Signal(Signal<'a>),
+}
+
+impl<'a> Decoded<'a> {
+    pub(crate) const fn nothing(used: usize) -> Self {
+        Self { used, cost: used, item: None }
+    }
+
+    pub(crate) const fn of(used: usize, item: Item<'a>) -> Self {
+        Self { used, cost: used, item: Some(item) }
+    }
+
+    pub(crate) const fn of_message(used: usize, payload: Payload<'a>) -> Self {
+        Self::of(used, Item::Message(payload))
+    }
+
+    /// The message, if that is what was completed.
+    #[must_use]
+    pub const fn message(&self) -> Option<Payload<'a>> {
+        match self.item {
+            Some(Item::Message(payload)) => Some(payload),
+            _ => None,
+        }
+    }
+}
+
+/// Where decoders put what is not whole in their input, until it is looked at: one for any number of them. So a
+/// decoder that waits for nothing holds nothing.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) text: String,
+}
+
+impl Scratch {
+    /// What is kept between two messages.
+    const SPARE_BYTES: usize = 64 << 10;
+
+    /// Gives back what only a long message needed.
+    pub(crate) fn shrink(&mut self) {
+        if self.bytes.capacity() > Self::SPARE_BYTES {
+            self.bytes = Vec::new();
+        }
+        if self.text.capacity() > Self::SPARE_BYTES {
+            self.text = String::new();
+        }
+    }
 }
 
 /// The peer sent something that its wire doesn't allow. The decoder can't go on.
@@ -29,6 +91,9 @@ pub enum DecodeError {
     /// A variable-length prefix that is longer than ten bytes or does not fit in 64 bits.
     #[error("the length prefix does not fit in 64 bits")]
     LengthOverflow,
+    /// Compressed input that is not well formed (RFC 1950 and 1951).
+    #[error("the compressed input is not well formed")]
+    Compression,
     /// The input ended inside a frame.
     #[error("the input ended inside a frame")]
     Truncated,
@@ -41,7 +106,7 @@ impl DecodeError {
         match self {
             Self::TooLarge { .. } => Reason::MessageTooLarge,
             Self::InvalidUtf8 { .. } => Reason::InvalidUtf8,
-            Self::LengthOverflow => Reason::MalformedFrame,
+            Self::LengthOverflow | Self::Compression => Reason::MalformedFrame,
             Self::Truncated => Reason::PeerClosed,
         }
     }

@@ -1,5 +1,5 @@
 use super::buffer::grow;
-use super::decoded::{DecodeError, Decoded, EncodeError};
+use super::decoded::{DecodeError, Decoded, EncodeError, Scratch};
 use crate::Payload;
 use crate::limit::Budget;
 use alloc::vec::Vec;
@@ -87,6 +87,17 @@ impl LengthPrefix {
         }
     }
 
+    pub(super) fn encode(self, payload: Payload<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let content = payload.as_bytes();
+        let length = content.len() as u64;
+        if length > self.max() {
+            return Err(EncodeError { bytes: content.len(), max: self.max() });
+        }
+        self.write(length, out);
+        out.extend_from_slice(content);
+        Ok(())
+    }
+
     fn write(self, length: u64, out: &mut Vec<u8>) {
         let (big, little) = (length.to_be_bytes(), length.to_le_bytes());
         match self {
@@ -109,19 +120,6 @@ impl LengthPrefix {
     }
 }
 
-impl LengthPrefixed {
-    pub(super) fn encode(self, payload: Payload<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        let content = payload.as_bytes();
-        let length = content.len() as u64;
-        if length > self.prefix.max() {
-            return Err(EncodeError { bytes: content.len(), max: self.prefix.max() });
-        }
-        self.prefix.write(length, out);
-        out.extend_from_slice(content);
-        Ok(())
-    }
-}
-
 /// Cuts a byte stream into frames.
 ///
 /// # Memory
@@ -140,8 +138,6 @@ enum State {
     Prefix { bytes: [u8; VARINT_MAX_BYTES], count: usize },
     /// So many bytes of content are still to come.
     Content { missing: usize },
-    /// `partial` was handed out as a message and makes room at the next call.
-    HandedOut,
 }
 
 const START: State = State::Prefix { bytes: [0; VARINT_MAX_BYTES], count: 0 };
@@ -158,26 +154,27 @@ impl LengthDecoder {
     /// # Errors
     /// [`DecodeError::TooLarge`] as soon as the length is known and before any content is kept,
     /// [`DecodeError::LengthOverflow`] for a variable-length prefix beyond 64 bits.
-    pub fn decode<'a>(&'a mut self, input: &'a mut [u8], budget: &Budget) -> Result<Decoded<'a>, DecodeError> {
-        if self.state == State::HandedOut {
-            self.state = START;
-            self.partial = Vec::new();
-        }
+    pub fn decode<'a>(
+        &mut self,
+        input: &'a mut [u8],
+        scratch: &'a mut Scratch,
+        budget: &Budget,
+    ) -> Result<Decoded<'a>, DecodeError> {
         let mut used = 0;
         if let State::Prefix { bytes, count } = &mut self.state {
             let max = budget.message_max_bytes.get();
             let Some(length) = take_prefix(self.frames.prefix, bytes, count, input, &mut used)? else {
-                return Ok(Decoded { used, message: None });
+                return Ok(Decoded::nothing(used));
             };
             let missing = usize::try_from(length).ok().filter(|&length| length <= max);
             self.state = State::Content { missing: missing.ok_or(DecodeError::TooLarge { max })? };
         }
-        let State::Content { missing } = &mut self.state else { return Ok(Decoded { used, message: None }) };
+        let State::Content { missing } = &mut self.state else { return Ok(Decoded::nothing(used)) };
         let arrived = input.len() - used;
         if self.partial.is_empty() && arrived >= *missing {
             let (from, to) = (used, used + *missing);
             self.state = START;
-            return Ok(Decoded { used: to, message: Some(Payload::Binary(&input[from..to])) });
+            return Ok(Decoded::of_message(to, Payload::Binary(&input[from..to])));
         }
         let take = arrived.min(*missing);
         let whole = self.partial.len() + *missing;
@@ -186,18 +183,19 @@ impl LengthDecoder {
         used += take;
         *missing -= take;
         if *missing > 0 {
-            return Ok(Decoded { used, message: None });
+            return Ok(Decoded::nothing(used));
         }
-        self.state = State::HandedOut;
-        Ok(Decoded { used, message: Some(Payload::Binary(&self.partial)) })
+        self.state = START;
+        scratch.bytes = core::mem::take(&mut self.partial);
+        Ok(Decoded::of_message(used, Payload::Binary(&scratch.bytes)))
     }
 
     /// Nothing is completed by the end of the input.
     ///
     /// # Errors
     /// [`DecodeError::Truncated`] if a frame has begun.
-    pub fn finish(&mut self) -> Result<Option<Payload<'_>>, DecodeError> {
-        if self.is_partial() { Err(DecodeError::Truncated) } else { Ok(None) }
+    pub const fn finish(&self) -> Result<(), DecodeError> {
+        if self.is_partial() { Err(DecodeError::Truncated) } else { Ok(()) }
     }
 
     /// Whether a frame has begun and is not complete.
@@ -206,7 +204,6 @@ impl LengthDecoder {
         match self.state {
             State::Prefix { count, .. } => count > 0,
             State::Content { .. } => true,
-            State::HandedOut => false,
         }
     }
 }

@@ -1,5 +1,5 @@
 use super::buffer::grow;
-use super::decoded::{DecodeError, Decoded};
+use super::decoded::{DecodeError, Decoded, Scratch};
 use crate::Payload;
 use crate::limit::Budget;
 use alloc::string::String;
@@ -42,13 +42,12 @@ pub enum InvalidUtf8 {
     Bytes,
 }
 
-impl Lines {
-    pub(super) fn encode(self, payload: Payload<'_>, out: &mut Vec<u8>) {
-        out.extend_from_slice(payload.as_bytes());
-        out.extend_from_slice(match self.ending {
-            LineEnding::Lf => b"\n",
-            LineEnding::CrLf => b"\r\n",
-        });
+impl LineEnding {
+    pub(crate) const fn as_bytes(self) -> &'static [u8] {
+        match self {
+            Self::Lf => b"\n",
+            Self::CrLf => b"\r\n",
+        }
     }
 }
 
@@ -62,24 +61,25 @@ pub struct LineDecoder {
     lines: Lines,
     /// The beginning of a line whose end has not come yet.
     partial: Vec<u8>,
-    /// `partial` was handed out as a message and makes room at the next call.
-    handed_out: bool,
-    replaced: String,
 }
 
 impl LineDecoder {
     /// A decoder at the start of a stream.
     #[must_use]
     pub const fn new(lines: Lines) -> Self {
-        Self { lines, partial: Vec::new(), handed_out: false, replaced: String::new() }
+        Self { lines, partial: Vec::new() }
     }
 
     /// Looks for the first line end in `input`; see the [module](super).
     ///
     /// # Errors
     /// [`DecodeError::TooLarge`] before anything over the limit is kept, [`DecodeError::InvalidUtf8`] by policy.
-    pub fn decode<'a>(&'a mut self, input: &'a mut [u8], budget: &Budget) -> Result<Decoded<'a>, DecodeError> {
-        self.make_room();
+    pub fn decode<'a>(
+        &mut self,
+        input: &'a mut [u8],
+        scratch: &'a mut Scratch,
+        budget: &Budget,
+    ) -> Result<Decoded<'a>, DecodeError> {
         let max = budget.message_max_bytes.get();
         let Some(Ending { content, used }) = self.find_ending(input) else {
             return self.keep(input, max);
@@ -96,43 +96,34 @@ impl LineDecoder {
             self.partial.truncate(self.partial.len() - usize::from(kept_cr));
             grow(&mut self.partial, content, max);
             self.partial.extend_from_slice(&input[..content]);
-            self.handed_out = true;
-            &self.partial
+            scratch.bytes = core::mem::take(&mut self.partial);
+            &scratch.bytes
         };
-        let message = text(line, self.lines.invalid_utf8, max, &mut self.replaced)?;
-        Ok(Decoded { used, message: Some(message) })
+        text(line, self.lines.invalid_utf8, max, &mut scratch.text).map(|message| Decoded::of_message(used, message))
     }
 
     /// The unterminated last line, if there is one.
     ///
     /// # Errors
     /// As [`decode`](Self::decode).
-    pub fn finish(&mut self, budget: &Budget) -> Result<Option<Payload<'_>>, DecodeError> {
-        self.make_room();
+    pub fn finish<'a>(
+        &mut self,
+        scratch: &'a mut Scratch,
+        budget: &Budget,
+    ) -> Result<Option<Payload<'a>>, DecodeError> {
         if self.partial.is_empty() {
             return Ok(None);
         }
-        self.handed_out = true;
         let max = budget.message_max_bytes.get();
-        let line = self.partial.strip_suffix(b"\r").unwrap_or(&self.partial);
-        text(line, self.lines.invalid_utf8, max, &mut self.replaced).map(Some)
+        scratch.bytes = core::mem::take(&mut self.partial);
+        let line = scratch.bytes.strip_suffix(b"\r").unwrap_or(&scratch.bytes);
+        text(line, self.lines.invalid_utf8, max, &mut scratch.text).map(Some)
     }
 
     /// Whether a line has begun and has not ended.
     #[must_use]
     pub fn is_partial(&self) -> bool {
-        !self.handed_out && !self.partial.is_empty()
-    }
-
-    /// An idle connection holds no buffer.
-    fn make_room(&mut self) {
-        if self.handed_out {
-            self.handed_out = false;
-            self.partial = Vec::new();
-        }
-        if self.replaced.capacity() > 0 {
-            self.replaced = String::new();
-        }
+        !self.partial.is_empty()
     }
 
     fn find_ending(&self, input: &[u8]) -> Option<Ending> {
@@ -158,7 +149,7 @@ impl LineDecoder {
         }
         grow(&mut self.partial, input.len(), max + 1);
         self.partial.extend_from_slice(input);
-        Ok(Decoded { used: input.len(), message: None })
+        Ok(Decoded::nothing(input.len()))
     }
 }
 
@@ -168,7 +159,8 @@ struct Ending {
     used: usize,
 }
 
-fn text<'a>(
+/// A line as a message, by policy.
+pub(crate) fn text<'a>(
     line: &'a [u8],
     policy: InvalidUtf8,
     max: usize,
@@ -194,6 +186,7 @@ fn replace<'a>(line: &[u8], max: usize, replaced: &'a mut String) -> Result<Payl
     if length > max {
         return Err(DecodeError::TooLarge { max });
     }
+    replaced.clear();
     replaced.reserve_exact(length);
     for chunk in line.utf8_chunks() {
         replaced.push_str(chunk.valid());

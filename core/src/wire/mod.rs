@@ -1,24 +1,31 @@
 //! Bytes to messages and back.
 //!
-//! Every decoder has one shape: `decode(&mut self, input, budget)` looks at the front of `input`, says how
-//! many bytes it used, and perhaps yields a message, borrowed from the input where it is whole there. What
-//! is incomplete the decoder keeps, never more than the [`Budget`] allows, so that feeding one byte at a
-//! time gives what feeding everything at once gives. `finish` says what the end of the input completes.
+//! Every decoder has one shape: `decode(&mut self, input, scratch, budget)` looks at the front of `input`, says
+//! how many bytes it used, and perhaps yields a message, borrowed from the input where it is whole there and
+//! from the [`Scratch`] otherwise. What is incomplete the decoder keeps, never more than the [`Budget`] allows,
+//! so that feeding one byte at a time gives what feeding everything at once gives. `finish` says what the end
+//! of the input completes. An [`Encoding`] is the other direction.
 
 mod buffer;
 mod decoded;
+mod encoding;
 mod length;
 mod line;
 
-pub use decoded::{DecodeError, Decoded, EncodeError};
+pub use decoded::{DecodeError, Decoded, EncodeError, Item, Scratch};
+pub use encoding::Encoding;
 pub use length::{LengthDecoder, LengthPrefix, LengthPrefixed};
+pub(crate) use buffer::grow;
+pub(crate) use line::text;
 pub use line::{InvalidUtf8, LineDecoder, LineEnding, Lines};
 
 use crate::Payload;
 use crate::limit::Budget;
-use alloc::vec::Vec;
+use crate::telnet::{Session, Telnet};
+use alloc::boxed::Box;
+use core::time::Duration;
 
-/// How messages look on a connection.
+/// What is spoken on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Wire {
@@ -26,6 +33,8 @@ pub enum Wire {
     Lines(Lines),
     /// Frames that begin with their length.
     LengthPrefixed(LengthPrefixed),
+    /// Telnet.
+    Telnet(Telnet),
 }
 
 impl Wire {
@@ -35,19 +44,18 @@ impl Wire {
         match self {
             Self::Lines(lines) => Decoder::Lines(LineDecoder::new(lines)),
             Self::LengthPrefixed(frames) => Decoder::LengthPrefixed(LengthDecoder::new(frames)),
+            Self::Telnet(telnet) => Decoder::Telnet(Box::new(Session::new(telnet))),
         }
     }
 
-    /// Appends `payload` to `out` as one message.
-    ///
-    /// # Errors
-    /// If the wire can't carry a message of that length; `out` is unchanged.
-    pub fn encode(self, payload: Payload<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    /// How messages are written at the start of a stream.
+    #[must_use]
+    pub const fn encoding(self) -> Encoding {
         match self {
-            Self::Lines(lines) => lines.encode(payload, out),
-            Self::LengthPrefixed(frames) => frames.encode(payload, out)?,
+            Self::Lines(lines) => Encoding::Lines(lines.ending),
+            Self::LengthPrefixed(frames) => Encoding::LengthPrefixed(frames.prefix),
+            Self::Telnet(telnet) => Encoding::Telnet { charset: telnet.charset, staged: false },
         }
-        Ok(())
     }
 }
 
@@ -66,6 +74,8 @@ pub enum Decoder {
     Lines(LineDecoder),
     /// For frames that begin with their length.
     LengthPrefixed(LengthDecoder),
+    /// For telnet, which also answers.
+    Telnet(Box<Session>),
 }
 
 impl Decoder {
@@ -73,10 +83,16 @@ impl Decoder {
     ///
     /// # Errors
     /// If the input breaks the wire's rules or the budget. The decoder is of no use from then on.
-    pub fn decode<'a>(&'a mut self, input: &'a mut [u8], budget: &Budget) -> Result<Decoded<'a>, DecodeError> {
+    pub fn decode<'a>(
+        &mut self,
+        input: &'a mut [u8],
+        scratch: &'a mut Scratch,
+        budget: &Budget,
+    ) -> Result<Decoded<'a>, DecodeError> {
         match self {
-            Self::Lines(lines) => lines.decode(input, budget),
-            Self::LengthPrefixed(frames) => frames.decode(input, budget),
+            Self::Lines(lines) => lines.decode(input, scratch, budget),
+            Self::LengthPrefixed(frames) => frames.decode(input, scratch, budget),
+            Self::Telnet(session) => session.decode(input, scratch, budget),
         }
     }
 
@@ -84,19 +100,51 @@ impl Decoder {
     ///
     /// # Errors
     /// If what is incomplete can't be a message.
-    pub fn finish(&mut self, budget: &Budget) -> Result<Option<Payload<'_>>, DecodeError> {
+    pub fn finish<'a>(
+        &mut self,
+        scratch: &'a mut Scratch,
+        budget: &Budget,
+    ) -> Result<Option<Payload<'a>>, DecodeError> {
         match self {
-            Self::Lines(lines) => lines.finish(budget),
-            Self::LengthPrefixed(frames) => frames.finish(),
+            Self::Lines(lines) => lines.finish(scratch, budget),
+            Self::LengthPrefixed(frames) => frames.finish().map(|()| None),
+            Self::Telnet(session) => session.finish(scratch, budget),
         }
     }
 
-    /// Whether a message has begun and is not complete.
+    /// Whether something has begun that must be complete within [`Budget::message_deadline`].
     #[must_use]
     pub fn is_partial(&self) -> bool {
         match self {
             Self::Lines(lines) => lines.is_partial(),
             Self::LengthPrefixed(frames) => frames.is_partial(),
+            Self::Telnet(session) => session.is_partial(),
+        }
+    }
+
+    /// Whether the decoder has something to yield without further input: `decode` is to be called, if need be
+    /// with an empty input.
+    #[must_use]
+    pub fn is_ahead(&self) -> bool {
+        match self {
+            Self::Lines(_) | Self::LengthPrefixed(_) => false,
+            Self::Telnet(session) => session.is_ahead(),
+        }
+    }
+
+    /// How long the decoder waits for more until what it has means something else.
+    pub(crate) fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::Telnet(session) => session.wait(),
+            _ => None,
+        }
+    }
+
+    /// What answers and keeps a screen in order, if the wire is telnet.
+    pub(crate) fn session(&mut self) -> Option<&mut Session> {
+        match self {
+            Self::Telnet(session) => Some(session),
+            _ => None,
         }
     }
 }

@@ -26,7 +26,7 @@ type Outcome = (Vec<Vec<u8>>, Result<(), DecodeError>);
 
 /// Feeds a stream in pieces of the given lengths, again and again.
 fn feed(wire: Wire, max: u64, stream: &[u8], pieces: &[usize]) -> Outcome {
-    let (mut decoder, budget) = (wire.decoder(), budget(max));
+    let (mut decoder, mut scratch, budget) = (wire.decoder(), Scratch::default(), budget(max));
     let (mut messages, mut from) = (Vec::new(), 0);
     for &piece in pieces.iter().cycle() {
         if from == stream.len() {
@@ -36,17 +36,17 @@ fn feed(wire: Wire, max: u64, stream: &[u8], pieces: &[usize]) -> Outcome {
         from += input.len();
         let mut at = 0;
         while at < input.len() {
-            match decoder.decode(&mut input[at..], &budget) {
-                Ok(Decoded { used, message }) => {
-                    assert!(used > 0, "no progress");
-                    at += used;
-                    messages.extend(message.map(|payload| payload.as_bytes().to_vec()));
+            match decoder.decode(&mut input[at..], &mut scratch, &budget) {
+                Ok(decoded) => {
+                    assert!(decoded.used > 0, "no progress");
+                    at += decoded.used;
+                    messages.extend(decoded.message().map(|payload| payload.as_bytes().to_vec()));
                 }
                 Err(error) => return (messages, Err(error)),
             }
         }
     }
-    match decoder.finish(&budget) {
+    match decoder.finish(&mut scratch, &budget) {
         Ok(message) => {
             messages.extend(message.map(|payload| payload.as_bytes().to_vec()));
             (messages, Ok(()))
@@ -141,7 +141,7 @@ proptest! {
         let wire = frames(prefix);
         let mut stream = Vec::new();
         for message in &messages {
-            wire.encode(Payload::Binary(message), &mut stream).expect("at most 200 bytes");
+            wire.encoding().encode(Payload::Binary(message), &mut stream).expect("at most 200 bytes");
         }
         prop_assert_eq!(feed(wire, 200, &stream, &pieces), (messages, Ok(())));
     }
@@ -209,11 +209,11 @@ fn prefixes_are_written_as_their_standards_say() {
         (LengthPrefix::Varint, &[0xac, 0x02]),
     ] {
         let mut out = Vec::new();
-        frames(prefix).encode(Payload::Binary(&[7; 300]), &mut out).expect("fits");
+        frames(prefix).encoding().encode(Payload::Binary(&[7; 300]), &mut out).expect("fits");
         assert_eq!(&out[..out.len() - 300], expected, "{prefix:?}");
     }
     let mut out = b"before".to_vec();
-    let refused = frames(LengthPrefix::U8).encode(Payload::Binary(&[7; 300]), &mut out);
+    let refused = frames(LengthPrefix::U8).encoding().encode(Payload::Binary(&[7; 300]), &mut out);
     assert_eq!((refused, &out[..]), (Err(EncodeError { bytes: 300, max: 255 }), &b"before"[..]));
 }
 

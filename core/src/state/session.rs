@@ -1,0 +1,100 @@
+//! Between what is queued and the telnet sessions.
+
+use super::State;
+use crate::ConnId;
+use crate::outbound::SlowPolicy;
+use crate::telnet::{Session, Side, Signal, Terminal, option};
+use crate::wire::Decoder;
+use alloc::string::ToString;
+
+impl<C: Default> State<C> {
+    /// Does something with the session of a connection that is open and speaks telnet, and sends what comes of it.
+    pub(crate) fn with_session<T>(&mut self, id: ConnId, act: impl FnOnce(&mut Session) -> T) -> Option<T> {
+        let index = self.open_slot(id)?;
+        // What was sent before stands before.
+        self.flush_stage(index);
+        let session = self.conns.get_mut(id)?.decoder.session()?;
+        let result = act(session);
+        self.deliver(index);
+        self.settle_crossings();
+        self.schedule(index);
+        Some(result)
+    }
+
+    /// Sends what was staged during this fact.
+    pub(crate) fn flush_stages(&mut self) {
+        while let Some(index) = self.outbound.next_staged() {
+            self.flush_stage(index);
+        }
+        self.settle_crossings();
+    }
+
+    pub(crate) fn flush_stage(&mut self, index: u32) {
+        if !self.outbound.has_stage(index) {
+            return;
+        }
+        let messages = self.outbound.take_stage(index);
+        if let Some(session) = self.conns.at_mut(index).and_then(|conn| conn.decoder.session()) {
+            session.render(&messages);
+            self.deliver(index);
+        }
+    }
+
+    /// Queues what a session wants sent; true if that is anything.
+    pub(crate) fn deliver(&mut self, index: u32) -> bool {
+        let Some(conn) = self.conns.at_mut(index) else { return false };
+        let (is_open, before) = (conn.is_open(), conn.encoding);
+        let Some(session) = conn.decoder.session() else { return false };
+        let (replies, encoding) = (session.replies(), session.encoding());
+        let any = replies.is_some();
+        if let Some(replies) = replies {
+            if !replies.control.is_empty() {
+                self.outbound.control(index, &replies.control);
+            }
+            if !replies.output.is_empty() {
+                // Nobody is too slow for last words.
+                self.outbound.send_raw(index, &replies.output, is_open.then_some(SlowPolicy::Close));
+            }
+        }
+        let number = self.outbound.intern(encoding);
+        if number != before {
+            self.outbound.set_encoding(index, number);
+            if let Some(conn) = self.conns.at_mut(index) {
+                conn.encoding = number;
+                for &room in &conn.rooms {
+                    self.rooms.regroup(room, index, before, number);
+                }
+            }
+        }
+        any
+    }
+
+    /// Does what a signal asks of the server, before the application is told.
+    pub(crate) fn obey(&mut self, id: ConnId, signal: Signal<'_>) {
+        match signal {
+            Signal::AbortOutput if !self.is_compressed(id.slot()) => self.outbound.discard(id.slot()),
+            Signal::Option { option: option::MSSP, side: Side::Us, on: true } => {
+                let players = self.conns.ids().filter(|&id| self.open_slot(id).is_some()).count().to_string();
+                let status = core::mem::take(&mut self.server_status);
+                let counted = [("PLAYERS", players.as_str())].into_iter();
+                let counted = counted.filter(|(name, _)| !status.iter().any(|(known, _)| known == name));
+                let variables = status.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+                self.with_session(id, |session| session.server_status(counted.chain(variables)));
+                self.server_status = status;
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn terminal(&self, id: ConnId) -> Option<&Terminal> {
+        match &self.conns.get(id)?.decoder {
+            Decoder::Telnet(session) => Some(session.terminal()),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_compressed(&mut self, index: u32) -> bool {
+        let session = self.conns.at_mut(index).and_then(|conn| conn.decoder.session());
+        session.is_some_and(|session| session.is_on(Side::Us, option::MCCP2))
+    }
+}

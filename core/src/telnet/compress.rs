@@ -1,0 +1,106 @@
+//! The two directions of MUD client compression: zlib (RFC 1950) from the marker on.
+
+use crate::wire::DecodeError;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+use miniz_oxide::deflate::core::{CompressorOxide, create_comp_flags_from_zip_params};
+use miniz_oxide::deflate::stream::deflate;
+use miniz_oxide::inflate::stream::{InflateState, inflate};
+use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
+
+/// So many bytes are inflated before they are looked at: what a peer packs into little is met piece by piece.
+const INFLATED_MAX_BYTES: usize = 4096;
+/// Speed counts more than size: the last steps of zlib take twice the time for a few per cent.
+const LEVEL: i32 = 4;
+/// Of zlib itself: 32 KiB.
+const WINDOW_BITS: i32 = 15;
+
+pub(super) struct Compressor(Box<CompressorOxide>);
+
+impl fmt::Debug for Compressor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Compressor")
+    }
+}
+
+impl Compressor {
+    pub(super) fn new() -> Self {
+        Self(Box::new(CompressorOxide::new(create_comp_flags_from_zip_params(LEVEL, WINDOW_BITS, 0))))
+    }
+
+    /// Appends `bytes` to `out`, compressed so that the peer can read all of it.
+    pub(super) fn compress(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        self.run(bytes, MZFlush::Sync, out);
+    }
+
+    /// Appends the end of the stream to `out`.
+    pub(super) fn finish(mut self, out: &mut Vec<u8>) {
+        self.run(&[], MZFlush::Finish, out);
+    }
+
+    fn run(&mut self, mut bytes: &[u8], flush: MZFlush, out: &mut Vec<u8>) {
+        let mut buffer = [0; INFLATED_MAX_BYTES];
+        loop {
+            let result = deflate(&mut self.0, bytes, &mut buffer, flush);
+            bytes = &bytes[result.bytes_consumed..];
+            out.extend_from_slice(&buffer[..result.bytes_written]);
+            let room_left = result.bytes_written < buffer.len();
+            if bytes.is_empty() && room_left || result.status.is_err() || result.status == Ok(MZStatus::StreamEnd) {
+                return;
+            }
+        }
+    }
+}
+
+/// What of a compressed stream was inflated and is not yet looked at.
+pub(super) struct Inflater {
+    state: Box<InflateState>,
+    pub(super) ready: Vec<u8>,
+    /// How much of `ready` was looked at.
+    pub(super) at: usize,
+    ended: bool,
+}
+
+impl fmt::Debug for Inflater {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inflater").field("ready", &self.ready.len()).finish_non_exhaustive()
+    }
+}
+
+impl Inflater {
+    pub(super) fn new() -> Self {
+        Self { state: InflateState::new_boxed(DataFormat::Zlib), ready: Vec::new(), at: 0, ended: false }
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.at < self.ready.len()
+    }
+
+    /// Everything was inflated and looked at.
+    pub(super) fn is_over(&self) -> bool {
+        self.ended && !self.is_ready()
+    }
+
+    /// Inflates the next piece of `input`; says how much of it was used.
+    pub(super) fn inflate(&mut self, input: &[u8]) -> Result<usize, DecodeError> {
+        self.at = 0;
+        self.ready.resize(INFLATED_MAX_BYTES, 0);
+        let result = inflate(&mut self.state, input, &mut self.ready, MZFlush::None);
+        self.ready.truncate(result.bytes_written);
+        if self.ready.is_empty() {
+            self.ready = Vec::new();
+        }
+        match result.status {
+            Ok(MZStatus::StreamEnd) => self.ended = true,
+            Ok(_) | Err(MZError::Buf) if result.bytes_consumed + result.bytes_written > 0 => {}
+            _ => return Err(DecodeError::Compression),
+        }
+        Ok(result.bytes_consumed)
+    }
+
+    /// Whether the last call may have left output behind for want of room.
+    pub(super) fn is_full(&self) -> bool {
+        self.ready.len() == INFLATED_MAX_BYTES
+    }
+}

@@ -1,0 +1,163 @@
+//! Where the line that is being typed stands on the peer's screen, and how it is taken away and drawn again.
+
+use super::editor::Editor;
+use alloc::format;
+use alloc::string::String;
+use core::fmt::Write;
+use unicode_width::UnicodeWidthStr;
+
+/// The input line as the peer sees it.
+#[derive(Debug, Default)]
+pub(crate) struct Screen {
+    /// Where the cursor is, counted from where the line begins; `None` if the line is not on the screen.
+    cursor: Option<Place>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Place {
+    row: u32,
+    column: u32,
+}
+
+/// What is to be shown, and on what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View<'a> {
+    pub(crate) prompt: &'a str,
+    /// `None` if what is typed is not to be seen.
+    pub(crate) line: Option<&'a Editor>,
+    pub(crate) columns: u16,
+    /// Only moves on: nothing can be taken away.
+    pub(crate) dumb: bool,
+}
+
+impl Screen {
+    pub(crate) const fn is_drawn(&self) -> bool {
+        self.cursor.is_some()
+    }
+
+    /// The prompt was written by somebody else, and the cursor may be behind it.
+    pub(crate) fn assume_drawn(&mut self) {
+        self.cursor = Some(Place::default());
+    }
+
+    /// Takes the line away; the cursor is where it began.
+    pub(crate) fn erase(&mut self, dumb: bool, out: &mut String) {
+        let Some(cursor) = self.cursor.take() else { return };
+        if dumb {
+            return out.push_str("\r\n");
+        }
+        up(cursor.row, out);
+        out.push_str("\r\x1b[J");
+    }
+
+    /// Draws the line, over itself if it is there.
+    pub(crate) fn draw(&mut self, view: View<'_>, out: &mut String) {
+        match self.cursor.take() {
+            Some(_) if view.dumb => out.push_str("\r\n"),
+            Some(cursor) => {
+                up(cursor.row, out);
+                out.push('\r');
+            }
+            None => {}
+        }
+        let (columns, mut place) = (u32::from(view.columns.max(1)), Place::default());
+        out.push_str(view.prompt);
+        place.pass(columns, &visible(view.prompt));
+        let mut cursor = place;
+        if let Some(line) = view.line {
+            out.push_str(line.before());
+            line.clusters_before().for_each(|cluster| place.pass(columns, cluster));
+            cursor = place;
+            for cluster in line.clusters_after() {
+                out.push_str(cluster);
+                place.pass(columns, cluster);
+            }
+        }
+        place.settle(columns, out);
+        cursor.wrap(columns);
+        if !view.dumb {
+            out.push_str("\x1b[J");
+            if cursor != place {
+                up(place.row - cursor.row, out);
+                out.push('\r');
+                if cursor.column > 0 {
+                    let _ = write!(out, "\x1b[{}C", cursor.column);
+                }
+            }
+        }
+        self.cursor = Some(cursor);
+    }
+
+    /// Shows text that was added at the end of a line that is drawn.
+    pub(crate) fn append(&mut self, view: View<'_>, from: usize, out: &mut String) {
+        let (Some(line), Some(mut cursor)) = (view.line, self.cursor) else { return };
+        let columns = u32::from(view.columns.max(1));
+        let added = line.before().get(from..).unwrap_or_default();
+        out.push_str(added);
+        cursor.pass(columns, added);
+        cursor.settle(columns, out);
+        self.cursor = Some(cursor);
+    }
+
+    /// Leaves the line where it is and goes on below it.
+    pub(crate) fn leave(&mut self, view: View<'_>, out: &mut String) {
+        if let (Some(cursor), Some(line)) = (self.cursor, view.line.filter(|line| !line.is_at_end())) {
+            let (columns, mut end) = (u32::from(view.columns.max(1)), cursor);
+            line.clusters_after().for_each(|cluster| end.pass(columns, cluster));
+            if end.row > cursor.row {
+                let _ = write!(out, "\x1b[{}B", end.row - cursor.row);
+            }
+        }
+        self.cursor = None;
+        out.push_str("\r\n");
+    }
+}
+
+impl Place {
+    /// The cursor moves over text; where a wide character does not fit in a row, it goes to the next.
+    fn pass(&mut self, columns: u32, text: &str) {
+        use unicode_segmentation::UnicodeSegmentation;
+        for cluster in text.graphemes(true) {
+            let width = u32::try_from(cluster.width()).unwrap_or(0).min(columns);
+            if self.column + width > columns {
+                *self = Self { row: self.row + 1, column: 0 };
+            }
+            self.column += width;
+        }
+    }
+
+    /// Behind the last column terminals differ in where the cursor is: go to the next row.
+    fn settle(&mut self, columns: u32, out: &mut String) {
+        if self.column >= columns {
+            out.push_str("\r\n");
+        }
+        self.wrap(columns);
+    }
+
+    fn wrap(&mut self, columns: u32) {
+        if self.column >= columns {
+            *self = Self { row: self.row + 1, column: 0 };
+        }
+    }
+}
+
+fn up(rows: u32, out: &mut String) {
+    if rows > 0 {
+        out.push_str(&format!("\x1b[{rows}A"));
+    }
+}
+
+/// A prompt without the colours that its application gave it (ECMA-48 control sequences).
+fn visible(prompt: &str) -> String {
+    let mut rest = prompt.chars();
+    let mut text = String::new();
+    while let Some(c) = rest.next() {
+        if c == '\u{1b}' && rest.as_str().starts_with('[') {
+            rest.next();
+            rest.find(|c| matches!(c, '@'..='~'));
+        } else if !c.is_control() {
+            text.push(c);
+        }
+    }
+    text
+}

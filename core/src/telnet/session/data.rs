@@ -1,0 +1,109 @@
+//! Lines that the peer's terminal edits.
+
+use super::{Found, Session};
+use crate::telnet::{Charset, IAC};
+use crate::wire::{DecodeError, grow};
+use alloc::vec::Vec;
+use memchr::memchr3;
+use unicode_segmentation::UnicodeSegmentation;
+
+const BACKSPACE: u8 = 0x08;
+const DELETE: u8 = 0x7f;
+
+impl Session {
+    /// Takes from the front of `rest`, which begins with data, as far as the first line's end or command.
+    ///
+    /// A line ends with CR LF, CR NUL (RFC 854 writes a bare CR so, and RFC 1123 section 3.3.1 has servers take it
+    /// for a line's end), CR or LF.
+    pub(super) fn take_line(
+        &mut self,
+        rest: &[u8],
+        kept: &mut Vec<u8>,
+        max: usize,
+    ) -> Result<(usize, Found), DecodeError> {
+        let belongs_to_cr = core::mem::take(&mut self.after_cr) && matches!(rest.first(), Some(b'\n' | 0));
+        let start = usize::from(belongs_to_cr);
+        let ending = memchr3(b'\r', b'\n', IAC, &rest[start..]).map(|at| start + at);
+        let Some(end) = ending.filter(|&end| rest[end] != IAC) else {
+            let end = ending.unwrap_or(rest.len());
+            self.keep(&rest[start..end], max)?;
+            return Ok((end, Found::Nothing));
+        };
+        let mut used = end + 1;
+        if rest[end] == b'\r' {
+            match rest.get(used) {
+                Some(b'\n' | 0) => used += 1,
+                Some(&byte) if byte != IAC => {}
+                _ => self.after_cr = true,
+            }
+        }
+        let line = &rest[start..end];
+        let is_plain = self.partial.is_empty() && !line.iter().any(|byte| matches!(*byte, 0 | BACKSPACE | DELETE));
+        let found = if is_plain {
+            Found::Line(start..end)
+        } else {
+            self.keep(line, max)?;
+            *kept = core::mem::take(&mut self.partial);
+            Found::Kept
+        };
+        self.line_came();
+        Ok((used, found))
+    }
+
+    /// An IAC that was sent twice, and is data.
+    pub(super) fn take_escaped(&mut self, kept: &mut Vec<u8>, max: usize) -> Result<Found, DecodeError> {
+        if self.types_here() {
+            return self.take_key(IAC, kept, max);
+        }
+        self.after_cr = false;
+        self.keep(&[IAC], max)?;
+        Ok(Found::Nothing)
+    }
+
+    /// Some terminals send what they should edit.
+    fn keep(&mut self, mut bytes: &[u8], max: usize) -> Result<(), DecodeError> {
+        while !bytes.is_empty() {
+            let run = bytes.iter().position(|byte| matches!(*byte, 0 | BACKSPACE | DELETE)).unwrap_or(bytes.len());
+            if self.partial.len() + run > max {
+                return Err(DecodeError::TooLarge { max });
+            }
+            grow(&mut self.partial, run, max);
+            self.partial.extend_from_slice(&bytes[..run]);
+            match bytes.get(run) {
+                Some(&(BACKSPACE | DELETE)) => self.erase_character(),
+                _ => {}
+            }
+            bytes = bytes.get(run + 1..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// Takes back the last character of a line in line mode.
+    pub(super) fn erase_character(&mut self) {
+        let mut last = usize::from(!self.partial.is_empty());
+        if self.terminal.charset == Charset::Utf8 {
+            // A look at the end is enough, and keeps the cost of a key bounded.
+            let mut tail = &self.partial[self.partial.len().saturating_sub(CLUSTER_MAX_BYTES)..];
+            while tail.first().is_some_and(|byte| byte & 0xc0 == 0x80) {
+                tail = &tail[1..];
+            }
+            let cluster = core::str::from_utf8(tail).ok().and_then(|text| text.graphemes(true).next_back());
+            last = cluster.map_or(last, str::len);
+        }
+        self.partial.truncate(self.partial.len() - last);
+    }
+
+    /// A line is complete: what was asked for is answered.
+    fn line_came(&mut self) {
+        self.prompt.clear();
+        if self.hidden {
+            self.set_hidden(false);
+            // The peer's terminal did not show the line's end either.
+            if self.terminal.is_telnet {
+                self.output.extend_from_slice(b"\r\n");
+            }
+        }
+    }
+}
+
+const CLUSTER_MAX_BYTES: usize = 64;

@@ -1,0 +1,257 @@
+//! Which options are asked for, which are agreed to, and what follows when one goes on; and the commands.
+
+use super::{Found, Session};
+use crate::Payload;
+use crate::telnet::compress::Compressor;
+use crate::telnet::negotiation::{Change, Side};
+use crate::telnet::parser::{Command, Verb};
+use crate::telnet::{Charset, IAC, InputMode, Key, Signal, encode, option, subnegotiation};
+use crate::wire::DecodeError;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+/// What the peer may switch on by itself. Everything else is refused: above all that it echoes (RFC 857 forbids that
+/// both do).
+const AGREED_TO: [(Side, u8); 14] = [
+    (Side::Us, option::BINARY),
+    (Side::Us, option::STATUS),
+    (Side::Us, option::EOR),
+    (Side::Us, option::CHARSET),
+    (Side::Him, option::BINARY),
+    (Side::Him, option::SGA),
+    (Side::Him, option::NAWS),
+    (Side::Him, option::NEW_ENVIRON),
+    (Side::Him, option::CHARSET),
+    (Side::Him, option::LINEMODE),
+    (Side::Him, option::TSPEED),
+    (Side::Him, option::LFLOW),
+    (Side::Him, option::XDISPLOC),
+    (Side::Him, option::SNDLOC),
+];
+
+/// What is asked for once the peer speaks telnet.
+const ASKED_FOR: [(Side, u8); 5] = [
+    (Side::Him, option::TTYPE),
+    (Side::Him, option::NAWS),
+    (Side::Him, option::NEW_ENVIRON),
+    (Side::Us, option::CHARSET),
+    (Side::Us, option::EOR),
+];
+
+/// LINEMODE MODE (RFC 1184 section 2.2).
+const MODE: u8 = 1;
+const MODE_EDIT: u8 = 1;
+const MODE_TRAPSIG: u8 = 2;
+
+impl Session {
+    pub(super) fn begin(&mut self) {
+        for (side, option) in AGREED_TO {
+            self.options.allow(side, option);
+        }
+        self.options.allow(Side::Him, option::TTYPE);
+        if self.config.probe {
+            self.enable(Side::Him, option::TTYPE);
+        }
+    }
+
+    /// Asks for an option, now or once the peer speaks telnet. Before that, `IAC` would be rubbish on the screen of
+    /// any other program.
+    pub fn enable_option(&mut self, side: Side, option: u8) {
+        if self.terminal.is_telnet {
+            self.enable(side, option);
+        } else if !self.wishes.contains(&(side, option)) {
+            self.wishes.push((side, option));
+        }
+    }
+
+    /// Takes an option back.
+    pub fn disable_option(&mut self, side: Side, option: u8) {
+        self.wishes.retain(|wish| *wish != (side, option));
+        self.disable(side, option);
+    }
+
+    /// Sets how input should arrive. Where the peer does not agree, and until it has, lines arrive.
+    pub fn set_mode(&mut self, mode: InputMode) {
+        self.wanted = mode;
+        if self.terminal.is_telnet {
+            self.ask_for_mode();
+        }
+        if self.mode() != self.told {
+            self.change_mode();
+        }
+    }
+
+    pub(super) fn set_hidden(&mut self, hidden: bool) {
+        self.hidden = hidden;
+        if self.terminal.is_telnet && self.wanted == InputMode::Line {
+            if hidden {
+                self.enable(Side::Us, option::ECHO);
+            } else {
+                self.disable(Side::Us, option::ECHO);
+            }
+        }
+    }
+
+    /// The peer sent a command: it speaks telnet.
+    fn detect(&mut self) {
+        if core::mem::replace(&mut self.terminal.is_telnet, true) {
+            return;
+        }
+        for (side, option) in ASKED_FOR {
+            self.enable(side, option);
+        }
+        for (offered, option) in [
+            (self.config.gmcp, option::GMCP),
+            (self.config.msdp, option::MSDP),
+            (self.config.compress, option::MCCP2),
+            (self.config.compress, option::MCCP3),
+        ] {
+            if offered {
+                self.enable(Side::Us, option);
+            }
+        }
+        if self.wanted == InputMode::Line {
+            self.enable(Side::Him, option::LINEMODE);
+            self.set_hidden(self.hidden);
+        } else {
+            self.ask_for_mode();
+        }
+        for (side, option) in core::mem::take(&mut self.wishes) {
+            self.enable(side, option);
+        }
+    }
+
+    fn ask_for_mode(&mut self) {
+        if self.wanted == InputMode::Line {
+            self.disable(Side::Us, option::SGA);
+            self.set_hidden(self.hidden);
+        } else {
+            self.enable(Side::Us, option::ECHO);
+            self.enable(Side::Us, option::SGA);
+        }
+        if self.is_on(Side::Him, option::LINEMODE) {
+            self.say_linemode();
+        }
+        if self.is_on(Side::Him, option::LFLOW) {
+            self.say_flow_control();
+        }
+    }
+
+    /// The peer's terminal edits and turns its interrupt key into a command, or does neither.
+    fn say_linemode(&mut self) {
+        let mask = if self.wanted == InputMode::Line { MODE_EDIT | MODE_TRAPSIG } else { 0 };
+        subnegotiation(option::LINEMODE, &[MODE, mask], &mut self.control);
+    }
+
+    /// Control-S and Control-Q stop the output, unless the application wants all keys (RFC 1372).
+    fn say_flow_control(&mut self) {
+        const OFF: u8 = 0;
+        const ON: u8 = 1;
+        let flow = if self.wanted == InputMode::Keys { OFF } else { ON };
+        subnegotiation(option::LFLOW, &[flow], &mut self.control);
+    }
+
+    fn enable(&mut self, side: Side, option: u8) {
+        let words = self.options.enable(side, option);
+        self.control.extend(words.into_iter().flatten());
+    }
+
+    fn disable(&mut self, side: Side, option: u8) {
+        let words = self.options.disable(side, option);
+        self.control.extend(words.into_iter().flatten());
+    }
+
+    /// What the peer says of an option.
+    pub(super) fn negotiated(&mut self, verb: Verb, option: u8) -> Found {
+        self.detect();
+        match (verb, option) {
+            // Not a state but a mark: answered each time, behind everything that was said before (RFC 860).
+            (Verb::Do, option::TM) => {
+                self.output.extend_from_slice(&[IAC, Verb::Will.byte(), option::TM]);
+                return Found::Nothing;
+            }
+            (_, option::TM) => return Found::Nothing,
+            (Verb::Do, option::LOGOUT) => {
+                self.control.extend_from_slice(&[IAC, Verb::Will.byte(), option::LOGOUT]);
+                return Found::Signal(Signal::Logout);
+            }
+            _ => {}
+        }
+        let answer = self.options.received(verb, option);
+        self.control.extend(answer.say.into_iter().flatten());
+        let Some(change) = answer.change else { return Found::Nothing };
+        self.changed(change);
+        Found::Signal(Signal::Option { option, side: change.side, on: change.on })
+    }
+
+    fn changed(&mut self, change: Change) {
+        match (change.side, change.option, change.on) {
+            (Side::Him, option::TTYPE, true) => self.ask_for_type(),
+            (Side::Him, option::NEW_ENVIRON | option::TSPEED | option::XDISPLOC, true) => {
+                self.ask_for_value(change.option);
+            }
+            (Side::Him, option::LINEMODE, true) => self.say_linemode(),
+            (Side::Him, option::LFLOW, true) => self.say_flow_control(),
+            (Side::Us, option::CHARSET, true) => self.offer_charsets(),
+            (Side::Us, option::MCCP2, true) => {
+                // Everything up to the marker is as it was, and everything behind it compressed.
+                subnegotiation(option::MCCP2, &[], &mut self.output);
+                self.ready.append(&mut self.output);
+                self.compressor = Some(Box::new(Compressor::new()));
+            }
+            (Side::Us, option::MCCP2, false) => {
+                if let Some(mut compressor) = self.compressor.take() {
+                    let said = core::mem::take(&mut self.control);
+                    compressor.compress(&[said, core::mem::take(&mut self.output)].concat(), &mut self.ready);
+                    compressor.finish(&mut self.ready);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Two bytes, of which the second says what to do (RFC 854).
+    pub(super) fn command(&mut self, command: Command, kept: &mut Vec<u8>, max: usize) -> Result<Found, DecodeError> {
+        if matches!(command, Command::Unknown(_)) {
+            return Ok(Found::Nothing);
+        }
+        self.detect();
+        Ok(match command {
+            Command::AreYouThere => {
+                let mut words = Vec::new();
+                encode(Payload::Text("[Yes]\n"), Charset::Ascii, &mut words);
+                self.render(&words);
+                Found::Nothing
+            }
+            Command::EraseCharacter if self.types_here() => {
+                let found = self.press(Key::Backspace, kept, max)?;
+                self.show();
+                found
+            }
+            Command::EraseCharacter => {
+                self.erase_character();
+                Found::Nothing
+            }
+            Command::EraseLine => {
+                self.erase_line();
+                Found::Nothing
+            }
+            Command::InterruptProcess => {
+                self.interrupt();
+                Found::Signal(Signal::InterruptProcess)
+            }
+            Command::Break => Found::Signal(Signal::Break),
+            Command::AbortOutput => {
+                // The end of what was thrown away (RFC 854, "Synch"); without urgent data, which not all
+                // transports have.
+                self.control.extend_from_slice(&[IAC, Command::DataMark.byte()]);
+                Found::Signal(Signal::AbortOutput)
+            }
+            Command::Suspend => Found::Signal(Signal::Suspend),
+            Command::Abort => Found::Signal(Signal::Abort),
+            Command::EndOfFile => Found::Signal(Signal::EndOfFile),
+            // A DM that is not urgent does nothing (RFC 854), nor does GA from a terminal.
+            _ => Found::Nothing,
+        })
+    }
+}

@@ -1,0 +1,176 @@
+use super::Charset;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// What a telnet peer has told of itself. All of it is bounded, and none of it is proof of anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Terminal {
+    /// The peer has sent a telnet command; before that it may be any program that sends lines.
+    pub is_telnet: bool,
+    /// Characters in a row, 1 to [`SIZE_MAX`](Self::SIZE_MAX); `None` if it has not said.
+    pub columns: Option<u16>,
+    /// Rows, 1 to [`SIZE_MAX`](Self::SIZE_MAX); `None` if it has not said.
+    pub rows: Option<u16>,
+    /// The terminal types in the order of the peer's preference, at most [`TYPES_MAX`](Self::TYPES_MAX) of at most
+    /// 40 characters (RFC 1091). A MUD client's first is its own name.
+    pub types: Vec<String>,
+    /// What the client can do, as the MUD Terminal Type Standard numbers it; see [`Mtts`].
+    pub mtts: Option<Mtts>,
+    /// How text is written.
+    pub charset: Charset,
+    /// Environment variables by name, at most [`VARIABLES_MAX`](Self::VARIABLES_MAX).
+    pub environment: Vec<(String, String)>,
+    /// Bits a second, to the terminal and from it.
+    pub speed: Option<(u32, u32)>,
+    /// `host:display.screen`.
+    pub display_location: Option<String>,
+    /// Where the terminal stands.
+    pub location: Option<String>,
+}
+
+/// Bits of the MUD Terminal Type Standard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mtts(pub u32);
+
+impl Mtts {
+    /// ANSI colours.
+    pub const ANSI: u32 = 1;
+    /// VT100.
+    pub const VT100: u32 = 2;
+    /// UTF-8.
+    pub const UTF_8: u32 = 4;
+    /// 256 colours.
+    pub const COLORS_256: u32 = 8;
+    /// Mouse tracking.
+    pub const MOUSE_TRACKING: u32 = 16;
+    /// The colour palette can be changed.
+    pub const OSC_COLOR_PALETTE: u32 = 32;
+    /// A screen reader is in use.
+    pub const SCREEN_READER: u32 = 64;
+    /// A proxy: the rest may not be true of who is behind it.
+    pub const PROXY: u32 = 128;
+    /// 24-bit colours.
+    pub const TRUECOLOR: u32 = 256;
+
+    /// Whether all of these bits are set.
+    #[must_use]
+    pub const fn has(self, bits: u32) -> bool {
+        self.0 & bits == bits
+    }
+}
+
+impl Terminal {
+    /// A window is at most so many characters wide and high.
+    pub const SIZE_MAX: u16 = 1_000;
+    /// So many terminal types are asked for.
+    pub const TYPES_MAX: usize = 10;
+    /// So many variables are kept.
+    pub const VARIABLES_MAX: usize = 32;
+    /// The longest name or value that is kept, in bytes. Longer ones are passed over.
+    pub const TEXT_MAX_BYTES: usize = 256;
+    const TYPE_MAX_CHARS: usize = 40;
+
+    /// The value of an environment variable.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether one of its types is `name`, in any case.
+    #[must_use]
+    pub fn is_type(&self, name: &str) -> bool {
+        self.types.iter().any(|known| known.eq_ignore_ascii_case(name))
+    }
+
+    /// The cursor of a dumb terminal only moves on.
+    pub(crate) fn is_dumb(&self) -> bool {
+        self.is_type("dumb")
+    }
+
+    /// True if the size is another one than before. A side of 0 says nothing (RFC 1073).
+    pub(crate) fn resize(&mut self, columns: u16, rows: u16) -> bool {
+        let clamp = |given: u16, before: Option<u16>| if given == 0 { before } else { Some(given.min(Self::SIZE_MAX)) };
+        let (columns, rows) = (clamp(columns, self.columns), clamp(rows, self.rows));
+        let changed = (columns, rows) != (self.columns, self.rows);
+        (self.columns, self.rows) = (columns, rows);
+        changed
+    }
+
+    /// Takes the next terminal type; true if another one should be asked for.
+    pub(crate) fn add_type(&mut self, name: &[u8]) -> bool {
+        let name: String =
+            name.iter().filter(|byte| byte.is_ascii_graphic() || **byte == b' ').map(|&byte| char::from(byte)).collect();
+        let name = name.get(..Self::TYPE_MAX_CHARS).unwrap_or(&name);
+        if let Some(bits) = name.get(..5).filter(|prefix| prefix.eq_ignore_ascii_case("MTTS ")) {
+            self.mtts = name[bits.len()..].trim().parse().ok().map(Mtts);
+            return false;
+        }
+        // The last one is told twice to show that it is the last (RFC 1091).
+        if name.is_empty() || self.types.iter().any(|known| known == name) || self.types.len() >= Self::TYPES_MAX {
+            return false;
+        }
+        self.types.push(name.into());
+        self.types.len() < Self::TYPES_MAX
+    }
+
+    /// Sets a variable, or forgets it if it has no value; true if that changed anything.
+    pub(crate) fn set_variable(&mut self, name: &[u8], value: Option<&[u8]>) -> bool {
+        let text = |bytes: &[u8]| {
+            let short = (bytes.len() <= Self::TEXT_MAX_BYTES).then(|| String::from_utf8_lossy(bytes).into_owned());
+            short.filter(|text| !text.chars().any(char::is_control))
+        };
+        let Some(name) = text(name).filter(|name| !name.is_empty()) else { return false };
+        let place = self.environment.iter().position(|(known, _)| *known == name);
+        match (place, value.and_then(text)) {
+            (Some(place), None) => drop(self.environment.remove(place)),
+            (Some(place), Some(value)) if self.environment[place].1 == value => return false,
+            (Some(place), Some(value)) => self.environment[place].1 = value,
+            (None, Some(value)) if self.environment.len() < Self::VARIABLES_MAX => self.environment.push((name, value)),
+            (None, _) => return false,
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_clamped_and_zero_says_nothing() {
+        let mut terminal = Terminal::default();
+        assert!(!terminal.resize(0, 0));
+        assert!(terminal.resize(65_535, 24));
+        assert_eq!((terminal.columns, terminal.rows), (Some(1_000), Some(24)));
+        assert!(!terminal.resize(0, 24));
+    }
+
+    #[test]
+    fn types_end_with_a_repetition_or_the_capabilities_or_too_many() {
+        let mut terminal = Terminal::default();
+        assert!(terminal.add_type(b"TINTIN++") && terminal.add_type(b"XTERM"));
+        assert!(!terminal.add_type(b"MTTS 2061"));
+        assert_eq!(terminal.types, ["TINTIN++", "XTERM"]);
+        assert!(terminal.mtts.is_some_and(|mtts| mtts.has(Mtts::ANSI | Mtts::COLORS_256) && !mtts.has(Mtts::VT100)));
+        assert!(!terminal.add_type(b"XTERM"));
+        for number in 0..20 {
+            terminal.add_type(alloc::format!("T{number}\x1b").as_bytes());
+        }
+        assert_eq!(terminal.types.len(), Terminal::TYPES_MAX);
+        assert!(terminal.types.contains(&"T0".into()));
+    }
+
+    #[test]
+    fn variables_are_bounded_and_hold_no_control_characters() {
+        let mut terminal = Terminal::default();
+        for number in 0..100 {
+            terminal.set_variable(alloc::format!("N{number}").as_bytes(), Some(b"x"));
+        }
+        assert_eq!(terminal.environment.len(), Terminal::VARIABLES_MAX);
+        assert!(terminal.set_variable(b"N0", None) && !terminal.set_variable(b"N0", None));
+        assert!(!terminal.set_variable(b"N1", Some(b"x")) && terminal.set_variable(b"N1", Some(b"y")));
+        assert!(!terminal.set_variable(b"LONG", Some(&[b'x'; 257])) && !terminal.set_variable(b"E", Some(b"\x1b[2J")));
+        assert_eq!(terminal.variable("N1"), Some("y"));
+    }
+}

@@ -1,0 +1,57 @@
+use super::{EncodeError, LengthPrefix, LineEnding};
+use crate::Payload;
+use crate::telnet::{self, Charset};
+use alloc::vec::Vec;
+
+/// How messages are written. Connections with the same encoding share the bytes of what is published to them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Encoding {
+    /// The content and a line ending.
+    Lines(LineEnding),
+    /// The length and the content.
+    LengthPrefixed(LengthPrefix),
+    /// The content as network virtual terminals show it, and CR LF.
+    #[non_exhaustive]
+    Telnet {
+        /// How text is written. Binary is written as it is.
+        charset: Charset,
+        /// Whether what is written goes through the session, which draws an input line anew or compresses.
+        staged: bool,
+    },
+}
+
+impl Encoding {
+    /// Appends `payload` to `out` as one message.
+    ///
+    /// # Errors
+    /// If the wire can't carry a message of that length; `out` is unchanged.
+    pub fn encode(self, payload: Payload<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        match self {
+            Self::Lines(ending) => {
+                out.extend_from_slice(payload.as_bytes());
+                out.extend_from_slice(ending.as_bytes());
+            }
+            Self::LengthPrefixed(prefix) => prefix.encode(payload, out)?,
+            Self::Telnet { charset, .. } => {
+                telnet::encode(payload, charset, out);
+                out.extend_from_slice(LineEnding::CrLf.as_bytes());
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends `payload` without what marks it as a message; false if the wire has only messages.
+    pub(crate) fn encode_raw(self, payload: Payload<'_>, out: &mut Vec<u8>) -> bool {
+        match self {
+            Self::Lines(_) => out.extend_from_slice(payload.as_bytes()),
+            Self::Telnet { charset, .. } => telnet::encode(payload, charset, out),
+            Self::LengthPrefixed(_) => return false,
+        }
+        true
+    }
+
+    pub(crate) const fn is_staged(self) -> bool {
+        matches!(self, Self::Telnet { staged: true, .. })
+    }
+}
