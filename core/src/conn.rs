@@ -50,6 +50,8 @@ pub(crate) struct Conn {
 /// The life of a connection. It only moves down this list; most skip lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
+    /// What is spoken is not clear yet, and must be by then. The application does not know of it.
+    Undecided { until: Time },
     /// Messages are served.
     Open,
     /// It has its reason; what is queued is written until then.
@@ -94,6 +96,10 @@ impl Conn {
 
     pub(crate) fn is_open(&self) -> bool {
         self.phase == Phase::Open
+    }
+
+    pub(crate) fn has_no_reason(&self) -> bool {
+        matches!(self.phase, Phase::Undecided { .. } | Phase::Open)
     }
 
     /// Something arrived and is not served.

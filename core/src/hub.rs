@@ -122,13 +122,11 @@ impl<C: Default> Hub<'_, C> {
             session.prompt(text, true);
             session.terminal().is_telnet
         };
-        match self.state.with_session(conn, hides) {
-            Some(hides) => hides,
-            None => {
-                self.write(conn, text);
-                false
-            }
-        }
+        let hides = self.state.with_session(conn, hides);
+        hides.unwrap_or_else(|| {
+            self.write(conn, text);
+            false
+        })
     }
 
     /// Sets how what a telnet peer types should arrive; false on other wires. It arrives as lines until the peer

@@ -1,8 +1,9 @@
 use crate::telnet::{Charset, InputMode, Telnet};
-use crate::wire::{InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Wire};
+use crate::wire::{Auto, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Protocol, Wire};
 use alloc::string::{String, ToString};
 use core::fmt;
 use core::net::{Ipv4Addr, SocketAddr};
+use core::num::NonZeroU32;
 use core::str::FromStr;
 use core::time::Duration;
 
@@ -15,6 +16,7 @@ use core::time::Duration;
 /// | `tcp://127.0.0.1:7000` | lines over TCP |
 /// | `telnet://127.0.0.1:8023` | telnet over TCP |
 /// | `length://[::1]:7001` | length-prefixed frames over TCP |
+/// | `auto://127.0.0.1:7002` | any of these, as the peer's [first bytes](Auto) tell |
 /// | `unix:///run/drupe.sock` | lines over a Unix socket |
 ///
 /// A port of 0 lets the system choose. `localhost` stands for 127.0.0.1; no other name is looked up. After
@@ -31,6 +33,8 @@ use core::time::Duration;
 /// | `gmcp`, `msdp`, `compress` | telnet | `no`, `yes`: whether it is offered; see [`Telnet`] |
 /// | `keep_alive` | telnet | seconds without a byte until `IAC NOP` is sent; never |
 /// | `prefix` | frames | `u32be`, `u8`, `u16be`, `u16le`, `u32le`, `u64be`, `u64le`, `varint` |
+/// | `prefix` | auto | `u32be`, `u64be`: frames are spoken as well; none |
+/// | `wait` | auto | milliseconds until a silent peer is taken for a terminal; 300 |
 /// | `max` | all | how many connections this listener holds at most; without limit |
 /// | `half_open` | all | `no`, `yes`: whether a peer that ended its half is still sent to |
 /// | `notices` | all | `yes` (lines, telnet), `no` (frames): whether warnings and reasons are sent as messages |
@@ -38,8 +42,8 @@ use core::time::Duration;
 pub struct Listen {
     /// Where.
     pub address: Address,
-    /// What is spoken.
-    pub wire: Wire,
+    /// What is spoken, or how that is told.
+    pub protocol: Protocol,
     /// How many connections this listener holds at most.
     pub connections_max: Option<u32>,
     /// Whether a peer that ended its half of the connection is still sent to. Without it, what was queued
@@ -65,21 +69,23 @@ impl Listen {
         Self::new(Address::Tcp(address), Wire::default())
     }
 
-    /// `wire` at `address`, with the defaults of the table above.
+    /// `protocol` at `address`, with the defaults of the table above.
     #[must_use]
-    pub const fn new(address: Address, wire: Wire) -> Self {
-        let notices = matches!(wire, Wire::Lines(_) | Wire::Telnet(_));
-        Self { address, wire, connections_max: None, half_open: false, notices }
+    pub fn new(address: Address, protocol: impl Into<Protocol>) -> Self {
+        let protocol = protocol.into();
+        let notices = !matches!(protocol, Protocol::Spoken(Wire::LengthPrefixed(_)));
+        Self { address, protocol, connections_max: None, half_open: false, notices }
     }
 
     /// The scheme and address without options, with the port the system chose in place of 0.
     #[must_use]
     pub fn bound(&self, address: &Address) -> String {
-        let scheme = match (&self.address, self.wire) {
+        let scheme = match (&self.address, self.protocol) {
             (Address::Unix(_), _) => "unix",
-            (_, Wire::LengthPrefixed(_)) => "length",
-            (_, Wire::Lines(_)) => "tcp",
-            (_, Wire::Telnet(_)) => "telnet",
+            (_, Protocol::Spoken(Wire::LengthPrefixed(_))) => "length",
+            (_, Protocol::Spoken(Wire::Lines(_))) => "tcp",
+            (_, Protocol::Spoken(Wire::Telnet(_))) => "telnet",
+            (_, Protocol::Auto(_)) => "auto",
         };
         alloc::format!("{scheme}://{address}")
     }
@@ -109,7 +115,7 @@ pub struct ListenError {
 #[non_exhaustive]
 pub enum ListenProblem {
     /// It has no scheme, or one that is not known.
-    #[error("it must begin with tcp://, telnet://, length:// or unix://")]
+    #[error("it must begin with tcp://, telnet://, length://, auto:// or unix://")]
     Scheme,
     /// Not an address and a port.
     #[error("{0:?} is not an IP address and a port, such as 127.0.0.1:7000 or [::1]:7000")]
@@ -146,6 +152,7 @@ fn parse(text: &str) -> Result<Listen, ListenProblem> {
     let mut listen = match scheme {
         "tcp" => Listen::lines(tcp(place)?),
         "telnet" => Listen::new(Address::Tcp(tcp(place)?), Wire::Telnet(Telnet::default())),
+        "auto" => Listen::new(Address::Tcp(tcp(place)?), Protocol::Auto(Auto::default())),
         "length" => Listen::new(Address::Tcp(tcp(place)?), Wire::LengthPrefixed(LengthPrefixed::default())),
         "unix" if place.is_empty() => return Err(ListenProblem::Path),
         "unix" => Listen::new(Address::Unix(place.to_string()), Wire::default()),
@@ -166,63 +173,100 @@ fn tcp(place: &str) -> Result<SocketAddr, ListenProblem> {
 }
 
 fn set(listen: &mut Listen, name: &str, value: &str) -> Result<(), ListenProblem> {
-    match (name, &mut listen.wire) {
-        ("ending", Wire::Lines(lines)) => {
-            lines.ending =
-                choose("ending", value, "lf or crlf", &[("lf", LineEnding::Lf), ("crlf", LineEnding::CrLf)])?;
-        }
-        ("invalid", Wire::Lines(lines)) => {
-            lines.invalid_utf8 = choose("invalid", value, "reject, replace or bytes", &INVALID_UTF8)?;
-        }
-        ("invalid", Wire::Telnet(telnet)) => {
-            telnet.invalid_utf8 = choose("invalid", value, "reject, replace or bytes", &INVALID_UTF8)?;
-        }
-        ("mode", Wire::Telnet(telnet)) => {
-            let modes = [InputMode::Line, InputMode::Character, InputMode::Keys].map(|mode| (mode.name(), mode));
-            telnet.mode = choose("mode", value, "line, character or keys", &modes)?;
-        }
-        ("charset", Wire::Telnet(telnet)) => {
-            let expected = "utf-8, iso-8859-1, ibm437 or us-ascii";
-            let problem = || ListenProblem::Value { option: "charset", expected, value: value.to_string() };
-            telnet.charset = Charset::named(value).ok_or_else(problem)?;
-        }
-        ("probe", Wire::Telnet(telnet)) => telnet.probe = choose("probe", value, YES_OR_NO, &YES_NO)?,
-        ("gmcp", Wire::Telnet(telnet)) => telnet.gmcp = choose("gmcp", value, YES_OR_NO, &YES_NO)?,
-        ("msdp", Wire::Telnet(telnet)) => telnet.msdp = choose("msdp", value, YES_OR_NO, &YES_NO)?,
-        ("compress", Wire::Telnet(telnet)) => telnet.compress = choose("compress", value, YES_OR_NO, &YES_NO)?,
-        ("keep_alive", Wire::Telnet(telnet)) => {
-            let expected = "a number of seconds, at least 1";
-            let problem = || ListenProblem::Value { option: "keep_alive", expected, value: value.to_string() };
-            let seconds: u32 = value.parse().map_err(|_| problem())?;
-            telnet.keep_alive = Some(Duration::from_secs(seconds.into()));
-            if seconds == 0 {
-                return Err(problem());
+    match name {
+        "max" => listen.connections_max = Some(number("max", "a number of connections", value)?),
+        "half_open" => listen.half_open = yes_or_no("half_open", value)?,
+        "notices" => listen.notices = yes_or_no("notices", value)?,
+        _ => {
+            let known = match &mut listen.protocol {
+                Protocol::Spoken(Wire::Lines(lines)) => set_lines(lines, name, value)?,
+                Protocol::Spoken(Wire::LengthPrefixed(frames)) if name == "prefix" => {
+                    frames.prefix = prefix(&LengthPrefix::ALL, value)?;
+                    true
+                }
+                Protocol::Spoken(Wire::LengthPrefixed(_)) => false,
+                Protocol::Spoken(Wire::Telnet(telnet)) => set_telnet(telnet, name, value)?,
+                Protocol::Auto(auto) => set_auto(auto, name, value)?,
+            };
+            if !known {
+                return Err(ListenProblem::Option(name.to_string()));
             }
         }
-        ("prefix", Wire::LengthPrefixed(frames)) => {
-            let expected = "u8, u16be, u16le, u32be, u32le, u64be, u64le or varint";
-            frames.prefix =
-                choose("prefix", value, expected, &LengthPrefix::ALL.map(|prefix| (prefix.name(), prefix)))?;
-        }
-        ("max", _) => {
-            let wrong = || ListenProblem::Value {
-                option: "max",
-                expected: "a number of connections",
-                value: value.to_string(),
-            };
-            listen.connections_max = Some(value.parse().map_err(|_| wrong())?);
-        }
-        ("half_open", _) => listen.half_open = choose("half_open", value, YES_OR_NO, &YES_NO)?,
-        ("notices", _) => listen.notices = choose("notices", value, YES_OR_NO, &YES_NO)?,
-        _ => return Err(ListenProblem::Option(name.to_string())),
     }
     Ok(())
 }
 
+fn set_lines(lines: &mut Lines, name: &str, value: &str) -> Result<bool, ListenProblem> {
+    match name {
+        "ending" => {
+            lines.ending =
+                choose("ending", value, "lf or crlf", &[("lf", LineEnding::Lf), ("crlf", LineEnding::CrLf)])?;
+        }
+        "invalid" => lines.invalid_utf8 = choose("invalid", value, "reject, replace or bytes", &INVALID_UTF8)?,
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+fn set_telnet(telnet: &mut Telnet, name: &str, value: &str) -> Result<bool, ListenProblem> {
+    match name {
+        "invalid" => telnet.invalid_utf8 = choose("invalid", value, "reject, replace or bytes", &INVALID_UTF8)?,
+        "mode" => {
+            let modes = [InputMode::Line, InputMode::Character, InputMode::Keys].map(|mode| (mode.name(), mode));
+            telnet.mode = choose("mode", value, "line, character or keys", &modes)?;
+        }
+        "charset" => {
+            let expected = "utf-8, iso-8859-1, ibm437 or us-ascii";
+            telnet.charset = Charset::named(value).ok_or_else(|| wrong("charset", expected, value))?;
+        }
+        "probe" => telnet.probe = yes_or_no("probe", value)?,
+        "gmcp" => telnet.gmcp = yes_or_no("gmcp", value)?,
+        "msdp" => telnet.msdp = yes_or_no("msdp", value)?,
+        "compress" => telnet.compress = yes_or_no("compress", value)?,
+        "keep_alive" => {
+            let expected = "a number of seconds, at least 1";
+            let seconds: NonZeroU32 = number("keep_alive", expected, value)?;
+            telnet.keep_alive = Some(Duration::from_secs(seconds.get().into()));
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+fn set_auto(auto: &mut Auto, name: &str, value: &str) -> Result<bool, ListenProblem> {
+    match name {
+        "prefix" => auto.prefix = Some(prefix(&[LengthPrefix::U32Be, LengthPrefix::U64Be], value)?),
+        "wait" => auto.wait = Duration::from_millis(number::<u32>("wait", "a number of milliseconds", value)?.into()),
+        // Two of what is spoken may have an option of the same name.
+        _ => return Ok(set_lines(&mut auto.lines, name, value)? | set_telnet(&mut auto.telnet, name, value)?),
+    }
+    Ok(true)
+}
+
+fn prefix(choices: &[LengthPrefix], value: &str) -> Result<LengthPrefix, ListenProblem> {
+    let expected = if choices.len() == LengthPrefix::ALL.len() {
+        "u8, u16be, u16le, u32be, u32le, u64be, u64le or varint"
+    } else {
+        "u32be or u64be"
+    };
+    let found = choices.iter().find(|prefix| prefix.name() == value);
+    found.copied().ok_or_else(|| wrong("prefix", expected, value))
+}
+
+fn number<T: FromStr>(option: &'static str, expected: &'static str, value: &str) -> Result<T, ListenProblem> {
+    value.parse().map_err(|_| wrong(option, expected, value))
+}
+
+fn yes_or_no(option: &'static str, value: &str) -> Result<bool, ListenProblem> {
+    choose(option, value, "yes or no", &[("yes", true), ("no", false)])
+}
+
+fn wrong(option: &'static str, expected: &'static str, value: &str) -> ListenProblem {
+    ListenProblem::Value { option, expected, value: value.to_string() }
+}
+
 const INVALID_UTF8: [(&str, InvalidUtf8); 3] =
     [("reject", InvalidUtf8::Reject), ("replace", InvalidUtf8::Replace), ("bytes", InvalidUtf8::Bytes)];
-const YES_OR_NO: &str = "yes or no";
-const YES_NO: [(&str, bool); 2] = [("yes", true), ("no", false)];
 
 fn choose<T: Copy>(
     option: &'static str,
@@ -231,7 +275,7 @@ fn choose<T: Copy>(
     choices: &[(&str, T)],
 ) -> Result<T, ListenProblem> {
     let found = choices.iter().find(|(name, _)| *name == value);
-    found.map(|&(_, choice)| choice).ok_or_else(|| ListenProblem::Value { option, expected, value: value.to_string() })
+    found.map(|&(_, choice)| choice).ok_or_else(|| wrong(option, expected, value))
 }
 
 #[cfg(test)]
@@ -243,10 +287,13 @@ mod tests {
     fn what_is_written_is_what_is_meant() {
         let listen: Listen = "tcp://localhost:0?ending=crlf&invalid=bytes&max=5&half_open=yes".parse().expect("good");
         assert_eq!(listen.address, Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 0))));
-        assert_eq!(listen.wire, Wire::Lines(Lines { ending: LineEnding::CrLf, invalid_utf8: InvalidUtf8::Bytes }));
+        assert_eq!(
+            listen.protocol,
+            Protocol::Spoken(Wire::Lines(Lines { ending: LineEnding::CrLf, invalid_utf8: InvalidUtf8::Bytes }))
+        );
         assert_eq!((listen.connections_max, listen.half_open, listen.notices), (Some(5), true, true));
         let listen: Listen = "length://[::1]:7001?prefix=varint".parse().expect("good");
-        assert_eq!(listen.wire, Wire::LengthPrefixed(LengthPrefixed { prefix: LengthPrefix::Varint }));
+        assert_eq!(listen.protocol, Wire::LengthPrefixed(LengthPrefixed { prefix: LengthPrefix::Varint }).into());
         assert!(!listen.notices);
         let listen: Listen =
             "telnet://[::1]:23?mode=character&charset=CP437&probe=no&gmcp=yes&keep_alive=30".parse().expect("good");
@@ -258,8 +305,13 @@ mod tests {
             keep_alive: Some(Duration::from_secs(30)),
             ..Telnet::default()
         };
-        assert_eq!((listen.wire, listen.notices), (Wire::Telnet(expected), true));
+        assert_eq!((listen.protocol, listen.notices), (Wire::Telnet(expected).into(), true));
         assert_eq!(listen.bound(&listen.address), "telnet://[::1]:23");
+        let listen: Listen = "auto://[::1]:1?prefix=u64be&wait=50&ending=crlf&mode=keys".parse().expect("good");
+        let Protocol::Auto(auto) = listen.protocol else { panic!("{:?}", listen.protocol) };
+        assert_eq!((auto.prefix, auto.wait), (Some(LengthPrefix::U64Be), Duration::from_millis(50)));
+        assert_eq!((auto.lines.ending, auto.telnet.mode), (LineEnding::CrLf, InputMode::Keys));
+        assert_eq!(listen.bound(&listen.address), "auto://[::1]:1");
         let listen: Listen = "unix:///tmp/drupe.sock".parse().expect("good");
         assert_eq!(listen.address, Address::Unix("/tmp/drupe.sock".into()));
         assert_eq!(listen.bound(&listen.address), "unix:///tmp/drupe.sock");
@@ -270,7 +322,7 @@ mod tests {
         let offered = "length://127.0.0.1:1?prefix=none".parse::<Listen>().expect_err("there is none").to_string();
         for prefix in LengthPrefix::ALL {
             let listen: Listen = format!("length://127.0.0.1:1?prefix={}", prefix.name()).parse().expect("good");
-            assert_eq!(listen.wire, Wire::LengthPrefixed(LengthPrefixed { prefix }));
+            assert_eq!(listen.protocol, Wire::LengthPrefixed(LengthPrefixed { prefix }).into());
             assert!(offered.contains(prefix.name()), "{offered}");
         }
     }
@@ -288,6 +340,8 @@ mod tests {
             ("telnet://127.0.0.1:1?mode=cooked", "mode takes line, character or keys, not \"cooked\""),
             ("telnet://127.0.0.1:1?charset=ebcdic", "charset takes utf-8, iso-8859-1, ibm437 or us-ascii"),
             ("telnet://127.0.0.1:1?keep_alive=0", "keep_alive takes a number of seconds, at least 1, not \"0\""),
+            ("auto://127.0.0.1:1?prefix=varint", "prefix takes u32be or u64be"),
+            ("auto://127.0.0.1:1?wait=long", "wait takes a number of milliseconds"),
             ("tcp://127.0.0.1:1?max=many", "max takes a number of connections, not \"many\""),
         ] {
             let error = text.parse::<Listen>().expect_err(text).to_string();

@@ -71,6 +71,8 @@ reasons! {
     SlowConsumer = 108, "slow_consumer", Peer, "the peer reads too slowly";
     /// The ladder's last step, and the refusal of the same address until the cool-down is over.
     Quarantined = 109, "quarantined", Peer, "this address is refused for a while";
+    /// On a listener that tells what is spoken by the first bytes: something that it does not speak.
+    WrongProtocol = 110, "wrong_protocol", Peer, "this port does not speak that";
     /// The connection was reset.
     Reset = 200, "reset", Network, "the connection was reset";
     /// The network gave up, for example TCP keep-alive.

@@ -182,7 +182,7 @@ impl<H: Handler> TestHub<H> {
     /// by the first listener's wire.
     #[must_use]
     pub fn messages(&self, conn: ConnId) -> Vec<Vec<u8>> {
-        let wire = self.machine.config().listeners.first().map(|listen| listen.wire).unwrap_or_default();
+        let wire = self.machine.config().listeners.first().map(|listen| listen.protocol.wire()).unwrap_or_default();
         let (mut decoder, mut bytes) = (wire.decoder(), self.received(conn).to_vec());
         let (mut at, mut messages) = (0, Vec::new());
         let (mut scratch, budget) = (Scratch::default(), &self.machine.config().budget);

@@ -93,7 +93,7 @@ impl Handler for Restless {
             )),
             16 => {
                 let backoff = (pick % 2 == 0).then(Backoff::default);
-                let wire = hub.config().listeners[pick % 2].wire;
+                let wire = hub.config().listeners[pick % 2].protocol.wire();
                 hub.dial(Dial { wire, backoff, ..Dial::lines("192.0.2.1:1") });
             }
             17 => hub.hang_up(DialId(u32::try_from(pick).expect("small"))),

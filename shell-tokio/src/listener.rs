@@ -75,6 +75,8 @@ fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
     // Accepted sockets inherit these.
     socket.set_send_buffer_size(u32::try_from(SEND_BUFFER_BYTES).unwrap_or(u32::MAX))?;
     SockRef::from(&socket).set_tcp_keepalive(&keep_alive())?;
+    // One byte of telnet's Synch is urgent (RFC 854): taken out of the stream it would leave half a command there.
+    SockRef::from(&socket).set_out_of_band_inline(true)?;
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)

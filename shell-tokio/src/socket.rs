@@ -12,7 +12,6 @@ pub(crate) fn tune(stream: &TcpStream) {
     let socket = SockRef::from(stream);
     let _ = socket.set_send_buffer_size(SEND_BUFFER_BYTES);
     let _ = socket.set_tcp_keepalive(&keep_alive());
-    // Telnet's Synch has a byte that is urgent (RFC 854): taken out of the stream it would leave half a command.
     let _ = socket.set_out_of_band_inline(true);
 }
 

@@ -5,6 +5,7 @@ use crate::Reason;
 use crate::handler::{Event, Handler};
 use crate::state::{Ending, Why};
 use crate::telnet::Session;
+use crate::wire::Sight;
 use alloc::format;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -32,6 +33,7 @@ impl<H: Handler> Machine<H> {
             Some(Why::Message) => self.state.end(index, Reason::MessageTimeout, Ending::Flush),
             Some(Why::Idle) => self.state.end(index, Reason::Idle, Ending::Flush),
             Some(Why::Silence) => self.state.end(index, Reason::Silent, Ending::Flush),
+            Some(Why::Handshake) => self.look_closer(id, Sight::Waited),
             Some(Why::IdleWarning) => {
                 if let Some(conn) = self.state.conns.at_mut(index) {
                     conn.idle_warned = true;
@@ -68,7 +70,12 @@ impl<H: Handler> Machine<H> {
             self.state.dials.close();
             self.tell(Event::Draining);
         }
-        let ids: Vec<_> = self.state.conns.ids().filter(|&id| self.state.open_slot(id).is_some()).collect();
+        let ids: Vec<_> = self.state.conns.ids().collect();
+        // Who has not shown what it speaks can't be told anything.
+        let (ids, undecided): (Vec<_>, Vec<_>) = ids.into_iter().partition(|&id| self.state.open_slot(id).is_some());
+        for id in undecided {
+            self.state.end(id.slot(), Reason::Shutdown, Ending::Flush);
+        }
         let many = u32::try_from(ids.len()).unwrap_or(u32::MAX);
         let window = self.state.config.drain.window_for(many);
         for id in ids {

@@ -85,10 +85,11 @@ impl<H: Handler> Machine<H> {
     pub fn intent(&self, conn: ConnId) -> Option<Intent<'_>> {
         let found = self.state.conns.get(conn)?;
         let transmit = Transmit { outbound: &self.state.outbound, index: conn.slot() };
-        let discards = matches!(found.phase, Phase::Flushing { .. } | Phase::Lingering { .. });
-        let serves = found.is_open() && found.held.is_empty() && !found.decoder.is_ahead() && !self.state.must_wait(conn.slot());
+        let at_once = matches!(found.phase, Phase::Undecided { .. } | Phase::Flushing { .. } | Phase::Lingering { .. });
+        let serves =
+            found.is_open() && found.held.is_empty() && !found.decoder.is_ahead() && !self.state.must_wait(conn.slot());
         let end = if matches!(found.phase, Phase::Lingering { .. }) { End::Shutdown } else { End::Open };
-        Some(Intent { read: !found.input_ended && (discards || serves), transmit, end })
+        Some(Intent { read: !found.input_ended && (at_once || serves), transmit, end })
     }
 
     /// A connection whose intent may have changed since it was last named here, if there is one. A connection

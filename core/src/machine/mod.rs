@@ -10,7 +10,7 @@ use crate::id::Origin;
 use crate::input::{AcceptFailure, Fact, Failure, Input, Refusal, Request};
 use crate::state::{Ending, Pending, State, farewell};
 use crate::trace::Recorder;
-use crate::wire::{Scratch, Wire};
+use crate::wire::{Protocol, Scratch, Sight};
 use crate::{Config, ConnId, DialId, Hub, ListenerId, Payload, Peer, Reason, Time};
 use alloc::vec::Vec;
 use core::fmt;
@@ -68,13 +68,13 @@ impl<H: Handler> Machine<H> {
             door.failures = 0;
         }
         match self.admit(listener, peer) {
-            Ok(wire) => Ok(self.opened(peer, Origin::Listener(listener), wire)),
+            Ok(protocol) => Ok(self.opened(peer, Origin::Listener(listener), protocol)),
             Err(reason) => {
                 self.state.metrics.refused.add(reason);
                 let mut words = Vec::new();
                 if let Some(listen) = self.state.config.listeners.get(listener.index()).filter(|listen| listen.notices)
                 {
-                    let _ = listen.wire.encoding().encode(Payload::Text(&farewell(reason)), &mut words);
+                    let _ = listen.protocol.wire().encoding().encode(Payload::Text(&farewell(reason)), &mut words);
                 }
                 Err(Refusal { reason, farewell: words })
             }
@@ -99,7 +99,11 @@ impl<H: Handler> Machine<H> {
         self.state.metrics.bytes_in += bytes.len() as u64;
         found.last_byte_at = now;
         match found.phase {
-            Phase::Open if found.input_ended => {}
+            Phase::Open | Phase::Undecided { .. } if found.input_ended => {}
+            Phase::Undecided { .. } => {
+                self.hold(conn, bytes);
+                self.look_closer(conn, Sight::Growing);
+            }
             Phase::Open if waits || !found.held.is_empty() || found.decoder.is_ahead() => self.hold(conn, bytes),
             Phase::Open => {
                 self.digest(conn, bytes);
@@ -156,6 +160,7 @@ impl<H: Handler> Machine<H> {
             Phase::Open if found.held.is_empty() && !found.decoder.is_ahead() && !waits => self.finish_input(conn),
             // What is held is served first, and nothing while it must wait.
             Phase::Open => self.state.schedule(conn.slot()),
+            Phase::Undecided { .. } => self.look_closer(conn, Sight::Ended),
             Phase::Flushing { .. } => {}
             Phase::Lingering { .. } | Phase::Over => self.state.forget(conn.slot()),
         }
@@ -212,7 +217,7 @@ impl<H: Handler> Machine<H> {
         self.begin(now, &Fact::Dialed { dial, peer });
         let wire = self.state.dials.wire_if_wanted(dial)?;
         self.state.admission.count_in(None, peer);
-        Some(self.opened(peer, Origin::Dial(dial), wire))
+        Some(self.opened(peer, Origin::Dial(dial), wire.into()))
     }
 
     /// An attempt to connect that [`dials`](Self::dials) showed failed.
@@ -310,19 +315,21 @@ impl<H: Handler> Machine<H> {
         self.state.free_those_over();
     }
 
-    fn admit(&mut self, listener: ListenerId, peer: Peer) -> Result<Wire, Reason> {
+    fn admit(&mut self, listener: ListenerId, peer: Peer) -> Result<Protocol, Reason> {
         let State { config, admission, now, drain, .. } = &mut self.state;
         let listen = config.listeners.get(listener.index()).ok_or(Reason::Shutdown)?;
         if drain.is_some() {
             return Err(Reason::Shutdown);
         }
         admission.admit(*now, listener, listen.connections_max, peer, config.connections)?;
-        Ok(listen.wire)
+        Ok(listen.protocol)
     }
 
-    fn opened(&mut self, peer: Peer, origin: Origin, wire: Wire) -> ConnId {
-        let id = self.state.open(peer, origin, wire);
-        self.tell(Event::Opened { conn: id, peer, origin });
+    fn opened(&mut self, peer: Peer, origin: Origin, protocol: Protocol) -> ConnId {
+        let id = self.state.open(peer, origin, protocol);
+        if self.state.open_slot(id).is_some() {
+            self.tell(Event::Opened { conn: id, peer, origin });
+        }
         id
     }
 }

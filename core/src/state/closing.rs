@@ -20,11 +20,12 @@ pub(crate) enum Ending {
 }
 
 impl<C: Default> State<C> {
-    /// Ends a connection that is open. The first reason is the one that counts.
+    /// Ends a connection that has no reason yet. The first reason is the one that counts.
     pub(crate) fn end(&mut self, index: u32, reason: Reason, ending: Ending) {
         let now = self.now;
-        let Some(conn) = self.conns.at_mut(index).filter(|conn| conn.is_open()) else { return };
-        let (encoding, notices) = (conn.encoding, conn.notices);
+        let Some(conn) = self.conns.at_mut(index).filter(|conn| conn.has_no_reason()) else { return };
+        let (encoding, announced) = (conn.encoding, conn.is_open());
+        let notices = conn.notices && announced;
         conn.phase = if ending == Ending::Drop {
             Phase::Over
         } else {
@@ -38,7 +39,11 @@ impl<C: Default> State<C> {
         self.metrics.lasted(now.since(conn.opened_at));
         let id = self.conns.id(index);
         self.timers.cancel_all_of(id);
-        self.pending.push_back(Pending::Closed(id, reason));
+        if announced {
+            self.pending.push_back(Pending::Closed(id, reason));
+        } else {
+            self.contexts[id.index()] = None;
+        }
         self.outbound.changed.insert(index);
         match ending {
             Ending::Drop => return self.over.push(index),

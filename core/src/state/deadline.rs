@@ -36,6 +36,8 @@ pub enum Why {
     Flush,
     /// The peer must have closed its half.
     Linger,
+    /// A peer has not shown what it speaks.
+    Handshake,
     /// A peer is told that it will soon be closed for being idle.
     IdleWarning,
     /// A telnet peer pressed the key that begins the names of others, and nothing followed.
@@ -60,6 +62,7 @@ impl<C: Default> State<C> {
         match conn.phase {
             Phase::Flushing { until } => at(Some(until), Why::Flush),
             Phase::Lingering { until } => at(Some(until), Why::Linger),
+            Phase::Undecided { until } => at(Some(until), Why::Handshake),
             Phase::Over => None,
             Phase::Open => {
                 let waits = self.must_wait(index);
@@ -78,7 +81,7 @@ impl<C: Default> State<C> {
                     at(self.idle_warning_at(conn).filter(|_| speaks), Why::IdleWarning),
                     at(after(conn.last_byte_at, self.config.silence).filter(|_| speaks), Why::Silence),
                     at(conn.decoder_due.filter(|_| speaks), Why::Key),
-                    at(self.keep_alive_at(conn), Why::KeepAlive),
+                    at(keep_alive_at(conn), Why::KeepAlive),
                     at(conn.drain_at, Why::Drain),
                 ];
                 candidates.into_iter().flatten().min()
@@ -92,16 +95,16 @@ impl<C: Default> State<C> {
         (conn.notices && !conn.idle_warned).then_some(conn.last_message_at + before)
     }
 
-    /// When a sign of life is to be sent, if nothing else was sent or came meanwhile.
-    fn keep_alive_at(&self, conn: &Conn) -> Option<Time> {
-        let Decoder::Telnet(session) = &conn.decoder else { return None };
-        session.keep_alive_interval().map(|interval| conn.last_byte_at.max(conn.kept_alive_at) + interval)
-    }
-
     /// Makes sure that a connection is looked at in time.
     pub(crate) fn schedule(&mut self, index: u32) {
         if let Some(deadline) = self.next_deadline(index) {
             self.agenda.no_later_than(index, deadline.at);
         }
     }
+}
+
+/// When a sign of life is to be sent, if nothing else was sent or came meanwhile.
+fn keep_alive_at(conn: &Conn) -> Option<Time> {
+    let Decoder::Telnet(session) = &conn.decoder else { return None };
+    session.keep_alive_interval().map(|interval| conn.last_byte_at.max(conn.kept_alive_at) + interval)
 }

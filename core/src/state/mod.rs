@@ -10,7 +10,7 @@ mod session;
 pub(crate) use closing::{Ending, farewell};
 pub use deadline::{Deadline, Why};
 
-use crate::conn::Conn;
+use crate::conn::{Conn, Phase};
 use crate::dial::Dials;
 use crate::id::Origin;
 use crate::limit::Admission;
@@ -20,7 +20,7 @@ use crate::room::Rooms;
 use crate::slots::Slots;
 use crate::telnet::{Side, option};
 use crate::timer::{Agenda, Timers};
-use crate::wire::Wire;
+use crate::wire::{Protocol, Wire};
 use crate::{Config, ConnId, ListenerId, Peer, Random, Reason, Time};
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -96,9 +96,13 @@ impl<C: Default> State<C> {
     }
 
     /// Gives a peer that was let in a place.
-    pub(crate) fn open(&mut self, peer: Peer, origin: Origin, wire: Wire) -> ConnId {
+    pub(crate) fn open(&mut self, peer: Peer, origin: Origin, protocol: Protocol) -> ConnId {
+        let wire = protocol.wire();
         let number = self.outbound.intern(wire.encoding());
         let mut conn = Conn::new(peer, origin, wire.decoder(), number, self.now);
+        if let Protocol::Auto(auto) = protocol {
+            conn.phase = Phase::Undecided { until: self.now + auto.wait };
+        }
         if let Origin::Listener(listener) = origin
             && let Some(listen) = self.config.listeners.get(listener.index())
         {
@@ -117,14 +121,34 @@ impl<C: Default> State<C> {
         }
         self.metrics.opened += 1;
         self.outbound.changed.insert(index);
+        self.speak_first(index);
+        self.schedule(index);
+        id
+    }
+
+    /// It is clear what is spoken on a connection.
+    pub(crate) fn decide(&mut self, id: ConnId, wire: Wire) {
+        let number = self.outbound.intern(wire.encoding());
+        let now = self.now;
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.phase = Phase::Open;
+        conn.decoder = wire.decoder();
+        conn.encoding = number;
+        conn.may_speak_again(now);
+        self.outbound.set_encoding(id.slot(), number);
+        self.outbound.changed.insert(id.slot());
+        self.speak_first(id.slot());
+        self.schedule(id.slot());
+    }
+
+    /// Sends what a session begins with.
+    fn speak_first(&mut self, index: u32) {
         if !self.server_status.is_empty()
             && let Some(session) = self.conns.at_mut(index).and_then(|conn| conn.decoder.session())
         {
             session.enable_option(Side::Us, option::MSSP);
         }
         self.deliver(index);
-        self.schedule(index);
-        id
     }
 
     /// The slot of a connection that is open.

@@ -126,10 +126,6 @@ impl Editor {
         })
     }
 
-    pub(crate) fn is_at_end(&self) -> bool {
-        self.right.is_empty()
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.left.is_empty() && self.right.is_empty()
     }

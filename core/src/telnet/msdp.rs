@@ -93,24 +93,24 @@ fn take(rest: &mut &[u8], marker: u8) -> bool {
 }
 
 fn text(rest: &mut &[u8]) -> Vec<u8> {
-    let end = rest.iter().position(is_marker).unwrap_or(rest.len());
+    let end = rest.iter().position(|&byte| is_marker(byte)).unwrap_or(rest.len());
     let (text, behind) = rest.split_at(end);
     *rest = behind;
     text.to_vec()
 }
 
-fn is_marker(byte: &u8) -> bool {
-    (VAR..=ARRAY_CLOSE).contains(byte)
+const fn is_marker(byte: u8) -> bool {
+    matches!(byte, VAR..=ARRAY_CLOSE)
 }
 
 fn put(marker: u8, text: &[u8], out: &mut Vec<u8>) {
     out.push(marker);
-    out.extend(text.iter().filter(|byte| !is_marker(byte)));
+    out.extend(text.iter().filter(|&&byte| !is_marker(byte)));
 }
 
 fn put_value(value: &Value, out: &mut Vec<u8>) {
     match value {
-        Value::Text(text) => out.extend(text.iter().filter(|byte| !is_marker(byte))),
+        Value::Text(text) => out.extend(text.iter().filter(|&&byte| !is_marker(byte))),
         Value::Array(values) => {
             out.push(ARRAY_OPEN);
             for value in values {
@@ -155,7 +155,10 @@ mod tests {
         }
         let deep = [&b"\x01A"[..], &[VAL, ARRAY_OPEN].repeat(1000)].concat();
         assert_eq!(parse(&deep), None);
-        assert_eq!(parse(b"\x01LIST\x02a\x02b"), Some(vec![(b"LIST".to_vec(), Value::Array(vec!["a".into(), "b".into()]))]));
+        assert_eq!(
+            parse(b"\x01LIST\x02a\x02b"),
+            Some(vec![(b"LIST".to_vec(), Value::Array(vec!["a".into(), "b".into()]))])
+        );
         assert_eq!(parse(b""), Some(vec![]));
     }
 }

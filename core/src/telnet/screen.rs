@@ -1,7 +1,6 @@
 //! Where the line that is being typed stands on the peer's screen, and how it is taken away and drawn again.
 
 use super::editor::Editor;
-use alloc::format;
 use alloc::string::String;
 use core::fmt::Write;
 use unicode_width::UnicodeWidthStr;
@@ -52,14 +51,8 @@ impl Screen {
 
     /// Draws the line, over itself if it is there.
     pub(crate) fn draw(&mut self, view: View<'_>, out: &mut String) {
-        match self.cursor.take() {
-            Some(_) if view.dumb => out.push_str("\r\n"),
-            Some(cursor) => {
-                up(cursor.row, out);
-                out.push('\r');
-            }
-            None => {}
-        }
+        // Not only what is behind it: a wide character that goes to the next row leaves a gap.
+        self.erase(view.dumb, out);
         let (columns, mut place) = (u32::from(view.columns.max(1)), Place::default());
         out.push_str(view.prompt);
         place.pass(columns, &visible(view.prompt));
@@ -75,14 +68,11 @@ impl Screen {
         }
         place.settle(columns, out);
         cursor.wrap(columns);
-        if !view.dumb {
-            out.push_str("\x1b[J");
-            if cursor != place {
-                up(place.row - cursor.row, out);
-                out.push('\r');
-                if cursor.column > 0 {
-                    let _ = write!(out, "\x1b[{}C", cursor.column);
-                }
+        if !view.dumb && cursor != place {
+            up(place.row - cursor.row, out);
+            out.push('\r');
+            if cursor.column > 0 {
+                let _ = write!(out, "\x1b[{}C", cursor.column);
             }
         }
         self.cursor = Some(cursor);
@@ -99,17 +89,21 @@ impl Screen {
         self.cursor = Some(cursor);
     }
 
-    /// Leaves the line where it is and goes on below it.
-    pub(crate) fn leave(&mut self, view: View<'_>, out: &mut String) {
-        if let (Some(cursor), Some(line)) = (self.cursor, view.line.filter(|line| !line.is_at_end())) {
-            let (columns, mut end) = (u32::from(view.columns.max(1)), cursor);
+    /// Leaves the line where it is, with `words` behind it, and goes on below.
+    pub(crate) fn leave(&mut self, view: View<'_>, words: &str, out: &mut String) {
+        let cursor = self.cursor.take().unwrap_or_default();
+        let (columns, mut end) = (u32::from(view.columns.max(1)), cursor);
+        if let Some(line) = view.line {
             line.clusters_after().for_each(|cluster| end.pass(columns, cluster));
-            if end.row > cursor.row {
-                let _ = write!(out, "\x1b[{}B", end.row - cursor.row);
-            }
+            end.wrap(columns);
         }
-        self.cursor = None;
-        out.push_str("\r\n");
+        if end.row > cursor.row {
+            let _ = write!(out, "\x1b[{}B", end.row - cursor.row);
+        }
+        out.push_str(words);
+        // A line that fills its last row has the cursor below it already.
+        let is_below = end.column == 0 && end.row > 0 && words.is_empty();
+        out.push_str(if is_below { "\r" } else { "\r\n" });
     }
 }
 
@@ -143,7 +137,7 @@ impl Place {
 
 fn up(rows: u32, out: &mut String) {
     if rows > 0 {
-        out.push_str(&format!("\x1b[{rows}A"));
+        let _ = write!(out, "\x1b[{rows}A");
     }
 }
 

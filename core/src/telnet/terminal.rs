@@ -99,8 +99,11 @@ impl Terminal {
 
     /// Takes the next terminal type; true if another one should be asked for.
     pub(crate) fn add_type(&mut self, name: &[u8]) -> bool {
-        let name: String =
-            name.iter().filter(|byte| byte.is_ascii_graphic() || **byte == b' ').map(|&byte| char::from(byte)).collect();
+        let name: String = name
+            .iter()
+            .filter(|byte| byte.is_ascii_graphic() || **byte == b' ')
+            .map(|&byte| char::from(byte))
+            .collect();
         let name = name.get(..Self::TYPE_MAX_CHARS).unwrap_or(&name);
         if let Some(bits) = name.get(..5).filter(|prefix| prefix.eq_ignore_ascii_case("MTTS ")) {
             self.mtts = name[bits.len()..].trim().parse().ok().map(Mtts);

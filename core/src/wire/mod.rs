@@ -6,16 +6,19 @@
 //! so that feeding one byte at a time gives what feeding everything at once gives. `finish` says what the end
 //! of the input completes. An [`Encoding`] is the other direction.
 
+mod auto;
 mod buffer;
 mod decoded;
 mod encoding;
 mod length;
 mod line;
 
+pub use auto::Auto;
+pub(crate) use auto::{Sight, Verdict};
+pub(crate) use buffer::grow;
 pub use decoded::{DecodeError, Decoded, EncodeError, Item, Scratch};
 pub use encoding::Encoding;
 pub use length::{LengthDecoder, LengthPrefix, LengthPrefixed};
-pub(crate) use buffer::grow;
 pub(crate) use line::text;
 pub use line::{InvalidUtf8, LineDecoder, LineEnding, Lines};
 
@@ -56,6 +59,33 @@ impl Wire {
             Self::LengthPrefixed(frames) => Encoding::LengthPrefixed(frames.prefix),
             Self::Telnet(telnet) => Encoding::Telnet { charset: telnet.charset, staged: false },
         }
+    }
+}
+
+/// What a listener offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Protocol {
+    /// This is spoken.
+    Spoken(Wire),
+    /// The peer's first bytes tell what is spoken.
+    Auto(Auto),
+}
+
+impl Protocol {
+    /// What is spoken as long as the peer has not told.
+    #[must_use]
+    pub const fn wire(self) -> Wire {
+        match self {
+            Self::Spoken(wire) => wire,
+            Self::Auto(auto) => Wire::Lines(auto.lines),
+        }
+    }
+}
+
+impl From<Wire> for Protocol {
+    fn from(wire: Wire) -> Self {
+        Self::Spoken(wire)
     }
 }
 

@@ -69,9 +69,8 @@ impl Session {
             }
             grow(&mut self.partial, run, max);
             self.partial.extend_from_slice(&bytes[..run]);
-            match bytes.get(run) {
-                Some(&(BACKSPACE | DELETE)) => self.erase_character(),
-                _ => {}
+            if matches!(bytes.get(run), Some(&(BACKSPACE | DELETE))) {
+                self.erase_character();
             }
             bytes = bytes.get(run + 1..).unwrap_or_default();
         }

@@ -246,7 +246,8 @@ impl Session {
         if self.control.is_empty() && self.output.is_empty() && self.ready.is_empty() {
             return None;
         }
-        let mut replies = Replies { control: core::mem::take(&mut self.control), output: core::mem::take(&mut self.ready) };
+        let mut replies =
+            Replies { control: core::mem::take(&mut self.control), output: core::mem::take(&mut self.ready) };
         let mut output = core::mem::take(&mut self.output);
         if let Some(compressor) = &mut self.compressor {
             // In a compressed stream nothing can go ahead.
@@ -440,3 +441,6 @@ impl Session {
         if text.len() > max { Err(DecodeError::TooLarge { max }) } else { Ok(Payload::Text(text)) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,13 @@
 //! What a person types, key by key.
 
 use super::{Found, Session};
+use crate::Payload;
 use crate::telnet::charset::CharDecoder;
 use crate::telnet::editor::{Edited, Editor, TooLong};
 use crate::telnet::key::KeyParser;
 use crate::telnet::screen::{Screen, View};
 use crate::telnet::{IAC, InputMode, Key, Signal, encode};
 use crate::wire::DecodeError;
-use crate::Payload;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -253,14 +253,14 @@ impl Session {
 
     fn leave_line(&mut self, words: &str) {
         let Some(typing) = &mut self.typing else { return };
-        let mut out = String::from(words);
+        let mut out = String::new();
         let view = View {
             prompt: &self.prompt,
             line: (!self.hidden).then_some(&typing.editor),
             columns: self.terminal.columns.unwrap_or(COLUMNS),
             dumb: self.terminal.is_dumb(),
         };
-        typing.screen.leave(view, &mut out);
+        typing.screen.leave(view, words, &mut out);
         encode(Payload::Text(&out), self.terminal.charset, &mut self.output);
     }
 }

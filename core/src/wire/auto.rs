@@ -1,0 +1,153 @@
+use super::{LengthPrefix, LengthPrefixed, Lines, Wire};
+use crate::telnet::{IAC, Telnet};
+use core::time::Duration;
+
+/// One of several wires, which the peer's first bytes tell.
+///
+/// | first bytes | what is spoken |
+/// |---|---|
+/// | 255 (`IAC`) | telnet |
+/// | 0, if a [`prefix`](Self::prefix) is set | frames: no message of 16 MiB or more can be meant |
+/// | 22 3 | TLS (RFC 8446 section 5.1), which is refused in its own words |
+/// | an HTTP method, a target and `HTTP/` in the first line of at most 8 KiB | HTTP (RFC 9112 section 3), likewise |
+/// | anything else | lines |
+/// | nothing for [`wait`](Self::wait) | telnet: a person's terminal waits to be spoken to |
+///
+/// What does not become clear within [`wait`](Self::wait) is lines. No byte is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Auto {
+    /// How telnet is spoken.
+    pub telnet: Telnet,
+    /// How lines are spoken.
+    pub lines: Lines,
+    /// How the length of frames is written, where they are spoken. Only a big-endian length is told from text.
+    pub prefix: Option<LengthPrefix>,
+    /// How long to wait for the first bytes.
+    pub wait: Duration,
+}
+
+impl Default for Auto {
+    /// No frames; 300 ms.
+    fn default() -> Self {
+        let (telnet, lines) = (Telnet::default(), Lines::default());
+        Self { telnet, lines, prefix: None, wait: Duration::from_millis(300) }
+    }
+}
+
+/// What is known about what a peer speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// More must be seen.
+    Unclear,
+    /// This is spoken.
+    Spoken(Wire),
+    /// This is spoken, and is to be refused in these words.
+    Refused(&'static [u8]),
+}
+
+/// The bytes of a peer that were read so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sight {
+    /// More may come.
+    Growing,
+    /// Nothing came for long enough.
+    Waited,
+    /// Nothing more will come.
+    Ended,
+}
+
+/// The first line of a request is looked at up to here.
+const REQUEST_LINE_MAX_BYTES: usize = 8 << 10;
+
+const METHODS: [&[u8]; 10] =
+    [b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"CONNECT ", b"OPTIONS ", b"TRACE ", b"PATCH ", b"PRI "];
+
+const NO_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 31\r\n\
+    Connection: close\r\n\r\nThis port does not speak HTTP.\n";
+
+/// A fatal alert, `handshake_failure` (RFC 8446 section 6).
+const NO_TLS: &[u8] = &[21, 3, 3, 0, 2, 2, 40];
+
+impl Auto {
+    pub(crate) fn look(&self, first: &[u8], sight: Sight) -> Verdict {
+        let lines = Verdict::Spoken(Wire::Lines(self.lines));
+        let unclear = match (sight, first) {
+            (Sight::Growing, _) => Verdict::Unclear,
+            (Sight::Waited, []) => Verdict::Spoken(Wire::Telnet(self.telnet)),
+            (Sight::Waited | Sight::Ended, _) => lines,
+        };
+        match (first, self.prefix) {
+            ([] | [22], _) => unclear,
+            ([22, 3, ..], _) => Verdict::Refused(NO_TLS),
+            // Who has spoken telnet needs no probe.
+            ([IAC, ..], _) => Verdict::Spoken(Wire::Telnet(Telnet { probe: false, ..self.telnet })),
+            ([0, ..], Some(prefix)) => Verdict::Spoken(Wire::LengthPrefixed(LengthPrefixed { prefix })),
+            _ => match is_http(first) {
+                None => unclear,
+                Some(true) => Verdict::Refused(NO_HTTP),
+                Some(false) => lines,
+            },
+        }
+    }
+}
+
+/// Whether these are the first bytes of an HTTP request, if that can be said yet.
+fn is_http(first: &[u8]) -> Option<bool> {
+    if METHODS.iter().any(|method| method.starts_with(first)) {
+        return None;
+    }
+    if !METHODS.iter().any(|method| first.starts_with(method)) {
+        return Some(false);
+    }
+    let seen = &first[..first.len().min(REQUEST_LINE_MAX_BYTES)];
+    match memchr::memchr(b'\n', seen) {
+        Some(end) => Some(memchr::memmem::find(&seen[..end], b" HTTP/").is_some()),
+        None if first.len() >= REQUEST_LINE_MAX_BYTES => Some(false),
+        None => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_bytes_tell_and_any_split_tells_the_same() {
+        let auto = Auto { prefix: Some(LengthPrefix::U32Be), ..Auto::default() };
+        let telnet = Verdict::Spoken(Wire::Telnet(Telnet { probe: false, ..auto.telnet }));
+        let frames = Verdict::Spoken(Wire::LengthPrefixed(LengthPrefixed { prefix: LengthPrefix::U32Be }));
+        let lines = Verdict::Spoken(Wire::Lines(auto.lines));
+        let long = [&b"GET "[..], &[b'x'; REQUEST_LINE_MAX_BYTES]].concat();
+        for (first, verdict) in [
+            (&b"\xff\xfb\x18"[..], telnet),
+            (b"\0\0\0\x05hello", frames),
+            (b"\x16\x03\x01\x02\0", Verdict::Refused(NO_TLS)),
+            (b"\x16\x04", lines),
+            (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", Verdict::Refused(NO_HTTP)),
+            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Verdict::Refused(NO_HTTP)),
+            (b"GET the ball\n", lines),
+            (b"GETTING\n", lines),
+            (b"get / HTTP/1.1\n", lines),
+            (b"hello\n", lines),
+            (b"\n", lines),
+            (b"\xc3\xbc\n", lines),
+            (&long, lines),
+        ] {
+            let decided = (1..=first.len()).map(|seen| auto.look(&first[..seen], Sight::Growing));
+            let decided = decided.into_iter().find(|verdict| *verdict != Verdict::Unclear);
+            assert_eq!(decided, Some(verdict), "{first:?}");
+            assert_eq!(auto.look(first, Sight::Growing), verdict, "{first:?}");
+        }
+        assert_eq!(auto.look(b"", Sight::Waited), Verdict::Spoken(Wire::Telnet(auto.telnet)));
+        assert_eq!(auto.look(b"", Sight::Ended), lines);
+        assert_eq!(auto.look(b"GET /", Sight::Waited), lines);
+        assert_eq!(Auto::default().look(b"\0\0\0\x05", Sight::Growing), lines);
+    }
+
+    #[test]
+    fn the_refusal_is_as_long_as_it_says() {
+        let text = core::str::from_utf8(NO_HTTP).expect("text");
+        let (_, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+        assert!(text.contains(&format!("Content-Length: {}\r\n", body.len())), "{}", body.len());
+    }
+}
