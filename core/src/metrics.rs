@@ -15,6 +15,8 @@ pub struct Metrics {
     pub ended: ByReason,
     /// Connections that are open (gauge).
     pub open: u64,
+    /// Connections that have not shown yet what they speak (gauge).
+    pub undecided: u64,
     /// Connections that have their reason and are being flushed or awaited (gauge).
     pub closing: u64,
     /// Open connections whose queue is above the high mark (gauge).
@@ -72,6 +74,7 @@ impl Metrics {
             refused: ByReason::default(),
             ended: ByReason::default(),
             open: 0,
+            undecided: 0,
             closing: 0,
             stalled: 0,
             rooms: 0,

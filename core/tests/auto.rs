@@ -72,6 +72,8 @@ fn who_never_spoke_ends_without_a_word_to_the_application() {
     let mut hub = hub();
     let (gone, failed, drained) = (hub.connect(), hub.connect(), hub.connect());
     hub.send(failed, b"GE");
+    let metrics = hub.machine().metrics();
+    assert_eq!((metrics.opened, metrics.open, metrics.undecided), (3, 0, 3));
     hub.fail(failed, Failure::Reset);
     hub.end(gone);
     hub.request(&Request::Drain);

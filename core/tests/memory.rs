@@ -94,7 +94,8 @@ fn no_decoder_holds_more_than_its_budget() {
     let editing = [&b"\xff\xfd\x01\xff\xfd\x03"[..], &b"x\x1b[D".repeat(2 * MAX)].concat();
     let endless_subnegotiation = [&b"\xff\xfb\x18\xff\xfa\x18"[..], &endless].concat();
     let commands = [255, 246].repeat(2 * MAX);
-    let negotiations: Vec<u8> = (0..4 * MAX).flat_map(|n| [255, 251 + (n % 4) as u8, (n / 4 % 256) as u8]).collect();
+    let all = (0..=u8::MAX).flat_map(|option| (251..=254).flat_map(move |verb| [255, verb, option]));
+    let negotiations = all.collect::<Vec<_>>().repeat(40);
     // What is partial, and in the scratch, which all decoders share, a line and what it is replaced with.
     let bound = isize::try_from(3 * MAX + 64).expect("small");
     for wire in [

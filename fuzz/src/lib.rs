@@ -8,7 +8,9 @@ mod decoders;
 mod machine;
 mod memory;
 mod telnet;
+mod telnet_session;
 
 pub use decoders::{length, line};
 pub use machine::machine;
 pub use telnet::{telnet_options, telnet_parser};
+pub use telnet_session::{telnet_editor, telnet_session};

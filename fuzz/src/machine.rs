@@ -2,6 +2,7 @@ use crate::memory::peak_of;
 use arbitrary::Arbitrary;
 use drupe_core::limit::{Ladder, MessageSize, Rate};
 use drupe_core::outbound::{Marks, SlowPolicy};
+use drupe_core::telnet::{InputMode, Side};
 use drupe_core::{
     AcceptFailure, Backoff, Config, ConnId, Dial, DialId, Event, Failure, Handler, Hub, Input, Listen, ListenerId,
     Machine, Peer, Request, Time, Timer, trace,
@@ -62,6 +63,7 @@ impl Handler for Restless {
                 Some(*conn)
             }
             Event::Message { conn, .. }
+            | Event::Signal { conn, .. }
             | Event::InputEnded { conn, .. }
             | Event::Stalled { conn, .. }
             | Event::Drained { conn, .. } => {
@@ -75,7 +77,7 @@ impl Handler for Restless {
         let target = all.get(pick).copied().or(named);
         let room = ["a", "b", ""][pick % 3];
         let Some(conn) = target else { return };
-        match hub.random() % 24 {
+        match hub.random() % 32 {
             0 => hub.close(conn),
             1 => hub.pause(conn),
             2..5 => hub.resume(conn),
@@ -93,9 +95,26 @@ impl Handler for Restless {
             )),
             16 => {
                 let backoff = (pick % 2 == 0).then(Backoff::default);
-                let wire = hub.config().listeners[pick % 2].protocol.wire();
+                let wire = hub.config().listeners[pick % 5].protocol.wire();
                 hub.dial(Dial { wire, backoff, ..Dial::lines("192.0.2.1:1") });
             }
+            24 => drop(hub.prompt(conn, "> ")),
+            25 => drop(hub.prompt_hidden(conn, "password: ")),
+            26 => {
+                let modes = [InputMode::Line, InputMode::Character, InputMode::Keys];
+                hub.set_input_mode(conn, modes[pick % 3]);
+            }
+            27 => drop(hub.write(conn, "half\nand half")),
+            28 => {
+                let side = if pick.is_multiple_of(2) { Side::Us } else { Side::Him };
+                let option = [1, 3, 24, 31, 34, 42, 70, 86, 87, 91, 201][pick % 11];
+                if pick > 40 {
+                    hub.disable_option(conn, side, option)
+                } else {
+                    hub.enable_option(conn, side, option)
+                };
+            }
+            29 => drop(hub.gmcp(conn, "Core.Ping", "")),
             17 => hub.hang_up(DialId(u32::try_from(pick).expect("small"))),
             _ => drop(hub.send(conn, "private")),
         }
@@ -104,8 +123,14 @@ impl Handler for Restless {
 
 fn config(limits: [u8; 8], seed: u64) -> Config {
     let [message, marks, rate, ladder, time, conns, turn, half_open] = limits;
-    let mut listeners: Vec<Listen> =
-        ["tcp://127.0.0.1:1", "length://127.0.0.1:2?prefix=u8"].map(|text| text.parse().expect(text)).into();
+    let addresses = [
+        "tcp://127.0.0.1:1",
+        "length://127.0.0.1:2?prefix=u8",
+        "telnet://127.0.0.1:3?gmcp=yes&compress=yes&keep_alive=1",
+        "telnet://127.0.0.1:4?mode=character",
+        "auto://127.0.0.1:5?prefix=u32be",
+    ];
+    let mut listeners: Vec<Listen> = addresses.map(|text| text.parse().expect(text)).into();
     for listen in &mut listeners {
         listen.half_open = half_open & 1 == 1;
         listen.notices = half_open & 2 == 2;
@@ -190,7 +215,7 @@ fn input(fact: &Fact, machine: &mut Machine<Restless>, known: &[ConnId], now: &m
         Fact::Accepted { listener, address } => {
             let ip = Ipv6Addr::new(0x2001, 0xdb8, 0, u16::from(address % 4), 0, 0, 0, 1);
             let peer = if address == 0 { Peer::Local } else { SocketAddr::from((ip, 1)).into() };
-            Input::Accepted { listener: ListenerId(u32::from(listener % 3)), peer }
+            Input::Accepted { listener: ListenerId(u32::from(listener % 6)), peer }
         }
         Fact::AcceptFailed { listener, exhausted } => Input::AcceptFailed {
             listener: ListenerId(u32::from(listener % 3)),

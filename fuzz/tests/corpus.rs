@@ -41,3 +41,13 @@ fn telnet_parser() {
 fn telnet_options() {
     replay("telnet_options", drupe_fuzz::telnet_options);
 }
+
+#[test]
+fn telnet_session() {
+    replay("telnet_session", drupe_fuzz::telnet_session);
+}
+
+#[test]
+fn telnet_editor() {
+    replay("telnet_editor", drupe_fuzz::telnet_editor);
+}

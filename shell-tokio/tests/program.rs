@@ -7,94 +7,23 @@
     clippy::print_stderr,
     reason = "a test fails where its assumption does"
 )]
+#![allow(dead_code, reason = "the other tests of the program use the rest of what they share")]
+
+mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
-
-const DRUPE: &str = env!("CARGO_BIN_EXE_drupe");
-
-struct Program {
-    child: Child,
-    addresses: Vec<String>,
-}
-
-impl Program {
-    fn start(arguments: &[&str]) -> Self {
-        let mut child = Command::new(DRUPE)
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("it was built");
-        let count = arguments.iter().filter(|argument| **argument == "--listen").count();
-        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let addresses = (0..count).map(|_| {
-            let line = lines.next().expect("it says where it listens").expect("text");
-            line.strip_prefix("listening on ").expect("in these words").to_owned()
-        });
-        Self { addresses: addresses.collect(), child }
-    }
-
-    fn port(&self) -> &str {
-        self.addresses[0].rsplit_once(':').expect("a port").1
-    }
-
-    /// Ends it as an operator does, and says how it exited and what it printed.
-    fn terminate(mut self) -> (Option<i32>, String) {
-        let kill = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill is everywhere");
-        assert!(kill.success());
-        let mut printed = String::new();
-        self.child.stderr.take().expect("piped").read_to_string(&mut printed).expect("text");
-        (self.child.wait().expect("it exits").code(), printed)
-    }
-}
-
-struct Netcat {
-    child: Child,
-    input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
-}
-
-impl Netcat {
-    /// `None` where there is no netcat.
-    fn start(arguments: &[&str]) -> Option<Self> {
-        let child = Command::new("nc").args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let Ok(mut child) = child else {
-            eprintln!("skipped: there is no nc on this machine");
-            return None;
-        };
-        let output = BufReader::new(child.stdout.take().expect("piped"));
-        Some(Self { input: child.stdin.take(), output, child })
-    }
-
-    fn say(&mut self, text: &str) {
-        self.input.as_mut().expect("not ended").write_all(text.as_bytes()).expect("nc reads");
-    }
-
-    fn hear(&mut self) -> String {
-        let mut line = String::new();
-        self.output.read_line(&mut line).expect("text");
-        line.trim_end().to_owned()
-    }
-
-    fn rest(mut self) -> String {
-        let mut rest = String::new();
-        drop(self.input.take());
-        self.output.read_to_string(&mut rest).expect("text");
-        self.child.wait().expect("it exits");
-        rest
-    }
-}
+use support::{Client, DRUPE, Program};
 
 #[test]
 fn two_people_chat_through_nc_and_a_signal_ends_it_kindly() {
     let program = Program::start(&["--listen", "tcp://127.0.0.1:0"]);
-    let Some(mut ann) = Netcat::start(&["127.0.0.1", program.port()]) else { return };
+    let Some(mut ann) = Client::start("nc", &["127.0.0.1", program.port()]) else { return };
     assert_eq!(ann.hear(), "* welcome, guest1; /help tells what you can do");
     assert_eq!(ann.hear(), "* guest1 came to lobby");
-    let mut bob = Netcat::start(&["127.0.0.1", program.port()]).expect("there was one");
+    let mut bob = Client::start("nc", &["127.0.0.1", program.port()]).expect("there was one");
     assert_eq!(bob.hear(), "* welcome, guest2; /help tells what you can do");
     assert_eq!((bob.hear(), ann.hear()), ("* guest2 came to lobby".into(), "* guest2 came to lobby".into()));
     ann.say("/nick ann\n");
@@ -112,7 +41,7 @@ fn two_people_chat_through_nc_and_a_signal_ends_it_kindly() {
 #[test]
 fn nc_that_sends_at_once_and_ends_is_answered() {
     let program = Program::start(&["--app", "echo", "--listen", "tcp://127.0.0.1:0"]);
-    let Some(mut one) = Netcat::start(&["-N", "127.0.0.1", program.port()]) else { return };
+    let Some(mut one) = Client::start("nc", &["-N", "127.0.0.1", program.port()]) else { return };
     one.say("one\r\ntwo");
     assert_eq!(one.rest(), "one\ntwo\n");
     assert_eq!(program.terminate().0, Some(0));
@@ -121,8 +50,8 @@ fn nc_that_sends_at_once_and_ends_is_answered() {
 #[test]
 fn the_relay_wraps_messages_as_json() {
     let program = Program::start(&["--app", "relay", "--envelope", "json", "--listen", "tcp://127.0.0.1:0"]);
-    let Some(mut ann) = Netcat::start(&["127.0.0.1", program.port()]) else { return };
-    let mut bob = Netcat::start(&["127.0.0.1", program.port()]).expect("there was one");
+    let Some(mut ann) = Client::start("nc", &["127.0.0.1", program.port()]) else { return };
+    let mut bob = Client::start("nc", &["127.0.0.1", program.port()]).expect("there was one");
     // The relay tells nobody who is there, so Ann speaks until Bob hears.
     let heard = std::thread::scope(|scope| {
         let listener = scope.spawn(|| bob.hear());

@@ -1,3 +1,4 @@
+use crate::telnet::Signal;
 use crate::text::neutralize;
 use crate::{ConnId, Event, Handler, Hub, NoNote, Reason};
 use alloc::collections::BTreeMap;
@@ -55,6 +56,10 @@ impl Handler for Chat {
                     None if text.is_empty() => {}
                     None => say(hub, conn, &text),
                 }
+            }
+            // Control-D, where the server edits.
+            Event::Signal { conn, signal: Signal::EndOfFile } => {
+                hub.close_with(conn, "* goodbye");
             }
             Event::Closed { conn, reason } => self.farewell(hub, conn, reason),
             _ => {}

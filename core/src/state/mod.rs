@@ -187,8 +187,10 @@ impl<C: Default> State<C> {
     /// The counters and gauges as of now.
     pub(crate) fn metrics(&self) -> Metrics {
         let mut metrics = self.metrics.clone();
-        metrics.open = metrics.opened - metrics.ended.total();
-        metrics.closing = self.conns.len() as u64 - metrics.open;
+        let undecided = |id: &ConnId| self.conns.get(*id).is_some_and(|conn| !conn.is_open() && conn.has_no_reason());
+        metrics.undecided = self.conns.ids().filter(undecided).count() as u64;
+        metrics.open = metrics.opened - metrics.ended.total() - metrics.undecided;
+        metrics.closing = self.conns.len() as u64 - metrics.open - metrics.undecided;
         metrics.stalled = self.conns.ids().filter(|id| self.outbound.is_stalled(id.slot())).count() as u64;
         metrics.rooms = self.rooms.len() as u64;
         metrics.quarantined = self.admission.quarantine.len() as u64;

@@ -60,6 +60,8 @@ pub(super) struct Inflater {
     /// How much of `ready` was looked at.
     pub(super) at: usize,
     ended: bool,
+    /// What comes behind `ready` is not well formed.
+    broken: bool,
 }
 
 impl fmt::Debug for Inflater {
@@ -70,7 +72,7 @@ impl fmt::Debug for Inflater {
 
 impl Inflater {
     pub(super) fn new() -> Self {
-        Self { state: InflateState::new_boxed(DataFormat::Zlib), ready: Vec::new(), at: 0, ended: false }
+        Self { state: InflateState::new_boxed(DataFormat::Zlib), ready: Vec::new(), at: 0, ended: false, broken: false }
     }
 
     pub(super) fn is_ready(&self) -> bool {
@@ -84,6 +86,9 @@ impl Inflater {
 
     /// Inflates the next piece of `input`; says how much of it was used.
     pub(super) fn inflate(&mut self, input: &[u8]) -> Result<usize, DecodeError> {
+        if self.broken {
+            return Err(DecodeError::Compression);
+        }
         self.at = 0;
         self.ready.resize(INFLATED_MAX_BYTES, 0);
         let result = inflate(&mut self.state, input, &mut self.ready, MZFlush::None);
@@ -94,13 +99,15 @@ impl Inflater {
         match result.status {
             Ok(MZStatus::StreamEnd) => self.ended = true,
             Ok(_) | Err(MZError::Buf) if result.bytes_consumed + result.bytes_written > 0 => {}
-            _ => return Err(DecodeError::Compression),
+            Err(MZError::Buf) if input.is_empty() => {}
+            _ => self.broken = true,
         }
-        Ok(result.bytes_consumed)
+        // What was well formed is looked at first.
+        if self.broken && self.ready.is_empty() { Err(DecodeError::Compression) } else { Ok(result.bytes_consumed) }
     }
 
-    /// Whether the last call may have left output behind for want of room.
-    pub(super) fn is_full(&self) -> bool {
-        self.ready.len() == INFLATED_MAX_BYTES
+    /// Whether the last call may have left something behind for want of room, or an error.
+    pub(super) fn has_more(&self) -> bool {
+        self.broken || self.ready.len() == INFLATED_MAX_BYTES
     }
 }

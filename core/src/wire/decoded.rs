@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 #[non_exhaustive]
 pub struct Decoded<'a> {
     /// How many bytes of the input are done with: at least one, unless the input was empty or the decoder
-    /// [is ahead](super::Decoder::is_ahead).
+    /// [was ahead](super::Decoder::is_ahead).
     pub used: usize,
     /// How many bytes these count as for a rate: more than were used if they were compressed.
     pub cost: usize,

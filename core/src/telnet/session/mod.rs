@@ -153,6 +153,9 @@ impl Session {
         inflater.at += looked_at;
         if !inflater.is_over() {
             self.inflater = Some(inflater);
+        } else if used == 0 && matches!(found, Found::Nothing) {
+            // It was over before this call, but for the word that it is.
+            return self.decode(input, scratch, budget);
         }
         Ok(Decoded { used, cost, item: self.item(found, &[], scratch, max)? })
     }
@@ -194,8 +197,9 @@ impl Session {
     /// Whether there is something to tell without further input.
     #[must_use]
     pub fn is_ahead(&self) -> bool {
-        let inflated = |inflater: &Inflater| inflater.is_ready() || inflater.is_full();
-        self.mode() != self.told
+        let inflated = |inflater: &Inflater| inflater.is_ready() || inflater.has_more();
+        self.resized
+            || self.mode() != self.told
             || self.typing.as_ref().is_some_and(|typing| typing.has_keys())
             || self.inflater.as_deref().is_some_and(inflated)
     }
@@ -431,6 +435,9 @@ impl Session {
         let policy = self.config.invalid_utf8;
         if self.terminal.charset == Charset::Utf8 || policy == InvalidUtf8::Bytes || line.is_ascii() {
             return crate::wire::text(line, policy, max, text);
+        }
+        if line.len() > max {
+            return Err(DecodeError::TooLarge { max });
         }
         let meaningless = line.iter().position(|&byte| self.terminal.charset.decode(byte).is_none());
         if let (Some(valid_up_to), InvalidUtf8::Reject) = (meaningless, policy) {

@@ -1,0 +1,129 @@
+use crate::memory::peak_of;
+use arbitrary::{Arbitrary, Unstructured};
+use drupe_core::limit::{Budget, MessageSize};
+use drupe_core::telnet::{Charset, InputMode, Replies, Session, Telnet};
+use drupe_core::wire::{InvalidUtf8, Item, Scratch};
+
+#[derive(Arbitrary, Debug)]
+struct Setting {
+    max: u16,
+    config: u8,
+    columns: u8,
+    pieces: [u8; 4],
+}
+
+/// Any bytes as a telnet stream, under any configuration and limit, in any pieces.
+///
+/// # Panics
+/// If the split matters to what is told, or more is kept than the limit.
+pub fn telnet_session(data: &[u8]) {
+    let mut rest = Unstructured::new(data);
+    let Ok(setting) = Setting::arbitrary(&mut rest) else { return };
+    check(&setting, config(&setting, InputMode::Line), rest.take_rest());
+}
+
+/// Any keys of a person whose line is edited here, in any pieces.
+///
+/// # Panics
+/// If the split matters to what is told, or more is kept than the limit.
+pub fn telnet_editor(data: &[u8]) {
+    let mut rest = Unstructured::new(data);
+    let Ok(setting) = Setting::arbitrary(&mut rest) else { return };
+    let mode = if setting.config & 64 == 0 { InputMode::Character } else { InputMode::Keys };
+    let agreed = [&b"\xff\xfd\x01\xff\xfd\x03\xff\xfb\x1f\xff\xfa\x1f\0"[..], &[setting.columns & 63, 0, 24, 255, 240]];
+    let stream = [&agreed.concat(), rest.take_rest()].concat();
+    check(&setting, config(&setting, mode), &stream);
+}
+
+fn config(setting: &Setting, mode: InputMode) -> Telnet {
+    let policies = [InvalidUtf8::Reject, InvalidUtf8::Replace, InvalidUtf8::Bytes];
+    Telnet {
+        mode,
+        invalid_utf8: policies[usize::from(setting.config) % policies.len()],
+        charset: Charset::ALL[usize::from(setting.config >> 2) % Charset::ALL.len()],
+        gmcp: setting.config & 16 != 0,
+        compress: setting.config & 32 != 0,
+        ..Telnet::default()
+    }
+}
+
+fn check(setting: &Setting, config: Telnet, stream: &[u8]) {
+    let max = u64::from(setting.max) + 1;
+    let budget = Budget { message_max_bytes: MessageSize::new(max).expect("in range"), ..Budget::default() };
+    let pieces: Vec<usize> = setting.pieces.iter().map(|&piece| usize::from(piece).max(1)).collect();
+    let mut told = [&[stream.len().max(1)][..], &[1], &pieces].map(|pieces| told(config, &budget, stream, pieces));
+    if told.iter().any(|told| told.last().is_some_and(|last| last == "malformed_frame")) {
+        // Where a compressed stream is broken is seen sooner or later, with more or less of it inflated.
+        let shortest = told.iter().map(Vec::len).min().unwrap_or(0).saturating_sub(1);
+        told.iter_mut().for_each(|told| told.truncate(shortest));
+    }
+    let [whole, single, split] = told;
+    assert!(whole == single && whole == split, "the split matters: {whole:?}, {single:?}, {split:?}");
+}
+
+/// What a stream tells, and the reason why it could not go on.
+fn told(config: Telnet, budget: &Budget, stream: &[u8], pieces: &[usize]) -> Vec<String> {
+    let (mut session, mut scratch) = (Session::new(config), Scratch::default());
+    let (mut told, mut from) = (Vec::new(), 0);
+    let max = budget.message_max_bytes.get();
+    for (&piece, message) in pieces.iter().cycle().zip((0..10).cycle()) {
+        if from >= stream.len() {
+            break;
+        }
+        let mut input = stream[from..(from + piece).min(stream.len())].to_vec();
+        from += input.len();
+        let mut at = 0;
+        while at < input.len() || session.is_ahead() {
+            let (mut outcome, was_ahead) = (None, session.is_ahead());
+            let peak = peak_of(|| {
+                outcome = Some(
+                    session
+                        .decode(&mut input[at..], &mut scratch, budget)
+                        .map(|decoded| (decoded.used, decoded.item.map(|item| (length(item), words(item))))),
+                );
+            });
+            // A line, its copies and its drawing; what is remembered; two compressed streams.
+            assert!(peak <= isize::try_from(40 * max + 500_000).expect("small"), "{peak} bytes for a limit of {max}");
+            match outcome.expect("it was decoded") {
+                Ok((used, item)) => {
+                    assert!(used > 0 || was_ahead || at == input.len(), "no progress");
+                    at += used;
+                    if let Some((length, words)) = item {
+                        assert!(length <= max.max(16 << 10), "{length} bytes for a limit of {max}");
+                        told.extend(words);
+                    }
+                }
+                Err(error) => {
+                    told.push(error.reason().to_string());
+                    return told;
+                }
+            }
+            let Replies { control, output, .. } = session.replies().unwrap_or_default();
+            assert!(control.len() + output.len() <= 20 * max + 100_000, "much is said at once");
+        }
+        if message == 0 {
+            session.render(b"news\r\n");
+            drop(session.replies());
+        }
+    }
+    match session.finish(&mut scratch, budget) {
+        Ok(last) => told.extend(last.map(|payload| format!("{payload:?}"))),
+        Err(error) => told.push(error.reason().to_string()),
+    }
+    told
+}
+
+fn length(item: Item<'_>) -> usize {
+    match item {
+        Item::Message(payload) => payload.as_bytes().len(),
+        _ => 0,
+    }
+}
+
+/// An item in words; sizes that arrive together are told once, so that they depend on the split.
+fn words(item: Item<'_>) -> Option<String> {
+    match item {
+        Item::Message(payload) => Some(format!("{payload:?}")),
+        other => Some(format!("{other:?}")).filter(|words| !words.contains("Resized")),
+    }
+}
