@@ -116,11 +116,11 @@ impl<C: Default> Hub<'_, C> {
     }
 
     /// As [`prompt`](Self::prompt), for a line that should not be seen. False if what is typed will be seen: the peer
-    /// does not speak telnet, or not yet (it is asked to hide it once it does).
+    /// does not speak telnet, or not yet (it is asked to hide it once it does), or has refused before.
     pub fn prompt_hidden(&mut self, conn: ConnId, text: &str) -> bool {
         let hides = |session: &mut Session| {
             session.prompt(text, true);
-            session.terminal().is_telnet
+            session.hides()
         };
         let hides = self.state.with_session(conn, hides);
         hides.unwrap_or_else(|| {
@@ -135,8 +135,8 @@ impl<C: Default> Hub<'_, C> {
         self.state.with_session(conn, |session| session.set_mode(mode)).is_some()
     }
 
-    /// Asks a telnet peer for an option, as soon as it is known to speak telnet; false on other wires. What comes of
-    /// it is told as [`Signal::Option`](crate::telnet::Signal).
+    /// Asks a telnet peer for an option, as soon as it is known to speak telnet; false on other wires. That it
+    /// goes on, or off, is told as [`Signal::Option`](crate::telnet::Signal); that it is refused is not.
     pub fn enable_option(&mut self, conn: ConnId, side: Side, option: u8) -> bool {
         self.state.with_session(conn, |session| session.enable_option(side, option)).is_some()
     }

@@ -125,8 +125,8 @@ impl Rooms {
         }
         let policy = self.policies.get(name).copied().unwrap_or(policy);
         let tag = self.next_tag;
-        // The greatest number is the tag of what belongs to no room.
-        self.next_tag = if tag >= u32::MAX - 1 { 0 } else { tag + 1 };
+        // The greatest numbers are the tags of what belongs to no room.
+        self.next_tag = if tag >= u32::MAX - 2 { 0 } else { tag + 1 };
         let room = Room { name: name.into(), policy, tag, groups: Vec::new(), count: 0 };
         let number = self.free.pop().unwrap_or_else(|| {
             self.rooms.push(None);

@@ -2,6 +2,7 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
 
+use drupe_core::outbound::SlowPolicy;
 use drupe_core::telnet::{InputMode, Key, Side, Signal, Terminal, option};
 use drupe_core::testing::TestHub;
 use drupe_core::{Config, ConnId, Event, Handler, Hub, Listen, NoNote, Reason};
@@ -11,6 +12,7 @@ use std::time::Duration;
 #[derive(Default)]
 struct Recorder {
     told: Vec<String>,
+    prompt: String,
 }
 
 impl Handler for Recorder {
@@ -20,6 +22,7 @@ impl Handler for Recorder {
     fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
         match event {
             Event::Opened { conn, .. } => {
+                hub.set_slow_policy("all", SlowPolicy::SkipNewest).expect("there is room");
                 hub.join(conn, "all").expect("there is room");
             }
             Event::Message { conn, payload } => {
@@ -34,6 +37,11 @@ impl Handler for Recorder {
                     ":gmcp" => drop(hub.gmcp(conn, "Core.Ping", "")),
                     ":mxp" => drop(hub.enable_option(conn, Side::Us, option::MXP)),
                     ":quit" => hub.close_with(conn, "bye"),
+                    ":long" => drop(hub.prompt(conn, &self.prompt)),
+                    ":more" => {
+                        hub.prompt(conn, &self.prompt);
+                        hub.write(conn, self.prompt.as_str());
+                    }
                     ":silent" => {}
                     _ => drop(hub.send(conn, &text)),
                 }
@@ -338,9 +346,9 @@ fn every_key_is_told_to_who_wants_them() {
     assert_eq!(peer.told(), ["Key(Escape)"]);
     peer.say(b"q");
     assert_eq!(peer.told(), ["Key(Char('q'))"]);
-    assert!(peer.heard().ends_with(b"\xff\xfc\x03\xff\xfc\x01"), "it is a line terminal again");
+    assert!(peer.heard().ends_with(b"\xff\xfc\x03\xff\xfd\x22\xff\xfc\x01"), "it is a line terminal again");
     peer.say(b"\xff\xfe\x01\xff\xfe\x03line\n");
-    assert_eq!(peer.told(), ["line line"]);
+    assert_eq!(peer.told()[2..], ["line line"]);
 }
 
 #[test]
@@ -481,8 +489,10 @@ fn the_line_and_the_subnegotiation_are_bounded_in_bytes_and_time() {
     peer.say(b"ink\r");
     assert_eq!(peer.told(), ["line well, let me think"]);
     let mut peer = Peer::typing();
-    peer.say(&vec![b'x'; 65_537]);
-    assert_eq!(peer.told(), ["closed message_too_large"]);
+    peer.say(&vec![b'x'; 5_000]);
+    assert_eq!(peer.heard().iter().filter(|&&byte| byte == 7).count(), 5_000 - 4_096, "a bell for each");
+    peer.say(b"\r");
+    assert_eq!(peer.told(), [format!("line {}", "x".repeat(4_096))]);
 }
 
 #[test]
@@ -513,4 +523,130 @@ fn who_is_idle_is_warned_and_then_told() {
     hub.advance(Duration::from_secs(11));
     assert_eq!(hub.lines(conn)[2..], [warning, "closing (idle): there was no input for too long"]);
     assert_eq!(hub.ended(Reason::Idle), 1);
+}
+
+/// Going back to lines in the middle of a key must not leave keys that nobody serves.
+#[test]
+fn the_mode_may_change_at_any_key() {
+    let mut peer = Peer::typing();
+    peer.say(b":keys\r");
+    peer.told();
+    // Escape and Enter come out of one byte, and `q` has the application go back to lines.
+    peer.say(b"\x1b\rq\x1b\r");
+    peer.say(b"\xff\xfe\x01\xff\xfe\x03half \xc3\xff\xf1\xbc\n");
+    let told = peer.told();
+    assert!(told.ends_with(&["line half ü".into()]), "{told:?}");
+}
+
+#[test]
+fn what_was_begun_is_not_lost_when_the_mode_changes() {
+    let mut peer = Peer::plain("");
+    peer.say(b":keys\nab\xc3");
+    peer.told();
+    peer.say(b"\xff\xfd\x01\xff\xfd\x03\xbc");
+    let told = peer.told();
+    assert_eq!(told[2..], ["InputMode(Keys)", "Key(Char('a'))", "Key(Char('b'))", "Key(Char('ü'))"]);
+    peer.say(b"\x1b");
+    peer.hub.end(peer.conn);
+    assert_eq!(peer.told(), ["Key(Escape)", "closed peer_closed"], "nothing can follow the escape character");
+}
+
+#[test]
+fn a_peer_that_agrees_to_half_of_character_mode_edits_itself() {
+    for (half, taken_back) in
+        [(&b"\xff\xfd\x01\xff\xfe\x03"[..], &b"\xff\xfc\x01"[..]), (b"\xff\xfe\x01\xff\xfd\x03", b"\xff\xfc\x03")]
+    {
+        let mut peer = Peer::new("?mode=character");
+        peer.say(b"\xff\xfc\x18");
+        peer.heard();
+        peer.say(half);
+        assert_eq!(peer.heard(), taken_back);
+        peer.say(&[255, 254, taken_back[2]]);
+        peer.say(b":password\n");
+        assert_eq!(peer.heard(), [b"\xff\xfb\x01password: ", &b"\xff\xf9"[..]].concat());
+    }
+}
+
+#[test]
+fn a_long_prompt_is_sent_once() {
+    let mut peer = Peer::plain("");
+    let long = "p".repeat(1_025);
+    peer.hub.with_handler(|recorder| recorder.prompt.clone_from(&long));
+    peer.say(b":long\n");
+    assert_eq!(peer.heard(), [long.as_bytes(), b"\xff\xf9"].concat());
+    let mut peer = Peer::typing();
+    peer.hub.with_handler(|recorder| recorder.prompt = "p".repeat(600));
+    peer.say(b":long\r:more\r");
+    let heard = peer.heard_text();
+    assert!(heard.ends_with(&format!("{}\r\n", "p".repeat(1_200))), "it ends as a line");
+}
+
+#[test]
+fn commands_now_and_then_are_no_progress() {
+    let mut peer = Peer::plain("");
+    peer.say(b"a");
+    for _ in 0..6 {
+        peer.hub.advance(Duration::from_secs(10));
+        peer.say(b"\xff\xf6");
+    }
+    peer.hub.advance(Duration::from_secs(1));
+    assert_eq!(peer.told(), ["closed message_timeout"]);
+}
+
+#[test]
+fn abort_output_takes_messages_and_nothing_else() {
+    let mut peer = Peer::plain("");
+    peer.say(b"\xff\xfb\x2a\xff\xfa\x2a\x01;ISO-8859-1\xff\xf0gone\n\xff\xf5\n");
+    let heard = peer.heard();
+    let accepted = b"\xff\xfa\x2a\x02ISO-8859-1\xff\xf0";
+    assert!(heard.windows(accepted.len()).any(|window| window == accepted), "{heard:?}");
+    assert!(!heard.windows(4).any(|window| window == b"gone"), "{heard:?}");
+}
+
+#[test]
+fn a_stream_that_was_compressed_stays_in_order() {
+    let mut peer = Peer::new("?compress=yes&probe=no");
+    // The agreement is answered before the marker, and the first negotiation with it.
+    peer.say(b"\xff\xfd\x56");
+    let heard = peer.heard();
+    assert!(heard.ends_with(b"\xff\xfa\x56\xff\xf0"), "{heard:?}");
+    peer.say(b"x\n\xff\xfe\x56\xff\xfd\x63");
+    let heard = peer.heard();
+    let mut state = miniz_oxide::inflate::stream::InflateState::new_boxed(miniz_oxide::DataFormat::Zlib);
+    let mut out = [0; 100];
+    let result = miniz_oxide::inflate::stream::inflate(&mut state, &heard, &mut out, miniz_oxide::MZFlush::None);
+    assert_eq!(result.status, Ok(miniz_oxide::MZStatus::StreamEnd));
+    assert_eq!(&out[..result.bytes_written], b"x\r\n\xff\xfc\x56");
+    assert_eq!(&heard[result.bytes_consumed..], b"\xff\xfc\x63");
+}
+
+#[test]
+fn a_compressed_block_may_be_as_long_as_what_is_inflated_at_once() {
+    for length in [4_095, 4_096, 4_097, 8_192] {
+        let mut peer = Peer::new("?compress=yes");
+        peer.say(b"\xff\xfc\x18\xff\xfd\x57\xff\xfa\x57\xff\xf0");
+        peer.told();
+        let mut compressor = miniz_oxide::deflate::core::CompressorOxide::default();
+        let line = [&vec![b'x'; length - 1][..], b"\n"].concat();
+        let mut out = vec![0; 1_000];
+        let sync = miniz_oxide::MZFlush::Sync;
+        let result = miniz_oxide::deflate::stream::deflate(&mut compressor, &line, &mut out, sync);
+        peer.say(&out[..result.bytes_written]);
+        assert_eq!(peer.told(), [format!("line {}", "x".repeat(length - 1))]);
+    }
+}
+
+#[test]
+fn a_slow_room_member_skips_what_its_room_skips_also_where_the_server_edits() {
+    let mut peer = Peer::typing();
+    peer.say(&[b'x'; 4_000]);
+    peer.heard();
+    peer.hub.set_writable(peer.conn, 0);
+    let request = drupe_core::Request::Publish { room: "all".into(), payload: "news".into() };
+    for _ in 0..2_000 {
+        peer.hub.request(&request);
+    }
+    assert!(!peer.hub.is_closed(peer.conn));
+    let metrics = peer.hub.machine().metrics();
+    assert!(metrics.skipped > 1_000 && metrics.queued_bytes < (1 << 20) + 8_192, "{} skipped", metrics.skipped);
 }

@@ -13,19 +13,24 @@ use crate::{ConnId, Hub, Reason};
 /// [`Intent::read`], and reads less than this at a time, never comes near.
 const HELD_MAX_BYTES: usize = 1 << 20;
 
+/// So much of what a peer has compressed is inflated before others have their turn.
+const INFLATED_PER_TURN_BYTES: usize = 64 << 10;
+
 impl<H: Handler> Machine<H> {
     /// Serves the messages in `bytes`, and holds what may not be served yet.
     pub(super) fn digest(&mut self, conn: ConnId, bytes: &mut [u8]) {
         let index = conn.slot();
         let budget = self.state.config.budget;
         let mut scratch = core::mem::take(&mut self.scratch);
-        let (mut at, mut served) = (0, 0);
+        // Messages are what the deadlines wait for; everything that was told or answered fills the turn.
+        let (mut at, mut served, mut messages, mut inflated) = (0, 0, 0, 0);
         while let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.is_open()) {
             if at == bytes.len() && !found.decoder.is_ahead() {
                 break;
             }
-            let enough =
-                served >= budget.messages_per_turn.max(1) || served > 0 && self.state.should_write_first(index);
+            let enough = served >= budget.messages_per_turn.max(1)
+                || served > 0 && self.state.should_write_first(index)
+                || inflated > INFLATED_PER_TURN_BYTES;
             if enough || self.state.must_wait(index) {
                 self.hold(conn, &bytes[at..]);
                 break;
@@ -43,7 +48,9 @@ impl<H: Handler> Machine<H> {
                 }
             };
             at += used;
+            inflated += cost.saturating_sub(used);
             served += u32::from(item.is_some() || answered);
+            messages += u32::from(item.is_some_and(|item| item.is_input()));
             let action = self.state.charge(index, u64::from(item.is_some()), cost as u64);
             let doomed = self.state.conns.get_mut(conn).is_some_and(|found| {
                 found.doomed |= action == Action::Drop;
@@ -60,13 +67,15 @@ impl<H: Handler> Machine<H> {
         self.state.settle_crossings();
         let now = self.state.now;
         if let Some(found) = self.state.conns.get_mut(conn) {
-            if served > 0 {
+            if messages > 0 {
                 found.message_since = None;
                 found.last_message_at = now;
                 found.idle_warned = false;
             }
             if found.decoder.is_partial() {
                 found.message_since.get_or_insert(now);
+            } else {
+                found.message_since = None;
             }
             found.decoder_due = found.decoder.wait().map(|wait| now + wait);
         }
@@ -134,6 +143,12 @@ impl<H: Handler> Machine<H> {
     /// The peer ended its half and everything before that is served.
     pub(super) fn finish_input(&mut self, conn: ConnId) {
         let budget = self.state.config.budget;
+        let session = self.state.conns.get_mut(conn).and_then(|found| found.decoder.session());
+        if let Some(session) = session.filter(|session| session.wait().is_some()) {
+            // Nothing will follow the escape character.
+            session.waited();
+            self.digest(conn, &mut []);
+        }
         self.state.flush_stage(conn.slot());
         let Some(found) = self.state.conns.get_mut(conn) else { return };
         let mut scratch = core::mem::take(&mut self.scratch);

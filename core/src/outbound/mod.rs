@@ -39,6 +39,9 @@ enum Class {
 /// The tag of a segment that no policy skips.
 pub(crate) const PRIVATE: u32 = u32::MAX;
 
+/// The tag of a segment that is not a message of the application, and never taken out.
+const RAW: u32 = u32::MAX - 1;
+
 /// The longest message that an application may send: places in a log have 32 bits.
 const MESSAGE_MAX_BYTES: u64 = 1 << 30;
 
@@ -147,7 +150,7 @@ impl Outbound {
             out.extend_from_slice(bytes);
             Ok(())
         };
-        if let Ok(segment) = self.append(encoding, Class::Private, PRIVATE, Payload::Binary(bytes), write) {
+        if let Ok(segment) = self.append(encoding, Class::Private, RAW, Payload::Binary(bytes), write) {
             self.push_private(index, segment, policy);
         }
     }
@@ -224,14 +227,24 @@ impl Outbound {
 
     /// Drops everything that is queued but the rest of a message that has been begun.
     pub(crate) fn discard(&mut self, index: u32) {
+        self.queues[index as usize].stage = Vec::new();
+        self.retain(index, |_| false);
+    }
+
+    /// Drops the application's messages, but for the rest of one that has been begun.
+    pub(crate) fn discard_messages(&mut self, index: u32) {
+        self.retain(index, |segment| segment.room == RAW);
+    }
+
+    fn retain(&mut self, index: u32, stays: impl Fn(Segment) -> bool) {
         let at = index as usize;
         let mut begun = self.queues[at].begun;
-        self.queues[at].stage = Vec::new();
         for segment in self.take_segments(at) {
-            let keep = core::mem::take(&mut begun);
+            let begun = core::mem::take(&mut begun);
+            let keep = if stays(segment) { segment.len() } else { begun };
             self.queued -= u64::from(segment.len() - keep);
             if keep > 0 {
-                self.tails[at] = Tail::from(Segment { end: segment.start + keep, ..segment });
+                self.requeue(at, Segment { end: segment.start + keep, ..segment }, false);
             } else {
                 self.release(segment);
             }

@@ -32,6 +32,9 @@ impl Outbound {
             }
             self.queues[member as usize].stage.extend_from_slice(&message);
             self.staged.insert(member);
+            if self.queues[member as usize].owed.is_some() {
+                self.stall_above(member, self.pending(member) + self.queues[member as usize].stage.len());
+            }
             recipients += 1;
         }
         Ok(recipients)

@@ -52,7 +52,7 @@ impl<C: Default> State<C> {
         }
         let said_by_application = matches!(reason, Reason::Application | Reason::PeerClosed);
         // A compressed stream that lacks a piece can't be read any further.
-        let readable = ending == Ending::Flush || !self.is_compressed(index);
+        let readable = ending == Ending::Flush || !self.is_in_order(index);
         if notices && readable && !said_by_application {
             let _ = self.outbound.send_last(index, Payload::Text(&farewell(reason)));
         }

@@ -36,12 +36,17 @@ impl<C: Default> State<C> {
         let messages = self.outbound.take_stage(index);
         if let Some(session) = self.conns.at_mut(index).and_then(|conn| conn.decoder.session()) {
             session.render(&messages);
-            self.deliver(index);
+            // There was room for the messages, and no more is added to them than a line.
+            self.deliver_as(index, None);
         }
     }
 
     /// Queues what a session wants sent; true if that is anything.
     pub(crate) fn deliver(&mut self, index: u32) -> bool {
+        self.deliver_as(index, Some(SlowPolicy::Close))
+    }
+
+    fn deliver_as(&mut self, index: u32, policy: Option<SlowPolicy>) -> bool {
         let Some(conn) = self.conns.at_mut(index) else { return false };
         let (is_open, before) = (conn.is_open(), conn.encoding);
         let Some(session) = conn.decoder.session() else { return false };
@@ -53,7 +58,7 @@ impl<C: Default> State<C> {
             }
             if !replies.output.is_empty() {
                 // Nobody is too slow for last words.
-                self.outbound.send_raw(index, &replies.output, is_open.then_some(SlowPolicy::Close));
+                self.outbound.send_raw(index, &replies.output, policy.filter(|_| is_open));
             }
         }
         let number = self.outbound.intern(encoding);
@@ -72,7 +77,7 @@ impl<C: Default> State<C> {
     /// Does what a signal asks of the server, before the application is told.
     pub(crate) fn obey(&mut self, id: ConnId, signal: Signal<'_>) {
         match signal {
-            Signal::AbortOutput if !self.is_compressed(id.slot()) => self.outbound.discard(id.slot()),
+            Signal::AbortOutput if !self.is_in_order(id.slot()) => self.outbound.discard_messages(id.slot()),
             Signal::Option { option: option::MSSP, side: Side::Us, on: true } => {
                 let players = self.conns.ids().filter(|&id| self.open_slot(id).is_some()).count().to_string();
                 let status = core::mem::take(&mut self.server_status);
@@ -93,8 +98,9 @@ impl<C: Default> State<C> {
         }
     }
 
-    pub(crate) fn is_compressed(&mut self, index: u32) -> bool {
+    /// Whether nothing may be taken out of what is queued.
+    pub(crate) fn is_in_order(&mut self, index: u32) -> bool {
         let session = self.conns.at_mut(index).and_then(|conn| conn.decoder.session());
-        session.is_some_and(|session| session.is_on(Side::Us, option::MCCP2))
+        session.is_some_and(|session| session.is_in_order())
     }
 }

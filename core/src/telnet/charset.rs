@@ -136,6 +136,11 @@ impl CharDecoder {
         }
     }
 
+    /// The beginning of a character that is incomplete.
+    pub(crate) fn begun(&self) -> &[u8] {
+        &self.begun[..usize::from(self.count & 3)]
+    }
+
     fn give_up(&mut self, tell: &mut impl FnMut(char)) {
         if core::mem::take(&mut self.count) > 0 {
             tell(char::REPLACEMENT_CHARACTER);

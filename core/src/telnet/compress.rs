@@ -99,7 +99,7 @@ impl Inflater {
         match result.status {
             Ok(MZStatus::StreamEnd) => self.ended = true,
             Ok(_) | Err(MZError::Buf) if result.bytes_consumed + result.bytes_written > 0 => {}
-            Err(MZError::Buf) if input.is_empty() => {}
+            Ok(_) | Err(MZError::Buf) if input.is_empty() => {}
             _ => self.broken = true,
         }
         // What was well formed is looked at first.

@@ -24,8 +24,8 @@ pub struct Telnet {
     pub msdp: bool,
     /// Whether compression is offered, MCCP2 and MCCP3: some 300 KiB of memory for each connection that uses it.
     pub compress: bool,
-    /// After this long without a byte in either direction, `IAC NOP` is sent to a peer that speaks telnet, so that
-    /// no box on the way forgets the connection.
+    /// After this long without a byte from a peer that speaks telnet, and again as often, it is sent `IAC NOP`, so
+    /// that no box on the way forgets the connection.
     pub keep_alive: Option<Duration>,
 }
 

@@ -24,7 +24,7 @@ pub(crate) enum Edited {
     Cleared,
     /// The line is complete.
     Entered,
-    /// Control-C: the line is empty now.
+    /// Control-C.
     Interrupted,
     /// Control-D on an empty line.
     EndOfFile,
@@ -75,10 +75,7 @@ impl Editor {
             Key::Ctrl('l') => Edited::Cleared,
             Key::Up | Key::Ctrl('p') => self.recall_older(),
             Key::Down | Key::Ctrl('n') => self.recall_newer(),
-            Key::Ctrl('c') => {
-                self.clear();
-                Edited::Interrupted
-            }
+            Key::Ctrl('c') => Edited::Interrupted,
             _ => Edited::Nothing,
         })
     }

@@ -145,7 +145,8 @@ impl Options {
             Verb::Dont => (Side::Us, false),
         };
         let party = self.party(side, option);
-        let was_on = party.state == State::Yes;
+        // What we took back is off once the peer has heard of it.
+        let was_on = matches!(party.state, State::Yes | State::WantNo { .. });
         let asked_too_often = party.changes >= Self::CHANGES_MAX;
         let (next, says) = match (party.state, yes) {
             (State::No, true) if asked_too_often => (State::No, None),

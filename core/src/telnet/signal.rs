@@ -80,7 +80,8 @@ pub enum InputMode {
     /// Whole lines, which the peer's terminal edits and shows.
     #[default]
     Line,
-    /// Whole lines, which the server edits and shows as they are typed.
+    /// Whole lines, which the server edits and shows as they are typed. A line has at most 4 KiB, as on a terminal of
+    /// Unix; what is typed beyond that is answered with a bell.
     Character,
     /// Every key as a [`Signal::Key`]; nothing is shown.
     Keys,

@@ -26,6 +26,13 @@ pub enum Item<'a> {
     Signal(Signal<'a>),
 }
 
+impl Item<'_> {
+    /// Whether it is what a peer has to say: a message, or a key where keys are messages.
+    pub(crate) const fn is_input(self) -> bool {
+        matches!(self, Self::Message(_) | Self::Signal(Signal::Key(_)))
+    }
+}
+
 impl<'a> Decoded<'a> {
     pub(crate) const fn nothing(used: usize) -> Self {
         Self { used, cost: used, item: None }

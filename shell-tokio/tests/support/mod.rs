@@ -3,17 +3,17 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-pub const DRUPE: &str = env!("CARGO_BIN_EXE_drupe");
+pub(crate) const DRUPE: &str = env!("CARGO_BIN_EXE_drupe");
 /// A client that hangs is ended, so that its test fails.
 const CLIENT_SECONDS: &str = "60";
 
-pub struct Program {
+pub(crate) struct Program {
     child: Child,
-    pub addresses: Vec<String>,
+    pub(crate) addresses: Vec<String>,
 }
 
 impl Program {
-    pub fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         let mut child = Command::new(DRUPE)
             .args(arguments)
             .stdout(Stdio::piped())
@@ -29,12 +29,12 @@ impl Program {
         Self { addresses: addresses.collect(), child }
     }
 
-    pub fn port(&self) -> &str {
+    pub(crate) fn port(&self) -> &str {
         self.addresses[0].rsplit_once(':').expect("a port").1
     }
 
     /// Ends it as an operator does, and says how it exited and what it printed.
-    pub fn terminate(mut self) -> (Option<i32>, String) {
+    pub(crate) fn terminate(mut self) -> (Option<i32>, String) {
         let kill = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill is everywhere");
         assert!(kill.success());
         let mut printed = String::new();
@@ -44,7 +44,7 @@ impl Program {
 }
 
 /// Somebody else's program, on pipes.
-pub struct Client {
+pub(crate) struct Client {
     child: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
@@ -52,7 +52,7 @@ pub struct Client {
 
 impl Client {
     /// `None`, with a word about it, where there is no such program.
-    pub fn start(program: &str, arguments: &[&str]) -> Option<Self> {
+    pub(crate) fn start(program: &str, arguments: &[&str]) -> Option<Self> {
         if !is_installed(program) {
             eprintln!("skipped: there is no {program} on this machine");
             return None;
@@ -70,7 +70,7 @@ impl Client {
     }
 
     /// A program that wants a terminal, on one of 80 columns.
-    pub fn start_on_terminal(program: &str, arguments: &[&str]) -> Option<Self> {
+    pub(crate) fn start_on_terminal(program: &str, arguments: &[&str]) -> Option<Self> {
         if !is_installed(program) {
             eprintln!("skipped: there is no {program} on this machine");
             return None;
@@ -79,20 +79,20 @@ impl Client {
         Self::start("script", &["-qec", &command, "/dev/null"])
     }
 
-    pub fn say(&mut self, text: &str) {
+    pub(crate) fn say(&mut self, text: &str) {
         let input = self.input.as_mut().expect("not ended");
         input.write_all(text.as_bytes()).and_then(|()| input.flush()).expect("the client reads");
     }
 
     /// The next line.
-    pub fn hear(&mut self) -> String {
+    pub(crate) fn hear(&mut self) -> String {
         let mut line = String::new();
         self.output.read_line(&mut line).expect("text");
         line.trim_end().to_owned()
     }
 
     /// Everything up to `words`.
-    pub fn hear_until(&mut self, words: &str) -> String {
+    pub(crate) fn hear_until(&mut self, words: &str) -> String {
         let (mut heard, mut byte) = (Vec::new(), [0]);
         while !heard.ends_with(words.as_bytes()) {
             let count = self.output.read(&mut byte).expect("it can be read");
@@ -103,7 +103,7 @@ impl Client {
     }
 
     /// Ends the input and waits for the rest.
-    pub fn rest(mut self) -> String {
+    pub(crate) fn rest(mut self) -> String {
         let mut rest = Vec::new();
         drop(self.input.take());
         self.output.read_to_end(&mut rest).expect("it can be read");

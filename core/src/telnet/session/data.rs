@@ -53,7 +53,7 @@ impl Session {
     /// An IAC that was sent twice, and is data.
     pub(super) fn take_escaped(&mut self, kept: &mut Vec<u8>, max: usize) -> Result<Found, DecodeError> {
         if self.types_here() {
-            return self.take_key(IAC, kept, max);
+            return Ok(self.take_key(IAC, kept, max));
         }
         self.after_cr = false;
         self.keep(&[IAC], max)?;
@@ -86,8 +86,10 @@ impl Session {
             while tail.first().is_some_and(|byte| byte & 0xc0 == 0x80) {
                 tail = &tail[1..];
             }
-            let cluster = core::str::from_utf8(tail).ok().and_then(|text| text.graphemes(true).next_back());
-            last = cluster.map_or(last, str::len);
+            last = tail.utf8_chunks().last().map_or(last, |chunk| match chunk.invalid() {
+                [] => chunk.valid().graphemes(true).next_back().map_or(last, str::len),
+                invalid => invalid.len(),
+            });
         }
         self.partial.truncate(self.partial.len() - last);
     }

@@ -58,6 +58,8 @@ pub struct Session {
     /// Options that the application wants, to be asked for once the peer speaks telnet.
     wishes: Vec<(Side, u8)>,
     compressor: Option<Box<Compressor>>,
+    /// Output is compressed, or was, and what is queued may still be: nothing may go ahead of it.
+    in_order: bool,
     inflater: Option<Box<Inflater>>,
     control: Vec<u8>,
     output: Vec<u8>,
@@ -112,6 +114,7 @@ impl Session {
             charset_asked: false,
             wishes: Vec::new(),
             compressor: None,
+            in_order: false,
             inflater: None,
             control: Vec::new(),
             output: Vec::new(),
@@ -194,14 +197,17 @@ impl Session {
         self.parser.is_partial() || !self.partial.is_empty()
     }
 
+    /// Whether what is queued may be compressed, so that no part of it can be taken out.
+    #[must_use]
+    pub const fn is_in_order(&self) -> bool {
+        self.in_order
+    }
+
     /// Whether there is something to tell without further input.
     #[must_use]
     pub fn is_ahead(&self) -> bool {
         let inflated = |inflater: &Inflater| inflater.is_ready() || inflater.has_more();
-        self.resized
-            || self.mode() != self.told
-            || self.typing.as_ref().is_some_and(|typing| typing.has_keys())
-            || self.inflater.as_deref().is_some_and(inflated)
+        self.resized || self.mode() != self.told || self.has_keys() || self.inflater.as_deref().is_some_and(inflated)
     }
 
     /// How long to wait before [`waited`](Self::waited) is to be called, if nothing arrives.
@@ -253,15 +259,12 @@ impl Session {
         let mut replies =
             Replies { control: core::mem::take(&mut self.control), output: core::mem::take(&mut self.ready) };
         let mut output = core::mem::take(&mut self.output);
-        if let Some(compressor) = &mut self.compressor {
-            // In a compressed stream nothing can go ahead.
-            replies.control.append(&mut output);
-            if !replies.control.is_empty() {
-                compressor.compress(&replies.control, &mut replies.output);
-            }
-            replies.control = Vec::new();
-        } else {
-            replies.output.append(&mut output);
+        if self.in_order {
+            output.splice(..0, replies.control.drain(..)).for_each(drop);
+        }
+        match &mut self.compressor {
+            Some(compressor) if !output.is_empty() => compressor.compress(&output, &mut replies.output),
+            _ => replies.output.append(&mut output),
         }
         Some(replies)
     }
@@ -274,7 +277,8 @@ impl Session {
     }
 
     /// Sends text without a line's end. Where the server edits, what is behind the last line's end stands before
-    /// what is typed, and is drawn anew with it; it is forgotten with the next line, and beyond 1 KiB.
+    /// what is typed, and is drawn anew with it until the next line; beyond 1 KiB it is ended as a
+    /// line of its own.
     pub fn write(&mut self, payload: Payload<'_>) {
         if self.told != InputMode::Character {
             return encode(payload, self.terminal.charset, &mut self.output);
@@ -287,7 +291,7 @@ impl Session {
             self.prompt.clear();
             encode(Payload::Text(&text[..lines]), self.terminal.charset, &mut self.output);
         }
-        self.remember_prompt(&text[lines..]);
+        self.extend_prompt(&text[lines..]);
         self.put_line_back();
     }
 
@@ -301,8 +305,8 @@ impl Session {
         }
         self.write(Payload::Text(text));
         if self.told != InputMode::Character {
-            self.prompt.clear();
-            self.remember_prompt(text.rsplit('\n').next().unwrap_or_default());
+            let last = text.rsplit('\n').next().filter(|last| last.len() <= PROMPT_MAX_BYTES);
+            self.prompt = last.unwrap_or_default().into();
         }
         if self.terminal.is_telnet && self.options.is_on(Side::Us, option::EOR) {
             self.output.extend_from_slice(&[IAC, Command::EndOfRecord.byte()]);
@@ -331,12 +335,16 @@ impl Session {
         self.control.extend_from_slice(&[IAC, Command::NoOperation.byte()]);
     }
 
-    fn remember_prompt(&mut self, text: &str) {
-        if self.prompt.len() + text.len() <= PROMPT_MAX_BYTES {
-            self.prompt.push_str(text);
-        } else {
-            encode(Payload::Text(text), self.terminal.charset, &mut self.output);
-            self.prompt.clear();
+    fn has_keys(&self) -> bool {
+        self.told != InputMode::Line && self.typing.as_ref().is_some_and(|typing| typing.has_keys())
+    }
+
+    /// Text that stands before what is typed, while the line is away; beyond the limit it is a line of its own.
+    fn extend_prompt(&mut self, text: &str) {
+        self.prompt.push_str(text);
+        if self.prompt.len() > PROMPT_MAX_BYTES {
+            let prompt = core::mem::take(&mut self.prompt) + "\n";
+            encode(Payload::Text(&prompt), self.terminal.charset, &mut self.output);
         }
     }
 
@@ -356,7 +364,7 @@ impl Session {
             }
             let rest = &data[used..];
             let is_data = !self.parser.is_partial() && rest.first().is_some_and(|&byte| byte != IAC);
-            let has_keys = self.typing.as_ref().is_some_and(|typing| typing.has_keys());
+            let has_keys = self.has_keys();
             if self.resized && (is_data || rest.is_empty()) {
                 self.resized = false;
                 let (columns, rows) = (self.terminal.columns.unwrap_or(0), self.terminal.rows.unwrap_or(0));
@@ -365,7 +373,7 @@ impl Session {
             if is_data || has_keys {
                 let (taken, found) = match self.told {
                     InputMode::Line => self.take_line(rest, kept, max)?,
-                    InputMode::Character | InputMode::Keys => self.take_keys(rest, kept, max)?,
+                    InputMode::Character | InputMode::Keys => self.take_keys(rest, kept, max),
                 };
                 match found {
                     Found::Nothing => used += taken,
@@ -386,7 +394,7 @@ impl Session {
                 None => Found::Nothing,
                 // What was sent twice; everything else is taken above.
                 Some(Piece::Data(_)) => self.take_escaped(kept, max)?,
-                Some(Piece::Command(command)) => self.command(command, kept, max)?,
+                Some(Piece::Command(command)) => self.command(command, kept, max),
                 Some(Piece::Negotiation(verb, option)) => self.negotiated(verb, option),
                 Some(Piece::Subnegotiation { option, .. }) => {
                     let content = self.parser.take_content();

@@ -5,8 +5,7 @@ use crate::Payload;
 use crate::telnet::compress::Compressor;
 use crate::telnet::negotiation::{Change, Side};
 use crate::telnet::parser::{Command, Verb};
-use crate::telnet::{Charset, IAC, InputMode, Key, Signal, encode, option, subnegotiation};
-use crate::wire::DecodeError;
+use crate::telnet::{Charset, IAC, InputMode, Signal, encode, option, subnegotiation};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -42,6 +41,8 @@ const ASKED_FOR: [(Side, u8); 5] = [
 const MODE: u8 = 1;
 const MODE_EDIT: u8 = 1;
 const MODE_TRAPSIG: u8 = 2;
+/// Any terminal's key.
+const BACKSPACE: u8 = 0x08;
 
 impl Session {
     pub(super) fn begin(&mut self) {
@@ -68,6 +69,9 @@ impl Session {
     pub fn disable_option(&mut self, side: Side, option: u8) {
         self.wishes.retain(|wish| *wish != (side, option));
         self.disable(side, option);
+        if (side, option) == (Side::Us, option::MCCP2) {
+            self.end_compression();
+        }
     }
 
     /// Sets how input should arrive. Where the peer does not agree, and until it has, lines arrive.
@@ -83,13 +87,35 @@ impl Session {
 
     pub(super) fn set_hidden(&mut self, hidden: bool) {
         self.hidden = hidden;
-        if self.terminal.is_telnet && self.wanted == InputMode::Line {
+        if self.terminal.is_telnet && self.peer_edits() {
             if hidden {
                 self.enable(Side::Us, option::ECHO);
             } else {
                 self.disable(Side::Us, option::ECHO);
             }
         }
+    }
+
+    /// Whether the peer's terminal edits and shows what is typed, and will go on so.
+    fn peer_edits(&self) -> bool {
+        let ours = |option| self.options.is_on(Side::Us, option) || self.options.is_pending(Side::Us, option);
+        self.wanted == InputMode::Line || !ours(option::ECHO) || !ours(option::SGA)
+    }
+
+    /// Whether the peer's terminal will not show what is typed, as far as it has said.
+    pub(crate) fn hides(&self) -> bool {
+        let ours = self.options.is_on(Side::Us, option::ECHO) || self.options.is_pending(Side::Us, option::ECHO);
+        self.hidden && ours
+    }
+
+    /// A peer that agreed to only half of what character mode takes would show what is typed nowhere.
+    fn take_back_half(&mut self) {
+        let half = [option::ECHO, option::SGA].map(|option| self.options.is_on(Side::Us, option));
+        let waits = [option::ECHO, option::SGA].map(|option| self.options.is_pending(Side::Us, option));
+        if self.wanted == InputMode::Line || self.hidden || waits != [false; 2] || half[0] == half[1] {
+            return;
+        }
+        self.disable(Side::Us, if half[0] { option::ECHO } else { option::SGA });
     }
 
     /// The peer sent a command: it speaks telnet.
@@ -110,12 +136,7 @@ impl Session {
                 self.enable(Side::Us, option);
             }
         }
-        if self.wanted == InputMode::Line {
-            self.enable(Side::Him, option::LINEMODE);
-            self.set_hidden(self.hidden);
-        } else {
-            self.ask_for_mode();
-        }
+        self.ask_for_mode();
         for (side, option) in core::mem::take(&mut self.wishes) {
             self.enable(side, option);
         }
@@ -124,6 +145,7 @@ impl Session {
     fn ask_for_mode(&mut self) {
         if self.wanted == InputMode::Line {
             self.disable(Side::Us, option::SGA);
+            self.enable(Side::Him, option::LINEMODE);
             self.set_hidden(self.hidden);
         } else {
             self.enable(Side::Us, option::ECHO);
@@ -179,8 +201,11 @@ impl Session {
         }
         let answer = self.options.received(verb, option);
         self.control.extend(answer.say.into_iter().flatten());
+        if let Some(change) = answer.change {
+            self.changed(change);
+        }
+        self.take_back_half();
         let Some(change) = answer.change else { return Found::Nothing };
-        self.changed(change);
         Found::Signal(Signal::Option { option, side: change.side, on: change.on })
     }
 
@@ -195,39 +220,40 @@ impl Session {
             (Side::Us, option::CHARSET, true) => self.offer_charsets(),
             (Side::Us, option::MCCP2, true) => {
                 // Everything up to the marker is as it was, and everything behind it compressed.
-                subnegotiation(option::MCCP2, &[], &mut self.output);
+                self.end_compression();
+                self.ready.append(&mut self.control);
                 self.ready.append(&mut self.output);
+                subnegotiation(option::MCCP2, &[], &mut self.ready);
                 self.compressor = Some(Box::new(Compressor::new()));
+                self.in_order = true;
             }
-            (Side::Us, option::MCCP2, false) => {
-                if let Some(mut compressor) = self.compressor.take() {
-                    let said = core::mem::take(&mut self.control);
-                    compressor.compress(&[said, core::mem::take(&mut self.output)].concat(), &mut self.ready);
-                    compressor.finish(&mut self.ready);
-                }
-            }
+            (Side::Us, option::MCCP2, false) => self.end_compression(),
             _ => {}
         }
     }
 
+    fn end_compression(&mut self) {
+        if let Some(mut compressor) = self.compressor.take() {
+            let said = [core::mem::take(&mut self.control), core::mem::take(&mut self.output)].concat();
+            compressor.compress(&said, &mut self.ready);
+            compressor.finish(&mut self.ready);
+        }
+    }
+
     /// Two bytes, of which the second says what to do (RFC 854).
-    pub(super) fn command(&mut self, command: Command, kept: &mut Vec<u8>, max: usize) -> Result<Found, DecodeError> {
+    pub(super) fn command(&mut self, command: Command, kept: &mut Vec<u8>, max: usize) -> Found {
         if matches!(command, Command::Unknown(_)) {
-            return Ok(Found::Nothing);
+            return Found::Nothing;
         }
         self.detect();
-        Ok(match command {
+        match command {
             Command::AreYouThere => {
                 let mut words = Vec::new();
                 encode(Payload::Text("[Yes]\n"), Charset::Ascii, &mut words);
                 self.render(&words);
                 Found::Nothing
             }
-            Command::EraseCharacter if self.types_here() => {
-                let found = self.press(Key::Backspace, kept, max)?;
-                self.show();
-                found
-            }
+            Command::EraseCharacter if self.types_here() => self.take_key(BACKSPACE, kept, max),
             Command::EraseCharacter => {
                 self.erase_character();
                 Found::Nothing
@@ -252,6 +278,6 @@ impl Session {
             Command::EndOfFile => Found::Signal(Signal::EndOfFile),
             // A DM that is not urgent does nothing (RFC 854), nor does GA from a terminal.
             _ => Found::Nothing,
-        })
+        }
     }
 }

@@ -159,12 +159,13 @@ impl Session {
         let mut answer = alloc::vec![SLC];
         for triplet in triplets.chunks_exact(3).take(usize::from(SLC_FUNCTIONS)) {
             let &[function, flags, value] = triplet else { continue };
-            if flags & SLC_ACK != 0 || function == 0 {
+            // That something is not supported is not answered either, or two sides would never end.
+            if flags & SLC_ACK != 0 || flags & SLC_LEVELS == 0 || function == 0 {
                 continue;
             }
             if function > SLC_FUNCTIONS {
                 answer.extend_from_slice(&[function, 0, 0]);
-            } else if flags & SLC_LEVELS != 0 {
+            } else {
                 answer.extend_from_slice(&[function, flags | SLC_ACK, value]);
             }
         }

@@ -3,16 +3,17 @@
 use super::{Found, Session};
 use crate::Payload;
 use crate::telnet::charset::CharDecoder;
-use crate::telnet::editor::{Edited, Editor, TooLong};
+use crate::telnet::editor::{Edited, Editor};
 use crate::telnet::key::KeyParser;
 use crate::telnet::screen::{Screen, View};
 use crate::telnet::{IAC, InputMode, Key, Signal, encode};
-use crate::wire::DecodeError;
-use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+/// The longest line that is edited here: each change costs its drawing.
+const EDITED_MAX_BYTES: usize = 4 << 10;
+const BELL: u8 = 7;
 /// As wide as terminals are that do not say.
 const COLUMNS: u16 = 80;
 
@@ -43,6 +44,14 @@ impl Typing {
         !self.keys.is_empty()
     }
 
+    /// What was typed and not served, as text: what is left of the line, and of characters that are incomplete.
+    fn leftover(&mut self) -> (String, CharDecoder) {
+        let mut text = self.editor.take(false);
+        text.extend(self.keys.drain(..).filter_map(|key| if let Key::Char(c) = key { Some(c) } else { None }));
+        self.parser = KeyParser::default();
+        (text, core::mem::take(&mut self.chars))
+    }
+
     pub(super) fn is_escape(&self) -> bool {
         self.keys.is_empty() && self.parser.is_escape()
     }
@@ -67,17 +76,12 @@ impl Session {
     }
 
     /// Takes keys from the front of `rest`, as far as the first command or what is to be told.
-    pub(super) fn take_keys(
-        &mut self,
-        rest: &[u8],
-        kept: &mut Vec<u8>,
-        max: usize,
-    ) -> Result<(usize, Found), DecodeError> {
+    pub(super) fn take_keys(&mut self, rest: &[u8], kept: &mut Vec<u8>, max: usize) -> (usize, Found) {
         let mut used = 0;
         loop {
-            let found = self.press_all(kept, max)?;
+            let found = self.press_all(kept, max);
             if !matches!(found, Found::Nothing) {
-                return Ok((used, found));
+                return (used, found);
             }
             match rest.get(used) {
                 Some(&byte) if byte != IAC => self.type_byte(byte),
@@ -86,14 +90,15 @@ impl Session {
             used += 1;
         }
         self.show();
-        Ok((used, Found::Nothing))
+        (used, Found::Nothing)
     }
 
-    pub(super) fn take_key(&mut self, byte: u8, kept: &mut Vec<u8>, max: usize) -> Result<Found, DecodeError> {
+    /// A byte that did not come as data of its own.
+    pub(super) fn take_key(&mut self, byte: u8, kept: &mut Vec<u8>, max: usize) -> Found {
         self.type_byte(byte);
-        let found = self.press_all(kept, max)?;
+        let found = self.press_all(kept, max);
         self.show();
-        Ok(found)
+        found
     }
 
     fn type_byte(&mut self, byte: u8) {
@@ -103,24 +108,28 @@ impl Session {
         }
     }
 
-    fn press_all(&mut self, kept: &mut Vec<u8>, max: usize) -> Result<Found, DecodeError> {
+    fn press_all(&mut self, kept: &mut Vec<u8>, max: usize) -> Found {
         while let Some(key) = self.typing.as_mut().and_then(|typing| typing.keys.pop_front()) {
             let found = match self.told {
                 InputMode::Keys => Found::Signal(Signal::Key(key)),
-                _ => self.press(key, kept, max)?,
+                _ => self.press(key, kept, max),
             };
             if !matches!(found, Found::Nothing) {
-                return Ok(found);
+                return found;
             }
         }
-        Ok(Found::Nothing)
+        Found::Nothing
     }
 
     /// A key in character mode.
-    pub(super) fn press(&mut self, key: Key, kept: &mut Vec<u8>, max: usize) -> Result<Found, DecodeError> {
-        let Some(typing) = &mut self.typing else { return Ok(Found::Nothing) };
+    fn press(&mut self, key: Key, kept: &mut Vec<u8>, max: usize) -> Found {
+        let Some(typing) = &mut self.typing else { return Found::Nothing };
         let end = typing.editor.before().len();
-        let edited = typing.editor.key(key, max).map_err(|TooLong| DecodeError::TooLarge { max })?;
+        // As a terminal of Unix does, which has the same limit.
+        let Ok(edited) = typing.editor.key(key, max.min(EDITED_MAX_BYTES)) else {
+            self.output.push(BELL);
+            return Found::Nothing;
+        };
         match edited {
             Edited::Nothing => {}
             Edited::Appended if typing.stale == Stale::Nothing => typing.stale = Stale::From(end),
@@ -131,10 +140,10 @@ impl Session {
                 self.output.extend_from_slice(b"\x1b[H\x1b[2J");
                 self.put_line_back();
             }
-            Edited::EndOfFile => return Ok(Found::Signal(Signal::EndOfFile)),
+            Edited::EndOfFile => return Found::Signal(Signal::EndOfFile),
             Edited::Interrupted => {
                 self.interrupt();
-                return Ok(Found::Signal(Signal::InterruptProcess));
+                return Found::Signal(Signal::InterruptProcess);
             }
             Edited::Entered => {
                 self.show();
@@ -144,16 +153,17 @@ impl Session {
                 if let Some(typing) = &mut self.typing {
                     *kept = typing.editor.take(remembered).into_bytes();
                 }
-                return Ok(Found::Typed);
+                return Found::Typed;
             }
         }
-        Ok(Found::Nothing)
+        Found::Nothing
     }
 
     /// What was typed so far is void.
     pub(super) fn interrupt(&mut self) {
         self.partial.clear();
         if self.told == InputMode::Character {
+            self.show();
             self.leave_line("^C");
             if let Some(typing) = &mut self.typing {
                 typing.editor.clear();
@@ -180,19 +190,25 @@ impl Session {
             InputMode::Line => {
                 self.leave_line_drawn(before);
                 if let Some(typing) = &mut self.typing {
-                    let text = typing.editor.take(false);
+                    let (text, begun) = typing.leftover();
                     self.terminal.charset.encode(&text, &mut self.partial);
+                    self.partial.extend_from_slice(begun.begun());
                 }
             }
             InputMode::Keys => {
                 self.leave_line_drawn(before);
-                self.partial = Vec::new();
-                self.typing.get_or_insert_default().editor.clear();
+                let begun = core::mem::take(&mut self.partial);
+                let charset = self.terminal.charset;
+                let typing = self.typing.get_or_insert_default();
+                // A line that was begun is keys that were pressed.
+                let text = typing.editor.take(false);
+                typing.keys.extend(text.chars().map(Key::Char));
+                begun.iter().for_each(|&byte| typing.push(byte, charset));
             }
             InputMode::Character => {
                 let begun = core::mem::take(&mut self.partial);
                 let (charset, has_prompt) = (self.terminal.charset, !self.prompt.is_empty());
-                let typing = self.typing.get_or_insert_with(Box::default);
+                let typing = self.typing.get_or_insert_default();
                 begun.iter().for_each(|&byte| typing.push(byte, charset));
                 if has_prompt {
                     typing.screen.assume_drawn();
