@@ -127,7 +127,7 @@
 //! # What holds
 //!
 //! - Facts about connections that are over are ignored. Time that goes back is not believed.
-//! - [`Event::Closed`] is told exactly once for each connection and names its one [`Reason`].
+//! - [`Event::Closed`] is told exactly once for each connection that was told as `Opened`, and names its one [`Reason`].
 //! - Each connection gets what was sent to it in the order of sending, whoever sent it.
 //! - What a peer can make the machine keep is bounded by [`limit::Budget`] for a message, by 1 MiB for what was
 //!   read too early, and by [`outbound::Marks`] for its output; all of it is checked before it is kept.
@@ -138,7 +138,8 @@
 //!
 //! | phase | begins with | what is done | ends with |
 //! |---|---|---|---|
-//! | open | `accepted`, `dialed` | messages are served | its reason, told as `Closed` |
+//! | undecided | `accepted`, by a listener of [`wire::Auto`] | its first bytes are looked at | what it speaks, or its reason |
+//! | open | `accepted`, `dialed`; told as `Opened` | messages are served | its reason, told as `Closed` |
 //! | flushing | its reason | what is queued, and the reason, are written | everything written, or [`Closing::flush`] |
 //! | lingering | everything written | our half is closed; what comes is discarded | the peer's end, or [`Closing::linger`] |
 //! | over | | `intent` is `None`: the socket is dropped | |
@@ -155,7 +156,7 @@
 //! - [`Machine`], [`Handler`], [`Event`], [`Hub`], [`Config`]: the machine.
 //! - [`wire`]: bytes to messages and back; each decoder can be used alone.
 //! - [`outbound`]: what is queued, and who is too slow. [`limit`]: how much, how many, how fast.
-//! - [`telnet`]: a parser and a negotiator, for embedders who speak it.
+//! - [`telnet`]: options, terminals and editing, and a parser and a negotiator to be used alone.
 //! - [`app`]: echo, relay and chat, ready-made. [`text`]: making one peer's text safe for another's terminal.
 //! - [`testing`]: an application under test. [`trace`]: runs as text, to be replayed.
 //!

@@ -122,7 +122,8 @@ impl Talker {
 }
 
 fn config(seed: u64) -> Config {
-    let mut config = Config::listening(["tcp://127.0.0.1:7000".parse().expect("well formed")]);
+    let address = if seed % 5 == 4 { "telnet://127.0.0.1:7000?probe=no" } else { "tcp://127.0.0.1:7000" };
+    let mut config = Config::listening([address.parse().expect("well formed")]);
     config.outbound.marks = Marks::new(500, 1_000, 4_000).expect("in order");
     config.outbound.slow_policy =
         [SlowPolicy::Close, SlowPolicy::SkipOldest, SlowPolicy::SkipNewest, SlowPolicy::KeepLatest]

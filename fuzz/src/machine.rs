@@ -283,5 +283,5 @@ fn check(machine: &Machine<Restless>, known: &[ConnId]) {
     assert_eq!(metrics.queued_bytes, owed as u64, "the gauge of queued bytes is their sum");
     assert_eq!(metrics.open, machine.handler().open.len() as u64);
     let shown = known.iter().filter(|&&id| machine.intent(id).is_some()).count() as u64;
-    assert_eq!(metrics.open + metrics.closing, shown);
+    assert_eq!(metrics.open + metrics.closing + metrics.undecided, shown);
 }

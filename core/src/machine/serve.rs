@@ -50,7 +50,7 @@ impl<H: Handler> Machine<H> {
             at += used;
             inflated += cost.saturating_sub(used);
             served += u32::from(item.is_some() || answered);
-            messages += u32::from(item.is_some_and(|item| item.is_input()));
+            messages += u32::from(item.is_some_and(Item::is_input));
             let action = self.state.charge(index, u64::from(item.is_some()), cost as u64);
             let doomed = self.state.conns.get_mut(conn).is_some_and(|found| {
                 found.doomed |= action == Action::Drop;
