@@ -1,5 +1,6 @@
 //! Fan-out through the core alone: one line in, one range for each recipient, everything taken at once.
-//! The throughput is deliveries, so that its inverse is the cost for one recipient.
+//! The throughput is deliveries, so that its inverse is the cost for one recipient. Telnet stands beside lines: what is
+//! written once for all should cost the same.
 
 #![allow(missing_docs, clippy::expect_used, reason = "a benchmark that can't run should say so at once")]
 
@@ -10,12 +11,13 @@ use std::hint::black_box;
 
 fn fan_out(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("core_fan_out");
-    for recipients in [10, 100, 1_000, 10_000] {
+    let cases = [("tcp", 10), ("tcp", 100), ("tcp", 1_000), ("tcp", 10_000), ("telnet", 1_000)];
+    for (scheme, recipients) in cases {
         for messages in [1, 64] {
             group.throughput(Throughput::Elements(recipients * messages));
-            let id = BenchmarkId::new(format!("{messages}_messages"), recipients);
+            let id = BenchmarkId::new(format!("{scheme}_{messages}_messages"), recipients);
             group.bench_with_input(id, &recipients, |bencher, &recipients| {
-                let (mut machine, sender) = machine(recipients);
+                let (mut machine, sender) = machine(scheme, recipients);
                 let line = [vec![b'x'; 63], vec![b'\n']].concat().repeat(usize::try_from(messages).expect("small"));
                 let mut input = line.clone();
                 bencher.iter(|| {
@@ -35,8 +37,9 @@ fn fan_out(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn machine(recipients: u64) -> (Machine<Relay>, ConnId) {
-    let config = Config::listening(["tcp://127.0.0.1:1".parse::<Listen>().expect("well formed")]).unlimited();
+fn machine(scheme: &str, recipients: u64) -> (Machine<Relay>, ConnId) {
+    let listen: Listen = format!("{scheme}://127.0.0.1:1").parse().expect("well formed");
+    let config = Config::listening([listen]).unlimited();
     let mut machine = Machine::new(config, Relay::default());
     let mut accept = || machine.accepted(Time::START, ListenerId(0), Peer::Local).expect("room for all");
     let sender = accept();
