@@ -490,7 +490,7 @@ fn the_line_and_the_subnegotiation_are_bounded_in_bytes_and_time() {
     assert_eq!(peer.told(), ["line well, let me think"]);
     let mut peer = Peer::typing();
     peer.say(&vec![b'x'; 5_000]);
-    assert_eq!(peer.heard_text().matches("\u{7}").count(), 5_000 - 4_096, "a bell for each");
+    assert_eq!(peer.heard_text().matches('\u{7}').count(), 5_000 - 4_096, "a bell for each");
     peer.say(b"\r");
     assert_eq!(peer.told(), [format!("line {}", "x".repeat(4_096))]);
 }
