@@ -98,6 +98,10 @@ impl Conn {
         self.phase == Phase::Open
     }
 
+    pub(crate) fn is_undecided(&self) -> bool {
+        matches!(self.phase, Phase::Undecided { .. })
+    }
+
     pub(crate) fn has_no_reason(&self) -> bool {
         matches!(self.phase, Phase::Undecided { .. } | Phase::Open)
     }

@@ -156,6 +156,7 @@
 //! - [`Machine`], [`Handler`], [`Event`], [`Hub`], [`Config`]: the machine.
 //! - [`wire`]: bytes to messages and back; each decoder can be used alone.
 //! - [`outbound`]: what is queued, and who is too slow. [`limit`]: how much, how many, how fast.
+//! - [`http`] and [`websocket`]: the browser's side.
 //! - [`telnet`]: options, terminals and editing, and a parser and a negotiator to be used alone.
 //! - [`app`]: echo, relay and chat, ready-made. [`text`]: making one peer's text safe for another's terminal.
 //! - [`testing`]: an application under test. [`trace`]: runs as text, to be replayed.
@@ -181,6 +182,7 @@ extern crate std;
 pub mod app;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod http;
 pub mod limit;
 pub mod outbound;
 #[cfg(feature = "std")]
@@ -191,6 +193,7 @@ pub mod telnet;
 pub mod testing;
 pub mod text;
 pub mod trace;
+pub mod websocket;
 pub mod wire;
 
 mod config;

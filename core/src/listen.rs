@@ -1,4 +1,6 @@
+use crate::http::{Http, Origins};
 use crate::telnet::{Charset, InputMode, Telnet};
+use alloc::sync::Arc;
 use crate::wire::{Auto, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Protocol, Wire};
 use alloc::string::{String, ToString};
 use core::fmt;
@@ -16,6 +18,7 @@ use core::time::Duration;
 /// | `tcp://127.0.0.1:7000` | lines over TCP |
 /// | `telnet://127.0.0.1:8023` | telnet over TCP |
 /// | `length://[::1]:7001` | length-prefixed frames over TCP |
+/// | `ws://127.0.0.1:8025/chat` | WebSocket, at this path or, without one, at every path; and [HTTP](crate::http) |
 /// | `auto://127.0.0.1:7002` | any of these, as the peer's [first bytes](Auto) tell |
 /// | `unix:///run/drupe.sock` | lines over a Unix socket |
 ///
@@ -35,9 +38,12 @@ use core::time::Duration;
 /// | `prefix` | frames | `u32be`, `u8`, `u16be`, `u16le`, `u32le`, `u64be`, `u64le`, `varint` |
 /// | `prefix` | auto | `u32be`, `u64be`: frames are spoken as well; none |
 /// | `wait` | auto | milliseconds until a silent peer is taken for a terminal; 300 |
+/// | `origins` | ws | `same`, `*`, or a list such as `https://example.org,https://example.com`: see [`Origins`] |
+/// | `subprotocols` | ws | a list, the preferred one first; none |
+/// | `timeout` | ws | seconds until a request must be complete; 10 |
 /// | `max` | all | how many connections this listener holds at most; without limit |
 /// | `half_open` | all | `no`, `yes`: whether a peer that ended its half is still sent to |
-/// | `notices` | all | `yes` (lines, telnet), `no` (frames): whether warnings and reasons are sent as messages |
+/// | `notices` | all | `yes` (lines, telnet), `no` (frames, ws): whether warnings and reasons are sent as messages |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
     /// Where.
@@ -73,18 +79,19 @@ impl Listen {
     #[must_use]
     pub fn new(address: Address, protocol: impl Into<Protocol>) -> Self {
         let protocol = protocol.into();
-        let notices = !matches!(protocol, Protocol::Spoken(Wire::LengthPrefixed(_)));
+        let notices = !matches!(protocol, Protocol::Spoken(Wire::LengthPrefixed(_)) | Protocol::Http(_));
         Self { address, protocol, connections_max: None, half_open: false, notices }
     }
 
     /// The scheme and address without options, with the port the system chose in place of 0.
     #[must_use]
     pub fn bound(&self, address: &Address) -> String {
-        let scheme = match (&self.address, self.protocol) {
+        let scheme = match (&self.address, &self.protocol) {
             (Address::Unix(_), _) => "unix",
             (_, Protocol::Spoken(Wire::LengthPrefixed(_))) => "length",
             (_, Protocol::Spoken(Wire::Lines(_))) => "tcp",
             (_, Protocol::Spoken(Wire::Telnet(_))) => "telnet",
+            (_, Protocol::Spoken(Wire::WebSocket(_)) | Protocol::Http(_)) => "ws",
             (_, Protocol::Auto(_)) => "auto",
         };
         alloc::format!("{scheme}://{address}")
@@ -115,7 +122,7 @@ pub struct ListenError {
 #[non_exhaustive]
 pub enum ListenProblem {
     /// It has no scheme, or one that is not known.
-    #[error("it must begin with tcp://, telnet://, length://, auto:// or unix://")]
+    #[error("it must begin with tcp://, telnet://, length://, auto://, ws:// or unix://")]
     Scheme,
     /// Not an address and a port.
     #[error("{0:?} is not an IP address and a port, such as 127.0.0.1:7000 or [::1]:7000")]
@@ -154,6 +161,11 @@ fn parse(text: &str) -> Result<Listen, ListenProblem> {
         "telnet" => Listen::new(Address::Tcp(tcp(place)?), Wire::Telnet(Telnet::default())),
         "auto" => Listen::new(Address::Tcp(tcp(place)?), Protocol::Auto(Auto::default())),
         "length" => Listen::new(Address::Tcp(tcp(place)?), Wire::LengthPrefixed(LengthPrefixed::default())),
+        "ws" => {
+            let (place, path) = place.find('/').map_or((place, None), |slash| (&place[..slash], Some(&place[slash..])));
+            let http = Http { path: path.map(ToString::to_string), ..Http::default() };
+            Listen::new(Address::Tcp(tcp(place)?), Protocol::Http(Arc::new(http)))
+        }
         "unix" if place.is_empty() => return Err(ListenProblem::Path),
         "unix" => Listen::new(Address::Unix(place.to_string()), Wire::default()),
         _ => return Err(ListenProblem::Scheme),
@@ -186,7 +198,9 @@ fn set(listen: &mut Listen, name: &str, value: &str) -> Result<(), ListenProblem
                 }
                 Protocol::Spoken(Wire::LengthPrefixed(_)) => false,
                 Protocol::Spoken(Wire::Telnet(telnet)) => set_telnet(telnet, name, value)?,
+                Protocol::Spoken(Wire::WebSocket(_)) => false,
                 Protocol::Auto(auto) => set_auto(auto, name, value)?,
+                Protocol::Http(http) => set_http(Arc::make_mut(http), name, value)?,
             };
             if !known {
                 return Err(ListenProblem::Option(name.to_string()));
@@ -239,6 +253,24 @@ fn set_auto(auto: &mut Auto, name: &str, value: &str) -> Result<bool, ListenProb
         "wait" => auto.wait = Duration::from_millis(number::<u32>("wait", "a number of milliseconds", value)?.into()),
         // Two of what is spoken may have an option of the same name.
         _ => return Ok(set_lines(&mut auto.lines, name, value)? | set_telnet(&mut auto.telnet, name, value)?),
+    }
+    Ok(true)
+}
+
+fn set_http(http: &mut Http, name: &str, value: &str) -> Result<bool, ListenProblem> {
+    match name {
+        "origins" if value == "*" => http.origins = Origins::Any,
+        "origins" if value == "same" => http.origins = Origins::Same,
+        "origins" => {
+            let origins = value.split(',').map(|origin| match origin.contains("://") {
+                true => Ok(origin.to_string()),
+                false => Err(wrong("origins", "same, * or origins such as https://example.org", value)),
+            });
+            http.origins = Origins::List(origins.collect::<Result<_, _>>()?);
+        }
+        "subprotocols" => http.subprotocols = value.split(',').map(ToString::to_string).collect(),
+        "timeout" => http.timeout = Duration::from_secs(number::<u32>("timeout", "a number of seconds", value)?.into()),
+        _ => return Ok(false),
     }
     Ok(true)
 }

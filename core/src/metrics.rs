@@ -1,6 +1,8 @@
 use crate::Reason;
 use alloc::collections::VecDeque;
+use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt::Write;
 use core::time::Duration;
 
 /// What the machine counts. Counters only rise; gauges are as of the moment of looking.
@@ -100,6 +102,43 @@ impl Metrics {
         }
     }
 
+    /// As Prometheus reads them (text format 0.0.4), every counter with the suffix `_total`.
+    #[must_use]
+    pub fn exposition(&self) -> String {
+        let mut text = String::new();
+        let mut put = |name: &str, help: &str, value: u64| {
+            let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+            let _ = write!(text, "# HELP drupe_{name} {help}\n# TYPE drupe_{name} {kind}\ndrupe_{name} {value}\n");
+        };
+        put("connections_opened_total", "Connections accepted or dialled.", self.opened);
+        put("connections_open", "Connections that are open.", self.open);
+        put("connections_undecided", "Connections in a handshake.", self.undecided);
+        put("connections_closing", "Connections that are being flushed or awaited.", self.closing);
+        put("connections_stalled", "Open connections above their high mark.", self.stalled);
+        put("rooms", "Rooms with members.", self.rooms);
+        put("addresses_quarantined", "Addresses that are refused for a while.", self.quarantined);
+        put("listeners_paused", "Listeners that can't accept for want of descriptors.", self.accept_paused);
+        put("accept_errors_total", "Failed accepts.", self.accept_errors);
+        put("received_bytes_total", "Bytes read.", self.bytes_in);
+        put("sent_bytes_total", "Bytes written.", self.bytes_out);
+        put("messages_received_total", "Messages served.", self.messages_in);
+        put("messages_sent_total", "Messages queued, once for each recipient.", self.messages_out);
+        put("messages_unsendable_total", "Messages that a wire could not carry.", self.messages_unsendable);
+        put("messages_skipped_total", "Messages skipped for slow members.", self.skipped);
+        put("rate_exceeded_total", "Messages and reads over a rate.", self.rate_exceeded);
+        put("rate_dropped_total", "Messages discarded for being over a rate.", self.rate_dropped);
+        put("queued_bytes", "Bytes queued and not yet written.", self.queued_bytes);
+        put("queued_bytes_peak", "The most bytes that were ever queued at a time.", self.queued_bytes_peak);
+        put("queued_memory_bytes", "Memory that queued messages hold.", self.queued_memory_bytes);
+        put("dial_errors_total", "Outgoing attempts that failed.", self.dial_errors);
+        self.ended.expose("connections_ended", "Connections that ended, by reason.", &mut text);
+        self.refused.expose("connections_refused", "Connections that were refused, by reason.", &mut text);
+        self.turn_messages.expose("turn_messages", "Messages served in one turn of the loop.", 1.0, &mut text);
+        let help = "How long connections lasted.";
+        self.durations_ms.expose("connection_duration_seconds", help, 1e-3, &mut text);
+        text
+    }
+
     pub(crate) fn lasted(&mut self, duration: Duration) {
         self.durations_ms.record(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
         if self.durations_recent.len() == DURATIONS_KEPT {
@@ -127,6 +166,13 @@ impl ByReason {
     #[must_use]
     pub fn get(&self, reason: Reason) -> u64 {
         self.0[reason.place()]
+    }
+
+    fn expose(&self, name: &str, help: &str, text: &mut String) {
+        let _ = write!(text, "# HELP drupe_{name}_total {help}\n# TYPE drupe_{name}_total counter\n");
+        for (reason, count) in self.iter() {
+            let _ = writeln!(text, "drupe_{name}_total{{reason=\"{reason}\"}} {count}");
+        }
     }
 
     /// The sum over all reasons.
@@ -163,6 +209,20 @@ impl Histogram {
         self.buckets[if value == 0 { 0 } else { bucket.min(BUCKETS - 1) }] += 1;
         self.count += 1;
         self.sum = self.sum.saturating_add(value);
+    }
+
+    /// With bounds and sum in another unit: `scale` of it are one of those recorded.
+    #[expect(clippy::cast_precision_loss, reason = "a bound is a power of two, and a sum need not be exact")]
+    fn expose(&self, name: &str, help: &str, scale: f64, text: &mut String) {
+        let _ = write!(text, "# HELP drupe_{name} {help}\n# TYPE drupe_{name} histogram\n");
+        let mut below = 0;
+        for (bound, count) in self.buckets().take(BUCKETS - 1) {
+            below += count;
+            let _ = writeln!(text, "drupe_{name}_bucket{{le=\"{}\"}} {below}", bound as f64 * scale);
+        }
+        let (sum, count) = (self.sum as f64 * scale, self.count);
+        let _ = writeln!(text, "drupe_{name}_bucket{{le=\"+Inf\"}} {count}");
+        let _ = write!(text, "drupe_{name}_sum {sum}\ndrupe_{name}_count {count}\n");
     }
 
     /// How many values were recorded.

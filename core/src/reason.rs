@@ -73,6 +73,8 @@ reasons! {
     Quarantined = 109, "quarantined", Peer, "this address is refused for a while";
     /// On a listener that tells what is spoken by the first bytes: something that it does not speak.
     WrongProtocol = 110, "wrong_protocol", Peer, "this port does not speak that";
+    /// A request of HTTP that is not well formed, or not accepted.
+    BadRequest = 111, "bad_request", Peer, "the request is not accepted";
     /// The connection was reset.
     Reset = 200, "reset", Network, "the connection was reset";
     /// The network gave up, for example TCP keep-alive.
@@ -81,6 +83,8 @@ reasons! {
     NetworkError = 202, "network_error", Network, "the connection failed";
     /// The application closed the connection.
     Application = 300, "application", Application, "the application closed the connection";
+    /// HTTP: the last request of the connection was answered.
+    Answered = 301, "answered", Application, "the request was answered";
     /// An operator ended this one connection.
     Kicked = 400, "kicked", Operator, "an operator closed the connection";
     /// The server is shutting down.

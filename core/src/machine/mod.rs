@@ -1,4 +1,5 @@
 mod due;
+mod handshake;
 mod intention;
 mod serve;
 
@@ -322,7 +323,7 @@ impl<H: Handler> Machine<H> {
             return Err(Reason::Shutdown);
         }
         admission.admit(*now, listener, listen.connections_max, peer, config.connections)?;
-        Ok(listen.protocol)
+        Ok(listen.protocol.clone())
     }
 
     fn opened(&mut self, peer: Peer, origin: Origin, protocol: Protocol) -> ConnId {

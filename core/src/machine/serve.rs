@@ -2,11 +2,10 @@
 
 use super::Machine;
 use crate::handler::{Event, Handler};
-use crate::id::Origin;
 use crate::limit::Action;
 use crate::state::Ending;
 use crate::telnet::Signal;
-use crate::wire::{Decoded, Item, Protocol, Sight, Verdict};
+use crate::wire::{Decoded, Item};
 use crate::{ConnId, Hub, Reason};
 
 /// What is read of a connection and may not be served yet is kept up to here. A shell that keeps to
@@ -39,7 +38,7 @@ impl<H: Handler> Machine<H> {
             self.state.flush_stage(index);
             let Some(found) = self.state.conns.get_mut(conn) else { break };
             let decoded = found.decoder.decode(&mut bytes[at..], &mut scratch, &budget);
-            let answered = found.decoder.session().is_some() && self.state.deliver(index);
+            let answered = found.decoder.answers() && self.state.deliver(index);
             let Decoded { used, cost, item } = match decoded {
                 Ok(decoded) => decoded,
                 Err(error) => {
@@ -91,30 +90,6 @@ impl<H: Handler> Machine<H> {
         self.state.outbound.changed.insert(conn.slot());
     }
 
-    /// Looks at the first bytes of a connection for what is spoken, and serves it if that is clear.
-    pub(super) fn look_closer(&mut self, conn: ConnId, sight: Sight) {
-        let Some(found) = self.state.conns.get(conn) else { return };
-        let (peer, origin) = (found.peer, found.origin);
-        let Origin::Listener(listener) = origin else { return };
-        let Some(Protocol::Auto(auto)) =
-            self.state.config.listeners.get(listener.index()).map(|listen| listen.protocol)
-        else {
-            return;
-        };
-        match auto.look(&found.held, sight) {
-            Verdict::Unclear => {}
-            Verdict::Spoken(wire) => {
-                self.state.decide(conn, wire);
-                self.tell(Event::Opened { conn, peer, origin });
-                self.serve_held(conn);
-            }
-            Verdict::Refused(words) => {
-                self.state.outbound.send_raw(conn.slot(), words, None);
-                self.state.end(conn.slot(), Reason::WrongProtocol, Ending::Flush);
-            }
-        }
-    }
-
     fn serve(&mut self, conn: ConnId, item: Item<'_>) {
         // A warning may have been one message too many for a slow peer.
         if self.state.open_slot(conn).is_none() {
@@ -126,6 +101,7 @@ impl<H: Handler> Machine<H> {
                 self.turn_messages += 1;
                 Event::Message { conn, payload }
             }
+            Item::Closed(_) => return self.state.end(conn.slot(), Reason::PeerClosed, Ending::Flush),
             Item::Signal(signal) => {
                 self.state.obey(conn, signal);
                 Event::Signal { conn, signal }

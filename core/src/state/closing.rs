@@ -3,6 +3,8 @@
 use super::{Pending, State};
 use crate::conn::Phase;
 use crate::id::Origin;
+use crate::websocket::{CloseCode, Opcode, frame};
+use crate::wire::Decoder;
 use crate::{Payload, Reason};
 use alloc::format;
 use alloc::string::String;
@@ -53,12 +55,33 @@ impl<C: Default> State<C> {
         let said_by_application = matches!(reason, Reason::Application | Reason::PeerClosed);
         // A compressed stream that lacks a piece can't be read any further.
         let readable = ending == Ending::Flush || !self.is_in_order(index);
-        if notices && readable && !said_by_application {
+        if self.is_websocket(index) {
+            if announced {
+                self.close_websocket(index, reason);
+            }
+        } else if notices && readable && !said_by_application {
             let _ = self.outbound.send_last(index, Payload::Text(&farewell(reason)));
         }
         self.flush_stage(index);
         self.schedule(index);
         self.progress_closing(index);
+    }
+
+    fn is_websocket(&self, index: u32) -> bool {
+        self.conns.at(index).is_some_and(|conn| matches!(conn.decoder, Decoder::WebSocket(_)))
+    }
+
+    /// Sends the close frame, unless the peer's was answered already.
+    fn close_websocket(&mut self, index: u32, reason: Reason) {
+        let Some(Decoder::WebSocket(socket)) = self.conns.at(index).map(|conn| &conn.decoder) else { return };
+        if socket.is_closed() {
+            return;
+        }
+        let mut bytes = Vec::new();
+        let words = if reason == Reason::Application { "" } else { reason.name() };
+        let content = [&CloseCode::of(reason).get().to_be_bytes()[..], words.as_bytes()].concat();
+        frame(Opcode::Close, &content, socket.mask(), &mut bytes);
+        self.outbound.send_raw(index, &bytes, None);
     }
 
     /// Moves a connection on that has its reason and nothing left to write.

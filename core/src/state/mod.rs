@@ -25,6 +25,7 @@ use crate::{Config, ConnId, ListenerId, Peer, Random, Reason, Time};
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 pub(crate) struct State<C> {
     pub(crate) now: Time,
@@ -100,8 +101,13 @@ impl<C: Default> State<C> {
         let wire = protocol.wire();
         let number = self.outbound.intern(wire.encoding());
         let mut conn = Conn::new(peer, origin, wire.decoder(), number, self.now);
-        if let Protocol::Auto(auto) = protocol {
-            conn.phase = Phase::Undecided { until: self.now + auto.wait };
+        let wait = match protocol {
+            Protocol::Spoken(_) => None,
+            Protocol::Auto(auto) => Some(auto.wait),
+            Protocol::Http(http) => Some(http.timeout),
+        };
+        if let Some(wait) = wait {
+            conn.phase = Phase::Undecided { until: self.now + wait };
         }
         if let Origin::Listener(listener) = origin
             && let Some(listen) = self.config.listeners.get(listener.index())
@@ -124,6 +130,14 @@ impl<C: Default> State<C> {
         self.speak_first(index);
         self.schedule(index);
         id
+    }
+
+    /// Another request may come.
+    pub(crate) fn await_handshake(&mut self, id: ConnId, wait: Duration) {
+        let until = self.now + wait;
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.phase = Phase::Undecided { until };
+        }
     }
 
     /// It is clear what is spoken on a connection.

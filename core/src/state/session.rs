@@ -49,8 +49,8 @@ impl<C: Default> State<C> {
     fn deliver_as(&mut self, index: u32, policy: Option<SlowPolicy>) -> bool {
         let Some(conn) = self.conns.at_mut(index) else { return false };
         let (is_open, before) = (conn.is_open(), conn.encoding);
-        let Some(session) = conn.decoder.session() else { return false };
-        let (replies, encoding) = (session.replies(), session.encoding());
+        let replies = conn.decoder.replies();
+        let encoding = conn.decoder.session().map(|session| session.encoding());
         let any = replies.is_some();
         if let Some(replies) = replies {
             if !replies.control.is_empty() {
@@ -61,7 +61,7 @@ impl<C: Default> State<C> {
                 self.outbound.send_raw(index, &replies.output, policy.filter(|_| is_open));
             }
         }
-        let number = self.outbound.intern(encoding);
+        let number = encoding.map_or(before, |encoding| self.outbound.intern(encoding));
         if number != before {
             self.outbound.set_encoding(index, number);
             if let Some(conn) = self.conns.at_mut(index) {

@@ -66,7 +66,7 @@ const NO_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\
     Connection: close\r\n\r\nThis port does not speak HTTP.\n";
 
 /// A fatal alert, `handshake_failure` (RFC 8446 section 6).
-const NO_TLS: &[u8] = &[21, 3, 3, 0, 2, 2, 40];
+pub(crate) const NO_TLS: &[u8] = &[21, 3, 3, 0, 2, 2, 40];
 
 impl Auto {
     pub(crate) fn look(&self, first: &[u8], sight: Sight) -> Verdict {

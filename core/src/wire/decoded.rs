@@ -1,4 +1,5 @@
 use crate::telnet::Signal;
+use crate::websocket::CloseCode;
 use crate::{Payload, Reason};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -24,6 +25,8 @@ pub enum Item<'a> {
     Message(Payload<'a>),
     /// Something else that a telnet peer told.
     Signal(Signal<'a>),
+    /// The peer closed the WebSocket, with this code if it gave one.
+    Closed(Option<CloseCode>),
 }
 
 impl Item<'_> {
@@ -98,6 +101,9 @@ pub enum DecodeError {
     /// A variable-length prefix that is longer than ten bytes or does not fit in 64 bits.
     #[error("the length prefix does not fit in 64 bits")]
     LengthOverflow,
+    /// A WebSocket frame that breaks the protocol (RFC 6455).
+    #[error("the frame breaks the protocol: {0}")]
+    Frame(&'static str),
     /// Compressed input that is not well formed (RFC 1950 and 1951).
     #[error("the compressed input is not well formed")]
     Compression,
@@ -113,7 +119,7 @@ impl DecodeError {
         match self {
             Self::TooLarge { .. } => Reason::MessageTooLarge,
             Self::InvalidUtf8 { .. } => Reason::InvalidUtf8,
-            Self::LengthOverflow | Self::Compression => Reason::MalformedFrame,
+            Self::LengthOverflow | Self::Compression | Self::Frame(_) => Reason::MalformedFrame,
             Self::Truncated => Reason::PeerClosed,
         }
     }

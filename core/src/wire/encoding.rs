@@ -1,6 +1,7 @@
 use super::{EncodeError, LengthPrefix, LineEnding};
 use crate::Payload;
 use crate::telnet::{self, Charset};
+use crate::websocket::{Opcode, Role, frame};
 use alloc::vec::Vec;
 
 /// How messages are written. Connections with the same encoding share the bytes of what is published to them.
@@ -11,6 +12,8 @@ pub enum Encoding {
     Lines(LineEnding),
     /// The length and the content.
     LengthPrefixed(LengthPrefix),
+    /// A frame of a WebSocket's server: text or binary, as it is sent.
+    WebSocket(Role),
     /// The content as network virtual terminals show it, and CR LF.
     #[non_exhaustive]
     Telnet {
@@ -33,6 +36,11 @@ impl Encoding {
                 out.extend_from_slice(ending.as_bytes());
             }
             Self::LengthPrefixed(prefix) => prefix.encode(payload, out)?,
+            Self::WebSocket(role) => {
+                let opcode = if matches!(payload, Payload::Text(_)) { Opcode::Text } else { Opcode::Binary };
+                // Zeros are as good a mask as any to a server that can't be fooled by what it is sent itself.
+                frame(opcode, payload.as_bytes(), (role == Role::Client).then_some([0; 4]), out);
+            }
             Self::Telnet { charset, .. } => {
                 telnet::encode(payload, charset, out);
                 out.extend_from_slice(LineEnding::CrLf.as_bytes());
@@ -46,7 +54,7 @@ impl Encoding {
         match self {
             Self::Lines(_) => out.extend_from_slice(payload.as_bytes()),
             Self::Telnet { charset, .. } => telnet::encode(payload, charset, out),
-            Self::LengthPrefixed(_) => return false,
+            Self::LengthPrefixed(_) | Self::WebSocket(_) => return false,
         }
         true
     }

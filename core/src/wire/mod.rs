@@ -14,7 +14,7 @@ mod length;
 mod line;
 
 pub use auto::Auto;
-pub(crate) use auto::{Sight, Verdict};
+pub(crate) use auto::{NO_TLS, Sight, Verdict};
 pub(crate) use buffer::grow;
 pub use decoded::{DecodeError, Decoded, EncodeError, Item, Scratch};
 pub use encoding::Encoding;
@@ -24,7 +24,10 @@ pub use line::{InvalidUtf8, LineDecoder, LineEnding, Lines};
 
 use crate::Payload;
 use crate::limit::Budget;
-use crate::telnet::{Session, Telnet};
+use crate::http::Http;
+use crate::telnet::{Replies, Session, Telnet};
+use crate::websocket::{Role, WebSocket, WebSocketDecoder};
+use alloc::sync::Arc;
 use alloc::boxed::Box;
 use core::time::Duration;
 
@@ -38,6 +41,8 @@ pub enum Wire {
     LengthPrefixed(LengthPrefixed),
     /// Telnet.
     Telnet(Telnet),
+    /// WebSocket, behind its handshake.
+    WebSocket(WebSocket),
 }
 
 impl Wire {
@@ -48,6 +53,7 @@ impl Wire {
             Self::Lines(lines) => Decoder::Lines(LineDecoder::new(lines)),
             Self::LengthPrefixed(frames) => Decoder::LengthPrefixed(LengthDecoder::new(frames)),
             Self::Telnet(telnet) => Decoder::Telnet(Box::new(Session::new(telnet))),
+            Self::WebSocket(socket) => Decoder::WebSocket(Box::new(WebSocketDecoder::new(socket))),
         }
     }
 
@@ -57,28 +63,32 @@ impl Wire {
         match self {
             Self::Lines(lines) => Encoding::Lines(lines.ending),
             Self::LengthPrefixed(frames) => Encoding::LengthPrefixed(frames.prefix),
+            Self::WebSocket(socket) => Encoding::WebSocket(socket.role),
             Self::Telnet(telnet) => Encoding::Telnet { charset: telnet.charset, staged: false },
         }
     }
 }
 
 /// What a listener offers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Protocol {
     /// This is spoken.
     Spoken(Wire),
     /// The peer's first bytes tell what is spoken.
     Auto(Auto),
+    /// HTTP, and WebSocket after it.
+    Http(Arc<Http>),
 }
 
 impl Protocol {
     /// What is spoken as long as the peer has not told.
     #[must_use]
-    pub const fn wire(self) -> Wire {
+    pub const fn wire(&self) -> Wire {
         match self {
-            Self::Spoken(wire) => wire,
+            Self::Spoken(wire) => *wire,
             Self::Auto(auto) => Wire::Lines(auto.lines),
+            Self::Http(_) => Wire::WebSocket(WebSocket { role: Role::Server }),
         }
     }
 }
@@ -106,6 +116,8 @@ pub enum Decoder {
     LengthPrefixed(LengthDecoder),
     /// For telnet, which also answers.
     Telnet(Box<Session>),
+    /// For WebSocket, which answers pings and closes.
+    WebSocket(Box<WebSocketDecoder>),
 }
 
 impl Decoder {
@@ -123,6 +135,7 @@ impl Decoder {
             Self::Lines(lines) => lines.decode(input, scratch, budget),
             Self::LengthPrefixed(frames) => frames.decode(input, scratch, budget),
             Self::Telnet(session) => session.decode(input, scratch, budget),
+            Self::WebSocket(socket) => socket.decode(input, scratch, budget),
         }
     }
 
@@ -139,6 +152,7 @@ impl Decoder {
             Self::Lines(lines) => lines.finish(scratch, budget),
             Self::LengthPrefixed(frames) => frames.finish().map(|()| None),
             Self::Telnet(session) => session.finish(scratch, budget),
+            Self::WebSocket(socket) => socket.finish().map(|()| None),
         }
     }
 
@@ -149,6 +163,7 @@ impl Decoder {
             Self::Lines(lines) => lines.is_partial(),
             Self::LengthPrefixed(frames) => frames.is_partial(),
             Self::Telnet(session) => session.is_partial(),
+            Self::WebSocket(socket) => socket.is_partial(),
         }
     }
 
@@ -157,9 +172,23 @@ impl Decoder {
     #[must_use]
     pub fn is_ahead(&self) -> bool {
         match self {
-            Self::Lines(_) | Self::LengthPrefixed(_) => false,
+            Self::Lines(_) | Self::LengthPrefixed(_) | Self::WebSocket(_) => false,
             Self::Telnet(session) => session.is_ahead(),
         }
+    }
+
+    /// What is to be sent in answer, if anything.
+    pub(crate) fn replies(&mut self) -> Option<Replies> {
+        match self {
+            Self::Telnet(session) => session.replies(),
+            Self::WebSocket(socket) => socket.replies(),
+            Self::Lines(_) | Self::LengthPrefixed(_) => None,
+        }
+    }
+
+    /// Whether the wire answers by itself.
+    pub(crate) const fn answers(&self) -> bool {
+        matches!(self, Self::Telnet(_) | Self::WebSocket(_))
     }
 
     /// How long the decoder waits for more until what it has means something else.

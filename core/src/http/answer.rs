@@ -1,0 +1,153 @@
+use super::head::Request;
+use super::{Http, upgrade};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt::Write;
+
+/// The status of a response (RFC 9110 section 15).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Status(u16, &'static str);
+
+impl Status {
+    const OK: Self = Self(200, "OK");
+    pub(super) const BAD_REQUEST: Self = Self(400, "Bad Request");
+    pub(super) const FORBIDDEN: Self = Self(403, "Forbidden");
+    pub(super) const NOT_FOUND: Self = Self(404, "Not Found");
+    const METHOD_NOT_ALLOWED: Self = Self(405, "Method Not Allowed");
+    pub(crate) const REQUEST_TIMEOUT: Self = Self(408, "Request Timeout");
+    pub(super) const CONTENT_TOO_LARGE: Self = Self(413, "Content Too Large");
+    pub(super) const UPGRADE_REQUIRED: Self = Self(426, "Upgrade Required");
+    pub(super) const FIELDS_TOO_LARGE: Self = Self(431, "Request Header Fields Too Large");
+    pub(super) const NOT_IMPLEMENTED: Self = Self(501, "Not Implemented");
+    const UNAVAILABLE: Self = Self(503, "Service Unavailable");
+    pub(super) const VERSION_NOT_SUPPORTED: Self = Self(505, "HTTP Version Not Supported");
+
+    /// A response that says no more than this, and is the last one.
+    pub(crate) fn last_words(self) -> Vec<u8> {
+        Response::text(self, &format!("{}\n", self.1)).bytes(false, false)
+    }
+}
+
+/// What comes of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// These bytes, and another request may follow.
+    More(Vec<u8>),
+    /// These bytes, and the end.
+    Last(Vec<u8>),
+    /// These bytes, and WebSocket from there on.
+    Upgraded(Vec<u8>),
+}
+
+const PAGE: &str = include_str!("page/index.html");
+const SCRIPT: &str = include_str!("page/drupe.js");
+const STYLE: &str = include_str!("page/drupe.css");
+/// Nothing but what this server serves runs, is shown or is connected to.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
+    form-action 'none'; frame-ancestors 'none'";
+
+/// Answers a request. `metrics` is asked only if they are.
+pub(crate) fn answer(request: &Request, http: &Http, drains: bool, metrics: impl FnOnce() -> String) -> Answer {
+    if upgrade::is_wanted(request) {
+        return match upgrade::check(request, http) {
+            Ok(upgrade) => Answer::Upgraded(switching(&upgrade)),
+            Err(status) => Answer::Last(refusal(status)),
+        };
+    }
+    let is_head = request.method == "HEAD";
+    let response = match request.path() {
+        _ if request.method != "GET" && !is_head => {
+            Response { allow: true, ..Response::text(Status::METHOD_NOT_ALLOWED, "only GET and HEAD\n") }
+        }
+        "/" => Response { body: page(http), ..Response::of("text/html; charset=utf-8") },
+        "/drupe.js" => Response { body: SCRIPT.to_string(), ..Response::of("text/javascript; charset=utf-8") },
+        "/drupe.css" => Response { body: STYLE.to_string(), ..Response::of("text/css; charset=utf-8") },
+        "/healthz" => Response::text(Status::OK, "ok\n"),
+        "/readyz" if drains => Response::text(Status::UNAVAILABLE, "draining\n"),
+        "/readyz" => Response::text(Status::OK, "ready\n"),
+        "/metrics" => Response { body: metrics(), ..Response::of("text/plain; version=0.0.4; charset=utf-8") },
+        path if http.path.as_deref() == Some(path) => return Answer::Last(refusal(Status::UPGRADE_REQUIRED)),
+        _ => Response::text(Status::NOT_FOUND, "there is nothing here\n"),
+    };
+    let keeps_alive = request.keeps_alive();
+    let bytes = response.bytes(is_head, keeps_alive);
+    if keeps_alive { Answer::More(bytes) } else { Answer::Last(bytes) }
+}
+
+/// The page, which is told where to connect to.
+fn page(http: &Http) -> String {
+    let mut path = String::new();
+    for c in http.path.as_deref().unwrap_or("/").chars() {
+        match c {
+            '&' => path.push_str("&amp;"),
+            '"' => path.push_str("&quot;"),
+            '<' => path.push_str("&lt;"),
+            c => path.push(c),
+        }
+    }
+    PAGE.replace("%PATH%", &path)
+}
+
+fn switching(upgrade: &upgrade::Upgrade) -> Vec<u8> {
+    let mut head = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {}\r\n",
+        upgrade.accept
+    );
+    if let Some(subprotocol) = &upgrade.subprotocol {
+        let _ = write!(head, "Sec-WebSocket-Protocol: {subprotocol}\r\n");
+    }
+    head.push_str("\r\n");
+    head.into_bytes()
+}
+
+fn refusal(status: Status) -> Vec<u8> {
+    let asks = status == Status::UPGRADE_REQUIRED;
+    Response { asks_for_upgrade: asks, ..Response::text(status, &format!("{}\n", status.1)) }.bytes(false, false)
+}
+
+struct Response {
+    status: Status,
+    content_type: &'static str,
+    body: String,
+    /// Says which methods are allowed.
+    allow: bool,
+    /// Says which version of WebSocket is spoken (RFC 6455 section 4.4).
+    asks_for_upgrade: bool,
+}
+
+impl Response {
+    const fn of(content_type: &'static str) -> Self {
+        Self { status: Status::OK, content_type, body: String::new(), allow: false, asks_for_upgrade: false }
+    }
+
+    fn text(status: Status, words: &str) -> Self {
+        Self { status, body: words.to_string(), ..Self::of("text/plain; charset=utf-8") }
+    }
+
+    fn bytes(&self, is_head: bool, keeps_alive: bool) -> Vec<u8> {
+        let Status(code, phrase) = self.status;
+        let mut head = format!(
+            "HTTP/1.1 {code} {phrase}\r\nContent-Type: {}\r\nContent-Length: {}\r\nCache-Control: no-cache\r\n\
+             Content-Security-Policy: {POLICY}\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n",
+            self.content_type,
+            self.body.len(),
+        );
+        if self.allow {
+            head.push_str("Allow: GET, HEAD\r\n");
+        }
+        if self.asks_for_upgrade {
+            head.push_str("Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
+        }
+        head.push_str(match (self.asks_for_upgrade, keeps_alive) {
+            (true, _) => "Connection: Upgrade, close\r\n\r\n",
+            (false, true) => "Connection: keep-alive\r\n\r\n",
+            (false, false) => "Connection: close\r\n\r\n",
+        });
+        if !is_head {
+            head.push_str(&self.body);
+        }
+        head.into_bytes()
+    }
+}

@@ -1,0 +1,154 @@
+use super::answer::Status;
+use crate::Reason;
+use crate::telnet::IAC;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use memchr::memmem;
+
+/// A request's head is at most so long.
+const HEAD_MAX_BYTES: usize = 8 << 10;
+/// A request has at most so many header fields.
+const FIELDS_MAX: usize = 64;
+/// The first bytes of a TLS handshake (RFC 8446 section 5.1).
+const TLS: &[u8] = &[22, 3];
+
+/// What the first bytes of a connection are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// The beginning of a request.
+    Unclear,
+    /// A request, in so many bytes.
+    Request(Request, usize),
+    /// Nothing that is served: to be answered so, and closed for this reason.
+    Bad(Status, Reason),
+    /// TLS, where none is spoken.
+    Tls,
+}
+
+/// A request without a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Request {
+    pub(super) method: String,
+    pub(super) target: String,
+    /// HTTP/1.1 and not 1.0.
+    pub(super) is_1_1: bool,
+    pub(super) fields: Vec<(String, String)>,
+}
+
+impl Request {
+    /// The values of a header field, in order.
+    pub(super) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.fields.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// The value of a field that stands once; `None` if it is missing or stands more often.
+    pub(super) fn value<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+        let mut values = self.values(name);
+        let first = values.next();
+        first.filter(|_| values.next().is_none())
+    }
+
+    /// Whether a list in a field has a token, in any case (RFC 9110 section 5.6.1).
+    pub(super) fn has_token<'a>(&'a self, name: &'a str, token: &'a str) -> bool {
+        self.values(name).flat_map(|value| value.split(',')).any(|member| member.trim().eq_ignore_ascii_case(token))
+    }
+
+    /// The path, without what a `?` begins.
+    pub(super) fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
+    }
+
+    /// Whether another request may follow (RFC 9112 section 9.3).
+    pub(super) fn keeps_alive(&self) -> bool {
+        self.is_1_1 && !self.has_token("connection", "close")
+    }
+}
+
+/// Looks for a request at the front of `held`.
+pub(crate) fn look(held: &[u8]) -> Look {
+    // An empty line before a request is passed over (RFC 9112 section 2.2).
+    let start = held.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count().min(4);
+    let held = &held[start..];
+    if held.starts_with(TLS) {
+        return Look::Tls;
+    }
+    if held.first() == Some(&IAC) || held.starts_with(b"SSH-") || held.starts_with(b"PRI * HTTP/2.0\r\n") {
+        return Look::Bad(Status::BAD_REQUEST, Reason::WrongProtocol);
+    }
+    let seen = &held[..held.len().min(HEAD_MAX_BYTES)];
+    let Some(end) = memmem::find(seen, b"\r\n\r\n").map(|at| at + 4) else {
+        return if has_bare_controls(seen) {
+            Look::Bad(Status::BAD_REQUEST, Reason::BadRequest)
+        } else if held.len() >= HEAD_MAX_BYTES {
+            Look::Bad(Status::FIELDS_TOO_LARGE, Reason::BadRequest)
+        } else {
+            Look::Unclear
+        };
+    };
+    match parse(&held[..end]) {
+        Ok(request) => Look::Request(request, start + end),
+        Err(status) => Look::Bad(status, Reason::BadRequest),
+    }
+}
+
+/// A CR or an LF alone, or a NUL: some readers would see a line's end where others do not.
+fn has_bare_controls(head: &[u8]) -> bool {
+    head.iter().enumerate().any(|(at, byte)| match byte {
+        0 => true,
+        b'\n' => at == 0 || head[at - 1] != b'\r',
+        b'\r' => head.get(at + 1).is_some_and(|next| *next != b'\n'),
+        _ => false,
+    })
+}
+
+fn parse(head: &[u8]) -> Result<Request, Status> {
+    if has_bare_controls(head) {
+        return Err(Status::BAD_REQUEST);
+    }
+    let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
+    let mut parsed = httparse::Request::new(&mut fields);
+    match parsed.parse(head) {
+        Ok(httparse::Status::Complete(_)) => {}
+        Err(httparse::Error::TooManyHeaders) => return Err(Status::FIELDS_TOO_LARGE),
+        Err(httparse::Error::Version) => return Err(Status::VERSION_NOT_SUPPORTED),
+        _ => return Err(Status::BAD_REQUEST),
+    }
+    let text = |value: &[u8]| core::str::from_utf8(value).map(|value| value.trim().to_string());
+    let fields = parsed.headers.iter().map(|field| Ok((field.name.to_string(), text(field.value)?)));
+    let request = Request {
+        method: parsed.method.unwrap_or_default().to_string(),
+        target: parsed.path.unwrap_or_default().to_string(),
+        is_1_1: parsed.version == Some(1),
+        fields: fields.collect::<Result<_, core::str::Utf8Error>>().map_err(|_| Status::BAD_REQUEST)?,
+    };
+    check(&request)?;
+    Ok(request)
+}
+
+fn check(request: &Request) -> Result<(), Status> {
+    let hosts = request.values("host").count();
+    if hosts > 1 || hosts == 0 && request.is_1_1 {
+        return Err(Status::BAD_REQUEST);
+    }
+    let encoded = request.values("transfer-encoding").next().is_some();
+    let mut lengths = request.values("content-length").peekable();
+    if encoded && lengths.peek().is_some() {
+        return Err(Status::BAD_REQUEST);
+    }
+    if encoded {
+        return Err(Status::NOT_IMPLEMENTED);
+    }
+    for length in lengths {
+        match length {
+            "0" => {}
+            length if !length.is_empty() && length.bytes().all(|digit| digit.is_ascii_digit()) => {
+                return Err(Status::CONTENT_TOO_LARGE);
+            }
+            _ => return Err(Status::BAD_REQUEST),
+        }
+    }
+    if !request.target.starts_with('/') {
+        return Err(Status::BAD_REQUEST);
+    }
+    Ok(())
+}

@@ -1,0 +1,47 @@
+//! The little HTTP around WebSocket (RFC 9110 and 9112): the upgrade, and a few endpoints on the same port.
+//!
+//! | path | what |
+//! |---|---|
+//! | any, or [`Http::path`] | the upgrade to WebSocket |
+//! | `/` | a page that speaks it |
+//! | `/healthz` | 200 as long as the machine turns |
+//! | `/readyz` | 200, or 503 while the server drains |
+//! | `/metrics` | the [`Metrics`](crate::Metrics) as Prometheus reads them (text format 0.0.4) |
+//!
+//! Requests are read strictly: what two readers could understand in two ways is refused (RFC 9112 section 11.2).
+
+mod answer;
+mod head;
+mod origin;
+mod upgrade;
+
+pub(crate) use answer::{Answer, Status, answer};
+pub(crate) use head::{Look, look};
+pub use origin::Origins;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// How HTTP is served, and WebSocket after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http {
+    /// The path at which the upgrade to WebSocket is accepted; `None` is every path.
+    pub path: Option<String>,
+    /// Which pages may connect.
+    pub origins: Origins,
+    /// The subprotocols that are spoken, the preferred one first (RFC 6455 section 1.9).
+    pub subprotocols: Vec<String>,
+    /// How long a request may take from the first byte, or the connection from its opening, to its last.
+    pub timeout: Duration,
+}
+
+impl Default for Http {
+    /// Every path, pages of the same origin, no subprotocol, 10 s.
+    fn default() -> Self {
+        Self { path: None, origins: Origins::Same, subprotocols: Vec::new(), timeout: Duration::from_secs(10) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! The handshake of WebSocket (RFC 6455 section 4).
+
+use super::Http;
+use super::answer::Status;
+use super::head::Request;
+use alloc::string::String;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha1::{Digest, Sha1};
+
+/// Put behind the key before it is hashed (RFC 6455 section 1.3).
+const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+const KEY_BYTES: usize = 16;
+
+/// What an upgrade that is accepted says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Upgrade {
+    pub(super) accept: String,
+    pub(super) subprotocol: Option<String>,
+}
+
+/// Whether a request asks for WebSocket.
+pub(super) fn is_wanted(request: &Request) -> bool {
+    request.has_token("upgrade", "websocket")
+}
+
+/// Checks what section 4.2.1 asks of the client.
+pub(super) fn check(request: &Request, http: &Http) -> Result<Upgrade, Status> {
+    if request.method != "GET" || !request.is_1_1 || !request.has_token("connection", "upgrade") {
+        return Err(Status::BAD_REQUEST);
+    }
+    if http.path.as_deref().is_some_and(|path| path != request.path()) {
+        return Err(Status::NOT_FOUND);
+    }
+    if request.value("sec-websocket-version") != Some("13") {
+        return Err(Status::UPGRADE_REQUIRED);
+    }
+    let key = request.value("sec-websocket-key").ok_or(Status::BAD_REQUEST)?;
+    if STANDARD.decode(key).map(|key| key.len()) != Ok(KEY_BYTES) {
+        return Err(Status::BAD_REQUEST);
+    }
+    if request.values("origin").count() > 1 {
+        return Err(Status::BAD_REQUEST);
+    }
+    if let Some(origin) = request.value("origin")
+        && !http.origins.allow(origin, request.value("host"))
+    {
+        return Err(Status::FORBIDDEN);
+    }
+    let offered = || request.values("sec-websocket-protocol").flat_map(|value| value.split(',')).map(str::trim);
+    let subprotocol = http.subprotocols.iter().find(|ours| offered().any(|offer| offer == ours.as_str())).cloned();
+    Ok(Upgrade { accept: accept(key), subprotocol })
+}
+
+/// The proof that the server read the key.
+fn accept(key: &str) -> String {
+    let mut hash = Sha1::new();
+    hash.update(key.as_bytes());
+    hash.update(GUID);
+    STANDARD.encode(hash.finalize())
+}

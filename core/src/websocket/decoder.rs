@@ -1,0 +1,288 @@
+use super::frame::{CONTROL_MAX_BYTES, HEADER_MAX_BYTES, Header, Opcode, frame, unmask};
+use super::utf8::Utf8Check;
+use super::{CloseCode, Role, WebSocket};
+use crate::Payload;
+use crate::limit::Budget;
+use crate::telnet::Replies;
+use crate::wire::{DecodeError, Decoded, Item, Scratch, grow};
+use alloc::vec::Vec;
+
+/// Puts messages together from frames, and answers pings and closes.
+///
+/// A message that arrives as one frame and whole is not copied: it is unmasked where it is. Text is checked as it
+/// arrives, so that what can't become UTF-8 ends at once (RFC 6455 section 8.1).
+///
+/// # Memory
+/// At most `message_max_bytes` of content that has really arrived.
+#[derive(Debug)]
+pub struct WebSocketDecoder {
+    socket: WebSocket,
+    state: State,
+    /// The message that has begun.
+    message: Option<Message>,
+    partial: Vec<u8>,
+    replies: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// So many bytes of a header have arrived.
+    Header { bytes: [u8; HEADER_MAX_BYTES], count: u8 },
+    /// A frame of the message; so much of its content is still to come.
+    Data { header: Header, missing: usize },
+    /// A control frame, between the frames of a message.
+    Control { header: Header, content: [u8; CONTROL_MAX_BYTES], count: u8 },
+    /// A close frame came: nothing more counts.
+    Closed,
+}
+
+/// A message that is not complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Message {
+    is_text: bool,
+    check: Utf8Check,
+}
+
+const START: State = State::Header { bytes: [0; HEADER_MAX_BYTES], count: 0 };
+/// After so many bytes of pongs nothing more is looked at until they are taken.
+const REPLIES_MAX_BYTES: usize = 4 << 10;
+
+impl WebSocketDecoder {
+    /// A decoder behind the handshake.
+    #[must_use]
+    pub const fn new(socket: WebSocket) -> Self {
+        Self { socket, state: START, message: None, partial: Vec::new(), replies: Vec::new() }
+    }
+
+    /// Looks at the front of `input`; see [`wire`](crate::wire).
+    ///
+    /// # Errors
+    /// [`DecodeError::TooLarge`] as soon as the length is known and before the content is kept,
+    /// [`DecodeError::InvalidUtf8`], and [`DecodeError::Frame`] for what breaks the protocol.
+    pub fn decode<'a>(
+        &mut self,
+        input: &'a mut [u8],
+        scratch: &'a mut Scratch,
+        budget: &Budget,
+    ) -> Result<Decoded<'a>, DecodeError> {
+        let max = budget.message_max_bytes.get();
+        let mut used = 0;
+        while used < input.len() && self.replies.len() <= REPLIES_MAX_BYTES {
+            match &mut self.state {
+                State::Header { bytes, count } => {
+                    let Some(header) = take_header(bytes, count, input, &mut used)? else { break };
+                    self.begin_frame(header, max)?;
+                    // A frame without content is complete with its header.
+                    if header.length > 0 {
+                        continue;
+                    }
+                    if header.opcode.is_control() {
+                        if let Some(item) = self.control(header.opcode, &[])? {
+                            return Ok(Decoded::of(used, item));
+                        }
+                    } else if header.fin {
+                        return self.complete(used, &mut [], scratch, max);
+                    }
+                }
+                State::Control { header, content, count } => {
+                    let (header, length) = (*header, usize::try_from(header.length).unwrap_or(CONTROL_MAX_BYTES));
+                    let begun = usize::from(*count);
+                    let take = (length - begun).min(input.len() - used);
+                    content[begun..begun + take].copy_from_slice(&input[used..used + take]);
+                    used += take;
+                    *count += u8::try_from(take).unwrap_or(0);
+                    if begun + take < length {
+                        break;
+                    }
+                    let mut content = *content;
+                    let content = &mut content[..length];
+                    unmask(content, header.mask.unwrap_or_default(), 0);
+                    if let Some(item) = self.control(header.opcode, content)? {
+                        return Ok(Decoded::of(used, item));
+                    }
+                }
+                State::Data { header, missing } => {
+                    let (header, at) = (*header, used);
+                    let take = (*missing).min(input.len() - at);
+                    let passed = usize::try_from(header.length).unwrap_or(usize::MAX) - *missing;
+                    *missing -= take;
+                    used += take;
+                    let ended = *missing == 0;
+                    let content = &mut input[at..used];
+                    unmask(content, header.mask.unwrap_or_default(), passed);
+                    if let Some(message) = self.message.as_mut().filter(|message| message.is_text)
+                        && !message.check.push(content)
+                    {
+                        return Err(DecodeError::InvalidUtf8 { valid_up_to: self.partial.len() });
+                    }
+                    if ended && header.fin {
+                        return self.complete(used, &mut input[at..used], scratch, max);
+                    }
+                    let whole = self.partial.len() + if ended { take } else { take + 1 };
+                    grow(&mut self.partial, take, max.max(whole));
+                    self.partial.extend_from_slice(&input[at..used]);
+                    if ended {
+                        self.state = START;
+                    }
+                }
+                State::Closed => used = input.len(),
+            }
+        }
+        Ok(Decoded::nothing(used))
+    }
+
+    /// Nothing is completed by the end of the input.
+    ///
+    /// # Errors
+    /// [`DecodeError::Truncated`] if a message has begun.
+    pub const fn finish(&self) -> Result<(), DecodeError> {
+        if self.is_partial() { Err(DecodeError::Truncated) } else { Ok(()) }
+    }
+
+    /// Whether a frame or a message has begun and is not complete.
+    #[must_use]
+    pub const fn is_partial(&self) -> bool {
+        match self.state {
+            State::Header { count, .. } => count > 0 || self.message.is_some(),
+            State::Data { .. } | State::Control { .. } => true,
+            State::Closed => false,
+        }
+    }
+
+    /// What is to be sent between two messages: pongs, and the answer to a close.
+    pub fn replies(&mut self) -> Option<Replies> {
+        if self.replies.is_empty() {
+            return None;
+        }
+        Some(Replies { control: core::mem::take(&mut self.replies), output: Vec::new() })
+    }
+
+    /// What our frames are masked with. Zeros hide nothing, but what is sent here was not chosen by a page that means
+    /// to fool a proxy (RFC 6455 section 10.3).
+    pub(crate) fn mask(&self) -> Option<[u8; 4]> {
+        (self.socket.role == Role::Client).then_some([0; 4])
+    }
+
+    /// Whether a close frame came, so that none is to be sent any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state == State::Closed
+    }
+
+    fn begin_frame(&mut self, header: Header, max: usize) -> Result<(), DecodeError> {
+        match (self.socket.role, header.mask) {
+            (Role::Server, None) => return Err(DecodeError::Frame("a client's frame is not masked")),
+            (Role::Client, Some(_)) => return Err(DecodeError::Frame("a server's frame is masked")),
+            _ => {}
+        }
+        if header.opcode.is_control() {
+            self.state = State::Control { header, content: [0; CONTROL_MAX_BYTES], count: 0 };
+            if header.length == 0 {
+                self.state = START;
+            }
+            return Ok(());
+        }
+        match (header.opcode, self.message) {
+            (Opcode::Continuation, None) => return Err(DecodeError::Frame("it goes on with no message")),
+            (Opcode::Continuation, Some(_)) => {}
+            (_, Some(_)) => return Err(DecodeError::Frame("a message begins within another")),
+            (opcode, None) => {
+                self.message = Some(Message { is_text: opcode == Opcode::Text, check: Utf8Check::default() });
+            }
+        }
+        let length = usize::try_from(header.length).ok().filter(|length| self.partial.len() + length <= max);
+        let missing = length.ok_or(DecodeError::TooLarge { max })?;
+        self.state = if missing > 0 { State::Data { header, missing } } else { START };
+        Ok(())
+    }
+
+    /// A message is complete with `last`, of which everything before it is in `partial`.
+    fn complete<'a>(
+        &mut self,
+        used: usize,
+        last: &'a mut [u8],
+        scratch: &'a mut Scratch,
+        max: usize,
+    ) -> Result<Decoded<'a>, DecodeError> {
+        self.state = START;
+        let Some(message) = self.message.take() else { return Ok(Decoded::nothing(used)) };
+        let content: &'a [u8] = if self.partial.is_empty() {
+            last
+        } else {
+            let whole = self.partial.len() + last.len();
+            grow(&mut self.partial, last.len(), max.max(whole));
+            self.partial.extend_from_slice(last);
+            scratch.bytes = core::mem::take(&mut self.partial);
+            &scratch.bytes
+        };
+        if !message.is_text {
+            return Ok(Decoded::of_message(used, Payload::Binary(content)));
+        }
+        let invalid = |valid_up_to| DecodeError::InvalidUtf8 { valid_up_to };
+        if !message.check.is_whole() {
+            return Err(invalid(content.len()));
+        }
+        let text = core::str::from_utf8(content).map_err(|error| invalid(error.valid_up_to()))?;
+        Ok(Decoded::of_message(used, Payload::Text(text)))
+    }
+
+    fn control(&mut self, opcode: Opcode, content: &[u8]) -> Result<Option<Item<'static>>, DecodeError> {
+        self.state = START;
+        match opcode {
+            Opcode::Ping => {
+                self.reply(Opcode::Pong, content);
+                Ok(None)
+            }
+            Opcode::Close => {
+                let code = close_code(content)?;
+                self.state = State::Closed;
+                // The code is sent back (RFC 6455 section 5.5.1).
+                self.reply(Opcode::Close, code.map_or(&[], |_| &content[..2]));
+                Ok(Some(Item::Closed(code)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn reply(&mut self, opcode: Opcode, content: &[u8]) {
+        frame(opcode, content, self.mask(), &mut self.replies);
+    }
+}
+
+fn take_header(
+    bytes: &mut [u8; HEADER_MAX_BYTES],
+    count: &mut u8,
+    input: &[u8],
+    used: &mut usize,
+) -> Result<Option<Header>, DecodeError> {
+    loop {
+        let known = usize::from(*count);
+        if known >= 2 && known == Header::size(&bytes[..known]) {
+            return Header::read(&bytes[..known]).map(Some);
+        }
+        let Some(&byte) = input.get(*used) else { return Ok(None) };
+        bytes[known] = byte;
+        *used += 1;
+        *count += 1;
+        // What is wrong with the first two bytes is wrong already.
+        if *count == 2 && Header::size(&bytes[..2]) > 2 {
+            let mut alone = [0; HEADER_MAX_BYTES];
+            alone[..2].copy_from_slice(&bytes[..2]);
+            alone[1] = byte & 0x80 | if byte & 0x7f > 125 { 126 } else { byte & 0x7f };
+            Header::read(&alone[..Header::size(&alone)])?;
+        }
+    }
+}
+
+/// The code in a close frame; `None` if it has no content.
+fn close_code(content: &[u8]) -> Result<Option<CloseCode>, DecodeError> {
+    match content {
+        [] => Ok(None),
+        &[high, low, ref words @ ..] => {
+            let code = CloseCode::new(u16::from_be_bytes([high, low]));
+            let code = code.map_err(|_| DecodeError::Frame("its close code is reserved"))?;
+            core::str::from_utf8(words).map_err(|error| DecodeError::InvalidUtf8 { valid_up_to: error.valid_up_to() })?;
+            Ok(Some(code))
+        }
+        [_] => Err(DecodeError::Frame("a close frame has half a code")),
+    }
+}

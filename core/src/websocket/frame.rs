@@ -1,0 +1,134 @@
+use crate::wire::DecodeError;
+use alloc::vec::Vec;
+
+/// What a frame carries (RFC 6455 section 5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Opcode {
+    /// More of a message.
+    Continuation = 0,
+    /// UTF-8 text.
+    Text = 1,
+    /// Bytes.
+    Binary = 2,
+    /// The end, with a code and words.
+    Close = 8,
+    /// To be answered with a pong of the same content.
+    Ping = 9,
+    /// The answer to a ping, or a sign of life.
+    Pong = 10,
+}
+
+impl Opcode {
+    const fn from_bits(bits: u8) -> Option<Self> {
+        match bits {
+            0 => Some(Self::Continuation),
+            1 => Some(Self::Text),
+            2 => Some(Self::Binary),
+            8 => Some(Self::Close),
+            9 => Some(Self::Ping),
+            10 => Some(Self::Pong),
+            _ => None,
+        }
+    }
+
+    pub(super) const fn is_control(self) -> bool {
+        self as u8 >= 8
+    }
+}
+
+const FIN: u8 = 0x80;
+const RESERVED: u8 = 0x70;
+const MASKED: u8 = 0x80;
+const LENGTH_16: u8 = 126;
+const LENGTH_64: u8 = 127;
+/// The longest content of a control frame (RFC 6455 section 5.5).
+pub(super) const CONTROL_MAX_BYTES: usize = 125;
+/// Two bytes, a length of eight, a mask of four.
+pub(super) const HEADER_MAX_BYTES: usize = 14;
+
+/// Appends a frame that is a message of its own, or a control frame, to `out`. A client's frame is masked with
+/// `mask`, which should be random (RFC 6455 section 5.3).
+pub fn frame(opcode: Opcode, content: &[u8], mask: Option<[u8; 4]>, out: &mut Vec<u8>) {
+    out.push(FIN | opcode as u8);
+    let masked = if mask.is_some() { MASKED } else { 0 };
+    match (u8::try_from(content.len()), u16::try_from(content.len())) {
+        (Ok(length @ ..LENGTH_16), _) => out.push(masked | length),
+        (_, Ok(length)) => {
+            out.push(masked | LENGTH_16);
+            out.extend_from_slice(&length.to_be_bytes());
+        }
+        _ => {
+            out.push(masked | LENGTH_64);
+            out.extend_from_slice(&(content.len() as u64).to_be_bytes());
+        }
+    }
+    let Some(mask) = mask else { return out.extend_from_slice(content) };
+    out.extend_from_slice(&mask);
+    let begin = out.len();
+    out.extend_from_slice(content);
+    unmask(&mut out[begin..], mask, 0);
+}
+
+/// Takes a mask off `content`, which begins `at` bytes into a frame's content; or puts it on.
+pub(super) fn unmask(content: &mut [u8], mask: [u8; 4], at: usize) {
+    let mut mask = mask;
+    mask.rotate_left(at % 4);
+    let wide = u64::from_ne_bytes([mask[0], mask[1], mask[2], mask[3], mask[0], mask[1], mask[2], mask[3]]);
+    let (words, rest) = content.as_chunks_mut::<8>();
+    for word in words {
+        *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+    }
+    for (byte, mask) in rest.iter_mut().zip(mask.iter().cycle()) {
+        *byte ^= mask;
+    }
+}
+
+/// What stands before a frame's content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) fin: bool,
+    pub(super) opcode: Opcode,
+    pub(super) mask: Option<[u8; 4]>,
+    pub(super) length: u64,
+}
+
+impl Header {
+    /// How many bytes a header has, as far as its first bytes tell.
+    pub(super) fn size(first: &[u8]) -> usize {
+        let [_, second, ..] = first else { return 2 };
+        let length = match second & !MASKED {
+            LENGTH_64 => 8,
+            LENGTH_16 => 2,
+            _ => 0,
+        };
+        2 + length + if second & MASKED == 0 { 0 } else { 4 }
+    }
+
+    /// Reads a whole header.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let &[first, second, ref rest @ ..] = bytes else { return Err(DecodeError::Truncated) };
+        let opcode = Opcode::from_bits(first & 0xf).ok_or(DecodeError::Frame("its opcode is reserved"))?;
+        if first & RESERVED != 0 {
+            return Err(DecodeError::Frame("a reserved bit is set"));
+        }
+        let (length, rest) = match second & !MASKED {
+            LENGTH_16 => (u64::from(u16::from_be_bytes(take(rest)?)), &rest[2..]),
+            LENGTH_64 => (u64::from_be_bytes(take(rest)?), &rest[8..]),
+            short => (u64::from(short), rest),
+        };
+        let mask = if second & MASKED == 0 { None } else { Some(take(rest)?) };
+        if length > i64::MAX as u64 {
+            return Err(DecodeError::Frame("its length has the top bit set"));
+        }
+        let fin = first & FIN != 0;
+        if opcode.is_control() && (!fin || length > CONTROL_MAX_BYTES as u64) {
+            return Err(DecodeError::Frame("a control frame is fragmented or longer than 125 bytes"));
+        }
+        Ok(Self { fin, opcode, mask, length })
+    }
+}
+
+fn take<const N: usize>(bytes: &[u8]) -> Result<[u8; N], DecodeError> {
+    bytes.first_chunk().copied().ok_or(DecodeError::Truncated)
+}
