@@ -40,6 +40,7 @@ use core::time::Duration;
 /// | `wait` | auto | milliseconds until a silent peer is taken for a terminal; 300 |
 /// | `origins` | ws | `same`, `*`, or a list such as `https://example.org,https://example.com`: see [`Origins`] |
 /// | `subprotocols` | ws | a list, the preferred one first; none |
+/// | `deflate` | ws | `yes`, `no`: whether messages may be compressed |
 /// | `timeout` | ws | seconds until a request must be complete; 10 |
 /// | `max` | all | how many connections this listener holds at most; without limit |
 /// | `half_open` | all | `no`, `yes`: whether a peer that ended its half is still sent to |
@@ -268,6 +269,7 @@ fn set_http(http: &mut Http, name: &str, value: &str) -> Result<bool, ListenProb
             });
             http.origins = Origins::List(origins.collect::<Result<_, _>>()?);
         }
+        "deflate" => http.deflate = yes_or_no("deflate", value)?,
         "subprotocols" => http.subprotocols = value.split(',').map(ToString::to_string).collect(),
         "timeout" => http.timeout = Duration::from_secs(number::<u32>("timeout", "a number of seconds", value)?.into()),
         _ => return Ok(false),
@@ -337,10 +339,10 @@ mod tests {
             keep_alive: Some(Duration::from_secs(30)),
             ..Telnet::default()
         };
-        assert_eq!((listen.protocol, listen.notices), (Wire::Telnet(expected).into(), true));
+        assert_eq!((&listen.protocol, listen.notices), (&Wire::Telnet(expected).into(), true));
         assert_eq!(listen.bound(&listen.address), "telnet://[::1]:23");
         let listen: Listen = "auto://[::1]:1?prefix=u64be&wait=50&ending=crlf&mode=keys".parse().expect("good");
-        let Protocol::Auto(auto) = listen.protocol else { panic!("{:?}", listen.protocol) };
+        let Protocol::Auto(auto) = &listen.protocol else { panic!("{:?}", listen.protocol) };
         assert_eq!((auto.prefix, auto.wait), (Some(LengthPrefix::U64Be), Duration::from_millis(50)));
         assert_eq!((auto.lines.ending, auto.telnet.mode), (LineEnding::CrLf, InputMode::Keys));
         assert_eq!(listen.bound(&listen.address), "auto://[::1]:1");

@@ -48,6 +48,8 @@ pub struct Metrics {
     /// Memory that queued messages hold, in bytes (gauge). Less than [`Metrics::queued_bytes`] where
     /// connections share messages.
     pub queued_memory_bytes: u64,
+    /// Messages compressed (counter): once for all recipients of one.
+    pub compressed: u64,
     /// Messages skipped for slow members by a room's policy (counter).
     pub skipped: u64,
     /// Messages and reads that were over a rate (counter).
@@ -91,6 +93,7 @@ impl Metrics {
             queued_bytes: 0,
             queued_bytes_peak: 0,
             queued_memory_bytes: 0,
+            compressed: 0,
             skipped: 0,
             rate_exceeded: 0,
             rate_dropped: 0,
@@ -125,6 +128,7 @@ impl Metrics {
         put("messages_sent_total", "Messages queued, once for each recipient.", self.messages_out);
         put("messages_unsendable_total", "Messages that a wire could not carry.", self.messages_unsendable);
         put("messages_skipped_total", "Messages skipped for slow members.", self.skipped);
+        put("messages_compressed_total", "Messages compressed, once for all recipients.", self.compressed);
         put("rate_exceeded_total", "Messages and reads over a rate.", self.rate_exceeded);
         put("rate_dropped_total", "Messages discarded for being over a rate.", self.rate_dropped);
         put("queued_bytes", "Bytes queued and not yet written.", self.queued_bytes);

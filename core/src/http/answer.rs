@@ -1,5 +1,6 @@
 use super::head::Request;
 use super::{Http, upgrade};
+use crate::websocket::{Role, WebSocket};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -37,7 +38,7 @@ pub(crate) enum Answer {
     /// These bytes, and the end.
     Last(Vec<u8>),
     /// These bytes, and WebSocket from there on.
-    Upgraded(Vec<u8>),
+    Upgraded(Vec<u8>, WebSocket),
 }
 
 const PAGE: &str = include_str!("page/index.html");
@@ -51,7 +52,10 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 pub(crate) fn answer(request: &Request, http: &Http, drains: bool, metrics: impl FnOnce() -> String) -> Answer {
     if upgrade::is_wanted(request) {
         return match upgrade::check(request, http) {
-            Ok(upgrade) => Answer::Upgraded(switching(&upgrade)),
+            Ok(upgrade) => {
+                let deflate = upgrade.deflate.as_ref().map(|&(deflate, _)| deflate);
+                Answer::Upgraded(switching(&upgrade), WebSocket { role: Role::Server, deflate })
+            }
             Err(status) => Answer::Last(refusal(status)),
         };
     }
@@ -97,6 +101,9 @@ fn switching(upgrade: &upgrade::Upgrade) -> Vec<u8> {
     );
     if let Some(subprotocol) = &upgrade.subprotocol {
         let _ = write!(head, "Sec-WebSocket-Protocol: {subprotocol}\r\n");
+    }
+    if let Some((_, answer)) = &upgrade.deflate {
+        let _ = write!(head, "Sec-WebSocket-Extensions: {answer}\r\n");
     }
     head.push_str("\r\n");
     head.into_bytes()

@@ -32,14 +32,16 @@ pub struct Http {
     pub origins: Origins,
     /// The subprotocols that are spoken, the preferred one first (RFC 6455 section 1.9).
     pub subprotocols: Vec<String>,
+    /// Whether messages may be compressed (RFC 7692).
+    pub deflate: bool,
     /// How long a request may take from the first byte, or the connection from its opening, to its last.
     pub timeout: Duration,
 }
 
 impl Default for Http {
-    /// Every path, pages of the same origin, no subprotocol, 10 s.
+    /// Every path, pages of the same origin, no subprotocol, compression, 10 s.
     fn default() -> Self {
-        Self { path: None, origins: Origins::Same, subprotocols: Vec::new(), timeout: Duration::from_secs(10) }
+        Self { path: None, origins: Origins::Same, subprotocols: Vec::new(), deflate: true, timeout: Duration::from_secs(10) }
     }
 }
 

@@ -1,1 +1,255 @@
+use super::head::look;
+use super::*;
+use crate::app::Echo;
+use crate::testing::TestHub;
+use crate::{Config, ConnId, Listen, Reason, Request};
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec;
 
+const UPGRADE: &str = "GET /chat HTTP/1.1\r\nHost: example.org:80\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+
+fn hub(address: &str) -> (TestHub<Echo>, ConnId) {
+    let listen: Listen = address.parse().expect("well formed");
+    let mut hub = TestHub::with_config(Config::listening([listen]), Echo);
+    let conn = hub.connect();
+    (hub, conn)
+}
+
+/// What is answered to these bytes, the head and the body.
+fn answered(address: &str, request: &str) -> String {
+    let (mut hub, conn) = hub(address);
+    hub.send(conn, request.as_bytes());
+    String::from_utf8(hub.received(conn).to_vec()).expect("text")
+}
+
+fn status(address: &str, request: &str) -> String {
+    let answer = answered(address, request);
+    answer.split(' ').nth(1).unwrap_or("nothing").to_string()
+}
+
+#[test]
+fn the_example_of_the_rfc_is_accepted_and_what_is_pipelined_is_served() {
+    let (mut hub, conn) = hub("ws://127.0.0.1:0");
+    let frame = b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
+    hub.send(conn, &[UPGRADE.as_bytes(), frame].concat());
+    let received = hub.received(conn);
+    let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+    assert_eq!(received, [head.as_bytes(), b"\x81\x05Hello"].concat());
+}
+
+#[test]
+fn any_split_of_a_request_gives_the_same_answer() {
+    let whole = answered("ws://127.0.0.1:0", UPGRADE);
+    for size in 1..UPGRADE.len() {
+        let (mut hub, conn) = hub("ws://127.0.0.1:0");
+        UPGRADE.as_bytes().chunks(size).for_each(|piece| hub.send(conn, piece));
+        assert_eq!(hub.received(conn), whole.as_bytes(), "by {size}");
+    }
+}
+
+#[test]
+fn each_rule_of_the_upgrade_has_its_status() {
+    for (old, new, expected) in [
+        ("", "", "101"),
+        ("GET /chat", "POST /chat", "400"),
+        ("HTTP/1.1", "HTTP/1.0", "400"),
+        ("GET /chat", "GET /other", "404"),
+        ("GET /chat", "GET /chat?room=x", "101"),
+        ("Upgrade: websocket", "Upgrade: h2c, WebSocket", "101"),
+        ("Connection: Upgrade", "Connection: keep-alive, upgrade", "101"),
+        ("Connection: Upgrade", "Connection: keep-alive", "400"),
+        ("Sec-WebSocket-Version: 13", "Sec-WebSocket-Version: 8", "426"),
+        ("Sec-WebSocket-Version: 13\r\n", "", "426"),
+        ("Sec-WebSocket-Version: 13", "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Version: 13", "426"),
+        ("dGhlIHNhbXBsZSBub25jZQ==", "dGhlIHNhbXBsZQ==", "400"),
+        ("dGhlIHNhbXBsZSBub25jZQ==", "not base64 at all", "400"),
+        ("Sec-WebSocket-Key", "X-Key", "400"),
+        ("Host: example.org:80\r\n", "", "400"),
+        ("Host: example.org:80", "Host: example.org:80\r\nHost: example.com", "400"),
+        ("\r\n\r\n", "\r\nOrigin: http://example.org\r\n\r\n", "101"),
+        ("\r\n\r\n", "\r\nOrigin: HTTP://EXAMPLE.ORG:80\r\n\r\n", "101"),
+        ("\r\n\r\n", "\r\nOrigin: http://example.org:8080\r\n\r\n", "403"),
+        ("\r\n\r\n", "\r\nOrigin: http://example.org.evil.org\r\n\r\n", "403"),
+        ("\r\n\r\n", "\r\nOrigin: http://evil.org/example.org\r\n\r\n", "403"),
+        ("\r\n\r\n", "\r\nOrigin: https://example.org\r\n\r\n", "403"),
+        ("\r\n\r\n", "\r\nOrigin: null\r\n\r\n", "403"),
+        ("\r\n\r\n", "\r\nOrigin: http://example.org\r\nOrigin: http://example.org\r\n\r\n", "400"),
+    ] {
+        let request = UPGRADE.replacen(old, new, 1);
+        let request = if old.is_empty() { UPGRADE } else { &request };
+        assert_eq!(status("ws://127.0.0.1:0/chat", request), expected, "{old:?} is {new:?}");
+    }
+    let refused = answered("ws://127.0.0.1:0", &UPGRADE.replace("Version: 13", "Version: 8"));
+    assert!(refused.contains("\r\nSec-WebSocket-Version: 13\r\n"), "{refused}");
+}
+
+#[test]
+fn origins_and_subprotocols_are_as_configured() {
+    let from = |origin: &str| UPGRADE.replace("\r\n\r\n", &format!("\r\nOrigin: {origin}\r\n\r\n"));
+    let address = "ws://127.0.0.1:0?origins=https://example.org,http://localhost:3000";
+    for (origin, expected) in [
+        ("https://example.org", "101"),
+        ("https://example.org:443", "101"),
+        ("http://example.org", "403"),
+        ("http://localhost:3000", "101"),
+        ("http://localhost", "403"),
+    ] {
+        assert_eq!(status(address, &from(origin)), expected, "{origin}");
+    }
+    assert_eq!(status("ws://127.0.0.1:0?origins=*", &from("null")), "101");
+    let asks = UPGRADE.replace("\r\n\r\n", "\r\nSec-WebSocket-Protocol: a, chat.v1\r\nSec-WebSocket-Protocol: b\r\n\r\n");
+    let answer = |address: &str| answered(address, &asks);
+    assert!(answer("ws://127.0.0.1:0?subprotocols=b,chat.v1").contains("Sec-WebSocket-Protocol: b\r\n"));
+    assert!(answer("ws://127.0.0.1:0?subprotocols=chat.v1").contains("Sec-WebSocket-Protocol: chat.v1\r\n"));
+    assert!(!answer("ws://127.0.0.1:0?subprotocols=c").contains("Sec-WebSocket-Protocol"));
+}
+
+#[test]
+fn compression_is_agreed_on_by_the_first_offer_that_can_be_met() {
+    for (offer, expected) in [
+        ("permessage-deflate", Some("")),
+        ("permessage-deflate; client_max_window_bits", Some("")),
+        ("permessage-deflate; client_max_window_bits=10; server_max_window_bits=\"12\"", Some("; server_max_window_bits=12")),
+        ("permessage-deflate; server_max_window_bits=7, permessage-deflate", Some("")),
+        ("permessage-deflate; server_max_window_bits=08", None),
+        ("permessage-deflate; server_max_window_bits", None),
+        ("permessage-deflate; server_no_context_takeover=1", None),
+        ("permessage-deflate; client_max_window_bits; client_max_window_bits", None),
+        ("permessage-deflate; unknown", None),
+        ("x-webkit-deflate-frame", None),
+    ] {
+        let request = UPGRADE.replace("\r\n\r\n", &format!("\r\nSec-WebSocket-Extensions: {offer}\r\n\r\n"));
+        let answer = answered("ws://127.0.0.1:0", &request);
+        let agreed = answer.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Extensions: "));
+        let always = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+        assert_eq!(agreed, expected.map(|rest| always.to_string() + rest).as_deref(), "{offer}");
+        assert!(!answered("ws://127.0.0.1:0?deflate=no", &request).contains("Extensions"), "{offer}");
+    }
+}
+
+#[test]
+fn what_two_readers_could_understand_differently_is_refused() {
+    let many = "X: y\r\n".repeat(65);
+    for (request, expected) in [
+        ("GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_string(), "200"),
+        ("\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n".to_string(), "200"),
+        ("GET / HTTP/1.1\nHost: x\n\n".to_string(), "400"),
+        ("GET / HTTP/1.1\r\nHost: x\rX: y\r\n\r\n".to_string(), "400"),
+        ("GET / HTTP/1.1\r\nHost: x\0\r\n\r\n".to_string(), "400"),
+        ("GET / HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n".to_string(), "400"),
+        ("GET / HTTP/1.1\r\nHost : x\r\n\r\n".to_string(), "400"),
+        ("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n".to_string(), "400"),
+        ("GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".to_string(), "501"),
+        ("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc".to_string(), "413"),
+        ("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: +3\r\n\r\n".to_string(), "400"),
+        ("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".to_string(), "200"),
+        ("GET http://x/ HTTP/1.1\r\nHost: x\r\n\r\n".to_string(), "400"),
+        ("GET / HTTP/2.0\r\nHost: x\r\n\r\n".to_string(), "505"),
+        ("GET / HTTP/1.1\r\n\r\n".to_string(), "400"),
+        (format!("GET / HTTP/1.1\r\nHost: x\r\n{many}\r\n"), "431"),
+        (format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(9_000)), "431"),
+        ("nonsense\r\n\r\n".to_string(), "400"),
+    ] {
+        assert_eq!(status("ws://127.0.0.1:0", &request), expected, "{request:?}");
+    }
+}
+
+#[test]
+fn the_endpoints_answer_and_the_connection_stays() {
+    let (mut hub, conn) = hub("ws://127.0.0.1:0");
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+    hub.send(conn, (get("/healthz") + &get("/readyz")).as_bytes());
+    let text = String::from_utf8_lossy(hub.received(conn)).into_owned();
+    assert!(text.matches("HTTP/1.1 200 OK\r\n").count() == 2 && text.contains("\r\n\r\nok\n"), "{text}");
+    hub.clear();
+    for (path, kind, words) in [
+        ("/", "text/html", "<html"),
+        ("/drupe.js", "text/javascript", "WebSocket"),
+        ("/drupe.css", "text/css", "color-scheme"),
+        ("/metrics", "text/plain; version=0.0.4", "\ndrupe_connections_opened_total 1\n"),
+    ] {
+        hub.send(conn, get(path).as_bytes());
+        let text = String::from_utf8_lossy(hub.received(conn)).into_owned();
+        assert!(text.contains(&format!("\r\nContent-Type: {kind}")) && text.contains(words), "{path}: {text}");
+        let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())) && head.contains("default-src 'none'"));
+        hub.clear();
+    }
+    hub.send(conn, b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(hub.received(conn).ends_with(b"\r\n\r\n"), "a head alone");
+    hub.clear();
+    hub.send(conn, b"DELETE / HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(String::from_utf8_lossy(hub.received(conn)).contains("405 Method Not Allowed"));
+    assert!(!hub.is_closed(conn));
+    hub.send(conn, b"GET / HTTP/1.0\r\n\r\n");
+    assert!(hub.is_closed(conn) && hub.ended(Reason::Answered) == 1);
+}
+
+#[test]
+fn the_page_is_told_its_path_and_no_path_is_markup() {
+    let page = answered("ws://127.0.0.1:0/a\"<b>&", "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(page.contains("data-path=\"/a&quot;&lt;b>&amp;\""), "{page}");
+}
+
+#[test]
+fn who_is_slow_or_silent_or_speaks_something_else_is_sent_away() {
+    let (mut hub, slow) = hub("ws://127.0.0.1:0?timeout=5");
+    let silent = hub.connect();
+    hub.send(slow, b"GET / HT");
+    hub.advance(Duration::from_secs(5));
+    assert!(hub.received(slow).starts_with(b"HTTP/1.1 408 ") && hub.is_closed(slow));
+    assert!(hub.received(silent).is_empty() && hub.is_closed(silent));
+    for (first, answer) in [
+        (&b"\x16\x03\x01\x02\0"[..], &b"\x15\x03"[..]),
+        (b"SSH-2.0-OpenSSH_9.7\r\n", b"HTTP/1.1 400 "),
+        (b"\xff\xfb\x18", b"HTTP/1.1 400 "),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"HTTP/1.1 400 "),
+    ] {
+        let conn = hub.connect();
+        hub.send(conn, first);
+        assert!(hub.received(conn).starts_with(answer) && hub.is_closed(conn), "{first:?}");
+    }
+    assert_eq!(hub.ended(Reason::WrongProtocol), 4);
+}
+
+#[test]
+fn a_server_that_drains_is_not_ready() {
+    let listen: Listen = "ws://127.0.0.1:0".parse().expect("well formed");
+    let Look::Request(request, _) = look(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n") else { panic!("it is a request") };
+    let crate::wire::Protocol::Http(http) = &listen.protocol else { panic!("it is HTTP") };
+    for (drains, expected) in [(false, "HTTP/1.1 200 OK"), (true, "HTTP/1.1 503 Service Unavailable")] {
+        let Answer::More(bytes) = answer(&request, http, drains, String::new) else { panic!("it stays") };
+        assert!(bytes.starts_with(expected.as_bytes()), "{drains}");
+    }
+    // Who is upgraded is told why it ends.
+    let (mut hub, conn) = hub("ws://127.0.0.1:0");
+    hub.send(conn, UPGRADE.as_bytes());
+    hub.clear();
+    hub.request(&Request::Drain);
+    hub.advance(Duration::from_secs(5));
+    assert_eq!(hub.received(conn), [&b"\x88\x0a\x03\xe9"[..], b"shutdown"].concat());
+}
+
+#[test]
+fn metrics_are_as_prometheus_reads_them() {
+    let (mut hub, conn) = hub("ws://127.0.0.1:0");
+    hub.send(conn, UPGRADE.as_bytes());
+    hub.end(conn);
+    let text = hub.machine().metrics().exposition();
+    let mut known = vec![];
+    for line in text.lines() {
+        if let Some(kind) = line.strip_prefix("# TYPE ") {
+            known.push(kind.split(' ').next().unwrap_or_default().to_string());
+        } else if !line.starts_with('#') {
+            let (name, value) = line.rsplit_once(' ').expect("a name and a value");
+            assert!(value.parse::<f64>().is_ok(), "{line}");
+            let family = known.last().expect("its type stands before it");
+            assert!(name.starts_with(family.as_str()), "{line}");
+        }
+    }
+    assert!(text.contains("\ndrupe_connections_ended_total{reason=\"peer_closed\"} 1\n"), "{text}");
+    assert!(text.contains("drupe_connection_duration_seconds_bucket{le=\"+Inf\"} 1\n"), "{text}");
+}

@@ -3,6 +3,7 @@
 use super::Http;
 use super::answer::Status;
 use super::head::Request;
+use crate::websocket::Deflate;
 use alloc::string::String;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -17,6 +18,7 @@ const KEY_BYTES: usize = 16;
 pub(super) struct Upgrade {
     pub(super) accept: String,
     pub(super) subprotocol: Option<String>,
+    pub(super) deflate: Option<(Deflate, String)>,
 }
 
 /// Whether a request asks for WebSocket.
@@ -49,7 +51,8 @@ pub(super) fn check(request: &Request, http: &Http) -> Result<Upgrade, Status> {
     }
     let offered = || request.values("sec-websocket-protocol").flat_map(|value| value.split(',')).map(str::trim);
     let subprotocol = http.subprotocols.iter().find(|ours| offered().any(|offer| offer == ours.as_str())).cloned();
-    Ok(Upgrade { accept: accept(key), subprotocol })
+    let deflate = if http.deflate { Deflate::accept(request.values("sec-websocket-extensions")) } else { None };
+    Ok(Upgrade { accept: accept(key), subprotocol, deflate })
 }
 
 /// The proof that the server read the key.

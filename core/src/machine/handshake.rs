@@ -5,7 +5,6 @@ use crate::handler::{Event, Handler};
 use crate::http::{Answer, Http, Look, Status, answer, look};
 use crate::id::Origin;
 use crate::state::Ending;
-use crate::websocket::{Role, WebSocket};
 use crate::wire::{NO_TLS, Protocol, Sight, Verdict, Wire};
 use crate::{ConnId, Reason};
 
@@ -52,9 +51,9 @@ impl<H: Handler> Machine<H> {
                             self.state.await_handshake(conn, http.timeout);
                         }
                         Answer::Last(bytes) => return self.refuse(conn, &bytes, Reason::Answered),
-                        Answer::Upgraded(bytes) => {
+                        Answer::Upgraded(bytes, socket) => {
                             self.state.outbound.send_raw(conn.slot(), &bytes, None);
-                            return self.speak(conn, Wire::WebSocket(WebSocket { role: Role::Server }));
+                            return self.speak(conn, Wire::WebSocket(socket));
                         }
                     }
                 }

@@ -23,6 +23,7 @@ pub use marks::{Marks, MarksError, OutboundLimits, SlowPolicy};
 pub(crate) use slow::Crossing;
 
 use crate::index_set::{DedupQueue, DenseSet};
+use crate::websocket::Deflater;
 use crate::wire::{EncodeError, Encoding};
 use crate::{Payload, Time};
 use alloc::vec::Vec;
@@ -57,6 +58,7 @@ pub(crate) struct Outbound {
     queues: Vec<Queue>,
     /// Connections whose intent may have changed since the shell last looked.
     pub(crate) changed: DedupQueue,
+    pub(crate) deflater: Deflater,
     /// Connections for which something is staged.
     staged: DedupQueue,
     /// Connections whose sockets are full.
@@ -80,6 +82,7 @@ impl Outbound {
             tails: Vec::new(),
             queues: Vec::new(),
             changed: DedupQueue::default(),
+            deflater: Deflater::default(),
             staged: DedupQueue::default(),
             blocked: DenseSet::default(),
             crossings: Vec::new(),
@@ -138,8 +141,7 @@ impl Outbound {
         if self.is_staged(number) {
             return self.stage_for(&[index], None, number, policy, payload).map(|recipients| recipients > 0);
         }
-        let encoding = self.encodings[usize::from(number)];
-        let segment = self.append(number, Class::Private, PRIVATE, payload, |out| encoding.encode(payload, out))?;
+        let segment = self.append_message(number, Class::Private, PRIVATE, payload)?;
         Ok(self.push_private(index, segment, policy))
     }
 
@@ -188,10 +190,9 @@ impl Outbound {
         if self.is_staged(number) {
             return self.stage_for(members, except, number, Some(policy), payload);
         }
-        let encoding = self.encodings[usize::from(number)];
         // What is never skipped needs no tag of its own, and merges across rooms.
         let tag = if policy == SlowPolicy::Close { PRIVATE } else { room };
-        let segment = self.append(number, Class::Room, tag, payload, |out| encoding.encode(payload, out))?;
+        let segment = self.append_message(number, Class::Room, tag, payload)?;
         let mut recipients = 0;
         for &member in members {
             if Some(member) == except {
@@ -278,6 +279,20 @@ impl Outbound {
     fn count_in(&mut self, bytes: u64) {
         self.queued += bytes;
         self.queued_peak = self.queued_peak.max(self.queued);
+    }
+
+    fn append_message(
+        &mut self,
+        number: u16,
+        class: Class,
+        room: u32,
+        payload: Payload<'_>,
+    ) -> Result<Segment, EncodeError> {
+        let encoding = self.encodings[usize::from(number)];
+        let mut deflater = core::mem::take(&mut self.deflater);
+        let segment = self.append(number, class, room, payload, |out| encoding.encode_with(payload, &mut deflater, out));
+        self.deflater = deflater;
+        segment
     }
 
     /// Writes `payload` at the end of the log for its encoding and class; the caller holds one reference.

@@ -3,7 +3,7 @@
 use super::{Pending, State};
 use crate::conn::Phase;
 use crate::id::Origin;
-use crate::websocket::{CloseCode, Opcode, frame};
+use crate::websocket::CloseCode;
 use crate::wire::Decoder;
 use crate::{Payload, Reason};
 use alloc::format;
@@ -74,14 +74,12 @@ impl<C: Default> State<C> {
     /// Sends the close frame, unless the peer's was answered already.
     fn close_websocket(&mut self, index: u32, reason: Reason) {
         let Some(Decoder::WebSocket(socket)) = self.conns.at(index).map(|conn| &conn.decoder) else { return };
-        if socket.is_closed() {
-            return;
-        }
         let mut bytes = Vec::new();
         let words = if reason == Reason::Application { "" } else { reason.name() };
-        let content = [&CloseCode::of(reason).get().to_be_bytes()[..], words.as_bytes()].concat();
-        frame(Opcode::Close, &content, socket.mask(), &mut bytes);
-        self.outbound.send_raw(index, &bytes, None);
+        socket.close(&[&CloseCode::of(reason).get().to_be_bytes()[..], words.as_bytes()].concat(), &mut bytes);
+        if !bytes.is_empty() {
+            self.outbound.send_raw(index, &bytes, None);
+        }
     }
 
     /// Moves a connection on that has its reason and nothing left to write.

@@ -213,6 +213,7 @@ impl<C: Default> State<C> {
         metrics.queued_bytes_peak = self.outbound.queued_peak;
         metrics.queued_memory_bytes = self.outbound.held() as u64;
         metrics.skipped = self.outbound.skipped;
+        metrics.compressed = self.outbound.deflater.count;
         metrics
     }
 }

@@ -40,6 +40,7 @@ enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Message {
     is_text: bool,
+    compressed: bool,
     check: Utf8Check,
 }
 
@@ -110,7 +111,7 @@ impl WebSocketDecoder {
                     let ended = *missing == 0;
                     let content = &mut input[at..used];
                     unmask(content, header.mask.unwrap_or_default(), passed);
-                    if let Some(message) = self.message.as_mut().filter(|message| message.is_text)
+                    if let Some(message) = self.message.as_mut().filter(|message| message.is_text && !message.compressed)
                         && !message.check.push(content)
                     {
                         return Err(DecodeError::InvalidUtf8 { valid_up_to: self.partial.len() });
@@ -157,15 +158,11 @@ impl WebSocketDecoder {
         Some(Replies { control: core::mem::take(&mut self.replies), output: Vec::new() })
     }
 
-    /// What our frames are masked with. Zeros hide nothing, but what is sent here was not chosen by a page that means
-    /// to fool a proxy (RFC 6455 section 10.3).
-    pub(crate) fn mask(&self) -> Option<[u8; 4]> {
-        (self.socket.role == Role::Client).then_some([0; 4])
-    }
-
-    /// Whether a close frame came, so that none is to be sent any more.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.state == State::Closed
+    /// Appends a close frame to `out`, unless the peer's was answered already (RFC 6455 section 5.5.1).
+    pub(crate) fn close(&self, content: &[u8], out: &mut Vec<u8>) {
+        if self.state != State::Closed {
+            frame(Opcode::Close, content, self.socket.mask(), out);
+        }
     }
 
     fn begin_frame(&mut self, header: Header, max: usize) -> Result<(), DecodeError> {
@@ -173,6 +170,10 @@ impl WebSocketDecoder {
             (Role::Server, None) => return Err(DecodeError::Frame("a client's frame is not masked")),
             (Role::Client, Some(_)) => return Err(DecodeError::Frame("a server's frame is masked")),
             _ => {}
+        }
+        let begins = matches!(header.opcode, Opcode::Text | Opcode::Binary);
+        if header.compressed && (self.socket.deflate.is_none() || !begins) {
+            return Err(DecodeError::Frame("a reserved bit is set"));
         }
         if header.opcode.is_control() {
             self.state = State::Control { header, content: [0; CONTROL_MAX_BYTES], count: 0 };
@@ -186,7 +187,8 @@ impl WebSocketDecoder {
             (Opcode::Continuation, Some(_)) => {}
             (_, Some(_)) => return Err(DecodeError::Frame("a message begins within another")),
             (opcode, None) => {
-                self.message = Some(Message { is_text: opcode == Opcode::Text, check: Utf8Check::default() });
+                let (is_text, compressed) = (opcode == Opcode::Text, header.compressed);
+                self.message = Some(Message { is_text, compressed, check: Utf8Check::default() });
             }
         }
         let length = usize::try_from(header.length).ok().filter(|length| self.partial.len() + length <= max);
@@ -205,24 +207,32 @@ impl WebSocketDecoder {
     ) -> Result<Decoded<'a>, DecodeError> {
         self.state = START;
         let Some(message) = self.message.take() else { return Ok(Decoded::nothing(used)) };
-        let content: &'a [u8] = if self.partial.is_empty() {
-            last
-        } else {
-            let whole = self.partial.len() + last.len();
-            grow(&mut self.partial, last.len(), max.max(whole));
-            self.partial.extend_from_slice(last);
-            scratch.bytes = core::mem::take(&mut self.partial);
-            &scratch.bytes
-        };
+        let Scratch { bytes, inflater, .. } = scratch;
+        let mut content: &'a [u8] = last;
+        if !self.partial.is_empty() {
+            let whole = self.partial.len() + content.len();
+            grow(&mut self.partial, content.len(), max.max(whole));
+            self.partial.extend_from_slice(content);
+        }
+        if message.compressed {
+            let compressed = core::mem::take(&mut self.partial);
+            bytes.clear();
+            inflater.inflate(if compressed.is_empty() { content } else { &compressed }, bytes, max)?;
+            content = bytes;
+        } else if !self.partial.is_empty() {
+            *bytes = core::mem::take(&mut self.partial);
+            content = bytes;
+        }
+        let decoded = |payload| Decoded { cost: used.max(content.len()), ..Decoded::of_message(used, payload) };
         if !message.is_text {
-            return Ok(Decoded::of_message(used, Payload::Binary(content)));
+            return Ok(decoded(Payload::Binary(content)));
         }
         let invalid = |valid_up_to| DecodeError::InvalidUtf8 { valid_up_to };
-        if !message.check.is_whole() {
+        if !message.compressed && !message.check.is_whole() {
             return Err(invalid(content.len()));
         }
         let text = core::str::from_utf8(content).map_err(|error| invalid(error.valid_up_to()))?;
-        Ok(Decoded::of_message(used, Payload::Text(text)))
+        Ok(decoded(Payload::Text(text)))
     }
 
     fn control(&mut self, opcode: Opcode, content: &[u8]) -> Result<Option<Item<'static>>, DecodeError> {
@@ -244,7 +254,7 @@ impl WebSocketDecoder {
     }
 
     fn reply(&mut self, opcode: Opcode, content: &[u8]) {
-        frame(opcode, content, self.mask(), &mut self.replies);
+        frame(opcode, content, self.socket.mask(), &mut self.replies);
     }
 }
 

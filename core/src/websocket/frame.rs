@@ -38,7 +38,9 @@ impl Opcode {
 }
 
 const FIN: u8 = 0x80;
-const RESERVED: u8 = 0x70;
+/// The first reserved bit: of permessage-deflate.
+const COMPRESSED: u8 = 0x40;
+const RESERVED: u8 = 0x30;
 const MASKED: u8 = 0x80;
 const LENGTH_16: u8 = 126;
 const LENGTH_64: u8 = 127;
@@ -50,7 +52,16 @@ pub(super) const HEADER_MAX_BYTES: usize = 14;
 /// Appends a frame that is a message of its own, or a control frame, to `out`. A client's frame is masked with
 /// `mask`, which should be random (RFC 6455 section 5.3).
 pub fn frame(opcode: Opcode, content: &[u8], mask: Option<[u8; 4]>, out: &mut Vec<u8>) {
-    out.push(FIN | opcode as u8);
+    put(FIN | opcode as u8, content, mask, out);
+}
+
+/// As [`frame`], of a message whose content is compressed (RFC 7692 section 6).
+pub(crate) fn compressed_frame(opcode: Opcode, content: &[u8], mask: Option<[u8; 4]>, out: &mut Vec<u8>) {
+    put(FIN | COMPRESSED | opcode as u8, content, mask, out);
+}
+
+fn put(first: u8, content: &[u8], mask: Option<[u8; 4]>, out: &mut Vec<u8>) {
+    out.push(first);
     let masked = if mask.is_some() { MASKED } else { 0 };
     match (u8::try_from(content.len()), u16::try_from(content.len())) {
         (Ok(length @ ..LENGTH_16), _) => out.push(masked | length),
@@ -88,6 +99,7 @@ pub(super) fn unmask(content: &mut [u8], mask: [u8; 4], at: usize) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) fin: bool,
+    pub(super) compressed: bool,
     pub(super) opcode: Opcode,
     pub(super) mask: Option<[u8; 4]>,
     pub(super) length: u64,
@@ -121,11 +133,11 @@ impl Header {
         if length > i64::MAX as u64 {
             return Err(DecodeError::Frame("its length has the top bit set"));
         }
-        let fin = first & FIN != 0;
+        let (fin, compressed) = (first & FIN != 0, first & COMPRESSED != 0);
         if opcode.is_control() && (!fin || length > CONTROL_MAX_BYTES as u64) {
             return Err(DecodeError::Frame("a control frame is fragmented or longer than 125 bytes"));
         }
-        Ok(Self { fin, opcode, mask, length })
+        Ok(Self { fin, compressed, opcode, mask, length })
     }
 }
 

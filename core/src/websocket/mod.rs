@@ -4,11 +4,15 @@
 
 mod close;
 mod decoder;
+mod deflate;
 mod frame;
 mod utf8;
 
 pub use close::{CloseCode, CloseCodeError};
 pub use decoder::WebSocketDecoder;
+pub use deflate::Deflate;
+pub(crate) use deflate::{Deflater, Inflater};
+pub(crate) use frame::compressed_frame;
 pub use frame::{Opcode, frame};
 
 /// How WebSocket is spoken.
@@ -16,6 +20,16 @@ pub use frame::{Opcode, frame};
 pub struct WebSocket {
     /// Which end we are: a server gets masked frames and sends plain ones, a client the other way round.
     pub role: Role,
+    /// How messages are compressed, if that was agreed on.
+    pub deflate: Option<Deflate>,
+}
+
+impl WebSocket {
+    /// What our frames are masked with. Zeros hide nothing, but what is sent here was not chosen by a page that means
+    /// to fool a proxy (RFC 6455 section 10.3).
+    pub(crate) fn mask(self) -> Option<[u8; 4]> {
+        (self.role == Role::Client).then_some([0; 4])
+    }
 }
 
 /// Which end of a WebSocket.

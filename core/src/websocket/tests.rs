@@ -1,1 +1,185 @@
+use super::deflate::{Deflater, Inflater};
+use super::*;
+use crate::limit::{Budget, MessageSize};
+use crate::wire::{DecodeError, Encoding, Item, Scratch};
+use crate::{Payload, Reason};
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use proptest::prelude::*;
 
+const SERVER: WebSocket = WebSocket { role: Role::Server, deflate: None };
+const CLIENT: WebSocket = WebSocket { role: Role::Client, deflate: None };
+
+fn deflating(role: Role) -> WebSocket {
+    let (deflate, _) = Deflate::accept(["permessage-deflate; server_max_window_bits=9"].into_iter()).expect("it can be met");
+    WebSocket { role, deflate: Some(deflate) }
+}
+
+/// What a stream tells, what is answered, and how it ended.
+type Outcome = (Vec<String>, Vec<u8>, Result<(), DecodeError>);
+
+fn feed(socket: WebSocket, max: u64, stream: &[u8], pieces: &[usize]) -> Outcome {
+    let budget = Budget { message_max_bytes: MessageSize::new(max).expect("in range"), ..Budget::default() };
+    let (mut decoder, mut scratch) = (WebSocketDecoder::new(socket), Scratch::default());
+    let (mut told, mut sent, mut from) = (vec![], vec![], 0);
+    for &piece in pieces.iter().cycle() {
+        if from == stream.len() {
+            break;
+        }
+        let mut input = stream[from..(from + piece.max(1)).min(stream.len())].to_vec();
+        from += input.len();
+        let mut at = 0;
+        while at < input.len() {
+            let decoded = decoder.decode(&mut input[at..], &mut scratch, &budget);
+            tell(&decoded, &mut told);
+            match decoded {
+                Ok(decoded) => {
+                    assert!(decoded.used > 0, "no progress");
+                    at += decoded.used;
+                }
+                Err(error) => return (told, sent, Err(error)),
+            }
+            sent.extend(decoder.replies().map(|replies| replies.control).unwrap_or_default());
+        }
+    }
+    (told, sent, decoder.finish())
+}
+
+fn tell(decoded: &Result<crate::wire::Decoded<'_>, DecodeError>, told: &mut Vec<String>) {
+    match decoded.as_ref().ok().and_then(|decoded| decoded.item) {
+        Some(Item::Message(payload)) => told.push(format!("{payload:?}")),
+        Some(other) => told.push(format!("{other:?}")),
+        None => {}
+    }
+}
+
+/// A client's frame, with the bits that stand before its opcode.
+fn masked(first: u8, content: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![];
+    frame(Opcode::Binary, content, Some([1, 2, 3, 4]), &mut bytes);
+    bytes[0] = first;
+    bytes
+}
+
+#[test]
+fn a_table_of_what_breaks_the_protocol() {
+    let long = [&[0x82, 0xff][..], &(1u64 << 63).to_be_bytes(), &[0; 4]].concat();
+    let claims = [&[0x82, 0xff][..], &(1u64 << 62).to_be_bytes(), &[0; 4]].concat();
+    let frame_error = "malformed_frame";
+    for (stream, reason) in [
+        (vec![0x81, 0x01, b'x'], frame_error),
+        (masked(0xc1, b"x"), frame_error),
+        (masked(0xa1, b"x"), frame_error),
+        (masked(0x91, b"x"), frame_error),
+        (masked(0x83, b"x"), frame_error),
+        (masked(0x8b, b"x"), frame_error),
+        (masked(0x80, b"x"), frame_error),
+        (masked(0x00, b"x"), frame_error),
+        ([masked(0x01, b"x"), masked(0x81, b"y")].concat(), frame_error),
+        (masked(0x09, b"ping"), frame_error),
+        (masked(0x89, &[0; 126]), frame_error),
+        (masked(0x88, b"x"), frame_error),
+        (masked(0x88, &1005u16.to_be_bytes()), frame_error),
+        (masked(0x88, &1006u16.to_be_bytes()), frame_error),
+        (masked(0x88, &2999u16.to_be_bytes()), frame_error),
+        (masked(0x88, &5000u16.to_be_bytes()), frame_error),
+        (masked(0x88, b"\x03\xe8\xff"), "invalid_utf8"),
+        (masked(0x81, b"\xff"), "invalid_utf8"),
+        (masked(0x81, b"\xc3"), "invalid_utf8"),
+        ([masked(0x01, b"\xc3"), masked(0x80, b"x")].concat(), "invalid_utf8"),
+        (masked(0x82, &[0; 101]), "message_too_large"),
+        ([masked(0x02, &[0; 60]), masked(0x80, &[0; 60])].concat(), "message_too_large"),
+        (claims, "message_too_large"),
+        (long, frame_error),
+        (masked(0x82, b"x")[..6].to_vec(), "peer_closed"),
+    ] {
+        for pieces in [1, 3, 1000] {
+            let (told, _, end) = feed(SERVER, 100, &stream, &[pieces]);
+            assert_eq!(end.map_err(|error| error.reason().name()), Err(reason), "{stream:?} by {pieces}: {told:?}");
+        }
+    }
+    assert_eq!(feed(CLIENT, 100, &masked(0x81, b"x"), &[100]).2.map_err(DecodeError::reason), Err(Reason::MalformedFrame));
+    // The bad byte is seen when it comes, though the frame is not complete.
+    let begun = &masked(0x81, b"ab\xffcdefgh")[..9];
+    assert!(matches!(feed(SERVER, 100, begun, &[1]).2, Err(DecodeError::InvalidUtf8 { .. })));
+}
+
+#[test]
+fn control_frames_stand_between_fragments_and_are_answered() {
+    let stream = [
+        masked(0x01, b"gr\xc3"),
+        masked(0x89, b"are you there"),
+        masked(0x8a, b"unasked"),
+        masked(0x00, b""),
+        masked(0x80, b"\xbcn"),
+        masked(0x81, b""),
+        masked(0x88, b"\x03\xe8bye"),
+        masked(0x81, b"too late"),
+    ]
+    .concat();
+    for pieces in [1, 2, 7, 1000] {
+        let (told, sent, end) = feed(SERVER, 100, &stream, &[pieces]);
+        assert_eq!(told, ["Text(\"grün\")", "Text(\"\")", "Closed(Some(CloseCode(1000)))"], "by {pieces}");
+        assert_eq!(sent, [&b"\x8a\x0dare you there"[..], b"\x88\x02\x03\xe8"].concat(), "by {pieces}");
+        assert_eq!(end, Ok(()));
+    }
+}
+
+#[test]
+fn the_shortest_form_of_a_length_is_written() {
+    for (length, header) in [(0, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10)] {
+        let mut out = vec![];
+        frame(Opcode::Binary, &vec![7; length], None, &mut out);
+        assert_eq!(out.len(), length + header);
+    }
+}
+
+#[test]
+fn what_is_inflated_is_bounded() {
+    let mut deflater = Deflater::default();
+    let deflate = deflating(Role::Client).deflate.expect("it has one");
+    let bomb = deflater.compress(&vec![0; 10_000_000], deflate).expect("it is worth it");
+    let mut stream = vec![];
+    compressed_frame(Opcode::Binary, &bomb, Some([9; 4]), &mut stream);
+    let (_, _, end) = feed(deflating(Role::Server), 100_000, &stream, &[65_536]);
+    assert_eq!(end, Err(DecodeError::TooLarge { max: 100_000 }));
+    let mut nonsense = vec![];
+    compressed_frame(Opcode::Text, b"\x07 not deflate", Some([9; 4]), &mut nonsense);
+    assert_eq!(feed(deflating(Role::Server), 100, &nonsense, &[100]).2, Err(DecodeError::Compression));
+    // The bit belongs to the first frame of a message alone.
+    let stream = [masked(0x42, b"\x02"), masked(0xc0, b"\0")].concat();
+    assert!(matches!(feed(deflating(Role::Server), 100, &stream, &[100]).2, Err(DecodeError::Frame(_))));
+    assert!(matches!(feed(deflating(Role::Server), 100, &masked(0xc9, b""), &[100]).2, Err(DecodeError::Frame(_))));
+}
+
+proptest! {
+    #[test]
+    fn what_one_end_sends_the_other_reads(
+        messages in prop::collection::vec((any::<bool>(), "[a-cü漢]{0,400}"), 0..8),
+        compressed in any::<bool>(),
+        to_server in any::<bool>(),
+        pieces in prop::collection::vec(1..600usize, 1..5),
+    ) {
+        let (from, to) = if to_server { (Role::Client, Role::Server) } else { (Role::Server, Role::Client) };
+        let socket = |role| if compressed { deflating(role) } else { WebSocket { role, deflate: None } };
+        let (mut deflater, mut stream, mut expected) = (Deflater::default(), vec![], vec![]);
+        for (is_text, text) in &messages {
+            let payload = if *is_text { Payload::Text(text) } else { Payload::Binary(text.as_bytes()) };
+            Encoding::WebSocket(socket(from)).encode_with(payload, &mut deflater, &mut stream).expect("it fits");
+            expected.push(format!("{payload:?}"));
+        }
+        prop_assert_eq!(feed(socket(to), 10_000, &stream, &pieces), (expected, vec![], Ok(())));
+    }
+
+    #[test]
+    fn compressed_is_inflated_to_itself_for_every_window(content in prop::collection::vec(0..5u8, 256..5_000), bits in 8..=15u8) {
+        let offer = format!("permessage-deflate; server_max_window_bits={bits}");
+        let (deflate, _) = Deflate::accept([offer.as_str()].into_iter()).expect("it can be met");
+        if let Some(compressed) = Deflater::default().compress(&content, deflate) {
+            let mut out = vec![];
+            Inflater::default().inflate(&compressed, &mut out, content.len()).expect("it is well formed");
+            prop_assert_eq!(out, content);
+        }
+    }
+}

@@ -1,5 +1,5 @@
 use crate::telnet::Signal;
-use crate::websocket::CloseCode;
+use crate::websocket::{CloseCode, Inflater};
 use crate::{Payload, Reason};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -65,6 +65,7 @@ impl<'a> Decoded<'a> {
 pub struct Scratch {
     pub(crate) bytes: Vec<u8>,
     pub(crate) text: String,
+    pub(crate) inflater: Inflater,
 }
 
 impl Scratch {

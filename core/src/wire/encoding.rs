@@ -1,7 +1,7 @@
 use super::{EncodeError, LengthPrefix, LineEnding};
 use crate::Payload;
 use crate::telnet::{self, Charset};
-use crate::websocket::{Opcode, Role, frame};
+use crate::websocket::{Deflater, Opcode, WebSocket, compressed_frame, frame};
 use alloc::vec::Vec;
 
 /// How messages are written. Connections with the same encoding share the bytes of what is published to them.
@@ -12,8 +12,8 @@ pub enum Encoding {
     Lines(LineEnding),
     /// The length and the content.
     LengthPrefixed(LengthPrefix),
-    /// A frame of a WebSocket's server: text or binary, as it is sent.
-    WebSocket(Role),
+    /// A frame of a WebSocket: text or binary, as it is sent.
+    WebSocket(WebSocket),
     /// The content as network virtual terminals show it, and CR LF.
     #[non_exhaustive]
     Telnet {
@@ -25,7 +25,7 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// Appends `payload` to `out` as one message.
+    /// Appends `payload` to `out` as one message, not compressed.
     ///
     /// # Errors
     /// If the wire can't carry a message of that length; `out` is unchanged.
@@ -36,17 +36,30 @@ impl Encoding {
                 out.extend_from_slice(ending.as_bytes());
             }
             Self::LengthPrefixed(prefix) => prefix.encode(payload, out)?,
-            Self::WebSocket(role) => {
-                let opcode = if matches!(payload, Payload::Text(_)) { Opcode::Text } else { Opcode::Binary };
-                // Zeros are as good a mask as any to a server that can't be fooled by what it is sent itself.
-                frame(opcode, payload.as_bytes(), (role == Role::Client).then_some([0; 4]), out);
-            }
+            Self::WebSocket(socket) => frame(opcode(payload), payload.as_bytes(), socket.mask(), out),
             Self::Telnet { charset, .. } => {
                 telnet::encode(payload, charset, out);
                 out.extend_from_slice(LineEnding::CrLf.as_bytes());
             }
         }
         Ok(())
+    }
+
+    /// As [`encode`](Self::encode), compressed where that was agreed on and is worth it.
+    pub(crate) fn encode_with(
+        self,
+        payload: Payload<'_>,
+        deflater: &mut Deflater,
+        out: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
+        if let Self::WebSocket(socket) = self
+            && let Some(deflate) = socket.deflate
+            && let Some(compressed) = deflater.compress(payload.as_bytes(), deflate)
+        {
+            compressed_frame(opcode(payload), &compressed, socket.mask(), out);
+            return Ok(());
+        }
+        self.encode(payload, out)
     }
 
     /// Appends `payload` without what marks it as a message; false if the wire has only messages.
@@ -61,5 +74,12 @@ impl Encoding {
 
     pub(crate) const fn is_staged(self) -> bool {
         matches!(self, Self::Telnet { staged: true, .. })
+    }
+}
+
+const fn opcode(payload: Payload<'_>) -> Opcode {
+    match payload {
+        Payload::Text(_) => Opcode::Text,
+        Payload::Binary(_) => Opcode::Binary,
     }
 }

@@ -63,7 +63,7 @@ impl Wire {
         match self {
             Self::Lines(lines) => Encoding::Lines(lines.ending),
             Self::LengthPrefixed(frames) => Encoding::LengthPrefixed(frames.prefix),
-            Self::WebSocket(socket) => Encoding::WebSocket(socket.role),
+            Self::WebSocket(socket) => Encoding::WebSocket(socket),
             Self::Telnet(telnet) => Encoding::Telnet { charset: telnet.charset, staged: false },
         }
     }
@@ -88,7 +88,7 @@ impl Protocol {
         match self {
             Self::Spoken(wire) => *wire,
             Self::Auto(auto) => Wire::Lines(auto.lines),
-            Self::Http(_) => Wire::WebSocket(WebSocket { role: Role::Server }),
+            Self::Http(_) => Wire::WebSocket(WebSocket { role: Role::Server, deflate: None }),
         }
     }
 }

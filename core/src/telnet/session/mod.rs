@@ -418,7 +418,7 @@ impl Session {
         scratch: &'a mut Scratch,
         max: usize,
     ) -> Result<Option<Item<'a>>, DecodeError> {
-        let Scratch { bytes, text } = scratch;
+        let Scratch { bytes, text, .. } = scratch;
         let payload = match found {
             Found::Nothing => return Ok(None),
             Found::Signal(signal) => return Ok(Some(Item::Signal(signal))),

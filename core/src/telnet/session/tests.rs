@@ -27,7 +27,7 @@ fn hear(session: &mut Session, bytes: &[u8]) -> (Vec<String>, Vec<u8>) {
         at += decoded.used;
         told.extend(decoded.item.map(|item| match item {
             Item::Message(payload) => payload.as_str().expect("text").to_string(),
-            Item::Signal(signal) => format!("{signal:?}"),
+            other => format!("{other:?}"),
         }));
         let replies = session.replies().unwrap_or_default();
         sent.extend([replies.control, replies.output].concat());

@@ -1,0 +1,168 @@
+//! Compression of messages (RFC 7692), without context taken over in either direction: what one message needs is
+//! forgotten with it, so that an idle connection holds nothing, and a message to many is compressed once.
+
+use crate::wire::DecodeError;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use miniz_oxide::deflate::core::{CompressorOxide, create_comp_flags_from_zip_params};
+use miniz_oxide::deflate::stream::deflate;
+use miniz_oxide::inflate::stream::{InflateState, inflate};
+use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
+
+/// Shorter messages are sent as they are: compressed they are hardly shorter, and it takes its time.
+const WORTH_BYTES: usize = 256;
+const LEVEL: i32 = 4;
+/// A negative number is deflate without zlib's header (RFC 1951).
+const RAW: i32 = -15;
+/// What ends a message's data, and is not sent (RFC 7692 section 7.2.1).
+const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
+const PIECE_BYTES: usize = 4096;
+
+/// What was agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deflate {
+    /// The window of what we compress has 2 to this many bytes; 8 to 15.
+    window_bits: u8,
+}
+
+impl Deflate {
+    const WINDOW_BITS_MAX: u8 = 15;
+
+    /// Takes the first of a client's offers that can be met; says what it is and how to answer (section 5.1).
+    pub(crate) fn accept<'o>(offers: impl Iterator<Item = &'o str>) -> Option<(Self, String)> {
+        offers.flat_map(|field| field.split(',')).find_map(|offer| {
+            let mut parts = offer.split(';').map(str::trim);
+            if parts.next() != Some("permessage-deflate") {
+                return None;
+            }
+            let accepted = Self::meet(parts)?;
+            let mut answer = String::from("permessage-deflate; server_no_context_takeover; client_no_context_takeover");
+            if accepted.window_bits < Self::WINDOW_BITS_MAX {
+                answer.push_str(&format!("; server_max_window_bits={}", accepted.window_bits));
+            }
+            Some((accepted, answer))
+        })
+    }
+
+    /// `None` if an offer has a parameter that is unknown, twice there, or of a value it can't have (section 7.1).
+    fn meet<'p>(parameters: impl Iterator<Item = &'p str>) -> Option<Self> {
+        let mut seen = Vec::new();
+        let mut window_bits = Self::WINDOW_BITS_MAX;
+        for parameter in parameters {
+            let (name, value) = match parameter.split_once('=') {
+                Some((name, value)) => (name.trim(), Some(value.trim().trim_matches('"'))),
+                None => (parameter, None),
+            };
+            if seen.contains(&name) {
+                return None;
+            }
+            seen.push(name);
+            match (name, value) {
+                ("server_no_context_takeover" | "client_no_context_takeover" | "client_max_window_bits", None) => {}
+                ("client_max_window_bits", Some(bits)) => drop(window(bits)?),
+                ("server_max_window_bits", Some(bits)) => window_bits = window(bits)?,
+                _ => return None,
+            }
+        }
+        Some(Self { window_bits })
+    }
+}
+
+fn window(bits: &str) -> Option<u8> {
+    let known = !bits.starts_with('0') && bits.bytes().all(|digit| digit.is_ascii_digit());
+    bits.parse().ok().filter(|bits| known && (8..=Deflate::WINDOW_BITS_MAX).contains(bits))
+}
+
+/// Compresses messages: one for all connections.
+#[derive(Default)]
+pub(crate) struct Deflater {
+    state: Option<Box<CompressorOxide>>,
+    /// How many messages were compressed.
+    pub(crate) count: u64,
+}
+
+impl fmt::Debug for Deflater {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deflater").field("count", &self.count).finish_non_exhaustive()
+    }
+}
+
+impl Deflater {
+    /// The content of a message, compressed; `None` if it is not worth it.
+    pub(crate) fn compress(&mut self, content: &[u8], deflate: Deflate) -> Option<Vec<u8>> {
+        if content.len() < WORTH_BYTES {
+            return None;
+        }
+        self.count += 1;
+        let mut out = Vec::with_capacity(content.len() / 2);
+        // Nothing refers further back than a piece is long, which keeps to any window.
+        for piece in content.chunks(1 << deflate.window_bits) {
+            self.append(piece, &mut out);
+            if out.len() >= content.len() {
+                return None;
+            }
+        }
+        out.truncate(out.len().saturating_sub(TAIL.len()));
+        Some(out)
+    }
+
+    fn append(&mut self, mut piece: &[u8], out: &mut Vec<u8>) {
+        let new = || Box::new(CompressorOxide::new(create_comp_flags_from_zip_params(LEVEL, RAW, 0)));
+        let state = self.state.get_or_insert_with(new);
+        state.reset();
+        let mut buffer = [0; PIECE_BYTES];
+        loop {
+            let result = deflate(state, piece, &mut buffer, MZFlush::Sync);
+            piece = &piece[result.bytes_consumed..];
+            out.extend_from_slice(&buffer[..result.bytes_written]);
+            if result.status.is_err() || piece.is_empty() && result.bytes_written < buffer.len() {
+                return;
+            }
+        }
+    }
+}
+
+/// Inflates messages: one for all connections.
+#[derive(Default)]
+pub(crate) struct Inflater {
+    state: Option<Box<InflateState>>,
+}
+
+impl fmt::Debug for Inflater {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Inflater")
+    }
+}
+
+impl Inflater {
+    /// Inflates the content of a message behind what is in `out`, and no further than `max` bytes.
+    pub(crate) fn inflate(&mut self, content: &[u8], out: &mut Vec<u8>, max: usize) -> Result<(), DecodeError> {
+        let state = self.state.get_or_insert_with(|| InflateState::new_boxed(DataFormat::Raw));
+        state.reset(DataFormat::Raw);
+        let mut buffer = [0; PIECE_BYTES];
+        for mut rest in [content, &TAIL] {
+            loop {
+                let result = inflate(state, rest, &mut buffer, MZFlush::None);
+                rest = &rest[result.bytes_consumed..];
+                if out.len() + result.bytes_written > max {
+                    return Err(DecodeError::TooLarge { max });
+                }
+                out.extend_from_slice(&buffer[..result.bytes_written]);
+                match result.status {
+                    // A last block is not the end of a message (section 7.2.3.5).
+                    Ok(MZStatus::StreamEnd) => state.reset(DataFormat::Raw),
+                    Ok(_) => {}
+                    Err(MZError::Buf) if rest.is_empty() => {}
+                    Err(_) => return Err(DecodeError::Compression),
+                }
+                if rest.is_empty() && result.bytes_written < buffer.len() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}
