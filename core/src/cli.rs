@@ -6,7 +6,7 @@ use crate::{Config, Listen};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-/// Serve telnet, lines or length-prefixed frames to one of the ready-made applications.
+/// Serve telnet, lines, length-prefixed frames and WebSocket to one of the ready-made applications.
 #[derive(Clone, Debug, clap::Args)]
 pub struct HubArguments {
     /// What to serve: chat, relay or echo
@@ -16,9 +16,9 @@ pub struct HubArguments {
     #[arg(
         long,
         value_name = "ADDRESS",
-        help = "Where to listen, such as telnet://127.0.0.1:8023, tcp://127.0.0.1:7000, length://[::1]:7001 or \
-                unix:///run/drupe.sock; may be given several times, and port 0 lets the system choose [default: \
-                telnet://127.0.0.1:8023 and tcp://127.0.0.1:8024]"
+        help = "Where to listen, such as telnet://127.0.0.1:8023, tcp://127.0.0.1:7000, ws://127.0.0.1:8025/chat, \
+                length://[::1]:7001 or unix:///run/drupe.sock; may be given several times, and port 0 lets the system \
+                choose [default: telnet://127.0.0.1:8023, tcp://127.0.0.1:8024 and ws://127.0.0.1:8025]"
     )]
     pub listen: Vec<Listen>,
     /// What the relay puts each message into: none or json
@@ -55,7 +55,7 @@ impl HubArguments {
     }
 }
 
-const DEFAULT_LISTEN: [&str; 2] = ["telnet://127.0.0.1:8023", "tcp://127.0.0.1:8024"];
+const DEFAULT_LISTEN: [&str; 3] = ["telnet://127.0.0.1:8023", "tcp://127.0.0.1:8024", "ws://127.0.0.1:8025"];
 
 fn envelope(text: &str) -> Result<Envelope, String> {
     match text {

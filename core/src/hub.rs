@@ -3,6 +3,7 @@ use crate::outbound::SlowPolicy;
 use crate::room::JoinError;
 use crate::state::{Ending, State};
 use crate::telnet::{InputMode, Session, Side, Terminal};
+use crate::websocket::CloseCode;
 use crate::{Config, ConnId, DialId, Metrics, Payload, Peer, Reason, Time, Timer};
 use core::fmt;
 use core::time::Duration;
@@ -235,6 +236,15 @@ impl<C: Default> Hub<'_, C> {
     /// Sends a last message and ends the connection.
     pub fn close_with<'p>(&mut self, conn: ConnId, farewell: impl Into<Payload<'p>>) {
         self.send(conn, farewell);
+        self.close(conn);
+    }
+
+    /// Ends a connection with a code and words of the application, where the wire can carry them: a WebSocket's close
+    /// frame (RFC 6455 section 7.4). The words are cut after 123 bytes. Elsewhere as [`close`](Self::close).
+    pub fn close_as(&mut self, conn: ConnId, code: CloseCode, words: &str) {
+        if let Some(index) = self.state.open_slot(conn) {
+            self.state.send_close(index, code, words);
+        }
         self.close(conn);
     }
 

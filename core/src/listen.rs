@@ -1,8 +1,8 @@
 use crate::http::{Http, Origins};
 use crate::telnet::{Charset, InputMode, Telnet};
-use alloc::sync::Arc;
 use crate::wire::{Auto, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Protocol, Wire};
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use core::fmt;
 use core::net::{Ipv4Addr, SocketAddr};
 use core::num::NonZeroU32;

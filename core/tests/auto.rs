@@ -56,15 +56,15 @@ fn half_a_request_is_a_line_when_nothing_more_comes() {
 }
 
 #[test]
-fn what_is_not_spoken_is_refused_in_its_own_words() {
+fn http_is_served_and_tls_is_refused_in_its_own_words() {
     let mut hub = hub();
     let (http, tls) = (hub.connect(), hub.connect());
-    hub.send(http, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    assert!(hub.received(http).starts_with(b"HTTP/1.1 400 Bad Request\r\n"));
+    hub.send(http, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET /readyz HTTP/1.0\r\n\r\n");
+    assert!(hub.received(http).starts_with(b"HTTP/1.1 200 OK\r\n"));
     hub.send(tls, b"\x16\x03\x01\x02\0\x01");
     assert_eq!(hub.received(tls), [21, 3, 3, 0, 2, 2, 40]);
     assert!(hub.is_closed(http) && hub.is_closed(tls));
-    assert_eq!(hub.ended(Reason::WrongProtocol), 2);
+    assert_eq!((hub.ended(Reason::WrongProtocol), hub.ended(Reason::Answered)), (1, 1));
 }
 
 #[test]

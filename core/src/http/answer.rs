@@ -43,9 +43,10 @@ pub(crate) enum Answer {
 
 const PAGE: &str = include_str!("page/index.html");
 const SCRIPT: &str = include_str!("page/drupe.js");
+const ICON: &str = include_str!("page/drupe.svg");
 const STYLE: &str = include_str!("page/drupe.css");
 /// Nothing but what this server serves runs, is shown or is connected to.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; \
     form-action 'none'; frame-ancestors 'none'";
 
 /// Answers a request. `metrics` is asked only if they are.
@@ -67,6 +68,7 @@ pub(crate) fn answer(request: &Request, http: &Http, drains: bool, metrics: impl
         "/" => Response { body: page(http), ..Response::of("text/html; charset=utf-8") },
         "/drupe.js" => Response { body: SCRIPT.to_string(), ..Response::of("text/javascript; charset=utf-8") },
         "/drupe.css" => Response { body: STYLE.to_string(), ..Response::of("text/css; charset=utf-8") },
+        "/drupe.svg" => Response { body: ICON.to_string(), ..Response::of("image/svg+xml") },
         "/healthz" => Response::text(Status::OK, "ok\n"),
         "/readyz" if drains => Response::text(Status::UNAVAILABLE, "draining\n"),
         "/readyz" => Response::text(Status::OK, "ready\n"),

@@ -41,7 +41,13 @@ pub struct Http {
 impl Default for Http {
     /// Every path, pages of the same origin, no subprotocol, compression, 10 s.
     fn default() -> Self {
-        Self { path: None, origins: Origins::Same, subprotocols: Vec::new(), deflate: true, timeout: Duration::from_secs(10) }
+        Self {
+            path: None,
+            origins: Origins::Same,
+            subprotocols: Vec::new(),
+            deflate: true,
+            timeout: Duration::from_secs(10),
+        }
     }
 }
 

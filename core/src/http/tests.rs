@@ -100,7 +100,8 @@ fn origins_and_subprotocols_are_as_configured() {
         assert_eq!(status(address, &from(origin)), expected, "{origin}");
     }
     assert_eq!(status("ws://127.0.0.1:0?origins=*", &from("null")), "101");
-    let asks = UPGRADE.replace("\r\n\r\n", "\r\nSec-WebSocket-Protocol: a, chat.v1\r\nSec-WebSocket-Protocol: b\r\n\r\n");
+    let asks =
+        UPGRADE.replace("\r\n\r\n", "\r\nSec-WebSocket-Protocol: a, chat.v1\r\nSec-WebSocket-Protocol: b\r\n\r\n");
     let answer = |address: &str| answered(address, &asks);
     assert!(answer("ws://127.0.0.1:0?subprotocols=b,chat.v1").contains("Sec-WebSocket-Protocol: b\r\n"));
     assert!(answer("ws://127.0.0.1:0?subprotocols=chat.v1").contains("Sec-WebSocket-Protocol: chat.v1\r\n"));
@@ -112,7 +113,10 @@ fn compression_is_agreed_on_by_the_first_offer_that_can_be_met() {
     for (offer, expected) in [
         ("permessage-deflate", Some("")),
         ("permessage-deflate; client_max_window_bits", Some("")),
-        ("permessage-deflate; client_max_window_bits=10; server_max_window_bits=\"12\"", Some("; server_max_window_bits=12")),
+        (
+            "permessage-deflate; client_max_window_bits=10; server_max_window_bits=\"12\"",
+            Some("; server_max_window_bits=12"),
+        ),
         ("permessage-deflate; server_max_window_bits=7, permessage-deflate", Some("")),
         ("permessage-deflate; server_max_window_bits=08", None),
         ("permessage-deflate; server_max_window_bits", None),

@@ -19,6 +19,7 @@ impl<H: Handler> Machine<H> {
                 match auto.look(&found.held, sight) {
                     Verdict::Unclear => {}
                     Verdict::Spoken(wire) => self.speak(conn, wire),
+                    Verdict::Http => self.look_for_requests(conn, &Http::default(), sight),
                     Verdict::Refused(words) => self.refuse(conn, words, Reason::WrongProtocol),
                 }
             }

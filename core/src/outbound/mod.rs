@@ -290,7 +290,8 @@ impl Outbound {
     ) -> Result<Segment, EncodeError> {
         let encoding = self.encodings[usize::from(number)];
         let mut deflater = core::mem::take(&mut self.deflater);
-        let segment = self.append(number, class, room, payload, |out| encoding.encode_with(payload, &mut deflater, out));
+        let segment =
+            self.append(number, class, room, payload, |out| encoding.encode_with(payload, &mut deflater, out));
         self.deflater = deflater;
         segment
     }

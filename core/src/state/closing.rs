@@ -71,12 +71,19 @@ impl<C: Default> State<C> {
         self.conns.at(index).is_some_and(|conn| matches!(conn.decoder, Decoder::WebSocket(_)))
     }
 
-    /// Sends the close frame, unless the peer's was answered already.
+    /// Sends the close frame, unless one was sent already.
     fn close_websocket(&mut self, index: u32, reason: Reason) {
-        let Some(Decoder::WebSocket(socket)) = self.conns.at(index).map(|conn| &conn.decoder) else { return };
-        let mut bytes = Vec::new();
         let words = if reason == Reason::Application { "" } else { reason.name() };
-        socket.close(&[&CloseCode::of(reason).get().to_be_bytes()[..], words.as_bytes()].concat(), &mut bytes);
+        self.send_close(index, CloseCode::of(reason), words);
+    }
+
+    /// Sends a close frame to a WebSocket that was sent none.
+    pub(crate) fn send_close(&mut self, index: u32, code: CloseCode, words: &str) {
+        const WORDS_MAX_BYTES: usize = 123;
+        let Some(Decoder::WebSocket(socket)) = self.conns.at_mut(index).map(|conn| &mut conn.decoder) else { return };
+        let mut bytes = Vec::new();
+        let end = (0..=words.len().min(WORDS_MAX_BYTES)).rev().find(|&end| words.is_char_boundary(end)).unwrap_or(0);
+        socket.close(&[&code.get().to_be_bytes()[..], &words.as_bytes()[..end]].concat(), &mut bytes);
         if !bytes.is_empty() {
             self.outbound.send_raw(index, &bytes, None);
         }

@@ -32,7 +32,7 @@ enum State {
     Data { header: Header, missing: usize },
     /// A control frame, between the frames of a message.
     Control { header: Header, content: [u8; CONTROL_MAX_BYTES], count: u8 },
-    /// A close frame came: nothing more counts.
+    /// A close frame came or was sent: nothing more counts.
     Closed,
 }
 
@@ -111,7 +111,8 @@ impl WebSocketDecoder {
                     let ended = *missing == 0;
                     let content = &mut input[at..used];
                     unmask(content, header.mask.unwrap_or_default(), passed);
-                    if let Some(message) = self.message.as_mut().filter(|message| message.is_text && !message.compressed)
+                    if let Some(message) =
+                        self.message.as_mut().filter(|message| message.is_text && !message.compressed)
                         && !message.check.push(content)
                     {
                         return Err(DecodeError::InvalidUtf8 { valid_up_to: self.partial.len() });
@@ -158,10 +159,11 @@ impl WebSocketDecoder {
         Some(Replies { control: core::mem::take(&mut self.replies), output: Vec::new() })
     }
 
-    /// Appends a close frame to `out`, unless the peer's was answered already (RFC 6455 section 5.5.1).
-    pub(crate) fn close(&self, content: &[u8], out: &mut Vec<u8>) {
+    /// Appends a close frame to `out`, unless there was one (RFC 6455 section 5.5.1).
+    pub(crate) fn close(&mut self, content: &[u8], out: &mut Vec<u8>) {
         if self.state != State::Closed {
             frame(Opcode::Close, content, self.socket.mask(), out);
+            self.state = State::Closed;
         }
     }
 
@@ -290,7 +292,8 @@ fn close_code(content: &[u8]) -> Result<Option<CloseCode>, DecodeError> {
         &[high, low, ref words @ ..] => {
             let code = CloseCode::new(u16::from_be_bytes([high, low]));
             let code = code.map_err(|_| DecodeError::Frame("its close code is reserved"))?;
-            core::str::from_utf8(words).map_err(|error| DecodeError::InvalidUtf8 { valid_up_to: error.valid_up_to() })?;
+            core::str::from_utf8(words)
+                .map_err(|error| DecodeError::InvalidUtf8 { valid_up_to: error.valid_up_to() })?;
             Ok(Some(code))
         }
         [_] => Err(DecodeError::Frame("a close frame has half a code")),

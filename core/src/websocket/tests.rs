@@ -12,7 +12,8 @@ const SERVER: WebSocket = WebSocket { role: Role::Server, deflate: None };
 const CLIENT: WebSocket = WebSocket { role: Role::Client, deflate: None };
 
 fn deflating(role: Role) -> WebSocket {
-    let (deflate, _) = Deflate::accept(["permessage-deflate; server_max_window_bits=9"].into_iter()).expect("it can be met");
+    let (deflate, _) =
+        Deflate::accept(["permessage-deflate; server_max_window_bits=9"].into_iter()).expect("it can be met");
     WebSocket { role, deflate: Some(deflate) }
 }
 
@@ -99,7 +100,10 @@ fn a_table_of_what_breaks_the_protocol() {
             assert_eq!(end.map_err(|error| error.reason().name()), Err(reason), "{stream:?} by {pieces}: {told:?}");
         }
     }
-    assert_eq!(feed(CLIENT, 100, &masked(0x81, b"x"), &[100]).2.map_err(DecodeError::reason), Err(Reason::MalformedFrame));
+    assert_eq!(
+        feed(CLIENT, 100, &masked(0x81, b"x"), &[100]).2.map_err(DecodeError::reason),
+        Err(Reason::MalformedFrame)
+    );
     // The bad byte is seen when it comes, though the frame is not complete.
     let begun = &masked(0x81, b"ab\xffcdefgh")[..9];
     assert!(matches!(feed(SERVER, 100, begun, &[1]).2, Err(DecodeError::InvalidUtf8 { .. })));

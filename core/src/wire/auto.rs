@@ -9,7 +9,7 @@ use core::time::Duration;
 /// | 255 (`IAC`) | telnet |
 /// | 0, if a [`prefix`](Self::prefix) is set | frames: no message of 16 MiB or more can be meant |
 /// | 22 3 | TLS (RFC 8446 section 5.1), which is refused in its own words |
-/// | an HTTP method, a target and `HTTP/` in the first line of at most 8 KiB | HTTP (RFC 9112 section 3), likewise |
+/// | an HTTP method, a target and `HTTP/` in the first line of at most 8 KiB | [HTTP](crate::http) (RFC 9112 section 3), with its defaults, and WebSocket |
 /// | anything else | lines |
 /// | nothing for [`wait`](Self::wait) | telnet: a person's terminal waits to be spoken to |
 ///
@@ -41,6 +41,8 @@ pub(crate) enum Verdict {
     Unclear,
     /// This is spoken.
     Spoken(Wire),
+    /// HTTP is spoken.
+    Http,
     /// This is spoken, and is to be refused in these words.
     Refused(&'static [u8]),
 }
@@ -62,9 +64,6 @@ const REQUEST_LINE_MAX_BYTES: usize = 8 << 10;
 const METHODS: [&[u8]; 10] =
     [b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"CONNECT ", b"OPTIONS ", b"TRACE ", b"PATCH ", b"PRI "];
 
-const NO_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 31\r\n\
-    Connection: close\r\n\r\nThis port does not speak HTTP.\n";
-
 /// A fatal alert, `handshake_failure` (RFC 8446 section 6).
 pub(crate) const NO_TLS: &[u8] = &[21, 3, 3, 0, 2, 2, 40];
 
@@ -84,7 +83,7 @@ impl Auto {
             ([0, ..], Some(prefix)) => Verdict::Spoken(Wire::LengthPrefixed(LengthPrefixed { prefix })),
             _ => match is_http(first) {
                 None => unclear,
-                Some(true) => Verdict::Refused(NO_HTTP),
+                Some(true) => Verdict::Http,
                 Some(false) => lines,
             },
         }
@@ -123,8 +122,8 @@ mod tests {
             (b"\0\0\0\x05hello", frames),
             (b"\x16\x03\x01\x02\0", Verdict::Refused(NO_TLS)),
             (b"\x16\x04", lines),
-            (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", Verdict::Refused(NO_HTTP)),
-            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Verdict::Refused(NO_HTTP)),
+            (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", Verdict::Http),
+            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Verdict::Http),
             (b"GET the ball\n", lines),
             (b"GETTING\n", lines),
             (b"get / HTTP/1.1\n", lines),
@@ -142,12 +141,5 @@ mod tests {
         assert_eq!(auto.look(b"", Sight::Ended), lines);
         assert_eq!(auto.look(b"GET /", Sight::Waited), lines);
         assert_eq!(Auto::default().look(b"\0\0\0\x05", Sight::Growing), lines);
-    }
-
-    #[test]
-    fn the_refusal_is_as_long_as_it_says() {
-        let text = core::str::from_utf8(NO_HTTP).expect("text");
-        let (_, body) = text.split_once("\r\n\r\n").expect("a head and a body");
-        assert!(text.contains(&format!("Content-Length: {}\r\n", body.len())), "{}", body.len());
     }
 }

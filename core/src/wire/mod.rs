@@ -23,12 +23,12 @@ pub(crate) use line::text;
 pub use line::{InvalidUtf8, LineDecoder, LineEnding, Lines};
 
 use crate::Payload;
-use crate::limit::Budget;
 use crate::http::Http;
+use crate::limit::Budget;
 use crate::telnet::{Replies, Session, Telnet};
 use crate::websocket::{Role, WebSocket, WebSocketDecoder};
-use alloc::sync::Arc;
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use core::time::Duration;
 
 /// What is spoken on a connection.

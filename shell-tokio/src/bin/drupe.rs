@@ -8,7 +8,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// A server for long-lived connections: chat, relay or echo over telnet, TCP lines and length-prefixed frames
+/// A server for long-lived connections: chat, relay or echo over telnet, TCP lines, length-prefixed frames and WebSocket
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
