@@ -41,6 +41,7 @@ use core::time::Duration;
 /// | `origins` | ws | `same`, `*`, or a list such as `https://example.org,https://example.com`: see [`Origins`] |
 /// | `subprotocols` | ws | a list, the preferred one first; none |
 /// | `deflate` | ws | `yes`, `no`: whether messages may be compressed |
+/// | `ping` | ws | seconds without a byte until a peer is pinged, 0 for never; 30 |
 /// | `timeout` | ws | seconds until a request must be complete; 10 |
 /// | `max` | all | how many connections this listener holds at most; without limit |
 /// | `half_open` | all | `no`, `yes`: whether a peer that ended its half is still sent to |
@@ -270,6 +271,10 @@ fn set_http(http: &mut Http, name: &str, value: &str) -> Result<bool, ListenProb
             http.origins = Origins::List(origins.collect::<Result<_, _>>()?);
         }
         "deflate" => http.deflate = yes_or_no("deflate", value)?,
+        "ping" => {
+            let seconds: u32 = number("ping", "a number of seconds, 0 for never", value)?;
+            http.ping = (seconds > 0).then_some(Duration::from_secs(seconds.into()));
+        }
         "subprotocols" => http.subprotocols = value.split(',').map(ToString::to_string).collect(),
         "timeout" => http.timeout = Duration::from_secs(number::<u32>("timeout", "a number of seconds", value)?.into()),
         _ => return Ok(false),

@@ -1,4 +1,4 @@
-use crate::Reason;
+use crate::{Reason, Time};
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -60,6 +60,8 @@ pub struct Metrics {
     pub dial_errors: u64,
     /// Messages served in one turn of the loop.
     pub turn_messages: Histogram,
+    /// How long pings took to be answered, in microseconds.
+    pub round_trip_us: Histogram,
     /// How long connections lasted, in milliseconds.
     pub durations_ms: Histogram,
     /// The last connections that ended, newest last.
@@ -99,6 +101,7 @@ impl Metrics {
             rate_dropped: 0,
             dial_errors: 0,
             turn_messages: Histogram::default(),
+            round_trip_us: Histogram::default(),
             durations_ms: Histogram::default(),
             durations_recent: VecDeque::new(),
             durations_longest: Vec::new(),
@@ -138,9 +141,15 @@ impl Metrics {
         self.ended.expose("connections_ended", "Connections that ended, by reason.", &mut text);
         self.refused.expose("connections_refused", "Connections that were refused, by reason.", &mut text);
         self.turn_messages.expose("turn_messages", "Messages served in one turn of the loop.", 1.0, &mut text);
+        let help = "How long pings took to be answered.";
+        self.round_trip_us.expose("ping_round_trip_seconds", help, 1e-6, &mut text);
         let help = "How long connections lasted.";
         self.durations_ms.expose("connection_duration_seconds", help, 1e-3, &mut text);
         text
+    }
+
+    pub(crate) fn answered_ping(&mut self, now: Time, sent_at: u64) {
+        self.round_trip_us.record(now.since(Time::from_nanos(sent_at)).as_micros().try_into().unwrap_or(u64::MAX));
     }
 
     pub(crate) fn lasted(&mut self, duration: Duration) {

@@ -55,7 +55,7 @@ pub(crate) fn answer(request: &Request, http: &Http, drains: bool, metrics: impl
         return match upgrade::check(request, http) {
             Ok(upgrade) => {
                 let deflate = upgrade.deflate.as_ref().map(|&(deflate, _)| deflate);
-                Answer::Upgraded(switching(&upgrade), WebSocket { role: Role::Server, deflate })
+                Answer::Upgraded(switching(&upgrade), WebSocket { role: Role::Server, deflate, ping: http.ping })
             }
             Err(status) => Answer::Last(refusal(status)),
         };

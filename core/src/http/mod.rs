@@ -34,18 +34,21 @@ pub struct Http {
     pub subprotocols: Vec<String>,
     /// Whether messages may be compressed (RFC 7692).
     pub deflate: bool,
+    /// After this long without a byte from a peer, and again as often, it is pinged.
+    pub ping: Option<Duration>,
     /// How long a request may take from the first byte, or the connection from its opening, to its last.
     pub timeout: Duration,
 }
 
 impl Default for Http {
-    /// Every path, pages of the same origin, no subprotocol, compression, 10 s.
+    /// Every path, pages of the same origin, no subprotocol, compression, a ping after 30 s, 10 s for a request.
     fn default() -> Self {
         Self {
             path: None,
             origins: Origins::Same,
             subprotocols: Vec::new(),
             deflate: true,
+            ping: Some(Duration::from_secs(30)),
             timeout: Duration::from_secs(10),
         }
     }

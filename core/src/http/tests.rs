@@ -257,3 +257,20 @@ fn metrics_are_as_prometheus_reads_them() {
     assert!(text.contains("\ndrupe_connections_ended_total{reason=\"peer_closed\"} 1\n"), "{text}");
     assert!(text.contains("drupe_connection_duration_seconds_bucket{le=\"+Inf\"} 1\n"), "{text}");
 }
+
+#[test]
+fn a_peer_is_pinged_and_the_round_trip_is_measured() {
+    let (mut hub, conn) = hub("ws://127.0.0.1:0?ping=30");
+    hub.send(conn, UPGRADE.as_bytes());
+    hub.clear();
+    hub.advance(Duration::from_secs(30));
+    let ping = hub.received(conn).to_vec();
+    assert_eq!((ping.len(), &ping[..2]), (10, &b"\x89\x08"[..]));
+    hub.advance(Duration::from_millis(50));
+    let mut pong = vec![];
+    crate::websocket::frame(crate::websocket::Opcode::Pong, &ping[2..], Some([1, 2, 3, 4]), &mut pong);
+    hub.send(conn, &pong);
+    hub.send(conn, &pong);
+    let round_trips = hub.machine().metrics().round_trip_us;
+    assert_eq!((round_trips.count(), round_trips.sum()), (1, 50_000), "a pong that nobody asked for measures nothing");
+}

@@ -53,7 +53,7 @@ impl<H: Handler> Machine<H> {
                 if let Some(conn) = self.state.conns.at_mut(index) {
                     conn.kept_alive_at = now;
                 }
-                self.state.with_session(id, Session::keep_alive);
+                self.state.send_sign_of_life(index);
             }
             Some(Why::Drain) => self.state.end(index, Reason::Shutdown, Ending::Flush),
             _ => {}

@@ -39,7 +39,7 @@ impl<H: Handler> Machine<H> {
             let Some(found) = self.state.conns.get_mut(conn) else { break };
             let decoded = found.decoder.decode(&mut bytes[at..], &mut scratch, &budget);
             let answered = found.decoder.answers() && self.state.deliver(index);
-            let Decoded { used, cost, item } = match decoded {
+            let Decoded { used, cost, units, item } = match decoded {
                 Ok(decoded) => decoded,
                 Err(error) => {
                     self.state.end(index, error.reason(), Ending::Flush);
@@ -50,12 +50,13 @@ impl<H: Handler> Machine<H> {
             inflated += cost.saturating_sub(used);
             served += u32::from(item.is_some() || answered);
             messages += u32::from(item.is_some_and(Item::is_input));
-            let action = self.state.charge(index, u64::from(item.is_some()), cost as u64);
+            let action = self.state.charge(index, u64::from(units), cost as u64);
             let doomed = self.state.conns.get_mut(conn).is_some_and(|found| {
                 found.doomed |= action == Action::Drop;
                 found.doomed && (item.is_none() || core::mem::take(&mut found.doomed))
             });
             match item {
+                Some(Item::Pong(sent_at)) => self.state.metrics.answered_ping(self.state.now, sent_at),
                 Some(_) if doomed => self.state.metrics.rate_dropped += 1,
                 Some(item) if action.serves() => self.serve(conn, item),
                 _ => {}
@@ -101,6 +102,7 @@ impl<H: Handler> Machine<H> {
                 self.turn_messages += 1;
                 Event::Message { conn, payload }
             }
+            Item::Pong(_) => return,
             Item::Closed(_) => return self.state.end(conn.slot(), Reason::PeerClosed, Ending::Flush),
             Item::Signal(signal) => {
                 self.state.obey(conn, signal);

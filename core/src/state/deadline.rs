@@ -105,6 +105,10 @@ impl<C: Default> State<C> {
 
 /// When a sign of life is to be sent, if nothing else was sent or came meanwhile.
 fn keep_alive_at(conn: &Conn) -> Option<Time> {
-    let Decoder::Telnet(session) = &conn.decoder else { return None };
-    session.keep_alive_interval().map(|interval| conn.last_byte_at.max(conn.kept_alive_at) + interval)
+    let interval = match &conn.decoder {
+        Decoder::Telnet(session) => session.keep_alive_interval(),
+        Decoder::WebSocket(socket) => socket.ping_interval(),
+        _ => None,
+    };
+    interval.map(|interval| conn.last_byte_at.max(conn.kept_alive_at) + interval)
 }

@@ -74,6 +74,19 @@ impl<C: Default> State<C> {
         any
     }
 
+    /// Sends what shows that the connection is alive.
+    pub(crate) fn send_sign_of_life(&mut self, index: u32) {
+        self.flush_stage(index);
+        let now = self.now.as_nanos();
+        match self.conns.at_mut(index).map(|conn| &mut conn.decoder) {
+            Some(Decoder::Telnet(session)) => session.keep_alive(),
+            Some(Decoder::WebSocket(socket)) => socket.send_ping(now),
+            _ => {}
+        }
+        self.deliver(index);
+        self.settle_crossings();
+    }
+
     /// Does what a signal asks of the server, before the application is told.
     pub(crate) fn obey(&mut self, id: ConnId, signal: Signal<'_>) {
         match signal {

@@ -6,6 +6,7 @@ use crate::limit::Budget;
 use crate::telnet::Replies;
 use crate::wire::{DecodeError, Decoded, Item, Scratch, grow};
 use alloc::vec::Vec;
+use core::time::Duration;
 
 /// Puts messages together from frames, and answers pings and closes.
 ///
@@ -22,6 +23,10 @@ pub struct WebSocketDecoder {
     message: Option<Message>,
     partial: Vec<u8>,
     replies: Vec<u8>,
+    /// Control frames since `decode` was called.
+    controls: u32,
+    /// The content of a ping that was sent and not answered yet.
+    ping: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,9 +46,13 @@ enum State {
 struct Message {
     is_text: bool,
     compressed: bool,
+    /// Frames without content, which cost nothing else.
+    empty: u16,
     check: Utf8Check,
 }
 
+/// So many frames of a message may hold nothing.
+const EMPTY_FRAMES_MAX: u16 = 1024;
 const START: State = State::Header { bytes: [0; HEADER_MAX_BYTES], count: 0 };
 /// After so many bytes of pongs nothing more is looked at until they are taken.
 const REPLIES_MAX_BYTES: usize = 4 << 10;
@@ -52,7 +61,7 @@ impl WebSocketDecoder {
     /// A decoder behind the handshake.
     #[must_use]
     pub const fn new(socket: WebSocket) -> Self {
-        Self { socket, state: START, message: None, partial: Vec::new(), replies: Vec::new() }
+        Self { socket, state: START, message: None, partial: Vec::new(), replies: Vec::new(), controls: 0, ping: None }
     }
 
     /// Looks at the front of `input`; see [`wire`](crate::wire).
@@ -68,6 +77,7 @@ impl WebSocketDecoder {
     ) -> Result<Decoded<'a>, DecodeError> {
         let max = budget.message_max_bytes.get();
         let mut used = 0;
+        self.controls = 0;
         while used < input.len() && self.replies.len() <= REPLIES_MAX_BYTES {
             match &mut self.state {
                 State::Header { bytes, count } => {
@@ -130,7 +140,7 @@ impl WebSocketDecoder {
                 State::Closed => used = input.len(),
             }
         }
-        Ok(Decoded::nothing(used))
+        Ok(Decoded { units: self.controls, ..Decoded::nothing(used) })
     }
 
     /// Nothing is completed by the end of the input.
@@ -159,10 +169,23 @@ impl WebSocketDecoder {
         Some(Replies { control: core::mem::take(&mut self.replies), output: Vec::new() })
     }
 
+    /// Asks for a sign of life, with the time in it.
+    pub(crate) fn send_ping(&mut self, now: u64) {
+        if self.state != State::Closed {
+            self.ping = Some(now);
+            self.reply(Opcode::Ping, &now.to_be_bytes());
+        }
+    }
+
+    /// How often to do so, after so long without a byte.
+    pub(crate) const fn ping_interval(&self) -> Option<Duration> {
+        self.socket.ping
+    }
+
     /// Appends a close frame to `out`, unless there was one (RFC 6455 section 5.5.1).
     pub(crate) fn close(&mut self, content: &[u8], out: &mut Vec<u8>) {
         if self.state != State::Closed {
-            frame(Opcode::Close, content, self.socket.mask(), out);
+            frame(Opcode::Close, content, self.socket.role.mask(), out);
             self.state = State::Closed;
         }
     }
@@ -190,7 +213,13 @@ impl WebSocketDecoder {
             (_, Some(_)) => return Err(DecodeError::Frame("a message begins within another")),
             (opcode, None) => {
                 let (is_text, compressed) = (opcode == Opcode::Text, header.compressed);
-                self.message = Some(Message { is_text, compressed, check: Utf8Check::default() });
+                self.message = Some(Message { is_text, compressed, empty: 0, check: Utf8Check::default() });
+            }
+        }
+        if let Some(message) = self.message.as_mut().filter(|_| header.length == 0 && !header.fin) {
+            message.empty += 1;
+            if message.empty > EMPTY_FRAMES_MAX {
+                return Err(DecodeError::Frame("a message has too many frames without content"));
             }
         }
         let length = usize::try_from(header.length).ok().filter(|length| self.partial.len() + length <= max);
@@ -225,7 +254,8 @@ impl WebSocketDecoder {
             *bytes = core::mem::take(&mut self.partial);
             content = bytes;
         }
-        let decoded = |payload| Decoded { cost: used.max(content.len()), ..Decoded::of_message(used, payload) };
+        let units = self.controls + 1;
+        let decoded = |payload| Decoded { cost: used.max(content.len()), units, ..Decoded::of_message(used, payload) };
         if !message.is_text {
             return Ok(decoded(Payload::Binary(content)));
         }
@@ -239,6 +269,7 @@ impl WebSocketDecoder {
 
     fn control(&mut self, opcode: Opcode, content: &[u8]) -> Result<Option<Item<'static>>, DecodeError> {
         self.state = START;
+        self.controls += 1;
         match opcode {
             Opcode::Ping => {
                 self.reply(Opcode::Pong, content);
@@ -251,12 +282,17 @@ impl WebSocketDecoder {
                 self.reply(Opcode::Close, code.map_or(&[], |_| &content[..2]));
                 Ok(Some(Item::Closed(code)))
             }
+            Opcode::Pong => {
+                let sent_at = content.try_into().ok().map(u64::from_be_bytes);
+                let answers = sent_at.is_some() && sent_at == self.ping;
+                Ok(if answers { self.ping.take().map(Item::Pong) } else { None })
+            }
             _ => Ok(None),
         }
     }
 
     fn reply(&mut self, opcode: Opcode, content: &[u8]) {
-        frame(opcode, content, self.socket.mask(), &mut self.replies);
+        frame(opcode, content, self.socket.role.mask(), &mut self.replies);
     }
 }
 
@@ -276,11 +312,8 @@ fn take_header(
         *used += 1;
         *count += 1;
         // What is wrong with the first two bytes is wrong already.
-        if *count == 2 && Header::size(&bytes[..2]) > 2 {
-            let mut alone = [0; HEADER_MAX_BYTES];
-            alone[..2].copy_from_slice(&bytes[..2]);
-            alone[1] = byte & 0x80 | if byte & 0x7f > 125 { 126 } else { byte & 0x7f };
-            Header::read(&alone[..Header::size(&alone)])?;
+        if *count == 2 {
+            Header::check(bytes[0], bytes[1])?;
         }
     }
 }

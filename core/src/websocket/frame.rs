@@ -117,26 +117,41 @@ impl Header {
         2 + length + if second & MASKED == 0 { 0 } else { 4 }
     }
 
-    /// Reads a whole header.
-    pub(super) fn read(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let &[first, second, ref rest @ ..] = bytes else { return Err(DecodeError::Truncated) };
+    /// Says of the first two bytes that they can't begin a header.
+    pub(super) fn check(first: u8, second: u8) -> Result<Opcode, DecodeError> {
         let opcode = Opcode::from_bits(first & 0xf).ok_or(DecodeError::Frame("its opcode is reserved"))?;
         if first & RESERVED != 0 {
             return Err(DecodeError::Frame("a reserved bit is set"));
         }
+        if opcode.is_control() && (first & FIN == 0 || usize::from(second & !MASKED) > CONTROL_MAX_BYTES) {
+            return Err(DecodeError::Frame("a control frame is fragmented or longer than 125 bytes"));
+        }
+        Ok(opcode)
+    }
+
+    /// Reads a whole header.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let &[first, second, ref rest @ ..] = bytes else { return Err(DecodeError::Truncated) };
+        let opcode = Self::check(first, second)?;
         let (length, rest) = match second & !MASKED {
             LENGTH_16 => (u64::from(u16::from_be_bytes(take(rest)?)), &rest[2..]),
             LENGTH_64 => (u64::from_be_bytes(take(rest)?), &rest[8..]),
             short => (u64::from(short), rest),
         };
+        // The shortest form must be used (RFC 6455 section 5.2).
+        let shortest = match second & !MASKED {
+            LENGTH_64 => length > u64::from(u16::MAX),
+            LENGTH_16 => length >= u64::from(LENGTH_16),
+            _ => true,
+        };
+        if !shortest {
+            return Err(DecodeError::Frame("its length is not written in the shortest form"));
+        }
         let mask = if second & MASKED == 0 { None } else { Some(take(rest)?) };
         if length > i64::MAX as u64 {
             return Err(DecodeError::Frame("its length has the top bit set"));
         }
         let (fin, compressed) = (first & FIN != 0, first & COMPRESSED != 0);
-        if opcode.is_control() && (!fin || length > CONTROL_MAX_BYTES as u64) {
-            return Err(DecodeError::Frame("a control frame is fragmented or longer than 125 bytes"));
-        }
         Ok(Self { fin, compressed, opcode, mask, length })
     }
 }

@@ -15,6 +15,8 @@ pub(crate) use deflate::{Deflater, Inflater};
 pub(crate) use frame::compressed_frame;
 pub use frame::{Opcode, frame};
 
+use core::time::Duration;
+
 /// How WebSocket is spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WebSocket {
@@ -22,13 +24,16 @@ pub struct WebSocket {
     pub role: Role,
     /// How messages are compressed, if that was agreed on.
     pub deflate: Option<Deflate>,
+    /// After this long without a byte from the peer, and again as often, it is pinged, and the time until its pong is
+    /// measured.
+    pub ping: Option<Duration>,
 }
 
-impl WebSocket {
+impl Role {
     /// What our frames are masked with. Zeros hide nothing, but what is sent here was not chosen by a page that means
     /// to fool a proxy (RFC 6455 section 10.3).
     pub(crate) fn mask(self) -> Option<[u8; 4]> {
-        (self.role == Role::Client).then_some([0; 4])
+        (self == Self::Client).then_some([0; 4])
     }
 }
 

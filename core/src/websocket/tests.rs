@@ -1,20 +1,20 @@
 use super::deflate::{Deflater, Inflater};
 use super::*;
 use crate::limit::{Budget, MessageSize};
-use crate::wire::{DecodeError, Encoding, Item, Scratch};
+use crate::wire::{DecodeError, Item, Scratch, Wire};
 use crate::{Payload, Reason};
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use proptest::prelude::*;
 
-const SERVER: WebSocket = WebSocket { role: Role::Server, deflate: None };
-const CLIENT: WebSocket = WebSocket { role: Role::Client, deflate: None };
+const SERVER: WebSocket = WebSocket { role: Role::Server, deflate: None, ping: None };
+const CLIENT: WebSocket = WebSocket { role: Role::Client, deflate: None, ping: None };
 
 fn deflating(role: Role) -> WebSocket {
     let (deflate, _) =
         Deflate::accept(["permessage-deflate; server_max_window_bits=9"].into_iter()).expect("it can be met");
-    WebSocket { role, deflate: Some(deflate) }
+    WebSocket { role, deflate: Some(deflate), ping: None }
 }
 
 /// What a stream tells, what is answered, and how it ended.
@@ -93,6 +93,10 @@ fn a_table_of_what_breaks_the_protocol() {
         ([masked(0x02, &[0; 60]), masked(0x80, &[0; 60])].concat(), "message_too_large"),
         (claims, "message_too_large"),
         (long, frame_error),
+        // Lengths that are not written in the shortest form.
+        ([&[0x82, 0xfe, 0, 125, 0, 0, 0, 0][..], &[0; 125]].concat(), frame_error),
+        ([&[0x82, 0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0][..], &[0; 1]].concat(), frame_error),
+        ([masked(0x01, b""), masked(0x00, b"").repeat(1_024)].concat(), frame_error),
         (masked(0x82, b"x")[..6].to_vec(), "peer_closed"),
     ] {
         for pieces in [1, 3, 1000] {
@@ -166,11 +170,11 @@ proptest! {
         pieces in prop::collection::vec(1..600usize, 1..5),
     ) {
         let (from, to) = if to_server { (Role::Client, Role::Server) } else { (Role::Server, Role::Client) };
-        let socket = |role| if compressed { deflating(role) } else { WebSocket { role, deflate: None } };
+        let socket = |role| if compressed { deflating(role) } else { WebSocket { role, deflate: None, ping: None } };
         let (mut deflater, mut stream, mut expected) = (Deflater::default(), vec![], vec![]);
         for (is_text, text) in &messages {
             let payload = if *is_text { Payload::Text(text) } else { Payload::Binary(text.as_bytes()) };
-            Encoding::WebSocket(socket(from)).encode_with(payload, &mut deflater, &mut stream).expect("it fits");
+            Wire::WebSocket(socket(from)).encoding().encode_with(payload, &mut deflater, &mut stream).expect("it fits");
             expected.push(format!("{payload:?}"));
         }
         prop_assert_eq!(feed(socket(to), 10_000, &stream, &pieces), (expected, vec![], Ok(())));

@@ -13,6 +13,8 @@ pub struct Decoded<'a> {
     pub used: usize,
     /// How many bytes these count as for a rate: more than were used if they were compressed.
     pub cost: usize,
+    /// How many messages it counts as for a rate: control frames count too.
+    pub units: u32,
     /// What these bytes completed, if anything.
     pub item: Option<Item<'a>>,
 }
@@ -25,6 +27,8 @@ pub enum Item<'a> {
     Message(Payload<'a>),
     /// Something else that a telnet peer told.
     Signal(Signal<'a>),
+    /// The answer to our ping, with what stood in it.
+    Pong(u64),
     /// The peer closed the WebSocket, with this code if it gave one.
     Closed(Option<CloseCode>),
 }
@@ -38,11 +42,11 @@ impl Item<'_> {
 
 impl<'a> Decoded<'a> {
     pub(crate) const fn nothing(used: usize) -> Self {
-        Self { used, cost: used, item: None }
+        Self { used, cost: used, units: 0, item: None }
     }
 
     pub(crate) const fn of(used: usize, item: Item<'a>) -> Self {
-        Self { used, cost: used, item: Some(item) }
+        Self { used, cost: used, units: 1, item: Some(item) }
     }
 
     pub(crate) const fn of_message(used: usize, payload: Payload<'a>) -> Self {

@@ -1,7 +1,7 @@
 use super::{EncodeError, LengthPrefix, LineEnding};
 use crate::Payload;
 use crate::telnet::{self, Charset};
-use crate::websocket::{Deflater, Opcode, WebSocket, compressed_frame, frame};
+use crate::websocket::{Deflate, Deflater, Opcode, Role, compressed_frame, frame};
 use alloc::vec::Vec;
 
 /// How messages are written. Connections with the same encoding share the bytes of what is published to them.
@@ -13,7 +13,13 @@ pub enum Encoding {
     /// The length and the content.
     LengthPrefixed(LengthPrefix),
     /// A frame of a WebSocket: text or binary, as it is sent.
-    WebSocket(WebSocket),
+    #[non_exhaustive]
+    WebSocket {
+        /// Which end we are.
+        role: Role,
+        /// How messages are compressed.
+        deflate: Option<Deflate>,
+    },
     /// The content as network virtual terminals show it, and CR LF.
     #[non_exhaustive]
     Telnet {
@@ -36,7 +42,7 @@ impl Encoding {
                 out.extend_from_slice(ending.as_bytes());
             }
             Self::LengthPrefixed(prefix) => prefix.encode(payload, out)?,
-            Self::WebSocket(socket) => frame(opcode(payload), payload.as_bytes(), socket.mask(), out),
+            Self::WebSocket { role, .. } => frame(opcode(payload), payload.as_bytes(), role.mask(), out),
             Self::Telnet { charset, .. } => {
                 telnet::encode(payload, charset, out);
                 out.extend_from_slice(LineEnding::CrLf.as_bytes());
@@ -52,11 +58,10 @@ impl Encoding {
         deflater: &mut Deflater,
         out: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
-        if let Self::WebSocket(socket) = self
-            && let Some(deflate) = socket.deflate
+        if let Self::WebSocket { role, deflate: Some(deflate) } = self
             && let Some(compressed) = deflater.compress(payload.as_bytes(), deflate)
         {
-            compressed_frame(opcode(payload), &compressed, socket.mask(), out);
+            compressed_frame(opcode(payload), &compressed, role.mask(), out);
             return Ok(());
         }
         self.encode(payload, out)
@@ -67,7 +72,7 @@ impl Encoding {
         match self {
             Self::Lines(_) => out.extend_from_slice(payload.as_bytes()),
             Self::Telnet { charset, .. } => telnet::encode(payload, charset, out),
-            Self::LengthPrefixed(_) | Self::WebSocket(_) => return false,
+            Self::LengthPrefixed(_) | Self::WebSocket { .. } => return false,
         }
         true
     }

@@ -63,7 +63,7 @@ impl Wire {
         match self {
             Self::Lines(lines) => Encoding::Lines(lines.ending),
             Self::LengthPrefixed(frames) => Encoding::LengthPrefixed(frames.prefix),
-            Self::WebSocket(socket) => Encoding::WebSocket(socket),
+            Self::WebSocket(WebSocket { role, deflate, .. }) => Encoding::WebSocket { role, deflate },
             Self::Telnet(telnet) => Encoding::Telnet { charset: telnet.charset, staged: false },
         }
     }
@@ -88,7 +88,7 @@ impl Protocol {
         match self {
             Self::Spoken(wire) => *wire,
             Self::Auto(auto) => Wire::Lines(auto.lines),
-            Self::Http(_) => Wire::WebSocket(WebSocket { role: Role::Server, deflate: None }),
+            Self::Http(_) => Wire::WebSocket(WebSocket { role: Role::Server, deflate: None, ping: None }),
         }
     }
 }

@@ -139,7 +139,8 @@ impl Session {
         self.parser.set_max(max.min(SUBNEGOTIATION_MAX_BYTES));
         let Some(mut inflater) = self.inflater.take() else {
             let (used, found) = self.step(input, &mut scratch.bytes, max, false)?;
-            return Ok(Decoded { used, cost: used, item: self.item(found, input, scratch, max)? });
+            let item = self.item(found, input, scratch, max)?;
+            return Ok(Decoded { used, cost: used, units: u32::from(item.is_some()), item });
         };
         let (mut used, mut cost) = (0, 0);
         if !inflater.is_ready() {
@@ -160,7 +161,8 @@ impl Session {
             // It was over before this call, but for the word that it is.
             return self.decode(input, scratch, budget);
         }
-        Ok(Decoded { used, cost, item: self.item(found, &[], scratch, max)? })
+        let item = self.item(found, &[], scratch, max)?;
+        Ok(Decoded { used, cost, units: u32::from(item.is_some()), item })
     }
 
     /// The line that the end of the input completes.
