@@ -14,6 +14,10 @@ pub(crate) struct Conn {
     /// What was read and may not be served yet.
     pub(crate) held: Vec<u8>,
     pub(crate) encoding: u16,
+    /// In a handshake: HTTP is spoken.
+    pub(crate) is_http: bool,
+    /// In a handshake: something has arrived that could be answered, and waits.
+    pub(crate) backlog: bool,
     /// The peer ended its half.
     pub(crate) input_ended: bool,
     /// The end of the input was served.
@@ -71,6 +75,8 @@ impl Conn {
             decoder,
             held: Vec::new(),
             encoding,
+            is_http: false,
+            backlog: false,
             input_ended: false,
             input_finished: false,
             doomed: false,

@@ -9,8 +9,10 @@ mod machine;
 mod memory;
 mod telnet;
 mod telnet_session;
+mod web;
 
 pub use decoders::{length, line};
 pub use machine::machine;
 pub use telnet::{telnet_options, telnet_parser};
 pub use telnet_session::{telnet_editor, telnet_session};
+pub use web::{http, listen, websocket, websocket_frames};

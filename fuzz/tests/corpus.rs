@@ -51,3 +51,23 @@ fn telnet_session() {
 fn telnet_editor() {
     replay("telnet_editor", drupe_fuzz::telnet_editor);
 }
+
+#[test]
+fn http() {
+    replay("http", drupe_fuzz::http);
+}
+
+#[test]
+fn websocket() {
+    replay("websocket", drupe_fuzz::websocket);
+}
+
+#[test]
+fn websocket_frames() {
+    replay("websocket_frames", drupe_fuzz::websocket_frames);
+}
+
+#[test]
+fn listen() {
+    replay("listen", drupe_fuzz::listen);
+}

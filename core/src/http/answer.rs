@@ -21,7 +21,7 @@ impl Status {
     pub(super) const UPGRADE_REQUIRED: Self = Self(426, "Upgrade Required");
     pub(super) const FIELDS_TOO_LARGE: Self = Self(431, "Request Header Fields Too Large");
     pub(super) const NOT_IMPLEMENTED: Self = Self(501, "Not Implemented");
-    const UNAVAILABLE: Self = Self(503, "Service Unavailable");
+    pub(crate) const UNAVAILABLE: Self = Self(503, "Service Unavailable");
     pub(super) const VERSION_NOT_SUPPORTED: Self = Self(505, "HTTP Version Not Supported");
 
     /// A response that says no more than this, and is the last one.

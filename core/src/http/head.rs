@@ -113,16 +113,28 @@ fn parse(head: &[u8]) -> Result<Request, Status> {
         Err(httparse::Error::Version) => return Err(Status::VERSION_NOT_SUPPORTED),
         _ => return Err(Status::BAD_REQUEST),
     }
-    let text = |value: &[u8]| core::str::from_utf8(value).map(|value| value.trim().to_string());
+    let blank = |c| c == ' ' || c == '\t';
+    let text = |value: &[u8]| core::str::from_utf8(value).map(|value| value.trim_matches(blank).to_string());
     let fields = parsed.headers.iter().map(|field| Ok((field.name.to_string(), text(field.value)?)));
     let request = Request {
         method: parsed.method.unwrap_or_default().to_string(),
-        target: parsed.path.unwrap_or_default().to_string(),
+        target: origin_form(parsed.path.unwrap_or_default()).to_string(),
         is_1_1: parsed.version == Some(1),
         fields: fields.collect::<Result<_, core::str::Utf8Error>>().map_err(|_| Status::BAD_REQUEST)?,
     };
     check(&request)?;
     Ok(request)
+}
+
+/// A target without scheme and authority, which a client may put before it (RFC 9112 section 3.2.2).
+fn origin_form(target: &str) -> &str {
+    let rest = ["http://", "https://"].iter().find_map(|scheme| {
+        target.get(..scheme.len()).filter(|start| start.eq_ignore_ascii_case(scheme)).map(|_| &target[scheme.len()..])
+    });
+    match rest {
+        Some(rest) => rest.find('/').map_or("/", |path| &rest[path..]),
+        None => target,
+    }
 }
 
 fn check(request: &Request) -> Result<(), Status> {
@@ -147,7 +159,9 @@ fn check(request: &Request) -> Result<(), Status> {
             _ => return Err(Status::BAD_REQUEST),
         }
     }
-    if !request.target.starts_with('/') {
+    let host = request.value("host").unwrap_or_default();
+    let is_host = |c: char| c.is_ascii_alphanumeric() || "-._~%!$&'()*+,;=:[]".contains(c);
+    if !host.chars().all(is_host) || !request.target.starts_with('/') {
         return Err(Status::BAD_REQUEST);
     }
     Ok(())

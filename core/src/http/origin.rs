@@ -54,6 +54,9 @@ impl<'a> Tuple<'a> {
         if authority.contains(['/', '@', '?', '#', ' ']) {
             return None;
         }
+        if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+            return None;
+        }
         let (host, port) = split_port(authority)?;
         let tuple = Self { scheme, host, port: 0 };
         Some(Self { port: port.unwrap_or(tuple.default_port()), ..tuple })
@@ -72,7 +75,8 @@ fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
         None => Some((authority, None)),
         Some(colon) => {
             let (host, port) = authority.split_at(end_of_host + colon);
-            let port = port[1..].parse().ok()?;
+            let digits = port[1..].bytes().all(|byte| byte.is_ascii_digit());
+            let port = port[1..].parse().ok().filter(|_| digits && (end_of_host == 0 || colon == 0))?;
             (!host.is_empty()).then_some((host, Some(port)))
         }
     }

@@ -55,7 +55,7 @@ fn each_rule_of_the_upgrade_has_its_status() {
     for (old, new, expected) in [
         ("", "", "101"),
         ("GET /chat", "POST /chat", "400"),
-        ("HTTP/1.1", "HTTP/1.0", "400"),
+        ("HTTP/1.1", "HTTP/1.0", "426"),
         ("GET /chat", "GET /other", "404"),
         ("GET /chat", "GET /chat?room=x", "101"),
         ("Upgrade: websocket", "Upgrade: h2c, WebSocket", "101"),
@@ -76,6 +76,8 @@ fn each_rule_of_the_upgrade_has_its_status() {
         ("\r\n\r\n", "\r\nOrigin: http://evil.org/example.org\r\n\r\n", "403"),
         ("\r\n\r\n", "\r\nOrigin: https://example.org\r\n\r\n", "403"),
         ("\r\n\r\n", "\r\nOrigin: null\r\n\r\n", "403"),
+        ("\r\n\r\n", "\r\nOrigin: capacitor://example.org\r\n\r\n", "403"),
+        ("\r\n\r\n", "\r\nOrigin: http://example.org:+80\r\n\r\n", "403"),
         ("\r\n\r\n", "\r\nOrigin: http://example.org\r\nOrigin: http://example.org\r\n\r\n", "400"),
     ] {
         let request = UPGRADE.replacen(old, new, 1);
@@ -150,7 +152,10 @@ fn what_two_readers_could_understand_differently_is_refused() {
         ("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc".to_string(), "413"),
         ("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: +3\r\n\r\n".to_string(), "400"),
         ("GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".to_string(), "200"),
-        ("GET http://x/ HTTP/1.1\r\nHost: x\r\n\r\n".to_string(), "400"),
+        ("GET http://x/ HTTP/1.1\r\nHost: x\r\n\r\n".to_string(), "200"),
+        ("GET HTTP://x?y HTTP/1.1\r\nHost: x\r\n\r\n".to_string(), "200"),
+        ("GET / HTTP/1.1\r\nHost: a b\r\n\r\n".to_string(), "400"),
+        ("GET / HTTP/1.1\r\nHost: a/b@c\r\n\r\n".to_string(), "400"),
         ("GET / HTTP/2.0\r\nHost: x\r\n\r\n".to_string(), "505"),
         ("GET / HTTP/1.1\r\n\r\n".to_string(), "400"),
         (format!("GET / HTTP/1.1\r\nHost: x\r\n{many}\r\n"), "431"),
@@ -273,4 +278,55 @@ fn a_peer_is_pinged_and_the_round_trip_is_measured() {
     hub.send(conn, &pong);
     let round_trips = hub.machine().metrics().round_trip_us;
     assert_eq!((round_trips.count(), round_trips.sum()), (1, 50_000), "a pong that nobody asked for measures nothing");
+}
+
+#[test]
+fn nothing_overtakes_the_answer_to_the_upgrade() {
+    let (mut hub, conn) = hub("ws://127.0.0.1:0");
+    let ping = b"\x89\x82\0\0\0\0hi";
+    hub.send(conn, &[b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", UPGRADE.as_bytes(), ping].concat());
+    let text = String::from_utf8_lossy(hub.received(conn)).into_owned();
+    let places = ["HTTP/1.1 200", "ok\n", "HTTP/1.1 101", "hi"].map(|words| text.find(words));
+    assert!(places.is_sorted() && places[0] == Some(0), "{text}");
+}
+
+#[test]
+fn requests_that_are_pipelined_are_answered_as_the_answers_are_taken() {
+    let (mut hub, conn) = hub("ws://127.0.0.1:0");
+    hub.set_writable(conn, 0);
+    let get = b"GET /drupe.js HTTP/1.1\r\nHost: x\r\n\r\n";
+    for _ in 0..20 {
+        hub.send(conn, &get.repeat(100));
+    }
+    let queued = hub.machine().metrics().queued_bytes;
+    assert!(queued < 2 << 20 && !hub.machine().intent(conn).expect("it is there").read, "{queued} bytes");
+    hub.set_writable(conn, usize::MAX);
+    for _ in 0..100 {
+        hub.advance(Duration::from_secs(1));
+    }
+    let answers = String::from_utf8_lossy(hub.received(conn)).matches("HTTP/1.1 200 OK").count();
+    assert_eq!(answers, 2_000, "nothing is lost");
+}
+
+#[test]
+fn the_answer_to_a_close_stands_behind_the_messages() {
+    for size in [1, 100] {
+        let (mut hub, conn) = hub("ws://127.0.0.1:0");
+        hub.send(conn, UPGRADE.as_bytes());
+        hub.clear();
+        let said = b"\x81\x85\0\0\0\0hello\x88\x82\0\0\0\0\x03\xe8";
+        said.chunks(size).for_each(|piece| hub.send(conn, piece));
+        assert_eq!(hub.received(conn), b"\x81\x05hello\x88\x02\x03\xe8", "by {size}");
+    }
+}
+
+#[test]
+fn an_operator_may_end_a_handshake_and_who_does_not_fit_in_is_told_in_http() {
+    let (mut hub, conn) = hub("ws://127.0.0.1:0?max=1&notices=yes");
+    hub.send(conn, b"GET / HT");
+    let peer = crate::Peer::Local;
+    let refusal = hub.try_connect(crate::ListenerId(0), peer).expect_err("one is enough");
+    assert!(refusal.farewell.starts_with(b"HTTP/1.1 503 "));
+    hub.request(&Request::Kick { conn });
+    assert!(hub.is_closed(conn) && hub.ended(Reason::Kicked) == 1);
 }

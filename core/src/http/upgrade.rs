@@ -23,12 +23,13 @@ pub(super) struct Upgrade {
 
 /// Whether a request asks for WebSocket.
 pub(super) fn is_wanted(request: &Request) -> bool {
-    request.has_token("upgrade", "websocket")
+    // In HTTP/1.0 the field is ignored (RFC 9110 section 7.8).
+    request.is_1_1 && request.has_token("upgrade", "websocket")
 }
 
 /// Checks what section 4.2.1 asks of the client.
 pub(super) fn check(request: &Request, http: &Http) -> Result<Upgrade, Status> {
-    if request.method != "GET" || !request.is_1_1 || !request.has_token("connection", "upgrade") {
+    if request.method != "GET" || !request.has_token("connection", "upgrade") {
         return Err(Status::BAD_REQUEST);
     }
     if http.path.as_deref().is_some_and(|path| path != request.path()) {

@@ -26,6 +26,10 @@ impl<H: Handler> Machine<H> {
             self.state.outbound.changed.insert(index);
         }
         self.serve_held(id);
+        if let Some(conn) = self.state.conns.get(id).filter(|conn| conn.is_undecided() && conn.backlog) {
+            let sight = if conn.input_ended { Sight::Ended } else { Sight::Growing };
+            self.look_closer(id, sight);
+        }
         let due = self.state.next_deadline(index).filter(|deadline| deadline.at <= now);
         match due.map(|deadline| deadline.why) {
             Some(Why::Flush | Why::Linger) => self.state.forget(index),

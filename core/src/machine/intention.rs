@@ -85,7 +85,8 @@ impl<H: Handler> Machine<H> {
     pub fn intent(&self, conn: ConnId) -> Option<Intent<'_>> {
         let found = self.state.conns.get(conn)?;
         let transmit = Transmit { outbound: &self.state.outbound, index: conn.slot() };
-        let at_once = matches!(found.phase, Phase::Undecided { .. } | Phase::Flushing { .. } | Phase::Lingering { .. });
+        let at_once = found.is_undecided() && !found.backlog
+            || matches!(found.phase, Phase::Flushing { .. } | Phase::Lingering { .. });
         let serves =
             found.is_open() && found.held.is_empty() && !found.decoder.is_ahead() && !self.state.must_wait(conn.slot());
         let end = if matches!(found.phase, Phase::Lingering { .. }) { End::Shutdown } else { End::Open };

@@ -7,6 +7,7 @@ pub use intention::{Accepting, End, Intent, Transmit};
 
 use crate::conn::Phase;
 use crate::handler::{Event, Handler};
+use crate::http::Status;
 use crate::id::Origin;
 use crate::input::{AcceptFailure, Fact, Failure, Input, Refusal, Request};
 use crate::state::{Ending, Pending, State, farewell};
@@ -76,6 +77,10 @@ impl<H: Handler> Machine<H> {
                 if let Some(listen) = self.state.config.listeners.get(listener.index()).filter(|listen| listen.notices)
                 {
                     let _ = listen.protocol.wire().encoding().encode(Payload::Text(&farewell(reason)), &mut words);
+                }
+                // Before a handshake nobody is told anything but in HTTP.
+                if let Some(Protocol::Http(_)) = self.state.config.listeners.get(listener.index()).map(|listen| &listen.protocol) {
+                    words = Status::UNAVAILABLE.last_words();
                 }
                 Err(Refusal { reason, farewell: words })
             }
@@ -250,8 +255,8 @@ impl<H: Handler> Machine<H> {
                 self.state.publish(room, &[], payload.as_payload());
             }
             Request::Kick { conn } => {
-                if let Some(index) = self.state.open_slot(*conn) {
-                    self.state.end(index, Reason::Kicked, Ending::Flush);
+                if self.state.conns.get(*conn).is_some() {
+                    self.state.end(conn.slot(), Reason::Kicked, Ending::Flush);
                 }
             }
             Request::Drain => self.drain(),

@@ -62,7 +62,17 @@ impl<C: Default> State<C> {
         match conn.phase {
             Phase::Flushing { until } => at(Some(until), Why::Flush),
             Phase::Lingering { until } => at(Some(until), Why::Linger),
-            Phase::Undecided { until } => at(Some(until), Why::Handshake),
+            Phase::Undecided { until } => {
+                let waits = self.must_wait(index);
+                let candidates = [
+                    at(conn.rate_pause, Why::Rate),
+                    at((conn.backlog && !waits).then_some(self.now.plus_nanos(1)), Why::Backlog),
+                    at(self.outbound.write_deadline(index), Why::Write),
+                    // Who has asked and waits is not slow.
+                    at((!conn.backlog).then_some(until), Why::Handshake),
+                ];
+                candidates.into_iter().flatten().min()
+            }
             Phase::Over => None,
             Phase::Open => {
                 let waits = self.must_wait(index);

@@ -132,12 +132,14 @@ impl<C: Default> State<C> {
         id
     }
 
-    /// Another request may come.
-    pub(crate) fn await_handshake(&mut self, id: ConnId, wait: Duration) {
+    /// A request of HTTP is expected.
+    pub(crate) fn await_request(&mut self, id: ConnId, wait: Duration) {
         let until = self.now + wait;
         if let Some(conn) = self.conns.get_mut(id) {
             conn.phase = Phase::Undecided { until };
+            conn.is_http = true;
         }
+        self.schedule(id.slot());
     }
 
     /// It is clear what is spoken on a connection.
@@ -147,6 +149,8 @@ impl<C: Default> State<C> {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.phase = Phase::Open;
         conn.decoder = wire.decoder();
+        // A browser takes every frame for the application's.
+        conn.notices &= matches!(wire, Wire::Lines(_) | Wire::Telnet(_)) || !conn.is_http;
         conn.encoding = number;
         conn.may_speak_again(now);
         self.outbound.set_encoding(id.slot(), number);

@@ -23,6 +23,8 @@ pub struct WebSocketDecoder {
     message: Option<Message>,
     partial: Vec<u8>,
     replies: Vec<u8>,
+    /// The answer to a close.
+    farewell: Vec<u8>,
     /// Control frames since `decode` was called.
     controls: u32,
     /// The content of a ping that was sent and not answered yet.
@@ -61,7 +63,7 @@ impl WebSocketDecoder {
     /// A decoder behind the handshake.
     #[must_use]
     pub const fn new(socket: WebSocket) -> Self {
-        Self { socket, state: START, message: None, partial: Vec::new(), replies: Vec::new(), controls: 0, ping: None }
+        Self { socket, state: START, message: None, partial: Vec::new(), replies: Vec::new(), farewell: Vec::new(), controls: 0, ping: None }
     }
 
     /// Looks at the front of `input`; see [`wire`](crate::wire).
@@ -161,12 +163,12 @@ impl WebSocketDecoder {
         }
     }
 
-    /// What is to be sent between two messages: pongs, and the answer to a close.
+    /// What is to be sent: pongs, between two messages, and the answer to a close, behind them all.
     pub fn replies(&mut self) -> Option<Replies> {
-        if self.replies.is_empty() {
+        if self.replies.is_empty() && self.farewell.is_empty() {
             return None;
         }
-        Some(Replies { control: core::mem::take(&mut self.replies), output: Vec::new() })
+        Some(Replies { control: core::mem::take(&mut self.replies), output: core::mem::take(&mut self.farewell) })
     }
 
     /// Asks for a sign of life, with the time in it.
@@ -222,7 +224,10 @@ impl WebSocketDecoder {
                 return Err(DecodeError::Frame("a message has too many frames without content"));
             }
         }
-        let length = usize::try_from(header.length).ok().filter(|length| self.partial.len() + length <= max);
+        // What can't be compressed grows by five bytes for each block of 64 KiB at most (RFC 1951 section 3.2.4).
+        let compressed = self.message.is_some_and(|message| message.compressed);
+        let most = if compressed { max + max / 1024 + 64 } else { max };
+        let length = usize::try_from(header.length).ok().filter(|length| self.partial.len() + length <= most);
         let missing = length.ok_or(DecodeError::TooLarge { max })?;
         self.state = if missing > 0 { State::Data { header, missing } } else { START };
         Ok(())
@@ -278,8 +283,9 @@ impl WebSocketDecoder {
             Opcode::Close => {
                 let code = close_code(content)?;
                 self.state = State::Closed;
-                // The code is sent back (RFC 6455 section 5.5.1).
-                self.reply(Opcode::Close, code.map_or(&[], |_| &content[..2]));
+                // The code is sent back (RFC 6455 section 5.5.1), and no data behind it.
+                let content = code.map_or(&[][..], |_| &content[..2]);
+                frame(Opcode::Close, content, self.socket.role.mask(), &mut self.farewell);
                 Ok(Some(Item::Closed(code)))
             }
             Opcode::Pong => {

@@ -9,8 +9,10 @@ use alloc::vec::Vec;
 use core::fmt;
 use miniz_oxide::deflate::core::{CompressorOxide, create_comp_flags_from_zip_params};
 use miniz_oxide::deflate::stream::deflate;
-use miniz_oxide::inflate::stream::{InflateState, inflate};
-use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
+use miniz_oxide::MZFlush;
+use miniz_oxide::inflate::TINFLStatus;
+use miniz_oxide::inflate::core::inflate_flags::{TINFL_FLAG_HAS_MORE_INPUT, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF};
+use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 
 /// Shorter messages are sent as they are: compressed they are hardly shorter, and it takes its time.
 const WORTH_BYTES: usize = 256;
@@ -26,6 +28,13 @@ const PIECE_BYTES: usize = 4096;
 pub struct Deflate {
     /// The window of what we compress has 2 to this many bytes; 8 to 15.
     window_bits: u8,
+}
+
+impl Default for Deflate {
+    /// The largest window.
+    fn default() -> Self {
+        Self { window_bits: Self::WINDOW_BITS_MAX }
+    }
 }
 
 impl Deflate {
@@ -128,7 +137,7 @@ impl Deflater {
 /// Inflates messages: one for all connections.
 #[derive(Default)]
 pub(crate) struct Inflater {
-    state: Option<Box<InflateState>>,
+    state: Option<Box<DecompressorOxide>>,
 }
 
 impl fmt::Debug for Inflater {
@@ -138,31 +147,56 @@ impl fmt::Debug for Inflater {
 }
 
 impl Inflater {
-    /// Inflates the content of a message behind what is in `out`, and no further than `max` bytes.
+    /// Inflates the content of a message into `out`, to no more than `max` bytes.
     pub(crate) fn inflate(&mut self, content: &[u8], out: &mut Vec<u8>, max: usize) -> Result<(), DecodeError> {
-        let state = self.state.get_or_insert_with(|| InflateState::new_boxed(DataFormat::Raw));
-        state.reset(DataFormat::Raw);
-        let mut buffer = [0; PIECE_BYTES];
-        for mut rest in [content, &TAIL] {
-            loop {
-                let result = inflate(state, rest, &mut buffer, MZFlush::None);
-                rest = &rest[result.bytes_consumed..];
-                if out.len() + result.bytes_written > max {
-                    return Err(DecodeError::TooLarge { max });
-                }
-                out.extend_from_slice(&buffer[..result.bytes_written]);
-                match result.status {
-                    // A last block is not the end of a message (section 7.2.3.5).
-                    Ok(MZStatus::StreamEnd) => state.reset(DataFormat::Raw),
-                    Ok(_) => {}
-                    Err(MZError::Buf) if rest.is_empty() => {}
-                    Err(_) => return Err(DecodeError::Compression),
-                }
-                if rest.is_empty() && result.bytes_written < buffer.len() {
-                    break;
-                }
+        // What is not sent, and a last block, so that it shows whether the content was whole.
+        const END: [u8; 9] = [0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff];
+        let state = self.state.get_or_insert_default();
+        state.init();
+        let mut length = 0;
+        let ended = run(state, content, out, &mut length, max)?;
+        if !ended {
+            let before = length;
+            if !run(state, &END, out, &mut length, max)? || length != before {
+                return Err(DecodeError::Compression);
             }
         }
+        out.truncate(length);
         Ok(())
+    }
+}
+
+/// Inflates a piece behind the first `length` bytes of `out`; true if it ended with a last block. Nothing may refer
+/// further back than the message goes: no context is taken over.
+fn run(
+    state: &mut DecompressorOxide,
+    mut piece: &[u8],
+    out: &mut Vec<u8>,
+    length: &mut usize,
+    max: usize,
+) -> Result<bool, DecodeError> {
+    const FLAGS: u32 = TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF | TINFL_FLAG_HAS_MORE_INPUT;
+    loop {
+        let (status, taken, written) = decompress(state, piece, out, *length, FLAGS);
+        piece = &piece[taken..];
+        *length += written;
+        if *length > max {
+            return Err(DecodeError::TooLarge { max });
+        }
+        match status {
+            TINFLStatus::Done if piece.is_empty() => return Ok(true),
+            // A last block is not the end of a message (RFC 7692 section 7.2.3.5).
+            TINFLStatus::Done => state.init(),
+            TINFLStatus::NeedsMoreInput if piece.is_empty() => return Ok(false),
+            // One byte beyond the limit shows that there is more.
+            TINFLStatus::HasMoreOutput => {
+                let room = (2 * out.len()).clamp(PIECE_BYTES, max.saturating_add(1).max(PIECE_BYTES));
+                if room <= out.len() {
+                    return Err(DecodeError::TooLarge { max });
+                }
+                out.resize(room, 0);
+            }
+            _ => return Err(DecodeError::Compression),
+        }
     }
 }

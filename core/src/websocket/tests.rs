@@ -41,7 +41,8 @@ fn feed(socket: WebSocket, max: u64, stream: &[u8], pieces: &[usize]) -> Outcome
                 }
                 Err(error) => return (told, sent, Err(error)),
             }
-            sent.extend(decoder.replies().map(|replies| replies.control).unwrap_or_default());
+            let replies = decoder.replies().unwrap_or_default();
+            sent.extend([replies.control, replies.output].concat());
         }
     }
     (told, sent, decoder.finish())
@@ -159,6 +160,28 @@ fn what_is_inflated_is_bounded() {
     let stream = [masked(0x42, b"\x02"), masked(0xc0, b"\0")].concat();
     assert!(matches!(feed(deflating(Role::Server), 100, &stream, &[100]).2, Err(DecodeError::Frame(_))));
     assert!(matches!(feed(deflating(Role::Server), 100, &masked(0xc9, b""), &[100]).2, Err(DecodeError::Frame(_))));
+}
+
+#[test]
+fn compressed_messages_that_are_cut_or_refer_to_what_is_not_there_are_refused() {
+    let mut deflater = Deflater::default();
+    let deflate = Deflate::default();
+    let text = "all work and no play ".repeat(40);
+    let whole = deflater.compress(text.as_bytes(), deflate).expect("it is worth it");
+    let inflated = |content: &[u8]| {
+        let mut out = vec![];
+        Inflater::default().inflate(content, &mut out, 10_000).map(|()| out)
+    };
+    assert_eq!(inflated(&whole), Ok(text.into_bytes()));
+    for cut in 1..whole.len() {
+        assert_eq!(inflated(&whole[..cut]), Err(DecodeError::Compression), "cut to {cut} bytes");
+    }
+    // A stored block that lacks its end, and a copy from before the beginning.
+    assert_eq!(inflated(b"\0\x07\0\xf8\xffabc"), Err(DecodeError::Compression));
+    assert_eq!(inflated(b"\x03\x02\0"), Err(DecodeError::Compression));
+    // Last blocks in the middle, as some compressors write them, and many of them.
+    assert_eq!(inflated(b"\xf3H\xcd\xc9\xc9\x07\0\0"), Ok(b"Hello".to_vec()));
+    assert_eq!(inflated(&[&b"\x03\0".repeat(30_000)[..], b"\0"].concat()), Ok(vec![]));
 }
 
 proptest! {

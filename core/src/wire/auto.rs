@@ -13,7 +13,8 @@ use core::time::Duration;
 /// | anything else | lines |
 /// | nothing for [`wait`](Self::wait) | telnet: a person's terminal waits to be spoken to |
 ///
-/// What does not become clear within [`wait`](Self::wait) is lines. No byte is lost.
+/// What does not become clear within [`wait`](Self::wait) is lines, unless it begins with an HTTP method and a target: a
+/// page must not be able to speak in lines. No byte is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Auto {
     /// How telnet is spoken.
@@ -72,6 +73,7 @@ impl Auto {
         let lines = Verdict::Spoken(Wire::Lines(self.lines));
         let unclear = match (sight, first) {
             (Sight::Growing, _) => Verdict::Unclear,
+            (_, first) if is_request(first) => Verdict::Http,
             (Sight::Waited, []) => Verdict::Spoken(Wire::Telnet(self.telnet)),
             (Sight::Waited | Sight::Ended, _) => lines,
         };
@@ -101,9 +103,22 @@ fn is_http(first: &[u8]) -> Option<bool> {
     let seen = &first[..first.len().min(REQUEST_LINE_MAX_BYTES)];
     match memchr::memchr(b'\n', seen) {
         Some(end) => Some(memchr::memmem::find(&seen[..end], b" HTTP/").is_some()),
+        // A browser can be made to send a method and a target of any length, and lines behind them.
+        None if looks_like_target(first) => (first.len() >= REQUEST_LINE_MAX_BYTES).then_some(true),
         None if first.len() >= REQUEST_LINE_MAX_BYTES => Some(false),
         None => None,
     }
+}
+
+/// Whether what is there can only be the beginning of an HTTP request.
+fn is_request(first: &[u8]) -> bool {
+    METHODS.iter().any(|method| first.starts_with(method)) && looks_like_target(first)
+}
+
+/// Whether a method is followed by what a target begins with (RFC 9112 section 3.2).
+fn looks_like_target(first: &[u8]) -> bool {
+    let target = first.iter().position(|&byte| byte == b' ').and_then(|space| first.get(space + 1));
+    matches!(target, Some(b'/' | b'*' | b'h' | b'H'))
 }
 
 #[cfg(test)]
@@ -116,6 +131,7 @@ mod tests {
         let telnet = Verdict::Spoken(Wire::Telnet(Telnet { probe: false, ..auto.telnet }));
         let frames = Verdict::Spoken(Wire::LengthPrefixed(LengthPrefixed { prefix: LengthPrefix::U32Be }));
         let lines = Verdict::Spoken(Wire::Lines(auto.lines));
+        let target = [&b"POST /"[..], &[b'x'; REQUEST_LINE_MAX_BYTES], b"\n/nick admin\n"].concat();
         let long = [&b"GET "[..], &[b'x'; REQUEST_LINE_MAX_BYTES]].concat();
         for (first, verdict) in [
             (&b"\xff\xfb\x18"[..], telnet),
@@ -131,6 +147,7 @@ mod tests {
             (b"\n", lines),
             (b"\xc3\xbc\n", lines),
             (&long, lines),
+            (&target, Verdict::Http),
         ] {
             let decided = (1..=first.len()).map(|seen| auto.look(&first[..seen], Sight::Growing));
             let decided = decided.into_iter().find(|verdict| *verdict != Verdict::Unclear);
@@ -139,7 +156,8 @@ mod tests {
         }
         assert_eq!(auto.look(b"", Sight::Waited), Verdict::Spoken(Wire::Telnet(auto.telnet)));
         assert_eq!(auto.look(b"", Sight::Ended), lines);
-        assert_eq!(auto.look(b"GET /", Sight::Waited), lines);
+        assert_eq!(auto.look(b"GET it", Sight::Waited), lines);
+        assert_eq!(auto.look(b"GET /", Sight::Waited), Verdict::Http);
         assert_eq!(Auto::default().look(b"\0\0\0\x05", Sight::Growing), lines);
     }
 }

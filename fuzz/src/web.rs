@@ -1,0 +1,151 @@
+use crate::memory::peak_of;
+use arbitrary::{Arbitrary, Unstructured};
+use drupe_core::app::Echo;
+use drupe_core::limit::{Budget, MessageSize};
+use drupe_core::testing::TestHub;
+use drupe_core::websocket::{Role, WebSocket};
+use drupe_core::wire::{Decoder, Item, Protocol, Scratch, Wire};
+use drupe_core::{Config, Listen};
+
+const UPGRADE: &[u8] = b"GET /chat HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=9\r\n\r\n";
+
+/// Any bytes as requests, and frames after them, in any pieces, to a whole server.
+///
+/// # Panics
+/// If the split matters to what is answered, or much memory is held.
+pub fn http(data: &[u8]) {
+    let [piece, stream @ ..] = data else { return };
+    check(stream, usize::from(*piece).max(1));
+}
+
+/// Any bytes behind an upgrade, in any pieces, to a whole server.
+///
+/// # Panics
+/// If the split matters to what is answered, or much memory is held.
+pub fn websocket(data: &[u8]) {
+    let [piece, stream @ ..] = data else { return };
+    check(&[UPGRADE, stream].concat(), usize::from(*piece).max(1));
+}
+
+fn check(stream: &[u8], piece: usize) {
+    let whole = answered(stream, stream.len().max(1));
+    for size in [1, piece] {
+        let split = answered(stream, size);
+        assert!(whole == split, "the split matters: {:?} and {:?}", text(&whole), text(&split));
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// What a server answers, pongs and closes in the order of the messages.
+fn answered(stream: &[u8], piece: usize) -> Vec<u8> {
+    let listen: Listen = "ws://127.0.0.1:0/chat?subprotocols=a,b".parse().expect("well formed");
+    let mut config = Config::listening([listen]).unlimited();
+    config.budget.message_max_bytes = MessageSize::new(5_000).expect("in range");
+    let mut hub = TestHub::with_config(config, Echo);
+    let conn = hub.connect();
+    for piece in stream.chunks(piece) {
+        let peak = peak_of(|| hub.send(conn, piece));
+        // Copies of what is answered, and the state of a compressor and of an inflater.
+        assert!(peak < 1_000_000, "{peak} bytes for {} bytes", piece.len());
+    }
+    let mut answer = hub.received(conn).to_vec();
+    // Pongs go ahead of messages that were answered in the same turn, and so does the answer to a close.
+    if let Some(head) = answer.windows(4).position(|window| window == b"\r\n\r\n") {
+        answer[head + 4..].sort_unstable();
+    }
+    answer
+}
+
+#[derive(Arbitrary, Debug)]
+struct Setting {
+    max: u16,
+    client: bool,
+    deflate: bool,
+    pieces: [u8; 3],
+}
+
+/// Any bytes as frames, at either end, in any pieces and under any limit.
+///
+/// # Panics
+/// If the split matters, or more is kept than the limit.
+pub fn websocket_frames(data: &[u8]) {
+    let mut rest = Unstructured::new(data);
+    let Ok(setting) = Setting::arbitrary(&mut rest) else { return };
+    let stream = rest.take_rest();
+    let socket = socket(&setting);
+    let max = u64::from(setting.max) + 1;
+    let budget = Budget { message_max_bytes: MessageSize::new(max).expect("in range"), ..Budget::default() };
+    let pieces: Vec<usize> = setting.pieces.iter().map(|&piece| usize::from(piece).max(1)).collect();
+    let [whole, single, split] = [&[stream.len().max(1)][..], &[1], &pieces]
+        .map(|pieces| told(Wire::WebSocket(socket).decoder(), &budget, stream, pieces));
+    assert!(whole == single && whole == split, "the split matters: {whole:?}, {single:?}, {split:?}");
+}
+
+/// A WebSocket as a handshake would have it.
+fn socket(setting: &Setting) -> WebSocket {
+    let role = if setting.client { Role::Client } else { Role::Server };
+    let deflate = setting.deflate.then(drupe_core::websocket::Deflate::default);
+    WebSocket { role, deflate, ping: None }
+}
+
+fn told(mut decoder: Decoder, budget: &Budget, stream: &[u8], pieces: &[usize]) -> Vec<String> {
+    let (mut scratch, mut told, mut from) = (Scratch::default(), Vec::new(), 0);
+    let max = budget.message_max_bytes.get();
+    for &piece in pieces.iter().cycle() {
+        if from >= stream.len() {
+            break;
+        }
+        let mut input = stream[from..(from + piece).min(stream.len())].to_vec();
+        from += input.len();
+        let mut at = 0;
+        while at < input.len() {
+            let mut outcome = None;
+            let peak = peak_of(|| {
+                outcome = Some(decoder.decode(&mut input[at..], &mut scratch, budget).map(|decoded| {
+                    let length = decoded.message().map_or(0, |payload| payload.as_bytes().len());
+                    (decoded.used, length, decoded.item.map(words))
+                }));
+            });
+            assert!(peak <= isize::try_from(20 * max + 100_000).expect("small"), "{peak} bytes for a limit of {max}");
+            match outcome.expect("it was decoded") {
+                Ok((used, length, words)) => {
+                    assert!(used > 0 && length <= max, "no progress, or {length} bytes for a limit of {max}");
+                    at += used;
+                    told.extend(words);
+                }
+                Err(error) => {
+                    told.push(error.reason().to_string());
+                    return told;
+                }
+            }
+            if let Decoder::WebSocket(socket) = &mut decoder {
+                drop(socket.replies());
+            }
+        }
+    }
+    if let Err(error) = decoder.finish(&mut scratch, budget) {
+        told.push(error.reason().to_string());
+    }
+    told
+}
+
+fn words(item: Item<'_>) -> String {
+    format!("{item:?}")
+}
+
+/// Any bytes as an address to listen at: what is understood is shown as it was meant.
+///
+/// # Panics
+/// If it is not.
+pub fn listen(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(listen) = text.parse::<Listen>() else { return };
+    let shown: Listen = listen.bound(&listen.address).parse().expect("what is shown is understood");
+    assert_eq!(shown.address, listen.address);
+    assert_eq!(std::mem::discriminant::<Protocol>(&shown.protocol), std::mem::discriminant(&listen.protocol));
+}
