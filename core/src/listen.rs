@@ -198,9 +198,8 @@ fn set(listen: &mut Listen, name: &str, value: &str) -> Result<(), ListenProblem
                     frames.prefix = prefix(&LengthPrefix::ALL, value)?;
                     true
                 }
-                Protocol::Spoken(Wire::LengthPrefixed(_)) => false,
                 Protocol::Spoken(Wire::Telnet(telnet)) => set_telnet(telnet, name, value)?,
-                Protocol::Spoken(Wire::WebSocket(_)) => false,
+                Protocol::Spoken(Wire::LengthPrefixed(_) | Wire::WebSocket(_)) => false,
                 Protocol::Auto(auto) => set_auto(auto, name, value)?,
                 Protocol::Http(http) => set_http(Arc::make_mut(http), name, value)?,
             };
@@ -264,10 +263,9 @@ fn set_http(http: &mut Http, name: &str, value: &str) -> Result<bool, ListenProb
         "origins" if value == "*" => http.origins = Origins::Any,
         "origins" if value == "same" => http.origins = Origins::Same,
         "origins" => {
-            let origins = value.split(',').map(|origin| match origin.contains("://") {
-                true => Ok(origin.to_string()),
-                false => Err(wrong("origins", "same, * or origins such as https://example.org", value)),
-            });
+            let wrong = || wrong("origins", "same, * or origins such as https://example.org", value);
+            let known = |origin: &str| origin.contains("://").then(|| origin.to_string()).ok_or_else(wrong);
+            let origins = value.split(',').map(known);
             http.origins = Origins::List(origins.collect::<Result<_, _>>()?);
         }
         "deflate" => http.deflate = yes_or_no("deflate", value)?,

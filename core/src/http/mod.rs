@@ -36,7 +36,7 @@ pub struct Http {
     pub deflate: bool,
     /// After this long without a byte from a peer, and again as often, it is pinged.
     pub ping: Option<Duration>,
-    /// How long a request may take from the first byte, or the connection from its opening, to its last.
+    /// How long until a request must be complete, from the opening of the connection or from the last answer.
     pub timeout: Duration,
 }
 

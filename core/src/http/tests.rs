@@ -1,4 +1,3 @@
-use super::head::look;
 use super::*;
 use crate::app::Echo;
 use crate::testing::TestHub;
@@ -226,15 +225,19 @@ fn who_is_slow_or_silent_or_speaks_something_else_is_sent_away() {
 
 #[test]
 fn a_server_that_drains_is_not_ready() {
-    let listen: Listen = "ws://127.0.0.1:0".parse().expect("well formed");
-    let Look::Request(request, _) = look(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n") else { panic!("it is a request") };
-    let crate::wire::Protocol::Http(http) = &listen.protocol else { panic!("it is HTTP") };
-    for (drains, expected) in [(false, "HTTP/1.1 200 OK"), (true, "HTTP/1.1 503 Service Unavailable")] {
-        let Answer::More(bytes) = answer(&request, http, drains, String::new) else { panic!("it stays") };
-        assert!(bytes.starts_with(expected.as_bytes()), "{drains}");
-    }
+    let (mut hub, conn) = self::hub("ws://127.0.0.1:0");
+    let ask = b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n";
+    hub.send(conn, ask);
+    assert!(hub.received(conn).starts_with(b"HTTP/1.1 200 OK"));
+    hub.clear();
+    let others: Vec<_> = (0..200).map(|_| hub.connect()).collect();
+    hub.request(&Request::Drain);
+    hub.send(conn, ask);
+    assert!(hub.received(conn).starts_with(b"HTTP/1.1 503 Service Unavailable"));
+    hub.advance(Duration::from_secs(10));
+    assert!(hub.is_closed(conn) && hub.is_closed(others[0]) && hub.machine().is_drained());
     // Who is upgraded is told why it ends.
-    let (mut hub, conn) = hub("ws://127.0.0.1:0");
+    let (mut hub, conn) = self::hub("ws://127.0.0.1:0");
     hub.send(conn, UPGRADE.as_bytes());
     hub.clear();
     hub.request(&Request::Drain);

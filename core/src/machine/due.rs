@@ -1,11 +1,11 @@
 //! What is done when its time has come.
 
 use super::Machine;
-use crate::Reason;
 use crate::handler::{Event, Handler};
 use crate::state::{Ending, Why};
 use crate::telnet::Session;
 use crate::wire::Sight;
+use crate::{ConnId, Reason};
 use alloc::format;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -75,8 +75,9 @@ impl<H: Handler> Machine<H> {
             self.tell(Event::Draining);
         }
         let ids: Vec<_> = self.state.conns.ids().collect();
-        // Who has not shown what it speaks can't be told anything.
-        let (ids, undecided): (Vec<_>, Vec<_>) = ids.into_iter().partition(|&id| self.state.open_slot(id).is_some());
+        // Who has not shown what it speaks can't be told anything; over HTTP it can ask whether the server is ready.
+        let stays = |id: &ConnId| self.state.conns.get(*id).is_some_and(|conn| !conn.is_undecided() || conn.is_http);
+        let (ids, undecided): (Vec<_>, Vec<_>) = ids.into_iter().partition(stays);
         for id in undecided {
             self.state.end(id.slot(), Reason::Shutdown, Ending::Flush);
         }

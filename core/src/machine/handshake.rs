@@ -5,6 +5,7 @@ use crate::handler::{Event, Handler};
 use crate::http::{Answer, Http, Look, Status, answer, look};
 use crate::id::Origin;
 use crate::state::Ending;
+use crate::websocket::WebSocket;
 use crate::wire::{NO_TLS, Protocol, Sight, Verdict, Wire};
 use crate::{ConnId, Reason};
 
@@ -37,39 +38,67 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Answers the requests that have arrived, until one asks for WebSocket, no faster than the answers are taken.
     fn look_for_requests(&mut self, conn: ConnId, http: &Http, sight: Sight) {
+        let Some(found) = self.state.conns.get_mut(conn) else { return };
+        let mut held = core::mem::take(&mut found.held);
+        let mut used = 0;
+        let socket = self.answer_requests(conn, http, sight, &held, &mut used);
+        if let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.is_undecided()) {
+            held.drain(..used);
+            found.held = held;
+        }
+        if let Some(socket) = socket {
+            self.speak(conn, Wire::WebSocket(socket));
+        }
+    }
+
+    /// Answers the requests that have arrived, no faster than the answers are taken, until one asks for WebSocket.
+    fn answer_requests(
+        &mut self,
+        conn: ConnId,
+        http: &Http,
+        sight: Sight,
+        held: &[u8],
+        used: &mut usize,
+    ) -> Option<WebSocket> {
         let index = conn.slot();
         let mut answered = false;
         while let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.is_undecided()) {
             found.backlog = false;
-            let (request, used) = match look(&found.held) {
-                Look::Unclear if sight == Sight::Growing => return,
-                // Nothing was asked, or nothing more will be.
-                Look::Unclear if sight == Sight::Ended => {
-                    return self.state.end(index, Reason::PeerClosed, Ending::Flush);
-                }
-                Look::Unclear if found.held.is_empty() => {
-                    return self.state.end(index, Reason::Idle, Ending::Flush);
-                }
+            let rest = &held[*used..];
+            let (request, length) = match look(rest) {
+                Look::Request(request, length) => (request, length),
                 Look::Unclear => {
-                    return self.refuse(conn, &Status::REQUEST_TIMEOUT.last_words(), Reason::MessageTimeout);
+                    match sight {
+                        Sight::Growing => {}
+                        Sight::Ended => self.state.end(index, Reason::PeerClosed, Ending::Flush),
+                        // Nothing was asked.
+                        Sight::Waited if rest.is_empty() => self.state.end(index, Reason::Idle, Ending::Flush),
+                        Sight::Waited => {
+                            self.refuse(conn, &Status::REQUEST_TIMEOUT.last_words(), Reason::MessageTimeout);
+                        }
+                    }
+                    return None;
                 }
-                Look::Bad(status, reason) => return self.refuse(conn, &status.last_words(), reason),
-                Look::Tls => return self.refuse(conn, NO_TLS, Reason::WrongProtocol),
-                Look::Request(request, used) => (request, used),
+                Look::Bad(status, reason) => {
+                    self.refuse(conn, &status.last_words(), reason);
+                    return None;
+                }
+                Look::Tls => {
+                    self.refuse(conn, NO_TLS, Reason::WrongProtocol);
+                    return None;
+                }
             };
             if self.state.must_wait(index) || answered && self.state.should_write_first(index) {
                 if let Some(found) = self.state.conns.get_mut(conn) {
                     found.backlog = true;
                 }
-                return self.state.schedule(index);
+                self.state.schedule(index);
+                return None;
             }
             answered = true;
-            if let Some(found) = self.state.conns.get_mut(conn) {
-                found.held.drain(..used);
-            }
-            if !self.state.charge(index, 1, used as u64).serves() {
+            *used += length;
+            if !self.state.charge(index, 1, length as u64).serves() {
                 continue;
             }
             let drains = self.state.drain.is_some();
@@ -78,14 +107,15 @@ impl<H: Handler> Machine<H> {
                     self.state.outbound.control(index, &bytes);
                     self.state.await_request(conn, http.timeout);
                 }
-                Answer::Last(bytes) => return self.refuse(conn, &bytes, Reason::Answered),
+                Answer::Last(bytes) => self.refuse(conn, &bytes, Reason::Answered),
                 Answer::Upgraded(bytes, socket) => {
-                    // Where a pong can't overtake it.
+                    // As control itself, so that no pong overtakes it.
                     self.state.outbound.control(index, &bytes);
-                    return self.speak(conn, Wire::WebSocket(socket));
+                    return Some(socket);
                 }
             }
         }
+        None
     }
 
     fn speak(&mut self, conn: ConnId, wire: Wire) {

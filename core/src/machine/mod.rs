@@ -79,7 +79,9 @@ impl<H: Handler> Machine<H> {
                     let _ = listen.protocol.wire().encoding().encode(Payload::Text(&farewell(reason)), &mut words);
                 }
                 // Before a handshake nobody is told anything but in HTTP.
-                if let Some(Protocol::Http(_)) = self.state.config.listeners.get(listener.index()).map(|listen| &listen.protocol) {
+                if let Some(Protocol::Http(_)) =
+                    self.state.config.listeners.get(listener.index()).map(|listen| &listen.protocol)
+                {
                     words = Status::UNAVAILABLE.last_words();
                 }
                 Err(Refusal { reason, farewell: words })

@@ -68,6 +68,7 @@ impl<C: Default> State<C> {
                     at(conn.rate_pause, Why::Rate),
                     at((conn.backlog && !waits).then_some(self.now.plus_nanos(1)), Why::Backlog),
                     at(self.outbound.write_deadline(index), Why::Write),
+                    at(conn.drain_at, Why::Drain),
                     // Who has asked and waits is not slow.
                     at((!conn.backlog).then_some(until), Why::Handshake),
                 ];

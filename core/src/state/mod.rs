@@ -147,10 +147,17 @@ impl<C: Default> State<C> {
         let number = self.outbound.intern(wire.encoding());
         let now = self.now;
         let Some(conn) = self.conns.get_mut(id) else { return };
+        let listen = match conn.origin {
+            Origin::Listener(listener) => self.config.listeners.get(listener.index()),
+            Origin::Dial(_) => None,
+        };
+        let is_auto = listen.is_some_and(|listen| matches!(listen.protocol, Protocol::Auto(_)));
         conn.phase = Phase::Open;
         conn.decoder = wire.decoder();
-        // A browser takes every frame for the application's.
-        conn.notices &= matches!(wire, Wire::Lines(_) | Wire::Telnet(_)) || !conn.is_http;
+        if !matches!(wire, Wire::Lines(_) | Wire::Telnet(_)) && is_auto {
+            // As on a listener of its own.
+            conn.notices = false;
+        }
         conn.encoding = number;
         conn.may_speak_again(now);
         self.outbound.set_encoding(id.slot(), number);

@@ -63,7 +63,16 @@ impl WebSocketDecoder {
     /// A decoder behind the handshake.
     #[must_use]
     pub const fn new(socket: WebSocket) -> Self {
-        Self { socket, state: START, message: None, partial: Vec::new(), replies: Vec::new(), farewell: Vec::new(), controls: 0, ping: None }
+        Self {
+            socket,
+            state: START,
+            message: None,
+            partial: Vec::new(),
+            replies: Vec::new(),
+            farewell: Vec::new(),
+            controls: 0,
+            ping: None,
+        }
     }
 
     /// Looks at the front of `input`; see [`wire`](crate::wire).

@@ -3,13 +3,12 @@
 
 use crate::wire::DecodeError;
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
+use core::fmt::{self, Write};
+use miniz_oxide::MZFlush;
 use miniz_oxide::deflate::core::{CompressorOxide, create_comp_flags_from_zip_params};
 use miniz_oxide::deflate::stream::deflate;
-use miniz_oxide::MZFlush;
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::inflate_flags::{TINFL_FLAG_HAS_MORE_INPUT, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF};
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
@@ -50,7 +49,7 @@ impl Deflate {
             let accepted = Self::meet(parts)?;
             let mut answer = String::from("permessage-deflate; server_no_context_takeover; client_no_context_takeover");
             if accepted.window_bits < Self::WINDOW_BITS_MAX {
-                answer.push_str(&format!("; server_max_window_bits={}", accepted.window_bits));
+                let _ = write!(answer, "; server_max_window_bits={}", accepted.window_bits);
             }
             Some((accepted, answer))
         })
