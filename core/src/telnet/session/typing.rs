@@ -6,7 +6,7 @@ use crate::telnet::charset::CharDecoder;
 use crate::telnet::editor::{Edited, Editor};
 use crate::telnet::key::KeyParser;
 use crate::telnet::screen::{Screen, View};
-use crate::telnet::{IAC, InputMode, Key, Signal, encode};
+use crate::telnet::{Charset, IAC, InputMode, Key, Signal, encode};
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -63,9 +63,9 @@ impl Typing {
         }
     }
 
-    fn push(&mut self, byte: u8, session_charset: crate::telnet::Charset) {
+    fn push(&mut self, byte: u8, charset: Charset) {
         let Self { chars, parser, keys, .. } = self;
-        chars.push(byte, session_charset, |c| parser.push(c, |key| keys.push_back(key)));
+        chars.push(byte, charset, |c| parser.push(c, |key| keys.push_back(key)));
     }
 }
 
