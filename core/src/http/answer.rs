@@ -51,16 +51,16 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 
 /// Answers a request. `metrics` is asked only if they are.
 pub(crate) fn answer(request: &Request, http: &Http, drains: bool, metrics: impl FnOnce() -> String) -> Answer {
+    let is_head = request.method == "HEAD";
     if upgrade::is_wanted(request) {
         return match upgrade::check(request, http) {
             Ok(upgrade) => {
                 let deflate = upgrade.deflate.as_ref().map(|&(deflate, _)| deflate);
                 Answer::Upgraded(switching(&upgrade), WebSocket { role: Role::Server, deflate, ping: http.ping })
             }
-            Err(status) => Answer::Last(refusal(status)),
+            Err(status) => Answer::Last(refusal(status, is_head)),
         };
     }
-    let is_head = request.method == "HEAD";
     let response = match request.path() {
         _ if request.method != "GET" && !is_head => {
             Response { allow: true, ..Response::text(Status::METHOD_NOT_ALLOWED, "only GET and HEAD\n") }
@@ -73,7 +73,7 @@ pub(crate) fn answer(request: &Request, http: &Http, drains: bool, metrics: impl
         "/readyz" if drains => Response::text(Status::UNAVAILABLE, "draining\n"),
         "/readyz" => Response::text(Status::OK, "ready\n"),
         "/metrics" => Response { body: metrics(), ..Response::of("text/plain; version=0.0.4; charset=utf-8") },
-        path if http.path.as_deref() == Some(path) => return Answer::Last(refusal(Status::UPGRADE_REQUIRED)),
+        path if http.path.as_deref() == Some(path) => return Answer::Last(refusal(Status::UPGRADE_REQUIRED, is_head)),
         _ => Response::text(Status::NOT_FOUND, "there is nothing here\n"),
     };
     let keeps_alive = request.keeps_alive();
@@ -111,9 +111,9 @@ fn switching(upgrade: &upgrade::Upgrade) -> Vec<u8> {
     head.into_bytes()
 }
 
-fn refusal(status: Status) -> Vec<u8> {
+fn refusal(status: Status, is_head: bool) -> Vec<u8> {
     let asks = status == Status::UPGRADE_REQUIRED;
-    Response { asks_for_upgrade: asks, ..Response::text(status, &format!("{}\n", status.1)) }.bytes(false, false)
+    Response { asks_for_upgrade: asks, ..Response::text(status, &format!("{}\n", status.1)) }.bytes(is_head, false)
 }
 
 struct Response {

@@ -88,6 +88,12 @@ fn each_rule_of_the_upgrade_has_its_status() {
 }
 
 #[test]
+fn a_refusal_of_a_head_has_no_body() {
+    let refused = answered("ws://127.0.0.1:0/chat", "HEAD /chat HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(refused.starts_with("HTTP/1.1 426 ") && refused.ends_with("\r\n\r\n"), "{refused}");
+}
+
+#[test]
 fn origins_and_subprotocols_are_as_configured() {
     let from = |origin: &str| UPGRADE.replace("\r\n\r\n", &format!("\r\nOrigin: {origin}\r\n\r\n"));
     let address = "ws://127.0.0.1:0?origins=https://example.org,http://localhost:3000";
@@ -188,6 +194,9 @@ fn the_endpoints_answer_and_the_connection_stays() {
     }
     hub.send(conn, b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n");
     assert!(hub.received(conn).ends_with(b"\r\n\r\n"), "a head alone");
+    hub.clear();
+    hub.send(conn, b"HEAD /healthz HTTP/1.1\r\nHost: x\r\nCookie: na\xefve\r\n\r\n");
+    assert!(hub.received(conn).starts_with(b"HTTP/1.1 200 ") && hub.received(conn).ends_with(b"\r\n\r\n"));
     hub.clear();
     hub.send(conn, b"DELETE / HTTP/1.1\r\nHost: x\r\n\r\n");
     assert!(String::from_utf8_lossy(hub.received(conn)).contains("405 Method Not Allowed"));
@@ -332,4 +341,28 @@ fn an_operator_may_end_a_handshake_and_who_does_not_fit_in_is_told_in_http() {
     assert!(refusal.farewell.starts_with(b"HTTP/1.1 503 "));
     hub.request(&Request::Kick { conn });
     assert!(hub.is_closed(conn) && hub.ended(Reason::Kicked) == 1);
+}
+
+#[test]
+fn a_message_to_many_is_compressed_once() {
+    let listen: Listen = "ws://127.0.0.1:0".parse().expect("well formed");
+    let mut hub = TestHub::with_config(Config::listening([listen]), crate::app::Relay::default());
+    let request = UPGRADE.replace("\r\n\r\n", "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
+    let conns: Vec<_> = (0..100).map(|_| hub.connect()).collect();
+    for &conn in &conns {
+        hub.send(conn, request.as_bytes());
+    }
+    hub.clear();
+    let mut message = vec![];
+    crate::websocket::frame(
+        crate::websocket::Opcode::Text,
+        "so long ".repeat(50).as_bytes(),
+        Some([7; 4]),
+        &mut message,
+    );
+    hub.send(conns[0], &message);
+    let heard = hub.received(conns[1]).to_vec();
+    assert!(heard[0] == 0xc1 && heard.len() < 60, "it is compressed: {heard:?}");
+    assert!(conns[1..].iter().all(|&conn| hub.received(conn) == heard));
+    assert_eq!(hub.machine().metrics().compressed, 1);
 }
