@@ -1,4 +1,4 @@
-//! Between what is queued and the telnet sessions.
+//! Between what is queued and the wires that answer by themselves: telnet and WebSocket.
 
 use super::State;
 use crate::ConnId;
