@@ -3,6 +3,7 @@ use arbitrary::Arbitrary;
 use drupe_core::limit::{Ladder, MessageSize, Rate};
 use drupe_core::outbound::{Marks, SlowPolicy};
 use drupe_core::telnet::{InputMode, Side};
+use drupe_core::websocket::{CloseCode, Opcode, frame};
 use drupe_core::{
     AcceptFailure, Backoff, Config, ConnId, Dial, DialId, Event, Failure, Handler, Hub, Input, Listen, ListenerId,
     Machine, Peer, Request, Time, Timer, trace,
@@ -18,6 +19,8 @@ enum Fact {
     AcceptFailed { listener: u8, exhausted: bool },
     Received { who: u8, bytes: Vec<u8> },
     Line { who: u8, length: u16 },
+    Upgrade { who: u8, deflate: bool },
+    Frame { who: u8, opcode: u8, content: Vec<u8> },
     Wrote { who: u8, bytes: u16 },
     WroteAll { who: u8 },
     Blocked { who: u8 },
@@ -114,6 +117,7 @@ impl Handler for Restless {
                     hub.enable_option(conn, side, option)
                 };
             }
+            30 => hub.close_as(conn, CloseCode::UNAUTHORIZED, "who are you?"),
             29 => drop(hub.gmcp(conn, "Core.Ping", "")),
             17 => hub.hang_up(DialId(u32::try_from(pick).expect("small"))),
             _ => drop(hub.send(conn, "private")),
@@ -129,6 +133,7 @@ fn config(limits: [u8; 8], seed: u64) -> Config {
         "telnet://127.0.0.1:3?gmcp=yes&compress=yes&keep_alive=1",
         "telnet://127.0.0.1:4?mode=character",
         "auto://127.0.0.1:5?prefix=u32be",
+        "ws://127.0.0.1:6/chat?ping=1",
     ];
     let mut listeners: Vec<Listen> = addresses.map(|text| text.parse().expect(text)).into();
     for listen in &mut listeners {
@@ -215,7 +220,7 @@ fn input(fact: &Fact, machine: &mut Machine<Restless>, known: &[ConnId], now: &m
         Fact::Accepted { listener, address } => {
             let ip = Ipv6Addr::new(0x2001, 0xdb8, 0, u16::from(address % 4), 0, 0, 0, 1);
             let peer = if address == 0 { Peer::Local } else { SocketAddr::from((ip, 1)).into() };
-            Input::Accepted { listener: ListenerId(u32::from(listener % 6)), peer }
+            Input::Accepted { listener: ListenerId(u32::from(listener % 7)), peer }
         }
         Fact::AcceptFailed { listener, exhausted } => Input::AcceptFailed {
             listener: ListenerId(u32::from(listener % 3)),
@@ -225,6 +230,21 @@ fn input(fact: &Fact, machine: &mut Machine<Restless>, known: &[ConnId], now: &m
         Fact::Line { who, length } => {
             let line = [&vec![b'x'; usize::from(length % 3000)][..], b"\n"].concat();
             Input::Received { conn: id(who)?, bytes: line }
+        }
+        Fact::Upgrade { who, deflate } => {
+            let extension = if deflate { "Sec-WebSocket-Extensions: permessage-deflate\r\n" } else { "" };
+            let request = format!(
+                "GET /chat HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{extension}\r\n"
+            );
+            Input::Received { conn: id(who)?, bytes: request.into_bytes() }
+        }
+        Fact::Frame { who, opcode, ref content } => {
+            let opcodes =
+                [Opcode::Text, Opcode::Binary, Opcode::Ping, Opcode::Pong, Opcode::Close, Opcode::Continuation];
+            let mut bytes = Vec::new();
+            frame(opcodes[usize::from(opcode % 6)], content, Some([1, 2, 3, opcode]), &mut bytes);
+            Input::Received { conn: id(who)?, bytes }
         }
         Fact::Wrote { who, bytes } => Input::Wrote { conn: id(who)?, bytes: usize::from(bytes) },
         Fact::WroteAll { who } => {
