@@ -198,6 +198,7 @@ pub mod wire;
 
 mod config;
 mod conn;
+mod deflate;
 mod dial;
 mod handler;
 mod hub;

@@ -1,20 +1,16 @@
 //! The two directions of MUD client compression: zlib (RFC 1950) from the marker on.
 
+use crate::deflate::{Format, compress, compressor};
 use crate::wire::DecodeError;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
-use miniz_oxide::deflate::core::{CompressorOxide, create_comp_flags_from_zip_params};
-use miniz_oxide::deflate::stream::deflate;
+use miniz_oxide::deflate::core::CompressorOxide;
 use miniz_oxide::inflate::stream::{InflateState, inflate};
 use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
 
 /// So many bytes are inflated before they are looked at: what a peer packs into little is met piece by piece.
 const INFLATED_MAX_BYTES: usize = 4096;
-/// Speed counts more than size: the last steps of zlib take twice the time for a few per cent.
-const LEVEL: i32 = 4;
-/// Of zlib itself: 32 KiB.
-const WINDOW_BITS: i32 = 15;
 
 pub(super) struct Compressor(Box<CompressorOxide>);
 
@@ -26,30 +22,17 @@ impl fmt::Debug for Compressor {
 
 impl Compressor {
     pub(super) fn new() -> Self {
-        Self(Box::new(CompressorOxide::new(create_comp_flags_from_zip_params(LEVEL, WINDOW_BITS, 0))))
+        Self(compressor(Format::Zlib))
     }
 
     /// Appends `bytes` to `out`, compressed so that the peer can read all of it.
     pub(super) fn compress(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        self.run(bytes, MZFlush::Sync, out);
+        compress(&mut self.0, bytes, MZFlush::Sync, out);
     }
 
     /// Appends the end of the stream to `out`.
     pub(super) fn finish(mut self, out: &mut Vec<u8>) {
-        self.run(&[], MZFlush::Finish, out);
-    }
-
-    fn run(&mut self, mut bytes: &[u8], flush: MZFlush, out: &mut Vec<u8>) {
-        let mut buffer = [0; INFLATED_MAX_BYTES];
-        loop {
-            let result = deflate(&mut self.0, bytes, &mut buffer, flush);
-            bytes = &bytes[result.bytes_consumed..];
-            out.extend_from_slice(&buffer[..result.bytes_written]);
-            let room_left = result.bytes_written < buffer.len();
-            if bytes.is_empty() && room_left || result.status.is_err() || result.status == Ok(MZStatus::StreamEnd) {
-                return;
-            }
-        }
+        compress(&mut self.0, &[], MZFlush::Finish, out);
     }
 }
 

@@ -1,23 +1,20 @@
 //! Compression of messages (RFC 7692), without context taken over in either direction: what one message needs is
 //! forgotten with it, so that an idle connection holds nothing, and a message to many is compressed once.
 
+use crate::deflate::{Format, compress, compressor};
 use crate::wire::DecodeError;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use miniz_oxide::MZFlush;
-use miniz_oxide::deflate::core::{CompressorOxide, create_comp_flags_from_zip_params};
-use miniz_oxide::deflate::stream::deflate;
+use miniz_oxide::deflate::core::CompressorOxide;
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::inflate_flags::{TINFL_FLAG_HAS_MORE_INPUT, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF};
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 
 /// Shorter messages are sent as they are: compressed they are hardly shorter, and it takes its time.
 const WORTH_BYTES: usize = 256;
-const LEVEL: i32 = 4;
-/// A negative number is deflate without zlib's header (RFC 1951).
-const RAW: i32 = -15;
 /// What ends a message's data, and is not sent (RFC 7692 section 7.2.1).
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 const PIECE_BYTES: usize = 4096;
@@ -106,30 +103,17 @@ impl Deflater {
         }
         self.count += 1;
         let mut out = Vec::with_capacity(content.len() / 2);
+        let state = self.state.get_or_insert_with(|| compressor(Format::Raw));
         // Nothing refers further back than a piece is long, which keeps to any window.
         for piece in content.chunks(1 << deflate.window_bits) {
-            self.append(piece, &mut out);
+            state.reset();
+            compress(state, piece, MZFlush::Sync, &mut out);
             if out.len() >= content.len() {
                 return None;
             }
         }
         out.truncate(out.len().saturating_sub(TAIL.len()));
         Some(out)
-    }
-
-    fn append(&mut self, mut piece: &[u8], out: &mut Vec<u8>) {
-        let new = || Box::new(CompressorOxide::new(create_comp_flags_from_zip_params(LEVEL, RAW, 0)));
-        let state = self.state.get_or_insert_with(new);
-        state.reset();
-        let mut buffer = [0; PIECE_BYTES];
-        loop {
-            let result = deflate(state, piece, &mut buffer, MZFlush::Sync);
-            piece = &piece[result.bytes_consumed..];
-            out.extend_from_slice(&buffer[..result.bytes_written]);
-            if result.status.is_err() || piece.is_empty() && result.bytes_written < buffer.len() {
-                return;
-            }
-        }
     }
 }
 
