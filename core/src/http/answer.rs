@@ -24,9 +24,9 @@ impl Status {
     pub(crate) const UNAVAILABLE: Self = Self(503, "Service Unavailable");
     pub(super) const VERSION_NOT_SUPPORTED: Self = Self(505, "HTTP Version Not Supported");
 
-    /// A response that says no more than this, and is the last one.
-    pub(crate) fn last_words(self) -> Vec<u8> {
-        Response::text(self, &format!("{}\n", self.1)).bytes(false, false)
+    /// A response that says no more than this, and is the last one; without the body to a HEAD.
+    pub(crate) fn last_words(self, is_head: bool) -> Vec<u8> {
+        Response::text(self, &format!("{}\n", self.1)).bytes(is_head, false)
     }
 }
 
@@ -46,8 +46,8 @@ const SCRIPT: &str = include_str!("page/drupe.js");
 const ICON: &str = include_str!("page/drupe.svg");
 const STYLE: &str = include_str!("page/drupe.css");
 /// Nothing but what this server serves runs, is shown or is connected to.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; \
-    form-action 'none'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+    connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Answers a request. `metrics` is asked only if they are.
 pub(crate) fn answer(request: &Request, http: &Http, drains: bool, metrics: impl FnOnce() -> String) -> Answer {
@@ -58,13 +58,11 @@ pub(crate) fn answer(request: &Request, http: &Http, drains: bool, metrics: impl
                 let deflate = upgrade.deflate.as_ref().map(|&(deflate, _)| deflate);
                 Answer::Upgraded(switching(&upgrade), WebSocket { role: Role::Server, deflate, ping: http.ping })
             }
-            Err(status) => Answer::Last(refusal(status, is_head)),
+            Err(status) => Answer::Last(status.last_words(is_head)),
         };
     }
     let response = match request.path() {
-        _ if request.method != "GET" && !is_head => {
-            Response { allow: true, ..Response::text(Status::METHOD_NOT_ALLOWED, "only GET and HEAD\n") }
-        }
+        _ if request.method != "GET" && !is_head => Response::text(Status::METHOD_NOT_ALLOWED, "only GET and HEAD\n"),
         "/" => Response { body: page(http), ..Response::of("text/html; charset=utf-8") },
         "/drupe.js" => Response { body: SCRIPT.to_string(), ..Response::of("text/javascript; charset=utf-8") },
         "/drupe.css" => Response { body: STYLE.to_string(), ..Response::of("text/css; charset=utf-8") },
@@ -73,7 +71,9 @@ pub(crate) fn answer(request: &Request, http: &Http, drains: bool, metrics: impl
         "/readyz" if drains => Response::text(Status::UNAVAILABLE, "draining\n"),
         "/readyz" => Response::text(Status::OK, "ready\n"),
         "/metrics" => Response { body: metrics(), ..Response::of("text/plain; version=0.0.4; charset=utf-8") },
-        path if http.path.as_deref() == Some(path) => return Answer::Last(refusal(Status::UPGRADE_REQUIRED, is_head)),
+        path if http.path.as_deref() == Some(path) => {
+            return Answer::Last(Status::UPGRADE_REQUIRED.last_words(is_head));
+        }
         _ => Response::text(Status::NOT_FOUND, "there is nothing here\n"),
     };
     let keeps_alive = request.keeps_alive();
@@ -111,24 +111,15 @@ fn switching(upgrade: &upgrade::Upgrade) -> Vec<u8> {
     head.into_bytes()
 }
 
-fn refusal(status: Status, is_head: bool) -> Vec<u8> {
-    let asks = status == Status::UPGRADE_REQUIRED;
-    Response { asks_for_upgrade: asks, ..Response::text(status, &format!("{}\n", status.1)) }.bytes(is_head, false)
-}
-
 struct Response {
     status: Status,
     content_type: &'static str,
     body: String,
-    /// Says which methods are allowed.
-    allow: bool,
-    /// Says which version of WebSocket is spoken (RFC 6455 section 4.4).
-    asks_for_upgrade: bool,
 }
 
 impl Response {
     const fn of(content_type: &'static str) -> Self {
-        Self { status: Status::OK, content_type, body: String::new(), allow: false, asks_for_upgrade: false }
+        Self { status: Status::OK, content_type, body: String::new() }
     }
 
     fn text(status: Status, words: &str) -> Self {
@@ -143,13 +134,15 @@ impl Response {
             self.content_type,
             self.body.len(),
         );
-        if self.allow {
+        if self.status == Status::METHOD_NOT_ALLOWED {
             head.push_str("Allow: GET, HEAD\r\n");
         }
-        if self.asks_for_upgrade {
+        // Which version of WebSocket is spoken (RFC 6455 section 4.4).
+        let asks_for_upgrade = self.status == Status::UPGRADE_REQUIRED;
+        if asks_for_upgrade {
             head.push_str("Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
         }
-        head.push_str(match (self.asks_for_upgrade, keeps_alive) {
+        head.push_str(match (asks_for_upgrade, keeps_alive) {
             (true, _) => "Connection: Upgrade, close\r\n\r\n",
             (false, true) => "Connection: keep-alive\r\n\r\n",
             (false, false) => "Connection: close\r\n\r\n",

@@ -75,13 +75,13 @@ impl<H: Handler> Machine<H> {
                         // Nothing was asked.
                         Sight::Waited if rest.is_empty() => self.state.end(index, Reason::Idle, Ending::Flush),
                         Sight::Waited => {
-                            self.refuse(conn, &Status::REQUEST_TIMEOUT.last_words(), Reason::MessageTimeout);
+                            self.refuse(conn, &Status::REQUEST_TIMEOUT.last_words(false), Reason::MessageTimeout);
                         }
                     }
                     return None;
                 }
                 Look::Bad(status, reason) => {
-                    self.refuse(conn, &status.last_words(), reason);
+                    self.refuse(conn, &status.last_words(false), reason);
                     return None;
                 }
                 Look::Tls => {

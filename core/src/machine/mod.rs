@@ -13,7 +13,7 @@ use crate::input::{AcceptFailure, Fact, Failure, Input, Refusal, Request};
 use crate::state::{Ending, Pending, State, farewell};
 use crate::trace::Recorder;
 use crate::wire::{Protocol, Scratch, Sight};
-use crate::{Config, ConnId, DialId, Hub, ListenerId, Payload, Peer, Reason, Time};
+use crate::{Config, ConnId, DialId, Hub, Listen, ListenerId, Payload, Peer, Reason, Time};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -74,15 +74,13 @@ impl<H: Handler> Machine<H> {
             Err(reason) => {
                 self.state.metrics.refused.add(reason);
                 let mut words = Vec::new();
-                if let Some(listen) = self.state.config.listeners.get(listener.index()).filter(|listen| listen.notices)
-                {
-                    let _ = listen.protocol.wire().encoding().encode(Payload::Text(&farewell(reason)), &mut words);
-                }
-                // Before a handshake nobody is told anything but in HTTP.
-                if let Some(Protocol::Http(_)) =
-                    self.state.config.listeners.get(listener.index()).map(|listen| &listen.protocol)
-                {
-                    words = Status::UNAVAILABLE.last_words();
+                match self.state.config.listeners.get(listener.index()) {
+                    // Before a handshake nobody is told anything but in HTTP.
+                    Some(Listen { protocol: Protocol::Http(_), .. }) => words = Status::UNAVAILABLE.last_words(false),
+                    Some(Listen { protocol, notices: true, .. }) => {
+                        let _ = protocol.wire().encoding().encode(Payload::Text(&farewell(reason)), &mut words);
+                    }
+                    _ => {}
                 }
                 Err(Refusal { reason, farewell: words })
             }
