@@ -98,14 +98,17 @@ impl Session {
 
     /// Whether the peer's terminal edits and shows what is typed, and will go on so.
     fn peer_edits(&self) -> bool {
-        let ours = |option| self.options.is_on(Side::Us, option) || self.options.is_pending(Side::Us, option);
-        self.wanted == InputMode::Line || !ours(option::ECHO) || !ours(option::SGA)
+        self.wanted == InputMode::Line || !self.may_do(option::ECHO) || !self.may_do(option::SGA)
     }
 
     /// Whether the peer's terminal will not show what is typed, as far as it has said.
     pub(crate) fn hides(&self) -> bool {
-        let ours = self.options.is_on(Side::Us, option::ECHO) || self.options.is_pending(Side::Us, option::ECHO);
-        self.hidden && ours
+        self.hidden && self.may_do(option::ECHO)
+    }
+
+    /// Whether an option of ours is on, or the peer has not answered yet.
+    fn may_do(&self, option: u8) -> bool {
+        self.options.is_on(Side::Us, option) || self.options.is_pending(Side::Us, option)
     }
 
     /// A peer that agreed to only half of what character mode takes would show what is typed nowhere.
