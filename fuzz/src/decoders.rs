@@ -1,3 +1,4 @@
+use crate::cut::cut;
 use crate::memory::peak_of;
 use arbitrary::{Arbitrary, Unstructured};
 use drupe_core::limit::{Budget, MessageSize};
@@ -54,7 +55,7 @@ fn check(wire: Wire, setting: &Setting, stream: &[u8]) {
 /// The messages of a stream, and the reason why it could not go on.
 fn decode(wire: Wire, budget: &Budget, stream: &[u8], pieces: &[usize]) -> (Vec<Vec<u8>>, Option<drupe_core::Reason>) {
     let (mut decoder, mut scratch) = (wire.decoder(), Scratch::default());
-    let (mut messages, mut from) = (Vec::new(), 0);
+    let mut messages = Vec::new();
     let max = budget.message_max_bytes.get();
     let mut step = |decoder: &mut drupe_core::wire::Decoder, input: &mut [u8]| -> Result<usize, DecodeError> {
         let mut result = Ok(0);
@@ -73,12 +74,7 @@ fn decode(wire: Wire, budget: &Budget, stream: &[u8], pieces: &[usize]) -> (Vec<
         messages.extend(kept);
         result
     };
-    for &piece in pieces.iter().cycle() {
-        if from >= stream.len() {
-            break;
-        }
-        let mut input = stream[from..(from + piece).min(stream.len())].to_vec();
-        from += input.len();
+    for mut input in cut(stream, pieces) {
         let mut at = 0;
         while at < input.len() {
             match step(&mut decoder, &mut input[at..]) {

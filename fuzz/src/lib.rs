@@ -4,6 +4,7 @@
 
 #![allow(clippy::panic, clippy::expect_used, reason = "to panic is how a fuzz target says what it found")]
 
+mod cut;
 mod decoders;
 mod machine;
 mod memory;

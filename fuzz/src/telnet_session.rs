@@ -1,3 +1,4 @@
+use crate::cut::cut;
 use crate::memory::peak_of;
 use arbitrary::{Arbitrary, Unstructured};
 use drupe_core::limit::{Budget, MessageSize};
@@ -64,14 +65,9 @@ fn check(setting: &Setting, config: Telnet, stream: &[u8]) {
 /// What a stream tells, and the reason why it could not go on.
 fn told(config: Telnet, budget: &Budget, stream: &[u8], pieces: &[usize]) -> Vec<String> {
     let (mut session, mut scratch) = (Session::new(config), Scratch::default());
-    let (mut told, mut from) = (Vec::new(), 0);
+    let mut told = Vec::new();
     let max = budget.message_max_bytes.get();
-    for (&piece, message) in pieces.iter().cycle().zip((0..10).cycle()) {
-        if from >= stream.len() {
-            break;
-        }
-        let mut input = stream[from..(from + piece).min(stream.len())].to_vec();
-        from += input.len();
+    for (mut input, message) in cut(stream, pieces).zip((0..10).cycle()) {
         let mut at = 0;
         while at < input.len() || session.is_ahead() {
             let (mut outcome, was_ahead) = (None, session.is_ahead());

@@ -1,3 +1,4 @@
+use crate::cut::cut;
 use crate::memory::peak_of;
 use arbitrary::{Arbitrary, Unstructured};
 use drupe_core::app::Echo;
@@ -98,14 +99,9 @@ fn socket(setting: &Setting) -> WebSocket {
 }
 
 fn told(mut decoder: Decoder, budget: &Budget, stream: &[u8], pieces: &[usize]) -> Vec<String> {
-    let (mut scratch, mut told, mut from) = (Scratch::default(), Vec::new(), 0);
+    let (mut scratch, mut told) = (Scratch::default(), Vec::new());
     let max = budget.message_max_bytes.get();
-    for &piece in pieces.iter().cycle() {
-        if from >= stream.len() {
-            break;
-        }
-        let mut input = stream[from..(from + piece).min(stream.len())].to_vec();
-        from += input.len();
+    for mut input in cut(stream, pieces) {
         let mut at = 0;
         while at < input.len() {
             let mut outcome = None;
