@@ -1,7 +1,9 @@
+use crate::http::OpeningHandshake;
 use crate::wire::Wire;
 use crate::{ConnId, DialId, Random, Time};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::sync::Arc;
 use core::time::Duration;
 
 /// How long to wait between attempts: exponential back-off with jitter.
@@ -59,18 +61,46 @@ pub struct Dial {
     /// Where to: what the shell can resolve, `HOST:PORT`.
     pub address: String,
     /// What is spoken there.
-    pub wire: Wire,
+    pub protocol: DialProtocol,
     /// When to try again; `None` is one attempt.
     pub backoff: Option<Backoff>,
-    /// How long an attempt may take.
+    /// How long an attempt may take, and a handshake after it again.
     pub timeout: Duration,
+}
+
+/// What is spoken on a connection that is dialled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DialProtocol {
+    /// This, from the first byte on.
+    Spoken(Wire),
+    /// WebSocket, after a handshake as its client.
+    WebSocket(Arc<OpeningHandshake>),
+}
+
+impl From<Wire> for DialProtocol {
+    fn from(wire: Wire) -> Self {
+        Self::Spoken(wire)
+    }
 }
 
 impl Dial {
     /// One attempt of at most 30 s to reach `address`, `HOST:PORT`, and lines if it goes well.
     #[must_use]
     pub fn lines(address: impl Into<String>) -> Self {
-        Self { address: address.into(), wire: Wire::default(), backoff: None, timeout: Duration::from_secs(30) }
+        Self {
+            address: address.into(),
+            protocol: Wire::default().into(),
+            backoff: None,
+            timeout: Duration::from_secs(30),
+        }
+    }
+
+    /// As [`lines`](Self::lines), for the WebSocket at `target`: a path such as `/`, and a query if it has one.
+    #[must_use]
+    pub fn websocket(address: impl Into<String>, target: impl Into<String>) -> Self {
+        let protocol = DialProtocol::WebSocket(Arc::new(OpeningHandshake::new(target)));
+        Self { protocol, ..Self::lines(address) }
     }
 }
 
@@ -89,6 +119,8 @@ struct Entry {
     dial: Dial,
     failures: u32,
     state: State,
+    /// What the server must prove its reading with, in a handshake.
+    accept: String,
 }
 
 /// All outgoing connections and their attempts.
@@ -106,7 +138,7 @@ impl Dials {
         self.next = self.next.wrapping_add(1);
         if !self.closed {
             let state = wanted(now, &dial);
-            self.entries.insert(id, Entry { dial, failures: 0, state });
+            self.entries.insert(id, Entry { dial, failures: 0, state, accept: String::new() });
         }
         id
     }
@@ -125,10 +157,30 @@ impl Dials {
         wanted.map(|(&id, entry)| (id, entry.dial.address.as_str()))
     }
 
-    /// The wire of an attempt that the shell was to make; `None` if it is no longer wanted.
-    pub(crate) fn wire_if_wanted(&self, id: DialId) -> Option<Wire> {
+    /// An attempt that the shell was to make; `None` if it is no longer wanted.
+    pub(crate) fn get_if_wanted(&self, id: DialId) -> Option<&Dial> {
         let entry = self.entries.get(&id)?;
-        matches!(entry.state, State::Wanted(_)).then_some(entry.dial.wire)
+        matches!(entry.state, State::Wanted(_)).then_some(&entry.dial)
+    }
+
+    /// In a handshake: what was asked for, and what proves that it was read.
+    pub(crate) fn handshake(&self, id: DialId) -> Option<(&OpeningHandshake, &str)> {
+        let entry = self.entries.get(&id)?;
+        match &entry.dial.protocol {
+            DialProtocol::WebSocket(handshake) => Some((handshake, &entry.accept)),
+            DialProtocol::Spoken(_) => None,
+        }
+    }
+
+    pub(crate) fn expect(&mut self, id: DialId, accept: String) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.accept = accept;
+        }
+    }
+
+    /// Whether this is the connection of a dial.
+    pub(crate) fn is_up(&self, id: DialId, conn: ConnId) -> bool {
+        self.entries.get(&id).is_some_and(|entry| matches!(entry.state, State::Up(up, _) if up == conn))
     }
 
     pub(crate) fn connected(&mut self, id: DialId, conn: ConnId, now: Time) {

@@ -124,6 +124,13 @@ pub enum Failure {
     Refused,
     /// There is no way there.
     Unreachable,
+    /// What answered did not answer as a WebSocket server does (RFC 6455 section 4.1).
+    Handshake,
+    /// The answer to the handshake was no.
+    Rejected {
+        /// The status of the response, such as 403 (RFC 9110 section 15).
+        status: u16,
+    },
     /// Anything else.
     Other,
 }
@@ -136,6 +143,7 @@ impl Failure {
             Self::Reset => Reason::Reset,
             Self::TimedOut => Reason::NetworkTimeout,
             Self::Refused | Self::Unreachable | Self::Other => Reason::NetworkError,
+            Self::Handshake | Self::Rejected { .. } => Reason::WrongProtocol,
         }
     }
 }
@@ -163,6 +171,8 @@ impl fmt::Display for Failure {
             Self::TimedOut => "timed_out",
             Self::Refused => "refused",
             Self::Unreachable => "unreachable",
+            Self::Handshake => "handshake",
+            Self::Rejected { status } => return write!(f, "rejected_{status}"),
             Self::Other => "other",
         })
     }
@@ -177,8 +187,13 @@ impl FromStr for Failure {
             "timed_out" => Ok(Self::TimedOut),
             "refused" => Ok(Self::Refused),
             "unreachable" => Ok(Self::Unreachable),
+            "handshake" => Ok(Self::Handshake),
             "other" => Ok(Self::Other),
-            _ => Err(NameError("reset, timed_out, refused, unreachable, other")),
+            _ => {
+                let status = text.strip_prefix("rejected_").and_then(|status| status.parse().ok());
+                let names = "reset, timed_out, refused, unreachable, handshake, rejected_STATUS, other";
+                status.map(|status| Self::Rejected { status }).ok_or(NameError(names))
+            }
         }
     }
 }

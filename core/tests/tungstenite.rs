@@ -5,7 +5,7 @@
 use drupe_core::Payload;
 use drupe_core::limit::Budget;
 use drupe_core::websocket::{Role, WebSocket};
-use drupe_core::wire::{Item, Scratch, Wire};
+use drupe_core::wire::{Encoder, Item, Scratch, Wire};
 use proptest::prelude::*;
 use std::io::{self, Cursor, Read, Write};
 use tungstenite::protocol::frame::Frame;
@@ -93,14 +93,14 @@ proptest! {
     fn it_reads_what_we_write(messages in messages(), to_client in any::<bool>()) {
         let (us, them) =
             if to_client { (Role::Server, protocol::Role::Client) } else { (Role::Client, protocol::Role::Server) };
-        let mut stream = Vec::new();
+        let (mut encoder, mut stream) = (Encoder::new(7), Vec::new());
         for message in &messages {
             let data = message.clone().into_data();
             let payload = match message {
                 Message::Text(text) => Payload::Text(text.as_str()),
                 _ => Payload::Binary(&data),
             };
-            ours(us).encoding().encode(payload, &mut stream).expect("it fits");
+            encoder.encode(ours(us).encoding(), payload, &mut stream).expect("it fits");
         }
         let mut end = other_end(them, stream);
         let mut read = Vec::new();

@@ -99,7 +99,9 @@ impl Handler for Restless {
             16 => {
                 let backoff = (pick % 2 == 0).then(Backoff::default);
                 let wire = hub.config().listeners[pick % 5].protocol.wire();
-                hub.dial(Dial { wire, backoff, ..Dial::lines("192.0.2.1:1") });
+                let dial = Dial { protocol: wire.into(), backoff, ..Dial::lines("192.0.2.1:1") };
+                let websocket = Dial { backoff, ..Dial::websocket("192.0.2.1:1", "/") };
+                hub.dial(if pick % 3 == 0 { websocket } else { dial });
             }
             24 => drop(hub.prompt(conn, "> ")),
             25 => drop(hub.prompt_hidden(conn, "password: ")),

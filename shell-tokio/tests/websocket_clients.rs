@@ -12,7 +12,11 @@
 
 mod support;
 
+use drupe_tokio::{Remote, Server};
+use drupe_tokio::core::http::OpeningHandshake;
+use drupe_tokio::core::{Config, Dial, DialProtocol, Event, Handler, Hub};
 use std::process::Command;
+use std::sync::Arc;
 use support::{Client, Program};
 
 /// A Python that has a package, if there is one.
@@ -86,6 +90,98 @@ fn websockets_speaks_with_the_echo() {
     let expected = ["['permessage-deflate']", "1009 message_too_large", "[]", "1009 message_too_large", "403"];
     assert_eq!(said.lines().collect::<Vec<_>>(), expected);
     assert_eq!(program.terminate().0, Some(0));
+}
+
+/// A server of somebody else's, which tells what it was asked and what it heard.
+const WEBSOCKETS_SERVER: &str = r#"
+import asyncio, sys, websockets
+
+async def serve(socket):
+    print(socket.request.path, socket.request.headers["Authorization"], socket.subprotocol)
+    print([extension.name for extension in socket.protocol.extensions])
+    async for message in socket:
+        print(message)
+        await socket.send(message * 1000)
+    print(socket.close_code, flush=True)
+
+async def main():
+    async with websockets.serve(serve, "127.0.0.1", 0, subprotocols=["chat"]) as server:
+        print(server.sockets[0].getsockname()[1], flush=True)
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+
+asyncio.run(main())
+"#;
+
+/// Dials the port that a note names, says a word there and leaves with the second answer.
+struct Caller(Remote<u16>);
+
+impl Handler for Caller {
+    type Context = u8;
+    type Note = u16;
+
+    fn on(&mut self, hub: &mut Hub<'_, u8>, event: Event<'_, u16>) {
+        match event {
+            Event::Note(port) => {
+                let handshake = OpeningHandshake {
+                    subprotocols: vec!["chat".into()],
+                    fields: vec![("Authorization".into(), "Bearer secret".into())],
+                    ..OpeningHandshake::new("/room?name=drupe")
+                };
+                let protocol = DialProtocol::WebSocket(Arc::new(handshake));
+                hub.dial(Dial { protocol, ..Dial::lines(format!("127.0.0.1:{port}")) });
+            }
+            Event::Opened { conn, .. } => {
+                hub.send(conn, "grüße");
+            }
+            Event::Message { conn, payload } => {
+                assert_eq!(payload.as_str(), Some("grüße".repeat(1000).as_str()));
+                let answers = hub.context(conn).expect("it is open");
+                *answers += 1;
+                let done = *answers == 2;
+                hub.send(conn, "grüße");
+                if done {
+                    hub.close(conn);
+                }
+            }
+            Event::Closed { .. } | Event::DialFailed { .. } => self.0.drain().expect("it runs"),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_server_of_websockets_is_dialled() {
+    let Some(python) = python("websockets") else { return };
+    let mut server = Client::start(&python, &["-c", WEBSOCKETS_SERVER]).expect("it is installed");
+    let port = server.hear().parse().expect("a port");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let metrics = runtime.block_on(async {
+        let running = Server::bind_with(Config::listening([]), Caller).expect("it listens nowhere");
+        running.remote().note(port).expect("it is there");
+        running.run().await
+    });
+    assert_eq!((metrics.opened, metrics.messages_in, metrics.dial_errors), (1, 2, 0));
+    let said = server.rest();
+    let expected = ["/room?name=drupe Bearer secret chat", "['permessage-deflate']", "grüße", "grüße", "grüße", "1000"];
+    assert_eq!(said.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn websocat_talks_to_nc() {
+    let program = Program::start(&["--listen", "ws://127.0.0.1:0/chat", "--listen", "tcp://127.0.0.1:0"]);
+    let url = format!("ws://127.0.0.1:{}/chat", program.addresses[0].split(['/', ':']).nth(4).expect("a port"));
+    let websocat = std::env::var("DRUPE_TEST_WEBSOCAT").unwrap_or_else(|_| "websocat".to_owned());
+    let Some(mut websocat) = Client::start(&websocat, &[&url]) else { return };
+    websocat.hear_until("* guest1 came to lobby\n");
+    let (_, port) = program.addresses[1].rsplit_once(':').expect("a port");
+    let Some(mut nc) = Client::start("nc", &["127.0.0.1", port]) else { return };
+    nc.hear_until("* guest2 came to lobby");
+    nc.say("hello\n");
+    websocat.hear_until("<guest2> hello\n");
+    websocat.say("good day\n");
+    nc.hear_until("<guest1> good day");
+    assert_eq!(program.terminate().0, Some(0));
+    assert!(websocat.rest().contains("shutting down"));
 }
 
 const BROWSER: &str = r##"

@@ -5,10 +5,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use memchr::memmem;
 
-/// A request's head is at most so long.
+/// A head is at most so long.
 const HEAD_MAX_BYTES: usize = 8 << 10;
-/// A request has at most so many header fields.
-const FIELDS_MAX: usize = 64;
 /// The first bytes of a TLS handshake (RFC 8446 section 5.1).
 const TLS: &[u8] = &[22, 3];
 
@@ -32,13 +30,39 @@ pub(crate) struct Request {
     pub(super) target: String,
     /// HTTP/1.1 and not 1.0.
     pub(super) is_1_1: bool,
-    pub(super) fields: Vec<(String, String)>,
+    pub(super) fields: Fields,
 }
 
 impl Request {
-    /// The values of a header field, in order.
+    /// The path, without what a `?` begins.
+    pub(super) fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
+    }
+
+    /// Whether another request may follow (RFC 9112 section 9.3).
+    pub(super) fn keeps_alive(&self) -> bool {
+        self.is_1_1 && !self.fields.has_token("connection", "close")
+    }
+}
+
+/// Header fields, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    /// At most so many are read.
+    pub(super) const MAX: usize = 64;
+
+    pub(super) fn of(parsed: &[httparse::Header<'_>]) -> Self {
+        let blank = |c| c == ' ' || c == '\t';
+        // What is looked at is ASCII; what others put into their fields need not be.
+        let text = |value: &[u8]| String::from_utf8_lossy(value).trim_matches(blank).to_string();
+        Self(parsed.iter().map(|field| (field.name.to_string(), text(field.value))).collect())
+    }
+
+    /// The values of a field, in order.
     pub(super) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.fields.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.0.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// The value of a field that stands once; `None` if it is missing or stands more often.
@@ -51,16 +75,6 @@ impl Request {
     /// Whether a list in a field has a token, in any case (RFC 9110 section 5.6.1).
     pub(super) fn has_token<'a>(&'a self, name: &'a str, token: &'a str) -> bool {
         self.values(name).flat_map(|value| value.split(',')).any(|member| member.trim().eq_ignore_ascii_case(token))
-    }
-
-    /// The path, without what a `?` begins.
-    pub(super) fn path(&self) -> &str {
-        self.target.split('?').next().unwrap_or_default()
-    }
-
-    /// Whether another request may follow (RFC 9112 section 9.3).
-    pub(super) fn keeps_alive(&self) -> bool {
-        self.is_1_1 && !self.has_token("connection", "close")
     }
 }
 
@@ -75,19 +89,38 @@ pub(crate) fn look(held: &[u8]) -> Look {
     if held.first() == Some(&IAC) || held.starts_with(b"SSH-") || held.starts_with(b"PRI * HTTP/2.0\r\n") {
         return Look::Bad(Status::BAD_REQUEST, Reason::WrongProtocol);
     }
-    let seen = &held[..held.len().min(HEAD_MAX_BYTES)];
-    let Some(end) = memmem::find(seen, b"\r\n\r\n").map(|at| at + 4) else {
-        return if has_bare_controls(seen) {
-            Look::Bad(Status::BAD_REQUEST, Reason::BadRequest)
-        } else if held.len() >= HEAD_MAX_BYTES {
-            Look::Bad(Status::FIELDS_TOO_LARGE, Reason::BadRequest)
-        } else {
-            Look::Unclear
-        };
+    let end = match find_head(held) {
+        Head::Whole(end) => end,
+        Head::Unclear => return Look::Unclear,
+        Head::BareControls => return Look::Bad(Status::BAD_REQUEST, Reason::BadRequest),
+        Head::TooLong => return Look::Bad(Status::FIELDS_TOO_LARGE, Reason::BadRequest),
     };
     match parse(&held[..end]) {
         Ok(request) => Look::Request(request, start + end),
         Err(status) => Look::Bad(status, Reason::BadRequest),
+    }
+}
+
+/// What the front of a stream is as the head of a request or a response.
+pub(super) enum Head {
+    /// Not all of it is there.
+    Unclear,
+    /// It has so many bytes.
+    Whole(usize),
+    /// Lines that end in a way that readers differ about.
+    BareControls,
+    /// It is longer than is read.
+    TooLong,
+}
+
+pub(super) fn find_head(held: &[u8]) -> Head {
+    let seen = &held[..held.len().min(HEAD_MAX_BYTES)];
+    let end = memmem::find(seen, b"\r\n\r\n").map(|at| at + 4);
+    match end {
+        _ if has_bare_controls(&seen[..end.unwrap_or(seen.len())]) => Head::BareControls,
+        Some(end) => Head::Whole(end),
+        None if held.len() >= HEAD_MAX_BYTES => Head::TooLong,
+        None => Head::Unclear,
     }
 }
 
@@ -102,10 +135,7 @@ fn has_bare_controls(head: &[u8]) -> bool {
 }
 
 fn parse(head: &[u8]) -> Result<Request, Status> {
-    if has_bare_controls(head) {
-        return Err(Status::BAD_REQUEST);
-    }
-    let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
+    let mut fields = [httparse::EMPTY_HEADER; Fields::MAX];
     let mut parsed = httparse::Request::new(&mut fields);
     match parsed.parse(head) {
         Ok(httparse::Status::Complete(_)) => {}
@@ -113,15 +143,11 @@ fn parse(head: &[u8]) -> Result<Request, Status> {
         Err(httparse::Error::Version) => return Err(Status::VERSION_NOT_SUPPORTED),
         _ => return Err(Status::BAD_REQUEST),
     }
-    let blank = |c| c == ' ' || c == '\t';
-    // What is looked at here is ASCII; what others put into their fields need not be.
-    let text = |value: &[u8]| String::from_utf8_lossy(value).trim_matches(blank).to_string();
-    let fields = parsed.headers.iter().map(|field| (field.name.to_string(), text(field.value)));
     let request = Request {
         method: parsed.method.unwrap_or_default().to_string(),
         target: origin_form(parsed.path.unwrap_or_default()).to_string(),
         is_1_1: parsed.version == Some(1),
-        fields: fields.collect(),
+        fields: Fields::of(parsed.headers),
     };
     check(&request)?;
     Ok(request)
@@ -139,12 +165,12 @@ fn origin_form(target: &str) -> &str {
 }
 
 fn check(request: &Request) -> Result<(), Status> {
-    let hosts = request.values("host").count();
+    let hosts = request.fields.values("host").count();
     if hosts > 1 || hosts == 0 && request.is_1_1 {
         return Err(Status::BAD_REQUEST);
     }
-    let encoded = request.values("transfer-encoding").next().is_some();
-    let mut lengths = request.values("content-length").peekable();
+    let encoded = request.fields.values("transfer-encoding").next().is_some();
+    let mut lengths = request.fields.values("content-length").peekable();
     if encoded && lengths.peek().is_some() {
         return Err(Status::BAD_REQUEST);
     }
@@ -160,7 +186,7 @@ fn check(request: &Request) -> Result<(), Status> {
             _ => return Err(Status::BAD_REQUEST),
         }
     }
-    let host = request.value("host").unwrap_or_default();
+    let host = request.fields.value("host").unwrap_or_default();
     let is_host = |c: char| c.is_ascii_alphanumeric() || "-._~%!$&'()*+,;=:[]".contains(c);
     if !host.chars().all(is_host) || !request.target.starts_with('/') {
         return Err(Status::BAD_REQUEST);

@@ -11,11 +11,13 @@
 //! Requests are read strictly: what two readers could understand in two ways is refused (RFC 9112 section 11.2).
 
 mod answer;
+mod client;
 mod head;
 mod origin;
 mod upgrade;
 
 pub(crate) use answer::{Answer, Status, answer};
+pub use client::OpeningHandshake;
 pub(crate) use head::{Look, look};
 pub use origin::Origins;
 

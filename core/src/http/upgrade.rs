@@ -24,40 +24,40 @@ pub(super) struct Upgrade {
 /// Whether a request asks for WebSocket.
 pub(super) fn is_wanted(request: &Request) -> bool {
     // In HTTP/1.0 the field is ignored (RFC 9110 section 7.8).
-    request.is_1_1 && request.has_token("upgrade", "websocket")
+    request.is_1_1 && request.fields.has_token("upgrade", "websocket")
 }
 
 /// Checks what section 4.2.1 asks of the client.
 pub(super) fn check(request: &Request, http: &Http) -> Result<Upgrade, Status> {
-    if request.method != "GET" || !request.has_token("connection", "upgrade") {
+    if request.method != "GET" || !request.fields.has_token("connection", "upgrade") {
         return Err(Status::BAD_REQUEST);
     }
     if http.path.as_deref().is_some_and(|path| path != request.path()) {
         return Err(Status::NOT_FOUND);
     }
-    if request.value("sec-websocket-version") != Some("13") {
+    if request.fields.value("sec-websocket-version") != Some("13") {
         return Err(Status::UPGRADE_REQUIRED);
     }
-    let key = request.value("sec-websocket-key").ok_or(Status::BAD_REQUEST)?;
+    let key = request.fields.value("sec-websocket-key").ok_or(Status::BAD_REQUEST)?;
     if STANDARD.decode(key).map(|key| key.len()) != Ok(KEY_BYTES) {
         return Err(Status::BAD_REQUEST);
     }
-    if request.values("origin").count() > 1 {
+    if request.fields.values("origin").count() > 1 {
         return Err(Status::BAD_REQUEST);
     }
-    if let Some(origin) = request.value("origin")
-        && !http.origins.allow(origin, request.value("host"))
+    if let Some(origin) = request.fields.value("origin")
+        && !http.origins.allow(origin, request.fields.value("host"))
     {
         return Err(Status::FORBIDDEN);
     }
-    let offered = || request.values("sec-websocket-protocol").flat_map(|value| value.split(',')).map(str::trim);
+    let offered = || request.fields.values("sec-websocket-protocol").flat_map(|value| value.split(',')).map(str::trim);
     let subprotocol = http.subprotocols.iter().find(|ours| offered().any(|offer| offer == ours.as_str())).cloned();
-    let deflate = if http.deflate { Deflate::accept(request.values("sec-websocket-extensions")) } else { None };
+    let deflate = if http.deflate { Deflate::accept(request.fields.values("sec-websocket-extensions")) } else { None };
     Ok(Upgrade { accept: accept(key), subprotocol, deflate })
 }
 
 /// The proof that the server read the key.
-fn accept(key: &str) -> String {
+pub(super) fn accept(key: &str) -> String {
     let mut hash = Sha1::new();
     hash.update(key.as_bytes());
     hash.update(GUID);

@@ -2,18 +2,24 @@
 
 use super::Machine;
 use crate::handler::{Event, Handler};
-use crate::http::{Answer, Http, Look, Status, answer, look};
+use crate::http::{Answer, Http, Look, OpeningHandshake, Status, answer, look};
 use crate::id::Origin;
+use crate::input::Failure;
 use crate::state::Ending;
-use crate::websocket::WebSocket;
+use crate::websocket::{Role, WebSocket};
 use crate::wire::{NO_TLS, Protocol, Sight, Verdict, Wire};
-use crate::{ConnId, Reason};
+use crate::{ConnId, DialId, Peer, Reason};
+use core::time::Duration;
 
 impl<H: Handler> Machine<H> {
     /// Looks at the first bytes of a connection for what is spoken, and serves it if that is clear.
     pub(super) fn look_closer(&mut self, conn: ConnId, sight: Sight) {
         let found = self.state.conns.get(conn).filter(|found| found.is_undecided());
-        let Some(Origin::Listener(listener)) = found.map(|found| found.origin) else { return };
+        let listener = match found.map(|found| found.origin) {
+            Some(Origin::Listener(listener)) => listener,
+            Some(Origin::Dial(dial)) => return self.look_for_response(conn, dial, sight),
+            None => return,
+        };
         let listen = self.state.config.listeners.get(listener.index());
         match listen.map(|listen| listen.protocol.clone()) {
             Some(Protocol::Auto(_)) if self.state.conns.get(conn).is_some_and(|found| found.is_http) => {
@@ -36,6 +42,42 @@ impl<H: Handler> Machine<H> {
             Some(Protocol::Http(http)) => self.look_for_requests(conn, &http, sight),
             _ => {}
         }
+    }
+
+    /// Somebody answered a dial: the handshake begins.
+    pub(super) fn ask_for_websocket(
+        &mut self,
+        dial: DialId,
+        peer: Peer,
+        address: &str,
+        timeout: Duration,
+        handshake: &OpeningHandshake,
+    ) -> ConnId {
+        let socket = WebSocket { role: Role::Client, ..WebSocket::default() };
+        let conn = self.opened(peer, Origin::Dial(dial), Wire::WebSocket(socket), Some(timeout));
+        let mut nonce = [0; 16];
+        nonce.as_chunks_mut().0.iter_mut().for_each(|part| *part = self.state.random.next_u64().to_be_bytes());
+        let (request, accept) = handshake.request(address, nonce);
+        self.state.dials.expect(dial, accept);
+        self.state.outbound.control(conn.slot(), &request);
+        conn
+    }
+
+    fn look_for_response(&mut self, conn: ConnId, dial: DialId, sight: Sight) {
+        let Some(found) = self.state.conns.get_mut(conn) else { return };
+        let looked = self.state.dials.handshake(dial).map(|(asked, accept)| asked.look(&found.held, accept));
+        let failure = match (looked, sight) {
+            (Some(Ok(Some((socket, end)))), _) => {
+                found.held.drain(..end);
+                return self.speak(conn, Wire::WebSocket(socket));
+            }
+            (Some(Err(failure)), _) => failure,
+            (_, Sight::Growing) => return,
+            (_, Sight::Ended) => Failure::Handshake,
+            (_, Sight::Waited) => Failure::TimedOut,
+        };
+        self.state.handshake_failed(dial, conn, failure);
+        self.state.end(conn.slot(), failure.reason(), Ending::Flush);
     }
 
     fn look_for_requests(&mut self, conn: ConnId, http: &Http, sight: Sight) {

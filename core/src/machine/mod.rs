@@ -6,16 +6,18 @@ mod serve;
 pub use intention::{Accepting, End, Intent, Transmit};
 
 use crate::conn::Phase;
+use crate::dial::{Dial, DialProtocol};
 use crate::handler::{Event, Handler};
 use crate::http::Status;
 use crate::id::Origin;
 use crate::input::{AcceptFailure, Fact, Failure, Input, Refusal, Request};
 use crate::state::{Ending, Pending, State, farewell};
 use crate::trace::Recorder;
-use crate::wire::{Protocol, Scratch, Sight};
+use crate::wire::{Encoder, Protocol, Scratch, Sight, Wire};
 use crate::{Config, ConnId, DialId, Hub, Listen, ListenerId, Payload, Peer, Reason, Time};
 use alloc::vec::Vec;
 use core::fmt;
+use core::time::Duration;
 
 /// Later than this nothing happens, so that there is always a moment after now.
 const LAST: Time = Time::from_nanos(u64::MAX - 1);
@@ -48,7 +50,9 @@ impl<H: Handler> fmt::Debug for Machine<H> {
 impl<H: Handler> Machine<H> {
     /// A machine at rest.
     pub fn new(config: Config, handler: H) -> Self {
-        Self { handler, state: State::new(config), recorder: None, turn_messages: 0, scratch: Scratch::default() }
+        // What answers and what the application sends are masked apart.
+        let scratch = Scratch::new(!config.seed.unwrap_or_default());
+        Self { handler, state: State::new(config), recorder: None, turn_messages: 0, scratch }
     }
 
     /// The server has begun: told once, before everything else.
@@ -70,7 +74,7 @@ impl<H: Handler> Machine<H> {
             door.failures = 0;
         }
         match self.admit(listener, peer) {
-            Ok(protocol) => Ok(self.opened(peer, Origin::Listener(listener), protocol)),
+            Ok(protocol) => Ok(self.opened(peer, Origin::Listener(listener), protocol.wire(), protocol.wait())),
             Err(reason) => {
                 self.state.metrics.refused.add(reason);
                 let mut words = Vec::new();
@@ -78,7 +82,8 @@ impl<H: Handler> Machine<H> {
                     // Before a handshake nobody is told anything but in HTTP.
                     Some(Listen { protocol: Protocol::Http(_), .. }) => words = Status::UNAVAILABLE.last_words(false),
                     Some(Listen { protocol, notices: true, .. }) => {
-                        let _ = protocol.wire().encoding().encode(Payload::Text(&farewell(reason)), &mut words);
+                        let encoding = protocol.wire().encoding();
+                        let _ = Encoder::default().encode(encoding, Payload::Text(&farewell(reason)), &mut words);
                     }
                     _ => {}
                 }
@@ -221,15 +226,18 @@ impl<H: Handler> Machine<H> {
     /// wanted; its socket is to be dropped.
     pub fn dialed(&mut self, now: Time, dial: DialId, peer: Peer) -> Option<ConnId> {
         self.begin(now, &Fact::Dialed { dial, peer });
-        let wire = self.state.dials.wire_if_wanted(dial)?;
+        let Dial { protocol, address, timeout, .. } = self.state.dials.get_if_wanted(dial)?.clone();
         self.state.admission.count_in(None, peer);
-        Some(self.opened(peer, Origin::Dial(dial), wire.into()))
+        match protocol {
+            DialProtocol::Spoken(wire) => Some(self.opened(peer, Origin::Dial(dial), wire, None)),
+            DialProtocol::WebSocket(handshake) => Some(self.ask_for_websocket(dial, peer, &address, timeout, &handshake)),
+        }
     }
 
     /// An attempt to connect that [`dials`](Self::dials) showed failed.
     pub fn dial_failed(&mut self, now: Time, dial: DialId, failure: Failure) {
         self.begin(now, &Fact::DialFailed { dial, failure });
-        if self.state.dials.wire_if_wanted(dial).is_some() {
+        if self.state.dials.get_if_wanted(dial).is_some() {
             self.dial_is_lost(dial, failure);
         }
     }
@@ -310,6 +318,7 @@ impl<H: Handler> Machine<H> {
                 Pending::Stalled(conn) => Event::Stalled { conn, queued: self.state.outbound.pending(conn.slot()) },
                 Pending::Drained(conn) => Event::Drained { conn },
                 Pending::Closed(conn, reason) => Event::Closed { conn, reason },
+                Pending::DialFailed(dial, failure, retry_at) => Event::DialFailed { dial, failure, retry_at },
             };
             self.handler.on(&mut Hub { state: &mut self.state }, event);
             if let Pending::Closed(conn, _) = pending {
@@ -331,8 +340,8 @@ impl<H: Handler> Machine<H> {
         Ok(listen.protocol.clone())
     }
 
-    fn opened(&mut self, peer: Peer, origin: Origin, protocol: Protocol) -> ConnId {
-        let id = self.state.open(peer, origin, protocol);
+    fn opened(&mut self, peer: Peer, origin: Origin, wire: Wire, wait: Option<Duration>) -> ConnId {
+        let id = self.state.open(peer, origin, wire, wait);
         if self.state.open_slot(id).is_some() {
             self.tell(Event::Opened { conn: id, peer, origin });
         }

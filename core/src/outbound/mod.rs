@@ -23,8 +23,7 @@ pub use marks::{Marks, MarksError, OutboundLimits, SlowPolicy};
 pub(crate) use slow::Crossing;
 
 use crate::index_set::{DedupQueue, DenseSet};
-use crate::websocket::Deflater;
-use crate::wire::{EncodeError, Encoding};
+use crate::wire::{EncodeError, Encoder, Encoding};
 use crate::{Payload, Time};
 use alloc::vec::Vec;
 use log::{Logs, NOBODY};
@@ -58,7 +57,7 @@ pub(crate) struct Outbound {
     queues: Vec<Queue>,
     /// Connections whose intent may have changed since the shell last looked.
     pub(crate) changed: DedupQueue,
-    pub(crate) deflater: Deflater,
+    pub(crate) encoder: Encoder,
     /// Connections for which something is staged.
     staged: DedupQueue,
     /// Connections whose sockets are full.
@@ -73,7 +72,7 @@ pub(crate) struct Outbound {
 }
 
 impl Outbound {
-    pub(crate) fn new(limits: OutboundLimits) -> Self {
+    pub(crate) fn new(limits: OutboundLimits, encoder: Encoder) -> Self {
         Self {
             limits,
             encodings: Vec::new(),
@@ -82,7 +81,7 @@ impl Outbound {
             tails: Vec::new(),
             queues: Vec::new(),
             changed: DedupQueue::default(),
-            deflater: Deflater::default(),
+            encoder,
             staged: DedupQueue::default(),
             blocked: DenseSet::default(),
             crossings: Vec::new(),
@@ -289,10 +288,9 @@ impl Outbound {
         payload: Payload<'_>,
     ) -> Result<Segment, EncodeError> {
         let encoding = self.encodings[usize::from(number)];
-        let mut deflater = core::mem::take(&mut self.deflater);
-        let segment =
-            self.append(number, class, room, payload, |out| encoding.encode_with(payload, &mut deflater, out));
-        self.deflater = deflater;
+        let mut encoder = core::mem::take(&mut self.encoder);
+        let segment = self.append(number, class, room, payload, |out| encoder.encode(encoding, payload, out));
+        self.encoder = encoder;
         segment
     }
 

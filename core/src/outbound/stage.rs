@@ -23,7 +23,7 @@ impl Outbound {
     ) -> Result<usize, EncodeError> {
         super::check_length(payload)?;
         let mut message = Vec::new();
-        self.encodings[usize::from(encoding)].encode(payload, &mut message)?;
+        self.encoder.encode(self.encodings[usize::from(encoding)], payload, &mut message)?;
         self.turn_bytes += message.len() as u64;
         let mut recipients = 0;
         for &member in members {

@@ -1,7 +1,7 @@
 use super::slow::SEGMENTS_MAX;
 use super::tidy::SLACK_BYTES;
 use super::*;
-use crate::wire::{LengthPrefix, LineEnding};
+use crate::wire::{Encoder, LengthPrefix, LineEnding};
 use alloc::collections::VecDeque;
 use alloc::vec;
 use core::num::NonZeroU32;
@@ -11,6 +11,10 @@ use proptest::prelude::*;
 const LINES: Encoding = Encoding::Lines(LineEnding::Lf);
 const FRAMES: Encoding = Encoding::LengthPrefixed(LengthPrefix::U16Be);
 const PEERS: u32 = 5;
+
+fn outbound(limits: OutboundLimits) -> Outbound {
+    Outbound::new(limits, Encoder::default())
+}
 
 fn limits(low: u32, high: u32, max: u32) -> OutboundLimits {
     OutboundLimits {
@@ -154,12 +158,12 @@ fn wire_of(index: u32) -> Encoding {
 
 fn encoded(wire: Encoding, text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
-    wire.encode(Payload::Text(text), &mut bytes).expect("short enough");
+    Encoder::default().encode(wire, Payload::Text(text), &mut bytes).expect("short enough");
     bytes
 }
 
 fn run(steps: Vec<Step>, marks: Marks) -> Result<(), TestCaseError> {
-    let mut out = Outbound::new(OutboundLimits { marks, ..limits(1, 2, 3) });
+    let mut out = outbound(OutboundLimits { marks, ..limits(1, 2, 3) });
     let mut models = vec![Model::default(); PEERS as usize];
     let wires: Vec<u16> = (0..PEERS).map(|index| out.intern(wire_of(index))).collect();
     (0..PEERS).for_each(|index| out.open(index, wires[index as usize]));
@@ -252,7 +256,7 @@ proptest! {
 
 #[test]
 fn a_burst_is_one_slice_for_each_recipient_and_two_for_its_sender() {
-    let mut out = Outbound::new(limits(1, 2, 1 << 20));
+    let mut out = outbound(limits(1, 2, 1 << 20));
     let wire = out.intern(LINES);
     (0..3).for_each(|index| out.open(index, wire));
     for (sender, text) in [(None, "one"), (Some(2), "two"), (Some(2), "three"), (None, "four")] {
@@ -267,7 +271,7 @@ fn a_burst_is_one_slice_for_each_recipient_and_two_for_its_sender() {
 
 #[test]
 fn a_straggler_keeps_no_large_log_alive_by_what_is_private() {
-    let mut out = Outbound::new(limits(1 << 10, 1 << 15, 1 << 20));
+    let mut out = outbound(limits(1 << 10, 1 << 15, 1 << 20));
     let wire = out.intern(LINES);
     (0..3).for_each(|index| out.open(index, wire));
     let long = "x".repeat(100_000);
@@ -290,7 +294,7 @@ fn a_straggler_keeps_no_large_log_alive_by_what_is_private() {
 
 /// What `turn` sends, a hundred times, to connection 0 that takes nothing and connection 1 that takes all.
 fn held_by_a_straggler(limits: OutboundLimits, mut turn: impl FnMut(&mut Outbound, u16)) -> (usize, u64) {
-    let mut out = Outbound::new(limits);
+    let mut out = outbound(limits);
     let wire = out.intern(LINES);
     (0..2).for_each(|index| out.open(index, wire));
     for _ in 0..100 {
@@ -334,7 +338,7 @@ fn a_straggler_keeps_no_large_log_alive_in_any_other_way() {
 
 #[test]
 fn many_tiny_messages_cost_a_slow_member_no_more_than_its_bounds() {
-    let mut out = Outbound::new(limits(1 << 10, 1 << 19, 1 << 20));
+    let mut out = outbound(limits(1 << 10, 1 << 19, 1 << 20));
     let wire = out.intern(LINES);
     out.open(0, wire);
     for n in 0..50_000_u32 {
@@ -350,7 +354,7 @@ fn many_tiny_messages_cost_a_slow_member_no_more_than_its_bounds() {
 
 #[test]
 fn what_was_queued_for_one_connection_is_not_held_against_the_next() {
-    let mut out = Outbound::new(limits(1, 2, 10));
+    let mut out = outbound(limits(1, 2, 10));
     let wire = out.intern(LINES);
     out.open(0, wire);
     out.send(0, Payload::Text("12345")).expect("fits");
@@ -362,7 +366,7 @@ fn what_was_queued_for_one_connection_is_not_held_against_the_next() {
 
 #[test]
 fn stragglers_share_what_they_both_need() {
-    let mut out = Outbound::new(limits(1 << 10, 1 << 20, 1 << 25));
+    let mut out = outbound(limits(1 << 10, 1 << 20, 1 << 25));
     let wire = out.intern(LINES);
     let everybody: Vec<u32> = (0..100).collect();
     everybody.iter().for_each(|&index| out.open(index, wire));
@@ -380,7 +384,7 @@ fn stragglers_share_what_they_both_need() {
 
 #[test]
 fn the_write_deadline_is_for_what_was_queued_when_it_began() {
-    let mut out = Outbound::new(limits(1, 2, 1 << 20));
+    let mut out = outbound(limits(1, 2, 1 << 20));
     let wire = out.intern(LINES);
     out.open(0, wire);
     out.send(0, Payload::Text(&"x".repeat(999))).expect("fits");

@@ -3,9 +3,10 @@
 use super::{Pending, State};
 use crate::conn::Phase;
 use crate::id::Origin;
+use crate::input::Failure;
 use crate::websocket::CloseCode;
 use crate::wire::Decoder;
-use crate::{Payload, Reason};
+use crate::{ConnId, DialId, Payload, Reason};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -26,7 +27,7 @@ impl<C: Default> State<C> {
     pub(crate) fn end(&mut self, index: u32, reason: Reason, ending: Ending) {
         let now = self.now;
         let Some(conn) = self.conns.at_mut(index).filter(|conn| conn.has_no_reason()) else { return };
-        let (encoding, announced) = (conn.encoding, conn.is_open());
+        let (encoding, announced, origin) = (conn.encoding, conn.is_open(), conn.origin);
         let notices = conn.notices && announced;
         conn.phase = if ending == Ending::Drop {
             Phase::Over
@@ -45,6 +46,15 @@ impl<C: Default> State<C> {
             self.pending.push_back(Pending::Closed(id, reason));
         } else {
             self.contexts[id.index()] = None;
+            if let Origin::Dial(dial) = origin {
+                let failure = match reason {
+                    Reason::Reset => Failure::Reset,
+                    Reason::NetworkTimeout | Reason::MessageTimeout => Failure::TimedOut,
+                    Reason::NetworkError => Failure::Other,
+                    _ => Failure::Handshake,
+                };
+                self.handshake_failed(dial, id, failure);
+            }
         }
         self.outbound.changed.insert(index);
         match ending {
@@ -67,6 +77,15 @@ impl<C: Default> State<C> {
         self.progress_closing(index);
     }
 
+    /// A dial did not come to anything though somebody answered. The first failure is the one that counts.
+    pub(crate) fn handshake_failed(&mut self, dial: DialId, id: ConnId, failure: Failure) {
+        if self.dials.is_up(dial, id) {
+            self.metrics.dial_errors += 1;
+            let retry_at = self.dials.disconnected(dial, self.now, &mut self.random);
+            self.pending.push_back(Pending::DialFailed(dial, failure, retry_at));
+        }
+    }
+
     fn is_websocket(&self, index: u32) -> bool {
         self.conns.at(index).is_some_and(|conn| matches!(conn.decoder, Decoder::WebSocket(_)))
     }
@@ -83,7 +102,8 @@ impl<C: Default> State<C> {
         let Some(Decoder::WebSocket(socket)) = self.conns.at_mut(index).map(|conn| &mut conn.decoder) else { return };
         let mut bytes = Vec::new();
         let end = (0..=words.len().min(WORDS_MAX_BYTES)).rev().find(|&end| words.is_char_boundary(end)).unwrap_or(0);
-        socket.close(&[&code.get().to_be_bytes()[..], &words.as_bytes()[..end]].concat(), &mut bytes);
+        let content = [&code.get().to_be_bytes()[..], &words.as_bytes()[..end]].concat();
+        socket.close(&content, &mut self.outbound.encoder.masks, &mut bytes);
         if !bytes.is_empty() {
             self.outbound.send_raw(index, &bytes, None);
         }
@@ -117,6 +137,7 @@ impl<C: Default> State<C> {
     /// Frees the slots of connections that are over. Their events have been delivered.
     pub(crate) fn free_those_over(&mut self) {
         while let Some(index) = self.over.pop() {
+            let id = self.conns.id(index);
             let Some(conn) = self.conns.remove(index) else { continue };
             self.outbound.close(index);
             self.outbound.changed.insert(index);
@@ -125,7 +146,9 @@ impl<C: Default> State<C> {
                 Origin::Listener(listener) => self.admission.count_out(Some(listener), conn.peer),
                 Origin::Dial(dial) => {
                     self.admission.count_out(None, conn.peer);
-                    let _ = self.dials.disconnected(dial, self.now, &mut self.random);
+                    if self.dials.is_up(dial, id) {
+                        let _ = self.dials.disconnected(dial, self.now, &mut self.random);
+                    }
                 }
             }
         }

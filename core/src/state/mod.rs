@@ -13,6 +13,7 @@ pub use deadline::{Deadline, Why};
 use crate::conn::{Conn, Phase};
 use crate::dial::Dials;
 use crate::id::Origin;
+use crate::input::Failure;
 use crate::limit::Admission;
 use crate::metrics::Metrics;
 use crate::outbound::Outbound;
@@ -20,8 +21,8 @@ use crate::room::Rooms;
 use crate::slots::Slots;
 use crate::telnet::{Side, option};
 use crate::timer::{Agenda, Timers};
-use crate::wire::{Protocol, Wire};
-use crate::{Config, ConnId, ListenerId, Peer, Random, Reason, Time};
+use crate::wire::{Encoder, Protocol, Wire};
+use crate::{Config, ConnId, DialId, ListenerId, Peer, Random, Reason, Time};
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -71,16 +72,18 @@ pub(crate) enum Pending {
     Stalled(ConnId),
     Drained(ConnId),
     Closed(ConnId, Reason),
+    DialFailed(DialId, Failure, Option<Time>),
 }
 
 impl<C: Default> State<C> {
     pub(crate) fn new(config: Config) -> Self {
+        let seed = config.seed.unwrap_or_default();
         Self {
             now: Time::START,
-            random: Random::new(config.seed.unwrap_or_default()),
+            random: Random::new(seed),
             conns: Slots::default(),
             contexts: Vec::new(),
-            outbound: Outbound::new(config.outbound),
+            outbound: Outbound::new(config.outbound, Encoder::new(seed)),
             rooms: Rooms::default(),
             timers: Timers::default(),
             agenda: Agenda::default(),
@@ -96,16 +99,10 @@ impl<C: Default> State<C> {
         }
     }
 
-    /// Gives a peer that was let in a place.
-    pub(crate) fn open(&mut self, peer: Peer, origin: Origin, protocol: Protocol) -> ConnId {
-        let wire = protocol.wire();
+    /// Gives a peer that was let in a place. With `wait`, it must be clear by then what is spoken.
+    pub(crate) fn open(&mut self, peer: Peer, origin: Origin, wire: Wire, wait: Option<Duration>) -> ConnId {
         let number = self.outbound.intern(wire.encoding());
         let mut conn = Conn::new(peer, origin, wire.decoder(), number, self.now);
-        let wait = match protocol {
-            Protocol::Spoken(_) => None,
-            Protocol::Auto(auto) => Some(auto.wait),
-            Protocol::Http(http) => Some(http.timeout),
-        };
         if let Some(wait) = wait {
             conn.phase = Phase::Undecided { until: self.now + wait };
         }
@@ -224,7 +221,7 @@ impl<C: Default> State<C> {
         metrics.queued_bytes_peak = self.outbound.queued_peak;
         metrics.queued_memory_bytes = self.outbound.held() as u64;
         metrics.skipped = self.outbound.skipped;
-        metrics.compressed = self.outbound.deflater.count;
+        metrics.compressed = self.outbound.encoder.compressed();
         metrics
     }
 }

@@ -80,7 +80,7 @@ impl<C: Default> State<C> {
         let now = self.now.as_nanos();
         match self.conns.at_mut(index).map(|conn| &mut conn.decoder) {
             Some(Decoder::Telnet(session)) => session.keep_alive(),
-            Some(Decoder::WebSocket(socket)) => socket.send_ping(now),
+            Some(Decoder::WebSocket(socket)) => socket.send_ping(now, &mut self.outbound.encoder.masks),
             _ => {}
         }
         self.deliver(index);

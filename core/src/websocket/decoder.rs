@@ -1,6 +1,6 @@
 use super::frame::{CONTROL_MAX_BYTES, HEADER_MAX_BYTES, Header, Opcode, frame, unmask};
 use super::utf8::Utf8Check;
-use super::{CloseCode, Role, WebSocket};
+use super::{CloseCode, Masks, Role, WebSocket};
 use crate::Payload;
 use crate::limit::Budget;
 use crate::telnet::Replies;
@@ -99,7 +99,7 @@ impl WebSocketDecoder {
                         continue;
                     }
                     if header.opcode.is_control() {
-                        if let Some(item) = self.control(header.opcode, &[])? {
+                        if let Some(item) = self.control(header.opcode, &[], &mut scratch.masks)? {
                             return Ok(Decoded::of(used, item));
                         }
                     } else if header.fin {
@@ -119,7 +119,7 @@ impl WebSocketDecoder {
                     let mut content = *content;
                     let content = &mut content[..length];
                     unmask(content, header.mask.unwrap_or_default(), 0);
-                    if let Some(item) = self.control(header.opcode, content)? {
+                    if let Some(item) = self.control(header.opcode, content, &mut scratch.masks)? {
                         return Ok(Decoded::of(used, item));
                     }
                 }
@@ -181,10 +181,10 @@ impl WebSocketDecoder {
     }
 
     /// Asks for a sign of life, with the time in it.
-    pub(crate) fn send_ping(&mut self, now: u64) {
+    pub(crate) fn send_ping(&mut self, now: u64, masks: &mut Masks) {
         if self.state != State::Closed {
             self.ping = Some(now);
-            self.reply(Opcode::Ping, &now.to_be_bytes());
+            self.reply(Opcode::Ping, &now.to_be_bytes(), masks);
         }
     }
 
@@ -194,9 +194,9 @@ impl WebSocketDecoder {
     }
 
     /// Appends a close frame to `out`, unless there was one (RFC 6455 section 5.5.1).
-    pub(crate) fn close(&mut self, content: &[u8], out: &mut Vec<u8>) {
+    pub(crate) fn close(&mut self, content: &[u8], masks: &mut Masks, out: &mut Vec<u8>) {
         if self.state != State::Closed {
-            frame(Opcode::Close, content, self.socket.role.mask(), out);
+            frame(Opcode::Close, content, masks.next(self.socket.role), out);
             self.state = State::Closed;
         }
     }
@@ -281,12 +281,17 @@ impl WebSocketDecoder {
         Ok(decoded(Payload::Text(text)))
     }
 
-    fn control(&mut self, opcode: Opcode, content: &[u8]) -> Result<Option<Item<'static>>, DecodeError> {
+    fn control(
+        &mut self,
+        opcode: Opcode,
+        content: &[u8],
+        masks: &mut Masks,
+    ) -> Result<Option<Item<'static>>, DecodeError> {
         self.state = START;
         self.controls += 1;
         match opcode {
             Opcode::Ping => {
-                self.reply(Opcode::Pong, content);
+                self.reply(Opcode::Pong, content, masks);
                 Ok(None)
             }
             Opcode::Close => {
@@ -294,7 +299,7 @@ impl WebSocketDecoder {
                 self.state = State::Closed;
                 // The code is sent back (RFC 6455 section 5.5.1), and no data behind it.
                 let content = code.map_or(&[][..], |_| &content[..2]);
-                frame(Opcode::Close, content, self.socket.role.mask(), &mut self.farewell);
+                frame(Opcode::Close, content, masks.next(self.socket.role), &mut self.farewell);
                 Ok(Some(Item::Closed(code)))
             }
             Opcode::Pong => {
@@ -306,8 +311,8 @@ impl WebSocketDecoder {
         }
     }
 
-    fn reply(&mut self, opcode: Opcode, content: &[u8]) {
-        frame(opcode, content, self.socket.role.mask(), &mut self.replies);
+    fn reply(&mut self, opcode: Opcode, content: &[u8], masks: &mut Masks) {
+        frame(opcode, content, masks.next(self.socket.role), &mut self.replies);
     }
 }
 

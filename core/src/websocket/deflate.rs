@@ -52,6 +52,25 @@ impl Deflate {
         })
     }
 
+    /// What a client offers. The server must not take context over, which would have to be kept for it.
+    pub(crate) const OFFER: &str =
+        "permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits";
+
+    /// What a server's answer to the [`OFFER`](Self::OFFER) comes to; `None` if it is none to it.
+    pub(crate) fn agreed(answer: &str) -> Option<Self> {
+        let mut parts = answer.split(';').map(str::trim);
+        let known = parts.next() == Some("permessage-deflate");
+        let parameters: Vec<_> = parts.collect();
+        if !known || !parameters.contains(&"server_no_context_takeover") {
+            return None;
+        }
+        // What a server calls the client's window is ours here, and the other way round.
+        let of_client = |parameter: &&str| parameter.starts_with("client_max_window_bits");
+        Self::meet(parameters.iter().copied())?;
+        let ours = parameters.iter().copied().find(of_client);
+        Self::meet(ours.map(|ours| ours.replace("client_", "server_")).as_deref().into_iter())
+    }
+
     /// `None` if an offer has a parameter that is unknown, twice there, or of a value it can't have (section 7.1).
     fn meet<'p>(parameters: impl Iterator<Item = &'p str>) -> Option<Self> {
         let mut seen = Vec::new();

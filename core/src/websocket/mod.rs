@@ -6,6 +6,7 @@ mod close;
 mod decoder;
 mod deflate;
 mod frame;
+mod mask;
 mod utf8;
 
 pub use close::{CloseCode, CloseCodeError};
@@ -14,6 +15,7 @@ pub use deflate::Deflate;
 pub(crate) use deflate::{Deflater, Inflater};
 pub(crate) use frame::compressed_frame;
 pub use frame::{Opcode, frame};
+pub(crate) use mask::Masks;
 
 use core::time::Duration;
 
@@ -27,14 +29,6 @@ pub struct WebSocket {
     /// After this long without a byte from the peer, and again as often, it is pinged, and the time until its pong is
     /// measured.
     pub ping: Option<Duration>,
-}
-
-impl Role {
-    /// What our frames are masked with. Zeros hide nothing, but what is sent here was not chosen by a page that means
-    /// to fool a proxy (RFC 6455 section 10.3).
-    pub(crate) fn mask(self) -> Option<[u8; 4]> {
-        (self == Self::Client).then_some([0; 4])
-    }
 }
 
 /// Which end of a WebSocket.

@@ -1,7 +1,7 @@
 use super::deflate::{Deflater, Inflater};
 use super::*;
 use crate::limit::{Budget, MessageSize};
-use crate::wire::{DecodeError, Item, Scratch, Wire};
+use crate::wire::{DecodeError, Encoder, Item, Scratch, Wire};
 use crate::{Payload, Reason};
 use alloc::string::String;
 use alloc::vec;
@@ -194,10 +194,10 @@ proptest! {
     ) {
         let (from, to) = if to_server { (Role::Client, Role::Server) } else { (Role::Server, Role::Client) };
         let socket = |role| if compressed { deflating(role) } else { WebSocket { role, deflate: None, ping: None } };
-        let (mut deflater, mut stream, mut expected) = (Deflater::default(), vec![], vec![]);
+        let (mut encoder, mut stream, mut expected) = (Encoder::new(7), vec![], vec![]);
         for (is_text, text) in &messages {
             let payload = if *is_text { Payload::Text(text) } else { Payload::Binary(text.as_bytes()) };
-            Wire::WebSocket(socket(from)).encoding().encode_with(payload, &mut deflater, &mut stream).expect("it fits");
+            encoder.encode(Wire::WebSocket(socket(from)).encoding(), payload, &mut stream).expect("it fits");
             expected.push(format!("{payload:?}"));
         }
         prop_assert_eq!(feed(socket(to), 10_000, &stream, &pieces), (expected, vec![], Ok(())));

@@ -1,5 +1,5 @@
 use crate::telnet::Signal;
-use crate::websocket::{CloseCode, Inflater};
+use crate::websocket::{CloseCode, Inflater, Masks};
 use crate::{Payload, Reason};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -70,11 +70,19 @@ pub struct Scratch {
     pub(crate) bytes: Vec<u8>,
     pub(crate) text: String,
     pub(crate) inflater: Inflater,
+    /// For what decoders answer.
+    pub(crate) masks: Masks,
 }
 
 impl Scratch {
     /// What is kept between two messages.
     const SPARE_BYTES: usize = 64 << 10;
+
+    /// A scratch whose masks follow from `seed`, for the client's end of a WebSocket: nobody else should know it.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self { masks: Masks::new(seed), ..Self::default() }
+    }
 
     /// Gives back what only a long message needed.
     pub(crate) fn shrink(&mut self) {

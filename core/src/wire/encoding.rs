@@ -1,7 +1,7 @@
-use super::{EncodeError, LengthPrefix, LineEnding};
+use super::{LengthPrefix, LineEnding};
 use crate::Payload;
 use crate::telnet::{self, Charset};
-use crate::websocket::{Deflate, Deflater, Opcode, Role, compressed_frame, frame};
+use crate::websocket::{Deflate, Role};
 use alloc::vec::Vec;
 
 /// How messages are written. Connections with the same encoding share the bytes of what is published to them.
@@ -31,42 +31,6 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// Appends `payload` to `out` as one message, not compressed.
-    ///
-    /// # Errors
-    /// If the wire can't carry a message of that length; `out` is unchanged.
-    pub fn encode(self, payload: Payload<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        match self {
-            Self::Lines(ending) => {
-                out.extend_from_slice(payload.as_bytes());
-                out.extend_from_slice(ending.as_bytes());
-            }
-            Self::LengthPrefixed(prefix) => prefix.encode(payload, out)?,
-            Self::WebSocket { role, .. } => frame(opcode(payload), payload.as_bytes(), role.mask(), out),
-            Self::Telnet { charset, .. } => {
-                telnet::encode(payload, charset, out);
-                out.extend_from_slice(LineEnding::CrLf.as_bytes());
-            }
-        }
-        Ok(())
-    }
-
-    /// As [`encode`](Self::encode), compressed where that was agreed on and is worth it.
-    pub(crate) fn encode_with(
-        self,
-        payload: Payload<'_>,
-        deflater: &mut Deflater,
-        out: &mut Vec<u8>,
-    ) -> Result<(), EncodeError> {
-        if let Self::WebSocket { role, deflate: Some(deflate) } = self
-            && let Some(compressed) = deflater.compress(payload.as_bytes(), deflate)
-        {
-            compressed_frame(opcode(payload), &compressed, role.mask(), out);
-            return Ok(());
-        }
-        self.encode(payload, out)
-    }
-
     /// Appends `payload` without what marks it as a message; false if the wire has only messages.
     pub(crate) fn encode_raw(self, payload: Payload<'_>, out: &mut Vec<u8>) -> bool {
         match self {
@@ -79,12 +43,5 @@ impl Encoding {
 
     pub(crate) const fn is_staged(self) -> bool {
         matches!(self, Self::Telnet { staged: true, .. })
-    }
-}
-
-const fn opcode(payload: Payload<'_>) -> Opcode {
-    match payload {
-        Payload::Text(_) => Opcode::Text,
-        Payload::Binary(_) => Opcode::Binary,
     }
 }

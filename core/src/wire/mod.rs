@@ -4,11 +4,12 @@
 //! how many bytes it used, and perhaps yields a message, borrowed from the input where it is whole there and
 //! from the [`Scratch`] otherwise. What is incomplete the decoder keeps, never more than the [`Budget`] allows,
 //! so that feeding one byte at a time gives what feeding everything at once gives. `finish` says what the end
-//! of the input completes. An [`Encoding`] is the other direction.
+//! of the input completes. An [`Encoder`] is the other direction.
 
 mod auto;
 mod buffer;
 mod decoded;
+mod encoder;
 mod encoding;
 mod length;
 mod line;
@@ -17,6 +18,7 @@ pub use auto::Auto;
 pub(crate) use auto::{NO_TLS, Sight, Verdict};
 pub(crate) use buffer::grow;
 pub use decoded::{DecodeError, Decoded, EncodeError, Item, Scratch};
+pub use encoder::Encoder;
 pub use encoding::Encoding;
 pub use length::{LengthDecoder, LengthPrefix, LengthPrefixed};
 pub(crate) use line::text;
@@ -89,6 +91,15 @@ impl Protocol {
             Self::Spoken(wire) => *wire,
             Self::Auto(auto) => Wire::Lines(auto.lines),
             Self::Http(_) => Wire::WebSocket(WebSocket { role: Role::Server, deflate: None, ping: None }),
+        }
+    }
+
+    /// How long it may take until it is clear what is spoken; `None` if it is clear.
+    pub(crate) fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::Spoken(_) => None,
+            Self::Auto(auto) => Some(auto.wait),
+            Self::Http(http) => Some(http.timeout),
         }
     }
 }

@@ -21,6 +21,10 @@ fn frames(prefix: LengthPrefix) -> Wire {
     Wire::LengthPrefixed(LengthPrefixed { prefix })
 }
 
+fn encode(wire: Wire, message: &[u8], out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    Encoder::default().encode(wire.encoding(), Payload::Binary(message), out)
+}
+
 /// What a stream comes to: its messages, and how it ended.
 type Outcome = (Vec<Vec<u8>>, Result<(), DecodeError>);
 
@@ -141,7 +145,7 @@ proptest! {
         let wire = frames(prefix);
         let mut stream = Vec::new();
         for message in &messages {
-            wire.encoding().encode(Payload::Binary(message), &mut stream).expect("at most 200 bytes");
+            encode(wire, message, &mut stream).expect("at most 200 bytes");
         }
         prop_assert_eq!(feed(wire, 200, &stream, &pieces), (messages, Ok(())));
     }
@@ -209,11 +213,11 @@ fn prefixes_are_written_as_their_standards_say() {
         (LengthPrefix::Varint, &[0xac, 0x02]),
     ] {
         let mut out = Vec::new();
-        frames(prefix).encoding().encode(Payload::Binary(&[7; 300]), &mut out).expect("fits");
+        encode(frames(prefix), &[7; 300], &mut out).expect("fits");
         assert_eq!(&out[..out.len() - 300], expected, "{prefix:?}");
     }
     let mut out = b"before".to_vec();
-    let refused = frames(LengthPrefix::U8).encoding().encode(Payload::Binary(&[7; 300]), &mut out);
+    let refused = encode(frames(LengthPrefix::U8), &[7; 300], &mut out);
     assert_eq!((refused, &out[..]), (Err(EncodeError { bytes: 300, max: 255 }), &b"before"[..]));
 }
 

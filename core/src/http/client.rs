@@ -1,0 +1,121 @@
+//! The client's end of the handshake (RFC 6455 section 4.1).
+
+use super::head::{Fields, Head, find_head};
+use super::upgrade::accept;
+use crate::input::Failure;
+use crate::websocket::{Deflate, Role, WebSocket};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use core::fmt::Write;
+use core::time::Duration;
+
+/// What a client asks for when it opens a WebSocket.
+///
+/// Control characters in what is sent become spaces, so that nothing can be smuggled into the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpeningHandshake {
+    /// Path and query, which begin with `/`.
+    pub target: String,
+    /// The host and port that the server knows itself by; `None` is the address that is dialled.
+    pub host: Option<String>,
+    /// What a browser would say of the page it acts for.
+    pub origin: Option<String>,
+    /// The subprotocols to choose from, the preferred one first. A server may choose none.
+    pub subprotocols: Vec<String>,
+    /// Whether to offer compression (RFC 7692).
+    pub deflate: bool,
+    /// After this long without a byte from the server, and again as often, it is pinged.
+    pub ping: Option<Duration>,
+    /// Further header fields, such as `Authorization`.
+    pub fields: Vec<(String, String)>,
+}
+
+impl OpeningHandshake {
+    /// For `target`, offering compression, with a ping after 30 s and nothing else.
+    #[must_use]
+    pub fn new(target: impl Into<String>) -> Self {
+        Self {
+            target: target.into(),
+            host: None,
+            origin: None,
+            subprotocols: Vec::new(),
+            deflate: true,
+            ping: Some(Duration::from_secs(30)),
+            fields: Vec::new(),
+        }
+    }
+
+    /// The request, and what the server must prove to have read it.
+    pub(crate) fn request(&self, address: &str, nonce: [u8; 16]) -> (Vec<u8>, String) {
+        let key = STANDARD.encode(nonce);
+        let host = self.host.as_deref().unwrap_or(address);
+        let mut head = format!("GET {} HTTP/1.1\r\n", harmless(&self.target).replace(' ', "%20"));
+        let mut put = |name: &str, value: &str| {
+            let _ = write!(head, "{}: {}\r\n", harmless(name), harmless(value));
+        };
+        put("Host", host);
+        put("Upgrade", "websocket");
+        put("Connection", "Upgrade");
+        put("Sec-WebSocket-Key", &key);
+        put("Sec-WebSocket-Version", "13");
+        if let Some(origin) = &self.origin {
+            put("Origin", origin);
+        }
+        if !self.subprotocols.is_empty() {
+            put("Sec-WebSocket-Protocol", &self.subprotocols.join(", "));
+        }
+        if self.deflate {
+            put("Sec-WebSocket-Extensions", Deflate::OFFER);
+        }
+        for (name, value) in &self.fields {
+            put(name, value);
+        }
+        head.push_str("\r\n");
+        (head.into_bytes(), accept(&key))
+    }
+
+    /// Looks for the answer at the front of `held`: what is spoken from then on, and how many bytes it has.
+    pub(crate) fn look(&self, held: &[u8], accept: &str) -> Result<Option<(WebSocket, usize)>, Failure> {
+        let end = match find_head(held) {
+            Head::Whole(end) => end,
+            Head::Unclear => return Ok(None),
+            Head::BareControls | Head::TooLong => return Err(Failure::Handshake),
+        };
+        let (status, fields) = parse(&held[..end])?;
+        if status != 101 {
+            return Err(Failure::Rejected { status });
+        }
+        let switches = fields.has_token("upgrade", "websocket") && fields.has_token("connection", "upgrade");
+        if !switches || fields.value("sec-websocket-accept") != Some(accept) {
+            return Err(Failure::Handshake);
+        }
+        let mut chosen = fields.values("sec-websocket-protocol");
+        let known = |chosen: &str| self.subprotocols.iter().any(|ours| ours == chosen);
+        if chosen.next().is_some_and(|chosen| !known(chosen)) || chosen.next().is_some() {
+            return Err(Failure::Handshake);
+        }
+        let extensions = fields.values("sec-websocket-extensions").flat_map(|value| value.split(','));
+        let deflate = match extensions.collect::<Vec<_>>().as_slice() {
+            [] => None,
+            [agreed] if self.deflate => Some(Deflate::agreed(agreed).ok_or(Failure::Handshake)?),
+            _ => return Err(Failure::Handshake),
+        };
+        Ok(Some((WebSocket { role: Role::Client, deflate, ping: self.ping }, end)))
+    }
+}
+
+fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn parse(head: &[u8]) -> Result<(u16, Fields), Failure> {
+    let mut fields = [httparse::EMPTY_HEADER; Fields::MAX];
+    let mut parsed = httparse::Response::new(&mut fields);
+    match (parsed.parse(head), parsed.code) {
+        (Ok(httparse::Status::Complete(_)), Some(status)) => Ok((status, Fields::of(parsed.headers))),
+        _ => Err(Failure::Handshake),
+    }
+}

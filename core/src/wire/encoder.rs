@@ -1,0 +1,65 @@
+use super::{EncodeError, Encoding, LineEnding};
+use crate::Payload;
+use crate::telnet;
+use crate::websocket::{Deflater, Masks, Opcode, compressed_frame, frame};
+use alloc::vec::Vec;
+
+/// Writes messages: one for any number of connections, whatever they speak.
+#[derive(Debug, Default)]
+pub struct Encoder {
+    deflater: Deflater,
+    pub(crate) masks: Masks,
+}
+
+impl Encoder {
+    /// An encoder whose masks follow from `seed`, for the client's end of a WebSocket: nobody else should know it.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self { masks: Masks::new(seed), ..Self::default() }
+    }
+
+    /// Appends `payload` to `out` as one message; compressed where that was agreed on and is worth it.
+    ///
+    /// # Errors
+    /// If the wire can't carry a message of that length; `out` is unchanged.
+    pub fn encode(
+        &mut self,
+        encoding: Encoding,
+        payload: Payload<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
+        match encoding {
+            Encoding::Lines(ending) => {
+                out.extend_from_slice(payload.as_bytes());
+                out.extend_from_slice(ending.as_bytes());
+            }
+            Encoding::LengthPrefixed(prefix) => prefix.encode(payload, out)?,
+            Encoding::WebSocket { role, deflate } => {
+                let mask = self.masks.next(role);
+                let content = payload.as_bytes();
+                match deflate.and_then(|deflate| self.deflater.compress(content, deflate)) {
+                    Some(compressed) => compressed_frame(opcode(payload), &compressed, mask, out),
+                    None => frame(opcode(payload), content, mask, out),
+                }
+            }
+            Encoding::Telnet { charset, .. } => {
+                telnet::encode(payload, charset, out);
+                out.extend_from_slice(LineEnding::CrLf.as_bytes());
+            }
+        }
+        Ok(())
+    }
+
+    /// How many messages were compressed.
+    #[must_use]
+    pub const fn compressed(&self) -> u64 {
+        self.deflater.count
+    }
+}
+
+const fn opcode(payload: Payload<'_>) -> Opcode {
+    match payload {
+        Payload::Text(_) => Opcode::Text,
+        Payload::Binary(_) => Opcode::Binary,
+    }
+}

@@ -1,0 +1,232 @@
+//! WebSocket as a client: the handshake, masks, and what may go wrong.
+
+#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
+
+use drupe_core::app::Echo;
+use drupe_core::http::OpeningHandshake;
+use drupe_core::testing::TestHub;
+use drupe_core::{Backoff, Config, ConnId, Dial, DialId, DialProtocol, Event, Failure, Handler, Hub, Time};
+use proptest::prelude::*;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Dials at a note, says what it is told to over there, and notes what happens.
+struct Caller {
+    handshake: OpeningHandshake,
+    says: Vec<String>,
+    log: String,
+}
+
+impl Handler for Caller {
+    type Context = ();
+    type Note = ();
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, ()>) {
+        match event {
+            Event::Note(()) => {
+                let backoff = Some(Backoff { jitter_percent: 0, attempts_max: Some(2), ..Backoff::default() });
+                let protocol = DialProtocol::WebSocket(Arc::new(self.handshake.clone()));
+                hub.dial(Dial { protocol, backoff, ..Dial::lines("example.org:80") });
+            }
+            Event::Opened { conn, .. } => {
+                self.log.push_str("opened;");
+                for words in &self.says {
+                    hub.send(conn, words.as_str());
+                }
+            }
+            Event::Message { payload, .. } => {
+                let _ = write!(self.log, "{};", payload.as_str().unwrap_or("binary"));
+            }
+            Event::Closed { reason, .. } => {
+                let _ = write!(self.log, "closed {reason};");
+            }
+            Event::DialFailed { failure, retry_at, .. } => {
+                let _ = write!(self.log, "failed {failure} {:?};", retry_at.map(|at| at.since(Time::START).as_secs()));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn caller(handshake: OpeningHandshake, says: &[&str]) -> (TestHub<Caller>, ConnId) {
+    let says = says.iter().map(ToString::to_string).collect();
+    let mut hub = TestHub::with_config(Config::listening([]), Caller { handshake, says, log: String::new() });
+    hub.note(());
+    let conn = connected(&mut hub);
+    (hub, conn)
+}
+
+fn connected(hub: &mut TestHub<Caller>) -> ConnId {
+    let dial: DialId = hub.machine().dials().next().expect("wanted").0;
+    hub.dialed(dial, "192.0.2.7:80".parse().expect("an address")).expect("wanted")
+}
+
+fn request(hub: &TestHub<Caller>, conn: ConnId) -> String {
+    String::from_utf8(hub.received(conn).to_vec()).expect("text")
+}
+
+/// The response that goes with the request of `conn`, with `fields` in it.
+fn response(hub: &TestHub<Caller>, conn: ConnId, fields: &str) -> String {
+    let sent = request(hub, conn);
+    let (_, key) = sent.split_once("Sec-WebSocket-Key: ").expect("it has one");
+    let accept = tungstenite_accept(key.split("\r\n").next().expect("a line"));
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n{fields}\r\n"
+    )
+}
+
+/// The proof as somebody else computes it.
+fn tungstenite_accept(key: &str) -> String {
+    tungstenite::handshake::derive_accept_key(key.as_bytes())
+}
+
+#[test]
+fn the_request_says_what_was_asked_for_and_nothing_smuggled() {
+    let handshake = OpeningHandshake {
+        origin: Some("https://example.org".into()),
+        subprotocols: vec!["one".into(), "two".into()],
+        fields: vec![("Authorization".into(), "Bearer x\r\nEvil: yes".into())],
+        ..OpeningHandshake::new("/chat room?\r\nx=1")
+    };
+    let (hub, conn) = caller(handshake, &[]);
+    let sent = request(&hub, conn);
+    let lines: Vec<&str> = sent.split("\r\n").filter(|line| !line.starts_with("Sec-WebSocket-Key: ")).collect();
+    let expected = [
+        "GET /chat%20room?%20%20x=1 HTTP/1.1",
+        "Host: example.org:80",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        "Origin: https://example.org",
+        "Sec-WebSocket-Protocol: one, two",
+        "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+         client_max_window_bits",
+        "Authorization: Bearer x  Evil: yes",
+        "",
+        "",
+    ];
+    assert_eq!(lines, expected);
+    assert_eq!(hub.handler().log, "", "nothing is open before the answer");
+}
+
+#[test]
+fn an_answer_opens_and_what_came_with_it_is_served() {
+    let handshake = OpeningHandshake { subprotocols: vec!["two".into()], ..OpeningHandshake::new("/") };
+    let (mut hub, conn) = caller(handshake, &["over there"]);
+    let mut answer = response(&hub, conn, "Sec-WebSocket-Protocol: two\r\n").into_bytes();
+    hub.clear();
+    answer.extend_from_slice(b"\x81\x02hi");
+    hub.send(conn, &answer);
+    assert_eq!(hub.handler().log, "opened;hi;");
+    // Ours is masked, with something that nobody would guess.
+    let sent = hub.received(conn).to_vec();
+    assert_eq!(sent[..2], [0x81, 0x80 | 10]);
+    assert_ne!(sent[2..6], [0; 4]);
+    let plain: Vec<u8> = sent[6..].iter().zip(sent[2..6].iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+    assert_eq!(plain, b"over there");
+    hub.clear();
+    // Nobody but a server's end sends plain frames: a masked one breaks the protocol (RFC 6455 section 5.1).
+    hub.send(conn, b"\x81\x81\0\0\0\0x");
+    assert_eq!(hub.handler().log, "opened;hi;closed malformed_frame;");
+    let sent = hub.received(conn);
+    assert_eq!(sent[0], 0x88);
+    let code: Vec<u8> = sent[6..8].iter().zip(&sent[2..4]).map(|(byte, mask)| byte ^ mask).collect();
+    assert_eq!(code, 1002_u16.to_be_bytes());
+}
+
+#[test]
+fn an_answer_that_does_not_fit_is_a_failed_dial() {
+    let good = "HTTP/1.1 101 Switching Protocols";
+    type Change = fn(&str) -> String;
+    let cases: [(&str, Change); 13] = [
+        ("rejected_403", |_| "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n".into()),
+        ("rejected_200", |_| "HTTP/1.0 200 OK\r\n\r\n<html>".into()),
+        ("handshake", |_| "SSH-2.0-OpenSSH_9.2\r\n\r\n".into()),
+        ("handshake", |_| "\0\0\0\0".into()),
+        ("handshake", |_| "x".repeat(9000)),
+        ("handshake", |answer| answer.replace("Accept: ", "Accept: A")),
+        ("handshake", |answer| answer.replace("Upgrade: WebSocket\r\n", "")),
+        ("handshake", |answer| answer.replace("keep-alive, Upgrade", "keep-alive")),
+        ("handshake", |answer| answer.replace("\r\n\r\n", "\r\nSec-WebSocket-Protocol: other\r\n\r\n")),
+        ("handshake", |answer| answer.replace("\r\n\r\n", "\r\nSec-WebSocket-Extensions: x-gzip\r\n\r\n")),
+        // It would take context over, which is not kept.
+        ("handshake", |answer| answer.replace("\r\n\r\n", "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n")),
+        ("handshake", |answer| {
+            let extension = "permessage-deflate; server_no_context_takeover; client_max_window_bits=7";
+            answer.replace("\r\n\r\n", &format!("\r\nSec-WebSocket-Extensions: {extension}\r\n\r\n"))
+        }),
+        ("handshake", |answer| answer.replace("\r\nUpgrade", "\nUpgrade")),
+    ];
+    for (failure, change) in cases {
+        let (mut hub, conn) = caller(OpeningHandshake::new("/"), &["never"]);
+        let answer = response(&hub, conn, "");
+        assert!(answer.starts_with(good));
+        hub.clear();
+        hub.send(conn, change(&answer).as_bytes());
+        assert_eq!(hub.handler().log, format!("failed {failure} Some(1);"), "{answer:?}");
+        assert!(hub.is_closed(conn) && hub.received(conn).is_empty());
+        let metrics = hub.machine().metrics();
+        assert_eq!((metrics.opened, metrics.open, metrics.undecided, metrics.dial_errors), (1, 0, 0, 1));
+    }
+}
+
+#[test]
+fn a_server_that_says_nothing_or_goes_is_tried_again_as_often_as_allowed() {
+    let (mut hub, _) = caller(OpeningHandshake::new("/"), &[]);
+    hub.advance(Duration::from_secs(30));
+    assert_eq!(hub.handler().log, "failed timed_out Some(31);");
+    hub.advance(Duration::from_secs(1));
+    let second = connected(&mut hub);
+    hub.end(second);
+    assert_eq!(hub.handler().log, "failed timed_out Some(31);failed handshake None;");
+    hub.advance(Duration::from_secs(1000));
+    assert_eq!(hub.machine().dials().count(), 0);
+    // A reset is told as what it is.
+    let (mut hub, conn) = caller(OpeningHandshake::new("/"), &[]);
+    hub.fail(conn, Failure::Reset);
+    assert_eq!(hub.handler().log, "failed reset Some(1);");
+}
+
+proptest! {
+    /// Our client against our server, whatever the network does to the pieces.
+    #[test]
+    fn both_ends_agree(
+        says in prop::collection::vec("[a-zü漢]{0,400}", 0..6),
+        deflate: bool,
+        pieces in prop::collection::vec(1..500usize, 1..4),
+    ) {
+        let handshake = OpeningHandshake { deflate, ..OpeningHandshake::new("/") };
+        let says: Vec<&str> = says.iter().map(String::as_str).collect();
+        let (mut client, there) = caller(handshake, &says);
+        let listen = "ws://127.0.0.1:0/".parse().expect("well formed");
+        let mut server = TestHub::with_config(Config::listening([listen]), Echo);
+        let here = server.connect();
+        let mut pieces = pieces.iter().copied().cycle();
+        loop {
+            let (request, answer) = (client.received(there).to_vec(), server.received(here).to_vec());
+            client.clear();
+            server.clear();
+            if request.is_empty() && answer.is_empty() {
+                break;
+            }
+            in_pieces(&request, &mut pieces, |piece| server.send(here, piece));
+            in_pieces(&answer, &mut pieces, |piece| client.send(there, piece));
+        }
+        let expected: String = ["opened;"].into_iter().chain(says.iter().flat_map(|words| [*words, ";"])).collect();
+        prop_assert_eq!(&client.handler().log, &expected);
+        let long = says.iter().filter(|words| words.len() >= 256).count() as u64;
+        prop_assert!(deflate || client.machine().metrics().compressed == 0);
+        prop_assert!(!deflate || client.machine().metrics().compressed == long);
+    }
+}
+
+fn in_pieces(bytes: &[u8], lengths: &mut impl Iterator<Item = usize>, mut send: impl FnMut(&[u8])) {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let (piece, after) = rest.split_at(lengths.next().unwrap_or(1).min(rest.len()));
+        send(piece);
+        rest = after;
+    }
+}
