@@ -122,7 +122,7 @@ fn an_answer_opens_and_what_came_with_it_is_served() {
     assert_eq!(hub.handler().log, "opened;hi;");
     // Ours is masked, with something that nobody would guess.
     let sent = hub.received(conn).to_vec();
-    assert_eq!(sent[..2], [0x81, 0x80 | 10]);
+    assert_eq!(sent[..2], [0x81, 0x8a]);
     assert_ne!(sent[2..6], [0; 4]);
     let plain: Vec<u8> = sent[6..].iter().zip(sent[2..6].iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
     assert_eq!(plain, b"over there");
@@ -138,8 +138,8 @@ fn an_answer_opens_and_what_came_with_it_is_served() {
 
 #[test]
 fn an_answer_that_does_not_fit_is_a_failed_dial() {
-    let good = "HTTP/1.1 101 Switching Protocols";
     type Change = fn(&str) -> String;
+    let good = "HTTP/1.1 101 Switching Protocols";
     let cases: [(&str, Change); 13] = [
         ("rejected_403", |_| "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n".into()),
         ("rejected_200", |_| "HTTP/1.0 200 OK\r\n\r\n<html>".into()),

@@ -2,7 +2,9 @@ use crate::cut::cut;
 use crate::memory::peak_of;
 use arbitrary::{Arbitrary, Unstructured};
 use drupe_core::limit::{Budget, MessageSize};
-use drupe_core::wire::{DecodeError, Encoder, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Scratch, Wire};
+use drupe_core::wire::{
+    DecodeError, Encoder, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Scratch, Wire,
+};
 
 #[derive(Arbitrary, Debug)]
 struct Setting {
@@ -45,7 +47,9 @@ fn check(wire: Wire, setting: &Setting, stream: &[u8]) {
     // Encoded again, the messages are decoded to themselves.
     let mut again = Vec::new();
     for message in &whole.0 {
-        Encoder::default().encode(wire.encoding(), message.as_slice().into(), &mut again).expect("it fitted when it came");
+        Encoder::default()
+            .encode(wire.encoding(), message.as_slice().into(), &mut again)
+            .expect("it fitted when it came");
     }
     if matches!(wire, Wire::LengthPrefixed(_)) {
         assert_eq!(decode(wire, &budget, &again, &pieces), (whole.0, None));

@@ -230,7 +230,9 @@ impl<H: Handler> Machine<H> {
         self.state.admission.count_in(None, peer);
         match protocol {
             DialProtocol::Spoken(wire) => Some(self.opened(peer, Origin::Dial(dial), wire, None)),
-            DialProtocol::WebSocket(handshake) => Some(self.ask_for_websocket(dial, peer, &address, timeout, &handshake)),
+            DialProtocol::WebSocket(handshake) => {
+                Some(self.ask_for_websocket(dial, peer, &address, timeout, &handshake))
+            }
         }
     }
 

@@ -27,6 +27,8 @@ pub struct WebSocketDecoder {
     farewell: Vec<u8>,
     /// Control frames since `decode` was called.
     controls: u32,
+    /// Where the last pong begins in `replies`.
+    last_pong: u16,
     /// The content of a ping that was sent and not answered yet.
     ping: Option<u64>,
 }
@@ -58,6 +60,8 @@ const EMPTY_FRAMES_MAX: u16 = 1024;
 const START: State = State::Header { bytes: [0; HEADER_MAX_BYTES], count: 0 };
 /// After so many bytes of pongs nothing more is looked at until they are taken.
 const REPLIES_MAX_BYTES: usize = 4 << 10;
+/// Of more pings at once than this the last is answered (RFC 6455 section 5.5.3).
+const PONGS_MAX: u32 = 16;
 
 impl WebSocketDecoder {
     /// A decoder behind the handshake.
@@ -71,6 +75,7 @@ impl WebSocketDecoder {
             replies: Vec::new(),
             farewell: Vec::new(),
             controls: 0,
+            last_pong: 0,
             ping: None,
         }
     }
@@ -291,6 +296,10 @@ impl WebSocketDecoder {
         self.controls += 1;
         match opcode {
             Opcode::Ping => {
+                if self.controls > PONGS_MAX {
+                    self.replies.truncate(self.last_pong.into());
+                }
+                self.last_pong = u16::try_from(self.replies.len()).unwrap_or(0);
                 self.reply(Opcode::Pong, content, masks);
                 Ok(None)
             }

@@ -22,12 +22,7 @@ impl Encoder {
     ///
     /// # Errors
     /// If the wire can't carry a message of that length; `out` is unchanged.
-    pub fn encode(
-        &mut self,
-        encoding: Encoding,
-        payload: Payload<'_>,
-        out: &mut Vec<u8>,
-    ) -> Result<(), EncodeError> {
+    pub fn encode(&mut self, encoding: Encoding, payload: Payload<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         match encoding {
             Encoding::Lines(ending) => {
                 out.extend_from_slice(payload.as_bytes());
