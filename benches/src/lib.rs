@@ -56,7 +56,7 @@ impl Hub {
                     told(
                         server.addresses()[0].strip_prefix("tcp://").expect("its scheme").parse().expect("an address"),
                     );
-                    server.run().await;
+                    server.run().await.expect("a reactor");
                 }),
                 Self::TokioBroadcast => on_tokio(idiomatic::serve(told)),
             }

@@ -165,8 +165,9 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `std` | `shell`: what every shell shares; conversions from `std::io::Error` |
-//! | `cli` | `cli`: the arguments of the example `hub` and of `drupe`, and `std` |
+//! | `std` | conversions from `std::io::Error`, a trace that threads share |
+//! | `shell` | `shell`: what the shells share, sockets of the operating system included; Unix only |
+//! | `cli` | `cli`: the arguments of the example `hub` and of `drupe` |
 //! | `sim` | `sim`: a seeded world of many peers and faults around a whole server |
 //!
 //! Without any, the crate is `no_std` and needs an allocator. No feature changes what another part does.
@@ -185,7 +186,7 @@ pub mod cli;
 pub mod http;
 pub mod limit;
 pub mod outbound;
-#[cfg(feature = "std")]
+#[cfg(all(feature = "shell", unix))]
 pub mod shell;
 #[cfg(feature = "sim")]
 pub mod sim;

@@ -18,6 +18,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     for address in server.addresses() {
         writeln!(std::io::stdout(), "listening on {address}")?;
     }
-    server.run().await;
+    server.run().await?;
     Ok(())
 }

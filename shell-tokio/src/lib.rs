@@ -12,21 +12,22 @@
 //!     let config = Config::listening(["tcp://127.0.0.1:8024".parse()?]);
 //!     let server = Server::bind(config, Chat::default())?.drain_on_signals()?;
 //!     let remote = server.remote(); // `Send + Sync`: publish, kick, drain, ask for metrics from anywhere
-//!     server.run().await;
+//!     server.run().await?;
 //!     Ok(())
 //! }
 //! ```
 
 #![forbid(unsafe_code)]
 
-mod driver;
-mod listener;
-mod server;
-mod socket;
+mod run;
+mod sockets;
 
 pub use drupe_core as core;
-pub use drupe_core::shell::{Remote, RemoteError};
-pub use server::{BindError, Server};
+pub use drupe_core::shell::{BindError, Remote, RemoteError};
+pub use run::Tokio;
+
+/// A server that listens and is about to run on tokio.
+pub type Server<H> = drupe_core::shell::Server<H, Tokio>;
 
 /// The examples of the README are tests of this crate, which sees all that they name.
 #[cfg(doctest)]

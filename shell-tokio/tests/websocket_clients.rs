@@ -158,7 +158,7 @@ fn a_server_of_websockets_is_dialled() {
     let metrics = runtime.block_on(async {
         let running = Server::bind_with(Config::listening([]), Caller).expect("it listens nowhere");
         running.remote().note(port).expect("it is there");
-        running.run().await
+        running.run().await.expect("a reactor")
     });
     assert_eq!((metrics.opened, metrics.messages_in, metrics.dial_errors), (1, 2, 0));
     // It ends when its input does, which must not be before the close is served.

@@ -1,10 +1,25 @@
-//! What every shell needs and none should write again. Needs the feature `std`.
+//! What every shell needs and none should write again. Needs the feature `shell`.
+//!
+//! A shell is a runtime's [`Sockets`] and a loop around [`Driver::turn`]: it gathers what is ready, lets the driver take a
+//! turn, and waits as it is told.
 
+mod driver;
+mod os;
 mod ready;
 mod remote;
+mod server;
+mod signals;
+mod sockets;
+mod task;
 
+pub use driver::{Driver, Next};
+pub use os::{OsListener, OsStream, SocketFile, tune, tune_accepted};
 pub use ready::{ReadyKey, ReadyQueue};
 pub use remote::{Mail, Mailbox, Remote, RemoteError};
+
+pub use server::{BindError, Runtime, Server, Setup};
+pub use sockets::Sockets;
+pub use task::{AsyncRuntime, Task};
 
 use std::hash::{BuildHasher, Hasher};
 

@@ -38,7 +38,7 @@ async fn serve(hub: &HubArguments) -> Result<(), Box<dyn std::error::Error>> {
         writeln!(output, "listening on {address}")?;
     }
     drop(output);
-    let metrics = server.run().await;
+    let metrics = server.run().await?;
     let Metrics { opened, messages_in, messages_out, .. } = metrics;
     say(format_args!("drupe: {opened} connections served, {messages_in} messages in, {messages_out} out"));
     Ok(())

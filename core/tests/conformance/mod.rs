@@ -1,17 +1,17 @@
-//! Real sockets against a running server. Nothing here waits for a time to pass: every wait is for
+//! Real sockets against a running server: the same scripts on every shell, which the test that includes this file gives
+//! under the name `shell`. Nothing here waits for a time to pass: every wait is for
 //! something that the server does.
 
-#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
-
-use drupe_tokio::core::app::{Echo, Relay};
-use drupe_tokio::core::limit::Rate;
-use drupe_tokio::core::outbound::Marks;
-use drupe_tokio::core::trace::{SharedTrace, replay};
-use drupe_tokio::core::{Backoff, Config, Dial, Event, Handler, Hub, Listen, Machine, Metrics, Reason, Timer};
-use drupe_tokio::{Remote, Server};
+use crate::shell::core::app::{Echo, Relay};
+use crate::shell::core::limit::Rate;
+use crate::shell::core::outbound::Marks;
+use crate::shell::core::trace::{SharedTrace, replay};
+use crate::shell::core::{Backoff, Config, Dial, Event, Handler, Hub, Listen, Machine, Metrics, Reason, Timer};
+use crate::shell::{self, Remote, RemoteError, Server};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -25,31 +25,19 @@ struct Running<N> {
     thread: JoinHandle<Metrics>,
 }
 
-/// Runs a server on a thread of its own, on either flavour of runtime.
-fn run<H>(config: Config, handler: H, threads: usize, trace: Option<&SharedTrace>) -> Running<H::Note>
+/// Runs a server on a thread of its own.
+fn run<H>(config: Config, handler: H, trace: Option<&SharedTrace>) -> Running<H::Note>
 where
     H: Handler + Send + 'static,
     H::Note: Send + std::fmt::Display,
     H::Context: Send,
 {
-    let (send, receive) = mpsc::channel();
-    let trace = trace.cloned();
-    let thread = std::thread::spawn(move || {
-        let runtime = match threads {
-            1 => tokio::runtime::Builder::new_current_thread().enable_all().build(),
-            _ => tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build(),
-        };
-        runtime.expect("a runtime").block_on(async move {
-            let mut server = Server::bind(config, handler).expect("loopback can be listened at");
-            if let Some(trace) = trace {
-                server = server.record(trace.recorder());
-            }
-            send.send((server.addresses().to_vec(), server.remote())).expect("the test waits");
-            if threads == 1 { server.run().await } else { tokio::spawn(server.run()).await.expect("no panic") }
-        })
-    });
-    let (addresses, remote) = receive.recv_timeout(PATIENCE).expect("the server starts");
-    Running { addresses, remote, thread }
+    let mut server = Server::bind(config, handler).expect("loopback can be listened at");
+    if let Some(trace) = trace {
+        server = server.record(trace.recorder());
+    }
+    let (addresses, remote) = (server.addresses().to_vec(), server.remote());
+    Running { addresses, remote, thread: std::thread::spawn(move || shell::run(server)) }
 }
 
 impl<N> Running<N> {
@@ -103,6 +91,12 @@ impl Peer {
         self.0.get_mut().shutdown(Shutdown::Write).expect("it is open");
     }
 
+    fn rest_bytes(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        self.0.read_to_end(&mut rest).expect("the server closes");
+        rest
+    }
+
     fn rest(&mut self) -> String {
         let mut rest = String::new();
         self.0.read_to_string(&mut rest).expect("the server closes");
@@ -123,28 +117,26 @@ fn lines() -> Config {
 }
 
 #[test]
-fn a_relay_serves_on_every_flavour() {
-    for threads in [1, 2] {
-        let server = run(lines(), Relay::default(), threads, None);
-        let (mut ann, mut bob) = (server.connect(), server.connect());
-        // The relay has both once each has heard of the other.
-        server.until(|metrics| metrics.open >= 2);
-        ann.send(b"hello\r\nfrom ann\n");
-        assert_eq!((bob.line(), bob.line()), ("hello".into(), "from ann".into()));
-        bob.send(b"hello");
-        bob.end();
-        assert_eq!(ann.line(), "hello");
-        assert_eq!(bob.rest(), "");
-        let metrics = server.end();
-        assert_eq!((metrics.opened, metrics.ended.total(), metrics.ended.get(Reason::PeerClosed)), (2, 2, 1));
-        assert_eq!(ann.line(), "notice: the server is shutting down");
-        assert_eq!(ann.rest(), "closing (shutdown): the server is shutting down\n");
-    }
+fn a_relay_serves() {
+    let server = run(lines(), Relay::default(), None);
+    let (mut ann, mut bob) = (server.connect(), server.connect());
+    // The relay has both once each has heard of the other.
+    server.until(|metrics| metrics.open >= 2);
+    ann.send(b"hello\r\nfrom ann\n");
+    assert_eq!((bob.line(), bob.line()), ("hello".into(), "from ann".into()));
+    bob.send(b"hello");
+    bob.end();
+    assert_eq!(ann.line(), "hello");
+    assert_eq!(bob.rest(), "");
+    let metrics = server.end();
+    assert_eq!((metrics.opened, metrics.ended.total(), metrics.ended.get(Reason::PeerClosed)), (2, 2, 1));
+    assert_eq!(ann.line(), "notice: the server is shutting down");
+    assert_eq!(ann.rest(), "closing (shutdown): the server is shutting down\n");
 }
 
 #[test]
 fn one_byte_at_a_time_and_everything_at_once_are_the_same() {
-    let server = run(lines(), Echo, 1, None);
+    let server = run(lines(), Echo, None);
     let mut peer = server.connect();
     peer.0.get_mut().set_nodelay(true).expect("it is TCP");
     for byte in b"one\r\ntwo\nthree" {
@@ -153,7 +145,7 @@ fn one_byte_at_a_time_and_everything_at_once_are_the_same() {
     peer.end();
     assert_eq!(peer.rest(), "one\ntwo\nthree\n");
     let all: String = (0..20_000).map(|n| format!("{n}\n")).collect();
-    let server = run(lines().unlimited(), Echo, 1, None);
+    let server = run(lines().unlimited(), Echo, None);
     let peer = server.connect();
     let mut writer = peer.0.get_ref().try_clone().expect("a second handle");
     let sent = all.clone();
@@ -171,7 +163,7 @@ fn one_byte_at_a_time_and_everything_at_once_are_the_same() {
 fn a_burst_over_the_rate_is_answered_whole() {
     let mut config = lines();
     config.rates.messages = Rate::new(20_000, 1_000).ok();
-    let server = run(config, Echo, 1, None);
+    let server = run(config, Echo, None);
     let mut peer = server.connect();
     let burst: String = (0..10_000).map(|n| format!("{n}\n")).collect();
     let sent = burst.clone();
@@ -191,7 +183,7 @@ fn a_burst_over_the_rate_is_answered_whole() {
 fn one_slow_reader_costs_only_itself() {
     let mut config = lines().unlimited();
     config.outbound.marks = Marks::new(10_000, 50_000, 100_000).expect("in order");
-    let server = run(config, Relay::default(), 1, None);
+    let server = run(config, Relay::default(), None);
     let slow = server.connect();
     let (mut healthy, mut sender) = (server.connect(), server.connect());
     server.until(|metrics| metrics.open >= 3);
@@ -211,7 +203,7 @@ fn one_slow_reader_costs_only_itself() {
 
 #[test]
 fn a_reset_is_a_reset_and_harms_nobody() {
-    let server = run(lines(), Relay::default(), 1, None);
+    let server = run(lines(), Relay::default(), None);
     let (gone, mut ann, mut bob) = (server.connect(), server.connect(), server.connect());
     server.until(|metrics| metrics.open >= 3);
     // To close with unread input resets the connection.
@@ -231,7 +223,7 @@ fn frames_and_unix_sockets_share_one_handler() {
     let path =
         std::env::temp_dir().join(format!("drupe-{}-{:?}.sock", std::process::id(), std::thread::current().id()));
     let listeners = ["tcp://127.0.0.1:0", "length://127.0.0.1:0?prefix=u16be", &format!("unix://{}", path.display())];
-    let server = run(Config::listening(listeners.map(|text| text.parse().expect(text))), Relay::default(), 1, None);
+    let server = run(Config::listening(listeners.map(|text| text.parse().expect(text))), Relay::default(), None);
     let mut line = server.connect();
     let mut frame =
         TcpStream::connect(server.addresses[1].strip_prefix("length://").expect("its scheme")).expect("it listens");
@@ -253,8 +245,6 @@ fn frames_and_unix_sockets_share_one_handler() {
 fn an_address_in_use_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let _guard = runtime.enter();
     let config = Config::listening([Listen::lines(address)]);
     let error = Server::bind(config, Echo).expect_err("the port is taken").to_string();
     assert!(error.starts_with(&format!("can't listen at tcp://{address}: ")), "{error}");
@@ -264,7 +254,7 @@ fn an_address_in_use_is_named() {
 fn who_is_refused_reads_why() {
     let mut config = lines();
     config.connections.per_address = 1;
-    let server = run(config, Echo, 1, None);
+    let server = run(config, Echo, None);
     let mut first = server.connect();
     first.send(b"in\n");
     assert_eq!(first.line(), "in");
@@ -302,7 +292,7 @@ impl Handler for Caller {
 
 #[test]
 fn a_dial_comes_back_after_its_peer_was_away() {
-    let server = run(lines(), Caller, 1, None);
+    let server = run(lines(), Caller, None);
     let elsewhere = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = elsewhere.local_addr().expect("an address");
     server.remote.note(address.to_string()).expect("it runs");
@@ -326,7 +316,7 @@ fn a_dial_comes_back_after_its_peer_was_away() {
 fn what_a_shell_records_replays_to_the_bytes_that_peers_got() {
     let trace = SharedTrace::new();
     let config = Config { seed: Some(7), ..lines() };
-    let server = run(config.clone(), Relay::default(), 1, Some(&trace));
+    let server = run(config.clone(), Relay::default(), Some(&trace));
     let (mut ann, mut bob) = (server.connect(), server.connect());
     server.until(|metrics| metrics.open >= 2);
     for n in 0..500 {
@@ -341,10 +331,10 @@ fn what_a_shell_records_replays_to_the_bytes_that_peers_got() {
 
 #[test]
 fn nobody_can_speak_to_a_server_that_has_ended() {
-    let server = run(lines(), Echo, 1, None);
+    let server = run(lines(), Echo, None);
     let remote = server.remote.clone();
     server.end();
-    assert_eq!(remote.drain(), Err(drupe_tokio::RemoteError::Ended));
+    assert_eq!(remote.drain(), Err(RemoteError::Ended));
 }
 
 #[test]
@@ -352,7 +342,7 @@ fn mail_is_written_between() {
     let mut config = lines().unlimited();
     config.outbound.marks = Marks::new(10_000, 50_000, 100_000).expect("in order");
     let (send, receive) = mpsc::channel();
-    let server = run(config, Relay::default(), 1, None);
+    let server = run(config, Relay::default(), None);
     let slow = server.connect();
     server.until(|metrics| metrics.open >= 1);
     // The server is busy with this word while the others come.
@@ -368,22 +358,14 @@ fn mail_is_written_between() {
 
 #[test]
 fn a_server_that_never_ran_has_ended_when_it_is_dropped() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let _guard = runtime.enter();
     let server = Server::bind(lines(), Echo).expect("a port");
     let remote = server.remote();
     drop(server);
-    assert_eq!(remote.drain(), Err(drupe_tokio::RemoteError::Ended));
-    let server = Server::bind(lines(), Echo).expect("a port");
-    let remote = server.remote();
-    drop(server.run());
-    assert_eq!(remote.drain(), Err(drupe_tokio::RemoteError::Ended));
+    assert_eq!(remote.drain(), Err(RemoteError::Ended));
 }
 
 #[test]
 fn a_socket_file_is_removed_by_its_owner_alone() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let _guard = runtime.enter();
     let path = std::env::temp_dir().join(format!("drupe-owner-{}.sock", std::process::id()));
     let bind =
         || Server::bind(Config::listening([format!("unix://{}", path.display()).parse().expect("a path")]), Echo);
@@ -428,17 +410,158 @@ impl Handler for Adding {
 
 #[test]
 fn a_handler_gives_work_away_and_is_told_of_it() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let guard = runtime.enter();
     let server = Server::bind_with(lines(), Adding).expect("a port");
     let (address, remote) = (server.addresses()[0].replace("tcp://", ""), server.remote());
-    let running = server.run();
-    drop(guard);
-    let thread = std::thread::spawn(move || runtime.block_on(running));
+    let thread = std::thread::spawn(move || shell::run(server));
     let mut peer = Peer::new(TcpStream::connect(address).expect("it listens"));
     peer.send(b"1 2 39\n");
     assert_eq!(peer.line(), "42");
     drop(peer);
     remote.drain().expect("it runs");
     assert_eq!(thread.join().expect("no panic").messages_in, 1);
+}
+
+#[test]
+fn telnet_is_negotiated_and_served() {
+    let config = Config::listening(["telnet://127.0.0.1:0".parse().expect("well formed")]);
+    let server = run(config, Echo, None);
+    let mut peer = server.connect();
+    // DO TERMINAL-TYPE, to which it answers WONT; a byte 255 is written twice.
+    let mut probe = [0; 3];
+    peer.0.read_exact(&mut probe).expect("the server begins");
+    assert_eq!(probe, *b"\xff\xfd\x18");
+    peer.send(b"\xff\xfc\x18hello\r\0");
+    peer.0.read_exact(&mut probe).expect("the server asks for more");
+    peer.end();
+    let rest = peer.rest_bytes();
+    assert!(rest.ends_with(b"hello\r\n"), "{rest:?}");
+    server.end();
+}
+
+#[test]
+fn websocket_and_http_share_a_port() {
+    let config = Config::listening(["ws://127.0.0.1:0/".parse().expect("well formed")]);
+    let server = run(config, Echo, None);
+    let mut asks = server.connect();
+    asks.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let answer = asks.rest();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nok\n"), "{answer}");
+    let mut socket = server.connect();
+    socket.send(
+        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+    );
+    assert_eq!(socket.line(), "HTTP/1.1 101 Switching Protocols\r");
+    while socket.line() != "\r" {}
+    for byte in b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58\x89\x80\0\0\0\0" {
+        socket.send(&[*byte]);
+    }
+    let mut heard = [0; 9];
+    socket.0.read_exact(&mut heard).expect("the server answers");
+    // A pong may overtake a message.
+    assert!([b"\x81\x05Hello\x8a\0", b"\x8a\0\x81\x05Hello"].contains(&&heard), "{heard:?}");
+    // A server that ends says so: 1001 (RFC 6455 section 7.4.1).
+    server.remote.drain().expect("it runs");
+    let _ = server.remote.drain();
+    assert_eq!(socket.rest_bytes(), b"\x88\x0a\x03\xe9shutdown");
+    assert_eq!(server.thread.join().expect("no panic").ended.get(Reason::Answered), 1);
+}
+
+#[test]
+fn half_a_connection_is_enough_to_listen() {
+    let config = Config::listening(["tcp://127.0.0.1:0?half_open=yes".parse().expect("well formed")]);
+    let server = run(config, Relay::default(), None);
+    let (mut listens, mut speaks) = (server.connect(), server.connect());
+    server.until(|metrics| metrics.open >= 2);
+    listens.send(b"goodbye\n");
+    listens.end();
+    assert_eq!(speaks.line(), "goodbye");
+    speaks.send(b"still there?\n");
+    assert_eq!(listens.line(), "still there?");
+    server.end();
+}
+
+#[test]
+fn whoever_is_there_hears_of_a_drain_and_nobody_comes_in() {
+    let server = run(lines(), Echo, None);
+    let mut peers: Vec<Peer> = (0..20).map(|_| server.connect()).collect();
+    server.until(|metrics| metrics.open >= 20);
+    server.remote.drain().expect("it runs");
+    for peer in &mut peers {
+        assert_eq!(peer.line(), "notice: the server is shutting down");
+    }
+    let _ = server.remote.drain();
+    for peer in &mut peers {
+        assert_eq!(peer.rest(), "closing (shutdown): the server is shutting down\n");
+    }
+    let address = server.addresses[0].replace("tcp://", "");
+    assert_eq!(server.thread.join().expect("no panic").ended.get(Reason::Shutdown), 20);
+    assert!(TcpStream::connect(address).is_err(), "the listener is closed");
+}
+
+/// In this many descriptors a server holds some connections, and not all that come.
+const FEW: &str = "40";
+const SERVES: &str = "DRUPE_TEST_SERVES";
+
+#[test]
+fn out_of_descriptors_it_goes_on_with_those_it_has() {
+    if std::env::var_os(SERVES).is_some() {
+        return serve_with_few_descriptors();
+    }
+    // Itself once more, as a process that has few.
+    let program = std::env::current_exe().expect("it runs");
+    let name = concat!(module_path!(), "::out_of_descriptors_it_goes_on_with_those_it_has");
+    let name = name.split_once("::").expect("the crate's name").1;
+    let mut child = Command::new("sh")
+        .args(["-c", &format!("ulimit -n {FEW}; exec \"$0\" --exact {name} --nocapture --test-threads=1")])
+        .arg(program)
+        .env(SERVES, "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a shell");
+    let mut output = BufReader::new(child.stdout.take().expect("piped"));
+    let mut line = String::new();
+    while !line.contains("tcp://") {
+        line.clear();
+        assert!(output.read_line(&mut line).expect("text") > 0, "it says where it listens");
+    }
+    let address = line.trim().rsplit_once("tcp://").expect("its scheme").1.to_owned();
+    // All connect, since the system takes them on the server's behalf.
+    let peers: Vec<Peer> = (0..60).map(|_| Peer::new(TcpStream::connect(&address).expect("it listens"))).collect();
+    // They are let in as they came, until the server runs out.
+    let open: usize = loop {
+        line.clear();
+        assert!(output.read_line(&mut line).expect("text") > 0, "it runs out");
+        if let Some(open) = line.strip_prefix("open ") {
+            break open.trim().parse().expect("a number");
+        }
+    };
+    assert!((10..50).contains(&open), "{open} are open");
+    let mut peers = peers;
+    let waiting = peers.split_off(open);
+    // Those that were served make room for the others when they go.
+    for group in [peers, waiting] {
+        for mut peer in group {
+            peer.send(b"hello\n");
+            assert_eq!(peer.line(), "hello");
+        }
+    }
+    drop(child.stdin.take());
+    let mut rest = String::new();
+    output.read_to_string(&mut rest).expect("text");
+    assert!(child.wait().expect("it ends").success(), "{rest}");
+    let errors: u64 =
+        rest.lines().find_map(|line| line.strip_prefix("accept errors ")?.parse().ok()).expect("a number");
+    assert!((1..1000).contains(&errors), "it ran out, and did not spin: {errors}");
+}
+
+fn serve_with_few_descriptors() {
+    let server = run(lines(), Echo, None);
+    let mut output = std::io::stdout();
+    writeln!(output, "\nserves {}", server.addresses[0]).and_then(|()| output.flush()).expect("somebody reads");
+    server.until(|metrics| metrics.accept_errors > 0);
+    writeln!(output, "\nopen {}", server.metrics().open).and_then(|()| output.flush()).expect("somebody reads");
+    let _ = std::io::stdin().read_line(&mut String::new());
+    writeln!(output, "\naccept errors {}", server.end().accept_errors).expect("somebody reads");
 }

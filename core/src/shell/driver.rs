@@ -1,0 +1,330 @@
+use super::signals::DrainOnSignals;
+use super::{ACCEPTS_PER_TURN, Mail, Mailbox, SCRATCH_BYTES, Setup, Sockets};
+use crate::{AcceptFailure, Accepting, ConnId, DialId, End, Failure, Handler, ListenerId, Machine, Metrics, Time};
+use alloc::collections::BTreeSet;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+use std::io::{self, IoSlice};
+use std::task::Waker;
+
+/// How many slices are written with one call.
+const SLICES_PER_WRITE: usize = 64;
+/// Listeners are numbered from the other end of the connections' numbers.
+const FIRST_LISTENER: u32 = u32::MAX;
+
+/// The part of a shell that is the same on every runtime: facts from the sockets to the machine, intentions of the machine
+/// to the sockets.
+///
+/// One thread owns every socket. A turn takes all that is ready (mail, peers to accept, sockets to read, attempts to
+/// connect, time), and then writes to every connection whose intent changed. Readiness is an edge: what the machine does
+/// not want at the moment (a read, an accept) is remembered as left off, and taken up again once it is wanted.
+pub struct Driver<H: Handler, S: Sockets> {
+    machine: Machine<H>,
+    sockets: S,
+    /// `None` once it is closed.
+    listeners: Vec<Option<Door<S::Listener>>>,
+    /// By the connection's index.
+    connections: Vec<Option<Connection<S::Socket>>>,
+    mailbox: Mailbox<H::Note>,
+    _signals: Option<DrainOnSignals>,
+    dialing: BTreeSet<DialId>,
+    /// What is ready though nothing new will tell.
+    again: Vec<u32>,
+    scratch: Vec<u8>,
+    /// The time of this turn.
+    now: Time,
+}
+
+/// What to do after a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The next turn, without waiting.
+    Turn,
+    /// Wait until something is ready, or until then.
+    Wait(Option<Time>),
+    /// The server has ended.
+    End,
+}
+
+struct Door<L> {
+    listener: L,
+    /// Accepting was left off because the machine did not want it.
+    resting: bool,
+}
+
+struct Connection<S> {
+    id: ConnId,
+    socket: S,
+    /// Reading was left off because the machine did not want it.
+    unread: bool,
+    /// Writing was left off because the socket is full.
+    full: bool,
+    shut_down: bool,
+}
+
+impl<H: Handler, S: Sockets> Driver<H, S> {
+    /// A driver of a server, with a runtime's sockets.
+    ///
+    /// # Errors
+    /// If the runtime does not take the listeners.
+    pub fn new(setup: Setup<H>, mut sockets: S) -> io::Result<Self> {
+        let Setup { machine, listeners, mailbox, signals, .. } = setup;
+        let numbered = listeners.into_iter().zip((0..=FIRST_LISTENER).rev());
+        let doors = numbered.map(|(listener, number)| {
+            let listener = sockets.listen(number, listener)?;
+            Ok((number, Some(Door { listener, resting: false })))
+        });
+        let (again, listeners) = doors.collect::<io::Result<(Vec<_>, Vec<_>)>>()?;
+        Ok(Self {
+            machine,
+            sockets,
+            listeners,
+            connections: Vec::new(),
+            mailbox,
+            _signals: signals,
+            dialing: BTreeSet::new(),
+            again,
+            scratch: vec![0; SCRATCH_BYTES],
+            now: Time::START,
+        })
+    }
+}
+
+impl<H: Handler, S: Sockets> Driver<H, S> {
+    /// Tells the machine that the server has begun: before the first turn.
+    pub fn start(&mut self) {
+        self.machine.started(Time::START);
+    }
+
+    /// One turn with everything that is ready, of which `ready` has the numbers and is emptied. `task` is woken when there is
+    /// mail.
+    pub fn turn(&mut self, now: Time, ready: &mut Vec<u32>, task: &Waker) -> Next {
+        self.now = now;
+        self.read_mail(task);
+        ready.append(&mut self.again);
+        for number in ready.drain(..) {
+            match self.listeners.get((FIRST_LISTENER - number) as usize) {
+                Some(_) => self.accept(FIRST_LISTENER - number),
+                None => self.read(number),
+            }
+            self.write_if_full();
+        }
+        self.pass_time();
+        self.connect();
+        self.write_all();
+        self.tend_listeners();
+        self.next()
+    }
+
+    /// The sockets.
+    pub fn sockets(&mut self) -> &mut S {
+        &mut self.sockets
+    }
+
+    /// The socket under a number, if there is one.
+    pub fn socket(&mut self, number: u32) -> Option<&mut S::Socket> {
+        self.connections.get_mut(number as usize)?.as_mut().map(|connection| &mut connection.socket)
+    }
+
+    /// What was counted.
+    pub fn metrics(&self) -> Metrics {
+        self.machine.metrics()
+    }
+
+    fn read_mail(&mut self, task: &Waker) {
+        let now = self.now;
+        for mail in self.mailbox.take(task) {
+            match mail {
+                Mail::Note(note) => self.machine.noted(now, note),
+                Mail::Request(request) => self.machine.requested(now, &request),
+                Mail::Metrics(receive) => receive(self.machine.metrics()),
+            }
+            self.write_if_full();
+        }
+    }
+
+    fn accept(&mut self, place: u32) {
+        let id = ListenerId(place);
+        for _ in 0..ACCEPTS_PER_TURN {
+            let Some(door) = self.listeners.get_mut(place as usize).and_then(Option::as_mut) else { return };
+            door.resting = self.machine.accepting(id) != Accepting::Now;
+            if door.resting {
+                return;
+            }
+            match self.sockets.accept(&mut door.listener) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => self.machine.accept_failed(self.now, id, AcceptFailure::from(&error)),
+                Ok((stream, peer)) => match self.machine.accepted(self.now, id, peer) {
+                    Ok(id) => self.add(id, stream),
+                    Err(refusal) => self.sockets.dismiss(stream, &refusal.farewell),
+                },
+            }
+        }
+        self.again.push(FIRST_LISTENER - place);
+    }
+
+    fn add(&mut self, id: ConnId, stream: S::Stream) {
+        let index = id.index();
+        if self.connections.len() <= index {
+            self.connections.resize_with(index + 1, || None);
+        }
+        let number = u32::try_from(index).unwrap_or(0);
+        match self.sockets.adopt(number, stream) {
+            Ok(socket) => {
+                self.connections[index] = Some(Connection { id, socket, unread: false, full: false, shut_down: false });
+                self.again.push(number);
+            }
+            Err(error) => self.machine.failed(self.now, id, Failure::from(&error)),
+        }
+    }
+
+    fn read(&mut self, number: u32) {
+        let Self { machine, sockets, connections, again, scratch, now, .. } = self;
+        let Some(connection) = connections.get_mut(number as usize).and_then(Option::as_mut) else { return };
+        let id = connection.id;
+        if connection.full {
+            write(machine, sockets, connection, *now);
+        }
+        loop {
+            connection.unread = machine.intent(id).is_some_and(|intent| !intent.read);
+            if connection.unread {
+                return;
+            }
+            match sockets.read(&mut connection.socket, scratch) {
+                Ok(0) => return machine.ended(*now, id),
+                Ok(bytes) => {
+                    machine.received(*now, id, &mut scratch[..bytes]);
+                    if bytes == scratch.len() {
+                        // There is more, but it is somebody else's turn.
+                        return again.push(number);
+                    }
+                }
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => return,
+                    io::ErrorKind::Interrupted => {}
+                    _ => return machine.failed(*now, id, Failure::from(&error)),
+                },
+            }
+        }
+    }
+
+    fn connect(&mut self) {
+        loop {
+            let wanted: BTreeSet<DialId> = self.machine.dials().map(|(dial, _)| dial).collect();
+            for &dial in self.dialing.difference(&wanted) {
+                self.sockets.hang_up(dial);
+            }
+            for (dial, address) in self.machine.dials() {
+                if !self.dialing.contains(&dial) {
+                    self.sockets.dial(dial, address);
+                }
+            }
+            self.dialing = wanted;
+            // Asked after the last attempt was begun, so that every one of them wakes us.
+            let Some((dial, result)) = self.sockets.dialed() else { return };
+            self.dialing.remove(&dial);
+            match result {
+                Err(error) => self.machine.dial_failed(self.now, dial, Failure::from(&error)),
+                Ok((stream, peer)) => {
+                    if let Some(id) = self.machine.dialed(self.now, dial, peer) {
+                        self.add(id, stream);
+                    }
+                }
+            }
+        }
+    }
+
+    fn pass_time(&mut self) {
+        if self.machine.deadline().is_some_and(|deadline| deadline.at <= self.now) {
+            self.machine.elapsed(self.now);
+        }
+    }
+
+    fn write_if_full(&mut self) {
+        if self.machine.turn_is_full() {
+            self.write_all();
+        }
+    }
+
+    /// Writes to everybody whose intent changed, and drops who is over.
+    fn write_all(&mut self) {
+        let Self { machine, sockets, connections, again, now, .. } = self;
+        while let Some(id) = machine.next_changed() {
+            let Some(slot) = connections.get_mut(id.index()) else { continue };
+            let Some(connection) = slot.as_mut().filter(|connection| connection.id == id) else { continue };
+            write(machine, sockets, connection, *now);
+            match machine.intent(id) {
+                None => *slot = None,
+                Some(intent) if connection.unread && intent.read => again.push(u32::try_from(id.index()).unwrap_or(0)),
+                Some(_) => {}
+            }
+        }
+        machine.turn_ended(*now);
+    }
+
+    fn tend_listeners(&mut self) {
+        for (slot, place) in self.listeners.iter_mut().zip(0..) {
+            match (self.machine.accepting(ListenerId(place)), &slot) {
+                (Accepting::Never, _) => *slot = None,
+                (Accepting::Now, Some(door)) if door.resting => self.again.push(FIRST_LISTENER - place),
+                _ => {}
+            }
+        }
+    }
+
+    fn next(&self) -> Next {
+        if self.machine.is_drained() {
+            return Next::End;
+        }
+        // What was written may have made the application dial.
+        let dials = self.machine.dials().any(|(dial, _)| !self.dialing.contains(&dial));
+        let until = self.machine.deadline().map(|deadline| deadline.at);
+        // A backlog is served without delay, and timers are no finer than a millisecond.
+        let at_once = until.is_some_and(|at| at <= self.now.plus_nanos(1));
+        if dials || at_once || !self.again.is_empty() { Next::Turn } else { Next::Wait(until) }
+    }
+}
+
+impl<H: Handler, S: Sockets> fmt::Debug for Driver<H, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").field("machine", &self.machine).finish_non_exhaustive()
+    }
+}
+
+/// Writes what the socket takes, and closes our half when that is wanted.
+fn write<H: Handler, S: Sockets>(
+    machine: &mut Machine<H>,
+    sockets: &mut S,
+    connection: &mut Connection<S::Socket>,
+    now: Time,
+) {
+    while let Some(intent) = machine.intent(connection.id) {
+        if intent.transmit.is_empty() {
+            connection.full = false;
+            if intent.end == End::Shutdown && !connection.shut_down {
+                connection.shut_down = true;
+                sockets.shut_down(&mut connection.socket);
+            }
+            return;
+        }
+        let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
+        let mut count = 0;
+        for (place, slice) in slices.iter_mut().zip(intent.transmit.slices()) {
+            *place = IoSlice::new(slice);
+            count += 1;
+        }
+        match sockets.write(&mut connection.socket, &slices[..count]) {
+            Ok(bytes) => machine.wrote(now, connection.id, bytes),
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock => {
+                    connection.full = true;
+                    return machine.blocked(now, connection.id);
+                }
+                io::ErrorKind::Interrupted => {}
+                _ => return machine.failed(now, connection.id, Failure::from(&error)),
+            },
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Sockets of the operating system, as every runtime takes them: non-blocking, and tuned.
+
+use super::{BACKLOG, KEEP_ALIVE_IDLE, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_RETRIES, SEND_BUFFER_BYTES};
+use crate::Address;
+use alloc::string::String;
+use core::net::SocketAddr;
+use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
+use std::io;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+
+/// A listener, bound and non-blocking.
+#[derive(Debug)]
+pub enum OsListener {
+    /// For TCP.
+    Tcp(TcpListener),
+    /// For a Unix socket, with the file that is to go with it.
+    Unix(UnixListener, SocketFile),
+}
+
+/// A connection of any kind, non-blocking.
+#[derive(Debug)]
+pub enum OsStream {
+    /// TCP.
+    Tcp(TcpStream),
+    /// A Unix socket.
+    Unix(UnixStream),
+}
+
+impl OsListener {
+    /// Listens at an address. A socket file that nobody listens at any more makes room.
+    ///
+    /// # Errors
+    /// If the system does not let us.
+    pub fn bind(address: &Address) -> io::Result<Self> {
+        match address {
+            Address::Tcp(address) => tcp(*address).map(Self::Tcp),
+            Address::Unix(path) => {
+                remove_stale(path)?;
+                let listener = UnixListener::bind(path)?;
+                listener.set_nonblocking(true)?;
+                Ok(Self::Unix(listener, SocketFile { path: path.clone(), id: file_id(path) }))
+            }
+        }
+    }
+
+    /// Where it really listens.
+    ///
+    /// # Errors
+    /// If the system does not tell.
+    pub fn address(&self) -> io::Result<Address> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().map(Address::Tcp),
+            Self::Unix(_, file) => Ok(Address::Unix(file.path.clone())),
+        }
+    }
+}
+
+/// Sets what every TCP connection has. What fails makes it merely worse.
+pub fn tune(stream: &impl AsFd) {
+    let socket = SockRef::from(stream);
+    let _ = socket.set_tcp_nodelay(true);
+    let _ = socket.set_send_buffer_size(SEND_BUFFER_BYTES);
+    let _ = socket.set_tcp_keepalive(&keep_alive());
+    let _ = socket.set_out_of_band_inline(true);
+}
+
+/// Sets what a connection does not inherit from its listener everywhere.
+pub fn tune_accepted(stream: &impl AsFd) {
+    let _ = SockRef::from(stream).set_tcp_nodelay(true);
+}
+
+fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    // Accepted sockets inherit these.
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+    socket.set_tcp_keepalive(&keep_alive())?;
+    // One byte of telnet's Synch is urgent (RFC 854): taken out of the stream it would leave half a command there.
+    socket.set_out_of_band_inline(true)?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(BACKLOG).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
+}
+
+fn keep_alive() -> TcpKeepalive {
+    let keep_alive = TcpKeepalive::new().with_time(KEEP_ALIVE_IDLE).with_interval(KEEP_ALIVE_INTERVAL);
+    keep_alive.with_retries(KEEP_ALIVE_RETRIES)
+}
+
+/// The file of a Unix socket, which is removed with its listener.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: String,
+    id: Option<FileId>,
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Somebody else may have taken the place meanwhile.
+        if self.id.is_some() && self.id == file_id(&self.path) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// The device and the number of a file.
+type FileId = (u64, u64);
+
+fn file_id(path: &str) -> Option<FileId> {
+    let found = std::fs::symlink_metadata(path).ok()?;
+    Some((found.dev(), found.ino()))
+}
+
+/// Removes a socket file that nobody listens at any more, and nothing else.
+fn remove_stale(path: &str) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => {
+            // Without waiting: a server that is too busy to accept is there.
+            let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+            probe.set_nonblocking(true)?;
+            match probe.connect(&SockAddr::unix(path)?) {
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
+                _ => Ok(()),
+            }
+        }
+        _ => Ok(()),
+    }
+}

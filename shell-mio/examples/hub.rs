@@ -1,0 +1,22 @@
+//! A hub for one of the ready-made applications: `hub --app relay --listen tcp://127.0.0.1:7000`.
+
+use clap::Parser;
+use drupe_mio::Server;
+use drupe_mio::core::cli::HubArguments;
+use std::io::Write;
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(flatten)]
+    hub: HubArguments,
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let hub = Arguments::parse().hub;
+    let server = Server::bind(hub.config(), hub.handler())?.drain_on_signals()?;
+    for address in server.addresses() {
+        writeln!(std::io::stdout(), "listening on {address}")?;
+    }
+    server.run()?;
+    Ok(())
+}

@@ -1,0 +1,38 @@
+//! Drupe on a bare event loop: no runtime, no async, one thread.
+//!
+//! ```no_run
+//! use drupe_mio::core::{app::Chat, Config};
+//! use drupe_mio::Server;
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let config = Config::listening(["tcp://127.0.0.1:8024".parse()?]);
+//!     let server = Server::bind(config, Chat::default())?.drain_on_signals()?;
+//!     let remote = server.remote(); // `Send + Sync`: publish, kick, drain, ask for metrics from anywhere
+//!     server.run()?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # How it works
+//!
+//! It is the shell to read first. The machine of `drupe-core` knows what should be done with every connection, and the
+//! [driver](drupe_core::shell::Driver) carries facts from sockets to it and intentions back. What is left for a shell is to
+//! know which sockets are ready:
+//!
+//! 1. `run.rs` is the loop: wait in `epoll_wait(2)` (or `kqueue(2)`) until something is ready or a deadline has come, note
+//!    what is ready, let the driver take a turn.
+//! 2. `sockets.rs` are the sockets: non-blocking calls, and two latches for each socket, because readiness is told once.
+//! 3. `dial.rs` connects to others.
+
+#![forbid(unsafe_code)]
+
+mod dial;
+mod run;
+mod sockets;
+
+pub use drupe_core as core;
+pub use drupe_core::shell::{BindError, Remote, RemoteError};
+pub use run::Mio;
+
+/// A server that listens and is about to run on an event loop of its own.
+pub type Server<H> = drupe_core::shell::Server<H, Mio>;

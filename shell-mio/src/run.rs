@@ -1,0 +1,82 @@
+//! The event loop. It does three things, again and again: wait until something is ready, note what, and let the driver take
+//! a turn with it.
+
+use crate::dial::Dials;
+use crate::sockets::MioSockets;
+use drupe_core::shell::{Driver, Next, Runtime, Setup};
+use drupe_core::{Handler, Metrics, Time};
+use mio::{Events, Poll, Token};
+use std::io;
+use std::sync::Arc;
+use std::task::Wake;
+use std::time::{Duration, Instant};
+
+/// A bare event loop, as what runs a server.
+#[derive(Clone, Copy, Debug)]
+pub struct Mio;
+
+impl Runtime for Mio {
+    /// The counters, once the server has ended: running it takes the thread. An error if the system gives no event queue or
+    /// does not let it watch the listeners.
+    type Run<H: Handler> = io::Result<Metrics>;
+
+    fn run<H: Handler>(setup: Setup<H>) -> io::Result<Metrics> {
+        run(setup)
+    }
+}
+
+/// So many sockets are heard of at a time; the others are heard of in the next turn.
+const EVENTS_PER_TURN: usize = 1024;
+/// No socket has this number.
+const WAKER: Token = Token(usize::MAX);
+
+fn run<H: Handler>(setup: Setup<H>) -> io::Result<Metrics> {
+    let mut poll = Poll::new()?;
+    let mut events = Events::with_capacity(EVENTS_PER_TURN);
+    let waker = Arc::new(mio::Waker::new(poll.registry(), WAKER)?);
+    // Who leaves a word for the server wakes it out of `poll`.
+    let task = Arc::new(Alarm(Arc::clone(&waker))).into();
+    let mut driver = Driver::new(setup, MioSockets::new(poll.registry().try_clone()?, &waker))?;
+    let started = Instant::now();
+    let mut ready = Vec::new();
+    driver.start();
+    loop {
+        let now = Time::START + started.elapsed();
+        let timeout = match driver.turn(now, &mut ready, &task) {
+            Next::End => return Ok(driver.metrics()),
+            Next::Turn => Some(Duration::ZERO),
+            Next::Wait(until) => until.map(|until| until.since(now)),
+        };
+        match poll.poll(&mut events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
+            polled => polled?,
+        }
+        for event in &events {
+            match event.token() {
+                WAKER => {}
+                token if Dials::is_token(token) => driver.sockets().dials.note(poll.registry(), token),
+                Token(number) => {
+                    let number = u32::try_from(number).unwrap_or(u32::MAX);
+                    if let Some(socket) = driver.socket(number) {
+                        socket.note(event);
+                    }
+                    ready.push(number);
+                }
+            }
+        }
+    }
+}
+
+/// Wakes the loop.
+struct Alarm(Arc<mio::Waker>);
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // It fails only if the system is out of memory, and the loop is not for ever asleep.
+        let _ = self.0.wake();
+    }
+}

@@ -1,0 +1,188 @@
+//! Sockets that remember what epoll said of them.
+//!
+//! Readiness comes as edges: the system says once that a socket has become readable, and says it again only after more has
+//! arrived. So each socket keeps two latches, which an event sets and a call that finds nothing more clears; a call on a
+//! latch that is not set asks nothing of the system.
+
+use crate::dial::Dials;
+use drupe_core::shell::{OsListener, OsStream, SocketFile, Sockets, tune, tune_accepted};
+use drupe_core::{DialId, Peer};
+use mio::event::{Event, Source};
+use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use mio::{Interest, Registry, Token};
+use std::io::{self, IoSlice, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+/// Mio's sockets, registered under their numbers as tokens.
+#[derive(Debug)]
+pub(crate) struct MioSockets {
+    registry: Registry,
+    pub(crate) dials: Dials,
+}
+
+#[derive(Debug)]
+pub(crate) enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener, #[expect(dead_code, reason = "it goes with the listener")] SocketFile),
+}
+
+#[derive(Debug)]
+pub(crate) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+#[derive(Debug)]
+pub(crate) struct Socket {
+    stream: Stream,
+    readable: bool,
+    writable: bool,
+    /// The peer's end is among what can be read, and no other edge will tell of it.
+    ended: bool,
+}
+
+impl Socket {
+    /// Sets the latches.
+    pub(crate) fn note(&mut self, event: &Event) {
+        self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+        self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
+        self.ended |= event.is_read_closed() || event.is_error();
+    }
+}
+
+impl MioSockets {
+    pub(crate) fn new(registry: Registry, waker: &Arc<mio::Waker>) -> Self {
+        Self { registry, dials: Dials::new(Arc::clone(waker)) }
+    }
+}
+
+impl Sockets for MioSockets {
+    type Listener = Listener;
+    type Stream = Stream;
+    type Socket = Socket;
+
+    fn listen(&mut self, number: u32, listener: OsListener) -> io::Result<Listener> {
+        let token = Token(number as usize);
+        Ok(match listener {
+            OsListener::Tcp(listener) => {
+                let mut listener = TcpListener::from_std(listener);
+                self.registry.register(&mut listener, token, Interest::READABLE)?;
+                Listener::Tcp(listener)
+            }
+            OsListener::Unix(listener, file) => {
+                let mut listener = UnixListener::from_std(listener);
+                self.registry.register(&mut listener, token, Interest::READABLE)?;
+                Listener::Unix(listener, file)
+            }
+        })
+    }
+
+    fn accept(&mut self, listener: &mut Listener) -> io::Result<(Stream, Peer)> {
+        match listener {
+            Listener::Tcp(listener) => {
+                let (stream, address) = listener.accept()?;
+                tune_accepted(&stream);
+                Ok((Stream::Tcp(stream), Peer::Address(address)))
+            }
+            Listener::Unix(listener, _) => Ok((Stream::Unix(listener.accept()?.0), Peer::Local)),
+        }
+    }
+
+    fn adopt(&mut self, number: u32, mut stream: Stream) -> io::Result<Socket> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.registry.register(stream.source(), Token(number as usize), interest)?;
+        Ok(Socket { stream, readable: true, writable: true, ended: false })
+    }
+
+    fn dismiss(&mut self, mut stream: Stream, words: &[u8]) {
+        let _ = stream.write(&[IoSlice::new(words)]);
+    }
+
+    fn read(&mut self, socket: &mut Socket, buffer: &mut [u8]) -> io::Result<usize> {
+        if !socket.readable {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let read = match &mut socket.stream {
+            Stream::Tcp(stream) => stream.read(buffer),
+            Stream::Unix(stream) => stream.read(buffer),
+        };
+        // What is less than asked for was everything; behind it there is an edge, unless that has passed already.
+        let everything = read.as_ref().is_ok_and(|&bytes| bytes < buffer.len());
+        if everything && !socket.ended || would_block(&read) {
+            socket.readable = false;
+        }
+        read
+    }
+
+    fn write(&mut self, socket: &mut Socket, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        if !socket.writable {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let written = socket.stream.write(slices);
+        if would_block(&written) {
+            socket.writable = false;
+        }
+        written
+    }
+
+    fn shut_down(&mut self, socket: &mut Socket) {
+        let _ = match &socket.stream {
+            Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
+        };
+    }
+
+    fn dial(&mut self, dial: DialId, address: &str) {
+        self.dials.begin(&self.registry, dial, address);
+    }
+
+    fn hang_up(&mut self, dial: DialId) {
+        self.dials.remove(dial);
+    }
+
+    fn dialed(&mut self) -> Option<(DialId, io::Result<(Stream, Peer)>)> {
+        let (dial, result) = self.dials.next_done(&self.registry)?;
+        let tuned = result.map(|(stream, address)| {
+            tune(&stream);
+            (Stream::Tcp(stream), Peer::Address(address))
+        });
+        Some((dial, tuned))
+    }
+
+    fn give(&mut self, stream: Stream) -> io::Result<OsStream> {
+        Ok(match stream {
+            Stream::Tcp(stream) => OsStream::Tcp(OwnedFd::from(stream).into()),
+            Stream::Unix(stream) => OsStream::Unix(OwnedFd::from(stream).into()),
+        })
+    }
+
+    fn take(&mut self, stream: OsStream) -> io::Result<Stream> {
+        Ok(match stream {
+            OsStream::Tcp(stream) => Stream::Tcp(TcpStream::from_std(stream)),
+            OsStream::Unix(stream) => Stream::Unix(UnixStream::from_std(stream)),
+        })
+    }
+}
+
+impl Stream {
+    fn source(&mut self) -> &mut dyn Source {
+        match self {
+            Self::Tcp(stream) => stream,
+            Self::Unix(stream) => stream,
+        }
+    }
+
+    fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match (self, slices) {
+            (Self::Tcp(stream), [slice]) => stream.write(slice),
+            (Self::Tcp(stream), slices) => stream.write_vectored(slices),
+            (Self::Unix(stream), slices) => stream.write_vectored(slices),
+        }
+    }
+}
+
+fn would_block(result: &io::Result<usize>) -> bool {
+    result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+}

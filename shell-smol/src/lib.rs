@@ -1,0 +1,29 @@
+//! Drupe on smol.
+//!
+//! [`Server::run`](drupe_core::shell::Server::run) gives one future that owns all its sockets: block on it, or spawn it on any
+//! executor; the reactor is `async-io`'s. What differs from the other shells is this crate's name and how a future is run.
+//!
+//! ```no_run
+//! use drupe_smol::core::{app::Chat, Config};
+//! use drupe_smol::Server;
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let config = Config::listening(["tcp://127.0.0.1:8024".parse()?]);
+//!     let server = Server::bind(config, Chat::default())?.drain_on_signals()?;
+//!     let remote = server.remote(); // `Send + Sync`: publish, kick, drain, ask for metrics from anywhere
+//!     smol::block_on(server.run())?;
+//!     Ok(())
+//! }
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod run;
+mod sockets;
+
+pub use drupe_core as core;
+pub use drupe_core::shell::{BindError, Remote, RemoteError};
+pub use run::Smol;
+
+/// A server that listens and is about to run on smol.
+pub type Server<H> = drupe_core::shell::Server<H, Smol>;

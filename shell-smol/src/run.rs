@@ -1,0 +1,46 @@
+use crate::sockets::SmolSockets;
+use drupe_core::Handler;
+use drupe_core::shell::{AsyncRuntime, ReadyQueue, Runtime, Setup, Task};
+use smol::Timer;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+/// Smol, as what runs a server: `block_on` of any kind, or a task of any executor.
+#[derive(Clone, Copy, Debug)]
+pub struct Smol;
+
+impl Runtime for Smol {
+    /// A future of the counters.
+    type Run<H: Handler> = Task<H, Self>;
+
+    fn run<H: Handler>(setup: Setup<H>) -> Self::Run<H> {
+        Task::new(setup)
+    }
+}
+
+impl AsyncRuntime for Smol {
+    type Sockets = SmolSockets;
+    type Sleep = Timer;
+
+    fn sockets(queue: Arc<ReadyQueue>) -> SmolSockets {
+        SmolSockets::new(queue)
+    }
+
+    fn set_waker(sockets: &mut SmolSockets, waker: &Waker) {
+        sockets.task.clone_from(waker);
+    }
+
+    fn sleep(until: Instant) -> Timer {
+        Timer::at(until)
+    }
+
+    fn reset(sleep: &mut Timer, until: Instant) {
+        sleep.set_at(until);
+    }
+
+    fn poll(sleep: &mut Timer, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(sleep).poll(cx).map(drop)
+    }
+}

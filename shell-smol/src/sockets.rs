@@ -1,0 +1,219 @@
+use drupe_core::shell::{OsListener, OsStream, ReadyQueue, SocketFile, Sockets, tune, tune_accepted};
+use drupe_core::{DialId, Peer};
+use smol::Async;
+use std::collections::BTreeMap;
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream, ToSocketAddrs};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+/// Smol's sockets, each polled with a waker of its own, which notes its number in the ready queue.
+#[derive(Debug)]
+pub struct SmolSockets {
+    queue: Arc<ReadyQueue>,
+    /// The waker of the task that drives.
+    pub(crate) task: Waker,
+    attempts: BTreeMap<DialId, Attempt>,
+}
+
+struct Attempt(Pin<Box<dyn Future<Output = io::Result<Async<TcpStream>>> + Send>>);
+
+impl std::fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Attempt")
+    }
+}
+
+/// Where connections are accepted.
+#[derive(Debug)]
+pub enum Listener {
+    /// For TCP.
+    Tcp(Async<TcpListener>, Waker),
+    /// For a Unix socket, whose file goes with it.
+    Unix(Async<UnixListener>, Waker, SocketFile),
+}
+
+/// A connection of any kind.
+#[derive(Debug)]
+pub enum Stream {
+    /// TCP.
+    Tcp(Async<TcpStream>),
+    /// A Unix socket.
+    Unix(Async<UnixStream>),
+}
+
+/// A connection that is watched.
+#[derive(Debug)]
+pub struct Socket {
+    stream: Stream,
+    waker: Waker,
+    /// The last read took everything.
+    drained: bool,
+}
+
+impl SmolSockets {
+    pub(crate) fn new(queue: Arc<ReadyQueue>) -> Self {
+        Self { queue, task: Waker::noop().clone(), attempts: BTreeMap::new() }
+    }
+}
+
+impl Sockets for SmolSockets {
+    type Listener = Listener;
+    type Stream = Stream;
+    type Socket = Socket;
+
+    fn listen(&mut self, number: u32, listener: OsListener) -> io::Result<Listener> {
+        let waker = self.queue.key(number).into();
+        Ok(match listener {
+            OsListener::Tcp(listener) => Listener::Tcp(Async::new_nonblocking(listener)?, waker),
+            OsListener::Unix(listener, file) => Listener::Unix(Async::new_nonblocking(listener)?, waker, file),
+        })
+    }
+
+    fn accept(&mut self, listener: &mut Listener) -> io::Result<(Stream, Peer)> {
+        match listener {
+            Listener::Tcp(listener, waker) => {
+                let readable = |waker: &Waker| listener.poll_readable(&mut Context::from_waker(waker));
+                let (stream, address) = until_blocked(|| listener.get_ref().accept(), || readable(waker))?;
+                tune_accepted(&stream);
+                Ok((Stream::Tcp(Async::new(stream)?), Peer::Address(address)))
+            }
+            Listener::Unix(listener, waker, _) => {
+                let readable = |waker: &Waker| listener.poll_readable(&mut Context::from_waker(waker));
+                let (stream, _) = until_blocked(|| listener.get_ref().accept(), || readable(waker))?;
+                Ok((Stream::Unix(Async::new(stream)?), Peer::Local))
+            }
+        }
+    }
+
+    fn adopt(&mut self, number: u32, stream: Stream) -> io::Result<Socket> {
+        Ok(Socket { stream, waker: self.queue.key(number).into(), drained: false })
+    }
+
+    fn dismiss(&mut self, stream: Stream, words: &[u8]) {
+        let _ = stream.write(&[IoSlice::new(words)]);
+    }
+
+    fn read(&mut self, socket: &mut Socket, buffer: &mut [u8]) -> io::Result<usize> {
+        let Socket { stream, waker, drained } = socket;
+        let read = || {
+            // It would block, which smol is to be told and the system need not be asked.
+            if std::mem::take(drained) { Err(io::ErrorKind::WouldBlock.into()) } else { stream.read(buffer) }
+        };
+        let bytes = until_blocked(read, || stream.poll_readable(&mut Context::from_waker(waker)))?;
+        socket.drained = bytes > 0 && bytes < buffer.len();
+        Ok(bytes)
+    }
+
+    fn write(&mut self, socket: &mut Socket, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let Socket { stream, waker, .. } = socket;
+        until_blocked(|| stream.write(slices), || stream.poll_writable(&mut Context::from_waker(waker)))
+    }
+
+    fn shut_down(&mut self, socket: &mut Socket) {
+        let _ = match &socket.stream {
+            Stream::Tcp(stream) => stream.get_ref().shutdown(Shutdown::Write),
+            Stream::Unix(stream) => stream.get_ref().shutdown(Shutdown::Write),
+        };
+    }
+
+    fn dial(&mut self, dial: DialId, address: &str) {
+        self.attempts.insert(dial, Attempt(Box::pin(connect(address.to_owned()))));
+    }
+
+    fn hang_up(&mut self, dial: DialId) {
+        self.attempts.remove(&dial);
+    }
+
+    fn dialed(&mut self) -> Option<(DialId, io::Result<(Stream, Peer)>)> {
+        let cx = &mut Context::from_waker(&self.task);
+        let (dial, result) =
+            self.attempts.iter_mut().find_map(|(&dial, attempt)| match attempt.0.as_mut().poll(cx) {
+                Poll::Ready(result) => Some((dial, result)),
+                Poll::Pending => None,
+            })?;
+        self.attempts.remove(&dial);
+        let connected = result.and_then(|stream| Ok((stream.get_ref().peer_addr()?, stream)));
+        let tuned = |(address, stream): (_, Async<TcpStream>)| {
+            tune(&stream);
+            (Stream::Tcp(stream), Peer::Address(address))
+        };
+        Some((dial, connected.map(tuned)))
+    }
+
+    fn give(&mut self, stream: Stream) -> io::Result<OsStream> {
+        match stream {
+            Stream::Tcp(stream) => stream.into_inner().map(OsStream::Tcp),
+            Stream::Unix(stream) => stream.into_inner().map(OsStream::Unix),
+        }
+    }
+
+    fn take(&mut self, stream: OsStream) -> io::Result<Stream> {
+        match stream {
+            OsStream::Tcp(stream) => Async::new_nonblocking(stream).map(Stream::Tcp),
+            OsStream::Unix(stream) => Async::new_nonblocking(stream).map(Stream::Unix),
+        }
+    }
+}
+
+impl Stream {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.get_ref().read(buffer),
+            Self::Unix(stream) => stream.get_ref().read(buffer),
+        }
+    }
+
+    fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match (self, slices) {
+            (Self::Tcp(stream), [slice]) => stream.get_ref().write(slice),
+            (Self::Tcp(stream), slices) => stream.get_ref().write_vectored(slices),
+            (Self::Unix(stream), slices) => stream.get_ref().write_vectored(slices),
+        }
+    }
+
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_readable(cx),
+            Self::Unix(stream) => stream.poll_readable(cx),
+        }
+    }
+
+    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_writable(cx),
+            Self::Unix(stream) => stream.poll_writable(cx),
+        }
+    }
+}
+
+/// Tries until it is done, fails, or the waker is set to be woken when it may be tried again.
+fn until_blocked<T>(
+    mut attempt: impl FnMut() -> io::Result<T>,
+    mut poll: impl FnMut() -> Poll<io::Result<()>>,
+) -> io::Result<T> {
+    loop {
+        match attempt() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            result => return result,
+        }
+        match poll() {
+            Poll::Pending => return Err(io::ErrorKind::WouldBlock.into()),
+            Poll::Ready(result) => result?,
+        }
+    }
+}
+
+/// Connects to the first of an address's addresses that answers.
+async fn connect(address: String) -> io::Result<Async<TcpStream>> {
+    let mut error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in smol::unblock(move || address.to_socket_addrs()).await? {
+        match Async::<TcpStream>::connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(failed) => error = failed,
+        }
+    }
+    Err(error)
+}

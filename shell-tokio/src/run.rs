@@ -1,0 +1,48 @@
+use crate::sockets::TokioSockets;
+use drupe_core::Handler;
+use drupe_core::shell::{AsyncRuntime, ReadyQueue, Runtime, Setup, Task};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+use tokio::task::coop::{Unconstrained, unconstrained};
+use tokio::time::Sleep;
+
+/// Tokio, as what runs a server: any flavour of its runtime, with I/O and time enabled.
+#[derive(Clone, Copy, Debug)]
+pub struct Tokio;
+
+impl Runtime for Tokio {
+    /// A future of the counters. Outside tokio's runtime it panics.
+    type Run<H: Handler> = Unconstrained<Task<H, Self>>;
+
+    fn run<H: Handler>(setup: Setup<H>) -> Self::Run<H> {
+        // One turn looks at all sockets: tokio's budget for one task would stop it in the middle.
+        unconstrained(Task::new(setup))
+    }
+}
+
+impl AsyncRuntime for Tokio {
+    type Sockets = TokioSockets;
+    type Sleep = Pin<Box<Sleep>>;
+
+    fn sockets(queue: Arc<ReadyQueue>) -> TokioSockets {
+        TokioSockets::new(queue)
+    }
+
+    fn set_waker(sockets: &mut TokioSockets, waker: &Waker) {
+        sockets.task.clone_from(waker);
+    }
+
+    fn sleep(until: Instant) -> Self::Sleep {
+        Box::pin(tokio::time::sleep_until(until.into()))
+    }
+
+    fn reset(sleep: &mut Self::Sleep, until: Instant) {
+        sleep.as_mut().reset(until.into());
+    }
+
+    fn poll(sleep: &mut Self::Sleep, cx: &mut Context<'_>) -> Poll<()> {
+        sleep.as_mut().poll(cx)
+    }
+}

@@ -1,0 +1,172 @@
+use drupe_core::shell::{OsListener, OsStream, ReadyQueue, SocketFile, Sockets, tune, tune_accepted};
+use drupe_core::{DialId, Peer};
+use std::collections::BTreeMap;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+/// Tokio's sockets, each polled with a waker of its own, which notes its number in the ready queue.
+#[derive(Debug)]
+pub struct TokioSockets {
+    queue: Arc<ReadyQueue>,
+    /// The waker of the task that drives.
+    pub(crate) task: Waker,
+    attempts: BTreeMap<DialId, Attempt>,
+}
+
+struct Attempt(Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>);
+
+impl std::fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Attempt")
+    }
+}
+
+/// Where connections are accepted.
+#[derive(Debug)]
+pub enum Listener {
+    /// For TCP.
+    Tcp(TcpListener, Waker),
+    /// For a Unix socket, whose file goes with it.
+    Unix(UnixListener, Waker, SocketFile),
+}
+
+/// A connection of any kind.
+#[derive(Debug)]
+pub enum Stream {
+    /// TCP.
+    Tcp(TcpStream),
+    /// A Unix socket.
+    Unix(UnixStream),
+}
+
+/// A connection that is watched.
+#[derive(Debug)]
+pub struct Socket {
+    stream: Stream,
+    waker: Waker,
+}
+
+impl TokioSockets {
+    pub(crate) fn new(queue: Arc<ReadyQueue>) -> Self {
+        Self { queue, task: Waker::noop().clone(), attempts: BTreeMap::new() }
+    }
+}
+
+impl Sockets for TokioSockets {
+    type Listener = Listener;
+    type Stream = Stream;
+    type Socket = Socket;
+
+    fn listen(&mut self, number: u32, listener: OsListener) -> io::Result<Listener> {
+        let waker = self.queue.key(number).into();
+        Ok(match listener {
+            OsListener::Tcp(listener) => Listener::Tcp(TcpListener::from_std(listener)?, waker),
+            OsListener::Unix(listener, file) => Listener::Unix(UnixListener::from_std(listener)?, waker, file),
+        })
+    }
+
+    fn accept(&mut self, listener: &mut Listener) -> io::Result<(Stream, Peer)> {
+        match listener {
+            Listener::Tcp(listener, waker) => {
+                let (stream, address) = now(listener.poll_accept(&mut Context::from_waker(waker)))?;
+                tune_accepted(&stream);
+                Ok((Stream::Tcp(stream), Peer::Address(address)))
+            }
+            Listener::Unix(listener, waker, _) => {
+                let (stream, _) = now(listener.poll_accept(&mut Context::from_waker(waker)))?;
+                Ok((Stream::Unix(stream), Peer::Local))
+            }
+        }
+    }
+
+    fn adopt(&mut self, number: u32, stream: Stream) -> io::Result<Socket> {
+        Ok(Socket { stream, waker: self.queue.key(number).into() })
+    }
+
+    fn dismiss(&mut self, stream: Stream, words: &[u8]) {
+        let _ = match stream {
+            Stream::Tcp(stream) => stream.try_write(words),
+            Stream::Unix(stream) => stream.try_write(words),
+        };
+    }
+
+    fn read(&mut self, socket: &mut Socket, buffer: &mut [u8]) -> io::Result<usize> {
+        let cx = &mut Context::from_waker(&socket.waker);
+        let mut buffer = ReadBuf::new(buffer);
+        now(match &mut socket.stream {
+            Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
+            Stream::Unix(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
+        })?;
+        Ok(buffer.filled().len())
+    }
+
+    fn write(&mut self, socket: &mut Socket, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let cx = &mut Context::from_waker(&socket.waker);
+        // A plain write tells tokio whether the socket is full, which saves it a try.
+        now(match (&mut socket.stream, slices) {
+            (Stream::Tcp(stream), [slice]) => Pin::new(stream).poll_write(cx, slice),
+            (Stream::Tcp(stream), slices) => Pin::new(stream).poll_write_vectored(cx, slices),
+            (Stream::Unix(stream), slices) => Pin::new(stream).poll_write_vectored(cx, slices),
+        })
+    }
+
+    fn shut_down(&mut self, socket: &mut Socket) {
+        let cx = &mut Context::from_waker(&socket.waker);
+        // Both kinds do it at once.
+        let _ = match &mut socket.stream {
+            Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        };
+    }
+
+    fn dial(&mut self, dial: DialId, address: &str) {
+        let address = address.to_owned();
+        self.attempts.insert(dial, Attempt(Box::pin(async move { TcpStream::connect(address).await })));
+    }
+
+    fn hang_up(&mut self, dial: DialId) {
+        self.attempts.remove(&dial);
+    }
+
+    fn dialed(&mut self) -> Option<(DialId, io::Result<(Stream, Peer)>)> {
+        let cx = &mut Context::from_waker(&self.task);
+        let (dial, result) =
+            self.attempts.iter_mut().find_map(|(&dial, attempt)| match attempt.0.as_mut().poll(cx) {
+                Poll::Ready(result) => Some((dial, result)),
+                Poll::Pending => None,
+            })?;
+        self.attempts.remove(&dial);
+        let connected = result.and_then(|stream| Ok((stream.peer_addr()?, stream)));
+        let tuned = |(address, stream): (_, TcpStream)| {
+            tune(&stream);
+            (Stream::Tcp(stream), Peer::Address(address))
+        };
+        Some((dial, connected.map(tuned)))
+    }
+
+    fn give(&mut self, stream: Stream) -> io::Result<OsStream> {
+        match stream {
+            Stream::Tcp(stream) => stream.into_std().map(OsStream::Tcp),
+            Stream::Unix(stream) => stream.into_std().map(OsStream::Unix),
+        }
+    }
+
+    fn take(&mut self, stream: OsStream) -> io::Result<Stream> {
+        match stream {
+            OsStream::Tcp(stream) => TcpStream::from_std(stream).map(Stream::Tcp),
+            OsStream::Unix(stream) => UnixStream::from_std(stream).map(Stream::Unix),
+        }
+    }
+}
+
+/// What a poll gave; the waker it was given is woken when there is more to say.
+fn now<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {
+    match poll {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+    }
+}

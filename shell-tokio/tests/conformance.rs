@@ -1,0 +1,15 @@
+//! The conformance suite on tokio, on one thread.
+
+#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
+
+mod shell {
+    pub(crate) use drupe_tokio::{Remote, RemoteError, Server, core};
+
+    pub(crate) fn run<H: core::Handler>(server: Server<H>) -> core::Metrics {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(server.run()).expect("a reactor")
+    }
+}
+
+#[path = "../../core/tests/conformance/mod.rs"]
+mod conformance;
