@@ -1,5 +1,6 @@
 use crate::id::Origin;
 use crate::limit::{Gcra, Strikes};
+use crate::rare::Rare;
 use crate::wire::Decoder;
 use crate::{Peer, Time};
 use alloc::vec::Vec;
@@ -12,7 +13,7 @@ pub(crate) struct Conn {
     pub(crate) phase: Phase,
     pub(crate) decoder: Decoder,
     /// What was read and may not be served yet.
-    pub(crate) held: Vec<u8>,
+    pub(crate) held: Rare<Vec<u8>>,
     pub(crate) encoding: u16,
     /// In a handshake: HTTP is spoken.
     pub(crate) is_http: bool,
@@ -73,7 +74,7 @@ impl Conn {
             origin,
             phase: Phase::Open,
             decoder,
-            held: Vec::new(),
+            held: Rare::default(),
             encoding,
             is_http: false,
             backlog: false,

@@ -212,6 +212,7 @@ mod metrics;
 mod payload;
 mod peer;
 mod random;
+mod rare;
 mod reason;
 mod room;
 mod slots;

@@ -1,58 +1,66 @@
 use core::fmt;
+use core::num::NonZeroU64;
 use core::ops::Add;
 use core::time::Duration;
 
 /// A moment on the machine's own clock: nanoseconds since whatever the shell calls its start.
 ///
-/// The range is 584 years; arithmetic saturates instead of wrapping. A deadline that does not exist
-/// is `None`, never a far-away `Time`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Time(u64);
+/// The range is 584 years, to `u64::MAX - 1` nanoseconds; arithmetic saturates instead of wrapping. A deadline that does not
+/// exist is `None`, never a far-away `Time`, and takes no more space for that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time(NonZeroU64);
 
 impl Time {
     /// The shell's start.
-    pub const START: Self = Self(0);
+    pub const START: Self = Self(NonZeroU64::MIN);
 
     /// A moment `nanos` nanoseconds after the start.
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {
-        Self(nanos)
+        Self(NonZeroU64::MIN.saturating_add(nanos))
     }
 
     /// A moment `millis` milliseconds after the start.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
-        Self(millis.saturating_mul(1_000_000))
+        Self::from_nanos(millis.saturating_mul(1_000_000))
     }
 
     /// A moment `seconds` seconds after the start.
     #[must_use]
     pub const fn from_secs(seconds: u64) -> Self {
-        Self(seconds.saturating_mul(1_000_000_000))
+        Self::from_nanos(seconds.saturating_mul(1_000_000_000))
     }
 
     /// Nanoseconds since the start.
     #[must_use]
     pub const fn as_nanos(self) -> u64 {
-        self.0
+        self.0.get() - 1
     }
 
     /// How long ago `earlier` was; zero if it is not earlier.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+        Duration::from_nanos(self.as_nanos().saturating_sub(earlier.as_nanos()))
     }
 
     /// The moment `nanos` nanoseconds before this one, the start at the earliest.
     #[must_use]
     pub const fn minus_nanos(self, nanos: u64) -> Self {
-        Self(self.0.saturating_sub(nanos))
+        Self::from_nanos(self.as_nanos().saturating_sub(nanos))
     }
 
     /// The moment `nanos` nanoseconds after this one, saturating.
     #[must_use]
     pub const fn plus_nanos(self, nanos: u64) -> Self {
         Self(self.0.saturating_add(nanos))
+    }
+}
+
+impl Default for Time {
+    /// The start.
+    fn default() -> Self {
+        Self::START
     }
 }
 
@@ -68,7 +76,7 @@ impl Add<Duration> for Time {
 impl fmt::Display for Time {
     /// Seconds with nine decimals.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:09}s", self.0 / 1_000_000_000, self.0 % 1_000_000_000)
+        write!(f, "{}.{:09}s", self.as_nanos() / 1_000_000_000, self.as_nanos() % 1_000_000_000)
     }
 }
 

@@ -1,3 +1,4 @@
+use crate::rare::{Empty, Rare};
 use crate::telnet::Signal;
 use crate::text::neutralize;
 use crate::{ConnId, Event, Handler, Hub, NoNote, Reason};
@@ -32,11 +33,18 @@ pub struct Chat {
 
 /// What [`Chat`] knows about someone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Member {
+pub struct Member(Rare<Person>);
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Person {
     name: String,
     room: String,
     /// What they said when they left.
     last_words: Option<String>,
+}
+
+impl Empty for Person {
+    const EMPTY: &'static Self = &Self { name: String::new(), room: String::new(), last_words: None };
 }
 
 type ChatHub<'a> = Hub<'a, Member>;
@@ -78,14 +86,14 @@ impl Chat {
         };
         self.names.insert(name.clone(), conn);
         if let Some(member) = hub.context(conn) {
-            member.name.clone_from(&name);
+            member.0.name.clone_from(&name);
         }
         hub.send(conn, &format!("* welcome, {name}; /help tells what you can do"));
         enter(hub, conn, LOBBY);
     }
 
     fn farewell(&mut self, hub: &mut ChatHub<'_>, conn: ConnId, reason: Reason) {
-        let Some(Member { name, room, last_words }) = hub.context(conn).cloned() else { return };
+        let Some(Person { name, room, last_words }) = hub.context(conn).map(|member| member.0.take()) else { return };
         self.names.remove(&name.to_lowercase());
         let words = match (last_words, reason) {
             (Some(words), _) => format!(": {words}"),
@@ -129,7 +137,7 @@ impl Chat {
             },
             "quit" => {
                 if let Some(member) = hub.context(conn) {
-                    member.last_words = Some(rest.to_string()).filter(|words| !words.is_empty());
+                    member.0.last_words = Some(rest.to_string()).filter(|words| !words.is_empty());
                 }
                 hub.close_with(conn, "* goodbye");
             }
@@ -149,7 +157,7 @@ impl Chat {
             return;
         }
         let Some(member) = hub.context(conn) else { return };
-        let (old, room) = (core::mem::replace(&mut member.name, name.to_string()), member.room.clone());
+        let (old, room) = (core::mem::replace(&mut member.0.name, name.to_string()), member.0.room.clone());
         self.names.remove(&old.to_lowercase());
         self.names.insert(key, conn);
         hub.publish(&room, &format!("* {old} is now {name}"));
@@ -169,14 +177,14 @@ impl Chat {
 
 fn say(hub: &mut ChatHub<'_>, conn: ConnId, text: &str) {
     let Some(member) = hub.context(conn) else { return };
-    let (line, room) = (format!("<{}> {text}", member.name), member.room.clone());
+    let (line, room) = (format!("<{}> {text}", member.0.name), member.0.room.clone());
     hub.publish(&room, &line);
 }
 
 /// Moves someone to a room and tells both rooms.
 fn enter(hub: &mut ChatHub<'_>, conn: ConnId, room: &str) {
     let Some(member) = hub.context(conn) else { return };
-    let (name, old) = (member.name.clone(), member.room.clone());
+    let (name, old) = (member.0.name.clone(), member.0.room.clone());
     if old == room {
         hub.send(conn, &format!("* you are in {room}"));
         return;
@@ -186,7 +194,7 @@ fn enter(hub: &mut ChatHub<'_>, conn: ConnId, room: &str) {
         return;
     }
     if let Some(member) = hub.context(conn) {
-        member.room = room.to_string();
+        member.0.room = room.to_string();
     }
     if hub.leave(conn, &old) {
         hub.publish(&old, &format!("* {name} went to {room}"));
@@ -208,11 +216,11 @@ fn usage(hub: &mut ChatHub<'_>, conn: ConnId, usage: &str) {
 }
 
 fn name_of(hub: &mut ChatHub<'_>, conn: ConnId) -> String {
-    hub.context(conn).map(|member| member.name.clone()).unwrap_or_default()
+    hub.context(conn).map(|member| member.0.name.clone()).unwrap_or_default()
 }
 
 fn room_of(hub: &mut ChatHub<'_>, conn: ConnId) -> String {
-    hub.context(conn).map(|member| member.room.clone()).unwrap_or_default()
+    hub.context(conn).map(|member| member.0.room.clone()).unwrap_or_default()
 }
 
 #[cfg(test)]

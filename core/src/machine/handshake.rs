@@ -68,7 +68,11 @@ impl<H: Handler> Machine<H> {
         let looked = self.state.dials.handshake(dial).map(|(asked, accept)| asked.look(&found.held, accept));
         let failure = match (looked, sight) {
             (Some(Ok(Some((socket, end)))), _) => {
-                found.held.drain(..end);
+                let mut held = found.held.take();
+                held.drain(..end);
+                if !held.is_empty() {
+                    *found.held = held;
+                }
                 return self.speak(conn, Wire::WebSocket(socket));
             }
             (Some(Err(failure)), _) => failure,
@@ -82,12 +86,14 @@ impl<H: Handler> Machine<H> {
 
     fn look_for_requests(&mut self, conn: ConnId, http: &Http, sight: Sight) {
         let Some(found) = self.state.conns.get_mut(conn) else { return };
-        let mut held = core::mem::take(&mut found.held);
+        let mut held = found.held.take();
         let mut used = 0;
         let socket = self.answer_requests(conn, http, sight, &held, &mut used);
         if let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.is_undecided()) {
             held.drain(..used);
-            found.held = held;
+            if !held.is_empty() {
+                *found.held = held;
+            }
         }
         if let Some(socket) = socket {
             self.speak(conn, Wire::WebSocket(socket));

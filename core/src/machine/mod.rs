@@ -20,7 +20,7 @@ use core::fmt;
 use core::time::Duration;
 
 /// Later than this nothing happens, so that there is always a moment after now.
-const LAST: Time = Time::from_nanos(u64::MAX - 1);
+const LAST: Time = Time::from_nanos(u64::MAX - 2);
 
 /// A whole server without its sockets: takes facts, shows intentions, and tells the handler what happens.
 ///

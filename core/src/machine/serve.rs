@@ -89,7 +89,9 @@ impl<H: Handler> Machine<H> {
         if found.held.len() + bytes.len() > HELD_MAX_BYTES {
             return self.state.end(conn.slot(), Reason::RateLimited, Ending::Flush);
         }
-        found.held.extend_from_slice(bytes);
+        if !bytes.is_empty() {
+            found.held.extend_from_slice(bytes);
+        }
         self.state.outbound.changed.insert(conn.slot());
     }
 
@@ -162,7 +164,7 @@ impl<H: Handler> Machine<H> {
         }
         let Some(conn) = self.state.conns.get_mut(id).filter(|conn| conn.is_open()) else { return };
         if !conn.held.is_empty() || conn.decoder.is_ahead() {
-            let mut held = core::mem::take(&mut conn.held);
+            let mut held = conn.held.take();
             self.digest(id, &mut held);
             self.state.outbound.changed.insert(id.slot());
         }

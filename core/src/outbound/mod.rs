@@ -23,6 +23,7 @@ pub use marks::{Marks, MarksError, OutboundLimits, SlowPolicy};
 pub(crate) use slow::Crossing;
 
 use crate::index_set::{DedupQueue, DenseSet};
+use crate::rare::Rare;
 use crate::wire::{EncodeError, Encoder, Encoding};
 use crate::{Payload, Time};
 use alloc::vec::Vec;
@@ -227,7 +228,7 @@ impl Outbound {
 
     /// Drops everything that is queued but the rest of a message that has been begun.
     pub(crate) fn discard(&mut self, index: u32) {
-        self.queues[index as usize].stage = Vec::new();
+        self.queues[index as usize].stage = Rare::default();
         self.retain(index, |_| false);
     }
 

@@ -1,5 +1,6 @@
 use super::marks::OutboundLimits;
 use crate::Time;
+use crate::rare::Rare;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -87,10 +88,10 @@ pub(super) struct Queue {
     /// A log that this connection alone refers to, if it ever was a straggler.
     pub(super) own: u32,
     pub(super) earlier_bytes: usize,
-    pub(super) earlier: VecDeque<Segment>,
-    pub(super) control: Vec<u8>,
+    pub(super) earlier: Rare<VecDeque<Segment>>,
+    pub(super) control: Rare<Vec<u8>>,
     /// Messages that must go through the session before they are queued.
-    pub(super) stage: Vec<u8>,
+    pub(super) stage: Rare<Vec<u8>>,
     pub(super) owed: Option<Owed>,
 }
 
@@ -102,9 +103,9 @@ impl Default for Queue {
             begun: 0,
             own: NO_LOG,
             earlier_bytes: 0,
-            earlier: VecDeque::new(),
-            control: Vec::new(),
-            stage: Vec::new(),
+            earlier: Rare::default(),
+            control: Rare::default(),
+            stage: Rare::default(),
             owed: None,
         }
     }
@@ -137,13 +138,13 @@ impl Queue {
         }
     }
 
-    /// Gives back memory that only a rare crowd of segments needed.
+    /// Gives back memory that is not needed any more.
     pub(super) fn shrink(&mut self) {
-        if self.earlier.capacity() > 4 {
-            self.earlier = VecDeque::new();
+        if self.earlier.is_empty() {
+            self.earlier = Rare::default();
         }
-        if self.control.capacity() > 256 {
-            self.control = Vec::new();
+        if self.control.is_empty() {
+            self.control = Rare::default();
         }
     }
 }

@@ -61,7 +61,7 @@ impl Outbound {
     }
 
     pub(crate) fn take_stage(&mut self, index: u32) -> Vec<u8> {
-        core::mem::take(&mut self.queues[index as usize].stage)
+        self.queues[index as usize].stage.take()
     }
 
     /// From now on messages for a connection are written in another encoding.

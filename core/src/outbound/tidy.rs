@@ -86,7 +86,7 @@ impl Outbound {
     pub(super) fn take_segments(&mut self, at: usize) -> VecDeque<Segment> {
         self.shelve_tail(at);
         self.queues[at].earlier_bytes = 0;
-        core::mem::take(&mut self.queues[at].earlier)
+        self.queues[at].earlier.take()
     }
 
     /// Moves what a straggler needs of `log` into a log of its own, if that is a small part of it.
@@ -107,6 +107,9 @@ impl Outbound {
     fn pop_back_if_current(&mut self, at: usize) -> Option<Segment> {
         let tail = &mut self.tails[at];
         if tail.log == NO_LOG {
+            if self.queues[at].earlier.is_empty() {
+                return None;
+            }
             *tail = Tail::from(self.queues[at].earlier.pop_back()?);
             self.queues[at].earlier_bytes -= tail.len() as usize;
         }

@@ -36,7 +36,9 @@ impl Outbound {
         let first = bytes.min(begun);
         self.advance(at, first);
         let control = (bytes - first).min(self.queues[at].control.len());
-        self.queues[at].control.drain(..control);
+        if control > 0 {
+            self.queues[at].control.drain(..control);
+        }
         self.advance(at, bytes - first - control);
         self.queues[at].begun = match u32::try_from(begun - first) {
             Ok(rest @ 1..) => rest,
@@ -64,7 +66,9 @@ impl Outbound {
     /// Takes `bytes` bytes from the front of the data.
     fn advance(&mut self, at: usize, mut bytes: usize) {
         while bytes > 0 {
-            let Some(front) = self.queues[at].earlier.front_mut() else {
+            let queue = &mut self.queues[at];
+            let front = if queue.earlier.is_empty() { None } else { queue.earlier.front_mut() };
+            let Some(front) = front else {
                 let tail = &mut self.tails[at];
                 tail.start += u32::try_from(bytes).unwrap_or(u32::MAX).min(tail.len());
                 if tail.len() == 0 {

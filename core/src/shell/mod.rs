@@ -18,7 +18,7 @@ pub use ready::{ReadyKey, ReadyQueue};
 pub use remote::{Mail, Mailbox, Remote, RemoteError};
 
 pub use server::{BindError, Runtime, Server, Setup};
-pub use sockets::Sockets;
+pub use sockets::{Dialed, Sockets};
 pub use task::{AsyncRuntime, Task};
 
 use std::hash::{BuildHasher, Hasher};

@@ -57,7 +57,7 @@ pub trait Sockets {
     fn hang_up(&mut self, dial: DialId);
 
     /// An attempt that has come to its end. If there is none, the driver's task is woken when there is.
-    fn dialed(&mut self) -> Option<(DialId, io::Result<(Self::Stream, Peer)>)>;
+    fn dialed(&mut self) -> Option<Dialed<Self::Stream>>;
 
     /// Takes a connection out of this thread's runtime, for another one's.
     ///
@@ -71,3 +71,6 @@ pub trait Sockets {
     /// If the runtime does not take it.
     fn take(&mut self, stream: OsStream) -> io::Result<Self::Stream>;
 }
+
+/// An attempt to connect, and what it came to.
+pub type Dialed<S> = (DialId, io::Result<(S, Peer)>);

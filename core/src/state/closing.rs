@@ -34,7 +34,7 @@ impl<C: Default> State<C> {
         } else {
             Phase::Flushing { until: now + self.config.closing.flush }
         };
-        conn.held = Vec::new();
+        conn.held.take();
         for room in core::mem::take(&mut conn.rooms) {
             self.rooms.remove(room, index, encoding);
         }

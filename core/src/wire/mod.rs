@@ -53,7 +53,7 @@ impl Wire {
     pub fn decoder(self) -> Decoder {
         match self {
             Self::Lines(lines) => Decoder::Lines(LineDecoder::new(lines)),
-            Self::LengthPrefixed(frames) => Decoder::LengthPrefixed(LengthDecoder::new(frames)),
+            Self::LengthPrefixed(frames) => Decoder::LengthPrefixed(Box::new(LengthDecoder::new(frames))),
             Self::Telnet(telnet) => Decoder::Telnet(Box::new(Session::new(telnet))),
             Self::WebSocket(socket) => Decoder::WebSocket(Box::new(WebSocketDecoder::new(socket))),
         }
@@ -124,7 +124,7 @@ pub enum Decoder {
     /// For lines.
     Lines(LineDecoder),
     /// For frames that begin with their length.
-    LengthPrefixed(LengthDecoder),
+    LengthPrefixed(Box<LengthDecoder>),
     /// For telnet, which also answers.
     Telnet(Box<Session>),
     /// For WebSocket, which answers pings and closes.

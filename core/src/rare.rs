@@ -1,0 +1,42 @@
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::ops::{Deref, DerefMut};
+
+/// What most connections do not need most of the time: a pointer until there is something in it, and again once it is taken
+/// out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rare<T>(Option<Box<T>>);
+
+/// What a [`Rare`] is as long as nothing is in it.
+pub(crate) trait Empty: Default + 'static {
+    const EMPTY: &'static Self;
+}
+
+impl<T: 'static> Empty for Vec<T> {
+    const EMPTY: &'static Self = &Self::new();
+}
+
+impl<T: 'static> Empty for VecDeque<T> {
+    const EMPTY: &'static Self = &Self::new();
+}
+
+impl<T: Empty> Rare<T> {
+    pub(crate) fn take(&mut self) -> T {
+        self.0.take().map_or_else(T::default, |value| *value)
+    }
+}
+
+impl<T: Empty> Deref for Rare<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_deref().unwrap_or(T::EMPTY)
+    }
+}
+
+impl<T: Empty> DerefMut for Rare<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.0.get_or_insert_default()
+    }
+}
