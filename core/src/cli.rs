@@ -5,6 +5,7 @@ use crate::limit::MessageSize;
 use crate::{Config, Listen};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::num::NonZeroU8;
 
 /// Serve telnet, lines, length-prefixed frames and WebSocket to one of the ready-made applications.
 #[derive(Clone, Debug, clap::Args)]
@@ -24,6 +25,9 @@ pub struct HubArguments {
     /// What the relay puts each message into: none or json
     #[arg(long, value_name = "ENVELOPE", default_value = "none", value_parser = envelope)]
     pub envelope: Envelope,
+    /// How many threads serve, 1 to 255; chat runs on one
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub workers: NonZeroU8,
     /// No rates and no caps on connections, for load tests
     #[arg(long)]
     pub unlimited: bool,
@@ -48,12 +52,23 @@ impl HubArguments {
         if self.unlimited { config.unlimited() } else { config }
     }
 
-    /// The application they name.
-    #[must_use]
-    pub fn handler(&self) -> App {
-        self.app.make(self.envelope)
+    /// How the application they name is made, once for each worker.
+    ///
+    /// # Errors
+    /// If the application does not run on so many.
+    pub fn handler<N>(&self) -> Result<impl Fn(N) -> App + Clone + Send + use<N>, WorkersError> {
+        if self.app == AppName::Chat && self.workers.get() > 1 {
+            return Err(WorkersError);
+        }
+        let (app, envelope) = (self.app, self.envelope);
+        Ok(move |_| app.make(envelope))
     }
 }
+
+/// Chat has to know who has which name, which is known in one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("chat runs with --workers 1: it keeps the names of all in one place")]
+pub struct WorkersError;
 
 const DEFAULT_LISTEN: [&str; 3] = ["telnet://127.0.0.1:8023", "tcp://127.0.0.1:8024", "ws://127.0.0.1:8025"];
 

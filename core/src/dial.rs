@@ -279,7 +279,7 @@ mod tests {
         let backoff = Backoff { jitter_percent: 0, attempts_max: Some(3), ..Backoff::default() };
         let mut dials = Dials::default();
         let id = dials.add(Time::START, Dial { backoff: Some(backoff), ..Dial::lines("example:1") });
-        let (conn, mut random) = (ConnId::new(0, 1), Random::new(1));
+        let (conn, mut random) = (ConnId::new(0, 0, 1), Random::new(1));
         assert_eq!(dials.disconnected(id, Time::from_secs(0), &mut random), Some(Time::from_secs(1)));
         assert_eq!(dials.wanted().count(), 0);
         dials.elapsed(Time::from_secs(1));

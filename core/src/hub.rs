@@ -88,14 +88,15 @@ impl<C: Default> Hub<'_, C> {
         self.state.send_each(conns, payload.into())
     }
 
-    /// Queues a message for every member of a room, encoding it once for each wire; returns for how many.
+    /// Queues a message for every member of a room, encoding it once for each wire; returns for how many. On a server of
+    /// several [shards](crate::Shard) the members on the others get it a moment later, and are not counted.
     pub fn publish<'p>(&mut self, room: &str, payload: impl Into<Payload<'p>>) -> usize {
-        self.state.publish(room, &[], payload.into())
+        self.state.publish_everywhere(room, &[], payload.into())
     }
 
     /// As [`publish`](Self::publish), but not for these.
     pub fn publish_except<'p>(&mut self, room: &str, except: &[ConnId], payload: impl Into<Payload<'p>>) -> usize {
-        self.state.publish(room, except, payload.into())
+        self.state.publish_everywhere(room, except, payload.into())
     }
 
     /// What a telnet peer told of itself; `None` for other wires.

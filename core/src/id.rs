@@ -8,23 +8,36 @@ use core::str::FromStr;
 /// that is over is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId {
-    index: u32,
+    /// The shard in the highest eight bits, and the index.
+    place: u32,
     generation: u32,
 }
 
+const INDEX_BITS: u32 = 24;
+const INDEX_MAX: u32 = (1 << INDEX_BITS) - 1;
+
 impl ConnId {
-    pub(crate) const fn new(index: u32, generation: u32) -> Self {
-        Self { index, generation }
+    /// How many connections a shard can hold at a time.
+    pub(crate) const PER_SHARD_MAX: u32 = INDEX_MAX;
+
+    pub(crate) const fn new(shard: u8, index: u32, generation: u32) -> Self {
+        Self { place: (shard as u32) << INDEX_BITS | index & INDEX_MAX, generation }
     }
 
-    /// The place in a table of connections: dense, from 0, used again after the connection's end.
+    /// The number of the [shard](crate::Shard) that has it.
+    #[must_use]
+    pub const fn shard(self) -> u8 {
+        (self.place >> INDEX_BITS) as u8
+    }
+
+    /// The place in its shard's table of connections: dense, from 0, used again after the connection's end.
     #[must_use]
     pub const fn index(self) -> usize {
-        self.index as usize
+        self.slot() as usize
     }
 
     pub(crate) const fn slot(self) -> u32 {
-        self.index
+        self.place & INDEX_MAX
     }
 
     pub(crate) const fn generation(self) -> u32 {
@@ -34,24 +47,27 @@ impl ConnId {
 
 impl fmt::Display for ConnId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.index, self.generation)
+        if self.shard() > 0 {
+            write!(f, "{}:", self.shard())?;
+        }
+        write!(f, "{}.{}", self.slot(), self.generation)
     }
 }
 
-/// The text is not `INDEX.GENERATION`.
+/// The text is not `INDEX.GENERATION`, or `SHARD:INDEX.GENERATION` where the shard is not the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a connection is written INDEX.GENERATION, for example 3.1")]
+#[error("a connection is written INDEX.GENERATION, for example 3.1, or SHARD:INDEX.GENERATION")]
 pub struct ConnIdError;
 
 impl FromStr for ConnId {
     type Err = ConnIdError;
 
     fn from_str(text: &str) -> Result<Self, ConnIdError> {
-        let (index, generation) = text.split_once('.').ok_or(ConnIdError)?;
-        Ok(Self {
-            index: index.parse().map_err(|_| ConnIdError)?,
-            generation: generation.parse().map_err(|_| ConnIdError)?,
-        })
+        let (shard, place) = text.split_once(':').unwrap_or(("0", text));
+        let (index, generation) = place.split_once('.').ok_or(ConnIdError)?;
+        let number = |text: &str| text.parse::<u32>().map_err(|_| ConnIdError);
+        let index = number(index).ok().filter(|index| *index <= INDEX_MAX).ok_or(ConnIdError)?;
+        Ok(Self::new(shard.parse().map_err(|_| ConnIdError)?, index, number(generation)?))
     }
 }
 

@@ -1,4 +1,4 @@
-use crate::{ConnId, DialId, ListenerId, Payload, PayloadBuf, Peer, Reason};
+use crate::{ConnId, DialId, Letter, ListenerId, Payload, PayloadBuf, Peer, Reason};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -78,6 +78,22 @@ pub enum Input<N> {
     Noted(N),
     /// [`Machine::requested`](crate::Machine::requested).
     Requested(Request),
+    /// [`Machine::dispatched`](crate::Machine::dispatched).
+    Dispatched {
+        /// Where.
+        listener: ListenerId,
+        /// Who.
+        peer: Peer,
+    },
+    /// [`Machine::adopted`](crate::Machine::adopted).
+    Adopted {
+        /// Where it was accepted.
+        listener: ListenerId,
+        /// Who.
+        peer: Peer,
+    },
+    /// [`Machine::delivered`](crate::Machine::delivered).
+    Delivered(Letter),
 }
 
 /// What an operator or another thread asks of the machine.
@@ -264,6 +280,9 @@ pub(crate) enum Fact<'a, N> {
     DialFailed { dial: DialId, failure: Failure },
     Noted(&'a N),
     Requested(&'a Request),
+    Dispatched { listener: ListenerId, peer: Peer },
+    Adopted { listener: ListenerId, peer: Peer },
+    Delivered(&'a Letter),
 }
 
 impl<N> Input<N> {
@@ -283,6 +302,9 @@ impl<N> Input<N> {
             Self::DialFailed { dial, failure } => Fact::DialFailed { dial, failure },
             Self::Noted(ref note) => Fact::Noted(note),
             Self::Requested(ref request) => Fact::Requested(request),
+            Self::Dispatched { listener, peer } => Fact::Dispatched { listener, peer },
+            Self::Adopted { listener, peer } => Fact::Adopted { listener, peer },
+            Self::Delivered(ref letter) => Fact::Delivered(letter),
         }
     }
 }

@@ -108,6 +108,64 @@ impl Metrics {
         }
     }
 
+    /// Adds what another part of the same server has counted. The peak of what was queued is the sum of both peaks: no less
+    /// than it was.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let mut other = other.clone();
+        let numbers: Vec<u64> = other.numbers_mut().map(|number| *number).collect();
+        self.add_numbers(&numbers);
+        for duration in other.durations_recent {
+            if self.durations_recent.len() == DURATIONS_KEPT {
+                self.durations_recent.pop_front();
+            }
+            self.durations_recent.push_back(duration);
+        }
+        self.durations_longest.extend(other.durations_longest);
+        self.durations_longest.sort_unstable_by(|one, another| another.cmp(one));
+        self.durations_longest.truncate(DURATIONS_KEPT);
+    }
+
+    /// As [`add`](Self::add), without what are no numbers. What is too much or too little is ignored.
+    pub(crate) fn add_numbers(&mut self, numbers: &[u64]) {
+        for (mine, &theirs) in self.numbers_mut().zip(numbers) {
+            *mine = mine.saturating_add(theirs);
+        }
+    }
+
+    /// All that is counted, in the order of its declaration.
+    pub(crate) fn numbers(&self) -> Vec<u64> {
+        self.clone().numbers_mut().map(|number| *number).collect()
+    }
+
+    fn numbers_mut(&mut self) -> impl Iterator<Item = &mut u64> {
+        let before = [&mut self.opened].into_iter().chain(&mut self.refused.0).chain(&mut self.ended.0);
+        let plain = [
+            &mut self.open,
+            &mut self.undecided,
+            &mut self.closing,
+            &mut self.stalled,
+            &mut self.rooms,
+            &mut self.quarantined,
+            &mut self.accept_paused,
+            &mut self.accept_errors,
+            &mut self.bytes_in,
+            &mut self.bytes_out,
+            &mut self.messages_in,
+            &mut self.messages_out,
+            &mut self.messages_unsendable,
+            &mut self.queued_bytes,
+            &mut self.queued_bytes_peak,
+            &mut self.queued_memory_bytes,
+            &mut self.compressed,
+            &mut self.skipped,
+            &mut self.rate_exceeded,
+            &mut self.rate_dropped,
+            &mut self.dial_errors,
+        ];
+        let histograms = [&mut self.turn_messages, &mut self.round_trip_us, &mut self.durations_ms];
+        before.chain(plain).chain(histograms.into_iter().flat_map(Histogram::numbers_mut))
+    }
+
     /// As Prometheus reads them (text format 0.0.4), every counter with the suffix `_total`.
     #[must_use]
     pub fn exposition(&self) -> String {
@@ -217,6 +275,10 @@ impl Default for Histogram {
 }
 
 impl Histogram {
+    fn numbers_mut(&mut self) -> impl Iterator<Item = &mut u64> {
+        self.buckets.iter_mut().chain([&mut self.count, &mut self.sum])
+    }
+
     pub(crate) fn record(&mut self, value: u64) {
         let bucket = (u64::BITS - value.saturating_sub(1).leading_zeros()) as usize;
         self.buckets[if value == 0 { 0 } else { bucket.min(BUCKETS - 1) }] += 1;

@@ -7,15 +7,14 @@ pub(crate) struct Slots<T> {
     slots: Vec<(u32, Option<T>)>,
     free: Vec<u32>,
     len: usize,
-}
-
-impl<T> Default for Slots<T> {
-    fn default() -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), len: 0 }
-    }
+    shard: u8,
 }
 
 impl<T> Slots<T> {
+    pub(crate) fn of_shard(shard: u8) -> Self {
+        Self { slots: Vec::new(), free: Vec::new(), len: 0, shard }
+    }
+
     pub(crate) fn insert(&mut self, value: T) -> ConnId {
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push((0, None));
@@ -25,7 +24,7 @@ impl<T> Slots<T> {
         *generation = generation.wrapping_add(1);
         *slot = Some(value);
         self.len += 1;
-        ConnId::new(index, *generation)
+        ConnId::new(self.shard, index, *generation)
     }
 
     pub(crate) fn remove(&mut self, index: u32) -> Option<T> {
@@ -38,12 +37,12 @@ impl<T> Slots<T> {
     /// The connection of an id, unless another has its place.
     pub(crate) fn get(&self, id: ConnId) -> Option<&T> {
         let (generation, slot) = self.slots.get(id.index())?;
-        if *generation == id.generation() { slot.as_ref() } else { None }
+        if *generation == id.generation() && id.shard() == self.shard { slot.as_ref() } else { None }
     }
 
     pub(crate) fn get_mut(&mut self, id: ConnId) -> Option<&mut T> {
         let (generation, slot) = self.slots.get_mut(id.index())?;
-        if *generation == id.generation() { slot.as_mut() } else { None }
+        if *generation == id.generation() && id.shard() == self.shard { slot.as_mut() } else { None }
     }
 
     pub(crate) fn at(&self, index: u32) -> Option<&T> {
@@ -56,12 +55,12 @@ impl<T> Slots<T> {
 
     /// The id of who has a place now, or had it last.
     pub(crate) fn id(&self, index: u32) -> ConnId {
-        ConnId::new(index, self.slots.get(index as usize).map_or(0, |slot| slot.0))
+        ConnId::new(self.shard, index, self.slots.get(index as usize).map_or(0, |slot| slot.0))
     }
 
     pub(crate) fn ids(&self) -> impl Iterator<Item = ConnId> + '_ {
         let taken = self.slots.iter().enumerate().filter(|(_, slot)| slot.1.is_some());
-        taken.map(|(index, slot)| ConnId::new(u32::try_from(index).unwrap_or(u32::MAX), slot.0))
+        taken.map(|(index, slot)| ConnId::new(self.shard, u32::try_from(index).unwrap_or(u32::MAX), slot.0))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -75,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_place_is_used_again_and_its_ids_differ() {
-        let mut slots = Slots::default();
+        let mut slots = Slots::of_shard(0);
         let (first, other) = (slots.insert('a'), slots.insert('b'));
         assert_eq!(slots.remove(first.slot()), Some('a'));
         assert_eq!(slots.remove(first.slot()), None);

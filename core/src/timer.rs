@@ -144,7 +144,7 @@ mod tests {
             for (step, conn, name, at) in steps {
                 let timer = match conn {
                     0 => Timer::named(NAMES[name]),
-                    n => Timer::of(ConnId::new(n, 1), NAMES[name]),
+                    n => Timer::of(ConnId::new(0, n, 1), NAMES[name]),
                 };
                 let at = Time::from_nanos(at);
                 match step {
@@ -159,8 +159,8 @@ mod tests {
                         prop_assert_eq!(timers.cancel(timer), model.len() < before);
                     }
                     3 => {
-                        model.retain(|&(_, other)| other.conn != Some(ConnId::new(conn, 1)));
-                        timers.cancel_all_of(ConnId::new(conn, 1));
+                        model.retain(|&(_, other)| other.conn != Some(ConnId::new(0, conn, 1)));
+                        timers.cancel_all_of(ConnId::new(0, conn, 1));
                     }
                     _ => {
                         let due = model.iter().copied().filter(|&(due, _)| due <= at).min();

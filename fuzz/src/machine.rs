@@ -5,8 +5,8 @@ use drupe_core::outbound::{Marks, SlowPolicy};
 use drupe_core::telnet::{InputMode, Side};
 use drupe_core::websocket::{CloseCode, Opcode, frame};
 use drupe_core::{
-    AcceptFailure, Backoff, Config, ConnId, Dial, DialId, Event, Failure, Handler, Hub, Input, Listen, ListenerId,
-    Machine, Peer, Request, Time, Timer, trace,
+    AcceptFailure, Backoff, Config, ConnId, Dial, DialId, Event, Failure, Handler, Hub, Input, Letter, Listen,
+    ListenerId, Machine, Peer, Request, Shard, Time, Timer, trace,
 };
 use std::collections::BTreeSet;
 use std::net::{Ipv6Addr, SocketAddr};
@@ -178,7 +178,9 @@ fn config(limits: [u8; 8], seed: u64) -> Config {
 pub fn machine(data: &[u8]) {
     let Ok(run) = Run::arbitrary_take_rest(arbitrary::Unstructured::new(data)) else { return };
     let facts = run.facts.get(..run.facts.len().min(500)).unwrap_or_default();
-    let mut machine = Machine::new(config(run.limits, run.seed), Restless::default());
+    let shards = [Shard::ALONE, Shard::new(0, 3).expect("in range"), Shard::new(1, 3).expect("in range")];
+    let shard = shards[run.seed as usize % 3];
+    let mut machine = Machine::shard(config(run.limits, run.seed), Restless::default(), shard);
     let mut text = String::new();
     let mut written = 0;
     let mut known: Vec<ConnId> = Vec::new();
@@ -198,9 +200,10 @@ pub fn machine(data: &[u8]) {
             known.push(id);
         }
         check(&machine, &known);
+        while machine.next_letter().is_some() {}
     }
     // What happened once happens again.
-    let mut again = Machine::new(config(run.limits, run.seed), Restless::default());
+    let mut again = Machine::shard(config(run.limits, run.seed), Restless::default(), shard);
     let transcript = trace::replay(&text, &mut again).expect("what is written is read");
     assert_eq!(transcript.written.values().map(Vec::len).sum::<usize>(), written);
     assert_eq!(format!("{:?}", again.metrics()), format!("{:?}", machine.metrics()));
@@ -276,6 +279,7 @@ fn input(fact: &Fact, machine: &mut Machine<Restless>, known: &[ConnId], now: &m
             if up { Input::Dialed { dial: id, peer } } else { Input::DialFailed { dial: id, failure: failure(dial) } }
         }
         Fact::Noted(note) => Input::Noted(note),
+        Fact::Publish { length: 40_000.. } if who_else(fact).is_some() => who_else(fact)?,
         Fact::Publish { length } => Input::Requested(Request::publish("a", &"y".repeat(usize::from(length % 2000)))),
         Fact::Kick { who } => Input::Requested(Request::Kick { conn: id(who)? }),
         Fact::Drain => Input::Requested(Request::Drain),
@@ -283,6 +287,20 @@ fn input(fact: &Fact, machine: &mut Machine<Restless>, known: &[ConnId], now: &m
             while machine.next_changed().is_some() {}
             Input::TurnEnded
         }
+    })
+}
+
+/// What other shards tell, and the one that accepts hands over.
+fn who_else(fact: &Fact) -> Option<Input<u8>> {
+    let Fact::Publish { length } = *fact else { return None };
+    let (listener, peer) = (ListenerId(u32::from(length % 7)), SocketAddr::from(([192, 0, 2, 1], length)).into());
+    Some(match length % 6 {
+        0 => Input::Delivered(Letter::Publish { room: "a".into(), except: [].into(), payload: "letter".into() }),
+        1 => Input::Delivered(Letter::Left { listener, peer, shard: u8::try_from(length % 5).unwrap_or(0) }),
+        2 => Input::Delivered(Letter::Quarantine { peer }),
+        3 => Input::Delivered(Letter::Counted { shard: 2, numbers: vec![u64::MAX; usize::from(length % 200)].into() }),
+        4 => Input::Dispatched { listener, peer },
+        _ => Input::Adopted { listener, peer },
     })
 }
 

@@ -23,6 +23,10 @@ impl Runtime for Mio {
     fn run<H: Handler>(setup: Setup<H>) -> io::Result<Metrics> {
         run(setup)
     }
+
+    fn run_here<H: Handler>(setup: Setup<H>) -> io::Result<Metrics> {
+        run(setup)
+    }
 }
 
 /// So many sockets are heard of at a time; the others are heard of in the next turn.
@@ -43,7 +47,7 @@ fn run<H: Handler>(setup: Setup<H>) -> io::Result<Metrics> {
     loop {
         let now = Time::START + started.elapsed();
         let timeout = match driver.turn(now, &mut ready, &task) {
-            Next::End => return Ok(driver.metrics()),
+            Next::End => return driver.outcome(),
             Next::Turn => Some(Duration::ZERO),
             Next::Wait(until) => until.map(|until| until.since(now)),
         };

@@ -1,7 +1,8 @@
 use crate::sockets::SmolSockets;
-use drupe_core::Handler;
 use drupe_core::shell::{AsyncRuntime, ReadyQueue, Runtime, Setup, Task};
+use drupe_core::{Handler, Metrics};
 use smol::Timer;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -17,6 +18,10 @@ impl Runtime for Smol {
 
     fn run<H: Handler>(setup: Setup<H>) -> Self::Run<H> {
         Task::new(setup)
+    }
+
+    fn run_here<H: Handler>(setup: Setup<H>) -> io::Result<Metrics> {
+        smol::block_on(Self::run(setup))
     }
 }
 

@@ -1,6 +1,7 @@
 use crate::sockets::TokioSockets;
-use drupe_core::Handler;
 use drupe_core::shell::{AsyncRuntime, ReadyQueue, Runtime, Setup, Task};
+use drupe_core::{Handler, Metrics};
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -19,6 +20,11 @@ impl Runtime for Tokio {
     fn run<H: Handler>(setup: Setup<H>) -> Self::Run<H> {
         // One turn looks at all sockets: tokio's budget for one task would stop it in the middle.
         unconstrained(Task::new(setup))
+    }
+
+    fn run_here<H: Handler>(setup: Setup<H>) -> io::Result<Metrics> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(Self::run(setup))
     }
 }
 

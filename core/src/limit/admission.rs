@@ -1,5 +1,5 @@
 use super::{Quarantine, QuarantineLimits};
-use crate::{AddressKey, ListenerId, Peer, Reason, Time};
+use crate::{AddressKey, ConnId, ListenerId, Peer, Reason, Time};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionLimits {
     /// In all, those that are closing and those that the application dialled included; a dial itself is never
-    /// refused, so there may be more by as many.
+    /// refused, so there may be more by as many. More than 16,777,215 are never let in.
     pub total: u32,
     /// From one address: an IPv4 address or an IPv6 /64.
     pub per_address: u32,
@@ -43,7 +43,7 @@ impl Admission {
         if key.is_some_and(|key| self.quarantine.refused_until(now, key).is_some()) {
             return Err(Reason::Quarantined);
         }
-        if self.total >= limits.total {
+        if self.total >= limits.total.min(ConnId::PER_SHARD_MAX) {
             return Err(Reason::ServerFull);
         }
         if listener_max.is_some_and(|max| self.on(listener) >= max) {

@@ -150,7 +150,7 @@ impl<H: Handler> Machine<H> {
                 continue;
             }
             let drains = self.state.drain.is_some();
-            match answer(&request, http, drains, || self.state.metrics().exposition()) {
+            match answer(&request, http, drains, || self.state.metrics_of_all().exposition()) {
                 Answer::More(bytes) => {
                     self.state.outbound.control(index, &bytes);
                     self.state.await_request(conn, http.timeout);

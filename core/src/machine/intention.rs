@@ -5,7 +5,7 @@ use crate::outbound::Outbound;
 use crate::state::{Deadline, Why};
 use crate::telnet::Terminal;
 use crate::trace::Recorder;
-use crate::{Config, ConnId, DialId, ListenerId, Metrics, Time};
+use crate::{Addressee, Config, ConnId, DialId, Letter, ListenerId, Metrics, Shard, Time};
 use core::fmt;
 
 /// What should be so for one connection. A level, not an event: it may be looked at any number of times.
@@ -118,6 +118,7 @@ impl<H: Handler> Machine<H> {
             at(self.state.timers.next(), Why::Timer),
             at(self.state.dials.next(), Why::Dial),
             at(self.state.doors.iter().filter_map(|door| door.rests_until).min(), Why::Accept),
+            at(self.state.post.counts_at, Why::Counts),
             at(self.state.drain.filter(|_| self.state.conns.len() > 0), Why::Drain),
         ];
         // What lies at the end of time is never reached.
@@ -139,6 +140,24 @@ impl<H: Handler> Machine<H> {
     /// says how the attempt went, or until it is no longer wanted.
     pub fn dials(&self) -> impl Iterator<Item = (DialId, &str)> {
         self.state.dials.wanted()
+    }
+
+    /// What this shard has to tell others, one after another: to be asked for until there is none, at the end of a turn. A
+    /// machine that is alone has nothing to tell.
+    pub fn next_letter(&mut self) -> Option<(Addressee, Letter)> {
+        self.state.post.next_letter()
+    }
+
+    /// Which of the server's shards this is.
+    #[must_use]
+    pub fn which_shard(&self) -> Shard {
+        self.state.post.shard
+    }
+
+    /// Whether the server is being drained.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.state.drain.is_some()
     }
 
     /// Whether a drain is over: the shell may go.

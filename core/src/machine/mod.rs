@@ -14,7 +14,7 @@ use crate::input::{AcceptFailure, Fact, Failure, Input, Refusal, Request};
 use crate::state::{Ending, Pending, State, farewell};
 use crate::trace::Recorder;
 use crate::wire::{Encoder, Protocol, Scratch, Sight, Wire};
-use crate::{Config, ConnId, DialId, Hub, Listen, ListenerId, Payload, Peer, Reason, Time};
+use crate::{Config, ConnId, DialId, Hub, Letter, Listen, ListenerId, Payload, Peer, Reason, Shard, Time};
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
@@ -50,9 +50,15 @@ impl<H: Handler> fmt::Debug for Machine<H> {
 impl<H: Handler> Machine<H> {
     /// A machine at rest.
     pub fn new(config: Config, handler: H) -> Self {
+        Self::shard(config, handler, Shard::ALONE)
+    }
+
+    /// A machine at rest that is one of several: all with the same configuration, each with a handler of its own. Letters
+    /// from [`next_letter`](Self::next_letter) go to the [`delivered`](Self::delivered) of those they are for.
+    pub fn shard(config: Config, handler: H, shard: Shard) -> Self {
         // What answers and what the application sends are masked apart.
         let scratch = Scratch::new(!config.seed.unwrap_or_default());
-        Self { handler, state: State::new(config), recorder: None, turn_messages: 0, scratch }
+        Self { handler, state: State::new(config, shard), recorder: None, turn_messages: 0, scratch }
     }
 
     /// The server has begun: told once, before everything else.
@@ -75,21 +81,57 @@ impl<H: Handler> Machine<H> {
         }
         match self.admit(listener, peer) {
             Ok(protocol) => Ok(self.opened(peer, Origin::Listener(listener), protocol.wire(), protocol.wait())),
-            Err(reason) => {
-                self.state.metrics.refused.add(reason);
-                let mut words = Vec::new();
-                match self.state.config.listeners.get(listener.index()) {
-                    // Before a handshake nobody is told anything but in HTTP.
-                    Some(Listen { protocol: Protocol::Http(_), .. }) => words = Status::UNAVAILABLE.last_words(false),
-                    Some(Listen { protocol, notices: true, .. }) => {
-                        let encoding = protocol.wire().encoding();
-                        let _ = Encoder::default().encode(encoding, Payload::Text(&farewell(reason)), &mut words);
-                    }
-                    _ => {}
-                }
-                Err(Refusal { reason, farewell: words })
-            }
+            Err(reason) => Err(self.refusal(listener, reason)),
         }
+    }
+
+    /// As [`accepted`](Self::accepted), on the first of several [shards](Shard): which of them gets the connection, for its
+    /// [`adopted`](Self::adopted).
+    ///
+    /// # Errors
+    /// As [`accepted`](Self::accepted).
+    pub fn dispatched(&mut self, now: Time, listener: ListenerId, peer: Peer) -> Result<u8, Refusal> {
+        self.begin(now, &Fact::Dispatched { listener, peer });
+        if let Some(door) = self.state.doors.get_mut(listener.index()) {
+            door.failures = 0;
+        }
+        self.admit(listener, peer).map_err(|reason| self.refusal(listener, reason))?;
+        Ok(self.state.post.place())
+    }
+
+    /// A connection that the first shard accepted is handed to this one.
+    pub fn adopted(&mut self, now: Time, listener: ListenerId, peer: Peer) -> ConnId {
+        self.begin(now, &Fact::Adopted { listener, peer });
+        let protocol = self.state.config.listeners.get(listener.index()).map(|listen| listen.protocol.clone());
+        let (wire, wait) = protocol.map_or_else(Default::default, |protocol| (protocol.wire(), protocol.wait()));
+        let id = self.opened(peer, Origin::Listener(listener), wire, wait);
+        if self.state.drain.is_some() {
+            self.state.end(id.slot(), Reason::Shutdown, Ending::Flush);
+            self.settle();
+        }
+        id
+    }
+
+    /// Another shard has told something.
+    pub fn delivered(&mut self, now: Time, letter: &Letter) {
+        self.begin(now, &Fact::Delivered(letter));
+        self.state.delivered(letter);
+        self.settle();
+    }
+
+    fn refusal(&mut self, listener: ListenerId, reason: Reason) -> Refusal {
+        self.state.metrics.refused.add(reason);
+        let mut words = Vec::new();
+        match self.state.config.listeners.get(listener.index()) {
+            // Before a handshake nobody is told anything but in HTTP.
+            Some(Listen { protocol: Protocol::Http(_), .. }) => words = Status::UNAVAILABLE.last_words(false),
+            Some(Listen { protocol, notices: true, .. }) => {
+                let encoding = protocol.wire().encoding();
+                let _ = Encoder::default().encode(encoding, Payload::Text(&farewell(reason)), &mut words);
+            }
+            _ => {}
+        }
+        Refusal { reason, farewell: words }
     }
 
     /// A listener could not accept.
@@ -201,6 +243,7 @@ impl<H: Handler> Machine<H> {
             }
             self.settle();
         }
+        self.state.tell_counts();
         for door in &mut self.state.doors {
             door.rests_until = door.rests_until.filter(|&until| until > now);
         }
@@ -262,7 +305,7 @@ impl<H: Handler> Machine<H> {
         self.begin(now, &Fact::Requested(request));
         match request {
             Request::Publish { room, payload } => {
-                self.state.publish(room, &[], payload.as_payload());
+                self.state.publish_everywhere(room, &[], payload.as_payload());
             }
             Request::Kick { conn } => {
                 if self.state.conns.get(*conn).is_some() {
@@ -291,6 +334,9 @@ impl<H: Handler> Machine<H> {
             Input::DialFailed { dial, failure } => self.dial_failed(now, dial, failure),
             Input::Noted(note) => self.noted(now, note),
             Input::Requested(request) => self.requested(now, &request),
+            Input::Dispatched { listener, peer } => drop(self.dispatched(now, listener, peer)),
+            Input::Adopted { listener, peer } => return Some(Ok(self.adopted(now, listener, peer))),
+            Input::Delivered(letter) => self.delivered(now, &letter),
         }
         None
     }
@@ -299,6 +345,9 @@ impl<H: Handler> Machine<H> {
 impl<H: Handler> Machine<H> {
     fn begin(&mut self, now: Time, fact: &Fact<'_, H::Note>) {
         self.state.now = self.state.now.max(now.min(LAST));
+        if !matches!(fact, Fact::Delivered(Letter::Counted { .. }) | Fact::Elapsed | Fact::TurnEnded) {
+            self.state.post.something_happened(self.state.now);
+        }
         if let Some(recorder) = &mut self.recorder {
             recorder.record(self.state.now, fact);
         }

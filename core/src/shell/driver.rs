@@ -1,15 +1,21 @@
 use super::signals::DrainOnSignals;
 use super::{ACCEPTS_PER_TURN, Mail, Mailbox, SCRATCH_BYTES, Setup, Sockets};
-use crate::{AcceptFailure, Accepting, ConnId, DialId, End, Failure, Handler, ListenerId, Machine, Metrics, Time};
+use crate::{
+    AcceptFailure, Accepting, Addressee, ConnId, DialId, End, Failure, Handler, Letter, ListenerId, Machine, Metrics,
+    Peer, Refusal, Shard, Time,
+};
 use alloc::collections::BTreeSet;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
+use core::time::Duration;
 use std::io::{self, IoSlice};
 use std::task::Waker;
 
 /// How many slices are written with one call.
 const SLICES_PER_WRITE: usize = 64;
+/// How long a shard waits for others to catch up.
+const BEHIND_WAIT: Duration = Duration::from_millis(1);
 /// Listeners are numbered from the other end of the connections' numbers.
 const FIRST_LISTENER: u32 = u32::MAX;
 
@@ -28,6 +34,10 @@ pub struct Driver<H: Handler, S: Sockets> {
     connections: Vec<Option<Connection<S::Socket>>>,
     mailbox: Mailbox<H::Note>,
     _signals: Option<DrainOnSignals>,
+    shard: Shard,
+    /// Nothing is read because another shard is behind.
+    waits: bool,
+    stopped: bool,
     dialing: BTreeSet<DialId>,
     /// What is ready though nothing new will tell.
     again: Vec<u32>,
@@ -75,6 +85,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
             let listener = sockets.listen(number, listener)?;
             Ok((number, Some(Door { listener, resting: false })))
         });
+        let shard = machine.which_shard();
         let (again, listeners) = doors.collect::<io::Result<(Vec<_>, Vec<_>)>>()?;
         Ok(Self {
             machine,
@@ -83,6 +94,9 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
             connections: Vec::new(),
             mailbox,
             _signals: signals,
+            shard,
+            waits: false,
+            stopped: false,
             dialing: BTreeSet::new(),
             again,
             scratch: vec![0; SCRATCH_BYTES],
@@ -103,6 +117,11 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         self.now = now;
         self.read_mail(task);
         ready.append(&mut self.again);
+        self.waits = self.shard.count() > 1 && self.mailbox.is_another_behind();
+        if self.waits {
+            // What is read now would only be more for those who are behind.
+            self.again.append(ready);
+        }
         for number in ready.drain(..) {
             match self.listeners.get((FIRST_LISTENER - number) as usize) {
                 Some(_) => self.accept(FIRST_LISTENER - number),
@@ -114,6 +133,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         self.connect();
         self.write_all();
         self.tend_listeners();
+        self.post_letters();
         self.next()
     }
 
@@ -127,9 +147,18 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         self.connections.get_mut(number as usize)?.as_mut().map(|connection| &mut connection.socket)
     }
 
-    /// What was counted.
-    pub fn metrics(&self) -> Metrics {
-        self.machine.metrics()
+    /// What was counted, by all shards, once there is nothing more to do.
+    ///
+    /// # Errors
+    /// If another shard ended by a panic.
+    pub fn outcome(&self) -> io::Result<Metrics> {
+        let mut metrics = self.machine.metrics();
+        self.mailbox.finish(metrics.clone());
+        if self.shard.number() == 0 {
+            let others = self.mailbox.metrics_of_others().ok_or_else(|| io::Error::other("a worker panicked"))?;
+            others.iter().for_each(|other| metrics.add(other));
+        }
+        Ok(metrics)
     }
 
     fn read_mail(&mut self, task: &Waker) {
@@ -139,6 +168,15 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
                 Mail::Note(note) => self.machine.noted(now, note),
                 Mail::Request(request) => self.machine.requested(now, &request),
                 Mail::Metrics(receive) => receive(self.machine.metrics()),
+                Mail::Letter(letter) => self.machine.delivered(now, &letter),
+                Mail::Connection(listener, peer, stream) => {
+                    let id = self.machine.adopted(now, listener, peer);
+                    match self.sockets.take(stream) {
+                        Ok(stream) => self.add(id, stream),
+                        Err(error) => self.machine.failed(now, id, Failure::from(&error)),
+                    }
+                }
+                Mail::Stop => self.stopped = true,
             }
             self.write_if_full();
         }
@@ -156,13 +194,42 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => self.machine.accept_failed(self.now, id, AcceptFailure::from(&error)),
-                Ok((stream, peer)) => match self.machine.accepted(self.now, id, peer) {
-                    Ok(id) => self.add(id, stream),
-                    Err(refusal) => self.sockets.dismiss(stream, &refusal.farewell),
-                },
+                Ok((stream, peer)) => {
+                    if let Err((stream, refusal)) = self.let_in(id, stream, peer) {
+                        self.sockets.dismiss(stream, &refusal.farewell);
+                    }
+                }
             }
         }
         self.again.push(FIRST_LISTENER - place);
+    }
+
+    fn let_in(&mut self, listener: ListenerId, stream: S::Stream, peer: Peer) -> Result<(), (S::Stream, Refusal)> {
+        let now = self.now;
+        if self.shard.count() == 1 {
+            match self.machine.accepted(now, listener, peer) {
+                Ok(id) => self.add(id, stream),
+                Err(refusal) => return Err((stream, refusal)),
+            }
+            return Ok(());
+        }
+        let shard = match self.machine.dispatched(now, listener, peer) {
+            Ok(shard) => shard,
+            Err(refusal) => return Err((stream, refusal)),
+        };
+        if shard == self.shard.number() {
+            let id = self.machine.adopted(now, listener, peer);
+            self.add(id, stream);
+            return Ok(());
+        }
+        let given = self.sockets.give(stream).is_ok_and(|stream| {
+            let mail = Mail::Connection(listener, peer, stream);
+            self.mailbox.post(shard.into(), mail)
+        });
+        if !given {
+            self.machine.delivered(now, &Letter::Left { listener, peer, shard });
+        }
+        Ok(())
     }
 
     fn add(&mut self, id: ConnId, stream: S::Stream) {
@@ -264,6 +331,15 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         machine.turn_ended(*now);
     }
 
+    fn post_letters(&mut self) {
+        while let Some((to, letter)) = self.machine.next_letter() {
+            match to {
+                Addressee::Others => self.mailbox.post_to_others(&letter),
+                Addressee::First => drop(self.mailbox.post(0, Mail::Letter(letter))),
+            }
+        }
+    }
+
     fn tend_listeners(&mut self) {
         for (slot, place) in self.listeners.iter_mut().zip(0..) {
             match (self.machine.accepting(ListenerId(place)), &slot) {
@@ -275,8 +351,17 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
     }
 
     fn next(&self) -> Next {
-        if self.machine.is_drained() {
+        let (any_ended, all_ended) = if self.shard.number() == 0 { self.mailbox.others_ended() } else { (false, true) };
+        let drained = self.machine.is_drained();
+        if self.stopped || drained && all_ended {
             return Next::End;
+        }
+        if any_ended && !self.machine.is_draining() {
+            // It panicked, and the others are no server without it.
+            let _ = self.mailbox.remote().drain();
+        }
+        if self.waits {
+            return Next::Wait(Some(self.now + BEHIND_WAIT));
         }
         // What was written may have made the application dial.
         let dials = self.machine.dials().any(|(dial, _)| !self.dialing.contains(&dial));

@@ -4,6 +4,7 @@
 //! turn, and waits as it is told.
 
 mod driver;
+mod mailbox;
 mod os;
 mod ready;
 mod remote;
@@ -13,11 +14,12 @@ mod sockets;
 mod task;
 
 pub use driver::{Driver, Next};
+pub use mailbox::{Mail, Mailbox};
 pub use os::{OsListener, OsStream, SocketFile, tune, tune_accepted};
 pub use ready::{ReadyKey, ReadyQueue};
-pub use remote::{Mail, Mailbox, Remote, RemoteError};
+pub use remote::{Remote, RemoteError};
 
-pub use server::{BindError, Runtime, Server, Setup};
+pub use server::{BindError, Runtime, Server, Setup, StartError};
 pub use sockets::{Dialed, Sockets};
 pub use task::{AsyncRuntime, Task};
 

@@ -1,12 +1,14 @@
 use super::signals::DrainOnSignals;
 use super::{Mailbox, OsListener, Remote, entropy};
 use crate::trace::Recorder;
-use crate::{Config, Handler, Machine};
+use crate::{Config, Handler, Machine, Metrics, Shard};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
+use core::num::NonZeroU8;
 use std::io;
+use std::thread;
 
 /// A server that listens and is about to run on a runtime: each shell has its own under this name.
 pub struct Server<H: Handler, R: Runtime> {
@@ -22,6 +24,23 @@ pub trait Runtime {
 
     /// Runs a server.
     fn run<H: Handler>(setup: Setup<H>) -> Self::Run<H>;
+
+    /// Runs a further shard of a server, and takes the thread until it has ended.
+    ///
+    /// # Errors
+    /// If the runtime can't.
+    fn run_here<H: Handler>(setup: Setup<H>) -> io::Result<Metrics>;
+}
+
+/// A server of several shards could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Somewhere could not be listened at.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// A thread could not be started.
+    #[error("can't start a worker thread: {0}")]
+    Thread(io::Error),
 }
 
 /// What a [`Driver`](super::Driver) is made of.
@@ -58,16 +77,52 @@ impl<H: Handler, R: Runtime> Server<H, R> {
     /// As [`bind`](Self::bind).
     pub fn bind_with(mut config: Config, handler: impl FnOnce(Remote<H::Note>) -> H) -> Result<Self, BindError> {
         config.seed.get_or_insert_with(entropy);
-        let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
-        for listen in &config.listeners {
-            let blame = |source| BindError { address: listen.bound(&listen.address), source };
-            let listener = OsListener::bind(&listen.address).map_err(blame)?;
-            addresses.push(listen.bound(&listener.address().map_err(blame)?));
-            listeners.push(listener);
-        }
+        let (listeners, addresses) = listen(&config)?;
         let mailbox = Mailbox::new();
         let machine = Machine::new(config, handler(mailbox.remote()));
         let setup = Setup { machine, listeners, mailbox, signals: None };
+        Ok(Self { setup, addresses, runtime: PhantomData })
+    }
+
+    /// As [`bind_with`](Self::bind_with), on several threads: `workers` [shards](crate::Shard), one of them where the server
+    /// runs and each other on a thread of its own. `handler` is called once for each, on its thread, with a handle that notes
+    /// that handler.
+    ///
+    /// Connections are handed to the shard that has the fewest. What is published to a room reaches its members on every
+    /// shard; limits, metrics and [`Remote`] are those of the whole. Everything else that a handler knows is of its own shard.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind), or if a thread can't be started.
+    pub fn bind_sharded(
+        mut config: Config,
+        workers: NonZeroU8,
+        handler: impl Fn(Remote<H::Note>) -> H + Clone + Send + 'static,
+    ) -> Result<Self, StartError>
+    where
+        H: 'static,
+        H::Note: Send,
+    {
+        config.seed.get_or_insert_with(entropy);
+        let (listeners, addresses) = listen(&config)?;
+        let mut machines = Vec::new();
+        for (number, mailbox) in (0..).zip(Mailbox::of_shards(workers.get())) {
+            let Ok(shard) = Shard::new(number, workers.get()) else { break };
+            let (config, handler) = (config.clone(), handler.clone());
+            machines.push((mailbox, move |remote| Machine::shard(config, handler(remote), shard)));
+        }
+        let mut machines = machines.into_iter();
+        let Some((mailbox, first)) = machines.next() else {
+            return Err(StartError::Thread(io::ErrorKind::InvalidInput.into()));
+        };
+        for (mailbox, make) in machines {
+            let run = move || {
+                let machine = make(mailbox.remote());
+                // What it counted, or that it did not end as it should, is told through the mailbox.
+                let _ = R::run_here(Setup { machine, listeners: Vec::new(), mailbox, signals: None });
+            };
+            thread::Builder::new().name("drupe-worker".into()).spawn(run).map_err(StartError::Thread)?;
+        }
+        let setup = Setup { machine: first(mailbox.remote()), listeners, mailbox, signals: None };
         Ok(Self { setup, addresses, runtime: PhantomData })
     }
 
@@ -96,7 +151,7 @@ impl<H: Handler, R: Runtime> Server<H, R> {
         Ok(self)
     }
 
-    /// Has every fact recorded; see [`trace`](crate::trace).
+    /// Has every fact recorded; see [`trace`](crate::trace). Of several shards, those of the first.
     #[must_use]
     pub fn record(mut self, recorder: Recorder<H::Note>) -> Self {
         self.setup.machine.record(recorder);
@@ -107,6 +162,18 @@ impl<H: Handler, R: Runtime> Server<H, R> {
     pub fn run(self) -> R::Run<H> {
         R::run(self.setup)
     }
+}
+
+/// Listens at every address of a configuration, and says where that is.
+fn listen(config: &Config) -> Result<(Vec<OsListener>, Vec<String>), BindError> {
+    let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
+    for listen in &config.listeners {
+        let blame = |source| BindError { address: listen.bound(&listen.address), source };
+        let listener = OsListener::bind(&listen.address).map_err(blame)?;
+        addresses.push(listen.bound(&listener.address().map_err(blame)?));
+        listeners.push(listener);
+    }
+    Ok((listeners, addresses))
 }
 
 impl<H: Handler> fmt::Debug for Setup<H> {

@@ -74,7 +74,7 @@ impl<H: Handler, R: AsyncRuntime> Future for Task<H, R> {
             State::Running(running) => running,
             State::Ended => return Poll::Pending,
         };
-        let polled = running.turn(cx).map(Ok);
+        let polled = running.turn(cx);
         if polled.is_pending() {
             self.0 = State::Running(running);
         }
@@ -91,11 +91,11 @@ impl<H: Handler, R: AsyncRuntime> Running<H, R> {
         Ok(Self { driver, queue, ready: Vec::new(), sleep: R::sleep(started), asleep_until: None, started })
     }
 
-    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Metrics> {
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Metrics>> {
         R::set_waker(self.driver.sockets(), cx.waker());
         self.queue.take(cx.waker(), &mut self.ready);
         match self.driver.turn(Time::START + self.started.elapsed(), &mut self.ready, cx.waker()) {
-            Next::End => return Poll::Ready(self.driver.metrics()),
+            Next::End => return Poll::Ready(self.driver.outcome()),
             Next::Turn => cx.waker().wake_by_ref(),
             Next::Wait(None) => {}
             Next::Wait(Some(until)) => self.wait(until, cx),

@@ -279,7 +279,7 @@ where
             (99, Some(Socket::Open(id, _))) if self.ends[peer].link == Link::Troubled => match self.random.below(4) {
                 0 => self.apply(Input::Requested(Request::Kick { conn: id })),
                 // A fact about somebody who never was.
-                1 => self.apply(Input::Wrote { conn: ConnId::new(u32::MAX, 9), bytes: 5 }),
+                1 => self.apply(Input::Wrote { conn: ConnId::new(0, u32::MAX, 9), bytes: 5 }),
                 _ => self.fail(peer, id, Failure::Reset),
             },
             _ => {}

@@ -51,8 +51,8 @@ impl<C: Default> State<C> {
         match action {
             Action::Close => self.end(index, Reason::RateLimited, Ending::Flush),
             Action::Quarantine => {
-                if let Some(conn) = self.conns.at(index) {
-                    self.admission.quarantine(now, conn.peer, self.config.quarantine);
+                if let Some(peer) = self.conns.at(index).map(|conn| conn.peer) {
+                    self.quarantine(peer);
                 }
                 self.end(index, Reason::Quarantined, Ending::Flush);
             }

@@ -143,7 +143,7 @@ impl<C: Default> State<C> {
             self.outbound.changed.insert(index);
             self.agenda.forget(index);
             match conn.origin {
-                Origin::Listener(listener) => self.admission.count_out(Some(listener), conn.peer),
+                Origin::Listener(listener) => self.left(listener, conn.peer),
                 Origin::Dial(dial) => {
                     self.admission.count_out(None, conn.peer);
                     if self.dials.is_up(dial, id) {

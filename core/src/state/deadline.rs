@@ -52,6 +52,8 @@ pub enum Why {
     Dial,
     /// A listener that was out of descriptors tries again.
     Accept,
+    /// The other shards are told what was counted.
+    Counts,
 }
 
 impl<C: Default> State<C> {

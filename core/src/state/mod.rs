@@ -4,11 +4,13 @@ mod charge;
 mod closing;
 mod deadline;
 mod membership;
+mod post;
 mod sending;
 mod session;
 
 pub(crate) use closing::{Ending, farewell};
 pub use deadline::{Deadline, Why};
+pub(crate) use post::Post;
 
 use crate::conn::{Conn, Phase};
 use crate::dial::Dials;
@@ -22,7 +24,7 @@ use crate::slots::Slots;
 use crate::telnet::{Side, option};
 use crate::timer::{Agenda, Timers};
 use crate::wire::{Encoder, Protocol, Wire};
-use crate::{Config, ConnId, DialId, ListenerId, Peer, Random, Reason, Time};
+use crate::{Config, ConnId, DialId, ListenerId, Peer, Random, Reason, Shard, Time};
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -52,6 +54,7 @@ pub(crate) struct State<C> {
     pub(crate) server_status: Vec<(String, String)>,
     /// The hard deadline of a drain.
     pub(crate) drain: Option<Time>,
+    pub(crate) post: Post,
 }
 
 /// How accepting goes at one listener.
@@ -76,12 +79,13 @@ pub(crate) enum Pending {
 }
 
 impl<C: Default> State<C> {
-    pub(crate) fn new(config: Config) -> Self {
-        let seed = config.seed.unwrap_or_default();
+    pub(crate) fn new(config: Config, shard: Shard) -> Self {
+        // Shards that are given one seed differ all the same.
+        let seed = config.seed.unwrap_or_default().wrapping_add(u64::from(shard.number()) << 56);
         Self {
             now: Time::START,
             random: Random::new(seed),
-            conns: Slots::default(),
+            conns: Slots::of_shard(shard.number()),
             contexts: Vec::new(),
             outbound: Outbound::new(config.outbound, Encoder::new(seed)),
             rooms: Rooms::default(),
@@ -95,6 +99,7 @@ impl<C: Default> State<C> {
             over: Vec::new(),
             server_status: Vec::new(),
             drain: None,
+            post: Post::new(shard),
             config,
         }
     }

@@ -1,5 +1,5 @@
 use crate::input::{Fact, Input, Request};
-use crate::{ConnId, DialId, ListenerId, PayloadBuf, Time};
+use crate::{ConnId, DialId, Letter, ListenerId, PayloadBuf, Time};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
@@ -55,12 +55,39 @@ pub(super) fn write_fact<N>(out: &mut String, now: Time, fact: &Fact<'_, N>, not
         Fact::Dialed { dial, peer } => writeln!(out, "dialed {} {peer}", dial.0),
         Fact::DialFailed { dial, failure } => writeln!(out, "dial_failed {} {failure}", dial.0),
         Fact::Noted(content) => writeln!(out, "noted {}", Quoted(note(content).as_bytes())),
+        Fact::Dispatched { listener, peer } => writeln!(out, "dispatched {} {peer}", listener.0),
+        Fact::Adopted { listener, peer } => writeln!(out, "adopted {} {peer}", listener.0),
+        Fact::Delivered(letter) => write_letter(out, letter),
         Fact::Requested(Request::Kick { conn }) => writeln!(out, "kick {conn}"),
         Fact::Requested(Request::Drain) => writeln!(out, "drain"),
         Fact::Requested(Request::Publish { room, payload }) => {
-            let kind = if matches!(payload, PayloadBuf::Text(_)) { "text" } else { "binary" };
-            writeln!(out, "publish {} {kind} {}", Quoted(room.as_bytes()), Quoted(payload.as_payload().as_bytes()))
+            writeln!(out, "publish {} {}", Quoted(room.as_bytes()), Content(payload))
         }
+    }
+}
+
+fn write_letter(out: &mut String, letter: &Letter) -> fmt::Result {
+    match letter {
+        Letter::Publish { room, except, payload } => {
+            write!(out, "letter {} {}", Quoted(room.as_bytes()), Content(payload))?;
+            except.iter().try_for_each(|conn| write!(out, " {conn}"))?;
+        }
+        Letter::Left { listener, peer, shard } => write!(out, "left {shard} {} {peer}", listener.0)?,
+        Letter::Quarantine { peer } => write!(out, "quarantine {peer}")?,
+        Letter::Counted { shard, numbers } => {
+            write!(out, "counted {shard}")?;
+            numbers.iter().try_for_each(|number| write!(out, " {number}"))?;
+        }
+    }
+    out.write_char('\n')
+}
+
+struct Content<'a>(&'a PayloadBuf);
+
+impl fmt::Display for Content<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if matches!(self.0, PayloadBuf::Text(_)) { "text" } else { "binary" };
+        write!(f, "{kind} {}", Quoted(self.0.as_payload().as_bytes()))
     }
 }
 
@@ -93,12 +120,25 @@ fn parse_line<N: FromStr>(line: &str) -> Result<(Time, Input<N>), &'static str> 
         "noted" => Input::Noted(words.text()?.parse().map_err(|_| "a note of this application")?),
         "publish" => {
             let room = words.text()?;
-            let payload = match words.word() {
-                "text" => PayloadBuf::Text(words.text()?.into()),
-                "binary" => PayloadBuf::Binary(words.quoted()?.into()),
-                _ => return Err("text or binary"),
-            };
-            Input::Requested(Request::Publish { room, payload })
+            Input::Requested(Request::Publish { room, payload: words.content()? })
+        }
+        "dispatched" => Input::Dispatched { listener: words.listener()?, peer: words.parsed("a peer's address")? },
+        "adopted" => Input::Adopted { listener: words.listener()?, peer: words.parsed("a peer's address")? },
+        "letter" => {
+            let (room, payload) = (words.text()?.into(), words.content()?);
+            let except = words.all(Words::conn)?.into();
+            Input::Delivered(Letter::Publish { room, except, payload })
+        }
+        "left" => {
+            let shard = words.parsed("a shard's number")?;
+            let (listener, peer) = (words.listener()?, words.parsed("a peer's address")?);
+            Input::Delivered(Letter::Left { listener, peer, shard })
+        }
+        "quarantine" => Input::Delivered(Letter::Quarantine { peer: words.parsed("a peer's address")? }),
+        "counted" => {
+            let shard = words.parsed("a shard's number")?;
+            let numbers = words.all(|words| words.parsed("a count"))?.into();
+            Input::Delivered(Letter::Counted { shard, numbers })
         }
         "kick" => Input::Requested(Request::Kick { conn: words.conn()? }),
         "drain" => Input::Requested(Request::Drain),
@@ -121,6 +161,23 @@ impl<'a> Words<'a> {
 
     fn parsed<T: FromStr>(&mut self, expected: &'static str) -> Result<T, &'static str> {
         self.word().parse().map_err(|_| expected)
+    }
+
+    /// What is left, one after another.
+    fn all<T>(&mut self, next: fn(&mut Self) -> Result<T, &'static str>) -> Result<Vec<T>, &'static str> {
+        let mut found = Vec::new();
+        while !self.rest.trim().is_empty() {
+            found.push(next(self)?);
+        }
+        Ok(found)
+    }
+
+    fn content(&mut self) -> Result<PayloadBuf, &'static str> {
+        match self.word() {
+            "text" => Ok(PayloadBuf::Text(self.text()?.into())),
+            "binary" => Ok(PayloadBuf::Binary(self.quoted()?.into())),
+            _ => Err("text or binary"),
+        }
     }
 
     fn conn(&mut self) -> Result<ConnId, &'static str> {
@@ -183,7 +240,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn inputs() -> impl Strategy<Value = Input<String>> {
-        let conn = || (0..9u32, 1..9u32).prop_map(|(index, generation)| ConnId::new(index, generation));
+        let conn =
+            || (0..3u8, 0..9u32, 1..9u32).prop_map(|(shard, index, generation)| ConnId::new(shard, index, generation));
         let bytes = || prop::collection::vec(any::<u8>(), 0..40);
         let failure = || prop_oneof![Just(Failure::Reset), Just(Failure::TimedOut), Just(Failure::Other)];
         let peer = || prop_oneof![Just("127.0.0.1:80"), Just("[2001:db8::1]:9"), Just("local")];
@@ -212,6 +270,19 @@ mod tests {
                 payload: PayloadBuf::Binary(bytes.into())
             })),
             conn().prop_map(|conn| Input::Requested(Request::Kick { conn })),
+            (any::<String>(), any::<String>(), prop::collection::vec(conn(), 0..3)).prop_map(|(room, text, except)| {
+                let (room, except, payload) = (room.as_str().into(), except.into(), text.into());
+                Input::Delivered(Letter::Publish { room, except, payload })
+            }),
+            (peer(), 0..9u8).prop_map(|(peer, shard)| {
+                let (listener, peer) = (ListenerId(7), peer.parse().expect(peer));
+                Input::Delivered(Letter::Left { listener, peer, shard })
+            }),
+            peer().prop_map(|peer| Input::Delivered(Letter::Quarantine { peer: peer.parse().expect(peer) })),
+            prop::collection::vec(any::<u64>(), 0..9)
+                .prop_map(|numbers| Input::Delivered(Letter::Counted { shard: 1, numbers: numbers.into() })),
+            peer().prop_map(|peer| Input::Dispatched { listener: ListenerId(1), peer: peer.parse().expect(peer) }),
+            peer().prop_map(|peer| Input::Adopted { listener: ListenerId(1), peer: peer.parse().expect(peer) }),
             Just(Input::Requested(Request::Drain)),
         ]
     }

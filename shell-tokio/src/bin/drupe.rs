@@ -32,7 +32,7 @@ async fn serve(hub: &HubArguments) -> Result<(), Box<dyn std::error::Error>> {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         say(format_args!("drupe: the limit on open files stays as it is: {error}"));
     }
-    let server = Server::bind(hub.config(), hub.handler())?.drain_on_signals()?;
+    let server = Server::bind_sharded(hub.config(), hub.workers, hub.handler()?)?.drain_on_signals()?;
     let mut output = io::stdout().lock();
     for address in server.addresses() {
         writeln!(output, "listening on {address}")?;

@@ -1,0 +1,90 @@
+//! A server on several threads: one machine each, and letters between them.
+//!
+//! The first shard accepts, since one place must count who is in; it hands most connections to the others. What one shard
+//! publishes goes to all others as a letter, so it is there after one hop, and what one sender says stays in order. What
+//! happens on a shard follows from its own facts, letters included, as for a machine alone.
+
+use crate::{ConnId, ListenerId, PayloadBuf, Peer};
+use alloc::sync::Arc;
+
+/// Which of how many machines that are one server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    number: u8,
+    count: u8,
+}
+
+/// No server has so many shards, or the number is not one of theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a server has 1 to 255 shards, numbered from 0")]
+pub struct ShardError;
+
+impl Shard {
+    /// A machine that is a server by itself.
+    pub const ALONE: Self = Self { number: 0, count: 1 };
+
+    /// The shard of this number, from 0, of so many.
+    ///
+    /// # Errors
+    /// Unless `number` is below `count`.
+    pub const fn new(number: u8, count: u8) -> Result<Self, ShardError> {
+        if number < count { Ok(Self { number, count }) } else { Err(ShardError) }
+    }
+
+    /// Its number: 0 is the one that accepts.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self.number
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn count(self) -> u8 {
+        self.count
+    }
+}
+
+/// To whom a letter goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Addressee {
+    /// All other shards.
+    Others,
+    /// The shard that accepts.
+    First,
+}
+
+/// What one shard tells others: for [`Machine::delivered`](crate::Machine::delivered). Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Letter {
+    /// A message for the members of a room.
+    Publish {
+        /// The room's name.
+        room: Arc<str>,
+        /// Who is left out.
+        except: Arc<[ConnId]>,
+        /// The message.
+        payload: PayloadBuf,
+    },
+    /// A connection that was accepted is over.
+    Left {
+        /// Where it was accepted.
+        listener: ListenerId,
+        /// Who it was.
+        peer: Peer,
+        /// Which shard had it.
+        shard: u8,
+    },
+    /// A peer's address is to be refused for a while.
+    Quarantine {
+        /// Who.
+        peer: Peer,
+    },
+    /// What a shard has counted so far.
+    Counted {
+        /// Which.
+        shard: u8,
+        /// The counters, in the order of their declaration.
+        numbers: Arc<[u64]>,
+    },
+}

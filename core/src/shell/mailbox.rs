@@ -1,0 +1,232 @@
+use super::{OsStream, Remote, RemoteError};
+use crate::{Letter, ListenerId, Metrics, Peer, Request};
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+/// How many words of others may wait for a server that is busy.
+const WAITING_MAX: usize = 65_536;
+/// A shard that so much waits for is behind: others publish no more until it has caught up.
+const BEHIND: usize = 65_536;
+
+/// A word for the server.
+pub enum Mail<N> {
+    /// For [`Machine::noted`](crate::Machine::noted).
+    Note(N),
+    /// For [`Machine::requested`](crate::Machine::requested).
+    Request(Request),
+    /// To be given [`Machine::metrics`](crate::Machine::metrics).
+    Metrics(Box<dyn FnOnce(Metrics) + Send>),
+    /// From another shard, for [`Machine::delivered`](crate::Machine::delivered).
+    Letter(Letter),
+    /// From the shard that accepts, for [`Machine::adopted`](crate::Machine::adopted).
+    Connection(ListenerId, Peer, OsStream),
+    /// The server has ended without notice.
+    Stop,
+}
+
+/// Where words wait for one shard of a server: the shell's end of [`Remote`]. When it is dropped the shard has ended: what
+/// waits is dropped, and nothing more can be left.
+pub struct Mailbox<N> {
+    shards: Arc<[Arc<Shared<N>>]>,
+    number: usize,
+}
+
+pub(super) struct Shared<N> {
+    state: Mutex<State<N>>,
+}
+
+struct State<N> {
+    waiting: VecDeque<Mail<N>>,
+    task: Option<Waker>,
+    ended: bool,
+    /// What was counted in the end.
+    last: Option<Metrics>,
+}
+
+impl<N> Mailbox<N> {
+    /// An empty mailbox of a server of one shard.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { shards: Arc::new([Shared::new()]), number: 0 }
+    }
+
+    /// The mailboxes of a server of so many shards.
+    pub(super) fn of_shards(count: u8) -> Vec<Self> {
+        let shards: Arc<[_]> = (0..count).map(|_| Shared::new()).collect();
+        (0..shards.len()).map(|number| Self { shards: Arc::clone(&shards), number }).collect()
+    }
+
+    /// A handle for others.
+    #[must_use]
+    pub fn remote(&self) -> Remote<N> {
+        Remote { shards: Arc::clone(&self.shards), home: self.number }
+    }
+
+    /// Sets who is woken, and takes what waits.
+    #[must_use]
+    pub fn take(&self, task: &Waker) -> VecDeque<Mail<N>> {
+        let mut state = self.own().lock();
+        if !state.task.as_ref().is_some_and(|known| known.will_wake(task)) {
+            state.task = Some(task.clone());
+        }
+        core::mem::take(&mut state.waiting)
+    }
+
+    /// Gives another shard something; false if it has ended.
+    pub(super) fn post(&self, shard: usize, mail: Mail<N>) -> bool {
+        self.shards.get(shard).is_some_and(|shard| shard.post(mail))
+    }
+
+    pub(super) fn post_to_others(&self, letter: &Letter) {
+        for shard in self.others() {
+            shard.post(Mail::Letter(letter.clone()));
+        }
+    }
+
+    /// Whether another shard does not keep up with what it is told.
+    pub(super) fn is_another_behind(&self) -> bool {
+        self.others().any(|shard| shard.lock().waiting.len() >= BEHIND)
+    }
+
+    /// This shard has ended as it should.
+    pub(super) fn finish(&self, metrics: Metrics) {
+        self.own().lock().last = Some(metrics);
+    }
+
+    /// Whether any, and whether all, of the other shards have ended.
+    pub(super) fn others_ended(&self) -> (bool, bool) {
+        let mut others = self.others().map(|shard| shard.lock().ended).peekable();
+        let alone = others.peek().is_none();
+        let (any, all) = others.fold((false, true), |(any, all), ended| (any || ended, all && ended));
+        (any, alone || all)
+    }
+
+    /// What the other shards counted until they ended; `None` if one did not end as it should.
+    pub(super) fn metrics_of_others(&self) -> Option<Vec<Metrics>> {
+        self.others().map(|shard| shard.last_metrics()).collect()
+    }
+
+    fn own(&self) -> &Shared<N> {
+        &self.shards[self.number]
+    }
+
+    fn others(&self) -> impl Iterator<Item = &Arc<Shared<N>>> {
+        let number = self.number;
+        self.shards.iter().enumerate().filter(move |(place, _)| *place != number).map(|(_, shard)| shard)
+    }
+}
+
+impl<N> Default for Mailbox<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<N> Drop for Mailbox<N> {
+    fn drop(&mut self) {
+        let mut state = self.own().lock();
+        state.ended = true;
+        state.task = None;
+        let waiting = core::mem::take(&mut state.waiting);
+        // What is dropped may speak to the mailbox again.
+        drop(state);
+        drop(waiting);
+        if self.number > 0 {
+            // It waits for all others.
+            self.shards[0].wake();
+        } else {
+            for shard in self.others() {
+                shard.post(Mail::Stop);
+            }
+        }
+    }
+}
+
+impl<N> Shared<N> {
+    fn new() -> Arc<Self> {
+        let state = State { waiting: VecDeque::new(), task: None, ended: false, last: None };
+        Arc::new(Self { state: Mutex::new(state) })
+    }
+
+    /// Leaves a word of somebody outside.
+    pub(super) fn put(&self, mail: Mail<N>) -> Result<(), RemoteError> {
+        if self.lock().waiting.len() >= WAITING_MAX {
+            return Err(RemoteError::Full);
+        }
+        if self.post(mail) { Ok(()) } else { Err(RemoteError::Ended) }
+    }
+
+    fn post(&self, mail: Mail<N>) -> bool {
+        let mut state = self.lock();
+        if state.ended {
+            return false;
+        }
+        state.waiting.push_back(mail);
+        let task = if state.waiting.len() == 1 { state.task.clone() } else { None };
+        drop(state);
+        if let Some(task) = task {
+            task.wake();
+        }
+        true
+    }
+
+    fn wake(&self) {
+        let task = self.lock().task.clone();
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+
+    pub(super) fn last_metrics(&self) -> Option<Metrics> {
+        self.lock().last.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<N>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<N> fmt::Debug for Mail<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Note(_) => "Note",
+            Self::Request(_) => "Request",
+            Self::Metrics(_) => "Metrics",
+            Self::Letter(_) => "Letter",
+            Self::Connection(..) => "Connection",
+            Self::Stop => "Stop",
+        })
+    }
+}
+
+impl<N> fmt::Debug for Mailbox<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Mailbox")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_wait_in_order_up_to_a_bound_and_until_the_end() {
+        let mailbox = Mailbox::new();
+        let remote = mailbox.remote();
+        for n in 0..WAITING_MAX {
+            assert_eq!(remote.note(n), Ok(()));
+        }
+        assert_eq!(remote.drain(), Err(RemoteError::Full));
+        let words = mailbox.take(Waker::noop());
+        let in_order = words.iter().enumerate().all(|(place, mail)| matches!(mail, Mail::Note(n) if *n == place));
+        assert!(in_order && words.len() == WAITING_MAX);
+        assert_eq!(remote.clone().note(0), Ok(()));
+        drop(mailbox);
+        assert_eq!(remote.note(0), Err(RemoteError::Ended));
+    }
+}

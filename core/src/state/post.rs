@@ -1,0 +1,116 @@
+//! What a shard has to say to the others.
+
+use super::State;
+use crate::{Addressee, ConnId, Letter, ListenerId, Metrics, Payload, Peer, Shard, Time};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// How often shards tell each other what they have counted, if anything.
+const COUNTED_EVERY: Duration = Duration::from_secs(1);
+
+pub(crate) struct Post {
+    pub(crate) shard: Shard,
+    letters: VecDeque<(Addressee, Letter)>,
+    /// On the shard that accepts: how many connections each has.
+    placed: Vec<u32>,
+    /// What others have counted.
+    counted: BTreeMap<u8, Arc<[u64]>>,
+    /// When to tell what was counted since.
+    pub(crate) counts_at: Option<Time>,
+}
+
+impl Post {
+    pub(super) fn new(shard: Shard) -> Self {
+        let (letters, counted) = (VecDeque::new(), BTreeMap::new());
+        Self { shard, letters, placed: vec![0; shard.count().into()], counted, counts_at: None }
+    }
+
+    fn is_alone(&self) -> bool {
+        self.shard.count() == 1
+    }
+
+    pub(crate) fn next_letter(&mut self) -> Option<(Addressee, Letter)> {
+        self.letters.pop_front()
+    }
+
+    /// The shard that has the fewest connections, which gets one more.
+    pub(crate) fn place(&mut self) -> u8 {
+        let fewest = self.placed.iter().enumerate().min_by_key(|(_, count)| **count).map_or(0, |(shard, _)| shard);
+        self.placed[fewest] = self.placed[fewest].saturating_add(1);
+        u8::try_from(fewest).unwrap_or(0)
+    }
+
+    /// Something happened that may have been counted.
+    pub(crate) fn something_happened(&mut self, now: Time) {
+        if !self.is_alone() {
+            self.counts_at.get_or_insert(now + COUNTED_EVERY);
+        }
+    }
+}
+
+impl<C: Default> State<C> {
+    /// Sends one message to every member of a room, wherever they are; returns for how many here.
+    pub(crate) fn publish_everywhere(&mut self, room: &str, except: &[ConnId], payload: Payload<'_>) -> usize {
+        if !self.post.is_alone() {
+            let letter = Letter::Publish { room: room.into(), except: except.into(), payload: payload.to_owned() };
+            self.post.letters.push_back((Addressee::Others, letter));
+        }
+        self.publish(room, except, payload)
+    }
+
+    /// A connection that was accepted is over: who counts them is to know.
+    pub(crate) fn left(&mut self, listener: ListenerId, peer: Peer) {
+        let shard = self.post.shard.number();
+        if shard == 0 {
+            return self.count_out_of(listener, peer, shard);
+        }
+        self.post.letters.push_back((Addressee::First, Letter::Left { listener, peer, shard }));
+    }
+
+    fn count_out_of(&mut self, listener: ListenerId, peer: Peer, shard: u8) {
+        self.admission.count_out(Some(listener), peer);
+        if let Some(placed) = self.post.placed.get_mut(usize::from(shard)) {
+            *placed = placed.saturating_sub(1);
+        }
+    }
+
+    /// A peer's address is to be refused for a while.
+    pub(crate) fn quarantine(&mut self, peer: Peer) {
+        if self.post.shard.number() > 0 {
+            return self.post.letters.push_back((Addressee::First, Letter::Quarantine { peer }));
+        }
+        self.admission.quarantine(self.now, peer, self.config.quarantine);
+    }
+
+    pub(crate) fn delivered(&mut self, letter: &Letter) {
+        match letter {
+            Letter::Publish { room, except, payload } => {
+                self.publish(room, except, payload.as_payload());
+            }
+            Letter::Left { listener, peer, shard } => self.count_out_of(*listener, *peer, *shard),
+            Letter::Quarantine { peer } => self.quarantine(*peer),
+            Letter::Counted { shard, numbers } => drop(self.post.counted.insert(*shard, Arc::clone(numbers))),
+        }
+    }
+
+    /// Tells the others what was counted, if that is due.
+    pub(crate) fn tell_counts(&mut self) {
+        if self.post.counts_at.is_some_and(|at| at <= self.now) {
+            self.post.counts_at = None;
+            let (shard, numbers) = (self.post.shard.number(), self.metrics().numbers().into());
+            self.post.letters.push_back((Addressee::Others, Letter::Counted { shard, numbers }));
+        }
+    }
+
+    /// What the whole server has counted, as far as it is known here.
+    pub(crate) fn metrics_of_all(&self) -> Metrics {
+        let mut metrics = self.metrics();
+        for numbers in self.post.counted.values() {
+            metrics.add_numbers(numbers);
+        }
+        metrics
+    }
+}

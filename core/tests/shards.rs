@@ -1,0 +1,165 @@
+//! Several machines as one server, in virtual time and with letters that take theirs.
+
+#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
+
+use drupe_core::app::Relay;
+use drupe_core::limit::{Ladder, Rate};
+use drupe_core::{Addressee, Config, ConnId, Letter, ListenerId, Machine, Metrics, Peer, Reason, Shard, Time};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Machines, and the letters that are on their way to each.
+struct Server {
+    machines: Vec<Machine<Relay>>,
+    post: Vec<VecDeque<Letter>>,
+    heard: BTreeMap<ConnId, Vec<u8>>,
+}
+
+impl Server {
+    fn new(config: &Config, shards: u8) -> Self {
+        let machine = |n| Machine::shard(config.clone(), Relay::default(), Shard::new(n, shards).expect("in range"));
+        let machines: Vec<_> = (0..shards).map(machine).collect();
+        Self { post: machines.iter().map(|_| VecDeque::new()).collect(), machines, heard: BTreeMap::new() }
+    }
+
+    fn connect(&mut self, peer: &str) -> Result<ConnId, Reason> {
+        let (listener, peer): (_, Peer) = (ListenerId(0), peer.parse().expect(peer));
+        let shard = self.machines[0].dispatched(Time::START, listener, peer).map_err(|refusal| refusal.reason)?;
+        let id = self.machines[usize::from(shard)].adopted(Time::START, listener, peer);
+        assert_eq!(id.shard(), shard);
+        self.turn();
+        Ok(id)
+    }
+
+    fn say(&mut self, id: ConnId, line: &str) {
+        self.machines[usize::from(id.shard())].received(Time::START, id, &mut format!("{line}\n").into_bytes());
+        self.turn();
+    }
+
+    /// Every machine writes, and posts its letters.
+    fn turn(&mut self) {
+        for shard in 0..self.machines.len() {
+            let machine = &mut self.machines[shard];
+            while let Some(id) = machine.next_changed() {
+                let Some(intent) = machine.intent(id) else { continue };
+                let bytes = intent.transmit.slices().collect::<Vec<_>>().concat();
+                machine.wrote(Time::START, id, bytes.len());
+                self.heard.entry(id).or_default().extend(bytes);
+            }
+            machine.turn_ended(Time::START);
+            while let Some((to, letter)) = machine.next_letter() {
+                match to {
+                    Addressee::First => self.post[0].push_back(letter),
+                    Addressee::Others => {
+                        for other in (0..self.post.len()).filter(|other| *other != shard) {
+                            self.post[other].push_back(letter.clone());
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn deliver(&mut self, shard: usize) {
+        if let Some(letter) = self.post[shard].pop_front() {
+            self.machines[shard].delivered(Time::START, &letter);
+            self.turn();
+        }
+    }
+
+    fn deliver_all(&mut self) {
+        while let Some(shard) = self.post.iter().position(|letters| !letters.is_empty()) {
+            self.deliver(shard);
+        }
+    }
+}
+
+proptest! {
+    /// Whenever letters arrive, everybody hears everybody else's lines, each once and in order.
+    #[test]
+    fn order_is_kept_for_each_sender(
+        shards in 1..5u8,
+        steps in prop::collection::vec((any::<bool>(), any::<prop::sample::Index>()), 0..200),
+    ) {
+        let config = Config::listening(["tcp://127.0.0.1:1".parse().expect("well formed")]).unlimited();
+        let mut server = Server::new(&config, shards);
+        let peers: Vec<ConnId> = (0..6).map(|n| server.connect(&format!("192.0.2.{n}:1")).expect("room")).collect();
+        let spread: std::collections::BTreeSet<u8> = peers.iter().map(|id| id.shard()).collect();
+        prop_assert_eq!(spread.len(), usize::from(shards), "the shard with the fewest gets the next");
+        let mut said: BTreeMap<ConnId, Vec<String>> = BTreeMap::new();
+        for (speaks, index) in steps {
+            if speaks {
+                let id = *index.get(&peers);
+                let lines = said.entry(id).or_default();
+                lines.push(format!("{id} {}", lines.len()));
+                let line = lines.last().expect("just said").clone();
+                server.say(id, &line);
+            } else {
+                server.deliver(index.index(shards.into()));
+            }
+        }
+        server.deliver_all();
+        for listener in &peers {
+            let heard = String::from_utf8(server.heard.get(listener).cloned().unwrap_or_default()).expect("text");
+            for speaker in &peers {
+                let own = format!("{speaker} ");
+                let from: Vec<&str> = heard.lines().filter(|line| line.starts_with(&own)).collect();
+                let expected = if speaker == listener { None } else { said.get(speaker) };
+                prop_assert_eq!(from, expected.cloned().unwrap_or_default());
+            }
+        }
+    }
+}
+
+#[test]
+fn limits_are_those_of_the_whole_server() {
+    let mut config = Config::listening(["tcp://127.0.0.1:1?max=4".parse().expect("well formed")]);
+    config.connections.per_address = 3;
+    config.rates.messages = Rate::new(1, 1).ok();
+    config.rates.ladder = Ladder { pause: None, quarantine: Some(2), ..Ladder::default() };
+    let mut server = Server::new(&config, 3);
+    let ids: Vec<_> = (1..4).map(|port| server.connect(&format!("192.0.2.1:{port}")).expect("room")).collect();
+    assert_eq!(ids.iter().map(|id| id.shard()).collect::<Vec<_>>(), [0, 1, 2]);
+    assert_eq!(server.connect("192.0.2.1:9"), Err(Reason::AddressFull));
+    let other = server.connect("192.0.2.2:1").expect("room");
+    assert_eq!((other.shard(), server.connect("192.0.2.3:1")), (0, Err(Reason::ListenerFull)));
+    // Who leaves the third shard makes room there, once its letter has come.
+    server.machines[2].failed(Time::START, ids[2], drupe_core::Failure::Reset);
+    server.turn();
+    assert_eq!(server.connect("192.0.2.3:1"), Err(Reason::ListenerFull));
+    server.deliver_all();
+    let third = server.connect("192.0.2.3:1").expect("room");
+    assert_eq!(third.shard(), 2);
+    // Who is quarantined there is refused at the door.
+    for n in 0..9 {
+        server.say(third, &n.to_string());
+    }
+    server.deliver_all();
+    assert_eq!(server.machines[2].metrics().ended.get(Reason::Quarantined), 1);
+    assert_eq!(server.connect("192.0.2.3:2"), Err(Reason::Quarantined));
+}
+
+#[test]
+fn shards_tell_each_other_what_they_counted_and_then_are_silent() {
+    let config = Config::listening(["ws://127.0.0.1:1".parse().expect("well formed")]);
+    let mut server = Server::new(&config, 2);
+    let (here, there) = (server.connect("192.0.2.1:1").expect("room"), server.connect("192.0.2.1:2").expect("room"));
+    assert_eq!((here.shard(), there.shard()), (0, 1));
+    let second = Time::from_secs(1);
+    let tells = |machine: &mut Machine<Relay>| {
+        machine.elapsed(second);
+        machine.next_letter().map(|(_, letter)| letter)
+    };
+    let told = tells(&mut server.machines[1]).expect("it has counted");
+    assert!(matches!(told, Letter::Counted { shard: 1, .. }));
+    server.machines[0].delivered(second, &told);
+    let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+    server.machines[0].received(second, here, &mut request.to_vec());
+    server.turn();
+    let text = String::from_utf8(server.heard[&here].clone()).expect("text");
+    assert!(text.contains("\ndrupe_connections_opened_total 2\n"), "{text}");
+    assert_eq!(tells(&mut server.machines[1]), None, "nothing happened since");
+    assert!(server.machines[1].deadline().is_none_or(|deadline| deadline.at > second));
+    let Metrics { opened, .. } = server.machines[0].metrics();
+    assert_eq!(opened, 1, "its own are its own");
+}
