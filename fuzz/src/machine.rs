@@ -179,7 +179,7 @@ pub fn machine(data: &[u8]) {
     let Ok(run) = Run::arbitrary_take_rest(arbitrary::Unstructured::new(data)) else { return };
     let facts = run.facts.get(..run.facts.len().min(500)).unwrap_or_default();
     let shards = [Shard::ALONE, Shard::new(0, 3).expect("in range"), Shard::new(1, 3).expect("in range")];
-    let shard = shards[run.seed as usize % 3];
+    let shard = shards[usize::try_from(run.seed % 3).unwrap_or(0)];
     let mut machine = Machine::shard(config(run.limits, run.seed), Restless::default(), shard);
     let mut text = String::new();
     let mut written = 0;
