@@ -159,6 +159,7 @@
 //! - [`http`] and [`websocket`]: the browser's side.
 //! - [`telnet`]: options, terminals and editing, and a parser and a negotiator to be used alone.
 //! - [`app`]: echo, relay and chat, ready-made. [`text`]: making one peer's text safe for another's terminal.
+//! - [`embedding`]: how to write a shell, step by step.
 //! - [`testing`]: an application under test. [`trace`]: runs as text, to be replayed.
 //!
 //! # Features
@@ -183,6 +184,7 @@ extern crate std;
 pub mod app;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod embedding;
 pub mod http;
 pub mod limit;
 pub mod outbound;

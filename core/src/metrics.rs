@@ -110,7 +110,7 @@ impl Metrics {
 
     /// Adds what another part of the same server has counted. The peak of what was queued is the sum of both peaks: no less
     /// than it was.
-    pub(crate) fn add(&mut self, other: &Self) {
+    pub fn add(&mut self, other: &Self) {
         let mut other = other.clone();
         let numbers: Vec<u64> = other.numbers_mut().map(|number| *number).collect();
         self.add_numbers(&numbers);

@@ -1,0 +1,192 @@
+//! # Write a shell in an afternoon
+//!
+//! A shell is whatever has the sockets: an event loop, a game's frame, a kernel without an operating system, a test. It has
+//! no decisions to make. It tells the machine what happened (facts) and makes the world as the machine wants it
+//! (intentions). These are the steps, each a function that compiles; together they are the example
+//! [`embed`](https://github.com/drupe-server/drupe/blob/main/core/examples/embed.rs), a chat server in less than 150 lines
+//! on `poll(2)`.
+//!
+//! ## 1. A machine and a clock
+//!
+//! The machine's time begins when you say so. Take any clock that never goes backwards; if it does, the machine ignores it.
+//!
+//! ```
+//! # use drupe_core::{app::Chat, Config, Listen, Machine, Time};
+//! # use std::{net::SocketAddr, time::Instant};
+//! fn begin(address: SocketAddr) -> (Machine<Chat>, Instant) {
+//!     let mut machine = Machine::new(Config::listening([Listen::lines(address)]), Chat::default());
+//!     machine.started(Time::START);
+//!     (machine, Instant::now())
+//! }
+//!
+//! fn now(started: Instant) -> Time {
+//!     Time::START + started.elapsed()
+//! }
+//! ```
+//!
+//! ## 2. Accept
+//!
+//! Ask [`accepting`](crate::Machine::accepting) first: a server that drains wants nobody, and one that is out of descriptors
+//! rests. A connection gets an id, whose [`index`](crate::ConnId::index) is dense, if you prefer a vector to a map. Who is
+//! refused is told why.
+//!
+//! ```
+//! # use drupe_core::{AcceptFailure, Accepting, ConnId, Handler, ListenerId, Machine, Time};
+//! # use std::{collections::BTreeMap, io::{self, Write}, net::{TcpListener, TcpStream}};
+//! # #[cfg(feature = "std")]
+//! fn accept<H: Handler>(
+//!     machine: &mut Machine<H>,
+//!     now: Time,
+//!     id: ListenerId,
+//!     listener: &TcpListener,
+//!     sockets: &mut BTreeMap<ConnId, TcpStream>,
+//! ) {
+//!     if machine.accepting(id) != Accepting::Now {
+//!         return;
+//!     }
+//!     match listener.accept() {
+//!         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+//!         Err(error) => machine.accept_failed(now, id, AcceptFailure::from(&error)),
+//!         Ok((mut socket, peer)) => match machine.accepted(now, id, peer.into()) {
+//!             Ok(conn) => drop(sockets.insert(conn, socket)),
+//!             Err(refusal) => drop(socket.write(&refusal.farewell)),
+//!         },
+//!     }
+//! }
+//! ```
+//!
+//! ## 3. Read
+//!
+//! Read while [`Intent::read`](crate::Intent) says so, into one buffer for all connections. Not to read is how a fast peer
+//! is slowed, so never read ahead. If readiness is told you once only (an edge), remember that you left a socket unread.
+//!
+//! ```
+//! # use drupe_core::{ConnId, Failure, Handler, Machine, Time};
+//! # use std::io::{self, Read};
+//! # #[cfg(feature = "std")]
+//! fn read<H: Handler>(machine: &mut Machine<H>, now: Time, conn: ConnId, socket: &mut impl Read, buffer: &mut [u8]) {
+//!     if !machine.intent(conn).is_some_and(|intent| intent.read) {
+//!         return;
+//!     }
+//!     match socket.read(buffer) {
+//!         Ok(0) => machine.ended(now, conn),
+//!         Ok(bytes) => machine.received(now, conn, &mut buffer[..bytes]),
+//!         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+//!         Err(error) => machine.failed(now, conn, Failure::from(&error)),
+//!     }
+//! }
+//! ```
+//!
+//! ## 4. Write, at the end of the turn
+//!
+//! First read everybody who is ready, then write to everybody whose intent changed: what was published meanwhile is one
+//! write for each. The bytes belong to the machine; say how many were taken, and when nothing more is. An intent that is
+//! gone means that the socket is to be dropped.
+//!
+//! ```
+//! # use drupe_core::{ConnId, End, Failure, Handler, Machine, Time};
+//! # use std::{collections::BTreeMap, io::{self, Write}, net::{Shutdown, TcpStream}};
+//! # #[cfg(feature = "std")]
+//! fn write_all<H: Handler>(machine: &mut Machine<H>, now: Time, sockets: &mut BTreeMap<ConnId, TcpStream>) {
+//!     while let Some(conn) = machine.next_changed() {
+//!         let Some(socket) = sockets.get_mut(&conn) else { continue };
+//!         while let Some(intent) = machine.intent(conn) {
+//!             if intent.transmit.is_empty() {
+//!                 if intent.end == End::Shutdown {
+//!                     let _ = socket.shutdown(Shutdown::Write);
+//!                 }
+//!                 break;
+//!             }
+//!             match socket.write(intent.transmit.first()) {
+//!                 Ok(bytes) => machine.wrote(now, conn, bytes),
+//!                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+//!                     machine.blocked(now, conn);
+//!                     break; // and again when the socket is writable
+//!                 }
+//!                 Err(error) => machine.failed(now, conn, Failure::from(&error)),
+//!             }
+//!         }
+//!         if machine.intent(conn).is_none() {
+//!             sockets.remove(&conn);
+//!         }
+//!     }
+//!     machine.turn_ended(now);
+//! }
+//! ```
+//!
+//! ## 5. Sleep
+//!
+//! Wait until something is ready or the [`deadline`](crate::Machine::deadline) has come, then call
+//! [`elapsed`](crate::Machine::elapsed). There is one deadline for everything: idle peers, slow ones, timers of the
+//! application, back-off.
+//!
+//! ```
+//! # use drupe_core::{Handler, Machine, Time};
+//! # use std::time::Duration;
+//! fn timeout<H: Handler>(machine: &Machine<H>, now: Time) -> Option<Duration> {
+//!     machine.deadline().map(|deadline| deadline.at.since(now))
+//! }
+//! ```
+//!
+//! ## 6. Connect, if the application dials
+//!
+//! [`dials`](crate::Machine::dials) are the attempts that should be going on. Begin those that are new, give up those that
+//! are gone, and tell how each went.
+//!
+//! ```
+//! # use drupe_core::{DialId, Failure, Handler, Machine, Time};
+//! # use std::net::TcpStream;
+//! # #[cfg(feature = "std")]
+//! fn dial_first<H: Handler>(machine: &mut Machine<H>, now: Time) -> Option<TcpStream> {
+//!     let (dial, address) = machine.dials().next().map(|(dial, address)| (dial, address.to_owned()))?;
+//!     match TcpStream::connect(address) {
+//!         Err(error) => {
+//!             machine.dial_failed(now, dial, Failure::from(&error));
+//!             None
+//!         }
+//!         Ok(socket) => {
+//!             let peer = socket.peer_addr().ok()?;
+//!             machine.dialed(now, dial, peer.into()).map(|_conn| socket)
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! ## 7. End
+//!
+//! [`requested`](crate::Machine::requested) a drain, go on turning until [`is_drained`](crate::Machine::is_drained), and go.
+//! Notes from other threads arrive as [`noted`](crate::Machine::noted).
+//!
+//! ```
+//! # use drupe_core::{Handler, Machine, Request, Time};
+//! fn end<H: Handler>(machine: &mut Machine<H>, now: Time, mut turn: impl FnMut(&mut Machine<H>)) {
+//!     machine.requested(now, &Request::Drain);
+//!     while !machine.is_drained() {
+//!         turn(machine);
+//!     }
+//! }
+//! ```
+//!
+//! ## 8. On several threads
+//!
+//! One machine for each, made with [`Machine::shard`](crate::Machine::shard). The first accepts with
+//! [`dispatched`](crate::Machine::dispatched), which says who [adopts](crate::Machine::adopted) the connection; after each
+//! turn, letters go where they are addressed.
+//!
+//! ```
+//! # use drupe_core::{Addressee, Handler, Letter, Machine};
+//! fn letters<H: Handler>(machine: &mut Machine<H>, mut post: impl FnMut(u8, Letter)) {
+//!     let us = machine.which_shard();
+//!     while let Some((to, letter)) = machine.next_letter() {
+//!         match to {
+//!             Addressee::First => post(0, letter),
+//!             Addressee::Others => (0..us.count()).filter(|&n| n != us.number()).for_each(|n| post(n, letter.clone())),
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! ## What may go wrong
+//!
+//! A shell that reads without being asked to, or forgets [`blocked`](crate::Machine::blocked), weakens the limits, and
+//! nothing else: facts can't fail. Record the facts ([`trace`](crate::trace)) and replay them to see what the machine saw.
