@@ -4,13 +4,13 @@
 #![allow(missing_docs)]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use drupe_benches::{Hub, Load};
+use drupe_benches::{Hub, Load, MESSAGES};
 
 const RECEIVERS: usize = 200;
 
 fn fan_out(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("loopback_fan_out");
-    for messages in [1, 64] {
+    for messages in MESSAGES {
         for hub in Hub::ALL {
             group.throughput(Throughput::Elements((RECEIVERS * messages) as u64));
             let mut load = Load::new(hub.start(), RECEIVERS, 64);

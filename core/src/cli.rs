@@ -5,6 +5,7 @@ use crate::limit::MessageSize;
 use crate::{Config, Listen};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt;
 use core::num::NonZeroU8;
 
 /// Serve telnet, lines, length-prefixed frames and WebSocket to one of the ready-made applications.
@@ -66,9 +67,16 @@ impl HubArguments {
 }
 
 /// Chat has to know who has which name, which is known in one place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("chat runs with --workers 1: it keeps the names of all in one place")]
 pub struct WorkersError;
+
+impl fmt::Debug for WorkersError {
+    /// The words, since this is what a `main` that returns it prints.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
 
 const DEFAULT_LISTEN: [&str; 3] = ["telnet://127.0.0.1:8023", "tcp://127.0.0.1:8024", "ws://127.0.0.1:8025"];
 
@@ -104,6 +112,15 @@ mod tests {
     fn without_arguments_it_listens_on_loopback() {
         let config = parse(&[]).expect("good");
         assert_eq!(config, Config::listening(DEFAULT_LISTEN.map(|address| address.parse().expect("well formed"))));
+    }
+
+    #[test]
+    fn chat_is_in_one_place() {
+        use clap::Parser;
+        let parse = |app| Arguments::try_parse_from(["hub", "--workers", "2", "--app", app]).expect("good").hub;
+        assert!(parse("relay").handler::<()>().is_ok());
+        let error = parse("chat").handler::<()>().err().expect("it is refused");
+        assert_eq!(format!("{error:?}"), "chat runs with --workers 1: it keeps the names of all in one place");
     }
 
     #[test]

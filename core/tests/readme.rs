@@ -43,7 +43,7 @@ fn the_defaults_are_those_of_the_code() {
 fn a_shell_is_about_300_lines_and_so_is_the_driver_that_all_share() {
     let lines = |files: &[&str]| files.iter().map(|file| file.lines().count()).sum::<usize>();
     for (shell, files) in [
-        ("the driver", &[include_str!("../src/shell/driver.rs")][..]),
+        ("the driver", &[include_str!("../src/shell/driver/mod.rs")][..]),
         (
             "tokio",
             &[
@@ -70,5 +70,20 @@ fn a_shell_is_about_300_lines_and_so_is_the_driver_that_all_share() {
         ),
     ] {
         assert!(lines(files) < 400, "{shell} has {} lines", lines(files));
+    }
+}
+
+#[test]
+fn from_one_shell_to_another_it_is_one_line() {
+    let hubs = [
+        include_str!("../../shell-tokio/examples/hub.rs"),
+        include_str!("../../shell-smol/examples/hub.rs"),
+        include_str!("../../shell-mio/examples/hub.rs"),
+    ];
+    for hub in hubs {
+        assert_eq!(hub.lines().count(), hubs[0].lines().count());
+        let changed: Vec<&str> =
+            hub.lines().zip(hubs[0].lines()).filter(|(a, b)| a != b).map(|(line, _)| line).collect();
+        assert!(matches!(changed[..], [] | ["use drupe_smol as drupe;" | "use drupe_mio as drupe;"]), "{changed:?}");
     }
 }

@@ -1,8 +1,10 @@
 //! A hub for one of the ready-made applications: `hub --app relay --listen tcp://127.0.0.1:7000`.
 
+use drupe_mio as drupe;
+
 use clap::Parser;
-use drupe_mio::Server;
-use drupe_mio::core::cli::HubArguments;
+use drupe::Server;
+use drupe::core::cli::HubArguments;
 use std::io::Write;
 
 #[derive(Parser)]
@@ -17,6 +19,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for address in server.addresses() {
         writeln!(std::io::stdout(), "listening on {address}")?;
     }
-    server.run()?;
+    server.run_blocking()?;
     Ok(())
 }

@@ -25,7 +25,7 @@ pub trait Runtime {
     /// Runs a server.
     fn run<H: Handler>(setup: Setup<H>) -> Self::Run<H>;
 
-    /// Runs a further shard of a server, and takes the thread until it has ended.
+    /// Runs a server, or a shard of one, and takes the thread until it has ended.
     ///
     /// # Errors
     /// If the runtime can't.
@@ -156,6 +156,16 @@ impl<H: Handler, R: Runtime> Server<H, R> {
     pub fn record(mut self, recorder: Recorder<H::Note>) -> Self {
         self.setup.machine.record(recorder);
         self
+    }
+
+    /// Serves until drained, on a runtime of its own where it needs one, and takes the thread for it; then says what was
+    /// counted.
+    ///
+    /// # Errors
+    /// If the runtime can't be had or can't watch the listeners, or if a worker panicked. What fails later is told to the
+    /// application or counted.
+    pub fn run_blocking(self) -> io::Result<Metrics> {
+        R::run_here(self.setup)
     }
 
     /// Serves until drained; then says what was counted. What is given back is the runtime's, and says more.

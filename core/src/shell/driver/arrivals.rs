@@ -1,0 +1,110 @@
+//! Who comes in: accepted here, handed over by another shard, or dialled.
+
+use super::{Connection, Driver, FIRST_LISTENER};
+use crate::shell::{ACCEPTS_PER_TURN, Mail, Sockets};
+use crate::{AcceptFailure, Accepting, ConnId, DialId, Failure, Handler, Letter, ListenerId, Peer, Refusal};
+use alloc::collections::BTreeSet;
+use std::io;
+
+impl<H: Handler, S: Sockets> Driver<H, S> {
+    pub(super) fn accept(&mut self, place: u32) {
+        let id = ListenerId(place);
+        for _ in 0..ACCEPTS_PER_TURN {
+            let Some(door) = self.listeners.get_mut(place as usize).and_then(Option::as_mut) else { return };
+            door.resting = self.machine.accepting(id) != Accepting::Now;
+            if door.resting {
+                return;
+            }
+            match self.sockets.accept(&mut door.listener) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => self.machine.accept_failed(self.now, id, AcceptFailure::from(&error)),
+                Ok((stream, peer)) => {
+                    if let Err((stream, refusal)) = self.let_in(id, stream, peer) {
+                        self.sockets.dismiss(stream, &refusal.farewell);
+                    }
+                }
+            }
+        }
+        self.again.push(FIRST_LISTENER - place);
+    }
+
+    fn let_in(&mut self, listener: ListenerId, stream: S::Stream, peer: Peer) -> Result<(), (S::Stream, Refusal)> {
+        let now = self.now;
+        if self.shard.count() == 1 {
+            match self.machine.accepted(now, listener, peer) {
+                Ok(id) => self.add(id, stream),
+                Err(refusal) => return Err((stream, refusal)),
+            }
+            return Ok(());
+        }
+        let shard = match self.machine.dispatched(now, listener, peer) {
+            Ok(shard) => shard,
+            Err(refusal) => return Err((stream, refusal)),
+        };
+        if shard == self.shard.number() {
+            let id = self.machine.adopted(now, listener, peer);
+            self.add(id, stream);
+            return Ok(());
+        }
+        let given = self.sockets.give(stream).is_ok_and(|stream| {
+            let mail = Mail::Connection(listener, peer, stream);
+            self.mailbox.post(shard.into(), mail)
+        });
+        if !given {
+            self.machine.delivered(now, &Letter::Left { listener, peer, shard });
+        }
+        Ok(())
+    }
+
+    pub(super) fn add(&mut self, id: ConnId, stream: S::Stream) {
+        let index = id.index();
+        if self.connections.len() <= index {
+            self.connections.resize_with(index + 1, || None);
+        }
+        let number = u32::try_from(index).unwrap_or(0);
+        match self.sockets.adopt(number, stream) {
+            Ok(socket) => {
+                self.connections[index] = Some(Connection { id, socket, unread: false, full: false, shut_down: false });
+                self.again.push(number);
+            }
+            Err(error) => self.machine.failed(self.now, id, Failure::from(&error)),
+        }
+    }
+
+    pub(super) fn connect(&mut self) {
+        loop {
+            let wanted: BTreeSet<DialId> = self.machine.dials().map(|(dial, _)| dial).collect();
+            for &dial in self.dialing.difference(&wanted) {
+                self.sockets.hang_up(dial);
+            }
+            for (dial, address) in self.machine.dials() {
+                if !self.dialing.contains(&dial) {
+                    self.sockets.dial(dial, address);
+                }
+            }
+            self.dialing = wanted;
+            // Asked after the last attempt was begun, so that every one of them wakes us.
+            let Some((dial, result)) = self.sockets.dialed() else { return };
+            self.dialing.remove(&dial);
+            match result {
+                Err(error) => self.machine.dial_failed(self.now, dial, Failure::from(&error)),
+                Ok((stream, peer)) => {
+                    if let Some(id) = self.machine.dialed(self.now, dial, peer) {
+                        self.add(id, stream);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn tend_listeners(&mut self) {
+        for (slot, place) in self.listeners.iter_mut().zip(0..) {
+            match (self.machine.accepting(ListenerId(place)), &slot) {
+                (Accepting::Never, _) => *slot = None,
+                (Accepting::Now, Some(door)) if door.resting => self.again.push(FIRST_LISTENER - place),
+                _ => {}
+            }
+        }
+    }
+}
