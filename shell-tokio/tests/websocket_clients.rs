@@ -137,10 +137,10 @@ impl Handler for Caller {
                 assert_eq!(payload.as_str(), Some("grüße".repeat(1000).as_str()));
                 let answers = hub.context(conn).expect("it is open");
                 *answers += 1;
-                let done = *answers == 2;
-                hub.send(conn, "grüße");
-                if done {
+                if *answers == 2 {
                     hub.close(conn);
+                } else {
+                    hub.send(conn, "grüße");
                 }
             }
             Event::Closed { .. } | Event::DialFailed { .. } => self.0.drain().expect("it runs"),
@@ -164,7 +164,7 @@ fn a_server_of_websockets_is_dialled() {
     // It ends when its input does, which must not be before the close is served.
     let said = server.hear_until("1000\n");
     assert_eq!(server.rest(), "");
-    let expected = ["/room?name=drupe Bearer secret chat", "['permessage-deflate']", "grüße", "grüße", "grüße", "1000"];
+    let expected = ["/room?name=drupe Bearer secret chat", "['permessage-deflate']", "grüße", "grüße", "1000"];
     assert_eq!(said.lines().collect::<Vec<_>>(), expected);
 }
 
@@ -183,7 +183,8 @@ fn websocat_talks_to_nc() {
     websocat.say("good day\n");
     nc.hear_until("<guest1> good day");
     assert_eq!(program.terminate().0, Some(0));
-    assert_eq!(websocat.rest(), "<guest1> good day\n", "nothing else, and the end");
+    // Either of them may be the first to go.
+    assert!(websocat.rest().starts_with("<guest1> good day\n"), "and the end");
 }
 
 const BROWSER: &str = r##"

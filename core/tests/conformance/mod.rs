@@ -2,7 +2,7 @@
 //! under the name `shell`. Nothing here waits for a time to pass: every wait is for
 //! something that the server does.
 
-use crate::shell::core::app::{Echo, Relay};
+use crate::shell::core::app::{Chat, Echo, Relay};
 use crate::shell::core::limit::Rate;
 use crate::shell::core::outbound::Marks;
 use crate::shell::core::trace::{SharedTrace, replay};
@@ -479,6 +479,24 @@ fn websocket_and_http_share_a_port() {
     let _ = server.remote.drain();
     assert_eq!(socket.rest_bytes(), b"\x88\x0a\x03\xe9shutdown");
     assert_eq!(server.thread.join().expect("no panic").ended.get(Reason::Answered), 1);
+}
+
+#[test]
+fn people_with_names_talk_in_rooms() {
+    let config = Config::listening(["tcp://127.0.0.1:0", "telnet://127.0.0.1:0"].map(|text| text.parse().expect(text)));
+    let server = run(config, Chat::default(), None);
+    let mut ann = server.connect();
+    ann.send(b"/nick ann\n/join orchard\n");
+    while ann.line() != "* ann came to orchard" {}
+    let telnet = server.addresses[1].replace("telnet://", "");
+    let mut bob = Peer::new(TcpStream::connect(telnet).expect("it listens"));
+    bob.send(b"/nick bob\r\n/join orchard\r\n");
+    assert_eq!(ann.line(), "* bob came to orchard");
+    bob.send("plums are drupes, \u{1b}[2Jann\r\n".as_bytes());
+    assert_eq!(ann.line(), "<bob> plums are drupes, [2Jann");
+    bob.send(b"/quit good night\r\n");
+    assert_eq!(ann.line(), "* bob left: good night");
+    server.end();
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+/// Another shell's hub can be tested in its place: the path of the program.
+const OTHER_PROGRAM: &str = "DRUPE_TEST_PROGRAM";
 pub(crate) const DRUPE: &str = env!("CARGO_BIN_EXE_drupe");
 /// A client that hangs is ended, so that its test fails.
 const CLIENT_SECONDS: &str = "60";
@@ -14,7 +16,8 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let mut child = Command::new(DRUPE)
+        let program = std::env::var(OTHER_PROGRAM).unwrap_or_else(|_| DRUPE.to_owned());
+        let mut child = Command::new(program)
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
