@@ -110,8 +110,8 @@ enum State {
     Wanted(Time),
     /// The next attempt is at this time.
     Waiting(Time),
-    /// Connected since then.
-    Up(ConnId, Time),
+    /// Connected; since then, unless it is in a handshake.
+    Up(ConnId, Option<Time>),
 }
 
 #[derive(Debug)]
@@ -183,9 +183,10 @@ impl Dials {
         self.entries.get(&id).is_some_and(|entry| matches!(entry.state, State::Up(up, _) if up == conn))
     }
 
-    pub(crate) fn connected(&mut self, id: DialId, conn: ConnId, now: Time) {
+    /// Somebody answered; `since` is `None` as long as a handshake goes on.
+    pub(crate) fn connected(&mut self, id: DialId, conn: ConnId, since: Option<Time>) {
         if let Some(entry) = self.entries.get_mut(&id) {
-            entry.state = State::Up(conn, now);
+            entry.state = State::Up(conn, since);
         }
     }
 
@@ -193,7 +194,7 @@ impl Dials {
     /// whose time is returned.
     pub(crate) fn disconnected(&mut self, id: DialId, now: Time, random: &mut Random) -> Option<Time> {
         let entry = self.entries.get_mut(&id)?;
-        if let (State::Up(_, since), Some(backoff)) = (entry.state, entry.dial.backoff)
+        if let (State::Up(_, Some(since)), Some(backoff)) = (entry.state, entry.dial.backoff)
             && now.since(since) >= backoff.stable_after
         {
             entry.failures = 0;
@@ -284,10 +285,10 @@ mod tests {
         assert_eq!(dials.wanted().count(), 0);
         dials.elapsed(Time::from_secs(1));
         assert_eq!(dials.wanted().collect::<alloc::vec::Vec<_>>(), [(id, "example:1")]);
-        dials.connected(id, conn, Time::from_secs(1));
+        dials.connected(id, conn, Some(Time::from_secs(1)));
         assert_eq!(dials.disconnected(id, Time::from_secs(2), &mut random), Some(Time::from_secs(4)));
         dials.elapsed(Time::from_secs(4));
-        dials.connected(id, conn, Time::from_secs(4));
+        dials.connected(id, conn, Some(Time::from_secs(4)));
         assert_eq!(dials.disconnected(id, Time::from_secs(34), &mut random), Some(Time::from_secs(35)));
         dials.elapsed(Time::from_secs(35));
         assert_eq!(dials.disconnected(id, Time::from_secs(35), &mut random), Some(Time::from_secs(37)));

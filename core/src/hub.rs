@@ -266,7 +266,7 @@ impl<C: Default> Hub<'_, C> {
 
     /// Asks for an outgoing connection, which is told as `Opened` with this dial as its origin. When its
     /// attempts are to be repeated, so is the connection when it ends, until [`hang_up`](Self::hang_up). While
-    /// the server drains, nothing is dialled.
+    /// the server drains, nothing is dialled, and what was being dialled is forgotten without an event.
     pub fn dial(&mut self, dial: Dial) -> DialId {
         self.state.dials.add(self.state.now, dial)
     }
@@ -274,7 +274,8 @@ impl<C: Default> Hub<'_, C> {
     /// Gives a dial up, and closes its connection if it has one.
     pub fn hang_up(&mut self, dial: DialId) {
         if let Some(conn) = self.state.dials.remove(dial) {
-            self.close(conn);
+            // A handshake ends as well.
+            self.state.end(conn.slot(), Reason::Application, Ending::Flush);
         }
     }
 }

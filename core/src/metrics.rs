@@ -23,7 +23,7 @@ pub struct Metrics {
     pub closing: u64,
     /// Open connections whose queue is above the high mark (gauge).
     pub stalled: u64,
-    /// Rooms with members (gauge).
+    /// Rooms with members (gauge); one with members on several shards counts on each.
     pub rooms: u64,
     /// Addresses in quarantine (gauge).
     pub quarantined: u64,

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 /// How many rooms there may be, and how long a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoomLimits {
-    /// Rooms in all. A room exists while it has a member.
+    /// Rooms in all, on each [shard](crate::Shard). A room exists while it has a member there.
     pub total: u32,
     /// Rooms that one connection may be in.
     pub per_connection: u32,

@@ -66,10 +66,15 @@ pub enum Letter {
         /// The message.
         payload: PayloadBuf,
     },
-    /// A connection that was accepted is over.
+    /// A connection was dialled.
+    Dialed {
+        /// Who is at the other end.
+        peer: Peer,
+    },
+    /// A connection is over.
     Left {
-        /// Where it was accepted.
-        listener: ListenerId,
+        /// Where it was accepted; `None` if it was dialled.
+        listener: Option<ListenerId>,
         /// Who it was.
         peer: Peer,
         /// Which shard had it.

@@ -5,7 +5,7 @@
 use drupe_core::app::Echo;
 use drupe_core::http::OpeningHandshake;
 use drupe_core::testing::TestHub;
-use drupe_core::{Backoff, Config, ConnId, Dial, DialId, DialProtocol, Event, Failure, Handler, Hub, Time};
+use drupe_core::{Backoff, Config, ConnId, Dial, DialId, DialProtocol, Event, Failure, Handler, Hub, Reason, Time};
 use proptest::prelude::*;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -16,6 +16,8 @@ struct Caller {
     handshake: OpeningHandshake,
     says: Vec<String>,
     log: String,
+    dial: Option<DialId>,
+    hangs_up: bool,
 }
 
 impl Handler for Caller {
@@ -24,10 +26,11 @@ impl Handler for Caller {
 
     fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, ()>) {
         match event {
+            Event::Note(()) if self.hangs_up => self.dial.into_iter().for_each(|dial| hub.hang_up(dial)),
             Event::Note(()) => {
                 let backoff = Some(Backoff { jitter_percent: 0, attempts_max: Some(2), ..Backoff::default() });
                 let protocol = DialProtocol::WebSocket(Arc::new(self.handshake.clone()));
-                hub.dial(Dial { protocol, backoff, ..Dial::lines("example.org:80") });
+                self.dial = Some(hub.dial(Dial { protocol, backoff, ..Dial::lines("example.org:80") }));
             }
             Event::Opened { conn, .. } => {
                 self.log.push_str("opened;");
@@ -51,7 +54,10 @@ impl Handler for Caller {
 
 fn caller(handshake: OpeningHandshake, says: &[&str]) -> (TestHub<Caller>, ConnId) {
     let says = says.iter().map(ToString::to_string).collect();
-    let mut hub = TestHub::with_config(Config::listening([]), Caller { handshake, says, log: String::new() });
+    let mut hub = TestHub::with_config(
+        Config::listening([]),
+        Caller { handshake, says, log: String::new(), dial: None, hangs_up: false },
+    );
     hub.note(());
     let conn = connected(&mut hub);
     (hub, conn)
@@ -187,6 +193,43 @@ fn a_server_that_says_nothing_or_goes_is_tried_again_as_often_as_allowed() {
     let (mut hub, conn) = caller(OpeningHandshake::new("/"), &[]);
     hub.fail(conn, Failure::Reset);
     assert_eq!(hub.handler().log, "failed reset Some(1);");
+}
+
+#[test]
+fn a_server_that_never_answers_is_not_a_stable_one() {
+    let (mut hub, _) = caller(OpeningHandshake::new("/"), &[]);
+    // As long as a connection must be up to count as stable.
+    hub.advance(Duration::from_secs(30));
+    hub.advance(Duration::from_secs(1));
+    connected(&mut hub);
+    hub.advance(Duration::from_secs(1000));
+    assert_eq!(hub.handler().log, "failed timed_out Some(31);failed timed_out None;");
+}
+
+#[test]
+fn a_handshake_can_be_hung_up() {
+    let (mut hub, conn) = caller(OpeningHandshake::new("/"), &[]);
+    hub.with_handler(|caller| caller.hangs_up = true);
+    hub.note(());
+    assert!(hub.is_closed(conn));
+    hub.advance(Duration::from_secs(100));
+    let metrics = hub.machine().metrics();
+    assert_eq!((metrics.undecided, metrics.ended.get(Reason::Application)), (0, 1));
+    assert_eq!(hub.handler().log, "", "who hung up need not be told");
+}
+
+#[test]
+fn a_server_may_say_that_it_is_still_at_it() {
+    let (mut hub, conn) = caller(OpeningHandshake::new("/"), &[]);
+    let answer = response(&hub, conn, "");
+    hub.send(
+        conn,
+        format!("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </>\r\n\r\n{answer}").as_bytes(),
+    );
+    assert_eq!(hub.handler().log, "opened;");
+    let (mut hub, conn) = caller(OpeningHandshake::new("/"), &[]);
+    hub.send(conn, "HTTP/1.1 102 Processing\r\n\r\n".repeat(9).as_bytes());
+    assert_eq!(hub.handler().log, "failed rejected_102 Some(1);");
 }
 
 proptest! {

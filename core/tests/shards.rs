@@ -159,6 +159,16 @@ fn shards_tell_each_other_what_they_counted_and_then_are_silent() {
     let text = String::from_utf8(server.heard[&here].clone()).expect("text");
     assert!(text.contains("\ndrupe_connections_opened_total 2\n"), "{text}");
     assert_eq!(tells(&mut server.machines[1]), None, "nothing happened since");
+    // What only time brings about is told as well: nothing is asked of the connection that is not yet decided.
+    let mut later = second;
+    while let Some(deadline) = server.machines[1].deadline().filter(|_| server.machines[1].metrics().undecided > 0) {
+        later = deadline.at;
+        server.machines[1].elapsed(later);
+    }
+    while server.machines[1].next_letter().is_some() {}
+    let at = server.machines[1].deadline().expect("it has counted").at;
+    server.machines[1].elapsed(at.max(later));
+    assert!(matches!(server.machines[1].next_letter(), Some((_, Letter::Counted { .. }))));
     assert!(server.machines[1].deadline().is_none_or(|deadline| deadline.at > second));
     let Metrics { opened, .. } = server.machines[0].metrics();
     assert_eq!(opened, 1, "its own are its own");

@@ -296,7 +296,11 @@ fn who_else(fact: &Fact) -> Option<Input<u8>> {
     let (listener, peer) = (ListenerId(u32::from(length % 7)), SocketAddr::from(([192, 0, 2, 1], length)).into());
     Some(match length % 6 {
         0 => Input::Delivered(Letter::Publish { room: "a".into(), except: [].into(), payload: "letter".into() }),
-        1 => Input::Delivered(Letter::Left { listener, peer, shard: u8::try_from(length % 5).unwrap_or(0) }),
+        1 => Input::Delivered(Letter::Left {
+            listener: length.is_multiple_of(7).then_some(listener),
+            peer,
+            shard: u8::try_from(length % 5).unwrap_or(0),
+        }),
         2 => Input::Delivered(Letter::Quarantine { peer }),
         3 => Input::Delivered(Letter::Counted { shard: 2, numbers: vec![u64::MAX; usize::from(length % 200)].into() }),
         4 => Input::Dispatched { listener, peer },

@@ -21,13 +21,16 @@ pub(crate) struct Dials {
     send: mpsc::Sender<Found>,
     found: mpsc::Receiver<Found>,
     done: VecDeque<(DialId, io::Result<(TcpStream, SocketAddr)>)>,
+    /// How many attempts were begun: a dial may be at another one when a name comes back.
+    begun: u64,
 }
 
 /// What a name came to.
-type Found = (DialId, io::Result<Vec<SocketAddr>>);
+type Found = (DialId, u64, io::Result<Vec<SocketAddr>>);
 
 #[derive(Debug, Default)]
 struct Attempt {
+    number: u64,
     /// The addresses that are still to be tried.
     addresses: VecDeque<SocketAddr>,
     /// The one that is being tried.
@@ -37,7 +40,7 @@ struct Attempt {
 impl Dials {
     pub(crate) fn new(waker: Arc<mio::Waker>) -> Self {
         let (send, found) = mpsc::channel();
-        Self { waker, attempts: BTreeMap::new(), send, found, done: VecDeque::new() }
+        Self { waker, attempts: BTreeMap::new(), send, found, done: VecDeque::new(), begun: 0 }
     }
 
     /// Whether a token is that of an attempt.
@@ -46,15 +49,17 @@ impl Dials {
     }
 
     pub(crate) fn begin(&mut self, registry: &Registry, dial: DialId, address: &str) {
-        self.attempts.insert(dial, Attempt::default());
+        self.begun += 1;
+        let number = self.begun;
+        self.attempts.insert(dial, Attempt { number, ..Attempt::default() });
         if let Ok(address) = address.parse() {
-            return self.look(registry, dial, Ok(vec![address]));
+            return self.look(registry, (dial, number, Ok(vec![address])));
         }
         let (address, send, waker) = (address.to_owned(), self.send.clone(), Arc::clone(&self.waker));
         let look_up = move || {
             let addresses = address.to_socket_addrs().map(Iterator::collect);
             // Nobody listens any more once the server has ended.
-            let _ = send.send((dial, addresses)).map(|()| waker.wake());
+            let _ = send.send((dial, number, addresses)).map(|()| waker.wake());
         };
         if let Err(error) = thread::Builder::new().name("drupe-resolve".into()).spawn(look_up) {
             self.end(dial, Err(error));
@@ -87,14 +92,15 @@ impl Dials {
 
     /// An attempt that has come to its end.
     pub(crate) fn next_done(&mut self, registry: &Registry) -> Option<(DialId, io::Result<(TcpStream, SocketAddr)>)> {
-        while let Ok((dial, addresses)) = self.found.try_recv() {
-            self.look(registry, dial, addresses);
+        while let Ok(found) = self.found.try_recv() {
+            self.look(registry, found);
         }
         self.done.pop_front()
     }
 
-    fn look(&mut self, registry: &Registry, dial: DialId, addresses: io::Result<Vec<SocketAddr>>) {
-        let Some(attempt) = self.attempts.get_mut(&dial) else { return };
+    fn look(&mut self, registry: &Registry, (dial, number, addresses): Found) {
+        let attempt = self.attempts.get_mut(&dial).filter(|attempt| attempt.number == number);
+        let Some(attempt) = attempt else { return };
         match addresses {
             Err(error) => self.end(dial, Err(error)),
             Ok(addresses) => {

@@ -31,8 +31,8 @@ impl Runtime for Mio {
 
 /// So many sockets are heard of at a time; the others are heard of in the next turn.
 const EVENTS_PER_TURN: usize = 1024;
-/// No socket has this number.
-const WAKER: Token = Token(usize::MAX);
+/// Above the tokens of dials, and below those of listeners.
+const WAKER: Token = Token(1 << 31);
 
 fn run<H: Handler>(setup: Setup<H>) -> io::Result<Metrics> {
     let mut poll = Poll::new()?;

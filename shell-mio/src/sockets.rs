@@ -15,6 +15,9 @@ use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+/// Whether the system says that there is urgent data. Where it does not, only a read that finds nothing has found all.
+const TELLS_URGENT: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
 /// Mio's sockets, registered under their numbers as tokens.
 #[derive(Debug)]
 pub(crate) struct MioSockets {
@@ -39,8 +42,9 @@ pub(crate) struct Socket {
     stream: Stream,
     readable: bool,
     writable: bool,
-    /// The peer's end is among what can be read, and no other edge will tell of it.
-    ended: bool,
+    /// Something is behind what is read at once that no other edge will tell of: the peer's end, or what follows urgent
+    /// data, where every read stops (RFC 9293 section 3.8.5).
+    careful: bool,
 }
 
 impl Socket {
@@ -48,7 +52,7 @@ impl Socket {
     pub(crate) fn note(&mut self, event: &Event) {
         self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
         self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
-        self.ended |= event.is_read_closed() || event.is_error();
+        self.careful |= event.is_read_closed() || event.is_error() || event.is_priority();
     }
 }
 
@@ -91,9 +95,12 @@ impl Sockets for MioSockets {
     }
 
     fn adopt(&mut self, number: u32, mut stream: Stream) -> io::Result<Socket> {
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
         let interest = Interest::READABLE | Interest::WRITABLE;
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
         self.registry.register(stream.source(), Token(number as usize), interest)?;
-        Ok(Socket { stream, readable: true, writable: true, ended: false })
+        Ok(Socket { stream, readable: true, writable: true, careful: false })
     }
 
     fn dismiss(&mut self, mut stream: Stream, words: &[u8]) {
@@ -110,7 +117,7 @@ impl Sockets for MioSockets {
         };
         // What is less than asked for was everything; behind it there is an edge, unless that has passed already.
         let everything = read.as_ref().is_ok_and(|&bytes| bytes < buffer.len());
-        if everything && !socket.ended || would_block(&read) {
+        if everything && TELLS_URGENT && !socket.careful || would_block(&read) {
             socket.readable = false;
         }
         read

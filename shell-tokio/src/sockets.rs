@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncWrite;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 /// Tokio's sockets, each polled with a waker of its own, which notes its number in the ready queue.
@@ -96,12 +96,22 @@ impl Sockets for TokioSockets {
 
     fn read(&mut self, socket: &mut Socket, buffer: &mut [u8]) -> io::Result<usize> {
         let cx = &mut Context::from_waker(&socket.waker);
-        let mut buffer = ReadBuf::new(buffer);
-        now(match &mut socket.stream {
-            Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
-            Stream::Unix(stream) => Pin::new(stream).poll_read(cx, &mut buffer),
-        })?;
-        Ok(buffer.filled().len())
+        // Not `poll_read`: it takes what is less than asked for to be everything, but a read stops at urgent data
+        // (RFC 9293 section 3.8.5), and nothing tells of what is behind that.
+        loop {
+            let read = match &socket.stream {
+                Stream::Tcp(stream) => stream.try_read(buffer),
+                Stream::Unix(stream) => stream.try_read(buffer),
+            };
+            match read {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return read,
+            }
+            now(match &socket.stream {
+                Stream::Tcp(stream) => stream.poll_read_ready(cx),
+                Stream::Unix(stream) => stream.poll_read_ready(cx),
+            })?;
+        }
     }
 
     fn write(&mut self, socket: &mut Socket, slices: &[IoSlice<'_>]) -> io::Result<usize> {

@@ -33,6 +33,9 @@ pub struct OpeningHandshake {
     pub fields: Vec<(String, String)>,
 }
 
+/// So many responses that are not final are passed over.
+const INTERIM_MAX: u8 = 8;
+
 impl OpeningHandshake {
     /// For `target`, offering compression, with a ping after 30 s and nothing else.
     #[must_use]
@@ -79,12 +82,21 @@ impl OpeningHandshake {
 
     /// Looks for the answer at the front of `held`: what is spoken from then on, and how many bytes it has.
     pub(crate) fn look(&self, held: &[u8], accept: &str) -> Result<Option<(WebSocket, usize)>, Failure> {
-        let end = match find_head(held) {
-            Head::Whole(end) => end,
-            Head::Unclear => return Ok(None),
-            Head::BareControls | Head::TooLong => return Err(Failure::Handshake),
+        let (mut end, mut interim) = (0, 0);
+        let (status, fields) = loop {
+            let begin = end;
+            end += match find_head(&held[begin..]) {
+                Head::Whole(end) => end,
+                Head::Unclear => return Ok(None),
+                Head::BareControls | Head::TooLong => return Err(Failure::Handshake),
+            };
+            let (status, fields) = parse(&held[begin..end])?;
+            // A server may say more than once that it is still at it (RFC 9110 section 15.2).
+            if !matches!(status, 100 | 102..=199) || interim == INTERIM_MAX {
+                break (status, fields);
+            }
+            interim += 1;
         };
-        let (status, fields) = parse(&held[..end])?;
         if status != 101 {
             return Err(Failure::Rejected { status });
         }

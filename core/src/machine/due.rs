@@ -81,7 +81,9 @@ impl<H: Handler> Machine<H> {
         for id in undecided {
             self.state.end(id.slot(), Reason::Shutdown, Ending::Flush);
         }
-        let many = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+        // All shards close at their own pace, and have about as many.
+        let shards = u32::from(self.state.post.shard.count());
+        let many = u32::try_from(ids.len()).unwrap_or(u32::MAX).saturating_mul(shards);
         let window = self.state.config.drain.window_for(many);
         for id in ids {
             let wait = if hurry { Duration::ZERO } else { self.state.random.within(window) };

@@ -169,6 +169,9 @@ impl<H: Handler> Machine<H> {
     fn speak(&mut self, conn: ConnId, wire: Wire) {
         let Some(found) = self.state.conns.get(conn) else { return };
         let (peer, origin) = (found.peer, found.origin);
+        if let Origin::Dial(dial) = origin {
+            self.state.dials.connected(dial, conn, Some(self.state.now));
+        }
         self.state.decide(conn, wire);
         self.tell(Event::Opened { conn, peer, origin });
         self.serve_held(conn);

@@ -252,11 +252,13 @@ impl<H: Handler> Machine<H> {
         }
         self.state.dials.elapsed(now);
         while let Some(index) = self.state.agenda.take_due(now) {
+            self.state.post.something_happened(now);
             self.look_at(index);
             self.state.schedule(index);
             self.settle();
         }
         while let Some(timer) = self.state.timers.take_due(now) {
+            self.state.post.something_happened(now);
             self.tell(Event::Timer(timer));
             if self.state.turn_is_full() {
                 // The others are due still, and come when this is written.
@@ -270,7 +272,7 @@ impl<H: Handler> Machine<H> {
     pub fn dialed(&mut self, now: Time, dial: DialId, peer: Peer) -> Option<ConnId> {
         self.begin(now, &Fact::Dialed { dial, peer });
         let Dial { protocol, address, timeout, .. } = self.state.dials.get_if_wanted(dial)?.clone();
-        self.state.admission.count_in(None, peer);
+        self.state.dialed(peer);
         match protocol {
             DialProtocol::Spoken(wire) => Some(self.opened(peer, Origin::Dial(dial), wire, None)),
             DialProtocol::WebSocket(handshake) => {
@@ -334,7 +336,7 @@ impl<H: Handler> Machine<H> {
             Input::DialFailed { dial, failure } => self.dial_failed(now, dial, failure),
             Input::Noted(note) => self.noted(now, note),
             Input::Requested(request) => self.requested(now, &request),
-            Input::Dispatched { listener, peer } => drop(self.dispatched(now, listener, peer)),
+            Input::Dispatched { listener, peer } => return self.dispatched(now, listener, peer).err().map(Err),
             Input::Adopted { listener, peer } => return Some(Ok(self.adopted(now, listener, peer))),
             Input::Delivered(letter) => self.delivered(now, &letter),
         }

@@ -10,8 +10,10 @@ use std::task::Waker;
 
 /// How many words of others may wait for a server that is busy.
 const WAITING_MAX: usize = 65_536;
-/// A shard that so much waits for is behind: others publish no more until it has caught up.
+/// A shard that so much waits for is behind: others read no more until it has caught up.
 const BEHIND: usize = 65_536;
+/// So many bytes of messages.
+const BEHIND_BYTES: usize = 4 << 20;
 
 /// A word for the server.
 pub enum Mail<N> {
@@ -43,7 +45,12 @@ pub(super) struct Shared<N> {
 struct State<N> {
     waiting: VecDeque<Mail<N>>,
     task: Option<Waker>,
+    /// Of the messages in what waits.
+    bytes: usize,
+    /// Nothing more can be left.
     ended: bool,
+    /// The mailbox is gone.
+    over: bool,
     /// What was counted in the end.
     last: Option<Metrics>,
 }
@@ -74,23 +81,37 @@ impl<N> Mailbox<N> {
         if !state.task.as_ref().is_some_and(|known| known.will_wake(task)) {
             state.task = Some(task.clone());
         }
+        state.bytes = 0;
         core::mem::take(&mut state.waiting)
     }
 
-    /// Gives another shard something; false if it has ended.
-    pub(super) fn post(&self, shard: usize, mail: Mail<N>) -> bool {
-        self.shards.get(shard).is_some_and(|shard| shard.post(mail))
+    /// Gives another shard something, or gives it back if that one has ended.
+    pub(super) fn post(&self, shard: usize, mail: Mail<N>) -> Result<(), Mail<N>> {
+        match self.shards.get(shard) {
+            Some(shard) => shard.post(mail),
+            None => Err(mail),
+        }
+    }
+
+    /// Nothing more can be left from now on, if nothing waits.
+    pub(super) fn end_if_empty(&self) -> bool {
+        let mut state = self.own().lock();
+        state.ended |= state.waiting.is_empty();
+        state.ended
     }
 
     pub(super) fn post_to_others(&self, letter: &Letter) {
         for shard in self.others() {
-            shard.post(Mail::Letter(letter.clone()));
+            let _ = shard.post(Mail::Letter(letter.clone()));
         }
     }
 
     /// Whether another shard does not keep up with what it is told.
     pub(super) fn is_another_behind(&self) -> bool {
-        self.others().any(|shard| shard.lock().waiting.len() >= BEHIND)
+        self.others().any(|shard| {
+            let state = shard.lock();
+            state.waiting.len() >= BEHIND || state.bytes >= BEHIND_BYTES
+        })
     }
 
     /// This shard has ended as it should.
@@ -98,12 +119,14 @@ impl<N> Mailbox<N> {
         self.own().lock().last = Some(metrics);
     }
 
-    /// Whether any, and whether all, of the other shards have ended.
-    pub(super) fn others_ended(&self) -> (bool, bool) {
-        let mut others = self.others().map(|shard| shard.lock().ended).peekable();
-        let alone = others.peek().is_none();
-        let (any, all) = others.fold((false, true), |(any, all), ended| (any || ended, all && ended));
-        (any, alone || all)
+    /// Whether all other shards have ended.
+    pub(super) fn have_others_ended(&self) -> bool {
+        self.others().all(|shard| shard.is_over())
+    }
+
+    /// Whether another shard has ended otherwise than it should.
+    pub(super) fn has_another_panicked(&self) -> bool {
+        self.others().any(|shard| shard.is_over() && shard.last_metrics().is_none())
     }
 
     /// What the other shards counted until they ended; `None` if one did not end as it should.
@@ -131,17 +154,26 @@ impl<N> Drop for Mailbox<N> {
     fn drop(&mut self) {
         let mut state = self.own().lock();
         state.ended = true;
+        state.over = true;
         state.task = None;
         let waiting = core::mem::take(&mut state.waiting);
+        let last = state.last.clone();
         // What is dropped may speak to the mailbox again.
         drop(state);
-        drop(waiting);
+        for mail in waiting {
+            // Who sums up what shards have counted waits for each of them.
+            if let Mail::Metrics(receive) = mail
+                && (last.is_some() || self.shards.len() > 1)
+            {
+                receive(last.clone().unwrap_or_else(Metrics::new));
+            }
+        }
         if self.number > 0 {
             // It waits for all others.
             self.shards[0].wake();
         } else {
             for shard in self.others() {
-                shard.post(Mail::Stop);
+                let _ = shard.post(Mail::Stop);
             }
         }
     }
@@ -149,7 +181,7 @@ impl<N> Drop for Mailbox<N> {
 
 impl<N> Shared<N> {
     fn new() -> Arc<Self> {
-        let state = State { waiting: VecDeque::new(), task: None, ended: false, last: None };
+        let state = State { waiting: VecDeque::new(), task: None, bytes: 0, ended: false, over: false, last: None };
         Arc::new(Self { state: Mutex::new(state) })
     }
 
@@ -158,13 +190,17 @@ impl<N> Shared<N> {
         if self.lock().waiting.len() >= WAITING_MAX {
             return Err(RemoteError::Full);
         }
-        if self.post(mail) { Ok(()) } else { Err(RemoteError::Ended) }
+        self.post(mail).map_err(|_| RemoteError::Ended)
     }
 
-    fn post(&self, mail: Mail<N>) -> bool {
+    /// Leaves a word that is not to be lost, however many wait; or gives it back if the shard has ended.
+    pub(super) fn post(&self, mail: Mail<N>) -> Result<(), Mail<N>> {
         let mut state = self.lock();
         if state.ended {
-            return false;
+            return Err(mail);
+        }
+        if let Mail::Letter(Letter::Publish { payload, .. }) = &mail {
+            state.bytes += payload.as_payload().as_bytes().len();
         }
         state.waiting.push_back(mail);
         let task = if state.waiting.len() == 1 { state.task.clone() } else { None };
@@ -172,7 +208,7 @@ impl<N> Shared<N> {
         if let Some(task) = task {
             task.wake();
         }
-        true
+        Ok(())
     }
 
     fn wake(&self) {
@@ -180,6 +216,10 @@ impl<N> Shared<N> {
         if let Some(task) = task {
             task.wake();
         }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.lock().over
     }
 
     pub(super) fn last_metrics(&self) -> Option<Metrics> {
@@ -221,12 +261,28 @@ mod tests {
         for n in 0..WAITING_MAX {
             assert_eq!(remote.note(n), Ok(()));
         }
-        assert_eq!(remote.drain(), Err(RemoteError::Full));
+        assert_eq!(remote.publish("room", "words"), Err(RemoteError::Full));
         let words = mailbox.take(Waker::noop());
         let in_order = words.iter().enumerate().all(|(place, mail)| matches!(mail, Mail::Note(n) if *n == place));
         assert!(in_order && words.len() == WAITING_MAX);
         assert_eq!(remote.clone().note(0), Ok(()));
         drop(mailbox);
         assert_eq!(remote.note(0), Err(RemoteError::Ended));
+    }
+
+    #[test]
+    fn a_shard_is_behind_by_the_bytes_that_wait_for_it() {
+        let shards = Mailbox::<u8>::of_shards(3);
+        let payload = crate::PayloadBuf::from("x".repeat(1 << 20));
+        let letter = Letter::Publish { room: "all".into(), except: [].into(), payload };
+        for n in 0..5 {
+            assert_eq!(shards[0].is_another_behind(), n >= 4);
+            shards[0].post_to_others(&letter);
+        }
+        assert_eq!((shards[1].take(Waker::noop()).len(), shards[0].is_another_behind()), (5, true));
+        assert_eq!((shards[2].take(Waker::noop()).len(), shards[0].is_another_behind()), (5, false));
+        // Who has ended is behind nobody, and gets nothing.
+        assert!(shards[2].end_if_empty());
+        assert!(shards[0].post(2, Mail::Letter(letter)).is_err());
     }
 }

@@ -67,15 +67,9 @@ impl<N> Remote<N> {
     pub fn request(&self, request: Request) -> Result<(), RemoteError> {
         match request {
             Request::Drain => {
-                // Some may have ended before the others.
-                let mut asked = Err(RemoteError::Ended);
-                for shard in &*self.shards {
-                    match shard.put(Mail::Request(Request::Drain)) {
-                        Err(RemoteError::Ended) => {}
-                        put => asked = put,
-                    }
-                }
-                asked
+                // All are asked or none, so nobody is too busy for it; some may have ended before the others.
+                let asked = self.shards.iter().filter(|shard| shard.post(Mail::Request(Request::Drain)).is_ok());
+                if asked.count() > 0 { Ok(()) } else { Err(RemoteError::Ended) }
             }
             // Nobody has the number of a shard that is not there.
             Request::Kick { conn } => match self.shards.get(usize::from(conn.shard())) {
@@ -94,22 +88,23 @@ impl<N> Remote<N> {
         if let [only] = &*self.shards {
             return only.put(Mail::Metrics(Box::new(receive)));
         }
+        if self.shards.iter().all(|shard| shard.is_over()) {
+            return Err(RemoteError::Ended);
+        }
         let sum = Sum { missing: self.shards.len(), metrics: None, receive: Some(Box::new(receive)) };
         let sum = Arc::new(Mutex::new(sum));
-        let mut ended = 0;
         for shard in &*self.shards {
             let part = Arc::clone(&sum);
             let add = move |metrics| part.lock().unwrap_or_else(PoisonError::into_inner).add(&metrics);
             match shard.put(Mail::Metrics(Box::new(add))) {
                 Err(RemoteError::Ended) => {
-                    ended += 1;
                     let last = shard.last_metrics().unwrap_or_else(Metrics::new);
                     sum.lock().unwrap_or_else(PoisonError::into_inner).add(&last);
                 }
                 put => put?,
             }
         }
-        if ended < self.shards.len() { Ok(()) } else { Err(RemoteError::Ended) }
+        Ok(())
     }
 }
 

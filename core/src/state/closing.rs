@@ -143,9 +143,9 @@ impl<C: Default> State<C> {
             self.outbound.changed.insert(index);
             self.agenda.forget(index);
             match conn.origin {
-                Origin::Listener(listener) => self.left(listener, conn.peer),
+                Origin::Listener(listener) => self.left(Some(listener), conn.peer),
                 Origin::Dial(dial) => {
-                    self.admission.count_out(None, conn.peer);
+                    self.left(None, conn.peer);
                     if self.dials.is_up(dial, id) {
                         let _ = self.dials.disconnected(dial, self.now, &mut self.random);
                     }

@@ -125,7 +125,7 @@ impl<C: Default> State<C> {
         }
         self.contexts[id.index()] = Some(C::default());
         if let Origin::Dial(dial) = origin {
-            self.dials.connected(dial, id, self.now);
+            self.dials.connected(dial, id, wait.is_none().then_some(self.now));
         }
         self.metrics.opened += 1;
         self.outbound.changed.insert(index);

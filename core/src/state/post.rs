@@ -55,14 +55,24 @@ impl<C: Default> State<C> {
     /// Sends one message to every member of a room, wherever they are; returns for how many here.
     pub(crate) fn publish_everywhere(&mut self, room: &str, except: &[ConnId], payload: Payload<'_>) -> usize {
         if !self.post.is_alone() {
+            // What others have to take fills the turn as well.
+            self.outbound.turn_bytes += payload.as_bytes().len() as u64;
             let letter = Letter::Publish { room: room.into(), except: except.into(), payload: payload.to_owned() };
             self.post.letters.push_back((Addressee::Others, letter));
         }
         self.publish(room, except, payload)
     }
 
-    /// A connection that was accepted is over: who counts them is to know.
-    pub(crate) fn left(&mut self, listener: ListenerId, peer: Peer) {
+    /// The application dialled: who counts connections is to know.
+    pub(crate) fn dialed(&mut self, peer: Peer) {
+        if self.post.shard.number() == 0 {
+            return self.admission.count_in(None, peer);
+        }
+        self.post.letters.push_back((Addressee::First, Letter::Dialed { peer }));
+    }
+
+    /// A connection is over: who counts them is to know.
+    pub(crate) fn left(&mut self, listener: Option<ListenerId>, peer: Peer) {
         let shard = self.post.shard.number();
         if shard == 0 {
             return self.count_out_of(listener, peer, shard);
@@ -70,9 +80,9 @@ impl<C: Default> State<C> {
         self.post.letters.push_back((Addressee::First, Letter::Left { listener, peer, shard }));
     }
 
-    fn count_out_of(&mut self, listener: ListenerId, peer: Peer, shard: u8) {
-        self.admission.count_out(Some(listener), peer);
-        if let Some(placed) = self.post.placed.get_mut(usize::from(shard)) {
+    fn count_out_of(&mut self, listener: Option<ListenerId>, peer: Peer, shard: u8) {
+        self.admission.count_out(listener, peer);
+        if let Some(placed) = self.post.placed.get_mut(usize::from(shard)).filter(|_| listener.is_some()) {
             *placed = placed.saturating_sub(1);
         }
     }
@@ -91,6 +101,7 @@ impl<C: Default> State<C> {
                 self.publish(room, except, payload.as_payload());
             }
             Letter::Left { listener, peer, shard } => self.count_out_of(*listener, *peer, *shard),
+            Letter::Dialed { peer } => self.dialed(*peer),
             Letter::Quarantine { peer } => self.quarantine(*peer),
             Letter::Counted { shard, numbers } => drop(self.post.counted.insert(*shard, Arc::clone(numbers))),
         }

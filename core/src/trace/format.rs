@@ -72,7 +72,9 @@ fn write_letter(out: &mut String, letter: &Letter) -> fmt::Result {
             write!(out, "letter {} {}", Quoted(room.as_bytes()), Content(payload))?;
             except.iter().try_for_each(|conn| write!(out, " {conn}"))?;
         }
-        Letter::Left { listener, peer, shard } => write!(out, "left {shard} {} {peer}", listener.0)?,
+        Letter::Left { listener: Some(listener), peer, shard } => write!(out, "left {shard} {} {peer}", listener.0)?,
+        Letter::Left { listener: None, peer, shard } => write!(out, "left {shard} dialed {peer}")?,
+        Letter::Dialed { peer } => write!(out, "dialed_there {peer}")?,
         Letter::Quarantine { peer } => write!(out, "quarantine {peer}")?,
         Letter::Counted { shard, numbers } => {
             write!(out, "counted {shard}")?;
@@ -131,9 +133,13 @@ fn parse_line<N: FromStr>(line: &str) -> Result<(Time, Input<N>), &'static str> 
         }
         "left" => {
             let shard = words.parsed("a shard's number")?;
-            let (listener, peer) = (words.listener()?, words.parsed("a peer's address")?);
-            Input::Delivered(Letter::Left { listener, peer, shard })
+            let listener = match words.word() {
+                "dialed" => None,
+                number => Some(ListenerId(number.parse().map_err(|_| "a listener's number or dialed")?)),
+            };
+            Input::Delivered(Letter::Left { listener, peer: words.parsed("a peer's address")?, shard })
         }
+        "dialed_there" => Input::Delivered(Letter::Dialed { peer: words.parsed("a peer's address")? }),
         "quarantine" => Input::Delivered(Letter::Quarantine { peer: words.parsed("a peer's address")? }),
         "counted" => {
             let shard = words.parsed("a shard's number")?;
@@ -274,10 +280,11 @@ mod tests {
                 let (room, except, payload) = (room.as_str().into(), except.into(), text.into());
                 Input::Delivered(Letter::Publish { room, except, payload })
             }),
-            (peer(), 0..9u8).prop_map(|(peer, shard)| {
-                let (listener, peer) = (ListenerId(7), peer.parse().expect(peer));
+            (peer(), 0..9u8, any::<bool>()).prop_map(|(peer, shard, accepted)| {
+                let (listener, peer) = (accepted.then_some(ListenerId(7)), peer.parse().expect(peer));
                 Input::Delivered(Letter::Left { listener, peer, shard })
             }),
+            peer().prop_map(|peer| Input::Delivered(Letter::Dialed { peer: peer.parse().expect(peer) })),
             peer().prop_map(|peer| Input::Delivered(Letter::Quarantine { peer: peer.parse().expect(peer) })),
             prop::collection::vec(any::<u64>(), 0..9)
                 .prop_map(|numbers| Input::Delivered(Letter::Counted { shard: 1, numbers: numbers.into() })),

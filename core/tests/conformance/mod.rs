@@ -13,7 +13,7 @@ use std::net::{Shutdown, TcpStream};
 use std::num::NonZeroU8;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -103,6 +103,16 @@ impl Peer {
 
     fn end(&mut self) {
         self.0.get_mut().shutdown(Shutdown::Write).expect("it is open");
+    }
+
+    /// Reads up to these words, whatever stands before them.
+    fn hear(&mut self, words: &str) {
+        let mut heard = Vec::new();
+        while !heard.ends_with(words.as_bytes()) {
+            let mut byte = [0];
+            self.0.read_exact(&mut byte).expect("the server answers");
+            heard.push(byte[0]);
+        }
     }
 
     fn rest_bytes(&mut self) -> Vec<u8> {
@@ -681,7 +691,7 @@ fn shards_have_limits_metrics_and_an_end_in_common() {
     peers.iter_mut().chain(&mut open).for_each(|peer| assert!(peer.rest().contains("shutdown")));
 }
 
-/// Says its name when somebody comes, and is kicked by it.
+/// Says its name to who comes.
 struct Named;
 
 impl Handler for Named {
@@ -689,10 +699,8 @@ impl Handler for Named {
     type Note = String;
 
     fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, String>) {
-        match event {
-            Event::Opened { conn, .. } => drop(hub.send(conn, &conn.to_string())),
-            Event::Note(_) => panic!("a handler that fails"),
-            _ => {}
+        if let Event::Opened { conn, .. } = event {
+            hub.send(conn, &conn.to_string());
         }
     }
 }
@@ -712,4 +720,125 @@ fn a_connection_has_one_name_on_the_whole_server() {
     server.remote.kick(name.parse().expect("a connection")).expect("it runs");
     assert_eq!(kicked.rest(), "closing (kicked): an operator closed the connection\n");
     assert_eq!(server.end().ended.get(Reason::Kicked), 1);
+}
+
+/// Says every line again; does nothing at a note, and on a worker at a drain, until the gate opens.
+struct Gated {
+    gate: Arc<Mutex<()>>,
+    is_first: bool,
+}
+
+impl Handler for Gated {
+    type Context = ();
+    type Note = String;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, String>) {
+        match event {
+            Event::Message { conn, payload } => drop(hub.send(conn, payload)),
+            Event::Note(_) => drop(self.gate.lock()),
+            Event::Draining if !self.is_first => drop(self.gate.lock()),
+            _ => {}
+        }
+    }
+}
+
+/// A server of two shards behind a gate, and a handle that is for the second.
+fn run_gated(gate: &Arc<Mutex<()>>) -> (Running<String>, Remote<String>) {
+    let (gate, main) = (Arc::clone(gate), std::thread::current().id());
+    let (send, receive) = mpsc::channel();
+    let server = Server::bind_sharded(lines(), NonZeroU8::new(2).expect("not 0"), move |remote| {
+        let is_first = std::thread::current().id() == main;
+        if !is_first {
+            send.send(remote).expect("the test waits");
+        }
+        Gated { gate: Arc::clone(&gate), is_first }
+    });
+    let server = server.expect("loopback can be listened at");
+    let worker = receive.recv_timeout(PATIENCE).expect("it starts");
+    let (addresses, remote) = (server.addresses().to_vec(), server.remote());
+    (Running { addresses, remote, thread: std::thread::spawn(move || shell::run(server)) }, worker)
+}
+
+#[test]
+fn a_drain_reaches_a_shard_whose_mailbox_is_full() {
+    let gate = Arc::default();
+    let (server, worker) = run_gated(&gate);
+    let mut peers = [server.connect(), server.connect()];
+    server.until(|metrics| metrics.open >= 2);
+    let closed = gate.lock().expect("no panic");
+    while worker.note(String::new()).is_ok() {}
+    assert_eq!(worker.note(String::new()), Err(RemoteError::Full));
+    assert_eq!((server.remote.drain(), server.remote.drain()), (Ok(()), Ok(())));
+    drop(closed);
+    assert_eq!(server.thread.join().expect("no panic").ended.get(Reason::Shutdown), 2);
+    peers.iter_mut().for_each(|peer| assert!(peer.rest().contains("shutdown")));
+    assert_eq!(server.remote.metrics(|_| panic!("nobody is there to answer")), Err(RemoteError::Ended));
+}
+
+#[test]
+fn counters_are_told_though_a_shard_ends_meanwhile() {
+    let gate = Arc::default();
+    let (server, _) = run_gated(&gate);
+    let _peers = [server.connect(), server.connect()];
+    server.until(|metrics| metrics.open >= 2);
+    let closed = gate.lock().expect("no panic");
+    assert_eq!((server.remote.drain(), server.remote.drain()), (Ok(()), Ok(())));
+    let (send, receive) = mpsc::channel();
+    server.remote.metrics(move |metrics| drop(send.send(metrics))).expect("it runs");
+    drop(closed);
+    assert_eq!(receive.recv_timeout(PATIENCE).expect("it is answered").opened, 2);
+    server.thread.join().expect("no panic");
+}
+
+#[test]
+fn what_is_behind_urgent_data_is_read_as_well() {
+    let gate = Arc::default();
+    let (handler, config) =
+        (Gated { gate: Arc::clone(&gate), is_first: true }, ["tcp://127.0.0.1:0", "telnet://127.0.0.1:0"]);
+    let server = run(Config::listening(config.map(|text| text.parse().expect(text))), handler, None);
+    for address in server.addresses.clone() {
+        let mut peer =
+            Peer::new(TcpStream::connect(address.split_once("://").expect("a scheme").1).expect("it listens"));
+        peer.send(b"in\n");
+        peer.hear("in");
+        let closed = gate.lock().expect("no panic");
+        server.remote.note(String::new()).expect("it runs");
+        // The server is busy while all of this arrives, so that it hears of it once. A telnet client's Synch: IAC IP,
+        // and IAC DM, of which the last byte is urgent (RFC 854).
+        let synch: &[u8] = if address.starts_with("tcp") { b"x" } else { b"\xff\xf4\xff\xf2" };
+        peer.send(b"one\n");
+        socket2::SockRef::from(peer.0.get_ref()).send_out_of_band(synch).expect("it is TCP");
+        peer.send(b"\ntwo\n");
+        drop(closed);
+        peer.hear("two");
+    }
+    server.end();
+}
+
+#[test]
+fn a_worker_that_panics_ends_the_server() {
+    let server = run_sharded(lines(), || Fragile);
+    let mut peers: Vec<Peer> = (0..6).map(|_| server.connect()).collect();
+    server.until(|metrics| metrics.open >= 6);
+    // One of them is on another shard than the first.
+    peers.iter_mut().skip(1).take(2).for_each(|peer| peer.send(b"break\n"));
+    assert!(server.thread.join().is_err(), "and says so");
+    peers.iter_mut().for_each(|peer| {
+        let mut rest = Vec::new();
+        let _ = peer.0.read_to_end(&mut rest);
+    });
+}
+
+/// Panics when it is told to.
+struct Fragile;
+
+impl Handler for Fragile {
+    type Context = ();
+    type Note = String;
+
+    fn on(&mut self, _: &mut Hub<'_, ()>, event: Event<'_, String>) {
+        if let Event::Message { .. } = event {
+            panic!("a handler that fails");
+        }
+    }
 }

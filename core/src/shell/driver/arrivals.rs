@@ -1,7 +1,7 @@
 //! Who comes in: accepted here, handed over by another shard, or dialled.
 
 use super::{Connection, Driver, FIRST_LISTENER};
-use crate::shell::{ACCEPTS_PER_TURN, Mail, Sockets};
+use crate::shell::{ACCEPTS_PER_TURN, Mail, OsStream, Sockets};
 use crate::{AcceptFailure, Accepting, ConnId, DialId, Failure, Handler, Letter, ListenerId, Peer, Refusal};
 use alloc::collections::BTreeSet;
 use std::io;
@@ -47,14 +47,23 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
             self.add(id, stream);
             return Ok(());
         }
-        let given = self.sockets.give(stream).is_ok_and(|stream| {
-            let mail = Mail::Connection(listener, peer, stream);
-            self.mailbox.post(shard.into(), mail)
-        });
-        if !given {
-            self.machine.delivered(now, &Letter::Left { listener, peer, shard });
+        let given = self.sockets.give(stream).map(|stream| Mail::Connection(listener, peer, stream));
+        match given.map(|mail| self.mailbox.post(shard.into(), mail)) {
+            Ok(Ok(())) => {}
+            // That one has drained already; it is told here.
+            Ok(Err(Mail::Connection(listener, peer, stream))) => self.adopt(listener, peer, stream),
+            _ => self.machine.delivered(now, &Letter::Left { listener: Some(listener), peer, shard }),
         }
         Ok(())
+    }
+
+    /// Another shard hands a connection over.
+    pub(super) fn adopt(&mut self, listener: ListenerId, peer: Peer, stream: OsStream) {
+        let id = self.machine.adopted(self.now, listener, peer);
+        match self.sockets.take(stream) {
+            Ok(stream) => self.add(id, stream),
+            Err(error) => self.machine.failed(self.now, id, Failure::from(&error)),
+        }
     }
 
     pub(super) fn add(&mut self, id: ConnId, stream: S::Stream) {
@@ -62,6 +71,8 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         if self.connections.len() <= index {
             self.connections.resize_with(index + 1, || None);
         }
+        // Whoever had this place is over.
+        self.connections[index] = None;
         let number = u32::try_from(index).unwrap_or(0);
         match self.sockets.adopt(number, stream) {
             Ok(socket) => {

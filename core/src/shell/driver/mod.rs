@@ -116,12 +116,13 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         self.now = now;
         self.read_mail(task);
         ready.append(&mut self.again);
-        self.waits = self.shard.count() > 1 && self.mailbox.is_another_behind();
-        if self.waits {
-            // What is read now would only be more for those who are behind.
-            self.again.append(ready);
-        }
+        self.waits = self.is_another_behind();
         for number in ready.drain(..) {
+            if self.waits {
+                // What is read now would only be more for those who are behind.
+                self.again.push(number);
+                continue;
+            }
             match self.listeners.get((FIRST_LISTENER - number) as usize) {
                 Some(_) => self.accept(FIRST_LISTENER - number),
                 None => self.read(number),
@@ -132,7 +133,6 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         self.connect();
         self.write_all();
         self.tend_listeners();
-        self.post_letters();
         self.next()
     }
 
@@ -168,13 +168,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
                 Mail::Request(request) => self.machine.requested(now, &request),
                 Mail::Metrics(receive) => receive(self.machine.metrics()),
                 Mail::Letter(letter) => self.machine.delivered(now, &letter),
-                Mail::Connection(listener, peer, stream) => {
-                    let id = self.machine.adopted(now, listener, peer);
-                    match self.sockets.take(stream) {
-                        Ok(stream) => self.add(id, stream),
-                        Err(error) => self.machine.failed(now, id, Failure::from(&error)),
-                    }
-                }
+                Mail::Connection(listener, peer, stream) => self.adopt(listener, peer, stream),
                 Mail::Stop => self.stopped = true,
             }
             self.write_if_full();
@@ -220,6 +214,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
     fn write_if_full(&mut self) {
         if self.machine.turn_is_full() {
             self.write_all();
+            self.waits = self.is_another_behind();
         }
     }
 
@@ -237,24 +232,31 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
             }
         }
         machine.turn_ended(*now);
+        self.post_letters();
+    }
+
+    fn is_another_behind(&self) -> bool {
+        self.shard.count() > 1 && self.mailbox.is_another_behind()
     }
 
     fn post_letters(&mut self) {
         while let Some((to, letter)) = self.machine.next_letter() {
             match to {
                 Addressee::Others => self.mailbox.post_to_others(&letter),
-                Addressee::First => drop(self.mailbox.post(0, Mail::Letter(letter))),
+                Addressee::First => {
+                    let _ = self.mailbox.post(0, Mail::Letter(letter));
+                }
             }
         }
     }
 
     fn next(&self) -> Next {
-        let (any_ended, all_ended) = if self.shard.number() == 0 { self.mailbox.others_ended() } else { (false, true) };
-        let drained = self.machine.is_drained();
-        if self.stopped || drained && all_ended {
+        let is_first = self.shard.number() == 0;
+        let drained = self.machine.is_drained() && (!is_first || self.mailbox.have_others_ended());
+        if self.stopped || drained && self.mailbox.end_if_empty() {
             return Next::End;
         }
-        if any_ended && !self.machine.is_draining() {
+        if is_first && !self.machine.is_draining() && self.mailbox.has_another_panicked() {
             // It panicked, and the others are no server without it.
             let _ = self.mailbox.remote().drain();
         }
