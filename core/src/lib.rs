@@ -185,18 +185,15 @@ pub mod app;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod embedding;
-pub mod http;
 pub mod limit;
 pub mod outbound;
 #[cfg(all(feature = "shell", unix))]
 pub mod shell;
 #[cfg(feature = "sim")]
 pub mod sim;
-pub mod telnet;
 pub mod testing;
 pub mod text;
 pub mod trace;
-pub mod websocket;
 pub mod wire;
 
 mod config;
@@ -216,6 +213,7 @@ mod peer;
 mod random;
 mod rare;
 mod reason;
+mod record;
 mod room;
 mod shard;
 mod slots;
@@ -241,3 +239,4 @@ pub use shard::{Addressee, Letter, Shard, ShardError};
 pub use state::{Deadline, Why};
 pub use time::Time;
 pub use timer::Timer;
+pub use wire::{http, telnet, websocket};

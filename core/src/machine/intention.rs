@@ -2,9 +2,9 @@ use super::{LAST, Machine};
 use crate::conn::Phase;
 use crate::handler::Handler;
 use crate::outbound::Outbound;
+use crate::record::Recorder;
 use crate::state::{Deadline, Why};
 use crate::telnet::Terminal;
-use crate::trace::Recorder;
 use crate::{Addressee, Config, ConnId, DialId, Letter, ListenerId, Metrics, Shard, Time};
 use core::fmt;
 

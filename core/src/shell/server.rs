@@ -1,6 +1,6 @@
 use super::signals::DrainOnSignals;
 use super::{Mailbox, OsListener, Remote, entropy};
-use crate::trace::Recorder;
+use crate::record::Recorder;
 use crate::{Config, Handler, Machine, Metrics, Shard};
 use alloc::string::String;
 use alloc::vec::Vec;

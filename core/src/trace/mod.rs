@@ -17,12 +17,9 @@
 //! The facts are the names of the methods of [`Machine`](crate::Machine). Bytes stand in double quotes, with `\n`, `\r`, `\t`,
 //! `\"`, `\\` and `\xHH` for what can't be seen. Empty lines, and lines that begin with `#`, mean nothing.
 
-mod format;
-mod record;
 mod replay;
 
-pub use format::{TraceError, line, parse, seed};
-pub use record::Recorder;
 #[cfg(feature = "std")]
-pub use record::SharedTrace;
+pub use crate::record::SharedTrace;
+pub use crate::record::{Recorder, TraceError, line, parse, seed};
 pub use replay::{Transcript, replay};

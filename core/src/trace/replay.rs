@@ -1,4 +1,4 @@
-use super::format::{TraceError, parse};
+use crate::record::{TraceError, parse};
 use crate::{ConnId, Handler, Input, Machine, Reason};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;

@@ -6,6 +6,10 @@
 //! so that feeding one byte at a time gives what feeding everything at once gives. `finish` says what the end
 //! of the input completes. An [`Encoder`] is the other direction.
 
+pub mod http;
+pub mod telnet;
+pub mod websocket;
+
 mod auto;
 mod buffer;
 mod decoded;
