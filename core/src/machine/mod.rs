@@ -2,6 +2,7 @@ mod due;
 mod handshake;
 mod intention;
 mod serve;
+mod shards;
 
 pub use intention::{Accepting, End, Intent, Transmit};
 
@@ -83,55 +84,6 @@ impl<H: Handler> Machine<H> {
             Ok(protocol) => Ok(self.opened(peer, Origin::Listener(listener), protocol.wire(), protocol.wait())),
             Err(reason) => Err(self.refusal(listener, reason)),
         }
-    }
-
-    /// As [`accepted`](Self::accepted), on the first of several [shards](Shard): which of them gets the connection, for its
-    /// [`adopted`](Self::adopted).
-    ///
-    /// # Errors
-    /// As [`accepted`](Self::accepted).
-    pub fn dispatched(&mut self, now: Time, listener: ListenerId, peer: Peer) -> Result<u8, Refusal> {
-        self.begin(now, &Fact::Dispatched { listener, peer });
-        if let Some(door) = self.state.doors.get_mut(listener.index()) {
-            door.failures = 0;
-        }
-        self.admit(listener, peer).map_err(|reason| self.refusal(listener, reason))?;
-        Ok(self.state.post.place())
-    }
-
-    /// A connection that the first shard accepted is handed to this one.
-    pub fn adopted(&mut self, now: Time, listener: ListenerId, peer: Peer) -> ConnId {
-        self.begin(now, &Fact::Adopted { listener, peer });
-        let protocol = self.state.config.listeners.get(listener.index()).map(|listen| listen.protocol.clone());
-        let (wire, wait) = protocol.map_or_else(Default::default, |protocol| (protocol.wire(), protocol.wait()));
-        let id = self.opened(peer, Origin::Listener(listener), wire, wait);
-        if self.state.drain.is_some() {
-            self.state.end(id.slot(), Reason::Shutdown, Ending::Flush);
-            self.settle();
-        }
-        id
-    }
-
-    /// Another shard has told something.
-    pub fn delivered(&mut self, now: Time, letter: &Letter) {
-        self.begin(now, &Fact::Delivered(letter));
-        self.state.delivered(letter);
-        self.settle();
-    }
-
-    fn refusal(&mut self, listener: ListenerId, reason: Reason) -> Refusal {
-        self.state.metrics.refused.add(reason);
-        let mut words = Vec::new();
-        match self.state.config.listeners.get(listener.index()) {
-            // Before a handshake nobody is told anything but in HTTP.
-            Some(Listen { protocol: Protocol::Http(_), .. }) => words = Status::UNAVAILABLE.last_words(false),
-            Some(Listen { protocol, notices: true, .. }) => {
-                let encoding = protocol.wire().encoding();
-                let _ = Encoder::default().encode(encoding, Payload::Text(&farewell(reason)), &mut words);
-            }
-            _ => {}
-        }
-        Refusal { reason, farewell: words }
     }
 
     /// A listener could not accept.
@@ -381,6 +333,21 @@ impl<H: Handler> Machine<H> {
             self.state.flush_stages();
         }
         self.state.free_those_over();
+    }
+
+    fn refusal(&mut self, listener: ListenerId, reason: Reason) -> Refusal {
+        self.state.metrics.refused.add(reason);
+        let mut words = Vec::new();
+        match self.state.config.listeners.get(listener.index()) {
+            // Before a handshake nobody is told anything but in HTTP.
+            Some(Listen { protocol: Protocol::Http(_), .. }) => words = Status::UNAVAILABLE.last_words(false),
+            Some(Listen { protocol, notices: true, .. }) => {
+                let encoding = protocol.wire().encoding();
+                let _ = Encoder::default().encode(encoding, Payload::Text(&farewell(reason)), &mut words);
+            }
+            _ => {}
+        }
+        Refusal { reason, farewell: words }
     }
 
     fn admit(&mut self, listener: ListenerId, peer: Peer) -> Result<Protocol, Reason> {
