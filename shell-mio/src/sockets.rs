@@ -5,7 +5,7 @@
 //! latch that is not set asks nothing of the system.
 
 use crate::dial::Dials;
-use drupe_core::shell::{OsListener, OsStream, SocketFile, Sockets, tune, tune_accepted};
+use drupe_core::shell::{Dialed, OsListener, OsStream, SocketFile, Sockets, tune, tune_accepted};
 use drupe_core::{DialId, Peer};
 use mio::event::{Event, Source};
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -149,7 +149,7 @@ impl Sockets for MioSockets {
         self.dials.remove(dial);
     }
 
-    fn dialed(&mut self) -> Option<(DialId, io::Result<(Stream, Peer)>)> {
+    fn dialed(&mut self) -> Option<Dialed<Stream>> {
         let (dial, result) = self.dials.next_done(&self.registry)?;
         let tuned = result.map(|(stream, address)| {
             tune(&stream);

@@ -34,7 +34,7 @@ impl AsyncRuntime for Smol {
     }
 
     fn set_waker(sockets: &mut SmolSockets, waker: &Waker) {
-        sockets.task.clone_from(waker);
+        sockets.attempts.task.clone_from(waker);
     }
 
     fn sleep(until: Instant) -> Timer {

@@ -1,11 +1,11 @@
-use drupe_core::shell::{OsListener, OsStream, ReadyQueue, SocketFile, Sockets, tune, tune_accepted};
+use drupe_core::shell::{
+    Attempts, Dialed, OsListener, OsStream, ReadyQueue, SocketFile, Sockets, tune, tune_accepted, until_blocked,
+};
 use drupe_core::{DialId, Peer};
 use smol::Async;
-use std::collections::BTreeMap;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream, ToSocketAddrs};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -13,17 +13,7 @@ use std::task::{Context, Poll, Waker};
 #[derive(Debug)]
 pub struct SmolSockets {
     queue: Arc<ReadyQueue>,
-    /// The waker of the task that drives.
-    pub(crate) task: Waker,
-    attempts: BTreeMap<DialId, Attempt>,
-}
-
-struct Attempt(Pin<Box<dyn Future<Output = io::Result<Async<TcpStream>>> + Send>>);
-
-impl std::fmt::Debug for Attempt {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Attempt")
-    }
+    pub(crate) attempts: Attempts<Stream>,
 }
 
 /// Where connections are accepted.
@@ -55,7 +45,7 @@ pub struct Socket {
 
 impl SmolSockets {
     pub(crate) fn new(queue: Arc<ReadyQueue>) -> Self {
-        Self { queue, task: Waker::noop().clone(), attempts: BTreeMap::new() }
+        Self { queue, attempts: Attempts::new() }
     }
 }
 
@@ -120,27 +110,15 @@ impl Sockets for SmolSockets {
     }
 
     fn dial(&mut self, dial: DialId, address: &str) {
-        self.attempts.insert(dial, Attempt(Box::pin(connect(address.to_owned()))));
+        self.attempts.begin(dial, connect(address.to_owned()));
     }
 
     fn hang_up(&mut self, dial: DialId) {
-        self.attempts.remove(&dial);
+        self.attempts.remove(dial);
     }
 
-    fn dialed(&mut self) -> Option<(DialId, io::Result<(Stream, Peer)>)> {
-        let cx = &mut Context::from_waker(&self.task);
-        let (dial, result) =
-            self.attempts.iter_mut().find_map(|(&dial, attempt)| match attempt.0.as_mut().poll(cx) {
-                Poll::Ready(result) => Some((dial, result)),
-                Poll::Pending => None,
-            })?;
-        self.attempts.remove(&dial);
-        let connected = result.and_then(|stream| Ok((stream.get_ref().peer_addr()?, stream)));
-        let tuned = |(address, stream): (_, Async<TcpStream>)| {
-            tune(&stream);
-            (Stream::Tcp(stream), Peer::Address(address))
-        };
-        Some((dial, connected.map(tuned)))
+    fn dialed(&mut self) -> Option<Dialed<Stream>> {
+        self.attempts.next_done()
     }
 
     fn give(&mut self, stream: Stream) -> io::Result<OsStream> {
@@ -189,29 +167,15 @@ impl Stream {
     }
 }
 
-/// Tries until it is done, fails, or the waker is set to be woken when it may be tried again.
-fn until_blocked<T>(
-    mut attempt: impl FnMut() -> io::Result<T>,
-    mut poll: impl FnMut() -> Poll<io::Result<()>>,
-) -> io::Result<T> {
-    loop {
-        match attempt() {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            result => return result,
-        }
-        match poll() {
-            Poll::Pending => return Err(io::ErrorKind::WouldBlock.into()),
-            Poll::Ready(result) => result?,
-        }
-    }
-}
-
 /// Connects to the first of an address's addresses that answers.
-async fn connect(address: String) -> io::Result<Async<TcpStream>> {
+async fn connect(address: String) -> io::Result<(Stream, Peer)> {
     let mut error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in smol::unblock(move || address.to_socket_addrs()).await? {
         match Async::<TcpStream>::connect(address).await {
-            Ok(stream) => return Ok(stream),
+            Ok(stream) => {
+                tune(&stream);
+                return Ok((Stream::Tcp(stream), Peer::Address(address)));
+            }
             Err(failed) => error = failed,
         }
     }

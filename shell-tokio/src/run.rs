@@ -37,7 +37,7 @@ impl AsyncRuntime for Tokio {
     }
 
     fn set_waker(sockets: &mut TokioSockets, waker: &Waker) {
-        sockets.task.clone_from(waker);
+        sockets.attempts.task.clone_from(waker);
     }
 
     fn sleep(until: Instant) -> Self::Sleep {

@@ -1,6 +1,7 @@
-use drupe_core::shell::{OsListener, OsStream, ReadyQueue, SocketFile, Sockets, tune, tune_accepted};
+use drupe_core::shell::{
+    Attempts, Dialed, OsListener, OsStream, ReadyQueue, SocketFile, Sockets, tune, tune_accepted, until_blocked,
+};
 use drupe_core::{DialId, Peer};
-use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,17 +13,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 #[derive(Debug)]
 pub struct TokioSockets {
     queue: Arc<ReadyQueue>,
-    /// The waker of the task that drives.
-    pub(crate) task: Waker,
-    attempts: BTreeMap<DialId, Attempt>,
-}
-
-struct Attempt(Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>);
-
-impl std::fmt::Debug for Attempt {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Attempt")
-    }
+    pub(crate) attempts: Attempts<Stream>,
 }
 
 /// Where connections are accepted.
@@ -52,7 +43,7 @@ pub struct Socket {
 
 impl TokioSockets {
     pub(crate) fn new(queue: Arc<ReadyQueue>) -> Self {
-        Self { queue, task: Waker::noop().clone(), attempts: BTreeMap::new() }
+        Self { queue, attempts: Attempts::new() }
     }
 }
 
@@ -98,20 +89,15 @@ impl Sockets for TokioSockets {
         let cx = &mut Context::from_waker(&socket.waker);
         // Not `poll_read`: it takes what is less than asked for to be everything, but a read stops at urgent data
         // (RFC 9293 section 3.8.5), and nothing tells of what is behind that.
-        loop {
-            let read = match &socket.stream {
-                Stream::Tcp(stream) => stream.try_read(buffer),
-                Stream::Unix(stream) => stream.try_read(buffer),
-            };
-            match read {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                read => return read,
-            }
-            now(match &socket.stream {
-                Stream::Tcp(stream) => stream.poll_read_ready(cx),
-                Stream::Unix(stream) => stream.poll_read_ready(cx),
-            })?;
-        }
+        let read = || match &socket.stream {
+            Stream::Tcp(stream) => stream.try_read(buffer),
+            Stream::Unix(stream) => stream.try_read(buffer),
+        };
+        let readable = || match &socket.stream {
+            Stream::Tcp(stream) => stream.poll_read_ready(cx),
+            Stream::Unix(stream) => stream.poll_read_ready(cx),
+        };
+        until_blocked(read, readable)
     }
 
     fn write(&mut self, socket: &mut Socket, slices: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -135,27 +121,20 @@ impl Sockets for TokioSockets {
 
     fn dial(&mut self, dial: DialId, address: &str) {
         let address = address.to_owned();
-        self.attempts.insert(dial, Attempt(Box::pin(async move { TcpStream::connect(address).await })));
+        self.attempts.begin(dial, async move {
+            let stream = TcpStream::connect(address).await?;
+            tune(&stream);
+            let peer = Peer::Address(stream.peer_addr()?);
+            Ok((Stream::Tcp(stream), peer))
+        });
     }
 
     fn hang_up(&mut self, dial: DialId) {
-        self.attempts.remove(&dial);
+        self.attempts.remove(dial);
     }
 
-    fn dialed(&mut self) -> Option<(DialId, io::Result<(Stream, Peer)>)> {
-        let cx = &mut Context::from_waker(&self.task);
-        let (dial, result) =
-            self.attempts.iter_mut().find_map(|(&dial, attempt)| match attempt.0.as_mut().poll(cx) {
-                Poll::Ready(result) => Some((dial, result)),
-                Poll::Pending => None,
-            })?;
-        self.attempts.remove(&dial);
-        let connected = result.and_then(|stream| Ok((stream.peer_addr()?, stream)));
-        let tuned = |(address, stream): (_, TcpStream)| {
-            tune(&stream);
-            (Stream::Tcp(stream), Peer::Address(address))
-        };
-        Some((dial, connected.map(tuned)))
+    fn dialed(&mut self) -> Option<Dialed<Stream>> {
+        self.attempts.next_done()
     }
 
     fn give(&mut self, stream: Stream) -> io::Result<OsStream> {

@@ -3,6 +3,7 @@
 //! A shell is a runtime's [`Sockets`] and a loop around [`Driver::turn`]: it gathers what is ready, lets the driver take a
 //! turn, and waits as it is told.
 
+mod attempts;
 mod driver;
 mod mailbox;
 mod os;
@@ -13,6 +14,7 @@ mod signals;
 mod sockets;
 mod task;
 
+pub use attempts::{Attempts, until_blocked};
 pub use driver::{Driver, Next};
 pub use mailbox::{Mail, Mailbox};
 pub use os::{OsListener, OsStream, SocketFile, tune, tune_accepted};

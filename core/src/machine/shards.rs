@@ -1,0 +1,44 @@
+//! Facts of a machine that is one of several.
+
+use super::Machine;
+use crate::handler::Handler;
+use crate::id::Origin;
+use crate::input::{Fact, Refusal};
+use crate::state::Ending;
+use crate::{ConnId, Letter, ListenerId, Peer, Reason, Time};
+
+impl<H: Handler> Machine<H> {
+    /// As [`accepted`](Self::accepted), on the first of several [shards](crate::Shard): which of them gets the connection, for its
+    /// [`adopted`](Self::adopted).
+    ///
+    /// # Errors
+    /// As [`accepted`](Self::accepted).
+    pub fn dispatched(&mut self, now: Time, listener: ListenerId, peer: Peer) -> Result<u8, Refusal> {
+        self.begin(now, &Fact::Dispatched { listener, peer });
+        if let Some(door) = self.state.doors.get_mut(listener.index()) {
+            door.failures = 0;
+        }
+        self.admit(listener, peer).map_err(|reason| self.refusal(listener, reason))?;
+        Ok(self.state.post.place())
+    }
+
+    /// A connection that the first shard accepted is handed to this one.
+    pub fn adopted(&mut self, now: Time, listener: ListenerId, peer: Peer) -> ConnId {
+        self.begin(now, &Fact::Adopted { listener, peer });
+        let protocol = self.state.config.listeners.get(listener.index()).map(|listen| listen.protocol.clone());
+        let (wire, wait) = protocol.map_or_else(Default::default, |protocol| (protocol.wire(), protocol.wait()));
+        let id = self.opened(peer, Origin::Listener(listener), wire, wait);
+        if self.state.drain.is_some() {
+            self.state.end(id.slot(), Reason::Shutdown, Ending::Flush);
+            self.settle();
+        }
+        id
+    }
+
+    /// Another shard has told something.
+    pub fn delivered(&mut self, now: Time, letter: &Letter) {
+        self.begin(now, &Fact::Delivered(letter));
+        self.state.delivered(letter);
+        self.settle();
+    }
+}
