@@ -4,7 +4,7 @@
 //! It models connections, framing, rooms and fan-out, limits, timers, slow readers, closing and draining for
 //! one application handler, and does no I/O: no socket, no thread, no clock, no entropy of its own. The same
 //! facts give the same bytes, on every machine and under every runtime. To serve real sockets, take a shell
-//! such as `drupe-tokio`, or write the loop yourself: this page shows how.
+//! such as `drupe-tokio`, or write the loop yourself: [`embedding`] shows how.
 //!
 //! # For application authors: a handler
 //!
@@ -55,74 +55,13 @@
 //! | [`elapsed`](Machine::elapsed) | [`deadline`](Machine::deadline): when to call it, and why |
 //! | [`dialed`](Machine::dialed), [`dial_failed`](Machine::dial_failed) | [`dials`](Machine::dials): connections that should be made |
 //! | [`noted`](Machine::noted), [`requested`](Machine::requested) | [`is_drained`](Machine::is_drained): whether the shell may go |
+//! | [`dispatched`](Machine::dispatched), [`adopted`](Machine::adopted), [`delivered`](Machine::delivered) | [`next_letter`](Machine::next_letter): what one of several machines tells the others; see [`Shard`] |
 //!
 //! One hint saves looking at every connection: [`next_changed`](Machine::next_changed) names those whose intent
 //! may have changed.
 //!
-//! A shell waits for readiness, reads what is ready into one buffer, and at the end of the turn writes to
-//! everybody at once. Here is one over non-blocking sockets of the standard library, which asks each in turn
-//! instead of waiting for readiness, makes no outgoing connections, and gives a listener that fails no rest:
-//!
-//! ```no_run
-//! use drupe_core::app::Chat;
-//! use drupe_core::{Config, ConnId, End, Failure, ListenerId, Machine, Time};
-//! use std::io::{ErrorKind::WouldBlock, Read, Write};
-//! use std::net::{Shutdown, TcpListener, TcpStream};
-//!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let listener = TcpListener::bind("127.0.0.1:7000")?;
-//! listener.set_nonblocking(true)?;
-//! let mut machine = Machine::new(Config::listening(["tcp://127.0.0.1:7000".parse()?]), Chat::default());
-//! let mut sockets: Vec<Option<(ConnId, TcpStream)>> = Vec::new();
-//! let (started, mut scratch) = (std::time::Instant::now(), vec![0; 65_536]);
-//! machine.started(Time::START);
-//! while !machine.is_drained() {
-//!     let now = Time::START + started.elapsed();
-//!     while let Ok((mut socket, address)) = listener.accept() {
-//!         socket.set_nonblocking(true)?;
-//!         match machine.accepted(now, ListenerId(0), address.into()) {
-//!             Ok(id) => {
-//!                 sockets.resize_with(sockets.len().max(id.index() + 1), || None);
-//!                 sockets[id.index()] = Some((id, socket));
-//!             }
-//!             Err(refusal) => drop(socket.write(&refusal.farewell)),
-//!         }
-//!     }
-//!     for (id, socket) in sockets.iter_mut().flatten() {
-//!         if machine.intent(*id).is_some_and(|intent| intent.read) {
-//!             match socket.read(&mut scratch) {
-//!                 Ok(0) => machine.ended(now, *id),
-//!                 Ok(bytes) => machine.received(now, *id, &mut scratch[..bytes]),
-//!                 Err(error) if error.kind() == WouldBlock => {}
-//!                 Err(_) => machine.failed(now, *id, Failure::Other),
-//!             }
-//!         }
-//!     }
-//!     if machine.deadline().is_some_and(|deadline| deadline.at <= now) {
-//!         machine.elapsed(now);
-//!     }
-//!     for slot in &mut sockets {
-//!         let Some((id, socket)) = slot else { continue };
-//!         let Some(intent) = machine.intent(*id) else {
-//!             *slot = None;
-//!             continue;
-//!         };
-//!         match intent.transmit.first() {
-//!             [] if intent.end == End::Open => {}
-//!             [] => drop(socket.shutdown(Shutdown::Write)),
-//!             bytes => match socket.write(bytes) {
-//!                 Ok(taken) => machine.wrote(now, *id, taken),
-//!                 Err(error) if error.kind() == WouldBlock => machine.blocked(now, *id),
-//!                 Err(_) => machine.failed(now, *id, Failure::Reset),
-//!             },
-//!         }
-//!     }
-//!     machine.turn_ended(now);
-//!     std::thread::sleep(std::time::Duration::from_millis(1));
-//! }
-//! # Ok(())
-//! # }
-//! ```
+//! A shell waits for readiness, reads what is ready into one buffer, and at the end of the turn writes to everybody at
+//! once. [`embedding`] shows how to write one, step by step.
 //!
 //! # What holds
 //!
@@ -138,7 +77,7 @@
 //!
 //! | phase | begins with | what is done | ends with |
 //! |---|---|---|---|
-//! | undecided | `accepted`, by a listener of [`wire::Auto`] | its first bytes are looked at | what it speaks, or its reason |
+//! | undecided | `accepted`, by a listener of [`wire::Auto`] or of [`http`]; `dialed`, for a WebSocket | its first bytes are looked at | what it speaks, or its reason |
 //! | open | `accepted`, `dialed`; told as `Opened` | messages are served | its reason, told as `Closed` |
 //! | flushing | its reason | what is queued, and the reason, are written | everything written, or [`Closing::flush`] |
 //! | lingering | everything written | our half is closed; what comes is discarded | the peer's end, or [`Closing::linger`] |
