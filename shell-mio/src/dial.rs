@@ -137,3 +137,28 @@ impl Dials {
 fn token_of(dial: DialId) -> Token {
     Token(FIRST_TOKEN + dial.0 as usize % TOKENS)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_name_came_to_late_is_not_for_the_next_attempt() {
+        let poll = mio::Poll::new().expect("an event queue");
+        let waker = mio::Waker::new(poll.registry(), Token(usize::MAX)).expect("a waker");
+        let there = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = there.local_addr().expect("an address");
+        let mut dials = Dials::new(Arc::new(waker));
+        // The first attempt is given up while its name is looked up, and the second looks its own up.
+        dials.attempts.insert(DialId(0), Attempt { number: 2, ..Attempt::default() });
+        dials.begun = 2;
+        for late in [Err(io::ErrorKind::TimedOut.into()), Ok(vec![address])] {
+            dials.send.send((DialId(0), 1, late)).expect("it is there");
+            assert!(dials.next_done(poll.registry()).is_none());
+            assert!(dials.attempts[&DialId(0)].stream.is_none());
+        }
+        dials.send.send((DialId(0), 2, Ok(vec![address]))).expect("it is there");
+        assert!(dials.next_done(poll.registry()).is_none() && dials.attempts[&DialId(0)].stream.is_some());
+    }
+}

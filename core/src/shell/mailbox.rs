@@ -285,4 +285,16 @@ mod tests {
         assert!(shards[2].end_if_empty());
         assert!(shards[0].post(2, Mail::Letter(letter)).is_err());
     }
+
+    #[test]
+    fn who_ended_as_it_should_has_not_panicked() {
+        let mut shards = Mailbox::<u8>::of_shards(3);
+        let (panics, ends) = (shards.pop().expect("three"), shards.pop().expect("two"));
+        ends.finish(Metrics::new());
+        drop(ends);
+        assert_eq!((shards[0].have_others_ended(), shards[0].has_another_panicked()), (false, false));
+        drop(panics);
+        assert_eq!((shards[0].have_others_ended(), shards[0].has_another_panicked()), (true, true));
+        assert!(shards[0].metrics_of_others().is_none());
+    }
 }
