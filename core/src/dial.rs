@@ -200,12 +200,14 @@ impl Dials {
             entry.failures = 0;
         }
         entry.failures = entry.failures.saturating_add(1);
-        let wait = entry.dial.backoff.and_then(|backoff| backoff.wait(entry.failures, random));
+        let backoff = entry.dial.backoff.filter(|_| !self.closed);
+        let wait = backoff.and_then(|backoff| backoff.wait(entry.failures, random));
         let Some(wait) = wait else {
             self.entries.remove(&id);
             return None;
         };
-        let at = now + wait;
+        // Never at the same moment, so that a shell sees that the last attempt is over.
+        let at = (now + wait).max(now.plus_nanos(1));
         entry.state = State::Waiting(at);
         Some(at)
     }
@@ -236,7 +238,8 @@ impl Dials {
     /// Nothing is dialled any more.
     pub(crate) fn close(&mut self) {
         self.closed = true;
-        self.entries.clear();
+        // What is up can be hung up still.
+        self.entries.retain(|_, entry| matches!(entry.state, State::Up(..)));
     }
 }
 

@@ -2,21 +2,30 @@
 //!
 //! A shell is whatever has the sockets: an event loop, a game's frame, a kernel without an operating system, a test. It has
 //! no decisions to make. It tells the machine what happened (facts) and makes the world as the machine wants it
-//! (intentions). These are the steps, each a function that compiles; together they are the example
-//! [`embed`](https://github.com/drupe-server/drupe/blob/main/core/examples/embed.rs), a chat server in less than 150 lines
-//! on `poll(2)`.
+//! (intentions). These are the steps, each a function that compiles; the example `embed` is a chat server made of the first
+//! five and the seventh, in less than 150 lines on `poll(2)`. For another runtime on Unix there is a shorter way: implement
+//! `shell::Sockets`, and let `shell::Driver` do the rest (feature `shell`).
 //!
 //! ## 1. A machine and a clock
 //!
 //! The machine's time begins when you say so. Take any clock that never goes backwards; if it does, the machine ignores it.
+//! It has no entropy of its own either: without a [seed](crate::Config::seed) that nobody can guess, jitter and the masks of
+//! a WebSocket's client can be foretold.
 //!
 //! ```
 //! # use drupe_core::{app::Chat, Config, Listen, Machine, Time};
 //! # use std::{net::SocketAddr, time::Instant};
 //! fn begin(address: SocketAddr) -> (Machine<Chat>, Instant) {
-//!     let mut machine = Machine::new(Config::listening([Listen::lines(address)]), Chat::default());
+//!     let config = Config { seed: Some(entropy()), ..Config::listening([Listen::lines(address)]) };
+//!     let mut machine = Machine::new(config, Chat::default());
 //!     machine.started(Time::START);
 //!     (machine, Instant::now())
+//! }
+//!
+//! // Whatever you have: here the keys of the standard library's hash maps.
+//! fn entropy() -> u64 {
+//!     use std::hash::{BuildHasher, Hasher, RandomState};
+//!     RandomState::new().build_hasher().finish()
 //! }
 //!
 //! fn now(started: Instant) -> Time {
@@ -27,11 +36,11 @@
 //! ## 2. Accept
 //!
 //! Ask [`accepting`](crate::Machine::accepting) first: a server that drains wants nobody, and one that is out of descriptors
-//! rests. A connection gets an id, whose [`index`](crate::ConnId::index) is dense, if you prefer a vector to a map. Who is
+//! rests. Sockets do not wait: make them non-blocking. A connection gets an id, whose [`index`](crate::ConnId::index) is dense, if you prefer a vector to a map. Who is
 //! refused is told why.
 //!
 //! ```
-//! # use drupe_core::{AcceptFailure, Accepting, ConnId, Handler, ListenerId, Machine, Time};
+//! # use drupe_core::{AcceptFailure, Accepting, ConnId, Failure, Handler, ListenerId, Machine, Time};
 //! # use std::{collections::BTreeMap, io::{self, Write}, net::{TcpListener, TcpStream}};
 //! # #[cfg(feature = "std")]
 //! fn accept<H: Handler>(
@@ -48,6 +57,7 @@
 //!         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
 //!         Err(error) => machine.accept_failed(now, id, AcceptFailure::from(&error)),
 //!         Ok((mut socket, peer)) => match machine.accepted(now, id, peer.into()) {
+//!             Ok(conn) if socket.set_nonblocking(true).is_err() => machine.failed(now, conn, Failure::Other),
 //!             Ok(conn) => drop(sockets.insert(conn, socket)),
 //!             Err(refusal) => drop(socket.write(&refusal.farewell)),
 //!         },
@@ -71,7 +81,7 @@
 //!     match socket.read(buffer) {
 //!         Ok(0) => machine.ended(now, conn),
 //!         Ok(bytes) => machine.received(now, conn, &mut buffer[..bytes]),
-//!         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+//!         Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
 //!         Err(error) => machine.failed(now, conn, Failure::from(&error)),
 //!     }
 //! }
@@ -103,6 +113,7 @@
 //!                     machine.blocked(now, conn);
 //!                     break; // and again when the socket is writable
 //!                 }
+//!                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
 //!                 Err(error) => machine.failed(now, conn, Failure::from(&error)),
 //!             }
 //!         }
@@ -131,23 +142,21 @@
 //! ## 6. Connect, if the application dials
 //!
 //! [`dials`](crate::Machine::dials) are the attempts that should be going on. Begin those that are new, give up those that
-//! are gone, and tell how each went.
+//! are gone, and tell how each went. This one waits until it is connected, which a loop that serves others must not.
 //!
 //! ```
-//! # use drupe_core::{DialId, Failure, Handler, Machine, Time};
+//! # use drupe_core::{ConnId, Failure, Handler, Machine, Time};
 //! # use std::net::TcpStream;
 //! # #[cfg(feature = "std")]
-//! fn dial_first<H: Handler>(machine: &mut Machine<H>, now: Time) -> Option<TcpStream> {
+//! fn dial_first<H: Handler>(machine: &mut Machine<H>, now: Time) -> Option<(ConnId, TcpStream)> {
 //!     let (dial, address) = machine.dials().next().map(|(dial, address)| (dial, address.to_owned()))?;
-//!     match TcpStream::connect(address) {
+//!     match TcpStream::connect(address).and_then(|socket| Ok((socket.peer_addr()?, socket))) {
 //!         Err(error) => {
 //!             machine.dial_failed(now, dial, Failure::from(&error));
 //!             None
 //!         }
-//!         Ok(socket) => {
-//!             let peer = socket.peer_addr().ok()?;
-//!             machine.dialed(now, dial, peer.into()).map(|_conn| socket)
-//!         }
+//!         // Nobody wants it any more if there is no id.
+//!         Ok((peer, socket)) => machine.dialed(now, dial, peer.into()).map(|conn| (conn, socket)),
 //!     }
 //! }
 //! ```
@@ -185,6 +194,10 @@
 //!     }
 //! }
 //! ```
+//!
+//! A drain is requested of every machine, and the first goes last. Who can't be handed over is told to the first as
+//! [`Letter::Left`](crate::Letter::Left). If letters wait for a machine that does not take them, tell those that write them:
+//! [`held_back`](crate::Machine::held_back).
 //!
 //! ## What may go wrong
 //!

@@ -94,6 +94,8 @@ pub enum Input<N> {
     },
     /// [`Machine::delivered`](crate::Machine::delivered).
     Delivered(Letter),
+    /// [`Machine::held_back`](crate::Machine::held_back).
+    HeldBack(bool),
 }
 
 /// What an operator or another thread asks of the machine.
@@ -283,6 +285,7 @@ pub(crate) enum Fact<'a, N> {
     Dispatched { listener: ListenerId, peer: Peer },
     Adopted { listener: ListenerId, peer: Peer },
     Delivered(&'a Letter),
+    HeldBack(bool),
 }
 
 impl<N> Input<N> {
@@ -305,6 +308,7 @@ impl<N> Input<N> {
             Self::Dispatched { listener, peer } => Fact::Dispatched { listener, peer },
             Self::Adopted { listener, peer } => Fact::Adopted { listener, peer },
             Self::Delivered(ref letter) => Fact::Delivered(letter),
+            Self::HeldBack(held) => Fact::HeldBack(held),
         }
     }
 }

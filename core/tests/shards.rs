@@ -173,3 +173,24 @@ fn shards_tell_each_other_what_they_counted_and_then_are_silent() {
     let Metrics { opened, .. } = server.machines[0].metrics();
     assert_eq!(opened, 1, "its own are its own");
 }
+
+#[test]
+fn who_is_held_back_for_others_is_not_idle() {
+    let mut config = Config::listening(["tcp://127.0.0.1:1".parse().expect("well formed")]);
+    config.idle = Some(std::time::Duration::from_secs(2));
+    let mut server = Server::new(&config, 2);
+    let id = server.connect("192.0.2.1:1").expect("room");
+    let machine = &mut server.machines[0];
+    let reads = |machine: &Machine<Relay>| machine.intent(id).is_some_and(|intent| intent.read);
+    machine.received(Time::from_secs(1), id, &mut b"half a li".to_vec());
+    machine.held_back(Time::from_secs(1), true);
+    assert!(!reads(machine));
+    machine.elapsed(Time::from_secs(100));
+    machine.held_back(Time::from_secs(100), false);
+    assert!(reads(machine), "it is read again");
+    let named: Vec<ConnId> = std::iter::from_fn(|| machine.next_changed()).collect();
+    assert_eq!(named, [id], "and the shell is told");
+    assert_eq!(machine.metrics().ended.total(), 0);
+    machine.elapsed(Time::from_secs(102));
+    assert_eq!(machine.metrics().ended.get(Reason::Idle), 1, "from then on it counts");
+}

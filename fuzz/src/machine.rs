@@ -294,7 +294,7 @@ fn input(fact: &Fact, machine: &mut Machine<Restless>, known: &[ConnId], now: &m
 fn who_else(fact: &Fact) -> Option<Input<u8>> {
     let Fact::Publish { length } = *fact else { return None };
     let (listener, peer) = (ListenerId(u32::from(length % 7)), SocketAddr::from(([192, 0, 2, 1], length)).into());
-    Some(match length % 6 {
+    Some(match length % 7 {
         0 => Input::Delivered(Letter::Publish { room: "a".into(), except: [].into(), payload: "letter".into() }),
         1 => Input::Delivered(Letter::Left {
             listener: length.is_multiple_of(7).then_some(listener),
@@ -304,6 +304,7 @@ fn who_else(fact: &Fact) -> Option<Input<u8>> {
         2 => Input::Delivered(Letter::Quarantine { peer }),
         3 => Input::Delivered(Letter::Counted { shard: 2, numbers: vec![u64::MAX; usize::from(length % 200)].into() }),
         4 => Input::Dispatched { listener, peer },
+        5 => Input::HeldBack(length & 64 > 0),
         _ => Input::Adopted { listener, peer },
     })
 }

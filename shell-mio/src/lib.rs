@@ -1,4 +1,5 @@
-//! Drupe on a bare event loop: no runtime, no async, one thread.
+//! Drupe on a bare event loop: no runtime, no async. One thread serves; a name that is dialled is looked up on another, and
+//! another waits for signals if that is asked for.
 //!
 //! ```no_run
 //! use drupe_mio::core::{app::Chat, Config};
@@ -31,7 +32,7 @@ mod run;
 mod sockets;
 
 pub use drupe_core as core;
-pub use drupe_core::shell::{BindError, Remote, RemoteError};
+pub use drupe_core::shell::{BindError, Remote, RemoteError, StartError};
 pub use run::Mio;
 
 /// A server that listens and is about to run on an event loop of its own.

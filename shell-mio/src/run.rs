@@ -49,7 +49,7 @@ fn run<H: Handler>(setup: Setup<H>) -> io::Result<Metrics> {
         let timeout = match driver.turn(now, &mut ready, &task) {
             Next::End => return driver.outcome(),
             Next::Turn => Some(Duration::ZERO),
-            Next::Wait(until) => until.map(|until| until.since(now)),
+            Next::Wait(until) => until.map(|until| until.since(Time::START + started.elapsed())),
         };
         match poll.poll(&mut events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),

@@ -22,7 +22,7 @@ mod run;
 mod sockets;
 
 pub use drupe_core as core;
-pub use drupe_core::shell::{BindError, Remote, RemoteError};
+pub use drupe_core::shell::{BindError, Remote, RemoteError, StartError};
 pub use run::Smol;
 
 /// A server that listens and is about to run on smol.

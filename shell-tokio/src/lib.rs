@@ -23,7 +23,7 @@ mod run;
 mod sockets;
 
 pub use drupe_core as core;
-pub use drupe_core::shell::{BindError, Remote, RemoteError};
+pub use drupe_core::shell::{BindError, Remote, RemoteError, StartError};
 pub use run::Tokio;
 
 /// A server that listens and is about to run on tokio.

@@ -291,6 +291,7 @@ impl<H: Handler> Machine<H> {
             Input::Dispatched { listener, peer } => return self.dispatched(now, listener, peer).err().map(Err),
             Input::Adopted { listener, peer } => return Some(Ok(self.adopted(now, listener, peer))),
             Input::Delivered(letter) => self.delivered(now, &letter),
+            Input::HeldBack(held) => self.held_back(now, held),
         }
         None
     }

@@ -41,4 +41,12 @@ impl<H: Handler> Machine<H> {
         self.state.delivered(letter);
         self.settle();
     }
+
+    /// Other shards are behind with what this one tells them, or have caught up: until they have, nobody is read, as if the
+    /// application had paused everybody.
+    pub fn held_back(&mut self, now: Time, held: bool) {
+        self.begin(now, &Fact::HeldBack(held));
+        self.state.set_held_back(held);
+        self.settle();
+    }
 }

@@ -58,6 +58,7 @@ pub(super) fn write_fact<N>(out: &mut String, now: Time, fact: &Fact<'_, N>, not
         Fact::Dispatched { listener, peer } => writeln!(out, "dispatched {} {peer}", listener.0),
         Fact::Adopted { listener, peer } => writeln!(out, "adopted {} {peer}", listener.0),
         Fact::Delivered(letter) => write_letter(out, letter),
+        Fact::HeldBack(held) => writeln!(out, "held_back {held}"),
         Fact::Requested(Request::Kick { conn }) => writeln!(out, "kick {conn}"),
         Fact::Requested(Request::Drain) => writeln!(out, "drain"),
         Fact::Requested(Request::Publish { room, payload }) => {
@@ -146,6 +147,7 @@ fn parse_line<N: FromStr>(line: &str) -> Result<(Time, Input<N>), &'static str> 
             let numbers = words.all(|words| words.parsed("a count"))?.into();
             Input::Delivered(Letter::Counted { shard, numbers })
         }
+        "held_back" => Input::HeldBack(words.parsed("true or false")?),
         "kick" => Input::Requested(Request::Kick { conn: words.conn()? }),
         "drain" => Input::Requested(Request::Drain),
         _ => return Err("the name of a fact"),
@@ -291,6 +293,7 @@ mod tests {
             peer().prop_map(|peer| Input::Dispatched { listener: ListenerId(1), peer: peer.parse().expect(peer) }),
             peer().prop_map(|peer| Input::Adopted { listener: ListenerId(1), peer: peer.parse().expect(peer) }),
             Just(Input::Requested(Request::Drain)),
+            any::<bool>().prop_map(Input::HeldBack),
         ]
     }
 

@@ -10,7 +10,7 @@ use std::task::Waker;
 
 /// How many words of others may wait for a server that is busy.
 const WAITING_MAX: usize = 65_536;
-/// A shard that so much waits for is behind: others read no more until it has caught up.
+/// A shard that so many letters wait for is behind: others read no more until it has caught up.
 const BEHIND: usize = 65_536;
 /// So many bytes of messages.
 const BEHIND_BYTES: usize = 4 << 20;
@@ -45,7 +45,8 @@ pub(super) struct Shared<N> {
 struct State<N> {
     waiting: VecDeque<Mail<N>>,
     task: Option<Waker>,
-    /// Of the messages in what waits.
+    /// Letters in what waits, and the bytes of their messages.
+    letters: usize,
     bytes: usize,
     /// Nothing more can be left.
     ended: bool,
@@ -81,7 +82,7 @@ impl<N> Mailbox<N> {
         if !state.task.as_ref().is_some_and(|known| known.will_wake(task)) {
             state.task = Some(task.clone());
         }
-        state.bytes = 0;
+        (state.letters, state.bytes) = (0, 0);
         core::mem::take(&mut state.waiting)
     }
 
@@ -93,10 +94,13 @@ impl<N> Mailbox<N> {
         }
     }
 
-    /// Nothing more can be left from now on, if nothing waits.
-    pub(super) fn end_if_empty(&self) -> bool {
+    /// Nothing more can be left from now on, if nothing waits; what was counted is known from the same moment on.
+    pub(super) fn end_if_empty(&self, metrics: impl FnOnce() -> Metrics) -> bool {
         let mut state = self.own().lock();
-        state.ended |= state.waiting.is_empty();
+        if state.waiting.is_empty() {
+            state.ended = true;
+            state.last = Some(metrics());
+        }
         state.ended
     }
 
@@ -110,7 +114,7 @@ impl<N> Mailbox<N> {
     pub(super) fn is_another_behind(&self) -> bool {
         self.others().any(|shard| {
             let state = shard.lock();
-            state.waiting.len() >= BEHIND || state.bytes >= BEHIND_BYTES
+            !state.ended && (state.letters >= BEHIND || state.bytes >= BEHIND_BYTES)
         })
     }
 
@@ -181,7 +185,8 @@ impl<N> Drop for Mailbox<N> {
 
 impl<N> Shared<N> {
     fn new() -> Arc<Self> {
-        let state = State { waiting: VecDeque::new(), task: None, bytes: 0, ended: false, over: false, last: None };
+        let state =
+            State { waiting: VecDeque::new(), task: None, letters: 0, bytes: 0, ended: false, over: false, last: None };
         Arc::new(Self { state: Mutex::new(state) })
     }
 
@@ -200,6 +205,7 @@ impl<N> Shared<N> {
             return Err(mail);
         }
         if let Mail::Letter(Letter::Publish { payload, .. }) = &mail {
+            state.letters += 1;
             state.bytes += payload.as_payload().as_bytes().len();
         }
         state.waiting.push_back(mail);
@@ -282,7 +288,7 @@ mod tests {
         assert_eq!((shards[1].take(Waker::noop()).len(), shards[0].is_another_behind()), (5, true));
         assert_eq!((shards[2].take(Waker::noop()).len(), shards[0].is_another_behind()), (5, false));
         // Who has ended is behind nobody, and gets nothing.
-        assert!(shards[2].end_if_empty());
+        assert!(shards[2].end_if_empty(Metrics::new));
         assert!(shards[0].post(2, Mail::Letter(letter)).is_err());
     }
 

@@ -85,8 +85,9 @@ impl<H: Handler, R: Runtime> Server<H, R> {
     }
 
     /// As [`bind_with`](Self::bind_with), on several threads: `workers` [shards](crate::Shard), one of them where the server
-    /// runs and each other on a thread of its own. `handler` is called once for each, on its thread, with a handle that notes
-    /// that handler.
+    /// runs and each other on a thread of its own, which begins at once. `handler` is called once for each, with a handle that
+    /// notes that handler: for the first here, for the others on their threads. If one of them panics the server drains, and
+    /// running it gives an error.
     ///
     /// Connections are handed to the shard that has the fewest. What is published to a room reaches its members on every
     /// shard; limits, metrics and [`Remote`] are those of the whole. Everything else that a handler knows is of its own shard.

@@ -196,7 +196,9 @@ impl<C: Default> State<C> {
 
     /// Whether what a connection sends must wait, in the kernel or in `held`.
     pub(crate) fn must_wait(&self, index: u32) -> bool {
-        let waits = |conn: &Conn| conn.paused || conn.rate_pause.is_some() || self.outbound.is_stalled(index);
+        let waits = |conn: &Conn| {
+            conn.paused || conn.rate_pause.is_some() || self.outbound.is_stalled(index) || self.post.held_back
+        };
         self.conns.at(index).is_some_and(waits)
     }
 

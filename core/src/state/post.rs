@@ -14,6 +14,8 @@ const COUNTED_EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct Post {
     pub(crate) shard: Shard,
     letters: VecDeque<(Addressee, Letter)>,
+    /// Others are behind, and nobody is read.
+    pub(super) held_back: bool,
     /// On the shard that accepts: how many connections each has.
     placed: Vec<u32>,
     /// What others have counted.
@@ -25,7 +27,8 @@ pub(crate) struct Post {
 impl Post {
     pub(super) fn new(shard: Shard) -> Self {
         let (letters, counted) = (VecDeque::new(), BTreeMap::new());
-        Self { shard, letters, placed: vec![0; shard.count().into()], counted, counts_at: None }
+        let placed = vec![0; shard.count().into()];
+        Self { shard, letters, held_back: false, placed, counted, counts_at: None }
     }
 
     fn is_alone(&self) -> bool {
@@ -104,6 +107,20 @@ impl<C: Default> State<C> {
             Letter::Dialed { peer } => self.dialed(*peer),
             Letter::Quarantine { peer } => self.quarantine(*peer),
             Letter::Counted { shard, numbers } => drop(self.post.counted.insert(*shard, Arc::clone(numbers))),
+        }
+    }
+
+    pub(crate) fn set_held_back(&mut self, held: bool) {
+        self.post.held_back = held;
+        if held {
+            return;
+        }
+        let (now, ids) = (self.now, self.conns.ids().collect::<Vec<_>>());
+        for id in ids {
+            // Time in which it was not read does not count against it.
+            self.conns.get_mut(id).into_iter().for_each(|conn| conn.may_speak_again(now));
+            self.outbound.changed.insert(id.slot());
+            self.schedule(id.slot());
         }
     }
 

@@ -116,13 +116,8 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         self.now = now;
         self.read_mail(task);
         ready.append(&mut self.again);
-        self.waits = self.is_another_behind();
+        self.hold_back();
         for number in ready.drain(..) {
-            if self.waits {
-                // What is read now would only be more for those who are behind.
-                self.again.push(number);
-                continue;
-            }
             match self.listeners.get((FIRST_LISTENER - number) as usize) {
                 Some(_) => self.accept(FIRST_LISTENER - number),
                 None => self.read(number),
@@ -214,7 +209,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
     fn write_if_full(&mut self) {
         if self.machine.turn_is_full() {
             self.write_all();
-            self.waits = self.is_another_behind();
+            self.hold_back();
         }
     }
 
@@ -235,8 +230,13 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         self.post_letters();
     }
 
-    fn is_another_behind(&self) -> bool {
-        self.shard.count() > 1 && self.mailbox.is_another_behind()
+    /// Tells the machine whether other shards keep up with what it tells them.
+    fn hold_back(&mut self) {
+        let behind = self.shard.count() > 1 && self.mailbox.is_another_behind();
+        if behind != self.waits {
+            self.waits = behind;
+            self.machine.held_back(self.now, behind);
+        }
     }
 
     fn post_letters(&mut self) {
@@ -253,19 +253,21 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
     fn next(&self) -> Next {
         let is_first = self.shard.number() == 0;
         let drained = self.machine.is_drained() && (!is_first || self.mailbox.have_others_ended());
-        if self.stopped || drained && self.mailbox.end_if_empty() {
+        if self.stopped || drained && self.mailbox.end_if_empty(|| self.machine.metrics()) {
             return Next::End;
         }
         if is_first && !self.machine.is_draining() && self.mailbox.has_another_panicked() {
             // It panicked, and the others are no server without it.
             let _ = self.mailbox.remote().drain();
         }
-        if self.waits {
-            return Next::Wait(Some(self.now + BEHIND_WAIT));
-        }
         // What was written may have made the application dial.
         let dials = self.machine.dials().any(|(dial, _)| !self.dialing.contains(&dial));
-        let until = self.machine.deadline().map(|deadline| deadline.at);
+        let mut until = self.machine.deadline().map(|deadline| deadline.at);
+        if self.waits {
+            // Nobody tells when they have caught up.
+            let soon = self.now + BEHIND_WAIT;
+            until = Some(until.map_or(soon, |until| until.min(soon)));
+        }
         // A backlog is served without delay, and timers are no finer than a millisecond.
         let at_once = until.is_some_and(|at| at <= self.now.plus_nanos(1));
         if dials || at_once || !self.again.is_empty() { Next::Turn } else { Next::Wait(until) }
