@@ -27,6 +27,13 @@ impl<T: Empty> Rare<T> {
     }
 }
 
+impl<T: 'static> Rare<Vec<T>> {
+    /// What is left, if anything is.
+    pub(crate) fn keep(&mut self, rest: Vec<T>) {
+        self.0 = (!rest.is_empty()).then(|| Box::new(rest));
+    }
+}
+
 impl<T: Empty> Deref for Rare<T> {
     type Target = T;
 

@@ -70,9 +70,7 @@ impl<H: Handler> Machine<H> {
             (Some(Ok(Some((socket, end)))), _) => {
                 let mut held = found.held.take();
                 held.drain(..end);
-                if !held.is_empty() {
-                    *found.held = held;
-                }
+                found.held.keep(held);
                 return self.speak(conn, Wire::WebSocket(socket));
             }
             (Some(Err(failure)), _) => failure,
@@ -91,9 +89,7 @@ impl<H: Handler> Machine<H> {
         let socket = self.answer_requests(conn, http, sight, &held, &mut used);
         if let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.is_undecided()) {
             held.drain(..used);
-            if !held.is_empty() {
-                *found.held = held;
-            }
+            found.held.keep(held);
         }
         if let Some(socket) = socket {
             self.speak(conn, Wire::WebSocket(socket));

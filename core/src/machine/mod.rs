@@ -77,13 +77,8 @@ impl<H: Handler> Machine<H> {
     /// It is not let in: write the farewell as far as the socket takes it and drop the socket.
     pub fn accepted(&mut self, now: Time, listener: ListenerId, peer: Peer) -> Result<ConnId, Refusal> {
         self.begin(now, &Fact::Accepted { listener, peer });
-        if let Some(door) = self.state.doors.get_mut(listener.index()) {
-            door.failures = 0;
-        }
-        match self.admit(listener, peer) {
-            Ok(protocol) => Ok(self.opened(peer, Origin::Listener(listener), protocol.wire(), protocol.wait())),
-            Err(reason) => Err(self.refusal(listener, reason)),
-        }
+        let protocol = self.let_in(listener, peer)?;
+        Ok(self.opened(peer, Origin::Listener(listener), protocol.wire(), protocol.wait()))
     }
 
     /// A listener could not accept.
@@ -334,6 +329,14 @@ impl<H: Handler> Machine<H> {
             self.state.flush_stages();
         }
         self.state.free_those_over();
+    }
+
+    /// Somebody is at a door: what is spoken there, or why they may not come in.
+    fn let_in(&mut self, listener: ListenerId, peer: Peer) -> Result<Protocol, Refusal> {
+        if let Some(door) = self.state.doors.get_mut(listener.index()) {
+            door.failures = 0;
+        }
+        self.admit(listener, peer).map_err(|reason| self.refusal(listener, reason))
     }
 
     fn refusal(&mut self, listener: ListenerId, reason: Reason) -> Refusal {

@@ -15,10 +15,7 @@ impl<H: Handler> Machine<H> {
     /// As [`accepted`](Self::accepted).
     pub fn dispatched(&mut self, now: Time, listener: ListenerId, peer: Peer) -> Result<u8, Refusal> {
         self.begin(now, &Fact::Dispatched { listener, peer });
-        if let Some(door) = self.state.doors.get_mut(listener.index()) {
-            door.failures = 0;
-        }
-        self.admit(listener, peer).map_err(|reason| self.refusal(listener, reason))?;
+        self.let_in(listener, peer)?;
         Ok(self.state.post.place())
     }
 

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 /// How many words of others may wait for a server that is busy.
-const WAITING_MAX: usize = 65_536;
+pub(super) const WAITING_MAX: usize = 65_536;
 /// A shard that so many letters wait for is behind: others read no more until it has caught up.
 const BEHIND: usize = 65_536;
 /// So many bytes of messages.
@@ -116,11 +116,6 @@ impl<N> Mailbox<N> {
             let state = shard.lock();
             !state.ended && (state.letters >= BEHIND || state.bytes >= BEHIND_BYTES)
         })
-    }
-
-    /// This shard has ended as it should.
-    pub(super) fn finish(&self, metrics: Metrics) {
-        self.own().lock().last = Some(metrics);
     }
 
     /// Whether all other shards have ended.
@@ -296,7 +291,7 @@ mod tests {
     fn who_ended_as_it_should_has_not_panicked() {
         let mut shards = Mailbox::<u8>::of_shards(3);
         let (panics, ends) = (shards.pop().expect("three"), shards.pop().expect("two"));
-        ends.finish(Metrics::new());
+        assert!(ends.end_if_empty(Metrics::new));
         drop(ends);
         assert_eq!((shards[0].have_others_ended(), shards[0].has_another_panicked()), (false, false));
         drop(panics);

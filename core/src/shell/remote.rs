@@ -1,4 +1,4 @@
-use super::mailbox::{Mail, Shared};
+use super::mailbox::{Mail, Shared, WAITING_MAX};
 use crate::{ConnId, Metrics, Payload, Request};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -22,7 +22,7 @@ pub enum RemoteError {
     #[error("the server has ended")]
     Ended,
     /// 65,536 words wait already.
-    #[error("the server has not kept up: 65,536 words wait for it")]
+    #[error("the server has not kept up: {WAITING_MAX} words wait for it")]
     Full,
 }
 

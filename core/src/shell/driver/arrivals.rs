@@ -73,11 +73,10 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         }
         // Whoever had this place is over.
         self.connections[index] = None;
-        let number = u32::try_from(index).unwrap_or(0);
-        match self.sockets.adopt(number, stream) {
+        match self.sockets.adopt(id.slot(), stream) {
             Ok(socket) => {
                 self.connections[index] = Some(Connection { id, socket, unread: false, full: false, shut_down: false });
-                self.again.push(number);
+                self.again.push(id.slot());
             }
             Err(error) => self.machine.failed(self.now, id, Failure::from(&error)),
         }

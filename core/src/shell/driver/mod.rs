@@ -147,7 +147,6 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
     /// If another shard ended by a panic.
     pub fn outcome(&self) -> io::Result<Metrics> {
         let mut metrics = self.machine.metrics();
-        self.mailbox.finish(metrics.clone());
         if self.shard.number() == 0 {
             let others = self.mailbox.metrics_of_others().ok_or_else(|| io::Error::other("a worker panicked"))?;
             others.iter().for_each(|other| metrics.add(other));
@@ -222,7 +221,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
             write(machine, sockets, connection, *now);
             match machine.intent(id) {
                 None => *slot = None,
-                Some(intent) if connection.unread && intent.read => again.push(u32::try_from(id.index()).unwrap_or(0)),
+                Some(intent) if connection.unread && intent.read => again.push(id.slot()),
                 Some(_) => {}
             }
         }

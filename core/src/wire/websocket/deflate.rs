@@ -18,6 +18,8 @@ const WORTH_BYTES: usize = 256;
 /// What ends a message's data, and is not sent (RFC 7692 section 7.2.1).
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 const PIECE_BYTES: usize = 4096;
+const SERVER_WINDOW: &str = "server_max_window_bits";
+const CLIENT_WINDOW: &str = "client_max_window_bits";
 
 /// What was agreed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +45,7 @@ impl Deflate {
             if parts.next() != Some("permessage-deflate") {
                 return None;
             }
-            let accepted = Self::meet(parts)?;
+            let accepted = Self::meet(parts, SERVER_WINDOW)?;
             let mut answer = String::from("permessage-deflate; server_no_context_takeover; client_no_context_takeover");
             if accepted.window_bits < Self::WINDOW_BITS_MAX {
                 let _ = write!(answer, "; server_max_window_bits={}", accepted.window_bits);
@@ -64,15 +66,12 @@ impl Deflate {
         if !known || !parameters.contains(&"server_no_context_takeover") {
             return None;
         }
-        // What a server calls the client's window is ours here, and the other way round.
-        let of_client = |parameter: &&str| parameter.starts_with("client_max_window_bits");
-        Self::meet(parameters.iter().copied())?;
-        let ours = parameters.iter().copied().find(of_client);
-        Self::meet(ours.map(|ours| ours.replace("client_", "server_")).as_deref().into_iter())
+        Self::meet(parameters.into_iter(), CLIENT_WINDOW)
     }
 
-    /// `None` if an offer has a parameter that is unknown, twice there, or of a value it can't have (section 7.1).
-    fn meet<'p>(parameters: impl Iterator<Item = &'p str>) -> Option<Self> {
+    /// `None` if there is a parameter that is unknown, twice there, or of a value it can't have (section 7.1). `ours` is
+    /// the one that bounds the window of what we compress.
+    fn meet<'p>(parameters: impl Iterator<Item = &'p str>, ours: &str) -> Option<Self> {
         let mut seen = Vec::new();
         let mut window_bits = Self::WINDOW_BITS_MAX;
         for parameter in parameters {
@@ -85,9 +84,11 @@ impl Deflate {
             }
             seen.push(name);
             match (name, value) {
-                ("server_no_context_takeover" | "client_no_context_takeover" | "client_max_window_bits", None) => {}
-                ("client_max_window_bits", Some(bits)) => drop(window(bits)?),
-                ("server_max_window_bits", Some(bits)) => window_bits = window(bits)?,
+                ("server_no_context_takeover" | "client_no_context_takeover", None) => {}
+                // An offer may leave the bits to the server; an answer has to name them.
+                (CLIENT_WINDOW, None) if ours != CLIENT_WINDOW => {}
+                (name, Some(bits)) if name == ours => window_bits = window(bits)?,
+                (SERVER_WINDOW | CLIENT_WINDOW, Some(bits)) => drop(window(bits)?),
                 _ => return None,
             }
         }
