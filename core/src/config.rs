@@ -2,6 +2,7 @@ use crate::limit::{Budget, ConnectionLimits, Ladder, QuarantineLimits, Rate};
 use crate::listen::Listen;
 use crate::outbound::OutboundLimits;
 use crate::room::RoomLimits;
+use crate::ticket::TicketLimits;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -28,6 +29,8 @@ pub struct Config {
     pub outbound: OutboundLimits,
     /// How many rooms.
     pub rooms: RoomLimits,
+    /// How much work that is given away.
+    pub tickets: TicketLimits,
     /// A connection from which no *message* came for this long is closed as [`Idle`](crate::Reason::Idle).
     /// `None`, the default, never does that: a peer that only listens is a good peer.
     pub idle: Option<Duration>,
@@ -57,6 +60,7 @@ impl Default for Config {
             quarantine: QuarantineLimits::default(),
             outbound: OutboundLimits::default(),
             rooms: RoomLimits::default(),
+            tickets: TicketLimits::default(),
             idle: None,
             idle_warning: None,
             silence: None,

@@ -2,7 +2,8 @@ use crate::id::Origin;
 use crate::limit::{Gcra, Strikes};
 use crate::rare::Rare;
 use crate::wire::Decoder;
-use crate::{Peer, Time};
+use crate::{Identity, Peer, Time};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 /// One connection, but for what is queued for it, which is in `outbound`.
@@ -50,6 +51,7 @@ pub(crate) struct Conn {
     pub(crate) bytes: Gcra,
     pub(crate) strikes: Strikes,
     pub(crate) rooms: Vec<u32>,
+    pub(crate) identity: Option<Box<Identity>>,
 }
 
 /// The life of a connection. It only moves down this list; most skip lines.
@@ -98,6 +100,7 @@ impl Conn {
             bytes: Gcra::default(),
             strikes: Strikes::default(),
             rooms: Vec::new(),
+            identity: None,
         }
     }
 

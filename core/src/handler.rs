@@ -1,10 +1,15 @@
+use crate::http::Request;
 use crate::id::Origin;
 use crate::telnet::Signal;
-use crate::{ConnId, DialId, Failure, Hub, Payload, Peer, Reason, Time, Timer};
+use crate::{ConnId, DialId, Failure, Hub, Payload, Peer, Reason, Ticket, Time, Timer};
 use core::fmt;
 use core::str::FromStr;
 
 /// An application: what happens is told to it, and what it wants it asks of the [`Hub`].
+///
+/// A panic in `on` ends the connection that it is told about as [`Reason::HandlerPanicked`], and is counted; the server goes on,
+/// with the handler as the panic left it. That needs the feature `std`, which every shell has; without it, a panic is what
+/// the target makes of it.
 ///
 /// There is no `async`, no lock and no clock in here, so an application is tested like a function (see
 /// [`testing`](crate::testing)). What the hub is asked to do never calls `on` again before it returns.
@@ -35,6 +40,14 @@ pub enum Event<'a, N> {
         peer: Peer,
         /// How it came about.
         origin: Origin,
+        /// The request that became this WebSocket; `None` on other wires and for those that were dialled.
+        request: Option<&'a Request>,
+    },
+    /// It is known, or known anew, who is at the other end: [`Hub::identify`].
+    #[non_exhaustive]
+    Authenticated {
+        /// Which; see [`Hub::identity`].
+        conn: ConnId,
     },
     /// A message is complete.
     Message {
@@ -74,6 +87,8 @@ pub enum Event<'a, N> {
     },
     /// A timer that was set with [`Hub::wake`] is due. It is set no more.
     Timer(Timer),
+    /// Work that was given away was not answered in time. Its ticket is worth nothing any more.
+    TicketExpired(Ticket),
     /// A note came from outside.
     Note(N),
     /// An attempt to connect failed.
@@ -97,6 +112,26 @@ pub enum Event<'a, N> {
         /// The one reason.
         reason: Reason,
     },
+}
+
+impl<N> Event<'_, N> {
+    /// The connection that this is about, if it is about one.
+    #[must_use]
+    pub fn conn(&self) -> Option<ConnId> {
+        match *self {
+            Self::Opened { conn, .. }
+            | Self::Authenticated { conn }
+            | Self::Message { conn, .. }
+            | Self::Signal { conn, .. }
+            | Self::InputEnded { conn }
+            | Self::Stalled { conn, .. }
+            | Self::Drained { conn }
+            | Self::TicketExpired(Ticket { conn, .. })
+            | Self::Closed { conn, .. } => Some(conn),
+            Self::Timer(timer) => timer.conn,
+            Self::Started | Self::Note(_) | Self::DialFailed { .. } | Self::Draining => None,
+        }
+    }
 }
 
 /// The note of an application that is told nothing from outside: there is none.

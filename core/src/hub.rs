@@ -4,7 +4,9 @@ use crate::room::JoinError;
 use crate::state::{Ending, State};
 use crate::telnet::{InputMode, Session, Side, Terminal};
 use crate::websocket::CloseCode;
-use crate::{Config, ConnId, DialId, Metrics, Payload, Peer, Reason, Time, Timer};
+use crate::{
+    Config, ConnId, DialId, Identity, Metrics, Payload, Peer, Reason, Ticket, TicketError, Time, Timer, UnixTime,
+};
 use core::fmt;
 use core::time::Duration;
 
@@ -247,6 +249,65 @@ impl<C: Default> Hub<'_, C> {
             self.state.send_close(index, code, words);
         }
         self.close(conn);
+    }
+
+    /// Ends a connection for a named reason, once everything queued for it is written: the peer is told it where its wire can
+    /// carry it, and it stands in the metrics.
+    pub fn end(&mut self, conn: ConnId, reason: Reason) {
+        if let Some(index) = self.state.open_slot(conn) {
+            self.state.end(index, reason, Ending::Flush);
+        }
+    }
+
+    /// Says who is at the other end, or what they may from now on; false if the connection is over. If the user is another
+    /// than before, this is told as [`Event::Authenticated`](crate::Event::Authenticated).
+    pub fn identify(&mut self, conn: ConnId, identity: Identity) -> bool {
+        self.state.identify(conn, identity)
+    }
+
+    /// Who is at the other end, if that is known, as long as [`peer`](Self::peer) is.
+    #[must_use]
+    pub fn identity(&self, conn: ConnId) -> Option<&Identity> {
+        self.state.conns.get(conn)?.identity.as_deref()
+    }
+
+    /// The open connections of a user, in the order in which they were identified.
+    #[must_use]
+    pub fn connections_of(&self, user: &str) -> &[ConnId] {
+        self.state.users.connections(user)
+    }
+
+    /// The time by the clock on the wall; `None` if nobody has told it.
+    #[must_use]
+    pub fn unix_time(&self) -> Option<UnixTime> {
+        self.state.wall_clock.map(|clock| clock.unix(self.state.now))
+    }
+
+    /// A ticket for work of this connection that is given away, and should be answered within `deadline`. Whoever does the work
+    /// gets it, and brings it back with the answer in a [note](crate::Event::Note), where it is to be
+    /// [redeemed](Self::redeem). Later than that it is told as [`Event::TicketExpired`](crate::Event::TicketExpired) instead.
+    ///
+    /// # Errors
+    /// If the connection is over or a limit of [`TicketLimits`](crate::TicketLimits) is reached.
+    pub fn ticket(&mut self, conn: ConnId, deadline: Duration) -> Result<Ticket, TicketError> {
+        self.state.open_slot(conn).ok_or(TicketError::NotOpen)?;
+        let State { tickets, now, config, .. } = &mut *self.state;
+        tickets.issue(conn, *now, deadline, config.tickets)
+    }
+
+    /// Takes a ticket back; false if it comes too late, a second time, or its connection is over.
+    pub fn redeem(&mut self, ticket: Ticket) -> bool {
+        self.state.tickets.redeem(ticket)
+    }
+
+    /// The tickets of a connection that were not redeemed, oldest first.
+    pub fn tickets(&self, conn: ConnId) -> impl Iterator<Item = Ticket> + '_ {
+        self.state.tickets.of(conn)
+    }
+
+    /// Ends the server in stages once this event is over; asked a second time, it hurries. See [`Drain`](crate::Drain).
+    pub fn drain(&mut self) {
+        self.state.drain_wanted = true;
     }
 
     /// Sets a timer, or moves it if it is set: [`Event::Timer`](crate::Event::Timer) comes `after` from now,

@@ -1,4 +1,4 @@
-use crate::{ConnId, DialId, Letter, ListenerId, Payload, PayloadBuf, Peer, Reason};
+use crate::{ConnId, DialId, Letter, ListenerId, Payload, PayloadBuf, Peer, Reason, UnixTime};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -96,6 +96,8 @@ pub enum Input<N> {
     Delivered(Letter),
     /// [`Machine::held_back`](crate::Machine::held_back).
     HeldBack(bool),
+    /// [`Machine::clock_set`](crate::Machine::clock_set).
+    ClockSet(UnixTime),
 }
 
 /// What an operator or another thread asks of the machine.
@@ -286,6 +288,7 @@ pub(crate) enum Fact<'a, N> {
     Adopted { listener: ListenerId, peer: Peer },
     Delivered(&'a Letter),
     HeldBack(bool),
+    ClockSet(UnixTime),
 }
 
 impl<N> Input<N> {
@@ -309,6 +312,7 @@ impl<N> Input<N> {
             Self::Adopted { listener, peer } => Fact::Adopted { listener, peer },
             Self::Delivered(ref letter) => Fact::Delivered(letter),
             Self::HeldBack(held) => Fact::HeldBack(held),
+            Self::ClockSet(unix) => Fact::ClockSet(unix),
         }
     }
 }

@@ -48,7 +48,7 @@
 //!
 //! | facts | intentions |
 //! |---|---|
-//! | [`started`](Machine::started), [`turn_ended`](Machine::turn_ended) | |
+//! | [`started`](Machine::started), [`turn_ended`](Machine::turn_ended), [`clock_set`](Machine::clock_set) | |
 //! | [`accepted`](Machine::accepted), [`accept_failed`](Machine::accept_failed) | [`accepting`](Machine::accepting): whether a listener should accept |
 //! | [`received`](Machine::received), [`wrote`](Machine::wrote), [`blocked`](Machine::blocked) | [`intent`](Machine::intent): whether to read, what to write, whether to close our half; `None` is to drop the socket |
 //! | [`ended`](Machine::ended), [`failed`](Machine::failed) | |
@@ -142,6 +142,7 @@ mod dial;
 mod handler;
 mod hub;
 mod id;
+mod identity;
 mod index_set;
 mod input;
 mod listen;
@@ -157,6 +158,7 @@ mod room;
 mod shard;
 mod slots;
 mod state;
+mod ticket;
 mod time;
 mod timer;
 
@@ -165,6 +167,7 @@ pub use dial::{Backoff, Dial, DialProtocol};
 pub use handler::{Event, Handler, NoNote, NoNoteError};
 pub use hub::Hub;
 pub use id::{ConnId, ConnIdError, DialId, ListenerId, Origin};
+pub use identity::Identity;
 pub use input::{AcceptFailure, Failure, Input, NameError, Refusal, Request};
 pub use listen::{Address, Listen, ListenError, ListenProblem};
 pub use machine::{Accepting, End, Intent, Machine, Transmit};
@@ -176,6 +179,7 @@ pub use reason::{Blame, Reason};
 pub use room::{JoinError, RoomLimits};
 pub use shard::{Addressee, Letter, Shard, ShardError};
 pub use state::{Deadline, Why};
-pub use time::Time;
+pub use ticket::{Ticket, TicketError, TicketLimits};
+pub use time::{Time, UnixTime};
 pub use timer::Timer;
 pub use wire::{http, telnet, websocket};

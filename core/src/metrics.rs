@@ -25,6 +25,8 @@ pub struct Metrics {
     pub stalled: u64,
     /// Rooms with members (gauge); one with members on several shards counts on each.
     pub rooms: u64,
+    /// Work that was given away and has not come back (gauge); see [`Hub::ticket`](crate::Hub::ticket).
+    pub tickets: u64,
     /// Addresses in quarantine (gauge).
     pub quarantined: u64,
     /// Listeners that do not accept because the process is out of descriptors or memory (gauge).
@@ -58,6 +60,12 @@ pub struct Metrics {
     pub rate_dropped: u64,
     /// Outgoing attempts that failed (counter).
     pub dial_errors: u64,
+    /// Panics of the handler (counter).
+    pub handler_panics: u64,
+    /// Times that it became known who is at the other end of a connection (counter).
+    pub authenticated: u64,
+    /// Proofs of identity that were refused (counter).
+    pub authentication_failures: u64,
     /// Messages served in one turn of the loop.
     pub turn_messages: Histogram,
     /// How long pings took to be answered, in microseconds.
@@ -84,6 +92,7 @@ impl Metrics {
             closing: 0,
             stalled: 0,
             rooms: 0,
+            tickets: 0,
             quarantined: 0,
             accept_paused: 0,
             accept_errors: 0,
@@ -100,6 +109,9 @@ impl Metrics {
             rate_exceeded: 0,
             rate_dropped: 0,
             dial_errors: 0,
+            handler_panics: 0,
+            authenticated: 0,
+            authentication_failures: 0,
             turn_messages: Histogram::default(),
             round_trip_us: Histogram::default(),
             durations_ms: Histogram::default(),
@@ -145,6 +157,7 @@ impl Metrics {
             &mut self.closing,
             &mut self.stalled,
             &mut self.rooms,
+            &mut self.tickets,
             &mut self.quarantined,
             &mut self.accept_paused,
             &mut self.accept_errors,
@@ -161,6 +174,9 @@ impl Metrics {
             &mut self.rate_exceeded,
             &mut self.rate_dropped,
             &mut self.dial_errors,
+            &mut self.handler_panics,
+            &mut self.authenticated,
+            &mut self.authentication_failures,
         ];
         let histograms = [&mut self.turn_messages, &mut self.round_trip_us, &mut self.durations_ms];
         before.chain(plain).chain(histograms.into_iter().flat_map(Histogram::numbers_mut))
@@ -180,6 +196,7 @@ impl Metrics {
         put("connections_closing", "Connections that are being flushed or awaited.", self.closing);
         put("connections_stalled", "Open connections above their high mark.", self.stalled);
         put("rooms", "Rooms with members.", self.rooms);
+        put("tickets", "Requests in progress elsewhere.", self.tickets);
         put("addresses_quarantined", "Addresses that are refused for a while.", self.quarantined);
         put("listeners_paused", "Listeners that can't accept for want of descriptors.", self.accept_paused);
         put("accept_errors_total", "Failed accepts.", self.accept_errors);
@@ -196,6 +213,9 @@ impl Metrics {
         put("queued_bytes_peak", "The most bytes that were ever queued at a time.", self.queued_bytes_peak);
         put("queued_memory_bytes", "Memory that queued messages hold.", self.queued_memory_bytes);
         put("dial_errors_total", "Outgoing attempts that failed.", self.dial_errors);
+        put("handler_panics_total", "Panics of the application.", self.handler_panics);
+        put("authenticated_total", "Times that it became known who is at the other end.", self.authenticated);
+        put("authentication_failures_total", "Proofs of identity that were refused.", self.authentication_failures);
         self.ended.expose("connections_ended", "Connections that ended, by reason.", &mut text);
         self.refused.expose("connections_refused", "Connections that were refused, by reason.", &mut text);
         self.turn_messages.expose("turn_messages", "Messages served in one turn of the loop.", 1.0, &mut text);

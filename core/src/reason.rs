@@ -75,6 +75,14 @@ reasons! {
     WrongProtocol = 110, "wrong_protocol", Peer, "this port does not speak that";
     /// A request of HTTP that is not well formed, or not accepted.
     BadRequest = 111, "bad_request", Peer, "the request is not accepted";
+    /// The peer did not prove who it is, or not truly.
+    Unauthorized = 112, "unauthorized", Peer, "it was not proven who you are";
+    /// The peer did not prove who it is in time.
+    AuthenticationTimeout = 113, "authentication_timeout", Peer, "it was not proven in time who you are";
+    /// The peer may not do what it asked for.
+    Forbidden = 114, "forbidden", Peer, "this is not allowed";
+    /// What the peer proved itself with holds no longer: see [`Identity::expires_at`](crate::Identity).
+    SessionExpired = 115, "session_expired", Peer, "the session has expired";
     /// The connection was reset.
     Reset = 200, "reset", Network, "the connection was reset";
     /// The network gave up, for example TCP keep-alive.
@@ -85,6 +93,10 @@ reasons! {
     Application = 300, "application", Application, "the application closed the connection";
     /// HTTP: the last request of the connection was answered.
     Answered = 301, "answered", Application, "the request was answered";
+    /// The application panicked while it served this connection.
+    HandlerPanicked = 302, "handler_panicked", Application, "the application failed";
+    /// The same user connected elsewhere.
+    Replaced = 303, "replaced", Application, "the same user connected elsewhere";
     /// An operator ended this one connection.
     Kicked = 400, "kicked", Operator, "an operator closed the connection";
     /// The server is shutting down.

@@ -25,7 +25,7 @@ use crate::listen::Listen;
 use crate::machine::{End, Machine};
 use crate::telnet::Terminal;
 use crate::wire::Scratch;
-use crate::{Config, ConnId, DialId, ListenerId, Peer, Reason, Refusal, Time};
+use crate::{Config, ConnId, DialId, ListenerId, Peer, Reason, Refusal, Time, UnixTime};
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -62,9 +62,10 @@ impl<H: Handler> TestHub<H> {
         Self::with_config(Config::listening([Listen::lines(any)]), handler)
     }
 
-    /// A server with this configuration.
+    /// A server with this configuration. It starts on 2027-01-15 at 08:00 UTC by the clock on the wall.
     pub fn with_config(config: Config, handler: H) -> Self {
         let mut machine = Machine::new(config, handler);
+        machine.clock_set(Time::START, UnixTime::from_secs(1_800_000_000));
         machine.started(Time::START);
         Self { machine, now: Time::START, peers: BTreeMap::new(), next_port: 40_000 }
     }
@@ -163,6 +164,12 @@ impl<H: Handler> TestHub<H> {
         }
         self.now = until;
         self.machine.elapsed(until);
+        self.flush();
+    }
+
+    /// Sets the clock on the wall.
+    pub fn set_clock(&mut self, unix: UnixTime) {
+        self.machine.clock_set(self.now, unix);
         self.flush();
     }
 

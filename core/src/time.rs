@@ -38,6 +38,12 @@ impl Time {
         self.0.get() - 1
     }
 
+    /// Whole milliseconds since the start.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.as_nanos() / 1_000_000
+    }
+
     /// How long ago `earlier` was; zero if it is not earlier.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
@@ -54,6 +60,37 @@ impl Time {
     #[must_use]
     pub const fn plus_nanos(self, nanos: u64) -> Self {
         Self(self.0.saturating_add(nanos))
+    }
+}
+
+/// A moment on the clock on the wall: milliseconds since 1970-01-01T00:00:00Z, without leap seconds (POSIX). It may go back and
+/// jump. Only what outsiders date by it, such as the expiry of a token, is compared with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnixTime(u64);
+
+impl UnixTime {
+    /// A moment `millis` milliseconds after the epoch.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// A moment `seconds` seconds after the epoch, saturating.
+    #[must_use]
+    pub const fn from_secs(seconds: u64) -> Self {
+        Self(seconds.saturating_mul(1_000))
+    }
+
+    /// Milliseconds since the epoch.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// Whole seconds since the epoch.
+    #[must_use]
+    pub const fn as_secs(self) -> u64 {
+        self.0 / 1_000
     }
 }
 

@@ -5,8 +5,8 @@ use drupe_core::outbound::{Marks, SlowPolicy};
 use drupe_core::telnet::{InputMode, Side};
 use drupe_core::websocket::{CloseCode, Opcode, frame};
 use drupe_core::{
-    AcceptFailure, Backoff, Config, ConnId, Dial, DialId, Event, Failure, Handler, Hub, Input, Letter, Listen,
-    ListenerId, Machine, Peer, Request, Shard, Time, Timer, trace,
+    AcceptFailure, Backoff, Config, ConnId, Dial, DialId, Event, Failure, Handler, Hub, Identity, Input, Letter,
+    Listen, ListenerId, Machine, Peer, Reason, Request, Shard, Time, Timer, UnixTime, trace,
 };
 use std::collections::BTreeSet;
 use std::net::{Ipv6Addr, SocketAddr};
@@ -69,6 +69,7 @@ impl Handler for Restless {
             | Event::Signal { conn, .. }
             | Event::InputEnded { conn, .. }
             | Event::Stalled { conn, .. }
+            | Event::Authenticated { conn, .. }
             | Event::Drained { conn, .. } => {
                 assert!(self.open.contains(conn), "named after its end");
                 Some(*conn)
@@ -121,6 +122,17 @@ impl Handler for Restless {
             }
             30 => hub.close_as(conn, CloseCode::UNAUTHORIZED, "who are you?"),
             29 => drop(hub.gmcp(conn, "Core.Ping", "")),
+            18 => {
+                let expires_at = (pick % 2 == 0).then(|| UnixTime::from_secs(pick as u64 * 900));
+                hub.identify(conn, Identity { expires_at, ..Identity::user(["ann", "bob"][pick % 2]) });
+            }
+            19 => drop(hub.ticket(conn, Duration::from_millis(pick as u64))),
+            20 => {
+                let ticket = hub.tickets(conn).next();
+                ticket.map(|ticket| hub.redeem(ticket));
+            }
+            21 if pick == 63 => hub.drain(),
+            22 => hub.end(conn, Reason::Forbidden),
             17 => hub.hang_up(DialId(u32::try_from(pick).expect("small"))),
             _ => drop(hub.send(conn, "private")),
         }
@@ -294,7 +306,7 @@ fn input(fact: &Fact, machine: &mut Machine<Restless>, known: &[ConnId], now: &m
 fn who_else(fact: &Fact) -> Option<Input<u8>> {
     let Fact::Publish { length } = *fact else { return None };
     let (listener, peer) = (ListenerId(u32::from(length % 7)), SocketAddr::from(([192, 0, 2, 1], length)).into());
-    Some(match length % 7 {
+    Some(match length % 8 {
         0 => Input::Delivered(Letter::Publish { room: "a".into(), except: [].into(), payload: "letter".into() }),
         1 => Input::Delivered(Letter::Left {
             listener: length.is_multiple_of(7).then_some(listener),
@@ -305,6 +317,7 @@ fn who_else(fact: &Fact) -> Option<Input<u8>> {
         3 => Input::Delivered(Letter::Counted { shard: 2, numbers: vec![u64::MAX; usize::from(length % 200)].into() }),
         4 => Input::Dispatched { listener, peer },
         5 => Input::HeldBack(length & 64 > 0),
+        6 => Input::ClockSet(UnixTime::from_secs(u64::from(length))),
         _ => Input::Adopted { listener, peer },
     })
 }

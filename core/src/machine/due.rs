@@ -59,6 +59,7 @@ impl<H: Handler> Machine<H> {
                 }
                 self.state.send_sign_of_life(index);
             }
+            Some(Why::Expiry) => self.state.end(index, Reason::SessionExpired, Ending::Flush),
             Some(Why::Drain) => self.state.end(index, Reason::Shutdown, Ending::Flush),
             _ => {}
         }

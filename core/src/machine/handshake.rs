@@ -2,7 +2,7 @@
 
 use super::Machine;
 use crate::handler::{Event, Handler};
-use crate::http::{Answer, Http, Look, OpeningHandshake, Status, answer, look};
+use crate::http::{Answer, Http, Look, OpeningHandshake, Request, Status, answer, look};
 use crate::id::Origin;
 use crate::input::Failure;
 use crate::state::Ending;
@@ -29,7 +29,7 @@ impl<H: Handler> Machine<H> {
                 let Some(found) = self.state.conns.get(conn) else { return };
                 match auto.look(&found.held, sight) {
                     Verdict::Unclear => {}
-                    Verdict::Spoken(wire) => self.speak(conn, wire),
+                    Verdict::Spoken(wire) => self.speak(conn, wire, None),
                     Verdict::Http => {
                         let http = Http::default();
                         self.state.await_request(conn, http.timeout);
@@ -71,7 +71,7 @@ impl<H: Handler> Machine<H> {
                 let mut held = found.held.take();
                 held.drain(..end);
                 found.held.keep(held);
-                return self.speak(conn, Wire::WebSocket(socket));
+                return self.speak(conn, Wire::WebSocket(socket), None);
             }
             (Some(Err(failure)), _) => failure,
             (_, Sight::Growing) => return,
@@ -91,8 +91,8 @@ impl<H: Handler> Machine<H> {
             held.drain(..used);
             found.held.keep(held);
         }
-        if let Some(socket) = socket {
-            self.speak(conn, Wire::WebSocket(socket));
+        if let Some((socket, request)) = socket {
+            self.speak(conn, Wire::WebSocket(socket), Some(&request));
         }
     }
 
@@ -104,7 +104,7 @@ impl<H: Handler> Machine<H> {
         sight: Sight,
         held: &[u8],
         used: &mut usize,
-    ) -> Option<WebSocket> {
+    ) -> Option<(WebSocket, Request)> {
         let index = conn.slot();
         let mut answered = false;
         while let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.is_undecided()) {
@@ -155,21 +155,21 @@ impl<H: Handler> Machine<H> {
                 Answer::Upgraded(bytes, socket) => {
                     // As control itself, so that no pong overtakes it.
                     self.state.outbound.control(index, &bytes);
-                    return Some(socket);
+                    return Some((socket, request));
                 }
             }
         }
         None
     }
 
-    fn speak(&mut self, conn: ConnId, wire: Wire) {
+    fn speak(&mut self, conn: ConnId, wire: Wire, request: Option<&Request>) {
         let Some(found) = self.state.conns.get(conn) else { return };
         let (peer, origin) = (found.peer, found.origin);
         if let Origin::Dial(dial) = origin {
             self.state.dials.connected(dial, conn, Some(self.state.now));
         }
         self.state.decide(conn, wire);
-        self.tell(Event::Opened { conn, peer, origin });
+        self.tell(Event::Opened { conn, peer, origin, request });
         self.serve_held(conn);
     }
 

@@ -5,7 +5,7 @@ use crate::outbound::Outbound;
 use crate::record::Recorder;
 use crate::state::{Deadline, Why};
 use crate::telnet::Terminal;
-use crate::{Addressee, Config, ConnId, DialId, Letter, ListenerId, Metrics, Shard, Time};
+use crate::{Addressee, Config, ConnId, DialId, Letter, ListenerId, Metrics, Shard, Time, UnixTime};
 use core::fmt;
 
 /// What should be so for one connection. A level, not an event: it may be looked at any number of times.
@@ -116,6 +116,7 @@ impl<H: Handler> Machine<H> {
         let candidates = [
             of_conn,
             at(self.state.timers.next(), Why::Timer),
+            at(self.state.tickets.next(), Why::Ticket),
             at(self.state.dials.next(), Why::Dial),
             at(self.state.doors.iter().filter_map(|door| door.rests_until).min(), Why::Accept),
             at(self.state.post.counts_at, Why::Counts),
@@ -123,6 +124,12 @@ impl<H: Handler> Machine<H> {
         ];
         // What lies at the end of time is never reached.
         candidates.into_iter().flatten().min().filter(|deadline| deadline.at <= LAST)
+    }
+
+    /// What the machine takes the clock on the wall for at `now`; see [`clock_set`](Self::clock_set).
+    #[must_use]
+    pub fn unix_time(&self, now: Time) -> Option<UnixTime> {
+        self.state.wall_clock.map(|clock| clock.unix(now))
     }
 
     /// Whether a listener should accept.

@@ -1,3 +1,4 @@
+mod call;
 mod due;
 mod handshake;
 mod intention;
@@ -15,7 +16,7 @@ use crate::input::{AcceptFailure, Fact, Failure, Input, Refusal, Request};
 use crate::record::Recorder;
 use crate::state::{Ending, Pending, State, farewell};
 use crate::wire::{Encoder, Protocol, Scratch, Sight, Wire};
-use crate::{Config, ConnId, DialId, Hub, Letter, Listen, ListenerId, Payload, Peer, Reason, Shard, Time};
+use crate::{Config, ConnId, DialId, Letter, Listen, ListenerId, Payload, Peer, Reason, Shard, Time, UnixTime};
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
@@ -62,7 +63,7 @@ impl<H: Handler> Machine<H> {
         Self { handler, state: State::new(config, shard), recorder: None, turn_messages: 0, scratch }
     }
 
-    /// The server has begun: told once, before everything else.
+    /// The server has begun: told once, before everything else but [`clock_set`](Self::clock_set).
     pub fn started(&mut self, now: Time) {
         self.begin(now, &Fact::Started);
         self.tell(Event::Started);
@@ -204,6 +205,13 @@ impl<H: Handler> Machine<H> {
             self.state.schedule(index);
             self.settle();
         }
+        while let Some(ticket) = self.state.tickets.take_due(now) {
+            self.state.post.something_happened(now);
+            self.tell(Event::TicketExpired(ticket));
+            if self.state.turn_is_full() {
+                break;
+            }
+        }
         while let Some(timer) = self.state.timers.take_due(now) {
             self.state.post.something_happened(now);
             self.tell(Event::Timer(timer));
@@ -266,6 +274,13 @@ impl<H: Handler> Machine<H> {
         self.settle();
     }
 
+    /// What time it is by the clock on the wall. To be told at the start and whenever that clock and the machine's have moved
+    /// apart, by half a second or more. As long as it was never told, nothing that is dated by it is believed.
+    pub fn clock_set(&mut self, now: Time, unix: UnixTime) {
+        self.begin(now, &Fact::ClockSet(unix));
+        self.state.set_clock(unix);
+    }
+
     /// Any fact. For those that let a connection in, whether and as whom.
     pub fn apply(&mut self, now: Time, input: Input<H::Note>) -> Option<Result<ConnId, Refusal>> {
         match input {
@@ -287,6 +302,7 @@ impl<H: Handler> Machine<H> {
             Input::Adopted { listener, peer } => return Some(Ok(self.adopted(now, listener, peer))),
             Input::Delivered(letter) => self.delivered(now, &letter),
             Input::HeldBack(held) => self.held_back(now, held),
+            Input::ClockSet(unix) => self.clock_set(now, unix),
         }
         None
     }
@@ -305,7 +321,7 @@ impl<H: Handler> Machine<H> {
 
     /// Tells the handler, and then what came of it.
     fn tell(&mut self, event: Event<'_, H::Note>) {
-        self.handler.on(&mut Hub { state: &mut self.state }, event);
+        self.call(event);
         self.settle();
     }
 
@@ -315,13 +331,18 @@ impl<H: Handler> Machine<H> {
         while let Some(pending) = self.state.pending.pop_front() {
             let event = match pending {
                 // It may have been closed since, and `Closed` is the last event.
-                Pending::Stalled(conn) | Pending::Drained(conn) if self.state.open_slot(conn).is_none() => continue,
+                Pending::Stalled(conn) | Pending::Drained(conn) | Pending::Authenticated(conn)
+                    if self.state.open_slot(conn).is_none() =>
+                {
+                    continue;
+                }
                 Pending::Stalled(conn) => Event::Stalled { conn, queued: self.state.outbound.pending(conn.slot()) },
+                Pending::Authenticated(conn) => Event::Authenticated { conn },
                 Pending::Drained(conn) => Event::Drained { conn },
                 Pending::Closed(conn, reason) => Event::Closed { conn, reason },
                 Pending::DialFailed(dial, failure, retry_at) => Event::DialFailed { dial, failure, retry_at },
             };
-            self.handler.on(&mut Hub { state: &mut self.state }, event);
+            self.call(event);
             if let Pending::Closed(conn, _) = pending {
                 self.state.contexts[conn.index()] = None;
             }
@@ -329,6 +350,9 @@ impl<H: Handler> Machine<H> {
             self.state.flush_stages();
         }
         self.state.free_those_over();
+        if core::mem::take(&mut self.state.drain_wanted) {
+            self.drain();
+        }
     }
 
     /// Somebody is at a door: what is spoken there, or why they may not come in.
@@ -367,7 +391,7 @@ impl<H: Handler> Machine<H> {
     fn opened(&mut self, peer: Peer, origin: Origin, wire: Wire, wait: Option<Duration>) -> ConnId {
         let id = self.state.open(peer, origin, wire, wait);
         if self.state.open_slot(id).is_some() {
-            self.tell(Event::Opened { conn: id, peer, origin });
+            self.tell(Event::Opened { conn: id, peer, origin, request: None });
         }
         id
     }

@@ -6,7 +6,7 @@ use crate::limit::Action;
 use crate::state::Ending;
 use crate::telnet::Signal;
 use crate::wire::{Decoded, Item};
-use crate::{ConnId, Hub, Reason};
+use crate::{ConnId, Reason};
 
 /// What is read of a connection and may not be served yet is kept up to here. A shell that keeps to
 /// [`Intent::read`], and reads less than this at a time, never comes near.
@@ -113,7 +113,7 @@ impl<H: Handler> Machine<H> {
                 Event::Signal { conn, signal }
             }
         };
-        self.handler.on(&mut Hub { state: &mut self.state }, event);
+        self.call(event);
         if matches!(item, Item::Signal(Signal::Logout)) {
             self.state.end(conn.slot(), Reason::PeerClosed, Ending::Flush);
         }

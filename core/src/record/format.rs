@@ -1,5 +1,5 @@
 use crate::input::{Fact, Input, Request};
-use crate::{ConnId, DialId, Letter, ListenerId, PayloadBuf, Time};
+use crate::{ConnId, DialId, Letter, ListenerId, PayloadBuf, Time, UnixTime};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
@@ -59,6 +59,7 @@ pub(super) fn write_fact<N>(out: &mut String, now: Time, fact: &Fact<'_, N>, not
         Fact::Adopted { listener, peer } => writeln!(out, "adopted {} {peer}", listener.0),
         Fact::Delivered(letter) => write_letter(out, letter),
         Fact::HeldBack(held) => writeln!(out, "held_back {held}"),
+        Fact::ClockSet(unix) => writeln!(out, "clock_set {}", unix.as_millis()),
         Fact::Requested(Request::Kick { conn }) => writeln!(out, "kick {conn}"),
         Fact::Requested(Request::Drain) => writeln!(out, "drain"),
         Fact::Requested(Request::Publish { room, payload }) => {
@@ -148,6 +149,7 @@ fn parse_line<N: FromStr>(line: &str) -> Result<(Time, Input<N>), &'static str> 
             Input::Delivered(Letter::Counted { shard, numbers })
         }
         "held_back" => Input::HeldBack(words.parsed("true or false")?),
+        "clock_set" => Input::ClockSet(UnixTime::from_millis(words.parsed("milliseconds since 1970-01-01T00:00:00Z")?)),
         "kick" => Input::Requested(Request::Kick { conn: words.conn()? }),
         "drain" => Input::Requested(Request::Drain),
         _ => return Err("the name of a fact"),
@@ -294,6 +296,7 @@ mod tests {
             peer().prop_map(|peer| Input::Adopted { listener: ListenerId(1), peer: peer.parse().expect(peer) }),
             Just(Input::Requested(Request::Drain)),
             any::<bool>().prop_map(Input::HeldBack),
+            any::<u64>().prop_map(|millis| Input::ClockSet(UnixTime::from_millis(millis))),
         ]
     }
 

@@ -42,6 +42,8 @@ impl<C: Default> State<C> {
         self.metrics.lasted(now.since(conn.opened_at));
         let id = self.conns.id(index);
         self.timers.cancel_all_of(id);
+        self.tickets.cancel_all_of(id);
+        self.forget_user(id);
         if announced {
             self.pending.push_back(Pending::Closed(id, reason));
         } else {

@@ -46,6 +46,10 @@ pub enum Why {
     KeepAlive,
     /// A drain closes a connection, or ends.
     Drain,
+    /// What a peer proved itself with expires.
+    Expiry,
+    /// Work that was given away has not come back.
+    Ticket,
     /// A timer of the application is due.
     Timer,
     /// The next attempt to connect.
@@ -95,6 +99,7 @@ impl<C: Default> State<C> {
                     at(after(conn.last_byte_at, self.config.silence).filter(|_| speaks), Why::Silence),
                     at(conn.decoder_due.filter(|_| speaks), Why::Key),
                     at(keep_alive_at(conn), Why::KeepAlive),
+                    at(self.identity_ends_at(index), Why::Expiry),
                     at(conn.drain_at, Why::Drain),
                 ];
                 candidates.into_iter().flatten().min()

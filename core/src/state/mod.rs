@@ -3,6 +3,7 @@
 mod charge;
 mod closing;
 mod deadline;
+mod identity;
 mod membership;
 mod post;
 mod sending;
@@ -10,6 +11,7 @@ mod session;
 
 pub(crate) use closing::{Ending, farewell};
 pub use deadline::{Deadline, Why};
+use identity::{Users, WallClock};
 pub(crate) use post::Post;
 
 use crate::conn::{Conn, Phase};
@@ -22,6 +24,7 @@ use crate::outbound::Outbound;
 use crate::room::Rooms;
 use crate::slots::Slots;
 use crate::telnet::{Side, option};
+use crate::ticket::Tickets;
 use crate::timer::{Agenda, Timers};
 use crate::wire::{Encoder, Protocol, Wire};
 use crate::{Config, ConnId, DialId, ListenerId, Peer, Random, Reason, Shard, Time};
@@ -40,6 +43,7 @@ pub(crate) struct State<C> {
     pub(crate) outbound: Outbound,
     pub(crate) rooms: Rooms,
     pub(crate) timers: Timers,
+    pub(crate) tickets: Tickets,
     pub(crate) agenda: Agenda,
     pub(crate) dials: Dials,
     pub(crate) admission: Admission,
@@ -54,6 +58,11 @@ pub(crate) struct State<C> {
     pub(crate) server_status: Vec<(String, String)>,
     /// The hard deadline of a drain.
     pub(crate) drain: Option<Time>,
+    /// The application wants the server to drain.
+    pub(crate) drain_wanted: bool,
+    pub(crate) users: Users,
+    /// Unknown until the shell has told.
+    pub(crate) wall_clock: Option<WallClock>,
     pub(crate) post: Post,
 }
 
@@ -74,6 +83,7 @@ const ACCEPT_FAILURES_MAX: u8 = 16;
 pub(crate) enum Pending {
     Stalled(ConnId),
     Drained(ConnId),
+    Authenticated(ConnId),
     Closed(ConnId, Reason),
     DialFailed(DialId, Failure, Option<Time>),
 }
@@ -90,6 +100,7 @@ impl<C: Default> State<C> {
             outbound: Outbound::new(config.outbound, Encoder::new(seed)),
             rooms: Rooms::default(),
             timers: Timers::default(),
+            tickets: Tickets::default(),
             agenda: Agenda::default(),
             dials: Dials::default(),
             admission: Admission::default(),
@@ -99,6 +110,9 @@ impl<C: Default> State<C> {
             over: Vec::new(),
             server_status: Vec::new(),
             drain: None,
+            drain_wanted: false,
+            users: Users::default(),
+            wall_clock: None,
             post: Post::new(shard),
             config,
         }
@@ -221,6 +235,7 @@ impl<C: Default> State<C> {
         metrics.open = metrics.opened - metrics.ended.total() - metrics.undecided;
         metrics.closing = self.conns.len() as u64 - metrics.open - metrics.undecided;
         metrics.stalled = self.conns.ids().filter(|id| self.outbound.is_stalled(id.slot())).count() as u64;
+        metrics.tickets = self.tickets.len() as u64;
         metrics.rooms = self.rooms.len() as u64;
         metrics.quarantined = self.admission.quarantine.len() as u64;
         metrics.accept_paused = self.doors.iter().filter(|door| door.rests_until.is_some()).count() as u64;

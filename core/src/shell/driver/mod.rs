@@ -2,7 +2,7 @@ mod arrivals;
 
 use super::signals::DrainOnSignals;
 use super::{Mail, Mailbox, SCRATCH_BYTES, Setup, Sockets};
-use crate::{Addressee, ConnId, DialId, End, Failure, Handler, Machine, Metrics, Shard, Time};
+use crate::{Addressee, ConnId, DialId, End, Failure, Handler, Machine, Metrics, Shard, Time, UnixTime};
 use alloc::collections::BTreeSet;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -10,11 +10,16 @@ use core::fmt;
 use core::time::Duration;
 use std::io::{self, IoSlice};
 use std::task::Waker;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How many slices are written with one call.
 const SLICES_PER_WRITE: usize = 64;
 /// How long a shard waits for others to catch up.
 const BEHIND_WAIT: Duration = Duration::from_millis(1);
+/// How often the clock on the wall is looked at, while there is anything to do.
+const CLOCK_CHECKED_EVERY: Duration = Duration::from_secs(1);
+/// What it may differ from what the machine takes it for.
+const CLOCK_OFF_MILLIS: u64 = 500;
 /// Listeners are numbered from the other end of the connections' numbers.
 const FIRST_LISTENER: u32 = u32::MAX;
 
@@ -43,6 +48,8 @@ pub struct Driver<H: Handler, S: Sockets> {
     scratch: Vec<u8>,
     /// The time of this turn.
     now: Time,
+    /// When the clock on the wall was last looked at.
+    clock_checked: Option<Time>,
 }
 
 /// What to do after a turn.
@@ -100,6 +107,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
             again,
             scratch: vec![0; SCRATCH_BYTES],
             now: Time::START,
+            clock_checked: None,
         })
     }
 }
@@ -107,6 +115,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
 impl<H: Handler, S: Sockets> Driver<H, S> {
     /// Tells the machine that the server has begun: before the first turn.
     pub fn start(&mut self) {
+        self.look_at_the_wall();
         self.machine.started(Time::START);
     }
 
@@ -114,6 +123,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
     /// mail.
     pub fn turn(&mut self, now: Time, ready: &mut Vec<u32>, task: &Waker) -> Next {
         self.now = now;
+        self.look_at_the_wall();
         self.read_mail(task);
         ready.append(&mut self.again);
         self.hold_back();
@@ -152,6 +162,21 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
             others.iter().for_each(|other| metrics.add(other));
         }
         Ok(metrics)
+    }
+
+    /// Tells the machine what time it is by the clock on the wall, if that is not what it takes it for.
+    fn look_at_the_wall(&mut self) {
+        let is_soon = |last: Time| self.now.since(last) < CLOCK_CHECKED_EVERY;
+        if self.clock_checked.is_some_and(is_soon) {
+            return;
+        }
+        self.clock_checked = Some(self.now);
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let unix = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        let known = self.machine.unix_time(self.now).map(UnixTime::as_millis);
+        if known.is_none_or(|known| known.abs_diff(unix) >= CLOCK_OFF_MILLIS) {
+            self.machine.clock_set(self.now, UnixTime::from_millis(unix));
+        }
     }
 
     fn read_mail(&mut self, task: &Waker) {

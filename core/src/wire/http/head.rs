@@ -3,6 +3,7 @@ use crate::Reason;
 use crate::telnet::IAC;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt;
 use memchr::memmem;
 
 /// A head is at most so long.
@@ -23,9 +24,9 @@ pub(crate) enum Look {
     Tls,
 }
 
-/// A request without a body.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Request {
+/// A request without a body. What it shows of itself (`Debug`) is without what may be a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Request {
     pub(super) method: String,
     pub(super) target: String,
     /// HTTP/1.1 and not 1.0.
@@ -34,14 +35,42 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// The path, without what a `?` begins.
-    pub(super) fn path(&self) -> &str {
+    /// The path, without what a `?` begins, and encoded as it came.
+    #[must_use]
+    pub fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
+    }
+
+    /// The value of a parameter in the query, encoded as it came; `None` if it is missing or stands more than once.
+    #[must_use]
+    pub fn query(&self, name: &str) -> Option<&str> {
+        let (_, query) = self.target.split_once('?')?;
+        let mut values = query.split('&').filter_map(|pair| pair.split_once('=')).filter(|(key, _)| *key == name);
+        let first = values.next();
+        first.filter(|_| values.next().is_none()).map(|(_, value)| value)
+    }
+
+    /// The value of a header field; `None` if it is missing or stands more than once.
+    #[must_use]
+    pub fn field<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+        self.fields.value(name)
     }
 
     /// Whether another request may follow (RFC 9112 section 9.3).
     pub(super) fn keeps_alive(&self) -> bool {
         self.is_1_1 && !self.fields.has_token("connection", "close")
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.fields.0.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>();
+        let Self { method, .. } = self;
+        f.debug_struct("Request")
+            .field("method", method)
+            .field("path", &self.path())
+            .field("fields", &names)
+            .finish_non_exhaustive()
     }
 }
 

@@ -18,6 +18,7 @@ mod upgrade;
 
 pub(crate) use answer::{Answer, Status, answer};
 pub use client::OpeningHandshake;
+pub use head::Request;
 pub(crate) use head::{Look, look};
 pub use origin::Origins;
 

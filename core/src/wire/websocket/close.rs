@@ -34,6 +34,8 @@ impl CloseCode {
     pub const FORBIDDEN: Self = Self(4403);
     /// Something was begun and not completed in time (after HTTP's 408).
     pub const TIMED_OUT: Self = Self(4408);
+    /// Another connection took the place of this one (after HTTP's 409).
+    pub const CONFLICT: Self = Self(4409);
     /// Too many messages or bytes (after HTTP's 429).
     pub const TOO_MANY: Self = Self(4429);
 
@@ -66,6 +68,10 @@ impl CloseCode {
             Reason::SlowConsumer | Reason::Quarantined | Reason::Kicked | Reason::WrongProtocol => {
                 Self::POLICY_VIOLATION
             }
+            Reason::Unauthorized | Reason::AuthenticationTimeout | Reason::SessionExpired => Self::UNAUTHORIZED,
+            Reason::Forbidden => Self::FORBIDDEN,
+            Reason::Replaced => Self::CONFLICT,
+            Reason::HandlerPanicked => Self::INTERNAL_ERROR,
             Reason::Shutdown => Self::GOING_AWAY,
             Reason::ServerFull | Reason::ListenerFull | Reason::AddressFull => Self::TRY_AGAIN_LATER,
             _ => Self::NORMAL,
