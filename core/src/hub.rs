@@ -5,7 +5,8 @@ use crate::state::{Ending, State};
 use crate::telnet::{InputMode, Session, Side, Terminal};
 use crate::websocket::CloseCode;
 use crate::{
-    Config, ConnId, DialId, Identity, Metrics, Payload, Peer, Reason, Ticket, TicketError, Time, Timer, UnixTime,
+    Config, ConnId, DialId, Identity, Metrics, Outgoing, Payload, Peer, Reason, Representation, Ticket, TicketError,
+    Time, Timer, UnixTime,
 };
 use core::fmt;
 use core::time::Duration;
@@ -80,25 +81,36 @@ impl<C: Default> Hub<'_, C> {
 
     /// Queues a message for one connection; false if it can't be: the connection is over, or its wire can't
     /// carry a message of that length, or this message made it a slow consumer.
-    pub fn send<'p>(&mut self, conn: ConnId, payload: impl Into<Payload<'p>>) -> bool {
+    pub fn send<'p>(&mut self, conn: ConnId, payload: impl Into<Outgoing<'p>>) -> bool {
         self.state.send(conn, payload.into())
     }
 
     /// Queues a message for each of these connections, encoding it once for each wire; returns for how many.
     /// A connection that is named twice gets it twice.
-    pub fn send_each<'p>(&mut self, conns: &[ConnId], payload: impl Into<Payload<'p>>) -> usize {
+    pub fn send_each<'p>(&mut self, conns: &[ConnId], payload: impl Into<Outgoing<'p>>) -> usize {
         self.state.send_each(conns, payload.into())
     }
 
     /// Queues a message for every member of a room, encoding it once for each wire; returns for how many. On a server of
     /// several [shards](crate::Shard) the members on the others get it a moment later, and are not counted.
-    pub fn publish<'p>(&mut self, room: &str, payload: impl Into<Payload<'p>>) -> usize {
+    pub fn publish<'p>(&mut self, room: &str, payload: impl Into<Outgoing<'p>>) -> usize {
         self.state.publish_everywhere(room, &[], payload.into())
     }
 
     /// As [`publish`](Self::publish), but not for these.
-    pub fn publish_except<'p>(&mut self, room: &str, except: &[ConnId], payload: impl Into<Payload<'p>>) -> usize {
+    pub fn publish_except<'p>(&mut self, room: &str, except: &[ConnId], payload: impl Into<Outgoing<'p>>) -> usize {
         self.state.publish_everywhere(room, except, payload.into())
+    }
+
+    /// Sets which representation of an [`Outgoing`] a connection gets from now on.
+    pub fn set_representation(&mut self, conn: ConnId, representation: Representation) {
+        self.state.set_representation(conn, representation);
+    }
+
+    /// Which representation a connection gets.
+    #[must_use]
+    pub fn representation(&self, conn: ConnId) -> Representation {
+        self.state.representation(conn)
     }
 
     /// What a telnet peer told of itself; `None` for other wires.
@@ -237,7 +249,7 @@ impl<C: Default> Hub<'_, C> {
     }
 
     /// Sends a last message and ends the connection.
-    pub fn close_with<'p>(&mut self, conn: ConnId, farewell: impl Into<Payload<'p>>) {
+    pub fn close_with<'p>(&mut self, conn: ConnId, farewell: impl Into<Outgoing<'p>>) {
         self.send(conn, farewell);
         self.close(conn);
     }

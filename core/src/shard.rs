@@ -4,7 +4,7 @@
 //! publishes goes to all others as a letter, so it is there after one hop, and what one sender says stays in order. What
 //! happens on a shard follows from its own facts, letters included, as for a machine alone.
 
-use crate::{ConnId, ListenerId, PayloadBuf, Peer};
+use crate::{ConnId, ListenerId, OutgoingBuf, Peer};
 use alloc::sync::Arc;
 
 /// Which of how many machines that are one server.
@@ -64,7 +64,7 @@ pub enum Letter {
         /// Who is left out.
         except: Arc<[ConnId]>,
         /// The message.
-        payload: PayloadBuf,
+        message: OutgoingBuf,
     },
     /// A connection was dialled.
     Dialed {

@@ -307,7 +307,7 @@ fn who_else(fact: &Fact) -> Option<Input<u8>> {
     let Fact::Publish { length } = *fact else { return None };
     let (listener, peer) = (ListenerId(u32::from(length % 7)), SocketAddr::from(([192, 0, 2, 1], length)).into());
     Some(match length % 8 {
-        0 => Input::Delivered(Letter::Publish { room: "a".into(), except: [].into(), payload: "letter".into() }),
+        0 => Input::Delivered(Letter::Publish { room: "a".into(), except: [].into(), message: "letter".into() }),
         1 => Input::Delivered(Letter::Left {
             listener: length.is_multiple_of(7).then_some(listener),
             peer,

@@ -262,7 +262,7 @@ impl<H: Handler> Machine<H> {
         self.begin(now, &Fact::Requested(request));
         match request {
             Request::Publish { room, payload } => {
-                self.state.publish_everywhere(room, &[], payload.as_payload());
+                self.state.publish_everywhere(room, &[], payload.into());
             }
             Request::Kick { conn } => {
                 if self.state.conns.get(*conn).is_some() {

@@ -25,7 +25,7 @@ pub(crate) use slow::Crossing;
 use crate::index_set::{DedupQueue, DenseSet};
 use crate::rare::Rare;
 use crate::wire::{EncodeError, Encoder, Encoding};
-use crate::{Payload, Time};
+use crate::{Payload, Representation, Time};
 use alloc::vec::Vec;
 use log::{Logs, NOBODY};
 use queue::{NO_LOG, Queue, Segment, Tail};
@@ -49,7 +49,7 @@ const MESSAGE_MAX_BYTES: u64 = 1 << 30;
 #[derive(Debug)]
 pub(crate) struct Outbound {
     limits: OutboundLimits,
-    encodings: Vec<Encoding>,
+    encodings: Vec<(Encoding, Representation)>,
     /// The log that messages of this turn in each encoding go to, by class; `NO_LOG` before the first.
     current: Vec<[u32; 2]>,
     logs: Logs,
@@ -93,14 +93,28 @@ impl Outbound {
         }
     }
 
-    /// The number of an encoding: what shares a number shares encoded bytes.
+    /// The number of an encoding, for the representation that its wire begins with.
     pub(crate) fn intern(&mut self, encoding: Encoding) -> u16 {
-        let place = self.encodings.iter().position(|&known| known == encoding).unwrap_or_else(|| {
-            self.encodings.push(encoding);
+        self.intern_as(encoding, Representation::of(encoding))
+    }
+
+    /// The number of an encoding and a representation: what shares a number shares encoded bytes.
+    pub(crate) fn intern_as(&mut self, encoding: Encoding, representation: Representation) -> u16 {
+        let pair = (encoding, representation);
+        let place = self.encodings.iter().position(|&known| known == pair).unwrap_or_else(|| {
+            self.encodings.push(pair);
             self.current.push([NO_LOG; 2]);
             self.encodings.len() - 1
         });
         u16::try_from(place).unwrap_or(u16::MAX)
+    }
+
+    pub(crate) fn encoding(&self, number: u16) -> Encoding {
+        self.encodings[usize::from(number)].0
+    }
+
+    pub(crate) fn representation(&self, number: u16) -> Representation {
+        self.encodings[usize::from(number)].1
     }
 
     pub(crate) fn open(&mut self, index: u32, encoding: u16) {
@@ -160,7 +174,7 @@ impl Outbound {
     /// Queues text that is not a message of its own; false on a wire that has only messages.
     pub(crate) fn write(&mut self, index: u32, payload: Payload<'_>) -> bool {
         let mut bytes = Vec::new();
-        let encoding = self.encodings[usize::from(self.queues[index as usize].encoding)];
+        let encoding = self.encoding(self.queues[index as usize].encoding);
         let writes = encoding.encode_raw(payload, &mut bytes);
         if writes {
             self.send_raw(index, &bytes, Some(SlowPolicy::Close));
@@ -288,7 +302,7 @@ impl Outbound {
         room: u32,
         payload: Payload<'_>,
     ) -> Result<Segment, EncodeError> {
-        let encoding = self.encodings[usize::from(number)];
+        let encoding = self.encoding(number);
         let mut encoder = core::mem::take(&mut self.encoder);
         let segment = self.append(number, class, room, payload, |out| encoder.encode(encoding, payload, out));
         self.encoder = encoder;

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 impl Outbound {
     pub(super) fn is_staged(&self, encoding: u16) -> bool {
-        self.encodings[usize::from(encoding)].is_staged()
+        self.encoding(encoding).is_staged()
     }
 
     /// Stages one message for many connections of one encoding, except one; returns for how many. A message can't
@@ -23,7 +23,7 @@ impl Outbound {
     ) -> Result<usize, EncodeError> {
         super::check_length(payload)?;
         let mut message = Vec::new();
-        self.encoder.encode(self.encodings[usize::from(encoding)], payload, &mut message)?;
+        self.encoder.encode(self.encoding(encoding), payload, &mut message)?;
         self.turn_bytes += message.len() as u64;
         let mut recipients = 0;
         for &member in members {

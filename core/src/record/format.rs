@@ -1,5 +1,5 @@
 use crate::input::{Fact, Input, Request};
-use crate::{ConnId, DialId, Letter, ListenerId, PayloadBuf, Time, UnixTime};
+use crate::{ConnId, DialId, Letter, ListenerId, OutgoingBuf, PayloadBuf, Time, UnixTime};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
@@ -70,8 +70,14 @@ pub(super) fn write_fact<N>(out: &mut String, now: Time, fact: &Fact<'_, N>, not
 
 fn write_letter(out: &mut String, letter: &Letter) -> fmt::Result {
     match letter {
-        Letter::Publish { room, except, payload } => {
-            write!(out, "letter {} {}", Quoted(room.as_bytes()), Content(payload))?;
+        Letter::Publish { room, except, message } => {
+            write!(out, "letter {} ", Quoted(room.as_bytes()))?;
+            match message {
+                OutgoingBuf::Same(payload) => write!(out, "{}", Content(payload))?,
+                OutgoingBuf::Negotiated { json, text } => {
+                    write!(out, "negotiated {} {}", Quoted(json.as_bytes()), Quoted(text.as_bytes()))?;
+                }
+            }
             except.iter().try_for_each(|conn| write!(out, " {conn}"))?;
         }
         Letter::Left { listener: Some(listener), peer, shard } => write!(out, "left {shard} {} {peer}", listener.0)?,
@@ -129,9 +135,9 @@ fn parse_line<N: FromStr>(line: &str) -> Result<(Time, Input<N>), &'static str> 
         "dispatched" => Input::Dispatched { listener: words.listener()?, peer: words.parsed("a peer's address")? },
         "adopted" => Input::Adopted { listener: words.listener()?, peer: words.parsed("a peer's address")? },
         "letter" => {
-            let (room, payload) = (words.text()?.into(), words.content()?);
+            let (room, message) = (words.text()?.into(), words.outgoing()?);
             let except = words.all(Words::conn)?.into();
-            Input::Delivered(Letter::Publish { room, except, payload })
+            Input::Delivered(Letter::Publish { room, except, message })
         }
         "left" => {
             let shard = words.parsed("a shard's number")?;
@@ -180,6 +186,16 @@ impl<'a> Words<'a> {
             found.push(next(self)?);
         }
         Ok(found)
+    }
+
+    fn outgoing(&mut self) -> Result<OutgoingBuf, &'static str> {
+        let mut after = Words { rest: self.rest };
+        if after.word() != "negotiated" {
+            return self.content().map(OutgoingBuf::Same);
+        }
+        let (json, text) = (after.text()?.into(), after.text()?.into());
+        self.rest = after.rest;
+        Ok(OutgoingBuf::Negotiated { json, text })
     }
 
     fn content(&mut self) -> Result<PayloadBuf, &'static str> {
@@ -281,8 +297,12 @@ mod tests {
             })),
             conn().prop_map(|conn| Input::Requested(Request::Kick { conn })),
             (any::<String>(), any::<String>(), prop::collection::vec(conn(), 0..3)).prop_map(|(room, text, except)| {
-                let (room, except, payload) = (room.as_str().into(), except.into(), text.into());
-                Input::Delivered(Letter::Publish { room, except, payload })
+                let (room, except, message) = (room.as_str().into(), except.into(), text.into());
+                Input::Delivered(Letter::Publish { room, except, message })
+            }),
+            (any::<String>(), any::<String>(), conn()).prop_map(|(json, text, conn)| {
+                let message = OutgoingBuf::Negotiated { json: json.into(), text: text.into() };
+                Input::Delivered(Letter::Publish { room: "r".into(), except: [conn].into(), message })
             }),
             (peer(), 0..9u8, any::<bool>()).prop_map(|(peer, shard, accepted)| {
                 let (listener, peer) = (accepted.then_some(ListenerId(7)), peer.parse().expect(peer));

@@ -199,9 +199,9 @@ impl<N> Shared<N> {
         if state.ended {
             return Err(mail);
         }
-        if let Mail::Letter(Letter::Publish { payload, .. }) = &mail {
+        if let Mail::Letter(Letter::Publish { message, .. }) = &mail {
             state.letters += 1;
-            state.bytes += payload.as_payload().as_bytes().len();
+            state.bytes += message.as_outgoing().len();
         }
         state.waiting.push_back(mail);
         let task = if state.waiting.len() == 1 { state.task.clone() } else { None };
@@ -275,7 +275,7 @@ mod tests {
     fn a_shard_is_behind_by_the_bytes_that_wait_for_it() {
         let shards = Mailbox::<u8>::of_shards(3);
         let payload = crate::PayloadBuf::from("x".repeat(1 << 20));
-        let letter = Letter::Publish { room: "all".into(), except: [].into(), payload };
+        let letter = Letter::Publish { room: "all".into(), except: [].into(), message: payload.into() };
         for n in 0..5 {
             assert_eq!(shards[0].is_another_behind(), n >= 4);
             shards[0].post_to_others(&letter);

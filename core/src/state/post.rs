@@ -1,7 +1,7 @@
 //! What a shard has to say to the others.
 
 use super::State;
-use crate::{Addressee, ConnId, Letter, ListenerId, Metrics, Payload, Peer, Shard, Time};
+use crate::{Addressee, ConnId, Letter, ListenerId, Metrics, Outgoing, Peer, Shard, Time};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec;
@@ -56,14 +56,14 @@ impl Post {
 
 impl<C: Default> State<C> {
     /// Sends one message to every member of a room, wherever they are; returns for how many here.
-    pub(crate) fn publish_everywhere(&mut self, room: &str, except: &[ConnId], payload: Payload<'_>) -> usize {
+    pub(crate) fn publish_everywhere(&mut self, room: &str, except: &[ConnId], message: Outgoing<'_>) -> usize {
         if !self.post.is_alone() {
             // What others have to take fills the turn as well.
-            self.outbound.turn_bytes += payload.as_bytes().len() as u64;
-            let letter = Letter::Publish { room: room.into(), except: except.into(), payload: payload.to_owned() };
+            self.outbound.turn_bytes += message.len() as u64;
+            let letter = Letter::Publish { room: room.into(), except: except.into(), message: message.to_owned() };
             self.post.letters.push_back((Addressee::Others, letter));
         }
-        self.publish(room, except, payload)
+        self.publish(room, except, message)
     }
 
     /// The application dialled: who counts connections is to know.
@@ -100,8 +100,8 @@ impl<C: Default> State<C> {
 
     pub(crate) fn delivered(&mut self, letter: &Letter) {
         match letter {
-            Letter::Publish { room, except, payload } => {
-                self.publish(room, except, payload.as_payload());
+            Letter::Publish { room, except, message } => {
+                self.publish(room, except, message.as_outgoing());
             }
             Letter::Left { listener, peer, shard } => self.count_out_of(*listener, *peer, *shard),
             Letter::Dialed { peer } => self.dialed(*peer),

@@ -3,22 +3,23 @@
 use super::{Ending, Pending, State};
 use crate::conn::Conn;
 use crate::outbound::{Crossing, PRIVATE, SlowPolicy};
-use crate::{ConnId, Payload, Reason};
+use crate::{ConnId, Outgoing, Payload, Reason};
 use alloc::vec::Vec;
 
 /// Once this much is queued in one turn it should be written before more is read.
 const TURN_FULL_BYTES: u64 = 256 << 10;
 
 impl<C: Default> State<C> {
-    pub(crate) fn send(&mut self, id: ConnId, payload: Payload<'_>) -> bool {
+    pub(crate) fn send(&mut self, id: ConnId, message: Outgoing<'_>) -> bool {
         let Some(index) = self.open_slot(id) else { return false };
+        let payload = message.as_payload(self.representation(id));
         let sent = self.outbound.send(index, payload);
         self.count_out(u64::from(sent == Ok(true)), u64::from(sent.is_err()));
         self.settle_crossings();
         sent == Ok(true)
     }
 
-    pub(crate) fn publish(&mut self, room: &str, except: &[ConnId], payload: Payload<'_>) -> usize {
+    pub(crate) fn publish(&mut self, room: &str, except: &[ConnId], message: Outgoing<'_>) -> usize {
         let Some(room) = self.rooms.number(room).and_then(|number| self.rooms.get(number)) else { return 0 };
         let (mut sent, mut unsendable) = (0, 0);
         // One exception is passed over while publishing; for more, the members are chosen first.
@@ -35,6 +36,7 @@ impl<C: Default> State<C> {
             } else {
                 &group.members
             };
+            let payload = message.as_payload(self.outbound.representation(group.encoding));
             match self.outbound.publish(members, one, group.encoding, room.tag, room.policy, payload) {
                 Ok(recipients) => sent += recipients,
                 Err(_) => unsendable += members.iter().filter(|&&member| Some(member) != one).count(),
@@ -45,7 +47,7 @@ impl<C: Default> State<C> {
         sent
     }
 
-    pub(crate) fn send_each(&mut self, ids: &[ConnId], payload: Payload<'_>) -> usize {
+    pub(crate) fn send_each(&mut self, ids: &[ConnId], message: Outgoing<'_>) -> usize {
         let mut groups: Vec<(u16, Vec<u32>)> = Vec::new();
         for &id in ids {
             let Some(conn) = self.conns.get(id).filter(|conn| conn.is_open()) else { continue };
@@ -56,6 +58,7 @@ impl<C: Default> State<C> {
         }
         let (mut sent, mut unsendable) = (0, 0);
         for (encoding, members) in groups {
+            let payload = message.as_payload(self.outbound.representation(encoding));
             match self.outbound.publish(&members, None, encoding, PRIVATE, SlowPolicy::Close, payload) {
                 Ok(recipients) => sent += recipients,
                 Err(_) => unsendable += members.len(),

@@ -1,10 +1,10 @@
 //! Between what is queued and the wires that answer by themselves: telnet and WebSocket.
 
 use super::State;
-use crate::ConnId;
 use crate::outbound::SlowPolicy;
 use crate::telnet::{Session, Side, Signal, Terminal, option};
 use crate::wire::Decoder;
+use crate::{ConnId, Representation};
 use alloc::string::ToString;
 
 impl<C: Default> State<C> {
@@ -61,17 +61,35 @@ impl<C: Default> State<C> {
                 self.outbound.send_raw(index, &replies.output, policy.filter(|_| is_open));
             }
         }
-        let number = encoding.map_or(before, |encoding| self.outbound.intern(encoding));
-        if number != before {
-            self.outbound.set_encoding(index, number);
-            if let Some(conn) = self.conns.at_mut(index) {
-                conn.encoding = number;
-                for &room in &conn.rooms {
-                    self.rooms.regroup(room, index, before, number);
-                }
-            }
-        }
+        let representation = self.outbound.representation(before);
+        let number = encoding.map_or(before, |encoding| self.outbound.intern_as(encoding, representation));
+        self.regroup(index, number);
         any
+    }
+
+    /// What is sent to a connection is written in another way from now on.
+    fn regroup(&mut self, index: u32, number: u16) {
+        let Some(conn) = self.conns.at_mut(index).filter(|conn| conn.encoding != number) else { return };
+        let before = core::mem::replace(&mut conn.encoding, number);
+        self.outbound.set_encoding(index, number);
+        for &room in &conn.rooms {
+            self.rooms.regroup(room, index, before, number);
+        }
+    }
+
+    pub(crate) fn set_representation(&mut self, id: ConnId, representation: Representation) {
+        let Some(index) = self.open_slot(id) else { return };
+        // What was sent before is written as it was then.
+        self.flush_stage(index);
+        let Some(conn) = self.conns.get(id) else { return };
+        let number = self.outbound.intern_as(self.outbound.encoding(conn.encoding), representation);
+        self.regroup(index, number);
+    }
+
+    /// For a connection that is not there, what most have.
+    pub(crate) fn representation(&self, id: ConnId) -> Representation {
+        let number = self.conns.get(id).map(|conn| conn.encoding);
+        number.map_or(Representation::Json, |number| self.outbound.representation(number))
     }
 
     /// Sends what shows that the connection is alive.
