@@ -1,5 +1,6 @@
 use crate::http::Request;
 use crate::id::Origin;
+use crate::kit::layer::{Layer, Layered};
 use crate::telnet::Signal;
 use crate::{ConnId, DialId, Failure, Hub, Payload, Peer, Reason, Ticket, Time, Timer};
 use core::fmt;
@@ -23,6 +24,15 @@ pub trait Handler {
 
     /// Something happened.
     fn on(&mut self, hub: &mut Hub<'_, Self::Context>, event: Event<'_, Self::Note>);
+
+    /// This handler within a layer, which sees every event before it and decides what it sees; the layer that is put around
+    /// last is the outermost. See [`layer`](crate::kit::layer).
+    fn within<L: Layer<Self>>(self, layer: L) -> Layered<L, Self>
+    where
+        Self: Sized,
+    {
+        Layered::new(layer, self)
+    }
 }
 
 /// What happened.

@@ -29,6 +29,13 @@ impl<C> fmt::Debug for Hub<'_, C> {
     }
 }
 
+impl<C> Hub<'_, C> {
+    /// The same hub, for a shorter time.
+    pub(crate) fn reborrow(&mut self) -> Hub<'_, C> {
+        Hub { state: self.state }
+    }
+}
+
 impl<C: Default> Hub<'_, C> {
     /// The time of the fact that is being told.
     #[must_use]
@@ -66,6 +73,18 @@ impl<C: Default> Hub<'_, C> {
     #[must_use]
     pub fn peer(&self, conn: ConnId) -> Option<Peer> {
         self.state.conns.get(conn).map(|conn| conn.peer)
+    }
+
+    /// How long ago the last byte of a connection was read; zero if it is over.
+    #[must_use]
+    pub fn silent_for(&self, conn: ConnId) -> Duration {
+        self.state.conns.get(conn).map_or(Duration::ZERO, |conn| self.state.now.since(conn.last_byte_at))
+    }
+
+    /// How long ago a connection was opened; zero if it is over.
+    #[must_use]
+    pub fn age(&self, conn: ConnId) -> Duration {
+        self.state.conns.get(conn).map_or(Duration::ZERO, |conn| self.state.now.since(conn.opened_at))
     }
 
     /// Whether messages can be sent to a connection.

@@ -95,3 +95,12 @@ pub enum Origin {
     /// The application asked for it.
     Dial(DialId),
 }
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listener(listener) => write!(f, "listener {}", listener.0),
+            Self::Dial(dial) => write!(f, "dial {}", dial.0),
+        }
+    }
+}

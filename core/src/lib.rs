@@ -124,6 +124,7 @@ pub mod app;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod embedding;
+pub mod kit;
 pub mod limit;
 pub mod outbound;
 #[cfg(all(feature = "shell", unix))]

@@ -3,6 +3,7 @@
 mod admission;
 mod budget;
 mod ladder;
+mod meters;
 mod quarantine;
 mod rate;
 
@@ -11,6 +12,7 @@ pub use admission::ConnectionLimits;
 pub use budget::{Budget, MessageSize, MessageSizeError};
 pub(crate) use ladder::Strikes;
 pub use ladder::{Action, Ladder};
+pub(crate) use meters::Meters;
 pub(crate) use quarantine::Quarantine;
 pub use quarantine::QuarantineLimits;
 pub use rate::{Gcra, Rate, RateError};

@@ -4,10 +4,11 @@ use core::time::Duration;
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
-/// So many units a second, and so many at once after a rest.
+/// So many units in so many seconds, and so many at once after a rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    per_second: NonZeroU32,
+    units: NonZeroU32,
+    seconds: NonZeroU32,
     burst: NonZeroU32,
 }
 
@@ -18,15 +19,24 @@ impl Rate {
     /// # Errors
     /// If one is 0.
     pub const fn new(per_second: u32, burst: u32) -> Result<Self, RateError> {
-        match (NonZeroU32::new(per_second), NonZeroU32::new(burst)) {
-            (Some(per_second), Some(burst)) => Ok(Self { per_second, burst }),
-            _ => Err(RateError { per_second, burst }),
+        Self::per(per_second, 1, burst)
+    }
+
+    /// As [`new`](Self::new), with `units` in `seconds`, at least one.
+    ///
+    /// # Errors
+    /// If one is 0.
+    pub const fn per(units: u32, seconds: u32, burst: u32) -> Result<Self, RateError> {
+        match (NonZeroU32::new(units), NonZeroU32::new(seconds), NonZeroU32::new(burst)) {
+            (Some(units), Some(seconds), Some(burst)) => Ok(Self { units, seconds, burst }),
+            _ => Err(RateError { units, seconds, burst }),
         }
     }
 
     /// Nanoseconds that `units` take at this rate, rounded up.
     fn nanos(self, units: u64) -> u64 {
-        let nanos = (u128::from(units) * u128::from(NANOS_PER_SECOND)).div_ceil(u128::from(self.per_second.get()));
+        let window = u128::from(self.seconds.get()) * u128::from(NANOS_PER_SECOND);
+        let nanos = (u128::from(units) * window).div_ceil(u128::from(self.units.get()));
         u64::try_from(nanos).unwrap_or(u64::MAX)
     }
 
@@ -44,10 +54,12 @@ impl Rate {
 
 /// A rate of nothing, or without a burst: nothing would ever conform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a rate and its burst are at least 1, not {per_second} a second with a burst of {burst}")]
+#[error("a rate and its burst are at least 1, not {units} in {seconds} s with a burst of {burst}")]
 pub struct RateError {
-    /// The rate that was asked for.
-    pub per_second: u32,
+    /// How many units were asked for.
+    pub units: u32,
+    /// In how many seconds.
+    pub seconds: u32,
     /// The burst that was asked for.
     pub burst: u32,
 }
@@ -60,6 +72,11 @@ pub struct Gcra {
 }
 
 impl Gcra {
+    /// When it has forgotten all that was charged.
+    pub(crate) fn at_rest(self) -> Time {
+        self.arrival
+    }
+
     /// Charges `units` if they conform at `now`.
     ///
     /// More units than the burst conform once the meter is at rest, so that nothing is refused for ever.

@@ -1,0 +1,107 @@
+use super::Layer;
+use crate::text::neutralize;
+use crate::{Event, Handler, Hub};
+use alloc::format;
+use alloc::string::String;
+
+/// Tells a log, line by line, who comes and goes and why. What is said is not told, but how much.
+///
+/// What a peer can choose is neutralised, so that an entry is one line and nothing in it acts on a terminal.
+#[derive(Clone, Debug)]
+pub struct Logging<F> {
+    log: F,
+    messages: bool,
+}
+
+impl<F: FnMut(&str)> Logging<F> {
+    /// A log of connections.
+    pub const fn new(log: F) -> Self {
+        Self { log, messages: false }
+    }
+
+    /// Messages as well: from whom, and how long.
+    #[must_use]
+    pub fn with_messages(self) -> Self {
+        Self { messages: true, ..self }
+    }
+
+    fn line<H: Handler>(&self, hub: &Hub<'_, H::Context>, event: &Event<'_, H::Note>) -> Option<String> {
+        let user = |conn| hub.identity(conn).map_or("-".into(), |identity| neutralize(&identity.user));
+        Some(match event {
+            Event::Started => "started".into(),
+            Event::Draining => "draining".into(),
+            Event::Opened { conn, peer, origin, .. } => format!("{conn} opened: {peer} by {origin}"),
+            Event::Authenticated { conn } => format!("{conn} authenticated: {}", user(*conn)),
+            Event::Message { conn, payload } if self.messages => {
+                format!("{conn} message: {} bytes", payload.as_bytes().len())
+            }
+            Event::Stalled { conn, queued } => format!("{conn} stalled: {queued} bytes queued"),
+            Event::Drained { conn } => format!("{conn} drained"),
+            Event::DialFailed { dial, failure, retry_at } => {
+                let retry = retry_at.map_or("given up".into(), |at| format!("again in {:?}", at.since(hub.now())));
+                format!("dial {} failed: {failure}, {retry}", dial.0)
+            }
+            Event::TicketExpired(ticket) => format!("{} ticket expired", ticket.conn()),
+            Event::Closed { conn, reason } => {
+                format!("{conn} closed: {reason} after {:.3} s, user {}", hub.age(*conn).as_secs_f64(), user(*conn))
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl<H: Handler, F: FnMut(&str)> Layer<H> for Logging<F> {
+    fn on(&mut self, hub: &mut Hub<'_, H::Context>, event: Event<'_, H::Note>, within: &mut H) {
+        if let Some(line) = self.line::<H>(hub, &event) {
+            (self.log)(&line);
+        }
+        within.on(hub, event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Identity;
+    use crate::testing::TestHub;
+    use crate::{Event, Handler, Hub, NoNote};
+    use alloc::rc::Rc;
+    use alloc::string::String;
+    use alloc::vec::Vec;
+    use core::cell::RefCell;
+    use core::time::Duration;
+
+    struct Login;
+
+    impl Handler for Login {
+        type Context = ();
+        type Note = NoNote;
+
+        fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
+            if let Event::Message { conn, payload } = event {
+                hub.identify(conn, Identity::user(payload.as_str().unwrap_or("?")));
+            }
+        }
+    }
+
+    #[test]
+    fn a_log_tells_who_came_and_went_and_nothing_that_was_said() {
+        let lines = Rc::new(RefCell::new(Vec::<String>::new()));
+        let log = Rc::clone(&lines);
+        let layer = super::Logging::new(move |line: &str| log.borrow_mut().push(line.into())).with_messages();
+        let mut hub = TestHub::new(Login.within(layer));
+        let peer = hub.connect();
+        hub.line(peer, "ann\u{1b}[2J");
+        hub.advance(Duration::from_millis(1_500));
+        hub.end(peer);
+        assert_eq!(
+            *lines.borrow(),
+            [
+                "started",
+                "0.1 opened: 127.0.0.1:40000 by listener 0",
+                "0.1 message: 7 bytes",
+                "0.1 authenticated: ann[2J",
+                "0.1 closed: peer_closed after 1.500 s, user ann[2J",
+            ]
+        );
+    }
+}

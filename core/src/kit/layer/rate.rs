@@ -1,0 +1,143 @@
+use super::Layer;
+use crate::limit::{Meters, Rate};
+use crate::{AddressKey, ConnId, Event, Handler, Hub, Reason, Time};
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::sync::Arc;
+
+/// So many keys are remembered.
+const KEYS_MAX: usize = 16_384;
+
+/// Lets so many messages of each connection, address or user pass; who sends more is told once that they are lost, and when the
+/// next one will not be.
+///
+/// The machine's own [`Rates`](crate::Rates) slow a connection down and lose nothing. This layer is for what an application
+/// wants: limits that a new connection does not reset.
+#[derive(Debug)]
+pub struct RateLimit {
+    rate: Rate,
+    by: RateBy,
+    meters: Meters<Key>,
+    /// How often who is over the rate has been refused in a row.
+    refused: BTreeMap<ConnId, u32>,
+    close_after: Option<u32>,
+}
+
+/// Whose messages are counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RateBy {
+    /// Those of a connection.
+    Connection,
+    /// Those of an address: an IPv4 address or an IPv6 /64. Peers without one count by connection.
+    Address,
+    /// Those of a user. Connections without a user count by address.
+    User,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Connection(ConnId),
+    Address(AddressKey),
+    User(Arc<str>),
+}
+
+impl RateLimit {
+    /// This rate for each.
+    #[must_use]
+    pub const fn new(by: RateBy, rate: Rate) -> Self {
+        Self { rate, by, meters: Meters::new(KEYS_MAX), refused: BTreeMap::new(), close_after: None }
+    }
+
+    /// Ends a connection as [`Reason::RateLimited`] when so many of its messages in a row were refused.
+    #[must_use]
+    pub fn close_after(self, refusals: u32) -> Self {
+        Self { close_after: Some(refusals), ..self }
+    }
+
+    fn key<C: Default>(&self, hub: &Hub<'_, C>, conn: ConnId) -> Key {
+        let address = || hub.peer(conn).and_then(crate::Peer::key).map_or(Key::Connection(conn), Key::Address);
+        match self.by {
+            RateBy::Connection => Key::Connection(conn),
+            RateBy::Address => address(),
+            RateBy::User => hub.identity(conn).map_or_else(address, |identity| Key::User(identity.user.clone())),
+        }
+    }
+
+    fn refuse<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, conforms_from: Time) {
+        let refused = self.refused.entry(conn).or_default();
+        *refused += 1;
+        if *refused == 1 {
+            let wait = conforms_from.since(hub.now()).as_millis().max(1);
+            let text = format!("notice: too many messages; the next one is served in {wait} ms");
+            let json = format!(
+                "{{\"type\":\"error\",\"code\":\"rate_limited\",\"reason\":\"too many messages\",\"retry_after_ms\":{wait}}}"
+            );
+            hub.send(conn, crate::Outgoing::Negotiated { json: &json, text: &text });
+        }
+        if self.close_after.is_some_and(|max| *refused >= max) {
+            hub.end(conn, Reason::RateLimited);
+        }
+    }
+}
+
+impl<H: Handler> Layer<H> for RateLimit {
+    fn on(&mut self, hub: &mut Hub<'_, H::Context>, event: Event<'_, H::Note>, within: &mut H) {
+        match event {
+            Event::Message { conn, .. } => {
+                let key = self.key(hub, conn);
+                match self.meters.try_charge(hub.now(), &key, self.rate) {
+                    Err(conforms_from) => return self.refuse(hub, conn, conforms_from),
+                    Ok(()) => drop(self.refused.remove(&conn)),
+                }
+            }
+            Event::Closed { conn, .. } => {
+                self.refused.remove(&conn);
+                self.meters.forget(&Key::Connection(conn));
+            }
+            _ => {}
+        }
+        within.on(hub, event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::Echo;
+    use crate::testing::TestHub;
+    use crate::{ListenerId, Peer};
+    use core::time::Duration;
+
+    fn limited(by: RateBy) -> TestHub<impl Handler> {
+        let rate = Rate::per(2, 10, 2).expect("not nothing");
+        TestHub::new(Echo.within(RateLimit::new(by, rate).close_after(3)))
+    }
+
+    #[test]
+    fn what_is_too_much_is_said_once_and_ends_when_it_goes_on() {
+        let mut hub = limited(RateBy::Connection);
+        let peer = hub.connect();
+        (0..4).for_each(|number| hub.line(peer, &format!("{number}")));
+        assert_eq!(hub.lines(peer), ["0", "1", "notice: too many messages; the next one is served in 5000 ms"]);
+        hub.advance(Duration::from_secs(5));
+        hub.line(peer, "again");
+        assert_eq!(hub.lines(peer).len(), 4);
+        (0..3).for_each(|_| hub.line(peer, "more"));
+        assert_eq!(hub.ended(Reason::RateLimited), 1);
+    }
+
+    #[test]
+    fn a_new_connection_from_the_same_address_has_no_new_budget() {
+        let mut hub = limited(RateBy::Address);
+        let first = hub.connect();
+        (0..2).for_each(|_| hub.line(first, "x"));
+        hub.end(first);
+        let second = hub.connect();
+        hub.line(second, "x");
+        assert!(hub.lines(second)[0].starts_with("notice:"));
+        let peer: Peer = "192.0.2.1:9".parse().expect("an address");
+        let other = hub.try_connect(ListenerId(0), peer).expect("let in");
+        hub.line(other, "x");
+        assert_eq!(hub.lines(other), ["x"]);
+    }
+}

@@ -1,0 +1,12 @@
+//! What applications are made of: functions by message type, remote calls, layers, authentication, presence.
+//!
+//! All of it stands on [`Handler`](crate::Handler) and [`Hub`](crate::Hub), and so runs in virtual time as they do.
+
+pub mod layer;
+#[cfg(feature = "json")]
+pub mod rpc;
+#[cfg(feature = "json")]
+mod service;
+
+#[cfg(feature = "json")]
+pub use service::{App, Cx, Guard, MessageError, Outcome, RequireScope, RoomError, Router, Scope, Service, Unknown};

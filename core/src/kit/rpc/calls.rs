@@ -1,0 +1,228 @@
+//! Calls in progress: theirs that are answered later, and ours that wait for an answer.
+
+use super::RpcError;
+use super::message::{Id, request, response};
+use crate::kit::service::{App, Cx};
+use crate::{ConnId, Hub, Ticket, TicketError};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// Why a call of ours has no result.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The other side says that it failed.
+    Remote(RpcError),
+    /// There was no answer in time.
+    TimedOut,
+    /// The connection ended before there was an answer.
+    Closed,
+    /// The result is not what was expected.
+    Unexpected(String),
+}
+
+pub(super) type Continue<A> = Box<dyn FnOnce(&mut A, &mut Cx<'_, A>, Result<String, CallError>) + Send>;
+
+/// Where in which batch a response belongs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) batch: u64,
+    pub(super) place: usize,
+}
+
+struct Batch {
+    conn: ConnId,
+    /// In the order of the requests; `None` for those that are not answered, or not yet.
+    responses: Vec<Option<String>>,
+    /// How many of those are still to come, and one more as long as the batch is being served.
+    missing: usize,
+}
+
+enum Pending<A: App> {
+    Theirs { id: Option<Id>, place: Option<Place> },
+    Ours(Continue<A>),
+}
+
+/// All calls in progress on this server, by their tickets.
+pub(crate) struct Calls<A: App> {
+    pending: BTreeMap<Ticket, Pending<A>>,
+    batches: BTreeMap<u64, Batch>,
+    batches_opened: u64,
+}
+
+impl<A: App> Default for Calls<A> {
+    fn default() -> Self {
+        Self { pending: BTreeMap::new(), batches: BTreeMap::new(), batches_opened: 0 }
+    }
+}
+
+impl<A: App> Calls<A> {
+    pub(super) fn open_batch(&mut self, conn: ConnId, members: usize) -> u64 {
+        self.batches_opened += 1;
+        self.batches.insert(self.batches_opened, Batch { conn, responses: alloc::vec![None; members], missing: 1 });
+        self.batches_opened
+    }
+
+    /// All members were served.
+    pub(super) fn close_batch(&mut self, hub: &mut Hub<'_, A::Context>, batch: u64) {
+        self.one_less(hub, batch);
+    }
+
+    fn one_less(&mut self, hub: &mut Hub<'_, A::Context>, number: u64) {
+        let Some(batch) = self.batches.get_mut(&number) else { return };
+        batch.missing -= 1;
+        if batch.missing > 0 {
+            return;
+        }
+        if let Some(Batch { conn, responses, .. }) = self.batches.remove(&number) {
+            let responses: Vec<_> = responses.into_iter().flatten().collect();
+            // A batch of notifications is not answered (section 6).
+            if !responses.is_empty() {
+                hub.send(conn, &alloc::format!("[{}]", responses.join(",")));
+            }
+        }
+    }
+
+    pub(super) fn respond(
+        &mut self,
+        hub: &mut Hub<'_, A::Context>,
+        conn: ConnId,
+        place: Option<Place>,
+        response: String,
+    ) {
+        match place {
+            None => drop(hub.send(conn, &response)),
+            Some(Place { batch, place }) => {
+                let batch = self.batches.get_mut(&batch);
+                if let Some(slot) = batch.and_then(|batch| batch.responses.get_mut(place)) {
+                    *slot = Some(response);
+                }
+            }
+        }
+    }
+
+    /// A call of theirs is answered later.
+    pub(super) fn promise(&mut self, ticket: Ticket, id: Option<Id>, place: Option<Place>) {
+        if let Some(batch) = place.and_then(|place| self.batches.get_mut(&place.batch)) {
+            batch.missing += 1;
+        }
+        self.pending.insert(ticket, Pending::Theirs { id, place });
+    }
+
+    /// A call of theirs is not answered later after all.
+    pub(super) fn forget(&mut self, ticket: Ticket) {
+        if let Some(Pending::Theirs { place: Some(place), .. }) = self.pending.remove(&ticket)
+            && let Some(batch) = self.batches.get_mut(&place.batch)
+        {
+            batch.missing -= 1;
+        }
+    }
+
+    /// The result of a call of theirs; false if nobody waits for it any more.
+    pub(crate) fn answer(
+        &mut self,
+        hub: &mut Hub<'_, A::Context>,
+        ticket: Ticket,
+        result: &Result<String, RpcError>,
+    ) -> bool {
+        let redeemed = hub.redeem(ticket);
+        self.finish(hub, ticket, result);
+        redeemed
+    }
+
+    fn finish(&mut self, hub: &mut Hub<'_, A::Context>, ticket: Ticket, result: &Result<String, RpcError>) {
+        if !matches!(self.pending.get(&ticket), Some(Pending::Theirs { .. })) {
+            return;
+        }
+        let Some(Pending::Theirs { id, place }) = self.pending.remove(&ticket) else { return };
+        if let Some(id) = id {
+            self.respond(hub, ticket.conn(), place, response(&id, result));
+        }
+        if let Some(place) = place {
+            self.one_less(hub, place.batch);
+        }
+    }
+
+    /// Calls a method at the other end.
+    pub(crate) fn call(
+        &mut self,
+        hub: &mut Hub<'_, A::Context>,
+        conn: ConnId,
+        method: &str,
+        params: &str,
+        deadline: Duration,
+        then: Continue<A>,
+    ) -> Result<Ticket, TicketError> {
+        let ticket = hub.ticket(conn, deadline)?;
+        hub.send(conn, &request(Some(ticket.number), method, Some(params)));
+        self.pending.insert(ticket, Pending::Ours(then));
+        Ok(ticket)
+    }
+
+    /// Tells the other end something that is not answered.
+    pub(crate) fn notify(hub: &mut Hub<'_, A::Context>, conn: ConnId, method: &str, params: &str) -> bool {
+        hub.send(conn, &request(None, method, Some(params)))
+    }
+
+    /// A ticket has expired: if it is a call of ours, what to do now.
+    pub(crate) fn expired(&mut self, hub: &mut Hub<'_, A::Context>, ticket: Ticket) -> Expired<A> {
+        match self.pending.get(&ticket) {
+            None => Expired::NoCall,
+            Some(Pending::Theirs { .. }) => {
+                let error = RpcError::new(RpcError::TIMED_OUT, "There was no result in time");
+                self.finish(hub, ticket, &Err(error));
+                Expired::Theirs
+            }
+            Some(Pending::Ours(_)) => self.take(ticket).map_or(Expired::NoCall, Expired::Ours),
+        }
+    }
+
+    /// What waits for an answer from this connection to a call of ours.
+    pub(crate) fn take_answered(
+        &mut self,
+        hub: &mut Hub<'_, A::Context>,
+        conn: ConnId,
+        number: Option<u64>,
+    ) -> Option<Continue<A>> {
+        let ticket = Ticket { conn, number: number? };
+        let then = self.take(ticket)?;
+        hub.redeem(ticket);
+        Some(then)
+    }
+
+    fn take(&mut self, ticket: Ticket) -> Option<Continue<A>> {
+        if !matches!(self.pending.get(&ticket), Some(Pending::Ours(_))) {
+            return None;
+        }
+        match self.pending.remove(&ticket) {
+            Some(Pending::Ours(then)) => Some(then),
+            _ => None,
+        }
+    }
+
+    /// A connection is over: what waits for it.
+    pub(crate) fn closed(&mut self, conn: ConnId) -> Vec<Continue<A>> {
+        let range = Ticket { conn, number: 0 }..=Ticket { conn, number: u64::MAX };
+        let tickets: Vec<_> = self.pending.range(range).map(|(&ticket, _)| ticket).collect();
+        self.batches.retain(|_, batch| batch.conn != conn);
+        let pending = tickets.into_iter().filter_map(|ticket| self.pending.remove(&ticket));
+        let ours = |pending| match pending {
+            Pending::Ours(then) => Some(then),
+            Pending::Theirs { .. } => None,
+        };
+        pending.filter_map(ours).collect()
+    }
+}
+
+/// What an expired ticket was for.
+pub(crate) enum Expired<A: App> {
+    /// No call.
+    NoCall,
+    /// A call of theirs, which was answered with an error.
+    Theirs,
+    /// A call of ours.
+    Ours(Continue<A>),
+}

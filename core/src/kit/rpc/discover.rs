@@ -1,0 +1,71 @@
+//! What can be called, told to who may call it.
+
+use super::{Method, Rpc};
+use crate::kit::service::{App, Cx};
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use schemars::generate::{SchemaGenerator, SchemaSettings};
+use serde_json::{Map, Value, json};
+
+/// An OpenRPC document (version 1.3.2), as JSON.
+pub(super) fn open_rpc<A: App>(rpc: &Rpc<A>, cx: &Cx<'_, A>) -> String {
+    let settings = SchemaSettings::draft07().with(|settings| settings.definitions_path = "/components/schemas".into());
+    let mut generator = settings.into_generator();
+    let methods: Vec<Value> = visible(rpc, cx).map(|(name, method)| described(name, method, &mut generator)).collect();
+    let document = json!({
+        "openrpc": "1.3.2",
+        "info": { "title": rpc.title, "version": rpc.version },
+        "methods": methods,
+        "components": { "schemas": generator.take_definitions(true) },
+    });
+    document.to_string()
+}
+
+/// A list, each schema of which stands alone.
+pub(super) fn list<A: App>(rpc: &Rpc<A>, cx: &Cx<'_, A>) -> String {
+    let inlined = || SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true).into_generator();
+    let entry = |(name, method): (&String, &Method<A>)| {
+        json!({
+            "name": name,
+            "description": method.about,
+            "parameters": (method.params)(&mut inlined()),
+            "result": (method.result)(&mut inlined()),
+            "requires": method.scope,
+        })
+    };
+    let methods: Vec<Value> = visible(rpc, cx).map(entry).collect();
+    json!({ "count": methods.len(), "methods": methods }).to_string()
+}
+
+fn visible<'a, A: App>(rpc: &'a Rpc<A>, cx: &'a Cx<'_, A>) -> impl Iterator<Item = (&'a String, &'a Method<A>)> {
+    rpc.methods.iter().filter(|(_, method)| method.scope.as_deref().is_none_or(|scope| cx.may(scope)))
+}
+
+fn described<A: App>(name: &str, method: &Method<A>, generator: &mut SchemaGenerator) -> Value {
+    let params = (method.params)(generator);
+    let member = |name| params.get(name).cloned();
+    let required = member("required").and_then(|names| serde_json::from_value(names).ok()).unwrap_or_default();
+    let required: Vec<String> = required;
+    let mut listed = Vec::new();
+    if let Some(Value::Object(properties)) = member("properties") {
+        listed.extend(properties.into_iter().map(|(name, schema)| {
+            let is_required = required.contains(&name);
+            json!({ "name": name, "required": is_required, "schema": schema })
+        }));
+    } else if let Some(Value::Array(items)) = member("prefixItems").or_else(|| member("items")) {
+        listed.extend(items.into_iter().zip(1..).map(|(schema, place): (Value, u32)| {
+            json!({ "name": alloc::format!("p{place}"), "required": true, "schema": schema })
+        }));
+    }
+    let mut object = Map::new();
+    object.insert("name".into(), name.into());
+    if !method.about.is_empty() {
+        object.insert("description".into(), method.about.as_str().into());
+    }
+    // A map has no order: by position, what is called must be looked up in the code.
+    let by = if listed.len() > 1 && member("properties").is_some() { "by-name" } else { "either" };
+    object.insert("paramStructure".into(), by.into());
+    object.insert("params".into(), listed.into());
+    object.insert("result".into(), json!({ "name": "result", "schema": (method.result)(generator) }));
+    Value::Object(object)
+}

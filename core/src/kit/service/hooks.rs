@@ -1,0 +1,204 @@
+//! What an application does when something happens, function by function.
+
+use super::{App, Cx, MessageError, Outcome, Scope, Service};
+use crate::http::Request;
+use crate::{Event, Reason, Timer};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// The name of the timers behind [`Service::every`].
+pub(super) const EVERY: &str = "drupe::kit::every";
+
+type Plain<A> = Box<dyn FnMut(&mut A, &mut Cx<'_, A>, &str) -> Result<(), MessageError> + Send>;
+type Binary<A> = Box<dyn FnMut(&mut A, &mut Cx<'_, A>, &[u8]) + Send>;
+type Opened<A> = Box<dyn FnMut(&mut A, &mut Cx<'_, A>, Option<&Request>) + Send>;
+type OnCx<A> = Box<dyn FnMut(&mut A, &mut Cx<'_, A>) + Send>;
+type Closed<A> = Box<dyn FnMut(&mut A, &mut Cx<'_, A>, Reason) + Send>;
+type OnScope<A> = Box<dyn FnMut(&mut A, &mut Scope<'_, A>) + Send>;
+type Note<A> = Box<dyn FnMut(&mut A, &mut Scope<'_, A>, <A as App>::Note) + Send>;
+type Other<A> = Box<dyn FnMut(&mut A, &mut Scope<'_, A>, Event<'_, <A as App>::Note>) + Send>;
+type Log = Box<dyn FnMut(&str, &str) + Send>;
+
+/// Each kind of function, if there is one.
+pub(super) struct Hooks<A: App> {
+    pub(super) text: Option<Plain<A>>,
+    binary: Option<Binary<A>>,
+    opened: Option<Opened<A>>,
+    authenticated: Option<OnCx<A>>,
+    closed: Option<Closed<A>>,
+    started: Option<OnScope<A>>,
+    draining: Option<OnScope<A>>,
+    note: Option<Note<A>>,
+    other: Option<Other<A>>,
+    error: Option<Log>,
+    periodic: Vec<(Duration, OnScope<A>)>,
+}
+
+impl<A: App> Default for Hooks<A> {
+    fn default() -> Self {
+        Self {
+            text: None,
+            binary: None,
+            opened: None,
+            authenticated: None,
+            closed: None,
+            started: None,
+            draining: None,
+            note: None,
+            other: None,
+            error: None,
+            periodic: Vec::new(),
+        }
+    }
+}
+
+/// What is done when something happens. Of each kind, but [`every`](Self::every), there is one function; another one takes its
+/// place.
+impl<A: App> Service<A> {
+    /// Text that is neither a JSON object or array nor a command.
+    #[must_use]
+    pub fn on_text<O: Outcome>(
+        mut self,
+        mut act: impl FnMut(&mut A, &mut Cx<'_, A>, &str) -> O + Send + 'static,
+    ) -> Self {
+        self.hooks.text = Some(Box::new(move |app, cx, text| act(app, cx, text).into_result()));
+        self
+    }
+
+    /// Binary messages. Without this, those that are UTF-8 are served as text.
+    #[must_use]
+    pub fn on_binary(mut self, act: impl FnMut(&mut A, &mut Cx<'_, A>, &[u8]) + Send + 'static) -> Self {
+        self.hooks.binary = Some(Box::new(act));
+        self
+    }
+
+    /// A connection has opened.
+    #[must_use]
+    pub fn on_open(mut self, mut act: impl FnMut(&mut A, &mut Cx<'_, A>) + Send + 'static) -> Self {
+        self.hooks.opened = Some(Box::new(move |app, cx, _| act(app, cx)));
+        self
+    }
+
+    /// As [`on_open`](Self::on_open), with the request that became a WebSocket, if one did.
+    #[must_use]
+    pub fn on_open_with(mut self, act: impl FnMut(&mut A, &mut Cx<'_, A>, Option<&Request>) + Send + 'static) -> Self {
+        self.hooks.opened = Some(Box::new(act));
+        self
+    }
+
+    /// It is known, or known anew, who is at the other end.
+    #[must_use]
+    pub fn on_authenticated(mut self, act: impl FnMut(&mut A, &mut Cx<'_, A>) + Send + 'static) -> Self {
+        self.hooks.authenticated = Some(Box::new(act));
+        self
+    }
+
+    /// A connection is over.
+    #[must_use]
+    pub fn on_close(mut self, act: impl FnMut(&mut A, &mut Cx<'_, A>, Reason) + Send + 'static) -> Self {
+        self.hooks.closed = Some(Box::new(act));
+        self
+    }
+
+    /// The server has begun.
+    #[must_use]
+    pub fn on_start(mut self, act: impl FnMut(&mut A, &mut Scope<'_, A>) + Send + 'static) -> Self {
+        self.hooks.started = Some(Box::new(act));
+        self
+    }
+
+    /// The server is shutting down; connections are closed over the next moments, each with its
+    /// [`on_close`](Self::on_close).
+    #[must_use]
+    pub fn on_drain(mut self, act: impl FnMut(&mut A, &mut Scope<'_, A>) + Send + 'static) -> Self {
+        self.hooks.draining = Some(Box::new(act));
+        self
+    }
+
+    /// A note came from outside.
+    #[must_use]
+    pub fn on_note(mut self, act: impl FnMut(&mut A, &mut Scope<'_, A>, A::Note) + Send + 'static) -> Self {
+        self.hooks.note = Some(Box::new(act));
+        self
+    }
+
+    /// Whatever there is no other function for: signals of telnet peers, timers, stalled connections, failed dials.
+    #[must_use]
+    pub fn on_other(mut self, act: impl FnMut(&mut A, &mut Scope<'_, A>, Event<'_, A::Note>) + Send + 'static) -> Self {
+        self.hooks.other = Some(Box::new(act));
+        self
+    }
+
+    /// A method failed for a reason that its caller was not told: its name, and what the error says. For a log.
+    #[must_use]
+    pub fn on_error(mut self, act: impl FnMut(&str, &str) + Send + 'static) -> Self {
+        self.hooks.error = Some(Box::new(act));
+        self
+    }
+
+    /// Does something every `interval`, the first time one interval after the start. At most once a millisecond.
+    #[must_use]
+    pub fn every(mut self, interval: Duration, act: impl FnMut(&mut A, &mut Scope<'_, A>) + Send + 'static) -> Self {
+        self.hooks.periodic.push((interval.max(Duration::from_millis(1)), Box::new(act)));
+        self
+    }
+}
+
+impl<A: App> Hooks<A> {
+    pub(super) fn start(&mut self, app: &mut A, scope: &mut Scope<'_, A>) {
+        for ((interval, _), number) in self.periodic.iter().zip(0..) {
+            scope.hub.wake(Timer::named(EVERY).keyed(number), *interval);
+        }
+        self.started.iter_mut().for_each(|act| act(app, scope));
+    }
+
+    pub(super) fn every(&mut self, app: &mut A, scope: &mut Scope<'_, A>, timer: Timer) {
+        let number = usize::try_from(timer.key).unwrap_or(usize::MAX);
+        let Some((interval, act)) = self.periodic.get_mut(number) else { return };
+        scope.hub.wake(timer, *interval);
+        act(app, scope);
+    }
+
+    pub(super) fn opened(&mut self, app: &mut A, cx: &mut Cx<'_, A>, request: Option<&Request>) {
+        self.opened.iter_mut().for_each(|act| act(app, cx, request));
+    }
+
+    pub(super) fn authenticated(&mut self, app: &mut A, cx: &mut Cx<'_, A>) {
+        self.authenticated.iter_mut().for_each(|act| act(app, cx));
+    }
+
+    pub(super) fn closed(&mut self, app: &mut A, cx: &mut Cx<'_, A>, reason: Reason) {
+        self.closed.iter_mut().for_each(|act| act(app, cx, reason));
+    }
+
+    pub(super) fn drain(&mut self, app: &mut A, scope: &mut Scope<'_, A>) {
+        self.draining.iter_mut().for_each(|act| act(app, scope));
+    }
+
+    pub(super) fn note(&mut self, app: &mut A, scope: &mut Scope<'_, A>, note: A::Note) {
+        if let Some(act) = &mut self.note {
+            act(app, scope, note);
+        }
+    }
+
+    pub(super) fn other(&mut self, app: &mut A, scope: &mut Scope<'_, A>, event: Event<'_, A::Note>) {
+        if let Some(act) = &mut self.other {
+            act(app, scope, event);
+        }
+    }
+
+    pub(super) fn error(&mut self, method: &str, cause: &str) {
+        self.error.iter_mut().for_each(|act| act(method, cause));
+    }
+
+    pub(super) fn plain(&mut self, app: &mut A, cx: &mut Cx<'_, A>, text: &str) -> Result<(), MessageError> {
+        self.text.as_mut().map_or(Ok(()), |act| act(app, cx, text))
+    }
+
+    /// False if there is no function for it.
+    pub(super) fn binary(&mut self, app: &mut A, cx: &mut Cx<'_, A>, bytes: &[u8]) -> bool {
+        self.binary.iter_mut().for_each(|act| act(app, cx, bytes));
+        self.binary.is_some()
+    }
+}

@@ -1,0 +1,193 @@
+//! One JSON object with a `type` into what serde can make of the rest of it.
+
+use super::MessageError;
+use super::words::Arguments;
+use alloc::borrow::Cow;
+use alloc::string::{String, ToString};
+use core::fmt;
+use serde::Deserialize;
+use serde::de::value::StrDeserializer;
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, IntoDeserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// What a message is by its outermost members.
+#[derive(Deserialize)]
+pub(super) struct Head<'a> {
+    #[serde(rename = "type", borrow, default)]
+    pub(super) kind: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(super) jsonrpc: Option<&'a RawValue>,
+}
+
+/// Where the content of a message comes from.
+#[derive(Clone, Copy)]
+pub(super) enum Source<'a> {
+    /// A JSON object, with its `type`.
+    Object(&'a str),
+    /// What a person typed behind the name of a command.
+    Words(&'a str),
+}
+
+impl Source<'_> {
+    pub(super) fn parse<T: DeserializeOwned>(self) -> Result<T, MessageError> {
+        match self {
+            Self::Object(text) => {
+                let mut json = serde_json::Deserializer::from_str(text);
+                serde_path_to_error::deserialize(WithoutType(&mut json)).map_err(invalid)
+            }
+            Self::Words(text) => serde_path_to_error::deserialize(Arguments::new(text)).map_err(invalid),
+        }
+    }
+}
+
+fn invalid<E: fmt::Display>(error: serde_path_to_error::Error<E>) -> MessageError {
+    let path = error.path().to_string();
+    let path = (path != ".").then_some(path);
+    MessageError { path, ..MessageError::new("invalid", reason_of(&error.into_inner())) }
+}
+
+/// What an error of serde says, without the place in the text, which nobody counts who wrote it in a program.
+pub(crate) fn reason_of(error: &impl fmt::Display) -> String {
+    let mut text = error.to_string();
+    if let Some(at) = text.rfind(" at line ") {
+        text.truncate(at);
+    }
+    text
+}
+
+/// A deserializer of an object that does not show its member `type`, so that types may refuse members they do not know.
+struct WithoutType<'a, R>(&'a mut serde_json::Deserializer<R>);
+
+impl<'de, R: serde_json::de::Read<'de>> Deserializer<'de> for WithoutType<'_, R> {
+    type Error = serde_json::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        self.0.deserialize_map(Skipping(visitor))
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        IgnoredAny::deserialize(self.0)?;
+        visitor.visit_unit()
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Self::Error> {
+        self.deserialize_unit(visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_some(self)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf seq tuple tuple_struct map
+        struct enum identifier ignored_any
+    }
+}
+
+/// A visitor whose map lacks `type`.
+struct Skipping<V>(V);
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Skipping<V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.expecting(f)
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<V::Value, M::Error> {
+        self.0.visit_map(Members(map))
+    }
+}
+
+struct Members<M>(M);
+
+impl<'de, M: MapAccess<'de>> MapAccess<'de> for Members<M> {
+    type Error = M::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, M::Error> {
+        while let Some(key) = self.0.next_key::<Cow<'de, str>>()? {
+            if key != "type" {
+                let key: StrDeserializer<'_, M::Error> = (*key).into_deserializer();
+                return seed.deserialize(key).map(Some);
+            }
+            self.0.next_value::<IgnoredAny>()?;
+        }
+        Ok(None)
+    }
+
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, M::Error> {
+        self.0.next_value_seed(seed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::collections::BTreeMap;
+    use proptest::prelude::*;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(deny_unknown_fields)]
+    struct Say {
+        to: Option<Whom>,
+        text: String,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Whom {
+        name: String,
+        #[serde(rename = "type")]
+        kind: u8,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Ping;
+
+    fn parse<T: DeserializeOwned>(text: &str) -> Result<T, MessageError> {
+        Source::Object(text).parse()
+    }
+
+    #[test]
+    fn the_type_is_seen_by_nobody_and_other_members_are() {
+        let say = parse(r#"{"type":"say","text":"hi","to":{"name":"ann","type":7}}"#);
+        assert_eq!(say, Ok(Say { to: Some(Whom { name: "ann".into(), kind: 7 }), text: "hi".into() }));
+        assert_eq!(parse(r#"{"type":"ping"}"#), Ok(Ping));
+        assert_eq!(parse(r#"{"type":"x","a":1}"#), Ok(BTreeMap::from([("a".to_string(), 1)])));
+        assert_eq!(parse(r#"{"type":"x"}"#), Ok(()));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_path() {
+        for (text, path, reason) in [
+            (r#"{"type":"say"}"#, None, "missing field `text`"),
+            (r#"{"type":"say","text":7}"#, Some("text"), "invalid type: integer `7`, expected a string"),
+            (r#"{"text":"","to":{"name":[],"type":1}}"#, Some("to.name"), "invalid type: sequence, expected a string"),
+            (
+                r#"{"text":"","to":{"name":"","type":256}}"#,
+                Some("to.type"),
+                "invalid value: integer `256`, expected u8",
+            ),
+            (r#"{"text":"","loud":true}"#, Some("loud"), "unknown field `loud`, expected `to` or `text`"),
+            (r#"{"text":"","text":""}"#, None, "duplicate field `text`"),
+        ] {
+            let error = parse::<Say>(text).expect_err(text);
+            assert_eq!((error.path.as_deref(), &*error.reason), (path, reason), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_map_without_type_is_the_map_that_serde_json_reads(
+            members in prop::collection::btree_map("(type|[a-c]{1,2}|\\PC{0,4})", any::<i64>(), 0..6)
+        ) {
+            let text = serde_json::to_string(&members).expect("a map");
+            let mut expected = members.clone();
+            expected.remove("type");
+            prop_assert_eq!(parse::<BTreeMap<String, i64>>(&text), Ok(expected));
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! An application of functions: for messages by their type, for commands, for calls, and for what happens to connections.
+
+mod cx;
+mod error;
+mod hooks;
+mod json;
+mod router;
+mod words;
+
+pub use cx::{Cx, RoomError, Scope};
+pub use error::{MessageError, Outcome};
+pub(crate) use json::reason_of;
+pub use router::{Guard, RequireScope, Router};
+
+use super::rpc::{CallError, Calls, Expired, Rpc};
+use crate::{ConnId, Event, Handler, Hub, Payload, Reason, Representation};
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use core::fmt;
+use hooks::Hooks;
+use json::{Head, Source};
+
+/// An application: what it remembers, and of what kind its contexts and notes are.
+pub trait App: Sized {
+    /// What it remembers about one connection; see [`Handler::Context`].
+    type Context: Default;
+    /// What comes from outside; see [`Handler::Note`].
+    type Note;
+}
+
+impl App for () {
+    type Context = ();
+    type Note = crate::NoNote;
+}
+
+/// A [`Handler`] made of functions.
+///
+/// Each message is what its first bytes say, on every wire:
+///
+/// | message | served by |
+/// |---|---|
+/// | a JSON object with `jsonrpc`, or a JSON array | [`rpc`](Self::rpc) |
+/// | another JSON object | the function of [`router`](Self::router) for its `type` |
+/// | `/name words` | the same function, as a command; `/help` lists them |
+/// | other text | [`on_text`](Self::on_text) |
+/// | binary | [`on_binary`](Self::on_binary) |
+///
+/// The server speaks as it is spoken to: after a JSON message a connection gets JSON, after other text it gets text, and before
+/// that what its wire begins with ([`Representation`]). What can't be served is answered with a [`MessageError`].
+///
+/// ```
+/// use drupe_core::kit::{App, Router, Service};
+/// use drupe_core::testing::TestHub;
+/// use std::fmt;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Say {
+///     text: String,
+/// }
+///
+/// #[derive(serde::Serialize)]
+/// #[serde(tag = "type", rename = "said")]
+/// struct Said<'a> {
+///     text: &'a str,
+/// }
+///
+/// impl fmt::Display for Said<'_> {
+///     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+///         write!(f, "somebody said: {}", self.text)
+///     }
+/// }
+///
+/// let router = Router::new().on("say", |_, cx, Say { text }| {
+///     cx.scope().publish_as("all", &Said { text: &text });
+/// });
+/// let service = Service::new(()).router(router).on_open(|_, cx| drop(cx.join("all")));
+/// let mut hub = TestHub::new(service);
+/// let (program, person) = (hub.connect(), hub.connect());
+/// hub.line(program, r#"{"type":"say","text":"hello"}"#);
+/// hub.line(person, "/say hello to you");
+/// assert_eq!(hub.lines(program), [r#"{"type":"said","text":"hello"}"#, r#"{"type":"said","text":"hello to you"}"#]);
+/// assert_eq!(hub.lines(person), ["somebody said: hello", "somebody said: hello to you"]);
+/// ```
+pub struct Service<A: App> {
+    app: A,
+    router: Router<A>,
+    rpc: Option<Rpc<A>>,
+    hooks: Hooks<A>,
+    calls: Calls<A>,
+    unknown: Unknown,
+}
+
+/// What happens to messages whose type nothing serves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unknown {
+    /// Their sender is told.
+    #[default]
+    Refuse,
+    /// Nothing.
+    Ignore,
+    /// Their sender is told, and its connection ends as [`Reason::BadRequest`].
+    Close,
+}
+
+impl<A: App> Service<A> {
+    /// An application that does nothing yet.
+    pub fn new(app: A) -> Self {
+        let (router, calls) = (Router::new(), Calls::default());
+        Self { app, router, rpc: None, hooks: Hooks::default(), calls, unknown: Unknown::default() }
+    }
+
+    /// Serves messages and commands by these functions, and by those it has already.
+    #[must_use]
+    pub fn router(self, router: Router<A>) -> Self {
+        Self { router: self.router.merge(router), ..self }
+    }
+
+    /// Serves calls by these methods.
+    #[must_use]
+    pub fn rpc(self, rpc: Rpc<A>) -> Self {
+        Self { rpc: Some(rpc), ..self }
+    }
+
+    /// Sets what happens to messages of types that nothing serves.
+    #[must_use]
+    pub fn unknown(self, unknown: Unknown) -> Self {
+        Self { unknown, ..self }
+    }
+
+    /// The application.
+    pub fn app(&self) -> &A {
+        &self.app
+    }
+
+    /// The application, to be changed.
+    pub fn app_mut(&mut self) -> &mut A {
+        &mut self.app
+    }
+}
+
+impl<A: App> Handler for Service<A> {
+    type Context = A::Context;
+    type Note = A::Note;
+
+    fn on(&mut self, hub: &mut Hub<'_, A::Context>, event: Event<'_, A::Note>) {
+        let Self { app, router, calls, hooks, .. } = self;
+        let mut scope = Scope::new(hub, calls);
+        match event {
+            Event::Started => hooks.start(app, &mut scope),
+            Event::Opened { conn, request, .. } => {
+                router.opened(app, &mut scope.of(conn));
+                hooks.opened(app, &mut scope.of(conn), request);
+            }
+            Event::Authenticated { conn } => hooks.authenticated(app, &mut scope.of(conn)),
+            Event::Message { conn, payload } => self.message(hub, conn, payload),
+            Event::Timer(timer) if timer.name == hooks::EVERY => hooks.every(app, &mut scope, timer),
+            Event::TicketExpired(ticket) => match scope.calls.expired(&mut scope.hub, ticket) {
+                Expired::Theirs => {}
+                Expired::Ours(then) => then(app, &mut scope.of(ticket.conn()), Err(CallError::TimedOut)),
+                Expired::NoCall => hooks.other(app, &mut scope, Event::TicketExpired(ticket)),
+            },
+            Event::Note(note) => hooks.note(app, &mut scope, note),
+            Event::Draining => hooks.drain(app, &mut scope),
+            Event::Closed { conn, reason } => {
+                let mut cx = scope.of(conn);
+                for then in cx.calls.closed(conn) {
+                    then(app, &mut cx, Err(CallError::Closed));
+                }
+                router.closed(app, &mut cx, reason);
+                hooks.closed(app, &mut cx, reason);
+            }
+            other => hooks.other(app, &mut scope, other),
+        }
+    }
+}
+
+impl<A: App> Service<A> {
+    fn message(&mut self, hub: &mut Hub<'_, A::Context>, conn: ConnId, payload: Payload<'_>) {
+        let Self { app, calls, hooks, .. } = self;
+        let Payload::Text(text) = payload else {
+            let mut scope = Scope::new(hub, calls);
+            if !hooks.binary(app, &mut scope.of(conn), payload.as_bytes()) {
+                // Frames without a type of their own carry text as often as not.
+                match payload.as_str() {
+                    Some(text) => self.text(hub, conn, text),
+                    None => refuse(hub, conn, None, &MessageError::new("unsupported", "binary is not served here")),
+                }
+            }
+            return;
+        };
+        self.text(hub, conn, text);
+    }
+
+    fn text(&mut self, hub: &mut Hub<'_, A::Context>, conn: ConnId, text: &str) {
+        let trimmed = text.trim_start();
+        if trimmed.starts_with(['{', '[']) {
+            return self.json(hub, conn, text);
+        }
+        hub.set_representation(conn, Representation::Text);
+        match trimmed.strip_prefix('/') {
+            Some(command) => self.command(hub, conn, command),
+            None => self.plain(hub, conn, text),
+        }
+    }
+
+    fn json(&mut self, hub: &mut Hub<'_, A::Context>, conn: ConnId, text: &str) {
+        let is_array = text.trim_start().starts_with('[');
+        let head = if is_array { Ok(None) } else { serde_json::from_str::<Head<'_>>(text).map(Some) };
+        let head = match head {
+            // A person may begin a line with a bracket.
+            Err(_) if hub.representation(conn) == Representation::Text && self.hooks.text.is_some() => {
+                return self.plain(hub, conn, text);
+            }
+            Err(error) => {
+                hub.set_representation(conn, Representation::Json);
+                let code = if error.is_data() { "invalid" } else { "not_json" };
+                return refuse(hub, conn, None, &MessageError::new(code, format!("{error}")));
+            }
+            Ok(head) => head,
+        };
+        hub.set_representation(conn, Representation::Json);
+        let Self { app, router, rpc, calls, hooks, .. } = self;
+        let kind = match head {
+            Some(Head { jsonrpc: None, kind }) => kind,
+            _ => {
+                let Some(rpc) = rpc else {
+                    return refuse(hub, conn, None, &MessageError::new("unsupported", "nothing can be called here"));
+                };
+                let mut log = |method: &str, cause: &str| hooks.error(method, cause);
+                return rpc.serve(app, &mut Scope::new(hub, calls).of(conn), text, &mut log);
+            }
+        };
+        let Some(kind) = kind else {
+            return refuse(hub, conn, None, &MessageError::new("invalid", "missing field `type`"));
+        };
+        if !router.knows(&kind) {
+            return self.unknown_type(hub, conn, &kind);
+        }
+        let result = router.serve(app, &mut Scope::new(hub, calls).of(conn), &kind, Source::Object(text));
+        if let Err(error) = result {
+            refuse(hub, conn, Some(&kind), &error);
+        }
+    }
+
+    fn command(&mut self, hub: &mut Hub<'_, A::Context>, conn: ConnId, command: &str) {
+        let Self { app, router, calls, .. } = self;
+        let (first, mut rest) = next_word(command);
+        let mut kind = first.to_owned();
+        while !router.knows(&kind) {
+            let (word, after) = next_word(rest);
+            if word.is_empty() {
+                break;
+            }
+            kind = format!("{kind}.{word}");
+            rest = after;
+            if kind.len() > 128 {
+                break;
+            }
+        }
+        if router.knows(&kind) {
+            let result = router.serve(app, &mut Scope::new(hub, calls).of(conn), &kind, Source::Words(rest));
+            if let Err(error) = result {
+                refuse(hub, conn, Some(&kind), &error);
+            }
+        } else if first == "help" {
+            for (kind, usage) in router.usages() {
+                let line = format!("/{} {usage}", kind.replace('.', " "));
+                hub.send(conn, line.trim_end());
+            }
+        } else {
+            self.unknown_type(hub, conn, first);
+        }
+    }
+
+    fn plain(&mut self, hub: &mut Hub<'_, A::Context>, conn: ConnId, text: &str) {
+        let Self { app, calls, hooks, .. } = self;
+        let mut scope = Scope::new(hub, calls);
+        if hooks.text.is_none() {
+            let words = "a message is a JSON object with a `type`, or a command; /help lists them";
+            return refuse(hub, conn, None, &MessageError::new("unsupported", words));
+        }
+        if let Err(error) = hooks.plain(app, &mut scope.of(conn), text) {
+            refuse(hub, conn, None, &error);
+        }
+    }
+
+    fn unknown_type(&mut self, hub: &mut Hub<'_, A::Context>, conn: ConnId, kind: &str) {
+        if self.unknown == Unknown::Ignore {
+            return;
+        }
+        let shown: String = kind.chars().take(64).collect();
+        refuse(hub, conn, Some(&shown), &MessageError::new("unknown_type", "there is nothing of that name here"));
+        if self.unknown == Unknown::Close {
+            hub.end(conn, Reason::BadRequest);
+        }
+    }
+}
+
+fn refuse<C: Default>(hub: &mut Hub<'_, C>, conn: ConnId, of: Option<&str>, error: &MessageError) {
+    error.tell(of, |message| hub.send(conn, message));
+}
+
+fn next_word(text: &str) -> (&str, &str) {
+    let text = text.trim_start();
+    text.split_at(text.find(char::is_whitespace).unwrap_or(text.len()))
+}
+
+impl<A: App + fmt::Debug> fmt::Debug for Service<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service").field("app", &self.app).field("router", &self.router).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,190 @@
+use super::json::Source;
+use super::{App, Cx, MessageError, Outcome, words};
+use crate::Reason;
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use serde::de::DeserializeOwned;
+
+type Serve<A> = Box<dyn FnMut(&mut A, &mut Cx<'_, A>, Source<'_>) -> Result<(), MessageError> + Send>;
+
+/// Which function serves which type of message, and what stands guard before them.
+///
+/// A message of the type `say` is a JSON object, `{"type":"say","text":"hello"}`, or typed as a command, `/say hello`: the words
+/// are the fields of the function's last parameter in the order of their declaration, and the last field takes the rest.
+pub struct Router<A: App> {
+    routes: BTreeMap<String, Route<A>>,
+    /// Of this router and of all that it took in.
+    guards: Vec<Box<dyn Guard<A>>>,
+    /// Those that stand before all routes.
+    own: Vec<usize>,
+}
+
+struct Route<A: App> {
+    serve: Serve<A>,
+    usage: String,
+    /// Which guards stand before it, behind those before all.
+    guards: Vec<usize>,
+}
+
+/// Stands before the functions of a router: sees who comes and goes and each message that it has a function for, and may
+/// refuse it. Any function of the shape of [`before`](Self::before) is one.
+pub trait Guard<A: App>: Send {
+    /// A connection has opened.
+    fn opened(&mut self, app: &mut A, cx: &mut Cx<'_, A>) {
+        let _ = (app, cx);
+    }
+
+    /// A message of a type is about to be served.
+    ///
+    /// # Errors
+    /// It is not served, and its sender is told why.
+    fn before(&mut self, app: &mut A, cx: &mut Cx<'_, A>, kind: &str) -> Result<(), MessageError> {
+        let _ = (app, cx, kind);
+        Ok(())
+    }
+
+    /// A message that this guard let pass was served, or refused by a later guard or its function.
+    fn after(&mut self, app: &mut A, cx: &mut Cx<'_, A>, kind: &str, result: &Result<(), MessageError>) {
+        let _ = (app, cx, kind, result);
+    }
+
+    /// A connection is over.
+    fn closed(&mut self, app: &mut A, cx: &mut Cx<'_, A>, reason: Reason) {
+        let _ = (app, cx, reason);
+    }
+}
+
+impl<A: App, F> Guard<A> for F
+where
+    F: FnMut(&mut A, &mut Cx<'_, A>, &str) -> Result<(), MessageError> + Send,
+{
+    fn before(&mut self, app: &mut A, cx: &mut Cx<'_, A>, kind: &str) -> Result<(), MessageError> {
+        self(app, cx, kind)
+    }
+}
+
+/// Lets pass who has a [scope](crate::Identity::may).
+#[derive(Clone, Copy, Debug)]
+pub struct RequireScope(pub &'static str);
+
+impl<A: App> Guard<A> for RequireScope {
+    fn before(&mut self, _: &mut A, cx: &mut Cx<'_, A>, _: &str) -> Result<(), MessageError> {
+        if cx.may(self.0) { Ok(()) } else { Err(MessageError::forbidden()) }
+    }
+}
+
+impl<A: App> Default for Router<A> {
+    fn default() -> Self {
+        Self { routes: BTreeMap::new(), guards: Vec::new(), own: Vec::new() }
+    }
+}
+
+impl<A: App> Router<A> {
+    /// A router without functions.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Serves messages of a type, which are parsed as the last parameter; what can't be is answered with an error that says
+    /// where and why. A type that is given twice is served by the later function.
+    #[must_use]
+    pub fn on<M, O>(
+        mut self,
+        kind: &str,
+        mut serve: impl FnMut(&mut A, &mut Cx<'_, A>, M) -> O + Send + 'static,
+    ) -> Self
+    where
+        M: DeserializeOwned,
+        O: Outcome,
+    {
+        let serve: Serve<A> = Box::new(move |app, cx, source| serve(app, cx, source.parse()?).into_result());
+        let route = Route { serve, usage: words::usage::<M>(), guards: Vec::new() };
+        self.routes.insert(kind.to_owned(), route);
+        self
+    }
+
+    /// Has another router serve the types that begin with a name and a dot: its `kick` is `admin.kick`, or `/admin kick`.
+    #[must_use]
+    pub fn nest(self, name: &str, router: Self) -> Self {
+        self.take_in(router, |kind| format!("{name}.{kind}"))
+    }
+
+    /// Takes in the functions of another router, behind its guards; a type that both serve, the other does.
+    #[must_use]
+    pub fn merge(self, router: Self) -> Self {
+        self.take_in(router, |kind| kind)
+    }
+
+    /// Puts a guard before all functions of this router, behind those that it has already.
+    #[must_use]
+    pub fn guard(mut self, guard: impl Guard<A> + 'static) -> Self {
+        self.own.push(self.guards.len());
+        self.guards.push(Box::new(guard));
+        self
+    }
+
+    fn take_in(mut self, other: Self, name: impl Fn(String) -> String) -> Self {
+        let first = self.guards.len();
+        self.guards.extend(other.guards);
+        for (kind, mut route) in other.routes {
+            route.guards.splice(..0, other.own.iter().copied());
+            route.guards.iter_mut().for_each(|guard| *guard += first);
+            self.routes.insert(name(kind), route);
+        }
+        self
+    }
+
+    pub(super) fn knows(&self, kind: &str) -> bool {
+        self.routes.contains_key(kind)
+    }
+
+    /// The types with what a person types for them, in alphabetical order.
+    pub(super) fn usages(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.routes.iter().map(|(kind, route)| (kind.as_str(), route.usage.as_str()))
+    }
+
+    /// Serves a message of a type; nothing is done if there is no function for it.
+    pub(super) fn serve(
+        &mut self,
+        app: &mut A,
+        cx: &mut Cx<'_, A>,
+        kind: &str,
+        source: Source<'_>,
+    ) -> Result<(), MessageError> {
+        let Self { routes, guards, own } = self;
+        let Some(route) = routes.get_mut(kind) else { return Ok(()) };
+        let (mut result, mut passed) = (Ok(()), Vec::new());
+        for &guard in own.iter().chain(&route.guards) {
+            result = guards[guard].before(app, cx, kind);
+            if result.is_err() {
+                break;
+            }
+            passed.push(guard);
+        }
+        let result = result.and_then(|()| (route.serve)(app, cx, source));
+        for guard in passed.into_iter().rev() {
+            guards[guard].after(app, cx, kind, &result);
+        }
+        result
+    }
+
+    pub(super) fn opened(&mut self, app: &mut A, cx: &mut Cx<'_, A>) {
+        self.guards.iter_mut().for_each(|guard| guard.opened(app, cx));
+    }
+
+    pub(super) fn closed(&mut self, app: &mut A, cx: &mut Cx<'_, A>, reason: Reason) {
+        self.guards.iter_mut().for_each(|guard| guard.closed(app, cx, reason));
+    }
+}
+
+impl<A: App> fmt::Debug for Router<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.routes.keys()).finish()
+    }
+}
