@@ -2,6 +2,8 @@
 //!
 //! All of it stands on [`Handler`](crate::Handler) and [`Hub`](crate::Hub), and so runs in virtual time as they do.
 
+#[cfg(feature = "auth")]
+pub mod auth;
 pub mod layer;
 #[cfg(feature = "json")]
 pub mod rpc;

@@ -33,7 +33,7 @@ impl MessageError {
     }
 
     /// As it is told, with `send`, about a message of a type.
-    pub(super) fn tell<T>(&self, of: Option<&str>, send: impl FnOnce(Outgoing<'_>) -> T) -> T {
+    pub(crate) fn tell<T>(&self, of: Option<&str>, send: impl FnOnce(Outgoing<'_>) -> T) -> T {
         let Self { code, path, reason } = self;
         let told = Told { kind: "error", of, code, path: path.as_deref(), reason };
         // A struct of strings is always JSON.
