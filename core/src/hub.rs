@@ -30,8 +30,8 @@ impl<C> fmt::Debug for Hub<'_, C> {
 }
 
 impl<C> Hub<'_, C> {
-    /// The same hub, for a shorter time.
-    pub(crate) fn reborrow(&mut self) -> Hub<'_, C> {
+    /// The same hub, for a shorter time: for what takes one by value.
+    pub fn reborrow(&mut self) -> Hub<'_, C> {
         Hub { state: self.state }
     }
 }

@@ -20,10 +20,13 @@
 
 mod run;
 mod sockets;
+mod stream;
 
 pub use drupe_core as core;
+pub use drupe_core::shell::stream::{Connection, Connections};
 pub use drupe_core::shell::{BindError, Remote, RemoteError, StartError};
 pub use run::Smol;
+pub use stream::Stream;
 
 /// A server that listens and is about to run on smol.
 pub type Server<H> = drupe_core::shell::Server<H, Smol>;

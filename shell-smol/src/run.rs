@@ -1,4 +1,5 @@
 use crate::sockets::SmolSockets;
+use drupe_core::shell::stream::ConnectionTask;
 use drupe_core::shell::{AsyncRuntime, ReadyQueue, Runtime, Setup, Task};
 use drupe_core::{Handler, Metrics};
 use smol::Timer;
@@ -35,6 +36,10 @@ impl AsyncRuntime for Smol {
 
     fn set_waker(sockets: &mut SmolSockets, waker: &Waker) {
         sockets.attempts.task.clone_from(waker);
+    }
+
+    fn spawn(task: ConnectionTask) {
+        smol::spawn(task).detach();
     }
 
     fn sleep(until: Instant) -> Timer {

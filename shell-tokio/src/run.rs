@@ -1,4 +1,5 @@
 use crate::sockets::TokioSockets;
+use drupe_core::shell::stream::ConnectionTask;
 use drupe_core::shell::{AsyncRuntime, ReadyQueue, Runtime, Setup, Task};
 use drupe_core::{Handler, Metrics};
 use std::io;
@@ -38,6 +39,10 @@ impl AsyncRuntime for Tokio {
 
     fn set_waker(sockets: &mut TokioSockets, waker: &Waker) {
         sockets.attempts.task.clone_from(waker);
+    }
+
+    fn spawn(task: ConnectionTask) {
+        drop(tokio::spawn(task));
     }
 
     fn sleep(until: Instant) -> Self::Sleep {

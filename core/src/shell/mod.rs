@@ -12,6 +12,7 @@ mod remote;
 mod server;
 mod signals;
 mod sockets;
+pub mod stream;
 mod task;
 
 pub use attempts::{Attempts, until_blocked};

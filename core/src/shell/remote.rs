@@ -36,6 +36,11 @@ impl<N> Remote<N> {
         self.shards[self.home].put(Mail::Note(note))
     }
 
+    /// As [`note`](Self::note), however many words wait: for who leaves at most one at a time.
+    pub(super) fn note_in_any_case(&self, note: N) {
+        let _ = self.shards[self.home].post(Mail::Note(note));
+    }
+
     /// Sends one message to every member of a room.
     ///
     /// # Errors

@@ -1,3 +1,4 @@
+use super::stream::ConnectionTask;
 use super::{Driver, Next, ReadyQueue, Setup, Sockets};
 use crate::{Handler, Metrics, Time};
 use alloc::boxed::Box;
@@ -27,6 +28,9 @@ pub trait AsyncRuntime {
 
     /// Sets a timer anew.
     fn reset(sleep: &mut Self::Sleep, until: Instant);
+
+    /// Runs the task of a connection.
+    fn spawn(task: ConnectionTask);
 
     /// Whether the timer's time has come, and a wake-up then.
     fn poll(sleep: &mut Self::Sleep, cx: &mut Context<'_>) -> Poll<()>;

@@ -74,7 +74,8 @@ impl Failures {
         let now = hub.now();
         let of_address = address(hub, conn).map_or(Ok(()), |key| self.addresses.check(now, &key, limits.per_address));
         let of_user = user.map_or(Ok(()), |user| self.users.check(now, &user.into(), limits.per_user));
-        let wait = |at: Time| format!("too many failures; try again in {} s", at.since(now).as_millis().div_ceil(1_000));
+        let wait =
+            |at: Time| format!("too many failures; try again in {} s", at.since(now).as_millis().div_ceil(1_000));
         of_address.and(of_user).map_err(wait)
     }
 

@@ -1,0 +1,135 @@
+use super::connection::{Connection, Disconnected};
+use super::link::Action;
+use crate::PayloadBuf;
+use alloc::string::String;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::fmt;
+use std::io;
+use std::task::{Context, Poll};
+
+/// What is written without a line's end is sent on when there is so much of it.
+const UNSENT_MAX_BYTES: usize = 16 << 10;
+
+/// A [`Connection`] as a stream of bytes, for what reads and writes those: what `AsyncRead` and `AsyncWrite` of a runtime stand on.
+///
+/// Reading, each message has a line feed behind it. Writing, each line is a message, without its line feed. So code that
+/// reads lines and writes lines serves every wire. What is written without a line feed goes out with a flush on wires of lines,
+/// as a prompt does, and with the rest of its line, or at the end, on others.
+#[derive(Debug)]
+pub struct ByteStream {
+    connection: Connection,
+    /// Received and not read yet, from this place on.
+    unread: Vec<u8>,
+    read: usize,
+    unsent: Vec<u8>,
+}
+
+impl ByteStream {
+    /// A connection as a stream of bytes.
+    #[must_use]
+    pub fn new(connection: Connection) -> Self {
+        Self { connection, unread: Vec::new(), read: 0, unsent: Vec::new() }
+    }
+
+    /// The connection.
+    #[must_use]
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Reads into `buffer`; 0 bytes at the end.
+    pub fn poll_read(&mut self, cx: &Context<'_>, buffer: &mut [u8]) -> Poll<usize> {
+        if buffer.is_empty() {
+            return Poll::Ready(0);
+        }
+        while self.read == self.unread.len() {
+            self.unread.clear();
+            self.read = 0;
+            match self.connection.poll_receive(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(None) => return Poll::Ready(0),
+                Poll::Ready(Some(message)) => {
+                    self.unread.extend_from_slice(message.as_payload().as_bytes());
+                    self.unread.push(b'\n');
+                }
+            }
+        }
+        let unread = &self.unread[self.read..];
+        let taken = unread.len().min(buffer.len());
+        buffer[..taken].copy_from_slice(&unread[..taken]);
+        self.read += taken;
+        Poll::Ready(taken)
+    }
+
+    /// Takes `bytes`, or waits while the peer does not keep up.
+    pub fn poll_write(&mut self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if let Poll::Pending = self.connection.poll_ready(cx).map_err(broken)? {
+            return Poll::Pending;
+        }
+        let taken = &bytes[..bytes.len().min(UNSENT_MAX_BYTES)];
+        self.unsent.extend_from_slice(taken);
+        while let Some(end) = memchr::memchr(b'\n', &self.unsent) {
+            let rest = self.unsent.split_off(end + 1);
+            let mut line = core::mem::replace(&mut self.unsent, rest);
+            line.pop();
+            if line.last() == Some(&b'\r') {
+                line.pop();
+            }
+            self.connection.put(Action::Send(payload(line).into())).map_err(broken)?;
+        }
+        if self.unsent.len() > UNSENT_MAX_BYTES {
+            self.send_rest().map_err(broken)?;
+        }
+        Poll::Ready(Ok(taken.len()))
+    }
+
+    /// Sends what was written, and waits until the peer keeps up.
+    pub fn poll_flush(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        if self.connection.has_lines() {
+            self.send_rest().map_err(broken)?;
+        }
+        self.connection.poll_flush(cx).map_err(broken)
+    }
+
+    /// Sends what was written, and closes the connection.
+    pub fn poll_close(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        if self.send_rest().is_err() {
+            return Poll::Ready(Ok(()));
+        }
+        match self.connection.poll_flush(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(_) => {
+                let _ = self.connection.put(Action::Close);
+                Poll::Ready(Ok(()))
+            }
+        }
+    }
+
+    fn send_rest(&mut self) -> Result<(), Disconnected> {
+        if self.unsent.is_empty() {
+            return Ok(());
+        }
+        let rest = payload(core::mem::take(&mut self.unsent));
+        let action = if self.connection.has_lines() { Action::Write(rest) } else { Action::Send(rest.into()) };
+        self.connection.put(action)
+    }
+}
+
+/// Text if it is.
+fn payload(bytes: Vec<u8>) -> PayloadBuf {
+    match String::from_utf8(bytes) {
+        Ok(text) => text.into(),
+        Err(error) => PayloadBuf::Binary(Bytes::from(error.into_bytes())),
+    }
+}
+
+fn broken(error: Disconnected) -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, error)
+}
+
+impl fmt::Display for ByteStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.connection.peer().fmt(f)
+    }
+}

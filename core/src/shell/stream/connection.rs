@@ -1,0 +1,323 @@
+use super::connections::{Linked, Ready};
+use super::link::{Action, Link, call};
+use crate::shell::Remote;
+use crate::{ConnId, Hub, JoinError, OutgoingBuf, PayloadBuf, Peer, Reason};
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::fmt;
+use core::future::poll_fn;
+use core::pin::Pin;
+use futures_core::Stream;
+use futures_sink::Sink;
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+/// A connection as its task sees it: a [`Stream`] of messages that the peer sent, and a [`Sink`] for messages to it.
+///
+/// The connection closes, after everything was sent, when this and all [`Sender`]s made of it are dropped, as it is when the task
+/// ends. If the task panics, it ends as [`Reason::HandlerPanicked`].
+pub struct Connection {
+    receiver: Receiver,
+    sender: Sender,
+}
+
+/// The half of a [`Connection`] that receives.
+pub struct Receiver {
+    shared: Arc<Shared>,
+}
+
+/// The half of a [`Connection`] that sends. Clones send to the same peer.
+#[derive(Clone)]
+pub struct Sender {
+    shared: Arc<Shared>,
+}
+
+/// The connection is over, for this reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the connection is over: {}", .0.sentence())]
+pub struct Disconnected(pub Reason);
+
+struct Shared {
+    link: Arc<Link>,
+    remote: Remote<Ready>,
+    conn: ConnId,
+    peer: Peer,
+    has_lines: bool,
+}
+
+impl Connection {
+    pub(super) fn new(link: Arc<Link>, remote: Remote<Ready>, conn: ConnId, peer: Peer, has_lines: bool) -> Self {
+        let shared = Arc::new(Shared { link, remote, conn, peer, has_lines });
+        Self { receiver: Receiver { shared: Arc::clone(&shared) }, sender: Sender { shared } }
+    }
+
+    /// Its id, by which others can send to it.
+    #[must_use]
+    pub fn id(&self) -> ConnId {
+        self.sender.shared.conn
+    }
+
+    /// Who is at the other end.
+    #[must_use]
+    pub fn peer(&self) -> Peer {
+        self.sender.shared.peer
+    }
+
+    /// Whether its messages are lines: over TCP lines and telnet.
+    #[must_use]
+    pub fn has_lines(&self) -> bool {
+        self.sender.shared.has_lines
+    }
+
+    /// The next message; `None` when the peer sends no more, or the connection is over.
+    pub async fn receive(&mut self) -> Option<PayloadBuf> {
+        self.receiver.receive().await
+    }
+
+    /// Sends a message; waits while the peer does not keep up.
+    ///
+    /// # Errors
+    /// If the connection is over.
+    pub async fn send(&mut self, message: impl Into<OutgoingBuf>) -> Result<(), Disconnected> {
+        self.sender.send(message).await
+    }
+
+    /// Does something with the hub, as a handler could.
+    ///
+    /// # Errors
+    /// If the connection is over before that.
+    pub async fn with_hub<T: Send + 'static>(
+        &mut self,
+        act: impl FnOnce(&mut Hub<'_, Linked>, ConnId) -> T + Send + 'static,
+    ) -> Result<T, Disconnected> {
+        self.sender.with_hub(act).await
+    }
+
+    /// Becomes a member of a room: [`Hub::join`].
+    ///
+    /// # Errors
+    /// If the connection is over; within, if a limit is reached.
+    pub async fn join(&mut self, room: impl Into<String>) -> Result<Result<bool, JoinError>, Disconnected> {
+        let room = room.into();
+        self.with_hub(move |hub, conn| hub.join(conn, &room)).await
+    }
+
+    /// Sends a message to all other members of a room, and says to how many here: [`Hub::publish_except`].
+    ///
+    /// # Errors
+    /// If the connection is over.
+    pub async fn publish(
+        &mut self,
+        room: impl Into<String>,
+        message: impl Into<OutgoingBuf>,
+    ) -> Result<usize, Disconnected> {
+        let (room, message) = (room.into(), message.into());
+        self.with_hub(move |hub, conn| hub.publish_except(&room, &[conn], message.as_outgoing())).await
+    }
+
+    /// The halves, for two tasks.
+    #[must_use]
+    pub fn split(self) -> (Receiver, Sender) {
+        (self.receiver, self.sender)
+    }
+
+    /// Whether something may be sent now.
+    pub fn poll_ready(&self, cx: &Context<'_>) -> Poll<Result<(), Disconnected>> {
+        self.sender.shared.link.poll_ready(cx).map_err(Disconnected)
+    }
+
+    /// Whether everything that was sent is in the hands of the server, and the peer keeps up.
+    pub fn poll_flush(&self, cx: &Context<'_>) -> Poll<Result<(), Disconnected>> {
+        self.sender.shared.link.poll_flush(cx).map_err(Disconnected)
+    }
+
+    /// The next message, or `None` if there will be none.
+    pub fn poll_receive(&mut self, cx: &Context<'_>) -> Poll<Option<PayloadBuf>> {
+        self.receiver.poll_receive(cx)
+    }
+
+    pub(super) fn put(&self, action: Action) -> Result<(), Disconnected> {
+        self.sender.shared.put(action)
+    }
+
+    /// What can end it without keeping it open.
+    pub(super) fn ending(&self) -> Ending {
+        let Shared { link, remote, conn, .. } = &*self.sender.shared;
+        Ending { link: Arc::clone(link), remote: remote.clone(), conn: *conn }
+    }
+}
+
+impl Receiver {
+    /// As [`Connection::receive`].
+    pub async fn receive(&mut self) -> Option<PayloadBuf> {
+        poll_fn(|cx| self.poll_receive(cx)).await
+    }
+
+    fn poll_receive(&mut self, cx: &Context<'_>) -> Poll<Option<PayloadBuf>> {
+        let Shared { link, remote, conn, .. } = &*self.shared;
+        link.poll_receive(cx, || call(remote, *conn))
+    }
+}
+
+impl Sender {
+    /// As [`Connection::send`].
+    ///
+    /// # Errors
+    /// If the connection is over.
+    pub async fn send(&self, message: impl Into<OutgoingBuf>) -> Result<(), Disconnected> {
+        poll_fn(|cx| self.shared.link.poll_ready(cx)).await.map_err(Disconnected)?;
+        self.shared.put(Action::Send(message.into()))
+    }
+
+    /// As [`Connection::with_hub`].
+    ///
+    /// # Errors
+    /// If the connection is over before that.
+    pub async fn with_hub<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Hub<'_, Linked>, ConnId) -> T + Send + 'static,
+    ) -> Result<T, Disconnected> {
+        let result = Arc::new(Mutex::new(None));
+        let place = Arc::clone(&result);
+        let act = move |hub: &mut Hub<'_, Linked>, conn: ConnId| {
+            *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(act(hub, conn));
+        };
+        self.shared.put(Action::Act(Box::new(act)))?;
+        poll_fn(|cx| {
+            if let Some(result) = result.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                return Poll::Ready(Ok(result));
+            }
+            let waits = self.shared.link.poll_done(cx);
+            // It may have been done in between.
+            match (result.lock().unwrap_or_else(PoisonError::into_inner).take(), waits) {
+                (Some(result), _) => Poll::Ready(Ok(result)),
+                (None, Some(reason)) => Poll::Ready(Err(Disconnected(reason))),
+                (None, None) => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// Waits until the connection is over, and says why.
+    pub async fn closed(&self) -> Reason {
+        poll_fn(|cx| self.shared.link.poll_end(cx)).await
+    }
+
+    /// Why the connection is over, if it is.
+    #[must_use]
+    pub fn reason(&self) -> Option<Reason> {
+        self.shared.link.reason()
+    }
+
+    /// Ends the connection for a named reason, once everything was sent.
+    ///
+    /// # Errors
+    /// If it is over already.
+    pub fn end(&self, reason: Reason) -> Result<(), Disconnected> {
+        self.shared.put(Action::End(reason))
+    }
+}
+
+/// What can end a connection without keeping it open.
+pub(super) struct Ending {
+    link: Arc<Link>,
+    remote: Remote<Ready>,
+    conn: ConnId,
+}
+
+impl Ending {
+    pub(super) fn panicked(&self) {
+        let _ = self.link.put(Action::End(Reason::HandlerPanicked), || call(&self.remote, self.conn));
+    }
+}
+
+impl Shared {
+    fn put(&self, action: Action) -> Result<(), Disconnected> {
+        self.link.put(action, || call(&self.remote, self.conn)).map_err(Disconnected)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // A task that panics drops what it has before anybody hears of it.
+        let panics = std::thread::panicking();
+        let _ = self.put(if panics { Action::End(Reason::HandlerPanicked) } else { Action::Close });
+    }
+}
+
+impl Stream for Connection {
+    type Item = PayloadBuf;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<PayloadBuf>> {
+        self.receiver.poll_receive(cx)
+    }
+}
+
+impl Stream for Receiver {
+    type Item = PayloadBuf;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<PayloadBuf>> {
+        self.poll_receive(cx)
+    }
+}
+
+impl<M: Into<OutgoingBuf>> Sink<M> for Sender {
+    type Error = Disconnected;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Disconnected>> {
+        self.shared.link.poll_ready(cx).map_err(Disconnected)
+    }
+
+    fn start_send(self: Pin<&mut Self>, message: M) -> Result<(), Disconnected> {
+        self.shared.put(Action::Send(message.into()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Disconnected>> {
+        self.shared.link.poll_flush(cx).map_err(Disconnected)
+    }
+
+    /// Closes the connection once everything was sent.
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Disconnected>> {
+        let _ = self.shared.put(Action::Close);
+        self.shared.link.poll_end(cx).map(|_| Ok(()))
+    }
+}
+
+impl<M: Into<OutgoingBuf>> Sink<M> for Connection {
+    type Error = Disconnected;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Disconnected>> {
+        Sink::<M>::poll_ready(Pin::new(&mut self.get_mut().sender), cx)
+    }
+
+    fn start_send(self: Pin<&mut Self>, message: M) -> Result<(), Disconnected> {
+        Pin::new(&mut self.get_mut().sender).start_send(message)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Disconnected>> {
+        Sink::<M>::poll_flush(Pin::new(&mut self.get_mut().sender), cx)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Disconnected>> {
+        Sink::<M>::poll_close(Pin::new(&mut self.get_mut().sender), cx)
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Connection").field(&self.id()).finish()
+    }
+}
+
+impl fmt::Debug for Receiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Receiver").field(&self.shared.conn).finish()
+    }
+}
+
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Sender").field(&self.shared.conn).finish()
+    }
+}

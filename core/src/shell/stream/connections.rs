@@ -1,0 +1,165 @@
+use super::connection::{Connection, Ending};
+use super::link::{Action, Link};
+use crate::shell::{AsyncRuntime, BindError, Remote, Runtime, Server};
+use crate::wire::Protocol;
+use crate::{Config, ConnId, Event, Handler, Hub, Reason, Representation};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::fmt;
+use core::pin::Pin;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Poll};
+
+/// What serves one connection.
+pub struct Task {
+    future: Pin<Box<dyn Future<Output = ()> + Send>>,
+    ending: Ending,
+}
+
+/// A [`Handler`] that gives each connection a task of its own.
+pub struct Connections {
+    serve: Box<dyn FnMut(Connection) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>,
+    spawn: fn(Task),
+    remote: Remote<Ready>,
+}
+
+/// A connection's task wants something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ready(pub(super) ConnId);
+
+/// What the server knows about a connection that has a task.
+#[derive(Default)]
+pub struct Linked(Option<Arc<Link>>);
+
+impl Connections {
+    /// Serves each connection by the future that `serve` makes, and runs it with `spawn`.
+    pub fn new<F>(
+        remote: Remote<Ready>,
+        spawn: fn(Task),
+        mut serve: impl FnMut(Connection) -> F + Send + 'static,
+    ) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let serve = move |connection| -> Pin<Box<dyn Future<Output = ()> + Send>> { Box::pin(serve(connection)) };
+        Self { serve: Box::new(serve), spawn, remote }
+    }
+
+    /// A configuration under which a peer that ends its half is still answered, as a task expects that has not come to the end of
+    /// what was sent.
+    #[must_use]
+    pub fn configure(mut config: Config) -> Config {
+        for listen in &mut config.listeners {
+            // A WebSocket has no halves.
+            listen.half_open |= !matches!(listen.protocol, Protocol::Http(_));
+        }
+        config
+    }
+}
+
+impl<R: Runtime + AsyncRuntime> Server<Connections, R> {
+    /// A server that gives each connection a task of its own, on the runtime on which the server runs. Peers can connect from now
+    /// on. What holds is said in [`stream`](super).
+    ///
+    /// # Errors
+    /// The first address that can't be listened at; none is listened at then.
+    pub fn serve<F>(config: Config, serve: impl FnMut(Connection) -> F + Send + 'static) -> Result<Self, BindError>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        Self::bind_with(Connections::configure(config), |remote| Connections::new(remote, R::spawn, serve))
+    }
+}
+
+impl Handler for Connections {
+    type Context = Linked;
+    type Note = Ready;
+
+    fn on(&mut self, hub: &mut Hub<'_, Linked>, event: Event<'_, Ready>) {
+        match event {
+            Event::Opened { conn, peer, .. } => {
+                let link = Link::new();
+                if let Some(context) = hub.context(conn) {
+                    context.0 = Some(Arc::clone(&link));
+                }
+                let has_lines = hub.representation(conn) == Representation::Text;
+                let connection = Connection::new(link, self.remote.clone(), conn, peer, has_lines);
+                let ending = connection.ending();
+                let future = (self.serve)(connection);
+                (self.spawn)(Task { future, ending });
+            }
+            Event::Message { conn, payload } => {
+                if link(hub, conn).is_some_and(|link| link.deliver(payload.to_owned())) {
+                    hub.pause(conn);
+                }
+            }
+            Event::Note(Ready(conn)) => attend(hub, conn),
+            Event::InputEnded { conn } => link(hub, conn).iter().for_each(|link| link.input_ended()),
+            Event::Stalled { conn, .. } => link(hub, conn).iter().for_each(|link| link.set_stalled(true)),
+            Event::Drained { conn } => link(hub, conn).iter().for_each(|link| link.set_stalled(false)),
+            Event::Closed { conn, reason } => link(hub, conn).iter().for_each(|link| link.end(reason)),
+            _ => {}
+        }
+    }
+}
+
+fn link(hub: &mut Hub<'_, Linked>, conn: ConnId) -> Option<Arc<Link>> {
+    hub.context(conn)?.0.clone()
+}
+
+/// Does what a task wants.
+fn attend(hub: &mut Hub<'_, Linked>, conn: ConnId) {
+    let Some(link) = link(hub, conn) else { return };
+    let (actions, resumes) = link.take_actions();
+    for action in actions {
+        match action {
+            Action::Send(message) => drop(hub.send(conn, message.as_outgoing())),
+            Action::Write(payload) => drop(hub.write(conn, &payload)),
+            Action::Act(act) => act(hub, conn),
+            Action::Close => hub.close(conn),
+            Action::End(reason) => hub.end(conn, reason),
+        }
+    }
+    if resumes {
+        hub.resume(conn);
+    }
+    link.done();
+}
+
+impl Future for Task {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { future, ending } = &mut *self;
+        // The future is not polled again after a panic.
+        catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))).unwrap_or_else(|_| {
+            ending.panicked();
+            Poll::Ready(())
+        })
+    }
+}
+
+/// The server is gone, whatever became of the connection.
+impl Drop for Linked {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|link| link.end(Reason::Shutdown));
+    }
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Task")
+    }
+}
+
+impl fmt::Debug for Linked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Linked")
+    }
+}
+
+impl fmt::Debug for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Connections")
+    }
+}

@@ -1,0 +1,329 @@
+//! One task for each connection, without sockets and without a runtime: the tasks are polled by hand.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails where its assumption does, and one of them panics")]
+
+use drupe_core::shell::stream::{ByteStream, Connection, ConnectionTask, Connections, Disconnected};
+use drupe_core::shell::{Mail, Mailbox};
+use drupe_core::testing::TestHub;
+use drupe_core::{Config, ConnId, Listen, PayloadBuf, Reason};
+use proptest::prelude::*;
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+
+thread_local! {
+    /// What was spawned and not polled yet: tests run on a thread each.
+    static SPAWNED: RefCell<Vec<ConnectionTask>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+struct World {
+    hub: TestHub<Connections>,
+    mailbox: Mailbox<drupe_core::shell::stream::Ready>,
+    tasks: Vec<(ConnectionTask, Arc<Woken>)>,
+}
+
+impl World {
+    fn new<F>(address: &str, serve: impl FnMut(Connection) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mailbox = Mailbox::new();
+        let spawn = |task| SPAWNED.with(|spawned| spawned.borrow_mut().push(task));
+        let config = Config::listening([address.parse::<Listen>().expect(address)]);
+        let handler = Connections::new(mailbox.remote(), spawn, serve);
+        let hub = TestHub::with_config(Connections::configure(config).unlimited(), handler);
+        Self { hub, mailbox, tasks: Vec::new() }
+    }
+
+    /// Lets everybody do what they can, until nobody can do anything.
+    fn settle(&mut self) {
+        loop {
+            let spawned = SPAWNED.with(|spawned| spawned.borrow_mut().drain(..).collect::<Vec<_>>());
+            self.tasks.extend(spawned.into_iter().map(|task| (task, Arc::new(Woken(AtomicBool::new(true))))));
+            let mut busy = false;
+            self.tasks.retain_mut(|(task, woken)| {
+                if !woken.0.swap(false, Ordering::Relaxed) {
+                    return true;
+                }
+                busy = true;
+                let waker = Waker::from(Arc::clone(woken));
+                Pin::new(task).poll(&mut Context::from_waker(&waker)).is_pending()
+            });
+            for mail in self.mailbox.take(Waker::noop()) {
+                busy = true;
+                if let Mail::Note(note) = mail {
+                    self.hub.note(note);
+                }
+            }
+            if !busy {
+                return;
+            }
+        }
+    }
+
+    fn connect(&mut self) -> ConnId {
+        let conn = self.hub.connect();
+        self.settle();
+        conn
+    }
+
+    fn send(&mut self, conn: ConnId, bytes: &[u8]) {
+        self.hub.send(conn, bytes);
+        self.settle();
+    }
+
+    fn is_read(&self, conn: ConnId) -> bool {
+        self.hub.machine().intent(conn).is_some_and(|intent| intent.read)
+    }
+}
+
+const LINES: &str = "tcp://127.0.0.1:1";
+
+async fn echo(mut connection: Connection) {
+    while let Some(message) = connection.receive().await {
+        if connection.send(message).await.is_err() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_task_answers_and_its_end_is_the_end_of_the_connection() {
+    let mut world = World::new(LINES, async |mut connection: Connection| {
+        while let Some(message) = connection.receive().await {
+            let text = message.as_payload().as_str().expect("text").to_uppercase();
+            if text == "QUIT" {
+                connection.send("bye").await.expect("open");
+                return;
+            }
+            connection.send(text).await.expect("open");
+        }
+    });
+    let (one, two) = (world.connect(), world.connect());
+    world.send(one, b"hello\nquit\nnever\n");
+    assert_eq!(world.hub.lines(one), ["HELLO", "bye"]);
+    assert!(world.hub.is_closed(one));
+    // The last line has no end, and is answered before the connection is closed.
+    world.send(two, b"a\nb");
+    world.hub.end(two);
+    world.settle();
+    assert_eq!(world.hub.lines(two), ["A", "B"]);
+    assert!(world.hub.is_closed(two) && world.tasks.is_empty());
+    assert_eq!(world.hub.ended(Reason::Application), 2);
+}
+
+#[test]
+fn who_is_not_listened_to_is_not_read_and_nothing_is_lost() {
+    let gate = Arc::new(Mutex::new((false, None::<Waker>)));
+    let opened = Arc::clone(&gate);
+    let mut world = World::new(LINES, move |mut connection: Connection| {
+        let gate = Arc::clone(&opened);
+        async move {
+            poll_fn(|cx| {
+                let mut gate = gate.lock().expect("no panic");
+                gate.1 = Some(cx.waker().clone());
+                if gate.0 { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+            let mut total = 0;
+            while let Some(message) = connection.receive().await {
+                total += message.as_payload().as_bytes().len();
+            }
+            connection.send(total.to_string()).await.expect("half open");
+        }
+    });
+    let conn = world.connect();
+    let line = [&[b'x'; 999][..], b"\n"].concat();
+    let mut sent = 0;
+    while world.is_read(conn) {
+        world.send(conn, &line);
+        sent += 999;
+        assert!(sent < 100_000, "it is read no more at some point");
+    }
+    assert!(sent > 60_000);
+    {
+        let mut gate = gate.lock().expect("no panic");
+        gate.0 = true;
+        gate.1.take().expect("it waits").wake();
+    }
+    world.settle();
+    assert!(world.is_read(conn));
+    world.send(conn, &line);
+    world.hub.end(conn);
+    world.settle();
+    assert_eq!(world.hub.lines(conn), [(sent + 999).to_string()]);
+}
+
+#[test]
+fn who_writes_to_a_peer_that_does_not_read_waits() {
+    let sent = Arc::new(Mutex::new(0));
+    let counter = Arc::clone(&sent);
+    let mut world = World::new(LINES, move |mut connection: Connection| {
+        let counter = Arc::clone(&counter);
+        async move {
+            for _ in 0..10_000 {
+                if connection.send("x".repeat(999)).await.is_err() {
+                    return;
+                }
+                *counter.lock().expect("no panic") += 1;
+            }
+        }
+    });
+    let conn = world.hub.connect();
+    world.hub.set_writable(conn, 0);
+    world.settle();
+    let queued = *sent.lock().expect("no panic");
+    assert!(queued < 1_000, "{queued} of 10,000 were sent, which is all that is kept");
+    world.hub.set_writable(conn, usize::MAX);
+    world.settle();
+    assert_eq!(*sent.lock().expect("no panic"), 10_000);
+    assert_eq!(world.hub.lines(conn).len(), 10_000);
+    assert_eq!((world.hub.ended(Reason::SlowConsumer), world.hub.ended(Reason::Application)), (0, 1));
+}
+
+#[test]
+fn a_panic_ends_its_connection_by_name_and_no_other() {
+    let mut world = World::new(LINES, async |mut connection: Connection| {
+        while let Some(message) = connection.receive().await {
+            assert_ne!(message, PayloadBuf::from("panic"), "as it was told");
+            connection.send(message).await.expect("open");
+        }
+    });
+    let (bad, good) = (world.connect(), world.connect());
+    world.send(bad, b"panic\nhello\n");
+    world.send(good, b"hello\n");
+    assert_eq!(world.hub.lines(bad), ["closing (handler_panicked): the application failed"]);
+    assert_eq!(world.hub.lines(good), ["hello"]);
+    assert_eq!(world.hub.ended(Reason::HandlerPanicked), 1);
+}
+
+#[test]
+fn tasks_join_rooms_and_act_on_the_hub() {
+    let mut world = World::new(LINES, async |mut connection: Connection| {
+        assert_eq!(connection.join("all").await, Ok(Ok(true)));
+        let members = connection.with_hub(|hub, _| hub.member_count("all")).await.expect("open");
+        connection.send(format!("{members} here")).await.expect("open");
+        while let Some(message) = connection.receive().await {
+            connection.publish("all", message).await.expect("open");
+        }
+    });
+    let (one, two, three) = (world.connect(), world.connect(), world.connect());
+    world.send(two, b"hello\n");
+    assert_eq!(world.hub.lines(one), ["1 here", "hello"]);
+    assert_eq!(world.hub.lines(two), ["2 here"]);
+    assert_eq!(world.hub.lines(three), ["3 here", "hello"]);
+}
+
+#[test]
+fn the_end_of_a_connection_is_told_to_both_halves() {
+    let ends = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&ends);
+    let mut world = World::new(LINES, move |connection: Connection| {
+        let log = Arc::clone(&log);
+        async move {
+            let (mut receiver, sender) = connection.split();
+            while receiver.receive().await.is_some() {}
+            drop(receiver);
+            let reason = sender.closed().await;
+            let error = sender.send("too late").await.expect_err("over");
+            assert_eq!(error, Disconnected(reason));
+            assert_eq!(sender.with_hub(|_, _| ()).await, Err(Disconnected(reason)));
+            log.lock().expect("no panic").push((reason, sender.reason()));
+        }
+    });
+    let (one, two) = (world.connect(), world.connect());
+    world.hub.fail(one, drupe_core::Failure::Reset);
+    world.settle();
+    world.send(two, &[b'x'; 70_000]);
+    assert_eq!(
+        *ends.lock().expect("no panic"),
+        [(Reason::Reset, Some(Reason::Reset)), (Reason::MessageTooLarge, Some(Reason::MessageTooLarge))]
+    );
+    let left = world.connect();
+    drop(world.hub);
+    let waker = Waker::from(Arc::clone(&world.tasks[0].1));
+    assert!(Pin::new(&mut world.tasks[0].0).poll(&mut Context::from_waker(&waker)).is_ready(), "{left}");
+    assert_eq!(ends.lock().expect("no panic").last(), Some(&(Reason::Shutdown, Some(Reason::Shutdown))));
+}
+
+/// Reads all there is, and writes it back in pieces of a size.
+async fn echo_bytes(connection: Connection, piece: usize) {
+    let mut stream = ByteStream::new(connection);
+    let mut buffer = vec![0; piece];
+    loop {
+        let read = poll_fn(|cx| stream.poll_read(cx, &mut buffer)).await;
+        if read == 0 {
+            break;
+        }
+        let mut rest = &buffer[..read];
+        while !rest.is_empty() {
+            let Ok(written) = poll_fn(|cx| stream.poll_write(cx, rest)).await else { return };
+            rest = &rest[written..];
+        }
+        if poll_fn(|cx| stream.poll_flush(cx)).await.is_err() {
+            return;
+        }
+    }
+    let _ = poll_fn(|cx| stream.poll_close(cx)).await;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 50, ..ProptestConfig::default() })]
+
+    #[test]
+    fn bytes_come_back_whatever_the_pieces(
+        lines in prop::collection::vec("[a-zä]{0,20}", 1..20), cut in 1..50_usize, piece in 1..40_usize, frames: bool
+    ) {
+        let address = if frames { "length://127.0.0.1:1" } else { LINES };
+        let mut world = World::new(address, move |connection| echo_bytes(connection, piece));
+        let conn = world.connect();
+        let framed: Vec<u8> = lines.iter().flat_map(|line| {
+            let length = u32::try_from(line.len()).expect("short").to_be_bytes();
+            if frames { [&length, line.as_bytes()].concat() } else { [line.as_bytes(), b"\n"].concat() }
+        }).collect();
+        for part in framed.chunks(cut) {
+            world.send(conn, part);
+        }
+        world.hub.end(conn);
+        world.settle();
+        prop_assert_eq!(world.hub.received(conn), &framed[..]);
+        prop_assert!(world.hub.is_closed(conn));
+    }
+
+    #[test]
+    fn messages_come_back_in_order_whatever_the_socket_takes(
+        takes in prop::collection::vec(0..3_000_usize, 1..60), count in 1..400_u32
+    ) {
+        let mut world = World::new(LINES, echo);
+        let conn = world.connect();
+        world.hub.set_writable(conn, 0);
+        let lines: Vec<String> = (0..count).map(|number| format!("{number:0100}")).collect();
+        let mut unsent = lines.iter();
+        for take in takes {
+            if world.is_read(conn) && let Some(line) = unsent.next() {
+                world.hub.line(conn, line);
+                world.settle();
+            }
+            world.hub.set_writable(conn, take);
+            world.settle();
+        }
+        world.hub.set_writable(conn, usize::MAX);
+        world.settle();
+        for line in unsent {
+            world.hub.line(conn, line);
+            world.settle();
+        }
+        prop_assert_eq!(world.hub.lines(conn), lines);
+    }
+}
