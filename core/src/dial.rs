@@ -1,9 +1,10 @@
 use crate::http::OpeningHandshake;
 use crate::wire::Wire;
-use crate::{ConnId, DialId, Random, Time};
+use crate::{ConnId, DialId, Listen, ListenError, Random, Time};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
+use core::str::FromStr;
 use core::time::Duration;
 
 /// How long to wait between attempts: exponential back-off with jitter.
@@ -102,6 +103,53 @@ impl Dial {
         let protocol = DialProtocol::WebSocket(Arc::new(OpeningHandshake::new(target)));
         Self { protocol, ..Self::lines(address) }
     }
+}
+
+/// As an address: `tcp://HOST:PORT`, `length://HOST:PORT` or `ws://HOST:PORT/PATH`. The first two take the options of
+/// [`Listen`](crate::Listen) for their wires, such as `?ending=crlf` and `?prefix=u16be`; the query of the third is the server's.
+/// One attempt of at most 30 s.
+impl FromStr for Dial {
+    type Err = DialError;
+
+    fn from_str(text: &str) -> Result<Self, DialError> {
+        let (scheme, rest) = text.split_once("://").unwrap_or(("tcp", text));
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (address, target) = rest.split_at(end);
+        let has_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+        if !address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && has_port(port)) {
+            return Err(DialError::Address);
+        }
+        match scheme {
+            "ws" if target.starts_with('/') => Ok(Self::websocket(address, target)),
+            "ws" => Ok(Self::websocket(address, ["/", target].concat())),
+            "tcp" | "length" if target.starts_with('/') => Err(DialError::Address),
+            "tcp" | "length" => {
+                let listen: Listen = ["tcp://127.0.0.1:1", "length://127.0.0.1:1"][usize::from(scheme == "length")]
+                    .chars()
+                    .chain(target.chars())
+                    .collect::<String>()
+                    .parse()
+                    .map_err(DialError::Option)?;
+                Ok(Self { protocol: listen.protocol.wire().into(), ..Self::lines(address) })
+            }
+            _ => Err(DialError::Scheme),
+        }
+    }
+}
+
+/// Not an address to dial.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DialError {
+    /// The scheme is unknown.
+    #[error("an address begins with tcp://, length:// or ws://")]
+    Scheme,
+    /// It is not HOST:PORT, or has a path where there is none.
+    #[error("an address is SCHEME://HOST:PORT, with a path for ws:// only, and a port from 1 to 65535")]
+    Address,
+    /// An option of the wire is wrong.
+    #[error(transparent)]
+    Option(ListenError),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -276,6 +324,30 @@ mod tests {
             prop_assert!((shortest.saturating_sub(100)..=longest).contains(&wait), "{} not in {}..={}", wait, shortest, longest);
             prop_assert_eq!(Some(waited), backoff.wait(failures, &mut Random::new(seed)));
         }
+    }
+
+    #[test]
+    fn addresses_to_dial_are_read_and_bad_ones_named() {
+        let dial = |text: &str| text.parse::<Dial>();
+        assert_eq!(dial("example.org:7"), Ok(Dial::lines("example.org:7")));
+        assert_eq!(dial("tcp://[::1]:7"), Ok(Dial::lines("[::1]:7")));
+        assert_eq!(dial("ws://h:80"), Ok(Dial::websocket("h:80", "/")));
+        assert_eq!(dial("ws://h:80/chat?x=1"), Ok(Dial::websocket("h:80", "/chat?x=1")));
+        assert_eq!(dial("ws://h:80?x=1"), Ok(Dial::websocket("h:80", "/?x=1")));
+        let framed = dial("length://h:1?prefix=u16be").expect("good");
+        assert_ne!(framed.protocol, dial("length://h:1").expect("good").protocol);
+        for (text, error) in [
+            ("", DialError::Address),
+            ("h", DialError::Address),
+            ("h:0", DialError::Address),
+            (":7", DialError::Address),
+            ("tcp://h:99999", DialError::Address),
+            ("tcp://h:7/x", DialError::Address),
+            ("wss://h:7", DialError::Scheme),
+        ] {
+            assert_eq!(dial(text), Err(error), "{text}");
+        }
+        assert!(matches!(dial("tcp://h:7?colour=red"), Err(DialError::Option(_))));
     }
 
     #[test]

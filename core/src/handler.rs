@@ -111,6 +111,13 @@ pub enum Event<'a, N> {
         /// When the next attempt is; `None` if there is none and the dial is forgotten.
         retry_at: Option<Time>,
     },
+    /// A dial that was connected, and is not tried again, is forgotten. Its connection was told as [`Closed`](Self::Closed)
+    /// before.
+    #[non_exhaustive]
+    DialEnded {
+        /// Which.
+        dial: DialId,
+    },
     /// The server is shutting down; connections are closed over the next moments.
     Draining,
     /// A connection is over: exactly once, and the last event that names it. It is in no room any more, its
@@ -124,7 +131,31 @@ pub enum Event<'a, N> {
     },
 }
 
-impl<N> Event<'_, N> {
+impl<'a, N> Event<'a, N> {
+    /// The same event for a handler with other notes.
+    ///
+    /// # Errors
+    /// The note, if it is one.
+    pub fn with_other_notes<M>(self) -> Result<Event<'a, M>, N> {
+        Ok(match self {
+            Self::Started => Event::Started,
+            Self::Opened { conn, peer, origin, request } => Event::Opened { conn, peer, origin, request },
+            Self::Authenticated { conn } => Event::Authenticated { conn },
+            Self::Message { conn, payload } => Event::Message { conn, payload },
+            Self::Signal { conn, signal } => Event::Signal { conn, signal },
+            Self::InputEnded { conn } => Event::InputEnded { conn },
+            Self::Stalled { conn, queued } => Event::Stalled { conn, queued },
+            Self::Drained { conn } => Event::Drained { conn },
+            Self::Timer(timer) => Event::Timer(timer),
+            Self::TicketExpired(ticket) => Event::TicketExpired(ticket),
+            Self::Note(note) => return Err(note),
+            Self::DialFailed { dial, failure, retry_at } => Event::DialFailed { dial, failure, retry_at },
+            Self::DialEnded { dial } => Event::DialEnded { dial },
+            Self::Draining => Event::Draining,
+            Self::Closed { conn, reason } => Event::Closed { conn, reason },
+        })
+    }
+
     /// The connection that this is about, if it is about one.
     #[must_use]
     pub fn conn(&self) -> Option<ConnId> {
@@ -139,7 +170,7 @@ impl<N> Event<'_, N> {
             | Self::TicketExpired(Ticket { conn, .. })
             | Self::Closed { conn, .. } => Some(conn),
             Self::Timer(timer) => timer.conn,
-            Self::Started | Self::Note(_) | Self::DialFailed { .. } | Self::Draining => None,
+            Self::Started | Self::Note(_) | Self::DialFailed { .. } | Self::DialEnded { .. } | Self::Draining => None,
         }
     }
 }

@@ -165,7 +165,7 @@ mod time;
 mod timer;
 
 pub use config::{Closing, Config, Drain, Rates};
-pub use dial::{Backoff, Dial, DialProtocol};
+pub use dial::{Backoff, Dial, DialError, DialProtocol};
 pub use handler::{Event, Handler, NoNote, NoNoteError};
 pub use hub::Hub;
 pub use id::{ConnId, ConnIdError, DialId, ListenerId, Origin};

@@ -85,7 +85,7 @@ impl Listen {
         Self { address, protocol, connections_max: None, half_open: false, notices }
     }
 
-    /// The scheme and address without options, with the port the system chose in place of 0.
+    /// The scheme, the address and the path if there is one, without options, with the port the system chose in place of 0.
     #[must_use]
     pub fn bound(&self, address: &Address) -> String {
         let scheme = match (&self.address, &self.protocol) {
@@ -96,7 +96,11 @@ impl Listen {
             (_, Protocol::Spoken(Wire::WebSocket(_)) | Protocol::Http(_)) => "ws",
             (_, Protocol::Auto(_)) => "auto",
         };
-        alloc::format!("{scheme}://{address}")
+        let path = match &self.protocol {
+            Protocol::Http(http) => http.path.as_deref().unwrap_or_default(),
+            _ => "",
+        };
+        alloc::format!("{scheme}://{address}{path}")
     }
 }
 

@@ -32,8 +32,20 @@ mod run;
 mod sockets;
 
 pub use drupe_core as core;
+#[cfg(feature = "kit")]
+pub use drupe_core::shell::client::Client;
 pub use drupe_core::shell::{BindError, Remote, RemoteError, StartError};
 pub use run::Mio;
+
+/// A client that comes back by itself, on a thread of its own with an event loop. To run it elsewhere, see
+/// [`Client::with_driver`].
+///
+/// # Errors
+/// If the system has no randomness or no thread.
+#[cfg(feature = "kit")]
+pub fn connect(options: drupe_core::kit::client::ClientOptions) -> std::io::Result<Client> {
+    Client::connect::<Mio>(options)
+}
 
 /// A server that listens and is about to run on an event loop of its own.
 pub type Server<H> = drupe_core::shell::Server<H, Mio>;

@@ -24,10 +24,22 @@ mod sockets;
 mod stream;
 
 pub use drupe_core as core;
+#[cfg(feature = "kit")]
+pub use drupe_core::shell::client::Client;
 pub use drupe_core::shell::stream::{Connection, Connections};
 pub use drupe_core::shell::{BindError, Remote, RemoteError, StartError};
 pub use run::Tokio;
 pub use stream::Stream;
+
+/// A client that comes back by itself, on a thread of its own with a runtime. To run it elsewhere, see
+/// [`Client::with_driver`].
+///
+/// # Errors
+/// If the system has no randomness or no thread.
+#[cfg(feature = "kit")]
+pub fn connect(options: drupe_core::kit::client::ClientOptions) -> std::io::Result<Client> {
+    Client::connect::<Tokio>(options)
+}
 
 /// A server that listens and is about to run on tokio.
 pub type Server<H> = drupe_core::shell::Server<H, Tokio>;

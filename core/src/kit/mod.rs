@@ -4,6 +4,8 @@
 
 #[cfg(feature = "auth")]
 pub mod auth;
+#[cfg(feature = "auth")]
+pub mod client;
 pub mod layer;
 #[cfg(feature = "json")]
 pub mod rpc;

@@ -328,6 +328,18 @@ impl<H: Handler> Machine<H> {
     /// Tells the handler what waits, until nothing does, and frees what is over.
     fn settle(&mut self) {
         self.state.flush_stages();
+        self.tell_pending();
+        while !self.state.over.is_empty() {
+            // That a dial is over is told once its place is free.
+            self.state.free_those_over();
+            self.tell_pending();
+        }
+        if core::mem::take(&mut self.state.drain_wanted) {
+            self.drain();
+        }
+    }
+
+    fn tell_pending(&mut self) {
         while let Some(pending) = self.state.pending.pop_front() {
             let event = match pending {
                 // It may have been closed since, and `Closed` is the last event.
@@ -341,6 +353,7 @@ impl<H: Handler> Machine<H> {
                 Pending::Drained(conn) => Event::Drained { conn },
                 Pending::Closed(conn, reason) => Event::Closed { conn, reason },
                 Pending::DialFailed(dial, failure, retry_at) => Event::DialFailed { dial, failure, retry_at },
+                Pending::DialEnded(dial) => Event::DialEnded { dial },
             };
             self.call(event);
             if let Pending::Closed(conn, _) = pending {
@@ -348,10 +361,6 @@ impl<H: Handler> Machine<H> {
             }
             // Sending may have made somebody slow, which is an event again.
             self.state.flush_stages();
-        }
-        self.state.free_those_over();
-        if core::mem::take(&mut self.state.drain_wanted) {
-            self.drain();
         }
     }
 

@@ -4,6 +4,9 @@
 //! turn, and waits as it is told.
 
 mod attempts;
+mod block_on;
+#[cfg(feature = "auth")]
+pub mod client;
 mod driver;
 mod mailbox;
 mod os;
@@ -16,6 +19,7 @@ pub mod stream;
 mod task;
 
 pub use attempts::{Attempts, until_blocked};
+pub use block_on::block_on;
 pub use driver::{Driver, Next};
 pub use mailbox::{Mail, Mailbox};
 pub use os::{OsListener, OsStream, SocketFile, tune, tune_accepted};
@@ -47,6 +51,17 @@ pub const KEEP_ALIVE_IDLE: core::time::Duration = core::time::Duration::from_sec
 pub const KEEP_ALIVE_INTERVAL: core::time::Duration = core::time::Duration::from_secs(15);
 /// How many unanswered questions end the connection.
 pub const KEEP_ALIVE_RETRIES: u32 = 4;
+
+/// 32 bytes that nobody can guess, for [`Authentication`](crate::kit::auth::Authentication) and
+/// [clients](crate::kit::client).
+///
+/// # Errors
+/// If the system has none to give.
+pub fn secret() -> std::io::Result<[u8; 32]> {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).map_err(std::io::Error::from)?;
+    Ok(secret)
+}
 
 /// 64 bits that differ from run to run, for [`Config::seed`](crate::Config::seed).
 #[must_use]

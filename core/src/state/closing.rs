@@ -148,8 +148,9 @@ impl<C: Default> State<C> {
                 Origin::Listener(listener) => self.left(Some(listener), conn.peer),
                 Origin::Dial(dial) => {
                     self.left(None, conn.peer);
-                    if self.dials.is_up(dial, id) {
-                        let _ = self.dials.disconnected(dial, self.now, &mut self.random);
+                    if self.dials.is_up(dial, id) && self.dials.disconnected(dial, self.now, &mut self.random).is_none()
+                    {
+                        self.pending.push_back(Pending::DialEnded(dial));
                     }
                 }
             }

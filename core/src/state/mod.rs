@@ -86,6 +86,7 @@ pub(crate) enum Pending {
     Authenticated(ConnId),
     Closed(ConnId, Reason),
     DialFailed(DialId, Failure, Option<Time>),
+    DialEnded(DialId),
 }
 
 impl<C: Default> State<C> {

@@ -3,10 +3,19 @@
 //! something that the server does.
 
 use crate::shell::core::app::{Chat, Echo, Relay};
+use crate::shell::core::kit::Service;
+use crate::shell::core::kit::auth::scram::Credentials;
+use crate::shell::core::kit::auth::{Accounts, Authentication};
+use crate::shell::core::kit::client::{ClientOptions, Login};
+use crate::shell::core::kit::rpc::{CallError, Rpc, RpcError};
 use crate::shell::core::limit::Rate;
 use crate::shell::core::outbound::Marks;
+use crate::shell::core::shell::block_on;
+use crate::shell::core::shell::client::Incoming;
 use crate::shell::core::trace::{SharedTrace, replay};
-use crate::shell::core::{Backoff, Config, Dial, Event, Handler, Hub, Listen, Machine, Metrics, Reason, Timer};
+use crate::shell::core::{
+    Backoff, Config, Dial, Event, Handler, Hub, Listen, Machine, Metrics, NoNote, PayloadBuf, Reason, Timer,
+};
 use crate::shell::{self, Remote, RemoteError, Server};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -57,6 +66,7 @@ where
 impl<N> Running<N> {
     fn connect(&self) -> Peer {
         let address = self.addresses[0].split_once("://").expect("a scheme").1;
+        let address = address.split('/').next().expect("a host");
         Peer::new(TcpStream::connect(address).expect("the server listens"))
     }
 
@@ -817,16 +827,12 @@ fn what_is_behind_urgent_data_is_read_as_well() {
 
 #[test]
 fn a_worker_that_panics_ends_the_server() {
-    let server = run_sharded(lines(), || Fragile);
-    let mut peers: Vec<Peer> = (0..6).map(|_| server.connect()).collect();
-    server.until(|metrics| metrics.open >= 6);
-    // One of them is on another shard than the first.
-    peers.iter_mut().skip(1).take(2).for_each(|peer| peer.send(b"break\n"));
+    let make = || {
+        assert_ne!(std::thread::current().name(), Some("drupe-worker"), "a worker that fails");
+        Echo
+    };
+    let server = run_sharded(lines(), make);
     assert!(server.thread.join().is_err(), "and says so");
-    peers.iter_mut().for_each(|peer| {
-        let mut rest = Vec::new();
-        let _ = peer.0.read_to_end(&mut rest);
-    });
 }
 
 /// Panics when it is told to.
@@ -836,9 +842,129 @@ impl Handler for Fragile {
     type Context = ();
     type Note = String;
 
-    fn on(&mut self, _: &mut Hub<'_, ()>, event: Event<'_, String>) {
-        if let Event::Message { .. } = event {
-            panic!("a handler that fails");
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, String>) {
+        if let Event::Message { conn, payload } = event {
+            assert_ne!(payload.as_bytes(), b"break", "a handler that fails");
+            hub.send(conn, payload);
         }
     }
+}
+
+#[test]
+fn a_panic_of_the_handler_costs_one_connection() {
+    let server = run(lines(), Fragile, None);
+    let (mut bad, mut good) = (server.connect(), server.connect());
+    bad.send(b"break\n");
+    assert_eq!(bad.line(), "closing (handler_panicked): the application failed");
+    assert_eq!(bad.rest_bytes(), b"");
+    good.send(b"hello\n");
+    assert_eq!(good.line(), "hello");
+    let metrics = server.end();
+    assert_eq!((metrics.handler_panics, metrics.ended.get(Reason::HandlerPanicked)), (1, 1));
+}
+
+/// Answers calls, once who calls has logged in.
+fn calculator() -> impl Handler<Context = (), Note = NoNote> + Send + 'static {
+    let rpc = Rpc::new("calculator", "1")
+        .method("add", |_, _, [a, b]: [i64; 2]| Ok(a + b))
+        .method("fail", |_, _, ()| Err::<(), _>(RpcError::new(7, "not today")));
+    let credentials = Credentials::new("mellon", b"0123456789abcdef", 4_096).expect("a password");
+    let accounts = Accounts::new().user("ann", credentials, []).expect("a name");
+    Service::new(()).rpc(rpc).within(Authentication::new(accounts, [9; 32]))
+}
+
+#[test]
+fn a_client_logs_in_calls_and_comes_back() {
+    let mut config = lines();
+    config.listeners.push("ws://127.0.0.1:0/calc".parse().expect("good"));
+    config.drain.window = Duration::ZERO;
+    let server = run(config, calculator(), None);
+    for address in server.addresses.clone() {
+        let login = Login::Password { user: "ann".into(), password: "mellon".into() };
+        let options = ClientOptions::new(address.parse().expect("what a server prints")).login(login);
+        let mut client = shell::connect(options).expect("a thread");
+        block_on(async {
+            let sum: i64 = client.call("add", &[2, 3], PATIENCE).await.expect("it adds");
+            assert_eq!(sum, 5);
+            let failed = client.call::<()>("fail", &[(); 0], PATIENCE).await;
+            assert!(matches!(failed, Err(CallError::Remote(error)) if error.message == "not today"));
+            assert!(matches!(client.receive().await, Some(Incoming::Connected(_))));
+            client.close();
+            assert_eq!(client.receive().await, Some(Incoming::Disconnected(Reason::Application)));
+            assert_eq!(client.receive().await, None);
+            assert!(client.call::<i64>("add", &[2, 3], PATIENCE).await.is_err());
+        });
+    }
+    server.end();
+}
+
+#[test]
+fn a_client_whose_server_was_away_subscribes_anew() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback can be listened at");
+    let address = listener.local_addr().expect("it has one");
+    let backoff = Backoff { initial: Duration::from_millis(1), ..Backoff::default() };
+    let dial = Dial { backoff: Some(backoff), ..Dial::lines(address.to_string()) };
+    let mut client = shell::connect(ClientOptions::new(dial)).expect("a thread");
+    client.subscribe("news", "/join news").expect("it runs");
+    let mut first = accept(&listener);
+    assert_eq!(first.line(), "/join news");
+    block_on(client.send("hello")).expect("connected");
+    assert_eq!(first.line(), "hello");
+    drop(first);
+    let mut second = accept(&listener);
+    assert_eq!(second.line(), "/join news");
+    second.send(b"headline\n");
+    let heard = block_on(async {
+        let mut heard = Vec::new();
+        while heard.len() < 4 {
+            heard.extend(client.receive().await);
+        }
+        heard
+    });
+    assert!(matches!(
+        heard[..],
+        [Incoming::Connected(_), Incoming::Disconnected(_), Incoming::Connected(_), Incoming::Message(_)]
+    ));
+    // The last handle that is dropped closes it.
+    drop(client);
+    assert_eq!(second.rest_bytes(), b"");
+}
+
+#[test]
+fn a_client_that_gives_up_says_so_to_all_who_wait() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback can be listened at");
+    let address = listener.local_addr().expect("it has one").to_string();
+    drop(listener);
+    let mut client = shell::connect(ClientOptions::once(Dial::lines(address))).expect("a thread");
+    block_on(async {
+        assert!(client.send("hello").await.is_err());
+        assert!(matches!(client.receive().await, Some(Incoming::DialFailed(_, None))));
+        assert_eq!(client.receive().await, None);
+    });
+}
+
+#[test]
+fn more_than_a_client_reads_waits_at_the_server() {
+    let server = run(lines().unlimited(), Echo, None);
+    let mut client = shell::connect(ClientOptions::new(server.addresses[0].parse().expect("good"))).expect("a thread");
+    let sender = client.clone();
+    let sending = std::thread::spawn(move || {
+        block_on(async {
+            for number in 0..20_000 {
+                sender.send(format!("{number:0100}")).await.expect("it runs");
+            }
+        });
+    });
+    block_on(async {
+        let mut next = 0;
+        while next < 20_000 {
+            if let Some(Incoming::Message(message)) = client.receive().await {
+                assert_eq!(message, PayloadBuf::from(format!("{next:0100}")));
+                next += 1;
+            }
+        }
+    });
+    sending.join().expect("no panic");
+    drop(client);
+    server.end();
 }

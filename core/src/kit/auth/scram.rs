@@ -264,7 +264,7 @@ fn salted_password(password: &str, salt: &[u8], iterations: u32) -> Result<Key, 
     Ok(pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(password.as_bytes(), salt, iterations))
 }
 
-pub(super) fn hmac(key: &[u8], data: &[u8]) -> Key {
+pub(crate) fn hmac(key: &[u8], data: &[u8]) -> Key {
     // A key of any length will do.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
     mac.update(data);

@@ -11,16 +11,23 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 /// Why a call of ours has no result.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
     /// The other side says that it failed.
+    #[error("{} (code {})", .0.message, .0.code)]
     Remote(RpcError),
+    /// Too many calls are in progress.
+    #[error("too many calls are in progress")]
+    Busy,
     /// There was no answer in time.
+    #[error("there was no answer in time")]
     TimedOut,
     /// The connection ended before there was an answer.
+    #[error("the connection ended before there was an answer")]
     Closed,
     /// The result is not what was expected.
+    #[error("the result is not what was expected: {0}")]
     Unexpected(String),
 }
 

@@ -13,7 +13,7 @@ const ID_MAX_BYTES: usize = 256;
 
 /// An id as it was written, so that it comes back as it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Id(Box<str>);
+pub(crate) struct Id(Box<str>);
 
 impl Id {
     /// Where a request's own could not be read.
@@ -28,14 +28,14 @@ impl Id {
         (is_scalar && text.len() <= ID_MAX_BYTES).then(|| Self(text.into()))
     }
 
-    pub(super) fn as_number(&self) -> Option<u64> {
+    pub(crate) fn as_number(&self) -> Option<u64> {
         self.0.parse().ok()
     }
 }
 
 /// One member of a batch, or what stands alone.
 #[derive(Debug)]
-pub(super) enum Parsed<'a> {
+pub(crate) enum Parsed<'a> {
     /// A request; a notification if it has no id.
     Request { id: Option<Id>, method: String, params: Option<&'a RawValue> },
     /// The answer to a request of ours.
@@ -45,7 +45,7 @@ pub(super) enum Parsed<'a> {
 }
 
 /// What stands in a message.
-pub(super) enum Message<'a> {
+pub(crate) enum Message<'a> {
     One(Parsed<'a>),
     Batch(Vec<Parsed<'a>>),
 }
@@ -76,7 +76,7 @@ impl<'a> Message<'a> {
     ///
     /// # Errors
     /// It is not JSON, or a batch that is empty or has more than `batch_max` members.
-    pub(super) fn parse(text: &'a str, batch_max: usize) -> Result<Self, RpcError> {
+    pub(crate) fn parse(text: &'a str, batch_max: usize) -> Result<Self, RpcError> {
         let parse_error = |_| RpcError::new(RpcError::PARSE_ERROR, "Parse error");
         if !text.trim_start().starts_with('[') {
             let raw: &RawValue = serde_json::from_str(text).map_err(parse_error)?;
@@ -135,7 +135,7 @@ impl<'a> Parsed<'a> {
 }
 
 /// A request of ours.
-pub(super) fn request(id: Option<u64>, method: &str, params: Option<&str>) -> String {
+pub(crate) fn request(id: Option<u64>, method: &str, params: Option<&str>) -> String {
     let mut text = String::from("{\"jsonrpc\":\"2.0\"");
     if let Some(id) = id {
         text += &format!(",\"id\":{id}");

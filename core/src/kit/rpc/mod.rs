@@ -55,7 +55,10 @@ use alloc::string::String;
 use calls::Place;
 use core::fmt;
 use core::time::Duration;
-use message::{Message, Parsed, response};
+#[cfg(feature = "auth")]
+pub(crate) use message::request;
+use message::response;
+pub(crate) use message::{Message, Parsed};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -1,5 +1,5 @@
 use super::connection::{Connection, Disconnected};
-use super::link::Action;
+use super::connections::Action;
 use crate::PayloadBuf;
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -1,5 +1,4 @@
-use super::connections::{Linked, Ready};
-use super::link::{Action, Link, call};
+use super::connections::{Action, Linked, Path, Ready};
 use crate::shell::Remote;
 use crate::{ConnId, Hub, JoinError, OutgoingBuf, PayloadBuf, Peer, Reason};
 use alloc::boxed::Box;
@@ -39,7 +38,7 @@ pub struct Sender {
 pub struct Disconnected(pub Reason);
 
 struct Shared {
-    link: Arc<Link>,
+    link: Arc<Path>,
     remote: Remote<Ready>,
     conn: ConnId,
     peer: Peer,
@@ -47,7 +46,7 @@ struct Shared {
 }
 
 impl Connection {
-    pub(super) fn new(link: Arc<Link>, remote: Remote<Ready>, conn: ConnId, peer: Peer, has_lines: bool) -> Self {
+    pub(super) fn new(link: Arc<Path>, remote: Remote<Ready>, conn: ConnId, peer: Peer, has_lines: bool) -> Self {
         let shared = Arc::new(Shared { link, remote, conn, peer, has_lines });
         Self { receiver: Receiver { shared: Arc::clone(&shared) }, sender: Sender { shared } }
     }
@@ -148,6 +147,13 @@ impl Connection {
     }
 }
 
+/// Has the machine look at what a task wants.
+fn call(remote: &Remote<Ready>, conn: ConnId) {
+    // At most one word for each connection is on its way, so there are never too many; and if the server has ended, so has the
+    // connection.
+    remote.note_in_any_case(Ready(conn));
+}
+
 impl Receiver {
     /// As [`Connection::receive`].
     pub async fn receive(&mut self) -> Option<PayloadBuf> {
@@ -221,7 +227,7 @@ impl Sender {
 
 /// What can end a connection without keeping it open.
 pub(super) struct Ending {
-    link: Arc<Link>,
+    link: Arc<Path>,
     remote: Remote<Ready>,
     conn: ConnId,
 }

@@ -1,8 +1,8 @@
 use super::connection::{Connection, Ending};
-use super::link::{Action, Link};
+use super::link::{Link, Weight};
 use crate::shell::{AsyncRuntime, BindError, Remote, Runtime, Server};
 use crate::wire::Protocol;
-use crate::{Config, ConnId, Event, Handler, Hub, Reason, Representation};
+use crate::{Config, ConnId, Event, Handler, Hub, OutgoingBuf, PayloadBuf, Reason, Representation};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
@@ -23,13 +23,41 @@ pub struct Connections {
     remote: Remote<Ready>,
 }
 
+/// What a task wants done.
+pub(super) enum Action {
+    Send(OutgoingBuf),
+    Write(PayloadBuf),
+    Act(Box<dyn FnOnce(&mut Hub<'_, Linked>, ConnId) + Send>),
+    Close,
+    End(Reason),
+}
+
+/// Between a connection's task and the machine.
+pub(super) type Path = Link<PayloadBuf, Action>;
+
+impl Weight for PayloadBuf {
+    fn bytes(&self) -> usize {
+        self.as_payload().as_bytes().len()
+    }
+}
+
+impl Weight for Action {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Send(message) => message.as_outgoing().len(),
+            Self::Write(payload) => payload.bytes(),
+            Self::Act(_) | Self::Close | Self::End(_) => 0,
+        }
+    }
+}
+
 /// A connection's task wants something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ready(pub(super) ConnId);
 
 /// What the server knows about a connection that has a task.
 #[derive(Default)]
-pub struct Linked(Option<Arc<Link>>);
+pub struct Linked(Option<Arc<Path>>);
 
 impl Connections {
     /// Serves each connection by the future that `serve` makes, and runs it with `spawn`.
@@ -103,7 +131,7 @@ impl Handler for Connections {
     }
 }
 
-fn link(hub: &mut Hub<'_, Linked>, conn: ConnId) -> Option<Arc<Link>> {
+fn link(hub: &mut Hub<'_, Linked>, conn: ConnId) -> Option<Arc<Path>> {
     hub.context(conn)?.0.clone()
 }
 

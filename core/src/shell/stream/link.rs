@@ -1,9 +1,6 @@
 //! What a connection's task and the machine share.
 
-use super::connections::{Linked, Ready};
-use crate::shell::Remote;
-use crate::{ConnId, Hub, OutgoingBuf, PayloadBuf, Reason};
-use alloc::boxed::Box;
+use crate::Reason;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -21,39 +18,25 @@ const OUTBOX_HIGH_BYTES: usize = 64 << 10;
 /// What a thing to do counts as beside its bytes.
 const ACTION_BYTES: usize = 64;
 
-/// What a task wants done.
-pub(super) enum Action {
-    Send(OutgoingBuf),
-    Write(PayloadBuf),
-    Act(Box<dyn FnOnce(&mut Hub<'_, Linked>, ConnId) + Send>),
-    Close,
-    End(Reason),
-}
-
-impl Action {
-    fn bytes(&self) -> usize {
-        ACTION_BYTES
-            + match self {
-                Self::Send(message) => message.as_outgoing().len(),
-                Self::Write(payload) => payload.as_payload().as_bytes().len(),
-                Self::Act(_) | Self::Close | Self::End(_) => 0,
-            }
-    }
+/// What a thing that waits in a link counts as, in bytes.
+pub(in crate::shell) trait Weight {
+    fn bytes(&self) -> usize;
 }
 
 /// Both ends of the bridge between a task and the machine.
-pub(super) struct Link {
-    state: Mutex<State>,
+///
+/// `I` is what comes in, `A` what is to be done.
+pub(in crate::shell) struct Link<I, A> {
+    state: Mutex<State<I, A>>,
 }
 
-#[derive(Default)]
-struct State {
-    inbox: VecDeque<PayloadBuf>,
+struct State<I, A> {
+    inbox: VecDeque<I>,
     inbox_bytes: usize,
     /// The machine does not read the peer because of this inbox.
     paused: bool,
     reader: Option<Waker>,
-    outbox: Vec<Action>,
+    outbox: Vec<A>,
     outbox_bytes: usize,
     /// The machine was called and has not looked yet.
     called: bool,
@@ -67,16 +50,30 @@ struct State {
 }
 
 /// The machine's end.
-impl Link {
-    pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default() })
+impl<I: Weight, A: Weight> Link<I, A> {
+    pub(in crate::shell) fn new() -> Arc<Self> {
+        let state = State {
+            inbox: VecDeque::new(),
+            inbox_bytes: 0,
+            paused: false,
+            reader: None,
+            outbox: Vec::new(),
+            outbox_bytes: 0,
+            called: false,
+            writers: Vec::new(),
+            callers: Vec::new(),
+            stalled: false,
+            input_over: false,
+            end: None,
+        };
+        Arc::new(Self { state: Mutex::new(state) })
     }
 
     /// The peer sent something; true if it should not be read on.
-    pub(super) fn deliver(&self, message: PayloadBuf) -> bool {
+    pub(in crate::shell) fn deliver(&self, item: I) -> bool {
         let mut state = self.lock();
-        state.inbox_bytes += message.as_payload().as_bytes().len();
-        state.inbox.push_back(message);
+        state.inbox_bytes += item.bytes();
+        state.inbox.push_back(item);
         let is_full = state.inbox_bytes > INBOX_HIGH_BYTES || state.inbox.len() > INBOX_HIGH_MESSAGES;
         let pauses = is_full && !core::mem::replace(&mut state.paused, is_full);
         wake(state.reader.take());
@@ -84,7 +81,7 @@ impl Link {
     }
 
     /// What the task wants done, and whether its peer should be read again.
-    pub(super) fn take_actions(&self) -> (Vec<Action>, bool) {
+    pub(in crate::shell) fn take_actions(&self) -> (Vec<A>, bool) {
         let mut state = self.lock();
         state.called = false;
         state.outbox_bytes = 0;
@@ -95,7 +92,7 @@ impl Link {
     }
 
     /// What was taken is done: who waits may go on, unless the peer does not keep up.
-    pub(super) fn done(&self) {
+    pub(in crate::shell) fn done(&self) {
         let mut state = self.lock();
         state.callers.drain(..).for_each(Waker::wake);
         if !state.stalled {
@@ -103,19 +100,19 @@ impl Link {
         }
     }
 
-    pub(super) fn set_stalled(&self, stalled: bool) {
+    pub(in crate::shell) fn set_stalled(&self, stalled: bool) {
         self.lock().stalled = stalled;
         self.done();
     }
 
-    pub(super) fn input_ended(&self) {
+    pub(in crate::shell) fn input_ended(&self) {
         let mut state = self.lock();
         state.input_over = true;
         wake(state.reader.take());
     }
 
     /// The connection is over. Only the first reason counts.
-    pub(super) fn end(&self, reason: Reason) {
+    pub(in crate::shell) fn end(&self, reason: Reason) {
         let mut state = self.lock();
         state.end.get_or_insert(reason);
         let dropped = core::mem::take(&mut state.outbox);
@@ -129,28 +126,28 @@ impl Link {
 }
 
 /// The task's end.
-impl Link {
+impl<I: Weight, A: Weight> Link<I, A> {
     /// The next message; `None` when there are no more.
-    pub(super) fn poll_receive(&self, cx: &Context<'_>, call: impl FnOnce()) -> Poll<Option<PayloadBuf>> {
+    pub(in crate::shell) fn poll_receive(&self, cx: &Context<'_>, call: impl FnOnce()) -> Poll<Option<I>> {
         let mut state = self.lock();
-        let Some(message) = state.inbox.pop_front() else {
+        let Some(item) = state.inbox.pop_front() else {
             if state.input_over || state.end.is_some() {
                 return Poll::Ready(None);
             }
             state.reader = Some(cx.waker().clone());
             return Poll::Pending;
         };
-        state.inbox_bytes -= message.as_payload().as_bytes().len();
+        state.inbox_bytes -= item.bytes();
         let calls = state.paused && state.is_low() && !core::mem::replace(&mut state.called, true);
         drop(state);
         if calls {
             call();
         }
-        Poll::Ready(Some(message))
+        Poll::Ready(Some(item))
     }
 
     /// Whether something may be sent.
-    pub(super) fn poll_ready(&self, cx: &Context<'_>) -> Poll<Result<(), Reason>> {
+    pub(in crate::shell) fn poll_ready(&self, cx: &Context<'_>) -> Poll<Result<(), Reason>> {
         let mut state = self.lock();
         if let Some(reason) = state.end {
             return Poll::Ready(Err(reason));
@@ -163,7 +160,7 @@ impl Link {
     }
 
     /// Whether everything was handed to the machine, and the peer keeps up.
-    pub(super) fn poll_flush(&self, cx: &Context<'_>) -> Poll<Result<(), Reason>> {
+    pub(in crate::shell) fn poll_flush(&self, cx: &Context<'_>) -> Poll<Result<(), Reason>> {
         let mut state = self.lock();
         if let Some(reason) = state.end {
             return Poll::Ready(Err(reason));
@@ -176,12 +173,12 @@ impl Link {
     }
 
     /// Wants something done, however much waits already.
-    pub(super) fn put(&self, action: Action, call: impl FnOnce()) -> Result<(), Reason> {
+    pub(in crate::shell) fn put(&self, action: A, call: impl FnOnce()) -> Result<(), Reason> {
         let mut state = self.lock();
         if let Some(reason) = state.end {
             return Err(reason);
         }
-        state.outbox_bytes += action.bytes();
+        state.outbox_bytes += ACTION_BYTES + action.bytes();
         state.outbox.push(action);
         let calls = !core::mem::replace(&mut state.called, true);
         drop(state);
@@ -192,7 +189,7 @@ impl Link {
     }
 
     /// Why there is nothing to wait for any more; else who asks is woken when something was done.
-    pub(super) fn poll_done(&self, cx: &Context<'_>) -> Option<Reason> {
+    pub(in crate::shell) fn poll_done(&self, cx: &Context<'_>) -> Option<Reason> {
         let mut state = self.lock();
         if state.end.is_none() {
             state.callers.push(cx.waker().clone());
@@ -200,7 +197,7 @@ impl Link {
         state.end
     }
 
-    pub(super) fn poll_end(&self, cx: &Context<'_>) -> Poll<Reason> {
+    pub(in crate::shell) fn poll_end(&self, cx: &Context<'_>) -> Poll<Reason> {
         let mut state = self.lock();
         if let Some(reason) = state.end {
             return Poll::Ready(reason);
@@ -209,16 +206,16 @@ impl Link {
         Poll::Pending
     }
 
-    pub(super) fn reason(&self) -> Option<Reason> {
+    pub(in crate::shell) fn reason(&self) -> Option<Reason> {
         self.lock().end
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State<I, A>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl<I, A> State<I, A> {
     fn is_low(&self) -> bool {
         self.inbox_bytes <= INBOX_LOW_BYTES && self.inbox.len() <= INBOX_LOW_MESSAGES
     }
@@ -232,11 +229,4 @@ impl State {
 
 fn wake(waker: Option<Waker>) {
     waker.into_iter().for_each(Waker::wake);
-}
-
-/// Has the machine look at a link.
-pub(super) fn call(remote: &Remote<Ready>, conn: ConnId) {
-    // At most one word for each connection is on its way, so there are never too many; and if the server has ended, so has the
-    // connection.
-    remote.note_in_any_case(Ready(conn));
 }

@@ -14,3 +14,5 @@ mod link;
 pub use bytes::ByteStream;
 pub use connection::{Connection, Disconnected, Receiver, Sender};
 pub use connections::{Connections, Linked, Ready, Task as ConnectionTask};
+#[cfg(feature = "auth")]
+pub(super) use link::{Link, Weight};

@@ -1,0 +1,26 @@
+use alloc::sync::Arc;
+use core::pin::pin;
+use core::task::{Context, Poll};
+use std::task::Wake;
+use std::thread::{self, Thread};
+
+/// Runs a future on this thread, which sleeps while there is nothing to do: for ordinary code that uses a
+/// [client](super::client). The future has no reactor or timer of a runtime to stand on.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    let mut future = pin!(future);
+    let waker = Arc::new(Unpark(thread::current())).into();
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
+}

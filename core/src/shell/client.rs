@@ -1,0 +1,355 @@
+//! A handle to a [client](crate::kit::client) that runs on a shell: for async code and for ordinary code.
+//!
+//! ```no_run
+//! # use drupe_core::shell::client::{Client, Incoming};
+//! # use drupe_core::shell::block_on;
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # fn connect(options: drupe_core::kit::client::ClientOptions) -> std::io::Result<Client> { unimplemented!() }
+//! use drupe_core::kit::client::ClientOptions;
+//! use std::time::Duration;
+//!
+//! let options = ClientOptions::new("ws://127.0.0.1:8025/".parse()?);
+//! let mut client = connect(options)?; // of a shell: `drupe_tokio::connect`, ...
+//! block_on(async {
+//!     client.send("hello").await?;
+//!     let sum: i64 = client.call("add", &[1, 2], Duration::from_secs(5)).await?;
+//!     while let Some(incoming) = client.receive().await {
+//!         if let Incoming::Message(message) = incoming {
+//!             println!("{sum} {message:?}");
+//!         }
+//!     }
+//!     Ok(())
+//! })
+//! # }
+//! ```
+
+use super::stream::{Disconnected, Link, Weight};
+use super::{BindError, Remote, Runtime, Server};
+use crate::kit::client::{Client as Machine, ClientEvent, ClientOptions, Command};
+use crate::kit::rpc::CallError;
+use crate::{Event, Failure, Handler, Hub, OutgoingBuf, PayloadBuf, Peer, Reason};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use core::fmt;
+use core::future::poll_fn;
+use core::task::{Poll, Waker};
+use core::time::Duration;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+/// A client that comes back by itself. Clones are handles to the same one; it closes its connection when the last is dropped.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+/// What a client hears, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Incoming {
+    /// There is a connection, and the server knows who we are if it is to.
+    Connected(Peer),
+    /// A message came.
+    Message(PayloadBuf),
+    /// The connection ended.
+    Disconnected(Reason),
+    /// An attempt failed; the next one is after this time, if there is one.
+    DialFailed(Failure, Option<Duration>),
+    /// The server did not let us in; the client does not come back.
+    LoginFailed(String),
+}
+
+/// The handler of a client that has a handle.
+pub struct Handled {
+    client: Machine<Box<dyn FnMut(ClientEvent<'_>) -> bool + Send>>,
+    link: Arc<Path>,
+}
+
+/// The handle wants something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted;
+
+type Path = Link<Incoming, Command>;
+
+struct Shared {
+    link: Arc<Path>,
+    remote: Remote<Wanted>,
+    answers: Arc<Mutex<Answers>>,
+}
+
+/// Calls by number, and who waits for each.
+#[derive(Default)]
+struct Answers {
+    made: u64,
+    waiting: BTreeMap<u64, Answer>,
+}
+
+enum Answer {
+    Awaited(Option<Waker>),
+    There(Result<String, CallError>),
+}
+
+impl Weight for Incoming {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Message(message) => message.as_payload().as_bytes().len(),
+            _ => 0,
+        }
+    }
+}
+
+impl Weight for Command {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Send(message) | Self::Subscribe(_, message) => message.as_outgoing().len(),
+            Self::Call { params, .. } => params.len(),
+            _ => 0,
+        }
+    }
+}
+
+impl Client {
+    /// A client, and what runs it, for a task or a thread of one's own. `secret` is 32 bytes that nobody can guess:
+    /// [`secret`](super::secret).
+    ///
+    /// # Errors
+    /// If the configuration listens where it can't. The usual one listens nowhere.
+    pub fn with_driver<R: Runtime>(
+        options: ClientOptions,
+        secret: [u8; 32],
+    ) -> Result<(Self, Server<Handled, R>), BindError> {
+        let (link, answers) = (Path::new(), Arc::new(Mutex::new(Answers::default())));
+        // Nothing is sent before there is a connection.
+        link.set_stalled(true);
+        let (inbox, settle) = (Arc::clone(&link), Arc::clone(&answers));
+        let mut last = Reason::NetworkError;
+        let tell = move |event: ClientEvent<'_>| {
+            let incoming = match event {
+                ClientEvent::Connected(peer) => {
+                    inbox.set_stalled(false);
+                    Incoming::Connected(peer)
+                }
+                ClientEvent::Message(payload) => Incoming::Message(payload.to_owned()),
+                ClientEvent::Answered { number, result } => {
+                    lock(&settle).settle(number, result);
+                    return true;
+                }
+                // It was sent in the moment in which the connection ended.
+                ClientEvent::Unsent => return true,
+                ClientEvent::Disconnected(reason) => {
+                    inbox.set_stalled(true);
+                    last = reason;
+                    Incoming::Disconnected(reason)
+                }
+                ClientEvent::DialFailed(failure, again) => {
+                    last = failure.reason();
+                    Incoming::DialFailed(failure, again)
+                }
+                ClientEvent::LoginFailed(why) => Incoming::LoginFailed(why),
+                ClientEvent::Ended => {
+                    inbox.end(last);
+                    return true;
+                }
+            };
+            !inbox.deliver(incoming)
+        };
+        let config = options.config.clone();
+        let client = Machine::new(options, secret, Box::new(tell) as Box<dyn FnMut(ClientEvent<'_>) -> bool + Send>);
+        let server = Server::bind(config, Handled { client, link: Arc::clone(&link) })?;
+        let shared = Arc::new(Shared { link, remote: server.remote(), answers });
+        Ok((Self { shared }, server))
+    }
+
+    /// A client on a thread of its own.
+    ///
+    /// # Errors
+    /// If the system has no randomness or no thread.
+    pub fn connect<R: Runtime + 'static>(options: ClientOptions) -> io::Result<Self> {
+        let (client, server) = Self::with_driver::<R>(options, super::secret()?).map_err(|error| error.source)?;
+        thread::Builder::new().name("drupe-client".into()).spawn(move || server.run_blocking())?;
+        Ok(client)
+    }
+
+    /// The next thing that is heard; `None` when the client does not come back.
+    pub async fn receive(&mut self) -> Option<Incoming> {
+        poll_fn(|cx| self.shared.link.poll_receive(cx, || self.shared.call())).await
+    }
+
+    /// Sends a message; waits while there is no connection, or the server does not keep up.
+    ///
+    /// # Errors
+    /// If the client does not come back.
+    pub async fn send(&self, message: impl Into<OutgoingBuf>) -> Result<(), Disconnected> {
+        self.ready().await?;
+        self.shared.put(Command::Send(message.into()))
+    }
+
+    /// Sends a message now and whenever the client is connected anew, until another one has the same key.
+    ///
+    /// # Errors
+    /// If the client does not come back.
+    pub fn subscribe(&self, key: impl Into<String>, message: impl Into<OutgoingBuf>) -> Result<(), Disconnected> {
+        self.shared.put(Command::Subscribe(key.into(), message.into()))
+    }
+
+    /// Forgets what was subscribed to.
+    ///
+    /// # Errors
+    /// If the client does not come back.
+    pub fn unsubscribe(&self, key: impl Into<String>) -> Result<(), Disconnected> {
+        self.shared.put(Command::Unsubscribe(key.into()))
+    }
+
+    /// Calls a method (JSON-RPC 2.0), once there is a connection. The deadline is for both.
+    ///
+    /// # Errors
+    /// If the server says that it failed, there is no answer within `deadline`, or the connection ends first.
+    pub async fn call<R: DeserializeOwned>(
+        &self,
+        method: &str,
+        params: &impl Serialize,
+        deadline: Duration,
+    ) -> Result<R, CallError> {
+        let unexpected = |error: serde_json::Error| CallError::Unexpected(error.to_string());
+        let params = serde_json::to_string(params).map_err(unexpected)?;
+        let awaited = Awaited::new(&self.shared.answers);
+        let call = Command::Call { number: awaited.number, method: method.to_string(), params, deadline };
+        self.shared.put(call).map_err(|_| CallError::Closed)?;
+        let result = poll_fn(|cx| {
+            // After the end of the client nobody answers.
+            let is_over = self.shared.link.poll_done(cx).is_some();
+            awaited.poll(cx.waker(), is_over)
+        });
+        serde_json::from_str(&result.await?).map_err(unexpected)
+    }
+
+    /// Closes the connection, once what was sent is on its way; the client does not come back.
+    pub fn close(&self) {
+        let _ = self.shared.put(Command::Close);
+    }
+
+    async fn ready(&self) -> Result<(), Disconnected> {
+        poll_fn(|cx| self.shared.link.poll_ready(cx)).await.map_err(Disconnected)
+    }
+}
+
+impl Shared {
+    fn put(&self, command: Command) -> Result<(), Disconnected> {
+        self.link.put(command, || self.call()).map_err(Disconnected)
+    }
+
+    fn call(&self) {
+        // One at a time is on its way.
+        self.remote.note_in_any_case(Wanted);
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let _ = self.put(Command::Close);
+    }
+}
+
+/// A call that somebody waits for.
+struct Awaited<'a> {
+    answers: &'a Mutex<Answers>,
+    number: u64,
+}
+
+impl<'a> Awaited<'a> {
+    fn new(answers: &'a Mutex<Answers>) -> Self {
+        let mut all = lock(answers);
+        all.made += 1;
+        let number = all.made;
+        all.waiting.insert(number, Answer::Awaited(None));
+        Self { answers, number }
+    }
+
+    fn poll(&self, waker: &Waker, is_over: bool) -> Poll<Result<String, CallError>> {
+        let mut answers = lock(self.answers);
+        match answers.waiting.get_mut(&self.number) {
+            Some(Answer::There(_)) => match answers.waiting.remove(&self.number) {
+                Some(Answer::There(result)) => Poll::Ready(result),
+                _ => Poll::Ready(Err(CallError::Closed)),
+            },
+            Some(Answer::Awaited(place)) if !is_over => {
+                *place = Some(waker.clone());
+                Poll::Pending
+            }
+            _ => Poll::Ready(Err(CallError::Closed)),
+        }
+    }
+}
+
+impl Drop for Awaited<'_> {
+    fn drop(&mut self) {
+        lock(self.answers).waiting.remove(&self.number);
+    }
+}
+
+impl Answers {
+    fn settle(&mut self, number: u64, result: Result<String, CallError>) {
+        if let Some(answer) = self.waiting.get_mut(&number)
+            && let Answer::Awaited(Some(waker)) = core::mem::replace(answer, Answer::There(result))
+        {
+            waker.wake();
+        }
+    }
+}
+
+fn lock(answers: &Mutex<Answers>) -> MutexGuard<'_, Answers> {
+    answers.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Handler for Handled {
+    type Context = ();
+    type Note = Wanted;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, Wanted>) {
+        match event {
+            Event::Stalled { .. } => self.link.set_stalled(true),
+            event => match event.with_other_notes() {
+                Ok(event) => {
+                    if matches!(event, Event::Drained { .. }) {
+                        self.link.set_stalled(false);
+                    }
+                    self.client.on(hub, event);
+                }
+                Err(Wanted) => {
+                    let (commands, resumes) = self.link.take_actions();
+                    for command in commands {
+                        self.client.command(hub, command);
+                    }
+                    if resumes {
+                        self.client.command(hub, Command::Resume);
+                    }
+                    self.link.done();
+                }
+            },
+        }
+    }
+}
+
+/// What ran the client is gone.
+impl Drop for Handled {
+    fn drop(&mut self) {
+        self.link.end(Reason::Shutdown);
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Client")
+    }
+}
+
+impl fmt::Debug for Handled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handled").field("client", &self.client).finish_non_exhaustive()
+    }
+}
