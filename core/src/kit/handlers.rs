@@ -1,0 +1,109 @@
+//! Handlers of one function, for who wants but lines, messages or keys.
+
+use crate::telnet::{InputMode, Key, Signal};
+use crate::{ConnId, Event, Handler, Hub, NoNote, Payload};
+use core::marker::PhantomData;
+
+/// A handler that does one thing with each line; what is not UTF-8 has U+FFFD in its place. `C` is what it remembers of each
+/// connection.
+///
+/// ```
+/// use drupe_core::kit::on_lines;
+/// use drupe_core::testing::TestHub;
+///
+/// let mut hub = TestHub::new(on_lines(|hub, conn, line| {
+///     let count: &mut u32 = hub.context(conn).expect("open");
+///     *count += 1;
+///     let answer = format!("{count}: {}", line.to_uppercase());
+///     hub.send(conn, &answer);
+/// }));
+/// let peer = hub.connect();
+/// hub.line(peer, "hello");
+/// assert_eq!(hub.lines(peer), ["1: HELLO"]);
+/// ```
+pub fn on_lines<C: Default, F: FnMut(&mut Hub<'_, C>, ConnId, &str)>(
+    mut act: F,
+) -> impl Handler<Context = C, Note = NoNote> {
+    on_messages(move |hub, conn, payload| {
+        act(hub, conn, &alloc::string::String::from_utf8_lossy(payload.as_bytes()));
+    })
+}
+
+/// A handler that does one thing with each message.
+pub fn on_messages<C: Default, F: FnMut(&mut Hub<'_, C>, ConnId, Payload<'_>)>(
+    act: F,
+) -> impl Handler<Context = C, Note = NoNote> {
+    OnMessages(act, PhantomData)
+}
+
+/// A handler that does one thing with each key that a telnet peer presses. Of peers that do not send key by key it hears
+/// nothing.
+pub fn on_keys<C: Default, F: FnMut(&mut Hub<'_, C>, ConnId, Key)>(act: F) -> impl Handler<Context = C, Note = NoNote> {
+    OnKeys(act, PhantomData)
+}
+
+struct OnMessages<C, F>(F, PhantomData<fn() -> C>);
+
+impl<C: Default, F: FnMut(&mut Hub<'_, C>, ConnId, Payload<'_>)> Handler for OnMessages<C, F> {
+    type Context = C;
+    type Note = NoNote;
+
+    fn on(&mut self, hub: &mut Hub<'_, C>, event: Event<'_, NoNote>) {
+        if let Event::Message { conn, payload } = event {
+            self.0(hub, conn, payload);
+        }
+    }
+}
+
+struct OnKeys<C, F>(F, PhantomData<fn() -> C>);
+
+impl<C: Default, F: FnMut(&mut Hub<'_, C>, ConnId, Key)> Handler for OnKeys<C, F> {
+    type Context = C;
+    type Note = NoNote;
+
+    fn on(&mut self, hub: &mut Hub<'_, C>, event: Event<'_, NoNote>) {
+        match event {
+            Event::Opened { conn, .. } => {
+                hub.set_input_mode(conn, InputMode::Keys);
+            }
+            Event::Signal { conn, signal: Signal::Key(key) } => self.0(hub, conn, key),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TestHub;
+    use crate::{Config, Listen};
+    use alloc::vec::Vec;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn lines_that_are_no_text_are_told_all_the_same() {
+        let config = Config::listening(["tcp://127.0.0.1:1?invalid=bytes".parse::<Listen>().expect("good")]);
+        let mut hub = TestHub::with_config(
+            config,
+            on_lines(|hub: &mut Hub<'_, ()>, conn, line| {
+                hub.send(conn, line);
+            }),
+        );
+        let peer = hub.connect();
+        hub.send(peer, b"a\xffb\n");
+        assert_eq!(hub.lines(peer), ["a\u{fffd}b"]);
+    }
+
+    #[test]
+    fn keys_are_told_one_by_one() {
+        let (send, keys) = channel();
+        let handler = on_keys(move |_: &mut Hub<'_, ()>, _, key| send.send(key).expect("the test listens"));
+        let config = Config::listening(["telnet://127.0.0.1:1".parse::<Listen>().expect("good")]);
+        let mut hub = TestHub::with_config(config, handler);
+        let peer = hub.connect();
+        // The client agrees to suppress go-ahead, and to be echoed: it sends key by key.
+        hub.send(peer, b"\xff\xfd\x03\xff\xfd\x01");
+        hub.send(peer, b"x\x1b[A");
+        assert_eq!(keys.try_iter().collect::<Vec<_>>(), [Key::Char('x'), Key::Up]);
+    }
+}
