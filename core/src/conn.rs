@@ -26,6 +26,8 @@ pub(crate) struct Conn {
     pub(crate) input_finished: bool,
     /// A piece of the message that is incomplete was over the rate, and it is to be discarded.
     pub(crate) doomed: bool,
+    /// The application will send nothing more: our half is closed once everything is written.
+    pub(crate) finished: bool,
     /// The application wants no messages for the time being.
     pub(crate) paused: bool,
     pub(crate) half_open: bool,
@@ -83,6 +85,7 @@ impl Conn {
             input_ended: false,
             input_finished: false,
             doomed: false,
+            finished: false,
             paused: false,
             half_open: false,
             notices: false,

@@ -282,6 +282,13 @@ impl<C: Default> Hub<'_, C> {
         self.close(conn);
     }
 
+    /// Says that nothing more will be sent: our half of the connection is closed once everything queued is written, and what the
+    /// peer still sends is read. It leaves its rooms, and what is sent to it goes nowhere. Over WebSocket and telnet, which
+    /// have no halves, as [`close`](Self::close).
+    pub fn finish(&mut self, conn: ConnId) {
+        self.state.finish(conn);
+    }
+
     /// Ends a connection for a named reason, once everything queued for it is written: the peer is told it where its wire can
     /// carry it, and it stands in the metrics.
     pub fn end(&mut self, conn: ConnId, reason: Reason) {

@@ -8,7 +8,7 @@ use drupe_core::kit::client::{Client, ClientEvent, ClientOptions, Command, Login
 use drupe_core::kit::rpc::Rpc;
 use drupe_core::kit::{App, Service};
 use drupe_core::testing::TestHub;
-use drupe_core::{Backoff, Config, ConnId, Dial, DialId, Failure, Handler, Listen, Peer};
+use drupe_core::{Backoff, Config, ConnId, Dial, DialId, End, Failure, Handler, Listen, Peer};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -144,6 +144,29 @@ fn calls_have_answers_or_say_why_not() {
             "answer 9: Err(Closed)",
         ]
     );
+}
+
+#[test]
+fn who_finishes_hears_the_rest_and_does_not_come_back() {
+    let (mut hub, told) = client(ClientOptions::new(dial()));
+    let conn = hub.dialed(DIAL, peer()).expect("wanted");
+    hub.set_writable(conn, 3);
+    hub.note(Command::Send("hello".into()));
+    hub.note(Command::Finish);
+    hub.note(Command::Send("too late".into()));
+    assert_eq!(
+        (hub.received(conn), hub.machine().intent(conn).map(|intent| intent.end)),
+        (&b"hel"[..], Some(End::Open))
+    );
+    hub.line(conn, "the rest");
+    hub.set_writable(conn, 10);
+    assert_eq!(hub.lines(conn), ["hello"]);
+    hub.advance(Duration::from_secs(100));
+    assert_eq!(
+        heard(&told),
+        ["Connected(Address(192.0.2.1:1))", "message the rest", "Disconnected(PeerClosed)", "Ended"]
+    );
+    assert!(hub.machine().is_drained());
 }
 
 #[test]

@@ -69,6 +69,62 @@ fn the_relay_wraps_messages_as_json() {
 }
 
 #[test]
+fn a_script_speaks_through_the_client_and_hears_the_rest() {
+    let program = Program::start(&[
+        "--app",
+        "echo",
+        "--listen",
+        "tcp://127.0.0.1:0",
+        "--listen",
+        "length://127.0.0.1:0",
+        "--listen",
+        "ws://127.0.0.1:0/echo",
+    ]);
+    for address in &program.addresses {
+        let mut client = Client::start(DRUPE, &["client", address, "--subscribe", "first"]).expect("it was built");
+        client.say("one\r\ntwo");
+        assert_eq!(client.rest(), "first\none\ntwo\n", "{address}");
+    }
+    assert_eq!(program.terminate().0, Some(0));
+}
+
+#[test]
+fn a_person_edits_lines_while_messages_come() {
+    let program = Program::start(&["--listen", "tcp://127.0.0.1:0"]);
+    let Some(mut person) = Client::start_on_terminal(DRUPE, &["client", &program.addresses[0]]) else { return };
+    person.hear_until("guest1 came to lobby");
+    let mut other = Client::start(DRUPE, &["client", &program.addresses[0]]).expect("it was built");
+    other.say("hello\n");
+    person.hear_until("<guest2> hello");
+    // A letter is taken back, and one is put in two places before the end.
+    person.say("helxlo\x1b[D\x1b[D\x7f\r");
+    person.hear_until("<guest1> hello");
+    // Control-D on an empty line ends the input, and so the connection.
+    person.say("\x04");
+    person.hear_until("disconnected: ");
+    assert_eq!(program.terminate().0, Some(0));
+    assert!(other.rest().contains("<guest1> hello\n"));
+}
+
+#[test]
+fn what_keeps_a_client_from_its_server_is_said() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback can be listened at");
+    let address = nobody.local_addr().expect("it has one").to_string();
+    drop(nobody);
+    for (arguments, words) in [
+        (&["client", &address][..], "drupe: can't connect: refused"),
+        (&["client", "127.0.0.1"], "an address is SCHEME://HOST:PORT"),
+        (&["client", "wss://127.0.0.1:1"], "an address begins with tcp://, length:// or ws://"),
+        (&["client", &address, "--user", "ann"], "--user needs --password-file or DRUPE_PASSWORD"),
+        (&["client", &address, "--token-file", "/nowhere"], "can't read /nowhere: No such file"),
+    ] {
+        let output = Command::new(DRUPE).args(arguments).stdin(Stdio::null()).output().expect("it was built");
+        let printed = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && printed.contains(words), "{printed}");
+    }
+}
+
+#[test]
 fn what_is_wrong_with_the_arguments_is_said() {
     for (arguments, words) in [
         (&["--listen", "tcp://example.org:1"][..], "\"example.org:1\" is not an IP address and a port"),

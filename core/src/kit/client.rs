@@ -77,6 +77,8 @@ pub enum Command {
     },
     /// Read on, after an event was answered with false.
     Resume,
+    /// Send nothing more: [`Hub::finish`], once there is a connection. The client does not come back from it.
+    Finish,
     /// Close the connection and do not come back.
     Close,
 }
@@ -121,6 +123,8 @@ pub struct Client<F> {
     /// Calls that wait for a connection, or for the server to keep up, by their numbers.
     parked: BTreeMap<u64, Call>,
     logins: u64,
+    /// It does not come back.
+    finished: bool,
 }
 
 struct Call {
@@ -173,7 +177,7 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
     pub fn new(options: ClientOptions, secret: [u8; 32], tell: F) -> Self {
         let (subscriptions, calls) = (BTreeMap::new(), BTreeMap::new());
         let (dial, stage, parked) = (None, Stage::Down, BTreeMap::new());
-        Self { options, tell, secret, dial, stage, subscriptions, calls, parked, logins: 0 }
+        Self { options, tell, secret, dial, stage, subscriptions, calls, parked, logins: 0, finished: false }
     }
 
     /// Does what it is asked to.
@@ -206,6 +210,12 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
                     hub.resume(conn);
                 }
             }
+            (Command::Finish, Some(conn)) => {
+                hub.finish(conn);
+                // The connection is told as over when it is, and no other follows.
+                self.finished = true;
+            }
+            (Command::Finish, None) => self.finished = true,
             (Command::Close, _) => self.give_up(hub),
         }
     }
@@ -283,6 +293,9 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
         }
         (self.tell)(ClientEvent::Connected(peer));
         self.unpark(hub);
+        if self.finished {
+            hub.finish(conn);
+        }
     }
 
     fn login_failed(&mut self, hub: &mut Hub<'_, ()>, conn: ConnId, why: &str) {
@@ -350,7 +363,8 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
         if matches!(self.stage, Stage::Up(up) | Stage::LoggingIn(up, ..) if up == conn) {
             self.stage = Stage::Down;
             (self.tell)(ClientEvent::Disconnected(reason));
-            if self.dial.is_none() {
+            if self.finished || self.dial.is_none() {
+                self.dial.take().into_iter().for_each(|dial| hub.hang_up(dial));
                 self.over(hub);
             }
         }

@@ -89,7 +89,9 @@ impl<H: Handler> Machine<H> {
             || matches!(found.phase, Phase::Flushing { .. } | Phase::Lingering { .. });
         let serves =
             found.is_open() && found.held.is_empty() && !found.decoder.is_ahead() && !self.state.must_wait(conn.slot());
-        let end = if matches!(found.phase, Phase::Lingering { .. }) { End::Shutdown } else { End::Open };
+        let is_written = transmit.is_empty() && found.finished && found.is_open();
+        let is_over = is_written || matches!(found.phase, Phase::Lingering { .. });
+        let end = if is_over { End::Shutdown } else { End::Open };
         Some(Intent { read: !found.input_ended && (at_once || serves), transmit, end })
     }
 

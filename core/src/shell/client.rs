@@ -228,6 +228,11 @@ impl Client {
         serde_json::from_str(&result.await?).map_err(unexpected)
     }
 
+    /// Sends nothing more, and hears what the server still has to say; the client does not come back. Over WebSocket it closes.
+    pub fn finish(&self) {
+        let _ = self.shared.put(Command::Finish);
+    }
+
     /// Closes the connection, once what was sent is on its way; the client does not come back.
     pub fn close(&self) {
         let _ = self.shared.put(Command::Close);

@@ -1,7 +1,7 @@
 //! How connections end: flush, close our half, linger, forget.
 
 use super::{Pending, State};
-use crate::conn::Phase;
+use crate::conn::{Conn, Phase};
 use crate::id::Origin;
 use crate::input::Failure;
 use crate::websocket::CloseCode;
@@ -28,7 +28,7 @@ impl<C: Default> State<C> {
         let now = self.now;
         let Some(conn) = self.conns.at_mut(index).filter(|conn| conn.has_no_reason()) else { return };
         let (encoding, announced, origin) = (conn.encoding, conn.is_open(), conn.origin);
-        let notices = conn.notices && announced;
+        let notices = conn.notices && announced && !conn.finished;
         conn.phase = if ending == Ending::Drop {
             Phase::Over
         } else {
@@ -77,6 +77,23 @@ impl<C: Default> State<C> {
         self.flush_stage(index);
         self.schedule(index);
         self.progress_closing(index);
+    }
+
+    /// Nothing more will be sent to a connection, which is still read. A WebSocket has no halves, and telnet answers what it is
+    /// asked: they close.
+    pub(crate) fn finish(&mut self, id: ConnId) {
+        let Some(index) = self.open_slot(id) else { return };
+        let has_halves = |conn: &mut Conn| matches!(conn.decoder, Decoder::Lines(_) | Decoder::LengthPrefixed(_));
+        let Some(conn) = self.conns.at_mut(index).filter(|conn| !conn.finished) else { return };
+        if !has_halves(conn) {
+            return self.end(index, Reason::Application, Ending::Flush);
+        }
+        conn.finished = true;
+        let encoding = conn.encoding;
+        for room in core::mem::take(&mut conn.rooms) {
+            self.rooms.remove(room, index, encoding);
+        }
+        self.outbound.changed.insert(index);
     }
 
     /// A dial did not come to anything though somebody answered. The first failure is the one that counts.

@@ -11,12 +11,17 @@ const TURN_FULL_BYTES: u64 = 256 << 10;
 
 impl<C: Default> State<C> {
     pub(crate) fn send(&mut self, id: ConnId, message: Outgoing<'_>) -> bool {
-        let Some(index) = self.open_slot(id) else { return false };
+        let Some(index) = self.sending_slot(id) else { return false };
         let payload = message.as_payload(self.representation(id));
         let sent = self.outbound.send(index, payload);
         self.count_out(u64::from(sent == Ok(true)), u64::from(sent.is_err()));
         self.settle_crossings();
         sent == Ok(true)
+    }
+
+    /// The slot of a connection that can be sent to.
+    fn sending_slot(&self, id: ConnId) -> Option<u32> {
+        self.open_slot(id).filter(|_| self.conns.get(id).is_some_and(|conn| !conn.finished))
     }
 
     pub(crate) fn publish(&mut self, room: &str, except: &[ConnId], message: Outgoing<'_>) -> usize {
@@ -50,7 +55,7 @@ impl<C: Default> State<C> {
     pub(crate) fn send_each(&mut self, ids: &[ConnId], message: Outgoing<'_>) -> usize {
         let mut groups: Vec<(u16, Vec<u32>)> = Vec::new();
         for &id in ids {
-            let Some(conn) = self.conns.get(id).filter(|conn| conn.is_open()) else { continue };
+            let Some(conn) = self.conns.get(id).filter(|conn| conn.is_open() && !conn.finished) else { continue };
             match groups.iter_mut().find(|(encoding, _)| *encoding == conn.encoding) {
                 Some((_, members)) => members.push(id.slot()),
                 None => groups.push((conn.encoding, alloc::vec![id.slot()])),
@@ -74,7 +79,7 @@ impl<C: Default> State<C> {
         if self.with_session(id, |session| session.write(payload)).is_some() {
             return true;
         }
-        let Some(index) = self.open_slot(id) else { return false };
+        let Some(index) = self.sending_slot(id) else { return false };
         let written = self.outbound.write(index, payload);
         self.settle_crossings();
         written
@@ -82,7 +87,7 @@ impl<C: Default> State<C> {
 
     /// Tells a peer something, where its wire can carry it.
     pub(crate) fn notice(&mut self, index: u32, text: &str) {
-        if self.conns.at(index).is_some_and(|conn| conn.is_open() && conn.notices) {
+        if self.conns.at(index).is_some_and(|conn| conn.is_open() && !conn.finished && conn.notices) {
             let _ = self.outbound.send(index, Payload::Text(text));
             self.settle_crossings();
         }
@@ -91,6 +96,10 @@ impl<C: Default> State<C> {
     pub(crate) fn wrote(&mut self, index: u32, bytes: usize) {
         self.metrics.bytes_out += self.outbound.wrote(self.now, index, bytes) as u64;
         self.settle_crossings();
+        if self.conns.at(index).is_some_and(|conn| conn.finished) && self.outbound.pending(index) == 0 {
+            // Our half is to be closed now.
+            self.outbound.changed.insert(index);
+        }
         self.progress_closing(index);
     }
 

@@ -33,7 +33,8 @@ impl Program {
     }
 
     pub(crate) fn port(&self) -> &str {
-        self.addresses[0].rsplit_once(':').expect("a port").1
+        let (_, port) = self.addresses[0].rsplit_once(':').expect("a port");
+        port.split('/').next().expect("digits")
     }
 
     /// Ends it as an operator does, and says how it exited and what it printed.

@@ -1,6 +1,9 @@
 //! `drupe`: a ready-made server for long-lived connections.
 
-use clap::Parser;
+mod client;
+
+use clap::{Parser, Subcommand};
+use client::ClientArguments;
 use drupe_tokio::Server;
 use drupe_tokio::core::Metrics;
 use drupe_tokio::core::cli::HubArguments;
@@ -10,16 +13,28 @@ use std::process::ExitCode;
 
 /// A server for long-lived connections: chat, relay or echo over telnet, TCP lines, length-prefixed frames and WebSocket
 #[derive(Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     #[command(flatten)]
     hub: HubArguments,
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    match serve(&Arguments::parse().hub).await {
-        Ok(()) => ExitCode::SUCCESS,
+#[derive(Subcommand)]
+enum Command {
+    /// Connect to a server: send what is typed, show what comes
+    Client(ClientArguments),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match &arguments.command {
+        Some(Command::Client(arguments)) => client::run(arguments),
+        None => serve(&arguments.hub).map(|()| ExitCode::SUCCESS),
+    };
+    match done {
+        Ok(code) => code,
         Err(error) => {
             say(format_args!("drupe: {error}"));
             ExitCode::FAILURE
@@ -27,6 +42,7 @@ async fn main() -> ExitCode {
     }
 }
 
+#[tokio::main(flavor = "current_thread")]
 async fn serve(hub: &HubArguments) -> Result<(), Box<dyn std::error::Error>> {
     // A connection is a descriptor, and the usual limit is far below what the system allows.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {

@@ -1,0 +1,182 @@
+//! `drupe client`: a person, or a script, at the other end.
+
+use clap::Args;
+use drupe_tokio::Client;
+use drupe_tokio::core::kit::client::{ClientOptions, Login};
+use drupe_tokio::core::shell::block_on;
+use drupe_tokio::core::shell::client::Incoming;
+use drupe_tokio::core::{Dial, DialProtocol, PayloadBuf};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustyline::error::ReadlineError;
+use rustyline::{Config, DefaultEditor, ExternalPrinter};
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use std::{env, fs, process, thread};
+
+/// What `drupe client` takes.
+#[derive(Args)]
+pub(crate) struct ClientArguments {
+    /// Where to connect, such as tcp://127.0.0.1:8024, length://[::1]:7001 or ws://127.0.0.1:8025/chat; HOST:PORT is lines
+    #[arg(value_name = "ADDRESS")]
+    address: Dial,
+    /// Come back when the connection ends or can't be made
+    #[arg(long)]
+    reconnect: bool,
+    /// Send this first, each time that there is a connection; may be given several times
+    #[arg(long, value_name = "MESSAGE")]
+    subscribe: Vec<String>,
+    /// Log in under this name, with the password in the file of --password-file or in the variable DRUPE_PASSWORD
+    #[arg(long, value_name = "NAME", conflicts_with = "token_file")]
+    user: Option<String>,
+    /// Where the password stands, in the first line
+    #[arg(long, value_name = "FILE", requires = "user")]
+    password_file: Option<PathBuf>,
+    /// Log in with the token in this file; without it, with that in the variable DRUPE_TOKEN, if there is one
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// How many seconds to listen after the end of the input, over WebSocket; over others until the server closes
+    #[arg(long, value_name = "SECONDS", default_value_t = 1)]
+    linger: u64,
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+pub(crate) fn run(arguments: &ClientArguments) -> Result<ExitCode, Failure> {
+    let dial = arguments.address.clone();
+    let has_halves = !matches!(dial.protocol, DialProtocol::WebSocket(_));
+    let mut options = if arguments.reconnect { ClientOptions::new(dial) } else { ClientOptions::once(dial) };
+    options.login = login(arguments)?;
+    let client = drupe_tokio::connect(options)?;
+    for (number, message) in arguments.subscribe.iter().enumerate() {
+        client.subscribe(number.to_string(), message.as_str())?;
+    }
+    let end = |client: &Client| {
+        if has_halves {
+            client.finish();
+        } else {
+            thread::sleep(Duration::from_secs(arguments.linger));
+            client.close();
+        }
+    };
+    if io::stdin().is_terminal() && io::stdout().is_terminal() { converse(client, end) } else { pipe(client, end) }
+}
+
+fn login(arguments: &ClientArguments) -> Result<Option<Login>, Failure> {
+    let first_line = |path: &PathBuf| {
+        let text = fs::read_to_string(path).map_err(|error| format!("can't read {}: {error}", path.display()));
+        text.map(|text| text.lines().next().unwrap_or_default().to_owned())
+    };
+    if let Some(user) = &arguments.user {
+        let password = match &arguments.password_file {
+            Some(path) => first_line(path)?,
+            None => env::var("DRUPE_PASSWORD").map_err(|_| "--user needs --password-file or DRUPE_PASSWORD")?,
+        };
+        return Ok(Some(Login::Password { user: user.clone(), password }));
+    }
+    let token = arguments.token_file.as_ref().map(first_line).transpose()?;
+    Ok(token.or_else(|| env::var("DRUPE_TOKEN").ok()).map(Login::Token))
+}
+
+/// Lines from the input to the server, and messages to the output.
+fn pipe(client: Client, end: impl Fn(&Client)) -> Result<ExitCode, Failure> {
+    let listener = client.clone();
+    let listening = thread::spawn(move || listen(listener, |message| show(message, &mut io::stdout().lock())));
+    for line in io::stdin().lock().split(b'\n') {
+        let mut line = line?;
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        if block_on(client.send(payload(line))).is_err() {
+            break;
+        }
+    }
+    end(&client);
+    Ok(listening.join().unwrap_or(ExitCode::FAILURE))
+}
+
+/// A person at a terminal, who edits lines while messages come.
+fn converse(client: Client, end: impl Fn(&Client)) -> Result<ExitCode, Failure> {
+    let terminal = tcgetattr(io::stdin())?;
+    let mut editor = DefaultEditor::with_config(Config::builder().auto_add_history(true).build())?;
+    let mut printer = editor.create_external_printer()?;
+    let listener = client.clone();
+    let before = terminal.clone();
+    thread::spawn(move || {
+        let code = listen(listener, |message| {
+            let mut line = Vec::new();
+            show(message, &mut line)?;
+            printer.print(String::from_utf8_lossy(&line).into_owned()).map_err(io::Error::other)
+        });
+        leave(&before, code)
+    });
+    loop {
+        match editor.readline("") {
+            Ok(line) => drop(block_on(client.send(line))),
+            Err(ReadlineError::Interrupted) => leave(&terminal, ExitCode::SUCCESS),
+            Err(ReadlineError::Eof) => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    end(&client);
+    loop {
+        // The other thread ends the program when the connection has ended.
+        thread::park();
+    }
+}
+
+/// Ends the program with the terminal as it was: the other thread may be in the middle of a line.
+fn leave(terminal: &Termios, code: ExitCode) -> ! {
+    let _ = tcsetattr(io::stdin(), OptionalActions::Now, terminal);
+    process::exit(i32::from(code != ExitCode::SUCCESS))
+}
+
+/// Shows what comes until nothing more will.
+fn listen(mut client: Client, mut show: impl FnMut(&PayloadBuf) -> io::Result<()>) -> ExitCode {
+    let mut code = ExitCode::FAILURE;
+    while let Some(incoming) = block_on(client.receive()) {
+        match incoming {
+            Incoming::Connected(peer) => {
+                code = ExitCode::SUCCESS;
+                say(&format!("connected to {peer}"));
+            }
+            Incoming::Message(message) => {
+                if show(&message).is_err() {
+                    // Nobody looks.
+                    return code;
+                }
+            }
+            Incoming::Disconnected(reason) => say(&format!("disconnected: {reason}")),
+            Incoming::DialFailed(failure, again) => {
+                let again = again.map_or(String::new(), |again| format!("; again in {:.1} s", again.as_secs_f64()));
+                say(&format!("can't connect: {failure}{again}"));
+            }
+            Incoming::LoginFailed(why) => {
+                code = ExitCode::FAILURE;
+                say(&format!("can't log in: {why}"));
+            }
+            _ => {}
+        }
+    }
+    code
+}
+
+/// A message and a line feed. On a terminal without what could act on it.
+fn show(message: &PayloadBuf, output: &mut impl Write) -> io::Result<()> {
+    match message.as_payload().as_str().filter(|_| io::stdout().is_terminal()) {
+        Some(text) => output.write_all(drupe_tokio::core::text::neutralize(text).as_bytes())?,
+        None => output.write_all(message.as_payload().as_bytes())?,
+    }
+    output.write_all(b"\n")?;
+    output.flush()
+}
+
+fn payload(line: Vec<u8>) -> PayloadBuf {
+    String::from_utf8(line).map_or_else(|error| PayloadBuf::Binary(error.into_bytes().into()), PayloadBuf::from)
+}
+
+/// A word about the connection, for people only.
+fn say(words: &str) {
+    let _ = writeln!(io::stderr(), "drupe: {words}");
+}
