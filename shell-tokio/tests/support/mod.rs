@@ -47,6 +47,14 @@ impl Program {
     }
 }
 
+/// A test that fails leaves nothing behind.
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// Somebody else's program, on pipes.
 pub(crate) struct Client {
     child: Child,

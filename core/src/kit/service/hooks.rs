@@ -12,7 +12,7 @@ pub(super) const EVERY: &str = "drupe::kit::every";
 
 type Plain<A> = Box<dyn FnMut(&mut A, &mut Cx<'_, A>, &str) -> Result<(), MessageError> + Send>;
 type Binary<A> = Box<dyn FnMut(&mut A, &mut Cx<'_, A>, &[u8]) + Send>;
-type Opened<A> = Box<dyn FnMut(&mut A, &mut Cx<'_, A>, Option<&Request>) + Send>;
+type Opened<A> = Box<dyn FnMut(&mut A, &mut Cx<'_, A>, Option<&Request>) -> Result<(), MessageError> + Send>;
 type OnCx<A> = Box<dyn FnMut(&mut A, &mut Cx<'_, A>) + Send>;
 type Closed<A> = Box<dyn FnMut(&mut A, &mut Cx<'_, A>, Reason) + Send>;
 type OnScope<A> = Box<dyn FnMut(&mut A, &mut Scope<'_, A>) + Send>;
@@ -73,17 +73,20 @@ impl<A: App> Service<A> {
         self
     }
 
-    /// A connection has opened.
+    /// A connection has opened. An error is told to the peer, and the connection ends as [`Reason::Forbidden`].
     #[must_use]
-    pub fn on_open(mut self, mut act: impl FnMut(&mut A, &mut Cx<'_, A>) + Send + 'static) -> Self {
-        self.hooks.opened = Some(Box::new(move |app, cx, _| act(app, cx)));
+    pub fn on_open<O: Outcome>(mut self, mut act: impl FnMut(&mut A, &mut Cx<'_, A>) -> O + Send + 'static) -> Self {
+        self.hooks.opened = Some(Box::new(move |app, cx, _| act(app, cx).into_result()));
         self
     }
 
     /// As [`on_open`](Self::on_open), with the request that became a WebSocket, if one did.
     #[must_use]
-    pub fn on_open_with(mut self, act: impl FnMut(&mut A, &mut Cx<'_, A>, Option<&Request>) + Send + 'static) -> Self {
-        self.hooks.opened = Some(Box::new(act));
+    pub fn on_open_with<O: Outcome>(
+        mut self,
+        mut act: impl FnMut(&mut A, &mut Cx<'_, A>, Option<&Request>) -> O + Send + 'static,
+    ) -> Self {
+        self.hooks.opened = Some(Box::new(move |app, cx, request| act(app, cx, request).into_result()));
         self
     }
 
@@ -160,8 +163,13 @@ impl<A: App> Hooks<A> {
         act(app, scope);
     }
 
-    pub(super) fn opened(&mut self, app: &mut A, cx: &mut Cx<'_, A>, request: Option<&Request>) {
-        self.opened.iter_mut().for_each(|act| act(app, cx, request));
+    pub(super) fn opened(
+        &mut self,
+        app: &mut A,
+        cx: &mut Cx<'_, A>,
+        request: Option<&Request>,
+    ) -> Result<(), MessageError> {
+        self.opened.as_mut().map_or(Ok(()), |act| act(app, cx, request))
     }
 
     pub(super) fn authenticated(&mut self, app: &mut A, cx: &mut Cx<'_, A>) {

@@ -74,7 +74,7 @@ impl App for () {
 /// let router = Router::new().on("say", |_, cx, Say { text }| {
 ///     cx.scope().publish_as("all", &Said { text: &text });
 /// });
-/// let service = Service::new(()).router(router).on_open(|_, cx| drop(cx.join("all")));
+/// let service = Service::new(()).router(router).on_open(|_, cx| cx.join("all").map(drop));
 /// let mut hub = TestHub::new(service);
 /// let (program, person) = (hub.connect(), hub.connect());
 /// hub.line(program, r#"{"type":"say","text":"hello"}"#);
@@ -150,7 +150,10 @@ impl<A: App> Handler for Service<A> {
             Event::Started => hooks.start(app, &mut scope),
             Event::Opened { conn, request, .. } => {
                 router.opened(app, &mut scope.of(conn));
-                hooks.opened(app, &mut scope.of(conn), request);
+                if let Err(error) = hooks.opened(app, &mut scope.of(conn), request) {
+                    refuse(hub, conn, None, &error);
+                    hub.end(conn, Reason::Forbidden);
+                }
             }
             Event::Authenticated { conn } => hooks.authenticated(app, &mut scope.of(conn)),
             Event::Message { conn, payload } => self.message(hub, conn, payload),

@@ -69,8 +69,16 @@ impl<'de> Arguments<'de> {
         }
     }
 
-    /// All that is left, as one value.
-    fn whole(self) -> Word<'de> {
+    /// All that is left, as one value that must be there.
+    fn whole(self) -> Result<Word<'de>, WordsError> {
+        match self.rest.trim() {
+            "" => Err(WordsError("an argument is missing".into())),
+            word => Ok(Word(Cow::Borrowed(word))),
+        }
+    }
+
+    /// All that is left, as text, which may be none.
+    fn text(self) -> Word<'de> {
         Word(Cow::Borrowed(self.rest.trim()))
     }
 }
@@ -78,7 +86,7 @@ impl<'de> Arguments<'de> {
 macro_rules! as_one_value {
     ($($method:ident)*) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WordsError> {
-            self.whole().$method(visitor)
+            self.whole()?.$method(visitor)
         })*
     };
 }
@@ -145,13 +153,21 @@ impl<'de> Deserializer<'de> for Arguments<'de> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, WordsError> {
-        self.whole().deserialize_enum(name, variants, visitor)
+        self.whole()?.deserialize_enum(name, variants, visitor)
     }
 
     as_one_value! {
         deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128 deserialize_u8
         deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128 deserialize_f32 deserialize_f64 deserialize_char
-        deserialize_str deserialize_string deserialize_bytes deserialize_byte_buf deserialize_identifier
+        deserialize_bytes deserialize_byte_buf deserialize_identifier
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WordsError> {
+        self.text().deserialize_str(visitor)
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WordsError> {
+        self.text().deserialize_str(visitor)
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WordsError> {

@@ -1,0 +1,119 @@
+//! An application that is all about time and crowds, and its tests, which need neither: `cargo test --example auction`.
+//!
+//! An auction ends ten seconds after the last bid. Run, it plays one through in virtual time and prints what people saw.
+
+use drupe_core::kit::{App, Cx, MessageError, Router, Scope, Service};
+use drupe_core::testing::TestHub;
+use drupe_core::{ConnId, Event, NoNote, Timer};
+use std::time::Duration;
+
+/// How long nobody must have bid for.
+const HAMMER: Duration = Duration::from_secs(10);
+const GOING: Timer = Timer::named("going");
+
+#[derive(Default)]
+struct Auction {
+    best: Option<(ConnId, u32)>,
+    is_over: bool,
+}
+
+impl App for Auction {
+    type Context = ();
+    type Note = NoNote;
+}
+
+#[derive(serde::Deserialize)]
+struct Bid {
+    amount: u32,
+}
+
+fn bid(auction: &mut Auction, cx: &mut Cx<'_, Auction>, Bid { amount }: Bid) -> Result<(), MessageError> {
+    if auction.is_over {
+        return Err(MessageError::new("over", "it is sold"));
+    }
+    if let Some((_, best)) = auction.best.filter(|(_, best)| amount <= *best) {
+        return Err(MessageError::new("too_low", format!("the best bid is {best}")));
+    }
+    auction.best = Some((cx.conn(), amount));
+    cx.hub.publish("hall", &format!("{amount} is bid"));
+    cx.hub.wake(GOING, HAMMER);
+    Ok(())
+}
+
+fn sold(auction: &mut Auction, scope: &mut Scope<'_, Auction>, event: Event<'_, NoNote>) {
+    if let (Event::Timer(GOING), Some((winner, amount))) = (event, auction.best) {
+        auction.is_over = true;
+        scope.hub.publish_except("hall", &[winner], &format!("sold for {amount}"));
+        scope.hub.send(winner, &format!("it is yours for {amount}"));
+    }
+}
+
+fn auction() -> Service<Auction> {
+    Service::new(Auction::default())
+        .router(Router::new().on("bid", bid))
+        .on_open(|_, cx| cx.join("hall").map(drop))
+        .on_other(sold)
+}
+
+#[expect(clippy::print_stdout, reason = "that is what it is for")]
+fn main() {
+    let mut hub = TestHub::new(auction());
+    let (ann, bob) = (hub.connect(), hub.connect());
+    hub.line(ann, "/bid 10");
+    hub.advance(Duration::from_secs(9));
+    hub.line(bob, "/bid 12");
+    hub.advance(Duration::from_secs(60));
+    for (name, conn) in [("Ann", ann), ("Bob", bob)] {
+        println!("{name} saw: {}", hub.lines(conn).join(", "));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_bid_before_ten_quiet_seconds_wins() {
+        let mut hub = TestHub::new(auction());
+        let (ann, bob) = (hub.connect(), hub.connect());
+        hub.line(ann, "/bid 10");
+        hub.advance(Duration::from_millis(9_999));
+        hub.line(bob, r#"{"type":"bid","amount":12}"#);
+        hub.advance(Duration::from_millis(9_999));
+        assert!(!hub.handler().app().is_over);
+        hub.advance(Duration::from_millis(1));
+        assert_eq!(hub.lines(ann), ["10 is bid", "12 is bid", "sold for 12"]);
+        assert_eq!(hub.lines(bob), ["10 is bid", "12 is bid", "it is yours for 12"]);
+        hub.line(ann, "/bid 20");
+        assert_eq!(hub.lines(ann)[3], "error: bid: it is sold");
+    }
+
+    #[test]
+    fn bids_must_be_higher_and_numbers() {
+        let mut hub = TestHub::new(auction());
+        let ann = hub.connect();
+        for line in ["/bid 10", "/bid 10", "/bid ten", "/bid -1", "/bid"] {
+            hub.line(ann, line);
+        }
+        assert_eq!(
+            hub.lines(ann),
+            [
+                "10 is bid",
+                "error: bid: the best bid is 10",
+                "error: bid: amount: a whole number, 0 or more was expected, not `ten`",
+                "error: bid: amount: a whole number, 0 or more was expected, not `-1`",
+                "error: bid: missing field `amount`",
+            ]
+        );
+    }
+
+    #[test]
+    fn who_is_gone_has_bid_all_the_same() {
+        let mut hub = TestHub::new(auction());
+        let (ann, bob) = (hub.connect(), hub.connect());
+        hub.line(ann, "/bid 10");
+        hub.end(ann);
+        hub.advance(HAMMER);
+        assert_eq!(hub.lines(bob), ["10 is bid", "sold for 10"]);
+    }
+}

@@ -1,0 +1,25 @@
+//! Agents that hear each other: each line of one goes to all others, as `{"content":"...","remote_addr":"ip:port"}`. What the
+//! server itself says is a line that is no JSON. `nc 127.0.0.1 8888`, twice.
+
+use drupe_tokio::Server;
+use drupe_tokio::core::app::{Envelope, Relay};
+use drupe_tokio::core::limit::Rate;
+use drupe_tokio::core::{Config, Rates};
+use std::error::Error;
+use std::time::Duration;
+
+#[expect(clippy::print_stdout, reason = "it tells where it listens")]
+fn main() -> Result<(), Box<dyn Error>> {
+    let address = std::env::args().nth(1).unwrap_or("tcp://127.0.0.1:8888".into());
+    let config = Config {
+        // 300 messages a minute; who sends more is slowed, and told so.
+        rates: Rates { messages: Some(Rate::per(300, 60, 300)?), ..Rates::default() },
+        idle: Some(Duration::from_secs(600)),
+        idle_warning: Some(Duration::from_secs(60)),
+        ..Config::listening([address.parse()?])
+    };
+    let server = Server::bind(config, Relay::new(Envelope::Json))?.drain_on_signals()?;
+    println!("listening on {}", server.addresses()[0]);
+    server.run_blocking()?;
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! Methods that can be called (JSON-RPC 2.0) by who knows the password, over any wire. `rpc.discover` tells which there are.
+//!
+//! `DRUPE_PASSWORD=secret cargo run --example calculator`, and then, line by line,
+//! `DRUPE_PASSWORD=secret drupe client 127.0.0.1:8080 --user ann`.
+
+use drupe_tokio::Server;
+use drupe_tokio::core::kit::auth::scram::Credentials;
+use drupe_tokio::core::kit::auth::{Accounts, Authentication};
+use drupe_tokio::core::kit::rpc::{Rpc, RpcError};
+use drupe_tokio::core::kit::{App, Service};
+use drupe_tokio::core::shell::secret;
+use drupe_tokio::core::{Config, Handler, Ticket};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::error::Error;
+use std::thread;
+
+struct Calculator {
+    remote: drupe_tokio::Remote<Done>,
+}
+
+/// What a thread has worked out.
+struct Done(Ticket, u64);
+
+impl App for Calculator {
+    type Context = ();
+    type Note = Done;
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Division {
+    dividend: i64,
+    divisor: i64,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Divided {
+    quotient: i64,
+    remainder: i64,
+}
+
+fn divide(Division { dividend, divisor }: Division) -> Result<Divided, RpcError> {
+    let quotient = dividend.checked_div(divisor).ok_or(RpcError::new(1, "nothing can be divided by that"))?;
+    Ok(Divided { quotient, remainder: dividend.wrapping_rem(divisor) })
+}
+
+fn methods() -> Rpc<Calculator> {
+    Rpc::new("calculator", env!("CARGO_PKG_VERSION"))
+        .method("add", |_, _, [a, b]: [i64; 2]| a.checked_add(b).ok_or(RpcError::new(2, "too large")))
+        .about("The sum of two numbers.")
+        .method("divide", |_, _, division| divide(division))
+        .about("A number divided by another, and what is left.")
+        .deferred::<u64, u64>("primes", |app: &mut Calculator, _, below, ticket| {
+            let remote = app.remote.clone();
+            // What takes long is done elsewhere, and answered when it is there.
+            thread::Builder::new().spawn(move || {
+                // If the server has ended, nobody waits.
+                let _ = remote.note(Done(ticket, primes(below.min(1_000_000))));
+            })?;
+            Ok(())
+        })
+        .about("How many prime numbers there are below a number, up to a million.")
+}
+
+fn primes(below: u64) -> u64 {
+    let is_prime =
+        |number: &u64| (2..).take_while(|divisor| divisor * divisor <= *number).all(|d| !number.is_multiple_of(d));
+    (2..below).filter(is_prime).count() as u64
+}
+
+#[expect(clippy::print_stdout, reason = "it tells where it listens")]
+fn main() -> Result<(), Box<dyn Error>> {
+    let address = std::env::args().nth(1).unwrap_or("tcp://127.0.0.1:8080".into());
+    let password = std::env::var("DRUPE_PASSWORD").map_err(|_| "DRUPE_PASSWORD is not set")?;
+    let accounts = Accounts::new().shared_password(Credentials::new(&password, &secret()?, 10_000)?);
+    let authentication = Authentication::new(accounts, secret()?);
+    let server = Server::bind_with(Config::listening([address.parse()?]), |remote| {
+        let service = Service::new(Calculator { remote }).rpc(methods());
+        let service = service.on_note(|_, scope, Done(ticket, count)| {
+            scope.answer(ticket, Ok(count));
+        });
+        service.within(authentication)
+    })?;
+    println!("listening on {}", server.addresses()[0]);
+    server.drain_on_signals()?.run_blocking()?;
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! Players on two teams: a move is told to all others, a plan to one's own team, the clock to everybody.
+//! `nc 127.0.0.1 7777`, and then `/team red`, `/move 3 4`, `/plan left flank`.
+
+use drupe_tokio::Server;
+use drupe_tokio::core::kit::{App, Cx, MessageError, RequireScope, Router, Scope, Service};
+use drupe_tokio::core::{Config, Identity, NoNote};
+use serde::{Deserialize, Serialize};
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+#[derive(Default)]
+struct Game {
+    round: u32,
+}
+
+impl App for Game {
+    type Context = Option<Team>;
+    type Note = NoNote;
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Team {
+    Red,
+    Blue,
+}
+
+impl Team {
+    fn room(self) -> &'static str {
+        match self {
+            Self::Red => "red",
+            Self::Blue => "blue",
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Move {
+    x: i32,
+    y: i32,
+}
+
+#[derive(Deserialize)]
+struct Plan {
+    text: String,
+}
+
+#[derive(Deserialize)]
+struct Choose {
+    team: Team,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Told<'a> {
+    Moved { player: String, x: i32, y: i32 },
+    Plan { text: &'a str },
+    Round { number: u32 },
+}
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Moved { player, x, y } => write!(f, "{player} moved to {x}, {y}"),
+            Self::Plan { text } => write!(f, "plan: {}", drupe_tokio::core::text::neutralize(text)),
+            Self::Round { number } => write!(f, "round {number}"),
+        }
+    }
+}
+
+/// To all players but the one who moves.
+fn step(_: &mut Game, cx: &mut Cx<'_, Game>, Move { x, y }: Move) -> Result<(), MessageError> {
+    let player = cx.conn().to_string();
+    cx.publish("field", &Told::Moved { player, x, y })?;
+    Ok(())
+}
+
+/// To the player's own team, the player included.
+fn plan(_: &mut Game, cx: &mut Cx<'_, Game>, Plan { text }: Plan) -> Result<(), MessageError> {
+    let team = cx.context().ok_or(MessageError::new("no_team", "choose one first: /team red or /team blue"))?;
+    cx.scope().publish_as(team.room(), &Told::Plan { text: &text });
+    Ok(())
+}
+
+fn team(_: &mut Game, cx: &mut Cx<'_, Game>, Choose { team }: Choose) -> Result<(), MessageError> {
+    let conn = cx.conn();
+    if let Some(before) = cx.context().replace(team) {
+        cx.hub.leave(conn, before.room());
+    }
+    cx.join(team.room())?;
+    Ok(())
+}
+
+fn next_round(game: &mut Game, scope: &mut Scope<'_, Game>) {
+    game.round += 1;
+    scope.publish_as("field", &Told::Round { number: game.round });
+}
+
+fn service() -> Service<Game> {
+    let referee =
+        Router::new().guard(RequireScope("referee")).on("round", |game, cx, (): ()| next_round(game, &mut cx.scope()));
+    let router = Router::new().on("move", step).on("plan", plan).on("team", team).nest("referee", referee);
+    Service::new(Game::default())
+        .router(router)
+        .on_open(|_, cx| cx.join("field").map(drop))
+        .on_text(|_, cx, text: &str| {
+            // Whoever knows the word is the referee.
+            let conn = cx.conn();
+            if text == "whistle" {
+                cx.hub.identify(conn, Identity::user("referee").with_scopes(["*"]));
+            }
+        })
+        .every(Duration::from_secs(60), next_round)
+}
+
+#[expect(clippy::print_stdout, reason = "it tells where it listens")]
+fn main() -> Result<(), Box<dyn Error>> {
+    let address = std::env::args().nth(1).unwrap_or("auto://127.0.0.1:7777".into());
+    let server = Server::bind(Config::listening([address.parse()?]), service())?.drain_on_signals()?;
+    println!("listening on {}", server.addresses()[0]);
+    server.run_blocking()?;
+    Ok(())
+}
