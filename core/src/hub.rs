@@ -1,3 +1,4 @@
+use crate::conn::Conn;
 use crate::dial::Dial;
 use crate::outbound::SlowPolicy;
 use crate::room::JoinError;
@@ -75,10 +76,13 @@ impl<C: Default> Hub<'_, C> {
         self.state.conns.get(conn).map(|conn| conn.peer)
     }
 
-    /// How long ago the last byte of a connection was read; zero if it is over.
+    /// How long a connection has been silent that could speak: since its last byte was read. Zero if it is over, if it is not
+    /// read for the time being, and if it ended its half.
     #[must_use]
     pub fn silent_for(&self, conn: ConnId) -> Duration {
-        self.state.conns.get(conn).map_or(Duration::ZERO, |conn| self.state.now.since(conn.last_byte_at))
+        let speaks = |found: &&Conn| !found.input_ended && !found.is_unserved() && !self.state.must_wait(conn.slot());
+        let found = self.state.conns.get(conn).filter(speaks);
+        found.map_or(Duration::ZERO, |found| self.state.now.since(found.last_byte_at))
     }
 
     /// How long ago a connection was opened; zero if it is over.
@@ -87,7 +91,7 @@ impl<C: Default> Hub<'_, C> {
         self.state.conns.get(conn).map_or(Duration::ZERO, |conn| self.state.now.since(conn.opened_at))
     }
 
-    /// Whether messages can be sent to a connection.
+    /// Whether a connection is open: it has not begun to end.
     #[must_use]
     pub fn is_open(&self, conn: ConnId) -> bool {
         self.state.open_slot(conn).is_some()

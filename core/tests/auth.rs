@@ -175,7 +175,6 @@ fn a_token_gets_in_is_renewed_by_its_owner_only_and_expires() {
         (token("bob", NOW + 60), "error: auth: this is somebody else's"),
         (token("ann", NOW + 5), "error: auth: the token has expired"),
         (token("ann", NOW + 4), "error: auth: the token has expired"),
-        ("nonsense".into(), "error: auth: the token is not well formed"),
         (token("ann", NOW + 20), "notice: you are ann"),
     ] {
         assert_eq!(told(&mut hub, conn, &format!("/auth {token}")), [answer]);
@@ -394,4 +393,76 @@ fn no_secret_is_shown_by_debug_logs_or_metrics() {
             assert!(!text.contains(secret), "{secret} in {text}");
         }
     }
+}
+
+#[test]
+fn who_is_known_and_wrong_too_often_is_so_no_longer() {
+    let mut hub = lines(layer());
+    let conn = hub.connect();
+    hub.line(conn, &format!("/auth {}", token("ann", NOW + 60)));
+    for _ in 0..3 {
+        hub.line(conn, "/auth nonsense");
+    }
+    assert!(hub.is_closed(conn));
+    assert_eq!((hub.ended(Reason::Unauthorized), hub.machine().metrics().authentication_failures), (1, 3));
+}
+
+#[test]
+fn what_a_person_types_as_a_password_is_one_whatever_it_looks_like() {
+    for password in ["{secret", "/auth me", "/auth scram x", " spaces "] {
+        let accounts = Accounts::new().user("ann", credentials(password), []).expect("a name");
+        let mut hub = lines(Authentication::new(accounts, [3; 32]).dialogue());
+        let conn = hub.connect();
+        hub.line(conn, "ann");
+        assert_eq!(told(&mut hub, conn, password), ["notice: you are ann"], "{password}");
+    }
+    // After a command that was wrong, a person is asked again.
+    let mut hub = lines(layer().dialogue());
+    let conn = hub.connect();
+    assert_eq!(told(&mut hub, conn, "/auth x"), ["error: auth: the token is not well formed", "user: "]);
+}
+
+#[test]
+fn a_program_that_answers_a_prompt_in_json_has_lines_of_its_own() {
+    let mut hub = lines(layer().dialogue());
+    let conn = hub.connect();
+    hub.line(conn, &format!(r#"{{"type":"auth","token":"{}"}}"#, token("ann", NOW + 60)));
+    assert_eq!(hub.lines(conn), ["user: ", r#"{"type":"auth_ok","user":"ann"}"#]);
+}
+
+/// Keeps the names of all that it is told.
+#[derive(Default)]
+struct Names(Vec<&'static str>);
+
+impl Handler for Names {
+    type Context = ();
+    type Note = (ConnId, Option<String>);
+
+    fn on(&mut self, _: &mut Hub<'_, ()>, event: Event<'_, Self::Note>) {
+        self.0.push(match event {
+            Event::Opened { .. } => "opened",
+            Event::InputEnded { .. } => "input ended",
+            Event::Stalled { .. } => "stalled",
+            Event::Drained { .. } => "drained",
+            Event::Closed { .. } => "closed",
+            _ => return,
+        });
+    }
+}
+
+#[test]
+fn what_happened_before_somebody_was_known_is_told_after() {
+    let config = Config::listening(["tcp://127.0.0.1:1?half_open=yes".parse::<Listen>().expect("good")]);
+    let mut hub = TestHub::with_config(config, Names::default().within(Authentication::new(Slow, [3; 32])));
+    let (good, bad, silent) = (hub.connect(), hub.connect(), hub.connect());
+    for conn in [good, bad] {
+        hub.line(conn, "/auth x");
+        hub.end(conn);
+    }
+    hub.end(silent);
+    assert!(hub.is_closed(silent), "nothing more can come");
+    hub.note((good, Some("ann".into())));
+    hub.note((bad, None));
+    assert!(hub.is_closed(bad));
+    assert_eq!(hub.handler().inner().0, ["opened", "input ended"]);
 }

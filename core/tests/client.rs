@@ -275,6 +275,7 @@ fn a_login_that_is_refused_is_told_and_not_tried_again() {
         Login::Password { user: "ann".into(), password: "wrong".into() },
         Login::Password { user: "eve".into(), password: "mellon".into() },
         Login::Password { user: "ann".into(), password: "be\u{7}ll".into() },
+        Login::Password { user: "a\u{7}".into(), password: "mellon".into() },
     ] {
         let options = ClientOptions::new(dial()).login(login);
         let (mut pair, told) = Pair::connect(calculator(), "tcp://127.0.0.1:1", options);
@@ -311,4 +312,52 @@ fn secrets_of_a_login_are_not_shown() {
     let options = ClientOptions::new(dial()).login(Login::Password { user: "ann".into(), password: "mellon".into() });
     let shown = format!("{options:?} {:?}", Login::Token("abcdef".into()));
     assert!(!shown.contains("mellon") && !shown.contains("abcdef") && shown.contains("ann"), "{shown}");
+}
+
+#[test]
+fn a_call_behind_a_long_message_is_made() {
+    let (mut hub, told) = client(ClientOptions::new(dial()));
+    let conn = hub.dialed(DIAL, peer()).expect("wanted");
+    hub.note(Command::Send("x".repeat(300_000).into()));
+    let deadline = Duration::from_secs(5);
+    hub.note(Command::Call { number: 1, method: "add".into(), params: "[]".into(), deadline });
+    assert_eq!(hub.lines(conn)[1], r#"{"jsonrpc":"2.0","id":1,"method":"add","params":[]}"#);
+    assert_eq!(heard(&told).len(), 1);
+}
+
+#[test]
+fn who_has_finished_joins_no_room() {
+    use drupe_core::{Event, Hub, JoinError, NoNote};
+
+    struct Finishing;
+
+    impl Handler for Finishing {
+        type Context = ();
+        type Note = NoNote;
+
+        fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
+            if let Event::Message { conn, .. } = event {
+                hub.join(conn, "before").expect("open");
+                hub.finish(conn);
+                assert_eq!(hub.join(conn, "after"), Err(JoinError::NotOpen));
+                assert_eq!((hub.publish("before", "x"), hub.send(conn, "x"), hub.rooms().count()), (0, false, 0));
+            }
+        }
+    }
+
+    let mut hub = TestHub::new(Finishing);
+    let conn = hub.connect();
+    hub.line(conn, "go");
+    assert_eq!((hub.received(conn), hub.machine().metrics().handler_panics), (&b""[..], 0));
+    assert!(hub.is_closed(conn));
+}
+
+#[test]
+fn a_client_logs_in_where_people_are_asked() {
+    let credentials = Credentials::new("mellon", b"0123456789abcdef", 4_096).expect("a password");
+    let accounts = Accounts::new().user("ann", credentials, []).expect("a name");
+    let server = Service::new(Calculator).within(Authentication::new(accounts, [9; 32]).dialogue());
+    let login = Login::Password { user: "ann".into(), password: "mellon".into() };
+    let (_, told) = Pair::connect(server, "tcp://127.0.0.1:1", ClientOptions::new(dial()).login(login));
+    assert_eq!(heard(&told), ["Connected(Address(192.0.2.1:1))"]);
 }

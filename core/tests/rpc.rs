@@ -3,7 +3,7 @@
 #![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
 
 use drupe_core::kit::rpc::{CallError, Rpc, RpcError, RpcLimits};
-use drupe_core::kit::{App, Service};
+use drupe_core::kit::{App, Cx, Service};
 use drupe_core::testing::TestHub;
 use drupe_core::{Config, ConnId, Identity, Listen, Reason, Ticket, TicketLimits};
 use serde_json::{Value, json};
@@ -410,4 +410,47 @@ fn hostile_json_is_an_error_and_nothing_more() {
         assert!(said.len() < 400 && said.contains("\"error\""), "{said:.400} for {hostile:.60}");
     }
     assert!(!hub.is_closed(conn));
+}
+
+#[test]
+fn whoever_tries_to_call_is_answered_as_a_caller() {
+    let mut hub = hub();
+    let conn = hub.connect();
+    for (sent, code, id) in [
+        (r#"{"jsonrpc": "2.0", "method": "foobar, "params": "bar", "baz]"#, -32700, Value::Null),
+        (r#"{"jsonrpc":null,"method":"sum","id":1}"#, -32600, json!(1)),
+        (r#"{"jsonrpc":"2.0","method":"nothing","id":2,"type":5}"#, -32601, json!(2)),
+        (r#"{"jsonrpc":"2.0","method":"nothing","id":3,"type":"a","type":"b"}"#, -32601, json!(3)),
+    ] {
+        let came = answers(&mut hub, conn, sent);
+        assert_eq!((&came[0]["error"]["code"], &came[0]["id"]), (&json!(code), &id), "{sent}");
+    }
+}
+
+#[test]
+fn the_end_of_a_connection_is_told_though_what_waits_for_an_answer_panics() {
+    let (send, ends) = std::sync::mpsc::channel();
+    let service = office()
+        .on_text(|_, cx, _: &str| {
+            let panics = |_: &mut Office, _: &mut Cx<'_, Office>, result: Result<i64, CallError>| {
+                result.expect("an answer");
+            };
+            cx.call("never", &[1], Duration::from_secs(5), panics).map(drop)
+        })
+        .on_close(move |_, _, reason| send.send(reason).expect("heard"));
+    let mut hub = TestHub::new(service);
+    let conn = hub.connect();
+    hub.line(conn, "go");
+    hub.end(conn);
+    assert_eq!(ends.try_iter().collect::<Vec<_>>(), [Reason::PeerClosed]);
+    assert_eq!(hub.machine().metrics().handler_panics, 1);
+}
+
+#[test]
+fn a_fixed_number_of_parameters_is_told() {
+    let rpc = Rpc::new("x", "1").method("add", |_: &mut Office, _, [a, b]: [i64; 2]| Ok(a + b));
+    let mut hub = TestHub::new(Service::new(Office::default()).rpc(rpc));
+    let conn = hub.connect();
+    let document = answers(&mut hub, conn, r#"{"jsonrpc":"2.0","method":"rpc.discover","id":1}"#).remove(0);
+    assert_eq!(document["result"]["methods"][0]["params"].as_array().map(Vec::len), Some(2), "{document}");
 }

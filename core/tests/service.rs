@@ -142,7 +142,7 @@ fn what_is_wrong_is_answered_with_path_and_reason() {
         (r#"{"room":"den"}"#, r#"{"type":"error","code":"invalid","reason":"missing field `type`"}"#),
         (
             r#"{"type":7}"#,
-            r#"{"type":"error","code":"invalid","reason":"invalid type: integer `7`, expected a string at line 1 column 9"}"#,
+            r#"{"type":"error","code":"invalid","path":"type","reason":"invalid type: integer `7`, expected a string"}"#,
         ),
         (r"{", r#"{"type":"error","code":"not_json","reason":"EOF while parsing an object at line 1 column 1"}"#),
         (
@@ -164,7 +164,10 @@ fn what_is_wrong_is_answered_with_path_and_reason() {
     ] {
         assert_eq!(said(&mut hub, conn, line), [answer], "{line}");
     }
-    assert_eq!(said(&mut hub, conn, "/help"), ["/admin kick WHO", "/enter ROOM", "/login", "/say ROOM TEXT"]);
+    assert_eq!(said(&mut hub, conn, "/help"), ["/enter ROOM", "/login", "/say ROOM TEXT"]);
+    hub.line(conn, "/login admin");
+    assert_eq!(said(&mut hub, conn, "/help")[0], "/admin kick WHO", "who may not does not see it");
+    assert_eq!(said(&mut hub, conn, r#"{"type":"error","of":"x","code":"y","reason":"z"}"#), Vec::<String>::new());
     assert!(!hub.is_closed(conn));
 }
 

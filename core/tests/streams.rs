@@ -257,6 +257,53 @@ fn the_end_of_a_connection_is_told_to_both_halves() {
     assert_eq!(ends.lock().expect("no panic").last(), Some(&(Reason::Shutdown, Some(Reason::Shutdown))));
 }
 
+#[test]
+fn a_panic_in_the_hub_ends_its_connection_and_wakes_who_waits() {
+    let mut world = World::new(LINES, async |connection: Connection| {
+        let (receiver, sender) = connection.split();
+        drop(receiver);
+        let panicked = sender.with_hub(|_, _| -> u32 { panic!("as it was told") }).await;
+        assert_eq!(panicked, Err(Disconnected(Reason::HandlerPanicked)));
+    });
+    let conn = world.connect();
+    assert!(world.hub.is_closed(conn) && world.tasks.is_empty());
+    assert_eq!((world.hub.ended(Reason::HandlerPanicked), world.hub.machine().metrics().handler_panics), (1, 1));
+}
+
+#[test]
+fn who_only_sends_is_not_stopped_by_what_comes() {
+    let mut world = World::new(LINES, async |connection: Connection| {
+        let (receiver, sender) = connection.split();
+        drop(receiver);
+        sender.closed().await;
+    });
+    let (busy, gone) = (world.connect(), world.connect());
+    for _ in 0..1_000 {
+        world.send(busy, b"nobody hears\n");
+    }
+    assert!(world.is_read(busy));
+    world.hub.end(gone);
+    world.settle();
+    assert!(world.hub.is_closed(gone) && world.tasks.len() == 1);
+}
+
+#[test]
+fn a_long_line_is_one_message_on_wires_of_messages() {
+    let mut world = World::new("length://127.0.0.1:1", async |connection: Connection| {
+        let mut stream = ByteStream::new(connection);
+        let line = ["ä".repeat(20_000).as_bytes(), b"\nnext"].concat();
+        let mut rest = &line[..];
+        while !rest.is_empty() {
+            let written = poll_fn(|cx| stream.poll_write(cx, rest)).await.expect("open");
+            rest = &rest[written..];
+        }
+        poll_fn(|cx| stream.poll_close(cx)).await.expect("open");
+    });
+    let conn = world.connect();
+    let messages = world.hub.messages(conn);
+    assert_eq!(messages, ["ä".repeat(20_000).into_bytes(), b"next".to_vec()]);
+}
+
 /// Reads all there is, and writes it back in pieces of a size.
 async fn echo_bytes(connection: Connection, piece: usize) {
     let mut stream = ByteStream::new(connection);

@@ -125,6 +125,8 @@ pub struct Client<F> {
     logins: u64,
     /// It does not come back.
     finished: bool,
+    /// The server does not keep up.
+    stalled: bool,
 }
 
 struct Call {
@@ -177,7 +179,19 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
     pub fn new(options: ClientOptions, secret: [u8; 32], tell: F) -> Self {
         let (subscriptions, calls) = (BTreeMap::new(), BTreeMap::new());
         let (dial, stage, parked) = (None, Stage::Down, BTreeMap::new());
-        Self { options, tell, secret, dial, stage, subscriptions, calls, parked, logins: 0, finished: false }
+        Self {
+            options,
+            tell,
+            secret,
+            dial,
+            stage,
+            subscriptions,
+            calls,
+            parked,
+            logins: 0,
+            finished: false,
+            stalled: false,
+        }
     }
 
     /// Does what it is asked to.
@@ -223,9 +237,8 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
     /// Makes the calls that wait, as far as the server keeps up.
     fn unpark(&mut self, hub: &mut Hub<'_, ()>) {
         let Stage::Up(conn) = self.stage else { return };
-        let high = hub.config().outbound.marks.high();
-        while let Some((&number, call)) = self.parked.first_key_value()
-            && hub.pending(conn) <= high
+        while !self.stalled
+            && let Some((&number, call)) = self.parked.first_key_value()
             && let Ok(ticket) = hub.ticket(conn, call.until.since(hub.now()))
         {
             hub.send(conn, &request(Some(ticket.number), &call.method, Some(&call.params)));
@@ -265,6 +278,7 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
 
     fn opened(&mut self, hub: &mut Hub<'_, ()>, conn: ConnId, peer: Peer) {
         let Some(login) = self.options.login.clone() else { return self.up(hub, conn, peer) };
+        self.stage = Stage::LoggingIn(conn, peer, None);
         hub.wake(Timer::of(conn, LOGIN), LOGIN_TIMEOUT);
         let (message, exchange) = match login {
             Login::Token(token) => (Auth { token: Some(token.into()), ..Auth::default() }, None),
@@ -288,6 +302,7 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
     fn up(&mut self, hub: &mut Hub<'_, ()>, conn: ConnId, peer: Peer) {
         hub.cancel(Timer::of(conn, LOGIN));
         self.stage = Stage::Up(conn);
+        self.stalled = false;
         for message in self.subscriptions.values() {
             hub.send(conn, message.as_outgoing());
         }
@@ -306,10 +321,16 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
 
     /// A message while the server is asked to let us in: greetings are passed over.
     fn logging_in(&mut self, hub: &mut Hub<'_, ()>, conn: ConnId, payload: Payload<'_>) {
-        let Some(told) = payload.as_str().and_then(|text| serde_json::from_str::<Auth<'_>>(text).ok()) else { return };
+        // A prompt for people may stand before it.
+        let json = payload.as_str().and_then(|text| text.find('{').map(|start| &text[start..]));
+        let Some(told) = json.and_then(|json| serde_json::from_str::<Auth<'_>>(json).ok()) else { return };
         let Stage::LoggingIn(_, peer, exchange) = &mut self.stage else { return };
         let peer = *peer;
         match (&*told.kind, exchange) {
+            ("auth", Some(Exchange { expected: Some(_), .. })) => {
+                // Each answer costs much, and one is enough.
+                self.login_failed(hub, conn, "the server asked twice");
+            }
             ("auth", Some(exchange)) => {
                 let answer = told.scram.ok_or(scram::ScramError::Malformed);
                 match answer.and_then(|first| exchange.client.answer(&first)) {
@@ -391,7 +412,11 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Handler for Client<F> {
                     self.answer(key, Err(CallError::TimedOut));
                 }
             }
-            Event::Drained { .. } => self.unpark(hub),
+            Event::Stalled { .. } => self.stalled = true,
+            Event::Drained { .. } => {
+                self.stalled = false;
+                self.unpark(hub);
+            }
             Event::TicketExpired(ticket) => {
                 if let Some(number) = self.calls.remove(&ticket) {
                     self.answer(number, Err(CallError::TimedOut));

@@ -34,6 +34,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::fmt;
 use core::future::poll_fn;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Poll, Waker};
 use core::time::Duration;
 use serde::Serialize;
@@ -48,7 +49,8 @@ pub struct Client {
     shared: Arc<Shared>,
 }
 
-/// What a client hears, in order.
+/// What a client hears, in order. As long as more than 64 KiB or 256 of these wait to be received, the server is not read, and what
+/// happens to the connection is not told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Incoming {
@@ -80,6 +82,7 @@ struct Shared {
     link: Arc<Path>,
     remote: Remote<Wanted>,
     answers: Arc<Mutex<Answers>>,
+    finished: AtomicBool,
 }
 
 /// Calls by number, and who waits for each.
@@ -129,39 +132,36 @@ impl Client {
         let (inbox, settle) = (Arc::clone(&link), Arc::clone(&answers));
         let mut last = Reason::NetworkError;
         let tell = move |event: ClientEvent<'_>| {
-            let incoming = match event {
+            match event {
                 ClientEvent::Connected(peer) => {
                     inbox.set_stalled(false);
-                    Incoming::Connected(peer)
+                    inbox.mention(Incoming::Connected(peer));
                 }
-                ClientEvent::Message(payload) => Incoming::Message(payload.to_owned()),
+                ClientEvent::Message(payload) => return !inbox.deliver(Incoming::Message(payload.to_owned())),
                 ClientEvent::Answered { number, result } => {
-                    lock(&settle).settle(number, result);
-                    return true;
+                    let waker = lock(&settle).settle(number, result);
+                    waker.into_iter().for_each(Waker::wake);
                 }
                 // It was sent in the moment in which the connection ended.
-                ClientEvent::Unsent => return true,
+                ClientEvent::Unsent => {}
                 ClientEvent::Disconnected(reason) => {
                     inbox.set_stalled(true);
                     last = reason;
-                    Incoming::Disconnected(reason)
+                    inbox.mention(Incoming::Disconnected(reason));
                 }
                 ClientEvent::DialFailed(failure, again) => {
                     last = failure.reason();
-                    Incoming::DialFailed(failure, again)
+                    inbox.mention(Incoming::DialFailed(failure, again));
                 }
-                ClientEvent::LoginFailed(why) => Incoming::LoginFailed(why),
-                ClientEvent::Ended => {
-                    inbox.end(last);
-                    return true;
-                }
-            };
-            !inbox.deliver(incoming)
+                ClientEvent::LoginFailed(why) => inbox.mention(Incoming::LoginFailed(why)),
+                ClientEvent::Ended => inbox.end(last),
+            }
+            true
         };
         let config = options.config.clone();
         let client = Machine::new(options, secret, Box::new(tell) as Box<dyn FnMut(ClientEvent<'_>) -> bool + Send>);
         let server = Server::bind(config, Handled { client, link: Arc::clone(&link) })?;
-        let shared = Arc::new(Shared { link, remote: server.remote(), answers });
+        let shared = Arc::new(Shared { link, remote: server.remote(), answers, finished: AtomicBool::new(false) });
         Ok((Self { shared }, server))
     }
 
@@ -186,6 +186,9 @@ impl Client {
     /// If the client does not come back.
     pub async fn send(&self, message: impl Into<OutgoingBuf>) -> Result<(), Disconnected> {
         self.ready().await?;
+        if self.shared.finished.load(Ordering::Relaxed) {
+            return Err(Disconnected(Reason::Application));
+        }
         self.shared.put(Command::Send(message.into()))
     }
 
@@ -230,6 +233,7 @@ impl Client {
 
     /// Sends nothing more, and hears what the server still has to say; the client does not come back. Over WebSocket it closes.
     pub fn finish(&self) {
+        self.shared.finished.store(true, Ordering::Relaxed);
         let _ = self.shared.put(Command::Finish);
     }
 
@@ -298,11 +302,11 @@ impl Drop for Awaited<'_> {
 }
 
 impl Answers {
-    fn settle(&mut self, number: u64, result: Result<String, CallError>) {
-        if let Some(answer) = self.waiting.get_mut(&number)
-            && let Answer::Awaited(Some(waker)) = core::mem::replace(answer, Answer::There(result))
-        {
-            waker.wake();
+    /// Who waits for it.
+    fn settle(&mut self, number: u64, result: Result<String, CallError>) -> Option<Waker> {
+        match core::mem::replace(self.waiting.get_mut(&number)?, Answer::There(result)) {
+            Answer::Awaited(waker) => waker,
+            Answer::There(_) => None,
         }
     }
 }
@@ -317,11 +321,12 @@ impl Handler for Handled {
 
     fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, Wanted>) {
         match event {
-            Event::Stalled { .. } => self.link.set_stalled(true),
             event => match event.with_other_notes() {
                 Ok(event) => {
-                    if matches!(event, Event::Drained { .. }) {
-                        self.link.set_stalled(false);
+                    match event {
+                        Event::Stalled { .. } => self.link.set_stalled(true),
+                        Event::Drained { .. } => self.link.set_stalled(false),
+                        _ => {}
                     }
                     self.client.on(hub, event);
                 }

@@ -8,7 +8,7 @@ impl<C: Default> State<C> {
     pub(crate) fn join(&mut self, id: ConnId, name: &str) -> Result<bool, JoinError> {
         let Some(index) = self.open_slot(id) else { return Err(JoinError::NotOpen) };
         let limits = self.config.rooms;
-        let Some(conn) = self.conns.at_mut(index) else { return Err(JoinError::NotOpen) };
+        let Some(conn) = self.conns.at_mut(index).filter(|conn| !conn.finished) else { return Err(JoinError::NotOpen) };
         if let Some(number) = self.rooms.number(name)
             && conn.rooms.contains(&number)
         {

@@ -931,6 +931,32 @@ fn a_client_whose_server_was_away_subscribes_anew() {
 }
 
 #[test]
+fn what_a_client_does_not_receive_is_not_kept_on_its_next_connection_either() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback can be listened at");
+    let address = listener.local_addr().expect("it has one");
+    let backoff = Backoff { initial: Duration::from_millis(1), ..Backoff::default() };
+    let dial = Dial { backoff: Some(backoff), ..Dial::lines(address.to_string()) };
+    let client = shell::connect(ClientOptions::new(dial)).expect("a thread");
+    let mut first = accept(&listener);
+    first.send(&b"x\n".repeat(300));
+    drop(first);
+    block_on(client.send("again")).expect("it comes back");
+    let mut second = accept(&listener);
+    // What fits into both ends' buffers is taken, and no more.
+    second.0.get_mut().set_nonblocking(true).expect("it can be set");
+    let (mut sent, mut waited) = (0_usize, 0);
+    while waited < 1_000 {
+        match second.0.get_mut().write(&[b'x', b'\n'].repeat(8_000)) {
+            Ok(bytes) => (sent, waited) = (sent + bytes, 0),
+            Err(_) => waited += 1,
+        }
+        std::thread::yield_now();
+        assert!(sent < 256 << 20, "everything is taken");
+    }
+    drop(client);
+}
+
+#[test]
 fn a_client_that_gives_up_says_so_to_all_who_wait() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback can be listened at");
     let address = listener.local_addr().expect("it has one").to_string();

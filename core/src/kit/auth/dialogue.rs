@@ -21,6 +21,10 @@ impl Dialogue {
         hub.prompt(conn, "user: ");
     }
 
+    pub(super) fn wants_password(&self) -> bool {
+        self.user.is_some()
+    }
+
     pub(super) fn said<C: Default>(self, hub: &mut Hub<'_, C>, conn: ConnId, line: &str) -> Said {
         match self.user {
             Some(user) => Said::Password { user, password: line.to_owned() },

@@ -64,6 +64,8 @@ pub struct Authentication<P> {
     dialogue: bool,
     duplicates: DuplicateLogin,
     waiting: BTreeMap<ConnId, Waiting>,
+    /// How often who is known has been wrong since.
+    wrong: BTreeMap<ConnId, u32>,
 }
 
 /// What happens when a user is connected already.
@@ -85,6 +87,11 @@ struct Waiting {
     request: Option<Box<Request>>,
     tries: u32,
     stage: Stage,
+    /// The token came with the request: there is nobody who could try again.
+    by_request: bool,
+    /// What the handler within is to be told once it knows of the connection.
+    input_ended: bool,
+    stalled: bool,
 }
 
 enum Stage {
@@ -120,6 +127,7 @@ impl<P> Authentication<P> {
             dialogue: false,
             duplicates: DuplicateLogin::default(),
             waiting: BTreeMap::new(),
+            wrong: BTreeMap::new(),
         }
     }
 
@@ -184,8 +192,19 @@ impl<P: Provider<H::Note>, H: Handler> Layer<H> for Authentication<P> {
                 }
             }
             Event::Closed { conn, .. } if self.waiting.remove(&conn).is_some() => {}
+            Event::InputEnded { conn } if self.waiting.contains_key(&conn) => self.input_ended(hub, conn),
+            Event::Stalled { conn, .. } | Event::Drained { conn } if self.waiting.contains_key(&conn) => {
+                if let Some(waiting) = self.waiting.get_mut(&conn) {
+                    waiting.stalled = matches!(event, Event::Stalled { .. });
+                }
+            }
             event if event.conn().is_some_and(|conn| self.waiting.contains_key(&conn)) => {}
-            event => within.on(hub, event),
+            event => {
+                if let Event::Closed { conn, .. } = event {
+                    self.wrong.remove(&conn);
+                }
+                within.on(hub, event);
+            }
         }
     }
 }
@@ -209,18 +228,38 @@ impl<P> Authentication<P> {
         });
         let query = request.filter(|_| self.token_in_query).and_then(|request| request.query("token"));
         let token = bearer.or_else(|| query.map(ToOwned::to_owned));
-        let request = request.cloned().map(Box::new);
-        self.waiting.insert(conn, Waiting { peer, origin, request, tries: 0, stage: Stage::Idle });
+        let waiting = Waiting {
+            peer,
+            origin,
+            request: request.cloned().map(Box::new),
+            tries: 0,
+            stage: Stage::Idle,
+            by_request: token.is_some(),
+            input_ended: false,
+            stalled: false,
+        };
+        self.waiting.insert(conn, waiting);
         hub.wake(Timer::of(conn, DEADLINE), self.limits.deadline);
-        if let Some(token) = token {
-            self.token(hub, conn, &token, within);
-            if self.waiting.get(&conn).is_some_and(|waiting| !matches!(waiting.stage, Stage::Pending)) {
-                // There is nobody who could try again.
-                hub.end(conn, Reason::Unauthorized);
-            }
-        } else if self.dialogue && hub.representation(conn) == Representation::Text {
+        match token {
+            Some(token) => self.token(hub, conn, &token, within),
+            None => self.begin_dialogue(hub, conn),
+        }
+    }
+
+    /// Asks a person, where that is wanted.
+    fn begin_dialogue<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId) {
+        if self.dialogue && hub.is_open(conn) && hub.representation(conn) == Representation::Text {
             self.set_stage(conn, Stage::Dialogue(Dialogue::default()));
             Dialogue::begin(hub, conn);
+        }
+    }
+
+    /// Who sends nothing more can prove nothing more, but what it sent may still be looked at.
+    fn input_ended<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId) {
+        let Some(waiting) = self.waiting.get_mut(&conn) else { return };
+        waiting.input_ended = true;
+        if !matches!(waiting.stage, Stage::Pending) {
+            hub.end(conn, Reason::PeerClosed);
         }
     }
 
@@ -242,8 +281,20 @@ impl<P> Authentication<P> {
             return refuse(hub, conn, "you are being looked up");
         }
         let is_json = text.trim_start().starts_with('{');
-        hub.set_representation(conn, if is_json { Representation::Json } else { Representation::Text });
-        match (proof(text), stage) {
+        let proof = match &stage {
+            // Whatever a person types there is the password, but for what only a program would.
+            Stage::Dialogue(dialogue) if dialogue.wants_password() => proof(text).filter(|_| is_json),
+            _ => proof(text),
+        };
+        let in_dialogue = matches!(stage, Stage::Dialogue(_));
+        if in_dialogue && is_json && proof.is_some() {
+            // What was asked for stands on a line of its own.
+            hub.write(conn, "\n");
+        }
+        if proof.is_some() || !in_dialogue {
+            hub.set_representation(conn, if is_json { Representation::Json } else { Representation::Text });
+        }
+        match (proof, stage) {
             (Some(Proof::Token(token)), _) => self.token(hub, conn, &token, within),
             (Some(Proof::Scram(last)), Stage::Scram(server, user)) => {
                 // Others of this address or user may have been wrong meanwhile.
@@ -332,10 +383,6 @@ impl<P> Authentication<P> {
             return self.accept(hub, conn, identity, None, within);
         }
         self.fail(hub, conn, Some(&user), "that is not right");
-        if self.waiting.contains_key(&conn) && hub.is_open(conn) {
-            self.set_stage(conn, Stage::Dialogue(Dialogue::default()));
-            Dialogue::begin(hub, conn);
-        }
     }
 
     fn credentials<N>(&mut self, user: &str) -> Credentials
@@ -365,19 +412,26 @@ impl<P> Authentication<P> {
             refuse(hub, conn, "you are connected already");
             return hub.end(conn, Reason::Forbidden);
         }
-        let Some(Waiting { peer, origin, request, .. }) = self.waiting.remove(&conn) else { return };
+        let Some(waiting) = self.waiting.remove(&conn) else { return };
         hub.cancel(Timer::of(conn, DEADLINE));
         tell(hub, conn, &Told { user: Some(&identity.user), scram, ..Told::of("auth_ok") });
         hub.identify(conn, identity);
         if !hub.is_open(conn) {
             // It has ended meanwhile, and the handler within has not heard of it.
-            self.waiting.insert(conn, Waiting { peer, origin, request, tries: 0, stage: Stage::Idle });
+            self.waiting.insert(conn, waiting);
             return;
         }
         if self.duplicates == DuplicateLogin::ReplaceOld {
             others.into_iter().for_each(|old| hub.end(old, Reason::Replaced));
         }
+        let Waiting { peer, origin, request, input_ended, stalled, .. } = waiting;
         within.on(hub, Event::Opened { conn, peer, origin, request: request.as_deref() });
+        if stalled && hub.is_open(conn) {
+            within.on(hub, Event::Stalled { conn, queued: hub.pending(conn) });
+        }
+        if input_ended && hub.is_open(conn) {
+            within.on(hub, Event::InputEnded { conn });
+        }
     }
 
     /// A token of somebody who is known already.
@@ -385,12 +439,20 @@ impl<P> Authentication<P> {
     where
         P: Provider<N>,
     {
+        if let Err(wait) = self.failures.check(hub, conn, None, &self.limits) {
+            return refuse(hub, conn, &wait);
+        }
         match self.provider.token(conn, token, hub.unix_time()) {
             Verdict::Accepted(identity) => self.renew(hub, conn, identity),
             Verdict::Refused(reason) => {
                 hub.state.metrics.authentication_failures += 1;
                 self.failures.charge(hub, conn, None, &self.limits);
                 refuse(hub, conn, &reason);
+                let wrong = self.wrong.entry(conn).or_default();
+                *wrong += 1;
+                if *wrong >= self.limits.tries {
+                    hub.end(conn, Reason::Unauthorized);
+                }
             }
             Verdict::Pending => {}
         }
@@ -411,9 +473,13 @@ impl<P> Authentication<P> {
         hub.state.metrics.authentication_failures += 1;
         let Some(waiting) = self.waiting.get_mut(&conn) else { return };
         waiting.tries += 1;
-        if waiting.tries >= self.limits.tries {
-            hub.end(conn, Reason::Unauthorized);
+        if waiting.tries >= self.limits.tries || waiting.by_request {
+            return hub.end(conn, Reason::Unauthorized);
         }
+        if waiting.input_ended {
+            return hub.end(conn, Reason::PeerClosed);
+        }
+        self.begin_dialogue(hub, conn);
     }
 
     fn fail_for_good<C: Default>(&self, hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {

@@ -215,6 +215,8 @@ pub struct Tokens {
 #[derive(Clone, Debug)]
 struct Used {
     most: usize,
+    /// The latest that it ever was: the clock may go back, and what was used stays so.
+    latest: u64,
     until: BTreeSet<(u64, Arc<str>)>,
     known: BTreeSet<Arc<str>>,
 }
@@ -255,7 +257,7 @@ impl Tokens {
     /// accepted until one has.
     #[must_use]
     pub fn single_use(self, most: usize) -> Self {
-        Self { used: Some(Used { most, until: BTreeSet::new(), known: BTreeSet::new() }), ..self }
+        Self { used: Some(Used { most, latest: 0, until: BTreeSet::new(), known: BTreeSet::new() }), ..self }
     }
 
     /// What a token says, if all is well with it.
@@ -335,8 +337,12 @@ impl Tokens {
 
 impl Used {
     fn add(&mut self, jti: Option<&str>, until: u64, now: u64) -> Result<(), TokenError> {
+        self.latest = self.latest.max(now);
+        if until <= self.latest {
+            return Err(TokenError::Expired);
+        }
         while let Some((until, jti)) = self.until.first()
-            && *until <= now
+            && *until <= self.latest
         {
             self.known.remove(jti);
             self.until.pop_first();
@@ -497,6 +503,8 @@ mod tests {
         assert_eq!(at(&token(Some("c"), NOW + 30), NOW), Err(TokenError::Full));
         assert_eq!(at(&token(Some("c"), NOW + 30), NOW + 10), Ok(()));
         assert_eq!(at(&token(Some("b"), NOW + 20), NOW + 11), Err(TokenError::Used));
+        // The clock on the wall goes back.
+        assert_eq!(at(&token(Some("a"), NOW + 10), NOW + 5), Err(TokenError::Expired));
     }
 
     #[test]

@@ -1,4 +1,5 @@
 use super::Layer;
+use crate::id::Origin;
 use crate::limit::{Meters, Rate};
 use crate::{AddressKey, ConnId, Event, Handler, Hub, Peer, Reason};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -11,7 +12,7 @@ use core::str::FromStr;
 const ADDRESSES_MAX: usize = 16_384;
 
 /// Lets in so many connections of each address at a time, and so many new ones in a time; those of an allowed network come in
-/// whatever they do, and count for nobody else.
+/// whatever they do, and count for nobody else. Connections that the application dialled are not counted.
 ///
 /// Others end as [`Reason::AddressFull`] before the handler within hears of them. Peers without an address are not limited. The
 /// machine's own [`ConnectionLimits`](crate::limit::ConnectionLimits) hold as well, before this.
@@ -45,6 +46,10 @@ impl Network {
     /// # Errors
     /// If the address has fewer bits.
     pub const fn new(address: IpAddr, bits: u8) -> Result<Self, NetworkError> {
+        // What is mapped is what it is mapped from, as for peers.
+        if let (IpAddr::V6(_), v4 @ IpAddr::V4(_), 96..=128) = (address, address.to_canonical(), bits) {
+            return Ok(Self { address: v4, bits: bits - 96 });
+        }
         let most = if address.is_ipv4() { 32 } else { 128 };
         if bits <= most { Ok(Self { address, bits }) } else { Err(NetworkError) }
     }
@@ -140,7 +145,7 @@ impl ConnectionLimit {
 
 impl<H: Handler> Layer<H> for ConnectionLimit {
     fn on(&mut self, hub: &mut Hub<'_, H::Context>, event: Event<'_, H::Note>, within: &mut H) {
-        if let Event::Opened { conn, peer, .. } = event
+        if let Event::Opened { conn, peer, origin: Origin::Listener(_), .. } = event
             && !self.lets_in(hub, conn, peer)
         {
             self.refused.insert(conn);
@@ -175,6 +180,8 @@ mod tests {
             ("0.0.0.0/0", "255.255.255.255", true),
             ("0.0.0.0/0", "::1", false),
             ("::/0", "2001:db8::", true),
+            ("::ffff:10.0.0.0/104", "10.1.1.1", true),
+            ("::ffff:10.0.0.0/104", "11.1.1.1", false),
             ("192.0.2.7", "192.0.2.7", true),
             ("192.0.2.7", "192.0.2.6", false),
             ("2001:db8::/33", "2001:db8:7fff::", true),

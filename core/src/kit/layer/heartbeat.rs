@@ -60,6 +60,17 @@ mod tests {
     }
 
     #[test]
+    fn who_is_not_read_is_not_silent() {
+        let listen = crate::kit::on_lines(|hub: &mut Hub<'_, ()>, conn, _| hub.pause(conn));
+        let mut hub = TestHub::new(listen.within(Heartbeat::new("alive?", secs(10), secs(25))));
+        let peer = hub.connect();
+        hub.line(peer, "x");
+        hub.advance(secs(100));
+        assert!(!hub.is_closed(peer));
+        assert_eq!(hub.lines(peer), Vec::<String>::new());
+    }
+
+    #[test]
     fn who_is_silent_is_asked_and_then_ended_and_any_byte_is_a_sign_of_life() {
         let mut hub = TestHub::new(Echo.within(Heartbeat::new("alive?", secs(10), secs(25))));
         let (silent, busy) = (hub.connect(), hub.connect());

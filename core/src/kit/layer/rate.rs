@@ -67,7 +67,7 @@ impl RateLimit {
         let refused = self.refused.entry(conn).or_default();
         *refused += 1;
         if *refused == 1 {
-            let wait = conforms_from.since(hub.now()).as_millis().max(1);
+            let wait = conforms_from.since(hub.now()).as_nanos().div_ceil(1_000_000);
             let text = format!("notice: too many messages; the next one is served in {wait} ms");
             let json = format!(
                 "{{\"type\":\"error\",\"code\":\"rate_limited\",\"reason\":\"too many messages\",\"retry_after_ms\":{wait}}}"

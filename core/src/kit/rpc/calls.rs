@@ -119,13 +119,13 @@ impl<A: App> Calls<A> {
         self.pending.insert(ticket, Pending::Theirs { id, place });
     }
 
-    /// A call of theirs is not answered later after all.
-    pub(super) fn forget(&mut self, ticket: Ticket) {
-        if let Some(Pending::Theirs { place: Some(place), .. }) = self.pending.remove(&ticket)
-            && let Some(batch) = self.batches.get_mut(&place.batch)
-        {
+    /// A call of theirs is not answered later after all; false if it was answered already.
+    pub(super) fn forget(&mut self, ticket: Ticket) -> bool {
+        let Some(Pending::Theirs { place, .. }) = self.pending.remove(&ticket) else { return false };
+        if let Some(batch) = place.and_then(|place| self.batches.get_mut(&place.batch)) {
             batch.missing -= 1;
         }
+        true
     }
 
     /// The result of a call of theirs; false if nobody waits for it any more.

@@ -52,8 +52,14 @@ fn described<A: App>(name: &str, method: &Method<A>, generator: &mut SchemaGener
             let is_required = required.contains(&name);
             json!({ "name": name, "required": is_required, "schema": schema })
         }));
-    } else if let Some(Value::Array(items)) = member("prefixItems").or_else(|| member("items")) {
-        listed.extend(items.into_iter().zip(1..).map(|(schema, place): (Value, u32)| {
+    } else if let Some(items) = member("prefixItems").or_else(|| member("items")) {
+        // Draft 7 says in one member what each place has, or what all have.
+        let count = member("minItems").and_then(|count| count.as_u64()).unwrap_or(1);
+        let schemas = match items {
+            Value::Array(schemas) => schemas,
+            schema => alloc::vec![schema; usize::try_from(count).unwrap_or(1).min(16)],
+        };
+        listed.extend(schemas.into_iter().zip(1..).map(|(schema, place): (Value, u32)| {
             json!({ "name": alloc::format!("p{place}"), "required": true, "schema": schema })
         }));
     }

@@ -261,7 +261,10 @@ impl<A: App> Rpc<A> {
                 let begun = call(app, cx, params, ticket);
                 if begun.is_err() {
                     cx.hub.redeem(ticket);
-                    cx.calls.forget(ticket);
+                    if !cx.calls.forget(ticket) {
+                        // It was answered before it failed.
+                        return Ok(None);
+                    }
                 }
                 begun.map(|()| None)
             }

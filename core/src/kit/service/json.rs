@@ -14,9 +14,14 @@ use serde_json::value::RawValue;
 #[derive(Deserialize)]
 pub(super) struct Head<'a> {
     #[serde(rename = "type", borrow, default)]
-    pub(super) kind: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    pub(super) jsonrpc: Option<&'a RawValue>,
+    pub(super) kind: Option<&'a RawValue>,
+    /// Whether it has such a member.
+    #[serde(default, deserialize_with = "is_there")]
+    pub(super) jsonrpc: bool,
+}
+
+fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
 }
 
 /// Where the content of a message comes from.
@@ -42,7 +47,8 @@ impl Source<'_> {
 
 fn invalid<E: fmt::Display>(error: serde_path_to_error::Error<E>) -> MessageError {
     let path = error.path().to_string();
-    let path = (path != ".").then_some(path);
+    // Nobody knows where, or everywhere.
+    let path = (path != "." && path != "?").then_some(path);
     MessageError { path, ..MessageError::new("invalid", reason_of(&error.into_inner())) }
 }
 

@@ -14,7 +14,7 @@ pub use router::{Guard, RequireScope, Router};
 
 use super::rpc::{CallError, Calls, Expired, Rpc};
 use crate::{ConnId, Event, Handler, Hub, Payload, Reason, Representation};
-use alloc::borrow::ToOwned;
+use alloc::borrow::{Cow, ToOwned};
 use alloc::format;
 use alloc::string::String;
 use core::fmt;
@@ -167,11 +167,13 @@ impl<A: App> Handler for Service<A> {
             Event::Draining => hooks.drain(app, &mut scope),
             Event::Closed { conn, reason } => {
                 let mut cx = scope.of(conn);
-                for then in cx.calls.closed(conn) {
-                    then(app, &mut cx, Err(CallError::Closed));
-                }
+                // Before what waits for answers, which may panic.
+                let unanswered = cx.calls.closed(conn);
                 router.closed(app, &mut cx, reason);
                 hooks.closed(app, &mut cx, reason);
+                for then in unanswered {
+                    then(app, &mut cx, Err(CallError::Closed));
+                }
             }
             other => hooks.other(app, &mut scope, other),
         }
@@ -211,6 +213,8 @@ impl<A: App> Service<A> {
         let is_array = text.trim_start().starts_with('[');
         let head = if is_array { Ok(None) } else { serde_json::from_str::<Head<'_>>(text).map(Some) };
         let head = match head {
+            // It calls, or tries to, and whoever calls knows what an answer looks like.
+            Err(_) if self.rpc.is_some() && text.contains("\"jsonrpc\"") => Some(Head { kind: None, jsonrpc: true }),
             // A person may begin a line with a bracket.
             Err(_) if hub.representation(conn) == Representation::Text && self.hooks.text.is_some() => {
                 return self.plain(hub, conn, text);
@@ -225,7 +229,7 @@ impl<A: App> Service<A> {
         hub.set_representation(conn, Representation::Json);
         let Self { app, router, rpc, calls, hooks, .. } = self;
         let kind = match head {
-            Some(Head { jsonrpc: None, kind }) => kind,
+            Some(Head { jsonrpc: false, kind }) => kind,
             _ => {
                 let Some(rpc) = rpc else {
                     return refuse(hub, conn, None, &MessageError::new("unsupported", "nothing can be called here"));
@@ -234,9 +238,19 @@ impl<A: App> Service<A> {
                 return rpc.serve(app, &mut Scope::new(hub, calls).of(conn), text, &mut log);
             }
         };
-        let Some(kind) = kind else {
-            return refuse(hub, conn, None, &MessageError::new("invalid", "missing field `type`"));
+        let kind = match kind.map(|kind| serde_json::from_str::<Cow<'_, str>>(kind.get())) {
+            Some(Ok(kind)) => kind,
+            Some(Err(error)) => {
+                let error =
+                    MessageError { path: Some("type".into()), ..MessageError::new("invalid", reason_of(&error)) };
+                return refuse(hub, conn, None, &error);
+            }
+            None => return refuse(hub, conn, None, &MessageError::new("invalid", "missing field `type`")),
         };
+        if kind == "error" && !router.knows(&kind) {
+            // Two that answer each other's errors would never end.
+            return;
+        }
         if !router.knows(&kind) {
             return self.unknown_type(hub, conn, &kind);
         }
@@ -267,9 +281,10 @@ impl<A: App> Service<A> {
                 refuse(hub, conn, Some(&kind), &error);
             }
         } else if first == "help" {
-            for (kind, usage) in router.usages() {
+            let mut scope = Scope::new(hub, calls);
+            for (kind, usage) in router.usages(&scope.of(conn)) {
                 let line = format!("/{} {usage}", kind.replace('.', " "));
-                hub.send(conn, line.trim_end());
+                scope.hub.send(conn, line.trim_end());
             }
         } else {
             self.unknown_type(hub, conn, first);

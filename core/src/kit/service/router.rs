@@ -39,6 +39,12 @@ pub trait Guard<A: App>: Send {
         let _ = (app, cx);
     }
 
+    /// Whether a type is worth showing to somebody who asks for `/help`.
+    fn shows(&self, cx: &Cx<'_, A>, kind: &str) -> bool {
+        let _ = (cx, kind);
+        true
+    }
+
     /// A message of a type is about to be served.
     ///
     /// # Errors
@@ -73,6 +79,10 @@ where
 pub struct RequireScope(pub &'static str);
 
 impl<A: App> Guard<A> for RequireScope {
+    fn shows(&self, cx: &Cx<'_, A>, _: &str) -> bool {
+        cx.may(self.0)
+    }
+
     fn before(&mut self, _: &mut A, cx: &mut Cx<'_, A>, _: &str) -> Result<(), MessageError> {
         if cx.may(self.0) { Ok(()) } else { Err(MessageError::forbidden()) }
     }
@@ -144,9 +154,12 @@ impl<A: App> Router<A> {
         self.routes.contains_key(kind)
     }
 
-    /// The types with what a person types for them, in alphabetical order.
-    pub(super) fn usages(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.routes.iter().map(|(kind, route)| (kind.as_str(), route.usage.as_str()))
+    /// The types that somebody may see, with what a person types for them, in alphabetical order.
+    pub(super) fn usages(&self, cx: &Cx<'_, A>) -> Vec<(&str, &str)> {
+        let shown = |(kind, route): &(&String, &Route<A>)| {
+            self.own.iter().chain(&route.guards).all(|&guard| self.guards[guard].shows(cx, kind))
+        };
+        self.routes.iter().filter(shown).map(|(kind, route)| (kind.as_str(), route.usage.as_str())).collect()
     }
 
     /// Serves a message of a type; nothing is done if there is no function for it.

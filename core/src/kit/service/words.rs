@@ -175,6 +175,15 @@ impl<'de> Deserializer<'de> for Arguments<'de> {
     }
 }
 
+/// All that is left, which is what stands in quotes if that is all.
+fn all_of(rest: &str) -> Cow<'_, str> {
+    let mut arguments = Arguments { rest };
+    match arguments.word() {
+        Ok(Some(word @ Cow::Owned(_))) if arguments.rest.trim().is_empty() => word,
+        _ => Cow::Borrowed(rest),
+    }
+}
+
 /// One word for each field.
 struct Fields<'de> {
     arguments: Arguments<'de>,
@@ -190,9 +199,9 @@ impl<'de> MapAccess<'de> for Fields<'de> {
             return self.arguments.nothing_left().map(|()| None);
         };
         let rest = self.arguments.rest.trim();
-        self.value = if others.is_empty() && !rest.starts_with('"') {
+        self.value = if others.is_empty() {
             self.arguments.rest = "";
-            (!rest.is_empty()).then_some(Word(Cow::Borrowed(rest)))
+            (!rest.is_empty()).then(|| Word(all_of(rest)))
         } else {
             self.arguments.word()?.map(Word)
         };
@@ -511,6 +520,9 @@ mod tests {
         assert_eq!(parse(" 1   2  over  there "), Ok(of(1, 2, Some("over  there"))));
         assert_eq!(parse("1 2 \"a \\\"b\\\" c\""), Ok(of(1, 2, Some("a \"b\" c"))));
         assert_eq!(parse("\"main hall\" hi all"), Ok(Say { room: "main hall".into(), text: "hi all".into() }));
+        let said = |text: &str| Ok(Say { room: "den".into(), text: text.into() });
+        assert_eq!(parse("den \"hi\" he said"), said("\"hi\" he said"));
+        assert_eq!(parse("den \"oops"), said("\"oops"));
         assert_eq!(parse("green 1 2 3"), Ok(Paint { color: Color::Green, points: [1, 2, 3].into() }));
         assert_eq!(parse("red [4]"), Ok(Paint { color: Color::Red, points: [4].into() }));
         assert_eq!(parse(""), Ok(Ping));
@@ -526,7 +538,7 @@ mod tests {
             (parse::<Move>("1").err(), "missing field `y`"),
             (parse::<Move>("1 two").err(), "a whole number was expected, not `two`"),
             (parse::<Ping>("pong").err(), "nothing more was expected, not `pong`"),
-            (parse::<Say>("\"open").err(), "a closing double quote is missing"),
+            (parse::<Say>("\"open room").err(), "a closing double quote is missing"),
             (parse::<(u8, u8)>("1 2 3").err(), "nothing more was expected, not `3`"),
             (parse::<Paint>("blue 1").err(), "unknown variant `blue`, expected `red` or `green`"),
             (parse::<Flat>("name=x oops").err(), "name=value was expected, not `oops`"),

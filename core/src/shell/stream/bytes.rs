@@ -78,7 +78,8 @@ impl ByteStream {
             }
             self.connection.put(Action::Send(payload(line).into())).map_err(broken)?;
         }
-        if self.unsent.len() > UNSENT_MAX_BYTES {
+        // A frame is one message, however long.
+        if self.unsent.len() > UNSENT_MAX_BYTES && self.connection.has_lines() {
             self.send_rest().map_err(broken)?;
         }
         Poll::Ready(Ok(taken.len()))

@@ -244,6 +244,14 @@ impl Shared {
     }
 }
 
+/// What comes from now on is lost, so that a task that only sends is not stopped by it.
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        let Shared { link, remote, conn, .. } = &*self.shared;
+        link.stop_receiving(|| call(remote, *conn));
+    }
+}
+
 impl Drop for Shared {
     fn drop(&mut self) {
         // A task that panics drops what it has before anybody hears of it.

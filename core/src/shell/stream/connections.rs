@@ -122,7 +122,11 @@ impl Handler for Connections {
                 }
             }
             Event::Note(Ready(conn)) => attend(hub, conn),
-            Event::InputEnded { conn } => link(hub, conn).iter().for_each(|link| link.input_ended()),
+            Event::InputEnded { conn } => {
+                if link(hub, conn).is_some_and(|link| link.input_ended()) {
+                    hub.close(conn);
+                }
+            }
             Event::Stalled { conn, .. } => link(hub, conn).iter().for_each(|link| link.set_stalled(true)),
             Event::Drained { conn } => link(hub, conn).iter().for_each(|link| link.set_stalled(false)),
             Event::Closed { conn, reason } => link(hub, conn).iter().for_each(|link| link.end(reason)),
@@ -143,13 +147,21 @@ fn attend(hub: &mut Hub<'_, Linked>, conn: ConnId) {
         match action {
             Action::Send(message) => drop(hub.send(conn, message.as_outgoing())),
             Action::Write(payload) => drop(hub.write(conn, &payload)),
-            Action::Act(act) => act(hub, conn),
+            Action::Act(act) => {
+                if catch_unwind(AssertUnwindSafe(|| act(hub, conn))).is_err() {
+                    hub.state.metrics.handler_panics += 1;
+                    hub.end(conn, Reason::HandlerPanicked);
+                }
+            }
             Action::Close => hub.close(conn),
             Action::End(reason) => hub.end(conn, reason),
         }
     }
     if resumes {
         hub.resume(conn);
+    }
+    if link.is_silent() {
+        hub.close(conn);
     }
     link.done();
 }

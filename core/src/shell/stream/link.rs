@@ -45,6 +45,8 @@ struct State<I, A> {
     callers: Vec<Waker>,
     /// The peer does not take what is sent.
     stalled: bool,
+    /// Nobody will receive any more: what comes is lost.
+    deaf: bool,
     input_over: bool,
     end: Option<Reason>,
 }
@@ -63,6 +65,7 @@ impl<I: Weight, A: Weight> Link<I, A> {
             writers: Vec::new(),
             callers: Vec::new(),
             stalled: false,
+            deaf: false,
             input_over: false,
             end: None,
         };
@@ -72,12 +75,25 @@ impl<I: Weight, A: Weight> Link<I, A> {
     /// The peer sent something; true if it should not be read on.
     pub(in crate::shell) fn deliver(&self, item: I) -> bool {
         let mut state = self.lock();
+        if state.deaf {
+            return false;
+        }
         state.inbox_bytes += item.bytes();
         state.inbox.push_back(item);
-        let is_full = state.inbox_bytes > INBOX_HIGH_BYTES || state.inbox.len() > INBOX_HIGH_MESSAGES;
-        let pauses = is_full && !core::mem::replace(&mut state.paused, is_full);
-        wake(state.reader.take());
-        pauses
+        let is_full = state.is_full();
+        state.paused |= is_full;
+        let reader = state.reader.take();
+        drop(state);
+        wake(reader);
+        is_full
+    }
+
+    /// As [`deliver`](Self::deliver), for what nobody needs who does not listen: it is lost when the inbox is full.
+    #[cfg(feature = "auth")]
+    pub(in crate::shell) fn mention(&self, item: I) {
+        if !self.lock().is_full() {
+            self.deliver(item);
+        }
     }
 
     /// What the task wants done, and whether its peer should be read again.
@@ -94,10 +110,11 @@ impl<I: Weight, A: Weight> Link<I, A> {
     /// What was taken is done: who waits may go on, unless the peer does not keep up.
     pub(in crate::shell) fn done(&self) {
         let mut state = self.lock();
-        state.callers.drain(..).for_each(Waker::wake);
-        if !state.stalled {
-            state.writers.drain(..).for_each(Waker::wake);
-        }
+        let callers = core::mem::take(&mut state.callers);
+        let writers = if state.stalled { Vec::new() } else { core::mem::take(&mut state.writers) };
+        // Who is woken may look here at once.
+        drop(state);
+        callers.into_iter().chain(writers).for_each(Waker::wake);
     }
 
     pub(in crate::shell) fn set_stalled(&self, stalled: bool) {
@@ -105,10 +122,14 @@ impl<I: Weight, A: Weight> Link<I, A> {
         self.done();
     }
 
-    pub(in crate::shell) fn input_ended(&self) {
+    /// The peer sends nothing more; true if nobody would hear of it.
+    pub(in crate::shell) fn input_ended(&self) -> bool {
         let mut state = self.lock();
         state.input_over = true;
-        wake(state.reader.take());
+        let (reader, deaf) = (state.reader.take(), state.deaf);
+        drop(state);
+        wake(reader);
+        deaf
     }
 
     /// The connection is over. Only the first reason counts.
@@ -116,10 +137,11 @@ impl<I: Weight, A: Weight> Link<I, A> {
         let mut state = self.lock();
         state.end.get_or_insert(reason);
         let dropped = core::mem::take(&mut state.outbox);
-        wake(state.reader.take());
-        state.writers.drain(..).for_each(Waker::wake);
-        state.callers.drain(..).for_each(Waker::wake);
+        let (reader, writers) = (state.reader.take(), core::mem::take(&mut state.writers));
+        let callers = core::mem::take(&mut state.callers);
         drop(state);
+        wake(reader);
+        writers.into_iter().chain(callers).for_each(Waker::wake);
         // What is dropped may belong to a task that looks here.
         drop(dropped);
     }
@@ -144,6 +166,26 @@ impl<I: Weight, A: Weight> Link<I, A> {
             call();
         }
         Poll::Ready(Some(item))
+    }
+
+    /// Nobody will receive any more.
+    pub(in crate::shell) fn stop_receiving(&self, call: impl FnOnce()) {
+        let mut state = self.lock();
+        state.deaf = true;
+        let unread = core::mem::take(&mut state.inbox);
+        state.inbox_bytes = 0;
+        let calls = state.end.is_none() && !core::mem::replace(&mut state.called, true);
+        drop(state);
+        drop(unread);
+        if calls {
+            call();
+        }
+    }
+
+    /// Whether nobody hears of anything any more, and the peer has nothing to say either.
+    pub(in crate::shell) fn is_silent(&self) -> bool {
+        let state = self.lock();
+        state.deaf && state.input_over
     }
 
     /// Whether something may be sent.
@@ -191,7 +233,7 @@ impl<I: Weight, A: Weight> Link<I, A> {
     /// Why there is nothing to wait for any more; else who asks is woken when something was done.
     pub(in crate::shell) fn poll_done(&self, cx: &Context<'_>) -> Option<Reason> {
         let mut state = self.lock();
-        if state.end.is_none() {
+        if state.end.is_none() && !state.callers.iter().any(|waker| waker.will_wake(cx.waker())) {
             state.callers.push(cx.waker().clone());
         }
         state.end
@@ -216,6 +258,10 @@ impl<I: Weight, A: Weight> Link<I, A> {
 }
 
 impl<I, A> State<I, A> {
+    fn is_full(&self) -> bool {
+        self.inbox_bytes > INBOX_HIGH_BYTES || self.inbox.len() > INBOX_HIGH_MESSAGES
+    }
+
     fn is_low(&self) -> bool {
         self.inbox_bytes <= INBOX_LOW_BYTES && self.inbox.len() <= INBOX_LOW_MESSAGES
     }

@@ -5,6 +5,7 @@ use drupe_tokio::Client;
 use drupe_tokio::core::kit::client::{ClientOptions, Login};
 use drupe_tokio::core::shell::block_on;
 use drupe_tokio::core::shell::client::Incoming;
+use drupe_tokio::core::text::neutralize;
 use drupe_tokio::core::{Dial, DialProtocol, PayloadBuf};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::error::ReadlineError;
@@ -52,15 +53,16 @@ pub(crate) fn run(arguments: &ClientArguments) -> Result<ExitCode, Failure> {
     for (number, message) in arguments.subscribe.iter().enumerate() {
         client.subscribe(number.to_string(), message.as_str())?;
     }
-    let end = |client: &Client| {
+    let linger = Duration::from_secs(arguments.linger);
+    let end = move |client: &Client| {
         if has_halves {
             client.finish();
         } else {
-            thread::sleep(Duration::from_secs(arguments.linger));
+            thread::sleep(linger);
             client.close();
         }
     };
-    if io::stdin().is_terminal() && io::stdout().is_terminal() { converse(client, end) } else { pipe(client, end) }
+    if io::stdin().is_terminal() && io::stdout().is_terminal() { converse(client, end) } else { Ok(pipe(client, end)) }
 }
 
 fn login(arguments: &ClientArguments) -> Result<Option<Login>, Failure> {
@@ -79,21 +81,19 @@ fn login(arguments: &ClientArguments) -> Result<Option<Login>, Failure> {
     Ok(token.or_else(|| env::var("DRUPE_TOKEN").ok()).map(Login::Token))
 }
 
-/// Lines from the input to the server, and messages to the output.
-fn pipe(client: Client, end: impl Fn(&Client)) -> Result<ExitCode, Failure> {
-    let listener = client.clone();
-    let listening = thread::spawn(move || listen(listener, |message| show(message, &mut io::stdout().lock())));
-    for line in io::stdin().lock().split(b'\n') {
-        let mut line = line?;
-        if line.last() == Some(&b'\r') {
-            line.pop();
+/// Lines from the input to the server, and messages to the output, until the server has ended.
+fn pipe(client: Client, end: impl Fn(&Client) + Send + 'static) -> ExitCode {
+    let sender = client.clone();
+    thread::spawn(move || {
+        for line in io::stdin().lock().split(b'\n').map_while(Result::ok) {
+            let line = line.strip_suffix(b"\r").map(<[u8]>::to_vec).unwrap_or(line);
+            if block_on(sender.send(payload(line))).is_err() {
+                return;
+            }
         }
-        if block_on(client.send(payload(line))).is_err() {
-            break;
-        }
-    }
-    end(&client);
-    Ok(listening.join().unwrap_or(ExitCode::FAILURE))
+        end(&sender);
+    });
+    listen(client, |message| show(message, &mut io::stdout().lock()))
 }
 
 /// A person at a terminal, who edits lines while messages come.
@@ -164,9 +164,11 @@ fn listen(mut client: Client, mut show: impl FnMut(&PayloadBuf) -> io::Result<()
 
 /// A message and a line feed. On a terminal without what could act on it.
 fn show(message: &PayloadBuf, output: &mut impl Write) -> io::Result<()> {
-    match message.as_payload().as_str().filter(|_| io::stdout().is_terminal()) {
-        Some(text) => output.write_all(drupe_tokio::core::text::neutralize(text).as_bytes())?,
-        None => output.write_all(message.as_payload().as_bytes())?,
+    let bytes = message.as_payload().as_bytes();
+    if io::stdout().is_terminal() {
+        output.write_all(neutralize(&String::from_utf8_lossy(bytes)).as_bytes())?;
+    } else {
+        output.write_all(bytes)?;
     }
     output.write_all(b"\n")?;
     output.flush()
@@ -178,5 +180,6 @@ fn payload(line: Vec<u8>) -> PayloadBuf {
 
 /// A word about the connection, for people only.
 fn say(words: &str) {
-    let _ = writeln!(io::stderr(), "drupe: {words}");
+    // Some of them are the server's.
+    let _ = writeln!(io::stderr(), "drupe: {}", neutralize(words));
 }
