@@ -97,6 +97,7 @@
 //! - [`outbound`]: what is queued, and who is too slow. [`limit`]: how much, how many, how fast.
 //! - [`http`] and [`websocket`]: the browser's side.
 //! - [`telnet`]: options, terminals and editing, and a parser and a negotiator to be used alone.
+//! - [`kit`]: what applications are made of: functions by message, calls, authentication, layers, clients.
 //! - [`app`]: echo, relay and chat, ready-made. [`text`]: making one peer's text safe for another's terminal.
 //! - [`embedding`]: how to write a shell, step by step.
 //! - [`testing`]: an application under test. [`trace`]: runs as text, to be replayed.
@@ -105,12 +106,14 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `std` | conversions from `std::io::Error`, a trace that threads share |
+//! | `std` | conversions from `std::io::Error`, a trace that threads share, panics of the handler that cost one connection |
 //! | `shell` | `shell`: what the shells share, sockets of the operating system included; Unix only |
+//! | `json` | in [`kit`]: `Service`, `Router`, `rpc` |
+//! | `auth` | `json`, and in [`kit`]: `auth`, `client` |
 //! | `cli` | `cli`: the arguments of the example `hub` and of `drupe` |
 //! | `sim` | `sim`: a seeded world of many peers and faults around a whole server |
 //!
-//! Without any, the crate is `no_std` and needs an allocator. No feature changes what another part does.
+//! Without any, and with `json` or `sim`, the crate is `no_std` and needs an allocator. No feature changes what another part does.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), no_std)]

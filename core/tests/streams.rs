@@ -245,7 +245,7 @@ fn the_end_of_a_connection_is_told_to_both_halves() {
     let (one, two) = (world.connect(), world.connect());
     world.hub.fail(one, drupe_core::Failure::Reset);
     world.settle();
-    world.send(two, &[b'x'; 70_000]);
+    world.send(two, &b"x".repeat(70_000));
     assert_eq!(
         *ends.lock().expect("no panic"),
         [(Reason::Reset, Some(Reason::Reset)), (Reason::MessageTooLarge, Some(Reason::MessageTooLarge))]

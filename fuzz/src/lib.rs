@@ -6,6 +6,7 @@
 
 mod cut;
 mod decoders;
+mod kit;
 mod machine;
 mod memory;
 mod telnet;
@@ -13,6 +14,7 @@ mod telnet_session;
 mod web;
 
 pub use decoders::{length, line};
+pub use kit::kit;
 pub use machine::machine;
 pub use telnet::{telnet_options, telnet_parser};
 pub use telnet_session::{telnet_editor, telnet_session};

@@ -71,3 +71,8 @@ fn websocket_frames() {
 fn listen() {
     replay("listen", drupe_fuzz::listen);
 }
+
+#[test]
+fn kit() {
+    replay("kit", drupe_fuzz::kit);
+}

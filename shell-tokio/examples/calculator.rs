@@ -63,8 +63,10 @@ fn methods() -> Rpc<Calculator> {
 }
 
 fn primes(below: u64) -> u64 {
-    let is_prime =
-        |number: &u64| (2..).take_while(|divisor| divisor * divisor <= *number).all(|d| !number.is_multiple_of(d));
+    let is_prime = |number: &u64| {
+        let divisors = (2..*number).take_while(|divisor| divisor * divisor <= *number);
+        divisors.into_iter().all(|divisor| !number.is_multiple_of(divisor))
+    };
     (2..below).filter(is_prime).count() as u64
 }
 

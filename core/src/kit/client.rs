@@ -408,7 +408,8 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Handler for Client<F> {
                 hub.end(conn, Reason::AuthenticationTimeout);
             }
             Event::Timer(Timer { name: CALL, key, .. }) => {
-                if self.parked.remove(&key).is_some() {
+                let parked = self.parked.remove(&key);
+                if parked.is_some() {
                     self.answer(key, Err(CallError::TimedOut));
                 }
             }

@@ -68,7 +68,7 @@ pub enum Incoming {
 
 /// The handler of a client that has a handle.
 pub struct Handled {
-    client: Machine<Box<dyn FnMut(ClientEvent<'_>) -> bool + Send>>,
+    client: Machine<Tell>,
     link: Arc<Path>,
 }
 
@@ -76,6 +76,7 @@ pub struct Handled {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted;
 
+type Tell = Box<dyn FnMut(ClientEvent<'_>) -> bool + Send>;
 type Path = Link<Incoming, Command>;
 
 struct Shared {
@@ -159,7 +160,7 @@ impl Client {
             true
         };
         let config = options.config.clone();
-        let client = Machine::new(options, secret, Box::new(tell) as Box<dyn FnMut(ClientEvent<'_>) -> bool + Send>);
+        let client = Machine::new(options, secret, Box::new(tell) as Tell);
         let server = Server::bind(config, Handled { client, link: Arc::clone(&link) })?;
         let shared = Arc::new(Shared { link, remote: server.remote(), answers, finished: AtomicBool::new(false) });
         Ok((Self { shared }, server))
@@ -320,28 +321,22 @@ impl Handler for Handled {
     type Note = Wanted;
 
     fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, Wanted>) {
-        match event {
-            event => match event.with_other_notes() {
-                Ok(event) => {
-                    match event {
-                        Event::Stalled { .. } => self.link.set_stalled(true),
-                        Event::Drained { .. } => self.link.set_stalled(false),
-                        _ => {}
-                    }
-                    self.client.on(hub, event);
-                }
-                Err(Wanted) => {
-                    let (commands, resumes) = self.link.take_actions();
-                    for command in commands {
-                        self.client.command(hub, command);
-                    }
-                    if resumes {
-                        self.client.command(hub, Command::Resume);
-                    }
-                    self.link.done();
-                }
-            },
+        if let Ok(event) = event.with_other_notes() {
+            match event {
+                Event::Stalled { .. } => self.link.set_stalled(true),
+                Event::Drained { .. } => self.link.set_stalled(false),
+                _ => {}
+            }
+            return self.client.on(hub, event);
         }
+        let (commands, resumes) = self.link.take_actions();
+        for command in commands {
+            self.client.command(hub, command);
+        }
+        if resumes {
+            self.client.command(hub, Command::Resume);
+        }
+        self.link.done();
     }
 }
 

@@ -56,10 +56,11 @@ impl<C: Default> State<C> {
     pub(crate) fn identify(&mut self, id: ConnId, identity: Identity) -> bool {
         let Some(index) = self.open_slot(id) else { return false };
         let Some(conn) = self.conns.get_mut(id) else { return false };
-        let before = conn.identity.replace(identity.clone().into());
-        if before.as_ref().is_none_or(|before| before.user != identity.user) {
+        let user = identity.user.clone();
+        let before = conn.identity.replace(identity.into());
+        if before.as_ref().is_none_or(|before| before.user != user) {
             before.into_iter().for_each(|before| self.users.remove(&before.user, id));
-            self.users.add(&identity.user, id);
+            self.users.add(&user, id);
             self.metrics.authenticated += 1;
             self.pending.push_back(Pending::Authenticated(id));
         }

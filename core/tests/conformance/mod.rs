@@ -866,8 +866,8 @@ fn a_panic_of_the_handler_costs_one_connection() {
 /// Answers calls, once who calls has logged in.
 fn calculator() -> impl Handler<Context = (), Note = NoNote> + Send + 'static {
     let rpc = Rpc::new("calculator", "1")
-        .method("add", |_, _, [a, b]: [i64; 2]| Ok(a + b))
-        .method("fail", |_, _, ()| Err::<(), _>(RpcError::new(7, "not today")));
+        .method("add", |(), _, [a, b]: [i64; 2]| Ok(a + b))
+        .method("fail", |(), _, _: [u8; 0]| Err::<bool, _>(RpcError::new(7, "not today")));
     let credentials = Credentials::new("mellon", b"0123456789abcdef", 4_096).expect("a password");
     let accounts = Accounts::new().user("ann", credentials, []).expect("a name");
     Service::new(()).rpc(rpc).within(Authentication::new(accounts, [9; 32]))
@@ -886,7 +886,7 @@ fn a_client_logs_in_calls_and_comes_back() {
         block_on(async {
             let sum: i64 = client.call("add", &[2, 3], PATIENCE).await.expect("it adds");
             assert_eq!(sum, 5);
-            let failed = client.call::<()>("fail", &[(); 0], PATIENCE).await;
+            let failed = client.call::<bool>("fail", &[0; 0], PATIENCE).await;
             assert!(matches!(failed, Err(CallError::Remote(error)) if error.message == "not today"));
             assert!(matches!(client.receive().await, Some(Incoming::Connected(_))));
             client.close();
@@ -940,7 +940,9 @@ fn what_a_client_does_not_receive_is_not_kept_on_its_next_connection_either() {
     let mut first = accept(&listener);
     first.send(&b"x\n".repeat(300));
     drop(first);
-    block_on(client.send("again")).expect("it comes back");
+    // Nothing is read any more, so it is a write that finds out that the first connection has ended.
+    let sender = client.clone();
+    let sending = std::thread::spawn(move || while block_on(sender.send("again")).is_ok() {});
     let mut second = accept(&listener);
     // What fits into both ends' buffers is taken, and no more.
     second.0.get_mut().set_nonblocking(true).expect("it can be set");
@@ -953,7 +955,8 @@ fn what_a_client_does_not_receive_is_not_kept_on_its_next_connection_either() {
         std::thread::yield_now();
         assert!(sent < 256 << 20, "everything is taken");
     }
-    drop(client);
+    client.close();
+    sending.join().expect("no panic");
 }
 
 #[test]

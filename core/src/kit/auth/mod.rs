@@ -171,7 +171,7 @@ impl<P: Provider<H::Note>, H: Handler> Layer<H> for Authentication<P> {
             }
             Event::Note(note) => match self.provider.note(note) {
                 Ok((conn, verdict)) if self.waiting.contains_key(&conn) => self.decide(hub, conn, verdict, within),
-                Ok((conn, Verdict::Accepted(identity))) => self.renew(hub, conn, identity),
+                Ok((conn, Verdict::Accepted(identity))) => renew(hub, conn, identity),
                 Ok((conn, Verdict::Refused(reason))) => refuse(hub, conn, &reason),
                 Ok((_, Verdict::Pending)) => {}
                 Err(note) => within.on(hub, Event::Note(note)),
@@ -299,7 +299,7 @@ impl<P> Authentication<P> {
             (Some(Proof::Scram(last)), Stage::Scram(server, user)) => {
                 // Others of this address or user may have been wrong meanwhile.
                 if let Err(wait) = self.failures.check(hub, conn, Some(&user), &self.limits) {
-                    return self.fail_for_good(hub, conn, &wait);
+                    return fail_for_good(hub, conn, &wait);
                 }
                 match server.finish(&last) {
                     Ok(signature) => {
@@ -323,7 +323,7 @@ impl<P> Authentication<P> {
         P: Provider<H::Note>,
     {
         if let Err(wait) = self.failures.check(hub, conn, None, &self.limits) {
-            return self.fail_for_good(hub, conn, &wait);
+            return fail_for_good(hub, conn, &wait);
         }
         let verdict = self.provider.token(conn, token, hub.unix_time());
         self.decide(hub, conn, verdict, within);
@@ -355,7 +355,7 @@ impl<P> Authentication<P> {
             return self.fail(hub, conn, None, "this is no name");
         };
         if let Err(wait) = self.failures.check(hub, conn, Some(&user), &self.limits) {
-            return self.fail_for_good(hub, conn, &wait);
+            return fail_for_good(hub, conn, &wait);
         }
         let credentials = self.credentials(&user);
         let server = first.answer(&credentials, &self.nonce());
@@ -375,7 +375,7 @@ impl<P> Authentication<P> {
     {
         let user = provider::prepared(user).unwrap_or_default();
         if let Err(wait) = self.failures.check(hub, conn, Some(&user), &self.limits) {
-            return self.fail_for_good(hub, conn, &wait);
+            return fail_for_good(hub, conn, &wait);
         }
         // As much work for who does not exist as for who does.
         if self.credentials(&user).verify(password) && !user.is_empty() {
@@ -443,7 +443,7 @@ impl<P> Authentication<P> {
             return refuse(hub, conn, &wait);
         }
         match self.provider.token(conn, token, hub.unix_time()) {
-            Verdict::Accepted(identity) => self.renew(hub, conn, identity),
+            Verdict::Accepted(identity) => renew(hub, conn, identity),
             Verdict::Refused(reason) => {
                 hub.state.metrics.authentication_failures += 1;
                 self.failures.charge(hub, conn, None, &self.limits);
@@ -456,14 +456,6 @@ impl<P> Authentication<P> {
             }
             Verdict::Pending => {}
         }
-    }
-
-    fn renew<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, identity: Identity) {
-        if hub.identity(conn).is_none_or(|known| known.user != identity.user) {
-            return refuse(hub, conn, "this is somebody else's");
-        }
-        tell(hub, conn, &Told { user: Some(&identity.user), ..Told::of("auth_ok") });
-        hub.identify(conn, identity);
     }
 
     /// A proof was wrong. Who was wrong too often may not try again.
@@ -481,12 +473,21 @@ impl<P> Authentication<P> {
         }
         self.begin_dialogue(hub, conn);
     }
+}
 
-    fn fail_for_good<C: Default>(&self, hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
-        hub.state.metrics.authentication_failures += 1;
-        refuse(hub, conn, reason);
-        hub.end(conn, Reason::Unauthorized);
+/// Somebody who is known has proven it again.
+fn renew<C: Default>(hub: &mut Hub<'_, C>, conn: ConnId, identity: Identity) {
+    if hub.identity(conn).is_none_or(|known| known.user != identity.user) {
+        return refuse(hub, conn, "this is somebody else's");
     }
+    tell(hub, conn, &Told { user: Some(&identity.user), ..Told::of("auth_ok") });
+    hub.identify(conn, identity);
+}
+
+fn fail_for_good<C: Default>(hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
+    hub.state.metrics.authentication_failures += 1;
+    refuse(hub, conn, reason);
+    hub.end(conn, Reason::Unauthorized);
 }
 
 /// What a message proves something with, if it is of that kind.

@@ -8,7 +8,7 @@ const NAME: &str = "drupe::kit::heartbeat";
 /// sign of life.
 ///
 /// Over WebSocket and telnet the wire has a heartbeat of its own ([`Http::ping`](crate::http::Http),
-/// [`telnet::Config`](crate::telnet::Config)); this one is for wires that have none, and for applications that want to see it.
+/// [`Telnet`](crate::telnet::Telnet)); this one is for wires that have none, and for applications that want to see it.
 #[derive(Clone, Debug)]
 pub struct Heartbeat {
     message: OutgoingBuf,

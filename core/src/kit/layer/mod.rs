@@ -1,6 +1,6 @@
 //! Layers around a handler (middleware): each sees every event first and decides what the handler within sees.
 //!
-//! A layer is a [`Handler`](crate::Handler) that is given another one. It may pass an event on, pass another one on, pass several,
+//! A layer is a [`Handler`] that is given another one. It may pass an event on, pass another one on, pass several,
 //! or none. One rule holds for all: about a connection whose `Opened` it did not pass on, it passes nothing on. The handler
 //! within can't tell whether there is a layer.
 //!

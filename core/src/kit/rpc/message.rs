@@ -136,11 +136,8 @@ impl<'a> Parsed<'a> {
 
 /// A request of ours.
 pub(crate) fn request(id: Option<u64>, method: &str, params: Option<&str>) -> String {
-    let mut text = String::from("{\"jsonrpc\":\"2.0\"");
-    if let Some(id) = id {
-        text += &format!(",\"id\":{id}");
-    }
-    text += ",\"method\":\"";
+    let id = id.map_or_else(String::new, |id| format!(",\"id\":{id}"));
+    let mut text = format!("{{\"jsonrpc\":\"2.0\"{id},\"method\":\"");
     crate::text::json_escape(method, &mut text);
     text.push('"');
     if let Some(params) = params {

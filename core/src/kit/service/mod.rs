@@ -228,15 +228,12 @@ impl<A: App> Service<A> {
         };
         hub.set_representation(conn, Representation::Json);
         let Self { app, router, rpc, calls, hooks, .. } = self;
-        let kind = match head {
-            Some(Head { jsonrpc: false, kind }) => kind,
-            _ => {
-                let Some(rpc) = rpc else {
-                    return refuse(hub, conn, None, &MessageError::new("unsupported", "nothing can be called here"));
-                };
-                let mut log = |method: &str, cause: &str| hooks.error(method, cause);
-                return rpc.serve(app, &mut Scope::new(hub, calls).of(conn), text, &mut log);
-            }
+        let Some(Head { jsonrpc: false, kind }) = head else {
+            let Some(rpc) = rpc else {
+                return refuse(hub, conn, None, &MessageError::new("unsupported", "nothing can be called here"));
+            };
+            let mut log = |method: &str, cause: &str| hooks.error(method, cause);
+            return rpc.serve(app, &mut Scope::new(hub, calls).of(conn), text, &mut log);
         };
         let kind = match kind.map(|kind| serde_json::from_str::<Cow<'_, str>>(kind.get())) {
             Some(Ok(kind)) => kind,

@@ -551,7 +551,10 @@ mod tests {
 
     #[test]
     fn usage_names_the_fields() {
-        assert_eq!((usage::<Move>(), usage::<Ping>(), usage::<String>()), ("X Y NOTE".into(), "".into(), "".into()));
+        assert_eq!(
+            (usage::<Move>(), usage::<Ping>(), usage::<String>()),
+            ("X Y NOTE".into(), String::new(), String::new())
+        );
     }
 
     proptest! {

@@ -64,7 +64,7 @@ impl ByteStream {
 
     /// Takes `bytes`, or waits while the peer does not keep up.
     pub fn poll_write(&mut self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if let Poll::Pending = self.connection.poll_ready(cx).map_err(broken)? {
+        if self.connection.poll_ready(cx).map_err(broken)?.is_pending() {
             return Poll::Pending;
         }
         let taken = &bytes[..bytes.len().min(UNSENT_MAX_BYTES)];

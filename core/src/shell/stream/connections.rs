@@ -10,24 +10,30 @@ use core::pin::Pin;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll};
 
+type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+type Serve = dyn FnMut(Connection) -> Serving + Send;
+
 /// What serves one connection.
 pub struct Task {
-    future: Pin<Box<dyn Future<Output = ()> + Send>>,
+    future: Serving,
     ending: Ending,
 }
 
 /// A [`Handler`] that gives each connection a task of its own.
 pub struct Connections {
-    serve: Box<dyn FnMut(Connection) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>,
+    serve: Box<Serve>,
     spawn: fn(Task),
     remote: Remote<Ready>,
 }
+
+type Act = dyn FnOnce(&mut Hub<'_, Linked>, ConnId) + Send;
 
 /// What a task wants done.
 pub(super) enum Action {
     Send(OutgoingBuf),
     Write(PayloadBuf),
-    Act(Box<dyn FnOnce(&mut Hub<'_, Linked>, ConnId) + Send>),
+    Act(Box<Act>),
     Close,
     End(Reason),
 }
@@ -69,7 +75,7 @@ impl Connections {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let serve = move |connection| -> Pin<Box<dyn Future<Output = ()> + Send>> { Box::pin(serve(connection)) };
+        let serve = move |connection| -> Serving { Box::pin(serve(connection)) };
         Self { serve: Box::new(serve), spawn, remote }
     }
 
@@ -117,13 +123,15 @@ impl Handler for Connections {
                 (self.spawn)(Task { future, ending });
             }
             Event::Message { conn, payload } => {
-                if link(hub, conn).is_some_and(|link| link.deliver(payload.to_owned())) {
+                let is_full = link(hub, conn).is_some_and(|link| link.deliver(payload.to_owned()));
+                if is_full {
                     hub.pause(conn);
                 }
             }
             Event::Note(Ready(conn)) => attend(hub, conn),
             Event::InputEnded { conn } => {
-                if link(hub, conn).is_some_and(|link| link.input_ended()) {
+                let is_silent = link(hub, conn).is_some_and(|link| link.input_ended());
+                if is_silent {
                     hub.close(conn);
                 }
             }

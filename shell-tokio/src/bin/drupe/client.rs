@@ -18,9 +18,14 @@ use std::{env, fs, process, thread};
 
 /// What `drupe client` takes.
 #[derive(Args)]
+#[expect(clippy::doc_markdown, reason = "it is read by people who asked for --help")]
 pub(crate) struct ClientArguments {
-    /// Where to connect, such as tcp://127.0.0.1:8024, length://[::1]:7001 or ws://127.0.0.1:8025/chat; HOST:PORT is lines
-    #[arg(value_name = "ADDRESS")]
+    /// Where to connect; see [`Dial`] for how it is written.
+    #[arg(
+        value_name = "ADDRESS",
+        help = "Where to connect, such as tcp://127.0.0.1:8024, length://[::1]:7001 or ws://127.0.0.1:8025/chat; HOST:PORT \
+                is lines"
+    )]
     address: Dial,
     /// Come back when the connection ends or can't be made
     #[arg(long)]
@@ -62,7 +67,7 @@ pub(crate) fn run(arguments: &ClientArguments) -> Result<ExitCode, Failure> {
             client.close();
         }
     };
-    if io::stdin().is_terminal() && io::stdout().is_terminal() { converse(client, end) } else { Ok(pipe(client, end)) }
+    if io::stdin().is_terminal() && io::stdout().is_terminal() { converse(&client, end) } else { Ok(pipe(client, end)) }
 }
 
 fn login(arguments: &ClientArguments) -> Result<Option<Login>, Failure> {
@@ -97,7 +102,7 @@ fn pipe(client: Client, end: impl Fn(&Client) + Send + 'static) -> ExitCode {
 }
 
 /// A person at a terminal, who edits lines while messages come.
-fn converse(client: Client, end: impl Fn(&Client)) -> Result<ExitCode, Failure> {
+fn converse(client: &Client, end: impl Fn(&Client)) -> Result<ExitCode, Failure> {
     let terminal = tcgetattr(io::stdin())?;
     let mut editor = DefaultEditor::with_config(Config::builder().auto_add_history(true).build())?;
     let mut printer = editor.create_external_printer()?;
@@ -119,7 +124,7 @@ fn converse(client: Client, end: impl Fn(&Client)) -> Result<ExitCode, Failure> 
             Err(error) => return Err(error.into()),
         }
     }
-    end(&client);
+    end(client);
     loop {
         // The other thread ends the program when the connection has ended.
         thread::park();
@@ -142,7 +147,8 @@ fn listen(mut client: Client, mut show: impl FnMut(&PayloadBuf) -> io::Result<()
                 say(&format!("connected to {peer}"));
             }
             Incoming::Message(message) => {
-                if show(&message).is_err() {
+                let shown = show(&message);
+                if shown.is_err() {
                     // Nobody looks.
                     return code;
                 }

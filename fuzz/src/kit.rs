@@ -1,0 +1,111 @@
+use crate::memory::peak_of;
+use drupe_core::kit::auth::scram::Credentials;
+use drupe_core::kit::auth::{Accounts, Authentication, Claims, TokenKey, Tokens};
+use drupe_core::kit::rpc::{Rpc, RpcError};
+use drupe_core::kit::{App, Presence, RequireScope, Router, Service};
+use drupe_core::testing::TestHub;
+use drupe_core::{Config, Handler, Listen, NoNote, Reason, Ticket};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+#[derive(Default)]
+struct Everything {
+    presence: Presence,
+    tickets: Vec<Ticket>,
+}
+
+impl App for Everything {
+    type Context = u8;
+    type Note = NoNote;
+}
+
+/// All that serde can make of words and of JSON.
+#[derive(Debug, Deserialize, JsonSchema, Serialize)]
+struct Parts {
+    number: i16,
+    choice: Option<Choice>,
+    list: Vec<u8>,
+    #[serde(default)]
+    map: BTreeMap<String, f32>,
+    text: Option<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema, Serialize)]
+enum Choice {
+    Plain,
+    With(u8, char),
+    Named { flag: bool },
+}
+
+/// Hashed once: it is meant to take long.
+static CREDENTIALS: LazyLock<Credentials> =
+    LazyLock::new(|| Credentials::new("mellon", b"0123456789abcdef", 4_096).expect("a password"));
+
+fn service() -> Service<Everything> {
+    let admin = Router::new().guard(RequireScope("admin")).on("kick", |_, cx, (): ()| cx.end(Reason::Kicked));
+    let router = Router::new()
+        .on("parts", |_, cx, parts: Parts| {
+            cx.reply_json(&parts);
+        })
+        .on("tuple", |_, _, _: (u8, String, Option<bool>)| ())
+        .on("join", |app: &mut Everything, cx, room: [String; 1]| {
+            let conn = cx.conn();
+            app.presence.join(&mut cx.hub, conn, &room[0], "somebody").map(drop)
+        })
+        .nest("admin", admin);
+    let rpc = Rpc::new("everything", "1")
+        .method("parts", |_, _, parts: Parts| Ok(parts))
+        .method("fail", |_, _, ()| -> Result<(), RpcError> { Ok("x".parse::<u8>().map(drop)?) })
+        .deferred::<(), ()>("later", |app: &mut Everything, _, (), ticket| {
+            app.tickets.push(ticket);
+            Ok(())
+        });
+    Service::new(Everything::default())
+        .router(router)
+        .rpc(rpc)
+        .on_text(|_, cx, text: &str| {
+            cx.reply(text);
+        })
+        .on_close(|app, cx, _| {
+            app.presence.closed(cx.conn());
+        })
+}
+
+/// Any lines to an application of all that the kit has, before and after a peer is known.
+///
+/// # Panics
+/// If the application does, or much memory is held.
+pub fn kit(data: &[u8]) {
+    let [kind, stream @ ..] = data else { return };
+    let key = || TokenKey::hs256(&[7; 32]).expect("long enough");
+    let accounts = Accounts::new().tokens(Tokens::new(key())).shared_password(CREDENTIALS.clone());
+    let authentication = Authentication::new(accounts, [3; 32]);
+    let authentication = if kind & 1 == 0 { authentication } else { authentication.dialogue() };
+    let address = ["tcp://127.0.0.1:1", "telnet://127.0.0.1:1", "length://127.0.0.1:1?prefix=varint"];
+    let listen: Listen = address[usize::from(kind >> 1) % 3].parse().expect("well formed");
+    let config = Config::listening([listen]).unlimited();
+    let mut hub = TestHub::with_config(config, service().within(authentication));
+    let conn = hub.connect();
+    if kind & 0x40 != 0 {
+        let claims = Claims { sub: "ann".into(), exp: Some(1_800_000_060), ..Claims::default() };
+        let proof = format!("/auth {}", key().sign(&claims).expect("it signs"));
+        let prefix = [proof.len() & 0x7f | 0x80, proof.len() >> 7].map(|byte| u8::try_from(byte).expect("short"));
+        let is_framed = usize::from(kind >> 1) % 3 == 2;
+        let framed = if is_framed { [&prefix, proof.as_bytes()].concat() } else { [proof.as_bytes(), b"\n"].concat() };
+        hub.send(conn, &framed);
+    }
+    for piece in stream.chunks(if kind & 0x80 == 0 { 64 } else { 7 }) {
+        let peak = peak_of(|| hub.send(conn, piece));
+        assert!(peak < 2 << 20, "{peak} bytes for {} that were sent", piece.len());
+    }
+    hub.advance(Duration::from_secs(120));
+    hub.end(conn);
+    hub.advance(Duration::from_secs(120));
+    assert!(hub.is_closed(conn));
+    let metrics = hub.machine().metrics();
+    assert_eq!((metrics.handler_panics, metrics.tickets, metrics.rooms), (0, 0, 0));
+    assert_eq!(hub.handler().inner().app().presence.rooms().count(), 0, "nobody is left");
+}
