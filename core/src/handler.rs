@@ -25,6 +25,11 @@ pub trait Handler {
     /// Something happened.
     fn on(&mut self, hub: &mut Hub<'_, Self::Context>, event: Event<'_, Self::Note>);
 
+    /// Whether peers send this handler passwords or tokens, which should not stand in a [trace](crate::trace).
+    fn holds_secrets(&self) -> bool {
+        false
+    }
+
     /// This handler within a layer, which sees every event before it and decides what it sees; the layer that is put around
     /// last is the outermost. See [`layer`](crate::kit::layer).
     fn within<L: Layer<Self>>(self, layer: L) -> Layered<L, Self>

@@ -2,13 +2,17 @@
 
 #![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
 
+use drupe_core::app::Echo;
 use drupe_core::kit::auth::scram::{Client, Credentials};
 use drupe_core::kit::auth::{
     Accounts, Authentication, AuthenticationLimits, Claims, DuplicateLogin, Provider, TokenKey, Tokens, Verdict,
 };
 use drupe_core::kit::layer::{Layered, Logging, Recording};
 use drupe_core::testing::TestHub;
-use drupe_core::{Config, ConnId, Event, Handler, Hub, Identity, Listen, ListenerId, Peer, Reason, UnixTime};
+use drupe_core::trace::{SharedTrace, replay};
+use drupe_core::{
+    Config, ConnId, Event, Handler, Hub, Identity, Listen, ListenerId, Machine, Peer, Reason, Time, UnixTime,
+};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -465,4 +469,31 @@ fn what_happened_before_somebody_was_known_is_told_after() {
     hub.note((bad, None));
     assert!(hub.is_closed(bad));
     assert_eq!(hub.handler().inner().0, ["opened", "input ended"]);
+}
+
+#[test]
+fn a_trace_has_no_secret_unless_it_is_verbatim_and_then_it_replays() {
+    let config = || Config::listening(["tcp://127.0.0.1:1".parse::<Listen>().expect("good")]);
+    let machine = || {
+        let mut machine = Machine::new(config(), Echo.within(layer().dialogue()));
+        machine.clock_set(Time::START, UnixTime::from_secs(NOW));
+        machine
+    };
+    for verbatim in [false, true] {
+        let trace = SharedTrace::new();
+        let mut recorded = machine();
+        let recorder = trace.recorder();
+        recorded.record(if verbatim { recorder.verbatim() } else { recorder });
+        recorded.started(Time::START);
+        let conn = recorded.accepted(Time::START, ListenerId(0), Peer::Local).expect("let in");
+        recorded.received(Time::START, conn, &mut b"root\nt0psecret\nhello\n".to_vec());
+        let answer: Vec<u8> = recorded.intent(conn).expect("open").transmit.slices().flatten().copied().collect();
+        recorded.wrote(Time::START, conn, answer.len());
+        assert!(answer.ends_with(b"you are root\nhello\n"));
+        let text = trace.text();
+        assert_eq!(text.contains("t0psecret"), verbatim, "{text}");
+        let replayed = replay(&text, &mut machine()).expect("what is written is read");
+        assert_eq!(replayed.written.get(&conn) == Some(&answer), verbatim);
+        assert_eq!(text.contains(&format!("received {conn} concealed 21\n")), !verbatim);
+    }
 }

@@ -211,7 +211,7 @@ impl<H: Handler> Machine<H> {
 
     /// Records every fact; see [`trace`](crate::trace). To be called before the first one.
     pub fn record(&mut self, mut recorder: Recorder<H::Note>) {
-        recorder.begin(self.state.config.seed.unwrap_or_default());
+        recorder.begin(self.state.config.seed.unwrap_or_default(), self.handler.holds_secrets());
         self.recorder = Some(recorder);
     }
 }

@@ -5,6 +5,11 @@ use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use core::str::FromStr;
 
+/// In the place of what was received and is secret.
+pub(super) const CONCEALED: &str = "concealed";
+/// A machine is never given more at a time.
+const RECEIVED_MAX_BYTES: usize = 1 << 20;
+
 /// One fact as a line of a trace, with its line feed.
 #[must_use]
 pub fn line<N: fmt::Display>(now: Time, input: &Input<N>) -> String {
@@ -118,7 +123,7 @@ fn parse_line<N: FromStr>(line: &str) -> Result<(Time, Input<N>), &'static str> 
         "accept_failed" => {
             Input::AcceptFailed { listener: words.listener()?, failure: words.parsed("exhausted or transient")? }
         }
-        "received" => Input::Received { conn: words.conn()?, bytes: words.quoted()? },
+        "received" => Input::Received { conn: words.conn()?, bytes: words.received()? },
         "wrote" => Input::Wrote { conn: words.conn()?, bytes: words.parsed("a number of bytes")? },
         "blocked" => Input::Blocked { conn: words.conn()? },
         "turn_ended" => Input::TurnEnded,
@@ -186,6 +191,17 @@ impl<'a> Words<'a> {
             found.push(next(self)?);
         }
         Ok(found)
+    }
+
+    /// Bytes, or how many there were, of which nothing is known.
+    fn received(&mut self) -> Result<Vec<u8>, &'static str> {
+        let mut after = Words { rest: self.rest };
+        if after.word() != CONCEALED {
+            return self.quoted();
+        }
+        let count: usize = after.parsed("a number of bytes")?;
+        self.rest = after.rest;
+        if count < RECEIVED_MAX_BYTES { Ok(alloc::vec![0; count]) } else { Err("less than 1048576 bytes") }
     }
 
     fn outgoing(&mut self) -> Result<OutgoingBuf, &'static str> {

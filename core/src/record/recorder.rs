@@ -1,14 +1,20 @@
-use super::format::write_fact;
+use super::format::{CONCEALED, write_fact};
 use crate::Time;
 use crate::input::Fact;
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
-use core::fmt;
+use core::fmt::{self, Write};
 
 /// Writes down every fact of a machine: [`Machine::record`](crate::Machine::record).
+///
+/// Where peers send secrets ([`Handler::holds_secrets`](crate::Handler::holds_secrets)) it says how many bytes came, and not
+/// which, unless it is [verbatim](Self::verbatim).
 pub struct Recorder<N> {
     sink: Box<dyn FnMut(&str) + Send>,
     note: fn(&N) -> String,
+    verbatim: bool,
+    /// What is received is not written down.
+    conceals: bool,
 }
 
 impl<N> Recorder<N> {
@@ -17,18 +23,30 @@ impl<N> Recorder<N> {
     where
         N: fmt::Display,
     {
-        Self { sink: Box::new(sink), note: |note| note.to_string() }
+        Self { sink: Box::new(sink), note: |note| note.to_string(), verbatim: false, conceals: false }
+    }
+
+    /// Writes everything down, passwords and tokens as well. Such a trace can be replayed, and is itself a secret.
+    #[must_use]
+    pub fn verbatim(self) -> Self {
+        Self { verbatim: true, ..self }
     }
 
     /// The first line.
-    pub(crate) fn begin(&mut self, seed: u64) {
+    pub(crate) fn begin(&mut self, seed: u64, holds_secrets: bool) {
+        self.conceals = holds_secrets && !self.verbatim;
         (self.sink)(&alloc::format!("seed {seed}\n"));
     }
 
     pub(crate) fn record(&mut self, now: Time, fact: &Fact<'_, N>) {
         let mut line = String::new();
         // Writing to a string does not fail.
-        let _ = write_fact(&mut line, now, fact, self.note);
+        let _ = match fact {
+            Fact::Received { conn, bytes } if self.conceals => {
+                writeln!(line, "{} received {conn} {CONCEALED} {}", now.as_nanos(), bytes.len())
+            }
+            fact => write_fact(&mut line, now, fact, self.note),
+        };
         (self.sink)(&line);
     }
 }

@@ -20,7 +20,8 @@
 //! [`AuthenticationLimits`]. What is not right in time ends as [`Reason::AuthenticationTimeout`].
 //!
 //! Of passwords, tokens and keys nothing is shown by any `Debug`, and none is in a log or a metric. A
-//! [trace](crate::trace) has what peers sent in it, but for what a [`Recorder`](crate::trace::Recorder) takes out.
+//! [trace](crate::trace) of such a server does not have what peers sent, unless its
+//! [`Recorder`](crate::trace::Recorder) is made to be verbatim.
 
 mod dialogue;
 mod limits;
@@ -164,6 +165,10 @@ impl<P> Authentication<P> {
 }
 
 impl<P: Provider<H::Note>, H: Handler> Layer<H> for Authentication<P> {
+    fn holds_secrets(&self) -> bool {
+        true
+    }
+
     fn on(&mut self, hub: &mut Hub<'_, H::Context>, event: Event<'_, H::Note>, within: &mut H) {
         match event {
             Event::Opened { conn, peer, origin: origin @ Origin::Listener(_), request } => {

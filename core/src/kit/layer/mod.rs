@@ -58,6 +58,11 @@ use crate::{Event, Handler, Hub};
 pub trait Layer<H: Handler> {
     /// Something happened; `within` is told of it by this layer or not at all.
     fn on(&mut self, hub: &mut Hub<'_, H::Context>, event: Event<'_, H::Note>, within: &mut H);
+
+    /// Whether peers send this layer passwords or tokens; see [`Handler::holds_secrets`].
+    fn holds_secrets(&self) -> bool {
+        false
+    }
 }
 
 /// A handler within a layer, which is a handler again: [`Handler::within`].
@@ -90,5 +95,9 @@ impl<L: Layer<H>, H: Handler> Handler for Layered<L, H> {
 
     fn on(&mut self, hub: &mut Hub<'_, H::Context>, event: Event<'_, H::Note>) {
         self.layer.on(hub, event, &mut self.within);
+    }
+
+    fn holds_secrets(&self) -> bool {
+        self.layer.holds_secrets() || self.within.holds_secrets()
     }
 }
