@@ -1,6 +1,5 @@
 use crate::http::Request;
 use crate::id::Origin;
-use crate::kit::layer::{Layer, Layered};
 use crate::telnet::Signal;
 use crate::{ConnId, DialId, Failure, Hub, Payload, Peer, Reason, Ticket, Time, Timer};
 use core::fmt;
@@ -28,15 +27,6 @@ pub trait Handler {
     /// Whether peers send this handler passwords or tokens, which should not stand in a [trace](crate::trace).
     fn holds_secrets(&self) -> bool {
         false
-    }
-
-    /// This handler within a layer, which sees every event before it and decides what it sees; the layer that is put around
-    /// last is the outermost. See [`layer`](crate::kit::layer).
-    fn within<L: Layer<Self>>(self, layer: L) -> Layered<L, Self>
-    where
-        Self: Sized,
-    {
-        Layered::new(layer, self)
     }
 }
 

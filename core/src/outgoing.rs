@@ -1,4 +1,3 @@
-use crate::wire::Encoding;
 use crate::{Payload, PayloadBuf};
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -77,16 +76,6 @@ impl OutgoingBuf {
         match self {
             Self::Same(payload) => Outgoing::Same(payload.as_payload()),
             Self::Negotiated { json, text } => Outgoing::Negotiated { json, text },
-        }
-    }
-}
-
-impl Representation {
-    /// What a connection begins with.
-    pub(crate) const fn of(encoding: Encoding) -> Self {
-        match encoding {
-            Encoding::WebSocket { .. } | Encoding::LengthPrefixed(_) => Self::Json,
-            Encoding::Lines(_) | Encoding::Telnet { .. } => Self::Text,
         }
     }
 }

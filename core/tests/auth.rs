@@ -7,7 +7,7 @@ use drupe_core::kit::auth::scram::{Client, Credentials};
 use drupe_core::kit::auth::{
     Accounts, Authentication, AuthenticationLimits, Claims, DuplicateLogin, Provider, TokenKey, Tokens, Verdict,
 };
-use drupe_core::kit::layer::{Layered, Logging, Recording};
+use drupe_core::kit::layer::{Layered, Logging, Recording, Within};
 use drupe_core::testing::TestHub;
 use drupe_core::trace::{SharedTrace, replay};
 use drupe_core::{

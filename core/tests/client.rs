@@ -5,6 +5,7 @@
 use drupe_core::kit::auth::scram::Credentials;
 use drupe_core::kit::auth::{Accounts, Authentication, Claims, TokenKey, Tokens};
 use drupe_core::kit::client::{Client, ClientEvent, ClientOptions, Command, Login};
+use drupe_core::kit::layer::Within;
 use drupe_core::kit::rpc::Rpc;
 use drupe_core::kit::{App, Service};
 use drupe_core::testing::TestHub;

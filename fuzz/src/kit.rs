@@ -1,6 +1,7 @@
 use crate::memory::peak_of;
 use drupe_core::kit::auth::scram::Credentials;
 use drupe_core::kit::auth::{Accounts, Authentication, Claims, TokenKey, Tokens};
+use drupe_core::kit::layer::Within;
 use drupe_core::kit::rpc::{Rpc, RpcError};
 use drupe_core::kit::{App, Presence, RequireScope, Router, Service};
 use drupe_core::testing::TestHub;

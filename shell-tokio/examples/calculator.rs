@@ -6,6 +6,7 @@
 use drupe_tokio::Server;
 use drupe_tokio::core::kit::auth::scram::Credentials;
 use drupe_tokio::core::kit::auth::{Accounts, Authentication};
+use drupe_tokio::core::kit::layer::Within;
 use drupe_tokio::core::kit::rpc::{Rpc, RpcError};
 use drupe_tokio::core::kit::{App, Service};
 use drupe_tokio::core::shell::secret;

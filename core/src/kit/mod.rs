@@ -1,6 +1,18 @@
 //! What applications are made of: functions by message type, remote calls, layers, authentication, presence.
 //!
 //! All of it stands on [`Handler`](crate::Handler) and [`Hub`](crate::Hub), and so runs in virtual time as they do.
+//!
+//! | for | take | feature |
+//! |---|---|---|
+//! | lines, messages or keys, one function each | [`on_lines`], [`on_messages`], [`on_keys`] | |
+//! | typed messages and commands, hooks, periodic tasks | `Service` and `Router` | `json` |
+//! | calls in both directions | `rpc` | `json` |
+//! | what stands around any handler | [`layer`] | |
+//! | who is at the other end | `auth` | `auth` |
+//! | who is in which room | [`Presence`] | |
+//! | the other end | `client`, and on a shell `shell::client` | `auth` |
+//! | one `async fn` for each connection | `shell::stream` | `shell` |
+//! | work that is done elsewhere | [`Hub::ticket`](crate::Hub::ticket) | |
 
 #[cfg(feature = "auth")]
 pub mod auth;

@@ -95,7 +95,7 @@ impl Outbound {
 
     /// The number of an encoding, for the representation that its wire begins with.
     pub(crate) fn intern(&mut self, encoding: Encoding) -> u16 {
-        self.intern_as(encoding, Representation::of(encoding))
+        self.intern_as(encoding, encoding.representation())
     }
 
     /// The number of an encoding and a representation: what shares a number shares encoded bytes.

@@ -1,7 +1,7 @@
 use super::{LengthPrefix, LineEnding};
-use crate::Payload;
 use crate::telnet::{self, Charset};
 use crate::websocket::{Deflate, Role};
+use crate::{Payload, Representation};
 use alloc::vec::Vec;
 
 /// How messages are written. Connections with the same encoding share the bytes of what is published to them.
@@ -31,6 +31,14 @@ pub enum Encoding {
 }
 
 impl Encoding {
+    /// What a connection begins with.
+    pub(crate) const fn representation(self) -> Representation {
+        match self {
+            Self::WebSocket { .. } | Self::LengthPrefixed(_) => Representation::Json,
+            Self::Lines(_) | Self::Telnet { .. } => Representation::Text,
+        }
+    }
+
     /// Appends `payload` without what marks it as a message; false if the wire has only messages.
     pub(crate) fn encode_raw(self, payload: Payload<'_>, out: &mut Vec<u8>) -> bool {
         match self {

@@ -7,6 +7,7 @@ use crate::shell::core::kit::Service;
 use crate::shell::core::kit::auth::scram::Credentials;
 use crate::shell::core::kit::auth::{Accounts, Authentication};
 use crate::shell::core::kit::client::{ClientOptions, Login};
+use crate::shell::core::kit::layer::Within;
 use crate::shell::core::kit::rpc::{CallError, Rpc, RpcError};
 use crate::shell::core::limit::Rate;
 use crate::shell::core::outbound::Marks;

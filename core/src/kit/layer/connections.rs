@@ -166,6 +166,7 @@ impl<H: Handler> Layer<H> for ConnectionLimit {
 mod tests {
     use super::*;
     use crate::app::Relay;
+    use crate::kit::layer::Within;
     use crate::testing::TestHub;
     use crate::{ListenerId, Time};
     use alloc::string::ToString;

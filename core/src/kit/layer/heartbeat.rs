@@ -53,6 +53,7 @@ impl<H: Handler> Layer<H> for Heartbeat {
 mod tests {
     use super::*;
     use crate::app::Echo;
+    use crate::kit::layer::Within;
     use crate::testing::TestHub;
 
     const fn secs(seconds: u64) -> Duration {

@@ -62,6 +62,7 @@ impl<H: Handler, F: FnMut(&str)> Layer<H> for Logging<F> {
 #[cfg(test)]
 mod tests {
     use crate::Identity;
+    use crate::kit::layer::Within;
     use crate::testing::TestHub;
     use crate::{Event, Handler, Hub, NoNote};
     use alloc::rc::Rc;

@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use drupe_core::app::Echo;
-//! use drupe_core::kit::layer::Layer;
+//! use drupe_core::kit::layer::{Layer, Within};
 //! use drupe_core::testing::TestHub;
 //! use drupe_core::{Event, Handler, Hub};
 //!
@@ -65,7 +65,17 @@ pub trait Layer<H: Handler> {
     }
 }
 
-/// A handler within a layer, which is a handler again: [`Handler::within`].
+/// Puts layers around handlers: every handler has it.
+pub trait Within: Handler + Sized {
+    /// This handler within a layer. The layer that is put around last is the outermost.
+    fn within<L: Layer<Self>>(self, layer: L) -> Layered<L, Self> {
+        Layered::new(layer, self)
+    }
+}
+
+impl<H: Handler> Within for H {}
+
+/// A handler within a layer, which is a handler again: [`Within::within`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Layered<L, H> {
     layer: L,

@@ -104,6 +104,7 @@ impl<H: Handler> Layer<H> for RateLimit {
 mod tests {
     use super::*;
     use crate::app::Echo;
+    use crate::kit::layer::Within;
     use crate::testing::TestHub;
     use crate::{ListenerId, Peer};
     use core::time::Duration;

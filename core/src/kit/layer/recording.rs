@@ -76,6 +76,7 @@ impl fmt::Display for Entry<'_> {
 mod tests {
     use super::*;
     use crate::app::Echo;
+    use crate::kit::layer::Within;
     use crate::testing::TestHub;
     use alloc::string::{String, ToString};
     use alloc::vec::Vec;
