@@ -33,6 +33,9 @@
 //! }
 //! ```
 //!
+//! If the application looks at what outsiders date, such as the expiry of a token, tell it the clock on the wall as well:
+//! [`clock_set`](crate::Machine::clock_set) before the start, and again when it has moved apart from the other.
+//!
 //! ## 2. Accept
 //!
 //! Ask [`accepting`](crate::Machine::accepting) first: a server that drains wants nobody, and one that is out of descriptors

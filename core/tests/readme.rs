@@ -50,6 +50,7 @@ fn a_shell_is_about_300_lines_and_so_is_the_driver_that_all_share() {
                 include_str!("../../shell-tokio/src/lib.rs"),
                 include_str!("../../shell-tokio/src/run.rs"),
                 include_str!("../../shell-tokio/src/sockets.rs"),
+                include_str!("../../shell-tokio/src/stream.rs"),
             ],
         ),
         (
@@ -58,6 +59,7 @@ fn a_shell_is_about_300_lines_and_so_is_the_driver_that_all_share() {
                 include_str!("../../shell-smol/src/lib.rs"),
                 include_str!("../../shell-smol/src/run.rs"),
                 include_str!("../../shell-smol/src/sockets.rs"),
+                include_str!("../../shell-smol/src/stream.rs"),
             ],
         ),
         (

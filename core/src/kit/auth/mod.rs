@@ -115,7 +115,7 @@ enum Proof<'a> {
 impl<P> Authentication<P> {
     /// A layer in front of which this provider decides.
     ///
-    /// `secret` is 32 bytes that nobody can guess; shells have `entropy` for it. With the same bytes, a run can be replayed.
+    /// `secret` is 32 bytes that nobody can guess, such as those of `shell::secret`. With the same bytes, a run can be replayed.
     pub fn new(provider: P, secret: [u8; 32]) -> Self {
         let limits = AuthenticationLimits::default();
         Self {
