@@ -48,7 +48,7 @@ pub enum Event<'a, N> {
         /// The request that became this WebSocket; `None` on other wires and for those that were dialled.
         request: Option<&'a Request>,
     },
-    /// It is known, or known anew, who is at the other end: [`Hub::identify`].
+    /// The user at the other end is another than before: [`Hub::identify`].
     #[non_exhaustive]
     Authenticated {
         /// Which; see [`Hub::identity`].

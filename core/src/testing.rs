@@ -173,7 +173,7 @@ impl<H: Handler> TestHub<H> {
         self.flush();
     }
 
-    /// All complete lines that a peer received since the start or the last [`clear`](Self::clear).
+    /// All lines, the last one also if it is not complete, that a peer received since the start or the last [`clear`](Self::clear).
     #[must_use]
     pub fn lines(&self, conn: ConnId) -> Vec<String> {
         String::from_utf8_lossy(self.received(conn)).lines().map(ToString::to_string).collect()

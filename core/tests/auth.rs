@@ -290,6 +290,13 @@ fn guesses_are_slowed_by_address_and_by_user_and_others_are_not() {
     hub.advance(Duration::from_secs(61));
     let conn = connect(&mut hub, [192, 0, 2, 1]);
     assert_eq!(told(&mut hub, conn, &format!("/auth {good}")), ["notice: you are ann"]);
+    // What is no proof costs a try, and not the address.
+    for _ in 0..9 {
+        let conn = connect(&mut hub, [192, 0, 2, 3]);
+        assert_eq!(told(&mut hub, conn, "hello"), ["error: auth: prove who you are first"]);
+    }
+    let conn = connect(&mut hub, [192, 0, 2, 3]);
+    assert_eq!(told(&mut hub, conn, &format!("/auth {good}")), ["notice: you are ann"]);
     // One user, from many addresses.
     let mut refused = 0;
     for address in 0..60 {
@@ -373,7 +380,18 @@ fn a_slow_provider_is_waited_for_until_the_deadline() {
     hub.advance(Duration::from_secs(10));
     assert!(hub.is_closed(never) && hub.is_closed(bad) && !hub.is_closed(good));
     hub.note((never, Some("eve".into())));
-    assert_eq!(log(&hub), ["ann opened -", "ann authenticated", "note Some(\"for the application\")"]);
+    // Who is known is looked up again one at a time, and not for ever.
+    for _ in 0..3 {
+        hub.line(good, "/auth guess");
+        assert_eq!(told(&mut hub, good, "/auth guess"), ["error: auth: you are being looked up"]);
+        assert_eq!(told(&mut hub, good, "hello"), ["ann: hello"]);
+        hub.note((good, None));
+    }
+    assert!(hub.is_closed(good));
+    assert_eq!(
+        log(&hub),
+        ["ann opened -", "ann authenticated", "note Some(\"for the application\")", "ann closed unauthorized"]
+    );
 }
 
 #[test]

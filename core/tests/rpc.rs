@@ -2,8 +2,10 @@
 
 #![allow(clippy::expect_used, clippy::unreachable, reason = "a test fails where its assumption does")]
 
+use drupe_core::kit::layer::{RateBy, RateLimit, Within};
 use drupe_core::kit::rpc::{CallError, Rpc, RpcError, RpcLimits};
 use drupe_core::kit::{App, Cx, Service};
+use drupe_core::limit::Rate;
 use drupe_core::testing::TestHub;
 use drupe_core::{Config, ConnId, Identity, Listen, Reason, Ticket, TicketLimits};
 use serde_json::{Value, json};
@@ -144,6 +146,7 @@ fn the_specification_case_by_case() {
         (r#"{"id":"x","params":[1,2,4],"method":"sum","jsonrpc":"2.0"}"#, Some(result(7, "x"))),
         // Without parameters.
         (r#"{"jsonrpc":"2.0","method":"get_data","id":"9"}"#, Some(result(json!(["hello", 5]), "9"))),
+        (r#"{"jsonrpc":"2.0","method":"get_data","params":{ },"id":0}"#, Some(result(json!(["hello", 5]), 0))),
         (r#"{"jsonrpc":"2.0","method":"get_data","params":[],"id":null}"#, Some(result(json!(["hello", 5]), ()))),
         (r#"{"jsonrpc":"2.0","method":"greet","id":1.5}"#, Some(result(json!({"words": "hello, stranger"}), 1.5))),
         (
@@ -393,6 +396,8 @@ fn the_server_calls_too_and_hears_once_what_came_of_it() {
 fn hostile_json_is_an_error_and_nothing_more() {
     let mut hub = hub();
     let conn = hub.connect();
+    // Who has spoken JSON is taken at its word.
+    hub.line(conn, "{}");
     for hostile in [
         "[".repeat(60_000),
         format!("{}1{}", "[".repeat(1_000), "]".repeat(1_000)),
@@ -453,4 +458,22 @@ fn a_fixed_number_of_parameters_is_told() {
     let conn = hub.connect();
     let document = answers(&mut hub, conn, r#"{"jsonrpc":"2.0","method":"rpc.discover","id":1}"#).remove(0);
     assert_eq!(document["result"]["methods"][0]["params"].as_array().map(Vec::len), Some(2), "{document}");
+}
+
+#[test]
+fn a_call_that_is_too_many_is_answered_and_an_error_of_a_later_one_too() {
+    let rate = Rate::per(1, 10, 1).expect("not nothing");
+    let mut hub = TestHub::new(office().within(RateLimit::new(RateBy::Connection, rate)));
+    let conn = hub.connect();
+    for id in 0..3 {
+        hub.line(conn, &json!({"jsonrpc": "2.0", "method": "sum", "params": [id], "id": id}).to_string());
+    }
+    hub.line(conn, r#"{"type":"other"}"#);
+    let came: Vec<Value> = hub.lines(conn).iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(came[0]["result"], json!(0));
+    for (id, answer) in [1, 2].iter().zip(&came[1..]) {
+        assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!(id), &json!(-32000)));
+        assert_eq!(answer["error"]["data"]["retry_after_ms"], json!(10_000));
+    }
+    assert_eq!(came.len(), 3, "others are told once");
 }

@@ -262,6 +262,7 @@ fn hooks_tell_of_the_life_of_the_server_and_of_connections() {
     let mut hub = TestHub::new(service);
     let conn = hub.connect();
     assert_eq!(said(&mut hub, conn, "{ hello"), ["{ hello"]);
+    assert_eq!(said(&mut hub, conn, "[afk] brb"), ["[afk] brb"]);
     assert_eq!(said(&mut hub, conn, ""), ["", "error: say something"]);
     hub.line(conn, "/login");
     hub.advance(Duration::from_secs(7));
@@ -280,6 +281,7 @@ fn hooks_tell_of_the_life_of_the_server_and_of_connections() {
             "start",
             "open 0.1",
             "text { hello",
+            "text [afk] brb",
             "text ",
             "is ann",
             "at 3000",

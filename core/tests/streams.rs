@@ -304,6 +304,23 @@ fn a_long_line_is_one_message_on_wires_of_messages() {
     assert_eq!(messages, ["ä".repeat(20_000).into_bytes(), b"next".to_vec()]);
 }
 
+#[test]
+fn a_line_that_never_ends_is_an_error_of_who_writes_it() {
+    let mut world = World::new("length://127.0.0.1:1", async |connection: Connection| {
+        let mut stream = ByteStream::new(connection);
+        let mut written = 0;
+        let error = loop {
+            match poll_fn(|cx| stream.poll_write(cx, &[b'x'; 1_024])).await {
+                Ok(bytes) => written += bytes,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!((error.kind(), written), (std::io::ErrorKind::InvalidData, 1 << 20));
+    });
+    world.connect();
+    assert_eq!((world.tasks.len(), world.hub.ended(Reason::Application)), (0, 1));
+}
+
 /// Reads all there is, and writes it back in pieces of a size.
 async fn echo_bytes(connection: Connection, piece: usize) {
     let mut stream = ByteStream::new(connection);

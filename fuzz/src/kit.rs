@@ -5,7 +5,7 @@ use drupe_core::kit::layer::Within;
 use drupe_core::kit::rpc::{Rpc, RpcError};
 use drupe_core::kit::{App, Presence, RequireScope, Router, Service};
 use drupe_core::testing::TestHub;
-use drupe_core::{Config, Handler, Listen, NoNote, Reason, Ticket};
+use drupe_core::{Config, Listen, NoNote, Reason, Ticket};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

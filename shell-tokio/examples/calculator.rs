@@ -10,7 +10,7 @@ use drupe_tokio::core::kit::layer::Within;
 use drupe_tokio::core::kit::rpc::{Rpc, RpcError};
 use drupe_tokio::core::kit::{App, Service};
 use drupe_tokio::core::shell::secret;
-use drupe_tokio::core::{Config, Handler, Ticket};
+use drupe_tokio::core::{Config, Ticket};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::error::Error;

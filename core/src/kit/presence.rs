@@ -23,7 +23,7 @@ impl Presence {
         Self::default()
     }
 
-    /// Has a connection join a room under a name. Says whether the name was not there before: so whether it is worth telling.
+    /// Has a connection join a room under a name. Scopes are not looked at. Says whether the name was not there before: so whether it is worth telling.
     /// A connection that is in the room keeps the name it has there.
     ///
     /// # Errors

@@ -176,7 +176,8 @@ impl Client {
         Ok(client)
     }
 
-    /// The next thing that is heard; `None` when the client does not come back.
+    /// The next thing that is heard; `None` when the client does not come back. Each thing is heard by one of the clones that
+    /// receive.
     pub async fn receive(&mut self) -> Option<Incoming> {
         poll_fn(|cx| self.shared.link.poll_receive(cx, || self.shared.call())).await
     }

@@ -998,3 +998,19 @@ fn more_than_a_client_reads_waits_at_the_server() {
     drop(client);
     server.end();
 }
+
+#[test]
+fn every_clone_that_receives_is_told_of_the_end() {
+    let server = run(lines(), Echo, None);
+    let mut client = shell::connect(ClientOptions::new(server.addresses[0].parse().expect("good"))).expect("a thread");
+    assert!(matches!(block_on(client.receive()), Some(Incoming::Connected(_))));
+    let receiving: Vec<_> = (0..3)
+        .map(|_| {
+            let mut clone = client.clone();
+            std::thread::spawn(move || block_on(async { while clone.receive().await.is_some() {} }))
+        })
+        .collect();
+    client.close();
+    receiving.into_iter().for_each(|thread| thread.join().expect("no panic"));
+    server.end();
+}

@@ -15,7 +15,7 @@ pub struct AuthenticationLimits {
     pub deadline: Duration,
     /// After so many wrong proofs a connection ends.
     pub tries: u32,
-    /// How many wrong proofs an address (an IPv4 address or an IPv6 /64) has in a time. Above that it is not listened to.
+    /// How many wrong proofs (what is no proof at all counts as one of the `tries` only) an address (an IPv4 address or an IPv6 /64) has in a time. Above that it is not listened to.
     /// Peers without an address are not counted.
     pub per_address: Rate,
     /// How many a user has, from all addresses together.

@@ -40,7 +40,7 @@ use crate::id::Origin;
 use crate::{ConnId, Event, Handler, Hub, Identity, Outgoing, Payload, Peer, Reason, Representation, Timer};
 use alloc::borrow::{Cow, ToOwned};
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use base64::Engine;
@@ -67,6 +67,8 @@ pub struct Authentication<P> {
     waiting: BTreeMap<ConnId, Waiting>,
     /// How often who is known has been wrong since.
     wrong: BTreeMap<ConnId, u32>,
+    /// Who is known, and looked up again.
+    renewing: BTreeSet<ConnId>,
 }
 
 /// What happens when a user is connected already.
@@ -113,7 +115,7 @@ enum Proof<'a> {
 }
 
 impl<P> Authentication<P> {
-    /// A layer in front of which this provider decides.
+    /// A layer in which this provider decides.
     ///
     /// `secret` is 32 bytes that nobody can guess, such as those of `shell::secret`. With the same bytes, a run can be replayed.
     pub fn new(provider: P, secret: [u8; 32]) -> Self {
@@ -129,6 +131,7 @@ impl<P> Authentication<P> {
             duplicates: DuplicateLogin::default(),
             waiting: BTreeMap::new(),
             wrong: BTreeMap::new(),
+            renewing: BTreeSet::new(),
         }
     }
 
@@ -158,7 +161,8 @@ impl<P> Authentication<P> {
         Self { duplicates, ..self }
     }
 
-    /// The provider, to be changed: for keys and passwords that are exchanged while the server runs.
+    /// The provider, to be changed before the server runs. While it does, keys and passwords are exchanged by a
+    /// [note](Provider::note).
     pub fn provider_mut(&mut self) -> &mut P {
         &mut self.provider
     }
@@ -176,8 +180,11 @@ impl<P: Provider<H::Note>, H: Handler> Layer<H> for Authentication<P> {
             }
             Event::Note(note) => match self.provider.note(note) {
                 Ok((conn, verdict)) if self.waiting.contains_key(&conn) => self.decide(hub, conn, verdict, within),
-                Ok((conn, Verdict::Accepted(identity))) => renew(hub, conn, identity),
-                Ok((conn, Verdict::Refused(reason))) => refuse(hub, conn, &reason),
+                Ok((conn, Verdict::Accepted(identity))) => {
+                    self.renewing.remove(&conn);
+                    renew(hub, conn, identity);
+                }
+                Ok((conn, Verdict::Refused(reason))) => self.renewal_refused(hub, conn, &reason),
                 Ok((_, Verdict::Pending)) => {}
                 Err(note) => within.on(hub, Event::Note(note)),
             },
@@ -207,6 +214,7 @@ impl<P: Provider<H::Note>, H: Handler> Layer<H> for Authentication<P> {
             event => {
                 if let Event::Closed { conn, .. } = event {
                     self.wrong.remove(&conn);
+                    self.renewing.remove(&conn);
                 }
                 within.on(hub, event);
             }
@@ -278,7 +286,9 @@ impl<P> Authentication<P> {
     where
         P: Provider<H::Note>,
     {
-        let Some(text) = payload.as_str() else { return self.fail(hub, conn, None, "binary is no proof") };
+        let Some(text) = payload.as_str() else {
+            return self.one_try_less(hub, conn, "binary is no proof");
+        };
         let Some(waiting) = self.waiting.get_mut(&conn) else { return };
         let stage = core::mem::replace(&mut waiting.stage, Stage::Idle);
         if matches!(stage, Stage::Pending) {
@@ -319,7 +329,7 @@ impl<P> Authentication<P> {
                 Said::More(dialogue) => self.set_stage(conn, Stage::Dialogue(dialogue)),
                 Said::Password { user, password } => self.password(hub, conn, &user, &password, within),
             },
-            (None, _) => self.fail(hub, conn, None, "prove who you are first"),
+            (None, _) => self.one_try_less(hub, conn, "prove who you are first"),
         }
     }
 
@@ -447,25 +457,38 @@ impl<P> Authentication<P> {
         if let Err(wait) = self.failures.check(hub, conn, None, &self.limits) {
             return refuse(hub, conn, &wait);
         }
+        if self.renewing.contains(&conn) {
+            return refuse(hub, conn, "you are being looked up");
+        }
         match self.provider.token(conn, token, hub.unix_time()) {
             Verdict::Accepted(identity) => renew(hub, conn, identity),
-            Verdict::Refused(reason) => {
-                hub.state.metrics.authentication_failures += 1;
-                self.failures.charge(hub, conn, None, &self.limits);
-                refuse(hub, conn, &reason);
-                let wrong = self.wrong.entry(conn).or_default();
-                *wrong += 1;
-                if *wrong >= self.limits.tries {
-                    hub.end(conn, Reason::Unauthorized);
-                }
-            }
-            Verdict::Pending => {}
+            Verdict::Refused(reason) => self.renewal_refused(hub, conn, &reason),
+            Verdict::Pending => drop(self.renewing.insert(conn)),
+        }
+    }
+
+    fn renewal_refused<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
+        self.renewing.remove(&conn);
+        if !hub.is_open(conn) {
+            return;
+        }
+        hub.state.metrics.authentication_failures += 1;
+        self.failures.charge(hub, conn, None, &self.limits);
+        refuse(hub, conn, reason);
+        let wrong = self.wrong.entry(conn).or_default();
+        *wrong += 1;
+        if *wrong >= self.limits.tries {
+            hub.end(conn, Reason::Unauthorized);
         }
     }
 
     /// A proof was wrong. Who was wrong too often may not try again.
     fn fail<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, user: Option<&str>, reason: &str) {
         self.failures.charge(hub, conn, user, &self.limits);
+        self.one_try_less(hub, conn, reason);
+    }
+
+    fn one_try_less<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
         refuse(hub, conn, reason);
         hub.state.metrics.authentication_failures += 1;
         let Some(waiting) = self.waiting.get_mut(&conn) else { return };

@@ -45,8 +45,8 @@ pub enum Verdict {
     Accepted(Identity),
     /// It is not good, for this reason, which the peer is told.
     Refused(Cow<'static, str>),
-    /// That takes a while, and will be told by a [note](Provider::note). Until the deadline for authentication nothing else is
-    /// heard of the peer.
+    /// That takes a while, and will be told by a [note](Provider::note). Before the peer is known, nothing else is heard of it
+    /// meanwhile, until the deadline for authentication; a renewal goes on beside its messages.
     Pending,
 }
 

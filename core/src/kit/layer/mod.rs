@@ -97,6 +97,16 @@ impl<L, H> Layered<L, H> {
     pub const fn layer(&self) -> &L {
         &self.layer
     }
+
+    /// The handler within, to be changed.
+    pub const fn inner_mut(&mut self) -> &mut H {
+        &mut self.within
+    }
+
+    /// The layer, to be changed.
+    pub const fn layer_mut(&mut self) -> &mut L {
+        &mut self.layer
+    }
 }
 
 impl<L: Layer<H>, H: Handler> Handler for Layered<L, H> {

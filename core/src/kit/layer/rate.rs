@@ -1,6 +1,6 @@
 use super::Layer;
 use crate::limit::{Meters, Rate};
-use crate::{AddressKey, ConnId, Event, Handler, Hub, Reason, Time};
+use crate::{AddressKey, ConnId, Event, Handler, Hub, Payload, Reason, Time};
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::sync::Arc;
@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 const KEYS_MAX: usize = 16_384;
 
 /// Lets so many messages of each connection, address or user pass; who sends more is told once that they are lost, and when the
-/// next one will not be.
+/// next one will not be; a call (JSON-RPC 2.0) is answered with an error each time.
 ///
 /// The machine's own [`Rates`](crate::Rates) slow a connection down and lose nothing. This layer is for what an application
 /// wants: limits that a new connection does not reset.
@@ -63,11 +63,13 @@ impl RateLimit {
         }
     }
 
-    fn refuse<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, conforms_from: Time) {
+    fn refuse<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, payload: Payload<'_>, conforms_from: Time) {
         let refused = self.refused.entry(conn).or_default();
         *refused += 1;
-        if *refused == 1 {
-            let wait = conforms_from.since(hub.now()).as_nanos().div_ceil(1_000_000);
+        let wait = conforms_from.since(hub.now()).as_nanos().div_ceil(1_000_000);
+        if let Some(answer) = answer_to_call(payload, wait) {
+            hub.send(conn, &answer);
+        } else if *refused == 1 {
             let text = format!("notice: too many messages; the next one is served in {wait} ms");
             let json = format!(
                 "{{\"type\":\"error\",\"code\":\"rate_limited\",\"reason\":\"too many messages\",\"retry_after_ms\":{wait}}}"
@@ -80,13 +82,25 @@ impl RateLimit {
     }
 }
 
+/// Who calls waits for an answer to each call.
+#[cfg(feature = "json")]
+fn answer_to_call(payload: Payload<'_>, wait: u128) -> Option<alloc::string::String> {
+    let text = payload.as_str().filter(|text| text.contains("\"jsonrpc\""))?;
+    crate::kit::rpc::too_many(text, wait)
+}
+
+#[cfg(not(feature = "json"))]
+fn answer_to_call(_: Payload<'_>, _: u128) -> Option<alloc::string::String> {
+    None
+}
+
 impl<H: Handler> Layer<H> for RateLimit {
     fn on(&mut self, hub: &mut Hub<'_, H::Context>, event: Event<'_, H::Note>, within: &mut H) {
         match event {
-            Event::Message { conn, .. } => {
+            Event::Message { conn, payload } => {
                 let key = self.key(hub, conn);
                 match self.meters.try_charge(hub.now(), &key, self.rate) {
-                    Err(conforms_from) => return self.refuse(hub, conn, conforms_from),
+                    Err(conforms_from) => return self.refuse(hub, conn, payload, conforms_from),
                     Ok(()) => drop(self.refused.remove(&conn)),
                 }
             }

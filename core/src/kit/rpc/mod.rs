@@ -145,7 +145,9 @@ impl<A: App> Rpc<A> {
         self.insert::<P, R>(name, call)
     }
 
-    /// A method that gives its work away with a ticket, and answers [later](super::Scope::answer). Without an answer within
+    /// A method that gives its work away with a ticket, and answers [later](super::Scope::answer). `R` is what the result is said
+    /// to be. To be tested without threads, an application is given a function that gives work away, and in a test one that
+    /// keeps it. Without an answer within
     /// [`RpcLimits::deadline`] the caller gets an error.
     #[must_use]
     pub fn deferred<P, R>(
@@ -291,16 +293,27 @@ fn parse<P: DeserializeOwned>(params: Option<&RawValue>) -> Result<P, RpcError> 
         let parsed: Option<P> = from("null").or_else(|| from("{}")).or_else(|| from("[]"));
         return parsed.ok_or_else(|| invalid(None, "parameters are missing".into()));
     };
-    if matches!(params.get(), "{}" | "[]")
-        && let Ok(parsed) = serde_json::from_str("null")
-    {
-        return Ok(parsed);
-    }
     let mut json = serde_json::Deserializer::from_str(params.get());
-    serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    let parsed = serde_path_to_error::deserialize(&mut json);
+    let inner = params.get().get(1..params.get().len() - 1).unwrap_or_default();
+    if parsed.is_err()
+        && inner.trim().is_empty()
+        && let Ok(nothing) = serde_json::from_str("null")
+    {
+        return Ok(nothing);
+    }
+    parsed.map_err(|error| {
         let path = alloc::format!("{}", error.path());
         invalid((path != ".").then_some(path), reason_of(&error.into_inner()))
     })
+}
+
+/// What is answered to a message that is not served because there were too many, if it is a request.
+pub(super) fn too_many(text: &str, retry_after_ms: u128) -> Option<String> {
+    let Ok(Message::One(Parsed::Request { id: Some(id), .. })) = Message::parse(text, 1) else { return None };
+    let error = RpcError::new(RpcError::BUSY, "Too many requests");
+    let data = serde_json::json!({ "retry_after_ms": u64::try_from(retry_after_ms).unwrap_or(u64::MAX) });
+    Some(response(&id, &Err(error.with_data(data))))
 }
 
 impl<A: App> fmt::Debug for Rpc<A> {

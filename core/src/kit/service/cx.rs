@@ -75,6 +75,11 @@ impl<'a, A: App> Scope<'a, A> {
         let result = result.and_then(|result| serde_json::to_string(&result).map_err(RpcError::from));
         self.calls.answer(&mut self.hub, ticket, &result)
     }
+
+    /// As [`answer`](Self::answer), with an error.
+    pub fn fail(&mut self, ticket: Ticket, error: RpcError) -> bool {
+        self.calls.answer(&mut self.hub, ticket, &Err(error))
+    }
 }
 
 impl<A: App> Cx<'_, A> {
@@ -131,7 +136,8 @@ impl<A: App> Cx<'_, A> {
         serde_json::to_string(message).is_ok_and(|json| self.reply(&json))
     }
 
-    /// Makes this connection a member of a room, if its user, unless it has none, has the scope `join:` and the room's name.
+    /// Makes this connection a member of a room. A user who has any scope at all needs `join:` and the room's name among them; a
+    /// user without scopes, and a connection without a user, may join every room.
     ///
     /// # Errors
     /// If the scope is missing or a limit of [`RoomLimits`](crate::RoomLimits) is reached.
@@ -140,8 +146,8 @@ impl<A: App> Cx<'_, A> {
         Ok(self.hub.join(self.conn, room)?)
     }
 
-    /// Publishes a value to the other members of a room that this connection is in, if its user, unless it has none, has the
-    /// scope `publish:` and the room's name. Returns for how many.
+    /// Publishes a value to the other members of a room that this connection is in. A user who has any scope at all needs
+    /// `publish:` and the room's name among them. Returns for how many.
     ///
     /// # Errors
     /// If the scope or the membership is missing.

@@ -10,8 +10,8 @@ use serde::Serialize;
 /// the message as a whole is meant; a person gets `error: say: to.name: ...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageError {
-    /// What kind of mistake: `not_json`, `invalid`, `unknown_type`, `unsupported`, `forbidden`, `busy`, or one of the
-    /// application's own.
+    /// What kind of mistake: `not_json`, `invalid`, `unknown_type`, `unsupported`, `forbidden`, `refused` (any error with `?`, whose
+    /// text the sender reads), `unauthorized`, or one of the application's own.
     pub code: Cow<'static, str>,
     /// Where in the message: member names and indices (`to.name`, `points[2]`).
     pub path: Option<String>,
@@ -72,7 +72,8 @@ impl fmt::Display for Told<'_> {
     }
 }
 
-/// What a function for messages may return: nothing, or what was wrong with the message.
+/// What a function for messages may return: nothing, or what was wrong with the message. A closure that uses `?` ends with
+/// `Ok::<_, MessageError>(())`, or is a function, which says what it returns.
 pub trait Outcome {
     /// As a result.
     ///

@@ -90,7 +90,8 @@ impl<A: App> Service<A> {
         self
     }
 
-    /// It is known, or known anew, who is at the other end.
+    /// The user at the other end is another than before. Not told when the same user renews a token. Behind
+    /// [`Authentication`](crate::kit::auth::Authentication), [`on_open`](Self::on_open) comes first and knows the user already.
     #[must_use]
     pub fn on_authenticated(mut self, act: impl FnMut(&mut A, &mut Cx<'_, A>) + Send + 'static) -> Self {
         self.hooks.authenticated = Some(Box::new(act));

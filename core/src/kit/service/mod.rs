@@ -116,7 +116,7 @@ impl<A: App> Service<A> {
         Self { router: self.router.merge(router), ..self }
     }
 
-    /// Serves calls by these methods.
+    /// Serves calls by these methods, in place of those it had.
     #[must_use]
     pub fn rpc(self, rpc: Rpc<A>) -> Self {
         Self { rpc: Some(rpc), ..self }
@@ -199,7 +199,13 @@ impl<A: App> Service<A> {
 
     fn text(&mut self, hub: &mut Hub<'_, A::Context>, conn: ConnId, text: &str) {
         let trimmed = text.trim_start();
-        if trimmed.starts_with(['{', '[']) {
+        // A person may begin a line with a bracket, and a program does not for nothing.
+        let is_plain = trimmed.starts_with('[')
+            && hub.representation(conn) == Representation::Text
+            && self.hooks.text.is_some()
+            && !text.contains("\"jsonrpc\"")
+            && serde_json::from_str::<serde::de::IgnoredAny>(text).is_err();
+        if trimmed.starts_with(['{', '[']) && !is_plain {
             return self.json(hub, conn, text);
         }
         hub.set_representation(conn, Representation::Text);
@@ -215,7 +221,7 @@ impl<A: App> Service<A> {
         let head = match head {
             // It calls, or tries to, and whoever calls knows what an answer looks like.
             Err(_) if self.rpc.is_some() && text.contains("\"jsonrpc\"") => Some(Head { kind: None, jsonrpc: true }),
-            // A person may begin a line with a bracket.
+            // A person may begin a line with a brace.
             Err(_) if hub.representation(conn) == Representation::Text && self.hooks.text.is_some() => {
                 return self.plain(hub, conn, text);
             }

@@ -102,7 +102,8 @@ impl<A: App> Router<A> {
     }
 
     /// Serves messages of a type, which are parsed as the last parameter; what can't be is answered with an error that says
-    /// where and why. A type that is given twice is served by the later function.
+    /// where and why. A type that is given twice is served by the later function. The first closure has to say what the
+    /// application is, `|app: &mut Chat, ...|`, if nothing else does.
     #[must_use]
     pub fn on<M, O>(
         mut self,

@@ -11,11 +11,14 @@ use std::task::{Context, Poll};
 /// What is written without a line's end is sent on when there is so much of it.
 const UNSENT_MAX_BYTES: usize = 16 << 10;
 
+/// The longest line that is written as one message.
+const LINE_MAX_BYTES: usize = 1 << 20;
+
 /// A [`Connection`] as a stream of bytes, for what reads and writes those: what `AsyncRead` and `AsyncWrite` of a runtime stand on.
 ///
 /// Reading, each message has a line feed behind it. Writing, each line is a message, without its line feed. So code that
 /// reads lines and writes lines serves every wire. What is written without a line feed goes out with a flush on wires of lines,
-/// as a prompt does, and with the rest of its line, or at the end, on others.
+/// as a prompt does, and with the rest of its line, or at the end, on others; there a line has at most 1 MiB.
 #[derive(Debug)]
 pub struct ByteStream {
     connection: Connection,
@@ -68,15 +71,19 @@ impl ByteStream {
             return Poll::Pending;
         }
         let taken = &bytes[..bytes.len().min(UNSENT_MAX_BYTES)];
-        self.unsent.extend_from_slice(taken);
-        while let Some(end) = memchr::memchr(b'\n', &self.unsent) {
-            let rest = self.unsent.split_off(end + 1);
-            let mut line = core::mem::replace(&mut self.unsent, rest);
-            line.pop();
+        let mut new = taken;
+        while let Some(end) = memchr::memchr(b'\n', new) {
+            self.unsent.extend_from_slice(&new[..end]);
+            new = &new[end + 1..];
+            let mut line = core::mem::take(&mut self.unsent);
             if line.last() == Some(&b'\r') {
                 line.pop();
             }
             self.connection.put(Action::Send(payload(line).into())).map_err(broken)?;
+        }
+        self.unsent.extend_from_slice(new);
+        if self.unsent.len() > LINE_MAX_BYTES {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "a line of more than a mebibyte")));
         }
         // A frame is one message, however long.
         if self.unsent.len() > UNSENT_MAX_BYTES && self.connection.has_lines() {

@@ -115,6 +115,19 @@ impl Connection {
         self.with_hub(move |hub, conn| hub.publish_except(&room, &[conn], message.as_outgoing())).await
     }
 
+    /// Ends the connection for a named reason, once everything was sent.
+    ///
+    /// # Errors
+    /// If it is over already.
+    pub fn end(&self, reason: Reason) -> Result<(), Disconnected> {
+        self.sender.end(reason)
+    }
+
+    /// Waits until the connection is over, and says why.
+    pub async fn closed(&self) -> Reason {
+        self.sender.closed().await
+    }
+
     /// The halves, for two tasks.
     #[must_use]
     pub fn split(self) -> (Receiver, Sender) {

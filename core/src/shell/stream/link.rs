@@ -35,7 +35,7 @@ struct State<I, A> {
     inbox_bytes: usize,
     /// The machine does not read the peer because of this inbox.
     paused: bool,
-    reader: Option<Waker>,
+    readers: Vec<Waker>,
     outbox: Vec<A>,
     outbox_bytes: usize,
     /// The machine was called and has not looked yet.
@@ -58,7 +58,7 @@ impl<I: Weight, A: Weight> Link<I, A> {
             inbox: VecDeque::new(),
             inbox_bytes: 0,
             paused: false,
-            reader: None,
+            readers: Vec::new(),
             outbox: Vec::new(),
             outbox_bytes: 0,
             called: false,
@@ -82,9 +82,9 @@ impl<I: Weight, A: Weight> Link<I, A> {
         state.inbox.push_back(item);
         let is_full = state.is_full();
         state.paused |= is_full;
-        let reader = state.reader.take();
+        let readers = core::mem::take(&mut state.readers);
         drop(state);
-        wake(reader);
+        readers.into_iter().for_each(Waker::wake);
         is_full
     }
 
@@ -126,9 +126,9 @@ impl<I: Weight, A: Weight> Link<I, A> {
     pub(in crate::shell) fn input_ended(&self) -> bool {
         let mut state = self.lock();
         state.input_over = true;
-        let (reader, deaf) = (state.reader.take(), state.deaf);
+        let (readers, deaf) = (core::mem::take(&mut state.readers), state.deaf);
         drop(state);
-        wake(reader);
+        readers.into_iter().for_each(Waker::wake);
         deaf
     }
 
@@ -137,11 +137,10 @@ impl<I: Weight, A: Weight> Link<I, A> {
         let mut state = self.lock();
         state.end.get_or_insert(reason);
         let dropped = core::mem::take(&mut state.outbox);
-        let (reader, writers) = (state.reader.take(), core::mem::take(&mut state.writers));
+        let (readers, writers) = (core::mem::take(&mut state.readers), core::mem::take(&mut state.writers));
         let callers = core::mem::take(&mut state.callers);
         drop(state);
-        wake(reader);
-        writers.into_iter().chain(callers).for_each(Waker::wake);
+        readers.into_iter().chain(writers).chain(callers).for_each(Waker::wake);
         // What is dropped may belong to a task that looks here.
         drop(dropped);
     }
@@ -156,7 +155,7 @@ impl<I: Weight, A: Weight> Link<I, A> {
             if state.input_over || state.end.is_some() {
                 return Poll::Ready(None);
             }
-            state.reader = Some(cx.waker().clone());
+            note(&mut state.readers, cx);
             return Poll::Pending;
         };
         state.inbox_bytes -= item.bytes();
@@ -197,7 +196,7 @@ impl<I: Weight, A: Weight> Link<I, A> {
         if !state.stalled && state.outbox_bytes < OUTBOX_HIGH_BYTES {
             return Poll::Ready(Ok(()));
         }
-        state.wait_to_write(cx);
+        note(&mut state.writers, cx);
         Poll::Pending
     }
 
@@ -210,7 +209,7 @@ impl<I: Weight, A: Weight> Link<I, A> {
         if state.outbox.is_empty() && !state.called && !state.stalled {
             return Poll::Ready(Ok(()));
         }
-        state.wait_to_write(cx);
+        note(&mut state.writers, cx);
         Poll::Pending
     }
 
@@ -233,8 +232,8 @@ impl<I: Weight, A: Weight> Link<I, A> {
     /// Why there is nothing to wait for any more; else who asks is woken when something was done.
     pub(in crate::shell) fn poll_done(&self, cx: &Context<'_>) -> Option<Reason> {
         let mut state = self.lock();
-        if state.end.is_none() && !state.callers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            state.callers.push(cx.waker().clone());
+        if state.end.is_none() {
+            note(&mut state.callers, cx);
         }
         state.end
     }
@@ -244,7 +243,7 @@ impl<I: Weight, A: Weight> Link<I, A> {
         if let Some(reason) = state.end {
             return Poll::Ready(reason);
         }
-        state.wait_to_write(cx);
+        note(&mut state.writers, cx);
         Poll::Pending
     }
 
@@ -265,14 +264,11 @@ impl<I, A> State<I, A> {
     fn is_low(&self) -> bool {
         self.inbox_bytes <= INBOX_LOW_BYTES && self.inbox.len() <= INBOX_LOW_MESSAGES
     }
-
-    fn wait_to_write(&mut self, cx: &Context<'_>) {
-        if !self.writers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            self.writers.push(cx.waker().clone());
-        }
-    }
 }
 
-fn wake(waker: Option<Waker>) {
-    waker.into_iter().for_each(Waker::wake);
+/// Notes who is to be woken, once.
+fn note(wakers: &mut Vec<Waker>, cx: &Context<'_>) {
+    if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+        wakers.push(cx.waker().clone());
+    }
 }

@@ -4,6 +4,9 @@
 //! a peer that is not read, and who writes faster than the peer reads waits. What a connection keeps for its task is bounded:
 //! about 64 KiB that the peer sent, and as much that the task did.
 //!
+//! [`Connections`] is a handler, so layers go around it:
+//! `Server::bind_with(Connections::configure(config), |remote| Connections::new(remote, spawn, serve).within(layer))`.
+//!
 //! [`Server::serve`](super::Server::serve) makes a server of such tasks, on shells of an async runtime.
 
 mod bytes;
