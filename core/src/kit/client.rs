@@ -15,8 +15,6 @@ use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
 use core::fmt;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -284,8 +282,7 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
             Login::Token(token) => (Auth { token: Some(token.into()), ..Auth::default() }, None),
             Login::Password { user, password } => {
                 self.logins += 1;
-                let nonce = super::auth::scram::hmac(&self.secret, &self.logins.to_be_bytes());
-                match scram::Client::new(&user, &password, &STANDARD_NO_PAD.encode(&nonce[..18])) {
+                match scram::Client::new(&user, &password, &scram::nonce(&self.secret, self.logins)) {
                     Ok(client) => {
                         let first = client.first();
                         let exchange = Exchange { client, expected: None };
@@ -376,11 +373,10 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
     }
 
     fn closed(&mut self, hub: &mut Hub<'_, ()>, conn: ConnId, reason: Reason) {
-        let calls = core::mem::take(&mut self.calls);
-        let (theirs, others) = calls.into_iter().partition(|(ticket, _)| ticket.conn == conn);
-        self.calls = others;
-        let theirs: BTreeMap<Ticket, u64> = theirs;
-        theirs.into_values().for_each(|number| self.answer(number, Err(CallError::Closed)));
+        // There is one connection at a time, so all calls were made on it.
+        for number in core::mem::take(&mut self.calls).into_values() {
+            self.answer(number, Err(CallError::Closed));
+        }
         if matches!(self.stage, Stage::Up(up) | Stage::LoggingIn(up, ..) if up == conn) {
             self.stage = Stage::Down;
             (self.tell)(ClientEvent::Disconnected(reason));

@@ -43,8 +43,6 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
 use core::fmt;
 use dialogue::{Dialogue, Said};
 use limits::Failures;
@@ -373,7 +371,8 @@ impl<P> Authentication<P> {
             return fail_for_good(hub, conn, &wait);
         }
         let credentials = self.credentials(&user);
-        let server = first.answer(&credentials, &self.nonce());
+        self.nonces += 1;
+        let server = first.answer(&credentials, &scram::nonce(&self.secret, self.nonces));
         tell(hub, conn, &Told { scram: Some(server.first()), ..Told::of("auth") });
         self.set_stage(conn, Stage::Scram(Box::new(server), user));
     }
@@ -406,12 +405,6 @@ impl<P> Authentication<P> {
     {
         let nobody = Credentials::of_nobody(&self.secret, user, self.limits.iterations_of_nobody);
         self.provider.credentials(user).unwrap_or(nobody)
-    }
-
-    fn nonce(&mut self) -> String {
-        self.nonces += 1;
-        let number = [&b"nonce"[..], &self.nonces.to_be_bytes()].concat();
-        STANDARD_NO_PAD.encode(&scram::hmac(&self.secret, &number)[..18])
     }
 
     fn accept<H: Handler>(

@@ -6,7 +6,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use core::fmt;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
@@ -264,7 +264,13 @@ fn salted_password(password: &str, salt: &[u8], iterations: u32) -> Result<Key, 
     Ok(pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(password.as_bytes(), salt, iterations))
 }
 
-pub(crate) fn hmac(key: &[u8], data: &[u8]) -> Key {
+/// A nonce that nobody can guess who does not know the secret: another for each number.
+pub(crate) fn nonce(secret: &Key, number: u64) -> String {
+    let number = [&b"nonce"[..], &number.to_be_bytes()].concat();
+    STANDARD_NO_PAD.encode(&hmac(secret, &number)[..18])
+}
+
+pub(super) fn hmac(key: &[u8], data: &[u8]) -> Key {
     // A key of any length will do.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
     mac.update(data);

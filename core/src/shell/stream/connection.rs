@@ -38,23 +38,29 @@ pub struct Sender {
 pub struct Disconnected(pub Reason);
 
 struct Shared {
-    link: Arc<Path>,
-    remote: Remote<Ready>,
-    conn: ConnId,
+    handle: Handle,
     peer: Peer,
     has_lines: bool,
 }
 
+/// What reaches a connection without keeping it open.
+#[derive(Clone)]
+pub(super) struct Handle {
+    link: Arc<Path>,
+    remote: Remote<Ready>,
+    conn: ConnId,
+}
+
 impl Connection {
     pub(super) fn new(link: Arc<Path>, remote: Remote<Ready>, conn: ConnId, peer: Peer, has_lines: bool) -> Self {
-        let shared = Arc::new(Shared { link, remote, conn, peer, has_lines });
+        let shared = Arc::new(Shared { handle: Handle { link, remote, conn }, peer, has_lines });
         Self { receiver: Receiver { shared: Arc::clone(&shared) }, sender: Sender { shared } }
     }
 
     /// Its id, by which others can send to it.
     #[must_use]
     pub fn id(&self) -> ConnId {
-        self.sender.shared.conn
+        self.sender.shared.handle.conn
     }
 
     /// Who is at the other end.
@@ -136,12 +142,12 @@ impl Connection {
 
     /// Whether something may be sent now.
     pub fn poll_ready(&self, cx: &Context<'_>) -> Poll<Result<(), Disconnected>> {
-        self.sender.shared.link.poll_ready(cx).map_err(Disconnected)
+        self.sender.shared.handle.link.poll_ready(cx).map_err(Disconnected)
     }
 
     /// Whether everything that was sent is in the hands of the server, and the peer keeps up.
     pub fn poll_flush(&self, cx: &Context<'_>) -> Poll<Result<(), Disconnected>> {
-        self.sender.shared.link.poll_flush(cx).map_err(Disconnected)
+        self.sender.shared.handle.link.poll_flush(cx).map_err(Disconnected)
     }
 
     /// The next message, or `None` if there will be none.
@@ -150,21 +156,25 @@ impl Connection {
     }
 
     pub(super) fn put(&self, action: Action) -> Result<(), Disconnected> {
-        self.sender.shared.put(action)
+        self.sender.shared.handle.put(action)
     }
 
-    /// What can end it without keeping it open.
-    pub(super) fn ending(&self) -> Ending {
-        let Shared { link, remote, conn, .. } = &*self.sender.shared;
-        Ending { link: Arc::clone(link), remote: remote.clone(), conn: *conn }
+    pub(super) fn handle(&self) -> Handle {
+        self.sender.shared.handle.clone()
     }
 }
 
-/// Has the machine look at what a task wants.
-fn call(remote: &Remote<Ready>, conn: ConnId) {
-    // At most one word for each connection is on its way, so there are never too many; and if the server has ended, so has the
-    // connection.
-    remote.note_in_any_case(Ready(conn));
+impl Handle {
+    pub(super) fn put(&self, action: Action) -> Result<(), Disconnected> {
+        self.link.put(action, || self.call()).map_err(Disconnected)
+    }
+
+    /// Has the machine look at what a task wants.
+    fn call(&self) {
+        // At most one word for each connection is on its way, so there are never too many; and if the server has ended, so has
+        // the connection.
+        self.remote.note_in_any_case(Ready(self.conn));
+    }
 }
 
 impl Receiver {
@@ -174,8 +184,8 @@ impl Receiver {
     }
 
     fn poll_receive(&mut self, cx: &Context<'_>) -> Poll<Option<PayloadBuf>> {
-        let Shared { link, remote, conn, .. } = &*self.shared;
-        link.poll_receive(cx, || call(remote, *conn))
+        let handle = &self.shared.handle;
+        handle.link.poll_receive(cx, || handle.call())
     }
 }
 
@@ -185,8 +195,8 @@ impl Sender {
     /// # Errors
     /// If the connection is over.
     pub async fn send(&self, message: impl Into<OutgoingBuf>) -> Result<(), Disconnected> {
-        poll_fn(|cx| self.shared.link.poll_ready(cx)).await.map_err(Disconnected)?;
-        self.shared.put(Action::Send(message.into()))
+        poll_fn(|cx| self.shared.handle.link.poll_ready(cx)).await.map_err(Disconnected)?;
+        self.shared.handle.put(Action::Send(message.into()))
     }
 
     /// As [`Connection::with_hub`].
@@ -202,12 +212,12 @@ impl Sender {
         let act = move |hub: &mut Hub<'_, Linked>, conn: ConnId| {
             *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(act(hub, conn));
         };
-        self.shared.put(Action::Act(Box::new(act)))?;
+        self.shared.handle.put(Action::Act(Box::new(act)))?;
         poll_fn(|cx| {
             if let Some(result) = result.lock().unwrap_or_else(PoisonError::into_inner).take() {
                 return Poll::Ready(Ok(result));
             }
-            let waits = self.shared.link.poll_done(cx);
+            let waits = self.shared.handle.link.poll_done(cx);
             // It may have been done in between.
             match (result.lock().unwrap_or_else(PoisonError::into_inner).take(), waits) {
                 (Some(result), _) => Poll::Ready(Ok(result)),
@@ -220,13 +230,13 @@ impl Sender {
 
     /// Waits until the connection is over, and says why.
     pub async fn closed(&self) -> Reason {
-        poll_fn(|cx| self.shared.link.poll_end(cx)).await
+        poll_fn(|cx| self.shared.handle.link.poll_end(cx)).await
     }
 
     /// Why the connection is over, if it is.
     #[must_use]
     pub fn reason(&self) -> Option<Reason> {
-        self.shared.link.reason()
+        self.shared.handle.link.reason()
     }
 
     /// Ends the connection for a named reason, once everything was sent.
@@ -234,34 +244,15 @@ impl Sender {
     /// # Errors
     /// If it is over already.
     pub fn end(&self, reason: Reason) -> Result<(), Disconnected> {
-        self.shared.put(Action::End(reason))
-    }
-}
-
-/// What can end a connection without keeping it open.
-pub(super) struct Ending {
-    link: Arc<Path>,
-    remote: Remote<Ready>,
-    conn: ConnId,
-}
-
-impl Ending {
-    pub(super) fn panicked(&self) {
-        let _ = self.link.put(Action::End(Reason::HandlerPanicked), || call(&self.remote, self.conn));
-    }
-}
-
-impl Shared {
-    fn put(&self, action: Action) -> Result<(), Disconnected> {
-        self.link.put(action, || call(&self.remote, self.conn)).map_err(Disconnected)
+        self.shared.handle.put(Action::End(reason))
     }
 }
 
 /// What comes from now on is lost, so that a task that only sends is not stopped by it.
 impl Drop for Receiver {
     fn drop(&mut self) {
-        let Shared { link, remote, conn, .. } = &*self.shared;
-        link.stop_receiving(|| call(remote, *conn));
+        let handle = &self.shared.handle;
+        handle.link.stop_receiving(|| handle.call());
     }
 }
 
@@ -269,7 +260,7 @@ impl Drop for Shared {
     fn drop(&mut self) {
         // A task that panics drops what it has before anybody hears of it.
         let panics = std::thread::panicking();
-        let _ = self.put(if panics { Action::End(Reason::HandlerPanicked) } else { Action::Close });
+        let _ = self.handle.put(if panics { Action::End(Reason::HandlerPanicked) } else { Action::Close });
     }
 }
 
@@ -293,21 +284,21 @@ impl<M: Into<OutgoingBuf>> Sink<M> for Sender {
     type Error = Disconnected;
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Disconnected>> {
-        self.shared.link.poll_ready(cx).map_err(Disconnected)
+        self.shared.handle.link.poll_ready(cx).map_err(Disconnected)
     }
 
     fn start_send(self: Pin<&mut Self>, message: M) -> Result<(), Disconnected> {
-        self.shared.put(Action::Send(message.into()))
+        self.shared.handle.put(Action::Send(message.into()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Disconnected>> {
-        self.shared.link.poll_flush(cx).map_err(Disconnected)
+        self.shared.handle.link.poll_flush(cx).map_err(Disconnected)
     }
 
     /// Closes the connection once everything was sent.
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Disconnected>> {
-        let _ = self.shared.put(Action::Close);
-        self.shared.link.poll_end(cx).map(|_| Ok(()))
+        let _ = self.shared.handle.put(Action::Close);
+        self.shared.handle.link.poll_end(cx).map(|_| Ok(()))
     }
 }
 
@@ -339,12 +330,12 @@ impl fmt::Debug for Connection {
 
 impl fmt::Debug for Receiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Receiver").field(&self.shared.conn).finish()
+        f.debug_tuple("Receiver").field(&self.shared.handle.conn).finish()
     }
 }
 
 impl fmt::Debug for Sender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Sender").field(&self.shared.conn).finish()
+        f.debug_tuple("Sender").field(&self.shared.handle.conn).finish()
     }
 }

@@ -1,4 +1,4 @@
-use super::connection::{Connection, Ending};
+use super::connection::{Connection, Handle};
 use super::link::{Link, Weight};
 use crate::shell::{AsyncRuntime, BindError, Remote, Runtime, Server};
 use crate::wire::Protocol;
@@ -17,7 +17,7 @@ type Serve = dyn FnMut(Connection) -> Serving + Send;
 /// What serves one connection.
 pub struct Task {
     future: Serving,
-    ending: Ending,
+    handle: Handle,
 }
 
 /// A [`Handler`] that gives each connection a task of its own.
@@ -118,9 +118,9 @@ impl Handler for Connections {
                 }
                 let has_lines = hub.representation(conn) == Representation::Text;
                 let connection = Connection::new(link, self.remote.clone(), conn, peer, has_lines);
-                let ending = connection.ending();
+                let handle = connection.handle();
                 let future = (self.serve)(connection);
-                (self.spawn)(Task { future, ending });
+                (self.spawn)(Task { future, handle });
             }
             Event::Message { conn, payload } => {
                 let is_full = link(hub, conn).is_some_and(|link| link.deliver(payload.to_owned()));
@@ -178,10 +178,10 @@ impl Future for Task {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { future, ending } = &mut *self;
+        let Self { future, handle } = &mut *self;
         // The future is not polled again after a panic.
         catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))).unwrap_or_else(|_| {
-            ending.panicked();
+            let _ = handle.put(Action::End(Reason::HandlerPanicked));
             Poll::Ready(())
         })
     }
