@@ -1,4 +1,4 @@
-use crate::limit::{Budget, ConnectionLimits, Ladder, QuarantineLimits, Rate};
+use crate::limit::{Budget, ConnectionLimits, Ladder, Network, QuarantineLimits, Rate};
 use crate::listen::Listen;
 use crate::outbound::OutboundLimits;
 use crate::room::RoomLimits;
@@ -19,6 +19,13 @@ pub struct Config {
     pub seed: Option<u64>,
     /// How many connections.
     pub connections: ConnectionLimits,
+    /// Networks whose peers are let in whatever their addresses do: no limit per address, no quarantine, no
+    /// [early drop](ConnectionLimits::early_drop).
+    pub exempt: Vec<Network>,
+    /// Limits per address, networks, early drops and rates are not enforced: what they would have refused is let in, and counted
+    /// in [`Metrics::would_refuse`](crate::Metrics::would_refuse) and [`Metrics::rate_exceeded`](crate::Metrics::rate_exceeded).
+    /// To find limits for a server that is in use.
+    pub dry_run: bool,
     /// How much of one connection's input.
     pub budget: Budget,
     /// How fast.
@@ -55,6 +62,8 @@ impl Default for Config {
             listeners: Vec::new(),
             seed: None,
             connections: ConnectionLimits::default(),
+            exempt: Vec::new(),
+            dry_run: false,
             budget: Budget::default(),
             rates: Rates::default(),
             quarantine: QuarantineLimits::default(),
@@ -83,9 +92,34 @@ impl Config {
     #[must_use]
     pub fn unlimited(mut self) -> Self {
         self.rates = Rates { messages: None, bytes: None, ..self.rates };
-        self.connections = ConnectionLimits { total: u32::MAX, per_address: u32::MAX };
+        self.connections =
+            ConnectionLimits { total: u32::MAX, per_address: u32::MAX, arrivals_per_address: None, early_drop: None };
         self
     }
+}
+
+impl Config {
+    /// What holds for the peers of listeners that have no [limits](Listen::limits) of their own.
+    #[must_use]
+    pub const fn peer_limits(&self) -> PeerLimits {
+        let Self { budget, rates, idle, idle_warning, silence, .. } = *self;
+        PeerLimits { budget, rates, idle, idle_warning, silence }
+    }
+}
+
+/// What one peer may do, where a listener has limits of its own: each field as in [`Config`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PeerLimits {
+    /// How much of one connection's input.
+    pub budget: Budget,
+    /// How fast.
+    pub rates: Rates,
+    /// The longest time without a message.
+    pub idle: Option<Duration>,
+    /// How long before that the peer is told.
+    pub idle_warning: Option<Duration>,
+    /// The longest time without a byte.
+    pub silence: Option<Duration>,
 }
 
 /// How fast one connection may send. Bytes are counted as they arrive; messages when they are complete,
@@ -128,22 +162,33 @@ impl Default for Closing {
     }
 }
 
-/// How the server ends: nothing more is accepted, everybody is told, the closes are spread over a window
+/// How the server ends: it says that it is not ready, accepts a while longer, and then nothing more is accepted, everybody is told, the closes are spread over a window
 /// so that the clients do not all come back at one moment, and after a hard deadline what is left is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drain {
+    /// How long it accepts while it already says that it is not [ready](crate::http): what a load balancer needs to notice.
+    pub grace: Duration,
+    /// After which time peers are told to come back: in the notice, in the reason of a WebSocket's close frame
+    /// (`shutdown; retry after 5 s`), and as `Retry-After` in HTTP (RFC 9110 section 10.2.3).
+    pub retry_after: Option<Duration>,
     /// The longest time that the closes are spread over.
     pub window: Duration,
     /// How many closes a second are enough: few connections do not use up the window. 0 counts as 1.
     pub closes_per_second: u32,
-    /// The time from the start after which what is left is dropped.
+    /// The time from the end of the grace after which what is left is dropped.
     pub deadline: Duration,
 }
 
 impl Default for Drain {
-    /// At most 5 s, 500 a second, all over after 10 s.
+    /// No grace and no word when to come back; at most 5 s, 500 a second, all over after 10 s.
     fn default() -> Self {
-        Self { window: Duration::from_secs(5), closes_per_second: 500, deadline: Duration::from_secs(10) }
+        Self {
+            grace: Duration::ZERO,
+            retry_after: None,
+            window: Duration::from_secs(5),
+            closes_per_second: 500,
+            deadline: Duration::from_secs(10),
+        }
     }
 }
 

@@ -1,10 +1,14 @@
 use crate::id::Origin;
 use crate::limit::{Gcra, Strikes};
 use crate::rare::Rare;
+use crate::tls::Secured;
+use crate::websocket::WebSocketDecoder;
 use crate::wire::Decoder;
 use crate::{Identity, Peer, Time};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::num::NonZeroU32;
+use core::time::Duration;
 
 /// One connection, but for what is queued for it, which is in `outbound`.
 #[derive(Debug)]
@@ -16,6 +20,14 @@ pub(crate) struct Conn {
     /// What was read and may not be served yet.
     pub(crate) held: Rare<Vec<u8>>,
     pub(crate) encoding: u16,
+    /// While undecided: what it waits for.
+    pub(crate) gate: Gate,
+    /// Nobody knows yet whose it is, and it is counted so.
+    pub(crate) unknown: bool,
+    /// It came from a proxy, and is not counted under its address.
+    pub(crate) uncounted: bool,
+    /// It was let in under the address that a proxy told.
+    pub(crate) readmitted: bool,
     /// In a handshake: HTTP is spoken.
     pub(crate) is_http: bool,
     /// In a handshake: something has arrived that could be answered, and waits.
@@ -54,6 +66,63 @@ pub(crate) struct Conn {
     pub(crate) strikes: Strikes,
     pub(crate) rooms: Vec<u32>,
     pub(crate) identity: Option<Box<Identity>>,
+    pub(crate) secured: Option<Box<Secured>>,
+    /// The WebSocket whose messages are the stream of bytes in which something else is spoken.
+    pub(crate) carrier: Option<Box<WebSocketDecoder>>,
+    /// Bytes read and written, and messages served.
+    pub(crate) traffic: Traffic,
+}
+
+/// What a connection that is undecided waits for, in this order; most skip all but the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gate {
+    /// What a proxy says about whom it speaks for.
+    Header,
+    /// The word of the shard that counts, whether whom a proxy speaks for is let in.
+    Admission,
+    /// TLS.
+    Tls,
+    /// What is spoken.
+    Speech,
+}
+
+impl Gate {
+    /// Whether what lies beneath may go on.
+    #[cfg(feature = "tls")]
+    pub(crate) const fn is_open(self) -> bool {
+        matches!(self, Self::Tls | Self::Speech)
+    }
+}
+
+/// How much went over one connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Traffic {
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Bytes written.
+    pub bytes_out: u64,
+    /// Messages served.
+    pub messages_in: u64,
+    /// How long the last ping took to be answered; `None` if none was.
+    pub round_trip: Option<RoundTrip>,
+}
+
+/// How long a ping took to be answered, in microseconds; at most over an hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoundTrip(NonZeroU32);
+
+impl RoundTrip {
+    pub(crate) fn new(duration: Duration) -> Self {
+        let micros = u32::try_from(duration.as_micros()).unwrap_or(u32::MAX);
+        Self(NonZeroU32::new(micros).unwrap_or(NonZeroU32::MIN))
+    }
+
+    /// As a duration.
+    #[must_use]
+    pub fn get(self) -> Duration {
+        Duration::from_micros(self.0.get().into())
+    }
 }
 
 /// The life of a connection. It only moves down this list; most skip lines.
@@ -80,6 +149,10 @@ impl Conn {
             decoder,
             held: Rare::default(),
             encoding,
+            gate: Gate::Speech,
+            unknown: false,
+            uncounted: false,
+            readmitted: false,
             is_http: false,
             backlog: false,
             input_ended: false,
@@ -104,11 +177,38 @@ impl Conn {
             strikes: Strikes::default(),
             rooms: Vec::new(),
             identity: None,
+            secured: None,
+            carrier: None,
+            traffic: Traffic::default(),
         }
     }
 
     pub(crate) fn is_open(&self) -> bool {
         self.phase == Phase::Open
+    }
+
+    /// The WebSocket, if one is spoken.
+    pub(crate) fn socket(&mut self) -> Option<&mut WebSocketDecoder> {
+        match (&mut self.carrier, &mut self.decoder) {
+            (Some(carrier), _) => Some(carrier),
+            (None, Decoder::WebSocket(socket)) => Some(socket),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn wire_name(&self) -> &'static str {
+        match (&self.carrier, &self.decoder) {
+            (Some(_), _) => "ws+telnet",
+            (None, Decoder::Lines(_)) => "lines",
+            (None, Decoder::LengthPrefixed(_)) => "length",
+            (None, Decoder::Telnet(_)) => "telnet",
+            (None, Decoder::WebSocket(_)) => "websocket",
+        }
+    }
+
+    /// The address that it is counted under.
+    pub(crate) fn counted_as(&self) -> Peer {
+        if self.uncounted { Peer::Local } else { self.peer }
     }
 
     pub(crate) fn is_undecided(&self) -> bool {

@@ -4,10 +4,11 @@ use crate::outbound::SlowPolicy;
 use crate::room::JoinError;
 use crate::state::{Ending, State};
 use crate::telnet::{InputMode, Session, Side, Terminal};
+use crate::tls::Secured;
 use crate::websocket::CloseCode;
 use crate::{
-    Config, ConnId, DialId, Identity, Metrics, Outgoing, Payload, Peer, Reason, Representation, Ticket, TicketError,
-    Time, Timer, UnixTime,
+    AddressKey, Config, ConnId, DialId, Identity, Listen, Metrics, Outgoing, Payload, Peer, Reason, Representation,
+    Ticket, TicketError, Time, Timer, Traffic, UnixTime,
 };
 use core::fmt;
 use core::time::Duration;
@@ -256,6 +257,35 @@ impl<C: Default> Hub<'_, C> {
     /// Reads a connection again. Messages that had arrived are told after this event.
     pub fn resume(&mut self, conn: ConnId) {
         self.state.set_paused(conn, false);
+    }
+
+    /// How much went over a connection so far.
+    #[must_use]
+    pub fn traffic(&self, conn: ConnId) -> Option<Traffic> {
+        self.state.conns.get(conn).map(|conn| conn.traffic)
+    }
+
+    /// What TLS agreed on, as long as [`peer`](Self::peer) is known; `None` if there is none.
+    #[must_use]
+    pub fn secured(&self, conn: ConnId) -> Option<&Secured> {
+        self.state.conns.get(conn)?.secured.as_deref()
+    }
+
+    /// Where a connection was accepted; `None` if it was dialled. It is the listener as it is configured now.
+    #[must_use]
+    pub fn listen(&self, conn: ConnId) -> Option<&Listen> {
+        self.state.listen_of(conn)
+    }
+
+    /// What is spoken on a connection: `lines`, `length`, `telnet`, `websocket` or `ws+telnet`.
+    #[must_use]
+    pub fn wire_name(&self, conn: ConnId) -> Option<&'static str> {
+        self.state.conns.get(conn).map(Conn::wire_name)
+    }
+
+    /// The addresses that are refused for a while, and until when. On a server of several shards the first one knows them.
+    pub fn quarantined(&self) -> impl Iterator<Item = (AddressKey, Time)> + '_ {
+        self.state.admission.quarantine.iter().filter(|(_, until)| *until > self.state.now)
     }
 
     /// How many bytes are queued for a connection and not yet written.

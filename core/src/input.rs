@@ -1,7 +1,10 @@
-use crate::{ConnId, DialId, Letter, ListenerId, Payload, PayloadBuf, Peer, Reason, UnixTime};
+use crate::tls::Secured;
+use crate::{Config, ConnId, DialId, Letter, ListenerId, Payload, PayloadBuf, Peer, Reason, UnixTime};
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::net::IpAddr;
 use core::str::FromStr;
 
 /// One fact as a value, so that a run can be recorded, printed, replayed and fuzzed:
@@ -31,6 +34,20 @@ pub enum Input<N> {
         conn: ConnId,
         /// What.
         bytes: Vec<u8>,
+    },
+    /// [`Machine::secured`](crate::Machine::secured).
+    Secured {
+        /// Whose TLS.
+        conn: ConnId,
+        /// What was agreed on.
+        secured: Box<Secured>,
+    },
+    /// [`Machine::sealed`](crate::Machine::sealed).
+    Sealed {
+        /// Whose bytes.
+        conn: ConnId,
+        /// How many.
+        bytes: usize,
     },
     /// [`Machine::wrote`](crate::Machine::wrote).
     Wrote {
@@ -98,6 +115,8 @@ pub enum Input<N> {
     HeldBack(bool),
     /// [`Machine::clock_set`](crate::Machine::clock_set).
     ClockSet(UnixTime),
+    /// [`Machine::reconfigured`](crate::Machine::reconfigured).
+    Reconfigured(Box<Config>),
 }
 
 /// What an operator or another thread asks of the machine.
@@ -116,8 +135,19 @@ pub enum Request {
         /// Which.
         conn: ConnId,
     },
-    /// End the server: see [`Drain`](crate::Drain). Asked a second time, it hurries: everybody is closed at once,
-    /// and what is left after half a second is dropped.
+    /// Refuse an address for [`QuarantineLimits::cool_down`](crate::limit::QuarantineLimits) from now on. Who is connected from
+    /// there stays.
+    Quarantine {
+        /// The address; of an IPv6 address, its network of 64 bits.
+        address: IpAddr,
+    },
+    /// Let an address in again that is in quarantine.
+    Release {
+        /// The address.
+        address: IpAddr,
+    },
+    /// End the server: see [`Drain`](crate::Drain). Asked a second time, it hurries: the grace is over, everybody is closed at
+    /// once, and what is left after half a second is dropped.
     Drain,
 }
 
@@ -151,6 +181,8 @@ pub enum Failure {
         /// The status of the response, such as 403 (RFC 9110 section 15).
         status: u16,
     },
+    /// TLS could not be agreed on, or was broken.
+    Tls,
     /// Anything else.
     Other,
 }
@@ -164,6 +196,7 @@ impl Failure {
             Self::TimedOut => Reason::NetworkTimeout,
             Self::Refused | Self::Unreachable | Self::Other => Reason::NetworkError,
             Self::Handshake | Self::Rejected { .. } => Reason::WrongProtocol,
+            Self::Tls => Reason::TlsFailed,
         }
     }
 }
@@ -192,6 +225,7 @@ impl fmt::Display for Failure {
             Self::Refused => "refused",
             Self::Unreachable => "unreachable",
             Self::Handshake => "handshake",
+            Self::Tls => "tls",
             Self::Rejected { status } => return write!(f, "rejected_{status}"),
             Self::Other => "other",
         })
@@ -208,10 +242,11 @@ impl FromStr for Failure {
             "refused" => Ok(Self::Refused),
             "unreachable" => Ok(Self::Unreachable),
             "handshake" => Ok(Self::Handshake),
+            "tls" => Ok(Self::Tls),
             "other" => Ok(Self::Other),
             _ => {
                 let status = text.strip_prefix("rejected_").and_then(|status| status.parse().ok());
-                let names = "reset, timed_out, refused, unreachable, handshake, rejected_STATUS, other";
+                let names = "reset, timed_out, refused, unreachable, handshake, rejected_STATUS, tls, other";
                 status.map(|status| Self::Rejected { status }).ok_or(NameError(names))
             }
         }
@@ -271,24 +306,65 @@ impl From<&std::io::Error> for AcceptFailure {
 /// A fact as it comes in, borrowed: what is recorded.
 pub(crate) enum Fact<'a, N> {
     Started,
-    Accepted { listener: ListenerId, peer: Peer },
-    AcceptFailed { listener: ListenerId, failure: AcceptFailure },
-    Received { conn: ConnId, bytes: &'a [u8] },
-    Wrote { conn: ConnId, bytes: usize },
-    Blocked { conn: ConnId },
+    Accepted {
+        listener: ListenerId,
+        peer: Peer,
+    },
+    AcceptFailed {
+        listener: ListenerId,
+        failure: AcceptFailure,
+    },
+    Received {
+        conn: ConnId,
+        bytes: &'a [u8],
+    },
+    Secured {
+        conn: ConnId,
+        secured: &'a Secured,
+    },
+    Sealed {
+        conn: ConnId,
+        bytes: usize,
+    },
+    Wrote {
+        conn: ConnId,
+        bytes: usize,
+    },
+    Blocked {
+        conn: ConnId,
+    },
     TurnEnded,
-    Ended { conn: ConnId },
-    Failed { conn: ConnId, failure: Failure },
+    Ended {
+        conn: ConnId,
+    },
+    Failed {
+        conn: ConnId,
+        failure: Failure,
+    },
     Elapsed,
-    Dialed { dial: DialId, peer: Peer },
-    DialFailed { dial: DialId, failure: Failure },
+    Dialed {
+        dial: DialId,
+        peer: Peer,
+    },
+    DialFailed {
+        dial: DialId,
+        failure: Failure,
+    },
     Noted(&'a N),
     Requested(&'a Request),
-    Dispatched { listener: ListenerId, peer: Peer },
-    Adopted { listener: ListenerId, peer: Peer },
+    Dispatched {
+        listener: ListenerId,
+        peer: Peer,
+    },
+    Adopted {
+        listener: ListenerId,
+        peer: Peer,
+    },
     Delivered(&'a Letter),
     HeldBack(bool),
     ClockSet(UnixTime),
+    /// A trace does not say what with.
+    Reconfigured,
 }
 
 impl<N> Input<N> {
@@ -298,6 +374,8 @@ impl<N> Input<N> {
             Self::Accepted { listener, peer } => Fact::Accepted { listener, peer },
             Self::AcceptFailed { listener, failure } => Fact::AcceptFailed { listener, failure },
             Self::Received { conn, ref bytes } => Fact::Received { conn, bytes },
+            Self::Secured { conn, ref secured } => Fact::Secured { conn, secured },
+            Self::Sealed { conn, bytes } => Fact::Sealed { conn, bytes },
             Self::Wrote { conn, bytes } => Fact::Wrote { conn, bytes },
             Self::Blocked { conn } => Fact::Blocked { conn },
             Self::TurnEnded => Fact::TurnEnded,
@@ -313,6 +391,7 @@ impl<N> Input<N> {
             Self::Delivered(ref letter) => Fact::Delivered(letter),
             Self::HeldBack(held) => Fact::HeldBack(held),
             Self::ClockSet(unix) => Fact::ClockSet(unix),
+            Self::Reconfigured(_) => Fact::Reconfigured,
         }
     }
 }

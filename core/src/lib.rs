@@ -136,6 +136,7 @@ pub mod shell;
 pub mod sim;
 pub mod testing;
 pub mod text;
+pub mod tls;
 pub mod trace;
 pub mod wire;
 
@@ -167,7 +168,8 @@ mod ticket;
 mod time;
 mod timer;
 
-pub use config::{Closing, Config, Drain, Rates};
+pub use config::{Closing, Config, Drain, PeerLimits, Rates};
+pub use conn::{RoundTrip, Traffic};
 pub use dial::{Backoff, Dial, DialError, DialProtocol};
 pub use handler::{Event, Handler, NoNote, NoNoteError};
 pub use hub::Hub;

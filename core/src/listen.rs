@@ -1,8 +1,13 @@
+use crate::Peer;
+use crate::config::PeerLimits;
 use crate::http::{Http, Origins};
+use crate::limit::Network;
 use crate::telnet::{Charset, InputMode, Telnet};
-use crate::wire::{Auto, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Protocol, Wire};
+use crate::tls::Tls;
+use crate::wire::{Auto, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Protocol, Proxies, Wire};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 use core::net::{Ipv4Addr, SocketAddr};
 use core::num::NonZeroU32;
@@ -48,6 +53,8 @@ use core::time::Duration;
 /// | `notices` | all | `yes` (lines, telnet), `no` (frames, ws): whether warnings and reasons are sent as messages |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
+    /// What it is called, in logs and by handlers that serve several; empty if it has no name.
+    pub name: String,
     /// Where.
     pub address: Address,
     /// What is spoken, or how that is told.
@@ -59,6 +66,20 @@ pub struct Listen {
     pub half_open: bool,
     /// Whether the peer is told about limits and about the reason of its end, as a message of its own.
     pub notices: bool,
+    /// What holds for its peers; `None` is what the [`Config`](crate::Config) says.
+    pub limits: Option<PeerLimits>,
+    /// The only networks that are let in; all if there is none. Unix sockets have no address, and are always let in.
+    pub allow: Vec<Network>,
+    /// Networks that are not let in.
+    pub deny: Vec<Network>,
+    /// The proxies that it is behind, if it is.
+    pub proxies: Option<Proxies>,
+    /// TLS, if it is spoken.
+    pub tls: Option<Tls>,
+    /// What a peer is told first, by [`Greeting`](crate::kit::layer::Greeting); nothing if it is empty.
+    pub welcome: String,
+    /// What stands before what a peer types, by [`Greeting`](crate::kit::layer::Greeting); nothing if it is empty.
+    pub prompt: String,
 }
 
 /// Where to listen.
@@ -68,6 +89,8 @@ pub enum Address {
     Tcp(SocketAddr),
     /// The path of a Unix socket.
     Unix(String),
+    /// A listener that the process was given under this name, as systemd does (`sd_listen_fds(3)`).
+    Inherited(String),
 }
 
 impl Listen {
@@ -82,19 +105,48 @@ impl Listen {
     pub fn new(address: Address, protocol: impl Into<Protocol>) -> Self {
         let protocol = protocol.into();
         let notices = !matches!(protocol, Protocol::Spoken(Wire::LengthPrefixed(_)) | Protocol::Http(_));
-        Self { address, protocol, connections_max: None, half_open: false, notices }
+        Self {
+            name: String::new(),
+            address,
+            protocol,
+            connections_max: None,
+            half_open: false,
+            notices,
+            limits: None,
+            allow: Vec::new(),
+            deny: Vec::new(),
+            proxies: None,
+            tls: None,
+            welcome: String::new(),
+            prompt: String::new(),
+        }
+    }
+
+    /// Whether a peer is a proxy that is believed whom it speaks for, and does not count itself.
+    pub(crate) fn trusts(&self, peer: Peer) -> bool {
+        let forwarded = match &self.protocol {
+            Protocol::Http(http) => http.forwarded.as_ref(),
+            _ => None,
+        };
+        self.proxies.as_ref().is_some_and(|proxies| proxies.trust(peer))
+            || forwarded.is_some_and(|forwarded| forwarded.trust(peer))
     }
 
     /// The scheme, the address and the path if there is one, without options, with the port the system chose in place of 0.
     #[must_use]
     pub fn bound(&self, address: &Address) -> String {
-        let scheme = match (&self.address, &self.protocol) {
-            (Address::Unix(_), _) => "unix",
-            (_, Protocol::Spoken(Wire::LengthPrefixed(_))) => "length",
-            (_, Protocol::Spoken(Wire::Lines(_))) => "tcp",
-            (_, Protocol::Spoken(Wire::Telnet(_))) => "telnet",
-            (_, Protocol::Spoken(Wire::WebSocket(_)) | Protocol::Http(_)) => "ws",
-            (_, Protocol::Auto(_)) => "auto",
+        let scheme = match (&self.address, &self.protocol, &self.tls) {
+            (Address::Unix(_), Protocol::Spoken(Wire::Lines(_)), None) => "unix",
+            (_, Protocol::Spoken(Wire::LengthPrefixed(_)), None) => "length",
+            (_, Protocol::Spoken(Wire::LengthPrefixed(_)), Some(_)) => "lengths",
+            (_, Protocol::Spoken(Wire::Lines(_)), None) => "tcp",
+            (_, Protocol::Spoken(Wire::Lines(_)), Some(_)) => "tls",
+            (_, Protocol::Spoken(Wire::Telnet(_)), None) => "telnet",
+            (_, Protocol::Spoken(Wire::Telnet(_)), Some(_)) => "telnets",
+            (_, Protocol::Spoken(Wire::WebSocket(_)) | Protocol::Http(_), None) => "ws",
+            (_, Protocol::Spoken(Wire::WebSocket(_)) | Protocol::Http(_), Some(_)) => "wss",
+            (_, Protocol::Auto(_), None) => "auto",
+            (_, Protocol::Auto(_), Some(_)) => "autos",
         };
         let path = match &self.protocol {
             Protocol::Http(http) => http.path.as_deref().unwrap_or_default(),
@@ -109,6 +161,7 @@ impl fmt::Display for Address {
         match self {
             Self::Tcp(address) => address.fmt(f),
             Self::Unix(path) => f.write_str(path),
+            Self::Inherited(name) => write!(f, "inherited/{name}"),
         }
     }
 }

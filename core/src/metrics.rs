@@ -1,4 +1,4 @@
-use crate::{Reason, Time};
+use crate::Reason;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -66,6 +66,16 @@ pub struct Metrics {
     pub authenticated: u64,
     /// Proofs of identity that were refused (counter).
     pub authentication_failures: u64,
+    /// TLS handshakes that were completed (counter).
+    pub tls_handshakes: u64,
+    /// Those of them that resumed an earlier session (counter).
+    pub tls_resumed: u64,
+    /// Headers of the PROXY protocol, and `X-Forwarded-For` and `Forwarded`, that were believed (counter).
+    pub forwarded: u64,
+    /// New configurations (counter).
+    pub reloads: u64,
+    /// Connections that were let in only because of [`Config::dry_run`](crate::Config::dry_run) (counter).
+    pub would_refuse: ByReason,
     /// Messages served in one turn of the loop.
     pub turn_messages: Histogram,
     /// How long pings took to be answered, in microseconds.
@@ -112,6 +122,11 @@ impl Metrics {
             handler_panics: 0,
             authenticated: 0,
             authentication_failures: 0,
+            tls_handshakes: 0,
+            tls_resumed: 0,
+            forwarded: 0,
+            reloads: 0,
+            would_refuse: ByReason::default(),
             turn_messages: Histogram::default(),
             round_trip_us: Histogram::default(),
             durations_ms: Histogram::default(),
@@ -177,9 +192,16 @@ impl Metrics {
             &mut self.handler_panics,
             &mut self.authenticated,
             &mut self.authentication_failures,
+            &mut self.tls_handshakes,
+            &mut self.tls_resumed,
+            &mut self.forwarded,
+            &mut self.reloads,
         ];
         let histograms = [&mut self.turn_messages, &mut self.round_trip_us, &mut self.durations_ms];
-        before.chain(plain).chain(histograms.into_iter().flat_map(Histogram::numbers_mut))
+        before
+            .chain(plain)
+            .chain(&mut self.would_refuse.0)
+            .chain(histograms.into_iter().flat_map(Histogram::numbers_mut))
     }
 
     /// As Prometheus reads them (text format 0.0.4), every counter with the suffix `_total`.
@@ -216,6 +238,11 @@ impl Metrics {
         put("handler_panics_total", "Panics of the application.", self.handler_panics);
         put("authenticated_total", "Times that it became known who is at the other end.", self.authenticated);
         put("authentication_failures_total", "Proofs of identity that were refused.", self.authentication_failures);
+        put("tls_handshakes_total", "TLS handshakes that were completed.", self.tls_handshakes);
+        put("tls_resumed_total", "TLS handshakes that resumed an earlier session.", self.tls_resumed);
+        put("forwarded_total", "Peers whose address a trusted proxy told.", self.forwarded);
+        put("reloads_total", "New configurations.", self.reloads);
+        self.would_refuse.expose("connections_would_refuse", "Let in only because of dry_run, by reason.", &mut text);
         self.ended.expose("connections_ended", "Connections that ended, by reason.", &mut text);
         self.refused.expose("connections_refused", "Connections that were refused, by reason.", &mut text);
         self.turn_messages.expose("turn_messages", "Messages served in one turn of the loop.", 1.0, &mut text);
@@ -226,8 +253,8 @@ impl Metrics {
         text
     }
 
-    pub(crate) fn answered_ping(&mut self, now: Time, sent_at: u64) {
-        self.round_trip_us.record(now.since(Time::from_nanos(sent_at)).as_micros().try_into().unwrap_or(u64::MAX));
+    pub(crate) fn answered_ping(&mut self, took: Duration) {
+        self.round_trip_us.record(took.as_micros().try_into().unwrap_or(u64::MAX));
     }
 
     pub(crate) fn lasted(&mut self, duration: Duration) {
@@ -245,8 +272,14 @@ impl Metrics {
 }
 
 /// A counter for each [`Reason`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ByReason([u64; Reason::ALL.len()]);
+
+impl Default for ByReason {
+    fn default() -> Self {
+        Self([0; Reason::ALL.len()])
+    }
+}
 
 impl ByReason {
     pub(crate) fn add(&mut self, reason: Reason) {

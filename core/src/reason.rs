@@ -83,6 +83,10 @@ reasons! {
     Forbidden = 114, "forbidden", Peer, "this is not allowed";
     /// What the peer proved itself with holds no longer: see [`Identity::expires_at`](crate::Identity).
     SessionExpired = 115, "session_expired", Peer, "the session has expired";
+    /// What came was no TLS that both sides speak, or it was broken (RFC 8446 section 6).
+    TlsFailed = 116, "tls_failed", Peer, "TLS could not be agreed on";
+    /// On a listener behind a proxy: no header of the PROXY protocol, or one that is not well formed.
+    BadProxyHeader = 117, "bad_proxy_header", Peer, "the proxy did not say whom it speaks for";
     /// The connection was reset.
     Reset = 200, "reset", Network, "the connection was reset";
     /// The network gave up, for example TCP keep-alive.
@@ -107,6 +111,12 @@ reasons! {
     ListenerFull = 403, "listener_full", Operator, "this port is full";
     /// The address holds as many connections as it may.
     AddressFull = 404, "address_full", Operator, "this address has too many connections";
+    /// The address is in no network that is let in; see [`Listen::allow`](crate::Listen) and `deny`.
+    AddressRefused = 405, "address_refused", Operator, "this address is not let in here";
+    /// The address opens connections too fast; see [`ConnectionLimits::arrivals_per_address`](crate::limit::ConnectionLimits).
+    AddressTooFast = 406, "address_too_fast", Operator, "this address connects too often";
+    /// Too many have not shown who they are; see [`EarlyDrop`](crate::limit::EarlyDrop).
+    ServerBusy = 407, "server_busy", Operator, "the server is busy, try again";
 }
 
 impl Reason {
@@ -114,6 +124,12 @@ impl Reason {
     #[must_use]
     pub const fn number(self) -> u16 {
         self as u16
+    }
+
+    /// The reason of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.name() == name)
     }
 
     /// The place in [`Reason::ALL`].

@@ -4,7 +4,7 @@
 //! publishes goes to all others as a letter, so it is there after one hop, and what one sender says stays in order. What
 //! happens on a shard follows from its own facts, letters included, as for a machine alone.
 
-use crate::{ConnId, ListenerId, OutgoingBuf, Peer};
+use crate::{ConnId, ListenerId, OutgoingBuf, Peer, Reason};
 use alloc::sync::Arc;
 
 /// Which of how many machines that are one server.
@@ -51,6 +51,8 @@ pub enum Addressee {
     Others,
     /// The shard that accepts.
     First,
+    /// The shard of this number.
+    Shard(u8),
 }
 
 /// What one shard tells others: for [`Machine::delivered`](crate::Machine::delivered). Cheap to clone.
@@ -84,6 +86,31 @@ pub enum Letter {
     Quarantine {
         /// Who.
         peer: Peer,
+    },
+    /// A connection that was accepted has shown whose it is, or is over.
+    Known,
+    /// A proxy has told whom it speaks for: may they come in?
+    Arrived {
+        /// The connection, which waits for the answer.
+        conn: ConnId,
+        /// Where it was accepted.
+        listener: ListenerId,
+        /// Whom the proxy speaks for.
+        peer: Peer,
+    },
+    /// A connection was over before it heard that it may come in under this address.
+    Gone {
+        /// Whom the proxy spoke for.
+        peer: Peer,
+    },
+    /// The answer to [`Arrived`](Self::Arrived).
+    Admission {
+        /// Which connection.
+        conn: ConnId,
+        /// Whom the proxy speaks for.
+        peer: Peer,
+        /// Why it may not come in; `None` if it may.
+        refused: Option<Reason>,
     },
     /// What a shard has counted so far.
     Counted {

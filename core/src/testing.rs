@@ -140,6 +140,12 @@ impl<H: Handler> TestHub<H> {
         self.flush();
     }
 
+    /// Has the machine go on with another configuration.
+    pub fn reconfigure(&mut self, config: Config) {
+        self.machine.reconfigured(self.now, config);
+        self.flush();
+    }
+
     /// An attempt to connect goes well; `None` if it is no longer wanted.
     pub fn dialed(&mut self, dial: DialId, peer: Peer) -> Option<ConnId> {
         let id = self.machine.dialed(self.now, dial, peer)?;

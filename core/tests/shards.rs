@@ -50,6 +50,7 @@ impl Server {
             while let Some((to, letter)) = machine.next_letter() {
                 match to {
                     Addressee::First => self.post[0].push_back(letter),
+                    Addressee::Shard(other) => self.post[usize::from(other)].push_back(letter),
                     Addressee::Others => {
                         for other in (0..self.post.len()).filter(|other| *other != shard) {
                             self.post[other].push_back(letter.clone());

@@ -1,7 +1,11 @@
-use super::{Quarantine, QuarantineLimits};
-use crate::{AddressKey, ConnId, ListenerId, Peer, Reason, Time};
+use super::{Meters, Quarantine, QuarantineLimits, Rate};
+use crate::metrics::ByReason;
+use crate::{AddressKey, Config, ConnId, Listen, ListenerId, Peer, Reason, Time};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+
+/// So many addresses are remembered for their arrivals.
+const ADDRESSES_MAX: usize = 16_384;
 
 /// How many connections may be open at a time. What is above is told so and closed at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,49 +15,150 @@ pub struct ConnectionLimits {
     pub total: u32,
     /// From one address: an IPv4 address or an IPv6 /64.
     pub per_address: u32,
+    /// How many new ones from one address in a time; `None`, the default, is without limit. Those that are refused do not
+    /// count.
+    pub arrivals_per_address: Option<Rate>,
+    /// Whether some are refused by chance while many have not shown who they are; `None`, the default, refuses nobody so.
+    pub early_drop: Option<EarlyDrop>,
 }
 
 impl Default for ConnectionLimits {
     /// 10,000 in all; 256 per address, which leaves room for many people behind one NAT.
     fn default() -> Self {
-        Self { total: 10_000, per_address: 256 }
+        Self { total: 10_000, per_address: 256, arrivals_per_address: None, early_drop: None }
+    }
+}
+
+/// Refuses new connections by chance while many are not [authenticated](crate::Hub::identify), so that a flood of those who
+/// never are leaves room for those who will be: none below `begin`, all from `full` on, and in between the more the nearer to
+/// it (as random early detection, Floyd and Jacobson 1993).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EarlyDrop {
+    begin: u32,
+    full: u32,
+}
+
+/// Numbers that are no early drop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an early drop begins at fewer connections than where it is full, not at {begin} of {full}")]
+pub struct EarlyDropError {
+    /// Where it should begin.
+    pub begin: u32,
+    /// Where it should be full.
+    pub full: u32,
+}
+
+impl EarlyDrop {
+    /// None is refused below `begin` unauthenticated connections, everybody from `full` on.
+    ///
+    /// # Errors
+    /// Unless `begin` is below `full`.
+    pub const fn new(begin: u32, full: u32) -> Result<Self, EarlyDropError> {
+        if begin < full { Ok(Self { begin, full }) } else { Err(EarlyDropError { begin, full }) }
+    }
+
+    /// Whether one more is refused by `chance`, of which all 64 bits are.
+    fn refuses(self, unknown: u32, chance: u64) -> bool {
+        let above = u64::from(unknown.saturating_sub(self.begin));
+        let span = u64::from(self.full - self.begin);
+        unknown >= self.begin && (above >= span || chance >> 32 < (above << 32) / span)
     }
 }
 
 /// Counts who is inside and decides who may come in.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Admission {
     total: u32,
+    /// Connections that were accepted and of which nobody knows whose they are.
+    unknown: u32,
     per_listener: Vec<u32>,
     per_address: BTreeMap<AddressKey, u32>,
+    arrivals: Meters<AddressKey>,
     pub(crate) quarantine: Quarantine,
 }
 
+impl Default for Admission {
+    fn default() -> Self {
+        Self {
+            total: 0,
+            unknown: 0,
+            per_listener: Vec::new(),
+            per_address: BTreeMap::new(),
+            arrivals: Meters::new(ADDRESSES_MAX),
+            quarantine: Quarantine::default(),
+        }
+    }
+}
+
+/// What an admission is decided by, beside who is inside.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules<'a> {
+    pub(crate) now: Time,
+    pub(crate) config: &'a Config,
+    pub(crate) listen: &'a Listen,
+    /// All 64 bits of it are chance.
+    pub(crate) chance: u64,
+}
+
 impl Admission {
-    /// Lets a peer in, or names the first reason not to.
+    /// Lets a peer in, or names the first reason not to. What is not enforced is counted in `would_refuse`.
     pub(crate) fn admit(
         &mut self,
-        now: Time,
+        rules: Rules<'_>,
         listener: ListenerId,
-        listener_max: Option<u32>,
         peer: Peer,
-        limits: ConnectionLimits,
+        would_refuse: &mut ByReason,
     ) -> Result<(), Reason> {
-        let key = peer.key();
-        if key.is_some_and(|key| self.quarantine.refused_until(now, key).is_some()) {
-            return Err(Reason::Quarantined);
-        }
-        if self.total >= limits.total.min(ConnId::PER_SHARD_MAX) {
+        if self.total >= rules.config.connections.total.min(ConnId::PER_SHARD_MAX) {
             return Err(Reason::ServerFull);
         }
-        if listener_max.is_some_and(|max| self.on(listener) >= max) {
+        if rules.listen.connections_max.is_some_and(|max| self.on(listener) >= max) {
             return Err(Reason::ListenerFull);
         }
-        if key.is_some_and(|key| self.from(key) >= limits.per_address) {
-            return Err(Reason::AddressFull);
-        }
+        self.admit_address(rules, peer, would_refuse)?;
         self.count_in(Some(listener), peer);
         Ok(())
+    }
+
+    /// Whether the address of a peer speaks against it.
+    pub(crate) fn admit_address(
+        &mut self,
+        rules: Rules<'_>,
+        peer: Peer,
+        would_refuse: &mut ByReason,
+    ) -> Result<(), Reason> {
+        match self.objection(rules, peer) {
+            Some(reason) if rules.config.dry_run => would_refuse.add(reason),
+            Some(reason) => return Err(reason),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn objection(&mut self, rules: Rules<'_>, peer: Peer) -> Option<Reason> {
+        let Rules { now, config, listen, chance } = rules;
+        let limits = config.connections;
+        let (Peer::Address(address), Some(key)) = (peer, peer.key()) else {
+            return None;
+        };
+        let is_in = |networks: &[super::Network]| networks.iter().any(|network| network.contains(address.ip()));
+        if is_in(&listen.deny) || !listen.allow.is_empty() && !is_in(&listen.allow) {
+            return Some(Reason::AddressRefused);
+        }
+        if is_in(&config.exempt) {
+            return None;
+        }
+        if self.quarantine.refused_until(now, key).is_some() {
+            return Some(Reason::Quarantined);
+        }
+        if self.from(key) >= limits.per_address {
+            return Some(Reason::AddressFull);
+        }
+        if limits.early_drop.is_some_and(|drop| drop.refuses(self.unknown, chance)) {
+            return Some(Reason::ServerBusy);
+        }
+        let too_fast = |rate| self.arrivals.try_charge(now, &key, rate).is_err();
+        limits.arrivals_per_address.is_some_and(too_fast).then_some(Reason::AddressTooFast)
     }
 
     /// Counts a connection that needs no permission, such as one the application dialled.
@@ -65,10 +170,21 @@ impl Admission {
                 self.per_listener.resize(index + 1, 0);
             }
             self.per_listener[index] += 1;
-            if let Some(key) = peer.key() {
-                *self.per_address.entry(key).or_insert(0) += 1;
-            }
+            self.unknown = self.unknown.saturating_add(1);
+            self.count_address(peer);
         }
+    }
+
+    /// It has become known which address a connection is of, that was counted under none.
+    pub(crate) fn count_address(&mut self, peer: Peer) {
+        if let Some(key) = peer.key() {
+            *self.per_address.entry(key).or_insert(0) += 1;
+        }
+    }
+
+    /// A connection that was accepted has shown whose it is, or is over.
+    pub(crate) fn known(&mut self) {
+        self.unknown = self.unknown.saturating_sub(1);
     }
 
     /// Forgets a connection that was counted in with the same words.
@@ -78,6 +194,11 @@ impl Admission {
         if let Some(count) = self.per_listener.get_mut(listener.index()) {
             *count = count.saturating_sub(1);
         }
+        self.discount_address(peer);
+    }
+
+    /// A connection is no longer counted under an address.
+    pub(crate) fn discount_address(&mut self, peer: Peer) {
         let Some(key) = peer.key() else { return };
         if let Some(count) = self.per_address.get_mut(&key) {
             *count -= 1;
@@ -106,37 +227,124 @@ impl Admission {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::ToString;
 
-    const LIMITS: ConnectionLimits = ConnectionLimits { total: 4, per_address: 2 };
     const FIRST: ListenerId = ListenerId(0);
     const SECOND: ListenerId = ListenerId(1);
+
+    struct World {
+        admission: Admission,
+        config: Config,
+        listen: Listen,
+        would_refuse: ByReason,
+        now: Time,
+    }
+
+    impl World {
+        fn new(connections: ConnectionLimits) -> Self {
+            let listen = Listen::lines(([127, 0, 0, 1], 0).into());
+            let config = Config { connections, ..Config::default() };
+            let (admission, would_refuse) = (Admission::default(), ByReason::default());
+            Self { admission, config, listen, would_refuse, now: Time::START }
+        }
+
+        fn admit(&mut self, listener: ListenerId, address: &str) -> Result<(), Reason> {
+            self.admit_by(listener, address, 0)
+        }
+
+        fn admit_by(&mut self, listener: ListenerId, address: &str, chance: u64) -> Result<(), Reason> {
+            let Self { admission, config, listen, would_refuse, now } = self;
+            admission.admit(Rules { now: *now, config, listen, chance }, listener, peer(address), would_refuse)
+        }
+    }
 
     fn peer(text: &str) -> Peer {
         text.parse().expect(text)
     }
 
+    fn limits() -> ConnectionLimits {
+        ConnectionLimits { total: 4, per_address: 2, ..ConnectionLimits::default() }
+    }
+
     #[test]
     fn the_first_limit_that_is_reached_is_named() {
-        let mut admission = Admission::default();
-        let mut admit = |listener, max, address| admission.admit(Time::START, listener, max, peer(address), LIMITS);
-        assert_eq!(admit(FIRST, Some(3), "[2001:db8::1]:1"), Ok(()));
-        assert_eq!(admit(FIRST, Some(3), "[2001:db8::2]:1"), Ok(()));
-        assert_eq!(admit(FIRST, Some(3), "[2001:db8::3]:1"), Err(Reason::AddressFull));
-        assert_eq!(admit(FIRST, Some(3), "127.0.0.1:1"), Ok(()));
-        assert_eq!(admit(FIRST, Some(3), "127.0.0.1:2"), Err(Reason::ListenerFull));
-        assert_eq!(admit(SECOND, None, "local"), Ok(()));
-        assert_eq!(admit(SECOND, None, "local"), Err(Reason::ServerFull));
+        let mut world = World::new(limits());
+        world.listen.connections_max = Some(3);
+        assert_eq!(world.admit(FIRST, "[2001:db8::1]:1"), Ok(()));
+        assert_eq!(world.admit(FIRST, "[2001:db8::2]:1"), Ok(()));
+        assert_eq!(world.admit(FIRST, "[2001:db8::3]:1"), Err(Reason::AddressFull));
+        assert_eq!(world.admit(FIRST, "127.0.0.1:1"), Ok(()));
+        assert_eq!(world.admit(FIRST, "127.0.0.1:2"), Err(Reason::ListenerFull));
+        assert_eq!(world.admit(SECOND, "local"), Ok(()));
+        assert_eq!(world.admit(SECOND, "local"), Err(Reason::ServerFull));
     }
 
     #[test]
     fn what_goes_out_makes_room_and_leaves_no_trace() {
-        let mut admission = Admission::default();
-        let someone = peer("127.0.0.1:1");
+        let mut world = World::new(limits());
+        world.listen.connections_max = Some(1);
         for _ in 0..100 {
-            assert_eq!(admission.admit(Time::START, FIRST, Some(1), someone, LIMITS), Ok(()));
-            admission.count_out(Some(FIRST), someone);
+            assert_eq!(world.admit(FIRST, "127.0.0.1:1"), Ok(()));
+            world.admission.known();
+            world.admission.count_out(Some(FIRST), peer("127.0.0.1:1"));
         }
-        assert_eq!(admission.total, 0);
-        assert!(admission.per_address.is_empty());
+        assert_eq!((world.admission.total, world.admission.unknown), (0, 0));
+        assert!(world.admission.per_address.is_empty());
+    }
+
+    #[test]
+    fn networks_are_let_in_refused_or_exempt() {
+        let mut world = World::new(ConnectionLimits { per_address: 1, ..ConnectionLimits::default() });
+        world.listen.allow = ["10.0.0.0/8".parse().expect("good")].into();
+        world.listen.deny = ["10.1.0.0/16".parse().expect("good")].into();
+        world.config.exempt = ["10.2.0.0/16".parse().expect("good")].into();
+        for (address, outcome) in [
+            ("192.0.2.1:1", Err(Reason::AddressRefused)),
+            ("10.1.2.3:1", Err(Reason::AddressRefused)),
+            ("10.0.0.1:1", Ok(())),
+            ("10.0.0.1:2", Err(Reason::AddressFull)),
+            ("10.2.0.1:1", Ok(())),
+            ("10.2.0.1:2", Ok(())),
+            ("local", Ok(())),
+        ] {
+            assert_eq!(world.admit(FIRST, address), outcome, "{address}");
+        }
+        world.config.dry_run = true;
+        assert_eq!(world.admit(FIRST, "192.0.2.1:1"), Ok(()));
+        assert_eq!(world.admit(FIRST, "10.0.0.1:3"), Ok(()));
+        let counted: Vec<_> = world.would_refuse.iter().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(counted, [(Reason::AddressFull, 1), (Reason::AddressRefused, 1)]);
+    }
+
+    #[test]
+    fn an_address_has_so_many_arrivals_in_a_time_and_refused_ones_do_not_count() {
+        let rate = Rate::per(2, 60, 2).expect("not nothing");
+        let mut world =
+            World::new(ConnectionLimits { arrivals_per_address: Some(rate), ..ConnectionLimits::default() });
+        let outcomes = [(); 4].map(|()| world.admit(FIRST, "192.0.2.1:1"));
+        assert_eq!(outcomes, [Ok(()), Ok(()), Err(Reason::AddressTooFast), Err(Reason::AddressTooFast)]);
+        assert_eq!(world.admit(FIRST, "192.0.2.2:1"), Ok(()));
+        world.now = Time::from_secs(30);
+        assert_eq!(world.admit(FIRST, "192.0.2.1:1"), Ok(()));
+        assert_eq!(world.admit(FIRST, "192.0.2.1:1"), Err(Reason::AddressTooFast));
+    }
+
+    #[test]
+    fn the_more_are_unknown_the_more_are_refused() {
+        let drop = EarlyDrop::new(10, 20).expect("good");
+        let share = |unknown| (0..1_000u64).filter(|n| drop.refuses(unknown, n * (u64::MAX / 1_000))).count();
+        assert_eq!([0, 9, 10, 15, 19, 20, 500].map(share), [0, 0, 0, 501, 900, 1_000, 1_000]);
+        let wrong = EarlyDrop::new(5, 5).expect_err("nothing between").to_string();
+        assert_eq!(wrong, "an early drop begins at fewer connections than where it is full, not at 5 of 5");
+
+        let mut world =
+            World::new(ConnectionLimits { early_drop: EarlyDrop::new(1, 3).ok(), ..ConnectionLimits::default() });
+        assert_eq!(world.admit_by(FIRST, "192.0.2.1:1", u64::MAX), Ok(()));
+        assert_eq!(world.admit_by(FIRST, "192.0.2.2:1", u64::MAX), Ok(()));
+        assert_eq!(world.admit_by(FIRST, "192.0.2.3:1", 0), Err(Reason::ServerBusy));
+        world.admission.known();
+        assert_eq!(world.admit_by(FIRST, "192.0.2.3:1", u64::MAX), Ok(()));
+        assert_eq!(world.admit_by(FIRST, "192.0.2.4:1", u64::MAX), Ok(()));
+        assert_eq!(world.admit_by(FIRST, "192.0.2.5:1", u64::MAX), Err(Reason::ServerBusy), "nobody is known of three");
     }
 }

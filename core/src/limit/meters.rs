@@ -31,7 +31,6 @@ impl<K: Ord + Clone> Meters<K> {
     ///
     /// # Errors
     /// The moment from which it would.
-    #[cfg(any(feature = "auth", test))]
     pub(crate) fn check(&self, now: Time, key: &K, rate: Rate) -> Result<(), Time> {
         self.meters.get(key).copied().unwrap_or_default().try_charge(now, 1, rate)
     }

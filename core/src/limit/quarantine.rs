@@ -54,6 +54,11 @@ impl Quarantine {
         self.until.get(&key).copied().filter(|&until| until > now)
     }
 
+    /// The addresses, and until when each is refused.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (AddressKey, Time)> + '_ {
+        self.until.iter().map(|(&key, &until)| (key, until))
+    }
+
     /// How many addresses are remembered.
     pub(crate) fn len(&self) -> usize {
         self.until.len()

@@ -13,6 +13,13 @@ pub struct Rate {
 }
 
 impl Rate {
+    /// So many wrong credentials an address may show: 5, and one more each minute.
+    pub(crate) const WRONG_CREDENTIALS: Self = Self {
+        units: NonZeroU32::MIN,
+        seconds: NonZeroU32::MIN.saturating_add(59),
+        burst: NonZeroU32::MIN.saturating_add(4),
+    };
+
     /// `per_second` units a second in the long run, and `burst` units at once after a rest; both in
     /// 1 to 4,294,967,295.
     ///

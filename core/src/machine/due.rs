@@ -42,7 +42,8 @@ impl<H: Handler> Machine<H> {
                 if let Some(conn) = self.state.conns.at_mut(index) {
                     conn.idle_warned = true;
                 }
-                let left = self.state.config.idle_warning.unwrap_or_default().as_secs();
+                let conn = self.state.conns.at(index);
+                let left = conn.and_then(|conn| self.state.limits_of(conn).idle_warning).unwrap_or_default().as_secs();
                 let words = format!("notice: there was no input for long; the connection ends in {left} s");
                 self.state.notice(index, &words);
             }
@@ -65,16 +66,28 @@ impl<H: Handler> Machine<H> {
         }
     }
 
+    /// The server is to end: at first it only says that it is not ready.
     pub(super) fn drain(&mut self) {
-        let now = self.state.now;
-        let hurry = self.state.drain.is_some();
-        if let Some(deadline) = &mut self.state.drain {
-            *deadline = (*deadline).min(now + HURRY);
-        } else {
-            self.state.drain = Some(now + self.state.config.drain.deadline);
-            self.state.dials.close();
+        let is_first = !self.state.is_draining();
+        if is_first {
+            let grace = self.state.config.drain.grace;
+            self.state.leaves_at = Some(self.state.now + grace);
             self.tell(Event::Draining);
+            if !grace.is_zero() {
+                return;
+            }
         }
+        self.leave(!is_first);
+    }
+
+    /// Nobody is let in any more, and everybody is to go.
+    pub(super) fn leave(&mut self, hurry: bool) {
+        let now = self.state.now;
+        self.state.leaves_at = None;
+        let drain = self.state.config.drain;
+        let deadline = self.state.drain.unwrap_or(now + drain.deadline);
+        self.state.drain = Some(if hurry { deadline.min(now + HURRY) } else { deadline });
+        self.state.dials.close();
         let ids: Vec<_> = self.state.conns.ids().collect();
         // Who has not shown what it speaks can't be told anything; over HTTP it can ask whether the server is ready.
         let stays = |id: &ConnId| self.state.conns.get(*id).is_some_and(|conn| !conn.is_undecided() || conn.is_http);
@@ -85,14 +98,15 @@ impl<H: Handler> Machine<H> {
         // All shards close at their own pace, and have about as many.
         let shards = u32::from(self.state.post.shard.count());
         let many = u32::try_from(ids.len()).unwrap_or(u32::MAX).saturating_mul(shards);
-        let window = self.state.config.drain.window_for(many);
+        let window = drain.window_for(many);
+        let retry = drain.retry_after.map(|after| format!("; try again in {} s", after.as_secs())).unwrap_or_default();
         for id in ids {
             let wait = if hurry { Duration::ZERO } else { self.state.random.within(window) };
             if let Some(conn) = self.state.conns.get_mut(id) {
                 conn.drain_at = Some(now + wait);
             }
             if !hurry {
-                self.state.notice(id.slot(), "notice: the server is shutting down");
+                self.state.notice(id.slot(), &format!("notice: the server is shutting down{retry}"));
             }
             self.state.schedule(id.slot());
         }

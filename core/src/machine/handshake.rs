@@ -1,10 +1,12 @@
 //! From a peer's first bytes to what is spoken.
 
 use super::Machine;
+use crate::conn::Gate;
 use crate::handler::{Event, Handler};
-use crate::http::{Answer, Http, Look, OpeningHandshake, Request, Status, answer, look};
+use crate::http::{Answer, Forwarded, Http, Look, MONITOR_PATH, OpeningHandshake, Request, Site, Status, answer, look};
 use crate::id::Origin;
 use crate::input::Failure;
+use crate::limit::Rate;
 use crate::state::Ending;
 use crate::websocket::{Role, WebSocket};
 use crate::wire::{NO_TLS, Protocol, Sight, Verdict, Wire};
@@ -15,6 +17,9 @@ impl<H: Handler> Machine<H> {
     /// Looks at the first bytes of a connection for what is spoken, and serves it if that is clear.
     pub(super) fn look_closer(&mut self, conn: ConnId, sight: Sight) {
         let found = self.state.conns.get(conn).filter(|found| found.is_undecided());
+        if let Some(gate) = found.map(|found| found.gate).filter(|gate| *gate != Gate::Speech) {
+            return self.look_at_gate(conn, gate, sight);
+        }
         let listener = match found.map(|found| found.origin) {
             Some(Origin::Listener(listener)) => listener,
             Some(Origin::Dial(dial)) => return self.look_for_response(conn, dial, sight),
@@ -92,7 +97,14 @@ impl<H: Handler> Machine<H> {
             found.held.keep(held);
         }
         if let Some((socket, request)) = socket {
-            self.speak(conn, Wire::WebSocket(socket), Some(&request));
+            let wire = match http.telnet {
+                Some(telnet) if request.path() != MONITOR_PATH || http.monitor.is_none() => {
+                    self.state.carry(conn, socket);
+                    Wire::Telnet(telnet)
+                }
+                _ => Wire::WebSocket(socket),
+            };
+            self.speak(conn, wire, Some(&request));
         }
     }
 
@@ -140,13 +152,43 @@ impl<H: Handler> Machine<H> {
                 self.state.schedule(index);
                 return None;
             }
+            if let Some(forwarded) = &http.forwarded
+                && request.asks_for_upgrade()
+                && !self.told_by_proxy(conn, forwarded, &request)
+            {
+                return None;
+            }
             answered = true;
             *used += length;
             if !self.state.charge(index, 1, length as u64).serves() {
                 continue;
             }
-            let drains = self.state.drain.is_some();
-            match answer(&request, http, drains, || self.state.metrics_of_all().exposition()) {
+            let peer = self.state.conns.get(conn).and_then(|found| found.peer.key());
+            let now = self.state.now;
+            if http.monitor.is_some()
+                && request.path() == MONITOR_PATH
+                && peer
+                    .is_some_and(|key| self.state.monitor_failures.check(now, &key, Rate::WRONG_CREDENTIALS).is_err())
+            {
+                self.refuse(conn, &Status::TOO_MANY_REQUESTS.last_words(false), Reason::Unauthorized);
+                return None;
+            }
+            let site = Site {
+                http,
+                drains: self.state.is_draining(),
+                retry_after: self.state.config.drain.retry_after,
+                seed: self.state.config.seed.unwrap_or_default(),
+                has_tls: self.state.listen_of(conn).is_some_and(|listen| listen.tls.is_some()),
+                metrics: || self.state.metrics_of_all().exposition(),
+            };
+            match answer(&request, site) {
+                Answer::Unauthorized(bytes) => {
+                    if let Some(key) = peer {
+                        let _ = self.state.monitor_failures.try_charge(now, &key, Rate::WRONG_CREDENTIALS);
+                    }
+                    self.state.metrics.authentication_failures += 1;
+                    self.refuse(conn, &bytes, Reason::Unauthorized);
+                }
                 Answer::More(bytes) => {
                     self.state.outbound.control(index, &bytes);
                     self.state.await_request(conn, http.timeout);
@@ -162,13 +204,40 @@ impl<H: Handler> Machine<H> {
         None
     }
 
-    fn speak(&mut self, conn: ConnId, wire: Wire, request: Option<&Request>) {
+    /// A proxy asks for WebSocket in the name of somebody; false if that is not to be answered now.
+    fn told_by_proxy(&mut self, conn: ConnId, forwarded: &Forwarded, request: &Request) -> bool {
+        let Some(found) = self.state.conns.get(conn).filter(|found| !found.readmitted) else { return true };
+        let client = forwarded.client(found.peer, request);
+        if client == found.peer {
+            return true;
+        }
+        match self.state.arrived(conn, client) {
+            Some(Ok(())) => true,
+            Some(Err(reason)) => {
+                self.refuse_upgrade(conn, reason);
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// Somebody may not come in, and asked over HTTP.
+    pub(super) fn refuse_upgrade(&mut self, conn: ConnId, reason: Reason) {
+        let status = match reason {
+            Reason::AddressRefused | Reason::Quarantined => Status::FORBIDDEN,
+            _ => Status::TOO_MANY_REQUESTS,
+        };
+        self.refuse(conn, &status.last_words(false), reason);
+    }
+
+    pub(super) fn speak(&mut self, conn: ConnId, wire: Wire, request: Option<&Request>) {
         let Some(found) = self.state.conns.get(conn) else { return };
         let (peer, origin) = (found.peer, found.origin);
         if let Origin::Dial(dial) = origin {
             self.state.dials.connected(dial, conn, Some(self.state.now));
         }
         self.state.decide(conn, wire);
+        self.state.identify_by_certificate(conn);
         self.tell(Event::Opened { conn, peer, origin, request });
         self.serve_held(conn);
     }

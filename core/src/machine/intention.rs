@@ -1,5 +1,5 @@
 use super::{LAST, Machine};
-use crate::conn::Phase;
+use crate::conn::{Gate, Phase};
 use crate::handler::Handler;
 use crate::outbound::Outbound;
 use crate::record::Recorder;
@@ -42,16 +42,24 @@ pub enum Accepting {
 
 /// Bytes to write, which belong to the machine.
 #[derive(Clone, Copy)]
-pub struct Transmit<'a> {
-    outbound: &'a Outbound,
-    index: u32,
+pub struct Transmit<'a>(Source<'a>);
+
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Queue(&'a Outbound, u32),
+    /// Enciphered.
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "nothing is enciphered"))]
+    Sealed(&'a [u8]),
 }
 
 impl<'a> Transmit<'a> {
     /// How many bytes in all.
     #[must_use]
     pub fn len(self) -> usize {
-        self.outbound.pending(self.index)
+        match self.0 {
+            Source::Queue(outbound, index) => outbound.pending(index),
+            Source::Sealed(bytes) => bytes.len(),
+        }
     }
 
     /// Whether there is nothing to write.
@@ -68,7 +76,11 @@ impl<'a> Transmit<'a> {
 
     /// The bytes in order. Most often one slice; write as many as the socket takes with one call.
     pub fn slices(self) -> impl Iterator<Item = &'a [u8]> {
-        self.outbound.slices(self.index)
+        let (queue, sealed) = match self.0 {
+            Source::Queue(outbound, index) => (Some(outbound.slices(index)), None),
+            Source::Sealed(bytes) => (None, Some(bytes).filter(|bytes| !bytes.is_empty())),
+        };
+        queue.into_iter().flatten().chain(sealed)
     }
 }
 
@@ -84,21 +96,37 @@ impl<H: Handler> Machine<H> {
     #[must_use]
     pub fn intent(&self, conn: ConnId) -> Option<Intent<'_>> {
         let found = self.state.conns.get(conn)?;
-        let transmit = Transmit { outbound: &self.state.outbound, index: conn.slot() };
-        let at_once = found.is_undecided() && !found.backlog
+        let plain = Transmit(Source::Queue(&self.state.outbound, conn.slot()));
+        let transmit = self.enciphered(conn).unwrap_or(plain);
+        let at_once = found.is_undecided() && !found.backlog && found.gate != Gate::Admission
             || matches!(found.phase, Phase::Flushing { .. } | Phase::Lingering { .. });
         let serves =
             found.is_open() && found.held.is_empty() && !found.decoder.is_ahead() && !self.state.must_wait(conn.slot());
-        let is_written = transmit.is_empty() && found.finished && found.is_open();
-        let is_over = is_written || matches!(found.phase, Phase::Lingering { .. });
+        let is_written = plain.is_empty() && found.finished && found.is_open();
+        let is_over = transmit.is_empty() && (is_written || matches!(found.phase, Phase::Lingering { .. }));
         let end = if is_over { End::Shutdown } else { End::Open };
         Some(Intent { read: !found.input_ended && (at_once || serves), transmit, end })
+    }
+
+    /// What is to be written of a connection that speaks TLS.
+    #[cfg(feature = "tls")]
+    fn enciphered(&self, conn: ConnId) -> Option<Transmit<'_>> {
+        self.tls.session(conn).map(|session| Transmit(Source::Sealed(session.outgoing())))
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[expect(clippy::unused_self, reason = "with TLS it depends")]
+    const fn enciphered(&self, _: ConnId) -> Option<Transmit<'_>> {
+        None
     }
 
     /// A connection whose intent may have changed since it was last named here, if there is one. A connection
     /// that a shell forgets to look at after it was named is only late.
     pub fn next_changed(&mut self) -> Option<ConnId> {
-        self.state.outbound.changed.pop().map(|index| self.state.conns.id(index))
+        let id = self.state.outbound.changed.pop().map(|index| self.state.conns.id(index))?;
+        #[cfg(feature = "tls")]
+        self.seal(self.state.now, id);
+        Some(id)
     }
 
     /// Whether so much was queued since the last turn's end that the shell should write before it reads on.
@@ -122,6 +150,7 @@ impl<H: Handler> Machine<H> {
             at(self.state.dials.next(), Why::Dial),
             at(self.state.doors.iter().filter_map(|door| door.rests_until).min(), Why::Accept),
             at(self.state.post.counts_at, Why::Counts),
+            at(self.state.leaves_at, Why::Drain),
             at(self.state.drain.filter(|_| self.state.conns.len() > 0), Why::Drain),
         ];
         // What lies at the end of time is never reached.
@@ -139,7 +168,7 @@ impl<H: Handler> Machine<H> {
     pub fn accepting(&self, listener: ListenerId) -> Accepting {
         match self.state.doors.get(listener.index()) {
             None => Accepting::Never,
-            Some(_) if self.state.drain.is_some() => Accepting::Never,
+            Some(door) if door.is_retired || self.state.drain.is_some() => Accepting::Never,
             Some(door) if door.rests_until.is_some() => Accepting::Later,
             Some(_) => Accepting::Now,
         }
@@ -166,7 +195,7 @@ impl<H: Handler> Machine<H> {
     /// Whether the server is being drained.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.state.drain.is_some()
+        self.state.is_draining()
     }
 
     /// Whether a drain is over: the shell may go.

@@ -1,20 +1,27 @@
 mod call;
+mod carrier;
 mod due;
+mod gates;
 mod handshake;
 mod intention;
+mod reconfigure;
 mod serve;
 mod shards;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use intention::{Accepting, End, Intent, Transmit};
 
-use crate::conn::Phase;
+use crate::conn::{Gate, Phase};
 use crate::dial::{Dial, DialProtocol};
 use crate::handler::{Event, Handler};
 use crate::http::Status;
 use crate::id::Origin;
 use crate::input::{AcceptFailure, Fact, Failure, Input, Refusal, Request};
+use crate::limit::Rules;
 use crate::record::Recorder;
 use crate::state::{Ending, Pending, State, farewell};
+use crate::tls::Secured;
 use crate::wire::{Encoder, Protocol, Scratch, Sight, Wire};
 use crate::{Config, ConnId, DialId, Letter, Listen, ListenerId, Payload, Peer, Reason, Shard, Time, UnixTime};
 use alloc::vec::Vec;
@@ -36,6 +43,8 @@ pub struct Machine<H: Handler> {
     /// Messages served in this turn.
     turn_messages: u64,
     scratch: Scratch,
+    #[cfg(feature = "tls")]
+    tls: tls::TlsLayer,
 }
 
 impl<H: Handler> fmt::Debug for Machine<H> {
@@ -60,7 +69,15 @@ impl<H: Handler> Machine<H> {
     pub fn shard(config: Config, handler: H, shard: Shard) -> Self {
         // What answers and what the application sends are masked apart.
         let scratch = Scratch::new(!config.seed.unwrap_or_default());
-        Self { handler, state: State::new(config, shard), recorder: None, turn_messages: 0, scratch }
+        Self {
+            handler,
+            state: State::new(config, shard),
+            recorder: None,
+            turn_messages: 0,
+            scratch,
+            #[cfg(feature = "tls")]
+            tls: tls::TlsLayer::default(),
+        }
     }
 
     /// The server has begun: told once, before everything else but [`clock_set`](Self::clock_set).
@@ -93,11 +110,32 @@ impl<H: Handler> Machine<H> {
     /// To be called only while [`Intent::read`] is true, and with less than 1 MiB. What may not be served yet is
     /// kept for later, up to 1 MiB; more ends the connection as [`Reason::RateLimited`].
     pub fn received(&mut self, now: Time, conn: ConnId, bytes: &mut [u8]) {
+        let header = self.state.length_of_header(conn, bytes);
+        let (header, rest) = bytes.split_at_mut(header);
+        let has_header = !header.is_empty();
+        if has_header {
+            self.take(now, conn, header);
+        }
+        if has_header && rest.is_empty() {
+            return;
+        }
+        #[cfg(feature = "tls")]
+        if self.is_enciphered(conn) {
+            return self.decipher(now, conn, rest);
+        }
+        self.take(now, conn, rest);
+    }
+
+    /// Plain bytes have come.
+    fn take(&mut self, now: Time, conn: ConnId, bytes: &mut [u8]) {
         self.begin(now, &Fact::Received { conn, bytes });
         let (now, limits, index) = (self.state.now, self.state.config.closing, conn.slot());
+        self.state.metrics.bytes_in += bytes.len() as u64;
+        let mut carried = self.unwrap(conn, bytes);
+        let bytes = carried.as_deref_mut().unwrap_or(bytes);
         let waits = self.state.must_wait(index);
         let Some(found) = self.state.conns.get_mut(conn) else { return };
-        self.state.metrics.bytes_in += bytes.len() as u64;
+        found.traffic.bytes_in += bytes.len() as u64;
         found.last_byte_at = now;
         match found.phase {
             Phase::Open | Phase::Undecided { .. } if found.input_ended => {}
@@ -121,8 +159,40 @@ impl<H: Handler> Machine<H> {
         self.settle();
     }
 
+    /// TLS was agreed on for a connection. Only for who speaks TLS [elsewhere](crate::tls::Tls::elsewhere): a machine that speaks
+    /// it itself tells this to itself.
+    pub fn secured(&mut self, now: Time, conn: ConnId, secured: &Secured) {
+        self.begin(now, &Fact::Secured { conn, secured });
+        self.state.metrics.tls_handshakes += 1;
+        self.state.metrics.tls_resumed += u64::from(secured.resumed);
+        if let Some(found) = self.state.conns.get_mut(conn) {
+            found.secured = Some(secured.clone().into());
+            if found.gate == Gate::Tls && found.is_undecided() {
+                self.pass(conn);
+            }
+        }
+        self.settle();
+    }
+
+    /// A layer between the machine and the socket has taken `bytes` bytes of what [`Intent::transmit`] shows, and not yet
+    /// written them: nothing is put before them or taken away any more. [`wrote`](Self::wrote) counts them all the same.
+    pub fn sealed(&mut self, now: Time, conn: ConnId, bytes: usize) {
+        self.begin(now, &Fact::Sealed { conn, bytes });
+        if self.state.conns.get(conn).is_some() {
+            self.state.outbound.sealed(conn.slot(), bytes);
+        }
+    }
+
     /// The socket took `bytes` bytes of what [`Intent::transmit`] showed.
     pub fn wrote(&mut self, now: Time, conn: ConnId, bytes: usize) {
+        #[cfg(feature = "tls")]
+        if self.tls.session(conn).is_some() {
+            return self.wrote_sealed(now, conn, bytes);
+        }
+        self.took(now, conn, bytes);
+    }
+
+    fn took(&mut self, now: Time, conn: ConnId, bytes: usize) {
         self.begin(now, &Fact::Wrote { conn, bytes });
         if self.state.conns.get(conn).is_some() {
             self.state.wrote(conn.slot(), bytes);
@@ -133,6 +203,8 @@ impl<H: Handler> Machine<H> {
     /// The socket takes nothing more for now. To be told whenever a write would block: from then on, until
     /// everything is written, the connection is measured against the marks and the write deadline.
     pub fn blocked(&mut self, now: Time, conn: ConnId) {
+        #[cfg(feature = "tls")]
+        self.settle_failed(now, conn, true);
         self.begin(now, &Fact::Blocked { conn });
         if self.state.conns.get(conn).is_some() {
             self.state.blocked(conn.slot());
@@ -153,6 +225,10 @@ impl<H: Handler> Machine<H> {
 
     /// The peer ended its half: there is nothing more to read.
     pub fn ended(&mut self, now: Time, conn: ConnId) {
+        self.take_end(now, conn);
+    }
+
+    fn take_end(&mut self, now: Time, conn: ConnId) {
         self.begin(now, &Fact::Ended { conn });
         let waits = self.state.must_wait(conn.slot());
         let Some(found) = self.state.conns.get_mut(conn).filter(|found| !found.input_ended) else { return };
@@ -171,6 +247,10 @@ impl<H: Handler> Machine<H> {
 
     /// The socket failed and is of no use.
     pub fn failed(&mut self, now: Time, conn: ConnId, failure: Failure) {
+        self.fail(now, conn, failure);
+    }
+
+    fn fail(&mut self, now: Time, conn: ConnId, failure: Failure) {
         self.begin(now, &Fact::Failed { conn, failure });
         if self.state.conns.get(conn).is_some() {
             self.state.end(conn.slot(), failure.reason(), Ending::Drop);
@@ -189,6 +269,10 @@ impl<H: Handler> Machine<H> {
                 self.state.end(id.slot(), Reason::Shutdown, Ending::Drop);
                 self.state.forget(id.slot());
             }
+            self.settle();
+        }
+        if self.state.leaves_at.is_some_and(|at| at <= now) {
+            self.leave(false);
             self.settle();
         }
         self.state.tell_counts();
@@ -269,6 +353,11 @@ impl<H: Handler> Machine<H> {
                     self.state.end(conn.slot(), Reason::Kicked, Ending::Flush);
                 }
             }
+            Request::Quarantine { address } => {
+                let peer = Peer::Address((*address, 0).into());
+                self.state.quarantine(peer);
+            }
+            Request::Release { address } => drop(self.state.admission.quarantine.remove((*address).into())),
             Request::Drain => self.drain(),
         }
         self.settle();
@@ -288,6 +377,8 @@ impl<H: Handler> Machine<H> {
             Input::Accepted { listener, peer } => return Some(self.accepted(now, listener, peer)),
             Input::AcceptFailed { listener, failure } => self.accept_failed(now, listener, failure),
             Input::Received { conn, mut bytes } => self.received(now, conn, &mut bytes),
+            Input::Secured { conn, secured } => self.secured(now, conn, &secured),
+            Input::Sealed { conn, bytes } => self.sealed(now, conn, bytes),
             Input::Wrote { conn, bytes } => self.wrote(now, conn, bytes),
             Input::Blocked { conn } => self.blocked(now, conn),
             Input::TurnEnded => self.turn_ended(now),
@@ -303,6 +394,7 @@ impl<H: Handler> Machine<H> {
             Input::Delivered(letter) => self.delivered(now, &letter),
             Input::HeldBack(held) => self.held_back(now, held),
             Input::ClockSet(unix) => self.clock_set(now, unix),
+            Input::Reconfigured(config) => self.reconfigured(now, *config),
         }
         None
     }
@@ -377,6 +469,8 @@ impl<H: Handler> Machine<H> {
         let mut words = Vec::new();
         match self.state.config.listeners.get(listener.index()) {
             // Before a handshake nobody is told anything but in HTTP.
+            // Nor anything that is not enciphered, or to a proxy before it has spoken.
+            Some(Listen { tls: Some(_), .. } | Listen { proxies: Some(_), .. }) => {}
             Some(Listen { protocol: Protocol::Http(_), .. }) => words = Status::UNAVAILABLE.last_words(false),
             Some(Listen { protocol, notices: true, .. }) => {
                 let encoding = protocol.wire().encoding();
@@ -388,12 +482,19 @@ impl<H: Handler> Machine<H> {
     }
 
     fn admit(&mut self, listener: ListenerId, peer: Peer) -> Result<Protocol, Reason> {
-        let State { config, admission, now, drain, .. } = &mut self.state;
+        let State { config, admission, now, drain, doors, random, metrics, .. } = &mut self.state;
         let listen = config.listeners.get(listener.index()).ok_or(Reason::Shutdown)?;
-        if drain.is_some() {
+        if drain.is_some() || doors.get(listener.index()).is_none_or(|door| door.is_retired) {
             return Err(Reason::Shutdown);
         }
-        admission.admit(*now, listener, listen.connections_max, peer, config.connections)?;
+        let counted = match (&listen.proxies, listen.trusts(peer)) {
+            (Some(_), false) => return Err(Reason::AddressRefused),
+            (_, true) => Peer::Local,
+            (None, false) => peer,
+        };
+        let chance = if config.connections.early_drop.is_some() { random.next_u64() } else { 0 };
+        let rules = Rules { now: *now, config, listen, chance };
+        admission.admit(rules, listener, counted, &mut metrics.would_refuse)?;
         Ok(listen.protocol.clone())
     }
 

@@ -19,7 +19,7 @@ impl<H: Handler> Machine<H> {
     /// Serves the messages in `bytes`, and holds what may not be served yet.
     pub(super) fn digest(&mut self, conn: ConnId, bytes: &mut [u8]) {
         let index = conn.slot();
-        let budget = self.state.config.budget;
+        let budget = self.state.budget(conn);
         let mut scratch = core::mem::take(&mut self.scratch);
         // Messages are what the deadlines wait for; everything that was told or answered fills the turn.
         let (mut at, mut served, mut messages, mut inflated) = (0, 0, 0, 0);
@@ -58,7 +58,7 @@ impl<H: Handler> Machine<H> {
             match item {
                 // The end is never too much.
                 Some(item @ Item::Closed(_)) => self.serve(conn, item),
-                Some(Item::Pong(sent_at)) => self.state.metrics.answered_ping(self.state.now, sent_at),
+                Some(Item::Pong(sent_at)) => self.state.answered_ping(index, sent_at),
                 Some(_) if doomed => self.state.metrics.rate_dropped += 1,
                 Some(item) if action.serves() => self.serve(conn, item),
                 _ => {}
@@ -103,6 +103,9 @@ impl<H: Handler> Machine<H> {
         let event = match item {
             Item::Message(payload) => {
                 self.state.metrics.messages_in += 1;
+                if let Some(found) = self.state.conns.get_mut(conn) {
+                    found.traffic.messages_in += 1;
+                }
                 self.turn_messages += 1;
                 Event::Message { conn, payload }
             }
@@ -124,7 +127,7 @@ impl<H: Handler> Machine<H> {
 
     /// The peer ended its half and everything before that is served.
     pub(super) fn finish_input(&mut self, conn: ConnId) {
-        let budget = self.state.config.budget;
+        let budget = self.state.budget(conn);
         let session = self.state.conns.get_mut(conn).and_then(|found| found.decoder.session());
         if let Some(session) = session.filter(|session| session.wait().is_some()) {
             // Nothing will follow the escape character.

@@ -36,7 +36,17 @@ impl<H: Handler> Machine<H> {
     pub fn delivered(&mut self, now: Time, letter: &Letter) {
         self.begin(now, &Fact::Delivered(letter));
         self.state.delivered(letter);
+        if let Letter::Admission { conn, peer, refused } = letter {
+            self.admission_came(*conn, *peer, *refused);
+        }
         self.settle();
+        #[cfg(feature = "tls")]
+        if let Letter::Admission { conn, .. } = letter
+            && self.is_enciphered(*conn)
+        {
+            // What came meanwhile.
+            self.decipher(now, *conn, &mut []);
+        }
     }
 
     /// Other shards are behind with what this one tells them, or have caught up: until they have, nobody is read, as if the

@@ -93,6 +93,12 @@ impl Outbound {
         }
     }
 
+    /// Other limits hold from now on.
+    pub(crate) fn set_limits(&mut self, limits: OutboundLimits) {
+        self.limits = limits;
+        (0..self.tails.len()).for_each(|at| self.set_cap(at));
+    }
+
     /// The number of an encoding, for the representation that its wire begins with.
     pub(crate) fn intern(&mut self, encoding: Encoding) -> u16 {
         self.intern_as(encoding, encoding.representation())
@@ -255,8 +261,9 @@ impl Outbound {
         let at = index as usize;
         let mut begun = self.queues[at].begun;
         for segment in self.take_segments(at) {
-            let begun = core::mem::take(&mut begun);
-            let keep = if stays(segment) { segment.len() } else { begun };
+            let held = begun.min(segment.len());
+            begun -= held;
+            let keep = if stays(segment) { segment.len() } else { held };
             self.queued -= u64::from(segment.len() - keep);
             if keep > 0 {
                 self.requeue(at, Segment { end: segment.start + keep, ..segment }, false);

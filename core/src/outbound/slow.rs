@@ -60,7 +60,8 @@ impl Outbound {
         while gone < excess
             && let Some(&segment) = self.queues[at].earlier.get(place)
         {
-            let held = core::mem::take(&mut begun);
+            let held = begun.min(segment.len());
+            begun -= held;
             if segment.room == room {
                 let from = segment.start + held;
                 let (to, messages) = self.logs.skip(segment, from, excess - gone);

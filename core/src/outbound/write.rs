@@ -12,12 +12,21 @@ impl Outbound {
         let mut segments = queue.segments(*tail);
         let (begun, first) = match segments.next() {
             Some(front) if !queue.control.is_empty() && queue.begun > 0 => {
-                (&bytes(front)[..queue.begun as usize], &bytes(front)[queue.begun as usize..])
+                let front = bytes(front);
+                front.split_at(front.len().min(queue.begun as usize))
             }
             Some(front) => (&[][..], bytes(front)),
             None => (&[][..], &[][..]),
         };
         [begun, &queue.control, first].into_iter().chain(segments.map(bytes)).filter(|slice| !slice.is_empty())
+    }
+
+    /// The layer below has taken so many bytes from the front and not yet written them: they stay what they are.
+    pub(crate) fn sealed(&mut self, index: u32, bytes: usize) {
+        let at = index as usize;
+        let data = bytes.saturating_sub(self.queues[at].control.len()).min(self.pending(index));
+        let begun = u32::try_from(data).unwrap_or(u32::MAX);
+        self.queues[at].begun = self.queues[at].begun.max(begun);
     }
 
     /// The socket took `bytes` bytes of what [`slices`](Self::slices) shows; returns how many of them were queued.

@@ -1,5 +1,6 @@
 use crate::input::{Fact, Input, Request};
-use crate::{ConnId, DialId, Letter, ListenerId, OutgoingBuf, PayloadBuf, Time, UnixTime};
+use crate::tls::Secured;
+use crate::{ConnId, DialId, Letter, ListenerId, OutgoingBuf, PayloadBuf, Reason, Time, UnixTime};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
@@ -7,6 +8,8 @@ use core::str::FromStr;
 
 /// In the place of what was received and is secret.
 pub(super) const CONCEALED: &str = "concealed";
+/// A new configuration stands in no trace.
+const RECONFIGURED: &str = "reconfigured";
 /// A machine is never given more at a time.
 const RECEIVED_MAX_BYTES: usize = 1 << 20;
 
@@ -51,6 +54,8 @@ pub(super) fn write_fact<N>(out: &mut String, now: Time, fact: &Fact<'_, N>, not
         Fact::Accepted { listener, peer } => writeln!(out, "accepted {} {peer}", listener.0),
         Fact::AcceptFailed { listener, failure } => writeln!(out, "accept_failed {} {failure}", listener.0),
         Fact::Received { conn, bytes } => writeln!(out, "received {conn} {}", Quoted(bytes)),
+        Fact::Secured { conn, secured } => writeln!(out, "secured {conn} {}", Agreed(secured)),
+        Fact::Sealed { conn, bytes } => writeln!(out, "sealed {conn} {bytes}"),
         Fact::Wrote { conn, bytes } => writeln!(out, "wrote {conn} {bytes}"),
         Fact::Blocked { conn } => writeln!(out, "blocked {conn}"),
         Fact::TurnEnded => writeln!(out, "turn_ended"),
@@ -67,6 +72,9 @@ pub(super) fn write_fact<N>(out: &mut String, now: Time, fact: &Fact<'_, N>, not
         Fact::ClockSet(unix) => writeln!(out, "clock_set {}", unix.as_millis()),
         Fact::Requested(Request::Kick { conn }) => writeln!(out, "kick {conn}"),
         Fact::Requested(Request::Drain) => writeln!(out, "drain"),
+        Fact::Requested(Request::Quarantine { address }) => writeln!(out, "quarantine_address {address}"),
+        Fact::Requested(Request::Release { address }) => writeln!(out, "release {address}"),
+        Fact::Reconfigured => writeln!(out, "{RECONFIGURED}"),
         Fact::Requested(Request::Publish { room, payload }) => {
             writeln!(out, "publish {} {}", Quoted(room.as_bytes()), Content(payload))
         }
@@ -89,6 +97,13 @@ fn write_letter(out: &mut String, letter: &Letter) -> fmt::Result {
         Letter::Left { listener: None, peer, shard } => write!(out, "left {shard} dialed {peer}")?,
         Letter::Dialed { peer } => write!(out, "dialed_there {peer}")?,
         Letter::Quarantine { peer } => write!(out, "quarantine {peer}")?,
+        Letter::Known => write!(out, "known")?,
+        Letter::Arrived { conn, listener, peer } => write!(out, "arrived {conn} {} {peer}", listener.0)?,
+        Letter::Gone { peer } => write!(out, "gone {peer}")?,
+        Letter::Admission { conn, peer, refused } => {
+            let outcome = refused.map_or("admitted", Reason::name);
+            write!(out, "admission {conn} {peer} {outcome}")?;
+        }
         Letter::Counted { shard, numbers } => {
             write!(out, "counted {shard}")?;
             numbers.iter().try_for_each(|number| write!(out, " {number}"))?;
@@ -124,6 +139,8 @@ fn parse_line<N: FromStr>(line: &str) -> Result<(Time, Input<N>), &'static str> 
             Input::AcceptFailed { listener: words.listener()?, failure: words.parsed("exhausted or transient")? }
         }
         "received" => Input::Received { conn: words.conn()?, bytes: words.received()? },
+        "secured" => Input::Secured { conn: words.conn()?, secured: words.secured()?.into() },
+        "sealed" => Input::Sealed { conn: words.conn()?, bytes: words.parsed("a number of bytes")? },
         "wrote" => Input::Wrote { conn: words.conn()?, bytes: words.parsed("a number of bytes")? },
         "blocked" => Input::Blocked { conn: words.conn()? },
         "turn_ended" => Input::TurnEnded,
@@ -153,6 +170,20 @@ fn parse_line<N: FromStr>(line: &str) -> Result<(Time, Input<N>), &'static str> 
             Input::Delivered(Letter::Left { listener, peer: words.parsed("a peer's address")?, shard })
         }
         "dialed_there" => Input::Delivered(Letter::Dialed { peer: words.parsed("a peer's address")? }),
+        "known" => Input::Delivered(Letter::Known),
+        "arrived" => {
+            let (conn, listener) = (words.conn()?, words.listener()?);
+            Input::Delivered(Letter::Arrived { conn, listener, peer: words.parsed("a peer's address")? })
+        }
+        "gone" => Input::Delivered(Letter::Gone { peer: words.parsed("a peer's address")? }),
+        "admission" => {
+            let (conn, peer) = (words.conn()?, words.parsed("a peer's address")?);
+            let refused = match words.word() {
+                "admitted" => None,
+                name => Some(Reason::named(name).ok_or("admitted or the name of a reason")?),
+            };
+            Input::Delivered(Letter::Admission { conn, peer, refused })
+        }
         "quarantine" => Input::Delivered(Letter::Quarantine { peer: words.parsed("a peer's address")? }),
         "counted" => {
             let shard = words.parsed("a shard's number")?;
@@ -163,6 +194,9 @@ fn parse_line<N: FromStr>(line: &str) -> Result<(Time, Input<N>), &'static str> 
         "clock_set" => Input::ClockSet(UnixTime::from_millis(words.parsed("milliseconds since 1970-01-01T00:00:00Z")?)),
         "kick" => Input::Requested(Request::Kick { conn: words.conn()? }),
         "drain" => Input::Requested(Request::Drain),
+        "quarantine_address" => Input::Requested(Request::Quarantine { address: words.parsed("an address")? }),
+        "release" => Input::Requested(Request::Release { address: words.parsed("an address")? }),
+        RECONFIGURED => return Err("no new configuration, which a trace can't hold"),
         _ => return Err("the name of a fact"),
     };
     if words.rest.trim().is_empty() { Ok((now, input)) } else { Err("the end of the line") }
@@ -170,6 +204,20 @@ fn parse_line<N: FromStr>(line: &str) -> Result<(Time, Input<N>), &'static str> 
 
 struct Words<'a> {
     rest: &'a str,
+}
+
+/// What TLS agreed on, with `-` for what was not.
+struct Agreed<'a>(&'a Secured);
+
+impl fmt::Display for Agreed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Secured { version, server_name, protocol, user, resumed } = self.0;
+        write!(f, "{} {resumed}", Quoted(version.as_bytes()))?;
+        [server_name, protocol, user].into_iter().try_for_each(|text| match text {
+            Some(text) => write!(f, " {}", Quoted(text.as_bytes())),
+            None => f.write_str(" -"),
+        })
+    }
 }
 
 impl<'a> Words<'a> {
@@ -202,6 +250,22 @@ impl<'a> Words<'a> {
         let count: usize = after.parsed("a number of bytes")?;
         self.rest = after.rest;
         if count < RECEIVED_MAX_BYTES { Ok(alloc::vec![0; count]) } else { Err("less than 1048576 bytes") }
+    }
+
+    fn secured(&mut self) -> Result<Secured, &'static str> {
+        let (version, resumed) = (self.text()?, self.parsed("true or false")?);
+        let (server_name, protocol, user) = (self.text_or_none()?, self.text_or_none()?, self.text_or_none()?);
+        Ok(Secured { version, server_name, protocol, user, resumed })
+    }
+
+    fn text_or_none(&mut self) -> Result<Option<String>, &'static str> {
+        match self.rest.trim_start().strip_prefix('-') {
+            Some(rest) => {
+                self.rest = rest;
+                Ok(None)
+            }
+            None => self.text().map(Some),
+        }
     }
 
     fn outgoing(&mut self) -> Result<OutgoingBuf, &'static str> {
@@ -302,6 +366,25 @@ mod tests {
                 .prop_map(|(peer, dial)| Input::Dialed { dial: DialId(dial), peer: peer.parse().expect(peer) }),
             (failure(), any::<u32>()).prop_map(|(failure, dial)| Input::DialFailed { dial: DialId(dial), failure }),
             conn().prop_map(|conn| Input::Blocked { conn }),
+            (conn(), any::<usize>()).prop_map(|(conn, bytes)| Input::Sealed { conn, bytes }),
+            (conn(), any::<String>(), any::<Option<String>>(), any::<Option<String>>(), any::<bool>()).prop_map(
+                |(conn, version, server_name, user, resumed)| {
+                    let secured = Secured { version, server_name, protocol: None, user, resumed };
+                    Input::Secured { conn, secured: secured.into() }
+                }
+            ),
+            Just(Input::Delivered(Letter::Known)),
+            (conn(), peer()).prop_map(|(conn, peer)| {
+                let peer = peer.parse().expect(peer);
+                Input::Delivered(Letter::Arrived { conn, listener: ListenerId(3), peer })
+            }),
+            peer().prop_map(|peer| Input::Delivered(Letter::Gone { peer: peer.parse().expect(peer) })),
+            (conn(), peer(), any::<bool>()).prop_map(|(conn, peer, refused)| {
+                let (peer, refused) = (peer.parse().expect(peer), refused.then_some(Reason::AddressFull));
+                Input::Delivered(Letter::Admission { conn, peer, refused })
+            }),
+            any::<core::net::IpAddr>().prop_map(|address| Input::Requested(Request::Quarantine { address })),
+            any::<core::net::IpAddr>().prop_map(|address| Input::Requested(Request::Release { address })),
             Just(Input::TurnEnded),
             Just(Input::Started),
             any::<String>().prop_map(Input::Noted),

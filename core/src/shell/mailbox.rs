@@ -1,7 +1,8 @@
-use super::{OsStream, Remote, RemoteError};
-use crate::{Letter, ListenerId, Metrics, Peer, Request};
+use super::{BindError, OsStream, Remote, RemoteError};
+use crate::{Config, Letter, ListenerId, Metrics, Peer, Request};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -27,9 +28,17 @@ pub enum Mail<N> {
     Letter(Letter),
     /// From the shard that accepts, for [`Machine::adopted`](crate::Machine::adopted).
     Connection(ListenerId, Peer, OsStream),
+    /// For [`Machine::reconfigured`](crate::Machine::reconfigured), on the shard that accepts: it listens at what is new, or
+    /// says why not and leaves everything as it was.
+    Reconfigure(Box<Config>, Reconfigured),
+    /// From the shard that accepts, for [`Machine::reconfigured`](crate::Machine::reconfigured) on another.
+    Reconfigured(Arc<Config>),
     /// The server has ended without notice.
     Stop,
 }
+
+/// Is told where the server listens now, or where it can't.
+pub type Reconfigured = Box<dyn FnOnce(Result<Vec<String>, BindError>) + Send>;
 
 /// Where words wait for one shard of a server: the shell's end of [`Remote`]. When it is dropped the shard has ended: what
 /// waits is dropped, and nothing more can be left.
@@ -104,9 +113,9 @@ impl<N> Mailbox<N> {
         state.ended
     }
 
-    pub(super) fn post_to_others(&self, letter: &Letter) {
+    pub(super) fn post_to_others(&self, mail: impl Fn() -> Mail<N>) {
         for shard in self.others() {
-            let _ = shard.post(Mail::Letter(letter.clone()));
+            let _ = shard.post(mail());
         }
     }
 
@@ -240,6 +249,8 @@ impl<N> fmt::Debug for Mail<N> {
             Self::Metrics(_) => "Metrics",
             Self::Letter(_) => "Letter",
             Self::Connection(..) => "Connection",
+            Self::Reconfigure(..) => "Reconfigure",
+            Self::Reconfigured(_) => "Reconfigured",
             Self::Stop => "Stop",
         })
     }
@@ -278,7 +289,7 @@ mod tests {
         let letter = Letter::Publish { room: "all".into(), except: [].into(), message: payload.into() };
         for n in 0..5 {
             assert_eq!(shards[0].is_another_behind(), n >= 4);
-            shards[0].post_to_others(&letter);
+            shards[0].post_to_others(|| Mail::Letter(letter.clone()));
         }
         assert_eq!((shards[1].take(Waker::noop()).len(), shards[0].is_another_behind()), (5, true));
         assert_eq!((shards[2].take(Waker::noop()).len(), shards[0].is_another_behind()), (5, false));

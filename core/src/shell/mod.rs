@@ -21,7 +21,7 @@ mod task;
 pub use attempts::{Attempts, until_blocked};
 pub use block_on::block_on;
 pub use driver::{Driver, Next};
-pub use mailbox::{Mail, Mailbox};
+pub use mailbox::{Mail, Mailbox, Reconfigured};
 pub use os::{OsListener, OsStream, SocketFile, tune, tune_accepted};
 pub use ready::{ReadyKey, ReadyQueue};
 pub use remote::{Remote, RemoteError};

@@ -3,6 +3,7 @@
 use super::{BACKLOG, KEEP_ALIVE_IDLE, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_RETRIES, SEND_BUFFER_BYTES};
 use crate::Address;
 use alloc::string::String;
+use alloc::string::ToString;
 use core::net::SocketAddr;
 use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 use std::io;
@@ -37,6 +38,10 @@ impl OsListener {
     pub fn bind(address: &Address) -> io::Result<Self> {
         match address {
             Address::Tcp(address) => tcp(*address).map(Self::Tcp),
+            Address::Inherited(name) => {
+                let words = std::format!("the process was given no listener of the name {name:?}");
+                Err(io::Error::new(io::ErrorKind::NotFound, words))
+            }
             Address::Unix(path) => {
                 remove_stale(path)?;
                 let listener = UnixListener::bind(path)?;
@@ -44,6 +49,26 @@ impl OsListener {
                 Ok(Self::Unix(listener, SocketFile { path: path.clone(), id: file_id(path) }))
             }
         }
+    }
+
+    /// A listener that the process was given.
+    ///
+    /// # Errors
+    /// If it can't be made non-blocking.
+    pub fn inherited_tcp(listener: TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        tune(&listener);
+        Ok(Self::Tcp(listener))
+    }
+
+    /// A Unix socket that the process was given. Its file is not removed.
+    ///
+    /// # Errors
+    /// If it can't be made non-blocking.
+    pub fn inherited_unix(listener: UnixListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let path = listener.local_addr()?.as_pathname().map(|path| path.display().to_string()).unwrap_or_default();
+        Ok(Self::Unix(listener, SocketFile { path, id: None }))
     }
 
     /// Where it really listens.

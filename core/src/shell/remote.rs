@@ -1,8 +1,12 @@
+use super::BindError;
 use super::mailbox::{Mail, Shared, WAITING_MAX};
-use crate::{ConnId, Metrics, Payload, Request};
+use crate::{Config, ConnId, Metrics, Payload, Request};
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
+use core::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 /// Speaks to a running server from any thread. Cloning gives another handle to the same server.
@@ -65,6 +69,36 @@ impl<N> Remote<N> {
         self.request(Request::Drain)
     }
 
+    /// Has the server go on with another configuration: see [`Machine::reconfigured`](crate::Machine::reconfigured) for what
+    /// becomes of what is open. `done` is told, on the server's thread, where it listens now; or where it can't, and then
+    /// everything is as it was. It is not told if the server ends first.
+    ///
+    /// # Errors
+    /// If the server has ended or has not kept up.
+    pub fn reconfigure(
+        &self,
+        config: Config,
+        done: impl FnOnce(Result<Vec<String>, BindError>) + Send + 'static,
+    ) -> Result<(), RemoteError> {
+        self.shards[0].put(Mail::Reconfigure(Box::new(config), Box::new(done)))
+    }
+
+    /// Refuses an address for a while; see [`Request::Quarantine`].
+    ///
+    /// # Errors
+    /// If the server has ended or has not kept up.
+    pub fn quarantine(&self, address: IpAddr) -> Result<(), RemoteError> {
+        self.request(Request::Quarantine { address })
+    }
+
+    /// Lets an address in again that is in quarantine.
+    ///
+    /// # Errors
+    /// If the server has ended or has not kept up.
+    pub fn release(&self, address: IpAddr) -> Result<(), RemoteError> {
+        self.request(Request::Release { address })
+    }
+
     /// Asks for anything.
     ///
     /// # Errors
@@ -81,6 +115,8 @@ impl<N> Remote<N> {
                 Some(shard) => shard.put(Mail::Request(request)),
                 None => Ok(()),
             },
+            // Who counts addresses.
+            Request::Quarantine { .. } | Request::Release { .. } => self.shards[0].put(Mail::Request(request)),
             request => self.shards[self.home].put(Mail::Request(request)),
         }
     }

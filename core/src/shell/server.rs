@@ -1,12 +1,13 @@
-use super::signals::DrainOnSignals;
+use super::signals::OnSignals;
 use super::{Mailbox, OsListener, Remote, entropy};
 use crate::record::Recorder;
-use crate::{Config, Handler, Machine, Metrics, Shard};
+use crate::{Address, Config, Handler, Machine, Metrics, Shard};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
 use core::num::NonZeroU8;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::io;
 use std::thread;
 
@@ -48,7 +49,8 @@ pub struct Setup<H: Handler> {
     pub(super) machine: Machine<H>,
     pub(super) listeners: Vec<OsListener>,
     pub(super) mailbox: Mailbox<H::Note>,
-    pub(super) signals: Option<DrainOnSignals>,
+    pub(super) signals: Option<OnSignals>,
+    pub(super) hangup: Option<OnSignals>,
 }
 
 /// Somewhere could not be listened at.
@@ -77,10 +79,10 @@ impl<H: Handler, R: Runtime> Server<H, R> {
     /// As [`bind`](Self::bind).
     pub fn bind_with(mut config: Config, handler: impl FnOnce(Remote<H::Note>) -> H) -> Result<Self, BindError> {
         config.seed.get_or_insert_with(entropy);
-        let (listeners, addresses) = listen(&config)?;
+        let (listeners, addresses) = listen(&config, Vec::new())?;
         let mailbox = Mailbox::new();
         let machine = Machine::new(config, handler(mailbox.remote()));
-        let setup = Setup { machine, listeners, mailbox, signals: None };
+        let setup = Setup { machine, listeners, mailbox, signals: None, hangup: None };
         Ok(Self { setup, addresses, runtime: PhantomData })
     }
 
@@ -95,7 +97,7 @@ impl<H: Handler, R: Runtime> Server<H, R> {
     /// # Errors
     /// As [`bind`](Self::bind), or if a thread can't be started.
     pub fn bind_sharded(
-        mut config: Config,
+        config: Config,
         workers: NonZeroU8,
         handler: impl Fn(Remote<H::Note>) -> H + Clone + Send + 'static,
     ) -> Result<Self, StartError>
@@ -103,8 +105,26 @@ impl<H: Handler, R: Runtime> Server<H, R> {
         H: 'static,
         H::Note: Send,
     {
+        Self::bind_inheriting(config, workers, handler, Vec::new())
+    }
+
+    /// As [`bind_sharded`](Self::bind_sharded), with listeners that the process was given, by name: for those of the
+    /// configuration that are [inherited](Address::Inherited). What nobody wants is closed.
+    ///
+    /// # Errors
+    /// As [`bind_sharded`](Self::bind_sharded), or if one is wanted that was not given.
+    pub fn bind_inheriting(
+        mut config: Config,
+        workers: NonZeroU8,
+        handler: impl Fn(Remote<H::Note>) -> H + Clone + Send + 'static,
+        inherited: Vec<(String, OsListener)>,
+    ) -> Result<Self, StartError>
+    where
+        H: 'static,
+        H::Note: Send,
+    {
         config.seed.get_or_insert_with(entropy);
-        let (listeners, addresses) = listen(&config)?;
+        let (listeners, addresses) = listen(&config, inherited)?;
         let mut machines = Vec::new();
         for (number, mailbox) in (0..).zip(Mailbox::of_shards(workers.get())) {
             let Ok(shard) = Shard::new(number, workers.get()) else { break };
@@ -119,11 +139,11 @@ impl<H: Handler, R: Runtime> Server<H, R> {
             let run = move || {
                 let machine = make(mailbox.remote());
                 // What it counted, or that it did not end as it should, is told through the mailbox.
-                let _ = R::run_here(Setup { machine, listeners: Vec::new(), mailbox, signals: None });
+                let _ = R::run_here(Setup { machine, listeners: Vec::new(), mailbox, signals: None, hangup: None });
             };
             thread::Builder::new().name("drupe-worker".into()).spawn(run).map_err(StartError::Thread)?;
         }
-        let setup = Setup { machine: first(mailbox.remote()), listeners, mailbox, signals: None };
+        let setup = Setup { machine: first(mailbox.remote()), listeners, mailbox, signals: None, hangup: None };
         Ok(Self { setup, addresses, runtime: PhantomData })
     }
 
@@ -148,7 +168,21 @@ impl<H: Handler, R: Runtime> Server<H, R> {
     where
         H::Note: Send + 'static,
     {
-        self.setup.signals = Some(DrainOnSignals::new(self.remote())?);
+        let remote = self.remote();
+        let drain = move || {
+            // A server that has ended needs no drain, and one that does not keep up hears of the next signal.
+            let _ = remote.drain();
+        };
+        self.setup.signals = Some(OnSignals::new(&[SIGINT, SIGTERM], drain)?);
+        Ok(self)
+    }
+
+    /// Has SIGHUP call `reload`, on a thread of its own, until the server has ended.
+    ///
+    /// # Errors
+    /// If the signal can't be listened for.
+    pub fn on_hangup(mut self, reload: impl FnMut() + Send + 'static) -> io::Result<Self> {
+        self.setup.hangup = Some(OnSignals::new(&[SIGHUP], reload)?);
         Ok(self)
     }
 
@@ -176,11 +210,19 @@ impl<H: Handler, R: Runtime> Server<H, R> {
 }
 
 /// Listens at every address of a configuration, and says where that is.
-fn listen(config: &Config) -> Result<(Vec<OsListener>, Vec<String>), BindError> {
+fn listen(
+    config: &Config,
+    mut inherited: Vec<(String, OsListener)>,
+) -> Result<(Vec<OsListener>, Vec<String>), BindError> {
     let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
     for listen in &config.listeners {
         let blame = |source| BindError { address: listen.bound(&listen.address), source };
-        let listener = OsListener::bind(&listen.address).map_err(blame)?;
+        let given = inherited.iter().position(|(name, _)| listen.address == Address::Inherited(name.clone()));
+        let listener = match given {
+            Some(place) => Ok(inherited.swap_remove(place).1),
+            None => OsListener::bind(&listen.address),
+        };
+        let listener = listener.map_err(blame)?;
         addresses.push(listen.bound(&listener.address().map_err(blame)?));
         listeners.push(listener);
     }

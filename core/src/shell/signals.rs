@@ -1,27 +1,24 @@
-use super::Remote;
-use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 use std::io;
 use std::thread;
 
-/// Drains a server on SIGINT and SIGTERM until it is dropped, from a thread that sleeps otherwise.
-pub(super) struct DrainOnSignals(Handle);
+/// Does something on each of some signals until it is dropped, on a thread that sleeps otherwise.
+pub(super) struct OnSignals(Handle);
 
-impl DrainOnSignals {
-    pub(super) fn new<N: Send + 'static>(remote: Remote<N>) -> io::Result<Self> {
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+impl OnSignals {
+    pub(super) fn new(signals: &[i32], mut act: impl FnMut() + Send + 'static) -> io::Result<Self> {
+        let mut signals = Signals::new(signals)?;
         let handle = signals.handle();
         thread::Builder::new().name("drupe-signals".into()).spawn(move || {
             for _ in &mut signals {
-                // A server that has ended needs no drain, and one that does not keep up hears of the next signal.
-                let _ = remote.drain();
+                act();
             }
         })?;
         Ok(Self(handle))
     }
 }
 
-impl Drop for DrainOnSignals {
+impl Drop for OnSignals {
     fn drop(&mut self) {
         self.0.close();
     }

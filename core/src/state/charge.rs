@@ -7,7 +7,7 @@ use crate::limit::{Action, Gcra, Rate};
 impl<C: Default> State<C> {
     /// Charges what arrived to the rates and says what to do with it.
     pub(crate) fn charge(&mut self, index: u32, messages: u64, bytes: u64) -> Action {
-        let rates = self.config.rates;
+        let Some(rates) = self.conns.at(index).map(|conn| self.limits_of(conn).rates) else { return Action::Serve };
         if rates.messages.is_none() && rates.bytes.is_none() {
             return Action::Serve;
         }
@@ -24,6 +24,10 @@ impl<C: Default> State<C> {
             return Action::Serve;
         }
         self.metrics.rate_exceeded += 1;
+        if self.config.dry_run {
+            return Action::Serve;
+        }
+        let Some(conn) = self.conns.at_mut(index) else { return Action::Serve };
         let strikes = conn.strikes.add(now, rates.ladder.forgive_after);
         let action = rates.ladder.action(strikes);
         if action.serves() {

@@ -26,6 +26,7 @@ impl<C: Default> State<C> {
     /// Ends a connection that has no reason yet. The first reason is the one that counts.
     pub(crate) fn end(&mut self, index: u32, reason: Reason, ending: Ending) {
         let now = self.now;
+        let id = self.conns.id(index);
         let Some(conn) = self.conns.at_mut(index).filter(|conn| conn.has_no_reason()) else { return };
         let (encoding, announced, origin) = (conn.encoding, conn.is_open(), conn.origin);
         let notices = conn.notices && announced && !conn.finished;
@@ -35,12 +36,16 @@ impl<C: Default> State<C> {
             Phase::Flushing { until: now + self.config.closing.flush }
         };
         conn.held.take();
-        for room in core::mem::take(&mut conn.rooms) {
+        let rooms = core::mem::take(&mut conn.rooms);
+        let (id, lasted, was_unknown) = (id, now.since(conn.opened_at), core::mem::take(&mut conn.unknown));
+        for room in rooms {
             self.rooms.remove(room, index, encoding);
         }
         self.metrics.ended.add(reason);
-        self.metrics.lasted(now.since(conn.opened_at));
-        let id = self.conns.id(index);
+        self.metrics.lasted(lasted);
+        if was_unknown {
+            self.known();
+        }
         self.timers.cancel_all_of(id);
         self.tickets.cancel_all_of(id);
         self.forget_user(id);
@@ -67,14 +72,15 @@ impl<C: Default> State<C> {
         let said_by_application = matches!(reason, Reason::Application | Reason::PeerClosed);
         // A compressed stream that lacks a piece can't be read any further.
         let readable = ending == Ending::Flush || !self.is_in_order(index);
-        if self.is_websocket(index) {
-            if announced {
-                self.close_websocket(index, reason);
-            }
-        } else if notices && readable && !said_by_application {
+        let is_websocket = self.is_websocket(index);
+        let carries = self.conns.at(index).is_some_and(|conn| conn.carrier.is_some());
+        if notices && readable && !said_by_application && (carries || !is_websocket) {
             let _ = self.outbound.send_last(index, Payload::Text(&farewell(reason)));
         }
         self.flush_stage(index);
+        if is_websocket && announced {
+            self.close_websocket(index, reason);
+        }
         self.schedule(index);
         self.progress_closing(index);
     }
@@ -106,19 +112,23 @@ impl<C: Default> State<C> {
     }
 
     fn is_websocket(&self, index: u32) -> bool {
-        self.conns.at(index).is_some_and(|conn| matches!(conn.decoder, Decoder::WebSocket(_)))
+        self.conns.at(index).is_some_and(|conn| conn.carrier.is_some() || matches!(conn.decoder, Decoder::WebSocket(_)))
     }
 
     /// Sends the close frame, unless one was sent already.
     fn close_websocket(&mut self, index: u32, reason: Reason) {
-        let words = if reason == Reason::Application { "" } else { reason.name() };
-        self.send_close(index, CloseCode::of(reason), words);
+        let words = match (reason, self.config.drain.retry_after) {
+            (Reason::Application, _) => String::new(),
+            (Reason::Shutdown, Some(after)) => format!("{reason}; retry after {} s", after.as_secs()),
+            _ => reason.name().into(),
+        };
+        self.send_close(index, CloseCode::of(reason), &words);
     }
 
     /// Sends a close frame to a WebSocket that was sent none.
     pub(crate) fn send_close(&mut self, index: u32, code: CloseCode, words: &str) {
         const WORDS_MAX_BYTES: usize = 123;
-        let Some(Decoder::WebSocket(socket)) = self.conns.at_mut(index).map(|conn| &mut conn.decoder) else { return };
+        let Some(socket) = self.conns.at_mut(index).and_then(|conn| conn.socket()) else { return };
         let mut bytes = Vec::new();
         let end = (0..=words.len().min(WORDS_MAX_BYTES)).rev().find(|&end| words.is_char_boundary(end)).unwrap_or(0);
         let content = [&code.get().to_be_bytes()[..], &words.as_bytes()[..end]].concat();
@@ -135,7 +145,8 @@ impl<C: Default> State<C> {
         if !matches!(conn.phase, Phase::Flushing { .. }) || self.outbound.pending(index) > 0 {
             return;
         }
-        if conn.input_ended {
+        // Beneath there may be a last word to say: TLS has one.
+        if conn.input_ended && conn.secured.is_none() {
             return self.forget(index);
         }
         conn.phase = Phase::Lingering { until };
@@ -162,7 +173,7 @@ impl<C: Default> State<C> {
             self.outbound.changed.insert(index);
             self.agenda.forget(index);
             match conn.origin {
-                Origin::Listener(listener) => self.left(Some(listener), conn.peer),
+                Origin::Listener(listener) => self.left(Some(listener), conn.counted_as()),
                 Origin::Dial(dial) => {
                     self.left(None, conn.peer);
                     if self.dials.is_up(dial, id) && self.dials.disconnected(dial, self.now, &mut self.random).is_none()

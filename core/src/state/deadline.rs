@@ -2,7 +2,7 @@
 
 use super::State;
 use crate::Time;
-use crate::conn::{Conn, Phase};
+use crate::conn::{Conn, Gate, Phase};
 use crate::wire::Decoder;
 use core::time::Duration;
 
@@ -72,7 +72,10 @@ impl<C: Default> State<C> {
                 let waits = self.must_wait(index);
                 let candidates = [
                     at(conn.rate_pause, Why::Rate),
-                    at((conn.backlog && !waits).then_some(self.now.plus_nanos(1)), Why::Backlog),
+                    at(
+                        (conn.backlog && conn.gate == Gate::Speech && !waits).then_some(self.now.plus_nanos(1)),
+                        Why::Backlog,
+                    ),
                     at(self.outbound.write_deadline(index), Why::Write),
                     at(conn.drain_at, Why::Drain),
                     // Who has asked and waits is not slow.
@@ -85,18 +88,19 @@ impl<C: Default> State<C> {
                 let waits = self.must_wait(index);
                 let unserved = conn.is_unserved();
                 let speaks = !waits && !unserved;
+                let limits = self.limits_of(conn);
                 let after = |since: Time, span: Option<Duration>| span.map(|span| since + span);
                 let candidates = [
                     at(conn.rate_pause, Why::Rate),
                     at((!waits && unserved).then_some(self.now.plus_nanos(1)), Why::Backlog),
                     at(self.outbound.write_deadline(index), Why::Write),
                     at(
-                        conn.message_since.filter(|_| speaks).map(|since| since + self.config.budget.message_deadline),
+                        conn.message_since.filter(|_| speaks).map(|since| since + limits.budget.message_deadline),
                         Why::Message,
                     ),
-                    at(after(conn.last_message_at, self.config.idle).filter(|_| speaks), Why::Idle),
+                    at(after(conn.last_message_at, limits.idle).filter(|_| speaks), Why::Idle),
                     at(self.idle_warning_at(conn).filter(|_| speaks), Why::IdleWarning),
-                    at(after(conn.last_byte_at, self.config.silence).filter(|_| speaks), Why::Silence),
+                    at(after(conn.last_byte_at, limits.silence).filter(|_| speaks), Why::Silence),
                     at(conn.decoder_due.filter(|_| speaks), Why::Key),
                     at(keep_alive_at(conn), Why::KeepAlive),
                     at(self.identity_ends_at(index), Why::Expiry),
@@ -109,7 +113,8 @@ impl<C: Default> State<C> {
 
     /// When to warn of the end, unless that was done or is not to be done.
     fn idle_warning_at(&self, conn: &Conn) -> Option<Time> {
-        let before = self.config.idle?.checked_sub(self.config.idle_warning?)?;
+        let limits = self.limits_of(conn);
+        let before = limits.idle?.checked_sub(limits.idle_warning?)?;
         (conn.notices && !conn.idle_warned).then_some(conn.last_message_at + before)
     }
 
@@ -123,9 +128,10 @@ impl<C: Default> State<C> {
 
 /// When a sign of life is to be sent, if nothing else was sent or came meanwhile.
 fn keep_alive_at(conn: &Conn) -> Option<Time> {
-    let interval = match &conn.decoder {
-        Decoder::Telnet(session) => session.keep_alive_interval(),
-        Decoder::WebSocket(socket) => socket.ping_interval(),
+    let interval = match (&conn.carrier, &conn.decoder) {
+        (Some(socket), _) => socket.ping_interval(),
+        (None, Decoder::Telnet(session)) => session.keep_alive_interval(),
+        (None, Decoder::WebSocket(socket)) => socket.ping_interval(),
         _ => None,
     };
     interval.map(|interval| conn.last_byte_at.max(conn.kept_alive_at) + interval)

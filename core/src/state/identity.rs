@@ -57,7 +57,11 @@ impl<C: Default> State<C> {
         let Some(index) = self.open_slot(id) else { return false };
         let Some(conn) = self.conns.get_mut(id) else { return false };
         let user = identity.user.clone();
+        let was_unknown = core::mem::take(&mut conn.unknown);
         let before = conn.identity.replace(identity.into());
+        if was_unknown {
+            self.known();
+        }
         if before.as_ref().is_none_or(|before| before.user != user) {
             before.into_iter().for_each(|before| self.users.remove(&before.user, id));
             self.users.add(&user, id);
@@ -69,6 +73,14 @@ impl<C: Default> State<C> {
         }
         self.schedule(index);
         true
+    }
+
+    /// Whoever has shown a certificate is known by it.
+    pub(crate) fn identify_by_certificate(&mut self, id: ConnId) {
+        let user = self.conns.get(id).and_then(|conn| conn.secured.as_ref()).and_then(|secured| secured.user.clone());
+        if let Some(user) = user {
+            self.identify(id, Identity::user(&user));
+        }
     }
 
     /// When what a peer proved itself with ends. Without a clock on the wall it has ended: nobody knows.

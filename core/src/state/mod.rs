@@ -14,11 +14,11 @@ pub use deadline::{Deadline, Why};
 use identity::{Users, WallClock};
 pub(crate) use post::Post;
 
-use crate::conn::{Conn, Phase};
+use crate::conn::{Conn, Gate, Phase, RoundTrip};
 use crate::dial::Dials;
 use crate::id::Origin;
 use crate::input::Failure;
-use crate::limit::Admission;
+use crate::limit::{Admission, Budget, Meters};
 use crate::metrics::Metrics;
 use crate::outbound::Outbound;
 use crate::room::Rooms;
@@ -26,8 +26,9 @@ use crate::slots::Slots;
 use crate::telnet::{Side, option};
 use crate::ticket::Tickets;
 use crate::timer::{Agenda, Timers};
-use crate::wire::{Encoder, Protocol, Wire};
-use crate::{Config, ConnId, DialId, ListenerId, Peer, Random, Reason, Shard, Time};
+use crate::websocket::{WebSocket, WebSocketDecoder};
+use crate::wire::{Encoder, Protocol, ProxyLook, Wire, look_for_proxy};
+use crate::{AddressKey, Config, ConnId, DialId, Listen, ListenerId, Peer, PeerLimits, Random, Reason, Shard, Time};
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -56,6 +57,12 @@ pub(crate) struct State<C> {
     pub(crate) over: Vec<u32>,
     /// What is told of the server to those who list servers (MSSP).
     pub(crate) server_status: Vec<(String, String)>,
+    /// What holds for the peers of listeners without limits of their own.
+    pub(crate) limits: PeerLimits,
+    /// The server has said that it is not ready, and lets nobody in from then on.
+    pub(crate) leaves_at: Option<Time>,
+    /// Wrong credentials for the monitor, by address.
+    pub(crate) monitor_failures: Meters<AddressKey>,
     /// The hard deadline of a drain.
     pub(crate) drain: Option<Time>,
     /// The application wants the server to drain.
@@ -73,8 +80,12 @@ pub(crate) struct Door {
     pub(crate) rests_until: Option<Time>,
     /// Failures since the last success.
     pub(crate) failures: u8,
+    /// The configuration has it no more.
+    pub(crate) is_retired: bool,
 }
 
+/// So many addresses are remembered for wrong credentials.
+const MONITOR_ADDRESSES_MAX: usize = 1_024;
 /// So many failures in a row are no accident.
 const ACCEPT_FAILURES_MAX: u8 = 16;
 
@@ -110,6 +121,9 @@ impl<C: Default> State<C> {
             pending: VecDeque::new(),
             over: Vec::new(),
             server_status: Vec::new(),
+            limits: config.peer_limits(),
+            leaves_at: None,
+            monitor_failures: Meters::new(MONITOR_ADDRESSES_MAX),
             drain: None,
             drain_wanted: false,
             users: Users::default(),
@@ -121,16 +135,28 @@ impl<C: Default> State<C> {
 
     /// Gives a peer that was let in a place. With `wait`, it must be clear by then what is spoken.
     pub(crate) fn open(&mut self, peer: Peer, origin: Origin, wire: Wire, wait: Option<Duration>) -> ConnId {
+        let listen = match origin {
+            Origin::Listener(listener) => self.config.listeners.get(listener.index()),
+            Origin::Dial(_) => None,
+        };
+        let (gate, wait) = match listen {
+            Some(Listen { proxies: Some(proxies), .. }) => (Gate::Header, Some(proxies.timeout)),
+            Some(Listen { tls: Some(tls), .. }) => (Gate::Tls, Some(tls.handshake_timeout)),
+            _ => (Gate::Speech, wait),
+        };
+        // What is spoken behind a gate is not spoken before.
+        let wire = if gate == Gate::Speech { wire } else { Wire::default() };
         let number = self.outbound.intern(wire.encoding());
         let mut conn = Conn::new(peer, origin, wire.decoder(), number, self.now);
         if let Some(wait) = wait {
             conn.phase = Phase::Undecided { until: self.now + wait };
         }
-        if let Origin::Listener(listener) = origin
-            && let Some(listen) = self.config.listeners.get(listener.index())
-        {
+        conn.gate = gate;
+        if let Some(listen) = listen {
             conn.half_open = listen.half_open;
             conn.notices = listen.notices;
+            conn.uncounted = listen.trusts(peer);
+            conn.unknown = true;
         }
         let id = self.conns.insert(conn);
         let index = id.slot();
@@ -149,6 +175,52 @@ impl<C: Default> State<C> {
         id
     }
 
+    /// How many of the first bytes are the header of a proxy, which comes before TLS.
+    pub(crate) fn length_of_header(&self, id: ConnId, bytes: &[u8]) -> usize {
+        let Some(conn) = self.conns.get(id).filter(|conn| conn.gate == Gate::Header && conn.is_undecided()) else {
+            return 0;
+        };
+        let held = [&conn.held[..], bytes].concat();
+        match look_for_proxy(&held) {
+            ProxyLook::Header(_, length) => length.saturating_sub(conn.held.len()).min(bytes.len()),
+            ProxyLook::Unclear | ProxyLook::Bad => bytes.len(),
+        }
+    }
+
+    /// Where a connection was accepted.
+    pub(crate) fn listen_of(&self, id: ConnId) -> Option<&Listen> {
+        match self.conns.get(id)?.origin {
+            Origin::Listener(listener) => self.config.listeners.get(listener.index()),
+            Origin::Dial(_) => None,
+        }
+    }
+
+    /// What holds for a connection.
+    pub(crate) fn limits_of(&self, conn: &Conn) -> &PeerLimits {
+        let listen = match conn.origin {
+            Origin::Listener(listener) => self.config.listeners.get(listener.index()),
+            Origin::Dial(_) => None,
+        };
+        listen.and_then(|listen| listen.limits.as_ref()).unwrap_or(&self.limits)
+    }
+
+    pub(crate) fn budget(&self, id: ConnId) -> Budget {
+        self.conns.get(id).map_or(self.limits.budget, |conn| self.limits_of(conn).budget)
+    }
+
+    /// The server says that it is not ready.
+    pub(crate) const fn is_draining(&self) -> bool {
+        self.leaves_at.is_some() || self.drain.is_some()
+    }
+
+    pub(crate) fn answered_ping(&mut self, index: u32, sent_at: u64) {
+        let took = self.now.since(Time::from_nanos(sent_at));
+        self.metrics.answered_ping(took);
+        if let Some(conn) = self.conns.at_mut(index) {
+            conn.traffic.round_trip = Some(RoundTrip::new(took));
+        }
+    }
+
     /// A request of HTTP is expected.
     pub(crate) fn await_request(&mut self, id: ConnId, wait: Duration) {
         let until = self.now + wait;
@@ -159,17 +231,25 @@ impl<C: Default> State<C> {
         self.schedule(id.slot());
     }
 
+    /// What is spoken next on a connection is in the messages of a WebSocket.
+    pub(crate) fn carry(&mut self, id: ConnId, socket: WebSocket) {
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.carrier = Some(WebSocketDecoder::new(socket).into());
+        }
+    }
+
     /// It is clear what is spoken on a connection.
     pub(crate) fn decide(&mut self, id: ConnId, wire: Wire) {
-        let number = self.outbound.intern(wire.encoding());
         let now = self.now;
         let Some(conn) = self.conns.get_mut(id) else { return };
+        let number = self.outbound.intern(wire.encoding().carried(conn.carrier.is_some()));
         let listen = match conn.origin {
             Origin::Listener(listener) => self.config.listeners.get(listener.index()),
             Origin::Dial(_) => None,
         };
         let is_auto = listen.is_some_and(|listen| matches!(listen.protocol, Protocol::Auto(_)));
         conn.phase = Phase::Open;
+        conn.gate = Gate::Speech;
         conn.decoder = wire.decoder();
         if !matches!(wire, Wire::Lines(_) | Wire::Telnet(_)) && is_auto {
             // As on a listener of its own.
@@ -224,7 +304,7 @@ impl<C: Default> State<C> {
         let Some(door) = self.doors.get_mut(listener.index()) else { return };
         door.failures = door.failures.saturating_add(1);
         if exhausted || door.failures >= ACCEPT_FAILURES_MAX {
-            *door = Door { rests_until: Some(until), failures: 0 };
+            *door = Door { rests_until: Some(until), failures: 0, ..*door };
         }
     }
 

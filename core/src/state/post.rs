@@ -1,7 +1,10 @@
 //! What a shard has to say to the others.
 
 use super::State;
-use crate::{Addressee, ConnId, Letter, ListenerId, Metrics, Outgoing, Peer, Shard, Time};
+use crate::conn::Gate;
+use crate::id::Origin;
+use crate::limit::Rules;
+use crate::{Addressee, ConnId, Letter, ListenerId, Metrics, Outgoing, Peer, Reason, Shard, Time};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec;
@@ -90,6 +93,58 @@ impl<C: Default> State<C> {
         }
     }
 
+    /// A connection that was accepted has shown whose it is, or is over: who counts them is to know.
+    pub(super) fn known(&mut self) {
+        if self.post.shard.number() == 0 {
+            return self.admission.known();
+        }
+        self.post.letters.push_back((Addressee::First, Letter::Known));
+    }
+
+    /// A proxy has told whom it speaks for. What comes of it, unless another shard must be asked first.
+    pub(crate) fn arrived(&mut self, id: ConnId, peer: Peer) -> Option<Result<(), Reason>> {
+        // Who is counted under an address is no proxy that is trusted.
+        let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.uncounted) else { return Some(Ok(())) };
+        let Origin::Listener(listener) = conn.origin else { return Some(Ok(())) };
+        conn.readmitted = true;
+        self.metrics.forwarded += 1;
+        if self.post.shard.number() > 0 {
+            conn.gate = Gate::Admission;
+            self.post.letters.push_back((Addressee::First, Letter::Arrived { conn: id, listener, peer }));
+            return None;
+        }
+        let outcome = self.readmit(listener, peer);
+        if outcome.is_ok() {
+            self.is_of(id, peer);
+        }
+        Some(outcome)
+    }
+
+    fn readmit(&mut self, listener: ListenerId, peer: Peer) -> Result<(), Reason> {
+        let Self { config, admission, now, random, metrics, .. } = self;
+        let Some(listen) = config.listeners.get(listener.index()) else { return Err(Reason::Shutdown) };
+        let rules = Rules { now: *now, config, listen, chance: random.next_u64() };
+        let outcome = admission.admit_address(rules, peer, &mut metrics.would_refuse);
+        match outcome {
+            Ok(()) => admission.count_address(peer),
+            Err(reason) => metrics.refused.add(reason),
+        }
+        outcome
+    }
+
+    /// A connection that was let in under an address is over before it heard of that.
+    pub(crate) fn left_address(&mut self, peer: Peer) {
+        self.post.letters.push_back((Addressee::First, Letter::Gone { peer }));
+    }
+
+    /// It is known, and counted, which address a connection is of.
+    pub(crate) fn is_of(&mut self, id: ConnId, peer: Peer) {
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.peer = peer;
+            conn.uncounted = false;
+        }
+    }
+
     /// A peer's address is to be refused for a while.
     pub(crate) fn quarantine(&mut self, peer: Peer) {
         if self.post.shard.number() > 0 {
@@ -106,6 +161,15 @@ impl<C: Default> State<C> {
             Letter::Left { listener, peer, shard } => self.count_out_of(*listener, *peer, *shard),
             Letter::Dialed { peer } => self.dialed(*peer),
             Letter::Quarantine { peer } => self.quarantine(*peer),
+            Letter::Known => self.known(),
+            Letter::Gone { peer } => self.admission.discount_address(*peer),
+            Letter::Arrived { conn, listener, peer } => {
+                let refused = self.readmit(*listener, *peer).err();
+                let letter = Letter::Admission { conn: *conn, peer: *peer, refused };
+                self.post.letters.push_back((Addressee::Shard(conn.shard()), letter));
+            }
+            // The machine goes on from here.
+            Letter::Admission { .. } => {}
             Letter::Counted { shard, numbers } => drop(self.post.counted.insert(*shard, Arc::clone(numbers))),
         }
     }

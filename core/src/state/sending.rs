@@ -94,7 +94,11 @@ impl<C: Default> State<C> {
     }
 
     pub(crate) fn wrote(&mut self, index: u32, bytes: usize) {
-        self.metrics.bytes_out += self.outbound.wrote(self.now, index, bytes) as u64;
+        let written = self.outbound.wrote(self.now, index, bytes) as u64;
+        self.metrics.bytes_out += written;
+        if let Some(conn) = self.conns.at_mut(index) {
+            conn.traffic.bytes_out += written;
+        }
         self.settle_crossings();
         if self.conns.at(index).is_some_and(|conn| conn.finished) && self.outbound.pending(index) == 0 {
             // Our half is to be closed now.

@@ -2,10 +2,24 @@
 
 use super::State;
 use crate::outbound::SlowPolicy;
-use crate::telnet::{Session, Side, Signal, Terminal, option};
+use crate::telnet::{Replies, Session, Side, Signal, Terminal, option};
+use crate::websocket::{Opcode, frame};
 use crate::wire::Decoder;
 use crate::{ConnId, Representation};
 use alloc::string::ToString;
+use alloc::vec::Vec;
+
+/// What a session wants sent, in messages of a WebSocket.
+fn carried(replies: &Replies) -> Replies {
+    let wrap = |bytes: &[u8]| {
+        let mut message = Vec::new();
+        if !bytes.is_empty() {
+            frame(Opcode::Binary, bytes, None, &mut message);
+        }
+        message
+    };
+    Replies { control: wrap(&replies.control), output: wrap(&replies.output) }
+}
 
 impl<C: Default> State<C> {
     /// Does something with the session of a connection that is open and speaks telnet, and sends what comes of it.
@@ -49,8 +63,9 @@ impl<C: Default> State<C> {
     fn deliver_as(&mut self, index: u32, policy: Option<SlowPolicy>) -> bool {
         let Some(conn) = self.conns.at_mut(index) else { return false };
         let (is_open, before) = (conn.is_open(), conn.encoding);
-        let replies = conn.decoder.replies();
-        let encoding = conn.decoder.session().map(|session| session.encoding());
+        let is_carried = conn.carrier.is_some();
+        let replies = conn.decoder.replies().map(|replies| if is_carried { carried(&replies) } else { replies });
+        let encoding = conn.decoder.session().map(|session| session.encoding().carried(is_carried));
         let any = replies.is_some();
         if let Some(replies) = replies {
             if !replies.control.is_empty() {
@@ -96,10 +111,16 @@ impl<C: Default> State<C> {
     pub(crate) fn send_sign_of_life(&mut self, index: u32) {
         self.flush_stage(index);
         let now = self.now.as_nanos();
-        match self.conns.at_mut(index).map(|conn| &mut conn.decoder) {
-            Some(Decoder::Telnet(session)) => session.keep_alive(),
-            Some(Decoder::WebSocket(socket)) => socket.send_ping(now, &mut self.outbound.encoder.masks),
-            _ => {}
+        let Some(conn) = self.conns.at_mut(index) else { return };
+        if let Some(carrier) = &mut conn.carrier {
+            carrier.send_ping(now, &mut self.outbound.encoder.masks);
+            if let Some(replies) = carrier.replies() {
+                self.outbound.control(index, &replies.control);
+            }
+        } else if let Some(socket) = conn.socket() {
+            socket.send_ping(now, &mut self.outbound.encoder.masks);
+        } else if let Some(session) = conn.decoder.session() {
+            session.keep_alive();
         }
         self.deliver(index);
         self.settle_crossings();

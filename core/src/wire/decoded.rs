@@ -74,10 +74,10 @@ pub struct Scratch {
     pub(crate) masks: Masks,
 }
 
-impl Scratch {
-    /// What is kept between two messages.
-    const SPARE_BYTES: usize = 64 << 10;
+/// What is kept between two messages.
+pub(crate) const SPARE_BYTES: usize = 64 << 10;
 
+impl Scratch {
     /// A scratch whose masks follow from `seed`, for the client's end of a WebSocket: nobody else should know it.
     #[must_use]
     pub fn new(seed: u64) -> Self {
@@ -86,10 +86,10 @@ impl Scratch {
 
     /// Gives back what only a long message needed.
     pub(crate) fn shrink(&mut self) {
-        if self.bytes.capacity() > Self::SPARE_BYTES {
+        if self.bytes.capacity() > SPARE_BYTES {
             self.bytes = Vec::new();
         }
-        if self.text.capacity() > Self::SPARE_BYTES {
+        if self.text.capacity() > SPARE_BYTES {
             self.text = String::new();
         }
     }

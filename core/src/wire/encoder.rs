@@ -1,3 +1,4 @@
+use super::encoding::telnet_in;
 use super::{EncodeError, Encoding, LineEnding};
 use crate::Payload;
 use crate::telnet;
@@ -37,10 +38,10 @@ impl Encoder {
                     None => frame(opcode(payload), content, mask, out),
                 }
             }
-            Encoding::Telnet { charset, .. } => {
+            Encoding::Telnet { charset, carried, .. } => telnet_in(carried, out, |out| {
                 telnet::encode(payload, charset, out);
                 out.extend_from_slice(LineEnding::CrLf.as_bytes());
-            }
+            }),
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 use super::{LengthPrefix, LineEnding};
 use crate::telnet::{self, Charset};
-use crate::websocket::{Deflate, Role};
+use crate::websocket::{Deflate, Opcode, Role, frame};
 use crate::{Payload, Representation};
 use alloc::vec::Vec;
 
@@ -27,6 +27,8 @@ pub enum Encoding {
         charset: Charset,
         /// Whether what is written goes through the session, which draws an input line anew or compresses.
         staged: bool,
+        /// Whether it is written in messages of a WebSocket.
+        carried: bool,
     },
 }
 
@@ -43,13 +45,33 @@ impl Encoding {
     pub(crate) fn encode_raw(self, payload: Payload<'_>, out: &mut Vec<u8>) -> bool {
         match self {
             Self::Lines(_) => out.extend_from_slice(payload.as_bytes()),
-            Self::Telnet { charset, .. } => telnet::encode(payload, charset, out),
+            Self::Telnet { charset, carried, .. } => {
+                telnet_in(carried, out, |out| telnet::encode(payload, charset, out))
+            }
             Self::LengthPrefixed(_) | Self::WebSocket { .. } => return false,
         }
         true
     }
 
+    /// The same, in messages of a WebSocket or not.
+    pub(crate) const fn carried(self, is_carried: bool) -> Self {
+        match self {
+            Self::Telnet { charset, staged, .. } => Self::Telnet { charset, staged, carried: is_carried },
+            other => other,
+        }
+    }
+
     pub(crate) const fn is_staged(self) -> bool {
         matches!(self, Self::Telnet { staged: true, .. })
     }
+}
+
+/// Writes telnet as it is, or in a message of a WebSocket.
+pub(super) fn telnet_in(carried: bool, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    if !carried {
+        return write(out);
+    }
+    let mut content = Vec::new();
+    write(&mut content);
+    frame(Opcode::Binary, &content, None, out);
 }

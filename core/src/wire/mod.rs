@@ -17,16 +17,21 @@ mod encoder;
 mod encoding;
 mod length;
 mod line;
+mod proxy;
 
 pub use auto::Auto;
 pub(crate) use auto::{NO_TLS, Sight, Verdict};
 pub(crate) use buffer::grow;
+#[cfg(feature = "tls")]
+pub(crate) use decoded::SPARE_BYTES;
 pub use decoded::{DecodeError, Decoded, EncodeError, Item, Scratch};
 pub use encoder::Encoder;
 pub use encoding::Encoding;
 pub use length::{LengthDecoder, LengthPrefix, LengthPrefixed};
 pub(crate) use line::text;
 pub use line::{InvalidUtf8, LineDecoder, LineEnding, Lines};
+pub use proxy::Proxies;
+pub(crate) use proxy::{Look as ProxyLook, look as look_for_proxy};
 
 use crate::Payload;
 use crate::http::Http;
@@ -70,7 +75,7 @@ impl Wire {
             Self::Lines(lines) => Encoding::Lines(lines.ending),
             Self::LengthPrefixed(frames) => Encoding::LengthPrefixed(frames.prefix),
             Self::WebSocket(WebSocket { role, deflate, .. }) => Encoding::WebSocket { role, deflate },
-            Self::Telnet(telnet) => Encoding::Telnet { charset: telnet.charset, staged: false },
+            Self::Telnet(telnet) => Encoding::Telnet { charset: telnet.charset, staged: false, carried: false },
         }
     }
 }

@@ -46,7 +46,7 @@ mod logging;
 mod rate;
 mod recording;
 
-pub use connections::{ConnectionLimit, Network, NetworkError};
+pub use connections::ConnectionLimit;
 pub use heartbeat::Heartbeat;
 pub use logging::Logging;
 pub use rate::{RateBy, RateLimit};

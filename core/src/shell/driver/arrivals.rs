@@ -1,9 +1,14 @@
 //! Who comes in: accepted here, handed over by another shard, or dialled.
 
-use super::{Connection, Driver, FIRST_LISTENER};
-use crate::shell::{ACCEPTS_PER_TURN, Mail, OsStream, Sockets};
-use crate::{AcceptFailure, Accepting, ConnId, DialId, Failure, Handler, Letter, ListenerId, Peer, Refusal};
+use super::{Connection, Door, Driver, FIRST_LISTENER};
+use crate::shell::{ACCEPTS_PER_TURN, BindError, Mail, OsListener, OsStream, Sockets};
+use crate::{
+    AcceptFailure, Accepting, Config, ConnId, DialId, Failure, Handler, Letter, Listen, ListenerId, Peer, Refusal,
+};
 use alloc::collections::BTreeSet;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use std::io;
 
 impl<H: Handler, S: Sockets> Driver<H, S> {
@@ -106,6 +111,33 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
                 }
             }
         }
+    }
+
+    /// Goes on with another configuration, if everything that is new in it can be listened at.
+    pub(super) fn reconfigure(&mut self, config: Config) -> Result<Vec<String>, BindError> {
+        let mut doors = Vec::new();
+        for (listen, place) in self.machine.new_addresses(&config).zip(self.listeners.len()..) {
+            let blame = |source| BindError { address: listen.bound(&listen.address), source };
+            let number = FIRST_LISTENER - u32::try_from(place).unwrap_or(FIRST_LISTENER);
+            let listener = OsListener::bind(&listen.address).map_err(blame)?;
+            let address = listener.address().map_err(blame)?;
+            let listener = self.sockets.listen(number, listener).map_err(blame)?;
+            doors.push((number, Some(Door { listener, resting: false }), address));
+        }
+        self.mailbox.post_to_others({
+            let config = Arc::new(config.clone());
+            move || Mail::Reconfigured(Arc::clone(&config))
+        });
+        self.machine.reconfigured(self.now, config);
+        for (number, door, address) in doors {
+            self.again.push(number);
+            self.listeners.push(door);
+            self.addresses.push(address);
+        }
+        let bound = |(id, listen): (ListenerId, &Listen)| {
+            listen.bound(self.addresses.get(id.index()).unwrap_or(&listen.address))
+        };
+        Ok(self.machine.listeners().map(bound).collect())
     }
 
     pub(super) fn tend_listeners(&mut self) {

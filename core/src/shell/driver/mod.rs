@@ -1,8 +1,10 @@
 mod arrivals;
 
-use super::signals::DrainOnSignals;
-use super::{Mail, Mailbox, SCRATCH_BYTES, Setup, Sockets};
-use crate::{Addressee, ConnId, DialId, End, Failure, Handler, Machine, Metrics, Shard, Time, UnixTime};
+use super::signals::OnSignals;
+use super::{Mail, Mailbox, OsListener, SCRATCH_BYTES, Setup, Sockets};
+use crate::{
+    Address, Addressee, Config, ConnId, DialId, End, Failure, Handler, Machine, Metrics, Shard, Time, UnixTime,
+};
 use alloc::collections::BTreeSet;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -34,10 +36,12 @@ pub struct Driver<H: Handler, S: Sockets> {
     sockets: S,
     /// `None` once it is closed.
     listeners: Vec<Option<Door<S::Listener>>>,
+    /// Where each listener really is, with the port that the system chose.
+    addresses: Vec<Address>,
     /// By the connection's index.
     connections: Vec<Option<Connection<S::Socket>>>,
     mailbox: Mailbox<H::Note>,
-    _signals: Option<DrainOnSignals>,
+    _signals: [Option<OnSignals>; 2],
     shard: Shard,
     /// Nothing is read because another shard is behind.
     waits: bool,
@@ -85,7 +89,8 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
     /// # Errors
     /// If the runtime does not take the listeners.
     pub fn new(setup: Setup<H>, mut sockets: S) -> io::Result<Self> {
-        let Setup { machine, listeners, mailbox, signals, .. } = setup;
+        let Setup { machine, listeners, mailbox, signals, hangup } = setup;
+        let addresses = listeners.iter().map(OsListener::address).collect::<io::Result<_>>()?;
         let numbered = listeners.into_iter().zip((0..=FIRST_LISTENER).rev());
         let doors = numbered.map(|(listener, number)| {
             let listener = sockets.listen(number, listener)?;
@@ -97,9 +102,10 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
             machine,
             sockets,
             listeners,
+            addresses,
             connections: Vec::new(),
             mailbox,
-            _signals: signals,
+            _signals: [signals, hangup],
             shard,
             waits: false,
             stopped: false,
@@ -188,6 +194,8 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
                 Mail::Metrics(receive) => receive(self.machine.metrics()),
                 Mail::Letter(letter) => self.machine.delivered(now, &letter),
                 Mail::Connection(listener, peer, stream) => self.adopt(listener, peer, stream),
+                Mail::Reconfigure(config, tell) => tell(self.reconfigure(*config)),
+                Mail::Reconfigured(config) => self.machine.reconfigured(now, Config::clone(&config)),
                 Mail::Stop => self.stopped = true,
             }
             self.write_if_full();
@@ -266,10 +274,9 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
     fn post_letters(&mut self) {
         while let Some((to, letter)) = self.machine.next_letter() {
             match to {
-                Addressee::Others => self.mailbox.post_to_others(&letter),
-                Addressee::First => {
-                    let _ = self.mailbox.post(0, Mail::Letter(letter));
-                }
+                Addressee::Others => self.mailbox.post_to_others(|| Mail::Letter(letter.clone())),
+                Addressee::First => drop(self.mailbox.post(0, Mail::Letter(letter))),
+                Addressee::Shard(shard) => drop(self.mailbox.post(shard.into(), Mail::Letter(letter))),
             }
         }
     }

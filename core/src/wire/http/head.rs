@@ -56,6 +56,11 @@ impl Request {
         self.fields.value(name)
     }
 
+    /// Whether it asks for WebSocket.
+    pub(crate) fn asks_for_upgrade(&self) -> bool {
+        super::upgrade::is_wanted(self)
+    }
+
     /// Whether another request may follow (RFC 9112 section 9.3).
     pub(super) fn keeps_alive(&self) -> bool {
         self.is_1_1 && !self.fields.has_token("connection", "close")

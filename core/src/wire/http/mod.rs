@@ -7,21 +7,27 @@
 //! | `/healthz` | 200 as long as the machine turns |
 //! | `/readyz` | 200, or 503 while the server drains |
 //! | `/metrics` | the [`Metrics`](crate::Metrics) as Prometheus reads them (text format 0.0.4) |
+//! | `/monitor` | with [`Http::monitor`]: a page that shows who is connected, and the upgrade to the WebSocket behind it |
 //!
 //! Requests are read strictly: what two readers could understand in two ways is refused (RFC 9112 section 11.2).
 
+mod access;
 mod answer;
 mod client;
+mod forwarded;
 mod head;
 mod origin;
 mod upgrade;
 
-pub(crate) use answer::{Answer, Status, answer};
+pub use access::{Access, Credential, CredentialError};
+pub(crate) use answer::{Answer, MONITOR_PATH, Site, Status, answer};
 pub use client::OpeningHandshake;
+pub use forwarded::{Forwarded, ForwardedField};
 pub use head::Request;
 pub(crate) use head::{Look, look};
 pub use origin::Origins;
 
+use crate::telnet::Telnet;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -39,12 +45,25 @@ pub struct Http {
     pub deflate: bool,
     /// After this long without a byte from a peer, and again as often, it is pinged.
     pub ping: Option<Duration>,
+    /// The names and addresses, with or without a port, by which browsers may know the server: the values of `Host` that are
+    /// served. Without any, all are; but then a page of any name that is made to point here can speak to it (DNS rebinding).
+    pub hosts: Vec<String>,
+    /// The proxies that say for whom they speak, if there are any.
+    pub forwarded: Option<Forwarded>,
+    /// What opens `/monitor`; without it there is none.
+    pub monitor: Option<Credential>,
+    /// Who may look at `/metrics`.
+    pub metrics: Access,
+    /// Whether the page at `/` is served.
+    pub page: bool,
+    /// Telnet is spoken in the WebSocket's messages, which are one stream of bytes then.
+    pub telnet: Option<Telnet>,
     /// How long until a request must be complete, from the opening of the connection or from the last answer.
     pub timeout: Duration,
 }
 
 impl Default for Http {
-    /// Every path, pages of the same origin, no subprotocol, compression, a ping after 30 s, 10 s for a request.
+    /// Every path and host, pages of the same origin, no proxies, open metrics, no monitor, the page, no telnet, no subprotocol, compression, a ping after 30 s, 10 s for a request.
     fn default() -> Self {
         Self {
             path: None,
@@ -52,6 +71,12 @@ impl Default for Http {
             subprotocols: Vec::new(),
             deflate: true,
             ping: Some(Duration::from_secs(30)),
+            hosts: Vec::new(),
+            forwarded: None,
+            monitor: None,
+            metrics: Access::Open,
+            page: true,
+            telnet: None,
             timeout: Duration::from_secs(10),
         }
     }

@@ -1,8 +1,8 @@
 //! The handshake of WebSocket (RFC 6455 section 4).
 
-use super::Http;
 use super::answer::Status;
 use super::head::Request;
+use super::{Http, Origins};
 use crate::websocket::Deflate;
 use alloc::string::String;
 use base64::Engine;
@@ -28,11 +28,11 @@ pub(super) fn is_wanted(request: &Request) -> bool {
 }
 
 /// Checks what section 4.2.1 asks of the client.
-pub(super) fn check(request: &Request, http: &Http) -> Result<Upgrade, Status> {
+pub(super) fn check(request: &Request, http: &Http, is_monitor: bool) -> Result<Upgrade, Status> {
     if request.method != "GET" || !request.fields.has_token("connection", "upgrade") {
         return Err(Status::BAD_REQUEST);
     }
-    if http.path.as_deref().is_some_and(|path| path != request.path()) {
+    if !is_monitor && http.path.as_deref().is_some_and(|path| path != request.path()) {
         return Err(Status::NOT_FOUND);
     }
     if request.fields.value("sec-websocket-version") != Some("13") {
@@ -46,7 +46,7 @@ pub(super) fn check(request: &Request, http: &Http) -> Result<Upgrade, Status> {
         return Err(Status::BAD_REQUEST);
     }
     if let Some(origin) = request.fields.value("origin")
-        && !http.origins.allow(origin, request.fields.value("host"))
+        && !if is_monitor { &Origins::Same } else { &http.origins }.allow(origin, request.fields.value("host"))
     {
         return Err(Status::FORBIDDEN);
     }

@@ -243,7 +243,7 @@ impl Session {
     #[must_use]
     pub const fn encoding(&self) -> Encoding {
         let staged = self.compressor.is_some() || matches!(self.told, InputMode::Character);
-        Encoding::Telnet { charset: self.terminal.charset, staged }
+        Encoding::Telnet { charset: self.terminal.charset, staged, carried: false }
     }
 
     /// How what is typed arrives.

@@ -1,0 +1,70 @@
+//! A new configuration while the server runs.
+
+use super::Machine;
+use crate::handler::Handler;
+use crate::input::Fact;
+use crate::state::Door;
+use crate::{Address, Config, Listen, ListenerId, Time};
+
+impl<H: Handler> Machine<H> {
+    /// There is a new configuration. What it says holds from now on, for connections that are open as well, but for how
+    /// something is spoken at a listener, and its TLS: those hold for new connections. The seed stays what it was.
+    ///
+    /// A listener of the same address stays, whatever else about it changes, and its connections with it. One whose address is
+    /// no longer there lets nobody in any more; its connections stay. What is new is [listed](Self::listeners) for the shell
+    /// to listen at.
+    pub fn reconfigured(&mut self, now: Time, config: Config) {
+        self.begin(now, &Fact::Reconfigured);
+        let state = &mut self.state;
+        state.metrics.reloads += 1;
+        let before = core::mem::take(&mut state.config.listeners);
+        let seed = state.config.seed;
+        let Config { listeners, .. } = &config;
+        let places = places(&before, &state.doors, listeners);
+        let mut kept = before;
+        for door in &mut state.doors {
+            door.is_retired = true;
+        }
+        for (listen, place) in listeners.iter().zip(places) {
+            match place {
+                Some(place) => {
+                    kept[place] = listen.clone();
+                    state.doors[place].is_retired = false;
+                }
+                None => {
+                    kept.push(listen.clone());
+                    state.doors.push(Door::default());
+                }
+            }
+        }
+        state.limits = config.peer_limits();
+        state.outbound.set_limits(config.outbound);
+        state.config = Config { listeners: kept, seed, ..config };
+        let ids: alloc::vec::Vec<_> = state.conns.ids().collect();
+        ids.into_iter().for_each(|id| state.schedule(id.slot()));
+        self.settle();
+    }
+
+    /// Where the server should listen now.
+    pub fn listeners(&self) -> impl Iterator<Item = (ListenerId, &Listen)> {
+        let listeners = self.state.config.listeners.iter().zip(&self.state.doors).zip(0..);
+        listeners.filter(|((_, door), _)| !door.is_retired).map(|((listen, _), number)| (ListenerId(number), listen))
+    }
+
+    /// The addresses of `config` that the server does not listen at yet, in its order.
+    pub fn new_addresses<'c>(&self, config: &'c Config) -> impl Iterator<Item = &'c Listen> {
+        let places = places(&self.state.config.listeners, &self.state.doors, &config.listeners);
+        config.listeners.iter().zip(places).filter(|(_, place)| place.is_none()).map(|(listen, _)| listen)
+    }
+}
+
+/// Which of the listeners that there are each new one is, if it is one.
+fn places(before: &[Listen], doors: &[Door], listeners: &[Listen]) -> alloc::vec::Vec<Option<usize>> {
+    let mut taken: alloc::vec::Vec<_> = doors.iter().map(|door| door.is_retired).collect();
+    let mut place = |address: &Address| {
+        let found = before.iter().zip(&taken).position(|(old, taken)| !taken && old.address == *address)?;
+        taken[found] = true;
+        Some(found)
+    };
+    listeners.iter().map(|listen| place(&listen.address)).collect()
+}

@@ -1,0 +1,159 @@
+//! The layer of TLS between the network and what the machine looks at.
+//!
+//! Inside, everything is plain: what was deciphered is told as received, what is enciphered and taken by the socket as written.
+
+use super::Machine;
+use crate::conn::{Conn, Gate, Phase};
+use crate::handler::Handler;
+use crate::tls::{Progress, TlsSession};
+use crate::{ConnId, Failure, Time};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use rustls::ServerConfig;
+
+/// So many plain bytes are enciphered at a time: two records, which are written before more are made.
+const SEALED_MAX_BYTES: usize = 32 << 10;
+
+/// The sessions of the connections that speak TLS.
+#[derive(Debug, Default)]
+pub(super) struct TlsLayer {
+    /// By the connection's index.
+    sessions: Vec<Option<(ConnId, Box<TlsSession>)>>,
+    plain: Vec<u8>,
+}
+
+impl TlsLayer {
+    pub(super) fn session(&self, conn: ConnId) -> Option<&TlsSession> {
+        let (id, session) = self.sessions.get(conn.index())?.as_ref()?;
+        (*id == conn).then_some(session)
+    }
+
+    fn session_mut(&mut self, conn: ConnId) -> Option<&mut TlsSession> {
+        let (id, session) = self.sessions.get_mut(conn.index())?.as_mut()?;
+        (*id == conn).then_some(session)
+    }
+}
+
+impl<H: Handler> Machine<H> {
+    /// Whether what is received of a connection must be deciphered first.
+    pub(super) fn is_enciphered(&self, conn: ConnId) -> bool {
+        self.tls.session(conn).is_some() || self.tls_config(conn).is_some()
+    }
+
+    fn tls_config(&self, conn: ConnId) -> Option<&Arc<ServerConfig>> {
+        self.state.conns.get(conn).filter(|found| found.gate != Gate::Speech && found.is_undecided())?;
+        self.state.listen_of(conn)?.tls.as_ref()?.config.as_ref()
+    }
+
+    /// What is received of TLS is kept until it is clear who speaks.
+    pub(super) fn decipher(&mut self, now: Time, conn: ConnId, bytes: &mut [u8]) {
+        if self.tls.session(conn).is_none() {
+            let Some(session) = self.tls_config(conn).and_then(TlsSession::new) else { return };
+            if self.tls.sessions.len() <= conn.index() {
+                self.tls.sessions.resize_with(conn.index() + 1, || None);
+            }
+            self.tls.sessions[conn.index()] = Some((conn, Box::new(session)));
+        }
+        let may_begin = self.state.conns.get(conn).is_some_and(|found| !found.is_undecided() || found.gate.is_open());
+        let mut plain = core::mem::take(&mut self.tls.plain);
+        let Some(session) = self.tls.session_mut(conn) else { return };
+        if !may_begin {
+            session.hold(bytes);
+            self.tls.plain = plain;
+            return;
+        }
+        let Progress { secured, closed } = session.receive(bytes, &mut plain);
+        let has_failed = session.has_failed();
+        if let Some(secured) = secured {
+            self.secured(now, conn, &secured);
+        }
+        if !plain.is_empty() {
+            self.take(now, conn, &mut plain);
+        }
+        plain.clear();
+        plain.shrink_to(crate::wire::SPARE_BYTES);
+        self.tls.plain = plain;
+        if closed {
+            self.take_end(now, conn);
+        }
+        if has_failed {
+            self.settle_failed(now, conn, false);
+        }
+        if self.state.conns.get(conn).is_some() {
+            self.state.outbound.changed.insert(conn.slot());
+        }
+    }
+
+    /// Enciphers what is to be written next, if everything before is.
+    pub(super) fn seal(&mut self, now: Time, conn: ConnId) {
+        let Some(session) = self.tls.session(conn) else { return };
+        let takes_more = session.takes_more();
+        let Some(found) = self.state.conns.get(conn) else {
+            self.tls.sessions[conn.index()] = None;
+            return;
+        };
+        if !takes_more {
+            return;
+        }
+        let mut plain = core::mem::take(&mut self.tls.plain);
+        let index = conn.slot();
+        for slice in self.state.outbound.slices(index) {
+            let room = SEALED_MAX_BYTES - plain.len();
+            plain.extend_from_slice(&slice[..slice.len().min(room)]);
+            if plain.len() == SEALED_MAX_BYTES {
+                break;
+            }
+        }
+        let Some(session) = self.tls.session_mut(conn) else { return };
+        session.seal(&plain);
+        let is_all = plain.len() == self.state.outbound.pending(index);
+        let is_last = found.finished || matches!(found.phase, Phase::Flushing { .. } | Phase::Lingering { .. });
+        if is_all && is_last {
+            session.close();
+        }
+        if !plain.is_empty() {
+            self.sealed(now, conn, plain.len());
+        }
+        plain.clear();
+        self.tls.plain = plain;
+        if self.tls.session(conn).is_some_and(|session| session.outgoing().is_empty()) {
+            self.settle_closed(now, conn);
+        }
+    }
+
+    /// So many enciphered bytes were written; what that means for the plain ones.
+    pub(super) fn wrote_sealed(&mut self, now: Time, conn: ConnId, bytes: usize) {
+        let Some(session) = self.tls.session_mut(conn) else { return };
+        let plain = session.wrote(bytes);
+        let is_empty = session.outgoing().is_empty();
+        if plain > 0 {
+            self.took(now, conn, plain);
+        }
+        if is_empty {
+            self.settle_failed(now, conn, false);
+            self.seal(now, conn);
+            if self.state.conns.get(conn).is_some() {
+                self.state.outbound.changed.insert(conn.slot());
+            }
+        }
+    }
+
+    /// A connection that has failed is over once its last words are written, or can't be.
+    pub(super) fn settle_failed(&mut self, now: Time, conn: ConnId, blocked: bool) {
+        let Some(session) = self.tls.session(conn) else { return };
+        if session.has_failed() && (blocked || session.outgoing().is_empty()) {
+            self.fail(now, conn, Failure::Tls);
+        } else if blocked {
+            self.settle_closed(now, conn);
+        }
+    }
+
+    /// Whoever has ended its half and was told that we did is not waited for.
+    fn settle_closed(&mut self, now: Time, conn: ConnId) {
+        let lingers = |found: &Conn| matches!(found.phase, Phase::Lingering { .. }) && found.input_ended;
+        if self.state.conns.get(conn).is_some_and(lingers) {
+            self.fail(now, conn, Failure::Reset);
+        }
+    }
+}

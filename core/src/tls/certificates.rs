@@ -1,0 +1,216 @@
+use super::Tls;
+use crate::UnixTime;
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
+use rustls::{RootCertStore, ServerConfig};
+use std::path::{Path, PathBuf};
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+/// Where TLS finds its certificates, and what it asks of peers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The server's certificates. A peer gets the first whose names fit the one it asks for (RFC 6066 section 3), and the very
+    /// first if none does or it asks for none.
+    pub certificates: Vec<CertificateFiles>,
+    /// Whether peers show certificates.
+    pub clients: ClientCertificates,
+    /// The protocols that are offered, the preferred one first (RFC 7301). A peer that asks for others only is refused; one
+    /// that asks for none is not.
+    pub protocols: Vec<String>,
+    /// Whether TLS 1.2 is not spoken, only 1.3.
+    pub only_1_3: bool,
+}
+
+/// One certificate and its key, as PEM (RFC 7468).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The certificate, and behind it those that lead to its authority.
+    pub certificate: PathBuf,
+    /// Its private key: PKCS#8, PKCS#1 or SEC1.
+    pub key: PathBuf,
+}
+
+/// Whether peers are asked for certificates.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// They are not.
+    #[default]
+    None,
+    /// Who has one may show it; it must be of one of the authorities in this file.
+    Optional(PathBuf),
+    /// Who has none of an authority in this file is refused.
+    Required(PathBuf),
+}
+
+/// The keys with which sessions are [resumed](super::Secured::resumed): to be kept while certificates are loaded anew.
+#[derive(Clone, Debug)]
+pub struct Tickets(Arc<dyn ProducesTickets>);
+
+impl Tickets {
+    /// Keys of a provider of rustls, such as `rustls::crypto::ring::Ticketer::new()`.
+    #[must_use]
+    pub fn new(ticketer: Arc<dyn ProducesTickets>) -> Self {
+        Self(ticketer)
+    }
+}
+
+/// TLS can't be had from these files.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// A file can't be read, or is not PEM.
+    #[error("can't read {what} in {path}: {cause}")]
+    File {
+        /// What should be in it.
+        what: &'static str,
+        /// Which file.
+        path: String,
+        /// Why not.
+        cause: String,
+    },
+    /// There is none to show.
+    #[error("TLS needs at least one certificate")]
+    NoCertificate,
+    /// A key and a certificate that do not belong together, or of a kind that is not known.
+    #[error("the key in {key} is not the one of the certificate in {certificate}: {cause}")]
+    Key {
+        /// The file of the key.
+        key: String,
+        /// The file of the certificate.
+        certificate: String,
+        /// What is wrong.
+        cause: String,
+    },
+    /// Anything else.
+    #[error("TLS can't be set up: {0}")]
+    Setup(String),
+}
+
+impl TlsFiles {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// The first that is not what it should be.
+    pub fn load(&self, provider: &Arc<CryptoProvider>, tickets: &Tickets) -> Result<Tls, TlsError> {
+        let mut keys = Vec::new();
+        for files in &self.certificates {
+            keys.push(files.load(provider)?);
+        }
+        let resolver = ByName::new(keys).ok_or(TlsError::NoCertificate)?;
+        let setup = |error: &dyn fmt::Display| TlsError::Setup(error.to_string());
+        let versions: &[_] = if self.only_1_3 { &[&rustls::version::TLS13] } else { rustls::ALL_VERSIONS };
+        let builder = ServerConfig::builder_with_provider(Arc::clone(provider));
+        let builder = builder.with_protocol_versions(versions).map_err(|error| setup(&error))?;
+        let builder = match &self.clients {
+            ClientCertificates::None => builder.with_no_client_auth(),
+            ClientCertificates::Optional(authorities) | ClientCertificates::Required(authorities) => {
+                let mut roots = RootCertStore::empty();
+                for certificate in certificates(authorities)? {
+                    roots.add(certificate).map_err(|error| file("an authority", authorities, &error))?;
+                }
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+                let verifier = match &self.clients {
+                    ClientCertificates::Optional(_) => verifier.allow_unauthenticated(),
+                    _ => verifier,
+                };
+                builder.with_client_cert_verifier(verifier.build().map_err(|error| setup(&error))?)
+            }
+        };
+        let expires_at = resolver.expires_at;
+        let mut config = builder.with_cert_resolver(Arc::new(resolver));
+        config.alpn_protocols = self.protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        config.ticketer = Arc::clone(&tickets.0);
+        Ok(Tls { expires_at, ..Tls::new(Arc::new(config)) })
+    }
+}
+
+impl CertificateFiles {
+    fn load(&self, provider: &CryptoProvider) -> Result<Named, TlsError> {
+        let chain = certificates(&self.certificate)?;
+        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|error| file("a private key", &self.key, &error))?;
+        let blame = |error: &dyn fmt::Display| TlsError::Key {
+            key: self.key.display().to_string(),
+            certificate: self.certificate.display().to_string(),
+            cause: error.to_string(),
+        };
+        let first = chain.first().cloned();
+        let key = provider.key_provider.load_private_key(key).map_err(|error| blame(&error))?;
+        let certified = CertifiedKey::new(chain, key);
+        certified.keys_match().map_err(|error| blame(&error))?;
+        let parsed = first.as_ref().map(|first| X509Certificate::from_der(first));
+        let Some(Ok((_, parsed))) = &parsed else {
+            return Err(file("a certificate", &self.certificate, &"it is not well formed"));
+        };
+        let names = parsed.subject_alternative_name().ok().flatten();
+        let names = names.map(|names| names.value.general_names.iter().filter_map(dns_name).collect());
+        let expires_at = u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or_default();
+        let expires_at = UnixTime::from_millis(expires_at.saturating_mul(1_000));
+        Ok(Named { names: names.unwrap_or_default(), expires_at, certified: Arc::new(certified) })
+    }
+}
+
+fn dns_name(name: &GeneralName<'_>) -> Option<String> {
+    match name {
+        GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
+        _ => None,
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let blame = |error: &dyn fmt::Display| file("a certificate", path, error);
+    let read = CertificateDer::pem_file_iter(path).map_err(|error| blame(&error))?;
+    let chain = read.collect::<Result<Vec<_>, _>>().map_err(|error| blame(&error))?;
+    if chain.is_empty() { Err(blame(&"there is none")) } else { Ok(chain) }
+}
+
+fn file(what: &'static str, path: &Path, cause: &dyn fmt::Display) -> TlsError {
+    TlsError::File { what, path: path.display().to_string(), cause: cause.to_string() }
+}
+
+#[derive(Debug)]
+struct Named {
+    names: Vec<String>,
+    expires_at: UnixTime,
+    certified: Arc<CertifiedKey>,
+}
+
+/// Chooses a certificate by the name that a peer asks for.
+#[derive(Debug)]
+struct ByName {
+    all: Box<[Named]>,
+    expires_at: Option<UnixTime>,
+}
+
+impl ByName {
+    fn new(all: Vec<Named>) -> Option<Self> {
+        let expires_at = all.iter().map(|named| named.expires_at).min()?;
+        Some(Self { all: all.into(), expires_at: Some(expires_at) })
+    }
+
+    fn find(&self, name: &str) -> Option<&Named> {
+        let name = name.to_ascii_lowercase();
+        // A wildcard stands for one label (RFC 6125 section 6.4.3).
+        let parent = name.split_once('.').map(|(_, parent)| parent);
+        let exact = |named: &&Named| named.names.contains(&name);
+        let wild = |named: &&Named| {
+            named.names.iter().any(|known| known.strip_prefix("*.").is_some_and(|rest| Some(rest) == parent))
+        };
+        self.all.iter().find(exact).or_else(|| self.all.iter().find(wild))
+    }
+}
+
+impl ResolvesServerCert for ByName {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let name = hello.server_name();
+        let found = name.and_then(|name| self.find(name)).or_else(|| self.all.first());
+        found.map(|named| Arc::clone(&named.certified))
+    }
+}

@@ -1,0 +1,170 @@
+use super::Secured;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
+use std::io::{Read, Write};
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+/// What may be held of a connection that may not begin yet.
+const HELD_MAX_BYTES: usize = 128 << 10;
+
+/// One connection's TLS: from enciphered bytes to plain ones and back.
+pub(crate) struct TlsSession {
+    connection: ServerConnection,
+    /// What came before it may begin.
+    held: Vec<u8>,
+    /// Enciphered, and not yet written.
+    outgoing: Vec<u8>,
+    written: usize,
+    /// How many plain bytes are in what is not yet written.
+    sealed: usize,
+    is_secured: bool,
+    has_failed: bool,
+    has_closed: bool,
+}
+
+/// What came of received bytes, beside plain ones.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// The handshake is over.
+    pub(crate) secured: Option<Secured>,
+    /// The peer said that nothing more will follow (`close_notify`, RFC 8446 section 6.1).
+    pub(crate) closed: bool,
+}
+
+impl TlsSession {
+    /// `None` if the configuration can't serve anybody.
+    pub(crate) fn new(config: &Arc<ServerConfig>) -> Option<Self> {
+        Some(Self {
+            connection: ServerConnection::new(Arc::clone(config)).ok()?,
+            held: Vec::new(),
+            outgoing: Vec::new(),
+            written: 0,
+            sealed: 0,
+            is_secured: false,
+            has_failed: false,
+            has_closed: false,
+        })
+    }
+
+    /// Keeps what was received for later.
+    pub(crate) fn hold(&mut self, bytes: &[u8]) {
+        self.held.extend_from_slice(bytes);
+        self.has_failed |= self.held.len() > HELD_MAX_BYTES;
+    }
+
+    /// Takes what was received, and appends what it says to `plain`.
+    pub(crate) fn receive(&mut self, bytes: &[u8], plain: &mut Vec<u8>) -> Progress {
+        let held = core::mem::take(&mut self.held);
+        let mut progress = Progress::default();
+        for mut rest in [&held[..], bytes] {
+            while !rest.is_empty() && !self.has_failed && !progress.closed {
+                self.process(&mut rest, plain, &mut progress);
+            }
+        }
+        self.take_outgoing();
+        progress
+    }
+
+    fn process(&mut self, rest: &mut &[u8], plain: &mut Vec<u8>, progress: &mut Progress) {
+        let read = self.connection.read_tls(rest);
+        let state = self.connection.process_new_packets();
+        let (Ok(1..), Ok(state)) = (read, state) else {
+            self.has_failed = true;
+            return;
+        };
+        let start = plain.len();
+        plain.resize(start + state.plaintext_bytes_to_read(), 0);
+        let taken = self.connection.reader().read(&mut plain[start..]).unwrap_or(0);
+        plain.truncate(start + taken);
+        progress.closed = state.peer_has_closed();
+        if !self.is_secured && !self.connection.is_handshaking() {
+            self.is_secured = true;
+            progress.secured = Some(self.secured());
+        }
+    }
+
+    fn secured(&self) -> Secured {
+        let version = match self.connection.protocol_version() {
+            Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
+            Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
+            _ => "TLS",
+        };
+        let protocol = self.connection.alpn_protocol().map(|name| String::from_utf8_lossy(name).into_owned());
+        let certificate = self.connection.peer_certificates().and_then(<[_]>::first);
+        Secured {
+            version: version.to_string(),
+            server_name: self.connection.server_name().map(ToString::to_string),
+            protocol,
+            user: certificate.and_then(|certificate| subject(certificate)),
+            resumed: self.connection.handshake_kind() == Some(HandshakeKind::Resumed),
+        }
+    }
+
+    /// Whether plain bytes can be sealed: the handshake is over, and nothing that was sealed before waits.
+    pub(crate) fn takes_more(&self) -> bool {
+        self.is_secured && !self.has_failed && !self.has_closed && self.outgoing.is_empty()
+    }
+
+    /// Enciphers `plain`.
+    pub(crate) fn seal(&mut self, plain: &[u8]) {
+        if !plain.is_empty() {
+            self.has_failed |= self.connection.writer().write_all(plain).is_err();
+            self.sealed += plain.len();
+            self.take_outgoing();
+        }
+    }
+
+    /// Says that nothing more will follow.
+    pub(crate) fn close(&mut self) {
+        if !core::mem::replace(&mut self.has_closed, true) && self.is_secured && !self.has_failed {
+            self.connection.send_close_notify();
+            self.take_outgoing();
+        }
+    }
+
+    fn take_outgoing(&mut self) {
+        while self.connection.wants_write() && self.connection.write_tls(&mut self.outgoing).is_ok() {}
+    }
+
+    /// What is to be written.
+    pub(crate) fn outgoing(&self) -> &[u8] {
+        &self.outgoing[self.written..]
+    }
+
+    /// So many bytes of it were written. Once all are, how many plain ones that was.
+    pub(crate) fn wrote(&mut self, bytes: usize) -> usize {
+        self.written = (self.written + bytes).min(self.outgoing.len());
+        if self.written < self.outgoing.len() {
+            return 0;
+        }
+        self.outgoing = Vec::new();
+        self.written = 0;
+        core::mem::take(&mut self.sealed)
+    }
+
+    /// The connection is of no use, once its last words are written.
+    pub(crate) const fn has_failed(&self) -> bool {
+        self.has_failed
+    }
+}
+
+impl core::fmt::Debug for TlsSession {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("TlsSession")
+    }
+}
+
+/// The first name of the subject alternative names, or else the common name (RFC 5280 sections 4.2.1.6 and 4.1.2.6).
+fn subject(certificate: &[u8]) -> Option<String> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    let alternative = certificate.subject_alternative_name().ok().flatten().and_then(|names| {
+        names.value.general_names.iter().find_map(|name| match name {
+            GeneralName::RFC822Name(name) | GeneralName::DNSName(name) | GeneralName::URI(name) => Some((*name).into()),
+            _ => None,
+        })
+    });
+    let common = || certificate.subject().iter_common_name().next()?.as_str().ok().map(Into::into);
+    alternative.or_else(common).filter(|name: &String| !name.is_empty())
+}

@@ -1,0 +1,141 @@
+use super::head::Request;
+use crate::Peer;
+use crate::limit::Network;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
+
+/// Proxies that say in a header field for whom they speak. The field is read from its end, where the nearest proxy writes, and
+/// through trusted hops only, so what a client writes into it itself is never believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forwarded {
+    /// Which field they write. The other one is not looked at: they would pass on what a client wrote there.
+    pub field: ForwardedField,
+    /// Where they are.
+    pub trusted: Vec<Network>,
+}
+
+/// Where proxies write for whom they speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardedField {
+    /// `X-Forwarded-For`, a list of addresses.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
+impl Forwarded {
+    /// Whether `peer` is one of the proxies. One that comes over a Unix socket is.
+    pub(crate) fn trust(&self, peer: Peer) -> bool {
+        match peer {
+            Peer::Address(address) => self.trusts(address.ip()),
+            Peer::Local => true,
+        }
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted.iter().any(|network| network.contains(address))
+    }
+
+    /// Who sent a request that came from `peer`: the nearest hop that is not trusted, or the farthest that is. What can't be
+    /// read ends the chain.
+    pub(crate) fn client(&self, peer: Peer, request: &Request) -> Peer {
+        if !self.trust(peer) {
+            return peer;
+        }
+        let mut client = peer;
+        for hop in self.hops(request).into_iter().rev() {
+            let Some(address) = parse(&hop) else { break };
+            client = Peer::Address(address);
+            if !self.trusts(address.ip()) {
+                break;
+            }
+        }
+        client
+    }
+
+    /// From the farthest to the nearest.
+    fn hops(&self, request: &Request) -> Vec<String> {
+        match self.field {
+            ForwardedField::XForwardedFor => {
+                let values = request.fields.values("x-forwarded-for").flat_map(|value| value.split(','));
+                values.map(|hop| hop.trim().into()).collect()
+            }
+            ForwardedField::Forwarded => {
+                let values = request.fields.values("forwarded").flat_map(|value| split_quoted(value, ','));
+                values.map(forwarded_for).collect()
+            }
+        }
+    }
+}
+
+/// The parameter `for` of one element (RFC 7239 section 4); empty if there is none.
+fn forwarded_for(element: &str) -> String {
+    let parameters = split_quoted(element, ';').into_iter().filter_map(|pair| pair.split_once('='));
+    let mut values = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("for"));
+    let value = values.next().map(|(_, value)| value.trim()).unwrap_or_default();
+    value.trim_matches('"').into()
+}
+
+/// Splits where the separator is not within double quotes.
+fn split_quoted(text: &str, separator: char) -> Vec<&str> {
+    let mut quoted = false;
+    text.split(|c: char| {
+        quoted ^= c == '"';
+        c == separator && !quoted
+    })
+    .collect()
+}
+
+/// An address with or without a port; an IPv6 address with or without brackets.
+fn parse(hop: &str) -> Option<SocketAddr> {
+    if let Ok(address) = hop.parse::<SocketAddr>() {
+        return Some(SocketAddr::new(address.ip().to_canonical(), address.port()));
+    }
+    let bare = hop.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(hop);
+    bare.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address.to_canonical(), 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::http::{Look, look};
+    use alloc::format;
+    use alloc::string::ToString;
+
+    #[test]
+    fn a_field_is_read_from_its_end_through_trusted_hops() {
+        let trusted: Vec<Network> = ["10.0.0.0/8", "2001:db8::/32"].map(|text| text.parse().expect(text)).into();
+        let x = ForwardedField::XForwardedFor;
+        let rfc = ForwardedField::Forwarded;
+        for (field, peer, head, client) in [
+            (x, "10.0.0.1:5", "X-Forwarded-For: 192.0.2.1", "192.0.2.1:0"),
+            (x, "10.0.0.1:5", "X-Forwarded-For: 6.6.6.6, 192.0.2.1", "192.0.2.1:0"),
+            (x, "10.0.0.1:5", "X-Forwarded-For: 6.6.6.6, 192.0.2.1, 10.0.0.2", "192.0.2.1:0"),
+            (x, "10.0.0.1:5", "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 192.0.2.1", "192.0.2.1:0"),
+            (x, "10.0.0.1:5", "X-Forwarded-For: 10.0.0.3, 10.0.0.2", "10.0.0.3:0"),
+            (x, "10.0.0.1:5", "X-Forwarded-For: 192.0.2.1, garbage, 10.0.0.2", "10.0.0.2:0"),
+            (x, "10.0.0.1:5", "X-Forwarded-For: ", "10.0.0.1:5"),
+            (x, "10.0.0.1:5", "Forwarded: for=192.0.2.1", "10.0.0.1:5"),
+            (x, "10.0.0.1:5", "X-Forwarded-For: 192.0.2.1:8080", "192.0.2.1:8080"),
+            (x, "10.0.0.1:5", "X-Forwarded-For: ::ffff:192.0.2.1", "192.0.2.1:0"),
+            (x, "10.0.0.1:5", "X-Forwarded-For: [2001:db9::1]", "[2001:db9::1]:0"),
+            (x, "[2001:db8::9]:5", "X-Forwarded-For: 2001:db9::1", "[2001:db9::1]:0"),
+            (x, "192.0.2.9:5", "X-Forwarded-For: 6.6.6.6", "192.0.2.9:5"),
+            (x, "local", "X-Forwarded-For: 192.0.2.1", "192.0.2.1:0"),
+            (rfc, "10.0.0.1:5", "Forwarded: for=6.6.6.6, for=192.0.2.1;proto=https;by=10.0.0.1", "192.0.2.1:0"),
+            (rfc, "10.0.0.1:5", "Forwarded: For=\"[2001:db9::1]:4711\"", "[2001:db9::1]:4711"),
+            (rfc, "10.0.0.1:5", "Forwarded: for=\"6.6.6.6, 192.0.2.1\"", "10.0.0.1:5"),
+            (rfc, "10.0.0.1:5", "Forwarded: for=unknown", "10.0.0.1:5"),
+            (rfc, "10.0.0.1:5", "Forwarded: proto=https", "10.0.0.1:5"),
+            (rfc, "10.0.0.1:5", "X-Forwarded-For: 192.0.2.1", "10.0.0.1:5"),
+        ] {
+            let forwarded = Forwarded { field, trusted: trusted.clone() };
+            let head = format!("GET / HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n");
+            let Look::Request(request, _) = look(head.as_bytes()) else { panic!("{head}") };
+            let found = forwarded.client(peer.parse().expect(peer), &request);
+            assert_eq!(found.to_string(), client, "{head}");
+        }
+    }
+}

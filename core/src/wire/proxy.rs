@@ -1,0 +1,212 @@
+//! The PROXY protocol (HAProxy, "The PROXY protocol", versions 1 and 2): what a proxy says before everything else, about whom
+//! it speaks for.
+
+use crate::Peer;
+use crate::limit::Network;
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::str::FromStr;
+use core::time::Duration;
+
+/// A listener behind proxies that speak the PROXY protocol, version 1 or 2. Every connection must begin with its header, which
+/// is read before TLS; connections from elsewhere than the trusted networks are refused as
+/// [`Reason::AddressRefused`](crate::Reason::AddressRefused).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxies {
+    /// Where the proxies are. A Unix socket is trusted: its file says who may connect.
+    pub trusted: Vec<Network>,
+    /// How long the header may take.
+    pub timeout: Duration,
+}
+
+impl Proxies {
+    /// Proxies in these networks, and 5 s for the header.
+    #[must_use]
+    pub fn trusting(trusted: impl IntoIterator<Item = Network>) -> Self {
+        Self { trusted: trusted.into_iter().collect(), timeout: Duration::from_secs(5) }
+    }
+
+    pub(crate) fn trust(&self, peer: Peer) -> bool {
+        match peer {
+            Peer::Local => true,
+            Peer::Address(address) => self.trusted.iter().any(|network| network.contains(address.ip())),
+        }
+    }
+}
+
+/// What the first bytes of a connection from a proxy are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// The beginning of a header.
+    Unclear,
+    /// A header of so many bytes, and whom the proxy speaks for; for itself, if it does not say.
+    Header(Option<Peer>, usize),
+    /// No header.
+    Bad,
+}
+
+/// The longest header of version 1, with its line ending.
+const TEXT_MAX_BYTES: usize = 107;
+const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
+const FIXED_BYTES: usize = 16;
+/// Longer headers of version 2 than any proxy writes are not waited for.
+const BINARY_MAX_BYTES: usize = 4 << 10;
+
+pub(crate) fn look(held: &[u8]) -> Look {
+    let common = held.len().min(SIGNATURE.len());
+    if held[..common] == SIGNATURE[..common] {
+        return look_binary(held).unwrap_or(Look::Unclear);
+    }
+    let common = held.len().min(6);
+    if held[..common] != b"PROXY "[..common] {
+        return Look::Bad;
+    }
+    let seen = &held[..held.len().min(TEXT_MAX_BYTES)];
+    match memchr::memmem::find(seen, b"\r\n") {
+        Some(end) => parse_text(&seen[..end]).map_or(Look::Bad, |peer| Look::Header(peer, end + 2)),
+        None if held.len() >= TEXT_MAX_BYTES => Look::Bad,
+        None => Look::Unclear,
+    }
+}
+
+/// Section 2.1.
+fn parse_text(line: &[u8]) -> Option<Option<Peer>> {
+    let line = core::str::from_utf8(line).ok()?;
+    let mut words = line.split(' ').skip(1);
+    let family = words.next()?;
+    if family == "UNKNOWN" {
+        return Some(None);
+    }
+    let [source, destination, from, to] = [words.next()?, words.next()?, words.next()?, words.next()?];
+    if words.next().is_some() {
+        return None;
+    }
+    let parse = |text: &str| match family {
+        "TCP4" => Ipv4Addr::from_str(text).map(IpAddr::V4).ok(),
+        "TCP6" => Ipv6Addr::from_str(text).map(IpAddr::V6).ok(),
+        _ => None,
+    };
+    parse(destination)?;
+    port(to)?;
+    Some(Some(Peer::Address(SocketAddr::new(parse(source)?, port(from)?))))
+}
+
+fn port(digits: &str) -> Option<u16> {
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits.len() == 1 || !digits.starts_with('0'));
+    digits.parse().ok().filter(|_| plain)
+}
+
+/// Section 2.2; `None` if more must be seen.
+fn look_binary(held: &[u8]) -> Option<Look> {
+    let command = *held.get(12)?;
+    let family = *held.get(13)?;
+    let length = usize::from(u16::from_be_bytes([*held.get(14)?, *held.get(15)?]));
+    if command >> 4 != 2 || length > BINARY_MAX_BYTES {
+        return Some(Look::Bad);
+    }
+    let end = FIXED_BYTES + length;
+    let content = held.get(FIXED_BYTES..end)?;
+    Some(parse_binary(command & 15, family, content).map_or(Look::Bad, |peer| Look::Header(peer, end)))
+}
+
+fn parse_binary(command: u8, family: u8, content: &[u8]) -> Option<Option<Peer>> {
+    match command {
+        // LOCAL: the proxy speaks for itself, and what follows means nothing.
+        0 => return Some(None),
+        1 => {}
+        _ => return None,
+    }
+    let (peer, addresses) = match family {
+        // Over TCP.
+        0x11 => {
+            let [a, b, c, d, _, _, _, _, high, low] = *content.first_chunk::<10>()?;
+            let address = SocketAddr::from(([a, b, c, d], u16::from_be_bytes([high, low])));
+            (Some(Peer::Address(address)), 12)
+        }
+        0x21 => {
+            let address = Ipv6Addr::from(*content.first_chunk::<16>()?);
+            let port = u16::from_be_bytes(*content.get(32..)?.first_chunk()?);
+            (Some(Peer::Address(SocketAddr::new(address.into(), port))), 36)
+        }
+        0x31 => (Some(Peer::Local), 216),
+        // What the proxy does not know, or what is none of our wires.
+        0 => (None, 0),
+        _ => return None,
+    };
+    let mut rest = content.get(addresses..)?;
+    // Each of what may follow says its length.
+    while let Some((_, after)) = rest.split_first() {
+        let length = usize::from(u16::from_be_bytes(*after.first_chunk()?));
+        rest = after.get(2 + length..)?;
+    }
+    Some(peer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn binary(command: u8, family: u8, content: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(content.len()).expect("short").to_be_bytes();
+        [&SIGNATURE[..], &[command, family], &length, content].concat()
+    }
+
+    fn decided(header: &[u8]) -> Look {
+        let steps = (0..=header.len()).map(|seen| look(&header[..seen]));
+        steps.into_iter().find(|look| *look != Look::Unclear).unwrap_or(Look::Unclear)
+    }
+
+    fn peer(text: &str) -> Option<Peer> {
+        Some(text.parse().expect(text))
+    }
+
+    #[test]
+    fn headers_are_read_whole_or_in_pieces() {
+        let v4 = [192, 0, 2, 1, 10, 0, 0, 1, 0x9c, 0x40, 0, 80];
+        let v6 =
+            [&[0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1][..], &[0; 16], &[0x9c, 0x40, 0, 80]].concat();
+        let long = [b"PROXY TCP4 ", &[b'1'; 200][..]].concat();
+        for (header, outcome) in [
+            (b"PROXY TCP4 192.0.2.1 10.0.0.1 40000 80\r\n".to_vec(), Some(peer("192.0.2.1:40000"))),
+            (b"PROXY TCP6 2001:db8::1 ::1 40000 80\r\n".to_vec(), Some(peer("[2001:db8::1]:40000"))),
+            (b"PROXY UNKNOWN\r\n".to_vec(), Some(None)),
+            (b"PROXY UNKNOWN ffff:f...f:ffff ffff:f...f:ffff 65535 65535\r\n".to_vec(), Some(None)),
+            (b"PROXY TCP4 2001:db8::1 ::1 40000 80\r\n".to_vec(), None),
+            (b"PROXY TCP4 192.0.2.1 10.0.0.1 040000 80\r\n".to_vec(), None),
+            (b"PROXY TCP4 192.0.2.1 10.0.0.1 65536 80\r\n".to_vec(), None),
+            (b"PROXY TCP4 192.0.2.1 10.0.0.1 40000 80 1\r\n".to_vec(), None),
+            (b"PROXY TCP4 192.0.2.1\r\n".to_vec(), None),
+            (b"GET / HTTP/1.1\r\n".to_vec(), None),
+            (long, None),
+            (binary(0x21, 0x11, &v4), Some(peer("192.0.2.1:40000"))),
+            (binary(0x21, 0x11, &[&v4[..], &[4, 0, 2, 1, 1]].concat()), Some(peer("192.0.2.1:40000"))),
+            (binary(0x21, 0x21, &v6), Some(peer("[2001:db8::1]:40000"))),
+            (binary(0x21, 0x31, &[0; 216]), Some(Some(Peer::Local))),
+            (binary(0x20, 0, &[9; 30]), Some(None)),
+            (binary(0x21, 0, &[]), Some(None)),
+            (binary(0x21, 0x11, &v4[..11]), None),
+            (binary(0x21, 0x11, &[&v4[..], &[4, 0, 3, 1, 1]].concat()), None),
+            (binary(0x21, 0x12, &v4), None),
+            (binary(0x31, 0x11, &v4), None),
+            (binary(0x22, 0x11, &v4), None),
+            (binary(0x21, 0x11, &[0; 5_000]), None),
+        ] {
+            let expected = outcome.map_or(Look::Bad, |peer| Look::Header(peer, header.len()));
+            assert_eq!(decided(&header), expected, "{}", header.escape_ascii());
+            let more = [&header[..], b"more"].concat();
+            assert_eq!(look(&more), expected, "{}", header.escape_ascii());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_waited_for_without_end(bytes in prop::collection::vec(any::<u8>(), 0..300), v2: bool) {
+            let start: &[u8] = if v2 { SIGNATURE } else { b"PROXY " };
+            let mut held = [start, &bytes].concat();
+            let _ = look(&held);
+            held.resize(BINARY_MAX_BYTES + FIXED_BYTES, b' ');
+            prop_assert_ne!(look(&held), Look::Unclear);
+        }
+    }
+}

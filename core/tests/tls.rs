@@ -1,0 +1,457 @@
+//! TLS beneath the wires, in virtual time: a client of rustls on the other side.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
+
+use drupe_core::app::{Echo, Relay};
+use drupe_core::limit::Network;
+use drupe_core::testing::TestHub;
+use drupe_core::tls::{CertificateFiles, ClientCertificates, Secured, Tickets, Tls, TlsError, TlsFiles};
+use drupe_core::trace::{SharedTrace, replay};
+use drupe_core::wire::Proxies;
+use drupe_core::{Config, ConnId, Event, Handler, Hub, Listen, ListenerId, Machine, NoNote, Peer, Reason, Time};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore};
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// An authority, and a directory with what it signed.
+struct World {
+    authority: CertifiedIssuer<'static, KeyPair>,
+    directory: PathBuf,
+}
+
+impl World {
+    fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("drupe-tls-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&directory).expect("a directory");
+        let mut params = CertificateParams::new(Vec::<String>::new()).expect("good");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("signed");
+        std::fs::write(directory.join("ca.pem"), authority.pem()).expect("written");
+        Self { authority, directory }
+    }
+
+    fn signed(&self, names: &[&str], common: &str) -> (rcgen::Certificate, KeyPair) {
+        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+        let mut params = CertificateParams::new(names).expect("good");
+        params.distinguished_name.push(DnType::CommonName, common);
+        let key = KeyPair::generate().expect("a key");
+        (params.signed_by(&key, &self.authority).expect("signed"), key)
+    }
+
+    fn files(&self, names: &[&str]) -> CertificateFiles {
+        let (certificate, key) = self.signed(names, "server");
+        let stem = names.first().unwrap_or(&"none").replace('*', "wild");
+        let files = CertificateFiles {
+            certificate: self.directory.join(format!("{stem}.pem")),
+            key: self.directory.join(format!("{stem}.key")),
+        };
+        std::fs::write(&files.certificate, certificate.pem()).expect("written");
+        std::fs::write(&files.key, key.serialize_pem()).expect("written");
+        files
+    }
+
+    fn load(&self, files: &TlsFiles) -> Result<Tls, TlsError> {
+        files.load(&Arc::new(ring::default_provider()), &Tickets::new(ring::Ticketer::new().expect("random")))
+    }
+
+    fn tls(&self, names: &[&str]) -> Tls {
+        let files = TlsFiles { certificates: vec![self.files(names)], ..TlsFiles::default() };
+        self.load(&files).expect("good files")
+    }
+
+    fn client(&self, identity: Option<&str>, protocols: &[&str]) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.authority.der().clone()).expect("good");
+        let builder = ClientConfig::builder_with_provider(ring::default_provider().into());
+        let builder = builder.with_safe_default_protocol_versions().expect("known").with_root_certificates(roots);
+        let mut config = match identity {
+            None => builder.with_no_client_auth(),
+            Some(name) => {
+                let (certificate, key) = self.signed(&[], name);
+                let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+                builder.with_client_auth_cert(vec![CertificateDer::from(certificate)], key).expect("good")
+            }
+        };
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        Arc::new(config)
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// A client, and how far it has read what the server wrote.
+struct Client {
+    tls: ClientConnection,
+    conn: ConnId,
+    seen: usize,
+    text: Vec<u8>,
+    error: Option<rustls::Error>,
+    /// So many bytes go at a time.
+    piece: usize,
+    has_closed: bool,
+}
+
+impl Client {
+    fn new(config: &Arc<ClientConfig>, name: &'static str, conn: ConnId) -> Self {
+        let tls = ClientConnection::new(Arc::clone(config), ServerName::try_from(name).expect(name)).expect("good");
+        Self { tls, conn, seen: 0, text: Vec::new(), error: None, piece: usize::MAX, has_closed: false }
+    }
+
+    /// Both sides speak until neither has anything to say.
+    fn turn<H: Handler<Note = NoNote>>(&mut self, hub: &mut TestHub<H>) {
+        loop {
+            let mut out = Vec::new();
+            while self.tls.wants_write() {
+                self.tls.write_tls(&mut out).expect("a vector");
+            }
+            for piece in out.chunks(self.piece) {
+                hub.send(self.conn, piece);
+            }
+            let fresh = hub.received(self.conn)[self.seen..].to_vec();
+            self.seen += fresh.len();
+            let mut rest = &fresh[..];
+            while !rest.is_empty() && self.error.is_none() {
+                self.tls.read_tls(&mut rest).expect("a slice");
+                match self.tls.process_new_packets() {
+                    Ok(state) => self.has_closed |= state.peer_has_closed(),
+                    Err(error) => self.error = Some(error),
+                }
+                let mut buffer = [0; 4096];
+                while let Ok(bytes @ 1..) = self.tls.reader().read(&mut buffer) {
+                    self.text.extend_from_slice(&buffer[..bytes]);
+                }
+            }
+            if out.is_empty() && fresh.is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn say<H: Handler<Note = NoNote>>(&mut self, hub: &mut TestHub<H>, text: &str) {
+        self.tls.writer().write_all(text.as_bytes()).expect("room");
+        self.turn(hub);
+    }
+
+    fn heard(&self) -> &str {
+        std::str::from_utf8(&self.text).expect("text")
+    }
+}
+
+fn listening(tls: Tls) -> Config {
+    Config::listening([Listen { tls: Some(tls), ..Listen::lines(([127, 0, 0, 1], 0).into()) }])
+}
+
+#[test]
+fn lines_are_served_over_tls_however_they_are_cut() {
+    let world = World::new();
+    for piece in [1, 7, 1000, usize::MAX] {
+        let mut hub = TestHub::with_config(listening(world.tls(&["localhost"])), Echo);
+        let conn = hub.connect();
+        let mut client = Client::new(&world.client(None, &[]), "localhost", conn);
+        client.piece = piece;
+        client.say(&mut hub, "hello\n");
+        assert_eq!((client.heard(), &client.error), ("hello\n", &None));
+        let long = "x".repeat(60_000);
+        client.say(&mut hub, &format!("{long}\nbye\n"));
+        assert_eq!(client.heard(), format!("hello\n{long}\nbye\n"));
+        let metrics = hub.machine().metrics();
+        assert_eq!((metrics.tls_handshakes, metrics.bytes_in), (1, 60_000 + 11), "what is counted is plain");
+        client.tls.send_close_notify();
+        client.turn(&mut hub);
+        assert!(client.has_closed && hub.is_closed(conn) && hub.ended(Reason::PeerClosed) == 1);
+    }
+}
+
+#[test]
+fn the_application_hears_of_nobody_before_the_handshake() {
+    struct Log(Vec<String>);
+    impl Handler for Log {
+        type Context = ();
+        type Note = NoNote;
+        fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
+            if let Some(conn) = event.conn() {
+                let tls = hub.secured(conn).map(|tls| (tls.version.clone(), tls.server_name.clone()));
+                self.0.push(format!("{event:?} {tls:?}"));
+            }
+        }
+    }
+    let world = World::new();
+    let mut hub = TestHub::with_config(listening(world.tls(&["localhost"])), Log(Vec::new()));
+    let conn = hub.connect();
+    hub.advance(Duration::from_secs(9));
+    assert!(hub.handler().0.is_empty() && !hub.is_closed(conn));
+    hub.advance(Duration::from_secs(2));
+    assert!(hub.is_closed(conn) && hub.ended(Reason::TlsFailed) == 1 && hub.handler().0.is_empty());
+    let conn = hub.connect();
+    let mut client = Client::new(&world.client(None, &[]), "localhost", conn);
+    client.turn(&mut hub);
+    let log = &hub.handler().0;
+    assert!(log.len() == 1 && log[0].contains("Opened") && log[0].contains("TLSv1.3"), "{log:?}");
+    assert!(log[0].contains("localhost"), "{log:?}");
+}
+
+#[test]
+fn what_is_no_tls_gets_an_alert_and_nothing_else() {
+    let world = World::new();
+    let mut hub = TestHub::with_config(listening(world.tls(&["localhost"])), Echo);
+    for words in [&b"hello\n"[..], b"GET / HTTP/1.1\r\n\r\n", &[0x16, 3, 1, 0, 5, 1, 0, 0, 1, 0], &[0xff; 40]] {
+        let conn = hub.connect();
+        hub.send(conn, words);
+        let answer = hub.received(conn).to_vec();
+        assert!(answer.is_empty() || answer[0] == 21, "an alert or nothing, not {answer:?}");
+        assert!(hub.is_closed(conn), "{words:?}");
+    }
+    assert_eq!(hub.ended(Reason::TlsFailed), 4);
+}
+
+#[test]
+fn a_name_chooses_the_certificate() {
+    let world = World::new();
+    let certificates = vec![world.files(&["first.example"]), world.files(&["*.second.example", "third.example"])];
+    let files = TlsFiles { certificates, protocols: vec!["http/1.1".into(), "irc".into()], ..TlsFiles::default() };
+    let mut hub = TestHub::with_config(listening(world.load(&files).expect("good")), Echo);
+    for (name, is_good) in [
+        ("first.example", true),
+        ("a.second.example", true),
+        ("THIRD.example", true),
+        ("a.b.second.example", false),
+        ("other.example", false),
+    ] {
+        let conn = hub.connect();
+        let mut client = Client::new(&world.client(None, &["irc"]), name, conn);
+        client.say(&mut hub, "hello\n");
+        assert_eq!(client.error.is_none(), is_good, "{name}: {:?}", client.error);
+        if is_good {
+            assert_eq!((client.heard(), client.tls.alpn_protocol()), ("hello\n", Some(&b"irc"[..])), "{name}");
+        }
+    }
+    let conn = hub.connect();
+    let mut client = Client::new(&world.client(None, &["h2"]), "first.example", conn);
+    client.turn(&mut hub);
+    assert!(format!("{:?}", client.error).contains("NoApplicationProtocol"), "{:?}", client.error);
+}
+
+#[test]
+fn a_certificate_says_who_somebody_is() {
+    struct WhoAmI;
+    impl Handler for WhoAmI {
+        type Context = ();
+        type Note = NoNote;
+        fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
+            if let Event::Message { conn, .. } = event {
+                let user = hub.identity(conn).map_or("nobody".into(), |identity| identity.user.to_string());
+                hub.send(conn, &user);
+            }
+        }
+    }
+    let world = World::new();
+    let files = |clients| TlsFiles { certificates: vec![world.files(&["localhost"])], clients, ..TlsFiles::default() };
+    let authorities = world.directory.join("ca.pem");
+    for (clients, identity, outcome) in [
+        (ClientCertificates::Optional(authorities.clone()), Some("ann"), Some("ann\n")),
+        (ClientCertificates::Optional(authorities.clone()), None, Some("nobody\n")),
+        (ClientCertificates::Required(authorities.clone()), Some("ann"), Some("ann\n")),
+        (ClientCertificates::Required(authorities), None, None),
+        (ClientCertificates::None, Some("ann"), Some("nobody\n")),
+    ] {
+        let mut hub = TestHub::with_config(listening(world.load(&files(clients.clone())).expect("good")), WhoAmI);
+        let conn = hub.connect();
+        let mut client = Client::new(&world.client(identity, &[]), "localhost", conn);
+        client.say(&mut hub, "who am i?\n");
+        match outcome {
+            Some(answer) => assert_eq!(client.heard(), answer, "{clients:?} {identity:?} {:?}", client.error),
+            None => assert!(hub.is_closed(conn) && hub.ended(Reason::TlsFailed) == 1),
+        }
+    }
+    // Of an authority that nobody knows.
+    let stranger = World::new();
+    let clients = ClientCertificates::Required(world.directory.join("ca.pem"));
+    let mut hub = TestHub::with_config(listening(world.load(&files(clients)).expect("good")), WhoAmI);
+    let conn = hub.connect();
+    let config = stranger.client(Some("mallory"), &[]);
+    let mut client = Client::new(&config, "localhost", conn);
+    client.turn(&mut hub);
+    assert!(hub.machine().metrics().messages_in == 0);
+}
+
+#[test]
+fn sessions_are_resumed_also_after_the_certificates_are_loaded_anew() {
+    let world = World::new();
+    let tickets = Tickets::new(ring::Ticketer::new().expect("random"));
+    let load = || {
+        let files = TlsFiles { certificates: vec![world.files(&["localhost"])], ..TlsFiles::default() };
+        files.load(&Arc::new(ring::default_provider()), &tickets).expect("good")
+    };
+    let mut hub = TestHub::with_config(listening(load()), Echo);
+    let config = world.client(None, &[]);
+    let mut kinds = Vec::new();
+    let stays = hub.connect();
+    let mut old = Client::new(&config, "localhost", stays);
+    old.say(&mut hub, "first\n");
+    for _ in 0..2 {
+        hub.reconfigure(listening(load()));
+        let conn = hub.connect();
+        let mut client = Client::new(&config, "localhost", conn);
+        client.say(&mut hub, "hello\n");
+        assert_eq!(client.heard(), "hello\n");
+        kinds.push(client.tls.handshake_kind());
+    }
+    assert_eq!(kinds, [Some(HandshakeKind::Resumed); 2]);
+    assert_eq!((hub.machine().metrics().tls_resumed, hub.machine().metrics().reloads), (2, 2));
+    old.say(&mut hub, "second\n");
+    assert_eq!(old.heard(), "first\nsecond\n", "who was there stays");
+}
+
+#[test]
+fn a_slow_reader_gets_everything_in_order_and_then_its_end() {
+    let world = World::new();
+    let mut hub = TestHub::with_config(listening(world.tls(&["localhost"])), Relay::default());
+    let (one, two) = (hub.connect(), hub.connect());
+    let config = world.client(None, &[]);
+    let (mut speaker, mut slow) = (Client::new(&config, "localhost", one), Client::new(&config, "localhost", two));
+    speaker.turn(&mut hub);
+    slow.turn(&mut hub);
+    hub.set_writable(two, 0);
+    let lines: Vec<_> = (0..400).map(|n| format!("{n} {}", "y".repeat(300))).collect();
+    for line in &lines {
+        speaker.say(&mut hub, &format!("{line}\n"));
+    }
+    for room in [1, 100, 5_000, 40_000, 40_000, 1_000_000] {
+        hub.set_writable(two, room);
+        slow.turn(&mut hub);
+    }
+    assert_eq!(slow.heard().lines().collect::<Vec<_>>(), lines);
+    hub.request(&drupe_core::Request::Drain);
+    hub.advance(Duration::from_secs(6));
+    slow.turn(&mut hub);
+    assert!(slow.heard().ends_with("closing (shutdown): the server is shutting down\n"), "{:?}", slow.error);
+    assert!(slow.has_closed, "a last word beneath the last line");
+}
+
+#[test]
+fn a_trace_is_plain_and_can_be_replayed_without_keys() {
+    let world = World::new();
+    let trace = SharedTrace::new();
+    let mut machine = Machine::new(Config { seed: Some(7), ..listening(world.tls(&["localhost"])) }, Echo);
+    machine.record(trace.recorder());
+    machine.started(Time::START);
+    let peer = Peer::Address(([127, 0, 0, 1], 5).into());
+    let conn = machine.accepted(Time::START, ListenerId(0), peer).expect("let in");
+    let mut client =
+        ClientConnection::new(world.client(None, &[]), ServerName::try_from("localhost").unwrap()).unwrap();
+    client.writer().write_all(b"hello\nworld\n").expect("room");
+    let mut heard = Vec::new();
+    for step in 1..20 {
+        let now = Time::from_millis(step);
+        let mut out = Vec::new();
+        while client.wants_write() {
+            client.write_tls(&mut out).expect("a vector");
+        }
+        if !out.is_empty() {
+            machine.received(now, conn, &mut out);
+        }
+        while machine.next_changed().is_some() {}
+        while let Some(bytes) = machine.intent(conn).map(|intent| intent.transmit.first().to_vec()) {
+            if bytes.is_empty() {
+                break;
+            }
+            client.read_tls(&mut &bytes[..]).expect("a slice");
+            client.process_new_packets().expect("good");
+            machine.wrote(now, conn, bytes.len());
+        }
+        let mut buffer = [0; 100];
+        while let Ok(bytes @ 1..) = client.reader().read(&mut buffer) {
+            heard.extend_from_slice(&buffer[..bytes]);
+        }
+        machine.turn_ended(now);
+    }
+    assert_eq!(heard, b"hello\nworld\n");
+    let text = trace.text();
+    assert!(text.contains("received 0.1 \"hello\\nworld\\n\"") && text.contains("secured 0.1 \"TLSv1.3\""), "{text}");
+    let mut again = Machine::new(Config { seed: Some(7), ..listening(Tls::elsewhere()) }, Echo);
+    let transcript = replay(&text, &mut again).expect("a good trace");
+    assert_eq!(transcript.written.get(&conn).map(Vec::as_slice), Some(&b"hello\nworld\n"[..]));
+}
+
+#[test]
+fn tls_elsewhere_opens_when_it_is_told() {
+    let mut machine = Machine::new(listening(Tls::elsewhere()), Echo);
+    let peer = Peer::Address(([127, 0, 0, 1], 5).into());
+    let conn = machine.accepted(Time::START, ListenerId(0), peer).expect("let in");
+    assert_eq!(machine.metrics().undecided, 1);
+    machine.secured(Time::START, conn, &Secured::default());
+    assert_eq!(machine.metrics().open, 1);
+    machine.received(Time::START, conn, &mut b"hi\n".to_vec());
+    assert_eq!(machine.intent(conn).expect("open").transmit.first(), b"hi\n");
+}
+
+/// Says where somebody is.
+struct Address;
+
+impl Handler for Address {
+    type Context = ();
+    type Note = NoNote;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
+        if let Event::Message { conn, .. } = event {
+            let peer = hub.peer(conn).expect("open").to_string();
+            hub.send(conn, &peer);
+        }
+    }
+}
+
+#[test]
+fn the_header_of_a_proxy_comes_before_tls() {
+    let world = World::new();
+    let proxies = Proxies::trusting(["127.0.0.0/8".parse::<Network>().expect("good")]);
+    let mut config = listening(world.tls(&["localhost"]));
+    config.listeners[0].proxies = Some(proxies);
+    for piece in [1, usize::MAX] {
+        let mut hub = TestHub::with_config(config.clone(), Address);
+        let conn = hub.connect();
+        let mut client = Client::new(&world.client(None, &[]), "localhost", conn);
+        client.piece = piece;
+        let mut hello = b"PROXY TCP4 192.0.2.1 10.0.0.1 40000 443\r\n".to_vec();
+        client.tls.write_tls(&mut hello).expect("a vector");
+        for part in hello.chunks(piece) {
+            hub.send(conn, part);
+        }
+        client.say(&mut hub, "hello\n");
+        assert_eq!(client.heard(), "192.0.2.1:40000\n");
+    }
+}
+
+#[test]
+fn files_that_are_not_what_they_should_be_are_named() {
+    let world = World::new();
+    let good = world.files(&["localhost"]);
+    let other = world.files(&["other"]);
+    let junk = world.directory.join("junk.pem");
+    std::fs::write(&junk, "no certificate").expect("written");
+    let missing = world.directory.join("missing.pem");
+    let error = |certificates: Vec<CertificateFiles>| {
+        let files = TlsFiles { certificates, ..TlsFiles::default() };
+        world.load(&files).expect_err("no good").to_string()
+    };
+    assert_eq!(error(Vec::new()), "TLS needs at least one certificate");
+    let text = error(vec![CertificateFiles { certificate: missing, ..good.clone() }]);
+    assert!(text.contains("missing.pem") && text.contains("No such file"), "{text}");
+    let text = error(vec![CertificateFiles { certificate: junk.clone(), ..good.clone() }]);
+    assert!(text.contains("a certificate in") && text.contains("junk.pem: there is none"), "{text}");
+    let text = error(vec![CertificateFiles { key: junk, ..good.clone() }]);
+    assert!(text.contains("a private key in") && text.contains("junk.pem"), "{text}");
+    let text = error(vec![CertificateFiles { key: other.key, ..good }]);
+    assert!(text.contains("other.key is not the one of the certificate in"), "{text}");
+}
