@@ -47,6 +47,9 @@ pub struct Config {
     /// A connection from which no *byte* came for this long is closed as [`Silent`](crate::Reason::Silent).
     /// `None`, the default, leaves dead peers to the network: shells turn TCP keep-alive on.
     pub silence: Option<Duration>,
+    /// A connection that is this old is closed as [`SessionExpired`](crate::Reason::SessionExpired), whatever it does. `None`,
+    /// the default, never does that.
+    pub lifetime: Option<Duration>,
     /// How connections end.
     pub closing: Closing,
     /// How the server ends.
@@ -73,6 +76,7 @@ impl Default for Config {
             idle: None,
             idle_warning: None,
             silence: None,
+            lifetime: None,
             closing: Closing::default(),
             drain: Drain::default(),
             accept_backoff: Duration::from_millis(500),
@@ -102,8 +106,8 @@ impl Config {
     /// What holds for the peers of listeners that have no [limits](Listen::limits) of their own.
     #[must_use]
     pub const fn peer_limits(&self) -> PeerLimits {
-        let Self { budget, rates, idle, idle_warning, silence, .. } = *self;
-        PeerLimits { budget, rates, idle, idle_warning, silence }
+        let Self { budget, rates, idle, idle_warning, silence, lifetime, .. } = *self;
+        PeerLimits { budget, rates, idle, idle_warning, silence, lifetime }
     }
 }
 
@@ -120,6 +124,8 @@ pub struct PeerLimits {
     pub idle_warning: Option<Duration>,
     /// The longest time without a byte.
     pub silence: Option<Duration>,
+    /// The longest time that a connection lasts.
+    pub lifetime: Option<Duration>,
 }
 
 /// How fast one connection may send. Bytes are counted as they arrive; messages when they are complete,

@@ -111,6 +111,8 @@
 //! | `json` | in [`kit`]: `Service`, `Router`, `rpc` |
 //! | `auth` | `json`, and in [`kit`]: `auth`, `client` |
 //! | `cli` | `cli`: the arguments of the example `hub` and of `drupe` |
+//! | `tls` | TLS beneath every wire, in [`tls`] |
+//! | `settings` | `auth`, `tls`, and `settings`: a configuration from YAML, the environment and the command line |
 //! | `sim` | `sim`: a seeded world of many peers and faults around a whole server |
 //!
 //! Without any, and with `json` or `sim`, the crate is `no_std` and needs an allocator. No feature changes what another part does.
@@ -130,6 +132,8 @@ pub mod embedding;
 pub mod kit;
 pub mod limit;
 pub mod outbound;
+#[cfg(feature = "settings")]
+pub mod settings;
 #[cfg(all(feature = "shell", unix))]
 pub mod shell;
 #[cfg(feature = "sim")]

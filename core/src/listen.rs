@@ -76,6 +76,8 @@ pub struct Listen {
     pub proxies: Option<Proxies>,
     /// TLS, if it is spoken.
     pub tls: Option<Tls>,
+    /// Which application it is for, where there are several: see [`Hub::listen`](crate::Hub::listen).
+    pub app: String,
     /// What a peer is told first, by [`Greeting`](crate::kit::layer::Greeting); nothing if it is empty.
     pub welcome: String,
     /// What stands before what a peer types, by [`Greeting`](crate::kit::layer::Greeting); nothing if it is empty.
@@ -117,6 +119,7 @@ impl Listen {
             deny: Vec::new(),
             proxies: None,
             tls: None,
+            app: String::new(),
             welcome: String::new(),
             prompt: String::new(),
         }

@@ -101,6 +101,7 @@ impl<C: Default> State<C> {
                     at(after(conn.last_message_at, limits.idle).filter(|_| speaks), Why::Idle),
                     at(self.idle_warning_at(conn).filter(|_| speaks), Why::IdleWarning),
                     at(after(conn.last_byte_at, limits.silence).filter(|_| speaks), Why::Silence),
+                    at(after(conn.opened_at, limits.lifetime), Why::Expiry),
                     at(conn.decoder_due.filter(|_| speaks), Why::Key),
                     at(keep_alive_at(conn), Why::KeepAlive),
                     at(self.identity_ends_at(index), Why::Expiry),

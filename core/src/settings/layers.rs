@@ -1,0 +1,69 @@
+//! One layer upon another, and which of them set what.
+
+use super::document::{Content, Node};
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use serde_json::{Map, Value};
+
+/// What all layers together say.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Layers {
+    pub(super) merged: Map<String, Value>,
+    /// By key, with dots between its parts: which layer said it last.
+    pub(super) origins: BTreeMap<String, String>,
+}
+
+impl Layers {
+    /// Puts a layer upon those before. Maps are merged; everything else takes the place of what was there. A map in which
+    /// something is `null` takes it away.
+    pub(super) fn add(&mut self, layer: &str, node: &Node) {
+        if let Content::Map(map) = &node.content {
+            let mut merged = core::mem::take(&mut self.merged);
+            self.add_map(layer, "", map, &mut merged);
+            self.merged = merged;
+        }
+    }
+
+    fn add_map(&mut self, layer: &str, path: &str, map: &[(String, Node)], into: &mut Map<String, Value>) {
+        for (key, node) in map {
+            let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            let origin = if node.line == 0 { layer.to_string() } else { format!("{layer}:{}", node.line) };
+            match &node.content {
+                Content::Map(inner) if !inner.is_empty() || !into.contains_key(key) => {
+                    let place = into.entry(key.clone()).or_insert_with(|| Value::Object(Map::new()));
+                    if !place.is_object() {
+                        *place = Value::Object(Map::new());
+                    }
+                    self.origins.insert(path.clone(), origin);
+                    if let Value::Object(place) = place {
+                        self.add_map(layer, &path, inner, place);
+                    }
+                }
+                Content::Map(_) => {}
+                _ => {
+                    into.insert(key.clone(), node.to_value());
+                    let below = format!("{path}.");
+                    self.origins.retain(|known, _| !known.starts_with(&below));
+                    if let Content::List(list) = &node.content {
+                        for (number, element) in list.iter().enumerate().filter(|(_, element)| element.line > 0) {
+                            self.origins.insert(format!("{path}[{number}]"), format!("{layer}:{}", element.line));
+                        }
+                    }
+                    self.origins.insert(path, origin);
+                }
+            }
+        }
+    }
+
+    /// Where a key was set, or the nearest part of it that was.
+    pub(super) fn origin(&self, path: &str) -> Option<&str> {
+        let mut path = path;
+        loop {
+            if let Some(origin) = self.origins.get(path) {
+                return Some(origin);
+            }
+            path = &path[..path.rfind(['.', '['])?];
+        }
+    }
+}

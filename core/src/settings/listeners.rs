@@ -1,0 +1,379 @@
+//! Listeners that make sense.
+
+use super::plan::{Problems, networks, peer_limits};
+use super::tree::*;
+use crate::http::{Access, Credential, Forwarded, ForwardedField, Http, Origins};
+use crate::limit::Network;
+use crate::telnet::{Charset, InputMode, Telnet};
+use crate::tls::{CertificateFiles, ClientCertificates, TlsFiles};
+use crate::wire::{Auto, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Protocol, Proxies, Wire};
+use crate::{Address, Listen};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+type Tls = Option<(TlsFiles, Duration)>;
+
+pub(super) fn plan(
+    settings: &Settings,
+    monitor: Option<&Credential>,
+    problems: &mut Problems<'_>,
+) -> (Vec<Listen>, Vec<Tls>) {
+    if settings.listeners.is_empty() {
+        problems.add("listeners", "the server listens nowhere; add one, such as `chat: { address: '127.0.0.1:7000' }`");
+    }
+    let (mut listeners, mut tls): (Vec<Listen>, Vec<Tls>) = (Vec::new(), Vec::new());
+    for (name, listener) in &settings.listeners {
+        let key = format!("listeners.{name}");
+        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            problems.add(&key, "a name has letters, digits and _ only");
+        }
+        let view = View { key: &key, settings, listener, monitor };
+        let listen = view.listen(name, problems);
+        let same = |other: &&Listen| other.address == listen.address && !listen.has_any_port();
+        if let Some(other) = listeners.iter().find(same) {
+            problems.add(&format!("{key}.address"), format!("listeners.{} listens there already", other.name));
+        }
+        tls.push(view.tls(problems));
+        listeners.push(listen);
+    }
+    let serves_monitor = settings.listeners.values().filter_map(|listener| listener.websocket.as_ref());
+    if monitor.is_some() && !serves_monitor.clone().any(|web| web.monitor || web.metrics == AccessChoice::Credential) {
+        let words = "no listener uses it; set websocket.monitor of one, or websocket.metrics to credential";
+        problems.add("monitor.credential", words);
+    }
+    (listeners, tls)
+}
+
+impl Listen {
+    fn has_any_port(&self) -> bool {
+        matches!(self.address, Address::Tcp(address) if address.port() == 0)
+    }
+}
+
+/// One listener among the settings.
+struct View<'a> {
+    key: &'a str,
+    settings: &'a Settings,
+    listener: &'a ListenerSettings,
+    monitor: Option<&'a Credential>,
+}
+
+impl View<'_> {
+    fn listen(&self, name: &str, problems: &mut Problems<'_>) -> Listen {
+        let listener = self.listener;
+        let address = self.address(problems);
+        self.check_parts(problems);
+        let protocol = self.protocol(&address, problems);
+        let mut listen = Listen::new(address, protocol);
+        listen.name = name.to_string();
+        listen.app = listener.app.name().to_string();
+        listen.connections_max = listener.connections_max.0;
+        listen.welcome.clone_from(&listener.welcome);
+        listen.prompt.clone_from(&listener.prompt);
+        listen.half_open = listener.half_open;
+        listen.notices = listener.notices.unwrap_or(listen.notices || listener.protocol == ProtocolName::WsTelnet);
+        listen.allow = networks(&listener.allow);
+        listen.deny = networks(&listener.deny);
+        listen.limits = listener.limits.as_ref().map(|peer| {
+            let limits = peer_limits(&format!("{}.limits", self.key), peer, problems);
+            self.check_silence(limits.silence, "limits.silence", problems);
+            limits
+        });
+        if listen.limits.is_none() {
+            self.check_silence(self.settings.limits.peer.silence.0.map(|span| span.0), "", problems);
+        }
+        listen.proxies = listener.proxy_protocol.as_ref().map(|proxies| {
+            let trusted = self.trusted("proxy_protocol.trusted", &networks(&proxies.trusted), problems);
+            Proxies { trusted, timeout: proxies.timeout.0 }
+        });
+        self.check_secrets(&listen.address, problems);
+        listen
+    }
+
+    fn add(&self, key: &str, words: impl Into<String>, problems: &mut Problems<'_>) {
+        problems.add(&format!("{}.{key}", self.key), words);
+    }
+
+    fn address(&self, problems: &mut Problems<'_>) -> Address {
+        let text = &self.listener.address;
+        if let Some(path) = text.strip_prefix("unix:") {
+            if path.is_empty() {
+                self.add("address", "a Unix socket has a path, such as unix:/run/drupe.sock", problems);
+            }
+            return Address::Unix(path.to_string());
+        }
+        if let Some(name) = text.strip_prefix("inherited:") {
+            return Address::Inherited(name.to_string());
+        }
+        match format!("tcp://{text}").parse::<Listen>() {
+            Ok(listen) if !text.contains('?') => listen.address,
+            _ => {
+                let words = format!(
+                    "{text:?} is not an address and a port, such as 127.0.0.1:7000 or [::1]:7000, nor unix:PATH or inherited:NAME"
+                );
+                self.add("address", words, problems);
+                Address::Inherited(String::new())
+            }
+        }
+    }
+
+    /// What has no effect on what is spoken is a mistake.
+    fn check_parts(&self, problems: &mut Problems<'_>) {
+        use ProtocolName::{Auto, Length, Tcp, Telnet, WebSocket, WsTelnet};
+        let listener = self.listener;
+        for (name, is_there, protocols) in [
+            ("lines", listener.lines.is_some(), &[Tcp, Auto][..]),
+            ("length", listener.length.is_some(), &[Length, Auto]),
+            ("telnet", listener.telnet.is_some(), &[Telnet, WsTelnet, Auto]),
+            ("websocket", listener.websocket.is_some(), &[WebSocket, WsTelnet]),
+            ("forwarded", listener.forwarded.is_some(), &[WebSocket, WsTelnet]),
+            ("wait", listener.wait.is_some(), &[Auto]),
+        ] {
+            if is_there && !protocols.contains(&listener.protocol) {
+                let known: Vec<_> = protocols.iter().map(|protocol| protocol.name()).collect();
+                self.add(
+                    name,
+                    format!("it has no effect on {}: it is for {}", listener.protocol.name(), known.join(", ")),
+                    problems,
+                );
+            }
+        }
+        if listener.address.starts_with("unix:") && (!listener.allow.is_empty() || !listener.deny.is_empty()) {
+            self.add("allow", "it has no effect on a Unix socket, whose peers have no address", problems);
+        }
+    }
+
+    /// Who answers our pings is not silent, but who is not asked is.
+    fn check_silence(&self, silence: Option<Duration>, key: &str, problems: &mut Problems<'_>) {
+        let listener = self.listener;
+        let web = listener.websocket.clone().unwrap_or_default();
+        let asked = match listener.protocol {
+            ProtocolName::WebSocket | ProtocolName::WsTelnet => web.ping.0,
+            _ => None,
+        };
+        if let (Some(silence), Some(asked)) = (silence, asked)
+            && asked.0 >= silence
+        {
+            let key = if key.is_empty() { "websocket.ping" } else { key };
+            self.add(key, "a peer is pinged before it is closed as silent: ping is less than silence", problems);
+        }
+    }
+
+    fn protocol(&self, address: &Address, problems: &mut Problems<'_>) -> Protocol {
+        let listener = self.listener;
+        match listener.protocol {
+            ProtocolName::Tcp => Wire::Lines(lines(listener.lines.clone().unwrap_or_default())).into(),
+            ProtocolName::Telnet => Wire::Telnet(self.telnet(problems)).into(),
+            ProtocolName::Length => {
+                let prefix = self.prefix(&LengthPrefix::ALL, problems).unwrap_or(LengthPrefix::U32Be);
+                Wire::LengthPrefixed(LengthPrefixed { prefix }).into()
+            }
+            ProtocolName::Auto => {
+                let defaults = Auto::default();
+                let prefixes = [LengthPrefix::U32Be, LengthPrefix::U64Be];
+                Protocol::Auto(Auto {
+                    telnet: self.telnet(problems),
+                    lines: listener.lines.clone().map_or(defaults.lines, lines),
+                    prefix: listener.length.as_ref().and_then(|_| self.prefix(&prefixes, problems)),
+                    wait: listener.wait.map_or(defaults.wait, |wait| wait.0),
+                })
+            }
+            ProtocolName::WebSocket => Protocol::Http(Arc::new(self.http(address, problems))),
+            ProtocolName::WsTelnet => {
+                let telnet = Some(self.telnet(problems));
+                Protocol::Http(Arc::new(Http { telnet, ..self.http(address, problems) }))
+            }
+        }
+    }
+
+    fn prefix(&self, choices: &[LengthPrefix], problems: &mut Problems<'_>) -> Option<LengthPrefix> {
+        let name = self.listener.length.clone().unwrap_or_default().prefix;
+        let found = choices.iter().find(|prefix| prefix.name() == name).copied();
+        if found.is_none() {
+            let names: Vec<_> = choices.iter().map(|prefix| prefix.name()).collect();
+            self.add("length.prefix", format!("{name:?} is none of {}", names.join(", ")), problems);
+        }
+        found
+    }
+
+    fn telnet(&self, problems: &mut Problems<'_>) -> Telnet {
+        let telnet = self.listener.telnet.clone().unwrap_or_default();
+        let charset = Charset::named(&telnet.charset)
+            .ok_or_else(|| format!("{:?} is none of utf-8, iso-8859-1, ibm437, us-ascii", telnet.charset));
+        Telnet {
+            mode: match telnet.mode {
+                ModeChoice::Line => InputMode::Line,
+                ModeChoice::Character => InputMode::Character,
+                ModeChoice::Keys => InputMode::Keys,
+            },
+            charset: problems.or(&format!("{}.telnet.charset", self.key), charset, Charset::default()),
+            invalid_utf8: invalid(telnet.invalid),
+            probe: telnet.probe,
+            gmcp: telnet.gmcp,
+            msdp: telnet.msdp,
+            compress: telnet.compress,
+            keep_alive: telnet.keep_alive.0.map(|span| span.0),
+        }
+    }
+
+    fn http(&self, address: &Address, problems: &mut Problems<'_>) -> Http {
+        let web = self.listener.websocket.clone().unwrap_or_default();
+        if !web.path.is_empty() && !web.path.starts_with('/') {
+            self.add("websocket.path", "a path begins with /", problems);
+        }
+        if (web.monitor || web.metrics == AccessChoice::Credential) && self.monitor.is_none() {
+            let key = if web.monitor { "websocket.monitor" } else { "websocket.metrics" };
+            self.add(key, "it needs monitor.credential (or monitor.credential_file)", problems);
+        }
+        let forwarded = self.listener.forwarded.as_ref().map(|forwarded| Forwarded {
+            field: match forwarded.field {
+                FieldChoice::XForwardedFor => ForwardedField::XForwardedFor,
+                FieldChoice::Forwarded => ForwardedField::Forwarded,
+            },
+            trusted: self.trusted("forwarded.trusted", &networks(&forwarded.trusted), problems),
+        });
+        let has_monitor = web.monitor || web.metrics == AccessChoice::Credential;
+        Http {
+            path: (!web.path.is_empty()).then(|| web.path.clone()),
+            origins: self.origins(&web.origins, problems),
+            subprotocols: web.subprotocols,
+            deflate: web.deflate,
+            ping: web.ping.0.map(|ping| ping.0),
+            hosts: web.hosts.unwrap_or_else(|| own_hosts(address)),
+            forwarded,
+            monitor: self.monitor.filter(|_| has_monitor).cloned(),
+            metrics: match web.metrics {
+                AccessChoice::Open => Access::Open,
+                AccessChoice::Credential => Access::Credential,
+                AccessChoice::Off => Access::Off,
+            },
+            page: web.page,
+            telnet: None,
+            timeout: web.timeout.0,
+        }
+    }
+
+    fn origins(&self, origins: &[String], problems: &mut Problems<'_>) -> Origins {
+        match origins {
+            [same] if same == "same" => Origins::Same,
+            [any] if any == "*" => {
+                if self.settings.profile == Profile::Production {
+                    let words = "any page could speak in its reader's place; in production, name the origins";
+                    self.add("websocket.origins", words, problems);
+                }
+                Origins::Any
+            }
+            list => {
+                for origin in list.iter().filter(|origin| !origin.contains("://")) {
+                    let words = format!("{origin:?} is no origin such as https://example.org, nor `same` or `*` alone");
+                    self.add("websocket.origins", words, problems);
+                }
+                Origins::List(list.to_vec())
+            }
+        }
+    }
+
+    fn trusted(&self, key: &str, networks: &[Network], problems: &mut Problems<'_>) -> Vec<Network> {
+        if networks.is_empty() {
+            self.add(key, "nobody is trusted: name the networks of the proxies", problems);
+        }
+        if networks.iter().any(|network| network.to_string().ends_with("/0")) {
+            self.add(key, "everybody could say to be anybody: name the networks of the proxies", problems);
+        }
+        networks.to_vec()
+    }
+
+    fn tls(&self, problems: &mut Problems<'_>) -> Tls {
+        let tls = self.listener.tls.as_ref()?;
+        if tls.certificates.is_empty() {
+            self.add("tls.certificates", "TLS needs a certificate: `- { certificate: FILE, key: FILE }`", problems);
+        }
+        for (number, files) in tls.certificates.iter().enumerate() {
+            if files.certificate.is_empty() || files.key.is_empty() {
+                self.add(&format!("tls.certificates[{number}]"), "it takes two files: certificate and key", problems);
+            }
+        }
+        let authorities = &tls.authorities;
+        if (tls.clients == ClientsChoice::None) != authorities.is_empty() {
+            let words = "clients and authorities go together: who is asked, and whose certificates are good";
+            self.add("tls.authorities", words, problems);
+        }
+        let is_web = matches!(self.listener.protocol, ProtocolName::WebSocket | ProtocolName::WsTelnet);
+        let web = || if is_web { ["http/1.1".to_string()].into() } else { Vec::new() };
+        let files = TlsFiles {
+            certificates: tls.certificates.iter().map(certificate).collect(),
+            clients: match tls.clients {
+                ClientsChoice::None => ClientCertificates::None,
+                ClientsChoice::Optional => ClientCertificates::Optional(authorities.into()),
+                ClientsChoice::Required => ClientCertificates::Required(authorities.into()),
+            },
+            protocols: tls.protocols.clone().unwrap_or_else(web),
+            only_1_3: tls.only_1_3,
+        };
+        Some((files, tls.handshake_timeout.0))
+    }
+
+    /// Passwords, tokens and the monitor's credential do not cross a network in the clear.
+    fn check_secrets(&self, address: &Address, problems: &mut Problems<'_>) {
+        let auth = &self.settings.authentication;
+        let is_exposed = match address {
+            Address::Tcp(address) => !address.ip().to_canonical().is_loopback() && self.listener.tls.is_none(),
+            Address::Unix(_) | Address::Inherited(_) => false,
+        };
+        if !is_exposed || auth.allow_plaintext {
+            return;
+        }
+        let web = self.listener.websocket.clone().unwrap_or_default();
+        let asks = auth.enabled && auth.dialogue;
+        let queries = auth.enabled && auth.tokens.is_some();
+        if asks || queries {
+            let what = if asks { "passwords" } else { "tokens" };
+            let words = format!(
+                "{what} would cross the network in the clear: set {}.tls, listen on loopback behind a proxy, or set \
+                 authentication.allow_plaintext",
+                self.key
+            );
+            self.add("address", words, problems);
+        }
+        if web.monitor || web.metrics == AccessChoice::Credential {
+            let words = format!(
+                "the monitor's credential would cross the network in the clear: set {}.tls, or serve the monitor on loopback",
+                self.key
+            );
+            self.add(if web.monitor { "websocket.monitor" } else { "websocket.metrics" }, words, problems);
+        }
+    }
+}
+
+fn certificate(files: &CertificateSettings) -> CertificateFiles {
+    CertificateFiles { certificate: (&files.certificate).into(), key: (&files.key).into() }
+}
+
+/// The names by which a browser may know a loopback address.
+fn own_hosts(address: &Address) -> Vec<String> {
+    match address {
+        Address::Tcp(address) if address.ip().to_canonical().is_loopback() => {
+            ["localhost", "127.0.0.1", "[::1]"].map(ToString::to_string).into()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn lines(lines: LineSettings) -> Lines {
+    let ending = match lines.ending {
+        EndingChoice::Lf => LineEnding::Lf,
+        EndingChoice::CrLf => LineEnding::CrLf,
+    };
+    Lines { ending, invalid_utf8: invalid(lines.invalid) }
+}
+
+const fn invalid(choice: InvalidChoice) -> InvalidUtf8 {
+    match choice {
+        InvalidChoice::Reject => InvalidUtf8::Reject,
+        InvalidChoice::Replace => InvalidUtf8::Replace,
+        InvalidChoice::Bytes => InvalidUtf8::Bytes,
+    }
+}

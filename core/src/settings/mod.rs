@@ -1,0 +1,461 @@
+//! Text in, a checked configuration out. Needs the feature `settings`.
+//!
+//! What can be configured is [`Settings`]; its fields say what each means. A configuration is made of layers, each upon the one
+//! before: the defaults, a profile, files (YAML or JSON), the environment, and the command line. [`Sources::resolve`] puts them
+//! together and says everything that is wrong with them, with file, line, key and what to do. [`Resolved::plan`] is what a
+//! server is made of.
+//!
+//! ```
+//! use drupe_core::settings::Sources;
+//!
+//! let resolved = Sources::new()
+//!     .file("drupe.yaml", "listeners:\n  chat: { address: '127.0.0.1:7000', limits: { idle: 5m } }\n")
+//!     .environment([("DRUPE_LIMITS__CONNECTIONS_MAX", "100")])
+//!     .resolve()
+//!     .unwrap();
+//! assert_eq!(resolved.plan.config.connections.total, 100);
+//!
+//! let problems = Sources::new().file("drupe.yaml", "limits:\n  peer:\n    idel: 5m\n").resolve().unwrap_err();
+//! assert_eq!(
+//!     problems.to_string(),
+//!     "drupe.yaml:3: limits.peer.idel: there is no such key; did you mean idle?"
+//! );
+//! ```
+//!
+//! # Layers
+//!
+//! - **Profile**: `profile: production` in a file, `DRUPE_PROFILE`, or the command line.
+//! - **Files**: maps are merged key by key; lists and values take the place of those before.
+//! - **Environment**: `DRUPE_` and the key in capitals, with `__` between its parts: `DRUPE_LIMITS__PEER__IDLE=5m`,
+//!   `DRUPE_LISTENERS__CHAT__ADDRESS=127.0.0.1:7000`. A value is YAML, so `[a, b]` is a list. What begins with `DRUPE_` and is no
+//!   key is an error, but for `DRUPE_TEST_`.
+//! - **Command line**: `--set limits.peer.idle=5m`.
+//!
+//! # What holds at once when it is loaded anew
+//!
+//! | key | new connections | open connections |
+//! |---|---|---|
+//! | `limits`, `outbound`, `quarantine`, `rooms`, `closing`, `drain` | at once | at once; who is over a number of connections stays |
+//! | `listeners`: added | listened at | |
+//! | `listeners`: removed, or another `address` | no longer let in | stay |
+//! | `listeners.*.limits`, `prompt` | at once | at once |
+//! | `listeners.*`: `welcome`, `notices`, `half_open`, `app`, `tls`, `websocket`, `telnet`, `lines`, `length`, proxies, networks | at once | stay as they are |
+//! | `authentication`: users, tokens' keys, limits | at once | stay who they are |
+//! | `monitor.credential` | at once | stay |
+//! | `log.level`, `log.targets` | at once | |
+//! | `workers`, `envelope`, `log.file`, `log.format`, `authentication.enabled`, `monitor`: all else | with the next start | |
+//!
+//! A configuration that is wrong changes nothing.
+//!
+//! # For who knows another server
+//!
+//! | aBakedServer | here |
+//! |---|---|
+//! | `host`, `port` | `listeners.NAME.address` |
+//! | `max_concurrent_connections` | `limits.connections_max`, `listeners.NAME.connections_max` |
+//! | `idle_timeout` | `limits.peer.idle` |
+//! | `close_timeout` | `closing.flush`, `closing.linger`, `drain.deadline` |
+//! | `suppress_client_errors` | always: a handler's panic ends one connection |
+//! | `interval`, `max_durations`, `retention_strategy` | none is needed: metrics count as things happen, and both the recent and the longest durations are kept |
+//!
+//! | chuk-protocol-server | here |
+//! |---|---|
+//! | `servers` | `listeners` |
+//! | `host`, `port` | `listeners.NAME.address` |
+//! | `transport` | `listeners.NAME.protocol` |
+//! | `handler_class` | `listeners.NAME.app` |
+//! | `max_connections` | `listeners.NAME.connections_max` |
+//! | `connection_timeout` | `limits.peer.lifetime`; for who says nothing, `limits.peer.idle` |
+//! | `welcome_message` | `listeners.NAME.welcome` |
+//! | `ws_path` | `listeners.NAME.websocket.path` |
+//! | `allow_origins` | `listeners.NAME.websocket.origins` |
+//! | `use_ssl`, `ssl_cert`, `ssl_key` | `listeners.NAME.tls.certificates` |
+//! | `ping_interval` | `listeners.NAME.websocket.ping` |
+//! | `ping_timeout` | `limits.peer.silence` |
+//! | `enable_monitoring`, `monitor_path` | `listeners.NAME.websocket.monitor`, at `/monitor` |
+//!
+//! | aiows | here |
+//! |---|---|
+//! | `host`, `port` | `listeners.NAME.address` |
+//! | `is_production`, `require_ssl_in_production` | `profile: production` |
+//! | `ssl_cert_file`, `ssl_key_file` | `listeners.NAME.tls.certificates` |
+//! | `ssl_cert_common_name`, `ssl_cert_org`, `ssl_cert_country`, `ssl_cert_days` | `drupe cert --self-signed` |
+//! | `shutdown_timeout` | `drain.deadline` |
+//! | `max_message_size`, `max_frame_size` | `limits.peer.message_max` |
+//! | `ping_interval`, `ping_timeout` | `listeners.NAME.websocket.ping`, `limits.peer.silence` |
+//! | `max_messages_per_minute`, `window_duration`, `burst_limit` | `limits.peer.messages`, such as `60/60s burst 10` |
+//! | `max_connections_per_ip` | `limits.connections_per_address_max` |
+//! | `max_connections_per_minute`, `sliding_window_size` | `limits.arrivals_per_address`, such as `30/60s` |
+//! | `whitelist_ips` | `limits.exempt` |
+//! | `global_max_connections` | `limits.connections_max` |
+//! | `secret_key` | `authentication.tokens.hs256_secret` |
+//! | `token_ttl` | the `exp` of each token |
+//! | `enable_ip_validation` | none: addresses change under honest users |
+//! | `rate_limit_attempts`, `rate_limit_window` | `authentication.failures_per_address`, such as `5/5m` |
+//! | `auth_timeout` | `authentication.deadline` |
+//! | `max_tickets` | `authentication.tokens.single_use_max` |
+//! | `allowed_origins`, `require_origin_header` | `listeners.NAME.websocket.origins` |
+//! | `session_timeout` | `limits.peer.lifetime` |
+//! | `log_level`, `use_json_format` | `log.level`, `log.format` |
+//! | `enable_rate_limiting`, `max_logs_per_minute`, `max_logs_per_hour` | `log.repeats` |
+//! | `sanitize_data`, `include_message_content` | always, and never |
+//! | `handshake_timeout`, `close_timeout` | `listeners.NAME.websocket.timeout`, `closing.flush` |
+//! | `require_user_agent`, `min_user_agent_length` | none: they keep nobody out |
+//! | `send_queue_max_size` | `outbound.max`, in bytes |
+//! | `send_queue_overflow_strategy` | `outbound.slow_policy` |
+//! | `slow_client_threshold`, `slow_client_timeout` | `outbound.high`, `outbound.write_deadline` |
+//! | `cleanup_interval` and other intervals | none is needed: nothing is polled |
+//!
+//! | netconduit | here |
+//! |---|---|
+//! | `host`, `port`, `ipv6` | `listeners.NAME.address` |
+//! | `password` | `authentication.shared_password` |
+//! | `max_connections` | `limits.connections_max` |
+//! | `max_message_size` | `limits.peer.message_max` |
+//! | `connection_timeout`, `heartbeat_interval`, `heartbeat_timeout` | `listeners.NAME.websocket.ping`, `listeners.NAME.telnet.keep_alive`, `limits.peer.silence` |
+//! | `auth_timeout` | `authentication.deadline` |
+//! | `send_queue_size`, `enable_backpressure` | `outbound.max`, `outbound.high` |
+//! | `receive_queue_size`, `buffer_size` | none is needed: what is not served is not read |
+//! | `enable_compression` | `listeners.NAME.websocket.deflate`, `listeners.NAME.telnet.compress` |
+//! | `ssl_enabled`, `ssl_cert_file`, `ssl_key_file` | `listeners.NAME.tls.certificates` |
+//! | `ssl_ca_file`, `ssl_verify_client` | `listeners.NAME.tls.authorities`, `listeners.NAME.tls.clients` |
+//! | `rate_limit_messages_per_second`, `rate_limit_bytes_per_second` | `limits.peer.messages`, `limits.peer.bytes` |
+//!
+//! | Summoner | here |
+//! |---|---|
+//! | `host`, `port` | `listeners.NAME.address` |
+//! | `connection_buffer_size`, `command_buffer_size`, `control_channel_capacity`, `queue_monitor_capacity` | none is needed: there are no channels |
+//! | `client_timeout_secs`, `timeout_check_interval_secs` | `limits.peer.idle` |
+//! | `rate_limit_msgs_per_minute` | `limits.peer.messages`, such as `300/60s` |
+//! | `accept_error_backoff_ms` | `limits.accept_backoff` |
+//! | `quarantine_cooldown_secs`, `quarantine_cleanup_interval_secs` | `quarantine.cool_down` |
+//! | `throttle_threshold`, `throttle_delay_ms` | `limits.peer.ladder.pause` |
+//! | `flow_control_threshold`, `flow_control_delay_ms` | `outbound.high`, `outbound.low` |
+//! | `disconnect_threshold` | `outbound.max`, `limits.peer.ladder.close` and `.quarantine` |
+//! | `worker_threads` | `workers` |
+//! | `log_level`, `enable_json_log`, `enable_file_log`, `log_file_path` | `log.level`, `log.format`, `log.file` |
+//! | `max_file_size`, `backup_count` | `log.file.rotation`, `log.file.keep` |
+
+mod document;
+mod layers;
+mod listeners;
+mod plan;
+mod profiles;
+mod template;
+mod tree;
+pub mod units;
+
+pub use plan::{AuthenticationPlan, MonitorPlan, Plan};
+pub use template::{environment_template, schema, template};
+pub use tree::*;
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+use document::{Content, Node};
+use layers::Layers;
+use serde_json::Value;
+
+/// What a configuration is made of.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    files: Vec<(String, String)>,
+    environment: Vec<(String, String)>,
+    set: Vec<(String, String)>,
+    profile: Option<String>,
+}
+
+/// Layers that fit together.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// What they say.
+    pub settings: Settings,
+    /// What a server is made of.
+    pub plan: Plan,
+    layers: Layers,
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingsError {
+    /// Where: a file and a line, a variable, or an argument.
+    pub place: String,
+    /// Which key, with dots between its parts; empty if it is no key.
+    pub key: String,
+    /// What is wrong with it, and what would be right.
+    pub words: String,
+}
+
+/// Everything that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingsErrors(pub Vec<SettingsError>);
+
+impl Sources {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// And a file; later ones upon earlier ones. `name` is what errors call it.
+    #[must_use]
+    pub fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.push((name.to_owned(), text.to_owned()));
+        self
+    }
+
+    /// And those variables of an environment that begin with `DRUPE_`. `DRUPE_CONFIG` and what begins with `DRUPE_TEST_` is passed
+    /// over.
+    #[must_use]
+    pub fn environment<'a>(mut self, variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let is_ours =
+            |name: &str| name.starts_with(PREFIX) && name != "DRUPE_CONFIG" && !name.starts_with("DRUPE_TEST_");
+        let ours = variables.into_iter().filter(|(name, _)| is_ours(name));
+        self.environment.extend(ours.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        self
+    }
+
+    /// And a key that is set on the command line.
+    #[must_use]
+    pub fn set(mut self, key: &str, value: &str) -> Self {
+        self.set.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// And a profile that is named on the command line.
+    #[must_use]
+    pub fn profile(mut self, profile: &str) -> Self {
+        self.profile = Some(profile.to_owned());
+        self
+    }
+
+    /// Puts the layers together and checks them.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub fn resolve(&self) -> Result<Resolved, SettingsErrors> {
+        let mut upper = Vec::new();
+        for (name, text) in &self.files {
+            let node = Node::read(name, text)?;
+            if !matches!(node.content, Content::Map(_)) {
+                let words = "a configuration is keys with values, such as `profile: production`".into();
+                return Err(SettingsError { place: format!("{name}:{}", node.line), key: String::new(), words }.into());
+            }
+            upper.push((name.clone(), node));
+        }
+        for (name, value) in &self.environment {
+            let key = name[PREFIX.len()..].to_lowercase().replace("__", ".");
+            upper.push((name.clone(), nested(&key, Node::value(value))));
+        }
+        for (key, value) in &self.set {
+            upper.push((format!("--set {key}"), nested(key, Node::value(value))));
+        }
+        if let Some(profile) = &self.profile {
+            upper.push(("--profile".into(), nested("profile", Node::value(profile))));
+        }
+        let named = upper.iter().rev().find_map(|(_, node)| node.profile());
+        let profile = named.and_then(|name| serde_json::from_value::<Profile>(name).ok()).unwrap_or_default();
+        let mut layers = Layers::default();
+        let layer = format!("profile {}", profile.name());
+        layers.add(&layer, &built_in(profile.layer())?);
+        for (name, node) in &upper {
+            layers.add(name, node);
+        }
+        let has_listeners =
+            layers.merged.get("listeners").and_then(Value::as_object).is_some_and(|map| !map.is_empty());
+        if !has_listeners {
+            layers.add(&layer, &built_in(profile.listeners())?);
+        }
+        let settings = typed(&layers)?;
+        let plan = Plan::new(&settings, &layers)?;
+        Ok(Resolved { settings, plan, layers })
+    }
+}
+
+impl Resolved {
+    /// Every value, as `key: value`, and which layer set it. What is secret is not shown.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        let mut lines = Vec::new();
+        leaves("", &self.value(), &mut |path, value| {
+            let origin = self.layers.origin(path).filter(|_| self.layers.is_set(path)).unwrap_or("default");
+            lines.push(format!("{path}: {} # {origin}", shown(path, value)));
+        });
+        lines.join("\n")
+    }
+
+    /// What differs in a newer configuration, as `key: before -> after`. What is secret is not shown.
+    #[must_use]
+    pub fn changes(&self, newer: &Self) -> Vec<String> {
+        let (mut before, mut after) = (alloc::collections::BTreeMap::new(), alloc::collections::BTreeMap::new());
+        leaves("", &self.value(), &mut |path, value| drop(before.insert(path.to_owned(), value.clone())));
+        leaves("", &newer.value(), &mut |path, value| drop(after.insert(path.to_owned(), value.clone())));
+        let gone = before.iter().filter(|(path, _)| !after.contains_key(*path));
+        let gone = gone.map(|(path, value)| format!("{path}: {} -> (gone)", shown(path, value)));
+        let other = after.iter().filter(|(path, value)| before.get(*path) != Some(value)).map(|(path, value)| {
+            let old = before.get(path).map_or("(none)".into(), |old| shown(path, old));
+            format!("{path}: {old} -> {}", shown(path, value))
+        });
+        gone.chain(other).collect()
+    }
+
+    fn value(&self) -> Value {
+        serde_json::to_value(&self.settings).unwrap_or_default()
+    }
+}
+
+const PREFIX: &str = "DRUPE_";
+/// What is not shown.
+const SECRETS: [&str; 4] = ["password", "secret", "credential", "shared_password"];
+
+impl Layers {
+    fn is_set(&self, path: &str) -> bool {
+        self.origins.contains_key(path)
+            || self.origins.keys().any(|known| known.starts_with(path) && known[path.len()..].starts_with(['.', '[']))
+    }
+}
+
+impl Node {
+    fn profile(&self) -> Option<Value> {
+        let Content::Map(map) = &self.content else { return None };
+        map.iter().find(|(key, _)| key == "profile").map(|(_, node)| node.to_value())
+    }
+}
+
+fn shown(path: &str, value: &Value) -> String {
+    let last = path.rsplit('.').next().unwrap_or(path);
+    let is_empty = value.as_str() == Some("");
+    if SECRETS.iter().any(|secret| last.ends_with(secret)) && !is_empty { "(secret)".into() } else { value.to_string() }
+}
+
+/// Tells every value that has none below it. A list is one.
+fn leaves(path: &str, value: &Value, tell: &mut dyn FnMut(&str, &Value)) {
+    match value {
+        Value::Object(map) if !map.is_empty() => {
+            for (key, value) in map {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                leaves(&path, value, tell);
+            }
+        }
+        Value::Null => {}
+        value => tell(path, value),
+    }
+}
+
+fn nested(key: &str, value: Node) -> Node {
+    key.rsplit('.')
+        .fold(value, |inner, part| Node { line: 0, content: Content::Map([(part.to_owned(), inner)].into()) })
+}
+
+/// What is built in is well formed, as tests show.
+fn built_in(text: &str) -> Result<Node, SettingsErrors> {
+    let mut node = Node::read("profile", text)?;
+    node.forget_lines();
+    Ok(node)
+}
+
+fn typed(layers: &Layers) -> Result<Settings, SettingsErrors> {
+    let merged = Value::Object(layers.merged.clone());
+    let schema = serde_json::from_str(&schema()).unwrap_or_default();
+    if let Some(key) = not_a_map(&schema, &schema, &merged, "") {
+        let place = layers.origin(&key).unwrap_or("the configuration").to_owned();
+        return Err(SettingsError { place, key, words: "it takes keys with values".into() }.into());
+    }
+    serde_path_to_error::deserialize::<_, Settings>(merged).map_err(|error| {
+        let path = error.path().to_string();
+        let path = if path == "." { String::new() } else { path };
+        let words = error.inner().to_string();
+        // What serde says of a key that is not there begins so.
+        let (key, words) = match words.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`')) {
+            Some((field, rest)) => {
+                let ends_in_field = path == field || path.ends_with(&format!(".{field}"));
+                let key = match path.as_str() {
+                    _ if ends_in_field => path.clone(),
+                    "" => field.to_owned(),
+                    path => format!("{path}.{field}"),
+                };
+                (key, no_such_key(field, rest))
+            }
+            None => (path, words),
+        };
+        let place = layers.origin(&key).unwrap_or("the configuration").to_owned();
+        SettingsError { place, key, words }.into()
+    })
+}
+
+/// The first key that is a list or a value where keys should be: serde would take a list for the values of all keys in order.
+fn not_a_map(schema: &Value, part: &Value, value: &Value, path: &str) -> Option<String> {
+    let part = template::resolve(schema, part);
+    let (properties, any) = (part["properties"].as_object(), part["additionalProperties"].as_object());
+    if let (Some(_), Value::Array(list)) = (part.get("items"), value) {
+        let mut wrong =
+            list.iter().enumerate().map(|(n, value)| not_a_map(schema, &part["items"], value, &format!("{path}[{n}]")));
+        return wrong.find_map(|key| key);
+    }
+    if properties.is_none() && any.is_none() {
+        return None;
+    }
+    let Value::Object(map) = value else {
+        return value.is_array().then(|| path.to_owned());
+    };
+    map.iter().find_map(|(key, value)| {
+        let below = properties.and_then(|properties| properties.get(key)).unwrap_or(&part["additionalProperties"]);
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        not_a_map(schema, below, value, &path)
+    })
+}
+
+fn no_such_key(field: &str, expected: &str) -> String {
+    let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
+    let nearest = known.iter().map(|name| (distance(field, name), *name)).min();
+    match nearest {
+        Some((distance, name)) if distance <= 1 + field.len() / 4 => {
+            format!("there is no such key; did you mean {name}?")
+        }
+        _ => format!("there is no such key; there are {}", known.join(", ")),
+    }
+}
+
+/// How many characters must be changed, added, taken away or exchanged with the next (Damerau 1964, restricted).
+fn distance(one: &str, other: &str) -> usize {
+    let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
+    let mut rows = alloc::vec![(0..=other.len()).collect::<Vec<_>>()];
+    for (i, a) in one.iter().enumerate() {
+        let mut row = alloc::vec![i + 1];
+        for (j, b) in other.iter().enumerate() {
+            let mut best = (rows[i][j + 1] + 1).min(row[j] + 1).min(rows[i][j] + usize::from(a != b));
+            if i > 0 && j > 0 && *a == other[j - 1] && one[i - 1] == *b {
+                best = best.min(rows[i - 1][j - 1] + 1);
+            }
+            row.push(best);
+        }
+        rows.push(row);
+    }
+    rows[one.len()][other.len()]
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let colon = if self.key.is_empty() { "" } else { ": " };
+        write!(f, "{}{colon}{}: {}", self.place, self.key, self.words)
+    }
+}
+
+impl core::error::Error for SettingsError {}
+
+impl fmt::Display for SettingsErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<_> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl core::error::Error for SettingsErrors {}
+
+impl From<SettingsError> for SettingsErrors {
+    fn from(error: SettingsError) -> Self {
+        Self([error].into())
+    }
+}

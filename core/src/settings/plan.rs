@@ -1,0 +1,407 @@
+//! Settings that make sense together, as what a server is made of.
+
+use super::layers::Layers;
+use super::tree::*;
+use super::units::{Maybe, NetworkText, RateText, Size, Span};
+use super::{SettingsError, SettingsErrors};
+use crate::app::Envelope;
+use crate::kit::auth::scram::Credentials;
+use crate::kit::auth::{Accounts, AuthenticationLimits, DuplicateLogin, TokenKey, Tokens};
+use crate::limit::{Budget, ConnectionLimits, EarlyDrop, Ladder, MessageSize, Network, QuarantineLimits, Rate};
+use crate::outbound::{Marks, OutboundLimits, SlowPolicy};
+use crate::tls::TlsFiles;
+use crate::wire::http::Credential;
+use crate::{Closing, Config, Drain, PeerLimits, Rates, RoomLimits, TicketLimits};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+use core::num::{NonZeroU8, NonZeroU32};
+use core::time::Duration;
+
+/// What a server is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The machine's configuration. Listeners have no TLS yet: that is for who can read files.
+    pub config: Config,
+    /// The files of each listener's TLS, and how long its handshakes may take; in the order of
+    /// [`listeners`](Config::listeners).
+    pub tls: Vec<Option<(TlsFiles, Duration)>>,
+    /// How many threads serve.
+    pub workers: NonZeroU8,
+    /// What the relay puts each message into.
+    pub envelope: Envelope,
+    /// Who may come in, unless everybody may.
+    pub authentication: Option<AuthenticationPlan>,
+    /// What the monitor may do, if there is one.
+    pub monitor: Option<MonitorPlan>,
+    /// What is logged.
+    pub log: LogSettings,
+}
+
+/// Who may come in.
+#[derive(Clone, PartialEq)]
+pub struct AuthenticationPlan {
+    settings: AuthenticationSettings,
+    /// What keeps passwords from being guessed.
+    pub limits: AuthenticationLimits,
+    /// Whether a token may stand in the query.
+    pub token_in_query: bool,
+    /// Whether people are asked.
+    pub dialogue: bool,
+    /// What happens when a user is connected already.
+    pub duplicates: DuplicateLogin,
+}
+
+/// What the monitor may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MonitorPlan {
+    /// How many may look at a time.
+    pub watchers_max: u32,
+    /// How often the table is sent.
+    pub interval: Duration,
+    /// Whether those who look may close, refuse and drain.
+    pub may_act: bool,
+    /// Whether they may see what is said.
+    pub may_watch: bool,
+}
+
+impl fmt::Debug for AuthenticationPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AuthenticationPlan")
+    }
+}
+
+impl AuthenticationPlan {
+    /// The users and keys. Passwords are hashed with `salt`, which should be random.
+    ///
+    /// # Errors
+    /// What is wrong, and with which key.
+    pub fn accounts(&self, salt: &[u8]) -> Result<Accounts, (String, String)> {
+        let AuthenticationSettings { users, shared_password, tokens, iterations, .. } = &self.settings;
+        let hash = |key: String, password: &str| {
+            // Another for each password.
+            let salt = [salt, key.as_bytes()].concat();
+            Credentials::new(password, &salt, *iterations).map_err(|error| (key, error.to_string()))
+        };
+        let mut accounts = Accounts::new();
+        if !shared_password.is_empty() {
+            accounts = accounts.shared_password(hash("authentication.shared_password".into(), shared_password)?);
+        }
+        for (name, user) in users {
+            let key = format!("authentication.users.{name}");
+            let credentials = hash(format!("{key}.password"), &user.password)?;
+            let scopes = user.scopes.iter().map(String::as_str);
+            accounts = accounts.user(name, credentials, scopes).map_err(|error| (key, error.to_string()))?;
+        }
+        if let Some(tokens) = tokens {
+            let settings = tokens;
+            let blame = |key: &str, words: String| (format!("authentication.tokens.{key}"), words);
+            let key = if settings.hs256_secret.is_empty() {
+                let bytes = from_hex(&settings.ed25519_public);
+                let bytes = bytes.ok_or_else(|| blame("ed25519_public", "it takes 64 hexadecimal digits".into()))?;
+                TokenKey::ed25519_public(&bytes).map_err(|error| blame("ed25519_public", error.to_string()))?
+            } else {
+                let secret = settings.hs256_secret.as_bytes();
+                TokenKey::hs256(secret).map_err(|error| blame("hs256_secret", error.to_string()))?
+            };
+            let mut tokens = Tokens::new(key).leeway(settings.leeway.0.as_secs());
+            if !settings.issuer.is_empty() {
+                tokens = tokens.issuer(&settings.issuer);
+            }
+            if !settings.audience.is_empty() {
+                tokens = tokens.audience(&settings.audience);
+            }
+            if let Maybe(Some(most)) = settings.single_use_max {
+                tokens = tokens.single_use(most as usize);
+            }
+            accounts = accounts.tokens(tokens);
+        }
+        Ok(accounts)
+    }
+}
+
+fn from_hex(text: &str) -> Option<[u8; 32]> {
+    let digits: Option<Vec<u8>> =
+        text.chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
+    let bytes: Vec<u8> = digits?.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+    bytes.try_into().ok().filter(|_| text.len() == 64)
+}
+
+/// What was found wrong so far.
+pub(super) struct Problems<'a> {
+    layers: &'a Layers,
+    found: Vec<SettingsError>,
+}
+
+impl Problems<'_> {
+    pub(super) fn add(&mut self, key: &str, words: impl Into<String>) {
+        let place = self.layers.origin(key).unwrap_or("the defaults").to_string();
+        self.found.push(SettingsError { place, key: key.to_string(), words: words.into() });
+    }
+
+    /// The value, or what is in its place while others are looked at.
+    pub(super) fn or<T, E: fmt::Display>(&mut self, key: &str, result: Result<T, E>, otherwise: T) -> T {
+        result.unwrap_or_else(|error| {
+            self.add(key, error.to_string());
+            otherwise
+        })
+    }
+}
+
+impl Plan {
+    pub(super) fn new(settings: &Settings, layers: &Layers) -> Result<Self, SettingsErrors> {
+        let mut problems = Problems { layers, found: Vec::new() };
+        let plan = plan(settings, &mut problems);
+        if problems.found.is_empty() { Ok(plan) } else { Err(SettingsErrors(problems.found)) }
+    }
+}
+
+fn plan(settings: &Settings, problems: &mut Problems<'_>) -> Plan {
+    let authentication = authentication(settings, problems);
+    let monitor_credential = credential(&settings.monitor, problems);
+    let is_authenticated = authentication.is_some();
+    let (listeners, tls) = super::listeners::plan(settings, monitor_credential.as_ref(), problems);
+    let peer = peer_limits("limits.peer", &settings.limits.peer, problems);
+    let PeerLimits { budget, rates, idle, idle_warning, silence, lifetime } = peer;
+    let config = Config {
+        listeners,
+        connections: connections(&settings.limits, is_authenticated, problems),
+        exempt: networks(&settings.limits.exempt),
+        dry_run: settings.limits.dry_run,
+        budget,
+        rates,
+        idle,
+        idle_warning,
+        silence,
+        lifetime,
+        quarantine: QuarantineLimits {
+            cool_down: settings.quarantine.cool_down.0,
+            addresses_max: settings.quarantine.addresses_max,
+        },
+        outbound: outbound(&settings.outbound, problems),
+        rooms: RoomLimits {
+            total: settings.rooms.rooms_max,
+            per_connection: settings.rooms.per_connection_max,
+            name_max_bytes: u32_of("rooms.name_max", settings.rooms.name_max, problems),
+        },
+        tickets: TicketLimits {
+            per_connection: settings.limits.tickets_per_connection_max,
+            total: settings.limits.tickets_max,
+        },
+        closing: Closing {
+            flush: settings.closing.flush.0,
+            linger: settings.closing.linger.0,
+            discard_max_bytes: u32_of("closing.discard_max", settings.closing.discard_max, problems),
+        },
+        drain: drain(&settings.drain, problems),
+        accept_backoff: settings.limits.accept_backoff.0,
+        ..Config::default()
+    };
+    if settings.workers.get() > 1 && settings.listeners.values().any(|listener| listener.app == AppChoice::Chat) {
+        problems.add("workers", "the chat runs on one worker, since it keeps all names in one place; set workers: 1");
+    }
+    if settings.workers.get() > 1 && monitor_credential.is_some() {
+        problems.add("workers", "the monitor sees one worker only; set workers: 1, or take its credential away");
+    }
+    log(&settings.log, problems);
+    let MonitorSettings { watchers_max, interval, may_act, may_watch, .. } = settings.monitor;
+    if interval.0 < Duration::from_millis(100) {
+        problems.add("monitor.interval", "it is at least 100ms");
+    }
+    Plan {
+        config,
+        tls,
+        workers: settings.workers,
+        envelope: match settings.envelope {
+            EnvelopeChoice::None => Envelope::None,
+            EnvelopeChoice::Json => Envelope::Json,
+        },
+        authentication,
+        monitor: monitor_credential.map(|_| MonitorPlan { watchers_max, interval: interval.0, may_act, may_watch }),
+        log: settings.log.clone(),
+    }
+}
+
+fn credential(monitor: &MonitorSettings, problems: &mut Problems<'_>) -> Option<Credential> {
+    if monitor.credential.is_empty() {
+        return None;
+    }
+    match Credential::new(&monitor.credential) {
+        Ok(credential) => Some(credential),
+        Err(error) => {
+            problems.add("monitor.credential", error.to_string());
+            None
+        }
+    }
+}
+
+fn connections(limits: &LimitSettings, is_authenticated: bool, problems: &mut Problems<'_>) -> ConnectionLimits {
+    let early_drop = limits.early_drop.0.clone().and_then(|drop| {
+        if !is_authenticated {
+            let words = "without authentication everybody counts as unknown; turn on authentication.enabled";
+            problems.add("limits.early_drop", words);
+        }
+        let drop = EarlyDrop::new(drop.begin, drop.full);
+        problems.or("limits.early_drop", drop.map(Some), None)
+    });
+    ConnectionLimits {
+        total: limits.connections_max,
+        per_address: limits.connections_per_address_max,
+        arrivals_per_address: rate(limits.arrivals_per_address),
+        early_drop,
+    }
+}
+
+pub(super) fn peer_limits(key: &str, peer: &PeerSettings, problems: &mut Problems<'_>) -> PeerLimits {
+    let ladder = &peer.ladder;
+    let size = MessageSize::new(peer.message_max.0);
+    let message_max_bytes = problems.or(&format!("{key}.message_max"), size, MessageSize::DEFAULT);
+    let span = |span: Maybe<Span>| span.0.map(|span| span.0);
+    let (idle, idle_warning) = (span(peer.idle), span(peer.idle_warning));
+    if let Some(warning) = idle_warning
+        && idle.is_none_or(|idle| warning >= idle)
+    {
+        problems.add(&format!("{key}.idle_warning"), format!("it is before the end: set {key}.idle to more than this"));
+    }
+    if peer.messages.0.is_none() && peer.bytes.0.is_none() && peer.ladder != LadderSettings::default() {
+        problems.add(&format!("{key}.ladder"), "it has no effect without a rate: set messages or bytes");
+    }
+    PeerLimits {
+        budget: Budget {
+            message_max_bytes,
+            message_deadline: peer.message_deadline.0,
+            messages_per_turn: peer.messages_per_turn,
+        },
+        rates: Rates {
+            messages: rate(peer.messages),
+            bytes: rate(peer.bytes),
+            ladder: Ladder {
+                warn: ladder.warn.0,
+                pause: ladder.pause.0,
+                drop: ladder.drop.0,
+                close: ladder.close.0,
+                quarantine: ladder.quarantine.0,
+                forgive_after: ladder.forgive_after.0,
+            },
+        },
+        idle,
+        idle_warning,
+        silence: span(peer.silence),
+        lifetime: span(peer.lifetime),
+    }
+}
+
+fn outbound(outbound: &OutboundSettings, problems: &mut Problems<'_>) -> OutboundLimits {
+    let mut bytes = |name: &str, size| u32_of(&format!("outbound.{name}"), size, problems);
+    let (low, high, max) = (bytes("low", outbound.low), bytes("high", outbound.high), bytes("max", outbound.max));
+    let drain_min = bytes("drain_min", outbound.drain_min);
+    let marks = problems.or("outbound", Marks::new(low, high, max), Marks::default());
+    let drain_min = NonZeroU32::new(drain_min).ok_or("it is at least 1B");
+    OutboundLimits {
+        marks,
+        write_deadline: outbound.write_deadline.0,
+        drain_min_bytes_per_second: problems.or("outbound.drain_min", drain_min, NonZeroU32::MIN),
+        slow_policy: match outbound.slow_policy {
+            SlowChoice::Close => SlowPolicy::Close,
+            SlowChoice::SkipOldest => SlowPolicy::SkipOldest,
+            SlowChoice::SkipNewest => SlowPolicy::SkipNewest,
+            SlowChoice::KeepLatest => SlowPolicy::KeepLatest,
+        },
+    }
+}
+
+fn drain(drain: &DrainSettings, problems: &mut Problems<'_>) -> Drain {
+    if drain.window.0 > drain.deadline.0 {
+        problems.add("drain.window", "it is within drain.deadline: what is left then is dropped");
+    }
+    Drain {
+        grace: drain.grace.0,
+        window: drain.window.0,
+        closes_per_second: drain.closes_per_second,
+        deadline: drain.deadline.0,
+        retry_after: drain.retry_after.0.map(|after| after.0),
+    }
+}
+
+fn authentication(settings: &Settings, problems: &mut Problems<'_>) -> Option<AuthenticationPlan> {
+    let auth = &settings.authentication;
+    let proves = !auth.users.is_empty() || !auth.shared_password.is_empty() || auth.tokens.is_some();
+    if !auth.enabled {
+        if proves {
+            let words = "there are users, a password or tokens, but nobody is asked for them; set it to true";
+            problems.add("authentication.enabled", words);
+        }
+        return None;
+    }
+    if !proves {
+        let words = "nobody could come in: set users, shared_password or tokens";
+        problems.add("authentication.enabled", words);
+    }
+    if let Some(tokens) = &auth.tokens
+        && tokens.hs256_secret.is_empty() == tokens.ed25519_public.is_empty()
+    {
+        problems.add("authentication.tokens", "it takes one key: hs256_secret or ed25519_public");
+    }
+    if auth.token_in_query && auth.tokens.is_none() {
+        problems.add("authentication.token_in_query", "there are no tokens: set authentication.tokens");
+    }
+    if auth.iterations < 4_096 {
+        problems.add("authentication.iterations", "it is at least 4096 (RFC 7677)");
+    }
+    let defaults = AuthenticationLimits::default();
+    let limit = |rate: Option<RateText>, otherwise: Rate| rate.map_or(otherwise, RateText::get);
+    let plan = AuthenticationPlan {
+        settings: auth.clone(),
+        limits: AuthenticationLimits {
+            deadline: auth.deadline.0,
+            tries: auth.tries,
+            per_address: limit(auth.failures_per_address, defaults.per_address),
+            per_user: limit(auth.failures_per_user, defaults.per_user),
+            iterations_of_nobody: auth.iterations,
+        },
+        token_in_query: auth.token_in_query,
+        dialogue: auth.dialogue,
+        duplicates: match auth.duplicates {
+            DuplicateChoice::KeepBoth => DuplicateLogin::KeepBoth,
+            DuplicateChoice::RefuseNew => DuplicateLogin::RefuseNew,
+            DuplicateChoice::ReplaceOld => DuplicateLogin::ReplaceOld,
+        },
+    };
+    if auth.iterations >= 4_096
+        && let Err((key, words)) = plan.accounts(b"only to see whether it can be done")
+    {
+        problems.add(&key, words);
+    }
+    Some(plan)
+}
+
+/// The parts of a log that have a level of their own.
+const TARGETS: [&str; 4] = ["connections", "messages", "operation", "monitor"];
+
+fn log(log: &LogSettings, problems: &mut Problems<'_>) {
+    for target in log.targets.keys().filter(|target| !TARGETS.contains(&target.as_str())) {
+        problems.add(&format!("log.targets.{target}"), format!("the parts of the log are {}", TARGETS.join(", ")));
+    }
+    if let Some(file) = &log.file {
+        if file.directory.is_empty() {
+            problems.add("log.file.directory", "it names a directory, such as /var/log/drupe");
+        }
+        if file.keep == 0 {
+            problems.add("log.file.keep", "it is at least 1");
+        }
+    }
+}
+
+fn rate(rate: Maybe<RateText>) -> Option<Rate> {
+    rate.0.map(RateText::get)
+}
+
+pub(super) fn networks(networks: &[NetworkText]) -> Vec<Network> {
+    networks.iter().map(|network| network.0).collect()
+}
+
+fn u32_of(key: &str, size: Size, problems: &mut Problems<'_>) -> u32 {
+    let bytes = u32::try_from(size.0).map_err(|_| "it is less than 4GiB");
+    problems.or(key, bytes, u32::MAX)
+}

@@ -1,0 +1,304 @@
+//! Values with units, as people write them.
+
+use crate::limit::{MessageSize, Network, Rate};
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::fmt;
+use core::str::FromStr;
+use core::time::Duration;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{DeserializeOwned, Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A time: a number and `ms`, `s`, `m`, `h` or `d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+/// A number of bytes: a number and `B`, `KiB`, `MiB` or `GiB`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size(pub u64);
+
+/// So many in a time, and so many at once: `100/s`, `30/60s burst 10`, `4MiB/s`. Without `burst`, as many at once as in the time,
+/// or twice as many if that is a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateText {
+    rate: Rate,
+    /// Units, seconds, burst.
+    numbers: (u32, u32, u32),
+}
+
+/// A value, or none of it: `never`, `unlimited` or `off`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Maybe<T>(pub Option<T>);
+
+/// A network, such as `10.0.0.0/8`, or one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetworkText(pub Network);
+
+/// What is written is not what it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnitError {
+    text: String,
+    expected: &'static str,
+}
+
+impl fmt::Display for UnitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is not {}", self.text, self.expected)
+    }
+}
+
+const SPAN: &str = "a time such as 500ms, 30s, 5m, 2h or 1d";
+const SIZE: &str = "a size such as 512B, 64KiB, 4MiB or 1GiB";
+const RATE: &str = "a rate such as 100/s, 30/60s burst 10 or 4MiB/s";
+const NETWORK: &str = "a network such as 10.0.0.0/8, or an address";
+
+const SPANS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+const SIZES: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+
+/// A number and its unit.
+fn number(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(end);
+    let (_, factor) = units.iter().find(|(name, _)| *name == unit.trim_start())?;
+    digits.parse::<u64>().ok()?.checked_mul(*factor)
+}
+
+/// In the greatest unit of which it is a whole number.
+fn write_number(f: &mut fmt::Formatter<'_>, value: u64, units: &[(&str, u64)]) -> fmt::Result {
+    let fits = |(_, factor): &&(&str, u64)| value.is_multiple_of(*factor) && (value > 0 || *factor == 1);
+    let (unit, factor) = units.iter().find(fits).copied().unwrap_or(("", 1));
+    write!(f, "{}{unit}", value / factor)
+}
+
+impl FromStr for Span {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let wrong = || UnitError { text: text.to_string(), expected: SPAN };
+        number(text, &SPANS).map(|millis| Self(Duration::from_millis(millis))).ok_or_else(wrong)
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_number(f, u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX), &SPANS)
+    }
+}
+
+impl FromStr for Size {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        number(text, &SIZES).map(Self).ok_or_else(|| UnitError { text: text.to_string(), expected: SIZE })
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_number(f, self.0, &SIZES)
+    }
+}
+
+impl From<MessageSize> for Size {
+    fn from(size: MessageSize) -> Self {
+        Self(size.get() as u64)
+    }
+}
+
+impl RateText {
+    /// `units` in `seconds`, and `burst` at once; `None` if one is 0.
+    pub(super) fn new(units: u32, seconds: u32, burst: u32) -> Option<Self> {
+        let rate = Rate::per(units, seconds, burst).ok()?;
+        Some(Self { rate, numbers: (units, seconds, burst) })
+    }
+
+    /// The rate.
+    #[must_use]
+    pub const fn get(self) -> Rate {
+        self.rate
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (rate, burst) = text.split_once(" burst ").map_or((text, None), |(rate, burst)| (rate, Some(burst)));
+        let (units, time) = rate.trim().split_once('/')?;
+        let count = |text: &str| {
+            let text = text.trim();
+            let units = text.parse::<u64>().ok().or_else(|| number(text, &SIZES))?;
+            u32::try_from(units).ok()
+        };
+        let units = count(units)?;
+        let millis = if time.trim() == "s" { 1_000 } else { number(time.trim(), &SPANS)? };
+        let seconds = u32::try_from(millis / 1_000).ok().filter(|_| millis.is_multiple_of(1_000))?;
+        let burst = match burst {
+            Some(burst) => count(burst)?,
+            None if seconds == 1 => units.saturating_mul(2),
+            None => units,
+        };
+        Self::new(units, seconds, burst)
+    }
+}
+
+impl FromStr for RateText {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        Self::parse(text).ok_or_else(|| UnitError { text: text.to_string(), expected: RATE })
+    }
+}
+
+impl fmt::Display for RateText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (units, seconds, burst) = self.numbers;
+        write!(f, "{units}/{} burst {burst}", Span(Duration::from_secs(seconds.into())))
+    }
+}
+
+impl FromStr for NetworkText {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        text.parse().map(Self).map_err(|_| UnitError { text: text.to_string(), expected: NETWORK })
+    }
+}
+
+impl fmt::Display for NetworkText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What is written as text.
+struct Written<T>(&'static str, core::marker::PhantomData<T>);
+
+impl<T: FromStr<Err: fmt::Display>> Visitor<'_> for Written<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+}
+
+macro_rules! written {
+    ($($name:ident, $expected:ident, $pattern:literal;)*) => {$(
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_any(Written($expected, core::marker::PhantomData))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "pattern": $pattern, "description": $expected })
+            }
+        }
+    )*};
+}
+
+written! {
+    Span, SPAN, "^[0-9]+ *(ms|s|m|h|d)$";
+    Size, SIZE, "^[0-9]+ *(B|KiB|MiB|GiB)$";
+    RateText, RATE, "^[0-9]+ *[A-Za-z]*/([0-9]+ *(s|m|h|d)|s)( burst [0-9]+ *[A-Za-z]*)?$";
+    NetworkText, NETWORK, "^[0-9a-fA-F.:]+(/[0-9]+)?$";
+}
+
+const NONE: [&str; 3] = ["never", "unlimited", "off"];
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Maybe<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        if value.is_null() || value.as_str().is_some_and(|text| NONE.contains(&text)) {
+            return Ok(Self(None));
+        }
+        serde_json::from_value(value)
+            .map(|value| Self(Some(value)))
+            .map_err(|error| D::Error::custom(format!("{error}; or never")))
+    }
+}
+
+impl<T: Serialize> Serialize for Maybe<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Some(value) => value.serialize(serializer),
+            None => serializer.serialize_str("never"),
+        }
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Maybe<T> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("Maybe{}", T::schema_name()).into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [generator.subschema_for::<T>(), { "enum": ["never", "unlimited", "off", null] }] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_and_written_back_in_its_greatest_unit() {
+        for (text, written) in
+            [("90s", "90s"), ("120 s", "2m"), ("1d", "1d"), ("36h", "36h"), ("0s", "0ms"), ("250ms", "250ms")]
+        {
+            assert_eq!(text.parse::<Span>().expect(text).to_string(), written);
+        }
+        for (text, written) in
+            [("64KiB", "64KiB"), ("1024 B", "1KiB"), ("1536B", "1536B"), ("0B", "0B"), ("2GiB", "2GiB")]
+        {
+            assert_eq!(text.parse::<Size>().expect(text).to_string(), written);
+        }
+        for (text, written) in [
+            ("100/s", "100/1s burst 200"),
+            ("30/60s", "30/1m burst 30"),
+            ("30/1m burst 5", "30/1m burst 5"),
+            ("4MiB/s burst 8MiB", "4194304/1s burst 8388608"),
+        ] {
+            let rate: RateText = text.parse().expect(text);
+            assert_eq!(rate.to_string(), written);
+            assert_eq!(written.parse(), Ok(rate));
+        }
+    }
+
+    #[test]
+    fn what_has_no_unit_or_another_one_is_refused() {
+        for text in ["30", "30 seconds", "-1s", "1.5s", "s", "", "99999999999999999999s", "999999999999999999d"] {
+            assert!(text.parse::<Span>().is_err(), "{text}");
+        }
+        for text in ["64", "64KB", "64k", "KiB"] {
+            assert!(text.parse::<Size>().is_err(), "{text}");
+        }
+        for text in ["100", "0/s", "100/500ms", "100/s burst 0", "100/s burst", "5GiB/s"] {
+            assert!(text.parse::<RateText>().is_err(), "{text}");
+        }
+        let error = serde_json::from_str::<Maybe<Span>>("30").expect_err("no unit").to_string();
+        assert!(error.contains("a time such as 500ms, 30s, 5m, 2h or 1d; or never"), "{error}");
+        assert_eq!(serde_json::from_str::<Maybe<Span>>("\"never\"").expect("good"), Maybe(None));
+    }
+}

@@ -1,0 +1,366 @@
+//! Configurations: layers, what is wrong with them, and that every key has an effect.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
+
+use drupe_core::Address;
+use drupe_core::settings::{Profile, Resolved, Sources, environment_template, schema, template};
+use drupe_core::wire::Protocol;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+fn file(text: &str) -> Sources {
+    Sources::new().file("drupe.yaml", text)
+}
+
+fn good(sources: &Sources) -> Resolved {
+    sources.resolve().unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+#[test]
+fn later_layers_stand_upon_earlier_ones_and_say_so() {
+    let text = "profile: production\nlisteners:\n  chat:\n    address: 127.0.0.1:7000\nlimits:\n  connections_max: 5\n";
+    let sources = file(text)
+        .file("more.yaml", "limits: { peer: { idle: 5m } }")
+        .environment([("DRUPE_LIMITS__PEER__IDLE", "7m"), ("PATH", "/bin"), ("DRUPE_TEST_X", "1")])
+        .set("limits.peer.idle", "9m")
+        .set("listeners.chat.allow", "[10.0.0.0/8, 192.0.2.1]");
+    let resolved = good(&sources);
+    let config = &resolved.plan.config;
+    assert_eq!((config.connections.total, config.idle), (5, Some(Duration::from_secs(540))));
+    assert_eq!(config.silence, Some(Duration::from_secs(300)), "of the profile");
+    assert_eq!(config.listeners[0].allow.len(), 2);
+    let explained = resolved.explain();
+    for line in [
+        "profile: \"production\" # drupe.yaml:1",
+        "limits.connections_max: 5 # drupe.yaml:6",
+        "limits.peer.idle: \"9m\" # --set limits.peer.idle",
+        "limits.peer.silence: \"5m\" # profile production",
+        "limits.peer.message_max: \"64KiB\" # default",
+        "listeners.chat.address: \"127.0.0.1:7000\" # drupe.yaml:4",
+    ] {
+        assert!(explained.lines().any(|known| known == line), "{line}\n{explained}");
+    }
+}
+
+#[test]
+fn without_listeners_only_a_server_of_ones_own_listens() {
+    let listeners = good(&Sources::new()).plan.config.listeners;
+    let names: Vec<_> = listeners.iter().map(|listen| listen.bound(&listen.address)).collect();
+    assert_eq!(names, ["tcp://127.0.0.1:8024", "telnet://127.0.0.1:8023", "ws://127.0.0.1:8025"]);
+    let Protocol::Http(http) = &listeners[2].protocol else { panic!("web") };
+    assert_eq!(http.hosts, ["localhost", "127.0.0.1", "[::1]"]);
+    let problems = Sources::new().profile("production").resolve().expect_err("nowhere").to_string();
+    assert!(problems.contains("listeners: the server listens nowhere; add one"), "{problems}");
+}
+
+#[test]
+fn what_is_wrong_is_named_with_its_place_and_what_to_do() {
+    let listener = |rest: &str| format!("listeners:\n  a:\n    address: 127.0.0.1:0\n    {rest}\n");
+    for (text, words) in [
+        ("limits:\n  peer:\n    idel: 5m\n".to_string(), "drupe.yaml:3: limits.peer.idel: there is no such key; did you mean idle?"),
+        ("limitz: {}\n".into(), "drupe.yaml:1: limitz: there is no such key; did you mean limits?"),
+        ("limits:\n  peer:\n    idle: 30\n".into(), "drupe.yaml:3: limits.peer.idle: invalid type: integer `30`, expected a time such as 500ms, 30s, 5m, 2h or 1d; or never"),
+        ("limits:\n  peer:\n    message_max: 64kb\n".into(), "drupe.yaml:3: limits.peer.message_max: \"64kb\" is not a size such as 512B, 64KiB, 4MiB or 1GiB"),
+        ("workers: 0\n".into(), "drupe.yaml:1: workers: invalid value: integer `0`, expected a nonzero u8"),
+        ("workers: 4\n".into(), "drupe.yaml:1: workers: the chat runs on one worker"),
+        ("profile: staging\n".into(), "drupe.yaml:1: profile: unknown variant `staging`, expected one of `development`, `production`, `testing`"),
+        ("limits: [1]\n".into(), "drupe.yaml:1: limits: it takes keys with values"),
+        ("limits:\n  peer: {idle: 1m\n".into(), "drupe.yaml:"),
+        ("- a\n".into(), "drupe.yaml:1: a configuration is keys with values"),
+        ("a: 1\na: 2\n".into(), "drupe.yaml:2: "),
+        (listener("protocol: gopher"), "drupe.yaml:4: listeners.a.protocol: unknown variant `gopher`"),
+        (listener("telnet: { gmcp: true }"), "drupe.yaml:4: listeners.a.telnet: it has no effect on tcp: it is for telnet, ws+telnet, auto"),
+        (listener("address: localhost"), "drupe.yaml:4: "),
+        ("listeners: { a: { address: 'example.org:80' } }\n".into(), "listeners.a.address: \"example.org:80\" is not an address and a port"),
+        ("listeners: { a: { address: '127.0.0.1:80' }, b: { address: '127.0.0.1:80' } }\n".into(), "listeners.b.address: listeners.a listens there already"),
+        ("listeners: { 'a b': { address: '127.0.0.1:80' } }\n".into(), "a name has letters, digits and _ only"),
+        (listener("tls: {}"), "listeners.a.tls.certificates: TLS needs a certificate"),
+        (listener("proxy_protocol: { trusted: [0.0.0.0/0] }"), "listeners.a.proxy_protocol.trusted: everybody could say to be anybody"),
+        (listener("proxy_protocol: {}"), "listeners.a.proxy_protocol.trusted: nobody is trusted"),
+        (listener("protocol: websocket\n    websocket: { monitor: true }"), "websocket.monitor: it needs monitor.credential"),
+        (listener("protocol: websocket\n    websocket: { ping: 5m }\nlimits: { peer: { silence: 1m } }"), "listeners.a.websocket.ping: a peer is pinged before"),
+        ("monitor: { credential: short }\n".into(), "monitor.credential: a credential has at least 16 characters"),
+        ("monitor: { credential: long enough for one }\n".into(), "monitor.credential: no listener uses it"),
+        ("authentication: { enabled: true }\n".into(), "authentication.enabled: nobody could come in"),
+        ("authentication: { users: { ann: { password: secret } } }\n".into(), "authentication.enabled: there are users"),
+        ("authentication: { enabled: true, tokens: { hs256_secret: short } }\n".into(), "authentication.tokens.hs256_secret: "),
+        ("authentication: { enabled: true, tokens: {} }\n".into(), "authentication.tokens: it takes one key"),
+        ("authentication: { enabled: true, shared_password: x, dialogue: true }\nlisteners: { a: { address: '0.0.0.0:23', protocol: telnet } }\n".into(),
+            "drupe.yaml:2: listeners.a.address: passwords would cross the network in the clear: set listeners.a.tls"),
+        ("profile: production\nlisteners: { a: { address: '127.0.0.1:1', protocol: websocket, websocket: { origins: ['*'] } } }\n".into(), "listeners.a.websocket.origins: any page could speak"),
+        ("limits: { early_drop: { begin: 9, full: 3 } }\n".into(), "limits.early_drop: without authentication everybody counts as unknown"),
+        ("drain: { window: 1m }\n".into(), "drain.window: it is within drain.deadline"),
+        ("outbound: { low: 2MiB }\n".into(), "outbound: marks need low <= high <= max"),
+        ("log: { targets: { everything: debug } }\n".into(), "log.targets.everything: the parts of the log are connections"),
+        ("limits: { peer: { idle_warning: 1m } }\n".into(), "limits.peer.idle_warning: it is before the end"),
+    ] {
+        let problems = file(&text).resolve().map(|_| ()).expect_err(&text).to_string();
+        assert!(problems.contains(words), "{text}\n{words}\n{problems}");
+    }
+    let problems = Sources::new().environment([("DRUPE_LIMITS__PEER__IDEL", "5m")]).resolve().expect_err("no key");
+    assert_eq!(
+        problems.to_string(),
+        "DRUPE_LIMITS__PEER__IDEL: limits.peer.idel: there is no such key; did you mean idle?"
+    );
+    let problems = Sources::new().set("drain.window", "soon").resolve().expect_err("no time").to_string();
+    assert!(problems.starts_with("--set drain.window: drain.window: \"soon\" is not a time"), "{problems}");
+}
+
+/// A value other than the default for every key: what stands before the arrow must be there for it to have a meaning.
+const EFFECTS: &str = "
+workers=2 <- listeners.a.app=relay
+envelope=json
+profile=testing
+limits.dry_run=true
+limits.connections_max=7
+limits.connections_per_address_max=7
+limits.arrivals_per_address=7/60s
+limits.exempt=[10.0.0.0/8]
+limits.early_drop.begin=7 <- authentication.enabled=true; authentication.shared_password=x
+limits.early_drop.full=7000 <- authentication.enabled=true; authentication.shared_password=x
+limits.accept_backoff=7s
+limits.tickets_per_connection_max=7
+limits.tickets_max=7
+limits.peer.message_max=7KiB
+limits.peer.message_deadline=7s
+limits.peer.messages_per_turn=7
+limits.peer.messages=7/s
+limits.peer.bytes=unlimited
+limits.peer.ladder.warn=7
+limits.peer.ladder.pause=7
+limits.peer.ladder.drop=7
+limits.peer.ladder.close=7
+limits.peer.ladder.quarantine=7
+limits.peer.ladder.forgive_after=7s
+limits.peer.idle=7m
+limits.peer.idle_warning=7s <- limits.peer.idle=7m
+limits.peer.silence=7m
+limits.peer.lifetime=7m
+outbound.low=7KiB
+outbound.high=99KiB
+outbound.max=7MiB
+outbound.write_deadline=7s
+outbound.drain_min=7B
+outbound.slow_policy=keep_latest
+quarantine.cool_down=7s
+quarantine.addresses_max=7
+rooms.rooms_max=7
+rooms.per_connection_max=7
+rooms.name_max=7B
+closing.flush=7s
+closing.linger=7s
+closing.discard_max=7B
+drain.grace=7s
+drain.window=7s
+drain.closes_per_second=7
+drain.deadline=7s
+drain.retry_after=7s
+authentication.enabled=true <- authentication.shared_password=x
+authentication.users.ann.password=x <- authentication.enabled=true
+authentication.users.ann.scopes=[a] <- authentication.enabled=true; authentication.users.ann.password=x
+authentication.shared_password=x <- authentication.enabled=true; authentication.users.ann.password=x
+authentication.tokens.hs256_secret=0123456789abcdef0123456789abcdef <- authentication.enabled=true
+authentication.tokens.ed25519_public=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef <- authentication.enabled=true
+authentication.tokens.issuer=x <- authentication.enabled=true; authentication.tokens.hs256_secret=0123456789abcdef0123456789abcdef
+authentication.tokens.audience=x <- authentication.enabled=true; authentication.tokens.hs256_secret=0123456789abcdef0123456789abcdef
+authentication.tokens.leeway=7s <- authentication.enabled=true; authentication.tokens.hs256_secret=0123456789abcdef0123456789abcdef
+authentication.tokens.single_use_max=7 <- authentication.enabled=true; authentication.tokens.hs256_secret=0123456789abcdef0123456789abcdef
+authentication.token_in_query=true <- authentication.enabled=true; authentication.tokens.hs256_secret=0123456789abcdef0123456789abcdef
+authentication.dialogue=true <- authentication.enabled=true; authentication.shared_password=x
+authentication.allow_plaintext=true <- authentication.enabled=true; authentication.shared_password=x
+authentication.duplicates=refuse_new <- authentication.enabled=true; authentication.shared_password=x
+authentication.deadline=7s <- authentication.enabled=true; authentication.shared_password=x
+authentication.tries=7 <- authentication.enabled=true; authentication.shared_password=x
+authentication.failures_per_address=7/60s <- authentication.enabled=true; authentication.shared_password=x
+authentication.failures_per_user=7/60s <- authentication.enabled=true; authentication.shared_password=x
+authentication.iterations=7000 <- authentication.enabled=true; authentication.shared_password=x
+monitor.credential=0123456789abcdef0 <- listeners.a.protocol=websocket; listeners.a.websocket.monitor=true; monitor.credential=0123456789abcdef
+monitor.watchers_max=7 <- listeners.a.protocol=websocket; listeners.a.websocket.monitor=true; monitor.credential=0123456789abcdef
+monitor.interval=7s <- listeners.a.protocol=websocket; listeners.a.websocket.monitor=true; monitor.credential=0123456789abcdef
+monitor.may_act=false <- listeners.a.protocol=websocket; listeners.a.websocket.monitor=true; monitor.credential=0123456789abcdef
+monitor.may_watch=false <- listeners.a.protocol=websocket; listeners.a.websocket.monitor=true; monitor.credential=0123456789abcdef
+log.level=debug
+log.targets.connections=debug
+log.format=json
+log.repeats=7/60s
+log.file.directory=/tmp
+log.file.prefix=x <- log.file.directory=/tmp
+log.file.rotation=hourly <- log.file.directory=/tmp
+log.file.keep=9 <- log.file.directory=/tmp
+listeners.a.address=127.0.0.1:1
+listeners.a.protocol=telnet
+listeners.a.app=echo
+listeners.a.connections_max=7
+listeners.a.welcome=hi
+listeners.a.prompt=hi
+listeners.a.half_open=true
+listeners.a.notices=false
+listeners.a.lines.ending=crlf
+listeners.a.lines.invalid=bytes
+listeners.a.length.prefix=u8 <- listeners.a.protocol=length
+listeners.a.telnet.mode=keys <- listeners.a.protocol=telnet
+listeners.a.telnet.charset=ibm437 <- listeners.a.protocol=telnet
+listeners.a.telnet.invalid=bytes <- listeners.a.protocol=telnet
+listeners.a.telnet.probe=false <- listeners.a.protocol=telnet
+listeners.a.telnet.gmcp=true <- listeners.a.protocol=telnet
+listeners.a.telnet.msdp=true <- listeners.a.protocol=telnet
+listeners.a.telnet.compress=true <- listeners.a.protocol=telnet
+listeners.a.telnet.keep_alive=7s <- listeners.a.protocol=telnet
+listeners.a.wait=7ms <- listeners.a.protocol=auto
+listeners.a.websocket.path=/x <- listeners.a.protocol=websocket
+listeners.a.websocket.origins=['https://example.org'] <- listeners.a.protocol=websocket
+listeners.a.websocket.hosts=[x] <- listeners.a.protocol=websocket
+listeners.a.websocket.subprotocols=[x] <- listeners.a.protocol=websocket
+listeners.a.websocket.deflate=false <- listeners.a.protocol=websocket
+listeners.a.websocket.ping=7s <- listeners.a.protocol=websocket
+listeners.a.websocket.timeout=7s <- listeners.a.protocol=websocket
+listeners.a.websocket.page=false <- listeners.a.protocol=websocket
+listeners.a.websocket.metrics=off <- listeners.a.protocol=websocket
+listeners.a.websocket.monitor=true <- listeners.a.protocol=websocket; monitor.credential=0123456789abcdef; listeners.b.protocol=websocket; listeners.b.address=127.0.0.1:2; listeners.b.websocket.monitor=true
+listeners.a.tls.certificates=[{certificate: a, key: b}]
+listeners.a.tls.clients=required <- listeners.a.tls.certificates=[{certificate: a, key: b}]; listeners.a.tls.authorities=c; listeners.a.tls.clients=optional
+listeners.a.tls.authorities=c <- listeners.a.tls.certificates=[{certificate: a, key: b}]; listeners.a.tls.authorities=d; listeners.a.tls.clients=optional
+listeners.a.tls.protocols=[x] <- listeners.a.tls.certificates=[{certificate: a, key: b}]
+listeners.a.tls.only_1_3=true <- listeners.a.tls.certificates=[{certificate: a, key: b}]
+listeners.a.tls.handshake_timeout=7s <- listeners.a.tls.certificates=[{certificate: a, key: b}]
+listeners.a.proxy_protocol.trusted=[10.0.0.0/8]
+listeners.a.proxy_protocol.timeout=7s <- listeners.a.proxy_protocol.trusted=[10.0.0.0/8]
+listeners.a.forwarded.trusted=[10.0.0.0/8] <- listeners.a.protocol=websocket
+listeners.a.forwarded.field=forwarded <- listeners.a.protocol=websocket; listeners.a.forwarded.trusted=[10.0.0.0/8]
+listeners.a.allow=[10.0.0.0/8]
+listeners.a.deny=[10.0.0.0/8]
+listeners.a.limits.idle=7m
+";
+
+/// What is read elsewhere than in the plan, and tested there.
+const ELSEWHERE: [&str; 1] = ["monitor.credential_file"];
+
+#[test]
+fn every_key_changes_what_a_server_is_made_of() {
+    let mut shown = BTreeSet::new();
+    for line in EFFECTS.lines().filter(|line| !line.is_empty()) {
+        let (key, before) = line.split_once(" <- ").unwrap_or((line, ""));
+        let (key, value) = key.split_once('=').expect(line);
+        let mut sources = Sources::new().set("listeners.a.address", "127.0.0.1:0");
+        for (key, value) in before.split("; ").filter_map(|pair| pair.split_once('=')) {
+            sources = sources.set(key, value);
+        }
+        // Without it some make no sense, which is no plan either.
+        let without = sources.resolve().ok().map(|resolved| resolved.plan);
+        let with = sources.set(key, value).resolve().unwrap_or_else(|problems| panic!("{line}: {problems}"));
+        assert_ne!(without, Some(with.plan), "{key} has no effect");
+        shown.insert(general(key));
+    }
+    let schema: Value = serde_json::from_str(&schema()).expect("JSON");
+    let mut keys = BTreeSet::new();
+    collect(&schema, &schema, "", &mut keys);
+    // The limits of a listener are made as those of all are.
+    keys.retain(|key| !key.starts_with("listeners.*.limits.") && !ELSEWHERE.contains(&key.as_str()));
+    shown.retain(|key| !key.starts_with("listeners.*.limits."));
+    assert_eq!(shown, keys, "a key is not shown to have an effect");
+}
+
+/// The key with `*` in place of names that are chosen.
+fn general(key: &str) -> String {
+    let mut parts: Vec<_> = key.split('.').collect();
+    match &mut parts[..] {
+        ["listeners", name, ..] | ["authentication", "users", name, ..] | ["log", "targets", name] => *name = "*",
+        _ => {}
+    }
+    parts.join(".")
+}
+
+/// Every key that has none below it.
+fn collect(root: &Value, part: &Value, path: &str, keys: &mut BTreeSet<String>) {
+    let named = [&part["$ref"], &part["anyOf"][0]["$ref"]].into_iter().find_map(Value::as_str);
+    if let Some(name) = named.and_then(|name| name.strip_prefix("#/$defs/")) {
+        return collect(root, &root["$defs"][name], path, keys);
+    }
+    let join = |key: &str| if path.is_empty() { key.to_string() } else { format!("{path}.{key}") };
+    if let Some(properties) = part["properties"].as_object() {
+        properties.iter().for_each(|(key, part)| collect(root, part, &join(key), keys));
+    } else if part["additionalProperties"].is_object() {
+        collect(root, &part["additionalProperties"], &join("*"), keys);
+    } else {
+        keys.insert(path.to_string());
+    }
+}
+
+#[test]
+fn a_template_is_a_good_configuration_and_so_is_what_it_comments_out() {
+    for profile in [Profile::Development, Profile::Production, Profile::Testing] {
+        let text = template(profile);
+        let resolved = good(&file(&text));
+        assert_eq!(resolved.settings.profile, profile);
+        assert_eq!(resolved.plan.config.listeners[0].address, Address::Tcp(([127, 0, 0, 1], 7000).into()));
+        // With what is not part of a listener, since its parts exclude one another.
+        let (_, rest) = text.split_once("\n\n#").expect("a gap behind the listeners");
+        let all: String = format!("#{rest}").lines().map(|line| uncommented(line) + "\n").collect();
+        let all = format!(
+            "profile: {}\nlisteners: {{ a: {{ address: '127.0.0.1:7000', protocol: auto }} }}\n{all}",
+            profile.name()
+        );
+        let all = file(&all).resolve();
+        let words = all.err().map(|problems| problems.to_string()).unwrap_or_default();
+        let other: Vec<_> = words
+            .lines()
+            .filter(|line| {
+                !line.contains("early_drop")
+                    && !line.contains("authentication.")
+                    && !line.contains("log.file.directory")
+            })
+            .collect();
+        assert!(other.is_empty(), "{words}");
+        for key in ["message_max", "connections_max", "retry_after", "handshake_timeout", "credential_file"] {
+            assert!(text.contains(&format!("#{key}: ")), "{key}");
+        }
+        let environment = environment_template(profile);
+        assert!(environment.contains("#DRUPE_LIMITS__PEER__MESSAGE_MAX=64KiB\n"), "{environment}");
+        let variables = environment.lines().filter_map(|line| line.trim_start_matches('#').split_once('='));
+        good(&Sources::new().environment(variables));
+    }
+}
+
+/// A line of a template as it is once its key is wanted; what explains stays a comment.
+fn uncommented(line: &str) -> String {
+    let (indent, rest) = line.split_at(line.len() - line.trim_start().len());
+    match rest.strip_prefix('#') {
+        Some(rest) if !rest.starts_with(' ') => format!("{indent}{rest}"),
+        _ => line.to_string(),
+    }
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let text = "
+listeners: { a: { address: '127.0.0.1:0', protocol: websocket, websocket: { monitor: true } } }
+monitor: { credential: do not show this }
+authentication:
+  enabled: true
+  shared_password: do not show this
+  users: { ann: { password: do not show this } }
+  tokens: { hs256_secret: do not show this do not show this }
+";
+    let resolved = good(&file(text));
+    let explained = resolved.explain();
+    assert!(explained.contains("monitor.credential: (secret) # drupe.yaml:3"), "{explained}");
+    let newer = good(&file(&text.replace("do not show this", "do not show this either")));
+    let changes = resolved.changes(&newer).join("\n");
+    assert!(changes.contains("monitor.credential: (secret) -> (secret)"), "{changes}");
+    let debug = format!("{:?}", resolved.plan);
+    for text in [explained, changes, debug] {
+        assert!(!text.contains("do not show"), "{text}");
+    }
+}
+
+#[test]
+fn changes_name_what_differs() {
+    let one = good(&file("limits: { connections_max: 5 }\nlisteners: { a: { address: '127.0.0.1:1' } }"));
+    let other = good(&file("limits: { connections_max: 6 }\nlisteners: { b: { address: '127.0.0.1:1' } }"));
+    let changes = one.changes(&other);
+    assert!(changes.contains(&"limits.connections_max: 5 -> 6".to_string()), "{changes:?}");
+    assert!(changes.contains(&"listeners.a.address: \"127.0.0.1:1\" -> (gone)".to_string()), "{changes:?}");
+    assert!(changes.contains(&"listeners.b.address: (none) -> \"127.0.0.1:1\"".to_string()), "{changes:?}");
+    assert_eq!(one.changes(&one), Vec::<String>::new());
+}
