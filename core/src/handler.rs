@@ -90,6 +90,16 @@ pub enum Event<'a, N> {
         /// Who.
         conn: ConnId,
     },
+    /// Something was sent to a connection that is [watched](crate::Hub::watch). What is sent while this is told is not told.
+    #[non_exhaustive]
+    Sent {
+        /// To whom.
+        conn: ConnId,
+        /// The message, or the first 4 KiB of it.
+        start: Payload<'a>,
+        /// How many bytes it has.
+        bytes: usize,
+    },
     /// A timer that was set with [`Hub::wake`] is due. It is set no more.
     Timer(Timer),
     /// Work that was given away was not answered in time. Its ticket is worth nothing any more.
@@ -141,6 +151,7 @@ impl<'a, N> Event<'a, N> {
             Self::InputEnded { conn } => Event::InputEnded { conn },
             Self::Stalled { conn, queued } => Event::Stalled { conn, queued },
             Self::Drained { conn } => Event::Drained { conn },
+            Self::Sent { conn, start, bytes } => Event::Sent { conn, start, bytes },
             Self::Timer(timer) => Event::Timer(timer),
             Self::TicketExpired(ticket) => Event::TicketExpired(ticket),
             Self::Note(note) => return Err(note),
@@ -161,6 +172,7 @@ impl<'a, N> Event<'a, N> {
             | Self::Signal { conn, .. }
             | Self::InputEnded { conn }
             | Self::Stalled { conn, .. }
+            | Self::Sent { conn, .. }
             | Self::Drained { conn }
             | Self::TicketExpired(Ticket { conn, .. })
             | Self::Closed { conn, .. } => Some(conn),

@@ -11,6 +11,7 @@ use crate::{
     Ticket, TicketError, Time, Timer, Traffic, UnixTime,
 };
 use core::fmt;
+use core::net::IpAddr;
 use core::time::Duration;
 
 /// What the application may do, while it is told of an event.
@@ -375,6 +376,35 @@ impl<C: Default> Hub<'_, C> {
     /// The tickets of a connection that were not redeemed, oldest first.
     pub fn tickets(&self, conn: ConnId) -> impl Iterator<Item = Ticket> + '_ {
         self.state.tickets.of(conn)
+    }
+
+    /// Has what is sent to a connection told as [`Event::Sent`](crate::Event::Sent) as well, or no longer. It costs the watched
+    /// nothing but the copy: of what is too much, only how many messages there were is [known](Self::take_unwatched).
+    pub fn watch(&mut self, conn: ConnId, is_watched: bool) {
+        if self.state.open_slot(conn).is_some() || !is_watched {
+            self.state.watched.set(conn, is_watched);
+        }
+    }
+
+    /// How many messages to watched connections were not told since this was last asked.
+    pub fn take_unwatched(&mut self) -> u64 {
+        self.state.watched.take_missed()
+    }
+
+    /// Refuses an address for a while; see [`Request::Quarantine`](crate::Request).
+    pub fn quarantine(&mut self, address: IpAddr) {
+        self.state.quarantine(Peer::Address((address, 0).into()));
+    }
+
+    /// Lets an address in again that is in quarantine; false if it is not, or another shard knows.
+    pub fn release(&mut self, address: IpAddr) -> bool {
+        self.state.admission.quarantine.remove(address.into())
+    }
+
+    /// Whether the server says that it is not ready, and will end.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.state.is_draining()
     }
 
     /// Ends the server in stages once this event is over; asked a second time, it hurries. See [`Drain`](crate::Drain).

@@ -77,19 +77,25 @@ impl Handler for Chat {
 
 impl Chat {
     fn welcome(&mut self, hub: &mut ChatHub<'_>, conn: ConnId) {
-        let name = loop {
-            self.guests = self.guests.wrapping_add(1);
-            let name = format!("guest{}", self.guests);
-            if !self.names.contains_key(&name) {
-                break name;
-            }
-        };
-        self.names.insert(name.clone(), conn);
+        let user = hub.identity(conn).map(|identity| String::from(&*identity.user));
+        let known = user.filter(|name| is_name(name) && !self.names.contains_key(&name.to_lowercase()));
+        let name = known.unwrap_or_else(|| self.guest());
+        self.names.insert(name.to_lowercase(), conn);
         if let Some(member) = hub.context(conn) {
             member.0.name.clone_from(&name);
         }
         hub.send(conn, &format!("* welcome, {name}; /help tells what you can do"));
         enter(hub, conn, LOBBY);
+    }
+
+    fn guest(&mut self) -> String {
+        loop {
+            self.guests = self.guests.wrapping_add(1);
+            let name = format!("guest{}", self.guests);
+            if !self.names.contains_key(&name) {
+                return name;
+            }
+        }
     }
 
     fn farewell(&mut self, hub: &mut ChatHub<'_>, conn: ConnId, reason: Reason) {

@@ -3,10 +3,12 @@
 mod chat;
 mod echo;
 mod relay;
+mod several;
 
 pub use chat::{Chat, Member};
 pub use echo::Echo;
 pub use relay::{Envelope, Relay};
+pub use several::Several;
 
 use crate::{Event, Handler, Hub, NoNote};
 use core::fmt;

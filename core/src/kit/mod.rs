@@ -9,6 +9,7 @@
 //! | calls in both directions | `rpc` | `json` |
 //! | what stands around any handler | [`layer`] | |
 //! | who is at the other end | `auth` | `auth` |
+//! | who is connected, for people who may know | `monitor` | `json` |
 //! | who is in which room | [`Presence`] | |
 //! | the other end | `client`, and on a shell `shell::client` | `auth` |
 //! | one `async fn` for each connection | `shell::stream` | `shell` |
@@ -20,6 +21,8 @@ pub mod auth;
 pub mod client;
 mod handlers;
 pub mod layer;
+#[cfg(all(feature = "json", feature = "std"))]
+pub mod monitor;
 mod presence;
 #[cfg(feature = "json")]
 pub mod rpc;

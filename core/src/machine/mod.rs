@@ -20,7 +20,7 @@ use crate::id::Origin;
 use crate::input::{AcceptFailure, Fact, Failure, Input, Refusal, Request};
 use crate::limit::Rules;
 use crate::record::Recorder;
-use crate::state::{Ending, Pending, State, farewell};
+use crate::state::{Copied, Ending, Pending, State, farewell};
 use crate::tls::Secured;
 use crate::wire::{Encoder, Protocol, Scratch, Sight, Wire};
 use crate::{Config, ConnId, DialId, Letter, Listen, ListenerId, Payload, Peer, Reason, Shard, Time, UnixTime};
@@ -453,6 +453,9 @@ impl<H: Handler> Machine<H> {
             }
             // Sending may have made somebody slow, which is an event again.
             self.state.flush_stages();
+        }
+        while let Some(Copied { conn, start, bytes }) = self.state.watched.next() {
+            self.call(Event::Sent { conn, start: start.as_payload(), bytes });
         }
     }
 

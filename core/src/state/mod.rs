@@ -8,11 +8,13 @@ mod membership;
 mod post;
 mod sending;
 mod session;
+mod watch;
 
 pub(crate) use closing::{Ending, farewell};
 pub use deadline::{Deadline, Why};
 use identity::{Users, WallClock};
 pub(crate) use post::Post;
+pub(crate) use watch::{Copied, Watched};
 
 use crate::conn::{Conn, Gate, Phase, RoundTrip};
 use crate::dial::Dials;
@@ -65,6 +67,7 @@ pub(crate) struct State<C> {
     pub(crate) monitor_failures: Meters<AddressKey>,
     /// The hard deadline of a drain.
     pub(crate) drain: Option<Time>,
+    pub(crate) watched: Watched,
     /// The application wants the server to drain.
     pub(crate) drain_wanted: bool,
     pub(crate) users: Users,
@@ -125,6 +128,7 @@ impl<C: Default> State<C> {
             leaves_at: None,
             monitor_failures: Meters::new(MONITOR_ADDRESSES_MAX),
             drain: None,
+            watched: Watched::default(),
             drain_wanted: false,
             users: Users::default(),
             wall_clock: None,

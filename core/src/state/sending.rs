@@ -14,6 +14,7 @@ impl<C: Default> State<C> {
         let Some(index) = self.sending_slot(id) else { return false };
         let payload = message.as_payload(self.representation(id));
         let sent = self.outbound.send(index, payload);
+        self.copy_sent(id, payload);
         self.count_out(u64::from(sent == Ok(true)), u64::from(sent.is_err()));
         self.settle_crossings();
         sent == Ok(true)
@@ -25,6 +26,11 @@ impl<C: Default> State<C> {
     }
 
     pub(crate) fn publish(&mut self, room: &str, except: &[ConnId], message: Outgoing<'_>) -> usize {
+        if !self.watched.is_empty() {
+            for conn in self.watched_members(room, except) {
+                self.copy_sent(conn, message.as_payload(self.representation(conn)));
+            }
+        }
         let Some(room) = self.rooms.number(room).and_then(|number| self.rooms.get(number)) else { return 0 };
         let (mut sent, mut unsendable) = (0, 0);
         // One exception is passed over while publishing; for more, the members are chosen first.
@@ -55,6 +61,7 @@ impl<C: Default> State<C> {
     pub(crate) fn send_each(&mut self, ids: &[ConnId], message: Outgoing<'_>) -> usize {
         let mut groups: Vec<(u16, Vec<u32>)> = Vec::new();
         for &id in ids {
+            self.copy_sent(id, message.as_payload(self.representation(id)));
             let Some(conn) = self.conns.get(id).filter(|conn| conn.is_open() && !conn.finished) else { continue };
             match groups.iter_mut().find(|(encoding, _)| *encoding == conn.encoding) {
                 Some((_, members)) => members.push(id.slot()),
@@ -76,6 +83,7 @@ impl<C: Default> State<C> {
 
     /// Sends text that is not a message of its own; false on wires that have only messages.
     pub(crate) fn write(&mut self, id: ConnId, payload: Payload<'_>) -> bool {
+        self.copy_sent(id, payload);
         if self.with_session(id, |session| session.write(payload)).is_some() {
             return true;
         }

@@ -37,16 +37,19 @@
 //! | [`Recording`] | keeps what is said, connection by connection |
 //! | [`RateLimit`] | so many messages for each connection, address or user, also if it comes back |
 //! | [`ConnectionLimit`] | so many connections, and so many new ones in a time, from each address, but for those on a list |
+//! | [`Greeting`] | a welcome and a prompt for each listener |
 //! | [`Heartbeat`] | asks who is silent for a sign of life, in words of the application |
 //! | [`Authentication`](super::auth::Authentication) | lets nobody in who has not proven who they are |
 
 mod connections;
+mod greeting;
 mod heartbeat;
 mod logging;
 mod rate;
 mod recording;
 
 pub use connections::ConnectionLimit;
+pub use greeting::Greeting;
 pub use heartbeat::Heartbeat;
 pub use logging::Logging;
 pub use rate::{RateBy, RateLimit};

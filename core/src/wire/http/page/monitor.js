@@ -1,1 +1,655 @@
+"use strict";
 
+// Names, addresses, rooms and traffic are what strangers have sent: they are clipped, their invisible characters are
+// spelt out, and they are shown as text and never as markup.
+
+const SESSIONS_MAX = 500;
+const QUARANTINE_MAX = 500;
+const LINES_MAX = 200;
+const SAMPLES = 120;
+const CELL_CHARACTERS = 80;
+const LINE_CHARACTERS = 4000;
+const SURE_MS = 3000;
+const NOTICE_MS = 6000;
+const WAIT_FIRST_MS = 1000;
+const WAIT_MAX_MS = 15000;
+// A connection that has lasted so long was a good one.
+const STABLE_MS = 10000;
+// The server speaks every interval; one that is silent for so long is gone.
+const SILENT_MS = 10000;
+const NONE = "–";
+
+const at = (id) => document.getElementById(id);
+const body = at("sessions");
+const filter = at("filter");
+
+function make(parent, name, className, text) {
+  const element = document.createElement(name);
+  if (className) element.className = className;
+  if (text !== undefined) element.textContent = text;
+  parent.append(element);
+  return element;
+}
+
+function put(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function clip(value, most) {
+  const text = String(value);
+  // \p{Cf} has the overrides of direction and the characters of no width, which make one name look like another.
+  const plain = text.slice(0, most).replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (character) => {
+    const code = character.codePointAt(0);
+    return code < 32 ? String.fromCharCode(0x2400 + code) : "‹U+" + code.toString(16).toUpperCase().padStart(4, "0") + "›";
+  });
+  return text.length > most ? plain + "…" : plain;
+}
+
+const list = (value) => (Array.isArray(value) ? value : []);
+const number = (value) => (Number.isFinite(value) ? value : null);
+
+function scaled(value, units) {
+  let unit = 0;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  const isRound = value >= 99.95 || Math.abs(value - Math.round(value)) < .05;
+  return value.toFixed(isRound ? 0 : 1) + units[unit];
+}
+
+const text = (value) => (value === null || value === undefined || value === "" ? NONE : clip(value, CELL_CHARACTERS));
+const known = (show) => (value) => (number(value) === null ? NONE : show(value));
+const count = known((value) => scaled(value, ["", "k", "M", "G", "T"]));
+const bytes = known((value) => scaled(value, [" B", " kB", " MB", " GB", " TB"]));
+const rate = known((value) => count(value) + "/s");
+const byteRate = known((value) => bytes(value) + "/s");
+const milliseconds = known((value) => scaled(value, [" ms", " s"]));
+
+const span = known((seconds) => {
+  const whole = Math.max(0, Math.floor(seconds));
+  for (const [size, unit, part, partUnit] of [[86400, "d", 3600, "h"], [3600, "h", 60, "m"], [60, "m", 1, "s"]]) {
+    if (whole >= size) return Math.floor(whole / size) + unit + " " + Math.floor(whole % size / part) + partUnit;
+  }
+  return whole + "s";
+});
+
+const clock = (ms) => new Date(number(ms) ?? Date.now()).toLocaleTimeString([], { hour12: false });
+
+let noticeTimer = null;
+
+function notice(words, kind) {
+  const element = at("notice");
+  element.textContent = clip(words, 300);
+  element.dataset.kind = kind;
+  clearTimeout(noticeTimer);
+  noticeTimer = setTimeout(() => { element.textContent = ""; }, NOTICE_MS);
+}
+
+// --- The last lines of something that may be fast: they are drawn once a frame, and bounded before that too.
+
+function tail(element, fill) {
+  let pending = [];
+  let isScheduled = false;
+  function draw() {
+    isScheduled = false;
+    const isAtEnd = element.scrollHeight - element.scrollTop - element.clientHeight < 40;
+    for (const entry of pending) fill(make(element, "p"), entry);
+    pending = [];
+    while (element.childElementCount > LINES_MAX) element.firstElementChild.remove();
+    if (isAtEnd) element.scrollTop = element.scrollHeight;
+  }
+  return {
+    push(entry) {
+      pending.push(entry);
+      if (pending.length > LINES_MAX) pending.shift();
+      if (!isScheduled) requestAnimationFrame(draw);
+      isScheduled = true;
+    },
+    clear() {
+      pending = [];
+      element.replaceChildren();
+    },
+  };
+}
+
+// --- Charts
+
+const SVG = "http://www.w3.org/2000/svg";
+const WIDTH = 600;
+const HEIGHT = 100;
+
+function draw(parent, name, attributes) {
+  const element = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  parent.append(element);
+  return element;
+}
+
+// A round number is the top of the scale, or it would move with every sample.
+function roundUp(value) {
+  const size = 10 ** Math.floor(Math.log10(value));
+  return [1, 2, 5, 10].find((step) => step * size >= value) * size;
+}
+
+function chart(figure, title, series, isOneScale) {
+  const caption = make(figure, "figcaption");
+  const heading = make(caption, "span", "title", title);
+  const svg = draw(figure, "svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": title });
+  for (const y of [0, HEIGHT / 2, HEIGHT]) draw(svg, "line", { class: "grid", x1: 0, x2: WIDTH, y1: y, y2: y });
+  const curves = series.map(({ name, show, least }, index) => {
+    const legend = make(caption, "span", "series", name);
+    legend.dataset.series = index;
+    return { name, show, least, legend, values: [], path: draw(svg, "path", { class: "curve", "data-series": index }) };
+  });
+  return {
+    title(words) {
+      put(heading, words);
+      svg.setAttribute("aria-label", words);
+    },
+    push(values) {
+      curves.forEach((curve, index) => {
+        curve.values.push(number(values[index]));
+        if (curve.values.length > SAMPLES) curve.values.shift();
+      });
+      const tops = curves.map((curve) => roundUp(Math.max(curve.least, ...curve.values)));
+      curves.forEach((curve, index) => {
+        const top = isOneScale ? Math.max(...tops) : tops[index];
+        let path = "";
+        let isDown = false;
+        curve.values.forEach((value, place) => {
+          const x = WIDTH - (curve.values.length - 1 - place) * WIDTH / (SAMPLES - 1);
+          if (value !== null) path += `${isDown ? "L" : "M"}${x.toFixed(1)} ${(HEIGHT * (1 - value / top)).toFixed(1)}`;
+          isDown = value !== null;
+        });
+        curve.path.setAttribute("d", path);
+        put(curve.legend, `${curve.name} ${curve.show(curve.values.at(-1))} (top ${curve.show(top)})`);
+      });
+    },
+  };
+}
+
+const messageChart = chart(at("chart-messages"), "Messages", [
+  { name: "in", show: rate, least: 1 },
+  { name: "out", show: rate, least: 1 },
+], true);
+const delayChart = chart(at("chart-delay"), "Delay", [
+  { name: "ping", show: milliseconds, least: 1 },
+  { name: "queued", show: bytes, least: 1000 },
+], false);
+
+// --- Metrics
+
+let metricsBefore = null;
+let ping = null;
+let clockAhead = 0;
+
+function tile(name, words, isAlert) {
+  const element = document.querySelector(`[data-tile="${name}"]`);
+  put(element, words);
+  element.toggleAttribute("data-alert", isAlert === true);
+}
+
+function showStats({ unix_ms: now, draining, metrics }) {
+  if (typeof metrics !== "object" || metrics === null) return;
+  clockAhead = number(now) === null ? 0 : now - Date.now();
+  const before = metricsBefore;
+  metricsBefore = { now, metrics };
+  // A counter that went back is that of another run of the server.
+  const grown = (name) => {
+    const difference = before === null ? NaN : metrics[name] - before.metrics[name];
+    return difference >= 0 ? difference : null;
+  };
+  const seconds = before === null ? 0 : (now - before.now) / 1000;
+  const perSecond = (name) => (seconds > 0 && grown(name) !== null ? grown(name) / seconds : null);
+
+  // Pings are rarer than intervals: the last mean holds until there is another.
+  if (grown("round_trip_count") > 0) ping = grown("round_trip_us") / grown("round_trip_count") / 1000;
+  tile("open", count(metrics.open));
+  for (const name of ["messages_in", "messages_out"]) tile(name, rate(perSecond(name)));
+  for (const name of ["bytes_in", "bytes_out"]) tile(name, byteRate(perSecond(name)));
+  tile("ping", milliseconds(ping));
+  tile("queued", bytes(metrics.queued_bytes));
+  tile("stalled", count(metrics.stalled), metrics.stalled > 0);
+  tile("refused", count(metrics.refused), grown("refused") > 0);
+  messageChart.push([perSecond("messages_in"), perSecond("messages_out")]);
+  delayChart.push([ping, metrics.queued_bytes]);
+
+  const left = count(metrics.open);
+  at("draining").hidden = !draining;
+  // Said once, not with every number: the banner is read aloud when it changes.
+  if (draining) put(at("draining"), "Draining: no new connections are taken.");
+  at("drain").disabled = draining === true;
+}
+
+// --- The table of connections
+
+const addressOf = (session) => list(session.client?.remote_addr)[0] ?? null;
+
+function endOf(session) {
+  const [address, port] = list(session.client?.remote_addr);
+  if (address === undefined) return null;
+  return (String(address).includes(":") ? "[" + address + "]" : address) + ":" + port;
+}
+
+const COLUMNS = [
+  { key: "id", label: "Id", of: ({ session }) => session.id + (session.status === "connected" ? "" : " " + session.status) },
+  { key: "address", label: "Address", of: ({ session }) => endOf(session) },
+  { key: "user", label: "User", of: ({ session }) => session.user },
+  { key: "wire", label: "Wire", of: ({ session }) => session.wire + (session.tls ? " +" + session.tls : "") },
+  { key: "listener", label: "Listener", of: ({ session }) => session.listener },
+  { key: "rooms", label: "Rooms", of: ({ session }) => list(session.rooms).slice(0, 20).map((room) => String(room).slice(0, 100)).join(", ") },
+  { key: "ping", label: "Ping", of: ({ session }) => session.round_trip_ms, show: milliseconds },
+  { key: "queued", label: "Queued", of: ({ session }) => session.queued_bytes, show: bytes },
+  { key: "in", label: "In", of: ({ inward }) => inward, show: byteRate },
+  { key: "out", label: "Out", of: ({ outward }) => outward, show: byteRate },
+  { key: "age", label: "Age", of: ({ session }) => (Date.now() + clockAhead) / 1000 - session.start_time, show: span },
+];
+const ACTIONS = [["watch", "Watch", "watch"], ["kick", "Kick", "act"], ["quarantine", "Quarantine", "act"]];
+
+const rows = new Map();
+const order = new Intl.Collator(undefined, { numeric: true });
+let sortedBy = COLUMNS[0];
+let isDescending = false;
+let total = 0;
+
+function headColumn(column) {
+  const head = make(at("columns"), "th");
+  head.setAttribute("role", "columnheader");
+  head.scope = "col";
+  head.dataset.column = column.key;
+  if (column.show) head.dataset.kind = "number";
+  const button = make(head, "button", "", column.label);
+  button.type = "button";
+  button.dataset.sort = column.key;
+  button.addEventListener("click", () => {
+    isDescending = sortedBy === column && !isDescending;
+    sortedBy = column;
+    markSorted();
+    arrange(true);
+  });
+}
+
+function markSorted() {
+  for (const head of at("columns").children) {
+    const isThis = head.dataset.column === sortedBy.key;
+    if (isThis) head.setAttribute("aria-sort", isDescending ? "descending" : "ascending");
+    else head.removeAttribute("aria-sort");
+  }
+}
+
+function newRow(id) {
+  const element = document.createElement("tr");
+  element.setAttribute("role", "row");
+  element.dataset.session = id;
+  const cells = [...COLUMNS, { key: "actions" }].map((column) => {
+    const cell = make(element, "td");
+    cell.setAttribute("role", "cell");
+    cell.dataset.column = column.key;
+    if (column.label) cell.dataset.label = column.label;
+    if (column.show) cell.dataset.kind = "number";
+    return cell;
+  });
+  const buttons = {};
+  for (const [action, label, needs] of ACTIONS) {
+    const button = make(cells.at(-1), "button", "", label);
+    button.type = "button";
+    Object.assign(button.dataset, { action, needs, session: id });
+    button.setAttribute("aria-label", label + " " + id);
+    buttons[action] = button;
+  }
+  const row = { element, cells, buttons, shown: [], inward: null, outward: null, sampledAt: null, session: null, words: "" };
+  rows.set(id, row);
+  element.classList.toggle("watched", id === watchedId);
+  body.append(element);
+  return row;
+}
+
+function dropRow(id) {
+  const row = rows.get(id);
+  if (!row) return;
+  rows.delete(id);
+  const hadFocus = row.element.contains(document.activeElement);
+  row.element.remove();
+  if (hadFocus) at("table").focus({ preventScroll: true });
+}
+
+function keepSession(session, now) {
+  const id = String(session.id);
+  const row = rows.get(id) ?? newRow(id);
+  const seconds = row.sampledAt === null ? 0 : (now - row.sampledAt) / 1000;
+  if (seconds >= .2) {
+    row.inward = Math.max(0, session.bytes_in - row.session.bytes_in) / seconds;
+    row.outward = Math.max(0, session.bytes_out - row.session.bytes_out) / seconds;
+  }
+  if (row.sampledAt === null || seconds >= .2) row.sampledAt = now;
+  else session = { ...session, bytes_in: row.session.bytes_in, bytes_out: row.session.bytes_out };
+  row.session = session;
+  const searched = COLUMNS.filter((column) => !column.show).map((column) => column.of(row));
+  row.words = [...searched, session.client?.path, session.client?.user_agent]
+    .map((value) => String(value ?? "").slice(0, 300)).join("\n").toLowerCase();
+  row.buttons.quarantine.hidden = addressOf(session) === null;
+  showRow(row);
+  return id;
+}
+
+function showRow(row) {
+  COLUMNS.forEach((column, index) => {
+    const value = column.of(row);
+    const words = (column.show ?? text)(value);
+    if (row.shown[index] === words) return;
+    row.shown[index] = words;
+    row.cells[index].textContent = words;
+    if (!column.show) row.cells[index].title = words === NONE ? "" : clip(value, 300);
+  });
+}
+
+function compare(one, other) {
+  const [a, b] = [one.key, other.key];
+  // What is not known is last, whichever way the rest goes.
+  if (a === null || b === null) return (a === null) - (b === null);
+  const difference = typeof a === "number" ? a - b : order.compare(a, b);
+  return isDescending ? -difference : difference;
+}
+
+function arrange(isAsked) {
+  const wanted = filter.value.toLowerCase().split(/\s+/).filter((word) => word !== "");
+  let visible = 0;
+  for (const row of rows.values()) {
+    const isShown = wanted.every((word) => row.words.includes(word));
+    if (row.element.hidden === isShown) row.element.hidden = !isShown;
+    if (isShown) visible += 1;
+  }
+  // Rows must not move away from under the pointer or the keyboard of somebody about to press a button.
+  if (isAsked || !(body.matches(":hover") || body.querySelector(":focus-visible"))) {
+    const sorted = [...rows.values()].map((row) => {
+      const value = sortedBy.of(row);
+      return { element: row.element, key: sortedBy.show ? number(value) : value ? String(value).slice(0, CELL_CHARACTERS) : null };
+    });
+    sorted.sort(compare);
+    let next = body.firstElementChild;
+    for (const { element } of sorted) {
+      if (element === next) next = next.nextElementSibling;
+      else body.insertBefore(element, next);
+    }
+  }
+  const all = Math.max(total, rows.size);
+  let words = visible === rows.size ? `${rows.size} open` : `${visible} of ${rows.size} match`;
+  if (all > rows.size) words = visible === rows.size ? `${rows.size} of ${all} open are listed` : `${words}; ${all} are open, not all are listed`;
+  put(at("count"), words);
+  at("empty").hidden = visible > 0;
+  put(at("empty"), rows.size === 0 ? "No connections." : "No connection matches.");
+}
+
+// --- Watching
+
+const traffic = tail(at("watched"), (line, { when, way, words, note }) => {
+  make(line, "span", "faint", when);
+  if (way) make(line, "span", "way", way === "in" ? "→ in" : "← out").dataset.way = way;
+  if (words !== undefined) make(line, "span", "", words);
+  if (note) make(line, "span", "faint", " " + note);
+});
+let watchedId = null;
+
+function tellWatch(words, isRunning) {
+  put(at("watch-state"), words);
+  at("stop").disabled = !isRunning;
+  if (!isRunning) watchedId = null;
+  for (const [id, row] of rows) row.element.classList.toggle("watched", id === watchedId);
+}
+
+function watch(id) {
+  if (watchedId === id) return;
+  if (watchedId !== null) send({ type: "stop_watching", session_id: watchedId });
+  if (!send({ type: "watch_session", session_id: id })) return;
+  watchedId = id;
+  traffic.clear();
+  at("watch").hidden = false;
+  put(at("watch-heading"), "Traffic of " + clip(id, CELL_CHARACTERS));
+  const session = rows.get(id)?.session;
+  const about = [session?.user, session && endOf(session), session?.client?.path, session?.client?.user_agent];
+  put(at("watch-about"), about.filter((part) => part).map((part) => clip(part, 200)).join(" · "));
+  tellWatch("asking", true);
+  at("watch").scrollIntoView({ block: "nearest" });
+}
+
+function showTraffic(way, { session_id: id, data }) {
+  if (id !== watchedId) return;
+  const whole = String(data?.text ?? "");
+  const isCut = data?.truncated === true || whole.length > LINE_CHARACTERS;
+  traffic.push({
+    when: clock(), way, words: clip(whole, LINE_CHARACTERS), note: bytes(data?.bytes) + (isCut ? ", cut" : ""),
+  });
+}
+
+function noteTraffic(note) {
+  traffic.push({ when: clock(), note });
+}
+
+// --- Quarantine
+
+const quarantined = new Map();
+
+function showQuarantine(addresses) {
+  const listed = addresses.slice(0, QUARANTINE_MAX);
+  const kept = new Set(listed.map(({ address }) => String(address)));
+  for (const [address, { item }] of quarantined) {
+    if (kept.has(address)) continue;
+    item.remove();
+    quarantined.delete(address);
+  }
+  for (const { address: given, seconds } of listed) {
+    const address = String(given);
+    let entry = quarantined.get(address);
+    if (!entry) {
+      const item = make(at("quarantine-list"), "li");
+      make(item, "span", "", clip(address, CELL_CHARACTERS));
+      entry = { item, left: make(item, "span") };
+      const button = make(item, "button", "", "Release");
+      button.type = "button";
+      Object.assign(button.dataset, { action: "release", needs: "act", address });
+      button.setAttribute("aria-label", "Release " + clip(address, CELL_CHARACTERS));
+      quarantined.set(address, entry);
+    }
+    put(entry.left, span(seconds));
+  }
+  const more = addresses.length - listed.length;
+  put(at("quarantine-note"), addresses.length === 0 ? "No address is in quarantine." : more > 0 ? `and ${more} more` : "");
+}
+
+// --- What the server says
+
+const logLines = tail(at("log"), (line, { when, words }) => {
+  make(line, "span", "faint", when);
+  make(line, "span", "", words);
+});
+
+let intervalMs = 1000;
+
+const heard = {
+  __proto__: null,
+  hello(message) {
+    document.body.classList.toggle("may-act", message.may_act === true);
+    document.body.classList.toggle("may-watch", message.may_watch === true);
+    put(at("version"), text(message.version));
+    intervalMs = number(message.interval_ms) ?? intervalMs;
+    const over = ", the last " + span(SAMPLES * intervalMs / 1000);
+    messageChart.title("Messages" + over);
+    delayChart.title("Delay" + over);
+    tell("connected", "open");
+  },
+  active_sessions(message) {
+    const now = performance.now();
+    const kept = new Set(list(message.sessions).slice(0, SESSIONS_MAX).map((session) => keepSession(session, now)));
+    for (const id of [...rows.keys()]) if (!kept.has(id)) dropRow(id);
+    total = number(message.total) ?? kept.size;
+    arrange(false);
+  },
+  session_started({ session }) {
+    if (rows.size < SESSIONS_MAX) keepSession(session, performance.now());
+    total += 1;
+    arrange(false);
+  },
+  session_ended({ session, reason }) {
+    const id = String(session.id);
+    if (id === watchedId) {
+      noteTraffic("ended: " + text(reason));
+      tellWatch("ended: " + text(reason), false);
+    }
+    dropRow(id);
+    total = Math.max(0, total - 1);
+    arrange(false);
+  },
+  stats: showStats,
+  quarantine: (message) => showQuarantine(list(message.addresses)),
+  watch_response(message) {
+    if (message.session_id !== watchedId) return;
+    if (message.status === "success") tellWatch("watching", true);
+    else tellWatch(message.status === "stopped" ? "stopped" : "failed: " + text(message.error), false);
+  },
+  client_input: (message) => showTraffic("in", message),
+  server_message: (message) => showTraffic("out", message),
+  watch_skipped(message) {
+    if (message.session_id === watchedId) noteTraffic(count(message.count) + " skipped: the page was too slow");
+  },
+  log: (message) => logLines.push({ when: clock(message.unix_ms), words: clip(message.line, LINE_CHARACTERS) }),
+  action_response(message) {
+    const isDone = message.status === "success";
+    notice(text(message.action) + (isDone ? ": done" : " failed: " + text(message.error)), isDone ? "done" : "error");
+  },
+};
+
+// --- The connection
+
+let socket = null;
+let attempts = 0;
+let openedAt = null;
+let heardAt = 0;
+let retryAt = null;
+
+function tell(words, kind, wait = "") {
+  put(at("state-words"), words);
+  put(at("state-wait"), wait);
+  at("state").dataset.state = kind;
+}
+
+function connect() {
+  retryAt = null;
+  tell("connecting", "opening");
+  const opened = new WebSocket((location.protocol === "https:" ? "wss:" : "ws:") + "//" + location.host + "/monitor");
+  socket = opened;
+  heardAt = performance.now();
+  opened.onopen = () => { openedAt = heardAt = performance.now(); };
+  opened.onclose = lost;
+  opened.onmessage = (event) => {
+    heardAt = performance.now();
+    let message = null;
+    try {
+      message = JSON.parse(event.data);
+    } catch {
+      return;
+    }
+    heard[message?.type]?.(message);
+  };
+}
+
+function lost() {
+  socket.onopen = socket.onclose = socket.onmessage = null;
+  socket.close();
+  socket = null;
+  if (openedAt !== null && performance.now() - openedAt > STABLE_MS) attempts = 0;
+  openedAt = null;
+  const most = Math.min(WAIT_MAX_MS, WAIT_FIRST_MS * 2 ** attempts);
+  attempts += 1;
+  retryAt = performance.now() + most * (.8 + Math.random() * .2);
+  // What comes back may be another run of the server, where an id is another connection.
+  if (watchedId !== null) tellWatch("stopped: the connection was lost", false);
+  metricsBefore = null;
+  ping = null;
+  for (const row of rows.values()) row.sampledAt = row.inward = row.outward = null;
+  messageChart.push([]);
+  delayChart.push([]);
+  disarm();
+  beat();
+}
+
+function beat() {
+  const now = performance.now();
+  if (socket !== null && now - heardAt > Math.max(SILENT_MS, 5 * intervalMs)) lost();
+  if (retryAt === null) return;
+  if (now >= retryAt) connect();
+  // The server tells a browser no reason for a refusal; an expired credential is a likely one.
+  else tell("lost, reconnecting", "closed", ` in ${Math.ceil((retryAt - now) / 1000)} s` + (attempts > 3 ? " (or reload to sign in again)" : ""));
+}
+
+function send(message) {
+  if (socket === null || socket.readyState !== WebSocket.OPEN) {
+    notice("not connected; nothing was sent", "error");
+    return false;
+  }
+  socket.send(JSON.stringify(message));
+  return true;
+}
+
+// --- What the operator does
+
+let armed = null;
+
+function disarm() {
+  if (armed === null) return;
+  clearTimeout(armed.timer);
+  armed.button.textContent = armed.words;
+  armed.button.setAttribute("aria-label", armed.name);
+  delete armed.button.dataset.armed;
+  armed = null;
+}
+
+function isSure(button) {
+  const isSecond = armed?.button === button;
+  disarm();
+  if (isSecond) return true;
+  const name = button.getAttribute("aria-label") ?? button.textContent;
+  armed = { button, name, words: button.textContent, timer: setTimeout(disarm, SURE_MS) };
+  // The buttons beside it must not move under the pointer.
+  button.style.minWidth = button.offsetWidth + "px";
+  button.textContent = "sure?";
+  button.setAttribute("aria-label", "sure? " + name);
+  button.dataset.armed = "";
+  return false;
+}
+
+const actions = {
+  __proto__: null,
+  watch: ({ session }) => watch(session),
+  stop: () => { if (watchedId !== null) send({ type: "stop_watching", session_id: watchedId }); },
+  release: ({ address }) => send({ type: "release", address }),
+  kick: ({ session }, button) => isSure(button) && send({ type: "kick", session_id: session }),
+  quarantine: ({ session }, button) => isSure(button) && send({ type: "quarantine", address: addressOf(rows.get(session).session) }),
+  drain: (_, button) => isSure(button) && send({ type: "drain" }),
+};
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-action]");
+  if (button?.type === "button") actions[button.dataset.action]?.(button.dataset, button);
+});
+
+at("quarantine-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const address = at("quarantine-address").value.trim();
+  if (address !== "" && send({ type: "quarantine", address })) at("quarantine-address").value = "";
+});
+
+filter.addEventListener("input", () => arrange(true));
+
+window.addEventListener("online", () => {
+  if (retryAt !== null) connect();
+});
+
+for (const column of COLUMNS) headColumn(column);
+const actionsHead = make(at("columns"), "th", "", "Actions");
+actionsHead.setAttribute("role", "columnheader");
+actionsHead.scope = "col";
+actionsHead.dataset.column = "actions";
+markSorted();
+setInterval(beat, 250);
+connect();

@@ -1,0 +1,44 @@
+use super::{AppName, Chat, Echo, Envelope, Member, Relay};
+use crate::{ConnId, Event, Handler, Hub, NoNote};
+use alloc::collections::BTreeMap;
+
+/// All ready-made applications, each for the listeners that [name](crate::Listen::app) it; the chat for those that name none.
+/// Listeners of one application share it.
+#[derive(Debug)]
+pub struct Several {
+    chat: Chat,
+    relay: Relay,
+    /// Whose each connection is: a listener may be given another.
+    of: BTreeMap<ConnId, AppName>,
+}
+
+impl Several {
+    /// With this envelope for the relay.
+    #[must_use]
+    pub fn new(envelope: Envelope) -> Self {
+        Self { chat: Chat::default(), relay: Relay::new(envelope), of: BTreeMap::new() }
+    }
+}
+
+impl Handler for Several {
+    type Context = Member;
+    type Note = NoNote;
+
+    fn on(&mut self, hub: &mut Hub<'_, Member>, event: Event<'_, NoNote>) {
+        let Some(conn) = event.conn() else { return };
+        if let Event::Opened { .. } = event {
+            let named = hub.listen(conn).and_then(|listen| listen.app.parse().ok());
+            self.of.insert(conn, named.unwrap_or(AppName::Chat));
+        }
+        let app = self.of.get(&conn).copied();
+        if let Event::Closed { .. } = event {
+            self.of.remove(&conn);
+        }
+        match app {
+            Some(AppName::Chat) => self.chat.on(hub, event),
+            Some(AppName::Relay) => self.relay.on_event(hub, &event),
+            Some(AppName::Echo) => Echo::on_event(hub, &event),
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,436 @@
+//! The monitor: who is connected and what happens, for people who may know. Needs the features `json` and `std`.
+//!
+//! [`Monitor`] is a layer that serves the WebSocket at `/monitor` of listeners with [`Http::monitor`](crate::http::Http), which
+//! lets in who has the credential. The page at the same address speaks it, and so can any program.
+//!
+//! All messages are JSON objects with a `type`. The server sends:
+//!
+//! | type | when | what else is in it |
+//! |---|---|---|
+//! | `hello` | first | `version`, `may_act`, `may_watch`, `interval_ms` |
+//! | `active_sessions` | then, and every interval | `sessions`, at most 500 of `total` |
+//! | `session_started` | somebody is connected | `session` |
+//! | `session_ended` | somebody no longer is | `session`, and the `reason` |
+//! | `stats` | every interval | `unix_ms`, `draining`, `metrics`: counters since the start, and gauges |
+//! | `quarantine` | every interval, if there are any or were | `addresses`: each `address`, and for how many `seconds` |
+//! | `watch_response` | to `watch_session` and `stop_watching` | `session_id`, `status`: `success`, `stopped` or `error`; and the `error` |
+//! | `client_input`, `server_message` | something was said on the session that is watched | `session_id`, `data`: `text`, `bytes`, `truncated` |
+//! | `watch_skipped` | too much was said to show it all | `session_id`, `count` |
+//! | `log` | a line was logged | `unix_ms`, `line` |
+//! | `action_response` | to an action | `action`, `status`, and the `error` |
+//!
+//! It takes `watch_session` and `stop_watching` with a `session_id`, and as actions `kick` with a `session_id`, `quarantine` and
+//! `release` with an `address`, and `drain`.
+//!
+//! A session has `id`, `client` (`remote_addr`, `path`, `user_agent`), `start_time` (seconds since 1970), `status`, `is_newest`,
+//! `listener`, `wire`, `tls`, `user`, `rooms`, `bytes_in`, `bytes_out`, `messages_in`, `queued_bytes` and `round_trip_ms`.
+//!
+//! Nobody who is watched is slowed: a watcher who does not keep up misses messages, which are counted. What is shown is at most
+//! 4 KiB of each message, with passwords and tokens blotted out: the values of JSON keys that name them, and all that is said
+//! before a peer is known if that is [asked for](Monitor::conceal_unknown).
+
+mod redact;
+mod session;
+
+use crate::http::Request;
+use crate::kit::layer::Layer;
+use crate::wire::Protocol;
+use crate::{ConnId, Event, Handler, Hub, Payload, Peer, Reason, Timer};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+use redact::redacted;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use session::{Client, session};
+use std::sync::{Mutex, PoisonError};
+
+/// A watcher for whom more than this waits misses what is said.
+const BEHIND_BYTES: usize = 64 << 10;
+/// So many sessions are listed.
+const SESSIONS_MAX: usize = 500;
+/// So many lines of the log wait for watchers.
+const LINES_MAX: usize = 200;
+const TICK: Timer = Timer::named("drupe::kit::monitor");
+
+/// What watchers may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MonitorLimits {
+    /// How many there may be at a time.
+    pub watchers_max: u32,
+    /// How often the table is sent; at least 100 ms.
+    pub interval: Duration,
+    /// Whether they may close connections, refuse addresses and drain the server.
+    pub may_act: bool,
+    /// Whether they may see what is said.
+    pub may_watch: bool,
+}
+
+impl Default for MonitorLimits {
+    /// 16 watchers, every second, both.
+    fn default() -> Self {
+        Self { watchers_max: 16, interval: Duration::from_secs(1), may_act: true, may_watch: true }
+    }
+}
+
+/// The last lines of a log, from whatever thread writes it to the watchers.
+#[derive(Clone, Debug, Default)]
+pub struct LogTail(Arc<Mutex<VecDeque<String>>>);
+
+impl LogTail {
+    /// Adds a line. Of many, the last are kept.
+    pub fn push(&self, line: &str) {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() >= LINES_MAX {
+            lines.pop_front();
+        }
+        lines.push_back(line.into());
+    }
+
+    fn take(&self) -> VecDeque<String> {
+        core::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A layer that serves the monitor: see the [module](self). It should be the outermost.
+#[derive(Debug)]
+pub struct Monitor {
+    limits: MonitorLimits,
+    log: LogTail,
+    conceals_unknown: bool,
+    /// Who watches, and whom.
+    watchers: BTreeMap<ConnId, Watcher>,
+    /// What is known of connections beside what the hub knows.
+    clients: BTreeMap<ConnId, Client>,
+    newest: Option<ConnId>,
+    had_quarantine: bool,
+}
+
+#[derive(Debug, Default)]
+struct Watcher {
+    watches: Option<ConnId>,
+    missed: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Command {
+    WatchSession { session_id: String },
+    StopWatching { session_id: String },
+    Kick { session_id: String },
+    Quarantine { address: String },
+    Release { address: String },
+    Drain,
+}
+
+impl Monitor {
+    /// A monitor with these limits.
+    #[must_use]
+    pub const fn new(limits: MonitorLimits, log: LogTail) -> Self {
+        Self {
+            limits,
+            log,
+            conceals_unknown: false,
+            watchers: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            newest: None,
+            had_quarantine: false,
+        }
+    }
+
+    /// Shows nothing of what is said by or to peers who are not known: where they prove who they are.
+    #[must_use]
+    pub fn conceal_unknown(self) -> Self {
+        Self { conceals_unknown: true, ..self }
+    }
+
+    fn opened<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, request: Option<&Request>) -> bool {
+        let is_ours = request.is_some_and(|request| request.path() == PATH) && {
+            let listen = hub.listen(conn);
+            listen.is_some_and(|listen| matches!(&listen.protocol, Protocol::Http(http) if http.monitor.is_some()))
+        };
+        if !is_ours {
+            let client = Client::new(hub, request);
+            self.clients.insert(conn, client);
+            self.newest = Some(conn);
+            let session = session(hub, conn, self.clients.get(&conn), true);
+            self.tell_all(hub, &json!({ "type": "session_started", "session": session }));
+            return false;
+        }
+        if self.watchers.len() >= self.limits.watchers_max as usize {
+            hub.end(conn, Reason::ListenerFull);
+            self.watchers.insert(conn, Watcher::default());
+            return true;
+        }
+        if self.watchers.is_empty() {
+            hub.wake(TICK, self.limits.interval.max(Duration::from_millis(100)));
+        }
+        self.watchers.insert(conn, Watcher::default());
+        let MonitorLimits { may_act, may_watch, interval, .. } = self.limits;
+        tell(
+            hub,
+            conn,
+            &json!({
+                "type": "hello", "version": env!("CARGO_PKG_VERSION"), "may_act": may_act, "may_watch": may_watch,
+                "interval_ms": u64::try_from(interval.as_millis()).unwrap_or(u64::MAX),
+            }),
+        );
+        let sessions = self.sessions(hub);
+        tell(hub, conn, &sessions);
+        true
+    }
+
+    fn sessions<C: Default>(&self, hub: &Hub<'_, C>) -> Value {
+        let shown = self.clients.iter().take(SESSIONS_MAX);
+        let sessions: Vec<_> =
+            shown.map(|(&conn, client)| session(hub, conn, Some(client), self.newest == Some(conn))).collect();
+        json!({ "type": "active_sessions", "sessions": sessions, "total": self.clients.len() })
+    }
+
+    fn tick<C: Default>(&mut self, hub: &mut Hub<'_, C>) {
+        let lines = self.log.take();
+        let now = unix_ms(hub);
+        for line in lines {
+            self.tell_all(hub, &json!({ "type": "log", "unix_ms": now, "line": line }));
+        }
+        if self.watchers.is_empty() {
+            return;
+        }
+        let sessions = self.sessions(hub);
+        self.tell_all(hub, &sessions);
+        let stats = stats(hub);
+        self.tell_all(hub, &stats);
+        let at = hub.now();
+        let addresses: Vec<_> = hub
+            .quarantined()
+            .take(SESSIONS_MAX)
+            .map(|(key, until)| json!({ "address": key.to_string(), "seconds": until.since(at).as_secs() }))
+            .collect();
+        if !addresses.is_empty() || core::mem::replace(&mut self.had_quarantine, !addresses.is_empty()) {
+            self.had_quarantine = !addresses.is_empty();
+            self.tell_all(hub, &json!({ "type": "quarantine", "addresses": addresses }));
+        }
+        let missed = hub.take_unwatched();
+        for (&conn, watcher) in &mut self.watchers {
+            watcher.missed += if watcher.watches.is_some() { missed } else { 0 };
+            if let (Some(watched), 1..) = (watcher.watches, watcher.missed)
+                && hub.pending(conn) < BEHIND_BYTES
+            {
+                let count = core::mem::take(&mut watcher.missed);
+                tell(hub, conn, &json!({ "type": "watch_skipped", "session_id": watched.to_string(), "count": count }));
+            }
+        }
+        hub.wake(TICK, self.limits.interval.max(Duration::from_millis(100)));
+    }
+
+    /// What concerns all watchers; who is behind goes without.
+    fn tell_all<C: Default>(&self, hub: &mut Hub<'_, C>, message: &Value) {
+        let text = message.to_string();
+        let all: Vec<_> = self.watchers.keys().copied().collect();
+        for conn in all {
+            if hub.pending(conn) < BEHIND_BYTES {
+                hub.send(conn, &text);
+            }
+        }
+    }
+
+    fn said<C: Default>(&mut self, hub: &mut Hub<'_, C>, kind: &str, of: ConnId, start: Payload<'_>, bytes: usize) {
+        if !self.watchers.values().any(|watcher| watcher.watches == Some(of)) {
+            return;
+        }
+        let concealed = self.conceals_unknown && hub.identity(of).is_none();
+        let text = if concealed { "(not shown before it is known who this is)".into() } else { redacted(start) };
+        let truncated = start.as_bytes().len() < bytes;
+        let data = json!({ "text": text, "bytes": bytes, "truncated": truncated });
+        let message = json!({ "type": kind, "session_id": of.to_string(), "data": data }).to_string();
+        for (&conn, watcher) in self.watchers.iter_mut().filter(|(_, watcher)| watcher.watches == Some(of)) {
+            if hub.pending(conn) < BEHIND_BYTES {
+                hub.send(conn, &message);
+            } else {
+                watcher.missed += 1;
+            }
+        }
+    }
+
+    fn command<C: Default>(&mut self, hub: &mut Hub<'_, C>, from: ConnId, payload: Payload<'_>) {
+        let command = match serde_json::from_slice(payload.as_bytes()) {
+            Ok(command) => command,
+            Err(error) => return answer(hub, from, "unknown", Err(error.to_string())),
+        };
+        match command {
+            Command::WatchSession { session_id } => self.watch(hub, from, &session_id),
+            Command::StopWatching { session_id } => {
+                self.stop(hub, from);
+                let message = json!({ "type": "watch_response", "session_id": session_id, "status": "stopped" });
+                tell(hub, from, &message);
+            }
+            action if !self.limits.may_act => {
+                answer(hub, from, action.name(), Err("the monitor may not act here".into()));
+            }
+            action => {
+                let done = self.act(hub, &action);
+                answer(hub, from, action.name(), done);
+            }
+        }
+    }
+
+    fn watch<C: Default>(&mut self, hub: &mut Hub<'_, C>, from: ConnId, session_id: &str) {
+        self.stop(hub, from);
+        let found = session_id.parse().ok().filter(|conn| self.clients.contains_key(conn) && hub.is_open(*conn));
+        let outcome = match found {
+            _ if !self.limits.may_watch => Err("the monitor may not watch here"),
+            Some(conn) => {
+                hub.watch(conn, true);
+                if let Some(watcher) = self.watchers.get_mut(&from) {
+                    watcher.watches = Some(conn);
+                }
+                Ok(())
+            }
+            None => Err("Session not found"),
+        };
+        let message = match outcome {
+            Ok(()) => json!({ "type": "watch_response", "session_id": session_id, "status": "success" }),
+            Err(error) => {
+                json!({ "type": "watch_response", "session_id": session_id, "status": "error", "error": error })
+            }
+        };
+        tell(hub, from, &message);
+    }
+
+    fn stop<C: Default>(&mut self, hub: &mut Hub<'_, C>, from: ConnId) {
+        let Some(watched) = self.watchers.get_mut(&from).and_then(|watcher| watcher.watches.take()) else { return };
+        if !self.watchers.values().any(|watcher| watcher.watches == Some(watched)) {
+            hub.watch(watched, false);
+        }
+    }
+
+    fn act<C: Default>(&self, hub: &mut Hub<'_, C>, action: &Command) -> Result<(), String> {
+        match action {
+            Command::Kick { session_id } => {
+                let conn = session_id.parse().ok().filter(|conn| self.clients.contains_key(conn));
+                let conn = conn.filter(|conn| hub.is_open(*conn)).ok_or("Session not found")?;
+                hub.end(conn, Reason::Kicked);
+            }
+            Command::Quarantine { address } => {
+                let address = address.parse().map_err(|_| format!("{address:?} is not an IP address"))?;
+                hub.quarantine(address);
+            }
+            Command::Release { address } => {
+                // Of IPv6, what is listed is the network.
+                let bare = address.split('/').next().unwrap_or_default();
+                let address = bare.parse().map_err(|_| format!("{address:?} is not an IP address"))?;
+                if !hub.release(address) {
+                    return Err("the address is not in quarantine".into());
+                }
+            }
+            Command::Drain => hub.drain(),
+            Command::WatchSession { .. } | Command::StopWatching { .. } => {}
+        }
+        Ok(())
+    }
+}
+
+impl Command {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::WatchSession { .. } => "watch_session",
+            Self::StopWatching { .. } => "stop_watching",
+            Self::Kick { .. } => "kick",
+            Self::Quarantine { .. } => "quarantine",
+            Self::Release { .. } => "release",
+            Self::Drain => "drain",
+        }
+    }
+}
+
+const PATH: &str = crate::http::MONITOR_PATH;
+
+fn tell<C: Default>(hub: &mut Hub<'_, C>, conn: ConnId, message: &Value) {
+    hub.send(conn, &message.to_string());
+}
+
+fn answer<C: Default>(hub: &mut Hub<'_, C>, conn: ConnId, action: &str, done: Result<(), String>) {
+    let message = match done {
+        Ok(()) => json!({ "type": "action_response", "action": action, "status": "success" }),
+        Err(error) => json!({ "type": "action_response", "action": action, "status": "error", "error": error }),
+    };
+    tell(hub, conn, &message);
+}
+
+fn unix_ms<C: Default>(hub: &Hub<'_, C>) -> Option<u64> {
+    hub.unix_time().map(crate::UnixTime::as_millis)
+}
+
+fn stats<C: Default>(hub: &Hub<'_, C>) -> Value {
+    let m = hub.metrics();
+    json!({
+        "type": "stats", "unix_ms": unix_ms(hub), "draining": hub.is_draining(),
+        "metrics": {
+            "open": m.open, "undecided": m.undecided, "closing": m.closing, "stalled": m.stalled,
+            "opened": m.opened, "ended": m.ended.total(), "refused": m.refused.total(),
+            "bytes_in": m.bytes_in, "bytes_out": m.bytes_out, "messages_in": m.messages_in,
+            "messages_out": m.messages_out, "queued_bytes": m.queued_bytes, "skipped": m.skipped,
+            "rate_exceeded": m.rate_exceeded, "authentication_failures": m.authentication_failures,
+            "tls_handshakes": m.tls_handshakes, "reloads": m.reloads,
+            "round_trip_count": m.round_trip_us.count(), "round_trip_us": m.round_trip_us.sum(),
+        },
+    })
+}
+
+impl<H: Handler> Layer<H> for Monitor {
+    fn on(&mut self, hub: &mut Hub<'_, H::Context>, event: Event<'_, H::Note>, within: &mut H) {
+        match event {
+            Event::Opened { conn, request, .. } if self.opened(hub, conn, request) => return,
+            Event::Timer(TICK) => return self.tick(hub),
+            Event::Sent { conn, start, bytes, .. } => return self.said(hub, "server_message", conn, start, bytes),
+            Event::Message { conn, payload } if self.watchers.contains_key(&conn) => {
+                return self.command(hub, conn, payload);
+            }
+            Event::Message { conn, payload } => {
+                let bytes = payload.as_bytes().len();
+                let start = match payload {
+                    Payload::Text(text) => Payload::Text(&text[..text.floor_char_boundary(SHOWN_MAX_BYTES)]),
+                    Payload::Binary(binary) => Payload::Binary(&binary[..bytes.min(SHOWN_MAX_BYTES)]),
+                };
+                self.said(hub, "client_input", conn, start, bytes);
+            }
+            Event::Closed { conn, .. } if self.watchers.contains_key(&conn) => {
+                self.stop(hub, conn);
+                self.watchers.remove(&conn);
+                return;
+            }
+            Event::Closed { conn, reason, .. } => {
+                let client = self.clients.remove(&conn);
+                let mut session = session(hub, conn, client.as_ref(), self.newest == Some(conn));
+                session["status"] = "disconnected".into();
+                for watcher in self.watchers.values_mut().filter(|watcher| watcher.watches == Some(conn)) {
+                    watcher.watches = None;
+                }
+                let message = json!({ "type": "session_ended", "session": session, "reason": reason.name() });
+                self.tell_all(hub, &message);
+            }
+            _ => {}
+        }
+        let is_ours = event.conn().is_some_and(|conn| self.watchers.contains_key(&conn));
+        if !is_ours {
+            within.on(hub, event);
+        }
+    }
+}
+
+/// What is shown of a message.
+const SHOWN_MAX_BYTES: usize = 4 << 10;
+
+/// The address of a peer, as a pair.
+fn remote_address(peer: Option<Peer>) -> Value {
+    match peer {
+        Some(Peer::Address(address)) => json!([address.ip().to_string(), address.port()]),
+        _ => Value::Null,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+use super::remote_address;
+use crate::http::Request;
+use crate::text::neutralize;
+use crate::{ConnId, Hub};
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use serde_json::{Value, json};
+
+/// What is known of a connection when it opens, and not from the hub.
+#[derive(Debug)]
+pub(super) struct Client {
+    path: Option<String>,
+    user_agent: Option<String>,
+    /// Milliseconds since 1970.
+    started: Option<u64>,
+}
+
+/// What a peer says of itself is shown up to here.
+const SHOWN_MAX_CHARS: usize = 200;
+
+impl Client {
+    pub(super) fn new<C: Default>(hub: &Hub<'_, C>, request: Option<&Request>) -> Self {
+        let shown = |text: &str| neutralize(text).chars().take(SHOWN_MAX_CHARS).collect();
+        Self {
+            path: request.map(|request| shown(request.path())),
+            user_agent: request.and_then(|request| request.field("user-agent")).map(shown),
+            started: super::unix_ms(hub),
+        }
+    }
+}
+
+/// A session, as it is told.
+pub(super) fn session<C: Default>(hub: &Hub<'_, C>, conn: ConnId, client: Option<&Client>, is_newest: bool) -> Value {
+    let traffic = hub.traffic(conn).unwrap_or_default();
+    let started = client.and_then(|client| client.started).map(|millis| std::time::Duration::from_millis(millis));
+    let rooms: Vec<_> = hub.rooms_of(conn).map(|room| neutralize(room).into_owned()).collect();
+    json!({
+        "id": conn.to_string(),
+        "client": {
+            "remote_addr": remote_address(hub.peer(conn)),
+            "path": client.and_then(|client| client.path.as_deref()),
+            "user_agent": client.and_then(|client| client.user_agent.as_deref()),
+        },
+        "start_time": started.map(|since| since.as_secs_f64()),
+        "status": "connected",
+        "is_newest": is_newest,
+        "listener": hub.listen(conn).map(|listen| listen.name.as_str()),
+        "wire": hub.wire_name(conn),
+        "tls": hub.secured(conn).map(|secured| secured.version.as_str()),
+        "user": hub.identity(conn).map(|identity| neutralize(&identity.user).into_owned()),
+        "rooms": rooms,
+        "bytes_in": traffic.bytes_in,
+        "bytes_out": traffic.bytes_out,
+        "messages_in": traffic.messages_in,
+        "queued_bytes": hub.pending(conn),
+        "round_trip_ms": traffic.round_trip.map(|round_trip| round_trip.get().as_secs_f64() * 1e3),
+    })
+}

@@ -1,0 +1,172 @@
+use super::*;
+use crate::app::Relay;
+use crate::http::{Credential, Http};
+use crate::kit::layer::Within;
+use crate::testing::TestHub;
+use crate::{Config, Listen, ListenerId, Request as Wish};
+
+const CREDENTIAL: &str = "0123456789abcdef";
+
+type World = TestHub<crate::kit::layer::Layered<Monitor, Relay>>;
+
+fn world(limits: MonitorLimits) -> (World, LogTail) {
+    let http = Http { monitor: Credential::new(CREDENTIAL).ok(), ping: None, ..Http::default() };
+    let web = Listen::new(crate::Address::Tcp(([127, 0, 0, 1], 0).into()), Protocol::Http(Arc::new(http)));
+    let mut lines = Listen::lines(([127, 0, 0, 1], 0).into());
+    lines.name = "lines".into();
+    let log = LogTail::default();
+    let monitor = Monitor::new(limits, log.clone());
+    (TestHub::with_config(Config::listening([lines, web]), Relay::default().within(monitor)), log)
+}
+
+fn ask(hub: &mut World, path: &str, fields: &str) -> ConnId {
+    let conn = hub.try_connect(ListenerId(1), "127.0.0.1:9".parse().expect("good")).expect("let in");
+    hub.send(
+        conn,
+        format!(
+            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{fields}\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        .as_bytes(),
+    );
+    conn
+}
+
+fn watcher(hub: &mut World) -> ConnId {
+    ask(hub, "/monitor", &format!("Authorization: Bearer {CREDENTIAL}\r\n"))
+}
+
+/// What the watcher was told since this was last asked, frame by frame.
+fn told(hub: &mut World, conn: ConnId) -> Vec<Value> {
+    let received = hub.received(conn).to_vec();
+    let start = memchr::memmem::find(&received, b"\r\n\r\n").map_or(0, |end| end + 4);
+    let (mut rest, mut messages) = (&received[start..], Vec::new());
+    while let [_, length, ..] = *rest {
+        let (length, header) = match length {
+            126 => (usize::from(u16::from_be_bytes([rest[2], rest[3]])), 4),
+            length => (usize::from(length), 2),
+        };
+        messages.extend(serde_json::from_slice::<Value>(&rest[header..header + length]).ok());
+        rest = &rest[header + length..];
+    }
+    hub.clear();
+    messages
+}
+
+fn say(hub: &mut World, conn: ConnId, text: &str) {
+    let mut frame = vec![0x81, 0x80 | u8::try_from(text.len()).expect("short"), 0, 0, 0, 0];
+    frame.extend_from_slice(text.as_bytes());
+    hub.send(conn, &frame);
+}
+
+fn types(messages: &[Value]) -> Vec<&str> {
+    messages.iter().filter_map(|message| message["type"].as_str()).collect()
+}
+
+#[test]
+fn only_who_has_the_credential_watches() {
+    let (mut hub, _) = world(MonitorLimits::default());
+    for fields in ["", "Authorization: Bearer wrong-wrong-wrong\r\n", "Authorization: Basic eDp5\r\n"] {
+        let conn = ask(&mut hub, "/monitor", fields);
+        let answer = String::from_utf8_lossy(hub.received(conn)).into_owned();
+        assert!(
+            answer.starts_with("HTTP/1.1 401 Unauthorized") && answer.contains("WWW-Authenticate: Basic"),
+            "{answer}"
+        );
+        assert!(hub.is_closed(conn));
+    }
+    assert_eq!(hub.machine().metrics().authentication_failures, 2, "to show nothing is no failure");
+    for _ in 0..3 {
+        ask(&mut hub, "/monitor", "Authorization: Bearer wrong-wrong-wrong\r\n");
+    }
+    let conn = watcher(&mut hub);
+    let answer = String::from_utf8_lossy(hub.received(conn)).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 429"), "after five it is not listened to: {answer}");
+    hub.advance(Duration::from_secs(60));
+    let conn = watcher(&mut hub);
+    assert_eq!(types(&told(&mut hub, conn)), ["hello", "active_sessions"]);
+    let conn = ask(&mut hub, "/monitor", "Authorization: Basic eDowMTIzNDU2Nzg5YWJjZGVm\r\n");
+    assert_eq!(types(&told(&mut hub, conn)), ["hello", "active_sessions"]);
+}
+
+#[test]
+fn who_comes_and_goes_and_what_one_says_is_told() {
+    let (mut hub, log) = world(MonitorLimits::default());
+    let ann = hub.connect();
+    let watcher = watcher(&mut hub);
+    let first = told(&mut hub, watcher);
+    assert_eq!(first[1]["sessions"][0]["id"], ann.to_string());
+    assert_eq!(first[1]["sessions"][0]["listener"], "lines");
+    let bob = hub.connect();
+    let started = told(&mut hub, watcher);
+    assert_eq!((types(&started), &started[0]["session"]["is_newest"]), (vec!["session_started"], &Value::Bool(true)));
+    say(&mut hub, watcher, &format!(r#"{{"type":"watch_session","session_id":"{bob}"}}"#));
+    assert_eq!(told(&mut hub, watcher)[0]["status"], "success");
+    hub.line(bob, "hello");
+    hub.line(ann, r#"{"password":"x"}"#);
+    let said = told(&mut hub, watcher);
+    assert_eq!(types(&said), ["client_input", "server_message"]);
+    assert_eq!((&said[0]["data"]["text"], &said[0]["data"]["bytes"]), (&"hello".into(), &5.into()));
+    assert_eq!(said[1]["data"]["text"], r#"{"password":"(secret)"}"#);
+    log.push("a line");
+    hub.advance(Duration::from_secs(1));
+    assert_eq!(types(&told(&mut hub, watcher)), ["log", "active_sessions", "stats"]);
+    say(&mut hub, watcher, &format!(r#"{{"type":"stop_watching","session_id":"{bob}"}}"#));
+    hub.line(bob, "unseen");
+    assert_eq!(types(&told(&mut hub, watcher)), ["watch_response"]);
+    say(&mut hub, watcher, r#"{"type":"watch_session","session_id":"9.9"}"#);
+    assert_eq!(told(&mut hub, watcher)[0]["error"], "Session not found");
+    say(&mut hub, watcher, &format!(r#"{{"type":"watch_session","session_id":"{watcher}"}}"#));
+    assert_eq!(told(&mut hub, watcher)[0]["error"], "Session not found", "nobody watches who watches");
+    hub.end(bob);
+    let ended = told(&mut hub, watcher);
+    assert_eq!((types(&ended), &ended[0]["reason"]), (vec!["session_ended"], &"peer_closed".into()));
+    assert_eq!(ended[0]["session"]["status"], "disconnected");
+}
+
+#[test]
+fn a_watcher_acts_if_it_may() {
+    for may_act in [true, false] {
+        let (mut hub, _) = world(MonitorLimits { may_act, ..MonitorLimits::default() });
+        let (ann, watcher) = (hub.connect(), watcher(&mut hub));
+        told(&mut hub, watcher);
+        let status = if may_act { "success" } else { "error" };
+        say(&mut hub, watcher, r#"{"type":"quarantine","address":"192.0.2.1"}"#);
+        say(&mut hub, watcher, r#"{"type":"release","address":"192.0.2.1"}"#);
+        say(&mut hub, watcher, &format!(r#"{{"type":"kick","session_id":"{ann}"}}"#));
+        let answers = told(&mut hub, watcher);
+        let done: Vec<_> = answers.iter().filter(|message| message["type"] == "action_response").collect();
+        assert!(done.len() == 3 && done.iter().all(|message| message["status"] == status), "{done:?}");
+        assert_eq!((hub.is_closed(ann), hub.ended(Reason::Kicked)), (may_act, u64::from(may_act)));
+        say(&mut hub, watcher, r#"{"type":"drain"}"#);
+        assert_eq!(hub.machine().is_draining(), may_act);
+        say(&mut hub, watcher, r#"{"type":"dance"}"#);
+    }
+    let (mut hub, _) = world(MonitorLimits { may_watch: false, watchers_max: 1, ..MonitorLimits::default() });
+    let (ann, one) = (hub.connect(), watcher(&mut hub));
+    say(&mut hub, one, &format!(r#"{{"type":"watch_session","session_id":"{ann}"}}"#));
+    assert_eq!(told(&mut hub, one).last().expect("an answer")["error"], "the monitor may not watch here");
+    let other = watcher(&mut hub);
+    assert!(hub.is_closed(other) && hub.ended(Reason::ListenerFull) == 1);
+}
+
+#[test]
+fn who_is_watched_is_not_slowed_by_a_watcher_who_is() {
+    let (mut hub, _) = world(MonitorLimits::default());
+    let (ann, bob, watcher) = (hub.connect(), hub.connect(), watcher(&mut hub));
+    say(&mut hub, watcher, &format!(r#"{{"type":"watch_session","session_id":"{bob}"}}"#));
+    told(&mut hub, watcher);
+    hub.set_writable(watcher, 0);
+    for n in 0..2_000 {
+        hub.line(ann, &format!("{n} {}", "z".repeat(200)));
+    }
+    assert_eq!(hub.lines(bob).len(), 2_000);
+    assert!(!hub.is_closed(watcher) && hub.machine().metrics().queued_bytes < 200_000);
+    hub.set_writable(watcher, usize::MAX);
+    hub.advance(Duration::from_secs(1));
+    let messages = told(&mut hub, watcher);
+    let skipped = messages.iter().find(|message| message["type"] == "watch_skipped").expect("it is told");
+    let seen = messages.iter().filter(|message| message["type"] == "server_message").count() as u64;
+    assert_eq!(skipped["count"].as_u64().expect("a number") + seen, 2_000);
+    hub.request(&Wish::Drain);
+}

@@ -1,0 +1,83 @@
+//! Copies of what is sent to connections that somebody watches.
+
+use super::State;
+use crate::{ConnId, Payload, PayloadBuf};
+use alloc::collections::{BTreeSet, VecDeque};
+use alloc::vec::Vec;
+
+/// So many copies wait at most; of what is more, only how many there were.
+const WAITING_MAX: usize = 256;
+/// The most that is copied of a message.
+const COPY_MAX_BYTES: usize = 4 << 10;
+
+/// Who is watched, and what was sent to them.
+#[derive(Debug, Default)]
+pub(crate) struct Watched {
+    conns: BTreeSet<ConnId>,
+    sent: VecDeque<Copied>,
+    missed: u64,
+    /// What is sent while copies are handed out is not copied: it may come of them.
+    is_telling: bool,
+}
+
+/// The beginning of a message.
+#[derive(Debug)]
+pub(crate) struct Copied {
+    pub(crate) conn: ConnId,
+    pub(crate) start: PayloadBuf,
+    pub(crate) bytes: usize,
+}
+
+impl Watched {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.conns.is_empty() || self.is_telling
+    }
+
+    pub(crate) fn set(&mut self, conn: ConnId, is_watched: bool) {
+        if is_watched {
+            self.conns.insert(conn);
+        } else {
+            self.conns.remove(&conn);
+        }
+    }
+
+    pub(crate) fn take_missed(&mut self) -> u64 {
+        core::mem::take(&mut self.missed)
+    }
+
+    /// The copies, which are to be handed out until there is none.
+    pub(crate) fn next(&mut self) -> Option<Copied> {
+        let copied = self.sent.pop_front();
+        self.is_telling = copied.is_some();
+        copied
+    }
+
+    fn copy(&mut self, conn: ConnId, payload: Payload<'_>) {
+        if self.sent.len() >= WAITING_MAX {
+            self.missed += 1;
+            return;
+        }
+        let bytes = payload.as_bytes().len();
+        let start = match payload {
+            Payload::Text(text) => Payload::Text(&text[..text.floor_char_boundary(COPY_MAX_BYTES)]),
+            Payload::Binary(binary) => Payload::Binary(&binary[..bytes.min(COPY_MAX_BYTES)]),
+        };
+        self.sent.push_back(Copied { conn, start: start.to_owned(), bytes });
+    }
+}
+
+impl<C: Default> State<C> {
+    pub(super) fn copy_sent(&mut self, conn: ConnId, payload: Payload<'_>) {
+        if !self.watched.is_empty() && self.watched.conns.contains(&conn) {
+            self.watched.copy(conn, payload);
+        }
+    }
+
+    /// Those who are watched among the members of a room.
+    pub(super) fn watched_members(&self, room: &str, except: &[ConnId]) -> Vec<ConnId> {
+        let Some(number) = self.rooms.number(room) else { return Vec::new() };
+        let is_member = |conn: &&ConnId| self.conns.get(**conn).is_some_and(|found| found.rooms.contains(&number));
+        let watched = self.watched.conns.iter().filter(is_member);
+        watched.filter(|conn| !except.contains(conn)).copied().collect()
+    }
+}
