@@ -63,7 +63,7 @@ fn what_is_wrong_is_named_with_its_place_and_what_to_do() {
         ("limits:\n  peer:\n    idle: 30\n".into(), "drupe.yaml:3: limits.peer.idle: invalid type: integer `30`, expected a time such as 500ms, 30s, 5m, 2h or 1d; or never"),
         ("limits:\n  peer:\n    message_max: 64kb\n".into(), "drupe.yaml:3: limits.peer.message_max: \"64kb\" is not a size such as 512B, 64KiB, 4MiB or 1GiB"),
         ("workers: 0\n".into(), "drupe.yaml:1: workers: invalid value: integer `0`, expected a nonzero u8"),
-        ("workers: 4\n".into(), "drupe.yaml:1: workers: the chat runs on one worker"),
+        ("workers: 4\n".into(), "drupe.yaml:1: workers: chat runs with workers: 1"),
         ("profile: staging\n".into(), "drupe.yaml:1: profile: unknown variant `staging`, expected one of `development`, `production`, `testing`"),
         ("limits: [1]\n".into(), "drupe.yaml:1: limits: it takes keys with values"),
         ("limits:\n  peer: {idle: 1m\n".into(), "drupe.yaml:"),

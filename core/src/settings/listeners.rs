@@ -21,9 +21,6 @@ pub(super) fn plan(
     monitor: Option<&Credential>,
     problems: &mut Problems<'_>,
 ) -> (Vec<Listen>, Vec<Tls>) {
-    if settings.listeners.is_empty() {
-        problems.add("listeners", "the server listens nowhere; add one, such as `chat: { address: '127.0.0.1:7000' }`");
-    }
     let (mut listeners, mut tls): (Vec<Listen>, Vec<Tls>) = (Vec::new(), Vec::new());
     for (name, listener) in &settings.listeners {
         let key = format!("listeners.{name}");

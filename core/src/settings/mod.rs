@@ -40,10 +40,10 @@
 //! | `listeners`: removed, or another `address` | no longer let in | stay |
 //! | `listeners.*.limits`, `prompt` | at once | at once |
 //! | `listeners.*`: `welcome`, `notices`, `half_open`, `app`, `tls`, `websocket`, `telnet`, `lines`, `length`, proxies, networks | at once | stay as they are |
-//! | `authentication`: users, tokens' keys, limits | at once | stay who they are |
+//! | `authentication`: users, passwords, tokens' keys | at once | stay who they are |
 //! | `monitor.credential` | at once | stay |
 //! | `log.level`, `log.targets` | at once | |
-//! | `workers`, `envelope`, `log.file`, `log.format`, `authentication.enabled`, `monitor`: all else | with the next start | |
+//! | `workers`, `envelope`, `log`: all else, `authentication`: all else, `monitor`: all else | with the next start | |
 //!
 //! A configuration that is wrong changes nothing.
 //!
@@ -149,6 +149,8 @@ pub use plan::{AuthenticationPlan, MonitorPlan, Plan};
 pub use template::{environment_template, schema, template};
 pub use tree::*;
 
+use crate::Listen;
+use crate::app::AppName;
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -165,6 +167,10 @@ pub struct Sources {
     environment: Vec<(String, String)>,
     set: Vec<(String, String)>,
     profile: Option<String>,
+    listen: Vec<Listen>,
+    app: Option<AppName>,
+    unlimited: bool,
+    read: Option<fn(&str) -> Result<String, String>>,
 }
 
 /// Layers that fit together.
@@ -206,12 +212,12 @@ impl Sources {
         self
     }
 
-    /// And those variables of an environment that begin with `DRUPE_`. `DRUPE_CONFIG` and what begins with `DRUPE_TEST_` is passed
-    /// over.
+    /// And those variables of an environment that begin with `DRUPE_`. `DRUPE_CONFIG`, `DRUPE_PASSWORD`, `DRUPE_TOKEN` and what
+    /// begins with `DRUPE_TEST_` are passed over.
     #[must_use]
     pub fn environment<'a>(mut self, variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let is_ours =
-            |name: &str| name.starts_with(PREFIX) && name != "DRUPE_CONFIG" && !name.starts_with("DRUPE_TEST_");
+            |name: &str| name.starts_with(PREFIX) && !OTHERS.contains(&name) && !name.starts_with("DRUPE_TEST_");
         let ours = variables.into_iter().filter(|(name, _)| is_ours(name));
         self.environment.extend(ours.map(|(name, value)| (name.to_owned(), value.to_owned())));
         self
@@ -229,6 +235,32 @@ impl Sources {
     pub fn profile(mut self, profile: &str) -> Self {
         self.profile = Some(profile.to_owned());
         self
+    }
+
+    /// And listeners in place of those that there are when nobody names any; as they are written for
+    /// [`Listen`](crate::Listen).
+    #[must_use]
+    pub fn listen(mut self, listeners: impl IntoIterator<Item = Listen>) -> Self {
+        self.listen.extend(listeners);
+        self
+    }
+
+    /// And the application of listeners that no file names.
+    #[must_use]
+    pub fn app(self, app: AppName) -> Self {
+        Self { app: Some(app), ..self }
+    }
+
+    /// And no rates and no caps on connections; see [`Config::unlimited`](crate::Config::unlimited).
+    #[must_use]
+    pub fn unlimited(self) -> Self {
+        Self { unlimited: true, ..self }
+    }
+
+    /// Reads secrets that stand in files of their own with this: the first line of a file, or why it can't be had.
+    #[must_use]
+    pub fn secrets_from(self, read: fn(&str) -> Result<String, String>) -> Self {
+        Self { read: Some(read), ..self }
     }
 
     /// Puts the layers together and checks them.
@@ -265,12 +297,53 @@ impl Sources {
         }
         let has_listeners =
             layers.merged.get("listeners").and_then(Value::as_object).is_some_and(|map| !map.is_empty());
-        if !has_listeners {
+        let is_default = !has_listeners && self.listen.is_empty();
+        if is_default {
             layers.add(&layer, &built_in(profile.listeners())?);
         }
-        let settings = typed(&layers)?;
-        let plan = Plan::new(&settings, &layers)?;
+        let mut settings = typed(&layers)?;
+        if let Some(app) = self.app.filter(|_| is_default) {
+            let app = AppChoice::from(app);
+            settings.listeners.values_mut().for_each(|listener| listener.app = app);
+        }
+        self.read_secrets(&mut settings, &layers)?;
+        let mut plan = Plan::new(&settings, &layers, self.listen.is_empty())?;
+        for (listen, number) in self.listen.iter().zip(1..) {
+            let mut listen = Listen { name: format!("listen{number}"), ..listen.clone() };
+            listen.app = self.app.unwrap_or(AppName::Chat).to_string();
+            plan.config.listeners.push(listen);
+            plan.tls.push(None);
+        }
+        if self.unlimited {
+            plan.config = plan.config.unlimited();
+        }
+        let has_chat = plan.config.listeners.iter().any(|listen| listen.app == "chat");
+        if settings.workers.get() > 1 && has_chat {
+            let words = "chat runs with workers: 1, since it keeps the names of all in one place".into();
+            let place = layers.origin("workers").unwrap_or("the defaults").to_owned();
+            return Err(SettingsError { place, key: "workers".into(), words }.into());
+        }
         Ok(Resolved { settings, plan, layers })
+    }
+}
+
+impl Sources {
+    fn read_secrets(&self, settings: &mut Settings, layers: &Layers) -> Result<(), SettingsErrors> {
+        let MonitorSettings { credential, credential_file, .. } = &mut settings.monitor;
+        let key = "monitor.credential_file";
+        let blame = |words: String| {
+            let place = layers.origin(key).unwrap_or("the defaults").to_owned();
+            SettingsErrors::from(SettingsError { place, key: key.into(), words })
+        };
+        if credential_file.is_empty() {
+            return Ok(());
+        }
+        if !credential.is_empty() {
+            return Err(blame("there is monitor.credential as well; set one of them".into()));
+        }
+        let read = self.read.ok_or_else(|| blame("files are not read here".into()))?;
+        *credential = read(credential_file).map_err(|cause| blame(format!("can't read {credential_file}: {cause}")))?;
+        Ok(())
     }
 }
 
@@ -307,6 +380,8 @@ impl Resolved {
 }
 
 const PREFIX: &str = "DRUPE_";
+/// Variables that are no keys: which files, and what the client shows a server.
+const OTHERS: [&str; 3] = ["DRUPE_CONFIG", "DRUPE_PASSWORD", "DRUPE_TOKEN"];
 /// What is not shown.
 const SECRETS: [&str; 4] = ["password", "secret", "credential", "shared_password"];
 

@@ -150,9 +150,13 @@ impl Problems<'_> {
 }
 
 impl Plan {
-    pub(super) fn new(settings: &Settings, layers: &Layers) -> Result<Self, SettingsErrors> {
+    pub(super) fn new(settings: &Settings, layers: &Layers, must_listen: bool) -> Result<Self, SettingsErrors> {
         let mut problems = Problems { layers, found: Vec::new() };
         let plan = plan(settings, &mut problems);
+        if must_listen && settings.listeners.is_empty() {
+            let words = "the server listens nowhere; add one, such as `chat: { address: '127.0.0.1:7000' }`";
+            problems.add("listeners", words);
+        }
         if problems.found.is_empty() { Ok(plan) } else { Err(SettingsErrors(problems.found)) }
     }
 }
@@ -198,9 +202,6 @@ fn plan(settings: &Settings, problems: &mut Problems<'_>) -> Plan {
         accept_backoff: settings.limits.accept_backoff.0,
         ..Config::default()
     };
-    if settings.workers.get() > 1 && settings.listeners.values().any(|listener| listener.app == AppChoice::Chat) {
-        problems.add("workers", "the chat runs on one worker, since it keeps all names in one place; set workers: 1");
-    }
     if settings.workers.get() > 1 && monitor_credential.is_some() {
         problems.add("workers", "the monitor sees one worker only; set workers: 1, or take its credential away");
     }

@@ -1,6 +1,7 @@
 //! What can be configured. The documentation of each field is what templates and the schema say of it.
 
 use super::units::{Maybe, NetworkText, RateText, Size, Span};
+use crate::app::AppName;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -601,5 +602,15 @@ settings! {
         rotation: RotationChoice = RotationChoice::Daily;
         /// How many are kept.
         keep: u32 = 7;
+    }
+}
+
+impl From<AppName> for AppChoice {
+    fn from(app: AppName) -> Self {
+        match app {
+            AppName::Chat => Self::Chat,
+            AppName::Relay => Self::Relay,
+            AppName::Echo => Self::Echo,
+        }
     }
 }

@@ -30,7 +30,13 @@ impl<F: FnMut(&str)> Logging<F> {
         Some(match event {
             Event::Started => "started".into(),
             Event::Draining => "draining".into(),
-            Event::Opened { conn, peer, origin, .. } => format!("{conn} opened: {peer} by {origin}"),
+            Event::Opened { conn, peer, origin, .. } => {
+                let name = hub.listen(*conn).map(|listen| listen.name.as_str()).filter(|name| !name.is_empty());
+                match name {
+                    Some(name) => format!("{conn} opened: {peer} by {name}"),
+                    None => format!("{conn} opened: {peer} by {origin}"),
+                }
+            }
             Event::Authenticated { conn } => format!("{conn} authenticated: {}", user(*conn)),
             Event::Message { conn, payload } if self.messages => {
                 format!("{conn} message: {} bytes", payload.as_bytes().len())

@@ -68,6 +68,20 @@ pub trait Layer<H: Handler> {
     }
 }
 
+/// A layer that may be missing: then everything passes.
+impl<H: Handler, L: Layer<H>> Layer<H> for Option<L> {
+    fn on(&mut self, hub: &mut Hub<'_, H::Context>, event: Event<'_, H::Note>, within: &mut H) {
+        match self {
+            Some(layer) => layer.on(hub, event, within),
+            None => within.on(hub, event),
+        }
+    }
+
+    fn holds_secrets(&self) -> bool {
+        self.as_ref().is_some_and(Layer::<H>::holds_secrets)
+    }
+}
+
 /// Puts layers around handlers: every handler has it.
 pub trait Within: Handler + Sized {
     /// This handler within a layer. The layer that is put around last is the outermost.

@@ -1,37 +1,63 @@
 //! `drupe`: a ready-made server for long-lived connections.
 
 mod client;
+mod logs;
+mod reload;
+mod serve;
+mod sources;
+mod stack;
+mod systemd;
+mod tools;
 
 use clap::{Parser, Subcommand};
 use client::ClientArguments;
-use drupe_tokio::Server;
-use drupe_tokio::core::Metrics;
-use drupe_tokio::core::cli::HubArguments;
+use sources::SourceArguments;
 use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use tools::{CertArguments, CheckArguments, CompletionsArguments, TemplateArguments};
 
 /// A server for long-lived connections: chat, relay or echo over telnet, TCP lines, length-prefixed frames and WebSocket
 #[derive(Parser)]
-#[command(version, args_conflicts_with_subcommands = true)]
+#[command(name = "drupe", version, args_conflicts_with_subcommands = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    hub: HubArguments,
+    sources: SourceArguments,
 }
 
 #[derive(Subcommand)]
 enum Command {
     /// Connect to a server: send what is typed, show what comes
     Client(ClientArguments),
+    /// Say whether a configuration is good, and what it amounts to
+    Check(CheckArguments),
+    /// Print a configuration with every key, its meaning and its default
+    Template(TemplateArguments),
+    /// Print the JSON Schema of configurations, for editors
+    Schema,
+    /// Make a certificate for development
+    Cert(CertArguments),
+    /// Print completions for a shell
+    Completions(CompletionsArguments),
+    /// Print the manual page
+    Man,
 }
+
+type Failure = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match &arguments.command {
         Some(Command::Client(arguments)) => client::run(arguments),
-        None => serve(&arguments.hub).map(|()| ExitCode::SUCCESS),
+        Some(Command::Check(arguments)) => tools::check(arguments),
+        Some(Command::Template(arguments)) => tools::template(arguments),
+        Some(Command::Schema) => tools::print(&drupe_tokio::core::settings::schema()),
+        Some(Command::Cert(arguments)) => tools::cert(arguments),
+        Some(Command::Completions(arguments)) => tools::completions::<Arguments>(arguments),
+        Some(Command::Man) => tools::man::<Arguments>(),
+        None => serve::run(&arguments.sources),
     };
     match done {
         Ok(code) => code,
@@ -40,24 +66,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-#[tokio::main(flavor = "current_thread")]
-async fn serve(hub: &HubArguments) -> Result<(), Box<dyn std::error::Error>> {
-    // A connection is a descriptor, and the usual limit is far below what the system allows.
-    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-        say(format_args!("drupe: the limit on open files stays as it is: {error}"));
-    }
-    let server = Server::bind_sharded(hub.config(), hub.workers, hub.handler()?)?.drain_on_signals()?;
-    let mut output = io::stdout().lock();
-    for address in server.addresses() {
-        writeln!(output, "listening on {address}")?;
-    }
-    drop(output);
-    let metrics = server.run().await?;
-    let Metrics { opened, messages_in, messages_out, .. } = metrics;
-    say(format_args!("drupe: {opened} connections served, {messages_in} messages in, {messages_out} out"));
-    Ok(())
 }
 
 /// Says something to the operator, who may have stopped listening.

@@ -8,7 +8,9 @@ const QUARANTINE_MAX = 500;
 const LINES_MAX = 200;
 const SAMPLES = 120;
 const CELL_CHARACTERS = 80;
-const LINE_CHARACTERS = 4000;
+const LINE_CHARACTERS = 4096;
+// Over less time than this a rate would be chance.
+const SAMPLE_SECONDS_MIN = .05;
 const SURE_MS = 3000;
 const NOTICE_MS = 6000;
 const WAIT_FIRST_MS = 1000;
@@ -134,19 +136,15 @@ function roundUp(value) {
 
 function chart(figure, title, series, isOneScale) {
   const caption = make(figure, "figcaption");
-  const heading = make(caption, "span", "title", title);
+  make(caption, "span", "title", title);
   const svg = draw(figure, "svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": title });
-  for (const y of [0, HEIGHT / 2, HEIGHT]) draw(svg, "line", { class: "grid", x1: 0, x2: WIDTH, y1: y, y2: y });
+  draw(svg, "path", { class: "grid", d: `M0 0H${WIDTH}M0 ${HEIGHT / 2}H${WIDTH}M0 ${HEIGHT}H${WIDTH}` });
   const curves = series.map(({ name, show, least }, index) => {
     const legend = make(caption, "span", "series", name);
     legend.dataset.series = index;
     return { name, show, least, legend, values: [], path: draw(svg, "path", { class: "curve", "data-series": index }) };
   });
   return {
-    title(words) {
-      put(heading, words);
-      svg.setAttribute("aria-label", words);
-    },
     push(values) {
       curves.forEach((curve, index) => {
         curve.values.push(number(values[index]));
@@ -169,11 +167,11 @@ function chart(figure, title, series, isOneScale) {
   };
 }
 
-const messageChart = chart(at("chart-messages"), "Messages", [
+const messageChart = chart(at("chart-messages"), "Messages, last " + SAMPLES + " intervals", [
   { name: "in", show: rate, least: 1 },
   { name: "out", show: rate, least: 1 },
 ], true);
-const delayChart = chart(at("chart-delay"), "Delay", [
+const delayChart = chart(at("chart-delay"), "Delay, last " + SAMPLES + " intervals", [
   { name: "ping", show: milliseconds, least: 1 },
   { name: "queued", show: bytes, least: 1000 },
 ], false);
@@ -201,7 +199,7 @@ function showStats({ unix_ms: now, draining, metrics }) {
     return difference >= 0 ? difference : null;
   };
   const seconds = before === null ? 0 : (now - before.now) / 1000;
-  const perSecond = (name) => (seconds > 0 && grown(name) !== null ? grown(name) / seconds : null);
+  const perSecond = (name) => (seconds >= SAMPLE_SECONDS_MIN && grown(name) !== null ? grown(name) / seconds : null);
 
   // Pings are rarer than intervals: the last mean holds until there is another.
   if (grown("round_trip_count") > 0) ping = grown("round_trip_us") / grown("round_trip_count") / 1000;
@@ -215,10 +213,7 @@ function showStats({ unix_ms: now, draining, metrics }) {
   messageChart.push([perSecond("messages_in"), perSecond("messages_out")]);
   delayChart.push([ping, metrics.queued_bytes]);
 
-  const left = count(metrics.open);
   at("draining").hidden = !draining;
-  // Said once, not with every number: the banner is read aloud when it changes.
-  if (draining) put(at("draining"), "Draining: no new connections are taken.");
   at("drain").disabled = draining === true;
 }
 
@@ -241,10 +236,11 @@ const COLUMNS = [
   { key: "rooms", label: "Rooms", of: ({ session }) => list(session.rooms).slice(0, 20).map((room) => String(room).slice(0, 100)).join(", ") },
   { key: "ping", label: "Ping", of: ({ session }) => session.round_trip_ms, show: milliseconds },
   { key: "queued", label: "Queued", of: ({ session }) => session.queued_bytes, show: bytes },
-  { key: "in", label: "In", of: ({ inward }) => inward, show: byteRate },
-  { key: "out", label: "Out", of: ({ outward }) => outward, show: byteRate },
+  { key: "in", label: "In/s", of: ({ inward }) => inward, show: bytes },
+  { key: "out", label: "Out/s", of: ({ outward }) => outward, show: bytes },
   { key: "age", label: "Age", of: ({ session }) => (Date.now() + clockAhead) / 1000 - session.start_time, show: span },
 ];
+const ACTIONS_COLUMN = { key: "actions", label: "Actions" };
 const ACTIONS = [["watch", "Watch", "watch"], ["kick", "Kick", "act"], ["quarantine", "Quarantine", "act"]];
 
 const rows = new Map();
@@ -253,16 +249,26 @@ let sortedBy = COLUMNS[0];
 let isDescending = false;
 let total = 0;
 
-function headColumn(column) {
-  const head = make(at("columns"), "th");
-  head.setAttribute("role", "columnheader");
-  head.scope = "col";
-  head.dataset.column = column.key;
-  if (column.show) head.dataset.kind = "number";
-  const button = make(head, "button", "", column.label);
+function cellOf(parent, name, role, { key, show }) {
+  const cell = make(parent, name);
+  cell.setAttribute("role", role);
+  cell.dataset.column = key;
+  if (show) cell.dataset.kind = "number";
+  return cell;
+}
+
+function newButton(parent, label, data, name) {
+  const button = make(parent, "button", "", label);
   button.type = "button";
-  button.dataset.sort = column.key;
-  button.addEventListener("click", () => {
+  Object.assign(button.dataset, data);
+  if (name) button.setAttribute("aria-label", name);
+  return button;
+}
+
+function headColumn(column) {
+  const head = cellOf(at("columns"), "th", "columnheader", column);
+  if (column === ACTIONS_COLUMN) head.textContent = column.label;
+  else newButton(head, column.label, { sort: column.key }).addEventListener("click", () => {
     isDescending = sortedBy === column && !isDescending;
     sortedBy = column;
     markSorted();
@@ -272,36 +278,27 @@ function headColumn(column) {
 
 function markSorted() {
   for (const head of at("columns").children) {
-    const isThis = head.dataset.column === sortedBy.key;
-    if (isThis) head.setAttribute("aria-sort", isDescending ? "descending" : "ascending");
+    if (head.dataset.column === sortedBy.key) head.setAttribute("aria-sort", isDescending ? "descending" : "ascending");
     else head.removeAttribute("aria-sort");
   }
 }
 
 function newRow(id) {
-  const element = document.createElement("tr");
+  const element = make(body, "tr", id === watchedId ? "watched" : "");
   element.setAttribute("role", "row");
   element.dataset.session = id;
-  const cells = [...COLUMNS, { key: "actions" }].map((column) => {
-    const cell = make(element, "td");
-    cell.setAttribute("role", "cell");
-    cell.dataset.column = column.key;
-    if (column.label) cell.dataset.label = column.label;
-    if (column.show) cell.dataset.kind = "number";
+  const cells = COLUMNS.map((column) => {
+    const cell = cellOf(element, "td", "cell", column);
+    cell.dataset.label = column.label;
     return cell;
   });
+  const place = cellOf(element, "td", "cell", ACTIONS_COLUMN);
   const buttons = {};
   for (const [action, label, needs] of ACTIONS) {
-    const button = make(cells.at(-1), "button", "", label);
-    button.type = "button";
-    Object.assign(button.dataset, { action, needs, session: id });
-    button.setAttribute("aria-label", label + " " + id);
-    buttons[action] = button;
+    buttons[action] = newButton(place, label, { action, needs, session: id }, label + " " + id);
   }
-  const row = { element, cells, buttons, shown: [], inward: null, outward: null, sampledAt: null, session: null, words: "" };
+  const row = { element, cells, buttons, shown: [], inward: null, outward: null, sample: null, session: null, words: "" };
   rows.set(id, row);
-  element.classList.toggle("watched", id === watchedId);
-  body.append(element);
   return row;
 }
 
@@ -317,13 +314,13 @@ function dropRow(id) {
 function keepSession(session, now) {
   const id = String(session.id);
   const row = rows.get(id) ?? newRow(id);
-  const seconds = row.sampledAt === null ? 0 : (now - row.sampledAt) / 1000;
-  if (seconds >= .2) {
-    row.inward = Math.max(0, session.bytes_in - row.session.bytes_in) / seconds;
-    row.outward = Math.max(0, session.bytes_out - row.session.bytes_out) / seconds;
+  const { bytes_in: bytesIn, bytes_out: bytesOut } = session;
+  const seconds = row.sample ? (now - row.sample.now) / 1000 : 0;
+  if (row.sample && seconds >= SAMPLE_SECONDS_MIN) {
+    row.inward = Math.max(0, bytesIn - row.sample.bytesIn) / seconds;
+    row.outward = Math.max(0, bytesOut - row.sample.bytesOut) / seconds;
   }
-  if (row.sampledAt === null || seconds >= .2) row.sampledAt = now;
-  else session = { ...session, bytes_in: row.session.bytes_in, bytes_out: row.session.bytes_out };
+  if (!row.sample || seconds >= SAMPLE_SECONDS_MIN) row.sample = { now, bytesIn, bytesOut };
   row.session = session;
   const searched = COLUMNS.filter((column) => !column.show).map((column) => column.of(row));
   row.words = [...searched, session.client?.path, session.client?.user_agent]
@@ -345,7 +342,8 @@ function showRow(row) {
 }
 
 function compare(one, other) {
-  const [a, b] = [one.key, other.key];
+  const { key: a } = one;
+  const { key: b } = other;
   // What is not known is last, whichever way the rest goes.
   if (a === null || b === null) return (a === null) - (b === null);
   const difference = typeof a === "number" ? a - b : order.compare(a, b);
@@ -373,10 +371,8 @@ function arrange(isAsked) {
       else body.insertBefore(element, next);
     }
   }
-  const all = Math.max(total, rows.size);
-  let words = visible === rows.size ? `${rows.size} open` : `${visible} of ${rows.size} match`;
-  if (all > rows.size) words = visible === rows.size ? `${rows.size} of ${all} open are listed` : `${words}; ${all} are open, not all are listed`;
-  put(at("count"), words);
+  const words = visible < rows.size ? `${visible} of ${rows.size} match` : `${rows.size} open`;
+  put(at("count"), words + (total > rows.size ? `; only ${rows.size} of ${total} are listed` : ""));
   at("empty").hidden = visible > 0;
   put(at("empty"), rows.size === 0 ? "No connections." : "No connection matches.");
 }
@@ -445,16 +441,12 @@ function showQuarantine(addresses) {
       const item = make(at("quarantine-list"), "li");
       make(item, "span", "", clip(address, CELL_CHARACTERS));
       entry = { item, left: make(item, "span") };
-      const button = make(item, "button", "", "Release");
-      button.type = "button";
-      Object.assign(button.dataset, { action: "release", needs: "act", address });
-      button.setAttribute("aria-label", "Release " + clip(address, CELL_CHARACTERS));
+      newButton(item, "Release", { action: "release", needs: "act", address }, "Release " + clip(address, CELL_CHARACTERS));
       quarantined.set(address, entry);
     }
     put(entry.left, span(seconds));
   }
-  const more = addresses.length - listed.length;
-  put(at("quarantine-note"), addresses.length === 0 ? "No address is in quarantine." : more > 0 ? `and ${more} more` : "");
+  at("quarantine-note").hidden = listed.length > 0;
 }
 
 // --- What the server says
@@ -473,9 +465,8 @@ const heard = {
     document.body.classList.toggle("may-watch", message.may_watch === true);
     put(at("version"), text(message.version));
     intervalMs = number(message.interval_ms) ?? intervalMs;
-    const over = ", the last " + span(SAMPLES * intervalMs / 1000);
-    messageChart.title("Messages" + over);
-    delayChart.title("Delay" + over);
+    // If no address is in quarantine, the server does not say so to somebody new.
+    showQuarantine([]);
     tell("connected", "open");
   },
   active_sessions(message) {
@@ -483,6 +474,8 @@ const heard = {
     const kept = new Set(list(message.sessions).slice(0, SESSIONS_MAX).map((session) => keepSession(session, now)));
     for (const id of [...rows.keys()]) if (!kept.has(id)) dropRow(id);
     total = number(message.total) ?? kept.size;
+    // A page that was behind is not told of every end.
+    if (watchedId !== null && !kept.has(watchedId) && total <= kept.size) tellWatch("ended", false);
     arrange(false);
   },
   session_started({ session }) {
@@ -566,7 +559,7 @@ function lost() {
   if (watchedId !== null) tellWatch("stopped: the connection was lost", false);
   metricsBefore = null;
   ping = null;
-  for (const row of rows.values()) row.sampledAt = row.inward = row.outward = null;
+  for (const row of rows.values()) row.sample = row.inward = row.outward = null;
   messageChart.push([]);
   delayChart.push([]);
   disarm();
@@ -645,11 +638,7 @@ window.addEventListener("online", () => {
   if (retryAt !== null) connect();
 });
 
-for (const column of COLUMNS) headColumn(column);
-const actionsHead = make(at("columns"), "th", "", "Actions");
-actionsHead.setAttribute("role", "columnheader");
-actionsHead.scope = "col";
-actionsHead.dataset.column = "actions";
+for (const column of [...COLUMNS, ACTIONS_COLUMN]) headColumn(column);
 markSorted();
 setInterval(beat, 250);
 connect();

@@ -1,0 +1,68 @@
+//! `drupe` itself: serves until it is drained.
+
+use crate::logs::Logs;
+use crate::reload::Reload;
+use crate::sources::{SourceArguments, report};
+use crate::stack::{Crypto, Parts};
+use crate::{Failure, say, systemd};
+use drupe_tokio::Server;
+use drupe_tokio::core::{Config, Metrics, UnixTime};
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tracing::Level;
+
+pub(crate) fn run(arguments: &SourceArguments) -> Result<ExitCode, Failure> {
+    serve(arguments).map(|()| ExitCode::SUCCESS)
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn serve(arguments: &SourceArguments) -> Result<(), Failure> {
+    let resolved = arguments.read()?.resolve().map_err(|problems| report(&problems))?;
+    let logs = Logs::begin(&resolved.plan.log)?;
+    // A connection is a descriptor, and the usual limit is far below what the system allows.
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        logs.operation(Level::WARN, &format!("the limit on open files stays as it is: {error}"));
+    }
+    let parts = Parts::new(&resolved.plan, logs.clone(), Crypto::new()?)?;
+    let config = parts.crypto().load(&resolved.plan)?;
+    warn_of_expiry(&config, &logs);
+    let workers = resolved.plan.workers;
+    let make = {
+        let parts = parts.clone();
+        move |_| parts.handler()
+    };
+    let server = Server::bind_inheriting(config, workers, make, systemd::listeners()?)?.drain_on_signals()?;
+    let mut output = io::stdout().lock();
+    for address in server.addresses() {
+        writeln!(output, "listening on {address}")?;
+    }
+    drop(output);
+    let reload = Reload::new(arguments.clone(), resolved, parts, server.remote());
+    let server = server.on_hangup(move || reload.run())?;
+    systemd::ready();
+    let metrics = server.run().await?;
+    systemd::stopping();
+    let Metrics { opened, messages_in, messages_out, .. } = metrics;
+    drop(logs);
+    say(format_args!("drupe: {opened} connections served, {messages_in} messages in, {messages_out} out"));
+    Ok(())
+}
+
+/// A certificate that expires within this time is worth a word.
+const SOON_SECS: u64 = 14 * 24 * 3600;
+
+/// Says which certificates expire soon, or have.
+pub(crate) fn warn_of_expiry(config: &Config, logs: &Logs) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    for listen in &config.listeners {
+        let Some(expires) = listen.tls.as_ref().and_then(|tls| tls.expires_at).map(UnixTime::as_secs) else { continue };
+        let name = &listen.name;
+        if expires <= now {
+            logs.operation(Level::ERROR, &format!("the certificate of listeners.{name} has expired"));
+        } else if expires < now + SOON_SECS {
+            let days = (expires - now) / (24 * 3600);
+            logs.operation(Level::WARN, &format!("the certificate of listeners.{name} expires in {days} days"));
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Where the configuration comes from: arguments, environment, files.
+
+use clap::Args;
+use drupe_tokio::core::Listen;
+use drupe_tokio::core::app::AppName;
+use drupe_tokio::core::settings::{SettingsErrors, Sources};
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+/// What `drupe` takes to serve.
+#[derive(Args, Clone, Debug, Default)]
+#[expect(clippy::doc_markdown, reason = "it is read by people who asked for --help")]
+pub(crate) struct SourceArguments {
+    /// A configuration file, YAML or JSON; may be given several times, the later upon the earlier
+    #[arg(short, long, value_name = "FILE", env = "DRUPE_CONFIG", value_delimiter = ':')]
+    pub(crate) config: Vec<PathBuf>,
+    /// The profile: development, production or testing
+    #[arg(long, value_name = "PROFILE")]
+    profile: Option<String>,
+    /// Set one key of the configuration, such as limits.peer.idle=5m; may be given several times
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    set: Vec<(String, String)>,
+    /// What listeners that no file names serve: chat, relay or echo [default: chat]
+    #[arg(long, value_name = "APP")]
+    app: Option<AppName>,
+    /// Where to listen; see [`Listen`] for how it is written.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        help = "Where to listen, such as telnet://127.0.0.1:8023, tcp://127.0.0.1:7000, ws://127.0.0.1:8025/chat, \
+                length://[::1]:7001 or unix:///run/drupe.sock; may be given several times, and port 0 lets the system \
+                choose [default: telnet://127.0.0.1:8023, tcp://127.0.0.1:8024 and ws://127.0.0.1:8025]"
+    )]
+    listen: Vec<Listen>,
+    /// What the relay puts each message into: none or json
+    #[arg(long, value_name = "ENVELOPE")]
+    envelope: Option<String>,
+    /// How many threads serve, 1 to 255; chat runs on one
+    #[arg(long, value_name = "N")]
+    workers: Option<String>,
+    /// The longest message in bytes, 1 to 1073741824
+    #[arg(long, value_name = "BYTES")]
+    max_message: Option<String>,
+    /// No rates and no caps on connections, for load tests
+    #[arg(long)]
+    unlimited: bool,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned()));
+    pair.ok_or_else(|| "expected KEY=VALUE".into())
+}
+
+impl SourceArguments {
+    /// Reads the files.
+    pub(crate) fn read(&self) -> Result<Sources, String> {
+        let mut sources = Sources::new().secrets_from(first_line);
+        for path in &self.config {
+            let text = fs::read_to_string(path).map_err(|error| format!("can't read {}: {error}", path.display()))?;
+            sources = sources.file(&path.display().to_string(), &text);
+        }
+        let variables: Vec<_> = env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        sources = sources.environment(variables.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let bytes = self.max_message.as_ref().map(|bytes| format!("{bytes}B"));
+        let flags = [("envelope", &self.envelope), ("workers", &self.workers), ("limits.peer.message_max", &bytes)];
+        for (key, value) in flags {
+            if let Some(value) = value {
+                sources = sources.set(key, value);
+            }
+        }
+        for (key, value) in &self.set {
+            sources = sources.set(key, value);
+        }
+        if let Some(profile) = &self.profile {
+            sources = sources.profile(profile);
+        }
+        if let Some(app) = self.app {
+            sources = sources.app(app);
+        }
+        if self.unlimited {
+            sources = sources.unlimited();
+        }
+        Ok(sources.listen(self.listen.iter().cloned()))
+    }
+
+    pub(crate) fn with_files(&self, files: &[PathBuf]) -> Self {
+        let config = if files.is_empty() { self.config.clone() } else { files.to_vec() };
+        Self { config, ..self.clone() }
+    }
+}
+
+/// The first line of a file that holds a secret.
+fn first_line(path: &str) -> Result<String, String> {
+    let text = fs::read_to_string(Path::new(path)).map_err(|error| error.to_string())?;
+    Ok(text.lines().next().unwrap_or_default().trim().to_owned())
+}
+
+/// What is wrong with a configuration, one thing a line.
+pub(crate) fn report(problems: &SettingsErrors) -> String {
+    format!("the configuration is not good:\n{problems}")
+}

@@ -1,0 +1,137 @@
+//! What is not serving: checking, templates, certificates, manuals.
+
+use crate::Failure;
+use crate::sources::{SourceArguments, report};
+use crate::stack::Crypto;
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+use drupe_tokio::core::settings::{Profile, environment_template, template as settings_template};
+use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// What `drupe check` takes.
+#[derive(Args)]
+pub(crate) struct CheckArguments {
+    /// The configuration files; may be several
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Print every value, and which layer set it
+    #[arg(long)]
+    explain: bool,
+    #[command(flatten)]
+    sources: SourceArguments,
+}
+
+pub(crate) fn check(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
+    let sources = arguments.sources.with_files(&arguments.files);
+    let resolved = sources.read()?.resolve().map_err(|problems| report(&problems))?;
+    Crypto::new()?.load(&resolved.plan)?;
+    if arguments.explain {
+        return print(&resolved.explain());
+    }
+    print("the configuration is good")
+}
+
+/// What `drupe template` takes.
+#[derive(Args)]
+pub(crate) struct TemplateArguments {
+    /// For which profile: development, production or testing
+    #[arg(long, value_name = "PROFILE", default_value = "development", value_parser = profile)]
+    profile: Profile,
+    /// Print variables of the environment in place of a file
+    #[arg(long)]
+    environment: bool,
+}
+
+fn profile(name: &str) -> Result<Profile, String> {
+    let all = [Profile::Development, Profile::Production, Profile::Testing];
+    let found = all.into_iter().find(|profile| profile.name() == name);
+    found.ok_or_else(|| "the profiles are development, production and testing".into())
+}
+
+pub(crate) fn template(arguments: &TemplateArguments) -> Result<ExitCode, Failure> {
+    let text = if arguments.environment { environment_template } else { settings_template };
+    print(text(arguments.profile).trim_end())
+}
+
+/// What `drupe cert` takes.
+#[derive(Args)]
+pub(crate) struct CertArguments {
+    /// Make one that nobody vouches for: there is no other kind here
+    #[arg(long, required = true)]
+    self_signed: bool,
+    /// A name or an address that it is for; may be given several times
+    #[arg(long = "host", value_name = "NAME", default_values = ["localhost", "127.0.0.1", "::1"])]
+    hosts: Vec<String>,
+    /// Where to write cert.pem and key.pem
+    #[arg(long, value_name = "DIRECTORY", default_value = ".")]
+    out: PathBuf,
+    /// For how many days
+    #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=3650))]
+    days: u16,
+}
+
+pub(crate) fn cert(arguments: &CertArguments) -> Result<ExitCode, Failure> {
+    let mut params = CertificateParams::new(arguments.hosts.clone())?;
+    let name = arguments.hosts.first().map_or("localhost", String::as_str);
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.not_before = date_time_ymd(1970, 1, 1) + now();
+    params.not_after = params.not_before + std::time::Duration::from_secs(u64::from(arguments.days) * 24 * 3600);
+    let key = KeyPair::generate()?;
+    let certificate = params.self_signed(&key)?;
+    let (certificate_file, key_file) = (arguments.out.join("cert.pem"), arguments.out.join("key.pem"));
+    write_new(&key_file, &key.serialize_pem(), 0o600)?;
+    write_new(&certificate_file, &certificate.pem(), 0o644)?;
+    print(&format!("{} and {} are for {}", certificate_file.display(), key_file.display(), arguments.hosts.join(", ")))
+}
+
+/// Since the first of January 1970, an hour ago: clocks differ.
+fn now() -> std::time::Duration {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    since.saturating_sub(std::time::Duration::from_secs(3600))
+}
+
+/// A file that is there already may be somebody's key.
+fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(mode).open(path);
+    let mut file = file.map_err(|error| format!("can't write {}: {error}", path.display()))?;
+    Ok(file.write_all(text.as_bytes())?)
+}
+
+/// What `drupe completions` takes.
+#[derive(Args)]
+pub(crate) struct CompletionsArguments {
+    /// For which shell
+    shell: Shell,
+}
+
+pub(crate) fn completions<C: CommandFactory>(arguments: &CompletionsArguments) -> Result<ExitCode, Failure> {
+    let mut text = Vec::new();
+    clap_complete::generate(arguments.shell, &mut C::command(), "drupe", &mut text);
+    Ok(io::stdout().write_all(&text).map(|()| ExitCode::SUCCESS)?)
+}
+
+/// The page of the program, and behind it what its commands take.
+pub(crate) fn man<C: CommandFactory>() -> Result<ExitCode, Failure> {
+    let mut command = C::command();
+    command.build();
+    let mut text = Vec::new();
+    clap_mangen::Man::new(command.clone()).render(&mut text)?;
+    for part in command.get_subcommands().filter(|part| part.get_name() != "help") {
+        let page = clap_mangen::Man::new(part.clone());
+        writeln!(text, ".SH \"DRUPE {}\"", part.get_name().to_uppercase())?;
+        page.render_description_section(&mut text)?;
+        page.render_options_section(&mut text)?;
+    }
+    Ok(io::stdout().write_all(&text).map(|()| ExitCode::SUCCESS)?)
+}
+
+pub(crate) fn print(text: &str) -> Result<ExitCode, Failure> {
+    writeln!(io::stdout(), "{text}")?;
+    Ok(ExitCode::SUCCESS)
+}
