@@ -192,6 +192,7 @@
 //!     while let Some((to, letter)) = machine.next_letter() {
 //!         match to {
 //!             Addressee::First => post(0, letter),
+//!             Addressee::Shard(n) => post(n, letter),
 //!             Addressee::Others => (0..us.count()).filter(|&n| n != us.number()).for_each(|n| post(n, letter.clone())),
 //!         }
 //!     }

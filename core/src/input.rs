@@ -146,6 +146,8 @@ pub enum Request {
         /// The address.
         address: IpAddr,
     },
+    /// A configuration could not be loaded: to be counted.
+    ReloadFailed,
     /// End the server: see [`Drain`](crate::Drain). Asked a second time, it hurries: the grace is over, everybody is closed at
     /// once, and what is left after half a second is dropped.
     Drain,

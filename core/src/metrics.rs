@@ -74,6 +74,12 @@ pub struct Metrics {
     pub forwarded: u64,
     /// New configurations (counter).
     pub reloads: u64,
+    /// New configurations that could not be loaded, as far as that was [told](crate::Request::ReloadFailed) (counter).
+    pub reload_failures: u64,
+    /// Shards that say that they are not ready (gauge).
+    pub draining: u64,
+    /// When the first of the certificates of listeners expires, in seconds since 1970 (gauge); 0 if there is none.
+    pub certificate_expiry_secs: u64,
     /// Connections that were let in only because of [`Config::dry_run`](crate::Config::dry_run) (counter).
     pub would_refuse: ByReason,
     /// Messages served in one turn of the loop.
@@ -126,6 +132,9 @@ impl Metrics {
             tls_resumed: 0,
             forwarded: 0,
             reloads: 0,
+            reload_failures: 0,
+            draining: 0,
+            certificate_expiry_secs: 0,
             would_refuse: ByReason::default(),
             turn_messages: Histogram::default(),
             round_trip_us: Histogram::default(),
@@ -196,6 +205,9 @@ impl Metrics {
             &mut self.tls_resumed,
             &mut self.forwarded,
             &mut self.reloads,
+            &mut self.reload_failures,
+            &mut self.draining,
+            &mut self.certificate_expiry_secs,
         ];
         let histograms = [&mut self.turn_messages, &mut self.round_trip_us, &mut self.durations_ms];
         before
@@ -242,6 +254,12 @@ impl Metrics {
         put("tls_resumed_total", "TLS handshakes that resumed an earlier session.", self.tls_resumed);
         put("forwarded_total", "Peers whose address a trusted proxy told.", self.forwarded);
         put("reloads_total", "New configurations.", self.reloads);
+        put("reload_failures_total", "New configurations that could not be loaded.", self.reload_failures);
+        put("draining", "Workers that are shutting down.", self.draining);
+        if self.certificate_expiry_secs > 0 {
+            let help = "When the first of the certificates expires.";
+            put("tls_certificate_expiry_timestamp_seconds", help, self.certificate_expiry_secs);
+        }
         self.would_refuse.expose("connections_would_refuse", "Let in only because of dry_run, by reason.", &mut text);
         self.ended.expose("connections_ended", "Connections that ended, by reason.", &mut text);
         self.refused.expose("connections_refused", "Connections that were refused, by reason.", &mut text);

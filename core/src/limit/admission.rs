@@ -1,4 +1,4 @@
-use super::{Meters, Quarantine, QuarantineLimits, Rate};
+use super::{Meters, Network, Quarantine, QuarantineLimits, Rate};
 use crate::metrics::ByReason;
 use crate::{AddressKey, Config, ConnId, Listen, ListenerId, Peer, Reason, Time};
 use alloc::collections::BTreeMap;
@@ -109,13 +109,14 @@ impl Admission {
         peer: Peer,
         would_refuse: &mut ByReason,
     ) -> Result<(), Reason> {
+        enforce(rules, self.unwelcome(rules, peer), would_refuse)?;
         if self.total >= rules.config.connections.total.min(ConnId::PER_SHARD_MAX) {
             return Err(Reason::ServerFull);
         }
         if rules.listen.connections_max.is_some_and(|max| self.on(listener) >= max) {
             return Err(Reason::ListenerFull);
         }
-        self.admit_address(rules, peer, would_refuse)?;
+        enforce(rules, self.too_many(rules, peer), would_refuse)?;
         self.count_in(Some(listener), peer);
         Ok(())
     }
@@ -127,30 +128,30 @@ impl Admission {
         peer: Peer,
         would_refuse: &mut ByReason,
     ) -> Result<(), Reason> {
-        match self.objection(rules, peer) {
-            Some(reason) if rules.config.dry_run => would_refuse.add(reason),
-            Some(reason) => return Err(reason),
-            None => {}
-        }
-        Ok(())
+        enforce(rules, self.unwelcome(rules, peer), would_refuse)?;
+        enforce(rules, self.too_many(rules, peer), would_refuse)
     }
 
-    fn objection(&mut self, rules: Rules<'_>, peer: Peer) -> Option<Reason> {
-        let Rules { now, config, listen, chance } = rules;
-        let limits = config.connections;
-        let (Peer::Address(address), Some(key)) = (peer, peer.key()) else {
-            return None;
-        };
-        let is_in = |networks: &[super::Network]| networks.iter().any(|network| network.contains(address.ip()));
+    /// Whether nobody of this address is let in.
+    fn unwelcome(&self, rules: Rules<'_>, peer: Peer) -> Option<Reason> {
+        let (Peer::Address(address), Some(key)) = (peer, peer.key()) else { return None };
+        let is_in = |networks: &[Network]| networks.iter().any(|network| network.contains(address.ip()));
+        let Rules { now, config, listen, .. } = rules;
         if is_in(&listen.deny) || !listen.allow.is_empty() && !is_in(&listen.allow) {
             return Some(Reason::AddressRefused);
         }
-        if is_in(&config.exempt) {
+        let is_refused = !is_in(&config.exempt) && self.quarantine.refused_until(now, key).is_some();
+        is_refused.then_some(Reason::Quarantined)
+    }
+
+    /// Whether there are too many of this address, or of those whom nobody knows.
+    fn too_many(&mut self, rules: Rules<'_>, peer: Peer) -> Option<Reason> {
+        let Rules { now, config, chance, .. } = rules;
+        let (Peer::Address(address), Some(key)) = (peer, peer.key()) else { return None };
+        if config.exempt.iter().any(|network| network.contains(address.ip())) {
             return None;
         }
-        if self.quarantine.refused_until(now, key).is_some() {
-            return Some(Reason::Quarantined);
-        }
+        let limits = config.connections;
         if self.from(key) >= limits.per_address {
             return Some(Reason::AddressFull);
         }
@@ -221,6 +222,18 @@ impl Admission {
 
     fn from(&self, key: AddressKey) -> u32 {
         self.per_address.get(&key).copied().unwrap_or(0)
+    }
+}
+
+/// What is objected counts, or is only counted.
+fn enforce(rules: Rules<'_>, objection: Option<Reason>, would_refuse: &mut ByReason) -> Result<(), Reason> {
+    match objection {
+        Some(reason) if rules.config.dry_run => {
+            would_refuse.add(reason);
+            Ok(())
+        }
+        Some(reason) => Err(reason),
+        None => Ok(()),
     }
 }
 

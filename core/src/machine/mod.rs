@@ -358,6 +358,7 @@ impl<H: Handler> Machine<H> {
                 self.state.quarantine(peer);
             }
             Request::Release { address } => drop(self.state.admission.quarantine.remove((*address).into())),
+            Request::ReloadFailed => self.state.metrics.reload_failures += 1,
             Request::Drain => self.drain(),
         }
         self.settle();

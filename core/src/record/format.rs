@@ -74,6 +74,7 @@ pub(super) fn write_fact<N>(out: &mut String, now: Time, fact: &Fact<'_, N>, not
         Fact::Requested(Request::Drain) => writeln!(out, "drain"),
         Fact::Requested(Request::Quarantine { address }) => writeln!(out, "quarantine_address {address}"),
         Fact::Requested(Request::Release { address }) => writeln!(out, "release {address}"),
+        Fact::Requested(Request::ReloadFailed) => writeln!(out, "reload_failed"),
         Fact::Reconfigured => writeln!(out, "{RECONFIGURED}"),
         Fact::Requested(Request::Publish { room, payload }) => {
             writeln!(out, "publish {} {}", Quoted(room.as_bytes()), Content(payload))
@@ -196,6 +197,7 @@ fn parse_line<N: FromStr>(line: &str) -> Result<(Time, Input<N>), &'static str> 
         "drain" => Input::Requested(Request::Drain),
         "quarantine_address" => Input::Requested(Request::Quarantine { address: words.parsed("an address")? }),
         "release" => Input::Requested(Request::Release { address: words.parsed("an address")? }),
+        "reload_failed" => Input::Requested(Request::ReloadFailed),
         RECONFIGURED => return Err("no new configuration, which a trace can't hold"),
         _ => return Err("the name of a fact"),
     };
@@ -414,6 +416,7 @@ mod tests {
             peer().prop_map(|peer| Input::Dispatched { listener: ListenerId(1), peer: peer.parse().expect(peer) }),
             peer().prop_map(|peer| Input::Adopted { listener: ListenerId(1), peer: peer.parse().expect(peer) }),
             Just(Input::Requested(Request::Drain)),
+            Just(Input::Requested(Request::ReloadFailed)),
             any::<bool>().prop_map(Input::HeldBack),
             any::<u64>().prop_map(|millis| Input::ClockSet(UnixTime::from_millis(millis))),
         ]

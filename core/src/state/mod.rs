@@ -30,7 +30,9 @@ use crate::ticket::Tickets;
 use crate::timer::{Agenda, Timers};
 use crate::websocket::{WebSocket, WebSocketDecoder};
 use crate::wire::{Encoder, Protocol, ProxyLook, Wire, look_for_proxy};
-use crate::{AddressKey, Config, ConnId, DialId, Listen, ListenerId, Peer, PeerLimits, Random, Reason, Shard, Time};
+use crate::{
+    AddressKey, Config, ConnId, DialId, Listen, ListenerId, Peer, PeerLimits, Random, Reason, Shard, Time, UnixTime,
+};
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -320,6 +322,12 @@ impl<C: Default> State<C> {
         metrics.open = metrics.opened - metrics.ended.total() - metrics.undecided;
         metrics.closing = self.conns.len() as u64 - metrics.open - metrics.undecided;
         metrics.stalled = self.conns.ids().filter(|id| self.outbound.is_stalled(id.slot())).count() as u64;
+        metrics.draining = self.is_draining().into();
+        if self.post.shard.number() == 0 {
+            // Told by one shard, since what they tell is added up.
+            let expires = self.config.listeners.iter().filter_map(|listen| listen.tls.as_ref()?.expires_at);
+            metrics.certificate_expiry_secs = expires.min().map_or(0, UnixTime::as_secs);
+        }
         metrics.tickets = self.tickets.len() as u64;
         metrics.rooms = self.rooms.len() as u64;
         metrics.quarantined = self.admission.quarantine.len() as u64;

@@ -5,8 +5,8 @@ use crate::sources::{SourceArguments, report};
 use crate::stack::Parts;
 use crate::{Failure, systemd};
 use drupe_tokio::Remote;
-use drupe_tokio::core::NoNote;
 use drupe_tokio::core::settings::Resolved;
+use drupe_tokio::core::{NoNote, Request};
 use std::sync::{Arc, Mutex, PoisonError};
 use tracing::Level;
 
@@ -27,6 +27,7 @@ impl Reload {
         systemd::reloading();
         if let Err(failure) = self.begin() {
             self.parts.logs().operation(Level::ERROR, &format!("nothing was reloaded: {failure}"));
+            let _ = self.remote.request(Request::ReloadFailed);
             systemd::ready();
         }
     }
@@ -35,7 +36,7 @@ impl Reload {
         let newer = self.arguments.read()?.resolve().map_err(|problems| report(&problems))?;
         let config = self.parts.crypto().load(&newer.plan)?;
         warn_of_expiry(&config, self.parts.logs());
-        let (current, parts) = (Arc::clone(&self.current), self.parts.clone());
+        let (current, parts, remote) = (Arc::clone(&self.current), self.parts.clone(), self.remote.clone());
         self.remote.reconfigure(config, move |outcome| {
             let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
             let logs = parts.logs();
@@ -51,7 +52,10 @@ impl Reload {
                     logs.operation(Level::INFO, &format!("reloaded; listening on {}", addresses.join(", ")));
                     *current = newer;
                 }
-                Err(failure) => logs.operation(Level::ERROR, &format!("nothing was reloaded: {failure}")),
+                Err(failure) => {
+                    logs.operation(Level::ERROR, &format!("nothing was reloaded: {failure}"));
+                    let _ = remote.request(Request::ReloadFailed);
+                }
             }
             systemd::ready();
         })?;

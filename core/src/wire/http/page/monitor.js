@@ -182,10 +182,20 @@ let metricsBefore = null;
 let ping = null;
 let clockAhead = 0;
 
-function tile(name, words, isAlert) {
-  const element = document.querySelector(`[data-tile="${name}"]`);
-  put(element, words);
-  element.toggleAttribute("data-alert", isAlert === true);
+const tiles = {};
+for (const [name, label] of Object.entries({
+  open: "Open", messages_in: "Messages in", messages_out: "Messages out", bytes_in: "Bytes in", bytes_out: "Bytes out",
+  ping: "Mean ping", queued: "Queued", stalled: "Stalled", refused: "Refused",
+})) {
+  const box = make(at("tiles"), "div");
+  make(box, "dt", "", label);
+  tiles[name] = make(box, "dd", "", NONE);
+  tiles[name].dataset.tile = name;
+}
+
+function tile(name, words, isAlert = false) {
+  put(tiles[name], words);
+  tiles[name].toggleAttribute("data-alert", isAlert);
 }
 
 function showStats({ unix_ms: now, draining, metrics }) {
@@ -228,17 +238,17 @@ function endOf(session) {
 }
 
 const COLUMNS = [
-  { key: "id", label: "Id", of: ({ session }) => session.id + (session.status === "connected" ? "" : " " + session.status) },
-  { key: "address", label: "Address", of: ({ session }) => endOf(session) },
-  { key: "user", label: "User", of: ({ session }) => session.user },
-  { key: "wire", label: "Wire", of: ({ session }) => session.wire + (session.tls ? " +" + session.tls : "") },
-  { key: "listener", label: "Listener", of: ({ session }) => session.listener },
-  { key: "rooms", label: "Rooms", of: ({ session }) => list(session.rooms).slice(0, 20).map((room) => String(room).slice(0, 100)).join(", ") },
-  { key: "ping", label: "Ping", of: ({ session }) => session.round_trip_ms, show: milliseconds },
-  { key: "queued", label: "Queued", of: ({ session }) => session.queued_bytes, show: bytes },
-  { key: "in", label: "In/s", of: ({ inward }) => inward, show: bytes },
-  { key: "out", label: "Out/s", of: ({ outward }) => outward, show: bytes },
-  { key: "age", label: "Age", of: ({ session }) => (Date.now() + clockAhead) / 1000 - session.start_time, show: span },
+  { key: "id", label: "Id", of: (session) => session.id + (session.status === "connected" ? "" : " " + session.status) },
+  { key: "address", label: "Address", of: (session) => endOf(session) },
+  { key: "user", label: "User", of: (session) => session.user },
+  { key: "wire", label: "Wire", of: (session) => session.wire + (session.tls ? " +" + session.tls : "") },
+  { key: "listener", label: "Listener", of: (session) => session.listener },
+  { key: "rooms", label: "Rooms", of: (session) => list(session.rooms).slice(0, 20).map((room) => String(room).slice(0, 100)).join(", ") },
+  { key: "ping", label: "Ping", of: (session) => session.round_trip_ms, show: milliseconds },
+  { key: "queued", label: "Queued", of: (session) => session.queued_bytes, show: bytes },
+  { key: "in", label: "In/s", of: (_, { inward }) => inward, show: bytes },
+  { key: "out", label: "Out/s", of: (_, { outward }) => outward, show: bytes },
+  { key: "age", label: "Age", of: (session) => (Date.now() + clockAhead) / 1000 - session.start_time, show: span },
 ];
 const ACTIONS_COLUMN = { key: "actions", label: "Actions" };
 const ACTIONS = [["watch", "Watch", "watch"], ["kick", "Kick", "act"], ["quarantine", "Quarantine", "act"]];
@@ -249,24 +259,23 @@ let sortedBy = COLUMNS[0];
 let isDescending = false;
 let total = 0;
 
-function cellOf(parent, name, role, { key, show }) {
+function cellOf(parent, name, { key, show }) {
   const cell = make(parent, name);
-  cell.setAttribute("role", role);
   cell.dataset.column = key;
   if (show) cell.dataset.kind = "number";
   return cell;
 }
 
-function newButton(parent, label, data, name) {
+function newButton(parent, label, data, title = "") {
   const button = make(parent, "button", "", label);
   button.type = "button";
+  button.title = title;
   Object.assign(button.dataset, data);
-  if (name) button.setAttribute("aria-label", name);
   return button;
 }
 
 function headColumn(column) {
-  const head = cellOf(at("columns"), "th", "columnheader", column);
+  const head = cellOf(at("columns"), "th", column);
   if (column === ACTIONS_COLUMN) head.textContent = column.label;
   else newButton(head, column.label, { sort: column.key }).addEventListener("click", () => {
     isDescending = sortedBy === column && !isDescending;
@@ -285,14 +294,13 @@ function markSorted() {
 
 function newRow(id) {
   const element = make(body, "tr", id === watchedId ? "watched" : "");
-  element.setAttribute("role", "row");
   element.dataset.session = id;
   const cells = COLUMNS.map((column) => {
-    const cell = cellOf(element, "td", "cell", column);
+    const cell = cellOf(element, "td", column);
     cell.dataset.label = column.label;
     return cell;
   });
-  const place = cellOf(element, "td", "cell", ACTIONS_COLUMN);
+  const place = cellOf(element, "td", ACTIONS_COLUMN);
   const buttons = {};
   for (const [action, label, needs] of ACTIONS) {
     buttons[action] = newButton(place, label, { action, needs, session: id }, label + " " + id);
@@ -322,7 +330,7 @@ function keepSession(session, now) {
   }
   if (!row.sample || seconds >= SAMPLE_SECONDS_MIN) row.sample = { now, bytesIn, bytesOut };
   row.session = session;
-  const searched = COLUMNS.filter((column) => !column.show).map((column) => column.of(row));
+  const searched = COLUMNS.filter((column) => !column.show).map((column) => column.of(row.session, row));
   row.words = [...searched, session.client?.path, session.client?.user_agent]
     .map((value) => String(value ?? "").slice(0, 300)).join("\n").toLowerCase();
   row.buttons.quarantine.hidden = addressOf(session) === null;
@@ -332,22 +340,13 @@ function keepSession(session, now) {
 
 function showRow(row) {
   COLUMNS.forEach((column, index) => {
-    const value = column.of(row);
+    const value = column.of(row.session, row);
     const words = (column.show ?? text)(value);
     if (row.shown[index] === words) return;
     row.shown[index] = words;
     row.cells[index].textContent = words;
     if (!column.show) row.cells[index].title = words === NONE ? "" : clip(value, 300);
   });
-}
-
-function compare(one, other) {
-  const { key: a } = one;
-  const { key: b } = other;
-  // What is not known is last, whichever way the rest goes.
-  if (a === null || b === null) return (a === null) - (b === null);
-  const difference = typeof a === "number" ? a - b : order.compare(a, b);
-  return isDescending ? -difference : difference;
 }
 
 function arrange(isAsked) {
@@ -361,18 +360,23 @@ function arrange(isAsked) {
   // Rows must not move away from under the pointer or the keyboard of somebody about to press a button.
   if (isAsked || !(body.matches(":hover") || body.querySelector(":focus-visible"))) {
     const sorted = [...rows.values()].map((row) => {
-      const value = sortedBy.of(row);
-      return { element: row.element, key: sortedBy.show ? number(value) : value ? String(value).slice(0, CELL_CHARACTERS) : null };
+      const value = sortedBy.of(row.session, row);
+      return [row.element, sortedBy.show ? number(value) : value ? String(value).slice(0, CELL_CHARACTERS) : null];
     });
-    sorted.sort(compare);
+    sorted.sort(([, a], [, b]) => {
+      // What is not known is last, whichever way the rest goes.
+      if (a === null || b === null) return (a === null) - (b === null);
+      return (isDescending ? -1 : 1) * (sortedBy.show ? a - b : order.compare(a, b));
+    });
     let next = body.firstElementChild;
-    for (const { element } of sorted) {
+    for (const [element] of sorted) {
       if (element === next) next = next.nextElementSibling;
       else body.insertBefore(element, next);
     }
   }
-  const words = visible < rows.size ? `${visible} of ${rows.size} match` : `${rows.size} open`;
-  put(at("count"), words + (total > rows.size ? `; only ${rows.size} of ${total} are listed` : ""));
+  let words = total > rows.size ? `${rows.size} of ${total} open are listed` : `${rows.size} open`;
+  if (visible < rows.size) words += `, ${visible} match`;
+  put(at("count"), words);
   at("empty").hidden = visible > 0;
   put(at("empty"), rows.size === 0 ? "No connections." : "No connection matches.");
 }
@@ -572,7 +576,10 @@ function beat() {
   if (retryAt === null) return;
   if (now >= retryAt) connect();
   // The server tells a browser no reason for a refusal; an expired credential is a likely one.
-  else tell("lost, reconnecting", "closed", ` in ${Math.ceil((retryAt - now) / 1000)} s` + (attempts > 3 ? " (or reload to sign in again)" : ""));
+  else {
+    const seconds = Math.ceil((retryAt - now) / 1000);
+    tell("lost, reconnecting", "closed", ` in ${seconds} s` + (attempts > 3 ? " (or reload to sign in again)" : ""));
+  }
 }
 
 function send(message) {
@@ -592,7 +599,6 @@ function disarm() {
   if (armed === null) return;
   clearTimeout(armed.timer);
   armed.button.textContent = armed.words;
-  armed.button.setAttribute("aria-label", armed.name);
   delete armed.button.dataset.armed;
   armed = null;
 }
@@ -601,12 +607,10 @@ function isSure(button) {
   const isSecond = armed?.button === button;
   disarm();
   if (isSecond) return true;
-  const name = button.getAttribute("aria-label") ?? button.textContent;
-  armed = { button, name, words: button.textContent, timer: setTimeout(disarm, SURE_MS) };
+  armed = { button, words: button.textContent, timer: setTimeout(disarm, SURE_MS) };
   // The buttons beside it must not move under the pointer.
   button.style.minWidth = button.offsetWidth + "px";
   button.textContent = "sure?";
-  button.setAttribute("aria-label", "sure? " + name);
   button.dataset.armed = "";
   return false;
 }

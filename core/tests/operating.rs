@@ -1,0 +1,404 @@
+//! What an operator relies on: reloads, drains, proxies, networks, hosts, dry runs, in virtual time.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
+
+use drupe_core::app::{Echo, Relay};
+use drupe_core::http::{Credential, Forwarded, ForwardedField, Http};
+use drupe_core::limit::{ConnectionLimits, EarlyDrop, Ladder, Network, Rate};
+use drupe_core::telnet::Telnet;
+use drupe_core::testing::TestHub;
+use drupe_core::wire::{Protocol, Proxies};
+use drupe_core::{
+    Accepting, Address, Addressee, Config, ConnId, Drain, Event, Handler, Hub, Letter, Listen, ListenerId, Machine,
+    NoNote, Peer, PeerLimits, Reason, Request, Shard, Time,
+};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+fn lines(port: u16) -> Listen {
+    Listen::lines(([127, 0, 0, 1], port).into())
+}
+
+fn web(http: Http) -> Listen {
+    Listen::new(Address::Tcp(([127, 0, 0, 1], 80).into()), Protocol::Http(Arc::new(http)))
+}
+
+fn network(text: &str) -> Network {
+    text.parse().expect(text)
+}
+
+fn peer(text: &str) -> Peer {
+    text.parse().expect(text)
+}
+
+fn upgrade(path: &str, fields: &str) -> Vec<u8> {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{fields}\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    .into_bytes()
+}
+
+fn text<H: Handler>(hub: &TestHub<H>, conn: ConnId) -> String {
+    String::from_utf8_lossy(hub.received(conn)).into_owned()
+}
+
+#[test]
+fn a_reload_keeps_what_is_the_same_adds_what_is_new_and_retires_what_is_gone() {
+    let mut hub = TestHub::with_config(Config::listening([lines(1), lines(2)]), Relay::default());
+    let one = hub.try_connect(ListenerId(0), peer("127.0.0.1:9")).expect("let in");
+    let two = hub.try_connect(ListenerId(1), peer("127.0.0.1:9")).expect("let in");
+    let newer = Config { idle: Some(secs(30)), ..Config::listening([lines(3), lines(2)]) };
+    let new: Vec<_> = hub.machine().new_addresses(&newer).map(|listen| listen.address.clone()).collect();
+    assert_eq!(new, [lines(3).address]);
+    hub.reconfigure(newer);
+    let now: Vec<_> = hub.machine().listeners().map(|(id, listen)| (id.0, listen.address.clone())).collect();
+    assert_eq!(now, [(1, lines(2).address), (2, lines(3).address)]);
+    let accepting = [0, 1, 2, 3].map(|id| hub.machine().accepting(ListenerId(id)));
+    assert_eq!(accepting, [Accepting::Never, Accepting::Now, Accepting::Now, Accepting::Never]);
+    assert!(hub.try_connect(ListenerId(0), peer("127.0.0.1:9")).is_err());
+    // Who was there stays, also where nobody is let in any more; and what is new holds for them.
+    hub.line(one, "hello");
+    assert_eq!(hub.lines(two), ["hello"]);
+    hub.advance(secs(31));
+    assert!(hub.is_closed(one) && hub.is_closed(two) && hub.ended(Reason::Idle) == 2);
+    // An address that comes back is a new listener.
+    hub.reconfigure(Config::listening([lines(1)]));
+    let now: Vec<_> = hub.machine().listeners().map(|(id, _)| id.0).collect();
+    assert_eq!((now, hub.machine().metrics().reloads), (vec![3], 2));
+}
+
+#[test]
+fn a_listener_may_have_limits_of_its_own_and_they_change_with_a_reload() {
+    let limits = |idle| PeerLimits { idle, lifetime: Some(secs(100)), ..PeerLimits::default() };
+    let own = |idle| Listen { limits: Some(limits(idle)), ..lines(1) };
+    let mut hub = TestHub::with_config(Config::listening([own(Some(secs(10))), lines(2)]), Echo);
+    let one = hub.try_connect(ListenerId(0), peer("127.0.0.1:9")).expect("let in");
+    let two = hub.try_connect(ListenerId(1), peer("127.0.0.1:9")).expect("let in");
+    hub.reconfigure(Config::listening([own(Some(secs(20))), lines(2)]));
+    hub.advance(secs(19));
+    assert!(!hub.is_closed(one));
+    hub.advance(secs(2));
+    assert!(hub.is_closed(one) && hub.ended(Reason::Idle) == 1 && !hub.is_closed(two));
+    let three = hub.try_connect(ListenerId(0), peer("127.0.0.1:9")).expect("let in");
+    for _ in 0..11 {
+        hub.advance(secs(10));
+        hub.line(three, "x");
+    }
+    assert!(hub.is_closed(three) && hub.ended(Reason::SessionExpired) == 1, "whatever it does");
+}
+
+#[test]
+fn a_thousand_are_drained_each_with_its_reason_and_spread_as_planned() {
+    let drain = Drain {
+        grace: secs(5),
+        window: secs(20),
+        closes_per_second: 100,
+        deadline: secs(30),
+        retry_after: Some(secs(7)),
+    };
+    let listeners = [lines(1), web(Http { ping: None, ..Http::default() })];
+    let connections = ConnectionLimits { per_address: 5_000, ..ConnectionLimits::default() };
+    let config = Config { drain, connections, seed: Some(3), ..Config::listening(listeners) };
+    let mut hub = TestHub::with_config(config, Relay::default());
+    let mut conns: Vec<_> = (0..1_000).map(|_| hub.connect()).collect();
+    let socket = hub.try_connect(ListenerId(1), peer("127.0.0.1:9")).expect("let in");
+    hub.send(socket, &upgrade("/", ""));
+    hub.request(&Request::Drain);
+    // It is red first, and still lets in.
+    let probe = |hub: &mut TestHub<Relay>| {
+        let conn = hub.try_connect(ListenerId(1), peer("127.0.0.1:9")).ok()?;
+        hub.send(conn, b"GET /readyz HTTP/1.0\r\n\r\n");
+        Some(text(hub, conn))
+    };
+    let answer = probe(&mut hub).expect("let in");
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("Retry-After: 7\r\n"), "{answer}");
+    let late = hub.connect();
+    hub.line(late, "still served");
+    assert_eq!(hub.lines(conns[0]).last().map(String::as_str), Some("still served"));
+    conns.push(late);
+    hub.advance(secs(5));
+    assert!(probe(&mut hub).is_none() && hub.machine().accepting(ListenerId(0)) == Accepting::Never);
+    // 1,002 at 100 a second.
+    let mut closed = Vec::new();
+    for _ in 0..10 {
+        hub.advance(secs(1));
+        closed.push(hub.ended(Reason::Shutdown));
+    }
+    let each: Vec<_> = closed.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(each.iter().all(|count| (60..150).contains(count)), "{each:?}");
+    hub.advance(secs(1));
+    assert_eq!((hub.ended(Reason::Shutdown), hub.machine().is_drained()), (1_002, true));
+    for conn in conns {
+        let told = hub.lines(conn);
+        assert!(told.contains(&"notice: the server is shutting down; try again in 7 s".into()), "{told:?}");
+        assert_eq!(told.last().map(String::as_str), Some("closing (shutdown): the server is shutting down"));
+    }
+    let close = [&[0x88, 27, 3, 0xe9][..], b"shutdown; retry after 7 s"].concat();
+    assert!(hub.received(socket).ends_with(&close));
+}
+
+#[test]
+fn a_second_wish_ends_the_grace_and_hurries() {
+    let drain = Drain { grace: secs(60), window: secs(60), deadline: secs(90), ..Drain::default() };
+    let mut hub = TestHub::with_config(Config { drain, ..Config::listening([lines(1)]) }, Echo);
+    let conns = [(); 10].map(|()| hub.connect());
+    hub.request(&Request::Drain);
+    hub.advance(secs(1));
+    assert!(conns.iter().all(|conn| !hub.is_closed(*conn)) && hub.machine().accepting(ListenerId(0)) == Accepting::Now);
+    hub.request(&Request::Drain);
+    hub.advance(secs(1));
+    assert!(hub.machine().is_drained() && conns.iter().all(|conn| hub.is_closed(*conn)));
+}
+
+#[test]
+fn a_proxy_speaks_for_somebody_who_is_counted_and_may_be_refused() {
+    let listen = Listen { proxies: Some(Proxies::trusting([network("10.0.0.0/8")])), ..lines(1) };
+    let connections = ConnectionLimits { per_address: 2, ..ConnectionLimits::default() };
+    let mut hub = TestHub::with_config(Config { connections, ..Config::listening([listen]) }, Relay::default());
+    let refused = hub.try_connect(ListenerId(0), peer("192.0.2.9:1")).expect_err("no proxy");
+    assert_eq!((refused.reason, refused.farewell.len()), (Reason::AddressRefused, 0));
+    let come = |hub: &mut TestHub<Relay>, header: &str| {
+        let conn = hub.try_connect(ListenerId(0), peer("10.0.0.1:1")).expect("a proxy counts for nobody");
+        hub.send(conn, header.as_bytes());
+        conn
+    };
+    let one = come(&mut hub, "PROXY TCP4 192.0.2.1 10.0.0.1 5 6\r\nhello\n");
+    let two = come(&mut hub, "PROXY TCP4 192.0.2.1 10.0.0.1 7 8\r\n");
+    let three = come(&mut hub, "PROXY TCP4 192.0.2.1 10.0.0.1 9 10\r\n");
+    let other = come(&mut hub, "PROXY TCP6 2001:db8::1 ::1 9 10\r\nwords\n");
+    let checks = come(&mut hub, "PROXY UNKNOWN\r\n");
+    assert_eq!([one, two, three, other, checks].map(|conn| hub.is_closed(conn)), [false, false, true, false, false]);
+    assert_eq!(hub.ended(Reason::AddressFull), 1);
+    assert_eq!(hub.lines(two), ["words"], "what came with the header is said");
+    let bad = come(&mut hub, "GET / HTTP/1.1\r\n\r\n");
+    assert!(hub.is_closed(bad) && hub.ended(Reason::BadProxyHeader) == 1 && text(&hub, bad).is_empty());
+    let silent = come(&mut hub, "PROXY TCP4 19");
+    hub.advance(secs(6));
+    assert!(hub.is_closed(silent) && hub.ended(Reason::BadProxyHeader) == 2);
+    // Who leaves makes room for the same address again.
+    hub.end(one);
+    let four = come(&mut hub, "PROXY TCP4 192.0.2.1 10.0.0.1 5 6\r\n");
+    assert!(!hub.is_closed(four));
+    hub.request(&Request::Quarantine { address: "192.0.2.7".parse().unwrap() });
+    let five = come(&mut hub, "PROXY TCP4 192.0.2.7 10.0.0.1 5 6\r\n");
+    assert!(hub.is_closed(five) && hub.ended(Reason::Quarantined) == 1);
+    hub.request(&Request::Release { address: "192.0.2.7".parse().unwrap() });
+    let six = come(&mut hub, "PROXY TCP4 192.0.2.7 10.0.0.1 5 6\r\n");
+    assert!(!hub.is_closed(six));
+}
+
+/// Says where somebody is.
+struct Where;
+
+impl Handler for Where {
+    type Context = ();
+    type Note = NoNote;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
+        if let Event::Opened { conn, peer, .. } = event {
+            hub.send(conn, &format!("you are {peer}"));
+        }
+    }
+}
+
+#[test]
+fn a_proxy_says_in_a_field_whom_it_speaks_for() {
+    let forwarded = Forwarded { field: ForwardedField::XForwardedFor, trusted: vec![network("10.0.0.0/8")] };
+    let http = Http { forwarded: Some(forwarded), ..Http::default() };
+    let connections = ConnectionLimits { per_address: 1, ..ConnectionLimits::default() };
+    let mut hub = TestHub::with_config(Config { connections, ..Config::listening([web(http)]) }, Where);
+    let come = |hub: &mut TestHub<Where>, from: &str, fields: &str| {
+        let conn = hub.try_connect(ListenerId(0), peer(from)).expect("let in");
+        hub.send(conn, &upgrade("/", fields));
+        text(hub, conn)
+    };
+    let heard = come(&mut hub, "10.0.0.1:1", "X-Forwarded-For: 6.6.6.6, 192.0.2.1\r\n");
+    assert!(heard.ends_with("you are 192.0.2.1:0"), "{heard}");
+    let heard = come(&mut hub, "10.0.0.1:2", "X-Forwarded-For: 192.0.2.1\r\n");
+    assert!(heard.starts_with("HTTP/1.1 429"), "one address has one: {heard}");
+    let heard = come(&mut hub, "10.0.0.1:3", "X-Forwarded-For: 192.0.2.2\r\n");
+    assert!(heard.ends_with("you are 192.0.2.2:0"), "{heard}");
+    let heard = come(&mut hub, "192.0.2.3:4", "X-Forwarded-For: 6.6.6.6\r\n");
+    assert!(heard.ends_with("you are 192.0.2.3:4"), "who is no proxy is not believed: {heard}");
+}
+
+#[test]
+fn on_several_shards_the_first_says_who_may_come_in() {
+    let listen = Listen { proxies: Some(Proxies::trusting([network("10.0.0.0/8")])), ..lines(1) };
+    let connections = ConnectionLimits { per_address: 1, ..ConnectionLimits::default() };
+    let config = Config { connections, ..Config::listening([listen]) };
+    let shard = |n| Machine::shard(config.clone(), Where, Shard::new(n, 2).expect("in range"));
+    let mut machines = [shard(0), shard(1)];
+    let mut letters: VecDeque<(usize, Letter)> = VecDeque::new();
+    let mut exchange = |machines: &mut [Machine<Where>; 2]| {
+        loop {
+            for from in 0..2 {
+                while let Some((to, letter)) = machines[from].next_letter() {
+                    let to = match to {
+                        Addressee::First => 0,
+                        Addressee::Shard(shard) => usize::from(shard),
+                        Addressee::Others => 1 - from,
+                    };
+                    letters.push_back((to, letter));
+                }
+            }
+            let Some((to, letter)) = letters.pop_front() else { return };
+            machines[to].delivered(Time::START, &letter);
+        }
+    };
+    let mut ids = Vec::new();
+    for n in 0..4 {
+        let shard =
+            usize::from(machines[0].dispatched(Time::START, ListenerId(0), peer("10.0.0.1:1")).expect("a proxy"));
+        let id = machines[shard].adopted(Time::START, ListenerId(0), peer("10.0.0.1:1"));
+        machines[shard].received(
+            Time::START,
+            id,
+            &mut format!("PROXY TCP4 192.0.2.{} 10.0.0.1 5 6\r\nhi\n", n / 2).into_bytes(),
+        );
+        ids.push(id);
+    }
+    assert!(ids.iter().any(|id| id.shard() == 1), "some are elsewhere");
+    exchange(&mut machines);
+    let heard: Vec<_> = ids
+        .iter()
+        .map(|&id| {
+            let intent = machines[usize::from(id.shard())].intent(id);
+            intent.map(|intent| intent.transmit.slices().collect::<Vec<_>>().concat()).unwrap_or_default()
+        })
+        .map(|bytes| String::from_utf8(bytes).expect("text"))
+        .collect();
+    let let_in = heard.iter().filter(|heard| heard.starts_with("you are 192.0.2.")).count();
+    assert_eq!(let_in, 2, "one of each address: {heard:?}");
+    let refused: u64 = machines.iter().map(|machine| machine.metrics().ended.get(Reason::AddressFull)).sum();
+    assert_eq!(refused, 2);
+}
+
+#[test]
+fn only_the_hosts_that_it_is_known_by_are_served() {
+    let http = Http { hosts: vec!["localhost".into(), "example.org:8025".into(), "[::1]".into()], ..Http::default() };
+    let mut hub = TestHub::with_config(Config::listening([web(http)]), Echo);
+    for (host, is_served) in [
+        ("localhost", true),
+        ("LOCALHOST:8025", true),
+        ("example.org:8025", true),
+        ("example.org", false),
+        ("[::1]:8025", true),
+        ("evil.example", false),
+        ("localhost.evil.example", false),
+    ] {
+        let conn = hub.try_connect(ListenerId(0), peer("127.0.0.1:9")).expect("let in");
+        hub.send(conn, format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
+        let answer = text(&hub, conn);
+        let status = if is_served { "HTTP/1.1 200" } else { "HTTP/1.1 421" };
+        assert!(answer.starts_with(status), "{host}: {answer}");
+    }
+}
+
+#[test]
+fn the_monitor_page_needs_the_credential_and_gives_a_cookie_for_its_socket() {
+    let http = Http { monitor: Credential::new("0123456789abcdef").ok(), ..Http::default() };
+    let mut hub = TestHub::with_config(Config { seed: Some(5), ..Config::listening([web(http)]) }, Echo);
+    let get = |hub: &mut TestHub<Echo>, path: &str, fields: &str| {
+        let conn = hub.try_connect(ListenerId(0), peer("127.0.0.1:9")).expect("let in");
+        hub.send(conn, format!("GET {path} HTTP/1.1\r\nHost: x\r\n{fields}\r\n").as_bytes());
+        text(hub, conn)
+    };
+    assert!(get(&mut hub, "/monitor", "").starts_with("HTTP/1.1 401"));
+    let page = get(&mut hub, "/monitor", "Authorization: Basic eDowMTIzNDU2Nzg5YWJjZGVm\r\n");
+    assert!(page.starts_with("HTTP/1.1 200") && page.contains("HttpOnly; SameSite=Strict"), "{page}");
+    let cookie =
+        page.split("Set-Cookie: ").nth(1).and_then(|rest| rest.split(';').next()).expect("a cookie").to_string();
+    let again = get(&mut hub, "/monitor", &format!("Cookie: a=b; {cookie}\r\n"));
+    assert!(again.starts_with("HTTP/1.1 200"), "{again}");
+    let wrong = get(&mut hub, "/monitor", "Cookie: drupe_monitor=x\r\n");
+    assert!(wrong.starts_with("HTTP/1.1 401"), "{wrong}");
+    for path in ["/monitor.js", "/monitor.css"] {
+        assert!(get(&mut hub, path, "").starts_with("HTTP/1.1 200"), "{path} says nothing of anybody");
+    }
+    let mut bare = TestHub::with_config(Config::listening([web(Http::default())]), Echo);
+    assert!(get(&mut bare, "/monitor", "").starts_with("HTTP/1.1 404"));
+}
+
+#[test]
+fn telnet_goes_in_the_messages_of_a_websocket() {
+    let http = Http { telnet: Some(Telnet::default()), ping: Some(secs(30)), ..Http::default() };
+    let listen = Listen { notices: true, ..web(http) };
+    let mut hub = TestHub::with_config(Config::listening([listen]), Echo);
+    let conn = hub.try_connect(ListenerId(0), peer("127.0.0.1:9")).expect("let in");
+    hub.send(conn, &upgrade("/", ""));
+    let received = hub.received(conn);
+    assert!(received.ends_with(&[0x82, 3, 255, 253, 24]), "the probe, in a binary frame: {received:?}");
+    hub.clear();
+    // A line in two messages, and the window's size between them.
+    for part in [&b"hel"[..], &[255, 251, 31, 255, 250, 31, 0, 80, 0, 24, 255, 240], b"lo\r\n"] {
+        let length = u8::try_from(part.len()).expect("short");
+        hub.send(conn, &[&[0x82, 0x80 | length, 0, 0, 0, 0][..], part].concat());
+    }
+    let received = hub.received(conn).to_vec();
+    assert!(received.ends_with(&[&[0x82, 7][..], b"hello\r\n"].concat()), "{received:?}");
+    assert_eq!(hub.terminal(conn).map(|terminal| (terminal.columns, terminal.rows)), Some((Some(80), Some(24))));
+    hub.clear();
+    hub.advance(secs(30));
+    assert_eq!(hub.received(conn)[..2], [0x89, 8], "a ping of the WebSocket");
+    hub.clear();
+    hub.send(conn, &[0x88, 0x82, 0, 0, 0, 0, 3, 0xe8]);
+    assert!(hub.received(conn).starts_with(&[0x88, 2, 3, 0xe8]) && hub.ended(Reason::PeerClosed) == 1);
+}
+
+#[test]
+fn a_dry_run_counts_what_it_would_do() {
+    let rate = |units| Rate::new(units, units).ok();
+    let mut config = Config { dry_run: true, ..Config::listening([lines(1)]) };
+    config.connections.per_address = 1;
+    config.rates.messages = rate(1);
+    config.rates.ladder = Ladder { close: Some(1), ..Ladder::default() };
+    let mut hub = TestHub::with_config(config, Echo);
+    let (one, two) = (hub.connect(), hub.connect());
+    (0..10).for_each(|_| hub.line(one, "x"));
+    assert_eq!((hub.lines(one).len(), hub.is_closed(two)), (10, false));
+    let metrics = hub.machine().metrics();
+    assert_eq!((metrics.rate_exceeded, metrics.would_refuse.get(Reason::AddressFull)), (9, 1));
+    assert!(metrics.exposition().contains("drupe_connections_would_refuse_total{reason=\"address_full\"} 1"));
+}
+
+#[test]
+fn those_who_are_known_make_room_for_those_who_are_not() {
+    struct Login;
+    impl Handler for Login {
+        type Context = ();
+        type Note = NoNote;
+        fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
+            if let Event::Message { conn, .. } = event {
+                hub.identify(conn, drupe_core::Identity::user("ann"));
+            }
+        }
+    }
+    let mut config = Config { seed: Some(1), ..Config::listening([lines(1)]) };
+    config.connections.early_drop = EarlyDrop::new(4, 8).ok();
+    let mut hub = TestHub::with_config(config, Login);
+    let mut in_order = Vec::new();
+    let mut flood = |hub: &mut TestHub<Login>| {
+        let mut come = 0;
+        for _ in 0..200 {
+            if let Ok(conn) = hub.try_connect(ListenerId(0), peer("192.0.2.1:1")) {
+                in_order.push(conn);
+                come += 1;
+            }
+        }
+        (come, in_order.clone())
+    };
+    let (come, conns) = flood(&mut hub);
+    assert_eq!(come, 8, "never more that nobody knows");
+    assert_eq!(hub.machine().metrics().refused.get(Reason::ServerBusy), 192);
+    conns.iter().for_each(|conn| hub.line(*conn, "me"));
+    assert_eq!(flood(&mut hub).0, 8, "who is known does not count");
+    conns.iter().for_each(|conn| hub.end(*conn));
+    assert_eq!(flood(&mut hub).0, 0, "and who is known and goes makes no room twice");
+}
