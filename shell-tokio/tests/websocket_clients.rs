@@ -17,19 +17,9 @@ use drupe_tokio::core::{Config, Dial, DialProtocol, Event, Handler, Hub};
 use drupe_tokio::{Remote, Server};
 use std::process::Command;
 use std::sync::Arc;
-use support::{Client, Program};
+use support::{Client, Program, python};
 
 /// A Python that has a package, if there is one.
-fn python(package: &str) -> Option<String> {
-    let python = std::env::var("DRUPE_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let check = Command::new(&python).args(["-c", &format!("import {package}")]).output();
-    if check.is_ok_and(|output| output.status.success()) {
-        return Some(python);
-    }
-    eprintln!("skipped: {python} has no {package}");
-    None
-}
-
 fn run(python: &str, script: &str, arguments: &[&str]) -> String {
     let output = Command::new("timeout").args(["60", python, "-c", script]).args(arguments).output().expect("timeout");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -1,6 +1,7 @@
 //! The program under test, and clients as a user has them.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// Another shell's hub can be tested in its place: the path of the program.
@@ -30,6 +31,44 @@ impl Program {
             line.strip_prefix("listening on ").expect("in these words").to_owned()
         });
         Self { addresses: addresses.collect(), child }
+    }
+
+    /// Starts it with a configuration of so many listeners, which is a file in `directory`.
+    pub(crate) fn configured(
+        directory: &Path,
+        text: &str,
+        listeners: usize,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Self {
+        let file = directory.join("drupe.yaml");
+        std::fs::write(&file, text).expect("written");
+        let mut command = Command::new(DRUPE);
+        command.arg("--config").arg(&file).current_dir(directory).stdout(Stdio::piped());
+        command.stderr(std::fs::File::create(directory.join("log")).expect("created"));
+        prepare(&mut command);
+        let mut child = command.spawn().expect("it was built");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let addresses = (0..listeners).map(|_| {
+            let line = lines.next().unwrap_or_else(|| panic!("{}", read(&directory.join("log")))).expect("text");
+            line.strip_prefix("listening on ").expect("in these words").to_owned()
+        });
+        Self { addresses: addresses.collect(), child }
+    }
+
+    /// The port of the listener at this place, in the order of their names.
+    pub(crate) fn port_of(&self, place: usize) -> u16 {
+        let (_, port) = self.addresses[place].rsplit_once(':').expect("a port");
+        port.split('/').next().and_then(|port| port.parse().ok()).expect("digits")
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([name, &self.child.id().to_string()]).status();
+        assert!(status.expect("kill is everywhere").success());
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) fn wait(mut self) -> Option<i32> {
+        self.child.wait().expect("it exits").code()
     }
 
     pub(crate) fn port(&self) -> &str {
@@ -124,7 +163,51 @@ impl Client {
     }
 }
 
-fn is_installed(program: &str) -> bool {
+pub(crate) fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
+}
+
+/// A directory for one test, which goes with it.
+pub(crate) struct Directory(pub(crate) PathBuf);
+
+impl Directory {
+    pub(crate) fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("drupe-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).expect("a directory");
+        Self(path)
+    }
+
+    /// Waits until a file in it has words in it, and so often.
+    pub(crate) fn wait_for(&self, file: &str, words: &str, count: usize) {
+        for _ in 0..6_000 {
+            if read(&self.0.join(file)).matches(words).count() >= count {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        panic!("{words:?} never came: {}", read(&self.0.join(file)));
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+pub(crate) fn is_installed(program: &str) -> bool {
     let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).stdout(Stdio::null()).status();
     found.is_ok_and(|status| status.success())
+}
+
+/// Python, if it has a package.
+pub(crate) fn python(package: &str) -> Option<String> {
+    let python = std::env::var("DRUPE_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let check = Command::new(&python).args(["-c", &format!("import {package}")]).output();
+    if check.is_ok_and(|output| output.status.success()) {
+        return Some(python);
+    }
+    eprintln!("skipped: {python} has no {package}");
+    None
 }
