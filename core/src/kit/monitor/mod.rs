@@ -107,6 +107,8 @@ pub struct Monitor {
     clients: BTreeMap<ConnId, Client>,
     newest: Option<ConnId>,
     had_quarantine: bool,
+    /// The last lines of the log, for who comes later.
+    lines: VecDeque<Value>,
 }
 
 #[derive(Debug, Default)]
@@ -138,6 +140,7 @@ impl Monitor {
             clients: BTreeMap::new(),
             newest: None,
             had_quarantine: false,
+            lines: VecDeque::new(),
         }
     }
 
@@ -180,6 +183,7 @@ impl Monitor {
         );
         let sessions = self.sessions(hub);
         tell(hub, conn, &sessions);
+        self.lines.iter().for_each(|line| tell(hub, conn, line));
         true
     }
 
@@ -194,7 +198,12 @@ impl Monitor {
         let lines = self.log.take();
         let now = unix_ms(hub);
         for line in lines {
-            self.tell_all(hub, &json!({ "type": "log", "unix_ms": now, "line": line }));
+            let line = json!({ "type": "log", "unix_ms": now, "line": line });
+            self.tell_all(hub, &line);
+            if self.lines.len() >= LINES_MAX {
+                self.lines.pop_front();
+            }
+            self.lines.push_back(line);
         }
         if self.watchers.is_empty() {
             return;
