@@ -12,6 +12,17 @@ pub enum Payload<'a> {
 }
 
 impl<'a> Payload<'a> {
+    /// The first `max` bytes, without a part of a character.
+    pub(crate) fn start(self, max: usize) -> Self {
+        match self {
+            Self::Text(text) => {
+                let end = (0..=max.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+                Self::Text(&text[..end])
+            }
+            Self::Binary(binary) => Self::Binary(&binary[..max.min(binary.len())]),
+        }
+    }
+
     /// The content as bytes, text or not.
     #[must_use]
     pub const fn as_bytes(self) -> &'a [u8] {

@@ -238,8 +238,8 @@ fn on_several_shards_the_first_says_who_may_come_in() {
     let mut letters: VecDeque<(usize, Letter)> = VecDeque::new();
     let mut exchange = |machines: &mut [Machine<Where>; 2]| {
         loop {
-            for from in 0..2 {
-                while let Some((to, letter)) = machines[from].next_letter() {
+            for (from, machine) in machines.iter_mut().enumerate() {
+                while let Some((to, letter)) = machine.next_letter() {
                     let to = match to {
                         Addressee::First => 0,
                         Addressee::Shard(shard) => usize::from(shard),

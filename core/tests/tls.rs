@@ -58,13 +58,13 @@ impl World {
         files
     }
 
-    fn load(&self, files: &TlsFiles) -> Result<Tls, TlsError> {
+    fn load(files: &TlsFiles) -> Result<Tls, TlsError> {
         files.load(&Arc::new(ring::default_provider()), &Tickets::new(ring::Ticketer::new().expect("random")))
     }
 
     fn tls(&self, names: &[&str]) -> Tls {
         let files = TlsFiles { certificates: vec![self.files(names)], ..TlsFiles::default() };
-        self.load(&files).expect("good files")
+        Self::load(&files).expect("good files")
     }
 
     fn client(&self, identity: Option<&str>, protocols: &[&str]) -> Arc<ClientConfig> {
@@ -221,7 +221,7 @@ fn a_name_chooses_the_certificate() {
     let world = World::new();
     let certificates = vec![world.files(&["first.example"]), world.files(&["*.second.example", "third.example"])];
     let files = TlsFiles { certificates, protocols: vec!["http/1.1".into(), "irc".into()], ..TlsFiles::default() };
-    let mut hub = TestHub::with_config(listening(world.load(&files).expect("good")), Echo);
+    let mut hub = TestHub::with_config(listening(World::load(&files).expect("good")), Echo);
     for (name, is_good) in [
         ("first.example", true),
         ("a.second.example", true),
@@ -266,7 +266,7 @@ fn a_certificate_says_who_somebody_is() {
         (ClientCertificates::Required(authorities), None, None),
         (ClientCertificates::None, Some("ann"), Some("nobody\n")),
     ] {
-        let mut hub = TestHub::with_config(listening(world.load(&files(clients.clone())).expect("good")), WhoAmI);
+        let mut hub = TestHub::with_config(listening(World::load(&files(clients.clone())).expect("good")), WhoAmI);
         let conn = hub.connect();
         let mut client = Client::new(&world.client(identity, &[]), "localhost", conn);
         client.say(&mut hub, "who am i?\n");
@@ -278,7 +278,7 @@ fn a_certificate_says_who_somebody_is() {
     // Of an authority that nobody knows.
     let stranger = World::new();
     let clients = ClientCertificates::Required(world.directory.join("ca.pem"));
-    let mut hub = TestHub::with_config(listening(world.load(&files(clients)).expect("good")), WhoAmI);
+    let mut hub = TestHub::with_config(listening(World::load(&files(clients)).expect("good")), WhoAmI);
     let conn = hub.connect();
     let config = stranger.client(Some("mallory"), &[]);
     let mut client = Client::new(&config, "localhost", conn);
@@ -443,7 +443,7 @@ fn files_that_are_not_what_they_should_be_are_named() {
     let missing = world.directory.join("missing.pem");
     let error = |certificates: Vec<CertificateFiles>| {
         let files = TlsFiles { certificates, ..TlsFiles::default() };
-        world.load(&files).expect_err("no good").to_string()
+        World::load(&files).expect_err("no good").to_string()
     };
     assert_eq!(error(Vec::new()), "TLS needs at least one certificate");
     let text = error(vec![CertificateFiles { certificate: missing, ..good.clone() }]);

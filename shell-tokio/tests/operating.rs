@@ -370,8 +370,7 @@ fn a_hundred_reloads_under_load_lose_nobody_and_no_byte() {
             100 + n
         )
     };
-    let text = config(0).replace("'127.0.0.1:0', app: echo, welcome", "'127.0.0.1:0', app: echo, welcome");
-    let program = Program::configured(&directory.0, &text, 2, |_| {});
+    let program = Program::configured(&directory.0, &config(0), 2, |_| {});
     let (stop, said) = (AtomicBool::new(false), AtomicU64::new(0));
     let mut welcomes = Vec::new();
     thread::scope(|scope| {

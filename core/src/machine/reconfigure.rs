@@ -26,15 +26,12 @@ impl<H: Handler> Machine<H> {
             door.is_retired = true;
         }
         for (listen, place) in listeners.iter().zip(places) {
-            match place {
-                Some(place) => {
-                    kept[place] = listen.clone();
-                    state.doors[place].is_retired = false;
-                }
-                None => {
-                    kept.push(listen.clone());
-                    state.doors.push(Door::default());
-                }
+            if let Some(place) = place {
+                kept[place] = listen.clone();
+                state.doors[place].is_retired = false;
+            } else {
+                kept.push(listen.clone());
+                state.doors.push(Door::default());
             }
         }
         state.limits = config.peer_limits();

@@ -1,7 +1,10 @@
 //! Listeners that make sense.
 
 use super::plan::{Problems, networks, peer_limits};
-use super::tree::*;
+use super::tree::{
+    AccessChoice, CertificateSettings, ClientsChoice, EndingChoice, FieldChoice, InvalidChoice, LineSettings,
+    ListenerSettings, ModeChoice, Profile, ProtocolName, Settings,
+};
 use crate::http::{Access, Credential, Forwarded, ForwardedField, Http, Origins};
 use crate::limit::Network;
 use crate::telnet::{Charset, InputMode, Telnet};
@@ -162,7 +165,7 @@ impl View<'_> {
     fn protocol(&self, address: &Address, problems: &mut Problems<'_>) -> Protocol {
         let listener = self.listener;
         match listener.protocol {
-            ProtocolName::Tcp => Wire::Lines(lines(listener.lines.clone().unwrap_or_default())).into(),
+            ProtocolName::Tcp => Wire::Lines(lines(&listener.lines.clone().unwrap_or_default())).into(),
             ProtocolName::Telnet => Wire::Telnet(self.telnet(problems)).into(),
             ProtocolName::Length => {
                 let prefix = self.prefix(&LengthPrefix::ALL, problems).unwrap_or(LengthPrefix::U32Be);
@@ -173,7 +176,7 @@ impl View<'_> {
                 let prefixes = [LengthPrefix::U32Be, LengthPrefix::U64Be];
                 Protocol::Auto(Auto {
                     telnet: self.telnet(problems),
-                    lines: listener.lines.clone().map_or(defaults.lines, lines),
+                    lines: listener.lines.as_ref().map_or(defaults.lines, lines),
                     prefix: listener.length.as_ref().and_then(|_| self.prefix(&prefixes, problems)),
                     wait: listener.wait.map_or(defaults.wait, |wait| wait.0),
                 })
@@ -359,7 +362,7 @@ fn own_hosts(address: &Address) -> Vec<String> {
     }
 }
 
-fn lines(lines: LineSettings) -> Lines {
+fn lines(lines: &LineSettings) -> Lines {
     let ending = match lines.ending {
         EndingChoice::Lf => LineEnding::Lf,
         EndingChoice::CrLf => LineEnding::CrLf,

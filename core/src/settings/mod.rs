@@ -170,8 +170,11 @@ pub struct Sources {
     listen: Vec<Listen>,
     app: Option<AppName>,
     unlimited: bool,
-    read: Option<fn(&str) -> Result<String, String>>,
+    read: Option<ReadSecret>,
 }
+
+/// Reads the first line of a file, or says why it can't.
+type ReadSecret = fn(&str) -> Result<String, String>;
 
 /// Layers that fit together.
 #[derive(Clone, Debug)]
@@ -238,7 +241,7 @@ impl Sources {
     }
 
     /// And listeners in place of those that there are when nobody names any; as they are written for
-    /// [`Listen`](crate::Listen).
+    /// [`Listen`].
     #[must_use]
     pub fn listen(mut self, listeners: impl IntoIterator<Item = Listen>) -> Self {
         self.listen.extend(listeners);

@@ -1,7 +1,10 @@
 //! Settings that make sense together, as what a server is made of.
 
 use super::layers::Layers;
-use super::tree::*;
+use super::tree::{
+    AuthenticationSettings, DrainSettings, DuplicateChoice, EnvelopeChoice, LadderSettings, LimitSettings, LogSettings,
+    MonitorSettings, OutboundSettings, PeerSettings, Settings, SlowChoice,
+};
 use super::units::{Maybe, NetworkText, RateText, Size, Span};
 use super::{SettingsError, SettingsErrors};
 use crate::app::Envelope;

@@ -396,7 +396,7 @@ settings! {
         idle: Maybe<Span> = NEVER;
         /// How long before that it is told.
         idle_warning: Maybe<Span> = NEVER;
-        /// A peer without a byte for this long is closed: more than the ping of WebSocket and the keep_alive of telnet.
+        /// A peer without a byte for this long is closed: more than the ping of WebSocket and the `keep_alive` of telnet.
         silence: Maybe<Span> = NEVER;
         /// A connection that is this old is closed, whatever it does.
         lifetime: Maybe<Span> = NEVER;

@@ -130,9 +130,8 @@ impl<C: Default> State<C> {
 /// When a sign of life is to be sent, if nothing else was sent or came meanwhile.
 fn keep_alive_at(conn: &Conn) -> Option<Time> {
     let interval = match (&conn.carrier, &conn.decoder) {
-        (Some(socket), _) => socket.ping_interval(),
+        (Some(socket), _) | (None, Decoder::WebSocket(socket)) => socket.ping_interval(),
         (None, Decoder::Telnet(session)) => session.keep_alive_interval(),
-        (None, Decoder::WebSocket(socket)) => socket.ping_interval(),
         _ => None,
     };
     interval.map(|interval| conn.last_byte_at.max(conn.kept_alive_at) + interval)

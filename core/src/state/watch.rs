@@ -58,11 +58,8 @@ impl Watched {
             return;
         }
         let bytes = payload.as_bytes().len();
-        let start = match payload {
-            Payload::Text(text) => Payload::Text(&text[..text.floor_char_boundary(COPY_MAX_BYTES)]),
-            Payload::Binary(binary) => Payload::Binary(&binary[..bytes.min(COPY_MAX_BYTES)]),
-        };
-        self.sent.push_back(Copied { conn, start: start.to_owned(), bytes });
+        let start = payload.start(COPY_MAX_BYTES).to_owned();
+        self.sent.push_back(Copied { conn, start, bytes });
     }
 }
 

@@ -46,7 +46,7 @@ impl Encoding {
         match self {
             Self::Lines(_) => out.extend_from_slice(payload.as_bytes()),
             Self::Telnet { charset, carried, .. } => {
-                telnet_in(carried, out, |out| telnet::encode(payload, charset, out))
+                telnet_in(carried, out, |out| telnet::encode(payload, charset, out));
             }
             Self::LengthPrefixed(_) | Self::WebSocket { .. } => return false,
         }

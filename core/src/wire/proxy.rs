@@ -1,4 +1,4 @@
-//! The PROXY protocol (HAProxy, "The PROXY protocol", versions 1 and 2): what a proxy says before everything else, about whom
+//! The PROXY protocol (of `HAProxy`, versions 1 and 2): what a proxy says before everything else, about whom
 //! it speaks for.
 
 use crate::Peer;
@@ -34,13 +34,16 @@ impl Proxies {
     }
 }
 
+/// Whom a proxy speaks for; `None` is itself, or somebody it does not tell.
+type SpeaksFor = Option<Peer>;
+
 /// What the first bytes of a connection from a proxy are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Look {
     /// The beginning of a header.
     Unclear,
-    /// A header of so many bytes, and whom the proxy speaks for; for itself, if it does not say.
-    Header(Option<Peer>, usize),
+    /// A header of so many bytes, and whom the proxy speaks for.
+    Header(SpeaksFor, usize),
     /// No header.
     Bad,
 }
@@ -70,7 +73,7 @@ pub(crate) fn look(held: &[u8]) -> Look {
 }
 
 /// Section 2.1.
-fn parse_text(line: &[u8]) -> Option<Option<Peer>> {
+fn parse_text(line: &[u8]) -> Option<SpeaksFor> {
     let line = core::str::from_utf8(line).ok()?;
     let mut words = line.split(' ').skip(1);
     let family = words.next()?;
@@ -109,7 +112,7 @@ fn look_binary(held: &[u8]) -> Option<Look> {
     Some(parse_binary(command & 15, family, content).map_or(Look::Bad, |peer| Look::Header(peer, end)))
 }
 
-fn parse_binary(command: u8, family: u8, content: &[u8]) -> Option<Option<Peer>> {
+fn parse_binary(command: u8, family: u8, content: &[u8]) -> Option<SpeaksFor> {
     match command {
         // LOCAL: the proxy speaks for itself, and what follows means nothing.
         0 => return Some(None),
@@ -157,8 +160,8 @@ mod tests {
         steps.into_iter().find(|look| *look != Look::Unclear).unwrap_or(Look::Unclear)
     }
 
-    fn peer(text: &str) -> Option<Peer> {
-        Some(text.parse().expect(text))
+    fn peer(text: &str) -> SpeaksFor {
+        text.parse().map(Some).expect(text)
     }
 
     #[test]

@@ -400,11 +400,7 @@ impl<H: Handler> Layer<H> for Monitor {
             }
             Event::Message { conn, payload } => {
                 let bytes = payload.as_bytes().len();
-                let start = match payload {
-                    Payload::Text(text) => Payload::Text(&text[..text.floor_char_boundary(SHOWN_MAX_BYTES)]),
-                    Payload::Binary(binary) => Payload::Binary(&binary[..bytes.min(SHOWN_MAX_BYTES)]),
-                };
-                self.said(hub, "client_input", conn, start, bytes);
+                self.said(hub, "client_input", conn, payload.start(SHOWN_MAX_BYTES), bytes);
             }
             Event::Closed { conn, .. } if self.watchers.contains_key(&conn) => {
                 self.stop(hub, conn);

@@ -4,6 +4,7 @@ use crate::text::neutralize;
 use crate::{ConnId, Hub};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::time::Duration;
 use serde_json::{Value, json};
 
 /// What is known of a connection when it opens, and not from the hub.
@@ -32,7 +33,7 @@ impl Client {
 /// A session, as it is told.
 pub(super) fn session<C: Default>(hub: &Hub<'_, C>, conn: ConnId, client: Option<&Client>, is_newest: bool) -> Value {
     let traffic = hub.traffic(conn).unwrap_or_default();
-    let started = client.and_then(|client| client.started).map(|millis| std::time::Duration::from_millis(millis));
+    let started = client.and_then(|client| client.started).map(Duration::from_millis);
     let rooms: Vec<_> = hub.rooms_of(conn).map(|room| neutralize(room).into_owned()).collect();
     json!({
         "id": conn.to_string(),

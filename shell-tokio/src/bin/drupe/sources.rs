@@ -9,7 +9,6 @@ use std::{env, fs};
 
 /// What `drupe` takes to serve.
 #[derive(Args, Clone, Debug, Default)]
-#[expect(clippy::doc_markdown, reason = "it is read by people who asked for --help")]
 pub(crate) struct SourceArguments {
     /// A configuration file, YAML or JSON; may be given several times, the later upon the earlier
     #[arg(short, long, value_name = "FILE", env = "DRUPE_CONFIG", value_delimiter = ':')]
