@@ -4,7 +4,10 @@ use super::Machine;
 use crate::handler::Handler;
 use crate::input::Fact;
 use crate::state::Door;
-use crate::{Address, Config, Listen, ListenerId, Time};
+use crate::wire::{Protocol, Wire};
+use crate::{Config, Listen, ListenerId, Time};
+use alloc::vec::Vec;
+use core::mem::discriminant;
 
 impl<H: Handler> Machine<H> {
     /// There is a new configuration. What it says holds from now on, for connections that are open as well, but for how
@@ -37,7 +40,7 @@ impl<H: Handler> Machine<H> {
         state.limits = config.peer_limits();
         state.outbound.set_limits(config.outbound);
         state.config = Config { listeners: kept, seed, ..config };
-        let ids: alloc::vec::Vec<_> = state.conns.ids().collect();
+        let ids: Vec<_> = state.conns.ids().collect();
         ids.into_iter().for_each(|id| state.schedule(id.slot()));
         self.settle();
     }
@@ -55,13 +58,25 @@ impl<H: Handler> Machine<H> {
     }
 }
 
-/// Which of the listeners that there are each new one is, if it is one.
-fn places(before: &[Listen], doors: &[Door], listeners: &[Listen]) -> alloc::vec::Vec<Option<usize>> {
-    let mut taken: alloc::vec::Vec<_> = doors.iter().map(|door| door.is_retired).collect();
-    let mut place = |address: &Address| {
-        let found = before.iter().zip(&taken).position(|(old, taken)| !taken && old.address == *address)?;
-        taken[found] = true;
-        Some(found)
+/// Which of the listeners that there are each new one is, if it is one: the same address, and of several that let the system
+/// choose their port, those that have most in common.
+fn places(before: &[Listen], doors: &[Door], listeners: &[Listen]) -> Vec<Option<usize>> {
+    let mut taken: Vec<_> = doors.iter().map(|door| door.is_retired).collect();
+    let mut places = alloc::vec![None; listeners.len()];
+    let named = |one: &Listen, other: &Listen| one.name == other.name;
+    let spoken = |one: &Listen, other: &Listen| match (&one.protocol, &other.protocol) {
+        (Protocol::Spoken(one), Protocol::Spoken(other)) => discriminant::<Wire>(one) == discriminant(other),
+        (one, other) => discriminant(one) == discriminant(other),
     };
-    listeners.iter().map(|listen| place(&listen.address)).collect()
+    let alike: [&dyn Fn(&Listen, &Listen) -> bool; 3] = [&|a, b| named(a, b) && spoken(a, b), &named, &|_, _| true];
+    for alike in alike {
+        for (listen, place) in listeners.iter().zip(&mut places).filter(|(_, place)| place.is_none()) {
+            let is_it = |(old, taken): (&Listen, &bool)| !taken && old.address == listen.address && alike(old, listen);
+            *place = before.iter().zip(&taken).position(is_it);
+            if let Some(found) = *place {
+                taken[found] = true;
+            }
+        }
+    }
+    places
 }

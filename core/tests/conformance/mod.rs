@@ -13,11 +13,16 @@ use crate::shell::core::limit::Rate;
 use crate::shell::core::outbound::Marks;
 use crate::shell::core::shell::block_on;
 use crate::shell::core::shell::client::Incoming;
+use crate::shell::core::tls::{CertificateFiles, Tickets, Tls, TlsFiles};
 use crate::shell::core::trace::{SharedTrace, replay};
+use crate::shell::core::wire::Proxies;
 use crate::shell::core::{
     Backoff, Config, Dial, Event, Handler, Hub, Listen, Machine, Metrics, NoNote, PayloadBuf, Reason, Timer,
 };
 use crate::shell::{self, Remote, RemoteError, Server};
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::num::NonZeroU8;
@@ -1013,4 +1018,124 @@ fn every_clone_that_receives_is_told_of_the_end() {
     client.close();
     receiving.into_iter().for_each(|thread| thread.join().expect("no panic"));
     server.end();
+}
+
+/// TLS with a certificate of its own, and a client that believes it.
+fn tls() -> (Tls, Arc<ClientConfig>) {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let params = rcgen::CertificateParams::new(["localhost".to_owned()]).expect("a name");
+    let certificate = params.self_signed(&key).expect("signed");
+    let directory = std::env::temp_dir().join(format!("drupe-conformance-{}-{:p}", std::process::id(), &raw const key));
+    std::fs::create_dir_all(&directory).expect("a directory");
+    let files = CertificateFiles { certificate: directory.join("cert.pem"), key: directory.join("key.pem") };
+    std::fs::write(&files.certificate, certificate.pem()).expect("written");
+    std::fs::write(&files.key, key.serialize_pem()).expect("written");
+    let files = TlsFiles { certificates: vec![files], ..TlsFiles::default() };
+    let provider = Arc::new(ring::default_provider());
+    let tls = files.load(&provider, &Tickets::new(ring::Ticketer::new().expect("random"))).expect("good files");
+    std::fs::remove_dir_all(directory).expect("it is ours");
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from(certificate)).expect("good");
+    let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("known");
+    (tls, Arc::new(client.with_root_certificates(roots).with_no_client_auth()))
+}
+
+fn over_tls(config: &Arc<ClientConfig>, peer: Peer) -> StreamOwned<ClientConnection, TcpStream> {
+    let name = ServerName::try_from("localhost").expect("a name");
+    StreamOwned::new(ClientConnection::new(Arc::clone(config), name).expect("good"), peer.0.into_inner())
+}
+
+#[test]
+fn tls_carries_much_in_both_directions_and_ends_with_a_word() {
+    let (tls, client) = tls();
+    let mut config = lines();
+    config.listeners[0].tls = Some(tls);
+    for sharded in [false, true] {
+        let config = config.clone().unlimited();
+        let server = if sharded { run_sharded(config, Relay::default) } else { run(config, Relay::default(), None) };
+        let (one, two) = (over_tls(&client, server.connect()), over_tls(&client, server.connect()));
+        let (mut one, mut two) = (one, BufReader::new(two));
+        // Both have spoken, so both are members.
+        let mut line = String::new();
+        two.get_mut().write_all(b"first\n").expect("the server reads");
+        server.until(|metrics| metrics.messages_in == 1);
+        one.write_all(b"here\n").expect("the server reads");
+        two.read_line(&mut line).expect("the server answers");
+        assert_eq!(line, "here\n");
+        let text: Arc<str> = (0..20_000).map(|n| format!("{n} {}\n", "x".repeat(n % 200))).collect::<String>().into();
+        let said = Arc::clone(&text);
+        let speaker = std::thread::spawn(move || {
+            one.write_all(said.as_bytes()).expect("the server reads");
+            one
+        });
+        let mut heard = vec![0; text.len()];
+        two.read_exact(&mut heard).expect("the server writes");
+        assert!(heard == text.as_bytes(), "every byte, in order");
+        let mut one = speaker.join().expect("no panic");
+        server.remote.drain().expect("it runs");
+        let mut rest = String::new();
+        two.read_to_string(&mut rest).expect("it ends with close_notify");
+        assert!(rest.ends_with("closing (shutdown): the server is shutting down\n"), "{rest}");
+        drop(two);
+        one.read_to_string(&mut rest).expect("it ends with close_notify");
+        drop(one);
+        let metrics = server.thread.join().expect("no panic");
+        assert_eq!((metrics.tls_handshakes, metrics.ended.get(Reason::Shutdown)), (2, 2));
+    }
+}
+
+#[test]
+fn another_configuration_is_listened_at_while_the_server_runs() {
+    let server = run(lines(), Echo, None);
+    let mut stays = server.connect();
+    stays.send(b"one\n");
+    assert_eq!(stays.line(), "one");
+    let reconfigure = |config: Config| {
+        let (send, receive) = mpsc::channel();
+        server.remote.reconfigure(config, move |outcome| drop(send.send(outcome))).expect("it runs");
+        receive.recv_timeout(PATIENCE).expect("it answers")
+    };
+    let busy = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = format!("tcp://{}", busy.local_addr().expect("bound"));
+    let wrong = Config::listening([lines().listeners.remove(0), taken.parse().expect("an address")]);
+    let error = reconfigure(wrong).expect_err("somebody listens there").to_string();
+    assert!(error.starts_with(&format!("can't listen at {taken}")), "{error}");
+    assert_eq!(server.metrics().reloads, 0);
+    // One listener more, then that alone.
+    let more = Config::listening([lines().listeners.remove(0), "length://127.0.0.1:0".parse().expect("an address")]);
+    let addresses = reconfigure(more).expect("it can be listened at");
+    assert_eq!((addresses.len(), &addresses[0]), (2, &server.addresses[0]));
+    let fresh = addresses[1].strip_prefix("length://").expect("frames").to_owned();
+    let mut frames = Peer::new(TcpStream::connect(&fresh).expect("the server listens"));
+    frames.send(b"\0\0\0\x02hi");
+    let mut answer = [0; 6];
+    frames.0.read_exact(&mut answer).expect("the server answers");
+    assert_eq!(&answer, b"\0\0\0\x02hi");
+    let less = Config {
+        idle: Some(Duration::from_secs(1_000)),
+        ..Config::listening(["length://127.0.0.1:0".parse().expect("an address")])
+    };
+    assert_eq!(reconfigure(less).expect("it is listened at").len(), 1);
+    let gone = server.addresses[0].strip_prefix("tcp://").expect("lines").to_owned();
+    server.until(|_| TcpStream::connect(&gone).is_err());
+    stays.send(b"two\n");
+    assert_eq!(stays.line(), "two", "who was there stays");
+    let metrics = server.end();
+    assert_eq!(metrics.reloads, 2);
+}
+
+#[test]
+fn a_proxy_says_whom_it_speaks_for_on_every_shard() {
+    let mut config = lines();
+    config.listeners[0].proxies = Some(Proxies::trusting(["127.0.0.0/8".parse().expect("a network")]));
+    config.connections.per_address = 3;
+    let server = run_sharded(config, || Echo);
+    let mut peers: Vec<_> = (0..8).map(|_| server.connect()).collect();
+    for (n, peer) in peers.iter_mut().enumerate() {
+        peer.send(format!("PROXY TCP4 192.0.2.{} 127.0.0.1 5 6\r\nhello\n", n % 2).as_bytes());
+    }
+    let heard: Vec<_> = peers.iter_mut().map(Peer::line).collect();
+    assert_eq!(heard.iter().filter(|line| *line == "hello").count(), 6, "three of each address: {heard:?}");
+    let metrics = server.end();
+    assert_eq!((metrics.ended.get(Reason::AddressFull), metrics.forwarded), (2, 8));
 }
