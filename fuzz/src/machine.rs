@@ -1,12 +1,15 @@
 use crate::memory::peak_of;
 use arbitrary::Arbitrary;
-use drupe_core::limit::{Ladder, MessageSize, Rate};
+use drupe_core::http::{Credential, Forwarded, ForwardedField, Http};
+use drupe_core::limit::{EarlyDrop, Ladder, MessageSize, Network, Rate};
 use drupe_core::outbound::{Marks, SlowPolicy};
-use drupe_core::telnet::{InputMode, Side};
+use drupe_core::telnet::{InputMode, Side, Telnet};
+use drupe_core::tls::{Secured, Tls};
 use drupe_core::websocket::{CloseCode, Opcode, frame};
+use drupe_core::wire::{Protocol, Proxies};
 use drupe_core::{
-    AcceptFailure, Backoff, Config, ConnId, Dial, DialId, Event, Failure, Handler, Hub, Identity, Input, Letter,
-    Listen, ListenerId, Machine, Peer, Reason, Request, Shard, Time, Timer, UnixTime, trace,
+    AcceptFailure, Address, Backoff, Config, ConnId, Dial, DialId, Event, Failure, Handler, Hub, Identity, Input,
+    Letter, Listen, ListenerId, Machine, Peer, Reason, Request, Shard, Time, Timer, UnixTime, trace,
 };
 use std::collections::BTreeSet;
 use std::net::{Ipv6Addr, SocketAddr};
@@ -35,6 +38,12 @@ enum Fact {
     Kick { who: u8 },
     Drain,
     Turn,
+    Secured { who: u8 },
+    Sealed { who: u8, bytes: u16 },
+    Header { who: u8, version: u8 },
+    Quarantine { address: u8, release: bool },
+    Letter { who: u8, kind: u8 },
+    Reconfigured { limits: [u8; 8] },
 }
 
 #[derive(Arbitrary, Clone, Debug)]
@@ -70,6 +79,7 @@ impl Handler for Restless {
             | Event::InputEnded { conn, .. }
             | Event::Stalled { conn, .. }
             | Event::Authenticated { conn, .. }
+            | Event::Sent { conn, .. }
             | Event::Drained { conn, .. } => {
                 assert!(self.open.contains(conn), "named after its end");
                 Some(*conn)
@@ -81,7 +91,7 @@ impl Handler for Restless {
         let target = all.get(pick).copied().or(named);
         let room = ["a", "b", ""][pick % 3];
         let Some(conn) = target else { return };
-        match hub.random() % 32 {
+        match hub.random() % 36 {
             0 => hub.close(conn),
             1 => hub.pause(conn),
             2..5 => hub.resume(conn),
@@ -99,7 +109,8 @@ impl Handler for Restless {
             )),
             16 => {
                 let backoff = (pick % 2 == 0).then(Backoff::default);
-                let wire = hub.config().listeners[pick % 5].protocol.wire();
+                let wire =
+                    hub.config().listeners.get(pick % 5).map(|listen| listen.protocol.wire()).unwrap_or_default();
                 let dial = Dial { protocol: wire.into(), backoff, ..Dial::lines("192.0.2.1:1") };
                 let websocket = Dial { backoff, ..Dial::websocket("192.0.2.1:1", "/") };
                 hub.dial(if pick % 3 == 0 { websocket } else { dial });
@@ -133,6 +144,9 @@ impl Handler for Restless {
             }
             21 if pick == 63 => hub.drain(),
             22 => hub.end(conn, Reason::Forbidden),
+            32 => hub.watch(conn, pick % 2 == 0),
+            33 => hub.quarantine([0x2001, 0xdb8, 0, u16::try_from(pick % 4).expect("small"), 0, 0, 0, 1].into()),
+            34 if pick == 0 => drop(hub.take_unwatched()),
             17 => hub.hang_up(DialId(u32::try_from(pick).expect("small"))),
             _ => drop(hub.send(conn, "private")),
         }
@@ -154,7 +168,29 @@ fn config(limits: [u8; 8], seed: u64) -> Config {
         listen.half_open = half_open & 1 == 1;
         listen.notices = half_open & 2 == 2;
     }
+    let secure = Listen { tls: Some(Tls::elsewhere()), ..listeners[0].clone() };
+    let trusted: Network = "2001:db8::/63".parse().expect("good");
+    let proxies = Some(Proxies::trusting([trusted]));
+    let proxied = Listen { proxies: proxies.clone(), tls: Some(Tls::elsewhere()), ..listeners[4].clone() };
+    let http = Http {
+        telnet: Some(Telnet::default()),
+        forwarded: Some(Forwarded { field: ForwardedField::XForwardedFor, trusted: vec![trusted] }),
+        monitor: Credential::new("0123456789abcdef").ok(),
+        ping: Some(Duration::from_secs(1)),
+        ..Http::default()
+    };
+    let carried = Listen { protocol: Protocol::Http(http.into()), notices: true, ..listeners[5].clone() };
+    listeners.extend([secure, proxied, Listen { proxies, ..listeners[1].clone() }, carried]);
+    for (listen, port) in listeners.iter_mut().zip(1..) {
+        listen.address = Address::Tcp(SocketAddr::from(([127, 0, 0, 1], port)));
+    }
     let mut config = Config { seed: Some(seed), ..Config::listening(listeners) };
+    config.connections.early_drop = EarlyDrop::new(u32::from(conns % 5), 9).ok().filter(|_| conns & 32 > 0);
+    config.connections.arrivals_per_address = Rate::per(u32::from(conns % 7), 1, 3).ok();
+    config.dry_run = conns & 64 > 0;
+    config.lifetime = (time & 4 == 4).then_some(Duration::from_millis(u64::from(time) * 8));
+    config.drain.grace = Duration::from_millis(u64::from(time % 3));
+    config.drain.retry_after = (time & 8 == 8).then_some(Duration::from_secs(1));
     config.budget.message_max_bytes = MessageSize::new(u64::from(message) * 8 + 1).expect("in range");
     config.budget.messages_per_turn = u32::from(turn % 5);
     let unit = u32::from(marks);
@@ -197,11 +233,13 @@ pub fn machine(data: &[u8]) {
     let mut written = 0;
     let mut known: Vec<ConnId> = Vec::new();
     let mut now = Time::START;
+    let mut reconfigured = false;
     for fact in facts {
         let Some(input) = input(fact, &mut machine, &known, &mut now) else { continue };
         if let Input::Wrote { conn, bytes } = input {
             written += machine.intent(conn).map_or(0, |intent| bytes.min(intent.transmit.len()));
         }
+        reconfigured |= matches!(input, Input::Reconfigured(_));
         text.push_str(&trace::line(now, &input));
         let grew = input_bytes(&input);
         let mut outcome = None;
@@ -214,11 +252,10 @@ pub fn machine(data: &[u8]) {
         check(&machine, &known);
         while machine.next_letter().is_some() {}
     }
-    // What happened once happens again.
-    let mut again = Machine::shard(config(run.limits, run.seed), Restless::default(), shard);
-    let transcript = trace::replay(&text, &mut again).expect("what is written is read");
-    assert_eq!(transcript.written.values().map(Vec::len).sum::<usize>(), written);
-    assert_eq!(format!("{:?}", again.metrics()), format!("{:?}", machine.metrics()));
+    // What happened once happens again, if a trace can hold it.
+    if !reconfigured {
+        replay(&text, run.limits, run.seed, shard, written, &machine);
+    }
     machine.apply(now, Input::Requested(Request::Drain));
     for _ in 0..1_000 {
         let Some(deadline) = machine.deadline().filter(|_| !machine.is_drained()) else { break };
@@ -230,6 +267,13 @@ pub fn machine(data: &[u8]) {
     assert_eq!(machine.metrics().queued_bytes, 0);
 }
 
+fn replay(text: &str, limits: [u8; 8], seed: u64, shard: Shard, written: usize, machine: &Machine<Restless>) {
+    let mut again = Machine::shard(config(limits, seed), Restless::default(), shard);
+    let transcript = trace::replay(text, &mut again).expect("what is written is read");
+    assert_eq!(transcript.written.values().map(Vec::len).sum::<usize>(), written);
+    assert_eq!(format!("{:?}", again.metrics()), format!("{:?}", machine.metrics()));
+}
+
 fn input(fact: &Fact, machine: &mut Machine<Restless>, known: &[ConnId], now: &mut Time) -> Option<Input<u8>> {
     let id = |who: u8| known.iter().rev().nth(usize::from(who) % 20).copied().or(known.first().copied());
     let failure = |who: u8| [Failure::Reset, Failure::TimedOut, Failure::Other][usize::from(who) % 3];
@@ -237,7 +281,7 @@ fn input(fact: &Fact, machine: &mut Machine<Restless>, known: &[ConnId], now: &m
         Fact::Accepted { listener, address } => {
             let ip = Ipv6Addr::new(0x2001, 0xdb8, 0, u16::from(address % 4), 0, 0, 0, 1);
             let peer = if address == 0 { Peer::Local } else { SocketAddr::from((ip, 1)).into() };
-            Input::Accepted { listener: ListenerId(u32::from(listener % 7)), peer }
+            Input::Accepted { listener: ListenerId(u32::from(listener % 11)), peer }
         }
         Fact::AcceptFailed { listener, exhausted } => Input::AcceptFailed {
             listener: ListenerId(u32::from(listener % 3)),
@@ -298,6 +342,51 @@ fn input(fact: &Fact, machine: &mut Machine<Restless>, known: &[ConnId], now: &m
         Fact::Turn => {
             while machine.next_changed().is_some() {}
             Input::TurnEnded
+        }
+        Fact::Secured { who } => {
+            let user = who.is_multiple_of(3).then(|| "ann".into());
+            Input::Secured { conn: id(who)?, secured: Secured { user, ..Secured::default() }.into() }
+        }
+        Fact::Sealed { who, bytes } => {
+            let conn = id(who)?;
+            let most = machine.intent(conn)?.transmit.len();
+            Input::Sealed { conn, bytes: usize::from(bytes).min(most) }
+        }
+        Fact::Header { who, version } => {
+            let bytes = match version % 4 {
+                0 => format!("PROXY TCP6 2001:db8:0:{}::1 ::1 5 6\r\nhello\n", who % 4).into_bytes(),
+                1 => b"PROXY UNKNOWN\r\n".to_vec(),
+                2 => [&b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c"[..], &[192, 0, 2, who % 4], &[0; 8], b"x\n"].concat(),
+                _ => format!(
+                    "GET /chat HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                     X-Forwarded-For: 192.0.2.{}\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                     Sec-WebSocket-Version: 13\r\n\r\n",
+                    who % 4
+                )
+                .into_bytes(),
+            };
+            Input::Received { conn: id(who)?, bytes }
+        }
+        Fact::Quarantine { address, release } => {
+            let address = [0x2001, 0xdb8, 0, u16::from(address % 4), 0, 0, 0, 1].into();
+            let request = if release { Request::Release { address } } else { Request::Quarantine { address } };
+            Input::Requested(request)
+        }
+        Fact::Letter { who, kind } => {
+            let (conn, peer) = (id(who)?, SocketAddr::from(([192, 0, 2, who % 4], 5)).into());
+            Input::Delivered(match kind % 5 {
+                0 => Letter::Known,
+                1 => Letter::Gone { peer },
+                2 => Letter::Arrived { conn, listener: ListenerId(u32::from(kind % 11)), peer },
+                3 => Letter::Admission { conn, peer, refused: None },
+                _ => Letter::Admission { conn, peer, refused: Some(Reason::AddressFull) },
+            })
+        }
+        Fact::Reconfigured { limits } => {
+            let mut newer = config(limits, 0);
+            newer.listeners.rotate_left(usize::from(limits[0] % 10));
+            newer.listeners.truncate(usize::from(limits[1] % 11));
+            Input::Reconfigured(newer.into())
         }
     })
 }

@@ -433,6 +433,18 @@ impl<H: Handler> Machine<H> {
     }
 
     fn tell_pending(&mut self) {
+        loop {
+            self.tell_all_pending();
+            // What comes of a copy may be pending again.
+            let Some(Copied { conn, start, bytes }) = self.state.watched.next() else { return };
+            if self.state.open_slot(conn).is_some() {
+                self.call(Event::Sent { conn, start: start.as_payload(), bytes });
+                self.state.flush_stages();
+            }
+        }
+    }
+
+    fn tell_all_pending(&mut self) {
         while let Some(pending) = self.state.pending.pop_front() {
             let event = match pending {
                 // It may have been closed since, and `Closed` is the last event.
@@ -454,9 +466,6 @@ impl<H: Handler> Machine<H> {
             }
             // Sending may have made somebody slow, which is an event again.
             self.state.flush_stages();
-        }
-        while let Some(Copied { conn, start, bytes }) = self.state.watched.next() {
-            self.call(Event::Sent { conn, start: start.as_payload(), bytes });
         }
     }
 
