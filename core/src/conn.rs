@@ -1,9 +1,9 @@
 use crate::id::Origin;
 use crate::limit::{Gcra, Strikes};
 use crate::rare::Rare;
-use crate::tls::Secured;
+use crate::tls::{Secured, Tls};
 use crate::websocket::WebSocketDecoder;
-use crate::wire::Decoder;
+use crate::wire::{Decoder, Protocol};
 use crate::{Identity, Peer, Time};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -66,6 +66,8 @@ pub(crate) struct Conn {
     pub(crate) strikes: Strikes,
     pub(crate) rooms: Vec<u32>,
     pub(crate) identity: Option<Box<Identity>>,
+    /// What its listener offered when it came, while it is undecided.
+    pub(crate) offered: Option<Box<Offered>>,
     pub(crate) secured: Option<Box<Secured>>,
     /// The WebSocket whose messages are the stream of bytes in which something else is spoken.
     pub(crate) carrier: Option<Box<WebSocketDecoder>>,
@@ -92,6 +94,13 @@ impl Gate {
     pub(crate) const fn is_open(self) -> bool {
         matches!(self, Self::Tls | Self::Speech)
     }
+}
+
+/// What a listener offered when a connection came: it may offer something else meanwhile.
+#[derive(Clone, Debug)]
+pub(crate) struct Offered {
+    pub(crate) protocol: Protocol,
+    pub(crate) tls: Option<Tls>,
 }
 
 /// How much went over one connection.
@@ -177,6 +186,7 @@ impl Conn {
             strikes: Strikes::default(),
             rooms: Vec::new(),
             identity: None,
+            offered: None,
             secured: None,
             carrier: None,
             traffic: Traffic::default(),

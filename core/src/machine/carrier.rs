@@ -11,14 +11,26 @@ use alloc::vec::Vec;
 impl<H: Handler> Machine<H> {
     /// Takes the stream out of what carries it; `None` if nothing does. What else is in it is done at once.
     pub(super) fn unwrap(&mut self, conn: ConnId, bytes: &mut [u8]) -> Option<Vec<u8>> {
-        let mut carrier = self.state.conns.get_mut(conn)?.carrier.take()?;
+        let found = self.state.conns.get_mut(conn).filter(|found| found.is_open())?;
+        let mut carrier = found.carrier.take()?;
         let budget = self.state.budget(conn);
         let mut scratch = core::mem::take(&mut self.scratch);
         let (mut at, mut stream, mut end) = (0, Vec::new(), None);
         while at < bytes.len() && end.is_none() {
             match carrier.decode(&mut bytes[at..], &mut scratch, &budget) {
-                Ok(Decoded { used, item, .. }) => {
+                Ok(Decoded { used, units, item, .. }) => {
                     at += used;
+                    // What is in messages is charged as it is served.
+                    let carried = match item {
+                        Some(Item::Message(payload)) => payload.as_bytes().len(),
+                        _ => 0,
+                    };
+                    let units = if carried > 0 { 0 } else { u64::from(units) };
+                    self.state.charge(conn.slot(), units, used.saturating_sub(carried) as u64);
+                    if self.state.open_slot(conn).is_none() {
+                        stream.clear();
+                        break;
+                    }
                     match item {
                         Some(Item::Message(payload)) => stream.extend_from_slice(payload.as_bytes()),
                         Some(Item::Pong(sent_at)) => self.state.answered_ping(conn.slot(), sent_at),

@@ -1,7 +1,7 @@
 //! What a connection passes before it may speak: the header of a proxy, the word of who counts, TLS.
 
 use super::Machine;
-use crate::conn::{Gate, Phase};
+use crate::conn::{Conn, Gate, Phase};
 use crate::handler::Handler;
 use crate::state::Ending;
 use crate::wire::{ProxyLook, Sight, look_for_proxy};
@@ -18,6 +18,8 @@ impl<H: Handler> Machine<H> {
             (_, Sight::Growing) => {}
             (_, Sight::Ended) => self.state.end(index, Reason::PeerClosed, Ending::Flush),
             (Gate::Header, Sight::Waited) => self.state.end(index, Reason::BadProxyHeader, Ending::Flush),
+            // Who counts did not answer.
+            (Gate::Admission, Sight::Waited) => self.state.end(index, Reason::ServerBusy, Ending::Flush),
             (_, Sight::Waited) => self.state.end(index, Reason::TlsFailed, Ending::Flush),
         }
     }
@@ -46,12 +48,15 @@ impl<H: Handler> Machine<H> {
 
     /// The shard that counts has said whether the peer of a proxy may come in.
     pub(super) fn admission_came(&mut self, conn: ConnId, peer: Peer, refused: Option<Reason>) {
-        if refused.is_none() {
-            let waits = self.state.conns.get(conn).is_some_and(|found| found.gate == Gate::Admission);
-            if !waits {
+        let waits = |found: &Conn| found.is_undecided() && found.gate == Gate::Admission;
+        if !self.state.conns.get(conn).is_some_and(waits) {
+            if refused.is_none() {
                 // It is over, and counted under an address that nobody else would count out.
-                return self.state.left_address(peer);
+                self.state.left_address(peer);
             }
+            return;
+        }
+        if refused.is_none() {
             self.state.is_of(conn, peer);
         }
         self.go_on(conn, Some(refused.map_or(Ok(()), Err)));
@@ -78,9 +83,9 @@ impl<H: Handler> Machine<H> {
     /// A connection passes the gate it stood at.
     pub(super) fn pass(&mut self, conn: ConnId) {
         let now = self.state.now;
-        let Some(listen) = self.state.listen_of(conn) else { return };
-        let (protocol, tls) = (listen.protocol.clone(), listen.tls.as_ref().map(|tls| tls.handshake_timeout));
         let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.is_undecided()) else { return };
+        let Some(offered) = &found.offered else { return };
+        let (protocol, tls) = (offered.protocol.clone(), offered.tls.as_ref().map(|tls| tls.handshake_timeout));
         if let (Some(timeout), false) = (tls, found.gate == Gate::Tls) {
             found.gate = Gate::Tls;
             found.phase = Phase::Undecided { until: now + timeout };

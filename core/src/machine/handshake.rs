@@ -20,13 +20,13 @@ impl<H: Handler> Machine<H> {
         if let Some(gate) = found.map(|found| found.gate).filter(|gate| *gate != Gate::Speech) {
             return self.look_at_gate(conn, gate, sight);
         }
-        let listener = match found.map(|found| found.origin) {
-            Some(Origin::Listener(listener)) => listener,
+        match found.map(|found| found.origin) {
+            Some(Origin::Listener(_)) => {}
             Some(Origin::Dial(dial)) => return self.look_for_response(conn, dial, sight),
             None => return,
-        };
-        let listen = self.state.config.listeners.get(listener.index());
-        match listen.map(|listen| listen.protocol.clone()) {
+        }
+        let offered = found.and_then(|found| found.offered.as_ref()).map(|offered| offered.protocol.clone());
+        match offered {
             Some(Protocol::Auto(_)) if self.state.conns.get(conn).is_some_and(|found| found.is_http) => {
                 self.look_for_requests(conn, &Http::default(), sight);
             }
@@ -45,7 +45,8 @@ impl<H: Handler> Machine<H> {
                 }
             }
             Some(Protocol::Http(http)) => self.look_for_requests(conn, &http, sight),
-            _ => {}
+            Some(Protocol::Spoken(wire)) => self.speak(conn, wire, None),
+            None => self.state.end(conn.slot(), Reason::WrongProtocol, Ending::Flush),
         }
     }
 
@@ -163,27 +164,24 @@ impl<H: Handler> Machine<H> {
             if !self.state.charge(index, 1, length as u64).serves() {
                 continue;
             }
-            let peer = self.state.conns.get(conn).and_then(|found| found.peer.key());
             let now = self.state.now;
-            if http.monitor.is_some()
-                && request.path() == MONITOR_PATH
-                && peer
-                    .is_some_and(|key| self.state.monitor_failures.check(now, &key, Rate::WRONG_CREDENTIALS).is_err())
-            {
-                self.refuse(conn, &Status::TOO_MANY_REQUESTS.last_words(false), Reason::Unauthorized);
-                return None;
-            }
+            let peer = self.state.conns.get(conn).map(|found| found.peer);
+            let client =
+                peer.map(|peer| http.forwarded.as_ref().map_or(peer, |proxies| proxies.client(peer, &request)));
+            let client = client.and_then(Peer::key);
+            let is_over = |key| self.state.monitor_failures.check(now, &key, Rate::WRONG_CREDENTIALS).is_err();
             let site = Site {
                 http,
                 drains: self.state.is_draining(),
                 retry_after: self.state.config.drain.retry_after,
                 seed: self.state.config.seed.unwrap_or_default(),
                 has_tls: self.state.listen_of(conn).is_some_and(|listen| listen.tls.is_some()),
+                is_throttled: http.monitor.is_some() && client.is_some_and(is_over),
                 metrics: || self.state.metrics_of_all().exposition(),
             };
             match answer(&request, site) {
                 Answer::Unauthorized(bytes) => {
-                    if let Some(key) = peer {
+                    if let Some(key) = client {
                         let _ = self.state.monitor_failures.try_charge(now, &key, Rate::WRONG_CREDENTIALS);
                     }
                     self.state.metrics.authentication_failures += 1;

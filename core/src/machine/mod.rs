@@ -175,7 +175,8 @@ impl<H: Handler> Machine<H> {
     }
 
     /// A layer between the machine and the socket has taken `bytes` bytes of what [`Intent::transmit`] shows, and not yet
-    /// written them: nothing is put before them or taken away any more. [`wrote`](Self::wrote) counts them all the same.
+    /// written them: nothing is put before them or taken away any more. At most [`Transmit::first`]. [`wrote`](Self::wrote)
+    /// counts them all the same.
     pub fn sealed(&mut self, now: Time, conn: ConnId, bytes: usize) {
         self.begin(now, &Fact::Sealed { conn, bytes });
         if self.state.conns.get(conn).is_some() {

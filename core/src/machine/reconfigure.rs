@@ -41,7 +41,15 @@ impl<H: Handler> Machine<H> {
         state.outbound.set_limits(config.outbound);
         state.config = Config { listeners: kept, seed, ..config };
         let ids: Vec<_> = state.conns.ids().collect();
-        ids.into_iter().for_each(|id| state.schedule(id.slot()));
+        for id in ids {
+            // Whoever is too fast by what holds now is found so again.
+            if let Some(conn) = state.conns.get_mut(id) {
+                conn.rate_pause = None;
+            }
+            state.outbound.changed.insert(id.slot());
+            state.schedule(id.slot());
+        }
+        state.settle_crossings();
         self.settle();
     }
 
@@ -68,10 +76,12 @@ fn places(before: &[Listen], doors: &[Door], listeners: &[Listen]) -> Vec<Option
         (Protocol::Spoken(one), Protocol::Spoken(other)) => discriminant::<Wire>(one) == discriminant(other),
         (one, other) => discriminant(one) == discriminant(other),
     };
-    let alike: [&dyn Fn(&Listen, &Listen) -> bool; 3] = [&|a, b| named(a, b) && spoken(a, b), &named, &|_, _| true];
-    for alike in alike {
+    // How much two have in common.
+    let alike = |one: &Listen, other: &Listen| 2 * u8::from(named(one, other)) + u8::from(spoken(one, other));
+    for least in [3, 2, 0] {
         for (listen, place) in listeners.iter().zip(&mut places).filter(|(_, place)| place.is_none()) {
-            let is_it = |(old, taken): (&Listen, &bool)| !taken && old.address == listen.address && alike(old, listen);
+            let is_it =
+                |(old, taken): (&Listen, &bool)| !taken && old.address == listen.address && alike(old, listen) >= least;
             *place = before.iter().zip(&taken).position(is_it);
             if let Some(found) = *place {
                 taken[found] = true;

@@ -19,7 +19,8 @@ impl<H: Handler> Machine<H> {
         Ok(self.state.post.place())
     }
 
-    /// A connection that the first shard accepted is handed to this one.
+    /// A connection that the first shard accepted is handed to this one: in the order in which that one dispatched connections and
+    /// was [reconfigured](Self::reconfigured).
     pub fn adopted(&mut self, now: Time, listener: ListenerId, peer: Peer) -> ConnId {
         self.begin(now, &Fact::Adopted { listener, peer });
         let protocol = self.state.config.listeners.get(listener.index()).map(|listen| listen.protocol.clone());

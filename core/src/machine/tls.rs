@@ -29,6 +29,13 @@ impl TlsLayer {
         (*id == conn).then_some(session)
     }
 
+    /// Whoever had this place is over.
+    fn forget(&mut self, conn: ConnId) {
+        if let Some(place) = self.sessions.get_mut(conn.index()) {
+            *place = None;
+        }
+    }
+
     fn session_mut(&mut self, conn: ConnId) -> Option<&mut TlsSession> {
         let (id, session) = self.sessions.get_mut(conn.index())?.as_mut()?;
         (*id == conn).then_some(session)
@@ -42,8 +49,8 @@ impl<H: Handler> Machine<H> {
     }
 
     fn tls_config(&self, conn: ConnId) -> Option<&Arc<ServerConfig>> {
-        self.state.conns.get(conn).filter(|found| found.gate != Gate::Speech && found.is_undecided())?;
-        self.state.listen_of(conn)?.tls.as_ref()?.config.as_ref()
+        let found = self.state.conns.get(conn).filter(|found| found.gate != Gate::Speech && found.is_undecided())?;
+        found.offered.as_ref()?.tls.as_ref()?.config.as_ref()
     }
 
     /// What is received of TLS is kept until it is clear who speaks.
@@ -87,7 +94,7 @@ impl<H: Handler> Machine<H> {
 
     /// Enciphers what is to be written next, if everything before is.
     pub(super) fn seal(&mut self, now: Time, conn: ConnId) {
-        let Some(session) = self.tls.session(conn) else { return };
+        let Some(session) = self.tls.session(conn) else { return self.tls.forget(conn) };
         let takes_more = session.takes_more();
         let Some(found) = self.state.conns.get(conn) else {
             self.tls.sessions[conn.index()] = None;
@@ -98,7 +105,7 @@ impl<H: Handler> Machine<H> {
         }
         let mut plain = core::mem::take(&mut self.tls.plain);
         let index = conn.slot();
-        for slice in self.state.outbound.slices(index) {
+        for slice in self.state.outbound.batch(index) {
             let room = SEALED_MAX_BYTES - plain.len();
             plain.extend_from_slice(&slice[..slice.len().min(room)]);
             if plain.len() == SEALED_MAX_BYTES {
@@ -118,6 +125,7 @@ impl<H: Handler> Machine<H> {
         plain.clear();
         self.tls.plain = plain;
         if self.tls.session(conn).is_some_and(|session| session.outgoing().is_empty()) {
+            self.settle_failed(now, conn, false);
             self.settle_closed(now, conn);
         }
     }
@@ -133,6 +141,9 @@ impl<H: Handler> Machine<H> {
         if is_empty {
             self.settle_failed(now, conn, false);
             self.seal(now, conn);
+            if self.tls.session(conn).is_some_and(|session| session.outgoing().is_empty()) {
+                self.settle_closed(now, conn);
+            }
             if self.state.conns.get(conn).is_some() {
                 self.state.outbound.changed.insert(conn.slot());
             }

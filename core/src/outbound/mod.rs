@@ -96,7 +96,10 @@ impl Outbound {
     /// Other limits hold from now on.
     pub(crate) fn set_limits(&mut self, limits: OutboundLimits) {
         self.limits = limits;
-        (0..self.tails.len()).for_each(|at| self.set_cap(at));
+        for at in 0..self.tails.len() {
+            self.relax(u32::try_from(at).unwrap_or(u32::MAX));
+            self.set_cap(at);
+        }
     }
 
     /// The number of an encoding, for the representation that its wire begins with.

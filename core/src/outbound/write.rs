@@ -4,29 +4,60 @@ use super::Outbound;
 use super::queue::Segment;
 use crate::Time;
 
+/// What is left to go ahead of a slice, and the rest of it.
+fn split<'a>(slice: &'a [u8], left: &mut usize) -> (&'a [u8], &'a [u8]) {
+    let (front, rest) = slice.split_at(slice.len().min(*left));
+    *left -= front.len();
+    (front, rest)
+}
+
 impl Outbound {
     /// What to write next, as slices in order.
     pub(crate) fn slices(&self, index: u32) -> impl Iterator<Item = &[u8]> + '_ {
-        let (tail, queue) = (&self.tails[index as usize], &self.queues[index as usize]);
+        let (tail, queue) = (self.tails[index as usize], &self.queues[index as usize]);
         let bytes = |segment: Segment| self.logs.bytes(segment);
-        let mut segments = queue.segments(*tail);
-        let (begun, first) = match segments.next() {
-            Some(front) if !queue.control.is_empty() && queue.begun > 0 => {
-                let front = bytes(front);
-                front.split_at(front.len().min(queue.begun as usize))
-            }
-            Some(front) => (&[][..], bytes(front)),
-            None => (&[][..], &[][..]),
-        };
-        [begun, &queue.control, first].into_iter().chain(segments.map(bytes)).filter(|slice| !slice.is_empty())
+        // Most often there is nothing to go ahead, and nothing to go ahead of that.
+        let begun = if queue.control.is_empty() { 0 } else { queue.begun as usize };
+        let ahead = (begun > 0).then(|| {
+            queue.segments(tail).scan(begun, move |left, segment| {
+                let (front, _) = split(bytes(segment), left);
+                Some(front)
+            })
+        });
+        let mut left = begun;
+        let rest = queue.segments(tail).map(move |segment| split(bytes(segment), &mut left).1);
+        let slices = ahead.into_iter().flatten().chain([&queue.control[..]]).chain(rest);
+        slices.filter(|slice| !slice.is_empty())
     }
 
     /// The layer below has taken so many bytes from the front and not yet written them: they stay what they are.
+    /// With the message that they end in, of which the rest must follow.
     pub(crate) fn sealed(&mut self, index: u32, bytes: usize) {
         let at = index as usize;
-        let data = bytes.saturating_sub(self.queues[at].control.len()).min(self.pending(index));
-        let begun = u32::try_from(data).unwrap_or(u32::MAX);
+        if self.queues[at].begun == 0 && !self.queues[at].control.is_empty() {
+            // Nothing goes before what goes before everything.
+            return;
+        }
+        let (mut left, mut begun) = (u32::try_from(bytes).unwrap_or(u32::MAX), 0);
+        for segment in self.queues[at].segments(self.tails[at]) {
+            let taken = left.min(segment.len());
+            left -= taken;
+            begun += taken;
+            if taken < segment.len() {
+                begun += self.logs.rest_of_message(Segment { start: segment.start + taken, ..segment });
+                break;
+            }
+        }
         self.queues[at].begun = self.queues[at].begun.max(begun);
+    }
+
+    /// What a layer below may take at a time: what was begun, what goes before all else, or the rest, and not one with the
+    /// other, since something may come between.
+    #[cfg(feature = "tls")]
+    pub(crate) fn batch(&self, index: u32) -> impl Iterator<Item = &[u8]> + '_ {
+        let queue = &self.queues[index as usize];
+        let parts = if queue.control.is_empty() { usize::MAX } else { 1 };
+        self.slices(index).take(parts)
     }
 
     /// The socket took `bytes` bytes of what [`slices`](Self::slices) shows; returns how many of them were queued.

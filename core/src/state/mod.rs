@@ -16,7 +16,7 @@ use identity::{Users, WallClock};
 pub(crate) use post::Post;
 pub(crate) use watch::{Copied, Watched};
 
-use crate::conn::{Conn, Gate, Phase, RoundTrip};
+use crate::conn::{Conn, Gate, Offered, Phase, RoundTrip};
 use crate::dial::Dials;
 use crate::id::Origin;
 use crate::input::Failure;
@@ -163,6 +163,9 @@ impl<C: Default> State<C> {
             conn.notices = listen.notices;
             conn.uncounted = listen.trusts(peer);
             conn.unknown = true;
+            if conn.is_undecided() {
+                conn.offered = Some(Offered { protocol: listen.protocol.clone(), tls: listen.tls.clone() }.into());
+            }
         }
         let id = self.conns.insert(conn);
         let index = id.slot();
@@ -254,6 +257,7 @@ impl<C: Default> State<C> {
             Origin::Dial(_) => None,
         };
         let is_auto = listen.is_some_and(|listen| matches!(listen.protocol, Protocol::Auto(_)));
+        conn.offered = None;
         conn.phase = Phase::Open;
         conn.gate = Gate::Speech;
         conn.decoder = wire.decoder();

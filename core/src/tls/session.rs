@@ -71,6 +71,8 @@ impl TlsSession {
         let read = self.connection.read_tls(rest);
         let state = self.connection.process_new_packets();
         let (Ok(1..), Ok(state)) = (read, state) else {
+            // What was whole before is heard, however it was cut.
+            let _ = self.connection.reader().read_to_end(plain);
             self.has_failed = true;
             return;
         };

@@ -6,6 +6,8 @@ use serde_json::Value;
 
 /// What is in the place of a secret.
 const SECRET: &str = "(secret)";
+/// Commands whose arguments are not shown.
+const COMMANDS: [&str; 3] = ["/auth ", "/login ", "/password "];
 /// Keys whose values are not shown, also as part of a longer name.
 const KEYS: [&str; 9] =
     ["password", "passwd", "token", "secret", "credential", "authorization", "proof", "scram", "api_key"];
@@ -21,12 +23,12 @@ pub(super) fn redacted(said: Payload<'_>) -> String {
                 blot(&mut value);
                 value.to_string()
             }
-            // It may be cut off in the middle of a secret.
-            Err(_) if KEYS.iter().any(|key| text.to_lowercase().contains(key)) => {
-                format!("{SECRET}: {} bytes", text.len())
-            }
-            Err(_) => neutralize(text).into_owned(),
+            // It may be cut off in the middle of a secret, or name it in a way that is not seen.
+            Err(_) => format!("(no JSON, or not all of it: {} bytes)", text.len()),
         };
+    }
+    if let Some(command) = COMMANDS.iter().find(|command| text.trim_start().starts_with(**command)) {
+        return format!("{command}{SECRET}");
     }
     neutralize(text).into_owned()
 }
@@ -34,8 +36,9 @@ pub(super) fn redacted(said: Payload<'_>) -> String {
 fn blot(value: &mut Value) {
     match value {
         Value::Object(map) => {
+            let proves = map.get("type").and_then(Value::as_str).is_some_and(|kind| kind.starts_with("auth"));
             for (key, value) in map {
-                if KEYS.iter().any(|secret| key.to_lowercase().contains(secret)) {
+                if proves && key != "type" || KEYS.iter().any(|secret| key.to_lowercase().contains(secret)) {
                     *value = SECRET.into();
                 } else {
                     blot(value);
@@ -57,8 +60,9 @@ mod tests {
             (r#"{"type":"auth","token":"abc"}"#, r#"{"token":"(secret)","type":"auth"}"#),
             (r#"[{"a":{"newPassword":{"x":1}}}]"#, r#"[{"a":{"newPassword":"(secret)"}}]"#),
             (r#"{"type":"chat","text":"hi"}"#, r#"{"text":"hi","type":"chat"}"#),
-            (r#"{"token":"cut off here"#, "(secret): 22 bytes"),
-            ("{ not json", "{ not json"),
+            (r#"{"pass\u0077ord":"cut off here"#, "(no JSON, or not all of it: 33 bytes)"),
+            (r#"{"type":"auth_ok","v":"x"}"#, r#"{"type":"auth_ok","v":"(secret)"}"#),
+            ("/auth eyJ0", "/auth (secret)"),
             ("plain \u{1b}[2J words", "plain [2J words"),
         ] {
             assert_eq!(redacted(Payload::Text(said)), shown);

@@ -18,6 +18,9 @@ pub(super) struct Client {
 
 /// What a peer says of itself is shown up to here.
 const SHOWN_MAX_CHARS: usize = 200;
+/// So much of a name, and so many rooms: 500 sessions are less than a slow watcher may have waiting.
+const NAME_MAX_CHARS: usize = 64;
+const ROOMS_MAX: usize = 4;
 
 impl Client {
     pub(super) fn new<C: Default>(hub: &Hub<'_, C>, request: Option<&Request>) -> Self {
@@ -34,7 +37,8 @@ impl Client {
 pub(super) fn session<C: Default>(hub: &Hub<'_, C>, conn: ConnId, client: Option<&Client>, is_newest: bool) -> Value {
     let traffic = hub.traffic(conn).unwrap_or_default();
     let started = client.and_then(|client| client.started).map(Duration::from_millis);
-    let rooms: Vec<_> = hub.rooms_of(conn).map(|room| neutralize(room).into_owned()).collect();
+    let shown = |text: &str| neutralize(text).chars().take(NAME_MAX_CHARS).collect::<String>();
+    let rooms: Vec<_> = hub.rooms_of(conn).take(ROOMS_MAX).map(shown).collect();
     json!({
         "id": conn.to_string(),
         "client": {
@@ -48,7 +52,7 @@ pub(super) fn session<C: Default>(hub: &Hub<'_, C>, conn: ConnId, client: Option
         "listener": hub.listen(conn).map(|listen| listen.name.as_str()),
         "wire": hub.wire_name(conn),
         "tls": hub.secured(conn).map(|secured| secured.version.as_str()),
-        "user": hub.identity(conn).map(|identity| neutralize(&identity.user).into_owned()),
+        "user": hub.identity(conn).map(|identity| shown(&identity.user)),
         "rooms": rooms,
         "bytes_in": traffic.bytes_in,
         "bytes_out": traffic.bytes_out,

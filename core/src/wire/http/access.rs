@@ -43,7 +43,7 @@ impl Credential {
     /// What a request shows.
     pub(super) fn check(&self, request: &Request, seed: u64) -> Shown {
         if request.fields.values("cookie").any(|cookies| self.is_in_cookies(cookies, seed)) {
-            return Shown::Good;
+            return Shown::Cookie;
         }
         let Some(value) = request.fields.value("authorization") else { return Shown::Nothing };
         let Some((scheme, rest)) = value.split_once(' ') else { return Shown::Wrong };
@@ -88,6 +88,8 @@ pub(super) enum Shown {
     Nothing,
     Wrong,
     Good,
+    /// The cookie, which nobody guesses.
+    Cookie,
 }
 
 /// Compares in a time that depends on the lengths alone.

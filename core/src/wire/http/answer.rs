@@ -75,13 +75,15 @@ pub(crate) struct Site<'a, M> {
     /// What nobody outside knows.
     pub(crate) seed: u64,
     pub(crate) has_tls: bool,
+    /// Whoever asks has shown wrong credentials too often.
+    pub(crate) is_throttled: bool,
     /// Asked only if they are asked for.
     pub(crate) metrics: M,
 }
 
 /// Answers a request.
 pub(crate) fn answer<M: FnOnce() -> String>(request: &Request, site: Site<'_, M>) -> Answer {
-    let Site { http, drains, retry_after, seed, has_tls, metrics } = site;
+    let Site { http, drains, retry_after, seed, has_tls, is_throttled, metrics } = site;
     let is_head = request.method == "HEAD";
     if !is_known_host(request, &http.hosts) {
         return Answer::Last(Status::MISDIRECTED.last_words(is_head));
@@ -89,7 +91,10 @@ pub(crate) fn answer<M: FnOnce() -> String>(request: &Request, site: Site<'_, M>
     let is_monitor = http.monitor.is_some() && request.path() == MONITOR_PATH;
     let needs_credential = is_monitor || http.metrics == Access::Credential && request.path() == "/metrics";
     let shown = http.monitor.as_ref().map_or(Shown::Nothing, |credential| credential.check(request, seed));
-    if needs_credential && shown != Shown::Good {
+    if needs_credential && is_throttled && shown != Shown::Cookie && shown != Shown::Nothing {
+        return Answer::Last(Status::TOO_MANY_REQUESTS.last_words(is_head));
+    }
+    if needs_credential && !matches!(shown, Shown::Good | Shown::Cookie) {
         let bytes = Response::text(Status::UNAUTHORIZED, "a credential is needed\n").bytes(is_head, false);
         return if shown == Shown::Wrong { Answer::Unauthorized(bytes) } else { Answer::Last(bytes) };
     }

@@ -52,7 +52,12 @@ pub(super) fn check(request: &Request, http: &Http, is_monitor: bool) -> Result<
     }
     let offered = || request.fields.values("sec-websocket-protocol").flat_map(|value| value.split(',')).map(str::trim);
     let subprotocol = http.subprotocols.iter().find(|ours| offered().any(|offer| offer == ours.as_str())).cloned();
-    let deflate = if http.deflate { Deflate::accept(request.fields.values("sec-websocket-extensions")) } else { None };
+    // A stream of bytes is inflated as it comes, and there would be no end of it.
+    let deflate = if http.deflate && http.telnet.is_none() {
+        Deflate::accept(request.fields.values("sec-websocket-extensions"))
+    } else {
+        None
+    };
     Ok(Upgrade { accept: accept(key), subprotocol, deflate })
 }
 
