@@ -4,6 +4,26 @@
 //! what it shows to be written is enciphered. The handshake and the ciphers are those of [rustls](https://docs.rs/rustls), which
 //! does no I/O either. Everything behind TLS (wires, limits, metrics, traces) is told and counted as it is without it: in
 //! deciphered bytes, so a trace of a server that speaks TLS can be read, and replayed with [`Tls::elsewhere`].
+//!
+#![cfg_attr(
+    feature = "tls",
+    doc = r#"
+```no_run
+use drupe_core::tls::{CertificateFiles, Tickets, TlsFiles, rustls};
+use drupe_core::{Config, Listen};
+use std::sync::Arc;
+
+let certificate = CertificateFiles { certificate: "cert.pem".into(), key: "key.pem".into() };
+let files = TlsFiles { certificates: vec![certificate], ..TlsFiles::default() };
+// Which ciphers there are is for the program to choose: rustls with its feature `ring`, here.
+let provider = Arc::new(rustls::crypto::ring::default_provider());
+let tickets = Tickets::new(rustls::crypto::ring::Ticketer::new()?);
+let listen: Listen = "telnet://0.0.0.0:992".parse()?;
+let config = Config::listening([Listen { tls: Some(files.load(&provider, &tickets)?), ..listen }]);
+# Ok::<(), Box<dyn std::error::Error>>(())
+```
+"#
+)]
 
 #[cfg(feature = "tls")]
 mod certificates;

@@ -60,7 +60,7 @@ mod tests {
             (r#"{"type":"auth","token":"abc"}"#, r#"{"token":"(secret)","type":"auth"}"#),
             (r#"[{"a":{"newPassword":{"x":1}}}]"#, r#"[{"a":{"newPassword":"(secret)"}}]"#),
             (r#"{"type":"chat","text":"hi"}"#, r#"{"text":"hi","type":"chat"}"#),
-            (r#"{"pass\u0077ord":"cut off here"#, "(no JSON, or not all of it: 33 bytes)"),
+            (r#"{"pass\u0077ord":"cut off here"#, "(no JSON, or not all of it: 30 bytes)"),
             (r#"{"type":"auth_ok","v":"x"}"#, r#"{"type":"auth_ok","v":"(secret)"}"#),
             ("/auth eyJ0", "/auth (secret)"),
             ("plain \u{1b}[2J words", "plain [2J words"),
