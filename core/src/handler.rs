@@ -1,7 +1,7 @@
 use crate::http::Request;
 use crate::id::Origin;
 use crate::telnet::Signal;
-use crate::{ConnId, DialId, Failure, Hub, Payload, Peer, Reason, Ticket, Time, Timer};
+use crate::{ConnId, DialId, Failure, Hub, ListenerId, Payload, Peer, Reason, Ticket, Time, Timer};
 use core::fmt;
 use core::str::FromStr;
 
@@ -123,6 +123,16 @@ pub enum Event<'a, N> {
         /// Which.
         dial: DialId,
     },
+    /// Somebody was not let in, or was closed before it was clear what they speak: no connection that was told as `Opened`.
+    #[non_exhaustive]
+    TurnedAway {
+        /// Where.
+        listener: ListenerId,
+        /// Who.
+        peer: Peer,
+        /// Why.
+        reason: Reason,
+    },
     /// The server is shutting down; connections are closed over the next moments.
     Draining,
     /// A connection is over: exactly once, and the last event that names it. It is in no room any more, its
@@ -157,6 +167,7 @@ impl<'a, N> Event<'a, N> {
             Self::Note(note) => return Err(note),
             Self::DialFailed { dial, failure, retry_at } => Event::DialFailed { dial, failure, retry_at },
             Self::DialEnded { dial } => Event::DialEnded { dial },
+            Self::TurnedAway { listener, peer, reason } => Event::TurnedAway { listener, peer, reason },
             Self::Draining => Event::Draining,
             Self::Closed { conn, reason } => Event::Closed { conn, reason },
         })
@@ -177,7 +188,12 @@ impl<'a, N> Event<'a, N> {
             | Self::TicketExpired(Ticket { conn, .. })
             | Self::Closed { conn, .. } => Some(conn),
             Self::Timer(timer) => timer.conn,
-            Self::Started | Self::Note(_) | Self::DialFailed { .. } | Self::DialEnded { .. } | Self::Draining => None,
+            Self::Started
+            | Self::Note(_)
+            | Self::DialFailed { .. }
+            | Self::DialEnded { .. }
+            | Self::TurnedAway { .. }
+            | Self::Draining => None,
         }
     }
 }

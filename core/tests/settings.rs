@@ -62,7 +62,7 @@ fn what_is_wrong_is_named_with_its_place_and_what_to_do() {
         ("limitz: {}\n".into(), "drupe.yaml:1: limitz: there is no such key; did you mean limits?"),
         ("limits:\n  peer:\n    idle: 30\n".into(), "drupe.yaml:3: limits.peer.idle: invalid type: integer `30`, expected a time such as 500ms, 30s, 5m, 2h or 1d; or never"),
         ("limits:\n  peer:\n    message_max: 64kb\n".into(), "drupe.yaml:3: limits.peer.message_max: \"64kb\" is not a size such as 512B, 64KiB, 4MiB or 1GiB"),
-        ("workers: 0\n".into(), "drupe.yaml:1: workers: invalid value: integer `0`, expected a nonzero u8"),
+        ("workers: 0\n".into(), "drupe.yaml:1: workers: invalid value: integer `0`, expected a number from 1 to 255"),
         ("workers: 4\n".into(), "drupe.yaml:1: workers: chat runs with workers: 1"),
         ("profile: staging\n".into(), "drupe.yaml:1: profile: unknown variant `staging`, expected one of `development`, `production`, `testing`"),
         ("limits: [1]\n".into(), "drupe.yaml:1: limits: it takes keys with values"),
@@ -352,6 +352,46 @@ authentication:
     for text in [explained, changes, debug] {
         assert!(!text.contains("do not show"), "{text}");
     }
+}
+
+#[test]
+fn all_values_of_the_wrong_kind_are_told_at_once() {
+    let text = "limits:\n  connections_max: -1\n  peer:\n    idle: 30\n    silence: 5x\n  exempt: [10.0.0.0/8, foo]\nlog:\n  levle: loud\n";
+    let problems = file(text).resolve().expect_err("nothing is right").to_string();
+    for line in [
+        "drupe.yaml:2: ",
+        "drupe.yaml:4: ",
+        "drupe.yaml:5: ",
+        "drupe.yaml:6: limits.exempt[1]: ",
+        "drupe.yaml:8: log.levle: ",
+    ] {
+        assert!(problems.lines().any(|problem| problem.starts_with(line)), "{line}\n{problems}");
+    }
+    let problems = file("listeners: [ { address: '127.0.0.1:1' } ]\n").resolve().expect_err("a list").to_string();
+    assert_eq!(problems, "drupe.yaml:1: listeners: it takes keys with values");
+}
+
+#[test]
+fn variables_are_text_where_text_is_expected_and_null_takes_away() {
+    let base = || {
+        file(
+            "listeners:\n  a: { address: '127.0.0.1:1' }\n  b: { address: '127.0.0.1:2' }\nauthentication: { enabled: true, users: { ann: { password: x } } }\n",
+        )
+    };
+    for password in ["hunter2 #1", "12345678", "true", "x: y", "~"] {
+        let resolved = good(&base().environment([("DRUPE_AUTHENTICATION__SHARED_PASSWORD", password)]));
+        assert_eq!(resolved.settings.authentication.shared_password, password);
+    }
+    let without = good(&base().environment([("DRUPE_LISTENERS__A", "null")]));
+    assert_eq!(without.settings.listeners.keys().collect::<Vec<_>>(), ["b"]);
+    let empty = base().environment([("DRUPE_LIMITS__PEER__MESSAGES", "")]).resolve().expect_err("empty").to_string();
+    assert_eq!(
+        empty,
+        "DRUPE_LIMITS__PEER__MESSAGES: limits.peer.messages: it is empty; leave the variable out, or say never"
+    );
+    good(&base().environment([("DRUPE_PORT", "tcp://10.0.0.1:80"), ("DRUPE_SERVICE_HOST", "10.0.0.1")]));
+    let changes = good(&base()).changes(&good(&base().set("log.format", "json").set("log.level", "warn")));
+    assert_eq!(changes, ["log.format: \"human\" -> \"json\" (with the next start)", "log.level: \"info\" -> \"warn\""]);
 }
 
 #[test]

@@ -5,91 +5,19 @@
 use drupe_core::app::{Echo, Relay};
 use drupe_core::limit::Network;
 use drupe_core::testing::TestHub;
-use drupe_core::tls::{CertificateFiles, ClientCertificates, Secured, Tickets, Tls, TlsError, TlsFiles};
+use drupe_core::tls::{CertificateFiles, ClientCertificates, Secured, Tickets, Tls, TlsFiles};
 use drupe_core::trace::{SharedTrace, replay};
 use drupe_core::wire::Proxies;
 use drupe_core::{Config, ConnId, Event, Handler, Hub, Listen, ListenerId, Machine, NoNote, Peer, Reason, Time};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::crypto::ring;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, HandshakeKind};
 use std::io::{Read, Write};
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tls_world::World;
 
-/// An authority, and a directory with what it signed.
-struct World {
-    authority: CertifiedIssuer<'static, KeyPair>,
-    directory: PathBuf,
-}
-
-impl World {
-    fn new() -> Self {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let name = format!("drupe-tls-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let directory = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&directory).expect("a directory");
-        let mut params = CertificateParams::new(Vec::<String>::new()).expect("good");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("signed");
-        std::fs::write(directory.join("ca.pem"), authority.pem()).expect("written");
-        Self { authority, directory }
-    }
-
-    fn signed(&self, names: &[&str], common: &str) -> (rcgen::Certificate, KeyPair) {
-        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
-        let mut params = CertificateParams::new(names).expect("good");
-        params.distinguished_name.push(DnType::CommonName, common);
-        let key = KeyPair::generate().expect("a key");
-        (params.signed_by(&key, &self.authority).expect("signed"), key)
-    }
-
-    fn files(&self, names: &[&str]) -> CertificateFiles {
-        let (certificate, key) = self.signed(names, "server");
-        let stem = names.first().unwrap_or(&"none").replace('*', "wild");
-        let files = CertificateFiles {
-            certificate: self.directory.join(format!("{stem}.pem")),
-            key: self.directory.join(format!("{stem}.key")),
-        };
-        std::fs::write(&files.certificate, certificate.pem()).expect("written");
-        std::fs::write(&files.key, key.serialize_pem()).expect("written");
-        files
-    }
-
-    fn load(files: &TlsFiles) -> Result<Tls, TlsError> {
-        files.load(&Arc::new(ring::default_provider()), &Tickets::new(ring::Ticketer::new().expect("random")))
-    }
-
-    fn tls(&self, names: &[&str]) -> Tls {
-        let files = TlsFiles { certificates: vec![self.files(names)], ..TlsFiles::default() };
-        Self::load(&files).expect("good files")
-    }
-
-    fn client(&self, identity: Option<&str>, protocols: &[&str]) -> Arc<ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.authority.der().clone()).expect("good");
-        let builder = ClientConfig::builder_with_provider(ring::default_provider().into());
-        let builder = builder.with_safe_default_protocol_versions().expect("known").with_root_certificates(roots);
-        let mut config = match identity {
-            None => builder.with_no_client_auth(),
-            Some(name) => {
-                let (certificate, key) = self.signed(&[], name);
-                let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
-                builder.with_client_auth_cert(vec![CertificateDer::from(certificate)], key).expect("good")
-            }
-        };
-        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
-        Arc::new(config)
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.directory);
-    }
-}
+mod tls_world;
 
 /// A client, and how far it has read what the server wrote.
 struct Client {

@@ -352,36 +352,13 @@ fn input(fact: &Fact, machine: &mut Machine<Restless>, known: &[ConnId], now: &m
             let most = machine.intent(conn)?.transmit.len();
             Input::Sealed { conn, bytes: usize::from(bytes).min(most) }
         }
-        Fact::Header { who, version } => {
-            let bytes = match version % 4 {
-                0 => format!("PROXY TCP6 2001:db8:0:{}::1 ::1 5 6\r\nhello\n", who % 4).into_bytes(),
-                1 => b"PROXY UNKNOWN\r\n".to_vec(),
-                2 => [&b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c"[..], &[192, 0, 2, who % 4], &[0; 8], b"x\n"].concat(),
-                _ => format!(
-                    "GET /chat HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                     X-Forwarded-For: 192.0.2.{}\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-                     Sec-WebSocket-Version: 13\r\n\r\n",
-                    who % 4
-                )
-                .into_bytes(),
-            };
-            Input::Received { conn: id(who)?, bytes }
-        }
+        Fact::Header { who, version } => Input::Received { conn: id(who)?, bytes: header(who, version) },
         Fact::Quarantine { address, release } => {
             let address = [0x2001, 0xdb8, 0, u16::from(address % 4), 0, 0, 0, 1].into();
             let request = if release { Request::Release { address } } else { Request::Quarantine { address } };
             Input::Requested(request)
         }
-        Fact::Letter { who, kind } => {
-            let (conn, peer) = (id(who)?, SocketAddr::from(([192, 0, 2, who % 4], 5)).into());
-            Input::Delivered(match kind % 5 {
-                0 => Letter::Known,
-                1 => Letter::Gone { peer },
-                2 => Letter::Arrived { conn, listener: ListenerId(u32::from(kind % 11)), peer },
-                3 => Letter::Admission { conn, peer, refused: None },
-                _ => Letter::Admission { conn, peer, refused: Some(Reason::AddressFull) },
-            })
-        }
+        Fact::Letter { who, kind } => Input::Delivered(letter(id(who)?, who, kind)),
         Fact::Reconfigured { limits } => {
             let mut newer = config(limits, 0);
             newer.listeners.rotate_left(usize::from(limits[0] % 10));
@@ -389,6 +366,34 @@ fn input(fact: &Fact, machine: &mut Machine<Restless>, known: &[ConnId], now: &m
             Input::Reconfigured(newer.into())
         }
     })
+}
+
+/// What proxies say first.
+fn header(who: u8, version: u8) -> Vec<u8> {
+    match version % 4 {
+        0 => format!("PROXY TCP6 2001:db8:0:{}::1 ::1 5 6\r\nhello\n", who % 4).into_bytes(),
+        1 => b"PROXY UNKNOWN\r\n".to_vec(),
+        2 => [&b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c"[..], &[192, 0, 2, who % 4], &[0; 8], b"x\n"].concat(),
+        _ => format!(
+            "GET /chat HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                     X-Forwarded-For: 192.0.2.{}\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                     Sec-WebSocket-Version: 13\r\n\r\n",
+            who % 4
+        )
+        .into_bytes(),
+    }
+}
+
+/// What shards tell each other about who comes through a proxy.
+fn letter(conn: ConnId, who: u8, kind: u8) -> Letter {
+    let peer = SocketAddr::from(([192, 0, 2, who % 4], 5)).into();
+    match kind % 5 {
+        0 => Letter::Known,
+        1 => Letter::Gone { peer },
+        2 => Letter::Arrived { conn, listener: ListenerId(u32::from(kind % 11)), peer },
+        3 => Letter::Admission { conn, peer, refused: None },
+        _ => Letter::Admission { conn, peer, refused: Some(Reason::AddressFull) },
+    }
 }
 
 /// What other shards tell, and the one that accepts hands over.

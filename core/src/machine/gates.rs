@@ -34,13 +34,10 @@ impl<H: Handler> Machine<H> {
                 let mut held = found.held.take();
                 held.drain(..length);
                 found.held.keep(held);
-                match speaks_for {
-                    Some(peer) => {
-                        let outcome = self.state.arrived(conn, peer);
-                        self.go_on(conn, outcome);
-                    }
-                    None => self.pass(conn),
-                }
+                // A proxy that speaks for itself, or does not say for whom, is let in by its own address.
+                let peer = speaks_for.unwrap_or(found.peer);
+                let outcome = self.state.arrived(conn, peer);
+                self.go_on(conn, outcome);
             }
         }
         true

@@ -458,6 +458,7 @@ impl<H: Handler> Machine<H> {
                 Pending::Authenticated(conn) => Event::Authenticated { conn },
                 Pending::Drained(conn) => Event::Drained { conn },
                 Pending::Closed(conn, reason) => Event::Closed { conn, reason },
+                Pending::TurnedAway(listener, peer, reason) => Event::TurnedAway { listener, peer, reason },
                 Pending::DialFailed(dial, failure, retry_at) => Event::DialFailed { dial, failure, retry_at },
                 Pending::DialEnded(dial) => Event::DialEnded { dial },
             };
@@ -475,7 +476,11 @@ impl<H: Handler> Machine<H> {
         if let Some(door) = self.state.doors.get_mut(listener.index()) {
             door.failures = 0;
         }
-        self.admit(listener, peer).map_err(|reason| self.refusal(listener, reason))
+        self.admit(listener, peer).map_err(|reason| {
+            self.state.pending.push_back(Pending::TurnedAway(listener, peer, reason));
+            self.settle();
+            self.refusal(listener, reason)
+        })
     }
 
     fn refusal(&mut self, listener: ListenerId, reason: Reason) -> Refusal {

@@ -52,6 +52,15 @@ impl Node {
         node
     }
 
+    /// As [`value`](Self::value), or the text as it is.
+    pub(super) fn value_of(text: &str, is_text: bool) -> Self {
+        if is_text {
+            Self { line: 0, content: Content::Scalar(Value::String(text.to_owned())) }
+        } else {
+            Self::value(text)
+        }
+    }
+
     pub(super) fn forget_lines(&mut self) {
         self.line = 0;
         match &mut self.content {

@@ -30,6 +30,12 @@ impl Layers {
             let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
             let origin = if node.line == 0 { layer.to_string() } else { format!("{layer}:{}", node.line) };
             match &node.content {
+                // A listener, a user, or a part of one, is taken away.
+                Content::Scalar(Value::Null) if into.get(key).is_some_and(Value::is_object) => {
+                    into.remove(key);
+                    let below = format!("{path}.");
+                    self.origins.retain(|known, _| *known != path && !known.starts_with(&below));
+                }
                 Content::Map(inner) if !inner.is_empty() || !into.contains_key(key) => {
                     let place = into.entry(key.clone()).or_insert_with(|| Value::Object(Map::new()));
                     if !place.is_object() {

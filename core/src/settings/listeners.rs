@@ -17,6 +17,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+/// What all systems take (`sun_path`, with the byte that ends it).
+const UNIX_PATH_MAX_BYTES: usize = 103;
+
 type Tls = Option<(TlsFiles, Duration)>;
 
 pub(super) fn plan(
@@ -102,6 +105,10 @@ impl View<'_> {
         if let Some(path) = text.strip_prefix("unix:") {
             if path.is_empty() {
                 self.add("address", "a Unix socket has a path, such as unix:/run/drupe.sock", problems);
+            }
+            if path.len() > UNIX_PATH_MAX_BYTES {
+                let words = format!("the path of a Unix socket has at most {UNIX_PATH_MAX_BYTES} bytes");
+                self.add("address", words, problems);
             }
             return Address::Unix(path.to_string());
         }
@@ -224,7 +231,7 @@ impl View<'_> {
         if !web.path.is_empty() && !web.path.starts_with('/') {
             self.add("websocket.path", "a path begins with /", problems);
         }
-        if (web.monitor || web.metrics == AccessChoice::Credential) && self.monitor.is_none() {
+        if (web.monitor || web.metrics == AccessChoice::Credential) && self.settings.monitor.credential.is_empty() {
             let key = if web.monitor { "websocket.monitor" } else { "websocket.metrics" };
             self.add(key, "it needs monitor.credential (or monitor.credential_file)", problems);
         }

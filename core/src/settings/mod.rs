@@ -27,9 +27,11 @@
 //! - **Profile**: `profile: production` in a file, `DRUPE_PROFILE`, or the command line.
 //! - **Files**: maps are merged key by key; lists and values take the place of those before.
 //! - **Environment**: `DRUPE_` and the key in capitals, with `__` between its parts: `DRUPE_LIMITS__PEER__IDLE=5m`,
-//!   `DRUPE_LISTENERS__CHAT__ADDRESS=127.0.0.1:7000`. A value is YAML, so `[a, b]` is a list. What begins with `DRUPE_` and is no
-//!   key is an error, but for `DRUPE_TEST_`.
+//!   `DRUPE_LISTENERS__CHAT__ADDRESS=127.0.0.1:7000`. Where text is expected, the value is that text; elsewhere it is YAML, so
+//!   `[a, b]` is a list and `null` takes a listener or a user away. What begins with `DRUPE_` and is no key is an error.
 //! - **Command line**: `--set limits.peer.idle=5m`.
+//!
+//! Paths that are relative are so to the directory in which the program runs.
 //!
 //! # What holds at once when it is loaded anew
 //!
@@ -216,11 +218,14 @@ impl Sources {
     }
 
     /// And those variables of an environment that begin with `DRUPE_`. `DRUPE_CONFIG`, `DRUPE_PASSWORD`, `DRUPE_TOKEN` and what
-    /// begins with `DRUPE_TEST_` are passed over.
+    /// begins with `DRUPE_TEST_` are passed over, and so is what Kubernetes makes of a service of the name `drupe`.
     #[must_use]
     pub fn environment<'a>(mut self, variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let is_ours =
-            |name: &str| name.starts_with(PREFIX) && !OTHERS.contains(&name) && !name.starts_with("DRUPE_TEST_");
+        let is_ours = |name: &str| {
+            name.starts_with(PREFIX)
+                && !OTHERS.contains(&name)
+                && !OTHER_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        };
         let ours = variables.into_iter().filter(|(name, _)| is_ours(name));
         self.environment.extend(ours.map(|(name, value)| (name.to_owned(), value.to_owned())));
         self
@@ -269,8 +274,9 @@ impl Sources {
     /// Puts the layers together and checks them.
     ///
     /// # Errors
-    /// Everything that is wrong.
+    /// What is wrong: values of the wrong kind, or else all that does not go together.
     pub fn resolve(&self) -> Result<Resolved, SettingsErrors> {
+        let schema = serde_json::from_str(&schema()).unwrap_or_default();
         let mut upper = Vec::new();
         for (name, text) in &self.files {
             let node = Node::read(name, text)?;
@@ -282,10 +288,15 @@ impl Sources {
         }
         for (name, value) in &self.environment {
             let key = name[PREFIX.len()..].to_lowercase().replace("__", ".");
-            upper.push((name.clone(), nested(&key, Node::value(value))));
+            let is_text = is_text(&schema, &key);
+            if value.is_empty() && !is_text {
+                let words = "it is empty; leave the variable out, or say never".into();
+                return Err(SettingsError { place: name.clone(), key, words }.into());
+            }
+            upper.push((name.clone(), nested(&key, Node::value_of(value, is_text))));
         }
         for (key, value) in &self.set {
-            upper.push((format!("--set {key}"), nested(key, Node::value(value))));
+            upper.push((format!("--set {key}"), nested(key, Node::value_of(value, is_text(&schema, key)))));
         }
         if let Some(profile) = &self.profile {
             upper.push(("--profile".into(), nested("profile", Node::value(profile))));
@@ -298,8 +309,8 @@ impl Sources {
         for (name, node) in &upper {
             layers.add(name, node);
         }
-        let has_listeners =
-            layers.merged.get("listeners").and_then(Value::as_object).is_some_and(|map| !map.is_empty());
+        let is_empty = |listeners: &Value| listeners.as_object().is_some_and(serde_json::Map::is_empty);
+        let has_listeners = layers.merged.get("listeners").is_some_and(|listeners| !is_empty(listeners));
         let is_default = !has_listeners && self.listen.is_empty();
         if is_default {
             layers.add(&layer, &built_in(profile.listeners())?);
@@ -346,11 +357,21 @@ impl Sources {
         }
         let read = self.read.ok_or_else(|| blame("files are not read here".into()))?;
         *credential = read(credential_file).map_err(|cause| blame(format!("can't read {credential_file}: {cause}")))?;
+        if credential.is_empty() {
+            return Err(blame(format!("the first line of {credential_file} is empty")));
+        }
         Ok(())
     }
 }
 
 impl Resolved {
+    /// What is wrong with a key that only became clear later, such as when its files were read.
+    #[must_use]
+    pub fn blame(&self, key: &str, words: String) -> SettingsError {
+        let place = self.layers.origin(key).unwrap_or("the defaults").to_owned();
+        SettingsError { place, key: key.to_owned(), words }
+    }
+
     /// Every value, as `key: value`, and which layer set it. What is secret is not shown.
     #[must_use]
     pub fn explain(&self) -> String {
@@ -372,7 +393,7 @@ impl Resolved {
         let gone = gone.map(|(path, value)| format!("{path}: {} -> (gone)", shown(path, value)));
         let other = after.iter().filter(|(path, value)| before.get(*path) != Some(value)).map(|(path, value)| {
             let old = before.get(path).map_or("(none)".into(), |old| shown(path, old));
-            format!("{path}: {old} -> {}", shown(path, value))
+            format!("{path}: {old} -> {}{}", shown(path, value), when(path))
         });
         gone.chain(other).collect()
     }
@@ -384,7 +405,9 @@ impl Resolved {
 
 const PREFIX: &str = "DRUPE_";
 /// Variables that are no keys: which files, and what the client shows a server.
-const OTHERS: [&str; 3] = ["DRUPE_CONFIG", "DRUPE_PASSWORD", "DRUPE_TOKEN"];
+const OTHERS: [&str; 4] = ["DRUPE_CONFIG", "DRUPE_PASSWORD", "DRUPE_TOKEN", "DRUPE_PORT"];
+/// Those of tests, and those that Kubernetes makes of a service of this name.
+const OTHER_PREFIXES: [&str; 3] = ["DRUPE_TEST_", "DRUPE_PORT_", "DRUPE_SERVICE_"];
 /// What is not shown.
 const SECRETS: [&str; 4] = ["password", "secret", "credential", "shared_password"];
 
@@ -400,6 +423,32 @@ impl Node {
         let Content::Map(map) = &self.content else { return None };
         map.iter().find(|(key, _)| key == "profile").map(|(_, node)| node.to_value())
     }
+}
+
+/// What a reload does not change.
+fn when(path: &str) -> &'static str {
+    const STARTS: [&str; 5] = ["workers", "envelope", "log.", "authentication.", "monitor."];
+    const AT_ONCE: [&str; 7] = [
+        "log.level",
+        "log.targets",
+        "authentication.users",
+        "authentication.shared_password",
+        "authentication.tokens",
+        "authentication.iterations",
+        "monitor.credential",
+    ];
+    let begins = |parts: &[&str]| parts.iter().any(|part| path.starts_with(part));
+    if begins(&STARTS) && !begins(&AT_ONCE) { " (with the next start)" } else { "" }
+}
+
+/// Whether a key takes any text.
+fn is_text(schema: &Value, key: &str) -> bool {
+    let mut part = schema.clone();
+    for name in key.split('.') {
+        let of = template::resolve(schema, &part);
+        part = of["properties"].get(name).unwrap_or(&of["additionalProperties"]).clone();
+    }
+    part["type"] == "string" && part.get("pattern").is_none()
 }
 
 fn shown(path: &str, value: &Value) -> String {
@@ -435,32 +484,83 @@ fn built_in(text: &str) -> Result<Node, SettingsErrors> {
 }
 
 fn typed(layers: &Layers) -> Result<Settings, SettingsErrors> {
-    let merged = Value::Object(layers.merged.clone());
+    let mut merged = Value::Object(layers.merged.clone());
     let schema = serde_json::from_str(&schema()).unwrap_or_default();
     if let Some(key) = not_a_map(&schema, &schema, &merged, "") {
         let place = layers.origin(&key).unwrap_or("the configuration").to_owned();
         return Err(SettingsError { place, key, words: "it takes keys with values".into() }.into());
     }
-    serde_path_to_error::deserialize::<_, Settings>(merged).map_err(|error| {
-        let path = error.path().to_string();
-        let path = if path == "." { String::new() } else { path };
-        let words = error.inner().to_string();
-        // What serde says of a key that is not there begins so.
-        let (key, words) = match words.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`')) {
-            Some((field, rest)) => {
-                let ends_in_field = path == field || path.ends_with(&format!(".{field}"));
-                let key = match path.as_str() {
-                    _ if ends_in_field => path.clone(),
-                    "" => field.to_owned(),
-                    path => format!("{path}.{field}"),
-                };
-                (key, no_such_key(field, rest))
-            }
-            None => (path, words),
+    let mut problems = Vec::new();
+    while problems.len() < PROBLEMS_MAX {
+        let problem = match serde_path_to_error::deserialize::<_, Settings>(merged.clone()) {
+            Ok(settings) if problems.is_empty() => return Ok(settings),
+            Ok(_) => break,
+            Err(error) => problem(layers, &error),
         };
-        let place = layers.origin(&key).unwrap_or("the configuration").to_owned();
-        SettingsError { place, key, words }.into()
-    })
+        // What is wrong is taken out, to see what else is.
+        let goes_on = remove(&mut merged, &problem.key);
+        problems.push(problem);
+        if !goes_on {
+            break;
+        }
+    }
+    Err(SettingsErrors(problems))
+}
+
+/// More are not worth reading.
+const PROBLEMS_MAX: usize = 50;
+
+fn problem(layers: &Layers, error: &serde_path_to_error::Error<serde_json::Error>) -> SettingsError {
+    let path = error.path().to_string();
+    let path = if path == "." { String::new() } else { path };
+    let words = error.inner().to_string();
+    // What serde says of a key that is not there begins so.
+    let (key, words) = match words.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`')) {
+        Some((field, rest)) => {
+            let ends_in_field = path == field || path.ends_with(&format!(".{field}"));
+            let key = match path.as_str() {
+                _ if ends_in_field => path.clone(),
+                "" => field.to_owned(),
+                path => format!("{path}.{field}"),
+            };
+            (key, no_such_key(field, rest))
+        }
+        None => (path, in_plain_words(&words)),
+    };
+    let place = layers.origin(&key).unwrap_or("the configuration").to_owned();
+    SettingsError { place, key, words }
+}
+
+/// What is expected, in the words of who writes a configuration.
+fn in_plain_words(words: &str) -> String {
+    let Some((found, expected)) = words.split_once(", expected ") else { return words.to_owned() };
+    let expected = match expected {
+        "u32" => "a number from 0 to 4294967295",
+        "a nonzero u8" => "a number from 1 to 255",
+        "a boolean" => "true or false",
+        "a sequence" => "a list, such as [a, b]",
+        expected if expected.starts_with("struct ") || expected == "a map" => "keys with values",
+        expected => expected,
+    };
+    format!("{found}, expected {expected}")
+}
+
+/// Takes a key out; false if there is none.
+fn remove(value: &mut Value, path: &str) -> bool {
+    let (above, last) = path.rsplit_once('.').unwrap_or(("", path));
+    let mut value = value;
+    for part in above.split('.').filter(|part| !part.is_empty()) {
+        let (name, number) = part.split_once('[').map_or((part, None), |(name, rest)| (name, Some(rest)));
+        let Some(below) = value.get_mut(name) else { return false };
+        value = below;
+        if let Some(number) = number.and_then(|rest| rest.trim_end_matches(']').parse::<usize>().ok()) {
+            let Some(below) = value.get_mut(number) else { return false };
+            value = below;
+        }
+    }
+    // Of a list that has something wrong in it, all goes.
+    let last = last.split('[').next().unwrap_or(last);
+    value.as_object_mut().is_some_and(|map| map.remove(last).is_some())
 }
 
 /// The first key that is a list or a value where keys should be: serde would take a list for the values of all keys in order.

@@ -391,6 +391,9 @@ fn log(log: &LogSettings, problems: &mut Problems<'_>) {
         if file.directory.is_empty() {
             problems.add("log.file.directory", "it names a directory, such as /var/log/drupe");
         }
+        if file.prefix.contains('/') {
+            problems.add("log.file.prefix", "it is the beginning of a name, and has no /");
+        }
         if file.keep == 0 {
             problems.add("log.file.keep", "it is at least 1");
         }

@@ -4,6 +4,7 @@ use super::tree::{ListenerSettings, Profile, Settings};
 use super::{Sources, leaves};
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt::Write;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
@@ -43,8 +44,7 @@ pub fn environment_template(profile: Profile) -> String {
     let mut text = format!("DRUPE_PROFILE={}\n", profile.name());
     leaves("", &values(profile), &mut |path, value| {
         if path != "profile" && !path.starts_with("listeners") {
-            let plain = value.as_str().filter(|text| !text.is_empty());
-            let value = plain.map_or_else(|| value.to_string(), ToString::to_string);
+            let value = value.as_str().map_or_else(|| value.to_string(), ToString::to_string);
             let _ = writeln!(text, "#DRUPE_{}={value}", path.to_uppercase().replace('.', "__"));
         }
     });
@@ -80,6 +80,11 @@ impl Writer<'_> {
                 let _ = writeln!(self.out, "{indent}# {}", line.trim());
             }
             let below = resolve(self.schema, part);
+            let choices = below["oneOf"].as_array().into_iter().flatten().filter_map(|one| one["const"].as_str());
+            let choices: Vec<_> = choices.collect();
+            if !choices.is_empty() {
+                let _ = writeln!(self.out, "{indent}# One of {}.", choices.join(", "));
+            }
             let value = &values[key];
             let is_map = below["properties"].is_object();
             match value {

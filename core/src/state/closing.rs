@@ -28,7 +28,7 @@ impl<C: Default> State<C> {
         let now = self.now;
         let id = self.conns.id(index);
         let Some(conn) = self.conns.at_mut(index).filter(|conn| conn.has_no_reason()) else { return };
-        let (encoding, announced, origin) = (conn.encoding, conn.is_open(), conn.origin);
+        let (encoding, announced, origin, peer) = (conn.encoding, conn.is_open(), conn.origin, conn.peer);
         let notices = conn.notices && announced && !conn.finished;
         conn.phase = if ending == Ending::Drop {
             Phase::Over
@@ -54,6 +54,11 @@ impl<C: Default> State<C> {
             self.pending.push_back(Pending::Closed(id, reason));
         } else {
             self.contexts[id.index()] = None;
+            if let Origin::Listener(listener) = origin
+                && !matches!(reason, Reason::Answered | Reason::PeerClosed | Reason::Idle | Reason::Shutdown)
+            {
+                self.pending.push_back(Pending::TurnedAway(listener, peer, reason));
+            }
             if let Origin::Dial(dial) = origin {
                 let failure = match reason {
                     Reason::Reset => Failure::Reset,

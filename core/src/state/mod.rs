@@ -101,6 +101,7 @@ pub(crate) enum Pending {
     Drained(ConnId),
     Authenticated(ConnId),
     Closed(ConnId, Reason),
+    TurnedAway(ListenerId, Peer, Reason),
     DialFailed(DialId, Failure, Option<Time>),
     DialEnded(DialId),
 }

@@ -41,6 +41,9 @@ impl<F: FnMut(&str)> Logging<F> {
             Event::Message { conn, payload } if self.messages => {
                 format!("{conn} message: {} bytes", payload.as_bytes().len())
             }
+            Event::TurnedAway { listener, peer, reason } => {
+                format!("{peer} turned away by listener {}: {reason}", listener.0)
+            }
             Event::Stalled { conn, queued } => format!("{conn} stalled: {queued} bytes queued"),
             Event::Drained { conn } => format!("{conn} drained"),
             Event::DialFailed { dial, failure, retry_at } => {

@@ -34,19 +34,23 @@ mod session;
 
 use crate::http::Request;
 use crate::kit::layer::Layer;
+use crate::text::neutralize;
 use crate::wire::Protocol;
 use crate::{ConnId, Event, Handler, Hub, Payload, Peer, Reason, Timer};
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 use core::time::Duration;
 use redact::redacted;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use session::{Client, session};
 use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A watcher for whom more than this waits misses what is said.
 const BEHIND_BYTES: usize = 64 << 10;
@@ -78,7 +82,7 @@ impl Default for MonitorLimits {
 
 /// The last lines of a log, from whatever thread writes it to the watchers.
 #[derive(Clone, Debug, Default)]
-pub struct LogTail(Arc<Mutex<VecDeque<String>>>);
+pub struct LogTail(Arc<Mutex<VecDeque<(u64, String)>>>);
 
 impl LogTail {
     /// Adds a line. Of many, the last are kept.
@@ -87,10 +91,11 @@ impl LogTail {
         if lines.len() >= LINES_MAX {
             lines.pop_front();
         }
-        lines.push_back(line.into());
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        lines.push_back((u64::try_from(since.as_millis()).unwrap_or(u64::MAX), line.into()));
     }
 
-    fn take(&self) -> VecDeque<String> {
+    fn take(&self) -> VecDeque<(u64, String)> {
         core::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -101,6 +106,7 @@ pub struct Monitor {
     limits: MonitorLimits,
     log: LogTail,
     conceals_unknown: bool,
+    audit: Option<Audit>,
     /// Who watches, and whom.
     watchers: BTreeMap<ConnId, Watcher>,
     /// What is known of connections beside what the hub knows.
@@ -136,6 +142,7 @@ impl Monitor {
             limits,
             log,
             conceals_unknown: false,
+            audit: None,
             watchers: BTreeMap::new(),
             clients: BTreeMap::new(),
             newest: None,
@@ -148,6 +155,12 @@ impl Monitor {
     #[must_use]
     pub fn conceal_unknown(self) -> Self {
         Self { conceals_unknown: true, ..self }
+    }
+
+    /// Tells `audit` what each watcher does: a line with the watcher's address.
+    #[must_use]
+    pub fn audit(self, audit: impl FnMut(&str) + Send + 'static) -> Self {
+        Self { audit: Some(Audit(Box::new(audit))), ..self }
     }
 
     fn opened<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, request: Option<&Request>) -> bool {
@@ -196,9 +209,8 @@ impl Monitor {
 
     fn tick<C: Default>(&mut self, hub: &mut Hub<'_, C>) {
         let lines = self.log.take();
-        let now = unix_ms(hub);
-        for line in lines {
-            let line = json!({ "type": "log", "unix_ms": now, "line": line });
+        for (at, line) in lines {
+            let line = json!({ "type": "log", "unix_ms": at, "line": line });
             self.tell_all(hub, &line);
             if self.lines.len() >= LINES_MAX {
                 self.lines.pop_front();
@@ -253,6 +265,7 @@ impl Monitor {
         let concealed = self.conceals_unknown && hub.identity(of).is_none();
         let text = if concealed { "(not shown before it is known who this is)".into() } else { redacted(start) };
         let truncated = start.as_bytes().len() < bytes;
+        let bytes = if concealed { 0 } else { bytes };
         let data = json!({ "text": text, "bytes": bytes, "truncated": truncated });
         let message = json!({ "type": kind, "session_id": of.to_string(), "data": data }).to_string();
         for (&conn, watcher) in self.watchers.iter_mut().filter(|(_, watcher)| watcher.watches == Some(of)) {
@@ -265,10 +278,14 @@ impl Monitor {
     }
 
     fn command<C: Default>(&mut self, hub: &mut Hub<'_, C>, from: ConnId, payload: Payload<'_>) {
-        let command = match serde_json::from_slice(payload.as_bytes()) {
+        let command: Command = match serde_json::from_slice(payload.as_bytes()) {
             Ok(command) => command,
             Err(error) => return answer(hub, from, "unknown", Err(error.to_string())),
         };
+        let peer = hub.peer(from).map(|peer| peer.to_string()).unwrap_or_default();
+        if let Some(Audit(audit)) = &mut self.audit {
+            audit(&format!("monitor {from} from {peer}: {}", neutralize(&command.words())));
+        }
         match command {
             Command::WatchSession { session_id } => self.watch(hub, from, &session_id),
             Command::StopWatching { session_id } => {
@@ -342,7 +359,27 @@ impl Monitor {
     }
 }
 
+/// Where it is told what watchers do.
+struct Audit(Box<dyn FnMut(&str) + Send>);
+
+impl fmt::Debug for Audit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Audit")
+    }
+}
+
 impl Command {
+    fn words(&self) -> String {
+        let what = match self {
+            Self::WatchSession { session_id } | Self::StopWatching { session_id } | Self::Kick { session_id } => {
+                session_id
+            }
+            Self::Quarantine { address } | Self::Release { address } => address,
+            Self::Drain => "",
+        };
+        format!("{} {}", self.name(), what.chars().take(64).collect::<String>())
+    }
+
     const fn name(&self) -> &'static str {
         match self {
             Self::WatchSession { .. } => "watch_session",

@@ -30,6 +30,11 @@ pub(super) fn redacted(said: Payload<'_>) -> String {
     if let Some(command) = COMMANDS.iter().find(|command| text.trim_start().starts_with(**command)) {
         return format!("{command}{SECRET}");
     }
+    let lower = text.to_lowercase();
+    if KEYS.iter().any(|key| lower.contains(key)) {
+        // Whatever stands around the word, such as what somebody said in the words of somebody else.
+        return format!("(it names a secret: {} bytes)", text.len());
+    }
     neutralize(text).into_owned()
 }
 
@@ -63,6 +68,7 @@ mod tests {
             (r#"{"pass\u0077ord":"cut off here"#, "(no JSON, or not all of it: 30 bytes)"),
             (r#"{"type":"auth_ok","v":"x"}"#, r#"{"type":"auth_ok","v":"(secret)"}"#),
             ("/auth eyJ0", "/auth (secret)"),
+            (r#"<ann> {"password":"x"}"#, "(it names a secret: 22 bytes)"),
             ("plain \u{1b}[2J words", "plain [2J words"),
         ] {
             assert_eq!(redacted(Payload::Text(said)), shown);

@@ -11,7 +11,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tracing::level_filters::LevelFilter;
-use tracing::{Level, debug, error, info, warn};
+use tracing::{Level, error, info, warn};
 use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::filter::Targets;
@@ -69,19 +69,19 @@ impl Logs {
         self.tail.clone()
     }
 
-    /// A line of the layer that logs connections: `ID KIND: ...`.
-    pub(crate) fn connection(&self, line: &str) {
-        let kind = line.split(' ').nth(1).unwrap_or(line).trim_end_matches(':');
-        if kind == "message" {
-            if self.admits(kind) {
-                debug!(target: "messages", "{line}");
-            }
-            return;
+    /// A line about connections, for the monitor; false if no more of its kind are written for now.
+    pub(crate) fn admits_line(&self, kind: &str, line: impl FnOnce() -> String) -> bool {
+        let admits = self.admits(kind);
+        if admits {
+            self.tail.push(&line());
         }
-        if self.admits(kind) {
-            self.tail.push(line);
-            info!(target: "connections", "{line}");
-        }
+        admits
+    }
+
+    /// What somebody at the monitor does.
+    pub(crate) fn monitor(&self, line: &str) {
+        self.tail.push(line);
+        info!(target: "monitor", "{line}");
     }
 
     /// What the operator should know of the server itself.
@@ -97,7 +97,7 @@ impl Logs {
     }
 
     /// Whether another line of this kind is written; if so, what was left out before is said first.
-    fn admits(&self, kind: &str) -> bool {
+    pub(crate) fn admits(&self, kind: &str) -> bool {
         let mut sampler = self.sampler.lock().unwrap_or_else(PoisonError::into_inner);
         let Sampler { rate, started, kinds } = &mut *sampler;
         let Some(rate) = *rate else { return true };

@@ -1,6 +1,7 @@
 //! `drupe`: a ready-made server for long-lived connections.
 
 mod client;
+mod connections;
 mod logs;
 mod reload;
 mod serve;

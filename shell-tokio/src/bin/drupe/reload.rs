@@ -1,6 +1,6 @@
 //! A configuration that is loaded anew while the server runs.
 
-use crate::serve::warn_of_expiry;
+use crate::serve::{check_paths, warn_of_expiry};
 use crate::sources::{SourceArguments, report};
 use crate::stack::Parts;
 use crate::{Failure, systemd};
@@ -34,7 +34,8 @@ impl Reload {
 
     fn begin(&self) -> Result<(), Failure> {
         let newer = self.arguments.read()?.resolve().map_err(|problems| report(&problems))?;
-        let config = self.parts.crypto().load(&newer.plan)?;
+        check_paths(&newer)?;
+        let config = self.parts.crypto().load(&newer)?;
         warn_of_expiry(&config, self.parts.logs());
         let (current, parts, remote) = (Arc::clone(&self.current), self.parts.clone(), self.remote.clone());
         self.remote.reconfigure(config, move |outcome| {

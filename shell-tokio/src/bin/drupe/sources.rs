@@ -98,5 +98,5 @@ fn first_line(path: &str) -> Result<String, String> {
 
 /// What is wrong with a configuration, one thing a line.
 pub(crate) fn report(problems: &SettingsErrors) -> String {
-    format!("the configuration is not good:\n{problems}")
+    format!("the configuration is not good\n{problems}")
 }

@@ -1,12 +1,13 @@
 //! What the server is made of: applications, and the layers around them.
 
 use crate::Failure;
+use crate::connections::LogConnections;
 use crate::logs::Logs;
 use drupe_tokio::core::app::{Envelope, Several};
 use drupe_tokio::core::kit::auth::{Accounts, Authentication, Provider, Verdict};
-use drupe_tokio::core::kit::layer::{Greeting, Layered, Logging, Within};
+use drupe_tokio::core::kit::layer::{Greeting, Layered, Within};
 use drupe_tokio::core::kit::monitor::{LogTail, Monitor, MonitorLimits};
-use drupe_tokio::core::settings::{AuthenticationPlan, MonitorPlan, Plan, SettingsError};
+use drupe_tokio::core::settings::{AuthenticationPlan, MonitorPlan, Plan, Resolved, SettingsError};
 use drupe_tokio::core::shell::secret;
 use drupe_tokio::core::tls::{Tickets, Tls};
 use drupe_tokio::core::{Config, ConnId, Identity, NoNote, UnixTime};
@@ -14,9 +15,9 @@ use rustls::crypto::{CryptoProvider, ring};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The handler of each worker.
-pub(crate) type Stack<F> = Layered<
+pub(crate) type Stack = Layered<
     Option<Monitor>,
-    Layered<Logging<F>, Layered<Option<Authentication<SharedAccounts>>, Layered<Greeting, Several>>>,
+    Layered<LogConnections, Layered<Option<Authentication<SharedAccounts>>, Layered<Greeting, Several>>>,
 >;
 
 /// What all handlers are made from, and what a reload changes in them.
@@ -46,15 +47,13 @@ impl Crypto {
     }
 
     /// The configuration of a plan with its certificates.
-    pub(crate) fn load(&self, plan: &Plan) -> Result<Config, SettingsError> {
-        let mut config = plan.config.clone();
-        for (listen, files) in config.listeners.iter_mut().zip(&plan.tls) {
+    pub(crate) fn load(&self, resolved: &Resolved) -> Result<Config, SettingsError> {
+        let mut config = resolved.plan.config.clone();
+        for (listen, files) in config.listeners.iter_mut().zip(&resolved.plan.tls) {
             let Some((files, handshake_timeout)) = files else { continue };
-            let mut tls: Tls = files.load(&self.provider, &self.tickets).map_err(|error| SettingsError {
-                place: "the files of".into(),
-                key: format!("listeners.{}.tls", listen.name),
-                words: error.to_string(),
-            })?;
+            let key = format!("listeners.{}.tls", listen.name);
+            let loaded = files.load(&self.provider, &self.tickets);
+            let mut tls: Tls = loaded.map_err(|error| resolved.blame(&key, error.to_string()))?;
             tls.handshake_timeout = *handshake_timeout;
             listen.tls = Some(tls);
         }
@@ -76,12 +75,11 @@ impl Parts {
         })
     }
 
-    pub(crate) fn handler(&self) -> Stack<impl FnMut(&str) + Send + use<>> {
-        let logs = self.logs.clone();
+    pub(crate) fn handler(&self) -> Stack {
         let authentication = self.authentication.as_ref().map(|plan| self.authentication(plan));
         let monitor = self.monitor.map(|plan| self.monitor(plan, authentication.is_some()));
-        let logging = Logging::new(move |line: &str| logs.connection(line)).with_messages();
-        Several::new(self.envelope).within(Greeting).within(authentication).within(logging).within(monitor)
+        let log = LogConnections::new(self.logs.clone());
+        Several::new(self.envelope).within(Greeting).within(authentication).within(log).within(monitor)
     }
 
     fn authentication(&self, plan: &AuthenticationPlan) -> Authentication<SharedAccounts> {
@@ -96,6 +94,8 @@ impl Parts {
     fn monitor(&self, plan: MonitorPlan, is_authenticated: bool) -> Monitor {
         let MonitorPlan { watchers_max, interval, may_act, may_watch } = plan;
         let monitor = Monitor::new(MonitorLimits { watchers_max, interval, may_act, may_watch }, self.tail.clone());
+        let logs = self.logs.clone();
+        let monitor = monitor.audit(move |line| logs.monitor(line));
         if is_authenticated { monitor.conceal_unknown() } else { monitor }
     }
 

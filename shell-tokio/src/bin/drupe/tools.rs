@@ -1,6 +1,7 @@
 //! What is not serving: checking, templates, certificates, manuals.
 
 use crate::Failure;
+use crate::serve::check_paths;
 use crate::sources::{SourceArguments, report};
 use crate::stack::Crypto;
 use clap::{Args, CommandFactory};
@@ -29,7 +30,8 @@ pub(crate) struct CheckArguments {
 pub(crate) fn check(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
     let sources = arguments.sources.with_files(&arguments.files);
     let resolved = sources.read()?.resolve().map_err(|problems| report(&problems))?;
-    Crypto::new()?.load(&resolved.plan)?;
+    check_paths(&resolved)?;
+    Crypto::new()?.load(&resolved)?;
     if arguments.explain {
         return print(&resolved.explain());
     }
@@ -99,7 +101,8 @@ fn now() -> std::time::Duration {
 fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
     let mut options = OpenOptions::new();
     let file = options.write(true).create_new(true).mode(mode).open(path);
-    let mut file = file.map_err(|error| format!("can't write {}: {error}", path.display()))?;
+    let hint = "; remove what is there, or choose another --out";
+    let mut file = file.map_err(|error| format!("can't write {}: {error}{hint}", path.display()))?;
     Ok(file.write_all(text.as_bytes())?)
 }
 

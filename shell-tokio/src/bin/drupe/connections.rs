@@ -1,0 +1,70 @@
+//! The log of connections: one line for each thing that happens, with what a program would look for as fields.
+
+use crate::logs::Logs;
+use drupe_tokio::core::kit::layer::Layer;
+use drupe_tokio::core::text::neutralize;
+use drupe_tokio::core::{ConnId, Event, Handler, Hub};
+use std::fmt::Display;
+use tracing::{debug, info};
+
+/// Who comes and goes and why. What is said is not told, but how much.
+pub(crate) struct LogConnections(Logs);
+
+impl LogConnections {
+    pub(crate) const fn new(logs: Logs) -> Self {
+        Self(logs)
+    }
+
+    fn log<H: Handler>(&self, hub: &Hub<'_, H::Context>, event: &Event<'_, H::Note>) {
+        let user = |conn| hub.identity(conn).map_or("-".into(), |identity| neutralize(&identity.user));
+        let seconds = |conn: ConnId| hub.age(conn).as_secs_f64();
+        let admits = |kind, words: &dyn Display| self.0.admits_line(kind, || format!("{kind}: {words}"));
+        match event {
+            Event::Opened { conn, peer, .. } => {
+                let listener = hub.listen(*conn).map_or("", |listen| &listen.name);
+                let wire = hub.wire_name(*conn).unwrap_or_default();
+                if admits("opened", &format_args!("{conn} {peer} by {listener}")) {
+                    info!(target: "connections", %conn, %peer, listener, wire, "opened");
+                }
+            }
+            Event::TurnedAway { listener, peer, reason, .. } => {
+                let listeners = &hub.config().listeners;
+                let listener = listeners.get(listener.index()).map_or("", |listen| listen.name.as_str());
+                if admits("turned away", &format_args!("{peer} by {listener}: {reason}")) {
+                    info!(target: "connections", %peer, listener, %reason, "turned away");
+                }
+            }
+            Event::Authenticated { conn, .. } => {
+                let user = user(*conn);
+                if admits("authenticated", &format_args!("{conn} {user}")) {
+                    info!(target: "connections", %conn, %user, "authenticated");
+                }
+            }
+            Event::Message { conn, payload } if self.0.admits("message") => {
+                debug!(target: "messages", %conn, bytes = payload.as_bytes().len(), "message");
+            }
+            Event::Stalled { conn, queued, .. } if admits("stalled", &format_args!("{conn} {queued} bytes queued")) => {
+                info!(target: "connections", %conn, queued, "stalled");
+            }
+            Event::Drained { conn, .. } if admits("drained", conn) => {
+                info!(target: "connections", %conn, "drained");
+            }
+            Event::Closed { conn, reason, .. } => {
+                let (user, seconds) = (user(*conn), seconds(*conn));
+                let peer = hub.peer(*conn).map_or("-".into(), |peer| peer.to_string());
+                if admits("closed", &format_args!("{conn} {reason} after {seconds:.3} s, user {user}")) {
+                    info!(target: "connections", %conn, peer, %reason, seconds, %user, "closed");
+                }
+            }
+            Event::Draining => info!(target: "operation", "draining"),
+            _ => {}
+        }
+    }
+}
+
+impl<H: Handler> Layer<H> for LogConnections {
+    fn on(&mut self, hub: &mut Hub<'_, H::Context>, event: Event<'_, H::Note>, within: &mut H) {
+        self.log::<H>(hub, &event);
+        within.on(hub, event);
+    }
+}
