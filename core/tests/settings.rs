@@ -395,6 +395,19 @@ fn variables_are_text_where_text_is_expected_and_null_takes_away() {
 }
 
 #[test]
+fn a_listener_has_the_limits_of_all_but_for_its_own() {
+    let text = "profile: production\nlisteners:\n  a: { address: '127.0.0.1:1', limits: { idle: 5m, ladder: { close: 7 } } }\n";
+    let resolved = good(&file(text));
+    let config = &resolved.plan.config;
+    let own = config.listeners[0].limits.expect("it has some");
+    assert_eq!((own.idle, own.rates.ladder.close), (Some(Duration::from_secs(300)), Some(7)));
+    assert_eq!((own.rates.messages, own.silence), (config.rates.messages, config.silence), "of the profile");
+    let explained = resolved.explain();
+    let line = "listeners.a.limits.messages: \"50/1s burst 200\" # profile production";
+    assert!(explained.lines().any(|known| known == line), "{explained}");
+}
+
+#[test]
 fn changes_name_what_differs() {
     let one = good(&file("limits: { connections_max: 5 }\nlisteners: { a: { address: '127.0.0.1:1' } }"));
     let other = good(&file("limits: { connections_max: 6 }\nlisteners: { b: { address: '127.0.0.1:1' } }"));

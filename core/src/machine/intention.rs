@@ -122,6 +122,9 @@ impl<H: Handler> Machine<H> {
 
     /// A connection whose intent may have changed since it was last named here, if there is one. A connection
     /// that a shell forgets to look at after it was named is only late.
+    ///
+    /// What is to be written to a connection that speaks TLS is enciphered when it is named here, so that what one turn brings
+    /// is one record.
     pub fn next_changed(&mut self) -> Option<ConnId> {
         let id = self.state.outbound.changed.pop().map(|index| self.state.conns.id(index))?;
         #[cfg(feature = "tls")]

@@ -4,6 +4,7 @@ use super::document::{Content, Node};
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use serde_json::{Map, Value};
 
 /// What all layers together say.
@@ -62,6 +63,27 @@ impl Layers {
         }
     }
 
+    /// Gives the limits of single listeners what holds for all where they say nothing themselves.
+    pub(super) fn inherit(&mut self) {
+        let Some(Value::Object(peer)) = self.merged.get("limits").and_then(|limits| limits.get("peer")).cloned() else {
+            return;
+        };
+        let Some(Value::Object(listeners)) = self.merged.get_mut("listeners") else { return };
+        let mut inherited = Vec::new();
+        for (name, listener) in listeners {
+            let Some(Value::Object(own)) = listener.get_mut("limits") else { continue };
+            let mut whole = peer.clone();
+            overlay(&mut whole, core::mem::take(own));
+            *own = whole;
+            let of_peer =
+                self.origins.iter().filter_map(|(key, origin)| Some((key.strip_prefix("limits.peer.")?, origin)));
+            inherited.extend(of_peer.map(|(key, origin)| (format!("listeners.{name}.limits.{key}"), origin.clone())));
+        }
+        for (key, origin) in inherited {
+            self.origins.entry(key).or_insert(origin);
+        }
+    }
+
     /// Where a key was set, or the nearest part of it that was.
     pub(super) fn origin(&self, path: &str) -> Option<&str> {
         let mut path = path;
@@ -70,6 +92,16 @@ impl Layers {
                 return Some(origin);
             }
             path = &path[..path.rfind(['.', '['])?];
+        }
+    }
+}
+
+/// Puts values upon others, map by map.
+fn overlay(below: &mut Map<String, Value>, above: Map<String, Value>) {
+    for (key, value) in above {
+        match (below.get_mut(&key), value) {
+            (Some(Value::Object(below)), Value::Object(above)) => overlay(below, above),
+            (_, value) => drop(below.insert(key, value)),
         }
     }
 }

@@ -145,6 +145,7 @@ mod plan;
 mod profiles;
 mod template;
 mod tree;
+mod typed;
 pub mod units;
 
 pub use plan::{AuthenticationPlan, MonitorPlan, Plan};
@@ -161,6 +162,7 @@ use core::fmt;
 use document::{Content, Node};
 use layers::Layers;
 use serde_json::Value;
+use typed::typed;
 
 /// What a configuration is made of.
 #[derive(Clone, Debug, Default)]
@@ -315,6 +317,7 @@ impl Sources {
         if is_default {
             layers.add(&layer, &built_in(profile.listeners())?);
         }
+        layers.inherit();
         let mut settings = typed(&layers)?;
         if let Some(app) = self.app.filter(|_| is_default) {
             let app = AppChoice::from(app);
@@ -481,137 +484,6 @@ fn built_in(text: &str) -> Result<Node, SettingsErrors> {
     let mut node = Node::read("profile", text)?;
     node.forget_lines();
     Ok(node)
-}
-
-fn typed(layers: &Layers) -> Result<Settings, SettingsErrors> {
-    let mut merged = Value::Object(layers.merged.clone());
-    let schema = serde_json::from_str(&schema()).unwrap_or_default();
-    if let Some(key) = not_a_map(&schema, &schema, &merged, "") {
-        let place = layers.origin(&key).unwrap_or("the configuration").to_owned();
-        return Err(SettingsError { place, key, words: "it takes keys with values".into() }.into());
-    }
-    let mut problems = Vec::new();
-    while problems.len() < PROBLEMS_MAX {
-        let problem = match serde_path_to_error::deserialize::<_, Settings>(merged.clone()) {
-            Ok(settings) if problems.is_empty() => return Ok(settings),
-            Ok(_) => break,
-            Err(error) => problem(layers, &error),
-        };
-        // What is wrong is taken out, to see what else is.
-        let goes_on = remove(&mut merged, &problem.key);
-        problems.push(problem);
-        if !goes_on {
-            break;
-        }
-    }
-    Err(SettingsErrors(problems))
-}
-
-/// More are not worth reading.
-const PROBLEMS_MAX: usize = 50;
-
-fn problem(layers: &Layers, error: &serde_path_to_error::Error<serde_json::Error>) -> SettingsError {
-    let path = error.path().to_string();
-    let path = if path == "." { String::new() } else { path };
-    let words = error.inner().to_string();
-    // What serde says of a key that is not there begins so.
-    let (key, words) = match words.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`')) {
-        Some((field, rest)) => {
-            let ends_in_field = path == field || path.ends_with(&format!(".{field}"));
-            let key = match path.as_str() {
-                _ if ends_in_field => path.clone(),
-                "" => field.to_owned(),
-                path => format!("{path}.{field}"),
-            };
-            (key, no_such_key(field, rest))
-        }
-        None => (path, in_plain_words(&words)),
-    };
-    let place = layers.origin(&key).unwrap_or("the configuration").to_owned();
-    SettingsError { place, key, words }
-}
-
-/// What is expected, in the words of who writes a configuration.
-fn in_plain_words(words: &str) -> String {
-    let Some((found, expected)) = words.split_once(", expected ") else { return words.to_owned() };
-    let expected = match expected {
-        "u32" => "a number from 0 to 4294967295",
-        "a nonzero u8" => "a number from 1 to 255",
-        "a boolean" => "true or false",
-        "a sequence" => "a list, such as [a, b]",
-        expected if expected.starts_with("struct ") || expected == "a map" => "keys with values",
-        expected => expected,
-    };
-    format!("{found}, expected {expected}")
-}
-
-/// Takes a key out; false if there is none.
-fn remove(value: &mut Value, path: &str) -> bool {
-    let (above, last) = path.rsplit_once('.').unwrap_or(("", path));
-    let mut value = value;
-    for part in above.split('.').filter(|part| !part.is_empty()) {
-        let (name, number) = part.split_once('[').map_or((part, None), |(name, rest)| (name, Some(rest)));
-        let Some(below) = value.get_mut(name) else { return false };
-        value = below;
-        if let Some(number) = number.and_then(|rest| rest.trim_end_matches(']').parse::<usize>().ok()) {
-            let Some(below) = value.get_mut(number) else { return false };
-            value = below;
-        }
-    }
-    // Of a list that has something wrong in it, all goes.
-    let last = last.split('[').next().unwrap_or(last);
-    value.as_object_mut().is_some_and(|map| map.remove(last).is_some())
-}
-
-/// The first key that is a list or a value where keys should be: serde would take a list for the values of all keys in order.
-fn not_a_map(schema: &Value, part: &Value, value: &Value, path: &str) -> Option<String> {
-    let part = template::resolve(schema, part);
-    let (properties, any) = (part["properties"].as_object(), part["additionalProperties"].as_object());
-    if let (Some(_), Value::Array(list)) = (part.get("items"), value) {
-        let mut wrong =
-            list.iter().enumerate().map(|(n, value)| not_a_map(schema, &part["items"], value, &format!("{path}[{n}]")));
-        return wrong.find_map(|key| key);
-    }
-    if properties.is_none() && any.is_none() {
-        return None;
-    }
-    let Value::Object(map) = value else {
-        return value.is_array().then(|| path.to_owned());
-    };
-    map.iter().find_map(|(key, value)| {
-        let below = properties.and_then(|properties| properties.get(key)).unwrap_or(&part["additionalProperties"]);
-        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-        not_a_map(schema, below, value, &path)
-    })
-}
-
-fn no_such_key(field: &str, expected: &str) -> String {
-    let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
-    let nearest = known.iter().map(|name| (distance(field, name), *name)).min();
-    match nearest {
-        Some((distance, name)) if distance <= 1 + field.len() / 4 => {
-            format!("there is no such key; did you mean {name}?")
-        }
-        _ => format!("there is no such key; there are {}", known.join(", ")),
-    }
-}
-
-/// How many characters must be changed, added, taken away or exchanged with the next (Damerau 1964, restricted).
-fn distance(one: &str, other: &str) -> usize {
-    let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
-    let mut rows = alloc::vec![(0..=other.len()).collect::<Vec<_>>()];
-    for (i, a) in one.iter().enumerate() {
-        let mut row = alloc::vec![i + 1];
-        for (j, b) in other.iter().enumerate() {
-            let mut best = (rows[i][j + 1] + 1).min(row[j] + 1).min(rows[i][j] + usize::from(a != b));
-            if i > 0 && j > 0 && *a == other[j - 1] && one[i - 1] == *b {
-                best = best.min(rows[i - 1][j - 1] + 1);
-            }
-            row.push(best);
-        }
-        rows.push(row);
-    }
-    rows[one.len()][other.len()]
 }
 
 impl fmt::Display for SettingsError {

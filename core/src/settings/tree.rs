@@ -276,7 +276,7 @@ settings! {
         allow: Vec<NetworkText> = Vec::new();
         /// Networks that are not let in.
         deny: Vec<NetworkText> = Vec::new();
-        /// Limits of this listener's peers, in place of `limits`.
+        /// Limits of this listener's peers; what is not set here is as in `limits.peer`.
         limits: Option<PeerSettings> = None;
     }
 
