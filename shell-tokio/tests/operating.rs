@@ -185,29 +185,38 @@ fn connect_from(from: [u8; 4], port: u16) -> TcpStream {
     stream
 }
 
-/// A port that is free a moment from now: a proxy can't be asked which it chose.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("there are some").port()
-}
-
 /// Somebody else's server, ended with the test.
 struct Other(Child);
+
+impl Other {
+    /// Starts one at so many ports. It can't be asked which the system chose, so what is free is tried until nobody else takes
+    /// it meanwhile.
+    fn start<const N: usize>(mut begin: impl FnMut([u16; N]) -> Child) -> (Self, [u16; N]) {
+        for _ in 0..20 {
+            let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").expect("there are some"));
+            let ports = listeners.each_ref().map(|listener| listener.local_addr().expect("bound").port());
+            drop(listeners);
+            let mut other = Self(begin(ports));
+            while other.0.try_wait().expect("it is ours").is_none() {
+                // Whoever answers while it still runs is it: without one of its ports it ends.
+                if ports.iter().all(|port| TcpStream::connect(("127.0.0.1", *port)).is_ok()) {
+                    thread::sleep(std::time::Duration::from_millis(50));
+                    if other.0.try_wait().expect("it is ours").is_none() {
+                        return (other, ports);
+                    }
+                }
+                thread::sleep(std::time::Duration::from_millis(10));
+            }
+        }
+        panic!("it does not start");
+    }
+}
 
 impl Drop for Other {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-fn wait_for_port(port: u16) {
-    for _ in 0..6_000 {
-        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-            return;
-        }
-        thread::sleep(std::time::Duration::from_millis(10));
-    }
-    panic!("nobody listens at {port}");
 }
 
 /// What the relay says of who speaks through a proxy, to somebody who listens without one.
@@ -245,19 +254,18 @@ fn haproxy_says_whom_it_speaks_for() {
          secure: {{ address: '127.0.0.1:0', app: relay, proxy_protocol: {{ trusted: [127.0.0.1] }}, {TLS} }}\n"
     );
     let program = Program::configured(&directory.0, &config, 3, |_| {});
-    let (v1, v2, v2_tls) = (free_port(), free_port(), free_port());
-    let (proxied, secure) = (program.port_of(1), program.port_of(2));
-    let haproxy = format!(
-        "defaults\n mode tcp\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n\
-         listen v1\n bind 127.0.0.1:{v1}\n server d 127.0.0.1:{proxied} send-proxy\n\
-         listen v2\n bind 127.0.0.1:{v2}\n server d 127.0.0.1:{proxied} send-proxy-v2\n\
-         listen v2_tls\n bind 127.0.0.1:{v2_tls}\n server d 127.0.0.1:{secure} send-proxy-v2\n"
-    );
-    let file = directory.0.join("haproxy.cfg");
-    std::fs::write(&file, haproxy).expect("written");
-    let child = Command::new("haproxy").arg("-f").arg(&file).arg("-db").stderr(Stdio::null()).spawn();
-    let _haproxy = Other(child.expect("it is installed"));
-    wait_for_port(v2_tls);
+    let (proxied, secure, file) = (program.port_of(1), program.port_of(2), directory.0.join("haproxy.cfg"));
+    let (_haproxy, [v1, v2, v2_tls]) = Other::start(|[v1, v2, v2_tls]| {
+        let haproxy = format!(
+            "defaults\n mode tcp\n timeout connect 5s\n timeout client 60s\n timeout server 60s\n\
+             listen v1\n bind 127.0.0.1:{v1}\n server d 127.0.0.1:{proxied} send-proxy\n\
+             listen v2\n bind 127.0.0.1:{v2}\n server d 127.0.0.1:{proxied} send-proxy-v2\n\
+             listen v2_tls\n bind 127.0.0.1:{v2_tls}\n server d 127.0.0.1:{secure} send-proxy-v2\n"
+        );
+        std::fs::write(&file, haproxy).expect("written");
+        let child = Command::new("haproxy").arg("-f").arg(&file).arg("-db").stderr(Stdio::null()).spawn();
+        child.expect("it is installed")
+    });
     for port in [v1, v2] {
         let told = told_address(program.port_of(0), connect_from([127, 0, 0, 5], port));
         assert!(told.contains("\"remote_addr\":\"127.0.0.5:"), "{told}");
@@ -287,22 +295,23 @@ fn nginx_says_whom_it_speaks_for() {
          proxied: { address: '127.0.0.1:0', app: relay, proxy_protocol: { trusted: [127.0.0.1] } }\n  \
          web: { address: '127.0.0.1:0', app: relay, protocol: websocket, forwarded: { trusted: [127.0.0.1] } }\n";
     let program = Program::configured(&directory.0, config, 3, |_| {});
-    let (stream, http) = (free_port(), free_port());
     let (proxied, web, path) = (program.port_of(1), program.port_of(2), directory.0.display());
-    let nginx = format!(
-        "load_module {module};\ndaemon off;\nmaster_process off;\npid {path}/pid;\nerror_log {path}/error.log;\n\
-         events {{}}\nstream {{ server {{ listen 127.0.0.1:{stream}; proxy_pass 127.0.0.1:{proxied}; proxy_protocol on; }} }}\n\
-         http {{\n access_log off; client_body_temp_path {path}/b; proxy_temp_path {path}/p; fastcgi_temp_path {path}/f;\n \
-         uwsgi_temp_path {path}/u; scgi_temp_path {path}/s;\n \
-         server {{ listen 127.0.0.1:{http}; location / {{ proxy_pass http://127.0.0.1:{web}; proxy_http_version 1.1;\n  \
-         proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; proxy_set_header Host localhost;\n  \
-         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; }} }}\n}}\n"
-    );
     let file = directory.0.join("nginx.conf");
-    std::fs::write(&file, nginx).expect("written");
-    let child = Command::new("nginx").arg("-c").arg(&file).arg("-p").arg(&directory.0).stderr(Stdio::null()).spawn();
-    let _nginx = Other(child.expect("it is installed"));
-    wait_for_port(http);
+    let (_nginx, [stream, http]) = Other::start(|[stream, http]| {
+        let nginx = format!(
+            "load_module {module};\ndaemon off;\nmaster_process off;\npid {path}/pid;\nerror_log {path}/error.log;\n\
+             events {{}}\nstream {{ server {{ listen 127.0.0.1:{stream}; proxy_pass 127.0.0.1:{proxied}; proxy_protocol on; }} }}\n\
+             http {{\n access_log off; client_body_temp_path {path}/b; proxy_temp_path {path}/p; fastcgi_temp_path {path}/f;\n \
+             uwsgi_temp_path {path}/u; scgi_temp_path {path}/s;\n \
+             server {{ listen 127.0.0.1:{http}; location / {{ proxy_pass http://127.0.0.1:{web}; proxy_http_version 1.1;\n  \
+             proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; proxy_set_header Host localhost;\n  \
+             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; }} }}\n}}\n"
+        );
+        std::fs::write(&file, nginx).expect("written");
+        let child =
+            Command::new("nginx").arg("-c").arg(&file).arg("-p").arg(&directory.0).stderr(Stdio::null()).spawn();
+        child.expect("it is installed")
+    });
     let told = told_address(program.port_of(0), connect_from([127, 0, 0, 7], stream));
     assert!(told.contains("\"remote_addr\":\"127.0.0.7:"), "{told}");
     let mut socket = connect_from([127, 0, 0, 8], http);
