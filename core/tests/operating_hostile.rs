@@ -217,6 +217,7 @@ fn pings_and_empty_frames_are_charged_with_a_terminal_as_without() {
                 hub.send(conn, &kind);
             }
             assert_eq!(hub.ended(Reason::RateLimited), 1, "{kind:?}, {is_terminal}");
+            assert!(hub.received(conn).ends_with(b"rate_limited"), "a close frame says so");
         }
     }
 }
