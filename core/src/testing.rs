@@ -24,6 +24,7 @@ use crate::input::{Failure, Request};
 use crate::listen::Listen;
 use crate::machine::{End, Machine};
 use crate::telnet::Terminal;
+use crate::tls::Secured;
 use crate::wire::Scratch;
 use crate::{Config, ConnId, DialId, ListenerId, Peer, Reason, Refusal, Time, UnixTime};
 use alloc::collections::BTreeMap;
@@ -137,6 +138,12 @@ impl<H: Handler> TestHub<H> {
     /// An operator asks for something.
     pub fn request(&mut self, request: &Request) {
         self.machine.requested(self.now, request);
+        self.flush();
+    }
+
+    /// TLS is agreed on for a connection of a listener with [`Tls::elsewhere`](crate::tls::Tls::elsewhere).
+    pub fn secured(&mut self, conn: ConnId, secured: &Secured) {
+        self.machine.secured(self.now, conn, secured);
         self.flush();
     }
 

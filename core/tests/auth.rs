@@ -9,6 +9,7 @@ use drupe_core::kit::auth::{
 };
 use drupe_core::kit::layer::{Layered, Logging, Recording, Within};
 use drupe_core::testing::TestHub;
+use drupe_core::tls::{Secured, Tls};
 use drupe_core::trace::{SharedTrace, replay};
 use drupe_core::{
     Config, ConnId, Event, Handler, Hub, Identity, Listen, ListenerId, Machine, Peer, Reason, Time, UnixTime,
@@ -343,6 +344,25 @@ fn a_user_connects_once_or_twice_as_the_policy_says() {
         hub.end(second);
         let third = hub.connect();
         assert_eq!(told(&mut hub, third, &format!("/auth {}", token("ann", NOW + 60))), ["notice: you are ann"]);
+    }
+}
+
+#[test]
+fn whom_tls_knows_by_a_certificate_proves_nothing_more() {
+    for (policy, second_closed) in [(DuplicateLogin::KeepBoth, false), (DuplicateLogin::RefuseNew, true)] {
+        let listen: Listen = "tcp://127.0.0.1:1".parse().expect("an address");
+        let config = Config::listening([Listen { tls: Some(Tls::elsewhere()), ..listen }]);
+        let mut hub: Guarded<Accounts> =
+            TestHub::with_config(config, Inside::default().within(layer().duplicates(policy)));
+        let [first, second, unknown] = [hub.connect(), hub.connect(), hub.connect()];
+        let known = Secured { user: Some("ann".into()), ..Secured::default() };
+        hub.secured(first, &known);
+        hub.secured(unknown, &Secured::default());
+        assert_eq!(told(&mut hub, first, "hello"), ["ann: hello"]);
+        assert_ne!(told(&mut hub, unknown, "hello"), ["nobody: hello"]);
+        assert_eq!(log(&hub), ["ann opened -", "ann authenticated"]);
+        hub.secured(second, &known);
+        assert_eq!((hub.is_closed(first), hub.is_closed(second)), (false, second_closed));
     }
 }
 

@@ -43,6 +43,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 use dialogue::{Dialogue, Said};
 use limits::Failures;
@@ -250,6 +251,10 @@ impl<P> Authentication<P> {
             stalled: false,
         };
         self.waiting.insert(conn, waiting);
+        if let Some(identity) = hub.identity(conn).cloned() {
+            // TLS has shown it, by a certificate.
+            return self.accept(hub, conn, identity, None, within);
+        }
         hub.wake(Timer::of(conn, DEADLINE), self.limits.deadline);
         match token {
             Some(token) => self.token(hub, conn, &token, within),
@@ -415,7 +420,8 @@ impl<P> Authentication<P> {
         scram: Option<&str>,
         within: &mut H,
     ) {
-        let others = hub.connections_of(&identity.user).to_vec();
+        let others = hub.connections_of(&identity.user).iter().copied();
+        let others: Vec<_> = others.filter(|other| *other != conn).collect();
         if !others.is_empty() && self.duplicates == DuplicateLogin::RefuseNew {
             refuse(hub, conn, "you are connected already");
             return hub.end(conn, Reason::Forbidden);
