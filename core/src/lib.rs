@@ -50,6 +50,8 @@
 //! |---|---|
 //! | [`started`](Machine::started), [`turn_ended`](Machine::turn_ended), [`clock_set`](Machine::clock_set) | |
 //! | [`accepted`](Machine::accepted), [`accept_failed`](Machine::accept_failed) | [`accepting`](Machine::accepting): whether a listener should accept |
+//! | [`secured`](Machine::secured), [`sealed`](Machine::sealed): for who speaks TLS elsewhere | |
+//! | [`reconfigured`](Machine::reconfigured) | [`listeners`](Machine::listeners): where to listen now |
 //! | [`received`](Machine::received), [`wrote`](Machine::wrote), [`blocked`](Machine::blocked) | [`intent`](Machine::intent): whether to read, what to write, whether to close our half; `None` is to drop the socket |
 //! | [`ended`](Machine::ended), [`failed`](Machine::failed) | |
 //! | [`elapsed`](Machine::elapsed) | [`deadline`](Machine::deadline): when to call it, and why |
@@ -96,9 +98,11 @@
 //! - [`wire`]: bytes to messages and back; each decoder can be used alone.
 //! - [`outbound`]: what is queued, and who is too slow. [`limit`]: how much, how many, how fast.
 //! - [`http`] and [`websocket`]: the browser's side.
+//! - [`tls`] beneath all of them, and [`wire::Proxies`] before that.
 //! - [`telnet`]: options, terminals and editing, and a parser and a negotiator to be used alone.
 //! - [`kit`]: what applications are made of: functions by message, calls, authentication, layers, clients.
 //! - [`app`]: echo, relay and chat, ready-made. [`text`]: making one peer's text safe for another's terminal.
+//! - `settings`: a configuration from text. `kit::monitor`: who is connected, for people who may know.
 //! - [`embedding`]: how to write a shell, step by step.
 //! - [`testing`]: an application under test. [`trace`]: runs as text, to be replayed.
 //!
