@@ -26,8 +26,6 @@ pub(crate) struct Logs {
     filter: Handle<Targets, Registry>,
     sampler: Arc<Mutex<Sampler>>,
     tail: LogTail,
-    /// What is not yet written is written when the last is gone.
-    _guard: Arc<WorkerGuard>,
 }
 
 struct Sampler {
@@ -41,8 +39,8 @@ struct Sampler {
 const KINDS_MAX: usize = 256;
 
 impl Logs {
-    /// Begins to log, for the whole process.
-    pub(crate) fn begin(settings: &LogSettings) -> Result<Self, Failure> {
+    /// Begins to log, for the whole process. What is not yet written is written when the guard is dropped.
+    pub(crate) fn begin(settings: &LogSettings) -> Result<(Self, WorkerGuard), Failure> {
         let (writer, guard) = writer(settings)?;
         let (filter, handle) = reload::Layer::new(targets(settings));
         let format = fmt::layer().with_writer(writer).with_ansi(false);
@@ -54,7 +52,7 @@ impl Logs {
         let rate = settings.repeats.0.map(drupe_tokio::core::settings::units::RateText::get);
         let sampler = Sampler { rate, started: Instant::now(), kinds: BTreeMap::new() };
         let sampler = Arc::new(Mutex::new(sampler));
-        Ok(Self { filter: handle, sampler, tail: LogTail::default(), _guard: Arc::new(guard) })
+        Ok((Self { filter: handle, sampler, tail: LogTail::default() }, guard))
     }
 
     /// Other levels from now on.

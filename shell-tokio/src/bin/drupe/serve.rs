@@ -22,7 +22,7 @@ pub(crate) fn run(arguments: &SourceArguments) -> Result<ExitCode, Failure> {
 async fn serve(arguments: &SourceArguments) -> Result<(), Failure> {
     let resolved = arguments.read()?.resolve().map_err(|problems| report(&problems))?;
     check_paths(&resolved)?;
-    let logs = Logs::begin(&resolved.plan.log)?;
+    let (logs, guard) = Logs::begin(&resolved.plan.log)?;
     // A connection is a descriptor, and the usual limit is far below what the system allows.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         logs.operation(Level::WARN, &format!("the limit on open files stays as it is: {error}"));
@@ -47,7 +47,7 @@ async fn serve(arguments: &SourceArguments) -> Result<(), Failure> {
     let metrics = server.run().await?;
     systemd::stopping();
     let Metrics { opened, messages_in, messages_out, .. } = metrics;
-    drop(logs);
+    drop(guard);
     say(format_args!("drupe: {opened} connections served, {messages_in} messages in, {messages_out} out"));
     Ok(())
 }
