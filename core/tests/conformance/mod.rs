@@ -1050,6 +1050,8 @@ fn tls_carries_much_in_both_directions_and_ends_with_a_word() {
     let (tls, client) = tls();
     let mut config = lines();
     config.listeners[0].tls = Some(tls);
+    // However slow the reader is, nothing is too much for it.
+    config.outbound.marks = Marks::new(64 << 10, 256 << 10, 16 << 20).expect("in order");
     for sharded in [false, true] {
         let config = config.clone().unlimited();
         let server = if sharded { run_sharded(config, Relay::default) } else { run(config, Relay::default(), None) };
