@@ -2,16 +2,19 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
 
+mod operating_world;
+
 use drupe_core::app::{Echo, Relay};
 use drupe_core::http::{Credential, Forwarded, ForwardedField, Http};
-use drupe_core::limit::{ConnectionLimits, EarlyDrop, Ladder, Network, Rate};
+use drupe_core::limit::{ConnectionLimits, EarlyDrop, Ladder, Rate};
 use drupe_core::telnet::Telnet;
 use drupe_core::testing::TestHub;
 use drupe_core::wire::{Protocol, Proxies};
 use drupe_core::{
     Accepting, Address, Addressee, Config, ConnId, Drain, Event, Handler, Hub, Letter, Listen, ListenerId, Machine,
-    NoNote, Peer, PeerLimits, Reason, Request, Shard, Time,
+    NoNote, PeerLimits, Reason, Request, Shard, Time,
 };
+use operating_world::{network, peer, upgrade};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,22 +29,6 @@ fn lines(port: u16) -> Listen {
 
 fn web(http: Http) -> Listen {
     Listen::new(Address::Tcp(([127, 0, 0, 1], 80).into()), Protocol::Http(Arc::new(http)))
-}
-
-fn network(text: &str) -> Network {
-    text.parse().expect(text)
-}
-
-fn peer(text: &str) -> Peer {
-    text.parse().expect(text)
-}
-
-fn upgrade(path: &str, fields: &str) -> Vec<u8> {
-    format!(
-        "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{fields}\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-    )
-    .into_bytes()
 }
 
 fn text<H: Handler>(hub: &TestHub<H>, conn: ConnId) -> String {

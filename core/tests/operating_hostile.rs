@@ -3,24 +3,27 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
 
+mod operating_world;
+
 use drupe_core::app::{Echo, Relay};
 use drupe_core::http::{Access, Credential, Forwarded, ForwardedField, Http};
 use drupe_core::kit::auth::{Accounts, Authentication, Claims, TokenKey, Tokens};
 use drupe_core::kit::layer::Within;
 use drupe_core::kit::monitor::{LogTail, Monitor, MonitorLimits};
-use drupe_core::limit::{Ladder, Network, Rate};
+use drupe_core::limit::{Ladder, Rate};
 use drupe_core::outbound::Marks;
 use drupe_core::telnet::Telnet;
 use drupe_core::testing::TestHub;
 use drupe_core::websocket::{Opcode, frame};
 use drupe_core::wire::{Protocol, Proxies};
 use drupe_core::{
-    Address, Config, ConnId, End, Event, Failure, Handler, Hub, Letter, Listen, ListenerId, Machine, Peer, Reason,
-    Request, Shard, Time,
+    Address, Config, ConnId, End, Event, Failure, Handler, Hub, Letter, Listen, ListenerId, Machine, Reason, Request,
+    Shard, Time,
 };
 use miniz_oxide::MZFlush;
 use miniz_oxide::deflate::core::{CompressorOxide, create_comp_flags_from_zip_params};
 use miniz_oxide::deflate::stream::deflate;
+use operating_world::{network, peer, upgrade};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -55,22 +58,6 @@ fn monitored() -> Http {
 
 fn behind_proxies() -> Listen {
     Listen { proxies: Some(Proxies::trusting([network("10.0.0.0/8")])), ..lines(1) }
-}
-
-fn network(text: &str) -> Network {
-    text.parse().expect(text)
-}
-
-fn peer(text: &str) -> Peer {
-    text.parse().expect(text)
-}
-
-fn upgrade(path: &str, fields: &str) -> Vec<u8> {
-    format!(
-        "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n{fields}\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-    )
-    .into_bytes()
 }
 
 /// A frame as a client sends it.

@@ -13,10 +13,10 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// So many wrong credentials an address may show: 5, and one more each minute.
-    pub(crate) const WRONG_CREDENTIALS: Self = Self {
-        units: NonZeroU32::MIN,
-        seconds: NonZeroU32::MIN.saturating_add(59),
+    /// So many wrong proofs an address may show: 5 in 300 s.
+    pub(crate) const WRONG_PROOFS: Self = Self {
+        units: NonZeroU32::MIN.saturating_add(4),
+        seconds: NonZeroU32::MIN.saturating_add(299),
         burst: NonZeroU32::MIN.saturating_add(4),
     };
 

@@ -165,24 +165,25 @@ impl<H: Handler> Machine<H> {
                 continue;
             }
             let now = self.state.now;
-            let peer = self.state.conns.get(conn).map(|found| found.peer);
+            // Whose credentials count, where there is anything that they open.
+            let peer = self.state.conns.get(conn).map(|found| found.peer).filter(|_| http.monitor.is_some());
             let client =
                 peer.map(|peer| http.forwarded.as_ref().map_or(peer, |proxies| proxies.client(peer, &request)));
             let client = client.and_then(Peer::key);
-            let is_over = |key| self.state.monitor_failures.check(now, &key, Rate::WRONG_CREDENTIALS).is_err();
+            let is_over = |key| self.state.monitor_failures.check(now, &key, Rate::WRONG_PROOFS).is_err();
             let site = Site {
                 http,
                 drains: self.state.is_draining(),
                 retry_after: self.state.config.drain.retry_after,
                 seed: self.state.config.seed.unwrap_or_default(),
                 has_tls: self.state.listen_of(conn).is_some_and(|listen| listen.tls.is_some()),
-                is_throttled: http.monitor.is_some() && client.is_some_and(is_over),
+                is_throttled: client.is_some_and(is_over),
                 metrics: || self.state.metrics_of_all().exposition(),
             };
             match answer(&request, site) {
                 Answer::Unauthorized(bytes) => {
                     if let Some(key) = client {
-                        let _ = self.state.monitor_failures.try_charge(now, &key, Rate::WRONG_CREDENTIALS);
+                        let _ = self.state.monitor_failures.try_charge(now, &key, Rate::WRONG_PROOFS);
                     }
                     self.state.metrics.authentication_failures += 1;
                     self.refuse(conn, &bytes, Reason::Unauthorized);

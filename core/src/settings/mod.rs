@@ -318,7 +318,7 @@ impl Sources {
             layers.add(&layer, &built_in(profile.listeners())?);
         }
         layers.inherit();
-        let mut settings = typed(&layers)?;
+        let mut settings = typed(&layers, &schema)?;
         if let Some(app) = self.app.filter(|_| is_default) {
             let app = AppChoice::from(app);
             settings.listeners.values_mut().for_each(|listener| listener.app = app);

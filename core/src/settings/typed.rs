@@ -1,17 +1,16 @@
 //! From what all layers say to settings, or to everything in it that is of the wrong kind.
 
 use super::layers::Layers;
-use super::{Settings, SettingsError, SettingsErrors, schema, template};
+use super::{Settings, SettingsError, SettingsErrors, template};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use serde_json::Value;
 
-pub(super) fn typed(layers: &Layers) -> Result<Settings, SettingsErrors> {
+pub(super) fn typed(layers: &Layers, schema: &Value) -> Result<Settings, SettingsErrors> {
     let mut merged = Value::Object(layers.merged.clone());
-    let schema = serde_json::from_str(&schema()).unwrap_or_default();
-    if let Some(key) = not_a_map(&schema, &schema, &merged, "") {
+    if let Some(key) = not_a_map(schema, schema, &merged, "") {
         let place = layers.origin(&key).unwrap_or("the configuration").to_owned();
         return Err(SettingsError { place, key, words: "it takes keys with values".into() }.into());
     }

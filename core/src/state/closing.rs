@@ -136,8 +136,7 @@ impl<C: Default> State<C> {
         const WORDS_MAX_BYTES: usize = 123;
         let Some(socket) = self.conns.at_mut(index).and_then(|conn| conn.socket()) else { return };
         let mut bytes = Vec::new();
-        let end = (0..=words.len().min(WORDS_MAX_BYTES)).rev().find(|&end| words.is_char_boundary(end)).unwrap_or(0);
-        let content = [&code.get().to_be_bytes()[..], &words.as_bytes()[..end]].concat();
+        let content = [&code.get().to_be_bytes()[..], Payload::Text(words).start(WORDS_MAX_BYTES).as_bytes()].concat();
         socket.close(&content, &mut self.outbound.encoder.masks, &mut bytes);
         if !bytes.is_empty() {
             self.outbound.send_raw(index, &bytes, None);

@@ -78,6 +78,14 @@ pub(crate) struct State<C> {
     pub(crate) post: Post,
 }
 
+/// Where a connection was accepted; `None` if it was dialled.
+fn listener(config: &Config, origin: Origin) -> Option<&Listen> {
+    match origin {
+        Origin::Listener(listener) => config.listeners.get(listener.index()),
+        Origin::Dial(_) => None,
+    }
+}
+
 /// How accepting goes at one listener.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Door {
@@ -142,10 +150,7 @@ impl<C: Default> State<C> {
 
     /// Gives a peer that was let in a place. With `wait`, it must be clear by then what is spoken.
     pub(crate) fn open(&mut self, peer: Peer, origin: Origin, wire: Wire, wait: Option<Duration>) -> ConnId {
-        let listen = match origin {
-            Origin::Listener(listener) => self.config.listeners.get(listener.index()),
-            Origin::Dial(_) => None,
-        };
+        let listen = listener(&self.config, origin);
         let (gate, wait) = match listen {
             Some(Listen { proxies: Some(proxies), .. }) => (Gate::Header, Some(proxies.timeout)),
             Some(Listen { tls: Some(tls), .. }) => (Gate::Tls, Some(tls.handshake_timeout)),
@@ -199,18 +204,12 @@ impl<C: Default> State<C> {
 
     /// Where a connection was accepted.
     pub(crate) fn listen_of(&self, id: ConnId) -> Option<&Listen> {
-        match self.conns.get(id)?.origin {
-            Origin::Listener(listener) => self.config.listeners.get(listener.index()),
-            Origin::Dial(_) => None,
-        }
+        listener(&self.config, self.conns.get(id)?.origin)
     }
 
     /// What holds for a connection.
     pub(crate) fn limits_of(&self, conn: &Conn) -> &PeerLimits {
-        let listen = match conn.origin {
-            Origin::Listener(listener) => self.config.listeners.get(listener.index()),
-            Origin::Dial(_) => None,
-        };
+        let listen = listener(&self.config, conn.origin);
         listen.and_then(|listen| listen.limits.as_ref()).unwrap_or(&self.limits)
     }
 
@@ -253,10 +252,7 @@ impl<C: Default> State<C> {
         let now = self.now;
         let Some(conn) = self.conns.get_mut(id) else { return };
         let number = self.outbound.intern(wire.encoding().carried(conn.carrier.is_some()));
-        let listen = match conn.origin {
-            Origin::Listener(listener) => self.config.listeners.get(listener.index()),
-            Origin::Dial(_) => None,
-        };
+        let listen = listener(&self.config, conn.origin);
         let is_auto = listen.is_some_and(|listen| matches!(listen.protocol, Protocol::Auto(_)));
         conn.offered = None;
         conn.phase = Phase::Open;

@@ -30,17 +30,13 @@ impl Default for AuthenticationLimits {
         Self {
             deadline: Duration::from_secs(30),
             tries: 3,
-            per_address: FIVE,
+            per_address: Rate::WRONG_PROOFS,
             per_user: FIFTY,
             iterations_of_nobody: 10_000,
         }
     }
 }
 
-const FIVE: Rate = match Rate::per(5, 300, 5) {
-    Ok(rate) => rate,
-    Err(_) => panic!("5 in 300 s is a rate"),
-};
 const FIFTY: Rate = match Rate::per(50, 300, 50) {
     Ok(rate) => rate,
     Err(_) => panic!("50 in 300 s is a rate"),

@@ -1,7 +1,7 @@
 //! A configuration that is loaded anew while the server runs.
 
-use crate::serve::{check_paths, warn_of_expiry};
-use crate::sources::{SourceArguments, report};
+use crate::serve::warn_of_expiry;
+use crate::sources::SourceArguments;
 use crate::stack::Parts;
 use crate::{Failure, systemd};
 use drupe_tokio::Remote;
@@ -33,8 +33,7 @@ impl Reload {
     }
 
     fn begin(&self) -> Result<(), Failure> {
-        let newer = self.arguments.read()?.resolve().map_err(|problems| report(&problems))?;
-        check_paths(&newer)?;
+        let newer = self.arguments.resolve()?;
         let config = self.parts.crypto().load(&newer)?;
         warn_of_expiry(&config, self.parts.logs());
         let (current, parts, remote) = (Arc::clone(&self.current), self.parts.clone(), self.remote.clone());

@@ -2,14 +2,12 @@
 
 use crate::logs::Logs;
 use crate::reload::Reload;
-use crate::sources::{SourceArguments, report};
+use crate::sources::SourceArguments;
 use crate::stack::{Crypto, Parts};
 use crate::{Failure, say, systemd};
 use drupe_tokio::Server;
-use drupe_tokio::core::settings::{Resolved, SettingsError};
-use drupe_tokio::core::{Address, Config, Metrics, UnixTime};
+use drupe_tokio::core::{Config, Metrics, UnixTime};
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::Level;
@@ -20,8 +18,7 @@ pub(crate) fn run(arguments: &SourceArguments) -> Result<ExitCode, Failure> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn serve(arguments: &SourceArguments) -> Result<(), Failure> {
-    let resolved = arguments.read()?.resolve().map_err(|problems| report(&problems))?;
-    check_paths(&resolved)?;
+    let resolved = arguments.resolve()?;
     let (logs, guard) = Logs::begin(&resolved.plan.log)?;
     // A connection is a descriptor, and the usual limit is far below what the system allows.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
@@ -49,25 +46,6 @@ async fn serve(arguments: &SourceArguments) -> Result<(), Failure> {
     let Metrics { opened, messages_in, messages_out, .. } = metrics;
     drop(guard);
     say(format_args!("drupe: {opened} connections served, {messages_in} messages in, {messages_out} out"));
-    Ok(())
-}
-
-/// What a configuration names must be there.
-pub(crate) fn check_paths(resolved: &Resolved) -> Result<(), SettingsError> {
-    if let Some(file) = &resolved.plan.log.file
-        && !Path::new(&file.directory).is_dir()
-    {
-        let words = format!("there is no directory {}", file.directory);
-        return Err(resolved.blame("log.file.directory", words));
-    }
-    for listen in &resolved.plan.config.listeners {
-        let Address::Unix(path) = &listen.address else { continue };
-        let parent = Path::new(path).parent().filter(|parent| !parent.as_os_str().is_empty());
-        if let Some(parent) = parent.filter(|parent| !parent.is_dir()) {
-            let key = format!("listeners.{}.address", listen.name);
-            return Err(resolved.blame(&key, format!("there is no directory {}", parent.display())));
-        }
-    }
     Ok(())
 }
 

@@ -1,9 +1,10 @@
 //! Where the configuration comes from: arguments, environment, files.
 
+use crate::Failure;
 use clap::Args;
-use drupe_tokio::core::Listen;
 use drupe_tokio::core::app::AppName;
-use drupe_tokio::core::settings::{SettingsErrors, Sources};
+use drupe_tokio::core::settings::{Resolved, SettingsError, Sources};
+use drupe_tokio::core::{Address, Listen};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
@@ -52,7 +53,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 impl SourceArguments {
     /// Reads the files.
-    pub(crate) fn read(&self) -> Result<Sources, String> {
+    fn read(&self) -> Result<Sources, String> {
         let mut sources = Sources::new().secrets_from(first_line);
         for path in &self.config {
             let text = fs::read_to_string(path).map_err(|error| format!("can't read {}: {error}", path.display()))?;
@@ -84,6 +85,14 @@ impl SourceArguments {
         Ok(sources.listen(self.listen.iter().cloned()))
     }
 
+    /// What all of it says, if that is good and what it names is there.
+    pub(crate) fn resolve(&self) -> Result<Resolved, Failure> {
+        let resolved = self.read()?.resolve();
+        let resolved = resolved.map_err(|problems| format!("the configuration is not good\n{problems}"))?;
+        check_paths(&resolved)?;
+        Ok(resolved)
+    }
+
     pub(crate) fn with_files(&self, files: &[PathBuf]) -> Self {
         let config = if files.is_empty() { self.config.clone() } else { files.to_vec() };
         Self { config, ..self.clone() }
@@ -96,7 +105,21 @@ fn first_line(path: &str) -> Result<String, String> {
     Ok(text.lines().next().unwrap_or_default().trim().to_owned())
 }
 
-/// What is wrong with a configuration, one thing a line.
-pub(crate) fn report(problems: &SettingsErrors) -> String {
-    format!("the configuration is not good\n{problems}")
+/// What a configuration names must be there.
+fn check_paths(resolved: &Resolved) -> Result<(), SettingsError> {
+    if let Some(file) = &resolved.plan.log.file
+        && !Path::new(&file.directory).is_dir()
+    {
+        let words = format!("there is no directory {}", file.directory);
+        return Err(resolved.blame("log.file.directory", words));
+    }
+    for listen in &resolved.plan.config.listeners {
+        let Address::Unix(path) = &listen.address else { continue };
+        let parent = Path::new(path).parent().filter(|parent| !parent.as_os_str().is_empty());
+        if let Some(parent) = parent.filter(|parent| !parent.is_dir()) {
+            let key = format!("listeners.{}.address", listen.name);
+            return Err(resolved.blame(&key, format!("there is no directory {}", parent.display())));
+        }
+    }
+    Ok(())
 }

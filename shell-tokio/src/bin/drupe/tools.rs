@@ -1,8 +1,7 @@
 //! What is not serving: checking, templates, certificates, manuals.
 
 use crate::Failure;
-use crate::serve::check_paths;
-use crate::sources::{SourceArguments, report};
+use crate::sources::SourceArguments;
 use crate::stack::Crypto;
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
@@ -29,8 +28,7 @@ pub(crate) struct CheckArguments {
 
 pub(crate) fn check(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
     let sources = arguments.sources.with_files(&arguments.files);
-    let resolved = sources.read()?.resolve().map_err(|problems| report(&problems))?;
-    check_paths(&resolved)?;
+    let resolved = sources.resolve()?;
     Crypto::new()?.load(&resolved)?;
     if arguments.explain {
         return print(&resolved.explain());
