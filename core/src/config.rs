@@ -3,6 +3,7 @@ use crate::listen::Listen;
 use crate::outbound::OutboundLimits;
 use crate::room::RoomLimits;
 use crate::ticket::TicketLimits;
+use crate::tunnel::Tunnel;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -14,6 +15,8 @@ use core::time::Duration;
 pub struct Config {
     /// Where to listen and what is spoken there.
     pub listeners: Vec<Listen>,
+    /// SSH connections, for listeners that are [forwarded](crate::Address::Forwarded).
+    pub tunnels: Vec<Tunnel>,
     /// What all chance comes from: jitter, and [`Hub::random`](crate::Hub::random). Shells put in entropy of
     /// the system where there is none; a machine takes none for 0.
     pub seed: Option<u64>,
@@ -63,6 +66,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listeners: Vec::new(),
+            tunnels: Vec::new(),
             seed: None,
             connections: ConnectionLimits::default(),
             exempt: Vec::new(),

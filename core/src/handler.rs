@@ -1,6 +1,7 @@
 use crate::http::Request;
 use crate::id::Origin;
 use crate::telnet::Signal;
+use crate::tunnel::TunnelStatus;
 use crate::{ConnId, DialId, Failure, Hub, ListenerId, Payload, Peer, Reason, Ticket, Time, Timer};
 use core::fmt;
 use core::str::FromStr;
@@ -133,6 +134,12 @@ pub enum Event<'a, N> {
         /// Why.
         reason: Reason,
     },
+    /// A [tunnel](crate::tunnel) is in another state than before. On a server of several shards the first one is told.
+    #[non_exhaustive]
+    Tunnel {
+        /// How it is now.
+        status: &'a TunnelStatus,
+    },
     /// The server is shutting down; connections are closed over the next moments.
     Draining,
     /// A connection is over: exactly once, and the last event that names it. It is in no room any more, its
@@ -168,6 +175,7 @@ impl<'a, N> Event<'a, N> {
             Self::DialFailed { dial, failure, retry_at } => Event::DialFailed { dial, failure, retry_at },
             Self::DialEnded { dial } => Event::DialEnded { dial },
             Self::TurnedAway { listener, peer, reason } => Event::TurnedAway { listener, peer, reason },
+            Self::Tunnel { status } => Event::Tunnel { status },
             Self::Draining => Event::Draining,
             Self::Closed { conn, reason } => Event::Closed { conn, reason },
         })
@@ -193,6 +201,7 @@ impl<'a, N> Event<'a, N> {
             | Self::DialFailed { .. }
             | Self::DialEnded { .. }
             | Self::TurnedAway { .. }
+            | Self::Tunnel { .. }
             | Self::Draining => None,
         }
     }

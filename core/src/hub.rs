@@ -5,6 +5,7 @@ use crate::room::JoinError;
 use crate::state::{Ending, State};
 use crate::telnet::{InputMode, Session, Side, Terminal};
 use crate::tls::Secured;
+use crate::tunnel::TunnelStatus;
 use crate::websocket::CloseCode;
 use crate::{
     AddressKey, Config, ConnId, DialId, Identity, Listen, Metrics, Outgoing, Payload, Peer, Reason, Representation,
@@ -282,6 +283,11 @@ impl<C: Default> Hub<'_, C> {
     #[must_use]
     pub fn wire_name(&self, conn: ConnId) -> Option<&'static str> {
         self.state.conns.get(conn).map(Conn::wire_name)
+    }
+
+    /// How the [tunnels](crate::tunnel) are. On a server of several shards the first one knows.
+    pub fn tunnels(&self) -> impl Iterator<Item = TunnelStatus> + '_ {
+        self.state.tunnel_statuses()
     }
 
     /// The addresses that are refused for a while, and until when. On a server of several shards the first one knows them.

@@ -1,4 +1,5 @@
 use crate::tls::Secured;
+use crate::tunnel::{LinkId, TunnelReport};
 use crate::{Config, ConnId, DialId, Letter, ListenerId, Payload, PayloadBuf, Peer, Reason, UnixTime};
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -90,6 +91,13 @@ pub enum Input<N> {
         dial: DialId,
         /// How.
         failure: Failure,
+    },
+    /// [`Machine::tunnel_reported`](crate::Machine::tunnel_reported).
+    TunnelReported {
+        /// Which SSH connection.
+        link: LinkId,
+        /// What happened to it.
+        report: TunnelReport,
     },
     /// [`Machine::noted`](crate::Machine::noted).
     Noted(N),
@@ -185,6 +193,10 @@ pub enum Failure {
     },
     /// TLS could not be agreed on, or was broken.
     Tls,
+    /// The [tunnel](crate::tunnel) that it came through is no more.
+    Tunnel,
+    /// So much came, ahead of what was served, that it was not kept.
+    Flooded,
     /// Anything else.
     Other,
 }
@@ -199,6 +211,8 @@ impl Failure {
             Self::Refused | Self::Unreachable | Self::Other => Reason::NetworkError,
             Self::Handshake | Self::Rejected { .. } => Reason::WrongProtocol,
             Self::Tls => Reason::TlsFailed,
+            Self::Tunnel => Reason::TunnelLost,
+            Self::Flooded => Reason::RateLimited,
         }
     }
 }
@@ -217,7 +231,7 @@ pub enum AcceptFailure {
 /// Not the name of what was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected one of: {0}")]
-pub struct NameError(&'static str);
+pub struct NameError(pub(crate) &'static str);
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -228,6 +242,8 @@ impl fmt::Display for Failure {
             Self::Unreachable => "unreachable",
             Self::Handshake => "handshake",
             Self::Tls => "tls",
+            Self::Tunnel => "tunnel",
+            Self::Flooded => "flooded",
             Self::Rejected { status } => return write!(f, "rejected_{status}"),
             Self::Other => "other",
         })
@@ -245,10 +261,12 @@ impl FromStr for Failure {
             "unreachable" => Ok(Self::Unreachable),
             "handshake" => Ok(Self::Handshake),
             "tls" => Ok(Self::Tls),
+            "tunnel" => Ok(Self::Tunnel),
+            "flooded" => Ok(Self::Flooded),
             "other" => Ok(Self::Other),
             _ => {
                 let status = text.strip_prefix("rejected_").and_then(|status| status.parse().ok());
-                let names = "reset, timed_out, refused, unreachable, handshake, rejected_STATUS, tls, other";
+                let names = "reset, timed_out, refused, unreachable, handshake, rejected_STATUS, tls, tunnel, flooded, other";
                 status.map(|status| Self::Rejected { status }).ok_or(NameError(names))
             }
         }
@@ -352,6 +370,10 @@ pub(crate) enum Fact<'a, N> {
         dial: DialId,
         failure: Failure,
     },
+    TunnelReported {
+        link: LinkId,
+        report: &'a TunnelReport,
+    },
     Noted(&'a N),
     Requested(&'a Request),
     Dispatched {
@@ -386,6 +408,7 @@ impl<N> Input<N> {
             Self::Elapsed => Fact::Elapsed,
             Self::Dialed { dial, peer } => Fact::Dialed { dial, peer },
             Self::DialFailed { dial, failure } => Fact::DialFailed { dial, failure },
+            Self::TunnelReported { link, ref report } => Fact::TunnelReported { link, report },
             Self::Noted(ref note) => Fact::Noted(note),
             Self::Requested(ref request) => Fact::Requested(request),
             Self::Dispatched { listener, peer } => Fact::Dispatched { listener, peer },

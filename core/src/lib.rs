@@ -56,6 +56,7 @@
 //! | [`ended`](Machine::ended), [`failed`](Machine::failed) | |
 //! | [`elapsed`](Machine::elapsed) | [`deadline`](Machine::deadline): when to call it, and why |
 //! | [`dialed`](Machine::dialed), [`dial_failed`](Machine::dial_failed) | [`dials`](Machine::dials): connections that should be made |
+//! | [`tunnel_reported`](Machine::tunnel_reported) | [`tunnels`](Machine::tunnels): SSH connections that should be made, and what is asked for there |
 //! | [`noted`](Machine::noted), [`requested`](Machine::requested) | [`is_drained`](Machine::is_drained): whether the shell may go |
 //! | [`dispatched`](Machine::dispatched), [`adopted`](Machine::adopted), [`delivered`](Machine::delivered) | [`next_letter`](Machine::next_letter): what one of several machines tells the others; see [`Shard`] |
 //!
@@ -102,6 +103,7 @@
 //! - [`telnet`]: options, terminals and editing, and a parser and a negotiator to be used alone.
 //! - [`kit`]: what applications are made of: functions by message, calls, authentication, layers, clients.
 //! - [`app`]: echo, relay and chat, ready-made. [`text`]: making one peer's text safe for another's terminal.
+//! - [`tunnel`]: listeners on another machine, through SSH.
 //! - `settings`: a configuration from text. `kit::monitor`: who is connected, for people who may know.
 //! - [`embedding`]: how to write a shell, step by step.
 //! - [`testing`]: an application under test. [`trace`]: runs as text, to be replayed.
@@ -146,6 +148,7 @@ pub mod testing;
 pub mod text;
 pub mod tls;
 pub mod trace;
+pub mod tunnel;
 pub mod wire;
 
 mod config;
@@ -186,7 +189,7 @@ pub use identity::Identity;
 pub use input::{AcceptFailure, Failure, Input, NameError, Refusal, Request};
 pub use listen::{Address, Listen, ListenError, ListenProblem};
 pub use machine::{Accepting, End, Intent, Machine, Transmit};
-pub use metrics::{ByReason, Histogram, Metrics};
+pub use metrics::{ByReason, Histogram, Metrics, TunnelMetrics};
 pub use outgoing::{Outgoing, OutgoingBuf, Representation};
 pub use payload::{Payload, PayloadBuf};
 pub use peer::{AddressKey, Peer};

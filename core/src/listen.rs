@@ -4,6 +4,7 @@ use crate::http::{Http, Origins};
 use crate::limit::Network;
 use crate::telnet::{Charset, InputMode, Telnet};
 use crate::tls::Tls;
+use crate::tunnel::{Forward, RemoteBind};
 use crate::wire::{Auto, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Protocol, Proxies, Wire};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -48,6 +49,7 @@ use core::time::Duration;
 /// | `deflate` | ws | `yes`, `no`: whether messages may be compressed |
 /// | `ping` | ws | seconds without a byte until a peer is pinged, 0 for never; 30 |
 /// | `timeout` | ws | seconds until a request must be complete; 10 |
+/// | `tunnel` | all | the name of a [tunnel](crate::tunnel): the address is on its other side; none |
 /// | `max` | all | how many connections this listener holds at most; without limit |
 /// | `half_open` | all | `no`, `yes`: whether a peer that ended its half is still sent to |
 /// | `notices` | all | `yes` (lines, telnet), `no` (frames, ws): whether warnings and reasons are sent as messages |
@@ -93,6 +95,8 @@ pub enum Address {
     Unix(String),
     /// A listener that the process was given under this name, as systemd does (`sd_listen_fds(3)`).
     Inherited(String),
+    /// A place on the other side of a [tunnel](crate::tunnel).
+    Forwarded(Forward),
 }
 
 impl Listen {
@@ -138,8 +142,13 @@ impl Listen {
     /// The scheme, the address and the path if there is one, without options, with the port the system chose in place of 0.
     #[must_use]
     pub fn bound(&self, address: &Address) -> String {
-        let scheme = match (&self.address, &self.protocol, &self.tls) {
-            (Address::Unix(_), Protocol::Spoken(Wire::Lines(_)), None) => "unix",
+        let is_unix = match &self.address {
+            Address::Unix(_) => true,
+            Address::Forwarded(forward) => matches!(forward.bind, RemoteBind::Unix(_)),
+            Address::Tcp(_) | Address::Inherited(_) => false,
+        };
+        let scheme = match (is_unix, &self.protocol, &self.tls) {
+            (true, Protocol::Spoken(Wire::Lines(_)), None) => "unix",
             (_, Protocol::Spoken(Wire::LengthPrefixed(_)), None) => "length",
             (_, Protocol::Spoken(Wire::LengthPrefixed(_)), Some(_)) => "lengths",
             (_, Protocol::Spoken(Wire::Lines(_)), None) => "tcp",
@@ -155,7 +164,10 @@ impl Listen {
             Protocol::Http(http) => http.path.as_deref().unwrap_or_default(),
             _ => "",
         };
-        alloc::format!("{scheme}://{address}{path}")
+        match address {
+            Address::Forwarded(forward) => alloc::format!("{scheme}://{address}{path}?tunnel={}", forward.tunnel),
+            address => alloc::format!("{scheme}://{address}{path}"),
+        }
     }
 }
 
@@ -165,6 +177,7 @@ impl fmt::Display for Address {
             Self::Tcp(address) => address.fmt(f),
             Self::Unix(path) => f.write_str(path),
             Self::Inherited(name) => write!(f, "inherited/{name}"),
+            Self::Forwarded(forward) => forward.bind.fmt(f),
         }
     }
 }
@@ -251,6 +264,7 @@ fn set(listen: &mut Listen, name: &str, value: &str) -> Result<(), ListenProblem
         "max" => listen.connections_max = Some(number("max", "a number of connections", value)?),
         "half_open" => listen.half_open = yes_or_no("half_open", value)?,
         "notices" => listen.notices = yes_or_no("notices", value)?,
+        "tunnel" => forward(listen, value)?,
         _ => {
             let known = match &mut listen.protocol {
                 Protocol::Spoken(Wire::Lines(lines)) => set_lines(lines, name, value)?,
@@ -268,6 +282,20 @@ fn set(listen: &mut Listen, name: &str, value: &str) -> Result<(), ListenProblem
             }
         }
     }
+    Ok(())
+}
+
+/// The address is one on the other side of a tunnel.
+fn forward(listen: &mut Listen, tunnel: &str) -> Result<(), ListenProblem> {
+    let bind = match &listen.address {
+        Address::Tcp(address) => RemoteBind::Tcp { host: address.ip().to_string(), port: address.port() },
+        Address::Unix(path) => RemoteBind::Unix(path.clone()),
+        Address::Inherited(_) | Address::Forwarded(_) => return Err(ListenProblem::Option("tunnel".to_string())),
+    };
+    if tunnel.is_empty() {
+        return Err(wrong("tunnel", "the name of a tunnel", tunnel));
+    }
+    listen.address = Address::Forwarded(Forward { tunnel: tunnel.to_string(), bind });
     Ok(())
 }
 

@@ -1,8 +1,9 @@
 use crate::Reason;
+use crate::tunnel::{TunnelFailure, TunnelState};
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::Write;
+use core::fmt::{self, Write};
 use core::time::Duration;
 
 /// What the machine counts. Counters only rise; gauges are as of the moment of looking.
@@ -82,6 +83,8 @@ pub struct Metrics {
     pub certificate_expiry_secs: u64,
     /// Connections that were let in only because of [`Config::dry_run`](crate::Config::dry_run) (counter).
     pub would_refuse: ByReason,
+    /// One for each tunnel of the configuration, in its order.
+    pub tunnels: Vec<TunnelMetrics>,
     /// Messages served in one turn of the loop.
     pub turn_messages: Histogram,
     /// How long pings took to be answered, in microseconds.
@@ -136,6 +139,7 @@ impl Metrics {
             draining: 0,
             certificate_expiry_secs: 0,
             would_refuse: ByReason::default(),
+            tunnels: Vec::new(),
             turn_messages: Histogram::default(),
             round_trip_us: Histogram::default(),
             durations_ms: Histogram::default(),
@@ -148,6 +152,10 @@ impl Metrics {
     /// than it was.
     pub fn add(&mut self, other: &Self) {
         let mut other = other.clone();
+        if self.tunnels.is_empty() {
+            let named = |tunnel: &TunnelMetrics| TunnelMetrics { name: tunnel.name.clone(), ..TunnelMetrics::default() };
+            self.tunnels = other.tunnels.iter().map(named).collect();
+        }
         let numbers: Vec<u64> = other.numbers_mut().map(|number| *number).collect();
         self.add_numbers(&numbers);
         for duration in other.durations_recent {
@@ -214,6 +222,8 @@ impl Metrics {
             .chain(plain)
             .chain(&mut self.would_refuse.0)
             .chain(histograms.into_iter().flat_map(Histogram::numbers_mut))
+            // Last: two shards may have different ones, for a moment.
+            .chain(self.tunnels.iter_mut().flat_map(TunnelMetrics::numbers_mut))
     }
 
     /// As Prometheus reads them (text format 0.0.4), every counter with the suffix `_total`.
@@ -263,6 +273,7 @@ impl Metrics {
         self.would_refuse.expose("connections_would_refuse", "Let in only because of dry_run, by reason.", &mut text);
         self.ended.expose("connections_ended", "Connections that ended, by reason.", &mut text);
         self.refused.expose("connections_refused", "Connections that were refused, by reason.", &mut text);
+        TunnelMetrics::expose(&self.tunnels, &mut text);
         self.turn_messages.expose("turn_messages", "Messages served in one turn of the loop.", 1.0, &mut text);
         let help = "How long pings took to be answered.";
         self.round_trip_us.expose("ping_round_trip_seconds", help, 1e-6, &mut text);
@@ -286,6 +297,113 @@ impl Metrics {
             self.durations_longest.truncate(DURATIONS_KEPT - 1);
             self.durations_longest.insert(place, duration);
         }
+    }
+}
+
+/// What is counted of one tunnel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TunnelMetrics {
+    /// Its name.
+    pub name: String,
+    /// 1 if the SSH server listens at all its places (gauge).
+    pub up: u64,
+    /// The number of its state (gauge).
+    pub(crate) state: u64,
+    /// How many places it has on its other side (gauge).
+    pub forwards: u64,
+    /// At how many of them the SSH server listens (gauge).
+    pub forwards_bound: u64,
+    /// Attempts to connect (counter).
+    pub connects: u64,
+    /// Attempts that succeeded (counter).
+    pub connected: u64,
+    /// Connections that came through it and are not over (gauge).
+    pub channels: u64,
+    /// Channels that nobody asked for, or too many at a time (counter).
+    pub channels_refused: u64,
+    /// The place of the last failure in [`TunnelFailure::ALL`], from 1; 0 if there was none.
+    pub(crate) last_error: u64,
+    /// Bytes received through it (counter).
+    pub bytes_in: u64,
+    /// Bytes written through it (counter).
+    pub bytes_out: u64,
+}
+
+impl TunnelMetrics {
+    /// The state it is in, as [`TunnelState::name`] has it.
+    #[must_use]
+    pub fn state_name(&self) -> &'static str {
+        TunnelState::name_of(self.state)
+    }
+
+    /// What last went wrong.
+    #[must_use]
+    pub fn last_failure(&self) -> Option<TunnelFailure> {
+        let place = usize::try_from(self.last_error).ok()?.checked_sub(1)?;
+        TunnelFailure::ALL.get(place).copied()
+    }
+
+    fn numbers_mut(&mut self) -> impl Iterator<Item = &mut u64> {
+        [
+            &mut self.up,
+            &mut self.state,
+            &mut self.forwards,
+            &mut self.forwards_bound,
+            &mut self.connects,
+            &mut self.connected,
+            &mut self.channels,
+            &mut self.channels_refused,
+            &mut self.last_error,
+            &mut self.bytes_in,
+            &mut self.bytes_out,
+        ]
+        .into_iter()
+    }
+
+    fn expose(all: &[Self], text: &mut String) {
+        if all.is_empty() {
+            return;
+        }
+        let mut put = |name: &str, help: &str, value: fn(&Self) -> u64| {
+            let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+            let _ = write!(text, "# HELP drupe_tunnel_{name} {help}\n# TYPE drupe_tunnel_{name} {kind}\n");
+            for tunnel in all {
+                let _ = writeln!(text, "drupe_tunnel_{name}{{tunnel=\"{}\"}} {}", Label(&tunnel.name), value(tunnel));
+            }
+        };
+        put("up", "1 if the SSH server listens at all places of the tunnel.", |tunnel| tunnel.up);
+        put("forwards", "Places on the other side.", |tunnel| tunnel.forwards);
+        put("forwards_bound", "Places at which the SSH server listens.", |tunnel| tunnel.forwards_bound);
+        put("connects_total", "Attempts to connect.", |tunnel| tunnel.connects);
+        put("connected_total", "Attempts to connect that succeeded.", |tunnel| tunnel.connected);
+        put("channels_open", "Connections that came through it.", |tunnel| tunnel.channels);
+        put("channels_refused_total", "Channels nobody asked for, or too many.", |tunnel| tunnel.channels_refused);
+        put("received_bytes_total", "Bytes received through it.", |tunnel| tunnel.bytes_in);
+        put("sent_bytes_total", "Bytes written through it.", |tunnel| tunnel.bytes_out);
+        text.push_str("# HELP drupe_tunnel_last_error What last went wrong.\n# TYPE drupe_tunnel_last_error gauge\n");
+        for tunnel in all {
+            if let Some(failure) = tunnel.last_failure() {
+                let name = Label(&tunnel.name);
+                let _ = writeln!(text, "drupe_tunnel_last_error{{tunnel=\"{name}\",error=\"{failure}\"}} 1");
+            }
+        }
+    }
+}
+
+/// As the value of a label is written.
+struct Label<'a>(&'a str);
+
+impl fmt::Display for Label<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '\n' => f.write_str("\\n")?,
+                '"' | '\\' => write!(f, "\\{c}")?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
     }
 }
 

@@ -93,6 +93,8 @@ reasons! {
     NetworkTimeout = 201, "network_timeout", Network, "the network timed out";
     /// Any other failure of the socket.
     NetworkError = 202, "network_error", Network, "the connection failed";
+    /// The [tunnel](crate::tunnel) that the connection came through is no more.
+    TunnelLost = 203, "tunnel_lost", Network, "the tunnel to the server was lost";
     /// The application closed the connection.
     Application = 300, "application", Application, "the application closed the connection";
     /// HTTP: the last request of the connection was answered.

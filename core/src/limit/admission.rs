@@ -216,7 +216,7 @@ impl Admission {
         }
     }
 
-    fn on(&self, listener: ListenerId) -> u32 {
+    pub(crate) fn on(&self, listener: ListenerId) -> u32 {
         self.per_listener.get(listener.index()).copied().unwrap_or(0)
     }
 

@@ -88,6 +88,8 @@ impl<H: Handler> Machine<H> {
         let deadline = self.state.drain.unwrap_or(now + drain.deadline);
         self.state.drain = Some(if hurry { deadline.min(now + HURRY) } else { deadline });
         self.state.dials.close();
+        self.state.tunnels.leave();
+        self.state.note_tunnels();
         let ids: Vec<_> = self.state.conns.ids().collect();
         // Who has not shown what it speaks can't be told anything; over HTTP it can ask whether the server is ready.
         let stays = |id: &ConnId| self.state.conns.get(*id).is_some_and(|conn| !conn.is_undecided() || conn.is_http);

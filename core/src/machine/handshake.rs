@@ -179,6 +179,7 @@ impl<H: Handler> Machine<H> {
                 has_tls: self.state.listen_of(conn).is_some_and(|listen| listen.tls.is_some()),
                 is_throttled: client.is_some_and(is_over),
                 metrics: || self.state.metrics_of_all().exposition(),
+                tunnels: || self.state.metrics_of_all().tunnels,
             };
             match answer(&request, site) {
                 Answer::Unauthorized(bytes) => {

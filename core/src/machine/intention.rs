@@ -151,6 +151,7 @@ impl<H: Handler> Machine<H> {
             at(self.state.timers.next(), Why::Timer),
             at(self.state.tickets.next(), Why::Ticket),
             at(self.state.dials.next(), Why::Dial),
+            at(self.state.tunnels.next(), Why::Tunnel),
             at(self.state.doors.iter().filter_map(|door| door.rests_until).min(), Why::Accept),
             at(self.state.post.counts_at, Why::Counts),
             at(self.state.leaves_at, Why::Drain),
@@ -204,7 +205,7 @@ impl<H: Handler> Machine<H> {
     /// Whether a drain is over: the shell may go.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.state.drain.is_some() && self.state.conns.len() == 0
+        self.state.drain.is_some() && self.state.conns.len() == 0 && self.state.tunnels.are_over()
     }
 
     /// The counters and gauges as of now.

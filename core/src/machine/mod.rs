@@ -7,6 +7,7 @@ mod intention;
 mod reconfigure;
 mod serve;
 mod shards;
+mod tunnels;
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -83,7 +84,9 @@ impl<H: Handler> Machine<H> {
     /// The server has begun: told once, before everything else but [`clock_set`](Self::clock_set).
     pub fn started(&mut self, now: Time) {
         self.begin(now, &Fact::Started);
+        self.state.configure_tunnels();
         self.tell(Event::Started);
+        self.pass_time_for_tunnels();
     }
 
     /// A listener has a new connection.
@@ -284,6 +287,7 @@ impl<H: Handler> Machine<H> {
             self.dial_is_lost(dial, Failure::TimedOut);
         }
         self.state.dials.elapsed(now);
+        self.pass_time_for_tunnels();
         while let Some(index) = self.state.agenda.take_due(now) {
             self.state.post.something_happened(now);
             self.look_at(index);
@@ -389,6 +393,7 @@ impl<H: Handler> Machine<H> {
             Input::Elapsed => self.elapsed(now),
             Input::Dialed { dial, peer } => return self.dialed(now, dial, peer).map(Ok),
             Input::DialFailed { dial, failure } => self.dial_failed(now, dial, failure),
+            Input::TunnelReported { link, report } => self.tunnel_reported(now, link, &report),
             Input::Noted(note) => self.noted(now, note),
             Input::Requested(request) => self.requested(now, &request),
             Input::Dispatched { listener, peer } => return self.dispatched(now, listener, peer).err().map(Err),
@@ -431,6 +436,7 @@ impl<H: Handler> Machine<H> {
         if core::mem::take(&mut self.state.drain_wanted) {
             self.drain();
         }
+        self.end_unused_tunnels();
     }
 
     fn tell_pending(&mut self) {
@@ -447,6 +453,7 @@ impl<H: Handler> Machine<H> {
 
     fn tell_all_pending(&mut self) {
         while let Some(pending) = self.state.pending.pop_front() {
+            let status;
             let event = match pending {
                 // It may have been closed since, and `Closed` is the last event.
                 Pending::Stalled(conn) | Pending::Drained(conn) | Pending::Authenticated(conn)
@@ -461,6 +468,13 @@ impl<H: Handler> Machine<H> {
                 Pending::TurnedAway(listener, peer, reason) => Event::TurnedAway { listener, peer, reason },
                 Pending::DialFailed(dial, failure, retry_at) => Event::DialFailed { dial, failure, retry_at },
                 Pending::DialEnded(dial) => Event::DialEnded { dial },
+                Pending::Tunnel(tunnel) => {
+                    status = self.state.tunnel_status(tunnel);
+                    match &status {
+                        Some(status) => Event::Tunnel { status },
+                        None => continue,
+                    }
+                }
             };
             self.call(event);
             if let Pending::Closed(conn, _) = pending {

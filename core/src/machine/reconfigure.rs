@@ -50,6 +50,8 @@ impl<H: Handler> Machine<H> {
             state.schedule(id.slot());
         }
         state.settle_crossings();
+        state.configure_tunnels();
+        self.pass_time_for_tunnels();
         self.settle();
     }
 

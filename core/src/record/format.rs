@@ -1,5 +1,6 @@
 use crate::input::{Fact, Input, Request};
 use crate::tls::Secured;
+use crate::tunnel::{LinkId, TunnelId, TunnelReport};
 use crate::{ConnId, DialId, Letter, ListenerId, OutgoingBuf, PayloadBuf, Reason, Time, UnixTime};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -64,6 +65,7 @@ pub(super) fn write_fact<N>(out: &mut String, now: Time, fact: &Fact<'_, N>, not
         Fact::Elapsed => writeln!(out, "elapsed"),
         Fact::Dialed { dial, peer } => writeln!(out, "dialed {} {peer}", dial.0),
         Fact::DialFailed { dial, failure } => writeln!(out, "dial_failed {} {failure}", dial.0),
+        Fact::TunnelReported { link, report } => write_report(out, *link, report),
         Fact::Noted(content) => writeln!(out, "noted {}", Quoted(note(content).as_bytes())),
         Fact::Dispatched { listener, peer } => writeln!(out, "dispatched {} {peer}", listener.0),
         Fact::Adopted { listener, peer } => writeln!(out, "adopted {} {peer}", listener.0),
@@ -79,6 +81,19 @@ pub(super) fn write_fact<N>(out: &mut String, now: Time, fact: &Fact<'_, N>, not
         Fact::Requested(Request::Publish { room, payload }) => {
             writeln!(out, "publish {} {}", Quoted(room.as_bytes()), Content(payload))
         }
+    }
+}
+
+fn write_report(out: &mut String, LinkId { tunnel, attempt }: LinkId, report: &TunnelReport) -> fmt::Result {
+    write!(out, "tunnel {} {attempt} ", tunnel.0)?;
+    match report {
+        TunnelReport::Connected => writeln!(out, "connected"),
+        TunnelReport::Failed { failure, words } => writeln!(out, "failed {failure} {}", Quoted(words.as_bytes())),
+        TunnelReport::Bound { listener, port } => writeln!(out, "bound {} {port}", listener.0),
+        TunnelReport::Refused { listener } => writeln!(out, "refused {}", listener.0),
+        TunnelReport::Answered(number) => writeln!(out, "answered {number}"),
+        TunnelReport::ChannelRefused => writeln!(out, "channel_refused"),
+        TunnelReport::Closed => writeln!(out, "closed"),
     }
 }
 
@@ -150,6 +165,7 @@ fn parse_line<N: FromStr>(line: &str) -> Result<(Time, Input<N>), &'static str> 
         "elapsed" => Input::Elapsed,
         "dialed" => Input::Dialed { dial: words.dial()?, peer: words.parsed("a peer's address")? },
         "dial_failed" => Input::DialFailed { dial: words.dial()?, failure: words.failure()? },
+        "tunnel" => Input::TunnelReported { link: words.link()?, report: words.report()? },
         "noted" => Input::Noted(words.text()?.parse().map_err(|_| "a note of this application")?),
         "publish" => {
             let room = words.text()?;
@@ -298,6 +314,27 @@ impl<'a> Words<'a> {
 
     fn dial(&mut self) -> Result<DialId, &'static str> {
         self.parsed("a dial's number").map(DialId)
+    }
+
+    fn link(&mut self) -> Result<LinkId, &'static str> {
+        let tunnel = TunnelId(self.parsed("a tunnel's number")?);
+        Ok(LinkId { tunnel, attempt: self.parsed("the number of an attempt")? })
+    }
+
+    fn report(&mut self) -> Result<TunnelReport, &'static str> {
+        Ok(match self.word() {
+            "connected" => TunnelReport::Connected,
+            "failed" => {
+                let failure = self.parsed("the name of a tunnel's failure")?;
+                TunnelReport::Failed { failure, words: self.text()? }
+            }
+            "bound" => TunnelReport::Bound { listener: self.listener()?, port: self.parsed("a port")? },
+            "refused" => TunnelReport::Refused { listener: self.listener()? },
+            "answered" => TunnelReport::Answered(self.parsed("the number of a question")?),
+            "channel_refused" => TunnelReport::ChannelRefused,
+            "closed" => TunnelReport::Closed,
+            _ => return Err("connected, failed, bound, refused, answered, channel_refused or closed"),
+        })
     }
 
     fn failure<T: FromStr>(&mut self) -> Result<T, &'static str> {

@@ -328,6 +328,7 @@ impl View<'_> {
         let auth = &self.settings.authentication;
         let is_exposed = match address {
             Address::Tcp(address) => !address.ip().to_canonical().is_loopback() && self.listener.tls.is_none(),
+            Address::Forwarded(forward) => !forward.bind.is_local() && self.listener.tls.is_none(),
             Address::Unix(_) | Address::Inherited(_) => false,
         };
         if !is_exposed || auth.allow_plaintext {

@@ -1,4 +1,6 @@
-use super::{BindError, OsStream, Remote, RemoteError};
+use super::tunnel::Board;
+use super::{BindError, Channel, Handed, Remote, RemoteError};
+use crate::tunnel::{LinkId, TunnelReport};
 use crate::{Config, Letter, ListenerId, Metrics, Peer, Request};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -27,7 +29,11 @@ pub enum Mail<N> {
     /// From another shard, for [`Machine::delivered`](crate::Machine::delivered).
     Letter(Letter),
     /// From the shard that accepts, for [`Machine::adopted`](crate::Machine::adopted).
-    Connection(ListenerId, Peer, OsStream),
+    Connection(ListenerId, Peer, Handed),
+    /// From a tunnel, for [`Machine::accepted`](crate::Machine::accepted).
+    Channel(ListenerId, Peer, Box<dyn Channel>),
+    /// For [`Machine::tunnel_reported`](crate::Machine::tunnel_reported).
+    Tunnel(LinkId, TunnelReport),
     /// For [`Machine::reconfigured`](crate::Machine::reconfigured), on the shard that accepts: it listens at what is new, or
     /// says why not and leaves everything as it was.
     Reconfigure(Box<Config>, Reconfigured),
@@ -49,6 +55,8 @@ pub struct Mailbox<N> {
 
 pub(super) struct Shared<N> {
     state: Mutex<State<N>>,
+    /// Of the first shard.
+    pub(super) board: Arc<Board>,
 }
 
 struct State<N> {
@@ -142,6 +150,11 @@ impl<N> Mailbox<N> {
         self.others().map(|shard| shard.last_metrics()).collect()
     }
 
+    /// Shows what is wanted of tunnels, and how they are.
+    pub(super) fn board(&self) -> &Board {
+        &self.own().board
+    }
+
     fn own(&self) -> &Shared<N> {
         &self.shards[self.number]
     }
@@ -176,6 +189,7 @@ impl<N> Drop for Mailbox<N> {
                 receive(last.clone().unwrap_or_else(Metrics::new));
             }
         }
+        self.own().board.end();
         if self.number > 0 {
             // It waits for all others.
             self.shards[0].wake();
@@ -191,7 +205,7 @@ impl<N> Shared<N> {
     fn new() -> Arc<Self> {
         let state =
             State { waiting: VecDeque::new(), task: None, letters: 0, bytes: 0, ended: false, over: false, last: None };
-        Arc::new(Self { state: Mutex::new(state) })
+        Arc::new(Self { state: Mutex::new(state), board: Arc::default() })
     }
 
     /// Leaves a word of somebody outside.
@@ -249,6 +263,8 @@ impl<N> fmt::Debug for Mail<N> {
             Self::Metrics(_) => "Metrics",
             Self::Letter(_) => "Letter",
             Self::Connection(..) => "Connection",
+            Self::Channel(..) => "Channel",
+            Self::Tunnel(..) => "Tunnel",
             Self::Reconfigure(..) => "Reconfigure",
             Self::Reconfigured(_) => "Reconfigured",
             Self::Stop => "Stop",

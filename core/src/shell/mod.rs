@@ -5,6 +5,7 @@
 
 mod attempts;
 mod block_on;
+mod channel;
 #[cfg(feature = "auth")]
 pub mod client;
 mod driver;
@@ -17,9 +18,11 @@ mod signals;
 mod sockets;
 pub mod stream;
 mod task;
+mod tunnel;
 
 pub use attempts::{Attempts, until_blocked};
 pub use block_on::block_on;
+pub use channel::{Channel, Handed};
 pub use driver::{Driver, Next};
 pub use mailbox::{Mail, Mailbox, Reconfigured};
 pub use os::{OsListener, OsStream, SocketFile, tune, tune_accepted};
@@ -29,6 +32,7 @@ pub use remote::{Remote, RemoteError};
 pub use server::{BindError, Runtime, Server, Setup, StartError};
 pub use sockets::{Dialed, Sockets};
 pub use task::{AsyncRuntime, Task};
+pub use tunnel::{TunnelPort, TunnelWatch};
 
 use std::hash::{BuildHasher, Hasher};
 

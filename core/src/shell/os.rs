@@ -38,6 +38,10 @@ impl OsListener {
     pub fn bind(address: &Address) -> io::Result<Self> {
         match address {
             Address::Tcp(address) => tcp(*address).map(Self::Tcp),
+            Address::Forwarded(forward) => {
+                let words = std::format!("{} is on the other side of the tunnel {:?}", forward.bind, forward.tunnel);
+                Err(io::Error::new(io::ErrorKind::InvalidInput, words))
+            }
             Address::Inherited(name) => {
                 let words = std::format!("the process was given no listener of the name {name:?}");
                 Err(io::Error::new(io::ErrorKind::NotFound, words))

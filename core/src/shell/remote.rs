@@ -1,5 +1,6 @@
-use super::BindError;
+use super::{BindError, TunnelPort, TunnelWatch};
 use super::mailbox::{Mail, Shared, WAITING_MAX};
+use crate::tunnel::TunnelStatus;
 use crate::{Config, ConnId, Metrics, Payload, Request};
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -119,6 +120,27 @@ impl<N> Remote<N> {
             Request::Quarantine { .. } | Request::Release { .. } => self.shards[0].put(Mail::Request(request)),
             request => self.shards[self.home].put(Mail::Request(request)),
         }
+    }
+
+    /// How the server's [tunnels](crate::tunnel) are.
+    #[must_use]
+    pub fn tunnels(&self) -> Vec<TunnelStatus> {
+        self.shards[0].board.statuses()
+    }
+
+    /// Sees how the server's tunnels change.
+    #[must_use]
+    pub fn watch_tunnels(&self) -> TunnelWatch {
+        TunnelWatch::new(&self.shards[0].board)
+    }
+
+    /// For what speaks SSH.
+    #[must_use]
+    pub fn tunnel_port(&self) -> TunnelPort
+    where
+        N: Send + 'static,
+    {
+        TunnelPort::new(self.clone(), Arc::clone(&self.shards[0].board))
     }
 
     /// Has the server hand its counters to `receive`, on its own thread and in its own time.

@@ -47,7 +47,8 @@ pub enum StartError {
 /// What a [`Driver`](super::Driver) is made of.
 pub struct Setup<H: Handler> {
     pub(super) machine: Machine<H>,
-    pub(super) listeners: Vec<OsListener>,
+    /// `None` where another machine listens.
+    pub(super) listeners: Vec<Option<OsListener>>,
     pub(super) mailbox: Mailbox<H::Note>,
     pub(super) signals: Option<OnSignals>,
     pub(super) hangup: Option<OnSignals>,
@@ -213,10 +214,15 @@ impl<H: Handler, R: Runtime> Server<H, R> {
 fn listen(
     config: &Config,
     mut inherited: Vec<(String, OsListener)>,
-) -> Result<(Vec<OsListener>, Vec<String>), BindError> {
+) -> Result<(Vec<Option<OsListener>>, Vec<String>), BindError> {
     let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
     for listen in &config.listeners {
         let blame = |source| BindError { address: listen.bound(&listen.address), source };
+        if matches!(listen.address, Address::Forwarded(_)) {
+            addresses.push(listen.bound(&listen.address));
+            listeners.push(None);
+            continue;
+        }
         let given = inherited.iter().position(|(name, _)| listen.address == Address::Inherited(name.clone()));
         let listener = match given {
             Some(place) => Ok(inherited.swap_remove(place).1),
@@ -224,7 +230,7 @@ fn listen(
         };
         let listener = listener.map_err(blame)?;
         addresses.push(listen.bound(&listener.address().map_err(blame)?));
-        listeners.push(listener);
+        listeners.push(Some(listener));
     }
     Ok((listeners, addresses))
 }

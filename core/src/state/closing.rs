@@ -177,6 +177,7 @@ impl<C: Default> State<C> {
             self.outbound.close(index);
             self.outbound.changed.insert(index);
             self.agenda.forget(index);
+            self.count_tunnel_traffic(&conn);
             match conn.origin {
                 Origin::Listener(listener) => self.left(Some(listener), conn.counted_as()),
                 Origin::Dial(dial) => {

@@ -54,6 +54,8 @@ pub enum Why {
     Timer,
     /// The next attempt to connect.
     Dial,
+    /// A tunnel is dialled, asked whether it is there, given up or ended.
+    Tunnel,
     /// A listener that was out of descriptors tries again.
     Accept,
     /// The other shards are told what was counted.

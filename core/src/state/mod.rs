@@ -8,6 +8,7 @@ mod membership;
 mod post;
 mod sending;
 mod session;
+mod tunnels;
 mod watch;
 
 pub(crate) use closing::{Ending, farewell};
@@ -28,12 +29,13 @@ use crate::slots::Slots;
 use crate::telnet::{Side, option};
 use crate::ticket::Tickets;
 use crate::timer::{Agenda, Timers};
+use crate::tunnel::{TunnelId, Tunnels};
 use crate::websocket::{WebSocket, WebSocketDecoder};
 use crate::wire::{Encoder, Protocol, ProxyLook, Wire, look_for_proxy};
 use crate::{
     AddressKey, Config, ConnId, DialId, Listen, ListenerId, Peer, PeerLimits, Random, Reason, Shard, Time, UnixTime,
 };
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -51,6 +53,9 @@ pub(crate) struct State<C> {
     pub(crate) tickets: Tickets,
     pub(crate) agenda: Agenda,
     pub(crate) dials: Dials,
+    pub(crate) tunnels: Tunnels,
+    /// Bytes received and written by connections that are over, of each tunnel of the configuration.
+    pub(crate) tunnel_traffic: BTreeMap<String, (u64, u64)>,
     pub(crate) admission: Admission,
     /// By listener.
     pub(crate) doors: Vec<Door>,
@@ -112,6 +117,7 @@ pub(crate) enum Pending {
     TurnedAway(ListenerId, Peer, Reason),
     DialFailed(DialId, Failure, Option<Time>),
     DialEnded(DialId),
+    Tunnel(TunnelId),
 }
 
 impl<C: Default> State<C> {
@@ -129,6 +135,8 @@ impl<C: Default> State<C> {
             tickets: Tickets::default(),
             agenda: Agenda::default(),
             dials: Dials::default(),
+            tunnels: Tunnels::default(),
+            tunnel_traffic: BTreeMap::new(),
             admission: Admission::default(),
             doors: config.listeners.iter().map(|_| Door::default()).collect(),
             metrics: Metrics::new(),
@@ -329,6 +337,7 @@ impl<C: Default> State<C> {
             let expires = self.config.listeners.iter().filter_map(|listen| listen.tls.as_ref()?.expires_at);
             metrics.certificate_expiry_secs = expires.min().map_or(0, UnixTime::as_secs);
         }
+        metrics.tunnels = self.tunnel_metrics();
         metrics.tickets = self.tickets.len() as u64;
         metrics.rooms = self.rooms.len() as u64;
         metrics.quarantined = self.admission.quarantine.len() as u64;

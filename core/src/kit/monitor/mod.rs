@@ -11,7 +11,7 @@
 //! | `active_sessions` | then, and every interval | `sessions`, at most 500 of `total` |
 //! | `session_started` | somebody is connected | `session` |
 //! | `session_ended` | somebody no longer is | `session`, and the `reason` |
-//! | `stats` | every interval | `unix_ms`, `draining`, `metrics`: counters since the start, and gauges |
+//! | `stats` | every interval | `unix_ms`, `draining`, `metrics`: counters since the start, and gauges; `tunnels`: how each [tunnel](crate::tunnel) is |
 //! | `quarantine` | every interval, if there are any or were | `addresses`: each `address`, and for how many `seconds` |
 //! | `watch_response` | to `watch_session` and `stop_watching` | `session_id`, `status`: `success`, `stopped` or `error`; and the `error` |
 //! | `client_input`, `server_message` | something was said on the session that is watched | `session_id`, `data`: `text`, `bytes`, `truncated` |
@@ -35,6 +35,7 @@ mod session;
 use crate::http::Request;
 use crate::kit::layer::Layer;
 use crate::text::neutralize;
+use crate::tunnel::{TunnelState, TunnelStatus};
 use crate::wire::Protocol;
 use crate::{ConnId, Event, Handler, Hub, Payload, Peer, Reason, Timer};
 use alloc::boxed::Box;
@@ -412,8 +413,9 @@ fn unix_ms<C: Default>(hub: &Hub<'_, C>) -> Option<u64> {
 
 fn stats<C: Default>(hub: &Hub<'_, C>) -> Value {
     let m = hub.metrics();
+    let tunnels: Vec<_> = hub.tunnels().map(|status| tunnel(hub, &status)).collect();
     json!({
-        "type": "stats", "unix_ms": unix_ms(hub), "draining": hub.is_draining(),
+        "type": "stats", "unix_ms": unix_ms(hub), "draining": hub.is_draining(), "tunnels": tunnels,
         "metrics": {
             "open": m.open, "undecided": m.undecided, "closing": m.closing, "stalled": m.stalled,
             "opened": m.opened, "ended": m.ended.total(), "refused": m.refused.total(),
@@ -423,6 +425,22 @@ fn stats<C: Default>(hub: &Hub<'_, C>) -> Value {
             "tls_handshakes": m.tls_handshakes, "reloads": m.reloads,
             "round_trip_count": m.round_trip_us.count(), "round_trip_us": m.round_trip_us.sum(),
         },
+    })
+}
+
+fn tunnel<C: Default>(hub: &Hub<'_, C>, status: &TunnelStatus) -> Value {
+    let forwards = status.forwards.iter().map(|forward| {
+        let listener = hub.config().listeners.get(forward.listener.index()).map_or("", |listen| &listen.name);
+        json!({ "listener": listener, "at": forward.bind.to_string(), "bound": forward.bound })
+    });
+    let error = status.last_error.as_ref().map(|(failure, words)| json!({ "failure": failure.name(), "words": words }));
+    let retry = if let TunnelState::Waiting(at) = status.state { Some(at.since(hub.now()).as_secs()) } else { None };
+    let counted = hub.metrics().tunnels.into_iter().find(|counted| counted.name == status.name).unwrap_or_default();
+    json!({
+        "name": status.name, "state": status.state.name(), "retry_in_seconds": retry,
+        "forwards": forwards.collect::<Vec<_>>(), "last_error": error, "connects": status.connects,
+        "connected": status.connected, "channels": counted.channels, "channels_refused": counted.channels_refused,
+        "bytes_in": counted.bytes_in, "bytes_out": counted.bytes_out,
     })
 }
 

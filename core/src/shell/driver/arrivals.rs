@@ -1,9 +1,10 @@
 //! Who comes in: accepted here, handed over by another shard, or dialled.
 
 use super::{Connection, Door, Driver, FIRST_LISTENER};
-use crate::shell::{ACCEPTS_PER_TURN, BindError, Mail, OsListener, OsStream, Sockets};
+use crate::shell::channel::{Arrival, Carrier};
+use crate::shell::{ACCEPTS_PER_TURN, BindError, Handed, Mail, OsListener, Sockets};
 use crate::{
-    AcceptFailure, Accepting, Config, ConnId, DialId, Failure, Handler, Letter, Listen, ListenerId, Peer, Refusal,
+    AcceptFailure, Accepting, Address, Config, ConnId, DialId, Failure, Handler, Letter, Listen, ListenerId, Peer, Refusal,
 };
 use alloc::collections::BTreeSet;
 use alloc::string::String;
@@ -25,8 +26,8 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => self.machine.accept_failed(self.now, id, AcceptFailure::from(&error)),
                 Ok((stream, peer)) => {
-                    if let Err((stream, refusal)) = self.let_in(id, stream, peer) {
-                        self.sockets.dismiss(stream, &refusal.farewell);
+                    if let Err((arrival, refusal)) = self.let_in(id, Arrival::Stream(stream), peer) {
+                        self.dismiss(arrival, &refusal.farewell);
                     }
                 }
             }
@@ -34,53 +35,79 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         self.again.push(FIRST_LISTENER - place);
     }
 
-    fn let_in(&mut self, listener: ListenerId, stream: S::Stream, peer: Peer) -> Result<(), (S::Stream, Refusal)> {
+    pub(super) fn dismiss(&mut self, arrival: Arrival<S::Stream>, words: &[u8]) {
+        match arrival {
+            Arrival::Stream(stream) => self.sockets.dismiss(stream, words),
+            Arrival::Channel(channel) => channel.dismiss(words),
+        }
+    }
+
+    pub(super) fn let_in(
+        &mut self,
+        listener: ListenerId,
+        arrival: Arrival<S::Stream>,
+        peer: Peer,
+    ) -> Result<(), (Arrival<S::Stream>, Refusal)> {
         let now = self.now;
         if self.shard.count() == 1 {
             match self.machine.accepted(now, listener, peer) {
-                Ok(id) => self.add(id, stream),
-                Err(refusal) => return Err((stream, refusal)),
+                Ok(id) => self.add(id, arrival),
+                Err(refusal) => return Err((arrival, refusal)),
             }
             return Ok(());
         }
         let shard = match self.machine.dispatched(now, listener, peer) {
             Ok(shard) => shard,
-            Err(refusal) => return Err((stream, refusal)),
+            Err(refusal) => return Err((arrival, refusal)),
         };
         if shard == self.shard.number() {
             let id = self.machine.adopted(now, listener, peer);
-            self.add(id, stream);
+            self.add(id, arrival);
             return Ok(());
         }
-        let given = self.sockets.give(stream).map(|stream| Mail::Connection(listener, peer, stream));
-        match given.map(|mail| self.mailbox.post(shard.into(), mail)) {
+        let given = match arrival {
+            Arrival::Stream(stream) => self.sockets.give(stream).map(Handed::Socket),
+            Arrival::Channel(channel) => Ok(Handed::Channel(channel)),
+        };
+        match given.map(|handed| self.mailbox.post(shard.into(), Mail::Connection(listener, peer, handed))) {
             Ok(Ok(())) => {}
             // That one has drained already; it is told here.
-            Ok(Err(Mail::Connection(listener, peer, stream))) => self.adopt(listener, peer, stream),
+            Ok(Err(Mail::Connection(listener, peer, handed))) => self.adopt(listener, peer, handed),
             _ => self.machine.delivered(now, &Letter::Left { listener: Some(listener), peer, shard }),
         }
         Ok(())
     }
 
     /// Another shard hands a connection over.
-    pub(super) fn adopt(&mut self, listener: ListenerId, peer: Peer, stream: OsStream) {
+    pub(super) fn adopt(&mut self, listener: ListenerId, peer: Peer, handed: Handed) {
         let id = self.machine.adopted(self.now, listener, peer);
-        match self.sockets.take(stream) {
-            Ok(stream) => self.add(id, stream),
+        let arrival = match handed {
+            Handed::Socket(stream) => self.sockets.take(stream).map(Arrival::Stream),
+            Handed::Channel(channel) => Ok(Arrival::Channel(channel)),
+        };
+        match arrival {
+            Ok(arrival) => self.add(id, arrival),
             Err(error) => self.machine.failed(self.now, id, Failure::from(&error)),
         }
     }
 
-    pub(super) fn add(&mut self, id: ConnId, stream: S::Stream) {
+    pub(super) fn add(&mut self, id: ConnId, arrival: Arrival<S::Stream>) {
         let index = id.index();
         if self.connections.len() <= index {
             self.connections.resize_with(index + 1, || None);
         }
         // Whoever had this place is over.
         self.connections[index] = None;
-        match self.sockets.adopt(id.slot(), stream) {
-            Ok(socket) => {
-                self.connections[index] = Some(Connection { id, socket, unread: false, full: false, shut_down: false });
+        let carrier = match arrival {
+            Arrival::Stream(stream) => self.sockets.adopt(id.slot(), stream).map(Carrier::Socket),
+            Arrival::Channel(mut channel) => {
+                channel.accept();
+                Ok(Carrier::Channel(channel, self.channels.key(id.slot()).into()))
+            }
+        };
+        match carrier {
+            Ok(carrier) => {
+                self.connections[index] = Some(Connection { id, carrier, unread: false, full: false, shut_down: false });
                 self.again.push(id.slot());
             }
             Err(error) => self.machine.failed(self.now, id, Failure::from(&error)),
@@ -106,7 +133,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
                 Err(error) => self.machine.dial_failed(self.now, dial, Failure::from(&error)),
                 Ok((stream, peer)) => {
                     if let Some(id) = self.machine.dialed(self.now, dial, peer) {
-                        self.add(id, stream);
+                        self.add(id, Arrival::Stream(stream));
                     }
                 }
             }
@@ -119,6 +146,10 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         for (listen, place) in self.machine.new_addresses(&config).zip(self.listeners.len()..) {
             let blame = |source| BindError { address: listen.bound(&listen.address), source };
             let number = FIRST_LISTENER - u32::try_from(place).unwrap_or(FIRST_LISTENER);
+            if matches!(listen.address, Address::Forwarded(_)) {
+                doors.push((number, None, listen.address.clone()));
+                continue;
+            }
             let listener = OsListener::bind(&listen.address).map_err(blame)?;
             let address = listener.address().map_err(blame)?;
             let listener = self.sockets.listen(number, listener).map_err(blame)?;

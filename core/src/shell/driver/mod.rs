@@ -1,17 +1,19 @@
 mod arrivals;
 
+use super::channel::{Arrival, Carrier, Trouble};
 use super::signals::OnSignals;
-use super::{Mail, Mailbox, OsListener, SCRATCH_BYTES, Setup, Sockets};
+use super::{Mail, Mailbox, OsListener, ReadyQueue, SCRATCH_BYTES, Setup, Sockets};
 use crate::{
-    Address, Addressee, Config, ConnId, DialId, End, Failure, Handler, Machine, Metrics, Shard, Time, UnixTime,
+    Address, Addressee, Config, ConnId, DialId, End, Handler, Machine, Metrics, Shard, Time, UnixTime,
 };
 use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 use std::io::{self, IoSlice};
-use std::task::Waker;
+use std::task::{Context, Waker};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How many slices are written with one call.
@@ -34,10 +36,14 @@ const FIRST_LISTENER: u32 = u32::MAX;
 pub struct Driver<H: Handler, S: Sockets> {
     machine: Machine<H>,
     sockets: S,
-    /// `None` once it is closed.
+    /// `None` once it is closed, and where another machine listens.
     listeners: Vec<Option<Door<S::Listener>>>,
     /// Where each listener really is, with the port that the system chose.
     addresses: Vec<Address>,
+    /// Which channels are ready.
+    channels: Arc<ReadyQueue>,
+    /// What was last shown of the tunnels.
+    tunnels_shown: u64,
     /// By the connection's index.
     connections: Vec<Option<Connection<S::Socket>>>,
     mailbox: Mailbox<H::Note>,
@@ -75,7 +81,7 @@ struct Door<L> {
 
 struct Connection<S> {
     id: ConnId,
-    socket: S,
+    carrier: Carrier<S>,
     /// Reading was left off because the machine did not want it.
     unread: bool,
     /// Writing was left off because the socket is full.
@@ -90,11 +96,14 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
     /// If the runtime does not take the listeners.
     pub fn new(setup: Setup<H>, mut sockets: S) -> io::Result<Self> {
         let Setup { machine, listeners, mailbox, signals, hangup } = setup;
-        let addresses = listeners.iter().map(OsListener::address).collect::<io::Result<_>>()?;
+        let listening = listeners.iter().zip(&machine.config().listeners);
+        let addresses = listening
+            .map(|(listener, listen)| listener.as_ref().map_or(Ok(listen.address.clone()), OsListener::address))
+            .collect::<io::Result<_>>()?;
         let numbered = listeners.into_iter().zip((0..=FIRST_LISTENER).rev());
         let doors = numbered.map(|(listener, number)| {
-            let listener = sockets.listen(number, listener)?;
-            Ok((number, Some(Door { listener, resting: false })))
+            let listener = listener.map(|listener| sockets.listen(number, listener)).transpose()?;
+            Ok((number, listener.map(|listener| Door { listener, resting: false })))
         });
         let shard = machine.which_shard();
         let (again, listeners) = doors.collect::<io::Result<(Vec<_>, Vec<_>)>>()?;
@@ -103,6 +112,8 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
             sockets,
             listeners,
             addresses,
+            channels: ReadyQueue::new(),
+            tunnels_shown: 0,
             connections: Vec::new(),
             mailbox,
             _signals: [signals, hangup],
@@ -131,6 +142,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         self.now = now;
         self.look_at_the_wall();
         self.read_mail(task);
+        self.channels.take(task, ready);
         ready.append(&mut self.again);
         self.hold_back();
         for number in ready.drain(..) {
@@ -144,6 +156,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         self.connect();
         self.write_all();
         self.tend_listeners();
+        self.show_tunnels();
         self.next()
     }
 
@@ -154,7 +167,10 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
 
     /// The socket under a number, if there is one.
     pub fn socket(&mut self, number: u32) -> Option<&mut S::Socket> {
-        self.connections.get_mut(number as usize)?.as_mut().map(|connection| &mut connection.socket)
+        match &mut self.connections.get_mut(number as usize)?.as_mut()?.carrier {
+            Carrier::Socket(socket) => Some(socket),
+            Carrier::Channel(..) => None,
+        }
     }
 
     /// What was counted, by all shards, once there is nothing more to do.
@@ -194,6 +210,12 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
                 Mail::Metrics(receive) => receive(self.machine.metrics()),
                 Mail::Letter(letter) => self.machine.delivered(now, &letter),
                 Mail::Connection(listener, peer, stream) => self.adopt(listener, peer, stream),
+                Mail::Channel(listener, peer, channel) => {
+                    if let Err((arrival, refusal)) = self.let_in(listener, Arrival::Channel(channel), peer) {
+                        self.dismiss(arrival, &refusal.farewell);
+                    }
+                }
+                Mail::Tunnel(link, report) => self.machine.tunnel_reported(now, link, &report),
                 Mail::Reconfigure(config, tell) => tell(self.reconfigure(*config)),
                 Mail::Reconfigured(config) => self.machine.reconfigured(now, Config::clone(&config)),
                 Mail::Stop => self.stopped = true,
@@ -206,6 +228,9 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         let Self { machine, sockets, connections, again, scratch, now, .. } = self;
         let Some(connection) = connections.get_mut(number as usize).and_then(Option::as_mut) else { return };
         let id = connection.id;
+        if let Err(failure) = connection.carrier.flush() {
+            return machine.failed(*now, id, failure);
+        }
         if connection.full {
             write(machine, sockets, connection, *now);
         }
@@ -214,7 +239,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
             if connection.unread {
                 return;
             }
-            match sockets.read(&mut connection.socket, scratch) {
+            match read(sockets, &mut connection.carrier, scratch) {
                 Ok(0) => return machine.ended(*now, id),
                 Ok(bytes) => {
                     machine.received(*now, id, &mut scratch[..bytes]);
@@ -223,12 +248,19 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
                         return again.push(number);
                     }
                 }
-                Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => return,
-                    io::ErrorKind::Interrupted => {}
-                    _ => return machine.failed(*now, id, Failure::from(&error)),
-                },
+                Err(Trouble::Blocked) => return,
+                Err(Trouble::Interrupted) => {}
+                Err(Trouble::Failed(failure)) => return machine.failed(*now, id, failure),
             }
+        }
+    }
+
+    /// Shows what is wanted of tunnels to what speaks SSH, and how they are to whoever watches.
+    fn show_tunnels(&mut self) {
+        let version = self.machine.tunnels_version();
+        if core::mem::replace(&mut self.tunnels_shown, version) != version {
+            let (intents, statuses) = (self.machine.tunnels().collect(), self.machine.tunnel_statuses().collect());
+            self.mailbox.board().show(version, intents, statuses);
         }
     }
 
@@ -323,7 +355,10 @@ fn write<H: Handler, S: Sockets>(
             connection.full = false;
             if intent.end == End::Shutdown && !connection.shut_down {
                 connection.shut_down = true;
-                sockets.shut_down(&mut connection.socket);
+                match &mut connection.carrier {
+                    Carrier::Socket(socket) => sockets.shut_down(socket),
+                    Carrier::Channel(channel, _) => channel.shut_down(),
+                }
             }
             return;
         }
@@ -333,16 +368,27 @@ fn write<H: Handler, S: Sockets>(
             *place = IoSlice::new(slice);
             count += 1;
         }
-        match sockets.write(&mut connection.socket, &slices[..count]) {
+        let written = match &mut connection.carrier {
+            Carrier::Socket(socket) => sockets.write(socket, &slices[..count]).map_err(Trouble::from),
+            Carrier::Channel(channel, waker) => {
+                Trouble::or(channel.poll_write(&mut Context::from_waker(waker), &slices[..count]))
+            }
+        };
+        match written {
             Ok(bytes) => machine.wrote(now, connection.id, bytes),
-            Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock => {
-                    connection.full = true;
-                    return machine.blocked(now, connection.id);
-                }
-                io::ErrorKind::Interrupted => {}
-                _ => return machine.failed(now, connection.id, Failure::from(&error)),
-            },
+            Err(Trouble::Blocked) => {
+                connection.full = true;
+                return machine.blocked(now, connection.id);
+            }
+            Err(Trouble::Interrupted) => {}
+            Err(Trouble::Failed(failure)) => return machine.failed(now, connection.id, failure),
         }
+    }
+}
+
+fn read<S: Sockets>(sockets: &mut S, carrier: &mut Carrier<S::Socket>, buffer: &mut [u8]) -> Result<usize, Trouble> {
+    match carrier {
+        Carrier::Socket(socket) => Ok(sockets.read(socket, buffer)?),
+        Carrier::Channel(channel, waker) => Trouble::or(channel.poll_read(&mut Context::from_waker(waker), buffer)),
     }
 }

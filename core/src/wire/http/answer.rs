@@ -1,6 +1,7 @@
 use super::access::{COOKIE_NAME, Shown};
 use super::head::Request;
 use super::{Access, Http, upgrade};
+use crate::metrics::TunnelMetrics;
 use crate::websocket::{Role, WebSocket};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -67,7 +68,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// What an answer depends on beside the request.
-pub(crate) struct Site<'a, M> {
+pub(crate) struct Site<'a, M, T> {
     pub(crate) http: &'a Http,
     /// The server is shutting down, and says when to come back.
     pub(crate) drains: bool,
@@ -79,11 +80,16 @@ pub(crate) struct Site<'a, M> {
     pub(crate) is_throttled: bool,
     /// Asked only if they are asked for.
     pub(crate) metrics: M,
+    pub(crate) tunnels: T,
 }
 
 /// Answers a request.
-pub(crate) fn answer<M: FnOnce() -> String>(request: &Request, site: Site<'_, M>) -> Answer {
-    let Site { http, drains, retry_after, seed, has_tls, is_throttled, metrics } = site;
+pub(crate) fn answer<M, T>(request: &Request, site: Site<'_, M, T>) -> Answer
+where
+    M: FnOnce() -> String,
+    T: FnOnce() -> Vec<TunnelMetrics>,
+{
+    let Site { http, drains, retry_after, seed, has_tls, is_throttled, metrics, tunnels } = site;
     let is_head = request.method == "HEAD";
     if !is_known_host(request, &http.hosts) {
         return Answer::Last(Status::MISDIRECTED.last_words(is_head));
@@ -117,7 +123,11 @@ pub(crate) fn answer<M: FnOnce() -> String>(request: &Request, site: Site<'_, M>
         "/drupe.svg" => Response { body: ICON.to_string(), ..Response::of("image/svg+xml") },
         "/healthz" => Response::text(Status::OK, "ok\n"),
         "/readyz" if drains => Response { retry_after, ..Response::text(Status::UNAVAILABLE, "draining\n") },
-        "/readyz" => Response::text(Status::OK, "ready\n"),
+        "/readyz" => {
+            let line = |tunnel: TunnelMetrics| format!("tunnel {}: {}\n", tunnel.name, tunnel.state_name());
+            let lines: String = tunnels().into_iter().map(line).collect();
+            Response::text(Status::OK, &format!("ready\n{lines}"))
+        }
         "/metrics" if http.metrics != Access::Off => {
             Response { body: metrics(), ..Response::of("text/plain; version=0.0.4; charset=utf-8") }
         }

@@ -5,7 +5,7 @@
 //! | any, or [`Http::path`] | the upgrade to WebSocket |
 //! | `/` | a page that speaks it |
 //! | `/healthz` | 200 as long as the machine turns |
-//! | `/readyz` | 200, or 503 while the server drains |
+//! | `/readyz` | 200, with a line for each [tunnel](crate::tunnel) that says how it is; or 503 while the server drains |
 //! | `/metrics` | the [`Metrics`](crate::Metrics) as Prometheus reads them (text format 0.0.4) |
 //! | `/monitor` | with [`Http::monitor`]: a page that shows who is connected, and the upgrade to the WebSocket behind it |
 //!

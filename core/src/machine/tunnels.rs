@@ -1,0 +1,50 @@
+//! Facts and intentions of reverse tunnels.
+
+use super::Machine;
+use crate::handler::Handler;
+use crate::input::Fact;
+use crate::tunnel::{LinkId, TunnelIntent, TunnelReport, TunnelStatus};
+use crate::Time;
+
+impl<H: Handler> Machine<H> {
+    /// Something happened to an SSH connection that [`tunnels`](Self::tunnels) shows. Whoever connects at its other side is told as
+    /// [`accepted`](Self::accepted), by the listener whose place it is.
+    pub fn tunnel_reported(&mut self, now: Time, link: LinkId, report: &TunnelReport) {
+        self.begin(now, &Fact::TunnelReported { link, report });
+        let crate::state::State { tunnels, random, now, .. } = &mut self.state;
+        tunnels.reported(*now, link, report, random);
+        self.state.note_tunnels();
+        self.settle();
+    }
+
+    /// The SSH connections that should be there. Those that are not shown any more are to be dropped at once.
+    pub fn tunnels(&self) -> impl Iterator<Item = TunnelIntent> + '_ {
+        self.state.tunnels.intents()
+    }
+
+    /// How the tunnels are. On a server of several shards the first one knows.
+    pub fn tunnel_statuses(&self) -> impl Iterator<Item = TunnelStatus> + '_ {
+        self.state.tunnel_statuses()
+    }
+
+    /// Another number than before, if what [`tunnels`](Self::tunnels) shows may have changed since.
+    #[must_use]
+    pub fn tunnels_version(&self) -> u64 {
+        self.state.tunnels.version()
+    }
+
+    pub(super) fn pass_time_for_tunnels(&mut self) {
+        let crate::state::State { tunnels, random, now, .. } = &mut self.state;
+        tunnels.elapsed(*now, random);
+        self.state.note_tunnels();
+        self.settle();
+    }
+
+    /// Ends tunnels that are to end and that nobody uses any more.
+    pub(super) fn end_unused_tunnels(&mut self) {
+        if self.state.tunnels.some_may_end() {
+            self.state.end_unused_tunnels();
+            self.tell_pending();
+        }
+    }
+}

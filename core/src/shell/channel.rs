@@ -1,0 +1,101 @@
+//! Connections that are no sockets of the operating system: what comes through a tunnel.
+
+use super::OsStream;
+use crate::Failure;
+use alloc::boxed::Box;
+use core::fmt;
+use core::task::{Context, Poll, Waker};
+use std::io::{self, IoSlice};
+
+/// A connection in both directions whose other end is driven elsewhere, on whatever thread. All three shells serve it as it is:
+/// it needs nothing but a waker.
+pub trait Channel: Send {
+    /// It is let in. Before that nothing of it is read.
+    fn accept(&mut self);
+
+    /// It is not let in: it is told these words, if there are any, and ends.
+    fn dismiss(self: Box<Self>, words: &[u8]);
+
+    /// Goes on with what was taken and is not yet on its way. Called each time that the waker was woken.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>>;
+
+    /// Reads what is there; 0 is the end.
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Failure>>;
+
+    /// Takes some of these bytes, or none for the time being.
+    fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<Result<usize, Failure>>;
+
+    /// Closes our half, behind all that was taken.
+    fn shut_down(&mut self);
+}
+
+/// Somebody who is not let in yet, or has not got a number: a runtime's own connection or a channel.
+pub(super) enum Arrival<S> {
+    Stream(S),
+    Channel(Box<dyn Channel>),
+}
+
+/// A connection on its way from one thread to another.
+pub enum Handed {
+    /// A socket.
+    Socket(OsStream),
+    /// What came through a tunnel.
+    Channel(Box<dyn Channel>),
+}
+
+/// What carries a connection: a runtime's socket, or a channel with the waker that notes its number.
+pub(super) enum Carrier<S> {
+    Socket(S),
+    Channel(Box<dyn Channel>, Waker),
+}
+
+/// Why nothing was read or written.
+pub(super) enum Trouble {
+    /// Not now.
+    Blocked,
+    /// At once again.
+    Interrupted,
+    Failed(Failure),
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => Self::Blocked,
+            io::ErrorKind::Interrupted => Self::Interrupted,
+            _ => Self::Failed(Failure::from(&error)),
+        }
+    }
+}
+
+impl Trouble {
+    /// What a channel's poll gave.
+    pub(super) fn or<T>(poll: Poll<Result<T, Failure>>) -> Result<T, Self> {
+        match poll {
+            Poll::Ready(result) => result.map_err(Self::Failed),
+            Poll::Pending => Err(Self::Blocked),
+        }
+    }
+}
+
+impl<S> Carrier<S> {
+    /// Goes on with what a channel has taken. If that fails it is of no use, whether or not anybody reads it.
+    pub(super) fn flush(&mut self) -> Result<(), Failure> {
+        match self {
+            Self::Channel(channel, waker) => match channel.poll_flush(&mut Context::from_waker(waker)) {
+                Poll::Ready(result) => result,
+                Poll::Pending => Ok(()),
+            },
+            Self::Socket(_) => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Handed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Socket(_) => "Socket",
+            Self::Channel(_) => "Channel",
+        })
+    }
+}

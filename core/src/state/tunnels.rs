@@ -1,0 +1,112 @@
+//! What the server's state has to do with tunnels.
+
+use super::{Ending, Pending, State};
+use crate::conn::Conn;
+use crate::id::Origin;
+use crate::limit::Admission;
+use crate::metrics::TunnelMetrics;
+use crate::tunnel::{TunnelFailure, TunnelId, TunnelState, TunnelStatus};
+use crate::{Address, Config, ListenerId};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+impl<C: Default> State<C> {
+    /// The tunnels are to be as the configuration says. On a server of several shards they are the first one's.
+    pub(crate) fn configure_tunnels(&mut self) {
+        if self.post.shard.number() > 0 {
+            return;
+        }
+        let listeners = self.config.listeners.iter().zip(&self.doors).zip(0..);
+        let listeners = listeners.filter(|((_, door), _)| !door.is_retired);
+        let listeners = listeners.map(|((listen, _), number)| (ListenerId(number), listen));
+        self.tunnels.configure(self.now, &self.config.tunnels, listeners);
+        self.note_tunnels();
+    }
+
+    /// Has told whose state changed, and ends the connections of those that are lost.
+    pub(crate) fn note_tunnels(&mut self) {
+        for lost in self.tunnels.take_lost() {
+            let came_by = |origin| tunnel_of(&self.config, origin).is_some_and(|tunnel| *tunnel == lost);
+            let ids = self.conns.ids().filter(|id| self.conns.get(*id).is_some_and(|conn| came_by(conn.origin)));
+            for id in ids.collect::<Vec<_>>() {
+                self.end(id.slot(), TunnelFailure::REASON, Ending::Drop);
+                self.forget(id.slot());
+            }
+        }
+        self.pending.extend(self.tunnels.take_changed().into_iter().map(Pending::Tunnel));
+    }
+
+    pub(crate) fn end_unused_tunnels(&mut self) {
+        let Self { tunnels, config, admission, now, .. } = self;
+        tunnels.end_unused(*now, |name| channels(config, admission, name));
+        self.note_tunnels();
+    }
+
+    pub(crate) fn tunnel_status(&self, id: TunnelId) -> Option<TunnelStatus> {
+        self.tunnels.status(id)
+    }
+
+    pub(crate) fn tunnel_statuses(&self) -> impl Iterator<Item = TunnelStatus> + '_ {
+        self.tunnels.statuses()
+    }
+
+    /// A connection is over: what it carried is kept.
+    pub(super) fn count_tunnel_traffic(&mut self, conn: &Conn) {
+        if let Some(name) = tunnel_of(&self.config, conn.origin) {
+            if !self.tunnel_traffic.contains_key(name) {
+                self.tunnel_traffic.insert(name.into(), (0, 0));
+            }
+            if let Some((bytes_in, bytes_out)) = self.tunnel_traffic.get_mut(name) {
+                *bytes_in += conn.traffic.bytes_in;
+                *bytes_out += conn.traffic.bytes_out;
+            }
+        }
+    }
+
+    /// Of each tunnel of the configuration, in its order, which is the same on all shards.
+    pub(super) fn tunnel_metrics(&self) -> Vec<TunnelMetrics> {
+        let statuses: Vec<_> = self.tunnel_statuses().collect();
+        let metrics = self.config.tunnels.iter().map(|tunnel| {
+            let (bytes_in, bytes_out) = self.tunnel_traffic.get(&tunnel.name).copied().unwrap_or_default();
+            let mut metrics = TunnelMetrics { name: tunnel.name.clone(), bytes_in, bytes_out, ..TunnelMetrics::default() };
+            for conn in self.conns.ids().filter_map(|id| self.conns.get(id)) {
+                if tunnel_of(&self.config, conn.origin) == Some(&tunnel.name) {
+                    metrics.bytes_in += conn.traffic.bytes_in;
+                    metrics.bytes_out += conn.traffic.bytes_out;
+                }
+            }
+            let Some(status) = statuses.iter().find(|status| status.name == tunnel.name) else { return metrics };
+            metrics.state = status.state.number() as u64;
+            metrics.up = u64::from(status.state == TunnelState::Up);
+            metrics.forwards = status.forwards.len() as u64;
+            metrics.forwards_bound = status.forwards.iter().filter(|forward| forward.bound).count() as u64;
+            metrics.connects = status.connects;
+            metrics.connected = status.connected;
+            metrics.channels = channels(&self.config, &self.admission, &tunnel.name);
+            metrics.channels_refused = self.tunnels.channels_refused(&tunnel.name);
+            let failure = status.last_error.as_ref().map(|(failure, _)| *failure);
+            let place = failure.and_then(|failure| TunnelFailure::ALL.iter().position(|other| *other == failure));
+            metrics.last_error = place.map_or(0, |place| place as u64 + 1);
+            metrics
+        });
+        metrics.collect()
+    }
+}
+
+/// The tunnel that a connection came through.
+fn tunnel_of(config: &Config, origin: Origin) -> Option<&String> {
+    match &super::listener(config, origin)?.address {
+        Address::Forwarded(forward) => Some(&forward.tunnel),
+        _ => None,
+    }
+}
+
+/// How many connections a tunnel has open, on all shards.
+fn channels(config: &Config, admission: &Admission, name: &str) -> u64 {
+    let listeners = config.listeners.iter().zip(0..);
+    let of_tunnel = listeners.filter(|(listen, _)| match &listen.address {
+        Address::Forwarded(forward) => forward.tunnel == name,
+        _ => false,
+    });
+    of_tunnel.map(|(_, number)| u64::from(admission.on(ListenerId(number)))).sum()
+}
