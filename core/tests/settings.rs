@@ -57,6 +57,9 @@ fn without_listeners_only_a_server_of_ones_own_listens() {
 #[test]
 fn what_is_wrong_is_named_with_its_place_and_what_to_do() {
     let listener = |rest: &str| format!("listeners:\n  a:\n    address: 127.0.0.1:0\n    {rest}\n");
+    let tunnel = |rest: &str| {
+        format!("listeners:\n  a: {{ forward: {{ tunnel: e }} }}\ntunnels:\n  e: {{ ssh_host: h, ssh_user: u,\n    {rest} }}\n")
+    };
     for (text, words) in [
         ("limits:\n  peer:\n    idel: 5m\n".to_string(), "drupe.yaml:3: limits.peer.idel: there is no such key; did you mean idle?"),
         ("limitz: {}\n".into(), "drupe.yaml:1: limitz: there is no such key; did you mean limits?"),
@@ -93,6 +96,20 @@ fn what_is_wrong_is_named_with_its_place_and_what_to_do() {
         ("drain: { window: 1m }\n".into(), "drain.window: it is within drain.deadline"),
         ("outbound: { low: 2MiB }\n".into(), "outbound: marks need low <= high <= max"),
         ("log: { targets: { everything: debug } }\n".into(), "log.targets.everything: the parts of the log are connections"),
+        ("tunnels: { e: {} }\n".into(), "drupe.yaml:1: tunnels.e.ssh_host: which server it goes to"),
+        ("tunnels: { e: { ssh_host: h, ssh_user: u } }\n".into(), "tunnels.e: nothing goes through it; set forward of a listener"),
+        ("tunnels: { e: { ssh_port: 70000 } }\n".into(), "tunnels.e.ssh_port: invalid value: integer `70000`, expected a number from 0 to 65535"),
+        (tunnel("known_hosts: []"), "drupe.yaml:5: tunnels.e.known_hosts: without a file of known hosts no server could be trusted"),
+        (tunnel("proxy_jump: [a, 'b:x']"), "tunnels.e.proxy_jump[1]: \"b:x\" is not [USER@]HOST[:PORT]"),
+        (tunnel("ssh_key_passphrase: x"), "tunnels.e.ssh_key_passphrase: it is for a key: set ssh_key_path"),
+        (tunnel("ssh_key_passphrase_file: /x"), "tunnels.e.ssh_key_passphrase_file: files are not read here"),
+        (tunnel("keep_alive_interval: 10ms"), "tunnels.e.keep_alive_interval: it is at least 100ms"),
+        (tunnel("reconnect: { backoff: 2m }"), "tunnels.e.reconnect.backoff: it is at most reconnect.cap"),
+        (tunnel("reconnect: { attempts: 0 }"), "tunnels.e.reconnect.attempts: it is 1 or more, or unlimited"),
+        ("listeners: { a: { forward: { tunnel: f } } }\ntunnels: { e: {} }\n".into(), "listeners.a.forward.tunnel: there is no tunnel \"f\" in tunnels: {e}"),
+        (listener("forward: { tunnel: e }"), "listeners.a.address: there is forward as well"),
+        (tunnel("ssh_port: 22").replace("{ tunnel: e }", "{ tunnel: e, remote_bind_host: '*' }") + "authentication: { enabled: true, shared_password: x, dialogue: true }\n",
+            "listeners.a.forward: passwords would cross the network in the clear"),
         ("limits: { peer: { idle_warning: 1m } }\n".into(), "limits.peer.idle_warning: it is before the end"),
     ] {
         let problems = file(&text).resolve().map(|_| ()).expect_err(&text).to_string();
@@ -231,15 +248,55 @@ listeners.a.forwarded.field=forwarded <- listeners.a.protocol=websocket; listene
 listeners.a.allow=[10.0.0.0/8]
 listeners.a.deny=[10.0.0.0/8]
 listeners.a.limits.idle=7m
+listeners.a.forward.tunnel=e <- listeners.a.address=; tunnels.e.ssh_host=h; tunnels.e.ssh_user=u
+listeners.a.forward.remote_bind_host=* <- listeners.a.address=; listeners.a.forward.tunnel=e; tunnels.e.ssh_host=h; tunnels.e.ssh_user=u
+listeners.a.forward.remote_bind_port=7 <- listeners.a.address=; listeners.a.forward.tunnel=e; tunnels.e.ssh_host=h; tunnels.e.ssh_user=u
+listeners.a.forward.remote_bind_path=/x <- listeners.a.address=; listeners.a.forward.tunnel=e; tunnels.e.ssh_host=h; tunnels.e.ssh_user=u
+";
+
+/// The same of a tunnel that has what it needs.
+const TUNNEL_EFFECTS: &str = "
+ssh_host=x
+ssh_port=7
+ssh_user=x
+ssh_key_path=/x
+ssh_key_passphrase=x <- ssh_key_path=/x
+ssh_certificate_path=/x <- ssh_key_path=/x
+ssh_agent_socket=/x
+check_key_permissions=false
+known_hosts=[/x]
+accept_new=true
+proxy_jump=[x@y:7]
+connect_timeout=7s
+keep_alive_interval=7s
+keep_alive_count_max=7
+reconnect.attempts=7
+reconnect.backoff=7s
+reconnect.factor=7
+reconnect.cap=7s
+reconnect.jitter_percent=7
+reconnect.stable_after=7s
+reconnect.refused_wait=7s
+close_timeout=7s
+ahead_max=7KiB
 ";
 
 /// What is read elsewhere than in the plan, and tested there.
-const ELSEWHERE: [&str; 1] = ["monitor.credential_file"];
+const ELSEWHERE: [&str; 2] = ["monitor.credential_file", "tunnels.*.ssh_key_passphrase_file"];
 
 #[test]
 fn every_key_changes_what_a_server_is_made_of() {
     let mut shown = BTreeSet::new();
-    for line in EFFECTS.lines().filter(|line| !line.is_empty()) {
+    let of_tunnel = |line: &str| {
+        let (key, before) = line.split_once(" <- ").unwrap_or((line, ""));
+        let needed = "listeners.a.address=; listeners.a.forward.tunnel=e; tunnels.e.ssh_host=h; tunnels.e.ssh_user=u";
+        let before = if before.is_empty() { String::new() } else { format!("; tunnels.e.{before}") };
+        format!("tunnels.e.{key} <- {needed}{before}")
+    };
+    let own = EFFECTS.lines().map(ToString::to_string);
+    let tunnels = TUNNEL_EFFECTS.lines().filter(|line| !line.is_empty()).map(of_tunnel);
+    for line in own.chain(tunnels).filter(|line| !line.is_empty()) {
+        let line = line.as_str();
         let (key, before) = line.split_once(" <- ").unwrap_or((line, ""));
         let (key, value) = key.split_once('=').expect(line);
         let mut sources = Sources::new().set("listeners.a.address", "127.0.0.1:0");
@@ -265,7 +322,7 @@ fn every_key_changes_what_a_server_is_made_of() {
 fn general(key: &str) -> String {
     let mut parts: Vec<_> = key.split('.').collect();
     match &mut parts[..] {
-        ["listeners", name, ..] | ["authentication", "users", name, ..] | ["log", "targets", name] => *name = "*",
+        ["listeners" | "tunnels", name, ..] | ["authentication", "users", name, ..] | ["log", "targets", name] => *name = "*",
         _ => {}
     }
     parts.join(".")
@@ -309,10 +366,11 @@ fn a_template_is_a_good_configuration_and_so_is_what_it_comments_out() {
                 !line.contains("early_drop")
                     && !line.contains("authentication.")
                     && !line.contains("log.file.directory")
+                    && !line.contains("tunnels.edge")
             })
             .collect();
         assert!(other.is_empty(), "{words}");
-        for key in ["message_max", "connections_max", "retry_after", "handshake_timeout", "credential_file"] {
+        for key in ["message_max", "connections_max", "retry_after", "handshake_timeout", "credential_file", "ssh_host", "stable_after"] {
             assert!(text.contains(&format!("#{key}: ")), "{key}");
         }
         let environment = environment_template(profile);
@@ -334,13 +392,14 @@ fn uncommented(line: &str) -> String {
 #[test]
 fn secrets_are_not_shown() {
     let text = "
-listeners: { a: { address: '127.0.0.1:0', protocol: websocket, websocket: { monitor: true } } }
+listeners: { a: { forward: { tunnel: e }, protocol: websocket, websocket: { monitor: true } } }
 monitor: { credential: do not show this }
 authentication:
   enabled: true
   shared_password: do not show this
   users: { ann: { password: do not show this } }
   tokens: { hs256_secret: do not show this do not show this }
+tunnels: { e: { ssh_host: h, ssh_user: u, ssh_key_path: k, ssh_key_passphrase: do not show this } }
 ";
     let resolved = good(&file(text));
     let explained = resolved.explain();

@@ -22,6 +22,8 @@
 mod run;
 mod sockets;
 mod stream;
+#[cfg(feature = "tunnel")]
+pub mod tunnel;
 
 pub use drupe_core as core;
 #[cfg(feature = "kit")]

@@ -9,6 +9,7 @@ use crate::http::{Access, Credential, Forwarded, ForwardedField, Http, Origins};
 use crate::limit::Network;
 use crate::telnet::{Charset, InputMode, Telnet};
 use crate::tls::{CertificateFiles, ClientCertificates, TlsFiles};
+use crate::tunnel::RemoteBind;
 use crate::wire::{Auto, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Protocol, Proxies, Wire};
 use crate::{Address, Listen};
 use alloc::format;
@@ -52,7 +53,11 @@ pub(super) fn plan(
 
 impl Listen {
     fn has_any_port(&self) -> bool {
-        matches!(self.address, Address::Tcp(address) if address.port() == 0)
+        match &self.address {
+            Address::Tcp(address) => address.port() == 0,
+            Address::Forwarded(forward) => matches!(forward.bind, RemoteBind::Tcp { port: 0, .. }),
+            Address::Unix(_) | Address::Inherited(_) => false,
+        }
     }
 }
 
@@ -102,6 +107,12 @@ impl View<'_> {
 
     fn address(&self, problems: &mut Problems<'_>) -> Address {
         let text = &self.listener.address;
+        if let Some(forward) = &self.listener.forward {
+            if !text.is_empty() {
+                self.add("address", "there is forward as well; it listens here or there", problems);
+            }
+            return super::tunnels::forward(self.key, forward, self.settings, problems);
+        }
         if let Some(path) = text.strip_prefix("unix:") {
             if path.is_empty() {
                 self.add("address", "a Unix socket has a path, such as unix:/run/drupe.sock", problems);
@@ -148,7 +159,9 @@ impl View<'_> {
                 );
             }
         }
-        if listener.address.starts_with("unix:") && (!listener.allow.is_empty() || !listener.deny.is_empty()) {
+        let forward = listener.forward.as_ref();
+        let is_unix = forward.map_or(listener.address.starts_with("unix:"), |to| !to.remote_bind_path.is_empty());
+        if is_unix && (!listener.allow.is_empty() || !listener.deny.is_empty()) {
             self.add("allow", "it has no effect on a Unix socket, whose peers have no address", problems);
         }
     }
@@ -335,6 +348,7 @@ impl View<'_> {
             return;
         }
         let web = self.listener.websocket.clone().unwrap_or_default();
+        let place = if self.listener.forward.is_some() { "forward" } else { "address" };
         let asks = auth.enabled && auth.dialogue;
         let queries = auth.enabled && auth.tokens.is_some();
         if asks || queries {
@@ -344,7 +358,7 @@ impl View<'_> {
                  authentication.allow_plaintext",
                 self.key
             );
-            self.add("address", words, problems);
+            self.add(place, words, problems);
         }
         if web.monitor || web.metrics == AccessChoice::Credential {
             let words = format!(
@@ -362,12 +376,12 @@ fn certificate(files: &CertificateSettings) -> CertificateFiles {
 
 /// The names by which a browser may know a loopback address.
 fn own_hosts(address: &Address) -> Vec<String> {
-    match address {
-        Address::Tcp(address) if address.ip().to_canonical().is_loopback() => {
-            ["localhost", "127.0.0.1", "[::1]"].map(ToString::to_string).into()
-        }
-        _ => Vec::new(),
-    }
+    let is_loopback = match address {
+        Address::Tcp(address) => address.ip().to_canonical().is_loopback(),
+        Address::Forwarded(forward) => matches!(forward.bind, RemoteBind::Tcp { .. }) && forward.bind.is_local(),
+        Address::Unix(_) | Address::Inherited(_) => false,
+    };
+    if is_loopback { ["localhost", "127.0.0.1", "[::1]"].map(ToString::to_string).into() } else { Vec::new() }
 }
 
 fn lines(lines: &LineSettings) -> Lines {

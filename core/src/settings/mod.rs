@@ -41,6 +41,9 @@
 //! | `listeners`: added | listened at | |
 //! | `listeners`: removed, or another `address` | no longer let in | stay |
 //! | `listeners.*.limits`, `prompt` | at once | at once |
+//! | `tunnels`: added; another server, user, key or way there | dialled at once | what came through it ends as `tunnel_lost` |
+//! | `tunnels`: removed | no longer let in | stay; it ends with the last of them |
+//! | `tunnels`: waits and timeouts | at once | stay |
 //! | `listeners.*`: `welcome`, `notices`, `half_open`, `app`, `tls`, `websocket`, `telnet`, `lines`, `length`, proxies, networks | at once | stay as they are |
 //! | `authentication`: users, passwords, tokens' keys | at once | stay who they are |
 //! | `monitor.credential` | at once | stay |
@@ -58,6 +61,11 @@
 //! | `idle_timeout` | `limits.peer.idle` |
 //! | `close_timeout` | `closing.flush`, `closing.linger`, `drain.deadline` |
 //! | `suppress_client_errors` | always: a handler's panic ends one connection |
+//! | `ssh_config`: `ssh_host`, `ssh_port`, `ssh_user`, `ssh_key_path`, `known_hosts`, `check_key_permissions` | `tunnels.NAME.*`, by the same names |
+//! | `ssh_config`: `remote_bind_host`, `remote_bind_port` | `listeners.NAME.forward.*`, by the same names |
+//! | `ssh_config`: `reconnect_on_disconnect`, `reconnect_attempts` | `tunnels.NAME.reconnect.attempts` |
+//! | `ssh_config`: `reconnect_backoff`, `reconnect_backoff_factor` | `tunnels.NAME.reconnect.backoff`, `.factor` |
+//! | `ssh_config`: `ssh_tun_timeout`; `ssh_close_timeout` | `tunnels.NAME.connect_timeout`, `.close_timeout` |
 //! | `interval`, `max_durations`, `retention_strategy` | none is needed: metrics count as things happen, and both the recent and the longest durations are kept |
 //!
 //! | chuk-protocol-server | here |
@@ -145,6 +153,7 @@ mod plan;
 mod profiles;
 mod template;
 mod tree;
+mod tunnels;
 mod typed;
 pub mod units;
 
@@ -347,21 +356,32 @@ impl Sources {
 impl Sources {
     fn read_secrets(&self, settings: &mut Settings, layers: &Layers) -> Result<(), SettingsErrors> {
         let MonitorSettings { credential, credential_file, .. } = &mut settings.monitor;
-        let key = "monitor.credential_file";
+        self.read_secret(layers, "monitor.credential", credential, credential_file)?;
+        for (name, tunnel) in &mut settings.tunnels {
+            let TunnelSettings { ssh_key_passphrase, ssh_key_passphrase_file, .. } = tunnel;
+            let key = format!("tunnels.{name}.ssh_key_passphrase");
+            self.read_secret(layers, &key, ssh_key_passphrase, ssh_key_passphrase_file)?;
+        }
+        Ok(())
+    }
+
+    /// A secret may stand in a file, which another key names.
+    fn read_secret(&self, layers: &Layers, key: &str, secret: &mut String, file: &str) -> Result<(), SettingsErrors> {
+        let file_key = format!("{key}_file");
         let blame = |words: String| {
-            let place = layers.origin(key).unwrap_or("the defaults").to_owned();
-            SettingsErrors::from(SettingsError { place, key: key.into(), words })
+            let place = layers.origin(&file_key).unwrap_or("the defaults").to_owned();
+            SettingsErrors::from(SettingsError { place, key: file_key.clone(), words })
         };
-        if credential_file.is_empty() {
+        if file.is_empty() {
             return Ok(());
         }
-        if !credential.is_empty() {
-            return Err(blame("there is monitor.credential as well; set one of them".into()));
+        if !secret.is_empty() {
+            return Err(blame(format!("there is {key} as well; set one of them")));
         }
         let read = self.read.ok_or_else(|| blame("files are not read here".into()))?;
-        *credential = read(credential_file).map_err(|cause| blame(format!("can't read {credential_file}: {cause}")))?;
-        if credential.is_empty() {
-            return Err(blame(format!("the first line of {credential_file} is empty")));
+        *secret = read(file).map_err(|cause| blame(format!("can't read {file}: {cause}")))?;
+        if secret.is_empty() {
+            return Err(blame(format!("the first line of {file} is empty")));
         }
         Ok(())
     }
@@ -412,7 +432,7 @@ const OTHERS: [&str; 4] = ["DRUPE_CONFIG", "DRUPE_PASSWORD", "DRUPE_TOKEN", "DRU
 /// Those of tests, and those that Kubernetes makes of a service of this name.
 const OTHER_PREFIXES: [&str; 3] = ["DRUPE_TEST_", "DRUPE_PORT_", "DRUPE_SERVICE_"];
 /// What is not shown.
-const SECRETS: [&str; 4] = ["password", "secret", "credential", "shared_password"];
+const SECRETS: [&str; 5] = ["password", "secret", "credential", "shared_password", "passphrase"];
 
 impl Layers {
     fn is_set(&self, path: &str) -> bool {

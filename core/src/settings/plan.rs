@@ -173,6 +173,7 @@ fn plan(settings: &Settings, problems: &mut Problems<'_>) -> Plan {
     let PeerLimits { budget, rates, idle, idle_warning, silence, lifetime } = peer;
     let config = Config {
         listeners,
+        tunnels: super::tunnels::plan(settings, problems),
         connections: connections(&settings.limits, is_authenticated, problems),
         exempt: networks(&settings.limits.exempt),
         dry_run: settings.limits.dry_run,

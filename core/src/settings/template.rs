@@ -1,6 +1,6 @@
 //! Templates and the schema, from the settings themselves.
 
-use super::tree::{ListenerSettings, Profile, Settings};
+use super::tree::{ListenerSettings, Profile, Settings, TunnelSettings};
 use super::{Sources, leaves};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -34,7 +34,12 @@ pub fn template(profile: Profile) -> String {
     text.push('\n');
     let values = values(profile);
     let mut writer = Writer { schema: &schema, out: &mut text };
-    writer.map(&schema, &values, 0, &["profile", "listeners"]);
+    writer.map(&schema, &values, 0, &["profile", "listeners", "tunnels"]);
+    let tunnels = &schema["properties"]["tunnels"];
+    let _ = writeln!(text, "# {}\n#tunnels:\n  #edge:", tunnels["description"].as_str().unwrap_or_default());
+    let of_tunnel = resolve(&schema, &tunnels["additionalProperties"]);
+    let tunnel = serde_json::to_value(TunnelSettings::default()).unwrap_or_default();
+    Writer { schema: &schema, out: &mut text }.map(&of_tunnel, &tunnel, 2, &[]);
     text
 }
 

@@ -60,6 +60,8 @@ fn in_plain_words(words: &str) -> String {
     let Some((found, expected)) = words.split_once(", expected ") else { return words.to_owned() };
     let expected = match expected {
         "u32" => "a number from 0 to 4294967295",
+        "u16" => "a number from 0 to 65535",
+        "u8" => "a number from 0 to 255",
         "a nonzero u8" => "a number from 1 to 255",
         "a boolean" => "true or false",
         "a sequence" => "a list, such as [a, b]",

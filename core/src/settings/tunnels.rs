@@ -1,0 +1,129 @@
+//! Tunnels that make sense.
+
+use super::plan::Problems;
+use super::tree::{ForwardSettings, ReconnectSettings, Settings, TunnelSettings};
+use crate::tunnel::{Forward, Jump, KeepAlive, Passphrase, RemoteBind, Ssh, Tunnel};
+use crate::{Address, Backoff};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// A faster question would be an attack, and a slower answer a dead link.
+const INTERVAL_MIN: Duration = Duration::from_millis(100);
+
+pub(super) fn plan(settings: &Settings, problems: &mut Problems<'_>) -> Vec<Tunnel> {
+    let forwards: Vec<_> = settings.listeners.values().filter_map(|listener| listener.forward.as_ref()).collect();
+    let mut tunnels = Vec::new();
+    for (name, tunnel) in &settings.tunnels {
+        let key = format!("tunnels.{name}");
+        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            problems.add(&key, "a name has letters, digits and _ only");
+        }
+        if !forwards.iter().any(|forward| forward.tunnel == *name) {
+            let words = format!("nothing goes through it; set forward of a listener, such as `forward: {{ tunnel: {name} }}`");
+            problems.add(&key, words);
+        }
+        tunnels.push(one(name, &key, tunnel, problems));
+    }
+    tunnels
+}
+
+fn one(name: &str, key: &str, tunnel: &TunnelSettings, problems: &mut Problems<'_>) -> Tunnel {
+    let mut must = |is_good: bool, part: &str, words: &str| {
+        if !is_good {
+            problems.add(&format!("{key}.{part}"), words);
+        }
+    };
+    must(!tunnel.ssh_host.is_empty(), "ssh_host", "which server it goes to: a name or an address");
+    must(!tunnel.ssh_user.is_empty(), "ssh_user", "as whom: the user on that server");
+    must(tunnel.ssh_port > 0, "ssh_port", "a port is 1 to 65535");
+    must(!tunnel.known_hosts.is_empty(), "known_hosts", "without a file of known hosts no server could be trusted");
+    let has_key = !tunnel.ssh_key_path.is_empty();
+    must(has_key || tunnel.ssh_key_passphrase.is_empty(), "ssh_key_passphrase", "it is for a key: set ssh_key_path");
+    must(has_key || tunnel.ssh_certificate_path.is_empty(), "ssh_certificate_path", "it is for a key: set ssh_key_path");
+    must(!has_key || tunnel.ssh_agent_socket.is_empty(), "ssh_agent_socket", "there is ssh_key_path as well; set one of them");
+    must(tunnel.keep_alive_interval.0 >= INTERVAL_MIN, "keep_alive_interval", "it is at least 100ms");
+    must(tunnel.keep_alive_count_max > 0, "keep_alive_count_max", "one question at least must stay without an answer");
+    must(tunnel.connect_timeout.0 >= INTERVAL_MIN, "connect_timeout", "it is at least 100ms");
+    let reconnect = backoff(&tunnel.reconnect, &mut must);
+    let jumps = tunnel.proxy_jump.iter().zip(0..).filter_map(|(text, number)| match text.parse::<Jump>() {
+        Ok(jump) => Some(jump),
+        Err(error) => {
+            problems.add(&format!("{key}.proxy_jump[{number}]"), error.to_string());
+            None
+        }
+    });
+    let ssh = Ssh {
+        host: tunnel.ssh_host.clone(),
+        port: tunnel.ssh_port,
+        user: tunnel.ssh_user.clone(),
+        key_path: some(&tunnel.ssh_key_path),
+        key_passphrase: some(&tunnel.ssh_key_passphrase).map(Passphrase),
+        certificate_path: some(&tunnel.ssh_certificate_path),
+        agent_socket: some(&tunnel.ssh_agent_socket),
+        check_key_permissions: tunnel.check_key_permissions,
+        known_hosts: tunnel.known_hosts.clone(),
+        accept_new: tunnel.accept_new,
+        jumps: jumps.collect(),
+        ahead_max_bytes: usize::try_from(tunnel.ahead_max.0).unwrap_or(usize::MAX),
+    };
+    Tunnel {
+        name: name.to_string(),
+        ssh,
+        connect_timeout: tunnel.connect_timeout.0,
+        keep_alive: KeepAlive { interval: tunnel.keep_alive_interval.0, count_max: tunnel.keep_alive_count_max },
+        reconnect,
+        refused_wait: tunnel.reconnect.refused_wait.0,
+        close_timeout: tunnel.close_timeout.0,
+    }
+}
+
+fn backoff(reconnect: &ReconnectSettings, must: &mut impl FnMut(bool, &str, &str)) -> Backoff {
+    let ReconnectSettings { attempts, backoff, factor, cap, jitter_percent, stable_after, refused_wait } = reconnect;
+    must(*factor > 0, "reconnect.factor", "it is 1 to 255");
+    must(*jitter_percent <= 100, "reconnect.jitter_percent", "it is 0 to 100");
+    must(backoff.0 <= cap.0, "reconnect.backoff", "it is at most reconnect.cap");
+    must(!backoff.0.is_zero(), "reconnect.backoff", "without a wait it would be tried all the time");
+    must(!refused_wait.0.is_zero(), "reconnect.refused_wait", "without a wait it would be tried all the time");
+    must(attempts.0 != Some(0), "reconnect.attempts", "it is 1 or more, or unlimited");
+    Backoff {
+        initial: backoff.0,
+        factor: *factor,
+        cap: cap.0,
+        jitter_percent: *jitter_percent,
+        stable_after: stable_after.0,
+        attempts_max: attempts.0,
+    }
+}
+
+/// Where a listener is on the other side of a tunnel.
+pub(super) fn forward(
+    key: &str,
+    forward: &ForwardSettings,
+    settings: &Settings,
+    problems: &mut Problems<'_>,
+) -> Address {
+    let ForwardSettings { tunnel, remote_bind_host: host, remote_bind_port: port, remote_bind_path: path } = forward;
+    if !settings.tunnels.contains_key(tunnel) {
+        let names: Vec<_> = settings.tunnels.keys().map(String::as_str).collect();
+        let words = format!("there is no tunnel {tunnel:?} in tunnels: {{{}}}", names.join(", "));
+        problems.add(&format!("{key}.forward.tunnel"), words);
+    }
+    if !path.is_empty() && *port > 0 {
+        let words = "there is remote_bind_port as well; it listens at a port or at a socket";
+        problems.add(&format!("{key}.forward.remote_bind_path"), words);
+    }
+    let bind = if path.is_empty() {
+        // As OpenSSH has it, all addresses are an empty string.
+        let host = if host == "*" { "" } else { host };
+        RemoteBind::Tcp { host: host.to_string(), port: *port }
+    } else {
+        RemoteBind::Unix(path.clone())
+    };
+    Address::Forwarded(Forward { tunnel: tunnel.clone(), bind })
+}
+
+fn some(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_string())
+}

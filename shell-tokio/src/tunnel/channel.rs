@@ -1,0 +1,245 @@
+//! A forwarded channel as a connection of the server.
+
+use super::handler::Forwarded;
+use bytes::{Buf, Bytes, BytesMut};
+use drupe_core::Failure;
+use drupe_core::shell::Channel;
+use russh::client::Msg;
+use russh::{ChannelId, ChannelOpenFailure, ChannelWriteHalf};
+use std::io::IoSlice;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+/// So many bytes are taken at a time, and are on their way while more wait: what a socket's buffer would hold.
+const TAKEN_MAX_BYTES: usize = 64 << 10;
+
+/// What has come on a channel and is not served yet. SSH fills it, and the server empties it, each in its own time.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    state: Mutex<Held>,
+    ahead_max: usize,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    bytes: BytesMut,
+    ended: bool,
+    closed: bool,
+    failure: Option<Failure>,
+    waker: Option<Waker>,
+}
+
+impl Inbox {
+    pub(super) fn new(ahead_max: usize) -> Self {
+        Self { state: Mutex::default(), ahead_max }
+    }
+
+    /// Bytes have come. If there are too many, all are forgotten.
+    pub(super) fn receive(&self, bytes: &[u8]) {
+        self.change(|held| {
+            if held.failure.is_some() {
+                return;
+            }
+            if held.bytes.len() + bytes.len() > self.ahead_max {
+                held.failure = Some(Failure::Flooded);
+                held.bytes = BytesMut::new();
+            } else {
+                held.bytes.extend_from_slice(bytes);
+            }
+        });
+    }
+
+    /// Nothing more will come.
+    pub(super) fn end(&self) {
+        self.change(|held| held.ended = true);
+    }
+
+    /// The other side has closed the channel: nothing will come, and nothing be taken.
+    pub(super) fn close(&self) {
+        self.change(|held| (held.ended, held.closed) = (true, true));
+    }
+
+    /// The link is gone.
+    pub(super) fn lose(&self) {
+        self.change(|held| {
+            held.failure.get_or_insert(Failure::Tunnel);
+            held.bytes = BytesMut::new();
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Held)) {
+        let mut held = self.lock();
+        change(&mut held);
+        let waker = held.waker.take();
+        drop(held);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn poll_read(&self, cx: &Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Failure>> {
+        let mut held = self.lock();
+        if let Some(failure) = held.failure {
+            return Poll::Ready(Err(failure));
+        }
+        if held.bytes.is_empty() {
+            if held.ended {
+                return Poll::Ready(Ok(0));
+            }
+            held.waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let count = held.bytes.len().min(buffer.len());
+        held.bytes.copy_to_slice(&mut buffer[..count]);
+        if held.bytes.is_empty() {
+            // A connection that is idle holds no buffer.
+            held.bytes = BytesMut::new();
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    /// Whether it is of no use any more. Whoever asks is woken when that changes.
+    fn check(&self, cx: &Context<'_>) -> Result<(), Failure> {
+        let mut held = self.lock();
+        held.waker = Some(cx.waker().clone());
+        match held.failure {
+            Some(failure) => Err(failure),
+            None => Ok(()),
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Bytes on their way to SSH.
+pub(super) type Sending = Pin<Box<dyn Future<Output = Result<(), russh::Error>> + Send>>;
+
+/// One connection that came through a tunnel.
+pub(super) struct SshChannel {
+    pub(super) id: ChannelId,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) half: Arc<ChannelWriteHalf<Msg>>,
+    /// How the SSH server is told whether it is let in; `None` once it was.
+    pub(super) reply: Option<russh::client::ChannelOpenHandle>,
+    pub(super) sending: Option<Sending>,
+    /// Our half is to be closed.
+    pub(super) ends: bool,
+    pub(super) link: Arc<Forwarded>,
+}
+
+impl SshChannel {
+    fn answer(&mut self, outcome: Result<(), ChannelOpenFailure>) {
+        let Some(reply) = self.reply.take() else { return };
+        self.link.decided();
+        // Neither waits for anything.
+        match outcome {
+            Ok(()) => at_once(reply.accept()),
+            Err(failure) => at_once(reply.reject(failure)),
+        }
+    }
+
+    /// Puts bytes, or the end, on their way.
+    fn send(&mut self, bytes: Option<Bytes>) {
+        let half = Arc::clone(&self.half);
+        self.sending = Some(match bytes {
+            Some(bytes) => Box::pin(async move { half.data_bytes(bytes).await }),
+            None => Box::pin(async move { half.eof().await }),
+        });
+    }
+
+    fn poll_sending(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        loop {
+            if let Some(sending) = &mut self.sending {
+                match sending.as_mut().poll(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(())) => self.sending = None,
+                    Poll::Ready(Err(_)) => {
+                        self.sending = None;
+                        return Poll::Ready(Err(Failure::Tunnel));
+                    }
+                }
+            }
+            if !std::mem::take(&mut self.ends) {
+                return Poll::Ready(Ok(()));
+            }
+            self.send(None);
+        }
+    }
+}
+
+impl Channel for SshChannel {
+    fn accept(&mut self) {
+        self.answer(Ok(()));
+    }
+
+    fn dismiss(mut self: Box<Self>, words: &[u8]) {
+        if words.is_empty() {
+            return self.answer(Err(ChannelOpenFailure::ResourceShortage));
+        }
+        self.answer(Ok(()));
+        self.send(Some(Bytes::copy_from_slice(words)));
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        self.inbox.check(cx)?;
+        self.poll_sending(cx)
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Failure>> {
+        self.inbox.poll_read(cx, buffer)
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<Result<usize, Failure>> {
+        self.inbox.check(cx)?;
+        if self.inbox.is_closed() {
+            return Poll::Ready(Err(Failure::Reset));
+        }
+        if self.poll_sending(cx)?.is_pending() {
+            return Poll::Pending;
+        }
+        let mut bytes = BytesMut::new();
+        for slice in slices {
+            let room = TAKEN_MAX_BYTES - bytes.len();
+            bytes.extend_from_slice(&slice[..slice.len().min(room)]);
+        }
+        let count = bytes.len();
+        self.send(Some(bytes.freeze()));
+        // What is on its way goes on when the waker is woken.
+        match self.poll_sending(cx) {
+            Poll::Ready(Err(failure)) => Poll::Ready(Err(failure)),
+            _ => Poll::Ready(Ok(count)),
+        }
+    }
+
+    fn shut_down(&mut self) {
+        self.ends = true;
+        let waker = self.inbox.lock().waker.clone().unwrap_or_else(|| Waker::noop().clone());
+        // A failure is seen by whoever reads.
+        let _ = self.poll_sending(&mut Context::from_waker(&waker));
+    }
+}
+
+impl Drop for SshChannel {
+    fn drop(&mut self) {
+        self.link.forget(self.id);
+        let was_let_in = self.reply.is_none();
+        if was_let_in && !self.inbox.is_closed() {
+            self.link.close(Arc::clone(&self.half), self.sending.take());
+        } else {
+            self.answer(Err(ChannelOpenFailure::ResourceShortage));
+        }
+    }
+}
+
+/// Runs what does not wait.
+fn at_once(future: impl Future<Output = ()>) {
+    let mut future = std::pin::pin!(future);
+    let _ = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+}

@@ -1,0 +1,106 @@
+//! From a name to a session: the lookup, the hosts on the way, the host keys, and who we are.
+
+use super::LinkError;
+use super::handler::{Client, Forwarded};
+use super::identity::Identity;
+use super::known_hosts::{self, Files, KnownHost};
+use super::line::{Cut, Line};
+use drupe_core::tunnel::{Jump, Ssh, TunnelFailure};
+use russh::SshId;
+use russh::client::{Config, Handle, connect_stream};
+use russh::{Error, Preferred};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+
+/// An SSH connection, and those that it goes through.
+pub(super) struct Connected {
+    pub(super) handle: Handle<Client>,
+    /// They last as long as it does.
+    pub(super) _through: Vec<Handle<Client>>,
+}
+
+/// Connects as the configuration says. How long it may take is the machine's.
+pub(super) async fn connect(ssh: &Ssh, cut: Cut, forwarded: Arc<Forwarded>) -> Result<Connected, LinkError> {
+    let (files, identity) = load(ssh).await?;
+    let mut hops = ssh.jumps.clone();
+    hops.push(Jump { user: Some(ssh.user.clone()), host: ssh.host.clone(), port: ssh.port });
+    let first = &hops[0];
+    let tcp = TcpStream::connect((first.host.as_str(), first.port)).await.map_err(|error| {
+        LinkError::new(TunnelFailure::Network, format!("{}:{} can't be reached: {error}", first.host, first.port))
+    })?;
+    // If it fails, it is merely slower.
+    let _ = tcp.set_nodelay(true);
+    let mut through: Vec<Handle<Client>> = Vec::new();
+    let mut line: Option<Line> = Some(Line::new(tcp, cut));
+    let last = hops.len() - 1;
+    for (number, hop) in hops.iter().enumerate() {
+        let at = format!("{}:{}", hop.host, hop.port);
+        let step = Step { ssh, files: &files, hop, forwarded: (number == last).then(|| Arc::clone(&forwarded)) };
+        let mut handle = match (line.take(), through.last()) {
+            (Some(line), _) => step.session(line).await?,
+            (None, Some(before)) => {
+                let opened = before.channel_open_direct_tcpip(&*hop.host, hop.port.into(), "127.0.0.1", 0).await;
+                let channel = opened.map_err(|error| {
+                    LinkError::new(TunnelFailure::Network, format!("{at} can't be reached through the host before: {error}"))
+                })?;
+                step.session(channel.into_stream()).await?
+            }
+            (None, None) => break,
+        };
+        identity.prove(&mut handle, hop.user.as_ref().unwrap_or(&ssh.user), &at).await?;
+        if number == last {
+            return Ok(Connected { handle, _through: through });
+        }
+        through.push(handle);
+    }
+    Err(LinkError::new(TunnelFailure::Protocol, "there is no host to connect to"))
+}
+
+/// Reads the files anew, so that what was mended holds with the next attempt.
+async fn load(ssh: &Ssh) -> Result<(Files, Identity), LinkError> {
+    let ssh = ssh.clone();
+    let load = move || Ok((known_hosts::read(&ssh)?, Identity::load(&ssh)?));
+    let loaded = tokio::task::spawn_blocking(load).await;
+    loaded.unwrap_or_else(|error| Err(LinkError::new(TunnelFailure::PrivateKey, error.to_string())))
+}
+
+struct Step<'a> {
+    ssh: &'a Ssh,
+    files: &'a Files,
+    hop: &'a Jump,
+    forwarded: Option<Arc<Forwarded>>,
+}
+
+impl Step<'_> {
+    /// Speaks SSH on a stream, as far as knowing that it is the right server.
+    async fn session<S>(self, stream: S) -> Result<Handle<Client>, LinkError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Jump { host, port, .. } = self.hop;
+        let known = KnownHost::new(self.files, host, *port, self.ssh.accept_new)?;
+        let (keys, certificates) = known.algorithms();
+        let preferred =
+            Preferred { key: keys.into(), host_key_certificates: certificates.into(), ..Preferred::DEFAULT };
+        let config = Config {
+            client_id: SshId::Standard(concat!("SSH-2.0-drupe_", env!("CARGO_PKG_VERSION")).into()),
+            preferred,
+            // Nobody reads it: see `Client::data`.
+            channel_buffer_size: 1,
+            ..Config::default()
+        };
+        let refusal = Arc::new(Mutex::new(None));
+        let client = Client { known, refusal: Arc::clone(&refusal), forwarded: self.forwarded };
+        connect_stream(Arc::new(config), stream, client).await.map_err(|error| {
+            let refused = refusal.lock().unwrap_or_else(PoisonError::into_inner).take();
+            refused.unwrap_or_else(|| {
+                let failure = match error {
+                    Error::IO(_) | Error::HUP | Error::Disconnect => TunnelFailure::Network,
+                    _ => TunnelFailure::Protocol,
+                };
+                LinkError::new(failure, format!("{host}:{port} does not speak SSH as we do: {error}"))
+            })
+        })
+    }
+}

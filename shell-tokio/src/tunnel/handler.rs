@@ -1,0 +1,339 @@
+//! What an SSH server sends.
+
+use super::LinkError;
+use super::channel::{Inbox, Sending, SshChannel};
+use super::known_hosts::{KnownHost, Verdict};
+use drupe_core::shell::TunnelPort;
+use drupe_core::tunnel::{LinkId, RemoteBind, TunnelFailure, TunnelReport};
+use drupe_core::{ListenerId, Peer};
+use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
+use russh::keys::PublicKeyOrCertificate;
+use russh::{Channel, ChannelId, ChannelWriteHalf};
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{mpsc, watch};
+
+/// So many channels may wait to be let in, as in the backlog of a listener.
+const WAITING_MAX: usize = drupe_core::shell::BACKLOG as usize;
+
+/// One SSH connection's end of the conversation.
+pub(super) struct Client {
+    pub(super) known: KnownHost,
+    /// Why the server's key was refused.
+    pub(super) refusal: Arc<Mutex<Option<LinkError>>>,
+    /// Who gets its channels; nobody's are wanted on the way.
+    pub(super) forwarded: Option<Arc<Forwarded>>,
+}
+
+/// What comes through one SSH connection.
+#[derive(Debug)]
+pub(super) struct Forwarded {
+    link: LinkId,
+    port: TunnelPort,
+    ahead_max: usize,
+    table: Mutex<Table>,
+    waiting: AtomicUsize,
+    goodbyes: mpsc::UnboundedSender<Goodbye>,
+    /// Why the connection is over, once it is.
+    over: watch::Sender<Option<String>>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    places: Vec<Place>,
+    inboxes: HashMap<ChannelId, Arc<Inbox>>,
+}
+
+/// Somewhere the server was asked to listen.
+#[derive(Clone, Debug)]
+struct Place {
+    listener: ListenerId,
+    bind: RemoteBind,
+    /// Of a port that the server chooses: known once it has answered.
+    port: Option<u16>,
+}
+
+/// A channel that the server has no use for any more. What was taken still goes out.
+pub(super) struct Goodbye {
+    pub(super) half: Arc<ChannelWriteHalf<Msg>>,
+    pub(super) sending: Option<Sending>,
+}
+
+impl Forwarded {
+    pub(super) fn new(
+        link: LinkId,
+        port: TunnelPort,
+        ahead_max: usize,
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Goodbye>) {
+        let (goodbyes, receive) = mpsc::unbounded_channel();
+        let (table, waiting) = (Mutex::default(), AtomicUsize::new(0));
+        (Arc::new(Self { link, port, ahead_max, table, waiting, goodbyes, over: watch::Sender::new(None) }), receive)
+    }
+
+    /// The server is about to be asked to listen there.
+    pub(super) fn expect(&self, listener: ListenerId, bind: &RemoteBind) {
+        let port = if let RemoteBind::Tcp { port, .. } = bind { Some(*port).filter(|port| *port > 0) } else { None };
+        let place = Place { listener, bind: bind.clone(), port };
+        self.lock().places.push(place);
+    }
+
+    /// The server listens there, at this port.
+    pub(super) fn is_bound(&self, listener: ListenerId, port: u16) {
+        let mut table = self.lock();
+        if let Some(place) = table.places.iter_mut().find(|place| place.listener == listener) {
+            place.port = Some(port);
+        }
+    }
+
+    /// The server does not listen there, or not any more.
+    pub(super) fn unexpect(&self, listener: ListenerId) {
+        self.lock().places.retain(|place| place.listener != listener);
+    }
+
+    /// Whoever waited to be let in waits no more.
+    pub(super) fn decided(&self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn forget(&self, id: ChannelId) {
+        self.lock().inboxes.remove(&id);
+    }
+
+    pub(super) fn close(&self, half: Arc<ChannelWriteHalf<Msg>>, sending: Option<Sending>) {
+        // Without the link there is nothing to close.
+        let _ = self.goodbyes.send(Goodbye { half, sending });
+    }
+
+    /// Sees when the connection is over, and why.
+    pub(super) fn watch(&self) -> watch::Receiver<Option<String>> {
+        self.over.subscribe()
+    }
+
+    /// The connection is over.
+    pub(super) fn lose(&self, words: String) {
+        let inboxes = std::mem::take(&mut self.lock().inboxes);
+        inboxes.into_values().for_each(|inbox| inbox.lose());
+        self.over.send_replace(Some(words));
+    }
+
+    /// Whose place it is that somebody connected to: what was asked for, in the same words (as OpenSSH's own client wants it).
+    fn listener(&self, address: &str, port: u32) -> Option<ListenerId> {
+        let table = self.lock();
+        let is_there = |place: &&Place| match &place.bind {
+            // The answer that tells the port may not have been seen yet.
+            RemoteBind::Tcp { host, .. } => host == address && place.port.is_none_or(|bound| u32::from(bound) == port),
+            RemoteBind::Unix(_) => false,
+        };
+        let exact = |place: &&Place| place.port.is_some();
+        let mut places: Vec<_> = table.places.iter().filter(is_there).collect();
+        places.sort_by_key(|place| !exact(place));
+        places.first().map(|place| place.listener)
+    }
+
+    fn unix_listener(&self, path: &str) -> Option<ListenerId> {
+        let table = self.lock();
+        let is_there = |place: &&Place| matches!(&place.bind, RemoteBind::Unix(bound) if bound == path);
+        table.places.iter().find(is_there).map(|place| place.listener)
+    }
+
+    /// Somebody wants in.
+    fn offer(self: &Arc<Self>, found: Option<ListenerId>, peer: Peer, channel: Channel<Msg>, reply: ChannelOpenHandle) {
+        // A reply that is dropped is a no.
+        let Some(listener) = found.filter(|_| self.waiting.load(Ordering::Relaxed) < WAITING_MAX) else {
+            return self.port.report(self.link, TunnelReport::ChannelRefused);
+        };
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let id = channel.id();
+        let inbox = Arc::new(Inbox::new(self.ahead_max));
+        self.lock().inboxes.insert(id, Arc::clone(&inbox));
+        // The half that reads is dropped: russh would stop for everybody while one of them is not read.
+        let (_, half) = channel.split();
+        let channel = SshChannel {
+            id,
+            inbox,
+            half: Arc::new(half),
+            reply: Some(reply),
+            sending: None,
+            ends: false,
+            link: Arc::clone(self),
+        };
+        self.port.offer(listener, peer, Box::new(channel));
+    }
+
+    fn refuse(&self) {
+        self.port.report(self.link, TunnelReport::ChannelRefused);
+    }
+
+    fn inbox(&self, id: ChannelId) -> Option<Arc<Inbox>> {
+        self.lock().inboxes.get(&id).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Client {
+    fn inbox(&self, id: ChannelId) -> Option<Arc<Inbox>> {
+        self.forwarded.as_ref()?.inbox(id)
+    }
+
+    fn refuse_channel(&self) {
+        if let Some(forwarded) = &self.forwarded {
+            forwarded.refuse();
+        }
+    }
+
+    fn refuse_key(&self, words: String) {
+        let mut refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        *refusal = Some(LinkError::new(TunnelFailure::HostKey, words));
+    }
+}
+
+impl Handler for Client {
+    type Error = russh::Error;
+
+    async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, russh::Error> {
+        let refused = match self.known.judge(shown) {
+            Verdict::Known => None,
+            Verdict::New(line) => self.known.add(&line).err(),
+            Verdict::Refused(words) => Some(words),
+        };
+        let is_good = refused.is_none();
+        refused.into_iter().for_each(|words| self.refuse_key(words));
+        Ok(is_good)
+    }
+
+    async fn server_channel_open_forwarded_tcpip(
+        &mut self,
+        channel: Channel<Msg>,
+        connected_address: &str,
+        connected_port: u32,
+        originator_address: &str,
+        originator_port: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        if let Some(forwarded) = &self.forwarded {
+            let listener = forwarded.listener(connected_address, connected_port);
+            forwarded.offer(listener, originator(originator_address, originator_port), channel, reply);
+        }
+        Ok(())
+    }
+
+    async fn server_channel_open_forwarded_streamlocal(
+        &mut self,
+        channel: Channel<Msg>,
+        socket_path: &str,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        if let Some(forwarded) = &self.forwarded {
+            forwarded.offer(forwarded.unix_listener(socket_path), Peer::Local, channel, reply);
+        }
+        Ok(())
+    }
+
+    // Nothing else was ever asked for. A reply that is dropped is a no.
+
+    async fn server_channel_open_agent_forward(
+        &mut self,
+        _: Channel<Msg>,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        self.refuse_channel();
+        Ok(())
+    }
+
+    async fn server_channel_open_session(
+        &mut self,
+        _: Channel<Msg>,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        self.refuse_channel();
+        Ok(())
+    }
+
+    async fn server_channel_open_direct_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        self.refuse_channel();
+        Ok(())
+    }
+
+    async fn server_channel_open_direct_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        self.refuse_channel();
+        Ok(())
+    }
+
+    async fn server_channel_open_x11(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), russh::Error> {
+        self.refuse_channel();
+        Ok(())
+    }
+
+    async fn data(&mut self, id: ChannelId, bytes: &[u8], _: &mut Session) -> Result<(), russh::Error> {
+        if let Some(inbox) = self.inbox(id) {
+            inbox.receive(bytes);
+        }
+        Ok(())
+    }
+
+    async fn channel_eof(&mut self, id: ChannelId, _: &mut Session) -> Result<(), russh::Error> {
+        if let Some(inbox) = self.inbox(id) {
+            inbox.end();
+        }
+        Ok(())
+    }
+
+    async fn channel_close(&mut self, id: ChannelId, _: &mut Session) -> Result<(), russh::Error> {
+        if let Some(inbox) = self.inbox(id) {
+            inbox.close();
+        }
+        Ok(())
+    }
+
+    async fn disconnected(&mut self, reason: DisconnectReason<russh::Error>) -> Result<(), russh::Error> {
+        let (words, result) = match reason {
+            DisconnectReason::ReceivedDisconnect(info) => {
+                (format!("the server ended the connection: {:?} {:?}", info.reason_code, info.message), Ok(()))
+            }
+            DisconnectReason::Error(error) => (format!("the connection was lost: {error}"), Err(error)),
+        };
+        if let Some(forwarded) = &self.forwarded {
+            forwarded.lose(words);
+        }
+        result
+    }
+}
+
+/// Whoever has no address that can be read has the same as all others like that.
+fn originator(address: &str, port: u32) -> Peer {
+    let port = u16::try_from(port).unwrap_or(0);
+    let bare = address.split('%').next().unwrap_or_default();
+    let ip = bare.parse().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    Peer::Address(SocketAddr::new(ip, port))
+}

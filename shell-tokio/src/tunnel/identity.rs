@@ -1,0 +1,160 @@
+//! What we prove with who we are.
+
+use super::LinkError;
+use drupe_core::tunnel::{Ssh, TunnelFailure};
+use russh::client::{AuthResult, Handle, Handler};
+use russh::keys::agent::AgentIdentity;
+use russh::keys::agent::client::AgentClient;
+use russh::keys::{Algorithm, Certificate, HashAlg, PrivateKey, PrivateKeyWithHashAlg};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{env, fs};
+
+/// OpenSSH's servers end a connection after so many keys by default (`MaxAuthTries`).
+const AGENT_KEYS_MAX: usize = 6;
+
+pub(super) enum Identity {
+    Key { path: PathBuf, key: Arc<PrivateKey>, certificate: Option<Certificate> },
+    /// The keys of the agent at this socket.
+    Agent(PathBuf),
+}
+
+impl Identity {
+    /// Reads the key, and deciphers it, which takes a moment.
+    pub(super) fn load(ssh: &Ssh) -> Result<Self, LinkError> {
+        let wrong = |words: String| LinkError::new(TunnelFailure::PrivateKey, words);
+        let Some(key_path) = &ssh.key_path else {
+            let socket = ssh.agent_socket.as_ref().map(|socket| expand(socket));
+            let socket = socket.or_else(|| env::var_os("SSH_AUTH_SOCK").map(PathBuf::from));
+            let none = "no key: set ssh_key_path, or ssh_agent_socket, or start an agent (SSH_AUTH_SOCK)";
+            return socket.map(Self::Agent).ok_or_else(|| wrong(none.into()));
+        };
+        let path = expand(key_path);
+        let shown = path.display();
+        let text = fs::read_to_string(&path).map_err(|error| wrong(format!("the key {shown} can't be read: {error}")))?;
+        let mode = fs::metadata(&path).map_or(0, |found| found.permissions().mode());
+        if ssh.check_key_permissions && mode & 0o077 != 0 {
+            let mode = mode & 0o777;
+            return Err(wrong(format!(
+                "others may use the key {shown} (its mode is {mode:04o}): chmod 600 {shown}, or set check_key_permissions to false"
+            )));
+        }
+        let passphrase = ssh.key_passphrase.as_ref().map(|passphrase| passphrase.0.as_str());
+        let key = russh::keys::decode_secret_key(&text, passphrase).map_err(|error| {
+            wrong(match (error, passphrase) {
+                (russh::keys::Error::KeyIsEncrypted, _) => {
+                    format!("the key {shown} is encrypted: set ssh_key_passphrase_file")
+                }
+                (error, Some(_)) => format!("the key {shown} can't be deciphered with this passphrase: {error}"),
+                (error, None) => format!("{shown} is no private key as OpenSSH writes them: {error}"),
+            })
+        })?;
+        if matches!(key.algorithm(), Algorithm::Rsa { .. }) {
+            let words = "is of RSA, which is not supported: make one with ssh-keygen -t ed25519";
+            return Err(wrong(format!("the key {shown} {words}")));
+        }
+        Ok(Self::Key { certificate: certificate(ssh, &path)?, path, key: Arc::new(key) })
+    }
+
+    /// Proves to a server who we are.
+    pub(super) async fn prove<H: Handler>(
+        &self,
+        handle: &mut Handle<H>,
+        user: &str,
+        host: &str,
+    ) -> Result<(), LinkError> {
+        match self {
+            Self::Key { path, key, certificate } => {
+                let shown = match certificate {
+                    Some(certificate) => format!("the certificate {:?} of the key {}", certificate.key_id(), path.display()),
+                    None => format!("the key {} ({})", path.display(), key.public_key().fingerprint(HashAlg::Sha256)),
+                };
+                let result = match certificate {
+                    Some(certificate) => {
+                        handle.authenticate_openssh_cert(user, Arc::clone(key), certificate.clone()).await
+                    }
+                    None => {
+                        let key = PrivateKeyWithHashAlg::new(Arc::clone(key), None);
+                        handle.authenticate_publickey(user, key).await
+                    }
+                };
+                match result {
+                    Ok(AuthResult::Success) => Ok(()),
+                    Ok(AuthResult::Failure { remaining_methods, partial_success }) => {
+                        let methods: Vec<String> = remaining_methods.iter().map(|method| method.into()).collect();
+                        let methods = methods.join(", ");
+                        let more = if partial_success { " It wants more than a key:" } else { " It takes" };
+                        Err(refused(host, user, &format!("{shown}.{more} {methods}; is the key in authorized_keys?")))
+                    }
+                    Err(error) => Err(LinkError::new(TunnelFailure::Disconnected, format!("{host}: {error}"))),
+                }
+            }
+            Self::Agent(socket) => prove_with_agent(handle, user, host, socket).await,
+        }
+    }
+}
+
+fn refused(host: &str, user: &str, words: &str) -> LinkError {
+    LinkError::new(TunnelFailure::Authentication, format!("{host} does not let {user} in with {words}"))
+}
+
+async fn prove_with_agent<H: Handler>(
+    handle: &mut Handle<H>,
+    user: &str,
+    host: &str,
+    socket: &Path,
+) -> Result<(), LinkError> {
+    let shown = socket.display();
+    let wrong = |error: &dyn std::fmt::Display| {
+        LinkError::new(TunnelFailure::PrivateKey, format!("the agent at {shown} gives no keys: {error}"))
+    };
+    let mut agent = AgentClient::connect_uds(socket).await.map_err(|error| wrong(&error))?;
+    let identities = agent.request_identities().await.map_err(|error| wrong(&error))?;
+    if identities.is_empty() {
+        return Err(wrong(&"it has none; add one with ssh-add"));
+    }
+    let mut tried = Vec::new();
+    for identity in identities.into_iter().take(AGENT_KEYS_MAX) {
+        let result = match &identity {
+            AgentIdentity::Certificate { certificate, .. } => {
+                handle.authenticate_certificate_with(user, certificate.clone(), None, &mut agent).await
+            }
+            AgentIdentity::PublicKey { key, .. } => {
+                // What an RSA key signs with is the server's choice; the other kinds have but one hash.
+                let is_rsa = matches!(key.algorithm(), Algorithm::Rsa { .. });
+                let hash = if is_rsa { handle.best_supported_rsa_hash().await.ok().flatten().flatten() } else { None };
+                handle.authenticate_publickey_with(user, key.clone(), hash, &mut agent).await
+            }
+        };
+        match result {
+            Ok(AuthResult::Success) => return Ok(()),
+            Ok(AuthResult::Failure { .. }) if handle.is_closed() => break,
+            Ok(AuthResult::Failure { .. }) => tried.push(identity.comment().to_owned()),
+            Err(error) => tried.push(format!("{} ({error})", identity.comment())),
+        }
+    }
+    Err(refused(host, user, &format!("any key of the agent at {shown}; tried: {}", tried.join(", "))))
+}
+
+/// The certificate that is named, or the one beside the key.
+fn certificate(ssh: &Ssh, key: &Path) -> Result<Option<Certificate>, LinkError> {
+    let beside = || {
+        let mut name = key.as_os_str().to_owned();
+        name.push("-cert.pub");
+        Some(PathBuf::from(name)).filter(|path| path.exists())
+    };
+    let Some(path) = ssh.certificate_path.as_ref().map(|path| expand(path)).or_else(beside) else { return Ok(None) };
+    russh::keys::load_openssh_certificate(&path).map(Some).map_err(|error| {
+        let words = format!("the certificate {} can't be used: {error}", path.display());
+        LinkError::new(TunnelFailure::PrivateKey, words)
+    })
+}
+
+/// A path with the home directory in place of `~`.
+pub(super) fn expand(path: &str) -> PathBuf {
+    match (path.strip_prefix("~/"), env::var_os("HOME")) {
+        (Some(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => path.into(),
+    }
+}

@@ -1,0 +1,105 @@
+//! The TCP connection beneath SSH: it can be cut, and says when something has come.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+/// A TCP connection that SSH is spoken on.
+pub(super) struct Line {
+    stream: TcpStream,
+    cut: Cut,
+}
+
+/// Ends a line from outside, even where whoever uses it waits to write.
+#[derive(Clone, Default)]
+pub(super) struct Cut(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// Told once something has come after it was asked for.
+    heard: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    cut: bool,
+    listens: bool,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+}
+
+impl Cut {
+    /// Nothing is read or written any more.
+    pub(super) fn cut(&self) {
+        let mut state = self.lock();
+        state.cut = true;
+        let wakers = [state.reader.take(), state.writer.take()];
+        drop(state);
+        wakers.into_iter().flatten().for_each(Waker::wake);
+    }
+
+    /// Whatever comes from now on is to be told.
+    pub(super) fn listen(&self) {
+        self.lock().listens = true;
+    }
+
+    /// Something has come since that was asked.
+    pub(super) async fn heard(&self) {
+        self.0.heard.notified().await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An error if it is cut; else that is told to whoever waits.
+    fn check(&self, waker: impl FnOnce(&mut State) -> &mut Option<Waker>, cx: &Context<'_>) -> io::Result<()> {
+        let mut state = self.lock();
+        if state.cut {
+            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the link was given up"));
+        }
+        let waker = waker(&mut state);
+        if !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+        Ok(())
+    }
+}
+
+impl Line {
+    pub(super) const fn new(stream: TcpStream, cut: Cut) -> Self {
+        Self { stream, cut }
+    }
+}
+
+impl AsyncRead for Line {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.cut.check(|state| &mut state.reader, cx)?;
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if buffer.filled().len() > before && std::mem::take(&mut self.cut.lock().listens) {
+            self.cut.0.heard.notify_one();
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.cut.check(|state| &mut state.writer, cx)?;
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
