@@ -266,7 +266,8 @@ impl FromStr for Failure {
             "other" => Ok(Self::Other),
             _ => {
                 let status = text.strip_prefix("rejected_").and_then(|status| status.parse().ok());
-                let names = "reset, timed_out, refused, unreachable, handshake, rejected_STATUS, tls, tunnel, flooded, other";
+                let names =
+                    "reset, timed_out, refused, unreachable, handshake, rejected_STATUS, tls, tunnel, flooded, other";
                 status.map(|status| Self::Rejected { status }).ok_or(NameError(names))
             }
         }

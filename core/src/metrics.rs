@@ -153,7 +153,8 @@ impl Metrics {
     pub fn add(&mut self, other: &Self) {
         let mut other = other.clone();
         if self.tunnels.is_empty() {
-            let named = |tunnel: &TunnelMetrics| TunnelMetrics { name: tunnel.name.clone(), ..TunnelMetrics::default() };
+            let named =
+                |tunnel: &TunnelMetrics| TunnelMetrics { name: tunnel.name.clone(), ..TunnelMetrics::default() };
             self.tunnels = other.tunnels.iter().map(named).collect();
         }
         let numbers: Vec<u64> = other.numbers_mut().map(|number| *number).collect();

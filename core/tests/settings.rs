@@ -58,7 +58,9 @@ fn without_listeners_only_a_server_of_ones_own_listens() {
 fn what_is_wrong_is_named_with_its_place_and_what_to_do() {
     let listener = |rest: &str| format!("listeners:\n  a:\n    address: 127.0.0.1:0\n    {rest}\n");
     let tunnel = |rest: &str| {
-        format!("listeners:\n  a: {{ forward: {{ tunnel: e }} }}\ntunnels:\n  e: {{ ssh_host: h, ssh_user: u,\n    {rest} }}\n")
+        format!(
+            "listeners:\n  a: {{ forward: {{ tunnel: e }} }}\ntunnels:\n  e: {{ ssh_host: h, ssh_user: u,\n    {rest} }}\n"
+        )
     };
     for (text, words) in [
         ("limits:\n  peer:\n    idel: 5m\n".to_string(), "drupe.yaml:3: limits.peer.idel: there is no such key; did you mean idle?"),
@@ -322,7 +324,9 @@ fn every_key_changes_what_a_server_is_made_of() {
 fn general(key: &str) -> String {
     let mut parts: Vec<_> = key.split('.').collect();
     match &mut parts[..] {
-        ["listeners" | "tunnels", name, ..] | ["authentication", "users", name, ..] | ["log", "targets", name] => *name = "*",
+        ["listeners" | "tunnels", name, ..] | ["authentication", "users", name, ..] | ["log", "targets", name] => {
+            *name = "*"
+        }
         _ => {}
     }
     parts.join(".")
@@ -370,7 +374,15 @@ fn a_template_is_a_good_configuration_and_so_is_what_it_comments_out() {
             })
             .collect();
         assert!(other.is_empty(), "{words}");
-        for key in ["message_max", "connections_max", "retry_after", "handshake_timeout", "credential_file", "ssh_host", "stable_after"] {
+        for key in [
+            "message_max",
+            "connections_max",
+            "retry_after",
+            "handshake_timeout",
+            "credential_file",
+            "ssh_host",
+            "stable_after",
+        ] {
             assert!(text.contains(&format!("#{key}: ")), "{key}");
         }
         let environment = environment_template(profile);

@@ -7,6 +7,7 @@ use drupe_core::app::Relay;
 use drupe_core::limit::{Ladder, MessageSize, Rate};
 use drupe_core::outbound::{Marks, SlowPolicy};
 use drupe_core::sim::{Act, Actor, Link, World};
+use drupe_core::tunnel::{Ssh, Tunnel, TunnelFailure, TunnelState};
 use drupe_core::{
     Backoff, Config, ConnId, Dial, DialId, Event, Handler, Hub, Machine, NoNote, Origin, Payload, Random, Reason,
     Timer, trace,
@@ -26,6 +27,8 @@ struct Remembering {
     relayed: Vec<String>,
     dialed: u64,
     failed_dials: u64,
+    /// What was last wrong with a tunnel, each time that its state changed.
+    tunnel_failures: BTreeMap<TunnelFailure, u64>,
 }
 
 impl Handler for Remembering {
@@ -44,6 +47,11 @@ impl Handler for Remembering {
                 self.failed_dials += 1;
             }
             Event::Opened { origin: Origin::Dial(_), .. } => self.dialed += 1,
+            Event::Tunnel { status, .. } => {
+                if let Some((failure, _)) = status.last_error.as_ref().filter(|_| status.state != TunnelState::Up) {
+                    *self.tunnel_failures.entry(*failure).or_default() += 1;
+                }
+            }
             _ => {}
         }
         match &event {
@@ -303,5 +311,60 @@ fn a_restless_handler_breaks_nothing() {
         world.add_elsewhere(Link::Troubled, Talker::new(9, true));
         world.run(STEPS);
         world.settle();
+    }
+}
+
+/// A relay that is reached through a tunnel only.
+fn tunnelled(seed: u64) -> World<Remembering, Talker> {
+    let mut config = config(seed);
+    let address = if seed % 5 == 4 { "telnet://127.0.0.1:7000?probe=no" } else { "tcp://127.0.0.1:7000" };
+    config.listeners =
+        vec![format!("{address}{}tunnel=edge", if seed % 5 == 4 { '&' } else { '?' }).parse().expect("good")];
+    config.connections.total = 30;
+    let mut tunnel = Tunnel::new("edge", Ssh::new("edge.example", "drupe", "known_hosts"));
+    tunnel.reconnect.cap = Duration::from_secs(20);
+    config.tunnels = vec![tunnel];
+    let mut world = World::new(seed, config, Remembering::default());
+    for name in 0..40 {
+        world.add(if name < 3 { Link::Steady } else { Link::Troubled }, Talker::new(name, name >= 3));
+    }
+    world.add_elsewhere(Link::Troubled, Talker::new(DIALED + 30, true));
+    world
+}
+
+#[test]
+fn tunnels_come_back_whatever_happens_to_them() {
+    let (mut lost, mut connects, mut connected) = (0, 0, 0);
+    let mut failures = BTreeMap::<TunnelFailure, u64>::new();
+    for seed in 0..300 {
+        let mut world = tunnelled(seed);
+        world.run(STEPS);
+        // The longest wait, the longest attempt, the slow schedule, and the longest wait for a port.
+        world.recover(Duration::from_secs(300 + 30 + 20 + 20));
+        world.settle();
+        let metrics = world.metrics();
+        world.handler().tunnel_failures.iter().for_each(|(failure, n)| *failures.entry(*failure).or_default() += n);
+        lost += metrics.ended.get(Reason::TunnelLost);
+        connects += metrics.tunnels[0].connects;
+        connected += metrics.tunnels[0].connected;
+
+        let mut again = Machine::new(world.config().clone(), Remembering::default());
+        let transcript = trace::replay(world.trace(), &mut again).expect("a trace is well formed");
+        let written: usize = transcript.written.values().map(Vec::len).sum();
+        assert_eq!(written as u64, metrics.bytes_out, "seed {seed}");
+    }
+    assert!(
+        lost > 500 && connects > 2_000 && connected > 1_000,
+        "{lost} lost, {connects} tried, {connected} connected"
+    );
+    for failure in [
+        TunnelFailure::Network,
+        TunnelFailure::TimedOut,
+        TunnelFailure::Silent,
+        TunnelFailure::Disconnected,
+        TunnelFailure::Authentication,
+        TunnelFailure::Forward,
+    ] {
+        assert!(failures[&failure] > 20, "{failure} was reached {} times in {failures:?}", failures[&failure]);
     }
 }

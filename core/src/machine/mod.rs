@@ -7,9 +7,9 @@ mod intention;
 mod reconfigure;
 mod serve;
 mod shards;
-mod tunnels;
 #[cfg(feature = "tls")]
 mod tls;
+mod tunnels;
 
 pub use intention::{Accepting, End, Intent, Transmit};
 

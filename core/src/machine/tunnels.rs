@@ -1,10 +1,10 @@
 //! Facts and intentions of reverse tunnels.
 
 use super::Machine;
+use crate::Time;
 use crate::handler::Handler;
 use crate::input::Fact;
 use crate::tunnel::{LinkId, TunnelIntent, TunnelReport, TunnelStatus};
-use crate::Time;
 
 impl<H: Handler> Machine<H> {
     /// Something happened to an SSH connection that [`tunnels`](Self::tunnels) shows. Whoever connects at its other side is told as

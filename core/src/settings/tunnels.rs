@@ -21,7 +21,8 @@ pub(super) fn plan(settings: &Settings, problems: &mut Problems<'_>) -> Vec<Tunn
             problems.add(&key, "a name has letters, digits and _ only");
         }
         if !forwards.iter().any(|forward| forward.tunnel == *name) {
-            let words = format!("nothing goes through it; set forward of a listener, such as `forward: {{ tunnel: {name} }}`");
+            let words =
+                format!("nothing goes through it; set forward of a listener, such as `forward: {{ tunnel: {name} }}`");
             problems.add(&key, words);
         }
         tunnels.push(one(name, &key, tunnel, problems));
@@ -41,8 +42,16 @@ fn one(name: &str, key: &str, tunnel: &TunnelSettings, problems: &mut Problems<'
     must(!tunnel.known_hosts.is_empty(), "known_hosts", "without a file of known hosts no server could be trusted");
     let has_key = !tunnel.ssh_key_path.is_empty();
     must(has_key || tunnel.ssh_key_passphrase.is_empty(), "ssh_key_passphrase", "it is for a key: set ssh_key_path");
-    must(has_key || tunnel.ssh_certificate_path.is_empty(), "ssh_certificate_path", "it is for a key: set ssh_key_path");
-    must(!has_key || tunnel.ssh_agent_socket.is_empty(), "ssh_agent_socket", "there is ssh_key_path as well; set one of them");
+    must(
+        has_key || tunnel.ssh_certificate_path.is_empty(),
+        "ssh_certificate_path",
+        "it is for a key: set ssh_key_path",
+    );
+    must(
+        !has_key || tunnel.ssh_agent_socket.is_empty(),
+        "ssh_agent_socket",
+        "there is ssh_key_path as well; set one of them",
+    );
     must(tunnel.keep_alive_interval.0 >= INTERVAL_MIN, "keep_alive_interval", "it is at least 100ms");
     must(tunnel.keep_alive_count_max > 0, "keep_alive_count_max", "one question at least must stay without an answer");
     must(tunnel.connect_timeout.0 >= INTERVAL_MIN, "connect_timeout", "it is at least 100ms");

@@ -1,5 +1,5 @@
-use super::{BindError, TunnelPort, TunnelWatch};
 use super::mailbox::{Mail, Shared, WAITING_MAX};
+use super::{BindError, TunnelPort, TunnelWatch};
 use crate::tunnel::TunnelStatus;
 use crate::{Config, ConnId, Metrics, Payload, Request};
 use alloc::boxed::Box;

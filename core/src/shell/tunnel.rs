@@ -65,7 +65,6 @@ pub struct TunnelWatch {
     number: u64,
     /// The version that was seen last.
     seen: u64,
-
 }
 
 impl TunnelWatch {

@@ -1,5 +1,5 @@
-//! A seeded world around a whole server: many peers over links that shorten, delay, stall and reset, and a
-//! clock that jumps. Needs the feature `sim`.
+//! A seeded world around a whole server: many peers over links that shorten, delay, stall and reset, a clock that jumps, and
+//! for [tunnels](crate::tunnel) SSH servers that go away, fall silent or refuse. Needs the feature `sim`.
 //!
 //! After every step the promises of the machine are checked. Whatever is found depends on the seed alone:
 //! a failure names it, prints the trace of everything that happened, and happens again with the same seed.
@@ -29,19 +29,22 @@
 //! }
 //! ```
 
+mod tunnel;
 mod watch;
 
 use crate::handler::Handler;
 use crate::input::{AcceptFailure, Failure, Input, Request};
 use crate::machine::{Accepting, End, Machine};
 use crate::trace;
+use crate::tunnel::TunnelId;
 use crate::{Config, ConnId, ListenerId, Peer, Random, Time};
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
+use tunnel::SshServer;
 use watch::Watch;
 
 /// What a simulated peer says and hears.
@@ -88,6 +91,9 @@ pub struct World<H: Handler, A> {
     /// Who has a connection's index, as a shell would keep its sockets.
     sockets: Vec<Option<(ConnId, usize)>>,
     trace: String,
+    servers: BTreeMap<TunnelId, SshServer>,
+    /// SSH servers are well.
+    calm: bool,
 }
 
 impl<H: Handler, A> fmt::Debug for World<H, A> {
@@ -140,6 +146,8 @@ where
             ends: Vec::new(),
             sockets: Vec::new(),
             trace: alloc::format!("seed {seed}\n"),
+            servers: BTreeMap::new(),
+            calm: false,
         };
         world.apply(Input::Started);
         world
@@ -188,6 +196,12 @@ where
         self.machine.handler().inner()
     }
 
+    /// The configuration, with the seed.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        self.machine.config()
+    }
+
     /// The counters.
     #[must_use]
     pub fn metrics(&self) -> crate::Metrics {
@@ -216,6 +230,7 @@ where
     /// # Panics
     /// If somebody stays, or a promise is broken.
     pub fn settle(&mut self) {
+        self.calm = true;
         // Everything that was said arrives first.
         for _ in 0..1_000 {
             for peer in 0..self.ends.len() {
@@ -287,7 +302,7 @@ where
     }
 
     fn connect(&mut self, peer: usize) {
-        if self.machine.accepting(ListenerId(0)) != Accepting::Now {
+        if self.machine.accepting(ListenerId(0)) != Accepting::Now || !self.is_reachable(ListenerId(0)) {
             return;
         }
         let port = u16::try_from(1000 + peer).unwrap_or(0);
@@ -442,10 +457,12 @@ where
             count = if self.now == last { count + 1 } else { 0 };
             last = self.now;
             self.promise(count < ELAPSED_MAX, "time passes after a deadline");
+            self.tend_tunnels();
             self.flush();
         }
         self.now = until;
         self.apply(Input::Elapsed);
+        self.tend_tunnels();
     }
 
     fn apply(&mut self, input: Input<H::Note>) {

@@ -68,7 +68,8 @@ impl<C: Default> State<C> {
         let statuses: Vec<_> = self.tunnel_statuses().collect();
         let metrics = self.config.tunnels.iter().map(|tunnel| {
             let (bytes_in, bytes_out) = self.tunnel_traffic.get(&tunnel.name).copied().unwrap_or_default();
-            let mut metrics = TunnelMetrics { name: tunnel.name.clone(), bytes_in, bytes_out, ..TunnelMetrics::default() };
+            let mut metrics =
+                TunnelMetrics { name: tunnel.name.clone(), bytes_in, bytes_out, ..TunnelMetrics::default() };
             for conn in self.conns.ids().filter_map(|id| self.conns.get(id)) {
                 if tunnel_of(&self.config, conn.origin) == Some(&tunnel.name) {
                     metrics.bytes_in += conn.traffic.bytes_in;

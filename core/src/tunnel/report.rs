@@ -112,7 +112,8 @@ impl FromStr for TunnelFailure {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        let names = "network, timed_out, silent, disconnected, protocol, host_key, authentication, private_key, forward";
+        let names =
+            "network, timed_out, silent, disconnected, protocol, host_key, authentication, private_key, forward";
         Self::ALL.into_iter().find(|failure| failure.name() == text).ok_or(NameError(names))
     }
 }

@@ -339,8 +339,7 @@ impl Entry {
     fn ask(&mut self, now: Time, since: Time, alive: Alive, random: &mut Random) -> bool {
         let keep_alive = self.tunnel.keep_alive;
         if alive.unanswered >= keep_alive.count_max {
-            let words =
-                format!("nothing came from {} for {} questions", self.tunnel.ssh.host, alive.unanswered);
+            let words = format!("nothing came from {} for {} questions", self.tunnel.ssh.host, alive.unanswered);
             return self.failed(now, TunnelFailure::Silent, words, random);
         }
         let ask_at = now + keep_alive.interval.max(INTERVAL_MIN);

@@ -42,7 +42,10 @@ pub(super) async fn connect(ssh: &Ssh, cut: Cut, forwarded: Arc<Forwarded>) -> R
             (None, Some(before)) => {
                 let opened = before.channel_open_direct_tcpip(&*hop.host, hop.port.into(), "127.0.0.1", 0).await;
                 let channel = opened.map_err(|error| {
-                    LinkError::new(TunnelFailure::Network, format!("{at} can't be reached through the host before: {error}"))
+                    LinkError::new(
+                        TunnelFailure::Network,
+                        format!("{at} can't be reached through the host before: {error}"),
+                    )
                 })?;
                 step.session(channel.into_stream()).await?
             }

@@ -15,7 +15,11 @@ use std::{env, fs};
 const AGENT_KEYS_MAX: usize = 6;
 
 pub(super) enum Identity {
-    Key { path: PathBuf, key: Arc<PrivateKey>, certificate: Option<Certificate> },
+    Key {
+        path: PathBuf,
+        key: Arc<PrivateKey>,
+        certificate: Option<Certificate>,
+    },
     /// The keys of the agent at this socket.
     Agent(PathBuf),
 }
@@ -32,7 +36,8 @@ impl Identity {
         };
         let path = expand(key_path);
         let shown = path.display();
-        let text = fs::read_to_string(&path).map_err(|error| wrong(format!("the key {shown} can't be read: {error}")))?;
+        let text =
+            fs::read_to_string(&path).map_err(|error| wrong(format!("the key {shown} can't be read: {error}")))?;
         let mode = fs::metadata(&path).map_or(0, |found| found.permissions().mode());
         if ssh.check_key_permissions && mode & 0o077 != 0 {
             let mode = mode & 0o777;
@@ -67,7 +72,9 @@ impl Identity {
         match self {
             Self::Key { path, key, certificate } => {
                 let shown = match certificate {
-                    Some(certificate) => format!("the certificate {:?} of the key {}", certificate.key_id(), path.display()),
+                    Some(certificate) => {
+                        format!("the certificate {:?} of the key {}", certificate.key_id(), path.display())
+                    }
                     None => format!("the key {} ({})", path.display(), key.public_key().fingerprint(HashAlg::Sha256)),
                 };
                 let result = match certificate {

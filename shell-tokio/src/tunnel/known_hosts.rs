@@ -86,7 +86,8 @@ impl KnownHost {
                     Ok(_) => {}
                     // Whom it was to keep out can't be told.
                     Err(error) if words[0] == Marker::Revoked.as_str() => {
-                        let words = format!("the revoked key at {place} can't be read: {error}; mend or remove the line");
+                        let words =
+                            format!("the revoked key at {place} can't be read: {error}; mend or remove the line");
                         return Err(LinkError::new(TunnelFailure::HostKey, words));
                     }
                     // A kind of key that is not spoken here.

@@ -28,7 +28,8 @@ pub(super) async fn run(mut intent: watch::Receiver<TunnelIntent>, port: TunnelP
             // It may have been lost before anybody looked.
             let over = forwarded.watch();
             let says_goodbye = tokio::spawn(say_goodbyes(goodbyes));
-            let up = Up { link, port, cut, forwarded, connected: Arc::new(connected), asked: 0, places: BTreeMap::new() };
+            let up =
+                Up { link, port, cut, forwarded, connected: Arc::new(connected), asked: 0, places: BTreeMap::new() };
             up.serve(&mut intent, over).await;
             says_goodbye.abort();
         }

@@ -4,7 +4,8 @@ use super::{Connection, Door, Driver, FIRST_LISTENER};
 use crate::shell::channel::{Arrival, Carrier};
 use crate::shell::{ACCEPTS_PER_TURN, BindError, Handed, Mail, OsListener, Sockets};
 use crate::{
-    AcceptFailure, Accepting, Address, Config, ConnId, DialId, Failure, Handler, Letter, Listen, ListenerId, Peer, Refusal,
+    AcceptFailure, Accepting, Address, Config, ConnId, DialId, Failure, Handler, Letter, Listen, ListenerId, Peer,
+    Refusal,
 };
 use alloc::collections::BTreeSet;
 use alloc::string::String;
@@ -107,7 +108,8 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         };
         match carrier {
             Ok(carrier) => {
-                self.connections[index] = Some(Connection { id, carrier, unread: false, full: false, shut_down: false });
+                self.connections[index] =
+                    Some(Connection { id, carrier, unread: false, full: false, shut_down: false });
                 self.again.push(id.slot());
             }
             Err(error) => self.machine.failed(self.now, id, Failure::from(&error)),

@@ -3,9 +3,7 @@ mod arrivals;
 use super::channel::{Arrival, Carrier, Trouble};
 use super::signals::OnSignals;
 use super::{Mail, Mailbox, OsListener, ReadyQueue, SCRATCH_BYTES, Setup, Sockets};
-use crate::{
-    Address, Addressee, Config, ConnId, DialId, End, Handler, Machine, Metrics, Shard, Time, UnixTime,
-};
+use crate::{Address, Addressee, Config, ConnId, DialId, End, Handler, Machine, Metrics, Shard, Time, UnixTime};
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec;

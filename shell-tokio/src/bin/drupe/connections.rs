@@ -3,9 +3,10 @@
 use crate::logs::Logs;
 use drupe_tokio::core::kit::layer::Layer;
 use drupe_tokio::core::text::neutralize;
-use drupe_tokio::core::{ConnId, Event, Handler, Hub};
+use drupe_tokio::core::tunnel::{Forward, ForwardStatus, TunnelState, TunnelStatus};
+use drupe_tokio::core::{Address, Config, ConnId, Event, Handler, Hub};
 use std::fmt::Display;
-use tracing::{debug, info};
+use tracing::{Level, debug, info};
 
 /// Who comes and goes and why. What is said is not told, but how much.
 pub(crate) struct LogConnections(Logs);
@@ -56,9 +57,30 @@ impl LogConnections {
                     info!(target: "connections", %conn, peer, %reason, seconds, %user, "closed");
                 }
             }
+            Event::Tunnel { status, .. } => self.log_tunnel(hub.config(), status),
             Event::Draining => info!(target: "operation", "draining"),
             _ => {}
         }
+    }
+}
+
+impl LogConnections {
+    fn log_tunnel(&self, config: &Config, status: &TunnelStatus) {
+        let needs_somebody = status.last_error.as_ref().is_some_and(|(failure, _)| failure.needs_somebody());
+        let level = match status.state {
+            TunnelState::Connecting if status.connects > 1 => Level::DEBUG,
+            TunnelState::Waiting(_) if needs_somebody => Level::ERROR,
+            TunnelState::GivenUp => Level::ERROR,
+            TunnelState::Waiting(_) | TunnelState::Degraded => Level::WARN,
+            _ => Level::INFO,
+        };
+        let place = |forward: &ForwardStatus| {
+            let listen = config.listeners.get(forward.listener.index())?;
+            Some(listen.bound(&Address::Forwarded(Forward { tunnel: status.name.clone(), bind: forward.bind.clone() })))
+        };
+        let places: Vec<_> = status.forwards.iter().filter(|forward| forward.bound).filter_map(place).collect();
+        let places = if places.is_empty() { String::new() } else { format!("; listening on {}", places.join(", ")) };
+        self.0.operation(level, &format!("{status}{places}"));
     }
 }
 

@@ -11,7 +11,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tracing::level_filters::LevelFilter;
-use tracing::{Level, error, info, warn};
+use tracing::{Level, debug, error, info, warn};
 use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::filter::Targets;
@@ -90,6 +90,7 @@ impl Logs {
         match level {
             Level::ERROR => error!(target: "operation", "{line}"),
             Level::WARN => warn!(target: "operation", "{line}"),
+            Level::DEBUG => debug!(target: "operation", "{line}"),
             _ => info!(target: "operation", "{line}"),
         }
     }

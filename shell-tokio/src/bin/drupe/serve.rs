@@ -5,8 +5,8 @@ use crate::reload::Reload;
 use crate::sources::SourceArguments;
 use crate::stack::{Crypto, Parts};
 use crate::{Failure, say, systemd};
-use drupe_tokio::Server;
 use drupe_tokio::core::{Config, Metrics, UnixTime};
+use drupe_tokio::{Server, tunnel};
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -34,15 +34,19 @@ async fn serve(arguments: &SourceArguments) -> Result<(), Failure> {
     };
     let server = Server::bind_inheriting(config, workers, make, systemd::listeners()?)?.drain_on_signals()?;
     let mut output = io::stdout().lock();
-    for address in server.addresses() {
+    // What is on the other side of a tunnel is not listened at yet: the log says when it is.
+    for address in server.addresses().iter().filter(|address| !address.contains("?tunnel=")) {
         writeln!(output, "listening on {address}")?;
     }
     drop(output);
     let reload = Reload::new(arguments.clone(), resolved, parts, server.remote());
     let server = server.on_hangup(move || reload.run())?;
+    let tunnels = tokio::spawn(tunnel::serve(&server.remote()));
     systemd::ready();
     let metrics = server.run().await?;
     systemd::stopping();
+    // The server waited for their goodbyes, as long as each may take.
+    tunnels.await?;
     let Metrics { opened, messages_in, messages_out, .. } = metrics;
     drop(guard);
     say(format_args!("drupe: {opened} connections served, {messages_in} messages in, {messages_out} out"));

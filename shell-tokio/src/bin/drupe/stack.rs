@@ -10,6 +10,7 @@ use drupe_tokio::core::kit::monitor::{LogTail, Monitor, MonitorLimits};
 use drupe_tokio::core::settings::{AuthenticationPlan, MonitorPlan, Plan, Resolved, SettingsError};
 use drupe_tokio::core::shell::secret;
 use drupe_tokio::core::tls::{Tickets, Tls};
+use drupe_tokio::core::tunnel::{Tunnel, TunnelFailure};
 use drupe_tokio::core::{Config, ConnId, Identity, NoNote, UnixTime};
 use rustls::crypto::{CryptoProvider, ring};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,9 +47,15 @@ impl Crypto {
         Ok(Self { provider: Arc::new(ring::default_provider()), tickets })
     }
 
-    /// The configuration of a plan with its certificates.
+    /// The configuration of a plan with its certificates, once all files that it names are there.
     pub(crate) fn load(&self, resolved: &Resolved) -> Result<Config, SettingsError> {
         let mut config = resolved.plan.config.clone();
+        for Tunnel { name, ssh, .. } in &config.tunnels {
+            drupe_tokio::tunnel::check(ssh).map_err(|error| {
+                let part = if error.failure == TunnelFailure::HostKey { "known_hosts" } else { "ssh_key_path" };
+                resolved.blame(&format!("tunnels.{name}.{part}"), error.words)
+            })?;
+        }
         for (listen, files) in config.listeners.iter_mut().zip(&resolved.plan.tls) {
             let Some((files, handshake_timeout)) = files else { continue };
             let key = format!("listeners.{}.tls", listen.name);
