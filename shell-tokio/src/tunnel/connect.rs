@@ -1,6 +1,7 @@
 //! From a name to a session: the lookup, the hosts on the way, the host keys, and who we are.
 
 use super::LinkError;
+use super::ahead::ReadAhead;
 use super::handler::{Client, Forwarded};
 use super::identity::Identity;
 use super::known_hosts::{self, Files, KnownHost};
@@ -89,13 +90,11 @@ impl Step<'_> {
         let config = Config {
             client_id: SshId::Standard(concat!("SSH-2.0-drupe_", env!("CARGO_PKG_VERSION")).into()),
             preferred,
-            // Nobody reads it: see `Client::data`.
-            channel_buffer_size: 1,
             ..Config::default()
         };
         let refusal = Arc::new(Mutex::new(None));
         let client = Client { known, refusal: Arc::clone(&refusal), forwarded: self.forwarded };
-        connect_stream(Arc::new(config), stream, client).await.map_err(|error| {
+        connect_stream(Arc::new(config), ReadAhead::new(stream), client).await.map_err(|error| {
             let refused = refusal.lock().unwrap_or_else(PoisonError::into_inner).take();
             refused.unwrap_or_else(|| {
                 let failure = match error {

@@ -39,6 +39,7 @@
 //! back as TCP does it. What is not served yet is kept, up to [`Ssh::ahead_max_bytes`] a connection; who is further ahead is
 //! closed as `rate_limited`. The other connections of the tunnel go on meanwhile.
 
+mod ahead;
 mod channel;
 mod connect;
 mod handler;
