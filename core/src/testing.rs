@@ -25,6 +25,7 @@ use crate::listen::Listen;
 use crate::machine::{End, Machine};
 use crate::telnet::Terminal;
 use crate::tls::Secured;
+use crate::tunnel::{LinkId, TunnelReport};
 use crate::wire::Scratch;
 use crate::{Config, ConnId, DialId, ListenerId, Peer, Reason, Refusal, Time, UnixTime};
 use alloc::collections::BTreeMap;
@@ -177,6 +178,12 @@ impl<H: Handler> TestHub<H> {
         }
         self.now = until;
         self.machine.elapsed(until);
+        self.flush();
+    }
+
+    /// Something happens to an SSH connection of a [tunnel](crate::tunnel).
+    pub fn tunnel_reported(&mut self, link: LinkId, report: &TunnelReport) {
+        self.machine.tunnel_reported(self.now, link, report);
         self.flush();
     }
 

@@ -325,7 +325,7 @@ fn general(key: &str) -> String {
     let mut parts: Vec<_> = key.split('.').collect();
     match &mut parts[..] {
         ["listeners" | "tunnels", name, ..] | ["authentication", "users", name, ..] | ["log", "targets", name] => {
-            *name = "*"
+            *name = "*";
         }
         _ => {}
     }

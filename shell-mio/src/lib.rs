@@ -32,12 +32,12 @@ mod run;
 mod sockets;
 
 pub use drupe_core as core;
-/// Reverse SSH tunnels: [`spawn_thread`](tunnel::spawn_thread) beside the server.
-#[cfg(feature = "tunnel")]
-pub use drupe_tokio::tunnel;
 #[cfg(feature = "kit")]
 pub use drupe_core::shell::client::Client;
 pub use drupe_core::shell::{BindError, Remote, RemoteError, StartError};
+/// Reverse SSH tunnels: [`spawn_thread`](tunnel::spawn_thread) beside the server.
+#[cfg(feature = "tunnel")]
+pub use drupe_tokio::tunnel;
 pub use run::Mio;
 
 /// A client that comes back by itself, on a thread of its own with an event loop. To run it elsewhere, see

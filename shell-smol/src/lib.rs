@@ -23,13 +23,13 @@ mod sockets;
 mod stream;
 
 pub use drupe_core as core;
-/// Reverse SSH tunnels: [`spawn_thread`](tunnel::spawn_thread) beside the server.
-#[cfg(feature = "tunnel")]
-pub use drupe_tokio::tunnel;
 #[cfg(feature = "kit")]
 pub use drupe_core::shell::client::Client;
 pub use drupe_core::shell::stream::{Connection, Connections};
 pub use drupe_core::shell::{BindError, Remote, RemoteError, StartError};
+/// Reverse SSH tunnels: [`spawn_thread`](tunnel::spawn_thread) beside the server.
+#[cfg(feature = "tunnel")]
+pub use drupe_tokio::tunnel;
 pub use run::Smol;
 pub use stream::Stream;
 

@@ -18,8 +18,8 @@ impl<C: Default> State<C> {
         }
         let listeners = self.config.listeners.iter().zip(&self.doors).zip(0..);
         let listeners = listeners.filter(|((_, door), _)| !door.is_retired);
-        let listeners = listeners.map(|((listen, _), number)| (ListenerId(number), listen));
-        self.tunnels.configure(self.now, &self.config.tunnels, listeners);
+        let listeners: Vec<_> = listeners.map(|((listen, _), number)| (ListenerId(number), listen)).collect();
+        self.tunnels.configure(self.now, &self.config.tunnels, &listeners);
         self.note_tunnels();
     }
 

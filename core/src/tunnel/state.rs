@@ -84,12 +84,7 @@ const INTERVAL_MIN: Duration = Duration::from_millis(10);
 
 impl Tunnels {
     /// Tunnels as they should be from now on, and what listens at their other sides.
-    pub(crate) fn configure<'l>(
-        &mut self,
-        now: Time,
-        tunnels: &[Tunnel],
-        listeners: impl Iterator<Item = (ListenerId, &'l Listen)> + Clone,
-    ) {
+    pub(crate) fn configure(&mut self, now: Time, tunnels: &[Tunnel], listeners: &[(ListenerId, &Listen)]) {
         if self.leaving {
             return;
         }
@@ -115,7 +110,7 @@ impl Tunnels {
             }
         }
         for entry in &mut self.entries {
-            let wanted = listeners.clone().filter_map(|(id, listen)| match &listen.address {
+            let wanted = listeners.iter().filter_map(|&(id, listen)| match &listen.address {
                 Address::Forwarded(Forward { tunnel, bind }) if *tunnel == entry.tunnel.name => Some((id, bind)),
                 _ => None,
             });
@@ -418,11 +413,10 @@ impl Entry {
 
     fn state(&self) -> TunnelState {
         match self.phase {
-            Phase::Connecting(_) => TunnelState::Connecting,
             Phase::Waiting(at) => TunnelState::Waiting(at),
             Phase::Up(..) if self.places.iter().all(|place| matches!(place.state, Bind::Bound(_))) => TunnelState::Up,
             Phase::Up(..) if self.places.iter().any(|place| place.failures > 0) => TunnelState::Degraded,
-            Phase::Up(..) => TunnelState::Connecting,
+            Phase::Connecting(_) | Phase::Up(..) => TunnelState::Connecting,
             Phase::Closing(_) => TunnelState::Closing,
             Phase::GivenUp => TunnelState::GivenUp,
             Phase::Closed => TunnelState::Closed,

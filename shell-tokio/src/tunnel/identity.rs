@@ -15,13 +15,16 @@ use std::{env, fs};
 const AGENT_KEYS_MAX: usize = 6;
 
 pub(super) enum Identity {
-    Key {
-        path: PathBuf,
-        key: Arc<PrivateKey>,
-        certificate: Option<Certificate>,
-    },
+    Key(Box<Key>),
     /// The keys of the agent at this socket.
     Agent(PathBuf),
+}
+
+/// A private key, and who certifies it.
+pub(super) struct Key {
+    path: PathBuf,
+    key: Arc<PrivateKey>,
+    certificate: Option<Certificate>,
 }
 
 impl Identity {
@@ -59,7 +62,7 @@ impl Identity {
             let words = "is of RSA, which is not supported: make one with ssh-keygen -t ed25519";
             return Err(wrong(format!("the key {shown} {words}")));
         }
-        Ok(Self::Key { certificate: certificate(ssh, &path)?, path, key: Arc::new(key) })
+        Ok(Self::Key(Box::new(Key { certificate: certificate(ssh, &path)?, path, key: Arc::new(key) })))
     }
 
     /// Proves to a server who we are.
@@ -70,34 +73,33 @@ impl Identity {
         host: &str,
     ) -> Result<(), LinkError> {
         match self {
-            Self::Key { path, key, certificate } => {
-                let shown = match certificate {
-                    Some(certificate) => {
-                        format!("the certificate {:?} of the key {}", certificate.key_id(), path.display())
-                    }
-                    None => format!("the key {} ({})", path.display(), key.public_key().fingerprint(HashAlg::Sha256)),
-                };
-                let result = match certificate {
-                    Some(certificate) => {
-                        handle.authenticate_openssh_cert(user, Arc::clone(key), certificate.clone()).await
-                    }
-                    None => {
-                        let key = PrivateKeyWithHashAlg::new(Arc::clone(key), None);
-                        handle.authenticate_publickey(user, key).await
-                    }
-                };
-                match result {
-                    Ok(AuthResult::Success) => Ok(()),
-                    Ok(AuthResult::Failure { remaining_methods, partial_success }) => {
-                        let methods: Vec<String> = remaining_methods.iter().map(|method| method.into()).collect();
-                        let methods = methods.join(", ");
-                        let more = if partial_success { " It wants more than a key:" } else { " It takes" };
-                        Err(refused(host, user, &format!("{shown}.{more} {methods}; is the key in authorized_keys?")))
-                    }
-                    Err(error) => Err(LinkError::new(TunnelFailure::Disconnected, format!("{host}: {error}"))),
-                }
-            }
+            Self::Key(key) => key.prove(handle, user, host).await,
             Self::Agent(socket) => prove_with_agent(handle, user, host, socket).await,
+        }
+    }
+}
+
+impl Key {
+    async fn prove<H: Handler>(&self, handle: &mut Handle<H>, user: &str, host: &str) -> Result<(), LinkError> {
+        let Self { path, key, certificate } = self;
+        let path = path.display();
+        let (shown, result) = if let Some(certificate) = certificate {
+            let result = handle.authenticate_openssh_cert(user, Arc::clone(key), certificate.clone()).await;
+            (format!("the certificate {:?} of the key {path}", certificate.key_id()), result)
+        } else {
+            let with_hash = PrivateKeyWithHashAlg::new(Arc::clone(key), None);
+            let result = handle.authenticate_publickey(user, with_hash).await;
+            (format!("the key {path} ({})", key.public_key().fingerprint(HashAlg::Sha256)), result)
+        };
+        match result {
+            Ok(AuthResult::Success) => Ok(()),
+            Ok(AuthResult::Failure { remaining_methods, partial_success }) => {
+                let methods: Vec<String> = remaining_methods.iter().map(Into::into).collect();
+                let methods = methods.join(", ");
+                let takes = if partial_success { "It wants more than a key:" } else { "It takes" };
+                Err(refused(host, user, &format!("{shown}. {takes} {methods}; is the key in authorized_keys?")))
+            }
+            Err(error) => Err(LinkError::new(TunnelFailure::Disconnected, format!("{host}: {error}"))),
         }
     }
 }

@@ -80,10 +80,10 @@ impl KnownHost {
                 }
                 let place = format!("{file}:{number}");
                 match words.join(" ").parse::<Entry>() {
-                    Ok(entry) if covers(entry.host_patterns(), &name) => {
-                        lines.push(Line { place, marker: entry.marker().copied(), key: entry.public_key().clone() });
+                    Ok(entry) => {
+                        let line = Line { place, marker: entry.marker().copied(), key: entry.public_key().clone() };
+                        lines.extend(covers(entry.host_patterns(), &name).then_some(line));
                     }
-                    Ok(_) => {}
                     // Whom it was to keep out can't be told.
                     Err(error) if words[0] == Marker::Revoked.as_str() => {
                         let words =

@@ -83,7 +83,7 @@ impl Up {
                     return self.port.report(self.link, report);
                 }
                 () = cut.heard() => self.port.report(self.link, TunnelReport::Answered(self.asked)),
-                Some(Ok(Outcome::Bound(listener, outcome))) = questions.join_next() => self.tell(listener, outcome),
+                Some(Ok(Outcome::Bound(listener, outcome))) = questions.join_next() => self.tell(listener, &outcome),
             }
         }
     }
@@ -91,7 +91,9 @@ impl Up {
     /// Makes the connection what it should be.
     fn follow(&mut self, wanted: &TunnelIntent, questions: &mut JoinSet<Outcome>) {
         let stays = |place: &ForwardIntent| wanted.forwards.iter().any(|forward| forward == place);
-        for (listener, (place, answer)) in self.places.extract_if(.., |_, (place, _)| !stays(place)) {
+        let gone = self.places.iter().filter(|(_, (place, _))| !stays(place)).map(|(&listener, _)| listener);
+        for listener in gone.collect::<Vec<_>>() {
+            let Some((place, answer)) = self.places.remove(&listener) else { continue };
             let bind = match answer {
                 Answer::None => place.bind,
                 Answer::Yes(port) => place.bind.bound_at(port),
@@ -125,10 +127,10 @@ impl Up {
         }
     }
 
-    fn tell(&mut self, listener: ListenerId, outcome: Result<u16, Error>) {
+    fn tell(&mut self, listener: ListenerId, outcome: &Result<u16, Error>) {
         let Some((_, answer)) = self.places.get_mut(&listener) else { return };
         let report = match outcome {
-            Ok(port) => {
+            &Ok(port) => {
                 *answer = Answer::Yes(port);
                 self.forwarded.is_bound(listener, port);
                 TunnelReport::Bound { listener, port }

@@ -3,7 +3,7 @@
 
 use russh::keys::key::safe_rng;
 use russh::keys::ssh_key::LineEnding;
-use russh::keys::{Algorithm, HashAlg, PrivateKey};
+use russh::keys::{Algorithm, PrivateKey};
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -139,7 +139,7 @@ fn prepare() -> (PathBuf, TcpListener) {
 
 pub(crate) fn write_key(directory: &Path, name: &str) {
     let key = PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519).expect("randomness");
-    key.write_openssh_file(&directory.join(name), LineEnding::LF).expect("written");
+    key.write_openssh_file(directory.join(name), LineEnding::LF).expect("written");
     fs::set_permissions(directory.join(name), fs::Permissions::from_mode(0o600)).expect("ours");
     let public = key.public_key().to_openssh().expect("encodable") + "\n";
     fs::write(directory.join(format!("{name}.pub")), public).expect("written");
@@ -236,11 +236,13 @@ pub(crate) use russh_server::Mischief;
 use russh_server::RusshServer;
 
 mod russh_server {
-    use super::{Arc, HashAlg, JoinHandle, Mutex, Path, PrivateKey, TcpListener, fs, lock};
+    use super::{Arc, JoinHandle, Mutex, Path, PathBuf, PrivateKey, TcpListener, fs, lock};
     use russh::keys::PublicKey;
+    use russh::server::Msg;
     use russh::server::{Auth, Config, Handle, Handler, Session, VerifiedPublicKey, run_stream};
+    use russh::{Channel, ChannelMsg};
     use std::collections::HashMap;
-    use tokio::io::copy_bidirectional;
+    use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
     use tokio::sync::oneshot;
     use tokio::task::JoinSet;
 
@@ -263,9 +265,8 @@ mod russh_server {
 
     impl RusshServer {
         pub(super) fn start(listener: TcpListener, directory: &Path) -> Self {
-            let host = PrivateKey::read_openssh_file(&directory.join("host")).expect("written");
-            let known = fs::read_to_string(directory.join("authorized_keys")).expect("written");
-            let known = PublicKey::from_openssh(&known).expect("a key").fingerprint(HashAlg::Sha256);
+            let host = PrivateKey::read_openssh_file(directory.join("host")).expect("written");
+            let known = directory.join("authorized_keys");
             let config = Config {
                 keys: vec![host],
                 auth_rejection_time: std::time::Duration::ZERO,
@@ -278,13 +279,14 @@ mod russh_server {
             let thread = std::thread::spawn({
                 let mischief = mischief.clone();
                 move || {
-                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+                    let runtime =
+                        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
                     let accept = async {
                         listener.set_nonblocking(true).expect("a socket");
                         let listener = tokio::net::TcpListener::from_std(listener).expect("a reactor");
                         while let Ok((stream, _)) = listener.accept().await {
                             let handler =
-                                Speaker { known: known.to_string(), mischief: mischief.clone(), ..Speaker::default() };
+                                Speaker { known: known.clone(), mischief: mischief.clone(), ..Speaker::default() };
                             let config = Arc::clone(&config);
                             tokio::spawn(async move {
                                 if let Ok(session) = run_stream(config, stream, handler).await {
@@ -313,9 +315,36 @@ mod russh_server {
         }
     }
 
+    /// Both ways, until both halves are over or the channel is closed, as OpenSSH does it.
+    async fn carry(stream: impl AsyncRead + AsyncWrite, channel: Channel<Msg>) {
+        let (mut from_peer, mut to_peer) = tokio::io::split(stream);
+        let (mut from_channel, to_channel) = channel.split();
+        let up = async {
+            let _ = tokio::io::copy(&mut from_peer, &mut to_channel.make_writer()).await;
+            let _ = to_channel.eof().await;
+        };
+        let down = async {
+            while let Some(message) = from_channel.wait().await {
+                match message {
+                    ChannelMsg::Data { data } if to_peer.write_all(&data).await.is_ok() => {}
+                    ChannelMsg::Eof => drop(to_peer.shutdown().await),
+                    ChannelMsg::Data { .. } | ChannelMsg::Close => return,
+                    _ => {}
+                }
+            }
+        };
+        tokio::pin!(down);
+        tokio::select! {
+            () = &mut down => {}
+            () = up => down.await,
+        }
+        let _ = to_channel.close().await;
+    }
+
     #[derive(Default)]
     struct Speaker {
-        known: String,
+        /// The file of the keys that it lets in.
+        known: PathBuf,
         mischief: Mischief,
         /// What listens for it, by its place.
         forwards: HashMap<String, JoinSet<()>>,
@@ -325,7 +354,9 @@ mod russh_server {
         type Error = russh::Error;
 
         async fn auth_publickey(&mut self, _: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, russh::Error> {
-            let is_known = key.public_key.fingerprint(HashAlg::Sha256).to_string() == self.known;
+            let known = fs::read_to_string(&self.known).expect("written");
+            let known = known.lines().map(|line| PublicKey::from_openssh(line).expect("a key"));
+            let is_known = known.into_iter().any(|known| known.key_data() == key.public_key.key_data());
             Ok(if is_known { Auth::Accept } else { Auth::reject() })
         }
 
@@ -345,10 +376,11 @@ mod russh_server {
             _: &mut Session,
         ) -> Result<(), russh::Error> {
             let target = (host.to_owned(), u16::try_from(port).expect("a port"));
-            reply.accept().await;
             tokio::spawn(async move {
-                if let Ok(mut stream) = tokio::net::TcpStream::connect(target).await {
-                    let _ = copy_bidirectional(&mut stream, &mut channel.into_stream()).await;
+                // A reply that is dropped is a no.
+                if let Ok(stream) = tokio::net::TcpStream::connect(target).await {
+                    reply.accept().await;
+                    carry(stream, channel).await;
                 }
             });
             Ok(())
@@ -368,13 +400,13 @@ mod russh_server {
             let place = format!("{address}:{bound}");
             let mut forward = JoinSet::new();
             forward.spawn(async move {
-                while let Ok((mut stream, peer)) = listener.accept().await {
+                while let Ok((stream, peer)) = listener.accept().await {
                     let (handle, address) = (handle.clone(), address.clone());
                     tokio::spawn(async move {
                         let (ip, port) = (peer.ip().to_string(), u32::from(peer.port()));
                         let opened = handle.channel_open_forwarded_tcpip(address, bound.into(), ip, port).await;
                         if let Ok(channel) = opened {
-                            let _ = copy_bidirectional(&mut stream, &mut channel.into_stream()).await;
+                            carry(stream, channel).await;
                         }
                     });
                 }
@@ -390,11 +422,11 @@ mod russh_server {
             let place = path.clone();
             let mut forward = JoinSet::new();
             forward.spawn(async move {
-                while let Ok((mut stream, _)) = listener.accept().await {
+                while let Ok((stream, _)) = listener.accept().await {
                     let (handle, path) = (handle.clone(), path.clone());
                     tokio::spawn(async move {
                         if let Ok(channel) = handle.channel_open_forwarded_streamlocal(path).await {
-                            let _ = copy_bidirectional(&mut stream, &mut channel.into_stream()).await;
+                            carry(stream, channel).await;
                         }
                     });
                 }
@@ -403,7 +435,12 @@ mod russh_server {
             Ok(true)
         }
 
-        async fn cancel_tcpip_forward(&mut self, address: &str, port: u32, _: &mut Session) -> Result<bool, russh::Error> {
+        async fn cancel_tcpip_forward(
+            &mut self,
+            address: &str,
+            port: u32,
+            _: &mut Session,
+        ) -> Result<bool, russh::Error> {
             Ok(self.forwards.remove(&format!("{address}:{port}")).is_some())
         }
 
