@@ -3,6 +3,7 @@ use crate::app::Relay;
 use crate::http::{Credential, Http};
 use crate::kit::layer::Within;
 use crate::testing::TestHub;
+use crate::tunnel::{LinkId, Ssh, Tunnel, TunnelFailure, TunnelId, TunnelReport};
 use crate::{Config, Listen, ListenerId, Request as Wish};
 
 const CREDENTIAL: &str = "0123456789abcdef";
@@ -169,4 +170,38 @@ fn who_is_watched_is_not_slowed_by_a_watcher_who_is() {
     let seen = messages.iter().filter(|message| message["type"] == "server_message").count() as u64;
     assert_eq!(skipped["count"].as_u64().expect("a number") + seen, 2_000);
     hub.request(&Wish::Drain);
+}
+
+#[test]
+fn watchers_see_how_tunnels_are() {
+    let (hub, log) = world(MonitorLimits::default());
+    let mut config = hub.machine().config().clone();
+    config.listeners.push("tcp://127.0.0.1:0?tunnel=edge".parse().expect("well formed"));
+    config.listeners[2].name = "far".into();
+    config.tunnels = [Tunnel::new("edge", Ssh::new("edge.example", "drupe", "known_hosts"))].into();
+    let monitor = Monitor::new(MonitorLimits::default(), log);
+    let mut hub = TestHub::with_config(config, Relay::default().within(monitor));
+    let link = LinkId { tunnel: TunnelId(0), attempt: 1 };
+    let watcher = watcher(&mut hub);
+    told(&mut hub, watcher);
+    let mut tunnel = |hub: &mut World| {
+        hub.advance(Duration::from_secs(1));
+        told(hub, watcher).into_iter().find(|told| told["type"] == "stats").expect("it is told")["tunnels"][0].clone()
+    };
+    let before = tunnel(&mut hub);
+    assert_eq!(
+        (&before["name"], &before["state"], &before["last_error"]),
+        (&"edge".into(), &"connecting".into(), &Value::Null)
+    );
+    hub.tunnel_reported(link, &TunnelReport::Connected);
+    hub.tunnel_reported(link, &TunnelReport::Bound { listener: ListenerId(2), port: 7000 });
+    let up = tunnel(&mut hub);
+    let expected = json!([{ "listener": "far", "at": "127.0.0.1:7000", "bound": true }]);
+    assert_eq!((&up["state"], &up["forwards"], &up["connected"]), (&"up".into(), &expected, &1.into()));
+    let words = "nobody answers".to_string();
+    hub.tunnel_reported(link, &TunnelReport::Failed { failure: TunnelFailure::HostKey, words });
+    let waiting = tunnel(&mut hub);
+    let expected = json!({ "failure": "host_key", "words": "nobody answers" });
+    assert_eq!((&waiting["state"], &waiting["last_error"]), (&"waiting".into(), &expected));
+    assert_eq!(waiting["retry_in_seconds"], 299);
 }

@@ -1,6 +1,6 @@
 //! A configuration that is loaded anew while the server runs.
 
-use crate::serve::warn_of_expiry;
+use crate::serve::{listened_at, warn_of_expiry};
 use crate::sources::SourceArguments;
 use crate::stack::Parts;
 use crate::{Failure, systemd};
@@ -49,7 +49,10 @@ impl Reload {
                     for change in current.changes(&newer) {
                         logs.operation(Level::INFO, &format!("changed: {change}"));
                     }
-                    logs.operation(Level::INFO, &format!("reloaded; listening on {}", addresses.join(", ")));
+                    logs.operation(
+                        Level::INFO,
+                        &format!("reloaded; listening on {}", listened_at(&addresses).join(", ")),
+                    );
                     *current = newer;
                 }
                 Err(failure) => {

@@ -34,8 +34,7 @@ async fn serve(arguments: &SourceArguments) -> Result<(), Failure> {
     };
     let server = Server::bind_inheriting(config, workers, make, systemd::listeners()?)?.drain_on_signals()?;
     let mut output = io::stdout().lock();
-    // What is on the other side of a tunnel is not listened at yet: the log says when it is.
-    for address in server.addresses().iter().filter(|address| !address.contains("?tunnel=")) {
+    for address in listened_at(server.addresses()) {
         writeln!(output, "listening on {address}")?;
     }
     drop(output);
@@ -51,6 +50,11 @@ async fn serve(arguments: &SourceArguments) -> Result<(), Failure> {
     drop(guard);
     say(format_args!("drupe: {opened} connections served, {messages_in} messages in, {messages_out} out"));
     Ok(())
+}
+
+/// Without what is on the other side of a tunnel: it is not listened at yet, and the log says when it is, and where.
+pub(crate) fn listened_at(addresses: &[String]) -> Vec<&str> {
+    addresses.iter().map(String::as_str).filter(|address| !address.contains("?tunnel=")).collect()
 }
 
 /// A certificate that expires within this time is worth a word.
