@@ -139,7 +139,7 @@ impl Ssh {
             known_hosts: [known_hosts.to_string()].into(),
             accept_new: false,
             jumps: Vec::new(),
-            ahead_max_bytes: 1 << 20,
+            ahead_max_bytes: 8 << 20,
         }
     }
 }

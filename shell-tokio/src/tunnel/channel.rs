@@ -10,14 +10,23 @@ use std::io::IoSlice;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::sync::Notify;
 
 /// So many bytes are taken at a time, and are on their way while more wait: what a socket's buffer would hold.
 const TAKEN_MAX_BYTES: usize = 64 << 10;
+
+/// From here on SSH waits for the server to look before it takes more.
+const AHEAD_BYTES: usize = 256 << 10;
+/// The longest wait for a packet of a channel that is as far ahead as it may be.
+const SLOWEST: Duration = Duration::from_millis(2);
 
 /// What has come on a channel and is not served yet. SSH fills it, and the server empties it, each in its own time.
 #[derive(Debug)]
 pub(super) struct Inbox {
     state: Mutex<Held>,
+    /// Told when the server has looked.
+    looked: Notify,
     ahead_max: usize,
 }
 
@@ -28,11 +37,13 @@ struct Held {
     closed: bool,
     failure: Option<Failure>,
     waker: Option<Waker>,
+    /// The server was woken for what has come, and has not looked.
+    unseen: bool,
 }
 
 impl Inbox {
     pub(super) fn new(ahead_max: usize) -> Self {
-        Self { state: Mutex::default(), ahead_max }
+        Self { state: Mutex::default(), looked: Notify::new(), ahead_max }
     }
 
     /// Bytes have come. If there are too many, all are forgotten.
@@ -48,6 +59,32 @@ impl Inbox {
                 held.bytes.extend_from_slice(bytes);
             }
         });
+    }
+
+    /// Waits while it is far ahead: for the server to look, which is soon; and if it does not read, a moment, so that who sends
+    /// is slowed. Everybody who goes through the same connection waits as well, so it is never for longer.
+    pub(super) async fn pace(&self) {
+        while self.is_unseen() {
+            self.looked.notified().await;
+        }
+        let held = self.lock().bytes.len();
+        if let Some(ahead @ 1..) = held.checked_sub(AHEAD_BYTES) {
+            let most = self.ahead_max.saturating_sub(AHEAD_BYTES).max(1);
+            let share = u32::try_from(ahead.saturating_mul(1000) / most).unwrap_or(u32::MAX).min(1000);
+            tokio::time::sleep(SLOWEST * share / 1000).await;
+        }
+    }
+
+    fn is_unseen(&self) -> bool {
+        let held = self.lock();
+        held.unseen && held.bytes.len() > AHEAD_BYTES
+    }
+
+    /// The server has looked, or will not any more.
+    fn look(&self, held: &mut Held) {
+        if std::mem::take(&mut held.unseen) {
+            self.looked.notify_one();
+        }
     }
 
     /// Nothing more will come.
@@ -72,6 +109,11 @@ impl Inbox {
         let mut held = self.lock();
         change(&mut held);
         let waker = held.waker.take();
+        // Whoever is not let in yet does not look.
+        held.unseen |= waker.is_some();
+        if held.failure.is_some() {
+            self.look(&mut held);
+        }
         drop(held);
         if let Some(waker) = waker {
             waker.wake();
@@ -103,6 +145,7 @@ impl Inbox {
     fn check(&self, cx: &Context<'_>) -> Result<(), Failure> {
         let mut held = self.lock();
         held.waker = Some(cx.waker().clone());
+        self.look(&mut held);
         match held.failure {
             Some(failure) => Err(failure),
             None => Ok(()),
@@ -229,6 +272,8 @@ impl Channel for SshChannel {
 impl Drop for SshChannel {
     fn drop(&mut self) {
         self.link.forget(self.id);
+        // Nobody looks any more.
+        self.inbox.lose();
         let was_let_in = self.reply.is_none();
         if was_let_in && !self.inbox.is_closed() {
             self.link.close(Arc::clone(&self.half), self.sending.take());

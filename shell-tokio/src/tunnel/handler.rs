@@ -298,6 +298,7 @@ impl Handler for Client {
     async fn data(&mut self, id: ChannelId, bytes: &[u8], _: &mut Session) -> Result<(), russh::Error> {
         if let Some(inbox) = self.inbox(id) {
             inbox.receive(bytes);
+            inbox.pace().await;
         }
         Ok(())
     }

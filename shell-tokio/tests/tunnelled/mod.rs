@@ -268,3 +268,30 @@ fn two_hundred_connections_and_a_hundred_mebibytes_arrive_unharmed() {
         running.end();
     }
 }
+
+#[test]
+fn who_sends_and_reads_at_once_gets_everything() {
+    const LINE: usize = 16 << 10;
+    const LINES: usize = 64;
+    for server in SshServer::each() {
+        for (connections, rounds) in [(1, 16), (16, 4)] {
+            let mut config = all_wires(&server).unlimited();
+            config.budget.message_max_bytes = shell::core::limit::MessageSize::new(1 << 20).expect("in range");
+            let running = run(config);
+            let address = port(&running.until_up(), 0);
+            let talk = move || {
+                let mut peer = Peer::connect(address);
+                let mut writer = peer.0.get_ref().try_clone().expect("a descriptor");
+                let write = std::thread::spawn(move || {
+                    let line = [&[b'x'; LINE - 1][..], b"\n"].concat();
+                    (0..LINES * rounds).for_each(|_| writer.write_all(&line).expect("it is taken"));
+                });
+                assert_eq!(peer.exactly(LINE * LINES * rounds).len(), LINE * LINES * rounds);
+                write.join().expect("no panic");
+            };
+            let talks: Vec<_> = (0..connections).map(|_| std::thread::spawn(talk)).collect();
+            talks.into_iter().for_each(|talk| talk.join().expect("unharmed"));
+            running.end();
+        }
+    }
+}
