@@ -335,7 +335,7 @@ settings! {
         /// How long a goodbye may take.
         close_timeout: Span = secs(5);
         /// How many bytes one connection may be ahead of what is served; who sends more is closed.
-        ahead_max: Size = Size(8 << 20);
+        ahead_max: Size = Size(16 << 20);
     }
 
     /// When a tunnel is tried again.

@@ -12,7 +12,7 @@
 //!
 //! | state | begins with | ends with |
 //! |---|---|---|
-//! | connecting | the server's start, or the end of a wait | [`Connected`](TunnelReport::Connected); a failure; [`Tunnel::connect_timeout`] |
+//! | connecting | the server's start, or the end of a wait | [`Connected`](TunnelReport::Connected), and the answer whether the SSH server listens; a failure; [`Tunnel::connect_timeout`] for each of the two |
 //! | up, or degraded | `Connected`; degraded if the SSH server refuses to listen at one of its places | a failure; [`KeepAlive`] |
 //! | waiting | a failure | the time that [`Tunnel::reconnect`] gives, or [`Tunnel::refused_wait`] after a failure that [needs somebody](TunnelFailure::needs_somebody) |
 //! | given up | as many failures in a row as `reconnect` allows | a new configuration |
@@ -22,7 +22,8 @@
 //! first one again. While it is down its connections are over: they end as [`Reason::TunnelLost`](crate::Reason::TunnelLost).
 //!
 //! A link that is dead though nothing says so (SIGSTOP, a pulled plug, an address that changed) is noticed by the keep-alive at
-//! most `interval * (count_max + 1)` after its last byte: 60 s with the defaults.
+//! most `interval * (count_max + 1)` after its last byte: 60 s with the defaults. Behind hosts on the way, it is the last server
+//! that is asked.
 //!
 //! A place on the SSH server that can't be listened at, most often because our own earlier session still holds the port, is
 //! asked for again and again with the waits of `reconnect`, for ever, while the rest of the tunnel serves.
@@ -119,7 +120,7 @@ pub struct Ssh {
     /// The hosts to go through, in order. The same keys and files are used for them.
     pub jumps: Vec<Jump>,
     /// How many bytes one connection may be ahead of what is served; who sends more ends as
-    /// [`RateLimited`](crate::Reason::RateLimited).
+    /// [`RateLimited`](crate::Reason::RateLimited). A connection that is idle holds none.
     pub ahead_max_bytes: usize,
 }
 
@@ -139,7 +140,7 @@ impl Ssh {
             known_hosts: [known_hosts.to_string()].into(),
             accept_new: false,
             jumps: Vec::new(),
-            ahead_max_bytes: 8 << 20,
+            ahead_max_bytes: 16 << 20,
         }
     }
 }

@@ -74,7 +74,8 @@ struct Place {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Bind {
-    Asked,
+    /// The server is asked, once it is connected, and is to answer by then.
+    Asked(Option<Time>),
     Bound(u16),
     Waiting(Time),
 }
@@ -105,11 +106,16 @@ impl Tunnels {
                 // Something is different: it may do now.
                 entry.begin_anew(now);
             }
+            if let Phase::Up(_, alive) = &mut entry.phase {
+                alive.ask_at = alive.ask_at.min(now + tunnel.keep_alive.interval.max(INTERVAL_MIN));
+            }
             if entry.tunnel.as_ref() != tunnel {
                 entry.tunnel = Arc::new(tunnel.clone());
             }
         }
         for entry in &mut self.entries {
+            let is_up = matches!(entry.phase, Phase::Up(..));
+            let by = is_up.then(|| now + entry.tunnel.connect_timeout);
             let wanted = listeners.iter().filter_map(|&(id, listen)| match &listen.address {
                 Address::Forwarded(Forward { tunnel, bind }) if *tunnel == entry.tunnel.name => Some((id, bind)),
                 _ => None,
@@ -121,7 +127,7 @@ impl Tunnels {
                     entry.places.push(Place {
                         listener,
                         bind: bind.clone(),
-                        state: Bind::Asked,
+                        state: Bind::Asked(by),
                         tries: 1,
                         failures: 0,
                     });
@@ -291,7 +297,8 @@ impl Entry {
             Phase::Up(_, alive) => {
                 let waiting = self.places.iter().filter_map(|place| match place.state {
                     Bind::Waiting(at) => Some(at),
-                    Bind::Asked | Bind::Bound(_) => None,
+                    Bind::Asked(by) => by,
+                    Bind::Bound(_) => None,
                 });
                 waiting.chain([alive.ask_at]).min()
             }
@@ -314,9 +321,15 @@ impl Entry {
                 false
             }
             Phase::Up(since, alive) => {
+                let by = now + self.tunnel.connect_timeout;
+                let is_late = |place: &&Place| matches!(place.state, Bind::Asked(Some(by)) if by <= now);
+                if let Some(place) = self.places.iter().find(is_late) {
+                    let words = format!("{} does not say whether it listens at {}", self.tunnel.ssh.host, place.bind);
+                    return self.failed(now, TunnelFailure::Protocol, words, random);
+                }
                 for place in &mut self.places {
                     if matches!(place.state, Bind::Waiting(at) if at <= now) {
-                        place.state = Bind::Asked;
+                        place.state = Bind::Asked(Some(by));
                         place.tries = place.tries.wrapping_add(1);
                     }
                 }
@@ -345,6 +358,9 @@ impl Entry {
 
     fn came_up(&mut self, now: Time) {
         self.connected += 1;
+        for place in &mut self.places {
+            place.state = Bind::Asked(Some(now + self.tunnel.connect_timeout));
+        }
         let ask_at = now + self.tunnel.keep_alive.interval.max(INTERVAL_MIN);
         self.phase = Phase::Up(now, Alive { ask_at, asked: 0, unanswered: 0 });
     }
@@ -373,7 +389,7 @@ impl Entry {
 
     fn forget_places(&mut self) {
         for place in &mut self.places {
-            place.state = Bind::Asked;
+            place.state = Bind::Asked(None);
             (place.tries, place.failures) = (1, 0);
         }
     }

@@ -1,6 +1,6 @@
 //! A forwarded channel as a connection of the server.
 
-use super::handler::Forwarded;
+use super::handler::{Forwarded, Goodbye};
 use bytes::{Buf, Bytes, BytesMut};
 use drupe_core::Failure;
 use drupe_core::shell::Channel;
@@ -19,7 +19,7 @@ const TAKEN_MAX_BYTES: usize = 64 << 10;
 /// From here on SSH waits for the server to look before it takes more.
 const AHEAD_BYTES: usize = 256 << 10;
 /// The longest wait for a packet of a channel that is as far ahead as it may be.
-const SLOWEST: Duration = Duration::from_millis(2);
+const SLOWEST: Duration = Duration::from_millis(20);
 
 /// What has come on a channel and is not served yet. SSH fills it, and the server empties it, each in its own time.
 #[derive(Debug)]
@@ -71,7 +71,8 @@ impl Inbox {
         if let Some(ahead @ 1..) = held.checked_sub(AHEAD_BYTES) {
             let most = self.ahead_max.saturating_sub(AHEAD_BYTES).max(1);
             let share = u32::try_from(ahead.saturating_mul(1000) / most).unwrap_or(u32::MAX).min(1000);
-            tokio::time::sleep(SLOWEST * share / 1000).await;
+            // Hardly at first, and more the nearer it comes.
+            tokio::time::sleep(SLOWEST * share / 1000 * share / 1000).await;
         }
     }
 
@@ -87,6 +88,21 @@ impl Inbox {
         }
     }
 
+    /// Waits until the other side has closed the channel: it has written everything then.
+    pub(super) async fn closed(&self) {
+        while !self.is_closed() {
+            self.looked.notified().await;
+        }
+    }
+
+    /// Nothing that comes is of interest any more.
+    pub(super) fn turn_away(&self) {
+        self.change(|held| {
+            held.failure.get_or_insert(Failure::Reset);
+            held.bytes = BytesMut::new();
+        });
+    }
+
     /// Nothing more will come.
     pub(super) fn end(&self) {
         self.change(|held| held.ended = true);
@@ -95,6 +111,7 @@ impl Inbox {
     /// The other side has closed the channel: nothing will come, and nothing be taken.
     pub(super) fn close(&self) {
         self.change(|held| (held.ended, held.closed) = (true, true));
+        self.looked.notify_one();
     }
 
     /// The link is gone.
@@ -102,7 +119,10 @@ impl Inbox {
         self.change(|held| {
             held.failure.get_or_insert(Failure::Tunnel);
             held.bytes = BytesMut::new();
+            // There is nobody to wait for.
+            held.closed = true;
         });
+        self.looked.notify_one();
     }
 
     fn change(&self, change: impl FnOnce(&mut Held)) {
@@ -156,6 +176,11 @@ impl Inbox {
         self.lock().closed
     }
 
+    fn is_orderly(&self) -> bool {
+        let held = self.lock();
+        held.ended && held.failure.is_none()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Held> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -174,6 +199,8 @@ pub(super) struct SshChannel {
     pub(super) sending: Option<Sending>,
     /// Our half is to be closed.
     pub(super) ends: bool,
+    /// Whoever is at the other end is owed the last words.
+    pub(super) waits: bool,
     pub(super) link: Arc<Forwarded>,
 }
 
@@ -228,6 +255,7 @@ impl Channel for SshChannel {
         }
         self.answer(Ok(()));
         self.send(Some(Bytes::copy_from_slice(words)));
+        self.waits = true;
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
@@ -271,15 +299,16 @@ impl Channel for SshChannel {
 
 impl Drop for SshChannel {
     fn drop(&mut self) {
-        self.link.forget(self.id);
-        // Nobody looks any more.
-        self.inbox.lose();
-        let was_let_in = self.reply.is_none();
-        if was_let_in && !self.inbox.is_closed() {
-            self.link.close(Arc::clone(&self.half), self.sending.take());
-        } else {
-            self.answer(Err(ChannelOpenFailure::ResourceShortage));
+        if self.reply.is_some() {
+            self.link.forget(self.id);
+            return self.answer(Err(ChannelOpenFailure::ResourceShortage));
         }
+        // Both halves are over, and what was taken is still to arrive: closed before, the rest would be thrown away.
+        let waits = self.waits || self.inbox.is_orderly();
+        // Nobody looks any more.
+        self.inbox.turn_away();
+        let (id, half, inbox) = (self.id, Arc::clone(&self.half), Arc::clone(&self.inbox));
+        self.link.close(Goodbye { id, half, inbox, sending: self.sending.take(), waits });
     }
 }
 

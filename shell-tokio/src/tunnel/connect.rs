@@ -1,18 +1,28 @@
 //! From a name to a session: the lookup, the hosts on the way, the host keys, and who we are.
 
 use super::LinkError;
-use super::ahead::ReadAhead;
+use super::ahead::{Ear, ReadAhead};
 use super::handler::{Client, Forwarded};
 use super::identity::Identity;
 use super::known_hosts::{self, Files, KnownHost};
 use super::line::{Cut, Line};
 use drupe_core::tunnel::{Jump, Ssh, TunnelFailure};
-use russh::SshId;
 use russh::client::{Config, Handle, connect_stream};
 use russh::{Error, Preferred};
+use russh::{Limits, SshId};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+
+/// How much a channel may send ahead of what has come. russh also ends a connection on which more than twice as much arrives,
+/// on all channels, while it waits for new keys: what is in the buffers of both systems must fit in there.
+const WINDOW_BYTES: u32 = 16 << 20;
+
+/// When we ask for new keys: as OpenSSH does for ciphers with blocks of 128 bits (RFC 4344 section 3.2), and not for the time
+/// alone. The server may ask earlier.
+const REKEY_BYTES: usize = if usize::BITS > 32 { 32 << 30 } else { 1 << 30 };
+const NEVER: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// An SSH connection, and those that it goes through.
 pub(super) struct Connected {
@@ -22,7 +32,13 @@ pub(super) struct Connected {
 }
 
 /// Connects as the configuration says. How long it may take is the machine's.
-pub(super) async fn connect(ssh: &Ssh, cut: Cut, forwarded: Arc<Forwarded>) -> Result<Connected, LinkError> {
+/// Whatever comes of the last server is heard.
+pub(super) async fn connect(
+    ssh: &Ssh,
+    cut: Cut,
+    ear: &Ear,
+    forwarded: &Arc<Forwarded>,
+) -> Result<Connected, LinkError> {
     let (files, identity) = load(ssh).await?;
     let mut hops = ssh.jumps.clone();
     hops.push(Jump { user: Some(ssh.user.clone()), host: ssh.host.clone(), port: ssh.port });
@@ -37,7 +53,14 @@ pub(super) async fn connect(ssh: &Ssh, cut: Cut, forwarded: Arc<Forwarded>) -> R
     let last = hops.len() - 1;
     for (number, hop) in hops.iter().enumerate() {
         let at = format!("{}:{}", hop.host, hop.port);
-        let step = Step { ssh, files: &files, hop, forwarded: (number == last).then(|| Arc::clone(&forwarded)) };
+        let is_last = number == last;
+        let step = Step {
+            ssh,
+            files: &files,
+            hop,
+            ear: if is_last { ear.clone() } else { Ear::default() },
+            forwarded: is_last.then(|| Arc::clone(forwarded)),
+        };
         let mut handle = match (line.take(), through.last()) {
             (Some(line), _) => step.session(line).await?,
             (None, Some(before)) => {
@@ -73,6 +96,7 @@ struct Step<'a> {
     ssh: &'a Ssh,
     files: &'a Files,
     hop: &'a Jump,
+    ear: Ear,
     forwarded: Option<Arc<Forwarded>>,
 }
 
@@ -90,11 +114,13 @@ impl Step<'_> {
         let config = Config {
             client_id: SshId::Standard(concat!("SSH-2.0-drupe_", env!("CARGO_PKG_VERSION")).into()),
             preferred,
+            window_size: WINDOW_BYTES,
+            limits: Limits { rekey_write_limit: REKEY_BYTES, rekey_read_limit: REKEY_BYTES, rekey_time_limit: NEVER },
             ..Config::default()
         };
         let refusal = Arc::new(Mutex::new(None));
         let client = Client { known, refusal: Arc::clone(&refusal), forwarded: self.forwarded };
-        connect_stream(Arc::new(config), ReadAhead::new(stream), client).await.map_err(|error| {
+        connect_stream(Arc::new(config), ReadAhead::new(stream, self.ear), client).await.map_err(|error| {
             let refused = refusal.lock().unwrap_or_else(PoisonError::into_inner).take();
             refused.unwrap_or_else(|| {
                 let failure = match error {

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// So many channels may wait to be let in, as in the backlog of a listener.
 const WAITING_MAX: usize = drupe_core::shell::BACKLOG as usize;
@@ -35,7 +35,7 @@ pub(super) struct Forwarded {
     ahead_max: usize,
     table: Mutex<Table>,
     waiting: AtomicUsize,
-    goodbyes: mpsc::UnboundedSender<Goodbye>,
+    goodbyes: mpsc::UnboundedSender<Farewell>,
     /// Why the connection is over, once it is.
     over: watch::Sender<Option<String>>,
 }
@@ -57,8 +57,19 @@ struct Place {
 
 /// A channel that the server has no use for any more. What was taken still goes out.
 pub(super) struct Goodbye {
+    pub(super) id: ChannelId,
     pub(super) half: Arc<ChannelWriteHalf<Msg>>,
+    pub(super) inbox: Arc<Inbox>,
     pub(super) sending: Option<Sending>,
+    /// Until the other side has written all of it.
+    pub(super) waits: bool,
+}
+
+/// What is done with channels that are of no use any more.
+pub(super) enum Farewell {
+    One(Goodbye),
+    /// Tell when all before are gone.
+    Done(oneshot::Sender<()>),
 }
 
 impl Forwarded {
@@ -66,7 +77,7 @@ impl Forwarded {
         link: LinkId,
         port: TunnelPort,
         ahead_max: usize,
-    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Goodbye>) {
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Farewell>) {
         let (goodbyes, receive) = mpsc::unbounded_channel();
         let (table, waiting) = (Mutex::default(), AtomicUsize::new(0));
         (Arc::new(Self { link, port, ahead_max, table, waiting, goodbyes, over: watch::Sender::new(None) }), receive)
@@ -101,9 +112,17 @@ impl Forwarded {
         self.lock().inboxes.remove(&id);
     }
 
-    pub(super) fn close(&self, half: Arc<ChannelWriteHalf<Msg>>, sending: Option<Sending>) {
+    pub(super) fn close(&self, goodbye: Goodbye) {
         // Without the link there is nothing to close.
-        let _ = self.goodbyes.send(Goodbye { half, sending });
+        let _ = self.goodbyes.send(Farewell::One(goodbye));
+    }
+
+    /// Waits until all channels are gone.
+    pub(super) async fn all_closed(&self) {
+        let (send, receive) = oneshot::channel();
+        if self.goodbyes.send(Farewell::Done(send)).is_ok() {
+            let _ = receive.await;
+        }
     }
 
     /// Sees when the connection is over, and why.
@@ -115,7 +134,8 @@ impl Forwarded {
     pub(super) fn lose(&self, words: String) {
         let inboxes = std::mem::take(&mut self.lock().inboxes);
         inboxes.into_values().for_each(|inbox| inbox.lose());
-        self.over.send_replace(Some(words));
+        // The first words are those that count.
+        self.over.send_if_modified(|over| over.is_none() && over.replace(words).is_none());
     }
 
     /// Whose place it is that somebody connected to: what was asked for, in the same words (as OpenSSH's own client wants it).
@@ -146,17 +166,19 @@ impl Forwarded {
         };
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let id = channel.id();
-        let inbox = Arc::new(Inbox::new(self.ahead_max));
-        self.lock().inboxes.insert(id, Arc::clone(&inbox));
         // The half that reads is dropped: russh would stop for everybody while one of them is not read.
         let (_, half) = channel.split();
+        let half = Arc::new(half);
+        let inbox = Arc::new(Inbox::new(self.ahead_max));
+        self.lock().inboxes.insert(id, Arc::clone(&inbox));
         let channel = SshChannel {
             id,
             inbox,
-            half: Arc::new(half),
+            half,
             reply: Some(reply),
             sending: None,
             ends: false,
+            waits: false,
             link: Arc::clone(self),
         };
         self.port.offer(listener, peer, Box::new(channel));
@@ -189,6 +211,15 @@ impl Client {
     fn refuse_key(&self, words: String) {
         let mut refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
         *refusal = Some(LinkError::new(TunnelFailure::HostKey, words));
+    }
+}
+
+/// However the session came to its end: russh does not tell of every one.
+impl Drop for Client {
+    fn drop(&mut self) {
+        if let Some(forwarded) = &self.forwarded {
+            forwarded.lose("the connection was lost".into());
+        }
     }
 }
 

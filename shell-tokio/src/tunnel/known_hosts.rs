@@ -149,7 +149,8 @@ impl KnownHost {
                  host. If it is its key, {add}"
             ));
         }
-        if self.accept_new && self.lines.is_empty() {
+        // No line but those of authorities and revocations, which are about other keys.
+        if self.accept_new {
             return match key.to_openssh() {
                 Ok(text) => {
                     let words: Vec<_> = text.split(' ').take(2).collect();
@@ -179,6 +180,10 @@ impl KnownHost {
         if !certificate.valid_principals().iter().any(|principal| principal.eq_ignore_ascii_case(&self.host)) {
             let names = certificate.valid_principals().join(", ");
             return Err(format!("the certificate that {name} shows is for {names}, not for {}", self.host));
+        }
+        if certificate.critical_options().iter().next().is_some() {
+            // What they restrict is not understood (PROTOCOL.certkeys of OpenSSH).
+            return Err(format!("the certificate that {name} shows has critical options, which no host's has"));
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         certificate

@@ -1,4 +1,4 @@
-//! The TCP connection beneath SSH: it can be cut, and says when something has come.
+//! The TCP connection beneath SSH: it can be cut.
 
 use std::io;
 use std::pin::Pin;
@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
 
 /// A TCP connection that SSH is spoken on.
 pub(super) struct Line {
@@ -16,19 +15,11 @@ pub(super) struct Line {
 
 /// Ends a line from outside, even where whoever uses it waits to write.
 #[derive(Clone, Default)]
-pub(super) struct Cut(Arc<Shared>);
-
-#[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
-    /// Told once something has come after it was asked for.
-    heard: Notify,
-}
+pub(super) struct Cut(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
     cut: bool,
-    listens: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
@@ -43,18 +34,8 @@ impl Cut {
         wakers.into_iter().flatten().for_each(Waker::wake);
     }
 
-    /// Whatever comes from now on is to be told.
-    pub(super) fn listen(&self) {
-        self.lock().listens = true;
-    }
-
-    /// Something has come since that was asked.
-    pub(super) async fn heard(&self) {
-        self.0.heard.notified().await;
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An error if it is cut; else that is told to whoever waits.
@@ -80,12 +61,7 @@ impl Line {
 impl AsyncRead for Line {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.cut.check(|state| &mut state.reader, cx)?;
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if buffer.filled().len() > before && std::mem::take(&mut self.cut.lock().listens) {
-            self.cut.0.heard.notify_one();
-        }
-        polled
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 

@@ -36,8 +36,11 @@
 //! # What is different from a socket
 //!
 //! russh opens the window of a channel for more as soon as something has come, served or not, so a single sender can't be held
-//! back as TCP does it. What is not served yet is kept, up to [`Ssh::ahead_max_bytes`] a connection; who is further ahead is
-//! closed as `rate_limited`. The other connections of the tunnel go on meanwhile.
+//! back as TCP does it. What is not served yet is kept, up to [`Ssh::ahead_max_bytes`] a connection. Who is far ahead slows the
+//! whole tunnel a little (at most 20 ms for each packet of his), and who is further ahead than that, because he is over his rate,
+//! paused, or does not read, is closed as `rate_limited`. The other connections of the tunnel go on.
+//!
+//! What was sent to a peer whose connection is over is given 5 s to arrive.
 
 mod ahead;
 mod channel;
@@ -69,7 +72,12 @@ pub fn serve<N: Send + 'static>(remote: &Remote<N>) -> impl Future<Output = ()> 
 pub fn spawn_thread<N: Send + 'static>(remote: &Remote<N>) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let serve = serve(remote);
-    thread::Builder::new().name("drupe-tunnel".into()).spawn(move || runtime.block_on(serve))
+    let run = move || {
+        runtime.block_on(serve);
+        // A name that is being looked up is not waited for.
+        runtime.shutdown_background();
+    };
+    thread::Builder::new().name("drupe-tunnel".into()).spawn(run)
 }
 
 /// Whether the files that a tunnel needs are there and can be used: to be asked before a server starts.

@@ -290,8 +290,35 @@ fn who_sends_and_reads_at_once_gets_everything() {
                 write.join().expect("no panic");
             };
             let talks: Vec<_> = (0..connections).map(|_| std::thread::spawn(talk)).collect();
-            talks.into_iter().for_each(|talk| talk.join().expect("unharmed"));
+            for talk in talks {
+                let reasons = || running.ended.try_iter().collect::<Vec<_>>();
+                assert!(talk.join().is_ok(), "{:?} {:?}", running.remote.tunnels(), reasons());
+            }
             running.end();
+        }
+    }
+}
+
+#[test]
+fn the_last_words_of_everybody_arrive_before_a_drained_server_is_gone() {
+    const PEERS: usize = 100;
+    for server in SshServer::each() {
+        let running = run(all_wires(&server).unlimited());
+        let address = port(&running.until_up(), 0);
+        let line = [&[b'x'; 60_000][..], b"\n"].concat();
+        let mut peers: Vec<_> = (0..PEERS).map(|_| Peer::connect(address)).collect();
+        for peer in &mut peers {
+            peer.send(&line);
+            peer.0.get_ref().shutdown(std::net::Shutdown::Write).expect("open");
+        }
+        // All of it was served, and nothing of it read.
+        while running.metrics().messages_in < PEERS as u64 {
+            std::thread::yield_now();
+        }
+        let metrics = running.end();
+        assert_eq!(metrics.ended.total(), PEERS as u64);
+        for (number, peer) in peers.iter_mut().enumerate() {
+            assert_eq!(peer.rest().len(), line.len(), "peer {number}");
         }
     }
 }

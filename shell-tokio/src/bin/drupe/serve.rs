@@ -13,10 +13,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::Level;
 
 pub(crate) fn run(arguments: &SourceArguments) -> Result<ExitCode, Failure> {
-    serve(arguments).map(|()| ExitCode::SUCCESS)
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let served = runtime.block_on(serve(arguments));
+    // A name that is being looked up is not waited for.
+    runtime.shutdown_background();
+    served.map(|()| ExitCode::SUCCESS)
 }
 
-#[tokio::main(flavor = "current_thread")]
 async fn serve(arguments: &SourceArguments) -> Result<(), Failure> {
     let resolved = arguments.resolve()?;
     let (logs, guard) = Logs::begin(&resolved.plan.log)?;
