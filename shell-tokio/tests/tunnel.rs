@@ -94,6 +94,9 @@ fn failure(server: &SshServer, change: impl FnOnce(&mut Ssh)) -> (TunnelFailure,
     (failure, words)
 }
 
+/// What is wrong, how it is called, words that are said, and how it comes about.
+type Case<'a> = (&'a str, TunnelFailure, &'a [&'a str], Box<dyn FnOnce(&mut Ssh)>);
+
 #[test]
 fn whatever_is_wrong_has_words_of_its_own() {
     for server in SshServer::each() {
@@ -103,7 +106,7 @@ fn whatever_is_wrong_has_words_of_its_own() {
             std::fs::write(server.path(file), text).expect("written");
             vec![server.path(file)]
         };
-        let cases: Vec<(&str, TunnelFailure, &[&str], Box<dyn FnOnce(&mut Ssh)>)> = vec![
+        let cases: Vec<Case<'_>> = vec![
             ("changed", TunnelFailure::HostKey, &["HAS CHANGED", "changed:1", "SHA256:", "ssh-keygen -R"], {
                 let files = write("changed", format!("{name} {}", public("other.pub")));
                 Box::new(|ssh| ssh.known_hosts = files)

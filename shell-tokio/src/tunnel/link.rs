@@ -142,10 +142,10 @@ impl Up {
             }
         }
         for forward in &wanted.forwards {
-            if !self.places.contains_key(&forward.listener) {
-                self.places.insert(forward.listener, (forward.clone(), Answer::None));
+            self.places.entry(forward.listener).or_insert_with(|| {
                 self.questions.push_back(Question::Listen(forward.clone()));
-            }
+                (forward.clone(), Answer::None)
+            });
         }
     }
 

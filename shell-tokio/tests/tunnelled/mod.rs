@@ -305,7 +305,7 @@ fn the_last_words_of_everybody_arrive_before_a_drained_server_is_gone() {
     for server in SshServer::each() {
         let running = run(all_wires(&server).unlimited());
         let address = port(&running.until_up(), 0);
-        let line = [&[b'x'; 60_000][..], b"\n"].concat();
+        let line = "x".repeat(60_000).into_bytes().into_iter().chain([b'\n']).collect::<Vec<_>>();
         let mut peers: Vec<_> = (0..PEERS).map(|_| Peer::connect(address)).collect();
         for peer in &mut peers {
             peer.send(&line);

@@ -184,7 +184,7 @@ fn watchers_see_how_tunnels_are() {
     let link = LinkId { tunnel: TunnelId(0), attempt: 1 };
     let watcher = watcher(&mut hub);
     told(&mut hub, watcher);
-    let mut tunnel = |hub: &mut World| {
+    let tunnel = |hub: &mut World| {
         hub.advance(Duration::from_secs(1));
         told(hub, watcher).into_iter().find(|told| told["type"] == "stats").expect("it is told")["tunnels"][0].clone()
     };
