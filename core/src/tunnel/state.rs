@@ -412,9 +412,12 @@ impl Entry {
         place.failures = place.failures.saturating_add(1);
         let wait = backoff.wait(place.failures, random).unwrap_or(backoff.cap);
         place.state = Bind::Waiting((now + wait).max(now.plus_nanos(1)));
+        let allows = match place.bind {
+            RemoteBind::Tcp { .. } => "AllowTcpForwarding, PermitListen, GatewayPorts",
+            RemoteBind::Unix(_) => "AllowStreamLocalForwarding, StreamLocalBindUnlink",
+        };
         let words = format!(
-            "{host} does not listen at {}: it is taken there, perhaps by our own earlier session, or sshd does not allow it \
-             (AllowTcpForwarding, PermitListen, GatewayPorts)",
+            "{host} does not listen at {}: it is taken there, perhaps by our own earlier session, or sshd does not allow it ({allows})",
             place.bind
         );
         self.last_error = Some((TunnelFailure::Forward, words));
@@ -441,7 +444,8 @@ impl Entry {
 
     fn status(&self) -> TunnelStatus {
         let forwards = self.places.iter().map(|place| {
-            let port = if let Bind::Bound(port) = place.state { Some(port) } else { None };
+            let is_up = matches!(self.phase, Phase::Up(..));
+            let port = if let Bind::Bound(port) = place.state { Some(port).filter(|_| is_up) } else { None };
             let bind = place.bind.bound_at(port.unwrap_or(0));
             ForwardStatus { listener: place.listener, bind, bound: port.is_some() }
         });

@@ -112,7 +112,8 @@ pub struct ForwardStatus {
 impl fmt::Display for TunnelStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "tunnel {}: {}", self.name, self.state.name())?;
-        let error = self.last_error.as_ref().filter(|_| self.state != TunnelState::Up);
+        let is_well = matches!(self.state, TunnelState::Up | TunnelState::Closing | TunnelState::Closed);
+        let error = self.last_error.as_ref().filter(|_| !is_well);
         if let Some((failure, words)) = error {
             write!(f, " ({failure}: {words})")?;
         }
