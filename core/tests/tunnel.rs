@@ -257,6 +257,25 @@ fn what_is_given_up_waits_for_a_new_configuration() {
 }
 
 #[test]
+fn a_server_that_does_not_say_whether_it_listens_is_given_up() {
+    let mut world = World::new(config([tunnel()]));
+    world.report(TunnelReport::Connected);
+    world.report(TunnelReport::Bound { listener: DOOR, port: 7001 });
+    for seconds in [15, 14] {
+        world.pass(Duration::from_secs(seconds));
+        let asked = world.intent().asked;
+        world.report(TunnelReport::Answered(asked));
+        assert_eq!(world.state(), TunnelState::Connecting);
+    }
+    world.pass(Duration::from_secs(1));
+    let status = world.machine.tunnel_statuses().next().expect("one");
+    let (failure, words) = status.last_error.expect("it failed");
+    assert_eq!(failure, TunnelFailure::Protocol);
+    assert_eq!(words, "edge.example does not say whether it listens at /run/x.sock");
+    assert!(!world.has_link());
+}
+
+#[test]
 fn an_attempt_that_takes_too_long_is_dropped() {
     let mut world = World::new(config([tunnel()]));
     world.pass(Duration::from_secs(29));
@@ -353,7 +372,7 @@ proptest! {
                 }
                 2 => world.pass(Duration::from_secs(30)),
                 _ => {
-                    world.report(TunnelReport::Connected);
+                    world.come_up();
                     world.pass(Duration::from_secs(up_for));
                     failures = if up_for >= 30 { 0 } else { failures };
                     world.fail(TunnelFailure::Disconnected);
