@@ -308,7 +308,7 @@ impl Drop for SshChannel {
         // Nobody looks any more.
         self.inbox.turn_away();
         let (id, half, inbox) = (self.id, Arc::clone(&self.half), Arc::clone(&self.inbox));
-        self.link.close(Goodbye { id, half, inbox, sending: self.sending.take(), waits });
+        self.link.close(Goodbye { id, half, inbox, sending: self.sending.take(), waits, dismissed: self.waits });
     }
 }
 

@@ -63,6 +63,8 @@ pub(super) struct Goodbye {
     pub(super) sending: Option<Sending>,
     /// Until the other side has written all of it.
     pub(super) waits: bool,
+    /// It was never let in: of these only so many are waited for.
+    pub(super) dismissed: bool,
 }
 
 /// What is done with channels that are of no use any more.

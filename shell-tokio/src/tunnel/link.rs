@@ -20,6 +20,8 @@ use tokio::time::timeout;
 const GOODBYE_MAX: Duration = Duration::from_secs(5);
 /// How many words for channels russh keeps waiting, and one more: when so many were taken behind one, that one is gone.
 const QUEUED_MAX: usize = 11;
+/// So many goodbyes may take their time before those who were not let in are not waited for any more.
+const SLOW_MAX: usize = 1024;
 
 /// Runs a link until it is over, and tells so; or until it is dropped.
 pub(super) async fn run(mut intent: watch::Receiver<TunnelIntent>, port: TunnelPort, cut: Cut) {
@@ -220,7 +222,10 @@ async fn say_goodbyes(mut goodbyes: mpsc::UnboundedReceiver<Farewell>, forwarded
     while let Some(farewell) = goodbyes.recv().await {
         while slow.try_join_next().is_some() {}
         match farewell {
-            Farewell::One(goodbye) => {
+            Farewell::One(mut goodbye) => {
+                if goodbye.dismissed && slow.len() >= SLOW_MAX {
+                    (goodbye.sending, goodbye.waits) = (None, false);
+                }
                 last = Some(Arc::clone(&goodbye.half));
                 if goodbye.sending.is_some() || goodbye.waits {
                     slow.spawn(say_goodbye(goodbye, Arc::clone(&forwarded)));
@@ -243,7 +248,7 @@ async fn say_goodbyes(mut goodbyes: mpsc::UnboundedReceiver<Farewell>, forwarded
 }
 
 async fn say_goodbye(goodbye: Goodbye, forwarded: Arc<Forwarded>) {
-    let Goodbye { id, half, inbox, sending, waits } = goodbye;
+    let Goodbye { id, half, inbox, sending, waits, .. } = goodbye;
     let _ = timeout(GOODBYE_MAX, async {
         if let Some(sending) = sending {
             let _ = sending.await;
