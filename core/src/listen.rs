@@ -164,9 +164,17 @@ impl Listen {
             Protocol::Http(http) => http.path.as_deref().unwrap_or_default(),
             _ => "",
         };
-        match address {
-            Address::Forwarded(forward) => alloc::format!("{scheme}://{address}{path}?tunnel={}", forward.tunnel),
-            address => alloc::format!("{scheme}://{address}{path}"),
+        let tunnel = address.forward().map(|forward| alloc::format!("?tunnel={}", forward.tunnel)).unwrap_or_default();
+        alloc::format!("{scheme}://{address}{path}{tunnel}")
+    }
+}
+
+impl Address {
+    /// Where on the other side of a tunnel it is, if it is there.
+    pub(crate) const fn forward(&self) -> Option<&Forward> {
+        match self {
+            Self::Forwarded(forward) => Some(forward),
+            Self::Tcp(_) | Self::Unix(_) | Self::Inherited(_) => None,
         }
     }
 }

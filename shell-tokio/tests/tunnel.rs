@@ -352,7 +352,7 @@ fn a_flood_of_channels_meets_the_limits() {
     let running = run(config);
     let address = port(&running.until_up(), 0);
     let handle = server.mischief().handle();
-    let (open, refused) = runtime().block_on(async {
+    let held = runtime().block_on(async {
         let mut opening = tokio::task::JoinSet::new();
         for number in 0..FLOOD {
             let handle = handle.clone();
@@ -365,17 +365,11 @@ fn a_flood_of_channels_meets_the_limits() {
         while let Some(opened) = opening.join_next().await {
             open.extend(opened.expect("no panic"));
         }
-        let metrics = tokio::task::spawn_blocking({
-            let remote = running.remote.clone();
-            move || {
-                let (send, receive) = std::sync::mpsc::channel();
-                remote.metrics(move |metrics| drop(send.send(metrics))).expect("it runs");
-                receive.recv_timeout(PATIENCE).expect("it answers")
-            }
-        });
-        let metrics = metrics.await.expect("no panic");
-        (metrics.open, metrics.refused.get(Reason::AddressFull))
+        open
     });
+    let metrics = running.metrics();
+    let (open, refused) = (metrics.open, metrics.refused.get(Reason::AddressFull));
+    drop(held);
     // Ten addresses, twenty connections each.
     assert!(open <= 200 && refused > 0, "{open} open, {refused} refused");
     running.until("of use", |status| status.state == TunnelState::Up);
@@ -449,9 +443,7 @@ fn a_host_on_the_way_that_is_taken_down_is_noticed_at_once() {
         works(&running);
         assert_eq!(running.next_end(), Reason::PeerClosed);
         let peer = Peer::connect(port(&running.until_up(), 0));
-        while running.metrics().tunnels[0].channels == 0 {
-            std::thread::yield_now();
-        }
+        running.until_counted(|metrics| metrics.tunnels[0].channels > 0);
         jump.take_down();
         assert_eq!(running.next_end(), Reason::TunnelLost);
         jump.bring_back();

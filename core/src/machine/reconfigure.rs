@@ -3,7 +3,7 @@
 use super::Machine;
 use crate::handler::Handler;
 use crate::input::Fact;
-use crate::state::Door;
+use crate::state::{Door, open_listeners};
 use crate::wire::{Protocol, Wire};
 use crate::{Config, Listen, ListenerId, Time};
 use alloc::vec::Vec;
@@ -57,8 +57,7 @@ impl<H: Handler> Machine<H> {
 
     /// Where the server should listen now.
     pub fn listeners(&self) -> impl Iterator<Item = (ListenerId, &Listen)> {
-        let listeners = self.state.config.listeners.iter().zip(&self.state.doors).zip(0..);
-        listeners.filter(|((_, door), _)| !door.is_retired).map(|((listen, _), number)| (ListenerId(number), listen))
+        open_listeners(&self.state.config, &self.state.doors)
     }
 
     /// The addresses of `config` that the server does not listen at yet, in its order.

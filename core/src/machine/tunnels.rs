@@ -4,6 +4,7 @@ use super::Machine;
 use crate::Time;
 use crate::handler::Handler;
 use crate::input::Fact;
+use crate::state::State;
 use crate::tunnel::{LinkId, TunnelIntent, TunnelReport, TunnelStatus};
 
 impl<H: Handler> Machine<H> {
@@ -11,7 +12,7 @@ impl<H: Handler> Machine<H> {
     /// [`accepted`](Self::accepted), by the listener whose place it is.
     pub fn tunnel_reported(&mut self, now: Time, link: LinkId, report: &TunnelReport) {
         self.begin(now, &Fact::TunnelReported { link, report });
-        let crate::state::State { tunnels, random, now, .. } = &mut self.state;
+        let State { tunnels, random, now, .. } = &mut self.state;
         tunnels.reported(*now, link, report, random);
         self.state.note_tunnels();
         self.settle();
@@ -34,7 +35,10 @@ impl<H: Handler> Machine<H> {
     }
 
     pub(super) fn pass_time_for_tunnels(&mut self) {
-        let crate::state::State { tunnels, random, now, .. } = &mut self.state;
+        let State { tunnels, random, now, .. } = &mut self.state;
+        if tunnels.next().is_none_or(|at| at > *now) {
+            return;
+        }
         tunnels.elapsed(*now, random);
         self.state.note_tunnels();
         self.settle();

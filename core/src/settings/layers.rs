@@ -1,5 +1,6 @@
 //! One layer upon another, and which of them set what.
 
+use super::SettingsError;
 use super::document::{Content, Node};
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -82,6 +83,12 @@ impl Layers {
         for (key, origin) in inherited {
             self.origins.entry(key).or_insert(origin);
         }
+    }
+
+    /// What is wrong with a key, and where it was set.
+    pub(super) fn blame(&self, key: &str, words: impl Into<String>) -> SettingsError {
+        let place = self.origin(key).unwrap_or("the defaults").to_string();
+        SettingsError { place, key: key.to_string(), words: words.into() }
     }
 
     /// Where a key was set, or the nearest part of it that was.

@@ -31,9 +31,7 @@ pub(super) fn plan(
     let (mut listeners, mut tls): (Vec<Listen>, Vec<Tls>) = (Vec::new(), Vec::new());
     for (name, listener) in &settings.listeners {
         let key = format!("listeners.{name}");
-        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-            problems.add(&key, "a name has letters, digits and _ only");
-        }
+        problems.check_name(&key, name);
         let view = View { key: &key, settings, listener, monitor };
         let listen = view.listen(name, problems);
         let same = |other: &&Listen| other.address == listen.address && !listen.has_any_port();

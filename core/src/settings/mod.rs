@@ -345,9 +345,8 @@ impl Sources {
         }
         let has_chat = plan.config.listeners.iter().any(|listen| listen.app == "chat");
         if settings.workers.get() > 1 && has_chat {
-            let words = "chat runs with workers: 1, since it keeps the names of all in one place".into();
-            let place = layers.origin("workers").unwrap_or("the defaults").to_owned();
-            return Err(SettingsError { place, key: "workers".into(), words }.into());
+            let words = "chat runs with workers: 1, since it keeps the names of all in one place";
+            return Err(layers.blame("workers", words).into());
         }
         Ok(Resolved { settings, plan, layers })
     }
@@ -368,10 +367,7 @@ impl Sources {
     /// A secret may stand in a file, which another key names.
     fn read_secret(&self, layers: &Layers, key: &str, secret: &mut String, file: &str) -> Result<(), SettingsErrors> {
         let file_key = format!("{key}_file");
-        let blame = |words: String| {
-            let place = layers.origin(&file_key).unwrap_or("the defaults").to_owned();
-            SettingsErrors::from(SettingsError { place, key: file_key.clone(), words })
-        };
+        let blame = |words: String| SettingsErrors::from(layers.blame(&file_key, words));
         if file.is_empty() {
             return Ok(());
         }
@@ -391,8 +387,7 @@ impl Resolved {
     /// What is wrong with a key that only became clear later, such as when its files were read.
     #[must_use]
     pub fn blame(&self, key: &str, words: String) -> SettingsError {
-        let place = self.layers.origin(key).unwrap_or("the defaults").to_owned();
-        SettingsError { place, key: key.to_owned(), words }
+        self.layers.blame(key, words)
     }
 
     /// Every value, as `key: value`, and which layer set it. What is secret is not shown.

@@ -139,8 +139,14 @@ pub(super) struct Problems<'a> {
 
 impl Problems<'_> {
     pub(super) fn add(&mut self, key: &str, words: impl Into<String>) {
-        let place = self.layers.origin(key).unwrap_or("the defaults").to_string();
-        self.found.push(SettingsError { place, key: key.to_string(), words: words.into() });
+        self.found.push(self.layers.blame(key, words));
+    }
+
+    /// Whether a name that somebody chose can stand in keys and variables.
+    pub(super) fn check_name(&mut self, key: &str, name: &str) {
+        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            self.add(key, "a name has letters, digits and _ only");
+        }
     }
 
     /// The value, or what is in its place while others are looked at.

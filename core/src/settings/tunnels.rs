@@ -17,9 +17,7 @@ pub(super) fn plan(settings: &Settings, problems: &mut Problems<'_>) -> Vec<Tunn
     let mut tunnels = Vec::new();
     for (name, tunnel) in &settings.tunnels {
         let key = format!("tunnels.{name}");
-        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-            problems.add(&key, "a name has letters, digits and _ only");
-        }
+        problems.check_name(&key, name);
         if !forwards.iter().any(|forward| forward.tunnel == *name) {
             let words =
                 format!("nothing goes through it; set forward of a listener, such as `forward: {{ tunnel: {name} }}`");

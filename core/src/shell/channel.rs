@@ -1,6 +1,5 @@
 //! Connections that are no sockets of the operating system: what comes through a tunnel.
 
-use super::OsStream;
 use crate::Failure;
 use alloc::boxed::Box;
 use core::fmt;
@@ -29,18 +28,22 @@ pub trait Channel: Send {
     fn shut_down(&mut self);
 }
 
-/// Somebody who is not let in yet, or has not got a number: a runtime's own connection or a channel.
-pub(super) enum Arrival<S> {
+/// A connection that nobody serves yet: a runtime's own, a socket on its way from one thread to another, or a channel.
+pub enum Arrival<S> {
+    /// A connection of the runtime or the system.
     Stream(S),
+    /// What came through a tunnel.
     Channel(Box<dyn Channel>),
 }
 
-/// A connection on its way from one thread to another.
-pub enum Handed {
-    /// A socket.
-    Socket(OsStream),
-    /// What came through a tunnel.
-    Channel(Box<dyn Channel>),
+impl<S> Arrival<S> {
+    /// The same with another kind of stream.
+    pub(super) fn try_map<T>(self, map: impl FnOnce(S) -> io::Result<T>) -> io::Result<Arrival<T>> {
+        match self {
+            Self::Stream(stream) => map(stream).map(Arrival::Stream),
+            Self::Channel(channel) => Ok(Arrival::Channel(channel)),
+        }
+    }
 }
 
 /// What carries a connection: a runtime's socket, or a channel with the waker that notes its number.
@@ -91,10 +94,10 @@ impl<S> Carrier<S> {
     }
 }
 
-impl fmt::Debug for Handed {
+impl<S> fmt::Debug for Arrival<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Socket(_) => "Socket",
+            Self::Stream(_) => "Stream",
             Self::Channel(_) => "Channel",
         })
     }

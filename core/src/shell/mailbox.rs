@@ -1,5 +1,5 @@
 use super::tunnel::Board;
-use super::{BindError, Channel, Handed, Remote, RemoteError};
+use super::{Arrival, BindError, Channel, OsStream, Remote, RemoteError};
 use crate::tunnel::{LinkId, TunnelReport};
 use crate::{Config, Letter, ListenerId, Metrics, Peer, Request};
 use alloc::boxed::Box;
@@ -29,7 +29,7 @@ pub enum Mail<N> {
     /// From another shard, for [`Machine::delivered`](crate::Machine::delivered).
     Letter(Letter),
     /// From the shard that accepts, for [`Machine::adopted`](crate::Machine::adopted).
-    Connection(ListenerId, Peer, Handed),
+    Connection(ListenerId, Peer, Arrival<OsStream>),
     /// From a tunnel, for [`Machine::accepted`](crate::Machine::accepted).
     Channel(ListenerId, Peer, Box<dyn Channel>),
     /// For [`Machine::tunnel_reported`](crate::Machine::tunnel_reported).

@@ -22,7 +22,7 @@ mod tunnel;
 
 pub use attempts::{Attempts, until_blocked};
 pub use block_on::block_on;
-pub use channel::{Channel, Handed};
+pub use channel::{Arrival, Channel};
 pub use driver::{Driver, Next};
 pub use mailbox::{Mail, Mailbox, Reconfigured};
 pub use os::{OsListener, OsStream, SocketFile, tune, tune_accepted};

@@ -218,7 +218,7 @@ fn listen(
     let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
     for listen in &config.listeners {
         let blame = |source| BindError { address: listen.bound(&listen.address), source };
-        if matches!(listen.address, Address::Forwarded(_)) {
+        if listen.address.forward().is_some() {
             addresses.push(listen.bound(&listen.address));
             listeners.push(None);
             continue;

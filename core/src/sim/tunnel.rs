@@ -4,7 +4,7 @@ use super::World;
 use crate::handler::Handler;
 use crate::input::Input;
 use crate::tunnel::{LinkId, TunnelFailure, TunnelId, TunnelIntent, TunnelReport, TunnelState};
-use crate::{Address, ConnId, ListenerId, Random, Time};
+use crate::{ConnId, ListenerId, Random, Time};
 use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -193,18 +193,15 @@ where
     /// Whether somebody can connect to a listener: if it is on the other side of a tunnel, only where the server listens.
     pub(super) fn is_reachable(&self, listener: ListenerId) -> bool {
         let listen = self.machine.config().listeners.get(listener.index());
-        match listen.map(|listen| &listen.address) {
-            Some(Address::Forwarded(_)) => self.servers.values().any(|server| server.bound.contains_key(&listener)),
-            _ => true,
-        }
+        let is_bound = || self.servers.values().any(|server| server.bound.contains_key(&listener));
+        listen.is_none_or(|listen| listen.address.forward().is_none()) || is_bound()
     }
 
     /// Nobody is left of those who came through a tunnel that is down.
     fn expect_nobody_of(&self, id: TunnelId) {
         let has_link = self.machine.tunnels().any(|intent| intent.link.tunnel == id);
         let config = self.machine.config();
-        let is_forwarded =
-            matches!(config.listeners.first().map(|listen| &listen.address), Some(Address::Forwarded(_)));
+        let is_forwarded = config.listeners.first().is_some_and(|listen| listen.address.forward().is_some());
         if has_link || !is_forwarded {
             return;
         }

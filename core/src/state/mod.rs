@@ -91,6 +91,15 @@ fn listener(config: &Config, origin: Origin) -> Option<&Listen> {
     }
 }
 
+/// Where the server listens: what the configuration has no more is left out.
+pub(crate) fn open_listeners<'a>(
+    config: &'a Config,
+    doors: &'a [Door],
+) -> impl Iterator<Item = (ListenerId, &'a Listen)> {
+    let listeners = config.listeners.iter().zip(doors).zip(0..);
+    listeners.filter(|((_, door), _)| !door.is_retired).map(|((listen, _), number)| (ListenerId(number), listen))
+}
+
 /// How accepting goes at one listener.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Door {

@@ -1,12 +1,13 @@
 //! What the server's state has to do with tunnels.
 
-use super::{Ending, Pending, State};
+use super::{Ending, Pending, State, open_listeners};
 use crate::conn::Conn;
 use crate::id::Origin;
+use crate::input::Failure;
 use crate::limit::Admission;
 use crate::metrics::TunnelMetrics;
-use crate::tunnel::{TunnelFailure, TunnelId, TunnelState, TunnelStatus};
-use crate::{Address, Config, ListenerId};
+use crate::tunnel::{Forward, TunnelFailure, TunnelId, TunnelState, TunnelStatus};
+use crate::{Config, ListenerId};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -16,9 +17,7 @@ impl<C: Default> State<C> {
         if self.post.shard.number() > 0 {
             return;
         }
-        let listeners = self.config.listeners.iter().zip(&self.doors).zip(0..);
-        let listeners = listeners.filter(|((_, door), _)| !door.is_retired);
-        let listeners: Vec<_> = listeners.map(|((listen, _), number)| (ListenerId(number), listen)).collect();
+        let listeners: Vec<_> = open_listeners(&self.config, &self.doors).collect();
         self.tunnels.configure(self.now, &self.config.tunnels, &listeners);
         self.note_tunnels();
     }
@@ -29,7 +28,7 @@ impl<C: Default> State<C> {
             let came_by = |origin| tunnel_of(&self.config, origin).is_some_and(|tunnel| *tunnel == lost);
             let ids = self.conns.ids().filter(|id| self.conns.get(*id).is_some_and(|conn| came_by(conn.origin)));
             for id in ids.collect::<Vec<_>>() {
-                self.end(id.slot(), TunnelFailure::REASON, Ending::Drop);
+                self.end(id.slot(), Failure::Tunnel.reason(), Ending::Drop);
                 self.forget(id.slot());
             }
         }
@@ -96,18 +95,13 @@ impl<C: Default> State<C> {
 
 /// The tunnel that a connection came through.
 fn tunnel_of(config: &Config, origin: Origin) -> Option<&String> {
-    match &super::listener(config, origin)?.address {
-        Address::Forwarded(forward) => Some(&forward.tunnel),
-        _ => None,
-    }
+    super::listener(config, origin)?.address.forward().map(|forward| &forward.tunnel)
 }
 
 /// How many connections a tunnel has open, on all shards.
 fn channels(config: &Config, admission: &Admission, name: &str) -> u64 {
     let listeners = config.listeners.iter().zip(0..);
-    let of_tunnel = listeners.filter(|(listen, _)| match &listen.address {
-        Address::Forwarded(forward) => forward.tunnel == name,
-        _ => false,
-    });
+    let is_through = |forward: &Forward| forward.tunnel == name;
+    let of_tunnel = listeners.filter(|(listen, _)| listen.address.forward().is_some_and(is_through));
     of_tunnel.map(|(_, number)| u64::from(admission.on(ListenerId(number)))).sum()
 }

@@ -1,5 +1,5 @@
+use crate::ListenerId;
 use crate::input::NameError;
-use crate::{ListenerId, Reason};
 use alloc::string::String;
 use core::fmt;
 use core::str::FromStr;
@@ -97,9 +97,6 @@ impl TunnelFailure {
             Self::Forward => "forward",
         }
     }
-
-    /// The reason with which its connections end.
-    pub(crate) const REASON: Reason = Reason::TunnelLost;
 }
 
 impl fmt::Display for TunnelFailure {

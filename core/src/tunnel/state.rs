@@ -1,8 +1,8 @@
 use super::{
-    Forward, ForwardIntent, ForwardStatus, LinkId, RemoteBind, Tunnel, TunnelFailure, TunnelId, TunnelIntent,
-    TunnelReport, TunnelState, TunnelStatus,
+    ForwardIntent, ForwardStatus, LinkId, RemoteBind, Tunnel, TunnelFailure, TunnelId, TunnelIntent, TunnelReport,
+    TunnelState, TunnelStatus,
 };
-use crate::{Address, Backoff, Listen, ListenerId, Random, Time};
+use crate::{Backoff, Listen, ListenerId, Random, Time};
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -116,11 +116,9 @@ impl Tunnels {
         for entry in &mut self.entries {
             let is_up = matches!(entry.phase, Phase::Up(..));
             let by = is_up.then(|| now + entry.tunnel.connect_timeout);
-            let wanted = listeners.iter().filter_map(|&(id, listen)| match &listen.address {
-                Address::Forwarded(Forward { tunnel, bind }) if *tunnel == entry.tunnel.name => Some((id, bind)),
-                _ => None,
-            });
-            let wanted: Vec<_> = wanted.collect();
+            let forwards = listeners.iter().filter_map(|&(id, listen)| Some((id, listen.address.forward()?)));
+            let wanted = forwards.filter(|(_, forward)| forward.tunnel == entry.tunnel.name);
+            let wanted: Vec<_> = wanted.map(|(id, forward)| (id, &forward.bind)).collect();
             entry.places.retain(|place| wanted.iter().any(|(id, bind)| *id == place.listener && **bind == place.bind));
             for (listener, bind) in wanted {
                 if !entry.places.iter().any(|place| place.listener == listener) {
@@ -162,9 +160,6 @@ impl Tunnels {
 
     /// Time passed.
     pub(crate) fn elapsed(&mut self, now: Time, random: &mut Random) {
-        if self.next().is_none_or(|at| at > now) {
-            return;
-        }
         for (entry, number) in self.entries.iter_mut().zip(0..) {
             self.lost.extend(entry.elapsed(now, random).then_some(TunnelId(number)));
         }
@@ -189,15 +184,21 @@ impl Tunnels {
 
     /// Ends what is to end and nobody uses.
     pub(crate) fn end_unused(&mut self, now: Time, channels: impl Fn(&str) -> u64) {
-        for entry in &mut self.entries {
-            if (self.leaving || entry.retired) && entry.is_wanted() && channels(&entry.tunnel.name) == 0 {
-                entry.phase = match entry.phase {
-                    Phase::Up(..) => Phase::Closing((now + entry.tunnel.close_timeout).max(now.plus_nanos(1))),
-                    _ => Phase::Closed,
-                };
-            }
+        let leaving = self.leaving;
+        let may_end = |entry: &&mut Entry| (leaving || entry.retired) && entry.is_wanted();
+        let unused = |entry: &&mut Entry| channels(&entry.tunnel.name) == 0;
+        let mut some = false;
+        for entry in self.entries.iter_mut().filter(may_end).filter(unused) {
+            some = true;
+            entry.phase = match entry.phase {
+                Phase::Up(..) => Phase::Closing((now + entry.tunnel.close_timeout).max(now.plus_nanos(1))),
+                _ => Phase::Closed,
+            };
         }
-        self.note_changes();
+        // Asked after everything that happens while a server drains, which is seldom news.
+        if some {
+            self.note_changes();
+        }
     }
 
     /// Whether none has anything left to do.

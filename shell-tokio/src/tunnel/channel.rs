@@ -25,7 +25,7 @@ const SLOWEST: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(super) struct Inbox {
     state: Mutex<Held>,
-    /// Told when the server has looked.
+    /// Told when the server has looked, and when the channel is closed.
     looked: Notify,
     ahead_max: usize,
 }
@@ -199,8 +199,8 @@ pub(super) struct SshChannel {
     pub(super) sending: Option<Sending>,
     /// Our half is to be closed.
     pub(super) ends: bool,
-    /// Whoever is at the other end is owed the last words.
-    pub(super) waits: bool,
+    /// It was not let in, and is owed the words that say why.
+    pub(super) dismissed: bool,
     pub(super) link: Arc<Forwarded>,
 }
 
@@ -255,7 +255,7 @@ impl Channel for SshChannel {
         }
         self.answer(Ok(()));
         self.send(Some(Bytes::copy_from_slice(words)));
-        self.waits = true;
+        self.dismissed = true;
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>> {
@@ -304,11 +304,11 @@ impl Drop for SshChannel {
             return self.answer(Err(ChannelOpenFailure::ResourceShortage));
         }
         // Both halves are over, and what was taken is still to arrive: closed before, the rest would be thrown away.
-        let waits = self.waits || self.inbox.is_orderly();
+        let waits = self.dismissed || self.inbox.is_orderly();
         // Nobody looks any more.
         self.inbox.turn_away();
         let (id, half, inbox) = (self.id, Arc::clone(&self.half), Arc::clone(&self.inbox));
-        self.link.close(Goodbye { id, half, inbox, sending: self.sending.take(), waits, dismissed: self.waits });
+        self.link.close(Goodbye { id, half, inbox, sending: self.sending.take(), waits, dismissed: self.dismissed });
     }
 }
 

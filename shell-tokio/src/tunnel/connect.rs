@@ -8,8 +8,7 @@ use super::known_hosts::{self, Files, KnownHost};
 use super::line::{Cut, Line};
 use drupe_core::tunnel::{Jump, Ssh, TunnelFailure};
 use russh::client::{Config, Handle, connect_stream};
-use russh::{Error, Preferred};
-use russh::{Limits, SshId};
+use russh::{Error, Limits, Preferred, SshId};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -31,8 +30,7 @@ pub(super) struct Connected {
     pub(super) _through: Vec<Handle<Client>>,
 }
 
-/// Connects as the configuration says. How long it may take is the machine's.
-/// Whatever comes of the last server is heard.
+/// Connects as the configuration says. How long it may take is the machine's. Whatever comes of the last server is heard.
 pub(super) async fn connect(
     ssh: &Ssh,
     cut: Cut,
@@ -40,48 +38,14 @@ pub(super) async fn connect(
     forwarded: &Arc<Forwarded>,
 ) -> Result<Connected, LinkError> {
     let (files, identity) = load(ssh).await?;
-    let mut hops = ssh.jumps.clone();
-    hops.push(Jump { user: Some(ssh.user.clone()), host: ssh.host.clone(), port: ssh.port });
-    let first = &hops[0];
-    let tcp = TcpStream::connect((first.host.as_str(), first.port)).await.map_err(|error| {
-        LinkError::new(TunnelFailure::Network, format!("{}:{} can't be reached: {error}", first.host, first.port))
-    })?;
-    // If it fails, it is merely slower.
-    let _ = tcp.set_nodelay(true);
+    let step = |hop, ear, forwarded| Step { ssh, files: &files, identity: &identity, hop, ear, forwarded };
     let mut through: Vec<Handle<Client>> = Vec::new();
-    let mut line: Option<Line> = Some(Line::new(tcp, cut));
-    let last = hops.len() - 1;
-    for (number, hop) in hops.iter().enumerate() {
-        let at = format!("{}:{}", hop.host, hop.port);
-        let is_last = number == last;
-        let step = Step {
-            ssh,
-            files: &files,
-            hop,
-            ear: if is_last { ear.clone() } else { Ear::default() },
-            forwarded: is_last.then(|| Arc::clone(forwarded)),
-        };
-        let mut handle = match (line.take(), through.last()) {
-            (Some(line), _) => step.session(line).await?,
-            (None, Some(before)) => {
-                let opened = before.channel_open_direct_tcpip(&*hop.host, hop.port.into(), "127.0.0.1", 0).await;
-                let channel = opened.map_err(|error| {
-                    LinkError::new(
-                        TunnelFailure::Network,
-                        format!("{at} can't be reached through the host before: {error}"),
-                    )
-                })?;
-                step.session(channel.into_stream()).await?
-            }
-            (None, None) => break,
-        };
-        identity.prove(&mut handle, hop.user.as_ref().unwrap_or(&ssh.user), &at).await?;
-        if number == last {
-            return Ok(Connected { handle, _through: through });
-        }
-        through.push(handle);
+    for jump in &ssh.jumps {
+        through.push(step(jump, Ear::default(), None).take(through.last(), &cut).await?);
     }
-    Err(LinkError::new(TunnelFailure::Protocol, "there is no host to connect to"))
+    let last = Jump { user: None, host: ssh.host.clone(), port: ssh.port };
+    let handle = step(&last, ear.clone(), Some(Arc::clone(forwarded))).take(through.last(), &cut).await?;
+    Ok(Connected { handle, _through: through })
 }
 
 /// Reads the files anew, so that what was mended holds with the next attempt.
@@ -95,12 +59,36 @@ async fn load(ssh: &Ssh) -> Result<(Files, Identity), LinkError> {
 struct Step<'a> {
     ssh: &'a Ssh,
     files: &'a Files,
+    identity: &'a Identity,
     hop: &'a Jump,
     ear: Ear,
     forwarded: Option<Arc<Forwarded>>,
 }
 
 impl Step<'_> {
+    /// Goes to the next host, from here or through the one before, and in there.
+    async fn take(self, before: Option<&Handle<Client>>, cut: &Cut) -> Result<Handle<Client>, LinkError> {
+        let Self { ssh, identity, hop: Jump { user, host, port }, .. } = self;
+        let unreachable =
+            |words: String| LinkError::new(TunnelFailure::Network, format!("{host}:{port} can't be reached{words}"));
+        let mut handle = match before {
+            None => {
+                let tcp = TcpStream::connect((host.as_str(), *port)).await;
+                let tcp = tcp.map_err(|error| unreachable(format!(": {error}")))?;
+                // If it fails, it is merely slower.
+                let _ = tcp.set_nodelay(true);
+                self.session(Line::new(tcp, cut.clone())).await?
+            }
+            Some(before) => {
+                let channel = before.channel_open_direct_tcpip(host, u32::from(*port), "127.0.0.1", 0).await;
+                let channel = channel.map_err(|error| unreachable(format!(" through the host before: {error}")))?;
+                self.session(channel.into_stream()).await?
+            }
+        };
+        identity.prove(&mut handle, user.as_ref().unwrap_or(&ssh.user), &format!("{host}:{port}")).await?;
+        Ok(handle)
+    }
+
     /// Speaks SSH on a stream, as far as knowing that it is the right server.
     async fn session<S>(self, stream: S) -> Result<Handle<Client>, LinkError>
     where

@@ -164,7 +164,7 @@ impl Forwarded {
     fn offer(self: &Arc<Self>, found: Option<ListenerId>, peer: Peer, channel: Channel<Msg>, reply: ChannelOpenHandle) {
         // A reply that is dropped is a no.
         let Some(listener) = found.filter(|_| self.waiting.load(Ordering::Relaxed) < WAITING_MAX) else {
-            return self.port.report(self.link, TunnelReport::ChannelRefused);
+            return self.refuse();
         };
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let id = channel.id();
@@ -180,7 +180,7 @@ impl Forwarded {
             reply: Some(reply),
             sending: None,
             ends: false,
-            waits: false,
+            dismissed: false,
             link: Arc::clone(self),
         };
         self.port.offer(listener, peer, Box::new(channel));

@@ -99,6 +99,15 @@ impl Running {
         receive.recv_timeout(PATIENCE).expect("it answers")
     }
 
+    /// Waits until something was counted, but not for ever.
+    pub(crate) fn until_counted(&self, so: impl Fn(&Metrics) -> bool) {
+        let began = std::time::Instant::now();
+        while !so(&self.metrics()) {
+            assert!(began.elapsed() < PATIENCE, "it does not come about: {:?}", self.metrics());
+            std::thread::yield_now();
+        }
+    }
+
     pub(crate) fn next_end(&self) -> Reason {
         self.ended.recv_timeout(PATIENCE).expect("a connection ends")
     }
@@ -312,9 +321,7 @@ fn the_last_words_of_everybody_arrive_before_a_drained_server_is_gone() {
             peer.0.get_ref().shutdown(std::net::Shutdown::Write).expect("open");
         }
         // All of it was served, and nothing of it read.
-        while running.metrics().messages_in < PEERS as u64 {
-            std::thread::yield_now();
-        }
+        running.until_counted(|metrics| metrics.messages_in == PEERS as u64);
         let metrics = running.end();
         assert_eq!(metrics.ended.total(), PEERS as u64);
         for (number, peer) in peers.iter_mut().enumerate() {

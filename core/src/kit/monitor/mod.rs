@@ -37,7 +37,7 @@ use crate::kit::layer::Layer;
 use crate::text::neutralize;
 use crate::tunnel::{TunnelState, TunnelStatus};
 use crate::wire::Protocol;
-use crate::{ConnId, Event, Handler, Hub, Payload, Peer, Reason, Timer};
+use crate::{ConnId, Event, Handler, Hub, Payload, Peer, Reason, Timer, TunnelMetrics};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
@@ -413,7 +413,7 @@ fn unix_ms<C: Default>(hub: &Hub<'_, C>) -> Option<u64> {
 
 fn stats<C: Default>(hub: &Hub<'_, C>) -> Value {
     let m = hub.metrics();
-    let tunnels: Vec<_> = hub.tunnels().map(|status| tunnel(hub, &status)).collect();
+    let tunnels: Vec<_> = hub.tunnels().map(|status| tunnel(hub, &status, &m.tunnels)).collect();
     json!({
         "type": "stats", "unix_ms": unix_ms(hub), "draining": hub.is_draining(), "tunnels": tunnels,
         "metrics": {
@@ -428,14 +428,14 @@ fn stats<C: Default>(hub: &Hub<'_, C>) -> Value {
     })
 }
 
-fn tunnel<C: Default>(hub: &Hub<'_, C>, status: &TunnelStatus) -> Value {
+fn tunnel<C: Default>(hub: &Hub<'_, C>, status: &TunnelStatus, counted: &[TunnelMetrics]) -> Value {
     let forwards = status.forwards.iter().map(|forward| {
         let listener = hub.config().listeners.get(forward.listener.index()).map_or("", |listen| &listen.name);
         json!({ "listener": listener, "at": forward.bind.to_string(), "bound": forward.bound })
     });
     let error = status.last_error.as_ref().map(|(failure, words)| json!({ "failure": failure.name(), "words": words }));
     let retry = if let TunnelState::Waiting(at) = status.state { Some(at.since(hub.now()).as_secs()) } else { None };
-    let counted = hub.metrics().tunnels.into_iter().find(|counted| counted.name == status.name).unwrap_or_default();
+    let counted = counted.iter().find(|counted| counted.name == status.name).cloned().unwrap_or_default();
     json!({
         "name": status.name, "state": status.state.name(), "retry_in_seconds": retry,
         "forwards": forwards.collect::<Vec<_>>(), "last_error": error, "connects": status.connects,

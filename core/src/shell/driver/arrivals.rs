@@ -1,11 +1,10 @@
 //! Who comes in: accepted here, handed over by another shard, or dialled.
 
 use super::{Connection, Door, Driver, FIRST_LISTENER};
-use crate::shell::channel::{Arrival, Carrier};
-use crate::shell::{ACCEPTS_PER_TURN, BindError, Handed, Mail, OsListener, Sockets};
+use crate::shell::channel::Carrier;
+use crate::shell::{ACCEPTS_PER_TURN, Arrival, BindError, Mail, OsListener, OsStream, Sockets};
 use crate::{
-    AcceptFailure, Accepting, Address, Config, ConnId, DialId, Failure, Handler, Letter, Listen, ListenerId, Peer,
-    Refusal,
+    AcceptFailure, Accepting, Config, ConnId, DialId, Failure, Handler, Letter, Listen, ListenerId, Peer, Refusal,
 };
 use alloc::collections::BTreeSet;
 use alloc::string::String;
@@ -66,27 +65,20 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
             self.add(id, arrival);
             return Ok(());
         }
-        let given = match arrival {
-            Arrival::Stream(stream) => self.sockets.give(stream).map(Handed::Socket),
-            Arrival::Channel(channel) => Ok(Handed::Channel(channel)),
-        };
-        match given.map(|handed| self.mailbox.post(shard.into(), Mail::Connection(listener, peer, handed))) {
+        let given = arrival.try_map(|stream| self.sockets.give(stream));
+        match given.map(|arrival| self.mailbox.post(shard.into(), Mail::Connection(listener, peer, arrival))) {
             Ok(Ok(())) => {}
             // That one has drained already; it is told here.
-            Ok(Err(Mail::Connection(listener, peer, handed))) => self.adopt(listener, peer, handed),
+            Ok(Err(Mail::Connection(listener, peer, arrival))) => self.adopt(listener, peer, arrival),
             _ => self.machine.delivered(now, &Letter::Left { listener: Some(listener), peer, shard }),
         }
         Ok(())
     }
 
     /// Another shard hands a connection over.
-    pub(super) fn adopt(&mut self, listener: ListenerId, peer: Peer, handed: Handed) {
+    pub(super) fn adopt(&mut self, listener: ListenerId, peer: Peer, arrival: Arrival<OsStream>) {
         let id = self.machine.adopted(self.now, listener, peer);
-        let arrival = match handed {
-            Handed::Socket(stream) => self.sockets.take(stream).map(Arrival::Stream),
-            Handed::Channel(channel) => Ok(Arrival::Channel(channel)),
-        };
-        match arrival {
+        match arrival.try_map(|stream| self.sockets.take(stream)) {
             Ok(arrival) => self.add(id, arrival),
             Err(error) => self.machine.failed(self.now, id, Failure::from(&error)),
         }
@@ -148,7 +140,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         for (listen, place) in self.machine.new_addresses(&config).zip(self.listeners.len()..) {
             let blame = |source| BindError { address: listen.bound(&listen.address), source };
             let number = FIRST_LISTENER - u32::try_from(place).unwrap_or(FIRST_LISTENER);
-            if matches!(listen.address, Address::Forwarded(_)) {
+            if listen.address.forward().is_some() {
                 doors.push((number, None, listen.address.clone()));
                 continue;
             }
