@@ -141,6 +141,16 @@ fn connections_through_a_tunnel_are_connections_until_it_is_lost() {
 }
 
 #[test]
+fn the_words_of_a_server_are_few_and_harmless() {
+    let mut world = World::new(config([tunnel()]));
+    let words = "\u{1b}]0;mine\u{7} \r\n\u{202e}".to_string() + &"\u{20ac}".repeat(100_000);
+    world.report(TunnelReport::Failed { failure: TunnelFailure::Disconnected, words });
+    let status = world.machine.tunnel_statuses().next().expect("one");
+    let (_, kept) = status.last_error.expect("it failed");
+    assert!(kept.starts_with("]0;mine \u{20ac}") && kept.ends_with('\u{20ac}') && kept.len() <= 1024, "{kept:?}");
+}
+
+#[test]
 fn whoever_is_refused_comes_back_slowly_and_evenly() {
     for failure in [TunnelFailure::Authentication, TunnelFailure::HostKey, TunnelFailure::PrivateKey] {
         let mut tunnel = tunnel();

@@ -5,6 +5,7 @@ use drupe_core::limit::{EarlyDrop, Ladder, MessageSize, Network, Rate};
 use drupe_core::outbound::{Marks, SlowPolicy};
 use drupe_core::telnet::{InputMode, Side, Telnet};
 use drupe_core::tls::{Secured, Tls};
+use drupe_core::tunnel::{Ssh, Tunnel, TunnelFailure, TunnelIntent, TunnelReport};
 use drupe_core::websocket::{CloseCode, Opcode, frame};
 use drupe_core::wire::{Protocol, Proxies};
 use drupe_core::{
@@ -44,6 +45,7 @@ enum Fact {
     Quarantine { address: u8, release: bool },
     Letter { who: u8, kind: u8 },
     Reconfigured { limits: [u8; 8] },
+    Tunnel { report: u8, listener: u8 },
 }
 
 #[derive(Arbitrary, Clone, Debug)]
@@ -184,7 +186,15 @@ fn config(limits: [u8; 8], seed: u64) -> Config {
     for (listen, port) in listeners.iter_mut().zip(1..) {
         listen.address = Address::Tcp(SocketAddr::from(([127, 0, 0, 1], port)));
     }
+    for text in ["tcp://127.0.0.1:0?tunnel=edge", "unix:///run/x.sock?tunnel=edge"] {
+        listeners.push(text.parse().expect(text));
+    }
     let mut config = Config { seed: Some(seed), ..Config::listening(listeners) };
+    let mut tunnel = Tunnel::new("edge", Ssh::new("192.0.2.1", "drupe", "known_hosts"));
+    tunnel.reconnect.attempts_max = (time & 16 == 16).then_some(3);
+    tunnel.keep_alive.interval = Duration::from_millis(u64::from(time));
+    // Without it in a newer configuration, it ends.
+    config.tunnels.extend((time & 32 == 0).then_some(tunnel));
     config.connections.early_drop = EarlyDrop::new(u32::from(conns % 5), 9).ok().filter(|_| conns & 32 > 0);
     config.connections.arrivals_per_address = Rate::per(u32::from(conns % 7), 1, 3).ok();
     config.dry_run = conns & 64 > 0;
@@ -281,7 +291,7 @@ fn input(fact: &Fact, machine: &mut Machine<Restless>, known: &[ConnId], now: &m
         Fact::Accepted { listener, address } => {
             let ip = Ipv6Addr::new(0x2001, 0xdb8, 0, u16::from(address % 4), 0, 0, 0, 1);
             let peer = if address == 0 { Peer::Local } else { SocketAddr::from((ip, 1)).into() };
-            Input::Accepted { listener: ListenerId(u32::from(listener % 11)), peer }
+            Input::Accepted { listener: ListenerId(u32::from(listener % 13)), peer }
         }
         Fact::AcceptFailed { listener, exhausted } => Input::AcceptFailed {
             listener: ListenerId(u32::from(listener % 3)),
@@ -361,11 +371,29 @@ fn input(fact: &Fact, machine: &mut Machine<Restless>, known: &[ConnId], now: &m
         Fact::Letter { who, kind } => Input::Delivered(letter(id(who)?, who, kind)),
         Fact::Reconfigured { limits } => {
             let mut newer = config(limits, 0);
-            newer.listeners.rotate_left(usize::from(limits[0] % 10));
-            newer.listeners.truncate(usize::from(limits[1] % 11));
+            newer.listeners.rotate_left(usize::from(limits[0] % 12));
+            newer.listeners.truncate(usize::from(limits[1] % 13));
             Input::Reconfigured(newer.into())
         }
+        Fact::Tunnel { report, listener } => tunnel_reported(machine, report, ListenerId(u32::from(listener % 16)))?,
     })
+}
+
+/// What may be told of the link that is wanted, or of one that is no more.
+fn tunnel_reported(machine: &Machine<Restless>, report: u8, listener: ListenerId) -> Option<Input<u8>> {
+    let TunnelIntent { mut link, asked, .. } = machine.tunnels().next()?;
+    link.attempt -= u32::from(report / 128);
+    let failure = TunnelFailure::ALL[usize::from(report) % TunnelFailure::ALL.len()];
+    let report = match report % 8 {
+        0 | 1 => TunnelReport::Connected,
+        2 => TunnelReport::Failed { failure, words: "gone \u{e9}\r\n".into() },
+        3 => TunnelReport::Bound { listener, port: 7001 },
+        4 => TunnelReport::Refused { listener },
+        5 => TunnelReport::Answered(asked),
+        6 => TunnelReport::ChannelRefused,
+        _ => TunnelReport::Closed,
+    };
+    Some(Input::TunnelReported { link, report })
 }
 
 /// What proxies say first.
@@ -390,7 +418,7 @@ fn letter(conn: ConnId, who: u8, kind: u8) -> Letter {
     match kind % 5 {
         0 => Letter::Known,
         1 => Letter::Gone { peer },
-        2 => Letter::Arrived { conn, listener: ListenerId(u32::from(kind % 11)), peer },
+        2 => Letter::Arrived { conn, listener: ListenerId(u32::from(kind % 13)), peer },
         3 => Letter::Admission { conn, peer, refused: None },
         _ => Letter::Admission { conn, peer, refused: Some(Reason::AddressFull) },
     }

@@ -14,7 +14,8 @@ pub enum TunnelReport {
     Failed {
         /// How.
         failure: TunnelFailure,
-        /// In words for a person: what was wrong and where, and what can be done.
+        /// In words for a person: what was wrong and where, and what can be done. The first 1,024 bytes are kept, without
+        /// what [`neutralize`](crate::text::neutralize) removes: some may be the server's own.
         words: String,
     },
     /// The server listens for one of our listeners.

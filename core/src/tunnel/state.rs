@@ -2,7 +2,8 @@ use super::{
     ForwardIntent, ForwardStatus, LinkId, RemoteBind, Tunnel, TunnelFailure, TunnelId, TunnelIntent, TunnelReport,
     TunnelState, TunnelStatus,
 };
-use crate::{Backoff, Listen, ListenerId, Random, Time};
+use crate::text::neutralize;
+use crate::{Backoff, Listen, ListenerId, Payload, Random, Time};
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -82,6 +83,9 @@ enum Bind {
 
 /// No keep-alive is faster.
 const INTERVAL_MIN: Duration = Duration::from_millis(10);
+
+/// The words of an SSH server may be among those of a failure: not more than these are kept.
+const WORDS_MAX_BYTES: usize = 1024;
 
 impl Tunnels {
     /// Tunnels as they should be from now on, and what listens at their other sides.
@@ -375,7 +379,7 @@ impl Entry {
             self.failures = 0;
         }
         self.failures = self.failures.saturating_add(1);
-        self.last_error = Some((failure, words));
+        self.last_error = Some((failure, shown(&words)));
         self.forget_places();
         // Never at the same moment, so that a shell sees that the last attempt is over.
         let later = |wait: Duration| Phase::Waiting((now + wait).max(now.plus_nanos(1)));
@@ -459,4 +463,10 @@ impl Entry {
             connected: self.connected,
         }
     }
+}
+
+/// Words as they are kept, logged and shown on pages.
+fn shown(words: &str) -> String {
+    let start = Payload::Text(words).start(WORDS_MAX_BYTES);
+    neutralize(start.as_str().unwrap_or_default()).into_owned()
 }
