@@ -7,12 +7,13 @@ mod operating_world;
 use drupe_core::app::{Echo, Relay};
 use drupe_core::http::{Credential, Forwarded, ForwardedField, Http};
 use drupe_core::limit::{ConnectionLimits, EarlyDrop, Ladder, Rate};
+use drupe_core::outbound::Marks;
 use drupe_core::telnet::Telnet;
 use drupe_core::testing::TestHub;
 use drupe_core::wire::{Protocol, Proxies};
 use drupe_core::{
     Accepting, Address, Addressee, Config, ConnId, Drain, Event, Handler, Hub, Letter, Listen, ListenerId, Machine,
-    NoNote, PeerLimits, Reason, Request, Shard, Time,
+    NoNote, Peer, PeerLimits, Reason, Request, Shard, Time,
 };
 use operating_world::{network, peer, upgrade};
 use std::collections::VecDeque;
@@ -141,6 +142,41 @@ fn a_second_wish_ends_the_grace_and_hurries() {
     hub.request(&Request::Drain);
     hub.advance(secs(1));
     assert!(hub.machine().is_drained() && conns.iter().all(|conn| hub.is_closed(*conn)));
+}
+
+/// Drains when it is told something, and remembers how connections ended.
+#[derive(Default)]
+struct Drainer(Vec<Reason>);
+
+impl Handler for Drainer {
+    type Context = ();
+    type Note = NoNote;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
+        match event {
+            Event::Opened { conn, .. } => drop(hub.send(conn, "welcome")),
+            Event::Message { .. } => hub.drain(),
+            Event::Closed { reason, .. } => self.0.push(reason),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn what_comes_of_a_drain_that_the_application_wants_is_told_at_once() {
+    let mut config = Config::listening([Listen { notices: true, ..lines(1) }]);
+    config.drain.grace = Duration::ZERO;
+    config.outbound.marks = Marks::new(4, 8, 16).expect("in order");
+    let mut machine = Machine::new(config, Drainer::default());
+    machine.started(Time::START);
+    let [behind, other] = [1, 2].map(|port| {
+        let peer = format!("192.0.2.1:{port}").parse::<Peer>().expect("an address");
+        machine.accepted(Time::START, ListenerId(0), peer).expect("let in")
+    });
+    machine.blocked(Time::START, behind);
+    machine.received(Time::START, other, &mut b"drain\n".to_vec());
+    // There is no room any more for the words that the server is shutting down.
+    assert_eq!((&machine.handler().0[..], machine.metrics().open), (&[Reason::SlowConsumer][..], 1));
 }
 
 #[test]

@@ -409,6 +409,7 @@ impl<H: Handler> Machine<H> {
 
 impl<H: Handler> Machine<H> {
     fn begin(&mut self, now: Time, fact: &Fact<'_, H::Note>) {
+        debug_assert!(self.state.is_settled(), "what came of the fact before was not told");
         self.state.now = self.state.now.max(now.min(LAST));
         if !matches!(fact, Fact::Delivered(Letter::Counted { .. }) | Fact::Elapsed | Fact::TurnEnded) {
             self.state.post.something_happened(self.state.now);
@@ -426,17 +427,18 @@ impl<H: Handler> Machine<H> {
 
     /// Tells the handler what waits, until nothing does, and frees what is over.
     fn settle(&mut self) {
-        self.state.flush_stages();
-        self.tell_pending();
-        while !self.state.over.is_empty() {
-            // That a dial is over is told once its place is free.
-            self.state.free_those_over();
+        loop {
+            self.state.flush_stages();
             self.tell_pending();
+            if !self.state.over.is_empty() {
+                // That a dial is over is told once its place is free.
+                self.state.free_those_over();
+            } else if core::mem::take(&mut self.state.drain_wanted) {
+                self.drain();
+            } else if !self.state.end_unused_tunnels() {
+                return;
+            }
         }
-        if core::mem::take(&mut self.state.drain_wanted) {
-            self.drain();
-        }
-        self.end_unused_tunnels();
     }
 
     fn tell_pending(&mut self) {

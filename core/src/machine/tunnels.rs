@@ -43,12 +43,4 @@ impl<H: Handler> Machine<H> {
         self.state.note_tunnels();
         self.settle();
     }
-
-    /// Ends tunnels that are to end and that nobody uses any more.
-    pub(super) fn end_unused_tunnels(&mut self) {
-        if self.state.tunnels.some_may_end() {
-            self.state.end_unused_tunnels();
-            self.tell_pending();
-        }
-    }
 }

@@ -169,6 +169,11 @@ impl<C: Default> State<C> {
         }
     }
 
+    /// Whether the handler knows all, and nothing waits for that.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.pending.is_empty() && self.over.is_empty() && !self.drain_wanted
+    }
+
     /// Frees the slots of connections that are over. Their events have been delivered.
     pub(crate) fn free_those_over(&mut self) {
         while let Some(index) = self.over.pop() {

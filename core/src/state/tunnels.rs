@@ -35,10 +35,14 @@ impl<C: Default> State<C> {
         self.pending.extend(self.tunnels.take_changed().into_iter().map(Pending::Tunnel));
     }
 
-    pub(crate) fn end_unused_tunnels(&mut self) {
+    /// Ends tunnels that are to end and that nobody uses any more; false if there are none.
+    pub(crate) fn end_unused_tunnels(&mut self) -> bool {
         let Self { tunnels, config, admission, now, .. } = self;
-        tunnels.end_unused(*now, |name| channels(config, admission, name));
-        self.note_tunnels();
+        let some = tunnels.end_unused(*now, |name| channels(config, admission, name));
+        if some {
+            self.note_tunnels();
+        }
+        some
     }
 
     pub(crate) fn tunnel_status(&self, id: TunnelId) -> Option<TunnelStatus> {

@@ -181,13 +181,8 @@ impl Tunnels {
         self.note_changes();
     }
 
-    /// Whether there is one that is to end as soon as nobody uses it.
-    pub(crate) fn some_may_end(&self) -> bool {
-        self.entries.iter().any(|entry| (self.leaving || entry.retired) && entry.is_wanted())
-    }
-
-    /// Ends what is to end and nobody uses.
-    pub(crate) fn end_unused(&mut self, now: Time, channels: impl Fn(&str) -> u64) {
+    /// Ends what is to end and nobody uses; false if there is nothing like that.
+    pub(crate) fn end_unused(&mut self, now: Time, channels: impl Fn(&str) -> u64) -> bool {
         let leaving = self.leaving;
         let may_end = |entry: &&mut Entry| (leaving || entry.retired) && entry.is_wanted();
         let unused = |entry: &&mut Entry| channels(&entry.tunnel.name) == 0;
@@ -199,10 +194,11 @@ impl Tunnels {
                 _ => Phase::Closed,
             };
         }
-        // Asked after everything that happens while a server drains, which is seldom news.
+        // Asked after everything that happens, which is seldom news.
         if some {
             self.note_changes();
         }
+        some
     }
 
     /// Whether none has anything left to do.
