@@ -148,7 +148,7 @@ impl Tunnels {
         match (report, entry.phase) {
             (TunnelReport::Connected, Phase::Connecting(_)) => entry.came_up(now),
             (TunnelReport::Failed { failure, words }, _) => {
-                self.lost.extend(entry.failed(now, *failure, words.clone(), random).then_some(link.tunnel));
+                self.lost.extend(entry.failed(now, *failure, words, random).then_some(link.tunnel));
             }
             (TunnelReport::Bound { listener, port }, Phase::Up(..)) => entry.bound(*listener, *port),
             (TunnelReport::Refused { listener }, Phase::Up(..)) => entry.refused(now, *listener, random),
@@ -312,7 +312,7 @@ impl Entry {
         match self.phase {
             Phase::Connecting(by) if by <= now => {
                 let words = format!("{} was not reached in {:?}", self.tunnel.ssh.host, self.tunnel.connect_timeout);
-                self.failed(now, TunnelFailure::TimedOut, words, random)
+                self.failed(now, TunnelFailure::TimedOut, &words, random)
             }
             Phase::Waiting(at) if at <= now => {
                 self.attempt = self.attempt.wrapping_add(1);
@@ -326,7 +326,7 @@ impl Entry {
                 let is_late = |place: &&Place| matches!(place.state, Bind::Asked(Some(by)) if by <= now);
                 if let Some(place) = self.places.iter().find(is_late) {
                     let words = format!("{} does not say whether it listens at {}", self.tunnel.ssh.host, place.bind);
-                    return self.failed(now, TunnelFailure::Protocol, words, random);
+                    return self.failed(now, TunnelFailure::Protocol, &words, random);
                 }
                 for place in &mut self.places {
                     if matches!(place.state, Bind::Waiting(at) if at <= now) {
@@ -349,7 +349,7 @@ impl Entry {
         let keep_alive = self.tunnel.keep_alive;
         if alive.unanswered >= keep_alive.count_max {
             let words = format!("nothing came from {} for {} questions", self.tunnel.ssh.host, alive.unanswered);
-            return self.failed(now, TunnelFailure::Silent, words, random);
+            return self.failed(now, TunnelFailure::Silent, &words, random);
         }
         let ask_at = now + keep_alive.interval.max(INTERVAL_MIN);
         self.phase =
@@ -367,7 +367,7 @@ impl Entry {
     }
 
     /// An attempt failed, or a link was lost; true if it was one.
-    fn failed(&mut self, now: Time, failure: TunnelFailure, words: String, random: &mut Random) -> bool {
+    fn failed(&mut self, now: Time, failure: TunnelFailure, words: &str, random: &mut Random) -> bool {
         let was_up = matches!(self.phase, Phase::Up(..) | Phase::Closing(_));
         if let Phase::Up(since, _) = self.phase
             && now.since(since) >= self.tunnel.reconnect.stable_after
@@ -375,7 +375,7 @@ impl Entry {
             self.failures = 0;
         }
         self.failures = self.failures.saturating_add(1);
-        self.last_error = Some((failure, shown(&words)));
+        self.last_error = Some((failure, shown(words)));
         self.forget_places();
         // Never at the same moment, so that a shell sees that the last attempt is over.
         let later = |wait: Duration| Phase::Waiting((now + wait).max(now.plus_nanos(1)));

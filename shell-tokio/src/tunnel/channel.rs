@@ -1,7 +1,8 @@
 //! A forwarded channel as a connection of the server.
 
 use super::handler::{Forwarded, Goodbye};
-use bytes::{Buf, Bytes, BytesMut};
+use super::outgoing::Outgoing;
+use bytes::{Buf, BytesMut};
 use drupe_core::Failure;
 use drupe_core::shell::Channel;
 use russh::client::Msg;
@@ -20,6 +21,8 @@ const TAKEN_MAX_BYTES: usize = 64 << 10;
 const AHEAD_BYTES: usize = 256 << 10;
 /// The longest wait for a packet of a channel that is as far ahead as it may be.
 const SLOWEST: Duration = Duration::from_millis(20);
+/// Timers are no finer: shorter waits are added up until they make one.
+const SHORTEST: Duration = Duration::from_millis(1);
 
 /// What has come on a channel and is not served yet. SSH fills it, and the server empties it, each in its own time.
 #[derive(Debug)]
@@ -39,6 +42,8 @@ struct Held {
     waker: Option<Waker>,
     /// The server was woken for what has come, and has not looked.
     unseen: bool,
+    /// For how long is still to be waited for what has come.
+    owed: Duration,
 }
 
 impl Inbox {
@@ -67,13 +72,19 @@ impl Inbox {
         while self.is_unseen() {
             self.looked.notified().await;
         }
-        let held = self.lock().bytes.len();
-        if let Some(ahead @ 1..) = held.checked_sub(AHEAD_BYTES) {
-            let most = self.ahead_max.saturating_sub(AHEAD_BYTES).max(1);
-            let share = u32::try_from(ahead.saturating_mul(1000) / most).unwrap_or(u32::MAX).min(1000);
-            // Hardly at first, and more the nearer it comes.
-            tokio::time::sleep(SLOWEST * share / 1000 * share / 1000).await;
+        if let Some(wait) = self.owed() {
+            tokio::time::sleep(wait).await;
         }
+    }
+
+    /// How long to wait now for one more packet: hardly at first, and more the further it is ahead.
+    fn owed(&self) -> Option<Duration> {
+        let mut held = self.lock();
+        let ahead = held.bytes.len().checked_sub(AHEAD_BYTES)?;
+        let most = self.ahead_max.saturating_sub(AHEAD_BYTES).max(1);
+        let share = u32::try_from(ahead.saturating_mul(1000) / most).unwrap_or(u32::MAX).min(1000);
+        held.owed += SLOWEST * share / 1000 * share / 1000;
+        (held.owed >= SHORTEST).then(|| std::mem::take(&mut held.owed))
     }
 
     fn is_unseen(&self) -> bool {
@@ -216,10 +227,10 @@ impl SshChannel {
     }
 
     /// Puts bytes, or the end, on their way.
-    fn send(&mut self, bytes: Option<Bytes>) {
+    fn send(&mut self, bytes: Option<BytesMut>) {
         let half = Arc::clone(&self.half);
         self.sending = Some(match bytes {
-            Some(bytes) => Box::pin(async move { half.data_bytes(bytes).await }),
+            Some(bytes) => Box::pin(hand_over(half, self.link.outgoing.clone(), bytes)),
             None => Box::pin(async move { half.eof().await }),
         });
     }
@@ -254,7 +265,7 @@ impl Channel for SshChannel {
             return self.answer(Err(ChannelOpenFailure::ResourceShortage));
         }
         self.answer(Ok(()));
-        self.send(Some(Bytes::copy_from_slice(words)));
+        self.send(Some(words.into()));
         self.dismissed = true;
     }
 
@@ -275,13 +286,16 @@ impl Channel for SshChannel {
         if self.poll_sending(cx)?.is_pending() {
             return Poll::Pending;
         }
+        if self.link.outgoing.poll_room(self.id.number(), cx).is_pending() {
+            return Poll::Pending;
+        }
         let mut bytes = BytesMut::new();
         for slice in slices {
             let room = TAKEN_MAX_BYTES - bytes.len();
             bytes.extend_from_slice(&slice[..slice.len().min(room)]);
         }
         let count = bytes.len();
-        self.send(Some(bytes.freeze()));
+        self.send(Some(bytes));
         // What is on its way goes on when the waker is woken.
         match self.poll_sending(cx) {
             Poll::Ready(Err(failure)) => Poll::Ready(Err(failure)),
@@ -299,6 +313,7 @@ impl Channel for SshChannel {
 
 impl Drop for SshChannel {
     fn drop(&mut self) {
+        self.link.outgoing.forget(self.id.number());
         if self.reply.is_some() {
             self.link.forget(self.id);
             return self.answer(Err(ChannelOpenFailure::ResourceShortage));
@@ -310,6 +325,23 @@ impl Drop for SshChannel {
         let (id, half, inbox) = (self.id, Arc::clone(&self.half), Arc::clone(&self.inbox));
         self.link.close(Goodbye { id, half, inbox, sending: self.sending.take(), waits, dismissed: self.dismissed });
     }
+}
+
+/// Gives bytes to russh, piece by piece. Those that wait for the other side to read are not on their way: they stand in nobody's.
+async fn hand_over(
+    half: Arc<ChannelWriteHalf<Msg>>,
+    outgoing: Outgoing,
+    mut bytes: BytesMut,
+) -> Result<(), russh::Error> {
+    while !bytes.is_empty() {
+        let window = half.writable_packet_size().await.min(bytes.len());
+        let piece = match window {
+            0 => bytes.split().freeze(),
+            _ => outgoing.counted(bytes.split_to(window)),
+        };
+        half.data_bytes(piece).await?;
+    }
+    Ok(())
 }
 
 /// Runs what does not wait.

@@ -1,11 +1,11 @@
 //! From a name to a session: the lookup, the hosts on the way, the host keys, and who we are.
 
 use super::LinkError;
-use super::ahead::{Ear, ReadAhead};
 use super::handler::{Client, Forwarded};
 use super::identity::Identity;
 use super::known_hosts::{self, Files, KnownHost};
 use super::line::{Cut, Line};
+use super::write_behind::WriteBehind;
 use drupe_core::tunnel::{Jump, Ssh, TunnelFailure};
 use russh::client::{Config, Handle, connect_stream};
 use russh::{Error, Limits, Preferred, SshId};
@@ -31,20 +31,15 @@ pub(super) struct Connected {
 }
 
 /// Connects as the configuration says. How long it may take is the machine's. Whatever comes of the last server is heard.
-pub(super) async fn connect(
-    ssh: &Ssh,
-    cut: Cut,
-    ear: &Ear,
-    forwarded: &Arc<Forwarded>,
-) -> Result<Connected, LinkError> {
+pub(super) async fn connect(ssh: &Ssh, cut: Cut, forwarded: &Arc<Forwarded>) -> Result<Connected, LinkError> {
     let (files, identity) = load(ssh).await?;
-    let step = |hop, ear, forwarded| Step { ssh, files: &files, identity: &identity, hop, ear, forwarded };
+    let step = |hop, forwarded| Step { ssh, files: &files, identity: &identity, hop, forwarded };
     let mut through: Vec<Handle<Client>> = Vec::new();
     for jump in &ssh.jumps {
-        through.push(step(jump, Ear::default(), None).take(through.last(), &cut).await?);
+        through.push(step(jump, None).take(through.last(), &cut).await?);
     }
     let last = Jump { user: None, host: ssh.host.clone(), port: ssh.port };
-    let handle = step(&last, ear.clone(), Some(Arc::clone(forwarded))).take(through.last(), &cut).await?;
+    let handle = step(&last, Some(Arc::clone(forwarded))).take(through.last(), &cut).await?;
     Ok(Connected { handle, _through: through })
 }
 
@@ -61,7 +56,6 @@ struct Step<'a> {
     files: &'a Files,
     identity: &'a Identity,
     hop: &'a Jump,
-    ear: Ear,
     forwarded: Option<Arc<Forwarded>>,
 }
 
@@ -106,9 +100,14 @@ impl Step<'_> {
             limits: Limits { rekey_write_limit: REKEY_BYTES, rekey_read_limit: REKEY_BYTES, rekey_time_limit: NEVER },
             ..Config::default()
         };
+        let (ear, outgoing) = match &self.forwarded {
+            Some(forwarded) => (forwarded.ear.clone(), forwarded.outgoing.clone()),
+            None => Default::default(),
+        };
+        let stream = WriteBehind::new(stream, ear, outgoing);
         let refusal = Arc::new(Mutex::new(None));
         let client = Client { known, refusal: Arc::clone(&refusal), forwarded: self.forwarded };
-        connect_stream(Arc::new(config), ReadAhead::new(stream, self.ear), client).await.map_err(|error| {
+        connect_stream(Arc::new(config), stream, client).await.map_err(|error| {
             let refused = refusal.lock().unwrap_or_else(PoisonError::into_inner).take();
             refused.unwrap_or_else(|| {
                 let failure = match error {

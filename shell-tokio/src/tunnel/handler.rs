@@ -3,6 +3,8 @@
 use super::LinkError;
 use super::channel::{Inbox, Sending, SshChannel};
 use super::known_hosts::{KnownHost, Verdict};
+use super::outgoing::Outgoing;
+use super::write_behind::Ear;
 use drupe_core::shell::TunnelPort;
 use drupe_core::tunnel::{LinkId, RemoteBind, TunnelFailure, TunnelReport};
 use drupe_core::{ListenerId, Peer};
@@ -36,6 +38,8 @@ pub(super) struct Forwarded {
     table: Mutex<Table>,
     waiting: AtomicUsize,
     goodbyes: mpsc::UnboundedSender<Farewell>,
+    pub(super) ear: Ear,
+    pub(super) outgoing: Outgoing,
     /// Why the connection is over, once it is.
     over: watch::Sender<Option<String>>,
 }
@@ -81,8 +85,18 @@ impl Forwarded {
         ahead_max: usize,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Farewell>) {
         let (goodbyes, receive) = mpsc::unbounded_channel();
-        let (table, waiting) = (Mutex::default(), AtomicUsize::new(0));
-        (Arc::new(Self { link, port, ahead_max, table, waiting, goodbyes, over: watch::Sender::new(None) }), receive)
+        let forwarded = Self {
+            link,
+            port,
+            ahead_max,
+            table: Mutex::default(),
+            waiting: AtomicUsize::new(0),
+            goodbyes,
+            ear: Ear::default(),
+            outgoing: Outgoing::default(),
+            over: watch::Sender::new(None),
+        };
+        (Arc::new(forwarded), receive)
     }
 
     /// The server is about to be asked to listen there.

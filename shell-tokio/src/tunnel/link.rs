@@ -1,6 +1,5 @@
 //! One SSH connection, from the attempt to its end: what is wanted of it, and what happens to it.
 
-use super::ahead::Ear;
 use super::connect::{Connected, connect};
 use super::handler::{Client, Farewell, Forwarded, Goodbye};
 use super::line::Cut;
@@ -29,15 +28,14 @@ pub(super) async fn run(mut intent: watch::Receiver<TunnelIntent>, port: TunnelP
     let (forwarded, goodbyes) = Forwarded::new(link, port.clone(), tunnel.ssh.ahead_max_bytes);
     // Whoever came through it does not outlive it, however it ends.
     let _lost = Lost(Arc::clone(&forwarded));
-    let ear = Ear::default();
-    match connect(&tunnel.ssh, cut, &ear, &forwarded).await {
+    match connect(&tunnel.ssh, cut, &forwarded).await {
         Ok(connected) => {
             port.report(link, TunnelReport::Connected);
             let mut tasks = JoinSet::new();
             tasks.spawn(say_goodbyes(goodbyes, Arc::clone(&forwarded)));
             let connected = Arc::new(connected);
             let (questions, places) = (VecDeque::new(), BTreeMap::new());
-            Up { link, port, ear, forwarded, connected, asked: 0, places, questions }.serve(&mut intent).await;
+            Up { link, port, forwarded, connected, asked: 0, places, questions }.serve(&mut intent).await;
         }
         Err(error) => port.report(link, TunnelReport::Failed { failure: error.failure, words: error.words }),
     }
@@ -55,7 +53,6 @@ impl Drop for Lost {
 struct Up {
     link: LinkId,
     port: TunnelPort,
-    ear: Ear,
     forwarded: Arc<Forwarded>,
     connected: Arc<Connected>,
     /// How many questions were asked whether the server is there.
@@ -99,7 +96,7 @@ impl Up {
             self.follow(&wanted);
             if self.asked != wanted.asked {
                 self.asked = wanted.asked;
-                self.ear.listen();
+                self.forwarded.ear.listen();
                 let connected = Arc::clone(&self.connected);
                 // It fails only if the connection is over, which is told otherwise.
                 keep_alive.spawn(async move { drop(connected.handle.send_keepalive(true).await) });
@@ -112,7 +109,7 @@ impl Up {
                 }
                 asking.spawn(ask(Arc::clone(&self.connected), question));
             }
-            let ear = self.ear.clone();
+            let forwarded = Arc::clone(&self.forwarded);
             tokio::select! {
                 // Nobody wants it any more.
                 changed = intent.changed() => if changed.is_err() { return },
@@ -121,7 +118,7 @@ impl Up {
                     let report = TunnelReport::Failed { failure: TunnelFailure::Disconnected, words };
                     return self.port.report(self.link, report);
                 }
-                () = ear.heard() => self.port.report(self.link, TunnelReport::Answered(self.asked)),
+                () = forwarded.ear.heard() => self.port.report(self.link, TunnelReport::Answered(self.asked)),
                 Some(Ok(outcome)) = asking.join_next() => {
                     if let Outcome::Listens(place, answer) = outcome {
                         self.answered(&place, &answer);

@@ -42,7 +42,6 @@
 //!
 //! What was sent to a peer whose connection is over is given 5 s to arrive.
 
-mod ahead;
 mod channel;
 mod connect;
 mod handler;
@@ -50,6 +49,8 @@ mod identity;
 mod known_hosts;
 mod line;
 mod link;
+mod outgoing;
+mod write_behind;
 
 use drupe_core::shell::{Remote, TunnelPort};
 use drupe_core::tunnel::{LinkId, Ssh, TunnelFailure, TunnelIntent};

@@ -1,0 +1,132 @@
+//! How much is on its way through one SSH connection, and who waits to add to it.
+//!
+//! russh takes whatever channels hand over before it writes, and what it has written is [taken](super::write_behind) at once. So
+//! channels hand over nothing while there is much on its way.
+
+use bytes::{Bytes, BytesMut};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+/// From here on channels wait. Each may have gone past it by what it hands over at a time.
+const ROOM_BYTES: usize = 1 << 20;
+
+/// What is on its way. Clones are about the same SSH connection.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Outgoing(Arc<Mutex<Load>>);
+
+#[derive(Debug, Default)]
+struct Load {
+    /// Handed over, and not enciphered.
+    plain: usize,
+    /// Enciphered, and not written by russh.
+    enciphered: usize,
+    /// Written by russh, and not taken by the system.
+    written: usize,
+    waiting: HashMap<u32, Waker>,
+    /// Wakes russh.
+    session: Option<Waker>,
+}
+
+impl Outgoing {
+    /// Whether a channel may hand over more. It is woken once it may.
+    pub(super) fn poll_room(&self, channel: u32, cx: &Context<'_>) -> Poll<()> {
+        let mut load = self.lock();
+        if load.has_room() {
+            load.waiting.remove(&channel);
+            return Poll::Ready(());
+        }
+        load.waiting.insert(channel, cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// A channel waits no more.
+    pub(super) fn forget(&self, channel: u32) {
+        self.lock().waiting.remove(&channel);
+    }
+
+    /// Bytes as a channel hands them over: they count.
+    pub(super) fn counted(&self, bytes: BytesMut) -> Bytes {
+        self.lock().plain += bytes.len();
+        Bytes::from_owner(Counted { bytes, load: self.clone() })
+    }
+
+    /// russh has written all that it had enciphered, and of what it wrote so much is left.
+    pub(super) fn is_left(&self, written: usize, cx: &Context<'_>) {
+        let mut load = self.lock();
+        (load.enciphered, load.written) = (0, written);
+        load.session = Some(cx.waker().clone());
+        let waiting = if load.has_room() { std::mem::take(&mut load.waiting) } else { HashMap::new() };
+        drop(load);
+        waiting.into_values().for_each(Waker::wake);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Load> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Load {
+    const fn has_room(&self) -> bool {
+        self.plain + self.enciphered + self.written < ROOM_BYTES
+    }
+}
+
+/// russh drops them once it has enciphered them, or has no use for them.
+struct Counted {
+    bytes: BytesMut,
+    load: Outgoing,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut load = self.load.lock();
+        load.plain = load.plain.saturating_sub(self.bytes.len());
+        load.enciphered += self.bytes.len();
+        // If nothing is written of it, russh is still to look, for those who wait.
+        let session = if load.waiting.is_empty() { None } else { load.session.take() };
+        drop(load);
+        session.into_iter().for_each(Waker::wake);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn who_finds_no_room_is_woken_once_what_was_before_is_on_its_way_or_gone() {
+        let outgoing = Outgoing::default();
+        let [channel, session] = [Arc::new(Count::default()), Arc::new(Count::default())];
+        let wakers = [&channel, &session].map(|count| Waker::from(Arc::clone(count)));
+        let [of_channel, of_session] = [0, 1].map(|at| Context::from_waker(&wakers[at]));
+        let woken = |count: &Count| count.0.load(Ordering::Relaxed);
+        outgoing.is_left(0, &of_session);
+        let bytes = outgoing.counted(BytesMut::zeroed(ROOM_BYTES));
+        assert!(outgoing.poll_room(7, &of_channel).is_pending());
+        drop(bytes);
+        assert_eq!((woken(&channel), woken(&session)), (0, 1), "it is to be written first");
+        assert!(outgoing.poll_room(7, &of_channel).is_pending());
+        outgoing.is_left(ROOM_BYTES, &of_session);
+        assert!(woken(&channel) == 0 && outgoing.poll_room(7, &of_channel).is_pending());
+        outgoing.is_left(ROOM_BYTES - 1, &of_session);
+        assert!(woken(&channel) == 1 && outgoing.poll_room(7, &of_channel).is_ready());
+    }
+}

@@ -1,0 +1,198 @@
+//! A stream whose writer does not wait, and that says when something has come.
+//!
+//! russh does not read while it waits to write. If the other side does the same, and both have filled what is between them,
+//! nothing ever moves again. So what it writes is taken at once, and goes out whenever the stream is looked at.
+
+use super::outgoing::Outgoing;
+use bytes::{Buf, BytesMut};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
+
+/// More is not taken: an SSH server that asks and asks, and reads no answer, is waited for after all.
+const TAKEN_MAX_BYTES: usize = 16 << 20;
+/// A buffer as large as this is kept when it is empty.
+const SMALL_BYTES: usize = 64 << 10;
+
+pub(super) struct WriteBehind<S> {
+    stream: S,
+    taken: BytesMut,
+    ear: Ear,
+    outgoing: Outgoing,
+}
+
+/// Hears whether something comes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ear(Arc<Heard>);
+
+#[derive(Debug, Default)]
+struct Heard {
+    listens: AtomicBool,
+    heard: Notify,
+}
+
+impl Ear {
+    /// Whatever comes from now on is to be told.
+    pub(super) fn listen(&self) {
+        self.0.listens.store(true, Ordering::Release);
+    }
+
+    /// Something has come since that was asked.
+    pub(super) async fn heard(&self) {
+        self.0.heard.notified().await;
+    }
+
+    fn hear(&self, bytes: usize) {
+        if bytes > 0 && self.0.listens.swap(false, Ordering::AcqRel) {
+            self.0.heard.notify_one();
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> WriteBehind<S> {
+    pub(super) fn new(stream: S, ear: Ear, outgoing: Outgoing) -> Self {
+        Self { stream, taken: BytesMut::new(), ear, outgoing }
+    }
+
+    /// Writes what was taken, as far as that goes now.
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = loop {
+            if self.taken.is_empty() {
+                if self.taken.capacity() > SMALL_BYTES {
+                    self.taken = BytesMut::new();
+                }
+                break Poll::Ready(Ok(()));
+            }
+            match Pin::new(&mut self.stream).poll_write(cx, &self.taken) {
+                Poll::Ready(Ok(0)) => break Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(count)) => self.taken.advance(count),
+                Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
+                Poll::Pending => break Poll::Pending,
+            }
+        };
+        self.outgoing.is_left(self.taken.len(), cx);
+        polled
+    }
+
+    /// Reads what is of no use any more, so that the other side does not wait for that.
+    fn discard(&mut self, cx: &mut Context<'_>) {
+        let mut scratch = [0; 4096];
+        loop {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            let polled = Pin::new(&mut self.stream).poll_read(cx, &mut buffer);
+            if buffer.filled().is_empty() || !matches!(polled, Poll::Ready(Ok(()))) {
+                return;
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for WriteBehind<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if let Poll::Ready(Err(error)) = self.poll_drain(cx) {
+            return Poll::Ready(Err(error));
+        }
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        self.ear.hear(buffer.filled().len() - before);
+        polled
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WriteBehind<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.poll_drain(cx)?.is_ready()
+            && let Poll::Ready(written) = Pin::new(&mut self.stream).poll_write(cx, bytes)
+        {
+            return Poll::Ready(written);
+        }
+        let room = TAKEN_MAX_BYTES.saturating_sub(self.taken.len());
+        if room == 0 {
+            return Poll::Pending;
+        }
+        let count = room.min(bytes.len());
+        self.taken.extend_from_slice(&bytes[..count]);
+        self.outgoing.is_left(self.taken.len(), cx);
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.poll_drain(cx)? {
+            Poll::Ready(()) => Pin::new(&mut self.stream).poll_flush(cx),
+            // The writer is to go on.
+            Poll::Pending => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.poll_drain(cx)?.is_pending() {
+            self.discard(cx);
+            return Poll::Pending;
+        }
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    const BYTES: usize = 1 << 20;
+
+    fn write_behind<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> WriteBehind<S> {
+        WriteBehind::new(stream, Ear::default(), Outgoing::default())
+    }
+
+    /// Two sides that write all before they read, over a pipe that holds next to nothing.
+    #[tokio::test]
+    async fn two_that_only_write_do_not_wait_for_each_other() {
+        let (here, there) = duplex(100);
+        let talk = |stream| async move {
+            let mut stream = write_behind(stream);
+            stream.write_all(&vec![7; BYTES]).await.expect("it is taken");
+            let mut heard = vec![0; BYTES];
+            stream.read_exact(&mut heard).await.expect("it comes");
+            assert!(heard.iter().all(|byte| *byte == 7));
+            stream.shutdown().await.expect("it goes out");
+        };
+        tokio::join!(talk(here), talk(there));
+    }
+
+    #[tokio::test]
+    async fn all_goes_out_before_the_end_to_one_who_writes_before_he_reads() {
+        let (here, mut there) = duplex(100);
+        let end = async {
+            let mut stream = write_behind(here);
+            stream.write_all(&vec![7; BYTES]).await.expect("it is taken");
+            stream.shutdown().await.expect("it goes out");
+        };
+        let other = async {
+            there.write_all(&vec![8; BYTES]).await.expect("it is taken");
+            let mut heard = Vec::new();
+            there.read_to_end(&mut heard).await.expect("it comes");
+            assert_eq!(heard.len(), BYTES);
+        };
+        tokio::join!(end, other);
+    }
+
+    #[tokio::test]
+    async fn not_more_is_taken_than_may_be() {
+        let (here, _there) = duplex(100);
+        let mut stream = write_behind(here);
+        let much = vec![7; BYTES];
+        let taken = poll_fn(|cx| {
+            let mut taken = 0;
+            while let Poll::Ready(count) = Pin::new(&mut stream).poll_write(cx, &much) {
+                taken += count.expect("nothing fails");
+            }
+            Poll::Ready(taken)
+        });
+        assert_eq!(taken.await, 100 + TAKEN_MAX_BYTES);
+    }
+}
