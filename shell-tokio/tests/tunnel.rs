@@ -29,6 +29,7 @@ mod shell {
 mod ssh;
 mod tunnelled;
 
+use drupe_tokio::core::outbound::Marks;
 use drupe_tokio::core::tunnel::{Jump, Passphrase, Ssh, TunnelFailure, TunnelState};
 use drupe_tokio::core::{Config, Listen, Reason};
 use ssh::SshServer;
@@ -38,7 +39,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
-use tunnelled::{PATIENCE, Peer, Running, port, run, tunnel};
+use tunnelled::{MUCH_BYTES, PATIENCE, Peer, Running, port, run, tunnel};
 
 fn lines(server: &SshServer) -> Config {
     let mut config = Config::listening(["tcp://127.0.0.1:0?tunnel=edge".parse::<Listen>().expect("well formed")]);
@@ -418,6 +419,34 @@ fn one_that_is_not_served_stops_nobody_else() {
         assert_eq!(running.until_up().connected, 1);
         running.end();
     }
+}
+
+#[test]
+fn those_who_do_not_read_stop_nobody_else() {
+    const SLOW: usize = 24;
+    // russh's server itself stops for everybody while one of its channels is not read.
+    let Some(server) = SshServer::open("") else { return };
+    let mut config = lines(&server);
+    config.outbound.marks = Marks::new(1 << 20, 2 << 20, 64 << 20).expect("in order");
+    let running = run(config);
+    let address = port(&running.until_up(), 0);
+    let mut slow: Vec<_> = (0..SLOW).map(|_| Peer::connect(address)).collect();
+    slow.iter_mut().for_each(|peer| peer.send(b"much\n"));
+    let mut peer = Peer::connect(address);
+    let (mut queued, mut same) = (u64::MAX, 0);
+    // Until nothing moves any more but this one.
+    while same < 20 {
+        peer.send(b"beside\n");
+        assert!(peer.line().ends_with(" beside"));
+        let before = std::mem::replace(&mut queued, running.metrics().queued_bytes);
+        same = if before == queued { same + 1 } else { 0 };
+    }
+    assert!(queued > (SLOW << 20) as u64, "{queued} bytes are left of {}", SLOW * MUCH_BYTES);
+    // Whoever reads gets it all.
+    let mut first = slow.swap_remove(0);
+    assert_eq!(first.exactly(MUCH_BYTES).len(), MUCH_BYTES);
+    drop((first, peer, slow));
+    assert_eq!(running.end().tunnels[0].connected, 1);
 }
 
 /// A tunnel to the last server through the one before.

@@ -18,6 +18,9 @@ use tokio::time::timeout;
 /// No answer within this time is a failure, not slowness.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What is answered to who wants `much`, in lines: more than fits in all buffers on the way.
+pub(crate) const MUCH_BYTES: usize = 12 << 20;
+
 /// Answers each line with the sender's address and the line, and tells a test how connections end.
 pub(crate) struct Mirror(pub(crate) mpsc::Sender<Reason>);
 
@@ -30,6 +33,11 @@ impl Handler for Mirror {
             Event::Message { conn, payload } => {
                 let peer = hub.peer(conn).map(|peer| peer.to_string()).unwrap_or_default();
                 let text = payload.as_str().unwrap_or("?");
+                if text == "much" {
+                    let line = "x".repeat((64 << 10) - 1);
+                    (0..MUCH_BYTES >> 16).for_each(|_| drop(hub.send(conn, &line)));
+                    return;
+                }
                 // What is long is only to be carried.
                 let answer = if text.len() > 1000 { text.to_owned() } else { format!("{peer} {text}") };
                 hub.send(conn, &answer);
