@@ -5,7 +5,7 @@ use super::handler::{Client, Forwarded};
 use super::identity::Identity;
 use super::known_hosts::{self, Files, KnownHost};
 use super::line::{Cut, Line};
-use super::write_behind::WriteBehind;
+use super::stream::SshStream;
 use drupe_core::tunnel::{Jump, Ssh, TunnelFailure};
 use russh::client::{Config, Handle, connect_stream};
 use russh::{Error, Limits, Preferred, SshId};
@@ -100,11 +100,8 @@ impl Step<'_> {
             limits: Limits { rekey_write_limit: REKEY_BYTES, rekey_read_limit: REKEY_BYTES, rekey_time_limit: NEVER },
             ..Config::default()
         };
-        let (ear, outgoing) = match &self.forwarded {
-            Some(forwarded) => (forwarded.ear.clone(), forwarded.outgoing.clone()),
-            None => Default::default(),
-        };
-        let stream = WriteBehind::new(stream, ear, outgoing);
+        let flow = self.forwarded.as_ref().map(|forwarded| forwarded.flow.clone());
+        let stream = SshStream::new(stream, flow.unwrap_or_default());
         let refusal = Arc::new(Mutex::new(None));
         let client = Client { known, refusal: Arc::clone(&refusal), forwarded: self.forwarded };
         connect_stream(Arc::new(config), stream, client).await.map_err(|error| {

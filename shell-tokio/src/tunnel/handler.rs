@@ -1,10 +1,10 @@
 //! What an SSH server sends.
 
 use super::LinkError;
-use super::channel::{Inbox, Sending, SshChannel};
+use super::channel::{Sending, SshChannel};
+use super::inbox::Inbox;
 use super::known_hosts::{KnownHost, Verdict};
-use super::outgoing::Outgoing;
-use super::write_behind::Ear;
+use super::stream::Flow;
 use drupe_core::shell::TunnelPort;
 use drupe_core::tunnel::{LinkId, RemoteBind, TunnelFailure, TunnelReport};
 use drupe_core::{ListenerId, Peer};
@@ -38,8 +38,7 @@ pub(super) struct Forwarded {
     table: Mutex<Table>,
     waiting: AtomicUsize,
     goodbyes: mpsc::UnboundedSender<Farewell>,
-    pub(super) ear: Ear,
-    pub(super) outgoing: Outgoing,
+    pub(super) flow: Flow,
     /// Why the connection is over, once it is.
     over: watch::Sender<Option<String>>,
 }
@@ -92,8 +91,7 @@ impl Forwarded {
             table: Mutex::default(),
             waiting: AtomicUsize::new(0),
             goodbyes,
-            ear: Ear::default(),
-            outgoing: Outgoing::default(),
+            flow: Flow::default(),
             over: watch::Sender::new(None),
         };
         (Arc::new(forwarded), receive)
@@ -185,7 +183,7 @@ impl Forwarded {
         // The half that reads is dropped: russh would stop for everybody while one of them is not read.
         let (_, half) = channel.split();
         let half = Arc::new(half);
-        let inbox = Arc::new(Inbox::new(self.ahead_max));
+        let inbox = Arc::new(Inbox::new(self.ahead_max, self.flow.pace.clone()));
         self.lock().inboxes.insert(id, Arc::clone(&inbox));
         let channel = SshChannel {
             id,
@@ -345,7 +343,6 @@ impl Handler for Client {
     async fn data(&mut self, id: ChannelId, bytes: &[u8], _: &mut Session) -> Result<(), russh::Error> {
         if let Some(inbox) = self.inbox(id) {
             inbox.receive(bytes);
-            inbox.pace().await;
         }
         Ok(())
     }

@@ -96,7 +96,7 @@ impl Up {
             self.follow(&wanted);
             if self.asked != wanted.asked {
                 self.asked = wanted.asked;
-                self.forwarded.ear.listen();
+                self.forwarded.flow.ear.listen();
                 let connected = Arc::clone(&self.connected);
                 // It fails only if the connection is over, which is told otherwise.
                 keep_alive.spawn(async move { drop(connected.handle.send_keepalive(true).await) });
@@ -118,7 +118,7 @@ impl Up {
                     let report = TunnelReport::Failed { failure: TunnelFailure::Disconnected, words };
                     return self.port.report(self.link, report);
                 }
-                () = forwarded.ear.heard() => self.port.report(self.link, TunnelReport::Answered(self.asked)),
+                () = forwarded.flow.ear.heard() => self.port.report(self.link, TunnelReport::Answered(self.asked)),
                 Some(Ok(outcome)) = asking.join_next() => {
                     if let Outcome::Listens(place, answer) = outcome {
                         self.answered(&place, &answer);

@@ -1,6 +1,6 @@
 //! How much is on its way through one SSH connection, and who waits to add to it.
 //!
-//! russh takes whatever channels hand over before it writes, and what it has written is [taken](super::write_behind) at once. So
+//! russh takes whatever channels hand over before it writes, and what it has written is [taken](super::stream) at once. So
 //! channels hand over nothing while there is much on its way.
 
 use bytes::{Bytes, BytesMut};

@@ -35,7 +35,7 @@ impl Handler for Mirror {
                 let text = payload.as_str().unwrap_or("?");
                 if text == "much" {
                     let line = "x".repeat((64 << 10) - 1);
-                    (0..MUCH_BYTES >> 16).for_each(|_| drop(hub.send(conn, &line)));
+                    (0..MUCH_BYTES >> 16).for_each(|_| assert!(hub.send(conn, &line)));
                     return;
                 }
                 // What is long is only to be carried.

@@ -1,28 +1,38 @@
-//! A stream whose writer does not wait, and that says when something has come.
+//! The stream beneath SSH: its writer does not wait, its reader may have to, and it says when something has come.
 //!
 //! russh does not read while it waits to write. If the other side does the same, and both have filled what is between them,
 //! nothing ever moves again. So what it writes is taken at once, and goes out whenever the stream is looked at.
 
 use super::outgoing::Outgoing;
+use super::pace::Pace;
 use bytes::{Buf, BytesMut};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
+use tokio::time::{Sleep, sleep};
 
 /// More is not taken: an SSH server that asks and asks, and reads no answer, is waited for after all.
 const TAKEN_MAX_BYTES: usize = 16 << 20;
 /// A buffer as large as this is kept when it is empty.
 const SMALL_BYTES: usize = 64 << 10;
 
-pub(super) struct WriteBehind<S> {
+pub(super) struct SshStream<S> {
     stream: S,
     taken: BytesMut,
-    ear: Ear,
-    outgoing: Outgoing,
+    rest: Option<Pin<Box<Sleep>>>,
+    flow: Flow,
+}
+
+/// What the users of an SSH connection and its stream tell each other.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Flow {
+    pub(super) ear: Ear,
+    pub(super) outgoing: Outgoing,
+    pub(super) pace: Pace,
 }
 
 /// Hears whether something comes.
@@ -53,9 +63,9 @@ impl Ear {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> WriteBehind<S> {
-    pub(super) fn new(stream: S, ear: Ear, outgoing: Outgoing) -> Self {
-        Self { stream, taken: BytesMut::new(), ear, outgoing }
+impl<S: AsyncRead + AsyncWrite + Unpin> SshStream<S> {
+    pub(super) fn new(stream: S, flow: Flow) -> Self {
+        Self { stream, taken: BytesMut::new(), rest: None, flow }
     }
 
     /// Writes what was taken, as far as that goes now.
@@ -74,8 +84,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteBehind<S> {
                 Poll::Pending => break Poll::Pending,
             }
         };
-        self.outgoing.is_left(self.taken.len(), cx);
+        self.flow.outgoing.is_left(self.taken.len(), cx);
         polled
+    }
+
+    /// Waits until more may be read.
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if let Some(rest) = &mut self.rest {
+                ready!(rest.as_mut().poll(cx));
+                self.rest = None;
+            }
+            match ready!(self.flow.pace.poll_looked(cx)) {
+                Some(wait) => self.rest = Some(Box::pin(sleep(wait))),
+                None => return Poll::Ready(()),
+            }
+        }
     }
 
     /// Reads what is of no use any more, so that the other side does not wait for that.
@@ -91,19 +115,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WriteBehind<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for WriteBehind<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for SshStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if let Poll::Ready(Err(error)) = self.poll_drain(cx) {
             return Poll::Ready(Err(error));
         }
+        ready!(self.poll_rest(cx));
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        self.ear.hear(buffer.filled().len() - before);
+        self.flow.ear.hear(buffer.filled().len() - before);
         polled
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WriteBehind<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for SshStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.poll_drain(cx)?.is_ready()
             && let Poll::Ready(written) = Pin::new(&mut self.stream).poll_write(cx, bytes)
@@ -116,7 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WriteBehind<S> {
         }
         let count = room.min(bytes.len());
         self.taken.extend_from_slice(&bytes[..count]);
-        self.outgoing.is_left(self.taken.len(), cx);
+        self.flow.outgoing.is_left(self.taken.len(), cx);
         Poll::Ready(Ok(count))
     }
 
@@ -145,8 +170,8 @@ mod tests {
 
     const BYTES: usize = 1 << 20;
 
-    fn write_behind<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> WriteBehind<S> {
-        WriteBehind::new(stream, Ear::default(), Outgoing::default())
+    fn ssh_stream<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> SshStream<S> {
+        SshStream::new(stream, Flow::default())
     }
 
     /// Two sides that write all before they read, over a pipe that holds next to nothing.
@@ -154,7 +179,7 @@ mod tests {
     async fn two_that_only_write_do_not_wait_for_each_other() {
         let (here, there) = duplex(100);
         let talk = |stream| async move {
-            let mut stream = write_behind(stream);
+            let mut stream = ssh_stream(stream);
             stream.write_all(&vec![7; BYTES]).await.expect("it is taken");
             let mut heard = vec![0; BYTES];
             stream.read_exact(&mut heard).await.expect("it comes");
@@ -168,7 +193,7 @@ mod tests {
     async fn all_goes_out_before_the_end_to_one_who_writes_before_he_reads() {
         let (here, mut there) = duplex(100);
         let end = async {
-            let mut stream = write_behind(here);
+            let mut stream = ssh_stream(here);
             stream.write_all(&vec![7; BYTES]).await.expect("it is taken");
             stream.shutdown().await.expect("it goes out");
         };
@@ -184,7 +209,7 @@ mod tests {
     #[tokio::test]
     async fn not_more_is_taken_than_may_be() {
         let (here, _there) = duplex(100);
-        let mut stream = write_behind(here);
+        let mut stream = ssh_stream(here);
         let much = vec![7; BYTES];
         let taken = poll_fn(|cx| {
             let mut taken = 0;

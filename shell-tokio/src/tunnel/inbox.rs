@@ -1,0 +1,181 @@
+//! What has come on a channel and is not served yet.
+
+use super::pace::Pace;
+use bytes::{Buf, BytesMut};
+use drupe_core::Failure;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// From here on the connection waits for the server to look before more is read.
+const AHEAD_BYTES: usize = 256 << 10;
+/// The longest wait for a packet of a channel that is as far ahead as it may be.
+const SLOWEST: Duration = Duration::from_millis(20);
+
+/// SSH fills it, and the server empties it, each in its own time.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    state: Mutex<Held>,
+    /// Told when the other side has closed the channel.
+    closed: Notify,
+    ahead_max: usize,
+    pace: Pace,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    bytes: BytesMut,
+    ended: bool,
+    closed: bool,
+    failure: Option<Failure>,
+    waker: Option<Waker>,
+    /// The server was woken for what has come, and has not looked.
+    unseen: bool,
+    /// The connection waits for that.
+    awaited: bool,
+}
+
+impl Inbox {
+    pub(super) fn new(ahead_max: usize, pace: Pace) -> Self {
+        Self { state: Mutex::default(), closed: Notify::new(), ahead_max, pace }
+    }
+
+    /// Bytes have come. If there are too many, all are forgotten.
+    pub(super) fn receive(&self, bytes: &[u8]) {
+        self.change(|held| {
+            if held.failure.is_some() {
+                return;
+            }
+            if held.bytes.len() + bytes.len() > self.ahead_max {
+                held.failure = Some(Failure::Flooded);
+                held.bytes = BytesMut::new();
+            } else {
+                held.bytes.extend_from_slice(bytes);
+                self.pace.rest(self.wait(held.bytes.len()));
+            }
+        });
+    }
+
+    /// For how long one more packet slows who sends it: hardly at first, and more the further he is ahead.
+    fn wait(&self, held: usize) -> Duration {
+        let ahead = held.saturating_sub(AHEAD_BYTES);
+        let most = self.ahead_max.saturating_sub(AHEAD_BYTES).max(1);
+        let share = u32::try_from(ahead.saturating_mul(1000) / most).unwrap_or(u32::MAX).min(1000);
+        SLOWEST * share / 1000 * share / 1000
+    }
+
+    /// The server has looked, or will not any more.
+    fn look(&self, held: &mut Held) {
+        held.unseen = false;
+        if std::mem::take(&mut held.awaited) {
+            self.pace.looked();
+        }
+    }
+
+    /// Waits until the other side has closed the channel: it has written everything then.
+    pub(super) async fn closed(&self) {
+        while !self.is_closed() {
+            self.closed.notified().await;
+        }
+    }
+
+    /// Nothing that comes is of interest any more.
+    pub(super) fn turn_away(&self) {
+        self.change(|held| {
+            held.failure.get_or_insert(Failure::Reset);
+            held.bytes = BytesMut::new();
+        });
+    }
+
+    /// Nothing more will come.
+    pub(super) fn end(&self) {
+        self.change(|held| held.ended = true);
+    }
+
+    /// The other side has closed the channel: nothing will come, and nothing be taken.
+    pub(super) fn close(&self) {
+        self.change(|held| (held.ended, held.closed) = (true, true));
+        self.closed.notify_one();
+    }
+
+    /// The link is gone.
+    pub(super) fn lose(&self) {
+        self.change(|held| {
+            held.failure.get_or_insert(Failure::Tunnel);
+            held.bytes = BytesMut::new();
+            // There is nobody to wait for.
+            held.closed = true;
+        });
+        self.closed.notify_one();
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Held)) {
+        let mut held = self.lock();
+        change(&mut held);
+        let waker = held.waker.take();
+        // Whoever is not let in yet does not look.
+        held.unseen |= waker.is_some();
+        if held.failure.is_some() {
+            self.look(&mut held);
+        } else if held.unseen && !held.awaited && held.bytes.len() > AHEAD_BYTES {
+            held.awaited = true;
+            self.pace.await_look();
+        }
+        drop(held);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    pub(super) fn poll_read(&self, cx: &Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Failure>> {
+        let mut held = self.lock();
+        if let Some(failure) = held.failure {
+            return Poll::Ready(Err(failure));
+        }
+        if held.bytes.is_empty() {
+            if held.ended {
+                return Poll::Ready(Ok(0));
+            }
+            held.waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        let count = held.bytes.len().min(buffer.len());
+        held.bytes.copy_to_slice(&mut buffer[..count]);
+        if held.bytes.is_empty() {
+            // A connection that is idle holds no buffer.
+            held.bytes = BytesMut::new();
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    /// Whether it is of no use any more. Whoever asks is woken when that changes.
+    pub(super) fn check(&self, cx: &Context<'_>) -> Result<(), Failure> {
+        let mut held = self.lock();
+        held.waker = Some(cx.waker().clone());
+        self.look(&mut held);
+        match held.failure {
+            Some(failure) => Err(failure),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// Both sides have said all they wanted.
+    pub(super) fn is_orderly(&self) -> bool {
+        let held = self.lock();
+        held.ended && held.failure.is_none()
+    }
+
+    /// Wakes who serves it.
+    pub(super) fn waker(&self) -> Waker {
+        self.lock().waker.clone().unwrap_or_else(|| Waker::noop().clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
