@@ -422,6 +422,33 @@ fn one_that_is_not_served_stops_nobody_else() {
 }
 
 #[test]
+fn keys_are_renewed_while_everybody_talks() {
+    const PEERS: usize = 8;
+    const LINES: usize = 512;
+    let Some(server) = SshServer::open("RekeyLimit 1M\nLogLevel DEBUG1") else { return };
+    let running = run(lines(&server).unlimited());
+    let address = port(&running.until_up(), 0);
+    let talk = move || {
+        let mut peer = Peer::connect(address);
+        let line = [&[b'x'; (8 << 10) - 1][..], b"\n"].concat();
+        let mut writer = peer.another();
+        let write = std::thread::spawn({
+            let line = line.clone();
+            move || (0..LINES).for_each(|_| writer.write_all(&line).expect("it is taken"))
+        });
+        (0..LINES).for_each(|number| assert!(peer.exactly(line.len()) == line, "line {number}"));
+        write.join().expect("no panic");
+    };
+    let talks: Vec<_> = (0..PEERS).map(|_| std::thread::spawn(talk)).collect();
+    talks.into_iter().for_each(|talk| talk.join().expect("unharmed"));
+    let log = std::fs::read_to_string(server.path("sshd.log")).expect("written");
+    let renewed = log.matches("SSH2_MSG_NEWKEYS sent").count();
+    assert!(renewed > 10, "{renewed} times");
+    assert_eq!(running.until_up().connected, 1, "it is the same connection");
+    running.end();
+}
+
+#[test]
 fn those_who_do_not_read_stop_nobody_else() {
     const SLOW: usize = 24;
     // russh's server itself stops for everybody while one of its channels is not read.

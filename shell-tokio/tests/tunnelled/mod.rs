@@ -159,6 +159,11 @@ impl Peer {
         bytes
     }
 
+    /// To write to while it is read.
+    pub(crate) fn another(&self) -> TcpStream {
+        self.0.get_ref().try_clone().expect("a descriptor")
+    }
+
     /// Everything up to the end, however it ends.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -298,7 +303,7 @@ fn who_sends_and_reads_at_once_gets_everything() {
             let address = port(&running.until_up(), 0);
             let talk = move || {
                 let mut peer = Peer::connect(address);
-                let mut writer = peer.0.get_ref().try_clone().expect("a descriptor");
+                let mut writer = peer.another();
                 let write = std::thread::spawn(move || {
                     let line = [&[b'x'; LINE - 1][..], b"\n"].concat();
                     (0..LINES * rounds).for_each(|_| writer.write_all(&line).expect("it is taken"));
