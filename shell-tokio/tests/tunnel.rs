@@ -422,6 +422,25 @@ fn one_that_is_not_served_stops_nobody_else() {
 }
 
 #[test]
+fn those_who_go_in_the_middle_take_nobody_with_them() {
+    for server in SshServer::each() {
+        let mut config = lines(&server).unlimited();
+        config.outbound.marks = Marks::new(1 << 20, 2 << 20, 64 << 20).expect("in order");
+        let running = run(config);
+        let address = port(&running.until_up(), 0);
+        for _ in 0..2 {
+            let mut peers: Vec<_> = (0..64).map(|_| Peer::connect(address)).collect();
+            peers.iter_mut().for_each(|peer| peer.send(b"much\n"));
+            assert_eq!(peers[0].exactly(1), b"x");
+            drop(peers);
+            works(&running);
+        }
+        assert_eq!(running.until_up().connected, 1);
+        running.end();
+    }
+}
+
+#[test]
 fn keys_are_renewed_while_everybody_talks() {
     const PEERS: usize = 8;
     const LINES: usize = 512;

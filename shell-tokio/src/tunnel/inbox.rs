@@ -10,8 +10,9 @@ use tokio::sync::Notify;
 
 /// From here on the connection waits for the server to look before more is read.
 const AHEAD_BYTES: usize = 256 << 10;
-/// The longest wait for a packet of a channel that is as far ahead as it may be.
+/// The longest rest, after a whole packet of a channel that is as far ahead as it may be.
 const SLOWEST: Duration = Duration::from_millis(20);
+const PACKET_BYTES: u32 = 32 << 10;
 
 /// SSH fills it, and the server empties it, each in its own time.
 #[derive(Debug)]
@@ -52,17 +53,18 @@ impl Inbox {
                 held.bytes = BytesMut::new();
             } else {
                 held.bytes.extend_from_slice(bytes);
-                self.pace.rest(self.wait(held.bytes.len()));
+                self.pace.rest(self.rest(held.bytes.len(), bytes.len()));
             }
         });
     }
 
-    /// For how long one more packet slows who sends it: hardly at first, and more the further he is ahead.
-    fn wait(&self, held: usize) -> Duration {
+    /// For how long the connection rests after so many bytes more: hardly at first, and more the further ahead they are.
+    fn rest(&self, held: usize, more: usize) -> Duration {
         let ahead = held.saturating_sub(AHEAD_BYTES);
         let most = self.ahead_max.saturating_sub(AHEAD_BYTES).max(1);
         let share = u32::try_from(ahead.saturating_mul(1000) / most).unwrap_or(u32::MAX).min(1000);
-        SLOWEST * share / 1000 * share / 1000
+        let more = u32::try_from(more).unwrap_or(u32::MAX).min(PACKET_BYTES);
+        SLOWEST * share / 1000 * share / 1000 * more / PACKET_BYTES
     }
 
     /// The server has looked, or will not any more.
@@ -177,5 +179,22 @@ impl Inbox {
 
     fn lock(&self) -> MutexGuard<'_, Held> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_further_ahead_slows_more_and_small_packets_hardly() {
+        const MIB: usize = 1 << 20;
+        let inbox = Inbox::new(16 * MIB, Pace::default());
+        let rest = |held, more| inbox.rest(held, more).as_micros();
+        assert_eq!((rest(0, 32 << 10), rest(AHEAD_BYTES, 32 << 10)), (0, 0));
+        assert_eq!(rest(16 * MIB, 32 << 10), 20_000);
+        assert!((40..60).contains(&rest(MIB, 32 << 10)), "{}", rest(MIB, 32 << 10));
+        assert!(rest(16 * MIB, 1) < 1, "as many bytes slow as much, in however many packets");
+        assert_eq!(rest(usize::MAX, usize::MAX), 20_000);
     }
 }

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 const GOODBYE_MAX: Duration = Duration::from_secs(5);
 /// How many words for channels russh keeps waiting, and one more: when so many were taken behind one, that one is gone.
 const QUEUED_MAX: usize = 11;
-/// So many goodbyes may take their time before those who were not let in are not waited for any more.
+/// So many goodbyes may be under way before those who were not let in are not waited for any more.
 const SLOW_MAX: usize = 1024;
 
 /// Runs a link until it is over, and tells so; or until it is dropped.
@@ -214,24 +214,21 @@ async fn listen(handle: &Handle<Client>, bind: &RemoteBind) -> Result<u16, Error
 
 /// Closes channels whose connections are over, behind what was taken from them.
 async fn say_goodbyes(mut goodbyes: mpsc::UnboundedReceiver<Farewell>, forwarded: Arc<Forwarded>) {
-    let mut slow = JoinSet::new();
+    let mut saying = JoinSet::new();
     let mut last = None;
     while let Some(farewell) = goodbyes.recv().await {
-        while slow.try_join_next().is_some() {}
+        while saying.try_join_next().is_some() {}
         match farewell {
             Farewell::One(mut goodbye) => {
-                if goodbye.dismissed && slow.len() >= SLOW_MAX {
+                if goodbye.dismissed && saying.len() >= SLOW_MAX {
                     (goodbye.sending, goodbye.waits) = (None, false);
                 }
                 last = Some(Arc::clone(&goodbye.half));
-                if goodbye.sending.is_some() || goodbye.waits {
-                    slow.spawn(say_goodbye(goodbye, Arc::clone(&forwarded)));
-                } else {
-                    say_goodbye(goodbye, Arc::clone(&forwarded)).await;
-                }
+                // Nothing is waited for here: what is behind in the line may be what this one waits for.
+                saying.spawn(say_goodbye(goodbye, Arc::clone(&forwarded)));
             }
             Farewell::Done(tell) => {
-                while slow.join_next().await.is_some() {}
+                while saying.join_next().await.is_some() {}
                 // What was said last is behind these words, which mean nothing on a channel that is closed.
                 if let Some(half) = &last {
                     for _ in 0..QUEUED_MAX {

@@ -4,11 +4,13 @@
 //! the other way goes on.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 /// Timers are no finer: shorter rests are added up until they make one.
 const SHORTEST: Duration = Duration::from_millis(1);
+/// The longest wait for the server to look: a part of it that hangs does not stop the others.
+const LOOK_MAX: Duration = Duration::from_millis(100);
 
 /// The pace of what comes. Clones are about the same SSH connection.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +23,14 @@ struct State {
     /// How many channels the server is to look at before more is read.
     awaited: usize,
     reader: Option<Waker>,
+}
+
+/// A time in which the connection is not read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rest {
+    /// It is over once the server has looked.
+    pub(super) until_looked: bool,
+    pub(super) at_most: Duration,
 }
 
 impl Pace {
@@ -43,15 +53,23 @@ impl Pace {
         reader.into_iter().for_each(Waker::wake);
     }
 
-    /// Waits for the server to look, and says how long to rest before more is read.
-    pub(super) fn poll_looked(&self, cx: &Context<'_>) -> Poll<Option<Duration>> {
+    /// For how long to rest before more is read.
+    pub(super) fn due(&self) -> Option<Rest> {
+        let mut state = self.lock();
+        if state.awaited > 0 {
+            return Some(Rest { until_looked: true, at_most: LOOK_MAX });
+        }
+        let is_due = state.owed >= SHORTEST;
+        is_due.then(|| Rest { until_looked: false, at_most: std::mem::take(&mut state.owed) })
+    }
+
+    /// Whether the server has looked at all that it is to look at. Who asks is woken once it has.
+    pub(super) fn has_looked(&self, cx: &Context<'_>) -> bool {
         let mut state = self.lock();
         if state.awaited > 0 {
             state.reader = Some(cx.waker().clone());
-            return Poll::Pending;
         }
-        let is_due = state.owed >= SHORTEST;
-        Poll::Ready(is_due.then(|| std::mem::take(&mut state.owed)))
+        state.awaited == 0
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

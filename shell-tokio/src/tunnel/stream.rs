@@ -4,7 +4,7 @@
 //! nothing ever moves again. So what it writes is taken at once, and goes out whenever the stream is looked at.
 
 use super::outgoing::Outgoing;
-use super::pace::Pace;
+use super::pace::{Pace, Rest};
 use bytes::{Buf, BytesMut};
 use std::io;
 use std::pin::Pin;
@@ -17,13 +17,11 @@ use tokio::time::{Sleep, sleep};
 
 /// More is not taken: an SSH server that asks and asks, and reads no answer, is waited for after all.
 const TAKEN_MAX_BYTES: usize = 16 << 20;
-/// A buffer as large as this is kept when it is empty.
-const SMALL_BYTES: usize = 64 << 10;
 
 pub(super) struct SshStream<S> {
     stream: S,
     taken: BytesMut,
-    rest: Option<Pin<Box<Sleep>>>,
+    rest: Option<(Rest, Pin<Box<Sleep>>)>,
     flow: Flow,
 }
 
@@ -70,34 +68,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SshStream<S> {
 
     /// Writes what was taken, as far as that goes now.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = loop {
-            if self.taken.is_empty() {
-                if self.taken.capacity() > SMALL_BYTES {
-                    self.taken = BytesMut::new();
-                }
-                break Poll::Ready(Ok(()));
+        while !self.taken.is_empty() {
+            match ready!(Pin::new(&mut self.stream).poll_write(cx, &self.taken))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => self.taken.advance(count),
             }
-            match Pin::new(&mut self.stream).poll_write(cx, &self.taken) {
-                Poll::Ready(Ok(0)) => break Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(count)) => self.taken.advance(count),
-                Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
-                Poll::Pending => break Poll::Pending,
-            }
-        };
-        self.flow.outgoing.is_left(self.taken.len(), cx);
-        polled
+        }
+        // Whoever has nothing to say holds no buffer.
+        self.taken = BytesMut::new();
+        Poll::Ready(Ok(()))
     }
 
     /// Waits until more may be read.
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            if let Some(rest) = &mut self.rest {
-                ready!(rest.as_mut().poll(cx));
-                self.rest = None;
-            }
-            match ready!(self.flow.pace.poll_looked(cx)) {
-                Some(wait) => self.rest = Some(Box::pin(sleep(wait))),
-                None => return Poll::Ready(()),
+            match &mut self.rest {
+                None => match self.flow.pace.due() {
+                    Some(rest) => self.rest = Some((rest, Box::pin(sleep(rest.at_most)))),
+                    None => return Poll::Ready(()),
+                },
+                Some((rest, _)) if rest.until_looked && self.flow.pace.has_looked(cx) => self.rest = None,
+                Some((rest, sleep)) => {
+                    let is_in_vain = rest.until_looked;
+                    ready!(sleep.as_mut().poll(cx));
+                    self.rest = None;
+                    if is_in_vain {
+                        return Poll::Ready(());
+                    }
+                }
             }
         }
     }
@@ -117,9 +115,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SshStream<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for SshStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if let Poll::Ready(Err(error)) = self.poll_drain(cx) {
-            return Poll::Ready(Err(error));
-        }
+        let _ = self.poll_drain(cx)?;
+        // russh reads only when it has written all that it had enciphered.
+        self.flow.outgoing.is_left(self.taken.len(), cx);
         ready!(self.poll_rest(cx));
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
@@ -141,7 +139,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for SshStream<S> {
         }
         let count = room.min(bytes.len());
         self.taken.extend_from_slice(&bytes[..count]);
-        self.flow.outgoing.is_left(self.taken.len(), cx);
         Poll::Ready(Ok(count))
     }
 
@@ -204,6 +201,17 @@ mod tests {
             assert_eq!(heard.len(), BYTES);
         };
         tokio::join!(end, other);
+    }
+
+    #[tokio::test]
+    async fn one_who_is_never_looked_at_does_not_stop_what_comes() {
+        let (here, mut there) = duplex(100);
+        let mut stream = ssh_stream(here);
+        stream.flow.pace.await_look();
+        there.write_all(b"hello").await.expect("it is taken");
+        let mut heard = [0; 5];
+        stream.read_exact(&mut heard).await.expect("it comes");
+        assert_eq!(&heard, b"hello");
     }
 
     #[tokio::test]
