@@ -37,8 +37,8 @@
 //!
 //! russh opens the window of a channel for more as soon as something has come, served or not, so a single sender can't be held
 //! back as TCP does it. What is not served yet is kept, up to [`Ssh::ahead_max_bytes`] a connection. Who is far ahead slows
-//! what comes through the whole tunnel (at most 20 ms for each 32 KiB of his), and who is further ahead than that, because he is over his rate,
-//! paused, or does not read, is closed as `rate_limited`. The other connections of the tunnel go on.
+//! what comes through the whole tunnel (at most 20 ms for each 32 KiB of his), and who is further ahead than that, because he
+//! is over his rate, paused, or does not read, is closed as `rate_limited`. The other connections of the tunnel go on.
 //!
 //! What was sent to a peer whose connection is over is given 5 s to arrive.
 
