@@ -20,7 +20,7 @@ const GOODBYE_MAX: Duration = Duration::from_secs(5);
 /// How many words for channels russh keeps waiting, and one more: when so many were taken behind one, that one is gone.
 const QUEUED_MAX: usize = 11;
 /// So many goodbyes may be under way before those who were not let in are not waited for any more.
-const SLOW_MAX: usize = 1024;
+const GOODBYES_MAX: usize = 1024;
 
 /// Runs a link until it is over, and tells so; or until it is dropped.
 pub(super) async fn run(mut intent: watch::Receiver<TunnelIntent>, port: TunnelPort, cut: Cut) {
@@ -220,7 +220,7 @@ async fn say_goodbyes(mut goodbyes: mpsc::UnboundedReceiver<Farewell>, forwarded
         while saying.try_join_next().is_some() {}
         match farewell {
             Farewell::One(mut goodbye) => {
-                if goodbye.dismissed && saying.len() >= SLOW_MAX {
+                if goodbye.dismissed && saying.len() >= GOODBYES_MAX {
                     (goodbye.sending, goodbye.waits) = (None, false);
                 }
                 last = Some(Arc::clone(&goodbye.half));
