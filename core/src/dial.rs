@@ -1,6 +1,6 @@
 use crate::http::OpeningHandshake;
 use crate::wire::Wire;
-use crate::{ConnId, DialId, Listen, ListenError, Random, Time};
+use crate::{ConnId, DialId, Listen, ListenError, Random, Time, work};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -261,6 +261,7 @@ impl Dials {
     }
 
     pub(crate) fn next(&self) -> Option<Time> {
+        work::step(self.entries.len());
         let at = |entry: &Entry| match entry.state {
             State::Waiting(at) | State::Wanted(at) => Some(at),
             State::Up(..) => None,
@@ -271,11 +272,12 @@ impl Dials {
     /// An attempt that has taken too long.
     pub(crate) fn overdue(&self, now: Time) -> Option<DialId> {
         let overdue = |entry: &Entry| matches!(entry.state, State::Wanted(by) if by <= now);
-        self.entries.iter().find(|(_, entry)| overdue(entry)).map(|(&id, _)| id)
+        self.entries.iter().inspect(|_| work::step(1)).find(|(_, entry)| overdue(entry)).map(|(&id, _)| id)
     }
 
     /// Makes those wanted whose wait is over.
     pub(crate) fn elapsed(&mut self, now: Time) {
+        work::step(self.entries.len());
         for entry in self.entries.values_mut() {
             if matches!(entry.state, State::Waiting(at) if at <= now) {
                 entry.state = wanted(now, &entry.dial);

@@ -120,6 +120,7 @@
 //! | `tls` | TLS beneath every wire, in [`tls`] |
 //! | `settings` | `auth`, `tls`, and `settings`: a configuration from YAML, the environment and the command line |
 //! | `sim` | `sim`: a seeded world of many peers and faults around a whole server |
+//! | `work` | `std`, and `work`: counts steps of work, for tests that bound them |
 //!
 //! Without any, and with `json` or `sim`, the crate is `no_std` and needs an allocator. No feature changes what another part does.
 
@@ -150,6 +151,8 @@ pub mod tls;
 pub mod trace;
 pub mod tunnel;
 pub mod wire;
+#[cfg(feature = "work")]
+pub mod work;
 
 mod config;
 mod conn;
@@ -178,6 +181,8 @@ mod state;
 mod ticket;
 mod time;
 mod timer;
+#[cfg(not(feature = "work"))]
+mod work;
 
 pub use config::{Closing, Config, Drain, PeerLimits, Rates};
 pub use conn::{RoundTrip, Traffic};

@@ -1,4 +1,4 @@
-use crate::ConnId;
+use crate::{ConnId, work};
 use alloc::vec::Vec;
 
 /// Connections by slot and generation.
@@ -59,7 +59,8 @@ impl<T> Slots<T> {
     }
 
     pub(crate) fn ids(&self) -> impl Iterator<Item = ConnId> + '_ {
-        let taken = self.slots.iter().enumerate().filter(|(_, slot)| slot.1.is_some());
+        let visited = self.slots.iter().enumerate().inspect(|_| work::step(1));
+        let taken = visited.filter(|(_, slot)| slot.1.is_some());
         taken.map(|(index, slot)| ConnId::new(self.shard, u32::try_from(index).unwrap_or(u32::MAX), slot.0))
     }
 

@@ -1,5 +1,5 @@
-use crate::Time;
 use crate::id::{ConnId, ConnIdError};
+use crate::{Time, work};
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::fmt;
 use core::str::FromStr;
@@ -90,7 +90,7 @@ impl Tickets {
 
     pub(crate) fn of(&self, conn: ConnId) -> impl Iterator<Item = Ticket> + '_ {
         let range = Ticket { conn, number: 0 }..=Ticket { conn, number: u64::MAX };
-        self.due.range(range).map(|(&ticket, _)| ticket)
+        self.due.range(range).inspect(|_| work::step(1)).map(|(&ticket, _)| ticket)
     }
 
     pub(crate) fn cancel_all_of(&mut self, conn: ConnId) {
@@ -109,6 +109,7 @@ impl Tickets {
 
     /// Takes the earliest ticket that is overdue.
     pub(crate) fn take_due(&mut self, now: Time) -> Option<Ticket> {
+        work::step(1);
         let &(at, ticket) = self.by_time.first()?;
         (at <= now && self.redeem(ticket)).then_some(ticket)
     }

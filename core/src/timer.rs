@@ -1,4 +1,4 @@
-use crate::{ConnId, Time};
+use crate::{ConnId, Time, work};
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::ops::Bound;
 
@@ -42,6 +42,7 @@ pub(crate) struct Timers {
 
 impl Timers {
     pub(crate) fn set(&mut self, timer: Timer, at: Time) {
+        work::step(1);
         self.cancel(timer);
         self.at.insert(timer, at);
         self.by_time.insert((at, timer));
@@ -49,6 +50,7 @@ impl Timers {
 
     /// True if it was set.
     pub(crate) fn cancel(&mut self, timer: Timer) -> bool {
+        work::step(1);
         let Some(at) = self.at.remove(&timer) else { return false };
         self.by_time.remove(&(at, timer))
     }
@@ -69,6 +71,7 @@ impl Timers {
 
     /// Takes the earliest timer that is due at `now`.
     pub(crate) fn take_due(&mut self, now: Time) -> Option<Timer> {
+        work::step(1);
         let &(at, timer) = self.by_time.first()?;
         if at > now {
             return None;
@@ -92,6 +95,7 @@ pub(crate) struct Agenda {
 impl Agenda {
     /// Makes sure that `index` is looked at no later than `at`.
     pub(crate) fn no_later_than(&mut self, index: u32, at: Time) {
+        work::step(1);
         let place = index as usize;
         if self.at.len() <= place {
             self.at.resize(place + 1, None);
@@ -117,6 +121,7 @@ impl Agenda {
 
     /// Takes the earliest entry that is due at `now`.
     pub(crate) fn take_due(&mut self, now: Time) -> Option<u32> {
+        work::step(1);
         let (at, index) = self.next()?;
         if at > now {
             return None;

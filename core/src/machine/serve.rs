@@ -6,7 +6,7 @@ use crate::limit::Action;
 use crate::state::Ending;
 use crate::telnet::Signal;
 use crate::wire::{Decoded, Item};
-use crate::{ConnId, Reason};
+use crate::{ConnId, Reason, work};
 
 /// What is read of a connection and may not be served yet is kept up to here. A shell that keeps to
 /// [`Intent::read`], and reads less than this at a time, never comes near.
@@ -89,6 +89,7 @@ impl<H: Handler> Machine<H> {
         if found.held.len() + bytes.len() > HELD_MAX_BYTES {
             return self.state.end(conn.slot(), Reason::RateLimited, Ending::Flush);
         }
+        work::step(bytes.len());
         if !bytes.is_empty() {
             found.held.extend_from_slice(bytes);
         }

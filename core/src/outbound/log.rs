@@ -1,5 +1,6 @@
 use super::queue::Segment;
 use crate::wire::EncodeError;
+use crate::work;
 use alloc::vec::Vec;
 
 /// A log takes no more messages once it is this long; one message may still be longer.
@@ -174,6 +175,7 @@ impl Logs {
             if (to - from) as usize >= excess || end > segment.end {
                 break;
             }
+            work::step(1);
             to = end;
             messages += 1;
         }

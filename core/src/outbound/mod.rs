@@ -25,7 +25,7 @@ pub(crate) use slow::Crossing;
 use crate::index_set::{DedupQueue, DenseSet};
 use crate::rare::Rare;
 use crate::wire::{EncodeError, Encoder, Encoding};
-use crate::{Payload, Representation, Time};
+use crate::{Payload, Representation, Time, work};
 use alloc::vec::Vec;
 use log::{Logs, NOBODY};
 use queue::{NO_LOG, Queue, Segment, Tail};
@@ -215,6 +215,7 @@ impl Outbound {
         }
         // What is never skipped needs no tag of its own, and merges across rooms.
         let tag = if policy == SlowPolicy::Close { PRIVATE } else { room };
+        work::step(members.len());
         let segment = self.append_message(number, Class::Room, tag, payload)?;
         let mut recipients = 0;
         for &member in members {
@@ -237,6 +238,7 @@ impl Outbound {
     /// Queues bytes that go out before all data that is not yet begun.
     pub(crate) fn control(&mut self, index: u32, bytes: &[u8]) {
         let at = index as usize;
+        work::step(1 + bytes.len());
         self.queues[at].control.extend_from_slice(bytes);
         self.count_in(bytes.len() as u64);
         if self.queues[at].owed.is_some() {
@@ -264,6 +266,7 @@ impl Outbound {
         let at = index as usize;
         let mut begun = self.queues[at].begun;
         for segment in self.take_segments(at) {
+            work::step(1);
             let held = begun.min(segment.len());
             begun -= held;
             let keep = if stays(segment) { segment.len() } else { held };
@@ -338,6 +341,7 @@ impl Outbound {
         }
         let log = *current;
         let (start, end) = self.logs.append(log, write)?;
+        work::step(1 + bytes + (end - start) as usize);
         self.logs.refer(log);
         self.turn_bytes += u64::from(end - start);
         Ok(Segment { log, start, end, room })

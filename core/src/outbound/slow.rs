@@ -2,6 +2,7 @@
 
 use super::queue::Segment;
 use super::{Outbound, SlowPolicy};
+use crate::work;
 
 /// A connection that is behind may have this many segments: more counts as above the maximum of bytes.
 pub(super) const SEGMENTS_MAX: usize = 8192;
@@ -60,6 +61,7 @@ impl Outbound {
         while gone < excess
             && let Some(&segment) = self.queues[at].earlier.get(place)
         {
+            work::step(1);
             let held = begun.min(segment.len());
             begun -= held;
             if segment.room == room {

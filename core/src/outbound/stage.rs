@@ -2,8 +2,8 @@
 //! compressed.
 
 use super::{Crossing, Outbound, SlowPolicy};
-use crate::Payload;
 use crate::wire::EncodeError;
+use crate::{Payload, work};
 use alloc::vec::Vec;
 
 impl Outbound {
@@ -27,6 +27,7 @@ impl Outbound {
         self.turn_bytes += message.len() as u64;
         let mut recipients = 0;
         for &member in members {
+            work::step(1 + message.len());
             if Some(member) == except || !self.has_room(member, message.len(), policy) {
                 continue;
             }

@@ -3,6 +3,7 @@
 use super::Outbound;
 use super::log::{NOBODY, OWN_LOG_FULL_BYTES};
 use super::queue::{NO_LOG, Segment, Tail};
+use crate::work;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 
@@ -69,6 +70,7 @@ impl Outbound {
     /// Puts a segment, to which one reference is held, behind everything else, or a copy of it.
     pub(super) fn requeue(&mut self, at: usize, mut segment: Segment, copies: bool) {
         if copies {
+            work::step(segment.len() as usize);
             let own = self.own_log(at, segment.len());
             let copy = self.logs.copy(segment, own);
             self.release(segment);
@@ -85,6 +87,7 @@ impl Outbound {
     /// Takes all segments out of a queue.
     pub(super) fn take_segments(&mut self, at: usize) -> VecDeque<Segment> {
         self.shelve_tail(at);
+        work::step(1 + self.queues[at].earlier.len());
         self.queues[at].earlier_bytes = 0;
         self.queues[at].earlier.take()
     }
@@ -93,7 +96,9 @@ impl Outbound {
     fn copy_out(&mut self, at: usize, log: u32) {
         // What this turn added is at the back.
         let mut recent = Vec::new();
+        work::step(1);
         while let Some(segment) = self.pop_back_if_current(at) {
+            work::step(1);
             recent.push(segment);
         }
         let needed = recent.iter().filter(|s| s.log == log).map(|s| s.len()).sum();

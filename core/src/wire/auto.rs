@@ -1,5 +1,6 @@
 use super::{LengthPrefix, LengthPrefixed, Lines, Wire};
 use crate::telnet::{IAC, Telnet};
+use crate::work;
 use core::time::Duration;
 
 /// One of several wires, which the peer's first bytes tell.
@@ -70,6 +71,7 @@ pub(crate) const NO_TLS: &[u8] = &[21, 3, 3, 0, 2, 2, 40];
 
 impl Auto {
     pub(crate) fn look(&self, first: &[u8], sight: Sight) -> Verdict {
+        work::step(first.len().min(REQUEST_LINE_MAX_BYTES));
         let lines = Verdict::Spoken(Wire::Lines(self.lines));
         let unclear = match (sight, first) {
             (Sight::Growing, _) => Verdict::Unclear,

@@ -1,7 +1,7 @@
 use super::buffer::grow;
 use super::decoded::{DecodeError, Decoded, EncodeError, Scratch};
-use crate::Payload;
 use crate::limit::Budget;
+use crate::{Payload, work};
 use alloc::vec::Vec;
 
 /// Frames: a length, then that many bytes of content. The length counts the content alone.
@@ -170,6 +170,7 @@ impl LengthDecoder {
             self.state = State::Content { missing: missing.ok_or(DecodeError::TooLarge { max })? };
         }
         let State::Content { missing } = &mut self.state else { return Ok(Decoded::nothing(used)) };
+        work::step(1);
         let arrived = input.len() - used;
         if self.partial.is_empty() && arrived >= *missing {
             let (from, to) = (used, used + *missing);
@@ -177,6 +178,7 @@ impl LengthDecoder {
             return Ok(Decoded::of_message(to, Payload::Binary(&input[from..to])));
         }
         let take = arrived.min(*missing);
+        work::step(take);
         let whole = self.partial.len() + *missing;
         grow(&mut self.partial, take, whole);
         self.partial.extend_from_slice(&input[used..used + take]);
@@ -217,6 +219,7 @@ fn take_prefix(
 ) -> Result<Option<u64>, DecodeError> {
     while *used < input.len() {
         let Some(place) = bytes.get_mut(*count) else { return Err(DecodeError::LengthOverflow) };
+        work::step(1 + *count);
         *place = input[*used];
         *used += 1;
         *count += 1;

@@ -1,7 +1,7 @@
 use super::buffer::grow;
 use super::decoded::{DecodeError, Decoded, Scratch};
-use crate::Payload;
 use crate::limit::Budget;
+use crate::{Payload, work};
 use alloc::string::String;
 use alloc::vec::Vec;
 use memchr::memchr2;
@@ -81,6 +81,7 @@ impl LineDecoder {
         budget: &Budget,
     ) -> Result<Decoded<'a>, DecodeError> {
         let max = budget.message_max_bytes.get();
+        work::step(1);
         let Some(Ending { content, used }) = self.find_ending(input) else {
             return self.keep(input, max);
         };
@@ -129,7 +130,9 @@ impl LineDecoder {
     fn find_ending(&self, input: &[u8]) -> Option<Ending> {
         let mut from = 0;
         loop {
-            let at = from + memchr2(b'\n', 0, &input[from..])?;
+            let found = memchr2(b'\n', 0, &input[from..]);
+            work::step(found.unwrap_or(input.len() - from) + 1);
+            let at = from + found?;
             let after_cr = match at.checked_sub(1) {
                 Some(before) => input[before] == b'\r',
                 None => self.partial.last() == Some(&b'\r'),
@@ -172,6 +175,7 @@ pub(crate) fn text<'a>(
     if policy == InvalidUtf8::Bytes {
         return Ok(Payload::Binary(line));
     }
+    work::step(line.len());
     match core::str::from_utf8(line) {
         Ok(text) => Ok(Payload::Text(text)),
         Err(_) if policy == InvalidUtf8::Replace => replace(line, max, replaced),
@@ -181,6 +185,7 @@ pub(crate) fn text<'a>(
 
 fn replace<'a>(line: &[u8], max: usize, replaced: &'a mut String) -> Result<Payload<'a>, DecodeError> {
     const MARK: &str = "\u{fffd}";
+    work::step(2 * line.len());
     let mark = |invalid: &[u8]| if invalid.is_empty() { "" } else { MARK };
     let length = line.utf8_chunks().map(|chunk| chunk.valid().len() + mark(chunk.invalid()).len()).sum();
     if length > max {

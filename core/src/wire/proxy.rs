@@ -1,8 +1,8 @@
 //! The PROXY protocol (of `HAProxy`, versions 1 and 2): what a proxy says before everything else, about whom
 //! it speaks for.
 
-use crate::Peer;
 use crate::limit::Network;
+use crate::{Peer, work};
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::str::FromStr;
@@ -56,6 +56,7 @@ const FIXED_BYTES: usize = 16;
 const BINARY_MAX_BYTES: usize = 4 << 10;
 
 pub(crate) fn look(held: &[u8]) -> Look {
+    work::step(held.len().min(TEXT_MAX_BYTES));
     let common = held.len().min(SIGNATURE.len());
     if held[..common] == SIGNATURE[..common] {
         return look_binary(held).unwrap_or(Look::Unclear);

@@ -1,6 +1,6 @@
 use super::answer::Status;
-use crate::Reason;
 use crate::telnet::IAC;
+use crate::{Reason, work};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -149,6 +149,7 @@ pub(super) enum Head {
 
 pub(super) fn find_head(held: &[u8]) -> Head {
     let seen = &held[..held.len().min(HEAD_MAX_BYTES)];
+    work::step(2 * seen.len());
     let end = memmem::find(seen, b"\r\n\r\n").map(|at| at + 4);
     match end {
         _ if has_bare_controls(&seen[..end.unwrap_or(seen.len())]) => Head::BareControls,
@@ -169,6 +170,7 @@ fn has_bare_controls(head: &[u8]) -> bool {
 }
 
 fn parse(head: &[u8]) -> Result<Request, Status> {
+    work::step(Fields::MAX + head.len());
     let mut fields = [httparse::EMPTY_HEADER; Fields::MAX];
     let mut parsed = httparse::Request::new(&mut fields);
     match parsed.parse(head) {

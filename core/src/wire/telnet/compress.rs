@@ -2,6 +2,7 @@
 
 use crate::deflate::{Format, compress, compressor};
 use crate::wire::DecodeError;
+use crate::work;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
@@ -75,6 +76,7 @@ impl Inflater {
         self.at = 0;
         self.ready.resize(INFLATED_MAX_BYTES, 0);
         let result = inflate(&mut self.state, input, &mut self.ready, MZFlush::None);
+        work::step(1 + result.bytes_consumed + result.bytes_written);
         self.ready.truncate(result.bytes_written);
         if self.ready.is_empty() {
             self.ready = Vec::new();

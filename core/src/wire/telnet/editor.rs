@@ -1,6 +1,7 @@
 //! A line that is edited on the server: text, cursor, history. Nothing here knows what a screen is.
 
 use super::Key;
+use crate::work;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -197,6 +198,7 @@ impl Clusters {
     /// True if the character joined the cluster on top.
     fn push(&mut self, c: char) -> bool {
         let top = self.lengths.last().map_or(0, |&length| usize::from(length));
+        work::step(1 + top);
         let begin = self.text.len() - top;
         let plain = c.is_ascii() && self.text[begin..].is_ascii();
         self.text.push(c);
@@ -215,6 +217,7 @@ impl Clusters {
     }
 
     fn pop(&mut self) -> bool {
+        work::step(1);
         let Some(length) = self.lengths.pop() else { return false };
         self.text.truncate(self.text.len() - usize::from(length));
         true
@@ -223,6 +226,7 @@ impl Clusters {
     fn pass_to(&mut self, other: &mut Self) -> bool {
         let Some(&length) = self.lengths.last() else { return false };
         let begin = self.text.len() - usize::from(length);
+        work::step(usize::from(length));
         other.text.push_str(&self.text[begin..]);
         other.lengths.push(length);
         self.pop()

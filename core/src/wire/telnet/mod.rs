@@ -60,7 +60,7 @@ pub use session::{Replies, Session};
 pub use signal::{InputMode, Signal};
 pub use terminal::{Mtts, Terminal};
 
-use crate::Payload;
+use crate::{Payload, work};
 use alloc::vec::Vec;
 use memchr::{memchr, memchr2};
 
@@ -72,6 +72,7 @@ pub(crate) const SB: u8 = 250;
 /// Appends `data` to `out` with every [`IAC`] sent twice (RFC 854).
 pub fn escape(data: &[u8], out: &mut Vec<u8>) {
     let mut rest = data;
+    work::step(1 + data.len());
     while let Some(at) = memchr(IAC, rest) {
         out.extend_from_slice(&rest[..=at]);
         out.push(IAC);

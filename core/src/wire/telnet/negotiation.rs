@@ -1,4 +1,5 @@
 use super::{IAC, Verb};
+use crate::work;
 use alloc::vec::Vec;
 
 /// Which options are on, on either side, and what is to be said about it: the Q method of RFC 1143.
@@ -193,11 +194,13 @@ impl Options {
     }
 
     fn find(&self, option: u8) -> Option<&Entry> {
+        work::step(self.entries.len());
         self.entries.iter().find(|entry| entry.option == option)
     }
 
     fn party(&mut self, side: Side, option: u8) -> &mut Party {
         const OFF: Party = Party { state: State::No, allowed: false, changes: 0 };
+        work::step(self.entries.len());
         let place = self.entries.iter().position(|entry| entry.option == option).unwrap_or_else(|| {
             self.entries.push(Entry { option, us: OFF, him: OFF });
             self.entries.len() - 1

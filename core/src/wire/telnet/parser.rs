@@ -1,4 +1,5 @@
 use super::{IAC, SB, SE};
+use crate::work;
 use alloc::vec::Vec;
 use memchr::memchr;
 
@@ -189,12 +190,14 @@ impl Parser {
         }
         if self.state == State::Data {
             let data = memchr(IAC, input).unwrap_or(input.len());
+            work::step(data);
             if data > 0 {
                 return (data, Some(Piece::Data(&input[..data])));
             }
         }
         let mut used = 0;
         while let Some(&byte) = input.get(used) {
+            work::step(1);
             if let State::Content { kept } = self.state {
                 let run = memchr(IAC, &input[used..]).unwrap_or(input.len() - used);
                 if run > 0 {
@@ -288,6 +291,7 @@ impl Parser {
             let target = needed.max(2 * self.content.capacity()).min(self.max);
             self.content.reserve_exact(target - self.content.len());
         }
+        work::step(bytes.len());
         self.content.extend_from_slice(bytes);
     }
 }

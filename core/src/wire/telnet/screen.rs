@@ -1,6 +1,7 @@
 //! Where the line that is being typed stands on the peer's screen, and how it is taken away and drawn again.
 
 use super::editor::Editor;
+use crate::work;
 use alloc::string::String;
 use core::fmt::Write;
 use unicode_width::UnicodeWidthStr;
@@ -112,6 +113,7 @@ impl Place {
     fn pass(&mut self, columns: u32, text: &str) {
         use unicode_segmentation::UnicodeSegmentation;
         for cluster in text.graphemes(true) {
+            work::step(cluster.len());
             let width = u32::try_from(cluster.width()).unwrap_or(0).min(columns);
             if self.column + width > columns {
                 *self = Self { row: self.row + 1, column: 0 };

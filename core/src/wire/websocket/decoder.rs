@@ -1,10 +1,10 @@
 use super::frame::{CONTROL_MAX_BYTES, HEADER_MAX_BYTES, Header, Opcode, frame, unmask};
 use super::utf8::Utf8Check;
 use super::{CloseCode, Masks, Role, WebSocket};
-use crate::Payload;
 use crate::limit::Budget;
 use crate::telnet::Replies;
 use crate::wire::{DecodeError, Decoded, Item, Scratch, grow};
+use crate::{Payload, work};
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -95,6 +95,7 @@ impl WebSocketDecoder {
         let mut used = 0;
         self.controls = 0;
         while used < input.len() && self.replies.len() <= REPLIES_MAX_BYTES {
+            work::step(1);
             match &mut self.state {
                 State::Header { bytes, count } => {
                     let Some(header) = take_header(bytes, count, input, &mut used)? else { break };
@@ -116,6 +117,7 @@ impl WebSocketDecoder {
                     let begun = usize::from(*count);
                     let take = (length - begun).min(input.len() - used);
                     content[begun..begun + take].copy_from_slice(&input[used..used + take]);
+                    work::step(2 * take);
                     used += take;
                     *count += u8::try_from(take).unwrap_or(0);
                     if begun + take < length {
@@ -133,6 +135,7 @@ impl WebSocketDecoder {
                     let take = (*missing).min(input.len() - at);
                     let passed = usize::try_from(header.length).unwrap_or(usize::MAX) - *missing;
                     *missing -= take;
+                    work::step(2 * take);
                     used += take;
                     let ended = *missing == 0;
                     let content = &mut input[at..used];
@@ -148,6 +151,7 @@ impl WebSocketDecoder {
                     }
                     let whole = self.partial.len() + if ended { take } else { take + 1 };
                     grow(&mut self.partial, take, max.max(whole));
+                    work::step(take);
                     self.partial.extend_from_slice(&input[at..used]);
                     if ended {
                         self.state = START;
@@ -262,6 +266,7 @@ impl WebSocketDecoder {
         if !self.partial.is_empty() {
             let whole = self.partial.len() + content.len();
             grow(&mut self.partial, content.len(), max.max(whole));
+            work::step(content.len());
             self.partial.extend_from_slice(content);
         }
         if message.compressed {
@@ -282,6 +287,7 @@ impl WebSocketDecoder {
         if !message.compressed && !message.check.is_whole() {
             return Err(invalid(content.len()));
         }
+        work::step(content.len());
         let text = core::str::from_utf8(content).map_err(|error| invalid(error.valid_up_to()))?;
         Ok(decoded(Payload::Text(text)))
     }
@@ -337,6 +343,7 @@ fn take_header(
             return Header::read(&bytes[..known]).map(Some);
         }
         let Some(&byte) = input.get(*used) else { return Ok(None) };
+        work::step(1);
         bytes[known] = byte;
         *used += 1;
         *count += 1;

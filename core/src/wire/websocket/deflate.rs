@@ -3,6 +3,7 @@
 
 use crate::deflate::{Format, compress, compressor};
 use crate::wire::DecodeError;
+use crate::work;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -181,6 +182,7 @@ fn run(
     const FLAGS: u32 = TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF | TINFL_FLAG_HAS_MORE_INPUT;
     loop {
         let (status, taken, written) = decompress(state, piece, out, *length, FLAGS);
+        work::step(1 + taken + written);
         piece = &piece[taken..];
         *length += written;
         if *length > max {

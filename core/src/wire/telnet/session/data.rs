@@ -3,6 +3,7 @@
 use super::{Found, Session};
 use crate::telnet::{Charset, IAC};
 use crate::wire::{DecodeError, grow};
+use crate::work;
 use alloc::vec::Vec;
 use memchr::memchr3;
 use unicode_segmentation::UnicodeSegmentation;
@@ -24,6 +25,7 @@ impl Session {
         let belongs_to_cr = core::mem::take(&mut self.after_cr) && matches!(rest.first(), Some(b'\n' | 0));
         let start = usize::from(belongs_to_cr);
         let ending = memchr3(b'\r', b'\n', IAC, &rest[start..]).map(|at| start + at);
+        work::step(1 + ending.unwrap_or(rest.len()));
         let Some(end) = ending.filter(|&end| rest[end] != IAC) else {
             let end = ending.unwrap_or(rest.len());
             self.keep(&rest[start..end], max)?;
@@ -67,6 +69,7 @@ impl Session {
             if self.partial.len() + run > max {
                 return Err(DecodeError::TooLarge { max });
             }
+            work::step(1 + run);
             grow(&mut self.partial, run, max);
             self.partial.extend_from_slice(&bytes[..run]);
             if matches!(bytes.get(run), Some(&(BACKSPACE | DELETE))) {
@@ -79,10 +82,12 @@ impl Session {
 
     /// Takes back the last character of a line in line mode.
     pub(super) fn erase_character(&mut self) {
+        work::step(1);
         let mut last = usize::from(!self.partial.is_empty());
         if self.terminal.charset == Charset::Utf8 {
             // A look at the end is enough, and keeps the cost of a key bounded.
             let mut tail = &self.partial[self.partial.len().saturating_sub(CLUSTER_MAX_BYTES)..];
+            work::step(tail.len());
             while tail.first().is_some_and(|byte| byte & 0xc0 == 0x80) {
                 tail = &tail[1..];
             }

@@ -9,9 +9,9 @@ use super::compress::{Compressor, Inflater};
 use super::negotiation::{Options, Side};
 use super::parser::{Command, Parser, Piece};
 use super::{Charset, IAC, InputMode, Signal, Telnet, Terminal, encode, option, subnegotiation};
-use crate::Payload;
 use crate::limit::Budget;
 use crate::wire::{DecodeError, Decoded, Encoding, InvalidUtf8, Item, Scratch};
+use crate::{Payload, work};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -360,6 +360,7 @@ impl Session {
     ) -> Result<(usize, Found), DecodeError> {
         let mut used = 0;
         loop {
+            work::step(1);
             if self.mode() != self.told {
                 self.change_mode();
                 return Ok((used, Found::Signal(Signal::InputMode(self.told))));

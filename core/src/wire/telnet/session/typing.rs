@@ -7,6 +7,7 @@ use crate::telnet::editor::{Edited, Editor};
 use crate::telnet::key::KeyParser;
 use crate::telnet::screen::{Screen, View};
 use crate::telnet::{Charset, IAC, InputMode, Key, Signal, encode};
+use crate::work;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -102,6 +103,7 @@ impl Session {
     }
 
     fn type_byte(&mut self, byte: u8) {
+        work::step(1);
         let belongs_to_cr = core::mem::replace(&mut self.after_cr, byte == b'\r') && matches!(byte, b'\n' | 0);
         if let Some(typing) = self.typing.as_mut().filter(|_| !belongs_to_cr) {
             typing.push(byte, self.terminal.charset);
@@ -126,6 +128,7 @@ impl Session {
         let Some(typing) = &mut self.typing else { return Found::Nothing };
         let end = typing.editor.before().len();
         // As a terminal of Unix does, which has the same limit.
+        work::step(1);
         let Ok(edited) = typing.editor.key(key, max.min(EDITED_MAX_BYTES)) else {
             self.output.push(BELL);
             return Found::Nothing;
