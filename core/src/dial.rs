@@ -1,4 +1,6 @@
 use crate::http::OpeningHandshake;
+#[cfg(feature = "sim")]
+use crate::recount::{Recounted, ensure};
 use crate::wire::Wire;
 use crate::{ConnId, DialId, Listen, ListenError, Random, Time, work};
 use alloc::collections::BTreeMap;
@@ -283,6 +285,28 @@ impl Dials {
                 entry.state = wanted(now, &entry.dial);
             }
         }
+    }
+
+    /// The connections of dials.
+    #[cfg(feature = "sim")]
+    pub(crate) fn connections(&self) -> impl Iterator<Item = (DialId, ConnId)> + '_ {
+        let connected = |(&id, entry): (&DialId, &Entry)| match entry.state {
+            State::Up(conn, _) => Some((id, conn)),
+            State::Wanted(_) | State::Waiting(_) => None,
+        };
+        self.entries.iter().filter_map(connected)
+    }
+
+    /// Whether a dial, if it is still there, has no other connection than this.
+    #[cfg(feature = "sim")]
+    pub(crate) fn is_free_or_of(&self, id: DialId, conn: ConnId) -> bool {
+        self.entries.get(&id).is_none_or(|entry| !matches!(entry.state, State::Up(up, _) if up != conn))
+    }
+
+    #[cfg(feature = "sim")]
+    pub(crate) fn recount(&self) -> Recounted {
+        let tries = |entry: &Entry| !matches!(entry.state, State::Up(..));
+        ensure(!self.closed || !self.entries.values().any(tries), || "something is dialled in a drain".into())
     }
 
     /// Nothing is dialled any more.

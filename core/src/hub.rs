@@ -292,7 +292,7 @@ impl<C: Default> Hub<'_, C> {
 
     /// The addresses that are refused for a while, and until when. On a server of several shards the first one knows them.
     pub fn quarantined(&self) -> impl Iterator<Item = (AddressKey, Time)> + '_ {
-        self.state.admission.quarantine.iter().filter(|(_, until)| *until > self.state.now)
+        self.state.admission.quarantine.iter(self.state.now)
     }
 
     /// How many bytes are queued for a connection and not yet written.
@@ -404,7 +404,7 @@ impl<C: Default> Hub<'_, C> {
 
     /// Lets an address in again that is in quarantine; false if it is not, or another shard knows.
     pub fn release(&mut self, address: IpAddr) -> bool {
-        self.state.admission.quarantine.remove(address.into())
+        self.state.admission.quarantine.remove(self.state.now, address.into())
     }
 
     /// Whether the server says that it is not ready, and will end.

@@ -39,6 +39,11 @@ impl DenseSet {
         true
     }
 
+    #[cfg(feature = "sim")]
+    pub(crate) fn contains(&self, number: u32) -> bool {
+        self.places.get(number as usize).is_some_and(|&place| place != 0)
+    }
+
     /// The members, in an order that depends on nothing but the calls made.
     pub(crate) fn as_slice(&self) -> &[u32] {
         &self.members
@@ -62,6 +67,12 @@ impl DedupQueue {
         if !core::mem::replace(&mut self.waits[index], true) {
             self.waiting.push_back(number);
         }
+    }
+
+    /// Whether `number` waits.
+    #[cfg(all(feature = "sim", feature = "tls"))]
+    pub(crate) fn contains(&self, number: u32) -> bool {
+        self.waits.get(number as usize).copied().unwrap_or(false)
     }
 
     /// Takes the first out.

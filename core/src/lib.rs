@@ -174,6 +174,8 @@ mod random;
 mod rare;
 mod reason;
 mod record;
+#[cfg(feature = "sim")]
+mod recount;
 mod room;
 mod shard;
 mod slots;

@@ -1,6 +1,12 @@
 use crate::outbound::SlowPolicy;
+#[cfg(feature = "sim")]
+use crate::recount::{Recounted, ensure, same};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+#[cfg(feature = "sim")]
+use alloc::collections::BTreeSet;
+#[cfg(feature = "sim")]
+use alloc::format;
 use alloc::vec::Vec;
 
 /// How many rooms there may be, and how long a name.
@@ -164,10 +170,15 @@ impl Rooms {
     pub(crate) fn remove(&mut self, number: RoomNumber, member: u32, encoding: u16) {
         let Some(place) = self.places.remove(&(number, member)) else { return };
         let Some(room) = self.rooms[number as usize].as_mut() else { return };
-        let Some(group) = room.groups.iter_mut().find(|group| group.encoding == encoding) else { return };
-        group.members.swap_remove(place as usize);
-        if let Some(&moved) = group.members.get(place as usize) {
+        let Some(at) = room.groups.iter().position(|group| group.encoding == encoding) else { return };
+        let members = &mut room.groups[at].members;
+        members.swap_remove(place as usize);
+        if let Some(&moved) = members.get(place as usize) {
             self.places.insert((number, moved), place);
+        }
+        if members.is_empty() {
+            // Nothing is encoded for an encoding that nobody has.
+            room.groups.remove(at);
         }
         room.count -= 1;
         if room.count == 0 {
@@ -187,6 +198,40 @@ impl Rooms {
 
     pub(crate) fn len(&self) -> usize {
         self.numbers.len()
+    }
+}
+
+#[cfg(feature = "sim")]
+impl Rooms {
+    /// Whether a connection is a member, by that encoding.
+    pub(crate) fn has(&self, number: RoomNumber, member: u32, encoding: u16) -> bool {
+        let group = self.get(number).and_then(|room| room.groups.iter().find(|group| group.encoding == encoding));
+        let place = self.places.get(&(number, member)).map(|&place| place as usize);
+        group.zip(place).is_some_and(|(group, place)| group.members.get(place) == Some(&member))
+    }
+
+    /// How many memberships there are, in all rooms.
+    pub(crate) fn memberships(&self) -> usize {
+        self.places.len()
+    }
+
+    pub(crate) fn recount(&self) -> Recounted {
+        let mut members = 0;
+        for (name, &number) in &self.numbers {
+            let blame = |what: &str| format!("room {name:?}: {what}");
+            let Some(room) = self.get(number) else { return Err(blame("has no members")) };
+            same(&blame("name"), &*room.name, &**name)?;
+            let count = room.groups.iter().map(|group| group.members.len()).sum::<usize>();
+            same(&blame("members"), room.count as usize, count)?;
+            let encodings: BTreeSet<_> = room.groups.iter().map(|group| group.encoding).collect();
+            same(&blame("encodings"), room.groups.len(), encodings.len())?;
+            ensure(room.groups.iter().all(|group| !group.members.is_empty()), || blame("has an empty group"))?;
+            ensure(count > 0, || blame("is empty"))?;
+            members += count;
+        }
+        same("members of rooms", self.places.len(), members)?;
+        same("rooms", self.rooms.iter().flatten().count(), self.numbers.len())?;
+        same("free numbers of rooms", self.free.len(), self.rooms.len() - self.numbers.len())
     }
 }
 

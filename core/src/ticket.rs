@@ -1,4 +1,6 @@
 use crate::id::{ConnId, ConnIdError};
+#[cfg(feature = "sim")]
+use crate::recount::{Recounted, ensure};
 use crate::{Time, work};
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::fmt;
@@ -112,6 +114,19 @@ impl Tickets {
         work::step(1);
         let &(at, ticket) = self.by_time.first()?;
         (at <= now && self.redeem(ticket)).then_some(ticket)
+    }
+}
+
+#[cfg(feature = "sim")]
+impl Tickets {
+    /// The connections that tickets are of, once for each ticket.
+    pub(crate) fn owners(&self) -> impl Iterator<Item = ConnId> + '_ {
+        self.due.keys().map(|ticket| ticket.conn)
+    }
+
+    pub(crate) fn recount(&self) -> Recounted {
+        let by_time: BTreeSet<_> = self.due.iter().map(|(&ticket, &at)| (at, ticket)).collect();
+        ensure(by_time == self.by_time, || "the two orders of tickets differ".into())
     }
 }
 

@@ -1,3 +1,5 @@
+#[cfg(feature = "sim")]
+use crate::recount::{Recounted, ensure};
 use crate::{ConnId, Time, work};
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::ops::Bound;
@@ -81,6 +83,19 @@ impl Timers {
     }
 }
 
+#[cfg(feature = "sim")]
+impl Timers {
+    /// The connections that timers belong to, once for each timer.
+    pub(crate) fn owners(&self) -> impl Iterator<Item = ConnId> + '_ {
+        self.at.keys().filter_map(|timer| timer.conn)
+    }
+
+    pub(crate) fn recount(&self) -> Recounted {
+        let by_time: BTreeSet<_> = self.at.iter().map(|(&timer, &at)| (at, timer)).collect();
+        ensure(by_time == self.by_time, || "the two orders of timers differ".into())
+    }
+}
+
 /// When each connection must be looked at again: one entry a connection at the most.
 ///
 /// Entries are lazy. A deadline that moves away, as an idle deadline does with every message, leaves its
@@ -117,6 +132,19 @@ impl Agenda {
 
     pub(crate) fn next(&self) -> Option<(Time, u32)> {
         self.entries.first().copied()
+    }
+
+    /// When `index` is looked at.
+    #[cfg(feature = "sim")]
+    pub(crate) fn at(&self, index: u32) -> Option<Time> {
+        let at = self.at.get(index as usize).copied().flatten();
+        at.filter(|&at| self.entries.contains(&(at, index)))
+    }
+
+    /// Everybody who is looked at some time.
+    #[cfg(feature = "sim")]
+    pub(crate) fn indices(&self) -> impl Iterator<Item = u32> + '_ {
+        self.entries.iter().map(|&(_, index)| index)
     }
 
     /// Takes the earliest entry that is due at `now`.

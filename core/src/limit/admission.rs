@@ -1,5 +1,7 @@
 use super::{Meters, Network, Quarantine, QuarantineLimits, Rate};
 use crate::metrics::ByReason;
+#[cfg(feature = "sim")]
+use crate::recount::{Recounted, ensure, same};
 use crate::{AddressKey, Config, ConnId, Listen, ListenerId, Peer, Reason, Time};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -222,6 +224,30 @@ impl Admission {
 
     fn from(&self, key: AddressKey) -> u32 {
         self.per_address.get(&key).copied().unwrap_or(0)
+    }
+}
+
+#[cfg(feature = "sim")]
+impl Admission {
+    pub(crate) fn recount(&self) -> Recounted {
+        ensure(self.per_address.values().all(|&count| count > 0), || "an address without connections is kept".into())?;
+        self.quarantine.recount()?;
+        self.arrivals.recount()
+    }
+
+    /// Fails unless so many are inside.
+    pub(crate) fn is_as_counted(
+        &self,
+        total: u32,
+        unknown: u32,
+        per_listener: &BTreeMap<ListenerId, u32>,
+        per_address: &BTreeMap<AddressKey, u32>,
+    ) -> Recounted {
+        same("connections in all", self.total, total)?;
+        same("connections of unknown users", self.unknown, unknown)?;
+        let on = (0..).map(ListenerId).zip(&self.per_listener).filter(|(_, count)| **count > 0);
+        same("connections by listener", &on.map(|(listener, &count)| (listener, count)).collect(), per_listener)?;
+        same("connections by address", &self.per_address, per_address)
     }
 }
 

@@ -1,5 +1,7 @@
 use super::{Gcra, Rate};
 use crate::Time;
+#[cfg(feature = "sim")]
+use crate::recount::{Recounted, ensure};
 use alloc::collections::{BTreeMap, BTreeSet};
 
 /// Rate meters by key, of which so many are remembered. A meter at rest is forgotten; when the table is full, the one that would
@@ -40,6 +42,12 @@ impl<K: Ord + Clone> Meters<K> {
         if let Some(meter) = self.meters.remove(key) {
             self.by_rest.remove(&(meter.at_rest(), key.clone()));
         }
+    }
+
+    #[cfg(feature = "sim")]
+    pub(crate) fn recount(&self) -> Recounted {
+        let by_rest: BTreeSet<_> = self.meters.iter().map(|(key, meter)| (meter.at_rest(), key.clone())).collect();
+        ensure(by_rest == self.by_rest, || "the two orders of meters differ".into())
     }
 
     fn put(&mut self, now: Time, key: &K, meter: Gcra) {

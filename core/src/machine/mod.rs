@@ -5,6 +5,8 @@ mod gates;
 mod handshake;
 mod intention;
 mod reconfigure;
+#[cfg(feature = "sim")]
+mod recount;
 mod serve;
 mod shards;
 #[cfg(feature = "tls")]
@@ -133,12 +135,13 @@ impl<H: Handler> Machine<H> {
     fn take(&mut self, now: Time, conn: ConnId, bytes: &mut [u8]) {
         self.begin(now, &Fact::Received { conn, bytes });
         let (now, limits, index) = (self.state.now, self.state.config.closing, conn.slot());
+        let Some(found) = self.state.conns.get_mut(conn) else { return };
         self.state.metrics.bytes_in += bytes.len() as u64;
+        found.traffic.bytes_in += bytes.len() as u64;
         let mut carried = self.unwrap(conn, bytes);
         let bytes = carried.as_deref_mut().unwrap_or(bytes);
         let waits = self.state.must_wait(index);
         let Some(found) = self.state.conns.get_mut(conn) else { return };
-        found.traffic.bytes_in += bytes.len() as u64;
         found.last_byte_at = now;
         match found.phase {
             Phase::Open | Phase::Undecided { .. } if found.input_ended => {}
@@ -280,6 +283,7 @@ impl<H: Handler> Machine<H> {
             self.settle();
         }
         self.state.tell_counts();
+        self.state.admission.quarantine.expire(now);
         for door in &mut self.state.doors {
             door.rests_until = door.rests_until.filter(|&until| until > now);
         }
@@ -362,7 +366,9 @@ impl<H: Handler> Machine<H> {
                 let peer = Peer::Address((*address, 0).into());
                 self.state.quarantine(peer);
             }
-            Request::Release { address } => drop(self.state.admission.quarantine.remove((*address).into())),
+            Request::Release { address } => {
+                self.state.admission.quarantine.remove(self.state.now, (*address).into());
+            }
             Request::ReloadFailed => self.state.metrics.reload_failures += 1,
             Request::Drain => self.drain(),
         }

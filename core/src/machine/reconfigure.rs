@@ -25,13 +25,15 @@ impl<H: Handler> Machine<H> {
         let Config { listeners, .. } = &config;
         let places = places(&before, &state.doors, listeners);
         let mut kept = before;
-        for door in &mut state.doors {
-            door.is_retired = true;
+        for (door, number) in state.doors.iter_mut().zip(0..) {
+            if !places.contains(&Some(number)) {
+                // What is no longer there has nothing to rest from.
+                *door = Door { is_retired: true, ..Door::default() };
+            }
         }
         for (listen, place) in listeners.iter().zip(places) {
             if let Some(place) = place {
                 kept[place] = listen.clone();
-                state.doors[place].is_retired = false;
             } else {
                 kept.push(listen.clone());
                 state.doors.push(Door::default());

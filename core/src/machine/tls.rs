@@ -5,6 +5,8 @@
 use super::Machine;
 use crate::conn::{Conn, Gate, Phase};
 use crate::handler::Handler;
+#[cfg(feature = "sim")]
+use crate::recount::{Recounted, ensure};
 use crate::tls::{Progress, TlsSession};
 use crate::{ConnId, Failure, Time};
 use alloc::boxed::Box;
@@ -166,5 +168,16 @@ impl<H: Handler> Machine<H> {
         if self.state.conns.get(conn).is_some_and(lingers) {
             self.fail(now, conn, Failure::Reset);
         }
+    }
+
+    /// Checks for tests: sessions belong to connections.
+    #[cfg(feature = "sim")]
+    pub(super) fn recount_sessions(&self) -> Recounted {
+        for (conn, _) in self.tls.sessions.iter().flatten() {
+            // It goes when the shell is told.
+            let is_there = self.state.conns.get(*conn).is_some() || self.state.outbound.changed.contains(conn.slot());
+            ensure(is_there, || alloc::format!("connection {conn} is over and has a TLS session"))?;
+        }
+        Ok(())
     }
 }

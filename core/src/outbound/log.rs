@@ -1,6 +1,12 @@
 use super::queue::Segment;
+#[cfg(feature = "sim")]
+use crate::recount::{Recounted, ensure, same};
 use crate::wire::EncodeError;
 use crate::work;
+#[cfg(feature = "sim")]
+use alloc::collections::BTreeMap;
+#[cfg(feature = "sim")]
+use alloc::format;
 use alloc::vec::Vec;
 
 /// A log takes no more messages once it is this long; one message may still be longer.
@@ -180,6 +186,23 @@ impl Logs {
             messages += 1;
         }
         (to, messages)
+    }
+
+    /// The straggler whose own a log is, or [`NOBODY`].
+    #[cfg(feature = "sim")]
+    pub(super) fn owner(&self, log: u32) -> u32 {
+        self.logs[log as usize].owner
+    }
+
+    /// Fails unless each log has so many references, and one that has none is empty.
+    #[cfg(feature = "sim")]
+    pub(super) fn recount(&self, references: &BTreeMap<u32, u32>) -> Recounted {
+        for (number, log) in (0..).zip(&self.logs) {
+            let counted = references.get(&number).copied().unwrap_or(0);
+            same(&format!("references to log {number}"), log.references, counted)?;
+            ensure(counted > 0 || log.bytes.is_empty(), || format!("log {number} is not needed and not empty"))?;
+        }
+        same("memory of logs", self.held, self.logs.iter().map(Log::held).sum())
     }
 
     #[cfg(test)]

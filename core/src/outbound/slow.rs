@@ -122,14 +122,16 @@ impl Outbound {
 
     /// How far publishing may move the tail's end before the slow path must look at the marks.
     pub(super) fn set_cap(&mut self, at: usize) {
+        self.tails[at].cap = self.cap_of(at);
+    }
+
+    pub(super) fn cap_of(&self, at: usize) -> u32 {
         let queue = &self.queues[at];
-        let tail = &mut self.tails[at];
-        tail.cap = if queue.owed.is_none() {
-            u32::MAX
-        } else {
-            let mark = if queue.stalled { self.limits.marks.max() } else { self.limits.marks.high() };
-            let others = queue.earlier_bytes + queue.control.len();
-            tail.start.saturating_add(u32::try_from(mark.saturating_sub(others)).unwrap_or(u32::MAX))
-        };
+        if queue.owed.is_none() {
+            return u32::MAX;
+        }
+        let mark = if queue.stalled { self.limits.marks.max() } else { self.limits.marks.high() };
+        let others = queue.earlier_bytes + queue.control.len();
+        self.tails[at].start.saturating_add(u32::try_from(mark.saturating_sub(others)).unwrap_or(u32::MAX))
     }
 }

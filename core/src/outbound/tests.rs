@@ -405,3 +405,17 @@ fn the_write_deadline_is_for_what_was_queued_when_it_began() {
     out.wrote(Time::from_secs(120), 0, 500);
     assert_eq!(out.write_deadline(0), None);
 }
+
+#[test]
+fn nothing_to_write_keeps_no_memory() {
+    let mut outbound = outbound(limits(10, 20, 4000));
+    let number = outbound.intern(LINES);
+    outbound.open(0, number);
+    outbound.open(1, number);
+    assert_eq!(outbound.send(0, Payload::Text(&"x".repeat(9_000))), Ok(true));
+    assert!(outbound.write(1, Payload::Text("")));
+    outbound.wrote(Time::START, 0, 9_001);
+    outbound.end_turn();
+    assert!(outbound.logs.are_unused());
+    assert_eq!(outbound.recount(|_| Some(number)), Ok(()));
+}

@@ -1,7 +1,8 @@
 //! A seeded world around a whole server: many peers over links that shorten, delay, stall and reset, a clock that jumps, and
 //! for [tunnels](crate::tunnel) SSH servers that go away, fall silent or refuse. Needs the feature `sim`.
 //!
-//! After every step the promises of the machine are checked. Whatever is found depends on the seed alone:
+//! After every step the promises of the machine are checked, and all of its gauges and tables
+//! [recounted](crate::Machine::recount). Whatever is found depends on the seed alone:
 //! a failure names it, prints the trace of everything that happened, and happens again with the same seed.
 //!
 //! ```
@@ -39,6 +40,7 @@ use crate::trace;
 use crate::tunnel::TunnelId;
 use crate::{Config, ConnId, ListenerId, Peer, Random, Time};
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -145,7 +147,7 @@ where
             machine: Machine::new(config, Watch::new(handler)),
             ends: Vec::new(),
             sockets: Vec::new(),
-            trace: alloc::format!("seed {seed}\n"),
+            trace: format!("seed {seed}\n"),
             servers: BTreeMap::new(),
             calm: false,
         };
@@ -477,6 +479,9 @@ where
     fn check(&self) {
         if let Some(broken) = self.machine.handler().broken() {
             self.promise(false, broken);
+        }
+        if let Err(wrong) = self.machine.recount() {
+            self.promise(false, &format!("a recount agrees with what is stored ({wrong})"));
         }
         let metrics = self.machine.metrics();
         let config = self.machine.config();

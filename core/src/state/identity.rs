@@ -16,6 +16,11 @@ impl Users {
         self.0.get(user).map_or(&[], Vec::as_slice)
     }
 
+    #[cfg(feature = "sim")]
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &[ConnId])> {
+        self.0.iter().map(|(user, conns)| (user, conns.as_slice()))
+    }
+
     fn add(&mut self, user: &Arc<str>, id: ConnId) {
         self.0.entry(user.clone()).or_default().push(id);
     }

@@ -6,6 +6,8 @@ mod deadline;
 mod identity;
 mod membership;
 mod post;
+#[cfg(feature = "sim")]
+mod recount;
 mod sending;
 mod session;
 mod tunnels;
@@ -325,7 +327,7 @@ impl<C: Default> State<C> {
     pub(crate) fn accept_failed(&mut self, listener: ListenerId, exhausted: bool) {
         self.metrics.accept_errors += 1;
         let until = self.now + self.config.accept_backoff;
-        let Some(door) = self.doors.get_mut(listener.index()) else { return };
+        let Some(door) = self.doors.get_mut(listener.index()).filter(|door| !door.is_retired) else { return };
         door.failures = door.failures.saturating_add(1);
         if exhausted || door.failures >= ACCEPT_FAILURES_MAX {
             *door = Door { rests_until: Some(until), failures: 0, ..*door };
@@ -339,7 +341,8 @@ impl<C: Default> State<C> {
         metrics.undecided = self.conns.ids().filter(undecided).count() as u64;
         metrics.open = metrics.opened - metrics.ended.total() - metrics.undecided;
         metrics.closing = self.conns.len() as u64 - metrics.open - metrics.undecided;
-        metrics.stalled = self.conns.ids().filter(|id| self.outbound.is_stalled(id.slot())).count() as u64;
+        let is_stalled = |id: &ConnId| self.open_slot(*id).is_some_and(|index| self.outbound.is_stalled(index));
+        metrics.stalled = self.conns.ids().filter(is_stalled).count() as u64;
         metrics.draining = self.is_draining().into();
         if self.post.shard.number() == 0 {
             // Told by one shard, since what they tell is added up.
@@ -349,7 +352,7 @@ impl<C: Default> State<C> {
         metrics.tunnels = self.tunnel_metrics();
         metrics.tickets = self.tickets.len() as u64;
         metrics.rooms = self.rooms.len() as u64;
-        metrics.quarantined = self.admission.quarantine.len() as u64;
+        metrics.quarantined = self.admission.quarantine.len(self.now) as u64;
         metrics.accept_paused = self.doors.iter().filter(|door| door.rests_until.is_some()).count() as u64;
         metrics.queued_bytes = self.outbound.queued;
         metrics.queued_bytes_peak = self.outbound.queued_peak;

@@ -49,6 +49,11 @@ impl Post {
         u8::try_from(fewest).unwrap_or(0)
     }
 
+    #[cfg(feature = "sim")]
+    pub(super) fn placed(&self) -> &Vec<u32> {
+        &self.placed
+    }
+
     /// Something happened that may have been counted.
     pub(crate) fn something_happened(&mut self, now: Time) {
         if !self.is_alone() {

@@ -33,16 +33,18 @@ impl<C: Default> State<C> {
         }
         let Some(room) = self.rooms.number(room).and_then(|number| self.rooms.get(number)) else { return 0 };
         let (mut sent, mut unsendable) = (0, 0);
+        // Those who are gone, or on other shards, are no members here.
+        let mut except: Vec<u32> = except.iter().filter_map(|&id| self.conns.get(id).map(|_| id.slot())).collect();
+        except.sort_unstable();
         // One exception is passed over while publishing; for more, the members are chosen first.
         let (one, several) = match *except {
-            [one] => (self.conns.get(one).map(|_| one.slot()), false),
+            [one] => (Some(one), false),
             _ => (None, !except.is_empty()),
         };
         for group in &room.groups {
             let chosen: Vec<u32>;
             let members = if several {
-                let is_chosen = |member: &&u32| !except.contains(&self.conns.id(**member));
-                chosen = group.members.iter().filter(is_chosen).copied().collect();
+                chosen = without(&group.members, &except);
                 &chosen
             } else {
                 &group.members
@@ -160,5 +162,48 @@ impl<C: Default> State<C> {
     pub(super) fn count_out(&mut self, sent: u64, unsendable: u64) {
         self.metrics.messages_out += sent;
         self.metrics.messages_unsendable += unsendable;
+    }
+}
+
+/// The members that are not among the exceptions, which are sorted.
+fn without<T: Ord + Copy>(members: &[T], except: &[T]) -> Vec<T> {
+    members.iter().filter(|member| except.binary_search(member).is_err()).copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::cmp::Ordering;
+    use std::cell::Cell;
+
+    std::thread_local! {
+        static COMPARED: Cell<u64> = const { Cell::new(0) };
+    }
+
+    /// A number that counts how often it is compared.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    struct Counted(u32);
+
+    impl Ord for Counted {
+        fn cmp(&self, other: &Self) -> Ordering {
+            COMPARED.set(COMPARED.get() + 1);
+            self.0.cmp(&other.0)
+        }
+    }
+
+    impl PartialOrd for Counted {
+        fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+            Some(self.cmp(other))
+        }
+    }
+
+    #[test]
+    fn leaving_out_many_members_does_not_compare_each_with_each() {
+        let members: Vec<_> = (0..4_000).rev().map(Counted).collect();
+        let except: Vec<_> = (0..4_000).filter(|number| number % 2 == 0).map(Counted).collect();
+        let left = without(&members, &except);
+        assert_eq!(left.len(), 2_000);
+        assert!(left.iter().all(|number| number.0 % 2 == 1));
+        assert!(COMPARED.get() < 4_000 * 15, "{} comparisons", COMPARED.get());
     }
 }

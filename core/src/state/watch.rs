@@ -52,6 +52,11 @@ impl Watched {
         copied
     }
 
+    #[cfg(feature = "sim")]
+    pub(crate) fn conns(&self) -> impl Iterator<Item = ConnId> + '_ {
+        self.conns.iter().copied()
+    }
+
     fn copy(&mut self, conn: ConnId, payload: Payload<'_>) {
         if self.sent.len() >= WAITING_MAX {
             self.missed += 1;

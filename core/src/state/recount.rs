@@ -1,0 +1,137 @@
+//! Checks for tests: what the tables say of connections, and the gauges.
+
+use super::State;
+use crate::conn::{Conn, Phase};
+use crate::id::Origin;
+use crate::recount::{Recounted, ensure, same};
+use crate::{AddressKey, ConnId, ListenerId};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
+use alloc::vec::Vec;
+
+impl<C: Default> State<C> {
+    /// Fails at the first table or gauge that is not as a recount gives it.
+    pub(crate) fn recount(&self) -> Recounted {
+        ensure(self.is_settled(), || "events wait between two facts".into())?;
+        for id in self.conns.ids() {
+            self.recount_connection(id)?;
+        }
+        self.recount_owners()?;
+        self.rooms.recount()?;
+        self.outbound.recount(|index| self.conns.at(index).map(|conn| conn.encoding))?;
+        self.timers.recount()?;
+        self.tickets.recount()?;
+        self.dials.recount()?;
+        self.admission.recount()?;
+        if self.post.shard.count() == 1 {
+            self.recount_admission(&[self])?;
+        }
+        self.recount_gauges()
+    }
+
+    /// What is stored of one connection agrees with what it is.
+    fn recount_connection(&self, id: ConnId) -> Recounted {
+        let (index, Some(conn)) = (id.slot(), self.conns.get(id)) else { return Ok(()) };
+        let blame = |what: &str| format!("connection {id} ({:?}): {what}", conn.phase);
+        ensure(conn.phase != Phase::Over, || blame("is over and still there"))?;
+        let has_context = self.contexts.get(id.index()).is_some_and(Option::is_some);
+        ensure(has_context == conn.has_no_reason(), || blame("has a context without being open, or none"))?;
+        if !conn.is_open() {
+            ensure(conn.rooms.is_empty(), || blame("is in a room"))?;
+            ensure(conn.has_no_reason() || conn.held.is_empty(), || blame("holds input that is never served"))?;
+        }
+        let rooms: BTreeSet<_> = conn.rooms.iter().collect();
+        ensure(rooms.len() == conn.rooms.len(), || blame("is twice in a room"))?;
+        for &room in &conn.rooms {
+            ensure(self.rooms.has(room, index, conn.encoding), || blame("is in a room that does not know"))?;
+        }
+        if let Some(deadline) = self.next_deadline(index) {
+            let looked_at = self.agenda.at(index);
+            let is_in_time = looked_at.is_some_and(|at| at <= deadline.at);
+            ensure(is_in_time, || blame(&format!("{deadline:?} is missed: looked at {looked_at:?}")))?;
+        }
+        if let Some(identity) = conn.identity.as_ref().filter(|_| conn.is_open()) {
+            let found = self.users.connections(&identity.user).iter().filter(|&&other| other == id).count();
+            same(&blame("under its user"), found, 1)?;
+        }
+        if let Origin::Dial(dial) = conn.origin {
+            ensure(self.dials.is_free_or_of(dial, id), || blame("its dial has another connection"))?;
+        }
+        Ok(())
+    }
+
+    /// Every entry that belongs to a connection belongs to one that is open.
+    fn recount_owners(&self) -> Recounted {
+        let is_open = |conn: ConnId| self.open_slot(conn).is_some();
+        let members: usize = self.conns.ids().filter_map(|id| self.conns.get(id)).map(|conn| conn.rooms.len()).sum();
+        same("memberships", self.rooms.memberships(), members)?;
+        for conn in self.timers.owners().chain(self.tickets.owners()).chain(self.watched.conns()) {
+            ensure(is_open(conn), || format!("connection {conn} is not open and has a timer, a ticket or a watcher"))?;
+        }
+        for (user, conns) in self.users.iter() {
+            ensure(!conns.is_empty(), || format!("user {user} has no connection"))?;
+            for &conn in conns {
+                let identity = self.conns.get(conn).and_then(|conn| conn.identity.as_ref());
+                let is_of = identity.is_some_and(|identity| identity.user == *user);
+                ensure(is_of && is_open(conn), || format!("connection {conn} is not open, or not of user {user}"))?;
+            }
+        }
+        for (dial, conn) in self.dials.connections() {
+            let is_of = self.conns.get(conn).is_some_and(|conn| conn.origin == Origin::Dial(dial));
+            ensure(is_of, || format!("dial {} is said to be connection {conn}", dial.0))?;
+        }
+        for index in self.agenda.indices() {
+            ensure(self.conns.at(index).is_some(), || format!("slot {index} is free and looked at"))?;
+        }
+        let contexts = self.contexts.iter().flatten().count();
+        same("contexts", contexts, self.count(Conn::has_no_reason))
+    }
+
+    fn count(&self, is_counted: impl Fn(&Conn) -> bool) -> usize {
+        self.conns.ids().filter_map(|id| self.conns.get(id)).filter(|conn| is_counted(conn)).count()
+    }
+
+    /// What the shard that accepts counts for all is what the shards have.
+    pub(crate) fn recount_admission(&self, shards: &[&Self]) -> Recounted {
+        let conns = || shards.iter().flat_map(|shard| shard.conns.ids().filter_map(|id| shard.conns.get(id)));
+        let mut per_listener = BTreeMap::<ListenerId, u32>::new();
+        let mut per_address = BTreeMap::<AddressKey, u32>::new();
+        let (mut total, mut unknown) = (0, 0);
+        for conn in conns() {
+            total += 1;
+            unknown += u32::from(conn.unknown);
+            if let Origin::Listener(listener) = conn.origin {
+                *per_listener.entry(listener).or_default() += 1;
+                conn.counted_as().key().into_iter().for_each(|key| *per_address.entry(key).or_default() += 1);
+            }
+        }
+        self.admission.is_as_counted(total, unknown, &per_listener, &per_address)?;
+        let of_shard = |shard: &&Self| shard.count(|conn| matches!(conn.origin, Origin::Listener(_)));
+        let placed: Vec<_> = shards.iter().map(|shard| u32::try_from(of_shard(shard)).unwrap_or(u32::MAX)).collect();
+        if self.post.shard.count() > 1 && placed.len() == usize::from(self.post.shard.count()) {
+            same("connections placed on shards", self.post.placed(), &placed)?;
+        }
+        Ok(())
+    }
+
+    /// What the metrics say is so.
+    fn recount_gauges(&self) -> Recounted {
+        let metrics = self.metrics();
+        let count = |is_counted: fn(&Conn) -> bool| self.count(is_counted) as u64;
+        same("open", metrics.open, count(Conn::is_open))?;
+        same("undecided", metrics.undecided, count(Conn::is_undecided))?;
+        same("closing", metrics.closing, count(|conn| !conn.has_no_reason()))?;
+        let is_stalled = |id: &ConnId| self.open_slot(*id).is_some_and(|index| self.outbound.is_stalled(index));
+        same("stalled", metrics.stalled, self.conns.ids().filter(is_stalled).count() as u64)?;
+        same("rooms", metrics.rooms, self.rooms.list().count() as u64)?;
+        same("tickets", metrics.tickets, self.tickets.owners().count() as u64)?;
+        same("quarantined", metrics.quarantined, self.admission.quarantine.iter(self.now).count() as u64)?;
+        let rests = self.doors.iter().filter(|door| door.rests_until.is_some() && !door.is_retired).count() as u64;
+        same("accept_paused", metrics.accept_paused, rests)?;
+        let queued = self.conns.ids().map(|id| self.outbound.pending(id.slot()) as u64).sum();
+        same("queued_bytes", metrics.queued_bytes, queued)?;
+        ensure(metrics.queued_bytes_peak >= queued, || "the peak of queued bytes is below what is queued".into())?;
+        let ended = metrics.opened - count(Conn::has_no_reason);
+        same("connections that ended", metrics.ended.total(), ended)
+    }
+}
