@@ -136,6 +136,8 @@ pub mod app;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod embedding;
+#[cfg(feature = "files")]
+pub mod files;
 pub mod kit;
 pub mod limit;
 pub mod outbound;

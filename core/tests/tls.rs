@@ -8,74 +8,17 @@ use drupe_core::testing::TestHub;
 use drupe_core::tls::{CertificateFiles, ClientCertificates, Secured, Tickets, Tls, TlsFiles};
 use drupe_core::trace::{SharedTrace, replay};
 use drupe_core::wire::Proxies;
-use drupe_core::{Config, ConnId, Event, Handler, Hub, Listen, ListenerId, Machine, NoNote, Peer, Reason, Time};
+use drupe_core::{Config, Event, Handler, Hub, Listen, ListenerId, Machine, NoNote, Peer, Reason, Time};
 use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, HandshakeKind};
+use rustls::{ClientConnection, HandshakeKind};
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
-use tls_world::World;
+use tls_world::{Client, World};
 
+#[allow(dead_code, reason = "the other tests of TLS use the rest of what they share")]
 mod tls_world;
-
-/// A client, and how far it has read what the server wrote.
-struct Client {
-    tls: ClientConnection,
-    conn: ConnId,
-    seen: usize,
-    text: Vec<u8>,
-    error: Option<rustls::Error>,
-    /// So many bytes go at a time.
-    piece: usize,
-    has_closed: bool,
-}
-
-impl Client {
-    fn new(config: &Arc<ClientConfig>, name: &'static str, conn: ConnId) -> Self {
-        let tls = ClientConnection::new(Arc::clone(config), ServerName::try_from(name).expect(name)).expect("good");
-        Self { tls, conn, seen: 0, text: Vec::new(), error: None, piece: usize::MAX, has_closed: false }
-    }
-
-    /// Both sides speak until neither has anything to say.
-    fn turn<H: Handler<Note = NoNote>>(&mut self, hub: &mut TestHub<H>) {
-        loop {
-            let mut out = Vec::new();
-            while self.tls.wants_write() {
-                self.tls.write_tls(&mut out).expect("a vector");
-            }
-            for piece in out.chunks(self.piece) {
-                hub.send(self.conn, piece);
-            }
-            let fresh = hub.received(self.conn)[self.seen..].to_vec();
-            self.seen += fresh.len();
-            let mut rest = &fresh[..];
-            while !rest.is_empty() && self.error.is_none() {
-                self.tls.read_tls(&mut rest).expect("a slice");
-                match self.tls.process_new_packets() {
-                    Ok(state) => self.has_closed |= state.peer_has_closed(),
-                    Err(error) => self.error = Some(error),
-                }
-                let mut buffer = [0; 4096];
-                while let Ok(bytes @ 1..) = self.tls.reader().read(&mut buffer) {
-                    self.text.extend_from_slice(&buffer[..bytes]);
-                }
-            }
-            if out.is_empty() && fresh.is_empty() {
-                return;
-            }
-        }
-    }
-
-    fn say<H: Handler<Note = NoNote>>(&mut self, hub: &mut TestHub<H>, text: &str) {
-        self.tls.writer().write_all(text.as_bytes()).expect("room");
-        self.turn(hub);
-    }
-
-    fn heard(&self) -> &str {
-        std::str::from_utf8(&self.text).expect("text")
-    }
-}
 
 fn listening(tls: Tls) -> Config {
     Config::listening([Listen { tls: Some(tls), ..Listen::lines(([127, 0, 0, 1], 0).into()) }])
@@ -217,7 +160,7 @@ fn a_certificate_says_who_somebody_is() {
 #[test]
 fn sessions_are_resumed_also_after_the_certificates_are_loaded_anew() {
     let world = World::new();
-    let tickets = Tickets::new(ring::Ticketer::new().expect("random"));
+    let tickets = Tickets::new(ring::Ticketer::new);
     let load = || {
         let files = TlsFiles { certificates: vec![world.files(&["localhost"])], ..TlsFiles::default() };
         files.load(&Arc::new(ring::default_provider()), &tickets).expect("good")

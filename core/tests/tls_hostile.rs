@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tls_world::World;
 
+#[allow(dead_code, reason = "the other tests of TLS use the rest of what they share")]
 mod tls_world;
 
 const UPGRADE: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\

@@ -7,12 +7,10 @@ use crate::conn::{Conn, Gate, Phase};
 use crate::handler::Handler;
 #[cfg(feature = "sim")]
 use crate::recount::{Recounted, ensure};
-use crate::tls::{Progress, TlsSession};
+use crate::tls::{Progress, Tls, TlsSession};
 use crate::{ConnId, Failure, Time};
 use alloc::boxed::Box;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
-use rustls::ServerConfig;
 
 /// So many plain bytes are enciphered at a time: two records, which are written before more are made.
 const SEALED_MAX_BYTES: usize = 32 << 10;
@@ -47,18 +45,18 @@ impl TlsLayer {
 impl<H: Handler> Machine<H> {
     /// Whether what is received of a connection must be deciphered first.
     pub(super) fn is_enciphered(&self, conn: ConnId) -> bool {
-        self.tls.session(conn).is_some() || self.tls_config(conn).is_some()
+        self.tls.session(conn).is_some() || self.tls_of(conn).is_some()
     }
 
-    fn tls_config(&self, conn: ConnId) -> Option<&Arc<ServerConfig>> {
+    fn tls_of(&self, conn: ConnId) -> Option<&Tls> {
         let found = self.state.conns.get(conn).filter(|found| found.gate != Gate::Speech && found.is_undecided())?;
-        found.offered.as_ref()?.tls.as_ref()?.config.as_ref()
+        found.offered.as_ref()?.tls.as_ref().filter(|tls| tls.is_spoken_here())
     }
 
     /// What is received of TLS is kept until it is clear who speaks.
     pub(super) fn decipher(&mut self, now: Time, conn: ConnId, bytes: &mut [u8]) {
         if self.tls.session(conn).is_none() {
-            let Some(session) = self.tls_config(conn).and_then(TlsSession::new) else { return };
+            let Some(session) = self.tls_of(conn).and_then(Tls::session) else { return };
             if self.tls.sessions.len() <= conn.index() {
                 self.tls.sessions.resize_with(conn.index() + 1, || None);
             }

@@ -1,6 +1,8 @@
-use super::Tls;
-use crate::UnixTime;
+use super::tickets::{Clients, Policy};
+use super::{Tickets, Tls};
+use crate::{UnixTime, files};
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -8,7 +10,8 @@ use core::fmt;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 use std::path::{Path, PathBuf};
@@ -48,18 +51,6 @@ pub enum ClientCertificates {
     Optional(PathBuf),
     /// Who has none of an authority in this file is refused.
     Required(PathBuf),
-}
-
-/// The keys with which sessions are [resumed](super::Secured::resumed): to be kept while certificates are loaded anew.
-#[derive(Clone, Debug)]
-pub struct Tickets(Arc<dyn ProducesTickets>);
-
-impl Tickets {
-    /// Keys of a provider of rustls, such as `rustls::crypto::ring::Ticketer::new()`.
-    #[must_use]
-    pub fn new(ticketer: Arc<dyn ProducesTickets>) -> Self {
-        Self(ticketer)
-    }
 }
 
 /// TLS can't be had from these files.
@@ -109,33 +100,47 @@ impl TlsFiles {
         let versions: &[_] = if self.only_1_3 { &[&rustls::version::TLS13] } else { rustls::ALL_VERSIONS };
         let builder = ServerConfig::builder_with_provider(Arc::clone(provider));
         let builder = builder.with_protocol_versions(versions).map_err(|error| setup(&error))?;
-        let builder = match &self.clients {
-            ClientCertificates::None => builder.with_no_client_auth(),
-            ClientCertificates::Optional(authorities) | ClientCertificates::Required(authorities) => {
-                let mut roots = RootCertStore::empty();
-                for certificate in certificates(authorities)? {
-                    roots.add(certificate).map_err(|error| file("an authority", authorities, &error))?;
-                }
-                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-                let verifier = match &self.clients {
-                    ClientCertificates::Optional(_) => verifier.allow_unauthenticated(),
-                    _ => verifier,
-                };
-                builder.with_client_cert_verifier(verifier.build().map_err(|error| setup(&error))?)
-            }
+        let (verifier, clients) = self.clients.load(provider)?;
+        let builder = match &verifier {
+            None => builder.with_no_client_auth(),
+            Some(verifier) => builder.with_client_cert_verifier(Arc::clone(verifier)),
         };
         let expires_at = resolver.expires_at;
+        let policy = Policy { clients, server: resolver.all.iter().map(Named::identity).collect() };
         let mut config = builder.with_cert_resolver(Arc::new(resolver));
         config.alpn_protocols = self.protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
-        config.ticketer = Arc::clone(&tickets.0);
-        Ok(Tls { expires_at, ..Tls::new(Arc::new(config)) })
+        config.ticketer = tickets.of(policy).map_err(|error| setup(&error))?;
+        Ok(Tls { expires_at, ..Tls::verified(Arc::new(config), verifier) })
+    }
+}
+
+impl ClientCertificates {
+    /// What checks them, and the part that they have in the policy of a ticket.
+    fn load(&self, provider: &Arc<CryptoProvider>) -> Result<(Option<Arc<dyn ClientCertVerifier>>, Clients), TlsError> {
+        let (Self::Optional(authorities) | Self::Required(authorities)) = self else {
+            return Ok((None, Clients::None));
+        };
+        let (mut roots, mut known) = (RootCertStore::empty(), BTreeSet::new());
+        for certificate in certificates(authorities)? {
+            known.insert(certificate.to_vec());
+            roots.add(certificate).map_err(|error| file("an authority", authorities, &error))?;
+        }
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+        let (verifier, clients) = match self {
+            Self::Required(_) => (verifier, Clients::Required(known)),
+            _ => (verifier.allow_unauthenticated(), Clients::Optional(known)),
+        };
+        let verifier = verifier.build().map_err(|error| TlsError::Setup(error.to_string()))?;
+        Ok((Some(verifier), clients))
     }
 }
 
 impl CertificateFiles {
     fn load(&self, provider: &CryptoProvider) -> Result<Named, TlsError> {
         let chain = certificates(&self.certificate)?;
-        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|error| file("a private key", &self.key, &error))?;
+        let blame_key = |error: &dyn fmt::Display| file("a private key", &self.key, error);
+        let pem = read(&self.key).map_err(|error| blame_key(&error))?;
+        let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| blame_key(&error))?;
         let blame = |error: &dyn fmt::Display| TlsError::Key {
             key: self.key.display().to_string(),
             certificate: self.certificate.display().to_string(),
@@ -166,9 +171,18 @@ fn dns_name(name: &GeneralName<'_>) -> Option<String> {
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let blame = |error: &dyn fmt::Display| file("a certificate", path, error);
-    let read = CertificateDer::pem_file_iter(path).map_err(|error| blame(&error))?;
-    let chain = read.collect::<Result<Vec<_>, _>>().map_err(|error| blame(&error))?;
+    let pem = read(path).map_err(|error| blame(&error))?;
+    let chain = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().map_err(|error| blame(&error))?;
     if chain.is_empty() { Err(blame(&"there is none")) } else { Ok(chain) }
+}
+
+/// A file of PEM, without the byte order mark that would hide its first line.
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut pem = files::read(path, files::TEXT_MAX_BYTES)?;
+    if pem.starts_with("\u{feff}".as_bytes()) {
+        pem.drain(.."\u{feff}".len());
+    }
+    Ok(pem)
 }
 
 fn file(what: &'static str, path: &Path, cause: &dyn fmt::Display) -> TlsError {
@@ -180,6 +194,16 @@ struct Named {
     names: Vec<String>,
     expires_at: UnixTime,
     certified: Arc<CertifiedKey>,
+}
+
+impl Named {
+    /// Who the server is by this certificate: that stays when the certificate is renewed.
+    fn identity(&self) -> BTreeSet<Vec<u8>> {
+        if self.names.is_empty() {
+            return self.certified.cert.first().map(|certificate| certificate.to_vec()).into_iter().collect();
+        }
+        self.names.iter().map(|name| name.as_bytes().to_vec()).collect()
+    }
 }
 
 /// Chooses a certificate by the name that a peer asks for.

@@ -17,7 +17,7 @@ let certificate = CertificateFiles { certificate: "cert.pem".into(), key: "key.p
 let files = TlsFiles { certificates: vec![certificate], ..TlsFiles::default() };
 // Which ciphers there are is for the program to choose: rustls with its feature `ring`, here.
 let provider = Arc::new(rustls::crypto::ring::default_provider());
-let tickets = Tickets::new(rustls::crypto::ring::Ticketer::new()?);
+let tickets = Tickets::new(rustls::crypto::ring::Ticketer::new);
 let listen: Listen = "telnet://0.0.0.0:992".parse()?;
 let config = Config::listening([Listen { tls: Some(files.load(&provider, &tickets)?), ..listen }]);
 # Ok::<(), Box<dyn std::error::Error>>(())
@@ -29,17 +29,25 @@ let config = Config::listening([Listen { tls: Some(files.load(&provider, &ticket
 mod certificates;
 #[cfg(feature = "tls")]
 mod session;
+#[cfg(feature = "tls")]
+mod tickets;
 
 #[cfg(feature = "tls")]
-pub use certificates::{CertificateFiles, ClientCertificates, Tickets, TlsError, TlsFiles};
+pub use certificates::{CertificateFiles, ClientCertificates, TlsError, TlsFiles};
 #[cfg(feature = "tls")]
 pub use rustls;
 #[cfg(feature = "tls")]
 pub(crate) use session::{Progress, TlsSession};
+#[cfg(feature = "tls")]
+pub use tickets::Tickets;
 
 use crate::UnixTime;
 use alloc::string::String;
+#[cfg(feature = "tls")]
+use alloc::sync::Arc;
 use core::time::Duration;
+#[cfg(feature = "tls")]
+use rustls::server::danger::ClientCertVerifier;
 
 /// TLS at a listener.
 #[derive(Clone, Debug)]
@@ -48,8 +56,17 @@ pub struct Tls {
     pub handshake_timeout: Duration,
     /// When the first of the server's certificates expires, if that is known.
     pub expires_at: Option<UnixTime>,
+    spoken: Spoken,
+}
+
+/// Who speaks TLS.
+#[derive(Clone, Debug)]
+enum Spoken {
+    /// Whoever stands between the network and the machine.
+    Elsewhere,
+    /// The machine, and what checks the certificates of peers if they are asked for some.
     #[cfg(feature = "tls")]
-    pub(crate) config: Option<alloc::sync::Arc<rustls::ServerConfig>>,
+    Here(Arc<rustls::ServerConfig>, Option<Arc<dyn ClientCertVerifier>>),
 }
 
 impl Tls {
@@ -60,32 +77,54 @@ impl Tls {
     /// [`Machine::secured`](crate::Machine::secured): for replays, and for who drives a machine and has TLS already.
     #[must_use]
     pub const fn elsewhere() -> Self {
-        Self {
-            handshake_timeout: Self::HANDSHAKE_TIMEOUT,
-            expires_at: None,
-            #[cfg(feature = "tls")]
-            config: None,
-        }
+        Self { handshake_timeout: Self::HANDSHAKE_TIMEOUT, expires_at: None, spoken: Spoken::Elsewhere }
     }
 
-    /// TLS by a configuration of rustls.
+    /// TLS by a configuration of rustls that does not ask peers for certificates, or does and resumes no sessions.
+    ///
+    /// rustls takes a session up again without asking for the certificate, and without checking the one that was shown then.
+    /// Where peers are asked for certificates, use [`verified`](Self::verified).
     #[cfg(feature = "tls")]
     #[must_use]
-    pub const fn new(config: alloc::sync::Arc<rustls::ServerConfig>) -> Self {
-        Self { handshake_timeout: Self::HANDSHAKE_TIMEOUT, expires_at: None, config: Some(config) }
+    pub const fn new(config: Arc<rustls::ServerConfig>) -> Self {
+        Self::verified(config, None)
+    }
+
+    /// TLS by a configuration of rustls and the verifier that it was made with. Resumed sessions are held to what the verifier
+    /// says now: a peer without a certificate is refused where one is required, and so is one whose certificate is not good any
+    /// more.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub const fn verified(config: Arc<rustls::ServerConfig>, verifier: Option<Arc<dyn ClientCertVerifier>>) -> Self {
+        let spoken = Spoken::Here(config, verifier);
+        Self { handshake_timeout: Self::HANDSHAKE_TIMEOUT, expires_at: None, spoken }
+    }
+
+    /// Whether the machine speaks it itself.
+    #[cfg(feature = "tls")]
+    pub(crate) const fn is_spoken_here(&self) -> bool {
+        matches!(self.spoken, Spoken::Here(..))
+    }
+
+    /// A connection's own; `None` if it is spoken elsewhere, or by a configuration that can't serve anybody.
+    #[cfg(feature = "tls")]
+    pub(crate) fn session(&self) -> Option<TlsSession> {
+        match &self.spoken {
+            Spoken::Elsewhere => None,
+            Spoken::Here(config, verifier) => TlsSession::new(config, verifier.as_ref()),
+        }
     }
 }
 
 impl PartialEq for Tls {
     fn eq(&self, other: &Self) -> bool {
-        #[cfg(feature = "tls")]
-        let same = match (&self.config, &other.config) {
-            (Some(ours), Some(theirs)) => alloc::sync::Arc::ptr_eq(ours, theirs),
-            (None, None) => true,
+        let same = match (&self.spoken, &other.spoken) {
+            (Spoken::Elsewhere, Spoken::Elsewhere) => true,
+            #[cfg(feature = "tls")]
+            (Spoken::Here(ours, _), Spoken::Here(theirs, _)) => Arc::ptr_eq(ours, theirs),
+            #[cfg(feature = "tls")]
             _ => false,
         };
-        #[cfg(not(feature = "tls"))]
-        let same = true;
         same && self.handshake_timeout == other.handshake_timeout && self.expires_at == other.expires_at
     }
 }

@@ -2,6 +2,8 @@ use super::Secured;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::time_provider::TimeProvider;
 use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
 use std::io::{Read, Write};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
@@ -12,6 +14,7 @@ const HELD_MAX_BYTES: usize = 128 << 10;
 /// One connection's TLS: from enciphered bytes to plain ones and back.
 pub(crate) struct TlsSession {
     connection: ServerConnection,
+    check: Option<Check>,
     /// What came before it may begin.
     held: Vec<u8>,
     /// Enciphered, and not yet written.
@@ -22,6 +25,12 @@ pub(crate) struct TlsSession {
     is_secured: bool,
     has_failed: bool,
     has_closed: bool,
+}
+
+/// What holds for the certificate of a peer, however its session began.
+struct Check {
+    verifier: Arc<dyn ClientCertVerifier>,
+    time: Arc<dyn TimeProvider>,
 }
 
 /// What came of received bytes, beside plain ones.
@@ -35,9 +44,11 @@ pub(crate) struct Progress {
 
 impl TlsSession {
     /// `None` if the configuration can't serve anybody.
-    pub(crate) fn new(config: &Arc<ServerConfig>) -> Option<Self> {
+    pub(super) fn new(config: &Arc<ServerConfig>, verifier: Option<&Arc<dyn ClientCertVerifier>>) -> Option<Self> {
+        let time = &config.time_provider;
         Some(Self {
             connection: ServerConnection::new(Arc::clone(config)).ok()?,
+            check: verifier.map(|verifier| Check { verifier: Arc::clone(verifier), time: Arc::clone(time) }),
             held: Vec::new(),
             outgoing: Vec::new(),
             written: 0,
@@ -71,20 +82,44 @@ impl TlsSession {
         let read = self.connection.read_tls(rest);
         let state = self.connection.process_new_packets();
         let (Ok(1..), Ok(state)) = (read, state) else {
-            // What was whole before is heard, however it was cut.
-            let _ = self.connection.reader().read_to_end(plain);
+            // What was whole before is heard, however it was cut; but of nobody who has not been let in.
+            if self.is_secured {
+                let _ = self.connection.reader().read_to_end(plain);
+            }
             self.has_failed = true;
             return;
         };
+        let is_new = !self.is_secured && !self.connection.is_handshaking();
+        if is_new && !self.admits() {
+            self.has_failed = true;
+            return;
+        }
         let start = plain.len();
         plain.resize(start + state.plaintext_bytes_to_read(), 0);
         let taken = self.connection.reader().read(&mut plain[start..]).unwrap_or(0);
         plain.truncate(start + taken);
         progress.closed = state.peer_has_closed();
-        if !self.is_secured && !self.connection.is_handshaking() {
+        if is_new {
             self.is_secured = true;
             progress.secured = Some(self.secured());
         }
+    }
+
+    /// Whether the peer may come in by what it showed. A whole handshake has found that out; one that takes a session up again
+    /// has not, and the ticket may be of another time or of another listener.
+    fn admits(&self) -> bool {
+        let (Some(check), true) = (&self.check, self.is_resumed()) else { return true };
+        match self.connection.peer_certificates().and_then(<[_]>::split_first) {
+            None => !check.verifier.client_auth_mandatory(),
+            Some((own, between)) => check
+                .time
+                .current_time()
+                .is_some_and(|now| check.verifier.verify_client_cert(own, between, now).is_ok()),
+        }
+    }
+
+    fn is_resumed(&self) -> bool {
+        self.connection.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
     fn secured(&self) -> Secured {
@@ -100,7 +135,7 @@ impl TlsSession {
             server_name: self.connection.server_name().map(ToString::to_string),
             protocol,
             user: certificate.and_then(|certificate| subject(certificate)),
-            resumed: self.connection.handshake_kind() == Some(HandshakeKind::Resumed),
+            resumed: self.is_resumed(),
         }
     }
 

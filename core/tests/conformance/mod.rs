@@ -1032,7 +1032,7 @@ fn tls() -> (Tls, Arc<ClientConfig>) {
     std::fs::write(&files.key, key.serialize_pem()).expect("written");
     let files = TlsFiles { certificates: vec![files], ..TlsFiles::default() };
     let provider = Arc::new(ring::default_provider());
-    let tls = files.load(&provider, &Tickets::new(ring::Ticketer::new().expect("random"))).expect("good files");
+    let tls = files.load(&provider, &Tickets::new(ring::Ticketer::new)).expect("good files");
     std::fs::remove_dir_all(directory).expect("it is ours");
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from(certificate)).expect("good");

@@ -1,10 +1,13 @@
 //! What tests of TLS share: an authority, and certificates that it signed.
 
-use drupe_core::tls::{CertificateFiles, Tickets, Tls, TlsError, TlsFiles};
+use drupe_core::testing::TestHub;
+use drupe_core::tls::{CertificateFiles, ClientCertificates, Tickets, Tls, TlsError, TlsFiles};
+use drupe_core::{ConnId, Handler, NoNote};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::crypto::ring;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion};
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -50,13 +53,24 @@ impl World {
     }
 
     pub(crate) fn load(files: &TlsFiles) -> Result<Tls, TlsError> {
-        files.load(&Arc::new(ring::default_provider()), &Tickets::new(ring::Ticketer::new().expect("random")))
+        files.load(&Arc::new(ring::default_provider()), &Tickets::new(ring::Ticketer::new))
     }
 
     /// What a listener needs to be these names.
     pub(crate) fn tls(&self, names: &[&str]) -> Tls {
         let files = TlsFiles { certificates: vec![self.files(names)], ..TlsFiles::default() };
         Self::load(&files).expect("good files")
+    }
+
+    /// What a listener of these names needs that asks peers for certificates.
+    pub(crate) fn asking(&self, clients: ClientCertificates, tickets: &Tickets) -> Tls {
+        let files = TlsFiles { certificates: vec![self.files(&["localhost"])], clients, ..TlsFiles::default() };
+        files.load(&Arc::new(ring::default_provider()), tickets).expect("good files")
+    }
+
+    /// The file with the authority's certificate.
+    pub(crate) fn authority(&self) -> PathBuf {
+        self.directory.join("ca.pem")
     }
 
     /// What a client believes.
@@ -68,9 +82,32 @@ impl World {
 
     /// A client with a certificate of this name, if any, that offers these protocols.
     pub(crate) fn client(&self, identity: Option<&str>, protocols: &[&str]) -> Arc<ClientConfig> {
+        self.client_of(identity, protocols, rustls::ALL_VERSIONS)
+    }
+
+    /// A client that believes this authority, with a certificate of another.
+    pub(crate) fn client_of_other(
+        &self,
+        other: &Self,
+        identity: &str,
+        version: &'static SupportedProtocolVersion,
+    ) -> Arc<ClientConfig> {
         let builder = ClientConfig::builder_with_provider(ring::default_provider().into());
-        let builder =
-            builder.with_safe_default_protocol_versions().expect("known").with_root_certificates(self.roots());
+        let builder = builder.with_protocol_versions(&[version]).expect("known").with_root_certificates(self.roots());
+        let (certificate, key) = other.signed(&[], identity);
+        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+        Arc::new(builder.with_client_auth_cert(vec![CertificateDer::from(certificate)], key).expect("good"))
+    }
+
+    /// The same as [`client`](Self::client), of these versions of TLS.
+    pub(crate) fn client_of(
+        &self,
+        identity: Option<&str>,
+        protocols: &[&str],
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Arc<ClientConfig> {
+        let builder = ClientConfig::builder_with_provider(ring::default_provider().into());
+        let builder = builder.with_protocol_versions(versions).expect("known").with_root_certificates(self.roots());
         let mut config = match identity {
             None => builder.with_no_client_auth(),
             Some(name) => {
@@ -87,5 +124,63 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// A client, and how far it has read what the server wrote.
+pub(crate) struct Client {
+    pub(crate) tls: ClientConnection,
+    pub(crate) conn: ConnId,
+    pub(crate) seen: usize,
+    pub(crate) text: Vec<u8>,
+    pub(crate) error: Option<rustls::Error>,
+    /// So many bytes go at a time.
+    pub(crate) piece: usize,
+    pub(crate) has_closed: bool,
+}
+
+impl Client {
+    pub(crate) fn new(config: &Arc<ClientConfig>, name: &'static str, conn: ConnId) -> Self {
+        let tls = ClientConnection::new(Arc::clone(config), ServerName::try_from(name).expect(name)).expect("good");
+        Self { tls, conn, seen: 0, text: Vec::new(), error: None, piece: usize::MAX, has_closed: false }
+    }
+
+    /// Both sides speak until neither has anything to say.
+    pub(crate) fn turn<H: Handler<Note = NoNote>>(&mut self, hub: &mut TestHub<H>) {
+        loop {
+            let mut out = Vec::new();
+            while self.tls.wants_write() {
+                self.tls.write_tls(&mut out).expect("a vector");
+            }
+            for piece in out.chunks(self.piece) {
+                hub.send(self.conn, piece);
+            }
+            let fresh = hub.received(self.conn)[self.seen..].to_vec();
+            self.seen += fresh.len();
+            let mut rest = &fresh[..];
+            while !rest.is_empty() && self.error.is_none() {
+                self.tls.read_tls(&mut rest).expect("a slice");
+                match self.tls.process_new_packets() {
+                    Ok(state) => self.has_closed |= state.peer_has_closed(),
+                    Err(error) => self.error = Some(error),
+                }
+                let mut buffer = [0; 4096];
+                while let Ok(bytes @ 1..) = self.tls.reader().read(&mut buffer) {
+                    self.text.extend_from_slice(&buffer[..bytes]);
+                }
+            }
+            if out.is_empty() && fresh.is_empty() {
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn say<H: Handler<Note = NoNote>>(&mut self, hub: &mut TestHub<H>, text: &str) {
+        self.tls.writer().write_all(text.as_bytes()).expect("room");
+        self.turn(hub);
+    }
+
+    pub(crate) fn heard(&self) -> &str {
+        std::str::from_utf8(&self.text).expect("text")
     }
 }

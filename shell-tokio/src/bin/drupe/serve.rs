@@ -27,7 +27,7 @@ async fn serve(arguments: &SourceArguments) -> Result<(), Failure> {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         logs.operation(Level::WARN, &format!("the limit on open files stays as it is: {error}"));
     }
-    let parts = Parts::new(&resolved.plan, logs.clone(), Crypto::new()?)?;
+    let parts = Parts::new(&resolved.plan, logs.clone(), Crypto::new())?;
     let config = parts.crypto().load(&resolved)?;
     warn_of_expiry(&config, &logs);
     let workers = resolved.plan.workers;

@@ -42,9 +42,9 @@ pub(crate) struct Crypto {
 }
 
 impl Crypto {
-    pub(crate) fn new() -> Result<Self, Failure> {
-        let tickets = Tickets::new(ring::Ticketer::new()?);
-        Ok(Self { provider: Arc::new(ring::default_provider()), tickets })
+    pub(crate) fn new() -> Self {
+        let tickets = Tickets::new(ring::Ticketer::new);
+        Self { provider: Arc::new(ring::default_provider()), tickets }
     }
 
     /// The configuration of a plan with its certificates, once all files that it names are there.

@@ -29,7 +29,7 @@ pub(crate) struct CheckArguments {
 pub(crate) fn check(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
     let sources = arguments.sources.with_files(&arguments.files);
     let resolved = sources.resolve()?;
-    Crypto::new()?.load(&resolved)?;
+    Crypto::new().load(&resolved)?;
     if arguments.explain {
         return print(&resolved.explain());
     }
