@@ -53,6 +53,12 @@ impl Rate {
         Duration::from_nanos(self.tolerance() / 2).min(Duration::from_millis(50))
     }
 
+    /// How long `units` take.
+    #[cfg(feature = "sim")]
+    pub(crate) fn time_for(self, units: u64) -> Duration {
+        Duration::from_nanos(self.nanos(units))
+    }
+
     /// How far the theoretical arrival time may lie ahead.
     fn tolerance(self) -> u64 {
         self.nanos(u64::from(self.burst.get()))

@@ -247,4 +247,16 @@ impl<H: Handler> Machine<H> {
         recorder.begin(self.state.config.seed.unwrap_or_default(), self.handler.holds_secrets());
         self.recorder = Some(recorder);
     }
+
+    /// Whether the application wants no messages of a connection for the time being.
+    #[cfg(feature = "sim")]
+    pub(crate) fn is_paused(&self, conn: ConnId) -> bool {
+        self.state.conns.get(conn).is_some_and(|found| found.paused)
+    }
+
+    /// The trace of a recorder that keeps it.
+    #[cfg(feature = "sim")]
+    pub(crate) fn recorded(&self) -> &str {
+        self.recorder.as_ref().map_or("", Recorder::kept)
+    }
 }

@@ -10,7 +10,7 @@ use core::str::FromStr;
 /// In the place of what was received and is secret.
 pub(super) const CONCEALED: &str = "concealed";
 /// A new configuration stands in no trace.
-const RECONFIGURED: &str = "reconfigured";
+pub(crate) const RECONFIGURED: &str = "reconfigured";
 /// A machine is never given more at a time.
 const RECEIVED_MAX_BYTES: usize = 1 << 20;
 

@@ -3,6 +3,8 @@
 mod format;
 mod recorder;
 
+#[cfg(feature = "sim")]
+pub(crate) use format::RECONFIGURED;
 pub use format::{TraceError, line, parse, seed};
 pub use recorder::Recorder;
 #[cfg(feature = "std")]

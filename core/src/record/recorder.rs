@@ -10,7 +10,7 @@ use core::fmt::{self, Write};
 /// Where peers send secrets ([`Handler::holds_secrets`](crate::Handler::holds_secrets)) it says how many bytes came, and not
 /// which, unless it is [verbatim](Self::verbatim).
 pub struct Recorder<N> {
-    sink: Box<dyn FnMut(&str) + Send>,
+    sink: Sink,
     note: fn(&N) -> String,
     verbatim: bool,
     /// What is received is not written down.
@@ -23,7 +23,23 @@ impl<N> Recorder<N> {
     where
         N: fmt::Display,
     {
-        Self { sink: Box::new(sink), note: |note| note.to_string(), verbatim: false, conceals: false }
+        Self::to(Sink::Call(Box::new(sink)))
+    }
+
+    /// Keeps the whole trace in memory, secrets included.
+    #[cfg(feature = "sim")]
+    pub(crate) fn keeping() -> Self
+    where
+        N: fmt::Display,
+    {
+        Self::to(Sink::Keep(String::new())).verbatim()
+    }
+
+    fn to(sink: Sink) -> Self
+    where
+        N: fmt::Display,
+    {
+        Self { sink, note: |note| note.to_string(), verbatim: false, conceals: false }
     }
 
     /// Writes everything down, passwords and tokens as well. Such a trace can be replayed, and is itself a secret.
@@ -35,7 +51,16 @@ impl<N> Recorder<N> {
     /// The first line.
     pub(crate) fn begin(&mut self, seed: u64, holds_secrets: bool) {
         self.conceals = holds_secrets && !self.verbatim;
-        (self.sink)(&alloc::format!("seed {seed}\n"));
+        self.sink.put(&alloc::format!("seed {seed}\n"));
+    }
+
+    /// What a recorder that [keeps](Self::keeping) its trace has recorded so far.
+    #[cfg(feature = "sim")]
+    pub(crate) fn kept(&self) -> &str {
+        match &self.sink {
+            Sink::Keep(text) => text,
+            Sink::Call(_) => "",
+        }
     }
 
     pub(crate) fn record(&mut self, now: Time, fact: &Fact<'_, N>) {
@@ -47,7 +72,24 @@ impl<N> Recorder<N> {
             }
             fact => write_fact(&mut line, now, fact, self.note),
         };
-        (self.sink)(&line);
+        self.sink.put(&line);
+    }
+}
+
+/// Where lines go.
+enum Sink {
+    Call(Box<dyn FnMut(&str) + Send>),
+    #[cfg(feature = "sim")]
+    Keep(String),
+}
+
+impl Sink {
+    fn put(&mut self, line: &str) {
+        match self {
+            Self::Call(call) => call(line),
+            #[cfg(feature = "sim")]
+            Self::Keep(text) => text.push_str(line),
+        }
     }
 }
 

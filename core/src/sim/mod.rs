@@ -1,101 +1,120 @@
-//! A seeded world around a whole server: many peers over links that shorten, delay, stall and reset, a clock that jumps, and
-//! for [tunnels](crate::tunnel) SSH servers that go away, fall silent or refuse. Needs the feature `sim`.
+//! A seeded world around a whole server: many peers on every wire over links that shorten, delay, stall and reset, one to four
+//! shards whose messages come late, a clock that jumps, a process that is stopped for a while, new configurations, and for
+//! [tunnels](crate::tunnel) SSH servers that go away, fall silent or refuse. Needs the feature `sim`.
 //!
 //! After every step the promises of the machine are checked, and all of its gauges and tables
-//! [recounted](crate::Machine::recount). Whatever is found depends on the seed alone:
-//! a failure names it, prints the trace of everything that happened, and happens again with the same seed.
+//! [recounted](crate::Machine::recount). Whatever is found depends on the seed alone: a failure names the
+//! seed and the promise, prints the trace of everything that happened, and happens again with the same seed. A test's own
+//! assertion that fails while a world is alive prints that world's trace as well (with the feature `std`).
+//!
+//! Peers are [`Client`]s, ready-made for every wire, or [`Actor`]s of your own.
 //!
 //! ```
-//! use drupe_core::sim::{Act, Actor, Link, World};
-//! use drupe_core::{app::Echo, Config, Listen, Random};
-//!
-//! struct Greeter { said: bool, heard: Vec<u8> }
-//!
-//! impl Actor for Greeter {
-//!     fn act(&mut self, _: &mut Random) -> Act {
-//!         if std::mem::replace(&mut self.said, true) { Act::Wait } else { Act::Say(b"hello\n".to_vec()) }
-//!     }
-//!     fn hear(&mut self, bytes: &[u8]) {
-//!         self.heard.extend_from_slice(bytes);
-//!     }
-//! }
+//! use drupe_core::sim::{Client, Link, World};
+//! use drupe_core::{app::Echo, Config, Listen};
 //!
 //! for seed in 0..20 {
-//!     let config = Config::listening(["tcp://127.0.0.1:7000".parse::<Listen>().unwrap()]);
-//!     let mut world = World::new(seed, config, Echo);
-//!     let peer = world.add(Link::Steady, Greeter { said: false, heard: Vec::new() });
+//!     let listeners = ["tcp://127.0.0.1:7000", "ws://127.0.0.1:7001"].map(|text| text.parse::<Listen>().unwrap());
+//!     let mut world = World::new(seed, Config::listening(listeners), Echo);
+//!     let ann = world.add(Link::Steady, Client::lines().says(["hello", "bye"]));
+//!     let bob = world.add_at(1, Link::Troubled, Client::websocket().says(["hi"]));
 //!     world.run(200);
 //!     world.settle();
-//!     assert!(world.actor(peer).heard.starts_with(b"hello\n"));
+//!     assert!(world.actor(ann).heard().starts_with(&["hello".into()]));
+//!     assert!(world.actor(bob).heard().len() <= 2); // Its link may have broken, or it was told of the end.
 //! }
 //! ```
+//!
+//! # The promises
+//!
+//! - A connection is told as opened once, as closed once and last, and named only in between. `Stalled` and `Drained` alternate.
+//! - After [`next_changed`](crate::Machine::next_changed) has named everybody, no intent is another than when it was last named.
+//! - The deadline lies in the future once `elapsed` was called and everything was written.
+//! - Gauges and tables equal recounts; counters equal what was given and taken.
+//! - One fact costs a bounded number of steps (with the feature `work`).
+//! - What a peer sent is read once nothing is in the way: see [`World::rest`].
+//! - Who answers pings is not closed as silent.
+//! - In the end nobody and nothing is left, and every connection ended with one reason.
+//! - What a [`Client`] receives is what its wire allows: see there.
+//! - The facts of a run, given to fresh machines, have the same outcome, byte for byte: [`World::replay`].
 
+mod client;
+mod node;
+mod peer;
+mod promise;
+mod replay;
 mod tunnel;
+mod turn;
 mod watch;
 
+pub use client::{Client, Do, Session};
+pub use peer::{Act, Actor, Link};
+
 use crate::handler::Handler;
-use crate::input::{AcceptFailure, Failure, Input, Request};
-use crate::machine::{Accepting, End, Machine};
-use crate::trace;
+use crate::input::{Input, Request};
 use crate::tunnel::TunnelId;
-use crate::{Config, ConnId, ListenerId, Peer, Random, Time};
-use alloc::collections::{BTreeMap, VecDeque};
-use alloc::format;
+use crate::{Config, ConnId, Letter, ListenerId, Metrics, Peer, Random, Shard, Time};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
-use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
+use node::{Mail, Node};
+use peer::{PeerEnd, Place};
 use tunnel::SshServer;
 use watch::Watch;
-
-/// What a simulated peer says and hears.
-pub trait Actor {
-    /// What it does when it may do something.
-    fn act(&mut self, random: &mut Random) -> Act;
-
-    /// It hears bytes, cut anyhow.
-    fn hear(&mut self, bytes: &[u8]);
-
-    /// Its connection is over, or was refused.
-    fn over(&mut self) {}
-}
-
-/// What a peer does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Act {
-    /// Nothing.
-    Wait,
-    /// It sends bytes.
-    Say(Vec<u8>),
-    /// It ends its half.
-    End,
-    /// It closes, reading nothing more.
-    Leave,
-}
-
-/// What a peer is connected by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Link {
-    /// It takes whatever is sent to it at once, brings what its peer says before time passes, and never breaks.
-    Steady,
-    /// It takes a little at a time, stalls for long, and may break.
-    Troubled,
-}
 
 /// A server, its peers, and what lies between them.
 pub struct World<H: Handler, A> {
     seed: u64,
     random: Random,
     now: Time,
-    machine: Machine<Watch<H>>,
+    nodes: Vec<Node<H>>,
     ends: Vec<PeerEnd<A>>,
-    /// Who has a connection's index, as a shell would keep its sockets.
-    sockets: Vec<Option<(ConnId, usize)>>,
-    trace: String,
+    faults: Faults,
+    on_letter: Option<OnLetter<H>>,
     servers: BTreeMap<TunnelId, SshServer>,
-    /// SSH servers are well.
+    /// SSH servers are well, and no shard stalls.
     calm: bool,
+    /// A peer wanted to connect where nobody ever listened.
+    unreachable: Option<ListenerId>,
+    /// The trace is not printed, or was already.
+    quiet: core::cell::Cell<bool>,
+}
+
+type OnLetter<H> = Box<dyn FnMut(&mut H, &Letter)>;
+
+/// Which things go wrong in [`World::run`] beside the links. The default is what goes wrong for any server; the rest is for
+/// who wants it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Faults {
+    /// An operator kicks peers.
+    pub kicks: bool,
+    /// The process runs out of descriptors.
+    pub accept_failures: bool,
+    /// The clock goes back.
+    pub clock_back: bool,
+    /// The whole process stops for a while (`SIGSTOP`, a suspended virtual machine), for up to this long.
+    pub pause_max: Duration,
+    /// One shard stops for a while, for up to this long.
+    pub stall_max: Duration,
+    /// A shard counts as behind when so many messages of others wait for it; see [`Machine::held_back`](crate::Machine::held_back).
+    pub behind: usize,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self {
+            kicks: true,
+            accept_failures: true,
+            clock_back: true,
+            pause_max: Duration::ZERO,
+            stall_max: Duration::ZERO,
+            behind: 65_536,
+        }
+    }
 }
 
 impl<H: Handler, A> fmt::Debug for World<H, A> {
@@ -104,78 +123,96 @@ impl<H: Handler, A> fmt::Debug for World<H, A> {
     }
 }
 
-struct PeerEnd<A> {
-    actor: A,
-    link: Link,
-    state: Socket,
-    /// On its way to the server.
-    sent: VecDeque<u8>,
-    /// Our half is closed once `sent` has arrived.
-    ended: bool,
-    /// It is dialled and does not connect by itself.
-    elsewhere: bool,
-    /// How many more bytes the link takes from the server.
-    writable: usize,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Socket {
-    Connecting,
-    /// Waits to be dialled.
-    Elsewhere,
-    /// With whether the peer knows that the server closed its half.
-    Open(ConnId, bool),
-    Closed,
-}
-
-/// More than this at one deadline is no progress.
-const ELAPSED_MAX: u32 = 1_000;
-/// How much a socket with room takes.
-const ROOMY: usize = usize::MAX >> 1;
-
 impl<H: Handler, A: Actor> World<H, A>
 where
     H::Note: fmt::Display,
 {
     /// A world in which all chance comes from `seed`, the configuration's too.
-    pub fn new(seed: u64, mut config: Config, handler: H) -> Self {
-        config.seed = Some(seed);
+    pub fn new(seed: u64, config: Config, handler: H) -> Self {
+        let node = Node::new(Config { seed: Some(seed), ..config }, handler, Shard::ALONE);
+        Self::with_nodes(seed, alloc::vec![node])
+    }
+
+    /// A world with a server of several shards, each with a handler of its own.
+    ///
+    /// # Panics
+    /// If `count` is 0.
+    #[expect(clippy::expect_used, reason = "a test should fail where its assumption does")]
+    pub fn of_shards(seed: u64, config: &Config, count: u8, mut handler: impl FnMut(Shard) -> H) -> Self {
+        let nodes = (0..count.max(1)).map(|number| {
+            let shard = Shard::new(number, count).expect("a server has at least one shard");
+            Node::new(Config { seed: Some(seed), ..config.clone() }, handler(shard), shard)
+        });
+        Self::with_nodes(seed, nodes.collect())
+    }
+
+    fn with_nodes(seed: u64, nodes: Vec<Node<H>>) -> Self {
         let mut world = Self {
             seed,
             random: Random::new(seed ^ 0x5eed),
             now: Time::START,
-            machine: Machine::new(config, Watch::new(handler)),
+            nodes,
             ends: Vec::new(),
-            sockets: Vec::new(),
-            trace: format!("seed {seed}\n"),
+            faults: Faults::default(),
+            on_letter: None,
             servers: BTreeMap::new(),
             calm: false,
+            unreachable: None,
+            quiet: core::cell::Cell::new(false),
         };
-        world.apply(Input::Started);
+        for node in 0..world.nodes.len() {
+            world.apply(node, Input::Started);
+        }
         world
     }
 
-    /// Adds a peer that is about to connect; returns its number.
+    /// Which things go wrong.
+    #[must_use]
+    pub fn faults(mut self, faults: Faults) -> Self {
+        self.faults = faults;
+        self
+    }
+
+    /// Prints no trace when a test's own assertion fails: for who runs many worlds and only counts those that fail.
+    #[must_use]
+    pub fn quiet(self) -> Self {
+        self.quiet.set(true);
+        self
+    }
+
+    /// Has `call` called with a shard's handler before a message from another shard is delivered there: for a model of who
+    /// should receive what.
+    #[must_use]
+    pub fn on_letter(mut self, call: impl FnMut(&mut H, &Letter) + 'static) -> Self {
+        self.on_letter = Some(Box::new(call));
+        self
+    }
+
+    /// Adds a peer that is about to connect to the first listener; returns its number.
     pub fn add(&mut self, link: Link, actor: A) -> usize {
-        let writable = if link == Link::Steady { ROOMY } else { 0 };
-        self.ends.push(PeerEnd {
-            actor,
-            link,
-            state: Socket::Connecting,
-            sent: VecDeque::new(),
-            ended: false,
-            elsewhere: false,
-            writable,
-        });
-        self.ends.len() - 1
+        self.add_at(0, link, actor)
+    }
+
+    /// Adds a peer that is about to connect to the listener of this number; returns the peer's number.
+    pub fn add_at(&mut self, listener: u32, link: Link, actor: A) -> usize {
+        let place = Place { listener: ListenerId(listener), ..Place::default() };
+        self.add_to(place, link, actor)
+    }
+
+    /// Adds a peer that connects to the listener of this number from `from`, and with `returns` again whenever its connection is
+    /// over; returns the peer's number.
+    pub fn add_from(&mut self, from: Peer, listener: u32, returns: bool, link: Link, actor: A) -> usize {
+        self.add_to(Place { listener: ListenerId(listener), from: Some(from), returns, elsewhere: false }, link, actor)
     }
 
     /// Adds a peer that waits elsewhere for the server to dial it, each time anew; returns its number.
     pub fn add_elsewhere(&mut self, link: Link, actor: A) -> usize {
-        let number = self.add(link, actor);
-        self.ends[number].state = Socket::Elsewhere;
-        self.ends[number].elsewhere = true;
-        number
+        self.add_to(Place { elsewhere: true, ..Place::default() }, link, actor)
+    }
+
+    fn add_to(&mut self, place: Place, link: Link, actor: A) -> usize {
+        self.ends.push(PeerEnd::new(place, link, actor));
+        self.ends.len() - 1
     }
 
     /// A peer, by its number.
@@ -192,28 +229,79 @@ where
         self.ends.iter().map(|end| &end.actor)
     }
 
-    /// The application.
+    /// The connections that a peer has had, in order; nothing for one that was refused.
+    ///
+    /// # Panics
+    /// If there is no such peer.
+    #[must_use]
+    pub fn connections(&self, number: usize) -> &[ConnId] {
+        &self.ends[number].conns
+    }
+
+    /// Whether the peer's link took and brought everything at once from its beginning on.
+    ///
+    /// # Panics
+    /// If there is no such peer.
+    #[must_use]
+    pub fn is_steady(&self, number: usize) -> bool {
+        self.ends[number].always_steady
+    }
+
+    /// Why a connection ended, if it was told as closed.
+    #[must_use]
+    pub fn reason(&self, conn: ConnId) -> Option<crate::Reason> {
+        self.nodes.get(usize::from(conn.shard()))?.machine.handler().reason(conn)
+    }
+
+    /// The application; with several shards, the first one's.
     #[must_use]
     pub fn handler(&self) -> &H {
-        self.machine.handler().inner()
+        self.nodes[0].machine.handler().inner()
+    }
+
+    /// The application of each shard.
+    pub fn handlers(&self) -> impl Iterator<Item = &H> {
+        self.nodes.iter().map(|node| node.machine.handler().inner())
     }
 
     /// The configuration, with the seed.
     #[must_use]
     pub fn config(&self) -> &Config {
-        self.machine.config()
+        self.nodes[0].machine.config()
     }
 
-    /// The counters.
+    /// The counters; with several shards, their sums.
     #[must_use]
-    pub fn metrics(&self) -> crate::Metrics {
-        self.machine.metrics()
+    pub fn metrics(&self) -> Metrics {
+        let mut metrics = self.nodes[0].machine.metrics();
+        self.nodes[1..].iter().for_each(|node| metrics.add(&node.machine.metrics()));
+        metrics
     }
 
-    /// Everything that happened, as a [`trace`].
+    /// The time.
+    #[must_use]
+    pub const fn now(&self) -> Time {
+        self.now
+    }
+
+    /// Everything that happened, as a [`trace`](crate::trace); with several shards, the first one's. What is enciphered on the
+    /// way stands there as it is inside.
     #[must_use]
     pub fn trace(&self) -> &str {
-        &self.trace
+        self.nodes[0].machine.recorded()
+    }
+
+    /// The traces of all shards, each behind a line with its number.
+    #[must_use]
+    pub fn traces(&self) -> String {
+        let mut text = String::new();
+        for (number, node) in self.nodes.iter().enumerate() {
+            if self.nodes.len() > 1 {
+                text.push_str(&alloc::format!("# shard {number}\n"));
+            }
+            text.push_str(node.machine.recorded());
+        }
+        text
     }
 
     /// Lets so many things happen.
@@ -227,278 +315,90 @@ where
         }
     }
 
+    /// An operator asks the server for something.
+    ///
+    /// # Panics
+    /// If a promise is broken.
+    pub fn request(&mut self, request: Request) {
+        // As a shell's handle does: to everybody where everybody has a part in it.
+        let nodes = if matches!(request, Request::Drain) { self.nodes.len() } else { 1 };
+        for node in (0..nodes).rev() {
+            self.apply(node, Input::Requested(request.clone()));
+        }
+        self.check();
+    }
+
+    /// A note from outside reaches a shard; one that is not there is the first.
+    ///
+    /// # Panics
+    /// If a promise is broken.
+    pub fn note(&mut self, shard: u8, note: H::Note) {
+        let node = usize::from(shard).min(self.nodes.len() - 1);
+        self.apply(node, Input::Noted(note));
+        self.check();
+    }
+
+    /// The server gets another configuration: the first shard at once, the others when its message arrives.
+    ///
+    /// # Panics
+    /// If a promise is broken.
+    pub fn reconfigure(&mut self, config: &Config) {
+        for node in 1..self.nodes.len() {
+            self.post(0, node, Mail::Reconfigured(config.clone().into()));
+        }
+        self.reconfigured(0, config.clone());
+        self.check();
+    }
+
+    /// Lets time pass, with a stop at every deadline.
+    ///
+    /// # Panics
+    /// If a promise is broken.
+    pub fn advance(&mut self, span: Duration) {
+        self.pass(span);
+        self.check();
+    }
+
+    /// The whole process stops for so long: nothing is read, written or looked at, and then everything at once.
+    ///
+    /// # Panics
+    /// If a promise is broken.
+    pub fn pause(&mut self, span: Duration) {
+        self.stop(span);
+        self.check();
+    }
+
     /// Drains the server over links that have become steady, until nobody is left.
     ///
     /// # Panics
     /// If somebody stays, or a promise is broken.
     pub fn settle(&mut self) {
-        self.calm = true;
-        // Everything that was said arrives first.
+        let nobody = self.unreachable.filter(|_| self.nodes.iter().all(|node| node.machine.metrics().opened == 0));
+        self.promise(nobody.is_none(), "somebody can connect: there is no such listener");
+        self.rest();
+        self.request(Request::Drain);
         for _ in 0..1_000 {
-            for peer in 0..self.ends.len() {
-                self.ends[peer].link = Link::Steady;
-                self.ends[peer].writable = ROOMY;
-            }
+            self.flush_all();
             self.deliver_steady();
-            self.flush();
-            self.pass(Duration::from_millis(100));
-            self.check();
-            if self.ends.iter().all(|end| !matches!(end.state, Socket::Open(..)) || end.sent.is_empty()) {
-                break;
-            }
-        }
-        self.apply(Input::Requested(Request::Drain));
-        for _ in 0..1_000 {
-            self.flush();
-            self.deliver_steady();
+            self.deliver_mail();
             self.pass(Duration::from_millis(500));
             self.check();
-            if self.machine.is_drained() {
-                self.flush();
-                let metrics = self.machine.metrics();
-                self.promise(
-                    metrics.queued_bytes == 0 && metrics.open == 0 && metrics.closing == 0,
-                    "nothing is left after a drain",
-                );
-                self.promise(metrics.opened == metrics.ended.total(), "every connection ended with one reason");
-                let closed = self.machine.handler().closed();
-                self.promise(closed == metrics.opened, "every connection was told closed");
-                return;
+            if self.nodes.iter().all(|node| node.machine.is_drained()) {
+                self.flush_all();
+                return self.check_end();
             }
         }
         self.promise(false, "a drain comes to its end");
     }
+}
 
-    fn step(&mut self) {
-        let peer = usize::try_from(self.random.below(self.ends.len() as u64)).unwrap_or(0);
-        match (self.random.below(100), self.ends.get(peer).map(|end| end.state)) {
-            (0..50, Some(Socket::Open(id, _))) => self.peer_moves(peer, id),
-            (0..50, Some(Socket::Connecting)) => self.connect(peer),
-            (50..80, _) => self.flush(),
-            (80..96, _) => {
-                let span = match self.random.below(20) {
-                    0 => Duration::from_secs(self.random.below(100)),
-                    1 => Duration::from_secs(5),
-                    _ => Duration::from_millis(self.random.below(200)),
-                };
-                self.deliver_steady();
-                self.pass(span);
-            }
-            (97, _) => {
-                // A clock that goes back is not believed.
-                let back = self.now.minus_nanos(self.random.below(10_000_000_000));
-                let now = core::mem::replace(&mut self.now, back);
-                self.apply(Input::Elapsed);
-                self.now = now;
-            }
-            (96, _) => self.answer_a_dial(),
-            (98, _) => self.apply(Input::AcceptFailed { listener: ListenerId(0), failure: AcceptFailure::Exhausted }),
-            (99, Some(Socket::Open(id, _))) if self.ends[peer].link == Link::Troubled => match self.random.below(4) {
-                0 => self.apply(Input::Requested(Request::Kick { conn: id })),
-                // A fact about somebody who never was.
-                1 => self.apply(Input::Wrote { conn: ConnId::new(0, u32::MAX, 9), bytes: 5 }),
-                _ => self.fail(peer, id, Failure::Reset),
-            },
-            _ => {}
+impl<H: Handler, A> Drop for World<H, A> {
+    /// Prints the trace if a test fails in its own code.
+    fn drop(&mut self) {
+        #[cfg(feature = "std")]
+        if std::thread::panicking() && !self.quiet.get() {
+            let traces: Vec<&str> = self.nodes.iter().map(|node| node.machine.recorded()).collect();
+            std::eprintln!("The test failed in the world of seed {}. The trace:\n{}", self.seed, traces.join("\n"));
         }
-    }
-
-    fn connect(&mut self, peer: usize) {
-        if self.machine.accepting(ListenerId(0)) != Accepting::Now || !self.is_reachable(ListenerId(0)) {
-            return;
-        }
-        let port = u16::try_from(1000 + peer).unwrap_or(0);
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let input = Input::Accepted { listener: ListenerId(0), peer: Peer::Address(address) };
-        self.record(&input);
-        match self.machine.apply(self.now, input) {
-            Some(Ok(id)) => self.plug_in(peer, id),
-            _ => self.drop_socket(peer),
-        }
-    }
-
-    /// One of the attempts that the machine wants goes well or does not.
-    fn answer_a_dial(&mut self) {
-        let Some(dial) = self.machine.dials().map(|(dial, _)| dial).next() else { return };
-        let waits = |end: &PeerEnd<A>| end.state == Socket::Elsewhere;
-        let peer = self.ends.iter().position(waits).filter(|_| self.random.below(3) > 0);
-        let Some(peer) = peer else {
-            return self.apply(Input::DialFailed { dial, failure: Failure::Refused });
-        };
-        let input = Input::Dialed { dial, peer: Peer::Address(SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 7))) };
-        self.record(&input);
-        if let Some(Ok(id)) = self.machine.apply(self.now, input) {
-            self.ends[peer].sent.clear();
-            self.ends[peer].ended = false;
-            self.plug_in(peer, id);
-        }
-    }
-
-    /// Keeps a socket where a shell would: by its index.
-    fn plug_in(&mut self, peer: usize, id: ConnId) {
-        self.ends[peer].state = Socket::Open(id, false);
-        if self.sockets.len() <= id.index() {
-            self.sockets.resize(id.index() + 1, None);
-        }
-        if let Some((old, owner)) = self.sockets[id.index()].replace((id, peer)) {
-            self.promise(self.machine.intent(old).is_none(), "an index is given to one connection at a time");
-            self.drop_socket(owner);
-        }
-    }
-
-    fn peer_moves(&mut self, peer: usize, id: ConnId) {
-        let end = &mut self.ends[peer];
-        match self.random.below(10) {
-            0..4 if !end.ended => match end.actor.act(&mut self.random) {
-                Act::Wait => {}
-                Act::Say(bytes) => end.sent.extend(bytes),
-                Act::End => end.ended = true,
-                Act::Leave => {
-                    end.sent.clear();
-                    self.fail(peer, id, Failure::Reset);
-                }
-            },
-            4..8 => {
-                let most = match self.random.below(4) {
-                    0 => 1,
-                    1 => usize::try_from(self.random.below(20)).unwrap_or(1),
-                    _ => usize::MAX,
-                };
-                self.deliver(peer, id, most);
-            }
-            8 if end.link == Link::Troubled => {
-                end.writable = match self.random.below(6) {
-                    0 => ROOMY,
-                    1..3 => 0,
-                    _ => usize::try_from(self.random.below(2_000)).unwrap_or(0),
-                };
-                // The socket has become writable.
-                self.write(peer, id);
-            }
-            _ => {}
-        }
-    }
-
-    /// Bytes of a peer arrive, if the machine wants to read.
-    fn deliver(&mut self, peer: usize, id: ConnId, most: usize) {
-        if !self.machine.intent(id).is_some_and(|intent| intent.read) {
-            return;
-        }
-        let end = &mut self.ends[peer];
-        let count = most.min(end.sent.len()).min(4096);
-        let bytes: Vec<u8> = end.sent.drain(..count).collect();
-        if !bytes.is_empty() {
-            self.apply(Input::Received { conn: id, bytes });
-        } else if end.ended || matches!(end.state, Socket::Open(_, true)) {
-            self.apply(Input::Ended { conn: id });
-        }
-    }
-
-    /// A steady link holds nothing back while time passes.
-    fn deliver_steady(&mut self) {
-        for peer in 0..self.ends.len() {
-            if let (Link::Steady, Socket::Open(id, _)) = (self.ends[peer].link, self.ends[peer].state) {
-                self.deliver(peer, id, usize::MAX);
-            }
-        }
-    }
-
-    /// What a shell does at the end of a turn.
-    fn flush(&mut self) {
-        while let Some(id) = self.machine.next_changed() {
-            let found = self.sockets.get(id.index()).copied().flatten();
-            if let Some((_, peer)) = found.filter(|&(known, _)| known == id) {
-                self.write(peer, id);
-            }
-        }
-        self.apply(Input::TurnEnded);
-    }
-
-    fn write(&mut self, peer: usize, id: ConnId) {
-        let Some(intent) = self.machine.intent(id) else {
-            self.sockets[id.index()] = None;
-            return self.drop_socket(peer);
-        };
-        let end = &mut self.ends[peer];
-        if intent.transmit.is_empty() {
-            if intent.end == End::Shutdown && !matches!(end.state, Socket::Open(_, true)) {
-                end.state = Socket::Open(id, true);
-            }
-            return;
-        }
-        let (mut taken, pending) = (0, intent.transmit.len());
-        for slice in intent.transmit.slices() {
-            let take = slice.len().min(end.writable);
-            end.actor.hear(&slice[..take]);
-            end.writable -= if end.writable == ROOMY { 0 } else { take };
-            taken += take;
-        }
-        self.apply(Input::Wrote { conn: id, bytes: taken });
-        if taken < pending {
-            self.apply(Input::Blocked { conn: id });
-        }
-    }
-
-    fn fail(&mut self, peer: usize, id: ConnId, failure: Failure) {
-        self.apply(Input::Failed { conn: id, failure });
-        self.write(peer, id);
-    }
-
-    fn drop_socket(&mut self, peer: usize) {
-        self.ends[peer].state = if self.ends[peer].elsewhere { Socket::Elsewhere } else { Socket::Closed };
-        self.ends[peer].actor.over();
-    }
-
-    /// Time passes, with a stop at every deadline.
-    fn pass(&mut self, span: Duration) {
-        let until = self.now + span;
-        let (mut last, mut count) = (self.now, 0);
-        while let Some(deadline) = self.machine.deadline().filter(|deadline| deadline.at <= until) {
-            self.now = self.now.max(deadline.at);
-            self.apply(Input::Elapsed);
-            count = if self.now == last { count + 1 } else { 0 };
-            last = self.now;
-            self.promise(count < ELAPSED_MAX, "time passes after a deadline");
-            self.tend_tunnels();
-            self.flush();
-        }
-        self.now = until;
-        self.apply(Input::Elapsed);
-        self.tend_tunnels();
-    }
-
-    fn apply(&mut self, input: Input<H::Note>) {
-        self.record(&input);
-        let _ = self.machine.apply(self.now, input);
-    }
-
-    fn record(&mut self, input: &Input<H::Note>) {
-        self.trace.push_str(&trace::line(self.now, input));
-    }
-
-    fn check(&self) {
-        if let Some(broken) = self.machine.handler().broken() {
-            self.promise(false, broken);
-        }
-        if let Err(wrong) = self.machine.recount() {
-            self.promise(false, &format!("a recount agrees with what is stored ({wrong})"));
-        }
-        let metrics = self.machine.metrics();
-        let config = self.machine.config();
-        let owed: u64 = self
-            .sockets
-            .iter()
-            .flatten()
-            .filter_map(|&(id, _)| self.machine.intent(id))
-            .map(|intent| intent.transmit.len() as u64)
-            .sum();
-        self.promise(metrics.queued_bytes == owed, "the gauge of queued bytes is their sum");
-        let dialed = self.ends.iter().filter(|end| end.elsewhere).count() as u64;
-        let allowed = u64::from(config.connections.total) + dialed;
-        self.promise(metrics.open + metrics.closing <= allowed, "there are no more connections than allowed");
-    }
-
-    fn promise(&self, kept: bool, promise: &str) {
-        assert!(kept, "seed {}: it does not hold that {promise}. The trace:\n{}", self.seed, self.trace);
     }
 }

@@ -89,10 +89,10 @@ where
         let until = self.now + within;
         while self.now < until {
             self.pass(Duration::from_millis(100));
-            self.flush();
+            self.flush_all();
             self.check();
         }
-        let statuses: Vec<_> = self.machine.tunnel_statuses().collect();
+        let statuses: Vec<_> = self.nodes[0].machine.tunnel_statuses().collect();
         for status in statuses {
             let is_up = status.state == TunnelState::Up;
             self.promise(is_up, &alloc::format!("{status} is up {within:?} after all is well"));
@@ -101,8 +101,8 @@ where
 
     /// Lets SSH servers do what they do, and tells of it.
     pub(super) fn tend_tunnels(&mut self) {
-        let intents: Vec<TunnelIntent> = self.machine.tunnels().collect();
-        let config = self.machine.config();
+        let intents: Vec<TunnelIntent> = self.nodes[0].machine.tunnels().collect();
+        let config = self.nodes[0].machine.config();
         for number in 0..u32::try_from(config.tunnels.len()).unwrap_or(0) {
             let id = TunnelId(number);
             let mut server = self.servers.remove(&id).unwrap_or_default();
@@ -160,7 +160,7 @@ where
                 return self.serve(server, intent);
             }
         };
-        self.apply(Input::TunnelReported { link, report });
+        self.apply(0, Input::TunnelReported { link, report });
     }
 
     /// What a server that is well does for who is in.
@@ -168,7 +168,7 @@ where
         let link = intent.link;
         if intent.closing {
             server.lose(self.now, Duration::ZERO);
-            return self.apply(Input::TunnelReported { link, report: TunnelReport::Closed });
+            return self.apply(0, Input::TunnelReported { link, report: TunnelReport::Closed });
         }
         server.bound.retain(|listener, _| intent.forwards.iter().any(|forward| forward.listener == *listener));
         for forward in &intent.forwards {
@@ -182,31 +182,32 @@ where
                 server.bound.insert(listener, forward.tries);
                 TunnelReport::Bound { listener, port: 7000 }
             };
-            self.apply(Input::TunnelReported { link, report });
+            self.apply(0, Input::TunnelReported { link, report });
         }
         if server.answered != intent.asked {
             server.answered = intent.asked;
-            self.apply(Input::TunnelReported { link, report: TunnelReport::Answered(intent.asked) });
+            self.apply(0, Input::TunnelReported { link, report: TunnelReport::Answered(intent.asked) });
         }
     }
 
     /// Whether somebody can connect to a listener: if it is on the other side of a tunnel, only where the server listens.
     pub(super) fn is_reachable(&self, listener: ListenerId) -> bool {
-        let listen = self.machine.config().listeners.get(listener.index());
+        let listen = self.nodes[0].machine.config().listeners.get(listener.index());
         let is_bound = || self.servers.values().any(|server| server.bound.contains_key(&listener));
         listen.is_none_or(|listen| listen.address.forward().is_none()) || is_bound()
     }
 
     /// Nobody is left of those who came through a tunnel that is down.
     fn expect_nobody_of(&self, id: TunnelId) {
-        let has_link = self.machine.tunnels().any(|intent| intent.link.tunnel == id);
-        let config = self.machine.config();
+        let has_link = self.nodes[0].machine.tunnels().any(|intent| intent.link.tunnel == id);
+        let config = self.nodes[0].machine.config();
         let is_forwarded = config.listeners.first().is_some_and(|listen| listen.address.forward().is_some());
         if has_link || !is_forwarded {
             return;
         }
-        let stays = |conn: ConnId| self.machine.intent(conn).is_some();
-        let stays = self.sockets.iter().flatten().any(|&(conn, peer)| !self.ends[peer].elsewhere && stays(conn));
+        let stays = |conn: ConnId| self.nodes[0].machine.intent(conn).is_some();
+        let accepted = self.nodes[0].sockets.iter().flatten().filter(|plug| !self.ends[plug.peer].place.elsewhere);
+        let stays = accepted.map(|plug| plug.conn).any(stays);
         self.promise(!stays, "the connections of a tunnel are over when it is");
     }
 }

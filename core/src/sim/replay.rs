@@ -1,0 +1,89 @@
+//! The same facts again, to fresh machines.
+
+use super::node::Digest;
+use super::watch::Watch;
+use super::{Actor, World};
+use crate::handler::Handler;
+use crate::machine::Machine;
+use crate::record::{RECONFIGURED, parse};
+use crate::tls::Tls;
+use crate::{Config, Input, Shard};
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::fmt;
+use core::str::FromStr;
+
+impl<H: Handler, A: Actor> World<H, A>
+where
+    H::Note: fmt::Display + FromStr,
+{
+    /// Gives the trace of each shard to a fresh machine with a handler that `handler` makes, and compares what came of it: the
+    /// same events, the same bytes, the same counters.
+    ///
+    /// # Panics
+    /// If something is different.
+    pub fn replay(&self, mut handler: impl FnMut(Shard) -> H) {
+        for node in &self.nodes {
+            let shard = node.machine.which_shard();
+            let mut configs = node.configs.iter().map(plain);
+            let Some(first) = configs.next() else { continue };
+            let mut machine = Machine::shard(first, Watch::new(handler(shard)), shard);
+            let mut written = Digest::default();
+            let mut lines = node.machine.recorded();
+            while !lines.is_empty() {
+                // A trace can't hold a configuration.
+                let (now, rest) = split_at_reload(lines);
+                let facts = parse::<H::Note>(now).map_err(|error| error.to_string());
+                self.promise(facts.is_ok(), "a trace that was written can be read");
+                for (now, input) in facts.unwrap_or_default() {
+                    if let Input::Wrote { conn, bytes } = input
+                        && let Some(intent) = machine.intent(conn)
+                    {
+                        written.mix_first(bytes, intent.transmit.slices());
+                    }
+                    let _ = machine.apply(now, input);
+                    while machine.next_letter().is_some() {}
+                }
+                if let Some((line, config)) = rest.split_once('\n').and_then(|(line, _)| Some((line, configs.next()?))) {
+                    let nanos = line.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0);
+                    let _ = machine.apply(crate::Time::from_nanos(nanos), Input::Reconfigured(config.into()));
+                }
+                lines = rest.split_once('\n').map_or("", |(_, lines)| lines);
+            }
+            let told = machine.handler().digest() == node.machine.handler().digest();
+            self.promise(told, &format!("a replay tells the handler of shard {} the same", shard.number()));
+            let is_plain = node.configs.iter().flat_map(|config| &config.listeners).all(|listen| listen.tls.is_none());
+            self.promise(!is_plain || written == node.written, "a replay writes the same bytes");
+            let counted = |machine: &Machine<Watch<H>>| -> String {
+                let mut metrics = machine.metrics();
+                // These belong to the files of certificates, which a replay has none of.
+                metrics.certificate_expiry_secs = 0;
+                format!("{metrics:?}")
+            };
+            self.promise(counted(&machine) == counted(&node.machine), "a replay counts the same");
+        }
+    }
+}
+
+/// The facts before a new configuration, and the rest, which begins with it.
+fn split_at_reload(lines: &str) -> (&str, &str) {
+    let mut at = 0;
+    for line in lines.split_inclusive('\n') {
+        if line.trim_end().ends_with(RECONFIGURED) && line.split(' ').count() == 2 {
+            return lines.split_at(at);
+        }
+        at += line.len();
+    }
+    (lines, "")
+}
+
+/// The same without keys: what a trace holds is inside TLS.
+fn plain(config: &Config) -> Config {
+    let mut config = config.clone();
+    for listen in &mut config.listeners {
+        if let Some(tls) = &mut listen.tls {
+            *tls = Tls { handshake_timeout: tls.handshake_timeout, ..Tls::elsewhere() };
+        }
+    }
+    config
+}

@@ -1,0 +1,132 @@
+//! Who comes to a listener, and what they say there.
+
+use crate::swarm::{Feature, Swarm};
+use drupe_core::sim::{Client, Do, Link};
+use drupe_core::telnet::InputMode;
+use drupe_core::wire::{LengthPrefix, Protocol, Wire};
+use drupe_core::{Listen, Random};
+
+/// A client for a listener, and whether what it says can be compared with what arrives.
+pub(crate) struct Guest {
+    pub(crate) client: Client,
+    /// It says nothing but messages.
+    pub(crate) is_exact: bool,
+}
+
+type Script = Box<dyn FnMut(&mut Random) -> Do>;
+
+impl Swarm {
+    /// A client that speaks what a listener speaks, most often.
+    pub(crate) fn guest(&mut self, listen: &Listen, link: Link, line_max: usize) -> Guest {
+        let (client, speaks) = match &listen.protocol {
+            Protocol::Spoken(Wire::Lines(_)) => (Client::lines(), true),
+            Protocol::Spoken(Wire::LengthPrefixed(frames)) => (Client::length_prefixed(frames.prefix), true),
+            Protocol::Spoken(Wire::Telnet(telnet)) => (self.terminal(telnet.mode, line_max), true),
+            Protocol::Spoken(Wire::WebSocket(_)) => (Client::websocket(), true),
+            Protocol::Http(_) if self.chance(5) => (Client::http(), false),
+            Protocol::Http(http) => match &http.telnet {
+                Some(telnet) => (self.terminal(telnet.mode, line_max).in_websocket("/"), true),
+                None => (Client::websocket_at("/", self.has(Feature::Deflate)), true),
+            },
+            // Who does not speak at once is taken for a terminal.
+            Protocol::Auto(auto) if link == Link::Steady => match self.number(5) {
+                0 if auto.prefix.is_some() && listen.proxies.is_none() => {
+                    (Client::length_prefixed(LengthPrefix::U32Be).begins_with("echo 1 0"), true)
+                }
+                0 | 1 => (Client::lines().begins_with("echo 1 0"), true),
+                2 => (Client::websocket(), true),
+                3 => (Client::http().begins_with("/healthz"), false),
+                _ => (self.terminal(auto.telnet.mode, line_max), true),
+            },
+            Protocol::Auto(auto) => (self.terminal(auto.telnet.mode, line_max), true),
+            other => panic!("nobody speaks {other:?}"),
+        };
+        let garbage = self.has(Feature::Garbage) && self.chance(4);
+        let client = client.does(if speaks { self.talk(garbage) } else { self.requests(garbage) });
+        Guest { client, is_exact: speaks && !garbage && !self.has(Feature::Modes) }
+    }
+
+    fn terminal(&mut self, mode: InputMode, line_max: usize) -> Client {
+        if mode == InputMode::Keys || self.chance(4) {
+            return Client::telnet();
+        }
+        let columns = self.pick(&[20, 80, 80, 132]);
+        Client::typist(columns, line_max.min(4_096))
+    }
+
+    /// What somebody says who speaks in messages.
+    fn talk(&mut self, garbage: bool) -> Script {
+        let mut verbs = vec!["say", "say", "only", "echo", "echo", "many"];
+        let mut add = |has: bool, more: &[&'static str]| {
+            if has {
+                verbs.extend(more);
+            }
+        };
+        add(self.has(Feature::Rooms), &["join", "leave", "pub", "pub", "some", "each"]);
+        add(self.has(Feature::Policies), &["policy"]);
+        add(self.has(Feature::AppPauses), &["pause"]);
+        add(self.has(Feature::Prompts), &["prompt", "hide"]);
+        add(self.has(Feature::Modes), &["mode"]);
+        add(self.has(Feature::Tickets), &["ticket", "redeem", "tick"]);
+        add(self.has(Feature::Dials), &["dial"]);
+        add(self.has(Feature::Watch), &["watch", "name"]);
+        let seldom: Vec<&'static str> = [
+            (Feature::Panics, "panic"),
+            (Feature::Ends, "close"),
+            (Feature::Ends, "bye"),
+            (Feature::Ends, "end"),
+            (Feature::HalfOpen, "finish"),
+            (Feature::Quarantine, "quarantine"),
+        ]
+        .into_iter()
+        .filter(|(feature, _)| self.has(*feature))
+        .map(|(_, verb)| verb)
+        .collect();
+        let (big, pace, ends) = (self.has(Feature::Big), self.pick(&[2, 4, 30]), self.pick(&[0, 60, 300]));
+        let burst = self.pick(&[1, 1, 5, 60]);
+        let mut said = 0;
+        let mut left = 0;
+        Box::new(move |random: &mut Random| {
+            if left == 0 && random.below(pace) > 0 {
+                return if random.below(6) == 0 { Do::Fidget } else { Do::Wait };
+            }
+            left = if left == 0 { random.below(burst) } else { left - 1 };
+            if ends > 0 && random.below(ends) == 0 {
+                return [Do::Close, Do::Close, Do::End, Do::Leave][usize::try_from(random.below(4)).expect("small")].clone();
+            }
+            if garbage && random.below(20) == 0 {
+                let length = random.below(60);
+                return Do::Raw((0..length).map(|_| u8::try_from(random.below(256)).expect("small")).collect());
+            }
+            said += 1;
+            let verb = if !seldom.is_empty() && random.below(40) == 0 {
+                seldom[usize::try_from(random.below(seldom.len() as u64)).expect("small")]
+            } else {
+                verbs[usize::try_from(random.below(verbs.len() as u64)).expect("small")]
+            };
+            let most = if big && random.below(10) == 0 { 5_000 } else { 60 };
+            let verb = if big && random.below(20) == 0 { "big" } else { verb };
+            Do::Say(format!("{verb} {} {said}", random.below(most)))
+        })
+    }
+
+    /// What somebody asks for who speaks HTTP.
+    fn requests(&mut self, garbage: bool) -> Script {
+        let paths = ["/healthz", "/readyz", "/healthz", "/nothing", "/", "/metrics"];
+        let burst = self.pick(&[1, 3, 10]);
+        let mut left = 0;
+        Box::new(move |random: &mut Random| {
+            if left == 0 && random.below(6) > 0 {
+                return Do::Wait;
+            }
+            left = if left == 0 { random.below(burst) } else { left - 1 };
+            if garbage && random.below(10) == 0 {
+                return Do::Raw(b"GET /\x01 HTTP/1.1\r\n\r\n".to_vec());
+            }
+            if random.below(100) == 0 {
+                return Do::End;
+            }
+            Do::Say(paths[usize::try_from(random.below(paths.len() as u64)).expect("small")].to_string())
+        })
+    }
+}

@@ -1,0 +1,195 @@
+//! The application of the swarm: it does what peers ask it for, and writes down what each of them should hear.
+
+use drupe_core::outbound::SlowPolicy;
+use drupe_core::telnet::InputMode;
+use drupe_core::wire::{LengthPrefix, Wire};
+use drupe_core::{
+    Backoff, ConnId, Dial, Event, Handler, Hub, Identity, Letter, NoNote, Origin, OutgoingBuf, Reason, Ticket, Timer,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// The room that everybody is in, as long as it may be.
+pub(crate) const ALL: &str = "all";
+
+/// Does what messages say; see [`Hall::obey`].
+#[derive(Default)]
+pub(crate) struct Hall {
+    /// The messages of each connection, in order.
+    pub(crate) received: BTreeMap<ConnId, Vec<String>>,
+    /// What each connection was sent, in order.
+    pub(crate) sent: BTreeMap<ConnId, Vec<String>>,
+    /// Who is in which room, as far as this handler did it.
+    members: BTreeMap<String, BTreeSet<ConnId>>,
+    /// Connections that may miss what is too long for their wire.
+    short: BTreeSet<ConnId>,
+    tickets: Vec<Ticket>,
+    published: u64,
+    /// Peers that came in without what their listener asks for.
+    pub(crate) strangers: Vec<ConnId>,
+}
+
+impl Hall {
+    /// What another shard published is about to be published here.
+    pub(crate) fn delivered(&mut self, letter: &Letter) {
+        if let Letter::Publish { room, except, message } = letter {
+            let OutgoingBuf::Same(payload) = message else { return };
+            let text = payload.as_payload().as_str().unwrap_or_default().to_string();
+            let members = self.members.get(&**room).cloned().unwrap_or_default();
+            self.expect(members.iter().filter(|conn| !except.contains(conn)).copied(), &text);
+        }
+    }
+
+    fn expect(&mut self, conns: impl IntoIterator<Item = ConnId>, text: &str) {
+        for conn in conns {
+            if text.len() <= 255 || !self.short.contains(&conn) {
+                self.sent.entry(conn).or_default().push(text.to_string());
+            }
+        }
+    }
+
+    fn send(&mut self, hub: &mut Hub<'_, u32>, conn: ConnId, text: &str) {
+        if hub.send(conn, text) {
+            self.expect([conn], text);
+        }
+    }
+
+    fn publish(&mut self, hub: &mut Hub<'_, u32>, room: &str, except: &[ConnId], length: usize) {
+        self.published += 1;
+        let text = format!("{room} {} {} {};", hub.random() % 100, self.published, "-".repeat(length));
+        let members: Vec<ConnId> = hub.members(room).filter(|conn| !except.contains(conn)).collect();
+        self.expect(members, &text);
+        hub.publish_except(room, except, &text);
+    }
+
+    fn join(&mut self, hub: &mut Hub<'_, u32>, conn: ConnId, room: &str) {
+        if hub.join(conn, room) == Ok(true) {
+            self.members.entry(room.to_string()).or_default().insert(conn);
+        }
+    }
+
+    /// Does what a message asks for: a verb and words.
+    fn obey(&mut self, hub: &mut Hub<'_, u32>, conn: ConnId, message: &str) {
+        let mut words = message.split(' ');
+        let verb = words.next().unwrap_or_default();
+        let number: usize = words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
+        let room = ["side", "other", ""][number % 3];
+        match verb {
+            "say" => self.publish(hub, ALL, &[], number),
+            "only" => self.publish(hub, ALL, &[conn], number),
+            "some" => {
+                let all: Vec<ConnId> = hub.connections().collect();
+                self.publish(hub, ALL, &all[..number % (all.len() + 1)], 3);
+            }
+            "echo" => self.send(hub, conn, &format!("{message};")),
+            "many" => (0..number % 40).for_each(|n| self.send(hub, conn, &format!("many {n};"))),
+            "big" => self.send(hub, conn, &format!("big {};", "=".repeat(number))),
+            "each" => {
+                let all: Vec<ConnId> = hub.connections().collect();
+                let text = format!("each {number};");
+                self.expect(all.iter().copied(), &text);
+                hub.send_each(&all, &text);
+            }
+            "join" => self.join(hub, conn, room),
+            "leave" => {
+                if hub.leave(conn, room) {
+                    self.members.entry(room.to_string()).or_default().remove(&conn);
+                }
+            }
+            "pub" => self.publish(hub, room, &[], number),
+            "pause" => {
+                hub.pause(conn);
+                hub.wake(Timer::of(conn, "resume"), Duration::from_millis(number as u64 * 10));
+            }
+            "prompt" => drop(hub.prompt(conn, "> ")),
+            "hide" => drop(hub.prompt_hidden(conn, "password: ")),
+            "mode" => {
+                let modes = [InputMode::Line, InputMode::Character, InputMode::Keys];
+                hub.set_input_mode(conn, modes[number % 3]);
+            }
+            "ticket" => {
+                self.tickets.extend(hub.ticket(conn, Duration::from_millis(number as u64)));
+            }
+            "redeem" => drop(self.tickets.pop().map(|ticket| hub.redeem(ticket))),
+            "policy" => {
+                let policies =
+                    [SlowPolicy::SkipOldest, SlowPolicy::SkipNewest, SlowPolicy::KeepLatest, SlowPolicy::Close];
+                let _ = hub.set_slow_policy(room, policies[number % 4]);
+            }
+            "watch" => hub.watch(conn, !number.is_multiple_of(3)),
+            "name" => {
+                let name = ["ann", "bob", "cid"][number % 3];
+                hub.identify(conn, Identity::user(name));
+            }
+            "tick" => hub.wake(Timer::named("tick").keyed(number as u64 % 5), Duration::from_millis(number as u64)),
+            "dial" => {
+                let backoff = number.is_multiple_of(2).then(Backoff::default);
+                let dial = if number.is_multiple_of(3) {
+                    Dial::websocket("192.0.2.1:7", "/")
+                } else {
+                    Dial::lines("192.0.2.1:7")
+                };
+                hub.dial(Dial { backoff, ..dial });
+            }
+            "panic" => std::panic::panic_any(Wanted),
+            "close" => hub.close(conn),
+            "bye" => {
+                self.send(hub, conn, "bye;");
+                hub.close(conn);
+            }
+            "finish" => hub.finish(conn),
+            "end" => hub.end(conn, Reason::Forbidden),
+            "quarantine" => {
+                if let Some(drupe_core::Peer::Address(address)) = hub.peer(conn) {
+                    hub.quarantine(address.ip());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What a handler panics with because a peer asked for it.
+pub(crate) struct Wanted;
+
+impl Handler for Hall {
+    type Context = u32;
+    type Note = NoNote;
+
+    fn on(&mut self, hub: &mut Hub<'_, u32>, event: Event<'_, NoNote>) {
+        match event {
+            Event::Opened { conn, origin, .. } => {
+                let frames = hub.listen(conn).map(|listen| listen.protocol.wire());
+                if matches!(frames, Some(Wire::LengthPrefixed(frames)) if frames.prefix == LengthPrefix::U8) {
+                    self.short.insert(conn);
+                }
+                let requires = hub.listen(conn).is_some_and(|listen| listen.app == "certificate");
+                if requires && hub.secured(conn).is_none_or(|secured| secured.user.is_none()) {
+                    self.strangers.push(conn);
+                }
+                if let Origin::Listener(_) = origin {
+                    self.join(hub, conn, ALL);
+                }
+            }
+            Event::Message { conn, payload } => {
+                let message = payload.as_str().unwrap_or("?").to_string();
+                self.received.entry(conn).or_default().push(message.clone());
+                self.obey(hub, conn, &message);
+            }
+            Event::Timer(Timer { conn: Some(conn), name: "resume", .. }) => hub.resume(conn),
+            Event::Timer(Timer { name: "tick", .. }) => self.publish(hub, ALL, &[], 5),
+            Event::InputEnded { conn, .. } => match hub.random() % 3 {
+                0 => hub.finish(conn),
+                1 => hub.close(conn),
+                _ => hub.wake(Timer::of(conn, "over"), Duration::from_millis(300)),
+            },
+            Event::Timer(Timer { conn: Some(conn), name: "over", .. }) => hub.close(conn),
+            Event::Closed { conn, .. } => {
+                for members in self.members.values_mut() {
+                    members.remove(&conn);
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Many worlds, each made of another part of what there is: every wire, several shards, reloads, pauses of the process.
+//!
+//! `DRUPE_WORLDS=100000` runs so many, `DRUPE_SEED=7` one.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
+
+mod check;
+mod crowd;
+mod hall;
+mod swarm;
+mod watchdog;
+
+use drupe_core::sim::{Client, Faults, Link, World};
+use drupe_core::{Config, Peer, Reason};
+use hall::{Hall, Wanted};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+use swarm::{Feature, Swarm};
+
+/// Enough for combinations to meet, in about a minute of one core.
+const WORLDS: u64 = 400;
+const STEPS: u32 = 600;
+
+/// One world, and what is known of its peers.
+struct Run {
+    world: World<Hall, Client>,
+    swarm: Swarm,
+    /// By peer: whether what it says can be compared with what arrives.
+    exact: Vec<bool>,
+    reloads: Vec<Config>,
+}
+
+fn run(seed: u64, quiet: bool) -> Run {
+    let mut swarm = Swarm::new(seed);
+    let mut config = swarm.config();
+    let count = 1 + u16::try_from(swarm.number(4)).expect("small");
+    config.listeners = (0..count).map(|number| swarm.listener(number)).collect();
+    let shards = if swarm.has(Feature::Shards) { 1 + u8::try_from(swarm.number(4)).expect("small") } else { 1 };
+    let faults = faults(&mut swarm);
+    let mut world = World::of_shards(seed, &config, shards, |_| Hall::default())
+        .faults(faults)
+        .on_letter(Hall::delivered);
+    if quiet {
+        world = world.quiet();
+    }
+    let mut exact = Vec::new();
+    let peers = 3 + swarm.number(12);
+    for _ in 0..peers {
+        let listener = swarm.number(config.listeners.len());
+        let listen = &config.listeners[listener];
+        let budget = listen.limits.map_or(config.budget, |limits| limits.budget);
+        let link = if swarm.has(Feature::Troubled) && swarm.chance(2) { Link::Troubled } else { Link::Steady };
+        let guest = swarm.guest(listen, link, budget.message_max_bytes.get());
+        let from = Peer::Address(SocketAddr::from(([198, 51, 100, swarm.pick(&[1, 1, 2, 3])], 1_000)));
+        let client = match &listen.proxies {
+            Some(_) => guest.client.behind_proxy(header(&mut swarm)),
+            None => guest.client,
+        };
+        let returns = swarm.has(Feature::Returns);
+        world.add_from(from, u32::try_from(listener).expect("small"), returns, link, client);
+        exact.push(guest.is_exact);
+    }
+    if swarm.has(Feature::Dials) {
+        for client in [Client::lines(), Client::lines().says(["hello"])] {
+            world.add_elsewhere(Link::Steady, client);
+            exact.push(false);
+        }
+    }
+    let reloads = if swarm.has(Feature::Reloads) { (0..3).map(|_| reload(&mut swarm, &config)).collect() } else { vec![] };
+    Run { world, swarm, exact, reloads }
+}
+
+fn faults(swarm: &mut Swarm) -> Faults {
+    let mut faults = Faults::default();
+    if swarm.has(Feature::Pauses) {
+        faults.pause_max = Duration::from_secs(swarm.pick(&[1, 60, 1_000]));
+    }
+    if swarm.has(Feature::Stalls) {
+        faults.stall_max = Duration::from_secs(swarm.pick(&[1, 30]));
+    }
+    faults.behind = swarm.pick(&[1, 3, 50, 65_536]);
+    faults
+}
+
+/// What a proxy says before everything else.
+fn header(swarm: &mut Swarm) -> Vec<u8> {
+    let client = swarm.pick(&[1, 2, 3]);
+    match swarm.number(6) {
+        0 => b"PROXY UNKNOWN\r\n".to_vec(),
+        1 => b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0".to_vec(),
+        2 => [&b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c"[..], &[203, 0, 113, client, 127, 0, 0, 1, 0, 9, 0, 10]].concat(),
+        3 if swarm.chance(3) => b"PROXY TCP4 nonsense\r\n".to_vec(),
+        _ => format!("PROXY TCP4 203.0.113.{client} 127.0.0.1 9 10\r\n").into_bytes(),
+    }
+}
+
+/// The same listeners, one more or one less, and other limits; the longest message stays.
+fn reload(swarm: &mut Swarm, before: &Config) -> Config {
+    let mut config = swarm.config();
+    config.budget = before.budget;
+    config.listeners.clone_from(&before.listeners);
+    if swarm.chance(3) {
+        let number = 50 + u16::try_from(swarm.number(9)).expect("small");
+        let more = swarm.listener(number);
+        config.listeners.push(more);
+    }
+    if swarm.chance(3) && config.listeners.len() > 1 {
+        config.listeners.pop();
+    }
+    config
+}
+
+/// Runs one world to its end and checks everything about it; returns it.
+fn world(seed: u64, quiet: bool) -> Run {
+    let mut run = run(seed, quiet);
+    let reloads = std::mem::take(&mut run.reloads);
+    let part = STEPS / (u32::try_from(reloads.len()).expect("few") + 1);
+    run.world.run(part);
+    for config in reloads {
+        run.world.reconfigure(&config);
+        run.world.run(part);
+        if run.swarm.chance(3) {
+            run.world.rest();
+        }
+    }
+    run.world.settle();
+    check::heard(&run);
+    check::received(&run);
+    check::nobody_is_a_stranger(&run);
+    run.world.replay(|_| Hall::default());
+    run
+}
+
+/// Panics that peers ask for are not shown.
+fn quiet() {
+    let shown = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if info.payload().downcast_ref::<Wanted>().is_none() {
+            shown(info);
+        }
+    }));
+}
+
+#[test]
+fn worlds_keep_the_promises() {
+    quiet();
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
+    let seeds = match number("DRUPE_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("DRUPE_WORLDS").unwrap_or(WORLDS),
+    };
+    let is_whole = seeds.end - seeds.start >= WORLDS;
+    let mut reached = BTreeMap::<Reason, u64>::new();
+    let watchdog = watchdog::Watchdog::start();
+    for seed in seeds {
+        watchdog.begin(seed);
+        let run = world(seed, false);
+        run.world.metrics().ended.iter().for_each(|(reason, count)| *reached.entry(reason).or_default() += count);
+        if seed.is_multiple_of(16) {
+            assert_eq!(world(seed, false).world.traces(), run.world.traces(), "the same seed is the same world");
+        }
+    }
+    // Worlds that reach nothing prove nothing.
+    let all = [
+        Reason::PeerClosed,
+        Reason::MessageTooLarge,
+        Reason::MalformedFrame,
+        Reason::Idle,
+        Reason::Silent,
+        Reason::RateLimited,
+        Reason::SlowConsumer,
+        Reason::BadProxyHeader,
+        Reason::Reset,
+        Reason::Application,
+        Reason::Answered,
+        Reason::HandlerPanicked,
+        Reason::Kicked,
+        Reason::Shutdown,
+    ];
+    for reason in all.into_iter().filter(|_| is_whole) {
+        assert!(reached[&reason] > 5, "{reason} was reached {} times in {reached:?}", reached[&reason]);
+    }
+}
+
+/// For long runs: does not end at the first seed that fails. `DRUPE_WORLDS` and `DRUPE_FROM` say which.
+#[test]
+#[ignore = "runs as long as it is told to"]
+fn campaign() {
+    quiet();
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let from = number("DRUPE_FROM").unwrap_or(0);
+    let seeds = from..from + number("DRUPE_WORLDS").unwrap_or(1_000);
+    let (began, count) = (std::time::Instant::now(), seeds.end - seeds.start);
+    let shown = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut found = BTreeMap::<String, Vec<u64>>::new();
+    let watchdog = watchdog::Watchdog::start();
+    for seed in seeds {
+        watchdog.begin(seed);
+        if let Err(panic) = std::panic::catch_unwind(|| drop(world(seed, true))) {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("?");
+            let promise = text.split(". The trace:").next().unwrap_or(text);
+            let promise = promise.split_once(": ").map_or(promise, |(_, promise)| promise);
+            found.entry(check::kind(promise)).or_default().push(seed);
+        }
+    }
+    std::panic::set_hook(shown);
+    let seconds = began.elapsed().as_secs_f64();
+    eprintln!("{count} worlds in {seconds:.1} s");
+    for (promise, seeds) in &found {
+        eprintln!("{:6} times, first in {:?}: {promise}", seeds.len(), &seeds[..seeds.len().min(5)]);
+    }
+    assert!(found.is_empty(), "{} promises were broken", found.len());
+}

@@ -1,0 +1,277 @@
+//! What a world is made of: each seed draws some of what there is, and parameters that are now usual, now as small or as
+//! large as they can be.
+
+use drupe_core::http::Http;
+use drupe_core::limit::{
+    Budget, ConnectionLimits, EarlyDrop, Ladder, MessageSize, Network, QuarantineLimits, Rate,
+};
+use drupe_core::outbound::{Marks, OutboundLimits, SlowPolicy};
+use drupe_core::telnet::{InputMode, Telnet};
+use drupe_core::wire::{Auto, LengthPrefix, LineEnding, Lines, Protocol, Proxies, Wire};
+use drupe_core::{Address, Closing, Config, Drain, Listen, PeerLimits, Random, Rates, RoomLimits, TicketLimits};
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// Draws from a seed.
+pub(crate) struct Swarm {
+    pub(crate) random: Random,
+    /// One bit for each thing that this world has or has not.
+    features: u64,
+}
+
+/// What a world has, by chance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Feature {
+    Rates,
+    Drops,
+    Closes,
+    Idle,
+    Silence,
+    Lifetime,
+    Extremes,
+    Notices,
+    HalfOpen,
+    Policies,
+    SmallMarks,
+    FewConnections,
+    Quarantine,
+    Deflate,
+    Pings,
+    Proxies,
+    Shards,
+    Reloads,
+    Pauses,
+    Stalls,
+    Rooms,
+    Dials,
+    Panics,
+    AppPauses,
+    Ends,
+    Prompts,
+    Modes,
+    Tickets,
+    Returns,
+    Garbage,
+    Troubled,
+    Big,
+    Watch,
+}
+
+impl Swarm {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed.wrapping_mul(0x9e37_79b9) ^ 0x00d2_b9e5);
+        let features = random.next_u64();
+        Self { random, features }
+    }
+
+    pub(crate) fn has(&self, feature: Feature) -> bool {
+        self.features >> (feature as u8) & 1 == 1
+    }
+
+    pub(crate) fn chance(&mut self, of: u64) -> bool {
+        self.random.below(of) == 0
+    }
+
+    pub(crate) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.number(of.len())]
+    }
+
+    pub(crate) fn number(&mut self, below: usize) -> usize {
+        usize::try_from(self.random.below(below as u64)).expect("it fits")
+    }
+
+    /// One of the usual values, or seldom an extreme one.
+    fn or_extreme<T: Copy>(&mut self, usual: &[T], extreme: &[T]) -> T {
+        if self.has(Feature::Extremes) && self.chance(6) { self.pick(extreme) } else { self.pick(usual) }
+    }
+
+    fn span(&mut self, usual: &[u64]) -> Duration {
+        let usual: Vec<Duration> = usual.iter().map(|millis| Duration::from_millis(*millis)).collect();
+        let extreme = [Duration::ZERO, Duration::from_nanos(1), Duration::from_millis(1), Duration::MAX];
+        self.or_extreme(&usual, &extreme)
+    }
+
+    fn maybe_span(&mut self, feature: Feature, usual: &[u64]) -> Option<Duration> {
+        if self.has(feature) { Some(self.span(usual)) } else { None }
+    }
+
+    /// An interval: short ones are many events.
+    fn interval(&mut self, usual: &[u64]) -> Option<Duration> {
+        let usual: Vec<Duration> = usual.iter().map(|millis| Duration::from_millis(*millis)).collect();
+        let extreme = [Duration::from_millis(50), Duration::MAX];
+        self.has(Feature::Pings).then(|| self.or_extreme(&usual, &extreme))
+    }
+
+    fn rate(&mut self, usual: &[(u32, u32)]) -> Option<Rate> {
+        let (rate, burst) = self.or_extreme(usual, &[(1, 1), (u32::MAX, u32::MAX), (1, u32::MAX), (u32::MAX, 1)]);
+        Rate::new(rate, burst).ok()
+    }
+
+    fn step(&mut self, has: bool) -> Option<u32> {
+        let (one, several) = (self.or_extreme(&[1, 2, 5], &[0, 1, u32::MAX]), self.chance(3));
+        (has && !several).then_some(one)
+    }
+
+    pub(crate) fn rates(&mut self) -> Rates {
+        let has = self.has(Feature::Rates);
+        let (drops, closes) = (has && self.has(Feature::Drops), has && self.has(Feature::Closes));
+        let messages = self.rate(&[(20, 5), (5, 2), (100, 10)]).filter(|_| has && !self.chance(3));
+        let bytes = self.rate(&[(2_000, 500), (200, 50), (20_000, 100)]).filter(|_| has && !self.chance(3));
+        let ladder = Ladder {
+            warn: self.step(true),
+            pause: self.step(true),
+            drop: self.step(drops),
+            close: self.step(closes),
+            quarantine: self.step(closes && self.has(Feature::Quarantine)),
+            forgive_after: self.span(&[1_000, 60_000]),
+        };
+        Rates { messages, bytes, ladder }
+    }
+
+    fn budget(&mut self) -> Budget {
+        let message_max = self.or_extreme(&[200, 2_000, 65_536], &[1, 2, 20, 1 << 30]);
+        Budget {
+            message_max_bytes: MessageSize::new(message_max).expect("in range"),
+            message_deadline: self.span(&[10_000, 60_000]),
+            messages_per_turn: self.or_extreme(&[3, 20, 1_024], &[0, 1, u32::MAX]),
+        }
+    }
+
+    fn outbound(&mut self) -> OutboundLimits {
+        let small = self.has(Feature::SmallMarks);
+        let usual = if small { (200, 500, 2_000) } else { (64 << 10, 256 << 10, 1 << 20) };
+        let (low, high, max) =
+            self.or_extreme(&[usual], &[(0, 0, 1), (0, 0, 50), (50, 50, 50), (0, 100, 100), (1 << 30, 1 << 30, 1 << 30)]);
+        let policies = [SlowPolicy::Close, SlowPolicy::SkipOldest, SlowPolicy::SkipNewest, SlowPolicy::KeepLatest];
+        let slow_policy = if self.has(Feature::Policies) { self.pick(&policies) } else { SlowPolicy::Close };
+        OutboundLimits {
+            marks: Marks::new(low, high, max).expect("in order"),
+            write_deadline: self.span(&[5_000, 20_000]),
+            drain_min_bytes_per_second: NonZeroU32::new(self.or_extreme(&[4_096], &[1, u32::MAX])).expect("not 0"),
+            slow_policy,
+        }
+    }
+
+    /// Everything but the listeners.
+    pub(crate) fn config(&mut self) -> Config {
+        let few = self.has(Feature::FewConnections);
+        let total = if few { self.or_extreme(&[6, 10], &[0, 1]) } else { 10_000 };
+        let per_address = if few { self.or_extreme(&[3, 100], &[0, 1]) } else { u32::MAX };
+        let early = self.pick(&[(0, 1), (2, 9), (5, 100)]);
+        let connections = ConnectionLimits {
+            total,
+            per_address,
+            arrivals_per_address: self.rate(&[(5, 5)]).filter(|_| few),
+            early_drop: EarlyDrop::new(early.0, early.1).ok().filter(|_| few && self.chance(3)),
+        };
+        let trusted: Network = "198.51.100.0/24".parse().expect("good");
+        Config {
+            connections,
+            exempt: if self.chance(8) { vec![trusted] } else { Vec::new() },
+            dry_run: self.chance(12),
+            budget: self.budget(),
+            rates: self.rates(),
+            quarantine: QuarantineLimits {
+                cool_down: self.span(&[1_000, 60_000]),
+                addresses_max: self.or_extreme(&[10, 1_000], &[0, 1]),
+            },
+            outbound: self.outbound(),
+            rooms: if self.has(Feature::Extremes) && self.chance(4) {
+                RoomLimits { total: self.pick(&[0, 1, 2]), per_connection: self.pick(&[0, 1, 2]), name_max_bytes: 3 }
+            } else {
+                RoomLimits::default()
+            },
+            tickets: TicketLimits {
+                per_connection: self.or_extreme(&[3], &[0, 1, u32::MAX]),
+                total: self.or_extreme(&[10], &[0, 1, u32::MAX]),
+            },
+            idle: self.maybe_span(Feature::Idle, &[2_000, 30_000, 300_000]),
+            idle_warning: self.maybe_span(Feature::Idle, &[100, 1_000, 40_000]),
+            silence: self.maybe_span(Feature::Silence, &[3_000, 30_000, 100_000]),
+            lifetime: self.maybe_span(Feature::Lifetime, &[5_000, 100_000]).filter(|_| self.chance(3)),
+            closing: Closing {
+                flush: self.span(&[1_000, 5_000]),
+                linger: self.span(&[500, 2_000]),
+                discard_max_bytes: self.or_extreme(&[1 << 20], &[0, 1, u32::MAX]),
+            },
+            drain: Drain {
+                grace: if self.chance(3) { self.span(&[1, 500]).min(Duration::from_secs(60)) } else { Duration::ZERO },
+                retry_after: if self.chance(2) { Some(self.span(&[1_000])) } else { None },
+                window: self.span(&[100, 5_000]).min(Duration::from_secs(60)),
+                closes_per_second: self.or_extreme(&[1, 500], &[0, u32::MAX]),
+                deadline: self.span(&[10_000, 20_000]).min(Duration::from_secs(300)),
+            },
+            accept_backoff: self.span(&[500]).min(Duration::from_secs(60)),
+            ..Config::default()
+        }
+    }
+
+    /// Peers that are treated otherwise.
+    fn limits(&mut self) -> Option<PeerLimits> {
+        if !self.chance(5) {
+            return None;
+        }
+        Some(PeerLimits {
+            budget: self.budget(),
+            rates: self.rates(),
+            idle: self.maybe_span(Feature::Idle, &[5_000]),
+            idle_warning: None,
+            silence: self.maybe_span(Feature::Silence, &[5_000]),
+            lifetime: None,
+        })
+    }
+
+    fn telnet(&mut self) -> Telnet {
+        let mode = self.pick(&[InputMode::Line, InputMode::Character, InputMode::Character, InputMode::Keys]);
+        let keep_alive = self.interval(&[1_000, 20_000]);
+        Telnet { mode, probe: self.chance(2), keep_alive, ..Telnet::default() }
+    }
+
+    fn http(&mut self) -> Http {
+        Http {
+            deflate: self.has(Feature::Deflate),
+            ping: self.interval(&[1_000, 10_000]),
+            timeout: self.span(&[2_000, 10_000]),
+            ..Http::default()
+        }
+    }
+
+    /// A listener of any kind.
+    pub(crate) fn listener(&mut self, number: u16) -> Listen {
+        let protocol: Protocol = match self.number(8) {
+            0 => Wire::Lines(Lines { ending: self.pick(&[LineEnding::Lf, LineEnding::CrLf]), ..Lines::default() }).into(),
+            1 => {
+                let text = format!("length://127.0.0.1:1?prefix={}", self.pick(&LengthPrefix::ALL).name());
+                text.parse::<Listen>().expect("good").protocol
+            }
+            2 | 3 => Wire::Telnet(self.telnet()).into(),
+            4 => Protocol::Http(self.http().into()),
+            5 | 6 => {
+                let telnet = Some(self.telnet());
+                Protocol::Http(Http { telnet, ..self.http() }.into())
+            }
+            _ => {
+                let prefix = if self.chance(2) { Some(LengthPrefix::U32Be) } else { None };
+                let auto = Auto { prefix, telnet: self.telnet(), wait: self.span(&[300, 1_000]), ..Auto::default() };
+                Protocol::Auto(auto)
+            }
+        };
+        let address = Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 7_000 + number)));
+        let mut listen = Listen::new(address, protocol);
+        listen.half_open = self.has(Feature::HalfOpen);
+        if self.has(Feature::Notices) {
+            listen.notices = self.chance(2);
+        }
+        listen.limits = self.limits();
+        if self.has(Feature::Proxies) && self.chance(2) {
+            let trusted: Network = "198.51.100.0/24".parse().expect("good");
+            listen.proxies = Some(Proxies { timeout: self.span(&[1_000, 5_000]), ..Proxies::trusting([trusted]) });
+        }
+        if self.chance(10) {
+            listen.connections_max = Some(self.or_extreme(&[3], &[0, 1]));
+        }
+        listen
+    }
+}
