@@ -58,7 +58,8 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
+use core::cell::Cell;
+use core::fmt::{self, Write as _};
 use core::time::Duration;
 use node::{Mail, Node};
 use peer::{PeerEnd, Place};
@@ -80,7 +81,8 @@ pub struct World<H: Handler, A> {
     /// A peer wanted to connect where nobody ever listened.
     unreachable: Option<ListenerId>,
     /// The trace is not printed, or was already.
-    quiet: core::cell::Cell<bool>,
+    quiet: Cell<bool>,
+    checks: Cell<u32>,
 }
 
 type OnLetter<H> = Box<dyn FnMut(&mut H, &Letter)>;
@@ -158,7 +160,8 @@ where
             servers: BTreeMap::new(),
             calm: false,
             unreachable: None,
-            quiet: core::cell::Cell::new(false),
+            quiet: Cell::new(false),
+            checks: Cell::new(0),
         };
         for node in 0..world.nodes.len() {
             world.apply(node, Input::Started);
@@ -297,7 +300,8 @@ where
         let mut text = String::new();
         for (number, node) in self.nodes.iter().enumerate() {
             if self.nodes.len() > 1 {
-                text.push_str(&alloc::format!("# shard {number}\n"));
+                // Writing to a string does not fail.
+                let _ = writeln!(text, "# shard {number}");
             }
             text.push_str(node.machine.recorded());
         }
@@ -319,7 +323,7 @@ where
     ///
     /// # Panics
     /// If a promise is broken.
-    pub fn request(&mut self, request: Request) {
+    pub fn request(&mut self, request: &Request) {
         // As a shell's handle does: to everybody where everybody has a part in it.
         let nodes = if matches!(request, Request::Drain) { self.nodes.len() } else { 1 };
         for node in (0..nodes).rev() {
@@ -376,7 +380,7 @@ where
         let nobody = self.unreachable.filter(|_| self.nodes.iter().all(|node| node.machine.metrics().opened == 0));
         self.promise(nobody.is_none(), "somebody can connect: there is no such listener");
         self.rest();
-        self.request(Request::Drain);
+        self.request(&Request::Drain);
         for _ in 0..1_000 {
             self.flush_all();
             self.deliver_steady();

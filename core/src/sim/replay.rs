@@ -44,7 +44,8 @@ where
                     let _ = machine.apply(now, input);
                     while machine.next_letter().is_some() {}
                 }
-                if let Some((line, config)) = rest.split_once('\n').and_then(|(line, _)| Some((line, configs.next()?))) {
+                if let Some((line, config)) = rest.split_once('\n').and_then(|(line, _)| Some((line, configs.next()?)))
+                {
                     let nanos = line.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0);
                     let _ = machine.apply(crate::Time::from_nanos(nanos), Input::Reconfigured(config.into()));
                 }
@@ -82,7 +83,9 @@ fn plain(config: &Config) -> Config {
     let mut config = config.clone();
     for listen in &mut config.listeners {
         if let Some(tls) = &mut listen.tls {
-            *tls = Tls { handshake_timeout: tls.handshake_timeout, ..Tls::elsewhere() };
+            let mut plain = Tls::elsewhere();
+            plain.handshake_timeout = tls.handshake_timeout;
+            *tls = plain;
         }
     }
     config

@@ -88,7 +88,7 @@ where
         self.calm = true;
         let until = self.now + within;
         while self.now < until {
-            self.pass(Duration::from_millis(100));
+            self.pass(Duration::from_millis(250));
             self.flush_all();
             self.check();
         }

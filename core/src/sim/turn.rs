@@ -31,9 +31,9 @@ where
             (50..74, _) => self.flush(node),
             (74..80, _) => self.deliver_one_letter(node),
             (80..95, _) => {
-                let span = match self.random.below(20) {
+                let span = match self.random.below(60) {
                     0 => Duration::from_secs(self.random.below(100)),
-                    1 => Duration::from_secs(5),
+                    1..4 => Duration::from_secs(5),
                     _ => Duration::from_millis(self.random.below(200)),
                 };
                 self.deliver_steady();
@@ -338,7 +338,9 @@ where
             self.promise(at_once < DUE_AT_ONCE_MAX, "the next deadline lies in the future");
             if self.nodes.iter().any(|node| node.stalled_until.is_some_and(|until| until <= self.now)) {
                 // What has arrived comes before what is due.
-                self.nodes.iter_mut().for_each(|node| node.stalled_until = node.stalled_until.filter(|until| *until > self.now));
+                self.nodes
+                    .iter_mut()
+                    .for_each(|node| node.stalled_until = node.stalled_until.filter(|until| *until > self.now));
                 self.deliver_steady();
             }
             for node in 0..self.nodes.len() {

@@ -1,7 +1,7 @@
 //! What was said and heard, compared.
 
-use crate::swarm::Feature;
 use crate::Run;
+use crate::swarm::Feature;
 use drupe_core::{ConnId, Reason};
 use std::collections::BTreeMap;
 
@@ -17,7 +17,8 @@ pub(crate) fn heard(run: &Run) {
         let mut rest = sent.iter();
         for (place, text) in heard.iter().enumerate() {
             let before = rest.clone();
-            let found = if may_skip { rest.any(|next| next == text) } else { rest.next().is_some_and(|next| next == text) };
+            let found =
+                if may_skip { rest.any(|next| next == text) } else { rest.next().is_some_and(|next| next == text) };
             assert!(
                 found,
                 "{conn} hears what it is sent, in order: message {place} is {text:?} and should be {:?} of {session:?}",
@@ -45,7 +46,8 @@ pub(crate) fn received(run: &Run) {
         let mut rest = session.said.iter();
         for (place, text) in received.iter().enumerate() {
             let before = rest.clone();
-            let found = if drops { rest.any(|next| next == text) } else { rest.next().is_some_and(|next| next == text) };
+            let found =
+                if drops { rest.any(|next| next == text) } else { rest.next().is_some_and(|next| next == text) };
             assert!(
                 found,
                 "what {conn} says arrives in order: message {place} is {text:?} and should be {:?} of {session:?}",
@@ -86,7 +88,9 @@ fn message(text: &str) -> Option<&str> {
     while let Some(rest) = text.strip_prefix("> ").or_else(|| text.strip_prefix("password: ")) {
         text = rest;
     }
-    let is_ours = ["all ", "side ", "other ", "echo ", "many ", "big ", "each ", "bye;"].iter().any(|verb| text.starts_with(verb));
+    let is_ours = ["all ", "side ", "other ", "echo ", "many ", "big ", "each ", "bye;"]
+        .iter()
+        .any(|verb| text.starts_with(verb));
     (is_ours && text.ends_with(';')).then_some(text)
 }
 

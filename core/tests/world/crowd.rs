@@ -13,6 +13,9 @@ pub(crate) struct Guest {
     pub(crate) is_exact: bool,
 }
 
+/// No message is longer.
+const LINE_BYTES: usize = 32;
+
 type Script = Box<dyn FnMut(&mut Random) -> Do>;
 
 impl Swarm {
@@ -43,7 +46,9 @@ impl Swarm {
         };
         let garbage = self.has(Feature::Garbage) && self.chance(4);
         let client = client.does(if speaks { self.talk(garbage) } else { self.requests(garbage) });
-        Guest { client, is_exact: speaks && !garbage && !self.has(Feature::Modes) }
+        // A line that is typed is cut where it is too long; elsewhere that is the end.
+        let is_exact = speaks && !garbage && !self.has(Feature::Modes) && line_max > LINE_BYTES;
+        Guest { client, is_exact }
     }
 
     fn terminal(&mut self, mode: InputMode, line_max: usize) -> Client {
@@ -82,7 +87,7 @@ impl Swarm {
         .filter(|(feature, _)| self.has(*feature))
         .map(|(_, verb)| verb)
         .collect();
-        let (big, pace, ends) = (self.has(Feature::Big), self.pick(&[2, 4, 30]), self.pick(&[0, 60, 300]));
+        let (big, pace, ends) = (self.has(Feature::Big), self.pick(&[1, 2, 20]), self.pick(&[0, 15, 60, 300]));
         let burst = self.pick(&[1, 1, 5, 60]);
         let mut said = 0;
         let mut left = 0;
@@ -92,14 +97,15 @@ impl Swarm {
             }
             left = if left == 0 { random.below(burst) } else { left - 1 };
             if ends > 0 && random.below(ends) == 0 {
-                return [Do::Close, Do::Close, Do::End, Do::Leave][usize::try_from(random.below(4)).expect("small")].clone();
+                return [Do::Close, Do::Close, Do::End, Do::Leave][usize::try_from(random.below(4)).expect("small")]
+                    .clone();
             }
             if garbage && random.below(20) == 0 {
                 let length = random.below(60);
                 return Do::Raw((0..length).map(|_| u8::try_from(random.below(256)).expect("small")).collect());
             }
             said += 1;
-            let verb = if !seldom.is_empty() && random.below(40) == 0 {
+            let verb = if !seldom.is_empty() && random.below(20) == 0 {
                 seldom[usize::try_from(random.below(seldom.len() as u64)).expect("small")]
             } else {
                 verbs[usize::try_from(random.below(verbs.len() as u64)).expect("small")]

@@ -91,10 +91,8 @@ impl Hall {
                 hub.send_each(&all, &text);
             }
             "join" => self.join(hub, conn, room),
-            "leave" => {
-                if hub.leave(conn, room) {
-                    self.members.entry(room.to_string()).or_default().remove(&conn);
-                }
+            "leave" if hub.leave(conn, room) => {
+                self.members.entry(room.to_string()).or_default().remove(&conn);
             }
             "pub" => self.publish(hub, room, &[], number),
             "pause" => {
@@ -104,8 +102,9 @@ impl Hall {
             "prompt" => drop(hub.prompt(conn, "> ")),
             "hide" => drop(hub.prompt_hidden(conn, "password: ")),
             "mode" => {
-                let modes = [InputMode::Line, InputMode::Character, InputMode::Keys];
-                hub.set_input_mode(conn, modes[number % 3]);
+                // A person can't tell whether keys are drawn or only told.
+                let modes = [InputMode::Line, InputMode::Character];
+                hub.set_input_mode(conn, modes[number % 2]);
             }
             "ticket" => {
                 self.tickets.extend(hub.ticket(conn, Duration::from_millis(number as u64)));

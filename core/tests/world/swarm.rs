@@ -2,9 +2,7 @@
 //! large as they can be.
 
 use drupe_core::http::Http;
-use drupe_core::limit::{
-    Budget, ConnectionLimits, EarlyDrop, Ladder, MessageSize, Network, QuarantineLimits, Rate,
-};
+use drupe_core::limit::{Budget, ConnectionLimits, EarlyDrop, Ladder, MessageSize, Network, QuarantineLimits, Rate};
 use drupe_core::outbound::{Marks, OutboundLimits, SlowPolicy};
 use drupe_core::telnet::{InputMode, Telnet};
 use drupe_core::wire::{Auto, LengthPrefix, LineEnding, Lines, Protocol, Proxies, Wire};
@@ -142,8 +140,8 @@ impl Swarm {
     fn outbound(&mut self) -> OutboundLimits {
         let small = self.has(Feature::SmallMarks);
         let usual = if small { (200, 500, 2_000) } else { (64 << 10, 256 << 10, 1 << 20) };
-        let (low, high, max) =
-            self.or_extreme(&[usual], &[(0, 0, 1), (0, 0, 50), (50, 50, 50), (0, 100, 100), (1 << 30, 1 << 30, 1 << 30)]);
+        let (low, high, max) = self
+            .or_extreme(&[usual], &[(0, 0, 1), (0, 0, 50), (50, 50, 50), (0, 100, 100), (1 << 30, 1 << 30, 1 << 30)]);
         let policies = [SlowPolicy::Close, SlowPolicy::SkipOldest, SlowPolicy::SkipNewest, SlowPolicy::KeepLatest];
         let slow_policy = if self.has(Feature::Policies) { self.pick(&policies) } else { SlowPolicy::Close };
         OutboundLimits {
@@ -187,9 +185,9 @@ impl Swarm {
                 per_connection: self.or_extreme(&[3], &[0, 1, u32::MAX]),
                 total: self.or_extreme(&[10], &[0, 1, u32::MAX]),
             },
-            idle: self.maybe_span(Feature::Idle, &[2_000, 30_000, 300_000]),
+            idle: self.maybe_span(Feature::Idle, &[20_000, 300_000]),
             idle_warning: self.maybe_span(Feature::Idle, &[100, 1_000, 40_000]),
-            silence: self.maybe_span(Feature::Silence, &[3_000, 30_000, 100_000]),
+            silence: self.maybe_span(Feature::Silence, &[30_000, 100_000]),
             lifetime: self.maybe_span(Feature::Lifetime, &[5_000, 100_000]).filter(|_| self.chance(3)),
             closing: Closing {
                 flush: self.span(&[1_000, 5_000]),
@@ -241,7 +239,9 @@ impl Swarm {
     /// A listener of any kind.
     pub(crate) fn listener(&mut self, number: u16) -> Listen {
         let protocol: Protocol = match self.number(8) {
-            0 => Wire::Lines(Lines { ending: self.pick(&[LineEnding::Lf, LineEnding::CrLf]), ..Lines::default() }).into(),
+            0 => {
+                Wire::Lines(Lines { ending: self.pick(&[LineEnding::Lf, LineEnding::CrLf]), ..Lines::default() }).into()
+            }
             1 => {
                 let text = format!("length://127.0.0.1:1?prefix={}", self.pick(&LengthPrefix::ALL).name());
                 text.parse::<Listen>().expect("good").protocol

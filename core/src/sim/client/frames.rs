@@ -84,6 +84,10 @@ impl Codec for Frames {
     }
 
     fn finished(&mut self, _: &mut Vec<String>) -> Result<(), String> {
-        if self.received.is_empty() { Ok(()) } else { Err(format!("it ends within a frame: {}", shown(&self.received))) }
+        if self.received.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("it ends within a frame: {}", shown(&self.received)))
+        }
     }
 }

@@ -73,6 +73,10 @@ impl Codec for Http {
     }
 
     fn finished(&mut self, _: &mut Vec<String>) -> Result<(), String> {
-        if self.received.is_empty() { Ok(()) } else { Err(format!("it ends within a response: {}", shown(&self.received))) }
+        if self.received.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("it ends within a response: {}", shown(&self.received)))
+        }
     }
 }

@@ -143,7 +143,9 @@ impl Telnet {
                 }
                 Self::sub(CHARSET, b"\x02UTF-8", out);
             }
-            [TTYPE | NEW_ENVIRON, ..] => return Err(format!("parameters of an option that is off: {}", shown(content))),
+            [TTYPE | NEW_ENVIRON, ..] => {
+                return Err(format!("parameters of an option that is off: {}", shown(content)));
+            }
             _ => {}
         }
         Ok(())

@@ -44,6 +44,9 @@ pub(super) struct Frame {
     compressed: bool,
 }
 
+const MASKED: u8 = 0x80;
+const LENGTH_16: u8 = 0x7e;
+const LENGTH_64: u8 = 0x7f;
 const CONTINUATION: u8 = 0;
 const TEXT: u8 = 1;
 const BINARY: u8 = 2;
@@ -91,13 +94,13 @@ impl WebSocket {
     pub(super) fn send(&mut self, frame: Frame, content: &[u8], out: &mut Vec<u8>) {
         out.push(u8::from(frame.is_last) << 7 | u8::from(frame.compressed) << 6 | frame.opcode);
         match content.len() {
-            length @ ..126 => out.push(0x80 | u8::try_from(length).unwrap_or(0)),
+            length @ ..126 => out.push(MASKED | u8::try_from(length).unwrap_or(0)),
             length @ ..0x1_0000 => {
-                out.push(0x80 | 126);
+                out.push(MASKED | LENGTH_16);
                 out.extend_from_slice(&u16::try_from(length).unwrap_or(0).to_be_bytes());
             }
             length => {
-                out.push(0x80 | 127);
+                out.push(MASKED | LENGTH_64);
                 out.extend_from_slice(&(length as u64).to_be_bytes());
             }
         }
@@ -114,12 +117,7 @@ impl WebSocket {
     }
 
     /// Takes bytes: messages to `messages`, answers to `out`.
-    pub(super) fn take(
-        &mut self,
-        bytes: &[u8],
-        messages: &mut Vec<Vec<u8>>,
-        out: &mut Vec<u8>,
-    ) -> Result<(), String> {
+    pub(super) fn take(&mut self, bytes: &[u8], messages: &mut Vec<Vec<u8>>, out: &mut Vec<u8>) -> Result<(), String> {
         self.received.extend_from_slice(bytes);
         if self.state == State::Opening {
             self.take_response()?;
@@ -127,7 +125,7 @@ impl WebSocket {
         while self.state == State::Open {
             let Some((frame, content)) = self.next_frame()? else { return Ok(()) };
             if frame.is_control() {
-                self.control(frame, content, out)?;
+                self.control(frame, &content, out)?;
             } else {
                 self.data(frame, content, messages)?;
             }
@@ -181,8 +179,7 @@ impl WebSocket {
     fn next_frame(&mut self) -> Result<Option<(Frame, Vec<u8>)>, String> {
         let bytes = &self.received;
         let &[first, second, ..] = &bytes[..] else { return Ok(None) };
-        let frame =
-            Frame { opcode: first & 0xf, is_last: first & 0x80 != 0, compressed: first & 0x40 != 0 };
+        let frame = Frame { opcode: first & 0xf, is_last: first & 0x80 != 0, compressed: first & 0x40 != 0 };
         let wrong = |what: &str| Err(format!("a frame {what}: {}", shown(bytes)));
         if first & 0x30 != 0 || frame.compressed && (!self.deflates || !matches!(frame.opcode, TEXT | BINARY)) {
             return wrong("has a reserved bit set");
@@ -219,23 +216,24 @@ impl WebSocket {
         Ok(Some((frame, content)))
     }
 
-    fn control(&mut self, frame: Frame, content: Vec<u8>, out: &mut Vec<u8>) -> Result<(), String> {
+    fn control(&mut self, frame: Frame, content: &[u8], out: &mut Vec<u8>) -> Result<(), String> {
         match frame.opcode {
-            PING if !self.has_closed => self.send(Frame::whole(PONG), &content, out),
+            PING if !self.has_closed => self.send(Frame::whole(PONG), content, out),
             PONG => {
                 // One pong may answer several pings: the last of them (section 5.5.3).
-                let Some(place) = self.pings.iter().position(|ping| *ping == content) else {
-                    return Err(format!("a pong to no ping: {}", shown(&content)));
+                let Some(place) = self.pings.iter().position(|ping| ping == content) else {
+                    return Err(format!("a pong to no ping: {}", shown(content)));
                 };
                 self.pings.drain(..=place);
             }
             CLOSE => {
-                if let [_] = content[..] {
+                if let [_] = content {
                     return Err("a Close with half a code".to_string());
                 }
                 if let Some((code, words)) = content.split_first_chunk() {
                     let code = u16::from_be_bytes(*code);
-                    if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) || core::str::from_utf8(words).is_err() {
+                    if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) || core::str::from_utf8(words).is_err()
+                    {
                         return Err(format!("a Close with code {code} and {}", shown(words)));
                     }
                 }
@@ -284,7 +282,10 @@ impl Codec for WebSocket {
         let offer = match (self.offers, random.below(4)) {
             (false, _) => String::new(),
             (true, 0) => {
-                format!("Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits={}\r\n", 8 + random.below(8))
+                format!(
+                    "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits={}\r\n",
+                    8 + random.below(8)
+                )
             }
             (true, _) => "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n".to_string(),
         };
