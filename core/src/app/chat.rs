@@ -1,3 +1,4 @@
+use super::name::{self, NAME_MAX_CHARS};
 use crate::rare::{Empty, Rare};
 use crate::telnet::Signal;
 use crate::text::neutralize;
@@ -8,7 +9,6 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 const LOBBY: &str = "lobby";
-const NAME_MAX_CHARS: usize = 24;
 const HELP: &str = "\
 /nick NAME      take a name
 /join ROOM      go to a room
@@ -22,11 +22,15 @@ const HELP: &str = "\
 /// People with names in rooms, talking in lines.
 ///
 /// Everyone begins in the room `lobby` under a name like `guest7` and is in one room at a time. Names and
-/// rooms have 1 to 24 letters, digits, `-`, `_` or `.`; names differ in more than case. Whatever acts on a
-/// terminal instead of being read is taken out of what people say ([`neutralize`]).
+/// rooms have 1 to 24 letters of any script, digits, `-`, `_` or `.`. A name that looks like one in use is refused, and so is
+/// one that differs from it in case only (UTS #39). Whatever acts on a terminal instead of being read is taken out of
+/// what people say ([`neutralize`]).
+///
+/// Only the server sends lines that begin with `* `. What people say begins with their name: `<ann> hello`, and `/me waves`
+/// becomes `~ ann waves`.
 #[derive(Debug, Default)]
 pub struct Chat {
-    /// By name in lower case.
+    /// By the [key](name::key) of each name.
     names: BTreeMap<String, ConnId>,
     guests: u32,
 }
@@ -78,12 +82,13 @@ impl Handler for Chat {
 impl Chat {
     fn welcome(&mut self, hub: &mut ChatHub<'_>, conn: ConnId) {
         let user = hub.identity(conn).map(|identity| String::from(&*identity.user));
-        let known = user.filter(|name| is_name(name) && !self.names.contains_key(&name.to_lowercase()));
+        let known = user.and_then(|user| name::parse(&user)).filter(|name| !self.names.contains_key(&name::key(name)));
         let name = known.unwrap_or_else(|| self.guest());
-        self.names.insert(name.to_lowercase(), conn);
+        self.names.insert(name::key(&name), conn);
         if let Some(member) = hub.context(conn) {
             member.0.name.clone_from(&name);
         }
+        hub.set_label(conn, &name);
         hub.send(conn, &format!("* welcome, {name}; /help tells what you can do"));
         enter(hub, conn, LOBBY);
     }
@@ -92,7 +97,7 @@ impl Chat {
         loop {
             self.guests = self.guests.wrapping_add(1);
             let name = format!("guest{}", self.guests);
-            if !self.names.contains_key(&name) {
+            if !self.names.contains_key(&name::key(&name)) {
                 return name;
             }
         }
@@ -100,7 +105,7 @@ impl Chat {
 
     fn farewell(&mut self, hub: &mut ChatHub<'_>, conn: ConnId, reason: Reason) {
         let Some(Person { name, room, last_words }) = hub.context(conn).map(|member| member.0.take()) else { return };
-        self.names.remove(&name.to_lowercase());
+        self.names.remove(&name::key(&name));
         let words = match (last_words, reason) {
             (Some(words), _) => format!(": {words}"),
             (None, Reason::Application | Reason::PeerClosed) => String::new(),
@@ -117,8 +122,10 @@ impl Chat {
                 hub.send(conn, HELP);
             }
             "nick" => self.rename(hub, conn, rest),
-            "join" if !is_name(rest) => tell_name_rule(hub, conn, "a room"),
-            "join" => enter(hub, conn, rest),
+            "join" => match name::parse(rest) {
+                Some(room) => enter(hub, conn, &room),
+                None => tell_name_rule(hub, conn, "a room"),
+            },
             "leave" => enter(hub, conn, LOBBY),
             "who" => {
                 let room = room_of(hub, conn);
@@ -133,7 +140,7 @@ impl Chat {
             }
             "me" if rest.is_empty() => usage(hub, conn, "/me ACTION"),
             "me" => {
-                let line = format!("* {} {rest}", name_of(hub, conn));
+                let line = format!("~ {} {rest}", name_of(hub, conn));
                 let room = room_of(hub, conn);
                 hub.publish(&room, &line);
             }
@@ -153,24 +160,28 @@ impl Chat {
         }
     }
 
-    fn rename(&mut self, hub: &mut ChatHub<'_>, conn: ConnId, name: &str) {
-        if !is_name(name) {
-            return tell_name_rule(hub, conn, "a name");
-        }
-        let key = name.to_lowercase();
-        if self.names.get(&key).is_some_and(|&owner| owner != conn) {
-            hub.send(conn, &format!("* {name} is taken"));
+    fn rename(&mut self, hub: &mut ChatHub<'_>, conn: ConnId, wanted: &str) {
+        let Some(name) = name::parse(wanted) else { return tell_name_rule(hub, conn, "a name") };
+        let key = name::key(&name);
+        if let Some(&owner) = self.names.get(&key).filter(|&&owner| owner != conn) {
+            let taken = name_of(hub, owner);
+            let words = match name.to_lowercase() == taken.to_lowercase() {
+                true => format!("* {name} is taken"),
+                false => format!("* {name} looks like {taken}, which is taken"),
+            };
+            hub.send(conn, &words);
             return;
         }
         let Some(member) = hub.context(conn) else { return };
-        let (old, room) = (core::mem::replace(&mut member.0.name, name.to_string()), member.0.room.clone());
-        self.names.remove(&old.to_lowercase());
+        let (old, room) = (core::mem::replace(&mut member.0.name, name.clone()), member.0.room.clone());
+        self.names.remove(&name::key(&old));
         self.names.insert(key, conn);
+        hub.set_label(conn, &name);
         hub.publish(&room, &format!("* {old} is now {name}"));
     }
 
     fn whisper(&self, hub: &mut ChatHub<'_>, conn: ConnId, name: &str, text: &str) {
-        let Some(&other) = self.names.get(&name.to_lowercase()) else {
+        let Some(&other) = name::parse(name).and_then(|name| self.names.get(&name::key(&name))) else {
             hub.send(conn, &format!("* there is nobody called {name}"));
             return;
         };
@@ -206,11 +217,6 @@ fn enter(hub: &mut ChatHub<'_>, conn: ConnId, room: &str) {
         hub.publish(&old, &format!("* {name} went to {room}"));
     }
     hub.publish(room, &format!("* {name} came to {room}"));
-}
-
-fn is_name(name: &str) -> bool {
-    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
-    (1..=NAME_MAX_CHARS).contains(&name.chars().count()) && name.chars().all(allowed)
 }
 
 fn tell_name_rule(hub: &mut ChatHub<'_>, conn: ConnId, what: &str) {
@@ -266,7 +272,11 @@ mod tests {
             ("/leave", vec!["* you are in lobby"], vec![]),
             ("/who", vec!["* in lobby: ann, bob"], vec![]),
             ("/rooms", vec!["* rooms: lobby (2)"], vec![]),
-            ("/me waves", vec!["* ann waves"], vec!["* ann waves"]),
+            ("/me waves", vec!["~ ann waves"], vec!["~ ann waves"]),
+            ("/me is now root", vec!["~ ann is now root"], vec!["~ ann is now root"]),
+            ("/nick b\u{43e}b", vec!["* b\u{43e}b looks like bob, which is taken"], vec![]),
+            ("/nick Zoe\u{308}", vec!["* ann is now Zo\u{eb}"], vec!["* ann is now Zo\u{eb}"]),
+            ("/msg b\u{43e}b hi", vec!["[to bob] hi"], vec!["[ann] hi"]),
             ("/me", vec!["* that is used as /me ACTION"], vec![]),
             ("/msg BOB psst", vec!["[to bob] psst"], vec!["[ann] psst"]),
             ("/msg bob", vec!["* that is used as /msg NAME TEXT"], vec![]),

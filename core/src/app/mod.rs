@@ -2,6 +2,7 @@
 
 mod chat;
 mod echo;
+mod name;
 mod relay;
 mod several;
 

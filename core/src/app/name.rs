@@ -1,0 +1,90 @@
+//! Names that people give themselves and their rooms.
+
+use alloc::string::String;
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+use unicode_security::GeneralSecurityProfile;
+use unicode_security::confusable_detection::skeleton;
+
+/// The most characters of a name, after normalization.
+pub(super) const NAME_MAX_CHARS: usize = 24;
+/// The most combining marks in a row: more would reach into other lines (UTS #39 section 5.4).
+const MARKS_MAX: usize = 4;
+/// At most three characters compose to one (Unicode Standard section 3.11), of four bytes each.
+const TEXT_BYTES_PER_CHAR: usize = 12;
+
+/// The name in Unicode Normalization Form C, or `None` if it is not a name.
+///
+/// A name has 1 to 24 letters, digits, combining marks, `-`, `_` or `.`, all of them allowed in identifiers by UTS #39
+/// section 3.1. It begins with none of the marks.
+pub(super) fn parse(text: &str) -> Option<String> {
+    // Normalization looks at all marks of a letter together, so what is far too long is refused before it.
+    if text.len() > NAME_MAX_CHARS * TEXT_BYTES_PER_CHAR {
+        return None;
+    }
+    let mut name = String::new();
+    let (mut count, mut marks) = (0, 0);
+    for c in text.nfc() {
+        (count, marks) = (count + 1, if is_combining_mark(c) { marks + 1 } else { 0 });
+        let is_part = c.is_alphanumeric() || marks > 0 && count > 1;
+        let is_allowed = matches!(c, '-' | '_' | '.') || is_part && c.identifier_allowed();
+        if !is_allowed || count > NAME_MAX_CHARS || marks > MARKS_MAX {
+            return None;
+        }
+        name.push(c);
+    }
+    (count > 0).then_some(name)
+}
+
+/// What two names share that people may take for one another: they differ in case only, or look alike (the skeleton of UTS #39
+/// section 4).
+pub(super) fn key(name: &str) -> String {
+    let lower = name.nfkc().collect::<String>().to_lowercase();
+    skeleton(&lower).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_of_every_script_make_a_name_and_what_hides_or_is_compatible_does_not() {
+        for (text, name) in [
+            ("ann", Some("ann")),
+            ("Ann-Marie_2.0", Some("Ann-Marie_2.0")),
+            ("\u{939}\u{93f}\u{928}\u{94d}\u{926}\u{940}", Some("\u{939}\u{93f}\u{928}\u{94d}\u{926}\u{940}")),
+            ("\u{ba4}\u{bae}\u{bbf}\u{bb4}\u{bcd}", Some("\u{ba4}\u{bae}\u{bbf}\u{bb4}\u{bcd}")),
+            ("\u{1781}\u{17d2}\u{1798}\u{17c2}\u{179a}", Some("\u{1781}\u{17d2}\u{1798}\u{17c2}\u{179a}")),
+            // Decomposed, as file systems and some keyboards send it.
+            ("Zoe\u{308}", Some("Zo\u{eb}")),
+            ("", None),
+            ("a b", None),
+            ("\u{301}a", None),
+            ("a\u{301}\u{302}\u{303}\u{304}\u{306}\u{307}", None),
+            ("\u{ff41}\u{ff4e}\u{ff4e}", None),
+            ("an\u{200b}n", None),
+            ("ann\u{202e}", None),
+            ("ann\u{0}", None),
+        ] {
+            assert_eq!(parse(text).as_deref(), name, "{text:?}");
+        }
+        assert!(parse(&"x".repeat(24)).is_some() && parse(&"x".repeat(25)).is_none());
+        // A long text costs no more than a name.
+        assert!(parse(&"e\u{301}".repeat(100_000)).is_none());
+    }
+
+    #[test]
+    fn names_that_look_alike_share_a_key() {
+        for [one, other] in [
+            ["ann", "Ann"],
+            ["ann", "\u{430}nn"],
+            ["bill", "b\u{131}ll"],
+            ["Zo\u{eb}", "Zoe\u{308}"],
+            ["root", "r\u{43e}\u{43e}t"],
+            ["bob1", "bobl"],
+        ] {
+            assert_eq!(key(one), key(other), "{one} and {other}");
+        }
+        assert_ne!(key("ann"), key("anna"));
+    }
+}
