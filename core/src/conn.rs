@@ -44,6 +44,8 @@ pub(crate) struct Conn {
     pub(crate) paused: bool,
     pub(crate) half_open: bool,
     pub(crate) notices: bool,
+    /// The application said whether a program or a person is at the other end.
+    pub(crate) chose_representation: bool,
     /// Not to be read before then.
     pub(crate) rate_pause: Option<Time>,
     /// When a drain ends it.
@@ -171,6 +173,7 @@ impl Conn {
             paused: false,
             half_open: false,
             notices: false,
+            chose_representation: false,
             rate_pause: None,
             drain_at: None,
             discarded: 0,

@@ -133,6 +133,18 @@ impl<C: Default> Hub<'_, C> {
         self.state.set_representation(conn, representation);
     }
 
+    /// Names a connection for operators: the monitor shows it. It proves nothing; see [`identify`](Self::identify) for that. Of
+    /// a longer name the first 64 characters are kept, without what acts on a terminal. An empty one takes the label away.
+    pub fn set_label(&mut self, conn: ConnId, label: &str) {
+        self.state.set_label(conn, label);
+    }
+
+    /// The [label](Self::set_label) of a connection.
+    #[must_use]
+    pub fn label(&self, conn: ConnId) -> Option<&str> {
+        self.state.labels.get(conn)
+    }
+
     /// Which representation a connection gets.
     #[must_use]
     pub fn representation(&self, conn: ConnId) -> Representation {

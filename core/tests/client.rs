@@ -5,7 +5,7 @@
 use drupe_core::kit::auth::scram::Credentials;
 use drupe_core::kit::auth::{Accounts, Authentication, Claims, TokenKey, Tokens};
 use drupe_core::kit::client::{Client, ClientEvent, ClientOptions, Command, Login};
-use drupe_core::kit::layer::Within;
+use drupe_core::kit::layer::{Heartbeat, Within};
 use drupe_core::kit::rpc::Rpc;
 use drupe_core::kit::{App, Service};
 use drupe_core::testing::TestHub;
@@ -361,4 +361,49 @@ fn a_client_logs_in_where_people_are_asked() {
     let login = Login::Password { user: "ann".into(), password: "mellon".into() };
     let (_, told) = Pair::connect(server, "tcp://127.0.0.1:1", ClientOptions::new(dial()).login(login));
     assert_eq!(heard(&told), ["Connected(Address(192.0.2.1:1))"]);
+}
+
+/// A server with a heartbeat, and a client; what either sends is carried to the other for `seconds`.
+fn heartbeat(beat: Heartbeat, options: ClientOptions, seconds: u64) -> (bool, Vec<String>, Vec<String>) {
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let messages = std::sync::Arc::clone(&seen);
+    let listen = drupe_core::kit::on_lines(move |_: &mut drupe_core::Hub<'_, ()>, _, line: &str| {
+        messages.lock().expect("whole").push(line.to_owned());
+    });
+    let mut server = TestHub::new(listen.within(beat));
+    let (mut client, told) = client(options);
+    let there = client.dialed(DIAL, peer()).expect("wanted");
+    let here = server.connect();
+    for _ in 0..seconds {
+        server.advance(Duration::from_secs(1));
+        client.advance(Duration::from_secs(1));
+        let to_client = server.received(here).to_vec();
+        server.clear();
+        if !to_client.is_empty() {
+            client.send(there, &to_client);
+        }
+        let to_server = client.received(there).to_vec();
+        client.clear();
+        if !to_server.is_empty() {
+            server.send(here, &to_server);
+        }
+    }
+    let seen = std::mem::take(&mut *seen.lock().expect("whole"));
+    (!server.is_closed(here), seen, heard(&told))
+}
+
+#[test]
+fn a_client_answers_the_heartbeat_and_is_not_closed_as_silent() {
+    let (interval, timeout) = (Duration::from_secs(10), Duration::from_secs(25));
+    let (is_open, seen, told) = heartbeat(Heartbeat::ping(interval, timeout), ClientOptions::new(dial()), 100);
+    assert!(is_open && seen.is_empty(), "the handler sees no answers: {seen:?}");
+    assert_eq!(told, ["Connected(Address(192.0.2.1:1))"], "and the client's user no questions");
+
+    let custom = || Heartbeat::new("alive?", interval, timeout);
+    let answering = ClientOptions::new(dial()).answering("alive?", "yes");
+    let (is_open, seen, _) = heartbeat(custom(), answering, 100);
+    assert!(is_open && seen.iter().all(|line| line == "yes") && seen.len() >= 9, "{seen:?}");
+
+    let (is_open, _, told) = heartbeat(custom(), ClientOptions::new(dial()), 100);
+    assert!(!is_open && told.contains(&"message alive?".to_owned()), "nobody answers what nobody knows");
 }

@@ -294,7 +294,7 @@ fn ten_thousand_requests_at_once_have_ten_thousand_answers_in_order() {
             }
             hub.advance(Duration::from_millis(50));
         }
-        let is_notice = |message: &Vec<u8>| !message.starts_with(b"{");
+        let is_notice = |message: &Vec<u8>| !message.starts_with(b"{\"jsonrpc\"");
         let (notices, answers): (Vec<_>, Vec<_>) = hub.messages(conn).into_iter().partition(is_notice);
         // Who is slowed is told so, once, where the wire has notices.
         assert_eq!(notices.len(), usize::from(address.starts_with("tcp")), "{notices:?}");
@@ -476,4 +476,26 @@ fn a_call_that_is_too_many_is_answered_and_an_error_of_a_later_one_too() {
         assert_eq!(answer["error"]["data"]["retry_after_ms"], json!(10_000));
     }
     assert_eq!(came.len(), 3, "others are told once");
+}
+
+#[test]
+fn a_method_with_one_plain_parameter_is_called_by_position_and_says_so() {
+    let rpc = Rpc::new("squares", "1").method("square", |_, _, number: i64| Ok::<_, RpcError>(number * number));
+    let mut hub = TestHub::new(Service::new(()).rpc(rpc));
+    let conn = hub.connect();
+    let mut ask = |method: &str, params: &str| {
+        hub.clear();
+        hub.line(conn, &format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#));
+        serde_json::from_str::<Value>(&hub.lines(conn)[0]).expect("JSON")
+    };
+    assert_eq!(ask("square", "[12]"), result(144, 1));
+    for params in ["[]", "[1,2]", "[\"x\"]", "[[12]]", "{}", "{\"number\":12}"] {
+        assert_eq!(terse(ask("square", params)), error(-32602, "Invalid params", 1), "{params}");
+    }
+    let described = ask("rpc.discover", "[]")["result"]["methods"][0].clone();
+    assert_eq!(described["paramStructure"], "by-position");
+    let [parameter] = &described["params"].as_array().expect("a list")[..] else {
+        panic!("one parameter: {described}")
+    };
+    assert_eq!((&parameter["name"], &parameter["schema"]["type"]), (&json!("p1"), &json!("integer")));
 }

@@ -232,6 +232,57 @@ fn the_server_speaks_as_it_is_spoken_to_on_every_wire() {
 }
 
 #[test]
+fn a_room_without_its_scope_is_forbidden_by_code() {
+    let mut hub = hub();
+    let conn = hub.connect();
+    hub.line(conn, r#"{"type":"login","scopes":[]}"#);
+    hub.line(conn, "/login join:den");
+    let forbidden =
+        |of: &str| format!(r#"{{"type":"error","of":"{of}","code":"forbidden","reason":"{}"}}"#, RoomError::Forbidden);
+    assert_eq!(said(&mut hub, conn, r#"{"type":"enter","room":"hall"}"#), [forbidden("enter")]);
+    hub.line(conn, r#"{"type":"enter","room":"den"}"#);
+    assert_eq!(said(&mut hub, conn, r#"{"type":"say","room":"den","text":"hi"}"#), [forbidden("say")]);
+}
+
+#[test]
+fn text_that_nothing_serves_does_not_make_a_person_of_a_program() {
+    let config = Config::listening(["length://127.0.0.1:2".parse::<Listen>().expect("well formed")]);
+    let mut hub = TestHub::with_config(config, service());
+    let program = hub.connect();
+    let frame = |text: &str| [&u32::try_from(text.len()).expect("short").to_be_bytes()[..], text.as_bytes()].concat();
+    let text_of = |messages: Vec<Vec<u8>>| String::from_utf8(messages.concat()).expect("text");
+    hub.send(program, &frame("hello"));
+    assert!(text_of(hub.messages(program)).starts_with(r#"{"type":"error","code":"unsupported""#));
+    hub.clear();
+    hub.send(program, &frame(r#"{"type":"enter","room":"den"}"#));
+    hub.clear();
+    hub.send(program, &frame("and again"));
+    assert!(text_of(hub.messages(program)).starts_with(r#"{"type":"error","code":"unsupported""#));
+}
+
+#[test]
+fn programs_on_lines_get_notices_and_farewells_as_json() {
+    let mut config = Config::listening(["tcp://127.0.0.1:1".parse::<Listen>().expect("well formed")]);
+    config.rates.messages = drupe_core::limit::Rate::new(1, 1).ok();
+    config.idle = Some(Duration::from_secs(60));
+    let mut hub = TestHub::with_config(config, service());
+    let [program, person] = [hub.connect(), hub.connect()];
+    hub.line(program, r#"{"type":"enter","room":"den"}"#);
+    hub.line(person, "/enter den");
+    hub.clear();
+    hub.line(program, r#"{"type":"enter","room":"den"}"#);
+    hub.line(person, "/enter den");
+    let words = "too many messages or bytes; you are read more slowly";
+    assert_eq!(hub.lines(program), [format!(r#"{{"type":"warning","reason":"{words}"}}"#)]);
+    assert_eq!(hub.lines(person), [format!("warning: {words}")]);
+    hub.clear();
+    hub.advance(Duration::from_secs(120));
+    let words = Reason::Idle.sentence();
+    assert_eq!(hub.lines(program), [format!(r#"{{"type":"closing","code":"idle","reason":"{words}"}}"#)]);
+    assert_eq!(hub.lines(person), [format!("closing (idle): {words}")]);
+}
+
+#[test]
 fn unknown_types_are_treated_by_policy() {
     for (policy, answers, closed) in
         [(Unknown::Refuse, 1, false), (Unknown::Ignore, 0, false), (Unknown::Close, 2, true)]

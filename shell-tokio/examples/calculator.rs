@@ -40,6 +40,11 @@ struct Divided {
     remainder: i64,
 }
 
+#[derive(Deserialize, JsonSchema)]
+struct Below {
+    below: u64,
+}
+
 fn divide(Division { dividend, divisor }: Division) -> Result<Divided, RpcError> {
     let quotient = dividend.checked_div(divisor).ok_or(RpcError::new(1, "nothing can be divided by that"))?;
     Ok(Divided { quotient, remainder: dividend.wrapping_rem(divisor) })
@@ -51,7 +56,7 @@ fn methods() -> Rpc<Calculator> {
         .about("The sum of two numbers.")
         .method("divide", |_, _, division| divide(division))
         .about("A number divided by another, and what is left.")
-        .deferred::<u64, u64>("primes", |app: &mut Calculator, _, below, ticket| {
+        .deferred::<Below, u64>("primes", |app: &mut Calculator, _, Below { below }, ticket| {
             let remote = app.remote.clone();
             // What takes long is done elsewhere, and answered when it is there.
             thread::Builder::new().spawn(move || {

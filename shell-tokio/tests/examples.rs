@@ -195,12 +195,17 @@ fn calculator_is_called_by_who_knows_the_password() {
             r#"{"jsonrpc":"2.0","id":3,"method":"divide","params":[7,0]}"#,
             r#"{"jsonrpc":"2.0","id":3,"error":{"code":1,"message":"nothing can be divided by that"}}"#,
         ),
-        (r#"{"jsonrpc":"2.0","id":4,"method":"primes","params":[100]}"#, "Invalid params"),
+        (
+            r#"{"jsonrpc":"2.0","id":4,"method":"primes","params":{"below":100}}"#,
+            r#"{"jsonrpc":"2.0","id":4,"result":25}"#,
+        ),
+        (r#"{"jsonrpc":"2.0","id":5,"method":"primes","params":[10]}"#, r#"{"jsonrpc":"2.0","id":5,"result":4}"#),
+        (r#"{"jsonrpc":"2.0","id":6,"method":"primes","params":["ten"]}"#, "Invalid params"),
     ] {
         let came = ask(request);
         assert!(came.contains(answer), "{came}");
     }
-    let document = ask(r#"{"jsonrpc":"2.0","id":5,"method":"rpc.discover"}"#);
+    let document = ask(r#"{"jsonrpc":"2.0","id":7,"method":"rpc.discover"}"#);
     let document: serde_json::Value = serde_json::from_str(&document).expect("JSON");
     let names: Vec<_> = document["result"]["methods"].as_array().expect("methods").iter().map(|m| &m["name"]).collect();
     assert_eq!(names, ["add", "divide", "primes"]);

@@ -5,6 +5,7 @@
 //! from async and from ordinary code: `shell::client`.
 
 use super::auth::scram;
+use super::layer::{PING, PING_TEXT, PONG};
 use super::rpc::{CallError, Message, Parsed, request};
 use crate::id::Origin;
 use crate::{
@@ -15,6 +16,7 @@ use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -35,6 +37,8 @@ pub struct ClientOptions {
     pub login: Option<Login>,
     /// Limits for what the server sends. Its rates are not limited.
     pub config: Config,
+    /// What is answered to which message, without anybody being told of either.
+    pub answers: Vec<(String, OutgoingBuf)>,
 }
 
 /// How a client proves who it is to a server with [`Authentication`](super::auth::Authentication).
@@ -154,7 +158,17 @@ impl ClientOptions {
         let dial = Dial { backoff: dial.backoff.or(Some(Backoff::default())), ..dial };
         // What is in flight is up to whoever calls.
         let config = Config { tickets: TicketLimits { per_connection: 16_384, total: 16_384 }, ..Config::default() };
-        Self { dial, login: None, config: config.unlimited() }
+        let answers = [PING, PING_TEXT].map(|ping| (ping.into(), PONG.into())).into();
+        Self { dial, login: None, config: config.unlimited(), answers }
+    }
+
+    /// Answers each message that is exactly `message` with `answer`, and passes it on to nobody: for a server with a
+    /// [`Heartbeat`](super::layer::Heartbeat) in words of its own. What [`Heartbeat::ping`](super::layer::Heartbeat::ping) sends is
+    /// answered without this.
+    #[must_use]
+    pub fn answering(mut self, message: impl Into<String>, answer: impl Into<OutgoingBuf>) -> Self {
+        self.answers.push((message.into(), answer.into()));
+        self
     }
 
     /// One that connects once.
@@ -355,6 +369,11 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
     }
 
     fn message(&mut self, hub: &mut Hub<'_, ()>, conn: ConnId, payload: Payload<'_>) {
+        let answer = self.options.answers.iter().find(|(message, _)| message.as_bytes() == payload.as_bytes());
+        if let Some((_, answer)) = answer {
+            hub.send(conn, answer.as_outgoing());
+            return;
+        }
         // Few messages are answers, and those say so.
         if !self.calls.is_empty()
             && let Some(text) = payload.as_str().filter(|text| text.contains("\"jsonrpc\""))

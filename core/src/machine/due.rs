@@ -2,7 +2,7 @@
 
 use super::Machine;
 use crate::handler::{Event, Handler};
-use crate::state::{Ending, Why};
+use crate::state::{Ending, Notice, Why};
 use crate::telnet::Session;
 use crate::wire::Sight;
 use crate::{ConnId, Reason};
@@ -44,8 +44,8 @@ impl<H: Handler> Machine<H> {
                 }
                 let conn = self.state.conns.at(index);
                 let left = conn.and_then(|conn| self.state.limits_of(conn).idle_warning).unwrap_or_default().as_secs();
-                let words = format!("notice: there was no input for long; the connection ends in {left} s");
-                self.state.notice(index, &words);
+                let words = format!("there was no input for long; the connection ends in {left} s");
+                self.state.notice(index, Notice::News(&words));
             }
             Some(Why::Key) => {
                 if let Some(conn) = self.state.conns.at_mut(index) {
@@ -108,7 +108,7 @@ impl<H: Handler> Machine<H> {
                 conn.drain_at = Some(now + wait);
             }
             if !hurry {
-                self.state.notice(id.slot(), &format!("notice: the server is shutting down{retry}"));
+                self.state.notice(id.slot(), Notice::News(&format!("the server is shutting down{retry}")));
             }
             self.state.schedule(id.slot());
         }

@@ -23,10 +23,12 @@ use crate::id::Origin;
 use crate::input::{AcceptFailure, Fact, Failure, Input, Refusal, Request};
 use crate::limit::Rules;
 use crate::record::Recorder;
-use crate::state::{Copied, Ending, Pending, State, farewell};
+use crate::state::{Copied, Ending, Notice, Pending, State};
 use crate::tls::Secured;
 use crate::wire::{Encoder, Protocol, Scratch, Sight, Wire};
-use crate::{Config, ConnId, DialId, Letter, Listen, ListenerId, Payload, Peer, Reason, Shard, Time, UnixTime};
+use crate::{
+    Config, ConnId, DialId, Letter, Listen, ListenerId, Payload, Peer, Reason, Representation, Shard, Time, UnixTime,
+};
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
@@ -515,7 +517,8 @@ impl<H: Handler> Machine<H> {
             Some(Listen { protocol: Protocol::Http(_), .. }) => words = Status::UNAVAILABLE.last_words(false),
             Some(Listen { protocol, notices: true, .. }) => {
                 let encoding = protocol.wire().encoding();
-                let _ = Encoder::default().encode(encoding, Payload::Text(&farewell(reason)), &mut words);
+                let text = Notice::Closing(reason).write(Representation::Text);
+                let _ = Encoder::default().encode(encoding, Payload::Text(&text), &mut words);
             }
             _ => {}
         }

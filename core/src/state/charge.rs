@@ -1,6 +1,6 @@
 //! What is too fast, and what happens to who is.
 
-use super::{Ending, State};
+use super::{Ending, Notice, State};
 use crate::Reason;
 use crate::limit::{Action, Gcra, Rate};
 
@@ -45,11 +45,11 @@ impl<C: Default> State<C> {
         if rates.ladder.tells(strikes) {
             self.notice(
                 index,
-                match action {
-                    Action::Pause => "warning: too many messages or bytes; you are read more slowly",
-                    Action::Drop => "warning: too many messages or bytes; what is too much is discarded",
-                    _ => "warning: too many messages or bytes; please slow down",
-                },
+                Notice::Warning(match action {
+                    Action::Pause => "too many messages or bytes; you are read more slowly",
+                    Action::Drop => "too many messages or bytes; what is too much is discarded",
+                    _ => "too many messages or bytes; please slow down",
+                }),
             );
         }
         match action {

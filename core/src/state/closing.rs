@@ -1,6 +1,6 @@
 //! How connections end: flush, close our half, linger, forget.
 
-use super::{Pending, State};
+use super::{Notice, Pending, State};
 use crate::conn::{Conn, Phase};
 use crate::id::Origin;
 use crate::input::Failure;
@@ -81,7 +81,8 @@ impl<C: Default> State<C> {
         let is_websocket = self.is_websocket(index);
         let carries = self.conns.at(index).is_some_and(|conn| conn.carrier.is_some());
         if notices && readable && !said_by_application && (carries || !is_websocket) {
-            let _ = self.outbound.send_last(index, Payload::Text(&farewell(reason)));
+            let text = Notice::Closing(reason).write(self.representation_of_notices(index));
+            let _ = self.outbound.send_last(index, Payload::Text(&text));
         }
         self.flush_stage(index);
         if is_websocket && announced {
@@ -182,6 +183,7 @@ impl<C: Default> State<C> {
             self.outbound.close(index);
             self.outbound.changed.insert(index);
             self.agenda.forget(index);
+            self.labels.forget(id);
             self.count_tunnel_traffic(&conn);
             match conn.origin {
                 Origin::Listener(listener) => self.left(Some(listener), conn.counted_as()),
@@ -195,9 +197,4 @@ impl<C: Default> State<C> {
             }
         }
     }
-}
-
-/// What a peer is told at its end, or instead of being let in.
-pub(crate) fn farewell(reason: Reason) -> String {
-    format!("closing ({reason}): {}", reason.sentence())
 }

@@ -4,7 +4,9 @@ mod charge;
 mod closing;
 mod deadline;
 mod identity;
+mod labels;
 mod membership;
+mod notice;
 mod post;
 #[cfg(feature = "sim")]
 mod recount;
@@ -13,9 +15,11 @@ mod session;
 mod tunnels;
 mod watch;
 
-pub(crate) use closing::{Ending, farewell};
+pub(crate) use closing::Ending;
 pub use deadline::{Deadline, Why};
 use identity::{Users, WallClock};
+use labels::Labels;
+pub(crate) use notice::Notice;
 pub(crate) use post::Post;
 pub(crate) use watch::{Copied, Watched};
 
@@ -77,6 +81,7 @@ pub(crate) struct State<C> {
     /// The hard deadline of a drain.
     pub(crate) drain: Option<Time>,
     pub(crate) watched: Watched,
+    pub(crate) labels: Labels,
     /// The application wants the server to drain.
     pub(crate) drain_wanted: bool,
     pub(crate) users: Users,
@@ -159,6 +164,7 @@ impl<C: Default> State<C> {
             monitor_failures: Meters::new(MONITOR_ADDRESSES_MAX),
             drain: None,
             watched: Watched::default(),
+            labels: Labels::default(),
             drain_wanted: false,
             users: Users::default(),
             wall_clock: None,

@@ -1,6 +1,6 @@
 //! What is sent, and to whom.
 
-use super::{Ending, Pending, State};
+use super::{Ending, Notice, Pending, State};
 use crate::conn::Conn;
 use crate::outbound::{Crossing, PRIVATE, SlowPolicy};
 use crate::{ConnId, Outgoing, Payload, Reason};
@@ -95,10 +95,12 @@ impl<C: Default> State<C> {
         written
     }
 
-    /// Tells a peer something, where its wire can carry it.
-    pub(crate) fn notice(&mut self, index: u32, text: &str) {
-        if self.conns.at(index).is_some_and(|conn| conn.is_open() && !conn.finished && conn.notices) {
-            let _ = self.outbound.send(index, Payload::Text(text));
+    /// Sends a warning or a piece of news of the server's own, where the wire can carry it.
+    pub(crate) fn notice(&mut self, index: u32, notice: Notice<'_>) {
+        let Some(conn) = self.conns.at(index) else { return };
+        if conn.is_open() && !conn.finished && conn.notices {
+            let text = notice.write(self.representation_of_notices(index));
+            let _ = self.outbound.send(index, Payload::Text(&text));
             self.settle_crossings();
         }
     }

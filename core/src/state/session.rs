@@ -96,9 +96,18 @@ impl<C: Default> State<C> {
         let Some(index) = self.open_slot(id) else { return };
         // What was sent before is written as it was then.
         self.flush_stage(index);
-        let Some(conn) = self.conns.get(id) else { return };
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.chose_representation = true;
         let number = self.outbound.intern_as(self.outbound.encoding(conn.encoding), representation);
         self.regroup(index, number);
+    }
+
+    /// How the server's own words are represented: as text, unless it is known that a program reads them.
+    pub(super) fn representation_of_notices(&self, index: u32) -> Representation {
+        match self.conns.at(index) {
+            Some(conn) if conn.chose_representation => self.outbound.representation(conn.encoding),
+            _ => Representation::Text,
+        }
     }
 
     /// For a connection that is not there, what most have.

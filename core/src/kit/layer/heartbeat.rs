@@ -4,8 +4,12 @@ use core::time::Duration;
 
 const NAME: &str = "drupe::kit::heartbeat";
 
-/// Sends a message of the application to who has been silent for a while, and ends the connection of who stays so. Any byte is a
+/// Sends a message to peers that have been silent for a while, and ends the connections of those that stay silent. Any byte is a
 /// sign of life.
+///
+/// Peers must answer. [`Heartbeat::ping`] sends a message that the client of the [kit](crate::kit::client) answers by itself, and
+/// hides the answer from the handler within. For a message of the application's own, the client is told what to answer with
+/// [`ClientOptions::answering`](crate::kit::client::ClientOptions::answering), and the application sees the answer.
 ///
 /// Over WebSocket and telnet the wire has a heartbeat of its own ([`Http::ping`](crate::http::Http),
 /// [`Telnet`](crate::telnet::Telnet)); this one is for wires that have none, and for applications that want to see it.
@@ -14,14 +18,31 @@ pub struct Heartbeat {
     message: OutgoingBuf,
     interval: Duration,
     timeout: Duration,
+    /// What is not passed on: an answer that only this layer asked for.
+    answer: Option<&'static str>,
 }
+
+/// What [`Heartbeat::ping`] sends to programs.
+pub const PING: &str = r#"{"type":"ping"}"#;
+/// What [`Heartbeat::ping`] sends to people.
+pub const PING_TEXT: &str = "are you there? (press Enter)";
+/// What programs answer to [`PING`] and to [`PING_TEXT`].
+pub const PONG: &str = r#"{"type":"pong"}"#;
 
 impl Heartbeat {
     /// Sends `message` after each `interval` of silence, and ends connections that were silent for `timeout`, as
     /// [`Reason::Silent`]. An interval is at least a millisecond.
     #[must_use]
     pub fn new(message: impl Into<OutgoingBuf>, interval: Duration, timeout: Duration) -> Self {
-        Self { message: message.into(), interval: interval.max(Duration::from_millis(1)), timeout }
+        Self { message: message.into(), interval: interval.max(Duration::from_millis(1)), timeout, answer: None }
+    }
+
+    /// Sends [`PING`] to programs and [`PING_TEXT`] to people; [`PONG`] is what programs answer. Times are as in
+    /// [`new`](Self::new).
+    #[must_use]
+    pub fn ping(interval: Duration, timeout: Duration) -> Self {
+        let message = OutgoingBuf::Negotiated { json: PING.into(), text: PING_TEXT.into() };
+        Self { answer: Some(PONG), ..Self::new(message, interval, timeout) }
     }
 
     fn beat<C: Default>(&self, hub: &mut Hub<'_, C>, conn: ConnId) {
@@ -43,6 +64,7 @@ impl<H: Handler> Layer<H> for Heartbeat {
         match event {
             Event::Timer(Timer { conn: Some(conn), name: NAME, .. }) => return self.beat(hub, conn),
             Event::Opened { conn, .. } => hub.wake(Timer::of(conn, NAME), self.interval.min(self.timeout)),
+            Event::Message { payload, .. } if self.answer.is_some() && payload.as_str() == self.answer => return,
             _ => {}
         }
         within.on(hub, event);

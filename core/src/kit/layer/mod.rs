@@ -38,7 +38,7 @@
 //! | [`RateLimit`] | so many messages for each connection, address or user, also if it comes back |
 //! | [`ConnectionLimit`] | so many connections, and so many new ones in a time, from each address, but for those on a list |
 //! | [`Greeting`] | a welcome and a prompt for each listener |
-//! | [`Heartbeat`] | asks who is silent for a sign of life, in words of the application |
+//! | [`Heartbeat`] | asks silent peers for a sign of life, and ends those that give none |
 //! | [`Authentication`](super::auth::Authentication) | lets nobody in who has not proven who they are |
 
 mod connections;
@@ -50,7 +50,7 @@ mod recording;
 
 pub use connections::ConnectionLimit;
 pub use greeting::Greeting;
-pub use heartbeat::Heartbeat;
+pub use heartbeat::{Heartbeat, PING, PING_TEXT, PONG};
 pub use logging::Logging;
 pub use rate::{RateBy, RateLimit};
 pub use recording::{Entry, Recording, What};

@@ -11,7 +11,7 @@
 //! | `active_sessions` | then, and every interval | `sessions`, at most 500 of `total` |
 //! | `session_started` | somebody is connected | `session` |
 //! | `session_ended` | somebody no longer is | `session`, and the `reason` |
-//! | `stats` | every interval | `unix_ms`, `draining`, `metrics`: counters since the start, and gauges; `tunnels`: how each [tunnel](crate::tunnel) is |
+//! | `stats` | every interval | `unix_ms`, `draining`, `metrics`: counters since the start, and gauges; `tunnels`: how each [tunnel](crate::tunnel) is; `watchers`: how many of the open connections are monitors |
 //! | `quarantine` | every interval, if there are any or were | `addresses`: each `address`, and for how many `seconds` |
 //! | `watch_response` | to `watch_session` and `stop_watching` | `session_id`, `status`: `success`, `stopped` or `error`; and the `error` |
 //! | `client_input`, `server_message` | something was said on the session that is watched | `session_id`, `data`: `text`, `bytes`, `truncated` |
@@ -22,8 +22,11 @@
 //! It takes `watch_session` and `stop_watching` with a `session_id`, and as actions `kick` with a `session_id`, `quarantine` and
 //! `release` with an `address`, and `drain`.
 //!
+//! `quarantine` also closes the open connections of that address, except those of watchers. A watcher that names its own address
+//! gets the error `own_address`, because the server would refuse its next connection too. `"force": true` does it all the same.
+//!
 //! A session has `id`, `client` (`remote_addr`, `path`, `user_agent`), `start_time` (seconds since 1970), `status`, `is_newest`,
-//! `listener`, `wire`, `tls`, `user`, `rooms`, `bytes_in`, `bytes_out`, `messages_in`, `queued_bytes` and `round_trip_ms`.
+//! `listener`, `wire`, `tls`, `user` (authenticated), `name` ([`Hub::set_label`]), `rooms`, `bytes_in`, `bytes_out`, `messages_in`, `queued_bytes` and `round_trip_ms`.
 //!
 //! Nobody who is watched is slowed: a watcher who does not keep up misses messages, which are counted. What is shown is at most
 //! 4 KiB of each message, with passwords and tokens blotted out: the values of JSON keys that name them, and all that is said
@@ -31,13 +34,13 @@
 
 mod redact;
 mod session;
+mod stats;
 
 use crate::http::Request;
 use crate::kit::layer::Layer;
 use crate::text::neutralize;
-use crate::tunnel::{TunnelState, TunnelStatus};
 use crate::wire::Protocol;
-use crate::{ConnId, Event, Handler, Hub, Payload, Peer, Reason, Timer, TunnelMetrics};
+use crate::{AddressKey, ConnId, Event, Handler, Hub, Payload, Peer, Reason, Timer};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
@@ -45,11 +48,13 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::net::IpAddr;
 use core::time::Duration;
 use redact::redacted;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use session::{Client, session};
+use stats::stats;
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -127,11 +132,23 @@ struct Watcher {
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Command {
-    WatchSession { session_id: String },
-    StopWatching { session_id: String },
-    Kick { session_id: String },
-    Quarantine { address: String },
-    Release { address: String },
+    WatchSession {
+        session_id: String,
+    },
+    StopWatching {
+        session_id: String,
+    },
+    Kick {
+        session_id: String,
+    },
+    Quarantine {
+        address: String,
+        #[serde(default)]
+        force: bool,
+    },
+    Release {
+        address: String,
+    },
     Drain,
 }
 
@@ -173,8 +190,10 @@ impl Monitor {
             let client = Client::new(hub, request);
             self.clients.insert(conn, client);
             self.newest = Some(conn);
-            let session = session(hub, conn, self.clients.get(&conn), true);
-            self.tell_all(hub, &json!({ "type": "session_started", "session": session }));
+            if !self.watchers.is_empty() {
+                let session = session(hub, conn, self.clients.get(&conn), true);
+                self.tell_all(hub, &json!({ "type": "session_started", "session": session }));
+            }
             return false;
         }
         if self.watchers.len() >= self.limits.watchers_max as usize {
@@ -223,7 +242,7 @@ impl Monitor {
         }
         let sessions = self.sessions(hub);
         self.tell_all(hub, &sessions);
-        let stats = stats(hub);
+        let stats = stats(hub, self.watchers.len());
         self.tell_all(hub, &stats);
         let at = hub.now();
         let addresses: Vec<_> = hub
@@ -298,7 +317,7 @@ impl Monitor {
                 answer(hub, from, action.name(), Err("the monitor may not act here".into()));
             }
             action => {
-                let done = self.act(hub, &action);
+                let done = self.act(hub, from, &action);
                 answer(hub, from, action.name(), done);
             }
         }
@@ -334,16 +353,23 @@ impl Monitor {
         }
     }
 
-    fn act<C: Default>(&self, hub: &mut Hub<'_, C>, action: &Command) -> Result<(), String> {
+    fn act<C: Default>(&self, hub: &mut Hub<'_, C>, from: ConnId, action: &Command) -> Result<(), String> {
         match action {
             Command::Kick { session_id } => {
                 let conn = session_id.parse().ok().filter(|conn| self.clients.contains_key(conn));
                 let conn = conn.filter(|conn| hub.is_open(*conn)).ok_or("Session not found")?;
                 hub.end(conn, Reason::Kicked);
             }
-            Command::Quarantine { address } => {
-                let address = address.parse().map_err(|_| format!("{address:?} is not an IP address"))?;
+            Command::Quarantine { address, force } => {
+                let address: IpAddr = address.parse().map_err(|_| format!("{address:?} is not an IP address"))?;
+                let key = AddressKey::from(address);
+                if !force && key_of(hub, from) == Some(key) {
+                    return Err(OWN_ADDRESS.into());
+                }
                 hub.quarantine(address);
+                let theirs = |conn: &ConnId| self.clients.contains_key(conn) && key_of(hub, *conn) == Some(key);
+                let conns: Vec<_> = hub.connections().filter(theirs).collect();
+                conns.into_iter().for_each(|conn| hub.end(conn, Reason::Quarantined));
             }
             Command::Release { address } => {
                 // Of IPv6, what is listed is the network.
@@ -375,7 +401,7 @@ impl Command {
             Self::WatchSession { session_id } | Self::StopWatching { session_id } | Self::Kick { session_id } => {
                 session_id
             }
-            Self::Quarantine { address } | Self::Release { address } => address,
+            Self::Quarantine { address, .. } | Self::Release { address } => address,
             Self::Drain => "",
         };
         format!("{} {}", self.name(), what.chars().take(64).collect::<String>())
@@ -393,6 +419,13 @@ impl Command {
     }
 }
 
+/// The error of a watcher that is about to lock itself out.
+const OWN_ADDRESS: &str = "own_address";
+
+fn key_of<C: Default>(hub: &Hub<'_, C>, conn: ConnId) -> Option<AddressKey> {
+    hub.peer(conn).and_then(Peer::key)
+}
+
 const PATH: &str = crate::http::MONITOR_PATH;
 
 fn tell<C: Default>(hub: &mut Hub<'_, C>, conn: ConnId, message: &Value) {
@@ -405,43 +438,6 @@ fn answer<C: Default>(hub: &mut Hub<'_, C>, conn: ConnId, action: &str, done: Re
         Err(error) => json!({ "type": "action_response", "action": action, "status": "error", "error": error }),
     };
     tell(hub, conn, &message);
-}
-
-fn unix_ms<C: Default>(hub: &Hub<'_, C>) -> Option<u64> {
-    hub.unix_time().map(crate::UnixTime::as_millis)
-}
-
-fn stats<C: Default>(hub: &Hub<'_, C>) -> Value {
-    let m = hub.metrics();
-    let tunnels: Vec<_> = hub.tunnels().map(|status| tunnel(hub, &status, &m.tunnels)).collect();
-    json!({
-        "type": "stats", "unix_ms": unix_ms(hub), "draining": hub.is_draining(), "tunnels": tunnels,
-        "metrics": {
-            "open": m.open, "undecided": m.undecided, "closing": m.closing, "stalled": m.stalled,
-            "opened": m.opened, "ended": m.ended.total(), "refused": m.refused.total(),
-            "bytes_in": m.bytes_in, "bytes_out": m.bytes_out, "messages_in": m.messages_in,
-            "messages_out": m.messages_out, "queued_bytes": m.queued_bytes, "skipped": m.skipped,
-            "rate_exceeded": m.rate_exceeded, "authentication_failures": m.authentication_failures,
-            "tls_handshakes": m.tls_handshakes, "reloads": m.reloads,
-            "round_trip_count": m.round_trip_us.count(), "round_trip_us": m.round_trip_us.sum(),
-        },
-    })
-}
-
-fn tunnel<C: Default>(hub: &Hub<'_, C>, status: &TunnelStatus, counted: &[TunnelMetrics]) -> Value {
-    let forwards = status.forwards.iter().map(|forward| {
-        let listener = hub.config().listeners.get(forward.listener.index()).map_or("", |listen| &listen.name);
-        json!({ "listener": listener, "at": forward.bind.to_string(), "bound": forward.bound })
-    });
-    let error = status.last_error.as_ref().map(|(failure, words)| json!({ "failure": failure.name(), "words": words }));
-    let retry = if let TunnelState::Waiting(at) = status.state { Some(at.since(hub.now()).as_secs()) } else { None };
-    let counted = counted.iter().find(|counted| counted.name == status.name).cloned().unwrap_or_default();
-    json!({
-        "name": status.name, "state": status.state.name(), "retry_in_seconds": retry,
-        "forwards": forwards.collect::<Vec<_>>(), "last_error": error, "connects": status.connects,
-        "connected": status.connected, "channels": counted.channels, "channels_refused": counted.channels_refused,
-        "bytes_in": counted.bytes_in, "bytes_out": counted.bytes_out,
-    })
 }
 
 impl<H: Handler> Layer<H> for Monitor {
@@ -464,13 +460,15 @@ impl<H: Handler> Layer<H> for Monitor {
             }
             Event::Closed { conn, reason, .. } => {
                 let client = self.clients.remove(&conn);
-                let mut session = session(hub, conn, client.as_ref(), self.newest == Some(conn));
-                session["status"] = "disconnected".into();
-                for watcher in self.watchers.values_mut().filter(|watcher| watcher.watches == Some(conn)) {
-                    watcher.watches = None;
+                if !self.watchers.is_empty() {
+                    let mut session = session(hub, conn, client.as_ref(), self.newest == Some(conn));
+                    session["status"] = "disconnected".into();
+                    for watcher in self.watchers.values_mut().filter(|watcher| watcher.watches == Some(conn)) {
+                        watcher.watches = None;
+                    }
+                    let message = json!({ "type": "session_ended", "session": session, "reason": reason.name() });
+                    self.tell_all(hub, &message);
                 }
-                let message = json!({ "type": "session_ended", "session": session, "reason": reason.name() });
-                self.tell_all(hub, &message);
             }
             _ => {}
         }

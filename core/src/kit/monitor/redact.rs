@@ -12,10 +12,13 @@ const COMMANDS: [&str; 3] = ["/auth ", "/login ", "/password "];
 const KEYS: [&str; 9] =
     ["password", "passwd", "token", "secret", "credential", "authorization", "proof", "scram", "api_key"];
 
-/// What was said, without what is secret: of JSON, the values of keys that name one.
-pub(super) fn redacted(said: Payload<'_>) -> String {
-    let Payload::Text(text) = said else {
-        return said.as_bytes().escape_ascii().to_string();
+/// The text of a message without its secrets. Of JSON, the values of keys that name a secret are replaced.
+///
+/// Binary messages are treated as the text that they are: applications and the login read them as text too. Of bytes
+/// that are not text only the length is shown, because a secret in them can't be recognized.
+pub(super) fn redacted(message: Payload<'_>) -> String {
+    let Some(text) = text_of(message) else {
+        return format!("(binary: {} bytes)", message.as_bytes().len());
     };
     if text.trim_start().starts_with(['{', '[']) {
         return match serde_json::from_str::<Value>(text) {
@@ -36,6 +39,19 @@ pub(super) fn redacted(said: Payload<'_>) -> String {
         return format!("(it names a secret: {} bytes)", text.len());
     }
     neutralize(text).into_owned()
+}
+
+/// The message as text. What is shown of a message may end within a character, which is left out.
+fn text_of(message: Payload<'_>) -> Option<&str> {
+    let bytes = match message {
+        Payload::Text(text) => return Some(text),
+        Payload::Binary(bytes) => bytes,
+    };
+    match core::str::from_utf8(bytes) {
+        Ok(text) => Some(text),
+        Err(error) if error.error_len().is_none() => core::str::from_utf8(&bytes[..error.valid_up_to()]).ok(),
+        Err(_) => None,
+    }
 }
 
 fn blot(value: &mut Value) {
@@ -72,7 +88,19 @@ mod tests {
             ("plain \u{1b}[2J words", "plain [2J words"),
         ] {
             assert_eq!(redacted(Payload::Text(said)), shown);
+            assert_eq!(redacted(Payload::Binary(said.as_bytes())), shown, "as binary");
         }
-        assert_eq!(redacted(Payload::Binary(b"\0\xff")), "\\x00\\xff");
+    }
+
+    #[test]
+    fn bytes_that_are_not_text_are_counted_and_not_shown() {
+        for (bytes, shown) in [
+            (&b"\0\xfftoken=abc"[..], "(binary: 11 bytes)"),
+            // The end of what is shown may be within a character.
+            ("gr\u{fc}n".as_bytes().split_at(3).0, "gr"),
+            (b"", ""),
+        ] {
+            assert_eq!(redacted(Payload::Binary(bytes)), shown);
+        }
     }
 }

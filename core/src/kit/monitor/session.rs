@@ -28,7 +28,7 @@ impl Client {
         Self {
             path: request.map(|request| shown(request.path())),
             user_agent: request.and_then(|request| request.field("user-agent")).map(shown),
-            started: super::unix_ms(hub),
+            started: super::stats::unix_ms(hub),
         }
     }
 }
@@ -53,6 +53,7 @@ pub(super) fn session<C: Default>(hub: &Hub<'_, C>, conn: ConnId, client: Option
         "wire": hub.wire_name(conn),
         "tls": hub.secured(conn).map(|secured| secured.version.as_str()),
         "user": hub.identity(conn).map(|identity| shown(&identity.user)),
+        "name": hub.label(conn).map(shown),
         "rooms": rooms,
         "bytes_in": traffic.bytes_in,
         "bytes_out": traffic.bytes_out,

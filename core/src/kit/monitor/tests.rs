@@ -10,17 +10,21 @@ const CREDENTIAL: &str = "0123456789abcdef";
 
 type World = TestHub<crate::kit::layer::Layered<Monitor, Relay>>;
 
-fn world(limits: MonitorLimits) -> (World, LogTail) {
+fn config() -> Config {
     let http = Http { monitor: Credential::new(CREDENTIAL).ok(), ping: None, ..Http::default() };
     let web = Listen::new(crate::Address::Tcp(([127, 0, 0, 1], 0).into()), Protocol::Http(Arc::new(http)));
     let mut lines = Listen::lines(([127, 0, 0, 1], 0).into());
     lines.name = "lines".into();
-    let log = LogTail::default();
-    let monitor = Monitor::new(limits, log.clone());
-    (TestHub::with_config(Config::listening([lines, web]), Relay::default().within(monitor)), log)
+    Config::listening([lines, web])
 }
 
-fn ask(hub: &mut World, path: &str, fields: &str) -> ConnId {
+fn world(limits: MonitorLimits) -> (World, LogTail) {
+    let log = LogTail::default();
+    let monitor = Monitor::new(limits, log.clone());
+    (TestHub::with_config(config(), Relay::default().within(monitor)), log)
+}
+
+fn ask<H: Handler>(hub: &mut TestHub<H>, path: &str, fields: &str) -> ConnId {
     let conn = hub.try_connect(ListenerId(1), "127.0.0.1:9".parse().expect("good")).expect("let in");
     hub.send(
         conn,
@@ -33,12 +37,12 @@ fn ask(hub: &mut World, path: &str, fields: &str) -> ConnId {
     conn
 }
 
-fn watcher(hub: &mut World) -> ConnId {
+fn watcher<H: Handler>(hub: &mut TestHub<H>) -> ConnId {
     ask(hub, "/monitor", &format!("Authorization: Bearer {CREDENTIAL}\r\n"))
 }
 
 /// What the watcher was told since this was last asked, frame by frame.
-fn told(hub: &mut World, conn: ConnId) -> Vec<Value> {
+fn told<H: Handler>(hub: &mut TestHub<H>, conn: ConnId) -> Vec<Value> {
     let received = hub.received(conn).to_vec();
     let start = memchr::memmem::find(&received, b"\r\n\r\n").map_or(0, |end| end + 4);
     let (mut rest, mut messages) = (&received[start..], Vec::new());
@@ -54,7 +58,7 @@ fn told(hub: &mut World, conn: ConnId) -> Vec<Value> {
     messages
 }
 
-fn say(hub: &mut World, conn: ConnId, text: &str) {
+fn say<H: Handler>(hub: &mut TestHub<H>, conn: ConnId, text: &str) {
     let mut frame = vec![0x81, 0x80 | u8::try_from(text.len()).expect("short"), 0, 0, 0, 0];
     frame.extend_from_slice(text.as_bytes());
     hub.send(conn, &frame);
@@ -149,6 +153,48 @@ fn a_watcher_acts_if_it_may() {
     assert_eq!(told(&mut hub, one).last().expect("an answer")["error"], "the monitor may not watch here");
     let other = watcher(&mut hub);
     assert!(hub.is_closed(other) && hub.ended(Reason::ListenerFull) == 1);
+}
+
+#[test]
+fn sessions_show_the_names_of_the_chat_and_stats_how_many_watch() {
+    let monitor = Monitor::new(MonitorLimits::default(), LogTail::default());
+    let mut hub = TestHub::with_config(config(), crate::app::Chat::default().within(monitor));
+    let (ann, watcher) = (hub.connect(), watcher(&mut hub));
+    let name =
+        |told: &[Value]| told.iter().find_map(|told| told["sessions"].get(0).map(|session| session["name"].clone()));
+    assert_eq!(name(&told(&mut hub, watcher)), Some("guest1".into()));
+    hub.line(ann, "/nick ann");
+    hub.advance(Duration::from_secs(1));
+    let later = told(&mut hub, watcher);
+    assert_eq!(name(&later), Some("ann".into()));
+    let stats = later.iter().find(|told| told["type"] == "stats").expect("every second");
+    assert_eq!((&stats["watchers"], &stats["metrics"]["open"]), (&1.into(), &2.into()));
+}
+
+#[test]
+fn quarantine_closes_the_connections_of_the_address_and_asks_before_it_locks_the_operator_out() {
+    let (mut hub, _) = world(MonitorLimits::default());
+    let connect =
+        |hub: &mut World, peer: &str| hub.try_connect(ListenerId(0), peer.parse().expect("good")).expect("let in");
+    let theirs = [connect(&mut hub, "192.0.2.1:5"), connect(&mut hub, "192.0.2.1:6")];
+    let mapped = connect(&mut hub, "[::ffff:192.0.2.1]:7");
+    let (neighbor, other) = (connect(&mut hub, "127.0.0.1:5"), connect(&mut hub, "192.0.2.2:5"));
+    let watcher = watcher(&mut hub);
+    told(&mut hub, watcher);
+    let answer = |hub: &mut World, command: &str| {
+        say(hub, watcher, command);
+        let answers = told(hub, watcher).into_iter().filter(|message| message["type"] == "action_response");
+        answers.map(|answer| (answer["status"].clone(), answer["error"].clone())).next_back().expect("an answer")
+    };
+    let done = (Value::from("success"), Value::Null);
+    assert_eq!(answer(&mut hub, r#"{"type":"quarantine","address":"192.0.2.1"}"#), done);
+    assert!(theirs.into_iter().chain([mapped]).all(|conn| hub.is_closed(conn)));
+    assert_eq!(hub.ended(Reason::Quarantined), 3);
+    let refused = answer(&mut hub, r#"{"type":"quarantine","address":"127.0.0.1"}"#);
+    assert_eq!(refused, ("error".into(), "own_address".into()));
+    assert!(![neighbor, other, watcher].into_iter().any(|conn| hub.is_closed(conn)));
+    assert_eq!(answer(&mut hub, r#"{"type":"quarantine","address":"127.0.0.1","force":true}"#), done);
+    assert_eq!([neighbor, other, watcher].map(|conn| hub.is_closed(conn)), [true, false, false]);
 }
 
 #[test]

@@ -63,13 +63,22 @@ fn described<A: App>(name: &str, method: &Method<A>, generator: &mut SchemaGener
             json!({ "name": alloc::format!("p{place}"), "required": true, "schema": schema })
         }));
     }
+    if member("type")
+        .is_some_and(|kind| ["integer", "number", "string", "boolean"].iter().any(|scalar| kind == *scalar))
+    {
+        listed.push(json!({ "name": "p1", "required": true, "schema": params }));
+    }
     let mut object = Map::new();
     object.insert("name".into(), name.into());
     if !method.about.is_empty() {
         object.insert("description".into(), method.about.as_str().into());
     }
     // A map has no order: by position, what is called must be looked up in the code.
-    let by = if listed.len() > 1 && member("properties").is_some() { "by-name" } else { "either" };
+    let by = match member("properties") {
+        Some(_) if listed.len() > 1 => "by-name",
+        None if !listed.is_empty() => "by-position",
+        _ => "either",
+    };
     object.insert("paramStructure".into(), by.into());
     object.insert("params".into(), listed.into());
     object.insert("result".into(), json!({ "name": "result", "schema": (method.result)(generator) }));

@@ -1,3 +1,4 @@
+use crate::kit::service::RoomError;
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use serde::{Deserialize, Serialize};
@@ -69,8 +70,14 @@ impl RpcError {
     }
 }
 
-impl<E: core::error::Error> From<E> for RpcError {
+impl<E: core::error::Error + 'static> From<E> for RpcError {
+    /// An [`internal`](Self::internal) error. A room that is closed to the user ([`RoomError::Forbidden`]) is
+    /// [`FORBIDDEN`](Self::FORBIDDEN), and the caller learns it.
     fn from(error: E) -> Self {
-        Self::internal(error.to_string())
+        let any: &(dyn core::error::Error + 'static) = &error;
+        match any.downcast_ref() {
+            Some(RoomError::Forbidden) => Self::new(Self::FORBIDDEN, "This is not allowed"),
+            _ => Self::internal(error.to_string()),
+        }
     }
 }

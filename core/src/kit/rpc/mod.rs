@@ -127,7 +127,8 @@ impl<A: App> Rpc<A> {
         Self { limits, ..self }
     }
 
-    /// A method that answers at once. Its parameters come by name, or by position in the order of their declaration.
+    /// A method that answers at once. Its parameters come by name, or by position in the order of their declaration. A method with
+    /// one number, string or other single value as parameter takes it by position (JSON-RPC 2.0 section 4.2).
     #[must_use]
     pub fn method<P, R>(
         self,
@@ -301,6 +302,14 @@ fn parse<P: DeserializeOwned>(params: Option<&RawValue>) -> Result<P, RpcError> 
         && let Ok(nothing) = serde_json::from_str("null")
     {
         return Ok(nothing);
+    }
+    // A single parameter that is neither an object nor an array can only come by position: `[100]`.
+    if parsed.is_err()
+        && let Ok([only]) = serde_json::from_str::<[&RawValue; 1]>(params.get())
+        && !only.get().starts_with(['{', '['])
+        && let Ok(parsed) = serde_json::from_str(only.get())
+    {
+        return Ok(parsed);
     }
     parsed.map_err(|error| {
         let path = alloc::format!("{}", error.path());

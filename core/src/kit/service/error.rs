@@ -1,3 +1,4 @@
+use super::RoomError;
 use crate::Outgoing;
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
@@ -43,10 +44,13 @@ impl MessageError {
     }
 }
 
-impl<E: core::error::Error> From<E> for MessageError {
-    /// Code `refused`, and what the error says.
+impl<E: core::error::Error + 'static> From<E> for MessageError {
+    /// Code `refused`, and what the error says. A room that is closed to the user ([`RoomError::Forbidden`]) has the code
+    /// `forbidden`.
     fn from(error: E) -> Self {
-        Self::new("refused", error.to_string())
+        let any: &(dyn core::error::Error + 'static) = &error;
+        let is_forbidden = matches!(any.downcast_ref(), Some(RoomError::Forbidden));
+        Self::new(if is_forbidden { "forbidden" } else { "refused" }, error.to_string())
     }
 }
 

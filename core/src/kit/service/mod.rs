@@ -46,8 +46,9 @@ impl App for () {
 /// | other text | [`on_text`](Self::on_text) |
 /// | binary | [`on_binary`](Self::on_binary) |
 ///
-/// The server speaks as it is spoken to: after a JSON message a connection gets JSON, after other text it gets text, and before
-/// that what its wire begins with ([`Representation`]). What can't be served is answered with a [`MessageError`].
+/// The server speaks as it is spoken to: after a JSON message a connection gets JSON, after a command or other text that is
+/// served it gets text, and before that what its wire begins with ([`Representation`]). What can't be served is answered with
+/// a [`MessageError`].
 ///
 /// ```
 /// use drupe_core::kit::{App, Router, Service};
@@ -208,8 +209,12 @@ impl<A: App> Service<A> {
         if trimmed.starts_with(['{', '[']) && !is_plain {
             return self.json(hub, conn, text);
         }
-        hub.set_representation(conn, Representation::Text);
-        match trimmed.strip_prefix('/') {
+        let command = trimmed.strip_prefix('/');
+        // A program's mistake does not make a person of it: text that nothing serves is refused as its wire began.
+        if command.is_some() || self.hooks.text.is_some() {
+            hub.set_representation(conn, Representation::Text);
+        }
+        match command {
             Some(command) => self.command(hub, conn, command),
             None => self.plain(hub, conn, text),
         }

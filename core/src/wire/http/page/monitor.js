@@ -223,7 +223,7 @@ function showTunnels(tunnels) {
   }
 }
 
-function showStats({ unix_ms: now, draining, metrics, tunnels }) {
+function showStats({ unix_ms: now, draining, metrics, tunnels, watchers }) {
   showTunnels(list(tunnels));
   if (typeof metrics !== "object" || metrics === null) return;
   clockAhead = number(now) === null ? 0 : now - Date.now();
@@ -239,7 +239,8 @@ function showStats({ unix_ms: now, draining, metrics, tunnels }) {
 
   // Pings are rarer than intervals: the last mean holds until there is another.
   if (grown("round_trip_count") > 0) ping = grown("round_trip_us") / grown("round_trip_count") / 1000;
-  tile("open", count(metrics.open));
+  // Who watches is not in the table either.
+  tile("open", count(metrics.open - (number(watchers) ?? 0)));
   for (const name of ["messages_in", "messages_out"]) tile(name, rate(perSecond(name)));
   for (const name of ["bytes_in", "bytes_out"]) tile(name, byteRate(perSecond(name)));
   tile("ping", milliseconds(ping));
@@ -266,7 +267,7 @@ function endOf(session) {
 const COLUMNS = [
   { key: "id", label: "Id", of: (session) => session.id + (session.status === "connected" ? "" : " " + session.status) },
   { key: "address", label: "Address", of: (session) => endOf(session) },
-  { key: "user", label: "User", of: (session) => session.user },
+  { key: "user", label: "User", of: (session) => session.user ?? session.name },
   { key: "wire", label: "Wire", of: (session) => session.wire + (session.tls ? " +" + session.tls : "") },
   { key: "listener", label: "Listener", of: (session) => session.listener },
   { key: "rooms", label: "Rooms", of: (session) => list(session.rooms).slice(0, 20).map((room) => String(room).slice(0, 100)).join(", ") },
@@ -538,6 +539,13 @@ const heard = {
   log: (message) => logLines.push({ when: clock(message.unix_ms), words: clip(message.line, LINE_CHARACTERS) }),
   action_response(message) {
     const isDone = message.status === "success";
+    ownAddress = null;
+    if (message.error === "own_address") {
+      ownAddress = askedAddress;
+      at("quarantine-address").value = askedAddress;
+      notice("That is your own address: you would be locked out too. Quarantine it again to do it.", "error");
+      return;
+    }
     notice(text(message.action) + (isDone ? ": done" : " failed: " + text(message.error)), isDone ? "done" : "error");
   },
 };
@@ -641,13 +649,22 @@ function isSure(button) {
   return false;
 }
 
+// The address that was asked for last, and the one that the server refused because it is the operator's own.
+let askedAddress = null;
+let ownAddress = null;
+
+function quarantine(address) {
+  askedAddress = address;
+  return send({ type: "quarantine", address, force: address === ownAddress });
+}
+
 const actions = {
   __proto__: null,
   watch: ({ session }) => watch(session),
   stop: () => { if (watchedId !== null) send({ type: "stop_watching", session_id: watchedId }); },
   release: ({ address }) => send({ type: "release", address }),
   kick: ({ session }, button) => isSure(button) && send({ type: "kick", session_id: session }),
-  quarantine: ({ session }, button) => isSure(button) && send({ type: "quarantine", address: addressOf(rows.get(session).session) }),
+  quarantine: ({ session }, button) => isSure(button) && quarantine(addressOf(rows.get(session).session)),
   drain: (_, button) => isSure(button) && send({ type: "drain" }),
 };
 
@@ -659,7 +676,7 @@ document.addEventListener("click", (event) => {
 at("quarantine-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const address = at("quarantine-address").value.trim();
-  if (address !== "" && send({ type: "quarantine", address })) at("quarantine-address").value = "";
+  if (address !== "" && quarantine(address)) at("quarantine-address").value = "";
 });
 
 filter.addEventListener("input", () => arrange(true));

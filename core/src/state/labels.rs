@@ -1,0 +1,36 @@
+//! Names that the application gives connections, for operators to read.
+
+use super::State;
+use crate::ConnId;
+use crate::text::neutralize;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+
+/// The labels of open connections that have one. An entry ends with its connection.
+#[derive(Debug, Default)]
+pub(crate) struct Labels(BTreeMap<ConnId, Box<str>>);
+
+impl Labels {
+    pub(crate) fn get(&self, conn: ConnId) -> Option<&str> {
+        self.0.get(&conn).map(|label| &**label)
+    }
+
+    pub(super) fn forget(&mut self, conn: ConnId) {
+        self.0.remove(&conn);
+    }
+}
+
+impl<C: Default> State<C> {
+    pub(crate) fn set_label(&mut self, conn: ConnId, label: &str) {
+        let kept: String = neutralize(label).chars().take(LABEL_MAX_CHARS).collect();
+        if kept.is_empty() {
+            self.labels.forget(conn);
+        } else if self.open_slot(conn).is_some() {
+            self.labels.0.insert(conn, kept.into());
+        }
+    }
+}
+
+/// The most characters that are kept of a label.
+const LABEL_MAX_CHARS: usize = 64;

@@ -1,0 +1,82 @@
+//! What the server itself sends to a peer: text for people, JSON for programs.
+
+use crate::text::json_escape;
+use crate::{Reason, Representation};
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::String;
+
+/// A message of the server's own, on listeners with [`notices`](crate::Listen::notices).
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Notice<'a> {
+    /// The peer should do something.
+    Warning(&'a str),
+    /// The peer should know something.
+    News(&'a str),
+    /// The connection ends.
+    Closing(Reason),
+}
+
+impl<'a> Notice<'a> {
+    /// The notice as a connection with this representation receives it. As JSON it is
+    /// `{"type":"warning","reason":"..."}`, `{"type":"notice","reason":"..."}` or
+    /// `{"type":"closing","code":"idle","reason":"..."}`.
+    pub(crate) fn write(self, representation: Representation) -> String {
+        match (representation, self) {
+            (Representation::Text, Self::Closing(reason)) => format!("closing ({reason}): {}", reason.sentence()),
+            (Representation::Text, Self::Warning(_) | Self::News(_)) => format!("{}: {}", self.kind(), self.words()),
+            (Representation::Json, _) => self.json(),
+        }
+    }
+
+    fn json(self) -> String {
+        let mut json = format!("{{\"type\":\"{}\",", self.kind());
+        if let Self::Closing(reason) = self {
+            json.push_str(&format!("\"code\":\"{}\",", reason.name()));
+        }
+        json.push_str("\"reason\":\"");
+        json_escape(&self.words(), &mut json);
+        json.push_str("\"}");
+        json
+    }
+
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::Warning(_) => "warning",
+            Self::News(_) => "notice",
+            Self::Closing(_) => "closing",
+        }
+    }
+
+    fn words(self) -> Cow<'a, str> {
+        match self {
+            Self::Warning(words) | Self::News(words) => words.into(),
+            Self::Closing(reason) => reason.sentence().into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_read_text_and_programs_read_json() {
+        for (notice, text, json) in [
+            (
+                Notice::Warning("slow \"down\""),
+                "warning: slow \"down\"",
+                r#"{"type":"warning","reason":"slow \"down\""}"#,
+            ),
+            (Notice::News("it is late"), "notice: it is late", r#"{"type":"notice","reason":"it is late"}"#),
+            (
+                Notice::Closing(Reason::Silent),
+                "closing (silent): the peer gave no sign of life",
+                r#"{"type":"closing","code":"silent","reason":"the peer gave no sign of life"}"#,
+            ),
+        ] {
+            assert_eq!(notice.write(Representation::Text), text);
+            assert_eq!(notice.write(Representation::Json), json);
+        }
+    }
+}
