@@ -65,7 +65,7 @@ fn what_is_wrong_is_named_with_its_place_and_what_to_do() {
     for (text, words) in [
         ("limits:\n  peer:\n    idel: 5m\n".to_string(), "drupe.yaml:3: limits.peer.idel: there is no such key; did you mean idle?"),
         ("limitz: {}\n".into(), "drupe.yaml:1: limitz: there is no such key; did you mean limits?"),
-        ("limits:\n  peer:\n    idle: 30\n".into(), "drupe.yaml:3: limits.peer.idle: invalid type: integer `30`, expected a time such as 500ms, 30s, 5m, 2h or 1d; or never"),
+        ("limits:\n  peer:\n    idle: 30\n".into(), "drupe.yaml:3: limits.peer.idle: invalid type: integer `30`, expected a time above zero, such as 500ms, 30s, 5m, 2h or 1d, and at most 36500d; or never"),
         ("limits:\n  peer:\n    message_max: 64kb\n".into(), "drupe.yaml:3: limits.peer.message_max: \"64kb\" is not a size such as 512B, 64KiB, 4MiB or 1GiB"),
         ("workers: 0\n".into(), "drupe.yaml:1: workers: invalid value: integer `0`, expected a number from 1 to 255"),
         ("workers: 4\n".into(), "drupe.yaml:1: workers: chat runs with workers: 1"),
@@ -96,7 +96,7 @@ fn what_is_wrong_is_named_with_its_place_and_what_to_do() {
         ("profile: production\nlisteners: { a: { address: '127.0.0.1:1', protocol: websocket, websocket: { origins: ['*'] } } }\n".into(), "listeners.a.websocket.origins: any page could speak"),
         ("limits: { early_drop: { begin: 9, full: 3 } }\n".into(), "limits.early_drop: without authentication everybody counts as unknown"),
         ("drain: { window: 1m }\n".into(), "drain.window: it is within drain.deadline"),
-        ("outbound: { low: 2MiB }\n".into(), "outbound: marks need low <= high <= max"),
+        ("outbound: { low: 2MiB }\n".into(), "outbound.low: it is at most outbound.high (256KiB)"),
         ("log: { targets: { everything: debug } }\n".into(), "log.targets.everything: the parts of the log are connections"),
         ("tunnels: { e: {} }\n".into(), "drupe.yaml:1: tunnels.e.ssh_host: which server it goes to"),
         ("tunnels: { e: { ssh_host: h, ssh_user: u } }\n".into(), "tunnels.e: nothing goes through it; set forward of a listener"),
@@ -284,7 +284,13 @@ ahead_max=7KiB
 ";
 
 /// What is read elsewhere than in the plan, and tested there.
-const ELSEWHERE: [&str; 2] = ["monitor.credential_file", "tunnels.*.ssh_key_passphrase_file"];
+const ELSEWHERE: [&str; 5] = [
+    "authentication.shared_password_file",
+    "authentication.tokens.hs256_secret_file",
+    "authentication.users.*.password_file",
+    "monitor.credential_file",
+    "tunnels.*.ssh_key_passphrase_file",
+];
 
 #[test]
 fn every_key_changes_what_a_server_is_made_of() {
@@ -451,7 +457,7 @@ fn variables_are_text_where_text_is_expected_and_null_takes_away() {
     };
     for password in ["hunter2 #1", "12345678", "true", "x: y", "~"] {
         let resolved = good(&base().environment([("DRUPE_AUTHENTICATION__SHARED_PASSWORD", password)]));
-        assert_eq!(resolved.settings.authentication.shared_password, password);
+        assert_eq!(resolved.settings.authentication.shared_password.reveal(), password);
     }
     let without = good(&base().environment([("DRUPE_LISTENERS__A", "null")]));
     assert_eq!(without.settings.listeners.keys().collect::<Vec<_>>(), ["b"]);

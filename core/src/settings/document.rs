@@ -1,6 +1,6 @@
 //! A file, as values that know their lines.
 
-use super::SettingsError;
+use super::{SettingsError, words};
 use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -24,9 +24,14 @@ pub(super) enum Content {
     Map(Vec<(String, Node)>),
 }
 
-/// As YAML 1.2 says: `off` and `no` are words.
+/// As YAML 1.2 says: `off` and `no` are words. A tag that is not known would be dropped, whatever it was meant to do, and a
+/// leading zero would be lost.
 fn options() -> serde_saphyr::Options {
-    serde_saphyr::options! { strict_booleans: true }
+    serde_saphyr::options! {
+        strict_booleans: true,
+        reject_unsupported_tags: true,
+        leading_zero_numbers_as_strings: true,
+    }
 }
 
 impl Node {
@@ -37,9 +42,8 @@ impl Node {
             return Ok(Self { line: 1, content: Content::Map(Vec::new()) });
         }
         let blame = |error: serde_saphyr::Error| {
-            let error = error.without_snippet();
-            let line = error.location().map_or(0, |location| location.line());
-            SettingsError { place: alloc::format!("{name}:{line}"), key: String::new(), words: error.to_string() }
+            let place = error.location().map_or_else(|| name.to_owned(), |at| alloc::format!("{name}:{}", at.line()));
+            SettingsError::new(&place, "", &words::of_yaml(&error))
         };
         serde_saphyr::from_str_with_options(text, options()).map_err(blame)
     }

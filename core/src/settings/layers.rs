@@ -6,10 +6,14 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::fmt;
 use serde_json::{Map, Value};
 
+/// How the layer of a profile is called, with its name behind it. Files have a line behind their names.
+pub(super) const OF_PROFILE: &str = "profile ";
+
 /// What all layers together say.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Layers {
     pub(super) merged: Map<String, Value>,
     /// By key, with dots between its parts: which layer said it last.
@@ -85,10 +89,23 @@ impl Layers {
         }
     }
 
+    /// Whether the operator set a key, or one below it: by a file, a variable or an argument.
+    pub(super) fn is_chosen(&self, key: &str) -> bool {
+        let is_it =
+            |known: &str| known.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+        let mut found = self.origins.iter().filter(|(known, _)| is_it(known));
+        found.any(|(_, origin)| !origin.starts_with(OF_PROFILE) || origin.contains(':'))
+    }
+
+    /// What is wrong between several keys, at the first of them that the operator set.
+    pub(super) fn blame_chosen(&self, keys: &[&str], words: impl Into<String>) -> SettingsError {
+        let key = keys.iter().find(|key| self.is_chosen(key)).or(keys.first());
+        self.blame(key.copied().unwrap_or_default(), words)
+    }
+
     /// What is wrong with a key, and where it was set.
     pub(super) fn blame(&self, key: &str, words: impl Into<String>) -> SettingsError {
-        let place = self.origin(key).unwrap_or("the defaults").to_string();
-        SettingsError { place, key: key.to_string(), words: words.into() }
+        SettingsError::new(self.origin(key).unwrap_or("the defaults"), key, &words.into())
     }
 
     /// Where a key was set, or the nearest part of it that was.
@@ -100,6 +117,13 @@ impl Layers {
             }
             path = &path[..path.rfind(['.', '['])?];
         }
+    }
+}
+
+/// There are secrets in it.
+impl fmt::Debug for Layers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Layers")
     }
 }
 

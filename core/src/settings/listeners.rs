@@ -5,6 +5,7 @@ use super::tree::{
     AccessChoice, CertificateSettings, ClientsChoice, EndingChoice, FieldChoice, InvalidChoice, LineSettings,
     ListenerSettings, ModeChoice, Profile, ProtocolName, Settings,
 };
+use super::words::quoted;
 use crate::http::{Access, Credential, Forwarded, ForwardedField, Http, Origins};
 use crate::limit::Network;
 use crate::telnet::{Charset, InputMode, Telnet};
@@ -16,6 +17,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::num::NonZeroU32;
 use core::time::Duration;
 
 /// What all systems take (`sun_path`, with the byte that ends it).
@@ -76,7 +78,7 @@ impl View<'_> {
         let mut listen = Listen::new(address, protocol);
         listen.name = name.to_string();
         listen.app = listener.app.name().to_string();
-        listen.connections_max = listener.connections_max.0;
+        listen.connections_max = listener.connections_max.0.map(NonZeroU32::get);
         listen.welcome.clone_from(&listener.welcome);
         listen.prompt.clone_from(&listener.prompt);
         listen.half_open = listener.half_open;
@@ -85,11 +87,12 @@ impl View<'_> {
         listen.deny = networks(&listener.deny);
         listen.limits = listener.limits.as_ref().map(|peer| {
             let limits = peer_limits(&format!("{}.limits", self.key), peer, problems);
-            self.check_silence(limits.silence, "limits.silence", problems);
+            self.check_silence(limits.silence, &format!("{}.limits.silence", self.key), problems);
             limits
         });
         if listen.limits.is_none() {
-            self.check_silence(self.settings.limits.peer.silence.0.map(|span| span.0), "", problems);
+            let silence = self.settings.limits.peer.silence.0.map(|span| span.0);
+            self.check_silence(silence, "limits.peer.silence", problems);
         }
         listen.proxies = listener.proxy_protocol.as_ref().map(|proxies| {
             let trusted = self.trusted("proxy_protocol.trusted", &networks(&proxies.trusted), problems);
@@ -128,7 +131,8 @@ impl View<'_> {
             Ok(listen) if !text.contains('?') => listen.address,
             _ => {
                 let words = format!(
-                    "{text:?} is not an address and a port, such as 127.0.0.1:7000 or [::1]:7000, nor unix:PATH or inherited:NAME"
+                    "{} is not an address and a port, such as 127.0.0.1:7000 or [::1]:7000, nor unix:PATH or inherited:NAME",
+                    quoted(text)
                 );
                 self.add("address", words, problems);
                 Address::Inherited(String::new())
@@ -175,8 +179,9 @@ impl View<'_> {
         if let (Some(silence), Some(asked)) = (silence, asked)
             && asked.0 >= silence
         {
-            let key = if key.is_empty() { "websocket.ping" } else { key };
-            self.add(key, "a peer is pinged before it is closed as silent: ping is less than silence", problems);
+            let ping = format!("{}.websocket.ping", self.key);
+            let words = format!("a peer is pinged before it is closed as silent: {ping} is less than {key}");
+            problems.add_chosen(&[&ping, key], words);
         }
     }
 
@@ -212,7 +217,7 @@ impl View<'_> {
         let found = choices.iter().find(|prefix| prefix.name() == name).copied();
         if found.is_none() {
             let names: Vec<_> = choices.iter().map(|prefix| prefix.name()).collect();
-            self.add("length.prefix", format!("{name:?} is none of {}", names.join(", ")), problems);
+            self.add("length.prefix", format!("{} is none of {}", quoted(&name), names.join(", ")), problems);
         }
         found
     }
@@ -220,7 +225,7 @@ impl View<'_> {
     fn telnet(&self, problems: &mut Problems<'_>) -> Telnet {
         let telnet = self.listener.telnet.clone().unwrap_or_default();
         let charset = Charset::named(&telnet.charset)
-            .ok_or_else(|| format!("{:?} is none of utf-8, iso-8859-1, ibm437, us-ascii", telnet.charset));
+            .ok_or_else(|| format!("{} is none of utf-8, iso-8859-1, ibm437, us-ascii", quoted(&telnet.charset)));
         Telnet {
             mode: match telnet.mode {
                 ModeChoice::Line => InputMode::Line,
@@ -286,7 +291,8 @@ impl View<'_> {
             }
             list => {
                 for origin in list.iter().filter(|origin| !origin.contains("://")) {
-                    let words = format!("{origin:?} is no origin such as https://example.org, nor `same` or `*` alone");
+                    let words =
+                        format!("{} is no origin such as https://example.org, nor `same` or `*` alone", quoted(origin));
                     self.add("websocket.origins", words, problems);
                 }
                 Origins::List(list.to_vec())

@@ -28,10 +28,17 @@
 //! - **Files**: maps are merged key by key; lists and values take the place of those before.
 //! - **Environment**: `DRUPE_` and the key in capitals, with `__` between its parts: `DRUPE_LIMITS__PEER__IDLE=5m`,
 //!   `DRUPE_LISTENERS__CHAT__ADDRESS=127.0.0.1:7000`. Where text is expected, the value is that text; elsewhere it is YAML, so
-//!   `[a, b]` is a list and `null` takes a listener or a user away. What begins with `DRUPE_` and is no key is an error.
+//!   `[a, b]` is a list and `null` takes a listener or a user away. The names of listeners, tunnels and users are found whatever
+//!   their capitals; new ones are in small letters.
 //! - **Command line**: `--set limits.peer.idle=5m`.
 //!
-//! Paths that are relative are so to the directory in which the program runs.
+//! A variable that begins with `DRUPE_` is a key if what stands before its first `__` is a key of the first level, such as
+//! `limits` or `workers`. Of the others, those that Kubernetes makes of services are passed over (`DRUPE_CHAT_SERVICE_HOST`,
+//! `DRUPE_CHAT_PORT=tcp://10.0.0.7:80`), and so are `DRUPE_CONFIG`, `DRUPE_PASSWORD`, `DRUPE_TOKEN` and what begins with
+//! `DRUPE_TEST_`. What is left is an error if it has a `__`, and a [warning](Resolved::warnings) if it has none.
+//!
+//! Paths in a file that are relative begin at the folder of the file; others, and those of a file that is a pipe, at the
+//! directory in which the program runs. `~/` is the home directory for the files of tunnels.
 //!
 //! # What holds at once when it is loaded anew
 //!
@@ -52,129 +59,45 @@
 //!
 //! A configuration that is wrong changes nothing.
 //!
-//! # For who knows another server
-//!
-//! | aBakedServer | here |
-//! |---|---|
-//! | `host`, `port` | `listeners.NAME.address` |
-//! | `max_concurrent_connections` | `limits.connections_max`, `listeners.NAME.connections_max` |
-//! | `idle_timeout` | `limits.peer.idle` |
-//! | `close_timeout` | `closing.flush`, `closing.linger`, `drain.deadline` |
-//! | `suppress_client_errors` | always: a handler's panic ends one connection |
-//! | `ssh_config`: `ssh_host`, `ssh_port`, `ssh_user`, `ssh_key_path`, `known_hosts`, `check_key_permissions` | `tunnels.NAME.*`, by the same names |
-//! | `ssh_config`: `remote_bind_host`, `remote_bind_port` | `listeners.NAME.forward.*`, by the same names |
-//! | `ssh_config`: `reconnect_on_disconnect`, `reconnect_attempts` | `tunnels.NAME.reconnect.attempts` |
-//! | `ssh_config`: `reconnect_backoff`, `reconnect_backoff_factor` | `tunnels.NAME.reconnect.backoff`, `.factor` |
-//! | `ssh_config`: `ssh_tun_timeout`; `ssh_close_timeout` | `tunnels.NAME.connect_timeout`, `.close_timeout` |
-//! | `interval`, `max_durations`, `retention_strategy` | none is needed: metrics count as things happen, and both the recent and the longest durations are kept |
-//!
-//! | chuk-protocol-server | here |
-//! |---|---|
-//! | `servers` | `listeners` |
-//! | `host`, `port` | `listeners.NAME.address` |
-//! | `transport` | `listeners.NAME.protocol` |
-//! | `handler_class` | `listeners.NAME.app` |
-//! | `max_connections` | `listeners.NAME.connections_max` |
-//! | `connection_timeout` | `limits.peer.lifetime`; for who says nothing, `limits.peer.idle` |
-//! | `welcome_message` | `listeners.NAME.welcome` |
-//! | `ws_path` | `listeners.NAME.websocket.path` |
-//! | `allow_origins` | `listeners.NAME.websocket.origins` |
-//! | `use_ssl`, `ssl_cert`, `ssl_key` | `listeners.NAME.tls.certificates` |
-//! | `ping_interval` | `listeners.NAME.websocket.ping` |
-//! | `ping_timeout` | `limits.peer.silence` |
-//! | `enable_monitoring`, `monitor_path` | `listeners.NAME.websocket.monitor`, at `/monitor` |
-//!
-//! | aiows | here |
-//! |---|---|
-//! | `host`, `port` | `listeners.NAME.address` |
-//! | `is_production`, `require_ssl_in_production` | `profile: production` |
-//! | `ssl_cert_file`, `ssl_key_file` | `listeners.NAME.tls.certificates` |
-//! | `ssl_cert_common_name`, `ssl_cert_org`, `ssl_cert_country`, `ssl_cert_days` | `drupe cert --self-signed` |
-//! | `shutdown_timeout` | `drain.deadline` |
-//! | `max_message_size`, `max_frame_size` | `limits.peer.message_max` |
-//! | `ping_interval`, `ping_timeout` | `listeners.NAME.websocket.ping`, `limits.peer.silence` |
-//! | `max_messages_per_minute`, `window_duration`, `burst_limit` | `limits.peer.messages`, such as `60/60s burst 10` |
-//! | `max_connections_per_ip` | `limits.connections_per_address_max` |
-//! | `max_connections_per_minute`, `sliding_window_size` | `limits.arrivals_per_address`, such as `30/60s` |
-//! | `whitelist_ips` | `limits.exempt` |
-//! | `global_max_connections` | `limits.connections_max` |
-//! | `secret_key` | `authentication.tokens.hs256_secret` |
-//! | `token_ttl` | the `exp` of each token |
-//! | `enable_ip_validation` | none: addresses change under honest users |
-//! | `rate_limit_attempts`, `rate_limit_window` | `authentication.failures_per_address`, such as `5/5m` |
-//! | `auth_timeout` | `authentication.deadline` |
-//! | `max_tickets` | `authentication.tokens.single_use_max` |
-//! | `allowed_origins`, `require_origin_header` | `listeners.NAME.websocket.origins` |
-//! | `session_timeout` | `limits.peer.lifetime` |
-//! | `log_level`, `use_json_format` | `log.level`, `log.format` |
-//! | `enable_rate_limiting`, `max_logs_per_minute`, `max_logs_per_hour` | `log.repeats` |
-//! | `sanitize_data`, `include_message_content` | always, and never |
-//! | `handshake_timeout`, `close_timeout` | `listeners.NAME.websocket.timeout`, `closing.flush` |
-//! | `require_user_agent`, `min_user_agent_length` | none: they keep nobody out |
-//! | `send_queue_max_size` | `outbound.max`, in bytes |
-//! | `send_queue_overflow_strategy` | `outbound.slow_policy` |
-//! | `slow_client_threshold`, `slow_client_timeout` | `outbound.high`, `outbound.write_deadline` |
-//! | `cleanup_interval` and other intervals | none is needed: nothing is polled |
-//!
-//! | netconduit | here |
-//! |---|---|
-//! | `host`, `port`, `ipv6` | `listeners.NAME.address` |
-//! | `password` | `authentication.shared_password` |
-//! | `max_connections` | `limits.connections_max` |
-//! | `max_message_size` | `limits.peer.message_max` |
-//! | `connection_timeout`, `heartbeat_interval`, `heartbeat_timeout` | `listeners.NAME.websocket.ping`, `listeners.NAME.telnet.keep_alive`, `limits.peer.silence` |
-//! | `auth_timeout` | `authentication.deadline` |
-//! | `send_queue_size`, `enable_backpressure` | `outbound.max`, `outbound.high` |
-//! | `receive_queue_size`, `buffer_size` | none is needed: what is not served is not read |
-//! | `enable_compression` | `listeners.NAME.websocket.deflate`, `listeners.NAME.telnet.compress` |
-//! | `ssl_enabled`, `ssl_cert_file`, `ssl_key_file` | `listeners.NAME.tls.certificates` |
-//! | `ssl_ca_file`, `ssl_verify_client` | `listeners.NAME.tls.authorities`, `listeners.NAME.tls.clients` |
-//! | `rate_limit_messages_per_second`, `rate_limit_bytes_per_second` | `limits.peer.messages`, `limits.peer.bytes` |
-//!
-//! | Summoner | here |
-//! |---|---|
-//! | `host`, `port` | `listeners.NAME.address` |
-//! | `connection_buffer_size`, `command_buffer_size`, `control_channel_capacity`, `queue_monitor_capacity` | none is needed: there are no channels |
-//! | `client_timeout_secs`, `timeout_check_interval_secs` | `limits.peer.idle` |
-//! | `rate_limit_msgs_per_minute` | `limits.peer.messages`, such as `300/60s` |
-//! | `accept_error_backoff_ms` | `limits.accept_backoff` |
-//! | `quarantine_cooldown_secs`, `quarantine_cleanup_interval_secs` | `quarantine.cool_down` |
-//! | `throttle_threshold`, `throttle_delay_ms` | `limits.peer.ladder.pause` |
-//! | `flow_control_threshold`, `flow_control_delay_ms` | `outbound.high`, `outbound.low` |
-//! | `disconnect_threshold` | `outbound.max`, `limits.peer.ladder.close` and `.quarantine` |
-//! | `worker_threads` | `workers` |
-//! | `log_level`, `enable_json_log`, `enable_file_log`, `log_file_path` | `log.level`, `log.format`, `log.file` |
-//! | `max_file_size`, `backup_count` | `log.file.rotation`, `log.file.keep` |
+#![doc = include_str!("coming_from.md")]
 
 mod document;
+mod environment;
+mod follow;
 mod layers;
 mod listeners;
+mod paths;
 mod plan;
 mod profiles;
+mod secret;
 mod template;
 mod tree;
 mod tunnels;
 mod typed;
 pub mod units;
+mod words;
 
 pub use plan::{AuthenticationPlan, MonitorPlan, Plan};
+pub use secret::Secret;
 pub use template::{environment_template, schema, template};
 pub use tree::*;
 
 use crate::Listen;
 use crate::app::AppName;
+use crate::text::neutralize;
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 use document::{Content, Node};
-use layers::Layers;
+use environment::{PREFIX, Variable};
+use layers::{Layers, OF_PROFILE};
 use serde_json::Value;
 use typed::typed;
 
 /// What a configuration is made of.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Sources {
     files: Vec<(String, String)>,
     environment: Vec<(String, String)>,
@@ -196,11 +119,14 @@ pub struct Resolved {
     pub settings: Settings,
     /// What a server is made of.
     pub plan: Plan,
+    /// What will hurt, though it can be done: it is for the operator to know.
+    pub warnings: Vec<SettingsError>,
     layers: Layers,
 }
 
-/// One thing that is wrong.
+/// One thing that is wrong. It can be printed as it is: nothing in it is secret, acts on a terminal, or is long.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SettingsError {
     /// Where: a file and a line, a variable, or an argument.
     pub place: String,
@@ -221,23 +147,17 @@ impl Sources {
         Self::default()
     }
 
-    /// And a file; later ones upon earlier ones. `name` is what errors call it.
+    /// And a file; later ones upon earlier ones. `name` is what errors call it, and paths in the file begin at its folder.
     #[must_use]
     pub fn file(mut self, name: &str, text: &str) -> Self {
         self.files.push((name.to_owned(), text.to_owned()));
         self
     }
 
-    /// And those variables of an environment that begin with `DRUPE_`. `DRUPE_CONFIG`, `DRUPE_PASSWORD`, `DRUPE_TOKEN` and what
-    /// begins with `DRUPE_TEST_` are passed over, and so is what Kubernetes makes of a service of the name `drupe`.
+    /// And those variables of an environment that begin with `DRUPE_`.
     #[must_use]
     pub fn environment<'a>(mut self, variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let is_ours = |name: &str| {
-            name.starts_with(PREFIX)
-                && !OTHERS.contains(&name)
-                && !OTHER_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-        };
-        let ours = variables.into_iter().filter(|(name, _)| is_ours(name));
+        let ours = variables.into_iter().filter(|(name, _)| name.starts_with(PREFIX));
         self.environment.extend(ours.map(|(name, value)| (name.to_owned(), value.to_owned())));
         self
     }
@@ -287,38 +207,29 @@ impl Sources {
     /// # Errors
     /// What is wrong: values of the wrong kind, or else all that does not go together.
     pub fn resolve(&self) -> Result<Resolved, SettingsErrors> {
-        let schema = serde_json::from_str(&schema()).unwrap_or_default();
-        let mut upper = Vec::new();
-        for (name, text) in &self.files {
-            let node = Node::read(name, text)?;
-            if !matches!(node.content, Content::Map(_)) {
-                let words = "a configuration is keys with values, such as `profile: production`".into();
-                return Err(SettingsError { place: format!("{name}:{}", node.line), key: String::new(), words }.into());
-            }
-            upper.push((name.clone(), node));
-        }
+        let schema = template::parsed_schema();
+        let mut upper =
+            self.files.iter().map(|(name, text)| Upper::file(schema, name, text)).collect::<Result<Vec<_>, _>>()?;
+        let mut warnings = Vec::new();
         for (name, value) in &self.environment {
-            let key = name[PREFIX.len()..].to_lowercase().replace("__", ".");
-            let is_text = is_text(&schema, &key);
-            if value.is_empty() && !is_text {
-                let words = "it is empty; leave the variable out, or say never".into();
-                return Err(SettingsError { place: name.clone(), key, words }.into());
+            match environment::variable(schema, name, value) {
+                Variable::Other => {}
+                Variable::Unknown => {
+                    let words = "it is no key, and ignored: a key has `__` between its parts";
+                    warnings.push(SettingsError::new(name, "", words));
+                }
+                Variable::Key(parts) => upper.push(Upper::variable(schema, name, parts, value)?),
             }
-            upper.push((name.clone(), nested(&key, Node::value_of(value, is_text))));
         }
-        for (key, value) in &self.set {
-            upper.push((format!("--set {key}"), nested(key, Node::value_of(value, is_text(&schema, key)))));
-        }
-        if let Some(profile) = &self.profile {
-            upper.push(("--profile".into(), nested("profile", Node::value(profile))));
-        }
-        let named = upper.iter().rev().find_map(|(_, node)| node.profile());
-        let profile = named.and_then(|name| serde_json::from_value::<Profile>(name).ok()).unwrap_or_default();
+        upper.extend(self.set.iter().map(|(key, value)| Upper::set(schema, key, value)));
+        upper.extend(self.profile.iter().map(|profile| Upper::profile(profile)));
+        let profile = upper.iter().rev().find_map(Upper::named_profile);
+        let profile = profile.and_then(|name| serde_json::from_value::<Profile>(name).ok()).unwrap_or_default();
         let mut layers = Layers::default();
-        let layer = format!("profile {}", profile.name());
+        let layer = format!("{OF_PROFILE}{}", profile.name());
         layers.add(&layer, &built_in(profile.layer())?);
-        for (name, node) in &upper {
-            layers.add(name, node);
+        for upper in upper {
+            upper.add_to(schema, &mut layers)?;
         }
         let is_empty = |listeners: &Value| listeners.as_object().is_some_and(serde_json::Map::is_empty);
         let has_listeners = layers.merged.get("listeners").is_some_and(|listeners| !is_empty(listeners));
@@ -327,12 +238,13 @@ impl Sources {
             layers.add(&layer, &built_in(profile.listeners())?);
         }
         layers.inherit();
-        let mut settings = typed(&layers, &schema)?;
+        let mut settings = typed(&layers, schema)?;
         if let Some(app) = self.app.filter(|_| is_default) {
             let app = AppChoice::from(app);
             settings.listeners.values_mut().for_each(|listener| listener.app = app);
         }
         self.read_secrets(&mut settings, &layers)?;
+        follow::follow(&mut settings, &layers);
         let mut plan = Plan::new(&settings, &layers, self.listen.is_empty())?;
         for (listen, number) in self.listen.iter().zip(1..) {
             let mut listen = Listen { name: format!("listen{number}"), ..listen.clone() };
@@ -348,7 +260,7 @@ impl Sources {
             let words = "chat runs with workers: 1, since it keeps the names of all in one place";
             return Err(layers.blame("workers", words).into());
         }
-        Ok(Resolved { settings, plan, layers })
+        Ok(Resolved { settings, plan, warnings, layers })
     }
 }
 
@@ -361,11 +273,20 @@ impl Sources {
             let key = format!("tunnels.{name}.ssh_key_passphrase");
             self.read_secret(layers, &key, ssh_key_passphrase, ssh_key_passphrase_file)?;
         }
+        let AuthenticationSettings { shared_password, shared_password_file, users, tokens, .. } =
+            &mut settings.authentication;
+        self.read_secret(layers, "authentication.shared_password", shared_password, shared_password_file)?;
+        for (name, UserSettings { password, password_file, .. }) in users {
+            self.read_secret(layers, &format!("authentication.users.{name}.password"), password, password_file)?;
+        }
+        if let Some(TokenSettings { hs256_secret, hs256_secret_file, .. }) = tokens {
+            self.read_secret(layers, "authentication.tokens.hs256_secret", hs256_secret, hs256_secret_file)?;
+        }
         Ok(())
     }
 
     /// A secret may stand in a file, which another key names.
-    fn read_secret(&self, layers: &Layers, key: &str, secret: &mut String, file: &str) -> Result<(), SettingsErrors> {
+    fn read_secret(&self, layers: &Layers, key: &str, secret: &mut Secret, file: &str) -> Result<(), SettingsErrors> {
         let file_key = format!("{key}_file");
         let blame = |words: String| SettingsErrors::from(layers.blame(&file_key, words));
         if file.is_empty() {
@@ -375,11 +296,82 @@ impl Sources {
             return Err(blame(format!("there is {key} as well; set one of them")));
         }
         let read = self.read.ok_or_else(|| blame("files are not read here".into()))?;
-        *secret = read(file).map_err(|cause| blame(format!("can't read {file}: {cause}")))?;
+        *secret = Secret::new(read(file).map_err(|cause| blame(format!("can't read {file}: {cause}")))?);
         if secret.is_empty() {
             return Err(blame(format!("the first line of {file} is empty")));
         }
         Ok(())
+    }
+}
+
+/// A layer above the profile.
+struct Upper {
+    /// What errors call it.
+    name: String,
+    /// The key that it sets; none, if it is a whole document.
+    key: Vec<String>,
+    node: Node,
+    /// Whether capitals can't be told in the key.
+    is_variable: bool,
+}
+
+impl Upper {
+    fn file(schema: &Value, name: &str, text: &str) -> Result<Self, SettingsError> {
+        let mut node = Node::read(name, text)?;
+        if !matches!(node.content, Content::Map(_)) {
+            let words = "a configuration is keys with values, such as `profile: production`";
+            return Err(SettingsError::new(&format!("{name}:{}", node.line), "", words));
+        }
+        if let Some(folder) = paths::folder(name) {
+            paths::rebase(schema, schema, folder, &mut node);
+        }
+        Ok(Self { name: name.to_owned(), key: Vec::new(), node, is_variable: false })
+    }
+
+    fn variable(schema: &Value, name: &str, key: Vec<String>, value: &str) -> Result<Self, SettingsError> {
+        let is_text = is_text(schema, &key);
+        if value.is_empty() && !is_text {
+            return Err(SettingsError::new(name, &key.join("."), "it is empty; leave the variable out, or say never"));
+        }
+        Ok(Self { name: name.to_owned(), node: Node::value_of(value, is_text), key, is_variable: true })
+    }
+
+    fn set(schema: &Value, key: &str, value: &str) -> Self {
+        let name = format!("--set {key}");
+        let key: Vec<_> = key.split('.').map(ToString::to_string).collect();
+        Self { name, node: Node::value_of(value, is_text(schema, &key)), key, is_variable: false }
+    }
+
+    fn profile(profile: &str) -> Self {
+        let node = Node::value_of(profile, true);
+        Self { name: "--profile".into(), key: ["profile".into()].into(), node, is_variable: false }
+    }
+
+    fn named_profile(&self) -> Option<Value> {
+        match &self.node.content {
+            Content::Map(map) if self.key.is_empty() => {
+                map.iter().find(|(key, _)| key == "profile").map(|(_, node)| node.to_value())
+            }
+            _ => (self.key == ["profile"]).then(|| self.node.to_value()),
+        }
+    }
+
+    fn add_to(self, schema: &Value, layers: &mut Layers) -> Result<(), SettingsError> {
+        let Self { name, key, node, is_variable } = self;
+        let key = if is_variable {
+            let words = key.join(".");
+            environment::key(schema, &layers.merged, key).map_err(|cause| SettingsError::new(&name, &words, &cause))?
+        } else {
+            key
+        };
+        layers.add(&name, &nested(key, node));
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sources")
     }
 }
 
@@ -396,7 +388,7 @@ impl Resolved {
         let mut lines = Vec::new();
         leaves("", &self.value(), &mut |path, value| {
             let origin = self.layers.origin(path).filter(|_| self.layers.is_set(path)).unwrap_or("default");
-            lines.push(format!("{path}: {} # {origin}", shown(path, value)));
+            lines.push(format!("{path}: {} # {origin}", shown(value)));
         });
         lines.join("\n")
     }
@@ -407,11 +399,15 @@ impl Resolved {
         let (mut before, mut after) = (alloc::collections::BTreeMap::new(), alloc::collections::BTreeMap::new());
         leaves("", &self.value(), &mut |path, value| drop(before.insert(path.to_owned(), value.clone())));
         leaves("", &newer.value(), &mut |path, value| drop(after.insert(path.to_owned(), value.clone())));
+        let (secrets, newer_secrets) = (self.settings.secrets(), newer.settings.secrets());
+        let is_other = |path: &String, value: &Value| {
+            before.get(path) != Some(value) || secrets.get(path) != newer_secrets.get(path)
+        };
         let gone = before.iter().filter(|(path, _)| !after.contains_key(*path));
-        let gone = gone.map(|(path, value)| format!("{path}: {} -> (gone)", shown(path, value)));
-        let other = after.iter().filter(|(path, value)| before.get(*path) != Some(value)).map(|(path, value)| {
-            let old = before.get(path).map_or("(none)".into(), |old| shown(path, old));
-            format!("{path}: {old} -> {}{}", shown(path, value), when(path))
+        let gone = gone.map(|(path, value)| format!("{path}: {} -> (gone)", shown(value)));
+        let other = after.iter().filter(|(path, value)| is_other(path, value)).map(|(path, value)| {
+            let old = before.get(path).map_or("(none)".into(), shown);
+            format!("{path}: {old} -> {}{}", shown(value), when(path))
         });
         gone.chain(other).collect()
     }
@@ -421,25 +417,10 @@ impl Resolved {
     }
 }
 
-const PREFIX: &str = "DRUPE_";
-/// Variables that are no keys: which files, and what the client shows a server.
-const OTHERS: [&str; 4] = ["DRUPE_CONFIG", "DRUPE_PASSWORD", "DRUPE_TOKEN", "DRUPE_PORT"];
-/// Those of tests, and those that Kubernetes makes of a service of this name.
-const OTHER_PREFIXES: [&str; 3] = ["DRUPE_TEST_", "DRUPE_PORT_", "DRUPE_SERVICE_"];
-/// What is not shown.
-const SECRETS: [&str; 5] = ["password", "secret", "credential", "shared_password", "passphrase"];
-
 impl Layers {
     fn is_set(&self, path: &str) -> bool {
         self.origins.contains_key(path)
             || self.origins.keys().any(|known| known.starts_with(path) && known[path.len()..].starts_with(['.', '[']))
-    }
-}
-
-impl Node {
-    fn profile(&self) -> Option<Value> {
-        let Content::Map(map) = &self.content else { return None };
-        map.iter().find(|(key, _)| key == "profile").map(|(_, node)| node.to_value())
     }
 }
 
@@ -460,19 +441,17 @@ fn when(path: &str) -> &'static str {
 }
 
 /// Whether a key takes any text.
-fn is_text(schema: &Value, key: &str) -> bool {
+fn is_text(schema: &Value, key: &[String]) -> bool {
     let mut part = schema.clone();
-    for name in key.split('.') {
+    for name in key {
         let of = template::resolve(schema, &part);
         part = of["properties"].get(name).unwrap_or(&of["additionalProperties"]).clone();
     }
     part["type"] == "string" && part.get("pattern").is_none()
 }
 
-fn shown(path: &str, value: &Value) -> String {
-    let last = path.rsplit('.').next().unwrap_or(path);
-    let is_empty = value.as_str() == Some("");
-    if SECRETS.iter().any(|secret| last.ends_with(secret)) && !is_empty { "(secret)".into() } else { value.to_string() }
+fn shown(value: &Value) -> String {
+    if value == "(secret)" { "(secret)".into() } else { neutralize(&value.to_string()).into_owned() }
 }
 
 /// Tells every value that has none below it. A list is one.
@@ -489,9 +468,9 @@ fn leaves(path: &str, value: &Value, tell: &mut dyn FnMut(&str, &Value)) {
     }
 }
 
-fn nested(key: &str, value: Node) -> Node {
-    key.rsplit('.')
-        .fold(value, |inner, part| Node { line: 0, content: Content::Map([(part.to_owned(), inner)].into()) })
+fn nested(key: Vec<String>, value: Node) -> Node {
+    let within = |inner, part| Node { line: 0, content: Content::Map([(part, inner)].into()) };
+    key.into_iter().rev().fold(value, within)
 }
 
 /// What is built in is well formed, as tests show.
@@ -499,6 +478,12 @@ fn built_in(text: &str) -> Result<Node, SettingsErrors> {
     let mut node = Node::read("profile", text)?;
     node.forget_lines();
     Ok(node)
+}
+
+impl SettingsError {
+    fn new(place: &str, key: &str, words: &str) -> Self {
+        Self { place: words::harmless(place), key: words::harmless(key), words: words::harmless(words) }
+    }
 }
 
 impl fmt::Display for SettingsError {

@@ -5,7 +5,7 @@ use super::tree::{
     AuthenticationSettings, DrainSettings, DuplicateChoice, EnvelopeChoice, LadderSettings, LimitSettings, LogSettings,
     MonitorSettings, OutboundSettings, PeerSettings, Settings, SlowChoice,
 };
-use super::units::{Maybe, NetworkText, RateText, Size, Span};
+use super::units::{Maybe, NetworkText, RateText, Size, Timeout};
 use super::{SettingsError, SettingsErrors};
 use crate::app::Envelope;
 use crate::kit::auth::scram::Credentials;
@@ -89,11 +89,12 @@ impl AuthenticationPlan {
         };
         let mut accounts = Accounts::new();
         if !shared_password.is_empty() {
-            accounts = accounts.shared_password(hash("authentication.shared_password".into(), shared_password)?);
+            accounts =
+                accounts.shared_password(hash("authentication.shared_password".into(), shared_password.reveal())?);
         }
         for (name, user) in users {
             let key = format!("authentication.users.{name}");
-            let credentials = hash(format!("{key}.password"), &user.password)?;
+            let credentials = hash(format!("{key}.password"), user.password.reveal())?;
             let scopes = user.scopes.iter().map(String::as_str);
             accounts = accounts.user(name, credentials, scopes).map_err(|error| (key, error.to_string()))?;
         }
@@ -105,7 +106,7 @@ impl AuthenticationPlan {
                 let bytes = bytes.ok_or_else(|| blame("ed25519_public", "it takes 64 hexadecimal digits".into()))?;
                 TokenKey::ed25519_public(&bytes).map_err(|error| blame("ed25519_public", error.to_string()))?
             } else {
-                let secret = settings.hs256_secret.as_bytes();
+                let secret = settings.hs256_secret.reveal().as_bytes();
                 TokenKey::hs256(secret).map_err(|error| blame("hs256_secret", error.to_string()))?
             };
             let mut tokens = Tokens::new(key).leeway(settings.leeway.0.as_secs());
@@ -116,7 +117,7 @@ impl AuthenticationPlan {
                 tokens = tokens.audience(&settings.audience);
             }
             if let Maybe(Some(most)) = settings.single_use_max {
-                tokens = tokens.single_use(most as usize);
+                tokens = tokens.single_use(most.get() as usize);
             }
             accounts = accounts.tokens(tokens);
         }
@@ -140,6 +141,16 @@ pub(super) struct Problems<'a> {
 impl Problems<'_> {
     pub(super) fn add(&mut self, key: &str, words: impl Into<String>) {
         self.found.push(self.layers.blame(key, words));
+    }
+
+    /// Whether the operator set a key.
+    pub(super) fn is_chosen(&self, key: &str) -> bool {
+        self.layers.is_chosen(key)
+    }
+
+    /// What does not go together, at the first of the keys that the operator set.
+    pub(super) fn add_chosen(&mut self, keys: &[&str], words: impl Into<String>) {
+        self.found.push(self.layers.blame_chosen(keys, words));
     }
 
     /// Whether a name that somebody chose can stand in keys and variables.
@@ -195,9 +206,9 @@ fn plan(settings: &Settings, problems: &mut Problems<'_>) -> Plan {
         },
         outbound: outbound(&settings.outbound, problems),
         rooms: RoomLimits {
-            total: settings.rooms.rooms_max,
-            per_connection: settings.rooms.per_connection_max,
-            name_max_bytes: u32_of("rooms.name_max", settings.rooms.name_max, problems),
+            total: settings.rooms.rooms_max.get(),
+            per_connection: settings.rooms.per_connection_max.get(),
+            name_max_bytes: name_max(settings.rooms.name_max, problems),
         },
         tickets: TicketLimits {
             per_connection: settings.limits.tickets_per_connection_max,
@@ -229,7 +240,12 @@ fn plan(settings: &Settings, problems: &mut Problems<'_>) -> Plan {
             EnvelopeChoice::Json => Envelope::Json,
         },
         authentication,
-        monitor: monitor_credential.map(|_| MonitorPlan { watchers_max, interval: interval.0, may_act, may_watch }),
+        monitor: monitor_credential.map(|_| MonitorPlan {
+            watchers_max: watchers_max.get(),
+            interval: interval.0,
+            may_act,
+            may_watch,
+        }),
         log: settings.log.clone(),
     }
 }
@@ -238,7 +254,7 @@ fn credential(monitor: &MonitorSettings, problems: &mut Problems<'_>) -> Option<
     if monitor.credential.is_empty() {
         return None;
     }
-    match Credential::new(&monitor.credential) {
+    match Credential::new(monitor.credential.reveal()) {
         Ok(credential) => Some(credential),
         Err(error) => {
             problems.add("monitor.credential", error.to_string());
@@ -257,8 +273,8 @@ fn connections(limits: &LimitSettings, is_authenticated: bool, problems: &mut Pr
         problems.or("limits.early_drop", drop.map(Some), None)
     });
     ConnectionLimits {
-        total: limits.connections_max,
-        per_address: limits.connections_per_address_max,
+        total: limits.connections_max.get(),
+        per_address: limits.connections_per_address_max.get(),
         arrivals_per_address: rate(limits.arrivals_per_address),
         early_drop,
     }
@@ -268,31 +284,33 @@ pub(super) fn peer_limits(key: &str, peer: &PeerSettings, problems: &mut Problem
     let ladder = &peer.ladder;
     let size = MessageSize::new(peer.message_max.0);
     let message_max_bytes = problems.or(&format!("{key}.message_max"), size, MessageSize::DEFAULT);
-    let span = |span: Maybe<Span>| span.0.map(|span| span.0);
+    let span = |span: Maybe<Timeout>| span.0.map(|span| span.0);
+    let step = |strikes: Maybe<NonZeroU32>| strikes.0.map(NonZeroU32::get);
     let (idle, idle_warning) = (span(peer.idle), span(peer.idle_warning));
     if let Some(warning) = idle_warning
         && idle.is_none_or(|idle| warning >= idle)
     {
         problems.add(&format!("{key}.idle_warning"), format!("it is before the end: set {key}.idle to more than this"));
     }
-    if peer.messages.0.is_none() && peer.bytes.0.is_none() && peer.ladder != LadderSettings::default() {
+    let has_rate = peer.messages.0.is_some() || peer.bytes.0.is_some();
+    if !has_rate && peer.ladder != LadderSettings::default() && problems.is_chosen(&format!("{key}.ladder")) {
         problems.add(&format!("{key}.ladder"), "it has no effect without a rate: set messages or bytes");
     }
     PeerLimits {
         budget: Budget {
             message_max_bytes,
             message_deadline: peer.message_deadline.0,
-            messages_per_turn: peer.messages_per_turn,
+            messages_per_turn: peer.messages_per_turn.get(),
         },
         rates: Rates {
             messages: rate(peer.messages),
             bytes: rate(peer.bytes),
             ladder: Ladder {
-                warn: ladder.warn.0,
-                pause: ladder.pause.0,
-                drop: ladder.drop.0,
-                close: ladder.close.0,
-                quarantine: ladder.quarantine.0,
+                warn: step(ladder.warn),
+                pause: step(ladder.pause),
+                drop: step(ladder.drop),
+                close: step(ladder.close),
+                quarantine: step(ladder.quarantine),
                 forgive_after: ladder.forgive_after.0,
             },
         },
@@ -307,7 +325,19 @@ fn outbound(outbound: &OutboundSettings, problems: &mut Problems<'_>) -> Outboun
     let mut bytes = |name: &str, size| u32_of(&format!("outbound.{name}"), size, problems);
     let (low, high, max) = (bytes("low", outbound.low), bytes("high", outbound.high), bytes("max", outbound.max));
     let drain_min = bytes("drain_min", outbound.drain_min);
-    let marks = problems.or("outbound", Marks::new(low, high, max), Marks::default());
+    for (less, is_less, more, size) in
+        [("low", low <= high, "high", outbound.high), ("high", high <= max, "max", outbound.max)]
+    {
+        if !is_less {
+            problems.add(&format!("outbound.{less}"), format!("it is at most outbound.{more} ({size})"));
+        }
+    }
+    let marks = Marks::new(low, high, max);
+    let marks = if low <= high && high <= max {
+        problems.or("outbound.max", marks, Marks::default())
+    } else {
+        Marks::default()
+    };
     let drain_min = NonZeroU32::new(drain_min).ok_or("it is at least 1B");
     OutboundLimits {
         marks,
@@ -324,12 +354,13 @@ fn outbound(outbound: &OutboundSettings, problems: &mut Problems<'_>) -> Outboun
 
 fn drain(drain: &DrainSettings, problems: &mut Problems<'_>) -> Drain {
     if drain.window.0 > drain.deadline.0 {
-        problems.add("drain.window", "it is within drain.deadline: what is left then is dropped");
+        let words = format!("it is within drain.deadline ({}): what is left then is dropped", drain.deadline);
+        problems.add("drain.window", words);
     }
     Drain {
         grace: drain.grace.0,
         window: drain.window.0,
-        closes_per_second: drain.closes_per_second,
+        closes_per_second: drain.closes_per_second.get(),
         deadline: drain.deadline.0,
         retry_after: drain.retry_after.0.map(|after| after.0),
     }
@@ -366,7 +397,7 @@ fn authentication(settings: &Settings, problems: &mut Problems<'_>) -> Option<Au
         settings: auth.clone(),
         limits: AuthenticationLimits {
             deadline: auth.deadline.0,
-            tries: auth.tries,
+            tries: auth.tries.get(),
             per_address: limit(auth.failures_per_address, defaults.per_address),
             per_user: limit(auth.failures_per_user, defaults.per_user),
             iterations_of_nobody: auth.iterations,
@@ -413,6 +444,13 @@ fn rate(rate: Maybe<RateText>) -> Option<Rate> {
 
 pub(super) fn networks(networks: &[NetworkText]) -> Vec<Network> {
     networks.iter().map(|network| network.0).collect()
+}
+
+fn name_max(size: Size, problems: &mut Problems<'_>) -> u32 {
+    if size.0 == 0 {
+        problems.add("rooms.name_max", "it is at least 1B: there would be no rooms");
+    }
+    u32_of("rooms.name_max", size, problems)
 }
 
 fn u32_of(key: &str, size: Size, problems: &mut Problems<'_>) -> u32 {

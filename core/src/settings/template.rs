@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use core::fmt::Write;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
+use std::sync::OnceLock;
 
 /// The JSON Schema (2020-12) of a configuration, for editors.
 #[must_use]
@@ -16,10 +17,16 @@ pub fn schema() -> String {
     serde_json::to_string_pretty(&schema).unwrap_or_default()
 }
 
+/// The schema as a value, made once.
+pub(super) fn parsed_schema() -> &'static Value {
+    static SCHEMA: OnceLock<Value> = OnceLock::new();
+    SCHEMA.get_or_init(|| serde_json::from_str(&schema()).unwrap_or_default())
+}
+
 /// A YAML file with every key, its meaning, and its value in a profile, all commented out but for one listener.
 #[must_use]
 pub fn template(profile: Profile) -> String {
-    let schema = serde_json::from_str::<Value>(&schema()).unwrap_or_default();
+    let schema = parsed_schema();
     let mut text = format!(
         "# A configuration of drupe, for {}. Everything that is commented out is the default.\n\
          # `drupe check FILE` says whether it is good, `drupe schema` helps an editor to complete it.\n\n\
@@ -28,18 +35,18 @@ pub fn template(profile: Profile) -> String {
         profile.name()
     );
     let listener = serde_json::to_value(ListenerSettings::default()).unwrap_or_default();
-    let of_listener = resolve(&schema, &schema["properties"]["listeners"]["additionalProperties"]);
-    let mut writer = Writer { schema: &schema, out: &mut text };
+    let of_listener = resolve(schema, &schema["properties"]["listeners"]["additionalProperties"]);
+    let mut writer = Writer { schema, out: &mut text };
     writer.map(&of_listener, &listener, 2, &["address", "protocol"]);
     text.push('\n');
     let values = values(profile);
-    let mut writer = Writer { schema: &schema, out: &mut text };
-    writer.map(&schema, &values, 0, &["profile", "listeners", "tunnels"]);
+    let mut writer = Writer { schema, out: &mut text };
+    writer.map(schema, &values, 0, &["profile", "listeners", "tunnels"]);
     let tunnels = &schema["properties"]["tunnels"];
     let _ = writeln!(text, "# {}\n#tunnels:\n  #edge:", tunnels["description"].as_str().unwrap_or_default());
-    let of_tunnel = resolve(&schema, &tunnels["additionalProperties"]);
+    let of_tunnel = resolve(schema, &tunnels["additionalProperties"]);
     let tunnel = serde_json::to_value(TunnelSettings::default()).unwrap_or_default();
-    Writer { schema: &schema, out: &mut text }.map(&of_tunnel, &tunnel, 2, &[]);
+    Writer { schema, out: &mut text }.map(&of_tunnel, &tunnel, 2, &[]);
     text
 }
 

@@ -1,11 +1,13 @@
 //! What can be configured. The documentation of each field is what templates and the schema say of it.
 
-use super::units::{Maybe, NetworkText, RateText, Size, Span};
+use super::paths::{ADDRESS, PATH};
+use super::secret::Secret;
+use super::units::{Maybe, NetworkText, RateText, Size, Span, Timeout};
 use crate::app::AppName;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::num::NonZeroU8;
+use core::num::{NonZeroU8, NonZeroU32};
 use core::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -45,7 +47,19 @@ const fn secs(secs: u64) -> Span {
     Span(Duration::from_secs(secs))
 }
 
-const NEVER: Maybe<Span> = Maybe(None);
+const fn timeout(secs: u64) -> Timeout {
+    Timeout(Duration::from_secs(secs))
+}
+
+const NEVER: Maybe<Timeout> = Maybe(None);
+
+/// A count that is not zero.
+const fn count(number: u32) -> NonZeroU32 {
+    match NonZeroU32::new(number) {
+        Some(count) => count,
+        None => NonZeroU32::MIN,
+    }
+}
 
 choices! {
     /// What the server is for, which its defaults follow.
@@ -243,6 +257,7 @@ settings! {
     ListenerSettings {
         /// `127.0.0.1:7000` or `[::1]:7000`, `unix:/run/drupe.sock`, or `inherited:NAME` for a socket of systemd. Port 0 lets the
         /// system choose. Empty, if there is `forward`.
+        #[schemars(extend("format" = ADDRESS))]
         address: String = String::new();
         /// Where another machine listens for this one, in place of an address here.
         forward: Option<ForwardSettings> = None;
@@ -251,7 +266,7 @@ settings! {
         /// The application.
         app: AppChoice = AppChoice::Chat;
         /// How many connections this listener holds at most.
-        connections_max: Maybe<u32> = Maybe(None);
+        connections_max: Maybe<NonZeroU32> = Maybe(None);
         /// What a peer is told first.
         welcome: String = String::new();
         /// What stands before what a peer types, on telnet and lines.
@@ -269,7 +284,7 @@ settings! {
         /// How WebSocket is spoken; for `websocket` and `ws+telnet`.
         websocket: Option<WebSocketSettings> = None;
         /// How long `auto` waits for the first bytes before it takes a silent peer for a terminal.
-        wait: Option<Span> = None;
+        wait: Option<Timeout> = None;
         /// TLS.
         tls: Option<TlsSettings> = None;
         /// The proxies that speak the PROXY protocol, v1 or v2, to this listener: every connection must.
@@ -307,18 +322,23 @@ settings! {
         ssh_user: String = String::new();
         /// The file of the private key, as OpenSSH writes it (Ed25519 or ECDSA); the keys of an agent, if it is empty. A
         /// certificate is found beside it, as `KEY-cert.pub`.
+        #[schemars(extend("format" = PATH))]
         ssh_key_path: String = String::new();
         /// What the private key is encrypted with.
-        ssh_key_passphrase: String = String::new();
+        ssh_key_passphrase: Secret = Secret::default();
         /// A file whose first line is what the private key is encrypted with.
+        #[schemars(extend("format" = PATH))]
         ssh_key_passphrase_file: String = String::new();
         /// The file of a certificate that is elsewhere.
+        #[schemars(extend("format" = PATH))]
         ssh_certificate_path: String = String::new();
         /// The socket of the agent; that of `SSH_AUTH_SOCK`, if it is empty.
+        #[schemars(extend("format" = PATH))]
         ssh_agent_socket: String = String::new();
         /// Whether a key file that others may read is refused.
         check_key_permissions: bool = true;
         /// The files of known host keys.
+        #[schemars(extend("format" = PATH))]
         known_hosts: Vec<String> = ["~/.ssh/known_hosts".into()].into();
         /// Whether a host that none of them knows is accepted once, and added to the first.
         accept_new: bool = false;
@@ -350,7 +370,7 @@ settings! {
         cap: Span = secs(60);
         /// How much of a wait is left to chance, so that many do not come back at once.
         jitter_percent: u8 = 50;
-        /// A connection that was up for this long was good: the next failure is the first again.
+        /// A connection that was up for this long was good: the next failure is the first again. With 0s each is.
         stable_after: Span = secs(30);
         /// How long to wait after a failure that somebody must do something about, such as a key that is refused.
         refused_wait: Span = secs(300);
@@ -387,7 +407,7 @@ settings! {
         /// Whether compression (MCCP2 and 3) is offered.
         compress: bool = false;
         /// After this long without a byte `IAC NOP` is sent.
-        keep_alive: Maybe<Span> = NEVER;
+        keep_alive: Maybe<Timeout> = NEVER;
     }
 
     /// How WebSocket is spoken.
@@ -403,9 +423,9 @@ settings! {
         /// Whether messages may be compressed.
         deflate: bool = true;
         /// After this long without a byte a peer is pinged.
-        ping: Maybe<Span> = Maybe(Some(secs(30)));
+        ping: Maybe<Timeout> = Maybe(Some(timeout(30)));
         /// How long until a request must be complete.
-        timeout: Span = secs(10);
+        timeout: Timeout = timeout(10);
         /// Whether the page at `/` is served.
         page: bool = true;
         /// Who may look at `/metrics`.
@@ -421,20 +441,23 @@ settings! {
         /// Whether peers show certificates, and are known by them.
         clients: ClientsChoice = ClientsChoice::None;
         /// The file with the authorities of their certificates.
+        #[schemars(extend("format" = PATH))]
         authorities: String = String::new();
         /// The protocols that are offered (ALPN), the preferred one first; `http/1.1` for WebSocket by default.
         protocols: Option<Vec<String>> = None;
         /// Whether TLS 1.2 is not spoken, only 1.3.
         only_1_3: bool = false;
         /// How long a handshake may take.
-        handshake_timeout: Span = secs(10);
+        handshake_timeout: Timeout = timeout(10);
     }
 
     /// One certificate.
     CertificateSettings {
         /// The file with the certificate, and behind it those that lead to its authority (PEM).
+        #[schemars(extend("format" = PATH))]
         certificate: String = String::new();
         /// The file with its private key (PEM).
+        #[schemars(extend("format" = PATH))]
         key: String = String::new();
     }
 
@@ -443,7 +466,7 @@ settings! {
         /// Where they are. Others are refused.
         trusted: Vec<NetworkText> = Vec::new();
         /// How long the header may take.
-        timeout: Span = secs(5);
+        timeout: Timeout = timeout(5);
     }
 
     /// Proxies that say in an HTTP field for whom they speak.
@@ -459,9 +482,9 @@ settings! {
         /// The longest message, 1 byte to 1 GiB.
         message_max: Size = Size(64 << 10);
         /// How long a message may take from its first byte to its last.
-        message_deadline: Span = secs(60);
+        message_deadline: Timeout = timeout(60);
         /// How many messages of one connection are served before others have their turn.
-        messages_per_turn: u32 = 1024;
+        messages_per_turn: NonZeroU32 = count(1024);
         /// How many messages a peer may send.
         messages: Maybe<RateText> = Maybe(RateText::new(1_000, 1, 2_000));
         /// How many bytes a peer may send.
@@ -469,29 +492,29 @@ settings! {
         /// What happens to who is faster, by how often they were.
         ladder: LadderSettings = LadderSettings::default();
         /// A peer without a message for this long is closed.
-        idle: Maybe<Span> = NEVER;
+        idle: Maybe<Timeout> = NEVER;
         /// How long before that it is told.
-        idle_warning: Maybe<Span> = NEVER;
+        idle_warning: Maybe<Timeout> = NEVER;
         /// A peer without a byte for this long is closed: more than the ping of WebSocket and the `keep_alive` of telnet.
-        silence: Maybe<Span> = NEVER;
+        silence: Maybe<Timeout> = NEVER;
         /// A connection that is this old is closed, whatever it does.
-        lifetime: Maybe<Span> = NEVER;
+        lifetime: Maybe<Timeout> = NEVER;
     }
 
     /// What happens to who is too fast: each step from so many strikes on.
     LadderSettings {
         /// The peer is told.
-        warn: Maybe<u32> = Maybe(Some(1));
+        warn: Maybe<NonZeroU32> = Maybe(Some(NonZeroU32::MIN));
         /// It is read no faster than it may send.
-        pause: Maybe<u32> = Maybe(Some(1));
+        pause: Maybe<NonZeroU32> = Maybe(Some(NonZeroU32::MIN));
         /// What is too much is discarded.
-        drop: Maybe<u32> = Maybe(None);
+        drop: Maybe<NonZeroU32> = Maybe(None);
         /// The connection is closed.
-        close: Maybe<u32> = Maybe(None);
+        close: Maybe<NonZeroU32> = Maybe(None);
         /// It is closed and its address refused for a while.
-        quarantine: Maybe<u32> = Maybe(None);
+        quarantine: Maybe<NonZeroU32> = Maybe(None);
         /// After this long without a strike the count starts anew.
-        forgive_after: Span = secs(60);
+        forgive_after: Timeout = timeout(60);
     }
 
     /// How many connections, and what one may send.
@@ -499,9 +522,9 @@ settings! {
         /// Limits per address, networks, early drops and rates are counted and not enforced.
         dry_run: bool = false;
         /// How many connections in all.
-        connections_max: u32 = 10_000;
+        connections_max: NonZeroU32 = count(10_000);
         /// How many from one address: an IPv4 address or an IPv6 /64.
-        connections_per_address_max: u32 = 256;
+        connections_per_address_max: NonZeroU32 = count(256);
         /// How many new ones from one address in a time.
         arrivals_per_address: Maybe<RateText> = Maybe(None);
         /// Networks that these limits, early drops and quarantine do not hold for.
@@ -509,12 +532,12 @@ settings! {
         /// New connections are refused by chance while many have not authenticated.
         early_drop: Maybe<EarlyDropSettings> = Maybe(None);
         /// How long a listener rests after the process ran out of descriptors or memory.
-        accept_backoff: Span = Span(Duration::from_millis(500));
+        accept_backoff: Timeout = Timeout(Duration::from_millis(500));
         /// What one peer may do.
         peer: PeerSettings = PeerSettings::default();
-        /// Requests in progress elsewhere, for one connection.
+        /// Requests in progress elsewhere, for one connection; with 0 there are none.
         tickets_per_connection_max: u32 = 64;
-        /// Requests in progress elsewhere, in all.
+        /// Requests in progress elsewhere, in all; with 0 there are none.
         tickets_max: u32 = 16_384;
     }
 
@@ -535,7 +558,7 @@ settings! {
         /// The most that waits for a peer; what is more is for the policy.
         max: Size = Size(1 << 20);
         /// How long a socket that is full may take for what waits, besides the time for its length.
-        write_deadline: Span = secs(30);
+        write_deadline: Timeout = timeout(30);
         /// The lowest rate that a peer may read at, per second.
         drain_min: Size = Size(4 << 10);
         /// What happens to messages of rooms that a slow member can't take.
@@ -545,43 +568,43 @@ settings! {
     /// Addresses that are refused for a while.
     QuarantineSettings {
         /// For how long.
-        cool_down: Span = secs(300);
-        /// How many are remembered.
+        cool_down: Timeout = timeout(300);
+        /// How many are remembered; with 0 nobody is refused.
         addresses_max: u32 = 10_000;
     }
 
     /// Rooms.
     RoomSettings {
         /// How many in all, on each worker.
-        rooms_max: u32 = 10_000;
+        rooms_max: NonZeroU32 = count(10_000);
         /// How many one connection may be in.
-        per_connection_max: u32 = 100;
+        per_connection_max: NonZeroU32 = count(100);
         /// The longest name.
         name_max: Size = Size(128);
     }
 
     /// How a connection ends.
     ClosingSettings {
-        /// How long what waits may take to be written.
+        /// How long what waits may take to be written; with 0s what the socket does not take at once is dropped.
         flush: Span = secs(5);
-        /// How long the peer may take to close its half.
+        /// How long the peer may take to close its half; with 0s it is not waited for.
         linger: Span = secs(2);
-        /// How much is read and discarded meanwhile.
+        /// How much is read and discarded meanwhile; with 0B a peer that still sends is cut off.
         discard_max: Size = Size(1 << 20);
     }
 
     /// How the server ends.
     DrainSettings {
-        /// How long it accepts while it says that it is not ready.
+        /// How long it accepts while it says that it is not ready; with 0s it stops at once.
         grace: Span = Span(Duration::ZERO);
-        /// The longest time that closes are spread over.
+        /// The longest time that closes are spread over; with 0s all are closed at once. At most `deadline`.
         window: Span = secs(5);
         /// How many closes a second are enough.
-        closes_per_second: u32 = 500;
-        /// After this long what is left is dropped.
+        closes_per_second: NonZeroU32 = count(500);
+        /// After this long what is left is dropped; with 0s at once.
         deadline: Span = secs(10);
         /// After which time peers are told to come back.
-        retry_after: Maybe<Span> = NEVER;
+        retry_after: Maybe<Span> = Maybe(None);
     }
 
     /// Who may come in.
@@ -591,7 +614,10 @@ settings! {
         /// The users, by name.
         users: BTreeMap<String, UserSettings> = BTreeMap::new();
         /// A password that lets everybody in, under whatever name they give.
-        shared_password: String = String::new();
+        shared_password: Secret = Secret::default();
+        /// A file whose first line is that password.
+        #[schemars(extend("format" = PATH))]
+        shared_password_file: String = String::new();
         /// Tokens (JSON Web Tokens, RFC 7519).
         tokens: Option<TokenSettings> = None;
         /// Whether a token may stand in the query of a WebSocket's address, where logs keep it.
@@ -603,9 +629,9 @@ settings! {
         /// What happens when a user is connected already.
         duplicates: DuplicateChoice = DuplicateChoice::KeepBoth;
         /// How long a peer may take to show who it is.
-        deadline: Span = secs(30);
+        deadline: Timeout = timeout(30);
         /// After so many wrong proofs a connection ends.
-        tries: u32 = 3;
+        tries: NonZeroU32 = count(3);
         /// How many wrong proofs an address has.
         failures_per_address: Option<RateText> = RateText::new(5, 300, 5);
         /// How many wrong proofs a user has, from all addresses.
@@ -617,7 +643,10 @@ settings! {
     /// A user.
     UserSettings {
         /// The password.
-        password: String = String::new();
+        password: Secret = Secret::default();
+        /// A file whose first line is the password.
+        #[schemars(extend("format" = PATH))]
+        password_file: String = String::new();
         /// What the user may do.
         scopes: Vec<String> = Vec::new();
     }
@@ -625,7 +654,10 @@ settings! {
     /// Tokens. Either `hs256_secret` or `ed25519_public`.
     TokenSettings {
         /// The secret of HS256, at least 32 bytes.
-        hs256_secret: String = String::new();
+        hs256_secret: Secret = Secret::default();
+        /// A file whose first line is that secret.
+        #[schemars(extend("format" = PATH))]
+        hs256_secret_file: String = String::new();
         /// The public key of EdDSA (Ed25519), 32 bytes in hexadecimal digits.
         ed25519_public: String = String::new();
         /// Tokens of any other issuer are refused.
@@ -635,17 +667,18 @@ settings! {
         /// What clocks may differ by, at most 5m.
         leeway: Span = Span(Duration::ZERO);
         /// Each token is accepted once, and so many are remembered until they expire.
-        single_use_max: Maybe<u32> = Maybe(None);
+        single_use_max: Maybe<NonZeroU32> = Maybe(None);
     }
 
     /// The page and the API that show who is connected.
     MonitorSettings {
         /// What opens it: as the password of HTTP's Basic authentication, or as a bearer token. At least 16 characters.
-        credential: String = String::new();
+        credential: Secret = Secret::default();
         /// A file whose first line is the credential.
+        #[schemars(extend("format" = PATH))]
         credential_file: String = String::new();
         /// How many may look at a time.
-        watchers_max: u32 = 16;
+        watchers_max: NonZeroU32 = count(16);
         /// How often the table is sent.
         interval: Span = secs(1);
         /// Whether those who look may close connections, refuse addresses and drain the server.
@@ -671,6 +704,7 @@ settings! {
     /// A log file.
     LogFileSettings {
         /// The directory, which must be there.
+        #[schemars(extend("format" = PATH))]
         directory: String = String::new();
         /// What the names of files begin with.
         prefix: String = "drupe".into();

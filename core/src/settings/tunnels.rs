@@ -2,6 +2,7 @@
 
 use super::plan::Problems;
 use super::tree::{ForwardSettings, ReconnectSettings, Settings, TunnelSettings};
+use super::words::quoted;
 use crate::tunnel::{Forward, Jump, KeepAlive, Passphrase, RemoteBind, Ssh, Tunnel};
 use crate::{Address, Backoff};
 use alloc::format;
@@ -11,6 +12,9 @@ use core::time::Duration;
 
 /// A faster question would be an attack, and a slower answer a dead link.
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
+
+/// Less would close everybody.
+const AHEAD_MIN_BYTES: u64 = 4 << 10;
 
 pub(super) fn plan(settings: &Settings, problems: &mut Problems<'_>) -> Vec<Tunnel> {
     let forwards: Vec<_> = settings.listeners.values().filter_map(|listener| listener.forward.as_ref()).collect();
@@ -53,6 +57,11 @@ fn one(name: &str, key: &str, tunnel: &TunnelSettings, problems: &mut Problems<'
     must(tunnel.keep_alive_interval.0 >= INTERVAL_MIN, "keep_alive_interval", "it is at least 100ms");
     must(tunnel.keep_alive_count_max > 0, "keep_alive_count_max", "one question at least must stay without an answer");
     must(tunnel.connect_timeout.0 >= INTERVAL_MIN, "connect_timeout", "it is at least 100ms");
+    must(
+        tunnel.ahead_max.0 >= AHEAD_MIN_BYTES,
+        "ahead_max",
+        "it is at least 4KiB: a peer that sends one line may be that much ahead",
+    );
     let reconnect = backoff(&tunnel.reconnect, &mut must);
     let jumps = tunnel.proxy_jump.iter().zip(0..).filter_map(|(text, number)| match text.parse::<Jump>() {
         Ok(jump) => Some(jump),
@@ -66,7 +75,7 @@ fn one(name: &str, key: &str, tunnel: &TunnelSettings, problems: &mut Problems<'
         port: tunnel.ssh_port,
         user: tunnel.ssh_user.clone(),
         key_path: some(&tunnel.ssh_key_path),
-        key_passphrase: some(&tunnel.ssh_key_passphrase).map(Passphrase),
+        key_passphrase: some(tunnel.ssh_key_passphrase.reveal()).map(Passphrase),
         certificate_path: some(&tunnel.ssh_certificate_path),
         agent_socket: some(&tunnel.ssh_agent_socket),
         check_key_permissions: tunnel.check_key_permissions,
@@ -90,7 +99,7 @@ fn backoff(reconnect: &ReconnectSettings, must: &mut impl FnMut(bool, &str, &str
     let ReconnectSettings { attempts, backoff, factor, cap, jitter_percent, stable_after, refused_wait } = reconnect;
     must(*factor > 0, "reconnect.factor", "it is 1 to 255");
     must(*jitter_percent <= 100, "reconnect.jitter_percent", "it is 0 to 100");
-    must(backoff.0 <= cap.0, "reconnect.backoff", "it is at most reconnect.cap");
+    must(backoff.0 <= cap.0, "reconnect.backoff", &format!("it is at most reconnect.cap ({cap})"));
     must(!backoff.0.is_zero(), "reconnect.backoff", "without a wait it would be tried all the time");
     must(!refused_wait.0.is_zero(), "reconnect.refused_wait", "without a wait it would be tried all the time");
     must(attempts.0 != Some(0), "reconnect.attempts", "it is 1 or more, or unlimited");
@@ -114,7 +123,7 @@ pub(super) fn forward(
     let ForwardSettings { tunnel, remote_bind_host: host, remote_bind_port: port, remote_bind_path: path } = forward;
     if !settings.tunnels.contains_key(tunnel) {
         let names: Vec<_> = settings.tunnels.keys().map(String::as_str).collect();
-        let words = format!("there is no tunnel {tunnel:?} in tunnels: {{{}}}", names.join(", "));
+        let words = format!("there is no tunnel {} in tunnels: {{{}}}", quoted(tunnel), names.join(", "));
         problems.add(&format!("{key}.forward.tunnel"), words);
     }
     if !path.is_empty() && *port > 0 {

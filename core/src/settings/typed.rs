@@ -1,7 +1,7 @@
 //! From what all layers say to settings, or to everything in it that is of the wrong kind.
 
 use super::layers::Layers;
-use super::{Settings, SettingsError, SettingsErrors, template};
+use super::{Settings, SettingsError, SettingsErrors, template, words};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -12,17 +12,18 @@ pub(super) fn typed(layers: &Layers, schema: &Value) -> Result<Settings, Setting
     let mut merged = Value::Object(layers.merged.clone());
     if let Some(key) = not_a_map(schema, schema, &merged, "") {
         let place = layers.origin(&key).unwrap_or("the configuration").to_owned();
-        return Err(SettingsError { place, key, words: "it takes keys with values".into() }.into());
+        return Err(SettingsError::new(&place, &key, "it takes keys with values").into());
     }
     let mut problems = Vec::new();
     while problems.len() < PROBLEMS_MAX {
         let problem = match serde_path_to_error::deserialize::<_, Settings>(merged.clone()) {
             Ok(settings) if problems.is_empty() => return Ok(settings),
             Ok(_) => break,
-            Err(error) => problem(layers, &error),
+            Err(error) => problem(layers, schema, &error),
         };
         // What is wrong is taken out, to see what else is.
-        let goes_on = remove(&mut merged, &problem.key);
+        let (key, problem) = problem;
+        let goes_on = remove(&mut merged, &key);
         problems.push(problem);
         if !goes_on {
             break;
@@ -34,7 +35,12 @@ pub(super) fn typed(layers: &Layers, schema: &Value) -> Result<Settings, Setting
 /// More are not worth reading.
 const PROBLEMS_MAX: usize = 50;
 
-fn problem(layers: &Layers, error: &serde_path_to_error::Error<serde_json::Error>) -> SettingsError {
+/// Which key it is as it was written, and what is said of it.
+fn problem(
+    layers: &Layers,
+    schema: &Value,
+    error: &serde_path_to_error::Error<serde_json::Error>,
+) -> (String, SettingsError) {
     let path = error.path().to_string();
     let path = if path == "." { String::new() } else { path };
     let words = error.inner().to_string();
@@ -49,26 +55,13 @@ fn problem(layers: &Layers, error: &serde_path_to_error::Error<serde_json::Error
             };
             (key, no_such_key(field, rest))
         }
-        None => (path, in_plain_words(&words)),
+        None => {
+            let words = words::of_serde(&words, words::holds_secrets(schema, &path));
+            (path, words)
+        }
     };
-    let place = layers.origin(&key).unwrap_or("the configuration").to_owned();
-    SettingsError { place, key, words }
-}
-
-/// What is expected, in the words of who writes a configuration.
-fn in_plain_words(words: &str) -> String {
-    let Some((found, expected)) = words.split_once(", expected ") else { return words.to_owned() };
-    let expected = match expected {
-        "u32" => "a number from 0 to 4294967295",
-        "u16" => "a number from 0 to 65535",
-        "u8" => "a number from 0 to 255",
-        "a nonzero u8" => "a number from 1 to 255",
-        "a boolean" => "true or false",
-        "a sequence" => "a list, such as [a, b]",
-        expected if expected.starts_with("struct ") || expected == "a map" => "keys with values",
-        expected => expected,
-    };
-    format!("{found}, expected {expected}")
+    let error = SettingsError::new(layers.origin(&key).unwrap_or("the configuration"), &key, &words);
+    (key, error)
 }
 
 /// Takes a key out; false if there is none.

@@ -1,5 +1,6 @@
 //! Values with units, as people write them.
 
+use super::words::{OR_NEVER, quoted};
 use crate::limit::{MessageSize, Network, Rate};
 use alloc::borrow::Cow;
 use alloc::format;
@@ -14,6 +15,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// A time: a number and `ms`, `s`, `m`, `h` or `d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span(pub Duration);
+
+/// A time above zero, written as [`Span`] is: one of zero would turn everybody away, or never end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeout(pub Duration);
 
 /// A number of bytes: a number and `B`, `KiB`, `MiB` or `GiB`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,11 +50,14 @@ pub struct UnitError {
 
 impl fmt::Display for UnitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is not {}", self.text, self.expected)
+        write!(f, "{} is not {}", quoted(&self.text), self.expected)
     }
 }
 
-const SPAN: &str = "a time such as 500ms, 30s, 5m, 2h or 1d";
+const SPAN: &str = "a time such as 500ms, 30s, 5m, 2h or 1d, at most 36500d";
+const TIMEOUT: &str = "a time above zero, such as 500ms, 30s, 5m, 2h or 1d, and at most 36500d";
+/// 36,500 days: what is longer is not meant.
+const MILLIS_MAX: u64 = 36_500 * 86_400_000;
 const SIZE: &str = "a size such as 512B, 64KiB, 4MiB or 1GiB";
 const RATE: &str = "a rate such as 100/s, 30/60s burst 10 or 4MiB/s";
 const NETWORK: &str = "a network such as 10.0.0.0/8, or an address";
@@ -77,7 +85,23 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
         let wrong = || UnitError { text: text.to_string(), expected: SPAN };
-        number(text, &SPANS).map(|millis| Self(Duration::from_millis(millis))).ok_or_else(wrong)
+        let millis = number(text, &SPANS).filter(|millis| *millis <= MILLIS_MAX);
+        millis.map(|millis| Self(Duration::from_millis(millis))).ok_or_else(wrong)
+    }
+}
+
+impl FromStr for Timeout {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let span = text.parse::<Span>().ok().filter(|span| !span.0.is_zero());
+        span.map(|span| Self(span.0)).ok_or_else(|| UnitError { text: text.to_string(), expected: TIMEOUT })
+    }
+}
+
+impl fmt::Display for Timeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Span(self.0).fmt(f)
     }
 }
 
@@ -216,6 +240,7 @@ macro_rules! written {
 
 written! {
     Span, SPAN, "^[0-9]+ *(ms|s|m|h|d)$";
+    Timeout, TIMEOUT, "^0*[1-9][0-9]* *(ms|s|m|h|d)$";
     Size, SIZE, "^[0-9]+ *(B|KiB|MiB|GiB)$";
     RateText, RATE, "^[0-9]+ *[A-Za-z]*/([0-9]+ *(s|m|h|d)|s)( burst [0-9]+ *[A-Za-z]*)?$";
     NetworkText, NETWORK, "^[0-9a-fA-F.:]+(/[0-9]+)?$";
@@ -231,7 +256,7 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Maybe<T> {
         }
         serde_json::from_value(value)
             .map(|value| Self(Some(value)))
-            .map_err(|error| D::Error::custom(format!("{error}; or never")))
+            .map_err(|error| D::Error::custom(format!("{error}{OR_NEVER}")))
     }
 }
 
@@ -288,9 +313,25 @@ mod tests {
 
     #[test]
     fn what_has_no_unit_or_another_one_is_refused() {
-        for text in ["30", "30 seconds", "-1s", "1.5s", "s", "", "99999999999999999999s", "999999999999999999d"] {
+        for text in [
+            "30",
+            "30 seconds",
+            "-1s",
+            "1.5s",
+            "s",
+            "",
+            "99999999999999999999s",
+            "999999999999999999d",
+            "36501d",
+            "300000000000h",
+        ] {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
+        assert!("0ms".parse::<Timeout>().is_err() && "0d".parse::<Timeout>().is_err());
+        assert_eq!(
+            ("1ms".parse().ok(), "36500d".parse().ok()),
+            (Some(Timeout(Duration::from_millis(1))), Some(Timeout(Duration::from_secs(36_500 * 86_400))))
+        );
         for text in ["64", "64KB", "64k", "KiB"] {
             assert!(text.parse::<Size>().is_err(), "{text}");
         }
@@ -298,7 +339,7 @@ mod tests {
             assert!(text.parse::<RateText>().is_err(), "{text}");
         }
         let error = serde_json::from_str::<Maybe<Span>>("30").expect_err("no unit").to_string();
-        assert!(error.contains("a time such as 500ms, 30s, 5m, 2h or 1d; or never"), "{error}");
+        assert!(error.contains("a time such as 500ms, 30s, 5m, 2h or 1d, at most 36500d; or never"), "{error}");
         assert_eq!(serde_json::from_str::<Maybe<Span>>("\"never\"").expect("good"), Maybe(None));
     }
 }

@@ -1,6 +1,7 @@
 //! What we prove with who we are.
 
 use super::LinkError;
+use drupe_core::files;
 use drupe_core::tunnel::{Ssh, TunnelFailure};
 use russh::client::{AuthResult, Handle, Handler};
 use russh::keys::agent::AgentIdentity;
@@ -39,8 +40,7 @@ impl Identity {
         };
         let path = expand(key_path);
         let shown = path.display();
-        let text =
-            fs::read_to_string(&path).map_err(|error| wrong(format!("the key {shown} can't be read: {error}")))?;
+        let text = files::read_text(&path).map_err(|error| wrong(format!("the key {shown} can't be read: {error}")))?;
         let mode = fs::metadata(&path).map_or(0, |found| found.permissions().mode());
         if ssh.check_key_permissions && mode & 0o077 != 0 {
             let mode = mode & 0o777;
@@ -154,10 +154,12 @@ fn certificate(ssh: &Ssh, key: &Path) -> Result<Option<Certificate>, LinkError> 
         Some(PathBuf::from(name)).filter(|path| path.exists())
     };
     let Some(path) = ssh.certificate_path.as_ref().map(|path| expand(path)).or_else(beside) else { return Ok(None) };
-    russh::keys::load_openssh_certificate(&path).map(Some).map_err(|error| {
+    let wrong = |error: String| {
         let words = format!("the certificate {} can't be used: {error}", path.display());
         LinkError::new(TunnelFailure::PrivateKey, words)
-    })
+    };
+    let text = files::read_text(&path).map_err(|error| wrong(error.to_string()))?;
+    Certificate::from_openssh(&text).map(Some).map_err(|error| wrong(error.to_string()))
 }
 
 /// A path with the home directory in place of `~`.

@@ -2,14 +2,16 @@
 
 use super::LinkError;
 use super::identity::expand;
+use drupe_core::files;
 use drupe_core::tunnel::{Ssh, TunnelFailure};
 use hmac::{KeyInit, Mac, SimpleHmac};
 use russh::keys::ssh_key::certificate::CertType;
 use russh::keys::ssh_key::known_hosts::{Entry, HostPatterns, Marker};
 use russh::keys::{Algorithm, Certificate, EcdsaCurve, HashAlg, PublicKey, PublicKeyOrCertificate};
 use sha1::Sha1;
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Files of host keys: their names, and what is in them.
@@ -23,7 +25,7 @@ pub(super) fn read(ssh: &Ssh) -> Result<Files, LinkError> {
     for name in &ssh.known_hosts {
         let path = expand(name);
         let shown = path.display().to_string();
-        let text = match fs::read_to_string(&path) {
+        let text = match files::read_text(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound && ssh.accept_new => String::new(),
             read => read.map_err(|error| {
                 let add = how_to_add(&ssh.host, ssh.port, &shown);
@@ -199,9 +201,10 @@ impl KnownHost {
     /// Adds the line of a new host to the first file.
     pub(super) fn add(&self, line: &str) -> Result<(), String> {
         let file = self.files.first().map_or("", String::as_str);
+        let file_path = Path::new(file);
         let added = OpenOptions::new().create(true).append(true).open(file).and_then(|mut file| {
             // Behind a last line that was not ended.
-            let ended = fs::read(self.files.first().map_or("", String::as_str)).map(|text| text.last() != Some(&b'\n'));
+            let ended = files::read(file_path, files::TEXT_MAX_BYTES).map(|text| text.last() != Some(&b'\n'));
             let gap = if ended.is_ok_and(|unended| unended && file.metadata().is_ok_and(|found| found.len() > 0)) {
                 "\n"
             } else {

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use drupe_tokio::Client;
+use drupe_tokio::core::files;
 use drupe_tokio::core::kit::client::{ClientOptions, Login};
 use drupe_tokio::core::shell::block_on;
 use drupe_tokio::core::shell::client::Incoming;
@@ -14,7 +15,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
-use std::{env, fs, process, thread};
+use std::{env, process, thread};
 
 /// What `drupe client` takes.
 #[derive(Args)]
@@ -71,10 +72,8 @@ pub(crate) fn run(arguments: &ClientArguments) -> Result<ExitCode, Failure> {
 }
 
 fn login(arguments: &ClientArguments) -> Result<Option<Login>, Failure> {
-    let first_line = |path: &PathBuf| {
-        let text = fs::read_to_string(path).map_err(|error| format!("can't read {}: {error}", path.display()));
-        text.map(|text| text.lines().next().unwrap_or_default().to_owned())
-    };
+    let first_line =
+        |path: &PathBuf| files::read_secret(path).map_err(|error| format!("can't read {}: {error}", path.display()));
     if let Some(user) = &arguments.user {
         let password = match &arguments.password_file {
             Some(path) => first_line(path)?,

@@ -3,10 +3,12 @@
 use crate::Failure;
 use clap::Args;
 use drupe_tokio::core::app::AppName;
+use drupe_tokio::core::files;
 use drupe_tokio::core::settings::{Resolved, SettingsError, Sources};
 use drupe_tokio::core::{Address, Listen};
+use std::env;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::{env, fs};
 
 /// What `drupe` takes to serve.
 #[derive(Args, Clone, Debug, Default)]
@@ -56,12 +58,10 @@ impl SourceArguments {
     fn read(&self) -> Result<Sources, String> {
         let mut sources = Sources::new().secrets_from(first_line);
         for path in &self.config {
-            let text = fs::read_to_string(path).map_err(|error| format!("can't read {}: {error}", path.display()))?;
+            let text = files::read_text(path).map_err(|error| format!("can't read {}: {error}", path.display()))?;
             sources = sources.file(&path.display().to_string(), &text);
         }
-        let variables: Vec<_> = env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
+        let variables = variables()?;
         sources = sources.environment(variables.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let bytes = self.max_message.as_ref().map(|bytes| format!("{bytes}B"));
         let flags = [("envelope", &self.envelope), ("workers", &self.workers), ("limits.peer.message_max", &bytes)];
@@ -99,10 +99,20 @@ impl SourceArguments {
     }
 }
 
+/// The variables of the environment that are ours.
+fn variables() -> Result<Vec<(String, String)>, String> {
+    let ours = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    let ours = ours.filter(|(name, _)| name.starts_with("DRUPE_"));
+    let text = |(name, value): (String, OsString)| match value.into_string() {
+        Ok(value) => Ok((name, value)),
+        Err(_) => Err(format!("{name}: it is not UTF-8")),
+    };
+    ours.map(text).collect()
+}
+
 /// The first line of a file that holds a secret.
 fn first_line(path: &str) -> Result<String, String> {
-    let text = fs::read_to_string(Path::new(path)).map_err(|error| error.to_string())?;
-    Ok(text.lines().next().unwrap_or_default().trim().to_owned())
+    files::read_secret(Path::new(path)).map_err(|error| error.to_string())
 }
 
 /// What a configuration names must be there.

@@ -1,0 +1,120 @@
+//! Which variables of the environment are keys of the configuration.
+
+use super::template;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use serde_json::{Map, Value};
+
+pub(super) const PREFIX: &str = "DRUPE_";
+/// Variables that are no keys: which files, and what the client shows a server.
+const OTHERS: [&str; 3] = ["CONFIG", "PASSWORD", "TOKEN"];
+/// Those of tests.
+const TESTS: &str = "TEST_";
+
+/// What a variable of our prefix is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Variable {
+    /// A key, or what should be one.
+    Key(Vec<String>),
+    /// It is not for the configuration.
+    Other,
+    /// Nobody knows, so it is said.
+    Unknown,
+}
+
+/// A variable is a key if its part before the first `__` is a key of the first level, or if it has a `__` at all. What Kubernetes
+/// makes of services, whatever they are called, is none, and what else has no `__` is only said to be unknown.
+pub(super) fn variable(schema: &Value, name: &str, value: &str) -> Variable {
+    let name = name.strip_prefix(PREFIX).unwrap_or(name);
+    if OTHERS.contains(&name) || name.starts_with(TESTS) {
+        return Variable::Other;
+    }
+    let parts: Vec<_> = name.split("__").map(str::to_lowercase).collect();
+    let is_known = parts.first().is_some_and(|first| schema["properties"].get(first).is_some());
+    if !is_known && is_of_kubernetes(name, value) {
+        return Variable::Other;
+    }
+    if is_known || parts.len() > 1 { Variable::Key(parts) } else { Variable::Unknown }
+}
+
+/// `NAME_SERVICE_HOST`, `NAME_SERVICE_PORT[_PORTNAME]`, `NAME_PORT` and `NAME_PORT_80_TCP[_PROTO|_PORT|_ADDR]`, where the name may
+/// be our prefix itself.
+fn is_of_kubernetes(name: &str, value: &str) -> bool {
+    const PROTOCOLS: [&str; 3] = ["TCP", "UDP", "SCTP"];
+    let name = format!("_{name}");
+    let is_port = |rest: &str| {
+        let mut parts = rest.split('_');
+        parts.next().is_some_and(|port| port.parse::<u16>().is_ok())
+            && parts.next().is_some_and(|protocol| PROTOCOLS.contains(&protocol))
+            && parts.next().is_none_or(|part| ["PROTO", "PORT", "ADDR"].contains(&part))
+            && parts.next().is_none()
+    };
+    let is_url = || PROTOCOLS.iter().any(|protocol| value.starts_with(&format!("{}://", protocol.to_lowercase())));
+    name.ends_with("_SERVICE_HOST")
+        || name.ends_with("_SERVICE_PORT")
+        || name.contains("_SERVICE_PORT_")
+        || name.ends_with("_PORT") && is_url()
+        || name.match_indices("_PORT_").any(|(at, word)| is_port(&name[at + word.len()..]))
+}
+
+/// The key that is meant: names that somebody chose may have capitals, which variables can't tell.
+pub(super) fn key(schema: &Value, merged: &Map<String, Value>, parts: Vec<String>) -> Result<Vec<String>, String> {
+    let mut part = schema.clone();
+    let mut known = Some(merged);
+    let mut key = Vec::new();
+    for name in parts {
+        let of = template::resolve(schema, &part);
+        let is_fixed = of["properties"].get(&name).is_some();
+        let mut names = known.into_iter().flat_map(Map::keys).filter(|known| known.eq_ignore_ascii_case(&name));
+        let name = match (is_fixed, names.next(), names.next()) {
+            (false, Some(one), Some(other)) => return Err(format!("it could be {one} or {other}: name it in a file")),
+            (false, Some(known), None) => known.to_string(),
+            _ => name,
+        };
+        part = of["properties"].get(&name).unwrap_or(&of["additionalProperties"]).clone();
+        known = known.and_then(|known| known.get(&name)).and_then(Value::as_object);
+        key.push(name);
+    }
+    Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_of_kubernetes_are_no_keys_and_what_looks_like_a_key_is_one() {
+        let of = |name: &str, value: &str| variable(template::parsed_schema(), name, value);
+        for name in [
+            "DRUPE_SERVICE_HOST",
+            "DRUPE_CHAT_SERVICE_HOST",
+            "DRUPE_CHAT_SERVICE_PORT",
+            "DRUPE_CHAT_SERVICE_PORT_WEB",
+            "DRUPE_PORT_80_TCP",
+            "DRUPE_CHAT_PORT_80_TCP_ADDR",
+            "DRUPE_MY__CHAT_PORT_80_UDP_PROTO",
+            "DRUPE_CONFIG",
+            "DRUPE_TEST_X",
+        ] {
+            assert_eq!(of(name, "10.0.0.7"), Variable::Other, "{name}");
+        }
+        for name in ["DRUPE_PORT", "DRUPE_CHAT_PORT", "DRUPE_LOG_PORT"] {
+            assert_eq!(of(name, "tcp://10.0.0.7:80"), Variable::Other, "{name}");
+            assert_eq!(of(name, "80"), Variable::Unknown, "{name}");
+        }
+        for name in ["DRUPE_WORKRES", "DRUPE_LIMITS_PEER_IDLE", "DRUPE_CHAT_PORT_80_TCP_X", "DRUPE_"] {
+            assert_eq!(of(name, "4"), Variable::Unknown, "{name}");
+        }
+        for (name, key) in [
+            ("DRUPE_WORKERS", &["workers"][..]),
+            ("DRUPE_LIMITS", &["limits"]),
+            ("DRUPE_LIMIT__PEER__IDLE", &["limit", "peer", "idle"]),
+            ("DRUPE_LISTENERS__CHAT_PORT__ADDRESS", &["listeners", "chat_port", "address"]),
+            ("DRUPE_LISTENERS__A_SERVICE_HOST", &["listeners", "a_service_host"]),
+        ] {
+            let expected = Variable::Key(key.iter().map(ToString::to_string).collect());
+            assert_eq!(of(name, "tcp://10.0.0.7:80"), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Defaults that follow what was chosen: a limit that nobody set makes way for one that somebody did.
+
+use super::layers::Layers;
+use super::tree::{ProtocolName, Settings};
+use super::units::{Maybe, Size, Span, Timeout};
+use alloc::format;
+
+/// Lowers defaults and values of the profile to what the operator's own values leave room for.
+pub(super) fn follow(settings: &mut Settings, layers: &Layers) {
+    let is_free = |key: &str| !layers.is_chosen(key);
+    let lower = |key: &str, value: &mut Size, bound: Size| {
+        if is_free(key) && value.0 > bound.0 {
+            *value = bound;
+        }
+    };
+    let outbound = &mut settings.outbound;
+    lower("outbound.high", &mut outbound.high, outbound.max);
+    lower("outbound.low", &mut outbound.low, outbound.high);
+    let lower = |key: &str, value: &mut Span, bound: Span| {
+        if is_free(key) && value.0 > bound.0 {
+            *value = bound;
+        }
+    };
+    lower("drain.window", &mut settings.drain.window, settings.drain.deadline);
+    for (name, tunnel) in &mut settings.tunnels {
+        let reconnect = &mut tunnel.reconnect;
+        lower(&format!("tunnels.{name}.reconnect.backoff"), &mut reconnect.backoff, reconnect.cap);
+    }
+    let silence_of_all = settings.limits.peer.silence;
+    for (name, listener) in &mut settings.listeners {
+        let silence = listener.limits.as_ref().map_or(silence_of_all, |limits| limits.silence);
+        let is_web = matches!(listener.protocol, ProtocolName::WebSocket | ProtocolName::WsTelnet);
+        let mut web = listener.websocket.clone().unwrap_or_default();
+        let (Maybe(Some(silence)), Maybe(Some(ping)), true) = (silence, web.ping, is_web) else { continue };
+        // A peer is asked before it is closed as silent.
+        if ping.0 >= silence.0 && is_free(&format!("listeners.{name}.websocket.ping")) {
+            web.ping = Maybe(Some(Timeout(silence.0 / 2)));
+            listener.websocket = Some(web);
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Paths in a file, which are relative to its folder.
+
+use super::document::{Content, Node};
+use super::template;
+use alloc::format;
+use alloc::string::String;
+use serde_json::Value;
+
+/// The format of paths in the schema.
+pub(super) const PATH: &str = "path";
+/// The format of addresses, which may be paths.
+pub(super) const ADDRESS: &str = "address";
+
+/// The folder of a file, as far as its name tells; `None` for the working directory, and for what is no place among files.
+pub(super) fn folder(name: &str) -> Option<&str> {
+    let (folder, _) = name.rsplit_once('/')?;
+    let is_pipe = ["/dev/", "/proc/"].iter().any(|place| name.starts_with(place));
+    (!is_pipe).then_some(if folder.is_empty() { "/" } else { folder })
+}
+
+/// Makes relative paths begin at `folder`.
+pub(super) fn rebase(schema: &Value, part: &Value, folder: &str, node: &mut Node) {
+    let part = template::resolve(schema, part);
+    match &mut node.content {
+        Content::Map(map) => {
+            for (key, node) in map {
+                let below = part["properties"].get(&*key).unwrap_or(&part["additionalProperties"]);
+                rebase(schema, below, folder, node);
+            }
+        }
+        Content::List(list) => {
+            let below = if part["format"] == PATH { &part } else { &part["items"] };
+            list.iter_mut().for_each(|node| rebase(schema, below, folder, node));
+        }
+        Content::Scalar(Value::String(text)) if part["format"] == PATH => *text = joined(folder, text),
+        Content::Scalar(Value::String(text)) if part["format"] == ADDRESS => {
+            if let Some(path) = text.strip_prefix("unix:").filter(|path| !path.starts_with('@')) {
+                *text = format!("unix:{}", joined(folder, path));
+            }
+        }
+        Content::Scalar(_) => {}
+    }
+}
+
+fn joined(folder: &str, path: &str) -> String {
+    if path.is_empty() || path.starts_with('/') || path.starts_with("~/") {
+        return path.into();
+    }
+    format!("{}/{path}", folder.trim_end_matches('/'))
+}

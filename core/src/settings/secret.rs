@@ -1,0 +1,94 @@
+//! Text that is not shown.
+
+use super::tree::{AuthenticationSettings, Settings};
+use alloc::borrow::Cow;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use core::fmt;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A password, a key or a token: neither `Debug`, nor an error, nor what is serialized shows it.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// A secret.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What is shown in its place.
+    const fn mask(&self) -> &'static str {
+        if self.0.is_empty() { "" } else { "(secret)" }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.mask())
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.mask())
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // What serde says of a value of another kind has the value in it.
+        match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::String(text) => Ok(Self(text)),
+            _ => Err(D::Error::custom("a secret is text: put it in quotes")),
+        }
+    }
+}
+
+impl JsonSchema for Secret {
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": SECRET, "writeOnly": true })
+    }
+}
+
+impl Settings {
+    /// Every secret, by its key.
+    pub(super) fn secrets(&self) -> BTreeMap<String, &Secret> {
+        let AuthenticationSettings { users, shared_password, tokens, .. } = &self.authentication;
+        let single =
+            [("monitor.credential", &self.monitor.credential), ("authentication.shared_password", shared_password)];
+        let tokens = tokens.iter().map(|tokens| ("authentication.tokens.hs256_secret", &tokens.hs256_secret));
+        let single = single.into_iter().chain(tokens).map(|(key, secret)| (key.into(), secret));
+        let users = users.iter().map(|(name, user)| (format!("authentication.users.{name}.password"), &user.password));
+        let tunnels = self.tunnels.iter();
+        let tunnels =
+            tunnels.map(|(name, tunnel)| (format!("tunnels.{name}.ssh_key_passphrase"), &tunnel.ssh_key_passphrase));
+        single.chain(users).chain(tunnels).collect()
+    }
+}
+
+/// The format of secrets in the schema.
+pub(super) const SECRET: &str = "password";

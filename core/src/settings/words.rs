@@ -1,0 +1,132 @@
+//! What is said of mistakes: in the words of those who write configurations, short, and with nothing in it that acts on a terminal.
+
+use super::secret::SECRET;
+use super::template;
+use crate::text::neutralize;
+use alloc::format;
+use alloc::string::{String, ToString};
+use serde_json::Value;
+
+/// Longer values are cut off where they are repeated.
+const QUOTED_MAX_CHARS: usize = 60;
+/// Everything else that is said.
+const WORDS_MAX_CHARS: usize = 500;
+
+/// A value in quotes, cut off if it is long.
+pub(super) fn quoted(text: &str) -> String {
+    let (begin, rest) = cut(text, QUOTED_MAX_CHARS);
+    format!("{begin:?}{}", if rest { "..." } else { "" })
+}
+
+/// What may be printed as it is.
+pub(super) fn harmless(text: &str) -> String {
+    let (begin, rest) = cut(text, WORDS_MAX_CHARS);
+    neutralize(begin).into_owned() + if rest { "..." } else { "" }
+}
+
+/// The first so many characters, and whether there are more.
+fn cut(text: &str, chars: usize) -> (&str, bool) {
+    match text.char_indices().nth(chars) {
+        Some((end, _)) => (&text[..end], true),
+        None => (text, false),
+    }
+}
+
+/// What serde says of a value, in the words of who writes a configuration. Of what is secret, or holds secrets, the value is
+/// not repeated.
+pub(super) fn of_serde(words: &str, is_secret: bool) -> String {
+    // What was found may say the same.
+    let Some((found, expected)) = words.rsplit_once(", expected ") else { return words.to_string() };
+    let (expected, or_never) = match expected.strip_suffix(OR_NEVER) {
+        Some(expected) => (expected, OR_NEVER),
+        None => (expected, ""),
+    };
+    let expected = match expected {
+        "u32" => "a number from 0 to 4294967295",
+        "u16" => "a number from 0 to 65535",
+        "u8" => "a number from 0 to 255",
+        "a nonzero u8" => "a number from 1 to 255",
+        "a nonzero u32" => "a number from 1 to 4294967295",
+        "a boolean" => "true or false",
+        "a string" => "text",
+        "a sequence" => "a list, such as [a, b]",
+        expected if expected.starts_with("struct ") || expected == "a map" => "keys with values",
+        expected => expected,
+    };
+    if is_secret {
+        return format!("expected {expected}{or_never}");
+    }
+    let (found, rest) = cut(found, QUOTED_MAX_CHARS);
+    format!("{found}{}, expected {expected}{or_never}", if rest { "..." } else { "" })
+}
+
+/// What [`Maybe`](super::units::Maybe) adds.
+pub(super) const OR_NEVER: &str = "; or never";
+
+/// Whether a key is secret, or something below it is.
+pub(super) fn holds_secrets(schema: &Value, path: &str) -> bool {
+    let mut part = schema.clone();
+    for name in path.split('.').filter(|name| !name.is_empty()) {
+        let (name, is_element) = name.split_once('[').map_or((name, false), |(name, _)| (name, true));
+        let of = template::resolve(schema, &part);
+        part = of["properties"].get(name).unwrap_or(&of["additionalProperties"]).clone();
+        if is_element {
+            part = template::resolve(schema, &part)["items"].clone();
+        }
+    }
+    is_or_holds(schema, &part)
+}
+
+fn is_or_holds(schema: &Value, part: &Value) -> bool {
+    let part = template::resolve(schema, part);
+    let below = part["properties"].as_object().into_iter().flat_map(serde_json::Map::values);
+    part["format"] == SECRET
+        || below
+            .chain([&part["additionalProperties"], &part["items"]])
+            .any(|below| below.is_object() && is_or_holds(schema, below))
+}
+
+/// What is wrong with a text that should be YAML.
+pub(super) fn of_yaml(error: &serde_saphyr::Error) -> String {
+    use serde_saphyr::Error;
+    match error {
+        Error::WithSnippet { error, .. } | Error::AliasError { error, .. } => of_yaml(error),
+        Error::DuplicateMappingKey { key: Some(key), .. } => format!("the key {} is there twice", quoted(key)),
+        Error::DuplicateMappingKey { .. } => "a key is there twice".into(),
+        Error::UnsupportedTag { tag, .. } => {
+            format!("tags such as {} mean nothing here; text that begins with ! stands in quotes", quoted(tag))
+        }
+        Error::MultipleDocuments { .. } => "a file is one document: there is another behind ---".into(),
+        Error::UnknownAnchor { .. } => {
+            "there is no anchor (&) for an alias (*); text that begins with * stands in quotes".into()
+        }
+        Error::MergeValueNotMapOrSeqOfMaps { .. } => "behind << stand keys with values".into(),
+        Error::Eof { .. } => "the end is missing: a bracket or a quote is not closed".into(),
+        Error::NonFiniteFloat { .. } => "a number has an end".into(),
+        Error::Budget { .. }
+        | Error::AliasReplayCounterOverflow { .. }
+        | Error::AliasReplayLimitExceeded { .. }
+        | Error::AliasExpansionLimitExceeded { .. }
+        | Error::AliasReplayStackDepthExceeded { .. }
+        | Error::RecursiveReferencesRequireWeakTypes { .. } => "it is too long, too deep, or refers to itself".into(),
+        Error::InvalidBinaryBase64 { .. } | Error::BinaryNotUtf8 { .. } => "!!binary is base64 of UTF-8".into(),
+        Error::ExternalMessage { msg, .. } => format!("this is no YAML: {msg}"),
+        _ => "this is no YAML that makes keys with values".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_long_is_cut_off_and_what_acts_is_taken_out() {
+        let long = "ä".repeat(1_000_000);
+        assert!(quoted(&long).len() < 200 && quoted(&long).ends_with("\"..."));
+        assert!(harmless(&long).chars().count() < 600);
+        assert_eq!(harmless("a\u{1b}[31mb\nc"), "a[31mbc");
+        let words = format!("invalid type: string \"{long}\", expected u32; or never");
+        assert!(of_serde(&words, false).ends_with("..., expected a number from 0 to 4294967295; or never"));
+        assert_eq!(of_serde(&words, true), "expected a number from 0 to 4294967295; or never");
+    }
+}
