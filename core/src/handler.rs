@@ -91,7 +91,8 @@ pub enum Event<'a, N> {
         /// Who.
         conn: ConnId,
     },
-    /// Something was sent to a connection that is [watched](crate::Hub::watch). What is sent while this is told is not told.
+    /// A message was queued for a connection that is [watched](crate::Hub::watch): not one that could not be sent or that a
+    /// policy skipped at once. What is sent while this is told is not told.
     #[non_exhaustive]
     Sent {
         /// To whom.

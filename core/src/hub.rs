@@ -253,13 +253,21 @@ impl<C: Default> Hub<'_, C> {
         rooms.iter().map(|&room| self.state.rooms.name(room))
     }
 
-    /// What happens to messages of this room that a slow member can't take, from now on and also after the
-    /// room was empty.
+    /// Sets what happens to messages of this room that a slow member can't take, from now on. Without it, that is
+    /// [`OutboundLimits::slow_policy`](crate::outbound::OutboundLimits).
+    ///
+    /// Set while the room has members, it ends when the last one leaves. Set while it has none, it is kept for the name, however
+    /// often the room fills and empties, until [`clear_slow_policy`](Self::clear_slow_policy).
     ///
     /// # Errors
-    /// If the name is not one of a room, or [`RoomLimits::total`](crate::RoomLimits) rooms have a policy.
+    /// If the name is not one of a room, or [`RoomLimits::total`](crate::RoomLimits) policies are kept.
     pub fn set_slow_policy(&mut self, room: &str, policy: SlowPolicy) -> Result<(), JoinError> {
         self.state.rooms.set_policy(room, policy, &self.state.config.rooms)
+    }
+
+    /// Removes the policy of a room, so that the configuration's holds. Returns whether it had one.
+    pub fn clear_slow_policy(&mut self, room: &str) -> bool {
+        self.state.rooms.clear_policy(room)
     }
 
     /// Stops reading a connection: no messages of it are told until [`resume`](Self::resume). Its idle,

@@ -42,7 +42,7 @@ pub enum JoinError {
         /// The limit.
         max: u32,
     },
-    /// There are [`RoomLimits::total`] rooms, or rooms with a policy of their own.
+    /// There are [`RoomLimits::total`] rooms, or policies that were set for rooms without members.
     #[error("there are {0} rooms, which is the limit")]
     TooMany(u32),
     /// The connection is in [`RoomLimits::per_connection`] rooms.
@@ -63,7 +63,8 @@ pub(crate) struct Group {
 #[derive(Debug)]
 pub(crate) struct Room {
     name: Box<str>,
-    pub(crate) policy: SlowPolicy,
+    /// `None` is that of the configuration.
+    pub(crate) policy: Option<SlowPolicy>,
     /// What marks this room's segments; never used again for another room before 2^32 others.
     pub(crate) tag: u32,
     pub(crate) groups: Vec<Group>,
@@ -77,6 +78,7 @@ pub(crate) struct Rooms {
     rooms: Vec<Option<Room>>,
     free: Vec<RoomNumber>,
     next_tag: u32,
+    /// Set while the room had no members: these stay until they are cleared.
     policies: BTreeMap<Box<str>, SlowPolicy>,
     /// Where a member stands in its group, by room and member.
     places: BTreeMap<(RoomNumber, u32), u32>,
@@ -102,26 +104,32 @@ impl Rooms {
         room.into_iter().flat_map(|room| room.groups.iter().flat_map(|group| group.members.iter().copied()))
     }
 
-    /// The policy of a room, which stays while it has no members.
+    /// Sets the policy of a room. It goes with the last member if there is one, and stays if there is none.
     pub(crate) fn set_policy(&mut self, name: &str, policy: SlowPolicy, limits: &RoomLimits) -> Result<(), JoinError> {
         check_name(name, limits)?;
-        if !self.policies.contains_key(name) && self.policies.len() >= limits.total as usize {
-            return Err(JoinError::TooMany(limits.total));
-        }
-        self.policies.insert(name.into(), policy);
-        if let Some(room) = self.number(name).and_then(|number| self.rooms[number as usize].as_mut()) {
-            room.policy = policy;
+        let room = self.numbers.get(name).and_then(|&number| self.rooms.get_mut(number as usize)?.as_mut());
+        let has_members = room.is_some();
+        room.into_iter().for_each(|room| room.policy = Some(policy));
+        if let Some(kept) = self.policies.get_mut(name) {
+            *kept = policy;
+        } else if !has_members {
+            if self.policies.len() >= limits.total as usize {
+                return Err(JoinError::TooMany(limits.total));
+            }
+            self.policies.insert(name.into(), policy);
         }
         Ok(())
     }
 
+    /// Takes the policy of a room back; false if it has none.
+    pub(crate) fn clear_policy(&mut self, name: &str) -> bool {
+        let room = self.numbers.get(name).and_then(|&number| self.rooms.get_mut(number as usize)?.as_mut());
+        let had = room.and_then(|room| room.policy.take()).is_some();
+        self.policies.remove(name).is_some() || had
+    }
+
     /// The number of a room, made if there is room for it.
-    pub(crate) fn number_or_new(
-        &mut self,
-        name: &str,
-        limits: &RoomLimits,
-        policy: SlowPolicy,
-    ) -> Result<RoomNumber, JoinError> {
+    pub(crate) fn number_or_new(&mut self, name: &str, limits: &RoomLimits) -> Result<RoomNumber, JoinError> {
         check_name(name, limits)?;
         if let Some(number) = self.number(name) {
             return Ok(number);
@@ -129,7 +137,7 @@ impl Rooms {
         if self.numbers.len() >= limits.total as usize {
             return Err(JoinError::TooMany(limits.total));
         }
-        let policy = self.policies.get(name).copied().unwrap_or(policy);
+        let policy = self.policies.get(name).copied();
         let tag = self.next_tag;
         // The greatest numbers are the tags of what belongs to no room.
         self.next_tag = if tag >= u32::MAX - 2 { 0 } else { tag + 1 };
@@ -220,11 +228,11 @@ impl Rooms {
         for (name, &number) in &self.numbers {
             let blame = |what: &str| format!("room {name:?}: {what}");
             let Some(room) = self.get(number) else { return Err(blame("has no members")) };
-            same(&blame("name"), &*room.name, &**name)?;
+            same(format_args!("room {name:?}: name"), &*room.name, &**name)?;
             let count = room.groups.iter().map(|group| group.members.len()).sum::<usize>();
-            same(&blame("members"), room.count as usize, count)?;
+            same(format_args!("room {name:?}: members"), room.count as usize, count)?;
             let encodings: BTreeSet<_> = room.groups.iter().map(|group| group.encoding).collect();
-            same(&blame("encodings"), room.groups.len(), encodings.len())?;
+            same(format_args!("room {name:?}: encodings"), room.groups.len(), encodings.len())?;
             ensure(room.groups.iter().all(|group| !group.members.is_empty()), || blame("has an empty group"))?;
             ensure(count > 0, || blame("is empty"))?;
             members += count;
@@ -264,7 +272,7 @@ mod tests {
                 let is_member = model.contains(&(name, member));
                 if joins && !is_member {
                     let known: BTreeSet<_> = model.iter().map(|&(name, _)| name).collect();
-                    match rooms.number_or_new(name, &limits, SlowPolicy::Close) {
+                    match rooms.number_or_new(name, &limits) {
                         Ok(number) => {
                             rooms.add(number, member, encoding);
                             model.insert((name, member));
@@ -290,11 +298,34 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_outlives_the_members() {
+    fn a_policy_of_a_room_goes_with_its_last_member_and_one_set_before_stays_until_it_is_cleared() {
+        let limits = RoomLimits { total: 2, ..RoomLimits::default() };
         let mut rooms = Rooms::default();
-        assert_eq!(rooms.set_policy("news", SlowPolicy::KeepLatest, &RoomLimits::default()), Ok(()));
-        let number = rooms.number_or_new("news", &RoomLimits::default(), SlowPolicy::Close).expect("room for one");
-        assert_eq!(rooms.get(number).map(|room| room.policy), Some(SlowPolicy::KeepLatest));
+        let policy_in = |rooms: &mut Rooms, name: &str| {
+            let number = rooms.number_or_new(name, &limits).expect("room for one");
+            rooms.add(number, 0, 0);
+            let policy = rooms.get(number).and_then(|room| room.policy);
+            (number, policy)
+        };
+        assert_eq!(rooms.set_policy("news", SlowPolicy::KeepLatest, &limits), Ok(()));
+        for game in 0..10 {
+            let name = alloc::format!("game {game}");
+            let (number, policy) = policy_in(&mut rooms, &name);
+            assert_eq!(policy, None);
+            assert_eq!(rooms.set_policy(&name, SlowPolicy::SkipOldest, &limits), Ok(()));
+            assert_eq!(rooms.get(number).and_then(|room| room.policy), Some(SlowPolicy::SkipOldest));
+            rooms.remove(number, 0, 0);
+            assert_eq!(policy_in(&mut rooms, &name).1, None);
+            rooms.remove(number, 0, 0);
+            let (number, policy) = policy_in(&mut rooms, "news");
+            assert_eq!(policy, Some(SlowPolicy::KeepLatest));
+            rooms.remove(number, 0, 0);
+        }
+        assert_eq!(rooms.set_policy("weather", SlowPolicy::KeepLatest, &limits), Ok(()));
+        assert_eq!(rooms.set_policy("sports", SlowPolicy::KeepLatest, &limits), Err(JoinError::TooMany(2)));
+        assert!(rooms.clear_policy("news") && !rooms.clear_policy("news"));
+        assert_eq!(rooms.set_policy("sports", SlowPolicy::KeepLatest, &limits), Ok(()));
+        assert_eq!(policy_in(&mut rooms, "news").1, None);
     }
 
     #[test]
@@ -302,10 +333,7 @@ mod tests {
         let mut rooms = Rooms::default();
         let limits = RoomLimits::default();
         let long = "x".repeat(129);
-        assert_eq!(
-            rooms.number_or_new(&long, &limits, SlowPolicy::Close),
-            Err(JoinError::Name { bytes: 129, max: 128 })
-        );
-        assert_eq!(rooms.number_or_new("", &limits, SlowPolicy::Close), Err(JoinError::Name { bytes: 0, max: 128 }));
+        assert_eq!(rooms.number_or_new(&long, &limits), Err(JoinError::Name { bytes: 129, max: 128 }));
+        assert_eq!(rooms.number_or_new("", &limits), Err(JoinError::Name { bytes: 0, max: 128 }));
     }
 }

@@ -148,6 +148,7 @@ impl Handler for Restless {
             22 => hub.end(conn, Reason::Forbidden),
             32 => hub.watch(conn, pick % 2 == 0),
             33 => hub.quarantine([0x2001, 0xdb8, 0, u16::try_from(pick % 4).expect("small"), 0, 0, 0, 1].into()),
+            34 if pick == 1 => drop(hub.clear_slow_policy(room)),
             34 if pick == 0 => drop(hub.take_unwatched()),
             17 => hub.hang_up(DialId(u32::try_from(pick).expect("small"))),
             _ => drop(hub.send(conn, "private")),

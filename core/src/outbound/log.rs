@@ -199,7 +199,7 @@ impl Logs {
     pub(super) fn recount(&self, references: &BTreeMap<u32, u32>) -> Recounted {
         for (number, log) in (0..).zip(&self.logs) {
             let counted = references.get(&number).copied().unwrap_or(0);
-            same(&format!("references to log {number}"), log.references, counted)?;
+            same(format_args!("references to log {number}"), log.references, counted)?;
             ensure(counted > 0 || log.bytes.is_empty(), || format!("log {number} is not needed and not empty"))?;
         }
         same("memory of logs", self.held, self.logs.iter().map(Log::held).sum())

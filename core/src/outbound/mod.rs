@@ -11,6 +11,7 @@
 //! (at the end of the turn, and whenever too much is held in all): stragglers never keep alive more than about
 //! twice what they are owed.
 
+mod earlier;
 mod log;
 mod marks;
 mod queue;
@@ -27,7 +28,8 @@ pub(crate) use slow::Crossing;
 use crate::index_set::{DedupQueue, DenseSet};
 use crate::rare::Rare;
 use crate::wire::{EncodeError, Encoder, Encoding};
-use crate::{Payload, Representation, Time, work};
+use crate::{ConnId, Payload, Representation, Time, work};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use log::{Logs, NOBODY};
 use queue::{NO_LOG, Queue, Segment, Tail};
@@ -65,7 +67,10 @@ pub(crate) struct Outbound {
     staged: DedupQueue,
     /// Connections whose sockets are full.
     blocked: DenseSet,
-    crossings: Vec<Crossing>,
+    /// In the order in which marks were crossed.
+    crossings: VecDeque<Crossing>,
+    /// Who did not take the message that was published last, because they are slow.
+    refused: Vec<u32>,
     /// Bytes queued for all connections, and the most that was.
     pub(crate) queued: u64,
     pub(crate) queued_peak: u64,
@@ -87,7 +92,8 @@ impl Outbound {
             encoder,
             staged: DedupQueue::default(),
             blocked: DenseSet::default(),
-            crossings: Vec::new(),
+            crossings: VecDeque::new(),
+            refused: Vec::new(),
             queued: 0,
             queued_peak: 0,
             skipped: 0,
@@ -170,27 +176,22 @@ impl Outbound {
         Ok(self.push_private(index, segment, policy))
     }
 
-    /// Queues bytes as they are behind everything else.
-    pub(crate) fn send_raw(&mut self, index: u32, bytes: &[u8], policy: Option<SlowPolicy>) {
+    /// Queues bytes as they are behind everything else; false if the connection is too slow for them.
+    pub(crate) fn send_raw(&mut self, index: u32, bytes: &[u8], policy: Option<SlowPolicy>) -> bool {
         let encoding = self.queues[index as usize].encoding;
         let write = |out: &mut Vec<u8>| {
             out.extend_from_slice(bytes);
             Ok(())
         };
-        if let Ok(segment) = self.append(encoding, Class::Private, RAW, Payload::Binary(bytes), write) {
-            self.push_private(index, segment, policy);
-        }
+        let segment = self.append(encoding, Class::Private, RAW, Payload::Binary(bytes), write);
+        segment.is_ok_and(|segment| self.push_private(index, segment, policy))
     }
 
     /// Queues text that is not a message of its own; false on a wire that has only messages.
     pub(crate) fn write(&mut self, index: u32, payload: Payload<'_>) -> bool {
         let mut bytes = Vec::new();
         let encoding = self.encoding(self.queues[index as usize].encoding);
-        let writes = encoding.encode_raw(payload, &mut bytes);
-        if writes {
-            self.send_raw(index, &bytes, Some(SlowPolicy::Close));
-        }
-        writes
+        encoding.encode_raw(payload, &mut bytes) && self.send_raw(index, &bytes, Some(SlowPolicy::Close))
     }
 
     fn push_private(&mut self, index: u32, segment: Segment, policy: Option<SlowPolicy>) -> bool {
@@ -212,6 +213,7 @@ impl Outbound {
         policy: SlowPolicy,
         payload: Payload<'_>,
     ) -> Result<usize, EncodeError> {
+        self.refused.clear();
         // Encoding may compress: that is not done for nobody.
         if members.is_empty() || matches!(*members, [only] if Some(only) == except) {
             return Ok(0);
@@ -232,13 +234,27 @@ impl Outbound {
             if tail.extends_to(&segment) {
                 tail.end = segment.end;
                 recipients += 1;
+            } else if self.push(member, segment, Some(policy)) {
+                recipients += 1;
             } else {
-                recipients += usize::from(self.push(member, segment, Some(policy)));
+                self.refused.push(member);
             }
         }
         self.count_in(u64::from(segment.len()) * recipients as u64);
         self.release(segment);
         Ok(recipients)
+    }
+
+    /// Those of these connections that took the message that was published last, to those of one encoding.
+    pub(crate) fn taken_by(&mut self, conns: &[ConnId], number: u16) -> impl Iterator<Item = ConnId> {
+        if !conns.is_empty() {
+            self.refused.sort_unstable();
+        }
+        let took = move |conn: &ConnId| {
+            let encoding = self.queues[conn.index()].encoding;
+            encoding == number && self.refused.binary_search(&conn.slot()).is_err()
+        };
+        conns.iter().copied().filter(took)
     }
 
     /// Queues bytes that go out before all data that is not yet begun.
@@ -250,7 +266,7 @@ impl Outbound {
         if self.queues[at].owed.is_some() {
             self.stall_above(index, self.pending(index));
             if self.pending(index) > self.limits.marks.max() {
-                self.crossings.push(Crossing::Overflow(index));
+                self.crossings.push_back(Crossing::Overflow(index));
             }
         }
         self.set_cap(at);
@@ -304,9 +320,9 @@ impl Outbound {
         self.queues[index as usize].owed.map(|owed| owed.due)
     }
 
-    /// The connections that crossed a mark since the last call.
+    /// The connections that crossed a mark, the first one first.
     pub(crate) fn take_crossings(&mut self) -> Option<Crossing> {
-        self.crossings.pop()
+        self.crossings.pop_front()
     }
 
     fn count_in(&mut self, bytes: u64) {
@@ -365,10 +381,9 @@ impl Outbound {
             if !self.fits(index, segment) && !self.make_room(index, segment, policy) {
                 return false;
             }
-            // Making room may have left nothing that is owed.
-            if self.queues[at].owed.is_some() {
-                self.stall_above(index, self.pending(index) + segment.len() as usize);
-            }
+            let pending = self.pending(index) + segment.len() as usize;
+            self.stall_above(index, pending);
+            self.clear_stall(index, pending);
         }
         self.logs.refer(segment.log);
         self.requeue(at, segment, false);

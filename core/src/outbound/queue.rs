@@ -1,7 +1,7 @@
+use super::earlier::Earlier;
 use super::marks::OutboundLimits;
 use crate::Time;
 use crate::rare::Rare;
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 pub(super) const NO_LOG: u32 = u32::MAX;
@@ -88,7 +88,7 @@ pub(super) struct Queue {
     /// A log that this connection alone refers to, if it ever was a straggler.
     pub(super) own: u32,
     pub(super) earlier_bytes: usize,
-    pub(super) earlier: Rare<VecDeque<Segment>>,
+    pub(super) earlier: Rare<Earlier>,
     pub(super) control: Rare<Vec<u8>>,
     /// Messages that must go through the session before they are queued.
     pub(super) stage: Rare<Vec<u8>>,
@@ -119,7 +119,7 @@ impl Queue {
 
     /// All segments in order.
     pub(super) fn segments(&self, tail: Tail) -> impl Iterator<Item = Segment> + '_ {
-        self.earlier.iter().copied().chain((tail.log != NO_LOG).then(|| tail.segment()))
+        self.earlier.iter().chain((tail.log != NO_LOG).then(|| tail.segment()))
     }
 
     /// Begins the write deadline, unless one runs: what is queued when the socket is full is due after a fixed

@@ -16,7 +16,7 @@ impl Outbound {
             self.recount_queue(index, queue, *tail)?;
             let encoding = encoding_of(index);
             if let Some(encoding) = encoding {
-                same(&format!("encoding of slot {index}"), queue.encoding, encoding)?;
+                same(format_args!("encoding of slot {index}"), queue.encoding, encoding)?;
             } else {
                 ensure(self.pending(index) == 0 && !queue.stalled, || format!("slot {index} is free and has a queue"))?;
             }
@@ -38,7 +38,11 @@ impl Outbound {
     fn recount_queue(&self, index: u32, queue: &Queue, tail: Tail) -> Recounted {
         let blame = |what: &str| format!("queue of slot {index}: {what}");
         let earlier: usize = queue.earlier.iter().map(|segment| segment.len() as usize).sum();
-        same(&blame("earlier bytes"), queue.earlier_bytes, earlier)?;
+        ensure(queue.earlier.gaps_are_counted(), || blame("has empty segments that are not counted"))?;
+        ensure(!queue.stalled || self.pending(index) > self.limits.marks.low(), || {
+            blame("stalled below the low mark")
+        })?;
+        same(format_args!("queue of slot {index}: earlier bytes"), queue.earlier_bytes, earlier)?;
         ensure(queue.stage.is_empty(), || blame("something is staged between two facts"))?;
         ensure(self.blocked.contains(index) == queue.owed.is_some(), || blame("full, and not due, or the reverse"))?;
         ensure(queue.owed.is_some() || !queue.stalled, || blame("stalled, and the socket is not full"))?;

@@ -2,7 +2,6 @@
 
 use super::queue::Segment;
 use super::{Outbound, SlowPolicy};
-use crate::work;
 
 /// A connection that is behind may have this many segments: more counts as above the maximum of bytes.
 pub(super) const SEGMENTS_MAX: usize = 8192;
@@ -38,7 +37,7 @@ impl Outbound {
         let excess = (self.pending(index) + segment.len() as usize).saturating_sub(self.limits.marks.max());
         match policy {
             SlowPolicy::Close => {
-                self.crossings.push(Crossing::Overflow(index));
+                self.crossings.push_back(Crossing::Overflow(index));
                 return false;
             }
             // Nothing is given up for what can't be queued even then.
@@ -56,44 +55,40 @@ impl Outbound {
     fn skip(&mut self, index: u32, room: u32, excess: usize) {
         let at = index as usize;
         self.shelve_tail(at);
-        let mut begun = self.queues[at].begun;
-        let (mut place, mut gone) = (0, 0);
+        let begun = self.queues[at].begun;
+        let mut gone = 0;
         while gone < excess
-            && let Some(&segment) = self.queues[at].earlier.get(place)
+            && let Some((place, segment, held)) = self.queues[at].earlier.oldest(room, begun)
         {
-            work::step(1);
-            let held = begun.min(segment.len());
-            begun -= held;
-            if segment.room == room {
-                let from = segment.start + held;
-                let (to, messages) = self.logs.skip(segment, from, excess - gone);
-                self.skipped += messages;
-                gone += (to - from) as usize;
-                let rest = Segment { start: to, ..segment };
-                if held > 0 && to > from {
-                    // What has been begun stays in front.
-                    self.queues[at].earlier[place].end = from;
-                    place += 1;
-                    if !rest.is_empty() {
-                        self.logs.refer(rest.log);
-                        self.queues[at].earlier.insert(place, rest);
-                    }
-                    continue;
-                }
-                if held == 0 && rest.is_empty() {
-                    self.queues[at].earlier.remove(place);
-                    self.release(segment);
-                    continue;
-                }
-                if held == 0 {
-                    self.queues[at].earlier[place] = rest;
-                }
+            let from = segment.start + held;
+            let (to, messages) = self.logs.skip(segment, from, excess - gone);
+            if to == from {
+                // No message ends in it.
+                break;
             }
-            place += 1;
+            self.skipped += messages;
+            gone += (to - from) as usize;
+            let rest = Segment { start: to, ..segment };
+            let earlier = &mut self.queues[at].earlier;
+            if held > 0 {
+                // What has been begun stays in front.
+                earlier.split(place, Segment { end: from, ..segment }, rest);
+                if !rest.is_empty() {
+                    self.logs.refer(rest.log);
+                }
+            } else if rest.is_empty() {
+                earlier.remove(place);
+                self.release(segment);
+            } else {
+                earlier.shorten(place, rest);
+            }
         }
         self.queues[at].earlier_bytes -= gone;
         self.queued -= gone as u64;
-        self.relax(index);
+        if self.pending(index) > 0 {
+            self.relax(index);
+        }
+        // The socket has taken nothing: what comes in the place of all that was skipped is due when that was.
     }
 
     /// Stalls a connection whose socket is full if that many bytes are above the high mark.
@@ -101,7 +96,7 @@ impl Outbound {
         let stalled = &mut self.queues[index as usize].stalled;
         if !*stalled && bytes > self.limits.marks.high() {
             *stalled = true;
-            self.crossings.push(Crossing::Stalled(index));
+            self.crossings.push_back(Crossing::Stalled(index));
         }
     }
 
@@ -114,9 +109,15 @@ impl Outbound {
             self.queues[at].shrink();
             self.blocked.remove(index);
         }
-        if self.queues[at].stalled && pending <= self.limits.marks.low() {
-            self.queues[at].stalled = false;
-            self.crossings.push(Crossing::Drained(index));
+        self.clear_stall(index, pending);
+    }
+
+    /// A connection is no longer stalled if that many bytes are not above the low mark.
+    pub(super) fn clear_stall(&mut self, index: u32, bytes: usize) {
+        let stalled = &mut self.queues[index as usize].stalled;
+        if *stalled && bytes <= self.limits.marks.low() {
+            *stalled = false;
+            self.crossings.push_back(Crossing::Drained(index));
         }
     }
 

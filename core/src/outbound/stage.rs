@@ -21,6 +21,7 @@ impl Outbound {
         policy: Option<SlowPolicy>,
         payload: Payload<'_>,
     ) -> Result<usize, EncodeError> {
+        self.refused.clear();
         super::check_length(payload)?;
         let mut message = Vec::new();
         self.encoder.encode(self.encoding(encoding), payload, &mut message)?;
@@ -28,7 +29,11 @@ impl Outbound {
         let mut recipients = 0;
         for &member in members {
             work::step(1 + message.len());
-            if Some(member) == except || !self.has_room(member, message.len(), policy) {
+            if Some(member) == except {
+                continue;
+            }
+            if !self.has_room(member, message.len(), policy) {
+                self.refused.push(member);
                 continue;
             }
             self.queues[member as usize].stage.extend_from_slice(&message);
@@ -46,7 +51,7 @@ impl Outbound {
         let fits = self.pending(index) + queue.stage.len() + more <= self.limits.marks.max();
         match policy.filter(|_| queue.owed.is_some() && !fits) {
             None => return true,
-            Some(SlowPolicy::Close) => self.crossings.push(Crossing::Overflow(index)),
+            Some(SlowPolicy::Close) => self.crossings.push_back(Crossing::Overflow(index)),
             Some(_) => self.skipped += 1,
         }
         false

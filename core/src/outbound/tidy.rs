@@ -4,7 +4,7 @@ use super::Outbound;
 use super::log::{NOBODY, OWN_LOG_FULL_BYTES};
 use super::queue::{NO_LOG, Segment, Tail};
 use crate::work;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 /// Memory that logs may hold beyond twice what is queued before they are compacted.
@@ -85,11 +85,11 @@ impl Outbound {
     }
 
     /// Takes all segments out of a queue.
-    pub(super) fn take_segments(&mut self, at: usize) -> VecDeque<Segment> {
+    pub(super) fn take_segments(&mut self, at: usize) -> Vec<Segment> {
         self.shelve_tail(at);
         work::step(1 + self.queues[at].earlier.len());
         self.queues[at].earlier_bytes = 0;
-        self.queues[at].earlier.take()
+        self.queues[at].earlier.take().into_segments().collect()
     }
 
     /// Moves what a straggler needs of `log` into a log of its own, if that is a small part of it.

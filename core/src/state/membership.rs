@@ -17,7 +17,7 @@ impl<C: Default> State<C> {
         if conn.rooms.len() >= limits.per_connection as usize {
             return Err(JoinError::TooManyOfConnection(limits.per_connection));
         }
-        let number = self.rooms.number_or_new(name, &limits, self.config.outbound.slow_policy)?;
+        let number = self.rooms.number_or_new(name, &limits)?;
         conn.rooms.push(number);
         self.rooms.add(number, index, conn.encoding);
         Ok(true)

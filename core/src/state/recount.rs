@@ -52,7 +52,7 @@ impl<C: Default> State<C> {
         }
         if let Some(identity) = conn.identity.as_ref().filter(|_| conn.is_open()) {
             let found = self.users.connections(&identity.user).iter().filter(|&&other| other == id).count();
-            same(&blame("under its user"), found, 1)?;
+            same(format_args!("connection {id} under its user"), found, 1)?;
         }
         if let Origin::Dial(dial) = conn.origin {
             ensure(self.dials.is_free_or_of(dial, id), || blame("its dial has another connection"))?;

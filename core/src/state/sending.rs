@@ -14,7 +14,9 @@ impl<C: Default> State<C> {
         let Some(index) = self.sending_slot(id) else { return false };
         let payload = message.as_payload(self.representation(id));
         let sent = self.outbound.send(index, payload);
-        self.copy_sent(id, payload);
+        if sent == Ok(true) {
+            self.copy_sent(id, payload);
+        }
         self.count_out(u64::from(sent == Ok(true)), u64::from(sent.is_err()));
         self.settle_crossings();
         sent == Ok(true)
@@ -26,21 +28,19 @@ impl<C: Default> State<C> {
     }
 
     pub(crate) fn publish(&mut self, room: &str, except: &[ConnId], message: Outgoing<'_>) -> usize {
-        if !self.watched.is_empty() {
-            for conn in self.watched_members(room, except) {
-                self.copy_sent(conn, message.as_payload(self.representation(conn)));
-            }
-        }
-        let Some(room) = self.rooms.number(room).and_then(|number| self.rooms.get(number)) else { return 0 };
-        let (mut sent, mut unsendable) = (0, 0);
+        let Some(room) = self.rooms.number(room) else { return 0 };
         // Those who are gone, or on other shards, are no members here.
         let mut except: Vec<u32> = except.iter().filter_map(|&id| self.conns.get(id).map(|_| id.slot())).collect();
         except.sort_unstable();
+        let watched = self.watched_members(room, &except);
+        let Some(room) = self.rooms.get(room) else { return 0 };
+        let policy = room.policy.unwrap_or(self.config.outbound.slow_policy);
         // One exception is passed over while publishing; for more, the members are chosen first.
         let (one, several) = match *except {
             [one] => (Some(one), false),
             _ => (None, !except.is_empty()),
         };
+        let (mut sent, mut unsendable, mut copied) = (0, 0, Vec::new());
         for group in &room.groups {
             let chosen: Vec<u32>;
             let members = if several {
@@ -50,11 +50,15 @@ impl<C: Default> State<C> {
                 &group.members
             };
             let payload = message.as_payload(self.outbound.representation(group.encoding));
-            match self.outbound.publish(members, one, group.encoding, room.tag, room.policy, payload) {
-                Ok(recipients) => sent += recipients,
+            match self.outbound.publish(members, one, group.encoding, room.tag, policy, payload) {
+                Ok(recipients) => {
+                    sent += recipients;
+                    copied.extend(self.outbound.taken_by(&watched, group.encoding));
+                }
                 Err(_) => unsendable += members.iter().filter(|&&member| Some(member) != one).count(),
             }
         }
+        self.copy_to_watchers(&copied, message);
         self.count_out(sent as u64, unsendable as u64);
         self.settle_crossings();
         sent
@@ -62,22 +66,29 @@ impl<C: Default> State<C> {
 
     pub(crate) fn send_each(&mut self, ids: &[ConnId], message: Outgoing<'_>) -> usize {
         let mut groups: Vec<(u16, Vec<u32>)> = Vec::new();
+        let mut watched = Vec::new();
         for &id in ids {
-            self.copy_sent(id, message.as_payload(self.representation(id)));
             let Some(conn) = self.conns.get(id).filter(|conn| conn.is_open() && !conn.finished) else { continue };
+            if self.watched.has(id) {
+                watched.push(id);
+            }
             match groups.iter_mut().find(|(encoding, _)| *encoding == conn.encoding) {
                 Some((_, members)) => members.push(id.slot()),
                 None => groups.push((conn.encoding, alloc::vec![id.slot()])),
             }
         }
-        let (mut sent, mut unsendable) = (0, 0);
+        let (mut sent, mut unsendable, mut copied) = (0, 0, Vec::new());
         for (encoding, members) in groups {
             let payload = message.as_payload(self.outbound.representation(encoding));
             match self.outbound.publish(&members, None, encoding, PRIVATE, SlowPolicy::Close, payload) {
-                Ok(recipients) => sent += recipients,
+                Ok(recipients) => {
+                    sent += recipients;
+                    copied.extend(self.outbound.taken_by(&watched, encoding));
+                }
                 Err(_) => unsendable += members.len(),
             }
         }
+        self.copy_to_watchers(&copied, message);
         self.count_out(sent as u64, unsendable as u64);
         self.settle_crossings();
         sent
@@ -85,12 +96,13 @@ impl<C: Default> State<C> {
 
     /// Sends text that is not a message of its own; false on wires that have only messages.
     pub(crate) fn write(&mut self, id: ConnId, payload: Payload<'_>) -> bool {
-        self.copy_sent(id, payload);
-        if self.with_session(id, |session| session.write(payload)).is_some() {
-            return true;
+        let written = match self.with_session(id, |session| session.write(payload)) {
+            Some(_) => self.open_slot(id).is_some(),
+            None => self.sending_slot(id).is_some_and(|index| self.outbound.write(index, payload)),
+        };
+        if written {
+            self.copy_sent(id, payload);
         }
-        let Some(index) = self.sending_slot(id) else { return false };
-        let written = self.outbound.write(index, payload);
         self.settle_crossings();
         written
     }

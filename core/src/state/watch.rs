@@ -1,7 +1,8 @@
 //! Copies of what is sent to connections that somebody watches.
 
 use super::State;
-use crate::{ConnId, Payload, PayloadBuf};
+use crate::room::RoomNumber;
+use crate::{ConnId, Outgoing, Payload, PayloadBuf};
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
@@ -29,8 +30,14 @@ pub(crate) struct Copied {
 }
 
 impl Watched {
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Nothing is copied at the moment.
+    fn is_empty(&self) -> bool {
         self.conns.is_empty() || self.is_telling
+    }
+
+    /// Whether what is sent to a connection is copied at the moment.
+    pub(crate) fn has(&self, conn: ConnId) -> bool {
+        !self.is_empty() && self.conns.contains(&conn)
     }
 
     pub(crate) fn set(&mut self, conn: ConnId, is_watched: bool) {
@@ -69,17 +76,27 @@ impl Watched {
 }
 
 impl<C: Default> State<C> {
+    /// Copies what was sent to a connection, if somebody watches it.
     pub(super) fn copy_sent(&mut self, conn: ConnId, payload: Payload<'_>) {
-        if !self.watched.is_empty() && self.watched.conns.contains(&conn) {
+        if self.watched.has(conn) {
             self.watched.copy(conn, payload);
         }
     }
 
-    /// Those who are watched among the members of a room.
-    pub(super) fn watched_members(&self, room: &str, except: &[ConnId]) -> Vec<ConnId> {
-        let Some(number) = self.rooms.number(room) else { return Vec::new() };
-        let is_member = |conn: &&ConnId| self.conns.get(**conn).is_some_and(|found| found.rooms.contains(&number));
+    /// As [`copy_sent`](Self::copy_sent) for each of these, in the representation that it has.
+    pub(super) fn copy_to_watchers(&mut self, conns: &[ConnId], message: Outgoing<'_>) {
+        for &conn in conns {
+            self.copy_sent(conn, message.as_payload(self.representation(conn)));
+        }
+    }
+
+    /// Those who are watched among the members of a room, but for exceptions, which are sorted.
+    pub(super) fn watched_members(&self, room: RoomNumber, except: &[u32]) -> Vec<ConnId> {
+        if self.watched.is_empty() {
+            return Vec::new();
+        }
+        let is_member = |conn: &&ConnId| self.conns.get(**conn).is_some_and(|found| found.rooms.contains(&room));
         let watched = self.watched.conns.iter().filter(is_member);
-        watched.filter(|conn| !except.contains(conn)).copied().collect()
+        watched.filter(|conn| except.binary_search(&conn.slot()).is_err()).copied().collect()
     }
 }

@@ -1,0 +1,173 @@
+//! What slow members of rooms are told, and when they are closed.
+
+#![allow(clippy::expect_used, missing_docs, reason = "a test fails where its assumption does")]
+
+use drupe_core::outbound::{Marks, SlowPolicy};
+use drupe_core::{Config, ConnId, Event, Handler, Hub, ListenerId, Machine, Reason, Time};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Answers, joins everybody to the room `r`, publishes notes there, and remembers what it is told.
+#[derive(Default)]
+struct Echo {
+    told: Vec<&'static str>,
+    sent: Vec<usize>,
+    ended: Vec<Reason>,
+}
+
+impl Handler for Echo {
+    type Context = ();
+    type Note = String;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, String>) {
+        match event {
+            Event::Opened { conn, .. } => drop(hub.join(conn, "r")),
+            Event::Message { conn, payload } => {
+                let said = payload.as_str().unwrap_or("?");
+                match said {
+                    "watch me" => hub.watch(conn, true),
+                    "finish" => {
+                        hub.finish(conn);
+                        assert_eq!(hub.send_each(&[conn], "never"), 0);
+                        assert!(!hub.send(conn, "never") && !hub.write(conn, "never"));
+                    }
+                    _ => drop(hub.send(conn, &format!("echo {said}"))),
+                }
+            }
+            Event::Note(text) => drop(hub.publish("r", &text)),
+            Event::Stalled { .. } => self.told.push("stalled"),
+            Event::Drained { .. } => self.told.push("drained"),
+            Event::Sent { bytes, .. } => self.sent.push(bytes),
+            Event::Closed { reason, .. } => self.ended.push(reason),
+            _ => {}
+        }
+    }
+}
+
+fn config(address: &str, policy: SlowPolicy, (low, high, max): (u32, u32, u32)) -> Config {
+    let mut config = Config::listening([address.parse().expect("an address")]);
+    config.outbound.marks = Marks::new(low, high, max).expect("in order");
+    config.outbound.slow_policy = policy;
+    config
+}
+
+fn begin(config: Config) -> (Machine<Echo>, ConnId) {
+    let mut machine = Machine::new(config, Echo::default());
+    machine.started(Time::START);
+    let conn = machine.accepted(Time::START, ListenerId(0), SocketAddr::from(([192, 0, 2, 1], 1)).into());
+    (machine, conn.expect("let in"))
+}
+
+fn take(machine: &mut Machine<Echo>, conn: ConnId) -> usize {
+    let bytes = machine.intent(conn).map_or(0, |intent| intent.transmit.len());
+    machine.wrote(machine.now(), conn, bytes);
+    bytes
+}
+
+#[test]
+fn drained_is_told_before_the_stall_that_came_later() {
+    let (mut machine, conn) = begin(config("tcp://127.0.0.1:1", SlowPolicy::KeepLatest, (10, 20, 400)));
+    machine.received(Time::START, conn, &mut b"aaaaa\n".to_vec()); // Answered by 11 bytes.
+    machine.wrote(Time::START, conn, 8);
+    machine.blocked(Time::START, conn);
+    machine.noted(Time::START, "b".repeat(300)); // It stalls.
+    machine.noted(Time::START, "c".repeat(300)); // In the place of the other.
+    assert_eq!(machine.metrics().stalled, 1);
+    assert_eq!(machine.handler().told, ["stalled", "drained", "stalled"]);
+    assert_eq!(machine.recount(), Ok(()));
+}
+
+#[test]
+fn a_member_that_gets_a_short_message_in_the_place_of_a_long_one_is_no_longer_stalled() {
+    let (mut machine, conn) = begin(config("tcp://127.0.0.1:1", SlowPolicy::KeepLatest, (10, 20, 400)));
+    machine.noted(Time::START, "b".repeat(399));
+    machine.blocked(Time::START, conn);
+    machine.noted(Time::START, "c".into());
+    assert_eq!((machine.metrics().stalled, machine.metrics().skipped), (0, 1));
+    assert_eq!(machine.handler().told, ["stalled", "drained"]);
+    assert_eq!(machine.recount(), Ok(()));
+}
+
+/// Publishes once a second to a member that never takes a byte, for an hour.
+fn never_taken(policy: SlowPolicy, message: usize, marks: (u32, u32, u32)) -> Machine<Echo> {
+    // The write deadline is the default, 30 s, and a little for the length.
+    let (mut machine, _) = begin(config("tcp://127.0.0.1:1", policy, marks));
+    let mut now = Time::START;
+    for _ in 0..3600 {
+        machine.noted(now, "b".repeat(message));
+        while let Some(named) = machine.next_changed() {
+            if machine.intent(named).is_some_and(|intent| !intent.transmit.is_empty()) {
+                machine.blocked(now, named);
+            }
+        }
+        machine.turn_ended(now);
+        now = now + Duration::from_secs(1);
+        machine.elapsed(now);
+        assert_eq!(machine.recount(), Ok(()));
+    }
+    machine
+}
+
+#[test]
+fn a_member_that_never_takes_a_byte_is_closed_whatever_is_skipped_for_it() {
+    for policy in [SlowPolicy::KeepLatest, SlowPolicy::SkipOldest, SlowPolicy::SkipNewest] {
+        // One message at a time fits, several do, or none that is above the high mark.
+        for (message, marks) in [(300, (10, 20, 400)), (30, (10, 20, 400)), (300, (500, 600, 700))] {
+            let machine = never_taken(policy, message, marks);
+            assert_eq!(machine.metrics().open, 0, "{policy:?} {message}");
+            assert_eq!(machine.handler().ended, [Reason::SlowConsumer], "{policy:?} {message}");
+            let is_short = u32::try_from(message).is_ok_and(|bytes| bytes < marks.0);
+            let drained = machine.handler().told.contains(&"drained");
+            assert!(is_short || !drained, "{policy:?} {message}: no message is below the low mark");
+        }
+    }
+}
+
+#[test]
+fn a_reload_changes_the_policy_of_rooms_that_have_members() {
+    let before = config("tcp://127.0.0.1:1", SlowPolicy::SkipNewest, (10, 20, 40));
+    let (mut machine, conn) = begin(before.clone());
+    let mut after = before;
+    after.outbound.slow_policy = SlowPolicy::Close;
+    machine.reconfigured(Time::START, after);
+    machine.noted(Time::START, "x".repeat(30));
+    machine.blocked(Time::START, conn);
+    machine.noted(Time::START, "y".repeat(30));
+    assert_eq!((machine.metrics().skipped, machine.metrics().open), (0, 0));
+}
+
+#[test]
+fn what_a_wire_cannot_carry_is_not_told_as_sent() {
+    let (mut machine, conn) = begin(config("length://127.0.0.1:1?prefix=u8", SlowPolicy::Close, (10, 20, 4000)));
+    machine.received(Time::START, conn, &mut b"\x08watch me".to_vec());
+    machine.received(Time::START, conn, &mut [&[254][..], &[b'x'; 254]].concat());
+    machine.noted(Time::START, "y".repeat(300));
+    assert_eq!((machine.handler().sent.as_slice(), machine.metrics().messages_unsendable), (&[][..], 2));
+    machine.noted(Time::START, "y".repeat(100));
+    assert_eq!(machine.handler().sent, [100]);
+}
+
+#[test]
+fn what_is_sent_to_a_finished_connection_is_not_told_as_sent() {
+    let (mut machine, conn) = begin(config("tcp://127.0.0.1:1", SlowPolicy::Close, (10, 20, 4000)));
+    machine.received(Time::START, conn, &mut b"watch me\nhello\nfinish\n".to_vec());
+    assert_eq!(machine.handler().sent, ["echo hello".len()]);
+}
+
+#[test]
+fn what_a_policy_skips_for_a_slow_member_is_not_told_as_sent() {
+    for address in ["tcp://127.0.0.1:1", "telnet://127.0.0.1:1?mode=character"] {
+        let (mut machine, conn) = begin(config(address, SlowPolicy::SkipNewest, (10, 20, 400)));
+        if address.starts_with("telnet") {
+            // The terminal agrees to character mode: IAC DO ECHO, IAC DO SGA.
+            machine.received(Time::START, conn, &mut b"\xff\xfd\x01\xff\xfd\x03".to_vec());
+        }
+        machine.received(Time::START, conn, &mut b"watch me\r\n".to_vec());
+        take(&mut machine, conn);
+        machine.noted(Time::START, "y".repeat(300));
+        machine.blocked(Time::START, conn);
+        machine.noted(Time::START, "z".repeat(200));
+        assert_eq!(machine.metrics().skipped, 1, "{address}");
+        assert_eq!(machine.handler().sent, [300], "{address}");
+    }
+}
