@@ -39,8 +39,9 @@
 //! ## 2. Accept
 //!
 //! Ask [`accepting`](crate::Machine::accepting) first: a server that drains wants nobody, and one that is out of descriptors
-//! rests. Sockets do not wait: make them non-blocking. A connection gets an id, whose [`index`](crate::ConnId::index) is dense, if you prefer a vector to a map. Who is
-//! refused is told why.
+//! rests. Sockets do not wait: make them non-blocking. A connection gets an id. Keep the socket in a map by id, as here, and
+//! drop it in step 4; or in a vector by the id's [`index`](crate::ConnId::index), which is dense, and drop the socket that is
+//! still at that index when a new connection gets it. Who is refused is told why.
 //!
 //! ```
 //! # use drupe_core::{AcceptFailure, Accepting, ConnId, Failure, Handler, ListenerId, Machine, Time};
@@ -94,7 +95,8 @@
 //!
 //! First read everybody who is ready, then write to everybody whose intent changed: what was published meanwhile is one
 //! write for each. The bytes belong to the machine; say how many were taken, and when nothing more is. An intent that is
-//! gone means that the socket is to be dropped.
+//! gone means that the socket is to be dropped. Each connection that is gone is named once more, by its own id, also when
+//! another connection has got its index meanwhile.
 //!
 //! ```
 //! # use drupe_core::{ConnId, End, Failure, Handler, Machine, Time};

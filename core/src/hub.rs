@@ -47,7 +47,7 @@ impl<C: Default> Hub<'_, C> {
         self.state.now
     }
 
-    /// 64 random bits from the configured seed. Not for secrets.
+    /// 64 random bits from the configured seed. Not for secrets: the later numbers follow from each one that somebody is shown.
     pub fn random(&mut self) -> u64 {
         self.state.random.next_u64()
     }

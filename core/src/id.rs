@@ -40,6 +40,11 @@ impl ConnId {
         self.place & INDEX_MAX
     }
 
+    /// The connection that had the same index before.
+    pub(crate) const fn predecessor(self) -> Self {
+        Self { generation: self.generation.wrapping_sub(1), ..self }
+    }
+
     pub(crate) const fn generation(self) -> u32 {
         self.generation
     }

@@ -70,7 +70,6 @@ impl DedupQueue {
     }
 
     /// Whether `number` waits.
-    #[cfg(all(feature = "sim", feature = "tls"))]
     pub(crate) fn contains(&self, number: u32) -> bool {
         self.waits.get(number as usize).copied().unwrap_or(false)
     }

@@ -273,3 +273,68 @@ fn in_pieces(bytes: &[u8], lengths: &mut impl Iterator<Item = usize>, mut send: 
         rest = after;
     }
 }
+
+/// Dials a WebSocket at a note, if it is to, and draws a number.
+struct Gambler {
+    dials: bool,
+    drawn: Vec<u64>,
+}
+
+impl Handler for Gambler {
+    type Context = ();
+    type Note = ();
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, ()>) {
+        if matches!(event, Event::Note(())) {
+            if self.dials {
+                hub.dial(Dial::websocket("example.org:80", "/"));
+            }
+            self.drawn.push(hub.random());
+        }
+    }
+}
+
+#[test]
+fn the_key_of_a_handshake_tells_nothing_of_what_the_application_draws() {
+    let seed = 0x1234_5678_9abc_def0;
+    let run = |dials| {
+        let config = Config { seed: Some(seed), ..Config::listening([]) };
+        let mut hub = TestHub::with_config(config, Gambler { dials, drawn: Vec::new() });
+        let mut keys = Vec::new();
+        for _ in 0..3 {
+            hub.note(());
+            let wanted = hub.machine().dials().next().map(|(dial, _)| dial);
+            let conn = wanted.and_then(|dial| hub.dialed(dial, "192.0.2.7:80".parse().expect("an address")));
+            let request = conn.map(|conn| String::from_utf8(hub.received(conn).to_vec()).expect("text"));
+            let field = |request: String| {
+                let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "));
+                key.expect("a key").to_owned()
+            };
+            keys.extend(request.map(field));
+        }
+        (keys, hub.machine().handler().drawn.clone())
+    };
+    let (keys, drawn) = run(true);
+    assert_eq!((keys.len(), run(false).1), (3, drawn));
+    let mut random = drupe_core::Random::new(seed);
+    let outputs: Vec<_> = (0..1_000).map(|_| random.next_u64().to_be_bytes()).collect();
+    for (place, key) in keys.iter().enumerate() {
+        assert!(!keys[..place].contains(key), "each handshake has a key of its own");
+        let nonce = decode_base64(key);
+        assert_eq!(nonce.len(), 16);
+        assert!(nonce.chunks(8).all(|half| outputs.iter().all(|output| output != half)), "{key}");
+    }
+}
+
+fn decode_base64(text: &str) -> Vec<u8> {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut bits = text.bytes().filter_map(|c| ALPHABET.iter().position(|&other| other == c));
+    let mut bytes = Vec::new();
+    while let (Some(one), Some(two)) = (bits.next(), bits.next()) {
+        let (three, four) = (bits.next(), bits.next());
+        let all = one << 18 | two << 12 | three.unwrap_or(0) << 6 | four.unwrap_or(0);
+        let count = 1 + usize::from(three.is_some()) + usize::from(four.is_some());
+        bytes.extend_from_slice(&u32::try_from(all).expect("24 bits").to_be_bytes()[1..=count]);
+    }
+    bytes
+}

@@ -6,6 +6,8 @@
 #[path = "../examples/embed.rs"]
 mod embed;
 
+use drupe_core::app::Echo;
+use drupe_core::{Config, ConnId, Dial, Event, Failure, Handler, Hub, ListenerId, Machine, NoNote, Peer, Shard, Time};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -49,4 +51,63 @@ fn a_loop_of_ones_own_serves_and_says_goodbye() {
 #[test]
 fn it_is_short() {
     assert!(include_str!("../examples/embed.rs").lines().count() < 150);
+}
+
+fn named<H: Handler>(machine: &mut Machine<H>) -> Vec<ConnId> {
+    std::iter::from_fn(|| machine.next_changed()).collect()
+}
+
+#[test]
+fn a_connection_that_is_gone_is_named_though_another_has_its_index() {
+    let config = Config::listening(["tcp://127.0.0.1:1".parse().unwrap()]);
+    let mut machine = Machine::new(config.clone(), Echo);
+    let mut accept = |machine: &mut Machine<Echo>| {
+        let conn = machine.accepted(Time::START, ListenerId(0), Peer::Local);
+        conn.expect("let in")
+    };
+    let one = accept(&mut machine);
+    assert_eq!(named(&mut machine), [one]);
+    machine.failed(Time::START, one, Failure::Reset);
+    let two = accept(&mut machine);
+    machine.failed(Time::START, two, Failure::Reset);
+    let three = accept(&mut machine);
+    assert_eq!((one.index(), two.index()), (three.index(), three.index()));
+    assert_eq!(named(&mut machine), [one, two, three]);
+    machine.failed(Time::START, three, Failure::Reset);
+    assert_eq!(named(&mut machine), [three]);
+    // Who was named already is not named again.
+    let four = accept(&mut machine);
+    assert_eq!(named(&mut machine), [four]);
+
+    let mut shard = Machine::shard(config, Echo, Shard::new(1, 2).unwrap());
+    let one = shard.adopted(Time::START, ListenerId(0), Peer::Local);
+    shard.failed(Time::START, one, Failure::Reset);
+    let two = shard.adopted(Time::START, ListenerId(0), Peer::Local);
+    assert_eq!(named(&mut shard), [one, two]);
+}
+
+/// Dials twice.
+struct Dialler;
+
+impl Handler for Dialler {
+    type Context = ();
+    type Note = NoNote;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
+        if matches!(event, Event::Started) {
+            hub.dial(Dial::lines("192.0.2.1:1"));
+            hub.dial(Dial::lines("192.0.2.2:1"));
+        }
+    }
+}
+
+#[test]
+fn a_connection_that_was_dialled_and_is_gone_is_named_too() {
+    let mut machine = Machine::new(Config::default(), Dialler);
+    machine.started(Time::START);
+    let dials: Vec<_> = machine.dials().map(|(dial, _)| dial).collect();
+    let one = machine.dialed(Time::START, dials[0], Peer::Local).unwrap();
+    machine.failed(Time::START, one, Failure::Reset);
+    let two = machine.dialed(Time::START, dials[1], Peer::Local).unwrap();
+    assert_eq!((named(&mut machine), one.index()), (vec![one, two], two.index()));
 }

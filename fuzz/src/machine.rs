@@ -245,7 +245,16 @@ pub fn machine(data: &[u8]) {
     let mut known: Vec<ConnId> = Vec::new();
     let mut now = Time::START;
     let mut reconfigured = false;
+    let mut sockets = BTreeSet::new();
     for fact in facts {
+        if matches!(fact, Fact::Turn) {
+            while let Some(id) = machine.next_changed() {
+                if machine.intent(id).is_none() {
+                    sockets.remove(&id);
+                }
+            }
+            assert!(sockets.iter().all(|&id| machine.intent(id).is_some()), "a shell drops all sockets that are gone");
+        }
         let Some(input) = input(fact, &mut machine, &known, &mut now) else { continue };
         if let Input::Wrote { conn, bytes } = input {
             written += machine.intent(conn).map_or(0, |intent| bytes.min(intent.transmit.len()));
@@ -259,6 +268,7 @@ pub fn machine(data: &[u8]) {
         assert!(peak < (1 << 20) + 8 * grew, "{peak} bytes for one fact");
         if let Some(Ok(id)) = outcome {
             known.push(id);
+            sockets.insert(id);
         }
         check(&machine, &known);
         while machine.next_letter().is_some() {}
@@ -352,10 +362,7 @@ fn input(fact: &Fact, machine: &mut Machine<Restless>, known: &[ConnId], now: &m
         Fact::Publish { length } => Input::Requested(Request::publish("a", &"y".repeat(usize::from(length % 2000)))),
         Fact::Kick { who } => Input::Requested(Request::Kick { conn: id(who)? }),
         Fact::Drain => Input::Requested(Request::Drain),
-        Fact::Turn => {
-            while machine.next_changed().is_some() {}
-            Input::TurnEnded
-        }
+        Fact::Turn => Input::TurnEnded,
         Fact::Secured { who } => {
             let user = who.is_multiple_of(3).then(|| "ann".into());
             Input::Secured { conn: id(who)?, secured: Secured { user, ..Secured::default() }.into() }

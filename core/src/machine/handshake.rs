@@ -61,8 +61,8 @@ impl<H: Handler> Machine<H> {
     ) -> ConnId {
         let socket = WebSocket { role: Role::Client, ..WebSocket::default() };
         let conn = self.opened(peer, Origin::Dial(dial), Wire::WebSocket(socket), Some(timeout));
-        let mut nonce = [0; 16];
-        nonce.as_chunks_mut().0.iter_mut().for_each(|part| *part = self.state.random.next_u64().to_be_bytes());
+        // The server reads it: what the application draws and what jitter comes from must not follow from it.
+        let nonce = self.state.outbound.encoder.masks.nonce();
         let (request, accept) = handshake.request(address, nonce);
         self.state.dials.expect(dial, accept);
         self.state.outbound.control(conn.slot(), &request);

@@ -125,7 +125,15 @@ impl<H: Handler> Machine<H> {
     ///
     /// What is to be written to a connection that speaks TLS is enciphered when it is named here, so that what one turn brings
     /// is one record.
+    ///
+    /// A connection that is gone is named by its own id, even if another has its index by then: a shell that keeps its sockets by
+    /// id drops each of them here.
     pub fn next_changed(&mut self) -> Option<ConnId> {
+        if let Some(replaced) = self.state.replaced.pop_front() {
+            #[cfg(feature = "tls")]
+            self.tls.end(replaced);
+            return Some(replaced);
+        }
         let id = self.state.outbound.changed.pop().map(|index| self.state.conns.id(index))?;
         #[cfg(feature = "tls")]
         self.seal(self.state.now, id);

@@ -95,8 +95,9 @@ impl<H: Handler> Machine<H> {
 
     /// A listener has a new connection.
     ///
-    /// The id may have the [index](ConnId::index) of a connection that was over a moment ago; its socket, if
-    /// the shell still has it, is to be dropped.
+    /// The id may have the [index](ConnId::index) of a connection that is gone and was not named by
+    /// [`next_changed`](Self::next_changed) yet: a shell that keeps its sockets by index drops that one here. The same holds
+    /// for [`adopted`](Self::adopted) and [`dialed`](Self::dialed).
     ///
     /// # Errors
     /// It is not let in: write the farewell as far as the socket takes it and drop the socket.

@@ -29,6 +29,13 @@ impl TlsLayer {
         (*id == conn).then_some(session)
     }
 
+    /// A connection is gone.
+    pub(super) fn end(&mut self, conn: ConnId) {
+        if self.session(conn).is_some() {
+            self.forget(conn);
+        }
+    }
+
     /// Whoever had this place is over.
     fn forget(&mut self, conn: ConnId) {
         if let Some(place) = self.sessions.get_mut(conn.index()) {

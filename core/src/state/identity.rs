@@ -2,34 +2,97 @@
 
 use super::{Ending, Pending, State};
 use crate::conn::Conn;
-use crate::{ConnId, Identity, Reason, Time, UnixTime};
+use crate::{ConnId, Identity, Reason, Time, UnixTime, work};
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cell::OnceCell;
 
-/// The open connections of each user.
+/// The open connections of each user, in the order in which they were identified.
 #[derive(Debug, Default)]
-pub(crate) struct Users(BTreeMap<Arc<str>, Vec<ConnId>>);
+pub(crate) struct Users(BTreeMap<Arc<str>, Connections>);
+
+/// The connections of one user.
+#[derive(Debug)]
+enum Connections {
+    Few(Vec<ConnId>),
+    Many {
+        /// What each was numbered when it came.
+        numbers: BTreeMap<ConnId, u64>,
+        next: u64,
+        /// In the order of their numbers, if somebody asked since the last change.
+        listed: OnceCell<Vec<ConnId>>,
+    },
+}
+
+/// One of so many connections is searched for.
+const FEW: usize = 32;
 
 impl Users {
     pub(crate) fn connections(&self, user: &str) -> &[ConnId] {
-        self.0.get(user).map_or(&[], Vec::as_slice)
+        self.0.get(user).map_or(&[], Connections::list)
     }
 
     #[cfg(feature = "sim")]
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &[ConnId])> {
-        self.0.iter().map(|(user, conns)| (user, conns.as_slice()))
+        self.0.iter().map(|(user, conns)| (user, conns.list()))
     }
 
     fn add(&mut self, user: &Arc<str>, id: ConnId) {
-        self.0.entry(user.clone()).or_default().push(id);
+        self.0.entry(user.clone()).or_insert(Connections::Few(Vec::new())).add(id);
     }
 
     fn remove(&mut self, user: &str, id: ConnId) {
         let Some(connections) = self.0.get_mut(user) else { return };
-        connections.retain(|&other| other != id);
-        if connections.is_empty() {
+        if connections.remove(id) {
             self.0.remove(user);
+        }
+    }
+}
+
+impl Connections {
+    fn list(&self) -> &[ConnId] {
+        match self {
+            Self::Few(list) => list,
+            Self::Many { numbers, listed, .. } => listed.get_or_init(|| {
+                work::step(numbers.len());
+                let mut numbered: Vec<_> = numbers.iter().map(|(&id, &number)| (number, id)).collect();
+                numbered.sort_unstable();
+                numbered.into_iter().map(|(_, id)| id).collect()
+            }),
+        }
+    }
+
+    fn add(&mut self, id: ConnId) {
+        match self {
+            Self::Few(list) if list.len() < FEW => list.push(id),
+            Self::Few(list) => {
+                let next = list.len() as u64 + 1;
+                let numbers = core::mem::take(list).into_iter().chain([id]).zip(0..).collect();
+                *self = Self::Many { numbers, next, listed: OnceCell::new() };
+            }
+            Self::Many { numbers, next, listed } => {
+                numbers.insert(id, *next);
+                *next += 1;
+                listed.take();
+            }
+        }
+    }
+
+    /// Takes a connection out; true if none is left.
+    fn remove(&mut self, id: ConnId) -> bool {
+        match self {
+            Self::Few(list) => {
+                work::step(list.len());
+                list.retain(|&other| other != id);
+                list.is_empty()
+            }
+            Self::Many { numbers, listed, .. } => {
+                work::step(1);
+                numbers.remove(&id);
+                listed.take();
+                numbers.is_empty()
+            }
         }
     }
 }
@@ -106,5 +169,42 @@ impl<C: Default> State<C> {
         let ends = |conn: &Conn| conn.identity.as_ref().is_some_and(|identity| identity.expires_at.is_some());
         let ids: Vec<_> = self.conns.ids().filter(|&id| self.conns.get(id).is_some_and(ends)).collect();
         ids.into_iter().for_each(|id| self.schedule(id.slot()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conn(index: u32) -> ConnId {
+        ConnId::new(0, index, 1)
+    }
+
+    #[test]
+    fn the_connections_of_a_user_are_listed_in_their_order_however_many_they_are() {
+        let (mut users, mut model) = (Users::default(), Vec::new());
+        let user: Arc<str> = "ann".into();
+        for step in 0..500_u32 {
+            let id = conn(step * 7919 % 251);
+            if model.contains(&id) {
+                model.retain(|&other| other != id);
+                users.remove(&user, id);
+            } else {
+                model.push(id);
+                users.add(&user, id);
+            }
+            assert_eq!(users.connections(&user), model);
+        }
+        model.drain(..).for_each(|id| users.remove(&user, id));
+        assert!(users.0.is_empty());
+    }
+
+    #[test]
+    fn many_connections_of_one_user_end_without_a_search_for_each() {
+        let mut users = Users::default();
+        let user: Arc<str> = "ann".into();
+        (0..5_000).for_each(|index| users.add(&user, conn(index)));
+        let ((), steps) = work::steps_of(|| (0..5_000).for_each(|index| users.remove(&user, conn(index))));
+        assert!(users.0.is_empty() && steps <= 5_000, "{steps} steps");
     }
 }

@@ -70,6 +70,8 @@ pub(crate) struct State<C> {
     pub(crate) pending: VecDeque<Pending>,
     /// Connections whose slots are to be freed once their events are delivered.
     pub(crate) over: Vec<u32>,
+    /// Connections that are gone, of which the shell was not told before others got their slots.
+    pub(crate) replaced: VecDeque<ConnId>,
     /// What is told of the server to those who list servers (MSSP).
     pub(crate) server_status: Vec<(String, String)>,
     /// What holds for the peers of listeners without limits of their own.
@@ -158,6 +160,7 @@ impl<C: Default> State<C> {
             metrics: Metrics::new(),
             pending: VecDeque::new(),
             over: Vec::new(),
+            replaced: VecDeque::new(),
             server_status: Vec::new(),
             limits: config.peer_limits(),
             leaves_at: None,
@@ -200,6 +203,10 @@ impl<C: Default> State<C> {
         }
         let id = self.conns.insert(conn);
         let index = id.slot();
+        if self.outbound.changed.contains(index) {
+            // A slot is named by the id that it has now.
+            self.replaced.push_back(id.predecessor());
+        }
         self.outbound.open(index, number);
         if self.contexts.len() <= id.index() {
             self.contexts.resize_with(id.index() + 1, || None);

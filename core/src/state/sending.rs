@@ -97,7 +97,7 @@ impl<C: Default> State<C> {
     /// Sends text that is not a message of its own; false on wires that have only messages.
     pub(crate) fn write(&mut self, id: ConnId, payload: Payload<'_>) -> bool {
         let written = match self.with_session(id, |session| session.write(payload)) {
-            Some(_) => self.open_slot(id).is_some(),
+            Some(()) => self.open_slot(id).is_some(),
             None => self.sending_slot(id).is_some_and(|index| self.outbound.write(index, payload)),
         };
         if written {

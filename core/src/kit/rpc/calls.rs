@@ -3,7 +3,7 @@
 use super::RpcError;
 use super::message::{Id, request, response};
 use crate::kit::service::{App, Cx};
-use crate::{ConnId, Hub, Ticket, TicketError};
+use crate::{ConnId, Hub, Ticket, TicketError, work};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -36,12 +36,14 @@ pub(super) type Continue<A> = Box<dyn FnOnce(&mut A, &mut Cx<'_, A>, Result<Stri
 /// Where in which batch a response belongs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
-    pub(super) batch: u64,
+    pub(super) batch: BatchId,
     pub(super) place: usize,
 }
 
+/// A batch of a connection, by a number of its own.
+pub(super) type BatchId = (ConnId, u64);
+
 struct Batch {
-    conn: ConnId,
     /// In the order of the requests; `None` for those that are not answered, or not yet.
     responses: Vec<Option<String>>,
     /// How many of those are still to come, and one more as long as the batch is being served.
@@ -56,7 +58,7 @@ enum Pending<A: App> {
 /// All calls in progress on this server, by their tickets.
 pub(crate) struct Calls<A: App> {
     pending: BTreeMap<Ticket, Pending<A>>,
-    batches: BTreeMap<u64, Batch>,
+    batches: BTreeMap<BatchId, Batch>,
     batches_opened: u64,
 }
 
@@ -67,28 +69,29 @@ impl<A: App> Default for Calls<A> {
 }
 
 impl<A: App> Calls<A> {
-    pub(super) fn open_batch(&mut self, conn: ConnId, members: usize) -> u64 {
+    pub(super) fn open_batch(&mut self, conn: ConnId, members: usize) -> BatchId {
         self.batches_opened += 1;
-        self.batches.insert(self.batches_opened, Batch { conn, responses: alloc::vec![None; members], missing: 1 });
-        self.batches_opened
+        let id = (conn, self.batches_opened);
+        self.batches.insert(id, Batch { responses: alloc::vec![None; members], missing: 1 });
+        id
     }
 
     /// All members were served.
-    pub(super) fn close_batch(&mut self, hub: &mut Hub<'_, A::Context>, batch: u64) {
+    pub(super) fn close_batch(&mut self, hub: &mut Hub<'_, A::Context>, batch: BatchId) {
         self.one_less(hub, batch);
     }
 
-    fn one_less(&mut self, hub: &mut Hub<'_, A::Context>, number: u64) {
-        let Some(batch) = self.batches.get_mut(&number) else { return };
+    fn one_less(&mut self, hub: &mut Hub<'_, A::Context>, id: BatchId) {
+        let Some(batch) = self.batches.get_mut(&id) else { return };
         batch.missing -= 1;
         if batch.missing > 0 {
             return;
         }
-        if let Some(Batch { conn, responses, .. }) = self.batches.remove(&number) {
+        if let Some(Batch { responses, .. }) = self.batches.remove(&id) {
             let responses: Vec<_> = responses.into_iter().flatten().collect();
             // A batch of notifications is not answered (section 6).
             if !responses.is_empty() {
-                hub.send(conn, &alloc::format!("[{}]", responses.join(",")));
+                hub.send(id.0, &alloc::format!("[{}]", responses.join(",")));
             }
         }
     }
@@ -214,7 +217,10 @@ impl<A: App> Calls<A> {
     pub(crate) fn closed(&mut self, conn: ConnId) -> Vec<Continue<A>> {
         let range = Ticket { conn, number: 0 }..=Ticket { conn, number: u64::MAX };
         let tickets: Vec<_> = self.pending.range(range).map(|(&ticket, _)| ticket).collect();
-        self.batches.retain(|_, batch| batch.conn != conn);
+        while let Some((&id, _)) = self.batches.range((conn, 0)..=(conn, u64::MAX)).next() {
+            work::step(1);
+            self.batches.remove(&id);
+        }
         let pending = tickets.into_iter().filter_map(|ticket| self.pending.remove(&ticket));
         let ours = |pending| match pending {
             Pending::Ours(then) => Some(then),
@@ -232,4 +238,21 @@ pub(crate) enum Expired<A: App> {
     Theirs,
     /// A call of ours.
     Ours(Continue<A>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_connection_forgets_its_batches_and_looks_at_no_others() {
+        let mut calls = Calls::<()>::default();
+        let conns: Vec<_> = (0..2_000).map(|index| ConnId::new(0, index, 1)).collect();
+        for &conn in &conns {
+            calls.open_batch(conn, 2);
+            calls.open_batch(conn, 1);
+        }
+        let ((), steps) = work::steps_of(|| conns.iter().for_each(|&conn| drop(calls.closed(conn))));
+        assert_eq!((calls.batches.len(), steps), (0, 4_000));
+    }
 }

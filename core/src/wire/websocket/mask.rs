@@ -1,8 +1,8 @@
 use super::Role;
 use sha1::{Digest, Sha1};
 
-/// What a client's frames are masked with: a fresh key for each, which nobody can foretell who does not know the seed
-/// (RFC 6455 section 5.3).
+/// What a client draws that its server reads: a fresh key to mask each frame with (RFC 6455 section 5.3), and the nonce of each
+/// handshake (section 4.1). Hashed, so that nobody can compute the next one, or the seed, from those that were seen.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Masks {
     seed: u64,
@@ -19,10 +19,19 @@ impl Masks {
         if role == Role::Server {
             return None;
         }
+        self.hash().first_chunk().copied()
+    }
+
+    /// What the next `Sec-WebSocket-Key` encodes.
+    pub(crate) fn nonce(&mut self) -> [u8; 16] {
+        self.hash().first_chunk().copied().unwrap_or_default()
+    }
+
+    fn hash(&mut self) -> [u8; 20] {
         let mut hash = Sha1::new();
         hash.update(self.seed.to_be_bytes());
         hash.update(self.count.to_be_bytes());
         self.count += 1;
-        hash.finalize().first_chunk().copied()
+        hash.finalize().into()
     }
 }
