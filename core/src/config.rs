@@ -4,6 +4,7 @@ use crate::outbound::OutboundLimits;
 use crate::room::RoomLimits;
 use crate::ticket::TicketLimits;
 use crate::tunnel::Tunnel;
+use crate::unapplied::Unapplied;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -59,6 +60,9 @@ pub struct Config {
     pub drain: Drain,
     /// How long a listener rests after the process ran out of descriptors or memory.
     pub accept_backoff: Duration,
+    /// What was configured with it that is for others to apply; nothing, unless it is of a `settings::Plan`. A shell refuses a
+    /// configuration that has some: what is configured and not applied does not start.
+    pub unapplied: Unapplied,
 }
 
 impl Default for Config {
@@ -84,6 +88,7 @@ impl Default for Config {
             closing: Closing::default(),
             drain: Drain::default(),
             accept_backoff: Duration::from_millis(500),
+            unapplied: Unapplied::default(),
         }
     }
 }

@@ -185,6 +185,7 @@ mod state;
 mod ticket;
 mod time;
 mod timer;
+mod unapplied;
 #[cfg(not(feature = "work"))]
 mod work;
 
@@ -196,7 +197,7 @@ pub use hub::Hub;
 pub use id::{ConnId, ConnIdError, DialId, ListenerId, Origin};
 pub use identity::Identity;
 pub use input::{AcceptFailure, Failure, Input, NameError, Refusal, Request};
-pub use listen::{Address, Listen, ListenError, ListenProblem};
+pub use listen::{Address, Listen, ListenError, ListenProblem, SocketAccess};
 pub use machine::{Accepting, End, Intent, Machine, Transmit};
 pub use metrics::{ByReason, Histogram, Metrics, TunnelMetrics};
 pub use outgoing::{Outgoing, OutgoingBuf, Representation};
@@ -210,4 +211,5 @@ pub use state::{Deadline, Why};
 pub use ticket::{Ticket, TicketError, TicketLimits};
 pub use time::{Time, UnixTime};
 pub use timer::Timer;
+pub use unapplied::{Part, Unapplied};
 pub use wire::{http, telnet, websocket};

@@ -27,6 +27,7 @@ use core::time::Duration;
 /// | `ws://127.0.0.1:8025/chat` | WebSocket, at this path or, without one, at every path; and [HTTP](crate::http) |
 /// | `auto://127.0.0.1:7002` | any of these, as the peer's [first bytes](Auto) tell |
 /// | `unix:///run/drupe.sock` | lines over a Unix socket |
+/// | `unix://@drupe` | the same, of the abstract name `drupe`, which is no file (Linux only) |
 ///
 /// A port of 0 lets the system choose. `localhost` stands for 127.0.0.1; no other name is looked up. After
 /// a `?` come options, separated by `&`:
@@ -49,6 +50,8 @@ use core::time::Duration;
 /// | `deflate` | ws | `yes`, `no`: whether messages may be compressed |
 /// | `ping` | ws | seconds without a byte until a peer is pinged, 0 for never; 30 |
 /// | `timeout` | ws | seconds until a request must be complete; 10 |
+/// | `mode` | unix | the permissions of the socket's file, such as `660`; what the umask leaves |
+/// | `group` | unix | the group of the socket's file, by name or number; that of the process |
 /// | `tunnel` | all | the name of a [tunnel](crate::tunnel): the address is on its other side; none |
 /// | `max` | all | how many connections this listener holds at most; without limit |
 /// | `half_open` | all | `no`, `yes`: whether a peer that ended its half is still sent to |
@@ -59,6 +62,8 @@ pub struct Listen {
     pub name: String,
     /// Where.
     pub address: Address,
+    /// Who may connect to a Unix socket.
+    pub socket: SocketAccess,
     /// What is spoken, or how that is told.
     pub protocol: Protocol,
     /// How many connections this listener holds at most.
@@ -91,12 +96,33 @@ pub struct Listen {
 pub enum Address {
     /// A TCP address.
     Tcp(SocketAddr),
-    /// The path of a Unix socket.
+    /// The path of a Unix socket; or behind `@`, on Linux, a name that is no file (the abstract namespace of `unix(7)`).
     Unix(String),
     /// A listener that the process was given under this name, as systemd does (`sd_listen_fds(3)`).
     Inherited(String),
     /// A place on the other side of a [tunnel](crate::tunnel).
     Forwarded(Forward),
+}
+
+/// Who may connect to a Unix socket: whoever may write to its file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SocketAccess {
+    /// The permissions of the file, such as `0o660`; `None` is what the umask leaves.
+    pub mode: Option<u32>,
+    /// The group of the file, by name or number; `None` is that of the process.
+    pub group: Option<String>,
+}
+
+impl SocketAccess {
+    /// The greatest mode.
+    pub const MODE_MAX: u32 = 0o777;
+
+    /// Reads a mode, which is written in octal digits, such as `660` or `0660`.
+    #[must_use]
+    pub fn parse_mode(text: &str) -> Option<u32> {
+        let is_octal = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        u32::from_str_radix(text, 8).ok().filter(|mode| is_octal && *mode <= Self::MODE_MAX)
+    }
 }
 
 impl Listen {
@@ -114,6 +140,7 @@ impl Listen {
         Self {
             name: String::new(),
             address,
+            socket: SocketAccess::default(),
             protocol,
             connections_max: None,
             half_open: false,
@@ -127,6 +154,11 @@ impl Listen {
             welcome: String::new(),
             prompt: String::new(),
         }
+    }
+
+    /// Whether it is at a Unix socket that has a file here.
+    pub(crate) fn is_socket_file(&self) -> bool {
+        matches!(&self.address, Address::Unix(path) if !path.starts_with('@'))
     }
 
     /// Whether a peer is a proxy that is believed whom it speaks for, and does not count itself.
@@ -249,7 +281,7 @@ fn parse(text: &str) -> Result<Listen, ListenProblem> {
             let http = Http { path: path.map(ToString::to_string), ..Http::default() };
             Listen::new(Address::Tcp(tcp(place)?), Protocol::Http(Arc::new(http)))
         }
-        "unix" if place.is_empty() => return Err(ListenProblem::Path),
+        "unix" if place.is_empty() || place == "@" => return Err(ListenProblem::Path),
         "unix" => Listen::new(Address::Unix(place.to_string()), Wire::default()),
         _ => return Err(ListenProblem::Scheme),
     };
@@ -273,6 +305,11 @@ fn set(listen: &mut Listen, name: &str, value: &str) -> Result<(), ListenProblem
         "half_open" => listen.half_open = yes_or_no("half_open", value)?,
         "notices" => listen.notices = yes_or_no("notices", value)?,
         "tunnel" => forward(listen, value)?,
+        "mode" if listen.is_socket_file() => {
+            let mode = SocketAccess::parse_mode(value);
+            listen.socket.mode = Some(mode.ok_or_else(|| wrong("mode", "octal digits such as 660", value))?);
+        }
+        "group" if listen.is_socket_file() && !value.is_empty() => listen.socket.group = Some(value.to_string()),
         _ => {
             let known = match &mut listen.protocol {
                 Protocol::Spoken(Wire::Lines(lines)) => set_lines(lines, name, value)?,
@@ -448,6 +485,8 @@ mod tests {
         let listen: Listen = "unix:///tmp/drupe.sock".parse().expect("good");
         assert_eq!(listen.address, Address::Unix("/tmp/drupe.sock".into()));
         assert_eq!(listen.bound(&listen.address), "unix:///tmp/drupe.sock");
+        let listen: Listen = "unix:///tmp/drupe.sock?mode=0660&group=users&max=5".parse().expect("good");
+        assert_eq!((listen.socket.mode, listen.socket.group.as_deref()), (Some(0o660), Some("users")));
     }
 
     #[test]
@@ -468,6 +507,11 @@ mod tests {
             ("tcp://example.org:7000", "\"example.org:7000\" is not an IP address and a port"),
             ("tcp://127.0.0.1", "is not an IP address and a port"),
             ("unix://", "needs a path"),
+            ("unix://@", "needs a path"),
+            ("unix:///x?mode=888", "mode takes octal digits such as 660, not \"888\""),
+            ("unix:///x?mode=7777", "mode takes octal digits"),
+            ("unix://@x?mode=600", "\"mode\" is not an option of this scheme"),
+            ("tcp://127.0.0.1:1?group=x", "\"group\" is not an option of this scheme"),
             ("tcp://127.0.0.1:1?prefix=u8", "\"prefix\" is not an option of this scheme"),
             ("length://127.0.0.1:1?prefix=u24", "prefix takes u8, u16be"),
             ("telnet://127.0.0.1:1?mode=cooked", "mode takes line, character or keys, not \"cooked\""),

@@ -210,6 +210,8 @@ log.file.keep=9 <- log.file.directory=/tmp
 listeners.a.address=127.0.0.1:1
 listeners.a.protocol=telnet
 listeners.a.app=echo
+listeners.a.socket.mode=0600 <- listeners.a.address=unix:/x
+listeners.a.socket.group=x <- listeners.a.address=unix:/x
 listeners.a.connections_max=7
 listeners.a.welcome=hi
 listeners.a.prompt=hi

@@ -9,10 +9,10 @@ use super::words::quoted;
 use crate::http::{Access, Credential, Forwarded, ForwardedField, Http, Origins};
 use crate::limit::Network;
 use crate::telnet::{Charset, InputMode, Telnet};
-use crate::tls::{CertificateFiles, ClientCertificates, TlsFiles};
+use crate::tls::{CertificateFiles, ClientCertificates, Tls, TlsFiles};
 use crate::tunnel::RemoteBind;
 use crate::wire::{Auto, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Protocol, Proxies, Wire};
-use crate::{Address, Listen};
+use crate::{Address, Listen, SocketAccess};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -23,24 +23,23 @@ use core::time::Duration;
 /// What all systems take (`sun_path`, with the byte that ends it).
 const UNIX_PATH_MAX_BYTES: usize = 103;
 
-type Tls = Option<(TlsFiles, Duration)>;
-
 pub(super) fn plan(
     settings: &Settings,
     monitor: Option<&Credential>,
     problems: &mut Problems<'_>,
-) -> (Vec<Listen>, Vec<Tls>) {
-    let (mut listeners, mut tls): (Vec<Listen>, Vec<Tls>) = (Vec::new(), Vec::new());
+) -> (Vec<Listen>, Vec<Option<TlsFiles>>) {
+    let (mut listeners, mut tls): (Vec<Listen>, Vec<Option<TlsFiles>>) = (Vec::new(), Vec::new());
     for (name, listener) in &settings.listeners {
         let key = format!("listeners.{name}");
         problems.check_name(&key, name);
         let view = View { key: &key, settings, listener, monitor };
-        let listen = view.listen(name, problems);
+        let mut listen = view.listen(name, problems);
         let same = |other: &&Listen| other.address == listen.address && !listen.has_any_port();
         if let Some(other) = listeners.iter().find(same) {
             problems.add(&format!("{key}.address"), format!("listeners.{} listens there already", other.name));
         }
         tls.push(view.tls(problems));
+        listen.tls = listener.tls.as_ref().map(|tls| Tls::pending(tls.handshake_timeout.0));
         listeners.push(listen);
     }
     let serves_monitor = settings.listeners.values().filter_map(|listener| listener.websocket.as_ref());
@@ -78,6 +77,7 @@ impl View<'_> {
         let mut listen = Listen::new(address, protocol);
         listen.name = name.to_string();
         listen.app = listener.app.name().to_string();
+        listen.socket = self.socket(&listen.address, problems);
         listen.connections_max = listener.connections_max.0.map(NonZeroU32::get);
         listen.welcome.clone_from(&listener.welcome);
         listen.prompt.clone_from(&listener.prompt);
@@ -115,7 +115,7 @@ impl View<'_> {
             return super::tunnels::forward(self.key, forward, self.settings, problems);
         }
         if let Some(path) = text.strip_prefix("unix:") {
-            if path.is_empty() {
+            if path.is_empty() || path == "@" {
                 self.add("address", "a Unix socket has a path, such as unix:/run/drupe.sock", problems);
             }
             if path.len() > UNIX_PATH_MAX_BYTES {
@@ -137,6 +137,21 @@ impl View<'_> {
                 self.add("address", words, problems);
                 Address::Inherited(String::new())
             }
+        }
+    }
+
+    fn socket(&self, address: &Address, problems: &mut Problems<'_>) -> SocketAccess {
+        let Some(socket) = &self.listener.socket else { return SocketAccess::default() };
+        if !matches!(address, Address::Unix(path) if !path.starts_with('@')) {
+            self.add(
+                "socket",
+                "it has no effect on what is no file: it is for addresses such as unix:/run/drupe.sock",
+                problems,
+            );
+        }
+        SocketAccess {
+            mode: socket.mode.map(|mode| mode.0),
+            group: Some(socket.group.clone()).filter(|group| !group.is_empty()),
         }
     }
 
@@ -310,7 +325,7 @@ impl View<'_> {
         networks.to_vec()
     }
 
-    fn tls(&self, problems: &mut Problems<'_>) -> Tls {
+    fn tls(&self, problems: &mut Problems<'_>) -> Option<TlsFiles> {
         let tls = self.listener.tls.as_ref()?;
         if tls.certificates.is_empty() {
             self.add("tls.certificates", "TLS needs a certificate: `- { certificate: FILE, key: FILE }`", problems);
@@ -337,7 +352,7 @@ impl View<'_> {
             protocols: tls.protocols.clone().unwrap_or_else(web),
             only_1_3: tls.only_1_3,
         };
-        Some((files, tls.handshake_timeout.0))
+        Some(files)
     }
 
     /// Passwords, tokens and the monitor's credential do not cross a network in the clear.

@@ -48,6 +48,7 @@
 //! | `listeners`: added | listened at | |
 //! | `listeners`: removed, or another `address` | no longer let in | stay |
 //! | `listeners.*.limits`, `prompt` | at once | at once |
+//! | `listeners.*.socket` | with the next start | with the next start |
 //! | `tunnels`: added; another server, user, key or way there | dialled at once | what came through it ends as `tunnel_lost` |
 //! | `tunnels`: removed | no longer let in | stay; it ends with the last of them |
 //! | `tunnels`: waits and timeouts | at once | stay |
@@ -437,7 +438,8 @@ fn when(path: &str) -> &'static str {
         "monitor.credential",
     ];
     let begins = |parts: &[&str]| parts.iter().any(|part| path.starts_with(part));
-    if begins(&STARTS) && !begins(&AT_ONCE) { " (with the next start)" } else { "" }
+    let is_socket = path.starts_with("listeners.") && path.split('.').nth(2) == Some("socket");
+    if is_socket || begins(&STARTS) && !begins(&AT_ONCE) { " (with the next start)" } else { "" }
 }
 
 /// Whether a key takes any text.

@@ -12,9 +12,9 @@ use crate::kit::auth::scram::Credentials;
 use crate::kit::auth::{Accounts, AuthenticationLimits, DuplicateLogin, TokenKey, Tokens};
 use crate::limit::{Budget, ConnectionLimits, EarlyDrop, Ladder, MessageSize, Network, QuarantineLimits, Rate};
 use crate::outbound::{Marks, OutboundLimits, SlowPolicy};
-use crate::tls::TlsFiles;
+use crate::tls::{Tls, TlsFiles};
 use crate::wire::http::Credential;
-use crate::{Closing, Config, Drain, PeerLimits, Rates, RoomLimits, TicketLimits};
+use crate::{Closing, Config, Drain, Part, PeerLimits, Rates, RoomLimits, TicketLimits, Unapplied};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -23,13 +23,35 @@ use core::num::{NonZeroU8, NonZeroU32};
 use core::time::Duration;
 
 /// What a server is made of.
+///
+/// No server starts with a part of it: [`config`](Self::config) is refused until the certificates are
+/// [loaded](Self::load_tls), and until whoever starts it has taken everything that stands beside it, or said to
+/// [apply](Self::applies) it.
+///
+/// ```no_run
+/// # use drupe_core::settings::Sources;
+/// # use drupe_core::tls::{Tickets, rustls};
+/// # use std::sync::Arc;
+/// # let text = "";
+/// let mut plan = Sources::new().file("drupe.yaml", text).resolve()?.plan;
+/// # #[cfg(any())]
+/// # {
+/// let provider = Arc::new(rustls::crypto::ring::default_provider());
+/// let tickets = Tickets::new(rustls::crypto::ring::Ticketer::new);
+/// plan.load_tls(|files| files.load(&provider, &tickets)).map_err(|(key, error)| format!("{key}: {error}"))?;
+/// # }
+/// if let Some(authentication) = plan.take_authentication() {
+///     // A layer around the handler: kit::auth::Authentication.
+/// }
+/// // Server::bind(plan.config, handler)
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// The machine's configuration. Listeners have no TLS yet: that is for who can read files.
+    /// The machine's configuration.
     pub config: Config,
-    /// The files of each listener's TLS, and how long its handshakes may take; in the order of
-    /// [`listeners`](Config::listeners).
-    pub tls: Vec<Option<(TlsFiles, Duration)>>,
+    /// The files of each listener's TLS, in the order of [`listeners`](Config::listeners).
+    pub(super) tls: Vec<Option<TlsFiles>>,
     /// How many threads serve.
     pub workers: NonZeroU8,
     /// What the relay puts each message into.
@@ -170,6 +192,39 @@ impl Problems<'_> {
 }
 
 impl Plan {
+    /// The files of each listener's TLS, with the key that names them.
+    pub fn tls(&self) -> impl Iterator<Item = (String, &TlsFiles)> {
+        let listeners = self.config.listeners.iter().zip(&self.tls);
+        listeners.filter_map(|(listen, files)| Some((format!("listeners.{}.tls", listen.name), files.as_ref()?)))
+    }
+
+    /// Has the certificates of every listener that speaks TLS loaded.
+    ///
+    /// # Errors
+    /// The first key whose files are not what they should be, and why.
+    pub fn load_tls<E>(&mut self, mut load: impl FnMut(&TlsFiles) -> Result<Tls, E>) -> Result<(), (String, E)> {
+        for (listen, files) in self.config.listeners.iter_mut().zip(&self.tls) {
+            let (Some(files), Some(pending)) = (files, &listen.tls) else { continue };
+            let handshake_timeout = pending.handshake_timeout;
+            let mut loaded = load(files).map_err(|error| (format!("listeners.{}.tls", listen.name), error))?;
+            loaded.handshake_timeout = handshake_timeout;
+            listen.tls = Some(loaded);
+        }
+        Ok(())
+    }
+
+    /// Who may come in, for a layer around the handler; `None` if everybody may.
+    #[must_use = "what is configured and not applied is lost"]
+    pub fn take_authentication(&mut self) -> Option<AuthenticationPlan> {
+        self.applies([Part::Authentication]);
+        self.authentication.take()
+    }
+
+    /// Says that whoever starts the server applies these parts.
+    pub fn applies(&mut self, parts: impl IntoIterator<Item = Part>) {
+        parts.into_iter().for_each(|part| self.config.unapplied.remove(part));
+    }
+
     pub(super) fn new(settings: &Settings, layers: &Layers, must_listen: bool) -> Result<Self, SettingsErrors> {
         let mut problems = Problems { layers, found: Vec::new() };
         let plan = plan(settings, &mut problems);
@@ -227,6 +282,8 @@ fn plan(settings: &Settings, problems: &mut Problems<'_>) -> Plan {
         problems.add("workers", "the monitor sees one worker only; set workers: 1, or take its credential away");
     }
     log(&settings.log, problems);
+    let mut config = config;
+    unapplied(settings, &mut config.unapplied, problems);
     let MonitorSettings { watchers_max, interval, may_act, may_watch, .. } = settings.monitor;
     if interval.0 < Duration::from_millis(100) {
         problems.add("monitor.interval", "it is at least 100ms");
@@ -444,6 +501,25 @@ fn rate(rate: Maybe<RateText>) -> Option<Rate> {
 
 pub(super) fn networks(networks: &[NetworkText]) -> Vec<Network> {
     networks.iter().map(|network| network.0).collect()
+}
+
+/// What a machine does not do by itself.
+fn unapplied(settings: &Settings, unapplied: &mut Unapplied, problems: &Problems<'_>) {
+    let listeners = || settings.listeners.iter();
+    let has_app = |(name, _): (&String, _)| problems.is_chosen(&format!("listeners.{name}.app"));
+    for (part, is_there) in [
+        (Part::Authentication, settings.authentication.enabled),
+        (Part::Monitor, listeners().any(|(_, listener)| listener.websocket.as_ref().is_some_and(|web| web.monitor))),
+        (Part::Workers, settings.workers.get() > 1),
+        (Part::Envelope, settings.envelope != EnvelopeChoice::None),
+        (Part::Greeting, listeners().any(|(_, listen)| !listen.welcome.is_empty() || !listen.prompt.is_empty())),
+        (Part::Apps, listeners().any(has_app)),
+        (Part::Log, problems.is_chosen("log")),
+    ] {
+        if is_there {
+            unapplied.add(part);
+        }
+    }
 }
 
 fn name_max(size: Size, problems: &mut Problems<'_>) -> u32 {

@@ -2,7 +2,7 @@
 
 use super::paths::{ADDRESS, PATH};
 use super::secret::Secret;
-use super::units::{Maybe, NetworkText, RateText, Size, Span, Timeout};
+use super::units::{Maybe, ModeText, NetworkText, RateText, Size, Span, Timeout};
 use crate::app::AppName;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -255,10 +255,12 @@ settings! {
 
     /// One place to listen at.
     ListenerSettings {
-        /// `127.0.0.1:7000` or `[::1]:7000`, `unix:/run/drupe.sock`, or `inherited:NAME` for a socket of systemd. Port 0 lets the
-        /// system choose. Empty, if there is `forward`.
+        /// `127.0.0.1:7000` or `[::1]:7000`, `unix:/run/drupe.sock`, `unix:@NAME` for a socket that is no file (on Linux), or
+        /// `inherited:NAME` for a socket of systemd. Port 0 lets the system choose. Empty, if there is `forward`.
         #[schemars(extend("format" = ADDRESS))]
         address: String = String::new();
+        /// Who may connect to a Unix socket.
+        socket: Option<SocketSettings> = None;
         /// Where another machine listens for this one, in place of an address here.
         forward: Option<ForwardSettings> = None;
         /// What is spoken.
@@ -297,6 +299,14 @@ settings! {
         deny: Vec<NetworkText> = Vec::new();
         /// Limits of this listener's peers; what is not set here is as in `limits.peer`.
         limits: Option<PeerSettings> = None;
+    }
+
+    /// Who may connect to a Unix socket: whoever may write to its file.
+    SocketSettings {
+        /// The permissions of the file, in octal digits; what the umask leaves, if it is not set.
+        mode: Option<ModeText> = None;
+        /// The group of the file, by name or number; that of the process, if it is empty.
+        group: String = String::new();
     }
 
     /// A place on the other side of a tunnel.

@@ -1,6 +1,7 @@
 //! Values with units, as people write them.
 
 use super::words::{OR_NEVER, quoted};
+use crate::SocketAccess;
 use crate::limit::{MessageSize, Network, Rate};
 use alloc::borrow::Cow;
 use alloc::format;
@@ -41,6 +42,10 @@ pub struct Maybe<T>(pub Option<T>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NetworkText(pub Network);
 
+/// The permissions of a file, in octal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ModeText(pub u32);
+
 /// What is written is not what it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnitError {
@@ -60,6 +65,7 @@ const TIMEOUT: &str = "a time above zero, such as 500ms, 30s, 5m, 2h or 1d, and 
 const MILLIS_MAX: u64 = 36_500 * 86_400_000;
 const SIZE: &str = "a size such as 512B, 64KiB, 4MiB or 1GiB";
 const RATE: &str = "a rate such as 100/s, 30/60s burst 10 or 4MiB/s";
+const MODE: &str = "a mode in quotes, such as '660' or '0600', at most '777'";
 const NETWORK: &str = "a network such as 10.0.0.0/8, or an address";
 
 const SPANS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
@@ -193,6 +199,21 @@ impl fmt::Display for NetworkText {
     }
 }
 
+impl FromStr for ModeText {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let wrong = || UnitError { text: text.to_string(), expected: MODE };
+        SocketAccess::parse_mode(text).map(Self).ok_or_else(wrong)
+    }
+}
+
+impl fmt::Display for ModeText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "0{:03o}", self.0)
+    }
+}
+
 /// What is written as text.
 struct Written<T>(&'static str, core::marker::PhantomData<T>);
 
@@ -243,6 +264,7 @@ written! {
     Timeout, TIMEOUT, "^0*[1-9][0-9]* *(ms|s|m|h|d)$";
     Size, SIZE, "^[0-9]+ *(B|KiB|MiB|GiB)$";
     RateText, RATE, "^[0-9]+ *[A-Za-z]*/([0-9]+ *(s|m|h|d)|s)( burst [0-9]+ *[A-Za-z]*)?$";
+    ModeText, MODE, "^[0-7]+$";
     NetworkText, NETWORK, "^[0-9a-fA-F.:]+(/[0-9]+)?$";
 }
 

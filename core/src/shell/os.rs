@@ -1,16 +1,18 @@
 //! Sockets of the operating system, as every runtime takes them: non-blocking, and tuned.
 
 use super::{BACKLOG, KEEP_ALIVE_IDLE, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_RETRIES, SEND_BUFFER_BYTES};
-use crate::Address;
+use crate::{Address, Listen, SocketAccess, files};
 use alloc::string::String;
 use alloc::string::ToString;
 use core::net::SocketAddr;
 use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
+use std::fs::Permissions;
 use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 
 /// A listener, bound and non-blocking.
 #[derive(Debug)]
@@ -31,12 +33,12 @@ pub enum OsStream {
 }
 
 impl OsListener {
-    /// Listens at an address. A socket file that nobody listens at any more makes room.
+    /// Listens at the address of a listener. A socket file that nobody listens at any more makes room.
     ///
     /// # Errors
     /// If the system does not let us.
-    pub fn bind(address: &Address) -> io::Result<Self> {
-        match address {
+    pub fn bind(listen: &Listen) -> io::Result<Self> {
+        match &listen.address {
             Address::Tcp(address) => tcp(*address).map(Self::Tcp),
             Address::Forwarded(forward) => {
                 let words = std::format!("{} is on the other side of the tunnel {:?}", forward.bind, forward.tunnel);
@@ -46,12 +48,10 @@ impl OsListener {
                 let words = std::format!("the process was given no listener of the name {name:?}");
                 Err(io::Error::new(io::ErrorKind::NotFound, words))
             }
-            Address::Unix(path) => {
-                remove_stale(path)?;
-                let listener = UnixListener::bind(path)?;
-                listener.set_nonblocking(true)?;
-                Ok(Self::Unix(listener, SocketFile { path: path.clone(), id: file_id(path) }))
-            }
+            Address::Unix(path) => match path.strip_prefix('@') {
+                Some(name) => abstract_socket(name),
+                None => socket_file(path, &listen.socket),
+            },
         }
     }
 
@@ -71,7 +71,7 @@ impl OsListener {
     /// If it can't be made non-blocking.
     pub fn inherited_unix(listener: UnixListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        let path = listener.local_addr()?.as_pathname().map(|path| path.display().to_string()).unwrap_or_default();
+        let path = name_of(&listener)?;
         Ok(Self::Unix(listener, SocketFile { path, id: None }))
     }
 
@@ -113,6 +113,64 @@ fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(i32::try_from(BACKLOG).unwrap_or(i32::MAX))?;
     Ok(socket.into())
+}
+
+/// Nobody can connect before the socket listens, so nobody finds it with other permissions than it is to have.
+fn socket_file(path: &str, access: &SocketAccess) -> io::Result<OsListener> {
+    let group = access.group.as_deref().map(group_id).transpose()?;
+    remove_stale(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    let file = SocketFile { path: path.into(), id: file_id(path) };
+    if let Some(group) = group {
+        std::os::unix::fs::chown(path, None, Some(group))?;
+    }
+    if let Some(mode) = access.mode {
+        std::fs::set_permissions(path, Permissions::from_mode(mode))?;
+    }
+    listen(socket, file)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn abstract_socket(name: &str) -> io::Result<OsListener> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(std::format!("\0{name}"))?)?;
+    listen(socket, SocketFile { path: std::format!("@{name}"), id: None })
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn abstract_socket(_: &str) -> io::Result<OsListener> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "only Linux has sockets that are no files: write ./ before the @"))
+}
+
+fn listen(socket: Socket, file: SocketFile) -> io::Result<OsListener> {
+    socket.set_nonblocking(true)?;
+    socket.listen(i32::try_from(BACKLOG).unwrap_or(i32::MAX))?;
+    Ok(OsListener::Unix(socket.into(), file))
+}
+
+/// The number of a group, of which the name stands in `/etc/group` (`group(5)`).
+fn group_id(group: &str) -> io::Result<u32> {
+    if let Ok(number) = group.parse() {
+        return Ok(number);
+    }
+    let known = files::read_text(Path::new("/etc/group"))?;
+    let id = known.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        fields.next().filter(|name| *name == group)?;
+        fields.nth(1)?.parse().ok()
+    });
+    id.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, std::format!("there is no group {group:?} in /etc/group")))
+}
+
+/// The path of a Unix socket, or its name behind `@`; empty if it has neither.
+fn name_of(listener: &UnixListener) -> io::Result<String> {
+    let address = listener.local_addr()?;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Some(name) = std::os::linux::net::SocketAddrExt::as_abstract_name(&address) {
+        return Ok(std::format!("@{}", String::from_utf8_lossy(name)));
+    }
+    Ok(address.as_pathname().map(|path| path.display().to_string()).unwrap_or_default())
 }
 
 fn keep_alive() -> TcpKeepalive {

@@ -210,11 +210,32 @@ impl<H: Handler, R: Runtime> Server<H, R> {
     }
 }
 
+/// Refuses a configuration that says what nobody applies.
+pub(super) fn check_applied(config: &Config) -> Result<(), BindError> {
+    for listen in &config.listeners {
+        let has_no_tls = listen.tls.as_ref().is_some_and(|tls| !tls.is_spoken_here());
+        let words = if has_no_tls {
+            "its TLS is configured, and its certificates are not loaded: see Plan::load_tls".into()
+        } else if !config.unapplied.is_empty() {
+            let what = &config.unapplied;
+            std::format!(
+                "this is configured, and nothing applies it: {what}; see Plan::take_authentication and Plan::applies"
+            )
+        } else {
+            continue;
+        };
+        let source = io::Error::new(io::ErrorKind::InvalidInput, words);
+        return Err(BindError { address: listen.bound(&listen.address), source });
+    }
+    Ok(())
+}
+
 /// Listens at every address of a configuration, and says where that is.
 fn listen(
     config: &Config,
     mut inherited: Vec<(String, OsListener)>,
 ) -> Result<(Vec<Option<OsListener>>, Vec<String>), BindError> {
+    check_applied(config)?;
     let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
     for listen in &config.listeners {
         let blame = |source| BindError { address: listen.bound(&listen.address), source };
@@ -226,7 +247,7 @@ fn listen(
         let given = inherited.iter().position(|(name, _)| listen.address == Address::Inherited(name.clone()));
         let listener = match given {
             Some(place) => Ok(inherited.swap_remove(place).1),
-            None => OsListener::bind(&listen.address),
+            None => OsListener::bind(listen),
         };
         let listener = listener.map_err(blame)?;
         addresses.push(listen.bound(&listener.address().map_err(blame)?));

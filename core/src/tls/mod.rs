@@ -64,6 +64,9 @@ pub struct Tls {
 enum Spoken {
     /// Whoever stands between the network and the machine.
     Elsewhere,
+    /// Nobody yet: the certificates are not loaded, and nobody comes in.
+    #[cfg(feature = "settings")]
+    Nobody,
     /// The machine, and what checks the certificates of peers if they are asked for some.
     #[cfg(feature = "tls")]
     Here(Arc<rustls::ServerConfig>, Option<Arc<dyn ClientCertVerifier>>),
@@ -100,10 +103,18 @@ impl Tls {
         Self { handshake_timeout: Self::HANDSHAKE_TIMEOUT, expires_at: None, spoken }
     }
 
+    /// TLS whose certificates are not loaded yet.
+    #[cfg(feature = "settings")]
+    pub(crate) const fn pending(handshake_timeout: Duration) -> Self {
+        Self { handshake_timeout, expires_at: None, spoken: Spoken::Nobody }
+    }
+
     /// Whether the machine speaks it itself.
-    #[cfg(feature = "tls")]
     pub(crate) const fn is_spoken_here(&self) -> bool {
-        matches!(self.spoken, Spoken::Here(..))
+        #[cfg(feature = "tls")]
+        return matches!(self.spoken, Spoken::Here(..));
+        #[cfg(not(feature = "tls"))]
+        return false;
     }
 
     /// A connection's own; `None` if it is spoken elsewhere, or by a configuration that can't serve anybody.
@@ -111,6 +122,8 @@ impl Tls {
     pub(crate) fn session(&self) -> Option<TlsSession> {
         match &self.spoken {
             Spoken::Elsewhere => None,
+            #[cfg(feature = "settings")]
+            Spoken::Nobody => None,
             Spoken::Here(config, verifier) => TlsSession::new(config, verifier.as_ref()),
         }
     }
@@ -120,6 +133,8 @@ impl PartialEq for Tls {
     fn eq(&self, other: &Self) -> bool {
         let same = match (&self.spoken, &other.spoken) {
             (Spoken::Elsewhere, Spoken::Elsewhere) => true,
+            #[cfg(feature = "settings")]
+            (Spoken::Nobody, Spoken::Nobody) => true,
             #[cfg(feature = "tls")]
             (Spoken::Here(ours, _), Spoken::Here(theirs, _)) => Arc::ptr_eq(ours, theirs),
             #[cfg(feature = "tls")]

@@ -2,6 +2,7 @@
 
 use super::{Connection, Door, Driver, FIRST_LISTENER};
 use crate::shell::channel::Carrier;
+use crate::shell::server::check_applied;
 use crate::shell::{ACCEPTS_PER_TURN, Arrival, BindError, Mail, OsListener, OsStream, Sockets};
 use crate::{
     AcceptFailure, Accepting, Config, ConnId, DialId, Failure, Handler, Letter, Listen, ListenerId, Peer, Refusal,
@@ -136,6 +137,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
 
     /// Goes on with another configuration, if everything that is new in it can be listened at.
     pub(super) fn reconfigure(&mut self, config: Config) -> Result<Vec<String>, BindError> {
+        check_applied(&config)?;
         let mut doors = Vec::new();
         for (listen, place) in self.machine.new_addresses(&config).zip(self.listeners.len()..) {
             let blame = |source| BindError { address: listen.bound(&listen.address), source };
@@ -144,7 +146,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
                 doors.push((number, None, listen.address.clone()));
                 continue;
             }
-            let listener = OsListener::bind(&listen.address).map_err(blame)?;
+            let listener = OsListener::bind(listen).map_err(blame)?;
             let address = listener.address().map_err(blame)?;
             let listener = self.sockets.listen(number, listener).map_err(blame)?;
             doors.push((number, Some(Door { listener, resting: false }), address));

@@ -125,6 +125,9 @@ fn check_paths(resolved: &Resolved) -> Result<(), SettingsError> {
     }
     for listen in &resolved.plan.config.listeners {
         let Address::Unix(path) = &listen.address else { continue };
+        if path.starts_with('@') {
+            continue;
+        }
         let parent = Path::new(path).parent().filter(|parent| !parent.as_os_str().is_empty());
         if let Some(parent) = parent.filter(|parent| !parent.is_dir()) {
             let key = format!("listeners.{}.address", listen.name);

@@ -9,9 +9,9 @@ use drupe_tokio::core::kit::layer::{Greeting, Layered, Within};
 use drupe_tokio::core::kit::monitor::{LogTail, Monitor, MonitorLimits};
 use drupe_tokio::core::settings::{AuthenticationPlan, MonitorPlan, Plan, Resolved, SettingsError};
 use drupe_tokio::core::shell::secret;
-use drupe_tokio::core::tls::{Tickets, Tls};
+use drupe_tokio::core::tls::Tickets;
 use drupe_tokio::core::tunnel::{Tunnel, TunnelFailure};
-use drupe_tokio::core::{Config, ConnId, Identity, NoNote, UnixTime};
+use drupe_tokio::core::{Config, ConnId, Identity, NoNote, Part, UnixTime};
 use rustls::crypto::{CryptoProvider, ring};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -49,22 +49,26 @@ impl Crypto {
 
     /// The configuration of a plan with its certificates, once all files that it names are there.
     pub(crate) fn load(&self, resolved: &Resolved) -> Result<Config, SettingsError> {
-        let mut config = resolved.plan.config.clone();
-        for Tunnel { name, ssh, .. } in &config.tunnels {
+        let mut plan = resolved.plan.clone();
+        for Tunnel { name, ssh, .. } in &plan.config.tunnels {
             drupe_tokio::tunnel::check(ssh).map_err(|error| {
                 let part = if error.failure == TunnelFailure::HostKey { "known_hosts" } else { "ssh_key_path" };
                 resolved.blame(&format!("tunnels.{name}.{part}"), error.words)
             })?;
         }
-        for (listen, files) in config.listeners.iter_mut().zip(&resolved.plan.tls) {
-            let Some((files, handshake_timeout)) = files else { continue };
-            let key = format!("listeners.{}.tls", listen.name);
-            let loaded = files.load(&self.provider, &self.tickets);
-            let mut tls: Tls = loaded.map_err(|error| resolved.blame(&key, error.to_string()))?;
-            tls.handshake_timeout = *handshake_timeout;
-            listen.tls = Some(tls);
-        }
-        Ok(config)
+        let loaded = plan.load_tls(|files| files.load(&self.provider, &self.tickets));
+        loaded.map_err(|(key, error)| resolved.blame(&key, error.to_string()))?;
+        // Parts makes all of it.
+        plan.applies([
+            Part::Authentication,
+            Part::Monitor,
+            Part::Workers,
+            Part::Envelope,
+            Part::Greeting,
+            Part::Apps,
+            Part::Log,
+        ]);
+        Ok(plan.config)
     }
 }
 
