@@ -2,8 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
 
-use drupe_core::Address;
-use drupe_core::settings::{Profile, Resolved, Sources, environment_template, schema, template};
+use drupe_core::settings::{Resolved, Sources, schema};
 use drupe_core::wire::Protocol;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -353,59 +352,6 @@ fn collect(root: &Value, part: &Value, path: &str, keys: &mut BTreeSet<String>) 
         collect(root, &part["additionalProperties"], &join("*"), keys);
     } else {
         keys.insert(path.to_string());
-    }
-}
-
-#[test]
-fn a_template_is_a_good_configuration_and_so_is_what_it_comments_out() {
-    for profile in [Profile::Development, Profile::Production, Profile::Testing] {
-        let text = template(profile);
-        let resolved = good(&file(&text));
-        assert_eq!(resolved.settings.profile, profile);
-        assert_eq!(resolved.plan.config.listeners[0].address, Address::Tcp(([127, 0, 0, 1], 7000).into()));
-        // With what is not part of a listener, since its parts exclude one another.
-        let (_, rest) = text.split_once("\n\n#").expect("a gap behind the listeners");
-        let all: String = format!("#{rest}").lines().map(|line| uncommented(line) + "\n").collect();
-        let all = format!(
-            "profile: {}\nlisteners: {{ a: {{ address: '127.0.0.1:7000', protocol: auto }} }}\n{all}",
-            profile.name()
-        );
-        let all = file(&all).resolve();
-        let words = all.err().map(|problems| problems.to_string()).unwrap_or_default();
-        let other: Vec<_> = words
-            .lines()
-            .filter(|line| {
-                !line.contains("early_drop")
-                    && !line.contains("authentication.")
-                    && !line.contains("log.file.directory")
-                    && !line.contains("tunnels.edge")
-            })
-            .collect();
-        assert!(other.is_empty(), "{words}");
-        for key in [
-            "message_max",
-            "connections_max",
-            "retry_after",
-            "handshake_timeout",
-            "credential_file",
-            "ssh_host",
-            "stable_after",
-        ] {
-            assert!(text.contains(&format!("#{key}: ")), "{key}");
-        }
-        let environment = environment_template(profile);
-        assert!(environment.contains("#DRUPE_LIMITS__PEER__MESSAGE_MAX=64KiB\n"), "{environment}");
-        let variables = environment.lines().filter_map(|line| line.trim_start_matches('#').split_once('='));
-        good(&Sources::new().environment(variables));
-    }
-}
-
-/// A line of a template as it is once its key is wanted; what explains stays a comment.
-fn uncommented(line: &str) -> String {
-    let (indent, rest) = line.split_at(line.len() - line.trim_start().len());
-    match rest.strip_prefix('#') {
-        Some(rest) if !rest.starts_with(' ') => format!("{indent}{rest}"),
-        _ => line.to_string(),
     }
 }
 

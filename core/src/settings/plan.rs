@@ -2,11 +2,11 @@
 
 use super::layers::Layers;
 use super::tree::{
-    AuthenticationSettings, DrainSettings, DuplicateChoice, EnvelopeChoice, LadderSettings, LimitSettings, LogSettings,
-    MonitorSettings, OutboundSettings, PeerSettings, Settings, SlowChoice,
+    AppChoice, AuthenticationSettings, DrainSettings, DuplicateChoice, EnvelopeChoice, LadderSettings, LimitSettings,
+    LogSettings, MonitorSettings, OutboundSettings, PeerSettings, Settings, SlowChoice,
 };
 use super::units::{Maybe, NetworkText, RateText, Size, Timeout};
-use super::{SettingsError, SettingsErrors};
+use super::{SettingsError, SettingsErrors, built_in};
 use crate::app::Envelope;
 use crate::kit::auth::scram::Credentials;
 use crate::kit::auth::{Accounts, AuthenticationLimits, DuplicateLogin, TokenKey, Tokens};
@@ -243,7 +243,7 @@ fn plan(settings: &Settings, problems: &mut Problems<'_>) -> Plan {
     let (listeners, tls) = super::listeners::plan(settings, monitor_credential.as_ref(), problems);
     let peer = peer_limits("limits.peer", &settings.limits.peer, problems);
     let PeerLimits { budget, rates, idle, idle_warning, silence, lifetime } = peer;
-    let config = Config {
+    let mut config = Config {
         listeners,
         tunnels: super::tunnels::plan(settings, problems),
         connections: connections(&settings.limits, is_authenticated, problems),
@@ -281,9 +281,13 @@ fn plan(settings: &Settings, problems: &mut Problems<'_>) -> Plan {
     if settings.workers.get() > 1 && monitor_credential.is_some() {
         problems.add("workers", "the monitor sees one worker only; set workers: 1, or take its credential away");
     }
+    let own = config.peer_limits();
+    for listen in &mut config.listeners {
+        // The same as all have is none of its own.
+        listen.limits = listen.limits.filter(|limits| *limits != own);
+    }
     log(&settings.log, problems);
-    let mut config = config;
-    unapplied(settings, &mut config.unapplied, problems);
+    unapplied(settings, &mut config.unapplied);
     let MonitorSettings { watchers_max, interval, may_act, may_watch, .. } = settings.monitor;
     if interval.0 < Duration::from_millis(100) {
         problems.add("monitor.interval", "it is at least 100ms");
@@ -504,17 +508,19 @@ pub(super) fn networks(networks: &[NetworkText]) -> Vec<Network> {
 }
 
 /// What a machine does not do by itself.
-fn unapplied(settings: &Settings, unapplied: &mut Unapplied, problems: &Problems<'_>) {
+fn unapplied(settings: &Settings, unapplied: &mut Unapplied) {
     let listeners = || settings.listeners.iter();
-    let has_app = |(name, _): (&String, _)| problems.is_chosen(&format!("listeners.{name}.app"));
+    let of_profile = built_in(settings.profile.layer())
+        .ok()
+        .and_then(|layer| serde_json::from_value::<LogSettings>(layer.to_value()["log"].clone()).ok());
     for (part, is_there) in [
         (Part::Authentication, settings.authentication.enabled),
         (Part::Monitor, listeners().any(|(_, listener)| listener.websocket.as_ref().is_some_and(|web| web.monitor))),
         (Part::Workers, settings.workers.get() > 1),
         (Part::Envelope, settings.envelope != EnvelopeChoice::None),
         (Part::Greeting, listeners().any(|(_, listen)| !listen.welcome.is_empty() || !listen.prompt.is_empty())),
-        (Part::Apps, listeners().any(has_app)),
-        (Part::Log, problems.is_chosen("log")),
+        (Part::Apps, listeners().any(|(_, listener)| listener.app != AppChoice::Chat)),
+        (Part::Log, of_profile.is_none_or(|of_profile| of_profile != settings.log)),
     ] {
         if is_there {
             unapplied.add(part);

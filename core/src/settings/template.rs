@@ -1,13 +1,13 @@
 //! Templates and the schema, from the settings themselves.
 
-use super::tree::{ListenerSettings, Profile, Settings, TunnelSettings};
+use super::tree::{Profile, Settings};
 use super::{Sources, leaves};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Write;
 use schemars::generate::SchemaSettings;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::OnceLock;
 
 /// The JSON Schema (2020-12) of a configuration, for editors.
@@ -23,50 +23,71 @@ pub(super) fn parsed_schema() -> &'static Value {
     SCHEMA.get_or_init(|| serde_json::from_str(&schema()).unwrap_or_default())
 }
 
-/// A YAML file with every key, its meaning, and its value in a profile, all commented out but for one listener.
+/// A YAML file with every key, its meaning, and its value in a profile.
+///
+/// All is commented out but for one listener: a line that begins with `#` and a key has the default, so nothing changes when
+/// the `#` is taken away. What is not there by default stands as an example in the comment above which it would be.
 #[must_use]
 pub fn template(profile: Profile) -> String {
     let schema = parsed_schema();
+    let name = profile.name();
     let mut text = format!(
-        "# A configuration of drupe, for {}. Everything that is commented out is the default.\n\
-         # `drupe check FILE` says whether it is good, `drupe schema` helps an editor to complete it.\n\n\
-         profile: {}\n\nlisteners:\n  chat:\n    address: 127.0.0.1:7000\n    protocol: auto\n",
-        profile.name(),
-        profile.name()
+        "# A configuration of drupe, for {name}. What begins with # and a key is the default: without the # it says the same.\n\
+         # What begins with # and a space explains; what is indented in it is an example of what is not there by default.\n\
+         # `drupe check FILE` says whether a configuration is good, `drupe schema` helps an editor to complete it.\n\n\
+         profile: {name}\n\nlisteners:\n  chat:\n    address: 127.0.0.1:7000\n    protocol: auto\n"
     );
-    let listener = serde_json::to_value(ListenerSettings::default()).unwrap_or_default();
+    let mut values = values(profile);
     let of_listener = resolve(schema, &schema["properties"]["listeners"]["additionalProperties"]);
-    let mut writer = Writer { schema, out: &mut text };
-    writer.map(&of_listener, &listener, 2, &["address", "protocol"]);
-    text.push('\n');
-    let values = values(profile);
-    let mut writer = Writer { schema, out: &mut text };
-    writer.map(schema, &values, 0, &["profile", "listeners", "tunnels"]);
-    let tunnels = &schema["properties"]["tunnels"];
-    let _ = writeln!(text, "# {}\n#tunnels:\n  #edge:", tunnels["description"].as_str().unwrap_or_default());
-    let of_tunnel = resolve(schema, &tunnels["additionalProperties"]);
-    let tunnel = serde_json::to_value(TunnelSettings::default()).unwrap_or_default();
-    Writer { schema, out: &mut text }.map(&of_tunnel, &tunnel, 2, &[]);
+    let mut listener = values["listeners"]["chat"].take();
+    for (key, value) in [("notices", json!(true)), ("wait", json!("300ms"))] {
+        listener[key] = value;
+    }
+    listener["limits"] = values["limits"]["peer"].clone();
+    for key in ["lines", "telnet"] {
+        listener[key] = defaults(&resolve(schema, &of_listener["properties"][key]));
+    }
+    let mut writer = Writer { schema, out: &mut text, mark: "#" };
+    writer.map("listeners.*.", &of_listener, &listener, 2, &["address", "protocol"]);
+    writer.out.push('\n');
+    writer.map("", schema, &values, 0, &["profile", "listeners"]);
     text
 }
 
-/// Every variable with its value in a profile, commented out.
+/// Every variable with its meaning and its value in a profile, commented out but for one listener.
 #[must_use]
 pub fn environment_template(profile: Profile) -> String {
-    let mut text = format!("DRUPE_PROFILE={}\n", profile.name());
+    let mut text = format!(
+        "# A configuration of drupe in the environment, for {}. What is commented out is the default.\n\
+         DRUPE_PROFILE={0}\nDRUPE_LISTENERS__CHAT__ADDRESS=127.0.0.1:7000\nDRUPE_LISTENERS__CHAT__PROTOCOL=auto\n",
+        profile.name()
+    );
     leaves("", &values(profile), &mut |path, value| {
         if path != "profile" && !path.starts_with("listeners") {
+            for line in description(path).lines() {
+                let _ = writeln!(text, "# {}", line.trim());
+            }
             let value = value.as_str().map_or_else(|| value.to_string(), ToString::to_string);
             let _ = writeln!(text, "#DRUPE_{}={value}", path.to_uppercase().replace('.', "__"));
         }
     });
-    text.push_str("#DRUPE_LISTENERS__CHAT__ADDRESS=127.0.0.1:7000\n");
     text
 }
 
-/// The settings of a profile.
+/// What the schema says of a key.
+fn description(path: &str) -> String {
+    let schema = parsed_schema();
+    let mut part = schema.clone();
+    for name in path.split('.') {
+        part = resolve(schema, &part)["properties"][name].clone();
+    }
+    part["description"].as_str().unwrap_or_default().to_string()
+}
+
+/// The settings of a profile, with one listener.
 fn values(profile: Profile) -> Value {
-    let sources = Sources::new().profile(profile.name()).set("listeners.x.address", "127.0.0.1:0");
+    let sources = Sources::new().profile(profile.name());
+    let sources = sources.set("listeners.chat.address", "127.0.0.1:7000").set("listeners.chat.protocol", "auto");
     let settings = sources.resolve().map_or_else(|_| Settings::default(), |resolved| resolved.settings);
     serde_json::to_value(settings).unwrap_or_default()
 }
@@ -80,15 +101,17 @@ pub(super) fn resolve(schema: &Value, part: &Value) -> Value {
 struct Writer<'a> {
     schema: &'a Value,
     out: &'a mut String,
+    /// What stands before each key.
+    mark: &'a str,
 }
 
 impl Writer<'_> {
-    fn map(&mut self, of: &Value, values: &Value, depth: usize, without: &[&str]) {
+    /// Writes the keys of a map, which begin with `path`.
+    fn map(&mut self, path: &str, of: &Value, values: &Value, depth: usize, without: &[&str]) {
         let Some(properties) = of["properties"].as_object() else { return };
         for (key, part) in properties.iter().filter(|(key, _)| !without.contains(&key.as_str())) {
-            let meaning = part["description"].as_str().unwrap_or_default();
-            let indent = "  ".repeat(depth);
-            for line in meaning.lines() {
+            let (indent, mark) = ("  ".repeat(depth), self.mark);
+            for line in part["description"].as_str().unwrap_or_default().lines() {
                 let _ = writeln!(self.out, "{indent}# {}", line.trim());
             }
             let below = resolve(self.schema, part);
@@ -97,23 +120,57 @@ impl Writer<'_> {
             if !choices.is_empty() {
                 let _ = writeln!(self.out, "{indent}# One of {}.", choices.join(", "));
             }
-            let value = &values[key];
+            let (path, value) = (format!("{path}{key}"), &values[key]);
             let is_map = below["properties"].is_object();
-            match value {
-                Value::Object(_) if is_map => {
-                    let _ = writeln!(self.out, "{indent}#{key}:");
-                    self.map(&below, value, depth + 1, &[]);
-                }
-                Value::Null if is_map => {
-                    let _ = writeln!(self.out, "{indent}#{key}:");
-                    let defaults = defaults(&below);
-                    self.map(&below, &defaults, depth + 1, &[]);
-                }
-                value => {
-                    let _ = writeln!(self.out, "{indent}#{key}: {value}");
-                }
+            if is_map && value.is_object() {
+                let _ = writeln!(self.out, "{indent}{mark}{key}:");
+                self.map(&format!("{path}."), &below, value, depth + 1, &[]);
+                continue;
+            }
+            // What is not there by default is shown beside it.
+            if self.mark == "#" && (is_map || below["additionalProperties"].is_object()) {
+                self.example(&path, key, &below, depth);
+            }
+            if !(is_map && value.is_null()) {
+                let _ = writeln!(self.out, "{indent}{mark}{key}: {}", yaml(value));
             }
         }
+    }
+
+    /// Shows what a part looks like that is not there, in a comment.
+    fn example(&mut self, path: &str, key: &str, of: &Value, depth: usize) {
+        let mut text = format!("{key}:\n");
+        let mut writer = Writer { schema: self.schema, out: &mut text, mark: "" };
+        if of["properties"].is_object() {
+            let values = example(path, defaults(of));
+            writer.map(&format!("{path}."), of, &values, 1, &[]);
+        } else {
+            let (name, value) = named(path);
+            let of = resolve(self.schema, &of["additionalProperties"]);
+            if of["properties"].is_object() {
+                let _ = writeln!(writer.out, "  {name}:");
+                let values = example(&format!("{path}.*"), defaults(&of));
+                writer.map(&format!("{path}.*."), &of, &values, 2, &[]);
+            } else {
+                let _ = writeln!(writer.out, "  {name}: {value}");
+            }
+        }
+        for line in text.lines() {
+            let _ = writeln!(self.out, "{}#   {line}", "  ".repeat(depth));
+        }
+    }
+}
+
+/// A value on one line, without quotes where none are needed.
+fn yaml(value: &Value) -> String {
+    let is_plain = |text: &str| {
+        let safe = |c: char| c.is_ascii_alphanumeric() || "_-./ ".contains(c);
+        let is_word = !["true", "false", "null"].contains(&text) && text.parse::<f64>().is_err();
+        is_word && text.starts_with(|first: char| first.is_ascii_alphanumeric()) && text.chars().all(safe)
+    };
+    match value.as_str() {
+        Some(text) if is_plain(text) => text.to_string(),
+        _ => value.to_string(),
     }
 }
 
@@ -121,4 +178,32 @@ impl Writer<'_> {
 fn defaults(of: &Value) -> Value {
     let properties = of["properties"].as_object().into_iter().flatten();
     Value::Object(properties.map(|(key, part)| (key.clone(), part["default"].clone())).collect())
+}
+
+/// A name for what has one of the operator's choice, and a value if that is none of keys.
+fn named(path: &str) -> (&'static str, &'static str) {
+    match path {
+        "tunnels" => ("edge", ""),
+        "authentication.users" => ("ann", ""),
+        "log.targets" => ("connections", "warn"),
+        _ => ("name", "value"),
+    }
+}
+
+/// The defaults of a part with what it can't do without.
+fn example(path: &str, mut values: Value) -> Value {
+    let needed = match path {
+        "tunnels.*" => json!({ "ssh_host": "edge.example.org", "ssh_user": "drupe" }),
+        "authentication.users.*" => json!({ "password_file": "ann.password" }),
+        "authentication.tokens" => json!({ "hs256_secret_file": "hs256.secret" }),
+        "log.file" => json!({ "directory": "/var/log/drupe" }),
+        "listeners.*.forward" => json!({ "tunnel": "edge" }),
+        "listeners.*.tls" => json!({ "certificates": [{ "certificate": "cert.pem", "key": "key.pem" }] }),
+        "listeners.*.proxy_protocol" | "listeners.*.forwarded" => json!({ "trusted": ["10.0.0.0/8"] }),
+        _ => json!({}),
+    };
+    for (key, value) in needed.as_object().into_iter().flatten() {
+        values[key] = value.clone();
+    }
+    values
 }

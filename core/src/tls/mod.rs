@@ -110,6 +110,7 @@ impl Tls {
     }
 
     /// Whether the machine speaks it itself.
+    #[cfg(any(feature = "tls", feature = "shell"))]
     pub(crate) const fn is_spoken_here(&self) -> bool {
         #[cfg(feature = "tls")]
         return matches!(self.spoken, Spoken::Here(..));
