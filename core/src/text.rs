@@ -27,6 +27,26 @@ pub fn neutralize(text: &str) -> Cow<'_, str> {
     Cow::Owned(kept.map(|c| if c == '\t' { ' ' } else { c }).collect::<String>())
 }
 
+/// Escapes what [`neutralize`] would remove, as `\u{0}`, and doubles backslashes. Text without any of these is borrowed.
+///
+/// For user names in logs: two names that differ never look the same there, as `ad\0min` and `admin` would if the NUL were
+/// removed.
+#[must_use]
+pub fn escape_hidden(text: &str) -> Cow<'_, str> {
+    if !text.contains(|c| c == '\\' || acts(c)) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::new();
+    for c in text.chars() {
+        match c {
+            '\\' => escaped.push_str("\\\\"),
+            c if acts(c) => escaped.extend(c.escape_unicode()),
+            c => escaped.push(c),
+        }
+    }
+    Cow::Owned(escaped)
+}
+
 fn acts(c: char) -> bool {
     const SHOW_NOTHING: [char; 6] = ['\u{115f}', '\u{1160}', '\u{17b4}', '\u{17b5}', '\u{3164}', '\u{ffa0}'];
     c.is_control()
@@ -81,6 +101,21 @@ mod tests {
             assert_eq!(neutralize(text), expected, "{text:?}");
         }
         assert!(matches!(neutralize("plain"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn names_that_differ_are_escaped_to_texts_that_differ() {
+        for (name, shown) in [
+            ("admin", "admin"),
+            ("ad\0min", r"ad\u{0}min"),
+            (r"ad\u{0}min", r"ad\\u{0}min"),
+            ("ad\u{200b}min", r"ad\u{200b}min"),
+            ("ad\tmin\n", r"ad\u{9}min\u{a}"),
+            ("Grüße \u{200d}", "Grüße \u{200d}"),
+        ] {
+            assert_eq!(escape_hidden(name), shown, "{name:?}");
+        }
+        assert!(matches!(escape_hidden("plain"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -1,4 +1,5 @@
 use super::Secured;
+use crate::text::neutralize;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -193,7 +194,8 @@ impl core::fmt::Debug for TlsSession {
     }
 }
 
-/// The first name of the subject alternative names, or else the common name (RFC 5280 sections 4.2.1.6 and 4.1.2.6).
+/// The first name of the subject alternative names, or else the common name (RFC 5280 sections 4.2.1.6 and 4.1.2.6). A name with
+/// a NUL or another character that is not seen is none: it would look like another one's.
 fn subject(certificate: &[u8]) -> Option<String> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
     let alternative = certificate.subject_alternative_name().ok().flatten().and_then(|names| {
@@ -203,5 +205,5 @@ fn subject(certificate: &[u8]) -> Option<String> {
         })
     });
     let common = || certificate.subject().iter_common_name().next()?.as_str().ok().map(Into::into);
-    alternative.or_else(common).filter(|name: &String| !name.is_empty())
+    alternative.or_else(common).filter(|name: &String| !name.is_empty() && neutralize(name) == name.as_str())
 }

@@ -1,12 +1,13 @@
 use super::Layer;
-use crate::text::neutralize;
+use crate::text::escape_hidden;
 use crate::{Event, Handler, Hub};
 use alloc::format;
 use alloc::string::String;
 
 /// Tells a log, line by line, who comes and goes and why. What is said is not told, but how much.
 ///
-/// What a peer can choose is neutralised, so that an entry is one line and nothing in it acts on a terminal.
+/// User names are [escaped](escape_hidden): an entry is one line, nothing in it acts on a terminal, and two names that differ
+/// never look the same.
 #[derive(Clone, Debug)]
 pub struct Logging<F> {
     log: F,
@@ -26,7 +27,7 @@ impl<F: FnMut(&str)> Logging<F> {
     }
 
     fn line<H: Handler>(&self, hub: &Hub<'_, H::Context>, event: &Event<'_, H::Note>) -> Option<String> {
-        let user = |conn| hub.identity(conn).map_or("-".into(), |identity| neutralize(&identity.user));
+        let user = |conn| hub.identity(conn).map_or("-".into(), |identity| escape_hidden(&identity.user));
         Some(match event {
             Event::Started => "started".into(),
             Event::Draining => "draining".into(),
@@ -109,8 +110,8 @@ mod tests {
                 "started",
                 "0.1 opened: 127.0.0.1:40000 by listener 0",
                 "0.1 message: 7 bytes",
-                "0.1 authenticated: ann[2J",
-                "0.1 closed: peer_closed after 1.500 s, user ann[2J",
+                r"0.1 authenticated: ann\u{1b}[2J",
+                r"0.1 closed: peer_closed after 1.500 s, user ann\u{1b}[2J",
             ]
         );
     }

@@ -2,7 +2,7 @@
 
 use crate::logs::Logs;
 use drupe_tokio::core::kit::layer::Layer;
-use drupe_tokio::core::text::neutralize;
+use drupe_tokio::core::text::escape_hidden;
 use drupe_tokio::core::tunnel::{Forward, ForwardStatus, TunnelState, TunnelStatus};
 use drupe_tokio::core::{Address, Config, ConnId, Event, Handler, Hub};
 use std::fmt::Display;
@@ -17,7 +17,7 @@ impl LogConnections {
     }
 
     fn log<H: Handler>(&self, hub: &Hub<'_, H::Context>, event: &Event<'_, H::Note>) {
-        let user = |conn| hub.identity(conn).map_or("-".into(), |identity| neutralize(&identity.user));
+        let user = |conn| hub.identity(conn).map_or("-".into(), |identity| escape_hidden(&identity.user));
         let seconds = |conn: ConnId| hub.age(conn).as_secs_f64();
         let admits = |kind, words: &dyn Display| self.0.admits_line(kind, || format!("{kind}: {words}"));
         match event {
