@@ -2,7 +2,7 @@
 //!
 //! An auction ends ten seconds after the last bid. Run, it plays one through in virtual time and prints what people saw.
 
-use drupe_core::kit::{App, Cx, MessageError, Router, Scope, Service};
+use drupe_core::kit::{App, Cx, MessageError, RoomRules, Router, Scope, Service};
 use drupe_core::testing::TestHub;
 use drupe_core::{ConnId, Event, NoNote, Timer};
 use std::time::Duration;
@@ -51,6 +51,7 @@ fn sold(auction: &mut Auction, scope: &mut Scope<'_, Auction>, event: Event<'_, 
 fn auction() -> Service<Auction> {
     Service::new(Auction::default())
         .router(Router::new().on("bid", bid))
+        .rooms(RoomRules::closed().open("hall"))
         .on_open(|_, cx| cx.join("hall").map(drop))
         .on_other(sold)
 }

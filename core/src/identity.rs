@@ -9,7 +9,7 @@ use core::fmt;
 pub struct Identity {
     /// The user's name: the same for all connections of one user.
     pub user: Arc<str>,
-    /// What the user may do; see [`may`](Self::may).
+    /// What the user may do; see [`may`](Self::may). Without any, nothing that a scope is asked for.
     pub scopes: Vec<Arc<str>>,
     /// When this ends, and the connection with it as [`Reason::SessionExpired`](crate::Reason::SessionExpired), unless the
     /// user proved again who they are; `None` is never.
@@ -34,10 +34,15 @@ impl Identity {
     /// `publish:*` allows to publish to every room, and `*` everything.
     #[must_use]
     pub fn may(&self, scope: &str) -> bool {
-        self.scopes.iter().any(|has| match has.strip_suffix('*') {
-            Some(start) => scope.starts_with(start),
-            None => **has == *scope,
-        })
+        self.scopes.iter().any(|has| covers(has, scope))
+    }
+}
+
+/// Whether `name` is `pattern`, or `pattern` ends with `*` and what is before that begins `name`.
+pub(crate) fn covers(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => name.starts_with(start),
+        None => pattern == name,
     }
 }
 

@@ -2,7 +2,7 @@
 
 #![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
 
-use drupe_core::kit::{App, Cx, Guard, MessageError, RequireScope, RoomError, Router, Service, Unknown};
+use drupe_core::kit::{App, Cx, Guard, MessageError, RequireScope, RoomError, RoomRules, Router, Service, Unknown};
 use drupe_core::testing::TestHub;
 use drupe_core::{Config, ConnId, Identity, Listen, NoNote, Reason};
 use serde::{Deserialize, Serialize};
@@ -104,7 +104,7 @@ fn said(hub: &mut TestHub<Service<Hall>>, conn: ConnId, line: &str) -> Vec<Strin
 
 #[test]
 fn one_definition_serves_programs_and_people() {
-    let mut hub = hub();
+    let mut hub = TestHub::new(service().rooms(RoomRules::all_open()));
     let [program, person, speaker] = [hub.connect(), hub.connect(), hub.connect()];
     hub.line(program, r#"{"type":"enter","room":"den"}"#);
     hub.line(person, "/enter den");
@@ -120,7 +120,7 @@ fn one_definition_serves_programs_and_people() {
 
 #[test]
 fn what_is_wrong_is_answered_with_path_and_reason() {
-    let mut hub = hub();
+    let mut hub = TestHub::new(service().rooms(RoomRules::all_open()));
     let conn = hub.connect();
     for (line, answer) in [
         (
@@ -199,6 +199,30 @@ fn guards_see_everything_in_order_and_the_rest_back_in_reverse() {
             "inner closed: peer_closed",
         ]
     );
+}
+
+#[test]
+fn rooms_are_closed_to_who_has_no_scope_for_them_unless_they_are_open() {
+    let mut hub = hub();
+    let conn = hub.connect();
+    let forbidden = || [format!("error: enter: {}", RoomError::Forbidden)];
+    assert_eq!(said(&mut hub, conn, "/enter den"), forbidden(), "without a user");
+    hub.line(conn, "/login");
+    assert_eq!(said(&mut hub, conn, "/enter den"), forbidden(), "without scopes");
+    hub.line(conn, "/login admin");
+    assert_eq!(said(&mut hub, conn, "/enter den"), forbidden(), "with another scope");
+    assert_eq!(said(&mut hub, conn, "/say den hi"), [format!("error: say: {}", RoomError::Forbidden)]);
+    let mut hub = TestHub::new(service().rooms(RoomRules::closed().open("den")));
+    let (one, other) = (hub.connect(), hub.connect());
+    for conn in [one, other] {
+        assert_eq!(said(&mut hub, conn, "/enter den"), Vec::<String>::new());
+    }
+    assert_eq!(said(&mut hub, one, "/enter hall"), forbidden());
+    // Nor does a scope for another room close what is open.
+    hub.line(one, "/login join:hall publish:hall");
+    hub.clear();
+    hub.line(one, "/say den hi");
+    assert_eq!(hub.lines(other).len(), 1);
 }
 
 #[test]

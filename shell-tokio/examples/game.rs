@@ -2,7 +2,7 @@
 //! `nc 127.0.0.1 7777`, and then `/team red`, `/move 3 4`, `/plan left flank`.
 
 use drupe_tokio::Server;
-use drupe_tokio::core::kit::{App, Cx, MessageError, RequireScope, Router, Scope, Service};
+use drupe_tokio::core::kit::{App, Cx, MessageError, RequireScope, RoomRules, Router, Scope, Service};
 use drupe_tokio::core::{Config, Identity, NoNote};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
@@ -103,6 +103,7 @@ fn service() -> Service<Game> {
     let router = Router::new().on("move", step).on("plan", plan).on("team", team).nest("referee", referee);
     Service::new(Game::default())
         .router(router)
+        .rooms(RoomRules::all_open())
         .on_open(|_, cx| cx.join("field").map(drop))
         .on_text(|_, cx, text: &str| {
             // Whoever knows the word is the referee.

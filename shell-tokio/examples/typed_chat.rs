@@ -2,7 +2,7 @@
 //! what it understands. `nc 127.0.0.1 8000`, or `ws://127.0.0.1:8001` from a browser.
 
 use drupe_tokio::Server;
-use drupe_tokio::core::kit::{App, Cx, MessageError, Presence, Router, Service};
+use drupe_tokio::core::kit::{App, Cx, MessageError, Presence, RoomRules, Router, Service};
 use drupe_tokio::core::{Config, JoinError, NoNote, Reason};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
@@ -79,7 +79,8 @@ fn say(chat: &mut Chat, cx: &mut Cx<'_, Chat>, text: &str) -> Result<(), Message
 fn service() -> Service<Chat> {
     let router =
         Router::new().on("join", join).on("leave", leave).on("say", |chat, cx, Say { text }| say(chat, cx, &text));
-    Service::new(Chat::default()).router(router).on_text(say).on_close(|chat, cx, _: Reason| {
+    let open = RoomRules::all_open();
+    Service::new(Chat::default()).router(router).rooms(open).on_text(say).on_close(|chat, cx, _: Reason| {
         for (room, name) in chat.presence.closed(cx.conn()) {
             cx.scope().publish_as(&room, &Told::Left { name: &name });
         }

@@ -32,4 +32,6 @@ mod service;
 pub use handlers::{on_keys, on_lines, on_messages};
 pub use presence::Presence;
 #[cfg(feature = "json")]
-pub use service::{App, Cx, Guard, MessageError, Outcome, RequireScope, RoomError, Router, Scope, Service, Unknown};
+pub use service::{
+    App, Cx, Guard, MessageError, Outcome, RequireScope, RoomError, RoomRules, Router, Scope, Service, Unknown,
+};

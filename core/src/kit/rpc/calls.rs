@@ -2,7 +2,7 @@
 
 use super::RpcError;
 use super::message::{Id, request, response};
-use crate::kit::service::{App, Cx};
+use crate::kit::service::{App, Cx, RoomRules};
 use crate::{ConnId, Hub, Ticket, TicketError, work};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -60,11 +60,14 @@ pub(crate) struct Calls<A: App> {
     pending: BTreeMap<Ticket, Pending<A>>,
     batches: BTreeMap<BatchId, Batch>,
     batches_opened: u64,
+    /// Which rooms are open to everybody: what a service knows, as its calls are.
+    pub(crate) rooms: RoomRules,
 }
 
 impl<A: App> Default for Calls<A> {
     fn default() -> Self {
-        Self { pending: BTreeMap::new(), batches: BTreeMap::new(), batches_opened: 0 }
+        let rooms = RoomRules::default();
+        Self { pending: BTreeMap::new(), batches: BTreeMap::new(), batches_opened: 0, rooms }
     }
 }
 

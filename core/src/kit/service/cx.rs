@@ -136,34 +136,32 @@ impl<A: App> Cx<'_, A> {
         serde_json::to_string(message).is_ok_and(|json| self.reply(&json))
     }
 
-    /// Makes this connection a member of a room. A user who has any scope at all needs `join:` and the room's name among them; a
-    /// user without scopes, and a connection without a user, may join every room.
+    /// Makes this connection a member of a room: one that is [open](super::Service::rooms), or of which the user has the scope
+    /// `join:` and its name.
     ///
     /// # Errors
-    /// If the scope is missing or a limit of [`RoomLimits`](crate::RoomLimits) is reached.
+    /// If the room is closed to the user or a limit of [`RoomLimits`](crate::RoomLimits) is reached.
     pub fn join(&mut self, room: &str) -> Result<bool, RoomError> {
-        self.check("join:", room)?;
+        if !self.calls.rooms.may_join(self.identity(), room) {
+            return Err(RoomError::Forbidden);
+        }
         Ok(self.hub.join(self.conn, room)?)
     }
 
-    /// Publishes a value to the other members of a room that this connection is in. A user who has any scope at all needs
-    /// `publish:` and the room's name among them. Returns for how many.
+    /// Publishes a value to the other members of a room that this connection is in: one that is [open](super::Service::rooms), or
+    /// of which the user has the scope `publish:` and its name. Returns for how many.
     ///
     /// # Errors
-    /// If the scope or the membership is missing.
+    /// If the room is closed to the user, or the membership is missing.
     pub fn publish(&mut self, room: &str, message: &(impl Serialize + fmt::Display)) -> Result<usize, RoomError> {
-        self.check("publish:", room)?;
+        if !self.calls.rooms.may_publish(self.identity(), room) {
+            return Err(RoomError::Forbidden);
+        }
         if !self.hub.rooms_of(self.conn).any(|joined| joined == room) {
             return Err(RoomError::NotMember);
         }
         let conn = self.conn;
         Ok(self.scope().publish_as_except(room, &[conn], message))
-    }
-
-    /// Who has scopes at all is bound by them.
-    fn check(&self, what: &str, room: &str) -> Result<(), RoomError> {
-        let bound = self.identity().is_some_and(|identity| !identity.scopes.is_empty());
-        if bound && !self.may(&[what, room].concat()) { Err(RoomError::Forbidden) } else { Ok(()) }
     }
 
     /// Calls a method at the other end (JSON-RPC 2.0). `then` is called once: with the result, or with why there is none within

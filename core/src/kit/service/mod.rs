@@ -4,12 +4,14 @@ mod cx;
 mod error;
 mod hooks;
 mod json;
+mod rooms;
 mod router;
 mod words;
 
 pub use cx::{Cx, RoomError, Scope};
 pub use error::{MessageError, Outcome};
 pub(crate) use json::reason_of;
+pub use rooms::RoomRules;
 pub use router::{Guard, RequireScope, Router};
 
 use super::rpc::{CallError, Calls, Expired, Rpc};
@@ -51,7 +53,7 @@ impl App for () {
 /// a [`MessageError`].
 ///
 /// ```
-/// use drupe_core::kit::{App, Router, Service};
+/// use drupe_core::kit::{App, RoomRules, Router, Service};
 /// use drupe_core::testing::TestHub;
 /// use std::fmt;
 ///
@@ -75,7 +77,8 @@ impl App for () {
 /// let router = Router::new().on("say", |_, cx, Say { text }| {
 ///     cx.scope().publish_as("all", &Said { text: &text });
 /// });
-/// let service = Service::new(()).router(router).on_open(|_, cx| cx.join("all").map(drop));
+/// let rooms = RoomRules::all_open();
+/// let service = Service::new(()).router(router).rooms(rooms).on_open(|_, cx| cx.join("all").map(drop));
 /// let mut hub = TestHub::new(service);
 /// let (program, person) = (hub.connect(), hub.connect());
 /// hub.line(program, r#"{"type":"say","text":"hello"}"#);
@@ -121,6 +124,13 @@ impl<A: App> Service<A> {
     #[must_use]
     pub fn rpc(self, rpc: Rpc<A>) -> Self {
         Self { rpc: Some(rpc), ..self }
+    }
+
+    /// Sets which rooms are open to everybody. Without this, none is: to join or publish takes a scope.
+    #[must_use]
+    pub fn rooms(mut self, rooms: RoomRules) -> Self {
+        self.calls.rooms = rooms;
+        self
     }
 
     /// Sets what happens to messages of types that nothing serves.

@@ -1,0 +1,98 @@
+use crate::Identity;
+use crate::identity::covers;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// Which rooms are open, for [`Cx::join`](super::Cx::join) and [`Cx::publish`](super::Cx::publish). The others are closed to whoever
+/// lacks the scope: an identity without any scope has no more rights than one with some, and a connection without an identity
+/// has none.
+///
+/// ```
+/// use drupe_core::Identity;
+/// use drupe_core::kit::RoomRules;
+///
+/// let rules = RoomRules::closed().open("lobby").open("public/*");
+/// let (nobody, member) = (None, Identity::user("ann").with_scopes(["join:staff"]));
+/// assert!(rules.may_join(nobody, "lobby") && rules.may_publish(nobody, "public/1"));
+/// assert!(!rules.may_join(nobody, "staff") && rules.may_join(Some(&member), "staff"));
+/// assert!(!rules.may_publish(Some(&member), "staff"));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoomRules {
+    open: Vec<Arc<str>>,
+}
+
+impl RoomRules {
+    /// No room is open. This is the default.
+    #[must_use]
+    pub fn closed() -> Self {
+        Self::default()
+    }
+
+    /// Every room is open to everybody.
+    #[must_use]
+    pub fn all_open() -> Self {
+        Self::closed().open("*")
+    }
+
+    /// Opens a room to everybody; or, with a `*` at the end, all rooms whose names begin with what is before it.
+    #[must_use]
+    pub fn open(mut self, room: &str) -> Self {
+        self.open.push(room.into());
+        self
+    }
+
+    /// Whether an identity may join a room: it is open, or `join:` and its name are among the [scopes](Identity::may).
+    #[must_use]
+    pub fn may_join(&self, identity: Option<&Identity>, room: &str) -> bool {
+        self.may("join:", identity, room)
+    }
+
+    /// Whether an identity may publish to a room: it is open, or `publish:` and its name are among the [scopes](Identity::may).
+    #[must_use]
+    pub fn may_publish(&self, identity: Option<&Identity>, room: &str) -> bool {
+        self.may("publish:", identity, room)
+    }
+
+    fn may(&self, what: &str, identity: Option<&Identity>, room: &str) -> bool {
+        let is_open = self.open.iter().any(|open| covers(open, room));
+        is_open || identity.is_some_and(|identity| identity.may(&[what, room].concat()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// More rights open more doors, never fewer.
+        #[test]
+        fn another_scope_never_closes_a_room(
+            scopes in prop::collection::vec("(join|publish):[ab*]{0,2}|\\*|admin", 0..4),
+            open in prop::collection::vec("[ab*]{0,2}", 0..3),
+            room in "[ab]{0,2}",
+        ) {
+            let rules = open.iter().fold(RoomRules::closed(), |rules, room| rules.open(room));
+            let user = |count: usize| Identity::user("ann").with_scopes(scopes[..count].iter().map(String::as_str));
+            let may = |identity: Option<&Identity>| [rules.may_join(identity, &room), rules.may_publish(identity, &room)];
+            let mut before = may(None);
+            prop_assert_eq!(before, may(Some(&user(0))), "no scope is no right");
+            for count in 1..=scopes.len() {
+                let now = may(Some(&user(count)));
+                prop_assert!(before.iter().zip(now).all(|(before, now)| now || !before), "scope {} closes a room", count);
+                before = now;
+            }
+        }
+    }
+
+    #[test]
+    fn who_has_no_scope_may_join_and_publish_nowhere() {
+        for identity in [None, Some(&Identity::user("ann"))] {
+            let closed = RoomRules::default();
+            assert!(!closed.may_join(identity, "lobby") && !closed.may_publish(identity, "lobby"));
+            let open = RoomRules::all_open();
+            assert!(open.may_join(identity, "lobby") && open.may_publish(identity, "lobby"));
+        }
+    }
+}
