@@ -205,6 +205,13 @@
 //! [`Letter::Left`](crate::Letter::Left). If letters wait for a machine that does not take them, tell those that write them:
 //! [`held_back`](crate::Machine::held_back).
 //!
+//! ## 9. Jobs, if you have a thread for them
+//!
+//! The application may give away what takes milliseconds, such as hashing a password ([`Hub::offload`](crate::Hub::offload)). Such
+//! a job runs at once, on your thread, unless you say that you take jobs: [`takes_jobs`](crate::Machine::takes_jobs) before the
+//! start, [`take_job`](crate::Machine::take_job) at the end of each turn, [`Job::run`](crate::Job::run) elsewhere, and
+//! [`job_done`](crate::Machine::job_done) with the outcome.
+//!
 //! ## What may go wrong
 //!
 //! A shell that reads without being asked to, or forgets [`blocked`](crate::Machine::blocked), weakens the limits, and

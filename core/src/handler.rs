@@ -106,6 +106,24 @@ pub enum Event<'a, N> {
     Timer(Timer),
     /// Work that was given away was not answered in time. Its ticket is worth nothing any more.
     TicketExpired(Ticket),
+    /// A job that was given away is done: [`Hub::offload`].
+    #[non_exhaustive]
+    Offloaded {
+        /// For whom.
+        conn: ConnId,
+        /// What it returned.
+        outcome: bool,
+    },
+    /// The handler of another [shard](crate::Shard) sent a message: [`Hub::send_to_shard`].
+    #[non_exhaustive]
+    ShardMessage {
+        /// Which shard.
+        from: u8,
+        /// What it is about.
+        topic: &'a str,
+        /// What it says.
+        content: &'a str,
+    },
     /// A note came from outside.
     Note(N),
     /// An attempt to connect failed.
@@ -172,6 +190,8 @@ impl<'a, N> Event<'a, N> {
             Self::Sent { conn, start, bytes } => Event::Sent { conn, start, bytes },
             Self::Timer(timer) => Event::Timer(timer),
             Self::TicketExpired(ticket) => Event::TicketExpired(ticket),
+            Self::Offloaded { conn, outcome } => Event::Offloaded { conn, outcome },
+            Self::ShardMessage { from, topic, content } => Event::ShardMessage { from, topic, content },
             Self::Note(note) => return Err(note),
             Self::DialFailed { dial, failure, retry_at } => Event::DialFailed { dial, failure, retry_at },
             Self::DialEnded { dial } => Event::DialEnded { dial },
@@ -195,10 +215,12 @@ impl<'a, N> Event<'a, N> {
             | Self::Sent { conn, .. }
             | Self::Drained { conn }
             | Self::TicketExpired(Ticket { conn, .. })
+            | Self::Offloaded { conn, .. }
             | Self::Closed { conn, .. } => Some(conn),
             Self::Timer(timer) => timer.conn,
             Self::Started
             | Self::Note(_)
+            | Self::ShardMessage { .. }
             | Self::DialFailed { .. }
             | Self::DialEnded { .. }
             | Self::TurnedAway { .. }

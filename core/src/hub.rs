@@ -8,9 +8,10 @@ use crate::tls::Secured;
 use crate::tunnel::TunnelStatus;
 use crate::websocket::CloseCode;
 use crate::{
-    AddressKey, Config, ConnId, DialId, Identity, Listen, Metrics, Outgoing, Payload, Peer, Reason, Representation,
-    Ticket, TicketError, Time, Timer, Traffic, UnixTime,
+    AddressKey, Config, ConnId, DialId, Identity, Listen, Metrics, Offloaded, Outgoing, Payload, Peer, Reason,
+    Representation, Shard, Ticket, TicketError, Time, Timer, Traffic, UnixTime,
 };
+use alloc::boxed::Box;
 use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
@@ -50,6 +51,12 @@ impl<C: Default> Hub<'_, C> {
     /// 64 random bits from the configured seed. Not for secrets: the later numbers follow from each one that somebody is shown.
     pub fn random(&mut self) -> u64 {
         self.state.random.next_u64()
+    }
+
+    /// Which [shard](crate::Shard) of the server this is.
+    #[must_use]
+    pub fn shard(&self) -> Shard {
+        self.state.post.shard
     }
 
     /// The configuration.
@@ -356,6 +363,28 @@ impl<C: Default> Hub<'_, C> {
         if let Some(index) = self.state.open_slot(conn) {
             self.state.end(index, reason, Ending::Flush);
         }
+    }
+
+    /// Gives a job away that would hold the loop up, such as hashing a password: to a thread of the shell, if it has one for
+    /// that. Otherwise the job runs at once.
+    ///
+    /// A connection has one such job at a time: a second one runs at once. When the connection ends, its job is not begun any
+    /// more, and its outcome is not told.
+    pub fn offload(&mut self, conn: ConnId, job: impl FnOnce() -> bool + Send + 'static) -> Offloaded {
+        if !self.state.jobs.is_taken || self.state.jobs.has(conn) || !self.is_open(conn) {
+            return Offloaded::Done(job());
+        }
+        self.state.jobs.add(conn, Box::new(job));
+        Offloaded::Later
+    }
+
+    /// Sends a message to the handler of another [shard](crate::Shard), which is told it as
+    /// [`Event::ShardMessage`](crate::Event::ShardMessage). Messages from one shard to another arrive in the order in which they
+    /// were sent, and each once. Returns false if there is no other shard of that number.
+    ///
+    /// They are not bounded as what peers send is: send a bounded number for each event.
+    pub fn send_to_shard(&mut self, shard: u8, topic: &str, content: &str) -> bool {
+        self.state.send_to_shard(shard, topic, content)
     }
 
     /// Says who is at the other end, or what they may from now on; false if the connection is over. If the user is another

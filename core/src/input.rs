@@ -121,6 +121,15 @@ pub enum Input<N> {
     Delivered(Letter),
     /// [`Machine::held_back`](crate::Machine::held_back).
     HeldBack(bool),
+    /// [`Machine::takes_jobs`](crate::Machine::takes_jobs).
+    TakesJobs,
+    /// [`Machine::worked`](crate::Machine::job_done).
+    JobDone {
+        /// For whom.
+        conn: ConnId,
+        /// The outcome.
+        outcome: bool,
+    },
     /// [`Machine::clock_set`](crate::Machine::clock_set).
     ClockSet(UnixTime),
     /// [`Machine::reconfigured`](crate::Machine::reconfigured).
@@ -387,6 +396,11 @@ pub(crate) enum Fact<'a, N> {
     },
     Delivered(&'a Letter),
     HeldBack(bool),
+    TakesJobs,
+    JobDone {
+        conn: ConnId,
+        outcome: bool,
+    },
     ClockSet(UnixTime),
     /// A trace does not say what with.
     Reconfigured,
@@ -416,6 +430,8 @@ impl<N> Input<N> {
             Self::Adopted { listener, peer } => Fact::Adopted { listener, peer },
             Self::Delivered(ref letter) => Fact::Delivered(letter),
             Self::HeldBack(held) => Fact::HeldBack(held),
+            Self::TakesJobs => Fact::TakesJobs,
+            Self::JobDone { conn, outcome } => Fact::JobDone { conn, outcome },
             Self::ClockSet(unix) => Fact::ClockSet(unix),
             Self::Reconfigured(_) => Fact::Reconfigured,
         }

@@ -112,6 +112,15 @@ pub enum Letter {
         /// Why it may not come in; `None` if it may.
         refused: Option<Reason>,
     },
+    /// From the handler of one shard to that of another: see [`Hub::send_to_shard`](crate::Hub::send_to_shard).
+    Handler {
+        /// Which shard sends it.
+        from: u8,
+        /// What it is about.
+        topic: Arc<str>,
+        /// What it says.
+        content: Arc<str>,
+    },
     /// What a shard has counted so far.
     Counted {
         /// Which.

@@ -4,6 +4,7 @@ mod due;
 mod gates;
 mod handshake;
 mod intention;
+mod offload;
 mod reconfigure;
 #[cfg(feature = "sim")]
 mod recount;
@@ -409,6 +410,8 @@ impl<H: Handler> Machine<H> {
             Input::Adopted { listener, peer } => return Some(Ok(self.adopted(now, listener, peer))),
             Input::Delivered(letter) => self.delivered(now, &letter),
             Input::HeldBack(held) => self.held_back(now, held),
+            Input::TakesJobs => self.takes_jobs(now),
+            Input::JobDone { conn, outcome } => self.job_done(now, conn, outcome),
             Input::ClockSet(unix) => self.clock_set(now, unix),
             Input::Reconfigured(config) => self.reconfigured(now, *config),
         }

@@ -1,7 +1,7 @@
 //! Facts of a machine that is one of several.
 
 use super::Machine;
-use crate::handler::Handler;
+use crate::handler::{Event, Handler};
 use crate::id::Origin;
 use crate::input::{Fact, Refusal};
 use crate::state::Ending;
@@ -39,6 +39,9 @@ impl<H: Handler> Machine<H> {
         self.state.delivered(letter);
         if let Letter::Admission { conn, peer, refused } = letter {
             self.admission_came(*conn, *peer, *refused);
+        }
+        if let Letter::Handler { from, topic, content } = letter {
+            self.tell(Event::ShardMessage { from: *from, topic, content });
         }
         self.settle();
         #[cfg(feature = "tls")]

@@ -1,7 +1,8 @@
+use super::letters::{parse_letter, write_letter};
 use crate::input::{Fact, Input, Request};
 use crate::tls::Secured;
 use crate::tunnel::{LinkId, TunnelId, TunnelReport};
-use crate::{ConnId, DialId, Letter, ListenerId, OutgoingBuf, PayloadBuf, Reason, Time, UnixTime};
+use crate::{ConnId, DialId, ListenerId, OutgoingBuf, PayloadBuf, Time, UnixTime};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
@@ -71,6 +72,8 @@ pub(super) fn write_fact<N>(out: &mut String, now: Time, fact: &Fact<'_, N>, not
         Fact::Adopted { listener, peer } => writeln!(out, "adopted {} {peer}", listener.0),
         Fact::Delivered(letter) => write_letter(out, letter),
         Fact::HeldBack(held) => writeln!(out, "held_back {held}"),
+        Fact::TakesJobs => writeln!(out, "takes_jobs"),
+        Fact::JobDone { conn, outcome } => writeln!(out, "job_done {conn} {outcome}"),
         Fact::ClockSet(unix) => writeln!(out, "clock_set {}", unix.as_millis()),
         Fact::Requested(Request::Kick { conn }) => writeln!(out, "kick {conn}"),
         Fact::Requested(Request::Drain) => writeln!(out, "drain"),
@@ -97,38 +100,7 @@ fn write_report(out: &mut String, LinkId { tunnel, attempt }: LinkId, report: &T
     }
 }
 
-fn write_letter(out: &mut String, letter: &Letter) -> fmt::Result {
-    match letter {
-        Letter::Publish { room, except, message } => {
-            write!(out, "letter {} ", Quoted(room.as_bytes()))?;
-            match message {
-                OutgoingBuf::Same(payload) => write!(out, "{}", Content(payload))?,
-                OutgoingBuf::Negotiated { json, text } => {
-                    write!(out, "negotiated {} {}", Quoted(json.as_bytes()), Quoted(text.as_bytes()))?;
-                }
-            }
-            except.iter().try_for_each(|conn| write!(out, " {conn}"))?;
-        }
-        Letter::Left { listener: Some(listener), peer, shard } => write!(out, "left {shard} {} {peer}", listener.0)?,
-        Letter::Left { listener: None, peer, shard } => write!(out, "left {shard} dialed {peer}")?,
-        Letter::Dialed { peer } => write!(out, "dialed_there {peer}")?,
-        Letter::Quarantine { peer } => write!(out, "quarantine {peer}")?,
-        Letter::Known => write!(out, "known")?,
-        Letter::Arrived { conn, listener, peer } => write!(out, "arrived {conn} {} {peer}", listener.0)?,
-        Letter::Gone { peer } => write!(out, "gone {peer}")?,
-        Letter::Admission { conn, peer, refused } => {
-            let outcome = refused.map_or("admitted", Reason::name);
-            write!(out, "admission {conn} {peer} {outcome}")?;
-        }
-        Letter::Counted { shard, numbers } => {
-            write!(out, "counted {shard}")?;
-            numbers.iter().try_for_each(|number| write!(out, " {number}"))?;
-        }
-    }
-    out.write_char('\n')
-}
-
-struct Content<'a>(&'a PayloadBuf);
+pub(super) struct Content<'a>(pub(super) &'a PayloadBuf);
 
 impl fmt::Display for Content<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -137,7 +109,7 @@ impl fmt::Display for Content<'_> {
     }
 }
 
-struct Quoted<'a>(&'a [u8]);
+pub(super) struct Quoted<'a>(pub(super) &'a [u8]);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -173,40 +145,8 @@ fn parse_line<N: FromStr>(line: &str) -> Result<(Time, Input<N>), &'static str> 
         }
         "dispatched" => Input::Dispatched { listener: words.listener()?, peer: words.parsed("a peer's address")? },
         "adopted" => Input::Adopted { listener: words.listener()?, peer: words.parsed("a peer's address")? },
-        "letter" => {
-            let (room, message) = (words.text()?.into(), words.outgoing()?);
-            let except = words.all(Words::conn)?.into();
-            Input::Delivered(Letter::Publish { room, except, message })
-        }
-        "left" => {
-            let shard = words.parsed("a shard's number")?;
-            let listener = match words.word() {
-                "dialed" => None,
-                number => Some(ListenerId(number.parse().map_err(|_| "a listener's number or dialed")?)),
-            };
-            Input::Delivered(Letter::Left { listener, peer: words.parsed("a peer's address")?, shard })
-        }
-        "dialed_there" => Input::Delivered(Letter::Dialed { peer: words.parsed("a peer's address")? }),
-        "known" => Input::Delivered(Letter::Known),
-        "arrived" => {
-            let (conn, listener) = (words.conn()?, words.listener()?);
-            Input::Delivered(Letter::Arrived { conn, listener, peer: words.parsed("a peer's address")? })
-        }
-        "gone" => Input::Delivered(Letter::Gone { peer: words.parsed("a peer's address")? }),
-        "admission" => {
-            let (conn, peer) = (words.conn()?, words.parsed("a peer's address")?);
-            let refused = match words.word() {
-                "admitted" => None,
-                name => Some(Reason::named(name).ok_or("admitted or the name of a reason")?),
-            };
-            Input::Delivered(Letter::Admission { conn, peer, refused })
-        }
-        "quarantine" => Input::Delivered(Letter::Quarantine { peer: words.parsed("a peer's address")? }),
-        "counted" => {
-            let shard = words.parsed("a shard's number")?;
-            let numbers = words.all(|words| words.parsed("a count"))?.into();
-            Input::Delivered(Letter::Counted { shard, numbers })
-        }
+        "takes_jobs" => Input::TakesJobs,
+        "job_done" => Input::JobDone { conn: words.conn()?, outcome: words.parsed("true or false")? },
         "held_back" => Input::HeldBack(words.parsed("true or false")?),
         "clock_set" => Input::ClockSet(UnixTime::from_millis(words.parsed("milliseconds since 1970-01-01T00:00:00Z")?)),
         "kick" => Input::Requested(Request::Kick { conn: words.conn()? }),
@@ -215,12 +155,12 @@ fn parse_line<N: FromStr>(line: &str) -> Result<(Time, Input<N>), &'static str> 
         "release" => Input::Requested(Request::Release { address: words.parsed("an address")? }),
         "reload_failed" => Input::Requested(Request::ReloadFailed),
         RECONFIGURED => return Err("no new configuration, which a trace can't hold"),
-        _ => return Err("the name of a fact"),
+        name => Input::Delivered(parse_letter(name, &mut words)?),
     };
     if words.rest.trim().is_empty() { Ok((now, input)) } else { Err("the end of the line") }
 }
 
-struct Words<'a> {
+pub(super) struct Words<'a> {
     rest: &'a str,
 }
 
@@ -239,19 +179,19 @@ impl fmt::Display for Agreed<'_> {
 }
 
 impl<'a> Words<'a> {
-    fn word(&mut self) -> &'a str {
+    pub(super) fn word(&mut self) -> &'a str {
         let line = self.rest.trim_start();
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         self.rest = rest;
         word
     }
 
-    fn parsed<T: FromStr>(&mut self, expected: &'static str) -> Result<T, &'static str> {
+    pub(super) fn parsed<T: FromStr>(&mut self, expected: &'static str) -> Result<T, &'static str> {
         self.word().parse().map_err(|_| expected)
     }
 
     /// What is left, one after another.
-    fn all<T>(&mut self, next: fn(&mut Self) -> Result<T, &'static str>) -> Result<Vec<T>, &'static str> {
+    pub(super) fn all<T>(&mut self, next: fn(&mut Self) -> Result<T, &'static str>) -> Result<Vec<T>, &'static str> {
         let mut found = Vec::new();
         while !self.rest.trim().is_empty() {
             found.push(next(self)?);
@@ -286,7 +226,7 @@ impl<'a> Words<'a> {
         }
     }
 
-    fn outgoing(&mut self) -> Result<OutgoingBuf, &'static str> {
+    pub(super) fn outgoing(&mut self) -> Result<OutgoingBuf, &'static str> {
         let mut after = Words { rest: self.rest };
         if after.word() != "negotiated" {
             return self.content().map(OutgoingBuf::Same);
@@ -304,11 +244,11 @@ impl<'a> Words<'a> {
         }
     }
 
-    fn conn(&mut self) -> Result<ConnId, &'static str> {
+    pub(super) fn conn(&mut self) -> Result<ConnId, &'static str> {
         self.parsed("a connection, INDEX.GENERATION")
     }
 
-    fn listener(&mut self) -> Result<ListenerId, &'static str> {
+    pub(super) fn listener(&mut self) -> Result<ListenerId, &'static str> {
         self.parsed("a listener's number").map(ListenerId)
     }
 
@@ -341,7 +281,7 @@ impl<'a> Words<'a> {
         self.parsed("reset, timed_out, refused, unreachable or other")
     }
 
-    fn text(&mut self) -> Result<String, &'static str> {
+    pub(super) fn text(&mut self) -> Result<String, &'static str> {
         String::from_utf8(self.quoted()?).map_err(|_| "UTF-8 text in double quotes")
     }
 
@@ -382,6 +322,7 @@ fn hex(digit: Option<u8>) -> Option<u8> {
 mod tests {
     use super::*;
     use crate::input::{AcceptFailure, Failure};
+    use crate::{Letter, Reason};
     use proptest::prelude::*;
 
     fn inputs() -> impl Strategy<Value = Input<String>> {
@@ -455,6 +396,11 @@ mod tests {
             Just(Input::Requested(Request::Drain)),
             Just(Input::Requested(Request::ReloadFailed)),
             any::<bool>().prop_map(Input::HeldBack),
+            (any::<u8>(), any::<String>(), any::<String>()).prop_map(|(from, topic, content)| {
+                Input::Delivered(Letter::Handler { from, topic: topic.into(), content: content.into() })
+            }),
+            Just(Input::TakesJobs),
+            (conn(), any::<bool>()).prop_map(|(conn, outcome)| Input::JobDone { conn, outcome }),
             any::<u64>().prop_map(|millis| Input::ClockSet(UnixTime::from_millis(millis))),
         ]
     }

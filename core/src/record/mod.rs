@@ -1,6 +1,7 @@
 //! Facts as lines of text, written as they happen.
 
 mod format;
+mod letters;
 mod recorder;
 
 #[cfg(feature = "sim")]

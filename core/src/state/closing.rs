@@ -48,6 +48,7 @@ impl<C: Default> State<C> {
         }
         self.timers.cancel_all_of(id);
         self.tickets.cancel_all_of(id);
+        self.jobs.remove(id);
         self.watched.set(id, false);
         self.forget_user(id);
         if announced {

@@ -29,6 +29,7 @@ use crate::id::Origin;
 use crate::input::Failure;
 use crate::limit::{Admission, Budget, Meters};
 use crate::metrics::Metrics;
+use crate::offload::Queue;
 use crate::outbound::Outbound;
 use crate::room::Rooms;
 use crate::slots::Slots;
@@ -90,6 +91,7 @@ pub(crate) struct State<C> {
     /// Unknown until the shell has told.
     pub(crate) wall_clock: Option<WallClock>,
     pub(crate) post: Post,
+    pub(crate) jobs: Queue,
 }
 
 /// Where a connection was accepted; `None` if it was dialled.
@@ -172,6 +174,7 @@ impl<C: Default> State<C> {
             users: Users::default(),
             wall_clock: None,
             post: Post::new(shard),
+            jobs: Queue::default(),
             config,
         }
     }

@@ -150,6 +150,17 @@ impl<C: Default> State<C> {
         }
     }
 
+    /// Sends a message to the handler of another shard; false if there is none of that number.
+    pub(crate) fn send_to_shard(&mut self, shard: u8, topic: &str, content: &str) -> bool {
+        let own = self.post.shard;
+        if shard == own.number() || shard >= own.count() {
+            return false;
+        }
+        let letter = Letter::Handler { from: own.number(), topic: topic.into(), content: content.into() };
+        self.post.letters.push_back((Addressee::Shard(shard), letter));
+        true
+    }
+
     /// A peer's address is to be refused for a while.
     pub(crate) fn quarantine(&mut self, peer: Peer) {
         if self.post.shard.number() > 0 {
@@ -174,7 +185,7 @@ impl<C: Default> State<C> {
                 self.post.letters.push_back((Addressee::Shard(conn.shard()), letter));
             }
             // The machine goes on from here.
-            Letter::Admission { .. } => {}
+            Letter::Admission { .. } | Letter::Handler { .. } => {}
             Letter::Counted { shard, numbers } => drop(self.post.counted.insert(*shard, Arc::clone(numbers))),
         }
     }

@@ -1,4 +1,5 @@
 mod arrivals;
+mod offload;
 
 use super::channel::{Arrival, Carrier, Trouble};
 use super::signals::OnSignals;
@@ -45,6 +46,7 @@ pub struct Driver<H: Handler, S: Sockets> {
     /// By the connection's index.
     connections: Vec<Option<Connection<S::Socket>>>,
     mailbox: Mailbox<H::Note>,
+    offload: offload::Offload,
     _signals: [Option<OnSignals>; 2],
     shard: Shard,
     /// Nothing is read because another shard is behind.
@@ -114,6 +116,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
             tunnels_shown: 0,
             connections: Vec::new(),
             mailbox,
+            offload: offload::Offload::new(),
             _signals: [signals, hangup],
             shard,
             waits: false,
@@ -131,6 +134,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
     /// Tells the machine that the server has begun: before the first turn.
     pub fn start(&mut self) {
         self.look_at_the_wall();
+        self.machine.takes_jobs(Time::START);
         self.machine.started(Time::START);
     }
 
@@ -140,6 +144,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         self.now = now;
         self.look_at_the_wall();
         self.read_mail(task);
+        self.take_outcomes(task);
         self.channels.take(task, ready);
         ready.append(&mut self.again);
         self.hold_back();
@@ -155,6 +160,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         self.write_all();
         self.tend_listeners();
         self.show_tunnels();
+        self.give_jobs(task);
         self.next()
     }
 

@@ -1,0 +1,146 @@
+use super::Driver;
+use crate::shell::Sockets;
+use crate::{ConnId, Handler, Job};
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::thread;
+
+/// So many jobs are taken from the machine at a time: one that runs, and one that waits for it.
+const TAKEN_MAX: usize = 2;
+
+/// A thread that runs the machine's jobs. It begins with the first one.
+pub(super) struct Offload {
+    shared: Arc<Shared>,
+    /// Jobs that were given and have not come back.
+    taken: usize,
+    has_thread: bool,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Job>,
+    done: Vec<(ConnId, bool)>,
+    task: Option<Waker>,
+    /// The server has ended.
+    over: bool,
+}
+
+impl<H: Handler, S: Sockets> Driver<H, S> {
+    /// Tells the machine what came of the jobs that are done.
+    pub(super) fn take_outcomes(&mut self, task: &Waker) {
+        for (conn, outcome) in self.offload.take(task) {
+            self.machine.job_done(self.now, conn, outcome);
+            self.write_if_full();
+        }
+    }
+
+    /// Takes jobs from the machine.
+    pub(super) fn give_jobs(&mut self, task: &Waker) {
+        while self.offload.has_room()
+            && let Some(job) = self.machine.take_job()
+        {
+            self.offload.give(job, task);
+        }
+    }
+}
+
+impl Offload {
+    pub(super) fn new() -> Self {
+        Self { shared: Arc::default(), taken: 0, has_thread: false }
+    }
+
+    /// Whether another job can be given.
+    fn has_room(&self) -> bool {
+        self.taken < TAKEN_MAX
+    }
+
+    /// Has a job run, and `task` woken then.
+    fn give(&mut self, job: Job, task: &Waker) {
+        self.taken += 1;
+        let mut state = self.shared.lock();
+        state.wake(task);
+        state.waiting.push_back(job);
+        drop(state);
+        if self.has_thread {
+            return self.shared.changed.notify_one();
+        }
+        let shared = Arc::clone(&self.shared);
+        let thread = thread::Builder::new().name("drupe-offload".into()).spawn(move || shared.work());
+        self.has_thread = thread.is_ok();
+        if !self.has_thread {
+            // Late is better than never.
+            while self.shared.do_next() {}
+        }
+    }
+
+    /// What is done since this was last asked. `task` is woken when there is more.
+    fn take(&mut self, task: &Waker) -> Vec<(ConnId, bool)> {
+        if self.taken == 0 {
+            return Vec::new();
+        }
+        let mut state = self.shared.lock();
+        state.wake(task);
+        let done = core::mem::take(&mut state.done);
+        self.taken -= done.len();
+        done
+    }
+}
+
+impl State {
+    /// Sets who is woken.
+    fn wake(&mut self, task: &Waker) {
+        if !self.task.as_ref().is_some_and(|known| known.will_wake(task)) {
+            self.task = Some(task.clone());
+        }
+    }
+}
+
+impl Shared {
+    /// Runs jobs until the server has ended.
+    fn work(&self) {
+        loop {
+            let mut state = self.lock();
+            while state.waiting.is_empty() && !state.over {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            if state.over {
+                return;
+            }
+            drop(state);
+            self.do_next();
+        }
+    }
+
+    fn do_next(&self) -> bool {
+        let Some(job) = self.lock().waiting.pop_front() else { return false };
+        let (conn, outcome) = (job.conn(), job.run());
+        let mut state = self.lock();
+        state.done.push((conn, outcome));
+        let task = state.task.clone();
+        drop(state);
+        if let Some(task) = task {
+            task.wake();
+        }
+        true
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Offload {
+    fn drop(&mut self) {
+        self.shared.lock().over = true;
+        self.shared.changed.notify_one();
+    }
+}
