@@ -11,8 +11,9 @@ use drupe_core::kit::layer::{Layered, Logging, Recording, Within};
 use drupe_core::testing::TestHub;
 use drupe_core::tls::{Secured, Tls};
 use drupe_core::trace::{SharedTrace, replay};
+use drupe_core::websocket::{Opcode, frame};
 use drupe_core::{
-    Config, ConnId, Event, Handler, Hub, Identity, Listen, ListenerId, Machine, Peer, Reason, Time, UnixTime,
+    Address, Config, ConnId, Event, Handler, Hub, Identity, Listen, ListenerId, Machine, Peer, Reason, Time, UnixTime,
 };
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -159,7 +160,7 @@ fn the_handler_within_hears_of_nobody_who_has_not_proven_who_they_are() {
         told(&mut hub, bad, r#"{"type":"hello"}"#),
         [
             r#"{"type":"error","of":"auth","code":"unauthorized","reason":"prove who you are first"}"#,
-            "closing (unauthorized): it was not proven who you are"
+            r#"{"type":"closing","code":"unauthorized","reason":"it was not proven who you are"}"#
         ]
     );
     hub.advance(Duration::from_secs(30));
@@ -257,6 +258,64 @@ fn people_are_asked_and_programs_are_not_kept_from_speaking_json() {
 }
 
 #[test]
+fn nobody_is_asked_on_a_websocket_or_in_frames() {
+    let text = |words: &str| {
+        let mut bytes = Vec::new();
+        frame(Opcode::Text, words.as_bytes(), Some([1, 2, 3, 4]), &mut bytes);
+        bytes
+    };
+    let mut hub = guarded("ws://127.0.0.1:1", layer().dialogue());
+    let (conn, _) = upgraded(&mut hub, "/", "");
+    hub.clear();
+    for words in ["hello", "root", "t0psecret"] {
+        hub.send(conn, &text(words));
+    }
+    let heard = String::from_utf8_lossy(hub.received(conn)).into_owned();
+    assert_eq!(heard.matches("prove who you are first").count(), 3, "{heard}");
+    assert!(hub.is_closed(conn) && log(&hub).is_empty(), "no password is taken there: {:?}", log(&hub));
+    let mut hub = guarded("length://127.0.0.1:1?prefix=u8", layer().dialogue());
+    let conn = hub.connect();
+    assert_eq!(hub.received(conn), b"", "no prompt");
+    for words in ["root", "t0psecret"] {
+        hub.send(conn, &[&[u8::try_from(words.len()).expect("short")], words.as_bytes()].concat());
+    }
+    assert!(log(&hub).is_empty(), "{:?}", log(&hub));
+}
+
+#[test]
+fn a_password_is_asked_for_only_where_it_crosses_no_network_in_the_clear() {
+    let far = Peer::Address(([192, 0, 2, 1], 9).into());
+    let near = Peer::Address(([127, 0, 0, 1], 9).into());
+    let asked = |listen: Listen, peer: Peer, layer: Authentication<Accounts>| {
+        let config = Config::listening([listen]);
+        let mut hub: Guarded<Accounts> = TestHub::with_config(config, Inside::default().within(layer.dialogue()));
+        let conn = hub.try_connect(ListenerId(0), peer).expect("let in");
+        hub.received(conn).windows(6).any(|bytes| bytes == b"user: ")
+    };
+    let listen = |address: &str| address.parse::<Listen>().expect(address);
+    for (address, peer, is_asked) in [
+        ("tcp://127.0.0.1:1", far, true),
+        ("tcp://[::1]:1", far, true),
+        ("unix:///run/x", Peer::Local, true),
+        ("tcp://0.0.0.0:1", far, false),
+        ("tcp://0.0.0.0:1", near, true),
+        ("telnet://192.0.2.9:23", far, false),
+    ] {
+        assert_eq!(asked(listen(address), peer, layer()), is_asked, "{peer} at {address}");
+        assert!(asked(listen(address), peer, layer().allow_plaintext()), "{peer} at {address}, where that is allowed");
+    }
+    let inherited = Listen { address: Address::Inherited("x".into()), ..listen("tcp://127.0.0.1:1") };
+    assert_eq!([far, near].map(|peer| asked(inherited.clone(), peer, layer())), [false, true]);
+    // Behind TLS it may be typed from anywhere.
+    let enciphered = Listen { tls: Some(Tls::elsewhere()), ..listen("tcp://0.0.0.0:1") };
+    let mut hub: Guarded<Accounts> =
+        TestHub::with_config(Config::listening([enciphered]), Inside::default().within(layer().dialogue()));
+    let conn = hub.try_connect(ListenerId(0), far).expect("let in");
+    hub.secured(conn, &Secured::default());
+    assert_eq!(hub.received(conn), b"user: ");
+}
+
+#[test]
 fn a_telnet_client_hides_the_password_it_is_asked_for() {
     let mut hub = guarded("telnet://127.0.0.1:1", layer().dialogue());
     let conn = hub.connect();
@@ -306,6 +365,24 @@ fn guesses_are_slowed_by_address_and_by_user_and_others_are_not() {
         refused += u32::from(answer.contains("too many failures"));
     }
     assert_eq!(refused, 10);
+}
+
+#[test]
+fn strangers_who_guess_do_not_lock_a_user_out() {
+    let mut hub = lines(layer());
+    let at = |hub: &mut Guarded<Accounts>, address: [u8; 4]| {
+        hub.try_connect(ListenerId(0), Peer::Address((address, 9).into())).expect("let in")
+    };
+    let owner = at(&mut hub, [192, 0, 2, 1]);
+    assert!(scram(&mut hub, owner, "root", "t0psecret").contains("auth_ok"));
+    for stranger in 0..60 {
+        let conn = at(&mut hub, [198, 51, 100, stranger]);
+        scram(&mut hub, conn, "root", "guess");
+    }
+    let stranger = at(&mut hub, [203, 0, 113, 1]);
+    assert!(scram(&mut hub, stranger, "root", "guess").contains("too many failures"));
+    let again = at(&mut hub, [192, 0, 2, 1]);
+    assert!(scram(&mut hub, again, "root", "t0psecret").contains("auth_ok"), "the owner is where they were before");
 }
 
 #[test]
@@ -391,10 +468,14 @@ fn a_slow_provider_is_waited_for_until_the_deadline() {
     for conn in [good, bad, never] {
         hub.line(conn, "/auth x");
     }
-    assert_eq!(told(&mut hub, good, "hello?"), ["error: auth: you are being looked up"]);
+    // What is said meanwhile is served when it is known who says it.
+    assert_eq!(told(&mut hub, good, "hello?"), Vec::<String>::new());
+    hub.clear();
     hub.note((good, Some("ann".into())));
     hub.note((bad, None));
     hub.note((bad, Some("for the application".into())));
+    hub.advance(Duration::from_nanos(1));
+    assert_eq!(hub.lines(good), ["notice: you are ann", "ann: hello?"]);
     assert_eq!(hub.lines(bad), ["error: auth: unknown to the directory"]);
     assert_eq!(told(&mut hub, good, "hello"), ["ann: hello"]);
     hub.advance(Duration::from_secs(10));
@@ -412,6 +493,115 @@ fn a_slow_provider_is_waited_for_until_the_deadline() {
         log(&hub),
         ["ann opened -", "ann authenticated", "note Some(\"for the application\")", "ann closed unauthorized"]
     );
+}
+
+#[test]
+fn a_token_that_is_good_once_is_so_also_when_the_keys_are_loaded_anew() {
+    let once = || Accounts::new().tokens(Tokens::new(key()).single_use(9));
+    let mut hub = lines(Authentication::new(once(), [3; 32]));
+    let claims = Claims { sub: "ann".into(), exp: Some(NOW + 60), jti: Some("1".into()), ..Claims::default() };
+    let token = key().sign(&claims).expect("it signs");
+    let (first, second, third) = (hub.connect(), hub.connect(), hub.connect());
+    assert_eq!(told(&mut hub, first, &format!("/auth {token}")), ["notice: you are ann"]);
+    assert_eq!(told(&mut hub, second, &format!("/auth {token}")), ["error: auth: the token was used before"]);
+    hub.with_handler(|handler| *handler.layer_mut().provider_mut() = once());
+    assert_eq!(told(&mut hub, third, &format!("/auth {token}")), ["error: auth: the token was used before"]);
+    // Nor does it renew anything a second time.
+    assert_eq!(told(&mut hub, first, &format!("/auth {token}")), ["error: auth: the token was used before"]);
+    let unnamed = key().sign(&Claims { jti: None, ..claims }).expect("it signs");
+    assert_eq!(told(&mut hub, third, &format!("/auth {unnamed}")), ["error: auth: the token was used before"]);
+}
+
+#[test]
+fn a_password_that_changes_during_an_exchange_is_no_longer_good() {
+    let mut hub = lines(layer().dialogue());
+    let conn = hub.connect();
+    let client = Client::new("root", "t0psecret", "0123456789abcdef").expect("printable");
+    let first = told(&mut hub, conn, &format!("/auth scram {}", client.first())).concat();
+    let (last, _) = client.answer(first.strip_prefix("scram ").expect("an answer")).expect("good");
+    hub.with_handler(|handler| *handler.layer_mut().provider_mut() = Accounts::new());
+    let answer = told(&mut hub, conn, &format!("/auth scram {last}")).concat();
+    assert!(answer.contains("the password has changed") && log(&hub).is_empty(), "{answer}");
+}
+
+#[test]
+fn a_password_is_hashed_where_nobody_waits_for_it() {
+    let config = Config::listening(["tcp://127.0.0.1:1".parse::<Listen>().expect("good")]);
+    let mut machine = Machine::new(config, Echo.within(layer().dialogue()));
+    machine.takes_jobs(Time::START);
+    machine.started(Time::START);
+    let mut connect = |last: u8| {
+        machine.accepted(Time::START, ListenerId(0), Peer::Address(([192, 0, 2, last], 9).into())).expect("let in")
+    };
+    let [first, same_address, other] = [connect(1), connect(1), connect(2)];
+    let heard = |machine: &mut Machine<_>, conn: ConnId| {
+        let bytes = machine.intent(conn).map(|intent| intent.transmit.slices().collect::<Vec<_>>().concat());
+        let bytes = bytes.unwrap_or_default();
+        machine.wrote(Time::START, conn, bytes.len());
+        String::from_utf8(bytes).expect("text")
+    };
+    for conn in [first, same_address, other] {
+        machine.received(
+            Time::START,
+            conn,
+            &mut b"root
+t0psecret
+hello
+"
+            .to_vec(),
+        );
+        assert_eq!(heard(&mut machine, conn), "user: password: ", "nothing was hashed yet");
+        assert!(!machine.intent(conn).expect("open").read, "what it says comes after");
+    }
+    // Of each address one password at a time.
+    let work: Vec<_> = std::iter::from_fn(|| machine.take_job()).collect();
+    assert_eq!(work.iter().map(drupe_core::Job::conn).collect::<Vec<_>>(), [first, other]);
+    for (work, nanos) in work.into_iter().zip(1..) {
+        let (conn, outcome) = (work.conn(), work.run());
+        machine.job_done(Time::START, conn, outcome);
+        machine.elapsed(Time::from_nanos(nanos));
+        assert_eq!(
+            heard(&mut machine, conn),
+            "notice: you are root
+hello
+"
+        );
+    }
+    let work = machine.take_job().expect("it is its turn");
+    assert_eq!(work.conn(), same_address);
+    // It does not wait for it, and then nobody is told of it.
+    machine.failed(Time::START, same_address, drupe_core::Failure::Reset);
+    machine.job_done(Time::START, same_address, work.run());
+    assert!(machine.take_job().is_none());
+    assert_eq!(machine.metrics().authenticated, 2);
+}
+
+#[test]
+fn an_address_that_guesses_on_many_connections_has_few_of_them_hashed() {
+    let config = Config::listening(["tcp://127.0.0.1:1".parse::<Listen>().expect("good")]).unlimited();
+    let mut machine = Machine::new(config, Echo.within(layer().dialogue()));
+    machine.takes_jobs(Time::START);
+    machine.started(Time::START);
+    let peer = Peer::Address(([192, 0, 2, 1], 9).into());
+    for _ in 0..500 {
+        let conn = machine.accepted(Time::START, ListenerId(0), peer).expect("let in");
+        machine.received(
+            Time::START,
+            conn,
+            &mut b"root
+guess
+"
+            .to_vec(),
+        );
+    }
+    let mut hashed = 0;
+    while let Some(work) = machine.take_job() {
+        assert!(machine.take_job().is_none(), "one at a time");
+        hashed += 1;
+        machine.job_done(Time::START, work.conn(), false);
+    }
+    assert_eq!(hashed, 5, "as many as it may be wrong");
+    assert_eq!(machine.metrics().ended.get(Reason::Unauthorized), 495, "the others are refused");
 }
 
 #[test]
@@ -505,6 +695,7 @@ fn what_happened_before_somebody_was_known_is_told_after() {
     assert!(hub.is_closed(silent), "nothing more can come");
     hub.note((good, Some("ann".into())));
     hub.note((bad, None));
+    hub.advance(Duration::from_nanos(1));
     assert!(hub.is_closed(bad));
     assert_eq!(hub.handler().inner().0, ["opened", "input ended"]);
 }

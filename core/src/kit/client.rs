@@ -4,7 +4,7 @@
 //! deadline. It is told [`Command`]s as notes, and tells [`ClientEvent`]s to a function. Shells have a handle for it, to be used
 //! from async and from ordinary code: `shell::client`.
 
-use super::auth::scram;
+use super::auth::{Nonces, scram};
 use super::layer::{PING, PING_TEXT, PONG};
 use super::rpc::{CallError, Message, Parsed, request};
 use crate::id::Origin;
@@ -124,7 +124,8 @@ pub struct Client<F> {
     calls: BTreeMap<Ticket, u64>,
     /// Calls that wait for a connection, or for the server to keep up, by their numbers.
     parked: BTreeMap<u64, Call>,
-    logins: u64,
+    /// Made with the first login, of what tells this client from others of the same secret.
+    nonces: Option<Nonces>,
     /// It does not come back.
     finished: bool,
     /// The server does not keep up.
@@ -200,7 +201,7 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
             subscriptions,
             calls,
             parked,
-            logins: 0,
+            nonces: None,
             finished: false,
             stalled: false,
         }
@@ -295,8 +296,8 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
         let (message, exchange) = match login {
             Login::Token(token) => (Auth { token: Some(token.into()), ..Auth::default() }, None),
             Login::Password { user, password } => {
-                self.logins += 1;
-                match scram::Client::new(&user, &password, &scram::nonce(&self.secret, self.logins)) {
+                let nonce = self.nonces.get_or_insert_with(|| Nonces::new(&self.secret, hub)).next();
+                match scram::Client::new(&user, &password, &nonce) {
                     Ok(client) => {
                         let first = client.first();
                         let exchange = Exchange { client, expected: None };

@@ -67,6 +67,7 @@ mod environment;
 mod follow;
 mod layers;
 mod listeners;
+mod passwords;
 mod paths;
 mod plan;
 mod profiles;
@@ -78,6 +79,7 @@ mod typed;
 pub mod units;
 mod words;
 
+pub use passwords::HashedPasswords;
 pub use plan::{AuthenticationPlan, MonitorPlan, Plan};
 pub use secret::Secret;
 pub use template::{environment_template, schema, template};

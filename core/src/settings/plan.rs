@@ -1,6 +1,7 @@
 //! Settings that make sense together, as what a server is made of.
 
 use super::layers::Layers;
+use super::passwords::HashedPasswords;
 use super::tree::{
     AppChoice, AuthenticationSettings, DrainSettings, DuplicateChoice, EnvelopeChoice, LadderSettings, LimitSettings,
     LogSettings, MonitorSettings, OutboundSettings, PeerSettings, Settings, SlowChoice,
@@ -8,7 +9,7 @@ use super::tree::{
 use super::units::{Maybe, NetworkText, RateText, Size, Timeout};
 use super::{SettingsError, SettingsErrors, built_in};
 use crate::app::Envelope;
-use crate::kit::auth::scram::Credentials;
+use crate::kit::auth::scram::{self, ScramError};
 use crate::kit::auth::{Accounts, AuthenticationLimits, DuplicateLogin, TokenKey, Tokens};
 use crate::limit::{Budget, ConnectionLimits, EarlyDrop, Ladder, MessageSize, Network, QuarantineLimits, Rate};
 use crate::outbound::{Marks, OutboundLimits, SlowPolicy};
@@ -74,6 +75,8 @@ pub struct AuthenticationPlan {
     pub token_in_query: bool,
     /// Whether people are asked.
     pub dialogue: bool,
+    /// Whether they are also where passwords cross a network in the clear.
+    pub allow_plaintext: bool,
     /// What happens when a user is connected already.
     pub duplicates: DuplicateLogin,
 }
@@ -98,30 +101,52 @@ impl fmt::Debug for AuthenticationPlan {
 }
 
 impl AuthenticationPlan {
-    /// The users and keys. Passwords are hashed with `salt`, which should be random.
+    /// The users and keys. Passwords that are not hashed yet are, which takes milliseconds for each: not for a thread that serves.
     ///
     /// # Errors
     /// What is wrong, and with which key.
-    pub fn accounts(&self, salt: &[u8]) -> Result<Accounts, (String, String)> {
-        let AuthenticationSettings { users, shared_password, tokens, iterations, .. } = &self.settings;
-        let hash = |key: String, password: &str| {
-            // Another for each password.
-            let salt = [salt, key.as_bytes()].concat();
-            Credentials::new(password, &salt, *iterations).map_err(|error| (key, error.to_string()))
-        };
+    pub fn accounts(&self, hashed: &mut HashedPasswords) -> Result<Accounts, (String, String)> {
+        let AuthenticationSettings { users, shared_password, iterations, .. } = &self.settings;
         let mut accounts = Accounts::new();
         if !shared_password.is_empty() {
-            accounts =
-                accounts.shared_password(hash("authentication.shared_password".into(), shared_password.reveal())?);
+            let credentials = hashed.get(None, shared_password.reveal(), *iterations);
+            let blame = |error: ScramError| ("authentication.shared_password".into(), error.to_string());
+            accounts = accounts.shared_password(credentials.map_err(blame)?);
         }
         for (name, user) in users {
-            let key = format!("authentication.users.{name}");
-            let credentials = hash(format!("{key}.password"), user.password.reveal())?;
+            let key = || format!("authentication.users.{name}");
+            let credentials = hashed.get(Some(name), user.password.reveal(), *iterations);
+            let credentials = credentials.map_err(|error| (key() + ".password", error.to_string()))?;
             let scopes = user.scopes.iter().map(String::as_str);
-            accounts = accounts.user(name, credentials, scopes).map_err(|error| (key, error.to_string()))?;
+            accounts = accounts.user(name, credentials, scopes).map_err(|error| (key(), error.to_string()))?;
         }
-        if let Some(tokens) = tokens {
-            let settings = tokens;
+        hashed.retain(|user| user.map_or(!shared_password.is_empty(), |user| users.contains_key(user)));
+        match self.tokens()? {
+            Some(tokens) => Ok(accounts.tokens(tokens)),
+            None => Ok(accounts),
+        }
+    }
+
+    /// Whether there can be such users and keys. Nothing is hashed.
+    fn check(&self) -> Result<(), (String, String)> {
+        let AuthenticationSettings { users, shared_password, iterations, .. } = &self.settings;
+        let check = |key: String, password: &str| {
+            scram::check(password, *iterations).map_err(|error: ScramError| (key, error.to_string()))
+        };
+        if !shared_password.is_empty() {
+            check("authentication.shared_password".into(), shared_password.reveal())?;
+        }
+        for (name, user) in users {
+            check(format!("authentication.users.{name}.password"), user.password.reveal())?;
+            if let Err(error) = scram::check_name(name) {
+                return Err((format!("authentication.users.{name}"), error.to_string()));
+            }
+        }
+        self.tokens().map(drop)
+    }
+
+    fn tokens(&self) -> Result<Option<Tokens>, (String, String)> {
+        if let Some(settings) = &self.settings.tokens {
             let blame = |key: &str, words: String| (format!("authentication.tokens.{key}"), words);
             let key = if settings.hs256_secret.is_empty() {
                 let bytes = from_hex(&settings.ed25519_public);
@@ -139,11 +164,11 @@ impl AuthenticationPlan {
                 tokens = tokens.audience(&settings.audience);
             }
             if let Maybe(Some(most)) = settings.single_use_max {
-                tokens = tokens.single_use(most.get() as usize);
+                tokens = tokens.single_use(most.get());
             }
-            accounts = accounts.tokens(tokens);
+            return Ok(Some(tokens));
         }
-        Ok(accounts)
+        Ok(None)
     }
 }
 
@@ -461,10 +486,10 @@ fn authentication(settings: &Settings, problems: &mut Problems<'_>) -> Option<Au
             tries: auth.tries.get(),
             per_address: limit(auth.failures_per_address, defaults.per_address),
             per_user: limit(auth.failures_per_user, defaults.per_user),
-            iterations_of_nobody: auth.iterations,
         },
         token_in_query: auth.token_in_query,
         dialogue: auth.dialogue,
+        allow_plaintext: auth.allow_plaintext,
         duplicates: match auth.duplicates {
             DuplicateChoice::KeepBoth => DuplicateLogin::KeepBoth,
             DuplicateChoice::RefuseNew => DuplicateLogin::RefuseNew,
@@ -472,7 +497,7 @@ fn authentication(settings: &Settings, problems: &mut Problems<'_>) -> Option<Au
         },
     };
     if auth.iterations >= 4_096
-        && let Err((key, words)) = plan.accounts(b"only to see whether it can be done")
+        && let Err((key, words)) = plan.check()
     {
         problems.add(&key, words);
     }

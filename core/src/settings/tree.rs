@@ -632,19 +632,19 @@ settings! {
         tokens: Option<TokenSettings> = None;
         /// Whether a token may stand in the query of a WebSocket's address, where logs keep it.
         token_in_query: bool = false;
-        /// Whether people on telnet and lines are asked for name and password.
+        /// Whether people on telnet and lines are asked for name and password, where those do not cross a network in the clear.
         dialogue: bool = false;
         /// Whether passwords may cross a network without TLS.
         allow_plaintext: bool = false;
-        /// What happens when a user is connected already.
+        /// What happens when a user is connected already, to whichever worker.
         duplicates: DuplicateChoice = DuplicateChoice::KeepBoth;
         /// How long a peer may take to show who it is.
         deadline: Timeout = timeout(30);
         /// After so many wrong proofs a connection ends.
         tries: NonZeroU32 = count(3);
-        /// How many wrong proofs an address has.
+        /// How many wrong proofs an address has, with all workers together.
         failures_per_address: Option<RateText> = RateText::new(5, 300, 5);
-        /// How many wrong proofs a user has, from all addresses.
+        /// How many wrong proofs a user has, from all addresses but those where the user was right before.
         failures_per_user: Option<RateText> = RateText::new(50, 300, 50);
         /// How often passwords are hashed (PBKDF2), 4,096 or more.
         iterations: u32 = 10_000;
@@ -657,7 +657,8 @@ settings! {
         /// A file whose first line is the password.
         #[schemars(extend("format" = PATH))]
         password_file: String = String::new();
-        /// What the user may do.
+        /// What the user may do, where the application asks: `chat`, `relay` and `echo` are open to all who are let in. Without scopes
+        /// a user may do nothing that needs one.
         scopes: Vec<String> = Vec::new();
     }
 
@@ -676,7 +677,7 @@ settings! {
         audience: String = String::new();
         /// What clocks may differ by, at most 5m.
         leeway: Span = Span(Duration::ZERO);
-        /// Each token is accepted once, and so many are remembered until they expire.
+        /// Each token is accepted once, also after a reload, and so many are remembered until they expire.
         single_use_max: Maybe<NonZeroU32> = Maybe(None);
     }
 

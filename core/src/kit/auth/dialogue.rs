@@ -1,8 +1,49 @@
 //! A person is asked for name and password.
 
-use crate::{ConnId, Hub};
+use crate::wire::Protocol;
+use crate::{Address, ConnId, Hub, Peer, Representation};
 use alloc::borrow::ToOwned;
 use alloc::string::String;
+
+/// Whether people are asked, and where.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Asks {
+    pub(super) is_enabled: bool,
+    pub(super) allows_plaintext: bool,
+}
+
+impl Asks {
+    /// Whether a person at this connection may be asked: prompts come through there, and what is typed stays on this machine or
+    /// is enciphered.
+    pub(super) fn may_ask<C: Default>(self, hub: &Hub<'_, C>, conn: ConnId) -> bool {
+        let has_lines = matches!(hub.wire_name(conn), Some("lines" | "telnet" | "ws+telnet"));
+        self.is_enabled
+            && hub.is_open(conn)
+            && has_lines
+            && hub.representation(conn) == Representation::Text
+            && (self.allows_plaintext || hub.secured(conn).is_some() || is_local(hub, conn))
+    }
+}
+
+/// Whether what a connection sends crosses no network on its last way to us.
+fn is_local<C: Default>(hub: &Hub<'_, C>, conn: ConnId) -> bool {
+    let Some(listen) = hub.listen(conn) else { return false };
+    let is_local = match &listen.address {
+        Address::Tcp(address) => address.ip().to_canonical().is_loopback(),
+        Address::Unix(_) => true,
+        Address::Forwarded(forward) => forward.bind.is_local(),
+        Address::Inherited(_) => false,
+    };
+    // Behind a proxy the peer is somebody else than who is connected here.
+    let has_proxies =
+        listen.proxies.is_some() || matches!(&listen.protocol, Protocol::Http(http) if http.forwarded.is_some());
+    let is_peer_local = || match hub.peer(conn) {
+        Some(Peer::Address(address)) => address.ip().to_canonical().is_loopback(),
+        Some(Peer::Local) => true,
+        None => false,
+    };
+    is_local || !has_proxies && is_peer_local()
+}
 
 /// How far it has gone.
 #[derive(Default)]

@@ -1,5 +1,6 @@
 use super::scram::{Credentials, ScramError};
 use super::token::Tokens;
+use super::used::SingleUse;
 use crate::{ConnId, Identity, UnixTime};
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
@@ -23,6 +24,12 @@ pub trait Provider<N> {
         None
     }
 
+    /// How often the passwords of users are hashed. As much work is done for a user who does not exist as for one who does, if
+    /// this is the same for all of them. The default is 10,000.
+    fn iterations(&mut self) -> u32 {
+        10_000
+    }
+
     /// Who a user is that has proven to know their password.
     fn identity(&mut self, user: &str) -> Identity {
         Identity::user(user)
@@ -43,18 +50,23 @@ pub trait Provider<N> {
 pub enum Verdict {
     /// It is this user.
     Accepted(Identity),
+    /// It is this user, unless the token was used before.
+    AcceptedOnce(Identity, SingleUse),
     /// It is not good, for this reason, which the peer is told.
     Refused(Cow<'static, str>),
-    /// That takes a while, and will be told by a [note](Provider::note). Before the peer is known, nothing else is heard of it
+    /// That takes a while, and will be told by a [note](Provider::note). Before the peer is known, nothing else is read of it
     /// meanwhile, until the deadline for authentication; a renewal goes on beside its messages.
     Pending,
 }
 
-/// Users with passwords, tokens, or both: the [`Provider`] for who has no other.
+/// Users with passwords, tokens, or both: the [`Provider`] for who has no other. Each shard may have a clone: nothing in it
+/// changes.
 #[derive(Clone, Debug, Default)]
 pub struct Accounts {
     shared: Option<Credentials>,
     users: BTreeMap<String, Account>,
+    /// The most that a password is hashed.
+    iterations_max: u32,
     tokens: Option<Tokens>,
 }
 
@@ -75,7 +87,8 @@ impl Accounts {
     /// needs that.
     #[must_use]
     pub fn shared_password(self, credentials: Credentials) -> Self {
-        Self { shared: Some(credentials), ..self }
+        let iterations_max = self.iterations_max.max(credentials.iterations());
+        Self { shared: Some(credentials), iterations_max, ..self }
     }
 
     /// A user with a password and scopes. The name is prepared as the password is (SASLprep, RFC 4013).
@@ -90,6 +103,7 @@ impl Accounts {
     ) -> Result<Self, ScramError> {
         let name = prepared(name)?;
         let scopes = scopes.into_iter().map(Arc::from).collect();
+        self.iterations_max = self.iterations_max.max(credentials.iterations());
         self.users.insert(name, Account { credentials, scopes });
         Ok(self)
     }
@@ -101,6 +115,40 @@ impl Accounts {
     }
 }
 
+impl Accounts {
+    /// What a token says, if all is well with it.
+    #[must_use]
+    pub fn verdict(&self, token: &str, now: Option<UnixTime>) -> Verdict {
+        let Some(tokens) = &self.tokens else {
+            return Verdict::Refused("tokens are not accepted here".into());
+        };
+        match tokens.identity(token, now) {
+            Ok((identity, None)) => Verdict::Accepted(identity),
+            Ok((identity, Some(single_use))) => Verdict::AcceptedOnce(identity, single_use),
+            Err(error) => Verdict::Refused(error.to_string().into()),
+        }
+    }
+
+    /// What is stored of a user's password; `None` if there is no such user.
+    #[must_use]
+    pub fn credentials(&self, user: &str) -> Option<&Credentials> {
+        self.users.get(user).map(|account| &account.credentials).or(self.shared.as_ref())
+    }
+
+    /// Who a user is that has proven to know their password. Without an account of their own they have no scopes.
+    #[must_use]
+    pub fn identity(&self, user: &str) -> Identity {
+        let scopes = self.users.get(user).map(|account| account.scopes.clone()).unwrap_or_default();
+        Identity { scopes, ..Identity::user(user) }
+    }
+
+    /// The most that a password is hashed, or 10,000 if there is none.
+    #[must_use]
+    pub const fn iterations(&self) -> u32 {
+        if self.iterations_max == 0 { 10_000 } else { self.iterations_max }
+    }
+}
+
 /// A user's name as it is stored and compared.
 pub(super) fn prepared(name: &str) -> Result<String, ScramError> {
     let name = stringprep::saslprep(name).map_err(|_| ScramError::Prohibited)?;
@@ -109,21 +157,18 @@ pub(super) fn prepared(name: &str) -> Result<String, ScramError> {
 
 impl<N> Provider<N> for Accounts {
     fn token(&mut self, _: ConnId, token: &str, now: Option<UnixTime>) -> Verdict {
-        let Some(tokens) = &mut self.tokens else {
-            return Verdict::Refused("tokens are not accepted here".into());
-        };
-        match tokens.identity(token, now) {
-            Ok(identity) => Verdict::Accepted(identity),
-            Err(error) => Verdict::Refused(error.to_string().into()),
-        }
+        self.verdict(token, now)
     }
 
     fn credentials(&mut self, user: &str) -> Option<Credentials> {
-        self.users.get(user).map(|account| &account.credentials).or(self.shared.as_ref()).cloned()
+        Self::credentials(self, user).cloned()
+    }
+
+    fn iterations(&mut self) -> u32 {
+        Self::iterations(self)
     }
 
     fn identity(&mut self, user: &str) -> Identity {
-        let scopes = self.users.get(user).map(|account| account.scopes.clone()).unwrap_or_default();
-        Identity { scopes, ..Identity::user(user) }
+        Self::identity(self, user)
     }
 }

@@ -1,12 +1,12 @@
 //! SCRAM-SHA-256 (RFC 5802 and RFC 7677): both sides prove that they know a password, and neither sends it, nor anything that
 //! could be sent again. Without channel binding.
 
-use alloc::borrow::ToOwned;
+use alloc::borrow::{Cow, ToOwned};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use core::fmt;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
@@ -20,6 +20,8 @@ const MESSAGE_MAX_BYTES: usize = 2_048;
 const ITERATIONS_MAX: u32 = 1_000_000;
 /// RFC 7677 section 4.
 const ITERATIONS_MIN: u32 = 4_096;
+/// A longer password is none: preparing it would take as long as its sender likes.
+const PASSWORD_MAX_BYTES: usize = 1_024;
 
 /// What a server stores of a password: enough to check it, and not enough to be it (RFC 5802 section 3).
 #[derive(Clone, PartialEq, Eq)]
@@ -34,8 +36,9 @@ pub struct Credentials {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScramError {
-    /// The password or the name has characters that none may have (SASLprep, RFC 4013), or is empty.
-    #[error("the password or the name is empty or has characters that none may have")]
+    /// The password or the name has characters that none may have (SASLprep, RFC 4013), is empty, or has more than 1,024 bytes
+    /// (a name: 256).
+    #[error("the password or the name is empty, too long or has characters that none may have")]
     Prohibited,
     /// A message is not what RFC 5802 section 7 says.
     #[error("the message is not one of SCRAM")]
@@ -52,22 +55,34 @@ pub enum ScramError {
 }
 
 impl Credentials {
-    /// What is stored of a password. The salt should be random, 16 bytes or more, and another for each password.
+    /// What is stored of a password. The salt should be another for each password: [`salt`], so that those who ask can't tell
+    /// users who exist from others, or 16 random bytes.
     ///
     /// More iterations make a stolen table harder to use. They cost each client that much, and a server that is told a password
     /// in a login dialogue too: 10,000 take some milliseconds.
     ///
     /// # Errors
-    /// If the password has characters that none may have, or iterations are not in 4,096 to 1,000,000.
+    /// As [`check`].
     pub fn new(password: &str, salt: &[u8], iterations: u32) -> Result<Self, ScramError> {
         let salted = salted_password(password, salt, iterations)?;
         let (client_key, server_key) = (hmac(&salted, b"Client Key"), hmac(&salted, b"Server Key"));
         Ok(Self { salt: salt.to_owned(), iterations, stored_key: Sha256::digest(client_key).into(), server_key })
     }
 
+    /// What is stored of a user's password, with the [`salt`] of that name. `secret` is that of
+    /// [`Authentication::new`](super::Authentication::new).
+    ///
+    /// # Errors
+    /// As [`check`], and if the name is no user's.
+    pub fn of_user(secret: &[u8; 32], user: &str, password: &str, iterations: u32) -> Result<Self, ScramError> {
+        let user = super::provider::prepared(user)?;
+        Self::new(password, &salt(secret, &user), iterations)
+    }
+
     /// Whether this is the password: for who has been told it in plain words.
     #[must_use]
     pub fn verify(&self, password: &str) -> bool {
+        // The same work for every user: how much that is says nothing of them.
         let given = Self::new(password, &self.salt, self.iterations);
         given.is_ok_and(|given| bool::from(given.stored_key.ct_eq(&self.stored_key)))
     }
@@ -76,10 +91,34 @@ impl Credentials {
     /// same name, and nothing that any password matches.
     #[must_use]
     pub(super) fn of_nobody(secret: &Key, user: &str, iterations: u32) -> Self {
-        let salt = hmac(secret, user.as_bytes())[..16].to_vec();
+        let salt = salt(secret, user).to_vec();
         let (stored_key, server_key) = (hmac(secret, &salt), hmac(secret, b"nobody"));
         Self { salt, iterations, stored_key, server_key }
     }
+
+    /// How often the password was hashed.
+    #[must_use]
+    pub const fn iterations(&self) -> u32 {
+        self.iterations
+    }
+}
+
+/// The salt of a user's password: the one that is told about this name if there is no such user, as long as `secret` is that of
+/// [`Authentication::new`](super::Authentication::new). It stays the same when passwords are loaded anew.
+#[must_use]
+pub fn salt(secret: &[u8; 32], user: &str) -> [u8; 16] {
+    let mut salt = [0; 16];
+    salt.copy_from_slice(&hmac(secret, &[b"salt of ", user.as_bytes()].concat())[..16]);
+    salt
+}
+
+/// Whether a password can be hashed, without doing so.
+///
+/// # Errors
+/// If the password has characters that none may have, is empty or has more than 1,024 bytes, or iterations are not in 4,096 to
+/// 1,000,000.
+pub fn check(password: &str, iterations: u32) -> Result<(), ScramError> {
+    prepared_password(password, iterations).map(drop)
 }
 
 /// Nothing of it is shown.
@@ -157,6 +196,12 @@ impl Server {
     #[must_use]
     pub fn first(&self) -> &str {
         &self.first
+    }
+
+    /// Whether this is what is stored of the password: it may have changed since the first message.
+    #[must_use]
+    pub fn is_for(&self, credentials: &Credentials) -> bool {
+        self.credentials == *credentials
     }
 
     /// Reads the last message of the client, `c=...,r=...,p=...`, and proves in turn, with `v=...`, that the server knows the
@@ -253,24 +298,35 @@ impl fmt::Debug for Client {
     }
 }
 
-fn salted_password(password: &str, salt: &[u8], iterations: u32) -> Result<Key, ScramError> {
+/// Whether a name can be a user's.
+///
+/// # Errors
+/// If it has characters that none may have (SASLprep, RFC 4013), is empty or has more than 256 bytes.
+pub fn check_name(name: &str) -> Result<(), ScramError> {
+    super::provider::prepared(name).map(drop)
+}
+
+fn prepared_password(password: &str, iterations: u32) -> Result<Cow<'_, str>, ScramError> {
     if !(ITERATIONS_MIN..=ITERATIONS_MAX).contains(&iterations) {
         return Err(ScramError::Iterations);
     }
-    let password = stringprep::saslprep(password).map_err(|_| ScramError::Prohibited)?;
-    if password.is_empty() {
+    if password.len() > PASSWORD_MAX_BYTES {
         return Err(ScramError::Prohibited);
     }
+    let password = stringprep::saslprep(password).map_err(|_| ScramError::Prohibited)?;
+    if password.is_empty() { Err(ScramError::Prohibited) } else { Ok(password) }
+}
+
+fn salted_password(password: &str, salt: &[u8], iterations: u32) -> Result<Key, ScramError> {
+    let password = prepared_password(password, iterations)?;
+    #[cfg(test)]
+    effort::count(iterations);
     Ok(pbkdf2::pbkdf2_hmac_array::<Sha256, 32>(password.as_bytes(), salt, iterations))
 }
 
-/// A nonce that nobody can guess who does not know the secret: another for each number.
-pub(crate) fn nonce(secret: &Key, number: u64) -> String {
-    let number = [&b"nonce"[..], &number.to_be_bytes()].concat();
-    STANDARD_NO_PAD.encode(&hmac(secret, &number)[..18])
-}
-
 pub(super) fn hmac(key: &[u8], data: &[u8]) -> Key {
+    #[cfg(test)]
+    effort::count(1);
     // A key of any length will do.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
     mac.update(data);
@@ -303,6 +359,25 @@ fn unescape(name: &str) -> Result<String, ScramError> {
 
 fn is_printable(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b'!'..=b'+' | b'-'..=b'~'))
+}
+
+/// How much was hashed by this thread: how long something takes says nothing in a test, and this does.
+#[cfg(test)]
+pub(super) mod effort {
+    use core::cell::Cell;
+
+    std::thread_local!(static HASHED: Cell<u64> = const { Cell::new(0) });
+
+    pub(super) fn count(times: u32) {
+        HASHED.with(|hashed| hashed.set(hashed.get() + u64::from(times)));
+    }
+
+    /// What was hashed while `act` ran.
+    pub(crate) fn of(act: impl FnOnce()) -> u64 {
+        let before = HASHED.with(Cell::get);
+        act();
+        HASHED.with(Cell::get) - before
+    }
 }
 
 #[cfg(test)]
@@ -355,6 +430,9 @@ mod tests {
         let (last, _) = client("pencil").answer(server.first()).expect("good");
         assert_eq!(later.finish(&last), Err(ScramError::InvalidProof));
         assert!(credentials.verify("pencil") && !credentials.verify("Pencil") && !credentials.verify(""));
+        assert!(!credentials.verify(&"x".repeat(1_025)));
+        assert_eq!(check(&"x".repeat(1_025), 4_096), Err(ScramError::Prohibited));
+        assert_eq!((check(&"x".repeat(1_024), 4_096), check("x", 4_095)), (Ok(()), Err(ScramError::Iterations)));
         // SASLprep: a soft hyphen is nothing, a non-ASCII space is a space.
         let odd = Credentials::new("I\u{ad}X\u{a0}y", b"0123456789abcdef", 4_096).expect("a password");
         assert!(odd.verify("IX y"));

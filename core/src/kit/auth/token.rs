@@ -1,88 +1,21 @@
 //! Signed tokens: JSON Web Tokens (RFC 7519) in the compact form (RFC 7515 section 3.1), with HS256 or EdDSA over Ed25519
 //! (RFC 8037). Which of them is decided by the key, never by the token.
 
+use super::claims::{Audience, Claims};
+use super::key::TokenKey;
+use super::used::SingleUse;
+use crate::text::neutralize;
 use crate::{Identity, UnixTime};
 use alloc::borrow::ToOwned;
-use alloc::collections::BTreeSet;
-use alloc::format;
 use alloc::string::String;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use core::fmt;
-use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use subtle::ConstantTimeEq;
-
-use super::scram::hmac;
+use serde::Deserialize;
+use serde_json::Value;
 
 /// A longer token is no token.
 const TOKEN_MAX_BYTES: usize = 4_096;
-/// A shorter key could be guessed (RFC 7518 section 3.2).
-const SECRET_MIN_BYTES: usize = 32;
-
-/// What a token says (RFC 7519 section 4.1).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Claims {
-    /// The user.
-    pub sub: String,
-    /// From when on it is worth nothing, in seconds since 1970.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub exp: Option<u64>,
-    /// Before when it is worth nothing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub nbf: Option<u64>,
-    /// Who made it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub iss: Option<String>,
-    /// For whom it was made: one or several.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub aud: Option<Audience>,
-    /// What tells it from others.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub jti: Option<String>,
-    /// What the user may do: words between blanks (RFC 8693 section 4.2).
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub scope: String,
-    /// Everything else.
-    #[serde(flatten)]
-    pub others: Map<String, Value>,
-}
-
-/// For whom a token was made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Audience {
-    /// One.
-    One(String),
-    /// Several.
-    Several(Vec<String>),
-}
-
-/// A key that checks tokens, and signs them if it can.
-#[derive(Clone)]
-pub struct TokenKey(Kind);
-
-#[derive(Clone)]
-enum Kind {
-    Hs256(Arc<[u8]>),
-    Ed25519Public(VerifyingKey),
-    Ed25519(SigningKey),
-}
-
-/// Not a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TokenKeyError {
-    /// A secret for HS256 that could be guessed.
-    #[error("a secret for HS256 has at least {SECRET_MIN_BYTES} bytes")]
-    TooShort,
-    /// Bytes that are no point on the curve, or a weak one.
-    #[error("these bytes are no public key of Ed25519")]
-    NoPublicKey,
-}
 
 /// Why a token was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -117,90 +50,7 @@ pub enum TokenError {
     NoClock,
 }
 
-impl TokenKey {
-    /// A secret that signs and checks with HS256.
-    ///
-    /// # Errors
-    /// If it has less than 32 bytes.
-    pub fn hs256(secret: &[u8]) -> Result<Self, TokenKeyError> {
-        if secret.len() < SECRET_MIN_BYTES {
-            Err(TokenKeyError::TooShort)
-        } else {
-            Ok(Self(Kind::Hs256(secret.into())))
-        }
-    }
-
-    /// A public key that checks with EdDSA over Ed25519.
-    ///
-    /// # Errors
-    /// If the bytes are no public key.
-    pub fn ed25519_public(key: &[u8; 32]) -> Result<Self, TokenKeyError> {
-        let key = VerifyingKey::from_bytes(key).ok().filter(|key| !key.is_weak());
-        key.map(|key| Self(Kind::Ed25519Public(key))).ok_or(TokenKeyError::NoPublicKey)
-    }
-
-    /// A private key, its seed, that signs and checks with EdDSA over Ed25519.
-    #[must_use]
-    pub fn ed25519(seed: &[u8; 32]) -> Self {
-        Self(Kind::Ed25519(SigningKey::from_bytes(seed)))
-    }
-
-    /// The public half of a key of Ed25519.
-    #[must_use]
-    pub fn public(&self) -> Option<[u8; 32]> {
-        match &self.0 {
-            Kind::Hs256(_) => None,
-            Kind::Ed25519Public(key) => Some(key.to_bytes()),
-            Kind::Ed25519(key) => Some(key.verifying_key().to_bytes()),
-        }
-    }
-
-    /// A token that says this; `None` if the key is public and can't sign.
-    #[must_use]
-    pub fn sign(&self, claims: &Claims) -> Option<String> {
-        let header = format!(r#"{{"alg":"{}","typ":"JWT"}}"#, self.algorithm());
-        let claims = serde_json::to_string(claims).ok()?;
-        let mut token = URL_SAFE_NO_PAD.encode(header);
-        token.push('.');
-        URL_SAFE_NO_PAD.encode_string(claims, &mut token);
-        let signature = match &self.0 {
-            Kind::Hs256(secret) => hmac(secret, token.as_bytes()).to_vec(),
-            Kind::Ed25519(key) => key.sign(token.as_bytes()).to_bytes().to_vec(),
-            Kind::Ed25519Public(_) => return None,
-        };
-        token.push('.');
-        URL_SAFE_NO_PAD.encode_string(signature, &mut token);
-        Some(token)
-    }
-
-    /// As it stands in a token's header (RFC 7518 section 3.1, RFC 8037 section 3.1).
-    fn algorithm(&self) -> &'static str {
-        match self.0 {
-            Kind::Hs256(_) => "HS256",
-            Kind::Ed25519Public(_) | Kind::Ed25519(_) => "EdDSA",
-        }
-    }
-
-    fn verifies(&self, signed: &[u8], signature: &[u8]) -> bool {
-        let ed25519 = |key: &VerifyingKey| {
-            let signature = Signature::from_slice(signature);
-            signature.is_ok_and(|signature| key.verify_strict(signed, &signature).is_ok())
-        };
-        match &self.0 {
-            Kind::Hs256(secret) => bool::from(hmac(secret, signed).ct_eq(signature)),
-            Kind::Ed25519Public(key) => ed25519(key),
-            Kind::Ed25519(key) => ed25519(&key.verifying_key()),
-        }
-    }
-}
-
-impl fmt::Debug for TokenKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TokenKey").field(&self.algorithm()).finish()
-    }
-}
-
-/// Checks tokens.
+/// Checks tokens. It remembers nothing of them: which were used is in [`UsedTokens`](super::UsedTokens).
 #[derive(Clone, Debug)]
 pub struct Tokens {
     /// With the `kid` (RFC 7515 section 4.1.4) that a token must have to be checked with it, if it must have one.
@@ -208,24 +58,14 @@ pub struct Tokens {
     issuer: Option<String>,
     audience: Option<String>,
     leeway_secs: u64,
-    used: Option<Used>,
-}
-
-/// The tokens that were used and are still valid.
-#[derive(Clone, Debug)]
-struct Used {
-    most: usize,
-    /// The latest that it ever was: the clock may go back, and what was used stays so.
-    latest: u64,
-    until: BTreeSet<(u64, Arc<str>)>,
-    known: BTreeSet<Arc<str>>,
+    single_use_max: Option<u32>,
 }
 
 impl Tokens {
     /// Checks with one key.
     #[must_use]
     pub fn new(key: TokenKey) -> Self {
-        Self { keys: [(None, key)].into(), issuer: None, audience: None, leeway_secs: 0, used: None }
+        Self { keys: [(None, key)].into(), issuer: None, audience: None, leeway_secs: 0, single_use_max: None }
     }
 
     /// Checks tokens whose header names a `kid` with this key as well: so keys are exchanged while tokens of both are about.
@@ -253,18 +93,19 @@ impl Tokens {
         Self { leeway_secs: seconds.min(300), ..self }
     }
 
-    /// Accepts each token once only, by its `jti`, and remembers so many until they expire. When there are more, no token is
-    /// accepted until one has.
+    /// Accepts each token once only, by its issuer and `jti`. [`Authentication`](super::Authentication) remembers up to `most`
+    /// used tokens until they expire, for all shards of the server and over every exchange of keys, but not over a restart. While
+    /// there are so many, no other token is accepted; with 0 none ever is.
     #[must_use]
-    pub fn single_use(self, most: usize) -> Self {
-        Self { used: Some(Used { most, latest: 0, until: BTreeSet::new(), known: BTreeSet::new() }), ..self }
+    pub fn single_use(self, most: u32) -> Self {
+        Self { single_use_max: Some(most), ..self }
     }
 
-    /// What a token says, if all is well with it.
+    /// What a token says, if all is well with it. Whether it was used before is not looked at.
     ///
     /// # Errors
     /// The first thing that is not, signature first.
-    pub fn verify(&mut self, token: &str, now: Option<UnixTime>) -> Result<Claims, TokenError> {
+    pub fn verify(&self, token: &str, now: Option<UnixTime>) -> Result<Claims, TokenError> {
         let claims = self.signed(token)?;
         let now = now.ok_or(TokenError::NoClock)?.as_secs();
         let exp = claims.exp.ok_or(TokenError::NoExpiry)?;
@@ -283,21 +124,28 @@ impl Tokens {
         if !is_for_us || self.issuer.is_some() && self.issuer != claims.iss {
             return Err(TokenError::Purpose);
         }
-        if let Some(used) = &mut self.used {
-            used.add(claims.jti.as_deref(), exp.saturating_add(self.leeway_secs), now)?;
-        }
         Ok(claims)
     }
 
-    /// Who a token says its bearer is, if all is well with it: with its scopes, and until it expires.
+    /// Who a token says its bearer is, if all is well with it: with its scopes, and until it expires. If it is good
+    /// [once](Self::single_use) only, it is not to be believed before [`UsedTokens::redeem`](super::UsedTokens::redeem) has
+    /// taken it.
     ///
     /// # Errors
-    /// As [`verify`](Self::verify).
-    pub fn identity(&mut self, token: &str, now: Option<UnixTime>) -> Result<Identity, TokenError> {
+    /// As [`verify`](Self::verify), or [`TokenError::Used`] if it is to be used once and has no `jti`.
+    pub fn identity(&self, token: &str, now: Option<UnixTime>) -> Result<(Identity, Option<SingleUse>), TokenError> {
         let claims = self.verify(token, now)?;
+        let until_secs = claims.exp.map(|exp| exp.saturating_add(self.leeway_secs));
+        let single_use = match self.single_use_max {
+            Some(most) => {
+                let jti = claims.jti.as_deref().ok_or(TokenError::Used)?;
+                let until_secs = until_secs.ok_or(TokenError::NoExpiry)?;
+                Some(SingleUse::new(claims.iss.as_deref(), jti, until_secs, most))
+            }
+            None => None,
+        };
         let identity = Identity::user(&claims.sub).with_scopes(claims.scope.split_ascii_whitespace());
-        let expires_at = claims.exp.map(|exp| UnixTime::from_secs(exp.saturating_add(self.leeway_secs)));
-        Ok(Identity { expires_at, ..identity })
+        Ok((Identity { expires_at: until_secs.map(UnixTime::from_secs), ..identity }, single_use))
     }
 
     /// What is signed, if it is signed by one of our keys.
@@ -331,38 +179,17 @@ impl Tokens {
             return Err(TokenError::Signature);
         }
         let claims: Claims = serde_json::from_slice(&claims).map_err(|_| malformed)?;
-        if claims.sub.is_empty() || claims.sub.len() > 256 { Err(malformed) } else { Ok(claims) }
-    }
-}
-
-impl Used {
-    fn add(&mut self, jti: Option<&str>, until: u64, now: u64) -> Result<(), TokenError> {
-        self.latest = self.latest.max(now);
-        if until <= self.latest {
-            return Err(TokenError::Expired);
-        }
-        while let Some((until, jti)) = self.until.first()
-            && *until <= self.latest
-        {
-            self.known.remove(jti);
-            self.until.pop_first();
-        }
-        let jti: Arc<str> = jti.ok_or(TokenError::Used)?.into();
-        if self.known.contains(&jti) {
-            return Err(TokenError::Used);
-        }
-        if self.known.len() >= self.most {
-            return Err(TokenError::Full);
-        }
-        self.known.insert(jti.clone());
-        self.until.insert((until, jti));
-        Ok(())
+        let is_name = !claims.sub.is_empty() && claims.sub.len() <= 256 && neutralize(&claims.sub) == claims.sub;
+        if is_name { Ok(claims) } else { Err(malformed) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kit::auth::TokenKeyError;
+    use crate::kit::auth::scram::hmac;
+    use alloc::format;
 
     const NOW: u64 = 1_800_000_000;
 
@@ -374,7 +201,7 @@ mod tests {
         Claims { sub: "ann".into(), exp: Some(NOW + 60), scope: "join:* admin".into(), ..Claims::default() }
     }
 
-    fn verify(tokens: &mut Tokens, token: &str) -> Result<Claims, TokenError> {
+    fn verify(tokens: &Tokens, token: &str) -> Result<Claims, TokenError> {
         tokens.verify(token, Some(UnixTime::from_secs(NOW)))
     }
 
@@ -406,8 +233,8 @@ mod tests {
         assert_eq!(public.sign(&claims()), None);
         for (signs, checks) in [(hs256(), hs256()), (private.clone(), private), (TokenKey::ed25519(&[9; 32]), public)] {
             let token = signs.sign(&claims()).expect("it signs");
-            assert_eq!(verify(&mut Tokens::new(checks.clone()), &token), Ok(claims()));
-            let identity = Tokens::new(checks).identity(&token, Some(UnixTime::from_secs(NOW))).expect("good");
+            assert_eq!(verify(&Tokens::new(checks.clone()), &token), Ok(claims()));
+            let identity = Tokens::new(checks).identity(&token, Some(UnixTime::from_secs(NOW))).expect("good").0;
             assert!(identity.may("admin") && identity.may("join:x") && !identity.may("leave:x"));
             assert_eq!(identity.expires_at, Some(UnixTime::from_secs(NOW + 60)));
         }
@@ -418,11 +245,11 @@ mod tests {
         let body = format!(r#"{{"sub":"ann","exp":{}}}"#, NOW + 60);
         let private = TokenKey::ed25519(&[9; 32]);
         let public = private.public().expect("it has one");
-        let mut eddsa = Tokens::new(TokenKey::ed25519_public(&public).expect("a key"));
+        let eddsa = Tokens::new(TokenKey::ed25519_public(&public).expect("a key"));
         // The public key taken for a secret.
         let confused = forged(r#"{"alg":"HS256"}"#, &body, &public);
-        assert_eq!(verify(&mut eddsa, &confused), Err(TokenError::Signature));
-        let mut tokens = Tokens::new(hs256());
+        assert_eq!(verify(&eddsa, &confused), Err(TokenError::Signature));
+        let tokens = Tokens::new(hs256());
         for header in [
             r#"{"alg":"none"}"#,
             r#"{"alg":"None"}"#,
@@ -431,25 +258,25 @@ mod tests {
             r#"{"alg":"EdDSA"}"#,
             r#"{"alg":"HS256","crit":["exp"],"exp":1}"#,
         ] {
-            assert_eq!(verify(&mut tokens, &forged(header, &body, &[7; 32])), Err(TokenError::Signature), "{header}");
+            assert_eq!(verify(&tokens, &forged(header, &body, &[7; 32])), Err(TokenError::Signature), "{header}");
         }
         let unsigned = forged(r#"{"alg":"none"}"#, &body, &[7; 32]);
         let unsigned = &unsigned[..=unsigned.rfind('.').expect("a dot")];
-        assert_eq!(verify(&mut tokens, unsigned), Err(TokenError::Signature));
-        assert!(verify(&mut tokens, &forged(r#"{"alg":"HS256"}"#, &body, &[7; 32])).is_ok());
+        assert_eq!(verify(&tokens, unsigned), Err(TokenError::Signature));
+        assert!(verify(&tokens, &forged(r#"{"alg":"HS256"}"#, &body, &[7; 32])).is_ok());
     }
 
     #[test]
     fn a_kid_chooses_among_known_keys_and_is_never_a_path() {
         let second = TokenKey::hs256(&[8; 32]).expect("long enough");
-        let mut tokens = Tokens::new(hs256()).with_key("2026", second);
+        let tokens = Tokens::new(hs256()).with_key("2026", second);
         let body = format!(r#"{{"sub":"ann","exp":{}}}"#, NOW + 60);
         let signed = |kid: &str, byte| forged(&format!(r#"{{"alg":"HS256","kid":{kid}}}"#), &body, &[byte; 32]);
-        assert!(verify(&mut tokens, &signed(r#""2026""#, 8)).is_ok());
+        assert!(verify(&tokens, &signed(r#""2026""#, 8)).is_ok());
         for kid in [r#""2025""#, r#""../../dev/null""#, r#""'; select 1""#, "null"] {
-            assert_eq!(verify(&mut tokens, &signed(kid, 8)), Err(TokenError::Signature), "{kid}");
+            assert_eq!(verify(&tokens, &signed(kid, 8)), Err(TokenError::Signature), "{kid}");
             // The first key checks whatever the token calls it.
-            assert!(verify(&mut tokens, &signed(kid, 7)).is_ok());
+            assert!(verify(&tokens, &signed(kid, 7)).is_ok());
         }
     }
 
@@ -483,36 +310,78 @@ mod tests {
             (plain().issuer("we"), token(|c| c.iss = Some("they".into())), Err(TokenError::Purpose)),
             (plain().issuer("we"), token(|c| c.iss = Some("we".into())), Ok(())),
         ];
-        for (number, (mut tokens, token, result)) in cases.into_iter().enumerate() {
-            assert_eq!(verify(&mut tokens, &token).map(drop), result, "case {number}");
+        for (number, (tokens, token, result)) in cases.into_iter().enumerate() {
+            assert_eq!(verify(&tokens, &token).map(drop), result, "case {number}");
         }
         assert_eq!(plain().verify(&token(|_| ()), None), Err(TokenError::NoClock));
     }
 
     #[test]
-    fn a_token_is_used_once_and_the_table_is_bounded() {
-        let mut tokens = Tokens::new(hs256()).single_use(2);
-        let token = |jti: Option<&str>, exp| {
-            hs256().sign(&Claims { jti: jti.map(Into::into), exp: Some(exp), ..claims() }).expect("it signs")
+    fn dates_may_have_a_fraction_or_an_exponent_and_are_never_read_as_longer() {
+        let tokens = Tokens::new(hs256());
+        let said = |dates: &str| {
+            verify(&tokens, &forged(r#"{"alg":"HS256"}"#, &format!(r#"{{"sub":"ann",{dates}}}"#), &[7; 32]))
         };
-        let mut at = |token: &str, now| tokens.verify(token, Some(UnixTime::from_secs(now))).map(drop);
-        assert_eq!(at(&token(None, NOW + 9), NOW), Err(TokenError::Used));
-        assert_eq!(at(&token(Some("a"), NOW + 10), NOW), Ok(()));
-        assert_eq!(at(&token(Some("a"), NOW + 10), NOW), Err(TokenError::Used));
-        assert_eq!(at(&token(Some("b"), NOW + 20), NOW), Ok(()));
-        assert_eq!(at(&token(Some("c"), NOW + 30), NOW), Err(TokenError::Full));
-        assert_eq!(at(&token(Some("c"), NOW + 30), NOW + 10), Ok(()));
-        assert_eq!(at(&token(Some("b"), NOW + 20), NOW + 11), Err(TokenError::Used));
-        // The clock on the wall goes back.
-        assert_eq!(at(&token(Some("a"), NOW + 10), NOW + 5), Err(TokenError::Expired));
+        let read = |dates: &str| said(dates).map(|claims| (claims.exp, claims.nbf, claims.iat));
+        for (dates, result) in [
+            (r#""exp":1900000000.5"#, Ok((Some(1_900_000_000), None, None))),
+            (r#""exp":2.0e9"#, Ok((Some(2_000_000_000), None, None))),
+            (r#""exp":19E8"#, Ok((Some(1_900_000_000), None, None))),
+            (r#""exp":1800000001.0"#, Ok((Some(NOW + 1), None, None))),
+            (r#""exp":1800000000.9"#, Err(TokenError::Expired)),
+            (r#""exp":1e300"#, Ok((Some(u64::MAX), None, None))),
+            (r#""exp":18446744073709551615"#, Ok((Some(u64::MAX), None, None))),
+            (r#""exp":-1"#, Err(TokenError::Expired)),
+            (r#""exp":-1.5e3"#, Err(TokenError::Expired)),
+            (r#""exp":2e9,"nbf":1.8e9"#, Ok((Some(2_000_000_000), Some(NOW), None))),
+            (r#""exp":2e9,"nbf":1799999999.1"#, Ok((Some(2_000_000_000), Some(NOW), None))),
+            (r#""exp":2e9,"nbf":1800000000.1"#, Err(TokenError::NotYet)),
+            (r#""exp":2e9,"nbf":-7.5"#, Ok((Some(2_000_000_000), Some(0), None))),
+            (r#""exp":2e9,"iat":1.7999999995e9"#, Ok((Some(2_000_000_000), None, Some(NOW - 1)))),
+            (r#""exp":2e9,"iat":"yesterday""#, Err(TokenError::Malformed)),
+            (r#""exp":"2e9""#, Err(TokenError::Malformed)),
+            (r#""exp":null"#, Err(TokenError::Malformed)),
+            (r#""exp":2e9,"nbf":null"#, Err(TokenError::Malformed)),
+            (r#""exp":1e999"#, Err(TokenError::Malformed)),
+            (r#""iat":1"#, Err(TokenError::NoExpiry)),
+        ] {
+            assert_eq!(read(dates), result, "{dates}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_could_look_like_another_ones_is_refused() {
+        for (sub, is_name) in [
+            ("admin", true),
+            ("Grüße an", true),
+            ("ad\\u0000min", false),
+            ("ad\\u200bmin", false),
+            ("a\\u001b[2J", false),
+        ] {
+            let token = forged(r#"{"alg":"HS256"}"#, &format!(r#"{{"sub":"{sub}","exp":2e9}}"#), &[7; 32]);
+            assert_eq!(verify(&Tokens::new(hs256()), &token).is_ok(), is_name, "{sub}");
+        }
+    }
+
+    #[test]
+    fn only_the_claim_scope_gives_rights() {
+        for claims in
+            [r#""x":1"#, r#""scp":"join:* admin""#, r#""scp":["admin"]"#, r#""permissions":["admin"]"#, r#""scope":"""#]
+        {
+            let token = forged(r#"{"alg":"HS256"}"#, &format!(r#"{{"sub":"ann","exp":2e9,{claims}}}"#), &[7; 32]);
+            let (identity, _) = Tokens::new(hs256()).identity(&token, Some(UnixTime::from_secs(NOW))).expect("good");
+            assert!(identity.scopes.is_empty() && !identity.may("admin"), "{claims}");
+        }
+        let array = forged(r#"{"alg":"HS256"}"#, r#"{"sub":"ann","exp":2e9,"scope":["admin"]}"#, &[7; 32]);
+        assert_eq!(verify(&Tokens::new(hs256()), &array), Err(TokenError::Malformed));
     }
 
     #[test]
     fn what_is_no_token_is_refused_and_nothing_secret_is_shown() {
-        let mut tokens = Tokens::new(hs256());
+        let tokens = Tokens::new(hs256());
         let long = format!("{}.{}.{}", "a".repeat(1 << 20), "b", "c");
         for token in ["", ".", "..", "...", "a.b", "a.b.c", "e30.e30.", "e30.e30.e30=", "\u{e4}.b.c", &long] {
-            assert_eq!(verify(&mut tokens, token), Err(TokenError::Malformed), "{token:.20}");
+            assert_eq!(verify(&tokens, token), Err(TokenError::Malformed), "{token:.20}");
         }
         assert_eq!(TokenKey::hs256(&[0; 31]).map(drop), Err(TokenKeyError::TooShort));
         // The neutral element of the curve: anything would verify with it.

@@ -7,61 +7,59 @@ use crate::{Failure, systemd};
 use drupe_tokio::Remote;
 use drupe_tokio::core::settings::Resolved;
 use drupe_tokio::core::{NoNote, Request};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, mpsc};
 use tracing::Level;
 
 /// Loads the configuration anew when it is asked to. What is wrong changes nothing.
 pub(crate) struct Reload {
     arguments: SourceArguments,
-    current: Arc<Mutex<Resolved>>,
+    current: Resolved,
     parts: Parts,
     remote: Remote<NoNote>,
 }
 
 impl Reload {
-    pub(crate) fn new(arguments: SourceArguments, current: Resolved, parts: Parts, remote: Remote<NoNote>) -> Self {
-        Self { arguments, current: Arc::new(Mutex::new(current)), parts, remote }
+    pub(crate) const fn new(
+        arguments: SourceArguments,
+        current: Resolved,
+        parts: Parts,
+        remote: Remote<NoNote>,
+    ) -> Self {
+        Self { arguments, current, parts, remote }
     }
 
-    pub(crate) fn run(&self) {
+    /// On the thread of the signal: everything that can fail, or takes its time, happens here and not where others are served.
+    pub(crate) fn run(&mut self) {
         systemd::reloading();
-        if let Err(failure) = self.begin() {
+        if let Err(failure) = self.reload() {
             self.parts.logs().operation(Level::ERROR, &format!("nothing was reloaded: {failure}"));
             let _ = self.remote.request(Request::ReloadFailed);
-            systemd::ready();
         }
+        systemd::ready();
     }
 
-    fn begin(&self) -> Result<(), Failure> {
+    fn reload(&mut self) -> Result<(), Failure> {
         let newer = self.arguments.resolve()?;
         let config = self.parts.crypto().load(&newer)?;
+        let prepared = Arc::new(self.parts.prepare(&newer.plan)?);
         warn_of_expiry(&config, self.parts.logs());
-        let (current, parts, remote) = (Arc::clone(&self.current), self.parts.clone(), self.remote.clone());
+        let (send, outcome) = mpsc::channel();
+        let accounts = self.parts.accounts.clone();
         self.remote.reconfigure(config, move |outcome| {
-            let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
-            let logs = parts.logs();
-            match outcome.map_err(Failure::from).and_then(|addresses| {
-                parts.accounts.replace(&newer.plan)?;
-                Ok(addresses)
-            }) {
-                Ok(addresses) => {
-                    logs.set_levels(&newer.plan.log);
-                    for change in current.changes(&newer) {
-                        logs.operation(Level::INFO, &format!("changed: {change}"));
-                    }
-                    logs.operation(
-                        Level::INFO,
-                        &format!("reloaded; listening on {}", listened_at(&addresses).join(", ")),
-                    );
-                    *current = newer;
-                }
-                Err(failure) => {
-                    logs.operation(Level::ERROR, &format!("nothing was reloaded: {failure}"));
-                    let _ = remote.request(Request::ReloadFailed);
-                }
-            }
-            systemd::ready();
+            // Where others are served: nothing is left to do but to exchange what is ready.
+            let outcome = outcome.map(|addresses| (addresses, accounts.exchange(prepared)));
+            let _ = send.send(outcome);
         })?;
+        // The server may end before that.
+        let Ok(outcome) = outcome.recv() else { return Ok(()) };
+        let (addresses, _) = outcome?;
+        let logs = self.parts.logs();
+        logs.set_levels(&newer.plan.log);
+        for change in self.current.changes(&newer) {
+            logs.operation(Level::INFO, &format!("changed: {change}"));
+        }
+        logs.operation(Level::INFO, &format!("reloaded; listening on {}", listened_at(&addresses).join(", ")));
+        self.current = newer;
         Ok(())
     }
 }

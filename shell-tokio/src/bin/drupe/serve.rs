@@ -41,7 +41,7 @@ async fn serve(arguments: &SourceArguments) -> Result<(), Failure> {
         writeln!(output, "listening on {address}")?;
     }
     drop(output);
-    let reload = Reload::new(arguments.clone(), resolved, parts, server.remote());
+    let mut reload = Reload::new(arguments.clone(), resolved, parts, server.remote());
     let server = server.on_hangup(move || reload.run())?;
     let tunnels = tokio::spawn(tunnel::serve(&server.remote()));
     systemd::ready();

@@ -4,10 +4,11 @@ use crate::Failure;
 use crate::connections::LogConnections;
 use crate::logs::Logs;
 use drupe_tokio::core::app::{Envelope, Several};
+use drupe_tokio::core::kit::auth::scram::Credentials;
 use drupe_tokio::core::kit::auth::{Accounts, Authentication, Provider, Verdict};
 use drupe_tokio::core::kit::layer::{Greeting, Layered, Within};
 use drupe_tokio::core::kit::monitor::{LogTail, Monitor, MonitorLimits};
-use drupe_tokio::core::settings::{AuthenticationPlan, MonitorPlan, Plan, Resolved, SettingsError};
+use drupe_tokio::core::settings::{AuthenticationPlan, HashedPasswords, MonitorPlan, Plan, Resolved, SettingsError};
 use drupe_tokio::core::shell::secret;
 use drupe_tokio::core::tls::Tickets;
 use drupe_tokio::core::tunnel::{Tunnel, TunnelFailure};
@@ -27,6 +28,8 @@ pub(crate) struct Parts {
     envelope: Envelope,
     authentication: Option<AuthenticationPlan>,
     pub(crate) accounts: SharedAccounts,
+    /// Used by threads that load a configuration, and by none that serves.
+    hashed: Arc<Mutex<HashedPasswords>>,
     monitor: Option<MonitorPlan>,
     logs: Logs,
     tail: LogTail,
@@ -74,14 +77,17 @@ impl Crypto {
 
 impl Parts {
     pub(crate) fn new(plan: &Plan, logs: Logs, crypto: Crypto) -> Result<Self, Failure> {
+        let secret = secret()?;
+        let mut hashed = HashedPasswords::new(secret);
         Ok(Self {
             envelope: plan.envelope,
             authentication: plan.authentication.clone(),
-            accounts: SharedAccounts::new(plan)?,
+            accounts: SharedAccounts::new(accounts(plan, &mut hashed)?),
+            hashed: Arc::new(Mutex::new(hashed)),
             monitor: plan.monitor,
             tail: logs.tail(),
             logs,
-            secret: secret()?,
+            secret,
             crypto,
         })
     }
@@ -99,7 +105,15 @@ impl Parts {
         if plan.token_in_query {
             layer = layer.token_in_query();
         }
+        if plan.allow_plaintext {
+            layer = layer.allow_plaintext();
+        }
         if plan.dialogue { layer.dialogue() } else { layer }
+    }
+
+    /// The users and keys of a plan, for [`SharedAccounts::exchange`]. What is not hashed yet is, on this thread.
+    pub(crate) fn prepare(&self, plan: &Plan) -> Result<Accounts, Failure> {
+        accounts(plan, &mut self.hashed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn monitor(&self, plan: MonitorPlan, is_authenticated: bool) -> Monitor {
@@ -119,43 +133,49 @@ impl Parts {
     }
 }
 
-/// Users and keys, which a reload exchanges for all workers.
+/// Users and keys, which a reload exchanges for all workers. The lock is held for as long as it takes to copy a pointer.
 #[derive(Clone)]
-pub(crate) struct SharedAccounts(Arc<Mutex<Accounts>>);
+pub(crate) struct SharedAccounts(Arc<Mutex<Arc<Accounts>>>);
 
 impl SharedAccounts {
-    fn new(plan: &Plan) -> Result<Self, Failure> {
-        let accounts = accounts(plan)?;
-        Ok(Self(Arc::new(Mutex::new(accounts))))
+    fn new(accounts: Accounts) -> Self {
+        Self(Arc::new(Mutex::new(Arc::new(accounts))))
     }
 
-    pub(crate) fn replace(&self, plan: &Plan) -> Result<(), Failure> {
-        let accounts = accounts(plan)?;
-        *self.lock() = accounts;
-        Ok(())
+    /// Has others in the place of those before, which are given back: to be dropped where nobody waits.
+    pub(crate) fn exchange(&self, accounts: Arc<Accounts>) -> Arc<Accounts> {
+        core::mem::replace(&mut *self.lock(), accounts)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Accounts> {
+    fn current(&self) -> Arc<Accounts> {
+        Arc::clone(&self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arc<Accounts>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn accounts(plan: &Plan) -> Result<Accounts, Failure> {
+fn accounts(plan: &Plan, hashed: &mut HashedPasswords) -> Result<Accounts, Failure> {
     let Some(authentication) = &plan.authentication else { return Ok(Accounts::new()) };
-    let accounts = authentication.accounts(&secret()?[..16]);
+    let accounts = authentication.accounts(hashed);
     accounts.map_err(|(key, words)| format!("{key}: {words}").into())
 }
 
 impl Provider<NoNote> for SharedAccounts {
-    fn token(&mut self, conn: ConnId, token: &str, now: Option<UnixTime>) -> Verdict {
-        Provider::<NoNote>::token(&mut *self.lock(), conn, token, now)
+    fn token(&mut self, _: ConnId, token: &str, now: Option<UnixTime>) -> Verdict {
+        self.current().verdict(token, now)
     }
 
-    fn credentials(&mut self, user: &str) -> Option<drupe_tokio::core::kit::auth::scram::Credentials> {
-        Provider::<NoNote>::credentials(&mut *self.lock(), user)
+    fn credentials(&mut self, user: &str) -> Option<Credentials> {
+        self.current().credentials(user).cloned()
+    }
+
+    fn iterations(&mut self) -> u32 {
+        self.current().iterations()
     }
 
     fn identity(&mut self, user: &str) -> Identity {
-        Provider::<NoNote>::identity(&mut *self.lock(), user)
+        self.current().identity(user)
     }
 }

@@ -1,0 +1,410 @@
+//! What is known of logins in the whole server: on the first shard, which the others ask.
+
+use super::DuplicateLogin;
+use super::limits::AuthenticationLimits;
+use super::used::{SingleUse, UsedTokens};
+use crate::limit::Meters;
+use crate::{AddressKey, ConnId, Peer, Time, UnixTime};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// So many addresses and users are remembered that were wrong, and so many pairs of them that were right.
+const KEYS_MAX: usize = 16_384;
+
+/// What a shard asks or tells the first one.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Question {
+    /// May a proof be looked at? Answered with [`Answer::May`] or [`Answer::Wait`].
+    May(Claim),
+    /// A proof was looked at. Answered with [`Answer::Right`], [`Answer::Wrong`], [`Answer::Connected`] or [`Answer::Wait`].
+    Tried {
+        claim: Claim,
+        /// The user that it proves; `None` if it was wrong.
+        right: Option<String>,
+        single_use: Option<SingleUse>,
+        /// It is of somebody who is in already.
+        is_renewal: bool,
+    },
+    /// A connection is of a user without having proven it here: by a certificate if it is to be let in, and otherwise because the
+    /// application says so. Answered with [`Answer::Right`] or [`Answer::Connected`] if it is to be let in.
+    Identified {
+        #[serde(with = "as_text")]
+        conn: ConnId,
+        user: String,
+        enters: bool,
+    },
+    /// A connection of a user is over. Not answered.
+    Left {
+        #[serde(with = "as_text")]
+        conn: ConnId,
+    },
+}
+
+/// Who claims to be whom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Claim {
+    #[serde(with = "as_text")]
+    pub(super) conn: ConnId,
+    #[serde(with = "as_text")]
+    pub(super) peer: Peer,
+    /// The user that is named; `None` where the proof itself names them.
+    pub(super) user: Option<String>,
+}
+
+/// What the first shard answers or tells another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Answer {
+    /// The proof may be looked at.
+    May,
+    /// It was right, and counts.
+    Right,
+    /// It was wrong; for a reason that only the first shard knows, if there is one here.
+    Wrong(Option<String>),
+    /// The user is connected already.
+    Connected,
+    /// There were too many failures: what was found is not told. In so many seconds there may be another try.
+    Wait(u64),
+    /// The user has connected anew, and this connection is to end.
+    Replaced,
+}
+
+/// The one owner of what is limited in the whole server: failures, who is connected, tokens that were used. It can't be cloned.
+#[derive(Debug, Default)]
+pub(super) struct Registry {
+    failures: Failures,
+    used: UsedTokens,
+    sessions: Sessions,
+}
+
+/// By which rules the registry answers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    pub(super) now: Time,
+    pub(super) unix: Option<UnixTime>,
+    pub(super) limits: AuthenticationLimits,
+    pub(super) duplicates: DuplicateLogin,
+}
+
+impl Registry {
+    /// Answers a question, where it is answered; and says which connections are to be told something besides.
+    pub(super) fn answer(&mut self, rules: Rules, question: Question) -> (Option<(ConnId, Answer)>, Vec<ConnId>) {
+        let mut replaced = Vec::new();
+        let answer = match question {
+            Question::May(claim) => {
+                let answer = self.failures.check(rules, &claim).err().unwrap_or(Answer::May);
+                Some((claim.conn, answer))
+            }
+            Question::Tried { claim, right, single_use, is_renewal } => {
+                let answer = self.tried(rules, &claim, right, single_use.as_ref(), is_renewal, &mut replaced);
+                Some((claim.conn, answer))
+            }
+            Question::Identified { conn, user, enters } => {
+                let is_in = self.sessions.enter(conn, user.into(), rules.duplicates, enters, &mut replaced);
+                enters.then_some((conn, if is_in { Answer::Right } else { Answer::Connected }))
+            }
+            Question::Left { conn } => {
+                self.sessions.leave(conn);
+                None
+            }
+        };
+        (answer, replaced)
+    }
+
+    fn tried(
+        &mut self,
+        rules: Rules,
+        claim: &Claim,
+        right: Option<String>,
+        single_use: Option<&SingleUse>,
+        is_renewal: bool,
+        replaced: &mut Vec<ConnId>,
+    ) -> Answer {
+        // Others of this address or user may have been wrong meanwhile.
+        if let Err(wait) = self.failures.check(rules, claim) {
+            return wait;
+        }
+        let Some(user) = right else {
+            self.failures.charge(rules, claim);
+            return Answer::Wrong(None);
+        };
+        if !is_renewal && rules.duplicates == DuplicateLogin::RefuseNew && self.sessions.has_other(&user, claim.conn) {
+            return Answer::Connected;
+        }
+        if let Some(token) = single_use {
+            let redeemed = match rules.unix {
+                Some(unix) => self.used.redeem(token, unix),
+                None => Err(super::TokenError::NoClock),
+            };
+            if let Err(error) = redeemed {
+                self.failures.charge(rules, claim);
+                return Answer::Wrong(Some(error.to_string()));
+            }
+        }
+        if claim.user.is_some() {
+            self.failures.was_right(claim);
+        }
+        if !is_renewal {
+            self.sessions.enter(claim.conn, user.into(), rules.duplicates, true, replaced);
+        }
+        Answer::Right
+    }
+}
+
+/// Who was wrong how often.
+#[derive(Debug)]
+struct Failures {
+    addresses: Meters<AddressKey>,
+    users: Meters<Arc<str>>,
+    /// From which addresses each user was right: strangers who guess do not lock them out there.
+    right: BTreeMap<(Arc<str>, AddressKey), u64>,
+    right_in_order: BTreeMap<u64, (Arc<str>, AddressKey)>,
+    counted: u64,
+}
+
+impl Default for Failures {
+    fn default() -> Self {
+        Self {
+            addresses: Meters::new(KEYS_MAX),
+            users: Meters::new(KEYS_MAX),
+            right: BTreeMap::new(),
+            right_in_order: BTreeMap::new(),
+            counted: 0,
+        }
+    }
+}
+
+impl Failures {
+    /// Whether a proof may be looked at; else in how many seconds.
+    fn check(&self, Rules { now, limits, .. }: Rules, claim: &Claim) -> Result<(), Answer> {
+        let key = claim.peer.key();
+        let of_address = key.map_or(Ok(()), |key| self.addresses.check(now, &key, limits.per_address));
+        let user = claim.user.as_deref().map(Arc::<str>::from).filter(|user| {
+            let is_proven = key.is_some_and(|key| self.right.contains_key(&(user.clone(), key)));
+            !is_proven
+        });
+        let of_user = user.map_or(Ok(()), |user| self.users.check(now, &user, limits.per_user));
+        let wait =
+            |at: Time| Answer::Wait(u64::try_from(at.since(now).as_millis().div_ceil(1_000)).unwrap_or(u64::MAX));
+        of_address.and(of_user).map_err(wait)
+    }
+
+    /// A proof was wrong.
+    fn charge(&mut self, Rules { now, limits, .. }: Rules, claim: &Claim) {
+        // Who is over the limit already is not charged any more.
+        if let Some(key) = claim.peer.key() {
+            let _ = self.addresses.try_charge(now, &key, limits.per_address);
+        }
+        if let Some(user) = claim.user.as_deref() {
+            let _ = self.users.try_charge(now, &user.into(), limits.per_user);
+        }
+    }
+
+    /// A user was right from an address. The pair that was right longest ago is forgotten when there are too many.
+    fn was_right(&mut self, claim: &Claim) {
+        let (Some(user), Some(key)) = (claim.user.as_deref(), claim.peer.key()) else { return };
+        self.counted += 1;
+        let pair = (Arc::from(user), key);
+        if let Some(before) = self.right.insert(pair.clone(), self.counted) {
+            self.right_in_order.remove(&before);
+        }
+        self.right_in_order.insert(self.counted, pair);
+        if self.right.len() > KEYS_MAX
+            && let Some((_, oldest)) = self.right_in_order.pop_first()
+        {
+            self.right.remove(&oldest);
+        }
+    }
+}
+
+/// Which connections each user has, where that matters.
+#[derive(Debug, Default)]
+struct Sessions {
+    by_user: BTreeMap<Arc<str>, BTreeSet<ConnId>>,
+    users: BTreeMap<ConnId, Arc<str>>,
+}
+
+impl Sessions {
+    fn has_other(&self, user: &str, conn: ConnId) -> bool {
+        self.by_user.get(user).is_some_and(|conns| conns.iter().any(|other| *other != conn))
+    }
+
+    /// A connection is of a user from now on; false if it may not be, because another one is.
+    fn enter(
+        &mut self,
+        conn: ConnId,
+        user: Arc<str>,
+        duplicates: DuplicateLogin,
+        enters: bool,
+        replaced: &mut Vec<ConnId>,
+    ) -> bool {
+        match duplicates {
+            DuplicateLogin::KeepBoth => return true,
+            DuplicateLogin::RefuseNew if enters && self.has_other(&user, conn) => return false,
+            DuplicateLogin::ReplaceOld if enters => {
+                let others = self.by_user.get(&user).into_iter().flatten().filter(|other| **other != conn);
+                replaced.extend(others);
+                replaced.iter().for_each(|other| self.leave(*other));
+            }
+            _ => {}
+        }
+        self.leave(conn);
+        self.by_user.entry(user.clone()).or_default().insert(conn);
+        self.users.insert(conn, user);
+        true
+    }
+
+    fn leave(&mut self, conn: ConnId) {
+        let Some(user) = self.users.remove(&conn) else { return };
+        if let Some(conns) = self.by_user.get_mut(&user) {
+            conns.remove(&conn);
+            if conns.is_empty() {
+                self.by_user.remove(&user);
+            }
+        }
+    }
+}
+
+/// What has a text of its own, as that.
+mod as_text {
+    use alloc::string::String;
+    use core::fmt::Display;
+    use core::str::FromStr;
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub(super) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+    where
+        T: FromStr<Err: Display>,
+        D: Deserializer<'de>,
+    {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limit::Rate;
+    use proptest::prelude::*;
+
+    const FIRST: ConnId = ConnId::new(0, 1, 1);
+
+    fn rules(duplicates: DuplicateLogin) -> Rules {
+        let per_user = Rate::per(3, 300, 3).expect("not nothing");
+        let limits = AuthenticationLimits { per_user, ..AuthenticationLimits::default() };
+        Rules { now: Time::START, unix: Some(UnixTime::from_secs(1_800_000_000)), limits, duplicates }
+    }
+
+    fn claim(conn: ConnId, last: u8, user: &str) -> Claim {
+        Claim { conn, peer: Peer::Address(([192, 0, 2, last], 9).into()), user: Some(user.to_string()) }
+    }
+
+    fn tried(registry: &mut Registry, rules: Rules, claim: Claim, is_right: bool) -> (Answer, Vec<ConnId>) {
+        let right = claim.user.clone().filter(|_| is_right);
+        let question = Question::Tried { claim, right, single_use: None, is_renewal: false };
+        let (answer, replaced) = registry.answer(rules, question);
+        (answer.expect("it is answered").1, replaced)
+    }
+
+    #[test]
+    fn strangers_do_not_lock_a_user_out_where_they_were_right_before() {
+        let (mut registry, rules) = (Registry::default(), rules(DuplicateLogin::KeepBoth));
+        assert_eq!(tried(&mut registry, rules, claim(FIRST, 1, "ann"), true).0, Answer::Right);
+        for stranger in 10..13 {
+            assert_eq!(tried(&mut registry, rules, claim(FIRST, stranger, "ann"), false).0, Answer::Wrong(None));
+        }
+        // Strangers have to wait, right or wrong, and so has everybody who was never right from where they are.
+        for is_right in [false, true] {
+            let (answer, _) = tried(&mut registry, rules, claim(FIRST, 13, "ann"), is_right);
+            assert!(matches!(answer, Answer::Wait(1..)), "{answer:?}");
+        }
+        assert_eq!(tried(&mut registry, rules, claim(FIRST, 1, "ann"), true).0, Answer::Right);
+        assert_eq!(tried(&mut registry, rules, claim(FIRST, 13, "bob"), true).0, Answer::Right);
+        // Not even from there may anybody guess for ever.
+        for _ in 0..5 {
+            assert_eq!(tried(&mut registry, rules, claim(FIRST, 1, "ann"), false).0, Answer::Wrong(None));
+        }
+        assert!(matches!(tried(&mut registry, rules, claim(FIRST, 1, "ann"), true).0, Answer::Wait(1..)));
+    }
+
+    #[test]
+    fn what_is_remembered_of_who_was_right_is_bounded_and_the_oldest_goes() {
+        let (mut failures, rules) = (Failures::default(), rules(DuplicateLogin::KeepBoth));
+        let user = |number: usize| claim(FIRST, 1, &alloc::format!("user{number}"));
+        for number in 0..KEYS_MAX {
+            failures.was_right(&user(number));
+        }
+        // The first one is the latest again.
+        failures.was_right(&user(0));
+        failures.was_right(&user(KEYS_MAX));
+        assert_eq!((failures.right.len(), failures.right_in_order.len()), (KEYS_MAX, KEYS_MAX));
+        let knows = |number: usize| {
+            let Claim { user, peer, .. } = user(number);
+            failures.right.contains_key(&(user.expect("named").into(), peer.key().expect("an address")))
+        };
+        assert!(knows(0) && !knows(1) && knows(2) && knows(KEYS_MAX));
+        assert!(failures.check(rules, &user(1)).is_ok());
+    }
+
+    #[test]
+    fn what_shards_say_survives_the_way() {
+        let claim = claim(ConnId::new(3, 7, 2), 1, "ann \"x\"");
+        let single_use = Some(SingleUse::new(Some("issuer"), "1", 9, 3));
+        for question in [
+            Question::May(Claim { peer: Peer::Local, user: None, ..claim.clone() }),
+            Question::Tried { claim, right: Some("ann".into()), single_use, is_renewal: true },
+            Question::Identified { conn: FIRST, user: "bob".into(), enters: true },
+            Question::Left { conn: FIRST },
+        ] {
+            let text = serde_json::to_string(&question).expect("it is written");
+            assert_eq!(serde_json::from_str::<Question>(&text).expect("it is read"), question, "{text}");
+        }
+    }
+
+    proptest! {
+        /// Against lists that are searched from end to end.
+        #[test]
+        fn sessions_agree_with_a_list(steps in prop::collection::vec((0..8u32, 0..3u8, 0..4u8), 0..100), policy in 0..3u8) {
+            let duplicates =
+                [DuplicateLogin::KeepBoth, DuplicateLogin::RefuseNew, DuplicateLogin::ReplaceOld][usize::from(policy)];
+            let (mut registry, rules) = (Registry::default(), rules(duplicates));
+            let mut list: Vec<(ConnId, String)> = Vec::new();
+            for (conn, user, step) in steps {
+                let (conn, user) = (ConnId::new(u8::from(conn > 3), conn, 1), alloc::format!("user{user}"));
+                if step == 0 {
+                    registry.answer(rules, Question::Left { conn });
+                    list.retain(|(other, _)| *other != conn);
+                    continue;
+                }
+                let has_other = list.iter().any(|(other, name)| *other != conn && *name == user);
+                let (answer, mut replaced) = tried(&mut registry, rules, claim(conn, 1, &user), true);
+                let refused = has_other && duplicates == DuplicateLogin::RefuseNew;
+                prop_assert_eq!(answer, if refused { Answer::Connected } else { Answer::Right });
+                let mut expected = Vec::new();
+                if duplicates == DuplicateLogin::ReplaceOld {
+                    let others = list.iter().filter(|(other, name)| *other != conn && *name == user);
+                    expected = others.map(|(other, _)| *other).collect();
+                    list.retain(|(other, _)| !expected.contains(other));
+                }
+                replaced.sort_unstable();
+                expected.sort_unstable();
+                prop_assert_eq!(replaced, expected);
+                if !refused && duplicates != DuplicateLogin::KeepBoth {
+                    list.retain(|(other, _)| *other != conn);
+                    list.push((conn, user));
+                }
+                prop_assert_eq!(registry.sessions.users.len(), list.len());
+            }
+            for (conn, _) in list {
+                registry.answer(rules, Question::Left { conn });
+            }
+            prop_assert!(registry.sessions.users.is_empty() && registry.sessions.by_user.is_empty());
+        }
+    }
+}

@@ -1,0 +1,121 @@
+use super::token::TokenError;
+use crate::UnixTime;
+use alloc::collections::BTreeSet;
+use alloc::string::String;
+use core::fmt::{self, Write};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The use of a token that is good [once](super::Tokens::single_use) only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SingleUse {
+    /// The digest of what tells the token from others.
+    id: String,
+    until_secs: u64,
+    most: u32,
+}
+
+/// The tokens that were used and are still valid.
+///
+/// There is one such table for a whole server, which [`Authentication`](super::Authentication) keeps on the first shard; so it
+/// can't be cloned.
+#[derive(Default)]
+pub struct UsedTokens {
+    /// The latest that it ever was: the clock may go back, and what was used stays so.
+    latest: u64,
+    until: BTreeSet<(u64, String)>,
+    known: BTreeSet<String>,
+}
+
+impl SingleUse {
+    /// Of a token of this issuer with this `jti`, which is valid until then.
+    pub(super) fn new(issuer: Option<&str>, jti: &str, until_secs: u64, most: u32) -> Self {
+        // The length keeps the two apart.
+        let issuer = issuer.unwrap_or_default();
+        let digest = Sha256::new().chain_update((issuer.len() as u64).to_be_bytes()).chain_update(issuer);
+        let mut id = String::new();
+        for byte in digest.chain_update(jti).finalize() {
+            let _ = write!(id, "{byte:02x}");
+        }
+        Self { id, until_secs, most }
+    }
+}
+
+impl UsedTokens {
+    /// No token was used.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Uses a token.
+    ///
+    /// # Errors
+    /// If it was used before, has expired, or too many are remembered.
+    pub fn redeem(&mut self, token: &SingleUse, now: UnixTime) -> Result<(), TokenError> {
+        self.latest = self.latest.max(now.as_secs());
+        if token.until_secs <= self.latest {
+            return Err(TokenError::Expired);
+        }
+        while let Some((until, id)) = self.until.first()
+            && *until <= self.latest
+        {
+            self.known.remove(id);
+            self.until.pop_first();
+        }
+        if self.known.contains(&token.id) {
+            return Err(TokenError::Used);
+        }
+        if self.known.len() >= token.most as usize {
+            return Err(TokenError::Full);
+        }
+        self.known.insert(token.id.clone());
+        self.until.insert((token.until_secs, token.id.clone()));
+        Ok(())
+    }
+}
+
+impl fmt::Debug for UsedTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UsedTokens").field("count", &self.known.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_800_000_000;
+
+    #[test]
+    fn a_token_is_used_once_and_the_table_is_bounded() {
+        let mut used = UsedTokens::new();
+        let mut at = |jti: &str, until: u64, now: u64| {
+            used.redeem(&SingleUse::new(None, jti, until, 2), UnixTime::from_secs(now))
+        };
+        assert_eq!(at("a", NOW + 10, NOW), Ok(()));
+        assert_eq!(at("a", NOW + 10, NOW), Err(TokenError::Used));
+        assert_eq!(at("b", NOW + 20, NOW), Ok(()));
+        assert_eq!(at("c", NOW + 30, NOW), Err(TokenError::Full));
+        assert_eq!(at("c", NOW + 30, NOW + 10), Ok(()));
+        assert_eq!(at("b", NOW + 20, NOW + 11), Err(TokenError::Used));
+        // The clock on the wall goes back.
+        assert_eq!(at("a", NOW + 10, NOW + 5), Err(TokenError::Expired));
+    }
+
+    #[test]
+    fn the_same_name_of_two_issuers_is_two_tokens() {
+        let mut used = UsedTokens::new();
+        for (issuer, jti) in [(None, "ab"), (Some("a"), "b"), (Some("ab"), ""), (Some("b"), "a")] {
+            let token = SingleUse::new(issuer, jti, NOW + 1, 9);
+            assert_eq!(used.redeem(&token, UnixTime::from_secs(NOW)), Ok(()), "{issuer:?} {jti}");
+            assert_eq!(used.redeem(&token, UnixTime::from_secs(NOW)), Err(TokenError::Used), "{issuer:?} {jti}");
+        }
+    }
+
+    #[test]
+    fn a_table_for_none_takes_none() {
+        let token = SingleUse::new(None, "a", u64::MAX, 0);
+        assert_eq!(UsedTokens::new().redeem(&token, UnixTime::from_secs(NOW)), Err(TokenError::Full));
+    }
+}

@@ -1,0 +1,431 @@
+//! Logins at a server of several shards: what one machine says is said by two and by four, whenever their letters arrive.
+
+#![allow(clippy::panic, clippy::expect_used, reason = "a test fails where its assumption does")]
+
+use drupe_core::app::Echo;
+use drupe_core::kit::auth::scram::{Client, Credentials};
+use drupe_core::kit::auth::{Accounts, Authentication, AuthenticationLimits, Claims, DuplicateLogin, TokenKey, Tokens};
+use drupe_core::kit::layer::{Layered, Within};
+use drupe_core::limit::Rate;
+use drupe_core::tls::{Secured, Tls};
+use drupe_core::{
+    Addressee, Config, ConnId, Failure, Letter, Listen, ListenerId, Machine, Peer, Random, Reason, Shard, Time,
+    UnixTime,
+};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+/// The least that time passes.
+const MOMENT: Duration = Duration::from_nanos(1);
+const NOW: u64 = 1_800_000_000;
+const SECRET: [u8; 32] = [3; 32];
+
+/// Hashed once: it is meant to take long.
+static ACCOUNTS: LazyLock<Accounts> = LazyLock::new(|| {
+    let of = |user: &str| Credentials::of_user(&SECRET, user, &format!("{user}'s"), 4_096).expect("a password");
+    let tokens = Tokens::new(key()).single_use(100);
+    let accounts = Accounts::new().tokens(tokens).user("ann", of("ann"), []).expect("a name");
+    accounts.user("bob", of("bob"), []).expect("a name")
+});
+
+fn key() -> TokenKey {
+    TokenKey::hs256(&[7; 32]).expect("long enough")
+}
+
+fn token(user: &str, number: u8) -> String {
+    let (sub, jti) = (user.into(), Some(number.to_string()));
+    key().sign(&Claims { sub, jti, exp: Some(NOW + 3_600), ..Claims::default() }).expect("it signs")
+}
+
+type Guarded = Layered<Authentication<Accounts>, Echo>;
+
+/// Machines, what is on its way between each two of them, and to each peer.
+struct Server {
+    machines: Vec<Machine<Guarded>>,
+    post: BTreeMap<(usize, usize), VecDeque<Letter>>,
+    heard: BTreeMap<ConnId, Vec<u8>>,
+    /// What peers have sent and the machine did not want to read yet.
+    sent: BTreeMap<ConnId, Vec<u8>>,
+    over: BTreeSet<ConnId>,
+    now: Time,
+    random: Random,
+}
+
+impl Server {
+    fn new(shards: u8, seed: u64, layer: impl Fn(Authentication<Accounts>) -> Authentication<Accounts>) -> Self {
+        let config = Config::listening(["tcp://127.0.0.1:1".parse::<Listen>().expect("good")]).unlimited();
+        Self::with_config(&config, shards, seed, layer)
+    }
+
+    fn with_config(
+        config: &Config,
+        shards: u8,
+        seed: u64,
+        layer: impl Fn(Authentication<Accounts>) -> Authentication<Accounts>,
+    ) -> Self {
+        let machine = |number| {
+            let handler = Echo.within(layer(Authentication::new(ACCOUNTS.clone(), SECRET)));
+            let shard = Shard::new(number, shards).expect("in range");
+            let mut machine = Machine::shard(config.clone(), handler, shard);
+            machine.clock_set(Time::START, UnixTime::from_secs(NOW));
+            machine.started(Time::START);
+            machine
+        };
+        Self {
+            machines: (0..shards).map(machine).collect(),
+            post: BTreeMap::new(),
+            heard: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            over: BTreeSet::new(),
+            now: Time::START,
+            random: Random::new(seed),
+        }
+    }
+
+    /// A peer connects, to the shard that has the fewest.
+    fn connect(&mut self, address: u8) -> ConnId {
+        let peer = Peer::Address(([192, 0, 2, address], 9).into());
+        let shard = self.machines[0].dispatched(self.now, ListenerId(0), peer).expect("let in");
+        let conn = self.machines[usize::from(shard)].adopted(self.now, ListenerId(0), peer);
+        self.turn();
+        conn
+    }
+
+    fn say(&mut self, conn: ConnId, line: &str) {
+        self.sent.entry(conn).or_default().extend([line.as_bytes(), b"\n"].concat());
+        self.turn();
+    }
+
+    /// Every machine reads and writes, and posts its letters.
+    fn turn(&mut self) {
+        let count = self.machines.len();
+        for number in 0..count {
+            let machine = &mut self.machines[number];
+            for (conn, bytes) in self.sent.iter_mut().filter(|(conn, _)| usize::from(conn.shard()) == number) {
+                if !bytes.is_empty() && machine.intent(*conn).is_some_and(|intent| intent.read) {
+                    machine.received(self.now, *conn, &mut std::mem::take(bytes));
+                }
+            }
+            // A backlog is due at once, a moment later.
+            while let Some(due) = machine.deadline().filter(|due| due.at <= self.now + MOMENT) {
+                self.now = self.now.max(due.at);
+                machine.elapsed(self.now);
+            }
+            while let Some(conn) = machine.next_changed() {
+                let Some(intent) = machine.intent(conn) else {
+                    self.over.insert(conn);
+                    continue;
+                };
+                let bytes = intent.transmit.slices().collect::<Vec<_>>().concat();
+                if intent.end == drupe_core::End::Shutdown {
+                    self.over.insert(conn);
+                }
+                machine.wrote(self.now, conn, bytes.len());
+                self.heard.entry(conn).or_default().extend(bytes);
+            }
+            machine.turn_ended(self.now);
+            while let Some((to, letter)) = machine.next_letter() {
+                let others: Vec<usize> = match to {
+                    Addressee::First => vec![0],
+                    Addressee::Shard(other) => vec![other.into()],
+                    Addressee::Others => (0..count).filter(|other| *other != number).collect(),
+                };
+                for other in others {
+                    self.post.entry((number, other)).or_default().push_back(letter.clone());
+                }
+            }
+        }
+    }
+
+    /// One letter arrives: of each pair in order, and of which pair is chance.
+    fn deliver(&mut self) -> bool {
+        let ways: Vec<_> = self.post.iter().filter(|(_, letters)| !letters.is_empty()).map(|(way, _)| *way).collect();
+        let Some(&way) = ways.get(usize::try_from(self.random.below(ways.len() as u64)).expect("small")) else {
+            return false;
+        };
+        let letter = self.post.get_mut(&way).and_then(VecDeque::pop_front).expect("there is one");
+        self.machines[way.1].delivered(self.now, &letter);
+        self.turn();
+        true
+    }
+
+    fn deliver_all(&mut self) {
+        // What waits to be read is read in the turn after.
+        self.turn();
+        self.turn();
+        while self.deliver() {}
+        self.turn();
+    }
+
+    fn pass(&mut self, span: Duration) {
+        self.now = self.now + span;
+        self.deliver_all();
+    }
+
+    fn take_lines(&mut self, conn: ConnId) -> Vec<String> {
+        let bytes = self.heard.remove(&conn).unwrap_or_default();
+        String::from_utf8(bytes).expect("text").lines().map(ToOwned::to_owned).collect()
+    }
+
+    /// What a line is answered with, once all letters have come.
+    fn told(&mut self, conn: ConnId, line: &str) -> Vec<String> {
+        self.say(conn, line);
+        self.deliver_all();
+        self.take_lines(conn)
+    }
+
+    fn scram(&mut self, conn: ConnId, user: &str, password: &str) -> Vec<String> {
+        let client = Client::new(user, password, "0123456789abcdef").expect("printable");
+        let answer = self.told(conn, &format!("/auth scram {}", client.first()));
+        let Some(first) = answer.iter().find_map(|line| Some(line.split_once("scram ")?.1)) else { return answer };
+        let (last, _) = client.answer(first).expect("good");
+        let answer = self.told(conn, &format!("/auth scram {last}"));
+        // What the server proves in turn is of this exchange alone.
+        answer.into_iter().filter(|line| !line.starts_with("scram v=")).collect()
+    }
+
+    fn is_over(&self, conn: ConnId) -> bool {
+        self.over.contains(&conn)
+    }
+
+    fn total(&self, reason: Reason) -> u64 {
+        self.machines.iter().map(|machine| machine.metrics().ended.get(reason)).sum()
+    }
+}
+
+fn limits() -> AuthenticationLimits {
+    let rate = |units| Rate::per(units, 300, units).expect("not nothing");
+    AuthenticationLimits { per_address: rate(3), per_user: rate(6), tries: 2, ..AuthenticationLimits::default() }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Connect { address: u8 },
+    Scram { who: prop::sample::Index, user: u8, is_right: bool },
+    Token { who: prop::sample::Index, user: u8, number: u8 },
+    Nonsense { who: prop::sample::Index },
+    Ask { who: prop::sample::Index, user: u8, is_right: bool },
+    Leave { who: prop::sample::Index },
+    Pass { secs: u64 },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let who = any::<prop::sample::Index>;
+    prop_oneof![
+        4 => (0..4u8).prop_map(|address| Step::Connect { address }),
+        4 => (who(), 0..3u8, any::<bool>()).prop_map(|(who, user, is_right)| Step::Scram { who, user, is_right }),
+        3 => (who(), 0..2u8, 0..3u8).prop_map(|(who, user, number)| Step::Token { who, user, number }),
+        1 => who().prop_map(|who| Step::Nonsense { who }),
+        1 => (who(), 0..3u8, any::<bool>()).prop_map(|(who, user, is_right)| Step::Ask { who, user, is_right }),
+        1 => who().prop_map(|who| Step::Leave { who }),
+        1 => (0..200u64).prop_map(|secs| Step::Pass { secs }),
+    ]
+}
+
+/// What everybody was told at each step, and who was in.
+fn verdicts(shards: u8, seed: u64, duplicates: DuplicateLogin, steps: &[Step]) -> Vec<(Vec<String>, Vec<bool>)> {
+    let layer =
+        |layer: Authentication<Accounts>| layer.limits(limits()).duplicates(duplicates).dialogue().allow_plaintext();
+    let mut server = Server::new(shards, seed, layer);
+    let users = ["ann", "bob", "nobody"];
+    let password =
+        |user: u8, is_right: bool| format!("{}'{}", users[usize::from(user)], if is_right { "s" } else { "" });
+    let mut conns = Vec::new();
+    let mut seen = Vec::new();
+    for step in steps {
+        let pick = |who: &prop::sample::Index| (!conns.is_empty()).then(|| *who.get(&conns));
+        let mut answer = Vec::new();
+        match step {
+            Step::Connect { address } => conns.push(server.connect(*address)),
+            Step::Scram { who, user, is_right } => {
+                if let Some(conn) = pick(who) {
+                    answer = server.scram(conn, users[usize::from(*user)], &password(*user, *is_right));
+                }
+            }
+            Step::Token { who, user, number } => {
+                if let Some(conn) = pick(who) {
+                    answer = server.told(conn, &format!("/auth {}\nhello", token(users[usize::from(*user)], *number)));
+                }
+            }
+            Step::Nonsense { who } => answer = pick(who).map(|conn| server.told(conn, "/auth x")).unwrap_or_default(),
+            Step::Ask { who, user, is_right } => {
+                if let Some(conn) = pick(who) {
+                    let words = format!("{}\n{}", users[usize::from(*user)], password(*user, *is_right));
+                    answer = server.told(conn, &words);
+                }
+            }
+            Step::Leave { who } => {
+                if let Some(conn) = pick(who).filter(|conn| !server.is_over(*conn)) {
+                    server.machines[usize::from(conn.shard())].failed(server.now, conn, Failure::Reset);
+                    server.over.insert(conn);
+                }
+            }
+            // Never to the very moment at which a limit ends.
+            Step::Pass { secs } => server.pass(Duration::from_millis(secs * 1_000 + 1)),
+        }
+        server.deliver_all();
+        // A renewal goes on beside messages: which of them is answered first is chance.
+        answer.sort();
+        seen.push((answer, conns.iter().map(|conn| server.is_over(*conn)).collect()));
+    }
+    seen
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn one_machine_two_and_four_say_the_same_of_the_same_logins(
+        steps in prop::collection::vec(step(), 1..40),
+        policy in 0..3usize,
+        seed: u64,
+    ) {
+        let duplicates = [DuplicateLogin::KeepBoth, DuplicateLogin::RefuseNew, DuplicateLogin::ReplaceOld][policy];
+        let alone = verdicts(1, seed, duplicates, &steps);
+        for shards in [2, 4] {
+            prop_assert_eq!(&verdicts(shards, seed, duplicates, &steps), &alone, "{} shards", shards);
+        }
+    }
+
+    /// Everybody at once, and letters that come when they come: the limits are still those of the whole.
+    #[test]
+    fn at_once_on_four_shards_no_more_is_looked_at_or_let_in_than_by_one(seed: u64, policy in 1..3usize) {
+        let duplicates = [DuplicateLogin::KeepBoth, DuplicateLogin::RefuseNew, DuplicateLogin::ReplaceOld][policy];
+        let mut server = Server::new(4, seed, |layer| layer.limits(limits()).duplicates(duplicates));
+        // Twelve wrong proofs of one address, of which three may be looked at.
+        let guesses: Vec<_> = (0..12).map(|_| server.connect(1)).collect();
+        guesses.iter().for_each(|conn| server.say(*conn, "/auth x"));
+        // One token on eight connections, and eight tokens of one user, from addresses of their own.
+        let copies: Vec<_> = (10..18).map(|address| server.connect(address)).collect();
+        copies.iter().for_each(|conn| server.say(*conn, &format!("/auth {}", token("bob", 0))));
+        let tabs: Vec<_> = (20..28).map(|address| server.connect(address)).collect();
+        tabs.iter().zip(1..).for_each(|(conn, number)| server.say(*conn, &format!("/auth {}", token("ann", number))));
+        server.deliver_all();
+        let lines_with = |conns: &[ConnId], words: &str| {
+            let lines: Vec<_> = conns.iter().flat_map(|conn| server.heard.get(conn).cloned().unwrap_or_default()).collect();
+            String::from_utf8(lines).expect("text").lines().filter(|line| line.contains(words)).count()
+        };
+        prop_assert_eq!(lines_with(&guesses, "not well formed"), 3);
+        prop_assert_eq!(lines_with(&guesses, "too many failures"), 9);
+        prop_assert_eq!(lines_with(&copies, "you are bob"), 1);
+        let (let_in, left) = if duplicates == DuplicateLogin::RefuseNew { (1, 7) } else { (8, 7) };
+        prop_assert_eq!(lines_with(&tabs, "you are ann"), let_in);
+        prop_assert_eq!(tabs.iter().filter(|conn| server.is_over(**conn)).count(), left);
+        // Who stays is who the others are told of: another login of the same user finds one.
+        let reason = if duplicates == DuplicateLogin::RefuseNew { Reason::Forbidden } else { Reason::Replaced };
+        // Bob's copies were refused as used before, or as connected already.
+        let before = server.total(reason);
+        let conn = server.connect(30);
+        server.told(conn, &format!("/auth {}", token("ann", 99)));
+        prop_assert_eq!(server.total(reason), before + 1);
+    }
+}
+
+#[test]
+fn two_machines_of_one_secret_never_say_the_same_nonce() {
+    let mut nonces = BTreeSet::new();
+    let mut asked = 0;
+    let mut ask = |server: &mut Server, conn: ConnId| {
+        asked += 1;
+        let answer = server.told(conn, "/auth scram n,,n=ann,r=0123456789abcdef").concat();
+        let nonce = answer.split("r=0123456789abcdef").nth(1).and_then(|rest| rest.split(',').next());
+        assert!(nonces.insert(nonce.expect("a nonce").to_owned()), "a nonce was said before: {answer}");
+    };
+    // Four shards; another server of the same secret and seed that began later; and one of another seed.
+    let mut config = Config::listening(["tcp://127.0.0.1:1".parse::<Listen>().expect("good")]).unlimited();
+    for (seed, began) in [(1, 0), (1, 10), (2, 0)] {
+        config.seed = Some(seed);
+        let mut server = Server::with_config(&config, 4, 0, |layer| layer);
+        for machine in &mut server.machines {
+            machine.clock_set(Time::START, UnixTime::from_secs(NOW + began));
+        }
+        for _ in 0..4 {
+            let conns: Vec<_> = (0..4).map(|address| server.connect(address)).collect();
+            assert_eq!(conns.iter().map(|conn| conn.shard()).collect::<BTreeSet<_>>().len(), 4);
+            conns.iter().for_each(|conn| ask(&mut server, *conn));
+        }
+    }
+    assert_eq!(asked, 48);
+}
+
+#[test]
+fn a_login_that_was_overheard_is_of_no_use_on_another_shard() {
+    let mut server = Server::new(4, 0, |layer| layer);
+    let victim = server.connect(1);
+    let client = Client::new("ann", "ann's", "0123456789abcdef").expect("printable");
+    let first = format!("/auth scram {}", client.first());
+    let answer = server.told(victim, &first).concat();
+    let (last, _) = client.answer(answer.strip_prefix("scram ").expect("an answer")).expect("good");
+    let last = format!("/auth scram {last}");
+    assert!(server.told(victim, &last).concat().contains("you are ann"));
+    // On each shard, again and again, each from an address of its own.
+    for address in 2..42 {
+        let conn = server.connect(address);
+        server.told(conn, &first);
+        let answer = server.told(conn, &last).concat();
+        assert!(answer.contains("the proof is wrong") || answer.contains("too many failures"), "{answer}");
+    }
+}
+
+#[test]
+fn who_is_known_by_a_certificate_is_one_of_the_whole_as_well() {
+    let listen: Listen = "tcp://127.0.0.1:1".parse().expect("good");
+    let config = Config::listening([Listen { tls: Some(Tls::elsewhere()), ..listen }]).unlimited();
+    let known = Secured { user: Some("ann".into()), ..Secured::default() };
+    for (duplicates, over) in [
+        (DuplicateLogin::KeepBoth, [false, false]),
+        (DuplicateLogin::RefuseNew, [false, true]),
+        (DuplicateLogin::ReplaceOld, [true, false]),
+    ] {
+        let mut server = Server::with_config(&config, 2, 0, |layer| layer.duplicates(duplicates));
+        let conns = [1, 2].map(|address| server.connect(address));
+        assert_eq!(conns.map(ConnId::shard), [0, 1]);
+        for conn in conns {
+            server.machines[usize::from(conn.shard())].secured(Time::START, conn, &known);
+            server.say(conn, "hello");
+            server.deliver_all();
+        }
+        assert_eq!(conns.map(|conn| server.is_over(conn)), over, "{duplicates:?}");
+        let heard = conns.map(|conn| server.take_lines(conn).contains(&"hello".to_owned()));
+        assert_eq!(heard, [true, duplicates != DuplicateLogin::RefuseNew], "{duplicates:?}");
+    }
+}
+
+#[test]
+fn a_place_is_free_again_when_who_had_it_has_left_another_shard() {
+    let mut server = Server::new(2, 0, |layer| layer.duplicates(DuplicateLogin::RefuseNew));
+    let [first, second, third] = [1, 2, 3].map(|address| server.connect(address));
+    assert_eq!([first, second, third].map(ConnId::shard), [0, 1, 0]);
+    assert_eq!(server.told(second, &format!("/auth {}", token("ann", 1))), ["notice: you are ann"]);
+    assert!(server.told(first, &format!("/auth {}", token("ann", 2))).concat().contains("connected already"));
+    assert!(server.is_over(first) && !server.is_over(second));
+    server.machines[1].failed(Time::START, second, Failure::Reset);
+    server.turn();
+    server.deliver_all();
+    // The token that was refused for another reason was not used.
+    assert_eq!(server.told(third, &format!("/auth {}", token("ann", 2))), ["notice: you are ann"]);
+}
+
+#[test]
+fn what_a_peer_says_before_the_verdict_has_come_is_served_after_it() {
+    let mut server = Server::new(2, 0, |layer| layer);
+    let (_, conn) = (server.connect(1), server.connect(2));
+    assert_eq!(conn.shard(), 1);
+    server.say(conn, &format!("/auth {}\nhello", token("ann", 1)));
+    assert_eq!(server.take_lines(conn), Vec::<String>::new());
+    assert!(!server.machines[1].intent(conn).expect("open").read);
+    server.deliver_all();
+    assert_eq!(server.take_lines(conn), ["notice: you are ann", "hello"]);
+    // Whose verdict never comes is not waited for.
+    let other = server.connect(3);
+    assert_eq!(other.shard(), 0);
+    let late = server.connect(4);
+    server.say(late, &format!("/auth {}", token("bob", 2)));
+    server.now = Time::from_secs(31);
+    server.machines[1].elapsed(server.now);
+    assert_eq!(server.machines[1].metrics().ended.get(Reason::AuthenticationTimeout), 1);
+    server.deliver_all();
+    assert_eq!(server.machines[1].metrics().authenticated, 1);
+}
