@@ -53,6 +53,19 @@ pub enum ClientCertificates {
     Required(PathBuf),
 }
 
+/// From when until when what is in a file is good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// Which file.
+    pub path: PathBuf,
+    /// Which of the server's [certificates](TlsFiles::certificates) it is; `None` for the authorities of peers.
+    pub certificate: Option<usize>,
+    /// Not before this.
+    pub from: UnixTime,
+    /// Not after this.
+    pub until: UnixTime,
+}
+
 /// TLS can't be had from these files.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -114,6 +127,41 @@ impl TlsFiles {
     }
 }
 
+impl TlsFiles {
+    /// Reads from when until when the server's certificates are good, and the authorities of its peers: of several, the one that
+    /// lasts longest.
+    ///
+    /// # Errors
+    /// The first file that is not what it should be.
+    pub fn validity(&self) -> Result<Vec<Validity>, TlsError> {
+        let mut found = Vec::new();
+        for (files, number) in self.certificates.iter().zip(0..) {
+            let path = &files.certificate;
+            let dates = certificates(path)?.first().map(|first| dates(first, path)).transpose()?;
+            found.extend(dates.map(|(from, until)| Validity {
+                path: path.clone(),
+                certificate: Some(number),
+                from,
+                until,
+            }));
+        }
+        if let ClientCertificates::Optional(path) | ClientCertificates::Required(path) = &self.clients {
+            let all = certificates(path)?.iter().map(|one| dates(one, path)).collect::<Result<Vec<_>, _>>()?;
+            let longest = all.into_iter().max_by_key(|(_, until)| *until);
+            found.extend(longest.map(|(from, until)| Validity { path: path.clone(), certificate: None, from, until }));
+        }
+        Ok(found)
+    }
+}
+
+/// Not before, and not after.
+fn dates(certificate: &CertificateDer<'_>, path: &Path) -> Result<(UnixTime, UnixTime), TlsError> {
+    let (_, parsed) =
+        X509Certificate::from_der(certificate).map_err(|_| file("a certificate", path, &"it is not well formed"))?;
+    let time = |seconds| UnixTime::from_secs(u64::try_from(seconds).unwrap_or_default());
+    Ok((time(parsed.validity().not_before.timestamp()), time(parsed.validity().not_after.timestamp())))
+}
+
 impl ClientCertificates {
     /// What checks them, and the part that they have in the policy of a ticket.
     fn load(&self, provider: &Arc<CryptoProvider>) -> Result<(Option<Arc<dyn ClientCertVerifier>>, Clients), TlsError> {
@@ -157,7 +205,7 @@ impl CertificateFiles {
         let names = parsed.subject_alternative_name().ok().flatten();
         let names = names.map(|names| names.value.general_names.iter().filter_map(dns_name).collect());
         let expires_at = u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or_default();
-        let expires_at = UnixTime::from_millis(expires_at.saturating_mul(1_000));
+        let expires_at = UnixTime::from_secs(expires_at);
         Ok(Named { names: names.unwrap_or_default(), expires_at, certified: Arc::new(certified) })
     }
 }

@@ -33,7 +33,7 @@ mod session;
 mod tickets;
 
 #[cfg(feature = "tls")]
-pub use certificates::{CertificateFiles, ClientCertificates, TlsError, TlsFiles};
+pub use certificates::{CertificateFiles, ClientCertificates, TlsError, TlsFiles, Validity};
 #[cfg(feature = "tls")]
 pub use rustls;
 #[cfg(feature = "tls")]

@@ -1,6 +1,7 @@
 //! `drupe`: a ready-made server for long-lived connections.
 
 mod client;
+mod concerns;
 mod connections;
 mod logs;
 mod reload;
@@ -12,6 +13,7 @@ mod tools;
 
 use clap::{Parser, Subcommand};
 use client::ClientArguments;
+use drupe_tokio::core::text::neutralize;
 use sources::SourceArguments;
 use std::fmt;
 use std::io::{self, Write};
@@ -71,5 +73,9 @@ fn main() -> ExitCode {
 
 /// Says something to the operator, who may have stopped listening.
 fn say(words: fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "{words}");
+    let mut errors = io::stderr().lock();
+    // Names of files and arguments are somebody else's.
+    for line in words.to_string().lines() {
+        let _ = writeln!(errors, "{}", neutralize(line));
+    }
 }

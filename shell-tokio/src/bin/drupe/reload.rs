@@ -1,9 +1,9 @@
 //! A configuration that is loaded anew while the server runs.
 
-use crate::serve::{listened_at, warn_of_expiry};
+use crate::serve::listened_at;
 use crate::sources::SourceArguments;
 use crate::stack::Parts;
-use crate::{Failure, systemd};
+use crate::{Failure, concerns, systemd};
 use drupe_tokio::Remote;
 use drupe_tokio::core::settings::Resolved;
 use drupe_tokio::core::{NoNote, Request};
@@ -42,7 +42,7 @@ impl Reload {
         let newer = self.arguments.resolve()?;
         let config = self.parts.crypto().load(&newer)?;
         let prepared = Arc::new(self.parts.prepare(&newer.plan)?);
-        warn_of_expiry(&config, self.parts.logs());
+        concerns::log(&newer, self.parts.logs());
         let (send, outcome) = mpsc::channel();
         let accounts = self.parts.accounts.clone();
         self.remote.reconfigure(config, move |outcome| {

@@ -4,12 +4,11 @@ use crate::logs::Logs;
 use crate::reload::Reload;
 use crate::sources::SourceArguments;
 use crate::stack::{Crypto, Parts};
-use crate::{Failure, say, systemd};
-use drupe_tokio::core::{Config, Metrics, UnixTime};
+use crate::{Failure, concerns, say, systemd};
+use drupe_tokio::core::Metrics;
 use drupe_tokio::{Server, tunnel};
 use std::io::{self, Write};
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::Level;
 
 pub(crate) fn run(arguments: &SourceArguments) -> Result<ExitCode, Failure> {
@@ -29,7 +28,7 @@ async fn serve(arguments: &SourceArguments) -> Result<(), Failure> {
     }
     let parts = Parts::new(&resolved.plan, logs.clone(), Crypto::new())?;
     let config = parts.crypto().load(&resolved)?;
-    warn_of_expiry(&config, &logs);
+    concerns::log(&resolved, &logs);
     let workers = resolved.plan.workers;
     let make = {
         let parts = parts.clone();
@@ -58,22 +57,4 @@ async fn serve(arguments: &SourceArguments) -> Result<(), Failure> {
 /// Without what is on the other side of a tunnel: it is not listened at yet, and the log says when it is, and where.
 pub(crate) fn listened_at(addresses: &[String]) -> Vec<&str> {
     addresses.iter().map(String::as_str).filter(|address| !address.contains("?tunnel=")).collect()
-}
-
-/// A certificate that expires within this time is worth a word.
-const SOON_SECS: u64 = 14 * 24 * 3600;
-
-/// Says which certificates expire soon, or have.
-pub(crate) fn warn_of_expiry(config: &Config, logs: &Logs) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    for listen in &config.listeners {
-        let Some(expires) = listen.tls.as_ref().and_then(|tls| tls.expires_at).map(UnixTime::as_secs) else { continue };
-        let name = &listen.name;
-        if expires <= now {
-            logs.operation(Level::ERROR, &format!("the certificate of listeners.{name} has expired"));
-        } else if expires < now + SOON_SECS {
-            let days = (expires - now) / (24 * 3600);
-            logs.operation(Level::WARN, &format!("the certificate of listeners.{name} expires in {days} days"));
-        }
-    }
 }

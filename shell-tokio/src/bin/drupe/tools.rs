@@ -1,8 +1,9 @@
 //! What is not serving: checking, templates, certificates, manuals.
 
-use crate::Failure;
+use crate::concerns::{self, Concern};
 use crate::sources::SourceArguments;
 use crate::stack::Crypto;
+use crate::{Failure, say};
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 use drupe_tokio::core::settings::{Profile, environment_template, template as settings_template};
@@ -22,6 +23,9 @@ pub(crate) struct CheckArguments {
     /// Print every value, and which layer set it
     #[arg(long)]
     explain: bool,
+    /// Take warnings for errors
+    #[arg(long)]
+    strict: bool,
     #[command(flatten)]
     sources: SourceArguments,
 }
@@ -30,6 +34,13 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
     let sources = arguments.sources.with_files(&arguments.files);
     let resolved = sources.resolve()?;
     Crypto::new().load(&resolved)?;
+    let concerns = concerns::all(&resolved);
+    let is_bad = concerns.iter().any(|concern| concern.is_error || arguments.strict);
+    let lines: Vec<_> = concerns.iter().map(Concern::line).collect();
+    if is_bad {
+        return Err(format!("the configuration is not good\n{}", lines.join("\n")).into());
+    }
+    lines.iter().for_each(|line| say(format_args!("{line}")));
     if arguments.explain {
         return print(&resolved.explain());
     }

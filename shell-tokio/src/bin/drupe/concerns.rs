@@ -1,0 +1,73 @@
+//! What an operator should know of a configuration that is good: what will hurt, and which certificates run out.
+
+use crate::logs::Logs;
+use drupe_tokio::core::settings::{Resolved, SettingsError};
+use drupe_tokio::core::tls::Validity;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tracing::Level;
+
+/// Something that an operator should know.
+pub(crate) struct Concern {
+    /// Whether it keeps somebody out now.
+    pub(crate) is_error: bool,
+    pub(crate) what: SettingsError,
+}
+
+/// A certificate that expires within this time is worth a word.
+const SOON_SECS: u64 = 14 * DAY_SECS;
+const DAY_SECS: u64 = 24 * 3600;
+
+/// Everything, certificates included.
+pub(crate) fn all(resolved: &Resolved) -> Vec<Concern> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let warnings = resolved.warnings.iter().cloned().map(|what| Concern { is_error: false, what });
+    let certificates = resolved.plan.tls().flat_map(|(key, files)| {
+        // What can't be read was told when it was loaded.
+        files.validity().unwrap_or_default().into_iter().map(move |validity| (key.clone(), validity))
+    });
+    let certificates = certificates.filter_map(|(key, validity)| of_certificate(resolved, &key, &validity, now));
+    warnings.chain(certificates).collect()
+}
+
+fn of_certificate(resolved: &Resolved, key: &str, validity: &Validity, now: u64) -> Option<Concern> {
+    let (from, until) = (validity.from.as_secs(), validity.until.as_secs());
+    let (is_error, when) = if until <= now {
+        (true, format!("expired {} ago", days(now - until)))
+    } else if now < from {
+        (true, format!("is not good for another {}", days(from - now)))
+    } else if until - now < SOON_SECS {
+        (false, format!("expires in {}", days(until - now)))
+    } else {
+        return None;
+    };
+    let (key, what) = match validity.certificate {
+        Some(number) => (format!("{key}.certificates[{number}]"), "the certificate"),
+        None => (format!("{key}.authorities"), "every authority"),
+    };
+    let words = format!("{what} in {} {when}", validity.path.display());
+    Some(Concern { is_error, what: resolved.blame(&key, words) })
+}
+
+fn days(secs: u64) -> String {
+    match (secs / DAY_SECS, secs / 3600) {
+        (0, 0) => "less than an hour".into(),
+        (0, 1) => "an hour".into(),
+        (0, hours) => format!("{hours} hours"),
+        (1, _) => "a day".into(),
+        (days, _) => format!("{days} days"),
+    }
+}
+
+/// Logs all of it, at the start and when the configuration is loaded anew.
+pub(crate) fn log(resolved: &Resolved, logs: &Logs) {
+    for Concern { is_error, what } in all(resolved) {
+        logs.operation(if is_error { Level::ERROR } else { Level::WARN }, &what.to_string());
+    }
+}
+
+impl Concern {
+    /// As a line of `drupe check`.
+    pub(crate) fn line(&self) -> String {
+        format!("{}: {}", if self.is_error { "error" } else { "warning" }, self.what)
+    }
+}
