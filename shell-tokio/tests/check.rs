@@ -31,11 +31,11 @@ fn told(output: &Output) -> (Option<i32>, String, String) {
 
 const GOOD: &str = "the configuration is good\n";
 
-/// A certificate that is good from so many days from now until so many.
+/// A certificate that is good from so many days from now until so many, and an hour more away from now, so that no second counts.
 fn certificate(directory: &Path, name: &str, from_days: i64, until_days: i64) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
     let at = |days: i64| {
-        let secs = now.saturating_add_signed(days * 24 * 3600);
+        let secs = now.saturating_add_signed(days * 24 * 3600 + days.signum() * 3600);
         date_time_ymd(1970, 1, 1) + Duration::from_secs(secs)
     };
     let mut params = CertificateParams::new(["localhost".to_owned()]).expect("a name");
@@ -64,7 +64,7 @@ fn certificates_that_have_expired_are_refused_and_those_that_will_are_warned_of(
             3,
             0,
             Some(
-                "warning: drupe.yaml:4: listeners.a.tls.certificates[0]: the certificate in soon.pem expires in 2 days",
+                "warning: drupe.yaml:4: listeners.a.tls.certificates[0]: the certificate in soon.pem expires in 3 days",
             ),
         ),
         (
@@ -82,7 +82,7 @@ fn certificates_that_have_expired_are_refused_and_those_that_will_are_warned_of(
             300,
             1,
             Some(
-                "error: drupe.yaml:4: listeners.a.tls.certificates[0]: the certificate in early.pem is not good for another 2 days",
+                "error: drupe.yaml:4: listeners.a.tls.certificates[0]: the certificate in early.pem is not good for another 3 days",
             ),
         ),
     ] {
