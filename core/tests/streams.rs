@@ -391,3 +391,87 @@ proptest! {
         prop_assert_eq!(world.hub.lines(conn), lines);
     }
 }
+
+#[test]
+fn a_task_that_panics_is_counted_once_also_when_its_connection_is_over() {
+    let mut world = World::new(LINES, async |mut connection: Connection| {
+        while let Some(message) = connection.receive().await {
+            assert_ne!(message, PayloadBuf::from("panic"), "as it was told");
+        }
+        panic!("it does not like ends");
+    });
+    let (one, two) = (world.connect(), world.connect());
+    world.send(one, b"panic\n");
+    assert_eq!(world.hub.machine().metrics().handler_panics, 1);
+    world.hub.fail(two, drupe_core::Failure::Reset);
+    world.settle();
+    assert_eq!(world.hub.machine().metrics().handler_panics, 2);
+    assert_eq!((world.hub.ended(Reason::HandlerPanicked), world.hub.ended(Reason::Reset)), (1, 1));
+}
+
+/// Answers after so many turns, and counts those that were told of a drain.
+fn slow(
+    told: &Arc<Mutex<usize>>,
+) -> impl FnMut(Connection) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + 'static {
+    let told = Arc::clone(told);
+    move |mut connection: Connection| {
+        let told = Arc::clone(&told);
+        Box::pin(async move {
+            while let Some(message) = connection.receive().await {
+                // It is worked on until the server is to end.
+                connection.draining().await;
+                *told.lock().expect("no panic") += 1;
+                connection.send(message).await.expect("what is in progress may be finished");
+            }
+        })
+    }
+}
+
+#[test]
+fn a_drain_is_told_to_tasks_and_waits_for_what_they_do() {
+    let told = Arc::new(Mutex::new(0));
+    let mut world = World::new(LINES, slow(&told));
+    let (busy, idle) = (world.connect(), world.connect());
+    world.send(busy, b"one\ntwo\n");
+    assert_eq!(world.hub.lines(busy), Vec::<String>::new());
+    world.hub.request(&drupe_core::Request::Drain);
+    world.hub.advance(std::time::Duration::from_secs(3));
+    assert_eq!((world.hub.is_closed(busy), world.hub.is_closed(idle)), (false, true));
+    // Only now is the task polled.
+    world.settle();
+    world.hub.advance(std::time::Duration::ZERO);
+    assert_eq!(*told.lock().expect("no panic"), 2);
+    let closing = "closing (shutdown): the server is shutting down";
+    assert_eq!(world.hub.lines(busy), ["notice: the server is shutting down", "one", "two", closing]);
+    world.settle();
+    assert!(world.tasks.is_empty(), "and their connections are over");
+}
+
+#[test]
+fn a_task_that_never_comes_back_holds_a_drain_no_longer_than_its_deadline() {
+    let mut world = World::new(LINES, async |mut connection: Connection| {
+        while connection.receive().await.is_some() {
+            connection.closed().await;
+        }
+    });
+    let stuck = world.connect();
+    world.send(stuck, b"one\n");
+    world.hub.request(&drupe_core::Request::Drain);
+    world.hub.advance(std::time::Duration::from_secs(9));
+    assert!(!world.hub.is_closed(stuck));
+    world.hub.advance(std::time::Duration::from_secs(1));
+    assert!(world.hub.lines(stuck).ends_with(&["closing (shutdown): the server is shutting down".into()]));
+}
+
+#[test]
+fn who_comes_within_the_grace_of_a_drain_is_told_at_once() {
+    let told = Arc::new(Mutex::new(0));
+    let mut world = World::new(LINES, slow(&told));
+    let mut config = world.hub.machine().config().clone();
+    config.drain.grace = std::time::Duration::from_secs(5);
+    world.hub.reconfigure(config);
+    world.hub.request(&drupe_core::Request::Drain);
+    let late = world.connect();
+    world.send(late, b"hello\n");
+    assert_eq!(world.hub.lines(late), ["hello"]);
+}

@@ -4,7 +4,6 @@ use crate::metrics::ByReason;
 use crate::recount::{Recounted, ensure, same};
 use crate::{AddressKey, Config, ConnId, Listen, ListenerId, Peer, Reason, Time};
 use alloc::collections::BTreeMap;
-use alloc::vec::Vec;
 
 /// So many addresses are remembered for their arrivals.
 const ADDRESSES_MAX: usize = 16_384;
@@ -13,9 +12,10 @@ const ADDRESSES_MAX: usize = 16_384;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionLimits {
     /// In all, those that are closing and those that the application dialled included; a dial itself is never
-    /// refused, so there may be more by as many. More than 16,777,215 are never let in.
+    /// refused, so there may be more by as many. More than 16,777,215 are never let in; with 0 nobody is.
     pub total: u32,
-    /// From one address: an IPv4 address or an IPv6 /64.
+    /// From one address: an IPv4 address or an IPv6 /64. With 0 only those without an address and those who are
+    /// [exempt](crate::Config::exempt) are let in.
     pub per_address: u32,
     /// How many new ones from one address in a time; `None`, the default, is without limit. Those that are refused do not
     /// count.
@@ -73,7 +73,7 @@ pub(crate) struct Admission {
     total: u32,
     /// Connections that were accepted and of which nobody knows whose they are.
     unknown: u32,
-    per_listener: Vec<u32>,
+    per_listener: BTreeMap<ListenerId, u32>,
     per_address: BTreeMap<AddressKey, u32>,
     arrivals: Meters<AddressKey>,
     pub(crate) quarantine: Quarantine,
@@ -84,7 +84,7 @@ impl Default for Admission {
         Self {
             total: 0,
             unknown: 0,
-            per_listener: Vec::new(),
+            per_listener: BTreeMap::new(),
             per_address: BTreeMap::new(),
             arrivals: Meters::new(ADDRESSES_MAX),
             quarantine: Quarantine::default(),
@@ -168,11 +168,7 @@ impl Admission {
     pub(crate) fn count_in(&mut self, listener: Option<ListenerId>, peer: Peer) {
         self.total = self.total.saturating_add(1);
         if let Some(listener) = listener {
-            let index = listener.index();
-            if self.per_listener.len() <= index {
-                self.per_listener.resize(index + 1, 0);
-            }
-            self.per_listener[index] += 1;
+            *self.per_listener.entry(listener).or_insert(0) += 1;
             self.unknown = self.unknown.saturating_add(1);
             self.count_address(peer);
         }
@@ -194,20 +190,14 @@ impl Admission {
     pub(crate) fn count_out(&mut self, listener: Option<ListenerId>, peer: Peer) {
         self.total = self.total.saturating_sub(1);
         let Some(listener) = listener else { return };
-        if let Some(count) = self.per_listener.get_mut(listener.index()) {
-            *count = count.saturating_sub(1);
-        }
+        count_down(&mut self.per_listener, &listener);
         self.discount_address(peer);
     }
 
     /// A connection is no longer counted under an address.
     pub(crate) fn discount_address(&mut self, peer: Peer) {
-        let Some(key) = peer.key() else { return };
-        if let Some(count) = self.per_address.get_mut(&key) {
-            *count -= 1;
-            if *count == 0 {
-                self.per_address.remove(&key);
-            }
+        if let Some(key) = peer.key() {
+            count_down(&mut self.per_address, &key);
         }
     }
 
@@ -219,7 +209,7 @@ impl Admission {
     }
 
     pub(crate) fn on(&self, listener: ListenerId) -> u32 {
-        self.per_listener.get(listener.index()).copied().unwrap_or(0)
+        self.per_listener.get(&listener).copied().unwrap_or(0)
     }
 
     fn from(&self, key: AddressKey) -> u32 {
@@ -245,9 +235,18 @@ impl Admission {
     ) -> Recounted {
         same("connections in all", self.total, total)?;
         same("connections of unknown users", self.unknown, unknown)?;
-        let on = (0..).map(ListenerId).zip(&self.per_listener).filter(|(_, count)| **count > 0);
-        same("connections by listener", &on.map(|(listener, &count)| (listener, count)).collect(), per_listener)?;
+        same("connections by listener", &self.per_listener, per_listener)?;
         same("connections by address", &self.per_address, per_address)
+    }
+}
+
+/// One fewer; what there is none of is not kept.
+fn count_down<K: Ord>(counts: &mut BTreeMap<K, u32>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
+        }
     }
 }
 
@@ -267,6 +266,7 @@ fn enforce(rules: Rules<'_>, objection: Option<Reason>, would_refuse: &mut ByRea
 mod tests {
     use super::*;
     use alloc::string::ToString;
+    use alloc::vec::Vec;
 
     const FIRST: ListenerId = ListenerId(0);
     const SECOND: ListenerId = ListenerId(1);

@@ -1,11 +1,12 @@
 //! A new configuration while the server runs.
 
 use super::Machine;
+use crate::conn::Conn;
 use crate::handler::Handler;
 use crate::input::Fact;
-use crate::state::{Door, open_listeners};
+use crate::state::Listeners;
 use crate::wire::{Protocol, Wire};
-use crate::{Config, Listen, ListenerId, Time};
+use crate::{Config, ConnId, Listen, ListenerId, PeerLimits, Time, some_time};
 use alloc::vec::Vec;
 use core::mem::discriminant;
 
@@ -13,40 +14,33 @@ impl<H: Handler> Machine<H> {
     /// There is a new configuration. What it says holds from now on, for connections that are open as well, but for how
     /// something is spoken at a listener, and its TLS: those hold for new connections. The seed stays what it was.
     ///
+    /// A span that is new, or shorter than before, begins anew for those whom it would end at once: nobody is closed for what it
+    /// did before it was a limit. A [lifetime](Config::lifetime) counts from the opening all the same. Who waits because it
+    /// was too fast goes on waiting, unless the rates are others than before.
+    ///
     /// A listener of the same address stays, whatever else about it changes, and its connections with it. One whose address is
-    /// no longer there lets nobody in any more; its connections stay. What is new is [listed](Self::listeners) for the shell
-    /// to listen at.
+    /// no longer there lets nobody in any more; its connections stay, and with the last of them it is forgotten. What is new is
+    /// [listed](Self::listeners) for the shell to listen at, by ids that were never given before.
     pub fn reconfigured(&mut self, now: Time, config: Config) {
         self.begin(now, &Fact::Reconfigured);
         let state = &mut self.state;
         state.metrics.reloads += 1;
-        let before = core::mem::take(&mut state.config.listeners);
-        let seed = state.config.seed;
-        let Config { listeners, .. } = &config;
-        let places = places(&before, &state.doors, listeners);
-        let mut kept = before;
-        for (door, number) in state.doors.iter_mut().zip(0..) {
-            if !places.contains(&Some(number)) {
-                // What is no longer there has nothing to rest from.
-                *door = Door { is_retired: true, ..Door::default() };
-            }
-        }
-        for (listen, place) in listeners.iter().zip(places) {
-            if let Some(place) = place {
-                kept[place] = listen.clone();
-            } else {
-                kept.push(listen.clone());
-                state.doors.push(Door::default());
-            }
-        }
+        let ids: Vec<_> = state.conns.ids().collect();
+        let limits = |state: &crate::state::State<H::Context>, id: ConnId| {
+            state.conns.get(id).map(|conn| *state.limits_of(conn)).unwrap_or_default()
+        };
+        let before: Vec<_> = ids.iter().map(|&id| limits(state, id)).collect();
+        let kept = kept(&state.listeners, &config.listeners);
+        state.listeners.replace(&config.listeners, &kept);
+        state.forget_unused_listeners();
         state.limits = config.peer_limits();
         state.outbound.set_limits(config.outbound);
-        state.config = Config { listeners: kept, seed, ..config };
-        let ids: Vec<_> = state.conns.ids().collect();
-        for id in ids {
-            // Whoever is too fast by what holds now is found so again.
+        state.config = Config { seed: state.config.seed, ..config };
+        let now = state.now;
+        for (id, before) in ids.into_iter().zip(before) {
+            let limits = limits(state, id);
             if let Some(conn) = state.conns.get_mut(id) {
-                conn.rate_pause = None;
+                apply(&before, &limits, conn, now);
             }
             state.outbound.changed.insert(id.slot());
             state.schedule(id.slot());
@@ -59,21 +53,58 @@ impl<H: Handler> Machine<H> {
 
     /// Where the server should listen now.
     pub fn listeners(&self) -> impl Iterator<Item = (ListenerId, &Listen)> {
-        open_listeners(&self.state.config, &self.state.doors)
+        self.state.listeners.open()
+    }
+
+    /// Whether there is, or was, a listener of this id.
+    pub(crate) fn has_had_listener(&self, id: ListenerId) -> bool {
+        self.state.listeners.has_had(id)
     }
 
     /// The addresses of `config` that the server does not listen at yet, in its order.
     pub fn new_addresses<'c>(&self, config: &'c Config) -> impl Iterator<Item = &'c Listen> {
-        let places = places(&self.state.config.listeners, &self.state.doors, &config.listeners);
-        config.listeners.iter().zip(places).filter(|(_, place)| place.is_none()).map(|(listen, _)| listen)
+        self.new_listeners(config).map(|(_, listen)| listen)
+    }
+
+    /// The same, by the ids that they will have.
+    pub(crate) fn new_listeners<'c>(&self, config: &'c Config) -> impl Iterator<Item = (ListenerId, &'c Listen)> {
+        let kept = kept(&self.state.listeners, &config.listeners);
+        let new = config.listeners.iter().zip(kept).filter(|(_, kept)| kept.is_none());
+        self.state.listeners.next_ids().zip(new.map(|(listen, _)| listen))
+    }
+
+    /// The listeners that `config` has no more.
+    pub fn old_listeners(&self, config: &Config) -> impl Iterator<Item = (ListenerId, &Listen)> {
+        let kept = kept(&self.state.listeners, &config.listeners);
+        self.listeners().filter(move |(id, _)| !kept.contains(&Some(*id)))
+    }
+}
+
+/// What becomes of a connection under other limits.
+fn apply(before: &PeerLimits, limits: &PeerLimits, conn: &mut Conn, now: Time) {
+    if before.rates != limits.rates && conn.rate_pause.take().is_some() {
+        // Whoever is too fast by what holds now is found so again.
+        conn.may_speak_again(now);
+    }
+    let is_over = |since: Time, span| some_time(span).is_some_and(|span| since + span <= now);
+    if before.idle != limits.idle && is_over(conn.last_message_at, limits.idle) {
+        conn.last_message_at = now;
+        conn.idle_warned = false;
+    }
+    if before.silence != limits.silence && is_over(conn.last_byte_at, limits.silence) {
+        conn.last_byte_at = now;
+    }
+    let deadline = |limits: &PeerLimits| limits.budget.message_deadline;
+    if deadline(before) != deadline(limits) && conn.message_since.is_some_and(|since| since + deadline(limits) <= now) {
+        conn.message_since = Some(now);
     }
 }
 
 /// Which of the listeners that there are each new one is, if it is one: the same address, and of several that let the system
 /// choose their port, those that have most in common.
-fn places(before: &[Listen], doors: &[Door], listeners: &[Listen]) -> Vec<Option<usize>> {
-    let mut taken: Vec<_> = doors.iter().map(|door| door.is_retired).collect();
-    let mut places = alloc::vec![None; listeners.len()];
+fn kept(before: &Listeners, listeners: &[Listen]) -> Vec<Option<ListenerId>> {
+    let mut free: Vec<_> = before.open().collect();
+    let mut kept = alloc::vec![None; listeners.len()];
     let named = |one: &Listen, other: &Listen| one.name == other.name;
     let spoken = |one: &Listen, other: &Listen| match (&one.protocol, &other.protocol) {
         (Protocol::Spoken(one), Protocol::Spoken(other)) => discriminant::<Wire>(one) == discriminant(other),
@@ -82,14 +113,61 @@ fn places(before: &[Listen], doors: &[Door], listeners: &[Listen]) -> Vec<Option
     // How much two have in common.
     let alike = |one: &Listen, other: &Listen| 2 * u8::from(named(one, other)) + u8::from(spoken(one, other));
     for least in [3, 2, 0] {
-        for (listen, place) in listeners.iter().zip(&mut places).filter(|(_, place)| place.is_none()) {
-            let is_it =
-                |(old, taken): (&Listen, &bool)| !taken && old.address == listen.address && alike(old, listen) >= least;
-            *place = before.iter().zip(&taken).position(is_it);
-            if let Some(found) = *place {
-                taken[found] = true;
-            }
+        for (listen, kept) in listeners.iter().zip(&mut kept).filter(|(_, kept)| kept.is_none()) {
+            let is_it = |(_, old): &(ListenerId, &Listen)| old.address == listen.address && alike(old, listen) >= least;
+            *kept = free.iter().position(is_it).map(|place| free.remove(place).0);
         }
     }
-    places
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::Echo;
+    use crate::{Peer, Reason, Shard};
+
+    fn at(ports: &[u16]) -> Config {
+        Config::listening(ports.iter().map(|&port| Listen::lines(([127, 0, 0, 1], port).into())))
+    }
+
+    #[test]
+    fn a_listener_that_is_taken_away_is_forgotten_with_its_last_connection() {
+        let mut machine = Machine::new(at(&[1]), Echo);
+        machine.started(Time::START);
+        let peer: Peer = "192.0.2.1:1".parse().expect("an address");
+        let conn = machine.accepted(Time::START, ListenerId(0), peer).expect("let in");
+        for port in 2..1_000 {
+            machine.reconfigured(Time::START, at(&[port]));
+            let known: Vec<_> = machine.state.listeners.all().map(|(id, _)| id.0).collect();
+            assert_eq!(known, [0, u32::from(port) - 1], "the first one has a connection still");
+        }
+        assert_eq!(machine.state.listen_of(conn).map(|listen| &listen.address), Some(&at(&[1]).listeners[0].address));
+        machine.failed(Time::START, conn, crate::Failure::Reset);
+        assert_eq!(machine.state.listeners.all().count(), 1);
+        assert_eq!(machine.metrics().ended.get(Reason::Reset), 1);
+    }
+
+    #[test]
+    fn the_shard_that_counts_remembers_a_listener_as_long_as_another_has_connections_of_it() {
+        let shards = [0, 1].map(|number| Shard::new(number, 2).expect("in range"));
+        let [mut first, mut second] = shards.map(|shard| Machine::shard(at(&[1]), Echo, shard));
+        let peer: Peer = "192.0.2.1:1".parse().expect("an address");
+        let places = [0, 1].map(|_| first.dispatched(Time::START, ListenerId(0), peer).expect("let in"));
+        assert_eq!(places, [0, 1]);
+        let own = first.adopted(Time::START, ListenerId(0), peer);
+        let given = second.adopted(Time::START, ListenerId(0), peer);
+        for machine in [&mut first, &mut second] {
+            machine.reconfigured(Time::START, at(&[2]));
+        }
+        first.failed(Time::START, own, crate::Failure::Reset);
+        assert_eq!(first.state.listeners.all().count(), 2);
+        second.failed(Time::START, given, crate::Failure::Reset);
+        assert_eq!(second.state.listeners.all().count(), 1);
+        while let Some((_, letter)) = second.next_letter() {
+            first.delivered(Time::START, &letter);
+        }
+        assert_eq!(first.state.listeners.all().count(), 1);
+        assert_eq!(first.state.admission.on(ListenerId(0)), 0);
+    }
 }

@@ -1,5 +1,5 @@
 use super::tunnel::Board;
-use super::{Arrival, BindError, Channel, OsStream, Remote, RemoteError};
+use super::{Arrival, BindError, Channel, OsStream, Remote, RemoteError, spared};
 use crate::tunnel::{LinkId, TunnelReport};
 use crate::{Config, Letter, ListenerId, Metrics, Peer, Request};
 use alloc::boxed::Box;
@@ -186,7 +186,7 @@ impl<N> Drop for Mailbox<N> {
             if let Mail::Metrics(receive) = mail
                 && (last.is_some() || self.shards.len() > 1)
             {
-                receive(last.clone().unwrap_or_else(Metrics::new));
+                spared(|| receive(last.clone().unwrap_or_else(Metrics::new)));
             }
         }
         self.own().board.end();

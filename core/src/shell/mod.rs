@@ -43,6 +43,10 @@ pub const SCRATCH_BYTES: usize = 64 << 10;
 /// costs beside [`Marks::max`](crate::outbound::Marks). Linux doubles it for its own bookkeeping.
 pub const SEND_BUFFER_BYTES: usize = 256 << 10;
 
+/// How often one socket is read before others have their turn: a peer that sends as fast as it is read, a little at a time,
+/// keeps nobody waiting. What fills the buffer ends its turn at once.
+pub const READS_PER_TURN: u32 = 16;
+
 /// How many connections may wait to be accepted. The system may allow fewer.
 pub const BACKLOG: u32 = 4096;
 
@@ -55,6 +59,11 @@ pub const KEEP_ALIVE_IDLE: core::time::Duration = core::time::Duration::from_sec
 pub const KEEP_ALIVE_INTERVAL: core::time::Duration = core::time::Duration::from_secs(15);
 /// How many unanswered questions end the connection.
 pub const KEEP_ALIVE_RETRIES: u32 = 4;
+
+/// Calls what somebody else has given, for whose panics a server does not end.
+fn spared(call: impl FnOnce()) {
+    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call));
+}
 
 /// 32 bytes that nobody can guess, for [`Authentication`](crate::kit::auth::Authentication) and
 /// [clients](crate::kit::client).

@@ -72,7 +72,10 @@ impl<N> Remote<N> {
 
     /// Has the server go on with another configuration: see [`Machine::reconfigured`](crate::Machine::reconfigured) for what
     /// becomes of what is open. `done` is told, on the server's thread, where it listens now; or where it can't, and then
-    /// everything is as it was. It is not told if the server ends first.
+    /// everything is as it was. It is not told if the server ends first, and if it panics the server goes on.
+    ///
+    /// An address that is made wider or narrower (127.0.0.1:8023 to 0.0.0.0:8023) is closed before the new one is listened at,
+    /// and listened at again if that fails: in between, for a moment, nobody can connect there.
     ///
     /// # Errors
     /// If the server has ended or has not kept up.
@@ -143,7 +146,7 @@ impl<N> Remote<N> {
         TunnelPort::new(self.clone(), Arc::clone(&self.shards[0].board))
     }
 
-    /// Has the server hand its counters to `receive`, on its own thread and in its own time.
+    /// Has the server hand its counters to `receive`, on its own thread and in its own time. If that panics, the server goes on.
     ///
     /// # Errors
     /// If the server has ended or has not kept up.

@@ -1,8 +1,10 @@
+use super::spared;
 use signal_hook::iterator::{Handle, Signals};
 use std::io;
 use std::thread;
 
-/// Does something on each of some signals until it is dropped, on a thread that sleeps otherwise.
+/// Does something on each of some signals until it is dropped, on a thread that sleeps otherwise. If it panics, that is printed
+/// as all panics are, and the next signal is heard all the same.
 pub(super) struct OnSignals(Handle);
 
 impl OnSignals {
@@ -11,7 +13,7 @@ impl OnSignals {
         let handle = signals.handle();
         thread::Builder::new().name("drupe-signals".into()).spawn(move || {
             for _ in &mut signals {
-                act();
+                spared(&mut act);
             }
         })?;
         Ok(Self(handle))

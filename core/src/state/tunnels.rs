@@ -1,13 +1,12 @@
 //! What the server's state has to do with tunnels.
 
-use super::{Ending, Pending, State, open_listeners};
+use super::{Ending, Listeners, Pending, State};
 use crate::conn::Conn;
 use crate::id::Origin;
 use crate::input::Failure;
 use crate::limit::Admission;
 use crate::metrics::TunnelMetrics;
 use crate::tunnel::{Forward, TunnelFailure, TunnelId, TunnelState, TunnelStatus};
-use crate::{Config, ListenerId};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -17,7 +16,7 @@ impl<C: Default> State<C> {
         if self.post.shard.number() > 0 {
             return;
         }
-        let listeners: Vec<_> = open_listeners(&self.config, &self.doors).collect();
+        let listeners: Vec<_> = self.listeners.open().collect();
         self.tunnels.configure(self.now, &self.config.tunnels, &listeners);
         self.note_tunnels();
     }
@@ -25,7 +24,7 @@ impl<C: Default> State<C> {
     /// Has told whose state changed, and ends the connections of those that are lost.
     pub(crate) fn note_tunnels(&mut self) {
         for lost in self.tunnels.take_lost() {
-            let came_by = |origin| tunnel_of(&self.config, origin).is_some_and(|tunnel| *tunnel == lost);
+            let came_by = |origin| tunnel_of(&self.listeners, origin).is_some_and(|tunnel| *tunnel == lost);
             let ids = self.conns.ids().filter(|id| self.conns.get(*id).is_some_and(|conn| came_by(conn.origin)));
             for id in ids.collect::<Vec<_>>() {
                 self.end(id.slot(), Failure::Tunnel.reason(), Ending::Drop);
@@ -37,8 +36,8 @@ impl<C: Default> State<C> {
 
     /// Ends tunnels that are to end and that nobody uses any more; false if there are none.
     pub(crate) fn end_unused_tunnels(&mut self) -> bool {
-        let Self { tunnels, config, admission, now, .. } = self;
-        let some = tunnels.end_unused(*now, |name| channels(config, admission, name));
+        let Self { tunnels, listeners, admission, now, .. } = self;
+        let some = tunnels.end_unused(*now, |name| channels(listeners, admission, name));
         if some {
             self.note_tunnels();
         }
@@ -55,7 +54,7 @@ impl<C: Default> State<C> {
 
     /// A connection is over: what it carried is kept.
     pub(super) fn count_tunnel_traffic(&mut self, conn: &Conn) {
-        if let Some(name) = tunnel_of(&self.config, conn.origin) {
+        if let Some(name) = tunnel_of(&self.listeners, conn.origin) {
             if !self.tunnel_traffic.contains_key(name) {
                 self.tunnel_traffic.insert(name.into(), (0, 0));
             }
@@ -74,7 +73,7 @@ impl<C: Default> State<C> {
             let mut metrics =
                 TunnelMetrics { name: tunnel.name.clone(), bytes_in, bytes_out, ..TunnelMetrics::default() };
             for conn in self.conns.ids().filter_map(|id| self.conns.get(id)) {
-                if tunnel_of(&self.config, conn.origin) == Some(&tunnel.name) {
+                if tunnel_of(&self.listeners, conn.origin) == Some(&tunnel.name) {
                     metrics.bytes_in += conn.traffic.bytes_in;
                     metrics.bytes_out += conn.traffic.bytes_out;
                 }
@@ -86,7 +85,7 @@ impl<C: Default> State<C> {
             metrics.forwards_bound = status.forwards.iter().filter(|forward| forward.bound).count() as u64;
             metrics.connects = status.connects;
             metrics.connected = status.connected;
-            metrics.channels = channels(&self.config, &self.admission, &tunnel.name);
+            metrics.channels = channels(&self.listeners, &self.admission, &tunnel.name);
             metrics.channels_refused = self.tunnels.channels_refused(&tunnel.name);
             let failure = status.last_error.as_ref().map(|(failure, _)| *failure);
             let place = failure.and_then(|failure| TunnelFailure::ALL.iter().position(|other| *other == failure));
@@ -98,14 +97,13 @@ impl<C: Default> State<C> {
 }
 
 /// The tunnel that a connection came through.
-fn tunnel_of(config: &Config, origin: Origin) -> Option<&String> {
-    super::listener(config, origin)?.address.forward().map(|forward| &forward.tunnel)
+fn tunnel_of(listeners: &Listeners, origin: Origin) -> Option<&String> {
+    listeners.of(origin)?.address.forward().map(|forward| &forward.tunnel)
 }
 
 /// How many connections a tunnel has open, on all shards.
-fn channels(config: &Config, admission: &Admission, name: &str) -> u64 {
-    let listeners = config.listeners.iter().zip(0..);
+fn channels(listeners: &Listeners, admission: &Admission, name: &str) -> u64 {
     let is_through = |forward: &Forward| forward.tunnel == name;
-    let of_tunnel = listeners.filter(|(listen, _)| listen.address.forward().is_some_and(is_through));
-    of_tunnel.map(|(_, number)| u64::from(admission.on(ListenerId(number)))).sum()
+    let of_tunnel = listeners.all().filter(|(_, listen)| listen.address.forward().is_some_and(is_through));
+    of_tunnel.map(|(id, _)| u64::from(admission.on(id))).sum()
 }

@@ -76,6 +76,13 @@ impl<N> Running<N> {
         Peer::new(TcpStream::connect(address).expect("the server listens"))
     }
 
+    /// What a new peer gets for a line.
+    fn connect_and_ask(&self, line: &str) -> String {
+        let mut peer = self.connect();
+        peer.send(format!("{line}\n").as_bytes());
+        peer.line()
+    }
+
     /// Drains the server in a hurry and says what it counted.
     fn end(self) -> Metrics {
         self.remote.drain().expect("it runs");
@@ -1124,6 +1131,80 @@ fn another_configuration_is_listened_at_while_the_server_runs() {
     assert_eq!(stays.line(), "two", "who was there stays");
     let metrics = server.end();
     assert_eq!(metrics.reloads, 2);
+}
+
+#[test]
+fn an_address_can_be_made_wider_and_narrower_by_a_reload() {
+    let server = run(lines(), Echo, None);
+    let mut stays = server.connect();
+    stays.send(b"one\n");
+    assert_eq!(stays.line(), "one");
+    let reconfigure = |addresses: &[&str]| {
+        let (send, receive) = mpsc::channel();
+        let config = Config::listening(addresses.iter().map(|text| text.parse().expect("an address")));
+        server.remote.reconfigure(config, move |outcome| drop(send.send(outcome))).expect("it runs");
+        receive.recv_timeout(PATIENCE).expect("it answers")
+    };
+    let narrow = server.addresses[0].clone();
+    let wide = narrow.replace("127.0.0.1", "0.0.0.0");
+    let busy = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = format!("tcp://{}", busy.local_addr().expect("bound"));
+    // What can't be done leaves everything as it was, what was closed for it included.
+    let error = reconfigure(&[&wide, &taken]).expect_err("somebody listens there").to_string();
+    assert!(error.starts_with(&format!("can't listen at {taken}")) && !error.contains("lost"), "{error}");
+    for (address, listened_at) in [(&wide, &wide), (&narrow, &narrow), (&wide, &wide)] {
+        assert_eq!(server.connect_and_ask("hello"), "hello");
+        assert_eq!(reconfigure(&[address]).expect("it can be listened at"), [listened_at.clone()]);
+    }
+    assert_eq!(server.connect_and_ask("hello"), "hello");
+    stays.send(b"two\n");
+    assert_eq!(stays.line(), "two", "who was there stays");
+    assert_eq!(server.end().reloads, 3);
+}
+
+#[test]
+fn a_panic_of_who_asks_for_metrics_or_a_reload_does_not_end_the_server() {
+    for server in [run(lines(), Echo, None), run_sharded(lines(), || Echo)] {
+        server.remote.metrics(|_| panic!("as it was told")).expect("it runs");
+        server.remote.reconfigure(lines(), |_| panic!("as it was told")).expect("it runs");
+        assert_eq!(server.connect_and_ask("hello"), "hello");
+        assert_eq!(server.metrics().opened, 1);
+        server.end();
+    }
+}
+
+#[test]
+fn a_drain_brings_what_is_queued_to_who_has_sent_much_that_nobody_served() {
+    let mut config = lines().unlimited();
+    config.closing.flush = PATIENCE;
+    config.drain.deadline = 2 * PATIENCE;
+    let server = run(config, Echo, None);
+    let mut peer = server.connect();
+    let mut writer = peer.0.get_ref().try_clone().expect("a handle");
+    let (send, receive) = mpsc::channel();
+    let writing = std::thread::spawn(move || {
+        let block = format!("{}\n", "x".repeat(1023)).repeat(64);
+        for block_number in 0..16 << 4 {
+            if writer.write_all(block.as_bytes()).is_err() {
+                return;
+            }
+            let _ = send.send(block_number << 16);
+        }
+    });
+    // It does not read, so it is not served any more.
+    server.until(|metrics| metrics.stalled == 1);
+    server.remote.drain().expect("it runs");
+    server.until(|metrics| metrics.closing == 1);
+    // All that is written from here on is discarded: more than is free, before the peer reads anything.
+    let before = receive.try_iter().last().unwrap_or(0);
+    while receive.recv_timeout(PATIENCE).expect("the server reads") < before + (3 << 20) {}
+    let mut rest = String::new();
+    peer.0.read_to_string(&mut rest).expect("no reset");
+    let goodbye = "closing (shutdown): the server is shutting down\n";
+    assert!(rest.ends_with(goodbye), "{}", &rest[rest.len().saturating_sub(100)..]);
+    drop(peer);
+    writing.join().expect("no panic");
+    server.thread.join().expect("no panic");
 }
 
 #[test]

@@ -248,7 +248,7 @@ impl Monitor {
         let addresses: Vec<_> = hub
             .quarantined()
             .take(SESSIONS_MAX)
-            .map(|(key, until)| json!({ "address": key.to_string(), "seconds": until.since(at).as_secs() }))
+            .map(|(key, until)| json!({ "address": key.to_string(), "seconds": crate::seconds_up(until.since(at)) }))
             .collect();
         if !addresses.is_empty() || core::mem::replace(&mut self.had_quarantine, !addresses.is_empty()) {
             self.had_quarantine = !addresses.is_empty();

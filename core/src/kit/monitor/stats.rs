@@ -26,11 +26,12 @@ pub(super) fn stats<C: Default>(hub: &Hub<'_, C>, watchers: usize) -> Value {
 
 fn tunnel<C: Default>(hub: &Hub<'_, C>, status: &TunnelStatus, counted: &[TunnelMetrics]) -> Value {
     let forwards = status.forwards.iter().map(|forward| {
-        let listener = hub.config().listeners.get(forward.listener.index()).map_or("", |listen| &listen.name);
+        let listener = hub.listener(forward.listener).map_or("", |listen| &listen.name);
         json!({ "listener": listener, "at": forward.bind.to_string(), "bound": forward.bound })
     });
     let error = status.last_error.as_ref().map(|(failure, words)| json!({ "failure": failure.name(), "words": words }));
-    let retry = if let TunnelState::Waiting(at) = status.state { Some(at.since(hub.now()).as_secs()) } else { None };
+    let retry =
+        if let TunnelState::Waiting(at) = status.state { Some(crate::seconds_up(at.since(hub.now()))) } else { None };
     let counted = counted.iter().find(|counted| counted.name == status.name).cloned().unwrap_or_default();
     json!({
         "name": status.name, "state": status.state.name(), "retry_in_seconds": retry,

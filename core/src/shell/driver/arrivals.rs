@@ -1,41 +1,12 @@
 //! Who comes in: accepted here, handed over by another shard, or dialled.
 
-use super::{Connection, Door, Driver, FIRST_LISTENER};
+use super::{Connection, Driver};
 use crate::shell::channel::Carrier;
-use crate::shell::server::check_applied;
-use crate::shell::{ACCEPTS_PER_TURN, Arrival, BindError, Mail, OsListener, OsStream, Sockets};
-use crate::{
-    AcceptFailure, Accepting, Config, ConnId, DialId, Failure, Handler, Letter, Listen, ListenerId, Peer, Refusal,
-};
+use crate::shell::{Arrival, Mail, OsStream, Sockets};
+use crate::{ConnId, DialId, Failure, Handler, Letter, ListenerId, Peer, Refusal};
 use alloc::collections::BTreeSet;
-use alloc::string::String;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
-use std::io;
 
 impl<H: Handler, S: Sockets> Driver<H, S> {
-    pub(super) fn accept(&mut self, place: u32) {
-        let id = ListenerId(place);
-        for _ in 0..ACCEPTS_PER_TURN {
-            let Some(door) = self.listeners.get_mut(place as usize).and_then(Option::as_mut) else { return };
-            door.resting = self.machine.accepting(id) != Accepting::Now;
-            if door.resting {
-                return;
-            }
-            match self.sockets.accept(&mut door.listener) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => self.machine.accept_failed(self.now, id, AcceptFailure::from(&error)),
-                Ok((stream, peer)) => {
-                    if let Err((arrival, refusal)) = self.let_in(id, Arrival::Stream(stream), peer) {
-                        self.dismiss(arrival, &refusal.farewell);
-                    }
-                }
-            }
-        }
-        self.again.push(FIRST_LISTENER - place);
-    }
-
     pub(super) fn dismiss(&mut self, arrival: Arrival<S::Stream>, words: &[u8]) {
         match arrival {
             Arrival::Stream(stream) => self.sockets.dismiss(stream, words),
@@ -131,48 +102,6 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
                         self.add(id, Arrival::Stream(stream));
                     }
                 }
-            }
-        }
-    }
-
-    /// Goes on with another configuration, if everything that is new in it can be listened at.
-    pub(super) fn reconfigure(&mut self, config: Config) -> Result<Vec<String>, BindError> {
-        check_applied(&config)?;
-        let mut doors = Vec::new();
-        for (listen, place) in self.machine.new_addresses(&config).zip(self.listeners.len()..) {
-            let blame = |source| BindError { address: listen.bound(&listen.address), source };
-            let number = FIRST_LISTENER - u32::try_from(place).unwrap_or(FIRST_LISTENER);
-            if listen.address.forward().is_some() {
-                doors.push((number, None, listen.address.clone()));
-                continue;
-            }
-            let listener = OsListener::bind(listen).map_err(blame)?;
-            let address = listener.address().map_err(blame)?;
-            let listener = self.sockets.listen(number, listener).map_err(blame)?;
-            doors.push((number, Some(Door { listener, resting: false }), address));
-        }
-        self.mailbox.post_to_others({
-            let config = Arc::new(config.clone());
-            move || Mail::Reconfigured(Arc::clone(&config))
-        });
-        self.machine.reconfigured(self.now, config);
-        for (number, door, address) in doors {
-            self.again.push(number);
-            self.listeners.push(door);
-            self.addresses.push(address);
-        }
-        let bound = |(id, listen): (ListenerId, &Listen)| {
-            listen.bound(self.addresses.get(id.index()).unwrap_or(&listen.address))
-        };
-        Ok(self.machine.listeners().map(bound).collect())
-    }
-
-    pub(super) fn tend_listeners(&mut self) {
-        for (slot, place) in self.listeners.iter_mut().zip(0..) {
-            match (self.machine.accepting(ListenerId(place)), &slot) {
-                (Accepting::Never, _) => *slot = None,
-                (Accepting::Now, Some(door)) if door.resting => self.again.push(FIRST_LISTENER - place),
-                _ => {}
             }
         }
     }

@@ -1,16 +1,18 @@
 mod arrivals;
+mod listeners;
 mod offload;
 
 use super::channel::{Arrival, Carrier, Trouble};
 use super::signals::OnSignals;
-use super::{Mail, Mailbox, OsListener, ReadyQueue, SCRATCH_BYTES, Setup, Sockets};
-use crate::{Address, Addressee, Config, ConnId, DialId, End, Handler, Machine, Metrics, Shard, Time, UnixTime};
+use super::{Mail, Mailbox, READS_PER_TURN, ReadyQueue, SCRATCH_BYTES, Setup, Sockets, spared};
+use crate::{Addressee, Config, ConnId, DialId, End, Handler, ListenerId, Machine, Metrics, Shard, Time, UnixTime};
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
+use listeners::{Place, Places};
 use std::io::{self, IoSlice};
 use std::task::{Context, Waker};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -35,10 +37,7 @@ const FIRST_LISTENER: u32 = u32::MAX;
 pub struct Driver<H: Handler, S: Sockets> {
     machine: Machine<H>,
     sockets: S,
-    /// `None` once it is closed, and where another machine listens.
-    listeners: Vec<Option<Door<S::Listener>>>,
-    /// Where each listener really is, with the port that the system chose.
-    addresses: Vec<Address>,
+    listeners: Places<S::Listener>,
     /// Which channels are ready.
     channels: Arc<ReadyQueue>,
     /// What was last shown of the tunnels.
@@ -73,12 +72,6 @@ pub enum Next {
     End,
 }
 
-struct Door<L> {
-    listener: L,
-    /// Accepting was left off because the machine did not want it.
-    resting: bool,
-}
-
 struct Connection<S> {
     id: ConnId,
     carrier: Carrier<S>,
@@ -96,22 +89,18 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
     /// If the runtime does not take the listeners.
     pub fn new(setup: Setup<H>, mut sockets: S) -> io::Result<Self> {
         let Setup { machine, listeners, mailbox, signals, hangup } = setup;
-        let listening = listeners.iter().zip(&machine.config().listeners);
-        let addresses = listening
-            .map(|(listener, listen)| listener.as_ref().map_or(Ok(listen.address.clone()), OsListener::address))
-            .collect::<io::Result<_>>()?;
-        let numbered = listeners.into_iter().zip((0..=FIRST_LISTENER).rev());
-        let doors = numbered.map(|(listener, number)| {
-            let listener = listener.map(|listener| sockets.listen(number, listener)).transpose()?;
-            Ok((number, listener.map(|listener| Door { listener, resting: false })))
+        let places = machine.listeners().zip(listeners).map(|((id, listen), listener)| {
+            let far = || Ok(Place::far(listen.address.clone()));
+            let place = listener.map_or_else(far, |listener| Place::watched(&mut sockets, id, listener));
+            Ok((id, place?))
         });
+        let listeners = places.collect::<io::Result<Places<_>>>()?;
+        let again = listeners.keys().map(|&id| listeners::number(id)).collect();
         let shard = machine.which_shard();
-        let (again, listeners) = doors.collect::<io::Result<(Vec<_>, Vec<_>)>>()?;
         Ok(Self {
             machine,
             sockets,
             listeners,
-            addresses,
             channels: ReadyQueue::new(),
             tunnels_shown: 0,
             connections: Vec::new(),
@@ -149,9 +138,11 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         ready.append(&mut self.again);
         self.hold_back();
         for number in ready.drain(..) {
-            match self.listeners.get((FIRST_LISTENER - number) as usize) {
-                Some(_) => self.accept(FIRST_LISTENER - number),
-                None => self.read(number),
+            let listener = ListenerId(FIRST_LISTENER - number);
+            if self.listeners.contains_key(&listener) {
+                self.accept(listener);
+            } else {
+                self.read(number);
             }
             self.write_if_full();
         }
@@ -211,7 +202,10 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
             match mail {
                 Mail::Note(note) => self.machine.noted(now, note),
                 Mail::Request(request) => self.machine.requested(now, &request),
-                Mail::Metrics(receive) => receive(self.machine.metrics()),
+                Mail::Metrics(receive) => {
+                    let metrics = self.machine.metrics();
+                    spared(|| receive(metrics));
+                }
                 Mail::Letter(letter) => self.machine.delivered(now, &letter),
                 Mail::Connection(listener, peer, stream) => self.adopt(listener, peer, stream),
                 Mail::Channel(listener, peer, channel) => {
@@ -220,7 +214,10 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
                     }
                 }
                 Mail::Tunnel(link, report) => self.machine.tunnel_reported(now, link, &report),
-                Mail::Reconfigure(config, tell) => tell(self.reconfigure(*config)),
+                Mail::Reconfigure(config, tell) => {
+                    let outcome = self.reconfigure(*config);
+                    spared(|| tell(outcome));
+                }
                 Mail::Reconfigured(config) => self.machine.reconfigured(now, Config::clone(&config)),
                 Mail::Stop => self.stopped = true,
             }
@@ -238,7 +235,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         if connection.full {
             write(machine, sockets, connection, *now);
         }
-        loop {
+        for _ in 0..READS_PER_TURN {
             connection.unread = machine.intent(id).is_some_and(|intent| !intent.read);
             if connection.unread {
                 return;
@@ -248,8 +245,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
                 Ok(bytes) => {
                     machine.received(*now, id, &mut scratch[..bytes]);
                     if bytes == scratch.len() {
-                        // There is more, but it is somebody else's turn.
-                        return again.push(number);
+                        break;
                     }
                 }
                 Err(Trouble::Blocked) => return,
@@ -257,6 +253,8 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
                 Err(Trouble::Failed(failure)) => return machine.failed(*now, id, failure),
             }
         }
+        // There is more, but it is somebody else's turn.
+        again.push(number);
     }
 
     /// Shows what is wanted of tunnels to what speaks SSH, and how they are to whoever watches.
@@ -396,3 +394,6 @@ fn read<S: Sockets>(sockets: &mut S, carrier: &mut Carrier<S::Socket>, buffer: &
         Carrier::Channel(channel, waker) => Trouble::or(channel.poll_read(&mut Context::from_waker(waker), buffer)),
     }
 }
+
+#[cfg(test)]
+mod tests;

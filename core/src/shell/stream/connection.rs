@@ -134,6 +134,12 @@ impl Connection {
         self.sender.closed().await
     }
 
+    /// Waits until the server begins to [drain](crate::Drain), or the connection is over: what is in progress may be finished, and
+    /// nothing else should be begun. A task that asks for the next message has finished, and its connection is closed.
+    pub async fn draining(&self) {
+        self.sender.draining().await;
+    }
+
     /// The halves, for two tasks.
     #[must_use]
     pub fn split(self) -> (Receiver, Sender) {
@@ -173,7 +179,14 @@ impl Handle {
     fn call(&self) {
         // At most one word for each connection is on its way, so there are never too many; and if the server has ended, so has
         // the connection.
-        self.remote.note_in_any_case(Ready(self.conn));
+        self.remote.note_in_any_case(Ready { conn: self.conn, panicked: false });
+    }
+
+    /// What serves the connection has panicked: counted and told once, whoever notices it, and also if the connection is over.
+    pub(super) fn panicked(&self) {
+        if self.link.panics() {
+            self.remote.note_in_any_case(Ready { conn: self.conn, panicked: true });
+        }
     }
 }
 
@@ -233,6 +246,11 @@ impl Sender {
         poll_fn(|cx| self.shared.handle.link.poll_end(cx)).await
     }
 
+    /// As [`Connection::draining`].
+    pub async fn draining(&self) {
+        poll_fn(|cx| self.shared.handle.link.poll_draining(cx)).await;
+    }
+
     /// Why the connection is over, if it is.
     #[must_use]
     pub fn reason(&self) -> Option<Reason> {
@@ -259,8 +277,10 @@ impl Drop for Receiver {
 impl Drop for Shared {
     fn drop(&mut self) {
         // A task that panics drops what it has before anybody hears of it.
-        let panics = std::thread::panicking();
-        let _ = self.handle.put(if panics { Action::End(Reason::HandlerPanicked) } else { Action::Close });
+        if std::thread::panicking() {
+            return self.handle.panicked();
+        }
+        let _ = self.handle.put(Action::Close);
     }
 }
 

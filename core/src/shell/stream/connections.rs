@@ -5,6 +5,7 @@ use crate::wire::Protocol;
 use crate::{Config, ConnId, Event, Handler, Hub, OutgoingBuf, PayloadBuf, Reason, Representation};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 use core::pin::Pin;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -57,9 +58,12 @@ impl Weight for Action {
     }
 }
 
-/// A connection's task wants something.
+/// A connection's task wants something, or has panicked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ready(pub(super) ConnId);
+pub struct Ready {
+    pub(super) conn: ConnId,
+    pub(super) panicked: bool,
+}
 
 /// What the server knows about a connection that has a task.
 #[derive(Default)]
@@ -113,6 +117,9 @@ impl Handler for Connections {
         match event {
             Event::Opened { conn, peer, .. } => {
                 let link = Link::new();
+                if hub.is_draining() {
+                    link.drain();
+                }
                 if let Some(context) = hub.context(conn) {
                     context.0 = Some(Arc::clone(&link));
                 }
@@ -127,8 +134,23 @@ impl Handler for Connections {
                 if is_full {
                     hub.pause(conn);
                 }
+                if hub.is_draining() {
+                    note_work(hub, conn);
+                }
             }
-            Event::Note(Ready(conn)) => attend(hub, conn),
+            Event::Draining => {
+                for conn in hub.connections().collect::<Vec<_>>() {
+                    link(hub, conn).iter().for_each(|link| link.drain());
+                    note_work(hub, conn);
+                }
+            }
+            Event::Note(Ready { conn, panicked }) => {
+                attend(hub, conn);
+                if panicked {
+                    hub.state.metrics.handler_panics += 1;
+                    hub.end(conn, Reason::HandlerPanicked);
+                }
+            }
             Event::InputEnded { conn } => {
                 let is_silent = link(hub, conn).is_some_and(|link| link.input_ended());
                 if is_silent {
@@ -145,6 +167,12 @@ impl Handler for Connections {
 
 fn link(hub: &mut Hub<'_, Linked>, conn: ConnId) -> Option<Arc<Path>> {
     hub.context(conn)?.0.clone()
+}
+
+/// A drain waits for tasks that have something to do.
+fn note_work(hub: &mut Hub<'_, Linked>, conn: ConnId) {
+    let is_working = link(hub, conn).is_some_and(|link| link.is_working());
+    hub.state.set_working(conn, is_working);
 }
 
 /// Does what a task wants.
@@ -171,6 +199,9 @@ fn attend(hub: &mut Hub<'_, Linked>, conn: ConnId) {
     if link.is_silent() {
         hub.close(conn);
     }
+    if hub.is_draining() {
+        note_work(hub, conn);
+    }
     link.done();
 }
 
@@ -181,7 +212,7 @@ impl Future for Task {
         let Self { future, handle } = &mut *self;
         // The future is not polled again after a panic.
         catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))).unwrap_or_else(|_| {
-            let _ = handle.put(Action::End(Reason::HandlerPanicked));
+            handle.panicked();
             Poll::Ready(())
         })
     }

@@ -48,6 +48,12 @@ struct State<I, A> {
     /// Nobody will receive any more: what comes is lost.
     deaf: bool,
     input_over: bool,
+    /// The task has taken a message, or more, and not come back for another.
+    working: bool,
+    /// The server is to end.
+    draining: bool,
+    /// The task has panicked.
+    panicked: bool,
     end: Option<Reason>,
 }
 
@@ -67,6 +73,9 @@ impl<I: Weight, A: Weight> Link<I, A> {
             stalled: false,
             deaf: false,
             input_over: false,
+            working: false,
+            draining: false,
+            panicked: false,
             end: None,
         };
         Arc::new(Self { state: Mutex::new(state) })
@@ -132,6 +141,18 @@ impl<I: Weight, A: Weight> Link<I, A> {
         deaf
     }
 
+    /// The server is to end: told to the task, which may finish what it does.
+    pub(in crate::shell) fn drain(&self) {
+        self.lock().draining = true;
+        self.done();
+    }
+
+    /// Whether something came and is not served.
+    pub(in crate::shell) fn is_working(&self) -> bool {
+        let state = self.lock();
+        state.working || !state.inbox.is_empty()
+    }
+
     /// The connection is over. Only the first reason counts.
     pub(in crate::shell) fn end(&self, reason: Reason) {
         let mut state = self.lock();
@@ -156,8 +177,16 @@ impl<I: Weight, A: Weight> Link<I, A> {
                 return Poll::Ready(None);
             }
             note(&mut state.readers, cx);
+            let has_worked = core::mem::take(&mut state.working);
+            // A server that is to end waits for that.
+            let calls = has_worked && state.draining && !core::mem::replace(&mut state.called, true);
+            drop(state);
+            if calls {
+                call();
+            }
             return Poll::Pending;
         };
+        state.working = true;
         state.inbox_bytes -= item.bytes();
         let calls = state.paused && state.is_low() && !core::mem::replace(&mut state.called, true);
         drop(state);
@@ -229,6 +258,11 @@ impl<I: Weight, A: Weight> Link<I, A> {
         Ok(())
     }
 
+    /// The task has panicked; true if nobody knew.
+    pub(in crate::shell) fn panics(&self) -> bool {
+        !core::mem::replace(&mut self.lock().panicked, true)
+    }
+
     /// Why there is nothing to wait for any more; else who asks is woken when something was done.
     pub(in crate::shell) fn poll_done(&self, cx: &Context<'_>) -> Option<Reason> {
         let mut state = self.lock();
@@ -244,6 +278,15 @@ impl<I: Weight, A: Weight> Link<I, A> {
             return Poll::Ready(reason);
         }
         note(&mut state.writers, cx);
+        Poll::Pending
+    }
+
+    pub(in crate::shell) fn poll_draining(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if state.draining || state.end.is_some() {
+            return Poll::Ready(());
+        }
+        note(&mut state.callers, cx);
         Poll::Pending
     }
 

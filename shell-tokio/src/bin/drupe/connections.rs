@@ -29,8 +29,7 @@ impl LogConnections {
                 }
             }
             Event::TurnedAway { listener, peer, reason, .. } => {
-                let listeners = &hub.config().listeners;
-                let listener = listeners.get(listener.index()).map_or("", |listen| listen.name.as_str());
+                let listener = hub.listener(*listener).map_or("", |listen| listen.name.as_str());
                 if admits("turned away", &format_args!("{peer} by {listener}: {reason}")) {
                     info!(target: "connections", %peer, listener, %reason, "turned away");
                 }
@@ -57,7 +56,7 @@ impl LogConnections {
                     info!(target: "connections", %conn, peer, %reason, seconds, %user, "closed");
                 }
             }
-            Event::Tunnel { status, .. } => self.log_tunnel(hub.config(), status),
+            Event::Tunnel { status, .. } => self.log_tunnel(hub, status),
             Event::Draining => info!(target: "operation", "draining"),
             _ => {}
         }
@@ -65,7 +64,7 @@ impl LogConnections {
 }
 
 impl LogConnections {
-    fn log_tunnel(&self, config: &Config, status: &TunnelStatus) {
+    fn log_tunnel<C: Default>(&self, hub: &Hub<'_, C>, status: &TunnelStatus) {
         let needs_somebody = status.last_error.as_ref().is_some_and(|(failure, _)| failure.needs_somebody());
         let level = match status.state {
             TunnelState::Connecting if status.connects > 1 => Level::DEBUG,
@@ -75,7 +74,7 @@ impl LogConnections {
             _ => Level::INFO,
         };
         let place = |forward: &ForwardStatus| {
-            let listen = config.listeners.get(forward.listener.index())?;
+            let listen = hub.listener(forward.listener)?;
             Some(listen.bound(&Address::Forwarded(Forward { tunnel: status.name.clone(), bind: forward.bind.clone() })))
         };
         let places: Vec<_> = status.forwards.iter().filter(|forward| forward.bound).filter_map(place).collect();

@@ -1,0 +1,176 @@
+//! Where connections are accepted, and how that changes with a reload.
+
+use super::{Driver, FIRST_LISTENER};
+use crate::shell::server::check_applied;
+use crate::shell::{ACCEPTS_PER_TURN, Arrival, BindError, Mail, OsListener, Sockets};
+use crate::{AcceptFailure, Accepting, Address, Config, Handler, Listen, ListenerId};
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+use std::io;
+
+/// A listener of this driver.
+pub(super) struct Place<L> {
+    /// Where it really is, with the port that the system chose.
+    address: Address,
+    /// `None` where another machine listens.
+    door: Option<Door<L>>,
+}
+
+struct Door<L> {
+    listener: L,
+    /// Accepting was left off because the machine did not want it.
+    resting: bool,
+}
+
+impl<L> Place<L> {
+    /// On the other side of a tunnel.
+    pub(super) const fn far(address: Address) -> Self {
+        Self { address, door: None }
+    }
+
+    /// Has a listener watched.
+    pub(super) fn watched<S: Sockets<Listener = L>>(
+        sockets: &mut S,
+        id: ListenerId,
+        listener: OsListener,
+    ) -> io::Result<Self> {
+        let address = listener.address()?;
+        let listener = sockets.listen(number(id), listener)?;
+        Ok(Self { address, door: Some(Door { listener, resting: false }) })
+    }
+}
+
+/// The listeners of a driver.
+pub(super) type Places<L> = BTreeMap<ListenerId, Place<L>>;
+
+/// The number under which the readiness of a listener is noted.
+pub(super) const fn number(id: ListenerId) -> u32 {
+    FIRST_LISTENER - id.0
+}
+
+impl<H: Handler, S: Sockets> Driver<H, S> {
+    pub(super) fn accept(&mut self, id: ListenerId) {
+        for _ in 0..ACCEPTS_PER_TURN {
+            let place = self.listeners.get_mut(&id);
+            let Some(door) = place.and_then(|place| place.door.as_mut()) else { return };
+            door.resting = self.machine.accepting(id) != Accepting::Now;
+            if door.resting {
+                return;
+            }
+            match self.sockets.accept(&mut door.listener) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => self.machine.accept_failed(self.now, id, AcceptFailure::from(&error)),
+                Ok((stream, peer)) => {
+                    if let Err((arrival, refusal)) = self.let_in(id, Arrival::Stream(stream), peer) {
+                        self.dismiss(arrival, &refusal.farewell);
+                    }
+                }
+            }
+        }
+        self.again.push(number(id));
+    }
+
+    /// Goes on with another configuration, if everything that is new in it can be listened at; else everything stays as it was.
+    pub(super) fn reconfigure(&mut self, config: Config) -> Result<Vec<String>, BindError> {
+        check_applied(&config)?;
+        let mut closed = Vec::new();
+        let new = match self.listen_at_new(&config, &mut closed) {
+            Ok(new) => new,
+            Err(error) => return Err(self.listen_again(closed, error)),
+        };
+        self.mailbox.post_to_others({
+            let config = Arc::new(config.clone());
+            move || Mail::Reconfigured(Arc::clone(&config))
+        });
+        self.machine.reconfigured(self.now, config);
+        self.again.extend(new.keys().map(|&id| number(id)));
+        self.listeners.extend(new);
+        let bound = |(id, listen): (ListenerId, &Listen)| {
+            listen.bound(self.listeners.get(&id).map_or(&listen.address, |place| &place.address))
+        };
+        Ok(self.machine.listeners().map(bound).collect())
+    }
+
+    /// Listens at what is new in a configuration. What had to be closed for that is in `closed`.
+    fn listen_at_new(
+        &mut self,
+        config: &Config,
+        closed: &mut Vec<(ListenerId, SocketAddr)>,
+    ) -> Result<Places<S::Listener>, BindError> {
+        let wanted: Vec<_> = self.machine.new_listeners(config).collect();
+        let mut new = Places::new();
+        for (id, listen) in wanted {
+            if listen.address.forward().is_some() {
+                new.insert(id, Place::far(listen.address.clone()));
+                continue;
+            }
+            let blame = |source| BindError { address: listen.bound(&listen.address), source };
+            let bound = OsListener::bind(listen).or_else(|error| {
+                if error.kind() == io::ErrorKind::AddrInUse && self.make_room(config, &listen.address, closed) {
+                    return OsListener::bind(listen);
+                }
+                Err(error)
+            });
+            let place = bound.and_then(|listener| Place::watched(&mut self.sockets, id, listener));
+            new.insert(id, place.map_err(blame)?);
+        }
+        Ok(new)
+    }
+
+    /// Closes listeners that a configuration has no more and that hold the port of an address: a system that listens at
+    /// 127.0.0.1:8023 does not let 0.0.0.0:8023 in beside it. False if there are none.
+    fn make_room(&mut self, config: &Config, address: &Address, closed: &mut Vec<(ListenerId, SocketAddr)>) -> bool {
+        let Address::Tcp(wanted) = address else { return false };
+        let held = |id: &ListenerId| match self.listeners.get(id)? {
+            Place { address: Address::Tcp(held), door: Some(_) } if held.port() == wanted.port() => Some((*id, *held)),
+            _ => None,
+        };
+        let old: Vec<_> = self.machine.old_listeners(config).filter_map(|(id, _)| held(&id)).collect();
+        for (id, _) in &old {
+            // Who waits there already is not turned away.
+            self.accept(*id);
+            if let Some(place) = self.listeners.get_mut(id) {
+                place.door = None;
+            }
+        }
+        let has_room = !old.is_empty();
+        closed.extend(old);
+        has_room
+    }
+
+    /// Listens once more at what was closed for a configuration that did not come about.
+    fn listen_again(&mut self, closed: Vec<(ListenerId, SocketAddr)>, mut error: BindError) -> BindError {
+        for (id, address) in closed {
+            let again = OsListener::bind(&Listen::lines(address));
+            match again.and_then(|listener| Place::watched(&mut self.sockets, id, listener)) {
+                Ok(place) => {
+                    self.again.push(number(id));
+                    self.listeners.insert(id, place);
+                }
+                Err(other) => {
+                    let words = format!("{}; {address}, which made room for it, is lost: {other}", error.source);
+                    error.source = io::Error::new(error.source.kind(), words);
+                }
+            }
+        }
+        error
+    }
+
+    /// Closes what is listened at no more, and goes on with what has rested.
+    pub(super) fn tend_listeners(&mut self) {
+        let Self { machine, listeners, again, .. } = self;
+        listeners.retain(|&id, place| match machine.accepting(id) {
+            Accepting::Never => false,
+            Accepting::Now if place.door.as_ref().is_some_and(|door| door.resting) => {
+                again.push(number(id));
+                true
+            }
+            Accepting::Now | Accepting::Later => true,
+        });
+    }
+}
