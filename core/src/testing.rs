@@ -36,6 +36,9 @@ use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 
 /// A whole server in virtual time, for tests of a [`Handler`].
+///
+/// A panic of the handler goes on in the test, so that an assertion in a handler can fail. A test of what a server does about
+/// panics [catches](Self::catch_panics) them, as a server does.
 pub struct TestHub<H: Handler> {
     machine: Machine<H>,
     now: Time,
@@ -67,15 +70,23 @@ impl<H: Handler> TestHub<H> {
     /// A server with this configuration. It starts on 2027-01-15 at 08:00 UTC by the clock on the wall.
     pub fn with_config(config: Config, handler: H) -> Self {
         let mut machine = Machine::new(config, handler);
+        machine.keep_panics(true);
         machine.clock_set(Time::START, UnixTime::from_secs(1_800_000_000));
         machine.started(Time::START);
+        machine.resume_panic();
         Self { machine, now: Time::START, peers: BTreeMap::new(), next_port: 40_000 }
+    }
+
+    /// From now on a panic of the handler ends the connection that it is told about, as on a server, and the test goes on. That
+    /// needs the feature `std`.
+    pub fn catch_panics(&mut self) {
+        self.machine.keep_panics(false);
     }
 
     /// A peer connects to the first listener, from an address of its own.
     ///
     /// # Panics
-    /// If it is refused; see [`try_connect`](Self::try_connect).
+    /// If it is refused; see [`try_connect`](Self::try_connect). If the configuration has no listener.
     #[expect(clippy::panic, reason = "a test should fail where its assumption does")]
     pub fn connect(&mut self) -> ConnId {
         let port = self.next_port;
@@ -91,8 +102,19 @@ impl<H: Handler> TestHub<H> {
     ///
     /// # Errors
     /// If it is refused.
+    ///
+    /// # Panics
+    /// If the configuration never had such a listener: nobody is refused by what is not there.
     pub fn try_connect(&mut self, listener: ListenerId, peer: Peer) -> Result<ConnId, Refusal> {
-        let id = self.machine.accepted(self.now, listener, peer)?;
+        assert!(
+            self.machine.has_had_listener(listener),
+            "there is no listener {}: the configuration has {}; `Config::listening` makes one that has some",
+            listener.0,
+            self.machine.config().listeners.len(),
+        );
+        let outcome = self.machine.accepted(self.now, listener, peer);
+        self.machine.resume_panic();
+        let id = outcome?;
         self.peers.insert(id, TestPeer { peer, received: Vec::new(), writable: usize::MAX, closed: false });
         self.flush();
         Ok(id)
@@ -156,7 +178,9 @@ impl<H: Handler> TestHub<H> {
 
     /// An attempt to connect goes well; `None` if it is no longer wanted.
     pub fn dialed(&mut self, dial: DialId, peer: Peer) -> Option<ConnId> {
-        let id = self.machine.dialed(self.now, dial, peer)?;
+        let id = self.machine.dialed(self.now, dial, peer);
+        self.machine.resume_panic();
+        let id = id?;
         self.peers.insert(id, TestPeer { peer, received: Vec::new(), writable: usize::MAX, closed: false });
         self.flush();
         Some(id)
@@ -282,6 +306,7 @@ impl<H: Handler> TestHub<H> {
             self.push(id);
         }
         self.machine.turn_ended(self.now);
+        self.machine.resume_panic();
     }
 
     fn push(&mut self, id: ConnId) {

@@ -71,6 +71,7 @@ const START: u64 = 1_800_000_000;
 #[test]
 fn a_panic_ends_the_connection_it_was_told_about_and_no_other() {
     let mut hub = TestHub::new(Obedient::default());
+    hub.catch_panics();
     let (bad, good) = (hub.connect(), hub.connect());
     hub.send(bad, b"panic now\nsay never\n");
     assert_eq!(hub.lines(bad), ["closing (handler_panicked): the application failed"]);

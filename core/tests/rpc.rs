@@ -444,6 +444,7 @@ fn the_end_of_a_connection_is_told_though_what_waits_for_an_answer_panics() {
         })
         .on_close(move |_, _, reason| send.send(reason).expect("heard"));
     let mut hub = TestHub::new(service);
+    hub.catch_panics();
     let conn = hub.connect();
     hub.line(conn, "go");
     hub.end(conn);

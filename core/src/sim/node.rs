@@ -58,6 +58,8 @@ where
     pub(super) fn new(config: Config, handler: H, shard: Shard) -> Self {
         let mut machine = Machine::shard(config.clone(), Watch::new(handler), shard);
         machine.record(Recorder::keeping());
+        // An assertion of the handler under test is to fail.
+        machine.keep_panics(true);
         Self {
             machine,
             sockets: Vec::new(),

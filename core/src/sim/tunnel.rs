@@ -192,7 +192,7 @@ where
 
     /// Whether somebody can connect to a listener: if it is on the other side of a tunnel, only where the server listens.
     pub(super) fn is_reachable(&self, listener: ListenerId) -> bool {
-        let listen = self.nodes[0].machine.config().listeners.get(listener.index());
+        let listen = self.nodes[0].machine.listeners().find(|(id, _)| *id == listener).map(|(_, listen)| listen);
         let is_bound = || self.servers.values().any(|server| server.bound.contains_key(&listener));
         listen.is_none_or(|listen| listen.address.forward().is_none()) || is_bound()
     }

@@ -484,5 +484,6 @@ where
         }
         #[cfg(not(feature = "work"))]
         drop(self.nodes[node].machine.apply(self.now, input));
+        self.nodes[node].machine.resume_panic();
     }
 }
