@@ -2,7 +2,7 @@ use super::letters::{parse_letter, write_letter};
 use crate::input::{Fact, Input, Request};
 use crate::tls::Secured;
 use crate::tunnel::{LinkId, TunnelId, TunnelReport};
-use crate::{ConnId, DialId, ListenerId, OutgoingBuf, PayloadBuf, Time, UnixTime};
+use crate::{Config, ConnId, DialId, ListenerId, OutgoingBuf, PayloadBuf, Time, UnixTime};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
@@ -10,8 +10,8 @@ use core::str::FromStr;
 
 /// In the place of what was received and is secret.
 pub(super) const CONCEALED: &str = "concealed";
-/// A new configuration stands in no trace.
-pub(crate) const RECONFIGURED: &str = "reconfigured";
+/// A new configuration stands in no trace: whoever reads one has it.
+const RECONFIGURED: &str = "reconfigured";
 /// A machine is never given more at a time.
 const RECEIVED_MAX_BYTES: usize = 1 << 20;
 
@@ -26,11 +26,24 @@ pub fn line<N: fmt::Display>(now: Time, input: &Input<N>) -> String {
 /// The facts of a trace.
 ///
 /// # Errors
-/// The first line that is no fact, and what was expected there.
+/// The first line that is no fact, and what was expected there; also the first reload.
 pub fn parse<N: FromStr>(text: &str) -> Result<Vec<(Time, Input<N>)>, TraceError> {
+    parse_with(text, [])
+}
+
+/// The facts of a trace in which there are reloads, with their configurations in order.
+///
+/// # Errors
+/// As [`parse`], and the first reload for which there is no configuration.
+pub fn parse_with<N: FromStr>(
+    text: &str,
+    reloads: impl IntoIterator<Item = Config>,
+) -> Result<Vec<(Time, Input<N>)>, TraceError> {
     let means_nothing = |line: &str| line.is_empty() || line.starts_with('#') || line.starts_with("seed ");
     let lines = text.lines().zip(1..).filter(|(line, _)| !means_nothing(line));
-    lines.map(|(line, number)| parse_line(line).map_err(|expected| TraceError { line: number, expected })).collect()
+    let mut reloads = reloads.into_iter();
+    let mut parse = |line| parse_line(line, &mut reloads);
+    lines.map(|(line, number)| parse(line).map_err(|expected| TraceError { line: number, expected })).collect()
 }
 
 /// The seed that the machine of a trace was given, for its [`Config`](crate::Config).
@@ -62,6 +75,7 @@ pub(super) fn write_fact<N>(out: &mut String, now: Time, fact: &Fact<'_, N>, not
         Fact::Blocked { conn } => writeln!(out, "blocked {conn}"),
         Fact::TurnEnded => writeln!(out, "turn_ended"),
         Fact::Ended { conn } => writeln!(out, "ended {conn}"),
+        Fact::Truncated { conn } => writeln!(out, "truncated {conn}"),
         Fact::Failed { conn, failure } => writeln!(out, "failed {conn} {failure}"),
         Fact::Elapsed => writeln!(out, "elapsed"),
         Fact::Dialed { dial, peer } => writeln!(out, "dialed {} {peer}", dial.0),
@@ -117,7 +131,10 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-fn parse_line<N: FromStr>(line: &str) -> Result<(Time, Input<N>), &'static str> {
+fn parse_line<N: FromStr>(
+    line: &str,
+    reloads: &mut impl Iterator<Item = Config>,
+) -> Result<(Time, Input<N>), &'static str> {
     let mut words = Words { rest: line };
     let now = Time::from_nanos(words.parsed("a time in nanoseconds")?);
     let input = match words.word() {
@@ -133,6 +150,7 @@ fn parse_line<N: FromStr>(line: &str) -> Result<(Time, Input<N>), &'static str> 
         "blocked" => Input::Blocked { conn: words.conn()? },
         "turn_ended" => Input::TurnEnded,
         "ended" => Input::Ended { conn: words.conn()? },
+        "truncated" => Input::Truncated { conn: words.conn()? },
         "failed" => Input::Failed { conn: words.conn()?, failure: words.failure()? },
         "elapsed" => Input::Elapsed,
         "dialed" => Input::Dialed { dial: words.dial()?, peer: words.parsed("a peer's address")? },
@@ -154,7 +172,10 @@ fn parse_line<N: FromStr>(line: &str) -> Result<(Time, Input<N>), &'static str> 
         "quarantine_address" => Input::Requested(Request::Quarantine { address: words.parsed("an address")? }),
         "release" => Input::Requested(Request::Release { address: words.parsed("an address")? }),
         "reload_failed" => Input::Requested(Request::ReloadFailed),
-        RECONFIGURED => return Err("no new configuration, which a trace can't hold"),
+        RECONFIGURED => {
+            let config = reloads.next().ok_or("no reload, or the configuration of each to be given with the trace")?;
+            Input::Reconfigured(config.into())
+        }
         name => Input::Delivered(parse_letter(name, &mut words)?),
     };
     if words.rest.trim().is_empty() { Ok((now, input)) } else { Err("the end of the line") }
@@ -340,6 +361,7 @@ mod tests {
             (conn(), bytes()).prop_map(|(conn, bytes)| Input::Received { conn, bytes }),
             (conn(), any::<usize>()).prop_map(|(conn, bytes)| Input::Wrote { conn, bytes }),
             conn().prop_map(|conn| Input::Ended { conn }),
+            conn().prop_map(|conn| Input::Truncated { conn }),
             (conn(), failure()).prop_map(|(conn, failure)| Input::Failed { conn, failure }),
             Just(Input::Elapsed),
             (peer(), any::<u32>())

@@ -4,9 +4,7 @@ mod format;
 mod letters;
 mod recorder;
 
-#[cfg(feature = "sim")]
-pub(crate) use format::RECONFIGURED;
-pub use format::{TraceError, line, parse, seed};
+pub use format::{TraceError, line, parse, parse_with, seed};
 pub use recorder::Recorder;
 #[cfg(feature = "std")]
 pub use recorder::SharedTrace;

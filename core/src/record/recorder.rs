@@ -7,8 +7,8 @@ use core::fmt::{self, Write};
 
 /// Writes down every fact of a machine: [`Machine::record`](crate::Machine::record).
 ///
-/// Where peers send secrets ([`Handler::holds_secrets`](crate::Handler::holds_secrets)) it says how many bytes came, and not
-/// which, unless it is [verbatim](Self::verbatim).
+/// Where peers send secrets ([`Handler::holds_secrets`](crate::Handler::holds_secrets)) it says how many bytes came and that a note
+/// did, and not which, unless it is [verbatim](Self::verbatim).
 pub struct Recorder<N> {
     sink: Sink,
     note: fn(&N) -> String,
@@ -70,6 +70,8 @@ impl<N> Recorder<N> {
             Fact::Received { conn, bytes } if self.conceals => {
                 writeln!(line, "{} received {conn} {CONCEALED} {}", now.as_nanos(), bytes.len())
             }
+            // An answer of a provider may be about a token.
+            Fact::Noted(_) if self.conceals => writeln!(line, "# {} noted {CONCEALED}", now.as_nanos()),
             fact => write_fact(&mut line, now, fact, self.note),
         };
         self.sink.put(&line);

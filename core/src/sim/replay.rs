@@ -5,7 +5,7 @@ use super::watch::Watch;
 use super::{Actor, World};
 use crate::handler::Handler;
 use crate::machine::Machine;
-use crate::record::{RECONFIGURED, parse};
+use crate::record::parse_with;
 use crate::tls::Tls;
 use crate::{Config, Input, Shard};
 use alloc::format;
@@ -29,27 +29,16 @@ where
             let Some(first) = configs.next() else { continue };
             let mut machine = Machine::shard(first, Watch::new(handler(shard)), shard);
             let mut written = Digest::default();
-            let mut lines = node.machine.recorded();
-            while !lines.is_empty() {
-                // A trace can't hold a configuration.
-                let (now, rest) = split_at_reload(lines);
-                let facts = parse::<H::Note>(now).map_err(|error| error.to_string());
-                self.promise(facts.is_ok(), "a trace that was written can be read");
-                for (now, input) in facts.unwrap_or_default() {
-                    if let Input::Wrote { conn, bytes } = input
-                        && let Some(intent) = machine.intent(conn)
-                    {
-                        written.mix_first(bytes, intent.transmit.slices());
-                    }
-                    let _ = machine.apply(now, input);
-                    while machine.next_letter().is_some() {}
-                }
-                if let Some((line, config)) = rest.split_once('\n').and_then(|(line, _)| Some((line, configs.next()?)))
+            let facts = parse_with::<H::Note>(node.machine.recorded(), configs).map_err(|error| error.to_string());
+            self.promise(facts.is_ok(), "a trace that was written can be read");
+            for (now, input) in facts.unwrap_or_default() {
+                if let Input::Wrote { conn, bytes } = input
+                    && let Some(intent) = machine.intent(conn)
                 {
-                    let nanos = line.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0);
-                    let _ = machine.apply(crate::Time::from_nanos(nanos), Input::Reconfigured(config.into()));
+                    written.mix_first(bytes, intent.transmit.slices());
                 }
-                lines = rest.split_once('\n').map_or("", |(_, lines)| lines);
+                let _ = machine.apply(now, input);
+                while machine.next_letter().is_some() {}
             }
             let told = machine.handler().digest() == node.machine.handler().digest();
             self.promise(told, &format!("a replay tells the handler of shard {} the same", shard.number()));
@@ -64,18 +53,6 @@ where
             self.promise(counted(&machine) == counted(&node.machine), "a replay counts the same");
         }
     }
-}
-
-/// The facts before a new configuration, and the rest, which begins with it.
-fn split_at_reload(lines: &str) -> (&str, &str) {
-    let mut at = 0;
-    for line in lines.split_inclusive('\n') {
-        if line.trim_end().ends_with(RECONFIGURED) && line.split(' ').count() == 2 {
-            return lines.split_at(at);
-        }
-        at += line.len();
-    }
-    (lines, "")
 }
 
 /// The same without keys: what a trace holds is inside TLS.

@@ -1,7 +1,15 @@
 //! Runs as text: record every fact, read it back, replay it to the same outputs, byte for byte.
 //!
-//! A trace holds the seed and the facts, and nothing else. Whoever replays it must build the machine from the
-//! same [`Config`](crate::Config) and the same handler. One fact is one line:
+//! A trace holds the seed and the facts of one machine, and nothing else. Whoever replays it must build the machine from the same
+//! [`Config`](crate::Config) and the same handler, and have the configurations of its reloads ([`replay_with`]). On several threads
+//! each machine has a trace of its own.
+//!
+//! What is not told to the machine as a fact is not in a trace: what tasks of connections, other threads and providers do (what
+//! comes of it is, as notes, if they can be written and read), what a handler asks of a clock or a file behind the machine's
+//! back, and TLS beneath the plain bytes. Nor is what is [concealed](Recorder) for being secret: such a trace can be read, not
+//! replayed.
+//!
+//! One fact is one line:
 //!
 //! ```text
 //! seed 7
@@ -21,5 +29,5 @@ mod replay;
 
 #[cfg(feature = "std")]
 pub use crate::record::SharedTrace;
-pub use crate::record::{Recorder, TraceError, line, parse, seed};
-pub use replay::{Transcript, replay};
+pub use crate::record::{Recorder, TraceError, line, parse, parse_with, seed};
+pub use replay::{Transcript, replay, replay_with};

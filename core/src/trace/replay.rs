@@ -1,5 +1,5 @@
-use crate::record::{TraceError, parse};
-use crate::{ConnId, Handler, Input, Machine, Reason};
+use crate::record::{TraceError, parse_with};
+use crate::{Config, ConnId, Handler, Input, Machine, Reason};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::str::FromStr;
@@ -7,13 +7,28 @@ use core::str::FromStr;
 /// Gives a trace to a fresh machine and collects what it wrote to each connection.
 ///
 /// # Errors
-/// As [`parse`].
+/// As [`parse`](super::parse).
 pub fn replay<H: Handler>(text: &str, machine: &mut Machine<H>) -> Result<Transcript, TraceError>
 where
     H::Note: FromStr,
 {
+    replay_with(text, machine, [])
+}
+
+/// As [`replay`], for a trace in which there are reloads, with their configurations in order.
+///
+/// # Errors
+/// As [`parse_with`].
+pub fn replay_with<H: Handler>(
+    text: &str,
+    machine: &mut Machine<H>,
+    reloads: impl IntoIterator<Item = Config>,
+) -> Result<Transcript, TraceError>
+where
+    H::Note: FromStr,
+{
     let mut transcript = Transcript::default();
-    for (now, input) in parse(text)? {
+    for (now, input) in parse_with(text, reloads)? {
         if let Input::Wrote { conn, bytes } = input
             && let Some(intent) = machine.intent(conn)
         {
