@@ -12,6 +12,10 @@ use core::time::Duration;
 ///
 /// Each part can only be made from values that make sense, so any `Config` is a good one and a machine
 /// can't fail to start from it.
+///
+/// Every span of time and every number may be zero or as large as its type allows, and what that means stands at each. As a
+/// rule: an optional span of zero is as `None`; a deadline of zero is over in the turn in which it begins; what repeats does
+/// so at most every 10 ms; and [`Duration::MAX`] never comes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Where to listen and what is spoken there.
@@ -43,22 +47,25 @@ pub struct Config {
     /// How much work that is given away.
     pub tickets: TicketLimits,
     /// A connection from which no *message* came for this long is closed as [`Idle`](crate::Reason::Idle).
-    /// `None`, the default, never does that: a peer that only listens is a good peer.
+    /// `None`, the default, and zero never do that: a peer that only listens is a good peer. It rests while a peer
+    /// is not read, and goes on when a peer has ended its half of the connection.
     pub idle: Option<Duration>,
     /// How long before the end for being idle the peer is told so, where its listener has
-    /// [`notices`](Listen::notices) on. `None`, the default, does not tell.
+    /// [`notices`](Listen::notices) on. `None`, the default, zero, and what is not less than `idle` do not tell.
     pub idle_warning: Option<Duration>,
     /// A connection from which no *byte* came for this long is closed as [`Silent`](crate::Reason::Silent).
-    /// `None`, the default, leaves dead peers to the network: shells turn TCP keep-alive on.
+    /// `None`, the default, and zero leave dead peers to the network: shells turn TCP keep-alive on. It rests while a
+    /// peer is not read, and is over when a peer has ended its half of the connection: it can't give any sign of life then.
     pub silence: Option<Duration>,
     /// A connection that is this old is closed as [`SessionExpired`](crate::Reason::SessionExpired), whatever it does. `None`,
-    /// the default, never does that.
+    /// the default, and zero never do that.
     pub lifetime: Option<Duration>,
     /// How connections end.
     pub closing: Closing,
     /// How the server ends.
     pub drain: Drain,
-    /// How long a listener rests after the process ran out of descriptors or memory.
+    /// How long a listener rests after the process ran out of descriptors or memory. At least 10 ms; with
+    /// [`Duration::MAX`] it never accepts again.
     pub accept_backoff: Duration,
     /// What was configured with it that is for others to apply; nothing, unless it is of a `settings::Plan`. A shell refuses a
     /// configuration that has some: what is configured and not applied does not start.
@@ -127,13 +134,13 @@ pub struct PeerLimits {
     pub budget: Budget,
     /// How fast.
     pub rates: Rates,
-    /// The longest time without a message.
+    /// The longest time without a message; zero is as `None`.
     pub idle: Option<Duration>,
-    /// How long before that the peer is told.
+    /// How long before that the peer is told; zero is as `None`.
     pub idle_warning: Option<Duration>,
-    /// The longest time without a byte.
+    /// The longest time without a byte; zero is as `None`.
     pub silence: Option<Duration>,
-    /// The longest time that a connection lasts.
+    /// The longest time that a connection lasts; zero is as `None`.
     pub lifetime: Option<Duration>,
 }
 
@@ -162,11 +169,12 @@ impl Default for Rates {
 /// close with unread input resets the connection).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closing {
-    /// How long flushing may take.
+    /// How long flushing may take. With zero, what the socket does not take in the same turn is lost.
     pub flush: Duration,
-    /// How long the peer may take to close its half once ours is closed.
+    /// How long the peer may take to close its half once ours is closed. With zero it is not waited for.
     pub linger: Duration,
-    /// How many bytes are read and discarded meanwhile.
+    /// How many bytes are read and discarded meanwhile as fast as they come. What is more is read no faster than the
+    /// [rate](Rates::bytes) of bytes allows, or than 4 MiB a second where there is none.
     pub discard_max_bytes: u32,
 }
 
@@ -179,18 +187,25 @@ impl Default for Closing {
 
 /// How the server ends: it says that it is not ready, accepts a while longer, and then nothing more is accepted, everybody is told, the closes are spread over a window
 /// so that the clients do not all come back at one moment, and after a hard deadline what is left is dropped.
+///
+/// What is in progress may be finished. A connection for which there is a [ticket](crate::Hub::ticket), or whose task has taken a
+/// message and not asked for the next one, is closed once that is over, and half a second before the deadline (a quarter of it,
+/// if that is less) at the latest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drain {
     /// How long it accepts while it already says that it is not [ready](crate::http): what a load balancer needs to notice.
+    /// With zero it stops at once, and with [`Duration::MAX`] only when it is hurried.
     pub grace: Duration,
     /// After which time peers are told to come back: in the notice, in the reason of a WebSocket's close frame
-    /// (`shutdown; retry after 5 s`), and as `Retry-After` in HTTP (RFC 9110 section 10.2.3).
+    /// (`shutdown; retry after 5 s`), and as `Retry-After` in HTTP (RFC 9110 section 10.2.3). Told in whole seconds, rounded up;
+    /// zero is as `None`.
     pub retry_after: Option<Duration>,
-    /// The longest time that the closes are spread over.
+    /// The longest time that the closes are spread over; with zero all come at once.
     pub window: Duration,
     /// How many closes a second are enough: few connections do not use up the window. 0 counts as 1.
     pub closes_per_second: u32,
-    /// The time from the end of the grace after which what is left is dropped.
+    /// The time from the end of the grace after which what is left is dropped. With zero everybody is, without a word, and with
+    /// [`Duration::MAX`] nobody.
     pub deadline: Duration,
 }
 

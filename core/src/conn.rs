@@ -4,7 +4,7 @@ use crate::rare::Rare;
 use crate::tls::{Secured, Tls};
 use crate::websocket::WebSocketDecoder;
 use crate::wire::{Decoder, Protocol};
-use crate::{Identity, Peer, Time};
+use crate::{INTERVAL_MIN, Identity, Peer, Time, some_time};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::num::NonZeroU32;
@@ -34,6 +34,8 @@ pub(crate) struct Conn {
     pub(crate) backlog: bool,
     /// The peer ended its half.
     pub(crate) input_ended: bool,
+    /// The input ended without the end that TLS asks for.
+    pub(crate) truncated: bool,
     /// The end of the input was served.
     pub(crate) input_finished: bool,
     /// A piece of the message that is incomplete was over the rate, and it is to be discarded.
@@ -50,6 +52,10 @@ pub(crate) struct Conn {
     pub(crate) rate_pause: Option<Time>,
     /// When a drain ends it.
     pub(crate) drain_at: Option<Time>,
+    /// A drain would have ended it, and waits for work in progress.
+    pub(crate) drain_waits: bool,
+    /// The application does something for it of which there is no ticket.
+    pub(crate) working: bool,
     /// Bytes read and discarded since it has its reason.
     pub(crate) discarded: u32,
     pub(crate) opened_at: Time,
@@ -167,6 +173,7 @@ impl Conn {
             is_http: false,
             backlog: false,
             input_ended: false,
+            truncated: false,
             input_finished: false,
             doomed: false,
             finished: false,
@@ -176,6 +183,8 @@ impl Conn {
             chose_representation: false,
             rate_pause: None,
             drain_at: None,
+            drain_waits: false,
+            working: false,
             discarded: 0,
             opened_at: now,
             last_byte_at: now,
@@ -235,6 +244,17 @@ impl Conn {
     /// Something arrived and is not served.
     pub(crate) fn is_unserved(&self) -> bool {
         !self.held.is_empty() || self.decoder.is_ahead() || self.input_ended && !self.input_finished
+    }
+
+    /// When a sign of life is to be sent, if nothing else was sent or came meanwhile.
+    pub(crate) fn keep_alive_at(&self) -> Option<Time> {
+        let interval = match (&self.carrier, &self.decoder) {
+            (Some(socket), _) | (None, Decoder::WebSocket(socket)) => socket.ping_interval(),
+            (None, Decoder::Telnet(session)) => session.keep_alive_interval(),
+            _ => None,
+        };
+        let interval = some_time(interval)?.max(INTERVAL_MIN);
+        Some(self.last_byte_at.max(self.kept_alive_at) + interval)
     }
 
     /// Time in which the peer could not speak does not count against it.

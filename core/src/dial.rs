@@ -1,8 +1,9 @@
 use crate::http::OpeningHandshake;
 #[cfg(feature = "sim")]
 use crate::recount::{Recounted, ensure};
+use crate::state::Pause;
 use crate::wire::Wire;
-use crate::{ConnId, DialId, Listen, ListenError, Random, Time, work};
+use crate::{ConnId, DialId, INTERVAL_MIN, Listen, ListenError, Random, Time, work};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -12,21 +13,22 @@ use core::time::Duration;
 /// How long to wait between attempts: exponential back-off with jitter.
 ///
 /// After `n` failures in a row (from 1) the wait is `min(cap, initial * factor^(n - 1))`, less a random part of up to `jitter_percent`
-/// of it, so that many clients of one server do not come back at one moment. A connection that was up for
-/// `stable_after` starts the count anew.
+/// of it, so that many clients of one server do not come back at one moment. No wait is shorter than 10 ms, whatever is
+/// configured. A connection that was up for `stable_after` starts the count anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
-    /// The wait after the first failure.
+    /// The wait after the first failure. Zero counts as 10 ms.
     pub initial: Duration,
-    /// What each further wait is multiplied by, in 1 to 255.
+    /// What each further wait is multiplied by; 0 counts as 1.
     pub factor: u8,
-    /// The longest wait.
+    /// The longest wait. Zero counts as 10 ms.
     pub cap: Duration,
     /// How much of a wait is left to chance: 0 to 100; more counts as 100.
     pub jitter_percent: u8,
-    /// How long a connection must have been up for its end to count as a first failure.
+    /// How long a connection must have been up for its end to count as a first failure. With zero, every one was up for long
+    /// enough.
     pub stable_after: Duration,
-    /// How many attempts are made in a row; `None` is for ever.
+    /// How many attempts are made in a row, the first included; 0 counts as 1, and `None` is for ever.
     pub attempts_max: Option<u32>,
 }
 
@@ -54,7 +56,7 @@ impl Backoff {
         let factor = u32::from(self.factor.max(1)).saturating_pow(failures.saturating_sub(1));
         let wait = self.initial.checked_mul(factor).unwrap_or(Duration::MAX).min(self.cap);
         let jitter = wait / 100 * u32::from(self.jitter_percent.min(100));
-        Some(wait.saturating_sub(random.within(jitter)))
+        Some(wait.saturating_sub(random.within(jitter)).max(INTERVAL_MIN))
     }
 }
 
@@ -67,7 +69,7 @@ pub struct Dial {
     pub protocol: DialProtocol,
     /// When to try again; `None` is one attempt.
     pub backoff: Option<Backoff>,
-    /// How long an attempt may take, and a handshake after it again.
+    /// How long an attempt may take, and a handshake after it again. With zero none succeeds.
     pub timeout: Duration,
 }
 
@@ -309,6 +311,20 @@ impl Dials {
         ensure(!self.closed || !self.entries.values().any(tries), || "something is dialled in a drain".into())
     }
 
+    /// How long an attempt may take.
+    pub(crate) fn timeout(&self, id: DialId) -> Option<Duration> {
+        self.entries.get(&id).map(|entry| entry.dial.timeout)
+    }
+
+    /// See [`Pause`]: attempts may take longer, waits are over when they are.
+    pub(crate) fn passed_over(&mut self, pause: Pause) {
+        for entry in self.entries.values_mut() {
+            if let State::Wanted(by) = &mut entry.state {
+                *by = pause.postpone(*by, entry.dial.timeout);
+            }
+        }
+    }
+
     /// Nothing is dialled any more.
     pub(crate) fn close(&mut self) {
         self.closed = true;
@@ -344,7 +360,8 @@ mod tests {
                 longest = (longest * u128::from(factor)).min(u128::from(cap) * 1_000_000);
             }
             let longest = longest.min(u128::from(cap) * 1_000_000);
-            let shortest = longest - longest * u128::from(jitter) / 100;
+            let least = INTERVAL_MIN.as_nanos();
+            let (shortest, longest) = ((longest - longest * u128::from(jitter) / 100).max(least), longest.max(least));
             let waited = backoff.wait(failures, &mut Random::new(seed)).expect("for ever");
             let wait = waited.as_nanos();
             prop_assert!((shortest.saturating_sub(100)..=longest).contains(&wait), "{} not in {}..={}", wait, shortest, longest);

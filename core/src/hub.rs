@@ -8,8 +8,8 @@ use crate::tls::Secured;
 use crate::tunnel::TunnelStatus;
 use crate::websocket::CloseCode;
 use crate::{
-    AddressKey, Config, ConnId, DialId, Identity, Listen, Metrics, Offloaded, Outgoing, Payload, Peer, Reason,
-    Representation, Shard, Ticket, TicketError, Time, Timer, Traffic, UnixTime,
+    AddressKey, Config, ConnId, DialId, Identity, Listen, ListenerId, Metrics, Offloaded, Outgoing, Payload, Peer,
+    Reason, Representation, Shard, Ticket, TicketError, Time, Timer, Traffic, UnixTime,
 };
 use alloc::boxed::Box;
 use core::fmt;
@@ -306,6 +306,12 @@ impl<C: Default> Hub<'_, C> {
         self.state.listen_of(conn)
     }
 
+    /// A listener as it is configured now: also one that the configuration has no more, as long as it has connections.
+    #[must_use]
+    pub fn listener(&self, id: ListenerId) -> Option<&Listen> {
+        self.state.listeners.get(id)
+    }
+
     /// What is spoken on a connection: `lines`, `length`, `telnet`, `websocket` or `ws+telnet`.
     #[must_use]
     pub fn wire_name(&self, conn: ConnId) -> Option<&'static str> {
@@ -351,8 +357,9 @@ impl<C: Default> Hub<'_, C> {
     }
 
     /// Says that nothing more will be sent: our half of the connection is closed once everything queued is written, and what the
-    /// peer still sends is read. It leaves its rooms, and what is sent to it goes nowhere. Over WebSocket and telnet, which
-    /// have no halves, as [`close`](Self::close).
+    /// peer still sends is read. It leaves its rooms, and what is sent to it goes nowhere. Once the peer has ended its half as
+    /// well, whichever came first, the connection is over as [`Reason::PeerClosed`]. Over WebSocket and telnet, which have no
+    /// halves, as [`close`](Self::close).
     pub fn finish(&mut self, conn: ConnId) {
         self.state.finish(conn);
     }
@@ -413,7 +420,8 @@ impl<C: Default> Hub<'_, C> {
 
     /// A ticket for work of this connection that is given away, and should be answered within `deadline`. Whoever does the work
     /// gets it, and brings it back with the answer in a [note](crate::Event::Note), where it is to be
-    /// [redeemed](Self::redeem). Later than that it is told as [`Event::TicketExpired`](crate::Event::TicketExpired) instead.
+    /// [redeemed](Self::redeem). Later than that it is told as [`Event::TicketExpired`](crate::Event::TicketExpired) instead; time
+    /// in which the server did not run does not count. A drain waits for what has a ticket: see [`Drain`](crate::Drain).
     ///
     /// # Errors
     /// If the connection is over or a limit of [`TicketLimits`](crate::TicketLimits) is reached.
@@ -425,7 +433,11 @@ impl<C: Default> Hub<'_, C> {
 
     /// Takes a ticket back; false if it comes too late, a second time, or its connection is over.
     pub fn redeem(&mut self, ticket: Ticket) -> bool {
-        self.state.tickets.redeem(ticket)
+        let redeemed = self.state.tickets.redeem(ticket);
+        if redeemed {
+            self.state.work_ended(ticket.conn());
+        }
+        redeemed
     }
 
     /// The tickets of a connection that were not redeemed, oldest first.
@@ -468,7 +480,8 @@ impl<C: Default> Hub<'_, C> {
     }
 
     /// Sets a timer, or moves it if it is set: [`Event::Timer`](crate::Event::Timer) comes `after` from now,
-    /// and never during this event.
+    /// and never during this event. For a timer of a connection, time in which the server did not run (it was stopped, say) does
+    /// not count: it measures what the peer had time for.
     pub fn wake(&mut self, timer: Timer, after: Duration) {
         if timer.conn.is_some_and(|conn| self.state.open_slot(conn).is_none()) {
             return;

@@ -69,6 +69,11 @@ pub enum Input<N> {
         /// Who.
         conn: ConnId,
     },
+    /// [`Machine::truncated`](crate::Machine::truncated).
+    Truncated {
+        /// Whose input.
+        conn: ConnId,
+    },
     /// [`Machine::failed`](crate::Machine::failed).
     Failed {
         /// Who.
@@ -364,6 +369,9 @@ pub(crate) enum Fact<'a, N> {
         conn: ConnId,
     },
     TurnEnded,
+    Truncated {
+        conn: ConnId,
+    },
     Ended {
         conn: ConnId,
     },
@@ -419,6 +427,7 @@ impl<N> Input<N> {
             Self::Blocked { conn } => Fact::Blocked { conn },
             Self::TurnEnded => Fact::TurnEnded,
             Self::Ended { conn } => Fact::Ended { conn },
+            Self::Truncated { conn } => Fact::Truncated { conn },
             Self::Failed { conn, failure } => Fact::Failed { conn, failure },
             Self::Elapsed => Fact::Elapsed,
             Self::Dialed { dial, peer } => Fact::Dialed { dial, peer },

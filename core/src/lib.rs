@@ -3,7 +3,8 @@
 //!
 //! It models connections, framing, rooms and fan-out, limits, timers, slow readers, closing and draining for
 //! one application handler, and does no I/O: no socket, no thread, no clock, no entropy of its own. The same
-//! facts give the same bytes, on every machine and under every runtime. To serve real sockets, take a shell
+//! facts, configuration and handler give the same bytes, on every machine and under every runtime; [`trace`] says what that
+//! comprises. To serve real sockets, take a shell
 //! such as `drupe-tokio`, or write the loop yourself: [`embedding`] shows how.
 //!
 //! # For application authors: a handler
@@ -53,7 +54,7 @@
 //! | [`secured`](Machine::secured), [`sealed`](Machine::sealed): for who speaks TLS elsewhere | |
 //! | [`reconfigured`](Machine::reconfigured) | [`listeners`](Machine::listeners): where to listen now |
 //! | [`received`](Machine::received), [`wrote`](Machine::wrote), [`blocked`](Machine::blocked) | [`intent`](Machine::intent): whether to read, what to write, whether to close our half; `None` is to drop the socket |
-//! | [`ended`](Machine::ended), [`failed`](Machine::failed) | |
+//! | [`ended`](Machine::ended), [`truncated`](Machine::truncated), [`failed`](Machine::failed) | |
 //! | [`elapsed`](Machine::elapsed) | [`deadline`](Machine::deadline): when to call it, and why |
 //! | [`dialed`](Machine::dialed), [`dial_failed`](Machine::dial_failed) | [`dials`](Machine::dials): connections that should be made |
 //! | [`tunnel_reported`](Machine::tunnel_reported) | [`tunnels`](Machine::tunnels): SSH connections that should be made, and what is asked for there |
@@ -211,6 +212,7 @@ pub use room::{JoinError, RoomLimits};
 pub use shard::{Addressee, Letter, Shard, ShardError};
 pub use state::{Deadline, Why};
 pub use ticket::{Ticket, TicketError, TicketLimits};
+pub(crate) use time::{INTERVAL_MIN, seconds_up, some_time};
 pub use time::{Time, UnixTime};
 pub use timer::Timer;
 pub use unapplied::{Part, Unapplied};

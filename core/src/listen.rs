@@ -66,7 +66,7 @@ pub struct Listen {
     pub socket: SocketAccess,
     /// What is spoken, or how that is told.
     pub protocol: Protocol,
-    /// How many connections this listener holds at most.
+    /// How many connections this listener holds at most; with 0 it lets nobody in.
     pub connections_max: Option<u32>,
     /// Whether a peer that ended its half of the connection is still sent to. Without it, what was queued
     /// is flushed and the connection ends.

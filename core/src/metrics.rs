@@ -61,7 +61,7 @@ pub struct Metrics {
     pub rate_dropped: u64,
     /// Outgoing attempts that failed (counter).
     pub dial_errors: u64,
-    /// Panics of the handler (counter).
+    /// Panics of the handler, and of the tasks of connections (counter).
     pub handler_panics: u64,
     /// Times that it became known who is at the other end of a connection (counter).
     pub authenticated: u64,

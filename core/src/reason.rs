@@ -95,6 +95,9 @@ reasons! {
     NetworkError = 202, "network_error", Network, "the connection failed";
     /// The [tunnel](crate::tunnel) that the connection came through is no more.
     TunnelLost = 203, "tunnel_lost", Network, "the tunnel to the server was lost";
+    /// Under TLS: the input ended without the peer having said so (`close_notify`, RFC 8446 section 6.1), so it may have been cut
+    /// off on the way. A message that was incomplete is discarded. Some clients always close like this.
+    Truncated = 204, "truncated", Network, "the connection ended without the end that TLS asks for";
     /// The application closed the connection.
     Application = 300, "application", Application, "the application closed the connection";
     /// HTTP: the last request of the connection was answered.

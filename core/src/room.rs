@@ -12,11 +12,11 @@ use alloc::vec::Vec;
 /// How many rooms there may be, and how long a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoomLimits {
-    /// Rooms in all, on each [shard](crate::Shard). A room exists while it has a member there.
+    /// Rooms in all, on each [shard](crate::Shard). A room exists while it has a member there. With 0 nobody can join any.
     pub total: u32,
-    /// Rooms that one connection may be in.
+    /// Rooms that one connection may be in. With 0 nobody can join any.
     pub per_connection: u32,
-    /// The longest name, in bytes.
+    /// The longest name, in bytes. A name has at least one, so with 0 nobody can join any room.
     pub name_max_bytes: u32,
 }
 

@@ -1,6 +1,7 @@
 use crate::id::{ConnId, ConnIdError};
 #[cfg(feature = "sim")]
 use crate::recount::{Recounted, ensure};
+use crate::state::{PAUSE_MIN, Pause};
 use crate::{Time, work};
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::fmt;
@@ -26,9 +27,9 @@ impl Ticket {
 /// How much work may be given away at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TicketLimits {
-    /// For one connection.
+    /// For one connection. With 0 there are no tickets.
     pub per_connection: u32,
-    /// In all.
+    /// In all. With 0 there are no tickets.
     pub total: u32,
 }
 
@@ -88,6 +89,15 @@ impl Tickets {
     pub(crate) fn redeem(&mut self, ticket: Ticket) -> bool {
         let Some(at) = self.due.remove(&ticket) else { return false };
         self.by_time.remove(&(at, ticket))
+    }
+
+    /// See [`Pause`].
+    pub(crate) fn passed_over(&mut self, pause: Pause) {
+        self.by_time.clear();
+        for (&ticket, at) in &mut self.due {
+            *at = pause.postpone(*at, PAUSE_MIN);
+            self.by_time.insert((*at, ticket));
+        }
     }
 
     pub(crate) fn of(&self, conn: ConnId) -> impl Iterator<Item = Ticket> + '_ {

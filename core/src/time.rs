@@ -94,6 +94,20 @@ impl UnixTime {
     }
 }
 
+/// Nothing that repeats by itself (signs of life, attempts, pauses between them) does so faster: an interval of a nanosecond
+/// would keep a shell busy and do nobody any good.
+pub(crate) const INTERVAL_MIN: Duration = Duration::from_millis(10);
+
+/// A span that may be absent, where zero stands for its absence.
+pub(crate) fn some_time(span: Option<Duration>) -> Option<Duration> {
+    span.filter(|span| !span.is_zero())
+}
+
+/// Whole seconds of a span, rounded up: what is told to people must not be over earlier.
+pub(crate) fn seconds_up(span: Duration) -> u64 {
+    span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0))
+}
+
 impl Default for Time {
     /// The start.
     fn default() -> Self {

@@ -1,5 +1,6 @@
 #[cfg(feature = "sim")]
 use crate::recount::{Recounted, ensure};
+use crate::state::{PAUSE_MIN, Pause};
 use crate::{ConnId, Time, work};
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::ops::Bound;
@@ -64,6 +65,15 @@ impl Timers {
                 break;
             }
             self.cancel(timer);
+        }
+    }
+
+    /// See [`Pause`]: timers of connections only.
+    pub(crate) fn passed_over(&mut self, pause: Pause) {
+        for (&timer, at) in self.at.iter_mut().filter(|(timer, _)| timer.conn.is_some()) {
+            self.by_time.remove(&(*at, timer));
+            *at = pause.postpone(*at, PAUSE_MIN);
+            self.by_time.insert((*at, timer));
         }
     }
 

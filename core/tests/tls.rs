@@ -257,6 +257,31 @@ fn a_trace_is_plain_and_can_be_replayed_without_keys() {
 }
 
 #[test]
+fn an_end_without_close_notify_is_no_end_of_a_line() {
+    let world = World::new();
+    for (is_said, reason, told) in
+        [(true, Reason::PeerClosed, "pay 1\npay 100\n"), (false, Reason::Truncated, "pay 1\nclosing (truncated)")]
+    {
+        let mut hub = TestHub::with_config(listening(world.tls(&["localhost"])), Echo);
+        let mut client = Client::new(&world.client(None, &[]), "localhost", hub.connect());
+        client.turn(&mut hub);
+        // Somebody on the way cuts what follows.
+        client.say(&mut hub, "pay 1\npay 100");
+        if is_said {
+            client.tls.send_close_notify();
+            client.turn(&mut hub);
+        }
+        hub.end(client.conn);
+        client.turn(&mut hub);
+        assert_eq!(hub.ended(reason), 1);
+        assert!(client.heard().starts_with(told), "{}", client.heard());
+        assert!(client.has_closed, "our own end is said");
+        hub.advance(Duration::from_secs(3));
+        assert_eq!(hub.machine().metrics().closing, 0);
+    }
+}
+
+#[test]
 fn tls_elsewhere_opens_when_it_is_told() {
     let mut machine = Machine::new(listening(Tls::elsewhere()), Echo);
     let peer = Peer::Address(([127, 0, 0, 1], 5).into());

@@ -51,6 +51,8 @@ impl Handler for EchoInRoom {
                 let payload = payload.to_owned();
                 hub.send(conn, payload.as_payload());
             }
+            // Only where halves are told of.
+            Event::InputEnded { conn, .. } => hub.finish(conn),
             _ => {}
         }
     }
@@ -391,6 +393,22 @@ fn who_has_said_its_last_and_was_told_ours_is_not_waited_for() {
     let metrics = link.machine.metrics();
     assert_eq!((metrics.ended.get(Reason::PeerClosed), metrics.closing), (1, 0));
     assert!(link.machine.intent(link.conn).is_none() && link.machine.deadline().is_none());
+}
+
+#[test]
+fn who_ends_its_half_and_then_we_ours_is_not_waited_for() {
+    let world = World::new();
+    let mut config = listening(world.tls(&["localhost"]));
+    config.listeners[0].half_open = true;
+    let mut link = Link::new(Machine::new(config, EchoInRoom), world.client(None, &[]));
+    link.settle();
+    link.say(b"hello\n");
+    link.client.send_close_notify();
+    link.settle();
+    let metrics = link.machine.metrics();
+    assert_eq!((metrics.ended.get(Reason::PeerClosed), metrics.open, metrics.closing), (1, 0, 0));
+    assert!(link.machine.intent(link.conn).is_none() && link.machine.deadline().is_none());
+    assert_eq!(link.heard, b"hello\n");
 }
 
 #[test]

@@ -5,7 +5,8 @@ use core::time::Duration;
 pub struct Budget {
     /// The longest message, in bytes of content. Checked before a byte is kept.
     pub message_max_bytes: MessageSize,
-    /// How long a message may take from its first byte to its last; a byte now and then is not progress.
+    /// How long a message may take from its first byte to its last; a byte now and then is not progress. With zero a message
+    /// must come in one piece.
     pub message_deadline: Duration,
     /// How many messages of one connection are served before others have their turn. At least 1 is served.
     pub messages_per_turn: u32,

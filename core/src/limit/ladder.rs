@@ -4,7 +4,7 @@ use core::time::Duration;
 /// What happens to a connection that exceeds its rate, by how often it did so.
 ///
 /// Each message that arrives over the rate is a strike, and so is each piece of one that is. A step applies from its number of strikes on,
-/// and the severest step that applies is taken. `None` turns a step off.
+/// and the severest step that applies is taken. `None` turns a step off; the first strike is number 1, and 0 counts as 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ladder {
     /// At this strike the peer is told, where the wire can carry it; and again where `drop` begins.
@@ -17,7 +17,8 @@ pub struct Ladder {
     pub close: Option<u32>,
     /// From this strike on, the connection is closed and its address refused for the cool-down.
     pub quarantine: Option<u32>,
-    /// After this long without a strike the count starts anew.
+    /// After more than this without a strike the count starts anew. With zero only strikes of one moment add up; with
+    /// [`Duration::MAX`] none is forgiven.
     pub forgive_after: Duration,
 }
 
@@ -74,7 +75,8 @@ impl Ladder {
 
     /// Whether the peer is told something new at exactly `strikes` strikes.
     pub(crate) fn tells(&self, strikes: u32) -> bool {
-        self.warn.is_some_and(|warn| strikes == warn) || self.drop.is_some_and(|drop| strikes == drop)
+        let begins_at = |step: Option<u32>| step.is_some_and(|from| strikes == from.max(1));
+        begins_at(self.warn) || begins_at(self.drop)
     }
 }
 

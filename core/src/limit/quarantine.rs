@@ -7,7 +7,7 @@ use core::time::Duration;
 /// How long an address is refused, and how many addresses are remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QuarantineLimits {
-    /// How long an address is refused after it was put in quarantine.
+    /// How long an address is refused after it was put in quarantine. With zero it is not.
     pub cool_down: Duration,
     /// How many addresses are remembered. When the table is full, the one that would be free soonest
     /// makes room for the new one; 0 remembers none.

@@ -5,12 +5,12 @@ use crate::handler::{Event, Handler};
 use crate::state::{Ending, Notice, Why};
 use crate::telnet::Session;
 use crate::wire::Sight;
-use crate::{ConnId, Reason};
+use crate::{ConnId, Reason, seconds_up, some_time};
 use alloc::format;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// What a drain that is hurried leaves for last bytes.
+/// What a drain leaves for last bytes when it is hurried, or work in progress takes all of its time.
 const HURRY: Duration = Duration::from_millis(500);
 
 impl<H: Handler> Machine<H> {
@@ -43,7 +43,8 @@ impl<H: Handler> Machine<H> {
                     conn.idle_warned = true;
                 }
                 let conn = self.state.conns.at(index);
-                let left = conn.and_then(|conn| self.state.limits_of(conn).idle_warning).unwrap_or_default().as_secs();
+                let left = conn.and_then(|conn| self.state.limits_of(conn).idle_warning).unwrap_or_default();
+                let left = seconds_up(left);
                 let words = format!("there was no input for long; the connection ends in {left} s");
                 self.state.notice(index, Notice::News(&words));
             }
@@ -54,14 +55,9 @@ impl<H: Handler> Machine<H> {
                 }
                 self.serve_held(id);
             }
-            Some(Why::KeepAlive) => {
-                if let Some(conn) = self.state.conns.at_mut(index) {
-                    conn.kept_alive_at = now;
-                }
-                self.state.send_sign_of_life(index);
-            }
+            Some(Why::KeepAlive) => self.state.keep_alive(index),
             Some(Why::Expiry) => self.state.end(index, Reason::SessionExpired, Ending::Flush),
-            Some(Why::Drain) => self.state.end(index, Reason::Shutdown, Ending::Flush),
+            Some(Why::Drain) => self.state.end_or_wait(index),
             _ => {}
         }
     }
@@ -87,6 +83,8 @@ impl<H: Handler> Machine<H> {
         let drain = self.state.config.drain;
         let deadline = self.state.drain.unwrap_or(now + drain.deadline);
         self.state.drain = Some(if hurry { deadline.min(now + HURRY) } else { deadline });
+        let for_work = drain.deadline.saturating_sub(HURRY.min(drain.deadline / 4));
+        self.state.last_call = Some(if hurry { now } else { now + for_work });
         self.state.dials.close();
         self.state.tunnels.leave();
         self.state.note_tunnels();
@@ -101,7 +99,9 @@ impl<H: Handler> Machine<H> {
         let shards = u32::from(self.state.post.shard.count());
         let many = u32::try_from(ids.len()).unwrap_or(u32::MAX).saturating_mul(shards);
         let window = drain.window_for(many);
-        let retry = drain.retry_after.map(|after| format!("; try again in {} s", after.as_secs())).unwrap_or_default();
+        let retry = some_time(drain.retry_after)
+            .map(|after| format!("; try again in {} s", seconds_up(after)))
+            .unwrap_or_default();
         for id in ids {
             let wait = if hurry { Duration::ZERO } else { self.state.random.within(window) };
             if let Some(conn) = self.state.conns.get_mut(id) {

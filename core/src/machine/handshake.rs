@@ -10,7 +10,7 @@ use crate::limit::Rate;
 use crate::state::Ending;
 use crate::websocket::{Role, WebSocket};
 use crate::wire::{NO_TLS, Protocol, Sight, Verdict, Wire};
-use crate::{ConnId, DialId, Peer, Reason};
+use crate::{ConnId, DialId, Peer, Reason, some_time};
 use core::time::Duration;
 
 impl<H: Handler> Machine<H> {
@@ -128,7 +128,12 @@ impl<H: Handler> Machine<H> {
                 Look::Unclear => {
                     match sight {
                         Sight::Growing => {}
-                        Sight::Ended => self.state.end(index, Reason::PeerClosed, Ending::Flush),
+                        Sight::Ended => {
+                            let is_cut =
+                                !rest.is_empty() && self.state.conns.get(conn).is_some_and(|found| found.truncated);
+                            let reason = if is_cut { Reason::Truncated } else { Reason::PeerClosed };
+                            self.state.end(index, reason, Ending::Flush);
+                        }
                         // Nothing was asked.
                         Sight::Waited if rest.is_empty() => self.state.end(index, Reason::Idle, Ending::Flush),
                         Sight::Waited => {
@@ -174,7 +179,7 @@ impl<H: Handler> Machine<H> {
             let site = Site {
                 http,
                 drains: self.state.is_draining(),
-                retry_after: self.state.config.drain.retry_after,
+                retry_after: some_time(self.state.config.drain.retry_after),
                 seed: self.state.config.seed.unwrap_or_default(),
                 has_tls: self.state.listen_of(conn).is_some_and(|listen| listen.tls.is_some()),
                 is_throttled: client.is_some_and(is_over),

@@ -99,7 +99,7 @@ impl<H: Handler> Machine<H> {
         let plain = Transmit(Source::Queue(&self.state.outbound, conn.slot()));
         let transmit = self.enciphered(conn).unwrap_or(plain);
         let at_once = found.is_undecided() && !found.backlog && found.gate != Gate::Admission
-            || matches!(found.phase, Phase::Flushing { .. } | Phase::Lingering { .. });
+            || matches!(found.phase, Phase::Flushing { .. } | Phase::Lingering { .. }) && found.rate_pause.is_none();
         let serves =
             found.is_open() && found.held.is_empty() && !found.decoder.is_ahead() && !self.state.must_wait(conn.slot());
         let is_written = plain.is_empty() && found.finished && found.is_open();
@@ -160,7 +160,7 @@ impl<H: Handler> Machine<H> {
             at(self.state.tickets.next(), Why::Ticket),
             at(self.state.dials.next(), Why::Dial),
             at(self.state.tunnels.next(), Why::Tunnel),
-            at(self.state.doors.iter().filter_map(|door| door.rests_until).min(), Why::Accept),
+            at(self.state.listeners.next(), Why::Accept),
             at(self.state.post.counts_at, Why::Counts),
             at(self.state.leaves_at, Why::Drain),
             at(self.state.drain.filter(|_| self.state.conns.len() > 0), Why::Drain),
@@ -178,10 +178,9 @@ impl<H: Handler> Machine<H> {
     /// Whether a listener should accept.
     #[must_use]
     pub fn accepting(&self, listener: ListenerId) -> Accepting {
-        match self.state.doors.get(listener.index()) {
+        match self.state.listeners.get_open(listener).filter(|_| self.state.drain.is_none()) {
             None => Accepting::Never,
-            Some(door) if door.is_retired || self.state.drain.is_some() => Accepting::Never,
-            Some(door) if door.rests_until.is_some() => Accepting::Later,
+            Some(_) if self.state.listeners.is_resting(listener) => Accepting::Later,
             Some(_) => Accepting::Now,
         }
     }

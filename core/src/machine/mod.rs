@@ -1,6 +1,7 @@
 mod call;
 mod carrier;
 mod due;
+mod ended;
 mod gates;
 mod handshake;
 mod intention;
@@ -24,7 +25,7 @@ use crate::id::Origin;
 use crate::input::{AcceptFailure, Fact, Failure, Input, Refusal, Request};
 use crate::limit::Rules;
 use crate::record::Recorder;
-use crate::state::{Copied, Ending, Notice, Pending, State};
+use crate::state::{Copied, Ending, Notice, PAUSE_MIN, Pause, Pending, State};
 use crate::tls::Secured;
 use crate::wire::{Encoder, Protocol, Scratch, Sight, Wire};
 use crate::{
@@ -49,6 +50,8 @@ pub struct Machine<H: Handler> {
     /// Messages served in this turn.
     turn_messages: u64,
     scratch: Scratch,
+    #[cfg(feature = "std")]
+    panics: call::Panics,
     #[cfg(feature = "tls")]
     tls: tls::TlsLayer,
 }
@@ -81,6 +84,8 @@ impl<H: Handler> Machine<H> {
             recorder: None,
             turn_messages: 0,
             scratch,
+            #[cfg(feature = "std")]
+            panics: call::Panics::default(),
             #[cfg(feature = "tls")]
             tls: tls::TlsLayer::default(),
         }
@@ -138,7 +143,7 @@ impl<H: Handler> Machine<H> {
     /// Plain bytes have come.
     fn take(&mut self, now: Time, conn: ConnId, bytes: &mut [u8]) {
         self.begin(now, &Fact::Received { conn, bytes });
-        let (now, limits, index) = (self.state.now, self.state.config.closing, conn.slot());
+        let (now, index) = (self.state.now, conn.slot());
         let Some(found) = self.state.conns.get_mut(conn) else { return };
         self.state.metrics.bytes_in += bytes.len() as u64;
         found.traffic.bytes_in += bytes.len() as u64;
@@ -158,12 +163,7 @@ impl<H: Handler> Machine<H> {
                 self.digest(conn, bytes);
                 self.state.schedule(index);
             }
-            Phase::Flushing { .. } | Phase::Lingering { .. } => {
-                found.discarded = found.discarded.saturating_add(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
-                if found.discarded > limits.discard_max_bytes {
-                    self.state.forget(index);
-                }
-            }
+            Phase::Flushing { .. } | Phase::Lingering { .. } => self.state.discard_input(index, bytes.len()),
             Phase::Over => {}
         }
         self.settle();
@@ -234,42 +234,6 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// The peer ended its half: there is nothing more to read.
-    pub fn ended(&mut self, now: Time, conn: ConnId) {
-        self.take_end(now, conn);
-    }
-
-    fn take_end(&mut self, now: Time, conn: ConnId) {
-        self.begin(now, &Fact::Ended { conn });
-        let waits = self.state.must_wait(conn.slot());
-        let Some(found) = self.state.conns.get_mut(conn).filter(|found| !found.input_ended) else { return };
-        found.input_ended = true;
-        match found.phase {
-            Phase::Open if found.held.is_empty() && !found.decoder.is_ahead() && !waits => self.finish_input(conn),
-            // What is held is served first, and nothing while it must wait.
-            Phase::Open => self.state.schedule(conn.slot()),
-            Phase::Undecided { .. } => self.look_closer(conn, Sight::Ended),
-            Phase::Flushing { .. } => {}
-            Phase::Lingering { .. } | Phase::Over => self.state.forget(conn.slot()),
-        }
-        self.state.outbound.changed.insert(conn.slot());
-        self.settle();
-    }
-
-    /// The socket failed and is of no use.
-    pub fn failed(&mut self, now: Time, conn: ConnId, failure: Failure) {
-        self.fail(now, conn, failure);
-    }
-
-    fn fail(&mut self, now: Time, conn: ConnId, failure: Failure) {
-        self.begin(now, &Fact::Failed { conn, failure });
-        if self.state.conns.get(conn).is_some() {
-            self.state.end(conn.slot(), failure.reason(), Ending::Drop);
-            self.state.forget(conn.slot());
-            self.settle();
-        }
-    }
-
     /// Time passed. To be called at the [`deadline`](Self::deadline); at any other time it does no harm.
     pub fn elapsed(&mut self, now: Time) {
         self.begin(now, &Fact::Elapsed);
@@ -288,15 +252,15 @@ impl<H: Handler> Machine<H> {
         }
         self.state.tell_counts();
         self.state.admission.quarantine.expire(now);
-        for door in &mut self.state.doors {
-            door.rests_until = door.rests_until.filter(|&until| until > now);
-        }
+        self.state.listeners.elapsed(now);
         while let Some(dial) = self.state.dials.overdue(now) {
             self.dial_is_lost(dial, Failure::TimedOut);
         }
         self.state.dials.elapsed(now);
         self.pass_time_for_tunnels();
-        while let Some(index) = self.state.agenda.take_due(now) {
+        // Taken before anything is done: what is due at this moment once more is looked at the next time.
+        let due: Vec<_> = core::iter::from_fn(|| self.state.agenda.take_due(now)).collect();
+        for index in due {
             self.state.post.something_happened(now);
             self.look_at(index);
             self.state.schedule(index);
@@ -304,6 +268,7 @@ impl<H: Handler> Machine<H> {
         }
         while let Some(ticket) = self.state.tickets.take_due(now) {
             self.state.post.something_happened(now);
+            self.state.work_ended(ticket.conn());
             self.tell(Event::TicketExpired(ticket));
             if self.state.turn_is_full() {
                 break;
@@ -399,6 +364,7 @@ impl<H: Handler> Machine<H> {
             Input::Blocked { conn } => self.blocked(now, conn),
             Input::TurnEnded => self.turn_ended(now),
             Input::Ended { conn } => self.ended(now, conn),
+            Input::Truncated { conn } => self.truncated(now, conn),
             Input::Failed { conn, failure } => self.failed(now, conn, failure),
             Input::Elapsed => self.elapsed(now),
             Input::Dialed { dial, peer } => return self.dialed(now, dial, peer).map(Ok),
@@ -422,13 +388,28 @@ impl<H: Handler> Machine<H> {
 impl<H: Handler> Machine<H> {
     fn begin(&mut self, now: Time, fact: &Fact<'_, H::Note>) {
         debug_assert!(self.state.is_settled(), "what came of the fact before was not told");
-        self.state.now = self.state.now.max(now.min(LAST));
+        let now = self.state.now.max(now.min(LAST));
+        let pause = self.pause(now);
+        self.state.now = now;
         if !matches!(fact, Fact::Delivered(Letter::Counted { .. }) | Fact::Elapsed | Fact::TurnEnded) {
             self.state.post.something_happened(self.state.now);
         }
         if let Some(recorder) = &mut self.recorder {
             recorder.record(self.state.now, fact);
         }
+        if let Some(pause) = pause {
+            self.state.passed_over(pause);
+            self.settle();
+        }
+    }
+
+    /// For how long nothing was served, if nothing was told though something was due.
+    fn pause(&self, now: Time) -> Option<Pause> {
+        if now.since(self.state.now) <= PAUSE_MIN {
+            return None;
+        }
+        let length = now.since(self.deadline()?.at.max(self.state.now));
+        (length > PAUSE_MIN).then_some(Pause { now, length })
     }
 
     /// Tells the handler, and then what came of it.
@@ -501,9 +482,7 @@ impl<H: Handler> Machine<H> {
 
     /// Somebody is at a door: what is spoken there, or why they may not come in.
     fn let_in(&mut self, listener: ListenerId, peer: Peer) -> Result<Protocol, Refusal> {
-        if let Some(door) = self.state.doors.get_mut(listener.index()) {
-            door.failures = 0;
-        }
+        self.state.listeners.accepted(listener);
         self.admit(listener, peer).map_err(|reason| {
             self.state.pending.push_back(Pending::TurnedAway(listener, peer, reason));
             self.settle();
@@ -514,7 +493,7 @@ impl<H: Handler> Machine<H> {
     fn refusal(&mut self, listener: ListenerId, reason: Reason) -> Refusal {
         self.state.metrics.refused.add(reason);
         let mut words = Vec::new();
-        match self.state.config.listeners.get(listener.index()) {
+        match self.state.listeners.get(listener) {
             // Before a handshake nobody is told anything but in HTTP.
             // Nor anything that is not enciphered, or to a proxy before it has spoken.
             Some(Listen { tls: Some(_), .. } | Listen { proxies: Some(_), .. }) => {}
@@ -530,11 +509,8 @@ impl<H: Handler> Machine<H> {
     }
 
     fn admit(&mut self, listener: ListenerId, peer: Peer) -> Result<Protocol, Reason> {
-        let State { config, admission, now, drain, doors, random, metrics, .. } = &mut self.state;
-        let listen = config.listeners.get(listener.index()).ok_or(Reason::Shutdown)?;
-        if drain.is_some() || doors.get(listener.index()).is_none_or(|door| door.is_retired) {
-            return Err(Reason::Shutdown);
-        }
+        let State { config, listeners, admission, now, drain, random, metrics, .. } = &mut self.state;
+        let listen = listeners.get_open(listener).filter(|_| drain.is_none()).ok_or(Reason::Shutdown)?;
         let counted = match (&listen.proxies, listen.trusts(peer)) {
             (Some(_), false) => return Err(Reason::AddressRefused),
             (_, true) => Peer::Local,

@@ -129,6 +129,12 @@ impl<H: Handler> Machine<H> {
     /// The peer ended its half and everything before that is served.
     pub(super) fn finish_input(&mut self, conn: ConnId) {
         let budget = self.state.budget(conn);
+        let found = self.state.conns.get_mut(conn);
+        if let Some(found) = found.filter(|found| found.truncated) {
+            // What is incomplete may be the beginning of something else.
+            found.input_finished = true;
+            return self.state.end(conn.slot(), Reason::Truncated, Ending::Flush);
+        }
         let session = self.state.conns.get_mut(conn).and_then(|found| found.decoder.session());
         if let Some(session) = session.filter(|session| session.wait().is_some()) {
             // Nothing will follow the escape character.
@@ -154,7 +160,9 @@ impl<H: Handler> Machine<H> {
         };
         scratch.shrink();
         self.scratch = scratch;
-        if half_open && reason == Reason::PeerClosed && self.state.open_slot(conn).is_some() {
+        // The last message may have been answered by the end of our half.
+        let finished = self.state.conns.get(conn).is_some_and(|found| found.finished);
+        if half_open && !finished && reason == Reason::PeerClosed && self.state.open_slot(conn).is_some() {
             self.tell(Event::InputEnded { conn });
         } else {
             self.state.end(conn.slot(), reason, Ending::Flush);

@@ -23,7 +23,7 @@ impl<H: Handler> Machine<H> {
     /// was [reconfigured](Self::reconfigured).
     pub fn adopted(&mut self, now: Time, listener: ListenerId, peer: Peer) -> ConnId {
         self.begin(now, &Fact::Adopted { listener, peer });
-        let protocol = self.state.config.listeners.get(listener.index()).map(|listen| listen.protocol.clone());
+        let protocol = self.state.listeners.get(listener).map(|listen| listen.protocol.clone());
         let (wire, wait) = protocol.map_or_else(Default::default, |protocol| (protocol.wire(), protocol.wait()));
         let id = self.opened(peer, Origin::Listener(listener), wire, wait);
         if self.state.drain.is_some() {

@@ -60,6 +60,11 @@ impl<H: Handler> Machine<H> {
         found.offered.as_ref()?.tls.as_ref().filter(|tls| tls.is_spoken_here())
     }
 
+    /// Whether the end of a connection's input is not the one that its TLS asks for.
+    pub(super) fn is_cut_off(&self, conn: ConnId) -> bool {
+        self.tls.session(conn).is_some_and(TlsSession::is_cut_off)
+    }
+
     /// What is received of TLS is kept until it is clear who speaks.
     pub(super) fn decipher(&mut self, now: Time, conn: ConnId, bytes: &mut [u8]) {
         if self.tls.session(conn).is_none() {
@@ -108,6 +113,10 @@ impl<H: Handler> Machine<H> {
             return;
         };
         if !takes_more {
+            let is_written = session.outgoing().is_empty();
+            if is_written {
+                self.settle_closed(now, conn);
+            }
             return;
         }
         let mut plain = core::mem::take(&mut self.tls.plain);

@@ -83,7 +83,8 @@ pub enum SlowPolicy {
 pub struct OutboundLimits {
     /// The marks in bytes.
     pub marks: Marks,
-    /// How long a socket that is full may take for what is queued, besides the time for its length.
+    /// How long a socket that is full may take for what is queued, besides the time for its length. With zero there is only
+    /// that.
     pub write_deadline: Duration,
     /// The lowest rate, in bytes per second, that a peer may read at: what is queued is due after
     /// `write_deadline` and its length at this rate.

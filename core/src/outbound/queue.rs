@@ -77,6 +77,12 @@ pub(super) struct Owed {
     pub(super) due: Time,
 }
 
+impl Owed {
+    pub(super) fn bytes(self) -> usize {
+        usize::try_from(self.bytes).unwrap_or(usize::MAX)
+    }
+}
+
 /// Everything of a connection's queue but its tail.
 #[derive(Debug)]
 pub(super) struct Queue {

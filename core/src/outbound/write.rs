@@ -3,6 +3,7 @@
 use super::Outbound;
 use super::queue::Segment;
 use crate::Time;
+use crate::state::Pause;
 
 /// What is left to go ahead of a slice, and the rest of it.
 fn split<'a>(slice: &'a [u8], left: &mut usize) -> (&'a [u8], &'a [u8]) {
@@ -101,6 +102,13 @@ impl Outbound {
         self.blocked.insert(index);
         self.stall_above(index, pending);
         self.set_cap(at);
+    }
+
+    /// See [`Pause`].
+    pub(crate) fn passed_over(&mut self, index: u32, pause: Pause) {
+        if let Some(owed) = &mut self.queues[index as usize].owed {
+            owed.due = pause.postpone(owed.due, self.limits.time_for(owed.bytes()));
+        }
     }
 
     /// Takes `bytes` bytes from the front of the data.

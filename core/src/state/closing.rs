@@ -6,7 +6,7 @@ use crate::id::Origin;
 use crate::input::Failure;
 use crate::websocket::CloseCode;
 use crate::wire::Decoder;
-use crate::{ConnId, DialId, Payload, Reason};
+use crate::{ConnId, DialId, Payload, Rates, Reason, seconds_up, some_time};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -36,6 +36,8 @@ impl<C: Default> State<C> {
             Phase::Flushing { until: now + self.config.closing.flush }
         };
         conn.held.take();
+        // What comes now is discarded, for which there is a measure of its own.
+        conn.rate_pause = None;
         let rooms = core::mem::take(&mut conn.rooms);
         let (id, lasted, was_unknown) = (id, now.since(conn.opened_at), core::mem::take(&mut conn.unknown));
         for room in rooms {
@@ -93,8 +95,8 @@ impl<C: Default> State<C> {
         self.progress_closing(index);
     }
 
-    /// Nothing more will be sent to a connection, which is still read. A WebSocket has no halves, and telnet answers what it is
-    /// asked: they close.
+    /// Nothing more will be sent to a connection, which is still read unless the peer has ended its half, too. A WebSocket has no
+    /// halves, and telnet answers what it is asked: they close.
     pub(crate) fn finish(&mut self, id: ConnId) {
         let Some(index) = self.open_slot(id) else { return };
         let has_halves = |conn: &mut Conn| matches!(conn.decoder, Decoder::Lines(_) | Decoder::LengthPrefixed(_));
@@ -103,11 +105,67 @@ impl<C: Default> State<C> {
             return self.end(index, Reason::Application, Ending::Flush);
         }
         conn.finished = true;
-        let encoding = conn.encoding;
+        let (encoding, is_over) = (conn.encoding, conn.input_finished);
         for room in core::mem::take(&mut conn.rooms) {
             self.rooms.remove(room, index, encoding);
         }
         self.outbound.changed.insert(index);
+        if is_over {
+            // Nothing can come, and nothing will be sent.
+            self.end(index, Reason::PeerClosed, Ending::Flush);
+        }
+    }
+
+    /// What a connection sends once it has its reason is discarded, at first as fast as it comes and then as fast as it would have
+    /// been served. To leave it unread for good, or to drop the socket, would reset the connection, and what is still on its way
+    /// to the peer would be lost (RFC 1122 section 4.2.2.13).
+    pub(crate) fn discard_input(&mut self, index: u32, bytes: usize) {
+        let (now, free) = (self.now, self.config.closing.discard_max_bytes);
+        let rate = self.conns.at(index).and_then(|conn| self.limits_of(conn).rates.bytes).or(Rates::default().bytes);
+        let Some(conn) = self.conns.at_mut(index) else { return };
+        conn.discarded = conn.discarded.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+        let Some(rate) = rate.filter(|_| conn.discarded > free) else { return };
+        if conn.rate_pause.is_some_and(|until| until > now) {
+            // It is read against the intent.
+            return self.forget(index);
+        }
+        conn.rate_pause = conn.bytes.charge(now, bytes as u64, rate);
+        self.outbound.changed.insert(index);
+        self.schedule(index);
+    }
+
+    /// A drain ends a connection, unless something is done for it that can be finished in time.
+    pub(crate) fn end_or_wait(&mut self, index: u32) {
+        let (now, id) = (self.now, self.conns.id(index));
+        let works = self.tickets.of(id).next().is_some() || self.conns.at(index).is_some_and(|conn| conn.working);
+        match (self.last_call.filter(|&at| works && at > now), self.conns.at_mut(index)) {
+            (Some(last_call), Some(conn)) => {
+                conn.drain_at = Some(last_call);
+                conn.drain_waits = true;
+            }
+            _ => self.end(index, Reason::Shutdown, Ending::Flush),
+        }
+    }
+
+    /// Something that was done for a connection is done: a drain that waits for it looks again, once the answer is sent.
+    pub(crate) fn work_ended(&mut self, id: ConnId) {
+        let now = self.now;
+        if let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.drain_waits) {
+            conn.drain_waits = false;
+            conn.drain_at = Some(now);
+            self.schedule(id.slot());
+        }
+    }
+
+    /// Whether the application does something for a connection of which there is no ticket.
+    #[cfg(feature = "shell")]
+    pub(crate) fn set_working(&mut self, id: ConnId, working: bool) {
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.working = working;
+        }
+        if !working {
+            self.work_ended(id);
+        }
     }
 
     /// A dial did not come to anything though somebody answered. The first failure is the one that counts.
@@ -125,9 +183,9 @@ impl<C: Default> State<C> {
 
     /// Sends the close frame, unless one was sent already.
     fn close_websocket(&mut self, index: u32, reason: Reason) {
-        let words = match (reason, self.config.drain.retry_after) {
+        let words = match (reason, some_time(self.config.drain.retry_after)) {
             (Reason::Application, _) => String::new(),
-            (Reason::Shutdown, Some(after)) => format!("{reason}; retry after {} s", after.as_secs()),
+            (Reason::Shutdown, Some(after)) => format!("{reason}; retry after {} s", seconds_up(after)),
             _ => reason.name().into(),
         };
         self.send_close(index, CloseCode::of(reason), &words);
@@ -187,7 +245,12 @@ impl<C: Default> State<C> {
             self.labels.forget(id);
             self.count_tunnel_traffic(&conn);
             match conn.origin {
-                Origin::Listener(listener) => self.left(Some(listener), conn.counted_as()),
+                Origin::Listener(listener) => {
+                    self.left(Some(listener), conn.counted_as());
+                    if self.listeners.closed(listener) {
+                        self.forget_unused_listeners();
+                    }
+                }
                 Origin::Dial(dial) => {
                     self.left(None, conn.peer);
                     if self.dials.is_up(dial, id) && self.dials.disconnected(dial, self.now, &mut self.random).is_none()

@@ -1,9 +1,8 @@
 //! When a connection must be looked at, and what for.
 
 use super::State;
-use crate::Time;
 use crate::conn::{Conn, Gate, Phase};
-use crate::wire::Decoder;
+use crate::{Time, some_time};
 use core::time::Duration;
 
 /// The moment at which [`Machine::elapsed`](crate::Machine::elapsed) is to be called, and what for.
@@ -68,8 +67,12 @@ impl<C: Default> State<C> {
         let conn = self.conns.at(index)?;
         let at = |at: Option<Time>, why| at.map(|at| Deadline { at, why });
         match conn.phase {
-            Phase::Flushing { until } => at(Some(until), Why::Flush),
-            Phase::Lingering { until } => at(Some(until), Why::Linger),
+            Phase::Flushing { until } => {
+                [at(Some(until), Why::Flush), at(conn.rate_pause, Why::Rate)].into_iter().flatten().min()
+            }
+            Phase::Lingering { until } => {
+                [at(Some(until), Why::Linger), at(conn.rate_pause, Why::Rate)].into_iter().flatten().min()
+            }
             Phase::Undecided { until } => {
                 let waits = self.must_wait(index);
                 let candidates = [
@@ -91,7 +94,7 @@ impl<C: Default> State<C> {
                 let unserved = conn.is_unserved();
                 let speaks = !waits && !unserved;
                 let limits = self.limits_of(conn);
-                let after = |since: Time, span: Option<Duration>| span.map(|span| since + span);
+                let after = |since: Time, span: Option<Duration>| some_time(span).map(|span| since + span);
                 let candidates = [
                     at(conn.rate_pause, Why::Rate),
                     at((!waits && unserved).then_some(self.now.plus_nanos(1)), Why::Backlog),
@@ -102,10 +105,11 @@ impl<C: Default> State<C> {
                     ),
                     at(after(conn.last_message_at, limits.idle).filter(|_| speaks), Why::Idle),
                     at(self.idle_warning_at(conn).filter(|_| speaks), Why::IdleWarning),
-                    at(after(conn.last_byte_at, limits.silence).filter(|_| speaks), Why::Silence),
+                    // Who has ended its half can't give any sign of life.
+                    at(after(conn.last_byte_at, limits.silence).filter(|_| speaks && !conn.input_ended), Why::Silence),
                     at(after(conn.opened_at, limits.lifetime), Why::Expiry),
                     at(conn.decoder_due.filter(|_| speaks), Why::Key),
-                    at(keep_alive_at(conn), Why::KeepAlive),
+                    at(conn.keep_alive_at(), Why::KeepAlive),
                     at(self.identity_ends_at(index), Why::Expiry),
                     at(conn.drain_at, Why::Drain),
                 ];
@@ -117,7 +121,9 @@ impl<C: Default> State<C> {
     /// When to warn of the end, unless that was done or is not to be done.
     fn idle_warning_at(&self, conn: &Conn) -> Option<Time> {
         let limits = self.limits_of(conn);
-        let before = limits.idle?.checked_sub(limits.idle_warning?)?;
+        let before = some_time(limits.idle)?.checked_sub(some_time(limits.idle_warning)?)?;
+        // A warning after no time at all would follow every message.
+        let before = some_time(Some(before))?;
         (conn.notices && !conn.idle_warned).then_some(conn.last_message_at + before)
     }
 
@@ -127,14 +133,4 @@ impl<C: Default> State<C> {
             self.agenda.no_later_than(index, deadline.at);
         }
     }
-}
-
-/// When a sign of life is to be sent, if nothing else was sent or came meanwhile.
-fn keep_alive_at(conn: &Conn) -> Option<Time> {
-    let interval = match (&conn.carrier, &conn.decoder) {
-        (Some(socket), _) | (None, Decoder::WebSocket(socket)) => socket.ping_interval(),
-        (None, Decoder::Telnet(session)) => session.keep_alive_interval(),
-        _ => None,
-    };
-    interval.map(|interval| conn.last_byte_at.max(conn.kept_alive_at) + interval)
 }

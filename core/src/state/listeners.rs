@@ -119,6 +119,12 @@ impl Listeners {
         }
     }
 
+    /// How many connections a listener has on this shard.
+    #[cfg(feature = "sim")]
+    pub(crate) fn connections(&self, id: ListenerId) -> u32 {
+        self.place(id).map_or(0, |place| self.entries[place].connections)
+    }
+
     /// A connection is over; true if its listener may be of no use any more.
     pub(crate) fn closed(&mut self, id: ListenerId) -> bool {
         let Some(place) = self.place(id) else { return false };

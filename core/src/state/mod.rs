@@ -5,8 +5,10 @@ mod closing;
 mod deadline;
 mod identity;
 mod labels;
+mod listeners;
 mod membership;
 mod notice;
+mod pause;
 mod post;
 #[cfg(feature = "sim")]
 mod recount;
@@ -19,7 +21,9 @@ pub(crate) use closing::Ending;
 pub use deadline::{Deadline, Why};
 use identity::{Users, WallClock};
 use labels::Labels;
+pub(crate) use listeners::Listeners;
 pub(crate) use notice::Notice;
+pub(crate) use pause::{PAUSE_MIN, Pause};
 pub(crate) use post::Post;
 pub(crate) use watch::{Copied, Watched};
 
@@ -40,7 +44,8 @@ use crate::tunnel::{TunnelId, Tunnels};
 use crate::websocket::{WebSocket, WebSocketDecoder};
 use crate::wire::{Encoder, Protocol, ProxyLook, Wire, look_for_proxy};
 use crate::{
-    AddressKey, Config, ConnId, DialId, Listen, ListenerId, Peer, PeerLimits, Random, Reason, Shard, Time, UnixTime,
+    AddressKey, Config, ConnId, DialId, INTERVAL_MIN, Listen, ListenerId, Peer, PeerLimits, Random, Reason, Shard,
+    Time, UnixTime,
 };
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
@@ -64,8 +69,7 @@ pub(crate) struct State<C> {
     /// Bytes received and written by connections that are over, of each tunnel of the configuration.
     pub(crate) tunnel_traffic: BTreeMap<String, (u64, u64)>,
     pub(crate) admission: Admission,
-    /// By listener.
-    pub(crate) doors: Vec<Door>,
+    pub(crate) listeners: Listeners,
     pub(crate) metrics: Metrics,
     /// Events that wait until the handler has returned.
     pub(crate) pending: VecDeque<Pending>,
@@ -83,6 +87,8 @@ pub(crate) struct State<C> {
     pub(crate) monitor_failures: Meters<AddressKey>,
     /// The hard deadline of a drain.
     pub(crate) drain: Option<Time>,
+    /// In a drain: until then, work in progress may be finished.
+    pub(crate) last_call: Option<Time>,
     pub(crate) watched: Watched,
     pub(crate) labels: Labels,
     /// The application wants the server to drain.
@@ -94,38 +100,8 @@ pub(crate) struct State<C> {
     pub(crate) jobs: Queue,
 }
 
-/// Where a connection was accepted; `None` if it was dialled.
-fn listener(config: &Config, origin: Origin) -> Option<&Listen> {
-    match origin {
-        Origin::Listener(listener) => config.listeners.get(listener.index()),
-        Origin::Dial(_) => None,
-    }
-}
-
-/// Where the server listens: what the configuration has no more is left out.
-pub(crate) fn open_listeners<'a>(
-    config: &'a Config,
-    doors: &'a [Door],
-) -> impl Iterator<Item = (ListenerId, &'a Listen)> {
-    let listeners = config.listeners.iter().zip(doors).zip(0..);
-    listeners.filter(|((_, door), _)| !door.is_retired).map(|((listen, _), number)| (ListenerId(number), listen))
-}
-
-/// How accepting goes at one listener.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Door {
-    /// Nothing is accepted before then.
-    pub(crate) rests_until: Option<Time>,
-    /// Failures since the last success.
-    pub(crate) failures: u8,
-    /// The configuration has it no more.
-    pub(crate) is_retired: bool,
-}
-
 /// So many addresses are remembered for wrong credentials.
 const MONITOR_ADDRESSES_MAX: usize = 1_024;
-/// So many failures in a row are no accident.
-const ACCEPT_FAILURES_MAX: u8 = 16;
 
 /// An event about a connection that waits for its turn.
 #[derive(Clone, Copy, Debug)]
@@ -158,7 +134,7 @@ impl<C: Default> State<C> {
             tunnels: Tunnels::default(),
             tunnel_traffic: BTreeMap::new(),
             admission: Admission::default(),
-            doors: config.listeners.iter().map(|_| Door::default()).collect(),
+            listeners: Listeners::new(&config),
             metrics: Metrics::new(),
             pending: VecDeque::new(),
             over: Vec::new(),
@@ -168,6 +144,7 @@ impl<C: Default> State<C> {
             leaves_at: None,
             monitor_failures: Meters::new(MONITOR_ADDRESSES_MAX),
             drain: None,
+            last_call: None,
             watched: Watched::default(),
             labels: Labels::default(),
             drain_wanted: false,
@@ -181,7 +158,7 @@ impl<C: Default> State<C> {
 
     /// Gives a peer that was let in a place. With `wait`, it must be clear by then what is spoken.
     pub(crate) fn open(&mut self, peer: Peer, origin: Origin, wire: Wire, wait: Option<Duration>) -> ConnId {
-        let listen = listener(&self.config, origin);
+        let listen = self.listeners.of(origin);
         let (gate, wait) = match listen {
             Some(Listen { proxies: Some(proxies), .. }) => (Gate::Header, Some(proxies.timeout)),
             Some(Listen { tls: Some(tls), .. }) => (Gate::Tls, Some(tls.handshake_timeout)),
@@ -203,6 +180,9 @@ impl<C: Default> State<C> {
             if conn.is_undecided() {
                 conn.offered = Some(Offered { protocol: listen.protocol.clone(), tls: listen.tls.clone() }.into());
             }
+        }
+        if let Origin::Listener(listener) = origin {
+            self.listeners.opened(listener);
         }
         let id = self.conns.insert(conn);
         let index = id.slot();
@@ -239,12 +219,12 @@ impl<C: Default> State<C> {
 
     /// Where a connection was accepted.
     pub(crate) fn listen_of(&self, id: ConnId) -> Option<&Listen> {
-        listener(&self.config, self.conns.get(id)?.origin)
+        self.listeners.of(self.conns.get(id)?.origin)
     }
 
     /// What holds for a connection.
     pub(crate) fn limits_of(&self, conn: &Conn) -> &PeerLimits {
-        let listen = listener(&self.config, conn.origin);
+        let listen = self.listeners.of(conn.origin);
         listen.and_then(|listen| listen.limits.as_ref()).unwrap_or(&self.limits)
     }
 
@@ -287,7 +267,7 @@ impl<C: Default> State<C> {
         let now = self.now;
         let Some(conn) = self.conns.get_mut(id) else { return };
         let number = self.outbound.intern(wire.encoding().carried(conn.carrier.is_some()));
-        let listen = listener(&self.config, conn.origin);
+        let listen = self.listeners.of(conn.origin);
         let is_auto = listen.is_some_and(|listen| matches!(listen.protocol, Protocol::Auto(_)));
         conn.offered = None;
         conn.phase = Phase::Open;
@@ -334,20 +314,25 @@ impl<C: Default> State<C> {
     /// Whether what a connection sends must wait, in the kernel or in `held`.
     pub(crate) fn must_wait(&self, index: u32) -> bool {
         let waits = |conn: &Conn| {
-            conn.paused || conn.rate_pause.is_some() || self.outbound.is_stalled(index) || self.post.held_back
+            // Who is in a handshake, or asks over HTTP, has nothing to tell other shards.
+            let is_held_back = self.post.held_back && !conn.is_undecided();
+            conn.paused || conn.rate_pause.is_some() || self.outbound.is_stalled(index) || is_held_back
         };
         self.conns.at(index).is_some_and(waits)
     }
 
-    /// A listener rests that can't accept: at once if the process is out of something, else after many failures.
+    /// Forgets listeners that the configuration has no more, and that nobody came by who is still here.
+    pub(crate) fn forget_unused_listeners(&mut self) {
+        let Self { listeners, admission, .. } = self;
+        // Who counts for all shards knows of those of others.
+        listeners.forget_unused(|id| admission.on(id));
+    }
+
+    /// A listener can't accept.
     pub(crate) fn accept_failed(&mut self, listener: ListenerId, exhausted: bool) {
         self.metrics.accept_errors += 1;
-        let until = self.now + self.config.accept_backoff;
-        let Some(door) = self.doors.get_mut(listener.index()).filter(|door| !door.is_retired) else { return };
-        door.failures = door.failures.saturating_add(1);
-        if exhausted || door.failures >= ACCEPT_FAILURES_MAX {
-            *door = Door { rests_until: Some(until), failures: 0, ..*door };
-        }
+        let until = self.now + self.config.accept_backoff.max(INTERVAL_MIN);
+        self.listeners.accept_failed(listener, exhausted, until);
     }
 
     /// The counters and gauges as of now.
@@ -369,7 +354,7 @@ impl<C: Default> State<C> {
         metrics.tickets = self.tickets.len() as u64;
         metrics.rooms = self.rooms.len() as u64;
         metrics.quarantined = self.admission.quarantine.len(self.now) as u64;
-        metrics.accept_paused = self.doors.iter().filter(|door| door.rests_until.is_some()).count() as u64;
+        metrics.accept_paused = self.listeners.resting() as u64;
         metrics.queued_bytes = self.outbound.queued;
         metrics.queued_bytes_peak = self.outbound.queued_peak;
         metrics.queued_memory_bytes = self.outbound.held() as u64;

@@ -93,6 +93,9 @@ impl<C: Default> State<C> {
 
     fn count_out_of(&mut self, listener: Option<ListenerId>, peer: Peer, shard: u8) {
         self.admission.count_out(listener, peer);
+        if listener.is_some_and(|listener| self.listeners.get_open(listener).is_none()) {
+            self.forget_unused_listeners();
+        }
         if let Some(placed) = self.post.placed.get_mut(usize::from(shard)).filter(|_| listener.is_some()) {
             *placed = placed.saturating_sub(1);
         }
@@ -126,8 +129,8 @@ impl<C: Default> State<C> {
     }
 
     fn readmit(&mut self, listener: ListenerId, peer: Peer) -> Result<(), Reason> {
-        let Self { config, admission, now, random, metrics, .. } = self;
-        let Some(listen) = config.listeners.get(listener.index()) else { return Err(Reason::Shutdown) };
+        let Self { config, listeners, admission, now, random, metrics, .. } = self;
+        let Some(listen) = listeners.get(listener) else { return Err(Reason::Shutdown) };
         let rules = Rules { now: *now, config, listen, chance: random.next_u64() };
         let outcome = admission.admit_address(rules, peer, &mut metrics.would_refuse);
         match outcome {

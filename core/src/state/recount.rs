@@ -17,6 +17,7 @@ impl<C: Default> State<C> {
             self.recount_connection(id)?;
         }
         self.recount_owners()?;
+        self.recount_listeners()?;
         self.rooms.recount()?;
         self.outbound.recount(|index| self.conns.at(index).map(|conn| conn.encoding))?;
         self.timers.recount()?;
@@ -87,6 +88,24 @@ impl<C: Default> State<C> {
         same("contexts", contexts, self.count(Conn::has_no_reason))
     }
 
+    /// Every connection has the listener that it came by, and a listener that the configuration has no more has somebody.
+    fn recount_listeners(&self) -> Recounted {
+        for (id, _) in self.listeners.all() {
+            let here = self.count(|conn| conn.origin == Origin::Listener(id));
+            same(&format!("connections of listener {}", id.0), self.listeners.connections(id) as usize, here)?;
+            let is_of_use = self.listeners.get_open(id).is_some() || here > 0 || self.admission.on(id) > 0;
+            ensure(is_of_use, || format!("listener {} is kept for nobody", id.0))?;
+        }
+        let has_listener = |conn: &Conn| match conn.origin {
+            Origin::Listener(listener) => self.listeners.get(listener).is_some(),
+            Origin::Dial(_) => true,
+        };
+        same("connections with what they came by", self.count(has_listener), self.conns.len())?;
+        let configured =
+            self.listeners.open().map(|(_, listen)| listen).filter(|listen| self.config.listeners.contains(listen));
+        same("listeners of the configuration", configured.count(), self.config.listeners.len())
+    }
+
     fn count(&self, is_counted: impl Fn(&Conn) -> bool) -> usize {
         self.conns.ids().filter_map(|id| self.conns.get(id)).filter(|conn| is_counted(conn)).count()
     }
@@ -126,7 +145,7 @@ impl<C: Default> State<C> {
         same("rooms", metrics.rooms, self.rooms.list().count() as u64)?;
         same("tickets", metrics.tickets, self.tickets.owners().count() as u64)?;
         same("quarantined", metrics.quarantined, self.admission.quarantine.iter(self.now).count() as u64)?;
-        let rests = self.doors.iter().filter(|door| door.rests_until.is_some() && !door.is_retired).count() as u64;
+        let rests = self.listeners.open().filter(|(id, _)| self.listeners.is_resting(*id)).count() as u64;
         same("accept_paused", metrics.accept_paused, rests)?;
         let queued = self.conns.ids().map(|id| self.outbound.pending(id.slot()) as u64).sum();
         same("queued_bytes", metrics.queued_bytes, queued)?;

@@ -117,10 +117,11 @@ impl<C: Default> State<C> {
     }
 
     /// Sends what shows that the connection is alive.
-    pub(crate) fn send_sign_of_life(&mut self, index: u32) {
+    pub(crate) fn keep_alive(&mut self, index: u32) {
         self.flush_stage(index);
-        let now = self.now.as_nanos();
+        let (at, now) = (self.now, self.now.as_nanos());
         let Some(conn) = self.conns.at_mut(index) else { return };
+        conn.kept_alive_at = at;
         if let Some(carrier) = &mut conn.carrier {
             carrier.send_ping(now, &mut self.outbound.encoder.masks);
             if let Some(replies) = carrier.replies() {

@@ -52,7 +52,7 @@ use rustls::server::danger::ClientCertVerifier;
 /// TLS at a listener.
 #[derive(Clone, Debug)]
 pub struct Tls {
-    /// How long a handshake may take, from the opening of the connection.
+    /// How long a handshake may take, from the opening of the connection. With zero none succeeds.
     pub handshake_timeout: Duration,
     /// When the first of the server's certificates expires, if that is known.
     pub expires_at: Option<UnixTime>,

@@ -26,6 +26,7 @@ pub(crate) struct TlsSession {
     is_secured: bool,
     has_failed: bool,
     has_closed: bool,
+    peer_has_closed: bool,
 }
 
 /// What holds for the certificate of a peer, however its session began.
@@ -57,6 +58,7 @@ impl TlsSession {
             is_secured: false,
             has_failed: false,
             has_closed: false,
+            peer_has_closed: false,
         })
     }
 
@@ -100,6 +102,7 @@ impl TlsSession {
         let taken = self.connection.reader().read(&mut plain[start..]).unwrap_or(0);
         plain.truncate(start + taken);
         progress.closed = state.peer_has_closed();
+        self.peer_has_closed |= progress.closed;
         if is_new {
             self.is_secured = true;
             progress.secured = Some(self.secured());
@@ -180,6 +183,11 @@ impl TlsSession {
         self.outgoing = Vec::new();
         self.written = 0;
         core::mem::take(&mut self.sealed)
+    }
+
+    /// If nothing more comes, the peer has not said that nothing more would.
+    pub(crate) const fn is_cut_off(&self) -> bool {
+        self.is_secured && !self.has_failed && !self.peer_has_closed
     }
 
     /// The connection is of no use, once its last words are written.

@@ -49,15 +49,16 @@ pub struct Tunnel {
     pub name: String,
     /// Where to, and as whom.
     pub ssh: Ssh,
-    /// How long it may take to connect, from the lookup of the name to the proof of identity, jumps included.
+    /// How long it may take to connect, from the lookup of the name to the proof of identity, jumps included. With zero no
+    /// attempt succeeds.
     pub connect_timeout: Duration,
     /// How a dead link is noticed.
     pub keep_alive: KeepAlive,
     /// How long to wait between attempts, how many there are, and when a connection was healthy.
     pub reconnect: Backoff,
-    /// How long to wait after a failure that somebody must do something about: a key that is refused.
+    /// How long to wait after a failure that somebody must do something about: a key that is refused. At least 10 ms.
     pub refused_wait: Duration,
-    /// How long a goodbye may take.
+    /// How long a goodbye may take; with zero there is none.
     pub close_timeout: Duration,
 }
 
@@ -82,7 +83,7 @@ impl Tunnel {
 pub struct KeepAlive {
     /// How long between two questions; at least 10 ms.
     pub interval: Duration,
-    /// How many may stay without an answer.
+    /// How many may stay without an answer. 0 counts as 1.
     pub count_max: u32,
 }
 
@@ -120,7 +121,7 @@ pub struct Ssh {
     /// The hosts to go through, in order. The same keys and files are used for them.
     pub jumps: Vec<Jump>,
     /// How many bytes one connection may be ahead of what is served; who sends more ends as
-    /// [`RateLimited`](crate::Reason::RateLimited). A connection that is idle holds none.
+    /// [`RateLimited`](crate::Reason::RateLimited). A connection that is idle holds none. With 0, who is ahead at all is closed.
     pub ahead_max_bytes: usize,
 }
 

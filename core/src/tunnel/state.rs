@@ -2,8 +2,9 @@ use super::{
     ForwardIntent, ForwardStatus, LinkId, RemoteBind, Tunnel, TunnelFailure, TunnelId, TunnelIntent, TunnelReport,
     TunnelState, TunnelStatus,
 };
+use crate::state::Pause;
 use crate::text::neutralize;
-use crate::{Backoff, Listen, ListenerId, Payload, Random, Time};
+use crate::{Backoff, INTERVAL_MIN, Listen, ListenerId, Payload, Random, Time};
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -80,9 +81,6 @@ enum Bind {
     Bound(u16),
     Waiting(Time),
 }
-
-/// No keep-alive is faster.
-const INTERVAL_MIN: Duration = Duration::from_millis(10);
 
 /// The words of an SSH server may be among those of a failure: not more than these are kept.
 const WORDS_MAX_BYTES: usize = 1024;
@@ -168,6 +166,11 @@ impl Tunnels {
             self.lost.extend(entry.elapsed(now, random).then_some(TunnelId(number)));
         }
         self.note_changes();
+    }
+
+    /// See [`Pause`].
+    pub(crate) fn passed_over(&mut self, pause: Pause) {
+        self.entries.iter_mut().for_each(|entry| entry.passed_over(pause));
     }
 
     /// When [`elapsed`](Self::elapsed) has something to do.
@@ -307,6 +310,26 @@ impl Entry {
         }
     }
 
+    fn passed_over(&mut self, pause: Pause) {
+        let Tunnel { connect_timeout, close_timeout, keep_alive, .. } = *self.tunnel;
+        match &mut self.phase {
+            Phase::Connecting(by) => *by = pause.postpone(*by, connect_timeout),
+            Phase::Closing(by) => *by = pause.postpone(*by, close_timeout),
+            Phase::Up(_, alive) => {
+                if alive.ask_at <= pause.now && alive.unanswered >= keep_alive.count_max.max(1) {
+                    // What was answered may not have been read.
+                    alive.ask_at = pause.postpone(alive.ask_at, keep_alive.interval.max(INTERVAL_MIN));
+                }
+                for place in &mut self.places {
+                    if let Bind::Asked(Some(by)) = &mut place.state {
+                        *by = pause.postpone(*by, connect_timeout);
+                    }
+                }
+            }
+            Phase::Waiting(_) | Phase::GivenUp | Phase::Closed => {}
+        }
+    }
+
     /// Does what is due; true if a link was lost that was up.
     fn elapsed(&mut self, now: Time, random: &mut Random) -> bool {
         match self.phase {
@@ -347,7 +370,7 @@ impl Entry {
     /// Asks whether the server is there, unless it was asked often enough.
     fn ask(&mut self, now: Time, since: Time, alive: Alive, random: &mut Random) -> bool {
         let keep_alive = self.tunnel.keep_alive;
-        if alive.unanswered >= keep_alive.count_max {
+        if alive.unanswered >= keep_alive.count_max.max(1) {
             let words = format!("nothing came from {} for {} questions", self.tunnel.ssh.host, alive.unanswered);
             return self.failed(now, TunnelFailure::Silent, &words, random);
         }
@@ -379,7 +402,7 @@ impl Entry {
         self.forget_places();
         // Never at the same moment, so that a shell sees that the last attempt is over.
         let later = |wait: Duration| Phase::Waiting((now + wait).max(now.plus_nanos(1)));
-        let slowly = failure.needs_somebody().then_some(self.tunnel.refused_wait);
+        let slowly = failure.needs_somebody().then_some(self.tunnel.refused_wait.max(INTERVAL_MIN));
         self.phase = match self.tunnel.reconnect.wait(self.failures, random) {
             _ if matches!(self.phase, Phase::Closing(_)) => Phase::Closed,
             Some(wait) => later(slowly.unwrap_or(wait)),

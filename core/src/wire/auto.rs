@@ -24,7 +24,8 @@ pub struct Auto {
     pub lines: Lines,
     /// How the length of frames is written, where they are spoken. Only a big-endian length is told from text.
     pub prefix: Option<LengthPrefix>,
-    /// How long to wait for the first bytes.
+    /// How long to wait for the first bytes. With zero everybody is taken for a terminal whose first bytes have not come with
+    /// the connection; with [`Duration::MAX`] nobody is.
     pub wait: Duration,
 }
 

@@ -15,7 +15,7 @@ use core::time::Duration;
 pub struct Proxies {
     /// Where the proxies are. A Unix socket is trusted: its file says who may connect.
     pub trusted: Vec<Network>,
-    /// How long the header may take.
+    /// How long the header may take. With zero nobody is let in.
     pub timeout: Duration,
 }
 

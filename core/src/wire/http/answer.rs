@@ -227,7 +227,7 @@ impl Response {
             head.push_str("WWW-Authenticate: Basic realm=\"drupe\", charset=\"UTF-8\"\r\n");
         }
         if let Some(after) = self.retry_after {
-            let _ = write!(head, "Retry-After: {}\r\n", after.as_secs());
+            let _ = write!(head, "Retry-After: {}\r\n", crate::seconds_up(after));
         }
         if let Some(cookie) = &self.cookie {
             let _ = write!(head, "Set-Cookie: {cookie}\r\n");

@@ -43,7 +43,7 @@ pub struct Http {
     pub subprotocols: Vec<String>,
     /// Whether messages may be compressed (RFC 7692).
     pub deflate: bool,
-    /// After this long without a byte from a peer, and again as often, it is pinged.
+    /// After this long without a byte from a peer, and again as often, it is pinged. At least 10 ms; zero is as `None`.
     pub ping: Option<Duration>,
     /// The names and addresses, with or without a port, by which browsers may know the server: the values of `Host` that are
     /// served. Without any, all are; but then a page of any name that is made to point here can speak to it (DNS rebinding).
@@ -58,7 +58,8 @@ pub struct Http {
     pub page: bool,
     /// Telnet is spoken in the WebSocket's messages, which are one stream of bytes then.
     pub telnet: Option<Telnet>,
-    /// How long until a request must be complete, from the opening of the connection or from the last answer.
+    /// How long until a request must be complete, from the opening of the connection or from the last answer. With zero it must
+    /// come in the turn in which the connection begins.
     pub timeout: Duration,
 }
 

@@ -25,7 +25,7 @@ pub struct Telnet {
     /// Whether compression is offered, MCCP2 and MCCP3: some 300 KiB of memory for each connection that uses it.
     pub compress: bool,
     /// After this long without a byte from a peer that speaks telnet, and again as often, it is sent `IAC NOP`, so
-    /// that no box on the way forgets the connection.
+    /// that no box on the way forgets the connection. At least 10 ms; zero is as `None`.
     pub keep_alive: Option<Duration>,
 }
 

@@ -1,0 +1,65 @@
+//! Facts about the end of a connection: of the peer's half, or of the socket.
+
+use super::Machine;
+use crate::conn::Phase;
+use crate::handler::Handler;
+use crate::input::{Fact, Failure};
+use crate::state::Ending;
+use crate::wire::Sight;
+use crate::{ConnId, Time};
+
+impl<H: Handler> Machine<H> {
+    /// The peer ended its half: there is nothing more to read. Of a connection that speaks TLS, the socket's end is told here, too;
+    /// whether it may be believed is the machine's to know.
+    pub fn ended(&mut self, now: Time, conn: ConnId) {
+        #[cfg(feature = "tls")]
+        if self.is_cut_off(conn) {
+            return self.truncated(now, conn);
+        }
+        self.take_end(now, conn);
+    }
+
+    pub(super) fn take_end(&mut self, now: Time, conn: ConnId) {
+        self.begin(now, &Fact::Ended { conn });
+        self.end_input(conn, false);
+    }
+
+    /// The input ended without the end that TLS asks for (`close_notify`, RFC 8446 section 6.1): more may have been sent, and was
+    /// cut off by who knows whom. Messages that are complete are served; what is incomplete is discarded, and the connection ends
+    /// as [`Reason::Truncated`]. Only for who speaks TLS [elsewhere](crate::tls::Tls::elsewhere), as [`secured`](Self::secured).
+    pub fn truncated(&mut self, now: Time, conn: ConnId) {
+        self.begin(now, &Fact::Truncated { conn });
+        self.end_input(conn, true);
+    }
+
+    fn end_input(&mut self, conn: ConnId, truncated: bool) {
+        let waits = self.state.must_wait(conn.slot());
+        let Some(found) = self.state.conns.get_mut(conn).filter(|found| !found.input_ended) else { return };
+        found.input_ended = true;
+        found.truncated = truncated;
+        match found.phase {
+            Phase::Open if found.held.is_empty() && !found.decoder.is_ahead() && !waits => self.finish_input(conn),
+            // What is held is served first, and nothing while it must wait.
+            Phase::Open => self.state.schedule(conn.slot()),
+            Phase::Undecided { .. } => self.look_closer(conn, Sight::Ended),
+            Phase::Flushing { .. } => {}
+            Phase::Lingering { .. } | Phase::Over => self.state.forget(conn.slot()),
+        }
+        self.state.outbound.changed.insert(conn.slot());
+        self.settle();
+    }
+
+    /// The socket failed and is of no use.
+    pub fn failed(&mut self, now: Time, conn: ConnId, failure: Failure) {
+        self.fail(now, conn, failure);
+    }
+
+    pub(super) fn fail(&mut self, now: Time, conn: ConnId, failure: Failure) {
+        self.begin(now, &Fact::Failed { conn, failure });
+        if self.state.conns.get(conn).is_some() {
+            self.state.end(conn.slot(), failure.reason(), Ending::Drop);
+            self.state.forget(conn.slot());
+            self.settle();
+        }
+    }
+}

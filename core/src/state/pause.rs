@@ -1,0 +1,99 @@
+//! Time in which the server did not run: it was stopped, its machine slept, or one of its workers was busy with something else.
+//!
+//! A shell calls [`elapsed`](crate::Machine::elapsed) at the deadline it is shown. When the next fact comes much later than a
+//! deadline, and none came in between, nothing was served meanwhile: no byte read, none written, no question asked. Peers
+//! could do nothing about that, and what they did is not read yet. So that time does not count against them:
+//!
+//! | deadline | after a pause |
+//! |---|---|
+//! | handshakes, messages, `idle`, `silence`, write deadlines, `closing`, attempts to connect, tunnels | as much later as the pause was long, and at least as long from now as the pause was, or the whole span if that is less |
+//! | tickets, timers of a connection | as much later as the pause was long, and at least a second from now |
+//! | the end of a drain | as much later as the pause was long |
+//! | pings, telnet's keep-alive, a tunnel's questions | at once, if they would have come during the pause |
+//! | timers of no connection, `lifetime`, expiry of tokens, rates, quarantine, back-off, the grace and the closes of a drain | by the clock |
+//!
+//! Why at least as long as the pause was: if the network slept as well, TCP sends again after waits that double (RFC 6298 section
+//! 5.5), so what was lost comes again within about that time.
+
+use super::State;
+use crate::conn::{Conn, Gate, Phase};
+use crate::id::Origin;
+use crate::{Time, some_time};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// A shell that is no later than this was only busy.
+pub(crate) const PAUSE_MIN: Duration = Duration::from_secs(1);
+
+/// A pause that has just ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pause {
+    pub(crate) now: Time,
+    /// How long it was, as far as that is known.
+    pub(crate) length: Duration,
+}
+
+impl Pause {
+    /// When what was due `at` is due now, of which the whole span is `span`.
+    pub(crate) fn postpone(self, at: Time, span: Duration) -> Time {
+        (at + self.length).max(self.now + self.length.min(span))
+    }
+
+    /// What began `since`, as if it had begun later by as much.
+    fn begin_later(self, since: Time, span: Duration) -> Time {
+        let missing = span.saturating_sub(self.length);
+        let begin = self.now.minus_nanos(u64::try_from(missing.as_nanos()).unwrap_or(u64::MAX));
+        (since + self.length).max(begin).min(self.now)
+    }
+}
+
+impl<C: Default> State<C> {
+    /// Time in which nothing was served does not count; who would have been asked for a sign of life meanwhile is asked now.
+    pub(crate) fn passed_over(&mut self, pause: Pause) {
+        let ids: Vec<_> = self.conns.ids().collect();
+        for id in ids {
+            let index = id.slot();
+            let Some(conn) = self.conns.at(index) else { continue };
+            let (handshake, limits) = (self.handshake_span(conn), *self.limits_of(conn));
+            let asks = conn.is_open() && conn.keep_alive_at().is_some_and(|at| at <= pause.now);
+            let closing = self.config.closing;
+            let Some(conn) = self.conns.at_mut(index) else { continue };
+            match &mut conn.phase {
+                Phase::Undecided { until } => *until = pause.postpone(*until, handshake),
+                Phase::Flushing { until } => *until = pause.postpone(*until, closing.flush),
+                Phase::Lingering { until } => *until = pause.postpone(*until, closing.linger),
+                Phase::Open | Phase::Over => {}
+            }
+            let (silence, idle) = (some_time(limits.silence), some_time(limits.idle));
+            conn.last_byte_at = pause.begin_later(conn.last_byte_at, silence.unwrap_or(Duration::MAX));
+            conn.last_message_at = pause.begin_later(conn.last_message_at, idle.unwrap_or(Duration::MAX));
+            let message_deadline = limits.budget.message_deadline;
+            conn.message_since = conn.message_since.map(|since| pause.begin_later(since, message_deadline));
+            conn.decoder_due = conn.decoder_due.map(|at| at + pause.length);
+            self.outbound.passed_over(index, pause);
+            if asks {
+                self.keep_alive(index);
+            }
+            self.schedule(index);
+        }
+        self.tickets.passed_over(pause);
+        self.timers.passed_over(pause);
+        self.dials.passed_over(pause);
+        self.tunnels.passed_over(pause);
+        let deadline = self.config.drain.deadline;
+        self.drain = self.drain.map(|at| pause.postpone(at, deadline));
+        self.last_call = self.last_call.map(|at| at + pause.length);
+    }
+
+    /// How long it may take a connection to show what it speaks.
+    fn handshake_span(&self, conn: &Conn) -> Duration {
+        let listen = self.listeners.of(conn.origin);
+        let span = match (conn.origin, conn.gate) {
+            (Origin::Dial(dial), _) => self.dials.timeout(dial),
+            (_, Gate::Header | Gate::Admission) => listen.and_then(|listen| Some(listen.proxies.as_ref()?.timeout)),
+            (_, Gate::Tls) => listen.and_then(|listen| Some(listen.tls.as_ref()?.handshake_timeout)),
+            (_, Gate::Speech) => conn.offered.as_ref().and_then(|offered| offered.protocol.wait()),
+        };
+        span.unwrap_or(Duration::MAX)
+    }
+}

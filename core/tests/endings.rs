@@ -1,0 +1,450 @@
+//! How connections end, and who is not ended: halves that are closed, reloads, drains and what is in progress then.
+
+#![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
+
+use drupe_core::app::Echo;
+use drupe_core::limit::{Ladder, Rate};
+use drupe_core::testing::TestHub;
+use drupe_core::tls::{Secured, Tls};
+use drupe_core::trace::{SharedTrace, replay, replay_with};
+use drupe_core::wire::{Auto, Protocol};
+use drupe_core::{
+    Closing, Config, ConnId, Drain, Event, Handler, Hub, Listen, ListenerId, Machine, PeerLimits, Reason, Request,
+    Ticket, Time,
+};
+use std::time::Duration;
+
+const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn listening(address: &str) -> Config {
+    Config::listening([address.parse::<Listen>().expect(address)])
+}
+
+fn half_open() -> Config {
+    listening("tcp://127.0.0.1:1?half_open=yes")
+}
+
+/// Finishes, pauses and works as it is told.
+#[derive(Default)]
+struct Obedient {
+    tickets: Vec<Ticket>,
+    expired: usize,
+}
+
+impl Handler for Obedient {
+    type Context = ();
+    type Note = String;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, String>) {
+        match event {
+            Event::Message { conn, payload } => match payload.as_str() {
+                Some("finish") => hub.finish(conn),
+                Some("work") => self.tickets.push(hub.ticket(conn, secs(3600)).expect("few")),
+                Some("work a little") => self.tickets.push(hub.ticket(conn, secs(1)).expect("few")),
+                Some(text) => drop(hub.send(conn, &format!("you said {text}"))),
+                None => {}
+            },
+            Event::InputEnded { conn, .. } => drop(hub.send(conn, "that was all")),
+            Event::Note(answer) => {
+                let ticket = self.tickets.remove(0);
+                if hub.redeem(ticket) {
+                    hub.send(ticket.conn(), &answer);
+                }
+            }
+            Event::TicketExpired(ticket) => {
+                self.expired += 1;
+                hub.send(ticket.conn(), "nobody knows");
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_connection_ends_when_both_halves_have_whichever_was_first() {
+    let mut machine = Machine::new(half_open(), Obedient::default());
+    machine.started(Time::START);
+    let peer = "192.0.2.1:1".parse().expect("an address");
+    let [first, second] = [0, 1].map(|_| machine.accepted(Time::START, ListenerId(0), peer).expect("let in"));
+    machine.received(Time::START, first, &mut b"finish\nheard still\n".to_vec());
+    assert_eq!((machine.metrics().open, machine.metrics().messages_in), (2, 2), "the peer may go on");
+    assert!(machine.intent(first).is_some_and(|intent| intent.read && intent.end == drupe_core::End::Shutdown));
+    machine.ended(Time::START, first);
+    assert_eq!((machine.metrics().open, machine.metrics().ended.get(Reason::PeerClosed)), (1, 1));
+    assert!(machine.intent(first).is_none(), "its place is free at once");
+    machine.ended(Time::START, second);
+    assert_eq!(take(&mut machine, Time::START, second), "that was all\n");
+    assert_eq!(machine.metrics().open, 1, "the application may go on");
+    let mut hub = TestHub::with_config(half_open(), Finishing);
+    let peer = hub.connect();
+    hub.end(peer);
+    assert_eq!((hub.machine().metrics().open, hub.ended(Reason::PeerClosed)), (0, 1));
+    assert_eq!((hub.lines(peer), hub.machine().metrics().closing), (vec!["goodbye".into()], 0));
+}
+
+/// Ends its half when the peer has.
+struct Finishing;
+
+impl Handler for Finishing {
+    type Context = ();
+    type Note = String;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, String>) {
+        if let Event::InputEnded { conn, .. } = event {
+            hub.send(conn, "goodbye");
+            hub.finish(conn);
+        }
+    }
+}
+
+#[test]
+fn the_last_message_may_end_our_half() {
+    let mut hub = TestHub::with_config(half_open(), Obedient::default());
+    let peer = hub.connect();
+    hub.send(peer, b"finish");
+    hub.end(peer);
+    assert_eq!(hub.ended(Reason::PeerClosed), 1);
+}
+
+#[test]
+fn who_has_ended_its_half_is_not_silent() {
+    let config = Config { silence: Some(secs(300)), ..half_open() };
+    let mut hub = TestHub::with_config(config, Obedient::default());
+    let (ended, silent) = (hub.connect(), hub.connect());
+    hub.end(ended);
+    hub.advance(secs(3600));
+    assert_eq!((hub.is_closed(ended), hub.is_closed(silent)), (false, true));
+    assert_eq!(hub.lines(ended), ["that was all"]);
+}
+
+#[test]
+fn who_is_paused_stays_so_over_a_reload_and_is_not_closed_for_that_time() {
+    let rates = |config: &mut Config| {
+        config.rates.messages = Rate::new(1, 1).ok();
+        config.rates.ladder = Ladder { warn: None, ..Ladder::default() };
+        config.idle = Some(secs(20));
+        config.silence = Some(secs(20));
+    };
+    let mut config = listening("tcp://127.0.0.1:1");
+    rates(&mut config);
+    let mut hub = TestHub::with_config(config.clone(), Echo);
+    let peer = hub.connect();
+    hub.send(peer, &b"x\n".repeat(40));
+    let read = |hub: &TestHub<Echo>| hub.machine().intent(peer).is_some_and(|intent| intent.read);
+    let served = hub.lines(peer).len();
+    hub.advance(secs(30));
+    assert!(!read(&hub));
+    // The same again, as a renewed certificate brings it.
+    hub.reconfigure(config.clone());
+    assert!(!read(&hub), "a reload is no way around a limit");
+    hub.advance(millis(1));
+    assert!(!hub.is_closed(peer));
+    // Without the limit it is read, and has its time from now on.
+    config.rates.messages = None;
+    hub.reconfigure(config);
+    hub.advance(secs(1));
+    assert_eq!((hub.lines(peer).len(), hub.is_closed(peer), read(&hub)), (40, false, true));
+    assert!(served < 40);
+    hub.advance(secs(18));
+    assert!(!hub.is_closed(peer));
+    hub.advance(secs(3));
+    assert_eq!(hub.ended(Reason::Idle) + hub.ended(Reason::Silent), 1);
+}
+
+#[test]
+fn a_limit_that_is_new_closes_nobody_for_what_was_before() {
+    let mut hub = TestHub::with_config(listening("tcp://127.0.0.1:1"), Echo);
+    let peers = [hub.connect(), hub.connect()];
+    hub.send(peers[1], b"begun");
+    hub.advance(secs(50));
+    let mut newer = Config { idle: Some(secs(10)), silence: Some(secs(10)), ..listening("tcp://127.0.0.1:1") };
+    newer.budget.message_deadline = secs(5);
+    hub.reconfigure(newer.clone());
+    hub.advance(secs(4));
+    assert!(peers.iter().all(|&peer| !hub.is_closed(peer)));
+    // Reloads again and again keep nobody.
+    for _ in 0..3 {
+        hub.reconfigure(newer.clone());
+        hub.advance(secs(2));
+    }
+    assert!(peers.iter().all(|&peer| hub.is_closed(peer)));
+    assert_eq!((hub.ended(Reason::MessageTimeout), hub.ended(Reason::Idle)), (1, 1));
+}
+
+#[test]
+fn a_listener_with_limits_of_its_own_is_meant_by_a_reload_of_them() {
+    let own = |idle| {
+        let limits = Some(PeerLimits { idle, ..PeerLimits::default() });
+        Config::listening([Listen { limits, ..Listen::lines(([127, 0, 0, 1], 1).into()) }])
+    };
+    let mut hub = TestHub::with_config(own(None), Echo);
+    let peer = hub.connect();
+    hub.advance(secs(100));
+    hub.reconfigure(own(Some(secs(10))));
+    hub.advance(secs(9));
+    assert!(!hub.is_closed(peer));
+    hub.advance(secs(2));
+    assert!(hub.is_closed(peer));
+}
+
+#[test]
+fn less_than_a_second_is_not_told_as_none() {
+    let mut config = Config { idle: Some(secs(5)), idle_warning: Some(millis(700)), ..listening("tcp://127.0.0.1:1") };
+    config.drain.retry_after = Some(millis(1_200));
+    let mut hub = TestHub::with_config(config.clone(), Echo);
+    let peer = hub.connect();
+    hub.advance(millis(4_500));
+    assert_eq!(hub.lines(peer), ["notice: there was no input for long; the connection ends in 1 s"]);
+    hub.line(peer, "x");
+    hub.clear();
+    hub.request(&Request::Drain);
+    hub.advance(secs(2));
+    assert_eq!(hub.lines(peer)[0], "notice: the server is shutting down; try again in 2 s");
+    config.listeners = listening("ws://127.0.0.1:1").listeners;
+    config.drain.grace = secs(3);
+    let mut hub = TestHub::with_config(config, Echo);
+    let peer = hub.connect();
+    hub.request(&Request::Drain);
+    hub.send(peer, b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n");
+    let text = String::from_utf8_lossy(hub.received(peer)).into_owned();
+    assert!(text.contains("\r\nRetry-After: 2\r\n"), "{text}");
+}
+
+#[test]
+fn a_warning_that_leaves_no_time_is_not_given() {
+    for warning in [secs(5), secs(6), Duration::ZERO] {
+        let config = Config { idle: Some(secs(5)), idle_warning: Some(warning), ..listening("tcp://127.0.0.1:1") };
+        let mut hub = TestHub::with_config(config, Echo);
+        let peer = hub.connect();
+        hub.advance(secs(4));
+        hub.line(peer, "x");
+        hub.advance(secs(4));
+        assert_eq!(hub.lines(peer), ["x"], "{warning:?}");
+    }
+}
+
+/// What a server of 10 s has for work.
+fn draining() -> Config {
+    Config { drain: Drain { deadline: secs(10), ..Drain::default() }, ..listening("tcp://127.0.0.1:1") }
+}
+
+#[test]
+fn a_drain_waits_for_an_answer_that_is_on_its_way() {
+    let mut hub = TestHub::with_config(draining(), Obedient::default());
+    let (busy, idle) = (hub.connect(), hub.connect());
+    hub.line(busy, "work");
+    hub.line(busy, "work");
+    hub.request(&Request::Drain);
+    hub.advance(secs(5));
+    assert_eq!((hub.is_closed(busy), hub.is_closed(idle)), (false, true));
+    hub.note("forty-two".into());
+    hub.advance(secs(3));
+    assert!(!hub.is_closed(busy), "there is one more");
+    hub.note("forty-three".into());
+    hub.advance(Duration::ZERO);
+    let closing = "closing (shutdown): the server is shutting down";
+    assert_eq!(hub.lines(busy), ["notice: the server is shutting down", "forty-two", "forty-three", closing]);
+    assert!(hub.machine().is_drained());
+}
+
+#[test]
+fn a_drain_waits_for_work_no_longer_than_its_deadline_and_says_goodbye() {
+    let mut hub = TestHub::with_config(draining(), Obedient::default());
+    let (busy, short) = (hub.connect(), hub.connect());
+    hub.line(busy, "work");
+    hub.line(short, "work a little");
+    hub.request(&Request::Drain);
+    hub.advance(secs(2));
+    assert_eq!(hub.lines(short)[1..], ["nobody knows", "closing (shutdown): the server is shutting down"]);
+    assert!(!hub.is_closed(busy));
+    hub.advance(millis(7_400));
+    assert!(!hub.is_closed(busy));
+    hub.advance(millis(200));
+    assert_eq!(hub.lines(busy)[1..], ["closing (shutdown): the server is shutting down"]);
+    assert!(hub.machine().is_drained());
+}
+
+#[test]
+fn a_drain_that_is_hurried_waits_for_no_work() {
+    let mut hub = TestHub::with_config(draining(), Obedient::default());
+    let busy = hub.connect();
+    hub.line(busy, "work");
+    hub.request(&Request::Drain);
+    hub.advance(secs(1));
+    hub.request(&Request::Drain);
+    hub.advance(Duration::ZERO);
+    assert!(hub.is_closed(busy));
+}
+
+/// Everything that is queued for a peer.
+fn take<H: Handler>(machine: &mut Machine<H>, now: Time, conn: ConnId) -> String {
+    let mut out = Vec::new();
+    while let Some(intent) = machine.intent(conn).filter(|intent| !intent.transmit.is_empty()) {
+        let bytes = intent.transmit.first().to_vec();
+        machine.wrote(now, conn, bytes.len());
+        out.extend(bytes);
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[test]
+fn who_sends_much_while_its_last_bytes_wait_gets_them_all_the_same() {
+    for rate in [Rate::new(4 << 20, 8 << 20).ok(), Rate::new(1 << 20, 1 << 20).ok(), None] {
+        let mut config = listening("tcp://127.0.0.1:1");
+        config.rates.bytes = rate;
+        let mut machine = Machine::new(config, Echo);
+        machine.started(Time::START);
+        let mut now = Time::START;
+        let conn = machine.accepted(now, ListenerId(0), "192.0.2.1:1".parse().expect("an address")).expect("let in");
+        machine.received(now, conn, &mut b"answer me\n".to_vec());
+        machine.blocked(now, conn);
+        machine.requested(now, &Request::Kick { conn });
+        // It goes on sending, and reads nothing for 4 s.
+        let (mut sent, mut left) = (0, 4_u64 << 20);
+        while now < Time::from_secs(4) {
+            while left > 0 && machine.intent(conn).is_some_and(|intent| intent.read) {
+                machine.received(now, conn, &mut vec![b'x'; 64 << 10]);
+                left -= 64 << 10;
+                sent += 64 << 10;
+            }
+            now = machine.deadline().map_or(now, |deadline| deadline.at).clamp(now, now + millis(100)) + millis(1);
+            machine.elapsed(now);
+        }
+        let told = take(&mut machine, now, conn);
+        assert_eq!(told, "answer me\nclosing (kicked): an operator closed the connection\n", "{rate:?}");
+        // Not faster than it would have been served, beyond what is free.
+        if let Some(rate) = rate.filter(|rate| *rate == Rate::new(1 << 20, 1 << 20).expect("not zero")) {
+            assert!(sent <= 7 << 20, "{sent} bytes in 4 s at {rate:?}");
+        }
+        // It lingers, and what it sends then does not reset it either.
+        for _ in 0..40 {
+            if machine.intent(conn).is_some_and(|intent| intent.read) {
+                machine.received(now, conn, &mut vec![b'x'; 64 << 10]);
+            }
+        }
+        assert!(machine.intent(conn).is_some(), "its last bytes may be on their way");
+        machine.ended(now, conn);
+        assert!(machine.intent(conn).is_none());
+    }
+}
+
+#[test]
+fn what_is_sent_after_the_end_costs_no_more_than_its_time() {
+    let mut config = listening("tcp://127.0.0.1:1");
+    config.closing = Closing { flush: secs(5), linger: secs(2), discard_max_bytes: 0 };
+    config.rates.bytes = Rate::new(1, 1).ok();
+    let mut machine = Machine::new(config, Echo);
+    machine.started(Time::START);
+    let peer = "192.0.2.1:1".parse().expect("an address");
+    let conn = machine.accepted(Time::START, ListenerId(0), peer).expect("let in");
+    machine.requested(Time::START, &Request::Kick { conn });
+    machine.received(Time::START, conn, &mut b"much too much".to_vec());
+    assert!(!machine.intent(conn).is_some_and(|intent| intent.read));
+    let mut now = Time::START;
+    while let Some(deadline) = machine.deadline() {
+        now = now.max(deadline.at);
+        machine.elapsed(now);
+    }
+    assert_eq!((machine.intent(conn).is_none(), now), (true, Time::from_secs(5)));
+}
+
+fn secure(protocol: impl Into<Protocol>) -> Config {
+    let address = drupe_core::Address::Tcp(([127, 0, 0, 1], 1).into());
+    Config::listening([Listen { tls: Some(Tls::elsewhere()), half_open: true, ..Listen::new(address, protocol) }])
+}
+
+#[test]
+fn under_tls_an_end_that_was_not_said_makes_no_message_of_what_is_incomplete() {
+    for protocol in [Protocol::Spoken(drupe_core::wire::Wire::default()), Protocol::Auto(Auto::default())] {
+        let trace = SharedTrace::new();
+        let mut machine = Machine::new(secure(protocol.clone()), Obedient::default());
+        machine.record(trace.recorder());
+        machine.started(Time::START);
+        let peer = "192.0.2.1:1".parse().expect("an address");
+        let conn = machine.accepted(Time::START, ListenerId(0), peer).expect("let in");
+        machine.secured(Time::START, conn, &Secured::default());
+        machine.received(Time::START, conn, &mut b"transfer 1\ntransfer 100".to_vec());
+        machine.truncated(Time::START, conn);
+        let told = take(&mut machine, Time::START, conn);
+        let last = "closing (truncated): the connection ended without the end that TLS asks for\n";
+        assert_eq!(told, format!("you said transfer 1\n{last}"), "{protocol:?}");
+        assert_eq!(machine.metrics().ended.get(Reason::Truncated), 1);
+        // And a trace tells it apart from an end that was said.
+        let mut again = Machine::new(secure(protocol), Obedient::default());
+        let transcript = replay(&trace.text(), &mut again).expect("well formed");
+        assert!(transcript.written[&conn].ends_with(last.as_bytes()));
+    }
+}
+
+#[test]
+fn under_tls_what_is_complete_is_served_also_when_it_has_to_wait() {
+    let mut config = secure(drupe_core::wire::Wire::default());
+    config.rates.messages = Rate::new(1, 1).ok();
+    config.rates.ladder = Ladder { warn: None, ..Ladder::default() };
+    let mut machine = Machine::new(config, Obedient::default());
+    machine.started(Time::START);
+    let peer = "192.0.2.1:1".parse().expect("an address");
+    let conn = machine.accepted(Time::START, ListenerId(0), peer).expect("let in");
+    machine.secured(Time::START, conn, &Secured::default());
+    machine.received(Time::START, conn, &mut b"one\ntwo\nthree\nfou".to_vec());
+    machine.truncated(Time::START, conn);
+    let mut told = String::new();
+    while let Some(deadline) = machine.deadline().filter(|deadline| deadline.at < Time::from_secs(20)) {
+        machine.elapsed(deadline.at);
+        told += &take(&mut machine, deadline.at, conn);
+    }
+    assert!(told.starts_with("you said one\nyou said two\nyou said three\nclosing (truncated)"), "{told}");
+}
+
+#[test]
+fn a_run_with_reloads_is_replayed_with_their_configurations() {
+    let trace = SharedTrace::new();
+    let mut machine = Machine::new(listening("tcp://127.0.0.1:1"), Obedient::default());
+    machine.record(trace.recorder());
+    machine.started(Time::START);
+    let conn = machine.accepted(Time::START, ListenerId(0), "192.0.2.1:1".parse().expect("good")).expect("let in");
+    let reloads = [Some(secs(5)), None].map(|idle| Config { idle, ..listening("length://127.0.0.1:2") });
+    let mut written = String::new();
+    for (second, reload) in (1..).zip(reloads.clone()) {
+        machine.received(Time::from_secs(second), conn, &mut b"hello\n".to_vec());
+        written += &take(&mut machine, Time::from_secs(second), conn);
+        machine.reconfigured(Time::from_secs(second), reload);
+    }
+    let fresh = || Machine::new(listening("tcp://127.0.0.1:1"), Obedient::default());
+    let mut again = fresh();
+    let transcript = replay_with(&trace.text(), &mut again, reloads.clone()).expect("one for each");
+    assert_eq!(transcript.written[&conn], written.as_bytes());
+    assert_eq!(format!("{:?}", again.metrics()), format!("{:?}", machine.metrics()));
+    let words = replay(&trace.text(), &mut fresh()).expect_err("there are none").to_string();
+    assert!(words.contains("the configuration of each"), "{words}");
+}
+
+/// Peers send it secrets.
+struct Secretive;
+
+impl Handler for Secretive {
+    type Context = ();
+    type Note = String;
+
+    fn on(&mut self, _: &mut Hub<'_, ()>, _: Event<'_, String>) {}
+
+    fn holds_secrets(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_trace_conceals_notes_where_it_conceals_what_peers_send() {
+    let trace = SharedTrace::new();
+    let mut machine = Machine::new(listening("tcp://127.0.0.1:1"), Secretive);
+    machine.record(trace.recorder());
+    machine.noted(Time::from_secs(1), "token abc".into());
+    assert!(trace.text().contains("noted concealed") && !trace.text().contains("abc"), "{}", trace.text());
+    replay(&trace.text(), &mut Machine::new(listening("tcp://127.0.0.1:1"), Secretive)).expect("it can be read");
+}

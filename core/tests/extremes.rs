@@ -1,0 +1,465 @@
+//! Every field of every configuration type at zero, at one and at its maximum: the machine serves on every wire, time passes,
+//! it drains, and nothing turns in circles.
+
+#![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
+
+mod every_wire;
+
+use drupe_core::app::Echo;
+use drupe_core::http::Http;
+use drupe_core::limit::{Budget, ConnectionLimits, EarlyDrop, Ladder, MessageSize, QuarantineLimits, Rate};
+use drupe_core::outbound::{Marks, OutboundLimits};
+use drupe_core::telnet::Telnet;
+use drupe_core::tunnel::{KeepAlive, Ssh, Tunnel, TunnelFailure, TunnelReport};
+use drupe_core::wire::{Auto, Protocol, Proxies, Wire};
+use drupe_core::{
+    AcceptFailure, Accepting, Backoff, Closing, Config, Dial, Drain, Event, Failure, Handler, Hub, Listen, ListenerId,
+    Machine, NoNote, Peer, PeerLimits, Rates, Reason, Request, RoomLimits, TicketLimits, Time, UnixTime,
+};
+use every_wire::{Peers, WIRES, base, message};
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Extreme {
+    Zero,
+    One,
+    Max,
+}
+use Extreme::{Max, One, Zero};
+
+impl Extreme {
+    const fn span(self) -> Duration {
+        match self {
+            Zero => Duration::ZERO,
+            One => Duration::from_nanos(1),
+            Max => Duration::MAX,
+        }
+    }
+
+    const fn count(self) -> u32 {
+        match self {
+            Zero => 0,
+            One => 1,
+            Max => u32::MAX,
+        }
+    }
+
+    fn at_least_one(self) -> u32 {
+        self.count().max(1)
+    }
+}
+
+/// A change of one field, and what it is called.
+type Change = (&'static str, fn(&mut Config, Extreme));
+
+/// The same, of dials.
+type DialChange = (&'static str, fn(&mut Dial, &mut Backoff, Extreme));
+
+/// The same, of tunnels.
+type TunnelChange = (&'static str, fn(&mut Tunnel, Extreme));
+
+/// Every change there is.
+fn changes() -> Vec<Change> {
+    [of_connections(), of_rates_and_queues(), of_time(), of_listeners()].concat()
+}
+
+fn of_connections() -> Vec<Change> {
+    vec![
+        ("seed", |c, x| c.seed = Some(x.count().into())),
+        ("connections.total", |c, x| c.connections.total = x.count()),
+        ("connections.per_address", |c, x| c.connections.per_address = x.count()),
+        ("connections.arrivals_per_address", |c, x| {
+            c.connections.arrivals_per_address = Rate::per(x.at_least_one(), x.at_least_one(), x.at_least_one()).ok();
+        }),
+        ("connections.early_drop", |c, x| {
+            c.connections.early_drop = EarlyDrop::new(x.count() / 2, x.at_least_one()).ok();
+        }),
+        ("budget.message_max_bytes", |c, x| {
+            let bytes = if x == Max { MessageSize::MAX.get() as u64 } else { 64 };
+            c.budget.message_max_bytes = MessageSize::new(bytes).expect("in range");
+        }),
+        ("budget.message_deadline", |c, x| c.budget.message_deadline = x.span()),
+        ("budget.messages_per_turn", |c, x| c.budget.messages_per_turn = x.count()),
+    ]
+}
+
+fn of_rates_and_queues() -> Vec<Change> {
+    vec![
+        ("rates.messages", |c, x| c.rates.messages = Rate::per(x.at_least_one(), 1, x.at_least_one()).ok()),
+        ("rates.messages, seldom", |c, x| c.rates.messages = Rate::per(1, x.at_least_one(), 1).ok()),
+        ("rates.bytes", |c, x| c.rates.bytes = Rate::new(x.at_least_one(), x.at_least_one()).ok()),
+        ("ladder.warn", |c, x| strict(c).warn = Some(x.count())),
+        ("ladder.pause", |c, x| strict(c).pause = Some(x.count())),
+        ("ladder.drop", |c, x| strict(c).drop = Some(x.count())),
+        ("ladder.close", |c, x| strict(c).close = Some(x.count())),
+        ("ladder.quarantine", |c, x| strict(c).quarantine = Some(x.count())),
+        ("ladder.forgive_after", |c, x| strict(c).forgive_after = x.span()),
+        ("quarantine.cool_down", |c, x| c.quarantine.cool_down = x.span()),
+        ("quarantine.addresses_max", |c, x| c.quarantine.addresses_max = x.count()),
+        ("outbound.marks", |c, x| {
+            let most = x.count().min(1 << 30);
+            c.outbound.marks = Marks::new(most / 2, most, most.max(1)).expect("in order");
+        }),
+        ("outbound.write_deadline", |c, x| c.outbound.write_deadline = x.span()),
+        ("outbound.drain_min_bytes_per_second", |c, x| {
+            c.outbound.drain_min_bytes_per_second = NonZeroU32::new(x.at_least_one()).expect("not zero");
+        }),
+        ("rooms.total", |c, x| c.rooms.total = x.count()),
+        ("rooms.per_connection", |c, x| c.rooms.per_connection = x.count()),
+        ("rooms.name_max_bytes", |c, x| c.rooms.name_max_bytes = x.count()),
+        ("tickets.per_connection", |c, x| c.tickets.per_connection = x.count()),
+        ("tickets.total", |c, x| c.tickets.total = x.count()),
+    ]
+}
+
+fn of_time() -> Vec<Change> {
+    vec![
+        ("idle", |c, x| c.idle = Some(x.span())),
+        ("idle_warning", |c, x| (c.idle, c.idle_warning) = (Some(Duration::from_secs(9)), Some(x.span()))),
+        ("idle_warning as long as idle", |c, x| (c.idle, c.idle_warning) = (Some(x.span()), Some(x.span()))),
+        ("silence", |c, x| c.silence = Some(x.span())),
+        ("lifetime", |c, x| c.lifetime = Some(x.span())),
+        ("closing.flush", |c, x| c.closing.flush = x.span()),
+        ("closing.linger", |c, x| c.closing.linger = x.span()),
+        ("closing.discard_max_bytes", |c, x| c.closing.discard_max_bytes = x.count()),
+        ("drain.grace", |c, x| c.drain.grace = x.span()),
+        ("drain.retry_after", |c, x| c.drain.retry_after = Some(x.span())),
+        ("drain.window", |c, x| c.drain.window = x.span()),
+        ("drain.closes_per_second", |c, x| c.drain.closes_per_second = x.count()),
+        ("drain.deadline", |c, x| c.drain.deadline = x.span()),
+        ("accept_backoff", |c, x| c.accept_backoff = x.span()),
+    ]
+}
+
+fn of_listeners() -> Vec<Change> {
+    vec![
+        ("listen.connections_max", |c, x| each(c, |listen| listen.connections_max = Some(x.count()))),
+        ("listen.limits", |c, x| {
+            let limits = PeerLimits { idle: Some(x.span()), silence: Some(x.span()), ..c.peer_limits() };
+            each(c, |listen| listen.limits = Some(limits));
+        }),
+        ("http.ping", |c, x| web(c, |http| http.ping = Some(x.span()))),
+        ("http.timeout", |c, x| web(c, |http| http.timeout = x.span())),
+        ("telnet.keep_alive", |c, x| {
+            let set = |telnet: &mut Telnet| telnet.keep_alive = Some(x.span());
+            each(c, |listen| {
+                if let Protocol::Spoken(Wire::Telnet(telnet)) = &mut listen.protocol {
+                    set(telnet);
+                }
+            });
+            web(c, |http| http.telnet.iter_mut().for_each(set));
+        }),
+        ("auto.wait", |c, x| {
+            each(c, |listen| {
+                if let Protocol::Auto(auto) = &mut listen.protocol {
+                    auto.wait = x.span();
+                }
+            });
+        }),
+        ("proxies.timeout", |c, x| {
+            each(c, |listen| listen.proxies.iter_mut().for_each(|proxies| proxies.timeout = x.span()));
+        }),
+        ("tls.handshake_timeout", |c, x| {
+            each(c, |listen| listen.tls.iter_mut().for_each(|tls| tls.handshake_timeout = x.span()));
+        }),
+        ("tls.expires_at", |c, x| {
+            let at = UnixTime::from_secs(x.count().into());
+            each(c, |listen| listen.tls.iter_mut().for_each(|tls| tls.expires_at = Some(at)));
+        }),
+    ]
+}
+
+/// Names every field there is, so that a new one does not compile until it stands here, and its extremes above.
+#[allow(dead_code, reason = "it is for the compiler")]
+fn no_field_is_forgotten() {
+    let Config {
+        listeners: _,
+        tunnels: _,
+        seed: _,
+        connections,
+        exempt: _,
+        dry_run: _,
+        budget,
+        rates,
+        quarantine,
+        outbound,
+        rooms,
+        tickets,
+        idle: _,
+        idle_warning: _,
+        silence: _,
+        lifetime: _,
+        closing,
+        drain,
+        accept_backoff: _,
+    } = Config::default();
+    let ConnectionLimits { total: _, per_address: _, arrivals_per_address: _, early_drop: _ } = connections;
+    let Budget { message_max_bytes: _, message_deadline: _, messages_per_turn: _ } = budget;
+    let Rates { messages: _, bytes: _, ladder } = rates;
+    let Ladder { warn: _, pause: _, drop: _, close: _, quarantine: _, forgive_after: _ } = ladder;
+    let QuarantineLimits { cool_down: _, addresses_max: _ } = quarantine;
+    let OutboundLimits { marks: _, write_deadline: _, drain_min_bytes_per_second: _, slow_policy: _ } = outbound;
+    let RoomLimits { total: _, per_connection: _, name_max_bytes: _ } = rooms;
+    let TicketLimits { per_connection: _, total: _ } = tickets;
+    let Closing { flush: _, linger: _, discard_max_bytes: _ } = closing;
+    let Drain { grace: _, retry_after: _, window: _, closes_per_second: _, deadline: _ } = drain;
+    // What holds for all peers holds for those of one listener.
+    let PeerLimits { budget: _, rates: _, idle: _, idle_warning: _, silence: _, lifetime: _ } = PeerLimits::default();
+    let Http {
+        path: _,
+        origins: _,
+        subprotocols: _,
+        deflate: _,
+        ping: _,
+        hosts: _,
+        forwarded: _,
+        monitor: _,
+        metrics: _,
+        page: _,
+        telnet: _,
+        timeout: _,
+    } = Http::default();
+    let Telnet { mode: _, invalid_utf8: _, charset: _, probe: _, gmcp: _, msdp: _, compress: _, keep_alive: _ } =
+        Telnet::default();
+    let Auto { telnet: _, lines: _, prefix: _, wait: _ } = Auto::default();
+    let Proxies { trusted: _, timeout: _ } = Proxies::trusting([]);
+}
+
+/// A ladder that is stepped on, since two messages are more than the rate.
+fn strict(config: &mut Config) -> &mut Ladder {
+    config.rates.messages = Rate::new(1, 1).ok();
+    config.rates.ladder = Ladder { warn: None, pause: None, ..Ladder::default() };
+    &mut config.rates.ladder
+}
+
+fn each(config: &mut Config, change: impl FnMut(&mut Listen)) {
+    config.listeners.iter_mut().for_each(change);
+}
+
+fn web(config: &mut Config, mut change: impl FnMut(&mut Http)) {
+    each(config, |listen| {
+        if let Protocol::Http(http) = &mut listen.protocol {
+            change(Arc::make_mut(http));
+        }
+    });
+}
+
+/// Why nobody is served, where that is what the value says.
+fn refuses_all(field: &str, extreme: Extreme) -> Option<Reason> {
+    match (field, extreme) {
+        ("connections.total", Zero) => Some(Reason::ServerFull),
+        ("connections.per_address", Zero) => Some(Reason::AddressFull),
+        ("listen.connections_max", Zero) => Some(Reason::ListenerFull),
+        _ => None,
+    }
+}
+
+/// How many connections of one address, one after another from the first listener on, there is room for.
+fn room(field: &str, extreme: Extreme) -> usize {
+    match (field, extreme) {
+        // There is one, and the next is refused.
+        ("connections.total" | "connections.per_address", One)
+        | ("connections.arrivals_per_address" | "connections.early_drop", Zero | One) => 1,
+        _ => WIRES.len(),
+    }
+}
+
+#[test]
+fn at_zero_one_and_the_maximum_of_every_field_all_wires_serve_and_nothing_turns_in_circles() {
+    for (field, change) in changes() {
+        for extreme in [Zero, One, Max] {
+            let about = format!("{field} at {extreme:?}");
+            let mut config = base();
+            change(&mut config, extreme);
+            let mut peers = Peers::new(config);
+            peers.connect();
+            if let Some(reason) = refuses_all(field, extreme) {
+                let metrics = peers.machine.metrics();
+                let refused = metrics.refused.get(reason) + metrics.ended.get(reason);
+                assert!(refused >= WIRES.len() as u64 && metrics.open == 0, "{about}: {:?}", peers.refused);
+                continue;
+            }
+            WIRES.iter().for_each(|wire| peers.say(wire, &message(wire, "hello")));
+            // What is more than a turn may bring comes in the next.
+            peers.advance(Duration::from_millis(1));
+            let served = WIRES.iter().filter(|wire| peers.has_heard(wire, "hello")).count();
+            let refused = &peers.refused;
+            assert!(pauses(field) || served >= room(field, extreme), "{about}: {served} are served, {refused:?}");
+            let before = peers.elapsed;
+            let asks = matches!((field, extreme), ("http.ping" | "telnet.keep_alive", One));
+            // What is asked for every 10 ms takes its time in a test, too.
+            let seconds = if asks { 600 } else { 3600 };
+            peers.advance(Duration::from_secs(seconds));
+            // Nothing repeats faster than that.
+            let turns = peers.elapsed - before;
+            assert!(turns <= seconds * 100 + 1_000, "{about}: looked at {turns} times in {seconds} s");
+            peers.machine.requested(peers.now, &Request::Drain);
+            let (before, begun) = (peers.elapsed, peers.now);
+            peers.turn();
+            while !peers.machine.is_drained() && peers.now < begun + Duration::from_secs(3600) {
+                peers.advance(Duration::from_secs(60));
+            }
+            let turns = peers.elapsed - before;
+            assert!(turns <= 3600 * 100 + 1_000, "{about}: looked at {turns} times in a drain");
+            if (field, extreme) == ("drain.grace", Max) {
+                peers.machine.requested(peers.now, &Request::Drain);
+                peers.advance(Duration::from_secs(60));
+            }
+            assert!(peers.machine.is_drained(), "{about}: it drains");
+            assert_eq!(peers.machine.metrics().handler_panics, 0, "{about}");
+        }
+    }
+}
+
+/// Where a rate is so low that a message may have to wait for its turn.
+fn pauses(field: &str) -> bool {
+    field.starts_with("rates.") || field.starts_with("ladder.")
+}
+
+#[test]
+fn a_span_of_zero_is_none_where_there_may_be_none() {
+    let mut config = base();
+    config.idle = Some(Duration::ZERO);
+    config.silence = Some(Duration::ZERO);
+    config.lifetime = Some(Duration::ZERO);
+    web(&mut config, |http| http.ping = Some(Duration::ZERO));
+    let mut peers = Peers::new(config);
+    peers.connect();
+    peers.heard.clear();
+    peers.advance(Duration::from_secs(3600));
+    assert_eq!(peers.machine.metrics().open, WIRES.len() as u64);
+    assert!(!peers.heard.contains_key(&peers.conns["websocket"]), "nobody is pinged");
+}
+
+/// Keeps dialling.
+struct Dialling(Dial);
+
+impl Handler for Dialling {
+    type Context = ();
+    type Note = NoNote;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
+        if let Event::Started = event {
+            hub.dial(self.0.clone());
+        }
+    }
+}
+
+#[test]
+fn attempts_to_connect_come_no_faster_than_every_10_ms_at_any_extreme() {
+    let Dial { address: _, protocol: _, backoff: _, timeout: _ } = Dial::lines("example.org:7");
+    let Backoff { initial: _, factor: _, cap: _, jitter_percent: _, stable_after: _, attempts_max: _ } =
+        Backoff::default();
+    let changes: [DialChange; 7] = [
+        ("timeout", |dial, _, x| dial.timeout = x.span()),
+        ("initial", |_, backoff, x| backoff.initial = x.span()),
+        ("factor", |_, backoff, x| backoff.factor = u8::try_from(x.count()).unwrap_or(u8::MAX)),
+        ("cap", |_, backoff, x| backoff.cap = x.span()),
+        ("jitter_percent", |_, backoff, x| backoff.jitter_percent = u8::try_from(x.count()).unwrap_or(u8::MAX)),
+        ("stable_after", |_, backoff, x| backoff.stable_after = x.span()),
+        ("attempts_max", |_, backoff, x| backoff.attempts_max = Some(x.count())),
+    ];
+    for ((field, change), extreme) in changes.iter().flat_map(|change| [Zero, One, Max].map(|x| (change, x))) {
+        for answers in [false, true] {
+            let (mut dial, mut backoff) = (Dial::lines("example.org:7"), Backoff::default());
+            change(&mut dial, &mut backoff, extreme);
+            let mut machine = Machine::new(base(), Dialling(Dial { backoff: Some(backoff), ..dial }));
+            machine.started(Time::START);
+            let (mut now, mut attempts) = (Time::START, 0_u64);
+            let hour = now + Duration::from_secs(600);
+            let mut turns = 0_u64;
+            while now < hour {
+                turns += 1;
+                assert!(turns < 600 * 100 * 4, "{field} at {extreme:?}: it turns in circles at {now}");
+                let wanted = machine.dials().next().map(|(dial, _)| dial);
+                if let Some(dial) = wanted.filter(|_| answers) {
+                    attempts += 1;
+                    // Whoever answers hangs up at once.
+                    let peer = Peer::from(SocketAddr::from(([192, 0, 2, 1], 7)));
+                    let conn = machine.dialed(now, dial, peer).expect("wanted");
+                    machine.failed(now, conn, Failure::Reset);
+                }
+                let Some(deadline) = machine.deadline() else { break };
+                now = now.max(deadline.at);
+                machine.elapsed(now);
+            }
+            assert!(attempts <= 600 * 100, "{field} at {extreme:?}: {attempts} attempts in ten minutes");
+        }
+    }
+}
+
+#[test]
+fn tunnels_turn_no_faster_than_every_10_ms_at_any_extreme() {
+    let Tunnel {
+        name: _,
+        ssh: _,
+        connect_timeout: _,
+        keep_alive: KeepAlive { interval: _, count_max: _ },
+        reconnect: _,
+        refused_wait: _,
+        close_timeout: _,
+    } = Tunnel::new("edge", Ssh::new("192.0.2.1", "drupe", "known_hosts"));
+    let changes: [TunnelChange; 6] = [
+        ("connect_timeout", |tunnel, x| tunnel.connect_timeout = x.span()),
+        ("keep_alive.interval", |tunnel, x| tunnel.keep_alive.interval = x.span()),
+        ("keep_alive.count_max", |tunnel, x| tunnel.keep_alive.count_max = x.count()),
+        ("reconnect.initial", |tunnel, x| tunnel.reconnect.initial = x.span()),
+        ("refused_wait", |tunnel, x| tunnel.refused_wait = x.span()),
+        ("close_timeout", |tunnel, x| tunnel.close_timeout = x.span()),
+    ];
+    for ((field, change), extreme) in changes.iter().flat_map(|change| [Zero, One, Max].map(|x| (change, x))) {
+        for connects in [false, true] {
+            let mut tunnel = Tunnel::new("edge", Ssh::new("192.0.2.1", "drupe", "known_hosts"));
+            change(&mut tunnel, extreme);
+            let mut config = Config::listening(["tcp://127.0.0.1:0?tunnel=edge".parse().expect("good")]);
+            config.tunnels.push(tunnel);
+            let mut machine = Machine::new(config, Echo);
+            machine.started(Time::START);
+            let (mut now, mut turns, mut up) = (Time::START, 0_u64, false);
+            while now < Time::from_secs(600) {
+                turns += 1;
+                assert!(turns < 600 * 100 * 4, "{field} at {extreme:?}: it turns in circles at {now}");
+                for intent in machine.tunnels().collect::<Vec<_>>() {
+                    let refused = TunnelReport::Failed { failure: TunnelFailure::Authentication, words: "no".into() };
+                    if !connects {
+                        machine.tunnel_reported(now, intent.link, &refused);
+                        continue;
+                    }
+                    machine.tunnel_reported(now, intent.link, &TunnelReport::Connected);
+                    for forward in intent.forwards {
+                        let bound = TunnelReport::Bound { listener: forward.listener, port: 7000 };
+                        machine.tunnel_reported(now, intent.link, &bound);
+                    }
+                    up |= machine.tunnel_statuses().any(|status| status.forwards.iter().any(|forward| forward.bound));
+                    machine.tunnel_reported(now, intent.link, &TunnelReport::Answered(intent.asked));
+                }
+                let Some(deadline) = machine.deadline() else { break };
+                now = now.max(deadline.at);
+                machine.elapsed(now);
+            }
+            assert_eq!(up, connects, "{field} at {extreme:?}");
+        }
+    }
+}
+
+#[test]
+fn an_accept_that_fails_again_and_again_rests_in_between_at_any_extreme() {
+    for extreme in [Zero, One, Max] {
+        let mut machine = Machine::new(Config { accept_backoff: extreme.span(), ..base() }, Echo);
+        machine.started(Time::START);
+        let (mut now, mut turns) = (Time::START, 0);
+        while now < Time::from_secs(10) {
+            if machine.accepting(ListenerId(0)) == Accepting::Now {
+                machine.accept_failed(now, ListenerId(0), AcceptFailure::Exhausted);
+            }
+            turns += 1;
+            assert!(turns < 10 * 100 + 10, "{extreme:?}: it turns in circles at {now}");
+            let Some(deadline) = machine.deadline() else { break };
+            now = now.max(deadline.at);
+            machine.elapsed(now);
+        }
+    }
+}
