@@ -4,7 +4,7 @@ use crate::logs::Logs;
 use drupe_tokio::core::kit::layer::Layer;
 use drupe_tokio::core::text::escape_hidden;
 use drupe_tokio::core::tunnel::{Forward, ForwardStatus, TunnelState, TunnelStatus};
-use drupe_tokio::core::{Address, Config, ConnId, Event, Handler, Hub};
+use drupe_tokio::core::{Address, ConnId, Event, Handler, Hub};
 use std::fmt::Display;
 use tracing::{Level, debug, info};
 
