@@ -30,8 +30,6 @@ const NOT_YET: &[&str] = &[
     "a CR that neither LF nor NUL follows",
     "an LF without a CR",
     "no UTF-8",
-    "who answers pings is not closed as silent",
-    "a connection ends once both halves are closed",
 ];
 
 /// One world, and what is known of its peers.
@@ -52,6 +50,8 @@ fn run(seed: u64, quiet: bool) -> Run {
     let faults = faults(&mut swarm);
     let mut world =
         World::of_shards(seed, &config, shards, |_| Hall::default()).faults(faults).on_letter(Hall::delivered);
+    // Peers ask for panics, and now and then nobody gets in.
+    world = world.catch_panics().may_be_empty();
     if quiet {
         world = world.quiet();
     }
