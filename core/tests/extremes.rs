@@ -179,6 +179,7 @@ fn no_field_is_forgotten() {
         listeners: _,
         tunnels: _,
         seed: _,
+        unapplied: _,
         connections,
         exempt: _,
         dry_run: _,
@@ -208,6 +209,23 @@ fn no_field_is_forgotten() {
     let Drain { grace: _, retry_after: _, window: _, closes_per_second: _, deadline: _ } = drain;
     // What holds for all peers holds for those of one listener.
     let PeerLimits { budget: _, rates: _, idle: _, idle_warning: _, silence: _, lifetime: _ } = PeerLimits::default();
+    let Listen {
+        name: _,
+        address: _,
+        socket: _,
+        protocol: _,
+        connections_max: _,
+        half_open: _,
+        notices: _,
+        limits: _,
+        allow: _,
+        deny: _,
+        proxies: _,
+        tls: _,
+        app: _,
+        welcome: _,
+        prompt: _,
+    } = Listen::lines(([127, 0, 0, 1], 1).into());
     let Http {
         path: _,
         origins: _,
