@@ -65,3 +65,60 @@ impl fmt::Debug for HashedPasswords {
         f.debug_struct("HashedPasswords").field("hashed", &self.hashed).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kit::auth::scram::effort;
+    use crate::settings::{AuthenticationPlan, Sources};
+
+    const SECRET: [u8; 32] = [3; 32];
+
+    fn plan(authentication: &str) -> AuthenticationPlan {
+        let text = alloc::format!("authentication: {{ enabled: true, iterations: 4096, {authentication} }}");
+        let resolved = Sources::new().file("drupe.yaml", &text).resolve();
+        resolved.expect("a good configuration").plan.authentication.expect("it is enabled")
+    }
+
+    #[test]
+    fn a_password_is_hashed_when_it_is_loaded_first_and_when_it_has_changed() {
+        let mut hashed = HashedPasswords::new(SECRET);
+        let (first, second) =
+            ("ann: { password: a }, bob: { password: b }", "ann: { password: a }, bob: { password: x }");
+        for (authentication, count) in [
+            (alloc::format!("shared_password: s, users: {{ {first} }}"), 3),
+            (alloc::format!("shared_password: s, users: {{ {first} }}"), 0),
+            (alloc::format!("shared_password: s, users: {{ {second} }}"), 1),
+            (alloc::format!("users: {{ {second} }}"), 0),
+            // What was taken away is not remembered.
+            (alloc::format!("shared_password: s, users: {{ {second} }}"), 1),
+            // Other keys have nothing to do with it.
+            (alloc::format!("shared_password: s, users: {{ {second} }}, tries: 9"), 0),
+        ] {
+            let mut read = None;
+            let checked = effort::of(|| read = Some(plan(&authentication)));
+            assert!(checked < 4_096, "nothing is hashed to see whether a configuration is good");
+            let before = hashed.hashed();
+            let accounts = read.expect("just read").accounts(&mut hashed).expect("good");
+            assert_eq!(hashed.hashed() - before, count, "{authentication}");
+            let bob = accounts.credentials("bob").expect("there is one");
+            assert!(bob.verify(if authentication.contains("password: x") { "x" } else { "b" }));
+        }
+        let before = hashed.hashed();
+        let all = plan("shared_password: s, users: { ann: { password: a }, bob: { password: x } }");
+        all.accounts(&mut hashed).expect("good");
+        assert_eq!(hashed.hashed(), before);
+        let more = Sources::new()
+            .file("drupe.yaml", "authentication: { enabled: true, shared_password: s, iterations: 5000 }");
+        let more = more.resolve().expect("good").plan.authentication.expect("it is enabled");
+        more.accounts(&mut hashed).expect("good");
+        assert_eq!(hashed.hashed(), before + 1, "more iterations are another hash");
+    }
+
+    #[test]
+    fn users_whose_names_are_compared_as_one_are_refused() {
+        let text = "authentication: { enabled: true, users: { ann: { password: a }, \u{ff41}nn: { password: b } } }";
+        let problems = Sources::new().file("drupe.yaml", text).resolve().expect_err("one of them would win");
+        assert!(alloc::string::ToString::to_string(&problems).contains("another user whose name is compared as ann"));
+    }
+}

@@ -16,6 +16,7 @@ use crate::outbound::{Marks, OutboundLimits, SlowPolicy};
 use crate::tls::{Tls, TlsFiles};
 use crate::wire::http::Credential;
 use crate::{Closing, Config, Drain, Part, PeerLimits, Rates, RoomLimits, TicketLimits, Unapplied};
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -136,11 +137,15 @@ impl AuthenticationPlan {
         if !shared_password.is_empty() {
             check("authentication.shared_password".into(), shared_password.reveal())?;
         }
+        let mut names = BTreeSet::new();
         for (name, user) in users {
             check(format!("authentication.users.{name}.password"), user.password.reveal())?;
-            if let Err(error) = scram::check_name(name) {
-                return Err((format!("authentication.users.{name}"), error.to_string()));
-            }
+            let words = match scram::prepared_name(name) {
+                Ok(prepared) if names.insert(prepared.clone()) => continue,
+                Ok(prepared) => format!("there is another user whose name is compared as {prepared}"),
+                Err(error) => error.to_string(),
+            };
+            return Err((format!("authentication.users.{name}"), words));
         }
         self.tokens().map(drop)
     }

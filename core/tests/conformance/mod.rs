@@ -17,7 +17,7 @@ use crate::shell::core::tls::{CertificateFiles, Tickets, Tls, TlsFiles};
 use crate::shell::core::trace::{SharedTrace, replay};
 use crate::shell::core::wire::Proxies;
 use crate::shell::core::{
-    Backoff, Config, Dial, Event, Handler, Hub, Listen, Machine, Metrics, NoNote, PayloadBuf, Reason, Timer,
+    Backoff, Config, Dial, Event, Handler, Hub, Listen, Machine, Metrics, NoNote, Offloaded, PayloadBuf, Reason, Timer,
 };
 use crate::shell::{self, Remote, RemoteError, Server};
 use rustls::crypto::ring;
@@ -374,6 +374,62 @@ fn what_a_shell_records_replays_to_the_bytes_that_peers_got() {
     heard += &bob.rest();
     let transcript = replay(&trace.text(), &mut Machine::new(config, Relay::default())).expect("well formed");
     assert!(transcript.written.values().any(|bytes| *bytes == heard.as_bytes()), "the replay wrote something else");
+}
+
+/// Gives a job away that lasts until another peer says `go`.
+#[derive(Clone)]
+struct Patient {
+    release: mpsc::Sender<()>,
+    released: Arc<Mutex<mpsc::Receiver<()>>>,
+}
+
+impl Patient {
+    fn new() -> Self {
+        let (release, released) = mpsc::channel();
+        Self { release, released: Arc::new(Mutex::new(released)) }
+    }
+}
+
+impl Handler for Patient {
+    type Context = ();
+    type Note = NoNote;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
+        match event {
+            Event::Message { conn, payload } => match payload.as_str() {
+                Some("wait") => {
+                    let released = Arc::clone(&self.released);
+                    let job = move || released.lock().expect("no panic").recv_timeout(PATIENCE).is_ok();
+                    assert_eq!(hub.offload(conn, job), Offloaded::Later);
+                }
+                Some("fail") => assert_eq!(hub.offload(conn, || panic!("a job fails")), Offloaded::Later),
+                _ => {
+                    let _ = self.release.send(());
+                    hub.send(conn, "gone");
+                }
+            },
+            Event::Offloaded { conn, outcome, .. } => drop(hub.send(conn, &format!("outcome {outcome}"))),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_job_runs_while_others_are_served_and_its_outcome_is_replayed() {
+    let trace = SharedTrace::new();
+    let config = Config { seed: Some(7), ..lines() };
+    let server = run(config.clone(), Patient::new(), Some(&trace));
+    let (mut waits, mut other) = (server.connect(), server.connect());
+    waits.send(b"wait\n");
+    server.until(|metrics| metrics.messages_in == 1);
+    other.send(b"go\n");
+    assert_eq!((other.line(), waits.line()), ("gone".into(), "outcome true".into()));
+    other.send(b"fail\n");
+    assert_eq!(other.line(), "outcome false");
+    server.end();
+    let transcript = replay(&trace.text(), &mut Machine::new(config, Patient::new())).expect("well formed");
+    let wrote = |words: &[u8]| transcript.written.values().any(|bytes| bytes.starts_with(words));
+    assert!(wrote(b"outcome true\n") && wrote(b"gone\noutcome false\n"), "the replay wrote something else");
 }
 
 #[test]

@@ -298,12 +298,12 @@ impl fmt::Debug for Client {
     }
 }
 
-/// Whether a name can be a user's.
+/// A user's name as it is stored and compared (SASLprep, RFC 4013): names that differ may be the same one.
 ///
 /// # Errors
 /// If it has characters that none may have (SASLprep, RFC 4013), is empty or has more than 256 bytes.
-pub fn check_name(name: &str) -> Result<(), ScramError> {
-    super::provider::prepared(name).map(drop)
+pub fn prepared_name(name: &str) -> Result<String, ScramError> {
+    super::provider::prepared(name)
 }
 
 fn prepared_password(password: &str, iterations: u32) -> Result<Cow<'_, str>, ScramError> {
@@ -363,7 +363,7 @@ fn is_printable(text: &str) -> bool {
 
 /// How much was hashed by this thread: how long something takes says nothing in a test, and this does.
 #[cfg(test)]
-pub(super) mod effort {
+pub(crate) mod effort {
     use core::cell::Cell;
 
     std::thread_local!(static HASHED: Cell<u64> = const { Cell::new(0) });

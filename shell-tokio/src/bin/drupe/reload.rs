@@ -7,8 +7,11 @@ use crate::{Failure, concerns, systemd};
 use drupe_tokio::Remote;
 use drupe_tokio::core::settings::Resolved;
 use drupe_tokio::core::{NoNote, Request};
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use tracing::Level;
+
+/// What is said of a change that a reload does not make.
+const WITH_THE_NEXT_START: &str = "(with the next start)";
 
 /// Loads the configuration anew when it is asked to. What is wrong changes nothing.
 pub(crate) struct Reload {
@@ -41,13 +44,13 @@ impl Reload {
     fn reload(&mut self) -> Result<(), Failure> {
         let newer = self.arguments.resolve()?;
         let config = self.parts.crypto().load(&newer)?;
-        let prepared = Arc::new(self.parts.prepare(&newer.plan)?);
+        let prepared = self.parts.prepare(&newer.plan)?;
         concerns::log(&newer, self.parts.logs());
         let (send, outcome) = mpsc::channel();
         let accounts = self.parts.accounts.clone();
         self.remote.reconfigure(config, move |outcome| {
             // Where others are served: nothing is left to do but to exchange what is ready.
-            let outcome = outcome.map(|addresses| (addresses, accounts.exchange(prepared)));
+            let outcome = outcome.map(|addresses| (addresses, prepared.map(|prepared| accounts.exchange(prepared))));
             let _ = send.send(outcome);
         })?;
         // The server may end before that.
@@ -56,7 +59,9 @@ impl Reload {
         let logs = self.parts.logs();
         logs.set_levels(&newer.plan.log);
         for change in self.current.changes(&newer) {
-            logs.operation(Level::INFO, &format!("changed: {change}"));
+            // What is configured and does not hold yet should be seen.
+            let level = if change.ends_with(WITH_THE_NEXT_START) { Level::WARN } else { Level::INFO };
+            logs.operation(level, &format!("changed: {change}"));
         }
         logs.operation(Level::INFO, &format!("reloaded; listening on {}", listened_at(&addresses).join(", ")));
         self.current = newer;

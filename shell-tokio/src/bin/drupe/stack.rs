@@ -111,9 +111,14 @@ impl Parts {
         if plan.dialogue { layer.dialogue() } else { layer }
     }
 
-    /// The users and keys of a plan, for [`SharedAccounts::exchange`]. What is not hashed yet is, on this thread.
-    pub(crate) fn prepare(&self, plan: &Plan) -> Result<Accounts, Failure> {
-        accounts(plan, &mut self.hashed.lock().unwrap_or_else(PoisonError::into_inner))
+    /// The users and keys of a plan, for [`SharedAccounts::exchange`]. What is not hashed yet is, on this thread. `None` if the
+    /// plan asks nobody: until the next start, those before are asked for.
+    pub(crate) fn prepare(&self, plan: &Plan) -> Result<Option<Arc<Accounts>>, Failure> {
+        if plan.authentication.is_none() {
+            return Ok(None);
+        }
+        let mut hashed = self.hashed.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Some(Arc::new(accounts(plan, &mut hashed)?)))
     }
 
     fn monitor(&self, plan: MonitorPlan, is_authenticated: bool) -> Monitor {
