@@ -12,8 +12,9 @@ use crate::{ConnId, Reason, work};
 /// [`Intent::read`], and reads less than this at a time, never comes near.
 const HELD_MAX_BYTES: usize = 1 << 20;
 
-/// So much of what a peer has compressed is inflated before others have their turn.
-const INFLATED_PER_TURN_BYTES: usize = 64 << 10;
+/// So much more than its bytes what a peer sends may cost before others have their turn: what is inflated, moved and
+/// drawn.
+const EXTRA_COST_PER_TURN: usize = 64 << 10;
 
 impl<H: Handler> Machine<H> {
     /// Serves the messages in `bytes`, and holds what may not be served yet.
@@ -22,23 +23,23 @@ impl<H: Handler> Machine<H> {
         let budget = self.state.budget(conn);
         let mut scratch = core::mem::take(&mut self.scratch);
         // Messages are what the deadlines wait for; everything that was told or answered fills the turn.
-        let (mut at, mut served, mut messages, mut inflated) = (0, 0, 0, 0);
+        let (mut at, mut served, mut messages, mut extra) = (0, 0, 0, 0);
         while let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.is_open()) {
             if at == bytes.len() && !found.decoder.is_ahead() {
                 break;
             }
             let enough = served >= budget.messages_per_turn.max(1)
                 || served > 0 && self.state.should_write_first(index)
-                || inflated > INFLATED_PER_TURN_BYTES;
+                || extra > EXTRA_COST_PER_TURN;
             if enough || self.state.must_wait(index) {
                 self.hold(conn, &bytes[at..]);
                 break;
             }
             // What was sent before an answer stands before it.
-            self.state.flush_stage(index);
+            self.state.flush_stage_within(index);
             let Some(found) = self.state.conns.get_mut(conn) else { break };
             let decoded = found.decoder.decode(&mut bytes[at..], &mut scratch, &budget);
-            let answered = found.decoder.answers() && self.state.deliver(index);
+            let answered = found.decoder.answers() && self.state.deliver_answers(index);
             let Decoded { used, cost, units, item } = match decoded {
                 Ok(decoded) => decoded,
                 Err(error) => {
@@ -47,7 +48,7 @@ impl<H: Handler> Machine<H> {
                 }
             };
             at += used;
-            inflated += cost.saturating_sub(used);
+            extra += cost.saturating_sub(used);
             served += u32::from(item.is_some() || answered);
             messages += u32::from(item.is_some_and(Item::is_input));
             let action = self.state.charge(index, u64::from(units), cost as u64);
@@ -66,6 +67,7 @@ impl<H: Handler> Machine<H> {
         }
         scratch.shrink();
         self.scratch = scratch;
+        self.state.draw_line(index);
         self.state.settle_crossings();
         let now = self.state.now;
         if let Some(found) = self.state.conns.get_mut(conn) {

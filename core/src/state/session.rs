@@ -21,6 +21,13 @@ fn carried(replies: &Replies) -> Replies {
     Replies { control: wrap(&replies.control), output: wrap(&replies.output) }
 }
 
+/// Whether a line that is edited here is drawn now, or once more of the input was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    Drawn,
+    Later,
+}
+
 impl<C: Default> State<C> {
     /// Does something with the session of a connection that is open and speaks telnet, and sends what comes of it.
     pub(crate) fn with_session<T>(&mut self, id: ConnId, act: impl FnOnce(&mut Session) -> T) -> Option<T> {
@@ -44,6 +51,15 @@ impl<C: Default> State<C> {
     }
 
     pub(crate) fn flush_stage(&mut self, index: u32) {
+        self.flush_stage_as(index, Line::Drawn);
+    }
+
+    /// As [`flush_stage`](Self::flush_stage), while more input may change the line at once.
+    pub(crate) fn flush_stage_within(&mut self, index: u32) {
+        self.flush_stage_as(index, Line::Later);
+    }
+
+    fn flush_stage_as(&mut self, index: u32, line: Line) {
         if !self.outbound.has_stage(index) {
             return;
         }
@@ -51,20 +67,37 @@ impl<C: Default> State<C> {
         if let Some(session) = self.conns.at_mut(index).and_then(|conn| conn.decoder.session()) {
             session.render(&messages);
             // There was room for the messages, and no more is added to them than a line.
-            self.deliver_as(index, None);
+            self.deliver_as(index, None, line);
         }
     }
 
-    /// Queues what a session wants sent; true if that is anything.
+    /// Queues what a session wants sent, a line that is edited here included; true if that is anything.
     pub(crate) fn deliver(&mut self, index: u32) -> bool {
-        self.deliver_as(index, Some(SlowPolicy::Close))
+        self.deliver_as(index, Some(SlowPolicy::Close), Line::Drawn)
     }
 
-    fn deliver_as(&mut self, index: u32, policy: Option<SlowPolicy>) -> bool {
+    /// Queues what a wire answers while more input may change the line at once; true if that is anything.
+    pub(crate) fn deliver_answers(&mut self, index: u32) -> bool {
+        self.deliver_as(index, Some(SlowPolicy::Close), Line::Later)
+    }
+
+    /// The input has been looked at as far as it may be now: the line is drawn as it came out.
+    pub(crate) fn draw_line(&mut self, index: u32) {
+        let session = self.conns.at_mut(index).filter(|conn| conn.is_open()).and_then(|conn| conn.decoder.session());
+        if session.is_some_and(|session| session.is_stale()) {
+            self.flush_stage(index);
+            self.deliver(index);
+        }
+    }
+
+    fn deliver_as(&mut self, index: u32, policy: Option<SlowPolicy>, line: Line) -> bool {
         let Some(conn) = self.conns.at_mut(index) else { return false };
         let (is_open, before) = (conn.is_open(), conn.encoding);
         let is_carried = conn.carrier.is_some();
-        let replies = conn.decoder.replies().map(|replies| if is_carried { carried(&replies) } else { replies });
+        let replies = conn
+            .decoder
+            .replies(line == Line::Drawn)
+            .map(|replies| if is_carried { carried(&replies) } else { replies });
         let encoding = conn.decoder.session().map(|session| session.encoding().carried(is_carried));
         let any = replies.is_some();
         if let Some(replies) = replies {

@@ -11,7 +11,8 @@ pub struct Decoded<'a> {
     /// How many bytes of the input are done with: at least one, unless the input was empty or the decoder
     /// [was ahead](super::Decoder::is_ahead).
     pub used: usize,
-    /// How many bytes these count as for a rate: more than were used if they were compressed.
+    /// How many bytes these count as for a rate: more than were used if they were compressed, or if they were keys and
+    /// commands that take more work than their length says.
     pub cost: usize,
     /// How many messages it counts as for a rate: control frames count too.
     pub units: u32,

@@ -192,15 +192,17 @@ impl Decoder {
     #[must_use]
     pub fn is_ahead(&self) -> bool {
         match self {
-            Self::Lines(_) | Self::LengthPrefixed(_) | Self::WebSocket(_) => false,
+            Self::Lines(_) | Self::LengthPrefixed(_) => false,
             Self::Telnet(session) => session.is_ahead(),
+            Self::WebSocket(socket) => socket.is_ahead(),
         }
     }
 
-    /// What is to be sent in answer, if anything.
-    pub(crate) fn replies(&mut self) -> Option<Replies> {
+    /// What is to be sent in answer, if anything: with a line that is edited here as it is now, or without.
+    pub(crate) fn replies(&mut self, with_line: bool) -> Option<Replies> {
         match self {
-            Self::Telnet(session) => session.replies(),
+            Self::Telnet(session) if with_line => session.replies(),
+            Self::Telnet(session) => session.answers(),
             Self::WebSocket(socket) => socket.replies(),
             Self::Lines(_) | Self::LengthPrefixed(_) => None,
         }

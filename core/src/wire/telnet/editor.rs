@@ -5,7 +5,7 @@ use crate::work;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
-use unicode_segmentation::UnicodeSegmentation;
+use unicode_segmentation::GraphemeCursor;
 
 /// A cluster is cut after so many bytes, so that stacked marks cost no more than a line.
 const CLUSTER_MAX_BYTES: usize = 64;
@@ -35,20 +35,20 @@ pub(crate) enum Edited {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooLong;
 
-/// Two stacks of grapheme clusters (UAX #29) that face each other at the cursor: every key costs what one
-/// cluster costs, however long the line is.
+/// Two stacks of grapheme clusters (UAX #29) that face each other at the cursor: most keys cost what one cluster
+/// costs, however long the line is, and the others say [what they cost](Editor::cost).
 #[derive(Debug, Default)]
 pub(crate) struct Editor {
     left: Clusters,
     /// The cluster at the cursor is on top.
     right: Clusters,
-    history: VecDeque<String>,
+    history: VecDeque<Clusters>,
     history_bytes: usize,
     /// The line of the history that is shown, and what was typed before it was looked for.
-    recalled: Option<(usize, String)>,
+    recalled: Option<(usize, Clusters)>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Clusters {
     text: String,
     /// The length of each cluster in bytes.
@@ -79,6 +79,27 @@ impl Editor {
             Key::Ctrl('c') => Edited::Interrupted,
             _ => Edited::Nothing,
         })
+    }
+
+    /// How many bytes of text a key moves or copies, where that depends on how long the line is.
+    pub(crate) fn cost(&self, key: Key) -> usize {
+        match key {
+            Key::Home | Key::Ctrl('a') => self.left.text.len(),
+            Key::End | Key::Ctrl('e') => self.right.text.len(),
+            Key::Up | Key::Ctrl('p') => self.bytes() + self.older().map_or(0, |place| self.history_line(place)),
+            Key::Down | Key::Ctrl('n') => self.bytes() + self.newer().map_or(0, |place| self.history_line(place)),
+            _ => 0,
+        }
+    }
+
+    /// What drawing the line costs: characters of several bytes are looked up.
+    pub(crate) fn drawing_cost(&self) -> usize {
+        let clusters = self.left.lengths.len() + self.right.lengths.len();
+        self.bytes() + 4 * (self.bytes() - clusters)
+    }
+
+    fn history_line(&self, place: usize) -> usize {
+        self.history.get(place).map_or(0, |line| line.text.len())
     }
 
     fn insert(&mut self, c: char, max: usize) -> Result<Edited, TooLong> {
@@ -134,14 +155,17 @@ impl Editor {
 
     /// Empties the line and hands out what was in it; `remembered` if it may be recalled.
     pub(crate) fn take(&mut self, remembered: bool) -> String {
-        all(|| self.right.pass_to(&mut self.left));
+        let line = self.take_clusters();
         self.recalled = None;
-        self.left.lengths = Vec::new();
-        let line = core::mem::take(&mut self.left.text);
-        if remembered && !line.trim().is_empty() && self.history.back() != Some(&line) {
+        if remembered && !line.text.trim().is_empty() && self.history.back().is_none_or(|last| last.text != line.text) {
             self.remember(&line);
         }
-        line
+        line.text
+    }
+
+    fn take_clusters(&mut self) -> Clusters {
+        all(|| self.right.pass_to(&mut self.left));
+        core::mem::take(&mut self.left)
     }
 
     pub(crate) fn clear(&mut self) {
@@ -150,47 +174,48 @@ impl Editor {
         self.recalled = None;
     }
 
-    fn remember(&mut self, line: &str) {
-        if line.len() > HISTORY_MAX_BYTES {
+    fn remember(&mut self, line: &Clusters) {
+        if line.text.len() > HISTORY_MAX_BYTES {
             return;
         }
-        self.history.push_back(line.into());
-        self.history_bytes += line.len();
+        self.history.push_back(line.clone());
+        self.history_bytes += line.text.len();
         while self.history.len() > HISTORY_MAX_LINES || self.history_bytes > HISTORY_MAX_BYTES {
-            self.history_bytes -= self.history.pop_front().map_or(0, |oldest| oldest.len());
+            self.history_bytes -= self.history.pop_front().map_or(0, |oldest| oldest.text.len());
         }
     }
 
+    /// Which line of the history the key for an older one shows.
+    fn older(&self) -> Option<usize> {
+        self.recalled.as_ref().map_or(self.history.len(), |&(place, _)| place).checked_sub(1)
+    }
+
+    /// Which line of the history the key for a newer one shows; the one behind the last is what was typed.
+    fn newer(&self) -> Option<usize> {
+        self.recalled.as_ref().map(|&(place, _)| place + 1)
+    }
+
     fn recall_older(&mut self) -> Edited {
-        let place = self.recalled.as_ref().map_or(self.history.len(), |&(place, _)| place);
-        let Some(place) = place.checked_sub(1) else { return Edited::Nothing };
-        let typed = match self.recalled.take() {
-            Some((_, typed)) => typed,
-            None => self.take(false),
-        };
-        let line = self.history.get(place).cloned().unwrap_or_default();
-        self.show(&line);
+        let Some(place) = self.older() else { return Edited::Nothing };
+        let shown = self.take_clusters();
+        let typed = self.recalled.take().map_or(shown, |(_, typed)| typed);
+        self.left = self.history.get(place).cloned().unwrap_or_default();
         self.recalled = Some((place, typed));
         Edited::Changed
     }
 
     fn recall_newer(&mut self) -> Edited {
-        let Some((place, typed)) = self.recalled.take() else { return Edited::Nothing };
-        match self.history.get(place + 1).cloned() {
+        let Some(place) = self.newer() else { return Edited::Nothing };
+        let typed = self.recalled.take().map(|(_, typed)| typed).unwrap_or_default();
+        self.clear();
+        match self.history.get(place).cloned() {
             Some(line) => {
-                self.show(&line);
-                self.recalled = Some((place + 1, typed));
+                self.left = line;
+                self.recalled = Some((place, typed));
             }
-            None => self.show(&typed),
+            None => self.left = typed,
         }
         Edited::Changed
-    }
-
-    fn show(&mut self, line: &str) {
-        self.clear();
-        for c in line.chars() {
-            self.left.push(c);
-        }
     }
 }
 
@@ -198,12 +223,12 @@ impl Clusters {
     /// True if the character joined the cluster on top.
     fn push(&mut self, c: char) -> bool {
         let top = self.lengths.last().map_or(0, |&length| usize::from(length));
-        work::step(1 + top);
+        work::step(1);
         let begin = self.text.len() - top;
-        let plain = c.is_ascii() && self.text[begin..].is_ascii();
+        let plain = c.is_ascii() && top <= 1;
         self.text.push(c);
         let whole = &self.text[begin..];
-        let joins = top > 0 && !plain && whole.len() <= CLUSTER_MAX_BYTES && whole.graphemes(true).nth(1).is_none();
+        let joins = top > 0 && !plain && whole.len() <= CLUSTER_MAX_BYTES && !is_boundary(whole, top);
         if joins {
             self.lengths.pop();
         }
@@ -241,6 +266,13 @@ impl Clusters {
     fn is_empty(&self) -> bool {
         self.lengths.is_empty()
     }
+}
+
+/// Whether a cluster ends at `at` in `text`, all of which before that is one cluster. Most often the characters on both
+/// sides tell, so that it matters little how long the cluster is.
+fn is_boundary(text: &str, at: usize) -> bool {
+    work::step(4);
+    GraphemeCursor::new(at, text.len(), true).is_boundary(text, 0) != Ok(false)
 }
 
 /// Repeats as long as something is done; true if anything was.

@@ -35,7 +35,7 @@ use alloc::vec::Vec;
 /// [`CHANGES_MAX`](Self::CHANGES_MAX) times, the option stays off without a word.
 #[derive(Debug)]
 pub struct Options {
-    /// Options that a peer has touched, or the application; few of the 256.
+    /// Options that a peer has touched, or the application, in order; most often few of the 256.
     entries: Vec<Entry>,
 }
 
@@ -194,16 +194,16 @@ impl Options {
     }
 
     fn find(&self, option: u8) -> Option<&Entry> {
-        work::step(self.entries.len());
-        self.entries.iter().find(|entry| entry.option == option)
+        work::step(1);
+        self.entries.binary_search_by_key(&option, |entry| entry.option).ok().map(|place| &self.entries[place])
     }
 
     fn party(&mut self, side: Side, option: u8) -> &mut Party {
         const OFF: Party = Party { state: State::No, allowed: false, changes: 0 };
-        work::step(self.entries.len());
-        let place = self.entries.iter().position(|entry| entry.option == option).unwrap_or_else(|| {
-            self.entries.push(Entry { option, us: OFF, him: OFF });
-            self.entries.len() - 1
+        work::step(1);
+        let place = self.entries.binary_search_by_key(&option, |entry| entry.option).unwrap_or_else(|place| {
+            self.entries.insert(place, Entry { option, us: OFF, him: OFF });
+            place
         });
         let entry = &mut self.entries[place];
         match side {

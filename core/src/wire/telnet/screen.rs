@@ -56,7 +56,7 @@ impl Screen {
         self.erase(view.dumb, out);
         let (columns, mut place) = (u32::from(view.columns.max(1)), Place::default());
         out.push_str(view.prompt);
-        place.pass(columns, &visible(view.prompt));
+        place.pass_text(columns, &visible(view.prompt));
         let mut cursor = place;
         if let Some(line) = view.line {
             out.push_str(line.before());
@@ -85,7 +85,7 @@ impl Screen {
         let columns = u32::from(view.columns.max(1));
         let added = line.before().get(from..).unwrap_or_default();
         out.push_str(added);
-        cursor.pass(columns, added);
+        cursor.pass_text(columns, added);
         cursor.settle(columns, out);
         self.cursor = Some(cursor);
     }
@@ -109,17 +109,31 @@ impl Screen {
 }
 
 impl Place {
-    /// The cursor moves over text; where a wide character does not fit in a row, it goes to the next.
-    fn pass(&mut self, columns: u32, text: &str) {
+    /// The cursor moves over text.
+    fn pass_text(&mut self, columns: u32, text: &str) {
         use unicode_segmentation::UnicodeSegmentation;
-        for cluster in text.graphemes(true) {
-            work::step(cluster.len());
-            let width = u32::try_from(cluster.width()).unwrap_or(0).min(columns);
-            if self.column + width > columns {
-                *self = Self { row: self.row + 1, column: 0 };
-            }
-            self.column += width;
+        work::step(text.len());
+        if text.is_ascii() {
+            text.as_bytes().iter().for_each(|_| self.pass_width(columns, 1));
+        } else {
+            text.graphemes(true).for_each(|cluster| self.pass(columns, cluster));
         }
+    }
+
+    /// The cursor moves over a cluster.
+    fn pass(&mut self, columns: u32, cluster: &str) {
+        let width = if cluster.len() == 1 { 1 } else { cluster.width() };
+        work::step(cluster.len());
+        self.pass_width(columns, u32::try_from(width).unwrap_or(0));
+    }
+
+    /// Where a wide character does not fit in a row, it goes to the next.
+    fn pass_width(&mut self, columns: u32, width: u32) {
+        let width = width.min(columns);
+        if self.column + width > columns {
+            *self = Self { row: self.row + 1, column: 0 };
+        }
+        self.column += width;
     }
 
     /// Behind the last column terminals differ in where the cursor is: go to the next row.

@@ -1,3 +1,4 @@
+use super::deflate::Inflating;
 use super::frame::{CONTROL_MAX_BYTES, HEADER_MAX_BYTES, Header, Opcode, frame, unmask};
 use super::utf8::Utf8Check;
 use super::{CloseCode, Masks, Role, WebSocket};
@@ -5,6 +6,7 @@ use crate::limit::Budget;
 use crate::telnet::Replies;
 use crate::wire::{DecodeError, Decoded, Item, Scratch, grow};
 use crate::{Payload, work};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -22,6 +24,8 @@ pub struct WebSocketDecoder {
     /// The message that has begun.
     message: Option<Message>,
     partial: Vec<u8>,
+    /// A message that has arrived and is not inflated yet; nothing behind it is looked at.
+    inflating: Option<Box<Inflating>>,
     replies: Vec<u8>,
     /// The answer to a close.
     farewell: Vec<u8>,
@@ -72,6 +76,7 @@ impl WebSocketDecoder {
             state: START,
             message: None,
             partial: Vec::new(),
+            inflating: None,
             replies: Vec::new(),
             farewell: Vec::new(),
             controls: 0,
@@ -94,6 +99,9 @@ impl WebSocketDecoder {
         let max = budget.message_max_bytes.get();
         let mut used = 0;
         self.controls = 0;
+        if let Some(inflating) = self.inflating.take() {
+            return self.go_on_inflating(inflating, scratch, max);
+        }
         while used < input.len() && self.replies.len() <= REPLIES_MAX_BYTES {
             work::step(1);
             match &mut self.state {
@@ -171,10 +179,17 @@ impl WebSocketDecoder {
         if self.is_partial() { Err(DecodeError::Truncated) } else { Ok(()) }
     }
 
+    /// Whether there is something to yield without further input: a message that takes long to inflate.
+    #[must_use]
+    pub const fn is_ahead(&self) -> bool {
+        self.inflating.is_some()
+    }
+
     /// Whether a frame or a message has begun and is not complete.
     #[must_use]
     pub const fn is_partial(&self) -> bool {
         match self.state {
+            _ if self.inflating.is_some() => true,
             State::Header { count, .. } => count > 0 || self.message.is_some(),
             State::Data { .. } | State::Control { .. } => true,
             State::Closed => false,
@@ -269,27 +284,43 @@ impl WebSocketDecoder {
             work::step(content.len());
             self.partial.extend_from_slice(content);
         }
+        let mut cost = used;
         if message.compressed {
             let compressed = core::mem::take(&mut self.partial);
             bytes.clear();
-            inflater.inflate(if compressed.is_empty() { content } else { &compressed }, bytes, max)?;
+            let all = if compressed.is_empty() { content } else { &compressed };
+            let (spent, rest) = inflater.begin(all, bytes, max)?;
+            cost = used.max(spent);
+            if let Some(rest) = rest {
+                self.message = Some(message);
+                self.inflating = Some(rest);
+                return Ok(Decoded { cost, units: self.controls, ..Decoded::nothing(used) });
+            }
             content = bytes;
         } else if !self.partial.is_empty() {
             *bytes = core::mem::take(&mut self.partial);
             content = bytes;
         }
-        let units = self.controls + 1;
-        let decoded = |payload| Decoded { cost: used.max(content.len()), units, ..Decoded::of_message(used, payload) };
-        if !message.is_text {
-            return Ok(decoded(Payload::Binary(content)));
-        }
-        let invalid = |valid_up_to| DecodeError::InvalidUtf8 { valid_up_to };
-        if !message.compressed && !message.check.is_whole() {
-            return Err(invalid(content.len()));
-        }
-        work::step(content.len());
-        let text = core::str::from_utf8(content).map_err(|error| invalid(error.valid_up_to()))?;
-        Ok(decoded(Payload::Text(text)))
+        let payload = message.payload(content)?;
+        Ok(Decoded { cost, units: self.controls + 1, ..Decoded::of_message(used, payload) })
+    }
+
+    /// Goes on with a message that takes long to inflate.
+    fn go_on_inflating<'a>(
+        &mut self,
+        mut inflating: Box<Inflating>,
+        scratch: &'a mut Scratch,
+        max: usize,
+    ) -> Result<Decoded<'a>, DecodeError> {
+        let (cost, whole) = inflating.go_on(max)?;
+        let Some(whole) = whole else {
+            self.inflating = Some(inflating);
+            return Ok(Decoded { cost, ..Decoded::nothing(0) });
+        };
+        scratch.bytes = whole;
+        let Some(message) = self.message.take() else { return Ok(Decoded::nothing(0)) };
+        let payload = message.payload(&scratch.bytes)?;
+        Ok(Decoded { cost, ..Decoded::of_message(0, payload) })
     }
 
     fn control(
@@ -328,6 +359,20 @@ impl WebSocketDecoder {
 
     fn reply(&mut self, opcode: Opcode, content: &[u8], masks: &mut Masks) {
         frame(opcode, content, masks.next(self.socket.role), &mut self.replies);
+    }
+}
+
+impl Message {
+    fn payload(self, content: &[u8]) -> Result<Payload<'_>, DecodeError> {
+        if !self.is_text {
+            return Ok(Payload::Binary(content));
+        }
+        let invalid = |valid_up_to| DecodeError::InvalidUtf8 { valid_up_to };
+        if !self.compressed && !self.check.is_whole() {
+            return Err(invalid(content.len()));
+        }
+        work::step(content.len());
+        core::str::from_utf8(content).map(Payload::Text).map_err(|error| invalid(error.valid_up_to()))
     }
 }
 

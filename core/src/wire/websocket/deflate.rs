@@ -1,43 +1,45 @@
 //! Compression of messages (RFC 7692), without context taken over in either direction: what one message needs is
 //! forgotten with it, so that an idle connection holds nothing, and a message to many is compressed once.
 
-use crate::deflate::{Format, compress, compressor};
+use crate::deflate::{Format, Inflate, Inflated, Outcome, compress, compressor};
 use crate::wire::DecodeError;
-use crate::work;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use miniz_oxide::MZFlush;
 use miniz_oxide::deflate::core::CompressorOxide;
-use miniz_oxide::inflate::TINFLStatus;
-use miniz_oxide::inflate::core::inflate_flags::{TINFL_FLAG_HAS_MORE_INPUT, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF};
-use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
+use miniz_oxide::inflate::core::inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
 
 /// Shorter messages are sent as they are: compressed they are hardly shorter, and it takes its time.
 const WORTH_BYTES: usize = 256;
 /// What ends a message's data, and is not sent (RFC 7692 section 7.2.1).
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 const PIECE_BYTES: usize = 4096;
+/// About so much may inflating cost at a time, which is enough for the longest message by default. One that costs more
+/// goes on in the next turn.
+const COST_AT_ONCE: usize = 96 << 10;
 const SERVER_WINDOW: &str = "server_max_window_bits";
 const CLIENT_WINDOW: &str = "client_max_window_bits";
 
 /// What was agreed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deflate {
-    /// The window of what we compress has 2 to this many bytes; 8 to 15.
-    window_bits: u8,
+    /// The window of what we compress has 2 to this many bytes; `None` if it is so short that nothing is compressed.
+    window_bits: Option<u8>,
 }
 
 impl Default for Deflate {
     /// The largest window.
     fn default() -> Self {
-        Self { window_bits: Self::WINDOW_BITS_MAX }
+        Self { window_bits: Some(Self::WINDOW_BITS_MAX) }
     }
 }
 
 impl Deflate {
     const WINDOW_BITS_MAX: u8 = 15;
+    /// In shorter windows beginning anew for each takes longer than compressing, and a peer could ask for that.
+    const WINDOW_BITS_WORTH: u8 = 12;
 
     /// Takes the first of a client's offers that can be met; says what it is and how to answer (section 5.1).
     pub(crate) fn accept<'o>(offers: impl Iterator<Item = &'o str>) -> Option<(Self, String)> {
@@ -46,12 +48,12 @@ impl Deflate {
             if parts.next() != Some("permessage-deflate") {
                 return None;
             }
-            let accepted = Self::meet(parts, SERVER_WINDOW)?;
+            let window_bits = Self::meet(parts, SERVER_WINDOW)?;
             let mut answer = String::from("permessage-deflate; server_no_context_takeover; client_no_context_takeover");
-            if accepted.window_bits < Self::WINDOW_BITS_MAX {
-                let _ = write!(answer, "; server_max_window_bits={}", accepted.window_bits);
+            if window_bits < Self::WINDOW_BITS_MAX {
+                let _ = write!(answer, "; server_max_window_bits={window_bits}");
             }
-            Some((accepted, answer))
+            Some((Self::of(window_bits), answer))
         })
     }
 
@@ -67,12 +69,16 @@ impl Deflate {
         if !known || !parameters.contains(&"server_no_context_takeover") {
             return None;
         }
-        Self::meet(parameters.into_iter(), CLIENT_WINDOW)
+        Self::meet(parameters.into_iter(), CLIENT_WINDOW).map(Self::of)
     }
 
-    /// `None` if there is a parameter that is unknown, twice there, or of a value it can't have (section 7.1). `ours` is
+    fn of(window_bits: u8) -> Self {
+        Self { window_bits: Some(window_bits).filter(|&bits| bits >= Self::WINDOW_BITS_WORTH) }
+    }
+
+    /// The bits of the window of what we compress; `None` if there is a parameter that is unknown, twice there, or of a value it can't have (section 7.1). `ours` is
     /// the one that bounds the window of what we compress.
-    fn meet<'p>(parameters: impl Iterator<Item = &'p str>, ours: &str) -> Option<Self> {
+    fn meet<'p>(parameters: impl Iterator<Item = &'p str>, ours: &str) -> Option<u8> {
         let mut seen = Vec::new();
         let mut window_bits = Self::WINDOW_BITS_MAX;
         for parameter in parameters {
@@ -93,7 +99,7 @@ impl Deflate {
                 _ => return None,
             }
         }
-        Some(Self { window_bits })
+        Some(window_bits)
     }
 }
 
@@ -119,14 +125,12 @@ impl fmt::Debug for Deflater {
 impl Deflater {
     /// The content of a message, compressed; `None` if it is not worth it.
     pub(crate) fn compress(&mut self, content: &[u8], deflate: Deflate) -> Option<Vec<u8>> {
-        if content.len() < WORTH_BYTES {
-            return None;
-        }
+        let window_bits = deflate.window_bits.filter(|_| content.len() >= WORTH_BYTES)?;
         self.count += 1;
         let mut out = Vec::with_capacity(content.len() / 2);
         let state = self.state.get_or_insert_with(|| compressor(Format::Raw));
         // Nothing refers further back than a piece is long, which keeps to any window.
-        for piece in content.chunks(1 << deflate.window_bits) {
+        for piece in content.chunks(1 << window_bits) {
             state.reset();
             compress(state, piece, MZFlush::Sync, &mut out);
             if out.len() >= content.len() {
@@ -141,7 +145,7 @@ impl Deflater {
 /// Inflates messages: one for all connections.
 #[derive(Default)]
 pub(crate) struct Inflater {
-    state: Option<Box<DecompressorOxide>>,
+    state: Option<Inflate>,
 }
 
 impl fmt::Debug for Inflater {
@@ -150,58 +154,113 @@ impl fmt::Debug for Inflater {
     }
 }
 
-impl Inflater {
-    /// Inflates the content of a message into `out`, to no more than `max` bytes.
-    pub(crate) fn inflate(&mut self, content: &[u8], out: &mut Vec<u8>, max: usize) -> Result<(), DecodeError> {
-        // What is not sent, and a last block, so that it shows whether the content was whole.
-        const END: [u8; 9] = [0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff];
-        let state = self.state.get_or_insert_default();
-        state.init();
-        let mut length = 0;
-        let ended = run(state, content, out, &mut length, max)?;
-        if !ended {
-            let before = length;
-            if !run(state, &END, out, &mut length, max)? || length != before {
-                return Err(DecodeError::Compression);
-            }
-        }
-        out.truncate(length);
-        Ok(())
+/// How far a message was inflated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// So much of the content was taken.
+    taken: usize,
+    /// So much was written.
+    length: usize,
+    /// All of the content was taken, and so much of what stands behind it, which must not add anything.
+    end: Option<usize>,
+    content_length: usize,
+}
+
+/// A message that others had their turn before it was inflated.
+pub(super) struct Inflating {
+    state: Option<Inflate>,
+    content: Vec<u8>,
+    out: Vec<u8>,
+    progress: Progress,
+}
+
+impl fmt::Debug for Inflating {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inflating").field("progress", &self.progress).finish_non_exhaustive()
     }
 }
 
-/// Inflates a piece behind the first `length` bytes of `out`; true if it ended with a last block. Nothing may refer
-/// further back than the message goes: no context is taken over.
-fn run(
-    state: &mut DecompressorOxide,
-    mut piece: &[u8],
+impl Inflater {
+    /// Begins to inflate the content of a message into `out`, to no more than `max` bytes. Returns what it cost, and the
+    /// rest of the work if that was not all.
+    pub(super) fn begin(
+        &mut self,
+        content: &[u8],
+        out: &mut Vec<u8>,
+        max: usize,
+    ) -> Result<(usize, Option<Box<Inflating>>), DecodeError> {
+        let state = self.state.get_or_insert_default();
+        state.reset();
+        let mut progress = Progress::default();
+        let (cost, is_whole) = go_on(state, content, out, &mut progress, max)?;
+        let rest = (!is_whole).then(|| {
+            let (content, out) = (content[progress.taken..].to_vec(), core::mem::take(out));
+            Box::new(Inflating { state: self.state.take(), content, out, progress: Progress { taken: 0, ..progress } })
+        });
+        Ok((cost, rest))
+    }
+}
+
+impl Inflating {
+    /// Goes on. Returns what that cost, and the message once it is whole.
+    pub(super) fn go_on(&mut self, max: usize) -> Result<(usize, Option<Vec<u8>>), DecodeError> {
+        let Self { state, content, out, progress } = self;
+        let (cost, is_whole) = go_on(state.get_or_insert_default(), content, out, progress, max)?;
+        Ok((cost, is_whole.then(|| core::mem::take(out))))
+    }
+}
+
+/// Goes on with a message: returns what that cost, and whether it is whole. Nothing may refer further back than the
+/// message goes: no context is taken over.
+fn go_on(
+    state: &mut Inflate,
+    content: &[u8],
     out: &mut Vec<u8>,
-    length: &mut usize,
+    progress: &mut Progress,
     max: usize,
-) -> Result<bool, DecodeError> {
-    const FLAGS: u32 = TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF | TINFL_FLAG_HAS_MORE_INPUT;
+) -> Result<(usize, bool), DecodeError> {
+    // What is not sent, and a last block, so that it shows whether the content was whole.
+    const END: [u8; 9] = [0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff];
+    const FLAGS: u32 = TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
+    let mut spent = 0;
     loop {
-        let (status, taken, written) = decompress(state, piece, out, *length, FLAGS);
-        work::step(1 + taken + written);
-        piece = &piece[taken..];
-        *length += written;
-        if *length > max {
+        let rest = progress.end.map_or(&content[progress.taken..], |taken| &END[taken..]);
+        let limits = (COST_AT_ONCE, COST_AT_ONCE - spent);
+        let Inflated { taken, written, cost, outcome } = state.inflate(rest, out, progress.length, limits, FLAGS);
+        let is_all = taken == rest.len();
+        *progress.end.as_mut().unwrap_or(&mut progress.taken) += taken;
+        progress.length += written;
+        spent += cost;
+        if progress.length > max {
             return Err(DecodeError::TooLarge { max });
         }
-        match status {
-            TINFLStatus::Done if piece.is_empty() => return Ok(true),
+        match outcome {
+            Outcome::Ended if is_all => {
+                if progress.end.is_some() && progress.length != progress.content_length {
+                    return Err(DecodeError::Compression);
+                }
+                out.truncate(progress.length);
+                return Ok((spent, true));
+            }
             // A last block is not the end of a message (RFC 7692 section 7.2.3.5).
-            TINFLStatus::Done => state.init(),
-            TINFLStatus::NeedsMoreInput if piece.is_empty() => return Ok(false),
+            Outcome::Ended => state.reset(),
+            Outcome::Hungry if progress.end.is_none() => {
+                progress.end = Some(0);
+                progress.content_length = progress.length;
+            }
             // One byte beyond the limit shows that there is more.
-            TINFLStatus::HasMoreOutput => {
+            Outcome::Full if progress.length == out.len() => {
                 let room = (2 * out.len()).clamp(PIECE_BYTES, max.saturating_add(1).max(PIECE_BYTES));
                 if room <= out.len() {
                     return Err(DecodeError::TooLarge { max });
                 }
                 out.resize(room, 0);
             }
-            _ => return Err(DecodeError::Compression),
+            Outcome::Full | Outcome::Spent => {}
+            Outcome::Hungry | Outcome::Broken => return Err(DecodeError::Compression),
+        }
+        if spent >= COST_AT_ONCE {
+            return Ok((spent, false));
         }
     }
 }

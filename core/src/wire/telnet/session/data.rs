@@ -8,11 +8,14 @@ use alloc::vec::Vec;
 use memchr::memchr3;
 use unicode_segmentation::UnicodeSegmentation;
 
+/// A line's end is looked for so far at a time, since what is before it may take more than one call.
+const SEARCHED_MAX_BYTES: usize = 8 << 10;
 const BACKSPACE: u8 = 0x08;
 const DELETE: u8 = 0x7f;
 
 impl Session {
-    /// Takes from the front of `rest`, which begins with data, as far as the first line's end or command.
+    /// Takes from the front of `rest`, which begins with data, as far as the first line's end or command, or as far as
+    /// is enough at a time.
     ///
     /// A line ends with CR LF, CR NUL (RFC 854 writes a bare CR so, and RFC 1123 section 3.3.1 has servers take it
     /// for a line's end), CR or LF.
@@ -24,13 +27,22 @@ impl Session {
     ) -> Result<(usize, Found), DecodeError> {
         let belongs_to_cr = core::mem::take(&mut self.after_cr) && matches!(rest.first(), Some(b'\n' | 0));
         let start = usize::from(belongs_to_cr);
-        let ending = memchr3(b'\r', b'\n', IAC, &rest[start..]).map(|at| start + at);
-        work::step(1 + ending.unwrap_or(rest.len()));
+        let searched = rest.len().min(SEARCHED_MAX_BYTES);
+        let ending = memchr3(b'\r', b'\n', IAC, &rest[start..searched]).map(|at| start + at);
+        work::step(1 + ending.unwrap_or(searched));
         let Some(end) = ending.filter(|&end| rest[end] != IAC) else {
-            let end = ending.unwrap_or(rest.len());
-            self.keep(&rest[start..end], max)?;
-            return Ok((end, Found::Nothing));
+            let end = ending.unwrap_or(searched);
+            let kept = self.keep(&rest[start..end], max)?;
+            return Ok((start + kept, Found::Nothing));
         };
+        let line = &rest[start..end];
+        let is_plain = self.partial.is_empty() && !line.iter().any(|byte| matches!(*byte, 0 | BACKSPACE | DELETE));
+        if !is_plain {
+            let taken = self.keep(line, max)?;
+            if taken < line.len() {
+                return Ok((start + taken, Found::Nothing));
+            }
+        }
         let mut used = end + 1;
         if rest[end] == b'\r' {
             match rest.get(used) {
@@ -39,12 +51,9 @@ impl Session {
                 _ => self.after_cr = true,
             }
         }
-        let line = &rest[start..end];
-        let is_plain = self.partial.is_empty() && !line.iter().any(|byte| matches!(*byte, 0 | BACKSPACE | DELETE));
         let found = if is_plain {
             Found::Line(start..end)
         } else {
-            self.keep(line, max)?;
             *kept = core::mem::take(&mut self.partial);
             Found::Kept
         };
@@ -62,8 +71,10 @@ impl Session {
         Ok(Found::Nothing)
     }
 
-    /// Some terminals send what they should edit.
-    fn keep(&mut self, mut bytes: &[u8], max: usize) -> Result<(), DecodeError> {
+    /// Keeps the beginning of a line, and says how much of it: all of it, or as much as is enough at a time. Some
+    /// terminals send what they should edit.
+    fn keep(&mut self, line: &[u8], max: usize) -> Result<usize, DecodeError> {
+        let mut bytes = line;
         while !bytes.is_empty() {
             let run = bytes.iter().position(|byte| matches!(*byte, 0 | BACKSPACE | DELETE)).unwrap_or(bytes.len());
             if self.partial.len() + run > max {
@@ -76,18 +87,23 @@ impl Session {
                 self.erase_character();
             }
             bytes = bytes.get(run + 1..).unwrap_or_default();
+            if self.has_done_enough() {
+                break;
+            }
         }
-        Ok(())
+        Ok(line.len() - bytes.len())
     }
 
     /// Takes back the last character of a line in line mode.
     pub(super) fn erase_character(&mut self) {
         work::step(1);
         let mut last = usize::from(!self.partial.is_empty());
-        if self.terminal.charset == Charset::Utf8 {
+        let ends_plain = matches!(self.partial[..], [.., 0..0x80, 0..0x80] | [0..0x80] | []);
+        if self.terminal.charset == Charset::Utf8 && !ends_plain {
             // A look at the end is enough, and keeps the cost of a key bounded.
             let mut tail = &self.partial[self.partial.len().saturating_sub(CLUSTER_MAX_BYTES)..];
             work::step(tail.len());
+            self.spent += tail.len();
             while tail.first().is_some_and(|byte| byte & 0xc0 == 0x80) {
                 tail = &tail[1..];
             }

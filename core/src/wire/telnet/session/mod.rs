@@ -23,6 +23,10 @@ use typing::Typing;
 const SUBNEGOTIATION_MAX_BYTES: usize = 16 << 10;
 /// After so many bytes of answers nothing more is answered until they are taken.
 const ANSWERS_MAX_BYTES: usize = 4 << 10;
+/// After so much that costs more than looking at the input does, the rest of it waits for the next call.
+const SPENT_MAX: usize = 4 << 10;
+/// What a command costs.
+const COMMAND_COST: usize = 32;
 /// A prompt that must be drawn again is kept up to here.
 const PROMPT_MAX_BYTES: usize = 1024;
 
@@ -65,6 +69,8 @@ pub struct Session {
     output: Vec<u8>,
     /// Output that is as it is to be sent, before `output`.
     ready: Vec<u8>,
+    /// What `decode` has cost in this call, beside looking at the input: in bytes of plain input that take as long.
+    spent: usize,
 }
 
 /// What a session wants sent.
@@ -119,6 +125,7 @@ impl Session {
             control: Vec::new(),
             output: Vec::new(),
             ready: Vec::new(),
+            spent: 0,
         };
         session.begin();
         session
@@ -137,15 +144,15 @@ impl Session {
     ) -> Result<Decoded<'a>, DecodeError> {
         let max = budget.message_max_bytes.get();
         self.parser.set_max(max.min(SUBNEGOTIATION_MAX_BYTES));
+        self.spent = 0;
         let Some(mut inflater) = self.inflater.take() else {
             let (used, found) = self.step(input, &mut scratch.bytes, max, false)?;
             let item = self.item(found, input, scratch, max)?;
-            return Ok(Decoded { used, cost: used, units: u32::from(item.is_some()), item });
+            return Ok(Decoded { used, cost: used + self.spent, units: u32::from(item.is_some()), item });
         };
         let (mut used, mut cost) = (0, 0);
         if !inflater.is_ready() {
-            used = inflater.inflate(input)?;
-            cost = used.max(inflater.ready.len());
+            (used, cost) = inflater.inflate(input)?;
         }
         let inflated = &inflater.ready[inflater.at..];
         let (looked_at, mut found) = self.step(inflated, &mut scratch.bytes, max, true)?;
@@ -162,7 +169,7 @@ impl Session {
             return self.decode(input, scratch, budget);
         }
         let item = self.item(found, &[], scratch, max)?;
-        Ok(Decoded { used, cost, units: u32::from(item.is_some()), item })
+        Ok(Decoded { used, cost: cost + self.spent, units: u32::from(item.is_some()), item })
     }
 
     /// The line that the end of the input completes.
@@ -253,8 +260,15 @@ impl Session {
         if shown_by_us { self.wanted } else { InputMode::Line }
     }
 
-    /// What is to be sent, if anything.
+    /// What is to be sent, if anything: what the server edits is drawn as it is now.
     pub fn replies(&mut self) -> Option<Replies> {
+        self.show();
+        self.answers()
+    }
+
+    /// What is to be sent of [`replies`](Self::replies) though more input may follow at once: a line that changes with
+    /// each key is drawn when all of them were served.
+    pub(crate) fn answers(&mut self) -> Option<Replies> {
         if self.control.is_empty() && self.output.is_empty() && self.ready.is_empty() {
             return None;
         }
@@ -337,6 +351,16 @@ impl Session {
         self.control.extend_from_slice(&[IAC, Command::NoOperation.byte()]);
     }
 
+    /// Whether the line is not on the peer's screen as it should be.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.typing.as_ref().is_some_and(|typing| typing.is_stale())
+    }
+
+    /// Whether the rest of the input is to wait for the next call.
+    const fn has_done_enough(&self) -> bool {
+        self.spent > SPENT_MAX
+    }
+
     fn has_keys(&self) -> bool {
         self.told != InputMode::Line && self.typing.as_ref().is_some_and(|typing| typing.has_keys())
     }
@@ -365,6 +389,9 @@ impl Session {
                 self.change_mode();
                 return Ok((used, Found::Signal(Signal::InputMode(self.told))));
             }
+            if self.has_done_enough() {
+                return Ok((used, Found::Nothing));
+            }
             let rest = &data[used..];
             let is_data = !self.parser.is_partial() && rest.first().is_some_and(|&byte| byte != IAC);
             let has_keys = self.has_keys();
@@ -376,7 +403,9 @@ impl Session {
             if is_data || has_keys {
                 let (taken, found) = match self.told {
                     InputMode::Line => self.take_line(rest, kept, max)?,
-                    InputMode::Character | InputMode::Keys => self.take_keys(rest, kept, max),
+                    InputMode::Character | InputMode::Keys => {
+                        self.take_keys(if is_data { rest } else { &[] }, kept, max)
+                    }
                 };
                 match found {
                     Found::Nothing => used += taken,
@@ -393,6 +422,11 @@ impl Session {
             }
             let (taken, piece) = self.parser.parse(rest);
             used += taken;
+            self.spent += match piece {
+                None => 0,
+                Some(Piece::Data(_)) => 1,
+                Some(_) => COMMAND_COST,
+            };
             let found = match piece {
                 None => Found::Nothing,
                 // What was sent twice; everything else is taken above.

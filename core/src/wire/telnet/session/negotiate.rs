@@ -1,5 +1,6 @@
 //! Which options are asked for, which are agreed to, and what follows when one goes on; and the commands.
 
+use super::typing::Stale;
 use super::{Found, Session};
 use crate::Payload;
 use crate::telnet::compress::Compressor;
@@ -251,9 +252,11 @@ impl Session {
         self.detect();
         match command {
             Command::AreYouThere => {
-                let mut words = Vec::new();
-                encode(Payload::Text("[Yes]\n"), Charset::Ascii, &mut words);
-                self.render(&words);
+                self.take_line_away();
+                encode(Payload::Text("[Yes]\n"), Charset::Ascii, &mut self.output);
+                if self.is_line_seen() {
+                    self.redraw(Stale::Everything);
+                }
                 Found::Nothing
             }
             Command::EraseCharacter if self.types_here() => self.take_key(BACKSPACE, kept, max),

@@ -25,32 +25,65 @@ pub(super) struct Typing {
     parser: KeyParser,
     /// Keys that are not served yet; one byte may complete several.
     keys: VecDeque<Key>,
+    /// What arrived as the beginning of a line, before the mode was another. It stands before further input.
+    early: Early,
     pub(super) editor: Editor,
     screen: Screen,
     stale: Stale,
+    /// A key could not be served, which the terminal is to tell.
+    bell: bool,
 }
 
 /// What of the line is not on the peer's screen as it should be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Stale {
+pub(super) enum Stale {
     #[default]
     Nothing,
     /// What was typed at the end, from this byte on.
     From(usize),
     Everything,
+    /// The screen is to be cleared before the line is drawn.
+    Screen,
+}
+
+/// Bytes that are taken one by one.
+#[derive(Debug, Default)]
+struct Early {
+    bytes: Vec<u8>,
+    at: usize,
+}
+
+impl Early {
+    fn next(&mut self) -> Option<u8> {
+        let byte = self.bytes.get(self.at).copied();
+        match byte {
+            Some(_) => self.at += 1,
+            None => *self = Self::default(),
+        }
+        byte
+    }
+
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
 }
 
 impl Typing {
+    /// Whether there is something to serve without further input.
     pub(super) fn has_keys(&self) -> bool {
-        !self.keys.is_empty()
+        !self.keys.is_empty() || !self.early.rest().is_empty()
     }
 
-    /// What was typed and not served, as text: what is left of the line, and of characters that are incomplete.
-    fn leftover(&mut self) -> (String, CharDecoder) {
+    /// What was typed and not served: what is left of the line, and of characters that are incomplete.
+    fn take_leftover(&mut self, charset: Charset) -> Vec<u8> {
         let mut text = self.editor.take(false);
         text.extend(self.keys.drain(..).filter_map(|key| if let Key::Char(c) = key { Some(c) } else { None }));
+        let mut bytes = Vec::new();
+        charset.encode(&text, &mut bytes);
+        bytes.extend_from_slice(core::mem::take(&mut self.chars).begun());
+        bytes.extend_from_slice(core::mem::take(&mut self.early).rest());
         self.parser = KeyParser::default();
-        (text, core::mem::take(&mut self.chars))
+        bytes
     }
 
     pub(super) fn is_escape(&self) -> bool {
@@ -62,6 +95,11 @@ impl Typing {
             self.parser = KeyParser::default();
             self.keys.push_back(Key::Escape);
         }
+    }
+
+    /// Whether the peer's screen is not as it should be.
+    pub(super) fn is_stale(&self) -> bool {
+        self.stale != Stale::Nothing || self.bell
     }
 
     fn push(&mut self, byte: u8, charset: Charset) {
@@ -76,30 +114,31 @@ impl Session {
         self.told != InputMode::Line
     }
 
-    /// Takes keys from the front of `rest`, as far as the first command or what is to be told.
+    /// Takes keys from the front of `rest`, as far as the first command or what is to be told, or as far as is enough
+    /// at a time.
     pub(super) fn take_keys(&mut self, rest: &[u8], kept: &mut Vec<u8>, max: usize) -> (usize, Found) {
         let mut used = 0;
         loop {
             let found = self.press_all(kept, max);
-            if !matches!(found, Found::Nothing) {
+            if !matches!(found, Found::Nothing) || self.has_done_enough() {
                 return (used, found);
+            }
+            if let Some(byte) = self.typing.as_mut().and_then(|typing| typing.early.next()) {
+                self.type_byte(byte);
+                continue;
             }
             match rest.get(used) {
                 Some(&byte) if byte != IAC => self.type_byte(byte),
-                _ => break,
+                _ => return (used, Found::Nothing),
             }
             used += 1;
         }
-        self.show();
-        (used, Found::Nothing)
     }
 
     /// A byte that did not come as data of its own.
     pub(super) fn take_key(&mut self, byte: u8, kept: &mut Vec<u8>, max: usize) -> Found {
         self.type_byte(byte);
-        let found = self.press_all(kept, max);
-        self.show();
-        found
+        self.press_all(kept, max)
     }
 
     fn type_byte(&mut self, byte: u8) {
@@ -127,22 +166,19 @@ impl Session {
     fn press(&mut self, key: Key, kept: &mut Vec<u8>, max: usize) -> Found {
         let Some(typing) = &mut self.typing else { return Found::Nothing };
         let end = typing.editor.before().len();
-        // As a terminal of Unix does, which has the same limit.
+        self.spent += typing.editor.cost(key);
         work::step(1);
+        // As a terminal of Unix does, which has the same limit.
         let Ok(edited) = typing.editor.key(key, max.min(EDITED_MAX_BYTES)) else {
-            self.output.push(BELL);
+            typing.bell = true;
             return Found::Nothing;
         };
         match edited {
             Edited::Nothing => {}
             Edited::Appended if typing.stale == Stale::Nothing => typing.stale = Stale::From(end),
-            Edited::Appended if typing.stale != Stale::Everything => {}
-            Edited::Appended | Edited::Changed => typing.stale = Stale::Everything,
-            Edited::Cleared => {
-                self.take_line_away();
-                self.output.extend_from_slice(b"\x1b[H\x1b[2J");
-                self.put_line_back();
-            }
+            Edited::Appended => {}
+            Edited::Changed => self.redraw(Stale::Everything),
+            Edited::Cleared => self.redraw(Stale::Screen),
             Edited::EndOfFile => return Found::Signal(Signal::EndOfFile),
             Edited::Interrupted => {
                 self.interrupt();
@@ -162,6 +198,18 @@ impl Session {
         Found::Nothing
     }
 
+    /// The line is to be drawn anew because of what the peer sent, which pays for it.
+    pub(super) fn redraw(&mut self, stale: Stale) {
+        let Some(typing) = self.typing.as_mut().filter(|_| self.told == InputMode::Character) else { return };
+        if matches!(typing.stale, Stale::Nothing | Stale::From(_)) {
+            self.spent += self.prompt.len() + typing.editor.drawing_cost();
+            typing.stale = Stale::Everything;
+        }
+        if stale == Stale::Screen {
+            typing.stale = Stale::Screen;
+        }
+    }
+
     /// What was typed so far is void.
     pub(super) fn interrupt(&mut self) {
         self.partial.clear();
@@ -171,7 +219,9 @@ impl Session {
             if let Some(typing) = &mut self.typing {
                 typing.editor.clear();
             }
-            self.put_line_back();
+            if !self.prompt.is_empty() {
+                self.redraw(Stale::Everything);
+            }
         }
     }
 
@@ -180,45 +230,41 @@ impl Session {
         self.partial.clear();
         if let Some(typing) = &mut self.typing {
             typing.editor.clear();
-            typing.stale = Stale::Everything;
+            self.redraw(Stale::Everything);
         }
-        self.show();
     }
 
     /// What is typed arrives in another way from now on.
     pub(super) fn change_mode(&mut self) {
+        // What is not shown yet would be left behind.
+        self.show();
         let mode = self.mode();
         let before = core::mem::replace(&mut self.told, mode);
-        match self.told {
-            InputMode::Line => {
-                self.leave_line_drawn(before);
-                if let Some(typing) = &mut self.typing {
-                    let (text, begun) = typing.leftover();
-                    self.terminal.charset.encode(&text, &mut self.partial);
-                    self.partial.extend_from_slice(begun.begun());
-                }
-            }
-            InputMode::Keys => {
-                self.leave_line_drawn(before);
-                let begun = core::mem::take(&mut self.partial);
-                let charset = self.terminal.charset;
-                let typing = self.typing.get_or_insert_default();
-                // A line that was begun is keys that were pressed.
-                let text = typing.editor.take(false);
-                typing.keys.extend(text.chars().map(Key::Char));
-                begun.iter().for_each(|&byte| typing.push(byte, charset));
-            }
-            InputMode::Character => {
-                let begun = core::mem::take(&mut self.partial);
-                let (charset, has_prompt) = (self.terminal.charset, !self.prompt.is_empty());
-                let typing = self.typing.get_or_insert_default();
-                begun.iter().for_each(|&byte| typing.push(byte, charset));
-                if has_prompt {
-                    typing.screen.assume_drawn();
-                    typing.stale = Stale::Everything;
-                }
-                self.show();
-            }
+        let charset = self.terminal.charset;
+        self.spent += self.partial.len();
+        if self.told != InputMode::Character {
+            self.leave_line_drawn(before);
+        }
+        if self.told == InputMode::Line {
+            let leftover = self.typing.as_mut().map(|typing| typing.take_leftover(charset)).unwrap_or_default();
+            self.spent += leftover.len();
+            self.partial.extend_from_slice(&leftover);
+            return;
+        }
+        let (begun, has_prompt) = (core::mem::take(&mut self.partial), !self.prompt.is_empty());
+        let typing = self.typing.get_or_insert_default();
+        if !begun.is_empty() {
+            typing.early = Early { bytes: begun, at: 0 };
+        }
+        if self.told == InputMode::Keys {
+            // A line that was begun is keys that were pressed.
+            let text = typing.editor.take(false);
+            self.spent += text.len();
+            typing.keys.extend(text.chars().map(Key::Char));
+            typing.stale = Stale::Nothing;
+        } else if has_prompt {
+            typing.screen.assume_drawn();
+            self.redraw(Stale::Everything);
         }
     }
 
@@ -234,8 +280,10 @@ impl Session {
         let Some(typing) = self.typing.as_mut().filter(|_| self.told == InputMode::Character) else { return };
         let mut out = String::new();
         let stale = core::mem::take(&mut typing.stale);
+        let bell = core::mem::take(&mut typing.bell);
         let Typing { editor, screen, .. } = &mut **typing;
         let hidden = self.hidden;
+        let is_seen = !self.prompt.is_empty() || !editor.is_empty() && !hidden;
         let view = View {
             prompt: &self.prompt,
             line: (!hidden).then_some(&*editor),
@@ -243,12 +291,19 @@ impl Session {
             dumb: self.terminal.is_dumb(),
         };
         match stale {
-            Stale::Nothing => return,
-            Stale::From(_) | Stale::Everything if hidden && screen.is_drawn() => return,
+            Stale::Nothing => {}
+            Stale::From(_) | Stale::Everything if hidden && screen.is_drawn() => {}
             Stale::From(from) if screen.is_drawn() => screen.append(view, from, &mut out),
-            _ => screen.draw(view, &mut out),
+            Stale::From(_) | Stale::Everything => screen.draw(view, &mut out),
+            Stale::Screen => {
+                clear_screen(screen, view.dumb, &mut out);
+                if is_seen {
+                    screen.draw(view, &mut out);
+                }
+            }
         }
         encode(Payload::Text(&out), self.terminal.charset, &mut self.output);
+        self.output.extend(bell.then_some(BELL));
     }
 
     /// Makes room for messages where the line is.
@@ -256,18 +311,26 @@ impl Session {
         let dumb = self.terminal.is_dumb();
         let Some(typing) = self.typing.as_mut().filter(|_| self.told == InputMode::Character) else { return };
         let mut out = String::new();
-        typing.screen.erase(dumb, &mut out);
+        if typing.stale == Stale::Screen {
+            clear_screen(&mut typing.screen, dumb, &mut out);
+            typing.stale = Stale::Everything;
+        } else {
+            typing.screen.erase(dumb, &mut out);
+        }
         encode(Payload::Text(&out), self.terminal.charset, &mut self.output);
     }
 
-    /// Draws the line again, if there is anything to see.
+    /// Has the line drawn again, if there is anything to see.
     pub(super) fn put_line_back(&mut self) {
-        let has_prompt = !self.prompt.is_empty();
-        let Some(typing) = &mut self.typing else { return };
-        if has_prompt || !typing.editor.is_empty() && !self.hidden {
-            typing.stale = Stale::Everything;
-            self.show();
+        let is_seen = self.is_line_seen();
+        if let Some(typing) = self.typing.as_mut().filter(|_| self.told == InputMode::Character) {
+            typing.stale = if is_seen { Stale::Everything } else { Stale::Nothing };
         }
+    }
+
+    pub(super) fn is_line_seen(&self) -> bool {
+        let is_typed = self.typing.as_ref().is_some_and(|typing| !typing.editor.is_empty());
+        !self.prompt.is_empty() || is_typed && !self.hidden
     }
 
     fn leave_line(&mut self, words: &str) {
@@ -282,4 +345,9 @@ impl Session {
         typing.screen.leave(view, words, &mut out);
         encode(Payload::Text(&out), self.terminal.charset, &mut self.output);
     }
+}
+
+fn clear_screen(screen: &mut Screen, dumb: bool, out: &mut String) {
+    screen.erase(dumb, out);
+    out.push_str("\x1b[H\x1b[2J");
 }
