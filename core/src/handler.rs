@@ -29,6 +29,13 @@ pub trait Handler {
     fn holds_secrets(&self) -> bool {
         false
     }
+
+    /// Whether this handler serves [`Signal::Key`]. A server does not start, nor reload, with a listener in
+    /// [`InputMode::Keys`](crate::telnet::InputMode::Keys) for a handler that does not: nothing that is typed there would reach
+    /// it. The default is true.
+    fn reads_keys(&self) -> bool {
+        true
+    }
 }
 
 /// What happened.

@@ -77,6 +77,10 @@ impl Handler for Chat {
             _ => {}
         }
     }
+
+    fn reads_keys(&self) -> bool {
+        false
+    }
 }
 
 impl Chat {

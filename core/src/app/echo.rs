@@ -19,4 +19,8 @@ impl Handler for Echo {
     fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
         Self::on_event(hub, &event);
     }
+
+    fn reads_keys(&self) -> bool {
+        false
+    }
 }

@@ -37,6 +37,10 @@ impl Handler for App {
             Self::Chat(app) => app.on(hub, event),
         }
     }
+
+    fn reads_keys(&self) -> bool {
+        false
+    }
 }
 
 /// The name of a ready-made application.

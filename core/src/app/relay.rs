@@ -78,6 +78,10 @@ impl Handler for Relay {
     fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
         self.on_event(hub, &event);
     }
+
+    fn reads_keys(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]

@@ -41,4 +41,8 @@ impl Handler for Several {
             None => {}
         }
     }
+
+    fn reads_keys(&self) -> bool {
+        false
+    }
 }

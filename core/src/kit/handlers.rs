@@ -53,6 +53,10 @@ impl<C: Default, F: FnMut(&mut Hub<'_, C>, ConnId, Payload<'_>)> Handler for OnM
             self.0(hub, conn, payload);
         }
     }
+
+    fn reads_keys(&self) -> bool {
+        false
+    }
 }
 
 struct OnKeys<C, F>(F, PhantomData<fn() -> C>);

@@ -1,7 +1,8 @@
 use super::signals::OnSignals;
 use super::{Mailbox, OsListener, Remote, entropy};
 use crate::record::Recorder;
-use crate::{Address, Config, Handler, Machine, Metrics, Shard};
+use crate::telnet::InputMode;
+use crate::{Address, Config, Handler, Listen, Machine, Metrics, Shard};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -68,7 +69,8 @@ impl<H: Handler, R: Runtime> Server<H, R> {
     /// Listens at every address of the configuration. Peers can connect from now on and are served once the server runs.
     ///
     /// # Errors
-    /// The first address that can't be listened at; none is listened at then.
+    /// The first address that can't be listened at, or that the handler [can't serve](Handler::reads_keys); none is listened
+    /// at then.
     pub fn bind(config: Config, handler: H) -> Result<Self, BindError> {
         Self::bind_with(config, |_| handler)
     }
@@ -82,7 +84,9 @@ impl<H: Handler, R: Runtime> Server<H, R> {
         config.seed.get_or_insert_with(entropy);
         let (listeners, addresses) = listen(&config, Vec::new())?;
         let mailbox = Mailbox::new();
-        let machine = Machine::new(config, handler(mailbox.remote()));
+        let handler = handler(mailbox.remote());
+        check_served(&config, &handler)?;
+        let machine = Machine::new(config, handler);
         let setup = Setup { machine, listeners, mailbox, signals: None, hangup: None };
         Ok(Self { setup, addresses, runtime: PhantomData })
     }
@@ -136,6 +140,8 @@ impl<H: Handler, R: Runtime> Server<H, R> {
         let Some((mailbox, first)) = machines.next() else {
             return Err(StartError::Thread(io::ErrorKind::InvalidInput.into()));
         };
+        let first = first(mailbox.remote());
+        check_served(first.config(), first.handler())?;
         for (mailbox, make) in machines {
             let run = move || {
                 let machine = make(mailbox.remote());
@@ -144,7 +150,7 @@ impl<H: Handler, R: Runtime> Server<H, R> {
             };
             thread::Builder::new().name("drupe-worker".into()).spawn(run).map_err(StartError::Thread)?;
         }
-        let setup = Setup { machine: first(mailbox.remote()), listeners, mailbox, signals: None, hangup: None };
+        let setup = Setup { machine: first, listeners, mailbox, signals: None, hangup: None };
         Ok(Self { setup, addresses, runtime: PhantomData })
     }
 
@@ -228,6 +234,19 @@ pub(super) fn check_applied(config: &Config) -> Result<(), BindError> {
         return Err(BindError { address: listen.bound(&listen.address), source });
     }
     Ok(())
+}
+
+/// Refuses listeners that the handler can't serve.
+pub(super) fn check_served(config: &Config, handler: &impl Handler) -> Result<(), BindError> {
+    const WHY: &str = "mode=keys sends single keys, and this application reads lines: use mode=line or mode=character";
+    let unserved = |listen: &&Listen| listen.protocol.input_mode() == Some(InputMode::Keys);
+    match config.listeners.iter().find(unserved).filter(|_| !handler.reads_keys()) {
+        Some(listen) => {
+            let source = io::Error::new(io::ErrorKind::InvalidInput, WHY);
+            Err(BindError { address: listen.bound(&listen.address), source })
+        }
+        None => Ok(()),
+    }
 }
 
 /// Listens at every address of a configuration, and says where that is.

@@ -36,7 +36,7 @@ pub(crate) use proxy::{Look as ProxyLook, look as look_for_proxy};
 use crate::Payload;
 use crate::http::Http;
 use crate::limit::Budget;
-use crate::telnet::{Replies, Session, Telnet};
+use crate::telnet::{InputMode, Replies, Session, Telnet};
 use crate::websocket::{Role, WebSocket, WebSocketDecoder};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -100,6 +100,17 @@ impl Protocol {
             Self::Spoken(wire) => *wire,
             Self::Auto(auto) => Wire::Lines(auto.lines),
             Self::Http(_) => Wire::WebSocket(WebSocket { role: Role::Server, deflate: None, ping: None }),
+        }
+    }
+
+    /// How what a telnet peer types is to arrive; `None` if telnet is not spoken.
+    #[must_use]
+    pub fn input_mode(&self) -> Option<InputMode> {
+        match self {
+            Self::Spoken(Wire::Telnet(telnet)) => Some(telnet.mode),
+            Self::Auto(auto) => Some(auto.telnet.mode),
+            Self::Http(http) => http.telnet.map(|telnet| telnet.mode),
+            Self::Spoken(_) => None,
         }
     }
 

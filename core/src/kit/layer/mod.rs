@@ -137,4 +137,8 @@ impl<L: Layer<H>, H: Handler> Handler for Layered<L, H> {
     fn holds_secrets(&self) -> bool {
         self.layer.holds_secrets() || self.within.holds_secrets()
     }
+
+    fn reads_keys(&self) -> bool {
+        self.within.reads_keys()
+    }
 }

@@ -1,7 +1,7 @@
 //! Where connections are accepted, and how that changes with a reload.
 
 use super::{Driver, FIRST_LISTENER};
-use crate::shell::server::check_applied;
+use crate::shell::server::{check_applied, check_served};
 use crate::shell::{ACCEPTS_PER_TURN, Arrival, BindError, Mail, OsListener, Sockets};
 use crate::{AcceptFailure, Accepting, Address, Config, Handler, Listen, ListenerId};
 use alloc::collections::BTreeMap;
@@ -78,6 +78,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
     /// Goes on with another configuration, if everything that is new in it can be listened at; else everything stays as it was.
     pub(super) fn reconfigure(&mut self, config: Config) -> Result<Vec<String>, BindError> {
         check_applied(&config)?;
+        check_served(&config, self.machine.handler())?;
         let mut closed = Vec::new();
         let new = match self.listen_at_new(&config, &mut closed) {
             Ok(new) => new,

@@ -163,6 +163,10 @@ impl Handler for Connections {
             _ => {}
         }
     }
+
+    fn reads_keys(&self) -> bool {
+        false
+    }
 }
 
 fn link(hub: &mut Hub<'_, Linked>, conn: ConnId) -> Option<Arc<Path>> {

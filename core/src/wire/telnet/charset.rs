@@ -25,6 +25,25 @@ const CP437: [char; 128] = [
     '≤', '⌠', '⌡', '÷', '≈', '°', '∙', '·', '√', 'ⁿ', '²', '■', '\u{a0}',
 ];
 
+/// The same by character, with the byte of each.
+const CP437_SORTED: [(char, u8); 128] = sorted();
+
+const fn sorted() -> [(char, u8); 128] {
+    let mut table = [('\0', 0); 128];
+    let (mut count, mut byte) = (0, 128_u8);
+    while count < table.len() {
+        let mut place = count;
+        while place > 0 && table[place - 1].0 as u32 > CP437[count] as u32 {
+            table[place] = table[place - 1];
+            place -= 1;
+        }
+        table[place] = (CP437[count], byte);
+        count += 1;
+        byte = byte.wrapping_add(1);
+    }
+    table
+}
+
 impl Charset {
     /// All of them, in the order in which they are offered (RFC 2066).
     pub const ALL: [Self; 4] = [Self::Utf8, Self::Latin1, Self::Cp437, Self::Ascii];
@@ -82,8 +101,8 @@ impl Charset {
             _ if c.is_ascii() => u8::try_from(c).ok(),
             Self::Latin1 => u8::try_from(c).ok(),
             Self::Cp437 => {
-                let place = CP437.iter().position(|&known| known == c)?;
-                u8::try_from(place + CP437.len()).ok()
+                let place = CP437_SORTED.binary_search_by_key(&c, |&(known, _)| known).ok()?;
+                Some(CP437_SORTED[place].1)
             }
             Self::Utf8 | Self::Ascii => None,
         }

@@ -5,6 +5,7 @@ use clap::Args;
 use drupe_tokio::core::app::AppName;
 use drupe_tokio::core::files;
 use drupe_tokio::core::settings::{Resolved, SettingsError, Sources};
+use drupe_tokio::core::telnet::InputMode;
 use drupe_tokio::core::{Address, Listen};
 use std::env;
 use std::ffi::OsString;
@@ -90,6 +91,7 @@ impl SourceArguments {
         let resolved = self.read()?.resolve();
         let resolved = resolved.map_err(|problems| format!("the configuration is not good\n{problems}"))?;
         check_paths(&resolved)?;
+        check_modes(&resolved)?;
         Ok(resolved)
     }
 
@@ -113,6 +115,17 @@ fn variables() -> Result<Vec<(String, String)>, String> {
 /// The first line of a file that holds a secret.
 fn first_line(path: &str) -> Result<String, String> {
     files::read_secret(Path::new(path)).map_err(|error| error.to_string())
+}
+
+/// The applications of this program read lines: nothing that is typed in another mode would reach them.
+fn check_modes(resolved: &Resolved) -> Result<(), SettingsError> {
+    for listen in &resolved.plan.config.listeners {
+        if listen.protocol.input_mode() == Some(InputMode::Keys) {
+            let words = "mode keys sends single keys, and the applications read lines: use line or character";
+            return Err(resolved.blame(&format!("listeners.{}", listen.name), words.into()));
+        }
+    }
+    Ok(())
 }
 
 /// What a configuration names must be there.

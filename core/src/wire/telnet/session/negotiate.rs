@@ -112,6 +112,18 @@ impl Session {
         self.options.is_on(Side::Us, option) || self.options.is_pending(Side::Us, option)
     }
 
+    /// A peer that had switched half of what character mode takes off, and so all of it, switches it on again.
+    fn ask_for_other_half(&mut self, change: Change) {
+        let other = match (change.side, change.option) {
+            (Side::Us, option::ECHO) => option::SGA,
+            (Side::Us, option::SGA) => option::ECHO,
+            _ => return,
+        };
+        if change.on && self.wanted != InputMode::Line && !self.hidden {
+            self.enable(Side::Us, other);
+        }
+    }
+
     /// A peer that agreed to only half of what character mode takes would show what is typed nowhere.
     fn take_back_half(&mut self) {
         let half = [option::ECHO, option::SGA].map(|option| self.options.is_on(Side::Us, option));
@@ -207,6 +219,9 @@ impl Session {
         self.control.extend(answer.say.into_iter().flatten());
         if let Some(change) = answer.change {
             self.changed(change);
+            if answer.say.is_some() {
+                self.ask_for_other_half(change);
+            }
         }
         self.take_back_half();
         let Some(change) = answer.change else { return Found::Nothing };

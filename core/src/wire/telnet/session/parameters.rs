@@ -3,6 +3,7 @@
 use super::{Found, Session};
 use crate::telnet::negotiation::Side;
 use crate::telnet::{Charset, Signal, option, subnegotiation};
+use crate::work;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -15,12 +16,19 @@ const VAR: u8 = 0;
 const VALUE: u8 = 1;
 const ESC: u8 = 2;
 const USERVAR: u8 = 3;
+/// Of the variables that come at once the first so many are looked at.
+const VARIABLES_MAX: usize = 128;
+/// To look a variable up costs as much as reading so many bytes of text.
+const VARIABLE_COST: usize = 128;
 /// CHARSET (RFC 2066).
 const REQUEST: u8 = 1;
 const ACCEPTED: u8 = 2;
 const REJECTED: u8 = 3;
 const TTABLE_IS: u8 = 4;
 const TTABLE_REJECTED: u8 = 5;
+/// Of what a peer offers the first so many are looked at.
+const CHARSETS_MAX: usize = 64;
+const CHARSET_COST: usize = 16;
 /// LINEMODE (RFC 1184).
 const SLC: u8 = 3;
 const SLC_ACK: u8 = 0x80;
@@ -102,10 +110,15 @@ impl Session {
     }
 
     fn set_variables(&mut self, mut rest: &[u8]) -> bool {
-        let mut changed = false;
-        while let Some((VAR | USERVAR, behind)) = rest.split_first().map(|(&kind, behind)| (kind, behind)) {
+        let (mut changed, mut count) = (false, 0);
+        while count < VARIABLES_MAX
+            && let Some((VAR | USERVAR, behind)) = rest.split_first().map(|(&kind, behind)| (kind, behind))
+        {
             let name = unescape(behind, &mut rest);
             let value = rest.strip_prefix(&[VALUE]).map(|behind| unescape(behind, &mut rest));
+            count += 1;
+            self.spent += VARIABLE_COST;
+            work::step(VARIABLE_COST);
             changed |= self.terminal.set_variable(&name, value.as_deref());
         }
         changed
@@ -123,7 +136,9 @@ impl Session {
             REQUEST => {
                 let rest = rest.strip_prefix(b"[TTABLE]").and_then(|rest| rest.get(1..)).unwrap_or(rest);
                 let names = rest.split_first().map(|(separator, names)| names.split(move |byte| byte == separator));
-                let chosen = names.into_iter().flatten().find_map(|name| {
+                let chosen = names.into_iter().flatten().take(CHARSETS_MAX).find_map(|name| {
+                    self.spent += CHARSET_COST;
+                    work::step(CHARSET_COST);
                     let name = core::str::from_utf8(name).ok()?;
                     Some((name, Charset::named(name)?))
                 });
@@ -184,6 +199,7 @@ impl Session {
                 status.push(SE);
             }
         }
+        self.spent += status.len();
         subnegotiation(option::STATUS, &status, &mut self.output);
     }
 
