@@ -2,45 +2,12 @@
 
 #![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
 
+mod counting;
+
+use counting::Measure;
 use drupe_core::limit::{Budget, MessageSize};
 use drupe_core::telnet::{InputMode, Telnet};
 use drupe_core::wire::{Decoder, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Scratch, Wire};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
-struct Counting;
-
-thread_local! {
-    static HELD: Cell<isize> = const { Cell::new(0) };
-    static PEAK: Cell<isize> = const { Cell::new(0) };
-}
-
-fn count(change: isize) {
-    let held = HELD.get() + change;
-    HELD.set(held);
-    PEAK.set(PEAK.get().max(held));
-}
-
-#[allow(
-    unsafe_code,
-    reason = "the trait can't be implemented without; every call goes to the system's allocator unchanged"
-)]
-// SAFETY: every method passes its arguments on to the system's allocator, which keeps the contract.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(isize::try_from(layout.size()).expect("a layout's size fits"));
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(-isize::try_from(layout.size()).expect("a layout's size fits"));
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 const MAX: usize = 10_000;
 
 /// The most memory that a decoder held while it was fed `stream` in pieces of `piece` bytes, and what it
@@ -49,8 +16,7 @@ fn memory(wire: Wire, stream: &[u8], piece: usize) -> (isize, isize) {
     let budget = Budget { message_max_bytes: MessageSize::new(MAX as u64).expect("in range"), ..Budget::default() };
     let (mut decoder, mut scratch) = (wire.decoder(), Scratch::default());
     let mut input = vec![0; piece];
-    let before = HELD.get();
-    PEAK.set(before);
+    let measure = Measure::begin();
     'stream: for chunk in stream.chunks(piece) {
         let input = &mut input[..chunk.len()];
         input.copy_from_slice(chunk);
@@ -66,8 +32,7 @@ fn memory(wire: Wire, stream: &[u8], piece: usize) -> (isize, isize) {
         }
     }
     drop(scratch);
-    let (peak, held) = (PEAK.get() - before, HELD.get() - before);
-    (peak, held)
+    (measure.peak(), measure.held())
 }
 
 fn lines(invalid_utf8: InvalidUtf8) -> Wire {
