@@ -1,3 +1,5 @@
+use crate::held::Held;
+use crate::http::HeadSearch;
 use crate::id::Origin;
 use crate::limit::{Gcra, Strikes};
 use crate::rare::Rare;
@@ -18,7 +20,7 @@ pub(crate) struct Conn {
     pub(crate) phase: Phase,
     pub(crate) decoder: Decoder,
     /// What was read and may not be served yet.
-    pub(crate) held: Rare<Vec<u8>>,
+    pub(crate) held: Rare<Held>,
     pub(crate) encoding: u16,
     /// While undecided: what it waits for.
     pub(crate) gate: Gate,
@@ -30,6 +32,8 @@ pub(crate) struct Conn {
     pub(crate) readmitted: bool,
     /// In a handshake: HTTP is spoken.
     pub(crate) is_http: bool,
+    /// In a handshake: how far what has arrived was looked at.
+    pub(crate) head_search: HeadSearch,
     /// In a handshake: something has arrived that could be answered, and waits.
     pub(crate) backlog: bool,
     /// The peer ended its half.
@@ -171,6 +175,7 @@ impl Conn {
             uncounted: false,
             readmitted: false,
             is_http: false,
+            head_search: HeadSearch::default(),
             backlog: false,
             input_ended: false,
             truncated: false,

@@ -162,6 +162,7 @@ mod conn;
 mod deflate;
 mod dial;
 mod handler;
+mod held;
 mod hub;
 mod id;
 mod identity;

@@ -27,10 +27,9 @@ impl<T: Empty> Rare<T> {
     }
 }
 
-impl<T: 'static> Rare<Vec<T>> {
-    /// What is left, if anything is.
-    pub(crate) fn keep(&mut self, rest: Vec<T>) {
-        self.0 = (!rest.is_empty()).then(|| Box::new(rest));
+impl<T> Rare<T> {
+    pub(crate) fn set(&mut self, value: Option<T>) {
+        self.0 = value.map(Box::new);
     }
 }
 

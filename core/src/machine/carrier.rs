@@ -52,7 +52,7 @@ impl<H: Handler> Machine<H> {
         scratch.shrink();
         self.scratch = scratch;
         if let Some(reason) = end {
-            self.digest(conn, &mut stream);
+            let _ = self.digest(conn, &mut stream);
             self.state.end(conn.slot(), reason, Ending::Flush);
             stream.clear();
         }

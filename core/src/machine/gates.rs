@@ -32,7 +32,7 @@ impl<H: Handler> Machine<H> {
             ProxyLook::Bad => self.state.end(conn.slot(), Reason::BadProxyHeader, Ending::Flush),
             ProxyLook::Header(speaks_for, length) => {
                 let mut held = found.held.take();
-                held.drain(..length);
+                held.consume(length);
                 found.held.keep(held);
                 // A proxy that speaks for itself, or does not say for whom, is let in by its own address.
                 let peer = speaks_for.unwrap_or(found.peer);

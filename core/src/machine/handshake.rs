@@ -3,7 +3,9 @@
 use super::Machine;
 use crate::conn::Gate;
 use crate::handler::{Event, Handler};
-use crate::http::{Answer, Forwarded, Http, Look, MONITOR_PATH, OpeningHandshake, Request, Site, Status, answer, look};
+use crate::http::{
+    Answer, Forwarded, HeadSearch, Http, Look, MONITOR_PATH, OpeningHandshake, Request, Site, Status, answer, look,
+};
 use crate::id::Origin;
 use crate::input::Failure;
 use crate::limit::Rate;
@@ -31,11 +33,12 @@ impl<H: Handler> Machine<H> {
                 self.look_for_requests(conn, &Http::default(), sight);
             }
             Some(Protocol::Auto(auto)) => {
-                let Some(found) = self.state.conns.get(conn) else { return };
-                match auto.look(&found.held, sight) {
+                let Some(found) = self.state.conns.get_mut(conn) else { return };
+                match auto.look(&found.held, &mut found.head_search.searched, sight) {
                     Verdict::Unclear => {}
                     Verdict::Spoken(wire) => self.speak(conn, wire, None),
                     Verdict::Http => {
+                        found.head_search = HeadSearch::default();
                         let http = Http::default();
                         self.state.await_request(conn, http.timeout);
                         let sight = if sight == Sight::Waited { Sight::Growing } else { sight };
@@ -71,14 +74,13 @@ impl<H: Handler> Machine<H> {
 
     fn look_for_response(&mut self, conn: ConnId, dial: DialId, sight: Sight) {
         let Some(found) = self.state.conns.get_mut(conn) else { return };
-        let looked = self.state.dials.handshake(dial).map(|(asked, accept)| asked.look(&found.held, accept));
+        let (mut held, mut used) = (found.held.take(), 0);
+        let handshake = self.state.dials.handshake(dial);
+        let looked = handshake.map(|(asked, accept)| asked.look(&held, &mut found.head_search, &mut used, accept));
+        held.consume(used);
+        found.held.keep(held);
         let failure = match (looked, sight) {
-            (Some(Ok(Some((socket, end)))), _) => {
-                let mut held = found.held.take();
-                held.drain(..end);
-                found.held.keep(held);
-                return self.speak(conn, Wire::WebSocket(socket), None);
-            }
+            (Some(Ok(Some(socket))), _) => return self.speak(conn, Wire::WebSocket(socket), None),
             (Some(Err(failure)), _) => failure,
             (_, Sight::Growing) => return,
             (_, Sight::Ended) => Failure::Handshake,
@@ -91,11 +93,12 @@ impl<H: Handler> Machine<H> {
     fn look_for_requests(&mut self, conn: ConnId, http: &Http, sight: Sight) {
         let Some(found) = self.state.conns.get_mut(conn) else { return };
         let mut held = found.held.take();
-        let mut used = 0;
-        let socket = self.answer_requests(conn, http, sight, &held, &mut used);
+        let (mut used, mut search) = (0, found.head_search);
+        let socket = self.answer_requests(conn, http, sight, &held, (&mut used, &mut search));
         if let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.is_undecided()) {
-            held.drain(..used);
+            held.consume(used);
             found.held.keep(held);
+            found.head_search = search;
         }
         if let Some((socket, request)) = socket {
             let wire = match http.telnet {
@@ -116,14 +119,14 @@ impl<H: Handler> Machine<H> {
         http: &Http,
         sight: Sight,
         held: &[u8],
-        used: &mut usize,
+        (used, search): (&mut usize, &mut HeadSearch),
     ) -> Option<(WebSocket, Request)> {
         let index = conn.slot();
         let mut answered = false;
         while let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.is_undecided()) {
             found.backlog = false;
             let rest = &held[*used..];
-            let (request, length) = match look(rest) {
+            let (request, length) = match look(rest, search) {
                 Look::Request(request, length) => (request, length),
                 Look::Unclear => {
                     match sight {

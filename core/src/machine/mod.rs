@@ -160,7 +160,10 @@ impl<H: Handler> Machine<H> {
             }
             Phase::Open if waits || !found.held.is_empty() || found.decoder.is_ahead() => self.hold(conn, bytes),
             Phase::Open => {
-                self.digest(conn, bytes);
+                let served = self.digest(conn, bytes);
+                if self.state.conns.get(conn).is_some_and(|found| served < bytes.len() || found.decoder.is_ahead()) {
+                    self.hold(conn, &bytes[served..]);
+                }
                 self.state.schedule(index);
             }
             Phase::Flushing { .. } | Phase::Lingering { .. } => self.state.discard_input(index, bytes.len()),

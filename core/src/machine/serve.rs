@@ -6,7 +6,7 @@ use crate::limit::Action;
 use crate::state::Ending;
 use crate::telnet::Signal;
 use crate::wire::{Decoded, Item};
-use crate::{ConnId, Reason, work};
+use crate::{ConnId, Reason};
 
 /// What is read of a connection and may not be served yet is kept up to here. A shell that keeps to
 /// [`Intent::read`], and reads less than this at a time, never comes near.
@@ -17,14 +17,20 @@ const HELD_MAX_BYTES: usize = 1 << 20;
 const EXTRA_COST_PER_TURN: usize = 64 << 10;
 
 impl<H: Handler> Machine<H> {
-    /// Serves the messages in `bytes`, and holds what may not be served yet.
-    pub(super) fn digest(&mut self, conn: ConnId, bytes: &mut [u8]) {
+    /// Serves the messages in `bytes`; returns how much of it was served: the rest may not be yet, and is to be held.
+    #[must_use]
+    pub(super) fn digest(&mut self, conn: ConnId, bytes: &mut [u8]) -> usize {
         let index = conn.slot();
         let budget = self.state.budget(conn);
         let mut scratch = core::mem::take(&mut self.scratch);
         // Messages are what the deadlines wait for; everything that was told or answered fills the turn.
         let (mut at, mut served, mut messages, mut extra) = (0, 0, 0, 0);
-        while let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.is_open()) {
+        loop {
+            let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.is_open()) else {
+                // Nobody is there to serve the rest.
+                at = bytes.len();
+                break;
+            };
             if at == bytes.len() && !found.decoder.is_ahead() {
                 break;
             }
@@ -32,7 +38,6 @@ impl<H: Handler> Machine<H> {
                 || served > 0 && self.state.should_write_first(index)
                 || extra > EXTRA_COST_PER_TURN;
             if enough || self.state.must_wait(index) {
-                self.hold(conn, &bytes[at..]);
                 break;
             }
             // What was sent before an answer stands before it.
@@ -44,7 +49,7 @@ impl<H: Handler> Machine<H> {
                 Ok(decoded) => decoded,
                 Err(error) => {
                     self.state.end(index, error.reason(), Ending::Flush);
-                    break;
+                    continue;
                 }
             };
             at += used;
@@ -83,6 +88,7 @@ impl<H: Handler> Machine<H> {
             }
             found.decoder_due = found.decoder.wait().map(|wait| now + wait);
         }
+        at
     }
 
     /// Keeps what was read and may not be served yet.
@@ -91,7 +97,6 @@ impl<H: Handler> Machine<H> {
         if found.held.len() + bytes.len() > HELD_MAX_BYTES {
             return self.state.end(conn.slot(), Reason::RateLimited, Ending::Flush);
         }
-        work::step(bytes.len());
         if !bytes.is_empty() {
             found.held.extend_from_slice(bytes);
         }
@@ -141,7 +146,7 @@ impl<H: Handler> Machine<H> {
         if let Some(session) = session.filter(|session| session.wait().is_some()) {
             // Nothing will follow the escape character.
             session.waited();
-            self.digest(conn, &mut []);
+            let _ = self.digest(conn, &mut []);
         }
         self.state.flush_stage(conn.slot());
         let Some(found) = self.state.conns.get_mut(conn) else { return };
@@ -179,7 +184,11 @@ impl<H: Handler> Machine<H> {
         let Some(conn) = self.state.conns.get_mut(id).filter(|conn| conn.is_open()) else { return };
         if !conn.held.is_empty() || conn.decoder.is_ahead() {
             let mut held = conn.held.take();
-            self.digest(id, &mut held);
+            let served = self.digest(id, &mut held);
+            held.consume(served);
+            if let Some(conn) = self.state.conns.get_mut(id) {
+                conn.held.keep(held);
+            }
             self.state.outbound.changed.insert(id.slot());
         }
         let waits = self.state.must_wait(id.slot());

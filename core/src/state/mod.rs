@@ -42,7 +42,7 @@ use crate::ticket::Tickets;
 use crate::timer::{Agenda, Timers};
 use crate::tunnel::{TunnelId, Tunnels};
 use crate::websocket::{WebSocket, WebSocketDecoder};
-use crate::wire::{Encoder, Protocol, ProxyLook, Wire, look_for_proxy};
+use crate::wire::{Encoder, Protocol, ProxyLook, Wire, look_for_proxy, may_be_proxy_header};
 use crate::{
     AddressKey, Config, ConnId, DialId, INTERVAL_MIN, Listen, ListenerId, Peer, PeerLimits, Random, Reason, Shard,
     Time, UnixTime,
@@ -210,6 +210,9 @@ impl<C: Default> State<C> {
         let Some(conn) = self.conns.get(id).filter(|conn| conn.gate == Gate::Header && conn.is_undecided()) else {
             return 0;
         };
+        if !may_be_proxy_header(&conn.held, bytes) {
+            return bytes.len();
+        }
         let held = [&conn.held[..], bytes].concat();
         match look_for_proxy(&held) {
             ProxyLook::Header(_, length) => length.saturating_sub(conn.held.len()).min(bytes.len()),

@@ -71,8 +71,9 @@ const METHODS: [&[u8]; 10] =
 pub(crate) const NO_TLS: &[u8] = &[21, 3, 3, 0, 2, 2, 40];
 
 impl Auto {
-    pub(crate) fn look(&self, first: &[u8], sight: Sight) -> Verdict {
-        work::step(first.len().min(REQUEST_LINE_MAX_BYTES));
+    /// Says what the first bytes of a stream tell. It has only grown since `searched` was used the last time, which says how
+    /// much of it holds no line's end.
+    pub(crate) fn look(&self, first: &[u8], searched: &mut usize, sight: Sight) -> Verdict {
         let lines = Verdict::Spoken(Wire::Lines(self.lines));
         let unclear = match (sight, first) {
             (Sight::Growing, _) => Verdict::Unclear,
@@ -86,7 +87,7 @@ impl Auto {
             // Who has spoken telnet needs no probe.
             ([IAC, ..], _) => Verdict::Spoken(Wire::Telnet(Telnet { probe: false, ..self.telnet })),
             ([0, ..], Some(prefix)) => Verdict::Spoken(Wire::LengthPrefixed(LengthPrefixed { prefix })),
-            _ => match is_http(first) {
+            _ => match is_http(first, searched) {
                 None => unclear,
                 Some(true) => Verdict::Http,
                 Some(false) => lines,
@@ -96,7 +97,7 @@ impl Auto {
 }
 
 /// Whether these are the first bytes of an HTTP request, if that can be said yet.
-fn is_http(first: &[u8]) -> Option<bool> {
+fn is_http(first: &[u8], searched: &mut usize) -> Option<bool> {
     if METHODS.iter().any(|method| method.starts_with(first)) {
         return None;
     }
@@ -104,7 +105,9 @@ fn is_http(first: &[u8]) -> Option<bool> {
         return Some(false);
     }
     let seen = &first[..first.len().min(REQUEST_LINE_MAX_BYTES)];
-    match memchr::memchr(b'\n', seen) {
+    let from = core::mem::replace(searched, seen.len()).min(seen.len());
+    work::step(1 + seen.len() - from);
+    match memchr::memchr(b'\n', &seen[from..]).map(|at| from + at) {
         Some(end) => Some(memchr::memmem::find(&seen[..end], b" HTTP/").is_some()),
         // A browser can be made to send a method and a target of any length, and lines behind them.
         None if looks_like_target(first) => (first.len() >= REQUEST_LINE_MAX_BYTES).then_some(true),
@@ -152,15 +155,16 @@ mod tests {
             (&long, lines),
             (&target, Verdict::Http),
         ] {
-            let decided = (1..=first.len()).map(|seen| auto.look(&first[..seen], Sight::Growing));
+            let mut searched = 0;
+            let decided = (1..=first.len()).map(|seen| auto.look(&first[..seen], &mut searched, Sight::Growing));
             let decided = decided.into_iter().find(|verdict| *verdict != Verdict::Unclear);
             assert_eq!(decided, Some(verdict), "{first:?}");
-            assert_eq!(auto.look(first, Sight::Growing), verdict, "{first:?}");
+            assert_eq!(auto.look(first, &mut 0, Sight::Growing), verdict, "{first:?}");
         }
-        assert_eq!(auto.look(b"", Sight::Waited), Verdict::Spoken(Wire::Telnet(auto.telnet)));
-        assert_eq!(auto.look(b"", Sight::Ended), lines);
-        assert_eq!(auto.look(b"GET it", Sight::Waited), lines);
-        assert_eq!(auto.look(b"GET /", Sight::Waited), Verdict::Http);
-        assert_eq!(Auto::default().look(b"\0\0\0\x05", Sight::Growing), lines);
+        assert_eq!(auto.look(b"", &mut 0, Sight::Waited), Verdict::Spoken(Wire::Telnet(auto.telnet)));
+        assert_eq!(auto.look(b"", &mut 0, Sight::Ended), lines);
+        assert_eq!(auto.look(b"GET it", &mut 0, Sight::Waited), lines);
+        assert_eq!(auto.look(b"GET /", &mut 0, Sight::Waited), Verdict::Http);
+        assert_eq!(Auto::default().look(b"\0\0\0\x05", &mut 0, Sight::Growing), lines);
     }
 }

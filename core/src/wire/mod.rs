@@ -31,7 +31,7 @@ pub use length::{LengthDecoder, LengthPrefix, LengthPrefixed};
 pub(crate) use line::text;
 pub use line::{InvalidUtf8, LineDecoder, LineEnding, Lines};
 pub use proxy::Proxies;
-pub(crate) use proxy::{Look as ProxyLook, look as look_for_proxy};
+pub(crate) use proxy::{Look as ProxyLook, look as look_for_proxy, may_be_whole as may_be_proxy_header};
 
 use crate::Payload;
 use crate::http::Http;

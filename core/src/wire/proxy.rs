@@ -55,8 +55,17 @@ const FIXED_BYTES: usize = 16;
 /// Longer headers of version 2 than any proxy writes are not waited for.
 const BINARY_MAX_BYTES: usize = 4 << 10;
 
+/// Whether what was read and what comes now may be a whole header: of a long one that is not the case most of the time.
+pub(crate) fn may_be_whole(held: &[u8], more: &[u8]) -> bool {
+    let mut front = [0; FIXED_BYTES];
+    let bytes = held.iter().chain(more).zip(&mut front).map(|(byte, place)| *place = *byte).count();
+    let content = usize::from(u16::from_be_bytes([front[14], front[15]]));
+    let is_long = bytes == FIXED_BYTES && front.starts_with(SIGNATURE) && content <= BINARY_MAX_BYTES;
+    !is_long || held.len() + more.len() >= FIXED_BYTES + content
+}
+
 pub(crate) fn look(held: &[u8]) -> Look {
-    work::step(held.len().min(TEXT_MAX_BYTES));
+    work::step(FIXED_BYTES);
     let common = held.len().min(SIGNATURE.len());
     if held[..common] == SIGNATURE[..common] {
         return look_binary(held).unwrap_or(Look::Unclear);
@@ -66,6 +75,7 @@ pub(crate) fn look(held: &[u8]) -> Look {
         return Look::Bad;
     }
     let seen = &held[..held.len().min(TEXT_MAX_BYTES)];
+    work::step(seen.len());
     match memchr::memmem::find(seen, b"\r\n") {
         Some(end) => parse_text(&seen[..end]).map_or(Look::Bad, |peer| Look::Header(peer, end + 2)),
         None if held.len() >= TEXT_MAX_BYTES => Look::Bad,

@@ -1,6 +1,6 @@
 //! The client's end of the handshake (RFC 6455 section 4.1).
 
-use super::head::{Fields, Head, find_head};
+use super::head::{Fields, Head, HeadSearch, find_head};
 use super::upgrade::accept;
 use crate::input::Failure;
 use crate::websocket::{Deflate, Role, WebSocket};
@@ -80,22 +80,29 @@ impl OpeningHandshake {
         (head.into_bytes(), accept(&key))
     }
 
-    /// Looks for the answer at the front of `held`: what is spoken from then on, and how many bytes it has.
-    pub(crate) fn look(&self, held: &[u8], accept: &str) -> Result<Option<(WebSocket, usize)>, Failure> {
-        let (mut end, mut interim) = (0, 0);
+    /// Looks for the answer at the front of `held`, of which `used` bytes are done with in the end: what is spoken from then
+    /// on, once it is there.
+    pub(crate) fn look(
+        &self,
+        held: &[u8],
+        search: &mut HeadSearch,
+        used: &mut usize,
+        accept: &str,
+    ) -> Result<Option<WebSocket>, Failure> {
         let (status, fields) = loop {
-            let begin = end;
-            end += match find_head(&held[begin..]) {
-                Head::Whole(end) => end,
+            let rest = &held[*used..];
+            let length = match find_head(rest, search) {
+                Head::Whole(length) => length,
                 Head::Unclear => return Ok(None),
                 Head::BareControls | Head::TooLong => return Err(Failure::Handshake),
             };
-            let (status, fields) = parse(&held[begin..end])?;
+            *used += length;
+            let (status, fields) = parse(&rest[..length])?;
             // A server may say more than once that it is still at it (RFC 9110 section 15.2).
-            if !matches!(status, 100 | 102..=199) || interim == INTERIM_MAX {
+            if !matches!(status, 100 | 102..=199) || search.interim == INTERIM_MAX {
                 break (status, fields);
             }
-            interim += 1;
+            search.interim += 1;
         };
         if status != 101 {
             return Err(Failure::Rejected { status });
@@ -115,7 +122,7 @@ impl OpeningHandshake {
             [agreed] if self.deflate => Some(Deflate::agreed(agreed).ok_or(Failure::Handshake)?),
             _ => return Err(Failure::Handshake),
         };
-        Ok(Some((WebSocket { role: Role::Client, deflate, ping: self.ping }, end)))
+        Ok(Some(WebSocket { role: Role::Client, deflate, ping: self.ping }))
     }
 }
 

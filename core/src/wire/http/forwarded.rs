@@ -100,7 +100,7 @@ fn parse(hop: &str) -> Option<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::http::{Look, look};
+    use crate::wire::http::{HeadSearch, Look, look};
     use alloc::format;
     use alloc::string::ToString;
 
@@ -133,7 +133,7 @@ mod tests {
         ] {
             let forwarded = Forwarded { field, trusted: trusted.clone() };
             let head = format!("GET / HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n");
-            let Look::Request(request, _) = look(head.as_bytes()) else { panic!("{head}") };
+            let Look::Request(request, _) = look(head.as_bytes(), &mut HeadSearch::default()) else { panic!("{head}") };
             let found = forwarded.client(peer.parse().expect(peer), &request);
             assert_eq!(found.to_string(), client, "{head}");
         }

@@ -8,6 +8,8 @@ use memchr::memmem;
 
 /// A head is at most so long.
 const HEAD_MAX_BYTES: usize = 8 << 10;
+/// What ends a head (RFC 9112 section 2.1).
+const END: &[u8] = b"\r\n\r\n";
 /// The first bytes of a TLS handshake (RFC 8446 section 5.1).
 const TLS: &[u8] = &[22, 3];
 
@@ -112,8 +114,17 @@ impl Fields {
     }
 }
 
-/// Looks for a request at the front of `held`.
-pub(crate) fn look(held: &[u8]) -> Look {
+/// How far the front of a stream has been looked at, so that what comes byte by byte is looked at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct HeadSearch {
+    /// The end of the head does not begin in so many bytes, but for their last.
+    pub(crate) searched: usize,
+    /// Responses that were not final.
+    pub(super) interim: u8,
+}
+
+/// Looks for a request at the front of `held`, which has only grown since `search` was used the last time.
+pub(crate) fn look(held: &[u8], search: &mut HeadSearch) -> Look {
     // An empty line before a request is passed over (RFC 9112 section 2.2).
     let start = held.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count().min(4);
     let held = &held[start..];
@@ -123,7 +134,7 @@ pub(crate) fn look(held: &[u8]) -> Look {
     if held.first() == Some(&IAC) || held.starts_with(b"SSH-") || held.starts_with(b"PRI * HTTP/2.0\r\n") {
         return Look::Bad(Status::BAD_REQUEST, Reason::WrongProtocol);
     }
-    let end = match find_head(held) {
+    let end = match find_head(held, search) {
         Head::Whole(end) => end,
         Head::Unclear => return Look::Unclear,
         Head::BareControls => return Look::Bad(Status::BAD_REQUEST, Reason::BadRequest),
@@ -147,21 +158,27 @@ pub(super) enum Head {
     TooLong,
 }
 
-pub(super) fn find_head(held: &[u8]) -> Head {
+pub(super) fn find_head(held: &[u8], search: &mut HeadSearch) -> Head {
     let seen = &held[..held.len().min(HEAD_MAX_BYTES)];
-    work::step(2 * seen.len());
-    let end = memmem::find(seen, b"\r\n\r\n").map(|at| at + 4);
+    // What ends a head, or follows a CR, may have begun before.
+    let searched = core::mem::take(&mut search.searched).min(seen.len());
+    let from = searched.saturating_sub(END.len() - 1);
+    work::step(2 * (seen.len() - from));
+    let end = memmem::find(&seen[from..], END).map(|at| from + at + END.len());
     match end {
-        _ if has_bare_controls(&seen[..end.unwrap_or(seen.len())]) => Head::BareControls,
+        _ if has_bare_controls(&seen[..end.unwrap_or(seen.len())], from) => Head::BareControls,
         Some(end) => Head::Whole(end),
         None if held.len() >= HEAD_MAX_BYTES => Head::TooLong,
-        None => Head::Unclear,
+        None => {
+            search.searched = seen.len();
+            Head::Unclear
+        }
     }
 }
 
-/// A CR or an LF alone, or a NUL: some readers would see a line's end where others do not.
-fn has_bare_controls(head: &[u8]) -> bool {
-    head.iter().enumerate().any(|(at, byte)| match byte {
+/// A CR or an LF alone, or a NUL, from a place on: some readers would see a line's end where others do not.
+fn has_bare_controls(head: &[u8], from: usize) -> bool {
+    head.iter().enumerate().skip(from).any(|(at, byte)| match byte {
         0 => true,
         b'\n' => at == 0 || head[at - 1] != b'\r',
         b'\r' => head.get(at + 1).is_some_and(|next| *next != b'\n'),

@@ -24,7 +24,7 @@ pub(crate) use answer::{Answer, MONITOR_PATH, Site, Status, answer};
 pub use client::OpeningHandshake;
 pub use forwarded::{Forwarded, ForwardedField};
 pub use head::Request;
-pub(crate) use head::{Look, look};
+pub(crate) use head::{HeadSearch, Look, look};
 pub use origin::Origins;
 
 use crate::telnet::Telnet;
