@@ -5,6 +5,7 @@
 use drupe_core::outbound::SlowPolicy;
 use drupe_core::telnet::{InputMode, Key, Side, Signal, Terminal, option};
 use drupe_core::testing::TestHub;
+use drupe_core::work::steps_of;
 use drupe_core::{Config, ConnId, Event, Handler, Hub, Listen, NoNote, Reason};
 use std::time::Duration;
 
@@ -407,6 +408,59 @@ fn a_list_of_servers_is_told_of_this_one() {
     hub.send(crawler, b"\xff\xfd\x46");
     let heard = hub.received(crawler);
     assert!(heard.ends_with(b"\xff\xfa\x46\x01PLAYERS\x022\x01NAME\x02Drupe\x01UPTIME\x020\xff\xf0"), "{heard:?}");
+}
+
+#[test]
+fn a_list_of_servers_costs_the_same_however_many_are_connected() {
+    struct Named;
+    impl Handler for Named {
+        type Context = ();
+        type Note = NoNote;
+        fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
+            if event == Event::Started {
+                hub.set_server_status(&[("NAME", "Drupe")]);
+            }
+        }
+    }
+    let steps = |connections: usize| {
+        let config = Config::listening(["telnet://127.0.0.1:0".parse().expect("well formed")]).unlimited();
+        let mut hub = TestHub::with_config(config, Named);
+        (0..connections).for_each(|_| _ = hub.connect());
+        let crawler = hub.connect();
+        hub.send(crawler, b"\xff\xfc\x18");
+        let ((), steps) = steps_of(|| (0..10).for_each(|_| hub.send(crawler, b"\xff\xfe\x46\xff\xfd\x46")));
+        let told = format!("PLAYERS\u{2}{}", connections + 1);
+        assert!(String::from_utf8_lossy(hub.received(crawler)).contains(&told), "{connections}");
+        steps
+    };
+    let (few, many) = (steps(10), steps(2_000));
+    assert!(many < few + 1_000, "{few} steps with ten connections, and {many} with 2,000");
+}
+
+/// Whoever leaves character mode may come back, and ends with all of it or nothing.
+#[test]
+fn echo_that_is_switched_off_and_on_again_ends_with_both_halves_or_none() {
+    let mut peer = Peer::typing();
+    peer.say(b"\xff\xfe\x01");
+    assert_eq!(peer.heard(), b"\xff\xfc\x01\xff\xfc\x03");
+    // It comes back before it has heard that the other half is off too.
+    peer.say(b"\xff\xfd\x01");
+    assert_eq!(peer.heard(), b"\xff\xfb\x01");
+    peer.say(b"\xff\xfe\x03");
+    assert_eq!(peer.heard(), b"\xff\xfb\x03", "the other half is asked for again");
+    peer.say(b"\xff\xfd\x03");
+    peer.told();
+    peer.say(b"keys\x7f\r");
+    assert_eq!((peer.told(), peer.heard_text().contains("key")), (vec!["line key".to_owned()], true));
+    // And after it has heard.
+    peer.say(b"\xff\xfe\x01");
+    peer.say(b"\xff\xfe\x03");
+    peer.heard();
+    peer.say(b"\xff\xfd\x01");
+    assert_eq!(peer.heard(), b"\xff\xfb\x01\xff\xfb\x03");
+    // What it refuses takes the other half back.
+    peer.say(b"\xff\xfe\x03");
+    assert_eq!(peer.heard(), b"\xff\xfc\x01");
 }
 
 #[test]

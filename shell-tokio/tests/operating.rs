@@ -664,3 +664,11 @@ fn a_browser_watches_one_who_is_then_closed_and_drains_the_server() {
     page.hear_until("done\n");
     assert_eq!(program.wait(), Some(0));
 }
+
+#[test]
+fn key_mode_is_refused_for_the_applications_of_the_program() {
+    let directory = std::env::temp_dir();
+    let output = drupe(&directory, &["--app", "echo", "--listen", "telnet://127.0.0.1:0?mode=keys"]);
+    assert!(!output.status.success());
+    assert!(text(&output.stderr).contains("mode keys"), "{}", text(&output.stderr));
+}

@@ -286,3 +286,41 @@ impl<H: Handler, R: Runtime> fmt::Debug for Server<H, R> {
         f.debug_struct("Server").field("addresses", &self.addresses).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::{AppName, Echo, Envelope, Relay, Several};
+    use crate::http::Http;
+    use crate::kit::layer::{Greeting, Within};
+    use crate::kit::{on_keys, on_lines};
+    use crate::telnet::Telnet;
+    use crate::wire::Protocol;
+    use crate::{ConnId, Hub};
+
+    #[test]
+    fn key_mode_is_refused_for_handlers_that_read_lines() {
+        let telnet = Some(Telnet { mode: InputMode::Keys, ..Telnet::default() });
+        let mut in_websocket: Listen = "ws://127.0.0.1:0".parse().expect("well formed");
+        in_websocket.protocol = Protocol::Http(Http { telnet, ..Http::default() }.into());
+        let [plain, detected] = ["telnet://127.0.0.1:0?mode=keys", "auto://127.0.0.1:0?mode=keys"]
+            .map(|address| address.parse::<Listen>().expect("well formed"));
+        for listen in [plain, detected, in_websocket] {
+            let config = Config::listening([listen]);
+            let outcomes = [
+                check_served(&config, &Echo),
+                check_served(&config, &Relay::default().within(Greeting)),
+                check_served(&config, &Several::new(Envelope::default())),
+                check_served(&config, &AppName::Chat.make(Envelope::default())),
+                check_served(&config, &on_lines(|_: &mut Hub<'_, ()>, _: ConnId, _: &str| {})),
+            ];
+            for outcome in outcomes {
+                let error = std::string::ToString::to_string(&outcome.expect_err("it reads lines"));
+                assert!(error.contains("127.0.0.1:0") && error.contains("mode=keys"), "{error}");
+            }
+            check_served(&config, &on_keys(|_: &mut Hub<'_, ()>, _: ConnId, _| {})).expect("it reads keys");
+        }
+        let config = Config::listening(["telnet://127.0.0.1:0?mode=character".parse::<Listen>().expect("well formed")]);
+        check_served(&config, &Echo).expect("those are lines");
+    }
+}

@@ -30,6 +30,7 @@ impl<C: Default> State<C> {
         let Some(conn) = self.conns.at_mut(index).filter(|conn| conn.has_no_reason()) else { return };
         let (encoding, announced, origin, peer) = (conn.encoding, conn.is_open(), conn.origin, conn.peer);
         let notices = conn.notices && announced && !conn.finished;
+        self.undecided -= u64::from(!announced);
         conn.phase = if ending == Ending::Drop {
             Phase::Over
         } else {

@@ -77,6 +77,8 @@ pub(crate) struct State<C> {
     pub(crate) over: Vec<u32>,
     /// Connections that are gone, of which the shell was not told before others got their slots.
     pub(crate) replaced: VecDeque<ConnId>,
+    /// Connections that have not shown what they speak.
+    pub(crate) undecided: u64,
     /// What is told of the server to those who list servers (MSSP).
     pub(crate) server_status: Vec<(String, String)>,
     /// What holds for the peers of listeners without limits of their own.
@@ -139,6 +141,7 @@ impl<C: Default> State<C> {
             pending: VecDeque::new(),
             over: Vec::new(),
             replaced: VecDeque::new(),
+            undecided: 0,
             server_status: Vec::new(),
             limits: config.peer_limits(),
             leaves_at: None,
@@ -184,6 +187,7 @@ impl<C: Default> State<C> {
         if let Origin::Listener(listener) = origin {
             self.listeners.opened(listener);
         }
+        self.undecided += u64::from(conn.is_undecided());
         let id = self.conns.insert(conn);
         let index = id.slot();
         if self.outbound.changed.contains(index) {
@@ -273,6 +277,7 @@ impl<C: Default> State<C> {
         let listen = self.listeners.of(conn.origin);
         let is_auto = listen.is_some_and(|listen| matches!(listen.protocol, Protocol::Auto(_)));
         conn.offered = None;
+        self.undecided -= u64::from(conn.is_undecided());
         conn.phase = Phase::Open;
         conn.gate = Gate::Speech;
         conn.decoder = wire.decoder();
@@ -338,12 +343,16 @@ impl<C: Default> State<C> {
         self.listeners.accept_failed(listener, exhausted, until);
     }
 
+    /// How many connections are open.
+    pub(crate) fn open_connections(&self) -> u64 {
+        self.metrics.opened - self.metrics.ended.total() - self.undecided
+    }
+
     /// The counters and gauges as of now.
     pub(crate) fn metrics(&self) -> Metrics {
         let mut metrics = self.metrics.clone();
-        let undecided = |id: &ConnId| self.conns.get(*id).is_some_and(|conn| !conn.is_open() && conn.has_no_reason());
-        metrics.undecided = self.conns.ids().filter(undecided).count() as u64;
-        metrics.open = metrics.opened - metrics.ended.total() - metrics.undecided;
+        metrics.undecided = self.undecided;
+        metrics.open = self.open_connections();
         metrics.closing = self.conns.len() as u64 - metrics.open - metrics.undecided;
         let is_stalled = |id: &ConnId| self.open_slot(*id).is_some_and(|index| self.outbound.is_stalled(index));
         metrics.stalled = self.conns.ids().filter(is_stalled).count() as u64;

@@ -174,7 +174,7 @@ impl<C: Default> State<C> {
         match signal {
             Signal::AbortOutput if !self.is_in_order(id.slot()) => self.outbound.discard_messages(id.slot()),
             Signal::Option { option: option::MSSP, side: Side::Us, on: true } => {
-                let players = self.conns.ids().filter(|&id| self.open_slot(id).is_some()).count().to_string();
+                let players = self.open_connections().to_string();
                 let status = core::mem::take(&mut self.server_status);
                 let counted = [("PLAYERS", players.as_str())].into_iter();
                 let counted = counted.filter(|(name, _)| !status.iter().any(|(known, _)| known == name));
