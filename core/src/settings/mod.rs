@@ -58,7 +58,9 @@
 //! | `log.level`, `log.targets` | at once | |
 //! | `workers`, `envelope`, `log`: all else, `authentication`: all else, `monitor`: all else | with the next start | |
 //!
-//! A configuration that is wrong changes nothing.
+//! A configuration that is wrong changes nothing. An address that is made wider or narrower at the same port (127.0.0.1 to
+//! 0.0.0.0) is closed before the new one is listened at, and listened at again if that fails. A span that is new or shorter
+//! begins anew for open connections that it would end at once.
 //!
 #![doc = include_str!("coming_from.md")]
 

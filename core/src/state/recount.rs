@@ -92,7 +92,8 @@ impl<C: Default> State<C> {
     fn recount_listeners(&self) -> Recounted {
         for (id, _) in self.listeners.all() {
             let here = self.count(|conn| conn.origin == Origin::Listener(id));
-            same(&format!("connections of listener {}", id.0), self.listeners.connections(id) as usize, here)?;
+            let stored = self.listeners.connections(id) as usize;
+            ensure(stored == here, || format!("connections of listener {}: stored {stored}, counted {here}", id.0))?;
             let is_of_use = self.listeners.get_open(id).is_some() || here > 0 || self.admission.on(id) > 0;
             ensure(is_of_use, || format!("listener {} is kept for nobody", id.0))?;
         }
