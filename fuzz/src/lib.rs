@@ -6,16 +6,23 @@
 
 mod cut;
 mod decoders;
+mod extremes;
 mod kit;
 mod machine;
 mod memory;
+mod proofs;
+mod records;
+mod settings;
 mod telnet;
 mod telnet_session;
 mod web;
 
 pub use decoders::{length, line};
 pub use kit::kit;
-pub use machine::machine;
+pub use machine::{machine, machine_extremes};
+pub use proofs::{calls, scram, token};
+pub use records::{proxy, tls, traces};
+pub use settings::settings;
 pub use telnet::{telnet_options, telnet_parser};
 pub use telnet_session::{telnet_editor, telnet_session};
 pub use web::{http, listen, websocket, websocket_frames};

@@ -1,7 +1,8 @@
+use crate::extremes::Draw;
 use crate::memory::peak_of;
 use arbitrary::Arbitrary;
 use drupe_core::http::{Credential, Forwarded, ForwardedField, Http};
-use drupe_core::limit::{EarlyDrop, Ladder, MessageSize, Network, Rate};
+use drupe_core::limit::{Budget, EarlyDrop, Ladder, MessageSize, Network, Rate};
 use drupe_core::outbound::{Marks, SlowPolicy};
 use drupe_core::telnet::{InputMode, Side, Telnet};
 use drupe_core::tls::{Secured, Tls};
@@ -9,8 +10,8 @@ use drupe_core::tunnel::{Ssh, Tunnel, TunnelFailure, TunnelIntent, TunnelReport}
 use drupe_core::websocket::{CloseCode, Opcode, frame};
 use drupe_core::wire::{Protocol, Proxies};
 use drupe_core::{
-    AcceptFailure, Address, Backoff, Config, ConnId, Dial, DialId, Event, Failure, Handler, Hub, Identity, Input,
-    Letter, Listen, ListenerId, Machine, Peer, Reason, Request, Shard, Time, Timer, UnixTime, trace,
+    AcceptFailure, Address, Backoff, Config, ConnId, Dial, DialId, Drain, Event, Failure, Handler, Hub, Identity,
+    Input, Letter, Listen, ListenerId, Machine, Peer, Reason, Request, Shard, Time, Timer, UnixTime, trace, work,
 };
 use std::collections::BTreeSet;
 use std::net::{Ipv6Addr, SocketAddr};
@@ -53,6 +54,24 @@ struct Run {
     limits: [u8; 8],
     seed: u64,
     facts: Vec<Fact>,
+}
+
+#[derive(Arbitrary, Clone, Debug)]
+struct ExtremeRun {
+    picks: Picks,
+    seed: u64,
+    facts: Vec<Fact>,
+}
+
+/// What the configuration is drawn from.
+#[derive(Clone, Debug)]
+struct Picks(Vec<u8>);
+
+impl<'a> Arbitrary<'a> for Picks {
+    fn arbitrary(bytes: &mut arbitrary::Unstructured<'a>) -> arbitrary::Result<Self> {
+        let count = usize::from(u8::arbitrary(bytes)?).min(bytes.len());
+        Ok(Self(bytes.bytes(count)?.into()))
+    }
 }
 
 /// Does anything the hub offers, by chance.
@@ -236,16 +255,29 @@ fn config(limits: [u8; 8], seed: u64) -> Config {
 /// If a promise is broken.
 pub fn machine(data: &[u8]) {
     let Ok(run) = Run::arbitrary_take_rest(arbitrary::Unstructured::new(data)) else { return };
-    let facts = run.facts.get(..run.facts.len().min(500)).unwrap_or_default();
+    drive(&run.facts, run.seed, &|| config(run.limits, run.seed));
+}
+
+/// As [`machine`], with a configuration each field of which may be 0, 1 or the maximum.
+///
+/// # Panics
+/// If a promise is broken.
+pub fn machine_extremes(data: &[u8]) {
+    let Ok(run) = ExtremeRun::arbitrary_take_rest(arbitrary::Unstructured::new(data)) else { return };
+    drive(&run.facts, run.seed, &|| Draw::new(&run.picks.0).config(run.seed));
+}
+
+fn drive(facts: &[Fact], seed: u64, configured: &dyn Fn() -> Config) {
+    let facts = facts.get(..facts.len().min(500)).unwrap_or_default();
     let shards = [Shard::ALONE, Shard::new(0, 3).expect("in range"), Shard::new(1, 3).expect("in range")];
-    let shard = shards[usize::try_from(run.seed % 3).unwrap_or(0)];
-    let mut machine = Machine::shard(config(run.limits, run.seed), Restless::default(), shard);
+    let shard = shards[usize::try_from(seed % 3).unwrap_or(0)];
+    let mut machine = Machine::shard(configured(), Restless::default(), shard);
     let mut text = String::new();
     let mut written = 0;
     let mut known: Vec<ConnId> = Vec::new();
     let mut now = Time::START;
-    let mut reconfigured = false;
     let mut sockets = BTreeSet::new();
+    let (mut reconfigured, mut received) = (false, 0);
     for fact in facts {
         if matches!(fact, Fact::Turn) {
             while let Some(id) = machine.next_changed() {
@@ -262,10 +294,13 @@ pub fn machine(data: &[u8]) {
         reconfigured |= matches!(input, Input::Reconfigured(_));
         text.push_str(&trace::line(now, &input));
         let grew = input_bytes(&input);
-        let mut outcome = None;
-        let peak = peak_of(|| outcome = machine.apply(now, input));
+        received += grew.unsigned_abs();
+        let (mut outcome, mut steps) = (None, 0);
+        let peak = peak_of(|| (outcome, steps) = work::steps_of(|| machine.apply(now, input)));
         // Every connection may have one message served, to logs that grow by doubling, but no more.
         assert!(peak < (1 << 20) + 8 * grew, "{peak} bytes for one fact");
+        let most = most_steps(machine.config(), received, known.len());
+        assert!(steps <= most, "{steps} steps for one fact, and {most} are allowed");
         if let Some(Ok(id)) = outcome {
             known.push(id);
             sockets.insert(id);
@@ -275,7 +310,7 @@ pub fn machine(data: &[u8]) {
     }
     // What happened once happens again, if a trace can hold it.
     if !reconfigured {
-        replay(&text, run.limits, run.seed, shard, written, &machine);
+        replay(&text, configured(), shard, written, &machine);
     }
     machine.apply(now, Input::Requested(Request::Drain));
     for _ in 0..1_000 {
@@ -284,12 +319,29 @@ pub fn machine(data: &[u8]) {
         machine.elapsed(now);
         machine.turn_ended(now);
     }
-    assert!(machine.is_drained() && machine.handler().open.is_empty(), "a drain ends");
-    assert_eq!(machine.metrics().queued_bytes, 0);
+    let Drain { grace, window, deadline, .. } = machine.config().drain;
+    // A drain that may take for ever is asked for by its configuration.
+    let ends = ![grace, window, deadline].into_iter().any(|span| span >= Duration::from_nanos(u64::MAX));
+    if ends {
+        assert!(machine.is_drained() && machine.handler().open.is_empty(), "a drain ends");
+        assert_eq!(machine.metrics().queued_bytes, 0);
+    }
 }
 
-fn replay(text: &str, limits: [u8; 8], seed: u64, shard: Shard, written: usize, machine: &Machine<Restless>) {
-    let mut again = Machine::shard(config(limits, seed), Restless::default(), shard);
+/// What one fact may cost where each of `connections` may be served, and `received` bytes have come so far: no message can be
+/// longer, and no turn have more messages.
+fn most_steps(config: &Config, received: usize, connections: usize) -> u64 {
+    let longest = MessageSize::new(received.max(1) as u64).unwrap_or(MessageSize::MAX);
+    let budget = Budget {
+        message_max_bytes: longest,
+        messages_per_turn: config.budget.messages_per_turn.min(u32::try_from(received).unwrap_or(u32::MAX)),
+        ..config.budget
+    };
+    work::limit(received, &budget).saturating_mul(connections as u64 + 1)
+}
+
+fn replay(text: &str, config: Config, shard: Shard, written: usize, machine: &Machine<Restless>) {
+    let mut again = Machine::shard(config, Restless::default(), shard);
     let transcript = trace::replay(text, &mut again).expect("what is written is read");
     assert_eq!(transcript.written.values().map(Vec::len).sum::<usize>(), written);
     assert_eq!(format!("{:?}", again.metrics()), format!("{:?}", machine.metrics()));

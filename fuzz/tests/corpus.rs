@@ -76,3 +76,43 @@ fn listen() {
 fn kit() {
     replay("kit", drupe_fuzz::kit);
 }
+
+#[test]
+fn machine_extremes() {
+    replay("machine_extremes", drupe_fuzz::machine_extremes);
+}
+
+#[test]
+fn settings() {
+    replay("settings", drupe_fuzz::settings);
+}
+
+#[test]
+fn scram() {
+    replay("scram", drupe_fuzz::scram);
+}
+
+#[test]
+fn token() {
+    replay("token", drupe_fuzz::token);
+}
+
+#[test]
+fn calls() {
+    replay("calls", drupe_fuzz::calls);
+}
+
+#[test]
+fn proxy() {
+    replay("proxy", drupe_fuzz::proxy);
+}
+
+#[test]
+fn traces() {
+    replay("traces", drupe_fuzz::traces);
+}
+
+#[test]
+fn tls() {
+    replay("tls", drupe_fuzz::tls);
+}

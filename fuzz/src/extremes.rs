@@ -1,0 +1,229 @@
+//! Configurations whose every field is 0, 1, the maximum, or something between.
+
+use drupe_core::http::{Access, Http, Origins};
+use drupe_core::limit::{Budget, ConnectionLimits, EarlyDrop, Ladder, MessageSize, QuarantineLimits, Rate};
+use drupe_core::outbound::{Marks, OutboundLimits, SlowPolicy};
+use drupe_core::telnet::{InputMode, Telnet};
+use drupe_core::tunnel::{KeepAlive, Ssh, Tunnel};
+use drupe_core::wire::{Auto, Protocol, Wire};
+use drupe_core::{Backoff, Closing, Config, Drain, Listen, PeerLimits, Rates, RoomLimits, TicketLimits, Unapplied};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// Draws values from bytes. When the bytes end, it draws what lies between the extremes.
+pub(crate) struct Draw<'a>(std::slice::Iter<'a, u8>);
+
+impl<'a> Draw<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes.iter())
+    }
+
+    fn pick(&mut self) -> u8 {
+        self.0.next().copied().unwrap_or(u8::MAX)
+    }
+
+    fn flag(&mut self) -> bool {
+        self.pick() & 1 == 0
+    }
+
+    fn duration(&mut self, between: Duration) -> Duration {
+        match self.pick() % 10 {
+            0 => Duration::ZERO,
+            1 => Duration::from_nanos(1),
+            2 => Duration::MAX,
+            3 => Duration::from_nanos(u64::MAX),
+            4 => Duration::from_millis(1),
+            5 => Duration::from_secs(1),
+            _ => between,
+        }
+    }
+
+    fn count(&mut self, between: u32) -> u32 {
+        match self.pick() % 9 {
+            0 => 0,
+            1 => 1,
+            2 => u32::MAX,
+            3 => u32::MAX - 1,
+            4 => 2,
+            _ => between,
+        }
+    }
+
+    fn maybe<T>(&mut self, draw: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        (self.pick() % 3 > 0).then(|| draw(self))
+    }
+
+    fn rate(&mut self) -> Option<Rate> {
+        let (units, seconds, burst) = (self.count(20), self.count(1), self.count(5));
+        Rate::per(units, seconds, burst).ok()
+    }
+
+    fn rates(&mut self) -> Rates {
+        let mut step = || self.maybe(|draw| draw.count(3));
+        let (warn, pause, drop, close, quarantine) = (step(), step(), step(), step(), step());
+        let forgive_after = self.duration(Duration::from_secs(10));
+        let ladder = Ladder { warn, pause, drop, close, quarantine, forgive_after };
+        Rates { messages: self.rate(), bytes: self.rate(), ladder }
+    }
+
+    fn budget(&mut self) -> Budget {
+        Budget {
+            message_max_bytes: MessageSize::new(u64::from(self.count(1_000))).unwrap_or(MessageSize::MAX),
+            message_deadline: self.duration(Duration::from_secs(60)),
+            messages_per_turn: self.count(16),
+        }
+    }
+
+    fn peer_limits(&mut self) -> PeerLimits {
+        PeerLimits {
+            budget: self.budget(),
+            rates: self.rates(),
+            idle: self.maybe(|draw| draw.duration(Duration::from_secs(30))),
+            idle_warning: self.maybe(|draw| draw.duration(Duration::from_secs(3))),
+            silence: self.maybe(|draw| draw.duration(Duration::from_secs(10))),
+            lifetime: self.maybe(|draw| draw.duration(Duration::from_secs(100))),
+        }
+    }
+
+    fn telnet(&mut self) -> Telnet {
+        Telnet {
+            mode: [InputMode::Line, InputMode::Character, InputMode::Keys][usize::from(self.pick() % 3)],
+            probe: self.flag(),
+            gmcp: self.flag(),
+            msdp: self.flag(),
+            compress: self.flag(),
+            keep_alive: self.maybe(|draw| draw.duration(Duration::from_secs(2))),
+            ..Telnet::default()
+        }
+    }
+
+    fn http(&mut self, telnet: bool) -> Http {
+        Http {
+            origins: if self.flag() { Origins::Any } else { Origins::default() },
+            deflate: self.flag(),
+            ping: self.maybe(|draw| draw.duration(Duration::from_secs(2))),
+            metrics: if self.flag() { Access::Open } else { Access::Off },
+            page: self.flag(),
+            telnet: telnet.then(|| self.telnet()),
+            timeout: self.duration(Duration::from_secs(10)),
+            ..Http::default()
+        }
+    }
+
+    fn listen(&mut self, kind: usize) -> Listen {
+        let mut listen: Listen = ADDRESSES[kind].parse().expect("well formed");
+        match &mut listen.protocol {
+            protocol @ Protocol::Http(_) => *protocol = Protocol::Http(self.http(kind == CARRIED).into()),
+            Protocol::Auto(auto) => {
+                let (telnet, wait) = (self.telnet(), self.duration(Duration::from_millis(300)));
+                *auto = Auto { telnet, wait, ..*auto };
+            }
+            Protocol::Spoken(Wire::Telnet(telnet)) => *telnet = self.telnet(),
+            _ => {}
+        }
+        listen.connections_max = self.maybe(|draw| draw.count(5));
+        listen.half_open = self.flag();
+        listen.notices = self.flag();
+        listen.limits = if self.flag() { Some(self.peer_limits()) } else { None };
+        listen
+    }
+
+    fn backoff(&mut self) -> Backoff {
+        Backoff {
+            initial: self.duration(Duration::from_secs(1)),
+            factor: self.pick(),
+            cap: self.duration(Duration::from_secs(60)),
+            jitter_percent: self.pick(),
+            stable_after: self.duration(Duration::from_secs(30)),
+            attempts_max: self.maybe(|draw| draw.count(3)),
+        }
+    }
+
+    fn tunnel(&mut self) -> Tunnel {
+        let mut tunnel = Tunnel::new("edge", Ssh::new("192.0.2.1", "drupe", "known_hosts"));
+        tunnel.connect_timeout = self.duration(Duration::from_secs(10));
+        tunnel.keep_alive = KeepAlive { interval: self.duration(Duration::from_secs(15)), count_max: self.count(3) };
+        tunnel.reconnect = self.backoff();
+        tunnel.refused_wait = self.duration(Duration::from_secs(300));
+        tunnel.close_timeout = self.duration(Duration::from_secs(5));
+        tunnel
+    }
+
+    /// A whole configuration. A field that is new in `Config` must be drawn here before this compiles.
+    pub(crate) fn config(&mut self, seed: u64) -> Config {
+        let peer = self.peer_limits();
+        let early_drop = EarlyDrop::new(self.count(2), self.count(9)).ok();
+        let per_address = self.rate();
+        let (low, high, max) = (self.count(10), self.count(40), self.count(160));
+        let (mut listeners, mut tunnels) = (Vec::new(), Vec::new());
+        for kind in 0..ADDRESSES.len() {
+            let mut listen = self.listen(kind);
+            listen.name = format!("listener {kind}");
+            listeners.push(listen);
+        }
+        tunnels.extend(self.maybe(Self::tunnel));
+        if tunnels.is_empty() {
+            listeners.retain(|listen| !matches!(listen.address, drupe_core::Address::Forwarded(_)));
+        }
+        let policies = [SlowPolicy::Close, SlowPolicy::SkipOldest, SlowPolicy::SkipNewest, SlowPolicy::KeepLatest];
+        Config {
+            listeners,
+            tunnels,
+            seed: Some(seed),
+            connections: ConnectionLimits {
+                total: self.count(16),
+                per_address: self.count(8),
+                arrivals_per_address: per_address,
+                early_drop,
+            },
+            exempt: Vec::new(),
+            dry_run: self.pick() == 0,
+            budget: peer.budget,
+            rates: peer.rates,
+            quarantine: QuarantineLimits {
+                cool_down: self.duration(Duration::from_secs(60)),
+                addresses_max: self.count(3),
+            },
+            outbound: OutboundLimits {
+                marks: Marks::new(low, high, max).unwrap_or_default(),
+                write_deadline: self.duration(Duration::from_secs(30)),
+                drain_min_bytes_per_second: NonZeroU32::new(self.count(100)).unwrap_or(NonZeroU32::MIN),
+                slow_policy: policies[usize::from(self.pick() % 4)],
+            },
+            rooms: RoomLimits { total: self.count(4), per_connection: self.count(2), name_max_bytes: self.count(8) },
+            tickets: TicketLimits { per_connection: self.count(2), total: self.count(4) },
+            idle: peer.idle,
+            idle_warning: peer.idle_warning,
+            silence: peer.silence,
+            lifetime: peer.lifetime,
+            closing: Closing {
+                flush: self.duration(Duration::from_secs(5)),
+                linger: self.duration(Duration::from_secs(1)),
+                discard_max_bytes: self.count(1_000),
+            },
+            drain: Drain {
+                grace: self.duration(Duration::from_millis(10)),
+                retry_after: self.maybe(|draw| draw.duration(Duration::from_secs(5))),
+                window: self.duration(Duration::from_millis(100)),
+                closes_per_second: self.count(100),
+                deadline: self.duration(Duration::from_secs(60)),
+            },
+            accept_backoff: self.duration(Duration::from_millis(100)),
+            unapplied: Unapplied::default(),
+        }
+    }
+}
+
+/// The listener that carries telnet in WebSocket messages.
+const CARRIED: usize = 5;
+/// One listener of each kind.
+const ADDRESSES: [&str; 8] = [
+    "tcp://127.0.0.1:1",
+    "length://127.0.0.1:2?prefix=u8",
+    "telnet://127.0.0.1:3",
+    "auto://127.0.0.1:4?prefix=u32be",
+    "ws://127.0.0.1:5",
+    "ws://127.0.0.1:6",
+    "length://127.0.0.1:7?prefix=varint",
+    "tcp://127.0.0.1:0?tunnel=edge",
+];

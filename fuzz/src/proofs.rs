@@ -1,0 +1,95 @@
+//! What peers prove themselves with, and what they call: SCRAM, tokens, JSON-RPC.
+
+use crate::memory::peak_of;
+use drupe_core::kit::Service;
+use drupe_core::kit::auth::scram::{Client, ClientFirst, Credentials};
+use drupe_core::kit::auth::{Claims, TokenKey, Tokens};
+use drupe_core::kit::rpc::{Rpc, RpcError};
+use drupe_core::testing::TestHub;
+use drupe_core::{Config, Listen, UnixTime};
+use std::sync::LazyLock;
+
+/// Hashed once: hashing is meant to take long.
+static CREDENTIALS: LazyLock<Credentials> =
+    LazyLock::new(|| Credentials::new("mellon", b"0123456789abcdef", 4_096).expect("a password"));
+
+/// Any messages as those of a SCRAM client, and as those of a server.
+///
+/// # Panics
+/// If a proof is accepted: none of them knows the password.
+pub fn scram(data: &[u8]) {
+    let Ok(text) = core::str::from_utf8(data) else { return };
+    let (first, last) = text.split_once('\n').unwrap_or((text, ""));
+    if let Ok(parsed) = ClientFirst::parse(first) {
+        let server = parsed.answer(&CREDENTIALS, "3rfcNHYJY1ZVvWVs7j");
+        let (nonce, _) = server.first().split_once(",s=").expect("a nonce comes first");
+        // With the right nonce a proof is looked at, and not only its form.
+        let completed = last.replace("NONCE", nonce.trim_start_matches("r="));
+        assert!(server.finish(&completed).is_err(), "{first:?} {completed:?}");
+    }
+    let client = Client::new("ann", "wrong", "rOprNGfwEbeRWgbNEkqO").expect("a name and a password");
+    // More rounds than the least are refused or take long, and what is hashed is the same.
+    if first.contains("i=4096") {
+        let _ = client.answer(&first.replace("NONCE", "rOprNGfwEbeRWgbNEkqO"));
+    }
+}
+
+/// Any text as a token; and a good token with any bytes changed.
+///
+/// # Panics
+/// If a token is taken that was not signed.
+pub fn token(data: &[u8]) {
+    static GOOD: LazyLock<String> = LazyLock::new(|| {
+        let claims = Claims { sub: "ann".into(), exp: Some(2_000_000_000), jti: Some("1".into()), ..Claims::default() };
+        key().sign(&claims).expect("it signs")
+    });
+    let now = Some(UnixTime::from_secs(1_900_000_000));
+    let verify = |token: &str| {
+        let mut tokens = Tokens::new(key()).with_key("other", TokenKey::ed25519(&[9; 32])).single_use(4);
+        tokens.verify(token, now).is_ok()
+    };
+    if let Ok(text) = core::str::from_utf8(data) {
+        let peak = peak_of(|| assert!(text == *GOOD || !verify(text), "{text}"));
+        assert!(peak < (1 << 20) + 16 * data.len().cast_signed(), "{peak} bytes for {}", data.len());
+    }
+    let mut changed = GOOD.clone().into_bytes();
+    for pair in data.chunks_exact(2).take(4) {
+        let place = usize::from(pair[0]) % changed.len();
+        changed[place] = pair[1] & 0x7f;
+    }
+    let changed = String::from_utf8(changed).expect("ASCII");
+    assert_eq!(verify(&changed), changed == *GOOD, "{changed}");
+}
+
+fn key() -> TokenKey {
+    TokenKey::hs256(&[7; 32]).expect("long enough")
+}
+
+/// Any bytes as JSON-RPC in frames: requests, batches, and answers to a call of the server.
+///
+/// # Panics
+/// If something is answered that is not JSON, or much memory is held.
+pub fn calls(data: &[u8]) {
+    let rpc = Rpc::new("numbers", "1")
+        .method("sum", |_, _, numbers: Vec<i64>| {
+            numbers.iter().try_fold(0_i64, |sum, number| sum.checked_add(*number)).ok_or(RpcError::new(1, "too large"))
+        })
+        .method("square", |_, _, number: i32| Ok::<_, RpcError>(i64::from(number) * i64::from(number)));
+    let listen: Listen = "length://127.0.0.1:1?prefix=u32be".parse().expect("well formed");
+    let service = Service::new(()).rpc(rpc).on_open(|(), cx| {
+        cx.call("greet", &[1], core::time::Duration::from_secs(5), |(), _, _: Result<String, _>| ()).map(drop)
+    });
+    let mut hub = TestHub::with_config(Config::listening([listen]).unlimited(), service);
+    let conn = hub.connect();
+    for message in data.split(|byte| *byte == b'\n') {
+        let length = u32::try_from(message.len()).expect("short").to_be_bytes();
+        let peak = peak_of(|| hub.send(conn, &[&length, message].concat()));
+        assert!(peak < (4 << 20) + 64 * message.len().cast_signed(), "{peak} bytes for {}", message.len());
+    }
+    for answer in hub.messages(conn) {
+        let answer = core::str::from_utf8(&answer).expect("text");
+        assert!(answer.starts_with(['{', '[']) || answer.starts_with("error: "), "{answer}");
+    }
+    hub.advance(core::time::Duration::from_secs(10));
+    assert_eq!(hub.machine().metrics().tickets, 0);
+}
