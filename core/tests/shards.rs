@@ -195,3 +195,12 @@ fn who_is_held_back_for_others_is_not_idle() {
     machine.elapsed(Time::from_secs(102));
     assert_eq!(machine.metrics().ended.get(Reason::Idle), 1, "from then on it counts");
 }
+
+#[test]
+fn a_connection_by_a_listener_that_is_not_known_is_over_at_once() {
+    let mut machine = Machine::new(Config::listening(["tcp://127.0.0.1:1".parse().expect("well formed")]), Relay::default());
+    machine.started(Time::START);
+    let id = machine.adopted(Time::START, ListenerId(7), Peer::Local);
+    assert!(machine.intent(id).is_none());
+    assert_eq!((machine.metrics().ended.get(Reason::Shutdown), machine.recount()), (1, Ok(())));
+}

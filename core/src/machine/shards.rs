@@ -20,16 +20,23 @@ impl<H: Handler> Machine<H> {
     }
 
     /// A connection that the first shard accepted is handed to this one: in the order in which that one dispatched connections and
-    /// was [reconfigured](Self::reconfigured).
+    /// was [reconfigured](Self::reconfigured). A connection by a listener that this shard does not know is over at once, as
+    /// [`Reason::Shutdown`].
     pub fn adopted(&mut self, now: Time, listener: ListenerId, peer: Peer) -> ConnId {
         self.begin(now, &Fact::Adopted { listener, peer });
         let protocol = self.state.listeners.get(listener).map(|listen| listen.protocol.clone());
+        let is_known = protocol.is_some();
         let (wire, wait) = protocol.map_or_else(Default::default, |protocol| (protocol.wire(), protocol.wait()));
         let id = self.opened(peer, Origin::Listener(listener), wire, wait);
-        if self.state.drain.is_some() {
+        if !is_known {
+            // Without a listener there are no limits to hold it to, and no TLS.
+            self.state.end(id.slot(), Reason::Shutdown, Ending::Drop);
+            // The handler may have ended it already, in another way.
+            self.state.forget(id.slot());
+        } else if self.state.drain.is_some() {
             self.state.end(id.slot(), Reason::Shutdown, Ending::Flush);
-            self.settle();
         }
+        self.settle();
         id
     }
 
