@@ -8,7 +8,7 @@ use drupe_core::testing::TestHub;
 use drupe_core::tls::{CertificateFiles, ClientCertificates, Secured, Tickets, Tls, TlsFiles};
 use drupe_core::trace::{SharedTrace, replay};
 use drupe_core::wire::Proxies;
-use drupe_core::{Config, Event, Handler, Hub, Listen, ListenerId, Machine, NoNote, Peer, Reason, Time};
+use drupe_core::{Config, End, Event, Handler, Hub, Listen, ListenerId, Machine, NoNote, Peer, Reason, Time};
 use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, HandshakeKind};
@@ -350,4 +350,44 @@ fn files_that_are_not_what_they_should_be_are_named() {
     assert!(text.contains("a private key in") && text.contains("junk.pem"), "{text}");
     let text = error(vec![CertificateFiles { key: other.key, ..good }]);
     assert!(text.contains("other.key is not the one of the certificate in"), "{text}");
+}
+
+/// A shell may look at an intent before `next_changed` names its connection, for instance when the socket becomes writable.
+#[test]
+fn our_half_stays_open_until_close_notify_is_written() {
+    let world = World::new();
+    let mut machine = Machine::new(listening(world.tls(&["localhost"])), Echo);
+    machine.started(Time::START);
+    let conn = machine.accepted(Time::START, ListenerId(0), Peer::Local).expect("room");
+    let name = ServerName::try_from("localhost").expect("a name");
+    let mut client = ClientConnection::new(world.client(None, &[]), name).expect("good");
+    let mut exchange = |machine: &mut Machine<Echo>| {
+        let mut sent = Vec::new();
+        while client.wants_write() {
+            client.write_tls(&mut sent).expect("a vector");
+        }
+        machine.received(Time::START, conn, &mut sent);
+        let mut heard = Vec::new();
+        while let Some(named) = machine.next_changed() {
+            let bytes = machine.intent(named).map_or_else(Vec::new, |intent| intent.transmit.first().to_vec());
+            if !bytes.is_empty() {
+                machine.wrote(Time::START, named, bytes.len());
+            }
+            heard.extend(bytes);
+        }
+        let mut rest = &heard[..];
+        let mut closed = false;
+        while !rest.is_empty() {
+            client.read_tls(&mut rest).expect("a slice");
+            closed |= client.process_new_packets().expect("TLS").peer_has_closed();
+        }
+        closed
+    };
+    (0..3).for_each(|_| assert!(!exchange(&mut machine)));
+    // The client ends its half without a word.
+    machine.ended(Time::START, conn);
+    let intent = machine.intent(conn).expect("it lingers");
+    assert_eq!((intent.transmit.len(), intent.end), (0, End::Open));
+    assert!(exchange(&mut machine), "close_notify is sealed once the connection is named");
+    assert!(machine.intent(conn).is_none_or(|intent| intent.end == End::Shutdown));
 }

@@ -5,6 +5,8 @@ use crate::outbound::Outbound;
 use crate::record::Recorder;
 use crate::state::{Deadline, Why};
 use crate::telnet::Terminal;
+#[cfg(feature = "tls")]
+use crate::tls::TlsSession;
 use crate::{Addressee, Config, ConnId, DialId, Letter, ListenerId, Metrics, Shard, Time, UnixTime};
 use core::fmt;
 
@@ -103,7 +105,9 @@ impl<H: Handler> Machine<H> {
         let serves =
             found.is_open() && found.held.is_empty() && !found.decoder.is_ahead() && !self.state.must_wait(conn.slot());
         let is_written = plain.is_empty() && found.finished && found.is_open();
-        let is_over = transmit.is_empty() && (is_written || matches!(found.phase, Phase::Lingering { .. }));
+        let is_over = transmit.is_empty()
+            && self.is_sealed(conn)
+            && (is_written || matches!(found.phase, Phase::Lingering { .. }));
         let end = if is_over { End::Shutdown } else { End::Open };
         Some(Intent { read: !found.input_ended && (at_once || serves), transmit, end })
     }
@@ -112,6 +116,18 @@ impl<H: Handler> Machine<H> {
     #[cfg(feature = "tls")]
     fn enciphered(&self, conn: ConnId) -> Option<Transmit<'_>> {
         self.tls.session(conn).map(|session| Transmit(Source::Sealed(session.outgoing())))
+    }
+
+    /// Whether TLS, if it is spoken, has said that nothing more will follow.
+    #[cfg(feature = "tls")]
+    fn is_sealed(&self, conn: ConnId) -> bool {
+        self.tls.session(conn).is_none_or(TlsSession::has_said_all)
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[expect(clippy::unused_self, reason = "with TLS it depends")]
+    const fn is_sealed(&self, _: ConnId) -> bool {
+        true
     }
 
     #[cfg(not(feature = "tls"))]

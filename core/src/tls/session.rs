@@ -165,6 +165,11 @@ impl TlsSession {
         }
     }
 
+    /// Whether its last words are sealed, if it has any: what is written then is all that ever will be.
+    pub(crate) const fn has_said_all(&self) -> bool {
+        self.has_closed || self.has_failed || !self.is_secured
+    }
+
     fn take_outgoing(&mut self) {
         while self.connection.wants_write() && self.connection.write_tls(&mut self.outgoing).is_ok() {}
     }
