@@ -53,7 +53,7 @@ pub use peer::{Act, Actor, Link};
 use crate::handler::Handler;
 use crate::input::{Input, Request};
 use crate::tunnel::TunnelId;
-use crate::{Config, ConnId, Letter, ListenerId, Metrics, Peer, Random, Shard, Time};
+use crate::{Config, ConnId, Letter, ListenerId, Metrics, Peer, Random, Shard, Time, UnixTime};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -166,6 +166,7 @@ where
             checks: Cell::new(0),
         };
         for node in 0..world.nodes.len() {
+            world.apply(node, Input::TakesJobs);
             world.apply(node, Input::Started);
         }
         world
@@ -349,6 +350,11 @@ where
         self.check();
     }
 
+    /// The clock on the wall is set, on all shards.
+    pub fn set_clock(&mut self, unix: UnixTime) {
+        (0..self.nodes.len()).for_each(|node| self.apply(node, Input::ClockSet(unix)));
+    }
+
     /// A note from outside reaches a shard; one that is not there is the first.
     ///
     /// # Panics
@@ -400,7 +406,9 @@ where
         // A world in which nobody could break anything has shown nothing.
         let is_empty = !has_opened && !self.ends.is_empty();
         self.promise(!is_empty || self.may_be_empty, "somebody ever connected, in the steps that were run");
+        self.ends.iter_mut().for_each(|end| end.link = Link::Steady);
         self.rest();
+        self.calm = true;
         self.request(&Request::Drain);
         for _ in 0..1_000 {
             self.flush_all();

@@ -4,7 +4,7 @@ use super::Watch;
 use crate::handler::Handler;
 use crate::machine::{End, Machine};
 use crate::record::Recorder;
-use crate::{Config, ConnId, Letter, ListenerId, Peer, Shard, Time};
+use crate::{Config, ConnId, Job, Letter, ListenerId, Peer, Shard, Time};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -16,6 +16,8 @@ pub(super) struct Node<H: Handler> {
     pub(super) sockets: Vec<Option<Plug>>,
     /// What other shards have sent, by sender: in order from each.
     pub(super) inbox: Vec<VecDeque<Mail>>,
+    /// Jobs of the handler that are being run elsewhere.
+    pub(super) jobs: VecDeque<Job>,
     /// Nothing of it is looked at before then.
     pub(super) stalled_until: Option<Time>,
     pub(super) held_back: bool,
@@ -64,6 +66,7 @@ where
             machine,
             sockets: Vec::new(),
             inbox: (0..shard.count()).map(|_| VecDeque::new()).collect(),
+            jobs: VecDeque::new(),
             stalled_until: None,
             held_back: false,
             configs: alloc::vec![config],

@@ -28,7 +28,8 @@ where
         match (self.random.below(100), self.ends.get(peer).map(|end| end.socket)) {
             (0..50, Some(Socket::Open(conn))) => self.peer_moves(peer, conn),
             (0..50, Some(Socket::Connecting)) => self.connect(peer),
-            (50..74, _) => self.flush(node),
+            (50..73, _) => self.flush(node),
+            (73, _) => self.finish_jobs(node, 1),
             (74..80, _) => self.deliver_one_letter(node),
             (80..95, _) => {
                 let span = match self.random.below(60) {
@@ -234,6 +235,18 @@ where
         }
     }
 
+    /// Jobs that are run elsewhere come to their end.
+    fn finish_jobs(&mut self, node: usize, most: usize) {
+        for _ in 0..most {
+            if self.is_stalled(node) {
+                return;
+            }
+            let Some(job) = self.nodes[node].jobs.pop_front() else { return };
+            let conn = job.conn();
+            self.apply(node, Input::JobDone { conn, outcome: job.run() });
+        }
+    }
+
     pub(super) fn flush_all(&mut self) {
         (0..self.nodes.len()).for_each(|node| self.flush(node));
     }
@@ -254,6 +267,9 @@ where
         }
         self.check_hint(node);
         self.apply(node, Input::TurnEnded);
+        while let Some(job) = self.nodes[node].machine.take_job() {
+            self.nodes[node].jobs.push_back(job);
+        }
         while let Some((to, letter)) = self.nodes[node].machine.next_letter() {
             match to {
                 Addressee::First => self.post(node, 0, Mail::Letter(letter)),
@@ -350,6 +366,7 @@ where
                 }
             }
             self.tend_tunnels();
+            (0..self.nodes.len()).for_each(|node| self.finish_jobs(node, usize::MAX));
             self.flush_all();
             self.deliver_steady();
         }
@@ -379,14 +396,15 @@ where
         self.flush_all();
     }
 
-    /// The links of all peers become steady, messages between shards arrive, and time passes until everything that was said is
-    /// served and everything that was sent is received.
+    /// For a while all links are steady, and time passes until messages between shards have arrived, everything that was said is
+    /// served, and everything that was sent is received.
     ///
     /// # Panics
     /// If a promise is broken; above all, if something is never read though nothing is in the way: the application has not
     /// paused the connection, its rate is kept again, and what is sent to it is taken.
     pub fn rest(&mut self) {
-        self.calm = true;
+        let links: alloc::vec::Vec<Link> = self.ends.iter().map(|end| end.link).collect();
+        let was_calm = core::mem::replace(&mut self.calm, true);
         self.nodes.iter_mut().for_each(|node| node.stalled_until = None);
         for peer in 0..self.ends.len() {
             let end = &mut self.ends[peer];
@@ -395,9 +413,16 @@ where
                 self.write(peer, conn);
             }
         }
+        self.come_to_rest();
+        self.ends.iter_mut().zip(links).for_each(|(end, link)| end.link = link);
+        self.calm = was_calm;
+    }
+
+    fn come_to_rest(&mut self) {
         let (since, mut left, mut span) = (self.now, DUE_AT_REST_MAX, Duration::from_millis(100));
         loop {
             self.deliver_mail();
+            (0..self.nodes.len()).for_each(|node| self.finish_jobs(node, usize::MAX));
             self.flush_all();
             self.deliver_steady();
             left -= self.pass_until(self.now + span, left).min(left);

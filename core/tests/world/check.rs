@@ -2,13 +2,17 @@
 
 use crate::Run;
 use crate::swarm::Feature;
+use drupe_core::kit::layer::Layered;
 use drupe_core::{ConnId, Reason};
 use std::collections::BTreeMap;
 
 /// Everybody hears what was sent to them, in order: nothing else, nothing twice, and all of it but what a slow peer may miss.
 pub(crate) fn heard(run: &Run) {
     let mut sent: BTreeMap<ConnId, &Vec<String>> = BTreeMap::new();
-    run.world.handlers().for_each(|hall| sent.extend(hall.sent.iter().map(|(conn, texts)| (*conn, texts))));
+    run.world
+        .handlers()
+        .map(Layered::inner)
+        .for_each(|hall| sent.extend(hall.sent.iter().map(|(conn, texts)| (*conn, texts))));
     for (conn, session, is_steady) in sessions(run) {
         let empty = Vec::new();
         let sent = sent.get(&conn).copied().unwrap_or(&empty);
@@ -38,12 +42,17 @@ pub(crate) fn heard(run: &Run) {
 /// What peers say arrives, in order: nothing else, and all of it if they ended in good order.
 pub(crate) fn received(run: &Run) {
     let mut received: BTreeMap<ConnId, &Vec<String>> = BTreeMap::new();
-    run.world.handlers().for_each(|hall| received.extend(hall.received.iter().map(|(conn, texts)| (*conn, texts))));
+    run.world
+        .handlers()
+        .map(Layered::inner)
+        .for_each(|hall| received.extend(hall.received.iter().map(|(conn, texts)| (*conn, texts))));
     let drops = run.swarm.has(Feature::Rates) && run.swarm.has(Feature::Drops);
     for (conn, session, is_steady) in sessions(run) {
         let empty = Vec::new();
         let received = received.get(&conn).copied().unwrap_or(&empty);
-        let mut rest = session.said.iter();
+        // What proves who somebody is goes no further.
+        let said: Vec<&String> = session.said.iter().filter(|text| !text.starts_with("/auth ")).collect();
+        let mut rest = said.into_iter();
         for (place, text) in received.iter().enumerate() {
             let before = rest.clone();
             let found =
@@ -66,8 +75,58 @@ pub(crate) fn received(run: &Run) {
 
 /// Nobody came in without what their listener asks for.
 pub(crate) fn nobody_is_a_stranger(run: &Run) {
-    for hall in run.world.handlers() {
+    for hall in run.world.handlers().map(Layered::inner) {
         assert!(hall.strangers.is_empty(), "who is let in has shown a certificate: {:?} has not", hall.strangers);
+    }
+}
+
+/// What is asked for over HTTP is answered as the listener is configured.
+pub(crate) fn answers(run: &Run) {
+    if run.swarm.has(Feature::Garbage) || run.swarm.has(Feature::Drops) || run.swarm.has(Feature::Reloads) {
+        return;
+    }
+    for (peer, listener) in run.http.iter().enumerate().filter_map(|(peer, listener)| Some((peer, listener.as_ref()?)))
+    {
+        let mut words = listener.split(' ');
+        let (Some("web"), monitor, metrics) = (words.next(), words.next(), words.next()) else { continue };
+        for session in run.world.actor(peer).sessions().iter().filter(|session| !session.was_refused) {
+            for (path, status) in session.said.iter().zip(&session.heard) {
+                let expected = match path.as_str() {
+                    "/monitor" if monitor == Some("true") => "401",
+                    "/monitor" => "404",
+                    "/monitor.js" if monitor == Some("false") => "404",
+                    "/metrics" if metrics == Some("credential") => "401",
+                    "/metrics" if metrics == Some("off") => "404",
+                    _ => continue,
+                };
+                // Methods and upgrades that are not known, a server that is full or ends, and a request that took too long.
+                let is_other = ["405", "408", "426", "429", "503"].contains(&status.as_str());
+                assert!(
+                    status == expected || is_other,
+                    "what is not configured is not served: {path} is answered {status} at {listener}"
+                );
+            }
+        }
+    }
+}
+
+/// The same seed is the same world. What TLS sends is another each time, and stands in the trace where it is discarded unread; there
+/// what was counted and what arrived are compared.
+pub(crate) fn is_same(one: &Run, other: &Run) {
+    let received = |run: &Run| run.world.handlers().map(|app| app.inner().received.clone()).collect::<Vec<_>>();
+    assert_eq!(received(one), received(other), "the same seed is the same world");
+    let counted = [one, other].map(|run| format!("{:?}", run.world.metrics()));
+    assert_eq!(counted[0], counted[1], "the same seed counts the same");
+    if !one.swarm.has(Feature::Tls) {
+        assert_eq!(one.world.traces(), other.world.traces(), "the same seed has the same trace");
+    }
+}
+
+/// No nonce is used twice, on no shard.
+pub(crate) fn nonces(run: &Run) {
+    if let Some(logins) = &run.logins {
+        let repeated = logins.repeated.borrow();
+        assert!(repeated.is_none(), "a nonce is used once: {repeated:?} came twice");
     }
 }
 
@@ -85,7 +144,8 @@ fn sessions(run: &Run) -> impl Iterator<Item = (ConnId, &drupe_core::sim::Sessio
 /// A message of the application, without a prompt before it; `None` for what the server says itself.
 fn message(text: &str) -> Option<&str> {
     let mut text = text;
-    while let Some(rest) = text.strip_prefix("> ").or_else(|| text.strip_prefix("password: ")) {
+    let prompts = ["> ", "user: ", "password: "];
+    while let Some(rest) = prompts.iter().find_map(|prompt| text.strip_prefix(prompt)) {
         text = rest;
     }
     let is_ours = ["all ", "side ", "other ", "echo ", "many ", "big ", "each ", "bye;"]

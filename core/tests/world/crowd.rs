@@ -9,6 +9,9 @@ use drupe_core::{Listen, Random};
 /// A client for a listener, and whether what it says can be compared with what arrives.
 pub(crate) struct Guest {
     pub(crate) client: Client,
+    pub(crate) script: Script,
+    /// It speaks HTTP.
+    pub(crate) is_http: bool,
     /// It says nothing but messages.
     pub(crate) is_exact: bool,
 }
@@ -16,7 +19,7 @@ pub(crate) struct Guest {
 /// No message is longer.
 const LINE_BYTES: usize = 32;
 
-type Script = Box<dyn FnMut(&mut Random) -> Do>;
+pub(crate) type Script = Box<dyn FnMut(&mut Random) -> Do>;
 
 impl Swarm {
     /// A client that speaks what a listener speaks, most often.
@@ -45,10 +48,10 @@ impl Swarm {
             other => panic!("nobody speaks {other:?}"),
         };
         let garbage = self.has(Feature::Garbage) && self.chance(4);
-        let client = client.does(if speaks { self.talk(garbage) } else { self.requests(garbage) });
+        let script = if speaks { self.talk(garbage) } else { self.requests(garbage) };
         // A line that is typed is cut where it is too long; elsewhere that is the end.
         let is_exact = speaks && !garbage && !self.has(Feature::Modes) && line_max > LINE_BYTES;
-        Guest { client, is_exact }
+        Guest { client, script, is_exact, is_http: !speaks }
     }
 
     fn terminal(&mut self, mode: InputMode, line_max: usize) -> Client {
@@ -89,6 +92,7 @@ impl Swarm {
         .collect();
         let (big, pace, ends) = (self.has(Feature::Big), self.pick(&[1, 2, 20]), self.pick(&[0, 15, 60, 300]));
         let burst = self.pick(&[1, 1, 5, 60]);
+        let storms = garbage && self.has(Feature::Storms);
         let mut said = 0;
         let mut left = 0;
         Box::new(move |random: &mut Random| {
@@ -104,6 +108,9 @@ impl Swarm {
                 let length = random.below(60);
                 return Do::Raw((0..length).map(|_| u8::try_from(random.below(256)).expect("small")).collect());
             }
+            if storms && random.below(10) == 0 {
+                return storm(random);
+            }
             said += 1;
             let verb = if !seldom.is_empty() && random.below(20) == 0 {
                 seldom[usize::try_from(random.below(seldom.len() as u64)).expect("small")]
@@ -118,7 +125,8 @@ impl Swarm {
 
     /// What somebody asks for who speaks HTTP.
     fn requests(&mut self, garbage: bool) -> Script {
-        let paths = ["/healthz", "/readyz", "/healthz", "/nothing", "/", "/metrics"];
+        let paths =
+            ["/monitor", "/monitor.js", "/metrics", "/healthz", "/readyz", "/healthz", "/nothing", "/", "/metrics"];
         let burst = self.pick(&[1, 3, 10]);
         let mut left = 0;
         Box::new(move |random: &mut Random| {
@@ -135,4 +143,26 @@ impl Swarm {
             Do::Say(paths[usize::try_from(random.below(paths.len() as u64)).expect("small")].to_string())
         })
     }
+}
+
+/// Much of one key, or of one command, behind a long line: what costs most of all that fits in a few reads.
+fn storm(random: &mut Random) -> Do {
+    let keys: [&[u8]; 12] = [
+        b"\x01\x05",
+        b"\x0c",
+        b"\x10\x0e",
+        b"\x1b[A",
+        b"\x1b[D",
+        b"\x7f",
+        b"\x15",
+        b"\x17",
+        b"\xff\xf6",
+        b"\xff\xf7",
+        b"\xff\xfd\x05\xff\xfe\x05",
+        b"\r\x10",
+    ];
+    let letters = [&b"x"[..], "e\u{301}".as_bytes(), "\u{6f22}".as_bytes()];
+    let key = keys[usize::try_from(random.below(12)).expect("small")];
+    let letter = letters[usize::try_from(random.below(3)).expect("small")];
+    Do::Raw([letter.repeat(4_000 / letter.len()), key.repeat(8_192 / key.len()), b"\r\n".to_vec()].concat())
 }

@@ -12,6 +12,9 @@ use std::time::Duration;
 /// The room that everybody is in, as long as it may be.
 pub(crate) const ALL: &str = "all";
 
+/// What an operator says to all.
+pub(crate) const OPERATOR: &str = "a word of the operator";
+
 /// Does what messages say; see [`Hall::obey`].
 #[derive(Default)]
 pub(crate) struct Hall {
@@ -35,6 +38,9 @@ impl Hall {
         if let Letter::Publish { room, except, message } = letter {
             let OutgoingBuf::Same(payload) = message else { return };
             let text = payload.as_payload().as_str().unwrap_or_default().to_string();
+            if text == OPERATOR {
+                return;
+            }
             let members = self.members.get(&**room).cloned().unwrap_or_default();
             self.expect(members.iter().filter(|conn| !except.contains(conn)).copied(), &text);
         }
@@ -162,8 +168,14 @@ impl Handler for Hall {
                 if matches!(frames, Some(Wire::LengthPrefixed(frames)) if frames.prefix == LengthPrefix::U8) {
                     self.short.insert(conn);
                 }
-                let requires = hub.listen(conn).is_some_and(|listen| listen.app == "certificate");
-                if requires && hub.secured(conn).is_none_or(|secured| secured.user.is_none()) {
+                let app = hub.listen(conn).map(|listen| listen.app.clone()).unwrap_or_default();
+                let user = hub.secured(conn).and_then(|secured| secured.user.clone());
+                let is_known = match (app.split_once(' '), &user) {
+                    (Some(("required" | "optional", authority)), Some(user)) => user.starts_with(authority),
+                    (Some(("required", _)), None) => false,
+                    _ => true,
+                };
+                if !is_known {
                     self.strangers.push(conn);
                 }
                 if let Origin::Listener(_) = origin {

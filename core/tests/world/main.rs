@@ -7,16 +7,26 @@
 mod check;
 mod crowd;
 mod hall;
+mod login;
 mod swarm;
+mod tls;
 mod watchdog;
 
+use crowd::Guest;
+use drupe_core::kit::auth::{Accounts, Authentication};
+use drupe_core::kit::layer::{Layered, Within};
 use drupe_core::sim::{Client, Faults, Link, World};
-use drupe_core::{Config, Peer, Reason};
+use drupe_core::tls::Tickets;
+use drupe_core::{Config, Peer, Reason, Request, Shard, UnixTime};
 use hall::{Hall, Wanted};
+use login::{Keys, Logins};
+use rustls::crypto::ring;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 use swarm::{Feature, Swarm};
+use tls::{Authorities, Wallet};
 
 /// Enough for combinations to meet, in about a minute of one core.
 const WORLDS: u64 = 1_000;
@@ -27,6 +37,9 @@ const NOT_YET: &[&str] = &[
     "an intent that changes is named",
     "is missed: looked at",
     "something follows the Close",
+    "hears everything to the end",
+    "what is not configured is not served",
+    "one fact costs a bounded number of steps",
     "a CR that neither LF nor NUL follows",
     "an LF without a CR",
     "no UTF-8",
@@ -34,53 +47,103 @@ const NOT_YET: &[&str] = &[
 
 /// One world, and what is known of its peers.
 struct Run {
-    world: World<Hall, Client>,
+    world: World<App, Client>,
     swarm: Swarm,
     /// By peer: whether what it says can be compared with what arrives.
     exact: Vec<bool>,
+    /// By peer that speaks HTTP: what its listener serves.
+    http: Vec<Option<String>>,
     reloads: Vec<Config>,
+    logins: Option<Logins>,
 }
 
-fn run(seed: u64, quiet: bool) -> Run {
+type App = Layered<Option<Authentication<Accounts>>, Hall>;
+
+/// What takes long to make, and is the same for all worlds.
+struct Made {
+    authorities: Authorities,
+    keys: Keys,
+}
+
+fn app(logins: Option<&Logins>, shard: Shard) -> App {
+    Hall::default().within(logins.map(|logins| logins.layer(shard)))
+}
+
+fn run(seed: u64, made: &Made, quiet: bool) -> Run {
     let mut swarm = Swarm::new(seed);
     let mut config = swarm.config();
     let count = 1 + u16::try_from(swarm.number(4)).expect("small");
-    config.listeners = (0..count).map(|number| swarm.listener(number)).collect();
+    let tickets = Tickets::new(ring::Ticketer::new);
+    config.listeners = (0..count)
+        .map(|number| {
+            let mut listen = swarm.listener(number);
+            if swarm.has(Feature::Tls) && swarm.chance(2) {
+                made.authorities.listen(&mut swarm, &mut listen, &tickets);
+            }
+            listen
+        })
+        .collect();
+    if swarm.has(Feature::Web) {
+        config.listeners.push(swarm.web());
+    }
+    let logins = swarm.has(Feature::Logins).then(|| made.keys.logins(&mut swarm));
     let shards = if swarm.has(Feature::Shards) { 1 + u8::try_from(swarm.number(4)).expect("small") } else { 1 };
     let faults = faults(&mut swarm);
-    let mut world =
-        World::of_shards(seed, &config, shards, |_| Hall::default()).faults(faults).on_letter(Hall::delivered);
+    let mut world = World::of_shards(seed, &config, shards, |shard| app(logins.as_ref(), shard))
+        .faults(faults)
+        .on_letter(|app: &mut App, letter| app.inner_mut().delivered(letter));
     // Peers ask for panics, and now and then nobody gets in.
     world = world.catch_panics().may_be_empty();
     if quiet {
         world = world.quiet();
     }
-    let mut exact = Vec::new();
-    let peers = 3 + swarm.number(12);
-    for _ in 0..peers {
-        let listener = swarm.number(config.listeners.len());
-        let listen = &config.listeners[listener];
-        let budget = listen.limits.map_or(config.budget, |limits| limits.budget);
-        let link = if swarm.has(Feature::Troubled) && swarm.chance(2) { Link::Troubled } else { Link::Steady };
-        let guest = swarm.guest(listen, link, budget.message_max_bytes.get());
-        let from = Peer::Address(SocketAddr::from(([198, 51, 100, swarm.pick(&[1, 1, 2, 3])], 1_000)));
-        let client = match &listen.proxies {
-            Some(_) => guest.client.behind_proxy(header(&mut swarm)),
-            None => guest.client,
-        };
-        let returns = swarm.has(Feature::Returns);
-        world.add_from(from, u32::try_from(listener).expect("small"), returns, link, client);
-        exact.push(guest.is_exact);
-    }
-    if swarm.has(Feature::Dials) {
-        for client in [Client::lines(), Client::lines().says(["hello"])] {
-            world.add_elsewhere(Link::Steady, client);
-            exact.push(false);
-        }
+    if swarm.chance(2) || logins.is_some() {
+        world.set_clock(UnixTime::from_secs(login::UNIX_SECS));
     }
     let reloads =
         if swarm.has(Feature::Reloads) { (0..3).map(|_| reload(&mut swarm, &config)).collect() } else { vec![] };
-    Run { world, swarm, exact, reloads }
+    let mut run = Run { world, swarm, exact: Vec::new(), http: Vec::new(), reloads, logins };
+    let wallet = made.authorities.wallet();
+    for _ in 0..3 + run.swarm.number(12) {
+        join(&mut run, &config, made, &wallet);
+    }
+    if run.swarm.has(Feature::Dials) {
+        for client in [Client::lines(), Client::lines().says(["hello"])] {
+            run.world.add_elsewhere(Link::Steady, client);
+            run.exact.push(false);
+            run.http.push(None);
+        }
+    }
+    run
+}
+
+/// Adds a peer of any listener.
+fn join(run: &mut Run, config: &Config, made: &Made, wallet: &Wallet) {
+    let swarm = &mut run.swarm;
+    let listener = swarm.number(config.listeners.len());
+    let listen = &config.listeners[listener];
+    let budget = listen.limits.map_or(config.budget, |limits| limits.budget);
+    let link = if swarm.has(Feature::Troubled) && swarm.chance(2) { Link::Troubled } else { Link::Steady };
+    let Guest { mut client, script, is_exact, is_http } = swarm.guest(listen, link, budget.message_max_bytes.get());
+    let mut returns = swarm.has(Feature::Returns);
+    client = match &run.logins {
+        // Who comes again does not log in again.
+        Some(logins) if !is_http => {
+            returns = false;
+            made.keys.client(swarm, logins, client, script)
+        }
+        _ => client.does(script),
+    };
+    if listen.tls.is_some() {
+        client = if swarm.chance(12) { Client::lines().says(["hello"]) } else { wallet.over_tls(swarm, client) };
+    }
+    if listen.proxies.is_some() {
+        client = client.behind_proxy(header(swarm, listen.tls.is_some()));
+    }
+    let from = Peer::Address(SocketAddr::from(([198, 51, 100, swarm.pick(&[1, 1, 2, 3])], 1_000)));
+    run.world.add_from(from, u32::try_from(listener).expect("small"), returns, link, client);
+    run.exact.push(is_exact);
+    run.http.push(is_http.then(|| listen.app.clone()));
 }
 
 fn faults(swarm: &mut Swarm) -> Faults {
@@ -95,14 +158,15 @@ fn faults(swarm: &mut Swarm) -> Faults {
     faults
 }
 
-/// What a proxy says before everything else.
-fn header(swarm: &mut Swarm) -> Vec<u8> {
+/// What a proxy says before everything else. What follows one that is malformed is looked at as a part of it, and would bring the
+/// chance of TLS into the trace.
+fn header(swarm: &mut Swarm, before_tls: bool) -> Vec<u8> {
     let client = swarm.pick(&[1, 2, 3]);
     match swarm.number(6) {
         0 => b"PROXY UNKNOWN\r\n".to_vec(),
         1 => b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0".to_vec(),
         2 => [&b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c"[..], &[203, 0, 113, client, 127, 0, 0, 1, 0, 9, 0, 10]].concat(),
-        3 if swarm.chance(3) => b"PROXY TCP4 nonsense\r\n".to_vec(),
+        3 if !before_tls && swarm.chance(3) => b"PROXY TCP4 nonsense\r\n".to_vec(),
         _ => format!("PROXY TCP4 203.0.113.{client} 127.0.0.1 9 10\r\n").into_bytes(),
     }
 }
@@ -124,15 +188,19 @@ fn reload(swarm: &mut Swarm, before: &Config) -> Config {
 }
 
 /// Runs one world to its end and checks everything about it; returns it.
-fn world(seed: u64, quiet: bool) -> Run {
-    let mut run = run(seed, quiet);
+fn world(seed: u64, made: &Made, quiet: bool) -> Run {
+    let mut run = run(seed, made, quiet);
     let reloads = std::mem::take(&mut run.reloads);
-    let part = STEPS / (u32::try_from(reloads.len()).expect("few") + 1);
-    run.world.run(part);
-    for config in reloads {
-        run.world.reconfigure(&config);
-        run.world.run(part);
-        if run.swarm.chance(3) {
+    let parts = 4;
+    for part in 0..parts {
+        run.world.run(STEPS / parts);
+        if let Some(config) = reloads.get(part as usize) {
+            run.world.reconfigure(config);
+        }
+        if run.swarm.has(Feature::Operator) {
+            operate(&mut run);
+        }
+        if run.swarm.chance(4) {
             run.world.rest();
         }
     }
@@ -140,8 +208,24 @@ fn world(seed: u64, quiet: bool) -> Run {
     check::heard(&run);
     check::received(&run);
     check::nobody_is_a_stranger(&run);
-    run.world.replay(|_| Hall::default());
+    check::answers(&run);
+    check::nonces(&run);
+    run.world.replay(|shard| app(run.logins.as_ref(), shard));
     run
+}
+
+/// An operator does something.
+fn operate(run: &mut Run) {
+    let address = [198, 51, 100, run.swarm.pick(&[1, 2])].into();
+    let request = match run.swarm.number(8) {
+        0 => Request::Quarantine { address },
+        1 => Request::Release { address },
+        2 => Request::ReloadFailed,
+        3 => return run.world.set_clock(UnixTime::from_secs(login::UNIX_SECS + run.swarm.random.below(2_000))),
+        4 if run.swarm.chance(4) => Request::Drain,
+        _ => Request::publish(hall::ALL, hall::OPERATOR),
+    };
+    run.world.request(&request);
 }
 
 /// What a panic says.
@@ -172,9 +256,10 @@ fn worlds_keep_the_promises() {
     let is_whole = seeds.end - seeds.start >= WORLDS;
     let mut reached = BTreeMap::<Reason, u64>::new();
     let watchdog = watchdog::Watchdog::start();
+    let made = Made { authorities: Authorities::new(), keys: Keys::new() };
     for seed in seeds {
         watchdog.begin(seed);
-        let run = match std::panic::catch_unwind(|| world(seed, is_whole)) {
+        let run = match std::panic::catch_unwind(AssertUnwindSafe(|| world(seed, &made, is_whole))) {
             Ok(run) => run,
             Err(panic) if is_whole && NOT_YET.iter().any(|promise| words(&*panic).contains(promise)) => continue,
             Err(panic) => {
@@ -184,7 +269,7 @@ fn worlds_keep_the_promises() {
         };
         run.world.metrics().ended.iter().for_each(|(reason, count)| *reached.entry(reason).or_default() += count);
         if seed.is_multiple_of(16) {
-            assert_eq!(world(seed, false).world.traces(), run.world.traces(), "the same seed is the same world");
+            check::is_same(&run, &world(seed, &made, false));
         }
     }
     // Worlds that reach nothing prove nothing.
@@ -222,9 +307,10 @@ fn campaign() {
     std::panic::set_hook(Box::new(|_| {}));
     let mut found = BTreeMap::<String, Vec<u64>>::new();
     let watchdog = watchdog::Watchdog::start();
+    let made = Made { authorities: Authorities::new(), keys: Keys::new() };
     for seed in seeds {
         watchdog.begin(seed);
-        if let Err(panic) = std::panic::catch_unwind(|| drop(world(seed, true))) {
+        if let Err(panic) = std::panic::catch_unwind(AssertUnwindSafe(|| drop(world(seed, &made, true)))) {
             let text = words(&*panic);
             let promise = text.split(". The trace:").next().unwrap_or(text);
             let promise = promise.split_once(": ").map_or(promise, |(_, promise)| promise);

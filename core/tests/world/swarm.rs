@@ -4,6 +4,7 @@
 use drupe_core::http::Http;
 use drupe_core::limit::{Budget, ConnectionLimits, EarlyDrop, Ladder, MessageSize, Network, QuarantineLimits, Rate};
 use drupe_core::outbound::{Marks, OutboundLimits, SlowPolicy};
+use drupe_core::settings::Sources;
 use drupe_core::telnet::{InputMode, Telnet};
 use drupe_core::wire::{Auto, LengthPrefix, LineEnding, Lines, Protocol, Proxies, Wire};
 use drupe_core::{Address, Closing, Config, Drain, Listen, PeerLimits, Random, Rates, RoomLimits, TicketLimits};
@@ -55,6 +56,11 @@ pub(crate) enum Feature {
     Troubled,
     Big,
     Watch,
+    Tls,
+    Logins,
+    Storms,
+    Operator,
+    Web,
 }
 
 impl Swarm {
@@ -85,7 +91,7 @@ impl Swarm {
         if self.has(Feature::Extremes) && self.chance(6) { self.pick(extreme) } else { self.pick(usual) }
     }
 
-    fn span(&mut self, usual: &[u64]) -> Duration {
+    pub(crate) fn span(&mut self, usual: &[u64]) -> Duration {
         let usual: Vec<Duration> = usual.iter().map(|millis| Duration::from_millis(*millis)).collect();
         let extreme = [Duration::ZERO, Duration::from_nanos(1), Duration::from_millis(1), Duration::MAX];
         self.or_extreme(&usual, &extreme)
@@ -234,6 +240,20 @@ impl Swarm {
             timeout: self.span(&[2_000, 10_000]),
             ..Http::default()
         }
+    }
+
+    /// A listener as an operator configures it, and what is served there: the monitor, and the metrics.
+    pub(crate) fn web(&mut self) -> Listen {
+        let (monitor, metrics) = (self.chance(2), self.pick(&["open", "credential", "off"]));
+        let text = format!(
+            "listeners: {{ web: {{ address: '127.0.0.1:7900', protocol: websocket, \
+             websocket: {{ monitor: {monitor}, metrics: {metrics} }} }} }}\n{}",
+            if monitor || metrics == "credential" { "monitor: { credential: 0123456789abcdef }" } else { "" }
+        );
+        let resolved = Sources::new().file("drupe.yaml", &text).resolve().unwrap_or_else(|wrong| panic!("{wrong}"));
+        let mut listen = resolved.plan.config.listeners[0].clone();
+        listen.app = format!("web {monitor} {metrics}");
+        listen
     }
 
     /// A listener of any kind.

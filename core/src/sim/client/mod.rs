@@ -36,8 +36,12 @@ pub struct Client {
     sessions: Vec<Session>,
     /// What it says as soon as it is connected.
     first: Option<String>,
-    /// What it can't say yet.
-    waiting: VecDeque<Do>,
+    /// What it says to a message that it received.
+    answers: Option<Answers>,
+    /// What it says as soon as it can.
+    waiting: VecDeque<String>,
+    /// For what it says by itself.
+    random: Random,
     broken: Option<String>,
 }
 
@@ -73,6 +77,8 @@ pub enum Do {
     /// It closes, reading nothing more.
     Leave,
 }
+
+type Answers = Box<dyn FnMut(&str) -> Option<String>>;
 
 enum Script {
     Lines(VecDeque<String>),
@@ -130,7 +136,9 @@ impl Client {
             replies: Vec::new(),
             sessions: Vec::new(),
             first: None,
+            answers: None,
             waiting: VecDeque::new(),
+            random: Random::new(0),
             broken: None,
         }
     }
@@ -171,6 +179,13 @@ impl Client {
         Self { first: Some(message.into()), ..self }
     }
 
+    /// What it says next to a message that it received, before anything else: a login, for instance. A person at a screen
+    /// receives no single messages.
+    #[must_use]
+    pub fn answers(self, answer: impl FnMut(&str) -> Option<String> + 'static) -> Self {
+        Self { answers: Some(Box::new(answer)), ..self }
+    }
+
     /// It does what `next` says, whenever it may do something.
     #[must_use]
     pub fn does(self, next: impl FnMut(&mut Random) -> Do + 'static) -> Self {
@@ -190,20 +205,36 @@ impl Client {
     }
 
     fn next(&mut self, random: &mut Random) -> Do {
-        if let Some(waiting) = self.waiting.pop_front() {
-            return waiting;
-        }
         match &mut self.script {
             Script::Lines(lines) => lines.pop_front().map_or(Do::Wait, Do::Say),
             Script::Call(next) => next(random),
         }
     }
 
+    /// Some do not wait until they could speak.
+    fn leave_early(&self, random: &mut Random) -> Do {
+        match (&self.script, random.below(100)) {
+            (Script::Call(_), 0) => Do::Leave,
+            (Script::Call(_), 1) => Do::End,
+            _ => Do::Wait,
+        }
+    }
+
     fn take(&mut self, bytes: &[u8]) {
         let Some(session) = self.sessions.last_mut() else { return };
-        let heard = self.codec.hear(bytes, &mut session.heard, &mut self.replies);
-        if let Err(broken) = heard {
+        let before = session.heard.len();
+        if let Err(broken) = self.codec.hear(bytes, &mut session.heard, &mut self.replies) {
             self.broken.get_or_insert(broken);
+        }
+        if let Some(answer) = &mut self.answers {
+            self.waiting.extend(session.heard[before..].iter().filter_map(|message| answer(message)));
+        }
+        while self.codec.is_ready()
+            && !session.has_ended
+            && let Some(message) = self.waiting.pop_front()
+        {
+            self.codec.say(&message, &mut self.random, &mut self.replies);
+            session.said.push(message);
         }
     }
 }
@@ -211,6 +242,7 @@ impl Client {
 impl Actor for Client {
     fn connected(&mut self, random: &mut Random) -> Vec<u8> {
         let mut session = Session::default();
+        self.random = Random::new(random.next_u64());
         self.replies.clear();
         self.waiting.clear();
         let mut out = Vec::new();
@@ -220,7 +252,7 @@ impl Actor for Client {
                 self.codec.say(message, random, &mut out);
                 session.said.push(message.clone());
             }
-            Some(message) => self.waiting.push_back(Do::Say(message.clone())),
+            Some(message) => self.waiting.push_back(message.clone()),
             None => {}
         }
         self.sessions.push(session);
@@ -228,15 +260,14 @@ impl Actor for Client {
     }
 
     fn act(&mut self, random: &mut Random) -> Act {
-        let next = self.next(random);
         let ready = self.codec.is_ready();
+        let next = if ready { self.next(random) } else { self.leave_early(random) };
         let Some(session) = self.sessions.last_mut().filter(|session| !session.has_ended) else { return Act::Wait };
         let mut out = Vec::new();
         match next {
-            Do::Say(_) | Do::Close if !ready => self.waiting.push_front(next),
-            Do::Raw(bytes) if ready => self.codec.raw(&bytes, &mut out),
-            Do::Fidget if ready => self.codec.fidget(random, &mut out),
-            Do::Wait | Do::Raw(_) | Do::Fidget => {}
+            Do::Wait => {}
+            Do::Raw(bytes) => self.codec.raw(&bytes, &mut out),
+            Do::Fidget => self.codec.fidget(random, &mut out),
             Do::Say(message) => {
                 self.codec.say(&message, random, &mut out);
                 session.said.push(message);

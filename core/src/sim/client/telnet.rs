@@ -27,6 +27,8 @@ pub(super) struct Telnet {
     /// The line that is being typed, and where the cursor is in it.
     line: Vec<char>,
     cursor: usize,
+    /// What it sent was no typing, so nobody knows what the line is until it is typed anew.
+    unsure: bool,
 }
 
 #[derive(Default)]
@@ -78,6 +80,7 @@ impl Telnet {
             partial: Vec::new(),
             line: Vec::new(),
             cursor: 0,
+            unsure: false,
         }
     }
 
@@ -143,7 +146,7 @@ impl Telnet {
                 }
                 Self::sub(CHARSET, b"\x02UTF-8", out);
             }
-            [TTYPE | NEW_ENVIRON, ..] => {
+            [TTYPE | NEW_ENVIRON, ..] if !self.unsure => {
                 return Err(format!("parameters of an option that is off: {}", shown(content)));
             }
             _ => {}
@@ -326,6 +329,11 @@ impl Codec for Telnet {
         self.cursor = 0;
     }
 
+    fn raw(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        self.unsure = true;
+        out.extend_from_slice(bytes);
+    }
+
     fn fidget(&mut self, random: &mut Random, out: &mut Vec<u8>) {
         if self.typist.is_some() && self.is_shown() && random.below(4) > 0 {
             return match random.below(10) {
@@ -419,7 +427,7 @@ impl Codec for Telnet {
     }
 
     fn rested(&mut self) -> Result<(), String> {
-        if self.typist.is_none() || !self.is_shown() {
+        if self.typist.is_none() || self.unsure || !self.is_shown() {
             return Ok(());
         }
         let (before, after) = self.line.split_at(self.cursor);

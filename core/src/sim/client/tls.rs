@@ -20,6 +20,8 @@ pub(super) struct Tls {
     /// What the inner one says first.
     first: Vec<u8>,
     begun: bool,
+    /// Something came behind the handshake: before that the server may not have taken our last part of it.
+    answered: bool,
     has_closed: bool,
     /// The handshake failed, or the connection behind it.
     failed: bool,
@@ -28,7 +30,17 @@ pub(super) struct Tls {
 impl Tls {
     pub(super) fn new(config: Arc<ClientConfig>, name: ServerName<'static>, within: Box<dyn Codec>) -> Self {
         let (connection, first) = (None, Vec::new());
-        Self { config, name, within, connection, first, begun: false, has_closed: false, failed: false }
+        Self {
+            config,
+            name,
+            within,
+            connection,
+            first,
+            begun: false,
+            answered: false,
+            has_closed: false,
+            failed: false,
+        }
     }
 
     fn seal(&mut self, plain: &[u8], out: &mut Vec<u8>) {
@@ -46,7 +58,7 @@ impl Tls {
 
 impl Codec for Tls {
     fn begin(&mut self, random: &mut Random, out: &mut Vec<u8>) {
-        (self.begun, self.has_closed, self.failed) = (false, false, false);
+        (self.begun, self.answered, self.has_closed, self.failed) = (false, false, false, false);
         self.connection = ClientConnection::new(Arc::clone(&self.config), self.name.clone()).ok();
         self.first.clear();
         self.within.begin(random, &mut self.first);
@@ -90,6 +102,7 @@ impl Codec for Tls {
         let mut rest = bytes;
         while !rest.is_empty() && !self.failed {
             let was_secured = self.is_secured();
+            self.answered |= was_secured;
             let Some(connection) = &mut self.connection else { return Ok(()) };
             if connection.read_tls(&mut rest).is_err() {
                 return Err("TLS is sent more than fits".to_string());
@@ -122,7 +135,7 @@ impl Codec for Tls {
     }
 
     fn finished(&mut self, heard: &mut Vec<String>) -> Result<(), String> {
-        if !self.begun || self.failed {
+        if !self.answered || self.failed {
             return Ok(());
         }
         if !self.has_closed {

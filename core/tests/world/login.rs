@@ -1,0 +1,117 @@
+//! Peers that prove who they are, rightly or wrongly, before they say anything else.
+
+use crate::swarm::Swarm;
+use drupe_core::Shard;
+use drupe_core::kit::auth::scram::{Client as Scram, Credentials};
+use drupe_core::kit::auth::{Accounts, Authentication, AuthenticationLimits, Claims, DuplicateLogin, TokenKey, Tokens};
+use drupe_core::limit::Rate;
+use drupe_core::sim::{Client, Do};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+/// The wall's clock at the beginning.
+pub(crate) const UNIX_SECS: u64 = 1_800_000_000;
+const PASSWORD: &str = "correct horse";
+
+/// What is made once for all worlds: hashing takes a while.
+pub(crate) struct Keys {
+    credentials: Credentials,
+    key: TokenKey,
+}
+
+/// How logins are in one world.
+#[derive(Clone)]
+pub(crate) struct Logins {
+    accounts: Accounts,
+    limits: AuthenticationLimits,
+    duplicates: DuplicateLogin,
+    dialogue: bool,
+    /// The server's parts of nonces that were seen.
+    nonces: Rc<RefCell<BTreeSet<String>>>,
+    /// One that was seen before.
+    pub(crate) repeated: Rc<RefCell<Option<String>>>,
+}
+
+impl Keys {
+    pub(crate) fn new() -> Self {
+        let credentials = Credentials::new(PASSWORD, b"salt", 4_096).expect("in range");
+        Self { credentials, key: TokenKey::hs256(&[7; 32]).expect("long enough") }
+    }
+
+    pub(crate) fn logins(&self, swarm: &mut Swarm) -> Logins {
+        let accounts = Accounts::new().user("ann", self.credentials.clone(), ["join:all"]).expect("a name");
+        let accounts = accounts.user("bob", self.credentials.clone(), []).expect("a name");
+        let limits = AuthenticationLimits {
+            deadline: swarm.span(&[5_000, 30_000]),
+            tries: swarm.pick(&[0, 1, 3]),
+            per_address: Rate::per(swarm.pick(&[1, 5, 1_000]), 300, swarm.pick(&[1, 5])).expect("not 0"),
+            per_user: Rate::per(swarm.pick(&[1, 50]), 300, 50).expect("not 0"),
+        };
+        let duplicates = swarm.pick(&[DuplicateLogin::KeepBoth, DuplicateLogin::RefuseNew, DuplicateLogin::ReplaceOld]);
+        Logins {
+            accounts: accounts.tokens(Tokens::new(self.key.clone())),
+            limits,
+            duplicates,
+            dialogue: swarm.chance(3),
+            nonces: Rc::default(),
+            repeated: Rc::default(),
+        }
+    }
+
+    /// A client that logs in, or tries to, and goes on as it is told to.
+    pub(crate) fn client(
+        &self,
+        swarm: &mut Swarm,
+        logins: &Logins,
+        client: Client,
+        mut next: Box<dyn FnMut(&mut drupe_core::Random) -> Do>,
+    ) -> Client {
+        let nonce = format!("client{:016x}", swarm.random.next_u64());
+        let user = swarm.pick(&["ann", "bob", "nobody"]);
+        let password = if swarm.chance(4) { "wrong" } else { PASSWORD };
+        let scram = Scram::new(user, password, &nonce).expect("good");
+        let first = match swarm.number(8) {
+            0 => "/auth nonsense".to_string(),
+            1 => {
+                let exp = Some(UNIX_SECS + swarm.pick(&[0, 10, 1_000]));
+                let claims = Claims { sub: user.to_string(), exp, scope: "join:all".to_string(), ..Claims::default() };
+                format!("/auth {}", self.key.sign(&claims).expect("it can sign"))
+            }
+            2 => "let me in".to_string(),
+            _ => format!("/auth scram {}", scram.first()),
+        };
+        let known = Rc::new(Cell::new(false));
+        let is_known = Rc::clone(&known);
+        let (nonces, repeated) = (Rc::clone(&logins.nonces), Rc::clone(&logins.repeated));
+        let answer = move |message: &str| {
+            if message.contains("you are ") || message.contains("auth_ok") {
+                known.set(true);
+                return None;
+            }
+            // Where the server shows what is typed, the answer to it comes back as well.
+            let is_first = message.contains("scram r=client") || message.contains("\"scram\":\"r=client");
+            let begin = message.find("r=client").filter(|_| is_first)?;
+            let server_first = message[begin..].split('"').next()?;
+            let theirs = server_first.strip_prefix("r=")?.strip_prefix(nonce.as_str())?.split(',').next()?;
+            if !nonces.borrow_mut().insert(theirs.to_string()) {
+                *repeated.borrow_mut() = Some(theirs.to_string());
+            }
+            scram.answer(server_first).ok().map(|(last, _)| format!("/auth scram {last}"))
+        };
+        let rude = swarm.chance(8);
+        client
+            .begins_with(&first)
+            .answers(answer)
+            .does(move |random| if is_known.get() || rude && random.below(20) == 0 { next(random) } else { Do::Wait })
+    }
+}
+
+impl Logins {
+    /// The layer of one shard.
+    pub(crate) fn layer(&self, shard: Shard) -> Authentication<Accounts> {
+        let _ = shard;
+        let layer = Authentication::new(self.accounts.clone(), [9; 32]).limits(self.limits).duplicates(self.duplicates);
+        if self.dialogue { layer.dialogue() } else { layer }
+    }
+}
