@@ -1,6 +1,6 @@
 use crate::Peer;
 use crate::config::PeerLimits;
-use crate::http::{Http, Origins};
+use crate::http::{Access, Http, Origins};
 use crate::limit::Network;
 use crate::telnet::{Charset, InputMode, Telnet};
 use crate::tls::Tls;
@@ -49,6 +49,7 @@ use core::time::Duration;
 /// | `subprotocols` | ws | a list, the preferred one first; none |
 /// | `deflate` | ws | `yes`, `no`: whether messages may be compressed |
 /// | `ping` | ws | seconds without a byte until a peer is pinged, 0 for never; 30 |
+/// | `metrics` | ws | `open` on loopback, else `off`: whether everybody may look at `/metrics` |
 /// | `timeout` | ws | seconds until a request must be complete; 10 |
 /// | `mode` | unix | the permissions of the socket's file, such as `660`; what the umask leaves |
 /// | `group` | unix | the group of the socket's file, by name or number; that of the process |
@@ -154,6 +155,27 @@ impl Listen {
             welcome: String::new(),
             prompt: String::new(),
         }
+    }
+
+    /// Whether only this machine can connect, as far as the address tells: a socket that was inherited may be at any.
+    pub(crate) fn is_local(&self) -> bool {
+        match &self.address {
+            Address::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            Address::Forwarded(forward) => forward.bind.is_local(),
+            Address::Unix(_) => true,
+            Address::Inherited(_) => false,
+        }
+    }
+
+    /// Whether others than this machine may be served, through a proxy perhaps.
+    pub(crate) fn is_reached_by_others(&self) -> bool {
+        let is_forwarded = matches!(&self.protocol, Protocol::Http(http) if http.forwarded.is_some());
+        !self.is_local() || self.proxies.is_some() || is_forwarded
+    }
+
+    /// Who may look at `/metrics` where nobody has said: everybody, where only this machine can connect.
+    pub(crate) fn metrics_by_default(&self) -> Access {
+        if self.is_reached_by_others() { Access::Off } else { Access::Open }
     }
 
     /// Whether it is at a Unix socket that has a file here.
@@ -285,9 +307,15 @@ fn parse(text: &str) -> Result<Listen, ListenProblem> {
         "unix" => Listen::new(Address::Unix(place.to_string()), Wire::default()),
         _ => return Err(ListenProblem::Scheme),
     };
+    let mut has_metrics = false;
     for option in options.split('&').filter(|option| !option.is_empty()) {
         let (name, value) = option.split_once('=').unwrap_or((option, ""));
         set(&mut listen, name, value)?;
+        has_metrics |= name == "metrics";
+    }
+    let metrics = listen.metrics_by_default();
+    if let (Protocol::Http(http), false) = (&mut listen.protocol, has_metrics) {
+        Arc::make_mut(http).metrics = metrics;
     }
     Ok(listen)
 }
@@ -400,6 +428,11 @@ fn set_http(http: &mut Http, name: &str, value: &str) -> Result<bool, ListenProb
             let known = |origin: &str| origin.contains("://").then(|| origin.to_string()).ok_or_else(wrong);
             let origins = value.split(',').map(known);
             http.origins = Origins::List(origins.collect::<Result<_, _>>()?);
+        }
+        "metrics" => {
+            let choices = [("open", true), ("off", false)];
+            let is_open = choose("metrics", value, "open or off", &choices)?;
+            http.metrics = if is_open { Access::Open } else { Access::Off };
         }
         "deflate" => http.deflate = yes_or_no("deflate", value)?,
         "ping" => {
@@ -519,6 +552,7 @@ mod tests {
             ("telnet://127.0.0.1:1?keep_alive=0", "keep_alive takes a number of seconds, at least 1, not \"0\""),
             ("auto://127.0.0.1:1?prefix=varint", "prefix takes u32be or u64be"),
             ("auto://127.0.0.1:1?wait=long", "wait takes a number of milliseconds"),
+            ("ws://127.0.0.1:1?metrics=credential", "metrics takes open or off"),
             ("tcp://127.0.0.1:1?max=many", "max takes a number of connections, not \"many\""),
         ] {
             let error = text.parse::<Listen>().expect_err(text).to_string();

@@ -177,6 +177,8 @@ drain.retry_after=7s
 authentication.enabled=true <- authentication.shared_password=x
 authentication.users.ann.password=x <- authentication.enabled=true
 authentication.users.ann.scopes=[a] <- authentication.enabled=true; authentication.users.ann.password=x
+authentication.users.ann.password_hash=SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0c2FsdA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= <- authentication.enabled=true
+authentication.shared_password_hash=SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0c2FsdA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= <- authentication.enabled=true
 authentication.shared_password=x <- authentication.enabled=true; authentication.users.ann.password=x
 authentication.tokens.hs256_secret=0123456789abcdef0123456789abcdef <- authentication.enabled=true
 authentication.tokens.ed25519_public=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef <- authentication.enabled=true

@@ -188,3 +188,25 @@ fn what_is_printed_of_mistakes_is_short_and_acts_on_no_terminal() {
     let (_, _, errors) = check(path, "authentication: { shared_password: 12345 }\n", &[]);
     assert!(!errors.contains("12345"), "{errors}");
 }
+
+#[test]
+fn a_hashed_password_is_good_in_a_configuration() {
+    let directory = Directory::new("password");
+    let script = "echo hunter2 | \"$0\" password --iterations 4096";
+    let hash = || {
+        let output = Command::new("sh").args(["-c", script, DRUPE]).output().expect("sh is everywhere");
+        let (status, hash, errors) = told(&output);
+        assert!(status == Some(0) && hash.starts_with("SCRAM-SHA-256$4096:"), "{hash}{errors}");
+        hash
+    };
+    let hashed = hash();
+    assert_ne!(hashed, hash(), "each has a salt of its own");
+    let text = format!(
+        "listeners: {{ a: {{ address: '127.0.0.1:0' }} }}\nauthentication: {{ enabled: true, users: {{ ann: {{ password_hash: {} }} }} }}\n",
+        hashed.trim()
+    );
+    let (status, output, errors) = check(&directory.0, &text, &["--strict"]);
+    assert_eq!((status, output.as_str(), errors.as_str()), (Some(0), GOOD, ""));
+    let empty = run(&directory.0, &["password"]);
+    assert_eq!(told(&empty), (Some(1), String::new(), "drupe: the password is empty\n".into()));
+}

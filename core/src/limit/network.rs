@@ -43,6 +43,19 @@ impl Network {
     }
 }
 
+#[cfg(feature = "settings")]
+impl Network {
+    /// Whether every address of another network is in it.
+    pub(crate) fn includes(self, other: Self) -> bool {
+        self.bits <= other.bits && self.contains(other.address)
+    }
+
+    /// Whether every address of its version of IP is in it.
+    pub(crate) const fn includes_all_of_its_kind(self) -> bool {
+        self.bits == 0
+    }
+}
+
 impl FromStr for Network {
     type Err = NetworkError;
 

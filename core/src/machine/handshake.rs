@@ -4,7 +4,8 @@ use super::Machine;
 use crate::conn::Gate;
 use crate::handler::{Event, Handler};
 use crate::http::{
-    Answer, Forwarded, HeadSearch, Http, Look, MONITOR_PATH, OpeningHandshake, Request, Site, Status, answer, look,
+    Access, Answer, Forwarded, HeadSearch, Http, Look, MONITOR_PATH, OpeningHandshake, Request, Site, Status, answer,
+    look,
 };
 use crate::id::Origin;
 use crate::input::Failure;
@@ -12,7 +13,7 @@ use crate::limit::Rate;
 use crate::state::Ending;
 use crate::websocket::{Role, WebSocket};
 use crate::wire::{NO_TLS, Protocol, Sight, Verdict, Wire};
-use crate::{ConnId, DialId, Peer, Reason, some_time};
+use crate::{ConnId, DialId, Listen, Peer, Reason, some_time};
 use core::time::Duration;
 
 impl<H: Handler> Machine<H> {
@@ -30,7 +31,8 @@ impl<H: Handler> Machine<H> {
         let offered = found.and_then(|found| found.offered.as_ref()).map(|offered| offered.protocol.clone());
         match offered {
             Some(Protocol::Auto(_)) if self.state.conns.get(conn).is_some_and(|found| found.is_http) => {
-                self.look_for_requests(conn, &Http::default(), sight);
+                let http = self.http_of_auto(conn);
+                self.look_for_requests(conn, &http, sight);
             }
             Some(Protocol::Auto(auto)) => {
                 let Some(found) = self.state.conns.get_mut(conn) else { return };
@@ -39,7 +41,7 @@ impl<H: Handler> Machine<H> {
                     Verdict::Spoken(wire) => self.speak(conn, wire, None),
                     Verdict::Http => {
                         found.head_search = HeadSearch::default();
-                        let http = Http::default();
+                        let http = self.http_of_auto(conn);
                         self.state.await_request(conn, http.timeout);
                         let sight = if sight == Sight::Waited { Sight::Growing } else { sight };
                         self.look_for_requests(conn, &http, sight);
@@ -51,6 +53,12 @@ impl<H: Handler> Machine<H> {
             Some(Protocol::Spoken(wire)) => self.speak(conn, wire, None),
             None => self.state.end(conn.slot(), Reason::WrongProtocol, Ending::Flush),
         }
+    }
+
+    /// How HTTP is served where it is one of several: nobody has said who may look at what.
+    fn http_of_auto(&self, conn: ConnId) -> Http {
+        let metrics = self.state.listen_of(conn).map_or(Access::Off, Listen::metrics_by_default);
+        Http { metrics, ..Http::default() }
     }
 
     /// Somebody answered a dial: the handshake begins.

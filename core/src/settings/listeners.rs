@@ -43,7 +43,9 @@ pub(super) fn plan(
         listeners.push(listen);
     }
     let serves_monitor = settings.listeners.values().filter_map(|listener| listener.websocket.as_ref());
-    if monitor.is_some() && !serves_monitor.clone().any(|web| web.monitor || web.metrics == AccessChoice::Credential) {
+    if monitor.is_some()
+        && !serves_monitor.clone().any(|web| web.monitor || web.metrics == Some(AccessChoice::Credential))
+    {
         let words = "no listener uses it; set websocket.monitor of one, or websocket.metrics to credential";
         problems.add("monitor.credential", words);
     }
@@ -98,7 +100,12 @@ impl View<'_> {
             let trusted = self.trusted("proxy_protocol.trusted", &networks(&proxies.trusted), problems);
             Proxies { trusted, timeout: proxies.timeout.0 }
         });
-        self.check_secrets(&listen.address, problems);
+        let has_metrics = listener.websocket.as_ref().is_some_and(|web| web.metrics.is_some());
+        let metrics = listen.metrics_by_default();
+        if let (Protocol::Http(http), false) = (&mut listen.protocol, has_metrics) {
+            Arc::make_mut(http).metrics = metrics;
+        }
+        self.check_secrets(&listen, problems);
         listen
     }
 
@@ -262,7 +269,8 @@ impl View<'_> {
         if !web.path.is_empty() && !web.path.starts_with('/') {
             self.add("websocket.path", "a path begins with /", problems);
         }
-        if (web.monitor || web.metrics == AccessChoice::Credential) && self.settings.monitor.credential.is_empty() {
+        if (web.monitor || web.metrics == Some(AccessChoice::Credential)) && self.settings.monitor.credential.is_empty()
+        {
             let key = if web.monitor { "websocket.monitor" } else { "websocket.metrics" };
             self.add(key, "it needs monitor.credential (or monitor.credential_file)", problems);
         }
@@ -273,7 +281,7 @@ impl View<'_> {
             },
             trusted: self.trusted("forwarded.trusted", &networks(&forwarded.trusted), problems),
         });
-        let has_monitor = web.monitor || web.metrics == AccessChoice::Credential;
+        let has_monitor = web.monitor || web.metrics == Some(AccessChoice::Credential);
         Http {
             path: (!web.path.is_empty()).then(|| web.path.clone()),
             origins: self.origins(&web.origins, problems),
@@ -284,9 +292,10 @@ impl View<'_> {
             forwarded,
             monitor: self.monitor.filter(|_| has_monitor).cloned(),
             metrics: match web.metrics {
-                AccessChoice::Open => Access::Open,
-                AccessChoice::Credential => Access::Credential,
-                AccessChoice::Off => Access::Off,
+                Some(AccessChoice::Open) => Access::Open,
+                Some(AccessChoice::Credential) => Access::Credential,
+                // Who listens where decides, once that is known.
+                Some(AccessChoice::Off) | None => Access::Off,
             },
             page: web.page,
             telnet: None,
@@ -356,30 +365,17 @@ impl View<'_> {
     }
 
     /// Passwords, tokens and the monitor's credential do not cross a network in the clear.
-    fn check_secrets(&self, address: &Address, problems: &mut Problems<'_>) {
-        let auth = &self.settings.authentication;
-        let is_exposed = match address {
-            Address::Tcp(address) => !address.ip().to_canonical().is_loopback() && self.listener.tls.is_none(),
-            Address::Forwarded(forward) => !forward.bind.is_local() && self.listener.tls.is_none(),
-            Address::Unix(_) | Address::Inherited(_) => false,
-        };
-        if !is_exposed || auth.allow_plaintext {
+    fn check_secrets(&self, listen: &Listen, problems: &mut Problems<'_>) {
+        let place = if self.listener.forward.is_some() { "forward" } else { "address" };
+        let is_clear = !listen.is_local() && self.listener.tls.is_none();
+        if !is_clear || self.settings.authentication.allow_plaintext {
             return;
         }
-        let web = self.listener.websocket.clone().unwrap_or_default();
-        let place = if self.listener.forward.is_some() { "forward" } else { "address" };
-        let asks = auth.enabled && auth.dialogue;
-        let queries = auth.enabled && auth.tokens.is_some();
-        if asks || queries {
-            let what = if asks { "passwords" } else { "tokens" };
-            let words = format!(
-                "{what} would cross the network in the clear: set {}.tls, listen on loopback behind a proxy, or set \
-                 authentication.allow_plaintext",
-                self.key
-            );
+        if let Some(words) = secrets_in_the_clear(self.settings, &format!("{}.tls", self.key)) {
             self.add(place, words, problems);
         }
-        if web.monitor || web.metrics == AccessChoice::Credential {
+        let web = self.listener.websocket.clone().unwrap_or_default();
+        if web.monitor || web.metrics == Some(AccessChoice::Credential) {
             let words = format!(
                 "the monitor's credential would cross the network in the clear: set {}.tls, or serve the monitor on loopback",
                 self.key
@@ -387,6 +383,20 @@ impl View<'_> {
             self.add(if web.monitor { "websocket.monitor" } else { "websocket.metrics" }, words, problems);
         }
     }
+}
+
+/// Why nobody may log in where others may listen; `None` if nothing secret is said.
+pub(super) fn secrets_in_the_clear(settings: &Settings, tls: &str) -> Option<String> {
+    let auth = &settings.authentication;
+    let what = match (auth.enabled, auth.dialogue, &auth.tokens) {
+        (true, true, _) => "passwords",
+        (true, false, Some(_)) => "tokens",
+        _ => return None,
+    };
+    Some(format!(
+        "{what} would cross the network in the clear: set {tls}, listen on loopback behind a proxy, or set \
+         authentication.allow_plaintext"
+    ))
 }
 
 fn certificate(files: &CertificateSettings) -> CertificateFiles {

@@ -79,6 +79,7 @@ mod tree;
 mod tunnels;
 mod typed;
 pub mod units;
+mod warnings;
 mod words;
 
 pub use passwords::HashedPasswords;
@@ -252,6 +253,13 @@ impl Sources {
         follow::follow(&mut settings, &layers);
         let mut plan = Plan::new(&settings, &layers, self.listen.is_empty())?;
         for (listen, number) in self.listen.iter().zip(1..) {
+            let is_clear = !listen.is_local() && listen.tls.is_none();
+            if let (true, Some(words)) = (
+                is_clear && !settings.authentication.allow_plaintext,
+                listeners::secrets_in_the_clear(&settings, "TLS for a listener of a file"),
+            ) {
+                return Err(SettingsError::new("--listen", &listen.bound(&listen.address), &words).into());
+            }
             let mut listen = Listen { name: format!("listen{number}"), ..listen.clone() };
             listen.app = self.app.unwrap_or(AppName::Chat).to_string();
             plan.config.listeners.push(listen);
@@ -264,6 +272,10 @@ impl Sources {
         if settings.workers.get() > 1 && has_chat {
             let words = "chat runs with workers: 1, since it keeps the names of all in one place";
             return Err(layers.blame("workers", words).into());
+        }
+        warnings.extend(warnings::warnings(&settings, &plan, &layers));
+        if self.unlimited && settings.profile == Profile::Production {
+            warnings.push(SettingsError::new("--unlimited", "", "no rate and no number of connections is limited"));
         }
         Ok(Resolved { settings, plan, warnings, layers })
     }

@@ -2,6 +2,7 @@
 
 use super::layers::Layers;
 use super::passwords::HashedPasswords;
+use super::secret::Secret;
 use super::tree::{
     AppChoice, AuthenticationSettings, DrainSettings, DuplicateChoice, EnvelopeChoice, LadderSettings, LimitSettings,
     LogSettings, MonitorSettings, OutboundSettings, PeerSettings, Settings, SlowChoice,
@@ -9,7 +10,7 @@ use super::tree::{
 use super::units::{Maybe, NetworkText, RateText, Size, Timeout};
 use super::{SettingsError, SettingsErrors, built_in};
 use crate::app::Envelope;
-use crate::kit::auth::scram::{self, ScramError};
+use crate::kit::auth::scram::{self, Credentials, ScramError};
 use crate::kit::auth::{Accounts, AuthenticationLimits, DuplicateLogin, TokenKey, Tokens};
 use crate::limit::{Budget, ConnectionLimits, EarlyDrop, Ladder, MessageSize, Network, QuarantineLimits, Rate};
 use crate::outbound::{Marks, OutboundLimits, SlowPolicy};
@@ -107,17 +108,25 @@ impl AuthenticationPlan {
     /// # Errors
     /// What is wrong, and with which key.
     pub fn accounts(&self, hashed: &mut HashedPasswords) -> Result<Accounts, (String, String)> {
-        let AuthenticationSettings { users, shared_password, iterations, .. } = &self.settings;
+        let AuthenticationSettings { users, shared_password, shared_password_hash, iterations, .. } = &self.settings;
         let mut accounts = Accounts::new();
-        if !shared_password.is_empty() {
+        if !shared_password_hash.is_empty() {
+            let stored = Credentials::from_stored(shared_password_hash.reveal());
+            let blame = |error: ScramError| ("authentication.shared_password_hash".into(), error.to_string());
+            accounts = accounts.shared_password(stored.map_err(blame)?);
+        } else if !shared_password.is_empty() {
             let credentials = hashed.get(None, shared_password.reveal(), *iterations);
             let blame = |error: ScramError| ("authentication.shared_password".into(), error.to_string());
             accounts = accounts.shared_password(credentials.map_err(blame)?);
         }
         for (name, user) in users {
             let key = || format!("authentication.users.{name}");
-            let credentials = hashed.get(Some(name), user.password.reveal(), *iterations);
-            let credentials = credentials.map_err(|error| (key() + ".password", error.to_string()))?;
+            let (credentials, part) = if user.password_hash.is_empty() {
+                (hashed.get(Some(name), user.password.reveal(), *iterations), ".password")
+            } else {
+                (Credentials::from_stored(user.password_hash.reveal()), ".password_hash")
+            };
+            let credentials = credentials.map_err(|error| (key() + part, error.to_string()))?;
             let scopes = user.scopes.iter().map(String::as_str);
             accounts = accounts.user(name, credentials, scopes).map_err(|error| (key(), error.to_string()))?;
         }
@@ -130,7 +139,18 @@ impl AuthenticationPlan {
 
     /// Whether there can be such users and keys. Nothing is hashed.
     fn check(&self) -> Result<(), (String, String)> {
-        let AuthenticationSettings { users, shared_password, iterations, .. } = &self.settings;
+        let AuthenticationSettings { users, shared_password, shared_password_hash, iterations, .. } = &self.settings;
+        let check_hash = |key: String, hash: &Secret| {
+            Credentials::from_stored(hash.reveal()).map(drop).map_err(|error: ScramError| (key, error.to_string()))
+        };
+        let both = |key: String| (key, "there is a password as well; set one of them".to_string());
+        if !shared_password_hash.is_empty() {
+            let key = "authentication.shared_password_hash";
+            if !shared_password.is_empty() {
+                return Err(both(key.into()));
+            }
+            check_hash(key.into(), shared_password_hash)?;
+        }
         let check = |key: String, password: &str| {
             scram::check(password, *iterations).map_err(|error: ScramError| (key, error.to_string()))
         };
@@ -139,7 +159,15 @@ impl AuthenticationPlan {
         }
         let mut names = BTreeSet::new();
         for (name, user) in users {
-            check(format!("authentication.users.{name}.password"), user.password.reveal())?;
+            match (user.password.is_empty(), user.password_hash.is_empty()) {
+                (true, true) => {
+                    let words = "a user has a password: set password, password_file or password_hash";
+                    return Err((format!("authentication.users.{name}"), words.into()));
+                }
+                (false, false) => return Err(both(format!("authentication.users.{name}.password_hash"))),
+                (false, true) => check(format!("authentication.users.{name}.password"), user.password.reveal())?,
+                (true, false) => check_hash(format!("authentication.users.{name}.password_hash"), &user.password_hash)?,
+            }
             let words = match scram::prepared_name(name) {
                 Ok(prepared) if names.insert(prepared.clone()) => continue,
                 Ok(prepared) => format!("there is another user whose name is compared as {prepared}"),
@@ -459,7 +487,8 @@ fn drain(drain: &DrainSettings, problems: &mut Problems<'_>) -> Drain {
 
 fn authentication(settings: &Settings, problems: &mut Problems<'_>) -> Option<AuthenticationPlan> {
     let auth = &settings.authentication;
-    let proves = !auth.users.is_empty() || !auth.shared_password.is_empty() || auth.tokens.is_some();
+    let has_shared = !auth.shared_password.is_empty() || !auth.shared_password_hash.is_empty();
+    let proves = !auth.users.is_empty() || has_shared || auth.tokens.is_some();
     if !auth.enabled {
         if proves {
             let words = "there are users, a password or tokens, but nobody is asked for them; set it to true";
@@ -475,6 +504,10 @@ fn authentication(settings: &Settings, problems: &mut Problems<'_>) -> Option<Au
         && tokens.hs256_secret.is_empty() == tokens.ed25519_public.is_empty()
     {
         problems.add("authentication.tokens", "it takes one key: hs256_secret or ed25519_public");
+    }
+    if let Some(tokens) = auth.tokens.as_ref().filter(|tokens| tokens.leeway.0 > LEEWAY_MAX) {
+        let words = format!("it is at most 5m, not {}: clocks differ by less", tokens.leeway);
+        problems.add("authentication.tokens.leeway", words);
     }
     if auth.token_in_query && auth.tokens.is_none() {
         problems.add("authentication.token_in_query", "there are no tokens: set authentication.tokens");
@@ -508,6 +541,9 @@ fn authentication(settings: &Settings, problems: &mut Problems<'_>) -> Option<Au
     }
     Some(plan)
 }
+
+/// What [`Tokens::leeway`] takes.
+const LEEWAY_MAX: Duration = Duration::from_secs(300);
 
 /// The parts of a log that have a level of their own.
 const TARGETS: [&str; 4] = ["connections", "messages", "operation", "monitor"];

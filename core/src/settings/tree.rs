@@ -438,8 +438,9 @@ settings! {
         timeout: Timeout = timeout(10);
         /// Whether the page at `/` is served.
         page: bool = true;
-        /// Who may look at `/metrics`.
-        metrics: AccessChoice = AccessChoice::Open;
+        /// By default everybody where only this machine can connect, on a loopback address or a Unix socket and without a proxy in
+        /// front, and nobody elsewhere: who may look at `/metrics`.
+        metrics: Option<AccessChoice> = None;
         /// Whether `/monitor` is here. It needs `monitor.credential`.
         monitor: bool = false;
     }
@@ -628,6 +629,8 @@ settings! {
         /// A file whose first line is that password.
         #[schemars(extend("format" = PATH))]
         shared_password_file: String = String::new();
+        /// That password as `drupe password` hashes it.
+        shared_password_hash: Secret = Secret::default();
         /// Tokens (JSON Web Tokens, RFC 7519).
         tokens: Option<TokenSettings> = None;
         /// Whether a token may stand in the query of a WebSocket's address, where logs keep it.
@@ -657,6 +660,8 @@ settings! {
         /// A file whose first line is the password.
         #[schemars(extend("format" = PATH))]
         password_file: String = String::new();
+        /// The password as `drupe password` hashes it, in place of the password itself: `SCRAM-SHA-256$...` (RFC 5803).
+        password_hash: Secret = Secret::default();
         /// What the user may do, where the application asks: `chat`, `relay` and `echo` are open to all who are let in. Without scopes
         /// a user may do nothing that needs one.
         scopes: Vec<String> = Vec::new();

@@ -14,6 +14,8 @@ use subtle::ConstantTimeEq;
 
 type Key = [u8; 32];
 
+/// What a hashed password begins with.
+const STORED_PREFIX: &str = "SCRAM-SHA-256$";
 /// No message of the exchange is longer.
 const MESSAGE_MAX_BYTES: usize = 2_048;
 /// What a client takes at most, so that a server can't keep it busy for ever.
@@ -49,6 +51,9 @@ pub enum ScramError {
     /// The other side does not know the password.
     #[error("the proof is wrong")]
     InvalidProof,
+    /// What should be a hashed password is none.
+    #[error("a hashed password is SCRAM-SHA-256$ITERATIONS:SALT$STOREDKEY:SERVERKEY (RFC 5803)")]
+    Stored,
     /// Fewer than 4,096 iterations, or more than a million.
     #[error("a password is hashed 4,096 to 1,000,000 times")]
     Iterations,
@@ -77,6 +82,33 @@ impl Credentials {
     pub fn of_user(secret: &[u8; 32], user: &str, password: &str, iterations: u32) -> Result<Self, ScramError> {
         let user = super::provider::prepared(user)?;
         Self::new(password, &salt(secret, &user), iterations)
+    }
+
+    /// As it stands in a file: `SCRAM-SHA-256$ITERATIONS:SALT$STOREDKEY:SERVERKEY` (RFC 5803). Whoever has it can try passwords
+    /// without asking the server.
+    #[must_use]
+    pub fn to_stored(&self) -> String {
+        let Self { salt, iterations, stored_key, server_key } = self;
+        let [salt, stored_key, server_key] = [&salt[..], stored_key, server_key].map(|bytes| STANDARD.encode(bytes));
+        format!("{STORED_PREFIX}{iterations}:{salt}${stored_key}:{server_key}")
+    }
+
+    /// Reads what [`to_stored`](Self::to_stored) wrote, or another server such as PostgreSQL.
+    ///
+    /// # Errors
+    /// If it is not that, or iterations are not in 4,096 to 1,000,000.
+    pub fn from_stored(text: &str) -> Result<Self, ScramError> {
+        let malformed = ScramError::Stored;
+        let (salted, keys) = text.strip_prefix(STORED_PREFIX).and_then(|rest| rest.split_once('$')).ok_or(malformed)?;
+        let (iterations, salt) = salted.split_once(':').ok_or(malformed)?;
+        let (stored_key, server_key) = keys.split_once(':').ok_or(malformed)?;
+        let iterations = iterations.parse().map_err(|_| malformed)?;
+        if !(ITERATIONS_MIN..=ITERATIONS_MAX).contains(&iterations) {
+            return Err(ScramError::Iterations);
+        }
+        let salt = STANDARD.decode(salt).ok().filter(|salt| !salt.is_empty()).ok_or(malformed)?;
+        let key = |text: &str| STANDARD.decode(text).ok().and_then(|key| Key::try_from(key).ok()).ok_or(malformed);
+        Ok(Self { salt, iterations, stored_key: key(stored_key)?, server_key: key(server_key)? })
     }
 
     /// Whether this is the password: for who has been told it in plain words.

@@ -4,6 +4,7 @@ mod client;
 mod concerns;
 mod connections;
 mod logs;
+mod password;
 mod reload;
 mod serve;
 mod sources;
@@ -14,6 +15,7 @@ mod tools;
 use clap::{Parser, Subcommand};
 use client::ClientArguments;
 use drupe_tokio::core::text::neutralize;
+use password::PasswordArguments;
 use sources::SourceArguments;
 use std::fmt;
 use std::io::{self, Write};
@@ -42,6 +44,8 @@ enum Command {
     Schema,
     /// Make a certificate for development
     Cert(CertArguments),
+    /// Print the hash of a password, for a configuration
+    Password(PasswordArguments),
     /// Print completions for a shell
     Completions(CompletionsArguments),
     /// Print the manual page
@@ -58,6 +62,7 @@ fn main() -> ExitCode {
         Some(Command::Template(arguments)) => tools::template(arguments),
         Some(Command::Schema) => tools::print(&drupe_tokio::core::settings::schema()),
         Some(Command::Cert(arguments)) => tools::cert(arguments),
+        Some(Command::Password(arguments)) => password::run(arguments),
         Some(Command::Completions(arguments)) => tools::completions::<Arguments>(arguments),
         Some(Command::Man) => tools::man::<Arguments>(),
         None => serve::run(&arguments.sources),

@@ -1,0 +1,154 @@
+//! What will hurt, though it can be done.
+
+use super::layers::Layers;
+use super::tree::{PeerSettings, Profile, Settings};
+use super::units::{Maybe, NetworkText, Timeout};
+use super::{Plan, SettingsError};
+use crate::http::{Access, Origins};
+use crate::kit::auth::scram::Credentials;
+use crate::wire::Protocol;
+use crate::{Address, Listen};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// Hardly anybody does anything in less.
+const HASTE: Duration = Duration::from_secs(1);
+
+struct Warnings<'a> {
+    layers: &'a Layers,
+    found: Vec<SettingsError>,
+}
+
+impl Warnings<'_> {
+    fn add(&mut self, key: &str, words: impl Into<String>) {
+        self.found.push(self.layers.blame(key, words));
+    }
+}
+
+pub(super) fn warnings(settings: &Settings, plan: &Plan, layers: &Layers) -> Vec<SettingsError> {
+    let mut warnings = Warnings { layers, found: Vec::new() };
+    for listen in &plan.config.listeners {
+        of_reach(settings, listen, &mut warnings);
+    }
+    if settings.profile != Profile::Testing {
+        of_haste(settings, &mut warnings);
+    }
+    of_limits(settings, &mut warnings);
+    of_workers(settings, &mut warnings);
+    of_hashes(settings, &mut warnings);
+    warnings.found
+}
+
+/// What others find at a listener.
+fn of_reach(settings: &Settings, listen: &Listen, warnings: &mut Warnings<'_>) {
+    let key = format!("listeners.{}", listen.name);
+    let is_inherited = matches!(listen.address, Address::Inherited(_));
+    // Who hands a socket over may know that it is a local one.
+    let is_clear = listen.tls.is_none() && !listen.is_local() && !is_inherited;
+    if is_clear && settings.profile == Profile::Production {
+        warnings
+            .add(&key, "what is said crosses the network in the clear: set tls, or listen on loopback behind a proxy");
+    }
+    let Protocol::Http(http) = &listen.protocol else { return };
+    if matches!(http.metrics, Access::Open) && listen.is_reached_by_others() {
+        let words = "whoever can connect may look at /metrics: set it to credential or off";
+        warnings.add(&format!("{key}.websocket.metrics"), words);
+    }
+    if matches!(&http.origins, Origins::List(list) if list.is_empty()) {
+        warnings.add(&format!("{key}.websocket.origins"), "no page may connect: it names none, and matches nothing");
+    }
+}
+
+/// Times that nobody keeps.
+fn of_haste(settings: &Settings, warnings: &mut Warnings<'_>) {
+    let mut times: Vec<(String, Timeout)> = Vec::new();
+    let mut peer = |key: &str, peer: &PeerSettings| {
+        times.push((format!("{key}.message_deadline"), peer.message_deadline));
+        let optional = [("idle", peer.idle), ("silence", peer.silence), ("lifetime", peer.lifetime)];
+        times.extend(optional.into_iter().filter_map(|(name, time)| Some((format!("{key}.{name}"), time.0?))));
+    };
+    peer("limits.peer", &settings.limits.peer);
+    for (name, listener) in &settings.listeners {
+        if let Some(limits) = &listener.limits {
+            peer(&format!("listeners.{name}.limits"), limits);
+        }
+    }
+    for (name, listener) in &settings.listeners {
+        let key = format!("listeners.{name}");
+        times.extend(listener.websocket.iter().map(|web| (format!("{key}.websocket.timeout"), web.timeout)));
+        times.extend(listener.tls.iter().map(|tls| (format!("{key}.tls.handshake_timeout"), tls.handshake_timeout)));
+        times.extend(
+            listener.proxy_protocol.iter().map(|proxy| (format!("{key}.proxy_protocol.timeout"), proxy.timeout)),
+        );
+    }
+    if settings.authentication.enabled {
+        times.push(("authentication.deadline".into(), settings.authentication.deadline));
+    }
+    for (key, time) in times.iter().filter(|(_, time)| time.0 < HASTE) {
+        warnings.add(key, format!("it turns almost everybody away: hardly anybody is done in {time}"));
+    }
+}
+
+/// Limits that turn everybody away, hold for nobody, or are never reached.
+fn of_limits(settings: &Settings, warnings: &mut Warnings<'_>) {
+    let limits = &settings.limits;
+    for (name, listener) in &settings.listeners {
+        let key = format!("listeners.{name}");
+        let is_denied = |allowed: &NetworkText| listener.deny.iter().any(|denied| denied.0.includes(allowed.0));
+        let has_all = ["0.0.0.0/0", "::/0"].into_iter().filter_map(|all| all.parse().ok()).all(|all| is_denied(&all));
+        if has_all || !listener.allow.is_empty() && listener.allow.iter().all(is_denied) {
+            warnings.add(&format!("{key}.deny"), "nobody is let in: every network is denied");
+        }
+        if let Maybe(Some(most)) = listener.connections_max
+            && most > limits.connections_max
+        {
+            let words = format!("it is never reached: limits.connections_max is {}", limits.connections_max);
+            warnings.add(&format!("{key}.connections_max"), words);
+        }
+    }
+    if let Some(all) = limits.exempt.iter().find(|network| network.0.includes_all_of_its_kind()) {
+        warnings.add("limits.exempt", format!("limits for addresses hold for nobody in {all}"));
+    }
+    if limits.dry_run && settings.profile == Profile::Production {
+        warnings.add("limits.dry_run", "what limits would refuse is let in, and only counted");
+    }
+    if settings.outbound.max.0 < limits.peer.message_max.0 {
+        let words = format!(
+            "a message of limits.peer.message_max ({}) does not fit: whoever is sent one while it is behind is closed",
+            limits.peer.message_max
+        );
+        warnings.add("outbound.max", words);
+    }
+}
+
+/// What each worker has of its own.
+fn of_workers(settings: &Settings, warnings: &mut Warnings<'_>) {
+    let workers = settings.workers.get();
+    for key in ["rooms.rooms_max", "limits.tickets_max"] {
+        if workers > 1 && warnings.layers.is_chosen(key) {
+            warnings.add(key, format!("each of the {workers} workers has so many of its own"));
+        }
+    }
+}
+
+/// Hashes that tell users who exist from others.
+fn of_hashes(settings: &Settings, warnings: &mut Warnings<'_>) {
+    let auth = &settings.authentication;
+    let users = auth.users.iter().map(|(name, user)| (format!("authentication.users.{name}.password_hash"), user));
+    let hashes = users.map(|(key, user)| (key, &user.password_hash));
+    let shared = ("authentication.shared_password_hash".into(), &auth.shared_password_hash);
+    let all: Vec<_> = hashes.chain([shared]).filter(|(_, hash)| !hash.is_empty()).collect();
+    let has_plain = !auth.shared_password.is_empty() || auth.users.values().any(|user| !user.password.is_empty());
+    let iterations = |text: &str| Credentials::from_stored(text).map(|hash| hash.iterations()).ok();
+    let usual =
+        if has_plain { Some(auth.iterations) } else { all.first().and_then(|(_, hash)| iterations(hash.reveal())) };
+    for (key, hash) in &all {
+        if iterations(hash.reveal()) != usual {
+            let words = "it has another number of iterations than the rest, so strangers can tell this user from one who does not \
+                exist";
+            warnings.add(key, words);
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! `drupe password`: what stands in a configuration in place of a password.
+
+use crate::{Failure, tools};
+use clap::Args;
+use drupe_tokio::core::kit::auth::scram::Credentials;
+use drupe_tokio::core::shell::secret;
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use std::io::{self, BufRead, IsTerminal, Read, Write};
+use std::process::ExitCode;
+
+/// What `drupe password` takes. The password is the first line of the input: arguments are seen by others.
+#[derive(Args)]
+pub(crate) struct PasswordArguments {
+    /// How often it is hashed, 4096 to 1000000; for all users the same, as authentication.iterations
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    iterations: u32,
+}
+
+/// No password is longer.
+const LINE_MAX_BYTES: u64 = 4_096;
+
+pub(crate) fn run(arguments: &PasswordArguments) -> Result<ExitCode, Failure> {
+    let password = if io::stdin().is_terminal() { ask()? } else { line()? };
+    let credentials = Credentials::new(&password, &secret()?[..16], arguments.iterations)?;
+    tools::print(&credentials.to_stored())
+}
+
+/// Without showing what is typed.
+fn ask() -> Result<String, Failure> {
+    let shown = tcgetattr(io::stdin())?;
+    let mut hidden = shown.clone();
+    hidden.local_modes.remove(LocalModes::ECHO);
+    write!(io::stderr(), "password: ")?;
+    tcsetattr(io::stdin(), OptionalActions::Flush, &hidden)?;
+    let typed = line();
+    tcsetattr(io::stdin(), OptionalActions::Flush, &shown)?;
+    writeln!(io::stderr())?;
+    typed
+}
+
+fn line() -> Result<String, Failure> {
+    let mut line = String::new();
+    io::stdin().lock().take(LINE_MAX_BYTES).read_line(&mut line)?;
+    // As the first line of a file with a password is read.
+    let password = line.trim_start_matches('\u{feff}').trim();
+    if password.is_empty() { Err("the password is empty".into()) } else { Ok(password.to_owned()) }
+}
