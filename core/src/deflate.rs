@@ -145,7 +145,8 @@ impl Inflate {
         };
         let next = rest.first().map_or(0, |&byte| u16::from(byte) << count);
         let is_known = count >= BLOCK_HEADER_BITS || !rest.is_empty();
-        let is_stored = (bits | next) >> 1 & 3 == 0;
+        let block_type = (bits | next) >> 1 & 3;
+        let is_stored = block_type == 0;
         is_known.then_some(if is_stored { STORED_COST } else { TABLES_COST })
     }
 }

@@ -198,7 +198,8 @@ fn who_is_held_back_for_others_is_not_idle() {
 
 #[test]
 fn a_connection_by_a_listener_that_is_not_known_is_over_at_once() {
-    let mut machine = Machine::new(Config::listening(["tcp://127.0.0.1:1".parse().expect("well formed")]), Relay::default());
+    let mut machine =
+        Machine::new(Config::listening(["tcp://127.0.0.1:1".parse().expect("well formed")]), Relay::default());
     machine.started(Time::START);
     let id = machine.adopted(Time::START, ListenerId(7), Peer::Local);
     assert!(machine.intent(id).is_none());

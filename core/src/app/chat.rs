@@ -169,9 +169,10 @@ impl Chat {
         let key = name::key(&name);
         if let Some(&owner) = self.names.get(&key).filter(|&&owner| owner != conn) {
             let taken = name_of(hub, owner);
-            let words = match name.to_lowercase() == taken.to_lowercase() {
-                true => format!("* {name} is taken"),
-                false => format!("* {name} looks like {taken}, which is taken"),
+            let words = if name.to_lowercase() == taken.to_lowercase() {
+                format!("* {name} is taken")
+            } else {
+                format!("* {name} looks like {taken}, which is taken")
             };
             hub.send(conn, &words);
             return;

@@ -2,7 +2,7 @@
 
 use super::template;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use serde_json::{Map, Value};
 
@@ -69,7 +69,7 @@ pub(super) fn key(schema: &Value, merged: &Map<String, Value>, parts: Vec<String
         let mut names = known.into_iter().flat_map(Map::keys).filter(|known| known.eq_ignore_ascii_case(&name));
         let name = match (is_fixed, names.next(), names.next()) {
             (false, Some(one), Some(other)) => return Err(format!("it could be {one} or {other}: name it in a file")),
-            (false, Some(known), None) => known.to_string(),
+            (false, Some(known), None) => known.clone(),
             _ => name,
         };
         part = of["properties"].get(&name).unwrap_or(&of["additionalProperties"]).clone();

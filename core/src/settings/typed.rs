@@ -45,20 +45,18 @@ fn problem(
     let path = if path == "." { String::new() } else { path };
     let words = error.inner().to_string();
     // What serde says of a key that is not there begins so.
-    let (key, words) = match words.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`')) {
-        Some((field, rest)) => {
-            let ends_in_field = path == field || path.ends_with(&format!(".{field}"));
-            let key = match path.as_str() {
-                _ if ends_in_field => path.clone(),
-                "" => field.to_owned(),
-                path => format!("{path}.{field}"),
-            };
-            (key, no_such_key(field, rest))
-        }
-        None => {
-            let words = words::of_serde(&words, words::holds_secrets(schema, &path));
-            (path, words)
-        }
+    let unknown = words.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`'));
+    let (key, words) = if let Some((field, rest)) = unknown {
+        let ends_in_field = path == field || path.ends_with(&format!(".{field}"));
+        let key = match path.as_str() {
+            _ if ends_in_field => path.clone(),
+            "" => field.to_owned(),
+            path => format!("{path}.{field}"),
+        };
+        (key, no_such_key(field, rest))
+    } else {
+        let words = words::of_serde(&words, words::holds_secrets(schema, &path));
+        (path, words)
     };
     let error = SettingsError::new(layers.origin(&key).unwrap_or("the configuration"), &key, &words);
     (key, error)

@@ -32,7 +32,9 @@ impl<'a> Notice<'a> {
     fn json(self) -> String {
         let mut json = format!("{{\"type\":\"{}\",", self.kind());
         if let Self::Closing(reason) = self {
-            json.push_str(&format!("\"code\":\"{}\",", reason.name()));
+            json.push_str("\"code\":\"");
+            json.push_str(reason.name());
+            json.push_str("\",");
         }
         json.push_str("\"reason\":\"");
         json_escape(&self.words(), &mut json);

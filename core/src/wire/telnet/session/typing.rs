@@ -174,9 +174,8 @@ impl Session {
             return Found::Nothing;
         };
         match edited {
-            Edited::Nothing => {}
             Edited::Appended if typing.stale == Stale::Nothing => typing.stale = Stale::From(end),
-            Edited::Appended => {}
+            Edited::Nothing | Edited::Appended => {}
             Edited::Changed => self.redraw(Stale::Everything),
             Edited::Cleared => self.redraw(Stale::Screen),
             Edited::EndOfFile => return Found::Signal(Signal::EndOfFile),
