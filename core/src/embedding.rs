@@ -146,22 +146,27 @@
 //!
 //! ## 6. Connect, if the application dials
 //!
-//! [`dials`](crate::Machine::dials) are the attempts that should be going on. Begin those that are new, give up those that
-//! are gone, and tell how each went. This one waits until it is connected, which a loop that serves others must not.
+//! [`next_changed_dial`](crate::Machine::next_changed_dial) names the dials of which an attempt may have to begin or to be given
+//! up, and [`address_to_dial`](crate::Machine::address_to_dial) says which: begin one if there is an address and none is going
+//! on, give it up if there is no address. Tell how each went. This one waits until it is connected, which a loop that serves
+//! others must not.
 //!
 //! ```
 //! # use drupe_core::{ConnId, Failure, Handler, Machine, Time};
-//! # use std::net::TcpStream;
+//! # use std::{collections::BTreeMap, net::TcpStream};
 //! # #[cfg(feature = "std")]
-//! fn dial_first<H: Handler>(machine: &mut Machine<H>, now: Time) -> Option<(ConnId, TcpStream)> {
-//!     let (dial, address) = machine.dials().next().map(|(dial, address)| (dial, address.to_owned()))?;
-//!     match TcpStream::connect(address).and_then(|socket| Ok((socket.peer_addr()?, socket))) {
-//!         Err(error) => {
-//!             machine.dial_failed(now, dial, Failure::from(&error));
-//!             None
+//! fn dial<H: Handler>(machine: &mut Machine<H>, now: Time, sockets: &mut BTreeMap<ConnId, TcpStream>) {
+//!     while let Some(dial) = machine.next_changed_dial() {
+//!         let Some(address) = machine.address_to_dial(dial) else { continue };
+//!         match TcpStream::connect(address).and_then(|socket| Ok((socket.peer_addr()?, socket))) {
+//!             Err(error) => machine.dial_failed(now, dial, Failure::from(&error)),
+//!             // Nobody wants it any more if there is no id.
+//!             Ok((peer, socket)) => {
+//!                 if let Some(conn) = machine.dialed(now, dial, peer.into()) {
+//!                     sockets.insert(conn, socket);
+//!                 }
+//!             }
 //!         }
-//!         // Nobody wants it any more if there is no id.
-//!         Ok((peer, socket)) => machine.dialed(now, dial, peer.into()).map(|conn| (conn, socket)),
 //!     }
 //! }
 //! ```

@@ -161,6 +161,7 @@ mod config;
 mod conn;
 mod deflate;
 mod dial;
+mod dials;
 mod handler;
 mod held;
 mod hub;

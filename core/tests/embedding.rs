@@ -61,7 +61,7 @@ fn named<H: Handler>(machine: &mut Machine<H>) -> Vec<ConnId> {
 fn a_connection_that_is_gone_is_named_though_another_has_its_index() {
     let config = Config::listening(["tcp://127.0.0.1:1".parse().unwrap()]);
     let mut machine = Machine::new(config.clone(), Echo);
-    let mut accept = |machine: &mut Machine<Echo>| {
+    let accept = |machine: &mut Machine<Echo>| {
         let conn = machine.accepted(Time::START, ListenerId(0), Peer::Local);
         conn.expect("let in")
     };

@@ -276,7 +276,7 @@ fn drive(facts: &[Fact], seed: u64, configured: &dyn Fn() -> Config) {
     let mut written = 0;
     let mut known: Vec<ConnId> = Vec::new();
     let mut now = Time::START;
-    let mut sockets = BTreeSet::new();
+    let (mut sockets, mut dialing) = (BTreeSet::new(), BTreeSet::new());
     let (mut reconfigured, mut received) = (false, 0);
     for fact in facts {
         if matches!(fact, Fact::Turn) {
@@ -285,6 +285,17 @@ fn drive(facts: &[Fact], seed: u64, configured: &dyn Fn() -> Config) {
                     sockets.remove(&id);
                 }
             }
+            while let Some(dial) = machine.next_changed_dial() {
+                if machine.address_to_dial(dial).is_some() {
+                    dialing.insert(dial);
+                } else {
+                    dialing.remove(&dial);
+                }
+            }
+            assert!(
+                machine.dials().map(|(dial, _)| dial).eq(dialing.iter().copied()),
+                "each change of a dial is named"
+            );
             assert!(sockets.iter().all(|&id| machine.intent(id).is_some()), "a shell drops all sockets that are gone");
         }
         let Some(input) = input(fact, &mut machine, &known, &mut now) else { continue };

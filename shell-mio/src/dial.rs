@@ -1,14 +1,14 @@
-//! Connecting without waiting: a name is looked up on a thread of its own, for there is no other way; its addresses are tried
-//! one after another, and the system says when each attempt has come to something.
+//! Connecting without waiting: a name is looked up by a [`Resolver`]; its addresses are tried one after another, and the
+//! system says when each attempt has come to something.
 
+use crate::resolver::Resolver;
 use drupe_core::DialId;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, mpsc};
-use std::thread;
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// The tokens of attempts: above those of connections, below those of listeners.
 const FIRST_TOKEN: usize = 1 << 30;
@@ -16,17 +16,14 @@ const TOKENS: usize = 1 << 30;
 
 #[derive(Debug)]
 pub(crate) struct Dials {
-    waker: Arc<mio::Waker>,
     attempts: BTreeMap<DialId, Attempt>,
-    send: mpsc::Sender<Found>,
-    found: mpsc::Receiver<Found>,
+    resolver: Resolver,
+    /// Whose name is looked up under a number: a dial may be at another attempt when a name comes back.
+    names: BTreeMap<u64, DialId>,
     done: VecDeque<(DialId, io::Result<(TcpStream, SocketAddr)>)>,
-    /// How many attempts were begun: a dial may be at another one when a name comes back.
+    /// How many attempts were begun.
     begun: u64,
 }
-
-/// What a name came to.
-type Found = (DialId, u64, io::Result<Vec<SocketAddr>>);
 
 #[derive(Debug, Default)]
 struct Attempt {
@@ -39,8 +36,8 @@ struct Attempt {
 
 impl Dials {
     pub(crate) fn new(waker: Arc<mio::Waker>) -> Self {
-        let (send, found) = mpsc::channel();
-        Self { waker, attempts: BTreeMap::new(), send, found, done: VecDeque::new(), begun: 0 }
+        let (attempts, names) = (BTreeMap::new(), BTreeMap::new());
+        Self { attempts, resolver: Resolver::new(waker), names, done: VecDeque::new(), begun: 0 }
     }
 
     /// Whether a token is that of an attempt.
@@ -51,29 +48,28 @@ impl Dials {
     pub(crate) fn begin(&mut self, registry: &Registry, dial: DialId, address: &str) {
         self.begun += 1;
         let number = self.begun;
+        self.remove(dial);
         self.attempts.insert(dial, Attempt { number, ..Attempt::default() });
         if let Ok(address) = address.parse() {
-            return self.look(registry, (dial, number, Ok(vec![address])));
+            return self.look(registry, dial, Ok(vec![address]));
         }
-        let (address, send, waker) = (address.to_owned(), self.send.clone(), Arc::clone(&self.waker));
-        let look_up = move || {
-            let addresses = address.to_socket_addrs().map(Iterator::collect);
-            // Nobody listens any more once the server has ended.
-            let _ = send.send((dial, number, addresses)).map(|()| waker.wake());
-        };
-        if let Err(error) = thread::Builder::new().name("drupe-resolve".into()).spawn(look_up) {
-            self.end(dial, Err(error));
+        match self.resolver.begin(number, address) {
+            Ok(()) => drop(self.names.insert(number, dial)),
+            Err(error) => self.end(dial, Err(error)),
         }
     }
 
     pub(crate) fn remove(&mut self, dial: DialId) {
-        self.attempts.remove(&dial);
+        if let Some(attempt) = self.attempts.remove(&dial)
+            && self.names.remove(&attempt.number).is_some()
+        {
+            self.resolver.cancel(attempt.number);
+        }
     }
 
     /// The system said something about an attempt.
     pub(crate) fn note(&mut self, registry: &Registry, token: Token) {
-        let noted = self.attempts.keys().copied().find(|&dial| token_of(dial) == token);
-        let Some(dial) = noted else { return };
+        let Some(dial) = self.dial_of(token) else { return };
         let Some(stream) = self.attempts.get_mut(&dial).and_then(|attempt| attempt.stream.as_mut()) else { return };
         let failed = stream.take_error().transpose().unwrap_or_else(|| Err(io::ErrorKind::WouldBlock.into()));
         match (failed, stream.peer_addr()) {
@@ -92,15 +88,24 @@ impl Dials {
 
     /// An attempt that has come to its end.
     pub(crate) fn next_done(&mut self, registry: &Registry) -> Option<(DialId, io::Result<(TcpStream, SocketAddr)>)> {
-        while let Ok(found) = self.found.try_recv() {
-            self.look(registry, found);
+        while let Some((number, addresses)) = self.resolver.next() {
+            if let Some(dial) = self.names.remove(&number) {
+                self.look(registry, dial, addresses);
+            }
         }
         self.done.pop_front()
     }
 
-    fn look(&mut self, registry: &Registry, (dial, number, addresses): Found) {
-        let attempt = self.attempts.get_mut(&dial).filter(|attempt| attempt.number == number);
-        let Some(attempt) = attempt else { return };
+    /// The attempt that has a token. So many dials later another one may have the same.
+    fn dial_of(&self, token: Token) -> Option<DialId> {
+        let first = u32::try_from(token.0 - FIRST_TOKEN).ok()?;
+        let step = u32::try_from(TOKENS).ok()?;
+        let dials = std::iter::successors(Some(first), |number| number.checked_add(step)).map(DialId);
+        dials.into_iter().find(|dial| self.attempts.get(dial).is_some_and(|attempt| attempt.stream.is_some()))
+    }
+
+    fn look(&mut self, registry: &Registry, dial: DialId, addresses: io::Result<Vec<SocketAddr>>) {
+        let Some(attempt) = self.attempts.get_mut(&dial) else { return };
         match addresses {
             Err(error) => self.end(dial, Err(error)),
             Ok(addresses) => {
@@ -145,20 +150,40 @@ mod tests {
 
     #[test]
     fn what_a_name_came_to_late_is_not_for_the_next_attempt() {
+        let mut poll = mio::Poll::new().expect("an event queue");
+        let waker = mio::Waker::new(poll.registry(), Token(usize::MAX)).expect("a waker");
+        let mut dials = Dials::new(Arc::new(waker));
+        let mut events = mio::Events::with_capacity(4);
+        // Nobody has these names, and no server is asked for them.
+        dials.begin(poll.registry(), DialId(0), "no port");
+        dials.begin(poll.registry(), DialId(0), "192.0.2.1");
+        assert_eq!(dials.names.values().collect::<Vec<_>>(), [&DialId(0)]);
+        let done = loop {
+            poll.poll(&mut events, None).expect("the resolver wakes the loop");
+            if let Some(done) = dials.next_done(poll.registry()) {
+                break done;
+            }
+        };
+        assert!(done.0 == DialId(0) && done.1.is_err());
+        assert!(dials.names.is_empty() && dials.attempts.is_empty() && dials.next_done(poll.registry()).is_none());
+        // What was given up comes to nothing.
+        dials.begin(poll.registry(), DialId(1), "no port");
+        dials.remove(DialId(1));
+        assert!(dials.names.is_empty() && dials.next_done(poll.registry()).is_none());
+    }
+
+    #[test]
+    fn the_attempt_of_a_token_is_found_among_many() {
         let poll = mio::Poll::new().expect("an event queue");
         let waker = mio::Waker::new(poll.registry(), Token(usize::MAX)).expect("a waker");
         let there = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = there.local_addr().expect("an address");
+        let address = there.local_addr().expect("an address").to_string();
         let mut dials = Dials::new(Arc::new(waker));
-        // The first attempt is given up while its name is looked up, and the second looks its own up.
-        dials.attempts.insert(DialId(0), Attempt { number: 2, ..Attempt::default() });
-        dials.begun = 2;
-        for late in [Err(io::ErrorKind::TimedOut.into()), Ok(vec![address])] {
-            dials.send.send((DialId(0), 1, late)).expect("it is there");
-            assert!(dials.next_done(poll.registry()).is_none());
-            assert!(dials.attempts[&DialId(0)].stream.is_none());
+        let last = DialId(u32::MAX - 1);
+        for dial in [DialId(0), DialId(1), last] {
+            dials.begin(poll.registry(), dial, &address);
+            assert_eq!(dials.dial_of(token_of(dial)), Some(dial));
         }
-        dials.send.send((DialId(0), 2, Ok(vec![address]))).expect("it is there");
-        assert!(dials.next_done(poll.registry()).is_none() && dials.attempts[&DialId(0)].stream.is_some());
+        assert_eq!(dials.dial_of(token_of(DialId(2))), None);
     }
 }

@@ -28,6 +28,7 @@
 #![forbid(unsafe_code)]
 
 mod dial;
+mod resolver;
 mod run;
 mod sockets;
 

@@ -201,10 +201,24 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// The connections that the shell should make, and where to. Each is shown until [`dialed`](Self::dialed)
-    /// says how the attempt went, or until it is no longer wanted.
+    /// The connections that the shell should make, and where to. Each is shown until [`dialed`](Self::dialed) or
+    /// [`dial_failed`](Self::dial_failed) says how the attempt went, or until it is no longer wanted.
+    ///
+    /// It looks at every dial. A shell that may have many asks for [`next_changed_dial`](Self::next_changed_dial) instead.
     pub fn dials(&self) -> impl Iterator<Item = (DialId, &str)> {
         self.state.dials.wanted()
+    }
+
+    /// A dial of which an attempt may have to begin or to be given up since it was last named here, if there is one; see
+    /// [`address_to_dial`](Self::address_to_dial).
+    pub fn next_changed_dial(&mut self) -> Option<DialId> {
+        self.state.dials.next_changed()
+    }
+
+    /// Where the shell should connect to for a dial; `None` if no attempt is wanted (now).
+    #[must_use]
+    pub fn address_to_dial(&self, dial: DialId) -> Option<&str> {
+        self.state.dials.get_if_wanted(dial).map(|dial| dial.address.as_str())
     }
 
     /// What this shard has to tell others, one after another: to be asked for until there is none, at the end of a turn. A

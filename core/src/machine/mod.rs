@@ -256,10 +256,12 @@ impl<H: Handler> Machine<H> {
         self.state.tell_counts();
         self.state.admission.quarantine.expire(now);
         self.state.listeners.elapsed(now);
-        while let Some(dial) = self.state.dials.overdue(now) {
+        while let Some(dial) = self.state.dials.take_overdue(now) {
             self.dial_is_lost(dial, Failure::TimedOut);
+            if self.state.turn_is_full() {
+                break;
+            }
         }
-        self.state.dials.elapsed(now);
         self.pass_time_for_tunnels();
         // Taken before anything is done: what is due at this moment once more is looked at the next time.
         let due: Vec<_> = core::iter::from_fn(|| self.state.agenda.take_due(now)).collect();

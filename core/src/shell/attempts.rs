@@ -1,17 +1,22 @@
-use super::Dialed;
+use super::{Dialed, ReadyQueue};
 use crate::{DialId, Peer};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use std::io;
 
-/// Attempts to connect, as futures that a driver's task polls.
+/// Attempts to connect, as futures that a driver's task polls: each of them only when it was woken.
 pub struct Attempts<S> {
     /// Wakes that task.
     pub task: Waker,
-    futures: BTreeMap<DialId, Attempt<S>>,
+    futures: BTreeMap<DialId, (Waker, Attempt<S>)>,
+    queue: Arc<ReadyQueue>,
+    /// The numbers of those that are to be polled.
+    ready: Vec<u32>,
 }
 
 type Attempt<S> = Pin<Box<dyn Future<Output = io::Result<(S, Peer)>> + Send>>;
@@ -20,12 +25,13 @@ impl<S> Attempts<S> {
     /// None yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { task: Waker::noop().clone(), futures: BTreeMap::new() }
+        Self { task: Waker::noop().clone(), futures: BTreeMap::new(), queue: ReadyQueue::new(), ready: Vec::new() }
     }
 
     /// Begins one, in the place of another of the same dial.
     pub fn begin(&mut self, dial: DialId, attempt: impl Future<Output = io::Result<(S, Peer)>> + Send + 'static) {
-        self.futures.insert(dial, Box::pin(attempt));
+        self.futures.insert(dial, (self.queue.key(dial.0).into(), Box::pin(attempt)));
+        self.ready.push(dial.0);
     }
 
     /// Gives one up.
@@ -35,13 +41,15 @@ impl<S> Attempts<S> {
 
     /// One that has come to its end. If there is none, the task is woken when there is.
     pub fn next_done(&mut self) -> Option<Dialed<S>> {
-        let cx = &mut Context::from_waker(&self.task);
-        let done = self.futures.iter_mut().find_map(|(&dial, attempt)| match attempt.as_mut().poll(cx) {
-            Poll::Ready(result) => Some((dial, result)),
-            Poll::Pending => None,
-        })?;
-        self.futures.remove(&done.0);
-        Some(done)
+        self.queue.take(&self.task, &mut self.ready);
+        while let Some(dial) = self.ready.pop().map(DialId) {
+            let Some((waker, attempt)) = self.futures.get_mut(&dial) else { continue };
+            if let Poll::Ready(result) = attempt.as_mut().poll(&mut Context::from_waker(waker)) {
+                self.futures.remove(&dial);
+                return Some((dial, result));
+            }
+        }
+        None
     }
 }
 
@@ -74,5 +82,57 @@ pub fn until_blocked<T>(
             Poll::Pending => return Err(io::ErrorKind::WouldBlock.into()),
             Poll::Ready(result) => result?,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+    use std::task::Wake;
+
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn an_attempt_is_polled_when_it_was_begun_and_when_it_was_woken() {
+        let polls = Arc::new(AtomicUsize::new(0));
+        let woken = Arc::new(Count(AtomicUsize::new(0)));
+        let mut attempts = Attempts::<u32>::new();
+        attempts.task = Arc::clone(&woken).into();
+        let (wakers, waiting) = mpsc::channel();
+        for number in 0..500 {
+            let (polls, wakers) = (Arc::clone(&polls), wakers.clone());
+            let mut is_first = true;
+            attempts.begin(
+                DialId(number),
+                core::future::poll_fn(move |cx| {
+                    polls.fetch_add(1, Ordering::Relaxed);
+                    if core::mem::take(&mut is_first) {
+                        wakers.send(cx.waker().clone()).expect("the test waits");
+                        return Poll::Pending;
+                    }
+                    Poll::Ready(Ok((number, Peer::Local)))
+                }),
+            );
+        }
+        assert!(attempts.next_done().is_none());
+        assert_eq!(polls.load(Ordering::Relaxed), 500);
+        attempts.remove(DialId(7));
+        // One after another, as answers come.
+        let mut done = 0;
+        for waker in waiting.try_iter() {
+            waker.wake();
+            done += usize::from(attempts.next_done().is_some());
+            assert!(attempts.next_done().is_none());
+        }
+        assert_eq!((done, polls.load(Ordering::Relaxed)), (499, 999));
+        assert_eq!(woken.0.load(Ordering::Relaxed), 500, "the task is woken for each");
     }
 }

@@ -28,7 +28,7 @@ pub(crate) use post::Post;
 pub(crate) use watch::{Copied, Watched};
 
 use crate::conn::{Conn, Gate, Offered, Phase, RoundTrip};
-use crate::dial::Dials;
+use crate::dials::Dials;
 use crate::id::Origin;
 use crate::input::Failure;
 use crate::limit::{Admission, Budget, Meters};

@@ -3,8 +3,7 @@
 use super::{Connection, Driver};
 use crate::shell::channel::Carrier;
 use crate::shell::{Arrival, Mail, OsStream, Sockets};
-use crate::{ConnId, DialId, Failure, Handler, Letter, ListenerId, Peer, Refusal};
-use alloc::collections::BTreeSet;
+use crate::{ConnId, Failure, Handler, Letter, ListenerId, Peer, Refusal};
 
 impl<H: Handler, S: Sockets> Driver<H, S> {
     pub(super) fn dismiss(&mut self, arrival: Arrival<S::Stream>, words: &[u8]) {
@@ -80,20 +79,11 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         }
     }
 
+    /// Reports the attempts to connect that have come to their end, and begins those that are wanted.
     pub(super) fn connect(&mut self) {
-        loop {
-            let wanted: BTreeSet<DialId> = self.machine.dials().map(|(dial, _)| dial).collect();
-            for &dial in self.dialing.difference(&wanted) {
-                self.sockets.hang_up(dial);
-            }
-            for (dial, address) in self.machine.dials() {
-                if !self.dialing.contains(&dial) {
-                    self.sockets.dial(dial, address);
-                }
-            }
-            self.dialing = wanted;
-            // Asked after the last attempt was begun, so that every one of them wakes us.
-            let Some((dial, result)) = self.sockets.dialed() else { return };
+        // Asked after the last attempt was begun, so that every one of them wakes us.
+        self.begin_dials();
+        while let Some((dial, result)) = self.sockets.dialed() {
             self.dialing.remove(&dial);
             match result {
                 Err(error) => self.machine.dial_failed(self.now, dial, Failure::from(&error)),
@@ -103,6 +93,23 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
                     }
                 }
             }
+            self.begin_dials();
         }
+    }
+
+    /// Begins the attempts that are wanted, and gives up those that no longer are; true if any was begun.
+    pub(super) fn begin_dials(&mut self) -> bool {
+        let mut any = false;
+        while let Some(dial) = self.machine.next_changed_dial() {
+            match self.machine.address_to_dial(dial) {
+                Some(address) if self.dialing.insert(dial) => {
+                    self.sockets.dial(dial, address);
+                    any = true;
+                }
+                None if self.dialing.remove(&dial) => self.sockets.hang_up(dial),
+                _ => {}
+            }
+        }
+        any
     }
 }

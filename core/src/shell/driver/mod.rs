@@ -315,7 +315,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         }
     }
 
-    fn next(&self) -> Next {
+    fn next(&mut self) -> Next {
         let is_first = self.shard.number() == 0;
         let drained = self.machine.is_drained() && (!is_first || self.mailbox.have_others_ended());
         if self.stopped || drained && self.mailbox.end_if_empty(|| self.machine.metrics()) {
@@ -326,7 +326,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
             let _ = self.mailbox.remote().drain();
         }
         // What was written may have made the application dial.
-        let dials = self.machine.dials().any(|(dial, _)| !self.dialing.contains(&dial));
+        let dials = self.begin_dials();
         let mut until = self.machine.deadline().map(|deadline| deadline.at);
         if self.waits {
             // Nobody tells when they have caught up.
