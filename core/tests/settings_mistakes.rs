@@ -342,6 +342,21 @@ fn variables_find_names_whatever_their_capitals() {
 }
 
 #[test]
+fn digits_outside_a_file_are_text_where_text_is_expected() {
+    let text = "listeners: { a: { address: 'unix:/x' } }\n";
+    for (mode, expected) in [("600", 0o600), ("0660", 0o660)] {
+        let set = good(&file(text).set("listeners.a.socket.mode", mode));
+        let variable = good(&file(text).environment([("DRUPE_LISTENERS__A__SOCKET__MODE", mode)]));
+        for resolved in [set, variable] {
+            assert_eq!(resolved.plan.config.listeners[0].socket.mode, Some(expected), "{mode}");
+        }
+    }
+    // In a file the same digits may have been octal already.
+    let problems = wrong(&file("listeners: { a: { address: 'unix:/x', socket: { mode: 600 } } }\n"));
+    assert!(problems.contains("expected a mode in quotes"), "{problems}");
+}
+
+#[test]
 fn paths_begin_at_the_folder_of_their_file() {
     let text = "listeners:\n  a: { address: 'unix:run/a.sock', tls: { certificates: [{ certificate: cert.pem, key: /abs/key.pem }] } }\n  \
         b: { forward: { tunnel: e, remote_bind_path: there.sock } }\n\

@@ -350,13 +350,13 @@ impl Upper {
         if value.is_empty() && !is_text {
             return Err(SettingsError::new(name, &key.join("."), "it is empty; leave the variable out, or say never"));
         }
-        Ok(Self { name: name.to_owned(), node: Node::value_of(value, is_text), key, is_variable: true })
+        Ok(Self { name: name.to_owned(), node: value_for(schema, &key, value), key, is_variable: true })
     }
 
     fn set(schema: &Value, key: &str, value: &str) -> Self {
         let name = format!("--set {key}");
         let key: Vec<_> = key.split('.').map(ToString::to_string).collect();
-        Self { name, node: Node::value_of(value, is_text(schema, &key)), key, is_variable: false }
+        Self { name, node: value_for(schema, &key, value), key, is_variable: false }
     }
 
     fn profile(profile: &str) -> Self {
@@ -460,12 +460,24 @@ fn when(path: &str) -> &'static str {
 
 /// Whether a key takes any text.
 fn is_text(schema: &Value, key: &[String]) -> bool {
-    let mut part = schema.clone();
-    for name in key {
-        let of = template::resolve(schema, &part);
-        part = of["properties"].get(name).unwrap_or(&of["additionalProperties"]).clone();
-    }
+    let part = part_of(schema, key);
     part["type"] == "string" && part.get("pattern").is_none()
+}
+
+/// A value outside a file, where nobody thinks of quotes: digits are text where text is expected, such as a mode.
+fn value_for(schema: &Value, key: &[String], text: &str) -> Node {
+    let node = Node::value_of(text, is_text(schema, key));
+    let kind = &part_of(schema, key)["type"];
+    let takes_text = kind == "string" || kind.as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "string"));
+    let is_number = matches!(node.content, Content::Scalar(Value::Number(_)));
+    if takes_text && is_number { Node::value_of(text, true) } else { node }
+}
+
+fn part_of(schema: &Value, key: &[String]) -> Value {
+    key.iter().fold(schema.clone(), |part, name| {
+        let of = template::resolve(schema, &part);
+        of["properties"].get(name).unwrap_or(&of["additionalProperties"]).clone()
+    })
 }
 
 fn shown(value: &Value) -> String {

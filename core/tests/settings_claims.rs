@@ -1,0 +1,128 @@
+//! What the tables of the settings say is so.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
+
+use drupe_core::settings::{Resolved, Sources, schema};
+use serde_json::Value;
+
+const OTHER_SERVERS: &str = include_str!("../src/settings/coming_from.md");
+const MANUAL: &str = include_str!("../src/settings/mod.rs");
+
+/// The cells of the rows of a table, without its head.
+fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
+    let rows = text.lines().map(|line| line.trim_start_matches("//! ")).filter(|line| line.starts_with("| "));
+    rows.map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
+}
+
+/// What stands in backticks.
+fn names(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split('`').skip(1).step_by(2)
+}
+
+/// Whether there is such a key, with any name in place of `NAME` and `*`.
+fn is_key(root: &Value, key: &str) -> bool {
+    let mut part = root.clone();
+    for name in key.split('.') {
+        let named = [&part["$ref"], &part["anyOf"][0]["$ref"]].into_iter().find_map(Value::as_str);
+        if let Some(name) = named.and_then(|name| name.strip_prefix("#/$defs/")) {
+            part = root["$defs"][name].clone();
+        }
+        let below = match name {
+            "NAME" | "*" => &part["additionalProperties"],
+            name => &part["properties"][name],
+        };
+        // All of what is below may be meant.
+        if name == "*" && !below.is_object() && part["properties"].is_object() {
+            return true;
+        }
+        if !below.is_object() {
+            return false;
+        }
+        part = below.clone();
+    }
+    true
+}
+
+#[test]
+fn every_key_that_another_servers_is_compared_with_is_there() {
+    let schema: Value = serde_json::from_str(&schema()).expect("JSON");
+    let roots: Vec<_> = schema["properties"].as_object().expect("keys").keys().cloned().collect();
+    let mut count = 0;
+    for row in rows(OTHER_SERVERS) {
+        let mut last = String::new();
+        for name in names(row[1]) {
+            let key = match name.strip_prefix('.') {
+                // Beside the one before.
+                Some(rest) => format!("{}.{rest}", last.rsplit_once('.').expect("a key before").0),
+                None => name.to_owned(),
+            };
+            let root = key.split('.').next().expect("one");
+            if !roots.iter().any(|known| known == root) {
+                continue;
+            }
+            assert!(is_key(&schema, &key), "{key} in {row:?}");
+            count += 1;
+            last = key;
+        }
+        for name in names(row[1]).filter(|name| name.contains('/') && name.contains("s") && !name.starts_with('/')) {
+            Sources::new().set("limits.peer.messages", name).resolve().unwrap_or_else(|problems| panic!("{problems}"));
+        }
+    }
+    assert!(count > 80, "{count}");
+}
+
+#[test]
+fn what_is_compared_with_profiles_and_strictness_is_as_it_is_said() {
+    let production = |listener: &str| {
+        let text = format!("profile: production\nlisteners: {{ a: {{ {listener} }} }}\n");
+        Sources::new().file("drupe.yaml", &text).resolve().expect("good").warnings.len()
+    };
+    assert_eq!(production("address: '0.0.0.0:1', protocol: websocket"), 1, "require_ssl_in_production");
+    let tls = "address: '0.0.0.0:1', protocol: websocket, tls: { certificates: [{ certificate: a, key: b }] }";
+    assert_eq!(production(tls), 0);
+}
+
+fn resolved(set: &[(&str, &str)]) -> Resolved {
+    let text = "listeners: { a: { address: 'unix:/x', app: echo }, b: { address: '127.0.0.1:1', app: echo, protocol: websocket, websocket: { monitor: true } } }\n\
+        monitor: { credential: 0123456789abcdef }\n\
+        authentication: { enabled: true, users: { ann: { password: x } } }\n";
+    let sources =
+        set.iter().fold(Sources::new().file("drupe.yaml", text), |sources, (key, value)| sources.set(key, value));
+    sources.resolve().unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// What a reload says of each change is what the table of reloads says.
+#[test]
+fn changes_that_wait_for_the_next_start_are_those_of_the_table() {
+    let (_, table) = MANUAL.split_once("# What holds at once when it is loaded anew").expect("the table");
+    let (table, _) = table.split_once("A configuration that is wrong").expect("the end of it");
+    let waits = |key: &str, of: &str| {
+        let row = rows(table).find(|row| names(row[0]).any(|name| name == of)).unwrap_or_else(|| panic!("{key}: {of}"));
+        row[1] == "with the next start"
+    };
+    let before = resolved(&[]);
+    for (key, value, of) in [
+        ("limits.connections_max", "5", "limits"),
+        ("outbound.write_deadline", "5s", "outbound"),
+        ("quarantine.cool_down", "5s", "quarantine"),
+        ("rooms.rooms_max", "5", "rooms"),
+        ("closing.flush", "7s", "closing"),
+        ("drain.deadline", "7s", "drain"),
+        ("listeners.a.prompt", "x", "prompt"),
+        ("listeners.a.welcome", "x", "welcome"),
+        ("listeners.a.half_open", "true", "half_open"),
+        ("listeners.a.socket.mode", "600", "listeners.*.socket"),
+        ("log.level", "debug", "log.level"),
+        ("log.targets.connections", "debug", "log.targets"),
+        ("log.format", "json", "log"),
+        ("monitor.credential", "fedcba9876543210", "monitor.credential"),
+        ("monitor.interval", "7s", "workers"),
+        ("authentication.users.ann.password", "y", "authentication"),
+        ("authentication.deadline", "7s", "workers"),
+        ("envelope", "json", "envelope"),
+    ] {
+        let changes = before.changes(&resolved(&[(key, value)])).join("\n");
+        assert!(changes.contains(&format!("{key}: ")), "{key}: {changes}");
+        assert_eq!(changes.contains("(with the next start)"), waits(key, of), "{key}: {changes}");
+    }
+}
