@@ -20,11 +20,25 @@ impl Peer {
             Self::Local => None,
         }
     }
+
+    /// The same peer, an IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2) as the IPv4 address in it. A socket for both
+    /// families reports its IPv4 peers as such.
+    #[must_use]
+    pub fn canonical(self) -> Self {
+        match self {
+            Self::Address(SocketAddr::V6(address)) => match address.ip().to_ipv4_mapped() {
+                Some(ip) => Self::Address((ip, address.port()).into()),
+                None => self,
+            },
+            _ => self,
+        }
+    }
 }
 
 impl From<SocketAddr> for Peer {
+    /// The peer at an address, [canonical](Peer::canonical).
     fn from(address: SocketAddr) -> Self {
-        Self::Address(address)
+        Self::Address(address).canonical()
     }
 }
 
@@ -89,5 +103,20 @@ mod tests {
             let ip: IpAddr = address.parse().expect(address);
             assert_eq!(AddressKey::from(ip).to_string(), key);
         }
+    }
+
+    #[test]
+    fn ipv4_peer_of_a_socket_for_both_families_has_its_ipv4_address() {
+        for (address, shown) in [
+            ("[::ffff:192.0.2.1]:7", "192.0.2.1:7"),
+            ("192.0.2.1:7", "192.0.2.1:7"),
+            ("[2001:db8::1]:7", "[2001:db8::1]:7"),
+            ("[::1]:7", "[::1]:7"),
+            ("[fe80::1%3]:7", "[fe80::1%3]:7"),
+        ] {
+            let peer = Peer::from(address.parse::<SocketAddr>().expect(address));
+            assert_eq!(peer.to_string(), shown);
+        }
+        assert_eq!(Peer::Local.canonical(), Peer::Local);
     }
 }

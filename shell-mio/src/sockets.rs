@@ -88,7 +88,7 @@ impl Sockets for MioSockets {
             Listener::Tcp(listener) => {
                 let (stream, address) = listener.accept()?;
                 tune_accepted(&stream);
-                Ok((Stream::Tcp(stream), Peer::Address(address)))
+                Ok((Stream::Tcp(stream), Peer::from(address)))
             }
             Listener::Unix(listener, _) => Ok((Stream::Unix(listener.accept()?.0), Peer::Local)),
         }
@@ -153,7 +153,7 @@ impl Sockets for MioSockets {
         let (dial, result) = self.dials.next_done(&self.registry)?;
         let tuned = result.map(|(stream, address)| {
             tune(&stream);
-            (Stream::Tcp(stream), Peer::Address(address))
+            (Stream::Tcp(stream), Peer::from(address))
         });
         Some((dial, tuned))
     }

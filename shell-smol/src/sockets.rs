@@ -68,7 +68,7 @@ impl Sockets for SmolSockets {
                 let readable = |waker: &Waker| listener.poll_readable(&mut Context::from_waker(waker));
                 let (stream, address) = until_blocked(|| listener.get_ref().accept(), || readable(waker))?;
                 tune_accepted(&stream);
-                Ok((Stream::Tcp(Async::new(stream)?), Peer::Address(address)))
+                Ok((Stream::Tcp(Async::new(stream)?), Peer::from(address)))
             }
             Listener::Unix(listener, waker, _) => {
                 let readable = |waker: &Waker| listener.poll_readable(&mut Context::from_waker(waker));
@@ -174,7 +174,7 @@ async fn connect(address: String) -> io::Result<(Stream, Peer)> {
         match Async::<TcpStream>::connect(address).await {
             Ok(stream) => {
                 tune(&stream);
-                return Ok((Stream::Tcp(stream), Peer::Address(address)));
+                return Ok((Stream::Tcp(stream), Peer::from(address)));
             }
             Err(failed) => error = failed,
         }

@@ -65,7 +65,7 @@ impl Sockets for TokioSockets {
             Listener::Tcp(listener, waker) => {
                 let (stream, address) = now(listener.poll_accept(&mut Context::from_waker(waker)))?;
                 tune_accepted(&stream);
-                Ok((Stream::Tcp(stream), Peer::Address(address)))
+                Ok((Stream::Tcp(stream), Peer::from(address)))
             }
             Listener::Unix(listener, waker, _) => {
                 let (stream, _) = now(listener.poll_accept(&mut Context::from_waker(waker)))?;
@@ -124,7 +124,7 @@ impl Sockets for TokioSockets {
         self.attempts.begin(dial, async move {
             let stream = TcpStream::connect(address).await?;
             tune(&stream);
-            let peer = Peer::Address(stream.peer_addr()?);
+            let peer = Peer::from(stream.peer_addr()?);
             Ok((Stream::Tcp(stream), peer))
         });
     }

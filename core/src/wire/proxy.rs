@@ -102,7 +102,7 @@ fn parse_text(line: &[u8]) -> Option<SpeaksFor> {
     };
     parse(destination)?;
     port(to)?;
-    Some(Some(Peer::Address(SocketAddr::new(parse(source)?, port(from)?))))
+    Some(Some(Peer::from(SocketAddr::new(parse(source)?, port(from)?))))
 }
 
 fn port(digits: &str) -> Option<u16> {
@@ -135,12 +135,12 @@ fn parse_binary(command: u8, family: u8, content: &[u8]) -> Option<SpeaksFor> {
         0x11 => {
             let [a, b, c, d, _, _, _, _, high, low] = *content.first_chunk::<10>()?;
             let address = SocketAddr::from(([a, b, c, d], u16::from_be_bytes([high, low])));
-            (Some(Peer::Address(address)), 12)
+            (Some(Peer::from(address)), 12)
         }
         0x21 => {
             let address = Ipv6Addr::from(*content.first_chunk::<16>()?);
             let port = u16::from_be_bytes(*content.get(32..)?.first_chunk()?);
-            (Some(Peer::Address(SocketAddr::new(address.into(), port))), 36)
+            (Some(Peer::from(SocketAddr::new(address.into(), port))), 36)
         }
         0x31 => (Some(Peer::Local), 216),
         // What the proxy does not know, or what is none of our wires.

@@ -47,7 +47,7 @@ impl Forwarded {
         let mut client = peer;
         for hop in self.hops(request).into_iter().rev() {
             let Some(address) = parse(&hop) else { break };
-            client = Peer::Address(address);
+            client = Peer::from(address);
             if !self.trusts(address.ip()) {
                 break;
             }
