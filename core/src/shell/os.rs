@@ -58,8 +58,9 @@ impl OsListener {
     /// A listener that the process was given.
     ///
     /// # Errors
-    /// If it can't be made non-blocking.
+    /// If it does not listen, or can't be made non-blocking.
     pub fn inherited_tcp(listener: TcpListener) -> io::Result<Self> {
+        check_listens(&listener)?;
         listener.set_nonblocking(true)?;
         tune(&listener);
         Ok(Self::Tcp(listener))
@@ -68,8 +69,9 @@ impl OsListener {
     /// A Unix socket that the process was given. Its file is not removed.
     ///
     /// # Errors
-    /// If it can't be made non-blocking.
+    /// As [`inherited_tcp`](Self::inherited_tcp).
     pub fn inherited_unix(listener: UnixListener) -> io::Result<Self> {
+        check_listens(&listener)?;
         listener.set_nonblocking(true)?;
         let path = name_of(&listener)?;
         Ok(Self::Unix(listener, SocketFile { path, id: None }))
@@ -85,6 +87,17 @@ impl OsListener {
             Self::Unix(_, file) => Ok(Address::Unix(file.path.clone())),
         }
     }
+}
+
+/// Refuses a socket that is only bound, or is a connection: nobody would ever be accepted from it.
+fn check_listens(socket: &impl AsFd) -> io::Result<()> {
+    if SockRef::from(socket).is_listener()? {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "the socket does not listen (Accept=no is needed for a socket unit)",
+    ))
 }
 
 /// Sets what every TCP connection has. What fails makes it merely worse.
@@ -215,5 +228,23 @@ fn remove_stale(path: &str) -> io::Result<()> {
             }
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inherited_socket_that_does_not_listen_is_refused() {
+        let bound = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        bound.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port");
+        let error = OsListener::inherited_tcp(bound.try_clone().expect("a descriptor").into()).expect_err("not yet");
+        assert!(error.to_string().contains("does not listen"), "{error}");
+        bound.listen(1).expect("it is bound");
+        OsListener::inherited_tcp(bound.into()).expect("it listens");
+        let (connection, _other) = Socket::pair(Domain::UNIX, Type::STREAM, None).expect("sockets");
+        let error = OsListener::inherited_unix(connection.into()).expect_err("it is a connection");
+        assert!(error.to_string().contains("does not listen"), "{error}");
     }
 }

@@ -117,7 +117,7 @@ impl<H: Handler, R: Runtime> Server<H, R> {
     /// configuration that are [inherited](Address::Inherited). What nobody wants is closed.
     ///
     /// # Errors
-    /// As [`bind_sharded`](Self::bind_sharded), or if one is wanted that was not given.
+    /// As [`bind_sharded`](Self::bind_sharded), or if one is wanted that was not given, or given several times.
     pub fn bind_inheriting(
         mut config: Config,
         workers: NonZeroU8,
@@ -263,7 +263,16 @@ fn listen(
             listeners.push(None);
             continue;
         }
-        let given = inherited.iter().position(|(name, _)| listen.address == Address::Inherited(name.clone()));
+        let is_meant = |(name, _): &&(String, OsListener)| listen.address == Address::Inherited(name.clone());
+        let count = inherited.iter().filter(is_meant).count();
+        if count > 1 {
+            let words = std::format!(
+                "the process was given {count} of this name: each needs a socket unit of its own with another \
+                 FileDescriptorName="
+            );
+            return Err(blame(io::Error::new(io::ErrorKind::InvalidInput, words)));
+        }
+        let given = inherited.iter().position(|given| is_meant(&given));
         let listener = match given {
             Some(place) => Ok(inherited.swap_remove(place).1),
             None => OsListener::bind(listen),
@@ -297,6 +306,7 @@ mod tests {
     use crate::telnet::Telnet;
     use crate::wire::Protocol;
     use crate::{ConnId, Hub};
+    use std::net::TcpListener;
 
     #[test]
     fn key_mode_is_refused_for_handlers_that_read_lines() {
@@ -322,5 +332,19 @@ mod tests {
         }
         let config = Config::listening(["telnet://127.0.0.1:0?mode=character".parse::<Listen>().expect("well formed")]);
         check_served(&config, &Echo).expect("those are lines");
+    }
+
+    #[test]
+    fn listeners_of_one_name_are_refused_where_it_is_wanted() {
+        let given = |name: &str| {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+            (String::from(name), OsListener::inherited_tcp(listener).expect("it listens"))
+        };
+        let address = Address::Inherited("sock".into());
+        let config = Config::listening([Listen { address, ..Listen::lines(([127, 0, 0, 1], 0).into()) }]);
+        let error = listen(&config, [given("sock"), given("sock")].into()).expect_err("which is meant?").to_string();
+        assert!(error.contains("inherited/sock") && error.contains("given 2 of this name"), "{error}");
+        let (listeners, _) = listen(&config, [given("x"), given("sock"), given("x")].into()).expect("the others rest");
+        assert!(matches!(listeners[..], [Some(_)]));
     }
 }
