@@ -15,7 +15,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use support::{Client, DRUPE, Program};
+use support::{Client, DRUPE, Directory, Program};
 
 #[test]
 fn two_people_chat_through_nc_and_a_signal_ends_it_kindly() {
@@ -143,10 +143,6 @@ fn what_is_wrong_with_the_arguments_is_said() {
 #[test]
 fn who_can_not_be_told_does_not_make_it_panic() {
     let full = || std::fs::File::options().write(true).open("/dev/full").expect("there is one");
-    let output =
-        Command::new(DRUPE).args(["--listen", "tcp://127.0.0.1:0"]).stdout(full()).output().expect("it was built");
-    let printed = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.code() == Some(1) && printed.starts_with("drupe: No space left"), "{printed}");
     let mut child = Command::new(DRUPE)
         .args(["--listen", "tcp://127.0.0.1:0"])
         .stdout(Stdio::piped())
@@ -182,4 +178,69 @@ fn out_of_descriptors_it_serves_those_it_has_and_then_the_others() {
     }
     assert!(Command::new("kill").arg(child.id().to_string()).status().expect("kill is everywhere").success());
     assert_eq!(child.wait().expect("it exits").code(), Some(0));
+}
+
+/// A server that does one thing to who connects.
+fn serving(answer: impl FnOnce(TcpStream) + Send + 'static) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound").to_string();
+    std::thread::spawn(move || answer(listener.accept().expect("somebody comes").0));
+    address
+}
+
+/// How the client exits, and what it says.
+fn client(arguments: &[&str], input: impl Into<Stdio>) -> (Option<i32>, String) {
+    let output = Command::new(DRUPE).arg("client").args(arguments).stdin(input).stdout(Stdio::null()).output();
+    let output = output.expect("it was built");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn the_client_exits_as_the_connection_ended() {
+    // The server closes in order.
+    let closes = |mut stream: TcpStream| assert!(stream.read(&mut [0; 100]).expect("a line") > 0);
+    let (input, mut words) = std::io::pipe().expect("a pipe");
+    words.write_all(b"hello\n").expect("taken");
+    let (code, said) = client(&[&serving(closes)], input);
+    assert!(code == Some(0) && said.contains("disconnected: peer_closed"), "{code:?}: {said}");
+    drop(words);
+    // A reset, and what breaks a rule of the wire.
+    let resets = |mut stream: TcpStream| {
+        assert!(stream.read(&mut [0; 100]).expect("a line") > 0);
+        socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("a socket");
+    };
+    let (code, said) = client(&[&serving(resets), "--subscribe", "hello"], Stdio::null());
+    assert!(code == Some(3) && said.contains("disconnected: reset"), "{code:?}: {said}");
+    let says = |words: &'static [u8]| {
+        move |mut stream: TcpStream| {
+            stream.write_all(words).expect("taken");
+            let _ = stream.read_to_end(&mut Vec::new());
+        }
+    };
+    for (scheme, words, reason) in [
+        ("tcp", &[b'x'; 70_000][..], "message_too_large"),
+        ("length", &[0xff, 0xff, 0xff, 0xff], "message_too_large"),
+        ("ws", b"HTTP/1.1 403 Forbidden\r\n\r\n", "can't connect: rejected_403"),
+    ] {
+        let address = format!("{scheme}://{}", serving(says(words)));
+        let (code, said) = client(&[&address], Stdio::null());
+        let expected = if scheme == "ws" { 1 } else { 3 };
+        assert!(code == Some(expected) && said.contains(reason), "{address}: {code:?}: {said}");
+    }
+    // What is left of the input when the server goes is lost, and said to be.
+    let ends = |mut stream: TcpStream| {
+        stream.shutdown(std::net::Shutdown::Write).expect("open");
+        let _ = stream.read_to_end(&mut Vec::new());
+    };
+    let directory = Directory::new("client-input");
+    let file = directory.0.join("lines");
+    std::fs::write(&file, "hello\n".repeat(1_000_000)).expect("written");
+    let (code, said) = client(&[&serving(ends)], std::fs::File::open(&file).expect("written"));
+    assert!(code == Some(3) && said.contains("drupe: input was not sent"), "{code:?}: {said}");
+    // An input that has nothing to say at the moment loses nothing.
+    let (input, _waits) = std::io::pipe().expect("a pipe");
+    let (code, said) = client(&[&serving(ends)], input);
+    assert!(code == Some(0), "{code:?}: {said}");
+    let help = Command::new(DRUPE).args(["client", "--help"]).output().expect("it was built").stdout;
+    assert!(String::from_utf8_lossy(&help).contains("Exit codes:\n  0 "));
 }

@@ -58,6 +58,8 @@ pub enum Incoming {
     Connected(Peer),
     /// A message came.
     Message(PayloadBuf),
+    /// A message was not sent: the connection ended in the moment in which it was given to the client.
+    Unsent,
     /// The connection ended.
     Disconnected(Reason),
     /// An attempt failed; the next one is after this time, if there is one.
@@ -143,8 +145,7 @@ impl Client {
                     let waker = lock(&settle).settle(number, result);
                     waker.into_iter().for_each(Waker::wake);
                 }
-                // It was sent in the moment in which the connection ended.
-                ClientEvent::Unsent => {}
+                ClientEvent::Unsent => inbox.mention(Incoming::Unsent),
                 ClientEvent::Disconnected(reason) => {
                     inbox.set_stalled(true);
                     last = reason;

@@ -139,6 +139,7 @@ pub(crate) fn man<C: CommandFactory>() -> Result<ExitCode, Failure> {
         writeln!(text, ".SH \"DRUPE {}\"", part.get_name().to_uppercase())?;
         page.render_description_section(&mut text)?;
         page.render_options_section(&mut text)?;
+        page.render_extra_section(&mut text)?;
     }
     Ok(io::stdout().write_all(&text).map(|()| ExitCode::SUCCESS)?)
 }
