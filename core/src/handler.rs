@@ -1,5 +1,6 @@
 use crate::http::Request;
 use crate::id::Origin;
+use crate::input::AcceptFailure;
 use crate::telnet::Signal;
 use crate::tunnel::TunnelStatus;
 use crate::{ConnId, DialId, Failure, Hub, ListenerId, Payload, Peer, Reason, Ticket, Time, Timer};
@@ -166,6 +167,31 @@ pub enum Event<'a, N> {
         /// How it is now.
         status: &'a TunnelStatus,
     },
+    /// An SSH server opened a channel through one of our tunnels that was refused: nobody asked for it, or too many wait to be
+    /// let in. On a server of several shards the first one is told.
+    #[non_exhaustive]
+    ChannelRefused {
+        /// The name of the tunnel.
+        tunnel: &'a str,
+        /// What was opened, and why it was refused.
+        words: &'a str,
+    },
+    /// A listener accepts nobody for a while, because the process or the system has no descriptors or no memory left, or because
+    /// accepting failed many times in a row. Told once, until it [accepts again](Self::AcceptResumed). On a server of several
+    /// shards the first one is told.
+    #[non_exhaustive]
+    AcceptPaused {
+        /// Which.
+        listener: ListenerId,
+        /// Why.
+        failure: AcceptFailure,
+    },
+    /// A listener accepted a connection again after [`AcceptPaused`](Self::AcceptPaused).
+    #[non_exhaustive]
+    AcceptResumed {
+        /// Which.
+        listener: ListenerId,
+    },
     /// The server is shutting down; connections are closed over the next moments.
     Draining,
     /// A connection is over: exactly once, and the last event that names it. It is in no room any more, its
@@ -204,6 +230,9 @@ impl<'a, N> Event<'a, N> {
             Self::DialEnded { dial } => Event::DialEnded { dial },
             Self::TurnedAway { listener, peer, reason } => Event::TurnedAway { listener, peer, reason },
             Self::Tunnel { status } => Event::Tunnel { status },
+            Self::ChannelRefused { tunnel, words } => Event::ChannelRefused { tunnel, words },
+            Self::AcceptPaused { listener, failure } => Event::AcceptPaused { listener, failure },
+            Self::AcceptResumed { listener } => Event::AcceptResumed { listener },
             Self::Draining => Event::Draining,
             Self::Closed { conn, reason } => Event::Closed { conn, reason },
         })
@@ -232,6 +261,9 @@ impl<'a, N> Event<'a, N> {
             | Self::DialEnded { .. }
             | Self::TurnedAway { .. }
             | Self::Tunnel { .. }
+            | Self::ChannelRefused { .. }
+            | Self::AcceptPaused { .. }
+            | Self::AcceptResumed { .. }
             | Self::Draining => None,
         }
     }

@@ -170,6 +170,13 @@ pub enum Request {
     },
     /// A configuration could not be loaded: to be counted.
     ReloadFailed,
+    /// Log lines that were not written since this was last said: to be counted.
+    LogLoss {
+        /// Lines above the number that is allowed.
+        left_out: u64,
+        /// Lines that could not be written.
+        lost: u64,
+    },
     /// End the server: see [`Drain`](crate::Drain). Asked a second time, it hurries: the grace is over, everybody is closed at
     /// once, and what is left after half a second is dropped.
     Drain,

@@ -77,6 +77,10 @@ pub struct Metrics {
     pub reloads: u64,
     /// New configurations that could not be loaded, as far as that was [told](crate::Request::ReloadFailed) (counter).
     pub reload_failures: u64,
+    /// Log lines above the number that is allowed of a kind, as far as that was [told](crate::Request::LogLoss) (counter).
+    pub log_lines_left_out: u64,
+    /// Log lines that could not be written, as far as that was [told](crate::Request::LogLoss) (counter).
+    pub log_lines_lost: u64,
     /// Shards that say that they are not ready (gauge).
     pub draining: u64,
     /// When the first of the certificates of listeners expires, in seconds since 1970 (gauge); 0 if there is none.
@@ -136,6 +140,8 @@ impl Metrics {
             forwarded: 0,
             reloads: 0,
             reload_failures: 0,
+            log_lines_left_out: 0,
+            log_lines_lost: 0,
             draining: 0,
             certificate_expiry_secs: 0,
             would_refuse: ByReason::default(),
@@ -215,6 +221,8 @@ impl Metrics {
             &mut self.forwarded,
             &mut self.reloads,
             &mut self.reload_failures,
+            &mut self.log_lines_left_out,
+            &mut self.log_lines_lost,
             &mut self.draining,
             &mut self.certificate_expiry_secs,
         ];
@@ -266,6 +274,8 @@ impl Metrics {
         put("forwarded_total", "Peers whose address a trusted proxy told.", self.forwarded);
         put("reloads_total", "New configurations.", self.reloads);
         put("reload_failures_total", "New configurations that could not be loaded.", self.reload_failures);
+        put("log_lines_left_out_total", "Log lines above the allowed number.", self.log_lines_left_out);
+        put("log_lines_lost_total", "Log lines that could not be written.", self.log_lines_lost);
         put("draining", "Workers that are shutting down.", self.draining);
         if self.certificate_expiry_secs > 0 {
             let help = "When the first of the certificates expires.";

@@ -20,6 +20,7 @@ const DOOR: ListenerId = ListenerId(1);
 struct Watching {
     ended: Vec<Reason>,
     states: Vec<&'static str>,
+    refused: Vec<String>,
 }
 
 impl Handler for Watching {
@@ -30,6 +31,7 @@ impl Handler for Watching {
         match &event {
             Event::Closed { reason, .. } => self.ended.push(*reason),
             Event::Tunnel { status, .. } => self.states.push(status.state.name()),
+            Event::ChannelRefused { tunnel, words, .. } => self.refused.push(format!("{tunnel}: {words}")),
             _ => {}
         }
         Echo.on(hub, event);
@@ -138,6 +140,36 @@ fn connections_through_a_tunnel_are_connections_until_it_is_lost() {
     assert_eq!((metrics.up, metrics.forwards_bound, metrics.last_failure()), (1, 2, Some(TunnelFailure::Disconnected)));
     let states = &world.machine.handler().states;
     assert_eq!(states[..], ["connecting", "up", "waiting", "connecting", "up"]);
+}
+
+#[test]
+fn refused_channel_is_counted_and_told_in_harmless_words() {
+    let mut world = World::new(config([tunnel()]));
+    world.come_up();
+    let words = "a channel of the type \u{1b}[2Jshell".to_string();
+    world.report(TunnelReport::ChannelRefused { words: words.clone() });
+    assert_eq!(world.machine.handler().refused, ["edge: a channel of the type [2Jshell"]);
+    assert_eq!(world.machine.metrics().tunnels[0].channels_refused, 1);
+    let link = world.intent().link;
+    world.fail(TunnelFailure::Disconnected);
+    world.machine.tunnel_reported(world.now, link, &TunnelReport::ChannelRefused { words });
+    assert_eq!(world.machine.handler().refused.len(), 1, "of a link that is no more nothing is told");
+}
+
+#[test]
+fn renewed_tunnel_is_dialled_at_once_and_has_not_failed() {
+    let mut config = config([tunnel()]);
+    config.tunnels[0].reconnect.attempts_max = Some(1);
+    let mut world = World::new(config);
+    for attempt in 2..5 {
+        world.come_up();
+        world.fail(TunnelFailure::Renewed);
+        assert!(!world.has_link(), "the old link is to be dropped");
+        world.pass(Duration::from_nanos(1));
+        assert_eq!(world.intent().link.attempt, attempt);
+    }
+    world.fail(TunnelFailure::Network);
+    assert_eq!(world.state(), TunnelState::GivenUp, "that is the first failure");
 }
 
 #[test]
@@ -411,7 +443,7 @@ proptest! {
                 3 => TunnelReport::Bound { listener, port: 7 },
                 4 => TunnelReport::Refused { listener },
                 5 => TunnelReport::Answered(number),
-                6 => TunnelReport::ChannelRefused,
+                6 => TunnelReport::ChannelRefused { words: "a shell".into() },
                 _ => TunnelReport::Closed,
             };
             let input = Input::TunnelReported { link: LinkId { tunnel: TunnelId(tunnel), attempt }, report };

@@ -469,7 +469,7 @@ fn tunnel_reported(machine: &Machine<Restless>, report: u8, listener: ListenerId
         3 => TunnelReport::Bound { listener, port: 7001 },
         4 => TunnelReport::Refused { listener },
         5 => TunnelReport::Answered(asked),
-        6 => TunnelReport::ChannelRefused,
+        6 => TunnelReport::ChannelRefused { words: "a shell".into() },
         _ => TunnelReport::Closed,
     };
     Some(Input::TunnelReported { link, report })

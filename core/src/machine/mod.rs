@@ -108,6 +108,7 @@ impl<H: Handler> Machine<H> {
     /// # Errors
     /// It is not let in: write the farewell as far as the socket takes it and drop the socket.
     pub fn accepted(&mut self, now: Time, listener: ListenerId, peer: Peer) -> Result<ConnId, Refusal> {
+        let peer = peer.canonical();
         self.begin(now, &Fact::Accepted { listener, peer });
         let protocol = self.let_in(listener, peer)?;
         Ok(self.opened(peer, Origin::Listener(listener), protocol.wire(), protocol.wait()))
@@ -116,7 +117,8 @@ impl<H: Handler> Machine<H> {
     /// A listener could not accept.
     pub fn accept_failed(&mut self, now: Time, listener: ListenerId, failure: AcceptFailure) {
         self.begin(now, &Fact::AcceptFailed { listener, failure });
-        self.state.accept_failed(listener, failure == AcceptFailure::Exhausted);
+        self.state.accept_failed(listener, failure);
+        self.settle();
     }
 
     /// Bytes were read. They are changed in place where the wire asks for it, and of no use afterwards.
@@ -292,6 +294,7 @@ impl<H: Handler> Machine<H> {
     /// An attempt to connect that [`dials`](Self::dials) showed went well. `None` if the connection is no longer
     /// wanted; its socket is to be dropped.
     pub fn dialed(&mut self, now: Time, dial: DialId, peer: Peer) -> Option<ConnId> {
+        let peer = peer.canonical();
         self.begin(now, &Fact::Dialed { dial, peer });
         let Dial { protocol, address, timeout, .. } = self.state.dials.get_if_wanted(dial)?.clone();
         self.state.dialed(peer);
@@ -344,6 +347,11 @@ impl<H: Handler> Machine<H> {
                 self.state.admission.quarantine.remove(self.state.now, (*address).into());
             }
             Request::ReloadFailed => self.state.metrics.reload_failures += 1,
+            Request::LogLoss { left_out, lost } => {
+                let metrics = &mut self.state.metrics;
+                metrics.log_lines_left_out = metrics.log_lines_left_out.saturating_add(*left_out);
+                metrics.log_lines_lost = metrics.log_lines_lost.saturating_add(*lost);
+            }
             Request::Drain => self.drain(),
         }
         self.settle();
@@ -466,6 +474,8 @@ impl<H: Handler> Machine<H> {
                 Pending::Drained(conn) => Event::Drained { conn },
                 Pending::Closed(conn, reason) => Event::Closed { conn, reason },
                 Pending::TurnedAway(listener, peer, reason) => Event::TurnedAway { listener, peer, reason },
+                Pending::AcceptPaused(listener, failure) => Event::AcceptPaused { listener, failure },
+                Pending::AcceptResumed(listener) => Event::AcceptResumed { listener },
                 Pending::DialFailed(dial, failure, retry_at) => Event::DialFailed { dial, failure, retry_at },
                 Pending::DialEnded(dial) => Event::DialEnded { dial },
                 Pending::Tunnel(tunnel) => {
@@ -487,7 +497,9 @@ impl<H: Handler> Machine<H> {
 
     /// Somebody is at a door: what is spoken there, or why they may not come in.
     fn let_in(&mut self, listener: ListenerId, peer: Peer) -> Result<Protocol, Refusal> {
-        self.state.listeners.accepted(listener);
+        if self.state.accept_succeeded(listener) {
+            self.settle();
+        }
         self.admit(listener, peer).map_err(|reason| {
             self.state.pending.push_back(Pending::TurnedAway(listener, peer, reason));
             self.settle();

@@ -14,6 +14,7 @@ impl<H: Handler> Machine<H> {
     /// # Errors
     /// As [`accepted`](Self::accepted).
     pub fn dispatched(&mut self, now: Time, listener: ListenerId, peer: Peer) -> Result<u8, Refusal> {
+        let peer = peer.canonical();
         self.begin(now, &Fact::Dispatched { listener, peer });
         self.let_in(listener, peer)?;
         Ok(self.state.post.place())
@@ -23,6 +24,7 @@ impl<H: Handler> Machine<H> {
     /// was [reconfigured](Self::reconfigured). A connection by a listener that this shard does not know is over at once, as
     /// [`Reason::Shutdown`].
     pub fn adopted(&mut self, now: Time, listener: ListenerId, peer: Peer) -> ConnId {
+        let peer = peer.canonical();
         self.begin(now, &Fact::Adopted { listener, peer });
         let protocol = self.state.listeners.get(listener).map(|listen| listen.protocol.clone());
         let is_known = protocol.is_some();

@@ -2,7 +2,7 @@
 
 use super::Machine;
 use crate::Time;
-use crate::handler::Handler;
+use crate::handler::{Event, Handler};
 use crate::input::Fact;
 use crate::state::State;
 use crate::tunnel::{LinkId, TunnelIntent, TunnelReport, TunnelStatus};
@@ -13,9 +13,12 @@ impl<H: Handler> Machine<H> {
     pub fn tunnel_reported(&mut self, now: Time, link: LinkId, report: &TunnelReport) {
         self.begin(now, &Fact::TunnelReported { link, report });
         let State { tunnels, random, now, .. } = &mut self.state;
-        tunnels.reported(*now, link, report, random);
+        let refused = tunnels.reported(*now, link, report, random);
         self.state.note_tunnels();
         self.settle();
+        if let Some((tunnel, words)) = refused {
+            self.tell(Event::ChannelRefused { tunnel: &tunnel, words: &words });
+        }
     }
 
     /// The SSH connections that should be there. Those that are not shown any more are to be dropped at once.

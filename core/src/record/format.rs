@@ -94,6 +94,7 @@ pub(super) fn write_fact<N>(out: &mut String, now: Time, fact: &Fact<'_, N>, not
         Fact::Requested(Request::Quarantine { address }) => writeln!(out, "quarantine_address {address}"),
         Fact::Requested(Request::Release { address }) => writeln!(out, "release {address}"),
         Fact::Requested(Request::ReloadFailed) => writeln!(out, "reload_failed"),
+        Fact::Requested(Request::LogLoss { left_out, lost }) => writeln!(out, "log_loss {left_out} {lost}"),
         Fact::Reconfigured => writeln!(out, "{RECONFIGURED}"),
         Fact::Requested(Request::Publish { room, payload }) => {
             writeln!(out, "publish {} {}", Quoted(room.as_bytes()), Content(payload))
@@ -109,7 +110,7 @@ fn write_report(out: &mut String, LinkId { tunnel, attempt }: LinkId, report: &T
         TunnelReport::Bound { listener, port } => writeln!(out, "bound {} {port}", listener.0),
         TunnelReport::Refused { listener } => writeln!(out, "refused {}", listener.0),
         TunnelReport::Answered(number) => writeln!(out, "answered {number}"),
-        TunnelReport::ChannelRefused => writeln!(out, "channel_refused"),
+        TunnelReport::ChannelRefused { words } => writeln!(out, "channel_refused {}", Quoted(words.as_bytes())),
         TunnelReport::Closed => writeln!(out, "closed"),
     }
 }
@@ -172,6 +173,10 @@ fn parse_line<N: FromStr>(
         "quarantine_address" => Input::Requested(Request::Quarantine { address: words.parsed("an address")? }),
         "release" => Input::Requested(Request::Release { address: words.parsed("an address")? }),
         "reload_failed" => Input::Requested(Request::ReloadFailed),
+        "log_loss" => Input::Requested(Request::LogLoss {
+            left_out: words.parsed("how many lines were left out")?,
+            lost: words.parsed("how many lines were lost")?,
+        }),
         RECONFIGURED => {
             let config = reloads.next().ok_or("no reload, or the configuration of each to be given with the trace")?;
             Input::Reconfigured(config.into())
@@ -292,7 +297,7 @@ impl<'a> Words<'a> {
             "bound" => TunnelReport::Bound { listener: self.listener()?, port: self.parsed("a port")? },
             "refused" => TunnelReport::Refused { listener: self.listener()? },
             "answered" => TunnelReport::Answered(self.parsed("the number of a question")?),
-            "channel_refused" => TunnelReport::ChannelRefused,
+            "channel_refused" => TunnelReport::ChannelRefused { words: self.text()? },
             "closed" => TunnelReport::Closed,
             _ => return Err("connected, failed, bound, refused, answered, channel_refused or closed"),
         })
@@ -417,6 +422,7 @@ mod tests {
             peer().prop_map(|peer| Input::Adopted { listener: ListenerId(1), peer: peer.parse().expect(peer) }),
             Just(Input::Requested(Request::Drain)),
             Just(Input::Requested(Request::ReloadFailed)),
+            any::<(u64, u64)>().prop_map(|(left_out, lost)| Input::Requested(Request::LogLoss { left_out, lost })),
             any::<bool>().prop_map(Input::HeldBack),
             (any::<u8>(), any::<String>(), any::<String>()).prop_map(|(from, topic, content)| {
                 Input::Delivered(Letter::Handler { from, topic: topic.into(), content: content.into() })

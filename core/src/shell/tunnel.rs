@@ -122,7 +122,7 @@ trait Port: Send + Sync {
 impl<N: Send> Port for Remote<N> {
     fn report(&self, link: LinkId, report: TunnelReport) {
         // Of what an SSH server can cause as often as it likes, only so many wait.
-        let is_bounded = report == TunnelReport::ChannelRefused;
+        let is_bounded = matches!(report, TunnelReport::ChannelRefused { .. });
         let mail = Mail::Tunnel(link, report);
         // A server that has ended has no use for it.
         let _ = if is_bounded { self.shards[0].put(mail).ok() } else { self.shards[0].post(mail).ok() };

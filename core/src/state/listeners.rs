@@ -1,6 +1,7 @@
 //! Where the server listens, and what holds there.
 
 use crate::id::Origin;
+use crate::input::AcceptFailure;
 use crate::{Config, Listen, ListenerId, Time};
 use alloc::vec::Vec;
 
@@ -25,6 +26,8 @@ struct Entry {
     rests_until: Option<Time>,
     /// Failures since the last success.
     failures: u8,
+    /// Why nothing was accepted since the last success, as the handler was told.
+    paused: Option<AcceptFailure>,
     /// Its connections on this shard.
     connections: u32,
 }
@@ -43,7 +46,8 @@ impl Listeners {
         let id = ListenerId(self.next);
         self.next = self.next.saturating_add(1);
         let listen = listen.clone();
-        self.entries.push(Entry { id, listen, is_retired: false, rests_until: None, failures: 0, connections: 0 });
+        let (rests_until, paused) = (None, None);
+        self.entries.push(Entry { id, listen, is_retired: false, rests_until, failures: 0, paused, connections: 0 });
     }
 
     /// A listener, also one that the configuration has no more.
@@ -133,20 +137,31 @@ impl Listeners {
         entry.is_retired
     }
 
-    /// Somebody was accepted.
-    pub(crate) fn accepted(&mut self, id: ListenerId) {
-        if let Some(place) = self.place(id) {
-            self.entries[place].failures = 0;
-        }
+    /// Somebody was accepted; true if it is the first one after accepting had failed.
+    pub(crate) fn accepted(&mut self, id: ListenerId) -> bool {
+        let Some(place) = self.place(id) else { return false };
+        let entry = &mut self.entries[place];
+        entry.failures = 0;
+        entry.paused.take().is_some()
     }
 
-    /// A listener rests that can't accept: at once if the process is out of something, else after many failures.
-    pub(crate) fn accept_failed(&mut self, id: ListenerId, exhausted: bool, until: Time) {
-        let Some(place) = self.place(id).filter(|&place| !self.entries[place].is_retired) else { return };
+    /// A listener rests that can't accept: at once if the process is out of something, else after many failures. True if it
+    /// begins to.
+    pub(crate) fn accept_failed(&mut self, id: ListenerId, failure: AcceptFailure, until: Time) -> bool {
+        let Some(place) = self.place(id).filter(|&place| !self.entries[place].is_retired) else { return false };
         let entry = &mut self.entries[place];
         entry.failures = entry.failures.saturating_add(1);
-        if exhausted || entry.failures >= ACCEPT_FAILURES_MAX {
-            (entry.rests_until, entry.failures) = (Some(until), 0);
+        if failure != AcceptFailure::Exhausted && entry.failures < ACCEPT_FAILURES_MAX {
+            return false;
+        }
+        (entry.rests_until, entry.failures) = (Some(until), 0);
+        entry.paused.replace(failure).is_none()
+    }
+
+    /// A connection is over, whose descriptor another one may have: who rests for want of one need not wait longer.
+    pub(crate) fn descriptor_returned(&mut self) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.paused == Some(AcceptFailure::Exhausted)) {
+            entry.rests_until = None;
         }
     }
 

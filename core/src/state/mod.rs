@@ -30,7 +30,7 @@ pub(crate) use watch::{Copied, Watched};
 use crate::conn::{Conn, Gate, Offered, Phase, RoundTrip};
 use crate::dials::Dials;
 use crate::id::Origin;
-use crate::input::Failure;
+use crate::input::{AcceptFailure, Failure};
 use crate::limit::{Admission, Budget, Meters};
 use crate::metrics::Metrics;
 use crate::offload::Queue;
@@ -113,6 +113,8 @@ pub(crate) enum Pending {
     Authenticated(ConnId),
     Closed(ConnId, Reason),
     TurnedAway(ListenerId, Peer, Reason),
+    AcceptPaused(ListenerId, AcceptFailure),
+    AcceptResumed(ListenerId),
     DialFailed(DialId, Failure, Option<Time>),
     DialEnded(DialId),
     Tunnel(TunnelId),
@@ -337,10 +339,21 @@ impl<C: Default> State<C> {
     }
 
     /// A listener can't accept.
-    pub(crate) fn accept_failed(&mut self, listener: ListenerId, exhausted: bool) {
+    pub(crate) fn accept_failed(&mut self, listener: ListenerId, failure: AcceptFailure) {
         self.metrics.accept_errors += 1;
         let until = self.now + self.config.accept_backoff.max(INTERVAL_MIN);
-        self.listeners.accept_failed(listener, exhausted, until);
+        if self.listeners.accept_failed(listener, failure, until) {
+            self.pending.push_back(Pending::AcceptPaused(listener, failure));
+        }
+    }
+
+    /// A listener has accepted somebody; true if that is news to the handler.
+    pub(crate) fn accept_succeeded(&mut self, listener: ListenerId) -> bool {
+        let is_news = self.listeners.accepted(listener);
+        if is_news {
+            self.pending.push_back(Pending::AcceptResumed(listener));
+        }
+        is_news
     }
 
     /// How many connections are open.

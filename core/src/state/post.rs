@@ -96,6 +96,7 @@ impl<C: Default> State<C> {
         if listener.is_some_and(|listener| self.listeners.get_open(listener).is_none()) {
             self.forget_unused_listeners();
         }
+        self.listeners.descriptor_returned();
         if let Some(placed) = self.post.placed.get_mut(usize::from(shard)).filter(|_| listener.is_some()) {
             *placed = placed.saturating_sub(1);
         }

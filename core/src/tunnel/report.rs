@@ -32,8 +32,11 @@ pub enum TunnelReport {
     },
     /// The server answered the question with this [number](super::TunnelIntent::asked), or any later one.
     Answered(u32),
-    /// The server opened a channel that is none of ours, or too many at a time; it was told no.
-    ChannelRefused,
+    /// The server opened a channel that nobody asked for, or too many at a time; it was refused.
+    ChannelRefused {
+        /// What was opened and why it was refused, kept as the words of [`Failed`](Self::Failed) are.
+        words: String,
+    },
     /// The goodbye was said.
     Closed,
 }
@@ -60,11 +63,13 @@ pub enum TunnelFailure {
     PrivateKey,
     /// The server does not listen at a place that we asked for. The connection stays.
     Forward,
+    /// We ended it ourselves, to connect at once anew: it had worn out.
+    Renewed,
 }
 
 impl TunnelFailure {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Network,
         Self::TimedOut,
         Self::Silent,
@@ -74,6 +79,7 @@ impl TunnelFailure {
         Self::Authentication,
         Self::PrivateKey,
         Self::Forward,
+        Self::Renewed,
     ];
 
     /// Whether it will be the same the next time unless somebody does something about it, here or there. Such failures are
@@ -96,6 +102,7 @@ impl TunnelFailure {
             Self::Authentication => "authentication",
             Self::PrivateKey => "private_key",
             Self::Forward => "forward",
+            Self::Renewed => "renewed",
         }
     }
 }
@@ -110,8 +117,7 @@ impl FromStr for TunnelFailure {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        let names =
-            "network, timed_out, silent, disconnected, protocol, host_key, authentication, private_key, forward";
+        let names = "network, timed_out, silent, disconnected, protocol, host_key, authentication, private_key, forward, renewed";
         Self::ALL.into_iter().find(|failure| failure.name() == text).ok_or(NameError(names))
     }
 }

@@ -137,12 +137,20 @@ impl Tunnels {
         self.note_changes();
     }
 
-    /// What the shell tells of a link. Of one that is no more it is not believed.
-    pub(crate) fn reported(&mut self, now: Time, link: LinkId, report: &TunnelReport, random: &mut Random) {
-        let Some(entry) = self.entries.get_mut(link.tunnel.0 as usize) else { return };
+    /// Takes a report of the shell about a link; one about an earlier link is ignored. Returns the name of the tunnel and the
+    /// words for a channel that was refused.
+    pub(crate) fn reported(
+        &mut self,
+        now: Time,
+        link: LinkId,
+        report: &TunnelReport,
+        random: &mut Random,
+    ) -> Option<(String, String)> {
+        let entry = self.entries.get_mut(link.tunnel.0 as usize)?;
         if entry.attempt != link.attempt || !entry.has_link() {
-            return;
+            return None;
         }
+        let mut refused = None;
         match (report, entry.phase) {
             (TunnelReport::Connected, Phase::Connecting(_)) => entry.came_up(now),
             (TunnelReport::Failed { failure, words }, _) => {
@@ -153,11 +161,15 @@ impl Tunnels {
             (TunnelReport::Answered(number), Phase::Up(since, alive)) if *number == alive.asked => {
                 entry.phase = Phase::Up(since, Alive { unanswered: 0, ..alive });
             }
-            (TunnelReport::ChannelRefused, _) => entry.channels_refused += 1,
+            (TunnelReport::ChannelRefused { words }, _) => {
+                entry.channels_refused += 1;
+                refused = Some((entry.tunnel.name.clone(), shown(words)));
+            }
             (TunnelReport::Closed, Phase::Closing(_)) => entry.phase = Phase::Closed,
             _ => {}
         }
         self.note_changes();
+        refused
     }
 
     /// Time passed.
@@ -397,7 +409,8 @@ impl Entry {
         {
             self.failures = 0;
         }
-        self.failures = self.failures.saturating_add(1);
+        let is_renewal = failure == TunnelFailure::Renewed;
+        self.failures = self.failures.saturating_add(u32::from(!is_renewal));
         self.last_error = Some((failure, shown(words)));
         self.forget_places();
         // Never at the same moment, so that a shell sees that the last attempt is over.
@@ -405,6 +418,7 @@ impl Entry {
         let slowly = failure.needs_somebody().then_some(self.tunnel.refused_wait.max(INTERVAL_MIN));
         self.phase = match self.tunnel.reconnect.wait(self.failures, random) {
             _ if matches!(self.phase, Phase::Closing(_)) => Phase::Closed,
+            _ if is_renewal => later(Duration::ZERO),
             Some(wait) => later(slowly.unwrap_or(wait)),
             None => Phase::GivenUp,
         };

@@ -45,6 +45,9 @@ impl<F: FnMut(&str)> Logging<F> {
             Event::TurnedAway { listener, peer, reason } => {
                 format!("{peer} turned away by listener {}: {reason}", listener.0)
             }
+            Event::ChannelRefused { tunnel, words } => format!("tunnel {tunnel} refused {words}"),
+            Event::AcceptPaused { listener, failure } => format!("listener {} can't accept: {failure}", listener.0),
+            Event::AcceptResumed { listener } => format!("listener {} accepts again", listener.0),
             Event::Stalled { conn, queued } => format!("{conn} stalled: {queued} bytes queued"),
             Event::Drained { conn } => format!("{conn} drained"),
             Event::DialFailed { dial, failure, retry_at } => {

@@ -1,0 +1,128 @@
+//! What a server makes of accepts that fail, and of who it accepts.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails where its assumption does")]
+
+use drupe_core::app::Echo;
+use drupe_core::{
+    AcceptFailure, Accepting, Addressee, Config, ConnId, Event, Failure, Handler, Hub, ListenerId, Machine, NoNote,
+    Peer, Request, Shard, Time,
+};
+use std::time::Duration;
+
+const FIRST: ListenerId = ListenerId(0);
+
+/// An echo that remembers what it was told about accepting, and who came.
+#[derive(Default)]
+struct Watching(Vec<String>);
+
+impl Handler for Watching {
+    type Context = ();
+    type Note = NoNote;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
+        match &event {
+            Event::AcceptPaused { listener, failure, .. } => self.0.push(format!("{} paused: {failure}", listener.0)),
+            Event::AcceptResumed { listener, .. } => self.0.push(format!("{} resumed", listener.0)),
+            Event::Opened { peer, .. } => self.0.push(format!("opened: {peer}")),
+            _ => {}
+        }
+        Echo.on(hub, event);
+    }
+}
+
+fn config() -> Config {
+    Config::listening(["tcp://127.0.0.1:1".parse().expect("good")])
+}
+
+fn accept(machine: &mut Machine<Watching>, now: Time) -> ConnId {
+    machine.accepted(now, FIRST, Peer::Local).expect("let in")
+}
+
+#[test]
+fn running_out_of_descriptors_is_told_once_and_so_is_its_end() {
+    let mut machine = Machine::new(config(), Watching::default());
+    let mut now = Time::START;
+    for _ in 0..3 {
+        machine.accept_failed(now, FIRST, AcceptFailure::Exhausted);
+        now = machine.deadline().expect("it is tried again").at;
+        machine.elapsed(now);
+        assert_eq!(machine.accepting(FIRST), Accepting::Now);
+    }
+    assert_eq!(machine.handler().0, ["0 paused: exhausted"]);
+    accept(&mut machine, now);
+    accept(&mut machine, now);
+    assert_eq!(machine.handler().0[1..], ["0 resumed", "opened: local", "opened: local"]);
+    machine.accept_failed(now, FIRST, AcceptFailure::Exhausted);
+    assert_eq!(machine.handler().0.last().map(String::as_str), Some("0 paused: exhausted"));
+    assert_eq!(machine.metrics().accept_errors, 4);
+}
+
+#[test]
+fn single_lost_connections_are_not_told_and_many_in_a_row_are() {
+    let mut machine = Machine::new(config(), Watching::default());
+    for _ in 0..15 {
+        machine.accept_failed(Time::START, FIRST, AcceptFailure::Transient);
+    }
+    assert!(machine.handler().0.is_empty());
+    machine.accept_failed(Time::START, FIRST, AcceptFailure::Transient);
+    assert_eq!(machine.handler().0, ["0 paused: transient"]);
+}
+
+#[test]
+fn descriptor_of_closed_connection_is_used_at_once() {
+    let mut machine = Machine::new(config(), Watching::default());
+    let conn = accept(&mut machine, Time::START);
+    machine.accept_failed(Time::START, FIRST, AcceptFailure::Exhausted);
+    assert_eq!(machine.accepting(FIRST), Accepting::Later);
+    machine.failed(Time::START, conn, Failure::Reset);
+    assert_eq!(machine.accepting(FIRST), Accepting::Now);
+    // What fails for another reason does not depend on who goes.
+    let conn = accept(&mut machine, Time::START);
+    for _ in 0..16 {
+        machine.accept_failed(Time::START, FIRST, AcceptFailure::Transient);
+    }
+    machine.failed(Time::START, conn, Failure::Reset);
+    assert_eq!(machine.accepting(FIRST), Accepting::Later);
+}
+
+#[test]
+fn descriptor_of_connection_on_another_shard_is_used_at_once() {
+    let shard = |number| Machine::shard(config(), Watching::default(), Shard::new(number, 2).expect("of two"));
+    let (mut first, mut second) = (shard(0), shard(1));
+    let peer = Peer::Local;
+    // Both are placed; the second has one.
+    let places = [(); 2].map(|()| first.dispatched(Time::START, FIRST, peer).expect("let in"));
+    assert_eq!(places, [0, 1]);
+    let conn = second.adopted(Time::START, FIRST, peer);
+    first.accept_failed(Time::START, FIRST, AcceptFailure::Exhausted);
+    assert_eq!(first.accepting(FIRST), Accepting::Later);
+    second.failed(Time::START, conn, Failure::Reset);
+    while let Some((to, letter)) = second.next_letter() {
+        assert!(!matches!(to, Addressee::Shard(_)));
+        first.delivered(Time::START, &letter);
+    }
+    assert_eq!(first.accepting(FIRST), Accepting::Now);
+    assert_eq!(first.dispatched(Time::START, FIRST, peer), Ok(1));
+    assert_eq!(first.handler().0, ["0 paused: exhausted", "0 resumed"]);
+}
+
+#[test]
+fn ipv4_peer_of_a_socket_for_both_families_is_an_ipv4_peer() {
+    let mut machine = Machine::new(config(), Watching::default());
+    let peer = "[::ffff:192.0.2.1]:7".parse().expect("an address");
+    machine.accepted(Time::START, FIRST, peer).expect("let in");
+    assert_eq!(machine.handler().0, ["opened: 192.0.2.1:7"]);
+}
+
+#[test]
+fn log_lines_that_are_missing_are_counted() {
+    let mut machine = Machine::new(config(), Watching::default());
+    for (left_out, lost) in [(3, 0), (0, 2), (u64::MAX, 1)] {
+        machine.requested(Time::START + Duration::from_secs(1), &Request::LogLoss { left_out, lost });
+    }
+    let metrics = machine.metrics();
+    assert_eq!((metrics.log_lines_left_out, metrics.log_lines_lost), (u64::MAX, 3));
+    let text = metrics.exposition();
+    assert!(text.contains("\ndrupe_log_lines_lost_total 3\n"), "{text}");
+    assert!(text.contains("\ndrupe_log_lines_left_out_total 18446744073709551615\n"), "{text}");
+}
