@@ -1,6 +1,7 @@
 //! A forwarded channel as a connection of the server.
 
-use super::handler::{Forwarded, Goodbye};
+use super::goodbye::Goodbye;
+use super::handler::Forwarded;
 use super::inbox::Inbox;
 use super::outgoing::Outgoing;
 use bytes::BytesMut;
@@ -26,6 +27,8 @@ pub(super) struct SshChannel {
     pub(super) half: Arc<ChannelWriteHalf<Msg>>,
     /// How the SSH server is told whether it is let in; `None` once it was.
     pub(super) reply: Option<russh::client::ChannelOpenHandle>,
+    /// The SSH server was told yes.
+    pub(super) is_open: bool,
     pub(super) sending: Option<Sending>,
     /// Our half is to be closed.
     pub(super) ends: bool,
@@ -38,6 +41,7 @@ impl SshChannel {
     fn answer(&mut self, outcome: Result<(), ChannelOpenFailure>) {
         let Some(reply) = self.reply.take() else { return };
         self.link.decided();
+        self.is_open = outcome.is_ok();
         // Neither waits for anything.
         match outcome {
             Ok(()) => at_once(reply.accept()),
@@ -80,7 +84,7 @@ impl Channel for SshChannel {
     }
 
     fn dismiss(mut self: Box<Self>, words: &[u8]) {
-        if words.is_empty() {
+        if words.is_empty() || !self.link.wear.may_tell() {
             return self.answer(Err(ChannelOpenFailure::ResourceShortage));
         }
         self.answer(Ok(()));
@@ -133,9 +137,13 @@ impl Channel for SshChannel {
 impl Drop for SshChannel {
     fn drop(&mut self) {
         self.link.flow.outgoing.forget(self.id.number());
+        self.link.wear.end();
         if self.reply.is_some() {
-            self.link.forget(self.id);
-            return self.answer(Err(ChannelOpenFailure::ResourceShortage));
+            self.answer(Err(ChannelOpenFailure::ResourceShortage));
+        }
+        if !self.is_open {
+            // There is nothing to close.
+            return self.link.forget(self.id);
         }
         // Both halves are over, and what was taken is still to arrive: closed before, the rest would be thrown away.
         let waits = self.dismissed || self.inbox.is_orderly();

@@ -1,16 +1,18 @@
 //! What an SSH server sends.
 
 use super::LinkError;
-use super::channel::{Sending, SshChannel};
+use super::channel::SshChannel;
+use super::goodbye::{Farewell, Goodbye, Wear};
 use super::inbox::Inbox;
 use super::known_hosts::{KnownHost, Verdict};
+use super::link::families_of;
 use super::stream::Flow;
 use drupe_core::shell::TunnelPort;
 use drupe_core::tunnel::{LinkId, RemoteBind, TunnelFailure, TunnelReport};
 use drupe_core::{ListenerId, Peer};
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::PublicKeyOrCertificate;
-use russh::{Channel, ChannelId, ChannelWriteHalf};
+use russh::{Channel, ChannelId};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -38,6 +40,7 @@ pub(super) struct Forwarded {
     table: Mutex<Table>,
     waiting: AtomicUsize,
     goodbyes: mpsc::UnboundedSender<Farewell>,
+    pub(super) wear: Wear,
     pub(super) flow: Flow,
     /// Why the connection is over, once it is.
     over: watch::Sender<Option<String>>,
@@ -58,25 +61,6 @@ struct Place {
     port: Option<u16>,
 }
 
-/// A channel that the server has no use for any more. What was taken still goes out.
-pub(super) struct Goodbye {
-    pub(super) id: ChannelId,
-    pub(super) half: Arc<ChannelWriteHalf<Msg>>,
-    pub(super) inbox: Arc<Inbox>,
-    pub(super) sending: Option<Sending>,
-    /// Until the other side has written all of it.
-    pub(super) waits: bool,
-    /// It was never let in: of these only so many are waited for.
-    pub(super) dismissed: bool,
-}
-
-/// What is done with channels that are of no use any more.
-pub(super) enum Farewell {
-    One(Goodbye),
-    /// Tell when all before are gone.
-    Done(oneshot::Sender<()>),
-}
-
 impl Forwarded {
     pub(super) fn new(
         link: LinkId,
@@ -91,6 +75,7 @@ impl Forwarded {
             table: Mutex::default(),
             waiting: AtomicUsize::new(0),
             goodbyes,
+            wear: Wear::default(),
             flow: Flow::default(),
             over: watch::Sender::new(None),
         };
@@ -157,7 +142,10 @@ impl Forwarded {
         let table = self.lock();
         let is_there = |place: &&Place| match &place.bind {
             // The answer that tells the port may not have been seen yet.
-            RemoteBind::Tcp { host, .. } => host == address && place.port.is_none_or(|bound| u32::from(bound) == port),
+            RemoteBind::Tcp { host, .. } => {
+                let is_here = host == address || families_of(host).contains(&address);
+                is_here && place.port.is_none_or(|bound| u32::from(bound) == port)
+            }
             RemoteBind::Unix(_) => false,
         };
         let exact = |place: &&Place| place.port.is_some();
@@ -172,13 +160,24 @@ impl Forwarded {
         table.places.iter().find(is_there).map(|place| place.listener)
     }
 
-    /// Somebody wants in.
-    fn offer(self: &Arc<Self>, found: Option<ListenerId>, peer: Peer, channel: Channel<Msg>, reply: ChannelOpenHandle) {
+    /// A peer connected at `place`, which is that of the listener that was `found`.
+    fn offer(
+        self: &Arc<Self>,
+        found: Option<ListenerId>,
+        peer: Peer,
+        place: &str,
+        channel: Channel<Msg>,
+        reply: ChannelOpenHandle,
+    ) {
         // A reply that is dropped is a no.
-        let Some(listener) = found.filter(|_| self.waiting.load(Ordering::Relaxed) < WAITING_MAX) else {
-            return self.refuse();
+        let Some(listener) = found else {
+            return self.refuse(format!("a connection from {peer} to {place}: nobody asked for it"));
         };
+        if self.waiting.load(Ordering::Relaxed) >= WAITING_MAX {
+            return self.refuse(format!("a connection from {peer} to {place}: {WAITING_MAX} wait to be let in"));
+        }
         self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.wear.begin();
         let id = channel.id();
         // The half that reads is dropped: russh would stop for everybody while one of them is not read.
         let (_, half) = channel.split();
@@ -190,6 +189,7 @@ impl Forwarded {
             inbox,
             half,
             reply: Some(reply),
+            is_open: false,
             sending: None,
             ends: false,
             dismissed: false,
@@ -198,8 +198,8 @@ impl Forwarded {
         self.port.offer(listener, peer, Box::new(channel));
     }
 
-    fn refuse(&self) {
-        self.port.report(self.link, TunnelReport::ChannelRefused);
+    fn refuse(&self, words: String) {
+        self.port.report(self.link, TunnelReport::ChannelRefused { words });
     }
 
     fn inbox(&self, id: ChannelId) -> Option<Arc<Inbox>> {
@@ -216,9 +216,10 @@ impl Client {
         self.forwarded.as_ref()?.inbox(id)
     }
 
-    fn refuse_channel(&self) {
+    /// A channel of a kind that nobody ever asks for.
+    fn refuse_channel(&self, what: &str) {
         if let Some(forwarded) = &self.forwarded {
-            forwarded.refuse();
+            forwarded.refuse(format!("{what}: nobody asked for it"));
         }
     }
 
@@ -263,7 +264,8 @@ impl Handler for Client {
     ) -> Result<(), russh::Error> {
         if let Some(forwarded) = &self.forwarded {
             let listener = forwarded.listener(connected_address, connected_port);
-            forwarded.offer(listener, originator(originator_address, originator_port), channel, reply);
+            let place = format!("{connected_address}:{connected_port}");
+            forwarded.offer(listener, originator(originator_address, originator_port), &place, channel, reply);
         }
         Ok(())
     }
@@ -276,7 +278,7 @@ impl Handler for Client {
         _: &mut Session,
     ) -> Result<(), russh::Error> {
         if let Some(forwarded) = &self.forwarded {
-            forwarded.offer(forwarded.unix_listener(socket_path), Peer::Local, channel, reply);
+            forwarded.offer(forwarded.unix_listener(socket_path), Peer::Local, socket_path, channel, reply);
         }
         Ok(())
     }
@@ -289,7 +291,7 @@ impl Handler for Client {
         _: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), russh::Error> {
-        self.refuse_channel();
+        self.refuse_channel("a channel to the agent");
         Ok(())
     }
 
@@ -299,32 +301,32 @@ impl Handler for Client {
         _: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), russh::Error> {
-        self.refuse_channel();
+        self.refuse_channel("a session");
         Ok(())
     }
 
     async fn server_channel_open_direct_tcpip(
         &mut self,
         _: Channel<Msg>,
-        _: &str,
-        _: u32,
+        host: &str,
+        port: u32,
         _: &str,
         _: u32,
         _: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), russh::Error> {
-        self.refuse_channel();
+        self.refuse_channel(&format!("a way on to {host}:{port}"));
         Ok(())
     }
 
     async fn server_channel_open_direct_streamlocal(
         &mut self,
         _: Channel<Msg>,
-        _: &str,
+        path: &str,
         _: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), russh::Error> {
-        self.refuse_channel();
+        self.refuse_channel(&format!("a way on to the socket {path}"));
         Ok(())
     }
 
@@ -336,8 +338,13 @@ impl Handler for Client {
         _: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), russh::Error> {
-        self.refuse_channel();
+        self.refuse_channel("a channel to the X server");
         Ok(())
+    }
+
+    async fn should_accept_unknown_server_channel(&mut self, _: ChannelId, kind: &str) -> bool {
+        self.refuse_channel(&format!("a channel of the type {kind}"));
+        false
     }
 
     async fn data(&mut self, id: ChannelId, bytes: &[u8], _: &mut Session) -> Result<(), russh::Error> {
@@ -380,5 +387,5 @@ fn originator(address: &str, port: u32) -> Peer {
     let port = u16::try_from(port).unwrap_or(0);
     let bare = address.split('%').next().unwrap_or_default();
     let ip = bare.parse().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    Peer::Address(SocketAddr::new(ip, port))
+    Peer::from(SocketAddr::new(ip, port))
 }

@@ -14,12 +14,17 @@ const AHEAD_BYTES: usize = 256 << 10;
 const SLOWEST: Duration = Duration::from_millis(20);
 const PACKET_BYTES: u32 = 32 << 10;
 
+/// What was on its way when a connection ended is discarded; whoever sends more than this has its channel closed.
+const DISCARDED_MAX_BYTES: usize = 256 << 10;
+
 /// SSH fills it, and the server empties it, each in its own time.
 #[derive(Debug)]
 pub(super) struct Inbox {
     state: Mutex<Held>,
     /// Told when the other side has closed the channel.
     closed: Notify,
+    /// Told when more comes than is discarded.
+    pestered: Notify,
     ahead_max: usize,
     pace: Pace,
 }
@@ -35,17 +40,23 @@ struct Held {
     unseen: bool,
     /// The connection waits for that.
     awaited: bool,
+    /// How much has come since nothing is of interest any more.
+    discarded: usize,
 }
 
 impl Inbox {
     pub(super) fn new(ahead_max: usize, pace: Pace) -> Self {
-        Self { state: Mutex::default(), closed: Notify::new(), ahead_max, pace }
+        Self { state: Mutex::default(), closed: Notify::new(), pestered: Notify::new(), ahead_max, pace }
     }
 
     /// Bytes have come. If there are too many, all are forgotten.
     pub(super) fn receive(&self, bytes: &[u8]) {
         self.change(|held| {
             if held.failure.is_some() {
+                held.discarded += bytes.len();
+                if held.discarded > DISCARDED_MAX_BYTES {
+                    self.pestered.notify_one();
+                }
                 return;
             }
             if held.bytes.len() + bytes.len() > self.ahead_max {
@@ -80,6 +91,11 @@ impl Inbox {
         while !self.is_closed() {
             self.closed.notified().await;
         }
+    }
+
+    /// Waits until the peer has gone on sending for long though nobody reads it.
+    pub(super) async fn pestered(&self) {
+        self.pestered.notified().await;
     }
 
     /// Nothing that comes is of interest any more.

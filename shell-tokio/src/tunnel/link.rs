@@ -1,7 +1,8 @@
 //! One SSH connection, from the attempt to its end: what is wanted of it, and what happens to it.
 
 use super::connect::{Connected, connect};
-use super::handler::{Client, Farewell, Forwarded, Goodbye};
+use super::goodbye::say_goodbyes;
+use super::handler::{Client, Forwarded};
 use super::line::Cut;
 use drupe_core::ListenerId;
 use drupe_core::shell::TunnelPort;
@@ -10,17 +11,8 @@ use russh::client::Handle;
 use russh::{Disconnect, Error};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
-
-/// How long what was taken from a connection that is over may be on its way.
-const GOODBYE_MAX: Duration = Duration::from_secs(5);
-/// How many words for channels russh keeps waiting, and one more: when so many were taken behind one, that one is gone.
-const QUEUED_MAX: usize = 11;
-/// So many goodbyes may be under way before those who were not let in are not waited for any more.
-const GOODBYES_MAX: usize = 1024;
 
 /// Runs a link until it is over, and tells so; or until it is dropped.
 pub(super) async fn run(mut intent: watch::Receiver<TunnelIntent>, port: TunnelPort, cut: Cut) {
@@ -63,11 +55,10 @@ struct Up {
     questions: VecDeque<Question>,
 }
 
-#[derive(Clone, Copy)]
 enum Answer {
     None,
-    /// It listens at this port.
-    Yes(u16),
+    /// It listens at these places.
+    Yes(Vec<RemoteBind>),
     No,
 }
 
@@ -79,7 +70,7 @@ enum Question {
 
 /// What came of it.
 enum Outcome {
-    Listens(ForwardIntent, Result<u16, Error>),
+    Listens(ForwardIntent, Result<Vec<RemoteBind>, Error>),
     Left,
 }
 
@@ -118,10 +109,18 @@ impl Up {
                     let report = TunnelReport::Failed { failure: TunnelFailure::Disconnected, words };
                     return self.port.report(self.link, report);
                 }
+                () = forwarded.wear.renewal() => {
+                    let words = format!(
+                        "it is connected anew, for the memory of {} channels whose peers did not go when they were closed",
+                        forwarded.wear.closed_first()
+                    );
+                    let report = TunnelReport::Failed { failure: TunnelFailure::Renewed, words };
+                    return self.port.report(self.link, report);
+                }
                 () = forwarded.flow.ear.heard() => self.port.report(self.link, TunnelReport::Answered(self.asked)),
                 Some(Ok(outcome)) = asking.join_next() => {
                     if let Outcome::Listens(place, answer) = outcome {
-                        self.answered(&place, &answer);
+                        self.answered(&place, answer);
                     }
                 }
                 Some(_) = keep_alive.join_next() => {}
@@ -135,9 +134,9 @@ impl Up {
         let gone = self.places.iter().filter(|(_, (place, _))| !stays(place)).map(|(&listener, _)| listener);
         for listener in gone.collect::<Vec<_>>() {
             // Where there is no answer yet, it is looked at when it comes.
-            if let Some((place, Answer::Yes(port))) = self.places.remove(&listener) {
+            if let Some((_, Answer::Yes(bound))) = self.places.remove(&listener) {
                 self.forwarded.unexpect(listener);
-                self.questions.push_back(Question::Leave(place.bind.bound_at(port)));
+                self.questions.extend(bound.into_iter().map(Question::Leave));
             }
         }
         for forward in &wanted.forwards {
@@ -148,19 +147,20 @@ impl Up {
         }
     }
 
-    fn answered(&mut self, place: &ForwardIntent, outcome: &Result<u16, Error>) {
+    fn answered(&mut self, place: &ForwardIntent, outcome: Result<Vec<RemoteBind>, Error>) {
         let listener = place.listener;
         let wanted = self.places.get_mut(&listener).filter(|(wanted, _)| wanted == place).map(|(_, answer)| answer);
         let report = match (outcome, wanted) {
-            (&Ok(port), Some(answer)) => {
-                *answer = Answer::Yes(port);
+            (Ok(bound), Some(answer)) => {
+                let port = bound.first().map_or(0, port_of);
+                *answer = Answer::Yes(bound);
                 self.forwarded.is_bound(listener, port);
                 TunnelReport::Bound { listener, port }
             }
-            (&Ok(port), None) => {
+            (Ok(bound), None) => {
                 // It is not wanted any more.
                 self.forwarded.unexpect(listener);
-                return self.questions.push_front(Question::Leave(place.bind.bound_at(port)));
+                return bound.into_iter().for_each(|bind| self.questions.push_front(Question::Leave(bind)));
             }
             // Over, which is told otherwise.
             (Err(Error::SendError | Error::Disconnect), _) => return,
@@ -191,68 +191,74 @@ async fn ask(connected: Arc<Connected>, question: Question) -> Outcome {
             Outcome::Listens(place, answer)
         }
         Question::Leave(bind) => {
-            // A server that goes on listening is told no when somebody comes.
-            let _ = match bind {
-                RemoteBind::Tcp { host, port } => handle.cancel_tcpip_forward(host, u32::from(port)).await,
-                RemoteBind::Unix(path) => handle.cancel_streamlocal_forward(path).await,
-            };
+            leave(handle, bind).await;
             Outcome::Left
         }
     }
 }
 
-async fn listen(handle: &Handle<Client>, bind: &RemoteBind) -> Result<u16, Error> {
-    match bind {
+/// Has the server listen at a place, and says where it does. A name for addresses of both families stands for each of them
+/// (RFC 4254 section 7.1): a server that has only the second one says yes to the name all the same, and who connects reaches
+/// whatever has the first. So that is asked for by itself, and the second one is taken where it can be had.
+async fn listen(handle: &Handle<Client>, bind: &RemoteBind) -> Result<Vec<RemoteBind>, Error> {
+    let RemoteBind::Tcp { host, port } = bind else {
+        return ask_for(handle, bind.clone()).await.map(|bind| vec![bind]);
+    };
+    let [first, second] = match families_of(host) {
+        [first, second] => [*first, *second],
+        _ => return ask_for(handle, bind.clone()).await.map(|bind| vec![bind]),
+    };
+    let at = |host: &str, port| RemoteBind::Tcp { host: host.to_owned(), port };
+    match ask_for(handle, at(first, *port)).await {
+        Ok(bound) => {
+            let also = ask_for(handle, at(second, port_of(&bound))).await;
+            Ok([bound].into_iter().chain(also).collect())
+        }
+        Err(Error::RequestDenied) => match ask_for(handle, at(second, *port)).await {
+            // Addresses can be asked for, and the first one is taken.
+            Ok(bound) => {
+                leave(handle, bound).await;
+                Err(Error::RequestDenied)
+            }
+            // Perhaps it is only the name that may be asked for (`PermitListen`).
+            Err(Error::RequestDenied) => ask_for(handle, bind.clone()).await.map(|bind| vec![bind]),
+            Err(error) => Err(error),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+async fn ask_for(handle: &Handle<Client>, bind: RemoteBind) -> Result<RemoteBind, Error> {
+    match &bind {
         RemoteBind::Tcp { host, port } => {
             let chosen = handle.tcpip_forward(host, u32::from(*port)).await?;
             // Only who was to choose says what was chosen.
-            Ok(if *port == 0 { u16::try_from(chosen).map_err(|_| Error::Inconsistent)? } else { *port })
+            Ok(if *port == 0 { bind.bound_at(u16::try_from(chosen).map_err(|_| Error::Inconsistent)?) } else { bind })
         }
-        RemoteBind::Unix(path) => handle.streamlocal_forward(path).await.map(|()| 0),
+        RemoteBind::Unix(path) => handle.streamlocal_forward(path).await.map(|()| bind),
     }
 }
 
-/// Closes channels whose connections are over, behind what was taken from them.
-async fn say_goodbyes(mut goodbyes: mpsc::UnboundedReceiver<Farewell>, forwarded: Arc<Forwarded>) {
-    let mut saying = JoinSet::new();
-    let mut last = None;
-    while let Some(farewell) = goodbyes.recv().await {
-        while saying.try_join_next().is_some() {}
-        match farewell {
-            Farewell::One(mut goodbye) => {
-                if goodbye.dismissed && saying.len() >= GOODBYES_MAX {
-                    (goodbye.sending, goodbye.waits) = (None, false);
-                }
-                last = Some(Arc::clone(&goodbye.half));
-                // Nothing is waited for here: what is behind in the line may be what this one waits for.
-                saying.spawn(say_goodbye(goodbye, Arc::clone(&forwarded)));
-            }
-            Farewell::Done(tell) => {
-                while saying.join_next().await.is_some() {}
-                // What was said last is behind these words, which mean nothing on a channel that is closed.
-                if let Some(half) = &last {
-                    for _ in 0..QUEUED_MAX {
-                        let _ = half.close().await;
-                    }
-                }
-                let _ = tell.send(());
-            }
-        }
+/// A server that goes on listening is told no when somebody comes.
+async fn leave(handle: &Handle<Client>, bind: RemoteBind) {
+    let _ = match bind {
+        RemoteBind::Tcp { host, port } => handle.cancel_tcpip_forward(host, u32::from(port)).await,
+        RemoteBind::Unix(path) => handle.cancel_streamlocal_forward(path).await,
+    };
+}
+
+fn port_of(bind: &RemoteBind) -> u16 {
+    match bind {
+        RemoteBind::Tcp { port, .. } => *port,
+        RemoteBind::Unix(_) => 0,
     }
 }
 
-async fn say_goodbye(goodbye: Goodbye, forwarded: Arc<Forwarded>) {
-    let Goodbye { id, half, inbox, sending, waits, .. } = goodbye;
-    let _ = timeout(GOODBYE_MAX, async {
-        if let Some(sending) = sending {
-            let _ = sending.await;
-        }
-        if waits {
-            let _ = half.eof().await;
-            inbox.closed().await;
-        }
-    })
-    .await;
-    forwarded.forget(id);
-    let _ = half.close().await;
+/// The addresses that a name to listen at stands for, if it stands for several.
+pub(super) fn families_of(host: &str) -> &'static [&'static str] {
+    match host {
+        "localhost" => &["127.0.0.1", "::1"],
+        "" => &["0.0.0.0", "::"],
+        _ => &[],
+    }
 }

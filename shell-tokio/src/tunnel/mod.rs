@@ -44,6 +44,7 @@
 
 mod channel;
 mod connect;
+mod goodbye;
 mod handler;
 mod identity;
 mod inbox;
