@@ -73,6 +73,7 @@ mod passwords;
 mod paths;
 mod plan;
 mod profiles;
+mod salvage;
 mod secret;
 mod template;
 mod tree;

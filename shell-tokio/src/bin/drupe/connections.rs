@@ -1,10 +1,11 @@
 //! The log of connections: one line for each thing that happens, with what a program would look for as fields.
 
 use crate::logs::Logs;
+use crate::{descriptors, systemd};
 use drupe_tokio::core::kit::layer::Layer;
 use drupe_tokio::core::text::escape_hidden;
 use drupe_tokio::core::tunnel::{Forward, ForwardStatus, TunnelState, TunnelStatus};
-use drupe_tokio::core::{Address, ConnId, Event, Handler, Hub};
+use drupe_tokio::core::{AcceptFailure, Address, ConnId, Event, Handler, Hub, ListenerId};
 use std::fmt::Display;
 use tracing::{Level, debug, info};
 
@@ -19,7 +20,8 @@ impl LogConnections {
     fn log<H: Handler>(&self, hub: &Hub<'_, H::Context>, event: &Event<'_, H::Note>) {
         let user = |conn| hub.identity(conn).map_or("-".into(), |identity| escape_hidden(&identity.user));
         let seconds = |conn: ConnId| hub.age(conn).as_secs_f64();
-        let admits = |kind, words: &dyn Display| self.0.admits_line(kind, || format!("{kind}: {words}"));
+        let admits = |kind, words: &dyn Display| self.0.admits_line(kind, Level::INFO, || format!("{kind}: {words}"));
+        let name = |listener: &ListenerId| hub.listener(*listener).map_or("", |listen| listen.name.as_str());
         match event {
             Event::Opened { conn, peer, .. } => {
                 let listener = hub.listen(*conn).map_or("", |listen| &listen.name);
@@ -29,7 +31,7 @@ impl LogConnections {
                 }
             }
             Event::TurnedAway { listener, peer, reason, .. } => {
-                let listener = hub.listener(*listener).map_or("", |listen| listen.name.as_str());
+                let listener = name(listener);
                 if admits("turned away", &format_args!("{peer} by {listener}: {reason}")) {
                     info!(target: "connections", %peer, listener, %reason, "turned away");
                 }
@@ -40,7 +42,7 @@ impl LogConnections {
                     info!(target: "connections", %conn, %user, "authenticated");
                 }
             }
-            Event::Message { conn, payload } if self.0.admits("message") => {
+            Event::Message { conn, payload } if self.0.admits_message() => {
                 debug!(target: "messages", %conn, bytes = payload.as_bytes().len(), "message");
             }
             Event::Stalled { conn, queued, .. } if admits("stalled", &format_args!("{conn} {queued} bytes queued")) => {
@@ -57,7 +59,26 @@ impl LogConnections {
                 }
             }
             Event::Tunnel { status, .. } => self.log_tunnel(hub, status),
-            Event::Draining => info!(target: "operation", "draining"),
+            Event::ChannelRefused { tunnel, words, .. } => {
+                let line = format!("tunnel {tunnel}: refused {words}");
+                self.0.frequent_operation("channel refused", Level::WARN, &line);
+            }
+            Event::AcceptPaused { listener, failure, .. } => {
+                let why = match failure {
+                    AcceptFailure::Exhausted => descriptors::exhausted(),
+                    _ => "accepting fails again and again".into(),
+                };
+                let line = format!("listener {} can't accept connections: {why}", name(listener));
+                self.0.frequent_operation("accept paused", Level::ERROR, &line);
+            }
+            Event::AcceptResumed { listener, .. } => {
+                let line = format!("listener {} accepts connections again", name(listener));
+                self.0.frequent_operation("accept resumed", Level::INFO, &line);
+            }
+            Event::Draining => {
+                info!(target: "operation", "draining");
+                systemd::stopping();
+            }
             _ => {}
         }
     }

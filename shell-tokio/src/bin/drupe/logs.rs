@@ -1,64 +1,59 @@
 //! What is logged: through tracing, for people or as JSON, to the standard error or to files.
 
 use crate::Failure;
-use drupe_tokio::core::Time;
+use crate::limiter::{Limiter, Verdict};
+use crate::log_output::{self, Losses, formatted, last_words};
+use drupe_tokio::Remote;
 use drupe_tokio::core::kit::monitor::LogTail;
-use drupe_tokio::core::limit::{Gcra, Rate};
-use drupe_tokio::core::settings::{FormatChoice, LevelChoice, LogSettings, RotationChoice};
+use drupe_tokio::core::settings::{FormatChoice, LevelChoice, LogSettings};
 use drupe_tokio::core::text::neutralize;
-use std::collections::BTreeMap;
-use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use drupe_tokio::core::{Metrics, NoNote, Request, Time};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, debug, error, info, warn};
-use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
-use tracing_appender::rolling::{RollingFileAppender, Rotation};
+use tracing_appender::non_blocking::{ErrorCounter, WorkerGuard};
+use tracing_subscriber::Registry;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, Registry, fmt};
 
 /// Writes lines, no more of a kind than is allowed, and shows them to the monitor.
 #[derive(Clone)]
 pub(crate) struct Logs {
     filter: Handle<Targets, Registry>,
-    sampler: Arc<Mutex<Sampler>>,
+    format: FormatChoice,
+    limiter: Arc<Mutex<Limiter>>,
+    started: Instant,
+    losses: Losses,
+    /// Lines that had no room among those that wait to be written.
+    dropped: ErrorCounter,
     tail: LogTail,
 }
 
-struct Sampler {
-    rate: Option<Rate>,
-    started: Instant,
-    /// By kind: its meter, and how many lines were left out.
-    kinds: BTreeMap<String, (Gcra, u64)>,
-}
-
-/// So many kinds of lines are told apart; there are a few dozen.
-const KINDS_MAX: usize = 256;
+/// Losses are reported no more often than this.
+const REPORTED_EVERY: Duration = Duration::from_secs(1);
 
 impl Logs {
     /// Begins to log, for the whole process. What is not yet written is written when the guard is dropped.
     pub(crate) fn begin(settings: &LogSettings) -> Result<(Self, WorkerGuard), Failure> {
-        let (writer, guard) = writer(settings)?;
+        let (lines, losses, dropped, guard) = log_output::open(settings)?;
         let (filter, handle) = reload::Layer::new(targets(settings));
-        let format = fmt::layer().with_writer(writer).with_ansi(false);
-        let lines = match settings.format {
-            FormatChoice::Human => format.boxed(),
-            FormatChoice::Json => format.json().flatten_event(true).boxed(),
-        };
-        tracing_subscriber::registry().with(filter).with(lines).try_init()?;
+        tracing_subscriber::registry().with(filter).with(formatted(settings.format, lines)).try_init()?;
         let rate = settings.repeats.0.map(drupe_tokio::core::settings::units::RateText::get);
-        let sampler = Sampler { rate, started: Instant::now(), kinds: BTreeMap::new() };
-        let sampler = Arc::new(Mutex::new(sampler));
-        Ok((Self { filter: handle, sampler, tail: LogTail::default() }, guard))
+        let limiter = Arc::new(Mutex::new(Limiter::new(targets(settings), rate)));
+        let (format, started, tail) = (settings.format, Instant::now(), LogTail::default());
+        Ok((Self { filter: handle, format, limiter, started, losses, dropped, tail }, guard))
     }
 
     /// Other levels from now on.
     pub(crate) fn set_levels(&self, settings: &LogSettings) {
-        if let Err(failure) = self.filter.reload(targets(settings)) {
-            self.operation(Level::ERROR, &format!("the levels of the log stay as they were: {failure}"));
+        match self.filter.reload(targets(settings)) {
+            Ok(()) => self.limiter().set_levels(targets(settings)),
+            Err(failure) => {
+                self.operation(Level::ERROR, &format!("the levels of the log stay as they were: {failure}"));
+            }
         }
     }
 
@@ -67,13 +62,17 @@ impl Logs {
         self.tail.clone()
     }
 
-    /// A line about connections, for the monitor; false if no more of its kind are written for now.
-    pub(crate) fn admits_line(&self, kind: &str, line: impl FnOnce() -> String) -> bool {
-        let admits = self.admits(kind);
-        if admits {
-            self.tail.push(&line());
-        }
-        admits
+    /// Whether the level of connections lets messages into the log, and another one may be written.
+    pub(crate) fn admits_message(&self) -> bool {
+        // Most servers log none, and these are the most frequent lines.
+        self.limiter().is_logged("messages", Level::DEBUG) && self.admit("message", "messages", Level::DEBUG).is_some()
+    }
+
+    /// A line about connections, for the monitor; whether it is to be logged as well.
+    pub(crate) fn admits_line(&self, kind: &str, level: Level, line: impl FnOnce() -> String) -> bool {
+        let Some(verdict) = self.admit(kind, "connections", level) else { return false };
+        self.tail.push(&line());
+        verdict.is_logged
     }
 
     /// What somebody at the monitor does.
@@ -95,44 +94,77 @@ impl Logs {
         }
     }
 
-    /// Whether another line of this kind is written; if so, what was left out before is said first.
-    pub(crate) fn admits(&self, kind: &str) -> bool {
-        let mut sampler = self.sampler.lock().unwrap_or_else(PoisonError::into_inner);
-        let Sampler { rate, started, kinds } = &mut *sampler;
-        let Some(rate) = *rate else { return true };
-        let now = Time::START + started.elapsed();
-        if kinds.len() >= KINDS_MAX && !kinds.contains_key(kind) {
-            return true;
+    /// As [`operation`](Self::operation), no more often than is allowed of a kind.
+    pub(crate) fn frequent_operation(&self, kind: &str, level: Level, line: &str) {
+        if self.admit(kind, "operation", level).is_some() {
+            self.operation(level, line);
         }
-        let (meter, left_out) = kinds.entry(kind.to_owned()).or_default();
-        if meter.try_charge(now, 1, rate).is_err() {
-            *left_out += 1;
-            return false;
+    }
+
+    /// Reports what was left out and lost, whenever there is more of it: to the counters of the server and, once lines can be
+    /// written, to the log.
+    pub(crate) async fn report_losses(self, remote: Remote<NoNote>) {
+        let (mut left_out, mut lost, mut logged) = (0, 0, 0);
+        loop {
+            self.losses.news().await;
+            let newer = (self.limiter().left_out(), self.lost());
+            if newer != (left_out, lost) {
+                let request = Request::LogLoss { left_out: newer.0 - left_out, lost: newer.1 - lost };
+                if remote.request(request).is_ok() {
+                    (left_out, lost) = newer;
+                }
+            }
+            if self.losses.can_write() && newer.1 > logged {
+                warn!(target: "operation", count = newer.1 - logged, "log lines were lost");
+                logged = newer.1;
+            }
+            tokio::time::sleep(REPORTED_EVERY).await;
         }
-        let count = std::mem::take(left_out);
-        drop(sampler);
-        if count > 0 {
+    }
+
+    /// Ends the log: what was left out is said, what waits is written, and the last words go to the standard error.
+    pub(crate) fn end(self, guard: WorkerGuard, metrics: &Metrics) {
+        for (kind, count) in self.limiter().take_left_out() {
             warn!(target: "operation", kind, count, "lines were left out");
         }
-        true
+        drop(guard);
+        let Metrics { opened, messages_in, messages_out, .. } = metrics;
+        let (left_out, lost) = (self.limiter().left_out(), self.losses.missing());
+        let mut words = format!("drupe: {opened} connections served, {messages_in} messages in, {messages_out} out");
+        let missing = [(left_out, "left out"), (lost, "lost")].into_iter().filter(|(count, _)| *count > 0);
+        words.extend(missing.map(|(count, what)| format!("; {count} log lines {what}")));
+        last_words(self.format, &words, || {
+            let (log_lines_left_out, log_lines_lost) = (left_out, lost);
+            info!(target: "operation", opened, messages_in, messages_out, log_lines_left_out, log_lines_lost, "ended");
+        });
+    }
+
+    /// Whether another line of this kind is written; if so, what was left out before is said first.
+    fn admit(&self, kind: &str, target: &str, level: Level) -> Option<Verdict> {
+        let now = Time::START + self.started.elapsed();
+        let verdict = self.limiter().admit(now, kind, target, level);
+        match verdict {
+            None => self.losses.tell(),
+            Some(Verdict { left_out: count, .. }) if count > 0 => {
+                warn!(target: "operation", kind, count, "lines were left out");
+            }
+            Some(_) => {}
+        }
+        verdict
+    }
+
+    fn lost(&self) -> u64 {
+        self.losses.failed() + u64::try_from(self.dropped.dropped_lines()).unwrap_or(u64::MAX)
+    }
+
+    fn limiter(&self) -> MutexGuard<'_, Limiter> {
+        self.limiter.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn writer(settings: &LogSettings) -> Result<(NonBlocking, WorkerGuard), Failure> {
-    let Some(file) = &settings.file else { return Ok(tracing_appender::non_blocking(io::stderr())) };
-    let rotation = match file.rotation {
-        RotationChoice::Never => Rotation::NEVER,
-        RotationChoice::Hourly => Rotation::HOURLY,
-        RotationChoice::Daily => Rotation::DAILY,
-    };
-    let appender = RollingFileAppender::builder()
-        .rotation(rotation)
-        .filename_prefix(&file.prefix)
-        .filename_suffix("log")
-        .max_log_files(usize::try_from(file.keep).unwrap_or(usize::MAX))
-        .build(&file.directory)
-        .map_err(|error| format!("can't write logs in {}: {error}", file.directory))?;
-    Ok(tracing_appender::non_blocking(appender))
+/// Says why the server did not start, in the format that its log would have.
+pub(crate) fn refuse_to_start(format: FormatChoice, failure: &Failure) {
+    last_words(format, &format!("drupe: {failure}"), || error!(target: "operation", "{failure}"));
 }
 
 fn targets(settings: &LogSettings) -> Targets {

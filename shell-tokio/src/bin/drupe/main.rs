@@ -3,6 +3,9 @@
 mod client;
 mod concerns;
 mod connections;
+mod descriptors;
+mod limiter;
+mod log_output;
 mod logs;
 mod password;
 mod reload;
@@ -65,15 +68,21 @@ fn main() -> ExitCode {
         Some(Command::Password(arguments)) => password::run(arguments),
         Some(Command::Completions(arguments)) => tools::completions::<Arguments>(arguments),
         Some(Command::Man) => tools::man::<Arguments>(),
-        None => serve::run(&arguments.sources),
+        None => return serve::run(&arguments.sources),
     };
     match done {
         Ok(code) => code,
+        // Who reads the output has all they wanted.
+        Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
             say(format_args!("drupe: {error}"));
             ExitCode::FAILURE
         }
     }
+}
+
+fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// Says something to the operator, who may have stopped listening.

@@ -1,60 +1,92 @@
 //! `drupe` itself: serves until it is drained.
 
-use crate::logs::Logs;
+use crate::logs::{Logs, refuse_to_start};
 use crate::reload::Reload;
-use crate::sources::SourceArguments;
+use crate::sources::{Layers, SourceArguments};
 use crate::stack::{Crypto, Parts};
-use crate::{Failure, concerns, say, systemd};
-use drupe_tokio::core::Metrics;
+use crate::{Failure, concerns, descriptors, systemd};
+use drupe_tokio::core::settings::Resolved;
+use drupe_tokio::core::shell::OsListener;
+use drupe_tokio::core::{Address, Config, Metrics};
 use drupe_tokio::{Server, tunnel};
 use std::io::{self, Write};
 use std::process::ExitCode;
 use tracing::Level;
 
-pub(crate) fn run(arguments: &SourceArguments) -> Result<ExitCode, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let served = runtime.block_on(serve(arguments));
-    // A name that is being looked up is not waited for.
-    runtime.shutdown_background();
-    served.map(|()| ExitCode::SUCCESS)
+/// Serves until it is drained. Why it does not is said on the standard error, in the format of the log.
+pub(crate) fn run(arguments: &SourceArguments) -> ExitCode {
+    let layers = arguments.read();
+    match begin(arguments, &layers) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            refuse_to_start(layers.log_format(), &failure);
+            ExitCode::FAILURE
+        }
+    }
 }
 
-async fn serve(arguments: &SourceArguments) -> Result<(), Failure> {
-    let resolved = arguments.resolve()?;
+fn begin(arguments: &SourceArguments, layers: &Layers) -> Result<(), Failure> {
+    let resolved = layers.resolve()?;
     let (logs, guard) = Logs::begin(&resolved.plan.log)?;
-    // A connection is a descriptor, and the usual limit is far below what the system allows.
-    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-        logs.operation(Level::WARN, &format!("the limit on open files stays as it is: {error}"));
-    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let served = runtime.block_on(serve(arguments, resolved, &logs));
+    // A name that is being looked up is not waited for.
+    runtime.shutdown_background();
+    logs.end(guard, &served?);
+    Ok(())
+}
+
+async fn serve(arguments: &SourceArguments, resolved: Resolved, logs: &Logs) -> Result<Metrics, Failure> {
+    descriptors::raise_limit(logs);
     let parts = Parts::new(&resolved.plan, logs.clone(), Crypto::new())?;
     let config = parts.crypto().load(&resolved)?;
-    concerns::log(&resolved, &logs);
+    concerns::log(&resolved, logs);
     let workers = resolved.plan.workers;
     let make = {
         let parts = parts.clone();
         move |_| parts.handler()
     };
-    let server = Server::bind_inheriting(config, workers, make, systemd::listeners()?)?.drain_on_signals()?;
-    let mut output = io::stdout().lock();
-    for address in listened_at(server.addresses()) {
-        writeln!(output, "listening on {address}")?;
-    }
-    drop(output);
+    let inherited = systemd::listeners()?;
+    warn_of_unused(&config, &inherited, logs);
+    let server = Server::bind_inheriting(config.clone(), workers, make, inherited)?.drain_on_signals()?;
     let mut reload = Reload::new(arguments.clone(), resolved, parts, server.remote());
     let server = server.on_hangup(move || reload.run())?;
+    descriptors::check(&config, logs)?;
+    announce(&listened_at(server.addresses()), logs);
     let tunnels = tokio::spawn(tunnel::serve(&server.remote()));
+    tokio::spawn(logs.clone().report_losses(server.remote()));
+    tokio::spawn(systemd::report_life(server.remote()));
     systemd::ready();
     let metrics = server.run().await?;
-    systemd::stopping();
     // The server waited for their goodbyes, as long as each may take.
     tunnels.await?;
-    let Metrics { opened, messages_in, messages_out, .. } = metrics;
-    drop(guard);
-    say(format_args!("drupe: {opened} connections served, {messages_in} messages in, {messages_out} out"));
-    Ok(())
+    Ok(metrics)
+}
+
+/// Says on the standard output where the server listens. It serves whether or not somebody reads that.
+fn announce(addresses: &[&str], logs: &Logs) {
+    let mut output = io::stdout().lock();
+    let mut lines = addresses.iter();
+    let said = lines.try_for_each(|address| writeln!(output, "listening on {address}")).and_then(|()| output.flush());
+    if let Err(error) = said {
+        let addresses = addresses.join(", ");
+        let words = format!("can't write to the standard output: {error}; listening on {addresses}");
+        logs.operation(Level::WARN, &words);
+    }
 }
 
 /// Without what is on the other side of a tunnel: it is not listened at yet, and the log says when it is, and where.
 pub(crate) fn listened_at(addresses: &[String]) -> Vec<&str> {
     addresses.iter().map(String::as_str).filter(|address| !address.contains("?tunnel=")).collect()
+}
+
+/// A socket that nobody serves looks to its peers like a server that hangs.
+fn warn_of_unused(config: &Config, inherited: &[(String, OsListener)], logs: &Logs) {
+    let is_used = |name: &String| {
+        let mut addresses = config.listeners.iter().map(|listen| &listen.address);
+        addresses.any(|address| *address == Address::Inherited(name.clone()))
+    };
+    for (name, _) in inherited.iter().filter(|(name, _)| !is_used(name)) {
+        logs.operation(Level::WARN, &format!("no listener has the address inherited:{name}: that socket is closed"));
+    }
 }

@@ -1,14 +1,13 @@
 //! Where the configuration comes from: arguments, environment, files.
 
 use crate::Failure;
-use clap::Args;
+use clap::{ArgAction, Args};
 use drupe_tokio::core::app::AppName;
 use drupe_tokio::core::files;
-use drupe_tokio::core::settings::{Resolved, SettingsError, Sources};
+use drupe_tokio::core::settings::{FormatChoice, Resolved, SettingsError, Sources};
 use drupe_tokio::core::telnet::InputMode;
 use drupe_tokio::core::{Address, Listen};
 use std::env;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// What `drupe` takes to serve.
@@ -47,6 +46,9 @@ pub(crate) struct SourceArguments {
     /// No rates and no caps on connections, for load tests
     #[arg(long)]
     unlimited: bool,
+    /// Log more: -v debug (log.level), with a line for each message, and -vv trace
+    #[arg(short, long, action = ArgAction::Count)]
+    verbose: u8,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -55,14 +57,22 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 impl SourceArguments {
-    /// Reads the files.
-    fn read(&self) -> Result<Sources, String> {
+    /// Reads the files, each once.
+    pub(crate) fn read(&self) -> Layers {
         let mut sources = Sources::new().secrets_from(first_line);
+        let mut unread = None;
         for path in &self.config {
-            let text = files::read_text(path).map_err(|error| format!("can't read {}: {error}", path.display()))?;
-            sources = sources.file(&path.display().to_string(), &text);
+            match files::read_text(path) {
+                Ok(text) => sources = sources.file(&path.display().to_string(), &text),
+                Err(error) => drop(unread.get_or_insert(format!("can't read {}: {error}", path.display()))),
+            }
         }
-        let variables = variables()?;
+        let (variables, wrong) = variables();
+        Layers { sources: self.add_to(sources, &variables), unread: unread.or(wrong) }
+    }
+
+    /// Puts the environment and the arguments upon the files.
+    fn add_to(&self, mut sources: Sources, variables: &[(String, String)]) -> Sources {
         sources = sources.environment(variables.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let bytes = self.max_message.as_ref().map(|bytes| format!("{bytes}B"));
         let flags = [("envelope", &self.envelope), ("workers", &self.workers), ("limits.peer.message_max", &bytes)];
@@ -70,6 +80,14 @@ impl SourceArguments {
             if let Some(value) = value {
                 sources = sources.set(key, value);
             }
+        }
+        let level = match self.verbose {
+            0 => None,
+            1 => Some("debug"),
+            _ => Some("trace"),
+        };
+        if let Some(level) = level {
+            sources = sources.set("log.level", level);
         }
         for (key, value) in &self.set {
             sources = sources.set(key, value);
@@ -83,16 +101,12 @@ impl SourceArguments {
         if self.unlimited {
             sources = sources.unlimited();
         }
-        Ok(sources.listen(self.listen.iter().cloned()))
+        sources.listen(self.listen.iter().cloned())
     }
 
-    /// What all of it says, if that is good and what it names is there.
+    /// As [`Layers::resolve`], of what is read now.
     pub(crate) fn resolve(&self) -> Result<Resolved, Failure> {
-        let resolved = self.read()?.resolve();
-        let resolved = resolved.map_err(|problems| format!("the configuration is not good\n{problems}"))?;
-        check_paths(&resolved)?;
-        check_modes(&resolved)?;
-        Ok(resolved)
+        self.read().resolve()
     }
 
     pub(crate) fn with_files(&self, files: &[PathBuf]) -> Self {
@@ -101,15 +115,43 @@ impl SourceArguments {
     }
 }
 
-/// The variables of the environment that are ours.
-fn variables() -> Result<Vec<(String, String)>, String> {
+/// The variables of the environment that are ours, and what is wrong with the first of those that can't be used.
+fn variables() -> (Vec<(String, String)>, Option<String>) {
     let ours = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
-    let ours = ours.filter(|(name, _)| name.starts_with("DRUPE_"));
-    let text = |(name, value): (String, OsString)| match value.into_string() {
-        Ok(value) => Ok((name, value)),
-        Err(_) => Err(format!("{name}: it is not UTF-8")),
-    };
-    ours.map(text).collect()
+    let (mut variables, mut wrong) = (Vec::new(), None);
+    for (name, value) in ours.filter(|(name, _)| name.starts_with("DRUPE_")) {
+        match value.into_string() {
+            Ok(value) => variables.push((name, value)),
+            Err(_) => drop(wrong.get_or_insert(format!("{name}: it is not UTF-8"))),
+        }
+    }
+    (variables, wrong)
+}
+
+/// The files with the environment and the arguments upon them, as they were read.
+pub(crate) struct Layers {
+    sources: Sources,
+    /// Why the first of those could not be read that can't be.
+    unread: Option<String>,
+}
+
+impl Layers {
+    /// How the log is to be written, as far as that can be told where something else is wrong.
+    pub(crate) fn log_format(&self) -> FormatChoice {
+        self.sources.log_format()
+    }
+
+    /// What all of it says, if that is good and what it names is there.
+    pub(crate) fn resolve(&self) -> Result<Resolved, Failure> {
+        if let Some(words) = &self.unread {
+            return Err(words.clone().into());
+        }
+        let resolved = self.sources.resolve();
+        let resolved = resolved.map_err(|problems| format!("the configuration is not good\n{problems}"))?;
+        check_paths(&resolved)?;
+        check_modes(&resolved)?;
+        Ok(resolved)
+    }
 }
 
 /// The first line of a file that holds a secret.

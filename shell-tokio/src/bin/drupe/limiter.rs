@@ -1,0 +1,122 @@
+//! How many log lines of a kind are written, and how many were left out.
+
+use drupe_tokio::core::Time;
+use drupe_tokio::core::limit::{Gcra, Rate};
+use std::collections::BTreeMap;
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+
+/// Kinds of lines that are told apart; there are a few dozen. Lines of further kinds are not limited.
+const KINDS_MAX: usize = 256;
+
+/// Limits log lines by kind. A line that its level keeps out of the log is not counted as left out.
+#[derive(Debug)]
+pub(crate) struct Limiter {
+    levels: Targets,
+    rate: Option<Rate>,
+    kinds: BTreeMap<String, Kind>,
+    /// All that were left out, of all kinds.
+    left_out: u64,
+}
+
+#[derive(Debug, Default)]
+struct Kind {
+    meter: Gcra,
+    /// Since a line of this kind was last written.
+    left_out: u64,
+}
+
+/// What becomes of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    /// Its level lets it into the log.
+    pub(crate) is_logged: bool,
+    /// Lines of its kind that were left out before it.
+    pub(crate) left_out: u64,
+}
+
+impl Limiter {
+    pub(crate) const fn new(levels: Targets, rate: Option<Rate>) -> Self {
+        Self { levels, rate, kinds: BTreeMap::new(), left_out: 0 }
+    }
+
+    pub(crate) fn set_levels(&mut self, levels: Targets) {
+        self.levels = levels;
+    }
+
+    /// Whether a level lets lines of a target into the log.
+    pub(crate) fn is_logged(&self, target: &str, level: Level) -> bool {
+        self.levels.would_enable(target, &level)
+    }
+
+    /// Admits a line, or leaves it out because there were too many of its kind.
+    pub(crate) fn admit(&mut self, now: Time, kind: &str, target: &str, level: Level) -> Option<Verdict> {
+        let is_logged = self.is_logged(target, level);
+        let Some(rate) = self.rate else { return Some(Verdict { is_logged, left_out: 0 }) };
+        if self.kinds.len() >= KINDS_MAX && !self.kinds.contains_key(kind) {
+            return Some(Verdict { is_logged, left_out: 0 });
+        }
+        let of_kind = self.kinds.entry(kind.to_owned()).or_default();
+        if of_kind.meter.try_charge(now, 1, rate).is_ok() {
+            return Some(Verdict { is_logged, left_out: std::mem::take(&mut of_kind.left_out) });
+        }
+        if is_logged {
+            of_kind.left_out += 1;
+            self.left_out += 1;
+        }
+        None
+    }
+
+    /// Takes the kinds of which lines were left out and nothing was written since, with their numbers.
+    pub(crate) fn take_left_out(&mut self) -> Vec<(String, u64)> {
+        let kinds = self.kinds.iter_mut().filter(|(_, kind)| kind.left_out > 0);
+        kinds.map(|(name, kind)| (name.clone(), std::mem::take(&mut kind.left_out))).collect()
+    }
+
+    /// How many lines were left out in all.
+    pub(crate) const fn left_out(&self) -> u64 {
+        self.left_out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracing::level_filters::LevelFilter;
+
+    fn limiter(level: LevelFilter) -> Limiter {
+        Limiter::new(Targets::new().with_default(level), Rate::per(2, 60, 2).ok())
+    }
+
+    #[test]
+    fn lines_over_the_rate_are_left_out_and_counted_once() {
+        let mut limiter = limiter(LevelFilter::INFO);
+        let mut admit = |seconds| limiter.admit(Time::from_secs(seconds), "opened", "connections", Level::INFO);
+        let written = |left_out| Some(Verdict { is_logged: true, left_out });
+        assert_eq!([0, 0, 0, 0, 0].map(&mut admit), [written(0), written(0), None, None, None]);
+        assert_eq!(admit(120), written(3), "the next line says how many were left out before it");
+        assert_eq!([120, 120].map(&mut admit), [written(0), None]);
+        assert_eq!(limiter.left_out(), 4);
+        assert_eq!(limiter.take_left_out(), [("opened".to_owned(), 1)]);
+        assert_eq!(limiter.take_left_out(), []);
+    }
+
+    #[test]
+    fn lines_below_the_level_are_not_left_out() {
+        let mut limiter = limiter(LevelFilter::INFO);
+        for _ in 0..100 {
+            let verdict = limiter.admit(Time::START, "message", "messages", Level::DEBUG);
+            assert!(verdict.is_none_or(|verdict| !verdict.is_logged && verdict.left_out == 0));
+        }
+        assert_eq!((limiter.left_out(), limiter.take_left_out()), (0, Vec::new()));
+    }
+
+    #[test]
+    fn kinds_have_a_number_of_their_own() {
+        let mut limiter = limiter(LevelFilter::INFO);
+        for kind in ["opened", "closed", "opened", "closed"] {
+            assert!(limiter.admit(Time::START, kind, "connections", Level::INFO).is_some());
+        }
+        assert!(limiter.admit(Time::START, "closed", "connections", Level::INFO).is_none());
+    }
+}

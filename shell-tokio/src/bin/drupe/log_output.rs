@@ -1,0 +1,170 @@
+//! Where log lines go, and how many did not arrive.
+
+use crate::Failure;
+use drupe_tokio::core::settings::{FormatChoice, LogSettings, RotationChoice};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use tokio::sync::Notify;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_appender::rolling::{RollingFileAppender, Rotation};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::{Layer, Registry, fmt};
+
+/// How long the last words wait for a standard error that takes nothing.
+const LAST_WORDS_WAIT: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+
+/// Lines that were begun and did not arrive. Clones count the same lines.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Losses(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    begun: AtomicU64,
+    written: AtomicU64,
+    failed: AtomicU64,
+    /// The last line could not be written.
+    is_failing: AtomicBool,
+    news: Notify,
+}
+
+impl Losses {
+    /// Waits until something was lost or left out, or until lines can be written again.
+    pub(crate) async fn news(&self) {
+        self.0.news.notified().await;
+    }
+
+    /// Wakes [`news`](Self::news).
+    pub(crate) fn tell(&self) {
+        self.0.news.notify_one();
+    }
+
+    /// Whether the last line could be written.
+    pub(crate) fn can_write(&self) -> bool {
+        !self.0.is_failing.load(Ordering::Acquire)
+    }
+
+    /// Lines that could not be written so far. Those that wait are not among them.
+    pub(crate) fn failed(&self) -> u64 {
+        self.0.failed.load(Ordering::Acquire)
+    }
+
+    /// Lines that were not written, once no more are.
+    pub(crate) fn missing(&self) -> u64 {
+        self.0.begun.load(Ordering::Acquire).saturating_sub(self.0.written.load(Ordering::Acquire))
+    }
+
+    fn note(&self, result: &io::Result<()>) {
+        let counts = &*self.0;
+        if result.is_ok() {
+            counts.written.fetch_add(1, Ordering::AcqRel);
+        } else {
+            counts.failed.fetch_add(1, Ordering::AcqRel);
+        }
+        let was_failing = counts.is_failing.swap(result.is_err(), Ordering::AcqRel);
+        if was_failing || result.is_err() {
+            self.tell();
+        }
+    }
+}
+
+/// Counts the lines that were written. Each comes in one piece.
+struct Counted<W> {
+    writer: W,
+    losses: Losses,
+}
+
+impl<W: Write> Write for Counted<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes).map(|()| bytes.len())
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let result = self.writer.write_all(bytes);
+        self.losses.note(&result);
+        result
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+/// Hands lines to the thread that writes them, and counts them.
+pub(crate) struct Lines {
+    queue: NonBlocking,
+    losses: Losses,
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = NonBlocking;
+
+    fn make_writer(&'a self) -> NonBlocking {
+        self.losses.0.begun.fetch_add(1, Ordering::AcqRel);
+        self.queue.clone()
+    }
+}
+
+/// Where lines are written as the settings say, from a thread of its own. What waits is written when the guard is dropped.
+pub(crate) fn open(settings: &LogSettings) -> Result<(Lines, Losses, ErrorCounter, WorkerGuard), Failure> {
+    let losses = Losses::default();
+    let (queue, guard) = match &settings.file {
+        None => in_background(io::stderr(), &losses),
+        Some(file) => {
+            let rotation = match file.rotation {
+                RotationChoice::Never => Rotation::NEVER,
+                RotationChoice::Hourly => Rotation::HOURLY,
+                RotationChoice::Daily => Rotation::DAILY,
+            };
+            let appender = RollingFileAppender::builder()
+                .rotation(rotation)
+                .filename_prefix(&file.prefix)
+                .filename_suffix("log")
+                .max_log_files(usize::try_from(file.keep).unwrap_or(usize::MAX))
+                .build(&file.directory)
+                .map_err(|error| format!("can't write logs in {}: {error}", file.directory))?;
+            in_background(appender, &losses)
+        }
+    };
+    let dropped = queue.error_counter();
+    Ok((Lines { queue, losses: losses.clone() }, losses, dropped, guard))
+}
+
+/// A server is not to wait for who reads its log: beyond the lines that may wait, lines are dropped and counted.
+fn in_background(writer: impl Write + Send + 'static, losses: &Losses) -> (NonBlocking, WorkerGuard) {
+    let writer = Counted { writer, losses: losses.clone() };
+    NonBlockingBuilder::default().thread_name("drupe-log").finish(writer)
+}
+
+/// Writes events as lines.
+pub(crate) fn formatted<S, W>(format: FormatChoice, writer: W) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let layer = fmt::layer().with_writer(writer).with_ansi(false);
+    match format {
+        FormatChoice::Human => layer.boxed(),
+        FormatChoice::Json => layer.json().flatten_event(true).boxed(),
+    }
+}
+
+/// Writes to the standard error what is to be read there even though the log may be elsewhere, or not begun: in the format of
+/// the log, and without waiting for who does not read.
+pub(crate) fn last_words(format: FormatChoice, human: &str, event: impl FnOnce()) {
+    let mut output = io::stderr();
+    let mut ready = [PollFd::new(&output, PollFlags::OUT)];
+    let is_ready = poll(&mut ready, Some(&LAST_WORDS_WAIT)).is_ok_and(|count| count > 0);
+    if !is_ready {
+        return;
+    }
+    match format {
+        FormatChoice::Human => drop(writeln!(output, "{human}")),
+        FormatChoice::Json => {
+            let lines = Registry::default().with(formatted(format, io::stderr));
+            tracing::subscriber::with_default(lines, event);
+        }
+    }
+}
