@@ -10,6 +10,8 @@
     reason = "the fixture is that of the tests, and a benchmark that can't run should say so at once"
 )]
 
+#[path = "../../shell-tokio/tests/support/skipped.rs"]
+mod skipped;
 #[path = "../../shell-tokio/tests/ssh/mod.rs"]
 mod ssh;
 
@@ -18,6 +20,7 @@ use drupe_tokio::core::app::Echo;
 use drupe_tokio::core::tunnel::{RemoteBind, Ssh, Tunnel, TunnelState, TunnelStatus};
 use drupe_tokio::core::{Config, Listen};
 use drupe_tokio::{Remote, Server, tunnel};
+use skipped::skip;
 use ssh::SshServer;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};

@@ -24,7 +24,11 @@ mod shell {
     }
 }
 
+#[path = "../../shell-tokio/tests/support/skipped.rs"]
+mod skipped;
 #[path = "../../shell-tokio/tests/ssh/mod.rs"]
 mod ssh;
 #[path = "../../shell-tokio/tests/tunnelled/mod.rs"]
 mod tunnelled;
+
+use skipped::skip;

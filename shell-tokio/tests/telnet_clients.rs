@@ -179,7 +179,7 @@ fn telnetlib3_negotiates_everything() {
     let python = std::env::var("DRUPE_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let check = std::process::Command::new(&python).args(["-c", "import telnetlib3"]).output();
     if !check.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: {python} has no telnetlib3");
+        support::skip(&format!("{python} has no telnetlib3"));
         return;
     }
     for (options, ours) in [("", "BINARY CHARSET EOR"), ("?mode=character", "BINARY CHARSET ECHO EOR SGA")] {

@@ -20,7 +20,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use support::{Client, DRUPE, Directory, Program, read};
+use support::{Client, DRUPE, Directory, Program, read, skip};
 
 /// Lines, telnet and the web on the other side of a tunnel, and the monitor here.
 fn configuration(server: &SshServer) -> String {

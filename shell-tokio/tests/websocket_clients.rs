@@ -228,7 +228,7 @@ fn a_browser_and_telnet_and_nc_are_in_one_room() {
     let Some(browser) =
         ["/usr/bin/chromium", "/usr/bin/google-chrome"].iter().find(|path| std::path::Path::new(path).exists())
     else {
-        eprintln!("skipped: there is no chromium on this machine");
+        support::skip("there is no chromium on this machine");
         return;
     };
     let listen = ["telnet://127.0.0.1:0", "tcp://127.0.0.1:0", "ws://127.0.0.1:0"];

@@ -1,6 +1,7 @@
 //! SSH servers to go through: OpenSSH's where there is one, and russh's in this process. Both can be taken down and brought
 //! back at the same address.
 
+use crate::skip;
 use russh::keys::key::safe_rng;
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::{Algorithm, PrivateKey};
@@ -40,7 +41,7 @@ impl SshServer {
             let _ = fs::create_dir_all("/run/sshd");
         }
         if !sshd.exists() || !Path::new("/run/sshd").exists() {
-            eprintln!("skipped: there is no OpenSSH server on this machine");
+            skip("there is no OpenSSH server on this machine");
             return None;
         }
         let (directory, listener) = prepare();

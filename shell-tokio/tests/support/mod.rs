@@ -1,5 +1,8 @@
 //! The program under test, and clients as a user has them.
 
+mod skipped;
+
+pub(crate) use skipped::skip;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -61,6 +64,10 @@ impl Program {
         port.split('/').next().and_then(|port| port.parse().ok()).expect("digits")
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill").args([name, &self.child.id().to_string()]).status();
         assert!(status.expect("kill is everywhere").success());
@@ -105,7 +112,7 @@ impl Client {
     /// `None`, with a word about it, where there is no such program.
     pub(crate) fn start(program: &str, arguments: &[&str]) -> Option<Self> {
         if !is_installed(program) {
-            eprintln!("skipped: there is no {program} on this machine");
+            skip(&format!("there is no {program} on this machine"));
             return None;
         }
         let mut child = Command::new("timeout")
@@ -123,7 +130,7 @@ impl Client {
     /// A program that wants a terminal, on one of 80 columns.
     pub(crate) fn start_on_terminal(program: &str, arguments: &[&str]) -> Option<Self> {
         if !is_installed(program) {
-            eprintln!("skipped: there is no {program} on this machine");
+            skip(&format!("there is no {program} on this machine"));
             return None;
         }
         let command = format!("stty rows 24 cols 80; exec {program} {}", arguments.join(" "));
@@ -208,6 +215,6 @@ pub(crate) fn python(package: &str) -> Option<String> {
     if check.is_ok_and(|output| output.status.success()) {
         return Some(python);
     }
-    eprintln!("skipped: {python} has no {package}");
+    skip(&format!("{python} has no {package}"));
     None
 }
