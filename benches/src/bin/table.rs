@@ -1,37 +1,81 @@
-//! The README's table of fan-out, from the last run of `cargo bench -p drupe-benches --bench shells`.
+//! The README's table of fan-out: `cargo run --release -p drupe-benches --bin table -- [REPETITIONS [MILLISECONDS]]`.
+//!
+//! A machine has odd moments, and one of them must not fall on one hub alone. So each repetition measures every hub once, in an
+//! order of its own, and a hub is compared with the bare loop of the same repetition. Each cell is the median of these, and the
+//! range of the middle 80 % of them.
 
 #![allow(clippy::expect_used, reason = "a report that can't be made should say so at once")]
 
-use drupe_benches::Hub;
-use serde_json::Value;
+use drupe_benches::{Hub, Load, MESSAGES};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+const RECEIVERS: usize = 200;
+const MESSAGE_BYTES: usize = 64;
+/// Rounds that are not measured.
+const WARM_UP: usize = 20;
 
 fn main() -> io::Result<()> {
+    let mut arguments = std::env::args().skip(1).map(|text| text.parse::<u32>().expect("a number"));
+    let repetitions = arguments.next().unwrap_or(41);
+    let time = Duration::from_millis(arguments.next().unwrap_or(500).into());
+    let hubs = Hub::ALL.map(|hub| (hub, hub.start()));
     let mut out = io::stdout();
     writeln!(out, "| messages at once |{} |", Hub::ALL.map(|hub| format!(" {}", hub.title())).join(" |"))?;
     writeln!(out, "|---|{}", "---|".repeat(Hub::ALL.len()))?;
-    for messages in drupe_benches::MESSAGES {
-        let times = Hub::ALL.map(|hub| millis(messages, hub));
-        let of_bare = times.map(|time| format!(" {time:.2} ms ({:.2})", time / times[0]));
-        writeln!(out, "| {messages} |{} |", of_bare.join(" |"))?;
+    for messages in MESSAGES {
+        let runs: Vec<_> = (0..repetitions as usize).map(|turn| run(&hubs, turn, messages, time)).collect();
+        let cells = (0..hubs.len()).map(|hub| {
+            let times = sorted(runs.iter().map(|run| run[hub]));
+            let ratios = sorted(runs.iter().map(|run| run[hub] / run[0]));
+            let [low, middle, high] = [0.1, 0.5, 0.9].map(|share| at(&ratios, share));
+            let ratio = if hub == 0 { "1".into() } else { format!("{middle:.2}, {low:.2} to {high:.2}") };
+            format!(" {:.2} ms ({ratio})", at(&times, 0.5) * 1e3)
+        });
+        writeln!(out, "| {messages} |{} |", cells.collect::<Vec<_>>().join(" |"))?;
     }
     Ok(())
 }
 
-/// The median, in milliseconds.
-fn millis(messages: usize, hub: Hub) -> f64 {
-    let place = format!("loopback_fan_out/{messages}_messages/{}/new/estimates.json", hub.name());
-    let path = target().join("criterion").join(place);
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| {
-        let _ = writeln!(io::stderr(), "{}: {error}; run the benchmark first", path.display());
-        std::process::exit(1)
-    });
-    let estimates: Value = serde_json::from_str(&text).expect("what criterion writes is JSON");
-    estimates["median"]["point_estimate"].as_f64().expect("criterion estimates a median") / 1e6
+/// Measures every hub once: seconds for one round. Which comes first changes with each turn.
+fn run<const N: usize>(hubs: &[(Hub, SocketAddr); N], turn: usize, messages: usize, time: Duration) -> [f64; N] {
+    let mut seconds = [0.0; N];
+    for place in 0..N {
+        let hub = (turn + place) % N;
+        seconds[hub] = measure(hubs[hub].1, messages, time);
+    }
+    seconds
 }
 
-fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from)
+/// The median of the rounds that there is time for.
+fn measure(hub: SocketAddr, messages: usize, time: Duration) -> f64 {
+    let mut load = Load::new(hub, RECEIVERS, MESSAGE_BYTES);
+    (0..WARM_UP).for_each(|_| load.round(messages));
+    let began = Instant::now();
+    let mut rounds = Vec::new();
+    while began.elapsed() < time {
+        let round = Instant::now();
+        load.round(messages);
+        rounds.push(round.elapsed().as_secs_f64());
+    }
+    at(&sorted(rounds.into_iter()), 0.5)
+}
+
+fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values
+}
+
+/// The value that so large a share of the others is below.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a few thousand values"
+)]
+fn at(sorted: &[f64], share: f64) -> f64 {
+    let place = ((sorted.len().saturating_sub(1)) as f64 * share).round() as usize;
+    sorted.get(place).copied().unwrap_or(f64::NAN)
 }
