@@ -180,6 +180,9 @@ fn out_of_descriptors_it_serves_those_it_has_and_then_the_others() {
     assert_eq!(child.wait().expect("it exits").code(), Some(0));
 }
 
+/// More than one message may have.
+const LONG: &[u8] = &[b'x'; 70_000];
+
 /// A server that does one thing to who connects.
 fn serving(answer: impl FnOnce(TcpStream) + Send + 'static) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -218,7 +221,7 @@ fn the_client_exits_as_the_connection_ended() {
         }
     };
     for (scheme, words, reason) in [
-        ("tcp", &[b'x'; 70_000][..], "message_too_large"),
+        ("tcp", LONG, "message_too_large"),
         ("length", &[0xff, 0xff, 0xff, 0xff], "message_too_large"),
         ("ws", b"HTTP/1.1 403 Forbidden\r\n\r\n", "can't connect: rejected_403"),
     ] {
