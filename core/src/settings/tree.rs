@@ -313,8 +313,9 @@ settings! {
     ForwardSettings {
         /// The name of the tunnel.
         tunnel: String = String::new();
-        /// The address that the SSH server is to listen at: `localhost`, `*` for all, or one of its own. It needs `GatewayPorts
-        /// clientspecified` there to be anything but `localhost`.
+        /// The address that the SSH server is to listen at: `localhost` for 127.0.0.1 and, where it can be had, ::1; `*` for all of
+        /// IPv4 and, where they can be had, of IPv6; or one of its own. It needs `GatewayPorts clientspecified` there to be anything
+        /// but `localhost`.
         remote_bind_host: String = "localhost".into();
         /// The port; 0 lets the SSH server choose, and the log says which.
         remote_bind_port: u16 = 0;
@@ -711,7 +712,8 @@ settings! {
         targets: BTreeMap<String, LevelChoice> = BTreeMap::new();
         /// How lines are written.
         format: FormatChoice = FormatChoice::Human;
-        /// How many lines of one kind are written; of what is more, how many there were.
+        /// How many lines of one kind are written; of what is more, how many there were. Lines that `level` and `targets` keep
+        /// out do not count.
         repeats: Maybe<RateText> = Maybe(RateText::new(600, 60, 600));
         /// Where; to the standard error, if there is none.
         file: Option<LogFileSettings> = None;
@@ -724,7 +726,7 @@ settings! {
         directory: String = String::new();
         /// What the names of files begin with.
         prefix: String = "drupe".into();
-        /// When a new one is begun.
+        /// When a new one is begun. By size none is: for that, `never` and logrotate(8) with `copytruncate`.
         rotation: RotationChoice = RotationChoice::Daily;
         /// How many are kept.
         keep: u32 = 7;

@@ -210,8 +210,9 @@ pub struct Forward {
 pub enum RemoteBind {
     /// A port (RFC 4254 section 7.1).
     Tcp {
-        /// `localhost` for loopback, an empty string for all addresses, or an address of that machine. What the SSH server
-        /// makes of it is its own decision (`GatewayPorts` of `sshd_config(5)`).
+        /// `localhost` for loopback, an empty string for all addresses, or an address of that machine. The first two stand for
+        /// the addresses of IPv4, which must be had, and those of IPv6, which may. What the SSH server makes of it is its own
+        /// decision (`GatewayPorts` of `sshd_config(5)`).
         host: String,
         /// The port; 0 lets the SSH server choose.
         port: u16,
