@@ -49,9 +49,13 @@ pub(crate) fn listeners() -> Result<Vec<(String, OsListener)>, Failure> {
     Ok(listeners)
 }
 
+/// The server has said that it stops.
+static STOPPING: AtomicBool = AtomicBool::new(false);
+
 /// The server listens, at the start or after a reload.
 pub(crate) fn ready() {
-    tell(&[NotifyState::Ready, NotifyState::Status("serving")]);
+    let does = if STOPPING.load(Ordering::Acquire) { "draining" } else { "serving" };
+    tell(&[NotifyState::Ready, NotifyState::Status(does)]);
 }
 
 /// The server loads its configuration anew.
@@ -64,8 +68,7 @@ pub(crate) fn reloading() {
 
 /// The server drains. Told once, however many workers say so.
 pub(crate) fn stopping() {
-    static TOLD: AtomicBool = AtomicBool::new(false);
-    if !TOLD.swap(true, Ordering::AcqRel) {
+    if !STOPPING.swap(true, Ordering::AcqRel) {
         tell(&[NotifyState::Stopping, NotifyState::Status("draining")]);
     }
 }
