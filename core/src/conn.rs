@@ -4,7 +4,6 @@ use crate::id::Origin;
 use crate::limit::{Gcra, Strikes};
 use crate::rare::Rare;
 use crate::tls::{Secured, Tls};
-use crate::websocket::WebSocketDecoder;
 use crate::wire::{Decoder, Protocol};
 use crate::{INTERVAL_MIN, Identity, Peer, Time, some_time};
 use alloc::boxed::Box;
@@ -81,8 +80,6 @@ pub(crate) struct Conn {
     /// What its listener offered when it came, while it is undecided.
     pub(crate) offered: Option<Box<Offered>>,
     pub(crate) secured: Option<Box<Secured>>,
-    /// The WebSocket whose messages are the stream of bytes in which something else is spoken.
-    pub(crate) carrier: Option<Box<WebSocketDecoder>>,
     /// Bytes read and written, and messages served.
     pub(crate) traffic: Traffic,
 }
@@ -205,7 +202,6 @@ impl Conn {
             identity: None,
             offered: None,
             secured: None,
-            carrier: None,
             traffic: Traffic::default(),
         }
     }
@@ -214,22 +210,13 @@ impl Conn {
         self.phase == Phase::Open
     }
 
-    /// The WebSocket, if one is spoken.
-    pub(crate) fn socket(&mut self) -> Option<&mut WebSocketDecoder> {
-        match (&mut self.carrier, &mut self.decoder) {
-            (Some(carrier), _) => Some(carrier),
-            (None, Decoder::WebSocket(socket)) => Some(socket),
-            _ => None,
-        }
-    }
-
     pub(crate) fn wire_name(&self) -> &'static str {
-        match (&self.carrier, &self.decoder) {
-            (Some(_), _) => "ws+telnet",
-            (None, Decoder::Lines(_)) => "lines",
-            (None, Decoder::LengthPrefixed(_)) => "length",
-            (None, Decoder::Telnet(_)) => "telnet",
-            (None, Decoder::WebSocket(_)) => "websocket",
+        match &self.decoder {
+            Decoder::Lines(_) => "lines",
+            Decoder::LengthPrefixed(_) => "length",
+            Decoder::Telnet(_) => "telnet",
+            Decoder::WebSocket(_) => "websocket",
+            Decoder::WsTelnet(_) => "ws+telnet",
         }
     }
 
@@ -253,8 +240,8 @@ impl Conn {
 
     /// When a sign of life is to be sent, if nothing else was sent or came meanwhile.
     pub(crate) fn keep_alive_at(&self) -> Option<Time> {
-        let interval = match (&self.carrier, &self.decoder) {
-            (Some(socket), _) | (None, Decoder::WebSocket(socket)) => socket.ping_interval(),
+        let interval = match (self.decoder.socket(), &self.decoder) {
+            (Some(socket), _) => socket.ping_interval(),
             (None, Decoder::Telnet(session)) => session.keep_alive_interval(),
             _ => None,
         };

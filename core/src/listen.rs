@@ -209,8 +209,8 @@ impl Listen {
             (_, Protocol::Spoken(Wire::Lines(_)), Some(_)) => "tls",
             (_, Protocol::Spoken(Wire::Telnet(_)), None) => "telnet",
             (_, Protocol::Spoken(Wire::Telnet(_)), Some(_)) => "telnets",
-            (_, Protocol::Spoken(Wire::WebSocket(_)) | Protocol::Http(_), None) => "ws",
-            (_, Protocol::Spoken(Wire::WebSocket(_)) | Protocol::Http(_), Some(_)) => "wss",
+            (_, Protocol::Spoken(Wire::WebSocket(_) | Wire::WsTelnet(_)) | Protocol::Http(_), None) => "ws",
+            (_, Protocol::Spoken(Wire::WebSocket(_) | Wire::WsTelnet(_)) | Protocol::Http(_), Some(_)) => "wss",
             (_, Protocol::Auto(_), None) => "auto",
             (_, Protocol::Auto(_), Some(_)) => "autos",
         };
@@ -346,7 +346,7 @@ fn set(listen: &mut Listen, name: &str, value: &str) -> Result<(), ListenProblem
                     true
                 }
                 Protocol::Spoken(Wire::Telnet(telnet)) => set_telnet(telnet, name, value)?,
-                Protocol::Spoken(Wire::LengthPrefixed(_) | Wire::WebSocket(_)) => false,
+                Protocol::Spoken(Wire::LengthPrefixed(_) | Wire::WebSocket(_) | Wire::WsTelnet(_)) => false,
                 Protocol::Auto(auto) => set_auto(auto, name, value)?,
                 Protocol::Http(http) => set_http(Arc::make_mut(http), name, value)?,
             };

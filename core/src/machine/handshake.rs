@@ -12,7 +12,7 @@ use crate::input::Failure;
 use crate::limit::Rate;
 use crate::state::Ending;
 use crate::websocket::{Role, WebSocket};
-use crate::wire::{NO_TLS, Protocol, Sight, Verdict, Wire};
+use crate::wire::{NO_TLS, Protocol, Sight, Verdict, Wire, WsTelnet};
 use crate::{ConnId, DialId, Listen, Peer, Reason, some_time};
 use core::time::Duration;
 
@@ -111,8 +111,7 @@ impl<H: Handler> Machine<H> {
         if let Some((socket, request)) = socket {
             let wire = match http.telnet {
                 Some(telnet) if request.path() != MONITOR_PATH || http.monitor.is_none() => {
-                    self.state.carry(conn, socket);
-                    Wire::Telnet(telnet)
+                    Wire::WsTelnet(WsTelnet { telnet, socket })
                 }
                 _ => Wire::WebSocket(socket),
             };
@@ -132,7 +131,10 @@ impl<H: Handler> Machine<H> {
         let index = conn.slot();
         let mut answered = false;
         while let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.is_undecided()) {
-            found.backlog = false;
+            if core::mem::take(&mut found.backlog) {
+                // Whoever is no longer waited for is read again, whatever comes of what it asked.
+                self.state.outbound.changed.insert(index);
+            }
             let rest = &held[*used..];
             let (request, length) = match look(rest, search) {
                 Look::Request(request, length) => (request, length),

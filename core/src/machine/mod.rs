@@ -1,5 +1,4 @@
 mod call;
-mod carrier;
 mod due;
 mod ended;
 mod gates;
@@ -149,8 +148,6 @@ impl<H: Handler> Machine<H> {
         let Some(found) = self.state.conns.get_mut(conn) else { return };
         self.state.metrics.bytes_in += bytes.len() as u64;
         found.traffic.bytes_in += bytes.len() as u64;
-        let mut carried = self.unwrap(conn, bytes);
-        let bytes = carried.as_deref_mut().unwrap_or(bytes);
         let waits = self.state.must_wait(index);
         let Some(found) = self.state.conns.get_mut(conn) else { return };
         found.last_byte_at = now;

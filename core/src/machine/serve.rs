@@ -56,14 +56,15 @@ impl<H: Handler> Machine<H> {
             extra += cost.saturating_sub(used);
             served += u32::from(item.is_some() || answered);
             messages += u32::from(item.is_some_and(Item::is_input));
-            let action = self.state.charge(index, u64::from(units), cost as u64);
+            // The end is never too much: nothing may be said about it behind its answer.
+            let is_end = matches!(item, Some(Item::Closed(_)));
+            let action = if is_end { Action::Serve } else { self.state.charge(index, u64::from(units), cost as u64) };
             let doomed = self.state.conns.get_mut(conn).is_some_and(|found| {
                 found.doomed |= action == Action::Drop && (item.is_some() || found.decoder.is_partial());
                 found.doomed && (item.is_none() || core::mem::take(&mut found.doomed))
             });
             match item {
-                // The end is never too much.
-                Some(item @ Item::Closed(_)) => self.serve(conn, item),
+                Some(item) if is_end => self.serve(conn, item),
                 Some(Item::Pong(sent_at)) => self.state.answered_ping(index, sent_at),
                 Some(_) if doomed => self.state.metrics.rate_dropped += 1,
                 Some(item) if action.serves() => self.serve(conn, item),

@@ -40,6 +40,8 @@ impl<C: Default> State<C> {
             if action == Action::Pause {
                 conn.rate_pause = until;
                 self.outbound.changed.insert(index);
+                // Nothing but the end of the pause may happen to it.
+                self.schedule(index);
             }
         }
         if rates.ladder.tells(strikes) {

@@ -83,8 +83,8 @@ impl<C: Default> State<C> {
         // A compressed stream that lacks a piece can't be read any further.
         let readable = ending == Ending::Flush || !self.is_in_order(index);
         let is_websocket = self.is_websocket(index);
-        let carries = self.conns.at(index).is_some_and(|conn| conn.carrier.is_some());
-        if notices && readable && !said_by_application && (carries || !is_websocket) {
+        let has_lines = self.conns.at(index).is_some_and(|conn| !matches!(conn.decoder, Decoder::WebSocket(_)));
+        if notices && readable && !said_by_application && has_lines {
             let text = Notice::Closing(reason).write(self.representation_of_notices(index));
             let _ = self.outbound.send_last(index, Payload::Text(&text));
         }
@@ -179,7 +179,7 @@ impl<C: Default> State<C> {
     }
 
     fn is_websocket(&self, index: u32) -> bool {
-        self.conns.at(index).is_some_and(|conn| conn.carrier.is_some() || matches!(conn.decoder, Decoder::WebSocket(_)))
+        self.conns.at(index).is_some_and(|conn| conn.decoder.socket().is_some())
     }
 
     /// Sends the close frame, unless one was sent already.
@@ -195,7 +195,7 @@ impl<C: Default> State<C> {
     /// Sends a close frame to a WebSocket that was sent none.
     pub(crate) fn send_close(&mut self, index: u32, code: CloseCode, words: &str) {
         const WORDS_MAX_BYTES: usize = 123;
-        let Some(socket) = self.conns.at_mut(index).and_then(|conn| conn.socket()) else { return };
+        let Some(socket) = self.conns.at_mut(index).and_then(|conn| conn.decoder.socket_mut()) else { return };
         let mut bytes = Vec::new();
         let content = [&code.get().to_be_bytes()[..], Payload::Text(words).start(WORDS_MAX_BYTES).as_bytes()].concat();
         socket.close(&content, &mut self.outbound.encoder.masks, &mut bytes);

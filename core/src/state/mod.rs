@@ -41,7 +41,6 @@ use crate::telnet::{Side, option};
 use crate::ticket::Tickets;
 use crate::timer::{Agenda, Timers};
 use crate::tunnel::{TunnelId, Tunnels};
-use crate::websocket::{WebSocket, WebSocketDecoder};
 use crate::wire::{Encoder, Protocol, ProxyLook, Wire, look_for_proxy, may_be_proxy_header};
 use crate::{
     AddressKey, Config, ConnId, DialId, INTERVAL_MIN, Listen, ListenerId, Peer, PeerLimits, Random, Reason, Shard,
@@ -264,18 +263,11 @@ impl<C: Default> State<C> {
         self.schedule(id.slot());
     }
 
-    /// What is spoken next on a connection is in the messages of a WebSocket.
-    pub(crate) fn carry(&mut self, id: ConnId, socket: WebSocket) {
-        if let Some(conn) = self.conns.get_mut(id) {
-            conn.carrier = Some(WebSocketDecoder::new(socket).into());
-        }
-    }
-
     /// It is clear what is spoken on a connection.
     pub(crate) fn decide(&mut self, id: ConnId, wire: Wire) {
         let now = self.now;
         let Some(conn) = self.conns.get_mut(id) else { return };
-        let number = self.outbound.intern(wire.encoding().carried(conn.carrier.is_some()));
+        let number = self.outbound.intern(wire.encoding());
         let listen = self.listeners.of(conn.origin);
         let is_auto = listen.is_some_and(|listen| matches!(listen.protocol, Protocol::Auto(_)));
         conn.offered = None;

@@ -2,24 +2,10 @@
 
 use super::State;
 use crate::outbound::SlowPolicy;
-use crate::telnet::{Replies, Session, Side, Signal, Terminal, option};
-use crate::websocket::{Opcode, frame};
-use crate::wire::Decoder;
+use crate::telnet::{Session, Side, Signal, Terminal, option};
+use crate::websocket::WebSocketDecoder;
 use crate::{ConnId, Representation};
 use alloc::string::ToString;
-use alloc::vec::Vec;
-
-/// What a session wants sent, in messages of a WebSocket.
-fn carried(replies: &Replies) -> Replies {
-    let wrap = |bytes: &[u8]| {
-        let mut message = Vec::new();
-        if !bytes.is_empty() {
-            frame(Opcode::Binary, bytes, None, &mut message);
-        }
-        message
-    };
-    Replies { control: wrap(&replies.control), output: wrap(&replies.output) }
-}
 
 /// Whether a line that is edited here is drawn now, or once more of the input was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,12 +79,9 @@ impl<C: Default> State<C> {
     fn deliver_as(&mut self, index: u32, policy: Option<SlowPolicy>, line: Line) -> bool {
         let Some(conn) = self.conns.at_mut(index) else { return false };
         let (is_open, before) = (conn.is_open(), conn.encoding);
-        let is_carried = conn.carrier.is_some();
-        let replies = conn
-            .decoder
-            .replies(line == Line::Drawn)
-            .map(|replies| if is_carried { carried(&replies) } else { replies });
-        let encoding = conn.decoder.session().map(|session| session.encoding().carried(is_carried));
+        let replies = conn.decoder.replies(line == Line::Drawn);
+        let encoding = conn.decoder.encoding();
+        let is_goodbye = conn.decoder.socket().is_some_and(WebSocketDecoder::is_closed);
         let any = replies.is_some();
         if let Some(replies) = replies {
             if !replies.control.is_empty() {
@@ -106,7 +89,7 @@ impl<C: Default> State<C> {
             }
             if !replies.output.is_empty() {
                 // Nobody is too slow for last words.
-                self.outbound.send_raw(index, &replies.output, policy.filter(|_| is_open));
+                self.outbound.send_raw(index, &replies.output, policy.filter(|_| is_open && !is_goodbye));
             }
         }
         let representation = self.outbound.representation(before);
@@ -155,12 +138,7 @@ impl<C: Default> State<C> {
         let (at, now) = (self.now, self.now.as_nanos());
         let Some(conn) = self.conns.at_mut(index) else { return };
         conn.kept_alive_at = at;
-        if let Some(carrier) = &mut conn.carrier {
-            carrier.send_ping(now, &mut self.outbound.encoder.masks);
-            if let Some(replies) = carrier.replies() {
-                self.outbound.control(index, &replies.control);
-            }
-        } else if let Some(socket) = conn.socket() {
+        if let Some(socket) = conn.decoder.socket_mut() {
             socket.send_ping(now, &mut self.outbound.encoder.masks);
         } else if let Some(session) = conn.decoder.session() {
             session.keep_alive();
@@ -187,10 +165,7 @@ impl<C: Default> State<C> {
     }
 
     pub(crate) fn terminal(&self, id: ConnId) -> Option<&Terminal> {
-        match &self.conns.get(id)?.decoder {
-            Decoder::Telnet(session) => Some(session.terminal()),
-            _ => None,
-        }
+        self.conns.get(id)?.decoder.terminal()
     }
 
     /// Whether nothing may be taken out of what is queued.

@@ -1,4 +1,4 @@
-use super::encoding::telnet_in;
+use super::encoding::telnet_by;
 use super::{EncodeError, Encoding, LineEnding};
 use crate::Payload;
 use crate::telnet;
@@ -38,7 +38,7 @@ impl Encoder {
                     None => frame(opcode(payload), content, mask, out),
                 }
             }
-            Encoding::Telnet { charset, carried, .. } => telnet_in(carried, out, |out| {
+            Encoding::Telnet { charset, path } => telnet_by(path, out, |out| {
                 telnet::encode(payload, charset, out);
                 out.extend_from_slice(LineEnding::CrLf.as_bytes());
             }),

@@ -25,11 +25,21 @@ pub enum Encoding {
     Telnet {
         /// How text is written. Binary is written as it is.
         charset: Charset,
-        /// Whether what is written goes through the session, which draws an input line anew or compresses.
-        staged: bool,
-        /// Whether it is written in messages of a WebSocket.
-        carried: bool,
+        /// How it gets to the peer.
+        path: TelnetPath,
     },
+}
+
+/// How what is written for a telnet peer gets to it: each message is framed at most once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TelnetPath {
+    /// As it is written.
+    Direct,
+    /// Each message in a binary frame of a WebSocket.
+    Framed,
+    /// Through the session, which draws an input line anew or compresses, and whose output is framed where that is needed.
+    Session,
 }
 
 impl Encoding {
@@ -45,30 +55,30 @@ impl Encoding {
     pub(crate) fn encode_raw(self, payload: Payload<'_>, out: &mut Vec<u8>) -> bool {
         match self {
             Self::Lines(_) => out.extend_from_slice(payload.as_bytes()),
-            Self::Telnet { charset, carried, .. } => {
-                telnet_in(carried, out, |out| telnet::encode(payload, charset, out));
+            Self::Telnet { charset, path } => {
+                telnet_by(path, out, |out| telnet::encode(payload, charset, out));
             }
             Self::LengthPrefixed(_) | Self::WebSocket { .. } => return false,
         }
         true
     }
 
-    /// The same, in messages of a WebSocket or not.
-    pub(crate) const fn carried(self, is_carried: bool) -> Self {
+    /// The same for a peer whose telnet is in the messages of a WebSocket.
+    pub(crate) const fn in_websocket(self) -> Self {
         match self {
-            Self::Telnet { charset, staged, .. } => Self::Telnet { charset, staged, carried: is_carried },
+            Self::Telnet { charset, path: TelnetPath::Direct } => Self::Telnet { charset, path: TelnetPath::Framed },
             other => other,
         }
     }
 
     pub(crate) const fn is_staged(self) -> bool {
-        matches!(self, Self::Telnet { staged: true, .. })
+        matches!(self, Self::Telnet { path: TelnetPath::Session, .. })
     }
 }
 
 /// Writes telnet as it is, or in a message of a WebSocket.
-pub(super) fn telnet_in(carried: bool, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
-    if !carried {
+pub(super) fn telnet_by(path: TelnetPath, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    if path != TelnetPath::Framed {
         return write(out);
     }
     let mut content = Vec::new();

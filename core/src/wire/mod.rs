@@ -18,6 +18,7 @@ mod encoding;
 mod length;
 mod line;
 mod proxy;
+mod ws_telnet;
 
 pub use auto::Auto;
 pub(crate) use auto::{NO_TLS, Sight, Verdict};
@@ -26,17 +27,18 @@ pub(crate) use buffer::grow;
 pub(crate) use decoded::SPARE_BYTES;
 pub use decoded::{DecodeError, Decoded, EncodeError, Item, Scratch};
 pub use encoder::Encoder;
-pub use encoding::Encoding;
+pub use encoding::{Encoding, TelnetPath};
 pub use length::{LengthDecoder, LengthPrefix, LengthPrefixed};
 pub(crate) use line::text;
 pub use line::{InvalidUtf8, LineDecoder, LineEnding, Lines};
 pub use proxy::Proxies;
 pub(crate) use proxy::{Look as ProxyLook, look as look_for_proxy, may_be_whole as may_be_proxy_header};
+pub use ws_telnet::{WsTelnet, WsTelnetDecoder};
 
 use crate::Payload;
 use crate::http::Http;
 use crate::limit::Budget;
-use crate::telnet::{InputMode, Replies, Session, Telnet};
+use crate::telnet::{InputMode, Replies, Session, Telnet, Terminal};
 use crate::websocket::{Role, WebSocket, WebSocketDecoder};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -54,6 +56,8 @@ pub enum Wire {
     Telnet(Telnet),
     /// WebSocket, behind its handshake.
     WebSocket(WebSocket),
+    /// Telnet in the messages of a WebSocket, behind its handshake.
+    WsTelnet(WsTelnet),
 }
 
 impl Wire {
@@ -65,6 +69,7 @@ impl Wire {
             Self::LengthPrefixed(frames) => Decoder::LengthPrefixed(Box::new(LengthDecoder::new(frames))),
             Self::Telnet(telnet) => Decoder::Telnet(Box::new(Session::new(telnet))),
             Self::WebSocket(socket) => Decoder::WebSocket(Box::new(WebSocketDecoder::new(socket))),
+            Self::WsTelnet(wire) => Decoder::WsTelnet(Box::new(WsTelnetDecoder::new(wire))),
         }
     }
 
@@ -75,7 +80,8 @@ impl Wire {
             Self::Lines(lines) => Encoding::Lines(lines.ending),
             Self::LengthPrefixed(frames) => Encoding::LengthPrefixed(frames.prefix),
             Self::WebSocket(WebSocket { role, deflate, .. }) => Encoding::WebSocket { role, deflate },
-            Self::Telnet(telnet) => Encoding::Telnet { charset: telnet.charset, staged: false, carried: false },
+            Self::Telnet(telnet) => Encoding::Telnet { charset: telnet.charset, path: TelnetPath::Direct },
+            Self::WsTelnet(wire) => Encoding::Telnet { charset: wire.telnet.charset, path: TelnetPath::Framed },
         }
     }
 }
@@ -149,6 +155,8 @@ pub enum Decoder {
     Telnet(Box<Session>),
     /// For WebSocket, which answers pings and closes.
     WebSocket(Box<WebSocketDecoder>),
+    /// For telnet in the messages of a WebSocket.
+    WsTelnet(Box<WsTelnetDecoder>),
 }
 
 impl Decoder {
@@ -167,6 +175,7 @@ impl Decoder {
             Self::LengthPrefixed(frames) => frames.decode(input, scratch, budget),
             Self::Telnet(session) => session.decode(input, scratch, budget),
             Self::WebSocket(socket) => socket.decode(input, scratch, budget),
+            Self::WsTelnet(stream) => stream.decode(input, scratch, budget),
         }
     }
 
@@ -184,6 +193,7 @@ impl Decoder {
             Self::LengthPrefixed(frames) => frames.finish().map(|()| None),
             Self::Telnet(session) => session.finish(scratch, budget),
             Self::WebSocket(socket) => socket.finish().map(|()| None),
+            Self::WsTelnet(stream) => stream.finish(scratch, budget),
         }
     }
 
@@ -195,6 +205,7 @@ impl Decoder {
             Self::LengthPrefixed(frames) => frames.is_partial(),
             Self::Telnet(session) => session.is_partial(),
             Self::WebSocket(socket) => socket.is_partial(),
+            Self::WsTelnet(stream) => stream.is_partial(),
         }
     }
 
@@ -206,6 +217,7 @@ impl Decoder {
             Self::Lines(_) | Self::LengthPrefixed(_) => false,
             Self::Telnet(session) => session.is_ahead(),
             Self::WebSocket(socket) => socket.is_ahead(),
+            Self::WsTelnet(stream) => stream.is_ahead(),
         }
     }
 
@@ -215,19 +227,58 @@ impl Decoder {
             Self::Telnet(session) if with_line => session.replies(),
             Self::Telnet(session) => session.answers(),
             Self::WebSocket(socket) => socket.replies(),
+            Self::WsTelnet(stream) if with_line => stream.replies(),
+            Self::WsTelnet(stream) => stream.answers(),
             Self::Lines(_) | Self::LengthPrefixed(_) => None,
         }
     }
 
     /// Whether the wire answers by itself.
     pub(crate) const fn answers(&self) -> bool {
-        matches!(self, Self::Telnet(_) | Self::WebSocket(_))
+        matches!(self, Self::Telnet(_) | Self::WebSocket(_) | Self::WsTelnet(_))
     }
 
     /// How long the decoder waits for more until what it has means something else.
     pub(crate) fn wait(&self) -> Option<Duration> {
         match self {
             Self::Telnet(session) => session.wait(),
+            Self::WsTelnet(stream) => stream.session().wait(),
+            _ => None,
+        }
+    }
+
+    /// How messages are written from now on, where that changes.
+    pub(crate) fn encoding(&self) -> Option<Encoding> {
+        match self {
+            Self::Telnet(session) => Some(session.encoding()),
+            Self::WsTelnet(stream) => Some(stream.encoding()),
+            _ => None,
+        }
+    }
+
+    /// The WebSocket, if one is spoken.
+    pub(crate) const fn socket(&self) -> Option<&WebSocketDecoder> {
+        match self {
+            Self::WebSocket(socket) => Some(socket),
+            Self::WsTelnet(stream) => Some(stream.socket()),
+            _ => None,
+        }
+    }
+
+    /// As [`socket`](Self::socket).
+    pub(crate) const fn socket_mut(&mut self) -> Option<&mut WebSocketDecoder> {
+        match self {
+            Self::WebSocket(socket) => Some(socket),
+            Self::WsTelnet(stream) => Some(stream.socket_mut()),
+            _ => None,
+        }
+    }
+
+    /// What a telnet peer told of itself, if the wire is telnet.
+    pub(crate) fn terminal(&self) -> Option<&Terminal> {
+        match self {
+            Self::Telnet(session) => Some(session.terminal()),
+            Self::WsTelnet(stream) => Some(stream.session().terminal()),
             _ => None,
         }
     }
@@ -236,6 +287,7 @@ impl Decoder {
     pub(crate) fn session(&mut self) -> Option<&mut Session> {
         match self {
             Self::Telnet(session) => Some(session),
+            Self::WsTelnet(stream) => Some(stream.session_mut()),
             _ => None,
         }
     }

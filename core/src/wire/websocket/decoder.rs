@@ -1,3 +1,7 @@
+mod stream;
+
+pub(crate) use stream::{MessageStream, Piece};
+
 use super::deflate::Inflating;
 use super::frame::{CONTROL_MAX_BYTES, HEADER_MAX_BYTES, Header, Opcode, frame, unmask};
 use super::utf8::Utf8Check;
@@ -59,6 +63,14 @@ struct Message {
     check: Utf8Check,
 }
 
+/// What a step came upon.
+enum Step {
+    Nothing,
+    Item(Item<'static>),
+    /// A message ended with a frame without content.
+    EmptyEnd,
+}
+
 /// So many frames of a message may hold nothing.
 const EMPTY_FRAMES_MAX: u16 = 1024;
 const START: State = State::Header { bytes: [0; HEADER_MAX_BYTES], count: 0 };
@@ -105,37 +117,11 @@ impl WebSocketDecoder {
         while used < input.len() && self.replies.len() <= REPLIES_MAX_BYTES {
             work::step(1);
             match &mut self.state {
-                State::Header { bytes, count } => {
-                    let Some(header) = take_header(bytes, count, input, &mut used)? else { break };
-                    self.begin_frame(header, max)?;
-                    // A frame without content is complete with its header.
-                    if header.length > 0 {
-                        continue;
-                    }
-                    if header.opcode.is_control() {
-                        if let Some(item) = self.control(header.opcode, &[], &mut scratch.masks)? {
-                            return Ok(Decoded::of(used, item));
-                        }
-                    } else if header.fin {
-                        return self.complete(used, &mut [], scratch, max);
-                    }
-                }
-                State::Control { header, content, count } => {
-                    let (header, length) = (*header, usize::try_from(header.length).unwrap_or(CONTROL_MAX_BYTES));
-                    let begun = usize::from(*count);
-                    let take = (length - begun).min(input.len() - used);
-                    content[begun..begun + take].copy_from_slice(&input[used..used + take]);
-                    work::step(2 * take);
-                    used += take;
-                    *count += u8::try_from(take).unwrap_or(0);
-                    if begun + take < length {
-                        break;
-                    }
-                    let mut content = *content;
-                    let content = &mut content[..length];
-                    unmask(content, header.mask.unwrap_or_default(), 0);
-                    if let Some(item) = self.control(header.opcode, content, &mut scratch.masks)? {
-                        return Ok(Decoded::of(used, item));
+                State::Header { .. } | State::Control { .. } => {
+                    match self.step(input, &mut used, max, &mut scratch.masks)? {
+                        Step::Nothing => {}
+                        Step::Item(item) => return Ok(Decoded { units: self.controls, ..Decoded::of(used, item) }),
+                        Step::EmptyEnd => return self.complete(used, &mut [], scratch, max),
                     }
                 }
                 State::Data { header, missing } => {
@@ -201,7 +187,20 @@ impl WebSocketDecoder {
         if self.replies.is_empty() && self.farewell.is_empty() {
             return None;
         }
-        Some(Replies { control: core::mem::take(&mut self.replies), output: core::mem::take(&mut self.farewell) })
+        Some(Replies { control: self.take_pongs(), output: self.take_farewell() })
+    }
+
+    pub(crate) fn take_pongs(&mut self) -> Vec<u8> {
+        core::mem::take(&mut self.replies)
+    }
+
+    pub(crate) fn take_farewell(&mut self) -> Vec<u8> {
+        core::mem::take(&mut self.farewell)
+    }
+
+    /// Whether a close frame came or was sent.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state == State::Closed
     }
 
     /// Asks for a sign of life, with the time in it.
@@ -217,11 +216,44 @@ impl WebSocketDecoder {
         self.socket.ping
     }
 
-    /// Appends a close frame to `out`, unless there was one (RFC 6455 section 5.5.1).
+    /// Appends a close frame to `out`, unless one was sent (RFC 6455 section 5.5.1): the answer to the peer's, if that waits.
     pub(crate) fn close(&mut self, content: &[u8], masks: &mut Masks, out: &mut Vec<u8>) {
+        out.append(&mut self.farewell);
         if self.state != State::Closed {
             frame(Opcode::Close, content, masks.next(self.socket.role), out);
             self.state = State::Closed;
+        }
+    }
+
+    /// Reads a header, or some of a control frame.
+    fn step(&mut self, input: &[u8], used: &mut usize, max: usize, masks: &mut Masks) -> Result<Step, DecodeError> {
+        match &mut self.state {
+            State::Header { bytes, count } => {
+                let Some(header) = take_header(bytes, count, input, used)? else { return Ok(Step::Nothing) };
+                self.begin_frame(header, max)?;
+                // A frame without content is complete with its header.
+                if header.length == 0 && header.opcode.is_control() {
+                    return self.control(header.opcode, &[], masks);
+                }
+                Ok(if header.length == 0 && header.fin { Step::EmptyEnd } else { Step::Nothing })
+            }
+            State::Control { header, content, count } => {
+                let (header, length) = (*header, usize::try_from(header.length).unwrap_or(CONTROL_MAX_BYTES));
+                let begun = usize::from(*count);
+                let take = (length - begun).min(input.len() - *used);
+                content[begun..begun + take].copy_from_slice(&input[*used..*used + take]);
+                work::step(2 * take);
+                *used += take;
+                *count += u8::try_from(take).unwrap_or(0);
+                if begun + take < length {
+                    return Ok(Step::Nothing);
+                }
+                let mut content = *content;
+                let content = &mut content[..length];
+                unmask(content, header.mask.unwrap_or_default(), 0);
+                self.control(header.opcode, content, masks)
+            }
+            State::Data { .. } | State::Closed => Ok(Step::Nothing),
         }
     }
 
@@ -323,12 +355,7 @@ impl WebSocketDecoder {
         Ok(Decoded { cost, ..Decoded::of_message(0, payload) })
     }
 
-    fn control(
-        &mut self,
-        opcode: Opcode,
-        content: &[u8],
-        masks: &mut Masks,
-    ) -> Result<Option<Item<'static>>, DecodeError> {
+    fn control(&mut self, opcode: Opcode, content: &[u8], masks: &mut Masks) -> Result<Step, DecodeError> {
         self.state = START;
         self.controls += 1;
         match opcode {
@@ -338,7 +365,7 @@ impl WebSocketDecoder {
                 }
                 self.last_pong = u16::try_from(self.replies.len()).unwrap_or(0);
                 self.reply(Opcode::Pong, content, masks);
-                Ok(None)
+                Ok(Step::Nothing)
             }
             Opcode::Close => {
                 let code = close_code(content)?;
@@ -346,14 +373,15 @@ impl WebSocketDecoder {
                 // The code is sent back (RFC 6455 section 5.5.1), and no data behind it.
                 let content = code.map_or(&[][..], |_| &content[..2]);
                 frame(Opcode::Close, content, masks.next(self.socket.role), &mut self.farewell);
-                Ok(Some(Item::Closed(code)))
+                Ok(Step::Item(Item::Closed(code)))
             }
             Opcode::Pong => {
                 let sent_at = content.try_into().ok().map(u64::from_be_bytes);
                 let answers = sent_at.is_some() && sent_at == self.ping;
-                Ok(if answers { self.ping.take().map(Item::Pong) } else { None })
+                let pong = self.ping.take_if(|_| answers);
+                Ok(pong.map_or(Step::Nothing, |sent_at| Step::Item(Item::Pong(sent_at))))
             }
-            _ => Ok(None),
+            _ => Ok(Step::Nothing),
         }
     }
 

@@ -11,6 +11,7 @@ mod utf8;
 
 pub use close::{CloseCode, CloseCodeError};
 pub use decoder::WebSocketDecoder;
+pub(crate) use decoder::{MessageStream, Piece};
 pub use deflate::Deflate;
 pub(crate) use deflate::{Deflater, Inflater};
 pub(crate) use frame::compressed_frame;

@@ -10,7 +10,7 @@ use super::negotiation::{Options, Side};
 use super::parser::{Command, Parser, Piece};
 use super::{Charset, IAC, InputMode, Signal, Telnet, Terminal, encode, option, subnegotiation};
 use crate::limit::Budget;
-use crate::wire::{DecodeError, Decoded, Encoding, InvalidUtf8, Item, Scratch};
+use crate::wire::{DecodeError, Decoded, Encoding, InvalidUtf8, Item, Scratch, TelnetPath};
 use crate::{Payload, work};
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -249,8 +249,9 @@ impl Session {
     /// How messages for this peer are written from now on.
     #[must_use]
     pub const fn encoding(&self) -> Encoding {
-        let staged = self.compressor.is_some() || matches!(self.told, InputMode::Character);
-        Encoding::Telnet { charset: self.terminal.charset, staged, carried: false }
+        let is_staged = self.compressor.is_some() || matches!(self.told, InputMode::Character);
+        let path = if is_staged { TelnetPath::Session } else { TelnetPath::Direct };
+        Encoding::Telnet { charset: self.terminal.charset, path }
     }
 
     /// How what is typed arrives.
