@@ -51,6 +51,8 @@ pub(crate) struct Conn {
     pub(crate) notices: bool,
     /// The application said whether a program or a person is at the other end.
     pub(crate) chose_representation: bool,
+    /// Nothing was said yet, and it is not to begin with a request of HTTP.
+    pub(crate) refuses_http: bool,
     /// Not to be read before then.
     pub(crate) rate_pause: Option<Time>,
     /// When a drain ends it.
@@ -183,6 +185,7 @@ impl Conn {
             half_open: false,
             notices: false,
             chose_representation: false,
+            refuses_http: false,
             rate_pause: None,
             drain_at: None,
             drain_waits: false,

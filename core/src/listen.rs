@@ -55,6 +55,7 @@ use core::time::Duration;
 /// | `group` | unix | the group of the socket's file, by name or number; that of the process |
 /// | `tunnel` | all | the name of a [tunnel](crate::tunnel): the address is on its other side; none |
 /// | `max` | all | how many connections this listener holds at most; without limit |
+/// | `refuse_http` | all but ws | `yes`, `no`: whether a connection that begins with a request of HTTP is ended; see [`Listen::refuses_http`] |
 /// | `half_open` | all | `no`, `yes`: whether a peer that ended its half is still sent to |
 /// | `notices` | all | `yes` (lines, telnet), `no` (frames, ws): whether warnings and reasons are sent as messages |
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +75,10 @@ pub struct Listen {
     pub half_open: bool,
     /// Whether the peer is told about limits and about the reason of its end, as a message of its own.
     pub notices: bool,
+    /// Whether a connection that begins with a request of HTTP ends as
+    /// [`Reason::WrongProtocol`](crate::Reason::WrongProtocol), before anything of it is served, on lines, telnet and frames. Any page
+    /// can make a browser send one to any port, with lines of its choice behind it.
+    pub refuses_http: bool,
     /// What holds for its peers; `None` is what the [`Config`](crate::Config) says.
     pub limits: Option<PeerLimits>,
     /// The only networks that are let in; all if there is none. Unix sockets have no address, and are always let in.
@@ -146,6 +151,7 @@ impl Listen {
             connections_max: None,
             half_open: false,
             notices,
+            refuses_http: true,
             limits: None,
             allow: Vec::new(),
             deny: Vec::new(),
@@ -338,6 +344,9 @@ fn set(listen: &mut Listen, name: &str, value: &str) -> Result<(), ListenProblem
             listen.socket.mode = Some(mode.ok_or_else(|| wrong("mode", "octal digits such as 660", value))?);
         }
         "group" if listen.is_socket_file() && !value.is_empty() => listen.socket.group = Some(value.to_string()),
+        "refuse_http" if !matches!(listen.protocol, Protocol::Http(_)) => {
+            listen.refuses_http = yes_or_no("refuse_http", value)?;
+        }
         _ => {
             let known = match &mut listen.protocol {
                 Protocol::Spoken(Wire::Lines(lines)) => set_lines(lines, name, value)?,
@@ -553,6 +562,7 @@ mod tests {
             ("auto://127.0.0.1:1?prefix=varint", "prefix takes u32be or u64be"),
             ("auto://127.0.0.1:1?wait=long", "wait takes a number of milliseconds"),
             ("ws://127.0.0.1:1?metrics=credential", "metrics takes open or off"),
+            ("ws://127.0.0.1:1?refuse_http=no", "\"refuse_http\" is not an option of this scheme"),
             ("tcp://127.0.0.1:1?max=many", "max takes a number of connections, not \"many\""),
         ] {
             let error = text.parse::<Listen>().expect_err(text).to_string();

@@ -71,7 +71,8 @@ reasons! {
     SlowConsumer = 108, "slow_consumer", Peer, "the peer reads too slowly";
     /// The ladder's last step, and the refusal of the same address until the cool-down is over.
     Quarantined = 109, "quarantined", Peer, "this address is refused for a while";
-    /// On a listener that tells what is spoken by the first bytes: something that it does not speak.
+    /// The first bytes are of something that the listener does not speak: TLS, or a request of HTTP where that is
+    /// [refused](crate::Listen::refuses_http).
     WrongProtocol = 110, "wrong_protocol", Peer, "this port does not speak that";
     /// A request of HTTP that is not well formed, or not accepted.
     BadRequest = 111, "bad_request", Peer, "the request is not accepted";

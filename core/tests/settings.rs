@@ -84,6 +84,26 @@ fn what_is_wrong_is_named_with_its_place_and_what_to_do() {
         (listener("proxy_protocol: {}"), "listeners.a.proxy_protocol.trusted: nobody is trusted"),
         (listener("protocol: websocket\n    websocket: { monitor: true }"), "websocket.monitor: it needs monitor.credential"),
         (listener("protocol: websocket\n    websocket: { ping: 5m }\nlimits: { peer: { silence: 1m } }"), "listeners.a.websocket.ping: a peer is pinged before"),
+        (listener("protocol: websocket\n    websocket: { origins: ['https://example.org/chat'] }"), "listeners.a.websocket.origins: \"https://example.org/chat\" can't be an origin: there is no user and no path in it; write https://example.org"),
+        (listener("protocol: websocket\n    websocket: { origins: ['https://*.example.org'] }"), "there are no patterns; name each one"),
+        (listener("protocol: websocket\n    websocket: { origins: ['https://bücher.example'] }"), "write the name as browsers send it, in ASCII (xn--...)"),
+        (listener("protocol: websocket\n    websocket: { origins: ['wss://example.org'] }"), "an origin is where the page comes from; write https://example.org"),
+        (listener("protocol: websocket\n    websocket: { origins: [same, 'https://example.org'] }"), "listeners.a.websocket.origins: \"same\" can't be an origin: it stands alone"),
+        (listener("protocol: websocket\n    websocket: { hosts: ['https://example.org'] }"), "listeners.a.websocket.hosts: "),
+        (listener("protocol: websocket\n    websocket: { hosts: ['*.example.org'] }"), "there are no patterns; name each one"),
+        (listener("protocol: websocket\n    websocket: { hosts: ['::1'] }"), "an IPv6 address stands in brackets, such as [::1]"),
+        (listener("protocol: websocket\n    websocket: { path: '/chat?x' }"), "listeners.a.websocket.path: a path has neither ? nor # in it"),
+        (listener("protocol: websocket\n    websocket: { path: chat }"), "listeners.a.websocket.path: a path begins with /"),
+        (listener("protocol: websocket\n    websocket: { subprotocols: ['chat v1'] }"), "listeners.a.websocket.subprotocols: "),
+        (listener("protocol: websocket\n    websocket: { metrics: credential }"), "listeners.a.websocket.metrics: it needs monitor.metrics_credential, or monitor.credential"),
+        ("monitor: { metrics_credential: long enough for one }\n".into(), "monitor.metrics_credential: no listener uses it"),
+        (listener("protocol: websocket\n    websocket: { metrics: credential, monitor: true }\nmonitor: { credential: 0123456789abcdef, metrics_credential: 0123456789abcdef }"),
+            "monitor.metrics_credential: it opens the monitor as well"),
+        (listener("protocol: websocket\n    websocket: { metrics: credential }\nmonitor: { credential: 0123456789abcdef, metrics_credential: fedcba9876543210 }"),
+            "monitor.credential: no listener uses it"),
+        (listener("protocol: websocket\n    app: echo\n    websocket: { monitor: true }\nmonitor: { credential: 0123456789abcdef }\nworkers: 2"),
+            "workers: the monitor sees one worker only"),
+        (listener("protocol: websocket\n    refuse_http: false"), "listeners.a.refuse_http: it has no effect on websocket"),
         ("monitor: { credential: short }\n".into(), "monitor.credential: a credential has at least 16 characters"),
         ("monitor: { credential: long enough for one }\n".into(), "monitor.credential: no listener uses it"),
         ("authentication: { enabled: true }\n".into(), "authentication.enabled: nobody could come in"),
@@ -218,6 +238,7 @@ listeners.a.welcome=hi
 listeners.a.prompt=hi
 listeners.a.half_open=true
 listeners.a.notices=false
+listeners.a.refuse_http=false
 listeners.a.lines.ending=crlf
 listeners.a.lines.invalid=bytes
 listeners.a.length.prefix=u8 <- listeners.a.protocol=length

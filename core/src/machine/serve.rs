@@ -52,6 +52,12 @@ impl<H: Handler> Machine<H> {
                     continue;
                 }
             };
+            if let Some(Item::Message(payload)) = item
+                && self.is_request(conn, payload)
+            {
+                self.state.end(index, Reason::WrongProtocol, Ending::Flush);
+                break;
+            }
             at += used;
             extra += cost.saturating_sub(used);
             served += u32::from(item.is_some() || answered);
@@ -104,6 +110,13 @@ impl<H: Handler> Machine<H> {
         self.state.outbound.changed.insert(conn.slot());
     }
 
+    /// Whether a connection begins with a request of HTTP where nobody should send one.
+    fn is_request(&mut self, conn: ConnId, payload: Payload<'_>) -> bool {
+        let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.refuses_http) else { return false };
+        found.refuses_http = payload.as_bytes().is_empty();
+        found.decoder.begins_http(payload)
+    }
+
     fn serve(&mut self, conn: ConnId, item: Item<'_>) {
         // A warning may have been one message too many for a slow peer.
         if self.state.open_slot(conn).is_none() {
@@ -154,11 +167,11 @@ impl<H: Handler> Machine<H> {
         let mut scratch = core::mem::take(&mut self.scratch);
         found.input_finished = true;
         found.message_since = None;
-        let half_open = found.half_open;
+        let (half_open, doomed) = (found.half_open, found.doomed);
         let reason = match found.decoder.finish(&mut scratch, &budget) {
             Ok(None) => Reason::PeerClosed,
+            Ok(Some(payload)) if self.is_request(conn, payload) => Reason::WrongProtocol,
             Ok(Some(payload)) => {
-                let doomed = found.doomed;
                 if self.state.charge(conn.slot(), 1, 0).serves() && !doomed {
                     self.serve(conn, Item::Message(payload));
                 }

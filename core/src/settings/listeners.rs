@@ -85,6 +85,7 @@ impl View<'_> {
         listen.prompt.clone_from(&listener.prompt);
         listen.half_open = listener.half_open;
         listen.notices = listener.notices.unwrap_or(listen.notices || listener.protocol == ProtocolName::WsTelnet);
+        listen.refuses_http = listener.refuse_http.unwrap_or(listen.refuses_http);
         listen.allow = networks(&listener.allow);
         listen.deny = networks(&listener.deny);
         listen.limits = listener.limits.as_ref().map(|peer| {
@@ -173,6 +174,7 @@ impl View<'_> {
             ("websocket", listener.websocket.is_some(), &[WebSocket, WsTelnet]),
             ("forwarded", listener.forwarded.is_some(), &[WebSocket, WsTelnet]),
             ("wait", listener.wait.is_some(), &[Auto]),
+            ("refuse_http", listener.refuse_http.is_some(), &[Tcp, Telnet, Length, Auto]),
         ] {
             if is_there && !protocols.contains(&listener.protocol) {
                 let known: Vec<_> = protocols.iter().map(|protocol| protocol.name()).collect();

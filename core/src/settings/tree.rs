@@ -277,6 +277,9 @@ settings! {
         half_open: bool = false;
         /// Whether warnings and reasons are sent as messages: by default on lines and telnet only.
         notices: Option<bool> = None;
+        /// Whether a connection that begins with a request of HTTP is ended, since any page can make a browser send one; for `tcp`,
+        /// `telnet`, `length` and `auto`, where it is so by default.
+        refuse_http: Option<bool> = None;
         /// How lines are written; for `tcp` and `auto`.
         lines: Option<LineSettings> = None;
         /// How the length is written; for `length`, and for `auto` to speak it at all.

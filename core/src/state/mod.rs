@@ -179,6 +179,7 @@ impl<C: Default> State<C> {
         if let Some(listen) = listen {
             conn.half_open = listen.half_open;
             conn.notices = listen.notices;
+            conn.refuses_http = listen.refuses_http;
             conn.uncounted = listen.trusts(peer);
             conn.unknown = true;
             if conn.is_undecided() {

@@ -15,7 +15,8 @@ use core::time::Duration;
 /// | nothing for [`wait`](Self::wait) | telnet: a person's terminal waits to be spoken to |
 ///
 /// What does not become clear within [`wait`](Self::wait) is lines, unless it begins with an HTTP method and a target: a
-/// page must not be able to speak in lines. No byte is lost.
+/// page must not be able to speak in lines. A request that comes later, to a terminal, ends the connection by
+/// [`Listen::refuses_http`](crate::Listen). No byte is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Auto {
     /// How telnet is spoken.
@@ -116,8 +117,19 @@ fn is_http(first: &[u8], searched: &mut usize) -> Option<bool> {
     }
 }
 
+/// Whether a line is the first one of an HTTP request (RFC 9112 section 3).
+pub(super) fn is_request_line(line: &[u8]) -> bool {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let Some((target, version)) = memchr::memrchr(b' ', line).map(|space| line.split_at(space)) else { return false };
+    let Some(method) = memchr::memchr(b' ', target).map(|space| &target[..space]) else { return false };
+    let is_version = matches!(version, [b' ', b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9']);
+    let is_method =
+        !method.is_empty() && method.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte));
+    is_version && is_method && target.len() > method.len() + 1
+}
+
 /// Whether what is there can only be the beginning of an HTTP request.
-fn is_request(first: &[u8]) -> bool {
+pub(super) fn is_request(first: &[u8]) -> bool {
     METHODS.iter().any(|method| first.starts_with(method)) && looks_like_target(first)
 }
 
@@ -130,6 +142,37 @@ fn looks_like_target(first: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_line_has_a_method_a_target_and_a_version() {
+        for line in [
+            &b"GET / HTTP/1.1"[..],
+            b"POST /nick?x=y HTTP/1.0\r",
+            b"OPTIONS * HTTP/1.1",
+            b"CONNECT example.org:80 HTTP/1.1",
+            b"PRI * HTTP/2.0",
+            b"X-OWN http://example.org/ HTTP/1.1",
+            b"GET /a b HTTP/1.1",
+        ] {
+            assert!(is_request_line(line), "{}", line.escape_ascii());
+        }
+        for line in [
+            &b""[..],
+            b"GET",
+            b"GET /",
+            b"GET / HTTP/1.1 ",
+            b"GET / http/1.1",
+            b"GET / HTTP/11",
+            b"GET HTTP/1.1",
+            b"GET  HTTP/1.1",
+            b"/ HTTP/1.1",
+            b"HTTP/1.1 200 OK",
+            b"what is HTTP/1.1?",
+            b"is it: GET / HTTP/1.1?",
+        ] {
+            assert!(!is_request_line(line), "{}", line.escape_ascii());
+        }
+    }
 
     #[test]
     fn the_first_bytes_tell_and_any_split_tells_the_same() {

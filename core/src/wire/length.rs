@@ -98,7 +98,7 @@ impl LengthPrefix {
         Ok(())
     }
 
-    fn write(self, length: u64, out: &mut Vec<u8>) {
+    pub(super) fn write(self, length: u64, out: &mut Vec<u8>) {
         let (big, little) = (length.to_be_bytes(), length.to_le_bytes());
         match self {
             Self::U8 => out.extend_from_slice(&big[7..]),
@@ -147,6 +147,10 @@ impl LengthDecoder {
     #[must_use]
     pub const fn new(frames: LengthPrefixed) -> Self {
         Self { frames, state: START, partial: Vec::new() }
+    }
+
+    pub(super) const fn prefix(&self) -> LengthPrefix {
+        self.frames.prefix
     }
 
     /// Looks at the front of `input`; see the [module](super).

@@ -221,6 +221,22 @@ impl Decoder {
         }
     }
 
+    /// Whether a stream that begins with this message begins with a request of HTTP.
+    pub(crate) fn begins_http(&self, first: Payload<'_>) -> bool {
+        let first = first.as_bytes();
+        match self {
+            Self::Lines(_) | Self::Telnet(_) => auto::is_request_line(first),
+            Self::LengthPrefixed(frames) => {
+                // A method may be read as a length.
+                let mut bytes = Vec::new();
+                frames.prefix().write(first.len() as u64, &mut bytes);
+                bytes.extend_from_slice(&first[..first.len().min(16)]);
+                auto::is_request(&bytes)
+            }
+            Self::WebSocket(_) | Self::WsTelnet(_) => false,
+        }
+    }
+
     /// What is to be sent in answer, if anything: with a line that is edited here as it is now, or without.
     pub(crate) fn replies(&mut self, with_line: bool) -> Option<Replies> {
         match self {
