@@ -33,6 +33,8 @@ pub(crate) struct Conn {
     pub(crate) is_http: bool,
     /// In a handshake: how far what has arrived was looked at.
     pub(crate) head_search: HeadSearch,
+    /// In a handshake: a request for something else than a WebSocket was served, or refused in a way that more may follow.
+    pub(crate) was_answered: bool,
     /// In a handshake: something has arrived that could be answered, and waits.
     pub(crate) backlog: bool,
     /// The peer ended its half.
@@ -175,6 +177,7 @@ impl Conn {
             readmitted: false,
             is_http: false,
             head_search: HeadSearch::default(),
+            was_answered: false,
             backlog: false,
             input_ended: false,
             truncated: false,

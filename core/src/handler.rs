@@ -161,6 +161,23 @@ pub enum Event<'a, N> {
         /// Why.
         reason: Reason,
     },
+    /// A request of HTTP was refused: it is for nothing that is here, for another host, from a page of another origin, without what
+    /// opens it, or not well formed. Where the connection ends with it, it is not told as [`TurnedAway`](Self::TurnedAway) as well.
+    #[non_exhaustive]
+    RequestRefused {
+        /// Where.
+        listener: ListenerId,
+        /// Who.
+        peer: Peer,
+        /// Why, as it is counted.
+        reason: Reason,
+        /// The status that it was answered with (RFC 9110 section 15).
+        status: u16,
+        /// Why, in words, as it was answered.
+        why: &'static str,
+        /// The request, as far as it could be read.
+        request: Option<&'a Request>,
+    },
     /// A [tunnel](crate::tunnel) is in another state than before. On a server of several shards the first one is told.
     #[non_exhaustive]
     Tunnel {
@@ -229,6 +246,9 @@ impl<'a, N> Event<'a, N> {
             Self::DialFailed { dial, failure, retry_at } => Event::DialFailed { dial, failure, retry_at },
             Self::DialEnded { dial } => Event::DialEnded { dial },
             Self::TurnedAway { listener, peer, reason } => Event::TurnedAway { listener, peer, reason },
+            Self::RequestRefused { listener, peer, reason, status, why, request } => {
+                Event::RequestRefused { listener, peer, reason, status, why, request }
+            }
             Self::Tunnel { status } => Event::Tunnel { status },
             Self::ChannelRefused { tunnel, words } => Event::ChannelRefused { tunnel, words },
             Self::AcceptPaused { listener, failure } => Event::AcceptPaused { listener, failure },
@@ -260,6 +280,7 @@ impl<'a, N> Event<'a, N> {
             | Self::DialFailed { .. }
             | Self::DialEnded { .. }
             | Self::TurnedAway { .. }
+            | Self::RequestRefused { .. }
             | Self::Tunnel { .. }
             | Self::ChannelRefused { .. }
             | Self::AcceptPaused { .. }

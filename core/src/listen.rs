@@ -1,6 +1,6 @@
 use crate::Peer;
 use crate::config::PeerLimits;
-use crate::http::{Access, Http, Origins};
+use crate::http::{Access, Http, OriginError, Origins};
 use crate::limit::Network;
 use crate::telnet::{Charset, InputMode, Telnet};
 use crate::tls::Tls;
@@ -276,6 +276,12 @@ pub enum ListenProblem {
     /// An option that this scheme doesn't have.
     #[error("{0:?} is not an option of this scheme")]
     Option(String),
+    /// An origin that no page can have.
+    #[error("{0}")]
+    Origin(#[from] OriginError),
+    /// A path that no request can have.
+    #[error("{0:?} can't be the path of a request: {1}")]
+    HttpPath(String, &'static str),
     /// A value that the option doesn't take.
     #[error("{option} takes {expected}, not {value:?}")]
     Value {
@@ -306,6 +312,9 @@ fn parse(text: &str) -> Result<Listen, ListenProblem> {
         "length" => Listen::new(Address::Tcp(tcp(place)?), Wire::LengthPrefixed(LengthPrefixed::default())),
         "ws" => {
             let (place, path) = place.find('/').map_or((place, None), |slash| (&place[..slash], Some(&place[slash..])));
+            if let Some(path) = path {
+                Http::check_path(path).map_err(|problem| ListenProblem::HttpPath(path.to_string(), problem))?;
+            }
             let http = Http { path: path.map(ToString::to_string), ..Http::default() };
             Listen::new(Address::Tcp(tcp(place)?), Protocol::Http(Arc::new(http)))
         }
@@ -432,12 +441,7 @@ fn set_http(http: &mut Http, name: &str, value: &str) -> Result<bool, ListenProb
     match name {
         "origins" if value == "*" => http.origins = Origins::Any,
         "origins" if value == "same" => http.origins = Origins::Same,
-        "origins" => {
-            let wrong = || wrong("origins", "same, * or origins such as https://example.org", value);
-            let known = |origin: &str| origin.contains("://").then(|| origin.to_string()).ok_or_else(wrong);
-            let origins = value.split(',').map(known);
-            http.origins = Origins::List(origins.collect::<Result<_, _>>()?);
-        }
+        "origins" => http.origins = Origins::List(value.split(',').map(str::parse).collect::<Result<_, _>>()?),
         "metrics" => {
             let choices = [("open", true), ("off", false)];
             let is_open = choose("metrics", value, "open or off", &choices)?;
@@ -562,7 +566,10 @@ mod tests {
             ("auto://127.0.0.1:1?prefix=varint", "prefix takes u32be or u64be"),
             ("auto://127.0.0.1:1?wait=long", "wait takes a number of milliseconds"),
             ("ws://127.0.0.1:1?metrics=credential", "metrics takes open or off"),
+            ("ws://127.0.0.1:1?origins=https://example.org/chat", "write https://example.org"),
+            ("ws://127.0.0.1:1?origins=same,https://example.org", "\"same\" can't be an origin: it stands alone"),
             ("ws://127.0.0.1:1?refuse_http=no", "\"refuse_http\" is not an option of this scheme"),
+            ("ws://127.0.0.1:1/chat#room", "has neither ? nor #"),
             ("tcp://127.0.0.1:1?max=many", "max takes a number of connections, not \"many\""),
         ] {
             let error = text.parse::<Listen>().expect_err(text).to_string();

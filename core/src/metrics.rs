@@ -10,16 +10,21 @@ use core::time::Duration;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// Connections accepted or dialled (counter).
+    /// Connections accepted or dialled that are open or were, or ended before they could be (counter). Those in a handshake do not
+    /// count yet, and those that ask for pages, health or metrics count in [`Metrics::http_ended`].
     pub opened: u64,
     /// Connections that were refused (counter), by [`Reason`] as in [`Metrics::ended`].
     pub refused: ByReason,
-    /// Connections that ended (counter).
+    /// Those of [`Metrics::opened`] that ended (counter).
     pub ended: ByReason,
+    /// Connections that were served pages, health or metrics over HTTP and nothing else, and that ended (counter).
+    pub http_ended: ByReason,
     /// Connections that are open (gauge).
     pub open: u64,
-    /// Connections that have not shown yet what they speak (gauge).
+    /// Connections that have not shown yet what they speak, or ask over HTTP (gauge).
     pub undecided: u64,
+    /// Those of them that were answered a request over HTTP, and may ask for more (gauge).
+    pub http_connections: u64,
     /// Connections that have their reason and are being flushed or awaited (gauge).
     pub closing: u64,
     /// Open connections whose queue is above the high mark (gauge).
@@ -71,6 +76,14 @@ pub struct Metrics {
     pub tls_handshakes: u64,
     /// Those of them that resumed an earlier session (counter).
     pub tls_resumed: u64,
+    /// Requests of HTTP for health that were served: `/healthz`, `/readyz` and `OPTIONS` (counter).
+    pub requests_health: u64,
+    /// Requests of HTTP for `/metrics` that were served (counter).
+    pub requests_metrics: u64,
+    /// Requests of HTTP for pages, and what belongs to them, that were served (counter).
+    pub requests_page: u64,
+    /// Requests of HTTP that were refused (counter). Each was told as [`Event::RequestRefused`](crate::Event).
+    pub requests_refused: ByReason,
     /// Headers of the PROXY protocol, and `X-Forwarded-For` and `Forwarded`, that were believed (counter).
     pub forwarded: u64,
     /// New configurations (counter).
@@ -110,8 +123,10 @@ impl Metrics {
             opened: 0,
             refused: ByReason::default(),
             ended: ByReason::default(),
+            http_ended: ByReason::default(),
             open: 0,
             undecided: 0,
+            http_connections: 0,
             closing: 0,
             stalled: 0,
             rooms: 0,
@@ -137,6 +152,10 @@ impl Metrics {
             authentication_failures: 0,
             tls_handshakes: 0,
             tls_resumed: 0,
+            requests_health: 0,
+            requests_metrics: 0,
+            requests_page: 0,
+            requests_refused: ByReason::default(),
             forwarded: 0,
             reloads: 0,
             reload_failures: 0,
@@ -190,9 +209,11 @@ impl Metrics {
 
     fn numbers_mut(&mut self) -> impl Iterator<Item = &mut u64> {
         let before = [&mut self.opened].into_iter().chain(&mut self.refused.0).chain(&mut self.ended.0);
+        let of_http = self.http_ended.0.iter_mut().chain(&mut self.requests_refused.0);
         let plain = [
             &mut self.open,
             &mut self.undecided,
+            &mut self.http_connections,
             &mut self.closing,
             &mut self.stalled,
             &mut self.rooms,
@@ -218,6 +239,9 @@ impl Metrics {
             &mut self.authentication_failures,
             &mut self.tls_handshakes,
             &mut self.tls_resumed,
+            &mut self.requests_health,
+            &mut self.requests_metrics,
+            &mut self.requests_page,
             &mut self.forwarded,
             &mut self.reloads,
             &mut self.reload_failures,
@@ -228,6 +252,7 @@ impl Metrics {
         ];
         let histograms = [&mut self.turn_messages, &mut self.round_trip_us, &mut self.durations_ms];
         before
+            .chain(of_http)
             .chain(plain)
             .chain(&mut self.would_refuse.0)
             .chain(histograms.into_iter().flat_map(Histogram::numbers_mut))
@@ -243,9 +268,10 @@ impl Metrics {
             let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
             let _ = write!(text, "# HELP drupe_{name} {help}\n# TYPE drupe_{name} {kind}\ndrupe_{name} {value}\n");
         };
-        put("connections_opened_total", "Connections accepted or dialled.", self.opened);
+        put("connections_opened_total", "Connections accepted or dialled, without HTTP alone.", self.opened);
         put("connections_open", "Connections that are open.", self.open);
-        put("connections_undecided", "Connections in a handshake.", self.undecided);
+        put("connections_undecided", "Connections in a handshake, or kept for HTTP.", self.undecided);
+        put("connections_http", "Those of them that are kept for HTTP.", self.http_connections);
         put("connections_closing", "Connections that are being flushed or awaited.", self.closing);
         put("connections_stalled", "Open connections above their high mark.", self.stalled);
         put("rooms", "Rooms with members.", self.rooms);
@@ -282,6 +308,16 @@ impl Metrics {
             put("tls_certificate_expiry_timestamp_seconds", help, self.certificate_expiry_secs);
         }
         self.would_refuse.expose("connections_would_refuse", "Let in only because of dry_run, by reason.", &mut text);
+        let requests =
+            [("health", self.requests_health), ("metrics", self.requests_metrics), ("page", self.requests_page)];
+        text.push_str("# HELP drupe_http_requests_total Requests that were served, by what they were for.\n");
+        text.push_str("# TYPE drupe_http_requests_total counter\n");
+        for (endpoint, count) in requests {
+            let _ = writeln!(text, "drupe_http_requests_total{{endpoint=\"{endpoint}\"}} {count}");
+        }
+        self.requests_refused.expose("http_requests_refused", "Requests that were refused, by reason.", &mut text);
+        let help = "Connections that were served pages, health or metrics alone, by how they ended.";
+        self.http_ended.expose("http_connections", help, &mut text);
         self.ended.expose("connections_ended", "Connections that ended, by reason.", &mut text);
         self.refused.expose("connections_refused", "Connections that were refused, by reason.", &mut text);
         TunnelMetrics::expose(&self.tunnels, &mut text);

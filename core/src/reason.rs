@@ -88,6 +88,12 @@ reasons! {
     TlsFailed = 116, "tls_failed", Peer, "TLS could not be agreed on";
     /// On a listener behind a proxy: no header of the PROXY protocol, or one that is not well formed.
     BadProxyHeader = 117, "bad_proxy_header", Peer, "the proxy did not say whom it speaks for";
+    /// HTTP: there is nothing at the path that was asked for.
+    NotFound = 118, "not_found", Peer, "there is nothing at this path";
+    /// HTTP: pages of this origin may not connect; see [`Http::origins`](crate::http::Http).
+    OriginRefused = 119, "origin_refused", Peer, "pages of this origin may not connect";
+    /// HTTP: the server is not known by the name in `Host`; see [`Http::hosts`](crate::http::Http).
+    HostRefused = 120, "host_refused", Peer, "this server is not known by that name";
     /// The connection was reset.
     Reset = 200, "reset", Network, "the connection was reset";
     /// The network gave up, for example TCP keep-alive.
@@ -101,7 +107,7 @@ reasons! {
     Truncated = 204, "truncated", Network, "the connection ended without the end that TLS asks for";
     /// The application closed the connection.
     Application = 300, "application", Application, "the application closed the connection";
-    /// HTTP: the last request of the connection was answered.
+    /// HTTP: the last request of the connection was answered, and was not refused.
     Answered = 301, "answered", Application, "the request was answered";
     /// The application panicked while it served this connection.
     HandlerPanicked = 302, "handler_panicked", Application, "the application failed";

@@ -265,10 +265,11 @@ impl<H: Handler> TestHub<H> {
         self.peers.get(&conn).is_none_or(|peer| peer.closed)
     }
 
-    /// How many connections ended with a reason.
+    /// How many connections ended with a reason, those that were served over HTTP alone included.
     #[must_use]
     pub fn ended(&self, reason: Reason) -> u64 {
-        self.machine.metrics().ended.get(reason)
+        let metrics = self.machine.metrics();
+        metrics.ended.get(reason) + metrics.http_ended.get(reason)
     }
 
     /// The time.

@@ -217,6 +217,7 @@ fn no_field_is_forgotten() {
         connections_max: _,
         half_open: _,
         notices: _,
+        refuses_http: _,
         limits: _,
         allow: _,
         deny: _,

@@ -72,7 +72,7 @@ fn a_request_that_waits_before_the_handshake_is_not_an_open_connection_that_is_s
     machine.received(Time::START, conn, &mut b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".repeat(2));
     machine.blocked(Time::START, conn);
     let metrics = machine.metrics();
-    assert_eq!((metrics.undecided, metrics.stalled), (1, 0));
+    assert_eq!((metrics.undecided, metrics.http_connections, metrics.stalled), (1, 1, 0));
 }
 
 #[test]

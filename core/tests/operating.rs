@@ -307,7 +307,8 @@ fn on_several_shards_the_first_says_who_may_come_in() {
 
 #[test]
 fn only_the_hosts_that_it_is_known_by_are_served() {
-    let http = Http { hosts: vec!["localhost".into(), "example.org:8025".into(), "[::1]".into()], ..Http::default() };
+    let hosts = ["localhost", "example.org:8025", "[::1]"].map(|host| host.parse().expect("well formed"));
+    let http = Http { hosts: hosts.into(), ..Http::default() };
     let mut hub = TestHub::with_config(Config::listening([web(http)]), Echo);
     for (host, is_served) in [
         ("localhost", true),
@@ -319,7 +320,7 @@ fn only_the_hosts_that_it_is_known_by_are_served() {
         ("localhost.evil.example", false),
     ] {
         let conn = hub.try_connect(ListenerId(0), peer("127.0.0.1:9")).expect("let in");
-        hub.send(conn, format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
+        hub.send(conn, format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
         let answer = text(&hub, conn);
         let status = if is_served { "HTTP/1.1 200" } else { "HTTP/1.1 421" };
         assert!(answer.starts_with(status), "{host}: {answer}");

@@ -142,7 +142,8 @@ fn who_waits_to_be_let_in_without_tls_does_not_end_for_tls() {
 
 #[test]
 fn guesses_at_the_credential_are_limited_also_at_the_metrics() {
-    let http = Http { metrics: Access::Credential, ..monitored() };
+    let metrics = Access::Credential(Credential::new(CREDENTIAL).expect("long enough"));
+    let http = Http { metrics, ..monitored() };
     let mut hub = TestHub::with_config(Config::listening([web(http)]), Echo);
     let mut get = |credential: &str| {
         let conn = hub.try_connect(ListenerId(0), peer("192.0.2.1:9")).expect("let in");

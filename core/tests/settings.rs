@@ -48,7 +48,8 @@ fn without_listeners_only_a_server_of_ones_own_listens() {
     let names: Vec<_> = listeners.iter().map(|listen| listen.bound(&listen.address)).collect();
     assert_eq!(names, ["tcp://127.0.0.1:8024", "telnet://127.0.0.1:8023", "ws://127.0.0.1:8025"]);
     let Protocol::Http(http) = &listeners[2].protocol else { panic!("web") };
-    assert_eq!(http.hosts, ["localhost", "127.0.0.1", "[::1]"]);
+    let hosts: Vec<_> = http.hosts.iter().map(ToString::to_string).collect();
+    assert_eq!(hosts, ["localhost", "127.0.0.1", "[::1]"]);
     let problems = Sources::new().profile("production").resolve().expect_err("nowhere").to_string();
     assert!(problems.contains("listeners: the server listens nowhere; add one"), "{problems}");
 }
@@ -145,6 +146,14 @@ fn what_is_wrong_is_named_with_its_place_and_what_to_do() {
     assert!(problems.starts_with("--set drain.window: drain.window: \"soon\" is not a time"), "{problems}");
 }
 
+#[test]
+fn several_workers_may_have_metrics_behind_a_credential() {
+    let text = "workers: 2\nlisteners: { a: { address: '127.0.0.1:0', app: echo, protocol: websocket, \
+        websocket: { metrics: credential } } }\nmonitor: { metrics_credential: 0123456789abcdef }\n";
+    let plan = file(text).resolve().expect("it is good").plan;
+    assert!(plan.monitor.is_none(), "nobody watches");
+}
+
 /// A value other than the default for every key: what stands before the arrow must be there for it to have a meaning.
 const EFFECTS: &str = "
 workers=2 <- listeners.a.app=relay
@@ -216,6 +225,7 @@ authentication.failures_per_address=7/60s <- authentication.enabled=true; authen
 authentication.failures_per_user=7/60s <- authentication.enabled=true; authentication.shared_password=x
 authentication.iterations=7000 <- authentication.enabled=true; authentication.shared_password=x
 monitor.credential=0123456789abcdef0 <- listeners.a.protocol=websocket; listeners.a.websocket.monitor=true; monitor.credential=0123456789abcdef
+monitor.metrics_credential=0123456789abcdef0 <- listeners.a.protocol=websocket; listeners.a.websocket.metrics=credential; monitor.metrics_credential=0123456789abcdef
 monitor.watchers_max=7 <- listeners.a.protocol=websocket; listeners.a.websocket.monitor=true; monitor.credential=0123456789abcdef
 monitor.interval=7s <- listeners.a.protocol=websocket; listeners.a.websocket.monitor=true; monitor.credential=0123456789abcdef
 monitor.may_act=false <- listeners.a.protocol=websocket; listeners.a.websocket.monitor=true; monitor.credential=0123456789abcdef
@@ -308,11 +318,12 @@ ahead_max=7KiB
 ";
 
 /// What is read elsewhere than in the plan, and tested there.
-const ELSEWHERE: [&str; 5] = [
+const ELSEWHERE: [&str; 6] = [
     "authentication.shared_password_file",
     "authentication.tokens.hs256_secret_file",
     "authentication.users.*.password_file",
     "monitor.credential_file",
+    "monitor.metrics_credential_file",
     "tunnels.*.ssh_key_passphrase_file",
 ];
 

@@ -158,7 +158,7 @@ fn shards_tell_each_other_what_they_counted_and_then_are_silent() {
     server.machines[0].received(second, here, &mut request.to_vec());
     server.turn();
     let text = String::from_utf8(server.heard[&here].clone()).expect("text");
-    assert!(text.contains("\ndrupe_connections_opened_total 2\n"), "{text}");
+    assert!(text.contains("\ndrupe_connections_undecided 2\n"), "{text}");
     assert_eq!(tells(&mut server.machines[1]), None, "nothing happened since");
     // What only time brings about is told as well: nothing is asked of the connection that is not yet decided.
     let mut later = second;
@@ -171,8 +171,8 @@ fn shards_tell_each_other_what_they_counted_and_then_are_silent() {
     server.machines[1].elapsed(at.max(later));
     assert!(matches!(server.machines[1].next_letter(), Some((_, Letter::Counted { .. }))));
     assert!(server.machines[1].deadline().is_none_or(|deadline| deadline.at > second));
-    let Metrics { opened, .. } = server.machines[0].metrics();
-    assert_eq!(opened, 1, "its own are its own");
+    let Metrics { requests_metrics, undecided, .. } = server.machines[0].metrics();
+    assert_eq!((requests_metrics, undecided), (1, 1), "its own are its own");
 }
 
 #[test]

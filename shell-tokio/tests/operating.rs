@@ -18,11 +18,11 @@ use socket2::{Domain, Socket, Type};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use support::{DRUPE, Directory, Program, is_installed, read};
+use support::{DRUPE, Directory, Other, Program, is_installed, read};
 
 fn drupe(directory: &Path, arguments: &[&str]) -> Output {
     Command::new(DRUPE).args(arguments).current_dir(directory).stdin(Stdio::null()).output().expect("it was built")
@@ -84,6 +84,7 @@ fn a_configuration_is_checked_explained_and_written() {
     let example = std::fs::read_to_string(example).expect("it is there").replace("/etc/drupe/", "");
     certificate(path);
     std::fs::write(path.join("monitor-credential"), "0123456789abcdef\n").expect("written");
+    std::fs::write(path.join("metrics-credential"), "fedcba9876543210\n").expect("written");
     std::fs::write(path.join("example.yaml"), example).expect("written");
     let checked = drupe(path, &["check", "example.yaml"]);
     assert!(checked.status.success(), "{}", text(&checked.stderr));
@@ -182,40 +183,6 @@ fn connect_from(from: [u8; 4], port: u16) -> TcpStream {
     let stream = TcpStream::from(socket);
     stream.set_read_timeout(Some(std::time::Duration::from_secs(60))).expect("a socket");
     stream
-}
-
-/// Somebody else's server, ended with the test.
-struct Other(Child);
-
-impl Other {
-    /// Starts one at so many ports. It can't be asked which the system chose, so what is free is tried until nobody else takes
-    /// it meanwhile.
-    fn start<const N: usize>(mut begin: impl FnMut([u16; N]) -> Child) -> (Self, [u16; N]) {
-        for _ in 0..20 {
-            let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").expect("there are some"));
-            let ports = listeners.each_ref().map(|listener| listener.local_addr().expect("bound").port());
-            drop(listeners);
-            let mut other = Self(begin(ports));
-            while other.0.try_wait().expect("it is ours").is_none() {
-                // Whoever answers while it still runs is it: without one of its ports it ends.
-                if ports.iter().all(|port| TcpStream::connect(("127.0.0.1", *port)).is_ok()) {
-                    thread::sleep(std::time::Duration::from_millis(50));
-                    if other.0.try_wait().expect("it is ours").is_none() {
-                        return (other, ports);
-                    }
-                }
-                thread::sleep(std::time::Duration::from_millis(10));
-            }
-        }
-        panic!("it does not start");
-    }
-}
-
-impl Drop for Other {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// What the relay says of who speaks through a proxy, to somebody who listens without one.

@@ -4,8 +4,8 @@ use super::Machine;
 use crate::conn::Gate;
 use crate::handler::{Event, Handler};
 use crate::http::{
-    Access, Answer, Forwarded, HeadSearch, Http, Look, MONITOR_PATH, OpeningHandshake, Request, Site, Status, answer,
-    look,
+    Access, Answer, Bad, Forwarded, HeadSearch, Http, Look, OpeningHandshake, Outcome, Refused, Request, Scheme, Site,
+    Status, answer, look,
 };
 use crate::id::Origin;
 use crate::input::Failure;
@@ -110,9 +110,7 @@ impl<H: Handler> Machine<H> {
         }
         if let Some((socket, request)) = socket {
             let wire = match http.telnet {
-                Some(telnet) if request.path() != MONITOR_PATH || http.monitor.is_none() => {
-                    Wire::WsTelnet(WsTelnet { telnet, socket })
-                }
+                Some(telnet) if !request.opens_monitor() => Wire::WsTelnet(WsTelnet { telnet, socket }),
                 _ => Wire::WebSocket(socket),
             };
             self.speak(conn, wire, Some(&request));
@@ -155,8 +153,8 @@ impl<H: Handler> Machine<H> {
                     }
                     return None;
                 }
-                Look::Bad(status, reason) => {
-                    self.refuse(conn, &status.last_words(false), reason);
+                Look::Bad(bad) => {
+                    self.refuse_bad(conn, &bad);
                     return None;
                 }
                 Look::Tls => {
@@ -171,8 +169,8 @@ impl<H: Handler> Machine<H> {
                 self.state.schedule(index);
                 return None;
             }
-            if let Some(forwarded) = &http.forwarded
-                && request.asks_for_upgrade()
+            if request.asks_for_upgrade()
+                && let Some(forwarded) = &http.forwarded
                 && !self.told_by_proxy(conn, forwarded, &request)
             {
                 return None;
@@ -182,53 +180,103 @@ impl<H: Handler> Machine<H> {
             if !self.state.charge(index, 1, length as u64).serves() {
                 continue;
             }
-            let now = self.state.now;
-            // Whose credentials count, where there is anything that they open.
-            let peer = self.state.conns.get(conn).map(|found| found.peer).filter(|_| http.monitor.is_some());
-            let client =
-                peer.map(|peer| http.forwarded.as_ref().map_or(peer, |proxies| proxies.client(peer, &request)));
-            let client = client.and_then(Peer::key);
-            let is_over = |key| self.state.monitor_failures.check(now, &key, Rate::WRONG_PROOFS).is_err();
-            let site = Site {
-                http,
-                drains: self.state.is_draining(),
-                retry_after: some_time(self.state.config.drain.retry_after),
-                seed: self.state.config.seed.unwrap_or_default(),
-                has_tls: self.state.listen_of(conn).is_some_and(|listen| listen.tls.is_some()),
-                is_throttled: client.is_some_and(is_over),
-                metrics: || self.state.metrics_of_all().exposition(),
-                tunnels: || self.state.metrics_of_all().tunnels,
-            };
-            match answer(&request, site) {
-                Answer::Unauthorized(bytes) => {
-                    if let Some(key) = client {
-                        let _ = self.state.monitor_failures.try_charge(now, &key, Rate::WRONG_PROOFS);
-                    }
-                    self.state.metrics.authentication_failures += 1;
-                    self.refuse(conn, &bytes, Reason::Unauthorized);
-                }
-                Answer::More(bytes) => {
-                    self.state.outbound.control(index, &bytes);
-                    self.state.await_request(conn, http.timeout);
-                }
-                Answer::Last(bytes) => self.refuse(conn, &bytes, Reason::Answered),
-                Answer::Upgraded(bytes, socket) => {
-                    // As control itself, so that no pong overtakes it.
-                    self.state.outbound.control(index, &bytes);
-                    return Some((socket, request));
-                }
+            if let Some(socket) = self.answer(conn, http, &request) {
+                return Some(socket);
             }
         }
         None
     }
 
-    /// A proxy asks for WebSocket in the name of somebody; false if that is not to be answered now.
+    /// Answers one request; what is spoken from then on, if that is WebSocket.
+    fn answer(&mut self, conn: ConnId, http: &Http, request: &Request) -> Option<(WebSocket, Request)> {
+        let (peer, scheme) = (self.state.conns.get(conn)?.peer, self.scheme(conn, http, request));
+        // Whose credentials count, where there is anything that they open.
+        let client = http.forwarded.as_ref().map_or(peer, |proxies| proxies.client(peer, request));
+        let client = client.key().filter(|_| http.has_credentials());
+        let now = self.state.now;
+        let is_over = |key| self.state.monitor_failures.check(now, &key, Rate::WRONG_PROOFS).is_err();
+        let site = Site {
+            http,
+            drains: self.state.is_draining(),
+            retry_after: some_time(self.state.config.drain.retry_after),
+            seed: self.state.config.seed.unwrap_or_default(),
+            scheme,
+            is_throttled: client.is_some_and(is_over),
+            metrics: || self.state.metrics_of_all().exposition(),
+            tunnels: || self.state.metrics_of_all().tunnels,
+        };
+        let Answer { bytes, is_last, outcome } = answer(request, site);
+        self.state.outbound.control(conn.slot(), &bytes);
+        let reason = match outcome {
+            // The answer goes as control itself, so that no pong overtakes it.
+            Outcome::Upgraded { socket, is_monitor } => return Some((socket, request.clone().opening(is_monitor))),
+            Outcome::Served(endpoint) => {
+                self.state.count_request(endpoint);
+                self.state.answered(conn);
+                Reason::Answered
+            }
+            Outcome::Refused(refused) => {
+                if refused.reason == Reason::Unauthorized {
+                    if let Some(key) = client {
+                        let _ = self.state.monitor_failures.try_charge(now, &key, Rate::WRONG_PROOFS);
+                    }
+                    self.state.metrics.authentication_failures += 1;
+                }
+                self.tell_refused(conn, refused, Some(request));
+                refused.reason
+            }
+        };
+        if is_last {
+            self.state.end_told(conn.slot(), reason, Ending::Flush);
+        } else {
+            self.state.answered(conn);
+            self.state.await_request(conn, http.timeout);
+        }
+        None
+    }
+
+    /// By which scheme a request came; `None` if only a proxy knows and does not say.
+    fn scheme(&self, conn: ConnId, http: &Http, request: &Request) -> Option<Scheme> {
+        let found = self.state.conns.get(conn)?;
+        let is_by_proxy = found.uncounted || found.readmitted || found.peer == Peer::Local;
+        match &http.forwarded {
+            _ if found.secured.is_some() => Some(Scheme::Https),
+            _ if !is_by_proxy => Some(Scheme::Http),
+            Some(forwarded) => forwarded.scheme(request),
+            None => None,
+        }
+    }
+
+    /// A request that can't be read, or not in one way only.
+    fn refuse_bad(&mut self, conn: ConnId, bad: &Bad) {
+        let Bad { status, reason, why, ref request } = *bad;
+        let is_head = request.as_ref().is_some_and(|request| request.method() == "HEAD");
+        self.state.outbound.control(conn.slot(), &status.last_words_with(why, is_head));
+        if reason == Reason::BadRequest {
+            self.tell_refused(conn, Refused { status, reason, why }, request.as_deref());
+            self.state.end_told(conn.slot(), reason, Ending::Flush);
+        } else {
+            self.state.end(conn.slot(), reason, Ending::Flush);
+        }
+    }
+
+    /// Counts a request that is refused, and tells of it.
+    fn tell_refused(&mut self, conn: ConnId, refused: Refused, request: Option<&Request>) {
+        let Refused { status, reason, why } = refused;
+        self.state.metrics.requests_refused.add(reason);
+        let Some(found) = self.state.conns.get_mut(conn) else { return };
+        found.is_http = true;
+        if let (peer, Origin::Listener(listener)) = (found.peer, found.origin) {
+            let status = status.code();
+            self.tell(Event::RequestRefused { listener, peer, reason, status, why, request });
+        }
+    }
+
+    /// A proxy asks for WebSocket in the name of somebody, or says of nobody that can be read in whose: then in its own. False
+    /// if that is not to be answered now.
     fn told_by_proxy(&mut self, conn: ConnId, forwarded: &Forwarded, request: &Request) -> bool {
         let Some(found) = self.state.conns.get(conn).filter(|found| !found.readmitted) else { return true };
         let client = forwarded.client(found.peer, request);
-        if client == found.peer {
-            return true;
-        }
         match self.state.arrived(conn, client) {
             Some(Ok(())) => true,
             Some(Err(reason)) => {
@@ -245,7 +293,7 @@ impl<H: Handler> Machine<H> {
             Reason::AddressRefused | Reason::Quarantined => Status::FORBIDDEN,
             _ => Status::TOO_MANY_REQUESTS,
         };
-        self.refuse(conn, &status.last_words(false), reason);
+        self.refuse(conn, &status.last_words_with(reason.sentence(), false), reason);
     }
 
     pub(super) fn speak(&mut self, conn: ConnId, wire: Wire, request: Option<&Request>) {

@@ -149,6 +149,9 @@ impl<H: Handler> Machine<H> {
         self.state.metrics.bytes_in += bytes.len() as u64;
         found.traffic.bytes_in += bytes.len() as u64;
         let waits = self.state.must_wait(index);
+        if let Some(found) = self.state.conns.get(conn) {
+            self.state.count_tunnel_traffic(found.origin, bytes.len() as u64, 0);
+        }
         let Some(found) = self.state.conns.get_mut(conn) else { return };
         found.last_byte_at = now;
         match found.phase {

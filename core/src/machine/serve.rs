@@ -6,7 +6,7 @@ use crate::limit::Action;
 use crate::state::Ending;
 use crate::telnet::Signal;
 use crate::wire::{Decoded, Item};
-use crate::{ConnId, Reason};
+use crate::{ConnId, Payload, Reason};
 
 /// What is read of a connection and may not be served yet is kept up to here. A shell that keeps to
 /// [`Intent::read`], and reads less than this at a time, never comes near.

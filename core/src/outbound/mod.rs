@@ -71,6 +71,8 @@ pub(crate) struct Outbound {
     crossings: VecDeque<Crossing>,
     /// Who did not take the message that was published last, because they are slow.
     refused: Vec<u32>,
+    /// Connections whose queue is above the high mark, and has not yet come below the low one.
+    stalled: DenseSet,
     /// Bytes queued for all connections, and the most that was.
     pub(crate) queued: u64,
     pub(crate) queued_peak: u64,
@@ -94,6 +96,7 @@ impl Outbound {
             blocked: DenseSet::default(),
             crossings: VecDeque::new(),
             refused: Vec::new(),
+            stalled: DenseSet::default(),
             queued: 0,
             queued_peak: 0,
             skipped: 0,
@@ -153,6 +156,7 @@ impl Outbound {
             self.release(segment);
         }
         self.blocked.remove(index);
+        self.stalled.remove(index);
         // The next connection in this place has crossed nothing.
         self.crossings.retain(|crossing| crossing.index() != index);
     }
@@ -313,6 +317,11 @@ impl Outbound {
     /// Whether the queue went above the high mark and has not yet come below the low one.
     pub(crate) fn is_stalled(&self, index: u32) -> bool {
         self.queues[index as usize].stalled
+    }
+
+    /// Those of whom that is so.
+    pub(crate) fn stalled(&self) -> &[u32] {
+        self.stalled.as_slice()
     }
 
     /// When what is queued must have been written, if the socket is behind.

@@ -45,6 +45,7 @@ impl Outbound {
         same(format_args!("queue of slot {index}: earlier bytes"), queue.earlier_bytes, earlier)?;
         ensure(queue.stage.is_empty(), || blame("something is staged between two facts"))?;
         ensure(self.blocked.contains(index) == queue.owed.is_some(), || blame("full, and not due, or the reverse"))?;
+        ensure(self.stalled.contains(index) == queue.stalled, || blame("stalled, and not counted so, or the reverse"))?;
         ensure(queue.owed.is_some() || !queue.stalled, || blame("stalled, and the socket is not full"))?;
         ensure(queue.owed.is_none() || self.pending(index) > 0, || blame("due, and empty"))?;
         ensure(u64::from(queue.begun) <= u64::from(tail.len()) + earlier as u64, || blame("begun, and not there"))?;

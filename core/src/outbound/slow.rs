@@ -96,6 +96,7 @@ impl Outbound {
         let stalled = &mut self.queues[index as usize].stalled;
         if !*stalled && bytes > self.limits.marks.high() {
             *stalled = true;
+            self.stalled.insert(index);
             self.crossings.push_back(Crossing::Stalled(index));
         }
     }
@@ -117,6 +118,7 @@ impl Outbound {
         let stalled = &mut self.queues[index as usize].stalled;
         if *stalled && bytes <= self.limits.marks.low() {
             *stalled = false;
+            self.stalled.remove(index);
             self.crossings.push_back(Crossing::Drained(index));
         }
     }

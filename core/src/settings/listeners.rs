@@ -6,7 +6,9 @@ use super::tree::{
     ListenerSettings, ModeChoice, Profile, ProtocolName, Settings,
 };
 use super::words::quoted;
-use crate::http::{Access, Credential, Forwarded, ForwardedField, Http, Origins};
+use crate::http::{
+    Access, Authority, AuthorityError, Credential, Forwarded, ForwardedField, Http, OriginError, Origins, WebOrigin,
+};
 use crate::limit::Network;
 use crate::telnet::{Charset, InputMode, Telnet};
 use crate::tls::{CertificateFiles, ClientCertificates, Tls, TlsFiles};
@@ -26,13 +28,14 @@ const UNIX_PATH_MAX_BYTES: usize = 103;
 pub(super) fn plan(
     settings: &Settings,
     monitor: Option<&Credential>,
+    metrics: Option<&Credential>,
     problems: &mut Problems<'_>,
 ) -> (Vec<Listen>, Vec<Option<TlsFiles>>) {
     let (mut listeners, mut tls): (Vec<Listen>, Vec<Option<TlsFiles>>) = (Vec::new(), Vec::new());
     for (name, listener) in &settings.listeners {
         let key = format!("listeners.{name}");
         problems.check_name(&key, name);
-        let view = View { key: &key, settings, listener, monitor };
+        let view = View { key: &key, settings, listener, monitor, metrics };
         let mut listen = view.listen(name, problems);
         let same = |other: &&Listen| other.address == listen.address && !listen.has_any_port();
         if let Some(other) = listeners.iter().find(same) {
@@ -42,12 +45,16 @@ pub(super) fn plan(
         listen.tls = listener.tls.as_ref().map(|tls| Tls::pending(tls.handshake_timeout.0));
         listeners.push(listen);
     }
-    let serves_monitor = settings.listeners.values().filter_map(|listener| listener.websocket.as_ref());
-    if monitor.is_some()
-        && !serves_monitor.clone().any(|web| web.monitor || web.metrics == Some(AccessChoice::Credential))
-    {
+    let web = || settings.listeners.values().filter_map(|listener| listener.websocket.as_ref());
+    let has_own = !settings.monitor.metrics_credential.is_empty();
+    let (serves_monitor, asks_for_metrics) =
+        (web().any(|web| web.monitor), web().any(|web| web.metrics == Some(AccessChoice::Credential)));
+    if monitor.is_some() && !serves_monitor && (has_own || !asks_for_metrics) {
         let words = "no listener uses it; set websocket.monitor of one, or websocket.metrics to credential";
         problems.add("monitor.credential", words);
+    }
+    if has_own && !asks_for_metrics {
+        problems.add("monitor.metrics_credential", "no listener uses it; set websocket.metrics of one to credential");
     }
     (listeners, tls)
 }
@@ -68,6 +75,7 @@ struct View<'a> {
     settings: &'a Settings,
     listener: &'a ListenerSettings,
     monitor: Option<&'a Credential>,
+    metrics: Option<&'a Credential>,
 }
 
 impl View<'_> {
@@ -268,13 +276,24 @@ impl View<'_> {
 
     fn http(&self, address: &Address, problems: &mut Problems<'_>) -> Http {
         let web = self.listener.websocket.clone().unwrap_or_default();
-        if !web.path.is_empty() && !web.path.starts_with('/') {
-            self.add("websocket.path", "a path begins with /", problems);
+        if let (false, Err(problem)) = (web.path.is_empty(), Http::check_path(&web.path)) {
+            self.add("websocket.path", problem, problems);
         }
-        if (web.monitor || web.metrics == Some(AccessChoice::Credential)) && self.settings.monitor.credential.is_empty()
+        let monitor = &self.settings.monitor;
+        if web.monitor && monitor.credential.is_empty() {
+            self.add("websocket.monitor", "it needs monitor.credential (or monitor.credential_file)", problems);
+        }
+        if web.metrics == Some(AccessChoice::Credential)
+            && monitor.credential.is_empty()
+            && monitor.metrics_credential.is_empty()
         {
-            let key = if web.monitor { "websocket.monitor" } else { "websocket.metrics" };
-            self.add(key, "it needs monitor.credential (or monitor.credential_file)", problems);
+            self.add("websocket.metrics", "it needs monitor.metrics_credential, or monitor.credential", problems);
+        }
+        let is_token = |text: &String| !text.is_empty() && text.bytes().all(|byte| is_of_token(byte));
+        for subprotocol in web.subprotocols.iter().filter(|subprotocol| !is_token(subprotocol)) {
+            let words =
+                format!("{} can't be the name of one: it has blanks, commas or the like in it", quoted(subprotocol));
+            self.add("websocket.subprotocols", words, problems);
         }
         let forwarded = self.listener.forwarded.as_ref().map(|forwarded| Forwarded {
             field: match forwarded.field {
@@ -283,21 +302,34 @@ impl View<'_> {
             },
             trusted: self.trusted("forwarded.trusted", &networks(&forwarded.trusted), problems),
         });
-        let has_monitor = web.monitor || web.metrics == Some(AccessChoice::Credential);
+        let hosts = match &web.hosts {
+            Some(hosts) => {
+                let parse = |host: &String| match host.parse() {
+                    Ok(host) => Some(host),
+                    Err(AuthorityError { problem, .. }) => {
+                        let words = format!("{} is no name or address of a server: {problem}", quoted(host));
+                        self.add("websocket.hosts", words, problems);
+                        None
+                    }
+                };
+                hosts.iter().filter_map(parse).collect()
+            }
+            None => own_hosts(address),
+        };
         Http {
             path: (!web.path.is_empty()).then(|| web.path.clone()),
             origins: self.origins(&web.origins, problems),
             subprotocols: web.subprotocols,
             deflate: web.deflate,
             ping: web.ping.0.map(|ping| ping.0),
-            hosts: web.hosts.unwrap_or_else(|| own_hosts(address)),
+            hosts,
             forwarded,
-            monitor: self.monitor.filter(|_| has_monitor).cloned(),
-            metrics: match web.metrics {
-                Some(AccessChoice::Open) => Access::Open,
-                Some(AccessChoice::Credential) => Access::Credential,
-                // Who listens where decides, once that is known.
-                Some(AccessChoice::Off) | None => Access::Off,
+            monitor: self.monitor.filter(|_| web.monitor).cloned(),
+            metrics: match (web.metrics, self.metrics) {
+                (Some(AccessChoice::Open), _) => Access::Open,
+                (Some(AccessChoice::Credential), Some(credential)) => Access::Credential(credential.clone()),
+                // Without a credential there is a problem, and nobody looks. Who listens where decides, once that is known.
+                (Some(AccessChoice::Credential), None) | (Some(AccessChoice::Off) | None, _) => Access::Off,
             },
             page: web.page,
             telnet: None,
@@ -316,12 +348,15 @@ impl View<'_> {
                 Origins::Any
             }
             list => {
-                for origin in list.iter().filter(|origin| !origin.contains("://")) {
-                    let words =
-                        format!("{} is no origin such as https://example.org, nor `same` or `*` alone", quoted(origin));
-                    self.add("websocket.origins", words, problems);
-                }
-                Origins::List(list.to_vec())
+                let parse = |origin: &String| match origin.parse::<WebOrigin>() {
+                    Ok(origin) => Some(origin),
+                    Err(OriginError { problem, .. }) => {
+                        let words = format!("{} can't be an origin: {problem}", quoted(origin));
+                        self.add("websocket.origins", words, problems);
+                        None
+                    }
+                };
+                Origins::List(list.iter().filter_map(parse).collect())
             }
         }
     }
@@ -379,7 +414,7 @@ impl View<'_> {
         let web = self.listener.websocket.clone().unwrap_or_default();
         if web.monitor || web.metrics == Some(AccessChoice::Credential) {
             let words = format!(
-                "the monitor's credential would cross the network in the clear: set {}.tls, or serve the monitor on loopback",
+                "a credential would cross the network in the clear: set {}.tls, or serve what it opens on loopback",
                 self.key
             );
             self.add(if web.monitor { "websocket.monitor" } else { "websocket.metrics" }, words, problems);
@@ -405,14 +440,20 @@ fn certificate(files: &CertificateSettings) -> CertificateFiles {
     CertificateFiles { certificate: (&files.certificate).into(), key: (&files.key).into() }
 }
 
+/// Whether a byte may be in a token (RFC 9110 section 5.6.2).
+fn is_of_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
 /// The names by which a browser may know a loopback address.
-fn own_hosts(address: &Address) -> Vec<String> {
+fn own_hosts(address: &Address) -> Vec<Authority> {
     let is_loopback = match address {
         Address::Tcp(address) => address.ip().to_canonical().is_loopback(),
         Address::Forwarded(forward) => matches!(forward.bind, RemoteBind::Tcp { .. }) && forward.bind.is_local(),
         Address::Unix(_) | Address::Inherited(_) => false,
     };
-    if is_loopback { ["localhost", "127.0.0.1", "[::1]"].map(ToString::to_string).into() } else { Vec::new() }
+    let names = if is_loopback { &["localhost", "127.0.0.1", "[::1]"][..] } else { &[] };
+    names.iter().filter_map(|name| name.parse().ok()).collect()
 }
 
 fn lines(lines: &LineSettings) -> Lines {

@@ -54,7 +54,7 @@
 //! | `tunnels`: waits and timeouts | at once | stay |
 //! | `listeners.*`: `welcome`, `notices`, `half_open`, `app`, `tls`, `websocket`, `telnet`, `lines`, `length`, proxies, networks | at once | stay as they are |
 //! | `authentication`: users, passwords, tokens' keys | at once | stay who they are |
-//! | `monitor.credential` | at once | stay |
+//! | `monitor.credential`, `monitor.metrics_credential` | at once | stay |
 //! | `log.level`, `log.targets` | at once | |
 //! | `workers`, `envelope`, `log`: all else, `authentication`: all else, `monitor`: all else | with the next start | |
 //!
@@ -284,8 +284,10 @@ impl Sources {
 
 impl Sources {
     fn read_secrets(&self, settings: &mut Settings, layers: &Layers) -> Result<(), SettingsErrors> {
-        let MonitorSettings { credential, credential_file, .. } = &mut settings.monitor;
+        let MonitorSettings { credential, credential_file, metrics_credential, metrics_credential_file, .. } =
+            &mut settings.monitor;
         self.read_secret(layers, "monitor.credential", credential, credential_file)?;
+        self.read_secret(layers, "monitor.metrics_credential", metrics_credential, metrics_credential_file)?;
         for (name, tunnel) in &mut settings.tunnels {
             let TunnelSettings { ssh_key_passphrase, ssh_key_passphrase_file, .. } = tunnel;
             let key = format!("tunnels.{name}.ssh_key_passphrase");
@@ -445,7 +447,7 @@ impl Layers {
 /// What a reload does not change.
 fn when(path: &str) -> &'static str {
     const STARTS: [&str; 5] = ["workers", "envelope", "log.", "authentication.", "monitor."];
-    const AT_ONCE: [&str; 7] = [
+    const AT_ONCE: [&str; 8] = [
         "log.level",
         "log.targets",
         "authentication.users",
@@ -453,6 +455,7 @@ fn when(path: &str) -> &'static str {
         "authentication.tokens",
         "authentication.iterations",
         "monitor.credential",
+        "monitor.metrics_credential",
     ];
     let begins = |parts: &[&str]| parts.iter().any(|part| path.starts_with(part));
     let is_socket = path.starts_with("listeners.") && path.split('.').nth(2) == Some("socket");

@@ -296,9 +296,11 @@ impl Plan {
 
 fn plan(settings: &Settings, problems: &mut Problems<'_>) -> Plan {
     let authentication = authentication(settings, problems);
-    let monitor_credential = credential(&settings.monitor, problems);
+    let monitor_credential = credential("monitor.credential", &settings.monitor.credential, problems);
+    let metrics_credential = metrics_credential(&settings.monitor, problems);
     let is_authenticated = authentication.is_some();
-    let (listeners, tls) = super::listeners::plan(settings, monitor_credential.as_ref(), problems);
+    let (listeners, tls) =
+        super::listeners::plan(settings, monitor_credential.as_ref(), metrics_credential.as_ref(), problems);
     let peer = peer_limits("limits.peer", &settings.limits.peer, problems);
     let PeerLimits { budget, rates, idle, idle_warning, silence, lifetime } = peer;
     let mut config = Config {
@@ -336,8 +338,9 @@ fn plan(settings: &Settings, problems: &mut Problems<'_>) -> Plan {
         accept_backoff: settings.limits.accept_backoff.0,
         ..Config::default()
     };
-    if settings.workers.get() > 1 && monitor_credential.is_some() {
-        problems.add("workers", "the monitor sees one worker only; set workers: 1, or take its credential away");
+    let mut web = settings.listeners.values().filter_map(|listener| listener.websocket.as_ref());
+    if settings.workers.get() > 1 && web.any(|web| web.monitor) {
+        problems.add("workers", "the monitor sees one worker only; set workers: 1, or websocket.monitor: false");
     }
     let own = config.peer_limits();
     for listen in &mut config.listeners {
@@ -369,17 +372,30 @@ fn plan(settings: &Settings, problems: &mut Problems<'_>) -> Plan {
     }
 }
 
-fn credential(monitor: &MonitorSettings, problems: &mut Problems<'_>) -> Option<Credential> {
-    if monitor.credential.is_empty() {
+fn credential(key: &str, secret: &Secret, problems: &mut Problems<'_>) -> Option<Credential> {
+    if secret.is_empty() {
         return None;
     }
-    match Credential::new(monitor.credential.reveal()) {
+    match Credential::new(secret.reveal()) {
         Ok(credential) => Some(credential),
         Err(error) => {
-            problems.add("monitor.credential", error.to_string());
+            problems.add(key, error.to_string());
             None
         }
     }
+}
+
+fn metrics_credential(monitor: &MonitorSettings, problems: &mut Problems<'_>) -> Option<Credential> {
+    const KEY: &str = "monitor.metrics_credential";
+    let MonitorSettings { credential: of_monitor, metrics_credential, .. } = monitor;
+    if !metrics_credential.is_empty() && metrics_credential == of_monitor {
+        problems.add(KEY, "it opens the monitor as well; choose another, or leave it out");
+    }
+    if metrics_credential.is_empty() {
+        // What is wrong with it is said of it.
+        return Credential::new(of_monitor.reveal()).ok();
+    }
+    credential(KEY, metrics_credential, problems)
 }
 
 fn connections(limits: &LimitSettings, is_authenticated: bool, problems: &mut Problems<'_>) -> ConnectionLimits {

@@ -80,6 +80,7 @@ impl Settings {
         let AuthenticationSettings { users, shared_password, shared_password_hash, tokens, .. } = &self.authentication;
         let single = [
             ("monitor.credential", &self.monitor.credential),
+            ("monitor.metrics_credential", &self.monitor.metrics_credential),
             ("authentication.shared_password", shared_password),
             ("authentication.shared_password_hash", shared_password_hash),
         ];

@@ -139,7 +139,7 @@ choices! {
         /// Whoever can connect.
         #[default]
         Open = "open",
-        /// Whoever has the monitor's credential.
+        /// Whoever has its credential.
         Credential = "credential",
         /// Nobody.
         Off = "off",
@@ -430,7 +430,8 @@ settings! {
         path: String = String::new();
         /// Which pages may connect: `same`, `*`, or origins such as `https://example.org`.
         origins: Vec<String> = ["same".into()].into();
-        /// The values of `Host` that are served, against DNS rebinding; on a loopback address, its names by default, else all.
+        /// The values of `Host` that are served, against DNS rebinding; on a loopback address, its names by default, else all. Health
+        /// checks may have any.
         hosts: Option<Vec<String>> = None;
         /// Subprotocols, the preferred one first.
         subprotocols: Vec<String> = Vec::new();
@@ -443,7 +444,8 @@ settings! {
         /// Whether the page at `/` is served.
         page: bool = true;
         /// By default everybody where only this machine can connect, on a loopback address or a Unix socket and without a proxy in
-        /// front, and nobody elsewhere: who may look at `/metrics`.
+        /// front, and nobody elsewhere: who may look at `/metrics`. `credential` needs `monitor.metrics_credential` or
+        /// `monitor.credential`.
         metrics: Option<AccessChoice> = None;
         /// Whether `/monitor` is here. It needs `monitor.credential`.
         monitor: bool = false;
@@ -697,6 +699,12 @@ settings! {
         /// A file whose first line is the credential.
         #[schemars(extend("format" = PATH))]
         credential_file: String = String::new();
+        /// What opens `/metrics` where `websocket.metrics` is `credential`, and nothing else; `credential` if it is empty. At least 16
+        /// characters.
+        metrics_credential: Secret = Secret::default();
+        /// A file whose first line is that credential.
+        #[schemars(extend("format" = PATH))]
+        metrics_credential_file: String = String::new();
         /// How many may look at a time.
         watchers_max: NonZeroU32 = count(16);
         /// How often the table is sent.

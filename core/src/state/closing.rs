@@ -25,12 +25,23 @@ pub(crate) enum Ending {
 impl<C: Default> State<C> {
     /// Ends a connection that has no reason yet. The first reason is the one that counts.
     pub(crate) fn end(&mut self, index: u32, reason: Reason, ending: Ending) {
+        let is_news = !matches!(reason, Reason::Answered | Reason::PeerClosed | Reason::Idle | Reason::Shutdown);
+        self.end_as(index, reason, ending, is_news);
+    }
+
+    /// As [`end`](Self::end), where the handler knows already that it does not open.
+    pub(crate) fn end_told(&mut self, index: u32, reason: Reason, ending: Ending) {
+        self.end_as(index, reason, ending, false);
+    }
+
+    fn end_as(&mut self, index: u32, reason: Reason, ending: Ending, is_news: bool) {
         let now = self.now;
         let id = self.conns.id(index);
         let Some(conn) = self.conns.at_mut(index).filter(|conn| conn.has_no_reason()) else { return };
         let (encoding, announced, origin, peer) = (conn.encoding, conn.is_open(), conn.origin, conn.peer);
         let notices = conn.notices && announced && !conn.finished;
         self.undecided -= u64::from(!announced);
+        let (was_undecided, was_answered) = (conn.is_undecided(), conn.was_answered);
         conn.phase = if ending == Ending::Drop {
             Phase::Over
         } else {
@@ -44,8 +55,14 @@ impl<C: Default> State<C> {
         for room in rooms {
             self.rooms.remove(room, index, encoding);
         }
-        self.metrics.ended.add(reason);
-        self.metrics.lasted(lasted);
+        if was_undecided && was_answered {
+            self.http_kept -= 1;
+            self.metrics.http_ended.add(reason);
+        } else {
+            self.metrics.opened += u64::from(was_undecided);
+            self.metrics.ended.add(reason);
+            self.metrics.lasted(lasted);
+        }
         if was_unknown {
             self.known();
         }
@@ -59,7 +76,7 @@ impl<C: Default> State<C> {
         } else {
             self.contexts[id.index()] = None;
             if let Origin::Listener(listener) = origin
-                && !matches!(reason, Reason::Answered | Reason::PeerClosed | Reason::Idle | Reason::Shutdown)
+                && is_news
             {
                 self.pending.push_back(Pending::TurnedAway(listener, peer, reason));
             }
@@ -244,7 +261,6 @@ impl<C: Default> State<C> {
             self.outbound.changed.insert(index);
             self.agenda.forget(index);
             self.labels.forget(id);
-            self.count_tunnel_traffic(&conn);
             match conn.origin {
                 Origin::Listener(listener) => {
                     self.left(Some(listener), conn.counted_as());

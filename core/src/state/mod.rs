@@ -29,6 +29,7 @@ pub(crate) use watch::{Copied, Watched};
 
 use crate::conn::{Conn, Gate, Offered, Phase, RoundTrip};
 use crate::dials::Dials;
+use crate::http::Endpoint;
 use crate::id::Origin;
 use crate::input::{AcceptFailure, Failure};
 use crate::limit::{Admission, Budget, Meters};
@@ -65,7 +66,7 @@ pub(crate) struct State<C> {
     pub(crate) agenda: Agenda,
     pub(crate) dials: Dials,
     pub(crate) tunnels: Tunnels,
-    /// Bytes received and written by connections that are over, of each tunnel of the configuration.
+    /// Bytes received and written by the connections of each tunnel.
     pub(crate) tunnel_traffic: BTreeMap<String, (u64, u64)>,
     pub(crate) admission: Admission,
     pub(crate) listeners: Listeners,
@@ -78,6 +79,8 @@ pub(crate) struct State<C> {
     pub(crate) replaced: VecDeque<ConnId>,
     /// Connections that have not shown what they speak.
     pub(crate) undecided: u64,
+    /// Those of them that a request was answered to over HTTP, and that may ask for more.
+    pub(crate) http_kept: u64,
     /// What is told of the server to those who list servers (MSSP).
     pub(crate) server_status: Vec<(String, String)>,
     /// What holds for the peers of listeners without limits of their own.
@@ -139,6 +142,7 @@ impl<C: Default> State<C> {
             admission: Admission::default(),
             listeners: Listeners::new(&config),
             metrics: Metrics::new(),
+            http_kept: 0,
             pending: VecDeque::new(),
             over: Vec::new(),
             replaced: VecDeque::new(),
@@ -189,7 +193,8 @@ impl<C: Default> State<C> {
         if let Origin::Listener(listener) = origin {
             self.listeners.opened(listener);
         }
-        self.undecided += u64::from(conn.is_undecided());
+        let is_undecided = conn.is_undecided();
+        self.undecided += u64::from(is_undecided);
         let id = self.conns.insert(conn);
         let index = id.slot();
         if self.outbound.changed.contains(index) {
@@ -204,7 +209,8 @@ impl<C: Default> State<C> {
         if let Origin::Dial(dial) = origin {
             self.dials.connected(dial, id, wait.is_none().then_some(self.now));
         }
-        self.metrics.opened += 1;
+        // Whoever shows first what it speaks is one then.
+        self.metrics.opened += u64::from(!is_undecided);
         self.outbound.changed.insert(index);
         self.speak_first(index);
         self.schedule(index);
@@ -257,17 +263,39 @@ impl<C: Default> State<C> {
     /// A request of HTTP is expected.
     pub(crate) fn await_request(&mut self, id: ConnId, wait: Duration) {
         let until = self.now + wait;
-        if let Some(conn) = self.conns.get_mut(id) {
+        // Whoever was told of a refused request may have ended the connection.
+        if let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.is_undecided()) {
             conn.phase = Phase::Undecided { until };
             conn.is_http = true;
         }
         self.schedule(id.slot());
     }
 
+    /// A request for something else than a WebSocket was served.
+    pub(crate) fn count_request(&mut self, endpoint: Endpoint) {
+        let counter = match endpoint {
+            Endpoint::Health => &mut self.metrics.requests_health,
+            Endpoint::Metrics => &mut self.metrics.requests_metrics,
+            Endpoint::Page => &mut self.metrics.requests_page,
+        };
+        *counter += 1;
+    }
+
+    /// A request for something else than a WebSocket was served, or refused in a way that more may follow.
+    pub(crate) fn answered(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.is_undecided()) else { return };
+        conn.is_http = true;
+        if !core::mem::replace(&mut conn.was_answered, true) {
+            self.http_kept += 1;
+        }
+    }
+
     /// It is clear what is spoken on a connection.
     pub(crate) fn decide(&mut self, id: ConnId, wire: Wire) {
         let now = self.now;
         let Some(conn) = self.conns.get_mut(id) else { return };
+        self.http_kept -= u64::from(conn.is_undecided() && conn.was_answered);
+        self.metrics.opened += 1;
         let number = self.outbound.intern(wire.encoding());
         let listen = self.listeners.of(conn.origin);
         let is_auto = listen.is_some_and(|listen| matches!(listen.protocol, Protocol::Auto(_)));
@@ -351,17 +379,18 @@ impl<C: Default> State<C> {
 
     /// How many connections are open.
     pub(crate) fn open_connections(&self) -> u64 {
-        self.metrics.opened - self.metrics.ended.total() - self.undecided
+        self.metrics.opened - self.metrics.ended.total()
     }
 
     /// The counters and gauges as of now.
     pub(crate) fn metrics(&self) -> Metrics {
         let mut metrics = self.metrics.clone();
         metrics.undecided = self.undecided;
+        metrics.http_connections = self.http_kept;
         metrics.open = self.open_connections();
         metrics.closing = self.conns.len() as u64 - metrics.open - metrics.undecided;
-        let is_stalled = |id: &ConnId| self.open_slot(*id).is_some_and(|index| self.outbound.is_stalled(index));
-        metrics.stalled = self.conns.ids().filter(is_stalled).count() as u64;
+        let is_open = |index: &&u32| self.conns.at(**index).is_some_and(Conn::is_open);
+        metrics.stalled = self.outbound.stalled().iter().filter(is_open).count() as u64;
         metrics.draining = self.is_draining().into();
         if self.post.shard.number() == 0 {
             // Told by one shard, since what they tell is added up.

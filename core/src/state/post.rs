@@ -116,7 +116,8 @@ impl<C: Default> State<C> {
         let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.uncounted) else { return Some(Ok(())) };
         let Origin::Listener(listener) = conn.origin else { return Some(Ok(())) };
         conn.readmitted = true;
-        self.metrics.forwarded += 1;
+        // A proxy that does not say for whom it speaks is held to its own address.
+        self.metrics.forwarded += u64::from(peer != conn.peer);
         if self.post.shard.number() > 0 {
             conn.gate = Gate::Admission;
             self.post.letters.push_back((Addressee::First, Letter::Arrived { conn: id, listener, peer }));

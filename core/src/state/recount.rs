@@ -141,6 +141,8 @@ impl<C: Default> State<C> {
         let count = |is_counted: fn(&Conn) -> bool| self.count(is_counted) as u64;
         same("open", metrics.open, count(Conn::is_open))?;
         same("undecided", metrics.undecided, count(Conn::is_undecided))?;
+        let kept = count(|conn| conn.is_undecided() && conn.was_answered);
+        same("connections kept for HTTP", metrics.http_connections, kept)?;
         same("closing", metrics.closing, count(|conn| !conn.has_no_reason()))?;
         let is_stalled = |id: &ConnId| self.open_slot(*id).is_some_and(|index| self.outbound.is_stalled(index));
         same("stalled", metrics.stalled, self.conns.ids().filter(is_stalled).count() as u64)?;
@@ -152,7 +154,7 @@ impl<C: Default> State<C> {
         let queued = self.conns.ids().map(|id| self.outbound.pending(id.slot()) as u64).sum();
         same("queued_bytes", metrics.queued_bytes, queued)?;
         ensure(metrics.queued_bytes_peak >= queued, || "the peak of queued bytes is below what is queued".into())?;
-        let ended = metrics.opened - count(Conn::has_no_reason);
+        let ended = metrics.opened - count(Conn::is_open);
         same("connections that ended", metrics.ended.total(), ended)
     }
 }

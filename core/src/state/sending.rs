@@ -122,6 +122,8 @@ impl<C: Default> State<C> {
         self.metrics.bytes_out += written;
         if let Some(conn) = self.conns.at_mut(index) {
             conn.traffic.bytes_out += written;
+            let origin = conn.origin;
+            self.count_tunnel_traffic(origin, 0, written);
         }
         self.settle_crossings();
         if self.conns.at(index).is_some_and(|conn| conn.finished) && self.outbound.pending(index) == 0 {

@@ -1,7 +1,6 @@
 //! What the server's state has to do with tunnels.
 
 use super::{Ending, Listeners, Pending, State};
-use crate::conn::Conn;
 use crate::id::Origin;
 use crate::input::Failure;
 use crate::limit::Admission;
@@ -52,16 +51,15 @@ impl<C: Default> State<C> {
         self.tunnels.statuses()
     }
 
-    /// A connection is over: what it carried is kept.
-    pub(super) fn count_tunnel_traffic(&mut self, conn: &Conn) {
-        if let Some(name) = tunnel_of(&self.listeners, conn.origin) {
-            if !self.tunnel_traffic.contains_key(name) {
-                self.tunnel_traffic.insert(name.into(), (0, 0));
-            }
-            if let Some((bytes_in, bytes_out)) = self.tunnel_traffic.get_mut(name) {
-                *bytes_in += conn.traffic.bytes_in;
-                *bytes_out += conn.traffic.bytes_out;
-            }
+    /// So many bytes were received and written by a connection.
+    pub(crate) fn count_tunnel_traffic(&mut self, origin: Origin, received: u64, written: u64) {
+        let Some(name) = tunnel_of(&self.listeners, origin) else { return };
+        if !self.tunnel_traffic.contains_key(name) {
+            self.tunnel_traffic.insert(name.into(), (0, 0));
+        }
+        if let Some((bytes_in, bytes_out)) = self.tunnel_traffic.get_mut(name) {
+            *bytes_in += received;
+            *bytes_out += written;
         }
     }
 
@@ -72,12 +70,6 @@ impl<C: Default> State<C> {
             let (bytes_in, bytes_out) = self.tunnel_traffic.get(&tunnel.name).copied().unwrap_or_default();
             let mut metrics =
                 TunnelMetrics { name: tunnel.name.clone(), bytes_in, bytes_out, ..TunnelMetrics::default() };
-            for conn in self.conns.ids().filter_map(|id| self.conns.get(id)) {
-                if tunnel_of(&self.listeners, conn.origin) == Some(&tunnel.name) {
-                    metrics.bytes_in += conn.traffic.bytes_in;
-                    metrics.bytes_out += conn.traffic.bytes_out;
-                }
-            }
             let Some(status) = statuses.iter().find(|status| status.name == tunnel.name) else { return metrics };
             metrics.state = status.state.number() as u64;
             metrics.up = u64::from(status.state == TunnelState::Up);

@@ -42,6 +42,7 @@ use crate::telnet::{InputMode, Replies, Session, Telnet, Terminal};
 use crate::websocket::{Role, WebSocket, WebSocketDecoder};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 /// What is spoken on a connection.

@@ -3,6 +3,7 @@
 //! something that the server does.
 
 use crate::shell::core::app::{Chat, Echo, Relay};
+use crate::shell::core::http::Http;
 use crate::shell::core::kit::Service;
 use crate::shell::core::kit::auth::scram::Credentials;
 use crate::shell::core::kit::auth::{Accounts, Authentication};
@@ -13,9 +14,10 @@ use crate::shell::core::limit::Rate;
 use crate::shell::core::outbound::Marks;
 use crate::shell::core::shell::block_on;
 use crate::shell::core::shell::client::Incoming;
+use crate::shell::core::telnet::Telnet;
 use crate::shell::core::tls::{CertificateFiles, Tickets, Tls, TlsFiles};
 use crate::shell::core::trace::{SharedTrace, replay};
-use crate::shell::core::wire::Proxies;
+use crate::shell::core::wire::{Protocol, Proxies};
 use crate::shell::core::{
     Backoff, Config, Dial, Event, Handler, Hub, Listen, Machine, Metrics, NoNote, Offloaded, PayloadBuf, Reason, Timer,
 };
@@ -525,6 +527,46 @@ fn a_handler_gives_work_away_and_is_told_of_it() {
 }
 
 #[test]
+fn a_page_that_posts_where_no_http_is_spoken_is_served_nothing() {
+    let request = b"POST / HTTP/1.1\r\nHost: x\r\nOrigin: http://evil.example\r\nContent-Length: 6\r\n\r\nhello\n";
+    for (address, probe) in [
+        ("tcp://127.0.0.1:0", 0),
+        ("telnet://127.0.0.1:0", 3),
+        ("auto://127.0.0.1:0", 3),
+        ("length://127.0.0.1:0?prefix=u8", 0),
+    ] {
+        let server = run(Config::listening([address.parse::<Listen>().expect("well formed")]), Echo, None);
+        let mut page = server.connect();
+        // A browser may connect ahead, and send once it is taken for a terminal.
+        page.0.read_exact(&mut [0; 3][..probe]).expect("it is asked what terminal it is");
+        page.send(request);
+        let heard = String::from_utf8_lossy(&page.rest_bytes()).into_owned();
+        assert!(!heard.contains("hello") && !heard.contains("Origin"), "{address}: {heard}");
+        let metrics = server.end();
+        assert_eq!((metrics.messages_in, metrics.ended.get(Reason::WrongProtocol)), (0, 1), "{address}");
+    }
+}
+
+#[test]
+fn a_terminal_in_a_websocket_hears_all_before_the_close() {
+    let http = Http { telnet: Some(Telnet { probe: false, ..Telnet::default() }), ..Http::default() };
+    let listen: Listen = "ws://127.0.0.1:0".parse().expect("well formed");
+    let config = Config::listening([Listen { protocol: Protocol::Http(Arc::new(http)), ..listen }]);
+    let server = run(config, Echo, None);
+    let mut peer = server.connect();
+    peer.send(
+        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+          Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+    );
+    peer.hear("\r\n\r\n");
+    let lines = b"one\r\n".repeat(20);
+    peer.send(&[&[0x82, 0x80 | 100, 0, 0, 0, 0][..], &lines, &[0x88, 0x82, 0, 0, 0, 0, 3, 0xe8]].concat());
+    let echoed = [&[0x82, 5][..], b"one\r\n"].concat().repeat(20);
+    assert_eq!(peer.rest_bytes(), [&echoed[..], &[0x88, 2, 3, 0xe8]].concat());
+    assert_eq!(server.end().ended.get(Reason::PeerClosed), 1);
+}
+
+#[test]
 fn telnet_is_negotiated_and_served() {
     let config = Config::listening(["telnet://127.0.0.1:0".parse().expect("well formed")]);
     let server = run(config, Echo, None);
@@ -567,7 +609,7 @@ fn websocket_and_http_share_a_port() {
     server.remote.drain().expect("it runs");
     let _ = server.remote.drain();
     assert_eq!(socket.rest_bytes(), b"\x88\x0a\x03\xe9shutdown");
-    assert_eq!(server.thread.join().expect("no panic").ended.get(Reason::Answered), 1);
+    assert_eq!(server.thread.join().expect("no panic").http_ended.get(Reason::Answered), 1);
 }
 
 #[test]

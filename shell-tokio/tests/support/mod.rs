@@ -4,6 +4,7 @@ mod skipped;
 
 pub(crate) use skipped::skip;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
@@ -98,6 +99,40 @@ impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Somebody else's server, ended with the test.
+pub(crate) struct Other(pub(crate) Child);
+
+impl Other {
+    /// Starts one at so many ports. It can't be asked which the system chose, so what is free is tried until nobody else takes
+    /// it meanwhile.
+    pub(crate) fn start<const N: usize>(mut begin: impl FnMut([u16; N]) -> Child) -> (Self, [u16; N]) {
+        for _ in 0..20 {
+            let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").expect("there are some"));
+            let ports = listeners.each_ref().map(|listener| listener.local_addr().expect("bound").port());
+            drop(listeners);
+            let mut other = Self(begin(ports));
+            while other.0.try_wait().expect("it is ours").is_none() {
+                // Whoever answers while it still runs is it: without one of its ports it ends.
+                if ports.iter().all(|port| TcpStream::connect(("127.0.0.1", *port)).is_ok()) {
+                    std::thread::sleep(std::time::Duration::from_millis(50));
+                    if other.0.try_wait().expect("it is ours").is_none() {
+                        return (other, ports);
+                    }
+                }
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+        }
+        panic!("it does not start");
+    }
+}
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

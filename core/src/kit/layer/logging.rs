@@ -1,4 +1,5 @@
 use super::Layer;
+use crate::http::Request;
 use crate::text::escape_hidden;
 use crate::{Event, Handler, Hub};
 use alloc::format;
@@ -48,6 +49,10 @@ impl<F: FnMut(&str)> Logging<F> {
             Event::ChannelRefused { tunnel, words } => format!("tunnel {tunnel} refused {words}"),
             Event::AcceptPaused { listener, failure } => format!("listener {} can't accept: {failure}", listener.0),
             Event::AcceptResumed { listener } => format!("listener {} accepts again", listener.0),
+            Event::RequestRefused { listener, peer, reason, status, why, request } => {
+                let asked = request.map(asked).unwrap_or_default();
+                format!("{peer} refused by listener {}: {reason}, {status}, {why}{asked}", listener.0)
+            }
             Event::Stalled { conn, queued } => format!("{conn} stalled: {queued} bytes queued"),
             Event::Drained { conn } => format!("{conn} drained"),
             Event::DialFailed { dial, failure, retry_at } => {
@@ -61,6 +66,18 @@ impl<F: FnMut(&str)> Logging<F> {
             _ => return None,
         })
     }
+}
+
+/// What was asked for, and by which names.
+fn asked(request: &Request) -> String {
+    let shown = |value: Option<&str>| value.map_or("-".into(), |value| escape_hidden(&start(value)).into_owned());
+    let (host, origin) = (shown(request.host()), shown(request.field("origin")));
+    format!(": {} {}, host {host}, origin {origin}", shown(Some(request.method())), shown(Some(request.path())))
+}
+
+/// The first characters of what a peer can make long.
+fn start(value: &str) -> String {
+    value.chars().take(200).collect()
 }
 
 impl<H: Handler, F: FnMut(&str)> Layer<H> for Logging<F> {

@@ -39,7 +39,6 @@ mod stats;
 use crate::http::Request;
 use crate::kit::layer::Layer;
 use crate::text::neutralize;
-use crate::wire::Protocol;
 use crate::{AddressKey, ConnId, Event, Handler, Hub, Payload, Peer, Reason, Timer};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -182,11 +181,7 @@ impl Monitor {
     }
 
     fn opened<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, request: Option<&Request>) -> bool {
-        let is_ours = request.is_some_and(|request| request.path() == PATH) && {
-            let listen = hub.listen(conn);
-            listen.is_some_and(|listen| matches!(&listen.protocol, Protocol::Http(http) if http.monitor.is_some()))
-        };
-        if !is_ours {
+        if !request.is_some_and(Request::opens_monitor) {
             let client = Client::new(hub, request);
             self.clients.insert(conn, client);
             self.newest = Some(conn);
@@ -425,8 +420,6 @@ const OWN_ADDRESS: &str = "own_address";
 fn key_of<C: Default>(hub: &Hub<'_, C>, conn: ConnId) -> Option<AddressKey> {
     hub.peer(conn).and_then(Peer::key)
 }
-
-const PATH: &str = crate::http::MONITOR_PATH;
 
 fn tell<C: Default>(hub: &mut Hub<'_, C>, conn: ConnId, message: &Value) {
     hub.send(conn, &message.to_string());

@@ -4,6 +4,7 @@ use crate::http::{Credential, Http};
 use crate::kit::layer::Within;
 use crate::testing::TestHub;
 use crate::tunnel::{LinkId, Ssh, Tunnel, TunnelFailure, TunnelId, TunnelReport};
+use crate::wire::Protocol;
 use crate::{Config, Listen, ListenerId, Request as Wish};
 
 const CREDENTIAL: &str = "0123456789abcdef";

@@ -17,13 +17,13 @@ pub struct Credential(Arc<str>);
 pub struct CredentialError;
 
 /// Who may look at an endpoint.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Access {
     /// Whoever can connect.
     #[default]
     Open,
-    /// Whoever has the credential of the monitor. Without a credential, nobody.
-    Credential,
+    /// Whoever has this. It opens nothing else.
+    Credential(Credential),
     /// Nobody: there is no such endpoint.
     Off,
 }
@@ -40,11 +40,8 @@ impl Credential {
         if secret.chars().count() < Self::MIN_CHARS { Err(CredentialError) } else { Ok(Self(secret.into())) }
     }
 
-    /// What a request shows.
-    pub(super) fn check(&self, request: &Request, seed: u64) -> Shown {
-        if request.fields.values("cookie").any(|cookies| self.is_in_cookies(cookies, seed)) {
-            return Shown::Cookie;
-        }
+    /// What a request shows, its cookies aside.
+    pub(super) fn check(&self, request: &Request) -> Shown {
         let Some(value) = request.fields.value("authorization") else { return Shown::Nothing };
         let Some((scheme, rest)) = value.split_once(' ') else { return Shown::Wrong };
         let is_good = if scheme.eq_ignore_ascii_case("bearer") {
@@ -63,7 +60,12 @@ impl Credential {
         is_same(self.0.as_bytes(), secret)
     }
 
-    fn is_in_cookies(&self, cookies: &str, seed: u64) -> bool {
+    /// Whether a request shows the cookie of the monitor.
+    pub(super) fn is_in_cookie(&self, request: &Request, seed: u64) -> bool {
+        request.fields.values("cookie").any(|cookies| self.is_among(cookies, seed))
+    }
+
+    fn is_among(&self, cookies: &str, seed: u64) -> bool {
         let named = |cookie: &str| cookie.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('=').map(String::from);
         let expected = self.cookie(seed);
         cookies.split(';').filter_map(named).any(|value| is_same(expected.as_bytes(), value.as_bytes()))
@@ -88,8 +90,6 @@ pub(super) enum Shown {
     Nothing,
     Wrong,
     Good,
-    /// The cookie, which nobody guesses.
-    Cookie,
 }
 
 /// Compares in a time that depends on the lengths alone.

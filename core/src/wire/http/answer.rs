@@ -1,6 +1,8 @@
 use super::access::{COOKIE_NAME, Shown};
+use super::authority::{Authority, Scheme};
 use super::head::Request;
 use super::{Access, Http, upgrade};
+use crate::Reason;
 use crate::metrics::TunnelMetrics;
 use crate::websocket::{Role, WebSocket};
 use alloc::format;
@@ -14,6 +16,15 @@ use core::time::Duration;
 pub(crate) struct Status(u16, &'static str);
 
 impl Status {
+    pub(crate) const fn code(self) -> u16 {
+        self.0
+    }
+
+    /// The last response, with these words.
+    pub(crate) fn last_words_with(self, words: &str, is_head: bool) -> Vec<u8> {
+        Response::text(self, &format!("{words}\n")).bytes(is_head, false)
+    }
+
     const OK: Self = Self(200, "OK");
     pub(super) const BAD_REQUEST: Self = Self(400, "Bad Request");
     const UNAUTHORIZED: Self = Self(401, "Unauthorized");
@@ -41,17 +52,54 @@ impl Status {
     }
 }
 
+/// What is answered to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) bytes: Vec<u8>,
+    /// No other request may follow.
+    pub(crate) is_last: bool,
+    pub(crate) outcome: Outcome,
+}
+
 /// What comes of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// These bytes, and another request may follow.
-    More(Vec<u8>),
-    /// These bytes, and the end.
-    Last(Vec<u8>),
-    /// These bytes, and the end: a wrong credential was shown.
-    Unauthorized(Vec<u8>),
-    /// These bytes, and WebSocket from there on.
-    Upgraded(Vec<u8>, WebSocket),
+pub(crate) enum Outcome {
+    Served(Endpoint),
+    Refused(Refused),
+    /// WebSocket is spoken from there on, with the monitor or the application.
+    Upgraded {
+        socket: WebSocket,
+        is_monitor: bool,
+    },
+}
+
+/// What a request is for that is served, as it is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Health,
+    Metrics,
+    /// Pages and what belongs to them.
+    Page,
+}
+
+/// Why a request is not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) status: Status,
+    pub(crate) reason: Reason,
+    /// In words, for the peer and the log.
+    pub(crate) why: &'static str,
+}
+
+impl Refused {
+    pub(super) const fn new(status: Status, reason: Reason, why: &'static str) -> Self {
+        Self { status, reason, why }
+    }
+
+    fn answer(self, request: &Request, is_last: bool) -> Answer {
+        let bytes = Response::text(self.status, &format!("{}\n", self.why)).bytes(request.method == "HEAD", !is_last);
+        Answer { bytes, is_last, outcome: Outcome::Refused(self) }
+    }
 }
 
 const PAGE: &str = include_str!("page/index.html");
@@ -59,8 +107,9 @@ const SCRIPT: &str = include_str!("page/drupe.js");
 const MONITOR_PAGE: &str = include_str!("page/monitor.html");
 const MONITOR_SCRIPT: &str = include_str!("page/monitor.js");
 const MONITOR_STYLE: &str = include_str!("page/monitor.css");
-/// Where the monitor is.
-pub(crate) const MONITOR_PATH: &str = "/monitor";
+const MONITOR_PATH: &str = "/monitor";
+const METRICS_PATH: &str = "/metrics";
+const HTML: &str = "text/html; charset=utf-8";
 const ICON: &str = include_str!("page/drupe.svg");
 const STYLE: &str = include_str!("page/drupe.css");
 /// Nothing but what this server serves runs, is shown or is connected to.
@@ -75,7 +124,8 @@ pub(crate) struct Site<'a, M, T> {
     pub(crate) retry_after: Option<Duration>,
     /// What nobody outside knows.
     pub(crate) seed: u64,
-    pub(crate) has_tls: bool,
+    /// How the client asked, if that is known.
+    pub(crate) scheme: Option<Scheme>,
     /// Whoever asks has shown wrong credentials too often.
     pub(crate) is_throttled: bool,
     /// Asked only if they are asked for.
@@ -89,80 +139,126 @@ where
     M: FnOnce() -> String,
     T: FnOnce() -> Vec<TunnelMetrics>,
 {
-    let Site { http, drains, retry_after, seed, has_tls, is_throttled, metrics, tunnels } = site;
-    let is_head = request.method == "HEAD";
-    if !is_known_host(request, &http.hosts) {
-        return Answer::Last(Status::MISDIRECTED.last_words(is_head));
+    let is_monitor = site.http.monitor.is_some() && request.path() == MONITOR_PATH;
+    if let Err(refused) = may_ask(request, site.http, site.scheme) {
+        return refused.answer(request, true);
     }
-    let is_monitor = http.monitor.is_some() && request.path() == MONITOR_PATH;
-    let needs_credential = is_monitor || http.metrics == Access::Credential && request.path() == "/metrics";
-    let shown = http.monitor.as_ref().map_or(Shown::Nothing, |credential| credential.check(request, seed));
-    if needs_credential && is_throttled && shown != Shown::Cookie && shown != Shown::Nothing {
-        return Answer::Last(Status::TOO_MANY_REQUESTS.last_words(is_head));
-    }
-    if needs_credential && !matches!(shown, Shown::Good | Shown::Cookie) {
-        let bytes = Response::text(Status::UNAUTHORIZED, "a credential is needed\n").bytes(is_head, false);
-        return if shown == Shown::Wrong { Answer::Unauthorized(bytes) } else { Answer::Last(bytes) };
+    if let Err(answer) = may_look(request, is_monitor, &site) {
+        return answer;
     }
     if upgrade::is_wanted(request) {
-        return match upgrade::check(request, http, is_monitor) {
+        return match upgrade::check(request, site.http, is_monitor, site.scheme) {
             Ok(upgrade) => {
                 let deflate = upgrade.deflate.as_ref().map(|&(deflate, _)| deflate);
-                Answer::Upgraded(switching(&upgrade), WebSocket { role: Role::Server, deflate, ping: http.ping })
+                let socket = WebSocket { role: Role::Server, deflate, ping: site.http.ping };
+                let outcome = Outcome::Upgraded { socket, is_monitor };
+                Answer { bytes: switching(&upgrade), is_last: false, outcome }
             }
-            Err(status) => Answer::Last(status.last_words(is_head)),
+            Err(refused) => refused.answer(request, true),
         };
     }
-    let mut response = match request.path() {
-        _ if request.method != "GET" && !is_head => Response::text(Status::METHOD_NOT_ALLOWED, "only GET and HEAD\n"),
-        "/" if http.page => Response { body: page(http), ..Response::of("text/html; charset=utf-8") },
-        "/drupe.js" if http.page => {
-            Response { body: SCRIPT.to_string(), ..Response::of("text/javascript; charset=utf-8") }
-        }
-        "/drupe.css" => Response { body: STYLE.to_string(), ..Response::of("text/css; charset=utf-8") },
-        "/drupe.svg" => Response { body: ICON.to_string(), ..Response::of("image/svg+xml") },
-        "/healthz" => Response::text(Status::OK, "ok\n"),
-        "/readyz" if drains => Response { retry_after, ..Response::text(Status::UNAVAILABLE, "draining\n") },
-        "/readyz" => {
-            let line = |tunnel: TunnelMetrics| format!("tunnel {}: {}\n", tunnel.name, tunnel.state_name());
-            let lines: String = tunnels().into_iter().map(line).collect();
-            Response::text(Status::OK, &format!("ready\n{lines}"))
-        }
-        "/metrics" if http.metrics != Access::Off => {
-            Response { body: metrics(), ..Response::of("text/plain; version=0.0.4; charset=utf-8") }
-        }
-        MONITOR_PATH if is_monitor => {
-            Response { body: MONITOR_PAGE.to_string(), ..Response::of("text/html; charset=utf-8") }
-        }
-        "/monitor.js" if http.monitor.is_some() => {
-            Response { body: MONITOR_SCRIPT.to_string(), ..Response::of("text/javascript; charset=utf-8") }
-        }
-        "/monitor.css" if http.monitor.is_some() => {
-            Response { body: MONITOR_STYLE.to_string(), ..Response::of("text/css; charset=utf-8") }
-        }
-        path if http.path.as_deref() == Some(path) => {
-            return Answer::Last(Status::UPGRADE_REQUIRED.last_words(is_head));
-        }
-        _ => Response::text(Status::NOT_FOUND, "there is nothing here\n"),
-    };
-    if let (true, Some(credential)) = (is_monitor, &http.monitor) {
-        let secure = if has_tls { "; Secure" } else { "" };
-        let cookie = credential.cookie(seed);
-        response.cookie =
-            Some(format!("{COOKIE_NAME}={cookie}; Path={MONITOR_PATH}; HttpOnly; SameSite=Strict{secure}"));
-    }
     let keeps_alive = request.keeps_alive();
-    let bytes = response.bytes(is_head, keeps_alive);
-    if keeps_alive { Answer::More(bytes) } else { Answer::Last(bytes) }
+    match serve(request, is_monitor, site) {
+        Ok((response, endpoint)) => Answer {
+            bytes: response.bytes(request.method == "HEAD", keeps_alive),
+            is_last: !keeps_alive,
+            outcome: Outcome::Served(endpoint),
+        },
+        // Whoever should have asked for WebSocket is told so on a connection of its own.
+        Err(refused) => refused.answer(request, !keeps_alive || refused.status == Status::UPGRADE_REQUIRED),
+    }
 }
 
-/// Whether a request is for one of these hosts; without any, for all.
-fn is_known_host(request: &Request, hosts: &[String]) -> bool {
-    let asked = request.fields.value("host").unwrap_or_default();
-    let end_of_host = asked.rfind(']').map_or(0, |bracket| bracket + 1);
-    let name = asked[end_of_host..].find(':').map_or(asked, |colon| &asked[..end_of_host + colon]);
-    let fits = |host: &String| host.eq_ignore_ascii_case(asked) || host.eq_ignore_ascii_case(name);
-    hosts.is_empty() || hosts.iter().any(fits)
+/// Whether a request knows this server by name. Whoever looks after its health need not: it knows an address, or nothing.
+fn may_ask(request: &Request, http: &Http, scheme: Option<Scheme>) -> Result<(), Refused> {
+    let is_check = matches!(request.path(), "/healthz" | "/readyz") || request.method == "OPTIONS";
+    if http.hosts.is_empty() || is_check && !upgrade::is_wanted(request) {
+        return Ok(());
+    }
+    let asked = request.host().and_then(|host| Authority::parse(host).ok());
+    if asked.is_some_and(|asked| http.hosts.iter().any(|host| host.is_asked_by(&asked, scheme))) {
+        return Ok(());
+    }
+    let why = "this server is not known by the name in Host (websocket.hosts)";
+    Err(Refused::new(Status::MISDIRECTED, Reason::HostRefused, why))
+}
+
+/// Whether a request has shown what opens the endpoint that it is for.
+fn may_look<M, T>(request: &Request, is_monitor: bool, site: &Site<'_, M, T>) -> Result<(), Answer> {
+    let needed = match &site.http.metrics {
+        _ if is_monitor => site.http.monitor.as_ref(),
+        Access::Credential(credential) if request.path() == METRICS_PATH => Some(credential),
+        _ => None,
+    };
+    let Some(credential) = needed else { return Ok(()) };
+    if is_monitor && credential.is_in_cookie(request, site.seed) {
+        return Ok(());
+    }
+    let shown = credential.check(request);
+    if shown != Shown::Nothing && site.is_throttled {
+        let refused = Refused::new(Status::TOO_MANY_REQUESTS, Reason::RateLimited, "too many wrong credentials");
+        return Err(refused.answer(request, true));
+    }
+    let refused = Refused::new(Status::UNAUTHORIZED, Reason::Unauthorized, "a credential is needed");
+    match shown {
+        Shown::Good => Ok(()),
+        Shown::Wrong => Err(refused.answer(request, true)),
+        // A browser asks so before it asks its user.
+        Shown::Nothing => Err(Answer { outcome: Outcome::Served(Endpoint::Page), ..refused.answer(request, true) }),
+    }
+}
+
+/// The response to a request that asks for no WebSocket.
+fn serve<M, T>(request: &Request, is_monitor: bool, site: Site<'_, M, T>) -> Result<(Response, Endpoint), Refused>
+where
+    M: FnOnce() -> String,
+    T: FnOnce() -> Vec<TunnelMetrics>,
+{
+    let Site { http, drains, retry_after, seed, scheme, metrics, tunnels, .. } = site;
+    let draining = || Response { retry_after, ..Response::text(Status::UNAVAILABLE, "draining\n") };
+    let file = |content_type, body: &str| Response { body: body.to_string(), ..Response::of(content_type) };
+    let response = match (request.method.as_str(), request.path()) {
+        ("OPTIONS", _) if drains => return Ok((draining(), Endpoint::Health)),
+        ("OPTIONS", _) => {
+            return Ok((Response { allows: true, ..Response::text(Status::OK, "ok\n") }, Endpoint::Health));
+        }
+        ("GET" | "HEAD", "/healthz") => return Ok((Response::text(Status::OK, "ok\n"), Endpoint::Health)),
+        ("GET" | "HEAD", "/readyz") if drains => return Ok((draining(), Endpoint::Health)),
+        ("GET" | "HEAD", "/readyz") => {
+            let line = |tunnel: TunnelMetrics| format!("tunnel {}: {}\n", tunnel.name, tunnel.state_name());
+            let lines: String = tunnels().into_iter().map(line).collect();
+            return Ok((Response::text(Status::OK, &format!("ready\n{lines}")), Endpoint::Health));
+        }
+        ("GET" | "HEAD", METRICS_PATH) if http.metrics != Access::Off => {
+            let response = file("text/plain; version=0.0.4; charset=utf-8", &metrics());
+            return Ok((response, Endpoint::Metrics));
+        }
+        ("GET" | "HEAD", path) => match path {
+            "/" if http.page => file(HTML, &page(http)),
+            "/drupe.js" if http.page => file("text/javascript; charset=utf-8", SCRIPT),
+            "/drupe.css" => file("text/css; charset=utf-8", STYLE),
+            "/drupe.svg" => file("image/svg+xml", ICON),
+            MONITOR_PATH if is_monitor => {
+                Response { cookie: monitor_cookie(http, seed, scheme), ..file(HTML, MONITOR_PAGE) }
+            }
+            "/monitor.js" if http.monitor.is_some() => file("text/javascript; charset=utf-8", MONITOR_SCRIPT),
+            "/monitor.css" if http.monitor.is_some() => file("text/css; charset=utf-8", MONITOR_STYLE),
+            path if http.path.as_deref() == Some(path) => {
+                let why = "a WebSocket is at this path, which is asked for with an upgrade";
+                return Err(Refused::new(Status::UPGRADE_REQUIRED, Reason::BadRequest, why));
+            }
+            _ => return Err(Refused::new(Status::NOT_FOUND, Reason::NotFound, "there is nothing here")),
+        },
+        _ => return Err(Refused::new(Status::METHOD_NOT_ALLOWED, Reason::BadRequest, "only GET, HEAD and OPTIONS")),
+    };
+    Ok((response, Endpoint::Page))
+}
+
+/// What the monitor's page shows in place of the credential when it opens its WebSocket.
+fn monitor_cookie(http: &Http, seed: u64, scheme: Option<Scheme>) -> Option<String> {
+    let secure = if scheme == Some(Scheme::Https) { "; Secure" } else { "" };
+    let cookie = http.monitor.as_ref()?.cookie(seed);
+    Some(format!("{COOKIE_NAME}={cookie}; Path={MONITOR_PATH}; HttpOnly; SameSite=Strict{secure}"))
 }
 
 /// The page, which is told where to connect to.
@@ -201,11 +297,13 @@ struct Response {
     body: String,
     retry_after: Option<Duration>,
     cookie: Option<String>,
+    /// It says which methods there are.
+    allows: bool,
 }
 
 impl Response {
     const fn of(content_type: &'static str) -> Self {
-        Self { status: Status::OK, content_type, body: String::new(), retry_after: None, cookie: None }
+        Self { status: Status::OK, content_type, body: String::new(), retry_after: None, cookie: None, allows: false }
     }
 
     fn text(status: Status, words: &str) -> Self {
@@ -220,8 +318,8 @@ impl Response {
             self.content_type,
             self.body.len(),
         );
-        if self.status == Status::METHOD_NOT_ALLOWED {
-            head.push_str("Allow: GET, HEAD\r\n");
+        if self.allows || self.status == Status::METHOD_NOT_ALLOWED {
+            head.push_str("Allow: GET, HEAD, OPTIONS\r\n");
         }
         if self.status == Status::UNAUTHORIZED {
             head.push_str("WWW-Authenticate: Basic realm=\"drupe\", charset=\"UTF-8\"\r\n");

@@ -1,3 +1,4 @@
+use super::authority::Scheme;
 use super::head::Request;
 use crate::Peer;
 use crate::limit::Network;
@@ -39,7 +40,7 @@ impl Forwarded {
     }
 
     /// Who sent a request that came from `peer`: the nearest hop that is not trusted, or the farthest that is. What can't be
-    /// read ends the chain.
+    /// read ends the chain: who sent that counts as the proxy that passed it on.
     pub(crate) fn client(&self, peer: Peer, request: &Request) -> Peer {
         if !self.trust(peer) {
             return peer;
@@ -55,6 +56,20 @@ impl Forwarded {
         client
     }
 
+    /// By which scheme the client asked, as the nearest proxy says; `None` if it does not.
+    pub(crate) fn scheme(&self, request: &Request) -> Option<Scheme> {
+        match self.field {
+            ForwardedField::XForwardedFor => {
+                let values = request.fields.values("x-forwarded-proto").flat_map(|value| value.split(','));
+                Scheme::named(values.last()?.trim())
+            }
+            ForwardedField::Forwarded => {
+                let values = request.fields.values("forwarded").flat_map(|value| split_quoted(value, ','));
+                Scheme::named(&parameter(values.last()?, "proto"))
+            }
+        }
+    }
+
     /// From the farthest to the nearest.
     fn hops(&self, request: &Request) -> Vec<String> {
         match self.field {
@@ -64,16 +79,16 @@ impl Forwarded {
             }
             ForwardedField::Forwarded => {
                 let values = request.fields.values("forwarded").flat_map(|value| split_quoted(value, ','));
-                values.map(forwarded_for).collect()
+                values.map(|element| parameter(element, "for")).collect()
             }
         }
     }
 }
 
-/// The parameter `for` of one element (RFC 7239 section 4); empty if there is none.
-fn forwarded_for(element: &str) -> String {
+/// A parameter of one element (RFC 7239 section 4); empty if there is none.
+fn parameter(element: &str, wanted: &str) -> String {
     let parameters = split_quoted(element, ';').into_iter().filter_map(|pair| pair.split_once('='));
-    let mut values = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("for"));
+    let mut values = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case(wanted));
     let value = values.next().map(|(_, value)| value.trim()).unwrap_or_default();
     value.trim_matches('"').into()
 }

@@ -1,6 +1,8 @@
 use super::answer::Status;
 use crate::telnet::IAC;
 use crate::{Reason, work};
+use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -20,10 +22,27 @@ pub(crate) enum Look {
     Unclear,
     /// A request, in so many bytes.
     Request(Request, usize),
-    /// Nothing that is served: to be answered so, and closed for this reason.
-    Bad(Status, Reason),
+    /// Nothing that is served: to be answered so, and closed.
+    Bad(Bad),
     /// TLS, where none is spoken.
     Tls,
+}
+
+/// What is wrong with a request that is not served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Bad {
+    pub(crate) status: Status,
+    pub(crate) reason: Reason,
+    /// In words, for the peer and the log.
+    pub(crate) why: &'static str,
+    /// As far as it could be read.
+    pub(crate) request: Option<Box<Request>>,
+}
+
+impl Bad {
+    const fn request(status: Status, why: &'static str) -> Self {
+        Self { status, reason: Reason::BadRequest, why, request: None }
+    }
 }
 
 /// A request without a body. What it shows of itself (`Debug`) is without what may be a secret.
@@ -34,9 +53,39 @@ pub struct Request {
     /// HTTP/1.1 and not 1.0.
     pub(super) is_1_1: bool,
     pub(super) fields: Fields,
+    /// What stands in the target before its path, in place of `Host`.
+    authority: Option<String>,
+    /// It was let through to the monitor.
+    pub(super) opens_monitor: bool,
 }
 
 impl Request {
+    /// What is to be done, such as `GET`.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// The host and port that it is for, as it has them: those of the target if they stand there, and else of `Host` (RFC 9112
+    /// section 3.2.2).
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        self.authority.as_deref().or_else(|| self.fields.value("host"))
+    }
+
+    /// Whether it was let through to the [monitor](crate::http::Http::monitor): it is for its path, at a listener that serves it,
+    /// and has shown what opens it.
+    #[must_use]
+    pub const fn opens_monitor(&self) -> bool {
+        self.opens_monitor
+    }
+
+    /// The same, of a WebSocket that is the monitor's or not.
+    pub(crate) const fn opening(mut self, monitor: bool) -> Self {
+        self.opens_monitor = monitor;
+        self
+    }
+
     /// The path, without what a `?` begins, and encoded as it came.
     #[must_use]
     pub fn path(&self) -> &str {
@@ -132,17 +181,20 @@ pub(crate) fn look(held: &[u8], search: &mut HeadSearch) -> Look {
         return Look::Tls;
     }
     if held.first() == Some(&IAC) || held.starts_with(b"SSH-") || held.starts_with(b"PRI * HTTP/2.0\r\n") {
-        return Look::Bad(Status::BAD_REQUEST, Reason::WrongProtocol);
+        let why = "HTTP/1.1 and WebSocket are spoken here";
+        return Look::Bad(Bad { reason: Reason::WrongProtocol, ..Bad::request(Status::BAD_REQUEST, why) });
     }
     let end = match find_head(held, search) {
         Head::Whole(end) => end,
         Head::Unclear => return Look::Unclear,
-        Head::BareControls => return Look::Bad(Status::BAD_REQUEST, Reason::BadRequest),
-        Head::TooLong => return Look::Bad(Status::FIELDS_TOO_LARGE, Reason::BadRequest),
+        Head::BareControls => {
+            return Look::Bad(Bad::request(Status::BAD_REQUEST, "a line of the head ends without CR LF"));
+        }
+        Head::TooLong => return Look::Bad(Bad::request(Status::FIELDS_TOO_LARGE, "the head is longer than 8 KiB")),
     };
     match parse(&held[..end]) {
         Ok(request) => Look::Request(request, start + end),
-        Err(status) => Look::Bad(status, Reason::BadRequest),
+        Err(bad) => Look::Bad(bad),
     }
 }
 
@@ -186,63 +238,80 @@ fn has_bare_controls(head: &[u8], from: usize) -> bool {
     })
 }
 
-fn parse(head: &[u8]) -> Result<Request, Status> {
+fn parse(head: &[u8]) -> Result<Request, Bad> {
     work::step(Fields::MAX + head.len());
     let mut fields = [httparse::EMPTY_HEADER; Fields::MAX];
     let mut parsed = httparse::Request::new(&mut fields);
     match parsed.parse(head) {
         Ok(httparse::Status::Complete(_)) => {}
-        Err(httparse::Error::TooManyHeaders) => return Err(Status::FIELDS_TOO_LARGE),
-        Err(httparse::Error::Version) => return Err(Status::VERSION_NOT_SUPPORTED),
-        _ => return Err(Status::BAD_REQUEST),
+        Err(httparse::Error::TooManyHeaders) => {
+            return Err(Bad::request(Status::FIELDS_TOO_LARGE, "there are more than 64 fields"));
+        }
+        Err(httparse::Error::Version) => {
+            return Err(Bad::request(Status::VERSION_NOT_SUPPORTED, "HTTP/1.1 and 1.0 are spoken here"));
+        }
+        _ => return Err(Bad::request(Status::BAD_REQUEST, "the head is not well formed")),
     }
+    let (authority, target) = parts(parsed.path.unwrap_or_default());
     let request = Request {
         method: parsed.method.unwrap_or_default().to_string(),
-        target: origin_form(parsed.path.unwrap_or_default()).to_string(),
+        target,
         is_1_1: parsed.version == Some(1),
         fields: Fields::of(parsed.headers),
+        authority,
+        opens_monitor: false,
     };
-    check(&request)?;
-    Ok(request)
+    match check(&request) {
+        Ok(()) => Ok(request),
+        Err((status, why)) => Err(Bad { request: Some(Box::new(request)), ..Bad::request(status, why) }),
+    }
 }
 
-/// A target without scheme and authority, which a client may put before it (RFC 9112 section 3.2.2).
-fn origin_form(target: &str) -> &str {
+/// The authority of a target, which a client may put before it with a scheme, and what is behind it (RFC 9112 section 3.2.2).
+fn parts(target: &str) -> (Option<String>, String) {
     let rest = ["http://", "https://"].iter().find_map(|scheme| {
         target.get(..scheme.len()).filter(|start| start.eq_ignore_ascii_case(scheme)).map(|_| &target[scheme.len()..])
     });
-    match rest {
-        Some(rest) => rest.find('/').map_or("/", |path| &rest[path..]),
-        None => target,
-    }
+    let Some(rest) = rest else { return (None, target.to_string()) };
+    let (authority, behind) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let slash = if behind.starts_with('/') { "" } else { "/" };
+    (Some(authority.to_string()), format!("{slash}{behind}"))
 }
 
-fn check(request: &Request) -> Result<(), Status> {
+fn check(request: &Request) -> Result<(), (Status, &'static str)> {
+    let bad = |why| Err((Status::BAD_REQUEST, why));
     let hosts = request.fields.values("host").count();
-    if hosts > 1 || hosts == 0 && request.is_1_1 {
-        return Err(Status::BAD_REQUEST);
+    if hosts > 1 {
+        return bad("there is more than one Host");
+    }
+    if hosts == 0 && request.is_1_1 {
+        return bad("there is no Host");
     }
     let encoded = request.fields.values("transfer-encoding").next().is_some();
     let mut lengths = request.fields.values("content-length").peekable();
     if encoded && lengths.peek().is_some() {
-        return Err(Status::BAD_REQUEST);
+        return bad("there are Content-Length and Transfer-Encoding");
     }
     if encoded {
-        return Err(Status::NOT_IMPLEMENTED);
+        return Err((Status::NOT_IMPLEMENTED, "no request has a body here"));
     }
     for length in lengths {
         match length {
             "0" => {}
             length if !length.is_empty() && length.bytes().all(|digit| digit.is_ascii_digit()) => {
-                return Err(Status::CONTENT_TOO_LARGE);
+                return Err((Status::CONTENT_TOO_LARGE, "no request has a body here"));
             }
-            _ => return Err(Status::BAD_REQUEST),
+            _ => return bad("Content-Length is no number"),
         }
     }
     let host = request.fields.value("host").unwrap_or_default();
     let is_host = |c: char| c.is_ascii_alphanumeric() || "-._~%!$&'()*+,;=:[]".contains(c);
-    if !host.chars().all(is_host) || !request.target.starts_with('/') {
-        return Err(Status::BAD_REQUEST);
+    if !host.chars().all(is_host) {
+        return bad("Host is no host and port");
     }
-    Ok(())
+    if request.authority.as_ref().is_some_and(|authority| authority.is_empty() || !authority.chars().all(is_host)) {
+        return bad("the target has no host and port");
+    }
+    let is_of_all = request.method == "OPTIONS" && request.target == "*";
+    if is_of_all || request.target.starts_with('/') { Ok(()) } else { bad("the target is no path") }
 }

@@ -4,15 +4,19 @@
 //! |---|---|
 //! | any, or [`Http::path`] | the upgrade to WebSocket |
 //! | `/` | a page that speaks it |
-//! | `/healthz` | 200 as long as the machine turns |
-//! | `/readyz` | 200, with a line for each [tunnel](crate::tunnel) that says how it is; or 503 while the server drains |
+//! | `/healthz` | 200 as long as the machine turns, whatever `Host` says |
+//! | `/readyz` | 200, with a line for each [tunnel](crate::tunnel) that says how it is; or 503 while the server drains; whatever `Host` says |
+//! | any, with the method `OPTIONS` | as `/readyz`, without the tunnels |
 //! | `/metrics` | the [`Metrics`](crate::Metrics) as Prometheus reads them (text format 0.0.4) |
 //! | `/monitor` | with [`Http::monitor`]: a page that shows who is connected, and the upgrade to the WebSocket behind it |
 //!
-//! Requests are read strictly: what two readers could understand in two ways is refused (RFC 9112 section 11.2).
+//! Requests are read strictly: what two readers could understand in two ways is refused (RFC 9112 section 11.2). What is
+//! refused says why in its body, is told as [`Event::RequestRefused`](crate::Event), and counts in
+//! [`Metrics::requests_refused`](crate::Metrics).
 
 mod access;
 mod answer;
+mod authority;
 mod client;
 mod forwarded;
 mod head;
@@ -20,12 +24,14 @@ mod origin;
 mod upgrade;
 
 pub use access::{Access, Credential, CredentialError};
-pub(crate) use answer::{Answer, MONITOR_PATH, Site, Status, answer};
+pub(crate) use answer::{Answer, Endpoint, Outcome, Refused, Site, Status, answer};
+pub(crate) use authority::Scheme;
+pub use authority::{Authority, AuthorityError};
 pub use client::OpeningHandshake;
 pub use forwarded::{Forwarded, ForwardedField};
 pub use head::Request;
-pub(crate) use head::{HeadSearch, Look, look};
-pub use origin::Origins;
+pub(crate) use head::{Bad, HeadSearch, Look, look};
+pub use origin::{OriginError, Origins, WebOrigin};
 
 use crate::telnet::Telnet;
 use alloc::string::String;
@@ -47,12 +53,13 @@ pub struct Http {
     pub ping: Option<Duration>,
     /// The names and addresses, with or without a port, by which browsers may know the server: the values of `Host` that are
     /// served. Without any, all are; but then a page of any name that is made to point here can speak to it (DNS rebinding).
-    pub hosts: Vec<String>,
+    /// Whoever asks for its health need not know its name.
+    pub hosts: Vec<Authority>,
     /// The proxies that say for whom they speak, if there are any.
     pub forwarded: Option<Forwarded>,
-    /// What opens `/monitor`; without it there is none.
+    /// What opens `/monitor`, and nothing else; without it there is none.
     pub monitor: Option<Credential>,
-    /// Who may look at `/metrics`.
+    /// Who may look at `/metrics`. What opens it opens nothing else.
     pub metrics: Access,
     /// Whether the page at `/` is served.
     pub page: bool,
@@ -79,6 +86,32 @@ impl Default for Http {
             page: true,
             telnet: None,
             timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Http {
+    /// Whether anything is opened by a credential.
+    pub(crate) const fn has_credentials(&self) -> bool {
+        self.monitor.is_some() || matches!(self.metrics, Access::Credential(_))
+    }
+
+    /// Says of a path that no request can have it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check_path(path: &str) -> Result<(), &'static str> {
+        if !path.starts_with('/') {
+            return Err("a path begins with /");
+        }
+        if path.contains(['?', '#']) {
+            return Err("a path has neither ? nor # in it");
+        }
+        let is_sent = path.bytes().all(|byte| byte.is_ascii_graphic());
+        if is_sent {
+            Ok(())
+        } else {
+            Err("write the path as it is sent: blanks and letters beyond ASCII as %20 and the like")
         }
     }
 }

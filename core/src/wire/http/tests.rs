@@ -183,7 +183,7 @@ fn the_endpoints_answer_and_the_connection_stays() {
         ("/", "text/html", "<html"),
         ("/drupe.js", "text/javascript", "WebSocket"),
         ("/drupe.css", "text/css", "color-scheme"),
-        ("/metrics", "text/plain; version=0.0.4", "\ndrupe_connections_opened_total 1\n"),
+        ("/metrics", "text/plain; version=0.0.4", "\ndrupe_connections_opened_total 0\n"),
     ] {
         hub.send(conn, get(path).as_bytes());
         let text = String::from_utf8_lossy(hub.received(conn)).into_owned();

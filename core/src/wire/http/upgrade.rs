@@ -1,8 +1,10 @@
 //! The handshake of WebSocket (RFC 6455 section 4).
 
-use super::answer::Status;
+use super::answer::{Refused, Status};
+use super::authority::Scheme;
 use super::head::Request;
 use super::{Http, Origins};
+use crate::Reason;
 use crate::websocket::Deflate;
 use alloc::string::String;
 use base64::Engine;
@@ -28,27 +30,40 @@ pub(super) fn is_wanted(request: &Request) -> bool {
 }
 
 /// Checks what section 4.2.1 asks of the client.
-pub(super) fn check(request: &Request, http: &Http, is_monitor: bool) -> Result<Upgrade, Status> {
-    if request.method != "GET" || !request.fields.has_token("connection", "upgrade") {
-        return Err(Status::BAD_REQUEST);
+pub(super) fn check(
+    request: &Request,
+    http: &Http,
+    is_monitor: bool,
+    scheme: Option<Scheme>,
+) -> Result<Upgrade, Refused> {
+    let bad = |why| Err(Refused::new(Status::BAD_REQUEST, Reason::BadRequest, why));
+    if request.method != "GET" {
+        return bad("a WebSocket is asked for with GET");
+    }
+    if !request.fields.has_token("connection", "upgrade") {
+        return bad("Connection does not say upgrade");
     }
     if !is_monitor && http.path.as_deref().is_some_and(|path| path != request.path()) {
-        return Err(Status::NOT_FOUND);
+        return Err(Refused::new(Status::NOT_FOUND, Reason::NotFound, "there is no WebSocket at this path"));
     }
     if request.fields.value("sec-websocket-version") != Some("13") {
-        return Err(Status::UPGRADE_REQUIRED);
+        return Err(Refused::new(
+            Status::UPGRADE_REQUIRED,
+            Reason::BadRequest,
+            "version 13 of WebSocket is spoken here",
+        ));
     }
-    let key = request.fields.value("sec-websocket-key").ok_or(Status::BAD_REQUEST)?;
+    let key = request.fields.value("sec-websocket-key").unwrap_or_default();
     if STANDARD.decode(key).map(|key| key.len()) != Ok(KEY_BYTES) {
-        return Err(Status::BAD_REQUEST);
+        return bad("Sec-WebSocket-Key is not 16 bytes in base64");
     }
     if request.fields.values("origin").count() > 1 {
-        return Err(Status::BAD_REQUEST);
+        return bad("there is more than one Origin");
     }
-    if let Some(origin) = request.fields.value("origin")
-        && !if is_monitor { &Origins::Same } else { &http.origins }.allow(origin, request.fields.value("host"))
-    {
-        return Err(Status::FORBIDDEN);
+    let origins = if is_monitor { &Origins::Same } else { &http.origins };
+    if request.fields.value("origin").is_some_and(|origin| !origins.allow(origin, request.host(), scheme)) {
+        let why = "pages of this origin may not connect (websocket.origins)";
+        return Err(Refused::new(Status::FORBIDDEN, Reason::OriginRefused, why));
     }
     let offered = || request.fields.values("sec-websocket-protocol").flat_map(|value| value.split(',')).map(str::trim);
     let subprotocol = http.subprotocols.iter().find(|ours| offered().any(|offer| offer == ours.as_str())).cloned();

@@ -2,12 +2,13 @@
 
 use crate::logs::Logs;
 use crate::{descriptors, systemd};
+use drupe_tokio::core::http::Request;
 use drupe_tokio::core::kit::layer::Layer;
 use drupe_tokio::core::text::escape_hidden;
 use drupe_tokio::core::tunnel::{Forward, ForwardStatus, TunnelState, TunnelStatus};
-use drupe_tokio::core::{AcceptFailure, Address, ConnId, Event, Handler, Hub, ListenerId};
+use drupe_tokio::core::{AcceptFailure, Address, ConnId, Event, Handler, Hub, ListenerId, Reason};
 use std::fmt::Display;
-use tracing::{Level, debug, info};
+use tracing::{Level, debug, info, warn};
 
 /// Who comes and goes and why. What is said is not told, but how much.
 pub(crate) struct LogConnections(Logs);
@@ -34,6 +35,23 @@ impl LogConnections {
                 let listener = name(listener);
                 if admits("turned away", &format_args!("{peer} by {listener}: {reason}")) {
                     info!(target: "connections", %peer, listener, %reason, "turned away");
+                }
+            }
+            Event::RequestRefused { listener, peer, reason, status, why, request, .. } => {
+                let listener = hub.listener(*listener).map_or("", |listen| listen.name.as_str());
+                let shown =
+                    |value: Option<&str>| value.map_or("-".into(), |value| escape_hidden(&start(value)).into_owned());
+                let asked = |value: fn(&Request) -> Option<&str>| shown(request.and_then(value));
+                let (host, origin) = (asked(Request::host), asked(|request| request.field("origin")));
+                let (method, path) = (asked(|request| Some(request.method())), asked(|request| Some(request.path())));
+                let words =
+                    format_args!("{peer} by {listener}: {reason}, {method} {path}, host {host}, origin {origin}");
+                if !admits("request refused", &words) {
+                } else if matches!(reason, Reason::OriginRefused | Reason::HostRefused) {
+                    // Most often it is the configuration that is to be mended.
+                    warn!(target: "connections", %peer, listener, %reason, status, method, path, host, origin, "request refused: {why}");
+                } else {
+                    info!(target: "connections", %peer, listener, %reason, status, method, path, host, origin, "request refused: {why}");
                 }
             }
             Event::Authenticated { conn, .. } => {
@@ -82,6 +100,11 @@ impl LogConnections {
             _ => {}
         }
     }
+}
+
+/// The first characters of what a peer can make long.
+fn start(value: &str) -> String {
+    value.chars().take(200).collect()
 }
 
 impl LogConnections {
