@@ -1,5 +1,6 @@
 use crate::cut::cut;
 use crate::memory::peak_of;
+use crate::work::bounded;
 use arbitrary::{Arbitrary, Unstructured};
 use drupe_core::limit::{Budget, MessageSize};
 use drupe_core::wire::{
@@ -64,8 +65,9 @@ fn decode(wire: Wire, budget: &Budget, stream: &[u8], pieces: &[usize]) -> (Vec<
     let mut step = |decoder: &mut drupe_core::wire::Decoder, input: &mut [u8]| -> Result<usize, DecodeError> {
         let mut result = Ok(0);
         let (mut kept, mut length) = (None, 0);
+        let bytes = input.len();
         let peak = peak_of(|| {
-            result = decoder.decode(input, &mut scratch, budget).map(|decoded| {
+            result = bounded(bytes, budget, || decoder.decode(input, &mut scratch, budget)).map(|decoded| {
                 length = decoded.message().map_or(0, |message| message.as_bytes().len());
                 kept = decoded.message().map(|message| message.as_bytes().to_vec());
                 decoded.used

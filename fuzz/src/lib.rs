@@ -16,6 +16,7 @@ mod settings;
 mod telnet;
 mod telnet_session;
 mod web;
+mod work;
 
 pub use decoders::{length, line};
 pub use kit::kit;

@@ -1,5 +1,6 @@
 use crate::cut::cut;
 use crate::memory::peak_of;
+use crate::work::bounded;
 use arbitrary::{Arbitrary, Unstructured};
 use drupe_core::limit::{Budget, MessageSize};
 use drupe_core::telnet::{Charset, InputMode, Replies, Session, Telnet};
@@ -71,10 +72,10 @@ fn told(config: Telnet, budget: &Budget, stream: &[u8], pieces: &[usize]) -> Vec
         let mut at = 0;
         while at < input.len() || session.is_ahead() {
             let (mut outcome, was_ahead) = (None, session.is_ahead());
+            let rest = input.len() - at;
             let peak = peak_of(|| {
                 outcome = Some(
-                    session
-                        .decode(&mut input[at..], &mut scratch, budget)
+                    bounded(rest, budget, || session.decode(&mut input[at..], &mut scratch, budget))
                         .map(|decoded| (decoded.used, decoded.item.map(|item| (length(item), words(item))))),
                 );
             });
