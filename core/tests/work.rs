@@ -6,10 +6,13 @@
 mod counting;
 mod work_world;
 
+use drupe_core::app::Echo;
 use drupe_core::telnet::{escape, subnegotiation};
+use drupe_core::testing::TestHub;
 use drupe_core::websocket::{Opcode, frame};
 use drupe_core::wire::Proxies;
 use drupe_core::{Config, Listen};
+use std::time::Duration;
 use work_world::{RUN_BYTES, World, run_of};
 
 /// So many turns of each run are looked at: they are all alike.
@@ -197,7 +200,7 @@ fn blocks() -> Vec<(&'static str, Vec<u8>)> {
     described.extend([(1, 1), (127, 7), (1, 1), (107, 7), (0, 1), (0, 1), (0, 1)]);
     let bomb = miniz_oxide::deflate::compress_to_vec(&vec![0; 40_000_000], 6);
     vec![
-        ("fixed blocks", bits(&[(0, 1), (1, 2), (0, 7)], 48_000)),
+        ("fixed blocks", bits(&[(0, 1), (1, 2), (0, 7)], 52_000)),
         ("last blocks", bits(&[(1, 1), (1, 2), (0, 7), (0, 6)], 30_000)),
         ("described blocks", bits(&described, 5_000)),
         ("stored blocks", [0, 0, 0, 0xff, 0xff].repeat(12_000)),
@@ -220,14 +223,40 @@ fn every_compressed_block_costs_no_more_than_a_turn() {
     }
 }
 
+/// The rate of bytes charges what inflating costs: a read that would take a second of work pauses its peer for seconds.
+#[test]
+fn compressed_blocks_are_charged_as_what_they_cost() {
+    // The last byte begins the empty block that ends a message (RFC 7692 section 7.2.1).
+    let blocks = [&blocks().swap_remove(0).1[..64_000], &[0]].concat();
+    let mut message = Vec::new();
+    frame(Opcode::Binary, &blocks, Some([1, 2, 3, 4]), &mut message);
+    message[0] |= 0x40;
+    let zlib = [&b"\xff\xfc\x18\xff\xfd\x57\xff\xfa\x57\xff\xf0\x78\x9c"[..], &blocks].concat();
+    for (listen, first, dear) in
+        [("ws://127.0.0.1:1", UPGRADE, &message), ("telnet://127.0.0.1:1?compress=yes", b"", &zlib)]
+    {
+        let config = Config::listening([listen.parse::<Listen>().expect("well formed")]);
+        let mut hub = TestHub::with_config(config, Echo);
+        let conn = hub.connect();
+        hub.send(conn, first);
+        hub.send(conn, dear);
+        hub.advance(Duration::from_secs(2));
+        let reads = |hub: &TestHub<Echo>| hub.machine().intent(conn).expect("open").read;
+        assert!(!reads(&hub), "{listen}: it is paused");
+        // 64,000 bytes of blocks of ten bits are charged with 25 MiB.
+        hub.advance(Duration::from_secs(10));
+        assert!(reads(&hub), "{listen}: it goes on");
+    }
+}
+
+const UPGRADE: &[u8] = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+    Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
+
 /// A peer behind an upgrade with compression.
 fn web() -> World {
     let mut world = World::new("ws://127.0.0.1:1");
-    world.say(
-        b"GET / HTTP/1.1\r\nHost: 127.0.0.1:1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
-        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n",
-        10,
-    );
+    world.say(UPGRADE, 10);
     assert!(world.heard().starts_with(b"HTTP/1.1 101"));
     world
 }

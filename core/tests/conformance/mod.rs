@@ -526,6 +526,26 @@ fn a_handler_gives_work_away_and_is_told_of_it() {
     assert_eq!(thread.join().expect("no panic").messages_in, 1);
 }
 
+/// One read of keys that each redraw a long line made the server allocate hundreds of megabytes, and held everybody up.
+#[test]
+fn keys_that_redraw_a_long_line_hold_nobody_up() {
+    let listen: Listen = "telnet://127.0.0.1:0?mode=character&probe=no".parse().expect("well formed");
+    let running = run(Config::listening([listen]), Echo, None);
+    let mut hostile = running.connect();
+    hostile.send(b"\xff\xfd\x01\xff\xfd\x03");
+    hostile.send(&[b'x'; 4_090]);
+    let mut rest = hostile.0.get_ref().try_clone().expect("a descriptor");
+    let reader = std::thread::spawn(move || drop(std::io::copy(&mut rest, &mut std::io::sink())));
+    hostile.send(&b"\x0c\x01\x05".repeat(22_000));
+    running.until(|metrics| metrics.bytes_in >= 65_536);
+    let mut other = running.connect();
+    other.send(b"hello\r\n");
+    other.hear("hello\r\n");
+    assert!(running.metrics().queued_bytes_peak < 2 << 20, "{} bytes were queued", running.metrics().queued_bytes_peak);
+    running.end();
+    reader.join().expect("no panic");
+}
+
 #[test]
 fn a_page_that_posts_where_no_http_is_spoken_is_served_nothing() {
     let request = b"POST / HTTP/1.1\r\nHost: x\r\nOrigin: http://evil.example\r\nContent-Length: 6\r\n\r\nhello\n";
