@@ -45,7 +45,7 @@ pub fn token(data: &[u8]) {
     });
     let now = Some(UnixTime::from_secs(1_900_000_000));
     let verify = |token: &str| {
-        let mut tokens = Tokens::new(key()).with_key("other", TokenKey::ed25519(&[9; 32])).single_use(4);
+        let tokens = Tokens::new(key()).with_key("other", TokenKey::ed25519(&[9; 32])).single_use(4);
         tokens.verify(token, now).is_ok()
     };
     if let Ok(text) = core::str::from_utf8(data) {
