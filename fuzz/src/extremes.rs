@@ -50,7 +50,7 @@ impl<'a> Draw<'a> {
     }
 
     fn maybe<T>(&mut self, draw: impl FnOnce(&mut Self) -> T) -> Option<T> {
-        (self.pick() % 3 > 0).then(|| draw(self))
+        (!self.pick().is_multiple_of(3)).then(|| draw(self))
     }
 
     fn rate(&mut self) -> Option<Rate> {

@@ -71,10 +71,10 @@ fn key() -> TokenKey {
 /// If something is answered that is not JSON, or much memory is held.
 pub fn calls(data: &[u8]) {
     let rpc = Rpc::new("numbers", "1")
-        .method("sum", |_, _, numbers: Vec<i64>| {
+        .method("sum", |(), _, numbers: Vec<i64>| {
             numbers.iter().try_fold(0_i64, |sum, number| sum.checked_add(*number)).ok_or(RpcError::new(1, "too large"))
         })
-        .method("square", |_, _, number: i32| Ok::<_, RpcError>(i64::from(number) * i64::from(number)));
+        .method("square", |(), _, number: i32| Ok::<_, RpcError>(i64::from(number) * i64::from(number)));
     let listen: Listen = "length://127.0.0.1:1?prefix=u32be".parse().expect("well formed");
     let service = Service::new(()).rpc(rpc).on_open(|(), cx| {
         cx.call("greet", &[1], core::time::Duration::from_secs(5), |(), _, _: Result<String, _>| ()).map(drop)

@@ -289,7 +289,7 @@ impl View<'_> {
         {
             self.add("websocket.metrics", "it needs monitor.metrics_credential, or monitor.credential", problems);
         }
-        let is_token = |text: &String| !text.is_empty() && text.bytes().all(|byte| is_of_token(byte));
+        let is_token = |text: &String| !text.is_empty() && text.bytes().all(is_of_token);
         for subprotocol in web.subprotocols.iter().filter(|subprotocol| !is_token(subprotocol)) {
             let words =
                 format!("{} can't be the name of one: it has blanks, commas or the like in it", quoted(subprotocol));

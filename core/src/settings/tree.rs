@@ -316,7 +316,7 @@ settings! {
     ForwardSettings {
         /// The name of the tunnel.
         tunnel: String = String::new();
-        /// The address that the SSH server is to listen at: `localhost` for 127.0.0.1 and, where it can be had, ::1; `*` for all of
+        /// The address that the SSH server is to listen at: `localhost` for 127.0.0.1 and, where it can be had, `::1`; `*` for all of
         /// IPv4 and, where they can be had, of IPv6; or one of its own. It needs `GatewayPorts clientspecified` there to be anything
         /// but `localhost`.
         remote_bind_host: String = "localhost".into();

@@ -93,7 +93,7 @@ impl Credentials {
         format!("{STORED_PREFIX}{iterations}:{salt}${stored_key}:{server_key}")
     }
 
-    /// Reads what [`to_stored`](Self::to_stored) wrote, or another server such as PostgreSQL.
+    /// Reads what [`to_stored`](Self::to_stored) wrote, or another server such as `PostgreSQL`.
     ///
     /// # Errors
     /// If it is not that, or iterations are not in 4,096 to 1,000,000.

@@ -218,12 +218,11 @@ where
     let draining = || Response { retry_after, ..Response::text(Status::UNAVAILABLE, "draining\n") };
     let file = |content_type, body: &str| Response { body: body.to_string(), ..Response::of(content_type) };
     let response = match (request.method.as_str(), request.path()) {
-        ("OPTIONS", _) if drains => return Ok((draining(), Endpoint::Health)),
+        ("OPTIONS", _) | ("GET" | "HEAD", "/readyz") if drains => return Ok((draining(), Endpoint::Health)),
         ("OPTIONS", _) => {
             return Ok((Response { allows: true, ..Response::text(Status::OK, "ok\n") }, Endpoint::Health));
         }
         ("GET" | "HEAD", "/healthz") => return Ok((Response::text(Status::OK, "ok\n"), Endpoint::Health)),
-        ("GET" | "HEAD", "/readyz") if drains => return Ok((draining(), Endpoint::Health)),
         ("GET" | "HEAD", "/readyz") => {
             let line = |tunnel: TunnelMetrics| format!("tunnel {}: {}\n", tunnel.name, tunnel.state_name());
             let lines: String = tunnels().into_iter().map(line).collect();
