@@ -42,12 +42,12 @@ fn the_defaults_are_those_of_the_code() {
     }
 }
 
-/// The lines of all files in a folder, but for those of other folders in it.
+/// The lines of all files in a folder, but for those of its tests and of other folders in it.
 fn lines_in(folder: &str) -> usize {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let files =
         fs::read_dir(&folder).expect("it is part of the repository").map(|entry| entry.expect("readable").path());
-    let texts = files.filter(|path| path.is_file()).map(|path| fs::read_to_string(path).expect("text"));
+    let texts = files.filter(|path| path.is_file() && !path.ends_with("tests.rs")).map(|path| fs::read_to_string(path).expect("text"));
     texts.map(|text| text.lines().count()).sum()
 }
 
@@ -57,8 +57,8 @@ fn shells_and_their_driver_have_no_more_lines_than_the_readme_says() {
     for (words, folder, most) in [
         ("at most 400 lines for tokio's own", "../shell-tokio/src", 400),
         ("as many for smol's", "../shell-smol/src", 400),
-        ("600 for mio's", "../shell-mio/src", 600),
-        ("800 for the driver that all", "src/shell/driver", 800),
+        ("700 for mio's", "../shell-mio/src", 700),
+        ("900 for the driver that all", "src/shell/driver", 900),
     ] {
         assert!(README.replace('\n', " ").contains(words), "the README should say: {words}");
         let lines = lines_in(folder);
