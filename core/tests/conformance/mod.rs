@@ -580,7 +580,7 @@ fn a_terminal_in_a_websocket_hears_all_before_the_close() {
     );
     peer.hear("\r\n\r\n");
     let lines = b"one\r\n".repeat(20);
-    peer.send(&[&[0x82, 0x80 | 100, 0, 0, 0, 0][..], &lines, &[0x88, 0x82, 0, 0, 0, 0, 3, 0xe8]].concat());
+    peer.send(&[&[0x82, 0x80 | 0x64, 0, 0, 0, 0][..], &lines, &[0x88, 0x82, 0, 0, 0, 0, 3, 0xe8]].concat());
     let echoed = [&[0x82, 5][..], b"one\r\n"].concat().repeat(20);
     assert_eq!(peer.rest_bytes(), [&echoed[..], &[0x88, 2, 3, 0xe8]].concat());
     assert_eq!(server.end().ended.get(Reason::PeerClosed), 1);
@@ -1272,7 +1272,7 @@ fn an_address_can_be_made_wider_and_narrower_by_a_reload() {
     assert!(error.starts_with(&format!("can't listen at {taken}")) && !error.contains("lost"), "{error}");
     for (address, listened_at) in [(&wide, &wide), (&narrow, &narrow), (&wide, &wide)] {
         assert_eq!(server.connect_and_ask("hello"), "hello");
-        assert_eq!(reconfigure(&[address]).expect("it can be listened at"), [listened_at.clone()]);
+        assert_eq!(reconfigure(&[address]).expect("it can be listened at"), std::slice::from_ref(listened_at));
     }
     assert_eq!(server.connect_and_ask("hello"), "hello");
     stays.send(b"two\n");
