@@ -114,7 +114,8 @@ fn read_pipe(_: &mut File, _: FileType, _: usize) -> io::Result<Option<Vec<u8>>>
     Ok(None)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
     use rustix::fs::Mode;

@@ -64,7 +64,7 @@ fn every_key_that_another_servers_is_compared_with_is_there() {
             count += 1;
             last = key;
         }
-        for name in names(row[1]).filter(|name| name.contains('/') && name.contains("s") && !name.starts_with('/')) {
+        for name in names(row[1]).filter(|name| name.contains('/') && name.contains('s') && !name.starts_with('/')) {
             Sources::new().set("limits.peer.messages", name).resolve().unwrap_or_else(|problems| panic!("{problems}"));
         }
     }

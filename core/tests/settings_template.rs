@@ -135,8 +135,8 @@ fn the_examples_of_a_template_are_good_and_show_defaults() {
             let whole = document(None);
             let with = plan(&whole).unwrap_or_else(|problems| panic!("{problems}\n{whole}"));
             let (mut defaults, mut needed) = (0, 0);
-            for line in begin..number {
-                let text = lines[line].text.trim();
+            for (line, found) in lines.iter().enumerate().take(number).skip(begin) {
+                let text = found.text.trim();
                 if text.starts_with('#') || text.ends_with(':') {
                     continue;
                 }
