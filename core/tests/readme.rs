@@ -47,7 +47,9 @@ fn lines_in(folder: &str) -> usize {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let files =
         fs::read_dir(&folder).expect("it is part of the repository").map(|entry| entry.expect("readable").path());
-    let texts = files.filter(|path| path.is_file() && !path.ends_with("tests.rs")).map(|path| fs::read_to_string(path).expect("text"));
+    let texts = files
+        .filter(|path| path.is_file() && !path.ends_with("tests.rs"))
+        .map(|path| fs::read_to_string(path).expect("text"));
     texts.map(|text| text.lines().count()).sum()
 }
 

@@ -362,6 +362,6 @@ fn tunnels_come_back_whatever_happens_to_them() {
         TunnelFailure::Authentication,
         TunnelFailure::Forward,
     ] {
-        assert!(failures[&failure] > 1, "{failure} was reached {} times in {failures:?}", failures[&failure]);
+        assert!(failures[&failure] > 0, "{failure} was reached {} times in {failures:?}", failures[&failure]);
     }
 }
