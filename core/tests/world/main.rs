@@ -284,7 +284,6 @@ fn worlds_keep_the_promises() {
         Reason::BadProxyHeader,
         Reason::Reset,
         Reason::Application,
-        Reason::Answered,
         Reason::HandlerPanicked,
         Reason::Kicked,
         Reason::Shutdown,
