@@ -56,7 +56,7 @@ impl<H: Handler> Machine<H> {
                 && self.is_request(conn, payload)
             {
                 self.state.end(index, Reason::WrongProtocol, Ending::Flush);
-                break;
+                continue;
             }
             at += used;
             extra += cost.saturating_sub(used);

@@ -390,12 +390,12 @@ impl Outbound {
             if !self.fits(index, segment) && !self.make_room(index, segment, policy) {
                 return false;
             }
-            let is_alone = self.pending(index) == 0;
+            let marks = self.limits.marks;
+            // In the place of all that was skipped, a message below the high mark is no reason to be stalled.
+            let enough = if self.pending(index) == 0 { marks.high() } else { marks.low() };
             let pending = self.pending(index) + segment.len() as usize;
             self.stall_above(index, pending);
-            // In the place of all that was skipped, a message below the high mark is no reason to be stalled.
-            let is_little = is_alone && pending <= self.limits.marks.high();
-            self.clear_stall(index, if is_little { 0 } else { pending });
+            self.clear_stall(index, pending, enough);
         }
         self.logs.refer(segment.log);
         self.requeue(at, segment, false);

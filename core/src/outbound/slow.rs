@@ -110,13 +110,13 @@ impl Outbound {
             self.queues[at].shrink();
             self.blocked.remove(index);
         }
-        self.clear_stall(index, pending);
+        self.clear_stall(index, pending, self.limits.marks.low());
     }
 
-    /// A connection is no longer stalled if that many bytes are not above the low mark.
-    pub(super) fn clear_stall(&mut self, index: u32, bytes: usize) {
+    /// A connection is no longer stalled if that many bytes are not above `mark`.
+    pub(super) fn clear_stall(&mut self, index: u32, bytes: usize, mark: usize) {
         let stalled = &mut self.queues[index as usize].stalled;
-        if *stalled && bytes <= self.limits.marks.low() {
+        if *stalled && bytes <= mark {
             *stalled = false;
             self.stalled.remove(index);
             self.crossings.push_back(Crossing::Drained(index));
