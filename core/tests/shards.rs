@@ -205,3 +205,17 @@ fn a_connection_by_a_listener_that_is_not_known_is_over_at_once() {
     assert!(machine.intent(id).is_none());
     assert_eq!((machine.metrics().ended.get(Reason::Shutdown), machine.recount()), (1, Ok(())));
 }
+
+#[test]
+fn holding_back_names_every_connection_that_is_no_longer_read() {
+    let mut machine =
+        Machine::new(Config::listening(["tcp://127.0.0.1:1".parse().expect("well formed")]), Relay::default());
+    let conn = machine.accepted(Time::START, ListenerId(0), Peer::Local).expect("let in");
+    let named = |machine: &mut Machine<Relay>| std::iter::from_fn(|| machine.next_changed()).collect::<Vec<_>>();
+    named(&mut machine);
+    for (held, expected) in [(true, vec![conn]), (true, vec![]), (false, vec![conn])] {
+        machine.held_back(Time::START, held);
+        assert_eq!(machine.intent(conn).map(|intent| intent.read), Some(!held));
+        assert_eq!(named(&mut machine), expected);
+    }
+}

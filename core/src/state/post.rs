@@ -196,14 +196,15 @@ impl<C: Default> State<C> {
     }
 
     pub(crate) fn set_held_back(&mut self, held: bool) {
-        self.post.held_back = held;
-        if held {
+        if core::mem::replace(&mut self.post.held_back, held) == held {
             return;
         }
         let (now, ids) = (self.now, self.conns.ids().collect::<Vec<_>>());
         for id in ids {
-            // Time in which it was not read does not count against it.
-            self.conns.get_mut(id).into_iter().for_each(|conn| conn.may_speak_again(now));
+            if !held {
+                // Time in which it was not read does not count against it.
+                self.conns.get_mut(id).into_iter().for_each(|conn| conn.may_speak_again(now));
+            }
             self.outbound.changed.insert(id.slot());
             self.schedule(id.slot());
         }
