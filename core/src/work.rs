@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn steps_are_counted_for_each_thread_and_nested_measurements_add_up() {
-        let ((_, inner), outer) = steps_of(|| {
+        let (((), inner), outer) = steps_of(|| {
             step(2);
             std::thread::spawn(|| step(100)).join().expect("it only counts");
             steps_of(|| step(3))

@@ -481,7 +481,7 @@ fn a_call_that_is_too_many_is_answered_and_an_error_of_a_later_one_too() {
 
 #[test]
 fn a_method_with_one_plain_parameter_is_called_by_position_and_says_so() {
-    let rpc = Rpc::new("squares", "1").method("square", |_, _, number: i64| Ok::<_, RpcError>(number * number));
+    let rpc = Rpc::new("squares", "1").method("square", |(), _, number: i64| Ok::<_, RpcError>(number * number));
     let mut hub = TestHub::new(Service::new(()).rpc(rpc));
     let conn = hub.connect();
     let mut ask = |method: &str, params: &str| {

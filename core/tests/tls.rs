@@ -15,7 +15,7 @@ use rustls::{ClientConnection, HandshakeKind};
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
-use tls_world::{Client, World};
+use tls_world::{Client, WhoAmI, World};
 
 #[allow(dead_code, reason = "the other tests of TLS use the rest of what they share")]
 mod tls_world;
@@ -116,17 +116,6 @@ fn a_name_chooses_the_certificate() {
 
 #[test]
 fn a_certificate_says_who_somebody_is() {
-    struct WhoAmI;
-    impl Handler for WhoAmI {
-        type Context = ();
-        type Note = NoNote;
-        fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
-            if let Event::Message { conn, .. } = event {
-                let user = hub.identity(conn).map_or("nobody".into(), |identity| identity.user.to_string());
-                hub.send(conn, &user);
-            }
-        }
-    }
     let world = World::new();
     let files = |clients| TlsFiles { certificates: vec![world.files(&["localhost"])], clients, ..TlsFiles::default() };
     let authorities = world.directory.join("ca.pem");

@@ -5,7 +5,7 @@
 
 use drupe_core::testing::TestHub;
 use drupe_core::tls::{ClientCertificates, Tickets, Tls, TlsFiles};
-use drupe_core::{Config, Event, Handler, Hub, Listen, NoNote, Reason};
+use drupe_core::{Config, Listen, Reason};
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
@@ -16,27 +16,12 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, HandshakeKind, ServerConfig, SupportedProtocolVersion};
 use std::sync::Arc;
 use std::time::Duration;
-use tls_world::{Client, World};
+use tls_world::{Client, WhoAmI, World};
 
 #[allow(dead_code, reason = "the other tests of TLS use the rest of what they share")]
 mod tls_world;
 
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
-
-/// Says to each peer who it is.
-struct WhoAmI;
-
-impl Handler for WhoAmI {
-    type Context = ();
-    type Note = NoNote;
-
-    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
-        if let Event::Message { conn, .. } = event {
-            let user = hub.identity(conn).map_or("nobody".into(), |identity| identity.user.to_string());
-            hub.send(conn, &user);
-        }
-    }
-}
 
 fn listening(tls: Tls) -> Config {
     Config::listening([Listen { tls: Some(tls), ..Listen::lines(([127, 0, 0, 1], 0).into()) }])

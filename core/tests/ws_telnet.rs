@@ -212,7 +212,7 @@ fn a_frame_and_a_message_have_the_deadline_of_a_message() {
         let (mut machine, conn) = upgraded(line_mode());
         let deadline = Budget::default().message_deadline;
         machine.received(Time::START, conn, &mut partial.to_vec());
-        pass(&mut machine, conn, deadline - Duration::from_millis(1));
+        pass(&mut machine, conn, deadline.saturating_sub(Duration::from_millis(1)));
         assert_eq!(machine.handler().0, [], "{partial:?}");
         pass(&mut machine, conn, Duration::from_millis(1));
         assert_eq!(machine.handler().0, [Reason::MessageTimeout], "{partial:?}");

@@ -137,11 +137,10 @@ fn parted(bytes: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let mut rest = bytes;
     while let [first, behind @ ..] = rest {
         let length = match (*first, behind) {
-            (255, [255, ..]) | (0..255, _) => 0,
+            // An escaped 255 and other text; go ahead and the end of a record, which end a prompt.
+            (255, [255 | 249 | 239, ..]) | (0..255, _) => 0,
             (255, [250, ..]) => rest.windows(2).position(|two| two == [255, 240]).expect("it ends") + 2,
             (255, [251..=254, ..]) => 3,
-            // Go ahead, and the end of a record.
-            (255, [249 | 239, ..]) => 0,
             _ => 2,
         };
         commands.extend_from_slice(&rest[..length]);
@@ -157,7 +156,7 @@ fn parted(bytes: &[u8]) -> (Vec<u8>, Vec<u8>) {
 /// A frame that does not end its message, or goes on with one.
 fn fragment(content: &[u8], is_first: bool, is_last: bool) -> Vec<u8> {
     let mut bytes = framed(Opcode::Binary, content);
-    bytes[0] = u8::from(is_first) * 2 | u8::from(is_last) * 0x80;
+    bytes[0] = (u8::from(is_first) * 2) | (u8::from(is_last) * 0x80);
     bytes
 }
 

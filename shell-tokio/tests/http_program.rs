@@ -12,6 +12,7 @@
 
 mod support;
 
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
@@ -93,7 +94,8 @@ fn haproxy_finds_every_listener_of_http_in_good_health_as_it_is() {
             .into_iter()
             .enumerate()
             {
-                haproxy += &format!("backend check_{listener}_{number}\n{check} server d 127.0.0.1:{port} check inter 100ms\n");
+                let server = format!("server d 127.0.0.1:{port} check inter 100ms");
+                writeln!(haproxy, "backend check_{listener}_{number}\n{check} {server}").expect("memory");
             }
         }
         std::fs::write(&file, haproxy).expect("written");

@@ -26,7 +26,7 @@ impl<H: Handler> Machine<H> {
 
     /// The input ended without the end that TLS asks for (`close_notify`, RFC 8446 section 6.1): more may have been sent, and was
     /// cut off by who knows whom. Messages that are complete are served; what is incomplete is discarded, and the connection ends
-    /// as [`Reason::Truncated`]. Only for who speaks TLS [elsewhere](crate::tls::Tls::elsewhere), as [`secured`](Self::secured).
+    /// as [`Reason::Truncated`](crate::Reason::Truncated). Only for who speaks TLS [elsewhere](crate::tls::Tls::elsewhere), as [`secured`](Self::secured).
     pub fn truncated(&mut self, now: Time, conn: ConnId) {
         self.begin(now, &Fact::Truncated { conn });
         self.end_input(conn, true);

@@ -112,10 +112,11 @@ impl Tls {
     /// Whether the machine speaks it itself.
     #[cfg(any(feature = "tls", feature = "shell"))]
     pub(crate) const fn is_spoken_here(&self) -> bool {
-        #[cfg(feature = "tls")]
-        return matches!(self.spoken, Spoken::Here(..));
-        #[cfg(not(feature = "tls"))]
-        return false;
+        match &self.spoken {
+            #[cfg(feature = "tls")]
+            Spoken::Here(..) => true,
+            _ => false,
+        }
     }
 
     /// A connection's own; `None` if it is spoken elsewhere, or by a configuration that can't serve anybody.

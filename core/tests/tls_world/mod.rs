@@ -2,7 +2,7 @@
 
 use drupe_core::testing::TestHub;
 use drupe_core::tls::{CertificateFiles, ClientCertificates, Tickets, Tls, TlsError, TlsFiles};
-use drupe_core::{ConnId, Handler, NoNote};
+use drupe_core::{ConnId, Event, Handler, Hub, NoNote};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -182,5 +182,20 @@ impl Client {
 
     pub(crate) fn heard(&self) -> &str {
         std::str::from_utf8(&self.text).expect("text")
+    }
+}
+
+/// Answers each message with the name of the user that sent it.
+pub(crate) struct WhoAmI;
+
+impl Handler for WhoAmI {
+    type Context = ();
+    type Note = NoNote;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
+        if let Event::Message { conn, .. } = event {
+            let user = hub.identity(conn).map_or("nobody".into(), |identity| identity.user.to_string());
+            hub.send(conn, &user);
+        }
     }
 }
