@@ -1302,7 +1302,8 @@ fn a_drain_brings_what_is_queued_to_who_has_sent_much_that_nobody_served() {
     let (send, receive) = mpsc::channel();
     let writing = std::thread::spawn(move || {
         let block = format!("{}\n", "x".repeat(1023)).repeat(64);
-        for block_number in 0..16 << 4 {
+        // More than all buffers on the way can take: it ends when the connection does.
+        for block_number in 0..16 << 8 {
             if writer.write_all(block.as_bytes()).is_err() {
                 return;
             }
