@@ -29,7 +29,7 @@ pub struct Metrics {
     pub closing: u64,
     /// Open connections whose queue is above the high mark (gauge).
     pub stalled: u64,
-    /// Rooms with members (gauge); one with members on several shards counts on each.
+    /// Rooms with members (gauge), of all shards together: only the first shard tells it.
     pub rooms: u64,
     /// Work that was given away and has not come back (gauge); see [`Hub::ticket`](crate::Hub::ticket).
     pub tickets: u64,
@@ -86,7 +86,7 @@ pub struct Metrics {
     pub requests_refused: ByReason,
     /// Headers of the PROXY protocol, and `X-Forwarded-For` and `Forwarded`, that were believed (counter).
     pub forwarded: u64,
-    /// New configurations (counter).
+    /// New configurations (counter): only the first shard tells it.
     pub reloads: u64,
     /// New configurations that could not be loaded, as far as that was [told](crate::Request::ReloadFailed) (counter).
     pub reload_failures: u64,

@@ -174,11 +174,11 @@ impl Rooms {
         self.places.insert((number, member), new_place);
     }
 
-    /// Takes a member out, and the room with the last one.
-    pub(crate) fn remove(&mut self, number: RoomNumber, member: u32, encoding: u16) {
-        let Some(place) = self.places.remove(&(number, member)) else { return };
-        let Some(room) = self.rooms[number as usize].as_mut() else { return };
-        let Some(at) = room.groups.iter().position(|group| group.encoding == encoding) else { return };
+    /// Takes a member out, and the room with the last one: then its name is returned.
+    pub(crate) fn remove(&mut self, number: RoomNumber, member: u32, encoding: u16) -> Option<Box<str>> {
+        let place = self.places.remove(&(number, member))?;
+        let room = self.rooms[number as usize].as_mut()?;
+        let at = room.groups.iter().position(|group| group.encoding == encoding)?;
         let members = &mut room.groups[at].members;
         members.swap_remove(place as usize);
         if let Some(&moved) = members.get(place as usize) {
@@ -189,11 +189,13 @@ impl Rooms {
             room.groups.remove(at);
         }
         room.count -= 1;
-        if room.count == 0 {
-            self.numbers.remove(&room.name);
-            self.rooms[number as usize] = None;
-            self.free.push(number);
+        if room.count > 0 {
+            return None;
         }
+        let gone = self.rooms[number as usize].take()?;
+        self.numbers.remove(&gone.name);
+        self.free.push(number);
+        Some(gone.name)
     }
 
     pub(crate) fn name(&self, number: RoomNumber) -> &str {

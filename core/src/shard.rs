@@ -121,6 +121,16 @@ pub enum Letter {
         /// What it says.
         content: Arc<str>,
     },
+    /// A room has its first member on the shard that tells it.
+    RoomOpened {
+        /// The room's name.
+        room: Arc<str>,
+    },
+    /// A room has lost its last member on the shard that tells it.
+    RoomClosed {
+        /// The room's name.
+        room: Arc<str>,
+    },
     /// What a shard has counted so far.
     Counted {
         /// Which.
@@ -128,4 +138,30 @@ pub enum Letter {
         /// The counters, in the order of their declaration.
         numbers: Arc<[u64]>,
     },
+}
+
+/// What a letter occupies beside its content, in bytes: its place in the queue that waits, and the heads of its allocations.
+/// 230 were measured.
+const LETTER_BYTES: usize = 256;
+
+impl Letter {
+    /// The memory that it occupies while it waits, in bytes.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let content = match self {
+            Self::Publish { room, except, message } => {
+                room.len() + size_of_val(&**except) + message.as_outgoing().len()
+            }
+            Self::Handler { topic, content, .. } => topic.len() + content.len(),
+            Self::RoomOpened { room } | Self::RoomClosed { room } => room.len(),
+            Self::Counted { numbers, .. } => size_of_val(&**numbers),
+            Self::Dialed { .. }
+            | Self::Left { .. }
+            | Self::Quarantine { .. }
+            | Self::Known
+            | Self::Arrived { .. }
+            | Self::Gone { .. }
+            | Self::Admission { .. } => 0,
+        };
+        LETTER_BYTES + content
+    }
 }

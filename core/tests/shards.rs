@@ -176,6 +176,31 @@ fn shards_tell_each_other_what_they_counted_and_then_are_silent() {
 }
 
 #[test]
+fn rooms_and_reloads_are_counted_once_for_all_shards() {
+    let config = Config::listening(["tcp://127.0.0.1:1".parse().expect("well formed")]);
+    let mut server = Server::new(&config, 3);
+    let ids: Vec<_> = (1..5).map(|port| server.connect(&format!("192.0.2.1:{port}")).expect("room")).collect();
+    server.deliver_all();
+    let sum = |server: &Server| {
+        let mut sum = server.machines[0].metrics();
+        server.machines[1..].iter().for_each(|machine| sum.add(&machine.metrics()));
+        (sum.rooms, sum.reloads)
+    };
+    assert_eq!(sum(&server), (1, 0), "everybody is in the same room");
+    for id in &ids[..3] {
+        let machine = &mut server.machines[usize::from(id.shard())];
+        machine.failed(Time::START, *id, drupe_core::Failure::Reset);
+        machine.reconfigured(Time::START, config.clone());
+    }
+    server.turn();
+    server.deliver_all();
+    assert_eq!(sum(&server), (1, 1), "one is still there");
+    server.machines[0].failed(Time::START, ids[3], drupe_core::Failure::Reset);
+    server.turn();
+    assert_eq!(sum(&server), (0, 1));
+}
+
+#[test]
 fn who_is_held_back_for_others_is_not_idle() {
     let mut config = Config::listening(["tcp://127.0.0.1:1".parse().expect("well formed")]);
     config.idle = Some(std::time::Duration::from_secs(2));

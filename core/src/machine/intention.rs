@@ -239,6 +239,12 @@ impl<H: Handler> Machine<H> {
         self.state.is_draining()
     }
 
+    /// Whether there is a connection, in whatever state.
+    #[cfg(feature = "shell")]
+    pub(crate) fn has_connections(&self) -> bool {
+        self.state.conns.len() > 0
+    }
+
     /// Whether a drain is over: the shell may go.
     #[must_use]
     pub fn is_drained(&self) -> bool {

@@ -24,7 +24,8 @@ impl<H: Handler> Machine<H> {
     pub fn reconfigured(&mut self, now: Time, config: Config) {
         self.begin(now, &Fact::Reconfigured);
         let state = &mut self.state;
-        state.metrics.reloads += 1;
+        // Every shard gets it, and what they count is added up.
+        state.metrics.reloads += u64::from(state.post.shard.number() == 0);
         let ids: Vec<_> = state.conns.ids().collect();
         let limits = |state: &crate::state::State<H::Context>, id: ConnId| {
             state.conns.get(id).map(|conn| *state.limits_of(conn)).unwrap_or_default()

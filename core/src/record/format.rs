@@ -424,6 +424,8 @@ mod tests {
             Just(Input::Requested(Request::ReloadFailed)),
             any::<(u64, u64)>().prop_map(|(left_out, lost)| Input::Requested(Request::LogLoss { left_out, lost })),
             any::<bool>().prop_map(Input::HeldBack),
+            any::<String>().prop_map(|room| Input::Delivered(Letter::RoomOpened { room: room.into() })),
+            any::<String>().prop_map(|room| Input::Delivered(Letter::RoomClosed { room: room.into() })),
             (any::<u8>(), any::<String>(), any::<String>()).prop_map(|(from, topic, content)| {
                 Input::Delivered(Letter::Handler { from, topic: topic.into(), content: content.into() })
             }),

@@ -31,6 +31,8 @@ pub(super) fn write_letter(out: &mut String, letter: &Letter) -> fmt::Result {
         Letter::Handler { from, topic, content } => {
             write!(out, "shard_message {from} {} {}", Quoted(topic.as_bytes()), Quoted(content.as_bytes()))?;
         }
+        Letter::RoomOpened { room } => write!(out, "room_opened {}", Quoted(room.as_bytes()))?,
+        Letter::RoomClosed { room } => write!(out, "room_closed {}", Quoted(room.as_bytes()))?,
         Letter::Counted { shard, numbers } => {
             write!(out, "counted {shard}")?;
             numbers.iter().try_for_each(|number| write!(out, " {number}"))?;
@@ -71,6 +73,8 @@ pub(super) fn parse_letter(name: &str, words: &mut Words<'_>) -> Result<Letter, 
             Letter::Admission { conn, peer, refused }
         }
         "quarantine" => Letter::Quarantine { peer: words.parsed("a peer's address")? },
+        "room_opened" => Letter::RoomOpened { room: words.text()?.into() },
+        "room_closed" => Letter::RoomClosed { room: words.text()?.into() },
         "counted" => {
             let shard = words.parsed("a shard's number")?;
             let numbers = words.all(|words| words.parsed("a count"))?.into();

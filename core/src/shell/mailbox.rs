@@ -13,10 +13,11 @@ use std::task::Waker;
 
 /// How many words of others may wait for a server that is busy.
 pub(super) const WAITING_MAX: usize = 65_536;
-/// A shard that so many letters wait for is behind: others read no more until it has caught up.
-const BEHIND: usize = 65_536;
-/// So many bytes of messages.
-const BEHIND_BYTES: usize = 4 << 20;
+/// Letters that occupy so many bytes may wait for all shards of a server together, each shard having an equal part. A shard with
+/// more is behind: others read no more until it has caught up.
+const LETTERS_BYTES: usize = 8 << 20;
+/// No part is smaller, so that a turn of a server of many shards can tell something.
+const LETTERS_BYTES_OF_SHARD: usize = 128 << 10;
 
 /// A word for the server.
 pub enum Mail<N> {
@@ -62,9 +63,10 @@ pub(super) struct Shared<N> {
 struct State<N> {
     waiting: VecDeque<Mail<N>>,
     task: Option<Waker>,
-    /// Letters in what waits, and the bytes of their messages.
-    letters: usize,
-    bytes: usize,
+    /// What the letters in what waits occupy.
+    letters_bytes: usize,
+    /// The shard waits without connections and without mail: nobody there would hear what is published.
+    idle: bool,
     /// Nothing more can be left.
     ended: bool,
     /// The mailbox is gone.
@@ -99,8 +101,16 @@ impl<N> Mailbox<N> {
         if !state.task.as_ref().is_some_and(|known| known.will_wake(task)) {
             state.task = Some(task.clone());
         }
-        (state.letters, state.bytes) = (0, 0);
+        state.letters_bytes = 0;
+        state.idle = false;
         core::mem::take(&mut state.waiting)
+    }
+
+    /// This shard has no connections and is about to wait: if there is no mail, what others publish is not left here until
+    /// something else is.
+    pub(super) fn rest(&self) {
+        let mut state = self.own().lock();
+        state.idle = state.waiting.is_empty();
     }
 
     /// Gives another shard something, or gives it back if that one has ended.
@@ -129,9 +139,10 @@ impl<N> Mailbox<N> {
 
     /// Whether another shard does not keep up with what it is told.
     pub(super) fn is_another_behind(&self) -> bool {
+        let part = (LETTERS_BYTES / self.shards.len()).max(LETTERS_BYTES_OF_SHARD);
         self.others().any(|shard| {
             let state = shard.lock();
-            !state.ended && (state.letters >= BEHIND || state.bytes >= BEHIND_BYTES)
+            !state.ended && state.letters_bytes >= part
         })
     }
 
@@ -203,8 +214,15 @@ impl<N> Drop for Mailbox<N> {
 
 impl<N> Shared<N> {
     fn new() -> Arc<Self> {
-        let state =
-            State { waiting: VecDeque::new(), task: None, letters: 0, bytes: 0, ended: false, over: false, last: None };
+        let state = State {
+            waiting: VecDeque::new(),
+            task: None,
+            letters_bytes: 0,
+            idle: false,
+            ended: false,
+            over: false,
+            last: None,
+        };
         Arc::new(Self { state: Mutex::new(state), board: Arc::default() })
     }
 
@@ -222,10 +240,13 @@ impl<N> Shared<N> {
         if state.ended {
             return Err(mail);
         }
-        if let Mail::Letter(Letter::Publish { message, .. }) = &mail {
-            state.letters += 1;
-            state.bytes += message.as_outgoing().len();
+        match &mail {
+            Mail::Letter(Letter::Publish { .. }) if state.idle => return Ok(()),
+            Mail::Letter(letter) => state.letters_bytes += letter.held_bytes(),
+            _ => {}
         }
+        // A connection may come with it.
+        state.idle = false;
         state.waiting.push_back(mail);
         let task = if state.waiting.len() == 1 { state.task.clone() } else { None };
         drop(state);
@@ -299,19 +320,61 @@ mod tests {
     }
 
     #[test]
-    fn a_shard_is_behind_by_the_bytes_that_wait_for_it() {
-        let shards = Mailbox::<u8>::of_shards(3);
-        let payload = crate::PayloadBuf::from("x".repeat(1 << 20));
-        let letter = Letter::Publish { room: "all".into(), except: [].into(), message: payload.into() };
-        for n in 0..5 {
-            assert_eq!(shards[0].is_another_behind(), n >= 4);
+    fn a_shard_is_behind_by_what_occupies_memory_and_waits_for_it() {
+        let shards = Mailbox::<u8>::of_shards(4);
+        let letter = publish(&"x".repeat(1 << 20));
+        for n in 0..3 {
+            assert_eq!(shards[0].is_another_behind(), n >= 2);
             shards[0].post_to_others(|| Mail::Letter(letter.clone()));
         }
-        assert_eq!((shards[1].take(Waker::noop()).len(), shards[0].is_another_behind()), (5, true));
-        assert_eq!((shards[2].take(Waker::noop()).len(), shards[0].is_another_behind()), (5, false));
+        assert_eq!((shards[1].take(Waker::noop()).len(), shards[0].is_another_behind()), (3, true));
+        assert_eq!((shards[2].take(Waker::noop()).len(), shards[0].is_another_behind()), (3, true));
+        assert_eq!((shards[3].take(Waker::noop()).len(), shards[0].is_another_behind()), (3, false));
         // Who has ended is behind nobody, and gets nothing.
         assert!(shards[2].end_if_empty(Metrics::new));
         assert!(shards[0].post(2, Mail::Letter(letter)).is_err());
+    }
+
+    #[test]
+    fn empty_messages_and_long_names_occupy_memory_as_well() {
+        let conns = |count| (0..count).map(|n| crate::ConnId::new(0, n, 0)).collect::<Vec<_>>();
+        let (named, except) = (Letter::RoomOpened { room: "r".repeat(1_000).into() }, conns(1_000).into());
+        let letters = [
+            (publish(""), 10_000, "an empty message"),
+            (named, 2_500, "a long name"),
+            (Letter::Publish { room: "r".into(), except, message: "".into() }, 300, "many who are left out"),
+        ];
+        for (letter, most, what) in letters {
+            let shards = Mailbox::<u8>::of_shards(4);
+            let mut count = 0;
+            while !shards[0].is_another_behind() {
+                count += 1;
+                shards[0].post_to_others(|| Mail::Letter(letter.clone()));
+            }
+            assert!((100..most).contains(&count), "{count} of {what}");
+        }
+    }
+
+    #[test]
+    fn who_has_no_connections_and_waits_is_not_woken_for_what_is_published() {
+        let shards = Mailbox::<u8>::of_shards(2);
+        let tell = |letter: &Letter| shards[0].post_to_others(|| Mail::Letter(letter.clone()));
+        let waiting = || shards[1].take(Waker::noop()).len();
+        shards[1].rest();
+        tell(&publish("nobody would hear it"));
+        assert_eq!(waiting(), 0);
+        tell(&publish("it is awake again"));
+        shards[1].rest();
+        tell(&publish("and has mail"));
+        assert_eq!(waiting(), 2);
+        shards[1].rest();
+        tell(&Letter::Known);
+        tell(&publish("what came before it may have brought a connection"));
+        assert_eq!(waiting(), 2);
+    }
+
+    fn publish(message: &str) -> Letter {
+        Letter::Publish { room: "all".into(), except: [].into(), message: message.into() }
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl<C: Default> State<C> {
         let rooms = core::mem::take(&mut conn.rooms);
         let (id, lasted, was_unknown) = (id, now.since(conn.opened_at), core::mem::take(&mut conn.unknown));
         for room in rooms {
-            self.rooms.remove(room, index, encoding);
+            self.leave_room(room, index, encoding);
         }
         if was_undecided && was_answered {
             self.http_kept -= 1;
@@ -125,7 +125,7 @@ impl<C: Default> State<C> {
         conn.finished = true;
         let (encoding, is_over) = (conn.encoding, conn.input_finished);
         for room in core::mem::take(&mut conn.rooms) {
-            self.rooms.remove(room, index, encoding);
+            self.leave_room(room, index, encoding);
         }
         self.outbound.changed.insert(index);
         if is_over {

@@ -2,7 +2,7 @@
 
 use super::State;
 use crate::ConnId;
-use crate::room::JoinError;
+use crate::room::{JoinError, RoomNumber};
 
 impl<C: Default> State<C> {
     pub(crate) fn join(&mut self, id: ConnId, name: &str) -> Result<bool, JoinError> {
@@ -20,6 +20,9 @@ impl<C: Default> State<C> {
         let number = self.rooms.number_or_new(name, &limits)?;
         conn.rooms.push(number);
         self.rooms.add(number, index, conn.encoding);
+        if self.rooms.count(number) == 1 {
+            self.room_opened(name);
+        }
         Ok(true)
     }
 
@@ -27,7 +30,15 @@ impl<C: Default> State<C> {
         let (Some(number), Some(conn)) = (self.rooms.number(name), self.conns.get_mut(id)) else { return false };
         let Some(place) = conn.rooms.iter().position(|&room| room == number) else { return false };
         conn.rooms.swap_remove(place);
-        self.rooms.remove(number, id.slot(), conn.encoding);
+        let encoding = conn.encoding;
+        self.leave_room(number, id.slot(), encoding);
         true
+    }
+
+    /// Takes a connection out of one of its rooms, which closes with its last member.
+    pub(super) fn leave_room(&mut self, number: RoomNumber, index: u32, encoding: u16) {
+        if let Some(name) = self.rooms.remove(number, index, encoding) {
+            self.room_closed(&name);
+        }
     }
 }

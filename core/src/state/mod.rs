@@ -396,10 +396,10 @@ impl<C: Default> State<C> {
             // Told by one shard, since what they tell is added up.
             let expires = self.config.listeners.iter().filter_map(|listen| listen.tls.as_ref()?.expires_at);
             metrics.certificate_expiry_secs = expires.min().map_or(0, UnixTime::as_secs);
+            metrics.rooms = if self.post.is_alone() { self.rooms.len() } else { self.post.rooms().len() } as u64;
         }
         metrics.tunnels = self.tunnel_metrics();
         metrics.tickets = self.tickets.len() as u64;
-        metrics.rooms = self.rooms.len() as u64;
         metrics.quarantined = self.admission.quarantine.len(self.now) as u64;
         metrics.accept_paused = self.listeners.resting() as u64;
         metrics.queued_bytes = self.outbound.queued;

@@ -21,6 +21,8 @@ pub(crate) struct Post {
     pub(super) held_back: bool,
     /// On the shard that accepts: how many connections each has.
     placed: Vec<u32>,
+    /// On the shard that accepts: on how many shards each room has members.
+    rooms: BTreeMap<Arc<str>, u8>,
     /// What others have counted.
     counted: BTreeMap<u8, Arc<[u64]>>,
     /// When to tell what was counted since.
@@ -29,12 +31,12 @@ pub(crate) struct Post {
 
 impl Post {
     pub(super) fn new(shard: Shard) -> Self {
-        let (letters, counted) = (VecDeque::new(), BTreeMap::new());
+        let (letters, rooms, counted) = (VecDeque::new(), BTreeMap::new(), BTreeMap::new());
         let placed = vec![0; shard.count().into()];
-        Self { shard, letters, held_back: false, placed, counted, counts_at: None }
+        Self { shard, letters, held_back: false, placed, rooms, counted, counts_at: None }
     }
 
-    fn is_alone(&self) -> bool {
+    pub(super) fn is_alone(&self) -> bool {
         self.shard.count() == 1
     }
 
@@ -54,6 +56,24 @@ impl Post {
         &self.placed
     }
 
+    /// On the shard that accepts: the rooms that have members on any shard, and on how many.
+    pub(super) const fn rooms(&self) -> &BTreeMap<Arc<str>, u8> {
+        &self.rooms
+    }
+
+    fn room_opened(&mut self, room: Arc<str>) {
+        let shards = self.rooms.entry(room).or_default();
+        *shards = shards.saturating_add(1);
+    }
+
+    fn room_closed(&mut self, room: &str) {
+        let Some(shards) = self.rooms.get_mut(room) else { return };
+        *shards = shards.saturating_sub(1);
+        if *shards == 0 {
+            self.rooms.remove(room);
+        }
+    }
+
     /// Something happened that may have been counted.
     pub(crate) fn something_happened(&mut self, now: Time) {
         if !self.is_alone() {
@@ -66,12 +86,34 @@ impl<C: Default> State<C> {
     /// Sends one message to every member of a room, wherever they are; returns for how many here.
     pub(crate) fn publish_everywhere(&mut self, room: &str, except: &[ConnId], message: Outgoing<'_>) -> usize {
         if !self.post.is_alone() {
-            // What others have to take fills the turn as well.
-            self.outbound.turn_bytes += message.len() as u64;
             let letter = Letter::Publish { room: room.into(), except: except.into(), message: message.to_owned() };
-            self.post.letters.push_back((Addressee::Others, letter));
+            self.write_letter(Addressee::Others, letter);
         }
         self.publish(room, except, message)
+    }
+
+    /// Leaves a letter that the application decides about. What others have to take fills the turn as well.
+    fn write_letter(&mut self, to: Addressee, letter: Letter) {
+        self.outbound.turn_bytes += letter.held_bytes() as u64;
+        self.post.letters.push_back((to, letter));
+    }
+
+    /// A room has its first member here: who counts rooms is to know.
+    pub(crate) fn room_opened(&mut self, room: &str) {
+        match self.post.shard {
+            Shard::ALONE => {}
+            shard if shard.number() == 0 => self.post.room_opened(room.into()),
+            _ => self.write_letter(Addressee::First, Letter::RoomOpened { room: room.into() }),
+        }
+    }
+
+    /// A room has lost its last member here: who counts rooms is to know.
+    pub(crate) fn room_closed(&mut self, room: &str) {
+        match self.post.shard {
+            Shard::ALONE => {}
+            shard if shard.number() == 0 => self.post.room_closed(room),
+            _ => self.write_letter(Addressee::First, Letter::RoomClosed { room: room.into() }),
+        }
     }
 
     /// The application dialled: who counts connections is to know.
@@ -162,7 +204,7 @@ impl<C: Default> State<C> {
             return false;
         }
         let letter = Letter::Handler { from: own.number(), topic: topic.into(), content: content.into() };
-        self.post.letters.push_back((Addressee::Shard(shard), letter));
+        self.write_letter(Addressee::Shard(shard), letter);
         true
     }
 
@@ -189,6 +231,8 @@ impl<C: Default> State<C> {
                 let letter = Letter::Admission { conn: *conn, peer: *peer, refused };
                 self.post.letters.push_back((Addressee::Shard(conn.shard()), letter));
             }
+            Letter::RoomOpened { room } => self.post.room_opened(Arc::clone(room)),
+            Letter::RoomClosed { room } => self.post.room_closed(room),
             // The machine goes on from here.
             Letter::Admission { .. } | Letter::Handler { .. } => {}
             Letter::Counted { shard, numbers } => drop(self.post.counted.insert(*shard, Arc::clone(numbers))),

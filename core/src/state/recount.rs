@@ -131,6 +131,10 @@ impl<C: Default> State<C> {
         let placed: Vec<_> = shards.iter().map(|shard| u32::try_from(of_shard(shard)).unwrap_or(u32::MAX)).collect();
         if self.post.shard.count() > 1 && placed.len() == usize::from(self.post.shard.count()) {
             same("connections placed on shards", self.post.placed(), &placed)?;
+            let mut rooms = BTreeMap::<_, u8>::new();
+            let names = shards.iter().flat_map(|shard| shard.rooms.list()).map(|(name, _)| name);
+            names.for_each(|name| *rooms.entry(name.into()).or_default() += 1);
+            same("rooms on shards", self.post.rooms(), &rooms)?;
         }
         Ok(())
     }
@@ -146,7 +150,9 @@ impl<C: Default> State<C> {
         same("closing", metrics.closing, count(|conn| !conn.has_no_reason()))?;
         let is_stalled = |id: &ConnId| self.open_slot(*id).is_some_and(|index| self.outbound.is_stalled(index));
         same("stalled", metrics.stalled, self.conns.ids().filter(is_stalled).count() as u64)?;
-        same("rooms", metrics.rooms, self.rooms.list().count() as u64)?;
+        if self.post.is_alone() {
+            same("rooms", metrics.rooms, self.rooms.list().count() as u64)?;
+        }
         same("tickets", metrics.tickets, self.tickets.owners().count() as u64)?;
         same("quarantined", metrics.quarantined, self.admission.quarantine.iter(self.now).count() as u64)?;
         let rests = self.listeners.open().filter(|(id, _)| self.listeners.is_resting(*id)).count() as u64;

@@ -335,7 +335,13 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         }
         // A backlog is served without delay, and timers are no finer than a millisecond.
         let at_once = until.is_some_and(|at| at <= self.now.plus_nanos(1));
-        if dials || at_once || !self.again.is_empty() { Next::Turn } else { Next::Wait(until) }
+        if dials || at_once || !self.again.is_empty() {
+            return Next::Turn;
+        }
+        if !self.machine.has_connections() {
+            self.mailbox.rest();
+        }
+        Next::Wait(until)
     }
 }
 
