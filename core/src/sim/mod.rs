@@ -43,6 +43,7 @@ mod node;
 mod peer;
 mod promise;
 mod replay;
+mod rest;
 mod tunnel;
 mod turn;
 mod watch;

@@ -15,8 +15,6 @@ use core::time::Duration;
 const DUE_AT_ONCE_MAX: u32 = 10_000;
 /// So often a steady peer and the server answer each other before time passes.
 const ANSWERS_MAX: u32 = 50;
-/// So often something is due while a world comes to rest; more than that and it is not waited for.
-const DUE_AT_REST_MAX: u32 = 20_000;
 
 impl<H: Handler, A: Actor> World<H, A>
 where
@@ -236,7 +234,7 @@ where
     }
 
     /// Jobs that are run elsewhere come to their end.
-    fn finish_jobs(&mut self, node: usize, most: usize) {
+    pub(super) fn finish_jobs(&mut self, node: usize, most: usize) {
         for _ in 0..most {
             if self.is_stalled(node) {
                 return;
@@ -289,7 +287,7 @@ where
         }
     }
 
-    fn write(&mut self, peer: usize, conn: ConnId) {
+    pub(super) fn write(&mut self, peer: usize, conn: ConnId) {
         let node = usize::from(conn.shard());
         if self.is_stalled(node) {
             return;
@@ -342,7 +340,7 @@ where
     }
 
     /// The same, but for no more deadlines than `most`; returns how many there were.
-    fn pass_until(&mut self, until: Time, most: u32) -> u32 {
+    pub(super) fn pass_until(&mut self, until: Time, most: u32) -> u32 {
         let (mut since, mut at_once, mut count) = (self.now, 0, 0);
         while count < most
             && let Some(at) = self.next_deadline().filter(|at| *at <= until)
@@ -367,7 +365,12 @@ where
             }
             self.tend_tunnels();
             (0..self.nodes.len()).for_each(|node| self.finish_jobs(node, usize::MAX));
-            self.flush_all();
+            if self.calm {
+                // A shard that others are held back for takes its messages at once.
+                self.deliver_mail();
+            } else {
+                self.flush_all();
+            }
             self.deliver_steady();
         }
         if count < most {
@@ -394,55 +397,6 @@ where
         self.deliver_steady();
         (0..self.nodes.len()).for_each(|node| self.apply(node, Input::Elapsed));
         self.flush_all();
-    }
-
-    /// For a while all links are steady, and time passes until messages between shards have arrived, everything that was said is
-    /// served, and everything that was sent is received.
-    ///
-    /// # Panics
-    /// If a promise is broken; above all, if something is never read though nothing is in the way: the application has not
-    /// paused the connection, its rate is kept again, and what is sent to it is taken.
-    pub fn rest(&mut self) {
-        let links: alloc::vec::Vec<Link> = self.ends.iter().map(|end| end.link).collect();
-        let was_calm = core::mem::replace(&mut self.calm, true);
-        self.nodes.iter_mut().for_each(|node| node.stalled_until = None);
-        for peer in 0..self.ends.len() {
-            let end = &mut self.ends[peer];
-            (end.link, end.writable) = (Link::Steady, ROOMY);
-            if let Socket::Open(conn) = end.socket {
-                self.write(peer, conn);
-            }
-        }
-        self.come_to_rest();
-        self.ends.iter_mut().zip(links).for_each(|(end, link)| end.link = link);
-        self.calm = was_calm;
-    }
-
-    fn come_to_rest(&mut self) {
-        let (since, mut left, mut span) = (self.now, DUE_AT_REST_MAX, Duration::from_millis(100));
-        loop {
-            self.deliver_mail();
-            (0..self.nodes.len()).for_each(|node| self.finish_jobs(node, usize::MAX));
-            self.flush_all();
-            self.deliver_steady();
-            left -= self.pass_until(self.now + span, left).min(left);
-            self.check();
-            let waits = self.ends.iter().any(|end| matches!(end.socket, Socket::Open(conn) if self.is_owed(end, conn)));
-            if !waits || left == 0 {
-                break;
-            }
-            self.check_patience(since);
-            span = (span * 2).min(Duration::from_secs(600));
-        }
-        for end in &mut self.ends {
-            let Socket::Open(conn) = end.socket else { continue };
-            let intent = self.nodes[usize::from(conn.shard())].machine.intent(conn);
-            if end.sent.is_empty() && intent.is_some_and(|intent| intent.read && intent.transmit.is_empty()) {
-                end.actor.rested();
-            }
-        }
-        (0..self.ends.len()).for_each(|peer| self.check_actor(peer));
-        self.check_shards();
     }
 
     /// Leaves something for another shard.

@@ -1,0 +1,67 @@
+//! A world in which nothing is in the way for a while.
+
+use super::World;
+use super::peer::{Actor, Link, ROOMY, Socket};
+use crate::handler::Handler;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+/// So often something is due while a world comes to rest; more than that and it is not waited for.
+const DUE_AT_REST_MAX: u32 = 20_000;
+
+impl<H: Handler, A: Actor> World<H, A>
+where
+    H::Note: fmt::Display,
+{
+    /// For a while all links are steady, and time passes until messages between shards have arrived, everything that was said is
+    /// served, and everything that was sent is received.
+    ///
+    /// # Panics
+    /// If a promise is broken; above all, if something is never read though nothing is in the way: the application has not
+    /// paused the connection, its rate is kept again, and what is sent to it is taken.
+    pub fn rest(&mut self) {
+        let links: Vec<Link> = self.ends.iter().map(|end| end.link).collect();
+        let was_calm = core::mem::replace(&mut self.calm, true);
+        self.nodes.iter_mut().for_each(|node| node.stalled_until = None);
+        for peer in 0..self.ends.len() {
+            let end = &mut self.ends[peer];
+            (end.link, end.writable) = (Link::Steady, ROOMY);
+            if let Socket::Open(conn) = end.socket {
+                self.write(peer, conn);
+            }
+        }
+        self.come_to_rest();
+        self.ends.iter_mut().zip(links).for_each(|(end, link)| end.link = link);
+        self.calm = was_calm;
+    }
+
+    fn come_to_rest(&mut self) {
+        let (since, mut left, mut span) = (self.now, DUE_AT_REST_MAX, Duration::from_millis(100));
+        loop {
+            self.deliver_mail();
+            (0..self.nodes.len()).for_each(|node| self.finish_jobs(node, usize::MAX));
+            self.flush_all();
+            self.deliver_steady();
+            left -= self.pass_until(self.now + span, left).min(left);
+            // What was just sent between shards holds nobody back for long, so it is no reason not to read.
+            self.deliver_mail();
+            self.check();
+            let waits = self.ends.iter().any(|end| matches!(end.socket, Socket::Open(conn) if self.is_owed(end, conn)));
+            if !waits || left == 0 {
+                break;
+            }
+            self.check_patience(since);
+            span = (span * 2).min(Duration::from_secs(600));
+        }
+        for end in &mut self.ends {
+            let Socket::Open(conn) = end.socket else { continue };
+            let intent = self.nodes[usize::from(conn.shard())].machine.intent(conn);
+            if end.sent.is_empty() && intent.is_some_and(|intent| intent.read && intent.transmit.is_empty()) {
+                end.actor.rested();
+            }
+        }
+        (0..self.ends.len()).for_each(|peer| self.check_actor(peer));
+        self.check_shards();
+    }
+}
