@@ -42,9 +42,9 @@ impl Swarm {
                 0 | 1 => (Client::lines().begins_with("echo 1 0"), true),
                 2 => (Client::websocket(), true),
                 3 => (Client::http().begins_with("/healthz"), false),
-                _ => (self.terminal(auto.telnet.mode, line_max), true),
+                _ => (self.terminal(auto.telnet.mode, line_max).telnet_first(), true),
             },
-            Protocol::Auto(auto) => (self.terminal(auto.telnet.mode, line_max), true),
+            Protocol::Auto(auto) => (self.terminal(auto.telnet.mode, line_max).telnet_first(), true),
             other => panic!("nobody speaks {other:?}"),
         };
         let garbage = self.has(Feature::Garbage) && self.chance(4);

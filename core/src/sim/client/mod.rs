@@ -3,6 +3,7 @@
 //! None of it uses the server's code: what both got wrong in the same way would be right.
 
 mod carried;
+mod first;
 mod frames;
 mod http;
 mod lines;
@@ -147,6 +148,13 @@ impl Client {
     #[must_use]
     pub fn in_websocket(self, path: &str) -> Self {
         Self { codec: Box::new(carried::Carried::new(websocket::WebSocket::new(path, false), self.codec)), ..self }
+    }
+
+    /// Telnet for a listener of [`Auto`](crate::wire::Auto): it sends a telnet command before anything else, or nothing until it
+    /// has heard something. A peer whose first bytes are text speaks lines there.
+    #[must_use]
+    pub fn telnet_first(self) -> Self {
+        Self { codec: Box::new(first::First::new(self.codec)), ..self }
     }
 
     /// A proxy has put this header before everything that it sends.

@@ -64,6 +64,8 @@ const CHARSET: u8 = 42;
 /// What this client can do itself, and what it lets the server do.
 const OURS: [u8; 5] = [TTYPE, NAWS, NEW_ENVIRON, SGA, LINEMODE];
 const THEIRS: [u8; 4] = [ECHO, SGA, EOR_OPTION, CHARSET];
+/// To the first column, and everything from there on is taken away (ECMA-48).
+const ERASE: &[u8] = b"\r\x1b[J";
 const SUB_MAX_BYTES: usize = 64 << 10;
 
 impl Telnet {
@@ -161,11 +163,16 @@ impl Telnet {
             (true, b'\n') => {
                 if self.typist.is_none() {
                     let line = core::mem::take(&mut self.partial);
-                    heard.push(text(&line));
+                    heard.push(text(last_drawn(&line)));
                 }
                 self.show("\r\n")
             }
-            (true, 0) => self.show("\r"),
+            (true, 0) => {
+                if self.typist.is_none() {
+                    self.partial.push(b'\r');
+                }
+                self.show("\r")
+            }
             (true, _) => Err(format!("a CR that neither LF nor NUL follows, but {byte:#x} (RFC 854)")),
             (false, b'\n') => Err("an LF without a CR (RFC 854)".to_string()),
             (false, b'\r') => Ok(()),
@@ -269,6 +276,13 @@ impl Telnet {
             _ => {}
         }
     }
+}
+
+/// What a screen would show of a line: what was drawn before its last erasure, a prompt for instance, is not there any more.
+fn last_drawn(line: &[u8]) -> &[u8] {
+    let behind = |place: usize| place + ERASE.len();
+    let erased = line.windows(ERASE.len()).rposition(|bytes| bytes == ERASE);
+    &line[erased.map_or(0, behind)..]
 }
 
 #[derive(Clone, Copy)]
