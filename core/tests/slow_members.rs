@@ -88,6 +88,18 @@ fn a_member_that_gets_a_short_message_in_the_place_of_a_long_one_is_no_longer_st
     assert_eq!(machine.recount(), Ok(()));
 }
 
+#[test]
+fn a_connection_is_named_if_messages_are_skipped_for_one_that_is_still_too_long() {
+    let (mut machine, conn) = begin(config("tcp://127.0.0.1:1", SlowPolicy::SkipOldest, (10, 20, 100)));
+    machine.received(Time::START, conn, &mut [&[b'a'; 60][..], b"\n"].concat()); // Answered by 66 bytes.
+    machine.blocked(Time::START, conn);
+    machine.noted(Time::START, "b".repeat(19));
+    while machine.next_changed().is_some() {}
+    machine.noted(Time::START, "c".repeat(49)); // The other message of the room goes, and that is not enough.
+    assert_eq!(machine.intent(conn).map(|intent| intent.transmit.len()), Some(66));
+    assert_eq!((machine.metrics().skipped, machine.next_changed()), (2, Some(conn)));
+}
+
 /// Publishes once a second to a member that never takes a byte, for an hour.
 fn never_taken(policy: SlowPolicy, message: usize, marks: (u32, u32, u32)) -> Machine<Echo> {
     // The write deadline is the default, 30 s, and a little for the length.

@@ -85,6 +85,10 @@ impl Outbound {
         }
         self.queues[at].earlier_bytes -= gone;
         self.queued -= gone as u64;
+        if gone > 0 {
+            // Even if the message that this made room for is still too long.
+            self.changed.insert(index);
+        }
         if self.pending(index) > 0 {
             self.relax(index);
         }
