@@ -5,7 +5,7 @@ use super::peer::{Actor, PeerEnd, Socket};
 use super::{Node, World};
 use crate::handler::Handler;
 use crate::machine::{End, Machine};
-use crate::wire::Protocol;
+use crate::wire::{Protocol, Wire};
 use crate::{Config, ConnId, ListenerId, Reason, Time};
 use alloc::format;
 use alloc::vec::Vec;
@@ -14,6 +14,9 @@ use core::time::Duration;
 
 /// So long nothing needs that no rate slows.
 const PATIENCE: Duration = Duration::from_secs(3_600);
+
+/// A key may be charged for so many bytes: a line as long as one that is edited may be, of characters that are looked up.
+const KEY_UNITS: u64 = 8 * 4_096;
 
 /// Gauges and tables are recounted in one of so many checks.
 const RECOUNTS_EVERY: u32 = 4;
@@ -191,11 +194,23 @@ fn is_asked_in_time(config: &Config, listener: ListenerId) -> bool {
     http.ping.zip(silence).is_some_and(|(ping, silence)| !ping.is_zero() && ping < silence)
 }
 
+/// Whether peers may type keys there.
+fn may_type(protocol: &Protocol) -> bool {
+    match protocol {
+        Protocol::Spoken(wire) => matches!(wire, Wire::Telnet(_)),
+        Protocol::Auto(_) => true,
+        Protocol::Http(http) => http.telnet.is_some(),
+    }
+}
+
 /// How long it may take until so many bytes are served, by the rates.
 fn patience(config: &Config, listener: ListenerId, bytes: u64) -> Duration {
     let listen = config.listeners.get(listener.index());
     let rates = listen.and_then(|listen| listen.limits.as_ref()).map_or(config.rates, |limits| limits.rates);
-    // Each byte may be a message, and what is compressed counts as what it is inflated.
-    let slow = [rates.messages, rates.bytes].into_iter().flatten().map(|rate| rate.time_for(bytes.saturating_mul(4)));
+    // Each byte may be a message, and what is compressed counts as what it is inflated. Where the server edits what is typed, each
+    // byte may be a key that has a whole line drawn again, and is charged for that.
+    let units = if listen.is_some_and(|listen| may_type(&listen.protocol)) { KEY_UNITS } else { 4 };
+    let slow =
+        [rates.messages, rates.bytes].into_iter().flatten().map(|rate| rate.time_for(bytes.saturating_mul(units)));
     slow.fold(PATIENCE, Duration::saturating_add)
 }

@@ -81,7 +81,11 @@ where
         match self.nodes[0].machine.accepting(listener) {
             Accepting::Now if self.is_reachable(listener) => {}
             Accepting::Never if !self.nodes[0].machine.is_draining() => {
-                self.unreachable = Some(listener);
+                // What a new configuration has taken away was there.
+                let was_there = |config: &Config| listener.index() < config.listeners.len();
+                if !self.nodes[0].configs.iter().any(was_there) {
+                    self.unreachable = Some(listener);
+                }
                 return;
             }
             _ => return,
@@ -208,7 +212,7 @@ where
             self.apply(node, Input::Received { conn, bytes });
             return true;
         }
-        if end.ends() && !end.told_end {
+        if end.sent.is_empty() && end.ends() && !end.told_end {
             end.told_end = true;
             self.apply(node, Input::Ended { conn });
             return true;

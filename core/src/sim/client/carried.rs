@@ -53,7 +53,9 @@ impl Codec for Carried {
     }
 
     fn raw(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        self.carry(bytes, out);
+        let mut stream = Vec::new();
+        self.within.raw(bytes, &mut stream);
+        self.carry(&stream, out);
     }
 
     fn fidget(&mut self, random: &mut Random, out: &mut Vec<u8>) {
@@ -97,6 +99,10 @@ impl Codec for Carried {
 
     fn rested(&mut self) -> Result<(), String> {
         if self.is_ready() { self.within.rested() } else { Ok(()) }
+    }
+
+    fn unfinished(&self) -> Option<String> {
+        self.within.unfinished()
     }
 
     fn answers_pings(&self) -> bool {

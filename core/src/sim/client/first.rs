@@ -13,11 +13,15 @@ const NOP: [u8; 2] = [255, 241];
 pub(super) struct First {
     within: Box<dyn Codec>,
     waits: bool,
+    /// It has sent nothing yet.
+    is_silent: bool,
+    /// What it heard is no telnet: it may be the last words for a peer that has not shown what it speaks, which are a line.
+    odd: Option<String>,
 }
 
 impl First {
     pub(super) fn new(within: Box<dyn Codec>) -> Self {
-        Self { within, waits: false }
+        Self { within, waits: false, is_silent: false, odd: None }
     }
 }
 
@@ -29,6 +33,7 @@ impl Codec for First {
         if out.len() == before && !self.waits {
             out.extend_from_slice(&NOP);
         }
+        (self.is_silent, self.odd) = (out.len() == before, None);
     }
 
     fn is_ready(&self) -> bool {
@@ -36,14 +41,17 @@ impl Codec for First {
     }
 
     fn say(&mut self, message: &str, random: &mut Random, out: &mut Vec<u8>) {
+        self.is_silent = false;
         self.within.say(message, random, out);
     }
 
     fn raw(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        self.is_silent = false;
         self.within.raw(bytes, out);
     }
 
     fn fidget(&mut self, random: &mut Random, out: &mut Vec<u8>) {
+        self.is_silent = false;
         self.within.fidget(random, out);
     }
 
@@ -52,8 +60,18 @@ impl Codec for First {
     }
 
     fn hear(&mut self, bytes: &[u8], heard: &mut Vec<String>, out: &mut Vec<u8>) -> Result<(), String> {
+        if let Some(odd) = self.odd.take().filter(|_| !bytes.is_empty()) {
+            return Err(odd);
+        }
         self.waits &= bytes.is_empty();
-        self.within.hear(bytes, heard, out)
+        let answered = out.len();
+        let outcome = self.within.hear(bytes, heard, out);
+        self.is_silent &= out.len() == answered;
+        match outcome {
+            Err(odd) if self.is_silent && bytes.ends_with(b"\n") => self.odd = Some(odd),
+            outcome => return outcome,
+        }
+        Ok(())
     }
 
     fn finished(&mut self, heard: &mut Vec<String>) -> Result<(), String> {
@@ -66,6 +84,10 @@ impl Codec for First {
 
     fn rested(&mut self) -> Result<(), String> {
         self.within.rested()
+    }
+
+    fn unfinished(&self) -> Option<String> {
+        self.within.unfinished()
     }
 
     fn answers_pings(&self) -> bool {

@@ -56,6 +56,8 @@ pub struct Session {
     pub heard: Vec<String>,
     /// It said in the words of its wire that it ends, or ended its half.
     pub has_ended: bool,
+    /// What it had typed when it ended, without Enter behind it: where the server edits the line, that is its last message.
+    pub unfinished: Option<String>,
     /// It was not let in.
     pub was_refused: bool,
 }
@@ -282,6 +284,7 @@ impl Actor for Client {
             }
             Do::Close => {
                 session.has_ended = true;
+                session.unfinished = self.codec.unfinished();
                 // Without words for it, the half is ended.
                 if !self.codec.close(&mut out) {
                     return Act::End;
@@ -289,6 +292,7 @@ impl Actor for Client {
             }
             Do::End => {
                 session.has_ended = true;
+                session.unfinished = self.codec.unfinished();
                 return Act::End;
             }
             Do::Leave => return Act::Leave,
@@ -387,6 +391,11 @@ trait Codec {
     /// Everything has arrived, both ways.
     fn rested(&mut self) -> Result<(), String> {
         Ok(())
+    }
+
+    /// What is typed and was not sent by Enter.
+    fn unfinished(&self) -> Option<String> {
+        None
     }
 
     fn answers_pings(&self) -> bool {

@@ -59,6 +59,10 @@ impl Codec for Proxied {
         self.within.rested()
     }
 
+    fn unfinished(&self) -> Option<String> {
+        self.within.unfinished()
+    }
+
     fn answers_pings(&self) -> bool {
         self.within.answers_pings()
     }

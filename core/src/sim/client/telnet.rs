@@ -440,6 +440,10 @@ impl Codec for Telnet {
         }
     }
 
+    fn unfinished(&self) -> Option<String> {
+        (!self.line.is_empty()).then(|| self.line.iter().collect())
+    }
+
     fn rested(&mut self) -> Result<(), String> {
         if self.typist.is_none() || self.unsure || !self.is_shown() {
             return Ok(());

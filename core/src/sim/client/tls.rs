@@ -152,6 +152,10 @@ impl Codec for Tls {
         if self.is_ready() { self.within.rested() } else { Ok(()) }
     }
 
+    fn unfinished(&self) -> Option<String> {
+        self.within.unfinished()
+    }
+
     fn answers_pings(&self) -> bool {
         self.within.answers_pings()
     }
