@@ -50,7 +50,9 @@ impl Swarm {
         let garbage = self.has(Feature::Garbage) && self.chance(4);
         let script = if speaks { self.talk(garbage) } else { self.requests(garbage) };
         // A line that is typed is cut where it is too long; elsewhere that is the end.
-        let is_exact = speaks && !garbage && !self.has(Feature::Modes) && line_max > LINE_BYTES;
+        // Where each key is told, what is discarded of them leaves a message without them.
+        let lacks_keys = tells_keys(&listen.protocol) && self.has(Feature::Rates) && self.has(Feature::Drops);
+        let is_exact = speaks && !garbage && !lacks_keys && !self.has(Feature::Modes) && line_max > LINE_BYTES;
         Guest { client, script, is_exact, is_http: !speaks }
     }
 
@@ -143,6 +145,17 @@ impl Swarm {
             Do::Say(paths[usize::try_from(random.below(paths.len() as u64)).expect("small")].to_string())
         })
     }
+}
+
+/// Whether the application there is told of each key.
+fn tells_keys(protocol: &Protocol) -> bool {
+    let telnet = match protocol {
+        Protocol::Spoken(Wire::Telnet(telnet)) => Some(telnet),
+        Protocol::Auto(auto) => Some(&auto.telnet),
+        Protocol::Http(http) => http.telnet.as_ref(),
+        _ => None,
+    };
+    telnet.is_some_and(|telnet| telnet.mode == InputMode::Keys)
 }
 
 /// Much of one key, or of one command, behind a long line: what costs most of all that fits in a few reads.

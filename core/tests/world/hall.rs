@@ -1,7 +1,7 @@
 //! The application of the swarm: it does what peers ask it for, and writes down what each of them should hear.
 
 use drupe_core::outbound::SlowPolicy;
-use drupe_core::telnet::InputMode;
+use drupe_core::telnet::{InputMode, Key, Signal};
 use drupe_core::wire::{LengthPrefix, Wire};
 use drupe_core::{
     Backoff, ConnId, Dial, Event, Handler, Hub, Identity, Letter, NoNote, Origin, OutgoingBuf, Reason, Ticket, Timer,
@@ -28,6 +28,8 @@ pub(crate) struct Hall {
     short: BTreeSet<ConnId>,
     tickets: Vec<Ticket>,
     published: u64,
+    /// Keys of each connection that is told of each, since its last Enter.
+    keys: BTreeMap<ConnId, String>,
     /// Peers that came in without what their listener asks for.
     pub(crate) strangers: Vec<ConnId>,
 }
@@ -184,6 +186,12 @@ impl Handler for Hall {
             }
             Event::Message { conn, payload } => {
                 let message = payload.as_str().unwrap_or("?").to_string();
+                self.received.entry(conn).or_default().push(message.clone());
+                self.obey(hub, conn, &message);
+            }
+            Event::Signal { conn, signal: Signal::Key(Key::Char(c)), .. } => self.keys.entry(conn).or_default().push(c),
+            Event::Signal { conn, signal: Signal::Key(Key::Enter), .. } => {
+                let message = self.keys.remove(&conn).unwrap_or_default();
                 self.received.entry(conn).or_default().push(message.clone());
                 self.obey(hub, conn, &message);
             }
