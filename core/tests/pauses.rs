@@ -302,6 +302,32 @@ fn a_socket_that_takes_nothing_has_its_time_after_a_pause() {
 }
 
 #[test]
+fn a_ping_after_a_pause_does_not_go_before_bytes_that_were_written() {
+    for is_whole in [true, false] {
+        let mut one = One::new(config(), Echo);
+        let conn = one.accept("websocket");
+        one.say(
+            conn,
+            "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+            Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+        );
+        let pending = |one: &One<Echo>| {
+            one.machine.intent(conn).map(|intent| intent.transmit.slices().collect::<Vec<_>>().concat()).expect("open")
+        };
+        one.machine.wrote(one.now, conn, pending(&one).len());
+        one.machine.received(one.now, conn, &mut message("websocket", "hello, how are you?"));
+        let shown = pending(&one);
+        let count = if is_whole { shown.len() } else { 15 };
+        // The process stops between the write and the word about it.
+        one.now = one.now + PAUSE;
+        one.machine.wrote(one.now, conn, count);
+        let next = pending(&one);
+        let (rest, ping) = next.split_at(shown.len() - count);
+        assert_eq!((rest, &ping[..2], ping.len()), (&shown[count..], &[0x89, 8][..], 10));
+    }
+}
+
+#[test]
 fn last_bytes_are_flushed_after_a_pause() {
     let mut one = One::new(base(), Echo);
     let conn = one.accept("lines");

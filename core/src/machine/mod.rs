@@ -193,10 +193,12 @@ impl<H: Handler> Machine<H> {
     /// written them: nothing is put before them or taken away any more. At most [`Transmit::first`]. [`wrote`](Self::wrote)
     /// counts them all the same.
     pub fn sealed(&mut self, now: Time, conn: ConnId, bytes: usize) {
-        self.begin(now, &Fact::Sealed { conn, bytes });
+        // Before a pause is dealt with: what comes of that may go before bytes that were already taken.
+        let pause = self.enter(now, &Fact::Sealed { conn, bytes });
         if self.state.conns.get(conn).is_some() {
             self.state.outbound.sealed(conn.slot(), bytes);
         }
+        self.pass_over(pause);
     }
 
     /// The socket took `bytes` bytes of what [`Intent::transmit`] showed.
@@ -209,9 +211,20 @@ impl<H: Handler> Machine<H> {
     }
 
     fn took(&mut self, now: Time, conn: ConnId, bytes: usize) {
-        self.begin(now, &Fact::Wrote { conn, bytes });
-        if self.state.conns.get(conn).is_some() {
+        let before = self.state.now;
+        let pause = self.enter(now, &Fact::Wrote { conn, bytes });
+        let is_there = self.state.conns.get(conn).is_some();
+        if is_there && pause.is_some() {
+            // Pings that a pause is followed by go before what is queued, but not before bytes that the socket already has. Those
+            // count as written before the pause, so that deadlines that follow from it are postponed only once.
+            let now = core::mem::replace(&mut self.state.now, before);
             self.state.wrote(conn.slot(), bytes);
+            self.state.now = now;
+        } else if is_there {
+            self.state.wrote(conn.slot(), bytes);
+        }
+        self.pass_over(pause);
+        if is_there {
             self.settle();
         }
     }
@@ -400,6 +413,12 @@ impl<H: Handler> Machine<H> {
 
 impl<H: Handler> Machine<H> {
     fn begin(&mut self, now: Time, fact: &Fact<'_, H::Note>) {
+        let pause = self.enter(now, fact);
+        self.pass_over(pause);
+    }
+
+    /// Takes the time of a fact and records it; returns the pause before it, which is to be [passed over](Self::pass_over).
+    fn enter(&mut self, now: Time, fact: &Fact<'_, H::Note>) -> Option<Pause> {
         debug_assert!(self.state.is_settled(), "what came of the fact before was not told");
         let now = self.state.now.max(now.min(LAST));
         let pause = self.pause(now);
@@ -410,6 +429,10 @@ impl<H: Handler> Machine<H> {
         if let Some(recorder) = &mut self.recorder {
             recorder.record(self.state.now, fact);
         }
+        pause
+    }
+
+    fn pass_over(&mut self, pause: Option<Pause>) {
         if let Some(pause) = pause {
             self.state.passed_over(pause);
             self.settle();
