@@ -1,8 +1,8 @@
 //! The arguments of the `hub` example, which every shell has, and of `drupe`. Needs the feature `cli`.
 
 use crate::app::{App, AppName, Envelope};
-use crate::limit::MessageSize;
-use crate::{Config, Listen};
+use crate::config::{Config, Listen};
+use crate::wire::MessageSize;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;

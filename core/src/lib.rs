@@ -136,86 +136,59 @@ extern crate std;
 pub mod app;
 #[cfg(feature = "cli")]
 pub mod cli;
-pub mod embedding;
-#[cfg(feature = "files")]
-pub mod files;
+#[doc = include_str!("embedding.md")]
+pub mod embedding {}
 pub mod kit;
-pub mod limit;
-pub mod outbound;
 #[cfg(feature = "settings")]
 pub mod settings;
 #[cfg(all(feature = "shell", unix))]
 pub mod shell;
-#[cfg(feature = "sim")]
-pub mod sim;
 pub mod testing;
-pub mod text;
 pub mod tls;
 pub mod trace;
 pub mod tunnel;
 pub mod wire;
-#[cfg(feature = "work")]
-pub mod work;
 
+/// What one peer, one address or all peers together may use.
+pub mod limit {
+    pub use crate::base::{Network, NetworkError};
+    pub use crate::config::{
+        Action, ConnectionLimits, EarlyDrop, EarlyDropError, Gcra, Ladder, QuarantineLimits, Rate, RateError,
+    };
+    pub use crate::wire::{Budget, MessageSize, MessageSizeError};
+}
+
+/// What is queued for each connection, and what happens to connections that are too slow.
+pub mod outbound {
+    pub use crate::config::{Marks, MarksError, OutboundLimits, SlowPolicy};
+}
+
+mod base;
 mod config;
-mod conn;
-mod deflate;
-mod dial;
-mod dials;
+mod facts;
 mod handler;
-mod held;
-mod hub;
-mod id;
-mod identity;
-mod index_set;
-mod input;
-mod listen;
 mod machine;
 mod metrics;
-mod offload;
-mod outgoing;
-mod payload;
-mod peer;
-mod random;
-mod rare;
-mod reason;
-mod record;
-#[cfg(feature = "sim")]
-mod recount;
-mod room;
-mod shard;
-mod slots;
 mod state;
-mod ticket;
-mod time;
-mod timer;
-mod unapplied;
-#[cfg(not(feature = "work"))]
-mod work;
+mod web;
 
-pub use config::{Closing, Config, Drain, PeerLimits, Rates};
-pub use conn::{RoundTrip, Traffic};
-pub use dial::{Backoff, Dial, DialError, DialProtocol};
-pub use handler::{Event, Handler, NoNote, NoNoteError};
-pub use hub::Hub;
-pub use id::{ConnId, ConnIdError, DialId, ListenerId, Origin};
-pub use identity::Identity;
-pub use input::{AcceptFailure, Failure, Input, NameError, Refusal, Request};
-pub use listen::{Address, Listen, ListenError, ListenProblem, SocketAccess};
+#[cfg(feature = "files")]
+pub use base::files;
+#[cfg(feature = "work")]
+pub use base::work;
+pub use base::{
+    AcceptFailure, AddressKey, Backoff, Blame, ConnId, ConnIdError, DialId, Failure, Identity, ListenerId, NameError,
+    Origin, Outgoing, OutgoingBuf, Payload, PayloadBuf, Peer, Random, Reason, Representation, Time, UnixTime, text,
+};
+pub use config::{
+    Address, Closing, Config, Dial, DialError, DialProtocol, Drain, JoinError, Listen, ListenError, ListenProblem,
+    Part, PeerLimits, Rates, RoomLimits, SocketAccess, TicketError, TicketLimits, Unapplied,
+};
+pub use facts::{Addressee, Input, Letter, Refusal, Request, Shard, ShardError};
+pub use handler::{Event, Handler, Hub, NoNote, NoNoteError};
 pub use machine::{Accepting, End, Intent, Machine, Transmit};
 pub use metrics::{ByReason, Histogram, Metrics, TunnelMetrics};
-pub use offload::{Job, Offloaded};
-pub use outgoing::{Outgoing, OutgoingBuf, Representation};
-pub use payload::{Payload, PayloadBuf};
-pub use peer::{AddressKey, Peer};
-pub use random::Random;
-pub use reason::{Blame, Reason};
-pub use room::{JoinError, RoomLimits};
-pub use shard::{Addressee, Letter, Shard, ShardError};
-pub use state::{Deadline, Why};
-pub use ticket::{Ticket, TicketError, TicketLimits};
-pub(crate) use time::{INTERVAL_MIN, seconds_up, some_time};
-pub use time::{Time, UnixTime};
-pub use timer::Timer;
-pub use unapplied::{Part, Unapplied};
+pub use state::{Deadline, Job, Offloaded, RoundTrip, Ticket, Timer, Traffic, Why};
+#[cfg(feature = "sim")]
+pub use testing::sim;
 pub use wire::{http, telnet, websocket};

@@ -9,7 +9,7 @@ use counting::Measure;
 use drupe_core::app::Echo;
 use drupe_core::telnet::subnegotiation;
 use drupe_core::websocket::{Opcode, frame};
-use drupe_core::work::{limit, steps_of};
+use drupe_core::work::steps_of;
 use drupe_core::{Config, ConnId, Listen, ListenerId, Machine, Peer, Time};
 use std::time::Duration;
 
@@ -91,7 +91,7 @@ fn attack_with(configure: fn(Config) -> Config, name: &str, listen: &str, first:
         format!("hello {count}\n").into_bytes()
     };
     let budget = server.machine.config().budget;
-    let most = (HOSTILE as u64 + 1) * (limit(READ_BYTES, &budget) + limit(0, &budget));
+    let most = (HOSTILE as u64 + 1) * (budget.steps_max(READ_BYTES) + budget.steps_max(0));
     let measure = Measure::begin();
     for number in 1..=TURNS {
         let mut readers: Vec<(ConnId, &mut dyn FnMut() -> Vec<u8>)> = Vec::new();

@@ -348,7 +348,7 @@ fn most_steps(config: &Config, received: usize, connections: usize) -> u64 {
         messages_per_turn: config.budget.messages_per_turn.min(u32::try_from(received).unwrap_or(u32::MAX)),
         ..config.budget
     };
-    work::limit(received, &budget).saturating_mul(connections as u64 + 1)
+    budget.steps_max(received).saturating_mul(connections as u64 + 1)
 }
 
 fn replay(text: &str, config: Config, shard: Shard, written: usize, machine: &Machine<Restless>) {

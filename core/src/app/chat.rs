@@ -1,8 +1,9 @@
 use super::name::{self, NAME_MAX_CHARS};
-use crate::rare::{Empty, Rare};
-use crate::telnet::Signal;
-use crate::text::neutralize;
-use crate::{ConnId, Event, Handler, Hub, NoNote, Reason};
+use crate::base::lazy_box::{Empty, Rare};
+use crate::base::text::neutralize;
+use crate::base::{ConnId, Reason};
+use crate::handler::{Event, Handler, Hub, NoNote};
+use crate::wire::telnet::Signal;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -304,7 +305,7 @@ mod tests {
         hub.clear();
         hub.line(ann, "alone?");
         assert_eq!(hub.lines(bob), Vec::<String>::new());
-        hub.fail(ann, crate::Failure::Reset);
+        hub.fail(ann, crate::base::Failure::Reset);
         hub.line(bob, "/nick ann");
         assert_eq!(hub.lines(bob), ["* bob is now ann"]);
         assert_eq!(hub.handler().names.len(), 1);

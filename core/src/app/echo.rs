@@ -1,4 +1,4 @@
-use crate::{Event, Handler, Hub, NoNote};
+use crate::handler::{Event, Handler, Hub, NoNote};
 
 /// Sends every message back unchanged, text as text and binary as binary.
 #[derive(Clone, Copy, Debug, Default)]

@@ -11,7 +11,7 @@ pub use echo::Echo;
 pub use relay::{Envelope, Relay};
 pub use several::Several;
 
-use crate::{Event, Handler, Hub, NoNote};
+use crate::handler::{Event, Handler, Hub, NoNote};
 use core::fmt;
 use core::str::FromStr;
 

@@ -1,5 +1,6 @@
-use crate::text::json_escape;
-use crate::{ConnId, Event, Handler, Hub, NoNote, Payload};
+use crate::base::text::json_escape;
+use crate::base::{ConnId, Payload};
+use crate::handler::{Event, Handler, Hub, NoNote};
 use alloc::string::String;
 use core::fmt::Write;
 

@@ -1,5 +1,6 @@
 use super::{AppName, Chat, Echo, Envelope, Member, Relay};
-use crate::{ConnId, Event, Handler, Hub, NoNote};
+use crate::base::ConnId;
+use crate::handler::{Event, Handler, Hub, NoNote};
 use alloc::collections::BTreeMap;
 
 /// All ready-made applications, each for the listeners that [name](crate::Listen::app) it; the chat for those that name none.

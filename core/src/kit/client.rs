@@ -7,11 +7,11 @@
 use super::auth::{Nonces, scram};
 use super::layer::{PING, PING_TEXT, PONG};
 use super::rpc::{CallError, Message, Parsed, request};
-use crate::id::Origin;
-use crate::{
-    Backoff, Config, ConnId, Dial, DialId, Event, Failure, Handler, Hub, OutgoingBuf, Payload, Peer, Reason, Ticket,
-    TicketLimits, Time, Timer,
-};
+use crate::base::Origin;
+use crate::base::{Backoff, ConnId, DialId, Failure, OutgoingBuf, Payload, Peer, Reason, Time};
+use crate::config::{Config, Dial, TicketLimits};
+use crate::handler::{Event, Handler, Hub};
+use crate::state::{Ticket, Timer};
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::format;

@@ -1,7 +1,8 @@
 //! Handlers of one function, for who wants but lines, messages or keys.
 
-use crate::telnet::{InputMode, Key, Signal};
-use crate::{ConnId, Event, Handler, Hub, NoNote, Payload};
+use crate::base::{ConnId, Payload};
+use crate::handler::{Event, Handler, Hub, NoNote};
+use crate::wire::telnet::{InputMode, Key, Signal};
 use core::marker::PhantomData;
 
 /// A handler that does one thing with each line; what is not UTF-8 has U+FFFD in its place. `C` is what it remembers of each
@@ -79,8 +80,8 @@ impl<C: Default, F: FnMut(&mut Hub<'_, C>, ConnId, Key)> Handler for OnKeys<C, F
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Config, Listen};
     use crate::testing::TestHub;
-    use crate::{Config, Listen};
     use alloc::vec::Vec;
     use std::sync::mpsc::channel;
 

@@ -1,4 +1,6 @@
-use crate::{ConnId, Hub, JoinError};
+use crate::base::ConnId;
+use crate::config::JoinError;
+use crate::handler::Hub;
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -108,8 +110,9 @@ impl Presence {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::Failure;
+    use crate::handler::{Event, Handler, NoNote};
     use crate::testing::TestHub;
-    use crate::{Event, Failure, Handler, NoNote};
     use alloc::collections::BTreeSet;
     use alloc::format;
     use alloc::string::ToString;

@@ -1,9 +1,10 @@
 //! Calling the handler, and what is done when it panics.
 
 use super::Machine;
+use crate::base::Reason;
+use crate::handler::Hub;
 use crate::handler::{Event, Handler};
 use crate::state::Ending;
-use crate::{Hub, Reason};
 #[cfg(feature = "std")]
 use alloc::boxed::Box;
 

@@ -1,11 +1,11 @@
 //! What is done when its time has come.
 
 use super::Machine;
+use crate::base::{ConnId, Reason, seconds_up, some_time};
 use crate::handler::{Event, Handler};
 use crate::state::{Ending, Notice, Why};
-use crate::telnet::Session;
 use crate::wire::Sight;
-use crate::{ConnId, Reason, seconds_up, some_time};
+use crate::wire::telnet::Session;
 use alloc::format;
 use alloc::vec::Vec;
 use core::time::Duration;

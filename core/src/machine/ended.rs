@@ -1,12 +1,13 @@
 //! Facts about the end of a connection: of the peer's half, or of the socket.
 
 use super::Machine;
-use crate::conn::Phase;
+use crate::base::Failure;
+use crate::base::{ConnId, Time};
+use crate::facts::Fact;
 use crate::handler::Handler;
-use crate::input::{Fact, Failure};
 use crate::state::Ending;
+use crate::state::conn::Phase;
 use crate::wire::Sight;
-use crate::{ConnId, Time};
 
 impl<H: Handler> Machine<H> {
     /// The peer ended its half: there is nothing more to read. Of a connection that speaks TLS, the socket's end is told here, too;

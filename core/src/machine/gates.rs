@@ -1,11 +1,11 @@
 //! What a connection passes before it may speak: the header of a proxy, the word of who counts, TLS.
 
 use super::Machine;
-use crate::conn::{Conn, Gate, Phase};
+use crate::base::{ConnId, Peer, Reason};
 use crate::handler::Handler;
 use crate::state::Ending;
+use crate::state::conn::{Conn, Gate, Phase};
 use crate::wire::{ProxyLook, Sight, look_for_proxy};
-use crate::{ConnId, Peer, Reason};
 
 impl<H: Handler> Machine<H> {
     /// A connection waits at a gate and something has happened.

@@ -1,19 +1,19 @@
 //! From a peer's first bytes to what is spoken.
 
 use super::Machine;
-use crate::conn::Gate;
+use crate::base::Failure;
+use crate::base::Origin;
+use crate::base::{ConnId, DialId, Peer, Reason, some_time};
+use crate::config::Listen;
+use crate::config::Rate;
 use crate::handler::{Event, Handler};
-use crate::http::{
-    Access, Answer, Bad, Forwarded, HeadSearch, Http, Look, OpeningHandshake, Outcome, Refused, Request, Scheme, Site,
-    Status, answer, look,
-};
-use crate::id::Origin;
-use crate::input::Failure;
-use crate::limit::Rate;
 use crate::state::Ending;
-use crate::websocket::{Role, WebSocket};
+use crate::state::conn::Gate;
+use crate::web::{Answer, Outcome, Site, answer};
+use crate::wire::http::{Access, Bad, Forwarded, HeadSearch, Http, Look, OpeningHandshake, Request, Scheme, look};
+use crate::wire::http::{Refused, Status};
+use crate::wire::websocket::{Role, WebSocket};
 use crate::wire::{NO_TLS, Protocol, Sight, Verdict, Wire, WsTelnet};
-use crate::{ConnId, DialId, Listen, Peer, Reason, some_time};
 use core::time::Duration;
 
 impl<H: Handler> Machine<H> {

@@ -1,13 +1,16 @@
 use super::{LAST, Machine};
-use crate::conn::{Gate, Phase};
+use crate::base::{ConnId, DialId, ListenerId, Time, UnixTime};
+use crate::config::Config;
+use crate::facts::record::Recorder;
+use crate::facts::{Addressee, Letter, Shard};
 use crate::handler::Handler;
-use crate::outbound::Outbound;
-use crate::record::Recorder;
+use crate::metrics::Metrics;
+use crate::state::conn::{Gate, Phase};
+use crate::state::outbound::Outbound;
 use crate::state::{Deadline, Why};
-use crate::telnet::Terminal;
 #[cfg(feature = "tls")]
 use crate::tls::TlsSession;
-use crate::{Addressee, Config, ConnId, DialId, Letter, ListenerId, Metrics, Shard, Time, UnixTime};
+use crate::wire::telnet::Terminal;
 use core::fmt;
 
 /// What should be so for one connection. A level, not an event: it may be looked at any number of times.

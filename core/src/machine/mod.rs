@@ -16,20 +16,21 @@ mod tunnels;
 
 pub use intention::{Accepting, End, Intent, Transmit};
 
-use crate::conn::{Gate, Phase};
-use crate::dial::{Dial, DialProtocol};
+use crate::base::Origin;
+use crate::base::{AcceptFailure, Failure};
+use crate::base::{ConnId, DialId, ListenerId, Payload, Peer, Reason, Representation, Time, UnixTime};
+use crate::config::{Config, Listen};
+use crate::config::{Dial, DialProtocol};
+use crate::facts::record::Recorder;
+use crate::facts::{Fact, Input, Refusal, Request};
+use crate::facts::{Letter, Shard};
 use crate::handler::{Event, Handler};
-use crate::http::Status;
-use crate::id::Origin;
-use crate::input::{AcceptFailure, Fact, Failure, Input, Refusal, Request};
-use crate::limit::Rules;
-use crate::record::Recorder;
+use crate::state::admission::Rules;
+use crate::state::conn::{Gate, Phase};
 use crate::state::{Copied, Ending, Notice, PAUSE_MIN, Pause, Pending, State};
 use crate::tls::Secured;
+use crate::wire::http::Status;
 use crate::wire::{Encoder, Protocol, Scratch, Sight, Wire};
-use crate::{
-    Config, ConnId, DialId, Letter, Listen, ListenerId, Payload, Peer, Reason, Representation, Shard, Time, UnixTime,
-};
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;

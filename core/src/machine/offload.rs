@@ -1,9 +1,10 @@
 //! Facts of a shell that runs jobs of the handler.
 
 use super::Machine;
+use crate::base::{ConnId, Time};
+use crate::facts::Fact;
 use crate::handler::{Event, Handler};
-use crate::input::Fact;
-use crate::{ConnId, Job, Time};
+use crate::state::Job;
 
 impl<H: Handler> Machine<H> {
     /// The shell runs jobs on a thread of its own, from now on. Without this, a job is run as soon as the handler

@@ -1,12 +1,13 @@
 //! A new configuration while the server runs.
 
 use super::Machine;
-use crate::conn::Conn;
+use crate::base::{ConnId, ListenerId, Time, some_time};
+use crate::config::{Config, Listen, PeerLimits};
+use crate::facts::Fact;
 use crate::handler::Handler;
-use crate::input::Fact;
 use crate::state::Listeners;
+use crate::state::conn::Conn;
 use crate::wire::{Protocol, Wire};
-use crate::{Config, ConnId, Listen, ListenerId, PeerLimits, Time, some_time};
 use alloc::vec::Vec;
 use core::mem::discriminant;
 
@@ -126,7 +127,8 @@ fn kept(before: &Listeners, listeners: &[Listen]) -> Vec<Option<ListenerId>> {
 mod tests {
     use super::*;
     use crate::app::Echo;
-    use crate::{Peer, Reason, Shard};
+    use crate::base::{Peer, Reason};
+    use crate::facts::Shard;
 
     fn at(ports: &[u16]) -> Config {
         Config::listening(ports.iter().map(|&port| Listen::lines(([127, 0, 0, 1], port).into())))
@@ -144,7 +146,7 @@ mod tests {
             assert_eq!(known, [0, u32::from(port) - 1], "the first one has a connection still");
         }
         assert_eq!(machine.state.listen_of(conn).map(|listen| &listen.address), Some(&at(&[1]).listeners[0].address));
-        machine.failed(Time::START, conn, crate::Failure::Reset);
+        machine.failed(Time::START, conn, crate::base::Failure::Reset);
         assert_eq!(machine.state.listeners.all().count(), 1);
         assert_eq!(machine.metrics().ended.get(Reason::Reset), 1);
     }
@@ -161,9 +163,9 @@ mod tests {
         for machine in [&mut first, &mut second] {
             machine.reconfigured(Time::START, at(&[2]));
         }
-        first.failed(Time::START, own, crate::Failure::Reset);
+        first.failed(Time::START, own, crate::base::Failure::Reset);
         assert_eq!(first.state.listeners.all().count(), 2);
-        second.failed(Time::START, given, crate::Failure::Reset);
+        second.failed(Time::START, given, crate::base::Failure::Reset);
         assert_eq!(second.state.listeners.all().count(), 1);
         while let Some((_, letter)) = second.next_letter() {
             first.delivered(Time::START, &letter);

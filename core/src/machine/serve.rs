@@ -1,12 +1,12 @@
 //! From bytes to messages to the handler, no faster than may be.
 
 use super::Machine;
+use crate::base::{ConnId, Payload, Reason};
+use crate::config::Action;
 use crate::handler::{Event, Handler};
-use crate::limit::Action;
 use crate::state::Ending;
-use crate::telnet::Signal;
+use crate::wire::telnet::Signal;
 use crate::wire::{Decoded, Item};
-use crate::{ConnId, Payload, Reason};
 
 /// What is read of a connection and may not be served yet is kept up to here. A shell that keeps to
 /// [`Intent::read`], and reads less than this at a time, never comes near.

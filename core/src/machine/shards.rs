@@ -1,11 +1,12 @@
 //! Facts of a machine that is one of several.
 
 use super::Machine;
+use crate::base::Origin;
+use crate::base::{ConnId, ListenerId, Peer, Reason, Time};
+use crate::facts::Letter;
+use crate::facts::{Fact, Refusal};
 use crate::handler::{Event, Handler};
-use crate::id::Origin;
-use crate::input::{Fact, Refusal};
 use crate::state::Ending;
-use crate::{ConnId, Letter, ListenerId, Peer, Reason, Time};
 
 impl<H: Handler> Machine<H> {
     /// As [`accepted`](Self::accepted), on the first of several [shards](crate::Shard): which of them gets the connection, for its

@@ -3,12 +3,12 @@
 //! Inside, everything is plain: what was deciphered is told as received, what is enciphered and taken by the socket as written.
 
 use super::Machine;
-use crate::conn::{Conn, Gate, Phase};
-use crate::handler::Handler;
 #[cfg(feature = "sim")]
-use crate::recount::{Recounted, ensure};
+use crate::base::recount::{Recounted, ensure};
+use crate::base::{ConnId, Failure, Time};
+use crate::handler::Handler;
+use crate::state::conn::{Conn, Gate, Phase};
 use crate::tls::{Progress, Tls, TlsSession};
-use crate::{ConnId, Failure, Time};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 

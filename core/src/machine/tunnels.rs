@@ -1,9 +1,9 @@
 //! Facts and intentions of reverse tunnels.
 
 use super::Machine;
-use crate::Time;
+use crate::base::Time;
+use crate::facts::Fact;
 use crate::handler::{Event, Handler};
-use crate::input::Fact;
 use crate::state::State;
 use crate::tunnel::{LinkId, TunnelIntent, TunnelReport, TunnelStatus};
 

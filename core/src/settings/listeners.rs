@@ -6,15 +6,15 @@ use super::tree::{
     ListenerSettings, ModeChoice, Profile, ProtocolName, Settings,
 };
 use super::words::quoted;
-use crate::http::{
-    Access, Authority, AuthorityError, Credential, Forwarded, ForwardedField, Http, OriginError, Origins, WebOrigin,
-};
-use crate::limit::Network;
-use crate::telnet::{Charset, InputMode, Telnet};
+use crate::base::Network;
+use crate::config::{Address, Listen, SocketAccess};
 use crate::tls::{CertificateFiles, ClientCertificates, Tls, TlsFiles};
 use crate::tunnel::RemoteBind;
+use crate::wire::http::{
+    Access, Authority, AuthorityError, Credential, Forwarded, ForwardedField, Http, OriginError, Origins, WebOrigin,
+};
+use crate::wire::telnet::{Charset, InputMode, Telnet};
 use crate::wire::{Auto, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Protocol, Proxies, Wire};
-use crate::{Address, Listen, SocketAccess};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;

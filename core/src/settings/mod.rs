@@ -89,9 +89,9 @@ pub use secret::Secret;
 pub use template::{environment_template, schema, template};
 pub use tree::*;
 
-use crate::Listen;
 use crate::app::AppName;
-use crate::text::neutralize;
+use crate::base::text::neutralize;
+use crate::config::Listen;
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};

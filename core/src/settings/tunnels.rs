@@ -3,8 +3,9 @@
 use super::plan::Problems;
 use super::tree::{ForwardSettings, ReconnectSettings, Settings, TunnelSettings};
 use super::words::quoted;
+use crate::base::Backoff;
+use crate::config::Address;
 use crate::tunnel::{Forward, Jump, KeepAlive, Passphrase, RemoteBind, Ssh, Tunnel};
-use crate::{Address, Backoff};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;

@@ -1,8 +1,10 @@
 //! Values with units, as people write them.
 
 use super::words::{OR_NEVER, quoted};
-use crate::SocketAccess;
-use crate::limit::{MessageSize, Network, Rate};
+use crate::base::Network;
+use crate::config::Rate;
+use crate::config::SocketAccess;
+use crate::wire::MessageSize;
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::{String, ToString};

@@ -2,7 +2,7 @@
 
 use super::secret::SECRET;
 use super::template;
-use crate::text::neutralize;
+use crate::base::text::neutralize;
 use alloc::format;
 use alloc::string::{String, ToString};
 use serde_json::Value;

@@ -1,5 +1,5 @@
 use super::{Dialed, ReadyQueue};
-use crate::{DialId, Peer};
+use crate::base::{DialId, Peer};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;

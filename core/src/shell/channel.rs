@@ -1,6 +1,6 @@
 //! Connections that are no sockets of the operating system: what comes through a tunnel.
 
-use crate::Failure;
+use crate::base::Failure;
 use alloc::boxed::Box;
 use core::fmt;
 use core::task::{Context, Poll, Waker};

@@ -25,9 +25,10 @@
 
 use super::stream::{Disconnected, Link, Weight};
 use super::{BindError, Remote, Runtime, Server};
+use crate::base::{Failure, OutgoingBuf, PayloadBuf, Peer, Reason};
+use crate::handler::{Event, Handler, Hub};
 use crate::kit::client::{Client as Machine, ClientEvent, ClientOptions, Command};
 use crate::kit::rpc::CallError;
-use crate::{Event, Failure, Handler, Hub, OutgoingBuf, PayloadBuf, Peer, Reason};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};

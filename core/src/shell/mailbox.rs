@@ -1,7 +1,10 @@
 use super::tunnel::Board;
 use super::{Arrival, BindError, Channel, OsStream, Remote, RemoteError, spared};
+use crate::base::{ListenerId, Peer};
+use crate::config::Config;
+use crate::facts::{Letter, Request};
+use crate::metrics::Metrics;
 use crate::tunnel::{LinkId, TunnelReport};
-use crate::{Config, Letter, ListenerId, Metrics, Peer, Request};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -337,7 +340,7 @@ mod tests {
 
     #[test]
     fn empty_messages_and_long_names_occupy_memory_as_well() {
-        let conns = |count| (0..count).map(|n| crate::ConnId::new(0, n, 0)).collect::<Vec<_>>();
+        let conns = |count| (0..count).map(|n| crate::base::ConnId::new(0, n, 0)).collect::<Vec<_>>();
         let (named, except) = (Letter::RoomOpened { room: "r".repeat(1_000).into() }, conns(1_000).into());
         let letters = [
             (publish(""), 10_000, "an empty message"),

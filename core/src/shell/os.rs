@@ -1,7 +1,8 @@
 //! Sockets of the operating system, as every runtime takes them: non-blocking, and tuned.
 
 use super::{BACKLOG, KEEP_ALIVE_IDLE, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_RETRIES, SEND_BUFFER_BYTES};
-use crate::{Address, Listen, SocketAccess, files};
+use crate::base::files;
+use crate::config::{Address, Listen, SocketAccess};
 use alloc::string::String;
 use alloc::string::ToString;
 use core::net::SocketAddr;

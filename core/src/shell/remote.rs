@@ -1,7 +1,10 @@
 use super::mailbox::{Mail, Shared, WAITING_MAX};
 use super::{BindError, TunnelPort, TunnelWatch};
+use crate::base::{ConnId, Payload};
+use crate::config::Config;
+use crate::facts::Request;
+use crate::metrics::Metrics;
 use crate::tunnel::TunnelStatus;
-use crate::{Config, ConnId, Metrics, Payload, Request};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;

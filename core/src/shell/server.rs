@@ -1,8 +1,12 @@
 use super::signals::OnSignals;
 use super::{Mailbox, OsListener, Remote, entropy};
-use crate::record::Recorder;
-use crate::telnet::InputMode;
-use crate::{Address, Config, Handler, Listen, Machine, Metrics, Shard};
+use crate::config::{Address, Config, Listen};
+use crate::facts::Shard;
+use crate::facts::record::Recorder;
+use crate::handler::Handler;
+use crate::machine::Machine;
+use crate::metrics::Metrics;
+use crate::wire::telnet::InputMode;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -300,12 +304,13 @@ impl<H: Handler, R: Runtime> fmt::Debug for Server<H, R> {
 mod tests {
     use super::*;
     use crate::app::{AppName, Echo, Envelope, Relay, Several};
-    use crate::http::Http;
+    use crate::base::ConnId;
+    use crate::handler::Hub;
     use crate::kit::layer::{Greeting, Within};
     use crate::kit::{on_keys, on_lines};
-    use crate::telnet::Telnet;
     use crate::wire::Protocol;
-    use crate::{ConnId, Hub};
+    use crate::wire::http::Http;
+    use crate::wire::telnet::Telnet;
     use std::net::TcpListener;
 
     #[test]

@@ -1,6 +1,8 @@
 use super::stream::ConnectionTask;
 use super::{Driver, Next, ReadyQueue, Setup, Sockets};
-use crate::{Handler, Metrics, Time};
+use crate::base::Time;
+use crate::handler::Handler;
+use crate::metrics::Metrics;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;

@@ -1,8 +1,8 @@
 //! Between a server and what speaks SSH for it, on whatever thread that runs.
 
 use super::{Channel, Mail, Remote};
+use crate::base::{ListenerId, Peer};
 use crate::tunnel::{LinkId, TunnelIntent, TunnelReport, TunnelStatus};
-use crate::{ListenerId, Peer};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;

@@ -1,8 +1,8 @@
 //! What is too fast, and what happens to who is.
 
 use super::{Ending, Notice, State};
-use crate::Reason;
-use crate::limit::{Action, Gcra, Rate};
+use crate::base::Reason;
+use crate::config::{Action, Gcra, Rate};
 
 impl<C: Default> State<C> {
     /// Charges what arrived to the rates and says what to do with it.

@@ -1,12 +1,13 @@
 //! How connections end: flush, close our half, linger, forget.
 
 use super::{Notice, Pending, State};
-use crate::conn::{Conn, Phase};
-use crate::id::Origin;
-use crate::input::Failure;
-use crate::websocket::CloseCode;
+use crate::base::Failure;
+use crate::base::Origin;
+use crate::base::{ConnId, DialId, Payload, Reason, seconds_up, some_time};
+use crate::config::Rates;
+use crate::state::conn::{Conn, Phase};
 use crate::wire::Decoder;
-use crate::{ConnId, DialId, Payload, Rates, Reason, seconds_up, some_time};
+use crate::wire::websocket::CloseCode;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;

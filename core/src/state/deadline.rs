@@ -1,8 +1,8 @@
 //! When a connection must be looked at, and what for.
 
 use super::State;
-use crate::conn::{Conn, Gate, Phase};
-use crate::{Time, some_time};
+use crate::base::{Time, some_time};
+use crate::state::conn::{Conn, Gate, Phase};
 use core::time::Duration;
 
 /// The moment at which [`Machine::elapsed`](crate::Machine::elapsed) is to be called, and what for.

@@ -1,8 +1,8 @@
 //! Who is who.
 
 use super::{Ending, Pending, State};
-use crate::conn::Conn;
-use crate::{ConnId, Identity, Reason, Time, UnixTime, work};
+use crate::base::{ConnId, Identity, Reason, Time, UnixTime, work};
+use crate::state::conn::Conn;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;

@@ -1,8 +1,8 @@
 //! Names that the application gives connections, for operators to read.
 
 use super::State;
-use crate::ConnId;
-use crate::text::neutralize;
+use crate::base::ConnId;
+use crate::base::text::neutralize;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;

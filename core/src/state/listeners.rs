@@ -1,8 +1,9 @@
 //! Where the server listens, and what holds there.
 
-use crate::id::Origin;
-use crate::input::AcceptFailure;
-use crate::{Config, Listen, ListenerId, Time};
+use crate::base::AcceptFailure;
+use crate::base::Origin;
+use crate::base::{ListenerId, Time};
+use crate::config::{Config, Listen};
 use alloc::vec::Vec;
 
 /// The listeners of the configuration, and those of earlier ones that still have connections.

@@ -1,8 +1,9 @@
 //! Who is in which room.
 
 use super::State;
-use crate::ConnId;
-use crate::room::{JoinError, RoomNumber};
+use crate::base::ConnId;
+use crate::config::JoinError;
+use crate::state::room::RoomNumber;
 
 impl<C: Default> State<C> {
     pub(crate) fn join(&mut self, id: ConnId, name: &str) -> Result<bool, JoinError> {

@@ -1,56 +1,74 @@
 //! Everything but the handler: what the hub asks for happens here.
 
+pub(crate) mod admission;
 mod charge;
 mod closing;
+pub(crate) mod conn;
 mod deadline;
+pub(crate) mod dials;
+pub(crate) mod held;
 mod identity;
+mod index_set;
 mod labels;
+mod links;
 mod listeners;
 mod membership;
 mod notice;
+mod offload;
+pub(crate) mod outbound;
 mod pause;
 mod post;
 #[cfg(feature = "sim")]
 mod recount;
+pub(crate) mod room;
 mod sending;
 mod session;
+mod slots;
+mod strikes;
+mod ticket;
+mod timer;
 mod tunnels;
 mod watch;
 
 pub(crate) use closing::Ending;
+pub use conn::{RoundTrip, Traffic};
 pub use deadline::{Deadline, Why};
-use identity::{Users, WallClock};
-use labels::Labels;
+pub(crate) use links::Tunnels;
 pub(crate) use listeners::Listeners;
 pub(crate) use notice::Notice;
+pub use offload::{Job, Offloaded};
 pub(crate) use pause::{PAUSE_MIN, Pause};
 pub(crate) use post::Post;
+pub use ticket::Ticket;
+pub use timer::Timer;
 pub(crate) use watch::{Copied, Watched};
 
-use crate::conn::{Conn, Gate, Offered, Phase, RoundTrip};
-use crate::dials::Dials;
-use crate::http::Endpoint;
-use crate::id::Origin;
-use crate::input::{AcceptFailure, Failure};
-use crate::limit::{Admission, Budget, Meters};
+use crate::base::Origin;
+use crate::base::{AcceptFailure, Failure};
+use crate::base::{AddressKey, ConnId, DialId, INTERVAL_MIN, ListenerId, Peer, Random, Reason, Time, UnixTime};
+use crate::config::{Config, Listen, PeerLimits};
+use crate::facts::Shard;
 use crate::metrics::Metrics;
-use crate::offload::Queue;
-use crate::outbound::Outbound;
-use crate::room::Rooms;
-use crate::slots::Slots;
-use crate::telnet::{Side, option};
-use crate::ticket::Tickets;
-use crate::timer::{Agenda, Timers};
-use crate::tunnel::{TunnelId, Tunnels};
+use crate::tunnel::TunnelId;
+use crate::web::Endpoint;
+use crate::wire::Budget;
+use crate::wire::telnet::{Side, option};
 use crate::wire::{Encoder, Protocol, ProxyLook, Wire, look_for_proxy, may_be_proxy_header};
-use crate::{
-    AddressKey, Config, ConnId, DialId, INTERVAL_MIN, Listen, ListenerId, Peer, PeerLimits, Random, Reason, Shard,
-    Time, UnixTime,
-};
+use admission::{Admission, Meters};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
+use conn::{Conn, Gate, Offered, Phase};
 use core::time::Duration;
+use dials::Dials;
+use identity::{Users, WallClock};
+use labels::Labels;
+use offload::Queue;
+use outbound::Outbound;
+use room::Rooms;
+use slots::Slots;
+use ticket::Tickets;
+use timer::{Agenda, Timers};
 
 pub(crate) struct State<C> {
     pub(crate) now: Time,

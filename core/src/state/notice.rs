@@ -1,7 +1,7 @@
 //! What the server itself sends to a peer: text for people, JSON for programs.
 
-use crate::text::json_escape;
-use crate::{Reason, Representation};
+use crate::base::text::json_escape;
+use crate::base::{Reason, Representation};
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;

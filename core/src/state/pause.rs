@@ -16,9 +16,9 @@
 //! 5.5), so what was lost comes again within about that time.
 
 use super::State;
-use crate::conn::{Conn, Gate, Phase};
-use crate::id::Origin;
-use crate::{Time, some_time};
+use crate::base::Origin;
+use crate::base::{Time, some_time};
+use crate::state::conn::{Conn, Gate, Phase};
 use alloc::vec::Vec;
 use core::time::Duration;
 

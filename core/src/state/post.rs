@@ -1,10 +1,12 @@
 //! What a shard has to say to the others.
 
 use super::State;
-use crate::conn::Gate;
-use crate::id::Origin;
-use crate::limit::Rules;
-use crate::{Addressee, ConnId, Letter, ListenerId, Metrics, Outgoing, Peer, Reason, Shard, Time};
+use crate::base::Origin;
+use crate::base::{ConnId, ListenerId, Outgoing, Peer, Reason, Time};
+use crate::facts::{Addressee, Letter, Shard};
+use crate::metrics::Metrics;
+use crate::state::admission::Rules;
+use crate::state::conn::Gate;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec;

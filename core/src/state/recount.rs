@@ -1,10 +1,10 @@
 //! Checks for tests: what the tables say of connections, and the gauges.
 
 use super::State;
-use crate::conn::{Conn, Phase};
-use crate::id::Origin;
-use crate::recount::{Recounted, ensure, same};
-use crate::{AddressKey, ConnId, ListenerId};
+use crate::base::Origin;
+use crate::base::recount::{Recounted, ensure, same};
+use crate::base::{AddressKey, ConnId, ListenerId};
+use crate::state::conn::{Conn, Phase};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::vec::Vec;

@@ -1,9 +1,10 @@
 //! What is sent, and to whom.
 
 use super::{Ending, Notice, Pending, State};
-use crate::conn::Conn;
-use crate::outbound::{Crossing, PRIVATE, SlowPolicy};
-use crate::{ConnId, Outgoing, Payload, Reason};
+use crate::base::{ConnId, Outgoing, Payload, Reason};
+use crate::config::SlowPolicy;
+use crate::state::conn::Conn;
+use crate::state::outbound::{Crossing, PRIVATE};
 use alloc::vec::Vec;
 
 /// Once this much is queued in one turn it should be written before more is read.

@@ -1,10 +1,10 @@
 //! Between what is queued and the wires that answer by themselves: telnet and WebSocket.
 
 use super::State;
-use crate::outbound::SlowPolicy;
-use crate::telnet::{Session, Side, Signal, Terminal, option};
-use crate::websocket::WebSocketDecoder;
-use crate::{ConnId, Representation};
+use crate::base::{ConnId, Representation};
+use crate::config::SlowPolicy;
+use crate::wire::telnet::{Session, Side, Signal, Terminal, option};
+use crate::wire::websocket::WebSocketDecoder;
 use alloc::string::ToString;
 
 /// Whether a line that is edited here is drawn now, or once more of the input was looked at.

@@ -1,10 +1,10 @@
 //! What the server's state has to do with tunnels.
 
 use super::{Ending, Listeners, Pending, State};
-use crate::id::Origin;
-use crate::input::Failure;
-use crate::limit::Admission;
+use crate::base::Failure;
+use crate::base::Origin;
 use crate::metrics::TunnelMetrics;
+use crate::state::admission::Admission;
 use crate::tunnel::{Forward, TunnelFailure, TunnelId, TunnelState, TunnelStatus};
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -1,8 +1,8 @@
 //! Copies of what is sent to connections that somebody watches.
 
 use super::State;
-use crate::room::RoomNumber;
-use crate::{ConnId, Outgoing, Payload, PayloadBuf};
+use crate::base::{ConnId, Outgoing, Payload, PayloadBuf};
+use crate::state::room::RoomNumber;
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 

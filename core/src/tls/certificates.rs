@@ -1,6 +1,6 @@
 use super::tickets::{Clients, Policy};
 use super::{Tickets, Tls};
-use crate::{UnixTime, files};
+use crate::base::{UnixTime, files};
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};

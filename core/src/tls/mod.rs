@@ -41,7 +41,7 @@ pub(crate) use session::{Progress, TlsSession};
 #[cfg(feature = "tls")]
 pub use tickets::Tickets;
 
-use crate::UnixTime;
+use crate::base::UnixTime;
 use alloc::string::String;
 #[cfg(feature = "tls")]
 use alloc::sync::Arc;

@@ -1,5 +1,5 @@
 use super::Secured;
-use crate::text::neutralize;
+use crate::base::text::neutralize;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;

@@ -28,6 +28,6 @@
 mod replay;
 
 #[cfg(feature = "std")]
-pub use crate::record::SharedTrace;
-pub use crate::record::{Recorder, TraceError, line, parse, parse_with, seed};
+pub use crate::facts::record::SharedTrace;
+pub use crate::facts::record::{Recorder, TraceError, line, parse, parse_with, seed};
 pub use replay::{Transcript, replay, replay_with};

@@ -1,5 +1,9 @@
-use crate::record::{TraceError, parse_with};
-use crate::{Config, ConnId, Handler, Input, Machine, Reason};
+use crate::base::{ConnId, Reason};
+use crate::config::Config;
+use crate::facts::Input;
+use crate::facts::record::{TraceError, parse_with};
+use crate::handler::Handler;
+use crate::machine::Machine;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::str::FromStr;

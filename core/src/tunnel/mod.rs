@@ -29,14 +29,12 @@
 //! asked for again and again with the waits of `reconnect`, for ever, while the rest of the tunnel serves.
 
 mod report;
-mod state;
 mod status;
 
 pub use report::{TunnelFailure, TunnelReport};
-pub(crate) use state::Tunnels;
 pub use status::{ForwardIntent, ForwardStatus, TunnelIntent, TunnelState, TunnelStatus};
 
-use crate::Backoff;
+use crate::base::Backoff;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;

@@ -1,5 +1,5 @@
-use crate::ListenerId;
-use crate::input::NameError;
+use crate::base::ListenerId;
+use crate::base::NameError;
 use alloc::string::String;
 use core::fmt;
 use core::str::FromStr;

@@ -1,5 +1,5 @@
 use super::{LinkId, RemoteBind, Tunnel, TunnelFailure};
-use crate::{ListenerId, Time};
+use crate::base::{ListenerId, Time};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;

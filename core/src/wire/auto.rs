@@ -1,6 +1,6 @@
 use super::{LengthPrefix, LengthPrefixed, Lines, Wire};
-use crate::telnet::{IAC, Telnet};
-use crate::work;
+use crate::base::work;
+use crate::wire::telnet::{IAC, Telnet};
 use core::time::Duration;
 
 /// One of several wires, which the peer's first bytes tell.

@@ -1,6 +1,6 @@
-use crate::telnet::Signal;
-use crate::websocket::{CloseCode, Inflater, Masks};
-use crate::{Payload, Reason};
+use crate::base::{Payload, Reason};
+use crate::wire::telnet::Signal;
+use crate::wire::websocket::{CloseCode, Inflater, Masks};
 use alloc::string::String;
 use alloc::vec::Vec;
 

@@ -1,8 +1,8 @@
 use super::encoding::telnet_by;
 use super::{EncodeError, Encoding, LineEnding};
-use crate::Payload;
-use crate::telnet;
-use crate::websocket::{Deflater, Masks, Opcode, compressed_frame, frame};
+use crate::base::Payload;
+use crate::wire::telnet;
+use crate::wire::websocket::{Deflater, Masks, Opcode, compressed_frame, frame};
 use alloc::vec::Vec;
 
 /// Writes messages: one for any number of connections, whatever they speak.

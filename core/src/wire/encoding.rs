@@ -1,7 +1,8 @@
 use super::{LengthPrefix, LineEnding};
-use crate::telnet::{self, Charset};
-use crate::websocket::{Deflate, Opcode, Role, frame};
-use crate::{Payload, Representation};
+use crate::base::{Payload, Representation};
+use crate::wire::telnet;
+use crate::wire::telnet::Charset;
+use crate::wire::websocket::{Deflate, Opcode, Role, frame};
 use alloc::vec::Vec;
 
 /// How messages are written. Connections with the same encoding share the bytes of what is published to them.

@@ -1,7 +1,7 @@
 use super::buffer::grow;
 use super::decoded::{DecodeError, Decoded, EncodeError, Scratch};
-use crate::limit::Budget;
-use crate::{Payload, work};
+use crate::base::{Payload, work};
+use crate::wire::Budget;
 use alloc::vec::Vec;
 
 /// Frames: a length, then that many bytes of content. The length counts the content alone.

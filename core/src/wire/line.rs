@@ -1,7 +1,7 @@
 use super::buffer::grow;
 use super::decoded::{DecodeError, Decoded, Scratch};
-use crate::limit::Budget;
-use crate::{Payload, work};
+use crate::base::{Payload, work};
+use crate::wire::Budget;
 use alloc::string::String;
 use alloc::vec::Vec;
 use memchr::memchr2;

@@ -11,8 +11,10 @@ pub mod telnet;
 pub mod websocket;
 
 mod auto;
+mod budget;
 mod buffer;
 mod decoded;
+pub(crate) mod deflate;
 mod encoder;
 mod encoding;
 mod length;
@@ -22,6 +24,7 @@ mod ws_telnet;
 
 pub use auto::Auto;
 pub(crate) use auto::{NO_TLS, Sight, Verdict};
+pub use budget::{Budget, MessageSize, MessageSizeError};
 pub(crate) use buffer::grow;
 #[cfg(feature = "tls")]
 pub(crate) use decoded::SPARE_BYTES;
@@ -35,11 +38,10 @@ pub use proxy::Proxies;
 pub(crate) use proxy::{Look as ProxyLook, look as look_for_proxy, may_be_whole as may_be_proxy_header};
 pub use ws_telnet::{WsTelnet, WsTelnetDecoder};
 
-use crate::Payload;
-use crate::http::Http;
-use crate::limit::Budget;
-use crate::telnet::{InputMode, Replies, Session, Telnet, Terminal};
-use crate::websocket::{Role, WebSocket, WebSocketDecoder};
+use crate::base::Payload;
+use crate::wire::http::Http;
+use crate::wire::telnet::{InputMode, Replies, Session, Telnet, Terminal};
+use crate::wire::websocket::{Role, WebSocket, WebSocketDecoder};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;

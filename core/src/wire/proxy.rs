@@ -1,8 +1,8 @@
 //! The PROXY protocol (of `HAProxy`, versions 1 and 2): what a proxy says before everything else, about whom
 //! it speaks for.
 
-use crate::limit::Network;
-use crate::{Peer, work};
+use crate::base::Network;
+use crate::base::{Peer, work};
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::str::FromStr;

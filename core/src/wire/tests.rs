@@ -1,5 +1,5 @@
 use super::*;
-use crate::limit::MessageSize;
+use crate::wire::MessageSize;
 use alloc::string::String;
 use alloc::vec;
 use core::time::Duration;

@@ -1,8 +1,8 @@
 use super::{DecodeError, Decoded, Encoding, Item, Scratch};
-use crate::Payload;
-use crate::limit::Budget;
-use crate::telnet::{Replies, Session, Telnet};
-use crate::websocket::{MessageStream, Opcode, Piece, WebSocket, WebSocketDecoder, frame};
+use crate::base::Payload;
+use crate::wire::Budget;
+use crate::wire::telnet::{Replies, Session, Telnet};
+use crate::wire::websocket::{MessageStream, Opcode, Piece, WebSocket, WebSocketDecoder, frame};
 
 /// Telnet in the messages of a WebSocket, which are one stream of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use crate::counting::Measure;
 use drupe_core::app::Echo;
-use drupe_core::work::{limit, steps_of};
+use drupe_core::work::steps_of;
 use drupe_core::{Config, ConnId, Listen, ListenerId, Machine, Time};
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ impl World {
         let ((), steps) = steps_of(|| fact(&mut self.machine));
         self.dearest = self.dearest.max(steps);
         self.total += steps;
-        let most = limit(bytes, &self.machine.config().budget);
+        let most = self.machine.config().budget.steps_max(bytes);
         assert!(steps <= most, "{steps} steps, and {most} are allowed for {bytes} bytes");
         assert!(measure.peak() <= MEMORY_MAX_BYTES, "{} bytes of memory", measure.peak());
         let before = self.heard.len();

@@ -1,7 +1,9 @@
 //! A person is asked for name and password.
 
+use crate::base::{ConnId, Peer, Representation};
+use crate::config::Address;
+use crate::handler::Hub;
 use crate::wire::Protocol;
-use crate::{Address, ConnId, Hub, Peer, Representation};
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 

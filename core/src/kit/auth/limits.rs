@@ -1,4 +1,4 @@
-use crate::limit::Rate;
+use crate::config::Rate;
 use core::time::Duration;
 
 /// What keeps passwords and tokens from being guessed. All counts are those of the whole server, however many

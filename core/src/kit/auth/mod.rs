@@ -62,9 +62,11 @@ pub use used::{SingleUse, UsedTokens};
 
 use super::layer::Layer;
 use super::service::MessageError;
-use crate::http::Request;
-use crate::id::Origin;
-use crate::{ConnId, Event, Handler, Hub, Payload, Peer, Reason, Representation, Timer};
+use crate::base::Origin;
+use crate::base::{ConnId, Payload, Peer, Reason, Representation};
+use crate::handler::{Event, Handler, Hub};
+use crate::state::Timer;
+use crate::wire::http::Request;
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};

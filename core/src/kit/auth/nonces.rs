@@ -1,5 +1,6 @@
 use super::scram::hmac;
-use crate::{Hub, UnixTime};
+use crate::base::UnixTime;
+use crate::handler::Hub;
 use alloc::string::String;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;

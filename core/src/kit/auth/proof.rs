@@ -1,7 +1,8 @@
 //! What peers and the layer say to each other.
 
 use super::MessageError;
-use crate::{ConnId, Hub, Outgoing, Representation};
+use crate::base::{ConnId, Outgoing, Representation};
+use crate::handler::Hub;
 use alloc::borrow::Cow;
 use alloc::format;
 use serde::{Deserialize, Serialize};
@@ -62,7 +63,7 @@ impl<'a> Told<'a> {
 pub(super) fn tell<C: Default>(hub: &mut Hub<'_, C>, conn: ConnId, told: &Told<'_>) {
     let json = serde_json::to_string(told).unwrap_or_default();
     let lines = told.scram.map(|scram| format!("scram {scram}")).into_iter();
-    let user = told.user.map(|user| format!("notice: you are {}", crate::text::escape_hidden(user)));
+    let user = told.user.map(|user| format!("notice: you are {}", crate::base::text::escape_hidden(user)));
     for (number, text) in lines.chain(user).enumerate() {
         // The program gets one message, the person a line for each.
         if number == 0 || hub.representation(conn) == Representation::Text {

@@ -1,7 +1,7 @@
 use super::scram::{Credentials, ScramError};
 use super::token::Tokens;
 use super::used::SingleUse;
-use crate::{ConnId, Identity, UnixTime};
+use crate::base::{ConnId, Identity, UnixTime};
 use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};

@@ -3,8 +3,8 @@
 use super::DuplicateLogin;
 use super::limits::AuthenticationLimits;
 use super::used::{SingleUse, UsedTokens};
-use crate::limit::Meters;
-use crate::{AddressKey, ConnId, Peer, Time, UnixTime};
+use crate::base::{AddressKey, ConnId, Peer, Time, UnixTime};
+use crate::state::admission::Meters;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -290,7 +290,7 @@ mod as_text {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limit::Rate;
+    use crate::config::Rate;
     use proptest::prelude::*;
 
     const FIRST: ConnId = ConnId::new(0, 1, 1);

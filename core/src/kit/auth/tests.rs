@@ -3,10 +3,10 @@
 use super::scram::{Credentials, effort};
 use super::{Accounts, Authentication, AuthenticationLimits};
 use crate::app::Echo;
+use crate::base::{ConnId, ListenerId, Peer};
+use crate::config::Rate;
 use crate::kit::layer::{Layered, Within};
-use crate::limit::Rate;
 use crate::testing::TestHub;
-use crate::{ConnId, ListenerId, Peer};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;

@@ -4,8 +4,8 @@
 use super::claims::{Audience, Claims};
 use super::key::TokenKey;
 use super::used::SingleUse;
-use crate::text::neutralize;
-use crate::{Identity, UnixTime};
+use crate::base::text::neutralize;
+use crate::base::{Identity, UnixTime};
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -1,4 +1,4 @@
-use crate::{AddressKey, ConnId};
+use crate::base::{AddressKey, ConnId};
 use alloc::collections::BTreeMap;
 
 /// Whose password is hashed: of each address one at a time.

@@ -1,5 +1,5 @@
 use super::token::TokenError;
-use crate::UnixTime;
+use crate::base::UnixTime;
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use core::fmt::{self, Write};

@@ -1,7 +1,10 @@
 use super::Layer;
-use crate::id::Origin;
-use crate::limit::{Meters, Network, Rate};
-use crate::{AddressKey, ConnId, Event, Handler, Hub, Peer, Reason};
+use crate::base::Network;
+use crate::base::Origin;
+use crate::base::{AddressKey, ConnId, Peer, Reason};
+use crate::config::Rate;
+use crate::handler::{Event, Handler, Hub};
+use crate::state::admission::Meters;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
@@ -103,9 +106,9 @@ impl<H: Handler> Layer<H> for ConnectionLimit {
 mod tests {
     use super::*;
     use crate::app::Relay;
+    use crate::base::{ListenerId, Time};
     use crate::kit::layer::Within;
     use crate::testing::TestHub;
-    use crate::{ListenerId, Time};
     use core::time::Duration;
 
     #[test]

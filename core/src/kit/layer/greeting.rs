@@ -1,5 +1,7 @@
 use super::Layer;
-use crate::{ConnId, Event, Handler, Hub, Listen};
+use crate::base::ConnId;
+use crate::config::Listen;
+use crate::handler::{Event, Handler, Hub};
 use alloc::string::String;
 
 /// Tells each peer the [welcome](Listen::welcome) of its listener before anything else, and shows its
@@ -37,9 +39,9 @@ impl<H: Handler> Layer<H> for Greeting {
 #[cfg(test)]
 mod tests {
     use crate::app::Echo;
+    use crate::config::{Config, Listen};
     use crate::kit::layer::Within;
     use crate::testing::TestHub;
-    use crate::{Config, Listen};
 
     #[test]
     fn a_listener_has_a_welcome_and_a_prompt_and_both_can_change() {

@@ -1,5 +1,7 @@
 use super::Layer;
-use crate::{ConnId, Event, Handler, Hub, OutgoingBuf, Reason, Timer};
+use crate::base::{ConnId, OutgoingBuf, Reason};
+use crate::handler::{Event, Handler, Hub};
+use crate::state::Timer;
 use core::time::Duration;
 
 const NAME: &str = "drupe::kit::heartbeat";

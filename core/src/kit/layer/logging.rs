@@ -1,7 +1,7 @@
 use super::Layer;
-use crate::http::Request;
-use crate::text::escape_hidden;
-use crate::{Event, Handler, Hub};
+use crate::base::text::escape_hidden;
+use crate::handler::{Event, Handler, Hub};
+use crate::wire::http::Request;
 use alloc::format;
 use alloc::string::String;
 
@@ -91,10 +91,10 @@ impl<H: Handler, F: FnMut(&str)> Layer<H> for Logging<F> {
 
 #[cfg(test)]
 mod tests {
-    use crate::Identity;
+    use crate::base::Identity;
+    use crate::handler::{Event, Handler, Hub, NoNote};
     use crate::kit::layer::Within;
     use crate::testing::TestHub;
-    use crate::{Event, Handler, Hub, NoNote};
     use alloc::rc::Rc;
     use alloc::string::String;
     use alloc::vec::Vec;

@@ -55,7 +55,7 @@ pub use logging::Logging;
 pub use rate::{RateBy, RateLimit};
 pub use recording::{Entry, Recording, What};
 
-use crate::{Event, Handler, Hub};
+use crate::handler::{Event, Handler, Hub};
 
 /// What stands around a handler.
 pub trait Layer<H: Handler> {

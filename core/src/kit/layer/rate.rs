@@ -1,6 +1,8 @@
 use super::Layer;
-use crate::limit::{Meters, Rate};
-use crate::{AddressKey, ConnId, Event, Handler, Hub, Payload, Reason, Time};
+use crate::base::{AddressKey, ConnId, Payload, Reason, Time};
+use crate::config::Rate;
+use crate::handler::{Event, Handler, Hub};
+use crate::state::admission::Meters;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::sync::Arc;
@@ -55,7 +57,7 @@ impl RateLimit {
     }
 
     fn key<C: Default>(&self, hub: &Hub<'_, C>, conn: ConnId) -> Key {
-        let address = || hub.peer(conn).and_then(crate::Peer::key).map_or(Key::Connection(conn), Key::Address);
+        let address = || hub.peer(conn).and_then(crate::base::Peer::key).map_or(Key::Connection(conn), Key::Address);
         match self.by {
             RateBy::Connection => Key::Connection(conn),
             RateBy::Address => address(),
@@ -74,7 +76,7 @@ impl RateLimit {
             let json = format!(
                 "{{\"type\":\"error\",\"code\":\"rate_limited\",\"reason\":\"too many messages\",\"retry_after_ms\":{wait}}}"
             );
-            hub.send(conn, crate::Outgoing::Negotiated { json: &json, text: &text });
+            hub.send(conn, crate::base::Outgoing::Negotiated { json: &json, text: &text });
         }
         if self.close_after.is_some_and(|max| *refused >= max) {
             hub.end(conn, Reason::RateLimited);
@@ -118,9 +120,9 @@ impl<H: Handler> Layer<H> for RateLimit {
 mod tests {
     use super::*;
     use crate::app::Echo;
+    use crate::base::{ListenerId, Peer};
     use crate::kit::layer::Within;
     use crate::testing::TestHub;
-    use crate::{ListenerId, Peer};
     use core::time::Duration;
 
     fn limited(by: RateBy) -> TestHub<impl Handler> {

@@ -1,6 +1,7 @@
 use super::Layer;
-use crate::http::Request;
-use crate::{ConnId, Event, Handler, Hub, Payload, Peer, Reason, Time};
+use crate::base::{ConnId, Payload, Peer, Reason, Time};
+use crate::handler::{Event, Handler, Hub};
+use crate::wire::http::Request;
 use core::fmt;
 
 /// Gives what is said to a function, entry by entry, for a transcript.

@@ -36,10 +36,12 @@ mod redact;
 mod session;
 mod stats;
 
-use crate::http::Request;
+use crate::base::text::neutralize;
+use crate::base::{AddressKey, ConnId, Payload, Peer, Reason};
+use crate::handler::{Event, Handler, Hub};
 use crate::kit::layer::Layer;
-use crate::text::neutralize;
-use crate::{AddressKey, ConnId, Event, Handler, Hub, Payload, Peer, Reason, Timer};
+use crate::state::Timer;
+use crate::wire::http::Request;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
@@ -243,7 +245,7 @@ impl Monitor {
         let addresses: Vec<_> = hub
             .quarantined()
             .take(SESSIONS_MAX)
-            .map(|(key, until)| json!({ "address": key.to_string(), "seconds": crate::seconds_up(until.since(at)) }))
+            .map(|(key, until)| json!({ "address": key.to_string(), "seconds": crate::base::seconds_up(until.since(at)) }))
             .collect();
         if !addresses.is_empty() || core::mem::replace(&mut self.had_quarantine, !addresses.is_empty()) {
             self.had_quarantine = !addresses.is_empty();

@@ -1,5 +1,5 @@
-use crate::Payload;
-use crate::text::neutralize;
+use crate::base::Payload;
+use crate::base::text::neutralize;
 use alloc::format;
 use alloc::string::{String, ToString};
 use serde_json::Value;

@@ -1,7 +1,8 @@
 use super::remote_address;
-use crate::http::Request;
-use crate::text::neutralize;
-use crate::{ConnId, Hub};
+use crate::base::ConnId;
+use crate::base::text::neutralize;
+use crate::handler::Hub;
+use crate::wire::http::Request;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;

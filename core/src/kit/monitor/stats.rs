@@ -1,7 +1,8 @@
 //! The counters, gauges and tunnels that watchers are sent every interval.
 
+use crate::handler::Hub;
+use crate::metrics::TunnelMetrics;
 use crate::tunnel::{TunnelState, TunnelStatus};
-use crate::{Hub, TunnelMetrics};
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use serde_json::{Value, json};
@@ -30,8 +31,11 @@ fn tunnel<C: Default>(hub: &Hub<'_, C>, status: &TunnelStatus, counted: &[Tunnel
         json!({ "listener": listener, "at": forward.bind.to_string(), "bound": forward.bound })
     });
     let error = status.last_error.as_ref().map(|(failure, words)| json!({ "failure": failure.name(), "words": words }));
-    let retry =
-        if let TunnelState::Waiting(at) = status.state { Some(crate::seconds_up(at.since(hub.now()))) } else { None };
+    let retry = if let TunnelState::Waiting(at) = status.state {
+        Some(crate::base::seconds_up(at.since(hub.now())))
+    } else {
+        None
+    };
     let counted = counted.iter().find(|counted| counted.name == status.name).cloned().unwrap_or_default();
     json!({
         "name": status.name, "state": status.state.name(), "retry_in_seconds": retry,
@@ -42,5 +46,5 @@ fn tunnel<C: Default>(hub: &Hub<'_, C>, status: &TunnelStatus, counted: &[Tunnel
 }
 
 pub(super) fn unix_ms<C: Default>(hub: &Hub<'_, C>) -> Option<u64> {
-    hub.unix_time().map(crate::UnixTime::as_millis)
+    hub.unix_time().map(crate::base::UnixTime::as_millis)
 }

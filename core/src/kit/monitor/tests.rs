@@ -1,11 +1,13 @@
 use super::*;
 use crate::app::Relay;
-use crate::http::{Credential, Http};
+use crate::base::ListenerId;
+use crate::config::{Config, Listen};
+use crate::facts::Request as Wish;
 use crate::kit::layer::Within;
 use crate::testing::TestHub;
 use crate::tunnel::{LinkId, Ssh, Tunnel, TunnelFailure, TunnelId, TunnelReport};
 use crate::wire::Protocol;
-use crate::{Config, Listen, ListenerId, Request as Wish};
+use crate::wire::http::{Credential, Http};
 
 const CREDENTIAL: &str = "0123456789abcdef";
 
@@ -13,7 +15,7 @@ type World = TestHub<crate::kit::layer::Layered<Monitor, Relay>>;
 
 fn config() -> Config {
     let http = Http { monitor: Credential::new(CREDENTIAL).ok(), ping: None, ..Http::default() };
-    let web = Listen::new(crate::Address::Tcp(([127, 0, 0, 1], 0).into()), Protocol::Http(Arc::new(http)));
+    let web = Listen::new(crate::config::Address::Tcp(([127, 0, 0, 1], 0).into()), Protocol::Http(Arc::new(http)));
     let mut lines = Listen::lines(([127, 0, 0, 1], 0).into());
     lines.name = "lines".into();
     Config::listening([lines, web])

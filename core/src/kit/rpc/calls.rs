@@ -2,8 +2,11 @@
 
 use super::RpcError;
 use super::message::{Id, request, response};
+use crate::base::{ConnId, work};
+use crate::config::TicketError;
+use crate::handler::Hub;
 use crate::kit::service::{App, Cx, RoomRules};
-use crate::{ConnId, Hub, Ticket, TicketError, work};
+use crate::state::Ticket;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;

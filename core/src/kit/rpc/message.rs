@@ -138,7 +138,7 @@ impl<'a> Parsed<'a> {
 pub(crate) fn request(id: Option<u64>, method: &str, params: Option<&str>) -> String {
     let id = id.map_or_else(String::new, |id| format!(",\"id\":{id}"));
     let mut text = format!("{{\"jsonrpc\":\"2.0\"{id},\"method\":\"");
-    crate::text::json_escape(method, &mut text);
+    crate::base::text::json_escape(method, &mut text);
     text.push('"');
     if let Some(params) = params {
         text += ",\"params\":";

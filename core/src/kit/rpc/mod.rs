@@ -47,7 +47,8 @@ pub(crate) use calls::{Calls, Expired};
 pub use error::RpcError;
 
 use super::service::{App, Cx, reason_of};
-use crate::{Ticket, TicketError};
+use crate::config::TicketError;
+use crate::state::Ticket;
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;

@@ -1,6 +1,9 @@
 use super::App;
+use crate::base::{ConnId, Identity, Outgoing, Reason};
+use crate::config::{JoinError, TicketError};
+use crate::handler::Hub;
 use crate::kit::rpc::{CallError, Calls, RpcError};
-use crate::{ConnId, Hub, Identity, JoinError, Outgoing, Reason, Ticket, TicketError};
+use crate::state::Ticket;
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use core::fmt;

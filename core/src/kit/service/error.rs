@@ -1,5 +1,5 @@
 use super::RoomError;
-use crate::Outgoing;
+use crate::base::Outgoing;
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use core::fmt;
@@ -40,7 +40,7 @@ impl MessageError {
         // A struct of strings is always JSON.
         let json = serde_json::to_string(&told).unwrap_or_default();
         let text = told.to_string();
-        send(Outgoing::Negotiated { json: &json, text: &crate::text::neutralize(&text) })
+        send(Outgoing::Negotiated { json: &json, text: &crate::base::text::neutralize(&text) })
     }
 }
 

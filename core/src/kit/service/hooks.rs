@@ -1,8 +1,10 @@
 //! What an application does when something happens, function by function.
 
 use super::{App, Cx, MessageError, Outcome, Scope, Service};
-use crate::http::Request;
-use crate::{Event, Reason, Timer};
+use crate::base::Reason;
+use crate::handler::Event;
+use crate::state::Timer;
+use crate::wire::http::Request;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;

@@ -15,7 +15,8 @@ pub use rooms::RoomRules;
 pub use router::{Guard, RequireScope, Router};
 
 use super::rpc::{CallError, Calls, Expired, Rpc};
-use crate::{ConnId, Event, Handler, Hub, Payload, Reason, Representation};
+use crate::base::{ConnId, Payload, Reason, Representation};
+use crate::handler::{Event, Handler, Hub};
 use alloc::borrow::{Cow, ToOwned};
 use alloc::format;
 use alloc::string::String;
@@ -33,7 +34,7 @@ pub trait App: Sized {
 
 impl App for () {
     type Context = ();
-    type Note = crate::NoNote;
+    type Note = crate::handler::NoNote;
 }
 
 /// A [`Handler`] made of functions.

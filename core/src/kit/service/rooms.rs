@@ -1,5 +1,5 @@
-use crate::Identity;
-use crate::identity::covers;
+use crate::base::Identity;
+use crate::base::covers;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 

@@ -1,6 +1,6 @@
 use super::json::Source;
 use super::{App, Cx, MessageError, Outcome, words};
-use crate::Reason;
+use crate::base::Reason;
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;

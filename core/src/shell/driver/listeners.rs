@@ -1,9 +1,12 @@
 //! Where connections are accepted, and how that changes with a reload.
 
 use super::{Driver, FIRST_LISTENER};
+use crate::base::{AcceptFailure, ListenerId};
+use crate::config::{Address, Config, Listen};
+use crate::handler::Handler;
+use crate::machine::Accepting;
 use crate::shell::server::{check_applied, check_served};
 use crate::shell::{ACCEPTS_PER_TURN, Arrival, BindError, Mail, OsListener, Sockets};
-use crate::{AcceptFailure, Accepting, Address, Config, Handler, Listen, ListenerId};
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;

@@ -1,6 +1,8 @@
 use super::Driver;
+use crate::base::ConnId;
+use crate::handler::Handler;
 use crate::shell::Sockets;
-use crate::{ConnId, Handler, Job};
+use crate::state::Job;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;

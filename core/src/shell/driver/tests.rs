@@ -1,7 +1,10 @@
 use super::{Driver, Next};
 use crate::app::Echo;
+use crate::base::{DialId, Peer, Time};
+use crate::config::{Config, Listen};
+use crate::handler::NoNote;
+use crate::machine::Machine;
 use crate::shell::{Dialed, Mailbox, OsListener, OsStream, READS_PER_TURN, Remote, Setup, Sockets};
-use crate::{Config, DialId, Listen, Machine, NoNote, Peer, Time};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};

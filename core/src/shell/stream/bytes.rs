@@ -1,6 +1,6 @@
 use super::connection::{Connection, Disconnected};
 use super::connections::Action;
-use crate::PayloadBuf;
+use crate::base::PayloadBuf;
 use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::Bytes;

@@ -1,6 +1,8 @@
 use super::connections::{Action, Linked, Path, Ready};
+use crate::base::{ConnId, OutgoingBuf, PayloadBuf, Peer, Reason};
+use crate::config::JoinError;
+use crate::handler::Hub;
 use crate::shell::Remote;
-use crate::{ConnId, Hub, JoinError, OutgoingBuf, PayloadBuf, Peer, Reason};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;

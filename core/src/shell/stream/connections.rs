@@ -1,8 +1,10 @@
 use super::connection::{Connection, Handle};
 use super::link::{Link, Weight};
+use crate::base::{ConnId, OutgoingBuf, PayloadBuf, Reason, Representation};
+use crate::config::Config;
+use crate::handler::{Event, Handler, Hub};
 use crate::shell::{AsyncRuntime, BindError, Remote, Runtime, Server};
 use crate::wire::Protocol;
-use crate::{Config, ConnId, Event, Handler, Hub, OutgoingBuf, PayloadBuf, Reason, Representation};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;

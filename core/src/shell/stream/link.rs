@@ -1,6 +1,6 @@
 //! What a connection's task and the machine share.
 
-use crate::Reason;
+use crate::base::Reason;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;

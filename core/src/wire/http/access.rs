@@ -41,7 +41,7 @@ impl Credential {
     }
 
     /// What a request shows, its cookies aside.
-    pub(super) fn check(&self, request: &Request) -> Shown {
+    pub(crate) fn check(&self, request: &Request) -> Shown {
         let Some(value) = request.fields.value("authorization") else { return Shown::Nothing };
         let Some((scheme, rest)) = value.split_once(' ') else { return Shown::Wrong };
         let is_good = if scheme.eq_ignore_ascii_case("bearer") {
@@ -61,7 +61,7 @@ impl Credential {
     }
 
     /// Whether a request shows the cookie of the monitor.
-    pub(super) fn is_in_cookie(&self, request: &Request, seed: u64) -> bool {
+    pub(crate) fn is_in_cookie(&self, request: &Request, seed: u64) -> bool {
         request.fields.values("cookie").any(|cookies| self.is_among(cookies, seed))
     }
 
@@ -73,7 +73,7 @@ impl Credential {
 
     /// What a browser that has shown the credential shows in its place, until the server starts anew: not every browser shows
     /// the credential itself when it opens a WebSocket.
-    pub(super) fn cookie(&self, seed: u64) -> String {
+    pub(crate) fn cookie(&self, seed: u64) -> String {
         let mut hash = Sha1::new();
         hash.update(seed.to_be_bytes());
         hash.update(self.0.as_bytes());
@@ -82,11 +82,11 @@ impl Credential {
 }
 
 /// The name of the cookie.
-pub(super) const COOKIE_NAME: &str = "drupe_monitor";
+pub(crate) const COOKIE_NAME: &str = "drupe_monitor";
 
 /// What a request shows of a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shown {
+pub(crate) enum Shown {
     Nothing,
     Wrong,
     Good,

@@ -75,7 +75,7 @@ const NO_PORT: &str = "its port is none from 1 to 65535";
 
 impl Authority {
     /// Reads what stands in a request, or in a configuration.
-    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         if text.len() > MAX_BYTES {
             return Err("no name is as long");
         }
@@ -100,7 +100,7 @@ impl Authority {
 
     /// Whether a request for `asked` is for this server. Without a port here every port will do; a request without one is for
     /// the port of its scheme, and of either if that is not known.
-    pub(super) fn is_asked_by(&self, asked: &Self, scheme: Option<Scheme>) -> bool {
+    pub(crate) fn is_asked_by(&self, asked: &Self, scheme: Option<Scheme>) -> bool {
         let is_default = |port| match scheme {
             Some(scheme) => scheme.port() == port,
             None => [Scheme::Http, Scheme::Https].iter().any(|scheme| scheme.port() == port),

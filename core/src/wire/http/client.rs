@@ -2,8 +2,8 @@
 
 use super::head::{Fields, Head, HeadSearch, find_head};
 use super::upgrade::accept;
-use crate::input::Failure;
-use crate::websocket::{Deflate, Role, WebSocket};
+use crate::base::Failure;
+use crate::wire::websocket::{Deflate, Role, WebSocket};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -1,7 +1,7 @@
 use super::authority::Scheme;
 use super::head::Request;
-use crate::Peer;
-use crate::limit::Network;
+use crate::base::Network;
+use crate::base::Peer;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};

@@ -1,6 +1,6 @@
-use super::answer::Status;
-use crate::telnet::IAC;
-use crate::{Reason, work};
+use super::status::Status;
+use crate::base::{Reason, work};
+use crate::wire::telnet::IAC;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -48,15 +48,15 @@ impl Bad {
 /// A request without a body. What it shows of itself (`Debug`) is without what may be a secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Request {
-    pub(super) method: String,
-    pub(super) target: String,
+    pub(crate) method: String,
+    pub(crate) target: String,
     /// HTTP/1.1 and not 1.0.
-    pub(super) is_1_1: bool,
+    pub(crate) is_1_1: bool,
     pub(super) fields: Fields,
     /// What stands in the target before its path, in place of `Host`.
     authority: Option<String>,
     /// It was let through to the monitor.
-    pub(super) opens_monitor: bool,
+    pub(crate) opens_monitor: bool,
 }
 
 impl Request {
@@ -113,7 +113,7 @@ impl Request {
     }
 
     /// Whether another request may follow (RFC 9112 section 9.3).
-    pub(super) fn keeps_alive(&self) -> bool {
+    pub(crate) fn keeps_alive(&self) -> bool {
         self.is_1_1 && !self.fields.has_token("connection", "close")
     }
 }

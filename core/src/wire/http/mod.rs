@@ -15,16 +15,16 @@
 //! [`Metrics::requests_refused`](crate::Metrics).
 
 mod access;
-mod answer;
 mod authority;
 mod client;
 mod forwarded;
 mod head;
 mod origin;
-mod upgrade;
+mod status;
+pub(crate) mod upgrade;
 
 pub use access::{Access, Credential, CredentialError};
-pub(crate) use answer::{Answer, Endpoint, Outcome, Refused, Site, Status, answer};
+pub(crate) use access::{COOKIE_NAME, Shown};
 pub(crate) use authority::Scheme;
 pub use authority::{Authority, AuthorityError};
 pub use client::OpeningHandshake;
@@ -32,8 +32,9 @@ pub use forwarded::{Forwarded, ForwardedField};
 pub use head::Request;
 pub(crate) use head::{Bad, HeadSearch, Look, look};
 pub use origin::{OriginError, Origins, WebOrigin};
+pub(crate) use status::{Refused, Status};
 
-use crate::telnet::Telnet;
+use crate::wire::telnet::Telnet;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;

@@ -1,7 +1,9 @@
 use super::*;
 use crate::app::Echo;
+use crate::base::{ConnId, Reason};
+use crate::config::{Config, Listen};
+use crate::facts::Request;
 use crate::testing::TestHub;
-use crate::{Config, ConnId, Listen, Reason, Request};
 use alloc::format;
 use alloc::string::ToString;
 use alloc::vec;
@@ -285,7 +287,7 @@ fn a_peer_is_pinged_and_the_round_trip_is_measured() {
     assert_eq!((ping.len(), &ping[..2]), (10, &b"\x89\x08"[..]));
     hub.advance(Duration::from_millis(50));
     let mut pong = vec![];
-    crate::websocket::frame(crate::websocket::Opcode::Pong, &ping[2..], Some([1, 2, 3, 4]), &mut pong);
+    crate::wire::websocket::frame(crate::wire::websocket::Opcode::Pong, &ping[2..], Some([1, 2, 3, 4]), &mut pong);
     hub.send(conn, &pong);
     hub.send(conn, &pong);
     let round_trips = hub.machine().metrics().round_trip_us;
@@ -336,8 +338,8 @@ fn the_answer_to_a_close_stands_behind_the_messages() {
 fn an_operator_may_end_a_handshake_and_who_does_not_fit_in_is_told_in_http() {
     let (mut hub, conn) = hub("ws://127.0.0.1:0?max=1&notices=yes");
     hub.send(conn, b"GET / HT");
-    let peer = crate::Peer::Local;
-    let refusal = hub.try_connect(crate::ListenerId(0), peer).expect_err("one is enough");
+    let peer = crate::base::Peer::Local;
+    let refusal = hub.try_connect(crate::base::ListenerId(0), peer).expect_err("one is enough");
     assert!(refusal.farewell.starts_with(b"HTTP/1.1 503 "));
     hub.request(&Request::Kick { conn });
     assert!(hub.is_closed(conn) && hub.ended(Reason::Kicked) == 1);
@@ -354,8 +356,8 @@ fn a_message_to_many_is_compressed_once() {
     }
     hub.clear();
     let mut message = vec![];
-    crate::websocket::frame(
-        crate::websocket::Opcode::Text,
+    crate::wire::websocket::frame(
+        crate::wire::websocket::Opcode::Text,
         "so long ".repeat(50).as_bytes(),
         Some([7; 4]),
         &mut message,

@@ -1,11 +1,11 @@
 //! The handshake of WebSocket (RFC 6455 section 4).
 
-use super::answer::{Refused, Status};
 use super::authority::Scheme;
 use super::head::Request;
+use super::status::{Refused, Status};
 use super::{Http, Origins};
-use crate::Reason;
-use crate::websocket::Deflate;
+use crate::base::Reason;
+use crate::wire::websocket::Deflate;
 use alloc::string::String;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -17,20 +17,20 @@ const KEY_BYTES: usize = 16;
 
 /// What an upgrade that is accepted says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Upgrade {
-    pub(super) accept: String,
-    pub(super) subprotocol: Option<String>,
-    pub(super) deflate: Option<(Deflate, String)>,
+pub(crate) struct Upgrade {
+    pub(crate) accept: String,
+    pub(crate) subprotocol: Option<String>,
+    pub(crate) deflate: Option<(Deflate, String)>,
 }
 
 /// Whether a request asks for WebSocket.
-pub(super) fn is_wanted(request: &Request) -> bool {
+pub(crate) fn is_wanted(request: &Request) -> bool {
     // In HTTP/1.0 the field is ignored (RFC 9110 section 7.8).
     request.is_1_1 && request.fields.has_token("upgrade", "websocket")
 }
 
 /// Checks what section 4.2.1 asks of the client.
-pub(super) fn check(
+pub(crate) fn check(
     request: &Request,
     http: &Http,
     is_monitor: bool,
@@ -77,7 +77,7 @@ pub(super) fn check(
 }
 
 /// The proof that the server read the key.
-pub(super) fn accept(key: &str) -> String {
+pub(crate) fn accept(key: &str) -> String {
     let mut hash = Sha1::new();
     hash.update(key.as_bytes());
     hash.update(GUID);

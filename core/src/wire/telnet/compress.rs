@@ -1,7 +1,7 @@
 //! The two directions of MUD client compression: zlib (RFC 1950) from the marker on.
 
-use crate::deflate::{Format, Inflate, Inflated, Outcome, compress, compressor};
 use crate::wire::DecodeError;
+use crate::wire::deflate::{Format, Inflate, Inflated, Outcome, compress, compressor};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;

@@ -1,7 +1,7 @@
 //! A line that is edited on the server: text, cursor, history. Nothing here knows what a screen is.
 
 use super::Key;
-use crate::work;
+use crate::base::work;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;

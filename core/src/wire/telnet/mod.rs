@@ -60,7 +60,7 @@ pub use session::{Replies, Session};
 pub use signal::{InputMode, Signal};
 pub use terminal::{Mtts, Terminal};
 
-use crate::{Payload, work};
+use crate::base::{Payload, work};
 use alloc::vec::Vec;
 use memchr::{memchr, memchr2};
 

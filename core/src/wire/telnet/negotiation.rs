@@ -1,5 +1,5 @@
 use super::{IAC, Verb};
-use crate::work;
+use crate::base::work;
 use alloc::vec::Vec;
 
 /// Which options are on, on either side, and what is to be said about it: the Q method of RFC 1143.

@@ -1,5 +1,5 @@
 use super::{IAC, SB, SE};
-use crate::work;
+use crate::base::work;
 use alloc::vec::Vec;
 use memchr::memchr;
 

@@ -1,7 +1,7 @@
 //! Where the line that is being typed stands on the peer's screen, and how it is taken away and drawn again.
 
 use super::editor::Editor;
-use crate::work;
+use crate::base::work;
 use alloc::string::String;
 use core::fmt::Write;
 use unicode_width::UnicodeWidthStr;

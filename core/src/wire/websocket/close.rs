@@ -1,4 +1,4 @@
-use crate::Reason;
+use crate::base::Reason;
 
 /// Why a WebSocket was closed (RFC 6455 section 7.4): a code that may stand in a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,8 +1,8 @@
 //! Compression of messages (RFC 7692), without context taken over in either direction: what one message needs is
 //! forgotten with it, so that an idle connection holds nothing, and a message to many is compressed once.
 
-use crate::deflate::{Format, Inflate, Inflated, Outcome, compress, compressor};
 use crate::wire::DecodeError;
+use crate::wire::deflate::{Format, Inflate, Inflated, Outcome, compress, compressor};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;

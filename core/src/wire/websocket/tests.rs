@@ -1,8 +1,8 @@
 use super::deflate::{Deflater, Inflater};
 use super::*;
-use crate::limit::{Budget, MessageSize};
+use crate::base::{Payload, Reason};
+use crate::wire::{Budget, MessageSize};
 use crate::wire::{DecodeError, Encoder, Item, Scratch, Wire};
-use crate::{Payload, Reason};
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;

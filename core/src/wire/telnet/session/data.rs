@@ -1,9 +1,9 @@
 //! Lines that the peer's terminal edits.
 
 use super::{Found, Session};
-use crate::telnet::{Charset, IAC};
+use crate::base::work;
+use crate::wire::telnet::{Charset, IAC};
 use crate::wire::{DecodeError, grow};
-use crate::work;
 use alloc::vec::Vec;
 use memchr::memchr3;
 use unicode_segmentation::UnicodeSegmentation;

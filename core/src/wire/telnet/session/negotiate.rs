@@ -2,11 +2,11 @@
 
 use super::typing::Stale;
 use super::{Found, Session};
-use crate::Payload;
-use crate::telnet::compress::Compressor;
-use crate::telnet::negotiation::{Change, Side};
-use crate::telnet::parser::{Command, Verb};
-use crate::telnet::{Charset, IAC, InputMode, Signal, encode, option, subnegotiation};
+use crate::base::Payload;
+use crate::wire::telnet::compress::Compressor;
+use crate::wire::telnet::negotiation::{Change, Side};
+use crate::wire::telnet::parser::{Command, Verb};
+use crate::wire::telnet::{Charset, IAC, InputMode, Signal, encode, option, subnegotiation};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 

@@ -1,9 +1,9 @@
 //! What subnegotiations tell, and what is answered.
 
 use super::{Found, Session};
-use crate::telnet::negotiation::Side;
-use crate::telnet::{Charset, Signal, option, subnegotiation};
-use crate::work;
+use crate::base::work;
+use crate::wire::telnet::negotiation::Side;
+use crate::wire::telnet::{Charset, Signal, option, subnegotiation};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -191,7 +191,7 @@ impl Session {
 
     /// Which options are on (RFC 859).
     fn say_status(&mut self) {
-        const SE: u8 = crate::telnet::SE;
+        const SE: u8 = crate::wire::telnet::SE;
         let mut status = alloc::vec![IS];
         for (verb, option) in self.options.on() {
             status.extend_from_slice(&[verb.byte(), option]);
@@ -260,7 +260,8 @@ fn unescape<'a>(text: &'a [u8], rest: &mut &'a [u8]) -> Vec<u8> {
 }
 
 fn replace(place: &mut Option<String>, text: &[u8]) -> bool {
-    let text = core::str::from_utf8(text).ok().filter(|text| text.len() <= crate::telnet::Terminal::TEXT_MAX_BYTES);
+    let text =
+        core::str::from_utf8(text).ok().filter(|text| text.len() <= crate::wire::telnet::Terminal::TEXT_MAX_BYTES);
     let Some(text) = text.filter(|text| !text.chars().any(char::is_control)) else { return false };
     if place.as_deref() == Some(text) {
         return false;

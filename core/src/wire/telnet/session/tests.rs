@@ -1,7 +1,7 @@
 //! The editor and the screen against naive models, and two sessions against each other.
 
-use crate::limit::Budget;
-use crate::telnet::{InputMode, Session, Side, Telnet, option};
+use crate::wire::Budget;
+use crate::wire::telnet::{InputMode, Session, Side, Telnet, option};
 use crate::wire::{Item, Scratch};
 use alloc::string::{String, ToString};
 use alloc::vec;

@@ -1,13 +1,13 @@
 //! What a person types, key by key.
 
 use super::{Found, Session};
-use crate::Payload;
-use crate::telnet::charset::CharDecoder;
-use crate::telnet::editor::{Edited, Editor};
-use crate::telnet::key::KeyParser;
-use crate::telnet::screen::{Screen, View};
-use crate::telnet::{Charset, IAC, InputMode, Key, Signal, encode};
-use crate::work;
+use crate::base::Payload;
+use crate::base::work;
+use crate::wire::telnet::charset::CharDecoder;
+use crate::wire::telnet::editor::{Edited, Editor};
+use crate::wire::telnet::key::KeyParser;
+use crate::wire::telnet::screen::{Screen, View};
+use crate::wire::telnet::{Charset, IAC, InputMode, Key, Signal, encode};
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -1,5 +1,5 @@
 use super::{DecodeError, Item, Masks, REPLIES_MAX_BYTES, START, State, Step, WebSocketDecoder, unmask};
-use crate::work;
+use crate::base::work;
 use core::ops::Range;
 
 /// Reads the content of messages as one stream of bytes, in which the ends of messages and frames mean nothing.

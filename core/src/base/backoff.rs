@@ -1,0 +1,84 @@
+use crate::base::{INTERVAL_MIN, Random};
+use core::time::Duration;
+
+/// How long to wait between attempts: exponential back-off with jitter.
+///
+/// After `n` failures in a row (from 1) the wait is `min(cap, initial * factor^(n - 1))`, less a random part of up to `jitter_percent`
+/// of it, so that many clients of one server do not come back at one moment. No wait is shorter than 10 ms, whatever is
+/// configured. A connection that was up for `stable_after` starts the count anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    /// The wait after the first failure. Zero counts as 10 ms.
+    pub initial: Duration,
+    /// What each further wait is multiplied by; 0 counts as 1.
+    pub factor: u8,
+    /// The longest wait. Zero counts as 10 ms.
+    pub cap: Duration,
+    /// How much of a wait is left to chance: 0 to 100; more counts as 100.
+    pub jitter_percent: u8,
+    /// How long a connection must have been up for its end to count as a first failure. With zero, every one was up for long
+    /// enough.
+    pub stable_after: Duration,
+    /// How many attempts are made in a row, the first included; 0 counts as 1, and `None` is for ever.
+    pub attempts_max: Option<u32>,
+}
+
+impl Default for Backoff {
+    /// 1 s, doubling up to 60 s, half of it left to chance, stable after 30 s, for ever.
+    fn default() -> Self {
+        Self {
+            initial: Duration::from_secs(1),
+            factor: 2,
+            cap: Duration::from_secs(60),
+            jitter_percent: 50,
+            stable_after: Duration::from_secs(30),
+            attempts_max: None,
+        }
+    }
+}
+
+impl Backoff {
+    /// The wait after `failures` failures in a row (at least 1), or `None` if there is no further attempt.
+    #[must_use]
+    pub fn wait(&self, failures: u32, random: &mut Random) -> Option<Duration> {
+        if self.attempts_max.is_some_and(|max| failures >= max) {
+            return None;
+        }
+        let factor = u32::from(self.factor.max(1)).saturating_pow(failures.saturating_sub(1));
+        let wait = self.initial.checked_mul(factor).unwrap_or(Duration::MAX).min(self.cap);
+        let jitter = wait / 100 * u32::from(self.jitter_percent.min(100));
+        Some(wait.saturating_sub(random.within(jitter)).max(INTERVAL_MIN))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn waits_agree_with_repeated_multiplication(
+            initial in 1..5000u64, factor in 1..6u8, cap in 1..100_000u64, jitter in 0..=100u8, seed: u64, failures in 1..40u32
+        ) {
+            let backoff = Backoff {
+                initial: Duration::from_millis(initial),
+                factor,
+                cap: Duration::from_millis(cap),
+                jitter_percent: jitter,
+                ..Backoff::default()
+            };
+            let mut longest = u128::from(initial) * 1_000_000;
+            for _ in 1..failures {
+                longest = (longest * u128::from(factor)).min(u128::from(cap) * 1_000_000);
+            }
+            let longest = longest.min(u128::from(cap) * 1_000_000);
+            let least = INTERVAL_MIN.as_nanos();
+            let (shortest, longest) = ((longest - longest * u128::from(jitter) / 100).max(least), longest.max(least));
+            let waited = backoff.wait(failures, &mut Random::new(seed)).expect("for ever");
+            let wait = waited.as_nanos();
+            prop_assert!((shortest.saturating_sub(100)..=longest).contains(&wait), "{} not in {}..={}", wait, shortest, longest);
+            prop_assert_eq!(Some(waited), backoff.wait(failures, &mut Random::new(seed)));
+        }
+    }
+}

@@ -1,0 +1,155 @@
+use crate::base::Reason;
+use core::fmt;
+use core::str::FromStr;
+
+/// How a socket failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The peer reset the connection, or had closed it when we wrote.
+    Reset,
+    /// The network timed out.
+    TimedOut,
+    /// Nobody listens there.
+    Refused,
+    /// There is no way there.
+    Unreachable,
+    /// What answered did not answer as a WebSocket server does (RFC 6455 section 4.1).
+    Handshake,
+    /// The answer to the handshake was no.
+    Rejected {
+        /// The status of the response, such as 403 (RFC 9110 section 15).
+        status: u16,
+    },
+    /// TLS could not be agreed on, or was broken.
+    Tls,
+    /// The [tunnel](crate::tunnel) that it came through is no more.
+    Tunnel,
+    /// So much came, ahead of what was served, that it was not kept.
+    Flooded,
+    /// Anything else.
+    Other,
+}
+
+impl Failure {
+    /// The reason a connection ends with for it.
+    #[must_use]
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::Reset => Reason::Reset,
+            Self::TimedOut => Reason::NetworkTimeout,
+            Self::Refused | Self::Unreachable | Self::Other => Reason::NetworkError,
+            Self::Handshake | Self::Rejected { .. } => Reason::WrongProtocol,
+            Self::Tls => Reason::TlsFailed,
+            Self::Tunnel => Reason::TunnelLost,
+            Self::Flooded => Reason::RateLimited,
+        }
+    }
+}
+
+/// How accepting failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AcceptFailure {
+    /// The process or the system is out of descriptors or memory (`EMFILE`, `ENFILE`, `ENOBUFS`,
+    /// `ENOMEM`): to try again at once would fail again and spin.
+    Exhausted,
+    /// One connection was lost before it was accepted; the next may do.
+    Transient,
+}
+
+/// Not the name of what was expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected one of: {0}")]
+pub struct NameError(pub(crate) &'static str);
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reset => "reset",
+            Self::TimedOut => "timed_out",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::Handshake => "handshake",
+            Self::Tls => "tls",
+            Self::Tunnel => "tunnel",
+            Self::Flooded => "flooded",
+            Self::Rejected { status } => return write!(f, "rejected_{status}"),
+            Self::Other => "other",
+        })
+    }
+}
+
+impl FromStr for Failure {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        match text {
+            "reset" => Ok(Self::Reset),
+            "timed_out" => Ok(Self::TimedOut),
+            "refused" => Ok(Self::Refused),
+            "unreachable" => Ok(Self::Unreachable),
+            "handshake" => Ok(Self::Handshake),
+            "tls" => Ok(Self::Tls),
+            "tunnel" => Ok(Self::Tunnel),
+            "flooded" => Ok(Self::Flooded),
+            "other" => Ok(Self::Other),
+            _ => {
+                let status = text.strip_prefix("rejected_").and_then(|status| status.parse().ok());
+                let names =
+                    "reset, timed_out, refused, unreachable, handshake, rejected_STATUS, tls, tunnel, flooded, other";
+                status.map(|status| Self::Rejected { status }).ok_or(NameError(names))
+            }
+        }
+    }
+}
+
+impl fmt::Display for AcceptFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Exhausted => "exhausted",
+            Self::Transient => "transient",
+        })
+    }
+}
+
+impl FromStr for AcceptFailure {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        match text {
+            "exhausted" => Ok(Self::Exhausted),
+            "transient" => Ok(Self::Transient),
+            _ => Err(NameError("exhausted, transient")),
+        }
+    }
+}
+
+#[cfg(feature = "std")]
+impl From<&std::io::Error> for Failure {
+    fn from(error: &std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        match error.kind() {
+            ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => Self::Reset,
+            ErrorKind::TimedOut => Self::TimedOut,
+            ErrorKind::ConnectionRefused => Self::Refused,
+            ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => Self::Unreachable,
+            _ => Self::Other,
+        }
+    }
+}
+
+#[cfg(feature = "std")]
+impl From<&std::io::Error> for AcceptFailure {
+    /// By the numbers that Linux, macOS and the BSDs share, but for `ENOBUFS`, which they do not.
+    fn from(error: &std::io::Error) -> Self {
+        const ENOMEM: i32 = 12;
+        const ENFILE: i32 = 23;
+        const EMFILE: i32 = 24;
+        const ENOBUFS: i32 = if cfg!(target_os = "linux") { 105 } else { 55 };
+        match error.raw_os_error() {
+            Some(ENOMEM | ENFILE | EMFILE | ENOBUFS) => Self::Exhausted,
+            _ => Self::Transient,
+        }
+    }
+}

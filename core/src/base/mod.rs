@@ -1,0 +1,38 @@
+//! The vocabulary that everything else uses: time, identifiers, peers, messages, reasons.
+
+mod backoff;
+mod failure;
+#[cfg(feature = "files")]
+pub mod files;
+mod id;
+mod identity;
+pub(crate) mod lazy_box;
+mod network;
+mod outgoing;
+mod payload;
+mod peer;
+mod random;
+mod reason;
+#[cfg(feature = "sim")]
+pub(crate) mod recount;
+pub mod text;
+mod time;
+#[cfg(feature = "work")]
+pub mod work;
+#[cfg(not(feature = "work"))]
+pub(crate) mod work;
+
+pub use backoff::Backoff;
+pub use failure::{AcceptFailure, Failure, NameError};
+pub use id::{ConnId, ConnIdError, DialId, ListenerId, Origin};
+pub use identity::Identity;
+#[cfg(feature = "json")]
+pub(crate) use identity::covers;
+pub use network::{Network, NetworkError};
+pub use outgoing::{Outgoing, OutgoingBuf, Representation};
+pub use payload::{Payload, PayloadBuf};
+pub use peer::{AddressKey, Peer};
+pub use random::Random;
+pub use reason::{Blame, Reason};
+pub(crate) use time::{INTERVAL_MIN, seconds_up, some_time};
+pub use time::{Time, UnixTime};

@@ -1,0 +1,84 @@
+//! Counts the steps of work that the machine does, so that tests can bound them.
+//!
+//! A peer decides how many keys, commands, frames and blocks it sends, so the memory that they need is not the only thing
+//! that must be bounded: what they cost must be too. Steps measure that cost, the same on every computer.
+//!
+//! # What a step is
+//!
+//! One step is one byte that a decoder looks at or copies, or one item of a table (a connection, a member of a room, a
+//! segment of a queue, a timer, a key) that is visited. Where a library does the work, its steps are estimated: a byte that
+//! is inflated is one step, and a compressed block as many as its tables have entries. What the application's handler does
+//! for itself is not counted; what it asks of the [`Hub`](crate::Hub) is.
+//!
+//! # The bound
+//!
+//! One call of a fact about one connection, such as [`Machine::received`](crate::Machine::received), and one turn of a
+//! backlog in [`Machine::elapsed`](crate::Machine::elapsed), takes at most
+//! [`Budget::steps_max`](crate::limit::Budget::steps_max) steps:
+//!
+//! > [`BASE`] + [`PER_BYTE`] × (bytes of the fact) + [`PER_BUDGET_BYTE`] × (the longest message)
+//! > + [`PER_MESSAGE`] × (messages per turn)
+//!
+//! A fact that concerns several connections (`elapsed`, `turn_ended`) takes that for each of them; a message that is
+//! published takes one step for each recipient in addition.
+//!
+//! Steps are counted for each thread, and only with the feature `work`, which only tests turn on. Without it nothing is
+//! counted and nothing is compiled.
+
+#[cfg(feature = "work")]
+pub use counting::{BASE, PER_BUDGET_BYTE, PER_BYTE, PER_MESSAGE, steps_of};
+
+/// Counts `steps` steps.
+#[cfg(not(feature = "work"))]
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "it must compile to nothing")]
+pub(crate) const fn step(_steps: usize) {}
+
+#[cfg(feature = "work")]
+pub(crate) use counting::step;
+
+#[cfg(feature = "work")]
+mod counting {
+    use std::cell::Cell;
+
+    std::thread_local! {
+        static STEPS: Cell<u64> = const { Cell::new(0) };
+    }
+
+    /// Steps of a fact without bytes.
+    pub const BASE: u64 = 100_000;
+    /// Steps for each byte of a fact.
+    pub const PER_BYTE: u64 = 24;
+    /// Steps for each byte of the longest message: one of which most has come before may be completed.
+    pub const PER_BUDGET_BYTE: u64 = 8;
+    /// Steps for each message that may be served in a turn.
+    pub const PER_MESSAGE: u64 = 64;
+
+    /// Counts `steps` steps.
+    pub(crate) fn step(steps: usize) {
+        // A thread that ends counts no more.
+        let _ = STEPS.try_with(|counted| counted.set(counted.get().saturating_add(steps as u64)));
+    }
+
+    /// What `act` returns, and how many steps this thread took in it.
+    pub fn steps_of<T>(act: impl FnOnce() -> T) -> (T, u64) {
+        let before = STEPS.get();
+        let result = act();
+        (result, STEPS.get() - before)
+    }
+}
+
+#[cfg(all(test, feature = "work"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_counted_for_each_thread_and_nested_measurements_add_up() {
+        let (((), inner), outer) = steps_of(|| {
+            step(2);
+            std::thread::spawn(|| step(100)).join().expect("it only counts");
+            steps_of(|| step(3))
+        });
+        assert_eq!((inner, outer), (3, 5));
+    }
+}

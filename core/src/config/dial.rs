@@ -1,0 +1,132 @@
+use crate::base::Backoff;
+use crate::config::{Listen, ListenError};
+use crate::wire::Wire;
+use crate::wire::http::OpeningHandshake;
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::str::FromStr;
+use core::time::Duration;
+
+/// A connection that the application wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dial {
+    /// Where to: what the shell can resolve, `HOST:PORT`.
+    pub address: String,
+    /// What is spoken there.
+    pub protocol: DialProtocol,
+    /// When to try again; `None` is one attempt.
+    pub backoff: Option<Backoff>,
+    /// How long an attempt may take, and a handshake after it again. With zero none succeeds.
+    pub timeout: Duration,
+}
+
+/// What is spoken on a connection that is dialled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DialProtocol {
+    /// This, from the first byte on.
+    Spoken(Wire),
+    /// WebSocket, after a handshake as its client.
+    WebSocket(Arc<OpeningHandshake>),
+}
+
+impl From<Wire> for DialProtocol {
+    fn from(wire: Wire) -> Self {
+        Self::Spoken(wire)
+    }
+}
+
+impl Dial {
+    /// One attempt of at most 30 s to reach `address`, `HOST:PORT`, and lines if it goes well.
+    #[must_use]
+    pub fn lines(address: impl Into<String>) -> Self {
+        Self {
+            address: address.into(),
+            protocol: Wire::default().into(),
+            backoff: None,
+            timeout: Duration::from_secs(30),
+        }
+    }
+
+    /// As [`lines`](Self::lines), for the WebSocket at `target`: a path such as `/`, and a query if it has one.
+    #[must_use]
+    pub fn websocket(address: impl Into<String>, target: impl Into<String>) -> Self {
+        let protocol = DialProtocol::WebSocket(Arc::new(OpeningHandshake::new(target)));
+        Self { protocol, ..Self::lines(address) }
+    }
+}
+
+/// As an address: `tcp://HOST:PORT`, `length://HOST:PORT` or `ws://HOST:PORT/PATH`. The first two take the options of
+/// [`Listen`](crate::Listen) for their wires, such as `?ending=crlf` and `?prefix=u16be`; the query of the third is the server's.
+/// One attempt of at most 30 s.
+impl FromStr for Dial {
+    type Err = DialError;
+
+    fn from_str(text: &str) -> Result<Self, DialError> {
+        let (scheme, rest) = text.split_once("://").unwrap_or(("tcp", text));
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (address, target) = rest.split_at(end);
+        let has_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+        if !address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && has_port(port)) {
+            return Err(DialError::Address);
+        }
+        match scheme {
+            "ws" if target.starts_with('/') => Ok(Self::websocket(address, target)),
+            "ws" => Ok(Self::websocket(address, ["/", target].concat())),
+            "tcp" | "length" if target.starts_with('/') => Err(DialError::Address),
+            "tcp" | "length" => {
+                let listen: Listen = ["tcp://127.0.0.1:1", "length://127.0.0.1:1"][usize::from(scheme == "length")]
+                    .chars()
+                    .chain(target.chars())
+                    .collect::<String>()
+                    .parse()
+                    .map_err(DialError::Option)?;
+                Ok(Self { protocol: listen.protocol.wire().into(), ..Self::lines(address) })
+            }
+            _ => Err(DialError::Scheme),
+        }
+    }
+}
+
+/// Not an address to dial.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DialError {
+    /// The scheme is unknown.
+    #[error("an address begins with tcp://, length:// or ws://")]
+    Scheme,
+    /// It is not HOST:PORT, or has a path where there is none.
+    #[error("an address is SCHEME://HOST:PORT, with a path for ws:// only, and a port from 1 to 65535")]
+    Address,
+    /// An option of the wire is wrong.
+    #[error(transparent)]
+    Option(ListenError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[test]
+    fn addresses_to_dial_are_read_and_bad_ones_named() {
+        let dial = |text: &str| text.parse::<Dial>();
+        assert_eq!(dial("example.org:7"), Ok(Dial::lines("example.org:7")));
+        assert_eq!(dial("tcp://[::1]:7"), Ok(Dial::lines("[::1]:7")));
+        assert_eq!(dial("ws://h:80"), Ok(Dial::websocket("h:80", "/")));
+        assert_eq!(dial("ws://h:80/chat?x=1"), Ok(Dial::websocket("h:80", "/chat?x=1")));
+        assert_eq!(dial("ws://h:80?x=1"), Ok(Dial::websocket("h:80", "/?x=1")));
+        let framed = dial("length://h:1?prefix=u16be").expect("good");
+        assert_ne!(framed.protocol, dial("length://h:1").expect("good").protocol);
+        for (text, error) in [
+            ("", DialError::Address),
+            ("h", DialError::Address),
+            ("h:0", DialError::Address),
+            (":7", DialError::Address),
+            ("tcp://h:99999", DialError::Address),
+            ("tcp://h:7/x", DialError::Address),
+            ("wss://h:7", DialError::Scheme),
+        ] {
+            assert_eq!(dial(text), Err(error), "{text}");
+        }
+        assert!(matches!(dial("tcp://h:7?colour=red"), Err(DialError::Option(_))));
+    }
+}

@@ -1,0 +1,110 @@
+use core::time::Duration;
+
+/// What happens to a connection that exceeds its rate, by how often it did so.
+///
+/// Each message that arrives over the rate is a strike, and so is each piece of one that is. A step applies from its number of strikes on,
+/// and the severest step that applies is taken. `None` turns a step off; the first strike is number 1, and 0 counts as 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ladder {
+    /// At this strike the peer is told, where the wire can carry it; and again where `drop` begins.
+    pub warn: Option<u32>,
+    /// From this strike on, reading pauses until the rate conforms again: nothing is lost, TCP slows the peer.
+    pub pause: Option<u32>,
+    /// From this strike on, messages over the rate are discarded and counted.
+    pub drop: Option<u32>,
+    /// From this strike on, the connection is closed.
+    pub close: Option<u32>,
+    /// From this strike on, the connection is closed and its address refused for the cool-down.
+    pub quarantine: Option<u32>,
+    /// After more than this without a strike the count starts anew. With zero only strikes of one moment add up; with
+    /// [`Duration::MAX`] none is forgiven.
+    pub forgive_after: Duration,
+}
+
+impl Default for Ladder {
+    /// Warn and pause at once, and never anything that loses a message.
+    fn default() -> Self {
+        Self {
+            warn: Some(1),
+            pause: Some(1),
+            drop: None,
+            close: None,
+            quarantine: None,
+            forgive_after: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What to do with a message over the rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    /// Serve it all the same.
+    Serve,
+    /// Serve it, then stop reading until the rate conforms.
+    Pause,
+    /// Discard it.
+    Drop,
+    /// Close the connection.
+    Close,
+    /// Close the connection and refuse its address for the cool-down.
+    Quarantine,
+}
+
+impl Action {
+    /// Whether the message is served.
+    #[must_use]
+    pub const fn serves(self) -> bool {
+        matches!(self, Self::Serve | Self::Pause)
+    }
+}
+
+impl Ladder {
+    /// The severest step that applies at `strikes` strikes.
+    #[must_use]
+    pub fn action(&self, strikes: u32) -> Action {
+        let steps = [
+            (self.quarantine, Action::Quarantine),
+            (self.close, Action::Close),
+            (self.drop, Action::Drop),
+            (self.pause, Action::Pause),
+        ];
+        let applies = |&(from, _): &(Option<u32>, Action)| from.is_some_and(|from| strikes >= from);
+        steps.into_iter().find(applies).map_or(Action::Serve, |(_, action)| action)
+    }
+
+    /// Whether the peer is told something new at exactly `strikes` strikes.
+    pub(crate) fn tells(&self, strikes: u32) -> bool {
+        let begins_at = |step: Option<u32>| step.is_some_and(|from| strikes == from.max(1));
+        begins_at(self.warn) || begins_at(self.drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_severest_step_that_applies_is_taken() {
+        let ladder = Ladder {
+            warn: Some(1),
+            pause: Some(2),
+            drop: Some(4),
+            close: Some(6),
+            quarantine: Some(8),
+            ..Ladder::default()
+        };
+        for (strikes, action) in [
+            (1, Action::Serve),
+            (2, Action::Pause),
+            (3, Action::Pause),
+            (4, Action::Drop),
+            (6, Action::Close),
+            (8, Action::Quarantine),
+            (u32::MAX, Action::Quarantine),
+        ] {
+            assert_eq!(ladder.action(strikes), action, "{strikes} strikes");
+        }
+        let off = Ladder { warn: None, pause: None, ..Ladder::default() };
+        assert_eq!(off.action(u32::MAX), Action::Serve);
+    }
+}

@@ -1,0 +1,312 @@
+use crate::base::{AcceptFailure, Failure};
+use crate::base::{ConnId, DialId, ListenerId, Payload, PayloadBuf, Peer, Reason, UnixTime};
+use crate::config::Config;
+use crate::facts::Letter;
+use crate::tls::Secured;
+use crate::tunnel::{LinkId, TunnelReport};
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+/// One fact as a value, so that a run can be recorded, printed, replayed and fuzzed:
+/// [`Machine::apply`](crate::Machine::apply). Each variant is the method of its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Input<N> {
+    /// [`Machine::started`](crate::Machine::started).
+    Started,
+    /// [`Machine::accepted`](crate::Machine::accepted).
+    Accepted {
+        /// Where.
+        listener: ListenerId,
+        /// Who.
+        peer: Peer,
+    },
+    /// [`Machine::accept_failed`](crate::Machine::accept_failed).
+    AcceptFailed {
+        /// Where.
+        listener: ListenerId,
+        /// How.
+        failure: AcceptFailure,
+    },
+    /// [`Machine::received`](crate::Machine::received).
+    Received {
+        /// From whom.
+        conn: ConnId,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// [`Machine::secured`](crate::Machine::secured).
+    Secured {
+        /// Whose TLS.
+        conn: ConnId,
+        /// What was agreed on.
+        secured: Box<Secured>,
+    },
+    /// [`Machine::sealed`](crate::Machine::sealed).
+    Sealed {
+        /// Whose bytes.
+        conn: ConnId,
+        /// How many.
+        bytes: usize,
+    },
+    /// [`Machine::wrote`](crate::Machine::wrote).
+    Wrote {
+        /// To whom.
+        conn: ConnId,
+        /// How many bytes the socket took.
+        bytes: usize,
+    },
+    /// [`Machine::blocked`](crate::Machine::blocked).
+    Blocked {
+        /// Whose socket.
+        conn: ConnId,
+    },
+    /// [`Machine::turn_ended`](crate::Machine::turn_ended).
+    TurnEnded,
+    /// [`Machine::ended`](crate::Machine::ended).
+    Ended {
+        /// Who.
+        conn: ConnId,
+    },
+    /// [`Machine::truncated`](crate::Machine::truncated).
+    Truncated {
+        /// Whose input.
+        conn: ConnId,
+    },
+    /// [`Machine::failed`](crate::Machine::failed).
+    Failed {
+        /// Who.
+        conn: ConnId,
+        /// How.
+        failure: Failure,
+    },
+    /// [`Machine::elapsed`](crate::Machine::elapsed).
+    Elapsed,
+    /// [`Machine::dialed`](crate::Machine::dialed).
+    Dialed {
+        /// Which attempt.
+        dial: DialId,
+        /// Who answered.
+        peer: Peer,
+    },
+    /// [`Machine::dial_failed`](crate::Machine::dial_failed).
+    DialFailed {
+        /// Which attempt.
+        dial: DialId,
+        /// How.
+        failure: Failure,
+    },
+    /// [`Machine::tunnel_reported`](crate::Machine::tunnel_reported).
+    TunnelReported {
+        /// Which SSH connection.
+        link: LinkId,
+        /// What happened to it.
+        report: TunnelReport,
+    },
+    /// [`Machine::noted`](crate::Machine::noted).
+    Noted(N),
+    /// [`Machine::requested`](crate::Machine::requested).
+    Requested(Request),
+    /// [`Machine::dispatched`](crate::Machine::dispatched).
+    Dispatched {
+        /// Where.
+        listener: ListenerId,
+        /// Who.
+        peer: Peer,
+    },
+    /// [`Machine::adopted`](crate::Machine::adopted).
+    Adopted {
+        /// Where it was accepted.
+        listener: ListenerId,
+        /// Who.
+        peer: Peer,
+    },
+    /// [`Machine::delivered`](crate::Machine::delivered).
+    Delivered(Letter),
+    /// [`Machine::held_back`](crate::Machine::held_back).
+    HeldBack(bool),
+    /// [`Machine::takes_jobs`](crate::Machine::takes_jobs).
+    TakesJobs,
+    /// [`Machine::worked`](crate::Machine::job_done).
+    JobDone {
+        /// For whom.
+        conn: ConnId,
+        /// The outcome.
+        outcome: bool,
+    },
+    /// [`Machine::clock_set`](crate::Machine::clock_set).
+    ClockSet(UnixTime),
+    /// [`Machine::reconfigured`](crate::Machine::reconfigured).
+    Reconfigured(Box<Config>),
+}
+
+/// What an operator or another thread asks of the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Request {
+    /// Send one message to every member of a room.
+    Publish {
+        /// The room's name.
+        room: String,
+        /// The message.
+        payload: PayloadBuf,
+    },
+    /// End one connection as [`Reason::Kicked`].
+    Kick {
+        /// Which.
+        conn: ConnId,
+    },
+    /// Refuse an address for [`QuarantineLimits::cool_down`](crate::limit::QuarantineLimits) from now on. Who is connected from
+    /// there stays.
+    Quarantine {
+        /// The address; of an IPv6 address, its network of 64 bits.
+        address: IpAddr,
+    },
+    /// Let an address in again that is in quarantine.
+    Release {
+        /// The address.
+        address: IpAddr,
+    },
+    /// A configuration could not be loaded: to be counted.
+    ReloadFailed,
+    /// Log lines that were not written since this was last said: to be counted.
+    LogLoss {
+        /// Lines above the number that is allowed.
+        left_out: u64,
+        /// Lines that could not be written.
+        lost: u64,
+    },
+    /// End the server: see [`Drain`](crate::Drain). Asked a second time, it hurries: the grace is over, everybody is closed at
+    /// once, and what is left after half a second is dropped.
+    Drain,
+}
+
+/// Someone was not let in. The shell writes the farewell, once and as far as the socket takes it, and
+/// drops the socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// Why.
+    pub reason: Reason,
+    /// What the peer is told, encoded for its wire; empty where the wire can't carry it.
+    pub farewell: Vec<u8>,
+}
+
+/// A fact as it comes in, borrowed: what is recorded.
+pub(crate) enum Fact<'a, N> {
+    Started,
+    Accepted {
+        listener: ListenerId,
+        peer: Peer,
+    },
+    AcceptFailed {
+        listener: ListenerId,
+        failure: AcceptFailure,
+    },
+    Received {
+        conn: ConnId,
+        bytes: &'a [u8],
+    },
+    Secured {
+        conn: ConnId,
+        secured: &'a Secured,
+    },
+    Sealed {
+        conn: ConnId,
+        bytes: usize,
+    },
+    Wrote {
+        conn: ConnId,
+        bytes: usize,
+    },
+    Blocked {
+        conn: ConnId,
+    },
+    TurnEnded,
+    Truncated {
+        conn: ConnId,
+    },
+    Ended {
+        conn: ConnId,
+    },
+    Failed {
+        conn: ConnId,
+        failure: Failure,
+    },
+    Elapsed,
+    Dialed {
+        dial: DialId,
+        peer: Peer,
+    },
+    DialFailed {
+        dial: DialId,
+        failure: Failure,
+    },
+    TunnelReported {
+        link: LinkId,
+        report: &'a TunnelReport,
+    },
+    Noted(&'a N),
+    Requested(&'a Request),
+    Dispatched {
+        listener: ListenerId,
+        peer: Peer,
+    },
+    Adopted {
+        listener: ListenerId,
+        peer: Peer,
+    },
+    Delivered(&'a Letter),
+    HeldBack(bool),
+    TakesJobs,
+    JobDone {
+        conn: ConnId,
+        outcome: bool,
+    },
+    ClockSet(UnixTime),
+    /// A trace does not say what with.
+    Reconfigured,
+}
+
+impl<N> Input<N> {
+    pub(crate) fn as_fact(&self) -> Fact<'_, N> {
+        match *self {
+            Self::Started => Fact::Started,
+            Self::Accepted { listener, peer } => Fact::Accepted { listener, peer },
+            Self::AcceptFailed { listener, failure } => Fact::AcceptFailed { listener, failure },
+            Self::Received { conn, ref bytes } => Fact::Received { conn, bytes },
+            Self::Secured { conn, ref secured } => Fact::Secured { conn, secured },
+            Self::Sealed { conn, bytes } => Fact::Sealed { conn, bytes },
+            Self::Wrote { conn, bytes } => Fact::Wrote { conn, bytes },
+            Self::Blocked { conn } => Fact::Blocked { conn },
+            Self::TurnEnded => Fact::TurnEnded,
+            Self::Ended { conn } => Fact::Ended { conn },
+            Self::Truncated { conn } => Fact::Truncated { conn },
+            Self::Failed { conn, failure } => Fact::Failed { conn, failure },
+            Self::Elapsed => Fact::Elapsed,
+            Self::Dialed { dial, peer } => Fact::Dialed { dial, peer },
+            Self::DialFailed { dial, failure } => Fact::DialFailed { dial, failure },
+            Self::TunnelReported { link, ref report } => Fact::TunnelReported { link, report },
+            Self::Noted(ref note) => Fact::Noted(note),
+            Self::Requested(ref request) => Fact::Requested(request),
+            Self::Dispatched { listener, peer } => Fact::Dispatched { listener, peer },
+            Self::Adopted { listener, peer } => Fact::Adopted { listener, peer },
+            Self::Delivered(ref letter) => Fact::Delivered(letter),
+            Self::HeldBack(held) => Fact::HeldBack(held),
+            Self::TakesJobs => Fact::TakesJobs,
+            Self::JobDone { conn, outcome } => Fact::JobDone { conn, outcome },
+            Self::ClockSet(unix) => Fact::ClockSet(unix),
+            Self::Reconfigured(_) => Fact::Reconfigured,
+        }
+    }
+}
+
+impl Request {
+    /// A message for every member of `room`.
+    #[must_use]
+    pub fn publish<'a>(room: &str, payload: impl Into<Payload<'a>>) -> Self {
+        Self::Publish { room: room.into(), payload: payload.into().to_owned() }
+    }
+}

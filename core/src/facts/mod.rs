@@ -1,0 +1,9 @@
+//! What a shell tells a machine, and what machines tell each other: as values, and as text.
+
+mod input;
+pub(crate) mod record;
+mod shard;
+
+pub(crate) use input::Fact;
+pub use input::{Input, Refusal, Request};
+pub use shard::{Addressee, Letter, Shard, ShardError};

@@ -1,0 +1,467 @@
+use super::letters::{parse_letter, write_letter};
+use crate::base::{ConnId, DialId, ListenerId, OutgoingBuf, PayloadBuf, Time, UnixTime};
+use crate::config::Config;
+use crate::facts::{Fact, Input, Request};
+use crate::tls::Secured;
+use crate::tunnel::{LinkId, TunnelId, TunnelReport};
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt::{self, Write};
+use core::str::FromStr;
+
+/// In the place of what was received and is secret.
+pub(super) const CONCEALED: &str = "concealed";
+/// A new configuration stands in no trace: whoever reads one has it.
+const RECONFIGURED: &str = "reconfigured";
+/// A machine is never given more at a time.
+const RECEIVED_MAX_BYTES: usize = 1 << 20;
+
+/// One fact as a line of a trace, with its line feed.
+#[must_use]
+pub fn line<N: fmt::Display>(now: Time, input: &Input<N>) -> String {
+    let mut line = String::new();
+    let _ = write_fact(&mut line, now, &input.as_fact(), N::to_string);
+    line
+}
+
+/// The facts of a trace.
+///
+/// # Errors
+/// The first line that is no fact, and what was expected there; also the first reload.
+pub fn parse<N: FromStr>(text: &str) -> Result<Vec<(Time, Input<N>)>, TraceError> {
+    parse_with(text, [])
+}
+
+/// The facts of a trace in which there are reloads, with their configurations in order.
+///
+/// # Errors
+/// As [`parse`], and the first reload for which there is no configuration.
+pub fn parse_with<N: FromStr>(
+    text: &str,
+    reloads: impl IntoIterator<Item = Config>,
+) -> Result<Vec<(Time, Input<N>)>, TraceError> {
+    let means_nothing = |line: &str| line.is_empty() || line.starts_with('#') || line.starts_with("seed ");
+    let lines = text.lines().zip(1..).filter(|(line, _)| !means_nothing(line));
+    let mut reloads = reloads.into_iter();
+    let mut parse = |line| parse_line(line, &mut reloads);
+    lines.map(|(line, number)| parse(line).map_err(|expected| TraceError { line: number, expected })).collect()
+}
+
+/// The seed that the machine of a trace was given, for its [`Config`](crate::Config).
+#[must_use]
+pub fn seed(text: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix("seed ")?.parse().ok())
+}
+
+/// A line of a trace that is no fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line} of the trace: expected {expected}")]
+pub struct TraceError {
+    /// Which line, from 1.
+    pub line: u32,
+    /// What should have been there.
+    pub expected: &'static str,
+}
+
+pub(super) fn write_fact<N>(out: &mut String, now: Time, fact: &Fact<'_, N>, note: fn(&N) -> String) -> fmt::Result {
+    write!(out, "{} ", now.as_nanos())?;
+    match fact {
+        Fact::Started => writeln!(out, "started"),
+        Fact::Accepted { listener, peer } => writeln!(out, "accepted {} {peer}", listener.0),
+        Fact::AcceptFailed { listener, failure } => writeln!(out, "accept_failed {} {failure}", listener.0),
+        Fact::Received { conn, bytes } => writeln!(out, "received {conn} {}", Quoted(bytes)),
+        Fact::Secured { conn, secured } => writeln!(out, "secured {conn} {}", Agreed(secured)),
+        Fact::Sealed { conn, bytes } => writeln!(out, "sealed {conn} {bytes}"),
+        Fact::Wrote { conn, bytes } => writeln!(out, "wrote {conn} {bytes}"),
+        Fact::Blocked { conn } => writeln!(out, "blocked {conn}"),
+        Fact::TurnEnded => writeln!(out, "turn_ended"),
+        Fact::Ended { conn } => writeln!(out, "ended {conn}"),
+        Fact::Truncated { conn } => writeln!(out, "truncated {conn}"),
+        Fact::Failed { conn, failure } => writeln!(out, "failed {conn} {failure}"),
+        Fact::Elapsed => writeln!(out, "elapsed"),
+        Fact::Dialed { dial, peer } => writeln!(out, "dialed {} {peer}", dial.0),
+        Fact::DialFailed { dial, failure } => writeln!(out, "dial_failed {} {failure}", dial.0),
+        Fact::TunnelReported { link, report } => write_report(out, *link, report),
+        Fact::Noted(content) => writeln!(out, "noted {}", Quoted(note(content).as_bytes())),
+        Fact::Dispatched { listener, peer } => writeln!(out, "dispatched {} {peer}", listener.0),
+        Fact::Adopted { listener, peer } => writeln!(out, "adopted {} {peer}", listener.0),
+        Fact::Delivered(letter) => write_letter(out, letter),
+        Fact::HeldBack(held) => writeln!(out, "held_back {held}"),
+        Fact::TakesJobs => writeln!(out, "takes_jobs"),
+        Fact::JobDone { conn, outcome } => writeln!(out, "job_done {conn} {outcome}"),
+        Fact::ClockSet(unix) => writeln!(out, "clock_set {}", unix.as_millis()),
+        Fact::Requested(Request::Kick { conn }) => writeln!(out, "kick {conn}"),
+        Fact::Requested(Request::Drain) => writeln!(out, "drain"),
+        Fact::Requested(Request::Quarantine { address }) => writeln!(out, "quarantine_address {address}"),
+        Fact::Requested(Request::Release { address }) => writeln!(out, "release {address}"),
+        Fact::Requested(Request::ReloadFailed) => writeln!(out, "reload_failed"),
+        Fact::Requested(Request::LogLoss { left_out, lost }) => writeln!(out, "log_loss {left_out} {lost}"),
+        Fact::Reconfigured => writeln!(out, "{RECONFIGURED}"),
+        Fact::Requested(Request::Publish { room, payload }) => {
+            writeln!(out, "publish {} {}", Quoted(room.as_bytes()), Content(payload))
+        }
+    }
+}
+
+fn write_report(out: &mut String, LinkId { tunnel, attempt }: LinkId, report: &TunnelReport) -> fmt::Result {
+    write!(out, "tunnel {} {attempt} ", tunnel.0)?;
+    match report {
+        TunnelReport::Connected => writeln!(out, "connected"),
+        TunnelReport::Failed { failure, words } => writeln!(out, "failed {failure} {}", Quoted(words.as_bytes())),
+        TunnelReport::Bound { listener, port } => writeln!(out, "bound {} {port}", listener.0),
+        TunnelReport::Refused { listener } => writeln!(out, "refused {}", listener.0),
+        TunnelReport::Answered(number) => writeln!(out, "answered {number}"),
+        TunnelReport::ChannelRefused { words } => writeln!(out, "channel_refused {}", Quoted(words.as_bytes())),
+        TunnelReport::Closed => writeln!(out, "closed"),
+    }
+}
+
+pub(super) struct Content<'a>(pub(super) &'a PayloadBuf);
+
+impl fmt::Display for Content<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if matches!(self.0, PayloadBuf::Text(_)) { "text" } else { "binary" };
+        write!(f, "{kind} {}", Quoted(self.0.as_payload().as_bytes()))
+    }
+}
+
+pub(super) struct Quoted<'a>(pub(super) &'a [u8]);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0.escape_ascii())
+    }
+}
+
+fn parse_line<N: FromStr>(
+    line: &str,
+    reloads: &mut impl Iterator<Item = Config>,
+) -> Result<(Time, Input<N>), &'static str> {
+    let mut words = Words { rest: line };
+    let now = Time::from_nanos(words.parsed("a time in nanoseconds")?);
+    let input = match words.word() {
+        "started" => Input::Started,
+        "accepted" => Input::Accepted { listener: words.listener()?, peer: words.parsed("a peer's address")? },
+        "accept_failed" => {
+            Input::AcceptFailed { listener: words.listener()?, failure: words.parsed("exhausted or transient")? }
+        }
+        "received" => Input::Received { conn: words.conn()?, bytes: words.received()? },
+        "secured" => Input::Secured { conn: words.conn()?, secured: words.secured()?.into() },
+        "sealed" => Input::Sealed { conn: words.conn()?, bytes: words.parsed("a number of bytes")? },
+        "wrote" => Input::Wrote { conn: words.conn()?, bytes: words.parsed("a number of bytes")? },
+        "blocked" => Input::Blocked { conn: words.conn()? },
+        "turn_ended" => Input::TurnEnded,
+        "ended" => Input::Ended { conn: words.conn()? },
+        "truncated" => Input::Truncated { conn: words.conn()? },
+        "failed" => Input::Failed { conn: words.conn()?, failure: words.failure()? },
+        "elapsed" => Input::Elapsed,
+        "dialed" => Input::Dialed { dial: words.dial()?, peer: words.parsed("a peer's address")? },
+        "dial_failed" => Input::DialFailed { dial: words.dial()?, failure: words.failure()? },
+        "tunnel" => Input::TunnelReported { link: words.link()?, report: words.report()? },
+        "noted" => Input::Noted(words.text()?.parse().map_err(|_| "a note of this application")?),
+        "publish" => {
+            let room = words.text()?;
+            Input::Requested(Request::Publish { room, payload: words.content()? })
+        }
+        "dispatched" => Input::Dispatched { listener: words.listener()?, peer: words.parsed("a peer's address")? },
+        "adopted" => Input::Adopted { listener: words.listener()?, peer: words.parsed("a peer's address")? },
+        "takes_jobs" => Input::TakesJobs,
+        "job_done" => Input::JobDone { conn: words.conn()?, outcome: words.parsed("true or false")? },
+        "held_back" => Input::HeldBack(words.parsed("true or false")?),
+        "clock_set" => Input::ClockSet(UnixTime::from_millis(words.parsed("milliseconds since 1970-01-01T00:00:00Z")?)),
+        "kick" => Input::Requested(Request::Kick { conn: words.conn()? }),
+        "drain" => Input::Requested(Request::Drain),
+        "quarantine_address" => Input::Requested(Request::Quarantine { address: words.parsed("an address")? }),
+        "release" => Input::Requested(Request::Release { address: words.parsed("an address")? }),
+        "reload_failed" => Input::Requested(Request::ReloadFailed),
+        "log_loss" => Input::Requested(Request::LogLoss {
+            left_out: words.parsed("how many lines were left out")?,
+            lost: words.parsed("how many lines were lost")?,
+        }),
+        RECONFIGURED => {
+            let config = reloads.next().ok_or("no reload, or the configuration of each to be given with the trace")?;
+            Input::Reconfigured(config.into())
+        }
+        name => Input::Delivered(parse_letter(name, &mut words)?),
+    };
+    if words.rest.trim().is_empty() { Ok((now, input)) } else { Err("the end of the line") }
+}
+
+pub(super) struct Words<'a> {
+    rest: &'a str,
+}
+
+/// What TLS agreed on, with `-` for what was not.
+struct Agreed<'a>(&'a Secured);
+
+impl fmt::Display for Agreed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Secured { version, server_name, protocol, user, resumed } = self.0;
+        write!(f, "{} {resumed}", Quoted(version.as_bytes()))?;
+        [server_name, protocol, user].into_iter().try_for_each(|text| match text {
+            Some(text) => write!(f, " {}", Quoted(text.as_bytes())),
+            None => f.write_str(" -"),
+        })
+    }
+}
+
+impl<'a> Words<'a> {
+    pub(super) fn word(&mut self) -> &'a str {
+        let line = self.rest.trim_start();
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        self.rest = rest;
+        word
+    }
+
+    pub(super) fn parsed<T: FromStr>(&mut self, expected: &'static str) -> Result<T, &'static str> {
+        self.word().parse().map_err(|_| expected)
+    }
+
+    /// What is left, one after another.
+    pub(super) fn all<T>(&mut self, next: fn(&mut Self) -> Result<T, &'static str>) -> Result<Vec<T>, &'static str> {
+        let mut found = Vec::new();
+        while !self.rest.trim().is_empty() {
+            found.push(next(self)?);
+        }
+        Ok(found)
+    }
+
+    /// Bytes, or how many there were, of which nothing is known.
+    fn received(&mut self) -> Result<Vec<u8>, &'static str> {
+        let mut after = Words { rest: self.rest };
+        if after.word() != CONCEALED {
+            return self.quoted();
+        }
+        let count: usize = after.parsed("a number of bytes")?;
+        self.rest = after.rest;
+        if count < RECEIVED_MAX_BYTES { Ok(alloc::vec![0; count]) } else { Err("less than 1048576 bytes") }
+    }
+
+    fn secured(&mut self) -> Result<Secured, &'static str> {
+        let (version, resumed) = (self.text()?, self.parsed("true or false")?);
+        let (server_name, protocol, user) = (self.text_or_none()?, self.text_or_none()?, self.text_or_none()?);
+        Ok(Secured { version, server_name, protocol, user, resumed })
+    }
+
+    fn text_or_none(&mut self) -> Result<Option<String>, &'static str> {
+        match self.rest.trim_start().strip_prefix('-') {
+            Some(rest) => {
+                self.rest = rest;
+                Ok(None)
+            }
+            None => self.text().map(Some),
+        }
+    }
+
+    pub(super) fn outgoing(&mut self) -> Result<OutgoingBuf, &'static str> {
+        let mut after = Words { rest: self.rest };
+        if after.word() != "negotiated" {
+            return self.content().map(OutgoingBuf::Same);
+        }
+        let (json, text) = (after.text()?.into(), after.text()?.into());
+        self.rest = after.rest;
+        Ok(OutgoingBuf::Negotiated { json, text })
+    }
+
+    fn content(&mut self) -> Result<PayloadBuf, &'static str> {
+        match self.word() {
+            "text" => Ok(PayloadBuf::Text(self.text()?.into())),
+            "binary" => Ok(PayloadBuf::Binary(self.quoted()?.into())),
+            _ => Err("text or binary"),
+        }
+    }
+
+    pub(super) fn conn(&mut self) -> Result<ConnId, &'static str> {
+        self.parsed("a connection, INDEX.GENERATION")
+    }
+
+    pub(super) fn listener(&mut self) -> Result<ListenerId, &'static str> {
+        self.parsed("a listener's number").map(ListenerId)
+    }
+
+    fn dial(&mut self) -> Result<DialId, &'static str> {
+        self.parsed("a dial's number").map(DialId)
+    }
+
+    fn link(&mut self) -> Result<LinkId, &'static str> {
+        let tunnel = TunnelId(self.parsed("a tunnel's number")?);
+        Ok(LinkId { tunnel, attempt: self.parsed("the number of an attempt")? })
+    }
+
+    fn report(&mut self) -> Result<TunnelReport, &'static str> {
+        Ok(match self.word() {
+            "connected" => TunnelReport::Connected,
+            "failed" => {
+                let failure = self.parsed("the name of a tunnel's failure")?;
+                TunnelReport::Failed { failure, words: self.text()? }
+            }
+            "bound" => TunnelReport::Bound { listener: self.listener()?, port: self.parsed("a port")? },
+            "refused" => TunnelReport::Refused { listener: self.listener()? },
+            "answered" => TunnelReport::Answered(self.parsed("the number of a question")?),
+            "channel_refused" => TunnelReport::ChannelRefused { words: self.text()? },
+            "closed" => TunnelReport::Closed,
+            _ => return Err("connected, failed, bound, refused, answered, channel_refused or closed"),
+        })
+    }
+
+    fn failure<T: FromStr>(&mut self) -> Result<T, &'static str> {
+        self.parsed("reset, timed_out, refused, unreachable or other")
+    }
+
+    pub(super) fn text(&mut self) -> Result<String, &'static str> {
+        String::from_utf8(self.quoted()?).map_err(|_| "UTF-8 text in double quotes")
+    }
+
+    fn quoted(&mut self) -> Result<Vec<u8>, &'static str> {
+        const EXPECTED: &str = "bytes in double quotes";
+        let inner = self.rest.trim_start().strip_prefix('"').ok_or(EXPECTED)?;
+        let mut bytes = Vec::new();
+        let mut rest = inner.as_bytes().iter().copied();
+        loop {
+            match rest.next().ok_or("a closing double quote")? {
+                b'"' => break,
+                b'\\' => bytes.push(match rest.next() {
+                    Some(b'n') => b'\n',
+                    Some(b'r') => b'\r',
+                    Some(b't') => b'\t',
+                    Some(plain @ (b'"' | b'\\' | b'\'')) => plain,
+                    Some(b'x') => hex(rest.next())
+                        .zip(hex(rest.next()))
+                        .map(|(high, low)| high << 4 | low)
+                        .ok_or("two hexadecimal digits after \\x")?,
+                    _ => return Err("one of n r t \" ' \\ x after a backslash"),
+                }),
+                plain => bytes.push(plain),
+            }
+        }
+        let left = rest.len();
+        self.rest = inner.get(inner.len() - left..).ok_or(EXPECTED)?;
+        Ok(bytes)
+    }
+}
+
+fn hex(digit: Option<u8>) -> Option<u8> {
+    let value = char::from(digit?).to_digit(16)?;
+    u8::try_from(value).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Reason;
+    use crate::base::{AcceptFailure, Failure};
+    use crate::facts::Letter;
+    use proptest::prelude::*;
+
+    fn inputs() -> impl Strategy<Value = Input<String>> {
+        let conn =
+            || (0..3u8, 0..9u32, 1..9u32).prop_map(|(shard, index, generation)| ConnId::new(shard, index, generation));
+        let bytes = || prop::collection::vec(any::<u8>(), 0..40);
+        let failure = || prop_oneof![Just(Failure::Reset), Just(Failure::TimedOut), Just(Failure::Other)];
+        let peer = || prop_oneof![Just("127.0.0.1:80"), Just("[2001:db8::1]:9"), Just("local")];
+        prop_oneof![
+            (0..3u32, peer()).prop_map(|(listener, peer)| Input::Accepted {
+                listener: ListenerId(listener),
+                peer: peer.parse().expect(peer)
+            }),
+            Just(Input::AcceptFailed { listener: ListenerId(1), failure: AcceptFailure::Exhausted }),
+            (conn(), bytes()).prop_map(|(conn, bytes)| Input::Received { conn, bytes }),
+            (conn(), any::<usize>()).prop_map(|(conn, bytes)| Input::Wrote { conn, bytes }),
+            conn().prop_map(|conn| Input::Ended { conn }),
+            conn().prop_map(|conn| Input::Truncated { conn }),
+            (conn(), failure()).prop_map(|(conn, failure)| Input::Failed { conn, failure }),
+            Just(Input::Elapsed),
+            (peer(), any::<u32>())
+                .prop_map(|(peer, dial)| Input::Dialed { dial: DialId(dial), peer: peer.parse().expect(peer) }),
+            (failure(), any::<u32>()).prop_map(|(failure, dial)| Input::DialFailed { dial: DialId(dial), failure }),
+            conn().prop_map(|conn| Input::Blocked { conn }),
+            (conn(), any::<usize>()).prop_map(|(conn, bytes)| Input::Sealed { conn, bytes }),
+            (conn(), any::<String>(), any::<Option<String>>(), any::<Option<String>>(), any::<bool>()).prop_map(
+                |(conn, version, server_name, user, resumed)| {
+                    let secured = Secured { version, server_name, protocol: None, user, resumed };
+                    Input::Secured { conn, secured: secured.into() }
+                }
+            ),
+            Just(Input::Delivered(Letter::Known)),
+            (conn(), peer()).prop_map(|(conn, peer)| {
+                let peer = peer.parse().expect(peer);
+                Input::Delivered(Letter::Arrived { conn, listener: ListenerId(3), peer })
+            }),
+            peer().prop_map(|peer| Input::Delivered(Letter::Gone { peer: peer.parse().expect(peer) })),
+            (conn(), peer(), any::<bool>()).prop_map(|(conn, peer, refused)| {
+                let (peer, refused) = (peer.parse().expect(peer), refused.then_some(Reason::AddressFull));
+                Input::Delivered(Letter::Admission { conn, peer, refused })
+            }),
+            any::<core::net::IpAddr>().prop_map(|address| Input::Requested(Request::Quarantine { address })),
+            any::<core::net::IpAddr>().prop_map(|address| Input::Requested(Request::Release { address })),
+            Just(Input::TurnEnded),
+            Just(Input::Started),
+            any::<String>().prop_map(Input::Noted),
+            (any::<String>(), any::<String>())
+                .prop_map(|(room, text)| Input::Requested(Request::Publish { room, payload: text.into() })),
+            (any::<String>(), bytes()).prop_map(|(room, bytes)| Input::Requested(Request::Publish {
+                room,
+                payload: PayloadBuf::Binary(bytes.into())
+            })),
+            conn().prop_map(|conn| Input::Requested(Request::Kick { conn })),
+            (any::<String>(), any::<String>(), prop::collection::vec(conn(), 0..3)).prop_map(|(room, text, except)| {
+                let (room, except, message) = (room.as_str().into(), except.into(), text.into());
+                Input::Delivered(Letter::Publish { room, except, message })
+            }),
+            (any::<String>(), any::<String>(), conn()).prop_map(|(json, text, conn)| {
+                let message = OutgoingBuf::Negotiated { json: json.into(), text: text.into() };
+                Input::Delivered(Letter::Publish { room: "r".into(), except: [conn].into(), message })
+            }),
+            (peer(), 0..9u8, any::<bool>()).prop_map(|(peer, shard, accepted)| {
+                let (listener, peer) = (accepted.then_some(ListenerId(7)), peer.parse().expect(peer));
+                Input::Delivered(Letter::Left { listener, peer, shard })
+            }),
+            peer().prop_map(|peer| Input::Delivered(Letter::Dialed { peer: peer.parse().expect(peer) })),
+            peer().prop_map(|peer| Input::Delivered(Letter::Quarantine { peer: peer.parse().expect(peer) })),
+            prop::collection::vec(any::<u64>(), 0..9)
+                .prop_map(|numbers| Input::Delivered(Letter::Counted { shard: 1, numbers: numbers.into() })),
+            peer().prop_map(|peer| Input::Dispatched { listener: ListenerId(1), peer: peer.parse().expect(peer) }),
+            peer().prop_map(|peer| Input::Adopted { listener: ListenerId(1), peer: peer.parse().expect(peer) }),
+            Just(Input::Requested(Request::Drain)),
+            Just(Input::Requested(Request::ReloadFailed)),
+            any::<(u64, u64)>().prop_map(|(left_out, lost)| Input::Requested(Request::LogLoss { left_out, lost })),
+            any::<bool>().prop_map(Input::HeldBack),
+            any::<String>().prop_map(|room| Input::Delivered(Letter::RoomOpened { room: room.into() })),
+            any::<String>().prop_map(|room| Input::Delivered(Letter::RoomClosed { room: room.into() })),
+            (any::<u8>(), any::<String>(), any::<String>()).prop_map(|(from, topic, content)| {
+                Input::Delivered(Letter::Handler { from, topic: topic.into(), content: content.into() })
+            }),
+            Just(Input::TakesJobs),
+            (conn(), any::<bool>()).prop_map(|(conn, outcome)| Input::JobDone { conn, outcome }),
+            any::<u64>().prop_map(|millis| Input::ClockSet(UnixTime::from_millis(millis))),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_is_parsed_back(facts in prop::collection::vec((any::<u64>(), inputs()), 0..20)) {
+            let facts: Vec<_> = facts.into_iter().map(|(now, input)| (Time::from_nanos(now), input)).collect();
+            let text: String = facts.iter().map(|(now, input)| line(*now, input)).collect();
+            prop_assert_eq!(parse(&text), Ok(facts));
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text in "[0-9a-z_\\\\\"x. ]{0,60}") {
+            let _ = parse::<String>(&text);
+        }
+    }
+
+    #[test]
+    fn errors_name_the_line_and_what_was_expected() {
+        for (text, message) in [
+            ("# fine\n\nx elapsed", "line 3 of the trace: expected a time in nanoseconds"),
+            ("0 slept", "line 1 of the trace: expected the name of a fact"),
+            ("0 received 1 \"\"", "line 1 of the trace: expected a connection, INDEX.GENERATION"),
+            ("0 received 1.1 \"a", "line 1 of the trace: expected a closing double quote"),
+            ("0 received 1.1 \"\\x4\"", "line 1 of the trace: expected two hexadecimal digits after \\x"),
+            ("0 elapsed now", "line 1 of the trace: expected the end of the line"),
+        ] {
+            assert_eq!(parse::<String>(text).expect_err(text).to_string(), message);
+        }
+    }
+}

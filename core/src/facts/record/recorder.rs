@@ -1,0 +1,133 @@
+use super::format::{CONCEALED, write_fact};
+use crate::base::Time;
+use crate::facts::Fact;
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use core::fmt::{self, Write};
+
+/// Writes down every fact of a machine: [`Machine::record`](crate::Machine::record).
+///
+/// Where peers send secrets ([`Handler::holds_secrets`](crate::Handler::holds_secrets)) it says how many bytes came and that a note
+/// did, and not which, unless it is [verbatim](Self::verbatim).
+pub struct Recorder<N> {
+    sink: Sink,
+    note: fn(&N) -> String,
+    verbatim: bool,
+    /// What is received is not written down.
+    conceals: bool,
+}
+
+impl<N> Recorder<N> {
+    /// Gives each line, with its line feed, to `sink`.
+    pub fn new(sink: impl FnMut(&str) + Send + 'static) -> Self
+    where
+        N: fmt::Display,
+    {
+        Self::to(Sink::Call(Box::new(sink)))
+    }
+
+    /// Keeps the whole trace in memory, secrets included.
+    #[cfg(feature = "sim")]
+    pub(crate) fn keeping() -> Self
+    where
+        N: fmt::Display,
+    {
+        Self::to(Sink::Keep(String::new())).verbatim()
+    }
+
+    fn to(sink: Sink) -> Self
+    where
+        N: fmt::Display,
+    {
+        Self { sink, note: |note| note.to_string(), verbatim: false, conceals: false }
+    }
+
+    /// Writes everything down, passwords and tokens as well. Such a trace can be replayed, and is itself a secret.
+    #[must_use]
+    pub fn verbatim(self) -> Self {
+        Self { verbatim: true, ..self }
+    }
+
+    /// The first line.
+    pub(crate) fn begin(&mut self, seed: u64, holds_secrets: bool) {
+        self.conceals = holds_secrets && !self.verbatim;
+        self.sink.put(&alloc::format!("seed {seed}\n"));
+    }
+
+    /// What a recorder that [keeps](Self::keeping) its trace has recorded so far.
+    #[cfg(feature = "sim")]
+    pub(crate) fn kept(&self) -> &str {
+        match &self.sink {
+            Sink::Keep(text) => text,
+            Sink::Call(_) => "",
+        }
+    }
+
+    pub(crate) fn record(&mut self, now: Time, fact: &Fact<'_, N>) {
+        let mut line = String::new();
+        // Writing to a string does not fail.
+        let _ = match fact {
+            Fact::Received { conn, bytes } if self.conceals => {
+                writeln!(line, "{} received {conn} {CONCEALED} {}", now.as_nanos(), bytes.len())
+            }
+            // An answer of a provider may be about a token.
+            Fact::Noted(_) if self.conceals => writeln!(line, "# {} noted {CONCEALED}", now.as_nanos()),
+            fact => write_fact(&mut line, now, fact, self.note),
+        };
+        self.sink.put(&line);
+    }
+}
+
+/// Where lines go.
+enum Sink {
+    Call(Box<dyn FnMut(&str) + Send>),
+    #[cfg(feature = "sim")]
+    Keep(String),
+}
+
+impl Sink {
+    fn put(&mut self, line: &str) {
+        match self {
+            Self::Call(call) => call(line),
+            #[cfg(feature = "sim")]
+            Self::Keep(text) => text.push_str(line),
+        }
+    }
+}
+
+impl<N> fmt::Debug for Recorder<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Recorder")
+    }
+}
+
+/// A sink for [`Recorder`] that keeps the trace in memory.
+#[cfg(feature = "std")]
+#[derive(Clone, Debug, Default)]
+pub struct SharedTrace(alloc::sync::Arc<std::sync::Mutex<String>>);
+
+#[cfg(feature = "std")]
+impl SharedTrace {
+    /// An empty trace.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A recorder that appends to this trace.
+    #[must_use]
+    pub fn recorder<N: fmt::Display>(&self) -> Recorder<N> {
+        let shared = self.clone();
+        Recorder::new(move |line| shared.lock().push_str(line))
+    }
+
+    /// What has been recorded so far.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, String> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}

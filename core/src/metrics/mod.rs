@@ -1,0 +1,449 @@
+mod prometheus;
+
+use crate::base::Reason;
+use crate::tunnel::{TunnelFailure, TunnelState};
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// What the machine counts. Counters only rise; gauges are as of the moment of looking.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// Connections accepted or dialled that are open or were, or ended before they could be (counter). Those in a handshake do not
+    /// count yet, and those that ask for pages, health or metrics count in [`Metrics::http_ended`].
+    pub opened: u64,
+    /// Connections that were refused (counter), by [`Reason`] as in [`Metrics::ended`].
+    pub refused: ByReason,
+    /// Those of [`Metrics::opened`] that ended (counter).
+    pub ended: ByReason,
+    /// Connections that were served pages, health or metrics over HTTP and nothing else, and that ended (counter).
+    pub http_ended: ByReason,
+    /// Connections that are open (gauge).
+    pub open: u64,
+    /// Connections that have not shown yet what they speak, or ask over HTTP (gauge).
+    pub undecided: u64,
+    /// Those of them that were answered a request over HTTP, and may ask for more (gauge).
+    pub http_connections: u64,
+    /// Connections that have their reason and are being flushed or awaited (gauge).
+    pub closing: u64,
+    /// Open connections whose queue is above the high mark (gauge).
+    pub stalled: u64,
+    /// Rooms with members (gauge), of all shards together: only the first shard tells it.
+    pub rooms: u64,
+    /// Work that was given away and has not come back (gauge); see [`Hub::ticket`](crate::Hub::ticket).
+    pub tickets: u64,
+    /// Addresses in quarantine (gauge).
+    pub quarantined: u64,
+    /// Listeners that do not accept because the process is out of descriptors or memory (gauge).
+    pub accept_paused: u64,
+    /// Failed accepts (counter).
+    pub accept_errors: u64,
+    /// Bytes read (counter).
+    pub bytes_in: u64,
+    /// Bytes written (counter).
+    pub bytes_out: u64,
+    /// Messages decoded and served (counter).
+    pub messages_in: u64,
+    /// Messages queued, once for each recipient (counter).
+    pub messages_out: u64,
+    /// Messages that a wire could not carry, once for each recipient (counter).
+    pub messages_unsendable: u64,
+    /// Bytes queued and not yet written (gauge).
+    pub queued_bytes: u64,
+    /// The most bytes that were ever queued at a time (gauge).
+    pub queued_bytes_peak: u64,
+    /// Memory that queued messages hold, in bytes (gauge). Less than [`Metrics::queued_bytes`] where
+    /// connections share messages.
+    pub queued_memory_bytes: u64,
+    /// Messages compressed (counter): once for all recipients of one.
+    pub compressed: u64,
+    /// Messages skipped for slow members by a room's policy (counter).
+    pub skipped: u64,
+    /// Messages and reads that were over a rate (counter).
+    pub rate_exceeded: u64,
+    /// Messages discarded by the ladder's drop step (counter).
+    pub rate_dropped: u64,
+    /// Outgoing attempts that failed (counter).
+    pub dial_errors: u64,
+    /// Panics of the handler, and of the tasks of connections (counter).
+    pub handler_panics: u64,
+    /// Times that it became known who is at the other end of a connection (counter).
+    pub authenticated: u64,
+    /// Proofs of identity that were refused (counter).
+    pub authentication_failures: u64,
+    /// TLS handshakes that were completed (counter).
+    pub tls_handshakes: u64,
+    /// Those of them that resumed an earlier session (counter).
+    pub tls_resumed: u64,
+    /// Requests of HTTP for health that were served: `/healthz`, `/readyz` and `OPTIONS` (counter).
+    pub requests_health: u64,
+    /// Requests of HTTP for `/metrics` that were served (counter).
+    pub requests_metrics: u64,
+    /// Requests of HTTP for pages, and what belongs to them, that were served (counter).
+    pub requests_page: u64,
+    /// Requests of HTTP that were refused (counter). Each was told as [`Event::RequestRefused`](crate::Event).
+    pub requests_refused: ByReason,
+    /// Headers of the PROXY protocol, and `X-Forwarded-For` and `Forwarded`, that were believed (counter).
+    pub forwarded: u64,
+    /// New configurations (counter): only the first shard tells it.
+    pub reloads: u64,
+    /// New configurations that could not be loaded, as far as that was [told](crate::Request::ReloadFailed) (counter).
+    pub reload_failures: u64,
+    /// Log lines above the number that is allowed of a kind, as far as that was [told](crate::Request::LogLoss) (counter).
+    pub log_lines_left_out: u64,
+    /// Log lines that could not be written, as far as that was [told](crate::Request::LogLoss) (counter).
+    pub log_lines_lost: u64,
+    /// Shards that say that they are not ready (gauge).
+    pub draining: u64,
+    /// When the first of the certificates of listeners expires, in seconds since 1970 (gauge); 0 if there is none.
+    pub certificate_expiry_secs: u64,
+    /// Connections that were let in only because of [`Config::dry_run`](crate::Config::dry_run) (counter).
+    pub would_refuse: ByReason,
+    /// One for each tunnel of the configuration, in its order.
+    pub tunnels: Vec<TunnelMetrics>,
+    /// Messages served in one turn of the loop.
+    pub turn_messages: Histogram,
+    /// How long pings took to be answered, in microseconds.
+    pub round_trip_us: Histogram,
+    /// How long connections lasted, in milliseconds.
+    pub durations_ms: Histogram,
+    /// The last connections that ended, newest last.
+    pub durations_recent: VecDeque<Duration>,
+    /// The longest connections that ended, longest first.
+    pub durations_longest: Vec<Duration>,
+}
+
+/// How many recent and how many longest durations are kept.
+const DURATIONS_KEPT: usize = 100;
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        Self {
+            opened: 0,
+            refused: ByReason::default(),
+            ended: ByReason::default(),
+            http_ended: ByReason::default(),
+            open: 0,
+            undecided: 0,
+            http_connections: 0,
+            closing: 0,
+            stalled: 0,
+            rooms: 0,
+            tickets: 0,
+            quarantined: 0,
+            accept_paused: 0,
+            accept_errors: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+            messages_in: 0,
+            messages_out: 0,
+            messages_unsendable: 0,
+            queued_bytes: 0,
+            queued_bytes_peak: 0,
+            queued_memory_bytes: 0,
+            compressed: 0,
+            skipped: 0,
+            rate_exceeded: 0,
+            rate_dropped: 0,
+            dial_errors: 0,
+            handler_panics: 0,
+            authenticated: 0,
+            authentication_failures: 0,
+            tls_handshakes: 0,
+            tls_resumed: 0,
+            requests_health: 0,
+            requests_metrics: 0,
+            requests_page: 0,
+            requests_refused: ByReason::default(),
+            forwarded: 0,
+            reloads: 0,
+            reload_failures: 0,
+            log_lines_left_out: 0,
+            log_lines_lost: 0,
+            draining: 0,
+            certificate_expiry_secs: 0,
+            would_refuse: ByReason::default(),
+            tunnels: Vec::new(),
+            turn_messages: Histogram::default(),
+            round_trip_us: Histogram::default(),
+            durations_ms: Histogram::default(),
+            durations_recent: VecDeque::new(),
+            durations_longest: Vec::new(),
+        }
+    }
+
+    /// Adds what another part of the same server has counted. The peak of what was queued is the sum of both peaks: no less
+    /// than it was.
+    pub fn add(&mut self, other: &Self) {
+        let mut other = other.clone();
+        if self.tunnels.is_empty() {
+            let named =
+                |tunnel: &TunnelMetrics| TunnelMetrics { name: tunnel.name.clone(), ..TunnelMetrics::default() };
+            self.tunnels = other.tunnels.iter().map(named).collect();
+        }
+        let numbers: Vec<u64> = other.numbers_mut().map(|number| *number).collect();
+        self.add_numbers(&numbers);
+        for duration in other.durations_recent {
+            if self.durations_recent.len() == DURATIONS_KEPT {
+                self.durations_recent.pop_front();
+            }
+            self.durations_recent.push_back(duration);
+        }
+        self.durations_longest.extend(other.durations_longest);
+        self.durations_longest.sort_unstable_by(|one, another| another.cmp(one));
+        self.durations_longest.truncate(DURATIONS_KEPT);
+    }
+
+    /// As [`add`](Self::add), without what are no numbers. What is too much or too little is ignored.
+    pub(crate) fn add_numbers(&mut self, numbers: &[u64]) {
+        for (mine, &theirs) in self.numbers_mut().zip(numbers) {
+            *mine = mine.saturating_add(theirs);
+        }
+    }
+
+    /// All that is counted, in the order of its declaration.
+    pub(crate) fn numbers(&self) -> Vec<u64> {
+        self.clone().numbers_mut().map(|number| *number).collect()
+    }
+
+    fn numbers_mut(&mut self) -> impl Iterator<Item = &mut u64> {
+        let before = [&mut self.opened].into_iter().chain(&mut self.refused.0).chain(&mut self.ended.0);
+        let of_http = self.http_ended.0.iter_mut().chain(&mut self.requests_refused.0);
+        let plain = [
+            &mut self.open,
+            &mut self.undecided,
+            &mut self.http_connections,
+            &mut self.closing,
+            &mut self.stalled,
+            &mut self.rooms,
+            &mut self.tickets,
+            &mut self.quarantined,
+            &mut self.accept_paused,
+            &mut self.accept_errors,
+            &mut self.bytes_in,
+            &mut self.bytes_out,
+            &mut self.messages_in,
+            &mut self.messages_out,
+            &mut self.messages_unsendable,
+            &mut self.queued_bytes,
+            &mut self.queued_bytes_peak,
+            &mut self.queued_memory_bytes,
+            &mut self.compressed,
+            &mut self.skipped,
+            &mut self.rate_exceeded,
+            &mut self.rate_dropped,
+            &mut self.dial_errors,
+            &mut self.handler_panics,
+            &mut self.authenticated,
+            &mut self.authentication_failures,
+            &mut self.tls_handshakes,
+            &mut self.tls_resumed,
+            &mut self.requests_health,
+            &mut self.requests_metrics,
+            &mut self.requests_page,
+            &mut self.forwarded,
+            &mut self.reloads,
+            &mut self.reload_failures,
+            &mut self.log_lines_left_out,
+            &mut self.log_lines_lost,
+            &mut self.draining,
+            &mut self.certificate_expiry_secs,
+        ];
+        let histograms = [&mut self.turn_messages, &mut self.round_trip_us, &mut self.durations_ms];
+        before
+            .chain(of_http)
+            .chain(plain)
+            .chain(&mut self.would_refuse.0)
+            .chain(histograms.into_iter().flat_map(Histogram::numbers_mut))
+            // Last: two shards may have different ones, for a moment.
+            .chain(self.tunnels.iter_mut().flat_map(TunnelMetrics::numbers_mut))
+    }
+
+    pub(crate) fn answered_ping(&mut self, took: Duration) {
+        self.round_trip_us.record(took.as_micros().try_into().unwrap_or(u64::MAX));
+    }
+
+    pub(crate) fn lasted(&mut self, duration: Duration) {
+        self.durations_ms.record(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
+        if self.durations_recent.len() == DURATIONS_KEPT {
+            self.durations_recent.pop_front();
+        }
+        self.durations_recent.push_back(duration);
+        let place = self.durations_longest.partition_point(|&longer| longer >= duration);
+        if place < DURATIONS_KEPT {
+            self.durations_longest.truncate(DURATIONS_KEPT - 1);
+            self.durations_longest.insert(place, duration);
+        }
+    }
+}
+
+/// What is counted of one tunnel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TunnelMetrics {
+    /// Its name.
+    pub name: String,
+    /// 1 if the SSH server listens at all its places (gauge).
+    pub up: u64,
+    /// The number of its state (gauge).
+    pub(crate) state: u64,
+    /// How many places it has on its other side (gauge).
+    pub forwards: u64,
+    /// At how many of them the SSH server listens (gauge).
+    pub forwards_bound: u64,
+    /// Attempts to connect (counter).
+    pub connects: u64,
+    /// Attempts that succeeded (counter).
+    pub connected: u64,
+    /// Connections that came through it and are not over (gauge).
+    pub channels: u64,
+    /// Channels that nobody asked for, or too many at a time (counter).
+    pub channels_refused: u64,
+    /// The place of the last failure in [`TunnelFailure::ALL`], from 1; 0 if there was none.
+    pub(crate) last_error: u64,
+    /// Bytes received through it (counter).
+    pub bytes_in: u64,
+    /// Bytes written through it (counter).
+    pub bytes_out: u64,
+}
+
+impl TunnelMetrics {
+    /// The state it is in, as [`TunnelState::name`] has it.
+    #[must_use]
+    pub fn state_name(&self) -> &'static str {
+        TunnelState::name_of(self.state)
+    }
+
+    /// What last went wrong.
+    #[must_use]
+    pub fn last_failure(&self) -> Option<TunnelFailure> {
+        let place = usize::try_from(self.last_error).ok()?.checked_sub(1)?;
+        TunnelFailure::ALL.get(place).copied()
+    }
+
+    fn numbers_mut(&mut self) -> impl Iterator<Item = &mut u64> {
+        [
+            &mut self.up,
+            &mut self.state,
+            &mut self.forwards,
+            &mut self.forwards_bound,
+            &mut self.connects,
+            &mut self.connected,
+            &mut self.channels,
+            &mut self.channels_refused,
+            &mut self.last_error,
+            &mut self.bytes_in,
+            &mut self.bytes_out,
+        ]
+        .into_iter()
+    }
+}
+
+/// A counter for each [`Reason`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ByReason([u64; Reason::ALL.len()]);
+
+impl Default for ByReason {
+    fn default() -> Self {
+        Self([0; Reason::ALL.len()])
+    }
+}
+
+impl ByReason {
+    pub(crate) fn add(&mut self, reason: Reason) {
+        self.0[reason.place()] += 1;
+    }
+
+    /// The count for one reason.
+    #[must_use]
+    pub fn get(&self, reason: Reason) -> u64 {
+        self.0[reason.place()]
+    }
+
+    /// The sum over all reasons.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// Every reason and its count.
+    pub fn iter(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
+        Reason::ALL.iter().copied().zip(self.0.iter().copied())
+    }
+}
+
+const BUCKETS: usize = 40;
+
+/// Counts of values by power of two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Histogram {
+    buckets: [u64; BUCKETS],
+    count: u64,
+    sum: u64,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self { buckets: [0; BUCKETS], count: 0, sum: 0 }
+    }
+}
+
+impl Histogram {
+    fn numbers_mut(&mut self) -> impl Iterator<Item = &mut u64> {
+        self.buckets.iter_mut().chain([&mut self.count, &mut self.sum])
+    }
+
+    pub(crate) fn record(&mut self, value: u64) {
+        let bucket = (u64::BITS - value.saturating_sub(1).leading_zeros()) as usize;
+        self.buckets[if value == 0 { 0 } else { bucket.min(BUCKETS - 1) }] += 1;
+        self.count += 1;
+        self.sum = self.sum.saturating_add(value);
+    }
+
+    /// How many values were recorded.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The sum of all values, saturating.
+    #[must_use]
+    pub const fn sum(&self) -> u64 {
+        self.sum
+    }
+
+    /// Upper bounds, ascending (1, 2, 4, ...), each with the number of values up to it that are above the
+    /// bound before. The last bucket, 2^39, also holds everything greater.
+    pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.buckets.iter().enumerate().map(|(power, &count)| (1 << power, count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_in_the_first_bucket_whose_bound_it_does_not_exceed() {
+        for (value, bound) in [(0, 1), (1, 1), (2, 2), (3, 4), (4, 4), (5, 8), (1025, 2048), (u64::MAX, 1 << 39)] {
+            let mut histogram = Histogram::default();
+            histogram.record(value);
+            let found = histogram.buckets().find(|&(_, count)| count == 1).map(|(bound, _)| bound);
+            assert_eq!(found, Some(bound), "{value}");
+        }
+    }
+
+    #[test]
+    fn the_recent_and_the_longest_are_kept() {
+        let mut metrics = Metrics::new();
+        for n in 0..150 {
+            metrics.lasted(Duration::from_secs((n * 7919) % 150));
+        }
+        assert_eq!(metrics.durations_recent.len(), 100);
+        assert_eq!(metrics.durations_recent.back(), Some(&Duration::from_secs((149 * 7919) % 150)));
+        let longest: Vec<_> = (50..150).rev().map(Duration::from_secs).collect();
+        assert_eq!(metrics.durations_longest, longest);
+    }
+}

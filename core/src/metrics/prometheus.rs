@@ -1,0 +1,148 @@
+//! Metrics as Prometheus reads them.
+
+use super::{BUCKETS, ByReason, Histogram, Metrics, TunnelMetrics};
+use alloc::string::String;
+use core::fmt::{self, Write};
+
+impl Metrics {
+    /// As Prometheus reads them (text format 0.0.4), every counter with the suffix `_total`.
+    #[must_use]
+    pub fn exposition(&self) -> String {
+        let mut text = String::new();
+        let mut put = |name: &str, help: &str, value: u64| {
+            let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+            let _ = write!(text, "# HELP drupe_{name} {help}\n# TYPE drupe_{name} {kind}\ndrupe_{name} {value}\n");
+        };
+        put("connections_opened_total", "Connections accepted or dialled, without HTTP alone.", self.opened);
+        put("connections_open", "Connections that are open.", self.open);
+        put("connections_undecided", "Connections in a handshake, or kept for HTTP.", self.undecided);
+        put("connections_http", "Those of them that are kept for HTTP.", self.http_connections);
+        put("connections_closing", "Connections that are being flushed or awaited.", self.closing);
+        put("connections_stalled", "Open connections above their high mark.", self.stalled);
+        put("rooms", "Rooms with members.", self.rooms);
+        put("tickets", "Requests in progress elsewhere.", self.tickets);
+        put("addresses_quarantined", "Addresses that are refused for a while.", self.quarantined);
+        put("listeners_paused", "Listeners that can't accept for want of descriptors.", self.accept_paused);
+        put("accept_errors_total", "Failed accepts.", self.accept_errors);
+        put("received_bytes_total", "Bytes read.", self.bytes_in);
+        put("sent_bytes_total", "Bytes written.", self.bytes_out);
+        put("messages_received_total", "Messages served.", self.messages_in);
+        put("messages_sent_total", "Messages queued, once for each recipient.", self.messages_out);
+        put("messages_unsendable_total", "Messages that a wire could not carry.", self.messages_unsendable);
+        put("messages_skipped_total", "Messages skipped for slow members.", self.skipped);
+        put("messages_compressed_total", "Messages compressed, once for all recipients.", self.compressed);
+        put("rate_exceeded_total", "Messages and reads over a rate.", self.rate_exceeded);
+        put("rate_dropped_total", "Messages discarded for being over a rate.", self.rate_dropped);
+        put("queued_bytes", "Bytes queued and not yet written.", self.queued_bytes);
+        put("queued_bytes_peak", "The most bytes that were ever queued at a time.", self.queued_bytes_peak);
+        put("queued_memory_bytes", "Memory that queued messages hold.", self.queued_memory_bytes);
+        put("dial_errors_total", "Outgoing attempts that failed.", self.dial_errors);
+        put("handler_panics_total", "Panics of the application.", self.handler_panics);
+        put("authenticated_total", "Times that it became known who is at the other end.", self.authenticated);
+        put("authentication_failures_total", "Proofs of identity that were refused.", self.authentication_failures);
+        put("tls_handshakes_total", "TLS handshakes that were completed.", self.tls_handshakes);
+        put("tls_resumed_total", "TLS handshakes that resumed an earlier session.", self.tls_resumed);
+        put("forwarded_total", "Peers whose address a trusted proxy told.", self.forwarded);
+        put("reloads_total", "New configurations.", self.reloads);
+        put("reload_failures_total", "New configurations that could not be loaded.", self.reload_failures);
+        put("log_lines_left_out_total", "Log lines above the allowed number.", self.log_lines_left_out);
+        put("log_lines_lost_total", "Log lines that could not be written.", self.log_lines_lost);
+        put("draining", "Workers that are shutting down.", self.draining);
+        if self.certificate_expiry_secs > 0 {
+            let help = "When the first of the certificates expires.";
+            put("tls_certificate_expiry_timestamp_seconds", help, self.certificate_expiry_secs);
+        }
+        self.would_refuse.expose("connections_would_refuse", "Let in only because of dry_run, by reason.", &mut text);
+        let requests =
+            [("health", self.requests_health), ("metrics", self.requests_metrics), ("page", self.requests_page)];
+        text.push_str("# HELP drupe_http_requests_total Requests that were served, by what they were for.\n");
+        text.push_str("# TYPE drupe_http_requests_total counter\n");
+        for (endpoint, count) in requests {
+            let _ = writeln!(text, "drupe_http_requests_total{{endpoint=\"{endpoint}\"}} {count}");
+        }
+        self.requests_refused.expose("http_requests_refused", "Requests that were refused, by reason.", &mut text);
+        let help = "Connections that were served pages, health or metrics alone, by how they ended.";
+        self.http_ended.expose("http_connections", help, &mut text);
+        self.ended.expose("connections_ended", "Connections that ended, by reason.", &mut text);
+        self.refused.expose("connections_refused", "Connections that were refused, by reason.", &mut text);
+        TunnelMetrics::expose(&self.tunnels, &mut text);
+        self.turn_messages.expose("turn_messages", "Messages served in one turn of the loop.", 1.0, &mut text);
+        let help = "How long pings took to be answered.";
+        self.round_trip_us.expose("ping_round_trip_seconds", help, 1e-6, &mut text);
+        let help = "How long connections lasted.";
+        self.durations_ms.expose("connection_duration_seconds", help, 1e-3, &mut text);
+        text
+    }
+}
+
+impl TunnelMetrics {
+    fn expose(all: &[Self], text: &mut String) {
+        if all.is_empty() {
+            return;
+        }
+        let mut put = |name: &str, help: &str, value: fn(&Self) -> u64| {
+            let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+            let _ = write!(text, "# HELP drupe_tunnel_{name} {help}\n# TYPE drupe_tunnel_{name} {kind}\n");
+            for tunnel in all {
+                let _ = writeln!(text, "drupe_tunnel_{name}{{tunnel=\"{}\"}} {}", Label(&tunnel.name), value(tunnel));
+            }
+        };
+        put("up", "1 if the SSH server listens at all places of the tunnel.", |tunnel| tunnel.up);
+        put("forwards", "Places on the other side.", |tunnel| tunnel.forwards);
+        put("forwards_bound", "Places at which the SSH server listens.", |tunnel| tunnel.forwards_bound);
+        put("connects_total", "Attempts to connect.", |tunnel| tunnel.connects);
+        put("connected_total", "Attempts to connect that succeeded.", |tunnel| tunnel.connected);
+        put("channels_open", "Connections that came through it.", |tunnel| tunnel.channels);
+        put("channels_refused_total", "Channels nobody asked for, or too many.", |tunnel| tunnel.channels_refused);
+        put("received_bytes_total", "Bytes received through it.", |tunnel| tunnel.bytes_in);
+        put("sent_bytes_total", "Bytes written through it.", |tunnel| tunnel.bytes_out);
+        text.push_str("# HELP drupe_tunnel_last_error What last went wrong.\n# TYPE drupe_tunnel_last_error gauge\n");
+        for tunnel in all {
+            if let Some(failure) = tunnel.last_failure() {
+                let name = Label(&tunnel.name);
+                let _ = writeln!(text, "drupe_tunnel_last_error{{tunnel=\"{name}\",error=\"{failure}\"}} 1");
+            }
+        }
+    }
+}
+
+impl ByReason {
+    fn expose(&self, name: &str, help: &str, text: &mut String) {
+        let _ = write!(text, "# HELP drupe_{name}_total {help}\n# TYPE drupe_{name}_total counter\n");
+        for (reason, count) in self.iter() {
+            let _ = writeln!(text, "drupe_{name}_total{{reason=\"{reason}\"}} {count}");
+        }
+    }
+}
+
+impl Histogram {
+    /// With bounds and sum in another unit: `scale` of it are one of those recorded.
+    #[expect(clippy::cast_precision_loss, reason = "a bound is a power of two, and a sum need not be exact")]
+    fn expose(&self, name: &str, help: &str, scale: f64, text: &mut String) {
+        let _ = write!(text, "# HELP drupe_{name} {help}\n# TYPE drupe_{name} histogram\n");
+        let mut below = 0;
+        for (bound, count) in self.buckets().take(BUCKETS - 1) {
+            below += count;
+            let _ = writeln!(text, "drupe_{name}_bucket{{le=\"{}\"}} {below}", bound as f64 * scale);
+        }
+        let (sum, count) = (self.sum as f64 * scale, self.count);
+        let _ = writeln!(text, "drupe_{name}_bucket{{le=\"+Inf\"}} {count}");
+        let _ = write!(text, "drupe_{name}_sum {sum}\ndrupe_{name}_count {count}\n");
+    }
+}
+
+/// As the value of a label is written.
+struct Label<'a>(&'a str);
+
+impl fmt::Display for Label<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '\n' => f.write_str("\\n")?,
+                '"' | '\\' => write!(f, "\\{c}")?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,104 @@
+use crate::base::Time;
+#[cfg(feature = "sim")]
+use crate::base::recount::{Recounted, ensure};
+use crate::config::{Gcra, Rate};
+use alloc::collections::{BTreeMap, BTreeSet};
+
+/// Rate meters by key, of which so many are remembered. A meter at rest is forgotten; when the table is full, the one that would
+/// be at rest soonest is, so that who is far over its rate stays so.
+#[derive(Debug)]
+pub(crate) struct Meters<K> {
+    meters: BTreeMap<K, Gcra>,
+    by_rest: BTreeSet<(Time, K)>,
+    keys_max: usize,
+}
+
+impl<K: Ord + Clone> Meters<K> {
+    pub(crate) const fn new(keys_max: usize) -> Self {
+        Self { meters: BTreeMap::new(), by_rest: BTreeSet::new(), keys_max }
+    }
+
+    /// Charges one unit if it conforms at `now`.
+    ///
+    /// # Errors
+    /// The moment from which it conforms; nothing was charged.
+    pub(crate) fn try_charge(&mut self, now: Time, key: &K, rate: Rate) -> Result<(), Time> {
+        let mut meter = self.meters.get(key).copied().unwrap_or_default();
+        meter.try_charge(now, 1, rate)?;
+        self.put(now, key, meter);
+        Ok(())
+    }
+
+    /// Whether one unit would conform at `now`, without charging it.
+    ///
+    /// # Errors
+    /// The moment from which it would.
+    pub(crate) fn check(&self, now: Time, key: &K, rate: Rate) -> Result<(), Time> {
+        self.meters.get(key).copied().unwrap_or_default().try_charge(now, 1, rate)
+    }
+
+    /// Takes back what was charged to a key.
+    pub(crate) fn forget(&mut self, key: &K) {
+        if let Some(meter) = self.meters.remove(key) {
+            self.by_rest.remove(&(meter.at_rest(), key.clone()));
+        }
+    }
+
+    #[cfg(feature = "sim")]
+    pub(crate) fn recount(&self) -> Recounted {
+        let by_rest: BTreeSet<_> = self.meters.iter().map(|(key, meter)| (meter.at_rest(), key.clone())).collect();
+        ensure(by_rest == self.by_rest, || "the two orders of meters differ".into())
+    }
+
+    fn put(&mut self, now: Time, key: &K, meter: Gcra) {
+        self.forget(key);
+        while let Some((rest, soonest)) = self.by_rest.pop_first() {
+            if rest > now && self.meters.len() < self.keys_max {
+                self.by_rest.insert((rest, soonest));
+                break;
+            }
+            self.meters.remove(&soonest);
+        }
+        self.by_rest.insert((meter.at_rest(), key.clone()));
+        self.meters.insert(key.clone(), meter);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+    use core::time::Duration;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn with_room_for_all_each_key_has_a_meter_of_its_own(steps in prop::collection::vec((0..4u8, 0..3_000u64), 0..200)) {
+            let rate = Rate::new(2, 3).expect("not nothing");
+            let (mut meters, mut alone, mut now) = (Meters::new(4), [Gcra::default(); 4], Time::START);
+            for (key, millis) in steps {
+                now = now + Duration::from_millis(millis);
+                prop_assert_eq!(meters.check(now, &key, rate), alone[usize::from(key)].clone().try_charge(now, 1, rate));
+                prop_assert_eq!(meters.try_charge(now, &key, rate), alone[usize::from(key)].try_charge(now, 1, rate));
+                prop_assert_eq!(meters.meters.len(), meters.by_rest.len());
+            }
+        }
+    }
+
+    #[test]
+    fn the_worst_is_remembered_when_the_table_is_full() {
+        let rate = Rate::per(5, 300, 5).expect("not nothing");
+        let mut meters = Meters::new(100);
+        for _ in 0..5 {
+            meters.try_charge(Time::START, &0, rate).expect("five at once");
+        }
+        for other in 1..1_000 {
+            meters.try_charge(Time::from_secs(1), &other, rate).expect("the first of each");
+        }
+        assert!(meters.try_charge(Time::from_secs(2), &0, rate).is_err());
+        assert_eq!(meters.meters.len(), 100);
+        let mut late = Vec::new();
+        late.extend(meters.try_charge(Time::from_secs(60), &0, rate).err());
+        assert_eq!(late, [], "one unit is back after a fifth of the window");
+    }
+}

@@ -1,0 +1,126 @@
+#[cfg(feature = "sim")]
+use crate::base::recount::{Recounted, ensure};
+use crate::base::{AddressKey, Time};
+use crate::config::QuarantineLimits;
+use alloc::collections::{BTreeMap, BTreeSet};
+
+/// The addresses that are refused for a while.
+#[derive(Debug, Default)]
+pub(crate) struct Quarantine {
+    until: BTreeMap<AddressKey, Time>,
+    by_time: BTreeSet<(Time, AddressKey)>,
+}
+
+impl Quarantine {
+    /// Refuses `key` from now until the cool-down is over.
+    pub(crate) fn add(&mut self, now: Time, key: AddressKey, limits: QuarantineLimits) {
+        self.expire(now);
+        self.forget(key);
+        if limits.addresses_max == 0 {
+            return;
+        }
+        while self.until.len() >= limits.addresses_max as usize {
+            let Some((_, soonest)) = self.by_time.pop_first() else { break };
+            self.until.remove(&soonest);
+        }
+        let until = now + limits.cool_down;
+        self.until.insert(key, until);
+        self.by_time.insert((until, key));
+    }
+
+    /// Lets `key` in again; true if it was refused.
+    pub(crate) fn remove(&mut self, now: Time, key: AddressKey) -> bool {
+        self.expire(now);
+        self.forget(key)
+    }
+
+    fn forget(&mut self, key: AddressKey) -> bool {
+        let Some(until) = self.until.remove(&key) else { return false };
+        self.by_time.remove(&(until, key))
+    }
+
+    /// Until when `key` is refused, if it is.
+    pub(crate) fn refused_until(&self, now: Time, key: AddressKey) -> Option<Time> {
+        self.until.get(&key).copied().filter(|&until| until > now)
+    }
+
+    /// The addresses that are refused at `now`, and until when each is.
+    pub(crate) fn iter(&self, now: Time) -> impl Iterator<Item = (AddressKey, Time)> + '_ {
+        self.until.iter().map(|(&key, &until)| (key, until)).filter(move |&(_, until)| until > now)
+    }
+
+    /// How many addresses are refused at `now`.
+    pub(crate) fn len(&self, now: Time) -> usize {
+        // The earliest first: it ends at once where nobody's cool-down is over.
+        self.until.len() - self.by_time.iter().take_while(|&&(until, _)| until <= now).count()
+    }
+
+    #[cfg(feature = "sim")]
+    pub(crate) fn recount(&self) -> Recounted {
+        let by_time: BTreeSet<_> = self.until.iter().map(|(&key, &until)| (until, key)).collect();
+        ensure(by_time == self.by_time, || "the two orders of addresses in quarantine differ".into())
+    }
+
+    /// Forgets the addresses whose cool-down is over.
+    pub(crate) fn expire(&mut self, now: Time) {
+        while let Some(&(until, key)) = self.by_time.first() {
+            if until > now {
+                break;
+            }
+            self.by_time.pop_first();
+            self.until.remove(&key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::net::Ipv4Addr;
+    use core::time::Duration;
+
+    fn key(n: u32) -> AddressKey {
+        core::net::IpAddr::V4(Ipv4Addr::from_bits(n)).into()
+    }
+
+    #[test]
+    fn an_address_is_refused_until_its_cool_down_is_over() {
+        let mut quarantine = Quarantine::default();
+        let limits = QuarantineLimits { cool_down: Duration::from_secs(10), addresses_max: 2 };
+        quarantine.add(Time::from_secs(1), key(1), limits);
+        assert_eq!(quarantine.refused_until(Time::from_secs(10), key(1)), Some(Time::from_secs(11)));
+        assert_eq!(quarantine.refused_until(Time::from_secs(11), key(1)), None);
+        assert_eq!(quarantine.refused_until(Time::from_secs(2), key(2)), None);
+    }
+
+    #[test]
+    fn the_table_is_bounded_and_the_soonest_free_makes_room() {
+        let mut quarantine = Quarantine::default();
+        let limits = QuarantineLimits { cool_down: Duration::from_secs(10), addresses_max: 2 };
+        for n in 1..=3 {
+            quarantine.add(Time::from_secs(u64::from(n)), key(n), limits);
+        }
+        let now = Time::from_secs(3);
+        assert_eq!(quarantine.len(now), 2);
+        assert_eq!(quarantine.refused_until(now, key(1)), None);
+        assert!(quarantine.refused_until(now, key(3)).is_some());
+        assert!(quarantine.remove(now, key(3)) && !quarantine.remove(now, key(3)));
+        // Expired entries go before live ones do.
+        quarantine.add(Time::from_secs(60), key(4), limits);
+        assert_eq!(quarantine.until.len(), 1);
+    }
+
+    #[test]
+    fn an_address_whose_cool_down_is_over_is_not_counted_listed_or_released() {
+        let mut quarantine = Quarantine::default();
+        let limits = QuarantineLimits { cool_down: Duration::from_secs(10), addresses_max: 9 };
+        quarantine.add(Time::from_secs(0), key(1), limits);
+        quarantine.add(Time::from_secs(5), key(2), limits);
+        for (secs, refused) in [(5, 2), (9, 2), (10, 1), (14, 1), (15, 0)] {
+            let now = Time::from_secs(secs);
+            assert_eq!((quarantine.len(now), quarantine.iter(now).count()), (refused, refused), "{secs} s");
+        }
+        assert!(!quarantine.remove(Time::from_secs(10), key(1)));
+        assert!(quarantine.remove(Time::from_secs(10), key(2)));
+    }
+}

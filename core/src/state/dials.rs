@@ -1,0 +1,293 @@
+//! The dials of the application and their attempts: what is to be done next, and when.
+
+#[cfg(feature = "sim")]
+use crate::base::recount::{Recounted, ensure};
+use crate::base::{ConnId, DialId, Random, Time, work};
+use crate::config::{Dial, DialProtocol};
+use crate::state::Pause;
+use crate::wire::http::OpeningHandshake;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use core::time::Duration;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The shell is to connect, by then.
+    Wanted(Time),
+    /// The next attempt is at this time.
+    Waiting(Time),
+    /// Connected; since then, unless it is in a handshake.
+    Up(ConnId, Option<Time>),
+}
+
+impl State {
+    /// When something is to be done.
+    const fn due(self) -> Option<Time> {
+        match self {
+            Self::Wanted(at) | Self::Waiting(at) => Some(at),
+            Self::Up(..) => None,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    dial: Dial,
+    failures: u32,
+    state: State,
+    /// What the server must prove its reading with, in a handshake.
+    accept: String,
+}
+
+/// All outgoing connections and their attempts.
+#[derive(Debug, Default)]
+pub(crate) struct Dials {
+    entries: BTreeMap<DialId, Entry>,
+    /// Those that are not connected, by when something is to be done.
+    by_time: BTreeSet<(Time, DialId)>,
+    /// Those of which the shell may have to begin an attempt, or give one up.
+    changed: BTreeSet<DialId>,
+    next: u32,
+    /// Nothing is dialled any more.
+    closed: bool,
+}
+
+impl Dials {
+    pub(crate) fn add(&mut self, now: Time, dial: Dial) -> DialId {
+        while self.entries.contains_key(&DialId(self.next)) {
+            self.next = self.next.wrapping_add(1);
+        }
+        let id = DialId(self.next);
+        self.next = self.next.wrapping_add(1);
+        if !self.closed {
+            let state = wanted(now, &dial);
+            self.put(id, Entry { dial, failures: 0, state, accept: String::new() });
+        }
+        id
+    }
+
+    /// Forgets a dial; its connection, if it has one.
+    pub(crate) fn remove(&mut self, id: DialId) -> Option<ConnId> {
+        match self.take(id)?.state {
+            State::Up(conn, _) => Some(conn),
+            State::Wanted(_) | State::Waiting(_) => None,
+        }
+    }
+
+    /// The attempts that the shell is to make.
+    pub(crate) fn wanted(&self) -> impl Iterator<Item = (DialId, &str)> {
+        let visited = self.entries.iter().inspect(|_| work::step(1));
+        let wanted = visited.filter(|(_, entry)| matches!(entry.state, State::Wanted(_)));
+        wanted.map(|(&id, entry)| (id, entry.dial.address.as_str()))
+    }
+
+    /// An attempt that the shell was to make; `None` if it is no longer wanted.
+    pub(crate) fn get_if_wanted(&self, id: DialId) -> Option<&Dial> {
+        work::step(1);
+        let entry = self.entries.get(&id)?;
+        matches!(entry.state, State::Wanted(_)).then_some(&entry.dial)
+    }
+
+    /// One of which the shell may have to begin an attempt, or give one up.
+    pub(crate) fn next_changed(&mut self) -> Option<DialId> {
+        work::step(1);
+        self.changed.pop_first()
+    }
+
+    /// In a handshake: what was asked for, and what proves that it was read.
+    pub(crate) fn handshake(&self, id: DialId) -> Option<(&OpeningHandshake, &str)> {
+        let entry = self.entries.get(&id)?;
+        match &entry.dial.protocol {
+            DialProtocol::WebSocket(handshake) => Some((handshake, &entry.accept)),
+            DialProtocol::Spoken(_) => None,
+        }
+    }
+
+    pub(crate) fn expect(&mut self, id: DialId, accept: String) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.accept = accept;
+        }
+    }
+
+    /// Whether this is the connection of a dial.
+    pub(crate) fn is_up(&self, id: DialId, conn: ConnId) -> bool {
+        self.entries.get(&id).is_some_and(|entry| matches!(entry.state, State::Up(up, _) if up == conn))
+    }
+
+    /// Somebody answered; `since` is `None` as long as a handshake goes on.
+    pub(crate) fn connected(&mut self, id: DialId, conn: ConnId, since: Option<Time>) {
+        if let Some(entry) = self.take(id) {
+            self.put(id, Entry { state: State::Up(conn, since), ..entry });
+        }
+    }
+
+    /// An attempt failed or its connection ended. The dial is forgotten unless another attempt follows,
+    /// whose time is returned.
+    pub(crate) fn disconnected(&mut self, id: DialId, now: Time, random: &mut Random) -> Option<Time> {
+        let mut entry = self.take(id)?;
+        if let (State::Up(_, Some(since)), Some(backoff)) = (entry.state, entry.dial.backoff)
+            && now.since(since) >= backoff.stable_after
+        {
+            entry.failures = 0;
+        }
+        entry.failures = entry.failures.saturating_add(1);
+        let backoff = entry.dial.backoff.filter(|_| !self.closed);
+        let wait = backoff.and_then(|backoff| backoff.wait(entry.failures, random))?;
+        // Never at the same moment, so that a shell sees that the last attempt is over.
+        let at = (now + wait).max(now.plus_nanos(1));
+        self.put(id, Entry { state: State::Waiting(at), ..entry });
+        Some(at)
+    }
+
+    /// When something is to be done next.
+    pub(crate) fn next(&self) -> Option<Time> {
+        work::step(1);
+        self.by_time.first().map(|&(at, _)| at)
+    }
+
+    /// Makes those wanted whose wait is over, up to an attempt that has taken too long, which is returned.
+    pub(crate) fn take_overdue(&mut self, now: Time) -> Option<DialId> {
+        while let Some(&(_, id)) = self.by_time.first().filter(|(at, _)| *at <= now) {
+            let entry = self.take(id)?;
+            let is_overdue = matches!(entry.state, State::Wanted(_));
+            let state = if is_overdue { entry.state } else { wanted(now, &entry.dial) };
+            self.put(id, Entry { state, ..entry });
+            if is_overdue {
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    /// How long an attempt may take.
+    pub(crate) fn timeout(&self, id: DialId) -> Option<Duration> {
+        self.entries.get(&id).map(|entry| entry.dial.timeout)
+    }
+
+    /// See [`Pause`]: attempts may take longer, waits are over when they are.
+    pub(crate) fn passed_over(&mut self, pause: Pause) {
+        for (&id, entry) in &mut self.entries {
+            if let State::Wanted(by) = &mut entry.state {
+                self.by_time.remove(&(*by, id));
+                *by = pause.postpone(*by, entry.dial.timeout);
+                self.by_time.insert((*by, id));
+            }
+        }
+    }
+
+    fn take(&mut self, id: DialId) -> Option<Entry> {
+        work::step(1);
+        let entry = self.entries.remove(&id)?;
+        if let Some(at) = entry.state.due() {
+            self.by_time.remove(&(at, id));
+        }
+        if matches!(entry.state, State::Wanted(_)) {
+            self.changed.insert(id);
+        }
+        Some(entry)
+    }
+
+    fn put(&mut self, id: DialId, entry: Entry) {
+        work::step(1);
+        if let Some(at) = entry.state.due() {
+            self.by_time.insert((at, id));
+        }
+        if matches!(entry.state, State::Wanted(_)) {
+            self.changed.insert(id);
+        }
+        self.entries.insert(id, entry);
+    }
+
+    /// The connections of dials.
+    #[cfg(feature = "sim")]
+    pub(crate) fn connections(&self) -> impl Iterator<Item = (DialId, ConnId)> + '_ {
+        let connected = |(&id, entry): (&DialId, &Entry)| match entry.state {
+            State::Up(conn, _) => Some((id, conn)),
+            State::Wanted(_) | State::Waiting(_) => None,
+        };
+        self.entries.iter().filter_map(connected)
+    }
+
+    /// Whether a dial, if it is still there, has no other connection than this.
+    #[cfg(feature = "sim")]
+    pub(crate) fn is_free_or_of(&self, id: DialId, conn: ConnId) -> bool {
+        self.entries.get(&id).is_none_or(|entry| !matches!(entry.state, State::Up(up, _) if up != conn))
+    }
+
+    #[cfg(feature = "sim")]
+    pub(crate) fn recount(&self) -> Recounted {
+        let tries = |entry: &Entry| !matches!(entry.state, State::Up(..));
+        ensure(!self.closed || !self.entries.values().any(tries), || "something is dialled in a drain".into())?;
+        let due = self.entries.iter().filter_map(|(&id, entry)| Some((entry.state.due()?, id)));
+        ensure(due.collect::<BTreeSet<_>>() == self.by_time, || "the two orders of dials differ".into())
+    }
+
+    /// Nothing is dialled any more.
+    pub(crate) fn close(&mut self) {
+        self.closed = true;
+        // What is up can be hung up still.
+        while let Some(&(_, id)) = self.by_time.first() {
+            self.take(id);
+        }
+    }
+}
+
+/// An attempt that begins, and never ends at the same moment.
+fn wanted(now: Time, dial: &Dial) -> State {
+    State::Wanted((now + dial.timeout).max(now.plus_nanos(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Backoff;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn a_stable_connection_starts_the_count_anew_and_a_short_one_does_not() {
+        let backoff = Backoff { jitter_percent: 0, attempts_max: Some(3), ..Backoff::default() };
+        let mut dials = Dials::default();
+        let id = dials.add(Time::START, Dial { backoff: Some(backoff), ..Dial::lines("example:1") });
+        let (conn, mut random) = (ConnId::new(0, 0, 1), Random::new(1));
+        assert_eq!(dials.disconnected(id, Time::from_secs(0), &mut random), Some(Time::from_secs(1)));
+        assert_eq!(dials.wanted().count(), 0);
+        assert_eq!(dials.take_overdue(Time::from_secs(1)), None);
+        assert_eq!(dials.wanted().collect::<Vec<_>>(), [(id, "example:1")]);
+        dials.connected(id, conn, Some(Time::from_secs(1)));
+        assert_eq!(dials.disconnected(id, Time::from_secs(2), &mut random), Some(Time::from_secs(4)));
+        assert_eq!(dials.take_overdue(Time::from_secs(4)), None);
+        dials.connected(id, conn, Some(Time::from_secs(4)));
+        assert_eq!(dials.disconnected(id, Time::from_secs(34), &mut random), Some(Time::from_secs(35)));
+        assert_eq!(dials.take_overdue(Time::from_secs(35)), None);
+        assert_eq!(dials.disconnected(id, Time::from_secs(35), &mut random), Some(Time::from_secs(37)));
+        assert_eq!(dials.take_overdue(Time::from_secs(37)), None);
+        assert_eq!(dials.disconnected(id, Time::from_secs(37), &mut random), None);
+        assert_eq!(dials.next(), None);
+    }
+
+    #[test]
+    fn a_dial_is_named_when_an_attempt_is_to_begin_or_to_end() {
+        let named = |dials: &mut Dials| core::iter::from_fn(|| dials.next_changed()).collect::<Vec<_>>();
+        let mut dials = Dials::default();
+        let backoff = Some(Backoff { jitter_percent: 0, ..Backoff::default() });
+        let [one, two] = ["a:1", "b:1"].map(|address| dials.add(Time::START, Dial { backoff, ..Dial::lines(address) }));
+        assert_eq!(named(&mut dials), [one, two]);
+        // It is connected, which the shell knows; it is lost, and another attempt begins.
+        let mut random = Random::new(1);
+        dials.connected(one, ConnId::new(0, 0, 1), Some(Time::START));
+        named(&mut dials);
+        assert_eq!(dials.disconnected(one, Time::from_secs(2), &mut random), Some(Time::from_secs(3)));
+        assert_eq!((named(&mut dials), dials.next()), (Vec::new(), Some(Time::from_secs(3))));
+        assert_eq!((dials.take_overdue(Time::from_secs(3)), named(&mut dials)), (None, [one].into()));
+        // What takes too long is to be given up.
+        assert_eq!(dials.take_overdue(Time::from_secs(30)), Some(two));
+        assert_eq!(dials.disconnected(two, Time::from_secs(30), &mut random), Some(Time::from_secs(31)));
+        assert_eq!((named(&mut dials), dials.get_if_wanted(two).is_some()), ([two].into(), false));
+        dials.remove(one);
+        assert_eq!((named(&mut dials), dials.get_if_wanted(one).is_some()), ([one].into(), false));
+        assert_eq!(dials.take_overdue(Time::from_secs(31)), None);
+        named(&mut dials);
+        dials.close();
+        assert_eq!((named(&mut dials), dials.next()), ([two].into(), None));
+    }
+}

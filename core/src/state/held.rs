@@ -1,0 +1,88 @@
+use crate::base::lazy_box::{Empty, Rare};
+use crate::base::work;
+use alloc::vec::Vec;
+use core::ops::{Deref, DerefMut};
+
+/// What was read of a connection and may not be served yet. To serve the front of it moves the rest only now and then, so
+/// that a little at a time costs no more than all at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Held {
+    bytes: Vec<u8>,
+    /// So much of it was served.
+    served: usize,
+}
+
+impl Held {
+    /// The first `bytes` bytes have been served.
+    pub(crate) fn consume(&mut self, bytes: usize) {
+        self.served = (self.served + bytes).min(self.bytes.len());
+        if 2 * self.served > self.bytes.len() {
+            work::step(self.len());
+            self.bytes.drain(..self.served);
+            self.served = 0;
+        }
+    }
+
+    pub(crate) fn extend_from_slice(&mut self, bytes: &[u8]) {
+        work::step(bytes.len());
+        self.bytes.extend_from_slice(bytes);
+    }
+}
+
+impl Deref for Held {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.bytes.get(self.served..).unwrap_or_default()
+    }
+}
+
+impl DerefMut for Held {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.served..).unwrap_or_default()
+    }
+}
+
+impl Empty for Held {
+    const EMPTY: &'static Self = &Self { bytes: Vec::new(), served: 0 };
+}
+
+impl Rare<Held> {
+    /// Puts back what is left, if anything is.
+    pub(crate) fn keep(&mut self, rest: Held) {
+        self.set((!rest.is_empty()).then_some(rest));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn behaves_as_a_queue_of_bytes_does(steps in prop::collection::vec((any::<bool>(), 0..200usize), 0..60)) {
+            let (mut held, mut model, mut next) = (Held::default(), Vec::new(), 0_u8);
+            for (comes, count) in steps {
+                if comes {
+                    let bytes: Vec<u8> = (0..count).map(|_| { next = next.wrapping_add(1); next }).collect();
+                    held.extend_from_slice(&bytes);
+                    model.extend_from_slice(&bytes);
+                } else {
+                    held.consume(count);
+                    model.drain(..count.min(model.len()));
+                }
+                prop_assert_eq!(&*held, &model[..]);
+                prop_assert!(held.bytes.len() <= 2 * model.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_byte_at_a_time_costs_as_much_as_all_at_once() {
+        let mut held = Held::default();
+        held.extend_from_slice(&[0; 10_000]);
+        let ((), steps) = work::steps_of(|| (0..10_000).for_each(|_| held.consume(1)));
+        assert!(held.is_empty() && steps <= 10_000, "{steps}");
+    }
+}

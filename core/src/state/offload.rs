@@ -1,0 +1,81 @@
+//! Jobs of the handler that would hold the loop up, for a thread of the shell.
+
+use crate::base::ConnId;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use core::fmt;
+
+type Run = Box<dyn FnOnce() -> bool + Send>;
+
+/// What became of work that was [offloaded](crate::Hub::offload).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offloaded {
+    /// It was done at once, with this outcome: the shell takes no jobs.
+    Done(bool),
+    /// It will be done, and its outcome is told as [`Event::Offloaded`](crate::Event::Offloaded).
+    Later,
+}
+
+/// A job for a thread of the shell: from [`Machine::take_job`](crate::Machine::take_job) to
+/// [`Machine::job_done`](crate::Machine::job_done).
+pub struct Job {
+    conn: ConnId,
+    run: Run,
+}
+
+impl Job {
+    /// The connection that it is for.
+    #[must_use]
+    pub const fn conn(&self) -> ConnId {
+        self.conn
+    }
+
+    /// Runs it, and returns the outcome. With the feature `std`, a panic is the outcome `false`.
+    #[must_use]
+    pub fn run(self) -> bool {
+        #[cfg(feature = "std")]
+        return std::panic::catch_unwind(core::panic::AssertUnwindSafe(self.run)).unwrap_or(false);
+        #[cfg(not(feature = "std"))]
+        (self.run)()
+    }
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job").field("conn", &self.conn).finish_non_exhaustive()
+    }
+}
+
+/// The jobs of all connections: at most one for each, the oldest first.
+#[derive(Default)]
+pub(crate) struct Queue {
+    /// The shell has said that it takes jobs.
+    pub(crate) is_taken: bool,
+    /// The place in the queue of each connection's job, which stays while the shell runs it.
+    places: BTreeMap<ConnId, u64>,
+    waiting: BTreeMap<u64, Job>,
+    added: u64,
+}
+
+impl Queue {
+    pub(crate) fn has(&self, conn: ConnId) -> bool {
+        self.places.contains_key(&conn)
+    }
+
+    pub(crate) fn add(&mut self, conn: ConnId, run: Run) {
+        self.added += 1;
+        self.places.insert(conn, self.added);
+        self.waiting.insert(self.added, Job { conn, run });
+    }
+
+    pub(crate) fn take(&mut self) -> Option<Job> {
+        self.waiting.pop_first().map(|(_, job)| job)
+    }
+
+    /// A connection's job is done, or of no use; false if it has none.
+    pub(crate) fn remove(&mut self, conn: ConnId) -> bool {
+        let Some(place) = self.places.remove(&conn) else { return false };
+        self.waiting.remove(&place);
+        true
+    }
+}

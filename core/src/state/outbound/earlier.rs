@@ -1,0 +1,178 @@
+//! The segments that wait for a socket, but the last one.
+
+use super::queue::{NO_LOG, Segment};
+use crate::base::lazy_box::Empty;
+use crate::base::work;
+use alloc::collections::{BTreeMap, VecDeque};
+
+/// Segments in order. Those of one room are found without a look at all that wait before them.
+#[derive(Debug, Default)]
+pub(super) struct Earlier {
+    /// Neither the first nor the last is a gap.
+    segments: VecDeque<Segment>,
+    /// The number of the first segment. The numbers of the others follow.
+    first: u64,
+    /// How many segments are empty: they were skipped from between others.
+    gaps: usize,
+    /// By room: no segment with a lower number has messages of it that could be skipped.
+    searched: BTreeMap<u32, u64>,
+    /// Where the bytes end that have been begun, as long as it is known.
+    begun: Option<Begun>,
+}
+
+/// Behind so many bytes comes the segment of that number, of which so many are among them.
+#[derive(Clone, Copy, Debug)]
+struct Begun {
+    bytes: u32,
+    number: u64,
+    held: u32,
+}
+
+/// So many rooms are remembered before those are forgotten of which nothing waits.
+const SEARCHED_MAX: usize = 128;
+/// Fewer gaps than this are not worth closing.
+const GAPS_MAX: usize = 64;
+
+const GAP: Segment = Segment { log: NO_LOG, start: 0, end: 0, room: 0 };
+
+impl Empty for Earlier {
+    const EMPTY: &'static Self =
+        &Self { segments: VecDeque::new(), first: 0, gaps: 0, searched: BTreeMap::new(), begun: None };
+}
+
+impl Earlier {
+    /// How many segments there are.
+    pub(super) fn len(&self) -> usize {
+        self.segments.len() - self.gaps
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.segments.is_empty()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Segment> + '_ {
+        self.segments.iter().copied().filter(|segment| !segment.is_empty())
+    }
+
+    pub(super) fn into_segments(self) -> impl Iterator<Item = Segment> {
+        self.segments.into_iter().filter(|segment| !segment.is_empty())
+    }
+
+    pub(super) fn push_back(&mut self, segment: Segment) {
+        self.segments.push_back(segment);
+    }
+
+    /// The last one, whose number may be given to another.
+    pub(super) fn pop_back(&mut self) -> Option<Segment> {
+        let segment = self.segments.pop_back();
+        while self.segments.back().is_some_and(|segment| segment.is_empty()) {
+            self.segments.pop_back();
+            self.gaps -= 1;
+        }
+        let end = self.first + self.segments.len() as u64;
+        self.searched.values_mut().for_each(|number| *number = end.min(*number));
+        self.begun = None;
+        segment
+    }
+
+    pub(super) fn front_mut(&mut self) -> Option<&mut Segment> {
+        self.begun = None;
+        self.segments.front_mut()
+    }
+
+    pub(super) fn pop_front(&mut self) {
+        self.begun = None;
+        self.first += u64::from(self.segments.pop_front().is_some());
+        while self.segments.front().is_some_and(|segment| segment.is_empty()) {
+            self.segments.pop_front();
+            self.first += 1;
+            self.gaps -= 1;
+        }
+    }
+
+    /// The first segment of a room that has more than the `begun` bytes at the front, and how many of those it has.
+    pub(super) fn oldest(&mut self, room: u32, begun: u32) -> Option<(usize, Segment, u32)> {
+        let (mut place, held) = self.behind(begun);
+        if held > 0 {
+            let segment = *self.segments.get(place)?;
+            if segment.room == room {
+                return Some((place, segment, held));
+            }
+            place += 1;
+        }
+        let searched = self.searched.get(&room).map_or(0, |number| number.saturating_sub(self.first));
+        place = place.max(usize::try_from(searched).unwrap_or(usize::MAX));
+        let is_of = |segment: &&Segment| segment.room == room && !segment.is_empty();
+        while self.segments.get(place).is_some_and(|segment| !is_of(&segment)) {
+            work::step(1);
+            place += 1;
+        }
+        if self.searched.len() >= SEARCHED_MAX {
+            self.searched.retain(|_, number| *number > self.first);
+        }
+        self.searched.insert(room, self.first + place.min(self.segments.len()) as u64);
+        Some((place, *self.segments.get(place)?, 0))
+    }
+
+    /// The place of the first segment that is not all among the first `bytes` bytes, and how many of them it has.
+    fn behind(&mut self, bytes: u32) -> (usize, u32) {
+        if let Some(begun) = self.begun.filter(|begun| begun.bytes == bytes) {
+            return (usize::try_from(begun.number - self.first).unwrap_or(usize::MAX), begun.held);
+        }
+        let (mut place, mut held) = (0, bytes);
+        while held > 0
+            && let Some(segment) = self.segments.get(place).filter(|segment| segment.len() <= held)
+        {
+            work::step(1);
+            held -= segment.len();
+            place += 1;
+        }
+        self.begun = Some(Begun { bytes, number: self.first + place as u64, held });
+        (place, held)
+    }
+
+    /// What is left of the segment at a place after some of it was skipped, which has bytes in it.
+    pub(super) fn shorten(&mut self, place: usize, rest: Segment) {
+        if let Some(segment) = self.segments.get_mut(place) {
+            *segment = rest;
+        }
+    }
+
+    /// Leaves the front of the segment at a place, which has been begun, and `rest` behind it, which may be empty.
+    pub(super) fn split(&mut self, place: usize, front: Segment, rest: Segment) {
+        self.begun = None;
+        self.shorten(place, front);
+        if !rest.is_empty() {
+            self.segments.insert(place + 1, rest);
+        }
+    }
+
+    /// Takes out the segment at a place.
+    pub(super) fn remove(&mut self, place: usize) {
+        if place == 0 {
+            return self.pop_front();
+        }
+        if place + 1 == self.segments.len() {
+            self.pop_back();
+            return;
+        }
+        if let Some(segment) = self.segments.get_mut(place) {
+            *segment = GAP;
+            self.gaps += 1;
+        }
+        if self.gaps > GAPS_MAX && self.gaps > self.segments.len() / 2 {
+            work::step(self.segments.len());
+            self.segments.retain(|segment| !segment.is_empty());
+            self.gaps = 0;
+            self.searched.clear();
+            self.begun = None;
+        }
+    }
+
+    #[cfg(feature = "sim")]
+    pub(super) fn gaps_are_counted(&self) -> bool {
+        let is_gap = |segment: Option<&Segment>| segment.is_some_and(|segment| segment.is_empty());
+        let gaps = self.segments.iter().filter(|segment| segment.is_empty()).count();
+        gaps == self.gaps && !is_gap(self.segments.front()) && !is_gap(self.segments.back())
+    }
+}

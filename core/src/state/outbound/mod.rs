@@ -1,0 +1,441 @@
+//! What is to be sent: one shared log a turn, and each recipient's ranges in it.
+//!
+//! Everything that is sent during a turn is framed once and appended to a *log*; a recipient holds only
+//! *segments*, ranges of logs in sending order. A published message that follows another extends each
+//! recipient's last segment by moving its end, so that a burst reaches a socket as one contiguous slice
+//! and one write. Private messages have a log of their own, so that they do not tear the shared ranges of
+//! everybody else.
+//!
+//! A log whose ranges have all been written is used again for the next turn. What a recipient could not
+//! take stays where it is if that is a good part of the log, and is copied into a log of its own if not
+//! (at the end of the turn, and whenever too much is held in all): stragglers never keep alive more than about
+//! twice what they are owed.
+
+mod earlier;
+mod log;
+mod queue;
+#[cfg(feature = "sim")]
+mod recount;
+mod slow;
+mod stage;
+mod tidy;
+mod write;
+
+pub(crate) use slow::Crossing;
+
+use crate::base::lazy_box::Rare;
+use crate::base::{ConnId, Payload, Representation, Time, work};
+use crate::config::{OutboundLimits, SlowPolicy};
+use crate::state::index_set::{DedupQueue, DenseSet};
+use crate::wire::{EncodeError, Encoder, Encoding};
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use log::{Logs, NOBODY};
+use queue::{NO_LOG, Queue, Segment, Tail};
+
+/// Which log a message goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Room = 0,
+    Private = 1,
+}
+
+/// The tag of a segment that no policy skips.
+pub(crate) const PRIVATE: u32 = u32::MAX;
+
+/// The tag of a segment that is not a message of the application, and never taken out.
+const RAW: u32 = u32::MAX - 1;
+
+/// The longest message that an application may send: places in a log have 32 bits.
+const MESSAGE_MAX_BYTES: u64 = 1 << 30;
+
+#[derive(Debug)]
+pub(crate) struct Outbound {
+    limits: OutboundLimits,
+    encodings: Vec<(Encoding, Representation)>,
+    /// The log that messages of this turn in each encoding go to, by class; `NO_LOG` before the first.
+    current: Vec<[u32; 2]>,
+    logs: Logs,
+    /// The last segment of each connection: all that publishing touches as long as nothing is slow.
+    tails: Vec<Tail>,
+    queues: Vec<Queue>,
+    /// Connections whose intent may have changed since the shell last looked.
+    pub(crate) changed: DedupQueue,
+    pub(crate) encoder: Encoder,
+    /// Connections for which something is staged.
+    staged: DedupQueue,
+    /// Connections whose sockets are full.
+    blocked: DenseSet,
+    /// In the order in which marks were crossed.
+    crossings: VecDeque<Crossing>,
+    /// Who did not take the message that was published last, because they are slow.
+    refused: Vec<u32>,
+    /// Connections whose queue is above the high mark, and has not yet come below the low one.
+    stalled: DenseSet,
+    /// Bytes queued for all connections, and the most that was.
+    pub(crate) queued: u64,
+    pub(crate) queued_peak: u64,
+    pub(crate) skipped: u64,
+    /// Bytes framed since the last turn's end.
+    pub(crate) turn_bytes: u64,
+}
+
+impl Outbound {
+    pub(crate) fn new(limits: OutboundLimits, encoder: Encoder) -> Self {
+        Self {
+            limits,
+            encodings: Vec::new(),
+            current: Vec::new(),
+            logs: Logs::default(),
+            tails: Vec::new(),
+            queues: Vec::new(),
+            changed: DedupQueue::default(),
+            encoder,
+            staged: DedupQueue::default(),
+            blocked: DenseSet::default(),
+            crossings: VecDeque::new(),
+            refused: Vec::new(),
+            stalled: DenseSet::default(),
+            queued: 0,
+            queued_peak: 0,
+            skipped: 0,
+            turn_bytes: 0,
+        }
+    }
+
+    /// Other limits hold from now on.
+    pub(crate) fn set_limits(&mut self, limits: OutboundLimits) {
+        self.limits = limits;
+        for at in 0..self.tails.len() {
+            self.relax(u32::try_from(at).unwrap_or(u32::MAX));
+            self.set_cap(at);
+        }
+    }
+
+    /// The number of an encoding, for the representation that its wire begins with.
+    pub(crate) fn intern(&mut self, encoding: Encoding) -> u16 {
+        self.intern_as(encoding, encoding.representation())
+    }
+
+    /// The number of an encoding and a representation: what shares a number shares encoded bytes.
+    pub(crate) fn intern_as(&mut self, encoding: Encoding, representation: Representation) -> u16 {
+        let pair = (encoding, representation);
+        let place = self.encodings.iter().position(|&known| known == pair).unwrap_or_else(|| {
+            self.encodings.push(pair);
+            self.current.push([NO_LOG; 2]);
+            self.encodings.len() - 1
+        });
+        u16::try_from(place).unwrap_or(u16::MAX)
+    }
+
+    pub(crate) fn encoding(&self, number: u16) -> Encoding {
+        self.encodings[usize::from(number)].0
+    }
+
+    pub(crate) fn representation(&self, number: u16) -> Representation {
+        self.encodings[usize::from(number)].1
+    }
+
+    pub(crate) fn open(&mut self, index: u32, encoding: u16) {
+        let at = index as usize;
+        if self.tails.len() <= at {
+            self.tails.resize_with(at + 1, Tail::default);
+            self.queues.resize_with(at + 1, Queue::default);
+        }
+        self.tails[at] = Tail::default();
+        self.queues[at] = Queue { encoding, ..Queue::default() };
+    }
+
+    pub(crate) fn close(&mut self, index: u32) {
+        let at = index as usize;
+        self.queued -= self.pending(index) as u64;
+        let tail = core::mem::take(&mut self.tails[at]);
+        let queue = core::mem::take(&mut self.queues[at]);
+        for segment in queue.segments(tail) {
+            self.release(segment);
+        }
+        self.blocked.remove(index);
+        self.stalled.remove(index);
+        // The next connection in this place has crossed nothing.
+        self.crossings.retain(|crossing| crossing.index() != index);
+    }
+
+    /// Queues a private message; false if the connection is too slow for it.
+    pub(crate) fn send(&mut self, index: u32, payload: Payload<'_>) -> Result<bool, EncodeError> {
+        self.send_as(index, payload, Some(SlowPolicy::Close))
+    }
+
+    /// Queues a last message, however much is queued already.
+    pub(crate) fn send_last(&mut self, index: u32, payload: Payload<'_>) -> Result<bool, EncodeError> {
+        self.send_as(index, payload, None)
+    }
+
+    fn send_as(&mut self, index: u32, payload: Payload<'_>, policy: Option<SlowPolicy>) -> Result<bool, EncodeError> {
+        let number = self.queues[index as usize].encoding;
+        if self.is_staged(number) {
+            return self.stage_for(&[index], None, number, policy, payload).map(|recipients| recipients > 0);
+        }
+        let segment = self.append_message(number, Class::Private, PRIVATE, payload)?;
+        Ok(self.push_private(index, segment, policy))
+    }
+
+    /// Queues bytes as they are behind everything else; false if the connection is too slow for them.
+    pub(crate) fn send_raw(&mut self, index: u32, bytes: &[u8], policy: Option<SlowPolicy>) -> bool {
+        let encoding = self.queues[index as usize].encoding;
+        let write = |out: &mut Vec<u8>| {
+            out.extend_from_slice(bytes);
+            Ok(())
+        };
+        let segment = self.append(encoding, Class::Private, RAW, Payload::Binary(bytes), write);
+        segment.is_ok_and(|segment| self.push_private(index, segment, policy))
+    }
+
+    /// Queues text that is not a message of its own; false on a wire that has only messages.
+    pub(crate) fn write(&mut self, index: u32, payload: Payload<'_>) -> bool {
+        let mut bytes = Vec::new();
+        let encoding = self.encoding(self.queues[index as usize].encoding);
+        encoding.encode_raw(payload, &mut bytes) && self.send_raw(index, &bytes, Some(SlowPolicy::Close))
+    }
+
+    fn push_private(&mut self, index: u32, segment: Segment, policy: Option<SlowPolicy>) -> bool {
+        let queued = self.push(index, segment, policy);
+        if queued {
+            self.count_in(u64::from(segment.len()));
+        }
+        self.release(segment);
+        queued
+    }
+
+    /// Queues one message for many connections of one encoding, except one; returns for how many.
+    pub(crate) fn publish(
+        &mut self,
+        members: &[u32],
+        except: Option<u32>,
+        number: u16,
+        room: u32,
+        policy: SlowPolicy,
+        payload: Payload<'_>,
+    ) -> Result<usize, EncodeError> {
+        self.refused.clear();
+        // Encoding may compress: that is not done for nobody.
+        if members.is_empty() || matches!(*members, [only] if Some(only) == except) {
+            return Ok(0);
+        }
+        if self.is_staged(number) {
+            return self.stage_for(members, except, number, Some(policy), payload);
+        }
+        // What is never skipped needs no tag of its own, and merges across rooms.
+        let tag = if policy == SlowPolicy::Close { PRIVATE } else { room };
+        work::step(members.len());
+        let segment = self.append_message(number, Class::Room, tag, payload)?;
+        let mut recipients = 0;
+        for &member in members {
+            if Some(member) == except {
+                continue;
+            }
+            let tail = &mut self.tails[member as usize];
+            if tail.extends_to(&segment) {
+                tail.end = segment.end;
+                recipients += 1;
+            } else if self.push(member, segment, Some(policy)) {
+                recipients += 1;
+            } else {
+                self.refused.push(member);
+            }
+        }
+        self.count_in(u64::from(segment.len()) * recipients as u64);
+        self.release(segment);
+        Ok(recipients)
+    }
+
+    /// Those of these connections that took the message that was published last, to those of one encoding.
+    pub(crate) fn taken_by(&mut self, conns: &[ConnId], number: u16) -> impl Iterator<Item = ConnId> {
+        if !conns.is_empty() {
+            self.refused.sort_unstable();
+        }
+        let took = move |conn: &ConnId| {
+            let encoding = self.queues[conn.index()].encoding;
+            encoding == number && self.refused.binary_search(&conn.slot()).is_err()
+        };
+        conns.iter().copied().filter(took)
+    }
+
+    /// Queues bytes that go out before all data that is not yet begun.
+    pub(crate) fn control(&mut self, index: u32, bytes: &[u8]) {
+        let at = index as usize;
+        work::step(1 + bytes.len());
+        self.queues[at].control.extend_from_slice(bytes);
+        self.count_in(bytes.len() as u64);
+        if self.queues[at].owed.is_some() {
+            self.stall_above(index, self.pending(index));
+            if self.pending(index) > self.limits.marks.max() {
+                self.crossings.push_back(Crossing::Overflow(index));
+            }
+        }
+        self.set_cap(at);
+        self.changed.insert(index);
+    }
+
+    /// Drops everything that is queued but the rest of a message that has been begun.
+    pub(crate) fn discard(&mut self, index: u32) {
+        self.queues[index as usize].stage = Rare::default();
+        self.retain(index, |_| false);
+    }
+
+    /// Drops the application's messages, but for the rest of one that has been begun.
+    pub(crate) fn discard_messages(&mut self, index: u32) {
+        self.retain(index, |segment| segment.room == RAW);
+    }
+
+    fn retain(&mut self, index: u32, stays: impl Fn(Segment) -> bool) {
+        let at = index as usize;
+        let mut begun = self.queues[at].begun;
+        for segment in self.take_segments(at) {
+            work::step(1);
+            let held = begun.min(segment.len());
+            begun -= held;
+            let keep = if stays(segment) { segment.len() } else { held };
+            self.queued -= u64::from(segment.len() - keep);
+            if keep > 0 {
+                self.requeue(at, Segment { end: segment.start + keep, ..segment }, false);
+            } else {
+                self.release(segment);
+            }
+        }
+        self.relax(index);
+        self.set_cap(at);
+        self.changed.insert(index);
+    }
+
+    /// How many bytes are queued for a connection.
+    pub(crate) fn pending(&self, index: u32) -> usize {
+        let at = index as usize;
+        self.queues[at].earlier_bytes + self.tails[at].len() as usize + self.queues[at].control.len()
+    }
+
+    /// Whether the queue went above the high mark and has not yet come below the low one.
+    pub(crate) fn is_stalled(&self, index: u32) -> bool {
+        self.queues[index as usize].stalled
+    }
+
+    /// Those of whom that is so.
+    pub(crate) fn stalled(&self) -> &[u32] {
+        self.stalled.as_slice()
+    }
+
+    /// When what is queued must have been written, if the socket is behind.
+    pub(crate) fn write_deadline(&self, index: u32) -> Option<Time> {
+        self.queues[index as usize].owed.map(|owed| owed.due)
+    }
+
+    /// The connections that crossed a mark, the first one first.
+    pub(crate) fn take_crossings(&mut self) -> Option<Crossing> {
+        self.crossings.pop_front()
+    }
+
+    fn count_in(&mut self, bytes: u64) {
+        self.queued += bytes;
+        self.queued_peak = self.queued_peak.max(self.queued);
+    }
+
+    fn append_message(
+        &mut self,
+        number: u16,
+        class: Class,
+        room: u32,
+        payload: Payload<'_>,
+    ) -> Result<Segment, EncodeError> {
+        let encoding = self.encoding(number);
+        let mut encoder = core::mem::take(&mut self.encoder);
+        let segment = self.append(number, class, room, payload, |out| encoder.encode(encoding, payload, out));
+        self.encoder = encoder;
+        segment
+    }
+
+    /// Writes `payload` at the end of the log for its encoding and class; the caller holds one reference.
+    fn append(
+        &mut self,
+        encoding: u16,
+        class: Class,
+        room: u32,
+        payload: Payload<'_>,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
+    ) -> Result<Segment, EncodeError> {
+        let bytes = check_length(payload)?;
+        let current = &mut self.current[usize::from(encoding)][class as usize];
+        if *current == NO_LOG || self.logs.is_full(*current, bytes) {
+            if *current != NO_LOG {
+                self.logs.seal(*current);
+            }
+            *current = self.logs.add(NOBODY);
+        }
+        let log = *current;
+        let (start, end) = self.logs.append(log, write)?;
+        work::step(1 + bytes + (end - start) as usize);
+        self.logs.refer(log);
+        self.turn_bytes += u64::from(end - start);
+        Ok(Segment { log, start, end, room })
+    }
+
+    /// Queues a segment behind everything else; false if the slow policy did not let it in. Without a policy
+    /// nothing keeps it out.
+    fn push(&mut self, index: u32, segment: Segment, policy: Option<SlowPolicy>) -> bool {
+        let at = index as usize;
+        if segment.is_empty() {
+            // In a queue that is otherwise empty it would keep its log: nobody writes nothing.
+            return true;
+        }
+        if let Some(policy) = policy.filter(|_| self.queues[at].owed.is_some()) {
+            if !self.fits(index, segment) && !self.make_room(index, segment, policy) {
+                return false;
+            }
+            let marks = self.limits.marks;
+            // In the place of all that was skipped, a message below the high mark is no reason to be stalled.
+            let enough = if self.pending(index) == 0 { marks.high() } else { marks.low() };
+            let pending = self.pending(index) + segment.len() as usize;
+            self.stall_above(index, pending);
+            self.clear_stall(index, pending, enough);
+        }
+        self.logs.refer(segment.log);
+        self.requeue(at, segment, false);
+        self.set_cap(at);
+        self.changed.insert(index);
+        true
+    }
+
+    fn queue_behind(&mut self, at: usize, segment: Segment) {
+        self.shelve_tail(at);
+        self.tails[at] = Tail::from(segment);
+    }
+
+    /// Makes the tail one of the earlier segments.
+    fn shelve_tail(&mut self, at: usize) {
+        let tail = core::mem::take(&mut self.tails[at]);
+        if tail.log != NO_LOG {
+            self.queues[at].earlier_bytes += tail.len() as usize;
+            self.queues[at].earlier.push_back(tail.segment());
+        }
+    }
+
+    fn release(&mut self, segment: Segment) {
+        if segment.log == NO_LOG || !self.logs.release(segment.log) {
+            return;
+        }
+        if self.current.iter().flatten().any(|&current| current == segment.log) {
+            self.logs.clear(segment.log);
+        } else {
+            self.logs.remove(segment.log);
+        }
+    }
+}
+
+fn check_length(payload: Payload<'_>) -> Result<usize, EncodeError> {
+    let bytes = payload.as_bytes().len();
+    if bytes as u64 > MESSAGE_MAX_BYTES {
+        return Err(EncodeError { bytes, max: MESSAGE_MAX_BYTES });
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests;

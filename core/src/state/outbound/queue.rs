@@ -1,0 +1,156 @@
+use super::earlier::Earlier;
+use crate::base::Time;
+use crate::base::lazy_box::Rare;
+use crate::config::OutboundLimits;
+use alloc::vec::Vec;
+
+pub(super) const NO_LOG: u32 = u32::MAX;
+
+/// A range of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Segment {
+    pub(super) log: u32,
+    pub(super) start: u32,
+    pub(super) end: u32,
+    /// The room whose messages these are: they may be skipped by its policy, all together.
+    pub(super) room: u32,
+}
+
+impl Segment {
+    pub(super) const fn len(self) -> u32 {
+        self.end - self.start
+    }
+
+    pub(super) const fn is_empty(self) -> bool {
+        self.end == self.start
+    }
+}
+
+/// The last segment of a connection, which is the one that grows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tail {
+    pub(super) log: u32,
+    pub(super) start: u32,
+    pub(super) end: u32,
+    pub(super) room: u32,
+    /// The end may move up to here without a look at the marks.
+    pub(super) cap: u32,
+}
+
+impl Default for Tail {
+    fn default() -> Self {
+        Self { log: NO_LOG, start: 0, end: 0, room: 0, cap: u32::MAX }
+    }
+}
+
+impl From<Segment> for Tail {
+    fn from(segment: Segment) -> Self {
+        let Segment { log, start, end, room } = segment;
+        Self { log, start, end, room, cap: u32::MAX }
+    }
+}
+
+impl Tail {
+    pub(super) const fn len(&self) -> u32 {
+        self.end - self.start
+    }
+
+    pub(super) const fn segment(&self) -> Segment {
+        Segment { log: self.log, start: self.start, end: self.end, room: self.room }
+    }
+
+    /// Whether `next` follows directly and belongs to the same.
+    pub(super) const fn touches(&self, next: &Segment) -> bool {
+        self.end == next.start && self.log == next.log && self.room == next.room
+    }
+
+    /// Whether the tail may simply grow by `next`.
+    pub(super) const fn extends_to(&self, next: &Segment) -> bool {
+        self.touches(next) && next.end <= self.cap
+    }
+}
+
+/// What a connection that can't take everything owes: so many bytes, until then.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Owed {
+    bytes: u64,
+    pub(super) due: Time,
+}
+
+impl Owed {
+    pub(super) fn bytes(self) -> usize {
+        usize::try_from(self.bytes).unwrap_or(usize::MAX)
+    }
+}
+
+/// Everything of a connection's queue but its tail.
+#[derive(Debug)]
+pub(super) struct Queue {
+    pub(super) encoding: u16,
+    /// Above the high mark and not yet below the low one again.
+    pub(super) stalled: bool,
+    /// Bytes of the first message that are left after others of it are written.
+    pub(super) begun: u32,
+    /// A log that this connection alone refers to, if it ever was a straggler.
+    pub(super) own: u32,
+    pub(super) earlier_bytes: usize,
+    pub(super) earlier: Rare<Earlier>,
+    pub(super) control: Rare<Vec<u8>>,
+    /// Messages that must go through the session before they are queued.
+    pub(super) stage: Rare<Vec<u8>>,
+    pub(super) owed: Option<Owed>,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self {
+            encoding: 0,
+            stalled: false,
+            begun: 0,
+            own: NO_LOG,
+            earlier_bytes: 0,
+            earlier: Rare::default(),
+            control: Rare::default(),
+            stage: Rare::default(),
+            owed: None,
+        }
+    }
+}
+
+impl Queue {
+    /// Nothing but a tail is queued, and the socket is not behind.
+    pub(super) fn is_plain(&self) -> bool {
+        self.earlier.is_empty() && self.owed.is_none() && self.control.is_empty() && self.begun == 0
+    }
+
+    /// All segments in order.
+    pub(super) fn segments(&self, tail: Tail) -> impl Iterator<Item = Segment> + '_ {
+        self.earlier.iter().chain((tail.log != NO_LOG).then(|| tail.segment()))
+    }
+
+    /// Begins the write deadline, unless one runs: what is queued when the socket is full is due after a fixed
+    /// time and its length at the lowest rate that is tolerated.
+    pub(super) fn owe(&mut self, now: Time, pending: usize, limits: &OutboundLimits) {
+        let due = now + limits.time_for(pending);
+        self.owed.get_or_insert(Owed { bytes: pending as u64, due });
+    }
+
+    /// Counts what was written towards what is due. Once that is paid, what came meanwhile is due next.
+    pub(super) fn pay(&mut self, now: Time, written: usize, left: usize, limits: &OutboundLimits) {
+        let Some(owed) = &mut self.owed else { return };
+        owed.bytes = owed.bytes.saturating_sub(written as u64);
+        if owed.bytes == 0 {
+            *owed = Owed { bytes: left as u64, due: now + limits.time_for(left) };
+        }
+    }
+
+    /// Gives back memory that is not needed any more.
+    pub(super) fn shrink(&mut self) {
+        if self.earlier.is_empty() {
+            self.earlier = Rare::default();
+        }
+        if self.control.is_empty() {
+            self.control = Rare::default();
+        }
+    }
+}

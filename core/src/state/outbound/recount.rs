@@ -1,0 +1,57 @@
+//! Checks for tests: the queues, what they refer to, and what is known of both.
+
+use super::queue::{NO_LOG, Queue, Tail};
+use super::{Outbound, log::NOBODY};
+use crate::base::recount::{Recounted, ensure, same};
+use alloc::collections::BTreeMap;
+use alloc::format;
+
+impl Outbound {
+    /// Fails at the first thing that is not as a recount gives it; `encoding_of` is that of the connection with a slot, if it is
+    /// taken.
+    pub(crate) fn recount(&self, encoding_of: impl Fn(u32) -> Option<u16>) -> Recounted {
+        let mut references = BTreeMap::<u32, u32>::new();
+        let mut queued = 0;
+        for (index, (queue, tail)) in (0..).zip(self.queues.iter().zip(&self.tails)) {
+            self.recount_queue(index, queue, *tail)?;
+            let encoding = encoding_of(index);
+            if let Some(encoding) = encoding {
+                same(format_args!("encoding of slot {index}"), queue.encoding, encoding)?;
+            } else {
+                ensure(self.pending(index) == 0 && !queue.stalled, || format!("slot {index} is free and has a queue"))?;
+            }
+            queued += self.pending(index) as u64;
+            for segment in queue.segments(*tail) {
+                ensure(!segment.is_empty(), || format!("slot {index} has an empty segment"))?;
+                *references.entry(segment.log).or_default() += 1;
+            }
+        }
+        same("queued bytes", self.queued, queued)?;
+        ensure(self.crossings.is_empty(), || "marks were crossed and nobody was told".into())?;
+        self.logs.recount(&references)?;
+        for &log in self.current.iter().flatten().filter(|&&log| log != NO_LOG) {
+            ensure(self.logs.owner(log) == NOBODY, || format!("log {log} is shared and has an owner"))?;
+        }
+        Ok(())
+    }
+
+    fn recount_queue(&self, index: u32, queue: &Queue, tail: Tail) -> Recounted {
+        let blame = |what: &str| format!("queue of slot {index}: {what}");
+        let earlier: usize = queue.earlier.iter().map(|segment| segment.len() as usize).sum();
+        ensure(queue.earlier.gaps_are_counted(), || blame("has empty segments that are not counted"))?;
+        ensure(!queue.stalled || self.pending(index) > self.limits.marks.low(), || {
+            blame("stalled below the low mark")
+        })?;
+        same(format_args!("queue of slot {index}: earlier bytes"), queue.earlier_bytes, earlier)?;
+        ensure(queue.stage.is_empty(), || blame("something is staged between two facts"))?;
+        ensure(self.blocked.contains(index) == queue.owed.is_some(), || blame("full, and not due, or the reverse"))?;
+        ensure(self.stalled.contains(index) == queue.stalled, || blame("stalled, and not counted so, or the reverse"))?;
+        ensure(queue.owed.is_some() || !queue.stalled, || blame("stalled, and the socket is not full"))?;
+        ensure(queue.owed.is_none() || self.pending(index) > 0, || blame("due, and empty"))?;
+        ensure(u64::from(queue.begun) <= u64::from(tail.len()) + earlier as u64, || blame("begun, and not there"))?;
+        if tail.log != NO_LOG {
+            ensure(tail.cap <= self.cap_of(index as usize), || blame("its tail may grow beyond a mark"))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,145 @@
+//! The marks, and what happens to connections that go above them.
+
+use super::Outbound;
+use super::queue::Segment;
+use crate::config::SlowPolicy;
+
+/// A connection that is behind may have this many segments: more counts as above the maximum of bytes.
+pub(super) const SEGMENTS_MAX: usize = 8192;
+
+/// A connection crossed a mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Crossing {
+    /// More is queued than the high mark.
+    Stalled(u32),
+    /// More would be queued than the maximum, and the policy is to close.
+    Overflow(u32),
+    /// The queue was above the high mark and is no longer above the low one.
+    Drained(u32),
+}
+
+impl Crossing {
+    pub(super) const fn index(self) -> u32 {
+        match self {
+            Self::Stalled(index) | Self::Overflow(index) | Self::Drained(index) => index,
+        }
+    }
+}
+
+impl Outbound {
+    /// Whether a segment can be queued for a connection that is behind.
+    pub(super) fn fits(&self, index: u32, segment: Segment) -> bool {
+        let few = self.queues[index as usize].earlier.len() < SEGMENTS_MAX;
+        few && self.pending(index) + segment.len() as usize <= self.limits.marks.max()
+    }
+
+    /// Applies the slow policy; true if the segment may now be queued.
+    pub(super) fn make_room(&mut self, index: u32, segment: Segment, policy: SlowPolicy) -> bool {
+        let excess = (self.pending(index) + segment.len() as usize).saturating_sub(self.limits.marks.max());
+        match policy {
+            SlowPolicy::Close => {
+                self.crossings.push_back(Crossing::Overflow(index));
+                return false;
+            }
+            // Nothing is given up for what can't be queued even then.
+            _ if segment.len() as usize > self.limits.marks.max() => {}
+            SlowPolicy::SkipNewest => {}
+            SlowPolicy::SkipOldest => self.skip(index, segment.room, excess.max(1)),
+            SlowPolicy::KeepLatest => self.skip(index, segment.room, usize::MAX),
+        }
+        let room = self.fits(index, segment);
+        self.skipped += u64::from(!room);
+        room
+    }
+
+    /// Drops the oldest whole messages of a room that are not begun, until `excess` bytes are gone.
+    fn skip(&mut self, index: u32, room: u32, excess: usize) {
+        let at = index as usize;
+        self.shelve_tail(at);
+        let begun = self.queues[at].begun;
+        let mut gone = 0;
+        while gone < excess
+            && let Some((place, segment, held)) = self.queues[at].earlier.oldest(room, begun)
+        {
+            let from = segment.start + held;
+            let (to, messages) = self.logs.skip(segment, from, excess - gone);
+            if to == from {
+                // No message ends in it.
+                break;
+            }
+            self.skipped += messages;
+            gone += (to - from) as usize;
+            let rest = Segment { start: to, ..segment };
+            let earlier = &mut self.queues[at].earlier;
+            if held > 0 {
+                // What has been begun stays in front.
+                earlier.split(place, Segment { end: from, ..segment }, rest);
+                if !rest.is_empty() {
+                    self.logs.refer(rest.log);
+                }
+            } else if rest.is_empty() {
+                earlier.remove(place);
+                self.release(segment);
+            } else {
+                earlier.shorten(place, rest);
+            }
+        }
+        self.queues[at].earlier_bytes -= gone;
+        self.queued -= gone as u64;
+        if gone > 0 {
+            // Even if the message that this made room for is still too long.
+            self.changed.insert(index);
+        }
+        if self.pending(index) > 0 {
+            self.relax(index);
+        }
+        // The socket has taken nothing: what comes in the place of all that was skipped is due when that was.
+    }
+
+    /// Stalls a connection whose socket is full if that many bytes are above the high mark.
+    pub(super) fn stall_above(&mut self, index: u32, bytes: usize) {
+        let stalled = &mut self.queues[index as usize].stalled;
+        if !*stalled && bytes > self.limits.marks.high() {
+            *stalled = true;
+            self.stalled.insert(index);
+            self.crossings.push_back(Crossing::Stalled(index));
+        }
+    }
+
+    /// Looks at the marks again after something was written or skipped.
+    pub(super) fn relax(&mut self, index: u32) {
+        let at = index as usize;
+        let pending = self.pending(index);
+        if pending == 0 {
+            self.queues[at].owed = None;
+            self.queues[at].shrink();
+            self.blocked.remove(index);
+        }
+        self.clear_stall(index, pending, self.limits.marks.low());
+    }
+
+    /// A connection is no longer stalled if that many bytes are not above `mark`.
+    pub(super) fn clear_stall(&mut self, index: u32, bytes: usize, mark: usize) {
+        let stalled = &mut self.queues[index as usize].stalled;
+        if *stalled && bytes <= mark {
+            *stalled = false;
+            self.stalled.remove(index);
+            self.crossings.push_back(Crossing::Drained(index));
+        }
+    }
+
+    /// How far publishing may move the tail's end before the slow path must look at the marks.
+    pub(super) fn set_cap(&mut self, at: usize) {
+        self.tails[at].cap = self.cap_of(at);
+    }
+
+    pub(super) fn cap_of(&self, at: usize) -> u32 {
+        let queue = &self.queues[at];
+        if queue.owed.is_none() {
+            return u32::MAX;
+        }
+        let mark = if queue.stalled { self.limits.marks.max() } else { self.limits.marks.high() };
+        let others = queue.earlier_bytes + queue.control.len();
+        self.tails[at].start.saturating_add(u32::try_from(mark.saturating_sub(others)).unwrap_or(u32::MAX))
+    }
+}

@@ -1,0 +1,135 @@
+//! What stragglers keep in memory, and what they take a copy of instead.
+
+use super::Outbound;
+use super::log::{NOBODY, OWN_LOG_FULL_BYTES};
+use super::queue::{NO_LOG, Segment, Tail};
+use crate::base::work;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+/// Memory that logs may hold beyond twice what is queued before they are compacted.
+pub(super) const SLACK_BYTES: u64 = 4 << 20;
+
+impl Outbound {
+    /// The shell has offered everything to its socket: what is left belongs to stragglers.
+    ///
+    /// Each log of this turn that is still needed is left to its stragglers, and a new one is begun. A
+    /// straggler that needs but a small part of it takes a copy instead, so that it keeps nothing large alive.
+    pub(crate) fn end_turn(&mut self) {
+        self.turn_bytes = 0;
+        for wire in 0..self.current.len() {
+            for class in 0..2 {
+                let log = self.current[wire][class];
+                if log == NO_LOG || self.logs.is_unused(log) {
+                    continue;
+                }
+                for place in 0..self.blocked.as_slice().len() {
+                    let index = self.blocked.as_slice()[place];
+                    self.copy_out(index as usize, log);
+                }
+                if !self.logs.is_unused(log) {
+                    self.logs.seal(log);
+                    self.current[wire][class] = NO_LOG;
+                }
+            }
+        }
+        let stragglers = self.blocked.as_slice().len() as u64 * OWN_LOG_FULL_BYTES as u64;
+        if self.logs.held() as u64 > SLACK_BYTES + 2 * self.queued + stragglers {
+            self.compact();
+        }
+    }
+
+    /// Copies out of every log whatever stragglers need but a small part of it for.
+    ///
+    /// [`copy_out`](Self::copy_out) sees to most of that in time; what it can't know is what becomes of a log
+    /// later, when other parts of it are written or skipped.
+    fn compact(&mut self) {
+        for place in 0..self.blocked.as_slice().len() {
+            let at = self.blocked.as_slice()[place] as usize;
+            let segments = self.take_segments(at);
+            let mut needed = BTreeMap::<u32, u32>::new();
+            for segment in &segments {
+                let bytes = needed.entry(segment.log).or_default();
+                *bytes = bytes.saturating_add(segment.len());
+            }
+            // What is copied must not go to a log that is copied from.
+            self.queues[at].own = NO_LOG;
+            for segment in segments {
+                let copies = self.logs.worth_copying(segment.log, needed[&segment.log]);
+                self.requeue(at, segment, copies);
+            }
+            self.set_cap(at);
+        }
+    }
+
+    /// Memory held for everything that is queued, in bytes, and for the order of it.
+    pub(crate) fn held(&self) -> usize {
+        self.logs.held()
+    }
+
+    /// Puts a segment, to which one reference is held, behind everything else, or a copy of it.
+    pub(super) fn requeue(&mut self, at: usize, mut segment: Segment, copies: bool) {
+        if copies {
+            work::step(segment.len() as usize);
+            let own = self.own_log(at, segment.len());
+            let copy = self.logs.copy(segment, own);
+            self.release(segment);
+            segment = copy;
+        }
+        if self.tails[at].touches(&segment) {
+            self.tails[at].end = segment.end;
+            self.release(segment);
+        } else {
+            self.queue_behind(at, segment);
+        }
+    }
+
+    /// Takes all segments out of a queue.
+    pub(super) fn take_segments(&mut self, at: usize) -> Vec<Segment> {
+        self.shelve_tail(at);
+        work::step(1 + self.queues[at].earlier.len());
+        self.queues[at].earlier_bytes = 0;
+        self.queues[at].earlier.take().into_segments().collect()
+    }
+
+    /// Moves what a straggler needs of `log` into a log of its own, if that is a small part of it.
+    fn copy_out(&mut self, at: usize, log: u32) {
+        // What this turn added is at the back.
+        let mut recent = Vec::new();
+        work::step(1);
+        while let Some(segment) = self.pop_back_if_current(at) {
+            work::step(1);
+            recent.push(segment);
+        }
+        let needed = recent.iter().filter(|s| s.log == log).map(|s| s.len()).sum();
+        let copies = needed > 0 && self.logs.worth_copying(log, needed);
+        while let Some(segment) = recent.pop() {
+            self.requeue(at, segment, copies && segment.log == log);
+        }
+        self.set_cap(at);
+    }
+
+    fn pop_back_if_current(&mut self, at: usize) -> Option<Segment> {
+        let tail = &mut self.tails[at];
+        if tail.log == NO_LOG {
+            if self.queues[at].earlier.is_empty() {
+                return None;
+            }
+            *tail = Tail::from(self.queues[at].earlier.pop_back()?);
+            self.queues[at].earlier_bytes -= tail.len() as usize;
+        }
+        if !self.current.iter().flatten().any(|&current| current == tail.log) {
+            return None;
+        }
+        Some(core::mem::take(tail).segment())
+    }
+
+    /// A log that only this straggler's segments refer to, with room for `more` bytes.
+    fn own_log(&mut self, at: usize, more: u32) -> u32 {
+        let owner = u32::try_from(at).unwrap_or(NOBODY);
+        if !self.logs.may_grow(self.queues[at].own, owner, more) {
+            self.queues[at].own = self.logs.add(owner);
+        }
+        self.queues[at].own
+    }
+}

@@ -1,0 +1,146 @@
+//! What is written next, and what becomes of the queue when it is.
+
+use super::Outbound;
+use super::queue::Segment;
+use crate::base::Time;
+use crate::state::Pause;
+
+/// What is left to go ahead of a slice, and the rest of it.
+fn split<'a>(slice: &'a [u8], left: &mut usize) -> (&'a [u8], &'a [u8]) {
+    let (front, rest) = slice.split_at(slice.len().min(*left));
+    *left -= front.len();
+    (front, rest)
+}
+
+impl Outbound {
+    /// What to write next, as slices in order.
+    pub(crate) fn slices(&self, index: u32) -> impl Iterator<Item = &[u8]> + '_ {
+        let (tail, queue) = (self.tails[index as usize], &self.queues[index as usize]);
+        let bytes = |segment: Segment| self.logs.bytes(segment);
+        // Most often there is nothing to go ahead, and nothing to go ahead of that.
+        let begun = if queue.control.is_empty() { 0 } else { queue.begun as usize };
+        let ahead = (begun > 0).then(|| {
+            queue.segments(tail).scan(begun, move |left, segment| {
+                let (front, _) = split(bytes(segment), left);
+                Some(front)
+            })
+        });
+        let mut left = begun;
+        let rest = queue.segments(tail).map(move |segment| split(bytes(segment), &mut left).1);
+        let slices = ahead.into_iter().flatten().chain([&queue.control[..]]).chain(rest);
+        slices.filter(|slice| !slice.is_empty())
+    }
+
+    /// The layer below has taken so many bytes from the front and not yet written them: they stay what they are.
+    /// With the message that they end in, of which the rest must follow.
+    pub(crate) fn sealed(&mut self, index: u32, bytes: usize) {
+        let at = index as usize;
+        if self.queues[at].begun == 0 && !self.queues[at].control.is_empty() {
+            // Nothing goes before what goes before everything.
+            return;
+        }
+        let (mut left, mut begun) = (u32::try_from(bytes).unwrap_or(u32::MAX), 0);
+        for segment in self.queues[at].segments(self.tails[at]) {
+            let taken = left.min(segment.len());
+            left -= taken;
+            begun += taken;
+            if taken < segment.len() {
+                begun += self.logs.rest_of_message(Segment { start: segment.start + taken, ..segment });
+                break;
+            }
+        }
+        self.queues[at].begun = self.queues[at].begun.max(begun);
+    }
+
+    /// What a layer below may take at a time: what was begun, what goes before all else, or the rest, and not one with the
+    /// other, since something may come between.
+    #[cfg(feature = "tls")]
+    pub(crate) fn batch(&self, index: u32) -> impl Iterator<Item = &[u8]> + '_ {
+        let queue = &self.queues[index as usize];
+        let parts = if queue.control.is_empty() { usize::MAX } else { 1 };
+        self.slices(index).take(parts)
+    }
+
+    /// The socket took `bytes` bytes of what [`slices`](Self::slices) shows; returns how many of them were queued.
+    pub(crate) fn wrote(&mut self, now: Time, index: u32, bytes: usize) -> usize {
+        let at = index as usize;
+        let pending = self.pending(index);
+        let bytes = bytes.min(pending);
+        self.queued -= bytes as u64;
+        if bytes == pending && self.queues[at].is_plain() {
+            // The usual case: one contiguous slice, taken whole.
+            let tail = core::mem::take(&mut self.tails[at]);
+            self.release(tail.segment());
+            return bytes;
+        }
+        let begun = self.queues[at].begun as usize;
+        let first = bytes.min(begun);
+        self.advance(at, first);
+        let control = (bytes - first).min(self.queues[at].control.len());
+        if control > 0 {
+            self.queues[at].control.drain(..control);
+        }
+        self.advance(at, bytes - first - control);
+        self.queues[at].begun = match u32::try_from(begun - first) {
+            Ok(rest @ 1..) => rest,
+            _ => self.rest_of_begun(at),
+        };
+        self.queues[at].pay(now, bytes, pending - bytes, &self.limits);
+        self.relax(index);
+        self.set_cap(at);
+        bytes
+    }
+
+    /// The socket takes nothing more for now: what is queued is measured against the marks, and is due.
+    pub(crate) fn blocked(&mut self, now: Time, index: u32) {
+        let at = index as usize;
+        let pending = self.pending(index);
+        if pending == 0 {
+            return;
+        }
+        self.queues[at].owe(now, pending, &self.limits);
+        self.blocked.insert(index);
+        self.stall_above(index, pending);
+        self.set_cap(at);
+    }
+
+    /// See [`Pause`].
+    pub(crate) fn passed_over(&mut self, index: u32, pause: Pause) {
+        if let Some(owed) = &mut self.queues[index as usize].owed {
+            owed.due = pause.postpone(owed.due, self.limits.time_for(owed.bytes()));
+        }
+    }
+
+    /// Takes `bytes` bytes from the front of the data.
+    fn advance(&mut self, at: usize, mut bytes: usize) {
+        while bytes > 0 {
+            let queue = &mut self.queues[at];
+            let front = if queue.earlier.is_empty() { None } else { queue.earlier.front_mut() };
+            let Some(front) = front else {
+                let tail = &mut self.tails[at];
+                tail.start += u32::try_from(bytes).unwrap_or(u32::MAX).min(tail.len());
+                if tail.len() == 0 {
+                    let done = core::mem::take(tail);
+                    self.release(done.segment());
+                }
+                return;
+            };
+            let take = bytes.min(front.len() as usize);
+            let take_u32 = u32::try_from(take).unwrap_or(u32::MAX);
+            front.start += take_u32;
+            let done = *front;
+            bytes -= take;
+            self.queues[at].earlier_bytes -= take;
+            if done.is_empty() {
+                self.queues[at].earlier.pop_front();
+                self.release(done);
+            }
+        }
+    }
+
+    /// How much of the first message in the queue is left, if it has been begun.
+    fn rest_of_begun(&self, at: usize) -> u32 {
+        let front = self.queues[at].segments(self.tails[at]).next();
+        front.map_or(0, |segment| self.logs.rest_of_message(segment))
+    }
+}

@@ -1,0 +1,35 @@
+use crate::base::Time;
+use core::time::Duration;
+
+/// How often one connection exceeded its rate of late.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Strikes {
+    count: u32,
+    last: Time,
+}
+
+impl Strikes {
+    /// Adds one, after forgetting what is long ago, and returns the count.
+    pub(crate) fn add(&mut self, now: Time, forgive_after: Duration) -> u32 {
+        if now.since(self.last) > forgive_after {
+            self.count = 0;
+        }
+        self.last = now;
+        self.count = self.count.saturating_add(1);
+        self.count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strikes_are_forgiven_after_a_rest() {
+        let mut strikes = Strikes::default();
+        let rest = Duration::from_secs(60);
+        assert_eq!(strikes.add(Time::from_secs(1), rest), 1);
+        assert_eq!(strikes.add(Time::from_secs(61), rest), 2);
+        assert_eq!(strikes.add(Time::from_secs(122), rest), 1);
+    }
+}

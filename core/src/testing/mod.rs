@@ -1,0 +1,347 @@
+//! Test an application as one tests a function: no sockets, no threads, no waiting.
+//!
+//! [`TestHub`] is a whole machine with sockets that take everything and a clock that stands still until it
+//! is moved.
+//!
+//! ```
+//! use drupe_core::app::Chat;
+//! use drupe_core::testing::TestHub;
+//!
+//! let mut hub = TestHub::new(Chat::default());
+//! let (ann, bob) = (hub.connect(), hub.connect());
+//! hub.line(ann, "/nick ann");
+//! hub.line(bob, "/nick bob");
+//! hub.clear();
+//! hub.line(ann, "hello, Bob");
+//! assert_eq!(hub.lines(bob), ["<ann> hello, Bob"]);
+//! hub.line(bob, "/quit");
+//! assert!(hub.is_closed(bob));
+//! assert_eq!(hub.lines(ann), ["<ann> hello, Bob", "* bob left"]);
+//! ```
+
+#[cfg(feature = "sim")]
+pub mod sim;
+
+use crate::base::Failure;
+use crate::base::{ConnId, DialId, ListenerId, Peer, Reason, Time, UnixTime};
+use crate::config::Config;
+use crate::config::Listen;
+use crate::facts::Refusal;
+use crate::facts::Request;
+use crate::handler::Handler;
+use crate::machine::{End, Machine};
+use crate::tls::Secured;
+use crate::tunnel::{LinkId, TunnelReport};
+use crate::wire::Scratch;
+use crate::wire::telnet::Terminal;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::{Ipv4Addr, SocketAddr};
+use core::time::Duration;
+
+/// A whole server in virtual time, for tests of a [`Handler`].
+///
+/// A panic of the handler goes on in the test, so that an assertion in a handler can fail. A test of what a server does about
+/// panics [catches](Self::catch_panics) them, as a server does.
+pub struct TestHub<H: Handler> {
+    machine: Machine<H>,
+    now: Time,
+    peers: BTreeMap<ConnId, TestPeer>,
+    next_port: u16,
+}
+
+struct TestPeer {
+    peer: Peer,
+    received: Vec<u8>,
+    /// How many more bytes its socket takes.
+    writable: usize,
+    closed: bool,
+}
+
+impl<H: Handler> fmt::Debug for TestHub<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestHub").field("machine", &self.machine).finish_non_exhaustive()
+    }
+}
+
+impl<H: Handler> TestHub<H> {
+    /// A server with one listener for lines, the default limits and seed 0.
+    pub fn new(handler: H) -> Self {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self::with_config(Config::listening([Listen::lines(any)]), handler)
+    }
+
+    /// A server with this configuration. It starts on 2027-01-15 at 08:00 UTC by the clock on the wall.
+    pub fn with_config(config: Config, handler: H) -> Self {
+        let mut machine = Machine::new(config, handler);
+        machine.keep_panics(true);
+        machine.clock_set(Time::START, UnixTime::from_secs(1_800_000_000));
+        machine.started(Time::START);
+        machine.resume_panic();
+        Self { machine, now: Time::START, peers: BTreeMap::new(), next_port: 40_000 }
+    }
+
+    /// From now on a panic of the handler ends the connection that it is told about, as on a server, and the test goes on. That
+    /// needs the feature `std`.
+    pub fn catch_panics(&mut self) {
+        self.machine.keep_panics(false);
+    }
+
+    /// A peer connects to the first listener, from an address of its own.
+    ///
+    /// # Panics
+    /// If it is refused; see [`try_connect`](Self::try_connect). If the configuration has no listener.
+    #[expect(clippy::panic, reason = "a test should fail where its assumption does")]
+    pub fn connect(&mut self) -> ConnId {
+        let port = self.next_port;
+        self.next_port = self.next_port.wrapping_add(1);
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        match self.try_connect(ListenerId(0), address.into()) {
+            Ok(id) => id,
+            Err(refusal) => panic!("the peer was refused: {}", refusal.reason),
+        }
+    }
+
+    /// A peer connects.
+    ///
+    /// # Errors
+    /// If it is refused.
+    ///
+    /// # Panics
+    /// If the configuration never had such a listener: nobody is refused by what is not there.
+    pub fn try_connect(&mut self, listener: ListenerId, peer: Peer) -> Result<ConnId, Refusal> {
+        assert!(
+            self.machine.has_had_listener(listener),
+            "there is no listener {}: the configuration has {}; `Config::listening` makes one that has some",
+            listener.0,
+            self.machine.config().listeners.len(),
+        );
+        let outcome = self.machine.accepted(self.now, listener, peer);
+        self.machine.resume_panic();
+        let id = outcome?;
+        self.peers.insert(id, TestPeer { peer, received: Vec::new(), writable: usize::MAX, closed: false });
+        self.flush();
+        Ok(id)
+    }
+
+    /// A peer sends one line.
+    pub fn line(&mut self, conn: ConnId, text: &str) {
+        self.send(conn, &[text.as_bytes(), b"\n"].concat());
+    }
+
+    /// A peer sends bytes.
+    pub fn send(&mut self, conn: ConnId, bytes: &[u8]) {
+        self.machine.received(self.now, conn, &mut bytes.to_vec());
+        self.flush();
+    }
+
+    /// A peer ends its half of the connection.
+    pub fn end(&mut self, conn: ConnId) {
+        self.machine.ended(self.now, conn);
+        self.flush();
+    }
+
+    /// A peer's connection breaks.
+    pub fn fail(&mut self, conn: ConnId, failure: Failure) {
+        self.machine.failed(self.now, conn, failure);
+        self.flush();
+    }
+
+    /// From now on a peer's socket takes only so many more bytes; `usize::MAX` is a peer that reads.
+    pub fn set_writable(&mut self, conn: ConnId, bytes: usize) {
+        if let Some(peer) = self.peers.get_mut(&conn) {
+            peer.writable = bytes;
+        }
+        self.push(conn);
+        self.flush();
+    }
+
+    /// A note comes from outside.
+    pub fn note(&mut self, note: H::Note) {
+        self.machine.noted(self.now, note);
+        self.flush();
+    }
+
+    /// An operator asks for something.
+    pub fn request(&mut self, request: &Request) {
+        self.machine.requested(self.now, request);
+        self.flush();
+    }
+
+    /// TLS is agreed on for a connection of a listener with [`Tls::elsewhere`](crate::tls::Tls::elsewhere).
+    pub fn secured(&mut self, conn: ConnId, secured: &Secured) {
+        self.machine.secured(self.now, conn, secured);
+        self.flush();
+    }
+
+    /// Has the machine go on with another configuration.
+    pub fn reconfigure(&mut self, config: Config) {
+        self.machine.reconfigured(self.now, config);
+        self.flush();
+    }
+
+    /// An attempt to connect goes well; `None` if it is no longer wanted.
+    pub fn dialed(&mut self, dial: DialId, peer: Peer) -> Option<ConnId> {
+        let id = self.machine.dialed(self.now, dial, peer);
+        self.machine.resume_panic();
+        let id = id?;
+        self.peers.insert(id, TestPeer { peer, received: Vec::new(), writable: usize::MAX, closed: false });
+        self.flush();
+        Some(id)
+    }
+
+    /// An attempt to connect fails.
+    pub fn dial_failed(&mut self, dial: DialId, failure: Failure) {
+        self.machine.dial_failed(self.now, dial, failure);
+        self.flush();
+    }
+
+    /// Lets time pass, stopping at every deadline on the way.
+    pub fn advance(&mut self, span: Duration) {
+        let until = self.now + span;
+        while let Some(deadline) = self.machine.deadline().filter(|deadline| deadline.at <= until) {
+            self.now = self.now.max(deadline.at);
+            self.machine.elapsed(self.now);
+            self.flush();
+        }
+        self.now = until;
+        self.machine.elapsed(until);
+        self.flush();
+    }
+
+    /// Something happens to an SSH connection of a [tunnel](crate::tunnel).
+    pub fn tunnel_reported(&mut self, link: LinkId, report: &TunnelReport) {
+        self.machine.tunnel_reported(self.now, link, report);
+        self.flush();
+    }
+
+    /// Sets the clock on the wall.
+    pub fn set_clock(&mut self, unix: UnixTime) {
+        self.machine.clock_set(self.now, unix);
+        self.flush();
+    }
+
+    /// All lines, the last one also if it is not complete, that a peer received since the start or the last [`clear`](Self::clear).
+    #[must_use]
+    pub fn lines(&self, conn: ConnId) -> Vec<String> {
+        String::from_utf8_lossy(self.received(conn)).lines().map(ToString::to_string).collect()
+    }
+
+    /// All bytes that a peer received since the start or the last [`clear`](Self::clear).
+    #[must_use]
+    pub fn received(&self, conn: ConnId) -> &[u8] {
+        self.peers.get(&conn).map_or(&[], |peer| &peer.received)
+    }
+
+    /// All messages in what a peer received since the start or the last [`clear`](Self::clear), taken apart
+    /// by the first listener's wire.
+    #[must_use]
+    pub fn messages(&self, conn: ConnId) -> Vec<Vec<u8>> {
+        let wire = self.machine.config().listeners.first().map(|listen| listen.protocol.wire()).unwrap_or_default();
+        let (mut decoder, mut bytes) = (wire.decoder(), self.received(conn).to_vec());
+        let (mut at, mut messages) = (0, Vec::new());
+        let (mut scratch, budget) = (Scratch::default(), &self.machine.config().budget);
+        while at < bytes.len()
+            && let Ok(decoded) = decoder.decode(&mut bytes[at..], &mut scratch, budget)
+        {
+            at += decoded.used;
+            messages.extend(decoded.message().map(|payload| payload.as_bytes().to_vec()));
+        }
+        messages
+    }
+
+    /// Forgets what everybody received.
+    pub fn clear(&mut self) {
+        for peer in self.peers.values_mut() {
+            peer.received.clear();
+        }
+    }
+
+    /// The address of a peer, or `local` once it is unknown.
+    #[must_use]
+    pub fn peer(&self, conn: ConnId) -> Peer {
+        self.peers.get(&conn).map_or(Peer::Local, |peer| peer.peer)
+    }
+
+    /// Whether a peer sees its connection closed.
+    #[must_use]
+    pub fn is_closed(&self, conn: ConnId) -> bool {
+        self.peers.get(&conn).is_none_or(|peer| peer.closed)
+    }
+
+    /// How many connections ended with a reason, those that were served over HTTP alone included.
+    #[must_use]
+    pub fn ended(&self, reason: Reason) -> u64 {
+        let metrics = self.machine.metrics();
+        metrics.ended.get(reason) + metrics.http_ended.get(reason)
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// The machine.
+    #[must_use]
+    pub fn machine(&self) -> &Machine<H> {
+        &self.machine
+    }
+
+    /// The application.
+    #[must_use]
+    pub fn handler(&self) -> &H {
+        self.machine.handler()
+    }
+
+    /// Changes the application behind the server's back.
+    pub fn with_handler<T>(&mut self, change: impl FnOnce(&mut H) -> T) -> T {
+        change(self.machine.handler_mut())
+    }
+
+    /// What a telnet peer told of itself.
+    #[must_use]
+    pub fn terminal(&self, conn: ConnId) -> Option<&Terminal> {
+        self.machine.terminal(conn)
+    }
+
+    /// Writes to everybody what the machine wants written, as a shell does at the end of a turn.
+    fn flush(&mut self) {
+        while let Some(id) = self.machine.next_changed() {
+            self.push(id);
+        }
+        self.machine.turn_ended(self.now);
+        self.machine.resume_panic();
+    }
+
+    fn push(&mut self, id: ConnId) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(intent) = self.machine.intent(id) else {
+            peer.closed = true;
+            return;
+        };
+        let (mut taken, pending) = (0, intent.transmit.len());
+        for slice in intent.transmit.slices() {
+            let take = slice.len().min(peer.writable);
+            peer.received.extend_from_slice(&slice[..take]);
+            if peer.writable != usize::MAX {
+                peer.writable -= take;
+            }
+            taken += take;
+        }
+        if intent.end == End::Shutdown && !peer.closed {
+            // A polite peer closes when it is closed.
+            peer.closed = true;
+            self.machine.ended(self.now, id);
+            return;
+        }
+        if taken > 0 {
+            self.machine.wrote(self.now, id, taken);
+        }
+        if taken < pending {
+            self.machine.blocked(self.now, id);
+        }
+    }
+}

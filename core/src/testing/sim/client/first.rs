@@ -1,0 +1,96 @@
+//! Telnet where the listener takes the wire from the first bytes.
+
+use super::Codec;
+use crate::base::Random;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// `IAC NOP` (RFC 854): does nothing.
+const NOP: [u8; 2] = [255, 241];
+
+/// Sends a telnet command first, or nothing until it hears something: a peer that begins with text speaks lines there.
+pub(super) struct First {
+    within: Box<dyn Codec>,
+    waits: bool,
+    /// It has sent nothing yet.
+    is_silent: bool,
+    /// What it heard is no telnet: it may be the last words for a peer that has not shown what it speaks, which are a line.
+    odd: Option<String>,
+}
+
+impl First {
+    pub(super) fn new(within: Box<dyn Codec>) -> Self {
+        Self { within, waits: false, is_silent: false, odd: None }
+    }
+}
+
+impl Codec for First {
+    fn begin(&mut self, random: &mut Random, out: &mut Vec<u8>) {
+        let before = out.len();
+        self.within.begin(random, out);
+        self.waits = out.len() == before && random.below(2) == 0;
+        if out.len() == before && !self.waits {
+            out.extend_from_slice(&NOP);
+        }
+        (self.is_silent, self.odd) = (out.len() == before, None);
+    }
+
+    fn is_ready(&self) -> bool {
+        !self.waits && self.within.is_ready()
+    }
+
+    fn say(&mut self, message: &str, random: &mut Random, out: &mut Vec<u8>) {
+        self.is_silent = false;
+        self.within.say(message, random, out);
+    }
+
+    fn raw(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        self.is_silent = false;
+        self.within.raw(bytes, out);
+    }
+
+    fn fidget(&mut self, random: &mut Random, out: &mut Vec<u8>) {
+        self.is_silent = false;
+        self.within.fidget(random, out);
+    }
+
+    fn close(&mut self, out: &mut Vec<u8>) -> bool {
+        self.within.close(out)
+    }
+
+    fn hear(&mut self, bytes: &[u8], heard: &mut Vec<String>, out: &mut Vec<u8>) -> Result<(), String> {
+        if let Some(odd) = self.odd.take().filter(|_| !bytes.is_empty()) {
+            return Err(odd);
+        }
+        self.waits &= bytes.is_empty();
+        let answered = out.len();
+        let outcome = self.within.hear(bytes, heard, out);
+        self.is_silent &= out.len() == answered;
+        match outcome {
+            Err(odd) if self.is_silent && bytes.ends_with(b"\n") => self.odd = Some(odd),
+            outcome => return outcome,
+        }
+        Ok(())
+    }
+
+    fn finished(&mut self, heard: &mut Vec<String>) -> Result<(), String> {
+        self.within.finished(heard)
+    }
+
+    fn over(&mut self, heard: &mut Vec<String>) {
+        self.within.over(heard);
+    }
+
+    fn rested(&mut self) -> Result<(), String> {
+        self.within.rested()
+    }
+
+    fn unfinished(&self) -> Option<String> {
+        self.within.unfinished()
+    }
+
+    fn answers_pings(&self) -> bool {
+        self.within.answers_pings()
+    }
+}

@@ -1,0 +1,441 @@
+//! A seeded world around a whole server: many peers on every wire over links that shorten, delay, stall and reset, one to four
+//! shards whose messages come late, a clock that jumps, a process that is stopped for a while, new configurations, and for
+//! [tunnels](crate::tunnel) SSH servers that go away, fall silent or refuse. Needs the feature `sim`.
+//!
+//! After every step the promises of the machine are checked, and all of its gauges and tables
+//! [recounted](crate::Machine::recount). Whatever is found depends on the seed alone: a failure names the
+//! seed and the promise, prints the trace of everything that happened, and happens again with the same seed. A test's own
+//! assertion that fails while a world is alive prints that world's trace as well (with the feature `std`).
+//!
+//! Peers are [`Client`]s, ready-made for every wire, or [`Actor`]s of your own.
+//!
+//! ```
+//! use drupe_core::sim::{Client, Link, World};
+//! use drupe_core::{app::Echo, Config, Listen};
+//!
+//! for seed in 0..20 {
+//!     let listeners = ["tcp://127.0.0.1:7000", "ws://127.0.0.1:7001"].map(|text| text.parse::<Listen>().unwrap());
+//!     let mut world = World::new(seed, Config::listening(listeners), Echo);
+//!     let ann = world.add(Link::Steady, Client::lines().says(["hello", "bye"]));
+//!     let bob = world.add_at(1, Link::Troubled, Client::websocket().says(["hi"]));
+//!     world.run(200);
+//!     world.settle();
+//!     assert!(world.actor(ann).heard().starts_with(&["hello".into()]));
+//!     assert!(world.actor(bob).heard().len() <= 2); // Its link may have broken, or it was told of the end.
+//! }
+//! ```
+//!
+//! # The promises
+//!
+//! - A connection is told as opened once, as closed once and last, and named only in between. `Stalled` and `Drained` alternate.
+//! - After [`next_changed`](crate::Machine::next_changed) has named everybody, no intent is another than when it was last named.
+//! - The deadline lies in the future once `elapsed` was called and everything was written.
+//! - Gauges and tables equal recounts; counters equal what was given and taken.
+//! - One fact costs a bounded number of steps (with the feature `work`).
+//! - What a peer sent is read once nothing is in the way: see [`World::rest`].
+//! - Who answers pings is not closed as silent.
+//! - In the end nobody and nothing is left, and every connection ended with one reason.
+//! - What a [`Client`] receives is what its wire allows: see there.
+//! - The facts of a run, given to fresh machines, have the same outcome, byte for byte: [`World::replay`].
+
+mod client;
+mod node;
+mod peer;
+mod promise;
+mod replay;
+mod rest;
+mod tunnel;
+mod turn;
+mod watch;
+
+pub use client::{Client, Do, Session};
+pub use peer::{Act, Actor, Link};
+
+use crate::base::{ConnId, ListenerId, Peer, Random, Time, UnixTime};
+use crate::config::Config;
+use crate::facts::{Input, Request};
+use crate::facts::{Letter, Shard};
+use crate::handler::Handler;
+use crate::metrics::Metrics;
+use crate::tunnel::TunnelId;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::cell::Cell;
+use core::fmt::{self, Write as _};
+use core::time::Duration;
+use node::{Mail, Node};
+use peer::{PeerEnd, Place};
+use tunnel::SshServer;
+use watch::Watch;
+
+/// A server, its peers, and what lies between them.
+pub struct World<H: Handler, A> {
+    seed: u64,
+    random: Random,
+    now: Time,
+    nodes: Vec<Node<H>>,
+    ends: Vec<PeerEnd<A>>,
+    faults: Faults,
+    on_letter: Option<OnLetter<H>>,
+    servers: BTreeMap<TunnelId, SshServer>,
+    /// SSH servers are well, and no shard stalls.
+    calm: bool,
+    /// A peer wanted to connect where nobody ever listened.
+    unreachable: Option<ListenerId>,
+    may_be_empty: bool,
+    /// The trace is not printed, or was already.
+    quiet: Cell<bool>,
+    checks: Cell<u32>,
+}
+
+type OnLetter<H> = Box<dyn FnMut(&mut H, &Letter)>;
+
+/// Which things go wrong in [`World::run`] beside the links. The default is what goes wrong for any server; the rest is for
+/// who wants it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Faults {
+    /// An operator kicks peers.
+    pub kicks: bool,
+    /// The process runs out of descriptors.
+    pub accept_failures: bool,
+    /// The clock goes back.
+    pub clock_back: bool,
+    /// The whole process stops for a while (`SIGSTOP`, a suspended virtual machine), for up to this long.
+    pub pause_max: Duration,
+    /// One shard stops for a while, for up to this long.
+    pub stall_max: Duration,
+    /// A shard counts as behind when so many messages of others wait for it; see [`Machine::held_back`](crate::Machine::held_back).
+    pub behind: usize,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self {
+            kicks: true,
+            accept_failures: true,
+            clock_back: true,
+            pause_max: Duration::ZERO,
+            stall_max: Duration::ZERO,
+            behind: 65_536,
+        }
+    }
+}
+
+impl<H: Handler, A> fmt::Debug for World<H, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World").field("seed", &self.seed).field("now", &self.now).finish_non_exhaustive()
+    }
+}
+
+impl<H: Handler, A: Actor> World<H, A>
+where
+    H::Note: fmt::Display,
+{
+    /// A world in which all chance comes from `seed`, the configuration's too.
+    pub fn new(seed: u64, config: Config, handler: H) -> Self {
+        let node = Node::new(Config { seed: Some(seed), ..config }, handler, Shard::ALONE);
+        Self::with_nodes(seed, alloc::vec![node])
+    }
+
+    /// A world with a server of several shards, each with a handler of its own.
+    ///
+    /// # Panics
+    /// If `count` is 0.
+    #[expect(clippy::expect_used, reason = "a test should fail where its assumption does")]
+    pub fn of_shards(seed: u64, config: &Config, count: u8, mut handler: impl FnMut(Shard) -> H) -> Self {
+        let nodes = (0..count.max(1)).map(|number| {
+            let shard = Shard::new(number, count).expect("a server has at least one shard");
+            Node::new(Config { seed: Some(seed), ..config.clone() }, handler(shard), shard)
+        });
+        Self::with_nodes(seed, nodes.collect())
+    }
+
+    fn with_nodes(seed: u64, nodes: Vec<Node<H>>) -> Self {
+        let mut world = Self {
+            seed,
+            random: Random::new(seed ^ 0x5eed),
+            now: Time::START,
+            nodes,
+            ends: Vec::new(),
+            faults: Faults::default(),
+            on_letter: None,
+            servers: BTreeMap::new(),
+            calm: false,
+            unreachable: None,
+            may_be_empty: false,
+            quiet: Cell::new(false),
+            checks: Cell::new(0),
+        };
+        for node in 0..world.nodes.len() {
+            world.apply(node, Input::TakesJobs);
+            world.apply(node, Input::Started);
+        }
+        world
+    }
+
+    /// Which things go wrong.
+    #[must_use]
+    pub fn faults(mut self, faults: Faults) -> Self {
+        self.faults = faults;
+        self
+    }
+
+    /// Prints no trace when a test's own assertion fails: for who runs many worlds and only counts those that fail.
+    #[must_use]
+    pub fn quiet(self) -> Self {
+        self.quiet.set(true);
+        self
+    }
+
+    /// It is no error if nobody is ever let in: for who runs many worlds with limits by chance.
+    #[must_use]
+    pub const fn may_be_empty(mut self) -> Self {
+        self.may_be_empty = true;
+        self
+    }
+
+    /// From now on a panic of a handler ends the connection that it is told about, as on a server, instead of failing the test. That
+    /// needs the feature `std`.
+    #[must_use]
+    pub fn catch_panics(mut self) -> Self {
+        self.nodes.iter_mut().for_each(|node| node.machine.keep_panics(false));
+        self
+    }
+
+    /// Has `call` called with a shard's handler before a message from another shard is delivered there: for a model of who
+    /// should receive what.
+    #[must_use]
+    pub fn on_letter(mut self, call: impl FnMut(&mut H, &Letter) + 'static) -> Self {
+        self.on_letter = Some(Box::new(call));
+        self
+    }
+
+    /// Adds a peer that is about to connect to the first listener; returns its number.
+    pub fn add(&mut self, link: Link, actor: A) -> usize {
+        self.add_at(0, link, actor)
+    }
+
+    /// Adds a peer that is about to connect to the listener of this number; returns the peer's number.
+    pub fn add_at(&mut self, listener: u32, link: Link, actor: A) -> usize {
+        let place = Place { listener: ListenerId(listener), ..Place::default() };
+        self.add_to(place, link, actor)
+    }
+
+    /// Adds a peer that connects to the listener of this number from `from`, and with `returns` again whenever its connection is
+    /// over; returns the peer's number.
+    pub fn add_from(&mut self, from: Peer, listener: u32, returns: bool, link: Link, actor: A) -> usize {
+        self.add_to(Place { listener: ListenerId(listener), from: Some(from), returns, elsewhere: false }, link, actor)
+    }
+
+    /// Adds a peer that waits elsewhere for the server to dial it, each time anew; returns its number.
+    pub fn add_elsewhere(&mut self, link: Link, actor: A) -> usize {
+        self.add_to(Place { elsewhere: true, ..Place::default() }, link, actor)
+    }
+
+    fn add_to(&mut self, place: Place, link: Link, actor: A) -> usize {
+        self.ends.push(PeerEnd::new(place, link, actor));
+        self.ends.len() - 1
+    }
+
+    /// A peer, by its number.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn actor(&self, number: usize) -> &A {
+        &self.ends[number].actor
+    }
+
+    /// All peers, by their numbers.
+    pub fn actors(&self) -> impl Iterator<Item = &A> {
+        self.ends.iter().map(|end| &end.actor)
+    }
+
+    /// The connections that a peer has had, in order; nothing for one that was refused.
+    ///
+    /// # Panics
+    /// If there is no such peer.
+    #[must_use]
+    pub fn connections(&self, number: usize) -> &[ConnId] {
+        &self.ends[number].conns
+    }
+
+    /// Whether the peer's link took and brought everything at once from its beginning on.
+    ///
+    /// # Panics
+    /// If there is no such peer.
+    #[must_use]
+    pub fn is_steady(&self, number: usize) -> bool {
+        self.ends[number].always_steady
+    }
+
+    /// Why a connection ended, if it was told as closed.
+    #[must_use]
+    pub fn reason(&self, conn: ConnId) -> Option<crate::base::Reason> {
+        self.nodes.get(usize::from(conn.shard()))?.machine.handler().reason(conn)
+    }
+
+    /// The application; with several shards, the first one's.
+    #[must_use]
+    pub fn handler(&self) -> &H {
+        self.nodes[0].machine.handler().inner()
+    }
+
+    /// The application of each shard.
+    pub fn handlers(&self) -> impl Iterator<Item = &H> {
+        self.nodes.iter().map(|node| node.machine.handler().inner())
+    }
+
+    /// The configuration, with the seed.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        self.nodes[0].machine.config()
+    }
+
+    /// The counters; with several shards, their sums.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        let mut metrics = self.nodes[0].machine.metrics();
+        self.nodes[1..].iter().for_each(|node| metrics.add(&node.machine.metrics()));
+        metrics
+    }
+
+    /// The time.
+    #[must_use]
+    pub const fn now(&self) -> Time {
+        self.now
+    }
+
+    /// Everything that happened, as a [`trace`](crate::trace); with several shards, the first one's. What is enciphered on the
+    /// way stands there as it is inside.
+    #[must_use]
+    pub fn trace(&self) -> &str {
+        self.nodes[0].machine.recorded()
+    }
+
+    /// The traces of all shards, each behind a line with its number.
+    #[must_use]
+    pub fn traces(&self) -> String {
+        let mut text = String::new();
+        for (number, node) in self.nodes.iter().enumerate() {
+            if self.nodes.len() > 1 {
+                // Writing to a string does not fail.
+                let _ = writeln!(text, "# shard {number}");
+            }
+            text.push_str(node.machine.recorded());
+        }
+        text
+    }
+
+    /// Lets so many things happen.
+    ///
+    /// # Panics
+    /// If a promise is broken: with the seed, the promise, and the trace.
+    pub fn run(&mut self, steps: u32) {
+        for _ in 0..steps {
+            self.step();
+            self.check();
+        }
+    }
+
+    /// An operator asks the server for something.
+    ///
+    /// # Panics
+    /// If a promise is broken.
+    pub fn request(&mut self, request: &Request) {
+        // As a shell's handle does: to everybody where everybody has a part in it.
+        let nodes = if matches!(request, Request::Drain) { self.nodes.len() } else { 1 };
+        for node in (0..nodes).rev() {
+            self.apply(node, Input::Requested(request.clone()));
+        }
+        self.check();
+    }
+
+    /// The clock on the wall is set, on all shards.
+    pub fn set_clock(&mut self, unix: UnixTime) {
+        (0..self.nodes.len()).for_each(|node| self.apply(node, Input::ClockSet(unix)));
+    }
+
+    /// A note from outside reaches a shard; one that is not there is the first.
+    ///
+    /// # Panics
+    /// If a promise is broken.
+    pub fn note(&mut self, shard: u8, note: H::Note) {
+        let node = usize::from(shard).min(self.nodes.len() - 1);
+        self.apply(node, Input::Noted(note));
+        self.check();
+    }
+
+    /// The server gets another configuration: the first shard at once, the others when its message arrives.
+    ///
+    /// # Panics
+    /// If a promise is broken.
+    pub fn reconfigure(&mut self, config: &Config) {
+        for node in 1..self.nodes.len() {
+            self.post(0, node, Mail::Reconfigured(config.clone().into()));
+        }
+        self.reconfigured(0, config.clone());
+        self.check();
+    }
+
+    /// Lets time pass, with a stop at every deadline.
+    ///
+    /// # Panics
+    /// If a promise is broken.
+    pub fn advance(&mut self, span: Duration) {
+        self.pass(span);
+        self.check();
+    }
+
+    /// The whole process stops for so long: nothing is read, written or looked at, and then everything at once.
+    ///
+    /// # Panics
+    /// If a promise is broken.
+    pub fn pause(&mut self, span: Duration) {
+        self.stop(span);
+        self.check();
+    }
+
+    /// Drains the server over links that have become steady, until nobody is left.
+    ///
+    /// # Panics
+    /// If somebody stays, or a promise is broken; if there are peers, and none of them was ever let in.
+    pub fn settle(&mut self) {
+        let nobody = self.unreachable.filter(|_| self.nodes.iter().all(|node| node.machine.metrics().opened == 0));
+        self.promise(nobody.is_none(), "somebody can connect: there is no such listener");
+        let has_opened = self.nodes.iter().any(|node| node.machine.metrics().opened > 0);
+        // A world in which nobody could break anything has shown nothing.
+        let is_empty = !has_opened && !self.ends.is_empty();
+        self.promise(!is_empty || self.may_be_empty, "somebody ever connected, in the steps that were run");
+        self.ends.iter_mut().for_each(|end| end.link = Link::Steady);
+        self.rest();
+        self.calm = true;
+        self.request(&Request::Drain);
+        for _ in 0..1_000 {
+            self.flush_all();
+            self.deliver_steady();
+            self.deliver_mail();
+            self.pass(Duration::from_millis(500));
+            self.check();
+            if self.nodes.iter().all(|node| node.machine.is_drained()) {
+                self.flush_all();
+                return self.check_end();
+            }
+        }
+        self.promise(false, "a drain comes to its end");
+    }
+}
+
+impl<H: Handler, A> Drop for World<H, A> {
+    /// Prints the trace if a test fails in its own code.
+    fn drop(&mut self) {
+        #[cfg(feature = "std")]
+        if std::thread::panicking() && !self.quiet.get() {
+            let traces: Vec<&str> = self.nodes.iter().map(|node| node.machine.recorded()).collect();
+            std::eprintln!("The test failed in the world of seed {}. The trace:\n{}", self.seed, traces.join("\n"));
+        }
+    }
+}

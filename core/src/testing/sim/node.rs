@@ -1,0 +1,129 @@
+//! One shard of the server: a machine, its sockets, and what other shards have sent to it.
+
+use super::Watch;
+use crate::base::{ConnId, ListenerId, Peer, Time};
+use crate::config::Config;
+use crate::facts::record::Recorder;
+use crate::facts::{Letter, Shard};
+use crate::handler::Handler;
+use crate::machine::{End, Machine};
+use crate::state::Job;
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::fmt;
+
+pub(super) struct Node<H: Handler> {
+    pub(super) machine: Machine<Watch<H>>,
+    /// Who has a connection's index, as a shell keeps its sockets.
+    pub(super) sockets: Vec<Option<Plug>>,
+    /// What other shards have sent, by sender: in order from each.
+    pub(super) inbox: Vec<VecDeque<Mail>>,
+    /// Jobs of the handler that are being run elsewhere.
+    pub(super) jobs: VecDeque<Job>,
+    /// Nothing of it is looked at before then.
+    pub(super) stalled_until: Option<Time>,
+    pub(super) held_back: bool,
+    /// The configuration that it began with, and all since.
+    pub(super) configs: Vec<Config>,
+    /// Bytes that were told as received.
+    pub(super) bytes_in: u64,
+    /// A digest of all bytes that sockets took.
+    pub(super) written: Digest,
+}
+
+/// A connection's socket.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plug {
+    pub(super) conn: ConnId,
+    pub(super) peer: usize,
+    /// What was wanted when the connection was last named.
+    pub(super) shown: Option<Shown>,
+}
+
+/// An intent, as far as a shell keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shown {
+    read: bool,
+    bytes: usize,
+    end: End,
+}
+
+/// What one shard sends to another.
+pub(super) enum Mail {
+    Letter(Letter),
+    Connection(ListenerId, Peer, usize),
+    Reconfigured(Box<Config>),
+}
+
+impl<H: Handler> Node<H>
+where
+    H::Note: fmt::Display,
+{
+    pub(super) fn new(config: Config, handler: H, shard: Shard) -> Self {
+        let mut machine = Machine::shard(config.clone(), Watch::new(handler), shard);
+        machine.record(Recorder::keeping());
+        // An assertion of the handler under test is to fail.
+        machine.keep_panics(true);
+        Self {
+            machine,
+            sockets: Vec::new(),
+            inbox: (0..shard.count()).map(|_| VecDeque::new()).collect(),
+            jobs: VecDeque::new(),
+            stalled_until: None,
+            held_back: false,
+            configs: alloc::vec![config],
+            bytes_in: 0,
+            written: Digest::default(),
+        }
+    }
+
+    pub(super) fn shown(&self, conn: ConnId) -> Option<Shown> {
+        let intent = self.machine.intent(conn)?;
+        Some(Shown { read: intent.read, bytes: intent.transmit.len(), end: intent.end })
+    }
+
+    /// The shell has just written, and so seen what is left.
+    pub(super) fn looked(&mut self, conn: ConnId) {
+        let Some(new) = self.shown(conn) else { return };
+        if let Some(Some(Plug { shown: Some(shown), .. })) = self.sockets.get_mut(conn.index()) {
+            (shown.bytes, shown.end) = (new.bytes, new.end);
+        }
+    }
+
+    pub(super) fn plug(&self, conn: ConnId) -> Option<Plug> {
+        self.sockets.get(conn.index()).copied().flatten().filter(|plug| plug.conn == conn)
+    }
+
+    /// How many messages of other shards wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.inbox.iter().map(VecDeque::len).sum()
+    }
+}
+
+/// Of bytes in their order: FNV-1a (Fowler, Noll and Vo).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Digest(u64);
+
+impl Default for Digest {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Digest {
+    pub(super) fn mix(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+        }
+    }
+
+    /// The first bytes of slices.
+    pub(super) fn mix_first<'a>(&mut self, mut bytes: usize, slices: impl Iterator<Item = &'a [u8]>) {
+        for slice in slices {
+            let take = slice.len().min(bytes);
+            self.mix(&slice[..take]);
+            bytes -= take;
+        }
+    }
+}

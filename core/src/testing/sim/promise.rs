@@ -1,0 +1,217 @@
+//! The promises, each by its name.
+
+use super::node::Plug;
+use super::peer::{Actor, PeerEnd, Socket};
+use super::{Node, World};
+use crate::base::{ConnId, ListenerId, Reason, Time};
+use crate::config::Config;
+use crate::handler::Handler;
+use crate::machine::{End, Machine};
+use crate::wire::{Protocol, Wire};
+use alloc::format;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+/// So long nothing needs that no rate slows.
+const PATIENCE: Duration = Duration::from_secs(3_600);
+
+/// A key may be charged for so many bytes: a line as long as one that is edited may be, of characters that are looked up.
+const KEY_UNITS: u64 = 8 * 4_096;
+
+/// Gauges and tables are recounted in one of so many checks.
+const RECOUNTS_EVERY: u32 = 4;
+
+impl<H: Handler, A: Actor> World<H, A>
+where
+    H::Note: fmt::Display,
+{
+    /// # Panics
+    /// If it is not kept: with the seed, the promise, and the trace.
+    pub(super) fn promise(&self, kept: bool, promise: &str) {
+        if !kept {
+            self.quiet.set(true);
+        }
+        assert!(kept, "seed {}: it does not hold that {promise}. The trace:\n{}", self.seed, self.traces());
+    }
+
+    /// What holds after each step.
+    pub(super) fn check(&self) {
+        // To recount everything takes as long as all else together.
+        let checks = self.checks.get();
+        self.checks.set(checks.wrapping_add(1));
+        let recounts = checks.is_multiple_of(RECOUNTS_EVERY);
+        let open: u64 = self.nodes.iter().map(|node| self.check_node(node, recounts)).sum();
+        let dialed: u64 = self.nodes.iter().map(|node| self.dialed(node)).sum();
+        // A new configuration may allow fewer than there are.
+        let is_first = self.nodes[0].configs.len() == 1;
+        let allowed = u64::from(self.config().connections.total) + dialed;
+        self.promise(!is_first || open <= allowed, "there are no more connections than allowed");
+    }
+
+    fn dialed(&self, node: &Node<H>) -> u64 {
+        node.sockets.iter().flatten().filter(|plug| self.ends[plug.peer].place.elsewhere).count() as u64
+    }
+
+    /// What holds for one shard; returns how many connections it has.
+    fn check_node(&self, node: &Node<H>, recounts: bool) -> u64 {
+        let watch = node.machine.handler();
+        if let Some(broken) = watch.broken() {
+            self.promise(false, broken);
+        }
+        if let Some(Err(wrong)) = recounts.then(|| node.machine.recount()) {
+            self.promise(false, &format!("gauges and tables equal recounts: {wrong}"));
+        }
+        let metrics = node.machine.metrics();
+        self.promise(metrics.open == watch.open() as u64, "the gauge of open connections is how many are open");
+        self.promise(metrics.stalled == watch.stalled() as u64, "the gauge of stalled connections is how many are");
+        let intents = || node.sockets.iter().flatten().filter_map(|plug| node.machine.intent(plug.conn));
+        let all = metrics.open + metrics.closing + metrics.undecided;
+        self.promise(all == intents().count() as u64, "each connection that is not over is counted once");
+        if node.configs.iter().flat_map(|config| &config.listeners).all(|listen| listen.tls.is_none()) {
+            let owed: u64 = intents().map(|intent| intent.transmit.len() as u64).sum();
+            self.promise(metrics.queued_bytes == owed, "the gauge of queued bytes is their sum");
+            self.promise(metrics.bytes_in == node.bytes_in, "the counter of bytes read is how many were");
+        }
+        all
+    }
+
+    /// After everybody that `next_changed` names was looked at, nobody's intent is another than then.
+    pub(super) fn check_hint(&self, node: usize) {
+        let node = &self.nodes[node];
+        for plug in node.sockets.iter().flatten() {
+            let shown = node.shown(plug.conn);
+            if shown != plug.shown {
+                let words = format!("an intent that changes is named: {} was {:?}, {shown:?}", plug.conn, plug.shown);
+                self.promise(false, &words);
+            }
+        }
+    }
+
+    /// Who answers pings, and was asked, is not silent.
+    pub(super) fn check_silence(&self, plug: Plug) {
+        let (node, end) = (&self.nodes[usize::from(plug.conn.shard())], &self.ends[plug.peer]);
+        let is_silent = node.machine.handler().reason(plug.conn) == Some(Reason::Silent);
+        if !is_silent || !end.always_steady || end.ended || !end.actor.answers_pings() {
+            return;
+        }
+        let is_asked = node.configs.iter().all(|config| is_asked_in_time(config, end.place.listener));
+        self.promise(!is_asked, "who answers pings is not closed as silent");
+    }
+
+    /// What a peer saw is what a server may do.
+    pub(super) fn check_actor(&self, peer: usize) {
+        if let Some(broken) = self.ends[peer].actor.broken() {
+            let conn = self.ends[peer].conns.last().map(|conn| format!(" ({conn})")).unwrap_or_default();
+            self.promise(false, &format!("peer {peer}{conn} is served well: {broken}"));
+        }
+    }
+
+    /// Whether a peer that should be read is not read, or has something that was not read.
+    pub(super) fn is_owed(&self, end: &PeerEnd<A>, conn: ConnId) -> bool {
+        let machine = &self.nodes[usize::from(conn.shard())].machine;
+        let Some(intent) = machine.intent(conn) else { return false };
+        let ends = end.told_end && intent.end == End::Shutdown;
+        ends || !machine.is_paused(conn) && (end.has_input() || !intent.read && !end.told_end)
+    }
+
+    /// What the first shard counts for all is what all have, once every message between them has arrived.
+    pub(super) fn check_shards(&self) {
+        let is_calm = self.nodes.iter().all(|node| node.waiting() == 0);
+        let machines: Vec<_> = self.nodes.iter().map(|node| &node.machine).collect();
+        if let (true, Err(wrong)) = (is_calm, Machine::recount_shards(&machines)) {
+            self.promise(false, &format!("what is counted for all shards is what they have: {wrong}"));
+        }
+    }
+
+    /// One fact costs no more than one fact may.
+    #[cfg(feature = "work")]
+    pub(super) fn check_work(&self, node: usize, bytes: usize, steps: u64) {
+        let node = &self.nodes[node];
+        let config = node.machine.config();
+        let special = config.listeners.iter().filter_map(|listen| listen.limits.as_ref()).map(|limits| limits.budget);
+        let most = special.chain([config.budget]).map(|budget| budget.steps_max(bytes)).max().unwrap_or(0);
+        // Everybody may have something due, and gets what is published.
+        let peers = 2 + node.sockets.len() as u64;
+        let is_bounded = steps <= most.saturating_mul(peers);
+        self.promise(is_bounded, &format!("one fact costs a bounded number of steps, not {steps} for {bytes} bytes"));
+    }
+
+    /// Whoever waits since then does not wait for ever.
+    pub(super) fn check_patience(&self, since: Time) {
+        for end in &self.ends {
+            let Socket::Open(conn) = end.socket else { continue };
+            let told = end.told + end.sent.len() as u64;
+            let waited = self.now.since(since);
+            let longest = self.nodes[usize::from(conn.shard())]
+                .configs
+                .iter()
+                .map(|config| patience(config, end.place.listener, told))
+                .max();
+            let is_patient = longest.is_none_or(|longest| waited <= longest);
+            if !is_patient && self.is_owed(end, conn) {
+                let what = if end.told_end {
+                    "a connection ends once both halves are closed"
+                } else {
+                    "what a peer sent is read once nothing is in the way"
+                };
+                let words = format!("{what}: {conn}, {} bytes, after {waited:?}", end.sent.len());
+                self.promise(false, &words);
+            }
+        }
+    }
+
+    /// What holds in the end.
+    pub(super) fn check_end(&self) {
+        for node in &self.nodes {
+            let metrics = node.machine.metrics();
+            let gauges = [
+                (metrics.queued_bytes, "queued bytes"),
+                (metrics.open, "open connections"),
+                (metrics.closing, "closing connections"),
+                (metrics.undecided, "undecided connections"),
+                (metrics.stalled, "stalled connections"),
+                (metrics.rooms, "rooms"),
+                (metrics.tickets, "tickets"),
+            ];
+            for (gauge, name) in gauges {
+                self.promise(gauge == 0, &format!("nothing is left after a drain, above all no {name}"));
+            }
+            self.promise(metrics.opened == metrics.ended.total(), "every connection ended with one reason");
+            let watch = node.machine.handler();
+            self.promise(watch.open() == 0, "every connection that was opened was closed");
+            self.promise(watch.closed() as u64 <= metrics.opened, "only connections close");
+            let sockets = node.sockets.iter().flatten().count();
+            self.promise(sockets == 0, "every socket was dropped");
+        }
+    }
+}
+
+/// Whether peers of this listener are pinged well before they are taken for silent.
+fn is_asked_in_time(config: &Config, listener: ListenerId) -> bool {
+    let Some(listen) = config.listeners.get(listener.index()) else { return false };
+    let silence = listen.limits.as_ref().map_or(config.silence, |limits| limits.silence);
+    let Protocol::Http(http) = &listen.protocol else { return false };
+    http.ping.zip(silence).is_some_and(|(ping, silence)| !ping.is_zero() && ping < silence)
+}
+
+/// Whether peers may type keys there.
+fn may_type(protocol: &Protocol) -> bool {
+    match protocol {
+        Protocol::Spoken(wire) => matches!(wire, Wire::Telnet(_)),
+        Protocol::Auto(_) => true,
+        Protocol::Http(http) => http.telnet.is_some(),
+    }
+}
+
+/// How long it may take until so many bytes are served, by the rates.
+fn patience(config: &Config, listener: ListenerId, bytes: u64) -> Duration {
+    let listen = config.listeners.get(listener.index());
+    let rates = listen.and_then(|listen| listen.limits.as_ref()).map_or(config.rates, |limits| limits.rates);
+    // Each byte may be a message, and what is compressed counts as what it is inflated. Where the server edits what is typed, each
+    // byte may be a key that has a whole line drawn again, and is charged for that.
+    let units = if listen.is_some_and(|listen| may_type(&listen.protocol)) { KEY_UNITS } else { 4 };
+    let slow =
+        [rates.messages, rates.bytes].into_iter().flatten().map(|rate| rate.time_for(bytes.saturating_mul(units)));
+    slow.fold(PATIENCE, Duration::saturating_add)
+}

@@ -1,0 +1,75 @@
+//! The same facts again, to fresh machines.
+
+use super::node::Digest;
+use super::watch::Watch;
+use super::{Actor, World};
+use crate::config::Config;
+use crate::facts::record::parse_with;
+use crate::facts::{Input, Shard};
+use crate::handler::Handler;
+use crate::machine::Machine;
+use crate::tls::Tls;
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::fmt;
+use core::str::FromStr;
+
+impl<H: Handler, A: Actor> World<H, A>
+where
+    H::Note: fmt::Display + FromStr,
+{
+    /// Gives the trace of each shard to a fresh machine with a handler that `handler` makes, and compares what came of it: the
+    /// same events, the same bytes, the same counters.
+    ///
+    /// # Panics
+    /// If something is different.
+    pub fn replay(&self, mut handler: impl FnMut(Shard) -> H) {
+        for node in &self.nodes {
+            let shard = node.machine.which_shard();
+            let mut configs = node.configs.iter().map(plain);
+            let Some(first) = configs.next() else { continue };
+            let mut machine = Machine::shard(first, Watch::new(handler(shard)), shard);
+            let mut written = Digest::default();
+            let facts = parse_with::<H::Note>(node.machine.recorded(), configs).map_err(|error| error.to_string());
+            self.promise(facts.is_ok(), "a trace that was written can be read");
+            for (now, input) in facts.unwrap_or_default() {
+                if let Input::Wrote { conn, bytes } = input
+                    && let Some(intent) = machine.intent(conn)
+                {
+                    written.mix_first(bytes, intent.transmit.slices());
+                }
+                let _ = machine.apply(now, input);
+                while machine.next_letter().is_some() || machine.take_job().is_some() {}
+            }
+            let told = machine.handler().digest() == node.machine.handler().digest();
+            self.promise(told, &format!("a replay tells the handler of shard {} the same", shard.number()));
+            let is_plain = node.configs.iter().flat_map(|config| &config.listeners).all(|listen| listen.tls.is_none());
+            self.promise(!is_plain || written == node.written, "a replay writes the same bytes");
+            let counted = |machine: &Machine<Watch<H>>| format!("{:?}", machine.metrics());
+            let (replayed, counted) = (counted(&machine), counted(&node.machine));
+            self.promise(
+                replayed == counted,
+                &format!("a replay counts the same: {}", difference(&counted, &replayed)),
+            );
+        }
+    }
+}
+
+/// The first words in which two texts differ, with some before them.
+fn difference(one: &str, other: &str) -> String {
+    let words = || one.split_inclusive(", ").zip(other.split_inclusive(", "));
+    words().find(|(one, other)| one != other).map_or_else(String::new, |(one, other)| format!("{one} was, {other} is"))
+}
+
+/// The same without keys: what a trace holds is inside TLS.
+fn plain(config: &Config) -> Config {
+    let mut config = config.clone();
+    for listen in &mut config.listeners {
+        if let Some(tls) = &mut listen.tls {
+            let mut plain = Tls::elsewhere();
+            (plain.handshake_timeout, plain.expires_at) = (tls.handshake_timeout, tls.expires_at);
+            *tls = plain;
+        }
+    }
+    config
+}

@@ -1,0 +1,213 @@
+//! Simulated SSH servers: away, silent, unfriendly, or holding ports for sessions that are gone.
+
+use super::World;
+use crate::base::{ConnId, ListenerId, Random, Time};
+use crate::facts::Input;
+use crate::handler::Handler;
+use crate::tunnel::{LinkId, TunnelFailure, TunnelId, TunnelIntent, TunnelReport, TunnelState};
+use alloc::collections::BTreeMap;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+/// What one SSH server is like at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mood {
+    Well,
+    /// Nobody answers, and what is up breaks.
+    Away,
+    /// It takes connections and says nothing.
+    Silent,
+    /// It lets nobody in.
+    Unfriendly,
+}
+
+#[derive(Debug)]
+pub(super) struct SshServer {
+    mood: Mood,
+    link: Option<LinkId>,
+    /// We are in.
+    connected: bool,
+    /// Since when it says nothing though we are in.
+    silent_since: Option<Time>,
+    bound: BTreeMap<ListenerId, u32>,
+    /// Until then an earlier session holds the ports.
+    held_until: Time,
+    answered: u32,
+    /// When the last attempt failed that would fail again.
+    refused_at: Option<Time>,
+}
+
+impl Default for SshServer {
+    fn default() -> Self {
+        Self {
+            mood: Mood::Well,
+            link: None,
+            connected: false,
+            silent_since: None,
+            bound: BTreeMap::new(),
+            held_until: Time::START,
+            answered: 0,
+            refused_at: None,
+        }
+    }
+}
+
+impl SshServer {
+    fn change_mood(&mut self, random: &mut Random) {
+        self.mood = match random.below(400) {
+            0..4 => Mood::Away,
+            4..7 => Mood::Silent,
+            7..8 => Mood::Unfriendly,
+            8..40 => Mood::Well,
+            _ => return,
+        };
+    }
+
+    /// Its side of a link that is no more.
+    fn lose(&mut self, now: Time, hold: Duration) {
+        if self.connected {
+            // It does not know yet that nobody is there.
+            self.held_until = now + hold;
+        }
+        (self.link, self.connected, self.silent_since, self.answered) = (None, false, None, 0);
+        self.bound.clear();
+    }
+}
+
+impl<H: Handler, A: super::Actor> World<H, A>
+where
+    H::Note: fmt::Display,
+{
+    /// All SSH servers are well from now on, and after this time every tunnel is to be up.
+    ///
+    /// # Panics
+    /// If one is not, or another promise is broken.
+    pub fn recover(&mut self, within: Duration) {
+        self.calm = true;
+        let until = self.now + within;
+        while self.now < until {
+            self.pass(Duration::from_millis(250));
+            self.flush_all();
+            self.check();
+        }
+        let statuses: Vec<_> = self.nodes[0].machine.tunnel_statuses().collect();
+        for status in statuses {
+            let is_up = status.state == TunnelState::Up;
+            self.promise(is_up, &alloc::format!("{status} is up {within:?} after all is well"));
+        }
+    }
+
+    /// Lets SSH servers do what they do, and tells of it.
+    pub(super) fn tend_tunnels(&mut self) {
+        let intents: Vec<TunnelIntent> = self.nodes[0].machine.tunnels().collect();
+        let config = self.nodes[0].machine.config();
+        for number in 0..u32::try_from(config.tunnels.len()).unwrap_or(0) {
+            let id = TunnelId(number);
+            let mut server = self.servers.remove(&id).unwrap_or_default();
+            if self.calm {
+                (server.mood, server.held_until) = (Mood::Well, server.held_until.min(self.now));
+            } else {
+                server.change_mood(&mut self.random);
+            }
+            let intent = intents.iter().find(|intent| intent.link.tunnel == id);
+            if server.link.is_some() && intent.map(|intent| intent.link) != server.link {
+                let hold = Duration::from_secs(self.random.below(20));
+                server.lose(self.now, hold);
+            }
+            if let Some(intent) = intent {
+                self.tend(&mut server, intent);
+            }
+            self.servers.insert(id, server);
+            self.expect_nobody_of(id);
+        }
+    }
+
+    fn tend(&mut self, server: &mut SshServer, intent: &TunnelIntent) {
+        let link = intent.link;
+        let is_new = server.link != Some(link);
+        if is_new {
+            let soon = server.refused_at.is_some_and(|at| self.now.since(at) < intent.tunnel.refused_wait);
+            self.promise(!soon, "who was refused comes back slowly");
+        }
+        server.link = Some(link);
+        let fail = |failure: TunnelFailure| TunnelReport::Failed { failure, words: "simulated".to_string() };
+        let report = match (server.mood, server.connected) {
+            (Mood::Well, false) => {
+                server.connected = true;
+                server.refused_at = None;
+                TunnelReport::Connected
+            }
+            (Mood::Away, false) => fail(TunnelFailure::Network),
+            (Mood::Unfriendly, false) => {
+                server.refused_at = Some(self.now);
+                fail(TunnelFailure::Authentication)
+            }
+            (Mood::Away, true) => {
+                server.lose(self.now, Duration::ZERO);
+                fail(TunnelFailure::Disconnected)
+            }
+            (Mood::Silent, false) => return,
+            (Mood::Silent, true) => {
+                let since = *server.silent_since.get_or_insert(self.now);
+                let keep_alive = intent.tunnel.keep_alive;
+                let longest = keep_alive.interval * (keep_alive.count_max + 1);
+                return self.promise(self.now.since(since) <= longest, "a dead link is noticed in time");
+            }
+            (Mood::Well | Mood::Unfriendly, true) => {
+                server.silent_since = None;
+                return self.serve(server, intent);
+            }
+        };
+        self.apply(0, Input::TunnelReported { link, report });
+    }
+
+    /// What a server that is well does for who is in.
+    fn serve(&mut self, server: &mut SshServer, intent: &TunnelIntent) {
+        let link = intent.link;
+        if intent.closing {
+            server.lose(self.now, Duration::ZERO);
+            return self.apply(0, Input::TunnelReported { link, report: TunnelReport::Closed });
+        }
+        server.bound.retain(|listener, _| intent.forwards.iter().any(|forward| forward.listener == *listener));
+        for forward in &intent.forwards {
+            let listener = forward.listener;
+            if server.bound.get(&listener) == Some(&forward.tries) {
+                continue;
+            }
+            let report = if server.held_until > self.now {
+                TunnelReport::Refused { listener }
+            } else {
+                server.bound.insert(listener, forward.tries);
+                TunnelReport::Bound { listener, port: 7000 }
+            };
+            self.apply(0, Input::TunnelReported { link, report });
+        }
+        if server.answered != intent.asked {
+            server.answered = intent.asked;
+            self.apply(0, Input::TunnelReported { link, report: TunnelReport::Answered(intent.asked) });
+        }
+    }
+
+    /// Whether somebody can connect to a listener: if it is on the other side of a tunnel, only where the server listens.
+    pub(super) fn is_reachable(&self, listener: ListenerId) -> bool {
+        let listen = self.nodes[0].machine.listeners().find(|(id, _)| *id == listener).map(|(_, listen)| listen);
+        let is_bound = || self.servers.values().any(|server| server.bound.contains_key(&listener));
+        listen.is_none_or(|listen| listen.address.forward().is_none()) || is_bound()
+    }
+
+    /// Nobody is left of those who came through a tunnel that is down.
+    fn expect_nobody_of(&self, id: TunnelId) {
+        let has_link = self.nodes[0].machine.tunnels().any(|intent| intent.link.tunnel == id);
+        let config = self.nodes[0].machine.config();
+        let is_forwarded = config.listeners.first().is_some_and(|listen| listen.address.forward().is_some());
+        if has_link || !is_forwarded {
+            return;
+        }
+        let stays = |conn: ConnId| self.nodes[0].machine.intent(conn).is_some();
+        let accepted = self.nodes[0].sockets.iter().flatten().filter(|plug| !self.ends[plug.peer].place.elsewhere);
+        let stays = accepted.map(|plug| plug.conn).any(stays);
+        self.promise(!stays, "the connections of a tunnel are over when it is");
+    }
+}

@@ -1,0 +1,475 @@
+//! What happens, and in which order: as in shells, only more mixed.
+
+use super::node::{Mail, Plug};
+use super::peer::{Act, Actor, Link, ROOMY, Socket};
+use super::{World, node::Node};
+use crate::base::{AcceptFailure, Failure};
+use crate::base::{ConnId, ListenerId, Peer, Time};
+use crate::config::Config;
+use crate::facts::{Addressee, Letter};
+use crate::facts::{Input, Request};
+use crate::handler::Handler;
+use crate::machine::{Accepting, End};
+use core::fmt;
+use core::net::{Ipv4Addr, SocketAddr};
+use core::time::Duration;
+
+/// So often something is due within a microsecond, and no more.
+const DUE_AT_ONCE_MAX: u32 = 10_000;
+/// So often a steady peer and the server answer each other before time passes.
+const ANSWERS_MAX: u32 = 50;
+
+impl<H: Handler, A: Actor> World<H, A>
+where
+    H::Note: fmt::Display,
+{
+    pub(super) fn step(&mut self) {
+        let peer = usize::try_from(self.random.below(self.ends.len() as u64)).unwrap_or(0);
+        let node = usize::try_from(self.random.below(self.nodes.len() as u64)).unwrap_or(0);
+        match (self.random.below(100), self.ends.get(peer).map(|end| end.socket)) {
+            (0..50, Some(Socket::Open(conn))) => self.peer_moves(peer, conn),
+            (0..50, Some(Socket::Connecting)) => self.connect(peer),
+            (50..73, _) => self.flush(node),
+            (73, _) => self.finish_jobs(node, 1),
+            (74..80, _) => self.deliver_one_letter(node),
+            (80..95, _) => {
+                let span = match self.random.below(60) {
+                    0 => Duration::from_secs(self.random.below(100)),
+                    1..4 => Duration::from_secs(5),
+                    _ => Duration::from_millis(self.random.below(200)),
+                };
+                self.deliver_steady();
+                self.pass(span);
+            }
+            (95, _) => {
+                let (pause, stall) = (self.faults.pause_max, self.faults.stall_max);
+                match self.random.below(8) {
+                    0 if !pause.is_zero() => {
+                        let span = self.random.within(pause);
+                        self.stop(span);
+                    }
+                    1 if !stall.is_zero() => {
+                        self.nodes[node].stalled_until = Some(self.now + self.random.within(stall));
+                    }
+                    _ => {}
+                }
+            }
+            (97, _) if self.faults.clock_back => {
+                // A clock that goes back is not believed.
+                let back = self.now.minus_nanos(self.random.below(10_000_000_000));
+                let now = core::mem::replace(&mut self.now, back);
+                self.apply(node, Input::Elapsed);
+                self.now = now;
+            }
+            (96, _) => self.answer_a_dial(node),
+            (98, _) if self.faults.accept_failures => {
+                let failure = AcceptFailure::Exhausted;
+                self.apply(0, Input::AcceptFailed { listener: ListenerId(0), failure });
+            }
+            (99, Some(Socket::Open(conn))) if self.ends[peer].link == Link::Troubled => match self.random.below(4) {
+                0 if self.faults.kicks => {
+                    self.apply(usize::from(conn.shard()), Input::Requested(Request::Kick { conn }));
+                }
+                // A fact about somebody who never was.
+                1 => self.apply(node, Input::Wrote { conn: ConnId::new(0, u32::MAX, 9), bytes: 5 }),
+                _ => self.fail(peer, conn, Failure::Reset),
+            },
+            _ => {}
+        }
+    }
+
+    fn connect(&mut self, peer: usize) {
+        let place = self.ends[peer].place;
+        let listener = place.listener;
+        match self.nodes[0].machine.accepting(listener) {
+            Accepting::Now if self.is_reachable(listener) => {}
+            Accepting::Never if !self.nodes[0].machine.is_draining() => {
+                // What a new configuration has taken away was there.
+                let was_there = |config: &Config| listener.index() < config.listeners.len();
+                if !self.nodes[0].configs.iter().any(was_there) {
+                    self.unreachable = Some(listener);
+                }
+                return;
+            }
+            _ => return,
+        }
+        if self.is_stalled(0) {
+            return;
+        }
+        let port = u16::try_from(1000 + peer).unwrap_or(0);
+        let from = place.from.unwrap_or(Peer::Address(SocketAddr::from((Ipv4Addr::LOCALHOST, port))));
+        self.ends[peer].begin(&mut self.random);
+        if self.nodes.len() == 1 {
+            match self.nodes[0].machine.accepted(self.now, listener, from) {
+                Ok(conn) => self.plug_in(peer, conn),
+                Err(refusal) => self.refuse(peer, &refusal.farewell),
+            }
+            return;
+        }
+        match self.nodes[0].machine.dispatched(self.now, listener, from) {
+            Ok(0) => self.adopt(0, listener, from, peer),
+            Ok(shard) => {
+                self.ends[peer].socket = Socket::Handed;
+                self.post(0, shard.into(), Mail::Connection(listener, from, peer));
+            }
+            Err(refusal) => self.refuse(peer, &refusal.farewell),
+        }
+    }
+
+    fn refuse(&mut self, peer: usize, farewell: &[u8]) {
+        self.ends[peer].actor.refused(farewell);
+        self.ends[peer].over();
+    }
+
+    fn adopt(&mut self, node: usize, listener: ListenerId, from: Peer, peer: usize) {
+        let conn = self.nodes[node].machine.adopted(self.now, listener, from);
+        self.plug_in(peer, conn);
+    }
+
+    /// One of the attempts that the machine wants goes well or does not.
+    fn answer_a_dial(&mut self, node: usize) {
+        if self.is_stalled(node) {
+            return;
+        }
+        let Some(dial) = self.nodes[node].machine.dials().map(|(dial, _)| dial).next() else { return };
+        let waits = |end: &super::PeerEnd<A>| end.socket == Socket::Elsewhere;
+        let peer = self.ends.iter().position(waits).filter(|_| self.random.below(3) > 0);
+        let Some(peer) = peer else {
+            return self.apply(node, Input::DialFailed { dial, failure: Failure::Refused });
+        };
+        let from = Peer::Address(SocketAddr::from((Ipv4Addr::new(192, 0, 2, 1), 7)));
+        if let Some(conn) = self.nodes[node].machine.dialed(self.now, dial, from) {
+            self.ends[peer].begin(&mut self.random);
+            self.plug_in(peer, conn);
+        }
+    }
+
+    /// Keeps a socket where a shell would: by its index.
+    fn plug_in(&mut self, peer: usize, conn: ConnId) {
+        self.ends[peer].connected(conn);
+        let node = usize::from(conn.shard());
+        let sockets = &mut self.nodes[node].sockets;
+        if sockets.len() <= conn.index() {
+            sockets.resize(conn.index() + 1, None);
+        }
+        if let Some(old) = sockets[conn.index()].replace(Plug { conn, peer, shown: None }) {
+            let is_over = self.nodes[node].machine.intent(old.conn).is_none();
+            self.promise(is_over, "an index is given to one connection at a time");
+            self.drop_socket(old);
+        }
+    }
+
+    fn peer_moves(&mut self, peer: usize, conn: ConnId) {
+        let end = &mut self.ends[peer];
+        match self.random.below(10) {
+            0..4 if !end.ends() && !end.left => match end.actor.act(&mut self.random) {
+                Act::Wait => {}
+                Act::Say(bytes) => end.sent.extend(bytes),
+                Act::End => end.ended = true,
+                Act::Leave => {
+                    end.sent.clear();
+                    end.left = true;
+                    self.fail(peer, conn, Failure::Reset);
+                }
+            },
+            4..8 => {
+                let most = match self.random.below(4) {
+                    0 => 1,
+                    1 => usize::try_from(self.random.below(20)).unwrap_or(1),
+                    _ => usize::MAX,
+                };
+                self.deliver(peer, conn, most);
+            }
+            8 if end.link == Link::Troubled => {
+                end.writable = match self.random.below(6) {
+                    0 => ROOMY,
+                    1..3 => 0,
+                    _ => usize::try_from(self.random.below(2_000)).unwrap_or(0),
+                };
+                // The socket has become writable.
+                self.write(peer, conn);
+            }
+            _ => {}
+        }
+    }
+
+    /// Bytes of a peer arrive, if the machine wants to read; false if nothing did.
+    fn deliver(&mut self, peer: usize, conn: ConnId, most: usize) -> bool {
+        let node = usize::from(conn.shard());
+        if self.is_stalled(node) {
+            return false;
+        }
+        if self.ends[peer].left {
+            self.fail(peer, conn, Failure::Reset);
+            return true;
+        }
+        if !self.nodes[node].machine.intent(conn).is_some_and(|intent| intent.read) {
+            return false;
+        }
+        let end = &mut self.ends[peer];
+        let count = most.min(end.sent.len()).min(4096);
+        let bytes: alloc::vec::Vec<u8> = end.sent.drain(..count).collect();
+        if !bytes.is_empty() {
+            end.told += count as u64;
+            self.nodes[node].bytes_in += count as u64;
+            self.apply(node, Input::Received { conn, bytes });
+            return true;
+        }
+        if end.sent.is_empty() && end.ends() && !end.told_end {
+            end.told_end = true;
+            self.apply(node, Input::Ended { conn });
+            return true;
+        }
+        false
+    }
+
+    /// A steady link holds nothing back while time passes.
+    pub(super) fn deliver_steady(&mut self) {
+        for _ in 0..ANSWERS_MAX {
+            let mut delivered = false;
+            for peer in 0..self.ends.len() {
+                if let (Link::Steady, Socket::Open(conn)) = (self.ends[peer].link, self.ends[peer].socket) {
+                    delivered |= self.deliver(peer, conn, usize::MAX);
+                }
+            }
+            if !delivered {
+                return;
+            }
+            // What is answered may be answered again.
+            self.flush_all();
+        }
+    }
+
+    /// Jobs that are run elsewhere come to their end.
+    pub(super) fn finish_jobs(&mut self, node: usize, most: usize) {
+        for _ in 0..most {
+            if self.is_stalled(node) {
+                return;
+            }
+            let Some(job) = self.nodes[node].jobs.pop_front() else { return };
+            let conn = job.conn();
+            self.apply(node, Input::JobDone { conn, outcome: job.run() });
+        }
+    }
+
+    pub(super) fn flush_all(&mut self) {
+        (0..self.nodes.len()).for_each(|node| self.flush(node));
+    }
+
+    /// What a shell does at the end of a turn.
+    pub(super) fn flush(&mut self, node: usize) {
+        if self.is_stalled(node) {
+            return;
+        }
+        while let Some(conn) = self.nodes[node].machine.next_changed() {
+            if let Some(plug) = self.nodes[node].plug(conn) {
+                self.write(plug.peer, conn);
+                let shown = self.nodes[node].shown(conn);
+                if let Some(Some(plug)) = self.nodes[node].sockets.get_mut(conn.index()) {
+                    plug.shown = shown;
+                }
+            }
+        }
+        self.check_hint(node);
+        self.apply(node, Input::TurnEnded);
+        while let Some(job) = self.nodes[node].machine.take_job() {
+            self.nodes[node].jobs.push_back(job);
+        }
+        while let Some((to, letter)) = self.nodes[node].machine.next_letter() {
+            match to {
+                Addressee::First => self.post(node, 0, Mail::Letter(letter)),
+                Addressee::Shard(shard) => self.post(node, shard.into(), Mail::Letter(letter)),
+                Addressee::Others => {
+                    for other in (0..self.nodes.len()).filter(|other| *other != node) {
+                        self.post(node, other, Mail::Letter(letter.clone()));
+                    }
+                }
+            }
+        }
+        let is_behind = |(other, found): (usize, &Node<H>)| other != node && found.waiting() >= self.faults.behind;
+        let behind = self.nodes.iter().enumerate().any(is_behind);
+        if behind != self.nodes[node].held_back {
+            self.nodes[node].held_back = behind;
+            self.apply(node, Input::HeldBack(behind));
+        }
+    }
+
+    pub(super) fn write(&mut self, peer: usize, conn: ConnId) {
+        let node = usize::from(conn.shard());
+        if self.is_stalled(node) {
+            return;
+        }
+        let Some(intent) = self.nodes[node].machine.intent(conn) else {
+            if let Some(plug) = self.nodes[node].plug(conn) {
+                self.nodes[node].sockets[conn.index()] = None;
+                self.drop_socket(plug);
+            }
+            return;
+        };
+        let end = &mut self.ends[peer];
+        let pending = intent.transmit.len();
+        if pending == 0 {
+            if intent.end == End::Shutdown && !end.finished {
+                end.finished = end.actor.finished();
+            }
+            return;
+        }
+        let taken = end.take(intent.transmit.slices());
+        let mut written = self.nodes[node].written;
+        written.mix_first(taken, intent.transmit.slices());
+        self.nodes[node].written = written;
+        if taken > 0 {
+            self.apply(node, Input::Wrote { conn, bytes: taken });
+        }
+        if taken < pending {
+            self.apply(node, Input::Blocked { conn });
+        }
+        self.nodes[node].looked(conn);
+    }
+
+    fn fail(&mut self, peer: usize, conn: ConnId, failure: Failure) {
+        let node = usize::from(conn.shard());
+        if !self.is_stalled(node) {
+            self.apply(node, Input::Failed { conn, failure });
+            self.write(peer, conn);
+        }
+    }
+
+    fn drop_socket(&mut self, plug: Plug) {
+        self.check_silence(plug);
+        self.ends[plug.peer].over();
+        self.check_actor(plug.peer);
+    }
+
+    /// Time passes, with a stop at every deadline.
+    pub(super) fn pass(&mut self, span: Duration) {
+        self.pass_until(self.now + span, u32::MAX);
+    }
+
+    /// The same, but for no more deadlines than `most`; returns how many there were.
+    pub(super) fn pass_until(&mut self, until: Time, most: u32) -> u32 {
+        let (mut since, mut at_once, mut count) = (self.now, 0, 0);
+        while count < most
+            && let Some(at) = self.next_deadline().filter(|at| *at <= until)
+        {
+            self.now = self.now.max(at);
+            count += 1;
+            at_once = if self.now.since(since) > Duration::from_micros(1) { 0 } else { at_once + 1 };
+            since = if at_once == 0 { self.now } else { since };
+            self.promise(at_once < DUE_AT_ONCE_MAX, "the next deadline lies in the future");
+            if self.nodes.iter().any(|node| node.stalled_until.is_some_and(|until| until <= self.now)) {
+                // What has arrived comes before what is due.
+                self.nodes
+                    .iter_mut()
+                    .for_each(|node| node.stalled_until = node.stalled_until.filter(|until| *until > self.now));
+                self.deliver_steady();
+            }
+            for node in 0..self.nodes.len() {
+                let deadline = self.nodes[node].machine.deadline();
+                if !self.is_stalled(node) && deadline.is_some_and(|deadline| deadline.at <= self.now) {
+                    self.apply(node, Input::Elapsed);
+                }
+            }
+            self.tend_tunnels();
+            (0..self.nodes.len()).for_each(|node| self.finish_jobs(node, usize::MAX));
+            if self.calm {
+                // A shard that others are held back for takes its messages at once.
+                self.deliver_mail();
+            } else {
+                self.flush_all();
+            }
+            self.deliver_steady();
+        }
+        if count < most {
+            self.now = until;
+            for node in 0..self.nodes.len() {
+                if !self.is_stalled(node) {
+                    self.apply(node, Input::Elapsed);
+                }
+            }
+            self.tend_tunnels();
+        }
+        count
+    }
+
+    fn next_deadline(&self) -> Option<Time> {
+        let active = self.nodes.iter().enumerate().filter(|(node, _)| !self.is_stalled(*node));
+        let due = active.filter_map(|(_, node)| node.machine.deadline().map(|deadline| deadline.at));
+        due.chain(self.nodes.iter().filter_map(|node| node.stalled_until.filter(|until| *until > self.now))).min()
+    }
+
+    /// Nothing is looked at for so long, and then everything: first what has arrived, then what is due.
+    pub(super) fn stop(&mut self, span: Duration) {
+        self.now = self.now + span;
+        self.deliver_steady();
+        (0..self.nodes.len()).for_each(|node| self.apply(node, Input::Elapsed));
+        self.flush_all();
+    }
+
+    /// Leaves something for another shard.
+    pub(super) fn post(&mut self, from: usize, to: usize, mail: Mail) {
+        self.nodes[to].inbox[from].push_back(mail);
+    }
+
+    /// The oldest message of one of the other shards arrives.
+    fn deliver_one_letter(&mut self, node: usize) {
+        if self.is_stalled(node) || self.nodes[node].waiting() == 0 {
+            return;
+        }
+        let first = usize::try_from(self.random.below(self.nodes.len() as u64)).unwrap_or(0);
+        let count = self.nodes.len();
+        let mail = (0..count).find_map(|n| self.nodes[node].inbox[(first + n) % count].pop_front());
+        match mail {
+            Some(Mail::Letter(letter)) => {
+                self.announce(node, &letter);
+                self.apply(node, Input::Delivered(letter));
+            }
+            Some(Mail::Connection(listener, from, peer)) => self.adopt(node, listener, from, peer),
+            Some(Mail::Reconfigured(config)) => self.reconfigured(node, *config),
+            None => {}
+        }
+    }
+
+    fn announce(&mut self, node: usize, letter: &Letter) {
+        if let Some(call) = &mut self.on_letter {
+            call(self.nodes[node].machine.handler_mut().inner_mut(), letter);
+        }
+    }
+
+    /// Everything that shards have left for each other arrives.
+    pub(super) fn deliver_mail(&mut self) {
+        loop {
+            self.flush_all();
+            if self.nodes.iter().all(|node| node.waiting() == 0) {
+                return;
+            }
+            (0..self.nodes.len()).for_each(|node| {
+                while self.nodes[node].waiting() > 0 && !self.is_stalled(node) {
+                    self.deliver_one_letter(node);
+                }
+            });
+        }
+    }
+
+    pub(super) fn reconfigured(&mut self, node: usize, config: Config) {
+        self.nodes[node].configs.push(config.clone());
+        self.apply(node, Input::Reconfigured(config.into()));
+    }
+
+    pub(super) fn is_stalled(&self, node: usize) -> bool {
+        self.nodes[node].stalled_until.is_some_and(|until| until > self.now)
+    }
+
+    pub(super) fn apply(&mut self, node: usize, input: Input<H::Note>) {
+        #[cfg(feature = "work")]
+        {
+            let bytes = if let Input::Received { bytes, .. } = &input { bytes.len() } else { 0 };
+            let (machine, now) = (&mut self.nodes[node].machine, self.now);
+            let (_, steps) = crate::base::work::steps_of(|| machine.apply(now, input));
+            self.check_work(node, bytes, steps);
+        }
+        #[cfg(not(feature = "work"))]
+        drop(self.nodes[node].machine.apply(self.now, input));
+        self.nodes[node].machine.resume_panic();
+    }
+}

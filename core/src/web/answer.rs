@@ -1,0 +1,307 @@
+use crate::base::Reason;
+use crate::metrics::TunnelMetrics;
+use crate::wire::http::{Access, Authority, COOKIE_NAME, Http, Refused, Request, Scheme, Shown, Status, upgrade};
+use crate::wire::websocket::{Role, WebSocket};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt::Write;
+use core::time::Duration;
+
+impl Status {
+    /// The last response, with these words.
+    pub(crate) fn last_words_with(self, words: &str, is_head: bool) -> Vec<u8> {
+        Response::text(self, &format!("{words}\n")).bytes(is_head, false)
+    }
+
+    /// A response that says no more than this, and is the last one; without the body to a HEAD.
+    pub(crate) fn last_words(self, is_head: bool) -> Vec<u8> {
+        self.last_words_until(is_head, None)
+    }
+
+    /// The same, and when to come back.
+    pub(crate) fn last_words_until(self, is_head: bool, retry_after: Option<Duration>) -> Vec<u8> {
+        Response { retry_after, ..Response::text(self, &format!("{}\n", self.phrase())) }.bytes(is_head, false)
+    }
+}
+
+/// What is answered to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) bytes: Vec<u8>,
+    /// No other request may follow.
+    pub(crate) is_last: bool,
+    pub(crate) outcome: Outcome,
+}
+
+/// What comes of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Served(Endpoint),
+    Refused(Refused),
+    /// WebSocket is spoken from there on, with the monitor or the application.
+    Upgraded {
+        socket: WebSocket,
+        is_monitor: bool,
+    },
+}
+
+/// What a request is for that is served, as it is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Health,
+    Metrics,
+    /// Pages and what belongs to them.
+    Page,
+}
+
+impl Refused {
+    fn answer(self, request: &Request, is_last: bool) -> Answer {
+        let bytes = Response::text(self.status, &format!("{}\n", self.why)).bytes(request.method == "HEAD", !is_last);
+        Answer { bytes, is_last, outcome: Outcome::Refused(self) }
+    }
+}
+
+const PAGE: &str = include_str!("page/index.html");
+const SCRIPT: &str = include_str!("page/drupe.js");
+const MONITOR_PAGE: &str = include_str!("page/monitor.html");
+const MONITOR_SCRIPT: &str = include_str!("page/monitor.js");
+const MONITOR_STYLE: &str = include_str!("page/monitor.css");
+const MONITOR_PATH: &str = "/monitor";
+const METRICS_PATH: &str = "/metrics";
+const HTML: &str = "text/html; charset=utf-8";
+const ICON: &str = include_str!("page/drupe.svg");
+const STYLE: &str = include_str!("page/drupe.css");
+/// Nothing but what this server serves runs, is shown or is connected to.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+    connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// What an answer depends on beside the request.
+pub(crate) struct Site<'a, M, T> {
+    pub(crate) http: &'a Http,
+    /// The server is shutting down, and says when to come back.
+    pub(crate) drains: bool,
+    pub(crate) retry_after: Option<Duration>,
+    /// What nobody outside knows.
+    pub(crate) seed: u64,
+    /// How the client asked, if that is known.
+    pub(crate) scheme: Option<Scheme>,
+    /// Whoever asks has shown wrong credentials too often.
+    pub(crate) is_throttled: bool,
+    /// Asked only if they are asked for.
+    pub(crate) metrics: M,
+    pub(crate) tunnels: T,
+}
+
+/// Answers a request.
+pub(crate) fn answer<M, T>(request: &Request, site: Site<'_, M, T>) -> Answer
+where
+    M: FnOnce() -> String,
+    T: FnOnce() -> Vec<TunnelMetrics>,
+{
+    let is_monitor = site.http.monitor.is_some() && request.path() == MONITOR_PATH;
+    if let Err(refused) = may_ask(request, site.http, site.scheme) {
+        return refused.answer(request, true);
+    }
+    if let Err(answer) = may_look(request, is_monitor, &site) {
+        return answer;
+    }
+    if upgrade::is_wanted(request) {
+        return match upgrade::check(request, site.http, is_monitor, site.scheme) {
+            Ok(upgrade) => {
+                let deflate = upgrade.deflate.as_ref().map(|&(deflate, _)| deflate);
+                let socket = WebSocket { role: Role::Server, deflate, ping: site.http.ping };
+                let outcome = Outcome::Upgraded { socket, is_monitor };
+                Answer { bytes: switching(&upgrade), is_last: false, outcome }
+            }
+            Err(refused) => refused.answer(request, true),
+        };
+    }
+    let keeps_alive = request.keeps_alive();
+    match serve(request, is_monitor, site) {
+        Ok((response, endpoint)) => Answer {
+            bytes: response.bytes(request.method == "HEAD", keeps_alive),
+            is_last: !keeps_alive,
+            outcome: Outcome::Served(endpoint),
+        },
+        // Whoever should have asked for WebSocket is told so on a connection of its own.
+        Err(refused) => refused.answer(request, !keeps_alive || refused.status == Status::UPGRADE_REQUIRED),
+    }
+}
+
+/// Whether a request knows this server by name. Whoever looks after its health need not: it knows an address, or nothing.
+fn may_ask(request: &Request, http: &Http, scheme: Option<Scheme>) -> Result<(), Refused> {
+    let is_check = matches!(request.path(), "/healthz" | "/readyz") || request.method == "OPTIONS";
+    if http.hosts.is_empty() || is_check && !upgrade::is_wanted(request) {
+        return Ok(());
+    }
+    let asked = request.host().and_then(|host| Authority::parse(host).ok());
+    if asked.is_some_and(|asked| http.hosts.iter().any(|host| host.is_asked_by(&asked, scheme))) {
+        return Ok(());
+    }
+    let why = "this server is not known by the name in Host (websocket.hosts)";
+    Err(Refused::new(Status::MISDIRECTED, Reason::HostRefused, why))
+}
+
+/// Whether a request has shown what opens the endpoint that it is for.
+fn may_look<M, T>(request: &Request, is_monitor: bool, site: &Site<'_, M, T>) -> Result<(), Answer> {
+    let needed = match &site.http.metrics {
+        _ if is_monitor => site.http.monitor.as_ref(),
+        Access::Credential(credential) if request.path() == METRICS_PATH => Some(credential),
+        _ => None,
+    };
+    let Some(credential) = needed else { return Ok(()) };
+    if is_monitor && credential.is_in_cookie(request, site.seed) {
+        return Ok(());
+    }
+    let shown = credential.check(request);
+    if shown != Shown::Nothing && site.is_throttled {
+        let refused = Refused::new(Status::TOO_MANY_REQUESTS, Reason::RateLimited, "too many wrong credentials");
+        return Err(refused.answer(request, true));
+    }
+    let refused = Refused::new(Status::UNAUTHORIZED, Reason::Unauthorized, "a credential is needed");
+    match shown {
+        Shown::Good => Ok(()),
+        Shown::Wrong => Err(refused.answer(request, true)),
+        // A browser asks so before it asks its user.
+        Shown::Nothing => Err(Answer { outcome: Outcome::Served(Endpoint::Page), ..refused.answer(request, true) }),
+    }
+}
+
+/// The response to a request that asks for no WebSocket.
+fn serve<M, T>(request: &Request, is_monitor: bool, site: Site<'_, M, T>) -> Result<(Response, Endpoint), Refused>
+where
+    M: FnOnce() -> String,
+    T: FnOnce() -> Vec<TunnelMetrics>,
+{
+    let Site { http, drains, retry_after, seed, scheme, metrics, tunnels, .. } = site;
+    let draining = || Response { retry_after, ..Response::text(Status::UNAVAILABLE, "draining\n") };
+    let file = |content_type, body: &str| Response { body: body.to_string(), ..Response::of(content_type) };
+    let response = match (request.method.as_str(), request.path()) {
+        ("OPTIONS", _) | ("GET" | "HEAD", "/readyz") if drains => return Ok((draining(), Endpoint::Health)),
+        ("OPTIONS", _) => {
+            return Ok((Response { allows: true, ..Response::text(Status::OK, "ok\n") }, Endpoint::Health));
+        }
+        ("GET" | "HEAD", "/healthz") => return Ok((Response::text(Status::OK, "ok\n"), Endpoint::Health)),
+        ("GET" | "HEAD", "/readyz") => {
+            let line = |tunnel: TunnelMetrics| format!("tunnel {}: {}\n", tunnel.name, tunnel.state_name());
+            let lines: String = tunnels().into_iter().map(line).collect();
+            return Ok((Response::text(Status::OK, &format!("ready\n{lines}")), Endpoint::Health));
+        }
+        ("GET" | "HEAD", METRICS_PATH) if http.metrics != Access::Off => {
+            let response = file("text/plain; version=0.0.4; charset=utf-8", &metrics());
+            return Ok((response, Endpoint::Metrics));
+        }
+        ("GET" | "HEAD", path) => match path {
+            "/" if http.page => file(HTML, &page(http)),
+            "/drupe.js" if http.page => file("text/javascript; charset=utf-8", SCRIPT),
+            "/drupe.css" => file("text/css; charset=utf-8", STYLE),
+            "/drupe.svg" => file("image/svg+xml", ICON),
+            MONITOR_PATH if is_monitor => {
+                Response { cookie: monitor_cookie(http, seed, scheme), ..file(HTML, MONITOR_PAGE) }
+            }
+            "/monitor.js" if http.monitor.is_some() => file("text/javascript; charset=utf-8", MONITOR_SCRIPT),
+            "/monitor.css" if http.monitor.is_some() => file("text/css; charset=utf-8", MONITOR_STYLE),
+            path if http.path.as_deref() == Some(path) => {
+                let why = "a WebSocket is at this path, which is asked for with an upgrade";
+                return Err(Refused::new(Status::UPGRADE_REQUIRED, Reason::BadRequest, why));
+            }
+            _ => return Err(Refused::new(Status::NOT_FOUND, Reason::NotFound, "there is nothing here")),
+        },
+        _ => return Err(Refused::new(Status::METHOD_NOT_ALLOWED, Reason::BadRequest, "only GET, HEAD and OPTIONS")),
+    };
+    Ok((response, Endpoint::Page))
+}
+
+/// What the monitor's page shows in place of the credential when it opens its WebSocket.
+fn monitor_cookie(http: &Http, seed: u64, scheme: Option<Scheme>) -> Option<String> {
+    let secure = if scheme == Some(Scheme::Https) { "; Secure" } else { "" };
+    let cookie = http.monitor.as_ref()?.cookie(seed);
+    Some(format!("{COOKIE_NAME}={cookie}; Path={MONITOR_PATH}; HttpOnly; SameSite=Strict{secure}"))
+}
+
+/// The page, which is told where to connect to.
+fn page(http: &Http) -> String {
+    let mut path = String::new();
+    for c in http.path.as_deref().unwrap_or("/").chars() {
+        match c {
+            '&' => path.push_str("&amp;"),
+            '"' => path.push_str("&quot;"),
+            '<' => path.push_str("&lt;"),
+            c => path.push(c),
+        }
+    }
+    PAGE.replace("%PATH%", &path)
+}
+
+fn switching(upgrade: &upgrade::Upgrade) -> Vec<u8> {
+    let mut head = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {}\r\n",
+        upgrade.accept
+    );
+    if let Some(subprotocol) = &upgrade.subprotocol {
+        let _ = write!(head, "Sec-WebSocket-Protocol: {subprotocol}\r\n");
+    }
+    if let Some((_, answer)) = &upgrade.deflate {
+        let _ = write!(head, "Sec-WebSocket-Extensions: {answer}\r\n");
+    }
+    head.push_str("\r\n");
+    head.into_bytes()
+}
+
+struct Response {
+    status: Status,
+    content_type: &'static str,
+    body: String,
+    retry_after: Option<Duration>,
+    cookie: Option<String>,
+    /// It says which methods there are.
+    allows: bool,
+}
+
+impl Response {
+    const fn of(content_type: &'static str) -> Self {
+        Self { status: Status::OK, content_type, body: String::new(), retry_after: None, cookie: None, allows: false }
+    }
+
+    fn text(status: Status, words: &str) -> Self {
+        Self { status, body: words.to_string(), ..Self::of("text/plain; charset=utf-8") }
+    }
+
+    fn bytes(&self, is_head: bool, keeps_alive: bool) -> Vec<u8> {
+        let (code, phrase) = (self.status.code(), self.status.phrase());
+        let mut head = format!(
+            "HTTP/1.1 {code} {phrase}\r\nContent-Type: {}\r\nContent-Length: {}\r\nCache-Control: no-cache\r\n\
+             Content-Security-Policy: {POLICY}\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n",
+            self.content_type,
+            self.body.len(),
+        );
+        if self.allows || self.status == Status::METHOD_NOT_ALLOWED {
+            head.push_str("Allow: GET, HEAD, OPTIONS\r\n");
+        }
+        if self.status == Status::UNAUTHORIZED {
+            head.push_str("WWW-Authenticate: Basic realm=\"drupe\", charset=\"UTF-8\"\r\n");
+        }
+        if let Some(after) = self.retry_after {
+            let _ = write!(head, "Retry-After: {}\r\n", crate::base::seconds_up(after));
+        }
+        if let Some(cookie) = &self.cookie {
+            let _ = write!(head, "Set-Cookie: {cookie}\r\n");
+        }
+        // Which version of WebSocket is spoken (RFC 6455 section 4.4).
+        let asks_for_upgrade = self.status == Status::UPGRADE_REQUIRED;
+        if asks_for_upgrade {
+            head.push_str("Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
+        }
+        head.push_str(match (asks_for_upgrade, keeps_alive) {
+            (true, _) => "Connection: Upgrade, close\r\n\r\n",
+            (false, true) => "Connection: keep-alive\r\n\r\n",
+            (false, false) => "Connection: close\r\n\r\n",
+        });
+        if !is_head {
+            head.push_str(&self.body);
+        }
+        head.into_bytes()
+    }
+}

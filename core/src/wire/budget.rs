@@ -1,0 +1,70 @@
+use core::time::Duration;
+
+/// What one connection may make a decoder keep, and for how long. Every decoder takes this one type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// The longest message, in bytes of content. Checked before a byte is kept.
+    pub message_max_bytes: MessageSize,
+    /// How long a message may take from its first byte to its last; a byte now and then is not progress. With zero a message
+    /// must come in one piece.
+    pub message_deadline: Duration,
+    /// How many messages of one connection are served before others have their turn. At least 1 is served.
+    pub messages_per_turn: u32,
+}
+
+impl Default for Budget {
+    /// 64 KiB, 60 s, 1,024 messages.
+    fn default() -> Self {
+        Self {
+            message_max_bytes: MessageSize::DEFAULT,
+            message_deadline: Duration::from_secs(60),
+            messages_per_turn: 1024,
+        }
+    }
+}
+
+impl Budget {
+    /// The most [steps](crate::work) that one fact of `bytes` bytes may take. Needs the feature `work`.
+    #[cfg(feature = "work")]
+    #[must_use]
+    pub const fn steps_max(&self, bytes: usize) -> u64 {
+        use crate::base::work::{BASE, PER_BUDGET_BYTE, PER_BYTE, PER_MESSAGE};
+        BASE.saturating_add(PER_BYTE.saturating_mul(bytes as u64))
+            .saturating_add(PER_BUDGET_BYTE.saturating_mul(self.message_max_bytes.get() as u64))
+            .saturating_add(PER_MESSAGE.saturating_mul(self.messages_per_turn as u64))
+    }
+}
+
+/// A size limit for one message: 1 byte to 1 GiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MessageSize(u32);
+
+impl MessageSize {
+    /// 64 KiB.
+    pub const DEFAULT: Self = Self(64 * 1024);
+    /// 1 GiB.
+    pub const MAX: Self = Self(1 << 30);
+
+    /// A limit of `bytes` bytes.
+    ///
+    /// # Errors
+    /// If `bytes` is not in 1 to 1,073,741,824.
+    pub const fn new(bytes: u64) -> Result<Self, MessageSizeError> {
+        if bytes == 0 || bytes > Self::MAX.0 as u64 {
+            return Err(MessageSizeError(bytes));
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "checked against a smaller bound above")]
+        Ok(Self(bytes as u32))
+    }
+
+    /// The limit in bytes.
+    #[must_use]
+    pub const fn get(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A message size limit outside 1 byte to 1 GiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a message size limit is 1 to 1073741824 bytes (1 GiB), not {0}")]
+pub struct MessageSizeError(pub u64);

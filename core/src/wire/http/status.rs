@@ -1,0 +1,47 @@
+use crate::base::Reason;
+
+/// The status of a response (RFC 9110 section 15).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Status(u16, &'static str);
+
+impl Status {
+    pub(crate) const fn code(self) -> u16 {
+        self.0
+    }
+
+    /// Its reason phrase.
+    pub(crate) const fn phrase(self) -> &'static str {
+        self.1
+    }
+
+    pub(crate) const OK: Self = Self(200, "OK");
+    pub(crate) const BAD_REQUEST: Self = Self(400, "Bad Request");
+    pub(crate) const UNAUTHORIZED: Self = Self(401, "Unauthorized");
+    pub(crate) const FORBIDDEN: Self = Self(403, "Forbidden");
+    pub(crate) const NOT_FOUND: Self = Self(404, "Not Found");
+    pub(crate) const METHOD_NOT_ALLOWED: Self = Self(405, "Method Not Allowed");
+    pub(crate) const REQUEST_TIMEOUT: Self = Self(408, "Request Timeout");
+    pub(crate) const CONTENT_TOO_LARGE: Self = Self(413, "Content Too Large");
+    pub(crate) const MISDIRECTED: Self = Self(421, "Misdirected Request");
+    pub(crate) const TOO_MANY_REQUESTS: Self = Self(429, "Too Many Requests");
+    pub(crate) const UPGRADE_REQUIRED: Self = Self(426, "Upgrade Required");
+    pub(crate) const FIELDS_TOO_LARGE: Self = Self(431, "Request Header Fields Too Large");
+    pub(crate) const NOT_IMPLEMENTED: Self = Self(501, "Not Implemented");
+    pub(crate) const UNAVAILABLE: Self = Self(503, "Service Unavailable");
+    pub(crate) const VERSION_NOT_SUPPORTED: Self = Self(505, "HTTP Version Not Supported");
+}
+
+/// Why a request is not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) status: Status,
+    pub(crate) reason: Reason,
+    /// In words, for the peer and the log.
+    pub(crate) why: &'static str,
+}
+
+impl Refused {
+    pub(crate) const fn new(status: Status, reason: Reason, why: &'static str) -> Self {
+        Self { status, reason, why }
+    }
+}
