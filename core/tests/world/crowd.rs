@@ -5,6 +5,7 @@ use drupe_core::sim::{Client, Do, Link};
 use drupe_core::telnet::InputMode;
 use drupe_core::wire::{LengthPrefix, Protocol, Wire};
 use drupe_core::{Listen, Random};
+use std::time::Duration;
 
 /// A client for a listener, and whether what it says can be compared with what arrives.
 pub(crate) struct Guest {
@@ -34,16 +35,18 @@ impl Swarm {
                 Some(telnet) => (self.terminal(telnet.mode, line_max).in_websocket("/"), true),
                 None => (Client::websocket_at("/", self.has(Feature::Deflate)), true),
             },
-            // Who does not speak at once is taken for a terminal.
-            Protocol::Auto(auto) if link == Link::Steady => match self.number(5) {
-                0 if auto.prefix.is_some() && listen.proxies.is_none() => {
-                    (Client::length_prefixed(LengthPrefix::U32Be).begins_with("echo 1 0"), true)
+            // A peer that does not speak at once is taken for a terminal, and without a wait any peer is.
+            Protocol::Auto(auto) if link == Link::Steady && auto.wait > Duration::from_millis(1) => {
+                match self.number(5) {
+                    0 if auto.prefix.is_some() && listen.proxies.is_none() => {
+                        (Client::length_prefixed(LengthPrefix::U32Be).begins_with("echo 1 0"), true)
+                    }
+                    0 | 1 => (Client::lines().begins_with("echo 1 0"), true),
+                    2 => (Client::websocket(), true),
+                    3 => (Client::http().begins_with("/healthz"), false),
+                    _ => (self.terminal(auto.telnet.mode, line_max).telnet_first(), true),
                 }
-                0 | 1 => (Client::lines().begins_with("echo 1 0"), true),
-                2 => (Client::websocket(), true),
-                3 => (Client::http().begins_with("/healthz"), false),
-                _ => (self.terminal(auto.telnet.mode, line_max).telnet_first(), true),
-            },
+            }
             Protocol::Auto(auto) => (self.terminal(auto.telnet.mode, line_max).telnet_first(), true),
             other => panic!("nobody speaks {other:?}"),
         };

@@ -130,13 +130,20 @@ impl Hall {
             }
             "tick" => hub.wake(Timer::named("tick").keyed(number as u64 % 5), Duration::from_millis(number as u64)),
             "dial" => {
-                let backoff = number.is_multiple_of(2).then(Backoff::default);
+                let backoff = number.is_multiple_of(2).then(|| {
+                    let (zero, usual) = (Duration::ZERO, Backoff::default());
+                    if number.is_multiple_of(4) {
+                        return usual;
+                    }
+                    Backoff { initial: zero, factor: 0, cap: zero, stable_after: zero, ..usual }
+                });
                 let dial = if number.is_multiple_of(3) {
                     Dial::websocket("192.0.2.1:7", "/")
                 } else {
                     Dial::lines("192.0.2.1:7")
                 };
-                hub.dial(Dial { backoff, ..dial });
+                let timeout = if number.is_multiple_of(7) { Duration::ZERO } else { dial.timeout };
+                hub.dial(Dial { backoff, timeout, ..dial });
             }
             "panic" => std::panic::panic_any(Wanted),
             "close" => hub.close(conn),

@@ -104,7 +104,7 @@ impl Swarm {
     /// An interval: short ones are many events.
     fn interval(&mut self, usual: &[u64]) -> Option<Duration> {
         let usual: Vec<Duration> = usual.iter().map(|millis| Duration::from_millis(*millis)).collect();
-        let extreme = [Duration::from_millis(50), Duration::MAX];
+        let extreme = [Duration::ZERO, Duration::from_millis(50), Duration::MAX];
         self.has(Feature::Pings).then(|| self.or_extreme(&usual, &extreme))
     }
 
@@ -183,7 +183,11 @@ impl Swarm {
             },
             outbound: self.outbound(),
             rooms: if self.has(Feature::Extremes) && self.chance(4) {
-                RoomLimits { total: self.pick(&[0, 1, 2]), per_connection: self.pick(&[0, 1, 2]), name_max_bytes: 3 }
+                RoomLimits {
+                    total: self.pick(&[0, 1, 2]),
+                    per_connection: self.pick(&[0, 1, 2]),
+                    name_max_bytes: self.pick(&[0, 1, 3]),
+                }
             } else {
                 RoomLimits::default()
             },
@@ -221,9 +225,9 @@ impl Swarm {
             budget: self.budget(),
             rates: self.rates(),
             idle: self.maybe_span(Feature::Idle, &[5_000]),
-            idle_warning: None,
+            idle_warning: self.maybe_span(Feature::Idle, &[1_000]),
             silence: self.maybe_span(Feature::Silence, &[5_000]),
-            lifetime: None,
+            lifetime: self.maybe_span(Feature::Lifetime, &[50_000]).filter(|_| self.chance(3)),
         })
     }
 
