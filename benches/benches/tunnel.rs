@@ -87,7 +87,7 @@ fn own(server: &SshServer) -> Way {
         RemoteBind::Tcp { host, port } if status.state == TunnelState::Up => format!("{host}:{port}").parse().ok(),
         _ => None,
     };
-    let address = drupe_tokio::core::shell::block_on(async {
+    let address = drupe_tokio::shell::block_on(async {
         loop {
             let statuses = watch.next().await.expect("it runs");
             if let Some(address) = statuses.first().and_then(bound) {

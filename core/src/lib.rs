@@ -114,10 +114,8 @@
 //! | feature | adds |
 //! |---|---|
 //! | `std` | conversions from `std::io::Error`, a trace that threads share, panics of the handler that cost one connection |
-//! | `shell` | `shell`: what the shells share, sockets of the operating system included; Unix only |
 //! | `json` | in [`kit`]: `Service`, `Router`, `rpc` |
 //! | `auth` | `json`, and in [`kit`]: `auth`, `client` |
-//! | `cli` | `cli`: the arguments of the example `hub` and of `drupe` |
 //! | `tls` | TLS beneath every wire, in [`tls`] |
 //! | `settings` | `auth`, `tls`, and `settings`: a configuration from YAML, the environment and the command line |
 //! | `sim` | `sim`: a seeded world of many peers and faults around a whole server |
@@ -134,15 +132,11 @@ extern crate alloc;
 extern crate std;
 
 pub mod app;
-#[cfg(feature = "cli")]
-pub mod cli;
 #[doc = include_str!("embedding.md")]
 pub mod embedding {}
 pub mod kit;
 #[cfg(feature = "settings")]
 pub mod settings;
-#[cfg(all(feature = "shell", unix))]
-pub mod shell;
 pub mod testing;
 pub mod tls;
 pub mod trace;

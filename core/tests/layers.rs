@@ -24,8 +24,6 @@ const FOLDERS: &[(&str, &str)] = &[
     ("app", "echo, relay, chat"),
     ("kit", "what applications are made of: services, calls, authentication, layers, clients"),
     ("settings", "a configuration from text"),
-    ("cli", "arguments of the command line"),
-    ("shell", "what the shells share: sockets, threads, the driver"),
 ];
 
 #[test]

@@ -4,7 +4,7 @@ use drupe_mio as drupe;
 
 use clap::Parser;
 use drupe::Server;
-use drupe::core::cli::HubArguments;
+use drupe::shell::cli::HubArguments;
 use std::io::Write;
 
 #[derive(Parser)]

@@ -17,7 +17,7 @@
 //! # How it works
 //!
 //! It is the shell to read first. The machine of `drupe-core` knows what should be done with every connection, and the
-//! [driver](drupe_core::shell::Driver) carries facts from sockets to it and intentions back. What is left for a shell is to
+//! [driver](drupe_shell::Driver) carries facts from sockets to it and intentions back. What is left for a shell is to
 //! know which sockets are ready:
 //!
 //! 1. `run.rs` is the loop: wait in `epoll_wait(2)` (or `kqueue(2)`) until something is ready or a deadline has come, note
@@ -33,9 +33,10 @@ mod run;
 mod sockets;
 
 pub use drupe_core as core;
+pub use drupe_shell as shell;
 #[cfg(feature = "kit")]
-pub use drupe_core::shell::client::Client;
-pub use drupe_core::shell::{BindError, Remote, RemoteError, StartError};
+pub use drupe_shell::client::Client;
+pub use drupe_shell::{BindError, Remote, RemoteError, StartError};
 /// Reverse SSH tunnels: [`spawn_thread`](tunnel::spawn_thread) beside the server.
 #[cfg(feature = "tunnel")]
 pub use drupe_tokio::tunnel;
@@ -52,4 +53,4 @@ pub fn connect(options: drupe_core::kit::client::ClientOptions) -> std::io::Resu
 }
 
 /// A server that listens and is about to run on an event loop of its own.
-pub type Server<H> = drupe_core::shell::Server<H, Mio>;
+pub type Server<H> = drupe_shell::Server<H, Mio>;

@@ -3,8 +3,8 @@
 
 use crate::dial::Dials;
 use crate::sockets::MioSockets;
-use drupe_core::shell::{Driver, Next, Runtime, Setup};
 use drupe_core::{Handler, Metrics, Time};
+use drupe_shell::{Driver, Next, Runtime, Setup};
 use mio::{Events, Poll, Token};
 use std::io;
 use std::sync::Arc;

@@ -5,8 +5,8 @@
 //! latch that is not set asks nothing of the system.
 
 use crate::dial::Dials;
-use drupe_core::shell::{Dialed, OsListener, OsStream, SocketFile, Sockets, tune, tune_accepted};
 use drupe_core::{DialId, Peer};
+use drupe_shell::{Dialed, OsListener, OsStream, SocketFile, Sockets, tune, tune_accepted};
 use mio::event::{Event, Source};
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};

@@ -1,6 +1,6 @@
 //! Drupe on smol.
 //!
-//! [`Server::run`](drupe_core::shell::Server::run) gives one future that owns all its sockets: block on it, or spawn it on any
+//! [`Server::run`](drupe_shell::Server::run) gives one future that owns all its sockets: block on it, or spawn it on any
 //! executor; the reactor is `async-io`'s. What differs from the other shells is this crate's name and how a future is run.
 //!
 //! ```no_run
@@ -23,10 +23,11 @@ mod sockets;
 mod stream;
 
 pub use drupe_core as core;
+pub use drupe_shell as shell;
 #[cfg(feature = "kit")]
-pub use drupe_core::shell::client::Client;
-pub use drupe_core::shell::stream::{Connection, Connections};
-pub use drupe_core::shell::{BindError, Remote, RemoteError, StartError};
+pub use drupe_shell::client::Client;
+pub use drupe_shell::stream::{Connection, Connections};
+pub use drupe_shell::{BindError, Remote, RemoteError, StartError};
 /// Reverse SSH tunnels: [`spawn_thread`](tunnel::spawn_thread) beside the server.
 #[cfg(feature = "tunnel")]
 pub use drupe_tokio::tunnel;
@@ -44,4 +45,4 @@ pub fn connect(options: drupe_core::kit::client::ClientOptions) -> std::io::Resu
 }
 
 /// A server that listens and is about to run on smol.
-pub type Server<H> = drupe_core::shell::Server<H, Smol>;
+pub type Server<H> = drupe_shell::Server<H, Smol>;

@@ -1,7 +1,7 @@
-use drupe_core::shell::{
+use drupe_core::{DialId, Peer};
+use drupe_shell::{
     Attempts, Dialed, OsListener, OsStream, ReadyQueue, SocketFile, Sockets, tune, tune_accepted, until_blocked,
 };
-use drupe_core::{DialId, Peer};
 use smol::Async;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream, ToSocketAddrs};

@@ -8,9 +8,9 @@
 #![allow(clippy::print_stdout, reason = "it says where it listens")]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails where its assumption does"))]
 
-use drupe_tokio::core::shell::secret;
 use drupe_tokio::core::tunnel::{Jump, Ssh, Tunnel};
 use drupe_tokio::core::{Config, ConnId, Event, Handler, Hub, NoNote, Reason, Timer};
+use drupe_tokio::shell::secret;
 use drupe_tokio::{Server, tunnel};
 use std::collections::BTreeMap;
 use std::error::Error;

@@ -26,10 +26,11 @@ mod stream;
 pub mod tunnel;
 
 pub use drupe_core as core;
+pub use drupe_shell as shell;
 #[cfg(feature = "kit")]
-pub use drupe_core::shell::client::Client;
-pub use drupe_core::shell::stream::{Connection, Connections};
-pub use drupe_core::shell::{BindError, Remote, RemoteError, StartError};
+pub use drupe_shell::client::Client;
+pub use drupe_shell::stream::{Connection, Connections};
+pub use drupe_shell::{BindError, Remote, RemoteError, StartError};
 pub use run::Tokio;
 pub use stream::Stream;
 
@@ -44,7 +45,7 @@ pub fn connect(options: drupe_core::kit::client::ClientOptions) -> std::io::Resu
 }
 
 /// A server that listens and is about to run on tokio.
-pub type Server<H> = drupe_core::shell::Server<H, Tokio>;
+pub type Server<H> = drupe_shell::Server<H, Tokio>;
 
 /// The examples of the README are tests of this crate, which sees all that they name.
 #[cfg(doctest)]

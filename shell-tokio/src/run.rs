@@ -1,7 +1,7 @@
 use crate::sockets::TokioSockets;
-use drupe_core::shell::stream::ConnectionTask;
-use drupe_core::shell::{AsyncRuntime, ReadyQueue, Runtime, Setup, Task};
 use drupe_core::{Handler, Metrics};
+use drupe_shell::stream::ConnectionTask;
+use drupe_shell::{AsyncRuntime, ReadyQueue, Runtime, Setup, Task};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;

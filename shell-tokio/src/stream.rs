@@ -1,4 +1,4 @@
-use drupe_core::shell::stream::{ByteStream, Connection};
+use drupe_shell::stream::{ByteStream, Connection};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -36,7 +36,9 @@ impl ConnId {
         self.slot() as usize
     }
 
-    pub(crate) const fn slot(self) -> u32 {
+    /// The same as [`index`](Self::index), as a number of 32 bits.
+    #[must_use]
+    pub const fn slot(self) -> u32 {
         self.place & INDEX_MAX
     }
 

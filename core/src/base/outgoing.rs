@@ -52,11 +52,18 @@ impl<'a> Outgoing<'a> {
     }
 
     /// How many bytes it has, of all representations together.
-    pub(crate) const fn len(self) -> usize {
+    #[must_use]
+    pub const fn len(self) -> usize {
         match self {
             Self::Same(payload) => payload.as_bytes().len(),
             Self::Negotiated { json, text } => json.len() + text.len(),
         }
+    }
+
+    /// Whether it has no bytes.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.len() == 0
     }
 
     /// An owned copy.

@@ -231,7 +231,8 @@ impl Listen {
 
 impl Address {
     /// Where on the other side of a tunnel it is, if it is there.
-    pub(crate) const fn forward(&self) -> Option<&Forward> {
+    #[must_use]
+    pub const fn forward(&self) -> Option<&Forward> {
         match self {
             Self::Forwarded(forward) => Some(forward),
             Self::Tcp(_) | Self::Unix(_) | Self::Inherited(_) => None,

@@ -146,7 +146,8 @@ const LETTER_BYTES: usize = 256;
 
 impl Letter {
     /// The memory that it occupies while it waits, in bytes.
-    pub(crate) fn held_bytes(&self) -> usize {
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
         let content = match self {
             Self::Publish { room, except, message } => {
                 room.len() + size_of_val(&**except) + message.as_outgoing().len()

@@ -104,6 +104,19 @@ impl<C: Default> Hub<'_, C> {
         self.state.conns.get(conn).map_or(Duration::ZERO, |conn| self.state.now.since(conn.opened_at))
     }
 
+    /// Sets whether a task works for a connection. A drain waits for tasks that work, as it waits for
+    /// [tickets](Self::ticket).
+    pub fn set_working(&mut self, conn: ConnId, working: bool) {
+        self.state.set_working(conn, working);
+    }
+
+    /// Ends a connection whose task panicked, as [`Reason::HandlerPanicked`], and counts the panic in
+    /// [`Metrics::handler_panics`].
+    pub fn task_panicked(&mut self, conn: ConnId) {
+        self.state.metrics.handler_panics += 1;
+        self.end(conn, Reason::HandlerPanicked);
+    }
+
     /// Whether a connection is open: it has not begun to end.
     #[must_use]
     pub fn is_open(&self, conn: ConnId) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! It dials, logs in if it is told how, sends what it subscribes to whenever it is connected anew, and calls methods with a
 //! deadline. It is told [`Command`]s as notes, and tells [`ClientEvent`]s to a function. Shells have a handle for it, to be used
-//! from async and from ordinary code: `shell::client`.
+//! from async and from ordinary code: `drupe_shell::client`.
 
 use super::auth::{Nonces, scram};
 use super::layer::{PING, PING_TEXT, PONG};

@@ -11,8 +11,8 @@
 //! | who is at the other end | `auth` | `auth` |
 //! | who is connected, for people who may know | `monitor` | `json` |
 //! | who is in which room | [`Presence`] | |
-//! | the other end | `client`, and on a shell `shell::client` | `auth` |
-//! | one `async fn` for each connection | `shell::stream` | `shell` |
+//! | the other end | `client`, and on a shell `drupe_shell::client` | `auth` |
+//! | one `async fn` for each connection | `drupe_shell::stream` | |
 //! | work that is done elsewhere | [`Hub::ticket`](crate::Hub::ticket) | |
 
 #[cfg(feature = "auth")]

@@ -243,8 +243,8 @@ impl<H: Handler> Machine<H> {
     }
 
     /// Whether there is a connection, in whatever state.
-    #[cfg(feature = "shell")]
-    pub(crate) fn has_connections(&self) -> bool {
+    #[must_use]
+    pub fn has_connections(&self) -> bool {
         self.state.conns.len() > 0
     }
 

@@ -69,7 +69,7 @@ impl<H: Handler> Machine<H> {
     }
 
     /// The same, by the ids that they will have.
-    pub(crate) fn new_listeners<'c>(&self, config: &'c Config) -> impl Iterator<Item = (ListenerId, &'c Listen)> {
+    pub fn new_listeners<'c>(&self, config: &'c Config) -> impl Iterator<Item = (ListenerId, &'c Listen)> {
         let kept = kept(&self.state.listeners, &config.listeners);
         let new = config.listeners.iter().zip(kept).filter(|(_, kept)| kept.is_none());
         self.state.listeners.next_ids().zip(new.map(|(listen, _)| listen))

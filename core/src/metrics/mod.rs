@@ -118,8 +118,16 @@ pub struct Metrics {
 /// How many recent and how many longest durations are kept.
 const DURATIONS_KEPT: usize = 100;
 
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Metrics {
-    pub(crate) fn new() -> Self {
+    /// Nothing counted yet.
+    #[must_use]
+    pub fn new() -> Self {
         Self {
             opened: 0,
             refused: ByReason::default(),

@@ -177,7 +177,6 @@ impl<C: Default> State<C> {
     }
 
     /// Whether the application does something for a connection of which there is no ticket.
-    #[cfg(feature = "shell")]
     pub(crate) fn set_working(&mut self, id: ConnId, working: bool) {
         if let Some(conn) = self.conns.get_mut(id) {
             conn.working = working;

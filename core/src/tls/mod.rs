@@ -110,8 +110,8 @@ impl Tls {
     }
 
     /// Whether the machine speaks it itself.
-    #[cfg(any(feature = "tls", feature = "shell"))]
-    pub(crate) const fn is_spoken_here(&self) -> bool {
+    #[must_use]
+    pub const fn is_spoken_here(&self) -> bool {
         match &self.spoken {
             #[cfg(feature = "tls")]
             Spoken::Here(..) => true,

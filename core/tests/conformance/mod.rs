@@ -2,6 +2,8 @@
 //! under the name `shell`. Nothing here waits for a time to pass: every wait is for
 //! something that the server does.
 
+use crate::shell::common::block_on;
+use crate::shell::common::client::Incoming;
 use crate::shell::core::app::{Chat, Echo, Relay};
 use crate::shell::core::http::Http;
 use crate::shell::core::kit::Service;
@@ -12,8 +14,6 @@ use crate::shell::core::kit::layer::Within;
 use crate::shell::core::kit::rpc::{CallError, Rpc, RpcError};
 use crate::shell::core::limit::Rate;
 use crate::shell::core::outbound::Marks;
-use crate::shell::core::shell::block_on;
-use crate::shell::core::shell::client::Incoming;
 use crate::shell::core::telnet::Telnet;
 use crate::shell::core::tls::{CertificateFiles, Tickets, Tls, TlsFiles};
 use crate::shell::core::trace::{SharedTrace, replay};

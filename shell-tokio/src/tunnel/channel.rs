@@ -6,7 +6,7 @@ use super::inbox::Inbox;
 use super::outgoing::Outgoing;
 use bytes::BytesMut;
 use drupe_core::Failure;
-use drupe_core::shell::Channel;
+use drupe_shell::Channel;
 use russh::client::Msg;
 use russh::{ChannelId, ChannelOpenFailure, ChannelWriteHalf};
 use std::io::IoSlice;

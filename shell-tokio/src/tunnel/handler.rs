@@ -7,9 +7,9 @@ use super::inbox::Inbox;
 use super::known_hosts::{KnownHost, Verdict};
 use super::link::families_of;
 use super::stream::Flow;
-use drupe_core::shell::TunnelPort;
 use drupe_core::tunnel::{LinkId, RemoteBind, TunnelFailure, TunnelReport};
 use drupe_core::{ListenerId, Peer};
+use drupe_shell::TunnelPort;
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::PublicKeyOrCertificate;
 use russh::{Channel, ChannelId};
@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// So many channels may wait to be let in, as in the backlog of a listener.
-const WAITING_MAX: usize = drupe_core::shell::BACKLOG as usize;
+const WAITING_MAX: usize = drupe_shell::BACKLOG as usize;
 
 /// One SSH connection's end of the conversation.
 pub(super) struct Client {

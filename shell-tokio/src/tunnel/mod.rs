@@ -60,8 +60,8 @@ mod outgoing;
 mod pace;
 mod stream;
 
-use drupe_core::shell::{Remote, TunnelPort};
 use drupe_core::tunnel::{LinkId, Ssh, TunnelFailure, TunnelIntent};
+use drupe_shell::{Remote, TunnelPort};
 use line::Cut;
 use std::collections::BTreeMap;
 use std::io;

@@ -149,7 +149,7 @@ enum Stage {
 impl<P> Authentication<P> {
     /// A layer in which this provider decides.
     ///
-    /// `secret` is 32 bytes that nobody can guess, such as those of `shell::secret`: the same for all shards, so that each says the
+    /// `secret` is 32 bytes that nobody can guess, such as those of `drupe_shell::secret`: the same for all shards, so that each says the
     /// same of users who do not exist. With the same bytes and the same [seed](crate::Config::seed), a run can be replayed.
     pub fn new(provider: P, secret: [u8; 32]) -> Self {
         Self {

@@ -3,7 +3,7 @@
 use crate::{Failure, tools};
 use clap::Args;
 use drupe_tokio::core::kit::auth::scram::Credentials;
-use drupe_tokio::core::shell::secret;
+use drupe_tokio::shell::secret;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::process::ExitCode;

@@ -9,10 +9,10 @@ use drupe_tokio::core::kit::auth::{Accounts, Authentication, Provider, Verdict};
 use drupe_tokio::core::kit::layer::{Greeting, Layered, Within};
 use drupe_tokio::core::kit::monitor::{LogTail, Monitor, MonitorLimits};
 use drupe_tokio::core::settings::{AuthenticationPlan, HashedPasswords, MonitorPlan, Plan, Resolved, SettingsError};
-use drupe_tokio::core::shell::secret;
 use drupe_tokio::core::tls::Tickets;
 use drupe_tokio::core::tunnel::{Tunnel, TunnelFailure};
 use drupe_tokio::core::{Config, ConnId, Identity, NoNote, Part, UnixTime};
+use drupe_tokio::shell::secret;
 use rustls::crypto::{CryptoProvider, ring};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -3,8 +3,8 @@
 
 use crate::Failure;
 use drupe_tokio::Remote;
-use drupe_tokio::core::shell::OsListener;
 use drupe_tokio::core::{Metrics, NoNote};
+use drupe_tokio::shell::OsListener;
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
 use std::ffi::OsStr;

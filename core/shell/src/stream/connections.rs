@@ -1,13 +1,11 @@
 use super::connection::{Connection, Handle};
 use super::link::{Link, Weight};
-use crate::base::{ConnId, OutgoingBuf, PayloadBuf, Reason, Representation};
-use crate::config::Config;
-use crate::handler::{Event, Handler, Hub};
-use crate::shell::{AsyncRuntime, BindError, Remote, Runtime, Server};
-use crate::wire::Protocol;
-use alloc::boxed::Box;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
+use crate::{AsyncRuntime, BindError, Remote, Runtime, Server};
+use drupe_core::wire::Protocol;
+use drupe_core::{Config, ConnId, Event, Handler, Hub, OutgoingBuf, PayloadBuf, Reason, Representation};
+
+use std::sync::Arc;
+
 use core::fmt;
 use core::pin::Pin;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -149,19 +147,18 @@ impl Handler for Connections {
             Event::Note(Ready { conn, panicked }) => {
                 attend(hub, conn);
                 if panicked {
-                    hub.state.metrics.handler_panics += 1;
-                    hub.end(conn, Reason::HandlerPanicked);
+                    hub.task_panicked(conn);
                 }
             }
-            Event::InputEnded { conn } => {
+            Event::InputEnded { conn, .. } => {
                 let is_silent = link(hub, conn).is_some_and(|link| link.input_ended());
                 if is_silent {
                     hub.close(conn);
                 }
             }
             Event::Stalled { conn, .. } => link(hub, conn).iter().for_each(|link| link.set_stalled(true)),
-            Event::Drained { conn } => link(hub, conn).iter().for_each(|link| link.set_stalled(false)),
-            Event::Closed { conn, reason } => link(hub, conn).iter().for_each(|link| link.end(reason)),
+            Event::Drained { conn, .. } => link(hub, conn).iter().for_each(|link| link.set_stalled(false)),
+            Event::Closed { conn, reason, .. } => link(hub, conn).iter().for_each(|link| link.end(reason)),
             _ => {}
         }
     }
@@ -178,7 +175,7 @@ fn link(hub: &mut Hub<'_, Linked>, conn: ConnId) -> Option<Arc<Path>> {
 /// A drain waits for tasks that have something to do.
 fn note_work(hub: &mut Hub<'_, Linked>, conn: ConnId) {
     let is_working = link(hub, conn).is_some_and(|link| link.is_working());
-    hub.state.set_working(conn, is_working);
+    hub.set_working(conn, is_working);
 }
 
 /// Does what a task wants.
@@ -191,8 +188,7 @@ fn attend(hub: &mut Hub<'_, Linked>, conn: ConnId) {
             Action::Write(payload) => drop(hub.write(conn, &payload)),
             Action::Act(act) => {
                 if catch_unwind(AssertUnwindSafe(|| act(hub, conn))).is_err() {
-                    hub.state.metrics.handler_panics += 1;
-                    hub.end(conn, Reason::HandlerPanicked);
+                    hub.task_panicked(conn);
                 }
             }
             Action::Close => hub.close(conn),

@@ -1,6 +1,6 @@
-use alloc::sync::Arc;
 use core::pin::pin;
 use core::task::{Context, Poll};
+use std::sync::Arc;
 use std::task::Wake;
 use std::thread::{self, Thread};
 

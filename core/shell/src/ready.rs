@@ -1,5 +1,5 @@
-use alloc::sync::Arc;
-use alloc::vec::Vec;
+use std::sync::Arc;
+
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};

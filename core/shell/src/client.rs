@@ -1,8 +1,8 @@
-//! A handle to a [client](crate::kit::client) that runs on a shell: for async code and for ordinary code.
+//! A handle to a [client](drupe_core::kit::client) that runs on a shell: for async code and for ordinary code.
 //!
 //! ```no_run
-//! # use drupe_core::shell::client::{Client, Incoming};
-//! # use drupe_core::shell::block_on;
+//! # use drupe_shell::client::{Client, Incoming};
+//! # use drupe_shell::block_on;
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # fn connect(options: drupe_core::kit::client::ClientOptions) -> std::io::Result<Client> { unimplemented!() }
 //! use drupe_core::kit::client::ClientOptions;
@@ -25,14 +25,12 @@
 
 use super::stream::{Disconnected, Link, Weight};
 use super::{BindError, Remote, Runtime, Server};
-use crate::base::{Failure, OutgoingBuf, PayloadBuf, Peer, Reason};
-use crate::handler::{Event, Handler, Hub};
-use crate::kit::client::{Client as Machine, ClientEvent, ClientOptions, Command};
-use crate::kit::rpc::CallError;
-use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
-use alloc::string::{String, ToString};
-use alloc::sync::Arc;
+use drupe_core::kit::client::{Client as Machine, ClientEvent, ClientOptions, Command};
+use drupe_core::kit::rpc::CallError;
+use drupe_core::{Event, Failure, Handler, Hub, OutgoingBuf, PayloadBuf, Peer, Reason};
+
+use std::collections::BTreeMap;
+
 use core::fmt;
 use core::future::poll_fn;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -41,6 +39,7 @@ use core::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
+use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -158,6 +157,7 @@ impl Client {
                 }
                 ClientEvent::LoginFailed(why) => inbox.mention(Incoming::LoginFailed(why)),
                 ClientEvent::Ended => inbox.end(last),
+                _ => {}
             }
             true
         };

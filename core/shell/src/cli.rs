@@ -1,10 +1,9 @@
 //! The arguments of the `hub` example, which every shell has, and of `drupe`. Needs the feature `cli`.
 
-use crate::app::{App, AppName, Envelope};
-use crate::config::{Config, Listen};
-use crate::wire::MessageSize;
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
+use drupe_core::app::{App, AppName, Envelope};
+use drupe_core::wire::MessageSize;
+use drupe_core::{Config, Listen};
+
 use core::fmt;
 use core::num::NonZeroU8;
 

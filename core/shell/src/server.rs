@@ -1,14 +1,9 @@
 use super::signals::OnSignals;
 use super::{Mailbox, OsListener, Remote, entropy};
-use crate::config::{Address, Config, Listen};
-use crate::facts::Shard;
-use crate::facts::record::Recorder;
-use crate::handler::Handler;
-use crate::machine::Machine;
-use crate::metrics::Metrics;
-use crate::wire::telnet::InputMode;
-use alloc::string::String;
-use alloc::vec::Vec;
+use drupe_core::telnet::InputMode;
+use drupe_core::trace::Recorder;
+use drupe_core::{Address, Config, Handler, Listen, Machine, Metrics, Shard};
+
 use core::fmt;
 use core::marker::PhantomData;
 use core::num::NonZeroU8;
@@ -95,7 +90,7 @@ impl<H: Handler, R: Runtime> Server<H, R> {
         Ok(Self { setup, addresses, runtime: PhantomData })
     }
 
-    /// As [`bind_with`](Self::bind_with), on several threads: `workers` [shards](crate::Shard), one of them where the server
+    /// As [`bind_with`](Self::bind_with), on several threads: `workers` [shards](drupe_core::Shard), one of them where the server
     /// runs and each other on a thread of its own, which begins at once. `handler` is called once for each, with a handle that
     /// notes that handler: for the first here, for the others on their threads. If one of them panics the server drains, and
     /// running it gives an error.
@@ -197,7 +192,7 @@ impl<H: Handler, R: Runtime> Server<H, R> {
         Ok(self)
     }
 
-    /// Has every fact recorded; see [`trace`](crate::trace). Of several shards, those of the first.
+    /// Has every fact recorded; see [`trace`](drupe_core::trace). Of several shards, those of the first.
     #[must_use]
     pub fn record(mut self, recorder: Recorder<H::Note>) -> Self {
         self.setup.machine.record(recorder);
@@ -303,14 +298,14 @@ impl<H: Handler, R: Runtime> fmt::Debug for Server<H, R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::{AppName, Echo, Envelope, Relay, Several};
-    use crate::base::ConnId;
-    use crate::handler::Hub;
-    use crate::kit::layer::{Greeting, Within};
-    use crate::kit::{on_keys, on_lines};
-    use crate::wire::Protocol;
-    use crate::wire::http::Http;
-    use crate::wire::telnet::Telnet;
+    use drupe_core::ConnId;
+    use drupe_core::Hub;
+    use drupe_core::app::{AppName, Echo, Envelope, Relay, Several};
+    use drupe_core::http::Http;
+    use drupe_core::kit::layer::{Greeting, Within};
+    use drupe_core::kit::{on_keys, on_lines};
+    use drupe_core::telnet::Telnet;
+    use drupe_core::wire::Protocol;
     use std::net::TcpListener;
 
     #[test]

@@ -1,8 +1,7 @@
 use super::connection::{Connection, Disconnected};
 use super::connections::Action;
-use crate::base::PayloadBuf;
-use alloc::string::String;
-use alloc::vec::Vec;
+use drupe_core::PayloadBuf;
+
 use bytes::Bytes;
 use core::fmt;
 use std::io;

@@ -1,17 +1,13 @@
 //! Where connections are accepted, and how that changes with a reload.
 
 use super::{Driver, FIRST_LISTENER};
-use crate::base::{AcceptFailure, ListenerId};
-use crate::config::{Address, Config, Listen};
-use crate::handler::Handler;
-use crate::machine::Accepting;
-use crate::shell::server::{check_applied, check_served};
-use crate::shell::{ACCEPTS_PER_TURN, Arrival, BindError, Mail, OsListener, Sockets};
-use alloc::collections::BTreeMap;
-use alloc::format;
-use alloc::string::String;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
+use crate::server::{check_applied, check_served};
+use crate::{ACCEPTS_PER_TURN, Arrival, BindError, Mail, OsListener, Sockets};
+use drupe_core::{AcceptFailure, Accepting, Address, Config, Handler, Listen, ListenerId};
+use std::collections::BTreeMap;
+
+use std::sync::Arc;
+
 use core::net::SocketAddr;
 use std::io;
 

@@ -1,11 +1,24 @@
-//! What every shell needs and none should write again. Needs the feature `shell`.
+//! The parts that all shells of Drupe share: sockets and threads of the operating system, the driver of the machine, handles to a
+//! running server. Unix only.
 //!
 //! A shell is a runtime's [`Sockets`] and a loop around [`Driver::turn`]: it gathers what is ready, lets the driver take a
 //! turn, and waits as it is told.
+//!
+//! Applications use a shell, which re-exports this crate as `shell`: `drupe-tokio`, `drupe-smol` or `drupe-mio`.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `auth` | `client`: a client that logs in and reconnects |
+//! | `cli` | `cli`: the arguments of the example `hub` and of `drupe` |
+
+#![forbid(unsafe_code)]
+#![cfg(unix)]
 
 mod attempts;
 mod block_on;
 mod channel;
+#[cfg(feature = "cli")]
+pub mod cli;
 #[cfg(feature = "auth")]
 pub mod client;
 mod driver;
@@ -40,7 +53,7 @@ use std::hash::{BuildHasher, Hasher};
 pub const SCRATCH_BYTES: usize = 64 << 10;
 
 /// How many bytes the kernel may hold of what was written to one socket: what a peer that stops reading
-/// costs beside [`Marks::max`](crate::outbound::Marks). Linux doubles it for its own bookkeeping.
+/// costs beside [`Marks::max`](drupe_core::outbound::Marks). Linux doubles it for its own bookkeeping.
 pub const SEND_BUFFER_BYTES: usize = 256 << 10;
 
 /// How often one socket is read before others have their turn: a peer that sends as fast as it is read, a little at a time,
@@ -65,8 +78,8 @@ fn spared(call: impl FnOnce()) {
     let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call));
 }
 
-/// 32 bytes that nobody can guess, for [`Authentication`](crate::kit::auth::Authentication) and
-/// [clients](crate::kit::client).
+/// 32 bytes that nobody can guess, for [`Authentication`](drupe_core::kit::auth::Authentication) and
+/// [clients](drupe_core::kit::client).
 ///
 /// # Errors
 /// If the system has none to give.
@@ -76,7 +89,7 @@ pub fn secret() -> std::io::Result<[u8; 32]> {
     Ok(secret)
 }
 
-/// 64 bits that differ from run to run, for [`Config::seed`](crate::Config::seed).
+/// 64 bits that differ from run to run, for [`Config::seed`](drupe_core::Config::seed).
 #[must_use]
 pub fn entropy() -> u64 {
     // The standard library keys its hash maps from the system's source of entropy.

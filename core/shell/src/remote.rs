@@ -1,14 +1,10 @@
 use super::mailbox::{Mail, Shared, WAITING_MAX};
 use super::{BindError, TunnelPort, TunnelWatch};
-use crate::base::{ConnId, Payload};
-use crate::config::Config;
-use crate::facts::Request;
-use crate::metrics::Metrics;
-use crate::tunnel::TunnelStatus;
-use alloc::boxed::Box;
-use alloc::string::String;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
+use drupe_core::tunnel::TunnelStatus;
+use drupe_core::{Config, ConnId, Metrics, Payload, Request};
+
+use std::sync::Arc;
+
 use core::fmt;
 use core::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -35,7 +31,7 @@ pub enum RemoteError {
 }
 
 impl<N> Remote<N> {
-    /// Tells the application something: [`Event::Note`](crate::Event::Note). Where there are several handlers, one for each
+    /// Tells the application something: [`Event::Note`](drupe_core::Event::Note). Where there are several handlers, one for each
     /// shard, it is the one that was made with this handle; the first, for a handle of the server itself.
     ///
     /// # Errors
@@ -57,7 +53,7 @@ impl<N> Remote<N> {
         self.request(Request::publish(room, payload))
     }
 
-    /// Ends one connection as [`Reason::Kicked`](crate::Reason::Kicked).
+    /// Ends one connection as [`Reason::Kicked`](drupe_core::Reason::Kicked).
     ///
     /// # Errors
     /// If the server has ended or has not kept up.
@@ -65,7 +61,7 @@ impl<N> Remote<N> {
         self.request(Request::Kick { conn })
     }
 
-    /// Ends the server in stages; asked a second time, it hurries. See [`Drain`](crate::Drain).
+    /// Ends the server in stages; asked a second time, it hurries. See [`Drain`](drupe_core::Drain).
     ///
     /// # Errors
     /// If the server has ended or has not kept up.
@@ -73,7 +69,7 @@ impl<N> Remote<N> {
         self.request(Request::Drain)
     }
 
-    /// Has the server go on with another configuration: see [`Machine::reconfigured`](crate::Machine::reconfigured) for what
+    /// Has the server go on with another configuration: see [`Machine::reconfigured`](drupe_core::Machine::reconfigured) for what
     /// becomes of what is open. `done` is told, on the server's thread, where it listens now; or where it can't, and then
     /// everything is as it was. It is not told if the server ends first, and if it panics the server goes on.
     ///
@@ -128,7 +124,7 @@ impl<N> Remote<N> {
         }
     }
 
-    /// How the server's [tunnels](crate::tunnel) are.
+    /// How the server's [tunnels](drupe_core::tunnel) are.
     #[must_use]
     pub fn tunnels(&self) -> Vec<TunnelStatus> {
         self.shards[0].board.statuses()

@@ -1,11 +1,9 @@
 use super::Driver;
-use crate::base::ConnId;
-use crate::handler::Handler;
-use crate::shell::Sockets;
-use crate::state::Job;
-use alloc::collections::VecDeque;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
+use crate::Sockets;
+use drupe_core::{ConnId, Handler, Job};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::thread;

@@ -1,11 +1,9 @@
 //! Who comes in: accepted here, handed over by another shard, or dialled.
 
 use super::{Connection, Driver};
-use crate::base::{ConnId, Failure, ListenerId, Peer};
-use crate::facts::{Letter, Refusal};
-use crate::handler::Handler;
-use crate::shell::channel::Carrier;
-use crate::shell::{Arrival, Mail, OsStream, Sockets};
+use crate::channel::Carrier;
+use crate::{Arrival, Mail, OsStream, Sockets};
+use drupe_core::{ConnId, Failure, Handler, Letter, ListenerId, Peer, Refusal};
 
 impl<H: Handler, S: Sockets> Driver<H, S> {
     pub(super) fn dismiss(&mut self, arrival: Arrival<S::Stream>, words: &[u8]) {

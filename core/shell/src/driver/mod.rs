@@ -5,16 +5,12 @@ mod offload;
 use super::channel::{Arrival, Carrier, Trouble};
 use super::signals::OnSignals;
 use super::{Mail, Mailbox, READS_PER_TURN, ReadyQueue, SCRATCH_BYTES, Setup, Sockets, spared};
-use crate::base::{ConnId, DialId, ListenerId, Time, UnixTime};
-use crate::config::Config;
-use crate::facts::{Addressee, Shard};
-use crate::handler::Handler;
-use crate::machine::{End, Machine};
-use crate::metrics::Metrics;
-use alloc::collections::BTreeSet;
-use alloc::sync::Arc;
-use alloc::vec;
-use alloc::vec::Vec;
+use drupe_core::{
+    Addressee, Config, ConnId, DialId, End, Handler, ListenerId, Machine, Metrics, Shard, Time, UnixTime,
+};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use core::fmt;
 use core::time::Duration;
 use listeners::{Place, Places};

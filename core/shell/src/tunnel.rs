@@ -1,12 +1,12 @@
 //! Between a server and what speaks SSH for it, on whatever thread that runs.
 
 use super::{Channel, Mail, Remote};
-use crate::base::{ListenerId, Peer};
-use crate::tunnel::{LinkId, TunnelIntent, TunnelReport, TunnelStatus};
-use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
+use drupe_core::tunnel::{LinkId, TunnelIntent, TunnelReport, TunnelStatus};
+use drupe_core::{ListenerId, Peer};
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use core::fmt;
 use core::future::poll_fn;
 use core::task::{Context, Poll, Waker};
@@ -140,7 +140,7 @@ impl TunnelPort {
         Self { server: Arc::new(remote), board }
     }
 
-    /// Something happened to an SSH connection: for [`Machine::tunnel_reported`](crate::Machine::tunnel_reported).
+    /// Something happened to an SSH connection: for [`Machine::tunnel_reported`](drupe_core::Machine::tunnel_reported).
     pub fn report(&self, link: LinkId, report: TunnelReport) {
         self.server.report(link, report);
     }

@@ -1,16 +1,13 @@
 use super::connections::{Action, Linked, Path, Ready};
-use crate::base::{ConnId, OutgoingBuf, PayloadBuf, Peer, Reason};
-use crate::config::JoinError;
-use crate::handler::Hub;
-use crate::shell::Remote;
-use alloc::boxed::Box;
-use alloc::string::String;
-use alloc::sync::Arc;
+use crate::Remote;
+use drupe_core::{ConnId, Hub, JoinError, OutgoingBuf, PayloadBuf, Peer, Reason};
+
 use core::fmt;
 use core::future::poll_fn;
 use core::pin::Pin;
 use futures_core::Stream;
 use futures_sink::Sink;
+use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
@@ -136,7 +133,7 @@ impl Connection {
         self.sender.closed().await
     }
 
-    /// Waits until the server begins to [drain](crate::Drain), or the connection is over: what is in progress may be finished, and
+    /// Waits until the server begins to [drain](drupe_core::Drain), or the connection is over: what is in progress may be finished, and
     /// nothing else should be begun. A task that asks for the next message has finished, and its connection is closed.
     pub async fn draining(&self) {
         self.sender.draining().await;

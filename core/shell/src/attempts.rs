@@ -1,9 +1,9 @@
 use super::{Dialed, ReadyQueue};
-use crate::base::{DialId, Peer};
-use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
+use drupe_core::{DialId, Peer};
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};

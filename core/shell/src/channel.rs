@@ -1,7 +1,7 @@
 //! Connections that are no sockets of the operating system: what comes through a tunnel.
 
-use crate::base::Failure;
-use alloc::boxed::Box;
+use drupe_core::Failure;
+
 use core::fmt;
 use core::task::{Context, Poll, Waker};
 use std::io::{self, IoSlice};

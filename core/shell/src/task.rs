@@ -1,11 +1,9 @@
 use super::stream::ConnectionTask;
 use super::{Driver, Next, ReadyQueue, Setup, Sockets};
-use crate::base::Time;
-use crate::handler::Handler;
-use crate::metrics::Metrics;
-use alloc::boxed::Box;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
+use drupe_core::{Handler, Metrics, Time};
+
+use std::sync::Arc;
+
 use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};

@@ -1,5 +1,5 @@
 use super::{OsListener, OsStream};
-use crate::base::{DialId, Peer};
+use drupe_core::{DialId, Peer};
 use std::io::{self, IoSlice};
 
 /// What a [`Driver`](super::Driver) needs of a runtime: sockets that never wait.

@@ -1,10 +1,8 @@
 //! Sockets of the operating system, as every runtime takes them: non-blocking, and tuned.
 
 use super::{BACKLOG, KEEP_ALIVE_IDLE, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_RETRIES, SEND_BUFFER_BYTES};
-use crate::base::files;
-use crate::config::{Address, Listen, SocketAccess};
-use alloc::string::String;
-use alloc::string::ToString;
+use drupe_core::{Address, Listen, SocketAccess, files};
+
 use core::net::SocketAddr;
 use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 use std::fs::Permissions;

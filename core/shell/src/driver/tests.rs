@@ -1,10 +1,7 @@
 use super::{Driver, Next};
-use crate::app::Echo;
-use crate::base::{DialId, Peer, Time};
-use crate::config::{Config, Listen};
-use crate::handler::NoNote;
-use crate::machine::Machine;
-use crate::shell::{Dialed, Mailbox, OsListener, OsStream, READS_PER_TURN, Remote, Setup, Sockets};
+use crate::{Dialed, Mailbox, OsListener, OsStream, READS_PER_TURN, Remote, Setup, Sockets};
+use drupe_core::app::Echo;
+use drupe_core::{Config, DialId, Listen, Machine, NoNote, Peer, Time};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -111,7 +108,7 @@ impl World {
     fn reconfigure(&mut self, config: Config) -> Result<Vec<String>, String> {
         let outcome = Arc::new(Mutex::new(None));
         let place = Arc::clone(&outcome);
-        let told = move |result: Result<Vec<String>, crate::shell::BindError>| {
+        let told = move |result: Result<Vec<String>, crate::BindError>| {
             *place.lock().expect("no panic") = Some(result.map_err(|error| error.to_string()));
         };
         self.remote.reconfigure(config, told).expect("it runs");

@@ -2,10 +2,10 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails where its assumption does, and one of them panics")]
 
-use drupe_core::shell::stream::{ByteStream, Connection, ConnectionTask, Connections, Disconnected};
-use drupe_core::shell::{Mail, Mailbox};
 use drupe_core::testing::TestHub;
 use drupe_core::{Config, ConnId, Listen, PayloadBuf, Reason};
+use drupe_shell::stream::{ByteStream, Connection, ConnectionTask, Connections, Disconnected};
+use drupe_shell::{Mail, Mailbox};
 use proptest::prelude::*;
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -29,7 +29,7 @@ impl Wake for Woken {
 
 struct World {
     hub: TestHub<Connections>,
-    mailbox: Mailbox<drupe_core::shell::stream::Ready>,
+    mailbox: Mailbox<drupe_shell::stream::Ready>,
     tasks: Vec<(ConnectionTask, Arc<Woken>)>,
 }
 

@@ -1,15 +1,12 @@
 use super::tunnel::Board;
 use super::{Arrival, BindError, Channel, OsStream, Remote, RemoteError, spared};
-use crate::base::{ListenerId, Peer};
-use crate::config::Config;
-use crate::facts::{Letter, Request};
-use crate::metrics::Metrics;
-use crate::tunnel::{LinkId, TunnelReport};
-use alloc::boxed::Box;
-use alloc::collections::VecDeque;
-use alloc::string::String;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
+use drupe_core::tunnel::{LinkId, TunnelReport};
+use drupe_core::{Config, Letter, ListenerId, Metrics, Peer, Request};
+
+use std::collections::VecDeque;
+
+use std::sync::Arc;
+
 use core::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -24,24 +21,24 @@ const LETTERS_BYTES_OF_SHARD: usize = 128 << 10;
 
 /// A word for the server.
 pub enum Mail<N> {
-    /// For [`Machine::noted`](crate::Machine::noted).
+    /// For [`Machine::noted`](drupe_core::Machine::noted).
     Note(N),
-    /// For [`Machine::requested`](crate::Machine::requested).
+    /// For [`Machine::requested`](drupe_core::Machine::requested).
     Request(Request),
-    /// To be given [`Machine::metrics`](crate::Machine::metrics).
+    /// To be given [`Machine::metrics`](drupe_core::Machine::metrics).
     Metrics(Box<dyn FnOnce(Metrics) + Send>),
-    /// From another shard, for [`Machine::delivered`](crate::Machine::delivered).
+    /// From another shard, for [`Machine::delivered`](drupe_core::Machine::delivered).
     Letter(Letter),
-    /// From the shard that accepts, for [`Machine::adopted`](crate::Machine::adopted).
+    /// From the shard that accepts, for [`Machine::adopted`](drupe_core::Machine::adopted).
     Connection(ListenerId, Peer, Arrival<OsStream>),
-    /// From a tunnel, for [`Machine::accepted`](crate::Machine::accepted).
+    /// From a tunnel, for [`Machine::accepted`](drupe_core::Machine::accepted).
     Channel(ListenerId, Peer, Box<dyn Channel>),
-    /// For [`Machine::tunnel_reported`](crate::Machine::tunnel_reported).
+    /// For [`Machine::tunnel_reported`](drupe_core::Machine::tunnel_reported).
     Tunnel(LinkId, TunnelReport),
-    /// For [`Machine::reconfigured`](crate::Machine::reconfigured), on the shard that accepts: it listens at what is new, or
+    /// For [`Machine::reconfigured`](drupe_core::Machine::reconfigured), on the shard that accepts: it listens at what is new, or
     /// says why not and leaves everything as it was.
     Reconfigure(Box<Config>, Reconfigured),
-    /// From the shard that accepts, for [`Machine::reconfigured`](crate::Machine::reconfigured) on another.
+    /// From the shard that accepts, for [`Machine::reconfigured`](drupe_core::Machine::reconfigured) on another.
     Reconfigured(Arc<Config>),
     /// The server has ended without notice.
     Stop,
@@ -340,7 +337,7 @@ mod tests {
 
     #[test]
     fn empty_messages_and_long_names_occupy_memory_as_well() {
-        let conns = |count| (0..count).map(|n| crate::base::ConnId::new(0, n, 0)).collect::<Vec<_>>();
+        let conns = |count| (0..count).map(|n| drupe_core::ConnId::new(0, n, 0)).collect::<Vec<_>>();
         let (named, except) = (Letter::RoomOpened { room: "r".repeat(1_000).into() }, conns(1_000).into());
         let letters = [
             (publish(""), 10_000, "an empty message"),

@@ -1,9 +1,9 @@
 //! What a connection's task and the machine share.
 
-use crate::base::Reason;
-use alloc::collections::VecDeque;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
+use drupe_core::Reason;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -19,14 +19,14 @@ const OUTBOX_HIGH_BYTES: usize = 64 << 10;
 const ACTION_BYTES: usize = 64;
 
 /// What a thing that waits in a link counts as, in bytes.
-pub(in crate::shell) trait Weight {
+pub(crate) trait Weight {
     fn bytes(&self) -> usize;
 }
 
 /// Both ends of the bridge between a task and the machine.
 ///
 /// `I` is what comes in, `A` what is to be done.
-pub(in crate::shell) struct Link<I, A> {
+pub(crate) struct Link<I, A> {
     state: Mutex<State<I, A>>,
 }
 
@@ -59,7 +59,7 @@ struct State<I, A> {
 
 /// The machine's end.
 impl<I: Weight, A: Weight> Link<I, A> {
-    pub(in crate::shell) fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         let state = State {
             inbox: VecDeque::new(),
             inbox_bytes: 0,
@@ -82,7 +82,7 @@ impl<I: Weight, A: Weight> Link<I, A> {
     }
 
     /// The peer sent something; true if it should not be read on.
-    pub(in crate::shell) fn deliver(&self, item: I) -> bool {
+    pub(crate) fn deliver(&self, item: I) -> bool {
         let mut state = self.lock();
         if state.deaf {
             return false;
@@ -99,14 +99,14 @@ impl<I: Weight, A: Weight> Link<I, A> {
 
     /// As [`deliver`](Self::deliver), for what nobody needs who does not listen: it is lost when the inbox is full.
     #[cfg(feature = "auth")]
-    pub(in crate::shell) fn mention(&self, item: I) {
+    pub(crate) fn mention(&self, item: I) {
         if !self.lock().is_full() {
             self.deliver(item);
         }
     }
 
     /// What the task wants done, and whether its peer should be read again.
-    pub(in crate::shell) fn take_actions(&self) -> (Vec<A>, bool) {
+    pub(crate) fn take_actions(&self) -> (Vec<A>, bool) {
         let mut state = self.lock();
         state.called = false;
         state.outbox_bytes = 0;
@@ -117,7 +117,7 @@ impl<I: Weight, A: Weight> Link<I, A> {
     }
 
     /// What was taken is done: who waits may go on, unless the peer does not keep up.
-    pub(in crate::shell) fn done(&self) {
+    pub(crate) fn done(&self) {
         let mut state = self.lock();
         let callers = core::mem::take(&mut state.callers);
         let writers = if state.stalled { Vec::new() } else { core::mem::take(&mut state.writers) };
@@ -126,13 +126,13 @@ impl<I: Weight, A: Weight> Link<I, A> {
         callers.into_iter().chain(writers).for_each(Waker::wake);
     }
 
-    pub(in crate::shell) fn set_stalled(&self, stalled: bool) {
+    pub(crate) fn set_stalled(&self, stalled: bool) {
         self.lock().stalled = stalled;
         self.done();
     }
 
     /// The peer sends nothing more; true if nobody would hear of it.
-    pub(in crate::shell) fn input_ended(&self) -> bool {
+    pub(crate) fn input_ended(&self) -> bool {
         let mut state = self.lock();
         state.input_over = true;
         let (readers, deaf) = (core::mem::take(&mut state.readers), state.deaf);
@@ -142,19 +142,19 @@ impl<I: Weight, A: Weight> Link<I, A> {
     }
 
     /// The server is to end: told to the task, which may finish what it does.
-    pub(in crate::shell) fn drain(&self) {
+    pub(crate) fn drain(&self) {
         self.lock().draining = true;
         self.done();
     }
 
     /// Whether something came and is not served.
-    pub(in crate::shell) fn is_working(&self) -> bool {
+    pub(crate) fn is_working(&self) -> bool {
         let state = self.lock();
         state.working || !state.inbox.is_empty()
     }
 
     /// The connection is over. Only the first reason counts.
-    pub(in crate::shell) fn end(&self, reason: Reason) {
+    pub(crate) fn end(&self, reason: Reason) {
         let mut state = self.lock();
         state.end.get_or_insert(reason);
         let dropped = core::mem::take(&mut state.outbox);
@@ -170,7 +170,7 @@ impl<I: Weight, A: Weight> Link<I, A> {
 /// The task's end.
 impl<I: Weight, A: Weight> Link<I, A> {
     /// The next message; `None` when there are no more.
-    pub(in crate::shell) fn poll_receive(&self, cx: &Context<'_>, call: impl FnOnce()) -> Poll<Option<I>> {
+    pub(crate) fn poll_receive(&self, cx: &Context<'_>, call: impl FnOnce()) -> Poll<Option<I>> {
         let mut state = self.lock();
         let Some(item) = state.inbox.pop_front() else {
             if state.input_over || state.end.is_some() {
@@ -197,7 +197,7 @@ impl<I: Weight, A: Weight> Link<I, A> {
     }
 
     /// Nobody will receive any more.
-    pub(in crate::shell) fn stop_receiving(&self, call: impl FnOnce()) {
+    pub(crate) fn stop_receiving(&self, call: impl FnOnce()) {
         let mut state = self.lock();
         state.deaf = true;
         let unread = core::mem::take(&mut state.inbox);
@@ -211,13 +211,13 @@ impl<I: Weight, A: Weight> Link<I, A> {
     }
 
     /// Whether nobody hears of anything any more, and the peer has nothing to say either.
-    pub(in crate::shell) fn is_silent(&self) -> bool {
+    pub(crate) fn is_silent(&self) -> bool {
         let state = self.lock();
         state.deaf && state.input_over
     }
 
     /// Whether something may be sent.
-    pub(in crate::shell) fn poll_ready(&self, cx: &Context<'_>) -> Poll<Result<(), Reason>> {
+    pub(crate) fn poll_ready(&self, cx: &Context<'_>) -> Poll<Result<(), Reason>> {
         let mut state = self.lock();
         if let Some(reason) = state.end {
             return Poll::Ready(Err(reason));
@@ -230,7 +230,7 @@ impl<I: Weight, A: Weight> Link<I, A> {
     }
 
     /// Whether everything was handed to the machine, and the peer keeps up.
-    pub(in crate::shell) fn poll_flush(&self, cx: &Context<'_>) -> Poll<Result<(), Reason>> {
+    pub(crate) fn poll_flush(&self, cx: &Context<'_>) -> Poll<Result<(), Reason>> {
         let mut state = self.lock();
         if let Some(reason) = state.end {
             return Poll::Ready(Err(reason));
@@ -243,7 +243,7 @@ impl<I: Weight, A: Weight> Link<I, A> {
     }
 
     /// Wants something done, however much waits already.
-    pub(in crate::shell) fn put(&self, action: A, call: impl FnOnce()) -> Result<(), Reason> {
+    pub(crate) fn put(&self, action: A, call: impl FnOnce()) -> Result<(), Reason> {
         let mut state = self.lock();
         if let Some(reason) = state.end {
             return Err(reason);
@@ -259,12 +259,12 @@ impl<I: Weight, A: Weight> Link<I, A> {
     }
 
     /// The task has panicked; true if nobody knew.
-    pub(in crate::shell) fn panics(&self) -> bool {
+    pub(crate) fn panics(&self) -> bool {
         !core::mem::replace(&mut self.lock().panicked, true)
     }
 
     /// Why there is nothing to wait for any more; else who asks is woken when something was done.
-    pub(in crate::shell) fn poll_done(&self, cx: &Context<'_>) -> Option<Reason> {
+    pub(crate) fn poll_done(&self, cx: &Context<'_>) -> Option<Reason> {
         let mut state = self.lock();
         if state.end.is_none() {
             note(&mut state.callers, cx);
@@ -272,7 +272,7 @@ impl<I: Weight, A: Weight> Link<I, A> {
         state.end
     }
 
-    pub(in crate::shell) fn poll_end(&self, cx: &Context<'_>) -> Poll<Reason> {
+    pub(crate) fn poll_end(&self, cx: &Context<'_>) -> Poll<Reason> {
         let mut state = self.lock();
         if let Some(reason) = state.end {
             return Poll::Ready(reason);
@@ -281,7 +281,7 @@ impl<I: Weight, A: Weight> Link<I, A> {
         Poll::Pending
     }
 
-    pub(in crate::shell) fn poll_draining(&self, cx: &Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_draining(&self, cx: &Context<'_>) -> Poll<()> {
         let mut state = self.lock();
         if state.draining || state.end.is_some() {
             return Poll::Ready(());
@@ -290,7 +290,7 @@ impl<I: Weight, A: Weight> Link<I, A> {
         Poll::Pending
     }
 
-    pub(in crate::shell) fn reason(&self) -> Option<Reason> {
+    pub(crate) fn reason(&self) -> Option<Reason> {
         self.lock().end
     }
 
