@@ -7,7 +7,10 @@
 mod cut;
 mod decoders;
 mod extremes;
+#[path = "../../shell-tokio/src/tunnel/host_key.rs"]
+mod host_key;
 mod kit;
+mod known_hosts;
 mod machine;
 mod memory;
 mod proofs;
@@ -20,6 +23,7 @@ mod work;
 
 pub use decoders::{length, line};
 pub use kit::kit;
+pub use known_hosts::known_hosts;
 pub use machine::{machine, machine_extremes};
 pub use proofs::{calls, scram, token};
 pub use records::{proxy, tls, traces};

@@ -116,3 +116,8 @@ fn traces() {
 fn tls() {
     replay("tls", drupe_fuzz::tls);
 }
+
+#[test]
+fn known_hosts() {
+    replay("known_hosts", drupe_fuzz::known_hosts);
+}
