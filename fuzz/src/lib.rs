@@ -6,6 +6,7 @@
 
 mod cut;
 mod decoders;
+mod dial;
 mod extremes;
 #[path = "../../shell-tokio/src/tunnel/host_key.rs"]
 mod host_key;
@@ -13,6 +14,7 @@ mod kit;
 mod known_hosts;
 mod machine;
 mod memory;
+mod monitor;
 mod proofs;
 mod records;
 mod settings;
@@ -22,9 +24,11 @@ mod web;
 mod work;
 
 pub use decoders::{length, line};
+pub use dial::dial;
 pub use kit::kit;
 pub use known_hosts::known_hosts;
 pub use machine::{machine, machine_extremes};
+pub use monitor::monitor;
 pub use proofs::{calls, scram, token};
 pub use records::{proxy, tls, traces};
 pub use settings::settings;

@@ -121,3 +121,13 @@ fn tls() {
 fn known_hosts() {
     replay("known_hosts", drupe_fuzz::known_hosts);
 }
+
+#[test]
+fn dial() {
+    replay("dial", drupe_fuzz::dial);
+}
+
+#[test]
+fn monitor() {
+    replay("monitor", drupe_fuzz::monitor);
+}
