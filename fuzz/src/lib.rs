@@ -6,10 +6,15 @@
 
 mod cut;
 mod decoders;
+mod dial;
 mod extremes;
+#[path = "../../shell-tokio/src/tunnel/host_key.rs"]
+mod host_key;
 mod kit;
+mod known_hosts;
 mod machine;
 mod memory;
+mod monitor;
 mod proofs;
 mod records;
 mod settings;
@@ -19,8 +24,11 @@ mod web;
 mod work;
 
 pub use decoders::{length, line};
+pub use dial::dial;
 pub use kit::kit;
+pub use known_hosts::known_hosts;
 pub use machine::{machine, machine_extremes};
+pub use monitor::monitor;
 pub use proofs::{calls, scram, token};
 pub use records::{proxy, tls, traces};
 pub use settings::settings;

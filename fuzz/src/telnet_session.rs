@@ -45,6 +45,7 @@ fn config(setting: &Setting, mode: InputMode) -> Telnet {
         charset: Charset::ALL[usize::from(setting.config >> 2) % Charset::ALL.len()],
         gmcp: setting.config & 16 != 0,
         compress: setting.config & 32 != 0,
+        msdp: setting.config & 128 != 0,
         ..Telnet::default()
     }
 }

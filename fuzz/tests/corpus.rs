@@ -116,3 +116,18 @@ fn traces() {
 fn tls() {
     replay("tls", drupe_fuzz::tls);
 }
+
+#[test]
+fn known_hosts() {
+    replay("known_hosts", drupe_fuzz::known_hosts);
+}
+
+#[test]
+fn dial() {
+    replay("dial", drupe_fuzz::dial);
+}
+
+#[test]
+fn monitor() {
+    replay("monitor", drupe_fuzz::monitor);
+}

@@ -2,8 +2,9 @@
 
 use super::LinkError;
 use super::handler::{Client, Forwarded};
+use super::host_key::{Files, KnownHost};
 use super::identity::Identity;
-use super::known_hosts::{self, Files, KnownHost};
+use super::known_hosts;
 use super::line::{Cut, Line};
 use super::stream::SshStream;
 use drupe_core::tunnel::{Jump, Ssh, TunnelFailure};
@@ -89,7 +90,8 @@ impl Step<'_> {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let Jump { host, port, .. } = self.hop;
-        let known = KnownHost::new(self.files, host, *port, self.ssh.accept_new)?;
+        let known = KnownHost::new(self.files, host, *port, self.ssh.accept_new)
+            .map_err(|words| LinkError::new(TunnelFailure::HostKey, words))?;
         let (keys, certificates) = known.algorithms();
         let preferred =
             Preferred { key: keys.into(), host_key_certificates: certificates.into(), ..Preferred::DEFAULT };

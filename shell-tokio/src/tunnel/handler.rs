@@ -3,8 +3,9 @@
 use super::LinkError;
 use super::channel::SshChannel;
 use super::goodbye::{Farewell, Goodbye, Wear};
+use super::host_key::{KnownHost, Verdict};
 use super::inbox::Inbox;
-use super::known_hosts::{KnownHost, Verdict};
+use super::known_hosts;
 use super::link::families_of;
 use super::stream::Flow;
 use drupe_core::tunnel::{LinkId, RemoteBind, TunnelFailure, TunnelReport};
@@ -17,6 +18,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// So many channels may wait to be let in, as in the backlog of a listener.
@@ -242,9 +244,9 @@ impl Handler for Client {
     type Error = russh::Error;
 
     async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, russh::Error> {
-        let refused = match self.known.judge(shown) {
+        let refused = match self.known.judge(shown, SystemTime::now()) {
             Verdict::Known => None,
-            Verdict::New(line) => self.known.add(&line).err(),
+            Verdict::New { file, line } => known_hosts::add(&file, &line).err(),
             Verdict::Refused(words) => Some(words),
         };
         let is_good = refused.is_none();

@@ -51,6 +51,7 @@ mod channel;
 mod connect;
 mod goodbye;
 mod handler;
+mod host_key;
 mod identity;
 mod inbox;
 mod known_hosts;
