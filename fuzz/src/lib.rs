@@ -8,7 +8,7 @@ mod cut;
 mod decoders;
 mod dial;
 mod extremes;
-#[path = "../../shell-tokio/src/tunnel/host_key.rs"]
+#[path = "../../shell-tokio/ssh/src/host_key.rs"]
 mod host_key;
 mod kit;
 mod known_hosts;

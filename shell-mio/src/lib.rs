@@ -39,7 +39,7 @@ pub use drupe_shell::client::Client;
 pub use drupe_shell::{BindError, Remote, RemoteError, StartError};
 /// Reverse SSH tunnels: [`spawn_thread`](tunnel::spawn_thread) beside the server.
 #[cfg(feature = "tunnel")]
-pub use drupe_tokio::tunnel;
+pub use drupe_ssh as tunnel;
 pub use run::Mio;
 
 /// A client that comes back by itself, on a thread of its own with an event loop. To run it elsewhere, see

@@ -30,7 +30,7 @@ pub use drupe_shell::stream::{Connection, Connections};
 pub use drupe_shell::{BindError, Remote, RemoteError, StartError};
 /// Reverse SSH tunnels: [`spawn_thread`](tunnel::spawn_thread) beside the server.
 #[cfg(feature = "tunnel")]
-pub use drupe_tokio::tunnel;
+pub use drupe_ssh as tunnel;
 pub use run::Smol;
 pub use stream::Stream;
 

@@ -22,8 +22,6 @@
 mod run;
 mod sockets;
 mod stream;
-#[cfg(feature = "tunnel")]
-pub mod tunnel;
 
 pub use drupe_core as core;
 pub use drupe_shell as shell;
@@ -33,6 +31,36 @@ pub use drupe_shell::stream::{Connection, Connections};
 pub use drupe_shell::{BindError, Remote, RemoteError, StartError};
 pub use run::Tokio;
 pub use stream::Stream;
+
+/// Reverse SSH tunnels. Run [`serve`](tunnel::serve) beside the server:
+///
+/// ```no_run
+/// use drupe_tokio::core::app::Chat;
+/// use drupe_tokio::core::tunnel::{Ssh, Tunnel};
+/// use drupe_tokio::core::Config;
+/// use drupe_tokio::{Server, tunnel};
+///
+/// #[tokio::main(flavor = "current_thread")]
+/// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let mut config = Config::listening([
+///         "telnet://127.0.0.1:8023".parse()?,
+///         // The same on the other side of the tunnel.
+///         "telnet://127.0.0.1:2323?tunnel=edge".parse()?,
+///     ]);
+///     let ssh = Ssh { key_path: Some("~/.ssh/id_ed25519".into()), ..Ssh::new("edge.example.org", "drupe", "~/.ssh/known_hosts") };
+///     tunnel::check(&ssh)?;
+///     config.tunnels.push(Tunnel::new("edge", ssh));
+///     let server = Server::bind(config, Chat::default())?.drain_on_signals()?;
+///     let tunnels = tokio::spawn(tunnel::serve(&server.remote()));
+///     server.run().await?;
+///     tunnels.await?;
+///     Ok(())
+/// }
+/// ```
+#[cfg(feature = "tunnel")]
+pub mod tunnel {
+    pub use drupe_ssh::*;
+}
 
 /// A client that comes back by itself, on a thread of its own with a runtime. To run it elsewhere, see
 /// [`Client::with_driver`].

@@ -337,7 +337,9 @@ mod tests {
 
     #[test]
     fn empty_messages_and_long_names_occupy_memory_as_well() {
-        let conns = |count| (0..count).map(|n| format!("{n}.0").parse().expect("a number and a generation")).collect::<Vec<_>>();
+        let conns = |count| {
+            (0..count).map(|n| format!("{n}.0").parse().expect("a number and a generation")).collect::<Vec<_>>()
+        };
         let (named, except) = (Letter::RoomOpened { room: "r".repeat(1_000).into() }, conns(1_000).into());
         let letters = [
             (publish(""), 10_000, "an empty message"),

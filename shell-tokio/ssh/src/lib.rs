@@ -1,34 +1,10 @@
-//! Reverse SSH tunnels, for servers on every shell. Needs the feature `tunnel`.
+//! Reverse SSH tunnels, for servers on every shell, which re-export this crate as `tunnel` (feature `tunnel`).
 //!
 //! Which tunnels there are, and when they are dialled, the machine decides: see [`drupe_core::tunnel`]. What is here speaks SSH
 //! as it is told, with [russh](https://docs.rs/russh). Connections that come through a tunnel are handed to the server as they
 //! are; no local port or socket is between.
 //!
-//! On tokio, [`serve`] beside the server:
-//!
-//! ```no_run
-//! use drupe_tokio::core::app::Chat;
-//! use drupe_tokio::core::tunnel::{Ssh, Tunnel};
-//! use drupe_tokio::core::Config;
-//! use drupe_tokio::{Server, tunnel};
-//!
-//! #[tokio::main(flavor = "current_thread")]
-//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     let mut config = Config::listening([
-//!         "telnet://127.0.0.1:8023".parse()?,
-//!         // The same on the other side of the tunnel.
-//!         "telnet://127.0.0.1:2323?tunnel=edge".parse()?,
-//!     ]);
-//!     let ssh = Ssh { key_path: Some("~/.ssh/id_ed25519".into()), ..Ssh::new("edge.example.org", "drupe", "~/.ssh/known_hosts") };
-//!     tunnel::check(&ssh)?;
-//!     config.tunnels.push(Tunnel::new("edge", ssh));
-//!     let server = Server::bind(config, Chat::default())?.drain_on_signals()?;
-//!     let tunnels = tokio::spawn(tunnel::serve(&server.remote()));
-//!     server.run().await?;
-//!     tunnels.await?;
-//!     Ok(())
-//! }
-//! ```
+//! On tokio, run [`serve`] beside the server.
 //!
 //! On smol, mio, or a loop of one's own, [`spawn_thread`] instead: russh runs on tokio, on a thread of its own, and hands the
 //! same connections over, with the addresses they came from.
@@ -46,6 +22,9 @@
 //! of a channel is ended, and the SSH server closes it once its peer goes. A peer that goes on sending, or stays for a minute
 //! while more than 256 others do, has its channel closed all the same. Once that has happened 4,096 times and nobody uses the
 //! tunnel, or 16,384 times, the SSH connection is made anew ([`TunnelFailure::Renewed`]).
+
+#![forbid(unsafe_code)]
+#![cfg(unix)]
 
 mod channel;
 mod connect;
