@@ -197,7 +197,7 @@ impl<N> Drop for Mailbox<N> {
             if let Mail::Metrics(receive) = mail
                 && (last.is_some() || self.shards.len() > 1)
             {
-                spared(|| receive(last.clone().unwrap_or_else(Metrics::new)));
+                spared(|| receive(last.clone().unwrap_or_default()));
             }
         }
         self.own().board.end();

@@ -163,7 +163,7 @@ impl<N> Remote<N> {
             let add = move |metrics| part.lock().unwrap_or_else(PoisonError::into_inner).add(&metrics);
             match shard.put(Mail::Metrics(Box::new(add))) {
                 Err(RemoteError::Ended) => {
-                    let last = shard.last_metrics().unwrap_or_else(Metrics::new);
+                    let last = shard.last_metrics().unwrap_or_default();
                     sum.lock().unwrap_or_else(PoisonError::into_inner).add(&last);
                 }
                 put => put?,
@@ -182,7 +182,7 @@ struct Sum {
 
 impl Sum {
     fn add(&mut self, metrics: &Metrics) {
-        self.metrics.get_or_insert_with(Metrics::new).add(metrics);
+        self.metrics.get_or_insert_default().add(metrics);
         self.missing -= 1;
         if self.missing == 0
             && let (Some(receive), Some(metrics)) = (self.receive.take(), self.metrics.take())
