@@ -1,51 +1,35 @@
+//! The state machine of one tunnel: connecting, keep-alive, forwards, failures.
+
 use crate::base::text::neutralize;
 use crate::base::{Backoff, INTERVAL_MIN, ListenerId, Payload, Random, Time};
-use crate::config::Listen;
 use crate::state::Pause;
-use crate::tunnel::{
-    ForwardIntent, ForwardStatus, LinkId, RemoteBind, Tunnel, TunnelFailure, TunnelId, TunnelIntent, TunnelReport,
-    TunnelState, TunnelStatus,
-};
+use crate::tunnel::{ForwardIntent, ForwardStatus, RemoteBind, Tunnel, TunnelFailure, TunnelState, TunnelStatus};
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// All tunnels. Pure: what it is told, with the time, is all it knows.
-#[derive(Debug, Default)]
-pub(crate) struct Tunnels {
-    entries: Vec<Entry>,
-    /// Counts whatever somebody outside could see change.
-    version: u64,
-    /// Whose state has changed since it was last told.
-    changed: Vec<TunnelId>,
-    /// Whose link was lost since it was last asked.
-    lost: Vec<TunnelId>,
-    /// Nobody is let in any more.
-    leaving: bool,
-}
-
 #[derive(Debug)]
-struct Entry {
-    tunnel: Arc<Tunnel>,
+pub(super) struct Entry {
+    pub(super) tunnel: Arc<Tunnel>,
     /// The configuration has it no more.
-    retired: bool,
-    attempt: u32,
+    pub(super) retired: bool,
+    pub(super) attempt: u32,
     /// In a row.
-    failures: u32,
-    phase: Phase,
-    places: Vec<Place>,
+    pub(super) failures: u32,
+    pub(super) phase: Phase,
+    pub(super) places: Vec<Place>,
     connects: u64,
     connected: u64,
-    channels_refused: u64,
+    pub(super) channels_refused: u64,
     last_error: Option<(TunnelFailure, String)>,
     /// The state that was last told.
-    told: TunnelState,
+    pub(super) told: TunnelState,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     /// The shell is to connect by then.
     Connecting(Time),
     /// The next attempt is at this time.
@@ -60,23 +44,23 @@ enum Phase {
 
 /// Whether the server is still there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Alive {
-    ask_at: Time,
-    asked: u32,
-    unanswered: u32,
+pub(super) struct Alive {
+    pub(super) ask_at: Time,
+    pub(super) asked: u32,
+    pub(super) unanswered: u32,
 }
 
 #[derive(Debug)]
-struct Place {
-    listener: ListenerId,
-    bind: RemoteBind,
-    state: Bind,
-    tries: u32,
-    failures: u32,
+pub(super) struct Place {
+    pub(super) listener: ListenerId,
+    pub(super) bind: RemoteBind,
+    pub(super) state: Bind,
+    pub(super) tries: u32,
+    pub(super) failures: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Bind {
+pub(super) enum Bind {
     /// The server is asked, once it is connected, and is to answer by then.
     Asked(Option<Time>),
     Bound(u16),
@@ -86,197 +70,8 @@ enum Bind {
 /// The words of an SSH server may be among those of a failure: not more than these are kept.
 const WORDS_MAX_BYTES: usize = 1024;
 
-impl Tunnels {
-    /// Tunnels as they should be from now on, and what listens at their other sides.
-    pub(crate) fn configure(&mut self, now: Time, tunnels: &[Tunnel], listeners: &[(ListenerId, &Listen)]) {
-        if self.leaving {
-            return;
-        }
-        for entry in &mut self.entries {
-            entry.retired = !tunnels.iter().any(|tunnel| tunnel.name == entry.tunnel.name);
-        }
-        for tunnel in tunnels {
-            let known = self.entries.iter_mut().zip(0..).find(|(entry, _)| entry.tunnel.name == tunnel.name);
-            let Some((entry, number)) = known else {
-                self.entries.push(Entry::new(now, tunnel.clone()));
-                continue;
-            };
-            let is_elsewhere = entry.tunnel.ssh != tunnel.ssh;
-            if is_elsewhere && matches!(entry.phase, Phase::Up(..) | Phase::Closing(_)) {
-                self.lost.push(TunnelId(number));
-            }
-            if is_elsewhere || !entry.is_wanted() || matches!(entry.phase, Phase::Waiting(_)) {
-                // Something is different: it may do now.
-                entry.begin_anew(now);
-            }
-            if let Phase::Up(_, alive) = &mut entry.phase {
-                alive.ask_at = alive.ask_at.min(now + tunnel.keep_alive.interval.max(INTERVAL_MIN));
-            }
-            if entry.tunnel.as_ref() != tunnel {
-                entry.tunnel = Arc::new(tunnel.clone());
-            }
-        }
-        for entry in &mut self.entries {
-            let is_up = matches!(entry.phase, Phase::Up(..));
-            let by = is_up.then(|| now + entry.tunnel.connect_timeout);
-            let forwards = listeners.iter().filter_map(|&(id, listen)| Some((id, listen.address.forward()?)));
-            let wanted = forwards.filter(|(_, forward)| forward.tunnel == entry.tunnel.name);
-            let wanted: Vec<_> = wanted.map(|(id, forward)| (id, &forward.bind)).collect();
-            entry.places.retain(|place| wanted.iter().any(|(id, bind)| *id == place.listener && **bind == place.bind));
-            for (listener, bind) in wanted {
-                if !entry.places.iter().any(|place| place.listener == listener) {
-                    entry.places.push(Place {
-                        listener,
-                        bind: bind.clone(),
-                        state: Bind::Asked(by),
-                        tries: 1,
-                        failures: 0,
-                    });
-                }
-            }
-        }
-        self.note_changes();
-    }
-
-    /// Takes a report of the shell about a link; one about an earlier link is ignored. Returns the name of the tunnel and the
-    /// words for a channel that was refused.
-    pub(crate) fn reported(
-        &mut self,
-        now: Time,
-        link: LinkId,
-        report: &TunnelReport,
-        random: &mut Random,
-    ) -> Option<(String, String)> {
-        let entry = self.entries.get_mut(link.tunnel.0 as usize)?;
-        if entry.attempt != link.attempt || !entry.has_link() {
-            return None;
-        }
-        let mut refused = None;
-        match (report, entry.phase) {
-            (TunnelReport::Connected, Phase::Connecting(_)) => entry.came_up(now),
-            (TunnelReport::Failed { failure, words }, _) => {
-                self.lost.extend(entry.failed(now, *failure, words, random).then_some(link.tunnel));
-            }
-            (TunnelReport::Bound { listener, port }, Phase::Up(..)) => entry.bound(*listener, *port),
-            (TunnelReport::Refused { listener }, Phase::Up(..)) => entry.refused(now, *listener, random),
-            (TunnelReport::Answered(number), Phase::Up(since, alive)) if *number == alive.asked => {
-                entry.phase = Phase::Up(since, Alive { unanswered: 0, ..alive });
-            }
-            (TunnelReport::ChannelRefused { words }, _) => {
-                entry.channels_refused += 1;
-                refused = Some((entry.tunnel.name.clone(), shown(words)));
-            }
-            (TunnelReport::Closed, Phase::Closing(_)) => entry.phase = Phase::Closed,
-            _ => {}
-        }
-        self.note_changes();
-        refused
-    }
-
-    /// Time passed.
-    pub(crate) fn elapsed(&mut self, now: Time, random: &mut Random) {
-        for (entry, number) in self.entries.iter_mut().zip(0..) {
-            self.lost.extend(entry.elapsed(now, random).then_some(TunnelId(number)));
-        }
-        self.note_changes();
-    }
-
-    /// See [`Pause`].
-    pub(crate) fn passed_over(&mut self, pause: Pause) {
-        self.entries.iter_mut().for_each(|entry| entry.passed_over(pause));
-    }
-
-    /// When [`elapsed`](Self::elapsed) has something to do.
-    pub(crate) fn next(&self) -> Option<Time> {
-        self.entries.iter().filter_map(Entry::next).min()
-    }
-
-    /// Nobody is let in any more: what nobody uses is ended, and the rest once nobody does.
-    pub(crate) fn leave(&mut self) {
-        self.leaving = true;
-        self.note_changes();
-    }
-
-    /// Ends what is to end and nobody uses; false if there is nothing like that.
-    pub(crate) fn end_unused(&mut self, now: Time, channels: impl Fn(&str) -> u64) -> bool {
-        let leaving = self.leaving;
-        let may_end = |entry: &&mut Entry| (leaving || entry.retired) && entry.is_wanted();
-        let unused = |entry: &&mut Entry| channels(&entry.tunnel.name) == 0;
-        let mut some = false;
-        for entry in self.entries.iter_mut().filter(may_end).filter(unused) {
-            some = true;
-            entry.phase = match entry.phase {
-                Phase::Up(..) => Phase::Closing((now + entry.tunnel.close_timeout).max(now.plus_nanos(1))),
-                _ => Phase::Closed,
-            };
-        }
-        // Asked after everything that happens, which is seldom news.
-        if some {
-            self.note_changes();
-        }
-        some
-    }
-
-    /// Whether none has anything left to do.
-    pub(crate) fn are_over(&self) -> bool {
-        self.entries.iter().all(|entry| matches!(entry.phase, Phase::Closed | Phase::GivenUp))
-    }
-
-    /// The SSH connections that should be there.
-    pub(crate) fn intents(&self) -> impl Iterator<Item = TunnelIntent> + '_ {
-        let entries = self.entries.iter().zip(0..).filter(|(entry, _)| entry.has_link());
-        entries.map(|(entry, number)| TunnelIntent {
-            link: LinkId { tunnel: TunnelId(number), attempt: entry.attempt },
-            tunnel: Arc::clone(&entry.tunnel),
-            forwards: if self.leaving || entry.retired { Vec::new() } else { entry.forwards() },
-            asked: if let Phase::Up(_, alive) = entry.phase { alive.asked } else { 0 },
-            closing: matches!(entry.phase, Phase::Closing(_)),
-        })
-    }
-
-    /// How they are: those of the configuration, and those that are still of use.
-    pub(crate) fn statuses(&self) -> impl Iterator<Item = TunnelStatus> + '_ {
-        self.entries.iter().filter(|entry| !entry.retired || entry.is_wanted()).map(Entry::status)
-    }
-
-    /// How one is.
-    pub(crate) fn status(&self, id: TunnelId) -> Option<TunnelStatus> {
-        self.entries.get(id.0 as usize).map(Entry::status)
-    }
-
-    /// How many channels that nobody asked for were refused, by name.
-    pub(crate) fn channels_refused(&self, name: &str) -> u64 {
-        self.entries.iter().find(|entry| entry.tunnel.name == name).map_or(0, |entry| entry.channels_refused)
-    }
-
-    pub(crate) const fn version(&self) -> u64 {
-        self.version
-    }
-
-    pub(crate) fn take_changed(&mut self) -> Vec<TunnelId> {
-        core::mem::take(&mut self.changed)
-    }
-
-    /// The names of those whose connections are over.
-    pub(crate) fn take_lost(&mut self) -> Vec<String> {
-        let lost = core::mem::take(&mut self.lost);
-        let name = |id: TunnelId| self.entries.get(id.0 as usize).map(|entry| entry.tunnel.name.clone());
-        lost.into_iter().filter_map(name).collect()
-    }
-
-    fn note_changes(&mut self) {
-        self.version += 1;
-        for (entry, number) in self.entries.iter_mut().zip(0..) {
-            let state = entry.state();
-            if core::mem::replace(&mut entry.told, state) != state {
-                self.changed.push(TunnelId(number));
-            }
-        }
-    }
-}
-
 impl Entry {
-    fn new(now: Time, tunnel: Tunnel) -> Self {
+    pub(super) fn new(now: Time, tunnel: Tunnel) -> Self {
         Self {
             tunnel: Arc::new(tunnel),
             retired: false,
@@ -292,23 +87,23 @@ impl Entry {
         }
     }
 
-    fn begin_anew(&mut self, now: Time) {
+    pub(super) fn begin_anew(&mut self, now: Time) {
         self.failures = 0;
         self.phase = Phase::Waiting(now);
         self.forget_places();
     }
 
     /// Whether the shell has something to do for it.
-    const fn has_link(&self) -> bool {
+    pub(super) const fn has_link(&self) -> bool {
         matches!(self.phase, Phase::Connecting(_) | Phase::Up(..) | Phase::Closing(_))
     }
 
     /// Whether it is, or will be, of use.
-    const fn is_wanted(&self) -> bool {
+    pub(super) const fn is_wanted(&self) -> bool {
         matches!(self.phase, Phase::Connecting(_) | Phase::Up(..) | Phase::Waiting(_))
     }
 
-    fn next(&self) -> Option<Time> {
+    pub(super) fn next(&self) -> Option<Time> {
         match self.phase {
             Phase::Connecting(at) | Phase::Waiting(at) | Phase::Closing(at) => Some(at),
             Phase::Up(_, alive) => {
@@ -323,7 +118,7 @@ impl Entry {
         }
     }
 
-    fn passed_over(&mut self, pause: Pause) {
+    pub(super) fn passed_over(&mut self, pause: Pause) {
         let Tunnel { connect_timeout, close_timeout, keep_alive, .. } = *self.tunnel;
         match &mut self.phase {
             Phase::Connecting(by) => *by = pause.postpone(*by, connect_timeout),
@@ -344,7 +139,7 @@ impl Entry {
     }
 
     /// Does what is due; true if a link was lost that was up.
-    fn elapsed(&mut self, now: Time, random: &mut Random) -> bool {
+    pub(super) fn elapsed(&mut self, now: Time, random: &mut Random) -> bool {
         match self.phase {
             Phase::Connecting(by) if by <= now => {
                 let words = format!("{} was not reached in {:?}", self.tunnel.ssh.host, self.tunnel.connect_timeout);
@@ -393,7 +188,7 @@ impl Entry {
         false
     }
 
-    fn came_up(&mut self, now: Time) {
+    pub(super) fn came_up(&mut self, now: Time) {
         self.connected += 1;
         for place in &mut self.places {
             place.state = Bind::Asked(Some(now + self.tunnel.connect_timeout));
@@ -403,7 +198,7 @@ impl Entry {
     }
 
     /// An attempt failed, or a link was lost; true if it was one.
-    fn failed(&mut self, now: Time, failure: TunnelFailure, words: &str, random: &mut Random) -> bool {
+    pub(super) fn failed(&mut self, now: Time, failure: TunnelFailure, words: &str, random: &mut Random) -> bool {
         let was_up = matches!(self.phase, Phase::Up(..) | Phase::Closing(_));
         if let Phase::Up(since, _) = self.phase
             && now.since(since) >= self.tunnel.reconnect.stable_after
@@ -433,14 +228,14 @@ impl Entry {
         }
     }
 
-    fn bound(&mut self, listener: ListenerId, port: u16) {
+    pub(super) fn bound(&mut self, listener: ListenerId, port: u16) {
         if let Some(place) = self.places.iter_mut().find(|place| place.listener == listener) {
             place.state = Bind::Bound(port);
             place.failures = 0;
         }
     }
 
-    fn refused(&mut self, now: Time, listener: ListenerId, random: &mut Random) {
+    pub(super) fn refused(&mut self, now: Time, listener: ListenerId, random: &mut Random) {
         // The rest serves, so this is never given up.
         let backoff = Backoff { attempts_max: None, ..self.tunnel.reconnect };
         let host = &self.tunnel.ssh.host;
@@ -462,14 +257,14 @@ impl Entry {
         self.last_error = Some((TunnelFailure::Forward, words));
     }
 
-    fn forwards(&self) -> Vec<ForwardIntent> {
+    pub(super) fn forwards(&self) -> Vec<ForwardIntent> {
         let wanted = self.places.iter().filter(|place| !matches!(place.state, Bind::Waiting(_)));
         wanted
             .map(|place| ForwardIntent { listener: place.listener, bind: place.bind.clone(), tries: place.tries })
             .collect()
     }
 
-    fn state(&self) -> TunnelState {
+    pub(super) fn state(&self) -> TunnelState {
         match self.phase {
             Phase::Waiting(at) => TunnelState::Waiting(at),
             Phase::Up(..) if self.places.iter().all(|place| matches!(place.state, Bind::Bound(_))) => TunnelState::Up,
@@ -481,7 +276,7 @@ impl Entry {
         }
     }
 
-    fn status(&self) -> TunnelStatus {
+    pub(super) fn status(&self) -> TunnelStatus {
         let forwards = self.places.iter().map(|place| {
             let is_up = matches!(self.phase, Phase::Up(..));
             let port = if let Bind::Bound(port) = place.state { Some(port).filter(|_| is_up) } else { None };
@@ -500,7 +295,7 @@ impl Entry {
 }
 
 /// Words as they are kept, logged and shown on pages.
-fn shown(words: &str) -> String {
+pub(super) fn shown(words: &str) -> String {
     let start = Payload::Text(words).start(WORDS_MAX_BYTES);
     neutralize(start.as_str().unwrap_or_default()).into_owned()
 }
