@@ -1,4 +1,4 @@
-//! No folder of the core uses one above it, and ARCHITECTURE.md shows them as they are.
+//! No folder of the core uses one above it, ARCHITECTURE.md shows them as they are, and no source file is long.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails where its assumption does")]
 
@@ -25,6 +25,12 @@ const FOLDERS: &[(&str, &str)] = &[
     ("kit", "what applications are made of: services, calls, authentication, layers, clients"),
     ("settings", "a configuration from text"),
 ];
+
+/// A longer file holds more than one decision.
+const LINES_MAX: usize = 500;
+
+/// Files that are longer, until they are split.
+const LONGER: &[&str] = &["fuzz/src/machine.rs"];
 
 #[test]
 fn no_folder_uses_one_above_it() {
@@ -55,6 +61,18 @@ fn the_architecture_shows_the_folders_as_they_are() {
         text == fresh,
         "ARCHITECTURE.md is stale; to renew it: DRUPE_UPDATE=1 cargo test -p drupe-core --test layers"
     );
+}
+
+#[test]
+fn no_source_file_has_more_than_500_lines() {
+    let repository = root().join("..");
+    let lengths = files(&repository).into_iter().filter_map(|path| {
+        let place = path.strip_prefix(&repository).expect("below").display().to_string();
+        let lines = fs::read_to_string(&path).expect("text").lines().count();
+        (lines > LINES_MAX && !LONGER.contains(&place.as_str())).then(|| format!("{place} has {lines} lines"))
+    });
+    let long: Vec<String> = lengths.collect();
+    assert!(long.is_empty(), "a file has {LINES_MAX} lines at most; split by subject: {}", long.join(", "));
 }
 
 /// The folders from the highest to the lowest, and what each uses.
@@ -101,9 +119,14 @@ fn uses() -> BTreeMap<String, BTreeMap<String, String>> {
     uses
 }
 
+/// All source files in a folder and those below it, but not what was built, or what is hidden.
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
-    let mut paths: Vec<PathBuf> = entries.collect();
+    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry"));
+    let is_source = |entry: &fs::DirEntry| {
+        let name = entry.file_name();
+        name != "target" && !name.as_encoded_bytes().starts_with(b".")
+    };
+    let mut paths: Vec<PathBuf> = entries.filter(is_source).map(|entry| entry.path()).collect();
     paths.sort();
     paths.into_iter().flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).filter(is_rust).collect()
 }

@@ -1,19 +1,15 @@
-use crate::base::Network;
-use crate::base::Peer;
+//! A listener: its address, its protocol, and which peers it admits.
+
+use crate::base::{Network, Peer};
 use crate::config::PeerLimits;
 use crate::tls::Tls;
 use crate::tunnel::{Forward, RemoteBind};
-use crate::wire::http::{Access, Http, OriginError, Origins};
-use crate::wire::telnet::{Charset, InputMode, Telnet};
-use crate::wire::{Auto, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Protocol, Proxies, Wire};
-use alloc::string::{String, ToString};
-use alloc::sync::Arc;
+use crate::wire::http::Access;
+use crate::wire::{Protocol, Proxies, Wire};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
-use core::net::{Ipv4Addr, SocketAddr};
-use core::num::NonZeroU32;
-use core::str::FromStr;
-use core::time::Duration;
+use core::net::SocketAddr;
 
 /// One place to listen at, and what is spoken there.
 ///
@@ -25,7 +21,7 @@ use core::time::Duration;
 /// | `telnet://127.0.0.1:8023` | telnet over TCP |
 /// | `length://[::1]:7001` | length-prefixed frames over TCP |
 /// | `ws://127.0.0.1:8025/chat` | WebSocket, at this path or, without one, at every path; and [HTTP](crate::http) |
-/// | `auto://127.0.0.1:7002` | any of these, as the peer's [first bytes](Auto) tell |
+/// | `auto://127.0.0.1:7002` | any of these, as the peer's [first bytes](crate::wire::Auto) tell |
 /// | `unix:///run/drupe.sock` | lines over a Unix socket |
 /// | `unix://@drupe` | the same, of the abstract name `drupe`, which is no file (Linux only) |
 ///
@@ -58,6 +54,10 @@ use core::time::Duration;
 /// | `refuse_http` | all but ws | `yes`, `no`: whether a connection that begins with a request of HTTP is ended; see [`Listen::refuses_http`] |
 /// | `half_open` | all | `no`, `yes`: whether a peer that ended its half is still sent to |
 /// | `notices` | all | `yes` (lines, telnet), `no` (frames, ws): whether warnings and reasons are sent as messages |
+///
+/// [`InputMode`]: crate::telnet::InputMode
+/// [`Telnet`]: crate::telnet::Telnet
+/// [`Origins`]: crate::http::Origins
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
     /// What it is called, in logs and by handlers that serve several; empty if it has no name.
@@ -247,334 +247,6 @@ impl fmt::Display for Address {
             Self::Unix(path) => f.write_str(path),
             Self::Inherited(name) => write!(f, "inherited/{name}"),
             Self::Forwarded(forward) => forward.bind.fmt(f),
-        }
-    }
-}
-
-/// Why a listening address could not be understood.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("in the listening address {text:?}: {problem}")]
-pub struct ListenError {
-    /// The whole address.
-    pub text: String,
-    /// What is wrong with it.
-    pub problem: ListenProblem,
-}
-
-/// What is wrong with a listening address.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ListenProblem {
-    /// It has no scheme, or one that is not known.
-    #[error("it must begin with tcp://, telnet://, length://, auto://, ws:// or unix://")]
-    Scheme,
-    /// Not an address and a port.
-    #[error("{0:?} is not an IP address and a port, such as 127.0.0.1:7000 or [::1]:7000")]
-    Address(String),
-    /// A Unix socket without a path.
-    #[error("a Unix socket needs a path, such as unix:///run/drupe.sock")]
-    Path,
-    /// An option that this scheme doesn't have.
-    #[error("{0:?} is not an option of this scheme")]
-    Option(String),
-    /// An origin that no page can have.
-    #[error("{0}")]
-    Origin(#[from] OriginError),
-    /// A path that no request can have.
-    #[error("{0:?} can't be the path of a request: {1}")]
-    HttpPath(String, &'static str),
-    /// A value that the option doesn't take.
-    #[error("{option} takes {expected}, not {value:?}")]
-    Value {
-        /// The option.
-        option: &'static str,
-        /// What it takes.
-        expected: &'static str,
-        /// What was given.
-        value: String,
-    },
-}
-
-impl FromStr for Listen {
-    type Err = ListenError;
-
-    fn from_str(text: &str) -> Result<Self, ListenError> {
-        parse(text).map_err(|problem| ListenError { text: text.to_string(), problem })
-    }
-}
-
-fn parse(text: &str) -> Result<Listen, ListenProblem> {
-    let (scheme, rest) = text.split_once("://").ok_or(ListenProblem::Scheme)?;
-    let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
-    let mut listen = match scheme {
-        "tcp" => Listen::lines(tcp(place)?),
-        "telnet" => Listen::new(Address::Tcp(tcp(place)?), Wire::Telnet(Telnet::default())),
-        "auto" => Listen::new(Address::Tcp(tcp(place)?), Protocol::Auto(Auto::default())),
-        "length" => Listen::new(Address::Tcp(tcp(place)?), Wire::LengthPrefixed(LengthPrefixed::default())),
-        "ws" => {
-            let (place, path) = place.find('/').map_or((place, None), |slash| (&place[..slash], Some(&place[slash..])));
-            if let Some(path) = path {
-                Http::check_path(path).map_err(|problem| ListenProblem::HttpPath(path.to_string(), problem))?;
-            }
-            let http = Http { path: path.map(ToString::to_string), ..Http::default() };
-            Listen::new(Address::Tcp(tcp(place)?), Protocol::Http(Arc::new(http)))
-        }
-        "unix" if place.is_empty() || place == "@" => return Err(ListenProblem::Path),
-        "unix" => Listen::new(Address::Unix(place.to_string()), Wire::default()),
-        _ => return Err(ListenProblem::Scheme),
-    };
-    let mut has_metrics = false;
-    for option in options.split('&').filter(|option| !option.is_empty()) {
-        let (name, value) = option.split_once('=').unwrap_or((option, ""));
-        set(&mut listen, name, value)?;
-        has_metrics |= name == "metrics";
-    }
-    let metrics = listen.metrics_by_default();
-    if let (Protocol::Http(http), false) = (&mut listen.protocol, has_metrics) {
-        Arc::make_mut(http).metrics = metrics;
-    }
-    Ok(listen)
-}
-
-fn tcp(place: &str) -> Result<SocketAddr, ListenProblem> {
-    if let Some(port) = place.strip_prefix("localhost:").and_then(|port| port.parse().ok()) {
-        return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-    }
-    place.parse().map_err(|_| ListenProblem::Address(place.to_string()))
-}
-
-fn set(listen: &mut Listen, name: &str, value: &str) -> Result<(), ListenProblem> {
-    match name {
-        "max" => listen.connections_max = Some(number("max", "a number of connections", value)?),
-        "half_open" => listen.half_open = yes_or_no("half_open", value)?,
-        "notices" => listen.notices = yes_or_no("notices", value)?,
-        "tunnel" => forward(listen, value)?,
-        "mode" if listen.is_socket_file() => {
-            let mode = SocketAccess::parse_mode(value);
-            listen.socket.mode = Some(mode.ok_or_else(|| wrong("mode", "octal digits such as 660", value))?);
-        }
-        "group" if listen.is_socket_file() && !value.is_empty() => listen.socket.group = Some(value.to_string()),
-        "refuse_http" if !matches!(listen.protocol, Protocol::Http(_)) => {
-            listen.refuses_http = yes_or_no("refuse_http", value)?;
-        }
-        _ => {
-            let known = match &mut listen.protocol {
-                Protocol::Spoken(Wire::Lines(lines)) => set_lines(lines, name, value)?,
-                Protocol::Spoken(Wire::LengthPrefixed(frames)) if name == "prefix" => {
-                    frames.prefix = prefix(&LengthPrefix::ALL, value)?;
-                    true
-                }
-                Protocol::Spoken(Wire::Telnet(telnet)) => set_telnet(telnet, name, value)?,
-                Protocol::Spoken(Wire::LengthPrefixed(_) | Wire::WebSocket(_) | Wire::WsTelnet(_)) => false,
-                Protocol::Auto(auto) => set_auto(auto, name, value)?,
-                Protocol::Http(http) => set_http(Arc::make_mut(http), name, value)?,
-            };
-            if !known {
-                return Err(ListenProblem::Option(name.to_string()));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The address is one on the other side of a tunnel.
-fn forward(listen: &mut Listen, tunnel: &str) -> Result<(), ListenProblem> {
-    let bind = match &listen.address {
-        Address::Tcp(address) => RemoteBind::Tcp { host: address.ip().to_string(), port: address.port() },
-        Address::Unix(path) => RemoteBind::Unix(path.clone()),
-        Address::Inherited(_) | Address::Forwarded(_) => return Err(ListenProblem::Option("tunnel".to_string())),
-    };
-    if tunnel.is_empty() {
-        return Err(wrong("tunnel", "the name of a tunnel", tunnel));
-    }
-    listen.address = Address::Forwarded(Forward { tunnel: tunnel.to_string(), bind });
-    Ok(())
-}
-
-fn set_lines(lines: &mut Lines, name: &str, value: &str) -> Result<bool, ListenProblem> {
-    match name {
-        "ending" => {
-            lines.ending =
-                choose("ending", value, "lf or crlf", &[("lf", LineEnding::Lf), ("crlf", LineEnding::CrLf)])?;
-        }
-        "invalid" => lines.invalid_utf8 = choose("invalid", value, "reject, replace or bytes", &INVALID_UTF8)?,
-        _ => return Ok(false),
-    }
-    Ok(true)
-}
-
-fn set_telnet(telnet: &mut Telnet, name: &str, value: &str) -> Result<bool, ListenProblem> {
-    match name {
-        "invalid" => telnet.invalid_utf8 = choose("invalid", value, "reject, replace or bytes", &INVALID_UTF8)?,
-        "mode" => {
-            let modes = [InputMode::Line, InputMode::Character, InputMode::Keys].map(|mode| (mode.name(), mode));
-            telnet.mode = choose("mode", value, "line, character or keys", &modes)?;
-        }
-        "charset" => {
-            let expected = "utf-8, iso-8859-1, ibm437 or us-ascii";
-            telnet.charset = Charset::named(value).ok_or_else(|| wrong("charset", expected, value))?;
-        }
-        "probe" => telnet.probe = yes_or_no("probe", value)?,
-        "gmcp" => telnet.gmcp = yes_or_no("gmcp", value)?,
-        "msdp" => telnet.msdp = yes_or_no("msdp", value)?,
-        "compress" => telnet.compress = yes_or_no("compress", value)?,
-        "keep_alive" => {
-            let expected = "a number of seconds, at least 1";
-            let seconds: NonZeroU32 = number("keep_alive", expected, value)?;
-            telnet.keep_alive = Some(Duration::from_secs(seconds.get().into()));
-        }
-        _ => return Ok(false),
-    }
-    Ok(true)
-}
-
-fn set_auto(auto: &mut Auto, name: &str, value: &str) -> Result<bool, ListenProblem> {
-    match name {
-        "prefix" => auto.prefix = Some(prefix(&[LengthPrefix::U32Be, LengthPrefix::U64Be], value)?),
-        "wait" => auto.wait = Duration::from_millis(number::<u32>("wait", "a number of milliseconds", value)?.into()),
-        // Two of what is spoken may have an option of the same name.
-        _ => return Ok(set_lines(&mut auto.lines, name, value)? | set_telnet(&mut auto.telnet, name, value)?),
-    }
-    Ok(true)
-}
-
-fn set_http(http: &mut Http, name: &str, value: &str) -> Result<bool, ListenProblem> {
-    match name {
-        "origins" if value == "*" => http.origins = Origins::Any,
-        "origins" if value == "same" => http.origins = Origins::Same,
-        "origins" => http.origins = Origins::List(value.split(',').map(str::parse).collect::<Result<_, _>>()?),
-        "metrics" => {
-            let choices = [("open", true), ("off", false)];
-            let is_open = choose("metrics", value, "open or off", &choices)?;
-            http.metrics = if is_open { Access::Open } else { Access::Off };
-        }
-        "deflate" => http.deflate = yes_or_no("deflate", value)?,
-        "ping" => {
-            let seconds: u32 = number("ping", "a number of seconds, 0 for never", value)?;
-            http.ping = (seconds > 0).then_some(Duration::from_secs(seconds.into()));
-        }
-        "subprotocols" => http.subprotocols = value.split(',').map(ToString::to_string).collect(),
-        "timeout" => http.timeout = Duration::from_secs(number::<u32>("timeout", "a number of seconds", value)?.into()),
-        _ => return Ok(false),
-    }
-    Ok(true)
-}
-
-fn prefix(choices: &[LengthPrefix], value: &str) -> Result<LengthPrefix, ListenProblem> {
-    let expected = if choices.len() == LengthPrefix::ALL.len() {
-        "u8, u16be, u16le, u32be, u32le, u64be, u64le or varint"
-    } else {
-        "u32be or u64be"
-    };
-    let found = choices.iter().find(|prefix| prefix.name() == value);
-    found.copied().ok_or_else(|| wrong("prefix", expected, value))
-}
-
-fn number<T: FromStr>(option: &'static str, expected: &'static str, value: &str) -> Result<T, ListenProblem> {
-    value.parse().map_err(|_| wrong(option, expected, value))
-}
-
-fn yes_or_no(option: &'static str, value: &str) -> Result<bool, ListenProblem> {
-    choose(option, value, "yes or no", &[("yes", true), ("no", false)])
-}
-
-fn wrong(option: &'static str, expected: &'static str, value: &str) -> ListenProblem {
-    ListenProblem::Value { option, expected, value: value.to_string() }
-}
-
-const INVALID_UTF8: [(&str, InvalidUtf8); 3] =
-    [("reject", InvalidUtf8::Reject), ("replace", InvalidUtf8::Replace), ("bytes", InvalidUtf8::Bytes)];
-
-fn choose<T: Copy>(
-    option: &'static str,
-    value: &str,
-    expected: &'static str,
-    choices: &[(&str, T)],
-) -> Result<T, ListenProblem> {
-    let found = choices.iter().find(|(name, _)| *name == value);
-    found.map(|&(_, choice)| choice).ok_or_else(|| wrong(option, expected, value))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::wire::Lines;
-
-    #[test]
-    fn what_is_written_is_what_is_meant() {
-        let listen: Listen = "tcp://localhost:0?ending=crlf&invalid=bytes&max=5&half_open=yes".parse().expect("good");
-        assert_eq!(listen.address, Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 0))));
-        assert_eq!(
-            listen.protocol,
-            Protocol::Spoken(Wire::Lines(Lines { ending: LineEnding::CrLf, invalid_utf8: InvalidUtf8::Bytes }))
-        );
-        assert_eq!((listen.connections_max, listen.half_open, listen.notices), (Some(5), true, true));
-        let listen: Listen = "length://[::1]:7001?prefix=varint".parse().expect("good");
-        assert_eq!(listen.protocol, Wire::LengthPrefixed(LengthPrefixed { prefix: LengthPrefix::Varint }).into());
-        assert!(!listen.notices);
-        let listen: Listen =
-            "telnet://[::1]:23?mode=character&charset=CP437&probe=no&gmcp=yes&keep_alive=30".parse().expect("good");
-        let expected = Telnet {
-            mode: InputMode::Character,
-            charset: Charset::Cp437,
-            probe: false,
-            gmcp: true,
-            keep_alive: Some(Duration::from_secs(30)),
-            ..Telnet::default()
-        };
-        assert_eq!((&listen.protocol, listen.notices), (&Wire::Telnet(expected).into(), true));
-        assert_eq!(listen.bound(&listen.address), "telnet://[::1]:23");
-        let listen: Listen = "auto://[::1]:1?prefix=u64be&wait=50&ending=crlf&mode=keys".parse().expect("good");
-        let Protocol::Auto(auto) = &listen.protocol else { panic!("{:?}", listen.protocol) };
-        assert_eq!((auto.prefix, auto.wait), (Some(LengthPrefix::U64Be), Duration::from_millis(50)));
-        assert_eq!((auto.lines.ending, auto.telnet.mode), (LineEnding::CrLf, InputMode::Keys));
-        assert_eq!(listen.bound(&listen.address), "auto://[::1]:1");
-        let listen: Listen = "unix:///tmp/drupe.sock".parse().expect("good");
-        assert_eq!(listen.address, Address::Unix("/tmp/drupe.sock".into()));
-        assert_eq!(listen.bound(&listen.address), "unix:///tmp/drupe.sock");
-        let listen: Listen = "unix:///tmp/drupe.sock?mode=0660&group=users&max=5".parse().expect("good");
-        assert_eq!((listen.socket.mode, listen.socket.group.as_deref()), (Some(0o660), Some("users")));
-    }
-
-    #[test]
-    fn every_prefix_can_be_written_and_is_offered() {
-        let offered = "length://127.0.0.1:1?prefix=none".parse::<Listen>().expect_err("there is none").to_string();
-        for prefix in LengthPrefix::ALL {
-            let listen: Listen = format!("length://127.0.0.1:1?prefix={}", prefix.name()).parse().expect("good");
-            assert_eq!(listen.protocol, Wire::LengthPrefixed(LengthPrefixed { prefix }).into());
-            assert!(offered.contains(prefix.name()), "{offered}");
-        }
-    }
-
-    #[test]
-    fn what_is_wrong_is_named() {
-        for (text, words) in [
-            ("127.0.0.1:7000", "must begin with tcp://"),
-            ("http://127.0.0.1:7000", "must begin with tcp://"),
-            ("tcp://example.org:7000", "\"example.org:7000\" is not an IP address and a port"),
-            ("tcp://127.0.0.1", "is not an IP address and a port"),
-            ("unix://", "needs a path"),
-            ("unix://@", "needs a path"),
-            ("unix:///x?mode=888", "mode takes octal digits such as 660, not \"888\""),
-            ("unix:///x?mode=7777", "mode takes octal digits"),
-            ("unix://@x?mode=600", "\"mode\" is not an option of this scheme"),
-            ("tcp://127.0.0.1:1?group=x", "\"group\" is not an option of this scheme"),
-            ("tcp://127.0.0.1:1?prefix=u8", "\"prefix\" is not an option of this scheme"),
-            ("length://127.0.0.1:1?prefix=u24", "prefix takes u8, u16be"),
-            ("telnet://127.0.0.1:1?mode=cooked", "mode takes line, character or keys, not \"cooked\""),
-            ("telnet://127.0.0.1:1?charset=ebcdic", "charset takes utf-8, iso-8859-1, ibm437 or us-ascii"),
-            ("telnet://127.0.0.1:1?keep_alive=0", "keep_alive takes a number of seconds, at least 1, not \"0\""),
-            ("auto://127.0.0.1:1?prefix=varint", "prefix takes u32be or u64be"),
-            ("auto://127.0.0.1:1?wait=long", "wait takes a number of milliseconds"),
-            ("ws://127.0.0.1:1?metrics=credential", "metrics takes open or off"),
-            ("ws://127.0.0.1:1?origins=https://example.org/chat", "write https://example.org"),
-            ("ws://127.0.0.1:1?origins=same,https://example.org", "\"same\" can't be an origin: it stands alone"),
-            ("ws://127.0.0.1:1?refuse_http=no", "\"refuse_http\" is not an option of this scheme"),
-            ("ws://127.0.0.1:1/chat#room", "has neither ? nor #"),
-            ("tcp://127.0.0.1:1?max=many", "max takes a number of connections, not \"many\""),
-        ] {
-            let error = text.parse::<Listen>().expect_err(text).to_string();
-            assert!(error.contains(words) && error.contains(text), "{error}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What is decided before the server starts.
 
+mod address;
 mod connections;
 mod dial;
 mod ladder;
@@ -11,10 +12,11 @@ mod rooms;
 mod tickets;
 mod unapplied;
 
+pub use address::{ListenError, ListenProblem};
 pub use connections::{ConnectionLimits, EarlyDrop, EarlyDropError};
 pub use dial::{Dial, DialError, DialProtocol};
 pub use ladder::{Action, Ladder};
-pub use listen::{Address, Listen, ListenError, ListenProblem, SocketAccess};
+pub use listen::{Address, Listen, SocketAccess};
 pub use marks::{Marks, MarksError, OutboundLimits, SlowPolicy};
 pub use quarantine::QuarantineLimits;
 pub use rate::{Gcra, Rate, RateError};

@@ -1,3 +1,4 @@
+mod admission;
 mod call;
 mod due;
 mod ended;
@@ -9,6 +10,7 @@ mod reconfigure;
 #[cfg(feature = "sim")]
 mod recount;
 mod serve;
+mod settle;
 mod shards;
 #[cfg(feature = "tls")]
 mod tls;
@@ -16,24 +18,17 @@ mod tunnels;
 
 pub use intention::{Accepting, End, Intent, Transmit};
 
-use crate::base::Origin;
-use crate::base::{AcceptFailure, Failure};
-use crate::base::{ConnId, DialId, ListenerId, Payload, Peer, Reason, Representation, Time, UnixTime};
-use crate::config::{Config, Listen};
-use crate::config::{Dial, DialProtocol};
+use crate::base::{AcceptFailure, ConnId, DialId, Failure, ListenerId, Origin, Peer, Reason, Time, UnixTime};
+use crate::config::{Config, Dial, DialProtocol};
 use crate::facts::record::Recorder;
-use crate::facts::{Fact, Input, Refusal, Request};
-use crate::facts::{Letter, Shard};
+use crate::facts::{Fact, Input, Refusal, Request, Shard};
 use crate::handler::{Event, Handler};
-use crate::state::admission::Rules;
 use crate::state::conn::{Gate, Phase};
-use crate::state::{Copied, Ending, Notice, PAUSE_MIN, Pause, Pending, State};
+use crate::state::{Ending, State};
 use crate::tls::Secured;
-use crate::wire::http::Status;
-use crate::wire::{Encoder, Protocol, Scratch, Sight, Wire};
+use crate::wire::{Scratch, Sight};
 use alloc::vec::Vec;
 use core::fmt;
-use core::time::Duration;
 
 /// Later than this nothing happens, so that there is always a moment after now.
 const LAST: Time = Time::from_nanos(u64::MAX - 2);
@@ -409,165 +404,5 @@ impl<H: Handler> Machine<H> {
             Input::Reconfigured(config) => self.reconfigured(now, *config),
         }
         None
-    }
-}
-
-impl<H: Handler> Machine<H> {
-    fn begin(&mut self, now: Time, fact: &Fact<'_, H::Note>) {
-        let pause = self.enter(now, fact);
-        self.pass_over(pause);
-    }
-
-    /// Takes the time of a fact and records it; returns the pause before it, which is to be [passed over](Self::pass_over).
-    fn enter(&mut self, now: Time, fact: &Fact<'_, H::Note>) -> Option<Pause> {
-        debug_assert!(self.state.is_settled(), "what came of the fact before was not told");
-        let now = self.state.now.max(now.min(LAST));
-        let pause = self.pause(now);
-        self.state.now = now;
-        if !matches!(fact, Fact::Delivered(Letter::Counted { .. }) | Fact::Elapsed | Fact::TurnEnded) {
-            self.state.post.something_happened(self.state.now);
-        }
-        if let Some(recorder) = &mut self.recorder {
-            recorder.record(self.state.now, fact);
-        }
-        pause
-    }
-
-    fn pass_over(&mut self, pause: Option<Pause>) {
-        if let Some(pause) = pause {
-            self.state.passed_over(pause);
-            self.settle();
-        }
-    }
-
-    /// For how long nothing was served, if nothing was told though something was due.
-    fn pause(&self, now: Time) -> Option<Pause> {
-        if now.since(self.state.now) <= PAUSE_MIN {
-            return None;
-        }
-        let length = now.since(self.deadline()?.at.max(self.state.now));
-        (length > PAUSE_MIN).then_some(Pause { now, length })
-    }
-
-    /// Tells the handler, and then what came of it.
-    fn tell(&mut self, event: Event<'_, H::Note>) {
-        self.call(event);
-        self.settle();
-    }
-
-    /// Tells the handler what waits, until nothing does, and frees what is over.
-    fn settle(&mut self) {
-        loop {
-            self.state.flush_stages();
-            self.tell_pending();
-            if !self.state.over.is_empty() {
-                // That a dial is over is told once its place is free.
-                self.state.free_those_over();
-            } else if core::mem::take(&mut self.state.drain_wanted) {
-                self.drain();
-            } else if !self.state.end_unused_tunnels() {
-                return;
-            }
-        }
-    }
-
-    fn tell_pending(&mut self) {
-        loop {
-            self.tell_all_pending();
-            // What comes of a copy may be pending again.
-            let Some(Copied { conn, start, bytes }) = self.state.watched.next() else { return };
-            if self.state.open_slot(conn).is_some() {
-                self.call(Event::Sent { conn, start: start.as_payload(), bytes });
-                self.state.flush_stages();
-            }
-        }
-    }
-
-    fn tell_all_pending(&mut self) {
-        while let Some(pending) = self.state.pending.pop_front() {
-            let status;
-            let event = match pending {
-                // It may have been closed since, and `Closed` is the last event.
-                Pending::Stalled(conn) | Pending::Drained(conn) | Pending::Authenticated(conn)
-                    if self.state.open_slot(conn).is_none() =>
-                {
-                    continue;
-                }
-                Pending::Stalled(conn) => Event::Stalled { conn, queued: self.state.outbound.pending(conn.slot()) },
-                Pending::Authenticated(conn) => Event::Authenticated { conn },
-                Pending::Drained(conn) => Event::Drained { conn },
-                Pending::Closed(conn, reason) => Event::Closed { conn, reason },
-                Pending::TurnedAway(listener, peer, reason) => Event::TurnedAway { listener, peer, reason },
-                Pending::AcceptPaused(listener, failure) => Event::AcceptPaused { listener, failure },
-                Pending::AcceptResumed(listener) => Event::AcceptResumed { listener },
-                Pending::DialFailed(dial, failure, retry_at) => Event::DialFailed { dial, failure, retry_at },
-                Pending::DialEnded(dial) => Event::DialEnded { dial },
-                Pending::Tunnel(tunnel) => {
-                    status = self.state.tunnel_status(tunnel);
-                    match &status {
-                        Some(status) => Event::Tunnel { status },
-                        None => continue,
-                    }
-                }
-            };
-            self.call(event);
-            if let Pending::Closed(conn, _) = pending {
-                self.state.contexts[conn.index()] = None;
-            }
-            // Sending may have made somebody slow, which is an event again.
-            self.state.flush_stages();
-        }
-    }
-
-    /// Somebody is at a door: what is spoken there, or why they may not come in.
-    fn let_in(&mut self, listener: ListenerId, peer: Peer) -> Result<Protocol, Refusal> {
-        if self.state.accept_succeeded(listener) {
-            self.settle();
-        }
-        self.admit(listener, peer).map_err(|reason| {
-            self.state.pending.push_back(Pending::TurnedAway(listener, peer, reason));
-            self.settle();
-            self.refusal(listener, reason)
-        })
-    }
-
-    fn refusal(&mut self, listener: ListenerId, reason: Reason) -> Refusal {
-        self.state.metrics.refused.add(reason);
-        let mut words = Vec::new();
-        match self.state.listeners.get(listener) {
-            // Before a handshake nobody is told anything but in HTTP.
-            // Nor anything that is not enciphered, or to a proxy before it has spoken.
-            Some(Listen { tls: Some(_), .. } | Listen { proxies: Some(_), .. }) => {}
-            Some(Listen { protocol: Protocol::Http(_), .. }) => words = Status::UNAVAILABLE.last_words(false),
-            Some(Listen { protocol, notices: true, .. }) => {
-                let encoding = protocol.wire().encoding();
-                let text = Notice::Closing(reason).write(Representation::Text);
-                let _ = Encoder::default().encode(encoding, Payload::Text(&text), &mut words);
-            }
-            _ => {}
-        }
-        Refusal { reason, farewell: words }
-    }
-
-    fn admit(&mut self, listener: ListenerId, peer: Peer) -> Result<Protocol, Reason> {
-        let State { config, listeners, admission, now, drain, random, metrics, .. } = &mut self.state;
-        let listen = listeners.get_open(listener).filter(|_| drain.is_none()).ok_or(Reason::Shutdown)?;
-        let counted = match (&listen.proxies, listen.trusts(peer)) {
-            (Some(_), false) => return Err(Reason::AddressRefused),
-            (_, true) => Peer::Local,
-            (None, false) => peer,
-        };
-        let chance = if config.connections.early_drop.is_some() { random.next_u64() } else { 0 };
-        let rules = Rules { now: *now, config, listen, chance };
-        admission.admit(rules, listener, counted, &mut metrics.would_refuse)?;
-        Ok(listen.protocol.clone())
-    }
-
-    fn opened(&mut self, peer: Peer, origin: Origin, wire: Wire, wait: Option<Duration>) -> ConnId {
-        let id = self.state.open(peer, origin, wire, wait);
-        if self.state.open_slot(id).is_some() {
-            self.tell(Event::Opened { conn: id, peer, origin, request: None });
-        }
-        id
     }
 }

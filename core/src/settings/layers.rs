@@ -118,6 +118,12 @@ impl Layers {
             path = &path[..path.rfind(['.', '['])?];
         }
     }
+
+    /// Whether some layer set a key, or one below it.
+    pub(super) fn is_set(&self, path: &str) -> bool {
+        self.origins.contains_key(path)
+            || self.origins.keys().any(|known| known.starts_with(path) && known[path.len()..].starts_with(['.', '[']))
+    }
 }
 
 /// There are secrets in it.

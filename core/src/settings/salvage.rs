@@ -2,7 +2,8 @@
 
 use super::environment::{self, Variable};
 use super::layers::Layers;
-use super::{FormatChoice, Profile, Sources, Upper, built_in, template};
+use super::sources::Upper;
+use super::{FormatChoice, Profile, Sources, built_in, template};
 use alloc::vec::Vec;
 use serde_json::Value;
 

@@ -1,7 +1,8 @@
 //! Templates and the schema, from the settings themselves.
 
+use super::Sources;
+use super::resolved::leaves;
 use super::tree::{Profile, Settings};
-use super::{Sources, leaves};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;

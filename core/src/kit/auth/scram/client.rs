@@ -1,0 +1,67 @@
+//! The client's side of a SCRAM exchange.
+
+use crate::kit::auth::scram::{Key, ScramError, hmac, salted_password, xor};
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use core::fmt;
+use sha2::{Digest, Sha256};
+
+/// The client's side.
+#[derive(Clone)]
+pub struct Client {
+    password: String,
+    bare: String,
+    nonce: String,
+}
+
+impl Client {
+    /// A client that knows a password. The nonce is printable ASCII without commas, at least 8 characters, never used before,
+    /// and hard to guess.
+    ///
+    /// # Errors
+    /// If the name or the password has characters that none may have.
+    pub fn new(user: &str, password: &str, nonce: &str) -> Result<Self, ScramError> {
+        let user = stringprep::saslprep(user).map_err(|_| ScramError::Prohibited)?;
+        let bare = format!("n={},r={nonce}", user.replace('=', "=3D").replace(',', "=2C"));
+        Ok(Self { password: password.to_owned(), bare, nonce: nonce.to_owned() })
+    }
+
+    /// Its first message.
+    #[must_use]
+    pub fn first(&self) -> String {
+        format!("n,,{}", self.bare)
+    }
+
+    /// Its last message, in answer to the server's first; and what the server must answer to that with.
+    ///
+    /// # Errors
+    /// If that is not one, or wants an unreasonable number of iterations.
+    pub fn answer(&self, server_first: &str) -> Result<(String, String), ScramError> {
+        let malformed = ScramError::Malformed;
+        let mut attributes = server_first.split(',');
+        let mut attribute = |name: &str| attributes.next().and_then(|next| next.strip_prefix(name)).ok_or(malformed);
+        let (nonce, salt, iterations) = (attribute("r=")?, attribute("s=")?, attribute("i=")?);
+        let salt = STANDARD.decode(salt).map_err(|_| malformed)?;
+        let iterations = iterations.parse().map_err(|_| malformed)?;
+        if !nonce.starts_with(&self.nonce) || nonce.len() == self.nonce.len() {
+            return Err(malformed);
+        }
+        let salted = salted_password(&self.password, &salt, iterations)?;
+        let client_key = hmac(&salted, b"Client Key");
+        let stored_key: Key = Sha256::digest(client_key).into();
+        let without_proof = format!("c={},r={nonce}", STANDARD.encode("n,,"));
+        let auth_message = format!("{},{server_first},{without_proof}", self.bare);
+        let proof = xor(client_key, hmac(&stored_key, auth_message.as_bytes()));
+        let signature = hmac(&hmac(&salted, b"Server Key"), auth_message.as_bytes());
+        Ok((format!("{without_proof},p={}", STANDARD.encode(proof)), format!("v={}", STANDARD.encode(signature))))
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,181 @@
+//! Arguments of a command, as people type them, into what serde can make of them.
+
+mod fields;
+#[cfg(test)]
+mod tests;
+mod usage;
+mod word;
+
+pub(super) use crate::kit::service::words::usage::usage;
+
+use crate::kit::service::words::fields::{Fields, Pairs, Sequence};
+use crate::kit::service::words::word::Word;
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::fmt::Display;
+use serde::de::{self, Deserializer, Visitor};
+
+/// The arguments of a command.
+///
+/// A struct takes one word for each of its fields, in the order of their declaration; its last field takes all that is
+/// left. A word may stand in double quotes, with `\"` and `\\` inside. `Option`s may be missing at the end. A map, and a struct
+/// with what is flattened into it, takes words of the form `name=value`.
+pub(super) struct Arguments<'de> {
+    rest: &'de str,
+}
+
+/// Why words are not what was expected.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct WordsError(String);
+
+impl de::Error for WordsError {
+    fn custom<T: Display>(message: T) -> Self {
+        Self(message.to_string())
+    }
+}
+
+impl<'de> Arguments<'de> {
+    pub(super) fn new(text: &'de str) -> Self {
+        Self { rest: text.trim() }
+    }
+
+    /// Takes the next word.
+    fn word(&mut self) -> Result<Option<Cow<'de, str>>, WordsError> {
+        let text = self.rest.trim_start();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        if let Some(quoted) = text.strip_prefix('"') {
+            let mut word = String::new();
+            let mut letters = quoted.char_indices();
+            while let Some((at, letter)) = letters.next() {
+                match letter {
+                    '"' => {
+                        self.rest = &quoted[at + 1..];
+                        return Ok(Some(Cow::Owned(word)));
+                    }
+                    '\\' => word.push(letters.next().map_or('\\', |(_, escaped)| escaped)),
+                    plain => word.push(plain),
+                }
+            }
+            return Err(WordsError("a closing double quote is missing".into()));
+        }
+        let end = text.find(char::is_whitespace).unwrap_or(text.len());
+        self.rest = &text[end..];
+        Ok(Some(Cow::Borrowed(&text[..end])))
+    }
+
+    fn nothing_left(&self) -> Result<(), WordsError> {
+        match self.rest.trim() {
+            "" => Ok(()),
+            rest => Err(WordsError(format!("nothing more was expected, not `{rest}`"))),
+        }
+    }
+
+    /// All that is left, as one value that must be there.
+    fn whole(self) -> Result<Word<'de>, WordsError> {
+        match self.rest.trim() {
+            "" => Err(WordsError("an argument is missing".into())),
+            word => Ok(Word(Cow::Borrowed(word))),
+        }
+    }
+
+    /// All that is left, as text, which may be none.
+    fn text(self) -> Word<'de> {
+        Word(Cow::Borrowed(self.rest.trim()))
+    }
+}
+
+macro_rules! as_one_value {
+    ($($method:ident)*) => {
+        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WordsError> {
+            self.whole()?.$method(visitor)
+        })*
+    };
+}
+
+impl<'de> Deserializer<'de> for Arguments<'de> {
+    type Error = WordsError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WordsError> {
+        self.deserialize_map(visitor)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, WordsError> {
+        visitor.visit_map(Fields { arguments: self, fields, value: None })
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WordsError> {
+        visitor.visit_map(Pairs { arguments: self, value: None })
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WordsError> {
+        visitor.visit_seq(&mut Sequence(self))
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, WordsError> {
+        let mut words = Sequence(self);
+        let value = visitor.visit_seq(&mut words)?;
+        words.0.nothing_left().map(|()| value)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        length: usize,
+        visitor: V,
+    ) -> Result<V::Value, WordsError> {
+        self.deserialize_tuple(length, visitor)
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WordsError> {
+        self.nothing_left()?;
+        visitor.visit_unit()
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, WordsError> {
+        self.deserialize_unit(visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, WordsError> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WordsError> {
+        if self.rest.is_empty() { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, WordsError> {
+        self.whole()?.deserialize_enum(name, variants, visitor)
+    }
+
+    as_one_value! {
+        deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128 deserialize_u8
+        deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128 deserialize_f32 deserialize_f64 deserialize_char
+        deserialize_bytes deserialize_byte_buf deserialize_identifier
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WordsError> {
+        self.text().deserialize_str(visitor)
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WordsError> {
+        self.text().deserialize_str(visitor)
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WordsError> {
+        visitor.visit_unit()
+    }
+}

@@ -1,0 +1,115 @@
+//! Starts each fact (its time, a pause before it), and delivers the events that follow from it.
+
+use crate::base::Time;
+use crate::facts::{Fact, Letter};
+use crate::handler::{Event, Handler};
+use crate::machine::{LAST, Machine};
+use crate::state::{Copied, PAUSE_MIN, Pause, Pending};
+
+impl<H: Handler> Machine<H> {
+    pub(super) fn begin(&mut self, now: Time, fact: &Fact<'_, H::Note>) {
+        let pause = self.enter(now, fact);
+        self.pass_over(pause);
+    }
+
+    /// Takes the time of a fact and records it; returns the pause before it, which is to be [passed over](Self::pass_over).
+    pub(super) fn enter(&mut self, now: Time, fact: &Fact<'_, H::Note>) -> Option<Pause> {
+        debug_assert!(self.state.is_settled(), "what came of the fact before was not told");
+        let now = self.state.now.max(now.min(LAST));
+        let pause = self.pause(now);
+        self.state.now = now;
+        if !matches!(fact, Fact::Delivered(Letter::Counted { .. }) | Fact::Elapsed | Fact::TurnEnded) {
+            self.state.post.something_happened(self.state.now);
+        }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.record(self.state.now, fact);
+        }
+        pause
+    }
+
+    pub(super) fn pass_over(&mut self, pause: Option<Pause>) {
+        if let Some(pause) = pause {
+            self.state.passed_over(pause);
+            self.settle();
+        }
+    }
+
+    /// For how long nothing was served, if nothing was told though something was due.
+    fn pause(&self, now: Time) -> Option<Pause> {
+        if now.since(self.state.now) <= PAUSE_MIN {
+            return None;
+        }
+        let length = now.since(self.deadline()?.at.max(self.state.now));
+        (length > PAUSE_MIN).then_some(Pause { now, length })
+    }
+
+    /// Tells the handler, and then what came of it.
+    pub(super) fn tell(&mut self, event: Event<'_, H::Note>) {
+        self.call(event);
+        self.settle();
+    }
+
+    /// Tells the handler what waits, until nothing does, and frees what is over.
+    pub(super) fn settle(&mut self) {
+        loop {
+            self.state.flush_stages();
+            self.tell_pending();
+            if !self.state.over.is_empty() {
+                // That a dial is over is told once its place is free.
+                self.state.free_those_over();
+            } else if core::mem::take(&mut self.state.drain_wanted) {
+                self.drain();
+            } else if !self.state.end_unused_tunnels() {
+                return;
+            }
+        }
+    }
+
+    fn tell_pending(&mut self) {
+        loop {
+            self.tell_all_pending();
+            // What comes of a copy may be pending again.
+            let Some(Copied { conn, start, bytes }) = self.state.watched.next() else { return };
+            if self.state.open_slot(conn).is_some() {
+                self.call(Event::Sent { conn, start: start.as_payload(), bytes });
+                self.state.flush_stages();
+            }
+        }
+    }
+
+    fn tell_all_pending(&mut self) {
+        while let Some(pending) = self.state.pending.pop_front() {
+            let status;
+            let event = match pending {
+                // It may have been closed since, and `Closed` is the last event.
+                Pending::Stalled(conn) | Pending::Drained(conn) | Pending::Authenticated(conn)
+                    if self.state.open_slot(conn).is_none() =>
+                {
+                    continue;
+                }
+                Pending::Stalled(conn) => Event::Stalled { conn, queued: self.state.outbound.pending(conn.slot()) },
+                Pending::Authenticated(conn) => Event::Authenticated { conn },
+                Pending::Drained(conn) => Event::Drained { conn },
+                Pending::Closed(conn, reason) => Event::Closed { conn, reason },
+                Pending::TurnedAway(listener, peer, reason) => Event::TurnedAway { listener, peer, reason },
+                Pending::AcceptPaused(listener, failure) => Event::AcceptPaused { listener, failure },
+                Pending::AcceptResumed(listener) => Event::AcceptResumed { listener },
+                Pending::DialFailed(dial, failure, retry_at) => Event::DialFailed { dial, failure, retry_at },
+                Pending::DialEnded(dial) => Event::DialEnded { dial },
+                Pending::Tunnel(tunnel) => {
+                    status = self.state.tunnel_status(tunnel);
+                    match &status {
+                        Some(status) => Event::Tunnel { status },
+                        None => continue,
+                    }
+                }
+            };
+            self.call(event);
+            if let Pending::Closed(conn, _) = pending {
+                self.state.contexts[conn.index()] = None;
+            }
+            // Sending may have made somebody slow, which is an event again.
+            self.state.flush_stages();
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Errors of a configuration, each with its place and its key.
+
+use crate::settings::words;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+/// One thing that is wrong. It can be printed as it is: nothing in it is secret, acts on a terminal, or is long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SettingsError {
+    /// Where: a file and a line, a variable, or an argument.
+    pub place: String,
+    /// Which key, with dots between its parts; empty if it is no key.
+    pub key: String,
+    /// What is wrong with it, and what would be right.
+    pub words: String,
+}
+
+/// Everything that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingsErrors(pub Vec<SettingsError>);
+
+impl SettingsError {
+    pub(super) fn new(place: &str, key: &str, words: &str) -> Self {
+        Self { place: words::harmless(place), key: words::harmless(key), words: words::harmless(words) }
+    }
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let colon = if self.key.is_empty() { "" } else { ": " };
+        write!(f, "{}{colon}{}: {}", self.place, self.key, self.words)
+    }
+}
+
+impl core::error::Error for SettingsError {}
+
+impl fmt::Display for SettingsErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<_> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl core::error::Error for SettingsErrors {}
+
+impl From<SettingsError> for SettingsErrors {
+    fn from(error: SettingsError) -> Self {
+        Self([error].into())
+    }
+}

@@ -1,0 +1,208 @@
+//! Turns the settings of authentication into users, passwords and tokens.
+
+use crate::config::Rate;
+use crate::kit::auth::scram::{Credentials, ScramError};
+use crate::kit::auth::{Accounts, AuthenticationLimits, DuplicateLogin, TokenKey, Tokens, scram};
+use crate::settings::passwords::HashedPasswords;
+use crate::settings::plan::problems::Problems;
+use crate::settings::secret::Secret;
+use crate::settings::tree::{AuthenticationSettings, DuplicateChoice, Settings};
+use crate::settings::units::{Maybe, RateText};
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+/// Who may come in.
+#[derive(Clone, PartialEq)]
+pub struct AuthenticationPlan {
+    settings: AuthenticationSettings,
+    /// What keeps passwords from being guessed.
+    pub limits: AuthenticationLimits,
+    /// Whether a token may stand in the query.
+    pub token_in_query: bool,
+    /// Whether people are asked.
+    pub dialogue: bool,
+    /// Whether they are also where passwords cross a network in the clear.
+    pub allow_plaintext: bool,
+    /// What happens when a user is connected already.
+    pub duplicates: DuplicateLogin,
+}
+
+impl fmt::Debug for AuthenticationPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AuthenticationPlan")
+    }
+}
+
+impl AuthenticationPlan {
+    /// The users and keys. Passwords that are not hashed yet are, which takes milliseconds for each: not for a thread that serves.
+    ///
+    /// # Errors
+    /// What is wrong, and with which key.
+    pub fn accounts(&self, hashed: &mut HashedPasswords) -> Result<Accounts, (String, String)> {
+        let AuthenticationSettings { users, shared_password, shared_password_hash, iterations, .. } = &self.settings;
+        let mut accounts = Accounts::new();
+        if !shared_password_hash.is_empty() {
+            let stored = Credentials::from_stored(shared_password_hash.reveal());
+            let blame = |error: ScramError| ("authentication.shared_password_hash".into(), error.to_string());
+            accounts = accounts.shared_password(stored.map_err(blame)?);
+        } else if !shared_password.is_empty() {
+            let credentials = hashed.get(None, shared_password.reveal(), *iterations);
+            let blame = |error: ScramError| ("authentication.shared_password".into(), error.to_string());
+            accounts = accounts.shared_password(credentials.map_err(blame)?);
+        }
+        for (name, user) in users {
+            let key = || format!("authentication.users.{name}");
+            let (credentials, part) = if user.password_hash.is_empty() {
+                (hashed.get(Some(name), user.password.reveal(), *iterations), ".password")
+            } else {
+                (Credentials::from_stored(user.password_hash.reveal()), ".password_hash")
+            };
+            let credentials = credentials.map_err(|error| (key() + part, error.to_string()))?;
+            let scopes = user.scopes.iter().map(String::as_str);
+            accounts = accounts.user(name, credentials, scopes).map_err(|error| (key(), error.to_string()))?;
+        }
+        hashed.retain(|user| user.map_or(!shared_password.is_empty(), |user| users.contains_key(user)));
+        match self.tokens()? {
+            Some(tokens) => Ok(accounts.tokens(tokens)),
+            None => Ok(accounts),
+        }
+    }
+
+    /// Whether there can be such users and keys. Nothing is hashed.
+    fn check(&self) -> Result<(), (String, String)> {
+        let AuthenticationSettings { users, shared_password, shared_password_hash, iterations, .. } = &self.settings;
+        let check_hash = |key: String, hash: &Secret| {
+            Credentials::from_stored(hash.reveal()).map(drop).map_err(|error: ScramError| (key, error.to_string()))
+        };
+        let both = |key: String| (key, "there is a password as well; set one of them".to_string());
+        if !shared_password_hash.is_empty() {
+            let key = "authentication.shared_password_hash";
+            if !shared_password.is_empty() {
+                return Err(both(key.into()));
+            }
+            check_hash(key.into(), shared_password_hash)?;
+        }
+        let check = |key: String, password: &str| {
+            scram::check(password, *iterations).map_err(|error: ScramError| (key, error.to_string()))
+        };
+        if !shared_password.is_empty() {
+            check("authentication.shared_password".into(), shared_password.reveal())?;
+        }
+        let mut names = BTreeSet::new();
+        for (name, user) in users {
+            match (user.password.is_empty(), user.password_hash.is_empty()) {
+                (true, true) => {
+                    let words = "a user has a password: set password, password_file or password_hash";
+                    return Err((format!("authentication.users.{name}"), words.into()));
+                }
+                (false, false) => return Err(both(format!("authentication.users.{name}.password_hash"))),
+                (false, true) => check(format!("authentication.users.{name}.password"), user.password.reveal())?,
+                (true, false) => check_hash(format!("authentication.users.{name}.password_hash"), &user.password_hash)?,
+            }
+            let words = match scram::prepared_name(name) {
+                Ok(prepared) if names.insert(prepared.clone()) => continue,
+                Ok(prepared) => format!("there is another user whose name is compared as {prepared}"),
+                Err(error) => error.to_string(),
+            };
+            return Err((format!("authentication.users.{name}"), words));
+        }
+        self.tokens().map(drop)
+    }
+
+    fn tokens(&self) -> Result<Option<Tokens>, (String, String)> {
+        if let Some(settings) = &self.settings.tokens {
+            let blame = |key: &str, words: String| (format!("authentication.tokens.{key}"), words);
+            let key = if settings.hs256_secret.is_empty() {
+                let bytes = from_hex(&settings.ed25519_public);
+                let bytes = bytes.ok_or_else(|| blame("ed25519_public", "it takes 64 hexadecimal digits".into()))?;
+                TokenKey::ed25519_public(&bytes).map_err(|error| blame("ed25519_public", error.to_string()))?
+            } else {
+                let secret = settings.hs256_secret.reveal().as_bytes();
+                TokenKey::hs256(secret).map_err(|error| blame("hs256_secret", error.to_string()))?
+            };
+            let mut tokens = Tokens::new(key).leeway(settings.leeway.0.as_secs());
+            if !settings.issuer.is_empty() {
+                tokens = tokens.issuer(&settings.issuer);
+            }
+            if !settings.audience.is_empty() {
+                tokens = tokens.audience(&settings.audience);
+            }
+            if let Maybe(Some(most)) = settings.single_use_max {
+                tokens = tokens.single_use(most.get());
+            }
+            return Ok(Some(tokens));
+        }
+        Ok(None)
+    }
+}
+
+fn from_hex(text: &str) -> Option<[u8; 32]> {
+    let digits: Option<Vec<u8>> =
+        text.chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
+    let bytes: Vec<u8> = digits?.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+    bytes.try_into().ok().filter(|_| text.len() == 64)
+}
+
+pub(super) fn authentication(settings: &Settings, problems: &mut Problems<'_>) -> Option<AuthenticationPlan> {
+    let auth = &settings.authentication;
+    let has_shared = !auth.shared_password.is_empty() || !auth.shared_password_hash.is_empty();
+    let proves = !auth.users.is_empty() || has_shared || auth.tokens.is_some();
+    if !auth.enabled {
+        if proves {
+            let words = "there are users, a password or tokens, but nobody is asked for them; set it to true";
+            problems.add("authentication.enabled", words);
+        }
+        return None;
+    }
+    if !proves {
+        let words = "nobody could come in: set users, shared_password or tokens";
+        problems.add("authentication.enabled", words);
+    }
+    if let Some(tokens) = &auth.tokens
+        && tokens.hs256_secret.is_empty() == tokens.ed25519_public.is_empty()
+    {
+        problems.add("authentication.tokens", "it takes one key: hs256_secret or ed25519_public");
+    }
+    if let Some(tokens) = auth.tokens.as_ref().filter(|tokens| tokens.leeway.0 > LEEWAY_MAX) {
+        let words = format!("it is at most 5m, not {}: clocks differ by less", tokens.leeway);
+        problems.add("authentication.tokens.leeway", words);
+    }
+    if auth.token_in_query && auth.tokens.is_none() {
+        problems.add("authentication.token_in_query", "there are no tokens: set authentication.tokens");
+    }
+    if auth.iterations < 4_096 {
+        problems.add("authentication.iterations", "it is at least 4096 (RFC 7677)");
+    }
+    let defaults = AuthenticationLimits::default();
+    let limit = |rate: Option<RateText>, otherwise: Rate| rate.map_or(otherwise, RateText::get);
+    let plan = AuthenticationPlan {
+        settings: auth.clone(),
+        limits: AuthenticationLimits {
+            deadline: auth.deadline.0,
+            tries: auth.tries.get(),
+            per_address: limit(auth.failures_per_address, defaults.per_address),
+            per_user: limit(auth.failures_per_user, defaults.per_user),
+        },
+        token_in_query: auth.token_in_query,
+        dialogue: auth.dialogue,
+        allow_plaintext: auth.allow_plaintext,
+        duplicates: match auth.duplicates {
+            DuplicateChoice::KeepBoth => DuplicateLogin::KeepBoth,
+            DuplicateChoice::RefuseNew => DuplicateLogin::RefuseNew,
+            DuplicateChoice::ReplaceOld => DuplicateLogin::ReplaceOld,
+        },
+    };
+    if auth.iterations >= 4_096
+        && let Err((key, words)) = plan.check()
+    {
+        problems.add(&key, words);
+    }
+    Some(plan)
+}
+
+/// What [`Tokens::leeway`] takes.
+const LEEWAY_MAX: Duration = Duration::from_secs(300);

@@ -1,0 +1,196 @@
+//! Settings that make sense together, as what a server is made of.
+
+mod authentication;
+mod limits;
+mod parts;
+mod problems;
+
+pub use crate::settings::plan::authentication::AuthenticationPlan;
+pub(super) use crate::settings::plan::limits::{networks, peer_limits};
+pub use crate::settings::plan::parts::MonitorPlan;
+pub(super) use crate::settings::plan::problems::Problems;
+
+use crate::app::Envelope;
+use crate::config::{Closing, Config, Part, PeerLimits, QuarantineLimits, RoomLimits, TicketLimits};
+use crate::settings::SettingsErrors;
+use crate::settings::layers::Layers;
+use crate::settings::plan::authentication::authentication;
+use crate::settings::plan::limits::{connections, drain, name_max, outbound, u32_of};
+use crate::settings::plan::parts::{credential, log, metrics_credential, unapplied};
+
+use crate::settings::tree::{EnvelopeChoice, LogSettings, MonitorSettings, Settings};
+use crate::tls::{Tls, TlsFiles};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::num::NonZeroU8;
+use core::time::Duration;
+
+/// What a server is made of.
+///
+/// No server starts with a part of it: [`config`](Self::config) is refused until the certificates are
+/// [loaded](Self::load_tls), and until whoever starts it has taken everything that stands beside it, or said to
+/// [apply](Self::applies) it.
+///
+/// ```no_run
+/// # use drupe_core::settings::Sources;
+/// # use drupe_core::tls::{Tickets, rustls};
+/// # use std::sync::Arc;
+/// # let text = "";
+/// let mut plan = Sources::new().file("drupe.yaml", text).resolve()?.plan;
+/// # #[cfg(any())]
+/// # {
+/// let provider = Arc::new(rustls::crypto::ring::default_provider());
+/// let tickets = Tickets::new(rustls::crypto::ring::Ticketer::new);
+/// plan.load_tls(|files| files.load(&provider, &tickets)).map_err(|(key, error)| format!("{key}: {error}"))?;
+/// # }
+/// if let Some(authentication) = plan.take_authentication() {
+///     // A layer around the handler: kit::auth::Authentication.
+/// }
+/// // Server::bind(plan.config, handler)
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The machine's configuration.
+    pub config: Config,
+    /// The files of each listener's TLS, in the order of [`listeners`](Config::listeners).
+    pub(in crate::settings) tls: Vec<Option<TlsFiles>>,
+    /// How many threads serve.
+    pub workers: NonZeroU8,
+    /// What the relay puts each message into.
+    pub envelope: Envelope,
+    /// Who may come in, unless everybody may.
+    pub authentication: Option<AuthenticationPlan>,
+    /// What the monitor may do, if there is one.
+    pub monitor: Option<MonitorPlan>,
+    /// What is logged.
+    pub log: LogSettings,
+}
+
+impl Plan {
+    /// The files of each listener's TLS, with the key that names them.
+    pub fn tls(&self) -> impl Iterator<Item = (String, &TlsFiles)> {
+        let listeners = self.config.listeners.iter().zip(&self.tls);
+        listeners.filter_map(|(listen, files)| Some((format!("listeners.{}.tls", listen.name), files.as_ref()?)))
+    }
+
+    /// Has the certificates of every listener that speaks TLS loaded.
+    ///
+    /// # Errors
+    /// The first key whose files are not what they should be, and why.
+    pub fn load_tls<E>(&mut self, mut load: impl FnMut(&TlsFiles) -> Result<Tls, E>) -> Result<(), (String, E)> {
+        for (listen, files) in self.config.listeners.iter_mut().zip(&self.tls) {
+            let (Some(files), Some(pending)) = (files, &listen.tls) else { continue };
+            let handshake_timeout = pending.handshake_timeout;
+            let mut loaded = load(files).map_err(|error| (format!("listeners.{}.tls", listen.name), error))?;
+            loaded.handshake_timeout = handshake_timeout;
+            listen.tls = Some(loaded);
+        }
+        Ok(())
+    }
+
+    /// Who may come in, for a layer around the handler; `None` if everybody may.
+    #[must_use = "what is configured and not applied is lost"]
+    pub fn take_authentication(&mut self) -> Option<AuthenticationPlan> {
+        self.applies([Part::Authentication]);
+        self.authentication.take()
+    }
+
+    /// Says that whoever starts the server applies these parts.
+    pub fn applies(&mut self, parts: impl IntoIterator<Item = Part>) {
+        parts.into_iter().for_each(|part| self.config.unapplied.remove(part));
+    }
+
+    pub(in crate::settings) fn new(
+        settings: &Settings,
+        layers: &Layers,
+        must_listen: bool,
+    ) -> Result<Self, SettingsErrors> {
+        let mut problems = Problems { layers, found: Vec::new() };
+        let plan = plan(settings, &mut problems);
+        if must_listen && settings.listeners.is_empty() {
+            let words = "the server listens nowhere; add one, such as `chat: { address: '127.0.0.1:7000' }`";
+            problems.add("listeners", words);
+        }
+        if problems.found.is_empty() { Ok(plan) } else { Err(SettingsErrors(problems.found)) }
+    }
+}
+
+fn plan(settings: &Settings, problems: &mut Problems<'_>) -> Plan {
+    let authentication = authentication(settings, problems);
+    let monitor_credential = credential("monitor.credential", &settings.monitor.credential, problems);
+    let metrics_credential = metrics_credential(&settings.monitor, problems);
+    let is_authenticated = authentication.is_some();
+    let (listeners, tls) =
+        crate::settings::listeners::plan(settings, monitor_credential.as_ref(), metrics_credential.as_ref(), problems);
+    let peer = peer_limits("limits.peer", &settings.limits.peer, problems);
+    let PeerLimits { budget, rates, idle, idle_warning, silence, lifetime } = peer;
+    let mut config = Config {
+        listeners,
+        tunnels: crate::settings::tunnels::plan(settings, problems),
+        connections: connections(&settings.limits, is_authenticated, problems),
+        exempt: networks(&settings.limits.exempt),
+        dry_run: settings.limits.dry_run,
+        budget,
+        rates,
+        idle,
+        idle_warning,
+        silence,
+        lifetime,
+        quarantine: QuarantineLimits {
+            cool_down: settings.quarantine.cool_down.0,
+            addresses_max: settings.quarantine.addresses_max,
+        },
+        outbound: outbound(&settings.outbound, problems),
+        rooms: RoomLimits {
+            total: settings.rooms.rooms_max.get(),
+            per_connection: settings.rooms.per_connection_max.get(),
+            name_max_bytes: name_max(settings.rooms.name_max, problems),
+        },
+        tickets: TicketLimits {
+            per_connection: settings.limits.tickets_per_connection_max,
+            total: settings.limits.tickets_max,
+        },
+        closing: Closing {
+            flush: settings.closing.flush.0,
+            linger: settings.closing.linger.0,
+            discard_max_bytes: u32_of("closing.discard_max", settings.closing.discard_max, problems),
+        },
+        drain: drain(&settings.drain, problems),
+        accept_backoff: settings.limits.accept_backoff.0,
+        ..Config::default()
+    };
+    let mut web = settings.listeners.values().filter_map(|listener| listener.websocket.as_ref());
+    if settings.workers.get() > 1 && web.any(|web| web.monitor) {
+        problems.add("workers", "the monitor sees one worker only; set workers: 1, or websocket.monitor: false");
+    }
+    let own = config.peer_limits();
+    for listen in &mut config.listeners {
+        // The same as all have is none of its own.
+        listen.limits = listen.limits.filter(|limits| *limits != own);
+    }
+    log(&settings.log, problems);
+    unapplied(settings, &mut config.unapplied);
+    let MonitorSettings { watchers_max, interval, may_act, may_watch, .. } = settings.monitor;
+    if interval.0 < Duration::from_millis(100) {
+        problems.add("monitor.interval", "it is at least 100ms");
+    }
+    Plan {
+        config,
+        tls,
+        workers: settings.workers,
+        envelope: match settings.envelope {
+            EnvelopeChoice::None => Envelope::None,
+            EnvelopeChoice::Json => Envelope::Json,
+        },
+        authentication,
+        monitor: monitor_credential.map(|_| MonitorPlan {
+            watchers_max: watchers_max.get(),
+            interval: interval.0,
+            may_act,
+            may_watch,
+        }),
+        log: settings.log.clone(),
+    }
+}

@@ -1,0 +1,91 @@
+//! The monitor, the log, and the other parts that a machine does not apply itself.
+
+use crate::config::{Part, Unapplied};
+use crate::settings::built_in;
+use crate::settings::plan::problems::Problems;
+use crate::settings::secret::Secret;
+use crate::settings::tree::{AppChoice, EnvelopeChoice, LogSettings, MonitorSettings, Settings};
+use crate::wire::http::Credential;
+use alloc::format;
+use alloc::string::ToString;
+use core::time::Duration;
+
+/// What the monitor may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MonitorPlan {
+    /// How many may look at a time.
+    pub watchers_max: u32,
+    /// How often the table is sent.
+    pub interval: Duration,
+    /// Whether those who look may close, refuse and drain.
+    pub may_act: bool,
+    /// Whether they may see what is said.
+    pub may_watch: bool,
+}
+
+pub(super) fn credential(key: &str, secret: &Secret, problems: &mut Problems<'_>) -> Option<Credential> {
+    if secret.is_empty() {
+        return None;
+    }
+    match Credential::new(secret.reveal()) {
+        Ok(credential) => Some(credential),
+        Err(error) => {
+            problems.add(key, error.to_string());
+            None
+        }
+    }
+}
+
+pub(super) fn metrics_credential(monitor: &MonitorSettings, problems: &mut Problems<'_>) -> Option<Credential> {
+    const KEY: &str = "monitor.metrics_credential";
+    let MonitorSettings { credential: of_monitor, metrics_credential, .. } = monitor;
+    if !metrics_credential.is_empty() && metrics_credential == of_monitor {
+        problems.add(KEY, "it opens the monitor as well; choose another, or leave it out");
+    }
+    if metrics_credential.is_empty() {
+        // What is wrong with it is said of it.
+        return Credential::new(of_monitor.reveal()).ok();
+    }
+    credential(KEY, metrics_credential, problems)
+}
+
+/// The parts of a log that have a level of their own.
+const TARGETS: [&str; 4] = ["connections", "messages", "operation", "monitor"];
+
+pub(super) fn log(log: &LogSettings, problems: &mut Problems<'_>) {
+    for target in log.targets.keys().filter(|target| !TARGETS.contains(&target.as_str())) {
+        problems.add(&format!("log.targets.{target}"), format!("the parts of the log are {}", TARGETS.join(", ")));
+    }
+    if let Some(file) = &log.file {
+        if file.directory.is_empty() {
+            problems.add("log.file.directory", "it names a directory, such as /var/log/drupe");
+        }
+        if file.prefix.contains('/') {
+            problems.add("log.file.prefix", "it is the beginning of a name, and has no /");
+        }
+        if file.keep == 0 {
+            problems.add("log.file.keep", "it is at least 1");
+        }
+    }
+}
+
+/// What a machine does not do by itself.
+pub(super) fn unapplied(settings: &Settings, unapplied: &mut Unapplied) {
+    let listeners = || settings.listeners.iter();
+    let of_profile = built_in(settings.profile.layer())
+        .ok()
+        .and_then(|layer| serde_json::from_value::<LogSettings>(layer.to_value()["log"].clone()).ok());
+    for (part, is_there) in [
+        (Part::Authentication, settings.authentication.enabled),
+        (Part::Monitor, listeners().any(|(_, listener)| listener.websocket.as_ref().is_some_and(|web| web.monitor))),
+        (Part::Workers, settings.workers.get() > 1),
+        (Part::Envelope, settings.envelope != EnvelopeChoice::None),
+        (Part::Greeting, listeners().any(|(_, listen)| !listen.welcome.is_empty() || !listen.prompt.is_empty())),
+        (Part::Apps, listeners().any(|(_, listener)| listener.app != AppChoice::Chat)),
+        (Part::Log, of_profile.is_none_or(|of_profile| of_profile != settings.log)),
+    ] {
+        if is_there {
+            unapplied.add(part);
+        }
+    }
+}

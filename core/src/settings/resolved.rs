@@ -1,0 +1,100 @@
+//! A resolved configuration: its values, their origins, and what a newer one changes.
+
+use crate::base::text::neutralize;
+use crate::settings::layers::Layers;
+use crate::settings::{Plan, Settings, SettingsError};
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use serde_json::Value;
+
+/// Layers that fit together.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// What they say.
+    pub settings: Settings,
+    /// What a server is made of.
+    pub plan: Plan,
+    /// What will hurt, though it can be done: it is for the operator to know.
+    pub warnings: Vec<SettingsError>,
+    pub(super) layers: Layers,
+}
+
+impl Resolved {
+    /// What is wrong with a key that only became clear later, such as when its files were read.
+    #[must_use]
+    pub fn blame(&self, key: &str, words: String) -> SettingsError {
+        self.layers.blame(key, words)
+    }
+
+    /// Every value, as `key: value`, and which layer set it. What is secret is not shown.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        let mut lines = Vec::new();
+        leaves("", &self.value(), &mut |path, value| {
+            let origin = self.layers.origin(path).filter(|_| self.layers.is_set(path)).unwrap_or("default");
+            lines.push(format!("{path}: {} # {origin}", shown(value)));
+        });
+        lines.join("\n")
+    }
+
+    /// What differs in a newer configuration, as `key: before -> after`. What is secret is not shown.
+    #[must_use]
+    pub fn changes(&self, newer: &Self) -> Vec<String> {
+        let (mut before, mut after) = (alloc::collections::BTreeMap::new(), alloc::collections::BTreeMap::new());
+        leaves("", &self.value(), &mut |path, value| drop(before.insert(path.to_owned(), value.clone())));
+        leaves("", &newer.value(), &mut |path, value| drop(after.insert(path.to_owned(), value.clone())));
+        let (secrets, newer_secrets) = (self.settings.secrets(), newer.settings.secrets());
+        let is_other = |path: &String, value: &Value| {
+            before.get(path) != Some(value) || secrets.get(path) != newer_secrets.get(path)
+        };
+        let gone = before.iter().filter(|(path, _)| !after.contains_key(*path));
+        let gone = gone.map(|(path, value)| format!("{path}: {} -> (gone)", shown(value)));
+        let other = after.iter().filter(|(path, value)| is_other(path, value)).map(|(path, value)| {
+            let old = before.get(path).map_or("(none)".into(), shown);
+            format!("{path}: {old} -> {}{}", shown(value), when(path))
+        });
+        gone.chain(other).collect()
+    }
+
+    fn value(&self) -> Value {
+        serde_json::to_value(&self.settings).unwrap_or_default()
+    }
+}
+
+/// What a reload does not change.
+fn when(path: &str) -> &'static str {
+    const STARTS: [&str; 5] = ["workers", "envelope", "log.", "authentication.", "monitor."];
+    const AT_ONCE: [&str; 8] = [
+        "log.level",
+        "log.targets",
+        "authentication.users",
+        "authentication.shared_password",
+        "authentication.tokens",
+        "authentication.iterations",
+        "monitor.credential",
+        "monitor.metrics_credential",
+    ];
+    let begins = |parts: &[&str]| parts.iter().any(|part| path.starts_with(part));
+    let is_socket = path.starts_with("listeners.") && path.split('.').nth(2) == Some("socket");
+    if is_socket || begins(&STARTS) && !begins(&AT_ONCE) { " (with the next start)" } else { "" }
+}
+
+fn shown(value: &Value) -> String {
+    if value == "(secret)" { "(secret)".into() } else { neutralize(&value.to_string()).into_owned() }
+}
+
+/// Tells every value that has none below it. A list is one.
+pub(super) fn leaves(path: &str, value: &Value, tell: &mut dyn FnMut(&str, &Value)) {
+    match value {
+        Value::Object(map) if !map.is_empty() => {
+            for (key, value) in map {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                leaves(&path, value, tell);
+            }
+        }
+        Value::Null => {}
+        value => tell(path, value),
+    }
+}

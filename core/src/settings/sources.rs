@@ -1,0 +1,313 @@
+//! The sources of a configuration (files, environment, command line), and how they are merged.
+
+use crate::app::AppName;
+use crate::config::Listen;
+use crate::settings::document::{Content, Node};
+use crate::settings::environment::{PREFIX, Variable};
+use crate::settings::layers::{Layers, OF_PROFILE};
+use crate::settings::plan::Plan;
+use crate::settings::resolved::Resolved;
+use crate::settings::secret::Secret;
+use crate::settings::tree::{
+    AppChoice, AuthenticationSettings, MonitorSettings, Profile, Settings, TokenSettings, TunnelSettings, UserSettings,
+};
+use crate::settings::typed::typed;
+use crate::settings::{SettingsError, SettingsErrors, built_in};
+use crate::settings::{environment, follow, listeners, paths, template, warnings};
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+use serde_json::Value;
+
+/// What a configuration is made of.
+#[derive(Clone, Default)]
+pub struct Sources {
+    pub(super) files: Vec<(String, String)>,
+    pub(super) environment: Vec<(String, String)>,
+    pub(super) set: Vec<(String, String)>,
+    pub(super) profile: Option<String>,
+    listen: Vec<Listen>,
+    app: Option<AppName>,
+    unlimited: bool,
+    read: Option<ReadSecret>,
+}
+
+/// Reads the first line of a file, or says why it can't.
+type ReadSecret = fn(&str) -> Result<String, String>;
+
+impl Sources {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// And a file; later ones upon earlier ones. `name` is what errors call it, and paths in the file begin at its folder.
+    #[must_use]
+    pub fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.push((name.to_owned(), text.to_owned()));
+        self
+    }
+
+    /// And those variables of an environment that begin with `DRUPE_`.
+    #[must_use]
+    pub fn environment<'a>(mut self, variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let ours = variables.into_iter().filter(|(name, _)| name.starts_with(PREFIX));
+        self.environment.extend(ours.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        self
+    }
+
+    /// And a key that is set on the command line.
+    #[must_use]
+    pub fn set(mut self, key: &str, value: &str) -> Self {
+        self.set.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// And a profile that is named on the command line.
+    #[must_use]
+    pub fn profile(mut self, profile: &str) -> Self {
+        self.profile = Some(profile.to_owned());
+        self
+    }
+
+    /// And listeners in place of those that there are when nobody names any; as they are written for
+    /// [`Listen`].
+    #[must_use]
+    pub fn listen(mut self, listeners: impl IntoIterator<Item = Listen>) -> Self {
+        self.listen.extend(listeners);
+        self
+    }
+
+    /// And the application of listeners that no file names.
+    #[must_use]
+    pub fn app(self, app: AppName) -> Self {
+        Self { app: Some(app), ..self }
+    }
+
+    /// And no rates and no caps on connections; see [`Config::unlimited`](crate::Config::unlimited).
+    #[must_use]
+    pub fn unlimited(self) -> Self {
+        Self { unlimited: true, ..self }
+    }
+
+    /// Reads secrets that stand in files of their own with this: the first line of a file, or why it can't be had.
+    #[must_use]
+    pub fn secrets_from(self, read: fn(&str) -> Result<String, String>) -> Self {
+        Self { read: Some(read), ..self }
+    }
+
+    /// Puts the layers together and checks them.
+    ///
+    /// # Errors
+    /// What is wrong: values of the wrong kind, or else all that does not go together.
+    pub fn resolve(&self) -> Result<Resolved, SettingsErrors> {
+        let schema = template::parsed_schema();
+        let mut upper =
+            self.files.iter().map(|(name, text)| Upper::file(schema, name, text)).collect::<Result<Vec<_>, _>>()?;
+        let mut warnings = Vec::new();
+        for (name, value) in &self.environment {
+            match environment::variable(schema, name, value) {
+                Variable::Other => {}
+                Variable::Unknown => {
+                    let words = "it is no key, and ignored: a key has `__` between its parts";
+                    warnings.push(SettingsError::new(name, "", words));
+                }
+                Variable::Key(parts) => upper.push(Upper::variable(schema, name, parts, value)?),
+            }
+        }
+        upper.extend(self.set.iter().map(|(key, value)| Upper::set(schema, key, value)));
+        upper.extend(self.profile.iter().map(|profile| Upper::profile(profile)));
+        let profile = upper.iter().rev().find_map(Upper::named_profile);
+        let profile = profile.and_then(|name| serde_json::from_value::<Profile>(name).ok()).unwrap_or_default();
+        let mut layers = Layers::default();
+        let layer = format!("{OF_PROFILE}{}", profile.name());
+        layers.add(&layer, &built_in(profile.layer())?);
+        for upper in upper {
+            upper.add_to(schema, &mut layers)?;
+        }
+        let is_empty = |listeners: &Value| listeners.as_object().is_some_and(serde_json::Map::is_empty);
+        let has_listeners = layers.merged.get("listeners").is_some_and(|listeners| !is_empty(listeners));
+        let is_default = !has_listeners && self.listen.is_empty();
+        if is_default {
+            layers.add(&layer, &built_in(profile.listeners())?);
+        }
+        layers.inherit();
+        let mut settings = typed(&layers, schema)?;
+        if let Some(app) = self.app.filter(|_| is_default) {
+            let app = AppChoice::from(app);
+            settings.listeners.values_mut().for_each(|listener| listener.app = app);
+        }
+        self.read_secrets(&mut settings, &layers)?;
+        follow::follow(&mut settings, &layers);
+        let mut plan = Plan::new(&settings, &layers, self.listen.is_empty())?;
+        for (listen, number) in self.listen.iter().zip(1..) {
+            let is_clear = !listen.is_local() && listen.tls.is_none();
+            if let (true, Some(words)) = (
+                is_clear && !settings.authentication.allow_plaintext,
+                listeners::secrets_in_the_clear(&settings, "TLS for a listener of a file"),
+            ) {
+                return Err(SettingsError::new("--listen", &listen.bound(&listen.address), &words).into());
+            }
+            let mut listen = Listen { name: format!("listen{number}"), ..listen.clone() };
+            listen.app = self.app.unwrap_or(AppName::Chat).to_string();
+            plan.config.listeners.push(listen);
+            plan.tls.push(None);
+        }
+        if self.unlimited {
+            plan.config = plan.config.unlimited();
+        }
+        let has_chat = plan.config.listeners.iter().any(|listen| listen.app == "chat");
+        if settings.workers.get() > 1 && has_chat {
+            let words = "chat runs with workers: 1, since it keeps the names of all in one place";
+            return Err(layers.blame("workers", words).into());
+        }
+        warnings.extend(warnings::warnings(&settings, &plan, &layers));
+        if self.unlimited && settings.profile == Profile::Production {
+            warnings.push(SettingsError::new("--unlimited", "", "no rate and no number of connections is limited"));
+        }
+        Ok(Resolved { settings, plan, warnings, layers })
+    }
+}
+
+impl Sources {
+    fn read_secrets(&self, settings: &mut Settings, layers: &Layers) -> Result<(), SettingsErrors> {
+        let MonitorSettings { credential, credential_file, metrics_credential, metrics_credential_file, .. } =
+            &mut settings.monitor;
+        self.read_secret(layers, "monitor.credential", credential, credential_file)?;
+        self.read_secret(layers, "monitor.metrics_credential", metrics_credential, metrics_credential_file)?;
+        for (name, tunnel) in &mut settings.tunnels {
+            let TunnelSettings { ssh_key_passphrase, ssh_key_passphrase_file, .. } = tunnel;
+            let key = format!("tunnels.{name}.ssh_key_passphrase");
+            self.read_secret(layers, &key, ssh_key_passphrase, ssh_key_passphrase_file)?;
+        }
+        let AuthenticationSettings { shared_password, shared_password_file, users, tokens, .. } =
+            &mut settings.authentication;
+        self.read_secret(layers, "authentication.shared_password", shared_password, shared_password_file)?;
+        for (name, UserSettings { password, password_file, .. }) in users {
+            self.read_secret(layers, &format!("authentication.users.{name}.password"), password, password_file)?;
+        }
+        if let Some(TokenSettings { hs256_secret, hs256_secret_file, .. }) = tokens {
+            self.read_secret(layers, "authentication.tokens.hs256_secret", hs256_secret, hs256_secret_file)?;
+        }
+        Ok(())
+    }
+
+    /// A secret may stand in a file, which another key names.
+    fn read_secret(&self, layers: &Layers, key: &str, secret: &mut Secret, file: &str) -> Result<(), SettingsErrors> {
+        let file_key = format!("{key}_file");
+        let blame = |words: String| SettingsErrors::from(layers.blame(&file_key, words));
+        if file.is_empty() {
+            return Ok(());
+        }
+        if !secret.is_empty() {
+            return Err(blame(format!("there is {key} as well; set one of them")));
+        }
+        let read = self.read.ok_or_else(|| blame("files are not read here".into()))?;
+        *secret = Secret::new(read(file).map_err(|cause| blame(format!("can't read {file}: {cause}")))?);
+        if secret.is_empty() {
+            return Err(blame(format!("the first line of {file} is empty")));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sources")
+    }
+}
+
+/// A layer above the profile.
+pub(super) struct Upper {
+    /// What errors call it.
+    name: String,
+    /// The key that it sets; none, if it is a whole document.
+    key: Vec<String>,
+    node: Node,
+    /// Whether capitals can't be told in the key.
+    is_variable: bool,
+}
+
+impl Upper {
+    pub(super) fn file(schema: &Value, name: &str, text: &str) -> Result<Self, SettingsError> {
+        let mut node = Node::read(name, text)?;
+        if !matches!(node.content, Content::Map(_)) {
+            let words = "a configuration is keys with values, such as `profile: production`";
+            return Err(SettingsError::new(&format!("{name}:{}", node.line), "", words));
+        }
+        if let Some(folder) = paths::folder(name) {
+            paths::rebase(schema, schema, folder, &mut node);
+        }
+        Ok(Self { name: name.to_owned(), key: Vec::new(), node, is_variable: false })
+    }
+
+    pub(super) fn variable(schema: &Value, name: &str, key: Vec<String>, value: &str) -> Result<Self, SettingsError> {
+        let is_text = is_text(schema, &key);
+        if value.is_empty() && !is_text {
+            return Err(SettingsError::new(name, &key.join("."), "it is empty; leave the variable out, or say never"));
+        }
+        Ok(Self { name: name.to_owned(), node: value_for(schema, &key, value), key, is_variable: true })
+    }
+
+    pub(super) fn set(schema: &Value, key: &str, value: &str) -> Self {
+        let name = format!("--set {key}");
+        let key: Vec<_> = key.split('.').map(ToString::to_string).collect();
+        Self { name, node: value_for(schema, &key, value), key, is_variable: false }
+    }
+
+    pub(super) fn profile(profile: &str) -> Self {
+        let node = Node::value_of(profile, true);
+        Self { name: "--profile".into(), key: ["profile".into()].into(), node, is_variable: false }
+    }
+
+    pub(super) fn named_profile(&self) -> Option<Value> {
+        match &self.node.content {
+            Content::Map(map) if self.key.is_empty() => {
+                map.iter().find(|(key, _)| key == "profile").map(|(_, node)| node.to_value())
+            }
+            _ => (self.key == ["profile"]).then(|| self.node.to_value()),
+        }
+    }
+
+    pub(super) fn add_to(self, schema: &Value, layers: &mut Layers) -> Result<(), SettingsError> {
+        let Self { name, key, node, is_variable } = self;
+        let key = if is_variable {
+            let words = key.join(".");
+            environment::key(schema, &layers.merged, key).map_err(|cause| SettingsError::new(&name, &words, &cause))?
+        } else {
+            key
+        };
+        layers.add(&name, &nested(key, node));
+        Ok(())
+    }
+}
+
+/// Whether a key takes any text.
+fn is_text(schema: &Value, key: &[String]) -> bool {
+    let part = part_of(schema, key);
+    part["type"] == "string" && part.get("pattern").is_none()
+}
+
+/// A value outside a file, where nobody thinks of quotes: digits are text where text is expected, such as a mode.
+fn value_for(schema: &Value, key: &[String], text: &str) -> Node {
+    let node = Node::value_of(text, is_text(schema, key));
+    let kind = &part_of(schema, key)["type"];
+    let takes_text = kind == "string" || kind.as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "string"));
+    let is_number = matches!(node.content, Content::Scalar(Value::Number(_)));
+    if takes_text && is_number { Node::value_of(text, true) } else { node }
+}
+
+fn part_of(schema: &Value, key: &[String]) -> Value {
+    key.iter().fold(schema.clone(), |part, name| {
+        let of = template::resolve(schema, &part);
+        of["properties"].get(name).unwrap_or(&of["additionalProperties"]).clone()
+    })
+}
+
+fn nested(key: Vec<String>, value: Node) -> Node {
+    let within = |inner, part| Node { line: 0, content: Content::Map([(part, inner)].into()) };
+    key.into_iter().rev().fold(value, within)
+}

@@ -1,0 +1,213 @@
+mod entry;
+
+use crate::base::{INTERVAL_MIN, ListenerId, Random, Time};
+use crate::config::Listen;
+use crate::state::Pause;
+use crate::state::links::entry::{Alive, Bind, Entry, Phase, Place, shown};
+use crate::tunnel::{LinkId, Tunnel, TunnelId, TunnelIntent, TunnelReport, TunnelStatus};
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// All tunnels. Pure: what it is told, with the time, is all it knows.
+#[derive(Debug, Default)]
+pub(crate) struct Tunnels {
+    entries: Vec<Entry>,
+    /// Counts whatever somebody outside could see change.
+    version: u64,
+    /// Whose state has changed since it was last told.
+    changed: Vec<TunnelId>,
+    /// Whose link was lost since it was last asked.
+    lost: Vec<TunnelId>,
+    /// Nobody is let in any more.
+    leaving: bool,
+}
+
+impl Tunnels {
+    /// Tunnels as they should be from now on, and what listens at their other sides.
+    pub(crate) fn configure(&mut self, now: Time, tunnels: &[Tunnel], listeners: &[(ListenerId, &Listen)]) {
+        if self.leaving {
+            return;
+        }
+        for entry in &mut self.entries {
+            entry.retired = !tunnels.iter().any(|tunnel| tunnel.name == entry.tunnel.name);
+        }
+        for tunnel in tunnels {
+            let known = self.entries.iter_mut().zip(0..).find(|(entry, _)| entry.tunnel.name == tunnel.name);
+            let Some((entry, number)) = known else {
+                self.entries.push(Entry::new(now, tunnel.clone()));
+                continue;
+            };
+            let is_elsewhere = entry.tunnel.ssh != tunnel.ssh;
+            if is_elsewhere && matches!(entry.phase, Phase::Up(..) | Phase::Closing(_)) {
+                self.lost.push(TunnelId(number));
+            }
+            if is_elsewhere || !entry.is_wanted() || matches!(entry.phase, Phase::Waiting(_)) {
+                // Something is different: it may do now.
+                entry.begin_anew(now);
+            }
+            if let Phase::Up(_, alive) = &mut entry.phase {
+                alive.ask_at = alive.ask_at.min(now + tunnel.keep_alive.interval.max(INTERVAL_MIN));
+            }
+            if entry.tunnel.as_ref() != tunnel {
+                entry.tunnel = Arc::new(tunnel.clone());
+            }
+        }
+        for entry in &mut self.entries {
+            let is_up = matches!(entry.phase, Phase::Up(..));
+            let by = is_up.then(|| now + entry.tunnel.connect_timeout);
+            let forwards = listeners.iter().filter_map(|&(id, listen)| Some((id, listen.address.forward()?)));
+            let wanted = forwards.filter(|(_, forward)| forward.tunnel == entry.tunnel.name);
+            let wanted: Vec<_> = wanted.map(|(id, forward)| (id, &forward.bind)).collect();
+            entry.places.retain(|place| wanted.iter().any(|(id, bind)| *id == place.listener && **bind == place.bind));
+            for (listener, bind) in wanted {
+                if !entry.places.iter().any(|place| place.listener == listener) {
+                    entry.places.push(Place {
+                        listener,
+                        bind: bind.clone(),
+                        state: Bind::Asked(by),
+                        tries: 1,
+                        failures: 0,
+                    });
+                }
+            }
+        }
+        self.note_changes();
+    }
+
+    /// Takes a report of the shell about a link; one about an earlier link is ignored. Returns the name of the tunnel and the
+    /// words for a channel that was refused.
+    pub(crate) fn reported(
+        &mut self,
+        now: Time,
+        link: LinkId,
+        report: &TunnelReport,
+        random: &mut Random,
+    ) -> Option<(String, String)> {
+        let entry = self.entries.get_mut(link.tunnel.0 as usize)?;
+        if entry.attempt != link.attempt || !entry.has_link() {
+            return None;
+        }
+        let mut refused = None;
+        match (report, entry.phase) {
+            (TunnelReport::Connected, Phase::Connecting(_)) => entry.came_up(now),
+            (TunnelReport::Failed { failure, words }, _) => {
+                self.lost.extend(entry.failed(now, *failure, words, random).then_some(link.tunnel));
+            }
+            (TunnelReport::Bound { listener, port }, Phase::Up(..)) => entry.bound(*listener, *port),
+            (TunnelReport::Refused { listener }, Phase::Up(..)) => entry.refused(now, *listener, random),
+            (TunnelReport::Answered(number), Phase::Up(since, alive)) if *number == alive.asked => {
+                entry.phase = Phase::Up(since, Alive { unanswered: 0, ..alive });
+            }
+            (TunnelReport::ChannelRefused { words }, _) => {
+                entry.channels_refused += 1;
+                refused = Some((entry.tunnel.name.clone(), shown(words)));
+            }
+            (TunnelReport::Closed, Phase::Closing(_)) => entry.phase = Phase::Closed,
+            _ => {}
+        }
+        self.note_changes();
+        refused
+    }
+
+    /// Time passed.
+    pub(crate) fn elapsed(&mut self, now: Time, random: &mut Random) {
+        for (entry, number) in self.entries.iter_mut().zip(0..) {
+            self.lost.extend(entry.elapsed(now, random).then_some(TunnelId(number)));
+        }
+        self.note_changes();
+    }
+
+    /// See [`Pause`].
+    pub(crate) fn passed_over(&mut self, pause: Pause) {
+        self.entries.iter_mut().for_each(|entry| entry.passed_over(pause));
+    }
+
+    /// When [`elapsed`](Self::elapsed) has something to do.
+    pub(crate) fn next(&self) -> Option<Time> {
+        self.entries.iter().filter_map(Entry::next).min()
+    }
+
+    /// Nobody is let in any more: what nobody uses is ended, and the rest once nobody does.
+    pub(crate) fn leave(&mut self) {
+        self.leaving = true;
+        self.note_changes();
+    }
+
+    /// Ends what is to end and nobody uses; false if there is nothing like that.
+    pub(crate) fn end_unused(&mut self, now: Time, channels: impl Fn(&str) -> u64) -> bool {
+        let leaving = self.leaving;
+        let may_end = |entry: &&mut Entry| (leaving || entry.retired) && entry.is_wanted();
+        let unused = |entry: &&mut Entry| channels(&entry.tunnel.name) == 0;
+        let mut some = false;
+        for entry in self.entries.iter_mut().filter(may_end).filter(unused) {
+            some = true;
+            entry.phase = match entry.phase {
+                Phase::Up(..) => Phase::Closing((now + entry.tunnel.close_timeout).max(now.plus_nanos(1))),
+                _ => Phase::Closed,
+            };
+        }
+        // Asked after everything that happens, which is seldom news.
+        if some {
+            self.note_changes();
+        }
+        some
+    }
+
+    /// Whether none has anything left to do.
+    pub(crate) fn are_over(&self) -> bool {
+        self.entries.iter().all(|entry| matches!(entry.phase, Phase::Closed | Phase::GivenUp))
+    }
+
+    /// The SSH connections that should be there.
+    pub(crate) fn intents(&self) -> impl Iterator<Item = TunnelIntent> + '_ {
+        let entries = self.entries.iter().zip(0..).filter(|(entry, _)| entry.has_link());
+        entries.map(|(entry, number)| TunnelIntent {
+            link: LinkId { tunnel: TunnelId(number), attempt: entry.attempt },
+            tunnel: Arc::clone(&entry.tunnel),
+            forwards: if self.leaving || entry.retired { Vec::new() } else { entry.forwards() },
+            asked: if let Phase::Up(_, alive) = entry.phase { alive.asked } else { 0 },
+            closing: matches!(entry.phase, Phase::Closing(_)),
+        })
+    }
+
+    /// How they are: those of the configuration, and those that are still of use.
+    pub(crate) fn statuses(&self) -> impl Iterator<Item = TunnelStatus> + '_ {
+        self.entries.iter().filter(|entry| !entry.retired || entry.is_wanted()).map(Entry::status)
+    }
+
+    /// How one is.
+    pub(crate) fn status(&self, id: TunnelId) -> Option<TunnelStatus> {
+        self.entries.get(id.0 as usize).map(Entry::status)
+    }
+
+    /// How many channels that nobody asked for were refused, by name.
+    pub(crate) fn channels_refused(&self, name: &str) -> u64 {
+        self.entries.iter().find(|entry| entry.tunnel.name == name).map_or(0, |entry| entry.channels_refused)
+    }
+
+    pub(crate) const fn version(&self) -> u64 {
+        self.version
+    }
+
+    pub(crate) fn take_changed(&mut self) -> Vec<TunnelId> {
+        core::mem::take(&mut self.changed)
+    }
+
+    /// The names of those whose connections are over.
+    pub(crate) fn take_lost(&mut self) -> Vec<String> {
+        let lost = core::mem::take(&mut self.lost);
+        let name = |id: TunnelId| self.entries.get(id.0 as usize).map(|entry| entry.tunnel.name.clone());
+        lost.into_iter().filter_map(name).collect()
+    }
+
+    fn note_changes(&mut self) {
+        self.version += 1;
+        for (entry, number) in self.entries.iter_mut().zip(0..) {
+            let state = entry.state();
+            if core::mem::replace(&mut entry.told, state) != state {
+                self.changed.push(TunnelId(number));
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Secrets in logs, metrics and traces; events held back until a peer has authenticated.
+
+use super::identities::Slow;
+use super::{Inside, NOW, accounts, layer, token};
+use drupe_core::app::Echo;
+use drupe_core::kit::auth::Authentication;
+use drupe_core::kit::layer::{Logging, Within};
+use drupe_core::testing::TestHub;
+use drupe_core::trace::{SharedTrace, replay};
+use drupe_core::{Config, ConnId, Event, Handler, Hub, Listen, ListenerId, Machine, Peer, Time, UnixTime};
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+#[test]
+fn no_secret_is_shown_by_debug_logs_or_metrics() {
+    let (send, logged) = channel::<String>();
+    let inside = Inside::default().within(layer().dialogue());
+    let mut hub =
+        TestHub::new(inside.within(Logging::new(move |line: &str| drop(send.send(line.into()))).with_messages()));
+    let (one, two) = (hub.connect(), hub.connect());
+    let token = token("ann", NOW + 60);
+    hub.line(one, &format!("/auth {token}"));
+    hub.line(two, "root");
+    hub.line(two, "t0psecret");
+    hub.end(two);
+    let logged: String = logged.try_iter().collect();
+    assert!(logged.contains("authenticated: root") && logged.contains("authenticated: ann"));
+    let shown = format!("{:?} {:?}", layer(), accounts());
+    let metrics = hub.machine().metrics().exposition();
+    for text in [logged, shown, metrics, format!("{:?}", hub.machine())] {
+        for secret in [&token, "t0psecret", "mellon", "3, 3, 3", "7, 7, 7"] {
+            assert!(!text.contains(secret), "{secret} in {text}");
+        }
+    }
+}
+
+/// Keeps the names of all that it is told.
+#[derive(Default)]
+struct Names(Vec<&'static str>);
+
+impl Handler for Names {
+    type Context = ();
+    type Note = (ConnId, Option<String>);
+
+    fn on(&mut self, _: &mut Hub<'_, ()>, event: Event<'_, Self::Note>) {
+        self.0.push(match event {
+            Event::Opened { .. } => "opened",
+            Event::InputEnded { .. } => "input ended",
+            Event::Stalled { .. } => "stalled",
+            Event::Drained { .. } => "drained",
+            Event::Closed { .. } => "closed",
+            _ => return,
+        });
+    }
+}
+
+#[test]
+fn what_happened_before_somebody_was_known_is_told_after() {
+    let config = Config::listening(["tcp://127.0.0.1:1?half_open=yes".parse::<Listen>().expect("good")]);
+    let mut hub = TestHub::with_config(config, Names::default().within(Authentication::new(Slow, [3; 32])));
+    let (good, bad, silent) = (hub.connect(), hub.connect(), hub.connect());
+    for conn in [good, bad] {
+        hub.line(conn, "/auth x");
+        hub.end(conn);
+    }
+    hub.end(silent);
+    assert!(hub.is_closed(silent), "nothing more can come");
+    hub.note((good, Some("ann".into())));
+    hub.note((bad, None));
+    hub.advance(Duration::from_nanos(1));
+    assert!(hub.is_closed(bad));
+    assert_eq!(hub.handler().inner().0, ["opened", "input ended"]);
+}
+
+#[test]
+fn a_trace_has_no_secret_unless_it_is_verbatim_and_then_it_replays() {
+    let config = || Config::listening(["tcp://127.0.0.1:1".parse::<Listen>().expect("good")]);
+    let machine = || {
+        let mut machine = Machine::new(config(), Echo.within(layer().dialogue()));
+        machine.clock_set(Time::START, UnixTime::from_secs(NOW));
+        machine
+    };
+    for verbatim in [false, true] {
+        let trace = SharedTrace::new();
+        let mut recorded = machine();
+        let recorder = trace.recorder();
+        recorded.record(if verbatim { recorder.verbatim() } else { recorder });
+        recorded.started(Time::START);
+        let conn = recorded.accepted(Time::START, ListenerId(0), Peer::Local).expect("let in");
+        recorded.received(Time::START, conn, &mut b"root\nt0psecret\nhello\n".to_vec());
+        let answer: Vec<u8> = recorded.intent(conn).expect("open").transmit.slices().flatten().copied().collect();
+        recorded.wrote(Time::START, conn, answer.len());
+        assert!(answer.ends_with(b"you are root\nhello\n"));
+        let text = trace.text();
+        assert_eq!(text.contains("t0psecret"), verbatim, "{text}");
+        let replayed = replay(&text, &mut machine()).expect("what is written is read");
+        assert_eq!(replayed.written.get(&conn) == Some(&answer), verbatim);
+        assert_eq!(text.contains(&format!("received {conn} concealed 21\n")), !verbatim);
+    }
+}

@@ -1,0 +1,74 @@
+//! SCRAM exchanges, and users that do not exist.
+
+use super::{layer, lines, log, recorded, scram, scram_outside, told};
+use drupe_core::Reason;
+use drupe_core::kit::auth::scram::{Client, Credentials};
+use drupe_core::kit::auth::{Accounts, Authentication};
+use std::time::Duration;
+
+#[test]
+fn scram_lets_in_who_knows_and_sends_nothing_of_use() {
+    let (mut hub, sent) = recorded(layer());
+    for (user, password, gets_in) in
+        [("root", "t0psecret", true), ("ann", "mellon", true), ("root", "mellon", false), ("ann", "melon", false)]
+    {
+        let conn = hub.connect();
+        let answer = scram_outside(&mut hub, conn, user, password);
+        assert_eq!(answer.contains("auth_ok"), gets_in, "{user}: {answer}");
+    }
+    let sent: String = sent.try_iter().collect();
+    assert!(!sent.contains("t0psecret") && !sent.contains("mellon"));
+    assert!(sent.contains("scram"));
+}
+
+#[test]
+fn the_handler_within_hears_of_nobody_who_has_not_proven_who_they_are() {
+    let mut hub = lines(layer());
+    let (good, bad, silent) = (hub.connect(), hub.connect(), hub.connect());
+    assert_eq!(scram(&mut hub, good, "ann", "mellon").matches("\"user\":\"ann\"").count(), 1);
+    assert_eq!(told(&mut hub, good, "hello"), ["ann: hello"]);
+    let refused = r#"{"type":"error","of":"auth","code":"unauthorized","reason":"the proof is wrong"}"#;
+    assert_eq!(scram(&mut hub, bad, "ann", "wrong"), refused);
+    assert_eq!(told(&mut hub, bad, "hello"), ["error: auth: prove who you are first"]);
+    assert_eq!(
+        told(&mut hub, bad, r#"{"type":"hello"}"#),
+        [
+            r#"{"type":"error","of":"auth","code":"unauthorized","reason":"prove who you are first"}"#,
+            r#"{"type":"closing","code":"unauthorized","reason":"it was not proven who you are"}"#
+        ]
+    );
+    hub.advance(Duration::from_secs(30));
+    assert_eq!(hub.lines(silent), ["closing (authentication_timeout): it was not proven in time who you are"]);
+    hub.end(good);
+    assert_eq!(log(&hub), ["ann opened -", "ann authenticated", "ann closed peer_closed"]);
+    assert_eq!((hub.ended(Reason::Unauthorized), hub.ended(Reason::AuthenticationTimeout)), (1, 1));
+    assert_eq!((hub.machine().metrics().authenticated, hub.machine().metrics().authentication_failures), (1, 3));
+}
+
+#[test]
+fn who_does_not_exist_looks_like_who_does() {
+    let only_root =
+        Accounts::new().user("root", Credentials::new("t0psecret", b"0123456789abcdef", 10_000).expect("good"), []);
+    let mut hub = lines(Authentication::new(only_root.expect("a name"), [3; 32]));
+    let mut shapes = Vec::new();
+    for user in ["root", "nobody", "nobody"] {
+        let conn = hub.connect();
+        let first = told(&mut hub, conn, &format!("/auth scram n,,n={user},r=0123456789abcdef")).concat();
+        let salt = first.split(",s=").nth(1).expect("a salt").split(',').next().expect("a salt").to_owned();
+        shapes.push((first.len(), first.split(",i=").nth(1).map(ToOwned::to_owned), salt));
+    }
+    assert_eq!((shapes[0].0, &shapes[0].1), (shapes[1].0, &shapes[1].1));
+    assert_eq!(shapes[1].2, shapes[2].2, "the same salt each time");
+}
+
+#[test]
+fn a_password_that_changes_during_an_exchange_is_no_longer_good() {
+    let mut hub = lines(layer().dialogue());
+    let conn = hub.connect();
+    let client = Client::new("root", "t0psecret", "0123456789abcdef").expect("printable");
+    let first = told(&mut hub, conn, &format!("/auth scram {}", client.first())).concat();
+    let (last, _) = client.answer(first.strip_prefix("scram ").expect("an answer")).expect("good");
+    hub.with_handler(|handler| *handler.layer_mut().provider_mut() = Accounts::new());
+    let answer = told(&mut hub, conn, &format!("/auth scram {last}")).concat();
+    assert!(answer.contains("the password has changed") && log(&hub).is_empty(), "{answer}");
+}

@@ -1,0 +1,94 @@
+//! Tokens: renewal, expiry, single use, and those in a WebSocket request.
+
+use super::{Guarded, NOW, guarded, key, layer, lines, log, token, told};
+use drupe_core::kit::auth::{Accounts, Authentication, Claims, Tokens};
+use drupe_core::{ConnId, UnixTime};
+use std::time::Duration;
+
+#[test]
+fn a_token_gets_in_is_renewed_by_its_owner_only_and_expires() {
+    let mut hub = lines(layer());
+    let conn = hub.connect();
+    assert_eq!(told(&mut hub, conn, &format!("/auth {}", token("ann", NOW + 10))), ["notice: you are ann"]);
+    hub.advance(Duration::from_secs(5));
+    for (token, answer) in [
+        (token("bob", NOW + 60), "error: auth: this is somebody else's"),
+        (token("ann", NOW + 5), "error: auth: the token has expired"),
+        (token("ann", NOW + 4), "error: auth: the token has expired"),
+        (token("ann", NOW + 20), "notice: you are ann"),
+    ] {
+        assert_eq!(told(&mut hub, conn, &format!("/auth {token}")), [answer]);
+    }
+    hub.advance(Duration::from_millis(14_999));
+    assert!(!hub.is_closed(conn));
+    hub.advance(Duration::from_millis(1));
+    assert!(hub.is_closed(conn));
+    assert_eq!(log(&hub), ["ann opened -", "ann authenticated", "ann closed session_expired"]);
+    let late = hub.connect();
+    hub.line(late, &format!("/auth {}", token("ann", NOW + 20)));
+    assert_eq!(hub.lines(late), ["error: auth: the token has expired"]);
+}
+
+#[test]
+fn a_jump_of_the_clock_on_the_wall_ends_what_has_expired_and_nothing_else() {
+    let mut hub = lines(layer());
+    let (soon, later) = (hub.connect(), hub.connect());
+    hub.line(soon, &format!("/auth {}", token("ann", NOW + 3_600)));
+    hub.line(later, &format!("/auth {}", token("bob", NOW + 200_000)));
+    hub.set_clock(UnixTime::from_secs(NOW - 86_400));
+    hub.advance(Duration::from_secs(1));
+    assert!(!hub.is_closed(soon));
+    hub.set_clock(UnixTime::from_secs(NOW + 86_400));
+    hub.advance(Duration::from_nanos(1));
+    assert_eq!((hub.is_closed(soon), hub.is_closed(later)), (true, false));
+}
+
+const UPGRADE: &str = "Host: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
+
+/// What a WebSocket with this target and these fields gets behind the head of the response.
+pub(super) fn upgraded(hub: &mut Guarded<Accounts>, target: &str, fields: &str) -> (ConnId, String) {
+    let conn = hub.connect();
+    hub.send(conn, format!("GET {target} HTTP/1.1\r\n{UPGRADE}{fields}\r\n").as_bytes());
+    let received = String::from_utf8_lossy(hub.received(conn)).into_owned();
+    let (_, frames) = received.split_once("\r\n\r\n").expect("a response");
+    (conn, frames.to_owned())
+}
+
+#[test]
+fn a_websocket_brings_its_token_in_a_field_or_if_allowed_in_the_query() {
+    let good = token("ann", NOW + 60);
+    let bad = token("ann", NOW - 1);
+    let bearer = |token: &str| format!("Authorization: bearer {token}\r\n");
+    let mut hub = guarded("ws://127.0.0.1:1", layer());
+    let (conn, frames) = upgraded(&mut hub, "/chat?x=1", &bearer(&good));
+    assert!(frames.contains(r#"{"type":"auth_ok","user":"ann"}"#) && !hub.is_closed(conn), "{frames}");
+    let (conn, frames) = upgraded(&mut hub, "/", &bearer(&bad));
+    assert!(frames.contains("the token has expired") && frames.contains("unauthorized"), "{frames}");
+    assert!(hub.received(conn).windows(2).any(|pair| pair == 4401_u16.to_be_bytes()), "closed with 4401");
+    let (conn, frames) = upgraded(&mut hub, &format!("/?token={good}"), "");
+    assert!(frames.is_empty() && !hub.is_closed(conn), "not by query: it waits for a first message");
+    let mut hub = guarded("ws://127.0.0.1:1", layer().token_in_query());
+    let (_, frames) = upgraded(&mut hub, &format!("/?token={good}"), "");
+    assert!(frames.contains("auth_ok"));
+    let (_, frames) = upgraded(&mut hub, &format!("/?token={good}&token={good}"), "");
+    assert!(frames.is_empty());
+    assert_eq!(log(&hub), ["ann opened /", "ann authenticated"]);
+}
+
+#[test]
+fn a_token_that_is_good_once_is_so_also_when_the_keys_are_loaded_anew() {
+    let once = || Accounts::new().tokens(Tokens::new(key()).single_use(9));
+    let mut hub = lines(Authentication::new(once(), [3; 32]));
+    let claims = Claims { sub: "ann".into(), exp: Some(NOW + 60), jti: Some("1".into()), ..Claims::default() };
+    let token = key().sign(&claims).expect("it signs");
+    let (first, second, third) = (hub.connect(), hub.connect(), hub.connect());
+    assert_eq!(told(&mut hub, first, &format!("/auth {token}")), ["notice: you are ann"]);
+    assert_eq!(told(&mut hub, second, &format!("/auth {token}")), ["error: auth: the token was used before"]);
+    hub.with_handler(|handler| *handler.layer_mut().provider_mut() = once());
+    assert_eq!(told(&mut hub, third, &format!("/auth {token}")), ["error: auth: the token was used before"]);
+    // Nor does it renew anything a second time.
+    assert_eq!(told(&mut hub, first, &format!("/auth {token}")), ["error: auth: the token was used before"]);
+    let unnamed = key().sign(&Claims { jti: None, ..claims }).expect("it signs");
+    assert_eq!(told(&mut hub, third, &format!("/auth {unnamed}")), ["error: auth: the token was used before"]);
+}

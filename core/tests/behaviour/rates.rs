@@ -1,0 +1,87 @@
+//! Rates, the penalty ladder, and connection limits.
+
+use super::{lines, listening, secs};
+use drupe_core::app::Echo;
+use drupe_core::limit::{Ladder, Rate};
+use drupe_core::testing::TestHub;
+use drupe_core::{ListenerId, Reason};
+
+#[test]
+fn who_is_too_fast_is_told_and_slowed_and_loses_nothing() {
+    let mut config = lines();
+    config.rates.messages = Rate::new(10, 5).ok();
+    let mut hub = TestHub::with_config(config, Echo);
+    let peer = hub.connect();
+    let burst: String = (0..100).map(|n| format!("{n}\n")).collect();
+    hub.send(peer, burst.as_bytes());
+    assert_eq!(hub.lines(peer).len(), 7, "a burst, one over it, and a warning");
+    assert_eq!(hub.lines(peer)[5], "warning: too many messages or bytes; you are read more slowly");
+    hub.advance(secs(20));
+    let echoed: Vec<String> = hub.lines(peer).into_iter().filter(|line| !line.starts_with("warning")).collect();
+    assert_eq!(echoed, (0..100).map(|n| n.to_string()).collect::<Vec<_>>());
+    assert_eq!(hub.lines(peer).len(), 101, "told once");
+}
+
+#[test]
+fn bytes_count_as_messages_do() {
+    let mut config = lines();
+    config.rates.bytes = Rate::new(1000, 1000).ok();
+    let mut hub = TestHub::with_config(config, Echo);
+    let peer = hub.connect();
+    // One long line, in pieces, is as fast as many short ones.
+    for _ in 0..10 {
+        hub.send(peer, &[b'x'; 500]);
+    }
+    assert!(hub.machine().metrics().rate_exceeded > 0);
+    assert!(!hub.machine().intent(peer).expect("alive").read);
+    hub.send(peer, b"\n");
+    hub.advance(secs(10));
+    assert_eq!(hub.messages(peer).iter().filter(|line| line.len() == 5_000).count(), 1);
+}
+
+#[test]
+fn every_step_of_the_ladder_does_what_it_says() {
+    let at = |ladder: Ladder| {
+        let mut config = lines();
+        config.rates.messages = Rate::new(1, 1).ok();
+        config.rates.ladder = ladder;
+        let mut hub = TestHub::with_config(config, Echo);
+        let peer = hub.connect();
+        (0..4).for_each(|n| hub.line(peer, &n.to_string()));
+        let address = hub.peer(peer);
+        let again = hub.try_connect(ListenerId(0), address).map(drop).map_err(|refusal| refusal.reason);
+        (hub.lines(peer).join("|"), again)
+    };
+    let off = Ladder { warn: None, pause: None, ..Ladder::default() };
+    let warning = "warning: too many messages or bytes; ";
+    assert_eq!(at(off), ("0|1|2|3".into(), Ok(())));
+    assert_eq!(at(Ladder { warn: Some(2), ..off }), (format!("0|1|{warning}please slow down|2|3"), Ok(())));
+    assert_eq!(at(Ladder { pause: Some(2), ..off }), ("0|1|2".into(), Ok(())));
+    assert_eq!(at(Ladder { drop: Some(2), ..off }), (format!("0|1|{warning}what is too much is discarded"), Ok(())));
+    let closing = |reason: Reason| format!("closing ({reason}): {}", reason.sentence());
+    assert_eq!(at(Ladder { close: Some(2), ..off }), (format!("0|1|{}", closing(Reason::RateLimited)), Ok(())));
+    assert_eq!(
+        at(Ladder { quarantine: Some(1), ..off }),
+        (format!("0|{}", closing(Reason::Quarantined)), Err(Reason::Quarantined))
+    );
+}
+
+#[test]
+fn who_is_refused_is_told_why_and_a_place_becomes_free_again() {
+    let mut config = listening("tcp://127.0.0.1:1?max=2");
+    config.connections.per_address = 1;
+    let mut hub = TestHub::with_config(config, Echo);
+    let from = |text: &str| text.parse().expect(text);
+    let first = hub.try_connect(ListenerId(0), from("192.0.2.1:1")).expect("room");
+    let refused = hub.try_connect(ListenerId(0), from("192.0.2.1:2")).expect_err("one from an address");
+    assert_eq!(refused.reason, Reason::AddressFull);
+    assert_eq!(refused.farewell, b"closing (address_full): this address has too many connections\n");
+    hub.try_connect(ListenerId(0), from("192.0.2.2:1")).expect("room");
+    assert_eq!(
+        hub.try_connect(ListenerId(0), from("192.0.2.3:1")).expect_err("two in all").reason,
+        Reason::ListenerFull
+    );
+    hub.end(first);
+    assert!(hub.try_connect(ListenerId(0), from("192.0.2.1:3")).is_ok());
+    assert_eq!(hub.machine().metrics().refused.total(), 2);
+}

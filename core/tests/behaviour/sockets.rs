@@ -1,0 +1,133 @@
+//! Listeners and dials: failures, retries, exhausted descriptors.
+
+use super::{Log, lines, secs};
+use drupe_core::app::Echo;
+use drupe_core::testing::TestHub;
+use drupe_core::{
+    AcceptFailure, Accepting, Backoff, Dial, DialId, Event, Failure, Handler, Hub, ListenerId, Machine, Origin, Reason,
+    Time, Why,
+};
+use std::time::Duration;
+
+#[test]
+fn out_of_descriptors_the_listener_rests() {
+    let mut machine = Machine::new(lines(), Echo);
+    machine.accept_failed(Time::START, ListenerId(0), AcceptFailure::Transient);
+    assert_eq!(machine.accepting(ListenerId(0)), Accepting::Now);
+    machine.accept_failed(Time::START, ListenerId(0), AcceptFailure::Exhausted);
+    assert_eq!((machine.accepting(ListenerId(0)), machine.metrics().accept_paused), (Accepting::Later, 1));
+    let deadline = machine.deadline().expect("it must be looked at again");
+    assert_eq!(deadline.why, Why::Accept);
+    machine.elapsed(deadline.at);
+    assert_eq!((machine.accepting(ListenerId(0)), machine.metrics().accept_paused), (Accepting::Now, 0));
+}
+
+#[test]
+fn a_listener_that_fails_again_and_again_rests() {
+    let mut machine = Machine::new(lines(), Echo);
+    let fail =
+        |machine: &mut Machine<Echo>| machine.accept_failed(Time::START, ListenerId(0), AcceptFailure::Transient);
+    (0..15).for_each(|_| fail(&mut machine));
+    assert_eq!(machine.accepting(ListenerId(0)), Accepting::Now);
+    fail(&mut machine);
+    assert_eq!(machine.accepting(ListenerId(0)), Accepting::Later);
+    assert!(machine.accepted(Time::START, ListenerId(0), drupe_core::Peer::Local).is_ok());
+}
+
+/// Dials at the first note, and hangs up at the second.
+#[derive(Default)]
+struct Caller {
+    log: Log,
+    dial: Option<DialId>,
+}
+
+impl Handler for Caller {
+    type Context = ();
+    type Note = String;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, String>) {
+        if let Event::Note(address) = &event {
+            match self.dial.take() {
+                None => {
+                    let backoff = Some(Backoff { jitter_percent: 0, ..Backoff::default() });
+                    self.dial = Some(hub.dial(Dial { backoff, ..Dial::lines(address.clone()) }));
+                }
+                Some(dial) => hub.hang_up(dial),
+            }
+        }
+        self.log.on(hub, event);
+    }
+}
+
+#[test]
+fn a_dial_is_tried_again_until_it_is_hung_up() {
+    let mut hub = TestHub::with_config(lines(), Caller::default());
+    hub.note("192.0.2.7:7".into());
+    let (id, address) = hub.machine().dials().next().map(|(id, address)| (id, address.to_owned())).expect("wanted");
+    assert_eq!(address, "192.0.2.7:7");
+    hub.dial_failed(id, Failure::Refused);
+    assert_eq!(hub.machine().dials().count(), 0);
+    hub.advance(secs(1));
+    let conn = hub.dialed(id, "192.0.2.7:7".parse().expect("an address")).expect("wanted");
+    hub.line(conn, "hello");
+    hub.end(conn);
+    hub.advance(secs(2));
+    let conn = hub.dialed(id, "192.0.2.7:7".parse().expect("an address")).expect("wanted again");
+    hub.note(String::new());
+    assert!(hub.is_closed(conn));
+    hub.advance(secs(100));
+    assert_eq!(hub.machine().dials().count(), 0);
+    let events =
+        ["note 192.0.2.7:7", "dial refused, retry true", "dialed", "message \"hello\"", "closed peer_closed", "dialed"];
+    let rest = ["note ", "closed application"];
+    assert_eq!(hub.handler().log.events, [&events[..], &rest].concat());
+}
+
+/// Hangs up as soon as somebody answers, and dials again, with no time at all, when nobody does.
+struct Fickle;
+
+impl Handler for Fickle {
+    type Context = ();
+    type Note = String;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, String>) {
+        match event {
+            Event::Opened { origin: Origin::Dial(dial), .. } => hub.hang_up(dial),
+            Event::Started | Event::DialFailed { .. } => {
+                hub.dial(Dial { timeout: Duration::ZERO, ..Dial::lines("192.0.2.1:1") });
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_dial_can_be_hung_up_while_it_opens() {
+    let mut hub = TestHub::with_config(lines(), Fickle);
+    let (dial, _) = hub.machine().dials().next().expect("wanted");
+    let conn = hub.dialed(dial, drupe_core::Peer::Local).expect("wanted");
+    assert!(hub.is_closed(conn));
+    assert_eq!(hub.ended(Reason::Application), 1);
+}
+
+#[test]
+fn a_dial_without_time_fails_and_time_goes_on() {
+    let mut hub = TestHub::with_config(lines(), Fickle);
+    hub.advance(Duration::from_nanos(100));
+    assert_eq!(hub.machine().metrics().dial_errors, 100);
+}
+
+#[test]
+fn the_server_says_that_it_has_begun() {
+    struct Eager;
+    impl Handler for Eager {
+        type Context = ();
+        type Note = String;
+        fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, String>) {
+            if event == Event::Started {
+                hub.dial(Dial::lines("192.0.2.1:1"));
+            }
+        }
+    }
+    assert_eq!(TestHub::with_config(lines(), Eager).machine().dials().count(), 1);
+}

@@ -1,0 +1,167 @@
+//! The client: login, calls, reconnection, backpressure.
+
+use super::{PATIENCE, accept, lines, run};
+use crate::shell;
+use crate::shell::common::block_on;
+use crate::shell::common::client::Incoming;
+use crate::shell::core::app::Echo;
+use crate::shell::core::kit::Service;
+use crate::shell::core::kit::auth::scram::Credentials;
+use crate::shell::core::kit::auth::{Accounts, Authentication};
+use crate::shell::core::kit::client::{ClientOptions, Login};
+use crate::shell::core::kit::layer::Within;
+use crate::shell::core::kit::rpc::{CallError, Rpc, RpcError};
+use crate::shell::core::{Backoff, Dial, Handler, NoNote, PayloadBuf, Reason};
+use std::io::Write;
+use std::time::Duration;
+
+/// Answers calls, once who calls has logged in.
+fn calculator() -> impl Handler<Context = (), Note = NoNote> + Send + 'static {
+    let rpc = Rpc::new("calculator", "1")
+        .method("add", |(), _, [a, b]: [i64; 2]| Ok(a + b))
+        .method("fail", |(), _, _: [u8; 0]| Err::<bool, _>(RpcError::new(7, "not today")));
+    let credentials = Credentials::new("mellon", b"0123456789abcdef", 4_096).expect("a password");
+    let accounts = Accounts::new().user("ann", credentials, []).expect("a name");
+    Service::new(()).rpc(rpc).within(Authentication::new(accounts, [9; 32]))
+}
+
+#[test]
+fn a_client_logs_in_calls_and_comes_back() {
+    let mut config = lines();
+    config.listeners.push("ws://127.0.0.1:0/calc".parse().expect("good"));
+    config.drain.window = Duration::ZERO;
+    let server = run(config, calculator(), None);
+    for address in server.addresses.clone() {
+        let login = Login::Password { user: "ann".into(), password: "mellon".into() };
+        let options = ClientOptions::new(address.parse().expect("what a server prints")).login(login);
+        let mut client = shell::connect(options).expect("a thread");
+        block_on(async {
+            let sum: i64 = client.call("add", &[2, 3], PATIENCE).await.expect("it adds");
+            assert_eq!(sum, 5);
+            let failed = client.call::<bool>("fail", &[0; 0], PATIENCE).await;
+            assert!(matches!(failed, Err(CallError::Remote(error)) if error.message == "not today"));
+            assert!(matches!(client.receive().await, Some(Incoming::Connected(_))));
+            client.close();
+            assert_eq!(client.receive().await, Some(Incoming::Disconnected(Reason::Application)));
+            assert_eq!(client.receive().await, None);
+            assert!(client.call::<i64>("add", &[2, 3], PATIENCE).await.is_err());
+        });
+    }
+    server.end();
+}
+
+#[test]
+fn a_client_whose_server_was_away_subscribes_anew() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback can be listened at");
+    let address = listener.local_addr().expect("it has one");
+    let backoff = Backoff { initial: Duration::from_millis(1), ..Backoff::default() };
+    let dial = Dial { backoff: Some(backoff), ..Dial::lines(address.to_string()) };
+    let mut client = shell::connect(ClientOptions::new(dial)).expect("a thread");
+    client.subscribe("news", "/join news").expect("it runs");
+    let mut first = accept(&listener);
+    assert_eq!(first.line(), "/join news");
+    block_on(client.send("hello")).expect("connected");
+    assert_eq!(first.line(), "hello");
+    drop(first);
+    let mut second = accept(&listener);
+    assert_eq!(second.line(), "/join news");
+    second.send(b"headline\n");
+    let heard = block_on(async {
+        let mut heard = Vec::new();
+        while heard.len() < 4 {
+            heard.extend(client.receive().await);
+        }
+        heard
+    });
+    assert!(matches!(
+        heard[..],
+        [Incoming::Connected(_), Incoming::Disconnected(_), Incoming::Connected(_), Incoming::Message(_)]
+    ));
+    // The last handle that is dropped closes it.
+    drop(client);
+    assert_eq!(second.rest_bytes(), b"");
+}
+
+#[test]
+fn what_a_client_does_not_receive_is_not_kept_on_its_next_connection_either() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback can be listened at");
+    let address = listener.local_addr().expect("it has one");
+    let backoff = Backoff { initial: Duration::from_millis(1), ..Backoff::default() };
+    let dial = Dial { backoff: Some(backoff), ..Dial::lines(address.to_string()) };
+    let client = shell::connect(ClientOptions::new(dial)).expect("a thread");
+    let mut first = accept(&listener);
+    first.send(&b"x\n".repeat(300));
+    drop(first);
+    // Nothing is read any more, so it is a write that finds out that the first connection has ended.
+    let sender = client.clone();
+    let sending = std::thread::spawn(move || while block_on(sender.send("again")).is_ok() {});
+    let mut second = accept(&listener);
+    // What fits into both ends' buffers is taken, and no more.
+    second.0.get_mut().set_nonblocking(true).expect("it can be set");
+    let (mut sent, mut waited) = (0_usize, 0);
+    while waited < 1_000 {
+        match second.0.get_mut().write(&[b'x', b'\n'].repeat(8_000)) {
+            Ok(bytes) => (sent, waited) = (sent + bytes, 0),
+            Err(_) => waited += 1,
+        }
+        std::thread::yield_now();
+        assert!(sent < 256 << 20, "everything is taken");
+    }
+    client.close();
+    sending.join().expect("no panic");
+}
+
+#[test]
+fn a_client_that_gives_up_says_so_to_all_who_wait() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback can be listened at");
+    let address = listener.local_addr().expect("it has one").to_string();
+    drop(listener);
+    let mut client = shell::connect(ClientOptions::once(Dial::lines(address))).expect("a thread");
+    block_on(async {
+        assert!(client.send("hello").await.is_err());
+        assert!(matches!(client.receive().await, Some(Incoming::DialFailed(_, None))));
+        assert_eq!(client.receive().await, None);
+    });
+}
+
+#[test]
+fn more_than_a_client_reads_waits_at_the_server() {
+    let server = run(lines().unlimited(), Echo, None);
+    let mut client = shell::connect(ClientOptions::new(server.addresses[0].parse().expect("good"))).expect("a thread");
+    let sender = client.clone();
+    let sending = std::thread::spawn(move || {
+        block_on(async {
+            for number in 0..20_000 {
+                sender.send(format!("{number:0100}")).await.expect("it runs");
+            }
+        });
+    });
+    block_on(async {
+        let mut next = 0;
+        while next < 20_000 {
+            if let Some(Incoming::Message(message)) = client.receive().await {
+                assert_eq!(message, PayloadBuf::from(format!("{next:0100}")));
+                next += 1;
+            }
+        }
+    });
+    sending.join().expect("no panic");
+    drop(client);
+    server.end();
+}
+
+#[test]
+fn every_clone_that_receives_is_told_of_the_end() {
+    let server = run(lines(), Echo, None);
+    let mut client = shell::connect(ClientOptions::new(server.addresses[0].parse().expect("good"))).expect("a thread");
+    assert!(matches!(block_on(client.receive()), Some(Incoming::Connected(_))));
+    let receiving: Vec<_> = (0..3)
+        .map(|_| {
+            let mut clone = client.clone();
+            std::thread::spawn(move || block_on(async { while clone.receive().await.is_some() {} }))
+        })
+        .collect();
+    client.close();
+    receiving.into_iter().for_each(|thread| thread.join().expect("no panic"));
+    server.end();
+}

@@ -1,0 +1,110 @@
+//! Drains, and handles to a server that has ended.
+
+use super::gated::run_gated;
+use super::{PATIENCE, Peer, lines, run};
+use crate::shell::core::Reason;
+use crate::shell::core::app::Echo;
+use crate::shell::{RemoteError, Server};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::{Arc, mpsc};
+
+#[test]
+fn whoever_is_there_hears_of_a_drain_and_nobody_comes_in() {
+    let server = run(lines(), Echo, None);
+    let mut peers: Vec<Peer> = (0..20).map(|_| server.connect()).collect();
+    server.until(|metrics| metrics.open >= 20);
+    server.remote.drain().expect("it runs");
+    for peer in &mut peers {
+        assert_eq!(peer.line(), "notice: the server is shutting down");
+    }
+    let _ = server.remote.drain();
+    for peer in &mut peers {
+        assert_eq!(peer.rest(), "closing (shutdown): the server is shutting down\n");
+    }
+    let address = server.addresses[0].replace("tcp://", "");
+    assert_eq!(server.thread.join().expect("no panic").ended.get(Reason::Shutdown), 20);
+    assert!(TcpStream::connect(address).is_err(), "the listener is closed");
+}
+
+#[test]
+fn a_drain_brings_what_is_queued_to_who_has_sent_much_that_nobody_served() {
+    let mut config = lines().unlimited();
+    config.closing.flush = PATIENCE;
+    config.drain.deadline = 2 * PATIENCE;
+    let server = run(config, Echo, None);
+    let mut peer = server.connect();
+    let mut writer = peer.0.get_ref().try_clone().expect("a handle");
+    let (send, receive) = mpsc::channel();
+    let writing = std::thread::spawn(move || {
+        let block = format!("{}\n", "x".repeat(1023)).repeat(64);
+        // More than all buffers on the way can take: it ends when the connection does.
+        for block_number in 0..16 << 8 {
+            if writer.write_all(block.as_bytes()).is_err() {
+                return;
+            }
+            let _ = send.send(block_number << 16);
+        }
+    });
+    // It does not read, so it is not served any more.
+    server.until(|metrics| metrics.stalled == 1);
+    server.remote.drain().expect("it runs");
+    server.until(|metrics| metrics.closing == 1);
+    // All that is written from here on is discarded: more than is free, before the peer reads anything.
+    let before = receive.try_iter().last().unwrap_or(0);
+    while receive.recv_timeout(PATIENCE).expect("the server reads") < before + (3 << 20) {}
+    let mut rest = String::new();
+    peer.0.read_to_string(&mut rest).expect("no reset");
+    let goodbye = "closing (shutdown): the server is shutting down\n";
+    assert!(rest.ends_with(goodbye), "{}", &rest[rest.len().saturating_sub(100)..]);
+    drop(peer);
+    writing.join().expect("no panic");
+    server.thread.join().expect("no panic");
+}
+
+#[test]
+fn a_drain_reaches_a_shard_whose_mailbox_is_full() {
+    let gate = Arc::default();
+    let (server, worker) = run_gated(&gate);
+    let mut peers = [server.connect(), server.connect()];
+    server.until(|metrics| metrics.open >= 2);
+    let closed = gate.lock().expect("no panic");
+    while worker.note(String::new()).is_ok() {}
+    assert_eq!(worker.note(String::new()), Err(RemoteError::Full));
+    assert_eq!((server.remote.drain(), server.remote.drain()), (Ok(()), Ok(())));
+    drop(closed);
+    assert_eq!(server.thread.join().expect("no panic").ended.get(Reason::Shutdown), 2);
+    peers.iter_mut().for_each(|peer| assert!(peer.rest().contains("shutdown")));
+    assert_eq!(server.remote.metrics(|_| panic!("nobody is there to answer")), Err(RemoteError::Ended));
+}
+
+#[test]
+fn counters_are_told_though_a_shard_ends_meanwhile() {
+    let gate = Arc::default();
+    let (server, _) = run_gated(&gate);
+    let _peers = [server.connect(), server.connect()];
+    server.until(|metrics| metrics.open >= 2);
+    let closed = gate.lock().expect("no panic");
+    assert_eq!((server.remote.drain(), server.remote.drain()), (Ok(()), Ok(())));
+    let (send, receive) = mpsc::channel();
+    server.remote.metrics(move |metrics| drop(send.send(metrics))).expect("it runs");
+    drop(closed);
+    assert_eq!(receive.recv_timeout(PATIENCE).expect("it is answered").opened, 2);
+    server.thread.join().expect("no panic");
+}
+
+#[test]
+fn nobody_can_speak_to_a_server_that_has_ended() {
+    let server = run(lines(), Echo, None);
+    let remote = server.remote.clone();
+    server.end();
+    assert_eq!(remote.drain(), Err(RemoteError::Ended));
+}
+
+#[test]
+fn a_server_that_never_ran_has_ended_when_it_is_dropped() {
+    let server = Server::bind(lines(), Echo).expect("a port");
+    let remote = server.remote();
+    drop(server);
+    assert_eq!(remote.drain(), Err(RemoteError::Ended));
+}

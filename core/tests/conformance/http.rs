@@ -1,0 +1,79 @@
+//! HTTP and WebSocket on one port, and HTTP requests to other protocols.
+
+use super::run;
+use crate::shell::core::app::Echo;
+use crate::shell::core::http::Http;
+use crate::shell::core::telnet::Telnet;
+use crate::shell::core::wire::Protocol;
+use crate::shell::core::{Config, Listen, Reason};
+use std::io::Read;
+use std::sync::Arc;
+
+#[test]
+fn websocket_and_http_share_a_port() {
+    let config = Config::listening(["ws://127.0.0.1:0/".parse().expect("well formed")]);
+    let server = run(config, Echo, None);
+    let mut asks = server.connect();
+    asks.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let answer = asks.rest();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nok\n"), "{answer}");
+    let mut socket = server.connect();
+    socket.send(
+        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+    );
+    assert_eq!(socket.line(), "HTTP/1.1 101 Switching Protocols\r");
+    while socket.line() != "\r" {}
+    for byte in b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58\x89\x80\0\0\0\0" {
+        socket.send(&[*byte]);
+    }
+    let mut heard = [0; 9];
+    socket.0.read_exact(&mut heard).expect("the server answers");
+    // A pong may overtake a message.
+    assert!([b"\x81\x05Hello\x8a\0", b"\x8a\0\x81\x05Hello"].contains(&&heard), "{heard:?}");
+    // A server that ends says so: 1001 (RFC 6455 section 7.4.1).
+    server.remote.drain().expect("it runs");
+    let _ = server.remote.drain();
+    assert_eq!(socket.rest_bytes(), b"\x88\x0a\x03\xe9shutdown");
+    assert_eq!(server.thread.join().expect("no panic").http_ended.get(Reason::Answered), 1);
+}
+
+#[test]
+fn a_terminal_in_a_websocket_hears_all_before_the_close() {
+    let http = Http { telnet: Some(Telnet { probe: false, ..Telnet::default() }), ..Http::default() };
+    let listen: Listen = "ws://127.0.0.1:0".parse().expect("well formed");
+    let config = Config::listening([Listen { protocol: Protocol::Http(Arc::new(http)), ..listen }]);
+    let server = run(config, Echo, None);
+    let mut peer = server.connect();
+    peer.send(
+        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+          Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+    );
+    peer.hear("\r\n\r\n");
+    let lines = b"one\r\n".repeat(20);
+    peer.send(&[&[0x82, 0x80 | 0x64, 0, 0, 0, 0][..], &lines, &[0x88, 0x82, 0, 0, 0, 0, 3, 0xe8]].concat());
+    let echoed = [&[0x82, 5][..], b"one\r\n"].concat().repeat(20);
+    assert_eq!(peer.rest_bytes(), [&echoed[..], &[0x88, 2, 3, 0xe8]].concat());
+    assert_eq!(server.end().ended.get(Reason::PeerClosed), 1);
+}
+
+#[test]
+fn a_page_that_posts_where_no_http_is_spoken_is_served_nothing() {
+    let request = b"POST / HTTP/1.1\r\nHost: x\r\nOrigin: http://evil.example\r\nContent-Length: 6\r\n\r\nhello\n";
+    for (address, probe) in [
+        ("tcp://127.0.0.1:0", 0),
+        ("telnet://127.0.0.1:0", 3),
+        ("auto://127.0.0.1:0", 3),
+        ("length://127.0.0.1:0?prefix=u8", 0),
+    ] {
+        let server = run(Config::listening([address.parse::<Listen>().expect("well formed")]), Echo, None);
+        let mut page = server.connect();
+        // A browser may connect ahead, and send once it is taken for a terminal.
+        page.0.read_exact(&mut [0; 3][..probe]).expect("it is asked what terminal it is");
+        page.send(request);
+        let heard = String::from_utf8_lossy(&page.rest_bytes()).into_owned();
+        assert!(!heard.contains("hello") && !heard.contains("Origin"), "{address}: {heard}");
+        let metrics = server.end();
+        assert_eq!((metrics.messages_in, metrics.ended.get(Reason::WrongProtocol)), (0, 1), "{address}");
+    }
+}

@@ -1,0 +1,89 @@
+//! Reconfiguration of a running server.
+
+use super::{PATIENCE, Peer, lines, run, run_sharded};
+use crate::shell::core::Config;
+use crate::shell::core::app::Echo;
+use std::io::Read;
+use std::net::TcpStream;
+use std::sync::mpsc;
+use std::time::Duration;
+
+#[test]
+fn another_configuration_is_listened_at_while_the_server_runs() {
+    let server = run(lines(), Echo, None);
+    let mut stays = server.connect();
+    stays.send(b"one\n");
+    assert_eq!(stays.line(), "one");
+    let reconfigure = |config: Config| {
+        let (send, receive) = mpsc::channel();
+        server.remote.reconfigure(config, move |outcome| drop(send.send(outcome))).expect("it runs");
+        receive.recv_timeout(PATIENCE).expect("it answers")
+    };
+    let busy = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = format!("tcp://{}", busy.local_addr().expect("bound"));
+    let wrong = Config::listening([lines().listeners.remove(0), taken.parse().expect("an address")]);
+    let error = reconfigure(wrong).expect_err("somebody listens there").to_string();
+    assert!(error.starts_with(&format!("can't listen at {taken}")), "{error}");
+    assert_eq!(server.metrics().reloads, 0);
+    // One listener more, then that alone.
+    let more = Config::listening([lines().listeners.remove(0), "length://127.0.0.1:0".parse().expect("an address")]);
+    let addresses = reconfigure(more).expect("it can be listened at");
+    assert_eq!((addresses.len(), &addresses[0]), (2, &server.addresses[0]));
+    let fresh = addresses[1].strip_prefix("length://").expect("frames").to_owned();
+    let mut frames = Peer::new(TcpStream::connect(&fresh).expect("the server listens"));
+    frames.send(b"\0\0\0\x02hi");
+    let mut answer = [0; 6];
+    frames.0.read_exact(&mut answer).expect("the server answers");
+    assert_eq!(&answer, b"\0\0\0\x02hi");
+    let less = Config {
+        idle: Some(Duration::from_secs(1_000)),
+        ..Config::listening(["length://127.0.0.1:0".parse().expect("an address")])
+    };
+    assert_eq!(reconfigure(less).expect("it is listened at").len(), 1);
+    let gone = server.addresses[0].strip_prefix("tcp://").expect("lines").to_owned();
+    server.until(|_| TcpStream::connect(&gone).is_err());
+    stays.send(b"two\n");
+    assert_eq!(stays.line(), "two", "who was there stays");
+    let metrics = server.end();
+    assert_eq!(metrics.reloads, 2);
+}
+
+#[test]
+fn an_address_can_be_made_wider_and_narrower_by_a_reload() {
+    let server = run(lines(), Echo, None);
+    let mut stays = server.connect();
+    stays.send(b"one\n");
+    assert_eq!(stays.line(), "one");
+    let reconfigure = |addresses: &[&str]| {
+        let (send, receive) = mpsc::channel();
+        let config = Config::listening(addresses.iter().map(|text| text.parse().expect("an address")));
+        server.remote.reconfigure(config, move |outcome| drop(send.send(outcome))).expect("it runs");
+        receive.recv_timeout(PATIENCE).expect("it answers")
+    };
+    let narrow = server.addresses[0].clone();
+    let wide = narrow.replace("127.0.0.1", "0.0.0.0");
+    let busy = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = format!("tcp://{}", busy.local_addr().expect("bound"));
+    // What can't be done leaves everything as it was, what was closed for it included.
+    let error = reconfigure(&[&wide, &taken]).expect_err("somebody listens there").to_string();
+    assert!(error.starts_with(&format!("can't listen at {taken}")) && !error.contains("lost"), "{error}");
+    for (address, listened_at) in [(&wide, &wide), (&narrow, &narrow), (&wide, &wide)] {
+        assert_eq!(server.connect_and_ask("hello"), "hello");
+        assert_eq!(reconfigure(&[address]).expect("it can be listened at"), std::slice::from_ref(listened_at));
+    }
+    assert_eq!(server.connect_and_ask("hello"), "hello");
+    stays.send(b"two\n");
+    assert_eq!(stays.line(), "two", "who was there stays");
+    assert_eq!(server.end().reloads, 3);
+}
+
+#[test]
+fn a_panic_of_who_asks_for_metrics_or_a_reload_does_not_end_the_server() {
+    for server in [run(lines(), Echo, None), run_sharded(lines(), || Echo)] {
+        server.remote.metrics(|_| panic!("as it was told")).expect("it runs");
+        server.remote.reconfigure(lines(), |_| panic!("as it was told")).expect("it runs");
+        assert_eq!(server.connect_and_ask("hello"), "hello");
+        assert_eq!(server.metrics().opened, 1);
+        server.end();
+    }
+}

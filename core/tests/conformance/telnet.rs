@@ -1,0 +1,71 @@
+//! Telnet: negotiation, line editing, urgent data.
+
+use super::gated::Gated;
+use super::{Peer, run};
+use crate::shell::core::app::Echo;
+use crate::shell::core::{Config, Listen};
+use std::io::Read;
+use std::net::TcpStream;
+use std::sync::Arc;
+
+#[test]
+fn telnet_is_negotiated_and_served() {
+    let config = Config::listening(["telnet://127.0.0.1:0".parse().expect("well formed")]);
+    let server = run(config, Echo, None);
+    let mut peer = server.connect();
+    // DO TERMINAL-TYPE, to which it answers WONT; a byte 255 is written twice.
+    let mut probe = [0; 3];
+    peer.0.read_exact(&mut probe).expect("the server begins");
+    assert_eq!(probe, *b"\xff\xfd\x18");
+    peer.send(b"\xff\xfc\x18hello\r\0");
+    peer.0.read_exact(&mut probe).expect("the server asks for more");
+    peer.end();
+    let rest = peer.rest_bytes();
+    assert!(rest.ends_with(b"hello\r\n"), "{rest:?}");
+    server.end();
+}
+
+/// One read of keys that each redraw a long line made the server allocate hundreds of megabytes, and held everybody up.
+#[test]
+fn keys_that_redraw_a_long_line_hold_nobody_up() {
+    let listen: Listen = "telnet://127.0.0.1:0?mode=character&probe=no".parse().expect("well formed");
+    let running = run(Config::listening([listen]), Echo, None);
+    let mut hostile = running.connect();
+    hostile.send(b"\xff\xfd\x01\xff\xfd\x03");
+    hostile.send(&[b'x'; 4_090]);
+    let mut rest = hostile.0.get_ref().try_clone().expect("a descriptor");
+    let reader = std::thread::spawn(move || drop(std::io::copy(&mut rest, &mut std::io::sink())));
+    hostile.send(&b"\x0c\x01\x05".repeat(22_000));
+    running.until(|metrics| metrics.bytes_in >= 65_536);
+    let mut other = running.connect();
+    other.send(b"hello\r\n");
+    other.hear("hello\r\n");
+    assert!(running.metrics().queued_bytes_peak < 2 << 20, "{} bytes were queued", running.metrics().queued_bytes_peak);
+    running.end();
+    reader.join().expect("no panic");
+}
+
+#[test]
+fn what_is_behind_urgent_data_is_read_as_well() {
+    let gate = Arc::default();
+    let (handler, config) =
+        (Gated { gate: Arc::clone(&gate), is_first: true }, ["tcp://127.0.0.1:0", "telnet://127.0.0.1:0"]);
+    let server = run(Config::listening(config.map(|text| text.parse().expect(text))), handler, None);
+    for address in server.addresses.clone() {
+        let mut peer =
+            Peer::new(TcpStream::connect(address.split_once("://").expect("a scheme").1).expect("it listens"));
+        peer.send(b"in\n");
+        peer.hear("in");
+        let closed = gate.lock().expect("no panic");
+        server.remote.note(String::new()).expect("it runs");
+        // The server is busy while all of this arrives, so that it hears of it once. A telnet client's Synch: IAC IP,
+        // and IAC DM, of which the last byte is urgent (RFC 854).
+        let synch: &[u8] = if address.starts_with("tcp") { b"x" } else { b"\xff\xf4\xff\xf2" };
+        peer.send(b"one\n");
+        socket2::SockRef::from(peer.0.get_ref()).send_out_of_band(synch).expect("it is TCP");
+        peer.send(b"\ntwo\n");
+        drop(closed);
+        peer.hear("two");
+    }
+    server.end();
+}

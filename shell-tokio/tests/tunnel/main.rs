@@ -1,0 +1,59 @@
+//! Reverse SSH tunnels on tokio, and what is the same on every shell.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::unreachable,
+    clippy::print_stderr,
+    reason = "a test fails where its assumption does"
+)]
+
+mod shell {
+    pub(crate) use drupe_tokio::{Remote, Server, core};
+
+    pub(crate) fn run<H: core::Handler>(server: Server<H>) -> core::Metrics
+    where
+        H::Note: Send + 'static,
+    {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let tunnels = tokio::spawn(drupe_tokio::tunnel::serve(&server.remote()));
+            let metrics = server.run().await.expect("a reactor");
+            tunnels.await.expect("no panic");
+            metrics
+        })
+    }
+}
+
+mod channels;
+mod failures;
+mod jumps;
+mod keys;
+#[path = "../support/skipped.rs"]
+mod skipped;
+#[path = "../ssh/mod.rs"]
+mod ssh;
+#[path = "../tunnelled/mod.rs"]
+mod tunnelled;
+
+use drupe_tokio::core::{Config, Listen};
+use skipped::skip;
+use ssh::SshServer;
+use tunnelled::{Peer, Running, port, tunnel};
+
+fn lines(server: &SshServer) -> Config {
+    let mut config = Config::listening(["tcp://127.0.0.1:0?tunnel=edge".parse::<Listen>().expect("well formed")]);
+    config.tunnels = vec![tunnel(server)];
+    config
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+fn works(running: &Running) {
+    let mut peer = Peer::connect(port(&running.until_up(), 0));
+    peer.send(b"hello\n");
+    assert_eq!(peer.line(), format!("{} hello", peer.own_address()));
+}
