@@ -19,14 +19,14 @@ use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
 
-/// What the application may do, while it is told of an event.
+/// The application's access to the server while it handles an event.
 ///
-/// Sending never waits and never fails loudly: what is sent to a connection that is over, or closing, goes
-/// nowhere, and its [`Event::Closed`](crate::Event::Closed) is on its way. What a wire can't carry, or is longer
-/// than 1 GiB, is counted in [`Metrics::messages_unsendable`].
+/// Sending never blocks and never returns an error. A message to a connection that is over or
+/// closing is discarded; its [`Event::Closed`](crate::Event::Closed) follows. Messages that a wire
+/// cannot carry, or that are longer than 1 GiB, are counted in [`Metrics::messages_unsendable`].
 ///
-/// Messages reach each connection in the order in which they were sent, private ones and those of all its
-/// rooms alike.
+/// Each connection receives messages in the order in which they were sent, direct messages and
+/// those of all its rooms alike.
 pub struct Hub<'a, C> {
     pub(crate) state: &'a mut State<C>,
 }
@@ -38,25 +38,25 @@ impl<C> fmt::Debug for Hub<'_, C> {
 }
 
 impl<C> Hub<'_, C> {
-    /// The same hub, for a shorter time: for what takes one by value.
+    /// Borrows the hub for a shorter lifetime, for functions that take it by value.
     pub fn reborrow(&mut self) -> Hub<'_, C> {
         Hub { state: self.state }
     }
 }
 
 impl<C: Default> Hub<'_, C> {
-    /// The time of the fact that is being told.
+    /// The time of the fact that the machine is handling.
     #[must_use]
     pub fn now(&self) -> Time {
         self.state.now
     }
 
-    /// 64 random bits from the configured seed. Not for secrets: the later numbers follow from each one that somebody is shown.
+    /// 64 random bits from the configured seed. Not for secrets: one number reveals all later ones.
     pub fn random(&mut self) -> u64 {
         self.state.random.next_u64()
     }
 
-    /// Which [shard](crate::Shard) of the server this is.
+    /// The [shard](crate::Shard) of the server that this is.
     #[must_use]
     pub fn shard(&self) -> Shard {
         self.state.post.shard
@@ -68,14 +68,14 @@ impl<C: Default> Hub<'_, C> {
         &self.state.config
     }
 
-    /// The counters and gauges as of now: a copy of some KiB, and a look at every connection. Not for every
-    /// message.
+    /// A snapshot of the counters and gauges. It copies some KiB and visits every connection, so do
+    /// not call it for every message.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.state.metrics()
     }
 
-    /// What the application remembers about a connection; `None` once its `Closed` was told.
+    /// The application's state for a connection. `None` after its `Closed` event.
     pub fn context(&mut self, conn: ConnId) -> Option<&mut C> {
         if self.state.conns.id(conn.slot()) != conn {
             return None;
@@ -83,14 +83,15 @@ impl<C: Default> Hub<'_, C> {
         self.state.contexts.get_mut(conn.index())?.as_mut()
     }
 
-    /// Who is at the other end, as long as there is a socket: at least until `Closed` was told.
+    /// The address of a connection's peer. Available as long as there is a socket: at least until
+    /// `Closed`.
     #[must_use]
     pub fn peer(&self, conn: ConnId) -> Option<Peer> {
         self.state.conns.get(conn).map(|conn| conn.peer)
     }
 
-    /// How long a connection has been silent that could speak: since its last byte was read. Zero if it is over, if it is not
-    /// read for the time being, and if it ended its half.
+    /// How long no byte has been read from a connection. Zero if the connection is over, if reading
+    /// is paused, or if the peer has ended its half.
     #[must_use]
     pub fn silent_for(&self, conn: ConnId) -> Duration {
         let speaks = |found: &&Conn| !found.input_ended && !found.is_unserved() && !self.state.must_wait(conn.slot());
@@ -98,42 +99,45 @@ impl<C: Default> Hub<'_, C> {
         found.map_or(Duration::ZERO, |found| self.state.now.since(found.last_byte_at))
     }
 
-    /// How long ago a connection was opened; zero if it is over.
+    /// How long a connection has been open. Zero if it is over.
     #[must_use]
     pub fn age(&self, conn: ConnId) -> Duration {
         self.state.conns.get(conn).map_or(Duration::ZERO, |conn| self.state.now.since(conn.opened_at))
     }
 
-    /// Whether a connection is open: it has not begun to end.
+    /// Whether a connection is open, that is, has not begun to end.
     #[must_use]
     pub fn is_open(&self, conn: ConnId) -> bool {
         self.state.open_slot(conn).is_some()
     }
 
-    /// All open connections, ordered by their place.
+    /// All open connections, ordered by index.
     pub fn connections(&self) -> impl Iterator<Item = ConnId> + '_ {
         self.state.conns.ids().filter(|&id| self.is_open(id))
     }
 
-    /// Queues a message for one connection; false if it can't be: the connection is over, or its wire can't
-    /// carry a message of that length, or this message made it a slow consumer.
+    /// Queues a message for one connection. Returns false if the connection is over, if its wire
+    /// cannot carry a message of that length, or if this message made it a slow consumer.
     pub fn send<'p>(&mut self, conn: ConnId, payload: impl Into<Outgoing<'p>>) -> bool {
         self.state.send(conn, payload.into())
     }
 
-    /// Queues a message for each of these connections, encoding it once for each wire; returns for how many.
-    /// A connection that is named twice gets it twice.
+    /// Queues a message for each of these connections, encoding it once per wire. Returns for how
+    /// many. A connection that is listed twice gets it twice.
     pub fn send_each<'p>(&mut self, conns: &[ConnId], payload: impl Into<Outgoing<'p>>) -> usize {
         self.state.send_each(conns, payload.into())
     }
 
-    /// Queues a message for every member of a room, encoding it once for each wire; returns for how many. On a server of
-    /// several [shards](crate::Shard) the members on the others get it a moment later, and are not counted.
+    /// Queues a message for every member of a room, encoding it once per wire. Returns for how
+    /// many.
+    ///
+    /// On a server of several [shards](crate::Shard), members on other shards get it a moment later
+    /// and are not counted.
     pub fn publish<'p>(&mut self, room: &str, payload: impl Into<Outgoing<'p>>) -> usize {
         self.state.publish_everywhere(room, &[], payload.into())
     }
 
-    /// As [`publish`](Self::publish), but not for these.
+    /// As [`publish`](Self::publish), except for these connections.
     pub fn publish_except<'p>(&mut self, room: &str, except: &[ConnId], payload: impl Into<Outgoing<'p>>) -> usize {
         self.state.publish_everywhere(room, except, payload.into())
     }
@@ -143,8 +147,10 @@ impl<C: Default> Hub<'_, C> {
         self.state.set_representation(conn, representation);
     }
 
-    /// Names a connection for operators: the monitor shows it. It proves nothing; see [`identify`](Self::identify) for that. Of
-    /// a longer name the first 64 characters are kept, without what acts on a terminal. An empty one takes the label away.
+    /// Sets a connection's label, which the monitor shows to operators.
+    ///
+    /// A label proves nothing; for that, see [`identify`](Self::identify). Characters that act on a
+    /// terminal are removed, and at most 64 characters are kept. An empty label removes it.
     pub fn set_label(&mut self, conn: ConnId, label: &str) {
         self.state.set_label(conn, label);
     }
@@ -155,32 +161,36 @@ impl<C: Default> Hub<'_, C> {
         self.state.labels.get(conn)
     }
 
-    /// Which representation a connection gets.
+    /// The representation that a connection gets.
     #[must_use]
     pub fn representation(&self, conn: ConnId) -> Representation {
         self.state.representation(conn)
     }
 
-    /// What a telnet peer told of itself; `None` for other wires.
+    /// What a telnet peer reported about its terminal. `None` for other wires.
     #[must_use]
     pub fn terminal(&self, conn: ConnId) -> Option<&Terminal> {
         self.state.terminal(conn)
     }
 
-    /// Queues text without what ends a message, on wires of lines; false on others. See
-    /// [`Session::write`](crate::telnet::Session::write).
+    /// Queues text without a message terminator, on wires of lines. Returns false on other wires.
+    /// See [`Session::write`](crate::telnet::Session::write).
     pub fn write<'p>(&mut self, conn: ConnId, payload: impl Into<Payload<'p>>) -> bool {
         self.state.write(conn, payload.into())
     }
 
-    /// Asks for a line: queues `text` without a line's end, and, for a telnet peer, what marks a prompt. Where the
-    /// server edits, the prompt stands before what is typed until the line is complete. False on wires without lines.
+    /// Queues `text` as a prompt, without a line ending. A telnet peer also gets a prompt marker.
+    ///
+    /// Where the server edits lines, the prompt stays in front of the input until the line is
+    /// complete. Returns false on wires without lines.
     pub fn prompt(&mut self, conn: ConnId, text: &str) -> bool {
         self.state.with_session(conn, |session| session.prompt(text, false)).is_some() || self.write(conn, text)
     }
 
-    /// As [`prompt`](Self::prompt), for a line that should not be seen. False if what is typed will be seen: the peer
-    /// does not speak telnet, or not yet (it is asked to hide it once it does), or has refused before.
+    /// As [`prompt`](Self::prompt), for input that should not be shown, such as a password.
+    ///
+    /// Returns false if the input will be visible: the peer does not speak telnet, or not yet (it
+    /// is asked to hide the input once it does), or it has refused before.
     pub fn prompt_hidden(&mut self, conn: ConnId, text: &str) -> bool {
         let hides = |session: &mut Session| {
             session.prompt(text, true);
@@ -193,42 +203,52 @@ impl<C: Default> Hub<'_, C> {
         })
     }
 
-    /// Sets how what a telnet peer types should arrive; false on other wires. It arrives as lines until the peer
-    /// agrees, which is told as [`Signal::InputMode`](crate::telnet::Signal).
+    /// Sets how a telnet peer's input arrives. Returns false on other wires.
+    ///
+    /// Input arrives as lines until the peer agrees, which
+    /// [`Signal::InputMode`](crate::telnet::Signal) reports.
     pub fn set_input_mode(&mut self, conn: ConnId, mode: InputMode) -> bool {
         self.state.with_session(conn, |session| session.set_mode(mode)).is_some()
     }
 
-    /// Asks a telnet peer for an option, as soon as it is known to speak telnet; false on other wires. That it
-    /// goes on, or off, is told as [`Signal::Option`](crate::telnet::Signal); that it is refused is not.
+    /// Requests an option from a telnet peer, as soon as it is known to speak telnet. Returns false
+    /// on other wires.
+    ///
+    /// [`Signal::Option`](crate::telnet::Signal) reports when the option goes on or off, but not
+    /// when it is refused.
     pub fn enable_option(&mut self, conn: ConnId, side: Side, option: u8) -> bool {
         self.state.with_session(conn, |session| session.enable_option(side, option)).is_some()
     }
 
-    /// Takes an option back.
+    /// Disables an option that [`enable_option`](Self::enable_option) requested.
     pub fn disable_option(&mut self, conn: ConnId, side: Side, option: u8) -> bool {
         self.state.with_session(conn, |session| session.disable_option(side, option)).is_some()
     }
 
-    /// Queues parameters of a telnet option (RFC 855), in the option's own format; false if it is not on.
+    /// Queues a subnegotiation of a telnet option (RFC 855), in the option's own format. Returns
+    /// false if the option is off.
     pub fn subnegotiate(&mut self, conn: ConnId, option: u8, content: &[u8]) -> bool {
         self.state.with_session(conn, |session| session.subnegotiate(option, content)).unwrap_or(false)
     }
 
-    /// Queues a message of the Generic MUD Communication Protocol, whose `data` is JSON or nothing; false if the
-    /// option is not on.
+    /// Queues a message of the Generic MUD Communication Protocol. `data` is JSON or empty. Returns
+    /// false if the option is off.
     pub fn gmcp(&mut self, conn: ConnId, package: &str, data: &str) -> bool {
         self.state.with_session(conn, |session| session.gmcp(package, data)).unwrap_or(false)
     }
 
-    /// Sets what telnet peers that list servers are told (MSSP: `NAME`, `UPTIME`, ...). `PLAYERS` is the number of
-    /// open connections, unless it is set here. Who connects from now on is offered it.
+    /// Sets the MSSP variables for crawlers of telnet servers (`NAME`, `UPTIME`, ...).
+    ///
+    /// `PLAYERS` defaults to the number of open connections. The server offers MSSP to peers that
+    /// connect from now on.
     pub fn set_server_status(&mut self, variables: &[(&str, &str)]) {
         self.state.server_status = variables.iter().map(|&(name, value)| (name.into(), value.into())).collect();
     }
 
-    /// Makes a connection a member of a room; false if it was one. The room exists from its first member on
-    /// until its last one leaves. A connection that ends leaves all its rooms.
+    /// Adds a connection to a room. Returns false if it was already a member.
+    ///
+    /// A room exists from its first member until the last one leaves. A connection that ends leaves
+    /// all its rooms.
     ///
     /// # Errors
     /// If the connection is over or a limit of [`RoomLimits`](crate::RoomLimits) is reached.
@@ -236,7 +256,7 @@ impl<C: Default> Hub<'_, C> {
         self.state.join(conn, room)
     }
 
-    /// Ends a membership; false if there was none.
+    /// Removes a connection from a room. Returns false if it was not a member.
     pub fn leave(&mut self, conn: ConnId, room: &str) -> bool {
         self.state.leave(conn, room)
     }
@@ -246,98 +266,104 @@ impl<C: Default> Hub<'_, C> {
         self.state.rooms.members(room).map(|index| self.state.conns.id(index))
     }
 
-    /// How many members a room has.
+    /// Number of members of a room.
     #[must_use]
     pub fn member_count(&self, room: &str) -> usize {
         self.state.rooms.number(room).map_or(0, |number| self.state.rooms.count(number))
     }
 
-    /// All rooms in alphabetical order, with the number of their members.
+    /// All rooms in alphabetical order, with their number of members.
     pub fn rooms(&self) -> impl Iterator<Item = (&str, usize)> {
         self.state.rooms.list()
     }
 
-    /// The rooms of one connection, in the order of joining unless it left some.
+    /// The rooms of a connection, in the order of joining unless it has left some.
     pub fn rooms_of(&self, conn: ConnId) -> impl Iterator<Item = &str> {
         let rooms = self.state.conns.get(conn).map_or(&[][..], |conn| &conn.rooms);
         rooms.iter().map(|&room| self.state.rooms.name(room))
     }
 
-    /// Sets what happens to messages of this room that a slow member can't take, from now on. Without it, that is
+    /// Sets what happens to this room's messages when a member is slow. The default is
     /// [`OutboundLimits::slow_policy`](crate::outbound::OutboundLimits).
     ///
-    /// Set while the room has members, it ends when the last one leaves. Set while it has none, it is kept for the name, however
-    /// often the room fills and empties, until [`clear_slow_policy`](Self::clear_slow_policy).
+    /// If the room has members, the policy ends when the last one leaves. If it has none, the
+    /// policy stays with the name until [`clear_slow_policy`](Self::clear_slow_policy), however
+    /// often the room fills and empties.
     ///
     /// # Errors
-    /// If the name is not one of a room, or [`RoomLimits::total`](crate::RoomLimits) policies are kept.
+    /// If the name is invalid, or [`RoomLimits::total`](crate::RoomLimits) policies are stored.
     pub fn set_slow_policy(&mut self, room: &str, policy: SlowPolicy) -> Result<(), JoinError> {
         self.state.rooms.set_policy(room, policy, &self.state.config.rooms)
     }
 
-    /// Removes the policy of a room, so that the configuration's holds. Returns whether it had one.
+    /// Removes the policy of a room, so that the default applies. Returns whether it had one.
     pub fn clear_slow_policy(&mut self, room: &str) -> bool {
         self.state.rooms.clear_policy(room)
     }
 
-    /// Stops reading a connection: no messages of it are told until [`resume`](Self::resume). Its idle,
-    /// silence and message deadlines rest meanwhile.
+    /// Stops reading from a connection. The handler gets no messages from it until
+    /// [`resume`](Self::resume). Its idle, silence and message deadlines are suspended meanwhile.
     pub fn pause(&mut self, conn: ConnId) {
         self.state.set_paused(conn, true);
     }
 
-    /// Reads a connection again. Messages that had arrived are told after this event.
+    /// Reads from a connection again. Messages that had already arrived follow after this event.
     pub fn resume(&mut self, conn: ConnId) {
         self.state.set_paused(conn, false);
     }
 
-    /// How much went over a connection so far.
+    /// Bytes and messages sent and received on a connection so far.
     #[must_use]
     pub fn traffic(&self, conn: ConnId) -> Option<Traffic> {
         self.state.conns.get(conn).map(|conn| conn.traffic)
     }
 
-    /// What TLS agreed on, as long as [`peer`](Self::peer) is known; `None` if there is none.
+    /// The TLS parameters of a connection, as long as [`peer`](Self::peer) is known. `None` without
+    /// TLS.
     #[must_use]
     pub fn secured(&self, conn: ConnId) -> Option<&Secured> {
         self.state.conns.get(conn)?.secured.as_deref()
     }
 
-    /// Where a connection was accepted; `None` if it was dialled. It is the listener as it is configured now.
+    /// The listener that accepted a connection, as it is configured now. `None` for dialled
+    /// connections.
     #[must_use]
     pub fn listen(&self, conn: ConnId) -> Option<&Listen> {
         self.state.listen_of(conn)
     }
 
-    /// A listener as it is configured now: also one that the configuration has no more, as long as it has connections.
+    /// A listener as it is configured now. One that was removed from the configuration stays
+    /// available while it has connections.
     #[must_use]
     pub fn listener(&self, id: ListenerId) -> Option<&Listen> {
         self.state.listeners.get(id)
     }
 
-    /// What is spoken on a connection: `lines`, `length`, `telnet`, `websocket` or `ws+telnet`.
+    /// The wire of a connection: `lines`, `length`, `telnet`, `websocket` or `ws+telnet`.
     #[must_use]
     pub fn wire_name(&self, conn: ConnId) -> Option<&'static str> {
         self.state.conns.get(conn).map(Conn::wire_name)
     }
 
-    /// How the [tunnels](crate::tunnel) are. On a server of several shards the first one knows.
+    /// The states of the [tunnels](crate::tunnel). On a server of several shards, only the first
+    /// shard has them.
     pub fn tunnels(&self) -> impl Iterator<Item = TunnelStatus> + '_ {
         self.state.tunnel_statuses()
     }
 
-    /// The addresses that are refused for a while, and until when. On a server of several shards the first one knows them.
+    /// The addresses in quarantine, and until when. On a server of several shards, only the first
+    /// shard has them.
     pub fn quarantined(&self) -> impl Iterator<Item = (AddressKey, Time)> + '_ {
         self.state.admission.quarantine.iter(self.state.now)
     }
 
-    /// How many bytes are queued for a connection and not yet written.
+    /// Bytes that are queued for a connection and not yet written.
     #[must_use]
     pub fn pending(&self, conn: ConnId) -> usize {
         self.state.conns.get(conn).map_or(0, |_| self.state.outbound.pending(conn.slot()))
     }
 
-    /// Ends a connection as [`Reason::Application`] once everything queued for it is written.
+    /// Ends a connection as [`Reason::Application`] after flushing what is queued for it.
     pub fn close(&mut self, conn: ConnId) {
         if let Some(index) = self.state.open_slot(conn) {
             self.state.end(index, Reason::Application, Ending::Flush);
@@ -350,8 +376,10 @@ impl<C: Default> Hub<'_, C> {
         self.close(conn);
     }
 
-    /// Ends a connection with a code and words of the application, where the wire can carry them: a WebSocket's close
-    /// frame (RFC 6455 section 7.4). The words are cut after 123 bytes. Elsewhere as [`close`](Self::close).
+    /// Ends a connection with an application's close code and text.
+    ///
+    /// On a WebSocket, a close frame carries them (RFC 6455 section 7.4); the text is cut after 123
+    /// bytes. On other wires, this is [`close`](Self::close).
     pub fn close_as(&mut self, conn: ConnId, code: CloseCode, words: &str) {
         if let Some(index) = self.state.open_slot(conn) {
             self.state.send_close(index, code, words);
@@ -359,27 +387,29 @@ impl<C: Default> Hub<'_, C> {
         self.close(conn);
     }
 
-    /// Says that nothing more will be sent: our half of the connection is closed once everything queued is written, and what the
-    /// peer still sends is read. It leaves its rooms, and what is sent to it goes nowhere. Once the peer has ended its half as
-    /// well, whichever came first, the connection is over as [`Reason::PeerClosed`]. Over WebSocket and telnet, which have no
-    /// halves, as [`close`](Self::close).
+    /// Closes our half of a connection once everything queued is written, and keeps reading from
+    /// the peer.
+    ///
+    /// The connection leaves its rooms, and messages to it are discarded. It ends as
+    /// [`Reason::PeerClosed`] once the peer has ended its half as well, in either order. WebSocket
+    /// and telnet have no halves: there, this is [`close`](Self::close).
     pub fn finish(&mut self, conn: ConnId) {
         self.state.finish(conn);
     }
 
-    /// Ends a connection for a named reason, once everything queued for it is written: the peer is told it where its wire can
-    /// carry it, and it stands in the metrics.
+    /// Ends a connection for `reason`, after flushing what is queued for it. The peer gets the
+    /// reason if its wire can carry it, and the metrics count it.
     pub fn end(&mut self, conn: ConnId, reason: Reason) {
         if let Some(index) = self.state.open_slot(conn) {
             self.state.end(index, reason, Ending::Flush);
         }
     }
 
-    /// Gives a job away that would hold the loop up, such as hashing a password: to a thread of the shell, if it has one for
-    /// that. Otherwise the job runs at once.
+    /// Runs a job that would block the loop, such as hashing a password, on a thread of the shell.
     ///
-    /// A connection has one such job at a time: a second one runs at once. When the connection ends, its job is not begun any
-    /// more, and its outcome is not told.
+    /// Without such a thread, the job runs at once. A connection has one offloaded job at a time; a
+    /// second one runs at once. If the connection ends first, a job that has not begun never runs,
+    /// and its outcome is discarded.
     pub fn offload(&mut self, conn: ConnId, job: impl FnOnce() -> bool + Send + 'static) -> Offloaded {
         if !self.state.jobs.is_taken || self.state.jobs.has(conn) || !self.is_open(conn) {
             return Offloaded::Done(job());
@@ -388,22 +418,26 @@ impl<C: Default> Hub<'_, C> {
         Offloaded::Later
     }
 
-    /// Sends a message to the handler of another [shard](crate::Shard), which is told it as
-    /// [`Event::ShardMessage`](crate::Event::ShardMessage). Messages from one shard to another arrive in the order in which they
-    /// were sent, and each once. Returns false if there is no other shard of that number.
+    /// Sends a message to the handler of another [shard](crate::Shard), which gets it as
+    /// [`Event::ShardMessage`](crate::Event::ShardMessage). Returns false if that shard does not
+    /// exist or is this one.
     ///
-    /// They are not bounded as what peers send is: send a bounded number for each event.
+    /// Messages from one shard to another arrive exactly once and in order. Their number is not
+    /// limited like a peer's messages: send a bounded number per event.
     pub fn send_to_shard(&mut self, shard: u8, topic: &str, content: &str) -> bool {
         self.state.send_to_shard(shard, topic, content)
     }
 
-    /// Says who is at the other end, or what they may from now on; false if the connection is over. If the user is another
-    /// than before, this is told as [`Event::Authenticated`](crate::Event::Authenticated).
+    /// Sets the user of a connection, and what they may do from now on. Returns false if the
+    /// connection is over.
+    ///
+    /// Emits [`Event::Authenticated`](crate::Event::Authenticated) if the user is another than
+    /// before.
     pub fn identify(&mut self, conn: ConnId, identity: Identity) -> bool {
         self.state.identify(conn, identity)
     }
 
-    /// Who is at the other end, if that is known, as long as [`peer`](Self::peer) is.
+    /// The user of a connection, if known. Available as long as [`peer`](Self::peer) is.
     #[must_use]
     pub fn identity(&self, conn: ConnId) -> Option<&Identity> {
         self.state.conns.get(conn)?.identity.as_deref()
@@ -415,16 +449,19 @@ impl<C: Default> Hub<'_, C> {
         self.state.users.connections(user)
     }
 
-    /// The time by the clock on the wall; `None` if nobody has told it.
+    /// The wall-clock time. `None` if the shell has not set it.
     #[must_use]
     pub fn unix_time(&self) -> Option<UnixTime> {
         self.state.wall_clock.map(|clock| clock.unix(self.state.now))
     }
 
-    /// A ticket for work of this connection that is given away, and should be answered within `deadline`. Whoever does the work
-    /// gets it, and brings it back with the answer in a [note](crate::Event::Note), where it is to be
-    /// [redeemed](Self::redeem). Later than that it is told as [`Event::TicketExpired`](crate::Event::TicketExpired) instead; time
-    /// in which the server did not run does not count. A drain waits for what has a ticket: see [`Drain`](crate::Drain).
+    /// Issues a ticket for work that another task does for this connection, due within `deadline`.
+    ///
+    /// The worker returns the ticket with its answer in a [note](crate::Event::Note), and the
+    /// handler [redeems](Self::redeem) it. After the deadline, the handler gets
+    /// [`Event::TicketExpired`](crate::Event::TicketExpired) instead. Time in which the server did
+    /// not run does not count. A drain waits for connections with tickets: see
+    /// [`Drain`](crate::Drain).
     ///
     /// # Errors
     /// If the connection is over or a limit of [`TicketLimits`](crate::TicketLimits) is reached.
@@ -434,7 +471,8 @@ impl<C: Default> Hub<'_, C> {
         tickets.issue(conn, *now, deadline, config.tickets)
     }
 
-    /// Takes a ticket back; false if it comes too late, a second time, or its connection is over.
+    /// Redeems a ticket. Returns false if it has expired, was already redeemed, or its connection
+    /// is over.
     pub fn redeem(&mut self, ticket: Ticket) -> bool {
         let redeemed = self.state.tickets.redeem(ticket);
         if redeemed {
@@ -443,20 +481,22 @@ impl<C: Default> Hub<'_, C> {
         redeemed
     }
 
-    /// The tickets of a connection that were not redeemed, oldest first.
+    /// The unredeemed tickets of a connection, oldest first.
     pub fn tickets(&self, conn: ConnId) -> impl Iterator<Item = Ticket> + '_ {
         self.state.tickets.of(conn)
     }
 
-    /// Has what is sent to a connection told as [`Event::Sent`](crate::Event::Sent) as well, or no longer. It costs the watched
-    /// nothing but the copy: of what is too much, only how many messages there were is [known](Self::take_unwatched).
+    /// Enables or disables [`Event::Sent`](crate::Event::Sent) for a connection.
+    ///
+    /// Watching does not slow the connection down. Messages beyond the limit are not reported, only
+    /// [counted](Self::take_unwatched).
     pub fn watch(&mut self, conn: ConnId, is_watched: bool) {
         if self.state.open_slot(conn).is_some() || !is_watched {
             self.state.watched.set(conn, is_watched);
         }
     }
 
-    /// How many messages to watched connections were not told since this was last asked.
+    /// Returns how many messages to watched connections were not reported since the last call.
     pub fn take_unwatched(&mut self) -> u64 {
         self.state.watched.take_missed()
     }
@@ -466,25 +506,29 @@ impl<C: Default> Hub<'_, C> {
         self.state.quarantine(Peer::Address((address, 0).into()));
     }
 
-    /// Lets an address in again that is in quarantine; false if it is not, or another shard knows.
+    /// Removes an address from quarantine. Returns false if it is not there, or another shard holds
+    /// it.
     pub fn release(&mut self, address: IpAddr) -> bool {
         self.state.admission.quarantine.remove(self.state.now, address.into())
     }
 
-    /// Whether the server says that it is not ready, and will end.
+    /// Whether the server reports that it is not ready, and is shutting down.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.state.is_draining()
     }
 
-    /// Ends the server in stages once this event is over; asked a second time, it hurries. See [`Drain`](crate::Drain).
+    /// Starts a drain once this event is over. A second call speeds it up. See
+    /// [`Drain`](crate::Drain).
     pub fn drain(&mut self) {
         self.state.drain_wanted = true;
     }
 
-    /// Sets a timer, or moves it if it is set: [`Event::Timer`](crate::Event::Timer) comes `after` from now,
-    /// and never during this event. For a timer of a connection, time in which the server did not run (it was stopped, say) does
-    /// not count: it measures what the peer had time for.
+    /// Sets a timer, or moves it if it is set. [`Event::Timer`](crate::Event::Timer) comes `after`
+    /// from now, and never during this event.
+    ///
+    /// For a timer of a connection, time in which the server did not run (because it was stopped,
+    /// say) does not count: the timer measures the time that the peer had.
     pub fn wake(&mut self, timer: Timer, after: Duration) {
         if timer.conn.is_some_and(|conn| self.state.open_slot(conn).is_none()) {
             return;
@@ -493,19 +537,21 @@ impl<C: Default> Hub<'_, C> {
         self.state.timers.set(timer, at);
     }
 
-    /// Takes a timer back; false if it was not set.
+    /// Cancels a timer. Returns false if it was not set.
     pub fn cancel(&mut self, timer: Timer) -> bool {
         self.state.timers.cancel(timer)
     }
 
-    /// Asks for an outgoing connection, which is told as `Opened` with this dial as its origin. When its
-    /// attempts are to be repeated, so is the connection when it ends, until [`hang_up`](Self::hang_up). While
-    /// the server drains, nothing is dialled, and what was being dialled is forgotten without an event.
+    /// Makes an outgoing connection. The handler gets `Opened` with this dial as its origin.
+    ///
+    /// With a backoff, the dial repeats its attempts, and connects again when the connection ends,
+    /// until [`hang_up`](Self::hang_up). While the server drains, it makes no connections, and
+    /// pending dials end without an event.
     pub fn dial(&mut self, dial: Dial) -> DialId {
         self.state.dials.add(self.state.now, dial)
     }
 
-    /// Gives a dial up, and closes its connection if it has one.
+    /// Cancels a dial, and closes its connection if it has one.
     pub fn hang_up(&mut self, dial: DialId) {
         if let Some(conn) = self.state.dials.remove(dial) {
             // A handshake ends as well.
