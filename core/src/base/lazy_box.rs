@@ -3,12 +3,12 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 
-/// What most connections do not need most of the time: a pointer until there is something in it, and again once it is taken
+/// A value that most connections do not need: allocated on first use, and freed when it is taken
 /// out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rare<T>(Option<Box<T>>);
 
-/// What a [`Rare`] is as long as nothing is in it.
+/// The value of an unallocated [`Rare`].
 pub(crate) trait Empty: Default + 'static {
     const EMPTY: &'static Self;
 }

@@ -33,7 +33,8 @@ pub trait Handler {
     /// Handles one event.
     fn on(&mut self, hub: &mut Hub<'_, Self::Context>, event: Event<'_, Self::Note>);
 
-    /// Whether peers send passwords or tokens to this handler. A [trace](crate::trace) omits them.
+    /// Whether peers send this handler passwords or tokens. If so, a [trace](crate::trace) omits what
+    /// peers send. Default: false.
     fn holds_secrets(&self) -> bool {
         false
     }
