@@ -58,13 +58,13 @@ reasons! {
     /// Text was not UTF-8 where the wire requires it.
     InvalidUtf8 = 102, "invalid_utf8", Peer, "the text is not valid UTF-8";
     /// A malformed length prefix, such as a variable-length one of eleven bytes.
-    MalformedFrame = 103, "malformed_frame", Peer, "the frame is not well formed";
+    MalformedFrame = 103, "malformed_frame", Peer, "the frame is malformed";
     /// A message was not completed within [`Budget::message_deadline`](crate::limit::Budget).
-    MessageTimeout = 104, "message_timeout", Peer, "a message was begun but not completed in time";
+    MessageTimeout = 104, "message_timeout", Peer, "a message was not completed in time";
     /// No message for [`Config::idle`](crate::Config::idle).
     Idle = 105, "idle", Peer, "there was no input for too long";
     /// No byte at all for [`Config::silence`](crate::Config::silence).
-    Silent = 106, "silent", Peer, "the peer gave no sign of life";
+    Silent = 106, "silent", Peer, "nothing was received for too long";
     /// The ladder's close step: too many messages or bytes for too long.
     RateLimited = 107, "rate_limited", Peer, "too many messages or bytes in too short a time";
     /// The peer reads too slowly: its queue would exceed the maximum in bytes, or the write
@@ -74,21 +74,21 @@ reasons! {
     Quarantined = 109, "quarantined", Peer, "this address is refused for a while";
     /// The first bytes are of a protocol that the listener does not speak: TLS, or an HTTP request
     /// where that is [refused](crate::Listen::refuses_http).
-    WrongProtocol = 110, "wrong_protocol", Peer, "this port does not speak that";
+    WrongProtocol = 110, "wrong_protocol", Peer, "this port speaks another protocol";
     /// An HTTP request that is malformed or not accepted.
     BadRequest = 111, "bad_request", Peer, "the request is not accepted";
     /// Authentication is missing or failed.
-    Unauthorized = 112, "unauthorized", Peer, "it was not proven who you are";
+    Unauthorized = 112, "unauthorized", Peer, "authentication failed";
     /// The peer did not authenticate in time.
-    AuthenticationTimeout = 113, "authentication_timeout", Peer, "it was not proven in time who you are";
+    AuthenticationTimeout = 113, "authentication_timeout", Peer, "authentication timed out";
     /// The peer lacks permission for its request.
     Forbidden = 114, "forbidden", Peer, "this is not allowed";
     /// The peer's authentication has expired: see [`Identity::expires_at`](crate::Identity).
     SessionExpired = 115, "session_expired", Peer, "the session has expired";
     /// The TLS handshake failed, or TLS broke later (RFC 8446 section 6).
-    TlsFailed = 116, "tls_failed", Peer, "TLS could not be agreed on";
+    TlsFailed = 116, "tls_failed", Peer, "TLS failed";
     /// On a listener behind a proxy: the PROXY protocol header is missing or malformed.
-    BadProxyHeader = 117, "bad_proxy_header", Peer, "the proxy did not say whom it speaks for";
+    BadProxyHeader = 117, "bad_proxy_header", Peer, "missing or invalid PROXY header";
     /// HTTP: nothing is at the requested path.
     NotFound = 118, "not_found", Peer, "there is nothing at this path";
     /// HTTP: pages of this origin may not connect; see [`Http::origins`](crate::http::Http).
@@ -106,7 +106,7 @@ reasons! {
     /// Under TLS: the input ended without `close_notify` (RFC 8446 section 6.1), so it may have
     /// been cut off in transit. An incomplete message is discarded. Some clients always close like
     /// this.
-    Truncated = 204, "truncated", Network, "the connection ended without the end that TLS asks for";
+    Truncated = 204, "truncated", Network, "the connection ended without TLS close_notify";
     /// The application closed the connection.
     Application = 300, "application", Application, "the application closed the connection";
     /// HTTP: the last request of the connection was answered, not refused.
@@ -126,7 +126,7 @@ reasons! {
     /// The address is at its limit of connections.
     AddressFull = 404, "address_full", Operator, "this address has too many connections";
     /// The address is not allowed; see [`Listen::allow`](crate::Listen) and `deny`.
-    AddressRefused = 405, "address_refused", Operator, "this address is not let in here";
+    AddressRefused = 405, "address_refused", Operator, "this address is not allowed here";
     /// The address opens connections too fast; see
     /// [`ConnectionLimits::arrivals_per_address`](crate::limit::ConnectionLimits).
     AddressTooFast = 406, "address_too_fast", Operator, "this address connects too often";

@@ -39,7 +39,7 @@ pub struct EarlyDrop {
 
 /// Invalid bounds for an early drop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an early drop begins at fewer connections than where it is full, not at {begin} of {full}")]
+#[error("an early drop needs begin < full, not begin {begin}, full {full}")]
 pub struct EarlyDropError {
     /// The requested `begin`.
     pub begin: u32,

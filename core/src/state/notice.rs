@@ -73,8 +73,8 @@ mod tests {
             (Notice::News("it is late"), "notice: it is late", r#"{"type":"notice","reason":"it is late"}"#),
             (
                 Notice::Closing(Reason::Silent),
-                "closing (silent): the peer gave no sign of life",
-                r#"{"type":"closing","code":"silent","reason":"the peer gave no sign of life"}"#,
+                "closing (silent): nothing was received for too long",
+                r#"{"type":"closing","code":"silent","reason":"nothing was received for too long"}"#,
             ),
         ] {
             assert_eq!(notice.write(Representation::Text), text);

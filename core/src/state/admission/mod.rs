@@ -324,7 +324,7 @@ mod tests {
         let share = |unknown| (0..1_000u64).filter(|n| drop.refuses(unknown, n * (u64::MAX / 1_000))).count();
         assert_eq!([0, 9, 10, 15, 19, 20, 500].map(share), [0, 0, 0, 501, 900, 1_000, 1_000]);
         let wrong = EarlyDrop::new(5, 5).expect_err("nothing between").to_string();
-        assert_eq!(wrong, "an early drop begins at fewer connections than where it is full, not at 5 of 5");
+        assert_eq!(wrong, "an early drop needs begin < full, not begin 5, full 5");
 
         let mut world =
             World::new(ConnectionLimits { early_drop: EarlyDrop::new(1, 3).ok(), ..ConnectionLimits::default() });
