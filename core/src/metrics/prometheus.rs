@@ -1,11 +1,11 @@
-//! Metrics as Prometheus reads them.
+//! Prometheus export.
 
 use super::{BUCKETS, ByReason, Histogram, Metrics, TunnelMetrics};
 use alloc::string::String;
 use core::fmt::{self, Write};
 
 impl Metrics {
-    /// As Prometheus reads them (text format 0.0.4), every counter with the suffix `_total`.
+    /// Formats the metrics for Prometheus (text format 0.0.4). Counters have the suffix `_total`.
     #[must_use]
     pub fn exposition(&self) -> String {
         let mut text = String::new();
@@ -116,7 +116,7 @@ impl ByReason {
 }
 
 impl Histogram {
-    /// With bounds and sum in another unit: `scale` of it are one of those recorded.
+    /// Writes the histogram with bounds and sum multiplied by `scale`.
     #[expect(clippy::cast_precision_loss, reason = "a bound is a power of two, and a sum need not be exact")]
     fn expose(&self, name: &str, help: &str, scale: f64, text: &mut String) {
         let _ = write!(text, "# HELP drupe_{name} {help}\n# TYPE drupe_{name} histogram\n");
@@ -131,7 +131,7 @@ impl Histogram {
     }
 }
 
-/// As the value of a label is written.
+/// A label value, escaped.
 struct Label<'a>(&'a str);
 
 impl fmt::Display for Label<'_> {

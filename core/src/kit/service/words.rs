@@ -1,4 +1,4 @@
-//! Arguments of a command, as people type them, into what serde can make of them.
+//! Deserializes the arguments of a command, as people type them.
 
 use alloc::borrow::Cow;
 use alloc::format;
@@ -13,14 +13,14 @@ use serde_json::Value;
 
 /// The arguments of a command.
 ///
-/// A struct takes one word for each of its fields, in the order of their declaration; its last field takes all that is
-/// left. A word may stand in double quotes, with `\"` and `\\` inside. `Option`s may be missing at the end. A map, and a struct
-/// with what is flattened into it, takes words of the form `name=value`.
+/// A struct takes one word per field, in order of declaration; its last field takes the rest. Words
+/// may be in double quotes, with `\"` and `\\` inside. `Option`s may be missing at the end. A map,
+/// or a struct with a flattened field, takes words of the form `name=value`.
 pub(super) struct Arguments<'de> {
     rest: &'de str,
 }
 
-/// Why words are not what was expected.
+/// Why the arguments could not be parsed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct WordsError(String);
@@ -69,7 +69,7 @@ impl<'de> Arguments<'de> {
         }
     }
 
-    /// All that is left, as one value that must be there.
+    /// The rest as one value, which is required.
     fn whole(self) -> Result<Word<'de>, WordsError> {
         match self.rest.trim() {
             "" => Err(WordsError("an argument is missing".into())),
@@ -77,7 +77,7 @@ impl<'de> Arguments<'de> {
         }
     }
 
-    /// All that is left, as text, which may be none.
+    /// The rest as text, possibly empty.
     fn text(self) -> Word<'de> {
         Word(Cow::Borrowed(self.rest.trim()))
     }
@@ -175,7 +175,7 @@ impl<'de> Deserializer<'de> for Arguments<'de> {
     }
 }
 
-/// All that is left, which is what stands in quotes if that is all.
+/// The rest, without quotes if it is a single quoted word.
 fn all_of(rest: &str) -> Cow<'_, str> {
     let mut arguments = Arguments { rest };
     match arguments.word() {
@@ -184,7 +184,7 @@ fn all_of(rest: &str) -> Cow<'_, str> {
     }
 }
 
-/// One word for each field.
+/// One word per field.
 struct Fields<'de> {
     arguments: Arguments<'de>,
     fields: &'static [&'static str],
@@ -239,7 +239,7 @@ impl<'de> MapAccess<'de> for Pairs<'de> {
             return Err(WordsError(format!("name=value was expected, not `{}`", &rest[..end])));
         }
         self.arguments.rest = &rest[end + 1..];
-        // Nothing behind the sign is an empty value.
+        // Nothing after the sign is an empty value.
         let value = if self.arguments.rest.starts_with(char::is_whitespace) { None } else { self.arguments.word()? };
         self.value = Some(Word(value.unwrap_or_default()));
         seed.deserialize(BorrowedStrDeserializer::new(&rest[..end])).map(Some)
@@ -250,7 +250,7 @@ impl<'de> MapAccess<'de> for Pairs<'de> {
     }
 }
 
-/// All words, one after another.
+/// All words as a sequence.
 struct Sequence<'de>(Arguments<'de>);
 
 impl<'de> SeqAccess<'de> for &mut Sequence<'de> {
@@ -261,7 +261,7 @@ impl<'de> SeqAccess<'de> for &mut Sequence<'de> {
     }
 }
 
-/// One word, or one value that may have blanks in it.
+/// One word, or one value that may contain spaces.
 struct Word<'de>(Cow<'de, str>);
 
 macro_rules! parsed {
@@ -308,7 +308,7 @@ impl<'de> Deserializer<'de> for Word<'de> {
     }
 
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WordsError> {
-        // What is no `f32` is no number for it.
+        // Values out of the range of `f32` are rejected.
         let number = self.0.parse().ok().filter(|number: &f32| number.is_finite());
         number.map_or_else(
             || Err(WordsError(format!("a number was expected, not `{}`", self.0))),
@@ -414,7 +414,7 @@ impl<'de> Deserializer<'de> for Word<'de> {
 }
 
 impl Word<'_> {
-    /// What has parts stands in the place of a word as JSON.
+    /// Compound values are written as JSON.
     fn json(&self) -> Result<Value, WordsError> {
         serde_json::from_str(&self.0).map_err(|_| WordsError(format!("JSON was expected, not `{}`", self.0)))
     }
@@ -433,14 +433,14 @@ impl<'de> IntoDeserializer<'de, WordsError> for Word<'de> {
     }
 }
 
-/// What a person should type behind the name of a command for a `T`: `NAME TEXT`.
+/// The usage of a command with arguments `T`: `NAME TEXT`.
 pub(super) fn usage<T: DeserializeOwned>() -> String {
     let mut fields: &[&str] = &[];
     let _ = T::deserialize(FieldsOf(&mut fields));
     fields.join(" ").to_uppercase()
 }
 
-/// Asks a type for the names of its fields and gives it nothing.
+/// Collects the field names of a type, without deserializing a value.
 struct FieldsOf<'a>(&'a mut &'static [&'static str]);
 
 impl<'de> Deserializer<'de> for FieldsOf<'_> {
