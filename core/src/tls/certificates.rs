@@ -84,7 +84,7 @@ pub enum TlsError {
     #[error("TLS needs at least one certificate")]
     NoCertificate,
     /// The key does not match the certificate, or its type is not supported.
-    #[error("the key in {key} is not the one of the certificate in {certificate}: {cause}")]
+    #[error("the key in {key} does not match the certificate in {certificate}: {cause}")]
     Key {
         /// The key file.
         key: String,

@@ -33,7 +33,7 @@ pub struct Cx<'a, A: App> {
 #[non_exhaustive]
 pub enum RoomError {
     /// The user lacks the [scope](Identity::may).
-    #[error("this room is closed to you")]
+    #[error("access to this room is denied")]
     Forbidden,
     /// The sender is not a member.
     #[error("you are not in that room")]

@@ -416,11 +416,11 @@ where
     /// accepted.
     pub fn settle(&mut self) {
         let nobody = self.unreachable.filter(|_| self.nodes.iter().all(|node| node.machine.metrics().opened == 0));
-        self.promise(nobody.is_none(), "somebody can connect: there is no such listener");
+        self.promise(nobody.is_none(), "every peer's listener exists: there is no such listener");
         let has_opened = self.nodes.iter().any(|node| node.machine.metrics().opened > 0);
         // A run in which no peer could connect has tested nothing.
         let is_empty = !has_opened && !self.ends.is_empty();
-        self.promise(!is_empty || self.may_be_empty, "somebody ever connected, in the steps that were run");
+        self.promise(!is_empty || self.may_be_empty, "at least one peer connected in the steps that were run");
         self.ends.iter_mut().for_each(|end| end.link = Link::Steady);
         self.rest();
         self.calm = true;
