@@ -12,24 +12,24 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// All tunnels. Pure: what it is told, with the time, is all it knows.
+/// All tunnels. Pure: their state depends only on reports and times.
 #[derive(Debug, Default)]
 pub(crate) struct Tunnels {
     entries: Vec<Entry>,
-    /// Counts whatever somebody outside could see change.
+    /// Changes with everything that is visible from outside.
     version: u64,
-    /// Whose state has changed since it was last told.
+    /// Tunnels whose state has changed since it was last reported.
     changed: Vec<TunnelId>,
-    /// Whose link was lost since it was last asked.
+    /// Tunnels whose link was lost since the last query.
     lost: Vec<TunnelId>,
-    /// Nobody is let in any more.
+    /// No more connections are accepted.
     leaving: bool,
 }
 
 #[derive(Debug)]
 struct Entry {
     tunnel: Arc<Tunnel>,
-    /// The configuration has it no more.
+    /// It was removed from the configuration.
     retired: bool,
     attempt: u32,
     /// In a row.
@@ -40,25 +40,25 @@ struct Entry {
     connected: u64,
     channels_refused: u64,
     last_error: Option<(TunnelFailure, String)>,
-    /// The state that was last told.
+    /// The state that was last reported.
     told: TunnelState,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// The shell is to connect by then.
+    /// The attempt times out then.
     Connecting(Time),
     /// The next attempt is at this time.
     Waiting(Time),
     /// Connected since then.
     Up(Time, Alive),
-    /// The goodbye is to be said by then.
+    /// The disconnect times out then.
     Closing(Time),
     GivenUp,
     Closed,
 }
 
-/// Whether the server is still there.
+/// The keep-alive state of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Alive {
     ask_at: Time,
@@ -77,17 +77,17 @@ struct Place {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Bind {
-    /// The server is asked, once it is connected, and is to answer by then.
+    /// The server is asked once it is connected. The answer is due then.
     Asked(Option<Time>),
     Bound(u16),
     Waiting(Time),
 }
 
-/// The words of an SSH server may be among those of a failure: not more than these are kept.
+/// Limit of a failure's text, which may contain text of the SSH server.
 const WORDS_MAX_BYTES: usize = 1024;
 
 impl Tunnels {
-    /// Tunnels as they should be from now on, and what listens at their other sides.
+    /// Applies a new configuration of tunnels and their listeners.
     pub(crate) fn configure(&mut self, now: Time, tunnels: &[Tunnel], listeners: &[(ListenerId, &Listen)]) {
         if self.leaving {
             return;
@@ -106,7 +106,7 @@ impl Tunnels {
                 self.lost.push(TunnelId(number));
             }
             if is_elsewhere || !entry.is_wanted() || matches!(entry.phase, Phase::Waiting(_)) {
-                // Something is different: it may do now.
+                // The change may have fixed it.
                 entry.begin_anew(now);
             }
             if let Phase::Up(_, alive) = &mut entry.phase {
@@ -138,8 +138,8 @@ impl Tunnels {
         self.note_changes();
     }
 
-    /// Takes a report of the shell about a link; one about an earlier link is ignored. Returns the name of the tunnel and the
-    /// words for a channel that was refused.
+    /// Handles a report of the shell about a link; reports about earlier links are ignored. Returns
+    /// the tunnel's name and the description of a refused channel.
     pub(crate) fn reported(
         &mut self,
         now: Time,
@@ -173,7 +173,7 @@ impl Tunnels {
         refused
     }
 
-    /// Time passed.
+    /// Handles what is due.
     pub(crate) fn elapsed(&mut self, now: Time, random: &mut Random) {
         for (entry, number) in self.entries.iter_mut().zip(0..) {
             self.lost.extend(entry.elapsed(now, random).then_some(TunnelId(number)));
@@ -191,13 +191,13 @@ impl Tunnels {
         self.entries.iter().filter_map(Entry::next).min()
     }
 
-    /// Nobody is let in any more: what nobody uses is ended, and the rest once nobody does.
+    /// Ends unused tunnels, and the others once they are unused.
     pub(crate) fn leave(&mut self) {
         self.leaving = true;
         self.note_changes();
     }
 
-    /// Ends what is to end and nobody uses; false if there is nothing like that.
+    /// Ends unused tunnels that should end. Returns false if there were none.
     pub(crate) fn end_unused(&mut self, now: Time, channels: impl Fn(&str) -> u64) -> bool {
         let leaving = self.leaving;
         let may_end = |entry: &&mut Entry| (leaving || entry.retired) && entry.is_wanted();
@@ -210,19 +210,19 @@ impl Tunnels {
                 _ => Phase::Closed,
             };
         }
-        // Asked after everything that happens, which is seldom news.
+        // This runs after every fact and seldom changes anything.
         if some {
             self.note_changes();
         }
         some
     }
 
-    /// Whether none has anything left to do.
+    /// Whether all tunnels have ended.
     pub(crate) fn are_over(&self) -> bool {
         self.entries.iter().all(|entry| matches!(entry.phase, Phase::Closed | Phase::GivenUp))
     }
 
-    /// The SSH connections that should be there.
+    /// The SSH connections that the shell should keep.
     pub(crate) fn intents(&self) -> impl Iterator<Item = TunnelIntent> + '_ {
         let entries = self.entries.iter().zip(0..).filter(|(entry, _)| entry.has_link());
         entries.map(|(entry, number)| TunnelIntent {
@@ -234,17 +234,17 @@ impl Tunnels {
         })
     }
 
-    /// How they are: those of the configuration, and those that are still of use.
+    /// The statuses of tunnels that are configured or still in use.
     pub(crate) fn statuses(&self) -> impl Iterator<Item = TunnelStatus> + '_ {
         self.entries.iter().filter(|entry| !entry.retired || entry.is_wanted()).map(Entry::status)
     }
 
-    /// How one is.
+    /// The status of one tunnel.
     pub(crate) fn status(&self, id: TunnelId) -> Option<TunnelStatus> {
         self.entries.get(id.0 as usize).map(Entry::status)
     }
 
-    /// How many channels that nobody asked for were refused, by name.
+    /// Number of refused channels of the tunnel with this name.
     pub(crate) fn channels_refused(&self, name: &str) -> u64 {
         self.entries.iter().find(|entry| entry.tunnel.name == name).map_or(0, |entry| entry.channels_refused)
     }
@@ -257,7 +257,7 @@ impl Tunnels {
         core::mem::take(&mut self.changed)
     }
 
-    /// The names of those whose connections are over.
+    /// The names of tunnels whose link was lost since the last call.
     pub(crate) fn take_lost(&mut self) -> Vec<String> {
         let lost = core::mem::take(&mut self.lost);
         let name = |id: TunnelId| self.entries.get(id.0 as usize).map(|entry| entry.tunnel.name.clone());
@@ -303,7 +303,7 @@ impl Entry {
         matches!(self.phase, Phase::Connecting(_) | Phase::Up(..) | Phase::Closing(_))
     }
 
-    /// Whether it is, or will be, of use.
+    /// Whether it is, or will be, connected.
     const fn is_wanted(&self) -> bool {
         matches!(self.phase, Phase::Connecting(_) | Phase::Up(..) | Phase::Waiting(_))
     }
@@ -330,7 +330,7 @@ impl Entry {
             Phase::Closing(by) => *by = pause.postpone(*by, close_timeout),
             Phase::Up(_, alive) => {
                 if alive.ask_at <= pause.now && alive.unanswered >= keep_alive.count_max.max(1) {
-                    // What was answered may not have been read.
+                    // The answer may have arrived without being read.
                     alive.ask_at = pause.postpone(alive.ask_at, keep_alive.interval.max(INTERVAL_MIN));
                 }
                 for place in &mut self.places {
@@ -343,11 +343,11 @@ impl Entry {
         }
     }
 
-    /// Does what is due; true if a link was lost that was up.
+    /// Handles what is due. Returns true if an established link was lost.
     fn elapsed(&mut self, now: Time, random: &mut Random) -> bool {
         match self.phase {
             Phase::Connecting(by) if by <= now => {
-                let words = format!("{} was not reached in {:?}", self.tunnel.ssh.host, self.tunnel.connect_timeout);
+                let words = format!("{} did not connect within {:?}", self.tunnel.ssh.host, self.tunnel.connect_timeout);
                 self.failed(now, TunnelFailure::TimedOut, &words, random)
             }
             Phase::Waiting(at) if at <= now => {
@@ -380,11 +380,11 @@ impl Entry {
         }
     }
 
-    /// Asks whether the server is there, unless it was asked often enough.
+    /// Sends a keep-alive request, unless too many are unanswered.
     fn ask(&mut self, now: Time, since: Time, alive: Alive, random: &mut Random) -> bool {
         let keep_alive = self.tunnel.keep_alive;
         if alive.unanswered >= keep_alive.count_max.max(1) {
-            let words = format!("nothing came from {} for {} questions", self.tunnel.ssh.host, alive.unanswered);
+            let words = format!("{} did not answer {} keep-alive requests", self.tunnel.ssh.host, alive.unanswered);
             return self.failed(now, TunnelFailure::Silent, &words, random);
         }
         let ask_at = now + keep_alive.interval.max(INTERVAL_MIN);
@@ -402,7 +402,7 @@ impl Entry {
         self.phase = Phase::Up(now, Alive { ask_at, asked: 0, unanswered: 0 });
     }
 
-    /// An attempt failed, or a link was lost; true if it was one.
+    /// An attempt failed, or a link was lost. Returns true if a link was lost.
     fn failed(&mut self, now: Time, failure: TunnelFailure, words: &str, random: &mut Random) -> bool {
         let was_up = matches!(self.phase, Phase::Up(..) | Phase::Closing(_));
         if let Phase::Up(since, _) = self.phase
@@ -414,7 +414,7 @@ impl Entry {
         self.failures = self.failures.saturating_add(u32::from(!is_renewal));
         self.last_error = Some((failure, shown(words)));
         self.forget_places();
-        // Never at the same moment, so that a shell sees that the last attempt is over.
+        // Never at the same moment, so that a shell notices the end of the last attempt.
         let later = |wait: Duration| Phase::Waiting((now + wait).max(now.plus_nanos(1)));
         let slowly = failure.needs_somebody().then_some(self.tunnel.refused_wait.max(INTERVAL_MIN));
         self.phase = match self.tunnel.reconnect.wait(self.failures, random) {
@@ -441,7 +441,7 @@ impl Entry {
     }
 
     fn refused(&mut self, now: Time, listener: ListenerId, random: &mut Random) {
-        // The rest serves, so this is never given up.
+        // The rest of the tunnel works, so this is never given up.
         let backoff = Backoff { attempts_max: None, ..self.tunnel.reconnect };
         let host = &self.tunnel.ssh.host;
         let Some(place) = self.places.iter_mut().find(|place| place.listener == listener) else { return };
@@ -499,7 +499,7 @@ impl Entry {
     }
 }
 
-/// Words as they are kept, logged and shown on pages.
+/// A text as it is stored, logged and shown on pages.
 fn shown(words: &str) -> String {
     let start = Payload::Text(words).start(WORDS_MAX_BYTES);
     neutralize(start.as_str().unwrap_or_default()).into_owned()
