@@ -17,8 +17,9 @@ pub struct Backoff {
     pub cap: Duration,
     /// The random part of a wait, in percent: 0 to 100. More counts as 100.
     pub jitter_percent: u8,
-    /// How long a connection must be up to reset the count of failures. With zero, every connection
-    /// does.
+    /// How long a connection must be up to reset the count of failures.
+    ///
+    /// With zero, every connection does.
     pub stable_after: Duration,
     /// Attempts in a row, including the first. 0 counts as 1; `None` means no limit.
     pub attempts_max: Option<u32>,
@@ -39,8 +40,9 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The wait after `failures` failures in a row (at least 1). `None` if there is no further
-    /// attempt.
+    /// The wait after `failures` failures in a row (at least 1).
+    ///
+    /// `None` if there is no further attempt.
     #[must_use]
     pub fn wait(&self, failures: u32, random: &mut Random) -> Option<Duration> {
         if self.attempts_max.is_some_and(|max| failures >= max) {

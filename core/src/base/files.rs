@@ -1,5 +1,6 @@
-//! Reads files that an operator names: configurations, certificates, keys, secrets. Needs the
-//! feature `files`.
+//! Reads files that an operator names: configurations, certificates, keys, secrets.
+//!
+//! Needs the feature `files`.
 //!
 //! Each file is read up to a limit, and only if it is a regular file or a pipe. A device has no
 //! end, and opening a pipe without a writer would block for ever. A pipe, such as `<(decrypt
@@ -90,8 +91,9 @@ fn open(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
-/// Reads until the last writer has closed the pipe, or one byte more than the limit arrived. `None`
-/// if it is not a pipe.
+/// Reads until the last writer has closed the pipe, or one byte more than the limit arrived.
+///
+/// `None` if it is not a pipe.
 #[cfg(unix)]
 fn read_pipe(pipe: &mut File, kind: FileType, max_bytes: usize) -> io::Result<Option<Vec<u8>>> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};

@@ -11,9 +11,10 @@ pub struct Identity {
     pub user: Arc<str>,
     /// What the user may do; see [`may`](Self::may). Without scopes, nothing that requires one.
     pub scopes: Vec<Arc<str>>,
-    /// When the identity expires. The connection then ends as
-    /// [`Reason::SessionExpired`](crate::Reason::SessionExpired), unless the user has authenticated
-    /// again. `None`: never.
+    /// When the identity expires.
+    ///
+    /// The connection then ends as [`Reason::SessionExpired`](crate::Reason::SessionExpired),
+    /// unless the user has authenticated again. `None`: never.
     pub expires_at: Option<UnixTime>,
 }
 
@@ -31,8 +32,10 @@ impl Identity {
         self
     }
 
-    /// Whether the user has this scope. A scope that ends with `*` covers all that begin with the
-    /// part before it: `publish:*` allows publishing to every room, and `*` allows everything.
+    /// Whether the user has this scope.
+    ///
+    /// A scope that ends with `*` covers all that begin with the part before it: `publish:*` allows
+    /// publishing to every room, and `*` allows everything.
     #[must_use]
     pub fn may(&self, scope: &str) -> bool {
         self.scopes.iter().any(|has| covers(has, scope))

@@ -28,8 +28,9 @@ impl Network {
         if bits <= most { Ok(Self { address, bits }) } else { Err(NetworkError) }
     }
 
-    /// Whether it contains an address. An IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2)
-    /// counts as its IPv4 address.
+    /// Whether it contains an address.
+    ///
+    /// An IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2) counts as its IPv4 address.
     #[must_use]
     pub fn contains(self, address: IpAddr) -> bool {
         let same = |one: u128, other: u128, width: u8| {

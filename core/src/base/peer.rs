@@ -22,6 +22,7 @@ impl Peer {
     }
 
     /// Converts an IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2) into its IPv4 address.
+    ///
     /// Dual-stack sockets report IPv4 peers as mapped addresses.
     #[must_use]
     pub fn canonical(self) -> Self {

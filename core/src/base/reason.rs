@@ -135,8 +135,9 @@ reasons! {
 }
 
 impl Reason {
-    /// The stable number. 1xx: caused by the peer, 2xx: the network, 3xx: the application, 4xx: the
-    /// operator.
+    /// The stable number.
+    ///
+    /// 1xx: caused by the peer, 2xx: the network, 3xx: the application, 4xx: the operator.
     #[must_use]
     pub const fn number(self) -> u16 {
         self as u16

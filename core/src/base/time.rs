@@ -97,8 +97,9 @@ impl UnixTime {
     }
 }
 
-/// Shortest interval of repeating actions (pings, attempts, pauses between them). Shorter intervals
-/// would only keep a shell busy.
+/// Shortest interval of repeating actions (pings, attempts, pauses between them).
+///
+/// Shorter intervals would only keep a shell busy.
 pub(crate) const INTERVAL_MIN: Duration = Duration::from_millis(10);
 
 /// Treats a duration of zero as `None`.

@@ -3,19 +3,23 @@ use crate::config::Rate;
 /// Limits on open connections. A connection over a limit gets the reason and is closed at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionLimits {
-    /// Limit for all connections together, including closing and dialled ones. Range: 0, which
-    /// refuses all, to 16,777,215; larger values count as that.
+    /// Limit for all connections together, including closing and dialled ones.
+    ///
+    /// Range: 0, which refuses all, to 16,777,215; larger values count as that.
     ///
     /// Dialled connections are never refused, so the total may exceed the limit by their number.
     pub total: u32,
-    /// Limit per address: an IPv4 address or an IPv6 /64. With 0, only peers without an address and
-    /// [exempt](crate::Config::exempt) ones are accepted.
+    /// Limit per address: an IPv4 address or an IPv6 /64.
+    ///
+    /// With 0, only peers without an address and [exempt](crate::Config::exempt) ones are accepted.
     pub per_address: u32,
-    /// Rate of new connections per address. Default: `None`, no limit. Refused connections do not
-    /// count.
+    /// Rate of new connections per address. Default: `None`, no limit.
+    ///
+    /// Refused connections do not count.
     pub arrivals_per_address: Option<Rate>,
-    /// Random refusal of new connections while many are unauthenticated. Default: `None`, no
-    /// refusal.
+    /// Random refusal of new connections while many are unauthenticated.
+    ///
+    /// Default: `None`, no refusal.
     pub early_drop: Option<EarlyDrop>,
 }
 

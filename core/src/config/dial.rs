@@ -16,8 +16,9 @@ pub struct Dial {
     pub protocol: DialProtocol,
     /// When to try again. `None`: one attempt only.
     pub backoff: Option<Backoff>,
-    /// Time limit for an attempt, and again for the handshake after it. With zero, no attempt
-    /// succeeds.
+    /// Time limit for an attempt, and again for the handshake after it.
+    ///
+    /// With zero, no attempt succeeds.
     pub timeout: Duration,
 }
 

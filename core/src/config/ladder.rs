@@ -7,11 +7,13 @@ use core::time::Duration;
 /// `None` disables a step. Strikes count from 1; 0 counts as 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ladder {
-    /// The strike at which the peer is warned, if its wire can carry a warning. It is warned again
-    /// where `drop` begins.
+    /// The strike at which the peer is warned, if its wire can carry a warning.
+    ///
+    /// It is warned again where `drop` begins.
     pub warn: Option<u32>,
-    /// From this strike on, reading pauses until the rate conforms again. Nothing is lost: TCP
-    /// slows the peer down.
+    /// From this strike on, reading pauses until the rate conforms again.
+    ///
+    /// Nothing is lost: TCP slows the peer down.
     pub pause: Option<u32>,
     /// From this strike on, messages over the rate are discarded and counted.
     pub drop: Option<u32>,
@@ -19,8 +21,10 @@ pub struct Ladder {
     pub close: Option<u32>,
     /// From this strike on, the connection is closed and its address is refused for the cool-down.
     pub quarantine: Option<u32>,
-    /// The count restarts after more than this time without a strike. With zero, only strikes at
-    /// the same moment add up; with [`Duration::MAX`], strikes are never forgiven.
+    /// The count restarts after more than this time without a strike.
+    ///
+    /// With zero, only strikes at the same moment add up; with [`Duration::MAX`], strikes are never
+    /// forgiven.
     pub forgive_after: Duration,
 }
 

@@ -70,8 +70,9 @@ pub struct Listen {
     pub protocol: Protocol,
     /// Maximum number of connections. With 0, the listener refuses all. `None`: no limit.
     pub connections_max: Option<u32>,
-    /// Whether to keep sending to a peer that ended its half of the connection. If not, the
-    /// connection ends once what was queued is flushed.
+    /// Whether to keep sending to a peer that ended its half of the connection.
+    ///
+    /// If not, the connection ends once what was queued is flushed.
     pub half_open: bool,
     /// Whether warnings about limits and the reason of the end are sent to the peer as messages.
     pub notices: bool,
@@ -83,8 +84,9 @@ pub struct Listen {
     pub refuses_http: bool,
     /// Limits for its peers. `None`: those of the [`Config`](crate::Config).
     pub limits: Option<PeerLimits>,
-    /// The only networks whose peers are accepted. Empty: all. Unix peers have no address and are
-    /// always accepted.
+    /// The only networks whose peers are accepted. Empty: all.
+    ///
+    /// Unix peers have no address and are always accepted.
     pub allow: Vec<Network>,
     /// Networks whose peers are refused.
     pub deny: Vec<Network>,
@@ -95,11 +97,13 @@ pub struct Listen {
     /// The application that serves it, if there are several: see
     /// [`Hub::listen`](crate::Hub::listen).
     pub app: String,
-    /// The first message to a peer, sent by [`Greeting`](crate::kit::layer::Greeting). Empty for
-    /// none.
+    /// The first message to a peer, sent by [`Greeting`](crate::kit::layer::Greeting).
+    ///
+    /// Empty for none.
     pub welcome: String,
-    /// The prompt for a peer's input, sent by [`Greeting`](crate::kit::layer::Greeting). Empty for
-    /// none.
+    /// The prompt for a peer's input, sent by [`Greeting`](crate::kit::layer::Greeting).
+    ///
+    /// Empty for none.
     pub prompt: String,
 }
 
@@ -108,8 +112,9 @@ pub struct Listen {
 pub enum Address {
     /// A TCP address.
     Tcp(SocketAddr),
-    /// The path of a Unix socket. On Linux, `@` and a name that is not a file (the abstract
-    /// namespace of `unix(7)`).
+    /// The path of a Unix socket.
+    ///
+    /// On Linux, `@` and a name that is not a file (the abstract namespace of `unix(7)`).
     Unix(String),
     /// The name of a listener that the process inherits, for example from systemd
     /// (`sd_listen_fds(3)`).
@@ -171,8 +176,9 @@ impl Listen {
         }
     }
 
-    /// Whether only this machine can connect, judging by the address. False for inherited sockets,
-    /// whose address is unknown.
+    /// Whether only this machine can connect, judging by the address.
+    ///
+    /// False for inherited sockets, whose address is unknown.
     pub(crate) fn is_local(&self) -> bool {
         match &self.address {
             Address::Tcp(address) => address.ip().to_canonical().is_loopback(),
@@ -198,8 +204,9 @@ impl Listen {
         matches!(&self.address, Address::Unix(path) if !path.starts_with('@'))
     }
 
-    /// Whether a peer is a trusted proxy. Limits then apply to the clients that it reports, not to
-    /// the proxy itself.
+    /// Whether a peer is a trusted proxy.
+    ///
+    /// Limits then apply to the clients that it reports, not to the proxy itself.
     pub(crate) fn trusts(&self, peer: Peer) -> bool {
         let forwarded = match &self.protocol {
             Protocol::Http(http) => http.forwarded.as_ref(),
@@ -209,8 +216,9 @@ impl Listen {
             || forwarded.is_some_and(|forwarded| forwarded.trust(peer))
     }
 
-    /// The scheme, address and path, without options. A port of 0 is replaced by the port that the
-    /// system chose.
+    /// The scheme, address and path, without options.
+    ///
+    /// A port of 0 is replaced by the port that the system chose.
     #[must_use]
     pub fn bound(&self, address: &Address) -> String {
         let is_unix = match &self.address {

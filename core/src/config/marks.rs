@@ -84,10 +84,12 @@ pub struct OutboundLimits {
     /// The watermarks.
     pub marks: Marks,
     /// How long a full socket may take for what is queued, in addition to the time for its length.
+    ///
     /// With zero, only the latter applies.
     pub write_deadline: Duration,
-    /// The lowest accepted reading rate, in bytes per second. The deadline for queued output is
-    /// `write_deadline` plus its length at this rate.
+    /// The lowest accepted reading rate, in bytes per second.
+    ///
+    /// The deadline for queued output is `write_deadline` plus its length at this rate.
     pub drain_min_bytes_per_second: NonZeroU32,
     /// The policy of rooms without one of their own.
     pub slow_policy: SlowPolicy,

@@ -42,8 +42,9 @@ pub struct Config {
     pub listeners: Vec<Listen>,
     /// SSH connections, for [forwarded](crate::Address::Forwarded) listeners.
     pub tunnels: Vec<Tunnel>,
-    /// Seed of all random numbers: jitter and [`Hub::random`](crate::Hub::random). Without one,
-    /// shells use entropy of the system, and a machine uses 0.
+    /// Seed of all random numbers: jitter and [`Hub::random`](crate::Hub::random).
+    ///
+    /// Without one, shells use entropy of the system, and a machine uses 0.
     pub seed: Option<u64>,
     /// Limits on the number of connections.
     pub connections: ConnectionLimits,
@@ -95,11 +96,14 @@ pub struct Config {
     pub closing: Closing,
     /// How the server shuts down.
     pub drain: Drain,
-    /// How long a listener pauses after the process ran out of descriptors or memory. At least 10
-    /// ms; with [`Duration::MAX`] it never accepts again.
+    /// How long a listener pauses after the process ran out of descriptors or memory.
+    ///
+    /// At least 10 ms; with [`Duration::MAX`] it never accepts again.
     pub accept_backoff: Duration,
-    /// Settings of a `settings::Plan` that other components must apply; otherwise empty. A shell
-    /// refuses a configuration in which any are left, so that no setting is silently ignored.
+    /// Settings of a `settings::Plan` that other components must apply; otherwise empty.
+    ///
+    /// A shell refuses a configuration in which any are left, so that no setting is silently
+    /// ignored.
     pub unapplied: Unapplied,
 }
 
@@ -139,6 +143,7 @@ impl Config {
     }
 
     /// Removes limits on rates and numbers of connections, for load tests on your own machine.
+    ///
     /// Memory limits stay.
     #[must_use]
     pub fn unlimited(mut self) -> Self {
@@ -175,8 +180,9 @@ pub struct PeerLimits {
     pub lifetime: Option<Duration>,
 }
 
-/// Limits on how fast one connection may send. Bytes count when they arrive, messages when they are
-/// complete, including empty ones.
+/// Limits on how fast one connection may send.
+///
+/// Bytes count when they arrive, messages when they are complete, including empty ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rates {
     /// Messages per second. `None`: no limit.
@@ -203,14 +209,18 @@ impl Default for Rates {
 /// (RFC 1122 section 4.2.2.13).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closing {
-    /// Time limit for flushing. With zero, what the socket does not accept in the same turn is
-    /// lost.
+    /// Time limit for flushing.
+    ///
+    /// With zero, what the socket does not accept in the same turn is lost.
     pub flush: Duration,
-    /// How long to wait for the peer to close its half after we closed ours. With zero, it is not
-    /// waited for.
+    /// How long to wait for the peer to close its half after we closed ours.
+    ///
+    /// With zero, it is not waited for.
     pub linger: Duration,
-    /// How many bytes are read and discarded at full speed. After that, the machine reads at most
-    /// at the [rate](Rates::bytes) of bytes, or at 4 MiB per second if there is none.
+    /// How many bytes are read and discarded at full speed.
+    ///
+    /// After that, the machine reads at most at the [rate](Rates::bytes) of bytes, or at 4 MiB per
+    /// second if there is none.
     pub discard_max_bytes: u32,
 }
 
@@ -247,10 +257,12 @@ pub struct Drain {
     /// Longest time over which the closes are spread. With zero, all come at once.
     pub window: Duration,
     /// Closes per second that are fast enough, so that few connections do not use the whole window.
+    ///
     /// 0 counts as 1.
     pub closes_per_second: u32,
-    /// Time from the end of the grace period until remaining connections are dropped. With zero,
-    /// all are dropped without notice; with [`Duration::MAX`], none.
+    /// Time from the end of the grace period until remaining connections are dropped.
+    ///
+    /// With zero, all are dropped without notice; with [`Duration::MAX`], none.
     pub deadline: Duration,
 }
 

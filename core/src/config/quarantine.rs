@@ -5,8 +5,9 @@ use core::time::Duration;
 pub struct QuarantineLimits {
     /// How long an address is refused. With zero, it is not refused.
     pub cool_down: Duration,
-    /// How many addresses are stored. If the table is full, the entry that expires first is
-    /// replaced. With 0, none is stored.
+    /// How many addresses are stored.
+    ///
+    /// If the table is full, the entry that expires first is replaced. With 0, none is stored.
     pub addresses_max: u32,
 }
 

@@ -47,8 +47,9 @@ impl Rate {
         u64::try_from(nanos).unwrap_or(u64::MAX)
     }
 
-    /// How much longer than needed to pause: half the burst, or 50 ms if that is less. A peer over
-    /// the rate then wakes the machine for several units at once, not for each one.
+    /// How much longer than needed to pause: half the burst, or 50 ms if that is less.
+    ///
+    /// A peer over the rate then wakes the machine for several units at once, not for each one.
     pub(crate) fn rest(self) -> Duration {
         Duration::from_nanos(self.tolerance() / 2).min(Duration::from_millis(50))
     }

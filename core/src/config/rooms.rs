@@ -1,8 +1,9 @@
 /// Limits on the number of rooms and the length of their names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoomLimits {
-    /// Rooms in all, per [shard](crate::Shard). A room exists while it has a member there. With 0,
-    /// no connection can join.
+    /// Rooms in all, per [shard](crate::Shard). A room exists while it has a member there.
+    ///
+    /// With 0, no connection can join.
     pub total: u32,
     /// Rooms per connection. With 0, no connection can join.
     pub per_connection: u32,

@@ -129,7 +129,7 @@ pub enum Input<N> {
     HeldBack(bool),
     /// [`Machine::takes_jobs`](crate::Machine::takes_jobs).
     TakesJobs,
-    /// [`Machine::worked`](crate::Machine::job_done).
+    /// [`Machine::job_done`](crate::Machine::job_done).
     JobDone {
         /// The connection that the job was for.
         conn: ConnId,
@@ -159,6 +159,7 @@ pub enum Request {
         conn: ConnId,
     },
     /// Refuse an address for [`QuarantineLimits::cool_down`](crate::limit::QuarantineLimits).
+    ///
     /// Connections that are open stay open.
     Quarantine {
         /// The address. For an IPv6 address, its /64 network counts.
@@ -185,8 +186,9 @@ pub enum Request {
     Drain,
 }
 
-/// A refused connection. The shell writes the farewell once, as far as the socket accepts it, and
-/// drops the socket.
+/// A refused connection.
+///
+/// The shell writes the farewell once, as far as the socket accepts it, and drops the socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refusal {

@@ -56,8 +56,9 @@ pub enum Addressee {
     Shard(u8),
 }
 
-/// A message to other shards, for [`Machine::delivered`](crate::Machine::delivered). Cheap to
-/// clone.
+/// A message to other shards, for [`Machine::delivered`](crate::Machine::delivered).
+///
+/// Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Letter {

@@ -68,8 +68,9 @@ impl<C: Default> Hub<'_, C> {
         &self.state.config
     }
 
-    /// A snapshot of the counters and gauges. It copies some KiB and visits every connection, so do
-    /// not call it for every message.
+    /// A snapshot of the counters and gauges.
+    ///
+    /// It copies some KiB and visits every connection, so do not call it for every message.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.state.metrics()
@@ -83,15 +84,17 @@ impl<C: Default> Hub<'_, C> {
         self.state.contexts.get_mut(conn.index())?.as_mut()
     }
 
-    /// The address of a connection's peer. Available as long as there is a socket: at least until
-    /// `Closed`.
+    /// The address of a connection's peer.
+    ///
+    /// Available as long as there is a socket: at least until `Closed`.
     #[must_use]
     pub fn peer(&self, conn: ConnId) -> Option<Peer> {
         self.state.conns.get(conn).map(|conn| conn.peer)
     }
 
-    /// How long no byte has been read from a connection. Zero if the connection is over, if reading
-    /// is paused, or if the peer has ended its half.
+    /// How long no byte has been read from a connection.
+    ///
+    /// Zero if the connection is over, if reading is paused, or if the peer has ended its half.
     #[must_use]
     pub fn silent_for(&self, conn: ConnId) -> Duration {
         let speaks = |found: &&Conn| !found.input_ended && !found.is_unserved() && !self.state.must_wait(conn.slot());
@@ -116,20 +119,24 @@ impl<C: Default> Hub<'_, C> {
         self.state.conns.ids().filter(|&id| self.is_open(id))
     }
 
-    /// Queues a message for one connection. Returns false if the connection is over, if its wire
-    /// cannot carry a message of that length, or if this message made it a slow consumer.
+    /// Queues a message for one connection.
+    ///
+    /// Returns false if the connection is over, if its wire cannot carry a message of that length,
+    /// or if this message made it a slow consumer.
     pub fn send<'p>(&mut self, conn: ConnId, payload: impl Into<Outgoing<'p>>) -> bool {
         self.state.send(conn, payload.into())
     }
 
-    /// Queues a message for each of these connections, encoding it once per wire. Returns for how
-    /// many. A connection that is listed twice gets it twice.
+    /// Queues a message for each of these connections, encoding it once per wire.
+    ///
+    /// Returns for how many. A connection that is listed twice gets it twice.
     pub fn send_each<'p>(&mut self, conns: &[ConnId], payload: impl Into<Outgoing<'p>>) -> usize {
         self.state.send_each(conns, payload.into())
     }
 
-    /// Queues a message for every member of a room, encoding it once per wire. Returns for how
-    /// many.
+    /// Queues a message for every member of a room, encoding it once per wire.
+    ///
+    /// Returns for how many.
     ///
     /// On a server of several [shards](crate::Shard), members on other shards get it a moment later
     /// and are not counted.
@@ -174,6 +181,7 @@ impl<C: Default> Hub<'_, C> {
     }
 
     /// Queues text without a message terminator, on wires of lines. Returns false on other wires.
+    ///
     /// See [`Session::write`](crate::telnet::Session::write).
     pub fn write<'p>(&mut self, conn: ConnId, payload: impl Into<Payload<'p>>) -> bool {
         self.state.write(conn, payload.into())
@@ -211,8 +219,9 @@ impl<C: Default> Hub<'_, C> {
         self.state.with_session(conn, |session| session.set_mode(mode)).is_some()
     }
 
-    /// Requests an option from a telnet peer, as soon as it is known to speak telnet. Returns false
-    /// on other wires.
+    /// Requests an option from a telnet peer, as soon as it is known to speak telnet.
+    ///
+    /// Returns false on other wires.
     ///
     /// [`Signal::Option`](crate::telnet::Signal) reports when the option goes on or off, but not
     /// when it is refused.
@@ -225,14 +234,16 @@ impl<C: Default> Hub<'_, C> {
         self.state.with_session(conn, |session| session.disable_option(side, option)).is_some()
     }
 
-    /// Queues a subnegotiation of a telnet option (RFC 855), in the option's own format. Returns
-    /// false if the option is off.
+    /// Queues a subnegotiation of a telnet option (RFC 855), in the option's own format.
+    ///
+    /// Returns false if the option is off.
     pub fn subnegotiate(&mut self, conn: ConnId, option: u8, content: &[u8]) -> bool {
         self.state.with_session(conn, |session| session.subnegotiate(option, content)).unwrap_or(false)
     }
 
-    /// Queues a message of the Generic MUD Communication Protocol. `data` is JSON or empty. Returns
-    /// false if the option is off.
+    /// Queues a message of the Generic MUD Communication Protocol. `data` is JSON or empty.
+    ///
+    /// Returns false if the option is off.
     pub fn gmcp(&mut self, conn: ConnId, package: &str, data: &str) -> bool {
         self.state.with_session(conn, |session| session.gmcp(package, data)).unwrap_or(false)
     }
@@ -283,8 +294,9 @@ impl<C: Default> Hub<'_, C> {
         rooms.iter().map(|&room| self.state.rooms.name(room))
     }
 
-    /// Sets what happens to this room's messages when a member is slow. The default is
-    /// [`OutboundLimits::slow_policy`](crate::outbound::OutboundLimits).
+    /// Sets what happens to this room's messages when a member is slow.
+    ///
+    /// The default is [`OutboundLimits::slow_policy`](crate::outbound::OutboundLimits).
     ///
     /// If the room has members, the policy ends when the last one leaves. If it has none, the
     /// policy stays with the name until [`clear_slow_policy`](Self::clear_slow_policy), however
@@ -301,8 +313,10 @@ impl<C: Default> Hub<'_, C> {
         self.state.rooms.clear_policy(room)
     }
 
-    /// Stops reading from a connection. The handler gets no messages from it until
-    /// [`resume`](Self::resume). Its idle, silence and message deadlines are suspended meanwhile.
+    /// Stops reading from a connection.
+    ///
+    /// The handler gets no messages from it until [`resume`](Self::resume). Its idle, silence and
+    /// message deadlines are suspended meanwhile.
     pub fn pause(&mut self, conn: ConnId) {
         self.state.set_paused(conn, true);
     }
@@ -318,22 +332,25 @@ impl<C: Default> Hub<'_, C> {
         self.state.conns.get(conn).map(|conn| conn.traffic)
     }
 
-    /// The TLS parameters of a connection, as long as [`peer`](Self::peer) is known. `None` without
-    /// TLS.
+    /// The TLS parameters of a connection, as long as [`peer`](Self::peer) is known.
+    ///
+    /// `None` without TLS.
     #[must_use]
     pub fn secured(&self, conn: ConnId) -> Option<&Secured> {
         self.state.conns.get(conn)?.secured.as_deref()
     }
 
-    /// The listener that accepted a connection, as it is configured now. `None` for dialled
-    /// connections.
+    /// The listener that accepted a connection, as it is configured now.
+    ///
+    /// `None` for dialled connections.
     #[must_use]
     pub fn listen(&self, conn: ConnId) -> Option<&Listen> {
         self.state.listen_of(conn)
     }
 
-    /// A listener as it is configured now. One that was removed from the configuration stays
-    /// available while it has connections.
+    /// A listener as it is configured now.
+    ///
+    /// One that was removed from the configuration stays available while it has connections.
     #[must_use]
     pub fn listener(&self, id: ListenerId) -> Option<&Listen> {
         self.state.listeners.get(id)
@@ -345,14 +362,16 @@ impl<C: Default> Hub<'_, C> {
         self.state.conns.get(conn).map(Conn::wire_name)
     }
 
-    /// The states of the [tunnels](crate::tunnel). On a server of several shards, only the first
-    /// shard has them.
+    /// The states of the [tunnels](crate::tunnel).
+    ///
+    /// On a server of several shards, only the first shard has them.
     pub fn tunnels(&self) -> impl Iterator<Item = TunnelStatus> + '_ {
         self.state.tunnel_statuses()
     }
 
-    /// The addresses in quarantine, and until when. On a server of several shards, only the first
-    /// shard has them.
+    /// The addresses in quarantine, and until when.
+    ///
+    /// On a server of several shards, only the first shard has them.
     pub fn quarantined(&self) -> impl Iterator<Item = (AddressKey, Time)> + '_ {
         self.state.admission.quarantine.iter(self.state.now)
     }
@@ -397,8 +416,9 @@ impl<C: Default> Hub<'_, C> {
         self.state.finish(conn);
     }
 
-    /// Ends a connection for `reason`, after flushing what is queued for it. The peer gets the
-    /// reason if its wire can carry it, and the metrics count it.
+    /// Ends a connection for `reason`, after flushing what is queued for it.
+    ///
+    /// The peer gets the reason if its wire can carry it, and the metrics count it.
     pub fn end(&mut self, conn: ConnId, reason: Reason) {
         if let Some(index) = self.state.open_slot(conn) {
             self.state.end(index, reason, Ending::Flush);
@@ -428,8 +448,9 @@ impl<C: Default> Hub<'_, C> {
         self.state.send_to_shard(shard, topic, content)
     }
 
-    /// Sets the user of a connection, and what they may do from now on. Returns false if the
-    /// connection is over.
+    /// Sets the user of a connection, and what they may do from now on.
+    ///
+    /// Returns false if the connection is over.
     ///
     /// Emits [`Event::Authenticated`](crate::Event::Authenticated) if the user is another than
     /// before.
@@ -471,8 +492,9 @@ impl<C: Default> Hub<'_, C> {
         tickets.issue(conn, *now, deadline, config.tickets)
     }
 
-    /// Redeems a ticket. Returns false if it has expired, was already redeemed, or its connection
-    /// is over.
+    /// Redeems a ticket.
+    ///
+    /// Returns false if it has expired, was already redeemed, or its connection is over.
     pub fn redeem(&mut self, ticket: Ticket) -> bool {
         let redeemed = self.state.tickets.redeem(ticket);
         if redeemed {
@@ -506,8 +528,9 @@ impl<C: Default> Hub<'_, C> {
         self.state.quarantine(Peer::Address((address, 0).into()));
     }
 
-    /// Removes an address from quarantine. Returns false if it is not there, or another shard holds
-    /// it.
+    /// Removes an address from quarantine.
+    ///
+    /// Returns false if it is not there, or another shard holds it.
     pub fn release(&mut self, address: IpAddr) -> bool {
         self.state.admission.quarantine.remove(self.state.now, address.into())
     }
@@ -518,14 +541,16 @@ impl<C: Default> Hub<'_, C> {
         self.state.is_draining()
     }
 
-    /// Starts a drain once this event is over. A second call speeds it up. See
-    /// [`Drain`](crate::Drain).
+    /// Starts a drain once this event is over. A second call speeds it up.
+    ///
+    /// See [`Drain`](crate::Drain).
     pub fn drain(&mut self) {
         self.state.drain_wanted = true;
     }
 
-    /// Sets a timer, or moves it if it is set. [`Event::Timer`](crate::Event::Timer) comes `after`
-    /// from now, and never during this event.
+    /// Sets a timer, or moves it if it is set.
+    ///
+    /// [`Event::Timer`](crate::Event::Timer) comes `after` from now, and never during this event.
     ///
     /// For a timer of a connection, time in which the server did not run (because it was stopped,
     /// say) does not count: the timer measures the time that the peer had.

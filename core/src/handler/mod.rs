@@ -22,19 +22,23 @@ use core::str::FromStr;
 /// A handler needs no `async`, lock or clock, so an application is tested like a function (see
 /// [`testing`](crate::testing)). No method of the hub calls `on` before it returns.
 pub trait Handler {
-    /// Per-connection state of the application. The machine creates it when the connection opens,
-    /// and drops it after its [`Event::Closed`]. [`Hub::context`] accesses it.
+    /// Per-connection state of the application.
+    ///
+    /// The machine creates it when the connection opens, and drops it after its [`Event::Closed`].
+    /// [`Hub::context`] accesses it.
     type Context: Default;
 
-    /// Data from outside, such as a database result or a message from another thread. Use
-    /// [`NoNote`] for none.
+    /// Data from outside, such as a database result or a message from another thread.
+    ///
+    /// Use [`NoNote`] for none.
     type Note;
 
     /// Handles one event.
     fn on(&mut self, hub: &mut Hub<'_, Self::Context>, event: Event<'_, Self::Note>);
 
-    /// Whether peers send this handler passwords or tokens. If so, a [trace](crate::trace) omits what
-    /// peers send. Default: false.
+    /// Whether peers send this handler passwords or tokens.
+    ///
+    /// If so, a [trace](crate::trace) omits what peers send. Default: false.
     fn holds_secrets(&self) -> bool {
         false
     }
@@ -53,8 +57,9 @@ pub trait Handler {
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event<'a, N> {
-    /// The server has started. The first event: no connection is open yet; dials and timers can be
-    /// set.
+    /// The server has started.
+    ///
+    /// The first event: no connection is open yet; dials and timers can be set.
     Started,
     /// A connection is open. The first event that names it.
     #[non_exhaustive]
@@ -65,8 +70,9 @@ pub enum Event<'a, N> {
         peer: Peer,
         /// Whether the connection was accepted or dialled.
         origin: Origin,
-        /// The request that opened this WebSocket. `None` on other wires and for dialled
-        /// connections.
+        /// The request that opened this WebSocket.
+        ///
+        /// `None` on other wires and for dialled connections.
         request: Option<&'a Request>,
     },
     /// The user of a connection has changed: see [`Hub::identify`].
@@ -90,8 +96,9 @@ pub enum Event<'a, N> {
         /// The signal.
         signal: Signal<'a>,
     },
-    /// The peer ended its half of the connection but still receives. Only on listeners with
-    /// `half_open`; elsewhere the connection ends.
+    /// The peer ended its half of the connection but still receives.
+    ///
+    /// Only on listeners with `half_open`; elsewhere the connection ends.
     #[non_exhaustive]
     InputEnded {
         /// The connection.
@@ -126,8 +133,9 @@ pub enum Event<'a, N> {
     },
     /// A timer that [`Hub::wake`] set has expired. Timers are one-shot.
     Timer(Timer),
-    /// The answer to offloaded work is overdue. The ticket has expired and can no longer be
-    /// redeemed.
+    /// The answer to offloaded work is overdue.
+    ///
+    /// The ticket has expired and can no longer be redeemed.
     TicketExpired(Ticket),
     /// A job has finished: see [`Hub::offload`].
     #[non_exhaustive]
@@ -159,8 +167,9 @@ pub enum Event<'a, N> {
         /// When the next attempt is due. `None`: there is none, and the dial is forgotten.
         retry_at: Option<Time>,
     },
-    /// A dial ended after its connection ended, because it is not repeated. Its
-    /// [`Closed`](Self::Closed) came before.
+    /// A dial ended after its connection ended, because it is not repeated.
+    ///
+    /// Its [`Closed`](Self::Closed) came before.
     #[non_exhaustive]
     DialEnded {
         /// The dial.
@@ -196,8 +205,9 @@ pub enum Event<'a, N> {
         /// The request, as far as it could be parsed.
         request: Option<&'a Request>,
     },
-    /// The state of a [tunnel](crate::tunnel) has changed. On a server of several shards, only the
-    /// first shard gets this event.
+    /// The state of a [tunnel](crate::tunnel) has changed.
+    ///
+    /// On a server of several shards, only the first shard gets this event.
     #[non_exhaustive]
     Tunnel {
         /// The new state.

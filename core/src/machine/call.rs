@@ -29,8 +29,9 @@ impl<H: Handler> Machine<H> {
     }
 }
 
-/// Catching a panic is safe for the state: it is consistent between two calls of the hub. The
-/// handler's own state is the application's concern.
+/// Catching a panic is safe for the state: it is consistent between two calls of the hub.
+///
+/// The handler's own state is the application's concern.
 #[cfg(feature = "std")]
 impl<H: Handler> Machine<H> {
     fn panics(&mut self, event: Event<'_, H::Note>) -> bool {

@@ -55,8 +55,9 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// HTTP settings for listeners that detect the protocol. They have no settings of their own for
-    /// access.
+    /// HTTP settings for listeners that detect the protocol.
+    ///
+    /// They have no settings of their own for access.
     fn http_of_auto(&self, conn: ConnId) -> Http {
         let metrics = self.state.listen_of(conn).map_or(Access::Off, Listen::metrics_by_default);
         Http { metrics, ..Http::default() }

@@ -13,8 +13,9 @@ use crate::tls::TlsSession;
 use crate::wire::telnet::Terminal;
 use core::fmt;
 
-/// What the machine wants for one connection. A level, not an event: it can be read any number of
-/// times.
+/// What the machine wants for one connection.
+///
+/// A level, not an event: it can be read any number of times.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Intent<'a> {
@@ -214,6 +215,7 @@ impl<H: Handler> Machine<H> {
     }
 
     /// Returns a dial whose attempt may have to start or stop since it was last returned, if any.
+    ///
     /// See [`address_to_dial`](Self::address_to_dial).
     pub fn next_changed_dial(&mut self) -> Option<DialId> {
         self.state.dials.next_changed()
@@ -225,8 +227,10 @@ impl<H: Handler> Machine<H> {
         self.state.dials.get_if_wanted(dial).map(|dial| dial.address.as_str())
     }
 
-    /// Returns the next message for other shards. At the end of a turn, call it until it returns
-    /// `None`. A machine without other shards has no messages.
+    /// Returns the next message for other shards.
+    ///
+    /// At the end of a turn, call it until it returns `None`. A machine without other shards has no
+    /// messages.
     pub fn next_letter(&mut self) -> Option<(Addressee, Letter)> {
         self.state.post.next_letter()
     }

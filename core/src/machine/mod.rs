@@ -94,8 +94,9 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// The server has started. Call it once, before all other facts except
-    /// [`clock_set`](Self::clock_set).
+    /// The server has started.
+    ///
+    /// Call it once, before all other facts except [`clock_set`](Self::clock_set).
     pub fn started(&mut self, now: Time) {
         self.begin(now, &Fact::Started);
         self.state.configure_tunnels();
@@ -180,8 +181,9 @@ impl<H: Handler> Machine<H> {
         self.settle();
     }
 
-    /// A TLS handshake is complete. Only for shells that do [TLS
-    /// themselves](crate::tls::Tls::elsewhere).
+    /// A TLS handshake is complete.
+    ///
+    /// Only for shells that do [TLS themselves](crate::tls::Tls::elsewhere).
     pub fn secured(&mut self, now: Time, conn: ConnId, secured: &Secured) {
         self.begin(now, &Fact::Secured { conn, secured });
         self.state.metrics.tls_handshakes += 1;
@@ -266,8 +268,9 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Time has passed. Call it at the [`deadline`](Self::deadline); calling it earlier is
-    /// harmless.
+    /// Time has passed.
+    ///
+    /// Call it at the [`deadline`](Self::deadline); calling it earlier is harmless.
     pub fn elapsed(&mut self, now: Time) {
         self.begin(now, &Fact::Elapsed);
         let now = self.state.now;
@@ -319,8 +322,9 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// A connection of [`dials`](Self::dials) was made. Returns `None` if it is no longer wanted;
-    /// drop its socket.
+    /// A connection of [`dials`](Self::dials) was made.
+    ///
+    /// Returns `None` if it is no longer wanted; drop its socket.
     pub fn dialed(&mut self, now: Time, dial: DialId, peer: Peer) -> Option<ConnId> {
         let peer = peer.canonical();
         self.begin(now, &Fact::Dialed { dial, peer });
@@ -385,8 +389,10 @@ impl<H: Handler> Machine<H> {
         self.settle();
     }
 
-    /// Sets the wall clock. Call it at the start and whenever that clock and the machine's have
-    /// drifted apart by half a second or more.
+    /// Sets the wall clock.
+    ///
+    /// Call it at the start and whenever that clock and the machine's have drifted apart by half a
+    /// second or more.
     ///
     /// Until it is called, nothing that carries a wall-clock date is accepted.
     pub fn clock_set(&mut self, now: Time, unix: UnixTime) {
@@ -434,8 +440,9 @@ impl<H: Handler> Machine<H> {
         self.pass_over(pause);
     }
 
-    /// Takes the time of a fact and records the fact. Returns the pause before it, for
-    /// [`pass_over`](Self::pass_over).
+    /// Takes the time of a fact and records the fact.
+    ///
+    /// Returns the pause before it, for [`pass_over`](Self::pass_over).
     fn enter(&mut self, now: Time, fact: &Fact<'_, H::Note>) -> Option<Pause> {
         debug_assert!(self.state.is_settled(), "what came of the fact before was not told");
         let now = self.state.now.max(now.min(LAST));

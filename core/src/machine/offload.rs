@@ -7,8 +7,10 @@ use crate::handler::{Event, Handler};
 use crate::state::Job;
 
 impl<H: Handler> Machine<H> {
-    /// The shell runs jobs on its own thread from now on. Otherwise, a job runs at once on the
-    /// machine's thread when the handler [offloads](crate::Hub::offload) it.
+    /// The shell runs jobs on its own thread from now on.
+    ///
+    /// Otherwise, a job runs at once on the machine's thread when the handler
+    /// [offloads](crate::Hub::offload) it.
     pub fn takes_jobs(&mut self, now: Time) {
         self.begin(now, &Fact::TakesJobs);
         self.state.jobs.is_taken = true;

@@ -8,8 +8,9 @@ use crate::state::Ending;
 use crate::wire::telnet::Signal;
 use crate::wire::{Decoded, Item};
 
-/// Limit of bytes held per connection because they may not be served yet. A shell that respects
-/// [`Intent::read`] and reads less than this at a time never reaches it.
+/// Limit of bytes held per connection because they may not be served yet.
+///
+/// A shell that respects [`Intent::read`] and reads less than this at a time never reaches it.
 const HELD_MAX_BYTES: usize = 1 << 20;
 
 /// Work per turn beyond the received bytes (inflating, moving, drawing) after which other
@@ -17,8 +18,9 @@ const HELD_MAX_BYTES: usize = 1 << 20;
 const EXTRA_COST_PER_TURN: usize = 64 << 10;
 
 impl<H: Handler> Machine<H> {
-    /// Serves the messages in `bytes`. Returns how many bytes were served; the caller holds the
-    /// rest.
+    /// Serves the messages in `bytes`.
+    ///
+    /// Returns how many bytes were served; the caller holds the rest.
     #[must_use]
     pub(super) fn digest(&mut self, conn: ConnId, bytes: &mut [u8]) -> usize {
         let index = conn.slot();

@@ -9,8 +9,9 @@ use crate::handler::{Event, Handler};
 use crate::state::Ending;
 
 impl<H: Handler> Machine<H> {
-    /// As [`accepted`](Self::accepted), on the first of several [shards](crate::Shard). Returns the
-    /// shard whose [`adopted`](Self::adopted) takes the connection.
+    /// As [`accepted`](Self::accepted), on the first of several [shards](crate::Shard).
+    ///
+    /// Returns the shard whose [`adopted`](Self::adopted) takes the connection.
     ///
     /// # Errors
     /// As [`accepted`](Self::accepted).
@@ -65,8 +66,10 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Other shards are behind with messages of this one, or have caught up. While they are behind,
-    /// the machine reads from no connection, as if the application had paused all.
+    /// Other shards are behind with messages of this one, or have caught up.
+    ///
+    /// While they are behind, the machine reads from no connection, as if the application had
+    /// paused all.
     pub fn held_back(&mut self, now: Time, held: bool) {
         self.begin(now, &Fact::HeldBack(held));
         self.state.set_held_back(held);

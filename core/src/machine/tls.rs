@@ -66,8 +66,9 @@ impl<H: Handler> Machine<H> {
         self.tls.session(conn).is_some_and(TlsSession::is_cut_off)
     }
 
-    /// Decrypts received bytes and handles the plain ones. Until the client address is known and
-    /// admitted, they are only held.
+    /// Decrypts received bytes and handles the plain ones.
+    ///
+    /// Until the client address is known and admitted, they are only held.
     pub(super) fn decipher(&mut self, now: Time, conn: ConnId, bytes: &mut [u8]) {
         if self.tls.session(conn).is_none() {
             let Some(session) = self.tls_of(conn).and_then(Tls::session) else { return };

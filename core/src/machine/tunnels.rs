@@ -8,8 +8,10 @@ use crate::state::State;
 use crate::tunnel::{LinkId, TunnelIntent, TunnelReport, TunnelStatus};
 
 impl<H: Handler> Machine<H> {
-    /// An SSH connection of [`tunnels`](Self::tunnels) has changed. Peers that connect at its far
-    /// side are reported to [`accepted`](Self::accepted), with the listener of that address.
+    /// An SSH connection of [`tunnels`](Self::tunnels) has changed.
+    ///
+    /// Peers that connect at its far side are reported to [`accepted`](Self::accepted), with the
+    /// listener of that address.
     pub fn tunnel_reported(&mut self, now: Time, link: LinkId, report: &TunnelReport) {
         self.begin(now, &Fact::TunnelReported { link, report });
         let State { tunnels, random, now, .. } = &mut self.state;
@@ -21,8 +23,9 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// The SSH connections to keep open. Connections that are no longer listed must be dropped at
-    /// once.
+    /// The SSH connections to keep open.
+    ///
+    /// Connections that are no longer listed must be dropped at once.
     pub fn tunnels(&self) -> impl Iterator<Item = TunnelIntent> + '_ {
         self.state.tunnels.intents()
     }

@@ -7,8 +7,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// Counters and gauges of a machine. Counters only rise; gauges hold the value at the time of the
-/// call.
+/// Counters and gauges of a machine.
+///
+/// Counters only rise; gauges hold the value at the time of the call.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Metrics {
@@ -57,8 +58,9 @@ pub struct Metrics {
     pub queued_bytes: u64,
     /// Highest value of [`Metrics::queued_bytes`] so far (gauge).
     pub queued_bytes_peak: u64,
-    /// Memory of queued messages, in bytes (gauge). Less than [`Metrics::queued_bytes`] where
-    /// connections share messages.
+    /// Memory of queued messages, in bytes (gauge).
+    ///
+    /// Less than [`Metrics::queued_bytes`] where connections share messages.
     pub queued_memory_bytes: u64,
     /// Messages compressed, once for all recipients (counter).
     pub compressed: u64,
@@ -100,8 +102,9 @@ pub struct Metrics {
     pub log_lines_lost: u64,
     /// Shards that report that they are not ready (gauge).
     pub draining: u64,
-    /// Earliest expiry of the listeners' certificates, in seconds since 1970 (gauge). 0 if there is
-    /// none.
+    /// Earliest expiry of the listeners' certificates, in seconds since 1970 (gauge).
+    ///
+    /// 0 if there is none.
     pub certificate_expiry_secs: u64,
     /// Connections accepted only because of [`Config::dry_run`](crate::Config::dry_run) (counter).
     pub would_refuse: ByReason,
@@ -178,8 +181,9 @@ impl Metrics {
         }
     }
 
-    /// Adds the metrics of another part of the same server. The peak of queued bytes is the sum of
-    /// both peaks, which is an upper bound.
+    /// Adds the metrics of another part of the same server.
+    ///
+    /// The peak of queued bytes is the sum of both peaks, which is an upper bound.
     pub fn add(&mut self, other: &Self) {
         let mut other = other.clone();
         if self.tunnels.is_empty() {
@@ -200,8 +204,9 @@ impl Metrics {
         self.durations_longest.truncate(DURATIONS_KEPT);
     }
 
-    /// As [`add`](Self::add), from plain numbers. Surplus numbers are ignored, missing ones add
-    /// nothing.
+    /// As [`add`](Self::add), from plain numbers.
+    ///
+    /// Surplus numbers are ignored, missing ones add nothing.
     pub(crate) fn add_numbers(&mut self, numbers: &[u64]) {
         for (mine, &theirs) in self.numbers_mut().zip(numbers) {
             *mine = mine.saturating_add(theirs);

@@ -116,6 +116,7 @@ impl<C: Default> State<C> {
     }
 
     /// Closes our half of a connection, and the connection itself once the peer has ended its half.
+    ///
     /// WebSocket has no halves and telnet must answer negotiation, so those connections end.
     pub(crate) fn finish(&mut self, id: ConnId) {
         let Some(index) = self.open_slot(id) else { return };
@@ -169,8 +170,9 @@ impl<C: Default> State<C> {
         }
     }
 
-    /// Work for a connection is done. A drain that waits for it is checked again once the answer is
-    /// sent.
+    /// Work for a connection is done.
+    ///
+    /// A drain that waits for it is checked again once the answer is sent.
     pub(crate) fn work_ended(&mut self, id: ConnId) {
         let now = self.now;
         if let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.drain_waits) {

@@ -111,8 +111,9 @@ impl Gate {
     }
 }
 
-/// What a listener offered when a connection was accepted. Its configuration may have changed
-/// since.
+/// What a listener offered when a connection was accepted.
+///
+/// Its configuration may have changed since.
 #[derive(Clone, Debug)]
 pub(crate) struct Offered {
     pub(crate) protocol: Protocol,

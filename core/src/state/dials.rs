@@ -121,8 +121,9 @@ impl Dials {
         }
     }
 
-    /// An attempt failed or its connection ended. Returns the time of the next attempt; without
-    /// one, the dial is removed.
+    /// An attempt failed or its connection ended.
+    ///
+    /// Returns the time of the next attempt; without one, the dial is removed.
     pub(crate) fn disconnected(&mut self, id: DialId, now: Time, random: &mut Random) -> Option<Time> {
         let mut entry = self.take(id)?;
         if let (State::Up(_, Some(since)), Some(backoff)) = (entry.state, entry.dial.backoff)

@@ -151,8 +151,9 @@ impl<C: Default> State<C> {
         }
     }
 
-    /// When the connection's identity expires. Without a wall clock it is expired, because the time
-    /// is unknown.
+    /// When the connection's identity expires.
+    ///
+    /// Without a wall clock it is expired, because the time is unknown.
     pub(crate) fn identity_ends_at(&self, index: u32) -> Option<Time> {
         let expires_at = self.conns.at(index)?.identity.as_ref()?.expires_at?;
         Some(self.wall_clock.map_or(self.now, |clock| clock.time(expires_at)))

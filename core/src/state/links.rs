@@ -138,8 +138,9 @@ impl Tunnels {
         self.note_changes();
     }
 
-    /// Handles a report of the shell about a link; reports about earlier links are ignored. Returns
-    /// the tunnel's name and the description of a refused channel.
+    /// Handles a report of the shell about a link; reports about earlier links are ignored.
+    ///
+    /// Returns the tunnel's name and the description of a refused channel.
     pub(crate) fn reported(
         &mut self,
         now: Time,

@@ -113,8 +113,9 @@ impl Listeners {
         (self.next..).map(ListenerId)
     }
 
-    /// Drops removed listeners without connections. `counted` returns a listener's connections on
-    /// all shards.
+    /// Drops removed listeners without connections.
+    ///
+    /// `counted` returns a listener's connections on all shards.
     pub(crate) fn forget_unused(&mut self, counted: impl Fn(ListenerId) -> u32) {
         self.entries.retain(|entry| !entry.is_retired || entry.connections > 0 || counted(entry.id) > 0);
     }
@@ -147,8 +148,10 @@ impl Listeners {
         entry.paused.take().is_some()
     }
 
-    /// Accepting failed. The listener pauses, at once if the process is out of resources, otherwise
-    /// after many failures in a row. Returns true if it was not paused before.
+    /// Accepting failed.
+    ///
+    /// The listener pauses, at once if the process is out of resources, otherwise after many
+    /// failures in a row. Returns true if it was not paused before.
     pub(crate) fn accept_failed(&mut self, id: ListenerId, failure: AcceptFailure, until: Time) -> bool {
         let Some(place) = self.place(id).filter(|&place| !self.entries[place].is_retired) else { return false };
         let entry = &mut self.entries[place];

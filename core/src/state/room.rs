@@ -64,8 +64,9 @@ impl Rooms {
         room.into_iter().flat_map(|room| room.groups.iter().flat_map(|group| group.members.iter().copied()))
     }
 
-    /// Sets the policy of a room. If the room has members, it ends with the last one; otherwise it
-    /// stays.
+    /// Sets the policy of a room.
+    ///
+    /// If the room has members, it ends with the last one; otherwise it stays.
     pub(crate) fn set_policy(&mut self, name: &str, policy: SlowPolicy, limits: &RoomLimits) -> Result<(), JoinError> {
         check_name(name, limits)?;
         let room = self.numbers.get(name).and_then(|&number| self.rooms.get_mut(number as usize)?.as_mut());

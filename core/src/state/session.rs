@@ -62,8 +62,9 @@ impl<C: Default> State<C> {
         self.deliver_as(index, Some(SlowPolicy::Close), Line::Drawn)
     }
 
-    /// Queues a wire's answers when more input may change the edited line. Returns whether there
-    /// were any.
+    /// Queues a wire's answers when more input may change the edited line.
+    ///
+    /// Returns whether there were any.
     pub(crate) fn deliver_answers(&mut self, index: u32) -> bool {
         self.deliver_as(index, Some(SlowPolicy::Close), Line::Later)
     }

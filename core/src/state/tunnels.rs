@@ -10,8 +10,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 impl<C: Default> State<C> {
-    /// Applies the tunnels of the configuration. On a server of several shards, the first shard has
-    /// them.
+    /// Applies the tunnels of the configuration.
+    ///
+    /// On a server of several shards, the first shard has them.
     pub(crate) fn configure_tunnels(&mut self) {
         if self.post.shard.number() > 0 {
             return;

@@ -20,13 +20,16 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 /// Certificate files and client-certificate policy of a TLS listener.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The server's certificates. A peer gets the first one that matches its requested server name
-    /// (RFC 6066 section 3). If none matches, or it requests no name, it gets the first one.
+    /// The server's certificates.
+    ///
+    /// A peer gets the first one that matches its requested server name (RFC 6066 section 3). If
+    /// none matches, or it requests no name, it gets the first one.
     pub certificates: Vec<CertificateFiles>,
     /// Whether peers must show certificates.
     pub clients: ClientCertificates,
-    /// The ALPN protocols, in order of preference (RFC 7301). A peer that offers only others is
-    /// refused; a peer that offers none is not.
+    /// The ALPN protocols, in order of preference (RFC 7301).
+    ///
+    /// A peer that offers only others is refused; a peer that offers none is not.
     pub protocols: Vec<String>,
     /// Whether to refuse TLS 1.2 and speak only TLS 1.3.
     pub only_1_3: bool,

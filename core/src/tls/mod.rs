@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 let certificate = CertificateFiles { certificate: "cert.pem".into(), key: "key.pem".into() };
 let files = TlsFiles { certificates: vec![certificate], ..TlsFiles::default() };
-// Which ciphers there are is for the program to choose: rustls with its feature `ring`, here.
+// The program chooses the ciphers. Here: rustls with its feature `ring`.
 let provider = Arc::new(rustls::crypto::ring::default_provider());
 let tickets = Tickets::new(rustls::crypto::ring::Ticketer::new);
 let listen: Listen = "telnet://0.0.0.0:992".parse()?;
@@ -123,8 +123,9 @@ impl Tls {
         }
     }
 
-    /// Creates a connection's session. `None` if another component does TLS, or the configuration
-    /// is unusable.
+    /// Creates a connection's session.
+    ///
+    /// `None` if another component does TLS, or the configuration is unusable.
     #[cfg(feature = "tls")]
     pub(crate) fn session(&self) -> Option<TlsSession> {
         match &self.spoken {

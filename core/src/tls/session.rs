@@ -109,8 +109,10 @@ impl TlsSession {
         }
     }
 
-    /// Whether the client certificate is acceptable. A full handshake has verified it; a resumed
-    /// one has not, and its ticket may be old or from another listener.
+    /// Whether the client certificate is acceptable.
+    ///
+    /// A full handshake has verified it; a resumed one has not, and its ticket may be old or from
+    /// another listener.
     fn admits(&self) -> bool {
         let (Some(check), true) = (&self.check, self.is_resumed()) else { return true };
         match self.connection.peer_certificates().and_then(<[_]>::split_first) {

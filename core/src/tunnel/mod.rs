@@ -81,8 +81,9 @@ impl Tunnel {
     }
 }
 
-/// Keep-alive requests to the SSH server (`keepalive@openssh.com`). Any received byte counts as an
-/// answer.
+/// Keep-alive requests to the SSH server (`keepalive@openssh.com`).
+///
+/// Any received byte counts as an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeepAlive {
     /// Time between two requests. At least 10 ms.
@@ -98,8 +99,9 @@ impl Default for KeepAlive {
     }
 }
 
-/// An SSH server and how to authenticate there. The machine only passes it to the SSH
-/// implementation.
+/// An SSH server and how to authenticate there.
+///
+/// The machine only passes it to the SSH implementation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ssh {
     /// Host name or address.
@@ -108,8 +110,9 @@ pub struct Ssh {
     pub port: u16,
     /// User name.
     pub user: String,
-    /// Private key file in OpenSSH format, encrypted or not. `None`: keys of the agent. If a file
-    /// with the same name and `-cert.pub` exists, it is the certificate.
+    /// Private key file in OpenSSH format, encrypted or not. `None`: keys of the agent.
+    ///
+    /// If a file with the same name and `-cert.pub` exists, it is the certificate.
     pub key_path: Option<String>,
     /// Passphrase of the private key.
     pub key_passphrase: Option<Passphrase>,
@@ -125,8 +128,9 @@ pub struct Ssh {
     pub accept_new: bool,
     /// Jump hosts, in order. The same keys and files apply to them.
     pub jumps: Vec<Jump>,
-    /// Limit of bytes that one connection may receive ahead of being served. Above it, the
-    /// connection ends as [`RateLimited`](crate::Reason::RateLimited).
+    /// Limit of bytes that one connection may receive ahead of being served.
+    ///
+    /// Above it, the connection ends as [`RateLimited`](crate::Reason::RateLimited).
     ///
     /// An idle connection uses no memory for this. With 0, a connection that is ahead at all is
     /// closed.
@@ -268,8 +272,9 @@ impl fmt::Display for RemoteBind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TunnelId(pub u32);
 
-/// Identifies one attempt to connect a tunnel, and its SSH connection. Reports about earlier
-/// attempts are ignored.
+/// Identifies one attempt to connect a tunnel, and its SSH connection.
+///
+/// Reports about earlier attempts are ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId {
     /// The tunnel.

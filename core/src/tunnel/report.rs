@@ -14,9 +14,10 @@ pub enum TunnelReport {
     Failed {
         /// How it failed.
         failure: TunnelFailure,
-        /// A description for people: what failed, where, and what to do. The first 1,024 bytes are
-        /// kept, without what [`neutralize`](crate::text::neutralize) removes, because the server
-        /// may have written some.
+        /// A description for people: what failed, where, and what to do.
+        ///
+        /// The first 1,024 bytes are kept, without what [`neutralize`](crate::text::neutralize)
+        /// removes, because the server may have written some.
         words: String,
     },
     /// The server listens for a listener.
@@ -85,8 +86,9 @@ impl TunnelFailure {
         Self::Renewed,
     ];
 
-    /// Whether retrying is pointless without operator action. Such failures are retried slowly and
-    /// evenly.
+    /// Whether retrying is pointless without operator action.
+    ///
+    /// Such failures are retried slowly and evenly.
     #[must_use]
     pub const fn needs_somebody(self) -> bool {
         matches!(self, Self::HostKey | Self::Authentication | Self::PrivateKey)

@@ -5,8 +5,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-/// An SSH connection that the machine wants. A level: connections that are no longer listed must be
-/// dropped at once.
+/// An SSH connection that the machine wants.
+///
+/// A level: connections that are no longer listed must be dropped at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TunnelIntent {
     /// The attempt.

@@ -213,8 +213,9 @@ impl Decoder {
         }
     }
 
-    /// Whether the decoder can yield more without further input. Call `decode` then, if necessary
-    /// with an empty input.
+    /// Whether the decoder can yield more without further input.
+    ///
+    /// Call `decode` then, if necessary with an empty input.
     #[must_use]
     pub fn is_ahead(&self) -> bool {
         match self {

@@ -43,8 +43,9 @@ impl<N> Recorder<N> {
         Self { sink, note: |note| note.to_string(), verbatim: false, conceals: false }
     }
 
-    /// Records everything, including passwords and tokens. Such a trace can be replayed, and is
-    /// itself a secret.
+    /// Records everything, including passwords and tokens.
+    ///
+    /// Such a trace can be replayed, and is itself a secret.
     #[must_use]
     pub fn verbatim(self) -> Self {
         Self { verbatim: true, ..self }

@@ -73,8 +73,9 @@ impl<'a, A: App> Scope<'a, A> {
         negotiated(message, |message| self.hub.publish_except(room, except, message))
     }
 
-    /// Answers a [deferred](crate::kit::rpc::Rpc::deferred) call. Returns false if the caller no
-    /// longer waits.
+    /// Answers a [deferred](crate::kit::rpc::Rpc::deferred) call.
+    ///
+    /// Returns false if the caller no longer waits.
     pub fn answer(&mut self, ticket: Ticket, result: Result<impl Serialize, RpcError>) -> bool {
         let result = result.and_then(|result| serde_json::to_string(&result).map_err(RpcError::from));
         self.calls.answer(&mut self.hub, ticket, &result)
@@ -135,14 +136,17 @@ impl<A: App> Cx<'_, A> {
         self.scope().send_as(conn, message)
     }
 
-    /// Sends a value to this connection as JSON, also to people. Returns false if it cannot be sent
-    /// or serialized.
+    /// Sends a value to this connection as JSON, also to people.
+    ///
+    /// Returns false if it cannot be sent or serialized.
     pub fn reply_json(&mut self, message: &impl Serialize) -> bool {
         serde_json::to_string(message).is_ok_and(|json| self.reply(&json))
     }
 
-    /// Adds this connection to a room. The room must be [open](super::Service::rooms), or the user
-    /// must have the scope `join:` followed by its name.
+    /// Adds this connection to a room.
+    ///
+    /// The room must be [open](super::Service::rooms), or the user must have the scope `join:`
+    /// followed by its name.
     ///
     /// # Errors
     /// If the user may not join or a limit of [`RoomLimits`](crate::RoomLimits) is reached.
@@ -171,8 +175,9 @@ impl<A: App> Cx<'_, A> {
         Ok(self.scope().publish_as_except(room, &[conn], message))
     }
 
-    /// Calls a method of the peer (JSON-RPC 2.0). `then` is called once: with the result, or with
-    /// why there is none within `deadline`.
+    /// Calls a method of the peer (JSON-RPC 2.0).
+    ///
+    /// `then` is called once: with the result, or with why there is none within `deadline`.
     ///
     /// # Errors
     /// If the connection is over or a limit of [`TicketLimits`](crate::TicketLimits) is reached.
@@ -193,8 +198,9 @@ impl<A: App> Cx<'_, A> {
         self.calls.call(&mut self.hub, self.conn, method, &params, deadline, then)
     }
 
-    /// Sends a notification to the peer (JSON-RPC 2.0 section 4.1). Returns false if it cannot be
-    /// sent.
+    /// Sends a notification to the peer (JSON-RPC 2.0 section 4.1).
+    ///
+    /// Returns false if it cannot be sent.
     pub fn notify(&mut self, method: &str, params: &impl Serialize) -> bool {
         let params = serde_json::to_string(params);
         params.is_ok_and(|params| Calls::<A>::notify(&mut self.hub, self.conn, method, &params))

@@ -55,7 +55,9 @@ impl<A: App> Default for Hooks<A> {
     }
 }
 
-/// Hooks. Each kind of event, except [`every`](Self::every), has one function; setting another one
+/// Hooks.
+///
+/// Each kind of event, except [`every`](Self::every), has one function; setting another one
 /// replaces it.
 impl<A: App> Service<A> {
     /// Called for text that is neither a JSON object or array nor a command.
@@ -75,8 +77,9 @@ impl<A: App> Service<A> {
         self
     }
 
-    /// Called when a connection opens. The peer gets an error, if returned, and the connection ends
-    /// as [`Reason::Forbidden`].
+    /// Called when a connection opens.
+    ///
+    /// The peer gets an error, if returned, and the connection ends as [`Reason::Forbidden`].
     #[must_use]
     pub fn on_open<O: Outcome>(mut self, mut act: impl FnMut(&mut A, &mut Cx<'_, A>) -> O + Send + 'static) -> Self {
         self.hooks.opened = Some(Box::new(move |app, cx, _| act(app, cx).into_result()));
@@ -117,8 +120,9 @@ impl<A: App> Service<A> {
         self
     }
 
-    /// Called when the server begins to drain. It closes its connections over the next moments,
-    /// each with an [`on_close`](Self::on_close).
+    /// Called when the server begins to drain.
+    ///
+    /// It closes its connections over the next moments, each with an [`on_close`](Self::on_close).
     #[must_use]
     pub fn on_drain(mut self, act: impl FnMut(&mut A, &mut Scope<'_, A>) + Send + 'static) -> Self {
         self.hooks.draining = Some(Box::new(act));

@@ -52,8 +52,9 @@ pub(crate) struct Rules<'a> {
 }
 
 impl Admission {
-    /// Accepts a peer, or returns the first reason not to. What is not enforced is counted in
-    /// `would_refuse`.
+    /// Accepts a peer, or returns the first reason not to.
+    ///
+    /// What is not enforced is counted in `would_refuse`.
     pub(crate) fn admit(
         &mut self,
         rules: Rules<'_>,

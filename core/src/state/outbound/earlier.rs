@@ -90,8 +90,9 @@ impl Earlier {
         }
     }
 
-    /// The first segment of a room that reaches beyond the `begun` bytes at the front. Returns its
-    /// place, the segment, and how many of those bytes it has.
+    /// The first segment of a room that reaches beyond the `begun` bytes at the front.
+    ///
+    /// Returns its place, the segment, and how many of those bytes it has.
     pub(super) fn oldest(&mut self, room: u32, begun: u32) -> Option<(usize, Segment, u32)> {
         let (mut place, held) = self.behind(begun);
         if held > 0 {
@@ -133,8 +134,9 @@ impl Earlier {
         (place, held)
     }
 
-    /// Replaces the segment at a place with its rest, after part of it was skipped. The rest is not
-    /// empty.
+    /// Replaces the segment at a place with its rest, after part of it was skipped.
+    ///
+    /// The rest is not empty.
     pub(super) fn shorten(&mut self, place: usize, rest: Segment) {
         if let Some(segment) = self.segments.get_mut(place) {
             *segment = rest;

@@ -173,6 +173,7 @@ impl Logs {
     }
 
     /// Skips the oldest whole messages of a segment from `from` on, until `excess` bytes are gone.
+    ///
     /// Returns the segment's new start and the number of skipped messages.
     pub(super) fn skip(&self, segment: Segment, from: u32, excess: usize) -> (u32, u64) {
         let ends = &self.logs[segment.log as usize].ends;

@@ -378,8 +378,9 @@ impl Outbound {
         Ok(Segment { log, start, end, room })
     }
 
-    /// Appends a segment to a queue. Returns false if the slow policy refused it. Without a policy,
-    /// nothing is refused.
+    /// Appends a segment to a queue. Returns false if the slow policy refused it.
+    ///
+    /// Without a policy, nothing is refused.
     fn push(&mut self, index: u32, segment: Segment, policy: Option<SlowPolicy>) -> bool {
         let at = index as usize;
         if segment.is_empty() {

@@ -7,8 +7,9 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 
 impl Outbound {
-    /// Returns the first difference from a recount. `encoding_of` is the encoding of the connection
-    /// in a slot, if there is one.
+    /// Returns the first difference from a recount.
+    ///
+    /// `encoding_of` is the encoding of the connection in a slot, if there is one.
     pub(crate) fn recount(&self, encoding_of: impl Fn(u32) -> Option<u16>) -> Recounted {
         let mut references = BTreeMap::<u32, u32>::new();
         let mut queued = 0;

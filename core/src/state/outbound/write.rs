@@ -31,8 +31,9 @@ impl Outbound {
         slices.filter(|slice| !slice.is_empty())
     }
 
-    /// The layer below has taken `bytes` bytes from the front without writing them yet. They no
-    /// longer change, and the message that they end in must follow completely.
+    /// The layer below has taken `bytes` bytes from the front without writing them yet.
+    ///
+    /// They no longer change, and the message that they end in must follow completely.
     pub(crate) fn sealed(&mut self, index: u32, bytes: usize) {
         let at = index as usize;
         if self.queues[at].begun == 0 && !self.queues[at].control.is_empty() {
@@ -61,8 +62,9 @@ impl Outbound {
         self.slices(index).take(parts)
     }
 
-    /// The socket accepted `bytes` bytes of [`slices`](Self::slices). Returns how many of them were
-    /// queued.
+    /// The socket accepted `bytes` bytes of [`slices`](Self::slices).
+    ///
+    /// Returns how many of them were queued.
     pub(crate) fn wrote(&mut self, now: Time, index: u32, bytes: usize) -> usize {
         let at = index as usize;
         let pending = self.pending(index);

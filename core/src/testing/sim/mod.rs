@@ -25,7 +25,7 @@
 //!     world.run(200);
 //!     world.settle();
 //!     assert!(world.actor(ann).heard().starts_with(&["hello".into()]));
-//!     assert!(world.actor(bob).heard().len() <= 2); // Its link may have broken, or it was told of the end.
+//!     assert!(world.actor(bob).heard().len() <= 2); // Its link may have broken, or it also got a closing notice.
 //! }
 //! ```
 //!
@@ -99,8 +99,9 @@ pub struct World<H: Handler, A> {
 
 type OnLetter<H> = Box<dyn FnMut(&mut H, &Letter)>;
 
-/// Faults of [`World::run`] besides those of links. The default faults can happen to any server;
-/// the others are opt-in.
+/// Faults of [`World::run`] besides those of links.
+///
+/// The default faults can happen to any server; the others are opt-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Faults {
@@ -214,6 +215,7 @@ where
     }
 
     /// Calls `call` with a shard's handler before a message from another shard is delivered there.
+    ///
     /// For a model of who should receive what.
     #[must_use]
     pub fn on_letter(mut self, call: impl FnMut(&mut H, &Letter) + 'static) -> Self {
@@ -232,8 +234,9 @@ where
         self.add_to(place, link, actor)
     }
 
-    /// Adds a peer that connects to a listener from the address `from`. With `returns`, it
-    /// reconnects whenever its connection is over. Returns its number.
+    /// Adds a peer that connects to a listener from the address `from`.
+    ///
+    /// With `returns`, it reconnects whenever its connection is over. Returns its number.
     pub fn add_from(&mut self, from: Peer, listener: u32, returns: bool, link: Link, actor: A) -> usize {
         self.add_to(Place { listener: ListenerId(listener), from: Some(from), returns, elsewhere: false }, link, actor)
     }
@@ -317,8 +320,9 @@ where
         self.now
     }
 
-    /// The [trace](crate::trace) of the run. With several shards, that of the first one. It
-    /// contains decrypted bytes.
+    /// The [trace](crate::trace) of the run. With several shards, that of the first one.
+    ///
+    /// It contains decrypted bytes.
     #[must_use]
     pub fn trace(&self) -> &str {
         self.nodes[0].machine.recorded()
