@@ -1,5 +1,4 @@
-//! A sans-I/O server core for long-lived connections: a pure state machine that receives facts and
-//! shows intentions.
+//! A sans-I/O server core for long-lived connections: a state machine of facts and intentions.
 //!
 //! It implements connections, framing, rooms and fan-out, limits, timers, slow receivers, closing
 //! and draining for one application handler. It does no I/O: it uses no socket, thread, clock or

@@ -51,8 +51,10 @@ impl Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AcceptFailure {
-    /// The process or the system is out of descriptors or memory (`EMFILE`, `ENFILE`, `ENOBUFS`,
-    /// `ENOMEM`). Accepting again at once would fail again and spin.
+    /// Out of descriptors or memory, in the process or the system. Accepting again at once would
+    /// spin.
+    ///
+    /// `EMFILE`, `ENFILE`, `ENOBUFS` or `ENOMEM`.
     Exhausted,
     /// One connection was lost before it was accepted. The next attempt may succeed.
     Transient,
@@ -141,8 +143,7 @@ impl From<&std::io::Error> for Failure {
 
 #[cfg(feature = "std")]
 impl From<&std::io::Error> for AcceptFailure {
-    /// Uses the error numbers that Linux, macOS and the BSDs share, except for `ENOBUFS`, where
-    /// they differ.
+    /// Uses the error numbers shared by Linux, macOS and the BSDs; `ENOBUFS` differs between them.
     fn from(error: &std::io::Error) -> Self {
         const ENOMEM: i32 = 12;
         const ENFILE: i32 = 23;

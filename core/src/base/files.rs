@@ -57,8 +57,7 @@ pub fn read_text(path: &Path) -> io::Result<String> {
     text(read(path, TEXT_MAX_BYTES)?)
 }
 
-/// Reads the first line of a file of at most [`SECRET_MAX_BYTES`], trimmed and without a byte order
-/// mark.
+/// Reads the first line of a UTF-8 file of at most [`SECRET_MAX_BYTES`], trimmed.
 ///
 /// # Errors
 /// As [`read`], or if the file is not UTF-8.
@@ -77,8 +76,7 @@ fn text(mut bytes: Vec<u8>) -> io::Result<String> {
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// Opens a file without waiting for the writer of a pipe, and without making a terminal the
-/// controlling terminal.
+/// Opens a file without blocking on a pipe, and without acquiring a controlling terminal.
 #[cfg(unix)]
 fn open(path: &Path) -> io::Result<File> {
     use rustix::fs::{Mode, OFlags};

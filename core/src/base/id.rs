@@ -30,8 +30,7 @@ impl ConnId {
         (self.place >> INDEX_BITS) as u8
     }
 
-    /// The slot in its shard's table of connections: dense, from 0, reused after the connection's
-    /// end.
+    /// Its slot in the shard's table of connections: dense, from 0, reused after its end.
     #[must_use]
     pub const fn index(self) -> usize {
         self.slot() as usize

@@ -3,8 +3,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-/// The user of a connection and their scopes, as authenticated by the application or by
-/// [`auth`](crate::kit::auth). See [`Hub::identify`](crate::Hub::identify).
+/// The user of a connection and their scopes; see [`Hub::identify`](crate::Hub::identify).
+///
+/// The application or [`auth`](crate::kit::auth) has authenticated the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The user's name: the same for all connections of one user.

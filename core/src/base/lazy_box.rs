@@ -3,8 +3,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 
-/// A value that most connections do not need: allocated on first use, and freed when it is taken
-/// out.
+/// A value that most connections do not need. It is allocated only while it is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rare<T>(Option<Box<T>>);
 

@@ -1,7 +1,6 @@
 use core::time::Duration;
 
-/// A small seeded generator (`SplitMix64`, Steele, Lea and Flood 2014) for jitter and for
-/// applications.
+/// A seeded generator (`SplitMix64`, Steele, Lea and Flood 2014) for jitter and for applications.
 ///
 /// Not for secrets. The same seed gives the same numbers on every machine.
 #[derive(Clone, Debug)]

@@ -67,13 +67,13 @@ reasons! {
     Silent = 106, "silent", Peer, "nothing was received for too long";
     /// The ladder's close step: too many messages or bytes for too long.
     RateLimited = 107, "rate_limited", Peer, "too many messages or bytes in too short a time";
-    /// The peer reads too slowly: its queue would exceed the maximum in bytes, or the write
-    /// deadline passed.
+    /// The peer reads too slowly: its output queue or the write deadline exceeded its limit.
     SlowConsumer = 108, "slow_consumer", Peer, "the peer reads too slowly";
     /// The ladder's last step, and the refusal of that address until the cool-down is over.
     Quarantined = 109, "quarantined", Peer, "this address is refused for a while";
-    /// The first bytes are of a protocol that the listener does not speak: TLS, or an HTTP request
-    /// where that is [refused](crate::Listen::refuses_http).
+    /// The peer speaks a protocol that the listener does not.
+    ///
+    /// TLS, or an HTTP request where those are [refused](crate::Listen::refuses_http).
     WrongProtocol = 110, "wrong_protocol", Peer, "this port speaks another protocol";
     /// An HTTP request that is malformed or not accepted.
     BadRequest = 111, "bad_request", Peer, "the request is not accepted";
@@ -103,9 +103,10 @@ reasons! {
     NetworkError = 202, "network_error", Network, "the connection failed";
     /// The [tunnel](crate::tunnel) of the connection was lost.
     TunnelLost = 203, "tunnel_lost", Network, "the tunnel to the server was lost";
-    /// Under TLS: the input ended without `close_notify` (RFC 8446 section 6.1), so it may have
-    /// been cut off in transit. An incomplete message is discarded. Some clients always close like
-    /// this.
+    /// The input ended without the `close_notify` of TLS, so it may have been cut off in transit.
+    ///
+    /// An incomplete message is discarded. Some clients always close like this. RFC 8446 section
+    /// 6.1.
     Truncated = 204, "truncated", Network, "the connection ended without TLS close_notify";
     /// The application closed the connection.
     Application = 300, "application", Application, "the application closed the connection";
@@ -127,8 +128,9 @@ reasons! {
     AddressFull = 404, "address_full", Operator, "this address has too many connections";
     /// The address is not allowed; see [`Listen::allow`](crate::Listen) and `deny`.
     AddressRefused = 405, "address_refused", Operator, "this address is not allowed here";
-    /// The address opens connections too fast; see
-    /// [`ConnectionLimits::arrivals_per_address`](crate::limit::ConnectionLimits).
+    /// The address opens connections too fast.
+    ///
+    /// See [`ConnectionLimits::arrivals_per_address`](crate::limit::ConnectionLimits).
     AddressTooFast = 406, "address_too_fast", Operator, "this address connects too often";
     /// Too many connections are unauthenticated; see [`EarlyDrop`](crate::limit::EarlyDrop).
     ServerBusy = 407, "server_busy", Operator, "the server is busy, try again";

@@ -58,8 +58,7 @@ fn acts(c: char) -> bool {
             | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Appends `text` to `out` as the inside of a JSON string, with minimal escaping (RFC 8259 section
-/// 7).
+/// Appends `text` to `out`, escaped as the inside of a JSON string (RFC 8259 section 7).
 pub fn json_escape(text: &str, out: &mut String) {
     for c in text.chars() {
         match c {

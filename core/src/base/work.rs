@@ -51,8 +51,7 @@ mod counting {
     pub const BASE: u64 = 100_000;
     /// Steps per byte of a fact.
     pub const PER_BYTE: u64 = 24;
-    /// Steps per byte of the longest message, because a fact may complete a message that mostly
-    /// arrived before.
+    /// Steps per byte of the longest message: a fact may complete one that mostly arrived before.
     pub const PER_BUDGET_BYTE: u64 = 8;
     /// Steps per message that may be served in a turn.
     pub const PER_MESSAGE: u64 = 64;

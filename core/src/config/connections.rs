@@ -30,8 +30,10 @@ impl Default for ConnectionLimits {
     }
 }
 
-/// Refuses new connections at random while many are not [authenticated](crate::Hub::identify), so
-/// that a flood of them leaves room for peers that will authenticate.
+/// Refuses new connections at random while many are unauthenticated.
+///
+/// A flood of connections that never authenticate then leaves room for peers that will. See
+/// [`Hub::identify`](crate::Hub::identify).
 ///
 /// Below `begin` unauthenticated connections, none is refused; from `full` on, all are. In between,
 /// the probability rises linearly (as random early detection, Floyd and Jacobson 1993).

@@ -50,8 +50,7 @@ impl Dial {
         }
     }
 
-    /// As [`lines`](Self::lines), for the WebSocket at `target`: a path such as `/`, with an
-    /// optional query.
+    /// As [`lines`](Self::lines), for the WebSocket at `target`, such as `/`, or `/chat?room=a`.
     #[must_use]
     pub fn websocket(address: impl Into<String>, target: impl Into<String>) -> Self {
         let protocol = DialProtocol::WebSocket(Arc::new(OpeningHandshake::new(target)));

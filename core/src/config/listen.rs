@@ -76,8 +76,9 @@ pub struct Listen {
     pub half_open: bool,
     /// Whether warnings about limits and the reason of the end are sent to the peer as messages.
     pub notices: bool,
-    /// Whether connections on lines, telnet and frames end as
-    /// [`Reason::WrongProtocol`](crate::Reason::WrongProtocol) if they begin with an HTTP request.
+    /// Whether connections end if they begin with an HTTP request, on lines, telnet and frames.
+    ///
+    /// Their reason is [`Reason::WrongProtocol`](crate::Reason::WrongProtocol).
     ///
     /// Nothing of the request is served. Any web page can make a browser send a request to any
     /// port, followed by lines of the page's choice.
@@ -94,7 +95,7 @@ pub struct Listen {
     pub proxies: Option<Proxies>,
     /// TLS settings. `None`: no TLS.
     pub tls: Option<Tls>,
-    /// The application that serves it, if there are several: see
+    /// The application that serves it, if there are several. See
     /// [`Hub::listen`](crate::Hub::listen).
     pub app: String,
     /// The first message to a peer, sent by [`Greeting`](crate::kit::layer::Greeting).
@@ -116,8 +117,7 @@ pub enum Address {
     ///
     /// On Linux, `@` and a name that is not a file (the abstract namespace of `unix(7)`).
     Unix(String),
-    /// The name of a listener that the process inherits, for example from systemd
-    /// (`sd_listen_fds(3)`).
+    /// The name of an inherited listener, for example from systemd (`sd_listen_fds(3)`).
     Inherited(String),
     /// An address on the far side of a [tunnel](crate::tunnel).
     Forwarded(Forward),

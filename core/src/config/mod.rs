@@ -48,8 +48,9 @@ pub struct Config {
     pub seed: Option<u64>,
     /// Limits on the number of connections.
     pub connections: ConnectionLimits,
-    /// Networks whose peers are exempt from limits per address, quarantine and [early
-    /// drop](ConnectionLimits::early_drop).
+    /// Networks whose peers are exempt from some limits.
+    ///
+    /// Those are limits per address, quarantine and [early drop](ConnectionLimits::early_drop).
     pub exempt: Vec<Network>,
     /// Whether limits per address, networks, early drops and rates are only counted, not enforced.
     ///
@@ -70,27 +71,31 @@ pub struct Config {
     pub rooms: RoomLimits,
     /// Limits on offloaded work.
     pub tickets: TicketLimits,
-    /// Closes a connection without a complete *message* for this long as
-    /// [`Idle`](crate::Reason::Idle).
+    /// Longest time without a complete *message*. Default: `None`.
+    ///
+    /// The connection then ends as [`Idle`](crate::Reason::Idle).
     ///
     /// Default: `None`. `None` and zero disable it: a peer that only listens is normal. The timer
     /// is suspended while the machine does not read from the peer. It continues after a peer has
     /// ended its half.
     pub idle: Option<Duration>,
-    /// How long before the idle timeout the peer is warned, if its listener has
+    /// How long before the idle timeout to warn the peer, on listeners with
     /// [`notices`](Listen::notices).
     ///
     /// Default: `None`. `None`, zero and values not less than `idle` disable it.
     pub idle_warning: Option<Duration>,
-    /// Closes a connection without a single *byte* for this long as
-    /// [`Silent`](crate::Reason::Silent).
+    /// Longest time without a *byte*. Default: `None`.
+    ///
+    /// The connection then ends as [`Silent`](crate::Reason::Silent).
     ///
     /// Default: `None`. `None` and zero leave dead peers to the network: shells enable TCP
     /// keep-alive. The timer is suspended while the machine does not read from the peer. It ends
     /// when a peer ends its half, because the peer can then send nothing.
     pub silence: Option<Duration>,
-    /// Closes a connection of this age as [`SessionExpired`](crate::Reason::SessionExpired), even
-    /// if it is active. Default: `None`. `None` and zero disable it.
+    /// Longest duration of a connection, even if it is active. Default: `None`.
+    ///
+    /// It then ends as [`SessionExpired`](crate::Reason::SessionExpired). `None` and zero disable
+    /// it.
     pub lifetime: Option<Duration>,
     /// How connections end.
     pub closing: Closing,
@@ -194,16 +199,14 @@ pub struct Rates {
 }
 
 impl Default for Rates {
-    /// 1,000 messages and 4 MiB per second, each with a burst of twice that; peers that exceed them
-    /// are slowed down.
+    /// 1,000 messages and 4 MiB per second, with bursts of twice that, and the default ladder.
     fn default() -> Self {
         let rate = |per_second| Rate::new(per_second, 2 * per_second).ok();
         Self { messages: rate(1_000), bytes: rate(4 << 20), ladder: Ladder::default() }
     }
 }
 
-/// How a connection ends: the machine flushes what is queued, closes our half, and discards what
-/// the peer sends until the peer closes too.
+/// How a connection ends: flush, close our half, and discard input until the peer closes.
 ///
 /// This way the peer gets our last bytes: closing a socket with unread input resets the connection
 /// (RFC 1122 section 4.2.2.13).
@@ -244,8 +247,11 @@ impl Default for Closing {
 /// less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drain {
-    /// How long the server still accepts connections after it reports that it is not
-    /// [ready](crate::http), so that a load balancer can react. With zero it stops at once, and
+    /// How long the server still accepts connections after it reports that it is not ready.
+    ///
+    /// Readiness is reported over [HTTP](crate::http).
+    ///
+    /// It gives load balancers time to react. With zero the server stops accepting at once, and
     /// with [`Duration::MAX`] only when the drain is sped up.
     pub grace: Duration,
     /// When peers should reconnect.
@@ -267,8 +273,7 @@ pub struct Drain {
 }
 
 impl Default for Drain {
-    /// No grace period and no `retry_after`; at most 5 s, 500 closes per second, all over after 10
-    /// s.
+    /// No grace period, no `retry_after`, 5 s of window, 500 closes per second, 10 s of deadline.
     fn default() -> Self {
         Self {
             grace: Duration::ZERO,

@@ -20,8 +20,9 @@ impl Rate {
         burst: NonZeroU32::MIN.saturating_add(4),
     };
 
-    /// Allows `per_second` units per second in the long run, and `burst` units at once after a
-    /// pause. Both are 1 to 4,294,967,295.
+    /// Allows `per_second` units per second on average, and `burst` units at once after a pause.
+    ///
+    /// Both are 1 to 4,294,967,295.
     ///
     /// # Errors
     /// If one is 0.

@@ -33,8 +33,7 @@ pub enum JoinError {
         /// The limit.
         max: u32,
     },
-    /// The limit of [`RoomLimits::total`] is reached, by rooms or by policies of rooms without
-    /// members.
+    /// [`RoomLimits::total`] is reached, by rooms or by policies of rooms without members.
     #[error("there are {0} rooms, which is the limit")]
     TooMany(u32),
     /// The connection is in [`RoomLimits::per_connection`] rooms.

@@ -1,8 +1,9 @@
 use alloc::collections::BTreeSet;
 use core::fmt;
 
-/// Settings that are not part of a [`Config`](crate::Config), such as authentication, and that no
-/// component has applied yet. A server refuses to start or reload while any are left.
+/// Settings outside of a [`Config`](crate::Config) that no component has applied yet.
+///
+/// Authentication is an example. A server refuses to start or reload while any are left.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unapplied(BTreeSet<Part>);
 

@@ -9,8 +9,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-/// One fact as a value, to record, print, replay and fuzz runs:
-/// [`Machine::apply`](crate::Machine::apply). Each variant is the method of its name.
+/// One fact as a value, to record, print, replay and fuzz runs. Variants are named like methods.
+///
+/// See [`Machine::apply`](crate::Machine::apply).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Input<N> {

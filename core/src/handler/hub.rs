@@ -406,8 +406,7 @@ impl<C: Default> Hub<'_, C> {
         self.close(conn);
     }
 
-    /// Closes our half of a connection once everything queued is written, and keeps reading from
-    /// the peer.
+    /// Closes our half of a connection once its output is written, and still reads from the peer.
     ///
     /// The connection leaves its rooms, and messages to it are discarded. It ends as
     /// [`Reason::PeerClosed`] once the peer has ended its half as well, in either order. WebSocket
@@ -438,9 +437,10 @@ impl<C: Default> Hub<'_, C> {
         Offloaded::Later
     }
 
-    /// Sends a message to the handler of another [shard](crate::Shard), which gets it as
-    /// [`Event::ShardMessage`](crate::Event::ShardMessage). Returns false if that shard does not
-    /// exist or is this one.
+    /// Sends a message to the handler of another [shard](crate::Shard).
+    ///
+    /// That handler gets [`Event::ShardMessage`](crate::Event::ShardMessage). Returns false if the
+    /// shard does not exist or is this one.
     ///
     /// Messages from one shard to another arrive exactly once and in order. Their number is not
     /// limited like a peer's messages: send a bounded number per event.

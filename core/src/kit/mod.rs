@@ -1,5 +1,4 @@
-//! Building blocks for applications: message routing, remote calls, layers, authentication,
-//! presence.
+//! Building blocks for applications: routing, remote calls, layers, authentication, presence.
 //!
 //! All of them use only [`Handler`](crate::Handler) and [`Hub`](crate::Hub), so they run in virtual
 //! time too.

@@ -10,8 +10,7 @@ use alloc::format;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// Time left for flushing when a drain is sped up, or when work in progress takes until the
-/// deadline.
+/// Time left for flushing when a drain is sped up, or when work lasts until the deadline.
 const HURRY: Duration = Duration::from_millis(500);
 
 impl<H: Handler> Machine<H> {

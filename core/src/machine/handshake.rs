@@ -120,8 +120,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Answers the requests that have arrived, no faster than the peer reads the answers, until one
-    /// asks for WebSocket.
+    /// Answers requests, no faster than the peer reads the answers, until one asks for WebSocket.
     fn answer_requests(
         &mut self,
         conn: ConnId,
@@ -277,8 +276,9 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Applies limits to the client that a proxy reports, or to the proxy's own address if it
-    /// reports none that is readable. Returns false if the request must not be answered now.
+    /// Applies limits to the client that a proxy reports. Returns false if it must not answer now.
+    ///
+    /// If the proxy reports no readable client, its own address counts.
     fn told_by_proxy(&mut self, conn: ConnId, forwarded: &Forwarded, request: &Request) -> bool {
         let Some(found) = self.state.conns.get(conn).filter(|found| !found.readmitted) else { return true };
         let client = forwarded.client(found.peer, request);

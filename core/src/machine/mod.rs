@@ -197,8 +197,7 @@ impl<H: Handler> Machine<H> {
         self.settle();
     }
 
-    /// A layer between machine and socket has taken `bytes` bytes of [`Intent::transmit`] that are
-    /// not yet written.
+    /// A layer below has taken `bytes` bytes of [`Intent::transmit`] and not yet written them.
     ///
     /// The machine no longer inserts data before these bytes or removes them. At most
     /// [`Transmit::first`]. The shell reports them to [`wrote`](Self::wrote) as well.
@@ -255,8 +254,10 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// The turn is over: the shell has offered the output of every connection that
-    /// [`next_changed`](Self::next_changed) returned, and is about to wait.
+    /// The turn is over: the shell is about to wait.
+    ///
+    /// It has offered the output of every connection that [`next_changed`](Self::next_changed)
+    /// returned.
     ///
     /// The machine compacts queues of slow connections, and continues work that waited because
     /// [much was queued](Self::turn_is_full).

@@ -105,8 +105,9 @@ fn apply(before: &PeerLimits, limits: &PeerLimits, conn: &mut Conn, now: Time) {
     }
 }
 
-/// Matches new listeners with existing ones: those with the same address, and among several with a
-/// system-chosen port, those that have most in common.
+/// Matches new listeners with existing ones at the same address.
+///
+/// Among several with a system-chosen port, those with most in common match.
 fn kept(before: &Listeners, listeners: &[Listen]) -> Vec<Option<ListenerId>> {
     let mut free: Vec<_> = before.open().collect();
     let mut kept = alloc::vec![None; listeners.len()];

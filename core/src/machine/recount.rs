@@ -23,8 +23,9 @@ impl<H: Handler> Machine<H> {
         Ok(())
     }
 
-    /// As [`recount`](Self::recount) for all shards of one server, and for what the first one
-    /// counts for all. Every message between shards must have been delivered.
+    /// Recounts all shards of one server, and what the first one counts for all.
+    ///
+    /// Every message between shards must have been delivered. See [`recount`](Self::recount).
     ///
     /// # Errors
     /// The first mismatch, as text.

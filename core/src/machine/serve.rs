@@ -13,8 +13,9 @@ use crate::wire::{Decoded, Item};
 /// A shell that respects [`Intent::read`] and reads less than this at a time never reaches it.
 const HELD_MAX_BYTES: usize = 1 << 20;
 
-/// Work per turn beyond the received bytes (inflating, moving, drawing) after which other
-/// connections have their turn.
+/// Extra work per turn, beyond one step per byte, before other connections have their turn.
+///
+/// It counts inflating, moving and drawing.
 const EXTRA_COST_PER_TURN: usize = 64 << 10;
 
 impl<H: Handler> Machine<H> {

@@ -13,16 +13,16 @@ use core::time::Duration;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// Connections accepted or dialled that are open, were open, or ended before they opened
-    /// (counter). Handshakes in progress do not count yet. Connections that only ask for pages,
-    /// health or metrics count in [`Metrics::http_ended`].
+    /// Connections accepted or dialled (counter), including those that ended before they opened.
+    ///
+    /// Handshakes in progress do not count yet. Connections that only ask for pages, health or
+    /// metrics count in [`Metrics::http_ended`].
     pub opened: u64,
     /// Refused connections (counter), by [`Reason`] as in [`Metrics::ended`].
     pub refused: ByReason,
     /// Connections of [`Metrics::opened`] that ended (counter).
     pub ended: ByReason,
-    /// Connections that ended after they were served only pages, health or metrics over HTTP
-    /// (counter).
+    /// Ended connections that were served only pages, health or metrics over HTTP (counter).
     pub http_ended: ByReason,
     /// Open connections (gauge).
     pub open: u64,
@@ -424,8 +424,10 @@ impl Histogram {
         self.sum
     }
 
-    /// Upper bounds, ascending (1, 2, 4, ...), each with the number of values above the previous
-    /// bound and up to this one. The last bucket, 2^39, also holds all greater values.
+    /// The buckets: upper bounds, ascending (1, 2, 4, ...), each with its number of values.
+    ///
+    /// A bucket holds the values above the previous bound and up to its own. The last one, 2^39,
+    /// also holds all greater values.
     pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         self.buckets.iter().enumerate().map(|(power, &count)| (1 << power, count))
     }

@@ -30,8 +30,7 @@ impl<C: Default> State<C> {
         self.end_as(index, reason, ending, is_news);
     }
 
-    /// As [`end`](Self::end), for a connection of which the handler already knows that it does not
-    /// open.
+    /// As [`end`](Self::end), if the handler already knows that the connection does not open.
     pub(crate) fn end_told(&mut self, index: u32, reason: Reason, ending: Ending) {
         self.end_as(index, reason, ending, false);
     }
@@ -137,8 +136,7 @@ impl<C: Default> State<C> {
         }
     }
 
-    /// Discards input of a connection that has its reason: first at full speed, then at the rate at
-    /// which it would have been served.
+    /// Discards input of a connection that has its reason: at full speed first, then at its rate.
     ///
     /// Unread input would reset the connection, and output in transit to the peer would be lost
     /// (RFC 1122 section 4.2.2.13).

@@ -34,8 +34,7 @@ pub(crate) struct Conn {
     pub(crate) is_http: bool,
     /// In a handshake: how far the received bytes were searched.
     pub(crate) head_search: HeadSearch,
-    /// In a handshake: a request other than for WebSocket was served, or refused so that more may
-    /// follow.
+    /// In a handshake: a request without upgrade was answered, and more may follow.
     pub(crate) was_answered: bool,
     /// In a handshake: a request waits for its answer.
     pub(crate) backlog: bool,

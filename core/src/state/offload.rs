@@ -16,7 +16,9 @@ pub enum Offloaded {
     Later,
 }
 
-/// A job for a thread of the shell: from [`Machine::take_job`](crate::Machine::take_job) to
+/// A job for a thread of the shell.
+///
+/// It comes from [`Machine::take_job`](crate::Machine::take_job) and goes back to
 /// [`Machine::job_done`](crate::Machine::job_done).
 pub struct Job {
     conn: ConnId,

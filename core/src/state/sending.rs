@@ -166,8 +166,9 @@ impl<C: Default> State<C> {
         }
     }
 
-    /// Whether so much was queued in this turn, or for this connection, that it should be written
-    /// before more of the connection's messages are served, because their answers may be long.
+    /// Whether to write before more of the connection's messages are served.
+    ///
+    /// So much is queued in this turn, or for this connection, and their answers may be long.
     pub(crate) fn should_write_first(&self, index: u32) -> bool {
         self.turn_is_full() || self.outbound.pending(index) > self.config.outbound.marks.max()
     }

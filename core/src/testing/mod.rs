@@ -83,8 +83,9 @@ impl<H: Handler> TestHub<H> {
         Self { machine, now: Time::START, peers: BTreeMap::new(), next_port: 40_000 }
     }
 
-    /// Lets a panic of the handler end the connection of its event, as on a server, instead of the
-    /// test. Needs the feature `std`.
+    /// Lets a panic of the handler end the connection of its event, as on a server. Needs `std`.
+    ///
+    /// The test continues.
     pub fn catch_panics(&mut self) {
         self.machine.keep_panics(false);
     }
@@ -224,8 +225,7 @@ impl<H: Handler> TestHub<H> {
         self.flush();
     }
 
-    /// All lines that a peer received since the start or the last [`clear`](Self::clear), including
-    /// an incomplete last one.
+    /// The lines that a peer received since the last [`clear`](Self::clear), even incomplete ones.
     #[must_use]
     pub fn lines(&self, conn: ConnId) -> Vec<String> {
         String::from_utf8_lossy(self.received(conn)).lines().map(ToString::to_string).collect()
@@ -237,8 +237,9 @@ impl<H: Handler> TestHub<H> {
         self.peers.get(&conn).map_or(&[], |peer| &peer.received)
     }
 
-    /// All messages that a peer received since the start or the last [`clear`](Self::clear),
-    /// decoded with the first listener's wire.
+    /// The messages that a peer received since the last [`clear`](Self::clear).
+    ///
+    /// They are decoded with the first listener's wire.
     #[must_use]
     pub fn messages(&self, conn: ConnId) -> Vec<Vec<u8>> {
         let wire = self.machine.config().listeners.first().map(|listen| listen.protocol.wire()).unwrap_or_default();

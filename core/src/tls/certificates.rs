@@ -131,8 +131,9 @@ impl TlsFiles {
 }
 
 impl TlsFiles {
-    /// Reads the validity periods of the server's certificates and of the client authorities: of
-    /// several authorities, the one that expires last.
+    /// Reads the validity periods of the server's certificates and of the client authorities.
+    ///
+    /// Of several authorities, the one that expires last counts.
     ///
     /// # Errors
     /// The first invalid file.

@@ -85,8 +85,7 @@ impl Tls {
         Self { handshake_timeout: Self::HANDSHAKE_TIMEOUT, expires_at: None, spoken: Spoken::Elsewhere }
     }
 
-    /// TLS with a rustls configuration that requests no client certificates, or that does not
-    /// resume sessions.
+    /// TLS with a rustls configuration that requests no client certificates or resumes no sessions.
     ///
     /// rustls resumes a session without requesting a client certificate, and without verifying the
     /// earlier one again. If you request client certificates, use [`verified`](Self::verified).
@@ -163,8 +162,9 @@ pub struct Secured {
     pub server_name: Option<String>,
     /// The negotiated ALPN protocol (RFC 7301).
     pub protocol: Option<String>,
-    /// The user of a valid client certificate, if one was requested: the first subject alternative
-    /// name, or else the common name.
+    /// The user of a valid client certificate, if one was requested.
+    ///
+    /// It is the first subject alternative name, or else the common name.
     pub user: Option<String>,
     /// Whether an earlier session was resumed (RFC 8446 section 2.2).
     pub resumed: bool,

@@ -145,8 +145,7 @@ impl TlsSession {
         }
     }
 
-    /// Whether plain bytes can be encrypted: the handshake is complete, and earlier output is
-    /// written.
+    /// Whether plain bytes can be encrypted: the handshake is complete, and no output waits.
     pub(crate) fn takes_more(&self) -> bool {
         self.is_secured && !self.has_failed && !self.has_closed && self.outgoing.is_empty()
     }
@@ -210,8 +209,9 @@ impl core::fmt::Debug for TlsSession {
     }
 }
 
-/// The first subject alternative name, or else the common name (RFC 5280 sections 4.2.1.6 and
-/// 4.1.2.6).
+/// The first subject alternative name, or else the common name.
+///
+/// RFC 5280 sections 4.2.1.6 and 4.1.2.6.
 ///
 /// Names with a NUL or other invisible characters are rejected, because they could look like
 /// another name.

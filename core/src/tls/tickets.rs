@@ -39,8 +39,9 @@ pub(super) enum Clients {
 }
 
 impl Tickets {
-    /// Creates a store with keys of a rustls provider, such as
-    /// `rustls::crypto::ring::Ticketer::new`. Each call of `make` must return new keys.
+    /// Creates a store. Each call of `make` must return new keys.
+    ///
+    /// `make` belongs to a rustls provider, such as `rustls::crypto::ring::Ticketer::new`.
     #[must_use]
     pub fn new(make: MakeTicketer) -> Self {
         Self { make, by_policy: Arc::default() }

@@ -1,5 +1,4 @@
-//! Reverse SSH tunnels: listeners on another machine whose connections reach this server through
-//! SSH.
+//! Reverse SSH tunnels: listeners on another machine that lead to this server through SSH.
 //!
 //! A server behind NAT asks an SSH server to listen for it (`tcpip-forward`, RFC 4254 section 7.1;
 //! for Unix sockets `streamlocal-forward@openssh.com`). Each connection there becomes a connection
@@ -51,8 +50,9 @@ pub struct Tunnel {
     pub name: String,
     /// The SSH server, and how to authenticate.
     pub ssh: Ssh,
-    /// Time limit for connecting, from the name lookup to the end of authentication, including jump
-    /// hosts. With zero, no attempt succeeds.
+    /// Time limit for connecting. With zero, no attempt succeeds.
+    ///
+    /// It lasts from the name lookup to the end of authentication, including jump hosts.
     pub connect_timeout: Duration,
     /// Detection of a dead link.
     pub keep_alive: KeepAlive,
@@ -65,8 +65,7 @@ pub struct Tunnel {
 }
 
 impl Tunnel {
-    /// Creates a tunnel with the defaults: 30 s to connect, 5 min after a refusal, 5 s to
-    /// disconnect.
+    /// A tunnel with defaults: 30 s to connect, 5 min after a refusal, 5 s to disconnect.
     #[must_use]
     pub fn new(name: &str, ssh: Ssh) -> Self {
         Self {

@@ -32,13 +32,13 @@ pub enum TunnelReport {
         /// The listener.
         listener: ListenerId,
     },
-    /// The server answered the keep-alive request with this [number](super::TunnelIntent::asked),
-    /// or a later one.
+    /// The server answered the keep-alive request with this number, or a later one.
+    ///
+    /// See [`TunnelIntent::asked`](super::TunnelIntent::asked).
     Answered(u32),
     /// The server opened a channel that was refused: unrequested, or too many at a time.
     ChannelRefused {
-        /// What was opened and why it was refused, treated like the text of
-        /// [`Failed`](Self::Failed).
+        /// A description, treated like the text of [`Failed`](Self::Failed).
         words: String,
     },
     /// The connection was closed in order.

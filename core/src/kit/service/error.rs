@@ -11,9 +11,10 @@ use serde::Serialize;
 /// without `path` if the whole message is meant. A person gets `error: say: to.name: ...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageError {
-    /// The kind of error: `not_json`, `invalid`, `unknown_type`, `unsupported`, `forbidden`,
-    /// `refused` (any error passed on with `?`; the sender reads its text), `unauthorized`, or one
-    /// of the application's.
+    /// The kind of error: one of the codes below, or one of the application's own.
+    ///
+    /// `not_json`, `invalid`, `unknown_type`, `unsupported`, `forbidden`, `unauthorized`, and
+    /// `refused`: any error passed on with `?`, whose text the sender reads.
     pub code: Cow<'static, str>,
     /// The position in the message: member names and indices (`to.name`, `points[2]`).
     pub path: Option<String>,

@@ -43,15 +43,17 @@ impl RoomRules {
         self
     }
 
-    /// Whether an identity may join a room: it is open, or the [scopes](Identity::may) have `join:`
-    /// and its name.
+    /// Whether an identity may join a room.
+    ///
+    /// The room is open, or the [scopes](Identity::may) have `join:` followed by its name.
     #[must_use]
     pub fn may_join(&self, identity: Option<&Identity>, room: &str) -> bool {
         self.may("join:", identity, room)
     }
 
-    /// As [`may_join`](Self::may_join), for publishing, with the scope `publish:` and the room's
-    /// name.
+    /// Whether an identity may publish to a room.
+    ///
+    /// The room is open, or the [scopes](Identity::may) have `publish:` followed by its name.
     #[must_use]
     pub fn may_publish(&self, identity: Option<&Identity>, room: &str) -> bool {
         self.may("publish:", identity, room)

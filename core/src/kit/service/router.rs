@@ -56,8 +56,7 @@ pub trait Guard<A: App>: Send {
         Ok(())
     }
 
-    /// Called after a message that this guard let pass was served, or refused by a later guard or
-    /// its function.
+    /// Called after a message that this guard let pass was served, or refused later on.
     fn after(&mut self, app: &mut A, cx: &mut Cx<'_, A>, kind: &str, result: &Result<(), MessageError>) {
         let _ = (app, cx, kind, result);
     }
@@ -125,8 +124,9 @@ impl<A: App> Router<A> {
         self
     }
 
-    /// Adds another router's functions under a prefix: with the name `admin`, its `kick` becomes
-    /// `admin.kick`, or `/admin kick`.
+    /// Adds another router's functions under a prefix.
+    ///
+    /// With the name `admin`, its `kick` becomes `admin.kick`, or `/admin kick`.
     #[must_use]
     pub fn nest(self, name: &str, router: Self) -> Self {
         self.take_in(router, |kind| format!("{name}.{kind}"))

@@ -116,8 +116,9 @@ impl Earlier {
         Some((place, *self.segments.get(place)?, 0))
     }
 
-    /// The place of the first segment that reaches beyond the first `bytes` bytes, and how many of
-    /// them it has.
+    /// The place of the first segment that reaches beyond the first `bytes` bytes.
+    ///
+    /// Returns how many of those bytes it has, too.
     fn behind(&mut self, bytes: u32) -> (usize, u32) {
         if let Some(begun) = self.begun.filter(|begun| begun.bytes == bytes) {
             return (usize::try_from(begun.number - self.first).unwrap_or(usize::MAX), begun.held);

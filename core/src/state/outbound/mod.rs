@@ -56,8 +56,7 @@ pub(crate) struct Outbound {
     /// The current log of each encoding, by class. `NO_LOG` before the first message.
     current: Vec<[u32; 2]>,
     logs: Logs,
-    /// The last segment of each connection: all that publishing touches while no connection is
-    /// slow.
+    /// The last segment of each connection. Publishing touches nothing else while none is slow.
     tails: Vec<Tail>,
     queues: Vec<Queue>,
     /// Connections whose intent may have changed since the shell last read it.

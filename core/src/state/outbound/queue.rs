@@ -128,8 +128,9 @@ impl Queue {
         self.earlier.iter().chain((tail.log != NO_LOG).then(|| tail.segment()))
     }
 
-    /// Starts the write deadline, unless one runs: a fixed time, and the queue's length at the
-    /// lowest accepted rate.
+    /// Starts the write deadline, unless one runs.
+    ///
+    /// It is a fixed time, and the time for the queue's length at the lowest accepted rate.
     pub(super) fn owe(&mut self, now: Time, pending: usize, limits: &OutboundLimits) {
         let due = now + limits.time_for(pending);
         self.owed.get_or_insert(Owed { bytes: pending as u64, due });

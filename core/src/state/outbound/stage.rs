@@ -1,5 +1,4 @@
-//! Messages that go through a telnet session before they are queued, to be drawn around an input
-//! line or compressed.
+//! Messages that a telnet session compresses or draws around an input line before they are queued.
 
 use super::{Crossing, Outbound};
 use crate::base::{Payload, work};

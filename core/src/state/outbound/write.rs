@@ -53,8 +53,10 @@ impl Outbound {
         self.queues[at].begun = self.queues[at].begun.max(begun);
     }
 
-    /// What the layer below may take at a time: the rest of a begun message, control data, or other
-    /// messages. Never two of them together, because something may come between.
+    /// What the layer below may take at a time, because something may come after it.
+    ///
+    /// The rest of a begun message, control data, or other messages, but never two of them
+    /// together.
     #[cfg(feature = "tls")]
     pub(crate) fn batch(&self, index: u32) -> impl Iterator<Item = &[u8]> + '_ {
         let queue = &self.queues[index as usize];

@@ -115,8 +115,9 @@ pub struct Faults {
     pub pause_max: Duration,
     /// Longest stop of one shard.
     pub stall_max: Duration,
-    /// Number of queued messages at which a shard counts as behind; see
-    /// [`Machine::held_back`](crate::Machine::held_back).
+    /// Number of queued messages at which a shard counts as behind.
+    ///
+    /// See [`Machine::held_back`](crate::Machine::held_back).
     pub behind: usize,
 }
 
@@ -206,8 +207,9 @@ where
         self
     }
 
-    /// Lets a panic of a handler end the connection of its event, as on a server, instead of
-    /// failing the test. Needs the feature `std`.
+    /// Lets a panic of a handler end the connection of its event, as on a server. Needs `std`.
+    ///
+    /// The test continues.
     #[must_use]
     pub fn catch_panics(mut self) -> Self {
         self.nodes.iter_mut().for_each(|node| node.machine.keep_panics(false));
@@ -381,8 +383,7 @@ where
         self.check();
     }
 
-    /// Replaces the configuration: on the first shard at once, on the others when its message
-    /// arrives.
+    /// Replaces the configuration: on the first shard at once, on the others by message.
     ///
     /// # Panics
     /// If a guarantee is broken.
@@ -403,8 +404,7 @@ where
         self.check();
     }
 
-    /// Stops the whole process for a while: nothing is read, written or checked, and then
-    /// everything at once.
+    /// Stops the whole process for a while. Afterwards, everything pending happens at once.
     ///
     /// # Panics
     /// If a guarantee is broken.
