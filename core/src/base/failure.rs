@@ -51,8 +51,7 @@ impl Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AcceptFailure {
-    /// Out of descriptors or memory, in the process or the system. Accepting again at once would
-    /// spin.
+    /// The process or the system is out of descriptors or memory. A retry at once would spin.
     ///
     /// `EMFILE`, `ENFILE`, `ENOBUFS` or `ENOMEM`.
     Exhausted,

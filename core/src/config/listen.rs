@@ -95,8 +95,9 @@ pub struct Listen {
     pub proxies: Option<Proxies>,
     /// TLS settings. `None`: no TLS.
     pub tls: Option<Tls>,
-    /// The application that serves it, if there are several. See
-    /// [`Hub::listen`](crate::Hub::listen).
+    /// The application that serves it, if there are several.
+    ///
+    /// See [`Hub::listen`](crate::Hub::listen).
     pub app: String,
     /// The first message to a peer, sent by [`Greeting`](crate::kit::layer::Greeting).
     ///

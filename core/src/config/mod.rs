@@ -73,24 +73,20 @@ pub struct Config {
     pub tickets: TicketLimits,
     /// Longest time without a complete *message*. Default: `None`.
     ///
-    /// The connection then ends as [`Idle`](crate::Reason::Idle).
-    ///
-    /// Default: `None`. `None` and zero disable it: a peer that only listens is normal. The timer
-    /// is suspended while the machine does not read from the peer. It continues after a peer has
-    /// ended its half.
+    /// The connection then ends as [`Idle`](crate::Reason::Idle). `None` and zero disable it: a peer
+    /// that only listens is normal. The timer is suspended while the machine does not read from the
+    /// peer. It continues after a peer has ended its half.
     pub idle: Option<Duration>,
-    /// How long before the idle timeout to warn the peer, on listeners with
-    /// [`notices`](Listen::notices).
+    /// How long before the idle timeout the peer is warned. Default: `None`.
     ///
-    /// Default: `None`. `None`, zero and values not less than `idle` disable it.
+    /// Only on listeners with [`notices`](Listen::notices). `None`, zero and values not less than `idle` disable it.
     pub idle_warning: Option<Duration>,
     /// Longest time without a *byte*. Default: `None`.
     ///
-    /// The connection then ends as [`Silent`](crate::Reason::Silent).
-    ///
-    /// Default: `None`. `None` and zero leave dead peers to the network: shells enable TCP
-    /// keep-alive. The timer is suspended while the machine does not read from the peer. It ends
-    /// when a peer ends its half, because the peer can then send nothing.
+    /// The connection then ends as [`Silent`](crate::Reason::Silent). `None` and zero leave dead
+    /// peers to the network: shells enable TCP keep-alive. The timer is suspended while the machine
+    /// does not read from the peer. It ends when a peer ends its half, because the peer can then
+    /// send nothing.
     pub silence: Option<Duration>,
     /// Longest duration of a connection, even if it is active. Default: `None`.
     ///

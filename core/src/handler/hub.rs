@@ -92,9 +92,10 @@ impl<C: Default> Hub<'_, C> {
         self.state.conns.get(conn).map(|conn| conn.peer)
     }
 
-    /// How long no byte has been read from a connection.
+    /// How long no byte has been read from a connection that could send.
     ///
-    /// Zero if the connection is over, if reading is paused, or if the peer has ended its half.
+    /// Zero if the connection is over, if its input is not read or not served yet, or if the peer has
+    /// ended its half.
     #[must_use]
     pub fn silent_for(&self, conn: ConnId) -> Duration {
         let speaks = |found: &&Conn| !found.input_ended && !found.is_unserved() && !self.state.must_wait(conn.slot());

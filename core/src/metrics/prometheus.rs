@@ -96,7 +96,7 @@ impl TunnelMetrics {
         put("channels_refused_total", "Refused channels.", |tunnel| tunnel.channels_refused);
         put("received_bytes_total", "Bytes received through the tunnel.", |tunnel| tunnel.bytes_in);
         put("sent_bytes_total", "Bytes written through the tunnel.", |tunnel| tunnel.bytes_out);
-        text.push_str("# HELP drupe_tunnel_last_error Last failure of the tunnel.\n# TYPE drupe_tunnel_last_error gauge\n");
+        text.push_str("# HELP drupe_tunnel_last_error Last failure.\n# TYPE drupe_tunnel_last_error gauge\n");
         for tunnel in all {
             if let Some(failure) = tunnel.last_failure() {
                 let name = Label(&tunnel.name);

@@ -348,7 +348,7 @@ impl Entry {
     fn elapsed(&mut self, now: Time, random: &mut Random) -> bool {
         match self.phase {
             Phase::Connecting(by) if by <= now => {
-                let words = format!("connecting to {} took over {:?}", self.tunnel.ssh.host, self.tunnel.connect_timeout);
+                let words = format!("{} was not reached in {:?}", self.tunnel.ssh.host, self.tunnel.connect_timeout);
                 self.failed(now, TunnelFailure::TimedOut, &words, random)
             }
             Phase::Waiting(at) if at <= now => {
