@@ -200,7 +200,7 @@ fn less_than_a_second_is_not_told_as_none() {
     let mut hub = TestHub::with_config(config.clone(), Echo);
     let peer = hub.connect();
     hub.advance(millis(4_500));
-    assert_eq!(hub.lines(peer), ["notice: there was no input for long; the connection ends in 1 s"]);
+    assert_eq!(hub.lines(peer), ["notice: idle for too long; the connection closes in 1 s"]);
     hub.line(peer, "x");
     hub.clear();
     hub.request(&Request::Drain);

@@ -102,7 +102,7 @@ fn read_pipe(pipe: &mut File, kind: FileType, max_bytes: usize) -> io::Result<Op
     let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
     while bytes.len() <= max_bytes {
         if poll(&mut [PollFd::new(pipe, PollFlags::IN)], Some(&wait))? == 0 {
-            return Err(Error::new(ErrorKind::TimedOut, "it is a pipe, and nobody writes to it"));
+            return Err(Error::new(ErrorKind::TimedOut, "no data arrives on this pipe"));
         }
         match pipe.read(&mut chunk) {
             Ok(0) => break,
@@ -196,6 +196,6 @@ mod tests {
         };
         assert_eq!(read_text(&path).expect("good").len(), 10_004);
         writer.join().expect("it ends");
-        assert_eq!(read(&path, 5).expect_err("nobody").to_string(), "it is a pipe, and nobody writes to it");
+        assert_eq!(read(&path, 5).expect_err("nobody").to_string(), "no data arrives on this pipe");
     }
 }

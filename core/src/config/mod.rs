@@ -73,13 +73,14 @@ pub struct Config {
     pub tickets: TicketLimits,
     /// Longest time without a complete *message*. Default: `None`.
     ///
-    /// The connection then ends as [`Idle`](crate::Reason::Idle). `None` and zero disable it: a peer
-    /// that only listens is normal. The timer is suspended while the machine does not read from the
+    /// The connection then ends as [`Idle`](crate::Reason::Idle). `None` and zero disable it: a
+    /// peer that only listens is normal. The timer is suspended while the machine does not read from the
     /// peer. It continues after a peer has ended its half.
     pub idle: Option<Duration>,
     /// How long before the idle timeout the peer is warned. Default: `None`.
     ///
-    /// Only on listeners with [`notices`](Listen::notices). `None`, zero and values not less than `idle` disable it.
+    /// Only on listeners with [`notices`](Listen::notices). `None`, zero and values not less than
+    /// `idle` disable it.
     pub idle_warning: Option<Duration>,
     /// Longest time without a *byte*. Default: `None`.
     ///

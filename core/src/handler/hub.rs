@@ -94,8 +94,8 @@ impl<C: Default> Hub<'_, C> {
 
     /// How long no byte has been read from a connection that could send.
     ///
-    /// Zero if the connection is over, if its input is not read or not served yet, or if the peer has
-    /// ended its half.
+    /// Zero if the connection is over, if its input is not read or not served yet, or if the peer
+    /// has ended its half.
     #[must_use]
     pub fn silent_for(&self, conn: ConnId) -> Duration {
         let speaks = |found: &&Conn| !found.input_ended && !found.is_unserved() && !self.state.must_wait(conn.slot());
@@ -230,7 +230,7 @@ impl<C: Default> Hub<'_, C> {
         self.state.with_session(conn, |session| session.enable_option(side, option)).is_some()
     }
 
-    /// Disables an option that [`enable_option`](Self::enable_option) requested.
+    /// Disables a telnet option, and withdraws a request for it. Returns false on other wires.
     pub fn disable_option(&mut self, conn: ConnId, side: Side, option: u8) -> bool {
         self.state.with_session(conn, |session| session.disable_option(side, option)).is_some()
     }

@@ -45,7 +45,7 @@ impl<H: Handler> Machine<H> {
                 let conn = self.state.conns.at(index);
                 let left = conn.and_then(|conn| self.state.limits_of(conn).idle_warning).unwrap_or_default();
                 let left = seconds_up(left);
-                let words = format!("there was no input for long; the connection ends in {left} s");
+                let words = format!("idle for too long; the connection closes in {left} s");
                 self.state.notice(index, Notice::News(&words));
             }
             Some(Why::Key) => {

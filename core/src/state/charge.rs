@@ -48,8 +48,8 @@ impl<C: Default> State<C> {
             self.notice(
                 index,
                 Notice::Warning(match action {
-                    Action::Pause => "too many messages or bytes; you are read more slowly",
-                    Action::Drop => "too many messages or bytes; what is too much is discarded",
+                    Action::Pause => "too many messages or bytes; your input is slowed down",
+                    Action::Drop => "too many messages or bytes; excess messages are discarded",
                     _ => "too many messages or bytes; please slow down",
                 }),
             );

@@ -96,7 +96,7 @@ impl<C: Default> State<C> {
             let stored = self.listeners.connections(id) as usize;
             ensure(stored == here, || format!("connections of listener {}: stored {stored}, counted {here}", id.0))?;
             let is_of_use = self.listeners.get_open(id).is_some() || here > 0 || self.admission.on(id) > 0;
-            ensure(is_of_use, || format!("listener {} is kept for nobody", id.0))?;
+            ensure(is_of_use, || format!("listener {} is kept without connections", id.0))?;
         }
         let has_listener = |conn: &Conn| match conn.origin {
             Origin::Listener(listener) => self.listeners.get(listener).is_some(),

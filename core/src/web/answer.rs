@@ -161,7 +161,7 @@ fn may_look<M, T>(request: &Request, is_monitor: bool, site: &Site<'_, M, T>) ->
         let refused = Refused::new(Status::TOO_MANY_REQUESTS, Reason::RateLimited, "too many wrong credentials");
         return Err(refused.answer(request, true));
     }
-    let refused = Refused::new(Status::UNAUTHORIZED, Reason::Unauthorized, "a credential is needed");
+    let refused = Refused::new(Status::UNAUTHORIZED, Reason::Unauthorized, "a credential is required");
     match shown {
         Shown::Good => Ok(()),
         Shown::Wrong => Err(refused.answer(request, true)),
@@ -205,10 +205,10 @@ where
             "/monitor.js" if http.monitor.is_some() => file("text/javascript; charset=utf-8", MONITOR_SCRIPT),
             "/monitor.css" if http.monitor.is_some() => file("text/css; charset=utf-8", MONITOR_STYLE),
             path if http.path.as_deref() == Some(path) => {
-                let why = "a WebSocket is at this path, which is asked for with an upgrade";
+                let why = "this path is a WebSocket and needs an upgrade request";
                 return Err(Refused::new(Status::UPGRADE_REQUIRED, Reason::BadRequest, why));
             }
-            _ => return Err(Refused::new(Status::NOT_FOUND, Reason::NotFound, "there is nothing here")),
+            _ => return Err(Refused::new(Status::NOT_FOUND, Reason::NotFound, "nothing is at this path")),
         },
         _ => return Err(Refused::new(Status::METHOD_NOT_ALLOWED, Reason::BadRequest, "only GET, HEAD and OPTIONS")),
     };

@@ -253,7 +253,7 @@ impl<A: App> Service<A> {
         let Self { app, router, rpc, calls, hooks, .. } = self;
         let Some(Head { jsonrpc: false, kind }) = head else {
             let Some(rpc) = rpc else {
-                return refuse(hub, conn, None, &MessageError::new("unsupported", "nothing can be called here"));
+                return refuse(hub, conn, None, &MessageError::new("unsupported", "calls are not supported here"));
             };
             let mut log = |method: &str, cause: &str| hooks.error(method, cause);
             return rpc.serve(app, &mut Scope::new(hub, calls).of(conn), text, &mut log);
@@ -328,7 +328,7 @@ impl<A: App> Service<A> {
             return;
         }
         let shown: String = kind.chars().take(64).collect();
-        refuse(hub, conn, Some(&shown), &MessageError::new("unknown_type", "there is nothing of that name here"));
+        refuse(hub, conn, Some(&shown), &MessageError::new("unknown_type", "unknown type or command"));
         if self.unknown == Unknown::Close {
             hub.end(conn, Reason::BadRequest);
         }

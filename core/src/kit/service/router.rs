@@ -132,7 +132,7 @@ impl<A: App> Router<A> {
         self.take_in(router, |kind| format!("{name}.{kind}"))
     }
 
-    /// Adds another router's functions, behind its guards. For a type that both have, it wins.
+    /// Adds another router's functions, behind its guards. It wins for types that both have.
     #[must_use]
     pub fn merge(self, router: Self) -> Self {
         self.take_in(router, |kind| kind)

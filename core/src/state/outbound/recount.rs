@@ -28,7 +28,7 @@ impl Outbound {
             }
         }
         same("queued bytes", self.queued, queued)?;
-        ensure(self.crossings.is_empty(), || "marks were crossed and nobody was told".into())?;
+        ensure(self.crossings.is_empty(), || "crossings of watermarks are pending".into())?;
         self.logs.recount(&references)?;
         for &log in self.current.iter().flatten().filter(|&&log| log != NO_LOG) {
             ensure(self.logs.owner(log) == NOBODY, || format!("log {log} is shared and has an owner"))?;
