@@ -5,9 +5,8 @@ use crate::config::Rate;
 pub struct ConnectionLimits {
     /// Limit for all connections together, including closing and dialled ones.
     ///
-    /// Range: 0, which refuses all, to 16,777,215; larger values count as that.
-    ///
-    /// Dialled connections are never refused, so the total may exceed the limit by their number.
+    /// Range: 0, which refuses all, to 16,777,215; larger values count as that. Dialled connections
+    /// are never refused, so the total may exceed the limit by their number.
     pub total: u32,
     /// Limit per address: an IPv4 address or an IPv6 /64.
     ///

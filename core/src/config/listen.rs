@@ -78,10 +78,9 @@ pub struct Listen {
     pub notices: bool,
     /// Whether connections end if they begin with an HTTP request, on lines, telnet and frames.
     ///
-    /// Their reason is [`Reason::WrongProtocol`](crate::Reason::WrongProtocol).
-    ///
-    /// Nothing of the request is served. Any web page can make a browser send a request to any
-    /// port, followed by lines of the page's choice.
+    /// Their reason is [`Reason::WrongProtocol`](crate::Reason::WrongProtocol). Nothing of the
+    /// request is served. Any web page can make a browser send a request to any port, followed by
+    /// lines of the page's choice.
     pub refuses_http: bool,
     /// Limits for its peers. `None`: those of the [`Config`](crate::Config).
     pub limits: Option<PeerLimits>,

@@ -74,8 +74,8 @@ pub struct Config {
     /// Longest time without a complete *message*. Default: `None`.
     ///
     /// The connection then ends as [`Idle`](crate::Reason::Idle). `None` and zero disable it: a
-    /// peer that only listens is normal. The timer is suspended while the machine does not read from the
-    /// peer. It continues after a peer has ended its half.
+    /// peer that only listens is normal. The timer is suspended while the machine does not read
+    /// from the peer. It continues after a peer has ended its half.
     pub idle: Option<Duration>,
     /// How long before the idle timeout the peer is warned. Default: `None`.
     ///
@@ -98,9 +98,11 @@ pub struct Config {
     pub closing: Closing,
     /// How the server shuts down.
     pub drain: Drain,
-    /// How long a listener pauses after the process ran out of descriptors or memory.
+    /// How long a listener pauses when accepting fails.
     ///
-    /// At least 10 ms; with [`Duration::MAX`] it never accepts again.
+    /// It pauses at once if the process is out of descriptors or memory, otherwise after 16
+    /// failures in a row. At least 10 ms; [`Duration::MAX`] is for ever. A pause for lack of
+    /// descriptors or memory also ends when a connection ends.
     pub accept_backoff: Duration,
     /// Settings of a `settings::Plan` that other components must apply; otherwise empty.
     ///
@@ -246,10 +248,8 @@ impl Default for Closing {
 pub struct Drain {
     /// How long the server still accepts connections after it reports that it is not ready.
     ///
-    /// Readiness is reported over [HTTP](crate::http).
-    ///
-    /// It gives load balancers time to react. With zero the server stops accepting at once, and
-    /// with [`Duration::MAX`] only when the drain is sped up.
+    /// Load balancers need this time to react to [readiness](crate::http). With zero the server
+    /// stops accepting at once, and with [`Duration::MAX`] only when the drain is sped up.
     pub grace: Duration,
     /// When peers should reconnect.
     ///

@@ -137,10 +137,8 @@ impl<C: Default> Hub<'_, C> {
 
     /// Queues a message for every member of a room, encoding it once per wire.
     ///
-    /// Returns for how many.
-    ///
-    /// On a server of several [shards](crate::Shard), members on other shards get it a moment later
-    /// and are not counted.
+    /// Returns for how many. On a server of several [shards](crate::Shard), members on other shards
+    /// get it a moment later and are not counted.
     pub fn publish<'p>(&mut self, room: &str, payload: impl Into<Outgoing<'p>>) -> usize {
         self.state.publish_everywhere(room, &[], payload.into())
     }
@@ -222,10 +220,8 @@ impl<C: Default> Hub<'_, C> {
 
     /// Requests an option from a telnet peer, as soon as it is known to speak telnet.
     ///
-    /// Returns false on other wires.
-    ///
-    /// [`Signal::Option`](crate::telnet::Signal) reports when the option goes on or off, but not
-    /// when it is refused.
+    /// Returns false on other wires. [`Signal::Option`](crate::telnet::Signal) reports when the
+    /// option goes on or off, but not when it is refused.
     pub fn enable_option(&mut self, conn: ConnId, side: Side, option: u8) -> bool {
         self.state.with_session(conn, |session| session.enable_option(side, option)).is_some()
     }
@@ -297,11 +293,10 @@ impl<C: Default> Hub<'_, C> {
 
     /// Sets what happens to this room's messages when a member is slow.
     ///
-    /// The default is [`OutboundLimits::slow_policy`](crate::outbound::OutboundLimits).
-    ///
-    /// If the room has members, the policy ends when the last one leaves. If it has none, the
-    /// policy stays with the name until [`clear_slow_policy`](Self::clear_slow_policy), however
-    /// often the room fills and empties.
+    /// The default is [`OutboundLimits::slow_policy`](crate::outbound::OutboundLimits). If the room
+    /// has members, the policy ends when the last one leaves. If it has none, the policy stays with
+    /// the name until [`clear_slow_policy`](Self::clear_slow_policy), however often the room fills
+    /// and empties.
     ///
     /// # Errors
     /// If the name is invalid, or [`RoomLimits::total`](crate::RoomLimits) policies are stored.
@@ -451,10 +446,8 @@ impl<C: Default> Hub<'_, C> {
 
     /// Sets the user of a connection, and what they may do from now on.
     ///
-    /// Returns false if the connection is over.
-    ///
-    /// Emits [`Event::Authenticated`](crate::Event::Authenticated) if the user is another than
-    /// before.
+    /// Returns false if the connection is over. Emits
+    /// [`Event::Authenticated`](crate::Event::Authenticated) if the user is another than before.
     pub fn identify(&mut self, conn: ConnId, identity: Identity) -> bool {
         self.state.identify(conn, identity)
     }
@@ -552,7 +545,6 @@ impl<C: Default> Hub<'_, C> {
     /// Sets a timer, or moves it if it is set.
     ///
     /// [`Event::Timer`](crate::Event::Timer) comes `after` from now, and never during this event.
-    ///
     /// For a timer of a connection, time in which the server did not run (because it was stopped,
     /// say) does not count: the timer measures the time that the peer had.
     pub fn wake(&mut self, timer: Timer, after: Duration) {

@@ -257,10 +257,8 @@ impl<H: Handler> Machine<H> {
     /// The turn is over: the shell is about to wait.
     ///
     /// It has offered the output of every connection that [`next_changed`](Self::next_changed)
-    /// returned.
-    ///
-    /// The machine compacts queues of slow connections, and continues work that waited because
-    /// [much was queued](Self::turn_is_full).
+    /// returned. The machine compacts queues of slow connections, and continues work that waited
+    /// because [much was queued](Self::turn_is_full).
     pub fn turn_ended(&mut self, now: Time) {
         self.begin(now, &Fact::TurnEnded);
         self.state.outbound.end_turn();
@@ -393,9 +391,7 @@ impl<H: Handler> Machine<H> {
     /// Sets the wall clock.
     ///
     /// Call it at the start and whenever that clock and the machine's have drifted apart by half a
-    /// second or more.
-    ///
-    /// Until it is called, nothing that carries a wall-clock date is accepted.
+    /// second or more. Until it is called, nothing that carries a wall-clock date is accepted.
     pub fn clock_set(&mut self, now: Time, unix: UnixTime) {
         self.begin(now, &Fact::ClockSet(unix));
         self.state.set_clock(unix);

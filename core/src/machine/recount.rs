@@ -9,10 +9,9 @@ use alloc::vec::Vec;
 impl<H: Handler> Machine<H> {
     /// Recounts every gauge from the tables, and checks the tables against each other.
     ///
-    /// Call it between two facts.
-    ///
-    /// No table keeps an entry of a connection that is gone, so a machine without connections is
-    /// empty. For tests: it visits everything. Needs the feature `sim`.
+    /// Call it between two facts. No table keeps an entry of a connection that is gone, so a
+    /// machine without connections is empty. For tests: it visits everything. Needs the feature
+    /// `sim`.
     ///
     /// # Errors
     /// The first mismatch, as text.

@@ -40,7 +40,7 @@ pub struct Metrics {
     pub tickets: u64,
     /// Addresses in quarantine (gauge).
     pub quarantined: u64,
-    /// Listeners that do not accept because the process is out of descriptors or memory (gauge).
+    /// Listeners that are paused because accepting failed (gauge).
     pub accept_paused: u64,
     /// Failed accepts (counter).
     pub accept_errors: u64,

@@ -22,7 +22,7 @@ impl Metrics {
         put("rooms", "Rooms with members.", self.rooms);
         put("tickets", "Unredeemed tickets.", self.tickets);
         put("addresses_quarantined", "Addresses in quarantine.", self.quarantined);
-        put("listeners_paused", "Listeners paused for lack of descriptors or memory.", self.accept_paused);
+        put("listeners_paused", "Listeners that are paused because accepting failed.", self.accept_paused);
         put("accept_errors_total", "Failed accepts.", self.accept_errors);
         put("received_bytes_total", "Bytes read.", self.bytes_in);
         put("sent_bytes_total", "Bytes written.", self.bytes_out);

@@ -211,10 +211,8 @@ impl core::fmt::Debug for TlsSession {
 
 /// The first subject alternative name, or else the common name.
 ///
-/// RFC 5280 sections 4.2.1.6 and 4.1.2.6.
-///
 /// Names with a NUL or other invisible characters are rejected, because they could look like
-/// another name.
+/// another name. RFC 5280 sections 4.2.1.6 and 4.1.2.6.
 fn subject(certificate: &[u8]) -> Option<String> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
     let alternative = certificate.subject_alternative_name().ok().flatten().and_then(|names| {

@@ -129,10 +129,8 @@ pub struct Ssh {
     pub jumps: Vec<Jump>,
     /// Limit of bytes that one connection may receive ahead of being served.
     ///
-    /// Above it, the connection ends as [`RateLimited`](crate::Reason::RateLimited).
-    ///
-    /// An idle connection uses no memory for this. With 0, a connection that is ahead at all is
-    /// closed.
+    /// Above it, the connection ends as [`RateLimited`](crate::Reason::RateLimited). An idle
+    /// connection uses no memory for this. With 0, a connection that is ahead at all is closed.
     pub ahead_max_bytes: usize,
 }
 
