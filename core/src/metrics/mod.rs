@@ -28,7 +28,7 @@ pub struct Metrics {
     pub open: u64,
     /// Connections whose protocol is not known yet, or that ask over HTTP (gauge).
     pub undecided: u64,
-    /// Those that had a request answered over HTTP and may ask for more (gauge).
+    /// Undecided connections that got an answer over HTTP and may ask for more (gauge).
     pub http_connections: u64,
     /// Connections that are flushing or lingering (gauge).
     pub closing: u64,

@@ -97,7 +97,7 @@ pub(crate) struct State<C> {
     pub(crate) replaced: VecDeque<ConnId>,
     /// Connections whose protocol is not known yet.
     pub(crate) undecided: u64,
-    /// Those that had a request answered over HTTP and may ask for more.
+    /// Undecided connections that got an answer over HTTP and may ask for more.
     pub(crate) http_kept: u64,
     /// MSSP variables for crawlers of telnet servers.
     pub(crate) server_status: Vec<(String, String)>,

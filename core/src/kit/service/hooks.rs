@@ -79,7 +79,7 @@ impl<A: App> Service<A> {
 
     /// Called when a connection opens.
     ///
-    /// The peer gets an error, if returned, and the connection ends as [`Reason::Forbidden`].
+    /// If it returns an error, the peer gets it, and the connection ends as [`Reason::Forbidden`].
     #[must_use]
     pub fn on_open<O: Outcome>(mut self, mut act: impl FnMut(&mut A, &mut Cx<'_, A>) -> O + Send + 'static) -> Self {
         self.hooks.opened = Some(Box::new(move |app, cx, _| act(app, cx).into_result()));
@@ -143,7 +143,7 @@ impl<A: App> Service<A> {
         self
     }
 
-    /// Called with a method's name and its error's text when the caller got neither. For logging.
+    /// Called with a method's name and the text of an error that its caller did not get. For logs.
     #[must_use]
     pub fn on_error(mut self, act: impl FnMut(&str, &str) + Send + 'static) -> Self {
         self.hooks.error = Some(Box::new(act));

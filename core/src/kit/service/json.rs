@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 pub(super) struct Head<'a> {
     #[serde(rename = "type", borrow, default)]
     pub(super) kind: Option<&'a RawValue>,
-    /// Whether there is such a member.
+    /// Whether there is a member `jsonrpc`.
     #[serde(default, deserialize_with = "is_there")]
     pub(super) jsonrpc: bool,
 }
