@@ -1,26 +1,25 @@
-//! A server for long-lived connections, without its sockets: a state machine that takes facts and shows
-//! intentions.
+//! A sans-I/O server core for long-lived connections: a state machine of facts and intentions.
 //!
-//! It models connections, framing, rooms and fan-out, limits, timers, slow readers, closing and draining for
-//! one application handler, and does no I/O: no socket, no thread, no clock, no entropy of its own. The same
-//! facts, configuration and handler give the same bytes, on every machine and under every runtime; [`trace`] says what that
-//! comprises. To serve real sockets, take a shell
-//! such as `drupe-tokio`, or write the loop yourself: [`embedding`] shows how.
+//! It implements connections, framing, rooms and fan-out, limits, timers, slow receivers, closing
+//! and draining for one application handler. It does no I/O: it uses no socket, thread, clock or
+//! source of entropy. The same facts, configuration and handler produce the same bytes on every
+//! machine and under every runtime; [`trace`] describes what this covers. To serve real sockets,
+//! use a shell such as `drupe-tokio`, or write the loop yourself: see [`embedding`].
 //!
 //! # For application authors: a handler
 //!
-//! An application is one [`Handler`]. It is told [`Event`]s and asks things of the [`Hub`].
+//! An application is one [`Handler`]. It receives [`Event`]s and acts through the [`Hub`].
 //!
 //! ```
 //! use drupe_core::testing::TestHub;
 //! use drupe_core::{Event, Handler, Hub, NoNote};
 //!
-//! /// Says everything again, louder.
+//! /// Answers each message in upper case.
 //! struct Shout;
 //!
 //! impl Handler for Shout {
-//!     type Context = u32; // how often each has spoken
-//!     type Note = NoNote; // nothing is told from outside
+//!     type Context = u32; // messages received from this peer
+//!     type Note = NoNote; // no notes from outside
 //!
 //!     fn on(&mut self, hub: &mut Hub<'_, u32>, event: Event<'_, NoNote>) {
 //!         if let Event::Message { conn, payload } = event {
@@ -33,7 +32,7 @@
 //!     }
 //! }
 //!
-//! // Testers: a whole server in virtual time.
+//! // A test drives the whole server in virtual time.
 //! let mut hub = TestHub::new(Shout);
 //! let peer = hub.connect();
 //! hub.line(peer, "hello");
@@ -43,85 +42,91 @@
 //!
 //! # For embedders: facts in, intentions out
 //!
-//! A *fact* is something that happened. It is told by a method of [`Machine`] in the past tense that takes the
-//! time first and can't fail. An *intention* is something that should be so: a level that can be looked at any
-//! number of times.
+//! A *fact* is something that happened. The shell reports it by calling a method of [`Machine`]
+//! that is named in the past tense, takes the time first and cannot fail. An *intention* is
+//! something that the machine wants: a level that the shell can read any number of times.
 //!
 //! | facts | intentions |
 //! |---|---|
 //! | [`started`](Machine::started), [`turn_ended`](Machine::turn_ended), [`clock_set`](Machine::clock_set) | |
 //! | [`accepted`](Machine::accepted), [`accept_failed`](Machine::accept_failed) | [`accepting`](Machine::accepting): whether a listener should accept |
-//! | [`secured`](Machine::secured), [`sealed`](Machine::sealed): for who speaks TLS elsewhere | |
-//! | [`reconfigured`](Machine::reconfigured) | [`listeners`](Machine::listeners): where to listen now |
-//! | [`received`](Machine::received), [`wrote`](Machine::wrote), [`blocked`](Machine::blocked) | [`intent`](Machine::intent): whether to read, what to write, whether to close our half; `None` is to drop the socket |
+//! | [`secured`](Machine::secured), [`sealed`](Machine::sealed): if the shell does TLS itself | |
+//! | [`reconfigured`](Machine::reconfigured) | [`listeners`](Machine::listeners): the addresses to listen on |
+//! | [`received`](Machine::received), [`wrote`](Machine::wrote), [`blocked`](Machine::blocked) | [`intent`](Machine::intent): whether to read, what to write, whether to close our half; `None` means drop the socket |
 //! | [`ended`](Machine::ended), [`truncated`](Machine::truncated), [`failed`](Machine::failed) | |
-//! | [`elapsed`](Machine::elapsed) | [`deadline`](Machine::deadline): when to call it, and why |
-//! | [`dialed`](Machine::dialed), [`dial_failed`](Machine::dial_failed) | [`dials`](Machine::dials): connections that should be made |
-//! | [`tunnel_reported`](Machine::tunnel_reported) | [`tunnels`](Machine::tunnels): SSH connections that should be made, and what is asked for there |
-//! | [`noted`](Machine::noted), [`requested`](Machine::requested) | [`is_drained`](Machine::is_drained): whether the shell may go |
-//! | [`dispatched`](Machine::dispatched), [`adopted`](Machine::adopted), [`delivered`](Machine::delivered) | [`next_letter`](Machine::next_letter): what one of several machines tells the others; see [`Shard`] |
+//! | [`elapsed`](Machine::elapsed) | [`deadline`](Machine::deadline): when to call `elapsed`, and why |
+//! | [`dialed`](Machine::dialed), [`dial_failed`](Machine::dial_failed) | [`dials`](Machine::dials): connections to make |
+//! | [`tunnel_reported`](Machine::tunnel_reported) | [`tunnels`](Machine::tunnels): SSH connections to make, and the forwards to request there |
+//! | [`noted`](Machine::noted), [`requested`](Machine::requested) | [`is_drained`](Machine::is_drained): whether the shell may exit |
+//! | [`dispatched`](Machine::dispatched), [`adopted`](Machine::adopted), [`delivered`](Machine::delivered) | [`next_letter`](Machine::next_letter): messages for the machines of other shards; see [`Shard`] |
 //!
-//! One hint saves looking at every connection: [`next_changed`](Machine::next_changed) names those whose intent
-//! may have changed.
+//! [`next_changed`](Machine::next_changed) returns the connections whose intent may have changed,
+//! so the shell need not check every connection.
 //!
-//! A shell waits for readiness, reads what is ready into one buffer, and at the end of the turn writes to everybody at
-//! once. [`embedding`] shows how to write one, step by step.
+//! A shell waits for readiness, reads what is ready into one buffer, and writes to all connections
+//! at the end of the turn. [`embedding`] shows how to write one, step by step.
 //!
-//! # What holds
+//! # Guarantees
 //!
-//! - Facts about connections that are over are ignored. Time that goes back is not believed.
-//! - [`Event::Closed`] is told exactly once for each connection that was told as `Opened`, and names its one [`Reason`].
-//! - Each connection gets what was sent to it in the order of sending, whoever sent it.
-//! - What a peer can make the machine keep is bounded by [`limit::Budget`] for a message, by 1 MiB for what was
-//!   read too early, and by [`outbound::Marks`] for its output; all of it is checked before it is kept.
-//! - A connection that is slow costs only itself: it is [told of](Event::Stalled), no longer read, and at last
-//!   closed or [skipped](outbound::SlowPolicy).
+//! - The machine ignores facts about connections that are over. Time never goes back: an earlier
+//!   time counts as the latest one.
+//! - Each connection that had [`Event::Opened`] gets exactly one [`Event::Closed`], with exactly
+//!   one [`Reason`].
+//! - Each connection receives messages in the order in which they were sent, from all senders.
+//! - The memory that a peer can use is bounded: by [`limit::Budget`] for a message, by 1 MiB for
+//!   input that was read too early, and by [`outbound::Marks`] for output. The machine checks these
+//!   bounds before it stores anything.
+//! - A slow connection affects only itself. The machine emits [`Event::Stalled`], stops reading
+//!   from it, and finally closes it or [skips messages](outbound::SlowPolicy).
 //!
 //! # The life of a connection
 //!
-//! | phase | begins with | what is done | ends with |
+//! | phase | begins with | what the machine does | ends with |
 //! |---|---|---|---|
-//! | undecided | `accepted`, by a listener of [`wire::Auto`] or of [`http`]; `dialed`, for a WebSocket | its first bytes are looked at | what it speaks, or its reason |
-//! | open | `accepted`, `dialed`; told as `Opened` | messages are served | its reason, told as `Closed` |
-//! | flushing | its reason | what is queued, and the reason, are written | everything written, or [`Closing::flush`] |
-//! | lingering | everything written | our half is closed; what comes is discarded | the peer's end, or [`Closing::linger`] |
-//! | over | | `intent` is `None`: the socket is dropped | |
+//! | undecided | `accepted`, by a listener of [`wire::Auto`] or of [`http`]; `dialed`, for a WebSocket | inspects the first bytes | the protocol is known, or a reason |
+//! | open | `accepted`, `dialed`; the handler gets `Opened` | serves messages | a reason; the handler gets `Closed` |
+//! | flushing | a reason | writes what is queued, and the reason | everything is written, or [`Closing::flush`] passes |
+//! | lingering | everything is written | closes our half; discards what arrives | the peer ends its half, or [`Closing::linger`] passes |
+//! | over | | `intent` is `None`: the shell drops the socket | |
 //!
 //! # Errors and panics
 //!
-//! A peer's mistake is never an error of a method here: it is the reason of that peer's end. Errors are for
-//! whoever configures ([`ListenError`], [`outbound::MarksError`], ...) and for the application
-//! ([`JoinError`]). Nothing a peer or a shell does makes the machine panic; where a method can panic, in
-//! [`testing`] and `sim`, it says so.
+//! A peer's mistake never makes a method return an error: it is the reason for which that
+//! connection ends. Errors are for the embedder's configuration ([`ListenError`],
+//! [`outbound::MarksError`], ...) and for the application ([`JoinError`]). Nothing that a peer or a
+//! shell does makes the machine panic. Methods in [`testing`] and `sim` that can panic document it.
 //!
 //! # Map
 //!
 //! - [`Machine`], [`Handler`], [`Event`], [`Hub`], [`Config`]: the machine.
-//! - [`wire`]: bytes to messages and back; each decoder can be used alone.
-//! - [`outbound`]: what is queued, and who is too slow. [`limit`]: how much, how many, how fast.
-//! - [`http`] and [`websocket`]: the browser's side.
-//! - [`tls`] beneath all of them, and [`wire::Proxies`] before that.
-//! - [`telnet`]: options, terminals and editing, and a parser and a negotiator to be used alone.
-//! - [`kit`]: what applications are made of: functions by message, calls, authentication, layers, clients.
-//! - [`app`]: echo, relay and chat, ready-made. [`text`]: making one peer's text safe for another's terminal.
+//! - [`wire`]: decodes bytes into messages and encodes them; each decoder can be used alone.
+//! - [`outbound`]: output queues and slow receivers. [`limit`]: sizes, counts and rates.
+//! - [`http`] and [`websocket`]: browsers.
+//! - [`tls`] beneath all of them, and [`wire::Proxies`] beneath that.
+//! - [`telnet`]: options, terminals and editing; the parser and the negotiator can be used alone.
+//! - [`kit`]: building blocks for applications: message routing, calls, authentication, layers,
+//!   clients.
+//! - [`app`]: ready-made echo, relay and chat. [`text`]: makes one peer's text safe for another's
+//!   terminal.
 //! - [`tunnel`]: listeners on another machine, through SSH.
-//! - `settings`: a configuration from text. `kit::monitor`: who is connected, for people who may know.
+//! - `settings`: configuration from text. `kit::monitor`: shows operators who is connected.
 //! - [`embedding`]: how to write a shell, step by step.
-//! - [`testing`]: an application under test. [`trace`]: runs as text, to be replayed.
+//! - [`testing`]: tests an application. [`trace`]: records runs as text and replays them.
 //!
 //! # Features
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `std` | conversions from `std::io::Error`, a trace that threads share, panics of the handler that cost one connection |
+//! | `std` | conversions from `std::io::Error`, a trace that threads can share, and containment of handler panics to one connection |
 //! | `json` | in [`kit`]: `Service`, `Router`, `rpc` |
 //! | `auth` | `json`, and in [`kit`]: `auth`, `client` |
 //! | `tls` | TLS beneath every wire, in [`tls`] |
-//! | `settings` | `auth`, `tls`, and `settings`: a configuration from YAML, the environment and the command line |
-//! | `sim` | `sim`: a seeded world of many peers and faults around a whole server |
+//! | `settings` | `auth`, `tls`, and `settings`: configuration from YAML, the environment and the command line |
+//! | `sim` | `sim`: a seeded simulation of many peers and faults around a whole server |
 //! | `work` | `std`, and `work`: counts steps of work, for tests that bound them |
 //!
-//! Without any, and with `json` or `sim`, the crate is `no_std` and needs an allocator. No feature changes what another part does.
+//! Without features, and with `json` or `sim`, the crate is `no_std` and needs an allocator. No
+//! feature changes what another part does.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), no_std)]
@@ -143,7 +148,7 @@ pub mod trace;
 pub mod tunnel;
 pub mod wire;
 
-/// What one peer, one address or all peers together may use.
+/// Limits on what one peer, one address or all peers together may use.
 pub mod limit {
     pub use crate::base::{Network, NetworkError};
     pub use crate::config::{
@@ -152,7 +157,7 @@ pub mod limit {
     pub use crate::wire::{Budget, MessageSize, MessageSizeError};
 }
 
-/// What is queued for each connection, and what happens to connections that are too slow.
+/// Output queues, and what happens to connections that are too slow.
 pub mod outbound {
     pub use crate::config::{Marks, MarksError, OutboundLimits, SlowPolicy};
 }

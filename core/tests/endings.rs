@@ -200,7 +200,7 @@ fn less_than_a_second_is_not_told_as_none() {
     let mut hub = TestHub::with_config(config.clone(), Echo);
     let peer = hub.connect();
     hub.advance(millis(4_500));
-    assert_eq!(hub.lines(peer), ["notice: there was no input for long; the connection ends in 1 s"]);
+    assert_eq!(hub.lines(peer), ["notice: idle for too long; the connection closes in 1 s"]);
     hub.line(peer, "x");
     hub.clear();
     hub.request(&Request::Drain);
@@ -372,7 +372,7 @@ fn under_tls_an_end_that_was_not_said_makes_no_message_of_what_is_incomplete() {
         machine.received(Time::START, conn, &mut b"transfer 1\ntransfer 100".to_vec());
         machine.truncated(Time::START, conn);
         let told = take(&mut machine, Time::START, conn);
-        let last = "closing (truncated): the connection ended without the end that TLS asks for\n";
+        let last = "closing (truncated): the connection ended without TLS close_notify\n";
         assert_eq!(told, format!("you said transfer 1\n{last}"), "{protocol:?}");
         assert_eq!(machine.metrics().ended.get(Reason::Truncated), 1);
         // And a trace tells it apart from an end that was said.

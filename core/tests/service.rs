@@ -137,7 +137,7 @@ fn what_is_wrong_is_answered_with_path_and_reason() {
         ),
         (
             r#"{"type":"dance"}"#,
-            r#"{"type":"error","of":"dance","code":"unknown_type","reason":"there is nothing of that name here"}"#,
+            r#"{"type":"error","of":"dance","code":"unknown_type","reason":"unknown type or command"}"#,
         ),
         (r#"{"room":"den"}"#, r#"{"type":"error","code":"invalid","reason":"missing field `type`"}"#),
         (
@@ -147,7 +147,7 @@ fn what_is_wrong_is_answered_with_path_and_reason() {
         (r"{", r#"{"type":"error","code":"not_json","reason":"EOF while parsing an object at line 1 column 1"}"#),
         (
             r#"{"jsonrpc":"2.0","method":"x","id":1}"#,
-            r#"{"type":"error","code":"unsupported","reason":"nothing can be called here"}"#,
+            r#"{"type":"error","code":"unsupported","reason":"calls are not supported here"}"#,
         ),
         (
             r#"{"type":"say","room":"den","text":"x"}"#,
@@ -155,11 +155,11 @@ fn what_is_wrong_is_answered_with_path_and_reason() {
         ),
         ("/say den", "error: say: missing field `text`"),
         ("/enter", "error: enter: missing field `room`"),
-        ("/dance \u{1b}[2J", "error: dance: there is nothing of that name here"),
-        ("/\u{1b}[2J", "error: [2J: there is nothing of that name here"),
+        ("/dance \u{1b}[2J", "error: dance: unknown type or command"),
+        ("/\u{1b}[2J", "error: [2J: unknown type or command"),
         ("hello", "error: a message is a JSON object with a `type`, or a command; /help lists them"),
         ("/admin kick bob", "error: admin.kick: this is not allowed"),
-        ("/admin", "error: admin: there is nothing of that name here"),
+        ("/admin", "error: admin: unknown type or command"),
         ("/admin kick", "error: admin.kick: this is not allowed"),
     ] {
         assert_eq!(said(&mut hub, conn, line), [answer], "{line}");
@@ -244,12 +244,10 @@ fn the_server_speaks_as_it_is_spoken_to_on_every_wire() {
     let peer = |port: u16| drupe_core::Peer::Address(([127, 0, 0, 1], port).into());
     let frames = hub.try_connect(drupe_core::ListenerId(1), peer(1)).expect("let in");
     hub.send(frames, b"\0\0\0\x06/dance");
-    assert!(
-        String::from_utf8_lossy(hub.received(frames)).ends_with("error: dance: there is nothing of that name here")
-    );
+    assert!(String::from_utf8_lossy(hub.received(frames)).ends_with("error: dance: unknown type or command"));
     hub.clear();
     hub.send(frames, b"\0\0\0\x10{\"type\":\"dance\"}");
-    assert!(String::from_utf8_lossy(hub.received(frames)).ends_with("\"there is nothing of that name here\"}"));
+    assert!(String::from_utf8_lossy(hub.received(frames)).ends_with("\"unknown type or command\"}"));
     hub.clear();
     hub.send(frames, b"\0\0\0\x02\xff\xfe");
     assert!(String::from_utf8_lossy(hub.received(frames)).contains("unsupported"));
@@ -296,7 +294,7 @@ fn programs_on_lines_get_notices_and_farewells_as_json() {
     hub.clear();
     hub.line(program, r#"{"type":"enter","room":"den"}"#);
     hub.line(person, "/enter den");
-    let words = "too many messages or bytes; you are read more slowly";
+    let words = "too many messages or bytes; your input is slowed down";
     assert_eq!(hub.lines(program), [format!(r#"{{"type":"warning","reason":"{words}"}}"#)]);
     assert_eq!(hub.lines(person), [format!("warning: {words}")]);
     hub.clear();

@@ -338,7 +338,7 @@ fn files_that_are_not_what_they_should_be_are_named() {
     let text = error(vec![CertificateFiles { key: junk, ..good.clone() }]);
     assert!(text.contains("a private key in") && text.contains("junk.pem"), "{text}");
     let text = error(vec![CertificateFiles { key: other.key, ..good }]);
-    assert!(text.contains("other.key is not the one of the certificate in"), "{text}");
+    assert!(text.contains("other.key does not match the certificate in"), "{text}");
 }
 
 /// A shell may look at an intent before `next_changed` names its connection, for instance when the socket becomes writable.

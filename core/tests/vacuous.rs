@@ -93,7 +93,7 @@ impl Actor for Saying {
 fn a_world_in_which_nobody_is_let_in_says_so() {
     let mut full = lines();
     full.connections.total = 0;
-    for (config, promise) in [(Config::default(), "there is no such listener"), (full, "somebody ever connected")] {
+    for (config, promise) in [(Config::default(), "there is no such listener"), (full, "at least one peer connected")] {
         let mut world = World::new(1, config, Echo);
         world.add(Link::Steady, Saying(b"x\n"));
         world.run(100);

@@ -224,7 +224,7 @@ fn game_tells_the_others_the_team_and_everybody() {
     for (player, team) in [(&mut ann, "red"), (&mut bob, "red"), (&mut cid, "blue")] {
         player.say(&format!("/team {team}\n"));
         // The answer shows that the team is chosen.
-        assert_eq!(player.ask("/dance"), "error: dance: there is nothing of that name here");
+        assert_eq!(player.ask("/dance"), "error: dance: unknown type or command");
     }
     assert_eq!(ann.ask("/plan left flank"), "plan: left flank");
     assert_eq!(bob.hear(), "plan: left flank");
@@ -257,6 +257,6 @@ fn agents_hear_each_other_in_order_to_the_last_word() {
     assert_eq!(ann.hear(), "", "nothing comes back to who speaks");
     // Who is too fast is told so, in a line that is no JSON.
     bob.say(&"x\n".repeat(400));
-    assert_eq!(bob.hear(), "warning: too many messages or bytes; you are read more slowly");
+    assert_eq!(bob.hear(), "warning: too many messages or bytes; your input is slowed down");
     agents.end();
 }

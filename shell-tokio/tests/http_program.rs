@@ -139,7 +139,7 @@ fn what_is_refused_stands_in_the_log_and_a_scrape_is_nobody_who_was_served() {
         "host=\"evil.example\" origin=\"-\"",
         "WARN connections: request refused: pages of this origin may not connect (websocket.origins)",
         "host=\"localhost\" origin=\"http://evil.example\"",
-        "request refused: there is nothing here",
+        "request refused: nothing is at this path",
     ] {
         directory.wait_for("log", words, 1);
     }

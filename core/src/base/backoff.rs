@@ -1,30 +1,32 @@
 use crate::base::{INTERVAL_MIN, Random};
 use core::time::Duration;
 
-/// How long to wait between attempts: exponential back-off with jitter.
+/// Exponential backoff with jitter, for repeated attempts.
 ///
-/// After `n` failures in a row (from 1) the wait is `min(cap, initial * factor^(n - 1))`, less a random part of up to `jitter_percent`
-/// of it, so that many clients of one server do not come back at one moment. No wait is shorter than 10 ms, whatever is
-/// configured. A connection that was up for `stable_after` starts the count anew.
+/// After `n` failures in a row (from 1), the wait is `min(cap, initial * factor^(n - 1))`, less a
+/// random part of up to `jitter_percent`, so that many clients of one server do not reconnect at
+/// one moment. No wait is shorter than 10 ms. The count restarts after a connection that was up for
+/// `stable_after`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     /// The wait after the first failure. Zero counts as 10 ms.
     pub initial: Duration,
-    /// What each further wait is multiplied by; 0 counts as 1.
+    /// Multiplier of each further wait. 0 counts as 1.
     pub factor: u8,
     /// The longest wait. Zero counts as 10 ms.
     pub cap: Duration,
-    /// How much of a wait is left to chance: 0 to 100; more counts as 100.
+    /// The random part of a wait, in percent: 0 to 100. More counts as 100.
     pub jitter_percent: u8,
-    /// How long a connection must have been up for its end to count as a first failure. With zero, every one was up for long
-    /// enough.
+    /// How long a connection must be up to reset the count of failures.
+    ///
+    /// With zero, every connection does.
     pub stable_after: Duration,
-    /// How many attempts are made in a row, the first included; 0 counts as 1, and `None` is for ever.
+    /// Attempts in a row, including the first. 0 counts as 1; `None` means no limit.
     pub attempts_max: Option<u32>,
 }
 
 impl Default for Backoff {
-    /// 1 s, doubling up to 60 s, half of it left to chance, stable after 30 s, for ever.
+    /// 1 s, doubling up to 60 s, half of it random, stable after 30 s, no limit on attempts.
     fn default() -> Self {
         Self {
             initial: Duration::from_secs(1),
@@ -38,7 +40,9 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The wait after `failures` failures in a row (at least 1), or `None` if there is no further attempt.
+    /// The wait after `failures` failures in a row (at least 1).
+    ///
+    /// `None` if there is no further attempt.
     #[must_use]
     pub fn wait(&self, failures: u32, random: &mut Random) -> Option<Duration> {
         if self.attempts_max.is_some_and(|max| failures >= max) {

@@ -10,29 +10,29 @@ pub enum Failure {
     Reset,
     /// The network timed out.
     TimedOut,
-    /// Nobody listens there.
+    /// The connection was refused: nothing listens there.
     Refused,
-    /// There is no way there.
+    /// The host or network is unreachable.
     Unreachable,
-    /// What answered did not answer as a WebSocket server does (RFC 6455 section 4.1).
+    /// The response to the handshake is not that of a WebSocket server (RFC 6455 section 4.1).
     Handshake,
-    /// The answer to the handshake was no.
+    /// The server rejected the WebSocket handshake.
     Rejected {
         /// The status of the response, such as 403 (RFC 9110 section 15).
         status: u16,
     },
-    /// TLS could not be agreed on, or was broken.
+    /// The TLS handshake failed, or TLS broke later.
     Tls,
-    /// The [tunnel](crate::tunnel) that it came through is no more.
+    /// The [tunnel](crate::tunnel) of the connection was lost.
     Tunnel,
-    /// So much came, ahead of what was served, that it was not kept.
+    /// Too much input arrived before it could be served.
     Flooded,
-    /// Anything else.
+    /// Any other failure.
     Other,
 }
 
 impl Failure {
-    /// The reason a connection ends with for it.
+    /// The reason for which the connection ends after this failure.
     #[must_use]
     pub const fn reason(self) -> Reason {
         match self {
@@ -51,14 +51,15 @@ impl Failure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AcceptFailure {
-    /// The process or the system is out of descriptors or memory (`EMFILE`, `ENFILE`, `ENOBUFS`,
-    /// `ENOMEM`): to try again at once would fail again and spin.
+    /// The process or the system is out of descriptors or memory. A retry at once would spin.
+    ///
+    /// `EMFILE`, `ENFILE`, `ENOBUFS` or `ENOMEM`.
     Exhausted,
-    /// One connection was lost before it was accepted; the next may do.
+    /// One connection was lost before it was accepted. The next attempt may succeed.
     Transient,
 }
 
-/// Not the name of what was expected.
+/// A name that is not one of the expected ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected one of: {0}")]
 pub struct NameError(pub(crate) &'static str);
@@ -141,7 +142,7 @@ impl From<&std::io::Error> for Failure {
 
 #[cfg(feature = "std")]
 impl From<&std::io::Error> for AcceptFailure {
-    /// By the numbers that Linux, macOS and the BSDs share, but for `ENOBUFS`, which they do not.
+    /// Uses the error numbers shared by Linux, macOS and the BSDs; `ENOBUFS` differs between them.
     fn from(error: &std::io::Error) -> Self {
         const ENOMEM: i32 = 12;
         const ENFILE: i32 = 23;

@@ -1,8 +1,11 @@
-//! Files that an operator names: configurations, certificates, keys, secrets. Needs the feature `files`.
+//! Reads files that an operator names: configurations, certificates, keys, secrets.
 //!
-//! Each is read with a bound, and only if it is a regular file or a pipe: a device has no end, and opening a pipe that nobody
-//! writes to would wait for ever. A pipe, such as `<(decrypt secret)` of a shell makes, is read for as long as it is written
-//! to, and given up after [`PIPE_WAIT`] without a byte.
+//! Needs the feature `files`.
+//!
+//! Each file is read up to a limit, and only if it is a regular file or a pipe. A device has no
+//! end, and opening a pipe without a writer would block for ever. A pipe, such as `<(decrypt
+//! secret)` of a shell, is read until its writer closes it, or until it delivers no byte for
+//! [`PIPE_WAIT`].
 
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -13,18 +16,18 @@ use std::fs::{File, FileType};
 use std::io::{self, Error, ErrorKind, Read};
 use std::path::Path;
 
-/// The longest configuration, certificate or key that is read: 16 MiB.
+/// Largest configuration, certificate or key: 16 MiB.
 pub const TEXT_MAX_BYTES: usize = 16 << 20;
-/// The longest file with a secret that is read: 64 KiB.
+/// Largest file with a secret: 64 KiB.
 pub const SECRET_MAX_BYTES: usize = 64 << 10;
-/// How long a pipe may stay without a byte.
+/// How long to wait for each byte of a pipe.
 pub const PIPE_WAIT: Duration = Duration::from_secs(5);
 
 /// Reads a file of at most `max_bytes`.
 ///
 /// # Errors
-/// If the file can't be opened or read, is longer than that, or is neither a regular file nor a pipe; or if nothing is written
-/// to the pipe for [`PIPE_WAIT`].
+/// If the file cannot be opened or read, is longer than that, or is neither a regular file nor a
+/// pipe; or if nothing is written to the pipe for [`PIPE_WAIT`].
 pub fn read(path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
     let mut file = open(path)?;
     let kind = file.metadata()?.file_type();
@@ -46,7 +49,7 @@ pub fn read(path: &Path, max_bytes: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads a file of UTF-8 of at most [`TEXT_MAX_BYTES`], without the byte order mark that some editors put in front.
+/// Reads a UTF-8 file of at most [`TEXT_MAX_BYTES`], without a leading byte order mark.
 ///
 /// # Errors
 /// As [`read`], or if the file is not UTF-8.
@@ -54,7 +57,7 @@ pub fn read_text(path: &Path) -> io::Result<String> {
     text(read(path, TEXT_MAX_BYTES)?)
 }
 
-/// Reads the first line of a file of at most [`SECRET_MAX_BYTES`], without the space around it and without a byte order mark.
+/// Reads the first line of a UTF-8 file of at most [`SECRET_MAX_BYTES`], trimmed.
 ///
 /// # Errors
 /// As [`read`], or if the file is not UTF-8.
@@ -67,13 +70,13 @@ fn text(mut bytes: Vec<u8>) -> io::Result<String> {
     if bytes.starts_with(BYTE_ORDER_MARK) {
         bytes.drain(..BYTE_ORDER_MARK.len());
     }
-    // The bytes themselves may be secret.
+    // The error must not contain the bytes: they may be secret.
     String::from_utf8(bytes).map_err(|_| Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
 }
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// Does not wait for the writer of a pipe, and does not become the terminal's process.
+/// Opens a file without blocking on a pipe, and without acquiring a controlling terminal.
 #[cfg(unix)]
 fn open(path: &Path) -> io::Result<File> {
     use rustix::fs::{Mode, OFlags};
@@ -86,7 +89,9 @@ fn open(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
-/// Reads until the last writer has closed the pipe, or until there is one byte too many; `None` if it is no pipe.
+/// Reads until the last writer has closed the pipe, or one byte more than the limit arrived.
+///
+/// `None` if it is not a pipe.
 #[cfg(unix)]
 fn read_pipe(pipe: &mut File, kind: FileType, max_bytes: usize) -> io::Result<Option<Vec<u8>>> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -97,7 +102,7 @@ fn read_pipe(pipe: &mut File, kind: FileType, max_bytes: usize) -> io::Result<Op
     let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
     while bytes.len() <= max_bytes {
         if poll(&mut [PollFd::new(pipe, PollFlags::IN)], Some(&wait))? == 0 {
-            return Err(Error::new(ErrorKind::TimedOut, "it is a pipe, and nobody writes to it"));
+            return Err(Error::new(ErrorKind::TimedOut, "no data arrives on this pipe"));
         }
         match pipe.read(&mut chunk) {
             Ok(0) => break,
@@ -182,7 +187,7 @@ mod tests {
         rustix::fs::mkfifoat(rustix::fs::CWD, &path, Mode::from_raw_mode(0o600)).expect("made");
         let writer = {
             let path = path.clone();
-            // Opening waits for the reader.
+            // Opening blocks until there is a reader.
             thread::spawn(move || {
                 let mut pipe = std::fs::OpenOptions::new().write(true).open(path).expect("opened");
                 pipe.write_all(b"one\n").expect("read");
@@ -191,6 +196,6 @@ mod tests {
         };
         assert_eq!(read_text(&path).expect("good").len(), 10_004);
         writer.join().expect("it ends");
-        assert_eq!(read(&path, 5).expect_err("nobody").to_string(), "it is a pipe, and nobody writes to it");
+        assert_eq!(read(&path, 5).expect_err("nobody").to_string(), "no data arrives on this pipe");
     }
 }

@@ -1,11 +1,11 @@
 use core::fmt;
 use core::str::FromStr;
 
-/// Names one connection for as long as the machine lives.
+/// Identifies one connection for as long as the machine lives.
 ///
-/// The index is small and used again after the connection is gone, so a shell may keep its sockets in
-/// a plain vector; the generation tells the connections of one index apart. A fact about a connection
-/// that is over is ignored.
+/// The index is small and reused after the connection is gone, so a shell can keep its sockets in a
+/// vector. The generation distinguishes connections with the same index. The machine ignores facts
+/// about connections that are over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId {
     /// The shard in the highest eight bits, and the index.
@@ -17,20 +17,20 @@ const INDEX_BITS: u32 = 24;
 const INDEX_MAX: u32 = (1 << INDEX_BITS) - 1;
 
 impl ConnId {
-    /// How many connections a shard can hold at a time.
+    /// Maximum number of connections of a shard.
     pub(crate) const PER_SHARD_MAX: u32 = INDEX_MAX;
 
     pub(crate) const fn new(shard: u8, index: u32, generation: u32) -> Self {
         Self { place: (shard as u32) << INDEX_BITS | index & INDEX_MAX, generation }
     }
 
-    /// The number of the [shard](crate::Shard) that has it.
+    /// The number of the [shard](crate::Shard) that holds the connection.
     #[must_use]
     pub const fn shard(self) -> u8 {
         (self.place >> INDEX_BITS) as u8
     }
 
-    /// The place in its shard's table of connections: dense, from 0, used again after the connection's end.
+    /// Its slot in the shard's table of connections: dense, from 0, reused after its end.
     #[must_use]
     pub const fn index(self) -> usize {
         self.slot() as usize
@@ -42,7 +42,7 @@ impl ConnId {
         self.place & INDEX_MAX
     }
 
-    /// The connection that had the same index before.
+    /// The previous connection with the same index.
     pub(crate) const fn predecessor(self) -> Self {
         Self { generation: self.generation.wrapping_sub(1), ..self }
     }
@@ -61,7 +61,7 @@ impl fmt::Display for ConnId {
     }
 }
 
-/// The text is not `INDEX.GENERATION`, or `SHARD:INDEX.GENERATION` where the shard is not the first.
+/// The text is not `INDEX.GENERATION`, or `SHARD:INDEX.GENERATION` for shards other than the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a connection is written INDEX.GENERATION, for example 3.1, or SHARD:INDEX.GENERATION")]
 pub struct ConnIdError;
@@ -78,28 +78,28 @@ impl FromStr for ConnId {
     }
 }
 
-/// The place of a listener in [`Config::listeners`](crate::Config::listeners).
+/// Index of a listener in [`Config::listeners`](crate::Config::listeners).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ListenerId(pub u32);
 
 impl ListenerId {
-    /// The place as an index.
+    /// The index as `usize`.
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize
     }
 }
 
-/// Names one outgoing connection that the application asked for, over all its attempts.
+/// Identifies one outgoing connection of the application, over all its attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DialId(pub u32);
 
 /// How a connection came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
-    /// It was accepted.
+    /// This listener accepted it.
     Listener(ListenerId),
-    /// The application asked for it.
+    /// The application dialled it.
     Dial(DialId),
 }
 

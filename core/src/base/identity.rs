@@ -3,16 +3,19 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-/// Who is at the other end, as far as the application or [`auth`](crate::kit::auth) is convinced of it. See
-/// [`Hub::identify`](crate::Hub::identify).
+/// The user of a connection and their scopes; see [`Hub::identify`](crate::Hub::identify).
+///
+/// The application or [`auth`](crate::kit::auth) has authenticated the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The user's name: the same for all connections of one user.
     pub user: Arc<str>,
-    /// What the user may do; see [`may`](Self::may). Without any, nothing that a scope is asked for.
+    /// What the user may do; see [`may`](Self::may). Without scopes, nothing that requires one.
     pub scopes: Vec<Arc<str>>,
-    /// When this ends, and the connection with it as [`Reason::SessionExpired`](crate::Reason::SessionExpired), unless the
-    /// user proved again who they are; `None` is never.
+    /// When the identity expires.
+    ///
+    /// The connection then ends as [`Reason::SessionExpired`](crate::Reason::SessionExpired),
+    /// unless the user has authenticated again. `None`: never.
     pub expires_at: Option<UnixTime>,
 }
 
@@ -23,22 +26,24 @@ impl Identity {
         Self { user: name.into(), scopes: Vec::new(), expires_at: None }
     }
 
-    /// With these scopes as well.
+    /// Adds scopes.
     #[must_use]
     pub fn with_scopes<'s>(mut self, scopes: impl IntoIterator<Item = &'s str>) -> Self {
         self.scopes.extend(scopes.into_iter().map(Arc::from));
         self
     }
 
-    /// Whether a scope is among the user's: itself, or one that ends with `*` where what is before that begins it. So
-    /// `publish:*` allows to publish to every room, and `*` everything.
+    /// Whether the user has this scope.
+    ///
+    /// A scope that ends with `*` covers all that begin with the part before it: `publish:*` allows
+    /// publishing to every room, and `*` allows everything.
     #[must_use]
     pub fn may(&self, scope: &str) -> bool {
         self.scopes.iter().any(|has| covers(has, scope))
     }
 }
 
-/// Whether `name` is `pattern`, or `pattern` ends with `*` and what is before that begins `name`.
+/// Whether `name` equals `pattern`, or `pattern` is a prefix of `name` followed by `*`.
 pub(crate) fn covers(pattern: &str, name: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(start) => name.starts_with(start),

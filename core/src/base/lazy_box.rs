@@ -3,12 +3,11 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 
-/// What most connections do not need most of the time: a pointer until there is something in it, and again once it is taken
-/// out.
+/// A value that most connections do not need. It is allocated only while it is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rare<T>(Option<Box<T>>);
 
-/// What a [`Rare`] is as long as nothing is in it.
+/// The value of an unallocated [`Rare`].
 pub(crate) trait Empty: Default + 'static {
     const EMPTY: &'static Self;
 }

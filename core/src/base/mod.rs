@@ -1,4 +1,4 @@
-//! The vocabulary that everything else uses: time, identifiers, peers, messages, reasons.
+//! Basic types: time, identifiers, peers, messages, reasons.
 
 mod backoff;
 mod failure;

@@ -2,25 +2,25 @@ use core::fmt;
 use core::net::IpAddr;
 use core::str::FromStr;
 
-/// A network: an address and how many bits of it count (CIDR, RFC 4632).
+/// A network: an address and a prefix length (CIDR, RFC 4632).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
     address: IpAddr,
     bits: u8,
 }
 
-/// Not a network.
+/// The text or the prefix length is not a network's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a network is an address, or ADDRESS/BITS with at most 32 bits for IPv4 and 128 for IPv6")]
 pub struct NetworkError;
 
 impl Network {
-    /// The addresses that begin with the first `bits` of this one.
+    /// The network of all addresses that share the first `bits` with this one.
     ///
     /// # Errors
     /// If the address has fewer bits.
     pub const fn new(address: IpAddr, bits: u8) -> Result<Self, NetworkError> {
-        // What is mapped is what it is mapped from, as for peers.
+        // An IPv4-mapped address counts as its IPv4 address, as for peers.
         if let (IpAddr::V6(_), v4 @ IpAddr::V4(_), 96..=128) = (address, address.to_canonical(), bits) {
             return Ok(Self { address: v4, bits: bits - 96 });
         }
@@ -28,7 +28,9 @@ impl Network {
         if bits <= most { Ok(Self { address, bits }) } else { Err(NetworkError) }
     }
 
-    /// Whether an address is in it. An IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2) is the IPv4 address in it.
+    /// Whether it contains an address.
+    ///
+    /// An IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2) counts as its IPv4 address.
     #[must_use]
     pub fn contains(self, address: IpAddr) -> bool {
         let same = |one: u128, other: u128, width: u8| {
@@ -45,12 +47,12 @@ impl Network {
 
 #[cfg(feature = "settings")]
 impl Network {
-    /// Whether every address of another network is in it.
+    /// Whether it contains every address of another network.
     pub(crate) fn includes(self, other: Self) -> bool {
         self.bits <= other.bits && self.contains(other.address)
     }
 
-    /// Whether every address of its version of IP is in it.
+    /// Whether it contains every address of its IP version.
     pub(crate) const fn includes_all_of_its_kind(self) -> bool {
         self.bits == 0
     }

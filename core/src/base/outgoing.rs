@@ -2,46 +2,46 @@ use crate::base::{Payload, PayloadBuf};
 use alloc::string::String;
 use alloc::sync::Arc;
 
-/// One message to be sent: the same for everybody, or in two representations of which each recipient gets its own.
+/// A message to send: the same for all recipients, or in one representation for each kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outgoing<'a> {
-    /// The same for everybody.
+    /// The same for all recipients.
     Same(Payload<'a>),
-    /// For programs and for people, as each connection's [`Representation`] says.
+    /// JSON for programs and text for people; each connection's [`Representation`] decides.
     Negotiated {
-        /// For who speaks JSON.
+        /// For connections of [`Representation::Json`].
         json: &'a str,
-        /// For who reads text.
+        /// For connections of [`Representation::Text`].
         text: &'a str,
     },
 }
 
-/// How the content of messages is represented for one connection (RFC 9110 section 3.2).
+/// How messages are represented for one connection (RFC 9110 section 3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Representation {
-    /// For programs. What connections over WebSocket and length-prefixed frames begin with.
+    /// JSON, for programs. Default for WebSocket and length-prefixed frames.
     Json,
-    /// For people at a terminal. What connections over lines and telnet begin with.
+    /// Text, for people at a terminal. Default for lines and telnet.
     Text,
 }
 
-/// What became of an [`Outgoing`] that has to outlive its event.
+/// An owned [`Outgoing`], for messages that outlive their event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OutgoingBuf {
-    /// The same for everybody.
+    /// The same for all recipients.
     Same(PayloadBuf),
-    /// For programs and for people.
+    /// JSON for programs and text for people.
     Negotiated {
-        /// For who speaks JSON.
+        /// For connections of [`Representation::Json`].
         json: Arc<str>,
-        /// For who reads text.
+        /// For connections of [`Representation::Text`].
         text: Arc<str>,
     },
 }
 
 impl<'a> Outgoing<'a> {
-    /// What a recipient gets.
+    /// The payload for a recipient with this representation.
     #[must_use]
     pub const fn as_payload(self, representation: Representation) -> Payload<'a> {
         match (self, representation) {
@@ -51,7 +51,7 @@ impl<'a> Outgoing<'a> {
         }
     }
 
-    /// How many bytes it has, of all representations together.
+    /// Length in bytes, of all representations together.
     #[must_use]
     pub const fn len(self) -> usize {
         match self {
@@ -66,7 +66,7 @@ impl<'a> Outgoing<'a> {
         self.len() == 0
     }
 
-    /// An owned copy.
+    /// Makes an owned copy.
     #[must_use]
     pub fn to_owned(self) -> OutgoingBuf {
         match self {
@@ -77,7 +77,7 @@ impl<'a> Outgoing<'a> {
 }
 
 impl OutgoingBuf {
-    /// The content, borrowed.
+    /// Borrows the content.
     #[must_use]
     pub fn as_outgoing(&self) -> Outgoing<'_> {
         match self {

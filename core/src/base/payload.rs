@@ -2,17 +2,17 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use bytes::Bytes;
 
-/// One message's content, borrowed. Whether it is text or binary is kept on wires that can tell.
+/// One message's content, borrowed. Wires that distinguish text from binary keep the distinction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Payload<'a> {
     /// UTF-8 text.
     Text(&'a str),
-    /// Bytes of any kind.
+    /// Any bytes.
     Binary(&'a [u8]),
 }
 
 impl<'a> Payload<'a> {
-    /// The first `max` bytes, without a part of a character.
+    /// The first `max` bytes. Text is cut at a character boundary.
     pub(crate) fn start(self, max: usize) -> Self {
         match self {
             Self::Text(text) => {
@@ -23,7 +23,7 @@ impl<'a> Payload<'a> {
         }
     }
 
-    /// The content as bytes, text or not.
+    /// The content as bytes.
     #[must_use]
     pub const fn as_bytes(self) -> &'a [u8] {
         match self {
@@ -32,7 +32,7 @@ impl<'a> Payload<'a> {
         }
     }
 
-    /// The content as text, if it is text or binary that happens to be UTF-8.
+    /// The content as text, if it is text, or binary that is valid UTF-8.
     #[must_use]
     pub fn as_str(self) -> Option<&'a str> {
         match self {
@@ -41,7 +41,7 @@ impl<'a> Payload<'a> {
         }
     }
 
-    /// An owned copy.
+    /// Makes an owned copy.
     #[must_use]
     pub fn to_owned(self) -> PayloadBuf {
         match self {
@@ -86,12 +86,12 @@ impl<'a> From<&'a PayloadBuf> for Payload<'a> {
 pub enum PayloadBuf {
     /// UTF-8 text.
     Text(Arc<str>),
-    /// Bytes of any kind.
+    /// Any bytes.
     Binary(Bytes),
 }
 
 impl PayloadBuf {
-    /// The content, borrowed.
+    /// Borrows the content.
     #[must_use]
     pub fn as_payload(&self) -> Payload<'_> {
         match self {

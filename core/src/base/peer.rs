@@ -2,17 +2,17 @@ use core::fmt;
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 use core::str::FromStr;
 
-/// Who is at the other end of a connection.
+/// The peer of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Peer {
     /// A peer with a network address.
     Address(SocketAddr),
-    /// A peer on this machine without one: a Unix socket or a pipe.
+    /// A peer on this machine without an address: a Unix socket or a pipe.
     Local,
 }
 
 impl Peer {
-    /// What limits per address count by; `None` for a local peer, which has no address to limit.
+    /// The key for limits per address. `None` for a local peer, which has no address to limit.
     #[must_use]
     pub fn key(self) -> Option<AddressKey> {
         match self {
@@ -21,8 +21,9 @@ impl Peer {
         }
     }
 
-    /// The same peer, an IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2) as the IPv4 address in it. A socket for both
-    /// families reports its IPv4 peers as such.
+    /// Converts an IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2) into its IPv4 address.
+    ///
+    /// Dual-stack sockets report IPv4 peers as mapped addresses.
     #[must_use]
     pub fn canonical(self) -> Self {
         match self {
@@ -36,7 +37,7 @@ impl Peer {
 }
 
 impl From<SocketAddr> for Peer {
-    /// The peer at an address, [canonical](Peer::canonical).
+    /// The [canonical](Peer::canonical) peer at an address.
     fn from(address: SocketAddr) -> Self {
         Self::Address(address).canonical()
     }
@@ -59,9 +60,10 @@ impl FromStr for Peer {
     }
 }
 
-/// What counts as one address: an IPv4 address, or the /64 of an IPv6 address (RFC 4291 section 2.5.4:
-/// the other 64 bits name an interface, and one host may use any of them). An IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2)
-/// counts as the IPv4 address in it.
+/// What limits treat as one address: an IPv4 address, or the /64 of an IPv6 address.
+///
+/// The other 64 bits of an IPv6 address name an interface, and one host may use any of them (RFC
+/// 4291 section 2.5.4). An IPv4-mapped IPv6 address (section 2.5.5.2) counts as its IPv4 address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AddressKey(IpAddr);
 

@@ -1,13 +1,13 @@
 use core::time::Duration;
 
-/// A small seeded generator (`SplitMix64`, Steele, Lea and Flood 2014) for jitter and for the application.
+/// A seeded generator (`SplitMix64`, Steele, Lea and Flood 2014) for jitter and for applications.
 ///
 /// Not for secrets. The same seed gives the same numbers on every machine.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// Starts from `seed`; every seed is as good as any other.
+    /// Creates a generator. All seeds are equally good.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self(seed)
@@ -22,13 +22,13 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// A number below `bound`; 0 if `bound` is 0. The bias is below 2^-32 for bounds below 2^32.
+    /// A number below `bound`, or 0 if `bound` is 0. The bias is below 2^-32 for bounds below 2^32.
     pub fn below(&mut self, bound: u64) -> u64 {
         let product = u128::from(self.next_u64()) * u128::from(bound);
         u64::try_from(product >> 64).unwrap_or(0)
     }
 
-    /// A span from zero up to but not including `span`.
+    /// A duration from zero up to but not including `span`.
     pub fn within(&mut self, span: Duration) -> Duration {
         Duration::from_nanos(self.below(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)))
     }

@@ -1,11 +1,11 @@
 use core::fmt;
 
-/// Whose doing the end of a connection was.
+/// Who caused the end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Blame {
     /// The peer ended it or broke a rule.
     Peer,
-    /// The connection broke underneath both sides.
+    /// The connection failed beneath both sides.
     Network,
     /// The application closed it.
     Application,
@@ -13,13 +13,13 @@ pub enum Blame {
     Operator,
 }
 
-/// One table: name, number, blame and sentence stand beside each other, so none can be forgotten.
+/// One table holds name, number, blame and sentence of each reason, so none can be forgotten.
 macro_rules! reasons {
     ($($(#[$doc:meta])* $variant:ident = $number:literal, $name:literal, $blame:ident, $sentence:literal;)*) => {
-        /// Why a connection ended, or was refused.
+        /// Why a connection ended or was refused.
         ///
-        /// Every connection ends with exactly one reason: the first that applied. Names and numbers are
-        /// stable: logs, metrics and wires carry them.
+        /// Every connection ends with exactly one reason: the first that applied. Names and numbers
+        /// are stable; logs, metrics and wires carry them.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         #[repr(u16)]
@@ -35,13 +35,13 @@ macro_rules! reasons {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// Whose doing it was.
+            /// Who caused it.
             #[must_use]
             pub const fn blame(self) -> Blame {
                 match self { $(Self::$variant => Blame::$blame,)* }
             }
 
-            /// One sentence for a person at the other end.
+            /// One sentence for the user at the other end.
             #[must_use]
             pub const fn sentence(self) -> &'static str {
                 match self { $(Self::$variant => $sentence,)* }
@@ -51,100 +51,107 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// The peer closed, or ended its half and everything owed to it was sent.
+    /// The peer closed, or ended its half and everything queued for it was sent.
     PeerClosed = 100, "peer_closed", Peer, "the peer closed the connection";
     /// A message was longer than [`Budget::message_max_bytes`](crate::limit::Budget).
     MessageTooLarge = 101, "message_too_large", Peer, "the message is longer than this server accepts";
-    /// Text was not UTF-8 where the wire demands it.
+    /// Text was not UTF-8 where the wire requires it.
     InvalidUtf8 = 102, "invalid_utf8", Peer, "the text is not valid UTF-8";
-    /// A length prefix that is not well formed, such as a variable-length one of eleven bytes.
-    MalformedFrame = 103, "malformed_frame", Peer, "the frame is not well formed";
-    /// A message was begun and not completed within [`Budget::message_deadline`](crate::limit::Budget).
-    MessageTimeout = 104, "message_timeout", Peer, "a message was begun but not completed in time";
+    /// A malformed length prefix, such as a variable-length one of eleven bytes.
+    MalformedFrame = 103, "malformed_frame", Peer, "the frame is malformed";
+    /// A message was not completed within [`Budget::message_deadline`](crate::limit::Budget).
+    MessageTimeout = 104, "message_timeout", Peer, "a message was not completed in time";
     /// No message for [`Config::idle`](crate::Config::idle).
     Idle = 105, "idle", Peer, "there was no input for too long";
     /// No byte at all for [`Config::silence`](crate::Config::silence).
-    Silent = 106, "silent", Peer, "the peer gave no sign of life";
+    Silent = 106, "silent", Peer, "nothing was received for too long";
     /// The ladder's close step: too many messages or bytes for too long.
     RateLimited = 107, "rate_limited", Peer, "too many messages or bytes in too short a time";
-    /// The peer did not take what was sent to it: over the mark in bytes, or stuck past the write deadline.
+    /// The peer reads too slowly: its output queue or the write deadline exceeded its limit.
     SlowConsumer = 108, "slow_consumer", Peer, "the peer reads too slowly";
-    /// The ladder's last step, and the refusal of the same address until the cool-down is over.
+    /// The ladder's last step, and the refusal of that address until the cool-down is over.
     Quarantined = 109, "quarantined", Peer, "this address is refused for a while";
-    /// The first bytes are of something that the listener does not speak: TLS, or a request of HTTP where that is
-    /// [refused](crate::Listen::refuses_http).
-    WrongProtocol = 110, "wrong_protocol", Peer, "this port does not speak that";
-    /// A request of HTTP that is not well formed, or not accepted.
+    /// The peer speaks a protocol that the listener does not.
+    ///
+    /// TLS, or an HTTP request where those are [refused](crate::Listen::refuses_http).
+    WrongProtocol = 110, "wrong_protocol", Peer, "this port speaks another protocol";
+    /// An HTTP request that is malformed or not accepted.
     BadRequest = 111, "bad_request", Peer, "the request is not accepted";
-    /// The peer did not prove who it is, or not truly.
-    Unauthorized = 112, "unauthorized", Peer, "it was not proven who you are";
-    /// The peer did not prove who it is in time.
-    AuthenticationTimeout = 113, "authentication_timeout", Peer, "it was not proven in time who you are";
-    /// The peer may not do what it asked for.
+    /// Authentication is missing or failed.
+    Unauthorized = 112, "unauthorized", Peer, "authentication failed";
+    /// The peer did not authenticate in time.
+    AuthenticationTimeout = 113, "authentication_timeout", Peer, "authentication timed out";
+    /// The peer lacks permission for its request.
     Forbidden = 114, "forbidden", Peer, "this is not allowed";
-    /// What the peer proved itself with holds no longer: see [`Identity::expires_at`](crate::Identity).
+    /// The peer's authentication has expired: see [`Identity::expires_at`](crate::Identity).
     SessionExpired = 115, "session_expired", Peer, "the session has expired";
-    /// What came was no TLS that both sides speak, or it was broken (RFC 8446 section 6).
-    TlsFailed = 116, "tls_failed", Peer, "TLS could not be agreed on";
-    /// On a listener behind a proxy: no header of the PROXY protocol, or one that is not well formed.
-    BadProxyHeader = 117, "bad_proxy_header", Peer, "the proxy did not say whom it speaks for";
-    /// HTTP: there is nothing at the path that was asked for.
+    /// The TLS handshake failed, or TLS broke later (RFC 8446 section 6).
+    TlsFailed = 116, "tls_failed", Peer, "TLS failed";
+    /// On a listener behind a proxy: the PROXY protocol header is missing or malformed.
+    BadProxyHeader = 117, "bad_proxy_header", Peer, "missing or invalid PROXY header";
+    /// HTTP: nothing is at the requested path.
     NotFound = 118, "not_found", Peer, "there is nothing at this path";
     /// HTTP: pages of this origin may not connect; see [`Http::origins`](crate::http::Http).
     OriginRefused = 119, "origin_refused", Peer, "pages of this origin may not connect";
-    /// HTTP: the server is not known by the name in `Host`; see [`Http::hosts`](crate::http::Http).
+    /// HTTP: `Host` is not a name of this server; see [`Http::hosts`](crate::http::Http).
     HostRefused = 120, "host_refused", Peer, "this server is not known by that name";
     /// The connection was reset.
     Reset = 200, "reset", Network, "the connection was reset";
-    /// The network gave up, for example TCP keep-alive.
+    /// The network timed out, for example in TCP keep-alive.
     NetworkTimeout = 201, "network_timeout", Network, "the network timed out";
     /// Any other failure of the socket.
     NetworkError = 202, "network_error", Network, "the connection failed";
-    /// The [tunnel](crate::tunnel) that the connection came through is no more.
+    /// The [tunnel](crate::tunnel) of the connection was lost.
     TunnelLost = 203, "tunnel_lost", Network, "the tunnel to the server was lost";
-    /// Under TLS: the input ended without the peer having said so (`close_notify`, RFC 8446 section 6.1), so it may have been cut
-    /// off on the way. A message that was incomplete is discarded. Some clients always close like this.
-    Truncated = 204, "truncated", Network, "the connection ended without the end that TLS asks for";
+    /// The input ended without the `close_notify` of TLS, so it may have been cut off in transit.
+    ///
+    /// An incomplete message is discarded. Some clients always close like this. RFC 8446 section
+    /// 6.1.
+    Truncated = 204, "truncated", Network, "the connection ended without TLS close_notify";
     /// The application closed the connection.
     Application = 300, "application", Application, "the application closed the connection";
-    /// HTTP: the last request of the connection was answered, and was not refused.
+    /// HTTP: the last request of the connection was answered, not refused.
     Answered = 301, "answered", Application, "the request was answered";
     /// The application panicked while it served this connection.
     HandlerPanicked = 302, "handler_panicked", Application, "the application failed";
-    /// The same user connected elsewhere.
+    /// The same user opened another connection.
     Replaced = 303, "replaced", Application, "the same user connected elsewhere";
-    /// An operator ended this one connection.
+    /// An operator closed this connection.
     Kicked = 400, "kicked", Operator, "an operator closed the connection";
     /// The server is shutting down.
     Shutdown = 401, "shutdown", Operator, "the server is shutting down";
-    /// The server holds as many connections as it may.
+    /// The server is at its limit of connections.
     ServerFull = 402, "server_full", Operator, "the server is full";
-    /// The listener holds as many connections as it may.
+    /// The listener is at its limit of connections.
     ListenerFull = 403, "listener_full", Operator, "this port is full";
-    /// The address holds as many connections as it may.
+    /// The address is at its limit of connections.
     AddressFull = 404, "address_full", Operator, "this address has too many connections";
-    /// The address is in no network that is let in; see [`Listen::allow`](crate::Listen) and `deny`.
-    AddressRefused = 405, "address_refused", Operator, "this address is not let in here";
-    /// The address opens connections too fast; see [`ConnectionLimits::arrivals_per_address`](crate::limit::ConnectionLimits).
+    /// The address is not allowed; see [`Listen::allow`](crate::Listen) and `deny`.
+    AddressRefused = 405, "address_refused", Operator, "this address is not allowed here";
+    /// The address opens connections too fast.
+    ///
+    /// See [`ConnectionLimits::arrivals_per_address`](crate::limit::ConnectionLimits).
     AddressTooFast = 406, "address_too_fast", Operator, "this address connects too often";
-    /// Too many have not shown who they are; see [`EarlyDrop`](crate::limit::EarlyDrop).
+    /// Too many connections are unauthenticated; see [`EarlyDrop`](crate::limit::EarlyDrop).
     ServerBusy = 407, "server_busy", Operator, "the server is busy, try again";
 }
 
 impl Reason {
-    /// The stable number: 1xx the peer, 2xx the network, 3xx the application, 4xx the operator.
+    /// The stable number.
+    ///
+    /// 1xx: caused by the peer, 2xx: the network, 3xx: the application, 4xx: the operator.
     #[must_use]
     pub const fn number(self) -> u16 {
         self as u16
     }
 
-    /// The reason of that name.
+    /// The reason with that name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|reason| reason.name() == name)
     }
 
-    /// The place in [`Reason::ALL`].
+    /// The index in [`Reason::ALL`].
     pub(crate) fn place(self) -> usize {
         Self::ALL.iter().position(|&other| other == self).unwrap_or(0)
     }

@@ -1,23 +1,24 @@
-//! Text of one peer that another one's terminal will show.
+//! Makes one peer's text safe for another peer's terminal.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
 
-/// Takes out of `text` what could act on a terminal, a log or a page instead of being read.
+/// Removes from `text` what could act on a terminal, a log or a page.
 ///
-/// Removed are control characters (Unicode category Cc: C0 but the tab, DEL, and C1, so that no escape sequence
-/// of ECMA-48 survives in seven or eight bits) and these, which separate, reorder or hide what stands around them:
+/// It removes control characters (Unicode category Cc: C0 except tab, DEL, and C1, so that no
+/// ECMA-48 escape sequence survives in seven or eight bits) and these code points, which separate,
+/// reorder or hide the text around them:
 ///
 /// | code points | what |
 /// |---|---|
 /// | U+2028, U+2029 | line and paragraph separators |
 /// | U+061C, U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069 | bidirectional controls (UAX #9) |
 /// | U+00AD, U+034F, U+180E, U+200B, U+2060 to U+2065, U+206A to U+206F, U+FEFF, U+FFF9 to U+FFFB | invisible formatting |
-/// | U+115F, U+1160, U+17B4, U+17B5, U+3164, U+FFA0 | letters that show nothing |
+/// | U+115F, U+1160, U+17B4, U+17B5, U+3164, U+FFA0 | invisible letters |
 /// | U+E0000 to U+E007F | tags |
 ///
-/// Tabs become spaces. The joiners U+200C and U+200D stay, which scripts and emoji need, and so do variation
-/// selectors. Text without any of these is borrowed.
+/// Tabs become spaces. The joiners U+200C and U+200D stay, because scripts and emoji need them, and
+/// so do variation selectors. Text without any of these is borrowed.
 #[must_use]
 pub fn neutralize(text: &str) -> Cow<'_, str> {
     if !text.chars().any(|c| c == '\t' || acts(c)) {
@@ -27,10 +28,10 @@ pub fn neutralize(text: &str) -> Cow<'_, str> {
     Cow::Owned(kept.map(|c| if c == '\t' { ' ' } else { c }).collect::<String>())
 }
 
-/// Escapes what [`neutralize`] would remove, as `\u{0}`, and doubles backslashes. Text without any of these is borrowed.
+/// Escapes what [`neutralize`] would remove, as `\u{0}`, and doubles backslashes.
 ///
-/// For user names in logs: two names that differ never look the same there, as `ad\0min` and `admin` would if the NUL were
-/// removed.
+/// For user names in logs: two different names never look the same, as `ad\0min` and `admin` would
+/// if the NUL were removed. Text without any of these is borrowed.
 #[must_use]
 pub fn escape_hidden(text: &str) -> Cow<'_, str> {
     if !text.contains(|c| c == '\\' || acts(c)) {
@@ -57,7 +58,7 @@ fn acts(c: char) -> bool {
             | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Appends `text` to `out` as the inside of a JSON string (RFC 8259 section 7): only what must be escaped is.
+/// Appends `text` to `out`, escaped as the inside of a JSON string (RFC 8259 section 7).
 pub fn json_escape(text: &str, out: &mut String) {
     for c in text.chars() {
         match c {

@@ -3,10 +3,11 @@ use core::num::NonZeroU64;
 use core::ops::Add;
 use core::time::Duration;
 
-/// A moment on the machine's own clock: nanoseconds since whatever the shell calls its start.
+/// A moment on the machine's own clock: nanoseconds since the shell's start.
 ///
-/// The range is 584 years, to `u64::MAX - 1` nanoseconds; arithmetic saturates instead of wrapping. A deadline that does not
-/// exist is `None`, never a far-away `Time`, and takes no more space for that.
+/// The range is 584 years, to `u64::MAX - 1` nanoseconds. Arithmetic saturates instead of wrapping.
+/// A deadline that does not exist is `None`, never a distant `Time`; `Option<Time>` takes no more
+/// space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(NonZeroU64);
 
@@ -14,19 +15,19 @@ impl Time {
     /// The shell's start.
     pub const START: Self = Self(NonZeroU64::MIN);
 
-    /// A moment `nanos` nanoseconds after the start.
+    /// The moment `nanos` nanoseconds after the start.
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(NonZeroU64::MIN.saturating_add(nanos))
     }
 
-    /// A moment `millis` milliseconds after the start.
+    /// The moment `millis` milliseconds after the start.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self::from_nanos(millis.saturating_mul(1_000_000))
     }
 
-    /// A moment `seconds` seconds after the start.
+    /// The moment `seconds` seconds after the start.
     #[must_use]
     pub const fn from_secs(seconds: u64) -> Self {
         Self::from_nanos(seconds.saturating_mul(1_000_000_000))
@@ -44,38 +45,40 @@ impl Time {
         self.as_nanos() / 1_000_000
     }
 
-    /// How long ago `earlier` was; zero if it is not earlier.
+    /// Time elapsed since `earlier`. Zero if it is not earlier.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.as_nanos().saturating_sub(earlier.as_nanos()))
     }
 
-    /// The moment `nanos` nanoseconds before this one, the start at the earliest.
+    /// The moment `nanos` nanoseconds before this one. Saturates at the start.
     #[must_use]
     pub const fn minus_nanos(self, nanos: u64) -> Self {
         Self::from_nanos(self.as_nanos().saturating_sub(nanos))
     }
 
-    /// The moment `nanos` nanoseconds after this one, saturating.
+    /// The moment `nanos` nanoseconds after this one. Saturates.
     #[must_use]
     pub const fn plus_nanos(self, nanos: u64) -> Self {
         Self(self.0.saturating_add(nanos))
     }
 }
 
-/// A moment on the clock on the wall: milliseconds since 1970-01-01T00:00:00Z, without leap seconds (POSIX). It may go back and
-/// jump. Only what outsiders date by it, such as the expiry of a token, is compared with it.
+/// Wall-clock time: milliseconds since 1970-01-01T00:00:00Z, without leap seconds (POSIX).
+///
+/// It may jump, also backwards. Only external dates, such as the expiry of a token, are compared
+/// with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixTime(u64);
 
 impl UnixTime {
-    /// A moment `millis` milliseconds after the epoch.
+    /// The moment `millis` milliseconds after the epoch.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 
-    /// A moment `seconds` seconds after the epoch, saturating.
+    /// The moment `seconds` seconds after the epoch. Saturates.
     #[must_use]
     pub const fn from_secs(seconds: u64) -> Self {
         Self(seconds.saturating_mul(1_000))
@@ -94,16 +97,17 @@ impl UnixTime {
     }
 }
 
-/// Nothing that repeats by itself (signs of life, attempts, pauses between them) does so faster: an interval of a nanosecond
-/// would keep a shell busy and do nobody any good.
+/// Shortest interval of repeating actions (pings, attempts, pauses between them).
+///
+/// Shorter intervals would only keep a shell busy.
 pub(crate) const INTERVAL_MIN: Duration = Duration::from_millis(10);
 
-/// A span that may be absent, where zero stands for its absence.
+/// Treats a duration of zero as `None`.
 pub(crate) fn some_time(span: Option<Duration>) -> Option<Duration> {
     span.filter(|span| !span.is_zero())
 }
 
-/// Whole seconds of a span, rounded up: what is told to people must not be over earlier.
+/// Whole seconds of a duration, rounded up, so that an announced time is never too short.
 pub(crate) fn seconds_up(span: Duration) -> u64 {
     span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0))
 }

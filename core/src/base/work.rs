@@ -1,29 +1,31 @@
-//! Counts the steps of work that the machine does, so that tests can bound them.
+//! Counts the machine's steps of work, so that tests can bound them.
 //!
-//! A peer decides how many keys, commands, frames and blocks it sends, so the memory that they need is not the only thing
-//! that must be bounded: what they cost must be too. Steps measure that cost, the same on every computer.
+//! A peer decides how many keys, commands, frames and blocks it sends, so both the memory and the
+//! work that they cause must be bounded. Steps measure the work, identically on every computer.
 //!
 //! # What a step is
 //!
-//! One step is one byte that a decoder looks at or copies, or one item of a table (a connection, a member of a room, a
-//! segment of a queue, a timer, a key) that is visited. Where a library does the work, its steps are estimated: a byte that
-//! is inflated is one step, and a compressed block as many as its tables have entries. What the application's handler does
-//! for itself is not counted; what it asks of the [`Hub`](crate::Hub) is.
+//! One step is one byte that a decoder reads or copies, or one table entry (a connection, a member
+//! of a room, a segment of a queue, a timer, a key) that is visited. The steps of libraries are
+//! estimated: an inflated byte is one step, and a compressed block counts as many steps as its
+//! tables have entries. The handler's own work is not counted; its calls of the [`Hub`](crate::Hub)
+//! are.
 //!
 //! # The bound
 //!
-//! One call of a fact about one connection, such as [`Machine::received`](crate::Machine::received), and one turn of a
-//! backlog in [`Machine::elapsed`](crate::Machine::elapsed), takes at most
+//! One call of a fact about one connection, such as
+//! [`Machine::received`](crate::Machine::received), and one turn of a backlog in
+//! [`Machine::elapsed`](crate::Machine::elapsed), takes at most
 //! [`Budget::steps_max`](crate::limit::Budget::steps_max) steps:
 //!
 //! > [`BASE`] + [`PER_BYTE`] × (bytes of the fact) + [`PER_BUDGET_BYTE`] × (the longest message)
 //! > + [`PER_MESSAGE`] × (messages per turn)
 //!
-//! A fact that concerns several connections (`elapsed`, `turn_ended`) takes that for each of them; a message that is
-//! published takes one step for each recipient in addition.
+//! A fact about several connections (`elapsed`, `turn_ended`) takes at most that for each of them.
+//! A published message takes one more step per recipient.
 //!
-//! Steps are counted for each thread, and only with the feature `work`, which only tests turn on. Without it nothing is
-//! counted and nothing is compiled.
+//! Steps are counted per thread, and only with the feature `work`, which only tests enable. Without
+//! it, counting compiles to nothing.
 
 #[cfg(feature = "work")]
 pub use counting::{BASE, PER_BUDGET_BYTE, PER_BYTE, PER_MESSAGE, steps_of};
@@ -47,20 +49,20 @@ mod counting {
 
     /// Steps of a fact without bytes.
     pub const BASE: u64 = 100_000;
-    /// Steps for each byte of a fact.
+    /// Steps per byte of a fact.
     pub const PER_BYTE: u64 = 24;
-    /// Steps for each byte of the longest message: one of which most has come before may be completed.
+    /// Steps per byte of the longest message: a fact may complete one that mostly arrived before.
     pub const PER_BUDGET_BYTE: u64 = 8;
-    /// Steps for each message that may be served in a turn.
+    /// Steps per message that may be served in a turn.
     pub const PER_MESSAGE: u64 = 64;
 
     /// Counts `steps` steps.
     pub(crate) fn step(steps: usize) {
-        // A thread that ends counts no more.
+        // A thread that is being destroyed does not count.
         let _ = STEPS.try_with(|counted| counted.set(counted.get().saturating_add(steps as u64)));
     }
 
-    /// What `act` returns, and how many steps this thread took in it.
+    /// Runs `act`. Returns its result and the steps that this thread took in it.
     pub fn steps_of<T>(act: impl FnOnce() -> T) -> (T, u64) {
         let before = STEPS.get();
         let result = act();

@@ -12,13 +12,13 @@ use core::num::NonZeroU32;
 use core::str::FromStr;
 use core::time::Duration;
 
-/// Why a listening address could not be understood.
+/// Why a listening address could not be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("in the listening address {text:?}: {problem}")]
 pub struct ListenError {
     /// The whole address.
     pub text: String,
-    /// What is wrong with it.
+    /// The problem.
     pub problem: ListenProblem,
 }
 
@@ -26,16 +26,16 @@ pub struct ListenError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ListenProblem {
-    /// It has no scheme, or one that is not known.
+    /// The scheme is missing or unknown.
     #[error("it must begin with tcp://, telnet://, length://, auto://, ws:// or unix://")]
     Scheme,
-    /// Not an address and a port.
+    /// Not an IP address and a port.
     #[error("{0:?} is not an IP address and a port, such as 127.0.0.1:7000 or [::1]:7000")]
     Address(String),
     /// A Unix socket without a path.
     #[error("a Unix socket needs a path, such as unix:///run/drupe.sock")]
     Path,
-    /// An option that this scheme doesn't have.
+    /// An option that this scheme does not have.
     #[error("{0:?} is not an option of this scheme")]
     Option(String),
     /// An origin that no page can have.
@@ -44,14 +44,14 @@ pub enum ListenProblem {
     /// A path that no request can have.
     #[error("{0:?} can't be the path of a request: {1}")]
     HttpPath(String, &'static str),
-    /// A value that the option doesn't take.
+    /// A value that the option does not accept.
     #[error("{option} takes {expected}, not {value:?}")]
     Value {
         /// The option.
         option: &'static str,
-        /// What it takes.
+        /// The accepted values.
         expected: &'static str,
-        /// What was given.
+        /// The given value.
         value: String,
     },
 }
@@ -138,7 +138,7 @@ fn set(listen: &mut Listen, name: &str, value: &str) -> Result<(), ListenProblem
     Ok(())
 }
 
-/// The address is one on the other side of a tunnel.
+/// Moves the listener's address to the far side of a tunnel.
 pub(super) fn forward(listen: &mut Listen, tunnel: &str) -> Result<(), ListenProblem> {
     let bind = match &listen.address {
         Address::Tcp(address) => RemoteBind::Tcp { host: address.ip().to_string(), port: address.port() },
@@ -193,7 +193,7 @@ fn set_auto(auto: &mut Auto, name: &str, value: &str) -> Result<bool, ListenProb
     match name {
         "prefix" => auto.prefix = Some(prefix(&[LengthPrefix::U32Be, LengthPrefix::U64Be], value)?),
         "wait" => auto.wait = Duration::from_millis(number::<u32>("wait", "a number of milliseconds", value)?.into()),
-        // Two of what is spoken may have an option of the same name.
+        // Several protocols may have an option of the same name.
         _ => return Ok(set_lines(&mut auto.lines, name, value)? | set_telnet(&mut auto.telnet, name, value)?),
     }
     Ok(true)

@@ -7,26 +7,28 @@ use alloc::sync::Arc;
 use core::str::FromStr;
 use core::time::Duration;
 
-/// A connection that the application wants.
+/// An outgoing connection that the application requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dial {
-    /// Where to: what the shell can resolve, `HOST:PORT`.
+    /// `HOST:PORT`, for the shell to resolve.
     pub address: String,
-    /// What is spoken there.
+    /// The protocol.
     pub protocol: DialProtocol,
-    /// When to try again; `None` is one attempt.
+    /// When to try again. `None`: one attempt only.
     pub backoff: Option<Backoff>,
-    /// How long an attempt may take, and a handshake after it again. With zero none succeeds.
+    /// Time limit for an attempt, and again for the handshake after it.
+    ///
+    /// With zero, no attempt succeeds.
     pub timeout: Duration,
 }
 
-/// What is spoken on a connection that is dialled.
+/// The protocol of an outgoing connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DialProtocol {
-    /// This, from the first byte on.
+    /// This wire, from the first byte on.
     Spoken(Wire),
-    /// WebSocket, after a handshake as its client.
+    /// WebSocket, after a client handshake.
     WebSocket(Arc<OpeningHandshake>),
 }
 
@@ -37,7 +39,7 @@ impl From<Wire> for DialProtocol {
 }
 
 impl Dial {
-    /// One attempt of at most 30 s to reach `address`, `HOST:PORT`, and lines if it goes well.
+    /// Lines over TCP to `address`, `HOST:PORT`. One attempt of at most 30 s.
     #[must_use]
     pub fn lines(address: impl Into<String>) -> Self {
         Self {
@@ -48,7 +50,7 @@ impl Dial {
         }
     }
 
-    /// As [`lines`](Self::lines), for the WebSocket at `target`: a path such as `/`, and a query if it has one.
+    /// As [`lines`](Self::lines), for the WebSocket at `target`, such as `/`, or `/chat?room=a`.
     #[must_use]
     pub fn websocket(address: impl Into<String>, target: impl Into<String>) -> Self {
         let protocol = DialProtocol::WebSocket(Arc::new(OpeningHandshake::new(target)));
@@ -56,9 +58,11 @@ impl Dial {
     }
 }
 
-/// As an address: `tcp://HOST:PORT`, `length://HOST:PORT` or `ws://HOST:PORT/PATH`. The first two take the options of
-/// [`Listen`](crate::Listen) for their wires, such as `?ending=crlf` and `?prefix=u16be`; the query of the third is the server's.
-/// One attempt of at most 30 s.
+/// Parses `tcp://HOST:PORT`, `length://HOST:PORT` or `ws://HOST:PORT/PATH`.
+///
+/// The first two accept the options of [`Listen`](crate::Listen) for their wires, such as
+/// `?ending=crlf` and `?prefix=u16be`. The query of a `ws` address goes to the server. One attempt
+/// of at most 30 s.
 impl FromStr for Dial {
     type Err = DialError;
 
@@ -88,17 +92,17 @@ impl FromStr for Dial {
     }
 }
 
-/// Not an address to dial.
+/// Why a dial address could not be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DialError {
     /// The scheme is unknown.
     #[error("an address begins with tcp://, length:// or ws://")]
     Scheme,
-    /// It is not HOST:PORT, or has a path where there is none.
+    /// It is not HOST:PORT, or has a path where none is allowed.
     #[error("an address is SCHEME://HOST:PORT, with a path for ws:// only, and a port from 1 to 65535")]
     Address,
-    /// An option of the wire is wrong.
+    /// An option of the wire is invalid.
     #[error(transparent)]
     Option(ListenError),
 }

@@ -1,28 +1,35 @@
 use core::time::Duration;
 
-/// What happens to a connection that exceeds its rate, by how often it did so.
+/// Penalties for a connection that exceeds its rate, by number of strikes.
 ///
-/// Each message that arrives over the rate is a strike, and so is each piece of one that is. A step applies from its number of strikes on,
-/// and the severest step that applies is taken. `None` turns a step off; the first strike is number 1, and 0 counts as 1.
+/// Each message that arrives over the rate is a strike, and so is each part of such a message. A
+/// step applies from its number of strikes on; of all steps that apply, the severest is taken.
+/// `None` disables a step. Strikes count from 1; 0 counts as 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ladder {
-    /// At this strike the peer is told, where the wire can carry it; and again where `drop` begins.
+    /// The strike at which the peer is warned, if its wire can carry a warning.
+    ///
+    /// It is warned again where `drop` begins.
     pub warn: Option<u32>,
-    /// From this strike on, reading pauses until the rate conforms again: nothing is lost, TCP slows the peer.
+    /// From this strike on, reading pauses until the rate conforms again.
+    ///
+    /// Nothing is lost: TCP slows the peer down.
     pub pause: Option<u32>,
     /// From this strike on, messages over the rate are discarded and counted.
     pub drop: Option<u32>,
     /// From this strike on, the connection is closed.
     pub close: Option<u32>,
-    /// From this strike on, the connection is closed and its address refused for the cool-down.
+    /// From this strike on, the connection is closed and its address is refused for the cool-down.
     pub quarantine: Option<u32>,
-    /// After more than this without a strike the count starts anew. With zero only strikes of one moment add up; with
-    /// [`Duration::MAX`] none is forgiven.
+    /// The count restarts after more than this time without a strike.
+    ///
+    /// With zero, only strikes at the same moment add up; with [`Duration::MAX`], strikes are never
+    /// forgiven.
     pub forgive_after: Duration,
 }
 
 impl Default for Ladder {
-    /// Warn and pause at once, and never anything that loses a message.
+    /// Warn and pause from the first strike. Never loses a message.
     fn default() -> Self {
         Self {
             warn: Some(1),
@@ -38,7 +45,7 @@ impl Default for Ladder {
 /// What to do with a message over the rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Action {
-    /// Serve it all the same.
+    /// Serve it.
     Serve,
     /// Serve it, then stop reading until the rate conforms.
     Pause,
@@ -72,7 +79,7 @@ impl Ladder {
         steps.into_iter().find(applies).map_or(Action::Serve, |(_, action)| action)
     }
 
-    /// Whether the peer is told something new at exactly `strikes` strikes.
+    /// Whether the peer is warned at exactly `strikes` strikes.
     pub(crate) fn tells(&self, strikes: u32) -> bool {
         let begins_at = |step: Option<u32>| step.is_some_and(|from| strikes == from.max(1));
         begins_at(self.warn) || begins_at(self.drop)

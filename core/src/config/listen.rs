@@ -11,119 +11,132 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::SocketAddr;
 
-/// One place to listen at, and what is spoken there.
+/// A listener: an address and the protocol that it speaks.
 ///
-/// Written as an address:
+/// As text:
 ///
 /// | text | meaning |
 /// |---|---|
 /// | `tcp://127.0.0.1:7000` | lines over TCP |
 /// | `telnet://127.0.0.1:8023` | telnet over TCP |
 /// | `length://[::1]:7001` | length-prefixed frames over TCP |
-/// | `ws://127.0.0.1:8025/chat` | WebSocket, at this path or, without one, at every path; and [HTTP](crate::http) |
-/// | `auto://127.0.0.1:7002` | any of these, as the peer's [first bytes](crate::wire::Auto) tell |
+/// | `ws://127.0.0.1:8025/chat` | WebSocket at this path, or at every path if none is given; and [HTTP](crate::http) |
+/// | `auto://127.0.0.1:7002` | any of these, detected from the peer's [first bytes](crate::wire::Auto) |
 /// | `unix:///run/drupe.sock` | lines over a Unix socket |
-/// | `unix://@drupe` | the same, of the abstract name `drupe`, which is no file (Linux only) |
+/// | `unix://@drupe` | the same, with the abstract name `drupe`, which is not a file (Linux only) |
 ///
-/// A port of 0 lets the system choose. `localhost` stands for 127.0.0.1; no other name is looked up. After
-/// a `?` come options, separated by `&`:
+/// Port 0 lets the system choose a port. `localhost` means 127.0.0.1; no other name is resolved.
+/// Options follow a `?`, separated by `&`:
 ///
 /// | option | for | values (default first) |
 /// |---|---|---|
-/// | `ending` | lines | `lf`, `crlf`: how lines that are sent end |
-/// | `invalid` | lines | `reject`, `replace`, `bytes`: what happens to text that is not UTF-8 |
+/// | `ending` | lines | `lf`, `crlf`: the ending of sent lines |
+/// | `invalid` | lines | `reject`, `replace`, `bytes`: how to treat text that is not UTF-8 |
 /// | `mode` | telnet | `line`, `character`, `keys`: see [`InputMode`] |
-/// | `invalid` | telnet | `replace`, `reject`, `bytes`: what happens to text that is not in the character set |
+/// | `invalid` | telnet | `replace`, `reject`, `bytes`: how to treat text that is not in the character set |
 /// | `charset` | telnet | `utf-8`, `iso-8859-1`, `ibm437`, `us-ascii`: until the peer agrees to another |
 /// | `probe` | telnet | `yes`, `no`: whether to ask at once whether the peer speaks telnet |
-/// | `gmcp`, `msdp`, `compress` | telnet | `no`, `yes`: whether it is offered; see [`Telnet`] |
-/// | `keep_alive` | telnet | seconds without a byte until `IAC NOP` is sent; never |
+/// | `gmcp`, `msdp`, `compress` | telnet | `no`, `yes`: whether to offer it; see [`Telnet`] |
+/// | `keep_alive` | telnet | seconds without a byte before `IAC NOP` is sent; never |
 /// | `prefix` | frames | `u32be`, `u8`, `u16be`, `u16le`, `u32le`, `u64be`, `u64le`, `varint` |
-/// | `prefix` | auto | `u32be`, `u64be`: frames are spoken as well; none |
-/// | `wait` | auto | milliseconds until a silent peer is taken for a terminal; 300 |
+/// | `prefix` | auto | `u32be`, `u64be`: also accepts frames with this prefix; none |
+/// | `wait` | auto | milliseconds before a silent peer is treated as a terminal; 300 |
 /// | `origins` | ws | `same`, `*`, or a list such as `https://example.org,https://example.com`: see [`Origins`] |
-/// | `subprotocols` | ws | a list, the preferred one first; none |
-/// | `deflate` | ws | `yes`, `no`: whether messages may be compressed |
-/// | `ping` | ws | seconds without a byte until a peer is pinged, 0 for never; 30 |
-/// | `metrics` | ws | `open` on loopback, else `off`: whether everybody may look at `/metrics` |
-/// | `timeout` | ws | seconds until a request must be complete; 10 |
-/// | `mode` | unix | the permissions of the socket's file, such as `660`; what the umask leaves |
-/// | `group` | unix | the group of the socket's file, by name or number; that of the process |
-/// | `tunnel` | all | the name of a [tunnel](crate::tunnel): the address is on its other side; none |
-/// | `max` | all | how many connections this listener holds at most; without limit |
-/// | `refuse_http` | all but ws | `yes`, `no`: whether a connection that begins with a request of HTTP is ended; see [`Listen::refuses_http`] |
-/// | `half_open` | all | `no`, `yes`: whether a peer that ended its half is still sent to |
-/// | `notices` | all | `yes` (lines, telnet), `no` (frames, ws): whether warnings and reasons are sent as messages |
+/// | `subprotocols` | ws | a list, in order of preference; none |
+/// | `deflate` | ws | `yes`, `no`: whether to allow compressed messages |
+/// | `ping` | ws | seconds without a byte before a peer is pinged, 0 for never; 30 |
+/// | `metrics` | ws | `open` on loopback, else `off`: whether anyone may read `/metrics` |
+/// | `timeout` | ws | seconds in which a request must be complete; 10 |
+/// | `mode` | unix | the permissions of the socket file, such as `660`; set by the umask |
+/// | `group` | unix | the group of the socket file, by name or number; the group of the process |
+/// | `tunnel` | all | the name of a [tunnel](crate::tunnel) on whose far side the address is; none |
+/// | `max` | all | maximum number of connections on this listener; no limit |
+/// | `refuse_http` | all but ws | `yes`, `no`: whether to close connections that begin with an HTTP request; see [`Listen::refuses_http`] |
+/// | `half_open` | all | `no`, `yes`: whether to keep sending to a peer that ended its half |
+/// | `notices` | all | `yes` (lines, telnet), `no` (frames, ws): whether to send warnings and reasons as messages |
 ///
 /// [`InputMode`]: crate::telnet::InputMode
 /// [`Telnet`]: crate::telnet::Telnet
 /// [`Origins`]: crate::http::Origins
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
-    /// What it is called, in logs and by handlers that serve several; empty if it has no name.
+    /// The name, for logs and for handlers that serve several listeners. Empty for none.
     pub name: String,
-    /// Where.
+    /// The address to listen on.
     pub address: Address,
-    /// Who may connect to a Unix socket.
+    /// File permissions of a Unix socket.
     pub socket: SocketAccess,
-    /// What is spoken, or how that is told.
+    /// The protocol, or how to detect it.
     pub protocol: Protocol,
-    /// How many connections this listener holds at most; with 0 it lets nobody in.
+    /// Maximum number of connections. With 0, the listener refuses all. `None`: no limit.
     pub connections_max: Option<u32>,
-    /// Whether a peer that ended its half of the connection is still sent to. Without it, what was queued
-    /// is flushed and the connection ends.
+    /// Whether to keep sending to a peer that ended its half of the connection.
+    ///
+    /// If not, the connection ends once what was queued is flushed.
     pub half_open: bool,
-    /// Whether the peer is told about limits and about the reason of its end, as a message of its own.
+    /// Whether warnings about limits and the reason of the end are sent to the peer as messages.
     pub notices: bool,
-    /// Whether a connection that begins with a request of HTTP ends as
-    /// [`Reason::WrongProtocol`](crate::Reason::WrongProtocol), before anything of it is served, on lines, telnet and frames. Any page
-    /// can make a browser send one to any port, with lines of its choice behind it.
+    /// Whether connections end if they begin with an HTTP request, on lines, telnet and frames.
+    ///
+    /// Their reason is [`Reason::WrongProtocol`](crate::Reason::WrongProtocol). Nothing of the
+    /// request is served. Any web page can make a browser send a request to any port, followed by
+    /// lines of the page's choice.
     pub refuses_http: bool,
-    /// What holds for its peers; `None` is what the [`Config`](crate::Config) says.
+    /// Limits for its peers. `None`: those of the [`Config`](crate::Config).
     pub limits: Option<PeerLimits>,
-    /// The only networks that are let in; all if there is none. Unix sockets have no address, and are always let in.
+    /// The only networks whose peers are accepted. Empty: all.
+    ///
+    /// Unix peers have no address and are always accepted.
     pub allow: Vec<Network>,
-    /// Networks that are not let in.
+    /// Networks whose peers are refused.
     pub deny: Vec<Network>,
-    /// The proxies that it is behind, if it is.
+    /// The proxies in front of this listener, if any.
     pub proxies: Option<Proxies>,
-    /// TLS, if it is spoken.
+    /// TLS settings. `None`: no TLS.
     pub tls: Option<Tls>,
-    /// Which application it is for, where there are several: see [`Hub::listen`](crate::Hub::listen).
+    /// The application that serves it, if there are several.
+    ///
+    /// See [`Hub::listen`](crate::Hub::listen).
     pub app: String,
-    /// What a peer is told first, by [`Greeting`](crate::kit::layer::Greeting); nothing if it is empty.
+    /// The first message to a peer, sent by [`Greeting`](crate::kit::layer::Greeting).
+    ///
+    /// Empty for none.
     pub welcome: String,
-    /// What stands before what a peer types, by [`Greeting`](crate::kit::layer::Greeting); nothing if it is empty.
+    /// The prompt for a peer's input, sent by [`Greeting`](crate::kit::layer::Greeting).
+    ///
+    /// Empty for none.
     pub prompt: String,
 }
 
-/// Where to listen.
+/// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     /// A TCP address.
     Tcp(SocketAddr),
-    /// The path of a Unix socket; or behind `@`, on Linux, a name that is no file (the abstract namespace of `unix(7)`).
+    /// The path of a Unix socket.
+    ///
+    /// On Linux, `@` and a name that is not a file (the abstract namespace of `unix(7)`).
     Unix(String),
-    /// A listener that the process was given under this name, as systemd does (`sd_listen_fds(3)`).
+    /// The name of an inherited listener, for example from systemd (`sd_listen_fds(3)`).
     Inherited(String),
-    /// A place on the other side of a [tunnel](crate::tunnel).
+    /// An address on the far side of a [tunnel](crate::tunnel).
     Forwarded(Forward),
 }
 
-/// Who may connect to a Unix socket: whoever may write to its file.
+/// Permissions of a Unix socket's file. Only processes that may write to the file can connect.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SocketAccess {
-    /// The permissions of the file, such as `0o660`; `None` is what the umask leaves.
+    /// The permissions, such as `0o660`. `None`: set by the umask.
     pub mode: Option<u32>,
-    /// The group of the file, by name or number; `None` is that of the process.
+    /// The group, by name or number. `None`: the group of the process.
     pub group: Option<String>,
 }
 
 impl SocketAccess {
-    /// The greatest mode.
+    /// The largest mode.
     pub const MODE_MAX: u32 = 0o777;
 
-    /// Reads a mode, which is written in octal digits, such as `660` or `0660`.
+    /// Parses a mode in octal digits, such as `660` or `0660`.
     #[must_use]
     pub fn parse_mode(text: &str) -> Option<u32> {
         let is_octal = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -163,7 +176,9 @@ impl Listen {
         }
     }
 
-    /// Whether only this machine can connect, as far as the address tells: a socket that was inherited may be at any.
+    /// Whether only this machine can connect, judging by the address.
+    ///
+    /// False for inherited sockets, whose address is unknown.
     pub(crate) fn is_local(&self) -> bool {
         match &self.address {
             Address::Tcp(address) => address.ip().to_canonical().is_loopback(),
@@ -173,23 +188,25 @@ impl Listen {
         }
     }
 
-    /// Whether others than this machine may be served, through a proxy perhaps.
+    /// Whether peers on other machines may reach it, possibly through a proxy.
     pub(crate) fn is_reached_by_others(&self) -> bool {
         let is_forwarded = matches!(&self.protocol, Protocol::Http(http) if http.forwarded.is_some());
         !self.is_local() || self.proxies.is_some() || is_forwarded
     }
 
-    /// Who may look at `/metrics` where nobody has said: everybody, where only this machine can connect.
+    /// Default access to `/metrics`: open if only this machine can connect, otherwise off.
     pub(crate) fn metrics_by_default(&self) -> Access {
         if self.is_reached_by_others() { Access::Off } else { Access::Open }
     }
 
-    /// Whether it is at a Unix socket that has a file here.
+    /// Whether it is a Unix socket with a file on this machine.
     pub(crate) fn is_socket_file(&self) -> bool {
         matches!(&self.address, Address::Unix(path) if !path.starts_with('@'))
     }
 
-    /// Whether a peer is a proxy that is believed whom it speaks for, and does not count itself.
+    /// Whether a peer is a trusted proxy.
+    ///
+    /// Limits then apply to the clients that it reports, not to the proxy itself.
     pub(crate) fn trusts(&self, peer: Peer) -> bool {
         let forwarded = match &self.protocol {
             Protocol::Http(http) => http.forwarded.as_ref(),
@@ -199,7 +216,9 @@ impl Listen {
             || forwarded.is_some_and(|forwarded| forwarded.trust(peer))
     }
 
-    /// The scheme, the address and the path if there is one, without options, with the port the system chose in place of 0.
+    /// The scheme, address and path, without options.
+    ///
+    /// A port of 0 is replaced by the port that the system chose.
     #[must_use]
     pub fn bound(&self, address: &Address) -> String {
         let is_unix = match &self.address {
@@ -230,7 +249,7 @@ impl Listen {
 }
 
 impl Address {
-    /// Where on the other side of a tunnel it is, if it is there.
+    /// The address on the far side of a tunnel, if it is one.
     #[must_use]
     pub const fn forward(&self) -> Option<&Forward> {
         match self {

@@ -1,12 +1,12 @@
 use core::num::NonZeroU32;
 use core::time::Duration;
 
-/// Marks on the bytes queued for one connection whose socket is full.
+/// Watermarks for the bytes that are queued for one connection while its socket is full.
 ///
-/// A connection whose socket takes everything is never measured against them, however much one turn
-/// brings. Above `high` the peer is no longer read and the handler is told
-/// ([`Event::Stalled`](crate::Event)); at `low` or below both are undone; what would go above `max` is for
-/// the [`SlowPolicy`].
+/// While the socket accepts everything, they do not apply, however much is sent in one turn. Above
+/// `high`, the machine stops reading from the peer and emits [`Event::Stalled`](crate::Event). At
+/// `low` or below, it reads again and emits `Drained`. The [`SlowPolicy`] handles what would exceed
+/// `max`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Marks {
     low: u32,
@@ -15,7 +15,7 @@ pub struct Marks {
 }
 
 impl Marks {
-    /// Marks at `low`, `high` and `max` bytes.
+    /// Creates watermarks, in bytes.
     ///
     /// # Errors
     /// Unless `low <= high <= max` and `max` is 1 to 1,073,741,824 bytes (1 GiB).
@@ -26,13 +26,13 @@ impl Marks {
         Ok(Self { low, high, max })
     }
 
-    /// At this many bytes or fewer a stalled connection is read again.
+    /// At this many bytes or fewer, a stalled connection is read again.
     #[must_use]
     pub const fn low(self) -> usize {
         self.low as usize
     }
 
-    /// Above this many bytes a connection is stalled.
+    /// Above this many bytes, a connection is stalled.
     #[must_use]
     pub const fn high(self) -> usize {
         self.high as usize
@@ -52,44 +52,46 @@ impl Default for Marks {
     }
 }
 
-/// Marks that are out of order or out of range.
+/// Watermarks that are out of order or out of range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("marks need low <= high <= max and max in 1 to 1073741824 bytes, not low {low}, high {high}, max {max}")]
 pub struct MarksError {
-    /// The low mark that was asked for.
+    /// The requested low mark.
     pub low: u32,
-    /// The high mark that was asked for.
+    /// The requested high mark.
     pub high: u32,
-    /// The maximum that was asked for.
+    /// The requested maximum.
     pub max: u32,
 }
 
 /// What happens when a room's message would bring a slow member above [`Marks::max`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SlowPolicy {
-    /// The member is closed as a slow consumer.
+    /// Close the member as a slow consumer.
     #[default]
     Close,
-    /// The oldest messages of the room that wait for the member are skipped.
+    /// Skip the oldest messages of the room that are queued for the member.
     SkipOldest,
-    /// The new message is skipped for the member.
+    /// Skip the new message for the member.
     SkipNewest,
-    /// All messages of the room that wait for the member are skipped but the new one.
+    /// Skip all messages of the room that are queued for the member except the new one.
     KeepLatest,
 }
 
-/// What one connection may have waiting, in bytes and in time.
+/// Limits on one connection's output queue, in bytes and in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutboundLimits {
-    /// The marks in bytes.
+    /// The watermarks.
     pub marks: Marks,
-    /// How long a socket that is full may take for what is queued, besides the time for its length. With zero there is only
-    /// that.
+    /// How long a full socket may take for what is queued, in addition to the time for its length.
+    ///
+    /// With zero, only the latter applies.
     pub write_deadline: Duration,
-    /// The lowest rate, in bytes per second, that a peer may read at: what is queued is due after
-    /// `write_deadline` and its length at this rate.
+    /// The lowest accepted reading rate, in bytes per second.
+    ///
+    /// The deadline for queued output is `write_deadline` plus its length at this rate.
     pub drain_min_bytes_per_second: NonZeroU32,
-    /// The policy of rooms that have none of their own.
+    /// The policy of rooms without one of their own.
     pub slow_policy: SlowPolicy,
 }
 
@@ -101,7 +103,7 @@ impl OutboundLimits {
 }
 
 impl Default for OutboundLimits {
-    /// The default marks, 30 s and 4 KiB/s, close.
+    /// The default marks, 30 s, 4 KiB/s, and [`SlowPolicy::Close`].
     fn default() -> Self {
         Self {
             marks: Marks::default(),

@@ -1,4 +1,4 @@
-//! What is decided before the server starts.
+//! Configuration of a machine.
 
 mod address;
 mod connections;
@@ -30,72 +30,91 @@ use crate::wire::Budget;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// Everything a machine is told before it starts.
+/// The configuration of a machine.
 ///
-/// Each part can only be made from values that make sense, so any `Config` is a good one and a machine
-/// can't fail to start from it.
+/// Its parts can only be built from valid values, so every `Config` is valid and no machine fails
+/// to start because of it.
 ///
-/// Every span of time and every number may be zero or as large as its type allows, and what that means stands at each. As a
-/// rule: an optional span of zero is as `None`; a deadline of zero is over in the turn in which it begins; what repeats does
-/// so at most every 10 ms; and [`Duration::MAX`] never comes.
+/// Each field states what zero and the largest value mean. In general: an optional duration of zero
+/// means `None`; a deadline of zero expires in the turn in which it begins; repeating actions run
+/// at most every 10 ms; and [`Duration::MAX`] never expires.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Where to listen and what is spoken there.
+    /// The listeners.
     pub listeners: Vec<Listen>,
-    /// SSH connections, for listeners that are [forwarded](crate::Address::Forwarded).
+    /// SSH connections, for [forwarded](crate::Address::Forwarded) listeners.
     pub tunnels: Vec<Tunnel>,
-    /// What all chance comes from: jitter, and [`Hub::random`](crate::Hub::random). Shells put in entropy of
-    /// the system where there is none; a machine takes none for 0.
+    /// Seed of all random numbers: jitter and [`Hub::random`](crate::Hub::random).
+    ///
+    /// Without one, shells use entropy of the system, and a machine uses 0.
     pub seed: Option<u64>,
-    /// How many connections.
+    /// Limits on the number of connections.
     pub connections: ConnectionLimits,
-    /// Networks whose peers are let in whatever their addresses do: no limit per address, no quarantine, no
-    /// [early drop](ConnectionLimits::early_drop).
+    /// Networks whose peers are exempt from some limits.
+    ///
+    /// Those are limits per address, quarantine and [early drop](ConnectionLimits::early_drop).
     pub exempt: Vec<Network>,
-    /// Limits per address, networks, early drops and rates are not enforced: what they would have refused is let in, and counted
-    /// in [`Metrics::would_refuse`](crate::Metrics::would_refuse) and [`Metrics::rate_exceeded`](crate::Metrics::rate_exceeded).
-    /// To find limits for a server that is in use.
+    /// Whether limits per address, networks, early drops and rates are only counted, not enforced.
+    ///
+    /// What they would have refused is counted in
+    /// [`Metrics::would_refuse`](crate::Metrics::would_refuse) and
+    /// [`Metrics::rate_exceeded`](crate::Metrics::rate_exceeded). Use it to find limits for a
+    /// server in production.
     pub dry_run: bool,
-    /// How much of one connection's input.
+    /// Limits on the size of one connection's input.
     pub budget: Budget,
-    /// How fast.
+    /// Limits on the rate of one connection's input.
     pub rates: Rates,
-    /// Who is refused for how long.
+    /// Duration and size of the quarantine.
     pub quarantine: QuarantineLimits,
-    /// How much of one connection's output.
+    /// Limits on one connection's output.
     pub outbound: OutboundLimits,
-    /// How many rooms.
+    /// Limits on rooms.
     pub rooms: RoomLimits,
-    /// How much work that is given away.
+    /// Limits on offloaded work.
     pub tickets: TicketLimits,
-    /// A connection from which no *message* came for this long is closed as [`Idle`](crate::Reason::Idle).
-    /// `None`, the default, and zero never do that: a peer that only listens is a good peer. It rests while a peer
-    /// is not read, and goes on when a peer has ended its half of the connection.
+    /// Longest time without a complete *message*. Default: `None`.
+    ///
+    /// The connection then ends as [`Idle`](crate::Reason::Idle). `None` and zero disable it: a
+    /// peer that only listens is normal. The timer is suspended while the machine does not read
+    /// from the peer. It continues after a peer has ended its half.
     pub idle: Option<Duration>,
-    /// How long before the end for being idle the peer is told so, where its listener has
-    /// [`notices`](Listen::notices) on. `None`, the default, zero, and what is not less than `idle` do not tell.
+    /// How long before the idle timeout the peer is warned. Default: `None`.
+    ///
+    /// Only on listeners with [`notices`](Listen::notices). `None`, zero and values not less than
+    /// `idle` disable it.
     pub idle_warning: Option<Duration>,
-    /// A connection from which no *byte* came for this long is closed as [`Silent`](crate::Reason::Silent).
-    /// `None`, the default, and zero leave dead peers to the network: shells turn TCP keep-alive on. It rests while a
-    /// peer is not read, and is over when a peer has ended its half of the connection: it can't give any sign of life then.
+    /// Longest time without a *byte*. Default: `None`.
+    ///
+    /// The connection then ends as [`Silent`](crate::Reason::Silent). `None` and zero leave dead
+    /// peers to the network: shells enable TCP keep-alive. The timer is suspended while the machine
+    /// does not read from the peer. It ends when a peer ends its half, because the peer can then
+    /// send nothing.
     pub silence: Option<Duration>,
-    /// A connection that is this old is closed as [`SessionExpired`](crate::Reason::SessionExpired), whatever it does. `None`,
-    /// the default, and zero never do that.
+    /// Longest duration of a connection, even if it is active. Default: `None`.
+    ///
+    /// It then ends as [`SessionExpired`](crate::Reason::SessionExpired). `None` and zero disable
+    /// it.
     pub lifetime: Option<Duration>,
     /// How connections end.
     pub closing: Closing,
-    /// How the server ends.
+    /// How the server shuts down.
     pub drain: Drain,
-    /// How long a listener rests after the process ran out of descriptors or memory. At least 10 ms; with
-    /// [`Duration::MAX`] it never accepts again.
+    /// How long a listener pauses when accepting fails.
+    ///
+    /// It pauses at once if the process is out of descriptors or memory, otherwise after 16
+    /// failures in a row. At least 10 ms; [`Duration::MAX`] is for ever. A pause for lack of
+    /// descriptors or memory also ends when a connection ends.
     pub accept_backoff: Duration,
-    /// What was configured with it that is for others to apply; nothing, unless it is of a `settings::Plan`. A shell refuses a
-    /// configuration that has some: what is configured and not applied does not start.
+    /// Settings of a `settings::Plan` that other components must apply; otherwise empty.
+    ///
+    /// A shell refuses a configuration in which any are left, so that no setting is silently
+    /// ignored.
     pub unapplied: Unapplied,
 }
 
 impl Default for Config {
-    /// No listener, and limits for a small public server.
+    /// No listeners, and limits for a small public server.
     fn default() -> Self {
         Self {
             listeners: Vec::new(),
@@ -123,14 +142,15 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The defaults, listening at `listeners`.
+    /// The defaults with these listeners.
     #[must_use]
     pub fn listening(listeners: impl IntoIterator<Item = Listen>) -> Self {
         Self { listeners: listeners.into_iter().collect(), ..Self::default() }
     }
 
-    /// Without rates and without caps on connections, for load tests on a machine of one's own. The limits
-    /// on memory stay.
+    /// Removes limits on rates and numbers of connections, for load tests on your own machine.
+    ///
+    /// Memory limits stay.
     #[must_use]
     pub fn unlimited(mut self) -> Self {
         self.rates = Rates { messages: None, bytes: None, ..self.rates };
@@ -141,7 +161,7 @@ impl Config {
 }
 
 impl Config {
-    /// What holds for the peers of listeners that have no [limits](Listen::limits) of their own.
+    /// The limits for listeners without [limits](Listen::limits) of their own.
     #[must_use]
     pub const fn peer_limits(&self) -> PeerLimits {
         let Self { budget, rates, idle, idle_warning, silence, lifetime, .. } = *self;
@@ -149,54 +169,62 @@ impl Config {
     }
 }
 
-/// What one peer may do, where a listener has limits of its own: each field as in [`Config`].
+/// Limits for one peer, for listeners with limits of their own. Each field is as in [`Config`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PeerLimits {
-    /// How much of one connection's input.
+    /// Limits on the size of one connection's input.
     pub budget: Budget,
-    /// How fast.
+    /// Limits on its rate.
     pub rates: Rates,
-    /// The longest time without a message; zero is as `None`.
+    /// Longest time without a message. Zero means `None`.
     pub idle: Option<Duration>,
-    /// How long before that the peer is told; zero is as `None`.
+    /// How long before the idle timeout the peer is warned. Zero means `None`.
     pub idle_warning: Option<Duration>,
-    /// The longest time without a byte; zero is as `None`.
+    /// Longest time without a byte. Zero means `None`.
     pub silence: Option<Duration>,
-    /// The longest time that a connection lasts; zero is as `None`.
+    /// Longest duration of a connection. Zero means `None`.
     pub lifetime: Option<Duration>,
 }
 
-/// How fast one connection may send. Bytes are counted as they arrive; messages when they are complete,
-/// empty ones too.
+/// Limits on how fast one connection may send.
+///
+/// Bytes count when they arrive, messages when they are complete, including empty ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rates {
-    /// Messages per second; `None` is without limit.
+    /// Messages per second. `None`: no limit.
     pub messages: Option<Rate>,
-    /// Bytes per second; `None` is without limit.
+    /// Bytes per second. `None`: no limit.
     pub bytes: Option<Rate>,
-    /// What happens to who is faster.
+    /// The penalties for peers that exceed these rates.
     pub ladder: Ladder,
 }
 
 impl Default for Rates {
-    /// 1,000 messages a second and 4 MiB a second, each with a burst of twice that; who is faster is slowed.
+    /// 1,000 messages and 4 MiB per second, with bursts of twice that, and the default ladder.
     fn default() -> Self {
         let rate = |per_second| Rate::new(per_second, 2 * per_second).ok();
         Self { messages: rate(1_000), bytes: rate(4 << 20), ladder: Ladder::default() }
     }
 }
 
-/// How a connection ends: what is queued is flushed, our half is closed, and what the peer still sends is
-/// read and discarded until it closes too, so that it gets our last bytes (RFC 1122 section 4.2.2.13: to
-/// close with unread input resets the connection).
+/// How a connection ends: flush, close our half, and discard input until the peer closes.
+///
+/// This way the peer gets our last bytes: closing a socket with unread input resets the connection
+/// (RFC 1122 section 4.2.2.13).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Closing {
-    /// How long flushing may take. With zero, what the socket does not take in the same turn is lost.
+    /// Time limit for flushing.
+    ///
+    /// With zero, what the socket does not accept in the same turn is lost.
     pub flush: Duration,
-    /// How long the peer may take to close its half once ours is closed. With zero it is not waited for.
+    /// How long to wait for the peer to close its half after we closed ours.
+    ///
+    /// With zero, it is not waited for.
     pub linger: Duration,
-    /// How many bytes are read and discarded meanwhile as fast as they come. What is more is read no faster than the
-    /// [rate](Rates::bytes) of bytes allows, or than 4 MiB a second where there is none.
+    /// How many bytes are read and discarded at full speed.
+    ///
+    /// After that, the machine reads at most at the [rate](Rates::bytes) of bytes, or at 4 MiB per
+    /// second if there is none.
     pub discard_max_bytes: u32,
 }
 
@@ -207,32 +235,44 @@ impl Default for Closing {
     }
 }
 
-/// How the server ends: it says that it is not ready, accepts a while longer, and then nothing more is accepted, everybody is told, the closes are spread over a window
-/// so that the clients do not all come back at one moment, and after a hard deadline what is left is dropped.
+/// How the server shuts down.
 ///
-/// What is in progress may be finished. A connection for which there is a [ticket](crate::Hub::ticket), or whose task has taken a
-/// message and not asked for the next one, is closed once that is over, and half a second before the deadline (a quarter of it,
-/// if that is less) at the latest.
+/// 1. The server reports that it is not ready, but still accepts connections (`grace`).
+/// 2. It stops accepting, notifies all peers, and spreads the closes over a window, so that clients
+///    do not all reconnect at one moment.
+/// 3. At a hard deadline it drops what is left.
+///
+/// Work in progress may finish. A connection with a [ticket](crate::Hub::ticket), or whose task has
+/// taken a message and not asked for the next one, is closed once that is done. It is closed at the
+/// latest half a second before the deadline, or a quarter of the deadline before it if that is
+/// less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drain {
-    /// How long it accepts while it already says that it is not [ready](crate::http): what a load balancer needs to notice.
-    /// With zero it stops at once, and with [`Duration::MAX`] only when it is hurried.
+    /// How long the server still accepts connections after it reports that it is not ready.
+    ///
+    /// Load balancers need this time to react to [readiness](crate::http). With zero the server
+    /// stops accepting at once, and with [`Duration::MAX`] only when the drain is sped up.
     pub grace: Duration,
-    /// After which time peers are told to come back: in the notice, in the reason of a WebSocket's close frame
-    /// (`shutdown; retry after 5 s`), and as `Retry-After` in HTTP (RFC 9110 section 10.2.3). Told in whole seconds, rounded up;
-    /// zero is as `None`.
+    /// When peers should reconnect.
+    ///
+    /// Sent in the notice, in the reason of a WebSocket's close frame (`shutdown; retry after 5
+    /// s`), and as `Retry-After` in HTTP (RFC 9110 section 10.2.3). In whole seconds, rounded up;
+    /// zero means `None`.
     pub retry_after: Option<Duration>,
-    /// The longest time that the closes are spread over; with zero all come at once.
+    /// Longest time over which the closes are spread. With zero, all come at once.
     pub window: Duration,
-    /// How many closes a second are enough: few connections do not use up the window. 0 counts as 1.
+    /// Closes per second that are fast enough, so that few connections do not use the whole window.
+    ///
+    /// 0 counts as 1.
     pub closes_per_second: u32,
-    /// The time from the end of the grace after which what is left is dropped. With zero everybody is, without a word, and with
-    /// [`Duration::MAX`] nobody.
+    /// Time from the end of the grace period until remaining connections are dropped.
+    ///
+    /// With zero, all are dropped without notice; with [`Duration::MAX`], none.
     pub deadline: Duration,
 }
 
 impl Default for Drain {
-    /// No grace and no word when to come back; at most 5 s, 500 a second, all over after 10 s.
+    /// No grace period, no `retry_after`, 5 s of window, 500 closes per second, 10 s of deadline.
     fn default() -> Self {
         Self {
             grace: Duration::ZERO,
@@ -245,7 +285,7 @@ impl Default for Drain {
 }
 
 impl Drain {
-    /// What `connections` closes are spread over.
+    /// The time over which `connections` closes are spread.
     pub(crate) fn window_for(&self, connections: u32) -> Duration {
         let enough = Duration::from_secs(u64::from(connections)) / self.closes_per_second.max(1);
         enough.min(self.window)

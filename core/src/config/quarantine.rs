@@ -1,12 +1,13 @@
 use core::time::Duration;
 
-/// How long an address is refused, and how many addresses are remembered.
+/// Duration and size of the quarantine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QuarantineLimits {
-    /// How long an address is refused after it was put in quarantine. With zero it is not.
+    /// How long an address is refused. With zero, it is not refused.
     pub cool_down: Duration,
-    /// How many addresses are remembered. When the table is full, the one that would be free soonest
-    /// makes room for the new one; 0 remembers none.
+    /// How many addresses are stored.
+    ///
+    /// If the table is full, the entry that expires first is replaced. With 0, none is stored.
     pub addresses_max: u32,
 }
 

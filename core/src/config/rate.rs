@@ -4,7 +4,7 @@ use core::time::Duration;
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
-/// So many units in so many seconds, and so many at once after a rest.
+/// A rate limit: units per number of seconds, and a burst after a pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     units: NonZeroU32,
@@ -13,15 +13,16 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// So many wrong proofs an address may show: 5 in 300 s.
+    /// Failed authentications per address: 5 in 300 s.
     pub(crate) const WRONG_PROOFS: Self = Self {
         units: NonZeroU32::MIN.saturating_add(4),
         seconds: NonZeroU32::MIN.saturating_add(299),
         burst: NonZeroU32::MIN.saturating_add(4),
     };
 
-    /// `per_second` units a second in the long run, and `burst` units at once after a rest; both in
-    /// 1 to 4,294,967,295.
+    /// Allows `per_second` units per second on average, and `burst` units at once after a pause.
+    ///
+    /// Both are 1 to 4,294,967,295.
     ///
     /// # Errors
     /// If one is 0.
@@ -47,8 +48,9 @@ impl Rate {
         u64::try_from(nanos).unwrap_or(u64::MAX)
     }
 
-    /// How much longer than needed a pause should be, so that a peer that is over the rate is woken for a
-    /// handful of units and not for each: half the burst, or 50 ms if that is less.
+    /// How much longer than needed to pause: half the burst, or 50 ms if that is less.
+    ///
+    /// A peer over the rate then wakes the machine for several units at once, not for each one.
     pub(crate) fn rest(self) -> Duration {
         Duration::from_nanos(self.tolerance() / 2).min(Duration::from_millis(50))
     }
@@ -65,34 +67,36 @@ impl Rate {
     }
 }
 
-/// A rate of nothing, or without a burst: nothing would ever conform.
+/// A rate or burst of zero, to which nothing would conform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a rate and its burst are at least 1, not {units} in {seconds} s with a burst of {burst}")]
+#[error("a rate and its burst must be at least 1, not {units} in {seconds} s with a burst of {burst}")]
 pub struct RateError {
-    /// How many units were asked for.
+    /// The requested units.
     pub units: u32,
-    /// In how many seconds.
+    /// The requested seconds.
     pub seconds: u32,
-    /// The burst that was asked for.
+    /// The requested burst.
     pub burst: u32,
 }
 
-/// A rate meter: the generic cell rate algorithm (ITU-T I.371 annex A, virtual scheduling) with one
-/// moment of state, the theoretical arrival time of the next unit.
+/// A rate meter: the generic cell rate algorithm (ITU-T I.371 annex A, virtual scheduling).
+///
+/// Its only state is the theoretical arrival time of the next unit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gcra {
     arrival: Time,
 }
 
 impl Gcra {
-    /// When it has forgotten all that was charged.
+    /// When all charges will have expired.
     pub(crate) fn at_rest(self) -> Time {
         self.arrival
     }
 
     /// Charges `units` if they conform at `now`.
     ///
-    /// More units than the burst conform once the meter is at rest, so that nothing is refused for ever.
+    /// When the meter is at rest, more units than the burst conform, so that nothing is refused for
+    /// ever.
     ///
     /// # Errors
     /// The moment from which they conform; nothing was charged.
@@ -108,7 +112,7 @@ impl Gcra {
         Ok(())
     }
 
-    /// Charges `units` whether they conform or not, and says until when to pause if the meter is now over.
+    /// Charges `units` unconditionally. Returns until when to pause if the meter is now over.
     pub fn charge(&mut self, now: Time, units: u64, rate: Rate) -> Option<Time> {
         self.arrival = self.arrival.max(now).plus_nanos(rate.nanos(units));
         let conforms_from = self.arrival.minus_nanos(rate.tolerance());
@@ -121,7 +125,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// A leaky bucket that counts what is owed in nanoseconds, step by step.
+    /// A reference model: a leaky bucket that counts nanoseconds, step by step.
     struct Bucket {
         owed: u128,
         at: u64,
@@ -170,7 +174,8 @@ mod tests {
                         Ok(()) => { prop_assert!(fits); bucket.owed = after; }
                         Err(from) => {
                             prop_assert!(!fits);
-                            // A nanosecond before, it would not conform; at the moment named, it does.
+                            // It does not conform one nanosecond earlier, but does at the returned
+                            // moment.
                             prop_assert!(meter.clone().try_charge(from.minus_nanos(1), units, rate).is_err());
                             prop_assert!(meter.clone().try_charge(from, units, rate).is_ok());
                         }

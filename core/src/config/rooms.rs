@@ -1,22 +1,24 @@
-/// How many rooms there may be, and how long a name.
+/// Limits on the number of rooms and the length of their names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoomLimits {
-    /// Rooms in all, on each [shard](crate::Shard). A room exists while it has a member there. With 0 nobody can join any.
+    /// Rooms in all, per [shard](crate::Shard). A room exists while it has a member there.
+    ///
+    /// With 0, no connection can join.
     pub total: u32,
-    /// Rooms that one connection may be in. With 0 nobody can join any.
+    /// Rooms per connection. With 0, no connection can join.
     pub per_connection: u32,
-    /// The longest name, in bytes. A name has at least one, so with 0 nobody can join any room.
+    /// Longest name, in bytes. A name has at least one byte, so with 0 no connection can join.
     pub name_max_bytes: u32,
 }
 
 impl Default for RoomLimits {
-    /// 10,000 rooms, 100 for each connection, names of 128 bytes.
+    /// 10,000 rooms, 100 per connection, names of 128 bytes.
     fn default() -> Self {
         Self { total: 10_000, per_connection: 100, name_max_bytes: 128 }
     }
 }
 
-/// A connection could not join a room.
+/// Why a connection could not join a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JoinError {
@@ -31,7 +33,7 @@ pub enum JoinError {
         /// The limit.
         max: u32,
     },
-    /// There are [`RoomLimits::total`] rooms, or policies that were set for rooms without members.
+    /// [`RoomLimits::total`] is reached, by rooms or by policies of rooms without members.
     #[error("there are {0} rooms, which is the limit")]
     TooMany(u32),
     /// The connection is in [`RoomLimits::per_connection`] rooms.

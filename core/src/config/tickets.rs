@@ -1,20 +1,20 @@
-/// How much work may be given away at a time.
+/// Limits on the number of unredeemed tickets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TicketLimits {
-    /// For one connection. With 0 there are no tickets.
+    /// Per connection. With 0, there are no tickets.
     pub per_connection: u32,
-    /// In all. With 0 there are no tickets.
+    /// In all. With 0, there are no tickets.
     pub total: u32,
 }
 
 impl Default for TicketLimits {
-    /// 64 for one connection, 16,384 in all.
+    /// 64 per connection, 16,384 in all.
     fn default() -> Self {
         Self { per_connection: 64, total: 16_384 }
     }
 }
 
-/// No more work can be given away for now.
+/// Why no ticket could be issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TicketError {

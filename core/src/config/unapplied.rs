@@ -1,39 +1,40 @@
 use alloc::collections::BTreeSet;
 use core::fmt;
 
-/// What an operator configured that is no part of a [`Config`](crate::Config), such as who may come in, and that nobody has
-/// said to apply yet. A server refuses to start, or to go on, with a configuration that has some.
+/// Settings outside of a [`Config`](crate::Config) that no component has applied yet.
+///
+/// Authentication is an example. A server refuses to start or reload while any are left.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unapplied(BTreeSet<Part>);
 
-/// What a server does beside the machine.
+/// A part of a server outside the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Part {
-    /// Nobody is let in who has not shown who they are.
+    /// Authentication of peers.
     Authentication,
-    /// The page and the API that show who is connected.
+    /// The monitor: the page and the API that show connections.
     Monitor,
-    /// More threads than one serve.
+    /// Worker threads, if more than one.
     Workers,
-    /// What the relay puts each message into.
+    /// The envelope in which the relay puts each message.
     Envelope,
-    /// What peers are told first, and what stands before what they type.
+    /// The welcome message and the prompt.
     Greeting,
-    /// Which application each listener is for.
+    /// The application of each listener.
     Apps,
-    /// What is logged, how and where.
+    /// Logging: content, format and destination.
     Log,
 }
 
 impl Unapplied {
-    /// Whether there is nothing.
+    /// Whether nothing is left to apply.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What there is.
+    /// The parts that are left to apply.
     pub fn parts(&self) -> impl Iterator<Item = Part> {
         self.0.iter().copied()
     }

@@ -9,8 +9,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-/// One fact as a value, so that a run can be recorded, printed, replayed and fuzzed:
-/// [`Machine::apply`](crate::Machine::apply). Each variant is the method of its name.
+/// One fact as a value, to record, print, replay and fuzz runs. Variants are named like methods.
+///
+/// See [`Machine::apply`](crate::Machine::apply).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Input<N> {
@@ -18,89 +19,89 @@ pub enum Input<N> {
     Started,
     /// [`Machine::accepted`](crate::Machine::accepted).
     Accepted {
-        /// Where.
+        /// The listener.
         listener: ListenerId,
-        /// Who.
+        /// The address of the peer.
         peer: Peer,
     },
     /// [`Machine::accept_failed`](crate::Machine::accept_failed).
     AcceptFailed {
-        /// Where.
+        /// The listener.
         listener: ListenerId,
-        /// How.
+        /// How accepting failed.
         failure: AcceptFailure,
     },
     /// [`Machine::received`](crate::Machine::received).
     Received {
-        /// From whom.
+        /// The connection.
         conn: ConnId,
-        /// What.
+        /// The bytes.
         bytes: Vec<u8>,
     },
     /// [`Machine::secured`](crate::Machine::secured).
     Secured {
-        /// Whose TLS.
+        /// The connection.
         conn: ConnId,
-        /// What was agreed on.
+        /// The TLS parameters.
         secured: Box<Secured>,
     },
     /// [`Machine::sealed`](crate::Machine::sealed).
     Sealed {
-        /// Whose bytes.
+        /// The connection.
         conn: ConnId,
-        /// How many.
+        /// Number of bytes.
         bytes: usize,
     },
     /// [`Machine::wrote`](crate::Machine::wrote).
     Wrote {
-        /// To whom.
+        /// The connection.
         conn: ConnId,
-        /// How many bytes the socket took.
+        /// Number of bytes that the socket accepted.
         bytes: usize,
     },
     /// [`Machine::blocked`](crate::Machine::blocked).
     Blocked {
-        /// Whose socket.
+        /// The connection.
         conn: ConnId,
     },
     /// [`Machine::turn_ended`](crate::Machine::turn_ended).
     TurnEnded,
     /// [`Machine::ended`](crate::Machine::ended).
     Ended {
-        /// Who.
+        /// The connection.
         conn: ConnId,
     },
     /// [`Machine::truncated`](crate::Machine::truncated).
     Truncated {
-        /// Whose input.
+        /// The connection.
         conn: ConnId,
     },
     /// [`Machine::failed`](crate::Machine::failed).
     Failed {
-        /// Who.
+        /// The connection.
         conn: ConnId,
-        /// How.
+        /// How it failed.
         failure: Failure,
     },
     /// [`Machine::elapsed`](crate::Machine::elapsed).
     Elapsed,
     /// [`Machine::dialed`](crate::Machine::dialed).
     Dialed {
-        /// Which attempt.
+        /// The dial.
         dial: DialId,
-        /// Who answered.
+        /// The address of the peer.
         peer: Peer,
     },
     /// [`Machine::dial_failed`](crate::Machine::dial_failed).
     DialFailed {
-        /// Which attempt.
+        /// The dial.
         dial: DialId,
-        /// How.
+        /// How it failed.
         failure: Failure,
     },
     /// [`Machine::tunnel_reported`](crate::Machine::tunnel_reported).
     TunnelReported {
-        /// Which SSH connection.
+        /// The SSH connection.
         link: LinkId,
         /// What happened to it.
         report: TunnelReport,
@@ -111,16 +112,16 @@ pub enum Input<N> {
     Requested(Request),
     /// [`Machine::dispatched`](crate::Machine::dispatched).
     Dispatched {
-        /// Where.
+        /// The listener.
         listener: ListenerId,
-        /// Who.
+        /// The address of the peer.
         peer: Peer,
     },
     /// [`Machine::adopted`](crate::Machine::adopted).
     Adopted {
-        /// Where it was accepted.
+        /// The listener that accepted it.
         listener: ListenerId,
-        /// Who.
+        /// The address of the peer.
         peer: Peer,
     },
     /// [`Machine::delivered`](crate::Machine::delivered).
@@ -129,11 +130,11 @@ pub enum Input<N> {
     HeldBack(bool),
     /// [`Machine::takes_jobs`](crate::Machine::takes_jobs).
     TakesJobs,
-    /// [`Machine::worked`](crate::Machine::job_done).
+    /// [`Machine::job_done`](crate::Machine::job_done).
     JobDone {
-        /// For whom.
+        /// The connection that the job was for.
         conn: ConnId,
-        /// The outcome.
+        /// The job's return value.
         outcome: bool,
     },
     /// [`Machine::clock_set`](crate::Machine::clock_set).
@@ -142,7 +143,7 @@ pub enum Input<N> {
     Reconfigured(Box<Config>),
 }
 
-/// What an operator or another thread asks of the machine.
+/// A command from an operator or another thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Request {
@@ -155,46 +156,50 @@ pub enum Request {
     },
     /// End one connection as [`Reason::Kicked`].
     Kick {
-        /// Which.
+        /// The connection.
         conn: ConnId,
     },
-    /// Refuse an address for [`QuarantineLimits::cool_down`](crate::limit::QuarantineLimits) from now on. Who is connected from
-    /// there stays.
+    /// Refuse an address for [`QuarantineLimits::cool_down`](crate::limit::QuarantineLimits).
+    ///
+    /// Connections that are open stay open.
     Quarantine {
-        /// The address; of an IPv6 address, its network of 64 bits.
+        /// The address. For an IPv6 address, its /64 network counts.
         address: IpAddr,
     },
-    /// Let an address in again that is in quarantine.
+    /// Remove an address from quarantine.
     Release {
         /// The address.
         address: IpAddr,
     },
-    /// A configuration could not be loaded: to be counted.
+    /// Count a configuration that could not be loaded.
     ReloadFailed,
-    /// Log lines that were not written since this was last said: to be counted.
+    /// Count log lines that were not written since the last such command.
     LogLoss {
-        /// Lines above the number that is allowed.
+        /// Lines above the rate limit.
         left_out: u64,
         /// Lines that could not be written.
         lost: u64,
     },
-    /// End the server: see [`Drain`](crate::Drain). Asked a second time, it hurries: the grace is over, everybody is closed at
-    /// once, and what is left after half a second is dropped.
+    /// Drain the server: see [`Drain`](crate::Drain).
+    ///
+    /// A second drain is fast: the grace period ends, all connections are closed at once, and what
+    /// is left after half a second is dropped.
     Drain,
 }
 
-/// Someone was not let in. The shell writes the farewell, once and as far as the socket takes it, and
-/// drops the socket.
+/// A refused connection.
+///
+/// The shell writes the farewell once, as far as the socket accepts it, and drops the socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refusal {
-    /// Why.
+    /// Why it was refused.
     pub reason: Reason,
-    /// What the peer is told, encoded for its wire; empty where the wire can't carry it.
+    /// The last message to the peer, encoded for its wire. Empty where the wire cannot carry one.
     pub farewell: Vec<u8>,
 }
 
-/// A fact as it comes in, borrowed: what is recorded.
+/// One fact, borrowed, as it is recorded.
 pub(crate) enum Fact<'a, N> {
     Started,
     Accepted {
@@ -266,7 +271,7 @@ pub(crate) enum Fact<'a, N> {
         outcome: bool,
     },
     ClockSet(UnixTime),
-    /// A trace does not say what with.
+    /// Recorded without the configuration.
     Reconfigured,
 }
 

@@ -1,4 +1,4 @@
-//! What a shell tells a machine, and what machines tell each other: as values, and as text.
+//! Facts and messages between shards, as values and as text.
 
 mod input;
 pub(crate) mod record;

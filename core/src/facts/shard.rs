@@ -1,29 +1,30 @@
-//! A server on several threads: one machine each, and letters between them.
+//! A server on several threads: one machine per thread, and messages between them.
 //!
-//! The first shard accepts, since one place must count who is in; it hands most connections to the others. What one shard
-//! publishes goes to all others as a letter, so it is there after one hop, and what one sender says stays in order. What
-//! happens on a shard follows from its own facts, letters included, as for a machine alone.
+//! The first shard accepts connections, so that one place counts them, and hands most of them to
+//! the others. A message that one shard publishes reaches all others in one hop, and messages of
+//! one sender stay in order. What happens on a shard depends only on its own facts, which include
+//! messages from other shards.
 
 use crate::base::{ConnId, ListenerId, OutgoingBuf, Peer, Reason};
 use alloc::sync::Arc;
 
-/// Which of how many machines that are one server.
+/// A machine's position among the machines of one server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
     number: u8,
     count: u8,
 }
 
-/// No server has so many shards, or the number is not one of theirs.
+/// The shard's number or the number of shards is out of range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a server has 1 to 255 shards, numbered from 0")]
 pub struct ShardError;
 
 impl Shard {
-    /// A machine that is a server by itself.
+    /// The only machine of a server.
     pub const ALONE: Self = Self { number: 0, count: 1 };
 
-    /// The shard of this number, from 0, of so many.
+    /// Shard `number`, from 0, of `count`.
     ///
     /// # Errors
     /// Unless `number` is below `count`.
@@ -31,31 +32,33 @@ impl Shard {
         if number < count { Ok(Self { number, count }) } else { Err(ShardError) }
     }
 
-    /// Its number: 0 is the one that accepts.
+    /// Its number. Shard 0 accepts connections.
     #[must_use]
     pub const fn number(self) -> u8 {
         self.number
     }
 
-    /// How many there are.
+    /// Number of shards of the server.
     #[must_use]
     pub const fn count(self) -> u8 {
         self.count
     }
 }
 
-/// To whom a letter goes.
+/// The recipient of a message between shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Addressee {
     /// All other shards.
     Others,
-    /// The shard that accepts.
+    /// The shard that accepts connections.
     First,
-    /// The shard of this number.
+    /// The shard with this number.
     Shard(u8),
 }
 
-/// What one shard tells others: for [`Machine::delivered`](crate::Machine::delivered). Cheap to clone.
+/// A message to other shards, for [`Machine::delivered`](crate::Machine::delivered).
+///
+/// Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Letter {
@@ -63,89 +66,90 @@ pub enum Letter {
     Publish {
         /// The room's name.
         room: Arc<str>,
-        /// Who is left out.
+        /// Connections that do not get it.
         except: Arc<[ConnId]>,
         /// The message.
         message: OutgoingBuf,
     },
     /// A connection was dialled.
     Dialed {
-        /// Who is at the other end.
+        /// The address of the peer.
         peer: Peer,
     },
     /// A connection is over.
     Left {
-        /// Where it was accepted; `None` if it was dialled.
+        /// The listener that accepted it. `None` if it was dialled.
         listener: Option<ListenerId>,
-        /// Who it was.
+        /// The address of the peer.
         peer: Peer,
-        /// Which shard had it.
+        /// The shard that held it.
         shard: u8,
     },
-    /// A peer's address is to be refused for a while.
+    /// An address goes into quarantine.
     Quarantine {
-        /// Who.
+        /// The address of the peer.
         peer: Peer,
     },
-    /// A connection that was accepted has shown whose it is, or is over.
+    /// An accepted connection has authenticated, or is over.
     Known,
-    /// A proxy has told whom it speaks for: may they come in?
+    /// A proxy has reported its client: asks the first shard whether to accept it.
     Arrived {
         /// The connection, which waits for the answer.
         conn: ConnId,
-        /// Where it was accepted.
+        /// The listener that accepted it.
         listener: ListenerId,
-        /// Whom the proxy speaks for.
+        /// The client that the proxy reports.
         peer: Peer,
     },
-    /// A connection was over before it heard that it may come in under this address.
+    /// A connection ended before the first shard accepted its client.
     Gone {
-        /// Whom the proxy spoke for.
+        /// The client that the proxy reported.
         peer: Peer,
     },
     /// The answer to [`Arrived`](Self::Arrived).
     Admission {
-        /// Which connection.
+        /// The connection.
         conn: ConnId,
-        /// Whom the proxy speaks for.
+        /// The client that the proxy reports.
         peer: Peer,
-        /// Why it may not come in; `None` if it may.
+        /// Why it is refused. `None` if it is accepted.
         refused: Option<Reason>,
     },
-    /// From the handler of one shard to that of another: see [`Hub::send_to_shard`](crate::Hub::send_to_shard).
+    /// A message between handlers: see [`Hub::send_to_shard`](crate::Hub::send_to_shard).
     Handler {
-        /// Which shard sends it.
+        /// The sending shard.
         from: u8,
-        /// What it is about.
+        /// The topic.
         topic: Arc<str>,
-        /// What it says.
+        /// The content.
         content: Arc<str>,
     },
-    /// A room has its first member on the shard that tells it.
+    /// A room got its first member on the sending shard.
     RoomOpened {
         /// The room's name.
         room: Arc<str>,
     },
-    /// A room has lost its last member on the shard that tells it.
+    /// A room lost its last member on the sending shard.
     RoomClosed {
         /// The room's name.
         room: Arc<str>,
     },
-    /// What a shard has counted so far.
+    /// A shard's counters.
     Counted {
-        /// Which.
+        /// The shard.
         shard: u8,
         /// The counters, in the order of their declaration.
         numbers: Arc<[u64]>,
     },
 }
 
-/// What a letter occupies beside its content, in bytes: its place in the queue that waits, and the heads of its allocations.
-/// 230 were measured.
+/// Memory of a queued message besides its content, in bytes. 230 were measured.
+///
+/// It covers the place in the queue and the headers of the allocations.
 const LETTER_BYTES: usize = 256;
 
 impl Letter {
-    /// The memory that it occupies while it waits, in bytes.
+    /// Memory that it uses while it is queued, in bytes.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         let content = match self {

@@ -12,226 +12,256 @@ use crate::wire::telnet::Signal;
 use core::fmt;
 use core::str::FromStr;
 
-/// An application: what happens is told to it, and what it wants it asks of the [`Hub`].
+/// An application: receives [`Event`]s and acts through the [`Hub`].
 ///
-/// A panic in `on` ends the connection that it is told about as [`Reason::HandlerPanicked`], and is counted; the server goes on,
-/// with the handler as the panic left it. That needs the feature `std`, which every shell has; without it, a panic is what
-/// the target makes of it.
+/// If `on` panics, the connection that the event is about ends as [`Reason::HandlerPanicked`], and
+/// the panic is counted. The server continues with the handler in the state in which the panic left
+/// it. This needs the feature `std`, which every shell enables. Without it, the target's panic
+/// strategy applies.
 ///
-/// There is no `async`, no lock and no clock in here, so an application is tested like a function (see
-/// [`testing`](crate::testing)). What the hub is asked to do never calls `on` again before it returns.
+/// A handler needs no `async`, lock or clock, so an application is tested like a function (see
+/// [`testing`](crate::testing)). No method of the hub calls `on` before it returns.
 pub trait Handler {
-    /// What the application remembers about one connection: made when it opens, dropped after its
-    /// [`Event::Closed`]. Read and changed through [`Hub::context`].
+    /// Per-connection state of the application.
+    ///
+    /// The machine creates it when the connection opens, and drops it after its [`Event::Closed`].
+    /// [`Hub::context`] accesses it.
     type Context: Default;
 
-    /// What comes from outside: an answer of a database, a word of another thread. [`NoNote`] if nothing does.
+    /// Data from outside, such as a database result or a message from another thread.
+    ///
+    /// Use [`NoNote`] for none.
     type Note;
 
-    /// Something happened.
+    /// Handles one event.
     fn on(&mut self, hub: &mut Hub<'_, Self::Context>, event: Event<'_, Self::Note>);
 
-    /// Whether peers send this handler passwords or tokens, which should not stand in a [trace](crate::trace).
+    /// Whether peers send this handler passwords or tokens.
+    ///
+    /// If so, a [trace](crate::trace) omits what peers send. Default: false.
     fn holds_secrets(&self) -> bool {
         false
     }
 
-    /// Whether this handler serves [`Signal::Key`]. A server does not start, nor reload, with a listener in
-    /// [`InputMode::Keys`](crate::telnet::InputMode::Keys) for a handler that does not: nothing that is typed there would reach
-    /// it. The default is true.
+    /// Whether this handler serves [`Signal::Key`]. Default: true.
+    ///
+    /// If not, a server refuses to start or reload with a listener in
+    /// [`InputMode::Keys`](crate::telnet::InputMode::Keys) for this handler, because the handler
+    /// would receive nothing that is typed there.
     fn reads_keys(&self) -> bool {
         true
     }
 }
 
-/// What happened.
+/// What the machine reports to the handler.
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event<'a, N> {
-    /// The server has begun: the first event of all. Nobody is connected yet; dials and timers can be set.
+    /// The server has started.
+    ///
+    /// The first event: no connection is open yet; dials and timers can be set.
     Started,
-    /// A connection is open: the first event that names it.
+    /// A connection is open. The first event that names it.
     #[non_exhaustive]
     Opened {
-        /// Which.
+        /// The connection.
         conn: ConnId,
-        /// Who is at the other end.
+        /// The address of the peer.
         peer: Peer,
-        /// How it came about.
+        /// Whether the connection was accepted or dialled.
         origin: Origin,
-        /// The request that became this WebSocket; `None` on other wires and for those that were dialled.
+        /// The request that opened this WebSocket.
+        ///
+        /// `None` on other wires and for dialled connections.
         request: Option<&'a Request>,
     },
-    /// The user at the other end is another than before: [`Hub::identify`].
+    /// The user of a connection has changed: see [`Hub::identify`].
     #[non_exhaustive]
     Authenticated {
-        /// Which; see [`Hub::identity`].
+        /// The connection; [`Hub::identity`] returns its user.
         conn: ConnId,
     },
     /// A message is complete.
     Message {
-        /// From whom.
+        /// The connection that sent it.
         conn: ConnId,
-        /// Its content, without what the wire puts around it.
+        /// Its content, without the wire's framing.
         payload: Payload<'a>,
     },
-    /// A telnet peer tells something beside its lines.
+    /// A telnet peer sent something other than a line.
     #[non_exhaustive]
     Signal {
-        /// Who.
+        /// The connection.
         conn: ConnId,
-        /// What.
+        /// The signal.
         signal: Signal<'a>,
     },
-    /// The peer will send nothing more but still listens. Only on listeners with `half_open`; elsewhere the
-    /// connection ends.
+    /// The peer ended its half of the connection but still receives.
+    ///
+    /// Only on listeners with `half_open`; elsewhere the connection ends.
     #[non_exhaustive]
     InputEnded {
-        /// Who.
+        /// The connection.
         conn: ConnId,
     },
-    /// More is queued than the high mark, and the peer is not read for the time being.
+    /// More bytes are queued than the high mark. The machine stops reading from the peer.
     #[non_exhaustive]
     Stalled {
-        /// Who.
+        /// The connection.
         conn: ConnId,
-        /// How many bytes are queued.
+        /// Bytes queued.
         queued: usize,
     },
-    /// A stalled connection is no longer above the low mark, and is read again.
+    /// A stalled connection is at or below the low mark. The machine reads from it again.
     #[non_exhaustive]
     Drained {
-        /// Who.
+        /// The connection.
         conn: ConnId,
     },
-    /// A message was queued for a connection that is [watched](crate::Hub::watch): not one that could not be sent or that a
-    /// policy skipped at once. What is sent while this is told is not told.
+    /// A message was queued for a connection that is [watched](crate::Hub::watch).
+    ///
+    /// Not emitted for messages that could not be sent or that a slow policy skipped at once, nor
+    /// for messages that are sent while the handler handles this event.
     #[non_exhaustive]
     Sent {
-        /// To whom.
+        /// The recipient.
         conn: ConnId,
-        /// The message, or the first 4 KiB of it.
+        /// The message, or its first 4 KiB.
         start: Payload<'a>,
-        /// How many bytes it has.
+        /// Length of the whole message, in bytes.
         bytes: usize,
     },
-    /// A timer that was set with [`Hub::wake`] is due. It is set no more.
+    /// A timer that [`Hub::wake`] set has expired. Timers are one-shot.
     Timer(Timer),
-    /// Work that was given away was not answered in time. Its ticket is worth nothing any more.
+    /// The answer to offloaded work is overdue.
+    ///
+    /// The ticket has expired and can no longer be redeemed.
     TicketExpired(Ticket),
-    /// A job that was given away is done: [`Hub::offload`].
+    /// A job has finished: see [`Hub::offload`].
     #[non_exhaustive]
     Offloaded {
-        /// For whom.
+        /// The connection that the job was for.
         conn: ConnId,
-        /// What it returned.
+        /// The job's return value.
         outcome: bool,
     },
-    /// The handler of another [shard](crate::Shard) sent a message: [`Hub::send_to_shard`].
+    /// The handler of another [shard](crate::Shard) sent a message: see [`Hub::send_to_shard`].
     #[non_exhaustive]
     ShardMessage {
-        /// Which shard.
+        /// The sending shard.
         from: u8,
-        /// What it is about.
+        /// The topic.
         topic: &'a str,
-        /// What it says.
+        /// The content.
         content: &'a str,
     },
-    /// A note came from outside.
+    /// A note arrived from outside.
     Note(N),
     /// An attempt to connect failed.
     #[non_exhaustive]
     DialFailed {
-        /// Which.
+        /// The dial.
         dial: DialId,
-        /// How.
+        /// How it failed.
         failure: Failure,
-        /// When the next attempt is; `None` if there is none and the dial is forgotten.
+        /// When the next attempt is due. `None`: there is none, and the dial is forgotten.
         retry_at: Option<Time>,
     },
-    /// A dial that was connected, and is not tried again, is forgotten. Its connection was told as [`Closed`](Self::Closed)
-    /// before.
+    /// A dial ended after its connection ended, because it is not repeated.
+    ///
+    /// Its [`Closed`](Self::Closed) came before.
     #[non_exhaustive]
     DialEnded {
-        /// Which.
+        /// The dial.
         dial: DialId,
     },
-    /// Somebody was not let in, or was closed before it was clear what they speak: no connection that was told as `Opened`.
+    /// A peer was refused, or closed before its protocol was known. Its connection had no `Opened`.
     #[non_exhaustive]
     TurnedAway {
-        /// Where.
+        /// The listener.
         listener: ListenerId,
-        /// Who.
+        /// The address of the peer.
         peer: Peer,
-        /// Why.
+        /// Why it was refused.
         reason: Reason,
     },
-    /// A request of HTTP was refused: it is for nothing that is here, for another host, from a page of another origin, without what
-    /// opens it, or not well formed. Where the connection ends with it, it is not told as [`TurnedAway`](Self::TurnedAway) as well.
+    /// An HTTP request was refused.
+    ///
+    /// Causes: an unknown path, another host, another origin, missing credentials, or a malformed
+    /// request. If the connection ends with it, [`TurnedAway`](Self::TurnedAway) is not emitted as
+    /// well.
     #[non_exhaustive]
     RequestRefused {
-        /// Where.
+        /// The listener.
         listener: ListenerId,
-        /// Who.
+        /// The address of the peer.
         peer: Peer,
-        /// Why, as it is counted.
+        /// The reason, as counted in the metrics.
         reason: Reason,
-        /// The status that it was answered with (RFC 9110 section 15).
+        /// The status of the response (RFC 9110 section 15).
         status: u16,
-        /// Why, in words, as it was answered.
+        /// The explanation in the response.
         why: &'static str,
-        /// The request, as far as it could be read.
+        /// The request, as far as it could be parsed.
         request: Option<&'a Request>,
     },
-    /// A [tunnel](crate::tunnel) is in another state than before. On a server of several shards the first one is told.
+    /// The state of a [tunnel](crate::tunnel) has changed.
+    ///
+    /// On a server of several shards, only the first shard gets this event.
     #[non_exhaustive]
     Tunnel {
-        /// How it is now.
+        /// The new state.
         status: &'a TunnelStatus,
     },
-    /// An SSH server opened a channel through one of our tunnels that was refused: nobody asked for it, or too many wait to be
-    /// let in. On a server of several shards the first one is told.
+    /// An SSH server opened a channel through a tunnel, and it was refused.
+    ///
+    /// Either the channel was not requested, or too many channels wait to be accepted. On a server
+    /// of several shards, only the first shard gets this event.
     #[non_exhaustive]
     ChannelRefused {
         /// The name of the tunnel.
         tunnel: &'a str,
-        /// What was opened, and why it was refused.
+        /// What the channel was for, and why it was refused.
         words: &'a str,
     },
-    /// A listener accepts nobody for a while, because the process or the system has no descriptors or no memory left, or because
-    /// accepting failed many times in a row. Told once, until it [accepts again](Self::AcceptResumed). On a server of several
-    /// shards the first one is told.
+    /// A listener stopped accepting for a while.
+    ///
+    /// Either the process or the system is out of descriptors or memory, or accepting failed many
+    /// times in a row. Emitted once, until [`AcceptResumed`](Self::AcceptResumed). On a server of
+    /// several shards, only the first shard gets this event.
     #[non_exhaustive]
     AcceptPaused {
-        /// Which.
+        /// The listener.
         listener: ListenerId,
-        /// Why.
+        /// How accepting failed.
         failure: AcceptFailure,
     },
     /// A listener accepted a connection again after [`AcceptPaused`](Self::AcceptPaused).
     #[non_exhaustive]
     AcceptResumed {
-        /// Which.
+        /// The listener.
         listener: ListenerId,
     },
-    /// The server is shutting down; connections are closed over the next moments.
+    /// The server has begun to drain. It closes its connections over the next moments.
     Draining,
-    /// A connection is over: exactly once, and the last event that names it. It is in no room any more, its
-    /// timers are gone and nothing can be sent to it; its context can be read one last time.
+    /// A connection is over. Emitted exactly once; the last event that names the connection.
+    ///
+    /// The connection has left its rooms, its timers are cancelled and nothing can be sent to it.
+    /// Its context can be read one last time.
     #[non_exhaustive]
     Closed {
-        /// Which.
+        /// The connection.
         conn: ConnId,
-        /// The one reason.
+        /// Why it ended.
         reason: Reason,
     },
 }
 
 impl<'a, N> Event<'a, N> {
-    /// The same event for a handler with other notes.
+    /// Converts the event for a handler with another note type.
     ///
     /// # Errors
-    /// The note, if it is one.
+    /// The note, if the event is a [`Note`](Self::Note).
     pub fn with_other_notes<M>(self) -> Result<Event<'a, M>, N> {
         Ok(match self {
             Self::Started => Event::Started,
@@ -263,7 +293,7 @@ impl<'a, N> Event<'a, N> {
         })
     }
 
-    /// The connection that this is about, if it is about one.
+    /// The connection that the event is about, if any.
     #[must_use]
     pub fn conn(&self) -> Option<ConnId> {
         match *self {
@@ -295,7 +325,7 @@ impl<'a, N> Event<'a, N> {
     }
 }
 
-/// The note of an application that is told nothing from outside: there is none.
+/// The note type of an application that receives no notes. It has no values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoNote {}
 
@@ -313,7 +343,7 @@ impl FromStr for NoNote {
     }
 }
 
-/// A note was found where there can be none.
+/// A note was given to an application that takes none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this application takes no notes")]
 pub struct NoNoteError;

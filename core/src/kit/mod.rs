@@ -1,19 +1,20 @@
-//! What applications are made of: functions by message type, remote calls, layers, authentication, presence.
+//! Building blocks for applications: routing, remote calls, layers, authentication, presence.
 //!
-//! All of it stands on [`Handler`](crate::Handler) and [`Hub`](crate::Hub), and so runs in virtual time as they do.
+//! All of them use only [`Handler`](crate::Handler) and [`Hub`](crate::Hub), so they run in virtual
+//! time too.
 //!
-//! | for | take | feature |
+//! | for | use | feature |
 //! |---|---|---|
 //! | lines, messages or keys, one function each | [`on_lines`], [`on_messages`], [`on_keys`] | |
 //! | typed messages and commands, hooks, periodic tasks | `Service` and `Router` | `json` |
 //! | calls in both directions | `rpc` | `json` |
-//! | what stands around any handler | [`layer`] | |
-//! | who is at the other end | `auth` | `auth` |
-//! | who is connected, for people who may know | `monitor` | `json` |
-//! | who is in which room | [`Presence`] | |
-//! | the other end | `client`, and on a shell `drupe_shell::client` | `auth` |
-//! | one `async fn` for each connection | `drupe_shell::stream` | |
-//! | work that is done elsewhere | [`Hub::ticket`](crate::Hub::ticket) | |
+//! | middleware around any handler | [`layer`] | |
+//! | authentication | `auth` | `auth` |
+//! | showing connections to operators | `monitor` | `json` |
+//! | members of rooms | [`Presence`] | |
+//! | clients | `client`, and on a shell `drupe_shell::client` | `auth` |
+//! | one `async fn` per connection | `drupe_shell::stream` | |
+//! | offloaded work | [`Hub::ticket`](crate::Hub::ticket) | |
 
 #[cfg(feature = "auth")]
 pub mod auth;

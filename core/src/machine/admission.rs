@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 impl<H: Handler> Machine<H> {
-    /// Somebody is at a door: what is spoken there, or why they may not come in.
+    /// Accepts or refuses a new connection. Returns its protocol.
     pub(super) fn let_in(&mut self, listener: ListenerId, peer: Peer) -> Result<Protocol, Refusal> {
         if self.state.accept_succeeded(listener) {
             self.settle();
@@ -29,8 +29,8 @@ impl<H: Handler> Machine<H> {
         self.state.metrics.refused.add(reason);
         let mut words = Vec::new();
         match self.state.listeners.get(listener) {
-            // Before a handshake nobody is told anything but in HTTP.
-            // Nor anything that is not enciphered, or to a proxy before it has spoken.
+            // Before a handshake, a peer can only be answered in HTTP. It is not answered at all
+            // before TLS, or before a proxy has sent its header.
             Some(Listen { tls: Some(_), .. } | Listen { proxies: Some(_), .. }) => {}
             Some(Listen { protocol: Protocol::Http(_), .. }) => words = Status::UNAVAILABLE.last_words(false),
             Some(Listen { protocol, notices: true, .. }) => {

@@ -1,4 +1,4 @@
-//! Calling the handler, and what is done when it panics.
+//! Calls the handler and contains its panics.
 
 use super::Machine;
 use crate::base::Reason;
@@ -8,7 +8,7 @@ use crate::state::Ending;
 #[cfg(feature = "std")]
 use alloc::boxed::Box;
 
-/// What becomes of the handler's panics, beside that they are counted: outside of tests, nothing.
+/// Panics of the handler that are kept for tests. All panics are counted.
 #[cfg(feature = "std")]
 #[derive(Default)]
 pub(super) struct Panics {
@@ -17,7 +17,7 @@ pub(super) struct Panics {
 }
 
 impl<H: Handler> Machine<H> {
-    /// Tells the handler. What comes of it is left to the caller.
+    /// Calls the handler. The caller handles the effects.
     pub(super) fn call(&mut self, event: Event<'_, H::Note>) {
         let conn = event.conn();
         if self.panics(event) {
@@ -29,7 +29,9 @@ impl<H: Handler> Machine<H> {
     }
 }
 
-/// The state is between two calls of the hub, and so whole; the handler is the application's to mend.
+/// Catching a panic is safe for the state: it is consistent between two calls of the hub.
+///
+/// The handler's own state is the application's concern.
 #[cfg(feature = "std")]
 impl<H: Handler> Machine<H> {
     fn panics(&mut self, event: Event<'_, H::Note>) -> bool {
@@ -44,12 +46,12 @@ impl<H: Handler> Machine<H> {
         true
     }
 
-    /// From now on [`resume_panic`](Self::resume_panic) goes on with panics of the handler, or no longer.
+    /// Enables or disables [`resume_panic`](Self::resume_panic).
     pub(crate) fn keep_panics(&mut self, keeps: bool) {
         self.panics = Panics { keeps, first: None };
     }
 
-    /// Goes on with the first panic of the handler since this was last asked, if there was one.
+    /// Resumes the first panic of the handler since the last call, if any.
     pub(crate) fn resume_panic(&mut self) {
         if let Some(payload) = self.panics.first.take() {
             std::panic::resume_unwind(payload);
@@ -57,7 +59,7 @@ impl<H: Handler> Machine<H> {
     }
 }
 
-/// Without the standard library nobody stops a panic.
+/// Without the standard library, panics cannot be caught.
 #[cfg(not(feature = "std"))]
 #[expect(clippy::unused_self, reason = "with the standard library it depends")]
 impl<H: Handler> Machine<H> {

@@ -1,4 +1,4 @@
-//! What is done when its time has come.
+//! Handles what is due.
 
 use super::Machine;
 use crate::base::{ConnId, Reason, seconds_up, some_time};
@@ -10,11 +10,11 @@ use alloc::format;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// What a drain leaves for last bytes when it is hurried, or work in progress takes all of its time.
+/// Time left for flushing when a drain is sped up, or when work lasts until the deadline.
 const HURRY: Duration = Duration::from_millis(500);
 
 impl<H: Handler> Machine<H> {
-    /// Does what is due for a connection.
+    /// Handles what is due for a connection.
     pub(super) fn look_at(&mut self, index: u32) {
         let now = self.state.now;
         let id = self.state.conns.id(index);
@@ -45,7 +45,7 @@ impl<H: Handler> Machine<H> {
                 let conn = self.state.conns.at(index);
                 let left = conn.and_then(|conn| self.state.limits_of(conn).idle_warning).unwrap_or_default();
                 let left = seconds_up(left);
-                let words = format!("there was no input for long; the connection ends in {left} s");
+                let words = format!("idle for too long; the connection closes in {left} s");
                 self.state.notice(index, Notice::News(&words));
             }
             Some(Why::Key) => {
@@ -62,7 +62,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// The server is to end: at first it only says that it is not ready.
+    /// Starts a drain: the server reports that it is not ready, and closes after the grace period.
     pub(super) fn drain(&mut self) {
         let is_first = !self.state.is_draining();
         if is_first {
@@ -76,7 +76,7 @@ impl<H: Handler> Machine<H> {
         self.leave(!is_first);
     }
 
-    /// Nobody is let in any more, and everybody is to go.
+    /// Stops accepting and closes all connections.
     pub(super) fn leave(&mut self, hurry: bool) {
         let now = self.state.now;
         self.state.leaves_at = None;
@@ -89,13 +89,14 @@ impl<H: Handler> Machine<H> {
         self.state.tunnels.leave();
         self.state.note_tunnels();
         let ids: Vec<_> = self.state.conns.ids().collect();
-        // Who has not shown what it speaks can't be told anything; over HTTP it can ask whether the server is ready.
+        // A connection whose protocol is unknown cannot be notified. An HTTP connection can still
+        // ask whether the server is ready.
         let stays = |id: &ConnId| self.state.conns.get(*id).is_some_and(|conn| !conn.is_undecided() || conn.is_http);
         let (ids, undecided): (Vec<_>, Vec<_>) = ids.into_iter().partition(stays);
         for id in undecided {
             self.state.end(id.slot(), Reason::Shutdown, Ending::Flush);
         }
-        // All shards close at their own pace, and have about as many.
+        // All shards close at the same time and hold about the same number of connections.
         let shards = u32::from(self.state.post.shard.count());
         let many = u32::try_from(ids.len()).unwrap_or(u32::MAX).saturating_mul(shards);
         let window = drain.window_for(many);

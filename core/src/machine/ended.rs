@@ -1,4 +1,4 @@
-//! Facts about the end of a connection: of the peer's half, or of the socket.
+//! Facts about the end of a connection: the end of the peer's half, or of the socket.
 
 use super::Machine;
 use crate::base::Failure;
@@ -10,8 +10,10 @@ use crate::state::conn::Phase;
 use crate::wire::Sight;
 
 impl<H: Handler> Machine<H> {
-    /// The peer ended its half: there is nothing more to read. Of a connection that speaks TLS, the socket's end is told here, too;
-    /// whether it may be believed is the machine's to know.
+    /// The peer ended its half: nothing more can be read.
+    ///
+    /// Under TLS, a shell also reports the socket's end here; the machine checks for a missing
+    /// `close_notify`.
     pub fn ended(&mut self, now: Time, conn: ConnId) {
         #[cfg(feature = "tls")]
         if self.is_cut_off(conn) {
@@ -25,9 +27,11 @@ impl<H: Handler> Machine<H> {
         self.end_input(conn, false);
     }
 
-    /// The input ended without the end that TLS asks for (`close_notify`, RFC 8446 section 6.1): more may have been sent, and was
-    /// cut off by who knows whom. Messages that are complete are served; what is incomplete is discarded, and the connection ends
-    /// as [`Reason::Truncated`](crate::Reason::Truncated). Only for who speaks TLS [elsewhere](crate::tls::Tls::elsewhere), as [`secured`](Self::secured).
+    /// The input ended without `close_notify` (RFC 8446 section 6.1), so it may have been cut off.
+    ///
+    /// The machine serves complete messages and discards an incomplete one. The connection ends as
+    /// [`Reason::Truncated`](crate::Reason::Truncated). Only for shells that do [TLS
+    /// themselves](crate::tls::Tls::elsewhere), as [`secured`](Self::secured).
     pub fn truncated(&mut self, now: Time, conn: ConnId) {
         self.begin(now, &Fact::Truncated { conn });
         self.end_input(conn, true);
@@ -40,7 +44,7 @@ impl<H: Handler> Machine<H> {
         found.truncated = truncated;
         match found.phase {
             Phase::Open if found.held.is_empty() && !found.decoder.is_ahead() && !waits => self.finish_input(conn),
-            // What is held is served first, and nothing while it must wait.
+            // Held input is served first, and not while the connection must wait.
             Phase::Open => self.state.schedule(conn.slot()),
             Phase::Undecided { .. } => self.look_closer(conn, Sight::Ended),
             Phase::Flushing { .. } => {}
@@ -50,7 +54,7 @@ impl<H: Handler> Machine<H> {
         self.settle();
     }
 
-    /// The socket failed and is of no use.
+    /// The socket failed and cannot be used any more.
     pub fn failed(&mut self, now: Time, conn: ConnId, failure: Failure) {
         self.fail(now, conn, failure);
     }

@@ -1,4 +1,4 @@
-//! What a connection passes before it may speak: the header of a proxy, the word of who counts, TLS.
+//! Steps before a connection may open: the proxy header, admission by the first shard, TLS.
 
 use super::Machine;
 use crate::base::{ConnId, Peer, Reason};
@@ -8,7 +8,7 @@ use crate::state::conn::{Conn, Gate, Phase};
 use crate::wire::{ProxyLook, Sight, look_for_proxy};
 
 impl<H: Handler> Machine<H> {
-    /// A connection waits at a gate and something has happened.
+    /// Continues a connection that waits at a step.
     pub(super) fn look_at_gate(&mut self, conn: ConnId, gate: Gate, sight: Sight) {
         let index = conn.slot();
         if gate == Gate::Header && self.look_for_header(conn) {
@@ -18,13 +18,13 @@ impl<H: Handler> Machine<H> {
             (_, Sight::Growing) => {}
             (_, Sight::Ended) => self.state.end(index, Reason::PeerClosed, Ending::Flush),
             (Gate::Header, Sight::Waited) => self.state.end(index, Reason::BadProxyHeader, Ending::Flush),
-            // Who counts did not answer.
+            // The first shard did not answer.
             (Gate::Admission, Sight::Waited) => self.state.end(index, Reason::ServerBusy, Ending::Flush),
             (_, Sight::Waited) => self.state.end(index, Reason::TlsFailed, Ending::Flush),
         }
     }
 
-    /// Reads the header of a proxy; false if it is not all there.
+    /// Parses the proxy header. Returns false if it is incomplete.
     fn look_for_header(&mut self, conn: ConnId) -> bool {
         let Some(found) = self.state.conns.get_mut(conn) else { return true };
         match look_for_proxy(&found.held) {
@@ -34,7 +34,8 @@ impl<H: Handler> Machine<H> {
                 let mut held = found.held.take();
                 held.consume(length);
                 found.held.keep(held);
-                // A proxy that speaks for itself, or does not say for whom, is let in by its own address.
+                // If the proxy connects for itself, or reports no client address, its own address
+                // counts.
                 let peer = speaks_for.unwrap_or(found.peer);
                 let outcome = self.state.arrived(conn, peer);
                 self.go_on(conn, outcome);
@@ -43,12 +44,12 @@ impl<H: Handler> Machine<H> {
         true
     }
 
-    /// The shard that counts has said whether the peer of a proxy may come in.
+    /// The first shard has accepted or refused a proxy's client.
     pub(super) fn admission_came(&mut self, conn: ConnId, peer: Peer, refused: Option<Reason>) {
         let waits = |found: &Conn| found.is_undecided() && found.gate == Gate::Admission;
         if !self.state.conns.get(conn).is_some_and(waits) {
             if refused.is_none() {
-                // It is over, and counted under an address that nobody else would count out.
+                // The connection is over, so no other code gives back the count of this address.
                 self.state.left_address(peer);
             }
             return;
@@ -59,7 +60,7 @@ impl<H: Handler> Machine<H> {
         self.go_on(conn, Some(refused.map_or(Ok(()), Err)));
     }
 
-    /// Goes on with a peer that may come in, or not; `None` if that is not yet said.
+    /// Continues with an accepted or refused client. `None`: there is no answer yet.
     fn go_on(&mut self, conn: ConnId, outcome: Option<Result<(), Reason>>) {
         let is_http = self.state.conns.get(conn).is_some_and(|found| found.is_http);
         match outcome {
@@ -77,7 +78,7 @@ impl<H: Handler> Machine<H> {
         self.state.outbound.changed.insert(conn.slot());
     }
 
-    /// A connection passes the gate it stood at.
+    /// Lets a connection pass its current step.
     pub(super) fn pass(&mut self, conn: ConnId) {
         let now = self.state.now;
         let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.is_undecided()) else { return };

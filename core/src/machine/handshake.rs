@@ -1,4 +1,4 @@
-//! From a peer's first bytes to what is spoken.
+//! Detects the protocol from a peer's first bytes, and does HTTP handshakes.
 
 use super::Machine;
 use crate::base::Failure;
@@ -17,7 +17,7 @@ use crate::wire::{NO_TLS, Protocol, Sight, Verdict, Wire, WsTelnet};
 use core::time::Duration;
 
 impl<H: Handler> Machine<H> {
-    /// Looks at the first bytes of a connection for what is spoken, and serves it if that is clear.
+    /// Inspects the first bytes of a connection, and opens it if the protocol is clear.
     pub(super) fn look_closer(&mut self, conn: ConnId, sight: Sight) {
         let found = self.state.conns.get(conn).filter(|found| found.is_undecided());
         if let Some(gate) = found.map(|found| found.gate).filter(|gate| *gate != Gate::Speech) {
@@ -55,13 +55,15 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// How HTTP is served where it is one of several: nobody has said who may look at what.
+    /// HTTP settings for listeners that detect the protocol.
+    ///
+    /// They have no settings of their own for access.
     fn http_of_auto(&self, conn: ConnId) -> Http {
         let metrics = self.state.listen_of(conn).map_or(Access::Off, Listen::metrics_by_default);
         Http { metrics, ..Http::default() }
     }
 
-    /// Somebody answered a dial: the handshake begins.
+    /// A dial was answered: starts the WebSocket handshake.
     pub(super) fn ask_for_websocket(
         &mut self,
         dial: DialId,
@@ -72,7 +74,8 @@ impl<H: Handler> Machine<H> {
     ) -> ConnId {
         let socket = WebSocket { role: Role::Client, ..WebSocket::default() };
         let conn = self.opened(peer, Origin::Dial(dial), Wire::WebSocket(socket), Some(timeout));
-        // The server reads it: what the application draws and what jitter comes from must not follow from it.
+        // The server sees the nonce, so it comes from its own generator: it must reveal nothing
+        // about `Hub::random` or jitter.
         let nonce = self.state.outbound.encoder.masks.nonce();
         let (request, accept) = handshake.request(address, nonce);
         self.state.dials.expect(dial, accept);
@@ -117,7 +120,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Answers the requests that have arrived, no faster than the answers are taken, until one asks for WebSocket.
+    /// Answers requests, no faster than the peer reads the answers, until one asks for WebSocket.
     fn answer_requests(
         &mut self,
         conn: ConnId,
@@ -130,7 +133,8 @@ impl<H: Handler> Machine<H> {
         let mut answered = false;
         while let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.is_undecided()) {
             if core::mem::take(&mut found.backlog) {
-                // Whoever is no longer waited for is read again, whatever comes of what it asked.
+                // The backlog is over, so the connection is read again, whatever the request's
+                // outcome.
                 self.state.outbound.changed.insert(index);
             }
             let rest = &held[*used..];
@@ -145,7 +149,7 @@ impl<H: Handler> Machine<H> {
                             let reason = if is_cut { Reason::Truncated } else { Reason::PeerClosed };
                             self.state.end(index, reason, Ending::Flush);
                         }
-                        // Nothing was asked.
+                        // No request was begun.
                         Sight::Waited if rest.is_empty() => self.state.end(index, Reason::Idle, Ending::Flush),
                         Sight::Waited => {
                             self.refuse(conn, &Status::REQUEST_TIMEOUT.last_words(false), Reason::MessageTimeout);
@@ -187,10 +191,10 @@ impl<H: Handler> Machine<H> {
         None
     }
 
-    /// Answers one request; what is spoken from then on, if that is WebSocket.
+    /// Answers one request. Returns the WebSocket and its request if it was upgraded.
     fn answer(&mut self, conn: ConnId, http: &Http, request: &Request) -> Option<(WebSocket, Request)> {
         let (peer, scheme) = (self.state.conns.get(conn)?.peer, self.scheme(conn, http, request));
-        // Whose credentials count, where there is anything that they open.
+        // The client whose failed credentials are counted, if this listener accepts any.
         let client = http.forwarded.as_ref().map_or(peer, |proxies| proxies.client(peer, request));
         let client = client.key().filter(|_| http.has_credentials());
         let now = self.state.now;
@@ -208,7 +212,7 @@ impl<H: Handler> Machine<H> {
         let Answer { bytes, is_last, outcome } = answer(request, site);
         self.state.outbound.control(conn.slot(), &bytes);
         let reason = match outcome {
-            // The answer goes as control itself, so that no pong overtakes it.
+            // The upgrade response is sent as control data, so that no pong overtakes it.
             Outcome::Upgraded { socket, is_monitor } => return Some((socket, request.clone().opening(is_monitor))),
             Outcome::Served(endpoint) => {
                 self.state.count_request(endpoint);
@@ -235,7 +239,7 @@ impl<H: Handler> Machine<H> {
         None
     }
 
-    /// By which scheme a request came; `None` if only a proxy knows and does not say.
+    /// The scheme of a request. `None` if only a proxy knows it and does not report it.
     fn scheme(&self, conn: ConnId, http: &Http, request: &Request) -> Option<Scheme> {
         let found = self.state.conns.get(conn)?;
         let is_by_proxy = found.uncounted || found.readmitted || found.peer == Peer::Local;
@@ -247,7 +251,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// A request that can't be read, or not in one way only.
+    /// Refuses a malformed or ambiguous request.
     fn refuse_bad(&mut self, conn: ConnId, bad: &Bad) {
         let Bad { status, reason, why, ref request } = *bad;
         let is_head = request.as_ref().is_some_and(|request| request.method() == "HEAD");
@@ -260,7 +264,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Counts a request that is refused, and tells of it.
+    /// Counts a refused request and emits an event.
     fn tell_refused(&mut self, conn: ConnId, refused: Refused, request: Option<&Request>) {
         let Refused { status, reason, why } = refused;
         self.state.metrics.requests_refused.add(reason);
@@ -272,8 +276,9 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// A proxy asks for WebSocket in the name of somebody, or says of nobody that can be read in whose: then in its own. False
-    /// if that is not to be answered now.
+    /// Applies limits to the client that a proxy reports. Returns false if it must not answer now.
+    ///
+    /// If the proxy reports no readable client, its own address counts.
     fn told_by_proxy(&mut self, conn: ConnId, forwarded: &Forwarded, request: &Request) -> bool {
         let Some(found) = self.state.conns.get(conn).filter(|found| !found.readmitted) else { return true };
         let client = forwarded.client(found.peer, request);
@@ -287,7 +292,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Somebody may not come in, and asked over HTTP.
+    /// Refuses a client that asked over HTTP.
     pub(super) fn refuse_upgrade(&mut self, conn: ConnId, reason: Reason) {
         let status = match reason {
             Reason::AddressRefused | Reason::Quarantined => Status::FORBIDDEN,

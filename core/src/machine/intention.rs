@@ -13,52 +13,54 @@ use crate::tls::TlsSession;
 use crate::wire::telnet::Terminal;
 use core::fmt;
 
-/// What should be so for one connection. A level, not an event: it may be looked at any number of times.
+/// What the machine wants for one connection.
+///
+/// A level, not an event: it can be read any number of times.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Intent<'a> {
-    /// The socket should be read when it is readable.
+    /// Whether to read the socket when it is readable.
     pub read: bool,
-    /// What should be written.
+    /// What to write.
     pub transmit: Transmit<'a>,
-    /// Whether our half should be closed.
+    /// Whether to close our half.
     pub end: End,
 }
 
-/// Whether our half of a connection should be closed.
+/// Whether to close our half of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// It stays open.
+    /// Keep it open.
     Open,
-    /// Nothing more will be written: the writing half should be shut down.
+    /// Nothing more will be written: shut down the writing half.
     Shutdown,
 }
 
 /// Whether a listener should accept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accepting {
-    /// Yes.
+    /// Accept now.
     Now,
-    /// Not for the time being; the [`deadline`](Machine::deadline) covers when to try again.
+    /// Do not accept for now. The [`deadline`](Machine::deadline) covers when to try again.
     Later,
-    /// Not any more: the listener should be closed.
+    /// Never accept again: close the listener.
     Never,
 }
 
-/// Bytes to write, which belong to the machine.
+/// Bytes to write. The machine owns them.
 #[derive(Clone, Copy)]
 pub struct Transmit<'a>(Source<'a>);
 
 #[derive(Clone, Copy)]
 enum Source<'a> {
     Queue(&'a Outbound, u32),
-    /// Enciphered.
+    /// Encrypted bytes.
     #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "nothing is enciphered"))]
     Sealed(&'a [u8]),
 }
 
 impl<'a> Transmit<'a> {
-    /// How many bytes in all.
+    /// Total number of bytes.
     #[must_use]
     pub fn len(self) -> usize {
         match self.0 {
@@ -73,13 +75,13 @@ impl<'a> Transmit<'a> {
         self.len() == 0
     }
 
-    /// The first of the [`slices`](Self::slices); empty if there is nothing to write.
+    /// The first of the [`slices`](Self::slices). Empty if there is nothing to write.
     #[must_use]
     pub fn first(self) -> &'a [u8] {
         self.slices().next().unwrap_or_default()
     }
 
-    /// The bytes in order. Most often one slice; write as many as the socket takes with one call.
+    /// The bytes in order, most often one slice. Write as many as the socket accepts with one call.
     pub fn slices(self) -> impl Iterator<Item = &'a [u8]> {
         let (queue, sealed) = match self.0 {
             Source::Queue(outbound, index) => (Some(outbound.slices(index)), None),
@@ -97,7 +99,7 @@ impl fmt::Debug for Transmit<'_> {
 
 /// Intentions.
 impl<H: Handler> Machine<H> {
-    /// What should be so for a connection; `None` if its socket is to be dropped.
+    /// What the machine wants for a connection. `None`: drop its socket.
     #[must_use]
     pub fn intent(&self, conn: ConnId) -> Option<Intent<'_>> {
         let found = self.state.conns.get(conn)?;
@@ -115,13 +117,13 @@ impl<H: Handler> Machine<H> {
         Some(Intent { read: !found.input_ended && (at_once || serves), transmit, end })
     }
 
-    /// What is to be written of a connection that speaks TLS.
+    /// The encrypted bytes to write on a TLS connection.
     #[cfg(feature = "tls")]
     fn enciphered(&self, conn: ConnId) -> Option<Transmit<'_>> {
         self.tls.session(conn).map(|session| Transmit(Source::Sealed(session.outgoing())))
     }
 
-    /// Whether TLS, if it is spoken, has said that nothing more will follow.
+    /// Whether TLS, if used, has sent its `close_notify`.
     #[cfg(feature = "tls")]
     fn is_sealed(&self, conn: ConnId) -> bool {
         self.tls.session(conn).is_none_or(TlsSession::has_said_all)
@@ -139,14 +141,13 @@ impl<H: Handler> Machine<H> {
         None
     }
 
-    /// A connection whose intent may have changed since it was last named here, if there is one. A connection
-    /// that a shell forgets to look at after it was named is only late.
+    /// Returns a connection whose intent may have changed since it was last returned, if any.
     ///
-    /// What is to be written to a connection that speaks TLS is enciphered when it is named here, so that what one turn brings
-    /// is one record.
+    /// If a shell does not check a returned connection, that connection is only delayed. Output of
+    /// TLS connections is encrypted here, so that the output of one turn forms one record.
     ///
-    /// A connection that is gone is named by its own id, even if another has its index by then: a shell that keeps its sockets by
-    /// id drops each of them here.
+    /// A connection that is gone is returned with its own id, even if another one has its index by
+    /// then. A shell that keeps its sockets by id drops each of them here.
     pub fn next_changed(&mut self) -> Option<ConnId> {
         if let Some(replaced) = self.state.replaced.pop_front() {
             #[cfg(feature = "tls")]
@@ -159,13 +160,13 @@ impl<H: Handler> Machine<H> {
         Some(id)
     }
 
-    /// Whether so much was queued since the last turn's end that the shell should write before it reads on.
+    /// Whether so much was queued in this turn that the shell should write before it reads on.
     #[must_use]
     pub fn turn_is_full(&self) -> bool {
         self.state.turn_is_full()
     }
 
-    /// When [`elapsed`](Self::elapsed) is to be called, if nothing else happens.
+    /// When to call [`elapsed`](Self::elapsed) if nothing else happens.
     #[must_use]
     pub fn deadline(&self) -> Option<Deadline> {
         let of_conn = self.state.agenda.next().map(|(at, index)| {
@@ -184,11 +185,11 @@ impl<H: Handler> Machine<H> {
             at(self.state.leaves_at, Why::Drain),
             at(self.state.drain.filter(|_| self.state.conns.len() > 0), Why::Drain),
         ];
-        // What lies at the end of time is never reached.
+        // The end of the time range is never reached.
         candidates.into_iter().flatten().min().filter(|deadline| deadline.at <= LAST)
     }
 
-    /// What the machine takes the clock on the wall for at `now`; see [`clock_set`](Self::clock_set).
+    /// The wall-clock time at `now`, according to [`clock_set`](Self::clock_set).
     #[must_use]
     pub fn unix_time(&self, now: Time) -> Option<UnixTime> {
         self.state.wall_clock.map(|clock| clock.unix(now))
@@ -204,57 +205,61 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// The connections that the shell should make, and where to. Each is shown until [`dialed`](Self::dialed) or
-    /// [`dial_failed`](Self::dial_failed) says how the attempt went, or until it is no longer wanted.
+    /// The connections that the shell should make, and their addresses.
     ///
-    /// It looks at every dial. A shell that may have many asks for [`next_changed_dial`](Self::next_changed_dial) instead.
+    /// Each is listed until [`dialed`](Self::dialed) or [`dial_failed`](Self::dial_failed) reports
+    /// the outcome, or until it is no longer wanted. This visits every dial; a shell with many
+    /// dials calls [`next_changed_dial`](Self::next_changed_dial) instead.
     pub fn dials(&self) -> impl Iterator<Item = (DialId, &str)> {
         self.state.dials.wanted()
     }
 
-    /// A dial of which an attempt may have to begin or to be given up since it was last named here, if there is one; see
-    /// [`address_to_dial`](Self::address_to_dial).
+    /// Returns a dial whose attempt may have to start or stop since it was last returned, if any.
+    ///
+    /// See [`address_to_dial`](Self::address_to_dial).
     pub fn next_changed_dial(&mut self) -> Option<DialId> {
         self.state.dials.next_changed()
     }
 
-    /// Where the shell should connect to for a dial; `None` if no attempt is wanted (now).
+    /// The address to connect to for a dial. `None`: make no attempt now.
     #[must_use]
     pub fn address_to_dial(&self, dial: DialId) -> Option<&str> {
         self.state.dials.get_if_wanted(dial).map(|dial| dial.address.as_str())
     }
 
-    /// What this shard has to tell others, one after another: to be asked for until there is none, at the end of a turn. A
-    /// machine that is alone has nothing to tell.
+    /// Returns the next message for other shards.
+    ///
+    /// At the end of a turn, call it until it returns `None`. A machine without other shards has no
+    /// messages.
     pub fn next_letter(&mut self) -> Option<(Addressee, Letter)> {
         self.state.post.next_letter()
     }
 
-    /// Which of the server's shards this is.
+    /// The shard of the server that this machine is.
     #[must_use]
     pub fn which_shard(&self) -> Shard {
         self.state.post.shard
     }
 
-    /// Whether the server is being drained.
+    /// Whether the server is draining.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.state.is_draining()
     }
 
-    /// Whether there is a connection, in whatever state.
+    /// Whether there is any connection, in any phase.
     #[must_use]
     pub fn has_connections(&self) -> bool {
         self.state.conns.len() > 0
     }
 
-    /// Whether a drain is over: the shell may go.
+    /// Whether a drain is over: the shell may exit.
     #[must_use]
     pub fn is_drained(&self) -> bool {
         self.state.drain.is_some() && self.state.conns.len() == 0 && self.state.tunnels.are_over()
     }
 
-    /// The counters and gauges as of now.
+    /// A snapshot of the counters and gauges.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.state.metrics()
@@ -266,7 +271,7 @@ impl<H: Handler> Machine<H> {
         &self.state.config
     }
 
-    /// The latest time that was given.
+    /// The latest time that the machine has been given.
     #[must_use]
     pub fn now(&self) -> Time {
         self.state.now
@@ -282,19 +287,19 @@ impl<H: Handler> Machine<H> {
         &mut self.handler
     }
 
-    /// What a telnet peer told of itself; `None` for other wires.
+    /// What a telnet peer reported about its terminal. `None` for other wires.
     #[must_use]
     pub fn terminal(&self, conn: ConnId) -> Option<&Terminal> {
         self.state.terminal(conn)
     }
 
-    /// Records every fact; see [`trace`](crate::trace). To be called before the first one.
+    /// Records every fact; see [`trace`](crate::trace). Call it before the first fact.
     pub fn record(&mut self, mut recorder: Recorder<H::Note>) {
         recorder.begin(self.state.config.seed.unwrap_or_default(), self.handler.holds_secrets());
         self.recorder = Some(recorder);
     }
 
-    /// Whether the application wants no messages of a connection for the time being.
+    /// Whether the application has paused a connection.
     #[cfg(feature = "sim")]
     pub(crate) fn is_paused(&self, conn: ConnId) -> bool {
         self.state.conns.get(conn).is_some_and(|found| found.paused)

@@ -30,14 +30,14 @@ use crate::wire::{Scratch, Sight};
 use alloc::vec::Vec;
 use core::fmt;
 
-/// Later than this nothing happens, so that there is always a moment after now.
+/// The last moment at which anything happens, so that a later moment always exists.
 const LAST: Time = Time::from_nanos(u64::MAX - 2);
 
-/// A whole server without its sockets: takes facts, shows intentions, and tells the handler what happens.
+/// A whole server without its sockets: receives facts, shows intentions, and calls the handler.
 ///
-/// See the [crate] for the idea and the loop. Facts can't fail (that somebody may not come in is an answer, not a
-/// failure); one about a connection that is over, or that makes no sense, is ignored. `now` never goes backwards:
-/// the latest time that was given counts.
+/// See the [crate] for the concept and the loop. Facts cannot fail; a refused connection is a
+/// result, not a failure. The machine ignores facts that make no sense or are about a connection
+/// that is over. An earlier `now` counts as the latest one.
 pub struct Machine<H: Handler> {
     handler: H,
     state: State<H::Context>,
@@ -63,15 +63,18 @@ impl<H: Handler> fmt::Debug for Machine<H> {
 
 /// Facts.
 impl<H: Handler> Machine<H> {
-    /// A machine at rest.
+    /// Creates a machine that has not started.
     pub fn new(config: Config, handler: H) -> Self {
         Self::shard(config, handler, Shard::ALONE)
     }
 
-    /// A machine at rest that is one of several: all with the same configuration, each with a handler of its own. Letters
-    /// from [`next_letter`](Self::next_letter) go to the [`delivered`](Self::delivered) of those they are for.
+    /// Creates a machine that is one of several shards.
+    ///
+    /// All have the same configuration, and each has its own handler. The shell passes messages
+    /// from [`next_letter`](Self::next_letter) to the [`delivered`](Self::delivered) of their
+    /// recipients.
     pub fn shard(config: Config, handler: H, shard: Shard) -> Self {
-        // What answers and what the application sends are masked apart.
+        // Answers and application messages use different masks.
         let scratch = Scratch::new(!config.seed.unwrap_or_default());
         Self {
             handler,
@@ -86,7 +89,9 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// The server has begun: told once, before everything else but [`clock_set`](Self::clock_set).
+    /// The server has started.
+    ///
+    /// Call it once, before all other facts except [`clock_set`](Self::clock_set).
     pub fn started(&mut self, now: Time) {
         self.begin(now, &Fact::Started);
         self.state.configure_tunnels();
@@ -96,12 +101,13 @@ impl<H: Handler> Machine<H> {
 
     /// A listener has a new connection.
     ///
-    /// The id may have the [index](ConnId::index) of a connection that is gone and was not named by
-    /// [`next_changed`](Self::next_changed) yet: a shell that keeps its sockets by index drops that one here. The same holds
-    /// for [`adopted`](Self::adopted) and [`dialed`](Self::dialed).
+    /// The id may reuse the [index](ConnId::index) of a connection that is gone but was not
+    /// returned by [`next_changed`](Self::next_changed) yet. A shell that keeps its sockets by
+    /// index drops the old one here. The same holds for [`adopted`](Self::adopted) and
+    /// [`dialed`](Self::dialed).
     ///
     /// # Errors
-    /// It is not let in: write the farewell as far as the socket takes it and drop the socket.
+    /// It is refused: write the farewell as far as the socket accepts it, and drop the socket.
     pub fn accepted(&mut self, now: Time, listener: ListenerId, peer: Peer) -> Result<ConnId, Refusal> {
         let peer = peer.canonical();
         self.begin(now, &Fact::Accepted { listener, peer });
@@ -116,10 +122,10 @@ impl<H: Handler> Machine<H> {
         self.settle();
     }
 
-    /// Bytes were read. They are changed in place where the wire asks for it, and of no use afterwards.
+    /// Bytes were read. Decoding may change them in place; they are of no use afterwards.
     ///
-    /// To be called only while [`Intent::read`] is true, and with less than 1 MiB. What may not be served yet is
-    /// kept for later, up to 1 MiB; more ends the connection as [`Reason::RateLimited`].
+    /// Call it only while [`Intent::read`] is true, with less than 1 MiB. Bytes that may not be
+    /// served yet are held, up to 1 MiB; more ends the connection as [`Reason::RateLimited`].
     pub fn received(&mut self, now: Time, conn: ConnId, bytes: &mut [u8]) {
         let header = self.state.length_of_header(conn, bytes);
         let (header, rest) = bytes.split_at_mut(header);
@@ -137,7 +143,7 @@ impl<H: Handler> Machine<H> {
         self.take(now, conn, rest);
     }
 
-    /// Plain bytes have come.
+    /// Handles plain bytes.
     fn take(&mut self, now: Time, conn: ConnId, bytes: &mut [u8]) {
         self.begin(now, &Fact::Received { conn, bytes });
         let (now, index) = (self.state.now, conn.slot());
@@ -170,8 +176,9 @@ impl<H: Handler> Machine<H> {
         self.settle();
     }
 
-    /// TLS was agreed on for a connection. Only for who speaks TLS [elsewhere](crate::tls::Tls::elsewhere): a machine that speaks
-    /// it itself tells this to itself.
+    /// A TLS handshake is complete.
+    ///
+    /// Only for shells that do [TLS themselves](crate::tls::Tls::elsewhere).
     pub fn secured(&mut self, now: Time, conn: ConnId, secured: &Secured) {
         self.begin(now, &Fact::Secured { conn, secured });
         self.state.metrics.tls_handshakes += 1;
@@ -185,11 +192,13 @@ impl<H: Handler> Machine<H> {
         self.settle();
     }
 
-    /// A layer between the machine and the socket has taken `bytes` bytes of what [`Intent::transmit`] shows, and not yet
-    /// written them: nothing is put before them or taken away any more. At most [`Transmit::first`]. [`wrote`](Self::wrote)
-    /// counts them all the same.
+    /// A layer below has taken `bytes` bytes of [`Intent::transmit`] and not yet written them.
+    ///
+    /// The machine no longer inserts data before these bytes or removes them. At most
+    /// [`Transmit::first`]. The shell reports them to [`wrote`](Self::wrote) as well.
     pub fn sealed(&mut self, now: Time, conn: ConnId, bytes: usize) {
-        // Before a pause is dealt with: what comes of that may go before bytes that were already taken.
+        // Before the pause is handled, because data that it causes may otherwise go before bytes
+        // already taken.
         let pause = self.enter(now, &Fact::Sealed { conn, bytes });
         if self.state.conns.get(conn).is_some() {
             self.state.outbound.sealed(conn.slot(), bytes);
@@ -197,7 +206,7 @@ impl<H: Handler> Machine<H> {
         self.pass_over(pause);
     }
 
-    /// The socket took `bytes` bytes of what [`Intent::transmit`] showed.
+    /// The socket accepted `bytes` bytes of [`Intent::transmit`].
     pub fn wrote(&mut self, now: Time, conn: ConnId, bytes: usize) {
         #[cfg(feature = "tls")]
         if self.tls.session(conn).is_some() {
@@ -211,8 +220,9 @@ impl<H: Handler> Machine<H> {
         let pause = self.enter(now, &Fact::Wrote { conn, bytes });
         let is_there = self.state.conns.get(conn).is_some();
         if is_there && pause.is_some() {
-            // Pings that a pause is followed by go before what is queued, but not before bytes that the socket already has. Those
-            // count as written before the pause, so that deadlines that follow from it are postponed only once.
+            // Pings after a pause go before queued data, but not before bytes that the socket
+            // already has. Those count as written before the pause, so that their deadlines are
+            // postponed only once.
             let now = core::mem::replace(&mut self.state.now, before);
             self.state.wrote(conn.slot(), bytes);
             self.state.now = now;
@@ -225,8 +235,10 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// The socket takes nothing more for now. To be told whenever a write would block: from then on, until
-    /// everything is written, the connection is measured against the marks and the write deadline.
+    /// The socket accepts nothing more for now. Call it whenever a write would block.
+    ///
+    /// From then until everything is written, the marks and the write deadline apply to the
+    /// connection.
     pub fn blocked(&mut self, now: Time, conn: ConnId) {
         #[cfg(feature = "tls")]
         self.settle_failed(now, conn, true);
@@ -237,9 +249,11 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// The shell has offered every connection that [`next_changed`](Self::next_changed) named what there was to
-    /// write, and is about to wait. Memory is tidied for those that are behind, and what was held back because
-    /// [much was queued](Self::turn_is_full) goes on.
+    /// The turn is over: the shell is about to wait.
+    ///
+    /// It has offered the output of every connection that [`next_changed`](Self::next_changed)
+    /// returned. The machine compacts queues of slow connections, and continues work that waited
+    /// because [much was queued](Self::turn_is_full).
     pub fn turn_ended(&mut self, now: Time) {
         self.begin(now, &Fact::TurnEnded);
         self.state.outbound.end_turn();
@@ -248,7 +262,9 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Time passed. To be called at the [`deadline`](Self::deadline); at any other time it does no harm.
+    /// Time has passed.
+    ///
+    /// Call it at the [`deadline`](Self::deadline); calling it earlier is harmless.
     pub fn elapsed(&mut self, now: Time) {
         self.begin(now, &Fact::Elapsed);
         let now = self.state.now;
@@ -274,7 +290,7 @@ impl<H: Handler> Machine<H> {
             }
         }
         self.pass_time_for_tunnels();
-        // Taken before anything is done: what is due at this moment once more is looked at the next time.
+        // Collected first: what becomes due at this moment again is handled the next time.
         let due: Vec<_> = core::iter::from_fn(|| self.state.agenda.take_due(now)).collect();
         for index in due {
             self.state.post.something_happened(now);
@@ -294,14 +310,15 @@ impl<H: Handler> Machine<H> {
             self.state.post.something_happened(now);
             self.tell(Event::Timer(timer));
             if self.state.turn_is_full() {
-                // The others are due still, and come when this is written.
+                // The other timers stay due and fire once this output is written.
                 break;
             }
         }
     }
 
-    /// An attempt to connect that [`dials`](Self::dials) showed went well. `None` if the connection is no longer
-    /// wanted; its socket is to be dropped.
+    /// A connection of [`dials`](Self::dials) was made.
+    ///
+    /// Returns `None` if it is no longer wanted; drop its socket.
     pub fn dialed(&mut self, now: Time, dial: DialId, peer: Peer) -> Option<ConnId> {
         let peer = peer.canonical();
         self.begin(now, &Fact::Dialed { dial, peer });
@@ -315,7 +332,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// An attempt to connect that [`dials`](Self::dials) showed failed.
+    /// A connection of [`dials`](Self::dials) could not be made.
     pub fn dial_failed(&mut self, now: Time, dial: DialId, failure: Failure) {
         self.begin(now, &Fact::DialFailed { dial, failure });
         if self.state.dials.get_if_wanted(dial).is_some() {
@@ -330,13 +347,13 @@ impl<H: Handler> Machine<H> {
         self.tell(Event::DialFailed { dial, failure, retry_at });
     }
 
-    /// A note came from outside.
+    /// A note arrived from outside.
     pub fn noted(&mut self, now: Time, note: H::Note) {
         self.begin(now, &Fact::Noted(&note));
         self.tell(Event::Note(note));
     }
 
-    /// An operator or another thread asks for something.
+    /// An operator or another thread gave a command.
     pub fn requested(&mut self, now: Time, request: &Request) {
         self.begin(now, &Fact::Requested(request));
         match request {
@@ -366,14 +383,16 @@ impl<H: Handler> Machine<H> {
         self.settle();
     }
 
-    /// What time it is by the clock on the wall. To be told at the start and whenever that clock and the machine's have moved
-    /// apart, by half a second or more. As long as it was never told, nothing that is dated by it is believed.
+    /// Sets the wall clock.
+    ///
+    /// Call it at the start and whenever that clock and the machine's have drifted apart by half a
+    /// second or more. Until it is called, nothing that carries a wall-clock date is accepted.
     pub fn clock_set(&mut self, now: Time, unix: UnixTime) {
         self.begin(now, &Fact::ClockSet(unix));
         self.state.set_clock(unix);
     }
 
-    /// Any fact. For those that let a connection in, whether and as whom.
+    /// Applies any fact. For facts that accept a connection, returns its id or the refusal.
     pub fn apply(&mut self, now: Time, input: Input<H::Note>) -> Option<Result<ConnId, Refusal>> {
         match input {
             Input::Started => self.started(now),

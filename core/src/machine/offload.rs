@@ -1,4 +1,4 @@
-//! Facts of a shell that runs jobs of the handler.
+//! Facts for shells that run jobs of the handler.
 
 use super::Machine;
 use crate::base::{ConnId, Time};
@@ -7,15 +7,19 @@ use crate::handler::{Event, Handler};
 use crate::state::Job;
 
 impl<H: Handler> Machine<H> {
-    /// The shell runs jobs on a thread of its own, from now on. Without this, a job is run as soon as the handler
-    /// [offloads](crate::Hub::offload) it, on the thread of the machine.
+    /// The shell runs jobs on its own thread from now on.
+    ///
+    /// Otherwise, a job runs at once on the machine's thread when the handler
+    /// [offloads](crate::Hub::offload) it.
     pub fn takes_jobs(&mut self, now: Time) {
         self.begin(now, &Fact::TakesJobs);
         self.state.jobs.is_taken = true;
     }
 
-    /// A job that the handler offloaded, the oldest first. To be asked for as long as the shell has room for more:
-    /// a job that is not taken waits, and is dropped with its connection. [`job_done`](Self::job_done) says what came of it.
+    /// Returns the oldest offloaded job, if any. Call it while the shell has capacity.
+    ///
+    /// A job that is not taken waits, and is dropped with its connection.
+    /// [`job_done`](Self::job_done) reports the outcome.
     pub fn take_job(&mut self) -> Option<Job> {
         self.state.jobs.take()
     }

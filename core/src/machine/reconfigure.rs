@@ -1,4 +1,4 @@
-//! A new configuration while the server runs.
+//! Applies a new configuration while the server runs.
 
 use super::Machine;
 use crate::base::{ConnId, ListenerId, Time, some_time};
@@ -12,20 +12,23 @@ use alloc::vec::Vec;
 use core::mem::discriminant;
 
 impl<H: Handler> Machine<H> {
-    /// There is a new configuration. What it says holds from now on, for connections that are open as well, but for how
-    /// something is spoken at a listener, and its TLS: those hold for new connections. The seed stays what it was.
+    /// Replaces the configuration.
     ///
-    /// A span that is new, or shorter than before, begins anew for those whom it would end at once: nobody is closed for what it
-    /// did before it was a limit. A [lifetime](Config::lifetime) counts from the opening all the same. Who waits because it
-    /// was too fast goes on waiting, unless the rates are others than before.
+    /// It applies at once, also to open connections. Only a listener's protocol and TLS apply to
+    /// new connections alone. The seed does not change.
     ///
-    /// A listener of the same address stays, whatever else about it changes, and its connections with it. One whose address is
-    /// no longer there lets nobody in any more; its connections stay, and with the last of them it is forgotten. What is new is
-    /// [listed](Self::listeners) for the shell to listen at, by ids that were never given before.
+    /// A time limit that is new or shorter restarts for connections that it would end at once, so
+    /// that no connection is closed for time before the limit existed. A
+    /// [lifetime](Config::lifetime) still counts from the opening. A connection that is paused for
+    /// its rate stays paused, unless the rates change.
+    ///
+    /// A listener whose address stays is kept, with its connections, whatever else changes. A
+    /// listener whose address is gone stops accepting; it is removed when its last connection ends.
+    /// New listeners appear in [`listeners`](Self::listeners) with ids that were never used before.
     pub fn reconfigured(&mut self, now: Time, config: Config) {
         self.begin(now, &Fact::Reconfigured);
         let state = &mut self.state;
-        // Every shard gets it, and what they count is added up.
+        // Every shard gets the configuration, and their counts are added up.
         state.metrics.reloads += u64::from(state.post.shard.number() == 0);
         let ids: Vec<_> = state.conns.ids().collect();
         let limits = |state: &crate::state::State<H::Context>, id: ConnId| {
@@ -53,39 +56,39 @@ impl<H: Handler> Machine<H> {
         self.settle();
     }
 
-    /// Where the server should listen now.
+    /// The addresses to listen on now.
     pub fn listeners(&self) -> impl Iterator<Item = (ListenerId, &Listen)> {
         self.state.listeners.open()
     }
 
-    /// Whether there is, or was, a listener of this id.
+    /// Whether a listener with this id exists or existed.
     pub(crate) fn has_had_listener(&self, id: ListenerId) -> bool {
         self.state.listeners.has_had(id)
     }
 
-    /// The addresses of `config` that the server does not listen at yet, in its order.
+    /// The listeners of `config` at addresses that the server does not listen on yet, in order.
     pub fn new_addresses<'c>(&self, config: &'c Config) -> impl Iterator<Item = &'c Listen> {
         self.new_listeners(config).map(|(_, listen)| listen)
     }
 
-    /// The same, by the ids that they will have.
+    /// As [`new_addresses`](Self::new_addresses), with the ids that the listeners will have.
     pub fn new_listeners<'c>(&self, config: &'c Config) -> impl Iterator<Item = (ListenerId, &'c Listen)> {
         let kept = kept(&self.state.listeners, &config.listeners);
         let new = config.listeners.iter().zip(kept).filter(|(_, kept)| kept.is_none());
         self.state.listeners.next_ids().zip(new.map(|(listen, _)| listen))
     }
 
-    /// The listeners that `config` has no more.
+    /// The listeners that `config` no longer has.
     pub fn old_listeners(&self, config: &Config) -> impl Iterator<Item = (ListenerId, &Listen)> {
         let kept = kept(&self.state.listeners, &config.listeners);
         self.listeners().filter(move |(id, _)| !kept.contains(&Some(*id)))
     }
 }
 
-/// What becomes of a connection under other limits.
+/// Applies changed limits to a connection.
 fn apply(before: &PeerLimits, limits: &PeerLimits, conn: &mut Conn, now: Time) {
     if before.rates != limits.rates && conn.rate_pause.take().is_some() {
-        // Whoever is too fast by what holds now is found so again.
+        // A connection that is too fast under the new rates is paused again.
         conn.may_speak_again(now);
     }
     let is_over = |since: Time, span| some_time(span).is_some_and(|span| since + span <= now);
@@ -102,8 +105,9 @@ fn apply(before: &PeerLimits, limits: &PeerLimits, conn: &mut Conn, now: Time) {
     }
 }
 
-/// Which of the listeners that there are each new one is, if it is one: the same address, and of several that let the system
-/// choose their port, those that have most in common.
+/// Matches new listeners with existing ones at the same address.
+///
+/// Among several with a system-chosen port, those with most in common match.
 fn kept(before: &Listeners, listeners: &[Listen]) -> Vec<Option<ListenerId>> {
     let mut free: Vec<_> = before.open().collect();
     let mut kept = alloc::vec![None; listeners.len()];
@@ -112,7 +116,7 @@ fn kept(before: &Listeners, listeners: &[Listen]) -> Vec<Option<ListenerId>> {
         (Protocol::Spoken(one), Protocol::Spoken(other)) => discriminant::<Wire>(one) == discriminant(other),
         (one, other) => discriminant(one) == discriminant(other),
     };
-    // How much two have in common.
+    // How much two listeners have in common.
     let alike = |one: &Listen, other: &Listen| 2 * u8::from(named(one, other)) + u8::from(spoken(one, other));
     for least in [3, 2, 0] {
         for (listen, kept) in listeners.iter().zip(&mut kept).filter(|(_, kept)| kept.is_none()) {

@@ -1,4 +1,4 @@
-//! Checks for tests: every gauge is what a recount gives.
+//! Consistency checks for tests: every gauge must equal a recount.
 
 use super::Machine;
 use crate::handler::Handler;
@@ -7,13 +7,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 impl<H: Handler> Machine<H> {
-    /// Recounts every gauge from the tables, and checks what the tables must have in common. To be called between two facts.
+    /// Recounts every gauge from the tables, and checks the tables against each other.
     ///
-    /// No table has an entry of a connection that is gone, so a machine without connections is empty. For tests: it walks
-    /// everything there is. Needs the feature `sim`.
+    /// Call it between two facts. No table keeps an entry of a connection that is gone, so a
+    /// machine without connections is empty. For tests: it visits everything. Needs the feature
+    /// `sim`.
     ///
     /// # Errors
-    /// The first thing that is wrong, in words.
+    /// The first mismatch, as text.
     pub fn recount(&self) -> Result<(), String> {
         self.state.recount()?;
         #[cfg(feature = "tls")]
@@ -21,11 +22,12 @@ impl<H: Handler> Machine<H> {
         Ok(())
     }
 
-    /// As [`recount`](Self::recount) for all shards of one server, and what the first one counts for all. Every letter must have
-    /// been delivered.
+    /// Recounts all shards of one server, and what the first one counts for all.
+    ///
+    /// Every message between shards must have been delivered. See [`recount`](Self::recount).
     ///
     /// # Errors
-    /// The first thing that is wrong, in words.
+    /// The first mismatch, as text.
     pub fn recount_shards(shards: &[&Self]) -> Result<(), String> {
         for shard in shards {
             let number = shard.state.post.shard.number();

@@ -1,4 +1,4 @@
-//! From bytes to messages to the handler, no faster than may be.
+//! Decodes bytes into messages and passes them to the handler, within the rates.
 
 use super::Machine;
 use crate::base::{ConnId, Payload, Reason};
@@ -8,26 +8,30 @@ use crate::state::Ending;
 use crate::wire::telnet::Signal;
 use crate::wire::{Decoded, Item};
 
-/// What is read of a connection and may not be served yet is kept up to here. A shell that keeps to
-/// [`Intent::read`], and reads less than this at a time, never comes near.
+/// Limit of bytes held per connection because they may not be served yet.
+///
+/// A shell that respects [`Intent::read`] and reads less than this at a time never reaches it.
 const HELD_MAX_BYTES: usize = 1 << 20;
 
-/// So much more than its bytes what a peer sends may cost before others have their turn: what is inflated, moved and
-/// drawn.
+/// Extra work per turn, beyond one step per byte, before other connections have their turn.
+///
+/// It counts inflating, moving and drawing.
 const EXTRA_COST_PER_TURN: usize = 64 << 10;
 
 impl<H: Handler> Machine<H> {
-    /// Serves the messages in `bytes`; returns how much of it was served: the rest may not be yet, and is to be held.
+    /// Serves the messages in `bytes`.
+    ///
+    /// Returns how many bytes were served; the caller holds the rest.
     #[must_use]
     pub(super) fn digest(&mut self, conn: ConnId, bytes: &mut [u8]) -> usize {
         let index = conn.slot();
         let budget = self.state.budget(conn);
         let mut scratch = core::mem::take(&mut self.scratch);
-        // Messages are what the deadlines wait for; everything that was told or answered fills the turn.
+        // Deadlines count messages; the limit per turn counts everything served or answered.
         let (mut at, mut served, mut messages, mut extra) = (0, 0, 0, 0);
         loop {
             let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.is_open()) else {
-                // Nobody is there to serve the rest.
+                // The connection is not open, so the rest is not served.
                 at = bytes.len();
                 break;
             };
@@ -40,7 +44,7 @@ impl<H: Handler> Machine<H> {
             if enough || self.state.must_wait(index) {
                 break;
             }
-            // What was sent before an answer stands before it.
+            // What was sent before an answer goes before it.
             self.state.flush_stage_within(index);
             let Some(found) = self.state.conns.get_mut(conn) else { break };
             let decoded = found.decoder.decode(&mut bytes[at..], &mut scratch, &budget);
@@ -62,7 +66,7 @@ impl<H: Handler> Machine<H> {
             extra += cost.saturating_sub(used);
             served += u32::from(item.is_some() || answered);
             messages += u32::from(item.is_some_and(Item::is_input));
-            // The end is never too much: nothing may be said about it behind its answer.
+            // The end is never over the rate: no warning may follow its answer.
             let is_end = matches!(item, Some(Item::Closed(_)));
             let action = if is_end { Action::Serve } else { self.state.charge(index, u64::from(units), cost as u64) };
             let doomed = self.state.conns.get_mut(conn).is_some_and(|found| {
@@ -98,7 +102,7 @@ impl<H: Handler> Machine<H> {
         at
     }
 
-    /// Keeps what was read and may not be served yet.
+    /// Holds bytes that may not be served yet.
     pub(super) fn hold(&mut self, conn: ConnId, bytes: &[u8]) {
         let Some(found) = self.state.conns.get_mut(conn) else { return };
         if found.held.len() + bytes.len() > HELD_MAX_BYTES {
@@ -110,7 +114,7 @@ impl<H: Handler> Machine<H> {
         self.state.outbound.changed.insert(conn.slot());
     }
 
-    /// Whether a connection begins with a request of HTTP where nobody should send one.
+    /// Whether a connection begins with an HTTP request on a listener that refuses them.
     fn is_request(&mut self, conn: ConnId, payload: Payload<'_>) -> bool {
         let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.refuses_http) else { return false };
         found.refuses_http = payload.as_bytes().is_empty();
@@ -118,7 +122,7 @@ impl<H: Handler> Machine<H> {
     }
 
     fn serve(&mut self, conn: ConnId, item: Item<'_>) {
-        // A warning may have been one message too many for a slow peer.
+        // A warning may have closed a slow connection.
         if self.state.open_slot(conn).is_none() {
             return;
         }
@@ -147,12 +151,12 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// The peer ended its half and everything before that is served.
+    /// The peer ended its half and everything before the end is served.
     pub(super) fn finish_input(&mut self, conn: ConnId) {
         let budget = self.state.budget(conn);
         let found = self.state.conns.get_mut(conn);
         if let Some(found) = found.filter(|found| found.truncated) {
-            // What is incomplete may be the beginning of something else.
+            // An incomplete message may be the beginning of a different one.
             found.input_finished = true;
             return self.state.end(conn.slot(), Reason::Truncated, Ending::Flush);
         }
@@ -181,7 +185,7 @@ impl<H: Handler> Machine<H> {
         };
         scratch.shrink();
         self.scratch = scratch;
-        // The last message may have been answered by the end of our half.
+        // The application may have answered the last message by closing our half.
         let finished = self.state.conns.get(conn).is_some_and(|found| found.finished);
         if half_open && !finished && reason == Reason::PeerClosed && self.state.open_slot(conn).is_some() {
             self.tell(Event::InputEnded { conn });
@@ -190,7 +194,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Serves what was held, and the end of the input behind it, as far as that may be.
+    /// Serves held bytes, and the end of input after them, as far as the rates allow.
     pub(super) fn serve_held(&mut self, id: ConnId) {
         if self.state.must_wait(id.slot()) {
             return;

@@ -12,7 +12,9 @@ impl<H: Handler> Machine<H> {
         self.pass_over(pause);
     }
 
-    /// Takes the time of a fact and records it; returns the pause before it, which is to be [passed over](Self::pass_over).
+    /// Takes the time of a fact and records the fact.
+    ///
+    /// Returns the pause before it, for [`pass_over`](Self::pass_over).
     pub(super) fn enter(&mut self, now: Time, fact: &Fact<'_, H::Note>) -> Option<Pause> {
         debug_assert!(self.state.is_settled(), "what came of the fact before was not told");
         let now = self.state.now.max(now.min(LAST));
@@ -34,7 +36,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// For how long nothing was served, if nothing was told though something was due.
+    /// How long the machine was not driven although something was due.
     fn pause(&self, now: Time) -> Option<Pause> {
         if now.since(self.state.now) <= PAUSE_MIN {
             return None;
@@ -43,19 +45,19 @@ impl<H: Handler> Machine<H> {
         (length > PAUSE_MIN).then_some(Pause { now, length })
     }
 
-    /// Tells the handler, and then what came of it.
+    /// Calls the handler and handles the effects.
     pub(super) fn tell(&mut self, event: Event<'_, H::Note>) {
         self.call(event);
         self.settle();
     }
 
-    /// Tells the handler what waits, until nothing does, and frees what is over.
+    /// Emits pending events until there are none, and frees connections that are over.
     pub(super) fn settle(&mut self) {
         loop {
             self.state.flush_stages();
             self.tell_pending();
             if !self.state.over.is_empty() {
-                // That a dial is over is told once its place is free.
+                // The handler learns that a dial is over once its slot is free.
                 self.state.free_those_over();
             } else if core::mem::take(&mut self.state.drain_wanted) {
                 self.drain();
@@ -68,7 +70,7 @@ impl<H: Handler> Machine<H> {
     fn tell_pending(&mut self) {
         loop {
             self.tell_all_pending();
-            // What comes of a copy may be pending again.
+            // Handling a copy may cause pending events.
             let Some(Copied { conn, start, bytes }) = self.state.watched.next() else { return };
             if self.state.open_slot(conn).is_some() {
                 self.call(Event::Sent { conn, start: start.as_payload(), bytes });
@@ -108,7 +110,7 @@ impl<H: Handler> Machine<H> {
             if let Pending::Closed(conn, _) = pending {
                 self.state.contexts[conn.index()] = None;
             }
-            // Sending may have made somebody slow, which is an event again.
+            // Sending may have stalled a connection, which causes another event.
             self.state.flush_stages();
         }
     }

@@ -1,4 +1,4 @@
-//! Facts of a machine that is one of several.
+//! Facts for machines that are one of several shards.
 
 use super::Machine;
 use crate::base::Origin;
@@ -9,8 +9,9 @@ use crate::handler::{Event, Handler};
 use crate::state::Ending;
 
 impl<H: Handler> Machine<H> {
-    /// As [`accepted`](Self::accepted), on the first of several [shards](crate::Shard): which of them gets the connection, for its
-    /// [`adopted`](Self::adopted).
+    /// As [`accepted`](Self::accepted), on the first of several [shards](crate::Shard).
+    ///
+    /// Returns the shard whose [`adopted`](Self::adopted) takes the connection.
     ///
     /// # Errors
     /// As [`accepted`](Self::accepted).
@@ -21,9 +22,11 @@ impl<H: Handler> Machine<H> {
         Ok(self.state.post.place())
     }
 
-    /// A connection that the first shard accepted is handed to this one: in the order in which that one dispatched connections and
-    /// was [reconfigured](Self::reconfigured). A connection by a listener that this shard does not know is over at once, as
-    /// [`Reason::Shutdown`].
+    /// This shard takes a connection that the first shard accepted.
+    ///
+    /// Call it in the order in which the first shard dispatched connections and was
+    /// [reconfigured](Self::reconfigured). If this shard does not know the listener, the connection
+    /// ends at once as [`Reason::Shutdown`].
     pub fn adopted(&mut self, now: Time, listener: ListenerId, peer: Peer) -> ConnId {
         let peer = peer.canonical();
         self.begin(now, &Fact::Adopted { listener, peer });
@@ -32,9 +35,9 @@ impl<H: Handler> Machine<H> {
         let (wire, wait) = protocol.map_or_else(Default::default, |protocol| (protocol.wire(), protocol.wait()));
         let id = self.opened(peer, Origin::Listener(listener), wire, wait);
         if !is_known {
-            // Without a listener there are no limits to hold it to, and no TLS.
+            // Without a listener, neither its limits nor its TLS are known.
             self.state.end(id.slot(), Reason::Shutdown, Ending::Drop);
-            // The handler may have ended it already, in another way.
+            // The handler may already have ended it in another way.
             self.state.forget(id.slot());
         } else if self.state.drain.is_some() {
             self.state.end(id.slot(), Reason::Shutdown, Ending::Flush);
@@ -43,7 +46,7 @@ impl<H: Handler> Machine<H> {
         id
     }
 
-    /// Another shard has told something.
+    /// Another shard has sent a message.
     pub fn delivered(&mut self, now: Time, letter: &Letter) {
         self.begin(now, &Fact::Delivered(letter));
         self.state.delivered(letter);
@@ -58,13 +61,15 @@ impl<H: Handler> Machine<H> {
         if let Letter::Admission { conn, .. } = letter
             && self.is_enciphered(*conn)
         {
-            // What came meanwhile.
+            // Decrypt what arrived in the meantime.
             self.decipher(now, *conn, &mut []);
         }
     }
 
-    /// Other shards are behind with what this one tells them, or have caught up: until they have, nobody is read, as if the
-    /// application had paused everybody.
+    /// Other shards are behind with messages of this one, or have caught up.
+    ///
+    /// While they are behind, the machine reads from no connection, as if the application had
+    /// paused all.
     pub fn held_back(&mut self, now: Time, held: bool) {
         self.begin(now, &Fact::HeldBack(held));
         self.state.set_held_back(held);

@@ -1,6 +1,7 @@
-//! The layer of TLS between the network and what the machine looks at.
+//! TLS between the network and the rest of the machine.
 //!
-//! Inside, everything is plain: what was deciphered is told as received, what is enciphered and taken by the socket as written.
+//! The rest sees plain bytes only: decrypted bytes count as received, and encrypted bytes that the
+//! socket accepted count as written.
 
 use super::Machine;
 #[cfg(feature = "sim")]
@@ -12,10 +13,10 @@ use crate::tls::{Progress, Tls, TlsSession};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-/// So many plain bytes are enciphered at a time: two records, which are written before more are made.
+/// Plain bytes encrypted at a time: two records, which are written before more are made.
 const SEALED_MAX_BYTES: usize = 32 << 10;
 
-/// The sessions of the connections that speak TLS.
+/// The TLS sessions of connections.
 #[derive(Debug, Default)]
 pub(super) struct TlsLayer {
     /// By the connection's index.
@@ -29,14 +30,14 @@ impl TlsLayer {
         (*id == conn).then_some(session)
     }
 
-    /// A connection is gone.
+    /// Ends the session of a connection that is gone.
     pub(super) fn end(&mut self, conn: ConnId) {
         if self.session(conn).is_some() {
             self.forget(conn);
         }
     }
 
-    /// Whoever had this place is over.
+    /// Drops the session in this slot.
     fn forget(&mut self, conn: ConnId) {
         if let Some(place) = self.sessions.get_mut(conn.index()) {
             *place = None;
@@ -50,7 +51,7 @@ impl TlsLayer {
 }
 
 impl<H: Handler> Machine<H> {
-    /// Whether what is received of a connection must be deciphered first.
+    /// Whether received bytes must be decrypted first.
     pub(super) fn is_enciphered(&self, conn: ConnId) -> bool {
         self.tls.session(conn).is_some() || self.tls_of(conn).is_some()
     }
@@ -60,12 +61,14 @@ impl<H: Handler> Machine<H> {
         found.offered.as_ref()?.tls.as_ref().filter(|tls| tls.is_spoken_here())
     }
 
-    /// Whether the end of a connection's input is not the one that its TLS asks for.
+    /// Whether the input ended without `close_notify`.
     pub(super) fn is_cut_off(&self, conn: ConnId) -> bool {
         self.tls.session(conn).is_some_and(TlsSession::is_cut_off)
     }
 
-    /// What is received of TLS is kept until it is clear who speaks.
+    /// Decrypts received bytes and handles the plain ones.
+    ///
+    /// Until the client address is known and admitted, they are only held.
     pub(super) fn decipher(&mut self, now: Time, conn: ConnId, bytes: &mut [u8]) {
         if self.tls.session(conn).is_none() {
             let Some(session) = self.tls_of(conn).and_then(Tls::session) else { return };
@@ -104,7 +107,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Enciphers what is to be written next, if everything before is.
+    /// Encrypts the next output once all earlier output is written.
     pub(super) fn seal(&mut self, now: Time, conn: ConnId) {
         let Some(session) = self.tls.session(conn) else { return self.tls.forget(conn) };
         let takes_more = session.takes_more();
@@ -146,7 +149,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// So many enciphered bytes were written; what that means for the plain ones.
+    /// Handles written encrypted bytes: converts them into plain bytes written.
     pub(super) fn wrote_sealed(&mut self, now: Time, conn: ConnId, bytes: usize) {
         let Some(session) = self.tls.session_mut(conn) else { return };
         let plain = session.wrote(bytes);
@@ -166,7 +169,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// A connection that has failed is over once its last words are written, or can't be.
+    /// Ends a connection whose TLS failed once its alert is written or cannot be.
     pub(super) fn settle_failed(&mut self, now: Time, conn: ConnId, blocked: bool) {
         let Some(session) = self.tls.session(conn) else { return };
         if session.has_failed() && (blocked || session.outgoing().is_empty()) {
@@ -176,7 +179,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Whoever has ended its half and was told that we did is not waited for.
+    /// Does not linger for a peer that has ended its half and got our `close_notify`.
     fn settle_closed(&mut self, now: Time, conn: ConnId) {
         let lingers = |found: &Conn| matches!(found.phase, Phase::Lingering { .. }) && found.input_ended;
         if self.state.conns.get(conn).is_some_and(lingers) {
@@ -184,11 +187,11 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Checks for tests: sessions belong to connections.
+    /// Consistency check for tests: each session belongs to a connection.
     #[cfg(feature = "sim")]
     pub(super) fn recount_sessions(&self) -> Recounted {
         for (conn, _) in self.tls.sessions.iter().flatten() {
-            // It goes when the shell is told.
+            // The session is dropped when the shell gets the connection from `next_changed`.
             let is_there = self.state.conns.get(*conn).is_some() || self.state.outbound.changed.contains(conn.slot());
             ensure(is_there, || alloc::format!("connection {conn} is over and has a TLS session"))?;
         }

@@ -8,8 +8,10 @@ use crate::state::State;
 use crate::tunnel::{LinkId, TunnelIntent, TunnelReport, TunnelStatus};
 
 impl<H: Handler> Machine<H> {
-    /// Something happened to an SSH connection that [`tunnels`](Self::tunnels) shows. Whoever connects at its other side is told as
-    /// [`accepted`](Self::accepted), by the listener whose place it is.
+    /// An SSH connection of [`tunnels`](Self::tunnels) has changed.
+    ///
+    /// Peers that connect at its far side are reported to [`accepted`](Self::accepted), with the
+    /// listener of that address.
     pub fn tunnel_reported(&mut self, now: Time, link: LinkId, report: &TunnelReport) {
         self.begin(now, &Fact::TunnelReported { link, report });
         let State { tunnels, random, now, .. } = &mut self.state;
@@ -21,17 +23,19 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// The SSH connections that should be there. Those that are not shown any more are to be dropped at once.
+    /// The SSH connections to keep open.
+    ///
+    /// Connections that are no longer listed must be dropped at once.
     pub fn tunnels(&self) -> impl Iterator<Item = TunnelIntent> + '_ {
         self.state.tunnels.intents()
     }
 
-    /// How the tunnels are. On a server of several shards the first one knows.
+    /// The states of the tunnels. On a server of several shards, only the first shard has them.
     pub fn tunnel_statuses(&self) -> impl Iterator<Item = TunnelStatus> + '_ {
         self.state.tunnel_statuses()
     }
 
-    /// Another number than before, if what [`tunnels`](Self::tunnels) shows may have changed since.
+    /// A version number that changes whenever [`tunnels`](Self::tunnels) may have changed.
     #[must_use]
     pub fn tunnels_version(&self) -> u64 {
         self.state.tunnels.version()

@@ -7,36 +7,40 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// What the machine counts. Counters only rise; gauges are as of the moment of looking.
+/// Counters and gauges of a machine.
+///
+/// Counters only rise; gauges hold the value at the time of the call.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// Connections accepted or dialled that are open or were, or ended before they could be (counter). Those in a handshake do not
-    /// count yet, and those that ask for pages, health or metrics count in [`Metrics::http_ended`].
+    /// Connections accepted or dialled (counter), including those that ended before they opened.
+    ///
+    /// Handshakes in progress do not count yet. Connections that only ask for pages, health or
+    /// metrics count in [`Metrics::http_ended`].
     pub opened: u64,
-    /// Connections that were refused (counter), by [`Reason`] as in [`Metrics::ended`].
+    /// Refused connections (counter), by [`Reason`] as in [`Metrics::ended`].
     pub refused: ByReason,
-    /// Those of [`Metrics::opened`] that ended (counter).
+    /// Connections of [`Metrics::opened`] that ended (counter).
     pub ended: ByReason,
-    /// Connections that were served pages, health or metrics over HTTP and nothing else, and that ended (counter).
+    /// Ended connections that were served only pages, health or metrics over HTTP (counter).
     pub http_ended: ByReason,
-    /// Connections that are open (gauge).
+    /// Open connections (gauge).
     pub open: u64,
-    /// Connections that have not shown yet what they speak, or ask over HTTP (gauge).
+    /// Connections whose protocol is not known yet, or that ask over HTTP (gauge).
     pub undecided: u64,
-    /// Those of them that were answered a request over HTTP, and may ask for more (gauge).
+    /// Undecided connections that got an answer over HTTP and may ask for more (gauge).
     pub http_connections: u64,
-    /// Connections that have their reason and are being flushed or awaited (gauge).
+    /// Connections that are flushing or lingering (gauge).
     pub closing: u64,
     /// Open connections whose queue is above the high mark (gauge).
     pub stalled: u64,
-    /// Rooms with members (gauge), of all shards together: only the first shard tells it.
+    /// Rooms with members (gauge), on all shards together. Only the first shard reports it.
     pub rooms: u64,
-    /// Work that was given away and has not come back (gauge); see [`Hub::ticket`](crate::Hub::ticket).
+    /// Unredeemed tickets (gauge); see [`Hub::ticket`](crate::Hub::ticket).
     pub tickets: u64,
     /// Addresses in quarantine (gauge).
     pub quarantined: u64,
-    /// Listeners that do not accept because the process is out of descriptors or memory (gauge).
+    /// Listeners that are paused because accepting failed (gauge).
     pub accept_paused: u64,
     /// Failed accepts (counter).
     pub accept_errors: u64,
@@ -46,76 +50,79 @@ pub struct Metrics {
     pub bytes_out: u64,
     /// Messages decoded and served (counter).
     pub messages_in: u64,
-    /// Messages queued, once for each recipient (counter).
+    /// Messages queued, once per recipient (counter).
     pub messages_out: u64,
-    /// Messages that a wire could not carry, once for each recipient (counter).
+    /// Messages that a wire could not carry, once per recipient (counter).
     pub messages_unsendable: u64,
     /// Bytes queued and not yet written (gauge).
     pub queued_bytes: u64,
-    /// The most bytes that were ever queued at a time (gauge).
+    /// Highest value of [`Metrics::queued_bytes`] so far (gauge).
     pub queued_bytes_peak: u64,
-    /// Memory that queued messages hold, in bytes (gauge). Less than [`Metrics::queued_bytes`] where
-    /// connections share messages.
+    /// Memory of queued messages, in bytes (gauge).
+    ///
+    /// Less than [`Metrics::queued_bytes`] where connections share messages.
     pub queued_memory_bytes: u64,
-    /// Messages compressed (counter): once for all recipients of one.
+    /// Messages compressed, once for all recipients (counter).
     pub compressed: u64,
     /// Messages skipped for slow members by a room's policy (counter).
     pub skipped: u64,
-    /// Messages and reads that were over a rate (counter).
+    /// Messages and reads over a rate (counter).
     pub rate_exceeded: u64,
     /// Messages discarded by the ladder's drop step (counter).
     pub rate_dropped: u64,
-    /// Outgoing attempts that failed (counter).
+    /// Failed outgoing attempts (counter).
     pub dial_errors: u64,
-    /// Panics of the handler, and of the tasks of connections (counter).
+    /// Panics of the handler and of connection tasks (counter).
     pub handler_panics: u64,
-    /// Times that it became known who is at the other end of a connection (counter).
+    /// Successful authentications (counter).
     pub authenticated: u64,
-    /// Proofs of identity that were refused (counter).
+    /// Failed authentications (counter).
     pub authentication_failures: u64,
-    /// TLS handshakes that were completed (counter).
+    /// Completed TLS handshakes (counter).
     pub tls_handshakes: u64,
-    /// Those of them that resumed an earlier session (counter).
+    /// TLS handshakes that resumed an earlier session (counter).
     pub tls_resumed: u64,
-    /// Requests of HTTP for health that were served: `/healthz`, `/readyz` and `OPTIONS` (counter).
+    /// HTTP requests served for health: `/healthz`, `/readyz` and `OPTIONS` (counter).
     pub requests_health: u64,
-    /// Requests of HTTP for `/metrics` that were served (counter).
+    /// HTTP requests served for `/metrics` (counter).
     pub requests_metrics: u64,
-    /// Requests of HTTP for pages, and what belongs to them, that were served (counter).
+    /// HTTP requests served for pages and their resources (counter).
     pub requests_page: u64,
-    /// Requests of HTTP that were refused (counter). Each was told as [`Event::RequestRefused`](crate::Event).
+    /// HTTP requests refused (counter), each with an [`Event::RequestRefused`](crate::Event).
     pub requests_refused: ByReason,
-    /// Headers of the PROXY protocol, and `X-Forwarded-For` and `Forwarded`, that were believed (counter).
+    /// Accepted PROXY protocol, `X-Forwarded-For` and `Forwarded` headers (counter).
     pub forwarded: u64,
-    /// New configurations (counter): only the first shard tells it.
+    /// New configurations (counter). Only the first shard reports it.
     pub reloads: u64,
-    /// New configurations that could not be loaded, as far as that was [told](crate::Request::ReloadFailed) (counter).
+    /// Reported [reload failures](crate::Request::ReloadFailed) (counter).
     pub reload_failures: u64,
-    /// Log lines above the number that is allowed of a kind, as far as that was [told](crate::Request::LogLoss) (counter).
+    /// Reported [log lines](crate::Request::LogLoss) above the rate limit (counter).
     pub log_lines_left_out: u64,
-    /// Log lines that could not be written, as far as that was [told](crate::Request::LogLoss) (counter).
+    /// Reported [log lines](crate::Request::LogLoss) that could not be written (counter).
     pub log_lines_lost: u64,
-    /// Shards that say that they are not ready (gauge).
+    /// Shards that report that they are not ready (gauge).
     pub draining: u64,
-    /// When the first of the certificates of listeners expires, in seconds since 1970 (gauge); 0 if there is none.
+    /// Earliest expiry of the listeners' certificates, in seconds since 1970 (gauge).
+    ///
+    /// 0 if there is none.
     pub certificate_expiry_secs: u64,
-    /// Connections that were let in only because of [`Config::dry_run`](crate::Config::dry_run) (counter).
+    /// Connections accepted only because of [`Config::dry_run`](crate::Config::dry_run) (counter).
     pub would_refuse: ByReason,
-    /// One for each tunnel of the configuration, in its order.
+    /// One per tunnel of the configuration, in order.
     pub tunnels: Vec<TunnelMetrics>,
-    /// Messages served in one turn of the loop.
+    /// Messages served per turn of the loop.
     pub turn_messages: Histogram,
-    /// How long pings took to be answered, in microseconds.
+    /// Round-trip times of pings, in microseconds.
     pub round_trip_us: Histogram,
-    /// How long connections lasted, in milliseconds.
+    /// Durations of ended connections, in milliseconds.
     pub durations_ms: Histogram,
-    /// The last connections that ended, newest last.
+    /// Durations of the last connections that ended, newest last. At most 100.
     pub durations_recent: VecDeque<Duration>,
-    /// The longest connections that ended, longest first.
+    /// Durations of the longest connections that ended, longest first. At most 100.
     pub durations_longest: Vec<Duration>,
 }
 
-/// How many recent and how many longest durations are kept.
+/// Number of recent and of longest durations that are kept.
 const DURATIONS_KEPT: usize = 100;
 
 impl Default for Metrics {
@@ -182,8 +189,9 @@ impl Metrics {
         }
     }
 
-    /// Adds what another part of the same server has counted. The peak of what was queued is the sum of both peaks: no less
-    /// than it was.
+    /// Adds the metrics of another part of the same server.
+    ///
+    /// The peak of queued bytes is the sum of both peaks, which is an upper bound.
     pub fn add(&mut self, other: &Self) {
         let mut other = other.clone();
         if self.tunnels.is_empty() {
@@ -204,14 +212,16 @@ impl Metrics {
         self.durations_longest.truncate(DURATIONS_KEPT);
     }
 
-    /// As [`add`](Self::add), without what are no numbers. What is too much or too little is ignored.
+    /// As [`add`](Self::add), from plain numbers.
+    ///
+    /// Surplus numbers are ignored, missing ones add nothing.
     pub(crate) fn add_numbers(&mut self, numbers: &[u64]) {
         for (mine, &theirs) in self.numbers_mut().zip(numbers) {
             *mine = mine.saturating_add(theirs);
         }
     }
 
-    /// All that is counted, in the order of its declaration.
+    /// All numbers, in the order of their declaration.
     pub(crate) fn numbers(&self) -> Vec<u64> {
         self.clone().numbers_mut().map(|number| *number).collect()
     }
@@ -265,7 +275,7 @@ impl Metrics {
             .chain(plain)
             .chain(&mut self.would_refuse.0)
             .chain(histograms.into_iter().flat_map(Histogram::numbers_mut))
-            // Last: two shards may have different ones, for a moment.
+            // Last, because two shards may have different tunnels for a moment.
             .chain(self.tunnels.iter_mut().flat_map(TunnelMetrics::numbers_mut))
     }
 
@@ -287,29 +297,29 @@ impl Metrics {
     }
 }
 
-/// What is counted of one tunnel.
+/// Metrics of one tunnel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TunnelMetrics {
     /// Its name.
     pub name: String,
-    /// 1 if the SSH server listens at all its places (gauge).
+    /// 1 if the SSH server listens on all its addresses (gauge).
     pub up: u64,
     /// The number of its state (gauge).
     pub(crate) state: u64,
-    /// How many places it has on its other side (gauge).
+    /// Number of remote addresses (gauge).
     pub forwards: u64,
-    /// At how many of them the SSH server listens (gauge).
+    /// Remote addresses on which the SSH server listens (gauge).
     pub forwards_bound: u64,
     /// Attempts to connect (counter).
     pub connects: u64,
     /// Attempts that succeeded (counter).
     pub connected: u64,
-    /// Connections that came through it and are not over (gauge).
+    /// Open connections that came through it (gauge).
     pub channels: u64,
-    /// Channels that nobody asked for, or too many at a time (counter).
+    /// Refused channels: unrequested, or too many at a time (counter).
     pub channels_refused: u64,
-    /// The place of the last failure in [`TunnelFailure::ALL`], from 1; 0 if there was none.
+    /// Index of the last failure in [`TunnelFailure::ALL`], from 1. 0 if there was none.
     pub(crate) last_error: u64,
     /// Bytes received through it (counter).
     pub bytes_in: u64,
@@ -318,13 +328,13 @@ pub struct TunnelMetrics {
 }
 
 impl TunnelMetrics {
-    /// The state it is in, as [`TunnelState::name`] has it.
+    /// The name of its state, as in [`TunnelState::name`].
     #[must_use]
     pub fn state_name(&self) -> &'static str {
         TunnelState::name_of(self.state)
     }
 
-    /// What last went wrong.
+    /// The last failure, if any.
     #[must_use]
     pub fn last_failure(&self) -> Option<TunnelFailure> {
         let place = usize::try_from(self.last_error).ok()?.checked_sub(1)?;
@@ -349,7 +359,7 @@ impl TunnelMetrics {
     }
 }
 
-/// A counter for each [`Reason`].
+/// A counter per [`Reason`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ByReason([u64; Reason::ALL.len()]);
 
@@ -376,7 +386,7 @@ impl ByReason {
         self.0.iter().sum()
     }
 
-    /// Every reason and its count.
+    /// Each reason with its count.
     pub fn iter(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
         Reason::ALL.iter().copied().zip(self.0.iter().copied())
     }
@@ -384,7 +394,7 @@ impl ByReason {
 
 const BUCKETS: usize = 40;
 
-/// Counts of values by power of two.
+/// A histogram with buckets at powers of two.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Histogram {
     buckets: [u64; BUCKETS],
@@ -410,20 +420,22 @@ impl Histogram {
         self.sum = self.sum.saturating_add(value);
     }
 
-    /// How many values were recorded.
+    /// Number of recorded values.
     #[must_use]
     pub const fn count(&self) -> u64 {
         self.count
     }
 
-    /// The sum of all values, saturating.
+    /// Sum of all values. Saturates.
     #[must_use]
     pub const fn sum(&self) -> u64 {
         self.sum
     }
 
-    /// Upper bounds, ascending (1, 2, 4, ...), each with the number of values up to it that are above the
-    /// bound before. The last bucket, 2^39, also holds everything greater.
+    /// The buckets: upper bounds, ascending (1, 2, 4, ...), each with its number of values.
+    ///
+    /// A bucket holds the values above the previous bound and up to its own. The last one, 2^39,
+    /// also holds all greater values.
     pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         self.buckets.iter().enumerate().map(|(power, &count)| (1 << power, count))
     }

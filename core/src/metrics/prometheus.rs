@@ -1,11 +1,11 @@
-//! Metrics as Prometheus reads them.
+//! Prometheus export.
 
 use super::{BUCKETS, ByReason, Histogram, Metrics, TunnelMetrics};
 use alloc::string::String;
 use core::fmt::{self, Write};
 
 impl Metrics {
-    /// As Prometheus reads them (text format 0.0.4), every counter with the suffix `_total`.
+    /// Formats the metrics for Prometheus (text format 0.0.4). Counters have the suffix `_total`.
     #[must_use]
     pub fn exposition(&self) -> String {
         let mut text = String::new();
@@ -13,63 +13,63 @@ impl Metrics {
             let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
             let _ = write!(text, "# HELP drupe_{name} {help}\n# TYPE drupe_{name} {kind}\ndrupe_{name} {value}\n");
         };
-        put("connections_opened_total", "Connections accepted or dialled, without HTTP alone.", self.opened);
-        put("connections_open", "Connections that are open.", self.open);
-        put("connections_undecided", "Connections in a handshake, or kept for HTTP.", self.undecided);
-        put("connections_http", "Those of them that are kept for HTTP.", self.http_connections);
-        put("connections_closing", "Connections that are being flushed or awaited.", self.closing);
-        put("connections_stalled", "Open connections above their high mark.", self.stalled);
+        put("connections_opened_total", "Connections accepted or dialled, except HTTP only.", self.opened);
+        put("connections_open", "Open connections.", self.open);
+        put("connections_undecided", "Connections in a handshake or on HTTP keep-alive.", self.undecided);
+        put("connections_http", "Connections on HTTP keep-alive.", self.http_connections);
+        put("connections_closing", "Connections that are flushing or lingering.", self.closing);
+        put("connections_stalled", "Open connections whose queue is above the high mark.", self.stalled);
         put("rooms", "Rooms with members.", self.rooms);
-        put("tickets", "Requests in progress elsewhere.", self.tickets);
-        put("addresses_quarantined", "Addresses that are refused for a while.", self.quarantined);
-        put("listeners_paused", "Listeners that can't accept for want of descriptors.", self.accept_paused);
+        put("tickets", "Unredeemed tickets.", self.tickets);
+        put("addresses_quarantined", "Addresses in quarantine.", self.quarantined);
+        put("listeners_paused", "Listeners that are paused because accepting failed.", self.accept_paused);
         put("accept_errors_total", "Failed accepts.", self.accept_errors);
         put("received_bytes_total", "Bytes read.", self.bytes_in);
         put("sent_bytes_total", "Bytes written.", self.bytes_out);
         put("messages_received_total", "Messages served.", self.messages_in);
-        put("messages_sent_total", "Messages queued, once for each recipient.", self.messages_out);
+        put("messages_sent_total", "Messages queued, once per recipient.", self.messages_out);
         put("messages_unsendable_total", "Messages that a wire could not carry.", self.messages_unsendable);
-        put("messages_skipped_total", "Messages skipped for slow members.", self.skipped);
+        put("messages_skipped_total", "Messages skipped for slow room members.", self.skipped);
         put("messages_compressed_total", "Messages compressed, once for all recipients.", self.compressed);
-        put("rate_exceeded_total", "Messages and reads over a rate.", self.rate_exceeded);
-        put("rate_dropped_total", "Messages discarded for being over a rate.", self.rate_dropped);
+        put("rate_exceeded_total", "Messages and reads that exceeded a rate.", self.rate_exceeded);
+        put("rate_dropped_total", "Messages discarded because they exceeded a rate.", self.rate_dropped);
         put("queued_bytes", "Bytes queued and not yet written.", self.queued_bytes);
-        put("queued_bytes_peak", "The most bytes that were ever queued at a time.", self.queued_bytes_peak);
-        put("queued_memory_bytes", "Memory that queued messages hold.", self.queued_memory_bytes);
-        put("dial_errors_total", "Outgoing attempts that failed.", self.dial_errors);
-        put("handler_panics_total", "Panics of the application.", self.handler_panics);
-        put("authenticated_total", "Times that it became known who is at the other end.", self.authenticated);
-        put("authentication_failures_total", "Proofs of identity that were refused.", self.authentication_failures);
-        put("tls_handshakes_total", "TLS handshakes that were completed.", self.tls_handshakes);
+        put("queued_bytes_peak", "Highest number of queued bytes so far.", self.queued_bytes_peak);
+        put("queued_memory_bytes", "Memory of queued messages.", self.queued_memory_bytes);
+        put("dial_errors_total", "Failed outgoing attempts.", self.dial_errors);
+        put("handler_panics_total", "Panics of the handler.", self.handler_panics);
+        put("authenticated_total", "Successful authentications.", self.authenticated);
+        put("authentication_failures_total", "Failed authentications.", self.authentication_failures);
+        put("tls_handshakes_total", "Completed TLS handshakes.", self.tls_handshakes);
         put("tls_resumed_total", "TLS handshakes that resumed an earlier session.", self.tls_resumed);
-        put("forwarded_total", "Peers whose address a trusted proxy told.", self.forwarded);
+        put("forwarded_total", "Client addresses reported by trusted proxies.", self.forwarded);
         put("reloads_total", "New configurations.", self.reloads);
         put("reload_failures_total", "New configurations that could not be loaded.", self.reload_failures);
-        put("log_lines_left_out_total", "Log lines above the allowed number.", self.log_lines_left_out);
+        put("log_lines_left_out_total", "Log lines dropped above the rate limit.", self.log_lines_left_out);
         put("log_lines_lost_total", "Log lines that could not be written.", self.log_lines_lost);
-        put("draining", "Workers that are shutting down.", self.draining);
+        put("draining", "Shards that are shutting down.", self.draining);
         if self.certificate_expiry_secs > 0 {
-            let help = "When the first of the certificates expires.";
+            let help = "Earliest expiry of the certificates.";
             put("tls_certificate_expiry_timestamp_seconds", help, self.certificate_expiry_secs);
         }
-        self.would_refuse.expose("connections_would_refuse", "Let in only because of dry_run, by reason.", &mut text);
+        self.would_refuse.expose("connections_would_refuse", "Accepted only because of dry_run, by reason.", &mut text);
         let requests =
             [("health", self.requests_health), ("metrics", self.requests_metrics), ("page", self.requests_page)];
-        text.push_str("# HELP drupe_http_requests_total Requests that were served, by what they were for.\n");
+        text.push_str("# HELP drupe_http_requests_total HTTP requests served, by endpoint.\n");
         text.push_str("# TYPE drupe_http_requests_total counter\n");
         for (endpoint, count) in requests {
             let _ = writeln!(text, "drupe_http_requests_total{{endpoint=\"{endpoint}\"}} {count}");
         }
-        self.requests_refused.expose("http_requests_refused", "Requests that were refused, by reason.", &mut text);
-        let help = "Connections that were served pages, health or metrics alone, by how they ended.";
+        self.requests_refused.expose("http_requests_refused", "HTTP requests refused, by reason.", &mut text);
+        let help = "Ended connections that only used HTTP, by reason.";
         self.http_ended.expose("http_connections", help, &mut text);
-        self.ended.expose("connections_ended", "Connections that ended, by reason.", &mut text);
-        self.refused.expose("connections_refused", "Connections that were refused, by reason.", &mut text);
+        self.ended.expose("connections_ended", "Ended connections, by reason.", &mut text);
+        self.refused.expose("connections_refused", "Refused connections, by reason.", &mut text);
         TunnelMetrics::expose(&self.tunnels, &mut text);
-        self.turn_messages.expose("turn_messages", "Messages served in one turn of the loop.", 1.0, &mut text);
-        let help = "How long pings took to be answered.";
+        self.turn_messages.expose("turn_messages", "Messages served per turn of the loop.", 1.0, &mut text);
+        let help = "Round-trip times of pings.";
         self.round_trip_us.expose("ping_round_trip_seconds", help, 1e-6, &mut text);
-        let help = "How long connections lasted.";
+        let help = "Durations of ended connections.";
         self.durations_ms.expose("connection_duration_seconds", help, 1e-3, &mut text);
         text
     }
@@ -87,16 +87,16 @@ impl TunnelMetrics {
                 let _ = writeln!(text, "drupe_tunnel_{name}{{tunnel=\"{}\"}} {}", Label(&tunnel.name), value(tunnel));
             }
         };
-        put("up", "1 if the SSH server listens at all places of the tunnel.", |tunnel| tunnel.up);
-        put("forwards", "Places on the other side.", |tunnel| tunnel.forwards);
-        put("forwards_bound", "Places at which the SSH server listens.", |tunnel| tunnel.forwards_bound);
+        put("up", "1 if the SSH server listens on all addresses of the tunnel.", |tunnel| tunnel.up);
+        put("forwards", "Remote addresses of the tunnel.", |tunnel| tunnel.forwards);
+        put("forwards_bound", "Remote addresses on which the SSH server listens.", |tunnel| tunnel.forwards_bound);
         put("connects_total", "Attempts to connect.", |tunnel| tunnel.connects);
         put("connected_total", "Attempts to connect that succeeded.", |tunnel| tunnel.connected);
-        put("channels_open", "Connections that came through it.", |tunnel| tunnel.channels);
-        put("channels_refused_total", "Channels nobody asked for, or too many.", |tunnel| tunnel.channels_refused);
-        put("received_bytes_total", "Bytes received through it.", |tunnel| tunnel.bytes_in);
-        put("sent_bytes_total", "Bytes written through it.", |tunnel| tunnel.bytes_out);
-        text.push_str("# HELP drupe_tunnel_last_error What last went wrong.\n# TYPE drupe_tunnel_last_error gauge\n");
+        put("channels_open", "Open connections through the tunnel.", |tunnel| tunnel.channels);
+        put("channels_refused_total", "Refused channels.", |tunnel| tunnel.channels_refused);
+        put("received_bytes_total", "Bytes received through the tunnel.", |tunnel| tunnel.bytes_in);
+        put("sent_bytes_total", "Bytes written through the tunnel.", |tunnel| tunnel.bytes_out);
+        text.push_str("# HELP drupe_tunnel_last_error Last failure.\n# TYPE drupe_tunnel_last_error gauge\n");
         for tunnel in all {
             if let Some(failure) = tunnel.last_failure() {
                 let name = Label(&tunnel.name);
@@ -116,7 +116,7 @@ impl ByReason {
 }
 
 impl Histogram {
-    /// With bounds and sum in another unit: `scale` of it are one of those recorded.
+    /// Writes the histogram with bounds and sum multiplied by `scale`.
     #[expect(clippy::cast_precision_loss, reason = "a bound is a power of two, and a sum need not be exact")]
     fn expose(&self, name: &str, help: &str, scale: f64, text: &mut String) {
         let _ = write!(text, "# HELP drupe_{name} {help}\n# TYPE drupe_{name} histogram\n");
@@ -131,7 +131,7 @@ impl Histogram {
     }
 }
 
-/// As the value of a label is written.
+/// A label value, escaped.
 struct Label<'a>(&'a str);
 
 impl fmt::Display for Label<'_> {

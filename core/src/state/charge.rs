@@ -1,11 +1,11 @@
-//! What is too fast, and what happens to who is.
+//! Rate accounting and the penalty ladder.
 
 use super::{Ending, Notice, State};
 use crate::base::Reason;
 use crate::config::{Action, Gcra, Rate};
 
 impl<C: Default> State<C> {
-    /// Charges what arrived to the rates and says what to do with it.
+    /// Charges what arrived to the rates. Returns what to do with it.
     pub(crate) fn charge(&mut self, index: u32, messages: u64, bytes: u64) -> Action {
         let Some(rates) = self.conns.at(index).map(|conn| self.limits_of(conn).rates) else { return Action::Serve };
         if rates.messages.is_none() && rates.bytes.is_none() {
@@ -40,7 +40,7 @@ impl<C: Default> State<C> {
             if action == Action::Pause {
                 conn.rate_pause = until;
                 self.outbound.changed.insert(index);
-                // Nothing but the end of the pause may happen to it.
+                // Nothing else may wake it before the end of the pause.
                 self.schedule(index);
             }
         }
@@ -48,8 +48,8 @@ impl<C: Default> State<C> {
             self.notice(
                 index,
                 Notice::Warning(match action {
-                    Action::Pause => "too many messages or bytes; you are read more slowly",
-                    Action::Drop => "too many messages or bytes; what is too much is discarded",
+                    Action::Pause => "too many messages or bytes; your input is slowed down",
+                    Action::Drop => "too many messages or bytes; excess messages are discarded",
                     _ => "too many messages or bytes; please slow down",
                 }),
             );

@@ -1,4 +1,4 @@
-//! How connections end: flush, close our half, linger, forget.
+//! Closing a connection: flush, close our half, linger, forget.
 
 use super::{Notice, Pending, State};
 use crate::base::Failure;
@@ -12,25 +12,25 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// How a connection is to end.
+/// What a connection writes before it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// What is queued is written first.
+    /// Everything that is queued.
     Flush,
-    /// Only what has been begun is written first.
+    /// Only the rest of a message that has been begun.
     Discard,
-    /// The socket is of no use.
+    /// Nothing: the socket is unusable.
     Drop,
 }
 
 impl<C: Default> State<C> {
-    /// Ends a connection that has no reason yet. The first reason is the one that counts.
+    /// Ends a connection that has no reason yet. The first reason counts.
     pub(crate) fn end(&mut self, index: u32, reason: Reason, ending: Ending) {
         let is_news = !matches!(reason, Reason::Answered | Reason::PeerClosed | Reason::Idle | Reason::Shutdown);
         self.end_as(index, reason, ending, is_news);
     }
 
-    /// As [`end`](Self::end), where the handler knows already that it does not open.
+    /// As [`end`](Self::end), if the handler already knows that the connection does not open.
     pub(crate) fn end_told(&mut self, index: u32, reason: Reason, ending: Ending) {
         self.end_as(index, reason, ending, false);
     }
@@ -49,7 +49,7 @@ impl<C: Default> State<C> {
             Phase::Flushing { until: now + self.config.closing.flush }
         };
         conn.held.take();
-        // What comes now is discarded, for which there is a measure of its own.
+        // Input is discarded from now on, and has a limit of its own.
         conn.rate_pause = None;
         let rooms = core::mem::take(&mut conn.rooms);
         let (id, lasted, was_unknown) = (id, now.since(conn.opened_at), core::mem::take(&mut conn.unknown));
@@ -98,7 +98,7 @@ impl<C: Default> State<C> {
             Ending::Flush => {}
         }
         let said_by_application = matches!(reason, Reason::Application | Reason::PeerClosed);
-        // A compressed stream that lacks a piece can't be read any further.
+        // A compressed stream with a missing part cannot be decoded any further.
         let readable = ending == Ending::Flush || !self.is_in_order(index);
         let is_websocket = self.is_websocket(index);
         let has_lines = self.conns.at(index).is_some_and(|conn| !matches!(conn.decoder, Decoder::WebSocket(_)));
@@ -114,8 +114,9 @@ impl<C: Default> State<C> {
         self.progress_closing(index);
     }
 
-    /// Nothing more will be sent to a connection, which is still read unless the peer has ended its half, too. A WebSocket has no
-    /// halves, and telnet answers what it is asked: they close.
+    /// Closes our half of a connection, and the connection itself once the peer has ended its half.
+    ///
+    /// WebSocket has no halves and telnet must answer negotiation, so those connections end.
     pub(crate) fn finish(&mut self, id: ConnId) {
         let Some(index) = self.open_slot(id) else { return };
         let has_halves = |conn: &mut Conn| matches!(conn.decoder, Decoder::Lines(_) | Decoder::LengthPrefixed(_));
@@ -130,14 +131,15 @@ impl<C: Default> State<C> {
         }
         self.outbound.changed.insert(index);
         if is_over {
-            // Nothing can come, and nothing will be sent.
+            // Nothing can arrive, and nothing will be sent.
             self.end(index, Reason::PeerClosed, Ending::Flush);
         }
     }
 
-    /// What a connection sends once it has its reason is discarded, at first as fast as it comes and then as fast as it would have
-    /// been served. To leave it unread for good, or to drop the socket, would reset the connection, and what is still on its way
-    /// to the peer would be lost (RFC 1122 section 4.2.2.13).
+    /// Discards input of a connection that has its reason: at full speed first, then at its rate.
+    ///
+    /// Unread input would reset the connection, and output in transit to the peer would be lost
+    /// (RFC 1122 section 4.2.2.13).
     pub(crate) fn discard_input(&mut self, index: u32, bytes: usize) {
         let (now, free) = (self.now, self.config.closing.discard_max_bytes);
         let rate = self.conns.at(index).and_then(|conn| self.limits_of(conn).rates.bytes).or(Rates::default().bytes);
@@ -145,7 +147,7 @@ impl<C: Default> State<C> {
         conn.discarded = conn.discarded.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
         let Some(rate) = rate.filter(|_| conn.discarded > free) else { return };
         if conn.rate_pause.is_some_and(|until| until > now) {
-            // It is read against the intent.
+            // The shell reads although the intent says not to.
             return self.forget(index);
         }
         conn.rate_pause = conn.bytes.charge(now, bytes as u64, rate);
@@ -153,7 +155,7 @@ impl<C: Default> State<C> {
         self.schedule(index);
     }
 
-    /// A drain ends a connection, unless something is done for it that can be finished in time.
+    /// Ends a connection in a drain, unless work is in progress for it that can finish in time.
     pub(crate) fn end_or_wait(&mut self, index: u32) {
         let (now, id) = (self.now, self.conns.id(index));
         let works = self.tickets.of(id).next().is_some() || self.conns.at(index).is_some_and(|conn| conn.working);
@@ -166,7 +168,9 @@ impl<C: Default> State<C> {
         }
     }
 
-    /// Something that was done for a connection is done: a drain that waits for it looks again, once the answer is sent.
+    /// Work for a connection is done.
+    ///
+    /// A drain that waits for it is checked again once the answer is sent.
     pub(crate) fn work_ended(&mut self, id: ConnId) {
         let now = self.now;
         if let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.drain_waits) {
@@ -176,7 +180,7 @@ impl<C: Default> State<C> {
         }
     }
 
-    /// Whether the application does something for a connection of which there is no ticket.
+    /// Sets whether the application works for a connection without a ticket.
     pub(crate) fn set_working(&mut self, id: ConnId, working: bool) {
         if let Some(conn) = self.conns.get_mut(id) {
             conn.working = working;
@@ -186,7 +190,7 @@ impl<C: Default> State<C> {
         }
     }
 
-    /// A dial did not come to anything though somebody answered. The first failure is the one that counts.
+    /// Reports a dial that was answered but failed in its handshake. The first failure counts.
     pub(crate) fn handshake_failed(&mut self, dial: DialId, id: ConnId, failure: Failure) {
         if self.dials.is_up(dial, id) {
             self.metrics.dial_errors += 1;
@@ -209,7 +213,7 @@ impl<C: Default> State<C> {
         self.send_close(index, CloseCode::of(reason), &words);
     }
 
-    /// Sends a close frame to a WebSocket that was sent none.
+    /// Sends a close frame, unless one was sent already.
     pub(crate) fn send_close(&mut self, index: u32, code: CloseCode, words: &str) {
         const WORDS_MAX_BYTES: usize = 123;
         let Some(socket) = self.conns.at_mut(index).and_then(|conn| conn.decoder.socket_mut()) else { return };
@@ -221,14 +225,14 @@ impl<C: Default> State<C> {
         }
     }
 
-    /// Moves a connection on that has its reason and nothing left to write.
+    /// Advances a connection that has its reason and nothing left to write.
     pub(crate) fn progress_closing(&mut self, index: u32) {
         let until = self.now + self.config.closing.linger;
         let Some(conn) = self.conns.at_mut(index) else { return };
         if !matches!(conn.phase, Phase::Flushing { .. }) || self.outbound.pending(index) > 0 {
             return;
         }
-        // Beneath there may be a last word to say: TLS has one.
+        // TLS may still have its `close_notify` to send.
         if conn.input_ended && conn.secured.is_none() {
             return self.forget(index);
         }
@@ -237,7 +241,7 @@ impl<C: Default> State<C> {
         self.schedule(index);
     }
 
-    /// The socket of a connection that has its reason is to be dropped.
+    /// Marks a connection as over: the shell drops its socket.
     pub(crate) fn forget(&mut self, index: u32) {
         let Some(conn) = self.conns.at_mut(index) else { return };
         if conn.phase != Phase::Over {
@@ -247,7 +251,7 @@ impl<C: Default> State<C> {
         }
     }
 
-    /// Whether the handler knows all, and nothing waits for that.
+    /// Whether all events are delivered and nothing is pending.
     pub(crate) fn is_settled(&self) -> bool {
         self.pending.is_empty() && self.over.is_empty() && !self.drain_wanted
     }

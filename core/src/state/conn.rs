@@ -12,112 +12,114 @@ use alloc::vec::Vec;
 use core::num::NonZeroU32;
 use core::time::Duration;
 
-/// One connection, but for what is queued for it, which is in `outbound`.
+/// The state of one connection, except its output queue, which is in `outbound`.
 #[derive(Debug)]
 pub(crate) struct Conn {
     pub(crate) peer: Peer,
     pub(crate) origin: Origin,
     pub(crate) phase: Phase,
     pub(crate) decoder: Decoder,
-    /// What was read and may not be served yet.
+    /// Bytes read that may not be served yet.
     pub(crate) held: Rare<Held>,
     pub(crate) encoding: u16,
-    /// While undecided: what it waits for.
+    /// While undecided: the current step.
     pub(crate) gate: Gate,
-    /// Nobody knows yet whose it is, and it is counted so.
+    /// Counted as unauthenticated.
     pub(crate) unknown: bool,
-    /// It came from a proxy, and is not counted under its address.
+    /// Accepted from a proxy and not counted under its address.
     pub(crate) uncounted: bool,
-    /// It was let in under the address that a proxy told.
+    /// Admitted under the client address that a proxy reported.
     pub(crate) readmitted: bool,
-    /// In a handshake: HTTP is spoken.
+    /// In a handshake: the peer speaks HTTP.
     pub(crate) is_http: bool,
-    /// In a handshake: how far what has arrived was looked at.
+    /// In a handshake: how far the received bytes were searched.
     pub(crate) head_search: HeadSearch,
-    /// In a handshake: a request for something else than a WebSocket was served, or refused in a way that more may follow.
+    /// In a handshake: a request without upgrade was answered, and more may follow.
     pub(crate) was_answered: bool,
-    /// In a handshake: something has arrived that could be answered, and waits.
+    /// In a handshake: a request waits for its answer.
     pub(crate) backlog: bool,
     /// The peer ended its half.
     pub(crate) input_ended: bool,
-    /// The input ended without the end that TLS asks for.
+    /// The input ended without `close_notify`.
     pub(crate) truncated: bool,
     /// The end of the input was served.
     pub(crate) input_finished: bool,
-    /// A piece of the message that is incomplete was over the rate, and it is to be discarded.
+    /// Part of the incomplete message was over the rate, so the message will be discarded.
     pub(crate) doomed: bool,
-    /// The application will send nothing more: our half is closed once everything is written.
+    /// The application sends nothing more: our half is closed once everything is written.
     pub(crate) finished: bool,
-    /// The application wants no messages for the time being.
+    /// The application has paused it.
     pub(crate) paused: bool,
     pub(crate) half_open: bool,
     pub(crate) notices: bool,
-    /// The application said whether a program or a person is at the other end.
+    /// The application has chosen the representation.
     pub(crate) chose_representation: bool,
-    /// Nothing was said yet, and it is not to begin with a request of HTTP.
+    /// Nothing was received yet, and an HTTP request must not come first.
     pub(crate) refuses_http: bool,
-    /// Not to be read before then.
+    /// Not read before then.
     pub(crate) rate_pause: Option<Time>,
     /// When a drain ends it.
     pub(crate) drain_at: Option<Time>,
     /// A drain would have ended it, and waits for work in progress.
     pub(crate) drain_waits: bool,
-    /// The application does something for it of which there is no ticket.
+    /// The application works for it without a ticket.
     pub(crate) working: bool,
-    /// Bytes read and discarded since it has its reason.
+    /// Bytes read and discarded since it got its reason.
     pub(crate) discarded: u32,
     pub(crate) opened_at: Time,
     pub(crate) last_byte_at: Time,
     pub(crate) last_message_at: Time,
-    /// When the message that is incomplete was begun.
+    /// When the incomplete message began.
     pub(crate) message_since: Option<Time>,
-    /// When the decoder has waited long enough.
+    /// When the decoder stops waiting for more input.
     pub(crate) decoder_due: Option<Time>,
-    /// When a sign of life was last sent.
+    /// When a keep-alive was last sent.
     pub(crate) kept_alive_at: Time,
-    /// The peer was told that it will be closed for being idle.
+    /// The peer was warned of the idle timeout.
     pub(crate) idle_warned: bool,
     pub(crate) messages: Gcra,
     pub(crate) bytes: Gcra,
     pub(crate) strikes: Strikes,
     pub(crate) rooms: Vec<u32>,
     pub(crate) identity: Option<Box<Identity>>,
-    /// What its listener offered when it came, while it is undecided.
+    /// While undecided: what its listener offered when it was accepted.
     pub(crate) offered: Option<Box<Offered>>,
     pub(crate) secured: Option<Box<Secured>>,
     /// Bytes read and written, and messages served.
     pub(crate) traffic: Traffic,
 }
 
-/// What a connection that is undecided waits for, in this order; most skip all but the last.
+/// The steps before a connection opens, in order. Most connections need only the last one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gate {
-    /// What a proxy says about whom it speaks for.
+    /// The proxy header.
     Header,
-    /// The word of the shard that counts, whether whom a proxy speaks for is let in.
+    /// The first shard's answer whether the proxy's client is accepted.
     Admission,
-    /// TLS.
+    /// The TLS handshake.
     Tls,
-    /// What is spoken.
+    /// Detection of the protocol.
     Speech,
 }
 
 impl Gate {
-    /// Whether what lies beneath may go on.
+    /// Whether TLS may begin.
     #[cfg(feature = "tls")]
     pub(crate) const fn is_open(self) -> bool {
         matches!(self, Self::Tls | Self::Speech)
     }
 }
 
-/// What a listener offered when a connection came: it may offer something else meanwhile.
+/// What a listener offered when a connection was accepted.
+///
+/// Its configuration may have changed since.
 #[derive(Clone, Debug)]
 pub(crate) struct Offered {
     pub(crate) protocol: Protocol,
     pub(crate) tls: Option<Tls>,
 }
 
-/// How much went over one connection.
+/// Bytes and messages of one connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Traffic {
@@ -127,11 +129,11 @@ pub struct Traffic {
     pub bytes_out: u64,
     /// Messages served.
     pub messages_in: u64,
-    /// How long the last ping took to be answered; `None` if none was.
+    /// Round-trip time of the last answered ping, if any.
     pub round_trip: Option<RoundTrip>,
 }
 
-/// How long a ping took to be answered, in microseconds; at most over an hour.
+/// The round-trip time of a ping, in microseconds. Saturates at about 71 minutes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoundTrip(NonZeroU32);
 
@@ -141,25 +143,25 @@ impl RoundTrip {
         Self(NonZeroU32::new(micros).unwrap_or(NonZeroU32::MIN))
     }
 
-    /// As a duration.
+    /// The time as a duration.
     #[must_use]
     pub fn get(self) -> Duration {
         Duration::from_micros(self.0.get().into())
     }
 }
 
-/// The life of a connection. It only moves down this list; most skip lines.
+/// The phases of a connection, in order. Most connections skip some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
-    /// What is spoken is not clear yet, and must be by then. The application does not know of it.
+    /// The protocol must be known by then. The application does not know of the connection.
     Undecided { until: Time },
     /// Messages are served.
     Open,
-    /// It has its reason; what is queued is written until then.
+    /// It has its reason; queued output must be written by then.
     Flushing { until: Time },
-    /// Our half is closed; the peer may close its half until then, and so many bytes are read and discarded.
+    /// Our half is closed; the peer must close its half by then. Input is discarded.
     Lingering { until: Time },
-    /// The socket is to be dropped.
+    /// The shell drops the socket.
     Over,
 }
 
@@ -240,12 +242,12 @@ impl Conn {
         matches!(self.phase, Phase::Undecided { .. } | Phase::Open)
     }
 
-    /// Something arrived and is not served.
+    /// Whether received bytes are not served yet.
     pub(crate) fn is_unserved(&self) -> bool {
         !self.held.is_empty() || self.decoder.is_ahead() || self.input_ended && !self.input_finished
     }
 
-    /// When a sign of life is to be sent, if nothing else was sent or came meanwhile.
+    /// When to send a keep-alive, unless something is sent or received first.
     pub(crate) fn keep_alive_at(&self) -> Option<Time> {
         let interval = match (self.decoder.socket(), &self.decoder) {
             (Some(socket), _) => socket.ping_interval(),
@@ -256,7 +258,7 @@ impl Conn {
         Some(self.last_byte_at.max(self.kept_alive_at) + interval)
     }
 
-    /// Time in which the peer could not speak does not count against it.
+    /// Restarts the peer's time limits after a time in which it could not send.
     pub(crate) fn may_speak_again(&mut self, now: Time) {
         self.last_byte_at = now;
         self.last_message_at = now;

@@ -1,15 +1,15 @@
-//! When a connection must be looked at, and what for.
+//! Deadlines of connections.
 
 use super::State;
 use crate::base::{Time, some_time};
 use crate::state::conn::{Conn, Gate, Phase};
 use core::time::Duration;
 
-/// The moment at which [`Machine::elapsed`](crate::Machine::elapsed) is to be called, and what for.
+/// When to call [`Machine::elapsed`](crate::Machine::elapsed), and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Deadline {
-    /// When. It may turn out that nothing is to be done yet; then a later deadline takes its place.
+    /// The time. There may be nothing to do then; a later deadline replaces it.
     pub at: Time,
     /// The reason.
     pub why: Why,
@@ -21,48 +21,48 @@ pub struct Deadline {
 pub enum Why {
     /// A connection sent more than is served at a time: call `elapsed` without delay.
     Backlog,
-    /// The pause of a connection that was over its rate is over.
+    /// The pause of a connection over its rate ends.
     Rate,
-    /// A slow socket must have taken what is queued.
+    /// The write deadline of a slow socket.
     Write,
-    /// An incomplete message must be complete.
+    /// The deadline of an incomplete message.
     Message,
-    /// A connection without messages is closed.
+    /// The idle timeout of a connection without messages.
     Idle,
-    /// A connection without a sign of life is closed.
+    /// The silence timeout of a connection without bytes.
     Silence,
-    /// What is queued for a connection that has its reason must have been written.
+    /// The flush deadline of a closing connection.
     Flush,
-    /// The peer must have closed its half.
+    /// The deadline for the peer to close its half.
     Linger,
-    /// A peer has not shown what it speaks.
+    /// The deadline for the protocol to be known.
     Handshake,
-    /// A peer is told that it will soon be closed for being idle.
+    /// The warning before the idle timeout.
     IdleWarning,
-    /// A telnet peer pressed the key that begins the names of others, and nothing followed.
+    /// A telnet peer pressed Escape, and nothing followed.
     Key,
-    /// A sign of life is to be sent.
+    /// A keep-alive is due.
     KeepAlive,
     /// A drain closes a connection, or ends.
     Drain,
-    /// What a peer proved itself with expires.
+    /// The authentication of a peer, or the lifetime of its connection, expires.
     Expiry,
-    /// Work that was given away has not come back.
+    /// A ticket expires.
     Ticket,
     /// A timer of the application is due.
     Timer,
-    /// The next attempt to connect.
+    /// The next attempt to connect is due, or an attempt times out.
     Dial,
-    /// A tunnel is dialled, asked whether it is there, given up or ended.
+    /// A tunnel connects, sends a keep-alive, times out or ends.
     Tunnel,
-    /// A listener that was out of descriptors tries again.
+    /// A paused listener accepts again.
     Accept,
-    /// The other shards are told what was counted.
+    /// The other shards get new counts.
     Counts,
 }
 
 impl<C: Default> State<C> {
-    /// When a connection must be looked at next, and what for.
+    /// The next deadline of a connection.
     pub(crate) fn next_deadline(&self, index: u32) -> Option<Deadline> {
         let conn = self.conns.at(index)?;
         let at = |at: Option<Time>, why| at.map(|at| Deadline { at, why });
@@ -83,7 +83,7 @@ impl<C: Default> State<C> {
                     ),
                     at(self.outbound.write_deadline(index), Why::Write),
                     at(conn.drain_at, Why::Drain),
-                    // Who has asked and waits is not slow.
+                    // A peer that waits for our answer is not slow.
                     at((!conn.backlog).then_some(until), Why::Handshake),
                 ];
                 candidates.into_iter().flatten().min()
@@ -105,7 +105,7 @@ impl<C: Default> State<C> {
                     ),
                     at(after(conn.last_message_at, limits.idle).filter(|_| speaks), Why::Idle),
                     at(self.idle_warning_at(conn).filter(|_| speaks), Why::IdleWarning),
-                    // Who has ended its half can't give any sign of life.
+                    // A peer that has ended its half can send nothing.
                     at(after(conn.last_byte_at, limits.silence).filter(|_| speaks && !conn.input_ended), Why::Silence),
                     at(after(conn.opened_at, limits.lifetime), Why::Expiry),
                     at(conn.decoder_due.filter(|_| speaks), Why::Key),
@@ -118,7 +118,7 @@ impl<C: Default> State<C> {
         }
     }
 
-    /// When to warn of the end, unless that was done or is not to be done.
+    /// When to warn of the idle timeout, unless that was done or is disabled.
     fn idle_warning_at(&self, conn: &Conn) -> Option<Time> {
         let limits = self.limits_of(conn);
         let before = some_time(limits.idle)?.checked_sub(some_time(limits.idle_warning)?)?;
@@ -127,7 +127,7 @@ impl<C: Default> State<C> {
         (conn.notices && !conn.idle_warned).then_some(conn.last_message_at + before)
     }
 
-    /// Makes sure that a connection is looked at in time.
+    /// Schedules a connection's next deadline.
     pub(crate) fn schedule(&mut self, index: u32) {
         if let Some(deadline) = self.next_deadline(index) {
             self.agenda.no_later_than(index, deadline.at);

@@ -1,4 +1,4 @@
-//! The dials of the application and their attempts: what is to be done next, and when.
+//! The application's dials and their attempts.
 
 #[cfg(feature = "sim")]
 use crate::base::recount::{Recounted, ensure};
@@ -12,16 +12,16 @@ use core::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// The shell is to connect, by then.
+    /// The shell should connect; the attempt times out then.
     Wanted(Time),
     /// The next attempt is at this time.
     Waiting(Time),
-    /// Connected; since then, unless it is in a handshake.
+    /// Connected; since when, unless a handshake is in progress.
     Up(ConnId, Option<Time>),
 }
 
 impl State {
-    /// When something is to be done.
+    /// When something is due.
     const fn due(self) -> Option<Time> {
         match self {
             Self::Wanted(at) | Self::Waiting(at) => Some(at),
@@ -35,20 +35,20 @@ struct Entry {
     dial: Dial,
     failures: u32,
     state: State,
-    /// What the server must prove its reading with, in a handshake.
+    /// In a handshake: the `Sec-WebSocket-Accept` value that the server must send.
     accept: String,
 }
 
-/// All outgoing connections and their attempts.
+/// All dials and their attempts.
 #[derive(Debug, Default)]
 pub(crate) struct Dials {
     entries: BTreeMap<DialId, Entry>,
-    /// Those that are not connected, by when something is to be done.
+    /// Dials that are not connected, by the time at which something is due.
     by_time: BTreeSet<(Time, DialId)>,
-    /// Those of which the shell may have to begin an attempt, or give one up.
+    /// Dials for which the shell may have to start or stop an attempt.
     changed: BTreeSet<DialId>,
     next: u32,
-    /// Nothing is dialled any more.
+    /// No more dials are made.
     closed: bool,
 }
 
@@ -66,7 +66,7 @@ impl Dials {
         id
     }
 
-    /// Forgets a dial; its connection, if it has one.
+    /// Removes a dial. Returns its connection, if any.
     pub(crate) fn remove(&mut self, id: DialId) -> Option<ConnId> {
         match self.take(id)?.state {
             State::Up(conn, _) => Some(conn),
@@ -74,27 +74,27 @@ impl Dials {
         }
     }
 
-    /// The attempts that the shell is to make.
+    /// The attempts that the shell should make.
     pub(crate) fn wanted(&self) -> impl Iterator<Item = (DialId, &str)> {
         let visited = self.entries.iter().inspect(|_| work::step(1));
         let wanted = visited.filter(|(_, entry)| matches!(entry.state, State::Wanted(_)));
         wanted.map(|(&id, entry)| (id, entry.dial.address.as_str()))
     }
 
-    /// An attempt that the shell was to make; `None` if it is no longer wanted.
+    /// The dial of an attempt that the shell should make, if it is still wanted.
     pub(crate) fn get_if_wanted(&self, id: DialId) -> Option<&Dial> {
         work::step(1);
         let entry = self.entries.get(&id)?;
         matches!(entry.state, State::Wanted(_)).then_some(&entry.dial)
     }
 
-    /// One of which the shell may have to begin an attempt, or give one up.
+    /// Returns a dial for which the shell may have to start or stop an attempt.
     pub(crate) fn next_changed(&mut self) -> Option<DialId> {
         work::step(1);
         self.changed.pop_first()
     }
 
-    /// In a handshake: what was asked for, and what proves that it was read.
+    /// In a handshake: the request and the expected `Sec-WebSocket-Accept` value.
     pub(crate) fn handshake(&self, id: DialId) -> Option<(&OpeningHandshake, &str)> {
         let entry = self.entries.get(&id)?;
         match &entry.dial.protocol {
@@ -114,15 +114,16 @@ impl Dials {
         self.entries.get(&id).is_some_and(|entry| matches!(entry.state, State::Up(up, _) if up == conn))
     }
 
-    /// Somebody answered; `since` is `None` as long as a handshake goes on.
+    /// The dial was answered. `since` is `None` while a handshake is in progress.
     pub(crate) fn connected(&mut self, id: DialId, conn: ConnId, since: Option<Time>) {
         if let Some(entry) = self.take(id) {
             self.put(id, Entry { state: State::Up(conn, since), ..entry });
         }
     }
 
-    /// An attempt failed or its connection ended. The dial is forgotten unless another attempt follows,
-    /// whose time is returned.
+    /// An attempt failed or its connection ended.
+    ///
+    /// Returns the time of the next attempt; without one, the dial is removed.
     pub(crate) fn disconnected(&mut self, id: DialId, now: Time, random: &mut Random) -> Option<Time> {
         let mut entry = self.take(id)?;
         if let (State::Up(_, Some(since)), Some(backoff)) = (entry.state, entry.dial.backoff)
@@ -133,19 +134,19 @@ impl Dials {
         entry.failures = entry.failures.saturating_add(1);
         let backoff = entry.dial.backoff.filter(|_| !self.closed);
         let wait = backoff.and_then(|backoff| backoff.wait(entry.failures, random))?;
-        // Never at the same moment, so that a shell sees that the last attempt is over.
+        // Never at the same moment, so that a shell notices the end of the last attempt.
         let at = (now + wait).max(now.plus_nanos(1));
         self.put(id, Entry { state: State::Waiting(at), ..entry });
         Some(at)
     }
 
-    /// When something is to be done next.
+    /// When something is due next.
     pub(crate) fn next(&self) -> Option<Time> {
         work::step(1);
         self.by_time.first().map(|&(at, _)| at)
     }
 
-    /// Makes those wanted whose wait is over, up to an attempt that has taken too long, which is returned.
+    /// Starts attempts whose wait is over. Stops at an attempt that timed out, and returns it.
     pub(crate) fn take_overdue(&mut self, now: Time) -> Option<DialId> {
         while let Some(&(_, id)) = self.by_time.first().filter(|(at, _)| *at <= now) {
             let entry = self.take(id)?;
@@ -159,12 +160,12 @@ impl Dials {
         None
     }
 
-    /// How long an attempt may take.
+    /// Time limit of an attempt.
     pub(crate) fn timeout(&self, id: DialId) -> Option<Duration> {
         self.entries.get(&id).map(|entry| entry.dial.timeout)
     }
 
-    /// See [`Pause`]: attempts may take longer, waits are over when they are.
+    /// See [`Pause`]: attempts get more time, waits do not.
     pub(crate) fn passed_over(&mut self, pause: Pause) {
         for (&id, entry) in &mut self.entries {
             if let State::Wanted(by) = &mut entry.state {
@@ -208,7 +209,7 @@ impl Dials {
         self.entries.iter().filter_map(connected)
     }
 
-    /// Whether a dial, if it is still there, has no other connection than this.
+    /// Whether a dial has no connection other than this one.
     #[cfg(feature = "sim")]
     pub(crate) fn is_free_or_of(&self, id: DialId, conn: ConnId) -> bool {
         self.entries.get(&id).is_none_or(|entry| !matches!(entry.state, State::Up(up, _) if up != conn))
@@ -222,17 +223,17 @@ impl Dials {
         ensure(due.collect::<BTreeSet<_>>() == self.by_time, || "the two orders of dials differ".into())
     }
 
-    /// Nothing is dialled any more.
+    /// Makes no more dials, and removes those without a connection.
     pub(crate) fn close(&mut self) {
         self.closed = true;
-        // What is up can be hung up still.
+        // Connected dials can still be cancelled.
         while let Some(&(_, id)) = self.by_time.first() {
             self.take(id);
         }
     }
 }
 
-/// An attempt that begins, and never ends at the same moment.
+/// Starts an attempt, which never times out at the same moment.
 fn wanted(now: Time, dial: &Dial) -> State {
     State::Wanted((now + dial.timeout).max(now.plus_nanos(1)))
 }
@@ -272,14 +273,15 @@ mod tests {
         let backoff = Some(Backoff { jitter_percent: 0, ..Backoff::default() });
         let [one, two] = ["a:1", "b:1"].map(|address| dials.add(Time::START, Dial { backoff, ..Dial::lines(address) }));
         assert_eq!(named(&mut dials), [one, two]);
-        // It is connected, which the shell knows; it is lost, and another attempt begins.
+        // The shell knows that it connected. Then the connection is lost, and another attempt
+        // begins.
         let mut random = Random::new(1);
         dials.connected(one, ConnId::new(0, 0, 1), Some(Time::START));
         named(&mut dials);
         assert_eq!(dials.disconnected(one, Time::from_secs(2), &mut random), Some(Time::from_secs(3)));
         assert_eq!((named(&mut dials), dials.next()), (Vec::new(), Some(Time::from_secs(3))));
         assert_eq!((dials.take_overdue(Time::from_secs(3)), named(&mut dials)), (None, [one].into()));
-        // What takes too long is to be given up.
+        // An attempt that timed out must be stopped.
         assert_eq!(dials.take_overdue(Time::from_secs(30)), Some(two));
         assert_eq!(dials.disconnected(two, Time::from_secs(30), &mut random), Some(Time::from_secs(31)));
         assert_eq!((named(&mut dials), dials.get_if_wanted(two).is_some()), ([two].into(), false));

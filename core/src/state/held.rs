@@ -3,17 +3,19 @@ use crate::base::work;
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 
-/// What was read of a connection and may not be served yet. To serve the front of it moves the rest only now and then, so
-/// that a little at a time costs no more than all at once.
+/// Bytes of a connection that may not be served yet.
+///
+/// Serving from the front moves the rest only occasionally, so serving little by little costs no
+/// more than serving everything at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Held {
     bytes: Vec<u8>,
-    /// So much of it was served.
+    /// How many bytes were served.
     served: usize,
 }
 
 impl Held {
-    /// The first `bytes` bytes have been served.
+    /// Removes the first `bytes` bytes, which have been served.
     pub(crate) fn consume(&mut self, bytes: usize) {
         self.served = (self.served + bytes).min(self.bytes.len());
         if 2 * self.served > self.bytes.len() {
@@ -48,7 +50,7 @@ impl Empty for Held {
 }
 
 impl Rare<Held> {
-    /// Puts back what is left, if anything is.
+    /// Puts the rest back, unless it is empty.
     pub(crate) fn keep(&mut self, rest: Held) {
         self.set((!rest.is_empty()).then_some(rest));
     }

@@ -1,4 +1,4 @@
-//! Who is who.
+//! Users of connections, and the expiry of their identities.
 
 use super::{Ending, Pending, State};
 use crate::base::{ConnId, Identity, Reason, Time, UnixTime, work};
@@ -17,15 +17,15 @@ pub(crate) struct Users(BTreeMap<Arc<str>, Connections>);
 enum Connections {
     Few(Vec<ConnId>),
     Many {
-        /// What each was numbered when it came.
+        /// The sequence number of each.
         numbers: BTreeMap<ConnId, u64>,
         next: u64,
-        /// In the order of their numbers, if somebody asked since the last change.
+        /// In the order of their numbers. Empty after a change, until the next query.
         listed: OnceCell<Vec<ConnId>>,
     },
 }
 
-/// One of so many connections is searched for.
+/// Up to this many connections are searched linearly.
 const FEW: usize = 32;
 
 impl Users {
@@ -79,7 +79,7 @@ impl Connections {
         }
     }
 
-    /// Takes a connection out; true if none is left.
+    /// Removes a connection. Returns true if none is left.
     fn remove(&mut self, id: ConnId) -> bool {
         match self {
             Self::Few(list) => {
@@ -97,7 +97,7 @@ impl Connections {
     }
 }
 
-/// How far the clock on the wall is ahead of the machine's.
+/// How far the wall clock is ahead of the machine's clock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WallClock {
     ahead_millis: i128,
@@ -113,7 +113,7 @@ impl WallClock {
         UnixTime::from_millis(u64::try_from(millis.max(0)).unwrap_or(u64::MAX))
     }
 
-    /// When it will be that late; the start if it always was.
+    /// When the wall clock reaches `unix`. The start if that has passed.
     fn time(self, unix: UnixTime) -> Time {
         let millis = i128::from(unix.as_millis()) - self.ahead_millis;
         Time::from_millis(u64::try_from(millis.max(0)).unwrap_or(u64::MAX))
@@ -143,7 +143,7 @@ impl<C: Default> State<C> {
         true
     }
 
-    /// Whoever has shown a certificate is known by it.
+    /// Identifies a connection by its client certificate, if any.
     pub(crate) fn identify_by_certificate(&mut self, id: ConnId) {
         let user = self.conns.get(id).and_then(|conn| conn.secured.as_ref()).and_then(|secured| secured.user.clone());
         if let Some(user) = user {
@@ -151,13 +151,15 @@ impl<C: Default> State<C> {
         }
     }
 
-    /// When what a peer proved itself with ends. Without a clock on the wall it has ended: nobody knows.
+    /// When the connection's identity expires.
+    ///
+    /// Without a wall clock it is expired, because the time is unknown.
     pub(crate) fn identity_ends_at(&self, index: u32) -> Option<Time> {
         let expires_at = self.conns.at(index)?.identity.as_ref()?.expires_at?;
         Some(self.wall_clock.map_or(self.now, |clock| clock.time(expires_at)))
     }
 
-    /// A connection is over: nobody finds it under its user any more.
+    /// Removes a connection that is over from its user's list.
     pub(crate) fn forget_user(&mut self, id: ConnId) {
         if let Some(identity) = self.conns.get(id).and_then(|conn| conn.identity.as_ref()) {
             self.users.remove(&identity.user, id);

@@ -1,17 +1,18 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-/// A set of small numbers with constant-time insert, remove and pop, and an order that depends on
-/// nothing but the calls made: what a hash set can't promise.
+/// A set of small numbers with constant-time insert, remove and pop.
+///
+/// Its order depends only on the calls made, unlike that of a hash set.
 #[derive(Debug, Default)]
 pub(crate) struct DenseSet {
     members: Vec<u32>,
-    /// For each number, one more than its place in `members`; 0 where it is absent.
+    /// For each number, its index in `members` plus one. 0 if it is absent.
     places: Vec<u32>,
 }
 
 impl DenseSet {
-    /// Adds `number`; true if it was absent.
+    /// Adds `number`. Returns true if it was absent.
     pub(crate) fn insert(&mut self, number: u32) -> bool {
         let index = number as usize;
         if self.places.len() <= index {
@@ -25,7 +26,7 @@ impl DenseSet {
         true
     }
 
-    /// Takes `number` out; true if it was there.
+    /// Removes `number`. Returns true if it was present.
     pub(crate) fn remove(&mut self, number: u32) -> bool {
         let Some(place) = self.places.get_mut(number as usize) else { return false };
         if *place == 0 {
@@ -44,13 +45,13 @@ impl DenseSet {
         self.places.get(number as usize).is_some_and(|&place| place != 0)
     }
 
-    /// The members, in an order that depends on nothing but the calls made.
+    /// The members. Their order depends only on the calls made.
     pub(crate) fn as_slice(&self) -> &[u32] {
         &self.members
     }
 }
 
-/// A queue of small numbers in which each waits once.
+/// A queue of small numbers that contains each number at most once.
 #[derive(Debug, Default)]
 pub(crate) struct DedupQueue {
     waiting: VecDeque<u32>,
@@ -58,7 +59,7 @@ pub(crate) struct DedupQueue {
 }
 
 impl DedupQueue {
-    /// Puts `number` at the end, unless it waits already.
+    /// Appends `number`, unless it is queued already.
     pub(crate) fn insert(&mut self, number: u32) {
         let index = number as usize;
         if self.waits.len() <= index {
@@ -69,12 +70,12 @@ impl DedupQueue {
         }
     }
 
-    /// Whether `number` waits.
+    /// Whether `number` is queued.
     pub(crate) fn contains(&self, number: u32) -> bool {
         self.waits.get(number as usize).copied().unwrap_or(false)
     }
 
-    /// Takes the first out.
+    /// Removes and returns the first number.
     pub(crate) fn pop(&mut self) -> Option<u32> {
         let number = self.waiting.pop_front()?;
         self.waits[number as usize] = false;

@@ -1,4 +1,4 @@
-//! Names that the application gives connections, for operators to read.
+//! Labels that the application gives connections, for operators.
 
 use super::State;
 use crate::base::ConnId;
@@ -7,7 +7,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 
-/// The labels of open connections that have one. An entry ends with its connection.
+/// The labels of open connections. An entry ends with its connection.
 #[derive(Debug, Default)]
 pub(crate) struct Labels(BTreeMap<ConnId, Box<str>>);
 
@@ -32,5 +32,5 @@ impl<C: Default> State<C> {
     }
 }
 
-/// The most characters that are kept of a label.
+/// Maximum length of a label, in characters.
 const LABEL_MAX_CHARS: usize = 64;

@@ -1,4 +1,4 @@
-//! Where the server listens, and what holds there.
+//! Listeners and the state of their accepting.
 
 use crate::base::AcceptFailure;
 use crate::base::Origin;
@@ -6,10 +6,10 @@ use crate::base::{ListenerId, Time};
 use crate::config::{Config, Listen};
 use alloc::vec::Vec;
 
-/// The listeners of the configuration, and those of earlier ones that still have connections.
+/// The listeners of the configuration, and removed ones that still have connections.
 ///
-/// An id is never given twice, so that all shards of a server give the same ones whatever else they know. What a reload takes
-/// away is forgotten with its last connection.
+/// Ids are never reused, so all shards of a server assign the same ids. A listener that a reload
+/// removed is dropped with its last connection.
 #[derive(Debug)]
 pub(crate) struct Listeners {
     /// By id, ascending.
@@ -21,19 +21,19 @@ pub(crate) struct Listeners {
 struct Entry {
     id: ListenerId,
     listen: Listen,
-    /// The configuration has it no more: it lets nobody in.
+    /// It was removed from the configuration and accepts nothing.
     is_retired: bool,
-    /// Nothing is accepted before then.
+    /// It accepts nothing before then.
     rests_until: Option<Time>,
     /// Failures since the last success.
     failures: u8,
-    /// Why nothing was accepted since the last success, as the handler was told.
+    /// Why it is paused, as reported to the handler.
     paused: Option<AcceptFailure>,
     /// Its connections on this shard.
     connections: u32,
 }
 
-/// So many failures in a row are no accident.
+/// After this many failures in a row, a listener pauses.
 const ACCEPT_FAILURES_MAX: u8 = 16;
 
 impl Listeners {
@@ -51,12 +51,12 @@ impl Listeners {
         self.entries.push(Entry { id, listen, is_retired: false, rests_until, failures: 0, paused, connections: 0 });
     }
 
-    /// A listener, also one that the configuration has no more.
+    /// A listener, possibly one that was removed from the configuration.
     pub(crate) fn get(&self, id: ListenerId) -> Option<&Listen> {
         self.place(id).map(|place| &self.entries[place].listen)
     }
 
-    /// Where a connection was accepted; `None` if it was dialled.
+    /// The listener that accepted a connection. `None` if it was dialled.
     pub(crate) fn of(&self, origin: Origin) -> Option<&Listen> {
         match origin {
             Origin::Listener(listener) => self.get(listener),
@@ -64,40 +64,40 @@ impl Listeners {
         }
     }
 
-    /// A listener that lets somebody in.
+    /// A listener that is in the configuration.
     pub(crate) fn get_open(&self, id: ListenerId) -> Option<&Listen> {
         let entry = &self.entries[self.place(id)?];
         (!entry.is_retired).then_some(&entry.listen)
     }
 
-    /// Where the server listens.
+    /// The listeners of the configuration.
     pub(crate) fn open(&self) -> impl Iterator<Item = (ListenerId, &Listen)> {
         self.entries.iter().filter(|entry| !entry.is_retired).map(|entry| (entry.id, &entry.listen))
     }
 
-    /// All of which something is known.
+    /// All listeners, including removed ones with connections.
     pub(crate) fn all(&self) -> impl Iterator<Item = (ListenerId, &Listen)> {
         self.entries.iter().map(|entry| (entry.id, &entry.listen))
     }
 
-    /// Whether an id was ever given.
+    /// Whether an id was ever assigned.
     pub(crate) const fn has_had(&self, id: ListenerId) -> bool {
         id.0 < self.next
     }
 
     fn place(&self, id: ListenerId) -> Option<usize> {
-        // As long as none was taken away each stands at its number.
+        // While no listener was removed, each is at the index of its id.
         if self.entries.get(id.index()).is_some_and(|entry| entry.id == id) {
             return Some(id.index());
         }
         self.entries.binary_search_by_key(&id, |entry| entry.id).ok()
     }
 
-    /// Others listen from now on: `of_before` says of each which one it was, if it was one.
+    /// Replaces the listeners. `of_before` has the id of each existing one, if it existed before.
     pub(crate) fn replace(&mut self, listeners: &[Listen], of_before: &[Option<ListenerId>]) {
         for entry in &mut self.entries {
             entry.is_retired = !of_before.contains(&Some(entry.id));
-            // Nobody waits for it any more.
+            // A removed listener has nothing to resume.
             entry.rests_until = entry.rests_until.filter(|_| !entry.is_retired);
         }
         for (listen, before) in listeners.iter().zip(of_before) {
@@ -108,12 +108,14 @@ impl Listeners {
         }
     }
 
-    /// The ids that listeners will have that are new in a configuration.
+    /// The ids that new listeners will get.
     pub(crate) fn next_ids(&self) -> impl Iterator<Item = ListenerId> + use<> {
         (self.next..).map(ListenerId)
     }
 
-    /// Forgets what the configuration has no more and nobody came by. `counted` says how many elsewhere did.
+    /// Drops removed listeners without connections.
+    ///
+    /// `counted` returns a listener's connections on all shards.
     pub(crate) fn forget_unused(&mut self, counted: impl Fn(ListenerId) -> u32) {
         self.entries.retain(|entry| !entry.is_retired || entry.connections > 0 || counted(entry.id) > 0);
     }
@@ -124,13 +126,13 @@ impl Listeners {
         }
     }
 
-    /// How many connections a listener has on this shard.
+    /// Number of a listener's connections on this shard.
     #[cfg(feature = "sim")]
     pub(crate) fn connections(&self, id: ListenerId) -> u32 {
         self.place(id).map_or(0, |place| self.entries[place].connections)
     }
 
-    /// A connection is over; true if its listener may be of no use any more.
+    /// A connection is over. Returns true if its listener was removed and may now be unused.
     pub(crate) fn closed(&mut self, id: ListenerId) -> bool {
         let Some(place) = self.place(id) else { return false };
         let entry = &mut self.entries[place];
@@ -138,7 +140,7 @@ impl Listeners {
         entry.is_retired
     }
 
-    /// Somebody was accepted; true if it is the first one after accepting had failed.
+    /// A connection was accepted. Returns true if the listener was paused before.
     pub(crate) fn accepted(&mut self, id: ListenerId) -> bool {
         let Some(place) = self.place(id) else { return false };
         let entry = &mut self.entries[place];
@@ -146,8 +148,10 @@ impl Listeners {
         entry.paused.take().is_some()
     }
 
-    /// A listener rests that can't accept: at once if the process is out of something, else after many failures. True if it
-    /// begins to.
+    /// Accepting failed.
+    ///
+    /// The listener pauses, at once if the process is out of resources, otherwise after many
+    /// failures in a row. Returns true if it was not paused before.
     pub(crate) fn accept_failed(&mut self, id: ListenerId, failure: AcceptFailure, until: Time) -> bool {
         let Some(place) = self.place(id).filter(|&place| !self.entries[place].is_retired) else { return false };
         let entry = &mut self.entries[place];
@@ -159,7 +163,7 @@ impl Listeners {
         entry.paused.replace(failure).is_none()
     }
 
-    /// A connection is over, whose descriptor another one may have: who rests for want of one need not wait longer.
+    /// A connection ended, so its descriptor is free: listeners that lack one can accept again.
     pub(crate) fn descriptor_returned(&mut self) {
         for entry in self.entries.iter_mut().filter(|entry| entry.paused == Some(AcceptFailure::Exhausted)) {
             entry.rests_until = None;
@@ -174,7 +178,7 @@ impl Listeners {
         self.entries.iter().filter(|entry| entry.rests_until.is_some()).count()
     }
 
-    /// When the first one that rests has rested.
+    /// When the first paused listener accepts again.
     pub(crate) fn next(&self) -> Option<Time> {
         self.entries.iter().filter_map(|entry| entry.rests_until).min()
     }

@@ -1,4 +1,4 @@
-//! Who is in which room.
+//! Members of rooms.
 
 use super::State;
 use crate::base::ConnId;
@@ -36,7 +36,7 @@ impl<C: Default> State<C> {
         true
     }
 
-    /// Takes a connection out of one of its rooms, which closes with its last member.
+    /// Removes a connection from one of its rooms. The room closes with its last member.
     pub(super) fn leave_room(&mut self, number: RoomNumber, index: u32, encoding: u16) {
         if let Some(name) = self.rooms.remove(number, index, encoding) {
             self.room_closed(&name);

@@ -1,4 +1,4 @@
-//! Everything but the handler: what the hub asks for happens here.
+//! The state of a machine, without the handler. It carries out the calls of the hub.
 
 pub(crate) mod admission;
 mod charge;
@@ -75,7 +75,7 @@ pub(crate) struct State<C> {
     pub(crate) config: Config,
     pub(crate) random: Random,
     pub(crate) conns: Slots<Conn>,
-    /// By slot; a context outlives its connection until its `Closed` was delivered.
+    /// By slot. A context outlives its connection until `Closed` was delivered.
     pub(crate) contexts: Vec<Option<C>>,
     pub(crate) outbound: Outbound,
     pub(crate) rooms: Rooms,
@@ -91,41 +91,41 @@ pub(crate) struct State<C> {
     pub(crate) metrics: Metrics,
     /// Events that wait until the handler has returned.
     pub(crate) pending: VecDeque<Pending>,
-    /// Connections whose slots are to be freed once their events are delivered.
+    /// Connections whose slots are freed once their events are delivered.
     pub(crate) over: Vec<u32>,
-    /// Connections that are gone, of which the shell was not told before others got their slots.
+    /// Connections that are gone and whose slots were reused before the shell learned of it.
     pub(crate) replaced: VecDeque<ConnId>,
-    /// Connections that have not shown what they speak.
+    /// Connections whose protocol is not known yet.
     pub(crate) undecided: u64,
-    /// Those of them that a request was answered to over HTTP, and that may ask for more.
+    /// Undecided connections that got an answer over HTTP and may ask for more.
     pub(crate) http_kept: u64,
-    /// What is told of the server to those who list servers (MSSP).
+    /// MSSP variables for crawlers of telnet servers.
     pub(crate) server_status: Vec<(String, String)>,
-    /// What holds for the peers of listeners without limits of their own.
+    /// The limits for listeners without limits of their own.
     pub(crate) limits: PeerLimits,
-    /// The server has said that it is not ready, and lets nobody in from then on.
+    /// The server reports that it is not ready, and stops accepting then.
     pub(crate) leaves_at: Option<Time>,
-    /// Wrong credentials for the monitor, by address.
+    /// Failed credentials for the monitor, by address.
     pub(crate) monitor_failures: Meters<AddressKey>,
     /// The hard deadline of a drain.
     pub(crate) drain: Option<Time>,
-    /// In a drain: until then, work in progress may be finished.
+    /// In a drain: until when work in progress may finish.
     pub(crate) last_call: Option<Time>,
     pub(crate) watched: Watched,
     pub(crate) labels: Labels,
-    /// The application wants the server to drain.
+    /// The application has requested a drain.
     pub(crate) drain_wanted: bool,
     pub(crate) users: Users,
-    /// Unknown until the shell has told.
+    /// Unknown until the shell sets it.
     pub(crate) wall_clock: Option<WallClock>,
     pub(crate) post: Post,
     pub(crate) jobs: Queue,
 }
 
-/// So many addresses are remembered for wrong credentials.
+/// Number of addresses whose failed credentials are remembered.
 const MONITOR_ADDRESSES_MAX: usize = 1_024;
 
-/// An event about a connection that waits for its turn.
+/// An event that waits to be delivered.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pending {
     Stalled(ConnId),
@@ -142,7 +142,7 @@ pub(crate) enum Pending {
 
 impl<C: Default> State<C> {
     pub(crate) fn new(config: Config, shard: Shard) -> Self {
-        // Shards that are given one seed differ all the same.
+        // Shards with the same configured seed use different random numbers.
         let seed = config.seed.unwrap_or_default().wrapping_add(u64::from(shard.number()) << 56);
         Self {
             now: Time::START,
@@ -182,7 +182,7 @@ impl<C: Default> State<C> {
         }
     }
 
-    /// Gives a peer that was let in a place. With `wait`, it must be clear by then what is spoken.
+    /// Opens a slot for an accepted peer. With `wait`, its protocol must be known by then.
     pub(crate) fn open(&mut self, peer: Peer, origin: Origin, wire: Wire, wait: Option<Duration>) -> ConnId {
         let listen = self.listeners.of(origin);
         let (gate, wait) = match listen {
@@ -190,7 +190,7 @@ impl<C: Default> State<C> {
             Some(Listen { tls: Some(tls), .. }) => (Gate::Tls, Some(tls.handshake_timeout)),
             _ => (Gate::Speech, wait),
         };
-        // What is spoken behind a gate is not spoken before.
+        // Before the protocol is detected, nothing of it is sent.
         let wire = if gate == Gate::Speech { wire } else { Wire::default() };
         let number = self.outbound.intern(wire.encoding());
         let mut conn = Conn::new(peer, origin, wire.decoder(), number, self.now);
@@ -216,7 +216,7 @@ impl<C: Default> State<C> {
         let id = self.conns.insert(conn);
         let index = id.slot();
         if self.outbound.changed.contains(index) {
-            // A slot is named by the id that it has now.
+            // The shell knows the slot by the id that it has now.
             self.replaced.push_back(id.predecessor());
         }
         self.outbound.open(index, number);
@@ -227,7 +227,7 @@ impl<C: Default> State<C> {
         if let Origin::Dial(dial) = origin {
             self.dials.connected(dial, id, wait.is_none().then_some(self.now));
         }
-        // Whoever shows first what it speaks is one then.
+        // An undecided connection counts once its protocol is known.
         self.metrics.opened += u64::from(!is_undecided);
         self.outbound.changed.insert(index);
         self.speak_first(index);
@@ -235,7 +235,7 @@ impl<C: Default> State<C> {
         id
     }
 
-    /// How many of the first bytes are the header of a proxy, which comes before TLS.
+    /// How many of the first bytes belong to a proxy header, which precedes TLS.
     pub(crate) fn length_of_header(&self, id: ConnId, bytes: &[u8]) -> usize {
         let Some(conn) = self.conns.get(id).filter(|conn| conn.gate == Gate::Header && conn.is_undecided()) else {
             return 0;
@@ -250,12 +250,12 @@ impl<C: Default> State<C> {
         }
     }
 
-    /// Where a connection was accepted.
+    /// The listener that accepted a connection.
     pub(crate) fn listen_of(&self, id: ConnId) -> Option<&Listen> {
         self.listeners.of(self.conns.get(id)?.origin)
     }
 
-    /// What holds for a connection.
+    /// The limits of a connection.
     pub(crate) fn limits_of(&self, conn: &Conn) -> &PeerLimits {
         let listen = self.listeners.of(conn.origin);
         listen.and_then(|listen| listen.limits.as_ref()).unwrap_or(&self.limits)
@@ -265,7 +265,7 @@ impl<C: Default> State<C> {
         self.conns.get(id).map_or(self.limits.budget, |conn| self.limits_of(conn).budget)
     }
 
-    /// The server says that it is not ready.
+    /// Whether the server reports that it is not ready.
     pub(crate) const fn is_draining(&self) -> bool {
         self.leaves_at.is_some() || self.drain.is_some()
     }
@@ -278,10 +278,10 @@ impl<C: Default> State<C> {
         }
     }
 
-    /// A request of HTTP is expected.
+    /// Waits for an HTTP request.
     pub(crate) fn await_request(&mut self, id: ConnId, wait: Duration) {
         let until = self.now + wait;
-        // Whoever was told of a refused request may have ended the connection.
+        // The handler may have ended the connection when it learned of a refused request.
         if let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.is_undecided()) {
             conn.phase = Phase::Undecided { until };
             conn.is_http = true;
@@ -289,7 +289,7 @@ impl<C: Default> State<C> {
         self.schedule(id.slot());
     }
 
-    /// A request for something else than a WebSocket was served.
+    /// Counts a request that was served without upgrade.
     pub(crate) fn count_request(&mut self, endpoint: Endpoint) {
         let counter = match endpoint {
             Endpoint::Health => &mut self.metrics.requests_health,
@@ -299,7 +299,7 @@ impl<C: Default> State<C> {
         *counter += 1;
     }
 
-    /// A request for something else than a WebSocket was served, or refused in a way that more may follow.
+    /// A request was served without upgrade, or refused so that more may follow.
     pub(crate) fn answered(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.is_undecided()) else { return };
         conn.is_http = true;
@@ -308,7 +308,7 @@ impl<C: Default> State<C> {
         }
     }
 
-    /// It is clear what is spoken on a connection.
+    /// Sets the protocol of a connection once it is known.
     pub(crate) fn decide(&mut self, id: ConnId, wire: Wire) {
         let now = self.now;
         let Some(conn) = self.conns.get_mut(id) else { return };
@@ -323,7 +323,7 @@ impl<C: Default> State<C> {
         conn.gate = Gate::Speech;
         conn.decoder = wire.decoder();
         if !matches!(wire, Wire::Lines(_) | Wire::Telnet(_)) && is_auto {
-            // As on a listener of its own.
+            // As on a listener of that protocol.
             conn.notices = false;
         }
         conn.encoding = number;
@@ -334,7 +334,7 @@ impl<C: Default> State<C> {
         self.schedule(id.slot());
     }
 
-    /// Sends what a session begins with.
+    /// Sends the first output of a session.
     fn speak_first(&mut self, index: u32) {
         if !self.server_status.is_empty()
             && let Some(session) = self.conns.at_mut(index).and_then(|conn| conn.decoder.session())
@@ -344,7 +344,7 @@ impl<C: Default> State<C> {
         self.deliver(index);
     }
 
-    /// The slot of a connection that is open.
+    /// The slot of a connection, if it is open.
     pub(crate) fn open_slot(&self, id: ConnId) -> Option<u32> {
         self.conns.get(id).filter(|conn| conn.is_open()).map(|_| id.slot())
     }
@@ -360,24 +360,24 @@ impl<C: Default> State<C> {
         self.schedule(id.slot());
     }
 
-    /// Whether what a connection sends must wait, in the kernel or in `held`.
+    /// Whether a connection's input must wait, in the kernel or in `held`.
     pub(crate) fn must_wait(&self, index: u32) -> bool {
         let waits = |conn: &Conn| {
-            // Who is in a handshake, or asks over HTTP, has nothing to tell other shards.
+            // A connection in a handshake, or on HTTP, causes no messages to other shards.
             let is_held_back = self.post.held_back && !conn.is_undecided();
             conn.paused || conn.rate_pause.is_some() || self.outbound.is_stalled(index) || is_held_back
         };
         self.conns.at(index).is_some_and(waits)
     }
 
-    /// Forgets listeners that the configuration has no more, and that nobody came by who is still here.
+    /// Drops removed listeners without connections.
     pub(crate) fn forget_unused_listeners(&mut self) {
         let Self { listeners, admission, .. } = self;
-        // Who counts for all shards knows of those of others.
+        // The first shard also counts connections on other shards.
         listeners.forget_unused(|id| admission.on(id));
     }
 
-    /// A listener can't accept.
+    /// A listener failed to accept.
     pub(crate) fn accept_failed(&mut self, listener: ListenerId, failure: AcceptFailure) {
         self.metrics.accept_errors += 1;
         let until = self.now + self.config.accept_backoff.max(INTERVAL_MIN);
@@ -386,7 +386,7 @@ impl<C: Default> State<C> {
         }
     }
 
-    /// A listener has accepted somebody; true if that is news to the handler.
+    /// A listener accepted a connection. Returns true if the handler gets an event.
     pub(crate) fn accept_succeeded(&mut self, listener: ListenerId) -> bool {
         let is_news = self.listeners.accepted(listener);
         if is_news {
@@ -395,12 +395,12 @@ impl<C: Default> State<C> {
         is_news
     }
 
-    /// How many connections are open.
+    /// Number of open connections.
     pub(crate) fn open_connections(&self) -> u64 {
         self.metrics.opened - self.metrics.ended.total()
     }
 
-    /// The counters and gauges as of now.
+    /// A snapshot of the counters and gauges.
     pub(crate) fn metrics(&self) -> Metrics {
         let mut metrics = self.metrics.clone();
         metrics.undecided = self.undecided;
@@ -411,7 +411,7 @@ impl<C: Default> State<C> {
         metrics.stalled = self.outbound.stalled().iter().filter(is_open).count() as u64;
         metrics.draining = self.is_draining().into();
         if self.post.shard.number() == 0 {
-            // Told by one shard, since what they tell is added up.
+            // Only one shard reports these, because all shards' values are added up.
             let expires = self.config.listeners.iter().filter_map(|listen| listen.tls.as_ref()?.expires_at);
             metrics.certificate_expiry_secs = expires.min().map_or(0, UnixTime::as_secs);
             metrics.rooms = if self.post.is_alone() { self.rooms.len() } else { self.post.rooms().len() } as u64;

@@ -1,4 +1,4 @@
-//! What the server itself sends to a peer: text for people, JSON for programs.
+//! Messages of the server itself to a peer: text for people, JSON for programs.
 
 use crate::base::text::json_escape;
 use crate::base::{Reason, Representation};
@@ -6,20 +6,21 @@ use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
 
-/// A message of the server's own, on listeners with [`notices`](crate::Listen::notices).
+/// A message of the server itself, on listeners with [`notices`](crate::Listen::notices).
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Notice<'a> {
-    /// The peer should do something.
+    /// The peer should change its behaviour.
     Warning(&'a str),
-    /// The peer should know something.
+    /// Information for the peer.
     News(&'a str),
     /// The connection ends.
     Closing(Reason),
 }
 
 impl<'a> Notice<'a> {
-    /// The notice as a connection with this representation receives it. As JSON it is
-    /// `{"type":"warning","reason":"..."}`, `{"type":"notice","reason":"..."}` or
+    /// Formats the notice.
+    ///
+    /// As JSON it is `{"type":"warning","reason":"..."}`, `{"type":"notice","reason":"..."}` or
     /// `{"type":"closing","code":"idle","reason":"..."}`.
     pub(crate) fn write(self, representation: Representation) -> String {
         match (representation, self) {
@@ -73,8 +74,8 @@ mod tests {
             (Notice::News("it is late"), "notice: it is late", r#"{"type":"notice","reason":"it is late"}"#),
             (
                 Notice::Closing(Reason::Silent),
-                "closing (silent): the peer gave no sign of life",
-                r#"{"type":"closing","code":"silent","reason":"the peer gave no sign of life"}"#,
+                "closing (silent): nothing was received for too long",
+                r#"{"type":"closing","code":"silent","reason":"nothing was received for too long"}"#,
             ),
         ] {
             assert_eq!(notice.write(Representation::Text), text);

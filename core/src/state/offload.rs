@@ -1,4 +1,4 @@
-//! Jobs of the handler that would hold the loop up, for a thread of the shell.
+//! Jobs of the handler that would block the loop, for a thread of the shell.
 
 use crate::base::ConnId;
 use alloc::boxed::Box;
@@ -7,16 +7,18 @@ use core::fmt;
 
 type Run = Box<dyn FnOnce() -> bool + Send>;
 
-/// What became of work that was [offloaded](crate::Hub::offload).
+/// The result of [`Hub::offload`](crate::Hub::offload).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offloaded {
-    /// It was done at once, with this outcome: the shell takes no jobs.
+    /// The job ran at once, with this return value.
     Done(bool),
-    /// It will be done, and its outcome is told as [`Event::Offloaded`](crate::Event::Offloaded).
+    /// The job will run; [`Event::Offloaded`](crate::Event::Offloaded) reports its return value.
     Later,
 }
 
-/// A job for a thread of the shell: from [`Machine::take_job`](crate::Machine::take_job) to
+/// A job for a thread of the shell.
+///
+/// It comes from [`Machine::take_job`](crate::Machine::take_job) and goes back to
 /// [`Machine::job_done`](crate::Machine::job_done).
 pub struct Job {
     conn: ConnId,
@@ -24,13 +26,13 @@ pub struct Job {
 }
 
 impl Job {
-    /// The connection that it is for.
+    /// The connection that the job is for.
     #[must_use]
     pub const fn conn(&self) -> ConnId {
         self.conn
     }
 
-    /// Runs it, and returns the outcome. With the feature `std`, a panic is the outcome `false`.
+    /// Runs the job and returns its result. With the feature `std`, a panic counts as `false`.
     #[must_use]
     pub fn run(self) -> bool {
         #[cfg(feature = "std")]
@@ -46,12 +48,12 @@ impl fmt::Debug for Job {
     }
 }
 
-/// The jobs of all connections: at most one for each, the oldest first.
+/// The jobs of all connections, oldest first. At most one per connection.
 #[derive(Default)]
 pub(crate) struct Queue {
-    /// The shell has said that it takes jobs.
+    /// The shell takes jobs.
     pub(crate) is_taken: bool,
-    /// The place in the queue of each connection's job, which stays while the shell runs it.
+    /// The queue number of each connection's job, kept while the shell runs it.
     places: BTreeMap<ConnId, u64>,
     waiting: BTreeMap<u64, Job>,
     added: u64,
@@ -72,7 +74,7 @@ impl Queue {
         self.waiting.pop_first().map(|(_, job)| job)
     }
 
-    /// A connection's job is done, or of no use; false if it has none.
+    /// Removes a connection's job. Returns false if it has none.
     pub(crate) fn remove(&mut self, conn: ConnId) -> bool {
         let Some(place) = self.places.remove(&conn) else { return false };
         self.waiting.remove(&place);

@@ -1,19 +1,20 @@
-//! Time in which the server did not run: it was stopped, its machine slept, or one of its workers was busy with something else.
+//! Time in which the server did not run: it was stopped, its machine slept, or a worker was busy.
 //!
-//! A shell calls [`elapsed`](crate::Machine::elapsed) at the deadline it is shown. When the next fact comes much later than a
-//! deadline, and none came in between, nothing was served meanwhile: no byte read, none written, no question asked. Peers
-//! could do nothing about that, and what they did is not read yet. So that time does not count against them:
+//! A shell calls [`elapsed`](crate::Machine::elapsed) at the deadline. If the next fact comes much
+//! later than the deadline, nothing was served meanwhile: no byte was read or written, and no ping
+//! was sent. Peers could not help it, and their input is not read yet, so this time does not count
+//! against them:
 //!
 //! | deadline | after a pause |
 //! |---|---|
-//! | handshakes, messages, `idle`, `silence`, write deadlines, `closing`, attempts to connect, tunnels | as much later as the pause was long, and at least as long from now as the pause was, or the whole span if that is less |
-//! | tickets, timers of a connection | as much later as the pause was long, and at least a second from now |
-//! | the end of a drain | as much later as the pause was long |
-//! | pings, telnet's keep-alive, a tunnel's questions | at once, if they would have come during the pause |
-//! | timers of no connection, `lifetime`, expiry of tokens, rates, quarantine, back-off, the grace and the closes of a drain | by the clock |
+//! | handshakes, messages, `idle`, `silence`, write deadlines, `closing`, attempts to connect, tunnels | later by the length of the pause, and at least as far from now as the pause was long, or the whole span if that is less |
+//! | tickets, timers of a connection | later by the length of the pause, and at least one second from now |
+//! | the end of a drain | later by the length of the pause |
+//! | pings, telnet keep-alive, keep-alive requests of a tunnel | at once, if they were due during the pause |
+//! | timers of no connection, `lifetime`, expiry of tokens, rates, quarantine, backoff, the grace and the closes of a drain | unchanged |
 //!
-//! Why at least as long as the pause was: if the network slept as well, TCP sends again after waits that double (RFC 6298 section
-//! 5.5), so what was lost comes again within about that time.
+//! Why at least as far as the pause was long: if the network was down as well, TCP retransmits
+//! after waits that double (RFC 6298 section 5.5), so lost data arrives within about that time.
 
 use super::State;
 use crate::base::Origin;
@@ -22,24 +23,24 @@ use crate::state::conn::{Conn, Gate, Phase};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// A shell that is no later than this was only busy.
+/// A shell that is late by no more than this was only busy.
 pub(crate) const PAUSE_MIN: Duration = Duration::from_secs(1);
 
 /// A pause that has just ended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pause {
     pub(crate) now: Time,
-    /// How long it was, as far as that is known.
+    /// Its length, as far as known.
     pub(crate) length: Duration,
 }
 
 impl Pause {
-    /// When what was due `at` is due now, of which the whole span is `span`.
+    /// Postpones a deadline. `span` is its whole length.
     pub(crate) fn postpone(self, at: Time, span: Duration) -> Time {
         (at + self.length).max(self.now + self.length.min(span))
     }
 
-    /// What began `since`, as if it had begun later by as much.
+    /// Postpones the beginning of a span.
     fn begin_later(self, since: Time, span: Duration) -> Time {
         let missing = span.saturating_sub(self.length);
         let begin = self.now.minus_nanos(u64::try_from(missing.as_nanos()).unwrap_or(u64::MAX));
@@ -48,7 +49,7 @@ impl Pause {
 }
 
 impl<C: Default> State<C> {
-    /// Time in which nothing was served does not count; who would have been asked for a sign of life meanwhile is asked now.
+    /// Postpones all deadlines by the pause, and sends keep-alives that were due during it.
     pub(crate) fn passed_over(&mut self, pause: Pause) {
         let ids: Vec<_> = self.conns.ids().collect();
         for id in ids {
@@ -85,7 +86,7 @@ impl<C: Default> State<C> {
         self.last_call = self.last_call.map(|at| at + pause.length);
     }
 
-    /// How long it may take a connection to show what it speaks.
+    /// Time limit for the current step of a handshake.
     fn handshake_span(&self, conn: &Conn) -> Duration {
         let listen = self.listeners.of(conn.origin);
         let span = match (conn.origin, conn.gate) {

@@ -1,4 +1,4 @@
-//! What a shard has to say to the others.
+//! Messages from this shard to others.
 
 use super::State;
 use crate::base::Origin;
@@ -13,21 +13,21 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// How often shards tell each other what they have counted, if anything.
+/// How often shards send each other their counts, if these may have changed.
 const COUNTED_EVERY: Duration = Duration::from_secs(1);
 
 pub(crate) struct Post {
     pub(crate) shard: Shard,
     letters: VecDeque<(Addressee, Letter)>,
-    /// Others are behind, and nobody is read.
+    /// Other shards are behind, so this one reads from no connection.
     pub(super) held_back: bool,
-    /// On the shard that accepts: how many connections each has.
+    /// On the first shard: number of connections of each shard.
     placed: Vec<u32>,
-    /// On the shard that accepts: on how many shards each room has members.
+    /// On the first shard: number of shards on which each room has members.
     rooms: BTreeMap<Arc<str>, u8>,
-    /// What others have counted.
+    /// The counts of other shards.
     counted: BTreeMap<u8, Arc<[u64]>>,
-    /// When to tell what was counted since.
+    /// When to send the counts.
     pub(crate) counts_at: Option<Time>,
 }
 
@@ -46,7 +46,7 @@ impl Post {
         self.letters.pop_front()
     }
 
-    /// The shard that has the fewest connections, which gets one more.
+    /// Chooses the shard with the fewest connections for a new one.
     pub(crate) fn place(&mut self) -> u8 {
         let fewest = self.placed.iter().enumerate().min_by_key(|(_, count)| **count).map_or(0, |(shard, _)| shard);
         self.placed[fewest] = self.placed[fewest].saturating_add(1);
@@ -58,7 +58,7 @@ impl Post {
         &self.placed
     }
 
-    /// On the shard that accepts: the rooms that have members on any shard, and on how many.
+    /// On the first shard: the rooms with members, and on how many shards.
     pub(super) const fn rooms(&self) -> &BTreeMap<Arc<str>, u8> {
         &self.rooms
     }
@@ -76,7 +76,7 @@ impl Post {
         }
     }
 
-    /// Something happened that may have been counted.
+    /// Schedules sending the counts, because they may have changed.
     pub(crate) fn something_happened(&mut self, now: Time) {
         if !self.is_alone() {
             self.counts_at.get_or_insert(now + COUNTED_EVERY);
@@ -85,7 +85,7 @@ impl Post {
 }
 
 impl<C: Default> State<C> {
-    /// Sends one message to every member of a room, wherever they are; returns for how many here.
+    /// Sends one message to the members of a room on all shards. Returns for how many on this one.
     pub(crate) fn publish_everywhere(&mut self, room: &str, except: &[ConnId], message: Outgoing<'_>) -> usize {
         if !self.post.is_alone() {
             let letter = Letter::Publish { room: room.into(), except: except.into(), message: message.to_owned() };
@@ -94,13 +94,13 @@ impl<C: Default> State<C> {
         self.publish(room, except, message)
     }
 
-    /// Leaves a letter that the application decides about. What others have to take fills the turn as well.
+    /// Queues an application's message to other shards. Its bytes count as output of the turn.
     fn write_letter(&mut self, to: Addressee, letter: Letter) {
         self.outbound.turn_bytes += letter.held_bytes() as u64;
         self.post.letters.push_back((to, letter));
     }
 
-    /// A room has its first member here: who counts rooms is to know.
+    /// Reports a room's first member on this shard to the first shard.
     pub(crate) fn room_opened(&mut self, room: &str) {
         match self.post.shard {
             Shard::ALONE => {}
@@ -109,7 +109,7 @@ impl<C: Default> State<C> {
         }
     }
 
-    /// A room has lost its last member here: who counts rooms is to know.
+    /// Reports that a room lost its last member on this shard to the first shard.
     pub(crate) fn room_closed(&mut self, room: &str) {
         match self.post.shard {
             Shard::ALONE => {}
@@ -118,7 +118,7 @@ impl<C: Default> State<C> {
         }
     }
 
-    /// The application dialled: who counts connections is to know.
+    /// Reports a dialled connection to the first shard.
     pub(crate) fn dialed(&mut self, peer: Peer) {
         if self.post.shard.number() == 0 {
             return self.admission.count_in(None, peer);
@@ -126,7 +126,7 @@ impl<C: Default> State<C> {
         self.post.letters.push_back((Addressee::First, Letter::Dialed { peer }));
     }
 
-    /// A connection is over: who counts them is to know.
+    /// Reports an ended connection to the first shard.
     pub(crate) fn left(&mut self, listener: Option<ListenerId>, peer: Peer) {
         let shard = self.post.shard.number();
         if shard == 0 {
@@ -146,7 +146,7 @@ impl<C: Default> State<C> {
         }
     }
 
-    /// A connection that was accepted has shown whose it is, or is over: who counts them is to know.
+    /// Reports to the first shard that an accepted connection has authenticated or ended.
     pub(super) fn known(&mut self) {
         if self.post.shard.number() == 0 {
             return self.admission.known();
@@ -154,13 +154,13 @@ impl<C: Default> State<C> {
         self.post.letters.push_back((Addressee::First, Letter::Known));
     }
 
-    /// A proxy has told whom it speaks for. What comes of it, unless another shard must be asked first.
+    /// Admits the client that a proxy reported. `None` if the first shard must be asked.
     pub(crate) fn arrived(&mut self, id: ConnId, peer: Peer) -> Option<Result<(), Reason>> {
-        // Who is counted under an address is no proxy that is trusted.
+        // A connection that is counted under an address is not from a trusted proxy.
         let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.uncounted) else { return Some(Ok(())) };
         let Origin::Listener(listener) = conn.origin else { return Some(Ok(())) };
         conn.readmitted = true;
-        // A proxy that does not say for whom it speaks is held to its own address.
+        // A proxy that reports no client is admitted by its own address.
         self.metrics.forwarded += u64::from(peer != conn.peer);
         if self.post.shard.number() > 0 {
             conn.gate = Gate::Admission;
@@ -186,12 +186,12 @@ impl<C: Default> State<C> {
         outcome
     }
 
-    /// A connection that was let in under an address is over before it heard of that.
+    /// Reports that a connection ended before its client was admitted.
     pub(crate) fn left_address(&mut self, peer: Peer) {
         self.post.letters.push_back((Addressee::First, Letter::Gone { peer }));
     }
 
-    /// It is known, and counted, which address a connection is of.
+    /// Sets the address of a connection that is now counted under it.
     pub(crate) fn is_of(&mut self, id: ConnId, peer: Peer) {
         if let Some(conn) = self.conns.get_mut(id) {
             conn.peer = peer;
@@ -199,7 +199,7 @@ impl<C: Default> State<C> {
         }
     }
 
-    /// Sends a message to the handler of another shard; false if there is none of that number.
+    /// Sends a message to another shard's handler. Returns false if there is no such other shard.
     pub(crate) fn send_to_shard(&mut self, shard: u8, topic: &str, content: &str) -> bool {
         let own = self.post.shard;
         if shard == own.number() || shard >= own.count() {
@@ -210,7 +210,7 @@ impl<C: Default> State<C> {
         true
     }
 
-    /// A peer's address is to be refused for a while.
+    /// Puts a peer's address into quarantine.
     pub(crate) fn quarantine(&mut self, peer: Peer) {
         if self.post.shard.number() > 0 {
             return self.post.letters.push_back((Addressee::First, Letter::Quarantine { peer }));
@@ -235,7 +235,7 @@ impl<C: Default> State<C> {
             }
             Letter::RoomOpened { room } => self.post.room_opened(Arc::clone(room)),
             Letter::RoomClosed { room } => self.post.room_closed(room),
-            // The machine goes on from here.
+            // The machine handles these.
             Letter::Admission { .. } | Letter::Handler { .. } => {}
             Letter::Counted { shard, numbers } => drop(self.post.counted.insert(*shard, Arc::clone(numbers))),
         }
@@ -256,7 +256,7 @@ impl<C: Default> State<C> {
         }
     }
 
-    /// Tells the others what was counted, if that is due.
+    /// Sends the counts to the other shards, if due.
     pub(crate) fn tell_counts(&mut self) {
         if self.post.counts_at.is_some_and(|at| at <= self.now) {
             self.post.counts_at = None;
@@ -265,7 +265,7 @@ impl<C: Default> State<C> {
         }
     }
 
-    /// What the whole server has counted, as far as it is known here.
+    /// The metrics of the whole server, as far as known here.
     pub(crate) fn metrics_of_all(&self) -> Metrics {
         let mut metrics = self.metrics();
         for numbers in self.post.counted.values() {

@@ -1,4 +1,4 @@
-//! Checks for tests: what the tables say of connections, and the gauges.
+//! Consistency checks of tables and gauges, for tests.
 
 use super::State;
 use crate::base::Origin;
@@ -10,7 +10,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 impl<C: Default> State<C> {
-    /// Fails at the first table or gauge that is not as a recount gives it.
+    /// Returns the first table or gauge that differs from a recount.
     pub(crate) fn recount(&self) -> Recounted {
         ensure(self.is_settled(), || "events wait between two facts".into())?;
         for id in self.conns.ids() {
@@ -30,7 +30,7 @@ impl<C: Default> State<C> {
         self.recount_gauges()
     }
 
-    /// What is stored of one connection agrees with what it is.
+    /// Checks what is stored about one connection.
     fn recount_connection(&self, id: ConnId) -> Recounted {
         let (index, Some(conn)) = (id.slot(), self.conns.get(id)) else { return Ok(()) };
         let blame = |what: &str| format!("connection {id} ({:?}): {what}", conn.phase);
@@ -48,7 +48,7 @@ impl<C: Default> State<C> {
         }
         if let Some(deadline) = self.next_deadline(index) {
             let looked_at = self.agenda.at(index);
-            // What is due at once is looked at in the next moment: nothing is looked at twice in one.
+            // What is due at once is handled in the next moment: nothing is handled twice in one.
             let is_in_time = looked_at.is_some_and(|at| at <= deadline.at.max(self.now.plus_nanos(1)));
             ensure(is_in_time, || blame(&format!("{deadline:?} is missed: looked at {looked_at:?}")))?;
         }
@@ -62,7 +62,7 @@ impl<C: Default> State<C> {
         Ok(())
     }
 
-    /// Every entry that belongs to a connection belongs to one that is open.
+    /// Checks that every entry of a connection belongs to an open one.
     fn recount_owners(&self) -> Recounted {
         let is_open = |conn: ConnId| self.open_slot(conn).is_some();
         let members: usize = self.conns.ids().filter_map(|id| self.conns.get(id)).map(|conn| conn.rooms.len()).sum();
@@ -89,14 +89,14 @@ impl<C: Default> State<C> {
         same("contexts", contexts, self.count(Conn::has_no_reason))
     }
 
-    /// Every connection has the listener that it came by, and a listener that the configuration has no more has somebody.
+    /// Checks that every connection has its listener, and that removed listeners have connections.
     fn recount_listeners(&self) -> Recounted {
         for (id, _) in self.listeners.all() {
             let here = self.count(|conn| conn.origin == Origin::Listener(id));
             let stored = self.listeners.connections(id) as usize;
             ensure(stored == here, || format!("connections of listener {}: stored {stored}, counted {here}", id.0))?;
             let is_of_use = self.listeners.get_open(id).is_some() || here > 0 || self.admission.on(id) > 0;
-            ensure(is_of_use, || format!("listener {} is kept for nobody", id.0))?;
+            ensure(is_of_use, || format!("listener {} is kept without connections", id.0))?;
         }
         let has_listener = |conn: &Conn| match conn.origin {
             Origin::Listener(listener) => self.listeners.get(listener).is_some(),
@@ -112,7 +112,7 @@ impl<C: Default> State<C> {
         self.conns.ids().filter_map(|id| self.conns.get(id)).filter(|conn| is_counted(conn)).count()
     }
 
-    /// What the shard that accepts counts for all is what the shards have.
+    /// Checks the counts of the first shard against all shards.
     pub(crate) fn recount_admission(&self, shards: &[&Self]) -> Recounted {
         let conns = || shards.iter().flat_map(|shard| shard.conns.ids().filter_map(|id| shard.conns.get(id)));
         let mut per_listener = BTreeMap::<ListenerId, u32>::new();
@@ -139,7 +139,7 @@ impl<C: Default> State<C> {
         Ok(())
     }
 
-    /// What the metrics say is so.
+    /// Checks the gauges of the metrics.
     fn recount_gauges(&self) -> Recounted {
         let metrics = self.metrics();
         let count = |is_counted: fn(&Conn) -> bool| self.count(is_counted) as u64;

@@ -10,10 +10,10 @@ use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::vec::Vec;
 
-/// A room as its members know it.
+/// The number of a room.
 pub(crate) type RoomNumber = u32;
 
-/// The members of a room that share an encoding, and so the bytes of what is published.
+/// The members of a room that share an encoding, and so the encoded bytes.
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) encoding: u16,
@@ -23,9 +23,9 @@ pub(crate) struct Group {
 #[derive(Debug)]
 pub(crate) struct Room {
     name: Box<str>,
-    /// `None` is that of the configuration.
+    /// `None`: the policy of the configuration.
     pub(crate) policy: Option<SlowPolicy>,
-    /// What marks this room's segments; never used again for another room before 2^32 others.
+    /// Marks this room's segments. Reused only after 2^32 other rooms.
     pub(crate) tag: u32,
     pub(crate) groups: Vec<Group>,
     count: u32,
@@ -38,9 +38,9 @@ pub(crate) struct Rooms {
     rooms: Vec<Option<Room>>,
     free: Vec<RoomNumber>,
     next_tag: u32,
-    /// Set while the room had no members: these stay until they are cleared.
+    /// Policies that were set while the room had no members. They stay until they are cleared.
     policies: BTreeMap<Box<str>, SlowPolicy>,
-    /// Where a member stands in its group, by room and member.
+    /// The index of a member in its group, by room and member.
     places: BTreeMap<(RoomNumber, u32), u32>,
 }
 
@@ -53,18 +53,20 @@ impl Rooms {
         self.rooms.get(number as usize)?.as_ref()
     }
 
-    /// The names of all rooms, in alphabetical order, and how many members each has.
+    /// The names of all rooms, in alphabetical order, with their number of members.
     pub(crate) fn list(&self) -> impl Iterator<Item = (&str, usize)> {
         self.numbers.iter().map(|(name, &number)| (&**name, self.get(number).map_or(0, |room| room.count as usize)))
     }
 
-    /// The members' indices, encoding by encoding.
+    /// The members' slots, grouped by encoding.
     pub(crate) fn members(&self, name: &str) -> impl Iterator<Item = u32> + '_ {
         let room = self.number(name).and_then(|number| self.get(number));
         room.into_iter().flat_map(|room| room.groups.iter().flat_map(|group| group.members.iter().copied()))
     }
 
-    /// Sets the policy of a room. It goes with the last member if there is one, and stays if there is none.
+    /// Sets the policy of a room.
+    ///
+    /// If the room has members, it ends with the last one; otherwise it stays.
     pub(crate) fn set_policy(&mut self, name: &str, policy: SlowPolicy, limits: &RoomLimits) -> Result<(), JoinError> {
         check_name(name, limits)?;
         let room = self.numbers.get(name).and_then(|&number| self.rooms.get_mut(number as usize)?.as_mut());
@@ -81,14 +83,14 @@ impl Rooms {
         Ok(())
     }
 
-    /// Takes the policy of a room back; false if it has none.
+    /// Clears the policy of a room. Returns false if it had none.
     pub(crate) fn clear_policy(&mut self, name: &str) -> bool {
         let room = self.numbers.get(name).and_then(|&number| self.rooms.get_mut(number as usize)?.as_mut());
         let had = room.and_then(|room| room.policy.take()).is_some();
         self.policies.remove(name).is_some() || had
     }
 
-    /// The number of a room, made if there is room for it.
+    /// The number of a room. Creates the room, within the limits.
     pub(crate) fn number_or_new(&mut self, name: &str, limits: &RoomLimits) -> Result<RoomNumber, JoinError> {
         check_name(name, limits)?;
         if let Some(number) = self.number(name) {
@@ -99,7 +101,7 @@ impl Rooms {
         }
         let policy = self.policies.get(name).copied();
         let tag = self.next_tag;
-        // The greatest numbers are the tags of what belongs to no room.
+        // The largest numbers are the tags of segments that belong to no room.
         self.next_tag = if tag >= u32::MAX - 2 { 0 } else { tag + 1 };
         let room = Room { name: name.into(), policy, tag, groups: Vec::new(), count: 0 };
         let number = self.free.pop().unwrap_or_else(|| {
@@ -124,9 +126,9 @@ impl Rooms {
         room.count += 1;
     }
 
-    /// A member that is in the room has another encoding from now on.
+    /// Changes the encoding of a member.
     pub(crate) fn regroup(&mut self, number: RoomNumber, member: u32, from: u16, to: u16) {
-        // In before out: a room that is empty for a moment would be gone.
+        // Added first, because a room that is empty for a moment would be removed.
         let Some(place) = self.places.remove(&(number, member)) else { return };
         self.add(number, member, to);
         let Some(new_place) = self.places.insert((number, member), place) else { return };
@@ -134,7 +136,7 @@ impl Rooms {
         self.places.insert((number, member), new_place);
     }
 
-    /// Takes a member out, and the room with the last one: then its name is returned.
+    /// Removes a member. If it was the last one, removes the room and returns its name.
     pub(crate) fn remove(&mut self, number: RoomNumber, member: u32, encoding: u16) -> Option<Box<str>> {
         let place = self.places.remove(&(number, member))?;
         let room = self.rooms[number as usize].as_mut()?;
@@ -145,7 +147,7 @@ impl Rooms {
             self.places.insert((number, moved), place);
         }
         if members.is_empty() {
-            // Nothing is encoded for an encoding that nobody has.
+            // Nothing is encoded for an encoding without members.
             room.groups.remove(at);
         }
         room.count -= 1;
@@ -173,14 +175,14 @@ impl Rooms {
 
 #[cfg(feature = "sim")]
 impl Rooms {
-    /// Whether a connection is a member, by that encoding.
+    /// Whether a connection is a member with that encoding.
     pub(crate) fn has(&self, number: RoomNumber, member: u32, encoding: u16) -> bool {
         let group = self.get(number).and_then(|room| room.groups.iter().find(|group| group.encoding == encoding));
         let place = self.places.get(&(number, member)).map(|&place| place as usize);
         group.zip(place).is_some_and(|(group, place)| group.members.get(place) == Some(&member))
     }
 
-    /// How many memberships there are, in all rooms.
+    /// Number of memberships in all rooms.
     pub(crate) fn memberships(&self) -> usize {
         self.places.len()
     }

@@ -1,4 +1,4 @@
-//! What is sent, and to whom.
+//! Sends messages to connections and rooms.
 
 use super::{Ending, Notice, Pending, State};
 use crate::base::{ConnId, Outgoing, Payload, Reason};
@@ -7,7 +7,7 @@ use crate::state::conn::Conn;
 use crate::state::outbound::{Crossing, PRIVATE};
 use alloc::vec::Vec;
 
-/// Once this much is queued in one turn it should be written before more is read.
+/// When this many bytes are queued in one turn, they should be written before more is read.
 const TURN_FULL_BYTES: u64 = 256 << 10;
 
 impl<C: Default> State<C> {
@@ -23,20 +23,20 @@ impl<C: Default> State<C> {
         sent == Ok(true)
     }
 
-    /// The slot of a connection that can be sent to.
+    /// The slot of a connection, if it can be sent to.
     fn sending_slot(&self, id: ConnId) -> Option<u32> {
         self.open_slot(id).filter(|_| self.conns.get(id).is_some_and(|conn| !conn.finished))
     }
 
     pub(crate) fn publish(&mut self, room: &str, except: &[ConnId], message: Outgoing<'_>) -> usize {
         let Some(room) = self.rooms.number(room) else { return 0 };
-        // Those who are gone, or on other shards, are no members here.
+        // Connections that are gone or on other shards are no members here.
         let mut except: Vec<u32> = except.iter().filter_map(|&id| self.conns.get(id).map(|_| id.slot())).collect();
         except.sort_unstable();
         let watched = self.watched_members(room, &except);
         let Some(room) = self.rooms.get(room) else { return 0 };
         let policy = room.policy.unwrap_or(self.config.outbound.slow_policy);
-        // One exception is passed over while publishing; for more, the members are chosen first.
+        // One exception is skipped while publishing; with more, the members are filtered first.
         let (one, several) = match *except {
             [one] => (Some(one), false),
             _ => (None, !except.is_empty()),
@@ -95,7 +95,7 @@ impl<C: Default> State<C> {
         sent
     }
 
-    /// Sends text that is not a message of its own; false on wires that have only messages.
+    /// Sends text without a message terminator. Returns false on wires that have only messages.
     pub(crate) fn write(&mut self, id: ConnId, payload: Payload<'_>) -> bool {
         let written = match self.with_session(id, |session| session.write(payload)) {
             Some(()) => self.open_slot(id).is_some(),
@@ -108,7 +108,7 @@ impl<C: Default> State<C> {
         written
     }
 
-    /// Sends a warning or a piece of news of the server's own, where the wire can carry it.
+    /// Sends a notice of the server, if the wire can carry it.
     pub(crate) fn notice(&mut self, index: u32, notice: Notice<'_>) {
         let Some(conn) = self.conns.at(index) else { return };
         if conn.is_open() && !conn.finished && conn.notices {
@@ -128,7 +128,7 @@ impl<C: Default> State<C> {
         }
         self.settle_crossings();
         if self.conns.at(index).is_some_and(|conn| conn.finished) && self.outbound.pending(index) == 0 {
-            // Our half is to be closed now.
+            // Our half can be closed now.
             self.outbound.changed.insert(index);
         }
         self.progress_closing(index);
@@ -140,7 +140,7 @@ impl<C: Default> State<C> {
         self.settle_crossings();
     }
 
-    /// A connection that was stalled is read again.
+    /// Reads from a connection again that was stalled.
     pub(super) fn drained(&mut self, index: u32) {
         let id = self.conns.id(index);
         if let Some(conn) = self.conns.at_mut(index).filter(|conn| conn.is_open()) {
@@ -166,8 +166,9 @@ impl<C: Default> State<C> {
         }
     }
 
-    /// Whether so much was queued in this turn, or for this connection, that it should be written before more
-    /// of the connection's messages are served: they may have long answers.
+    /// Whether to write before more of the connection's messages are served.
+    ///
+    /// So much is queued in this turn, or for this connection, and their answers may be long.
     pub(crate) fn should_write_first(&self, index: u32) -> bool {
         self.turn_is_full() || self.outbound.pending(index) > self.config.outbound.marks.max()
     }
@@ -182,7 +183,7 @@ impl<C: Default> State<C> {
     }
 }
 
-/// The members that are not among the exceptions, which are sorted.
+/// The members without the exceptions. Exceptions are sorted.
 fn without<T: Ord + Copy>(members: &[T], except: &[T]) -> Vec<T> {
     members.iter().filter(|member| except.binary_search(member).is_err()).copied().collect()
 }
@@ -197,7 +198,7 @@ mod tests {
         static COMPARED: Cell<u64> = const { Cell::new(0) };
     }
 
-    /// A number that counts how often it is compared.
+    /// A number that counts its comparisons.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     struct Counted(u32);
 

@@ -1,4 +1,4 @@
-//! Between what is queued and the wires that answer by themselves: telnet and WebSocket.
+//! Connects output queues with wires that send answers themselves: telnet and WebSocket.
 
 use super::State;
 use crate::base::{ConnId, Representation};
@@ -7,7 +7,7 @@ use crate::wire::telnet::{Session, Side, Signal, Terminal, option};
 use crate::wire::websocket::WebSocketDecoder;
 use alloc::string::ToString;
 
-/// Whether a line that is edited here is drawn now, or once more of the input was looked at.
+/// Whether to draw an edited line now, or after more of the input is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Line {
     Drawn,
@@ -15,10 +15,10 @@ enum Line {
 }
 
 impl<C: Default> State<C> {
-    /// Does something with the session of a connection that is open and speaks telnet, and sends what comes of it.
+    /// Calls `act` with the session of an open telnet connection, and sends its output.
     pub(crate) fn with_session<T>(&mut self, id: ConnId, act: impl FnOnce(&mut Session) -> T) -> Option<T> {
         let index = self.open_slot(id)?;
-        // What was sent before stands before.
+        // What was sent before must go first.
         self.flush_stage(index);
         let session = self.conns.get_mut(id)?.decoder.session()?;
         let result = act(session);
@@ -28,7 +28,7 @@ impl<C: Default> State<C> {
         Some(result)
     }
 
-    /// Sends what was staged during this fact.
+    /// Sends the messages that were staged during this fact.
     pub(crate) fn flush_stages(&mut self) {
         while let Some(index) = self.outbound.next_staged() {
             self.flush_stage(index);
@@ -40,7 +40,7 @@ impl<C: Default> State<C> {
         self.flush_stage_as(index, Line::Drawn);
     }
 
-    /// As [`flush_stage`](Self::flush_stage), while more input may change the line at once.
+    /// As [`flush_stage`](Self::flush_stage), when more input may change the edited line at once.
     pub(crate) fn flush_stage_within(&mut self, index: u32) {
         self.flush_stage_as(index, Line::Later);
     }
@@ -52,22 +52,24 @@ impl<C: Default> State<C> {
         let messages = self.outbound.take_stage(index);
         if let Some(session) = self.conns.at_mut(index).and_then(|conn| conn.decoder.session()) {
             session.render(&messages);
-            // There was room for the messages, and no more is added to them than a line.
+            // The messages were checked against the limits; now at most a line is added.
             self.deliver_as(index, None, line);
         }
     }
 
-    /// Queues what a session wants sent, a line that is edited here included; true if that is anything.
+    /// Queues the output of a session, including the edited line. Returns whether there was any.
     pub(crate) fn deliver(&mut self, index: u32) -> bool {
         self.deliver_as(index, Some(SlowPolicy::Close), Line::Drawn)
     }
 
-    /// Queues what a wire answers while more input may change the line at once; true if that is anything.
+    /// Queues a wire's answers when more input may change the edited line.
+    ///
+    /// Returns whether there were any.
     pub(crate) fn deliver_answers(&mut self, index: u32) -> bool {
         self.deliver_as(index, Some(SlowPolicy::Close), Line::Later)
     }
 
-    /// The input has been looked at as far as it may be now: the line is drawn as it came out.
+    /// Draws the edited line, once all available input is decoded.
     pub(crate) fn draw_line(&mut self, index: u32) {
         let session = self.conns.at_mut(index).filter(|conn| conn.is_open()).and_then(|conn| conn.decoder.session());
         if session.is_some_and(|session| session.is_stale()) {
@@ -88,7 +90,7 @@ impl<C: Default> State<C> {
                 self.outbound.control(index, &replies.control);
             }
             if !replies.output.is_empty() {
-                // Nobody is too slow for last words.
+                // The slow policy does not apply to last messages.
                 self.outbound.send_raw(index, &replies.output, policy.filter(|_| is_open && !is_goodbye));
             }
         }
@@ -98,7 +100,7 @@ impl<C: Default> State<C> {
         any
     }
 
-    /// What is sent to a connection is written in another way from now on.
+    /// Changes the encoding of a connection.
     fn regroup(&mut self, index: u32, number: u16) {
         let Some(conn) = self.conns.at_mut(index).filter(|conn| conn.encoding != number) else { return };
         let before = core::mem::replace(&mut conn.encoding, number);
@@ -110,7 +112,7 @@ impl<C: Default> State<C> {
 
     pub(crate) fn set_representation(&mut self, id: ConnId, representation: Representation) {
         let Some(index) = self.open_slot(id) else { return };
-        // What was sent before is written as it was then.
+        // What was sent before keeps its encoding.
         self.flush_stage(index);
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.chose_representation = true;
@@ -118,7 +120,7 @@ impl<C: Default> State<C> {
         self.regroup(index, number);
     }
 
-    /// How the server's own words are represented: as text, unless it is known that a program reads them.
+    /// The representation of notices: text, unless the application has chosen JSON.
     pub(super) fn representation_of_notices(&self, index: u32) -> Representation {
         match self.conns.at(index) {
             Some(conn) if conn.chose_representation => self.outbound.representation(conn.encoding),
@@ -126,13 +128,13 @@ impl<C: Default> State<C> {
         }
     }
 
-    /// For a connection that is not there, what most have.
+    /// The representation of a connection. JSON if the connection is gone.
     pub(crate) fn representation(&self, id: ConnId) -> Representation {
         let number = self.conns.get(id).map(|conn| conn.encoding);
         number.map_or(Representation::Json, |number| self.outbound.representation(number))
     }
 
-    /// Sends what shows that the connection is alive.
+    /// Sends a keep-alive.
     pub(crate) fn keep_alive(&mut self, index: u32) {
         self.flush_stage(index);
         let (at, now) = (self.now, self.now.as_nanos());
@@ -147,7 +149,7 @@ impl<C: Default> State<C> {
         self.settle_crossings();
     }
 
-    /// Does what a signal asks of the server, before the application is told.
+    /// Handles a signal's request to the server, before the application gets the signal.
     pub(crate) fn obey(&mut self, id: ConnId, signal: Signal<'_>) {
         match signal {
             Signal::AbortOutput if !self.is_in_order(id.slot()) => self.outbound.discard_messages(id.slot()),
@@ -168,7 +170,7 @@ impl<C: Default> State<C> {
         self.conns.get(id)?.decoder.terminal()
     }
 
-    /// Whether nothing may be taken out of what is queued.
+    /// Whether queued output must stay complete, because it is compressed.
     pub(crate) fn is_in_order(&mut self, index: u32) -> bool {
         let session = self.conns.at_mut(index).and_then(|conn| conn.decoder.session());
         session.is_some_and(|session| session.is_in_order())

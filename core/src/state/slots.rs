@@ -34,7 +34,7 @@ impl<T> Slots<T> {
         Some(value)
     }
 
-    /// The connection of an id, unless another has its place.
+    /// The connection with this id, unless its slot was reused.
     pub(crate) fn get(&self, id: ConnId) -> Option<&T> {
         let (generation, slot) = self.slots.get(id.index())?;
         if *generation == id.generation() && id.shard() == self.shard { slot.as_ref() } else { None }
@@ -53,7 +53,7 @@ impl<T> Slots<T> {
         self.slots.get_mut(index as usize)?.1.as_mut()
     }
 
-    /// The id of who has a place now, or had it last.
+    /// The id of the current or last connection in a slot.
     pub(crate) fn id(&self, index: u32) -> ConnId {
         ConnId::new(self.shard, index, self.slots.get(index as usize).map_or(0, |slot| slot.0))
     }
@@ -80,7 +80,7 @@ mod tests {
         assert_eq!(slots.remove(first.slot()), Some('a'));
         assert_eq!(slots.remove(first.slot()), None);
         assert_eq!((slots.get(first), slots.len()), (None, 1));
-        // Until somebody else has the place it still tells who had it last.
+        // Until the slot is reused, it keeps the id of its last connection.
         assert_eq!(slots.id(first.slot()), first);
         let second = slots.insert('c');
         assert_eq!((second.index(), second == first), (first.index(), false));

@@ -1,7 +1,7 @@
 use crate::base::Time;
 use core::time::Duration;
 
-/// How often one connection exceeded its rate of late.
+/// How often one connection has exceeded its rate recently.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Strikes {
     count: u32,
@@ -9,7 +9,7 @@ pub(crate) struct Strikes {
 }
 
 impl Strikes {
-    /// Adds one, after forgetting what is long ago, and returns the count.
+    /// Adds a strike, after forgetting old ones. Returns the count.
     pub(crate) fn add(&mut self, now: Time, forgive_after: Duration) -> u32 {
         if now.since(self.last) > forgive_after {
             self.count = 0;

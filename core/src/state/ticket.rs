@@ -9,8 +9,10 @@ use core::fmt;
 use core::str::FromStr;
 use core::time::Duration;
 
-/// Stands for work for one connection that was given away: to another thread, a database, a future. The answer comes back as a
-/// note that carries the ticket; see [`Hub::ticket`](crate::Hub::ticket).
+/// Stands for offloaded work of one connection, such as a database query.
+///
+/// The answer comes back as a note that carries the ticket; see
+/// [`Hub::ticket`](crate::Hub::ticket).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket {
     pub(crate) conn: ConnId,
@@ -18,14 +20,14 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    /// For whom the work is.
+    /// The connection that the work is for.
     #[must_use]
     pub const fn conn(self) -> ConnId {
         self.conn
     }
 }
 
-/// Work that was given away and not come back.
+/// Unredeemed tickets.
 #[derive(Debug, Default)]
 pub(crate) struct Tickets {
     due: BTreeMap<Ticket, Time>,
@@ -55,7 +57,7 @@ impl Tickets {
         Ok(ticket)
     }
 
-    /// True if it was still due.
+    /// Returns true if the ticket was still valid.
     pub(crate) fn redeem(&mut self, ticket: Ticket) -> bool {
         let Some(at) = self.due.remove(&ticket) else { return false };
         self.by_time.remove(&(at, ticket))
@@ -89,7 +91,7 @@ impl Tickets {
         self.by_time.first().map(|&(at, _)| at)
     }
 
-    /// Takes the earliest ticket that is overdue.
+    /// Removes and returns the earliest overdue ticket.
     pub(crate) fn take_due(&mut self, now: Time) -> Option<Ticket> {
         work::step(1);
         let &(at, ticket) = self.by_time.first()?;
@@ -99,7 +101,7 @@ impl Tickets {
 
 #[cfg(feature = "sim")]
 impl Tickets {
-    /// The connections that tickets are of, once for each ticket.
+    /// The connections of tickets, once per ticket.
     pub(crate) fn owners(&self) -> impl Iterator<Item = ConnId> + '_ {
         self.due.keys().map(|ticket| ticket.conn)
     }
@@ -133,7 +135,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Against a list that is searched from end to end.
+        /// Compared with a list that is searched linearly.
         #[test]
         fn tickets_agree_with_a_list(steps in prop::collection::vec((0..4u8, 0..4u32, 0..50u64), 0..200)) {
             let limits = TicketLimits { per_connection: 3, total: 8 };

@@ -5,19 +5,19 @@ use crate::state::{PAUSE_MIN, Pause};
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::ops::Bound;
 
-/// A named timer of the application, of one connection or of none. Each is set once or not at all.
+/// A named timer of the application, for one connection or for none. Each is set at most once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timer {
-    /// The connection it belongs to and ends with, if any.
+    /// The connection that it belongs to and ends with, if any.
     pub conn: Option<ConnId>,
     /// Its name.
     pub name: &'static str,
-    /// Which of several of that name; 0 if there is but one.
+    /// Distinguishes timers with the same name. 0 if there is only one.
     pub key: u64,
 }
 
 impl Timer {
-    /// A timer that belongs to no connection.
+    /// A timer without a connection.
     #[must_use]
     pub const fn named(name: &'static str) -> Self {
         Self { conn: None, name, key: 0 }
@@ -29,14 +29,14 @@ impl Timer {
         Self { conn: Some(conn), name, key: 0 }
     }
 
-    /// The one of several of its name.
+    /// The timer with this key among those with its name.
     #[must_use]
     pub const fn keyed(self, key: u64) -> Self {
         Self { key, ..self }
     }
 }
 
-/// The application's timers. Each is set once or not at all; setting it again moves it.
+/// The application's timers. Each is set at most once; setting it again moves it.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
     at: BTreeMap<Timer, Time>,
@@ -51,7 +51,7 @@ impl Timers {
         self.by_time.insert((at, timer));
     }
 
-    /// True if it was set.
+    /// Returns true if it was set.
     pub(crate) fn cancel(&mut self, timer: Timer) -> bool {
         work::step(1);
         let Some(at) = self.at.remove(&timer) else { return false };
@@ -68,7 +68,7 @@ impl Timers {
         }
     }
 
-    /// See [`Pause`]: timers of connections only.
+    /// See [`Pause`]. Only timers of connections.
     pub(crate) fn passed_over(&mut self, pause: Pause) {
         for (&timer, at) in self.at.iter_mut().filter(|(timer, _)| timer.conn.is_some()) {
             self.by_time.remove(&(*at, timer));
@@ -81,7 +81,7 @@ impl Timers {
         self.by_time.first().map(|&(at, _)| at)
     }
 
-    /// Takes the earliest timer that is due at `now`.
+    /// Removes and returns the earliest timer that is due at `now`.
     pub(crate) fn take_due(&mut self, now: Time) -> Option<Timer> {
         work::step(1);
         let &(at, timer) = self.by_time.first()?;
@@ -95,7 +95,7 @@ impl Timers {
 
 #[cfg(feature = "sim")]
 impl Timers {
-    /// The connections that timers belong to, once for each timer.
+    /// The connections of timers, once per timer.
     pub(crate) fn owners(&self) -> impl Iterator<Item = ConnId> + '_ {
         self.at.keys().filter_map(|timer| timer.conn)
     }
@@ -106,10 +106,10 @@ impl Timers {
     }
 }
 
-/// When each connection must be looked at again: one entry a connection at the most.
+/// When each connection must be checked again: at most one entry per connection.
 ///
-/// Entries are lazy. A deadline that moves away, as an idle deadline does with every message, leaves its
-/// entry where it is; when the entry comes up the true deadline is worked out anew. So a message costs
+/// Entries are lazy. A deadline that moves away, such as the idle deadline with every message,
+/// keeps its entry. When the entry is due, the true deadline is computed again. So a message costs
 /// this table nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Agenda {
@@ -118,7 +118,7 @@ pub(crate) struct Agenda {
 }
 
 impl Agenda {
-    /// Makes sure that `index` is looked at no later than `at`.
+    /// Schedules `index` to be checked no later than `at`.
     pub(crate) fn no_later_than(&mut self, index: u32, at: Time) {
         work::step(1);
         let place = index as usize;
@@ -144,20 +144,20 @@ impl Agenda {
         self.entries.first().copied()
     }
 
-    /// When `index` is looked at.
+    /// When `index` is checked.
     #[cfg(feature = "sim")]
     pub(crate) fn at(&self, index: u32) -> Option<Time> {
         let at = self.at.get(index as usize).copied().flatten();
         at.filter(|&at| self.entries.contains(&(at, index)))
     }
 
-    /// Everybody who is looked at some time.
+    /// All scheduled indices.
     #[cfg(feature = "sim")]
     pub(crate) fn indices(&self) -> impl Iterator<Item = u32> + '_ {
         self.entries.iter().map(|&(_, index)| index)
     }
 
-    /// Takes the earliest entry that is due at `now`.
+    /// Removes and returns the earliest entry that is due at `now`.
     pub(crate) fn take_due(&mut self, now: Time) -> Option<u32> {
         work::step(1);
         let (at, index) = self.next()?;

@@ -1,4 +1,4 @@
-//! What the server's state has to do with tunnels.
+//! Connects tunnels with the rest of the state.
 
 use super::{Ending, Listeners, Pending, State};
 use crate::base::Failure;
@@ -10,7 +10,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 impl<C: Default> State<C> {
-    /// The tunnels are to be as the configuration says. On a server of several shards they are the first one's.
+    /// Applies the tunnels of the configuration.
+    ///
+    /// On a server of several shards, the first shard has them.
     pub(crate) fn configure_tunnels(&mut self) {
         if self.post.shard.number() > 0 {
             return;
@@ -20,7 +22,7 @@ impl<C: Default> State<C> {
         self.note_tunnels();
     }
 
-    /// Has told whose state changed, and ends the connections of those that are lost.
+    /// Queues events for changed tunnels, and ends the connections of lost ones.
     pub(crate) fn note_tunnels(&mut self) {
         for lost in self.tunnels.take_lost() {
             let came_by = |origin| tunnel_of(&self.listeners, origin).is_some_and(|tunnel| *tunnel == lost);
@@ -33,7 +35,7 @@ impl<C: Default> State<C> {
         self.pending.extend(self.tunnels.take_changed().into_iter().map(Pending::Tunnel));
     }
 
-    /// Ends tunnels that are to end and that nobody uses any more; false if there are none.
+    /// Ends unused tunnels that should end. Returns false if there were none.
     pub(crate) fn end_unused_tunnels(&mut self) -> bool {
         let Self { tunnels, listeners, admission, now, .. } = self;
         let some = tunnels.end_unused(*now, |name| channels(listeners, admission, name));
@@ -51,7 +53,7 @@ impl<C: Default> State<C> {
         self.tunnels.statuses()
     }
 
-    /// So many bytes were received and written by a connection.
+    /// Counts bytes that a connection received and wrote.
     pub(crate) fn count_tunnel_traffic(&mut self, origin: Origin, received: u64, written: u64) {
         let Some(name) = tunnel_of(&self.listeners, origin) else { return };
         if !self.tunnel_traffic.contains_key(name) {
@@ -63,7 +65,7 @@ impl<C: Default> State<C> {
         }
     }
 
-    /// Of each tunnel of the configuration, in its order, which is the same on all shards.
+    /// Metrics of the configured tunnels, in order. The order is the same on all shards.
     pub(super) fn tunnel_metrics(&self) -> Vec<TunnelMetrics> {
         let statuses: Vec<_> = self.tunnel_statuses().collect();
         let metrics = self.config.tunnels.iter().map(|tunnel| {
@@ -88,12 +90,12 @@ impl<C: Default> State<C> {
     }
 }
 
-/// The tunnel that a connection came through.
+/// The tunnel of a connection, if any.
 fn tunnel_of(listeners: &Listeners, origin: Origin) -> Option<&String> {
     listeners.of(origin)?.address.forward().map(|forward| &forward.tunnel)
 }
 
-/// How many connections a tunnel has open, on all shards.
+/// Number of a tunnel's open connections on all shards.
 fn channels(listeners: &Listeners, admission: &Admission, name: &str) -> u64 {
     let is_through = |forward: &Forward| forward.tunnel == name;
     let of_tunnel = listeners.all().filter(|(_, listen)| listen.address.forward().is_some_and(is_through));

@@ -1,4 +1,4 @@
-//! Copies of what is sent to connections that somebody watches.
+//! Copies of messages to watched connections.
 
 use super::State;
 use crate::base::{ConnId, Outgoing, Payload, PayloadBuf};
@@ -6,18 +6,18 @@ use crate::state::room::RoomNumber;
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
-/// So many copies wait at most; of what is more, only how many there were.
+/// Maximum number of waiting copies. Further ones are only counted.
 const WAITING_MAX: usize = 256;
-/// The most that is copied of a message.
+/// Maximum number of bytes that are copied of a message.
 const COPY_MAX_BYTES: usize = 4 << 10;
 
-/// Who is watched, and what was sent to them.
+/// The watched connections, and copies of messages to them.
 #[derive(Debug, Default)]
 pub(crate) struct Watched {
     conns: BTreeSet<ConnId>,
     sent: VecDeque<Copied>,
     missed: u64,
-    /// What is sent while copies are handed out is not copied: it may come of them.
+    /// Messages sent while copies are delivered are not copied: the delivery may have caused them.
     is_telling: bool,
 }
 
@@ -30,12 +30,12 @@ pub(crate) struct Copied {
 }
 
 impl Watched {
-    /// Nothing is copied at the moment.
+    /// Whether nothing is copied at the moment.
     fn is_empty(&self) -> bool {
         self.conns.is_empty() || self.is_telling
     }
 
-    /// Whether what is sent to a connection is copied at the moment.
+    /// Whether messages to a connection are copied at the moment.
     pub(crate) fn has(&self, conn: ConnId) -> bool {
         !self.is_empty() && self.conns.contains(&conn)
     }
@@ -52,7 +52,7 @@ impl Watched {
         core::mem::take(&mut self.missed)
     }
 
-    /// The copies, which are to be handed out until there is none.
+    /// Returns the next copy. Call it until there is none.
     pub(crate) fn next(&mut self) -> Option<Copied> {
         let copied = self.sent.pop_front();
         self.is_telling = copied.is_some();
@@ -76,21 +76,21 @@ impl Watched {
 }
 
 impl<C: Default> State<C> {
-    /// Copies what was sent to a connection, if somebody watches it.
+    /// Copies a message to a connection, if it is watched.
     pub(super) fn copy_sent(&mut self, conn: ConnId, payload: Payload<'_>) {
         if self.watched.has(conn) {
             self.watched.copy(conn, payload);
         }
     }
 
-    /// As [`copy_sent`](Self::copy_sent) for each of these, in the representation that it has.
+    /// As [`copy_sent`](Self::copy_sent) for several connections, each with its representation.
     pub(super) fn copy_to_watchers(&mut self, conns: &[ConnId], message: Outgoing<'_>) {
         for &conn in conns {
             self.copy_sent(conn, message.as_payload(self.representation(conn)));
         }
     }
 
-    /// Those who are watched among the members of a room, but for exceptions, which are sorted.
+    /// The watched members of a room, without the exceptions. Exceptions are sorted.
     pub(super) fn watched_members(&self, room: RoomNumber, except: &[u32]) -> Vec<ConnId> {
         if self.watched.is_empty() {
             return Vec::new();

@@ -1,7 +1,7 @@
-//! Test an application as one tests a function: no sockets, no threads, no waiting.
+//! Tests an application like a function: without sockets, threads or waiting.
 //!
-//! [`TestHub`] is a whole machine with sockets that take everything and a clock that stands still until it
-//! is moved.
+//! [`TestHub`] is a whole machine. Its sockets accept everything, and its clock moves only when a
+//! test moves it.
 //!
 //! ```
 //! use drupe_core::app::Chat;
@@ -43,8 +43,8 @@ use core::time::Duration;
 
 /// A whole server in virtual time, for tests of a [`Handler`].
 ///
-/// A panic of the handler goes on in the test, so that an assertion in a handler can fail. A test of what a server does about
-/// panics [catches](Self::catch_panics) them, as a server does.
+/// A panic of the handler continues in the test, so that assertions in a handler can fail. Tests of
+/// how a server handles panics can [catch](Self::catch_panics) them.
 pub struct TestHub<H: Handler> {
     machine: Machine<H>,
     now: Time,
@@ -55,7 +55,7 @@ pub struct TestHub<H: Handler> {
 struct TestPeer {
     peer: Peer,
     received: Vec<u8>,
-    /// How many more bytes its socket takes.
+    /// How many more bytes its socket accepts.
     writable: usize,
     closed: bool,
 }
@@ -67,13 +67,13 @@ impl<H: Handler> fmt::Debug for TestHub<H> {
 }
 
 impl<H: Handler> TestHub<H> {
-    /// A server with one listener for lines, the default limits and seed 0.
+    /// Starts a server with one listener for lines, the default limits and seed 0.
     pub fn new(handler: H) -> Self {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self::with_config(Config::listening([Listen::lines(any)]), handler)
     }
 
-    /// A server with this configuration. It starts on 2027-01-15 at 08:00 UTC by the clock on the wall.
+    /// Starts a server with this configuration. Its wall clock starts at 2027-01-15, 08:00 UTC.
     pub fn with_config(config: Config, handler: H) -> Self {
         let mut machine = Machine::new(config, handler);
         machine.keep_panics(true);
@@ -83,16 +83,18 @@ impl<H: Handler> TestHub<H> {
         Self { machine, now: Time::START, peers: BTreeMap::new(), next_port: 40_000 }
     }
 
-    /// From now on a panic of the handler ends the connection that it is told about, as on a server, and the test goes on. That
-    /// needs the feature `std`.
+    /// Lets a panic of the handler end the connection of its event, as on a server. Needs `std`.
+    ///
+    /// The test continues.
     pub fn catch_panics(&mut self) {
         self.machine.keep_panics(false);
     }
 
-    /// A peer connects to the first listener, from an address of its own.
+    /// Connects a peer with its own address to the first listener.
     ///
     /// # Panics
-    /// If it is refused; see [`try_connect`](Self::try_connect). If the configuration has no listener.
+    /// If it is refused (see [`try_connect`](Self::try_connect)), or the configuration has no
+    /// listener.
     #[expect(clippy::panic, reason = "a test should fail where its assumption does")]
     pub fn connect(&mut self) -> ConnId {
         let port = self.next_port;
@@ -104,13 +106,13 @@ impl<H: Handler> TestHub<H> {
         }
     }
 
-    /// A peer connects.
+    /// Connects a peer.
     ///
     /// # Errors
     /// If it is refused.
     ///
     /// # Panics
-    /// If the configuration never had such a listener: nobody is refused by what is not there.
+    /// If the configuration never had such a listener.
     pub fn try_connect(&mut self, listener: ListenerId, peer: Peer) -> Result<ConnId, Refusal> {
         assert!(
             self.machine.has_had_listener(listener),
@@ -126,30 +128,30 @@ impl<H: Handler> TestHub<H> {
         Ok(id)
     }
 
-    /// A peer sends one line.
+    /// Sends one line from a peer.
     pub fn line(&mut self, conn: ConnId, text: &str) {
         self.send(conn, &[text.as_bytes(), b"\n"].concat());
     }
 
-    /// A peer sends bytes.
+    /// Sends bytes from a peer.
     pub fn send(&mut self, conn: ConnId, bytes: &[u8]) {
         self.machine.received(self.now, conn, &mut bytes.to_vec());
         self.flush();
     }
 
-    /// A peer ends its half of the connection.
+    /// Ends a peer's half of the connection.
     pub fn end(&mut self, conn: ConnId) {
         self.machine.ended(self.now, conn);
         self.flush();
     }
 
-    /// A peer's connection breaks.
+    /// Breaks a peer's connection.
     pub fn fail(&mut self, conn: ConnId, failure: Failure) {
         self.machine.failed(self.now, conn, failure);
         self.flush();
     }
 
-    /// From now on a peer's socket takes only so many more bytes; `usize::MAX` is a peer that reads.
+    /// Limits how many more bytes a peer's socket accepts. `usize::MAX`: no limit.
     pub fn set_writable(&mut self, conn: ConnId, bytes: usize) {
         if let Some(peer) = self.peers.get_mut(&conn) {
             peer.writable = bytes;
@@ -158,31 +160,31 @@ impl<H: Handler> TestHub<H> {
         self.flush();
     }
 
-    /// A note comes from outside.
+    /// Delivers a note from outside.
     pub fn note(&mut self, note: H::Note) {
         self.machine.noted(self.now, note);
         self.flush();
     }
 
-    /// An operator asks for something.
+    /// Gives an operator's command.
     pub fn request(&mut self, request: &Request) {
         self.machine.requested(self.now, request);
         self.flush();
     }
 
-    /// TLS is agreed on for a connection of a listener with [`Tls::elsewhere`](crate::tls::Tls::elsewhere).
+    /// Reports a TLS handshake on a listener with [`Tls::elsewhere`](crate::tls::Tls::elsewhere).
     pub fn secured(&mut self, conn: ConnId, secured: &Secured) {
         self.machine.secured(self.now, conn, secured);
         self.flush();
     }
 
-    /// Has the machine go on with another configuration.
+    /// Replaces the machine's configuration.
     pub fn reconfigure(&mut self, config: Config) {
         self.machine.reconfigured(self.now, config);
         self.flush();
     }
 
-    /// An attempt to connect goes well; `None` if it is no longer wanted.
+    /// Reports a successful dial. Returns `None` if it is no longer wanted.
     pub fn dialed(&mut self, dial: DialId, peer: Peer) -> Option<ConnId> {
         let id = self.machine.dialed(self.now, dial, peer);
         self.machine.resume_panic();
@@ -192,13 +194,13 @@ impl<H: Handler> TestHub<H> {
         Some(id)
     }
 
-    /// An attempt to connect fails.
+    /// Reports a failed dial.
     pub fn dial_failed(&mut self, dial: DialId, failure: Failure) {
         self.machine.dial_failed(self.now, dial, failure);
         self.flush();
     }
 
-    /// Lets time pass, stopping at every deadline on the way.
+    /// Advances the clock, stopping at every deadline on the way.
     pub fn advance(&mut self, span: Duration) {
         let until = self.now + span;
         while let Some(deadline) = self.machine.deadline().filter(|deadline| deadline.at <= until) {
@@ -211,19 +213,19 @@ impl<H: Handler> TestHub<H> {
         self.flush();
     }
 
-    /// Something happens to an SSH connection of a [tunnel](crate::tunnel).
+    /// Reports an event of an SSH connection of a [tunnel](crate::tunnel).
     pub fn tunnel_reported(&mut self, link: LinkId, report: &TunnelReport) {
         self.machine.tunnel_reported(self.now, link, report);
         self.flush();
     }
 
-    /// Sets the clock on the wall.
+    /// Sets the wall clock.
     pub fn set_clock(&mut self, unix: UnixTime) {
         self.machine.clock_set(self.now, unix);
         self.flush();
     }
 
-    /// All lines, the last one also if it is not complete, that a peer received since the start or the last [`clear`](Self::clear).
+    /// The lines that a peer received since the last [`clear`](Self::clear), even incomplete ones.
     #[must_use]
     pub fn lines(&self, conn: ConnId) -> Vec<String> {
         String::from_utf8_lossy(self.received(conn)).lines().map(ToString::to_string).collect()
@@ -235,8 +237,9 @@ impl<H: Handler> TestHub<H> {
         self.peers.get(&conn).map_or(&[], |peer| &peer.received)
     }
 
-    /// All messages in what a peer received since the start or the last [`clear`](Self::clear), taken apart
-    /// by the first listener's wire.
+    /// The messages that a peer received since the last [`clear`](Self::clear).
+    ///
+    /// They are decoded with the first listener's wire.
     #[must_use]
     pub fn messages(&self, conn: ConnId) -> Vec<Vec<u8>> {
         let wire = self.machine.config().listeners.first().map(|listen| listen.protocol.wire()).unwrap_or_default();
@@ -252,26 +255,26 @@ impl<H: Handler> TestHub<H> {
         messages
     }
 
-    /// Forgets what everybody received.
+    /// Clears what all peers received.
     pub fn clear(&mut self) {
         for peer in self.peers.values_mut() {
             peer.received.clear();
         }
     }
 
-    /// The address of a peer, or `local` once it is unknown.
+    /// The address of a peer. `local` if the connection is unknown.
     #[must_use]
     pub fn peer(&self, conn: ConnId) -> Peer {
         self.peers.get(&conn).map_or(Peer::Local, |peer| peer.peer)
     }
 
-    /// Whether a peer sees its connection closed.
+    /// Whether the peer's connection was closed.
     #[must_use]
     pub fn is_closed(&self, conn: ConnId) -> bool {
         self.peers.get(&conn).is_none_or(|peer| peer.closed)
     }
 
-    /// How many connections ended with a reason, those that were served over HTTP alone included.
+    /// How many connections ended with a reason, including those that were only served HTTP.
     #[must_use]
     pub fn ended(&self, reason: Reason) -> u64 {
         let metrics = self.machine.metrics();
@@ -296,18 +299,18 @@ impl<H: Handler> TestHub<H> {
         self.machine.handler()
     }
 
-    /// Changes the application behind the server's back.
+    /// Accesses the application outside of an event.
     pub fn with_handler<T>(&mut self, change: impl FnOnce(&mut H) -> T) -> T {
         change(self.machine.handler_mut())
     }
 
-    /// What a telnet peer told of itself.
+    /// What a telnet peer reported about its terminal.
     #[must_use]
     pub fn terminal(&self, conn: ConnId) -> Option<&Terminal> {
         self.machine.terminal(conn)
     }
 
-    /// Writes to everybody what the machine wants written, as a shell does at the end of a turn.
+    /// Writes all output, as a shell does at the end of a turn.
     fn flush(&mut self) {
         while let Some(id) = self.machine.next_changed() {
             self.push(id);
@@ -332,7 +335,7 @@ impl<H: Handler> TestHub<H> {
             taken += take;
         }
         if intent.end == End::Shutdown && !peer.closed {
-            // A polite peer closes when it is closed.
+            // The peer closes when its connection is closed.
             peer.closed = true;
             self.machine.ended(self.now, id);
             return;

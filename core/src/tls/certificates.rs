@@ -17,83 +17,86 @@ use rustls::{RootCertStore, ServerConfig};
 use std::path::{Path, PathBuf};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-/// Where TLS finds its certificates, and what it asks of peers.
+/// Certificate files and client-certificate policy of a TLS listener.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The server's certificates. A peer gets the first whose names fit the one it asks for (RFC 6066 section 3), and the very
-    /// first if none does or it asks for none.
+    /// The server's certificates.
+    ///
+    /// A peer gets the first one that matches its requested server name (RFC 6066 section 3). If
+    /// none matches, or it requests no name, it gets the first one.
     pub certificates: Vec<CertificateFiles>,
-    /// Whether peers show certificates.
+    /// Whether peers must show certificates.
     pub clients: ClientCertificates,
-    /// The protocols that are offered, the preferred one first (RFC 7301). A peer that asks for others only is refused; one
-    /// that asks for none is not.
+    /// The ALPN protocols, in order of preference (RFC 7301).
+    ///
+    /// A peer that offers only others is refused; a peer that offers none is not.
     pub protocols: Vec<String>,
-    /// Whether TLS 1.2 is not spoken, only 1.3.
+    /// Whether to refuse TLS 1.2 and speak only TLS 1.3.
     pub only_1_3: bool,
 }
 
 /// One certificate and its key, as PEM (RFC 7468).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateFiles {
-    /// The certificate, and behind it those that lead to its authority.
+    /// The certificate, followed by its chain.
     pub certificate: PathBuf,
-    /// Its private key: PKCS#8, PKCS#1 or SEC1.
+    /// The private key: PKCS#8, PKCS#1 or SEC1.
     pub key: PathBuf,
 }
 
-/// Whether peers are asked for certificates.
+/// Whether to request certificates of peers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ClientCertificates {
-    /// They are not.
+    /// Do not request them.
     #[default]
     None,
-    /// Who has one may show it; it must be of one of the authorities in this file.
+    /// Request one. If a peer shows one, an authority of this file must have issued it.
     Optional(PathBuf),
-    /// Who has none of an authority in this file is refused.
+    /// Require one that an authority of this file has issued.
     Required(PathBuf),
 }
 
-/// From when until when what is in a file is good.
+/// The validity period of a certificate file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Validity {
-    /// Which file.
+    /// The file.
     pub path: PathBuf,
-    /// Which of the server's [certificates](TlsFiles::certificates) it is; `None` for the authorities of peers.
+    /// Index in the server's [certificates](TlsFiles::certificates). `None` for client authorities.
     pub certificate: Option<usize>,
-    /// Not before this.
+    /// Valid from this time.
     pub from: UnixTime,
-    /// Not after this.
+    /// Valid until this time.
     pub until: UnixTime,
 }
 
-/// TLS can't be had from these files.
+/// Why TLS could not be set up.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
-    /// A file can't be read, or is not PEM.
+    /// A file cannot be read, or is not PEM.
     #[error("can't read {what} in {path}: {cause}")]
     File {
-        /// What should be in it.
+        /// The expected content.
         what: &'static str,
-        /// Which file.
+        /// The file.
         path: String,
-        /// Why not.
+        /// The cause.
         cause: String,
     },
-    /// There is none to show.
+    /// No certificate is configured.
     #[error("TLS needs at least one certificate")]
     NoCertificate,
-    /// A key and a certificate that do not belong together, or of a kind that is not known.
-    #[error("the key in {key} is not the one of the certificate in {certificate}: {cause}")]
+    /// The key does not match the certificate, or its type is not supported.
+    #[error("the key in {key} does not match the certificate in {certificate}: {cause}")]
     Key {
-        /// The file of the key.
+        /// The key file.
         key: String,
-        /// The file of the certificate.
+        /// The certificate file.
         certificate: String,
-        /// What is wrong.
+        /// The cause.
         cause: String,
     },
-    /// Anything else.
+    /// Any other failure.
     #[error("TLS can't be set up: {0}")]
     Setup(String),
 }
@@ -102,7 +105,7 @@ impl TlsFiles {
     /// Reads the files.
     ///
     /// # Errors
-    /// The first that is not what it should be.
+    /// The first invalid file.
     pub fn load(&self, provider: &Arc<CryptoProvider>, tickets: &Tickets) -> Result<Tls, TlsError> {
         let mut keys = Vec::new();
         for files in &self.certificates {
@@ -128,11 +131,12 @@ impl TlsFiles {
 }
 
 impl TlsFiles {
-    /// Reads from when until when the server's certificates are good, and the authorities of its peers: of several, the one that
-    /// lasts longest.
+    /// Reads the validity periods of the server's certificates and of the client authorities.
+    ///
+    /// Of several authorities, the one that expires last counts.
     ///
     /// # Errors
-    /// The first file that is not what it should be.
+    /// The first invalid file.
     pub fn validity(&self) -> Result<Vec<Validity>, TlsError> {
         let mut found = Vec::new();
         for (files, number) in self.certificates.iter().zip(0..) {
@@ -154,7 +158,7 @@ impl TlsFiles {
     }
 }
 
-/// Not before, and not after.
+/// The validity period of a certificate: not before, and not after.
 fn dates(certificate: &CertificateDer<'_>, path: &Path) -> Result<(UnixTime, UnixTime), TlsError> {
     let (_, parsed) =
         X509Certificate::from_der(certificate).map_err(|_| file("a certificate", path, &"it is not well formed"))?;
@@ -163,7 +167,7 @@ fn dates(certificate: &CertificateDer<'_>, path: &Path) -> Result<(UnixTime, Uni
 }
 
 impl ClientCertificates {
-    /// What checks them, and the part that they have in the policy of a ticket.
+    /// Returns the client-certificate verifier and its part in the ticket policy.
     fn load(&self, provider: &Arc<CryptoProvider>) -> Result<(Option<Arc<dyn ClientCertVerifier>>, Clients), TlsError> {
         let (Self::Optional(authorities) | Self::Required(authorities)) = self else {
             return Ok((None, Clients::None));
@@ -224,7 +228,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     if chain.is_empty() { Err(blame(&"there is none")) } else { Ok(chain) }
 }
 
-/// A file of PEM, without the byte order mark that would hide its first line.
+/// Reads a PEM file, without a byte order mark, which would hide its first line.
 fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut pem = files::read(path, files::TEXT_MAX_BYTES)?;
     if pem.starts_with("\u{feff}".as_bytes()) {
@@ -245,7 +249,7 @@ struct Named {
 }
 
 impl Named {
-    /// Who the server is by this certificate: that stays when the certificate is renewed.
+    /// The identity that the certificate proves. It stays the same when the certificate is renewed.
     fn identity(&self) -> BTreeSet<Vec<u8>> {
         if self.names.is_empty() {
             return self.certified.cert.first().map(|certificate| certificate.to_vec()).into_iter().collect();
@@ -254,7 +258,7 @@ impl Named {
     }
 }
 
-/// Chooses a certificate by the name that a peer asks for.
+/// Selects a certificate by the requested server name.
 #[derive(Debug)]
 struct ByName {
     all: Box<[Named]>,
@@ -269,7 +273,7 @@ impl ByName {
 
     fn find(&self, name: &str) -> Option<&Named> {
         let name = name.to_ascii_lowercase();
-        // A wildcard stands for one label (RFC 6125 section 6.4.3).
+        // A wildcard matches one label (RFC 6125 section 6.4.3).
         let parent = name.split_once('.').map(|(_, parent)| parent);
         let exact = |named: &&Named| named.names.contains(&name);
         let wild = |named: &&Named| {

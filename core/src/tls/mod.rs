@@ -1,9 +1,9 @@
 //! TLS beneath every wire (RFC 8446 and RFC 5246).
 //!
-//! A machine whose listener has [`Tls`] speaks TLS there: what it is told is received is deciphered before it is looked at, and
-//! what it shows to be written is enciphered. The handshake and the ciphers are those of [rustls](https://docs.rs/rustls), which
-//! does no I/O either. Everything behind TLS (wires, limits, metrics, traces) is told and counted as it is without it: in
-//! deciphered bytes, so a trace of a server that speaks TLS can be read, and replayed with [`Tls::elsewhere`].
+//! On a listener with [`Tls`], the machine decrypts received bytes and encrypts output. Handshakes
+//! and ciphers are those of [rustls](https://docs.rs/rustls), which also does no I/O. Wires,
+//! limits, metrics and traces above TLS work on decrypted bytes. A trace of a TLS server is
+//! therefore readable, and can be replayed with [`Tls::elsewhere`].
 //!
 #![cfg_attr(
     feature = "tls",
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 let certificate = CertificateFiles { certificate: "cert.pem".into(), key: "key.pem".into() };
 let files = TlsFiles { certificates: vec![certificate], ..TlsFiles::default() };
-// Which ciphers there are is for the program to choose: rustls with its feature `ring`, here.
+// The program chooses the ciphers. Here: rustls with its feature `ring`.
 let provider = Arc::new(rustls::crypto::ring::default_provider());
 let tickets = Tickets::new(rustls::crypto::ring::Ticketer::new);
 let listen: Listen = "telnet://0.0.0.0:992".parse()?;
@@ -49,53 +49,56 @@ use core::time::Duration;
 #[cfg(feature = "tls")]
 use rustls::server::danger::ClientCertVerifier;
 
-/// TLS at a listener.
+/// TLS settings of a listener.
 #[derive(Clone, Debug)]
 pub struct Tls {
-    /// How long a handshake may take, from the opening of the connection. With zero none succeeds.
+    /// Time limit for a handshake, from the opening of the connection. With zero, none succeeds.
     pub handshake_timeout: Duration,
-    /// When the first of the server's certificates expires, if that is known.
+    /// When the first of the server's certificates expires, if known.
     pub expires_at: Option<UnixTime>,
     spoken: Spoken,
 }
 
-/// Who speaks TLS.
+/// Which component does TLS.
 #[derive(Clone, Debug)]
 enum Spoken {
-    /// Whoever stands between the network and the machine.
+    /// A component between the network and the machine.
     Elsewhere,
-    /// Nobody yet: the certificates are not loaded, and nobody comes in.
+    /// None yet: the certificates are not loaded, and all connections are refused.
     #[cfg(feature = "settings")]
     Nobody,
-    /// The machine, and what checks the certificates of peers if they are asked for some.
+    /// The machine, with the client-certificate verifier if peers must show certificates.
     #[cfg(feature = "tls")]
     Here(Arc<rustls::ServerConfig>, Option<Arc<dyn ClientCertVerifier>>),
 }
 
 impl Tls {
-    /// How long a handshake may take unless it is said otherwise.
+    /// Default time limit for a handshake: 10 s.
     pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-    /// TLS that somebody else speaks, between the network and the machine, who tells that it is agreed on with
-    /// [`Machine::secured`](crate::Machine::secured): for replays, and for who drives a machine and has TLS already.
+    /// TLS that another component does, between the network and the machine.
+    ///
+    /// That component reports handshakes with [`Machine::secured`](crate::Machine::secured). For
+    /// replays, and for embedders with their own TLS.
     #[must_use]
     pub const fn elsewhere() -> Self {
         Self { handshake_timeout: Self::HANDSHAKE_TIMEOUT, expires_at: None, spoken: Spoken::Elsewhere }
     }
 
-    /// TLS by a configuration of rustls that does not ask peers for certificates, or does and resumes no sessions.
+    /// TLS with a rustls configuration that requests no client certificates or resumes no sessions.
     ///
-    /// rustls takes a session up again without asking for the certificate, and without checking the one that was shown then.
-    /// Where peers are asked for certificates, use [`verified`](Self::verified).
+    /// rustls resumes a session without requesting a client certificate, and without verifying the
+    /// earlier one again. If you request client certificates, use [`verified`](Self::verified).
     #[cfg(feature = "tls")]
     #[must_use]
     pub const fn new(config: Arc<rustls::ServerConfig>) -> Self {
         Self::verified(config, None)
     }
 
-    /// TLS by a configuration of rustls and the verifier that it was made with. Resumed sessions are held to what the verifier
-    /// says now: a peer without a certificate is refused where one is required, and so is one whose certificate is not good any
-    /// more.
+    /// TLS with a rustls configuration and its client-certificate verifier.
+    ///
+    /// Resumed sessions are verified again. A peer without a required certificate is refused, and
+    /// so is one whose certificate is no longer valid.
     #[cfg(feature = "tls")]
     #[must_use]
     pub const fn verified(config: Arc<rustls::ServerConfig>, verifier: Option<Arc<dyn ClientCertVerifier>>) -> Self {
@@ -109,7 +112,7 @@ impl Tls {
         Self { handshake_timeout, expires_at: None, spoken: Spoken::Nobody }
     }
 
-    /// Whether the machine speaks it itself.
+    /// Whether the machine does TLS itself.
     #[must_use]
     pub const fn is_spoken_here(&self) -> bool {
         match &self.spoken {
@@ -119,7 +122,9 @@ impl Tls {
         }
     }
 
-    /// A connection's own; `None` if it is spoken elsewhere, or by a configuration that can't serve anybody.
+    /// Creates a connection's session.
+    ///
+    /// `None` if another component does TLS, or the configuration is unusable.
     #[cfg(feature = "tls")]
     pub(crate) fn session(&self) -> Option<TlsSession> {
         match &self.spoken {
@@ -148,17 +153,18 @@ impl PartialEq for Tls {
 
 impl Eq for Tls {}
 
-/// What a handshake agreed on.
+/// The result of a TLS handshake.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Secured {
     /// The version, such as `TLSv1.3`.
     pub version: String,
-    /// The name that the peer asked for (RFC 6066 section 3).
+    /// The requested server name (RFC 6066 section 3).
     pub server_name: Option<String>,
-    /// The protocol that was agreed on (RFC 7301).
+    /// The negotiated ALPN protocol (RFC 7301).
     pub protocol: Option<String>,
-    /// Whose certificate the peer showed, if it was asked for one and it is good: the first name of the subject alternative
-    /// names, or else the common name.
+    /// The user of a valid client certificate, if one was requested.
+    ///
+    /// It is the first subject alternative name, or else the common name.
     pub user: Option<String>,
     /// Whether an earlier session was resumed (RFC 8446 section 2.2).
     pub resumed: bool,

@@ -9,19 +9,19 @@ use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
 use std::io::{Read, Write};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-/// What may be held of a connection that may not begin yet.
+/// Limit of bytes held for a connection that may not start TLS yet.
 const HELD_MAX_BYTES: usize = 128 << 10;
 
-/// One connection's TLS: from enciphered bytes to plain ones and back.
+/// The TLS session of one connection: decrypts input and encrypts output.
 pub(crate) struct TlsSession {
     connection: ServerConnection,
     check: Option<Check>,
-    /// What came before it may begin.
+    /// Input received before TLS may start.
     held: Vec<u8>,
-    /// Enciphered, and not yet written.
+    /// Encrypted output that is not yet written.
     outgoing: Vec<u8>,
     written: usize,
-    /// How many plain bytes are in what is not yet written.
+    /// Number of plain bytes in the unwritten output.
     sealed: usize,
     is_secured: bool,
     has_failed: bool,
@@ -29,23 +29,23 @@ pub(crate) struct TlsSession {
     peer_has_closed: bool,
 }
 
-/// What holds for the certificate of a peer, however its session began.
+/// Verifies client certificates, also of resumed sessions.
 struct Check {
     verifier: Arc<dyn ClientCertVerifier>,
     time: Arc<dyn TimeProvider>,
 }
 
-/// What came of received bytes, beside plain ones.
+/// The result of received bytes, besides plain bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
-    /// The handshake is over.
+    /// The handshake is complete.
     pub(crate) secured: Option<Secured>,
-    /// The peer said that nothing more will follow (`close_notify`, RFC 8446 section 6.1).
+    /// The peer sent `close_notify` (RFC 8446 section 6.1).
     pub(crate) closed: bool,
 }
 
 impl TlsSession {
-    /// `None` if the configuration can't serve anybody.
+    /// Returns `None` if the configuration is unusable.
     pub(super) fn new(config: &Arc<ServerConfig>, verifier: Option<&Arc<dyn ClientCertVerifier>>) -> Option<Self> {
         let time = &config.time_provider;
         Some(Self {
@@ -62,13 +62,13 @@ impl TlsSession {
         })
     }
 
-    /// Keeps what was received for later.
+    /// Holds received bytes for later.
     pub(crate) fn hold(&mut self, bytes: &[u8]) {
         self.held.extend_from_slice(bytes);
         self.has_failed |= self.held.len() > HELD_MAX_BYTES;
     }
 
-    /// Takes what was received, and appends what it says to `plain`.
+    /// Decrypts received bytes and appends the plain ones to `plain`.
     pub(crate) fn receive(&mut self, bytes: &[u8], plain: &mut Vec<u8>) -> Progress {
         let held = core::mem::take(&mut self.held);
         let mut progress = Progress::default();
@@ -85,7 +85,7 @@ impl TlsSession {
         let read = self.connection.read_tls(rest);
         let state = self.connection.process_new_packets();
         let (Ok(1..), Ok(state)) = (read, state) else {
-            // What was whole before is heard, however it was cut; but of nobody who has not been let in.
+            // Complete records before the failure are served, but only after a completed handshake.
             if self.is_secured {
                 let _ = self.connection.reader().read_to_end(plain);
             }
@@ -109,8 +109,10 @@ impl TlsSession {
         }
     }
 
-    /// Whether the peer may come in by what it showed. A whole handshake has found that out; one that takes a session up again
-    /// has not, and the ticket may be of another time or of another listener.
+    /// Whether the client certificate is acceptable.
+    ///
+    /// A full handshake has verified it; a resumed one has not, and its ticket may be old or from
+    /// another listener.
     fn admits(&self) -> bool {
         let (Some(check), true) = (&self.check, self.is_resumed()) else { return true };
         match self.connection.peer_certificates().and_then(<[_]>::split_first) {
@@ -143,12 +145,12 @@ impl TlsSession {
         }
     }
 
-    /// Whether plain bytes can be sealed: the handshake is over, and nothing that was sealed before waits.
+    /// Whether plain bytes can be encrypted: the handshake is complete, and no output waits.
     pub(crate) fn takes_more(&self) -> bool {
         self.is_secured && !self.has_failed && !self.has_closed && self.outgoing.is_empty()
     }
 
-    /// Enciphers `plain`.
+    /// Encrypts `plain`.
     pub(crate) fn seal(&mut self, plain: &[u8]) {
         if !plain.is_empty() {
             self.has_failed |= self.connection.writer().write_all(plain).is_err();
@@ -157,7 +159,7 @@ impl TlsSession {
         }
     }
 
-    /// Says that nothing more will follow.
+    /// Sends `close_notify`.
     pub(crate) fn close(&mut self) {
         if !core::mem::replace(&mut self.has_closed, true) && self.is_secured && !self.has_failed {
             self.connection.send_close_notify();
@@ -165,7 +167,7 @@ impl TlsSession {
         }
     }
 
-    /// Whether its last words are sealed, if it has any: what is written then is all that ever will be.
+    /// Whether the last output, if any, is encrypted: nothing more will be added.
     pub(crate) const fn has_said_all(&self) -> bool {
         self.has_closed || self.has_failed || !self.is_secured
     }
@@ -174,12 +176,12 @@ impl TlsSession {
         while self.connection.wants_write() && self.connection.write_tls(&mut self.outgoing).is_ok() {}
     }
 
-    /// What is to be written.
+    /// The output to write.
     pub(crate) fn outgoing(&self) -> &[u8] {
         &self.outgoing[self.written..]
     }
 
-    /// So many bytes of it were written. Once all are, how many plain ones that was.
+    /// Bytes of the output were written. Once all are, returns how many plain bytes that was.
     pub(crate) fn wrote(&mut self, bytes: usize) -> usize {
         self.written = (self.written + bytes).min(self.outgoing.len());
         if self.written < self.outgoing.len() {
@@ -190,12 +192,12 @@ impl TlsSession {
         core::mem::take(&mut self.sealed)
     }
 
-    /// If nothing more comes, the peer has not said that nothing more would.
+    /// Whether input that ends now was cut off: the peer has not sent `close_notify`.
     pub(crate) const fn is_cut_off(&self) -> bool {
         self.is_secured && !self.has_failed && !self.peer_has_closed
     }
 
-    /// The connection is of no use, once its last words are written.
+    /// Whether TLS failed: the connection is unusable once its alert is written.
     pub(crate) const fn has_failed(&self) -> bool {
         self.has_failed
     }
@@ -207,8 +209,10 @@ impl core::fmt::Debug for TlsSession {
     }
 }
 
-/// The first name of the subject alternative names, or else the common name (RFC 5280 sections 4.2.1.6 and 4.1.2.6). A name with
-/// a NUL or another character that is not seen is none: it would look like another one's.
+/// The first subject alternative name, or else the common name.
+///
+/// Names with a NUL or other invisible characters are rejected, because they could look like
+/// another name. RFC 5280 sections 4.2.1.6 and 4.1.2.6.
 fn subject(certificate: &[u8]) -> Option<String> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
     let alternative = certificate.subject_alternative_name().ok().flatten().and_then(|names| {

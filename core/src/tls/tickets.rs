@@ -5,30 +5,32 @@ use core::fmt;
 use rustls::server::ProducesTickets;
 use std::sync::{Mutex, PoisonError};
 
-/// The keys with which sessions are [resumed](super::Secured::resumed), for all listeners and over all reloads.
+/// The keys for [resuming](super::Secured::resumed) sessions, for all listeners and across reloads.
 ///
-/// A resumed session skips the certificates of both sides, so a ticket is only good where it could have been had by a whole
-/// handshake: each policy has keys of its own. A policy is whether peers are asked for certificates, of which authorities, and
-/// the names in the certificates of the server. Listeners of one policy share keys; a reload that leaves the policy as it was
-/// keeps them, and one that changes it makes all tickets worthless. Keys live as long as something that was loaded with them.
+/// A resumed session skips the certificates of both sides, so each policy has its own keys: a
+/// ticket is valid only where a full handshake would have had the same result. The policy is
+/// whether client certificates are requested, their authorities, and the names in the server's
+/// certificates. Listeners with the same policy share keys. A reload that does not change the
+/// policy keeps them; one that does invalidates all tickets. Keys live as long as anything that was
+/// loaded with them.
 #[derive(Clone)]
 pub struct Tickets {
     make: MakeTicketer,
     by_policy: Arc<Mutex<BTreeMap<Policy, Weak<dyn ProducesTickets>>>>,
 }
 
-/// Makes keys that nobody else has.
+/// Creates new keys.
 type MakeTicketer = fn() -> Result<Arc<dyn ProducesTickets>, rustls::Error>;
 
-/// What a peer has to be, and whom it finds, for a session to begin.
+/// The conditions under which a session may be resumed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Policy {
     pub(super) clients: Clients,
-    /// The names in each certificate of the server, or the certificate itself if it has none.
+    /// The names in each of the server's certificates, or the certificate itself if it has none.
     pub(super) server: BTreeSet<BTreeSet<Vec<u8>>>,
 }
 
-/// Whether peers are asked for a certificate, and by which authorities it may be signed (DER).
+/// Whether client certificates are requested, and the accepted authorities (DER).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Clients {
     None,
@@ -37,7 +39,9 @@ pub(super) enum Clients {
 }
 
 impl Tickets {
-    /// Keys of a provider of rustls, such as `rustls::crypto::ring::Ticketer::new`: each call of it must make other ones.
+    /// Creates a store. Each call of `make` must return new keys.
+    ///
+    /// `make` belongs to a rustls provider, such as `rustls::crypto::ring::Ticketer::new`.
     #[must_use]
     pub fn new(make: MakeTicketer) -> Self {
         Self { make, by_policy: Arc::default() }

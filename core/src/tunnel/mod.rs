@@ -1,32 +1,35 @@
-//! Reverse SSH tunnels: listeners on another machine, whose connections come to this server through SSH.
+//! Reverse SSH tunnels: listeners on another machine that lead to this server through SSH.
 //!
-//! A server behind NAT asks an SSH server to listen for it (`tcpip-forward`, RFC 4254 section 7.1; for a Unix socket
-//! `streamlocal-forward@openssh.com`). Whoever connects there becomes a connection here, accepted by a [`Listen`](crate::Listen)
-//! whose address is [forwarded](crate::Address::Forwarded), with the address it came from.
+//! A server behind NAT asks an SSH server to listen for it (`tcpip-forward`, RFC 4254 section 7.1;
+//! for Unix sockets `streamlocal-forward@openssh.com`). Each connection there becomes a connection
+//! here. A [`Listen`](crate::Listen) with a [forwarded](crate::Address::Forwarded) address accepts
+//! it, with the address of its peer.
 //!
-//! The machine decides when a tunnel is dialled, when it is given up, when it is dead and when it is healthy. What speaks SSH is
-//! the shell's: `drupe-tokio` has one, for every shell. It makes SSH connections match [`TunnelIntent`]s and tells what happens
-//! as [`TunnelReport`]s.
+//! The machine decides when a tunnel is dialled, when it is given up, when it is dead and when it
+//! is healthy. The shell speaks SSH: `drupe-tokio` has an implementation for every shell. It keeps
+//! its SSH connections in line with the [`TunnelIntent`]s and reports events as [`TunnelReport`]s.
 //!
 //! # The life of a tunnel
 //!
 //! | state | begins with | ends with |
 //! |---|---|---|
-//! | connecting | the server's start, or the end of a wait | [`Connected`](TunnelReport::Connected), and the answer whether the SSH server listens; a failure; [`Tunnel::connect_timeout`] for each of the two |
-//! | up, or degraded | `Connected`; degraded if the SSH server refuses to listen at one of its places | a failure; [`KeepAlive`] |
-//! | waiting | a failure | the time that [`Tunnel::reconnect`] gives, or [`Tunnel::refused_wait`] after a failure that [needs somebody](TunnelFailure::needs_somebody) |
-//! | given up | as many failures in a row as `reconnect` allows | a new configuration |
-//! | closing | a drain, or a configuration without it, once its last connection is over | [`Closed`](TunnelReport::Closed); [`Tunnel::close_timeout`] |
+//! | connecting | the server's start, or the end of a wait | [`Connected`](TunnelReport::Connected) and the SSH server's answers to the forwards; a failure; [`Tunnel::connect_timeout`] for each of the two |
+//! | up, or degraded | `Connected`; degraded if the SSH server refuses one of the forwards | a failure; [`KeepAlive`] |
+//! | waiting | a failure | the wait of [`Tunnel::reconnect`], or [`Tunnel::refused_wait`] after a failure that [needs the operator](TunnelFailure::needs_somebody) |
+//! | given up | the maximum number of failures in a row of `reconnect` | a new configuration |
+//! | closing | a drain, or a configuration without the tunnel, once its last connection is over | [`Closed`](TunnelReport::Closed); [`Tunnel::close_timeout`] |
 //!
-//! No client is needed for any of this. A tunnel that was up for [`Backoff::stable_after`] is healthy, and its next failure the
-//! first one again. While it is down its connections are over: they end as [`Reason::TunnelLost`](crate::Reason::TunnelLost).
+//! Tunnels reconnect even without clients. A tunnel that was up for [`Backoff::stable_after`] is
+//! healthy: its count of failures restarts. When a tunnel is lost, its connections end as
+//! [`Reason::TunnelLost`](crate::Reason::TunnelLost).
 //!
-//! A link that is dead though nothing says so (SIGSTOP, a pulled plug, an address that changed) is noticed by the keep-alive at
-//! most `interval * (count_max + 1)` after its last byte: 60 s with the defaults. Behind hosts on the way, it is the last server
-//! that is asked.
+//! The keep-alive detects a silently dead link (SIGSTOP, a pulled plug, a changed address) at most
+//! `interval * (count_max + 1)` after its last byte: 60 s with the defaults. With jump hosts, it
+//! checks the last server.
 //!
-//! A place on the SSH server that can't be listened at, most often because our own earlier session still holds the port, is
-//! asked for again and again with the waits of `reconnect`, for ever, while the rest of the tunnel serves.
+//! If the SSH server refuses a forward, most often because an earlier session still holds the port,
+//! the machine requests it again with the waits of `reconnect`, without limit. The rest of the
+//! tunnel works meanwhile.
 
 mod report;
 mod status;
@@ -40,28 +43,29 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-/// One SSH connection, and how it is kept.
+/// One SSH connection and its keep-alive and reconnect settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tunnel {
-    /// What it is called: by listeners, in logs and in metrics.
+    /// The name, for listeners, logs and metrics.
     pub name: String,
-    /// Where to, and as whom.
+    /// The SSH server, and how to authenticate.
     pub ssh: Ssh,
-    /// How long it may take to connect, from the lookup of the name to the proof of identity, jumps included. With zero no
-    /// attempt succeeds.
+    /// Time limit for connecting. With zero, no attempt succeeds.
+    ///
+    /// It lasts from the name lookup to the end of authentication, including jump hosts.
     pub connect_timeout: Duration,
-    /// How a dead link is noticed.
+    /// Detection of a dead link.
     pub keep_alive: KeepAlive,
-    /// How long to wait between attempts, how many there are, and when a connection was healthy.
+    /// Waits between attempts, number of attempts, and when a connection counts as healthy.
     pub reconnect: Backoff,
-    /// How long to wait after a failure that somebody must do something about: a key that is refused. At least 10 ms.
+    /// The wait after a failure that needs the operator, such as a refused key. At least 10 ms.
     pub refused_wait: Duration,
-    /// How long a goodbye may take; with zero there is none.
+    /// Time limit for an orderly disconnect. With zero, there is none.
     pub close_timeout: Duration,
 }
 
 impl Tunnel {
-    /// A tunnel to a server, as a user with the usual keys, and 30 s to connect, 5 min after a refusal, 5 s for a goodbye.
+    /// A tunnel with defaults: 30 s to connect, 5 min after a refusal, 5 s to disconnect.
     #[must_use]
     pub fn new(name: &str, ssh: Ssh) -> Self {
         Self {
@@ -76,55 +80,62 @@ impl Tunnel {
     }
 }
 
-/// Questions to the SSH server whether it is still there (`keepalive@openssh.com`). Any byte from it is an answer.
+/// Keep-alive requests to the SSH server (`keepalive@openssh.com`).
+///
+/// Any received byte counts as an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeepAlive {
-    /// How long between two questions; at least 10 ms.
+    /// Time between two requests. At least 10 ms.
     pub interval: Duration,
-    /// How many may stay without an answer. 0 counts as 1.
+    /// How many requests may stay unanswered. 0 counts as 1.
     pub count_max: u32,
 }
 
 impl Default for KeepAlive {
-    /// Every 15 s, at most 3 without an answer.
+    /// Every 15 s, at most 3 unanswered.
     fn default() -> Self {
         Self { interval: Duration::from_secs(15), count_max: 3 }
     }
 }
 
-/// An SSH server, and how to get in there. The machine only hands it on, to what speaks SSH.
+/// An SSH server and how to authenticate there.
+///
+/// The machine only passes it to the SSH implementation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ssh {
-    /// Its name or address.
+    /// Host name or address.
     pub host: String,
-    /// Its port.
+    /// Port.
     pub port: u16,
-    /// The user there.
+    /// User name.
     pub user: String,
-    /// The file of the private key, as OpenSSH writes it, encrypted or not; `None` for the keys of the agent. A certificate
-    /// is taken from the file of the same name with `-cert.pub`, if it is there.
+    /// Private key file in OpenSSH format, encrypted or not. `None`: keys of the agent.
+    ///
+    /// If a file with the same name and `-cert.pub` exists, it is the certificate.
     pub key_path: Option<String>,
-    /// What the private key is encrypted with.
+    /// Passphrase of the private key.
     pub key_passphrase: Option<Passphrase>,
-    /// The file of the certificate, where it is another.
+    /// Certificate file, if it is elsewhere.
     pub certificate_path: Option<String>,
-    /// The socket of the agent whose keys are offered; `None` for that of `SSH_AUTH_SOCK`.
+    /// Socket of the agent. `None`: that of `SSH_AUTH_SOCK`.
     pub agent_socket: Option<String>,
-    /// Whether a key file that others may read is refused.
+    /// Whether to refuse a key file that other users can read.
     pub check_key_permissions: bool,
-    /// The files with the host keys that are known (`sshd(8)`, "`SSH_KNOWN_HOSTS` FILE FORMAT").
+    /// Files with the known host keys (`sshd(8)`, "`SSH_KNOWN_HOSTS` FILE FORMAT").
     pub known_hosts: Vec<String>,
-    /// Whether a host that no file knows is accepted once, and added to the first of them.
+    /// Whether to accept an unknown host on first use, and add it to the first of these files.
     pub accept_new: bool,
-    /// The hosts to go through, in order. The same keys and files are used for them.
+    /// Jump hosts, in order. The same keys and files apply to them.
     pub jumps: Vec<Jump>,
-    /// How many bytes one connection may be ahead of what is served; who sends more ends as
-    /// [`RateLimited`](crate::Reason::RateLimited). A connection that is idle holds none. With 0, who is ahead at all is closed.
+    /// Limit of bytes that one connection may receive ahead of being served.
+    ///
+    /// Above it, the connection ends as [`RateLimited`](crate::Reason::RateLimited). An idle
+    /// connection uses no memory for this. With 0, a connection that is ahead at all is closed.
     pub ahead_max_bytes: usize,
 }
 
 impl Ssh {
-    /// A server at port 22, with the agent's keys, and host keys from `known_hosts`.
+    /// Port 22, the agent's keys, and host keys from `known_hosts`.
     #[must_use]
     pub fn new(host: &str, user: &str, known_hosts: &str) -> Self {
         Self {
@@ -144,7 +155,7 @@ impl Ssh {
     }
 }
 
-/// What a private key is encrypted with. It is not shown.
+/// The passphrase of a private key. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Passphrase(pub String);
 
@@ -154,14 +165,14 @@ impl fmt::Debug for Passphrase {
     }
 }
 
-/// A host on the way (`ProxyJump` of `ssh_config(5)`).
+/// A jump host (`ProxyJump` of `ssh_config(5)`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Jump {
-    /// The user there; `None` for the tunnel's.
+    /// User name. `None`: that of the tunnel.
     pub user: Option<String>,
-    /// Its name or address, as the host before it knows it.
+    /// Host name or address, as the previous host resolves it.
     pub host: String,
-    /// Its port.
+    /// Port.
     pub port: u16,
 }
 
@@ -178,7 +189,7 @@ impl core::str::FromStr for Jump {
         let (user, place) = text.rsplit_once('@').map_or((None, text), |(user, place)| (Some(user), place));
         let (host, port) = match place.strip_prefix('[') {
             Some(rest) => rest.split_once(']').ok_or_else(wrong)?,
-            // More than one colon is an address of IPv6.
+            // More than one colon is an IPv6 address.
             None if place.matches(':').count() == 1 => place.find(':').map_or((place, ""), |at| place.split_at(at)),
             None => (place, ""),
         };
@@ -194,25 +205,26 @@ impl core::str::FromStr for Jump {
     }
 }
 
-/// A place to listen at on the other side of a tunnel.
+/// An address on the far side of a tunnel.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Forward {
     /// The [name](Tunnel::name) of the tunnel.
     pub tunnel: String,
-    /// Where.
+    /// The address.
     pub bind: RemoteBind,
 }
 
-/// Where an SSH server listens for us.
+/// An address on which an SSH server listens for us.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RemoteBind {
     /// A port (RFC 4254 section 7.1).
     Tcp {
-        /// `localhost` for loopback, an empty string for all addresses, or an address of that machine. The first two stand for
-        /// the addresses of IPv4, which must be had, and those of IPv6, which may. What the SSH server makes of it is its own
-        /// decision (`GatewayPorts` of `sshd_config(5)`).
+        /// `localhost` for loopback, empty for all addresses, or an address of that machine.
+        ///
+        /// The first two mean IPv4, which is required, and IPv6, which is optional. The SSH server
+        /// decides how to interpret it (`GatewayPorts` of `sshd_config(5)`).
         host: String,
-        /// The port; 0 lets the SSH server choose.
+        /// The port. 0: the SSH server chooses one.
         port: u16,
     },
     /// The path of a Unix socket (`streamlocal-forward@openssh.com`).
@@ -220,7 +232,7 @@ pub enum RemoteBind {
 }
 
 impl RemoteBind {
-    /// Where it really is, if the SSH server chose the port.
+    /// The same address with the port that the SSH server chose.
     #[must_use]
     pub fn bound_at(&self, port: u16) -> Self {
         match self {
@@ -229,7 +241,7 @@ impl RemoteBind {
         }
     }
 
-    /// Whether only that machine can connect there.
+    /// Whether only that machine can connect to it.
     #[must_use]
     pub fn is_local(&self) -> bool {
         match self {
@@ -253,16 +265,18 @@ impl fmt::Display for RemoteBind {
     }
 }
 
-/// Names one tunnel for as long as the machine lives.
+/// Identifies one tunnel for as long as the machine lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TunnelId(pub u32);
 
-/// Names one attempt to connect a tunnel, and the SSH connection if it comes about. A report about an earlier one is ignored.
+/// Identifies one attempt to connect a tunnel, and its SSH connection.
+///
+/// Reports about earlier attempts are ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId {
     /// The tunnel.
     pub tunnel: TunnelId,
-    /// Which attempt, from 1.
+    /// Number of the attempt, from 1.
     pub attempt: u32,
 }
 

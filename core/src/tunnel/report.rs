@@ -4,40 +4,44 @@ use alloc::string::String;
 use core::fmt;
 use core::str::FromStr;
 
-/// What happened to one SSH connection.
+/// An event of one SSH connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TunnelReport {
-    /// It is there, and the server knows who we are.
+    /// The connection is established and authenticated.
     Connected,
-    /// It did not come about, or is no more.
+    /// The connection could not be made, or was lost.
     Failed {
-        /// How.
+        /// How it failed.
         failure: TunnelFailure,
-        /// In words for a person: what was wrong and where, and what can be done. The first 1,024 bytes are kept, without
-        /// what [`neutralize`](crate::text::neutralize) removes: some may be the server's own.
+        /// A description for people: what failed, where, and what to do.
+        ///
+        /// The first 1,024 bytes are kept, without what [`neutralize`](crate::text::neutralize)
+        /// removes, because the server may have written some.
         words: String,
     },
-    /// The server listens for one of our listeners.
+    /// The server listens for a listener.
     Bound {
-        /// Whose.
+        /// The listener.
         listener: ListenerId,
-        /// The port; 0 for a Unix socket.
+        /// The port. 0 for a Unix socket.
         port: u16,
     },
-    /// The server does not listen for it.
+    /// The server refuses to listen for a listener.
     Refused {
-        /// For whom.
+        /// The listener.
         listener: ListenerId,
     },
-    /// The server answered the question with this [number](super::TunnelIntent::asked), or any later one.
+    /// The server answered the keep-alive request with this number, or a later one.
+    ///
+    /// See [`TunnelIntent::asked`](super::TunnelIntent::asked).
     Answered(u32),
-    /// The server opened a channel that nobody asked for, or too many at a time; it was refused.
+    /// The server opened a channel that was refused: unrequested, or too many at a time.
     ChannelRefused {
-        /// What was opened and why it was refused, kept as the words of [`Failed`](Self::Failed) are.
+        /// A description, treated like the text of [`Failed`](Self::Failed).
         words: String,
     },
-    /// The goodbye was said.
+    /// The connection was closed in order.
     Closed,
 }
 
@@ -45,30 +49,30 @@ pub enum TunnelReport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum TunnelFailure {
-    /// The network: no such name, nobody there, no way there, a reset.
+    /// The network failed: unknown host, connection refused, unreachable, or reset.
     Network,
-    /// It took too long to connect.
+    /// Connecting timed out.
     TimedOut,
-    /// Too many questions stayed without an answer.
+    /// Too many keep-alive requests stayed unanswered.
     Silent,
-    /// The server ended it.
+    /// The server disconnected.
     Disconnected,
-    /// What answered does not speak SSH as we do.
+    /// The protocols do not match, or the peer does not speak SSH.
     Protocol,
-    /// The server is not who it should be, as far as we know.
+    /// The server's host key is unknown or wrong.
     HostKey,
-    /// The server does not let us in.
+    /// The server refused our authentication.
     Authentication,
-    /// Our own key can't be used.
+    /// Our private key is unusable.
     PrivateKey,
-    /// The server does not listen at a place that we asked for. The connection stays.
+    /// The server refused a forward. The connection stays.
     Forward,
-    /// We ended it ourselves, to connect at once anew: it had worn out.
+    /// We closed it to reconnect at once, because it was worn out.
     Renewed,
 }
 
 impl TunnelFailure {
-    /// All of them.
+    /// All failures.
     pub const ALL: [Self; 10] = [
         Self::Network,
         Self::TimedOut,
@@ -82,8 +86,9 @@ impl TunnelFailure {
         Self::Renewed,
     ];
 
-    /// Whether it will be the same the next time unless somebody does something about it, here or there. Such failures are
-    /// tried again slowly and evenly.
+    /// Whether retrying is pointless without operator action.
+    ///
+    /// Such failures are retried slowly and evenly.
     #[must_use]
     pub const fn needs_somebody(self) -> bool {
         matches!(self, Self::HostKey | Self::Authentication | Self::PrivateKey)

@@ -5,80 +5,82 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-/// An SSH connection that should be there. A level: what is not shown any more is to be dropped at once.
+/// An SSH connection that the machine wants.
+///
+/// A level: connections that are no longer listed must be dropped at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TunnelIntent {
-    /// Which.
+    /// The attempt.
     pub link: LinkId,
-    /// Where to, and how.
+    /// Its settings.
     pub tunnel: Arc<Tunnel>,
-    /// Where the server should listen for us, and nowhere else.
+    /// The addresses on which the server should listen. It should listen on no others.
     pub forwards: Vec<ForwardIntent>,
-    /// How many questions should have been asked whether the server is there.
+    /// Number of keep-alive requests that should have been sent so far.
     pub asked: u32,
-    /// It should end, with a goodbye.
+    /// Whether to disconnect in order.
     pub closing: bool,
 }
 
-/// A place where an SSH server should listen.
+/// An address on which an SSH server should listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForwardIntent {
-    /// For which listener.
+    /// The listener.
     pub listener: ListenerId,
-    /// Where.
+    /// The address.
     pub bind: RemoteBind,
-    /// How often it should have been asked for.
+    /// How many times it should have been requested so far.
     pub tries: u32,
 }
 
-/// How a tunnel is.
+/// The status of a tunnel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TunnelStatus {
     /// Its name.
     pub name: String,
-    /// The state it is in.
+    /// Its state.
     pub state: TunnelState,
-    /// The places on its other side.
+    /// Its remote addresses.
     pub forwards: Vec<ForwardStatus>,
-    /// What last went wrong, and the words for it.
+    /// The last failure and its description.
     pub last_error: Option<(TunnelFailure, String)>,
-    /// How many attempts to connect were begun.
+    /// Number of attempts to connect.
     pub connects: u64,
-    /// How many of them succeeded.
+    /// Number of attempts that succeeded.
     pub connected: u64,
 }
 
-/// The state of a tunnel. See the [module](super) for what leads to which.
+/// The state of a tunnel. See the [module](super) for the transitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TunnelState {
-    /// An attempt is being made, or the server has not yet said whether it listens.
+    /// An attempt is in progress, or the server has not yet answered the forwards.
     Connecting,
-    /// The server listens at all its places.
+    /// The server listens on all addresses.
     Up,
-    /// It is connected, and the server refused to listen at one of its places.
+    /// It is connected, but the server refused a forward.
     Degraded,
-    /// It is tried again at this time.
+    /// It will reconnect at this time.
     Waiting(Time),
-    /// It is not tried again.
+    /// It will not reconnect.
     GivenUp,
-    /// It is being ended.
+    /// It is disconnecting.
     Closing,
-    /// It has ended.
+    /// It has disconnected.
     Closed,
 }
 
 impl TunnelState {
     const NAMES: [&str; 7] = ["connecting", "up", "degraded", "waiting", "given_up", "closing", "closed"];
 
-    /// As in logs and metrics.
+    /// The name in logs and metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
         Self::NAMES[self.number() - 1]
     }
 
-    /// From 1, for gauges that are added up over shards of which one knows.
+    /// A number from 1, for gauges that are added up over shards of which only one knows the state.
     pub(crate) const fn number(self) -> usize {
         match self {
             Self::Connecting => 1,
@@ -91,21 +93,21 @@ impl TunnelState {
         }
     }
 
-    /// The name of a number.
+    /// The name for a number.
     pub(crate) fn name_of(number: u64) -> &'static str {
         let place = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
         place.and_then(|place| Self::NAMES.get(place)).copied().unwrap_or("unknown")
     }
 }
 
-/// A place on the other side of a tunnel.
+/// The status of a remote address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForwardStatus {
-    /// For which listener.
+    /// The listener.
     pub listener: ListenerId,
-    /// Where, with the port that the server chose.
+    /// The address, with the port that the server chose.
     pub bind: RemoteBind,
-    /// Whether the server listens there.
+    /// Whether the server listens on it.
     pub bound: bool,
 }
 

@@ -9,49 +9,49 @@ use core::fmt::Write;
 use core::time::Duration;
 
 impl Status {
-    /// The last response, with these words.
+    /// A final response with this text.
     pub(crate) fn last_words_with(self, words: &str, is_head: bool) -> Vec<u8> {
         Response::text(self, &format!("{words}\n")).bytes(is_head, false)
     }
 
-    /// A response that says no more than this, and is the last one; without the body to a HEAD.
+    /// A final response with only the status phrase. A HEAD gets no body.
     pub(crate) fn last_words(self, is_head: bool) -> Vec<u8> {
         self.last_words_until(is_head, None)
     }
 
-    /// The same, and when to come back.
+    /// As [`last_words`](Self::last_words), with the time to retry after.
     pub(crate) fn last_words_until(self, is_head: bool, retry_after: Option<Duration>) -> Vec<u8> {
         Response { retry_after, ..Response::text(self, &format!("{}\n", self.phrase())) }.bytes(is_head, false)
     }
 }
 
-/// What is answered to a request.
+/// The answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) bytes: Vec<u8>,
-    /// No other request may follow.
+    /// Whether no other request may follow.
     pub(crate) is_last: bool,
     pub(crate) outcome: Outcome,
 }
 
-/// What comes of a request.
+/// The result of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Served(Endpoint),
     Refused(Refused),
-    /// WebSocket is spoken from there on, with the monitor or the application.
+    /// The connection becomes a WebSocket of the monitor or the application.
     Upgraded {
         socket: WebSocket,
         is_monitor: bool,
     },
 }
 
-/// What a request is for that is served, as it is counted.
+/// The purpose of a served request, for metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     Health,
     Metrics,
-    /// Pages and what belongs to them.
+    /// Pages and their resources.
     Page,
 }
 
@@ -72,23 +72,23 @@ const METRICS_PATH: &str = "/metrics";
 const HTML: &str = "text/html; charset=utf-8";
 const ICON: &str = include_str!("page/drupe.svg");
 const STYLE: &str = include_str!("page/drupe.css");
-/// Nothing but what this server serves runs, is shown or is connected to.
+/// A page may load and connect to this server only.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// What an answer depends on beside the request.
+/// What an answer depends on besides the request.
 pub(crate) struct Site<'a, M, T> {
     pub(crate) http: &'a Http,
-    /// The server is shutting down, and says when to come back.
+    /// Whether the server is shutting down, and when to retry.
     pub(crate) drains: bool,
     pub(crate) retry_after: Option<Duration>,
-    /// What nobody outside knows.
+    /// A secret.
     pub(crate) seed: u64,
-    /// How the client asked, if that is known.
+    /// The scheme of the request, if known.
     pub(crate) scheme: Option<Scheme>,
-    /// Whoever asks has shown wrong credentials too often.
+    /// Whether the client has sent wrong credentials too often.
     pub(crate) is_throttled: bool,
-    /// Asked only if they are asked for.
+    /// Called only if they are requested.
     pub(crate) metrics: M,
     pub(crate) tunnels: T,
 }
@@ -124,12 +124,14 @@ where
             is_last: !keeps_alive,
             outcome: Outcome::Served(endpoint),
         },
-        // Whoever should have asked for WebSocket is told so on a connection of its own.
+        // A client that should have asked for WebSocket must open a new connection.
         Err(refused) => refused.answer(request, !keeps_alive || refused.status == Status::UPGRADE_REQUIRED),
     }
 }
 
-/// Whether a request knows this server by name. Whoever looks after its health need not: it knows an address, or nothing.
+/// Checks the host name of a request.
+///
+/// Health checks are exempt: they know only an address, or nothing.
 fn may_ask(request: &Request, http: &Http, scheme: Option<Scheme>) -> Result<(), Refused> {
     let is_check = matches!(request.path(), "/healthz" | "/readyz") || request.method == "OPTIONS";
     if http.hosts.is_empty() || is_check && !upgrade::is_wanted(request) {
@@ -143,7 +145,7 @@ fn may_ask(request: &Request, http: &Http, scheme: Option<Scheme>) -> Result<(),
     Err(Refused::new(Status::MISDIRECTED, Reason::HostRefused, why))
 }
 
-/// Whether a request has shown what opens the endpoint that it is for.
+/// Checks the credentials for the requested endpoint.
 fn may_look<M, T>(request: &Request, is_monitor: bool, site: &Site<'_, M, T>) -> Result<(), Answer> {
     let needed = match &site.http.metrics {
         _ if is_monitor => site.http.monitor.as_ref(),
@@ -159,16 +161,16 @@ fn may_look<M, T>(request: &Request, is_monitor: bool, site: &Site<'_, M, T>) ->
         let refused = Refused::new(Status::TOO_MANY_REQUESTS, Reason::RateLimited, "too many wrong credentials");
         return Err(refused.answer(request, true));
     }
-    let refused = Refused::new(Status::UNAUTHORIZED, Reason::Unauthorized, "a credential is needed");
+    let refused = Refused::new(Status::UNAUTHORIZED, Reason::Unauthorized, "a credential is required");
     match shown {
         Shown::Good => Ok(()),
         Shown::Wrong => Err(refused.answer(request, true)),
-        // A browser asks so before it asks its user.
+        // A browser sends no credentials before it asks its user.
         Shown::Nothing => Err(Answer { outcome: Outcome::Served(Endpoint::Page), ..refused.answer(request, true) }),
     }
 }
 
-/// The response to a request that asks for no WebSocket.
+/// Returns the response to a request without upgrade.
 fn serve<M, T>(request: &Request, is_monitor: bool, site: Site<'_, M, T>) -> Result<(Response, Endpoint), Refused>
 where
     M: FnOnce() -> String,
@@ -203,24 +205,24 @@ where
             "/monitor.js" if http.monitor.is_some() => file("text/javascript; charset=utf-8", MONITOR_SCRIPT),
             "/monitor.css" if http.monitor.is_some() => file("text/css; charset=utf-8", MONITOR_STYLE),
             path if http.path.as_deref() == Some(path) => {
-                let why = "a WebSocket is at this path, which is asked for with an upgrade";
+                let why = "this path is a WebSocket and needs an upgrade request";
                 return Err(Refused::new(Status::UPGRADE_REQUIRED, Reason::BadRequest, why));
             }
-            _ => return Err(Refused::new(Status::NOT_FOUND, Reason::NotFound, "there is nothing here")),
+            _ => return Err(Refused::new(Status::NOT_FOUND, Reason::NotFound, "nothing is at this path")),
         },
         _ => return Err(Refused::new(Status::METHOD_NOT_ALLOWED, Reason::BadRequest, "only GET, HEAD and OPTIONS")),
     };
     Ok((response, Endpoint::Page))
 }
 
-/// What the monitor's page shows in place of the credential when it opens its WebSocket.
+/// The cookie with which the monitor's page opens its WebSocket, in place of the credential.
 fn monitor_cookie(http: &Http, seed: u64, scheme: Option<Scheme>) -> Option<String> {
     let secure = if scheme == Some(Scheme::Https) { "; Secure" } else { "" };
     let cookie = http.monitor.as_ref()?.cookie(seed);
     Some(format!("{COOKIE_NAME}={cookie}; Path={MONITOR_PATH}; HttpOnly; SameSite=Strict{secure}"))
 }
 
-/// The page, which is told where to connect to.
+/// The page, with the path to connect to.
 fn page(http: &Http) -> String {
     let mut path = String::new();
     for c in http.path.as_deref().unwrap_or("/").chars() {
@@ -256,7 +258,7 @@ struct Response {
     body: String,
     retry_after: Option<Duration>,
     cookie: Option<String>,
-    /// It says which methods there are.
+    /// Whether to list the allowed methods.
     allows: bool,
 }
 
@@ -289,7 +291,7 @@ impl Response {
         if let Some(cookie) = &self.cookie {
             let _ = write!(head, "Set-Cookie: {cookie}\r\n");
         }
-        // Which version of WebSocket is spoken (RFC 6455 section 4.4).
+        // The supported WebSocket version (RFC 6455 section 4.4).
         let asks_for_upgrade = self.status == Status::UPGRADE_REQUIRED;
         if asks_for_upgrade {
             head.push_str("Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");

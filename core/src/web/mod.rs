@@ -1,4 +1,4 @@
-//! The site that a listener of HTTP serves beside the upgrade: pages, health, metrics, and the way to the monitor.
+//! The pages, health checks, metrics and monitor access of an HTTP listener.
 
 mod answer;
 

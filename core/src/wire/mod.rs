@@ -1,10 +1,11 @@
-//! Bytes to messages and back.
+//! Decodes bytes into messages and encodes messages into bytes.
 //!
-//! Every decoder has one shape: `decode(&mut self, input, scratch, budget)` looks at the front of `input`, says
-//! how many bytes it used, and perhaps yields a message, borrowed from the input where it is whole there and
-//! from the [`Scratch`] otherwise. What is incomplete the decoder keeps, never more than the [`Budget`] allows,
-//! so that feeding one byte at a time gives what feeding everything at once gives. `finish` says what the end
-//! of the input completes. An [`Encoder`] is the other direction.
+//! All decoders have the same interface: `decode(&mut self, input, scratch, budget)` reads the
+//! front of `input` and returns how many bytes it used, and possibly a message. The message borrows
+//! from the input if it is complete there, otherwise from the [`Scratch`]. The decoder stores
+//! incomplete messages, within the [`Budget`], so decoding byte by byte gives the same messages as
+//! decoding everything at once. `finish` returns the message that the end of input completes. An
+//! [`Encoder`] does the reverse.
 
 pub mod http;
 pub mod telnet;
@@ -47,24 +48,24 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// What is spoken on a connection.
+/// The framing of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Wire {
     /// Text lines.
     Lines(Lines),
-    /// Frames that begin with their length.
+    /// Length-prefixed frames.
     LengthPrefixed(LengthPrefixed),
     /// Telnet.
     Telnet(Telnet),
-    /// WebSocket, behind its handshake.
+    /// WebSocket, after its handshake.
     WebSocket(WebSocket),
-    /// Telnet in the messages of a WebSocket, behind its handshake.
+    /// Telnet in WebSocket messages, after the handshake.
     WsTelnet(WsTelnet),
 }
 
 impl Wire {
-    /// A decoder at the start of a stream.
+    /// Creates a decoder at the start of a stream.
     #[must_use]
     pub fn decoder(self) -> Decoder {
         match self {
@@ -76,7 +77,7 @@ impl Wire {
         }
     }
 
-    /// How messages are written at the start of a stream.
+    /// The encoding of messages at the start of a stream.
     #[must_use]
     pub const fn encoding(self) -> Encoding {
         match self {
@@ -89,20 +90,20 @@ impl Wire {
     }
 }
 
-/// What a listener offers.
+/// The protocol of a listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Protocol {
-    /// This is spoken.
+    /// This wire.
     Spoken(Wire),
-    /// The peer's first bytes tell what is spoken.
+    /// Detected from the peer's first bytes.
     Auto(Auto),
-    /// HTTP, and WebSocket after it.
+    /// HTTP, with upgrade to WebSocket.
     Http(Arc<Http>),
 }
 
 impl Protocol {
-    /// What is spoken as long as the peer has not told.
+    /// The wire to assume until it is detected.
     #[must_use]
     pub const fn wire(&self) -> Wire {
         match self {
@@ -112,7 +113,7 @@ impl Protocol {
         }
     }
 
-    /// How what a telnet peer types is to arrive; `None` if telnet is not spoken.
+    /// The initial input mode of telnet peers. `None` if it does not speak telnet.
     #[must_use]
     pub fn input_mode(&self) -> Option<InputMode> {
         match self {
@@ -123,7 +124,7 @@ impl Protocol {
         }
     }
 
-    /// How long it may take until it is clear what is spoken; `None` if it is clear.
+    /// Time limit for the protocol to be known. `None` if it is known from the start.
     pub(crate) fn wait(&self) -> Option<Duration> {
         match self {
             Self::Spoken(_) => None,
@@ -150,23 +151,23 @@ impl Default for Wire {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Decoder {
-    /// For lines.
+    /// Lines.
     Lines(LineDecoder),
-    /// For frames that begin with their length.
+    /// Length-prefixed frames.
     LengthPrefixed(Box<LengthDecoder>),
-    /// For telnet, which also answers.
+    /// Telnet. Sends negotiation answers.
     Telnet(Box<Session>),
-    /// For WebSocket, which answers pings and closes.
+    /// WebSocket. Answers pings and close frames.
     WebSocket(Box<WebSocketDecoder>),
-    /// For telnet in the messages of a WebSocket.
+    /// Telnet in WebSocket messages.
     WsTelnet(Box<WsTelnetDecoder>),
 }
 
 impl Decoder {
-    /// Looks at the front of `input`; see the [module](self).
+    /// Decodes the front of `input`; see the [module](self).
     ///
     /// # Errors
-    /// If the input breaks the wire's rules or the budget. The decoder is of no use from then on.
+    /// If the input breaks the wire's rules or the budget. The decoder is unusable from then on.
     pub fn decode<'a>(
         &mut self,
         input: &'a mut [u8],
@@ -182,10 +183,10 @@ impl Decoder {
         }
     }
 
-    /// The message that the end of the input completes, if any: an unterminated last line is one.
+    /// The message that the end of input completes, if any, such as an unterminated last line.
     ///
     /// # Errors
-    /// If what is incomplete can't be a message.
+    /// If the incomplete input cannot be a message.
     pub fn finish<'a>(
         &mut self,
         scratch: &'a mut Scratch,
@@ -200,7 +201,7 @@ impl Decoder {
         }
     }
 
-    /// Whether something has begun that must be complete within [`Budget::message_deadline`].
+    /// Whether a message has begun that must be complete within [`Budget::message_deadline`].
     #[must_use]
     pub fn is_partial(&self) -> bool {
         match self {
@@ -212,8 +213,9 @@ impl Decoder {
         }
     }
 
-    /// Whether the decoder has something to yield without further input: `decode` is to be called, if need be
-    /// with an empty input.
+    /// Whether the decoder can yield more without further input.
+    ///
+    /// Call `decode` then, if necessary with an empty input.
     #[must_use]
     pub fn is_ahead(&self) -> bool {
         match self {
@@ -224,13 +226,13 @@ impl Decoder {
         }
     }
 
-    /// Whether a stream that begins with this message begins with a request of HTTP.
+    /// Whether a stream that begins with this message begins with an HTTP request.
     pub(crate) fn begins_http(&self, first: Payload<'_>) -> bool {
         let first = first.as_bytes();
         match self {
             Self::Lines(_) | Self::Telnet(_) => auto::is_request_line(first),
             Self::LengthPrefixed(frames) => {
-                // A method may be read as a length.
+                // An HTTP method may be read as a length.
                 let mut bytes = Vec::new();
                 frames.prefix().write(first.len() as u64, &mut bytes);
                 bytes.extend_from_slice(&first[..first.len().min(16)]);
@@ -240,7 +242,7 @@ impl Decoder {
         }
     }
 
-    /// What is to be sent in answer, if anything: with a line that is edited here as it is now, or without.
+    /// The pending answers, if any, with or without the redrawn line that is being edited.
     pub(crate) fn replies(&mut self, with_line: bool) -> Option<Replies> {
         match self {
             Self::Telnet(session) if with_line => session.replies(),
@@ -252,12 +254,12 @@ impl Decoder {
         }
     }
 
-    /// Whether the wire answers by itself.
+    /// Whether the wire sends answers by itself.
     pub(crate) const fn answers(&self) -> bool {
         matches!(self, Self::Telnet(_) | Self::WebSocket(_) | Self::WsTelnet(_))
     }
 
-    /// How long the decoder waits for more until what it has means something else.
+    /// How long the decoder waits for more input before it interprets what it has.
     pub(crate) fn wait(&self) -> Option<Duration> {
         match self {
             Self::Telnet(session) => session.wait(),
@@ -266,7 +268,7 @@ impl Decoder {
         }
     }
 
-    /// How messages are written from now on, where that changes.
+    /// The new encoding of messages, where it can change.
     pub(crate) fn encoding(&self) -> Option<Encoding> {
         match self {
             Self::Telnet(session) => Some(session.encoding()),
@@ -275,7 +277,7 @@ impl Decoder {
         }
     }
 
-    /// The WebSocket, if one is spoken.
+    /// The WebSocket decoder, if any.
     pub(crate) const fn socket(&self) -> Option<&WebSocketDecoder> {
         match self {
             Self::WebSocket(socket) => Some(socket),
@@ -284,7 +286,7 @@ impl Decoder {
         }
     }
 
-    /// As [`socket`](Self::socket).
+    /// As [`socket`](Self::socket), mutable.
     pub(crate) const fn socket_mut(&mut self) -> Option<&mut WebSocketDecoder> {
         match self {
             Self::WebSocket(socket) => Some(socket),
@@ -293,7 +295,7 @@ impl Decoder {
         }
     }
 
-    /// What a telnet peer told of itself, if the wire is telnet.
+    /// What the peer reported about its terminal, if the wire is telnet.
     pub(crate) fn terminal(&self) -> Option<&Terminal> {
         match self {
             Self::Telnet(session) => Some(session.terminal()),
@@ -302,7 +304,7 @@ impl Decoder {
         }
     }
 
-    /// What answers and keeps a screen in order, if the wire is telnet.
+    /// The telnet session, if any.
     pub(crate) fn session(&mut self) -> Option<&mut Session> {
         match self {
             Self::Telnet(session) => Some(session),

@@ -34,11 +34,11 @@ fn the_handler_within_hears_of_nobody_who_has_not_proven_who_they_are() {
         told(&mut hub, bad, r#"{"type":"hello"}"#),
         [
             r#"{"type":"error","of":"auth","code":"unauthorized","reason":"prove who you are first"}"#,
-            r#"{"type":"closing","code":"unauthorized","reason":"it was not proven who you are"}"#
+            r#"{"type":"closing","code":"unauthorized","reason":"authentication failed"}"#
         ]
     );
     hub.advance(Duration::from_secs(30));
-    assert_eq!(hub.lines(silent), ["closing (authentication_timeout): it was not proven in time who you are"]);
+    assert_eq!(hub.lines(silent), ["closing (authentication_timeout): authentication timed out"]);
     hub.end(good);
     assert_eq!(log(&hub), ["ann opened -", "ann authenticated", "ann closed peer_closed"]);
     assert_eq!((hub.ended(Reason::Unauthorized), hub.ended(Reason::AuthenticationTimeout)), (1, 1));

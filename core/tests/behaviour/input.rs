@@ -139,7 +139,7 @@ fn a_long_message_in_pieces_is_dropped_as_a_whole() {
     let peer = hub.connect();
     (0..20).for_each(|_| hub.send(peer, &[b'x'; 500]));
     hub.send(peer, b"\nshort\n");
-    let told = "warning: too many messages or bytes; what is too much is discarded";
+    let told = "warning: too many messages or bytes; excess messages are discarded";
     assert_eq!((hub.lines(peer), hub.machine().metrics().rate_dropped), (vec![told.into()], 2));
     hub.advance(secs(10));
     hub.line(peer, "later");

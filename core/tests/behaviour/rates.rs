@@ -15,7 +15,7 @@ fn who_is_too_fast_is_told_and_slowed_and_loses_nothing() {
     let burst: String = (0..100).map(|n| format!("{n}\n")).collect();
     hub.send(peer, burst.as_bytes());
     assert_eq!(hub.lines(peer).len(), 7, "a burst, one over it, and a warning");
-    assert_eq!(hub.lines(peer)[5], "warning: too many messages or bytes; you are read more slowly");
+    assert_eq!(hub.lines(peer)[5], "warning: too many messages or bytes; your input is slowed down");
     hub.advance(secs(20));
     let echoed: Vec<String> = hub.lines(peer).into_iter().filter(|line| !line.starts_with("warning")).collect();
     assert_eq!(echoed, (0..100).map(|n| n.to_string()).collect::<Vec<_>>());
@@ -57,7 +57,7 @@ fn every_step_of_the_ladder_does_what_it_says() {
     assert_eq!(at(off), ("0|1|2|3".into(), Ok(())));
     assert_eq!(at(Ladder { warn: Some(2), ..off }), (format!("0|1|{warning}please slow down|2|3"), Ok(())));
     assert_eq!(at(Ladder { pause: Some(2), ..off }), ("0|1|2".into(), Ok(())));
-    assert_eq!(at(Ladder { drop: Some(2), ..off }), (format!("0|1|{warning}what is too much is discarded"), Ok(())));
+    assert_eq!(at(Ladder { drop: Some(2), ..off }), (format!("0|1|{warning}excess messages are discarded"), Ok(())));
     let closing = |reason: Reason| format!("closing ({reason}): {}", reason.sentence());
     assert_eq!(at(Ladder { close: Some(2), ..off }), (format!("0|1|{}", closing(Reason::RateLimited)), Ok(())));
     assert_eq!(

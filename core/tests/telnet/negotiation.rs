@@ -175,7 +175,7 @@ fn who_is_idle_is_warned_and_then_told() {
     let mut hub = TestHub::with_config(config, Recorder::default());
     let conn = hub.connect();
     hub.advance(Duration::from_secs(50));
-    let warning = "notice: there was no input for long; the connection ends in 10 s";
+    let warning = "notice: idle for too long; the connection closes in 10 s";
     assert_eq!(hub.lines(conn), [warning]);
     hub.line(conn, "x");
     hub.advance(Duration::from_secs(49));

@@ -9,14 +9,14 @@ use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use core::str::FromStr;
 
-/// In the place of what was received and is secret.
+/// Replaces received bytes that are secret.
 pub(super) const CONCEALED: &str = "concealed";
-/// A new configuration stands in no trace: whoever reads one has it.
+/// A trace omits configurations: the reader of a trace has them.
 const RECONFIGURED: &str = "reconfigured";
-/// A machine is never given more at a time.
+/// Upper limit of the bytes in one fact.
 const RECEIVED_MAX_BYTES: usize = 1 << 20;
 
-/// One fact as a line of a trace, with its line feed.
+/// Formats one fact as a line of a trace, with its line feed.
 #[must_use]
 pub fn line<N: fmt::Display>(now: Time, input: &Input<N>) -> String {
     let mut line = String::new();
@@ -24,18 +24,18 @@ pub fn line<N: fmt::Display>(now: Time, input: &Input<N>) -> String {
     line
 }
 
-/// The facts of a trace.
+/// Parses the facts of a trace.
 ///
 /// # Errors
-/// The first line that is no fact, and what was expected there; also the first reload.
+/// The first line that is not a fact, and what was expected there; or the first reload.
 pub fn parse<N: FromStr>(text: &str) -> Result<Vec<(Time, Input<N>)>, TraceError> {
     parse_with(text, [])
 }
 
-/// The facts of a trace in which there are reloads, with their configurations in order.
+/// Parses a trace that contains reloads. `reloads` are their configurations, in order.
 ///
 /// # Errors
-/// As [`parse`], and the first reload for which there is no configuration.
+/// As [`parse`], or the first reload for which there is no configuration.
 pub fn parse_with<N: FromStr>(
     text: &str,
     reloads: impl IntoIterator<Item = Config>,
@@ -47,19 +47,19 @@ pub fn parse_with<N: FromStr>(
     lines.map(|(line, number)| parse(line).map_err(|expected| TraceError { line: number, expected })).collect()
 }
 
-/// The seed that the machine of a trace was given, for its [`Config`](crate::Config).
+/// The seed of the trace's machine, for its [`Config`](crate::Config).
 #[must_use]
 pub fn seed(text: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("seed ")?.parse().ok())
 }
 
-/// A line of a trace that is no fact.
+/// A line of a trace that is not a fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line} of the trace: expected {expected}")]
 pub struct TraceError {
-    /// Which line, from 1.
+    /// Line number, from 1.
     pub line: u32,
-    /// What should have been there.
+    /// What was expected there.
     pub expected: &'static str,
 }
 
@@ -191,7 +191,7 @@ pub(super) struct Words<'a> {
     rest: &'a str,
 }
 
-/// What TLS agreed on, with `-` for what was not.
+/// TLS parameters as text. `-` stands for missing ones.
 struct Agreed<'a>(&'a Secured);
 
 impl fmt::Display for Agreed<'_> {
@@ -217,7 +217,7 @@ impl<'a> Words<'a> {
         self.word().parse().map_err(|_| expected)
     }
 
-    /// What is left, one after another.
+    /// Parses the rest of the line as a list.
     pub(super) fn all<T>(&mut self, next: fn(&mut Self) -> Result<T, &'static str>) -> Result<Vec<T>, &'static str> {
         let mut found = Vec::new();
         while !self.rest.trim().is_empty() {
@@ -226,7 +226,7 @@ impl<'a> Words<'a> {
         Ok(found)
     }
 
-    /// Bytes, or how many there were, of which nothing is known.
+    /// The received bytes; zeros in their number if they are concealed.
     fn received(&mut self) -> Result<Vec<u8>, &'static str> {
         let mut after = Words { rest: self.rest };
         if after.word() != CONCEALED {

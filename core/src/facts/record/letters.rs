@@ -1,4 +1,4 @@
-//! What shards say to each other, as text.
+//! Messages between shards as text.
 
 use super::format::{Content, Quoted, Words};
 use crate::base::{ListenerId, OutgoingBuf, Reason};
@@ -42,7 +42,7 @@ pub(super) fn write_letter(out: &mut String, letter: &Letter) -> fmt::Result {
     out.write_char('\n')
 }
 
-/// The letter of this name.
+/// Parses the message with this name.
 pub(super) fn parse_letter(name: &str, words: &mut Words<'_>) -> Result<Letter, &'static str> {
     Ok(match name {
         "letter" => {

@@ -1,4 +1,4 @@
-//! Facts as lines of text, written as they happen.
+//! Records facts as lines of text.
 
 mod format;
 mod letters;

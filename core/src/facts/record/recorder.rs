@@ -5,20 +5,21 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use core::fmt::{self, Write};
 
-/// Writes down every fact of a machine: [`Machine::record`](crate::Machine::record).
+/// Records every fact of a machine: see [`Machine::record`](crate::Machine::record).
 ///
-/// Where peers send secrets ([`Handler::holds_secrets`](crate::Handler::holds_secrets)) it says how many bytes came and that a note
-/// did, and not which, unless it is [verbatim](Self::verbatim).
+/// If peers send secrets ([`Handler::holds_secrets`](crate::Handler::holds_secrets)), it records
+/// only the number of received bytes and that a note arrived, unless it is
+/// [verbatim](Self::verbatim).
 pub struct Recorder<N> {
     sink: Sink,
     note: fn(&N) -> String,
     verbatim: bool,
-    /// What is received is not written down.
+    /// Whether to omit received bytes and notes.
     conceals: bool,
 }
 
 impl<N> Recorder<N> {
-    /// Gives each line, with its line feed, to `sink`.
+    /// Passes each line, with its line feed, to `sink`.
     pub fn new(sink: impl FnMut(&str) + Send + 'static) -> Self
     where
         N: fmt::Display,
@@ -26,7 +27,7 @@ impl<N> Recorder<N> {
         Self::to(Sink::Call(Box::new(sink)))
     }
 
-    /// Keeps the whole trace in memory, secrets included.
+    /// Keeps the whole trace in memory, including secrets.
     #[cfg(feature = "sim")]
     pub(crate) fn keeping() -> Self
     where
@@ -42,19 +43,21 @@ impl<N> Recorder<N> {
         Self { sink, note: |note| note.to_string(), verbatim: false, conceals: false }
     }
 
-    /// Writes everything down, passwords and tokens as well. Such a trace can be replayed, and is itself a secret.
+    /// Records everything, including passwords and tokens.
+    ///
+    /// Such a trace can be replayed, and is itself a secret.
     #[must_use]
     pub fn verbatim(self) -> Self {
         Self { verbatim: true, ..self }
     }
 
-    /// The first line.
+    /// Writes the first line.
     pub(crate) fn begin(&mut self, seed: u64, holds_secrets: bool) {
         self.conceals = holds_secrets && !self.verbatim;
         self.sink.put(&alloc::format!("seed {seed}\n"));
     }
 
-    /// What a recorder that [keeps](Self::keeping) its trace has recorded so far.
+    /// The trace so far, if the recorder [keeps](Self::keeping) it.
     #[cfg(feature = "sim")]
     pub(crate) fn kept(&self) -> &str {
         match &self.sink {
@@ -65,12 +68,12 @@ impl<N> Recorder<N> {
 
     pub(crate) fn record(&mut self, now: Time, fact: &Fact<'_, N>) {
         let mut line = String::new();
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = match fact {
             Fact::Received { conn, bytes } if self.conceals => {
                 writeln!(line, "{} received {conn} {CONCEALED} {}", now.as_nanos(), bytes.len())
             }
-            // An answer of a provider may be about a token.
+            // A provider's answer may contain a token.
             Fact::Noted(_) if self.conceals => writeln!(line, "# {} noted {CONCEALED}", now.as_nanos()),
             fact => write_fact(&mut line, now, fact, self.note),
         };
@@ -101,27 +104,27 @@ impl<N> fmt::Debug for Recorder<N> {
     }
 }
 
-/// A sink for [`Recorder`] that keeps the trace in memory.
+/// Keeps a [`Recorder`]'s trace in memory.
 #[cfg(feature = "std")]
 #[derive(Clone, Debug, Default)]
 pub struct SharedTrace(alloc::sync::Arc<std::sync::Mutex<String>>);
 
 #[cfg(feature = "std")]
 impl SharedTrace {
-    /// An empty trace.
+    /// Creates an empty trace.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A recorder that appends to this trace.
+    /// Creates a recorder that appends to this trace.
     #[must_use]
     pub fn recorder<N: fmt::Display>(&self) -> Recorder<N> {
         let shared = self.clone();
         Recorder::new(move |line| shared.lock().push_str(line))
     }
 
-    /// What has been recorded so far.
+    /// The trace so far.
     #[must_use]
     pub fn text(&self) -> String {
         self.lock().clone()

@@ -6,7 +6,7 @@ use crate::state::Ending;
 use crate::wire::websocket::CloseCode;
 
 impl<C: Default> Hub<'_, C> {
-    /// Ends a connection as [`Reason::Application`] once everything queued for it is written.
+    /// Ends a connection as [`Reason::Application`] after flushing what is queued for it.
     pub fn close(&mut self, conn: ConnId) {
         if let Some(index) = self.state.open_slot(conn) {
             self.state.end(index, Reason::Application, Ending::Flush);
@@ -19,8 +19,10 @@ impl<C: Default> Hub<'_, C> {
         self.close(conn);
     }
 
-    /// Ends a connection with a code and words of the application, where the wire can carry them: a WebSocket's close
-    /// frame (RFC 6455 section 7.4). The words are cut after 123 bytes. Elsewhere as [`close`](Self::close).
+    /// Ends a connection with an application's close code and text.
+    ///
+    /// On a WebSocket, a close frame carries them (RFC 6455 section 7.4); the text is cut after 123
+    /// bytes. On other wires, this is [`close`](Self::close).
     pub fn close_as(&mut self, conn: ConnId, code: CloseCode, words: &str) {
         if let Some(index) = self.state.open_slot(conn) {
             self.state.send_close(index, code, words);
@@ -28,16 +30,18 @@ impl<C: Default> Hub<'_, C> {
         self.close(conn);
     }
 
-    /// Says that nothing more will be sent: our half of the connection is closed once everything queued is written, and what the
-    /// peer still sends is read. It leaves its rooms, and what is sent to it goes nowhere. Once the peer has ended its half as
-    /// well, whichever came first, the connection is over as [`Reason::PeerClosed`]. Over WebSocket and telnet, which have no
-    /// halves, as [`close`](Self::close).
+    /// Closes our half of a connection once its output is written, and still reads from the peer.
+    ///
+    /// The connection leaves its rooms, and messages to it are discarded. It ends as
+    /// [`Reason::PeerClosed`] once the peer has ended its half as well, in either order. WebSocket
+    /// and telnet have no halves: there, this is [`close`](Self::close).
     pub fn finish(&mut self, conn: ConnId) {
         self.state.finish(conn);
     }
 
-    /// Ends a connection for a named reason, once everything queued for it is written: the peer is told it where its wire can
-    /// carry it, and it stands in the metrics.
+    /// Ends a connection for `reason`, after flushing what is queued for it.
+    ///
+    /// The peer gets the reason if its wire can carry it, and the metrics count it.
     pub fn end(&mut self, conn: ConnId, reason: Reason) {
         if let Some(index) = self.state.open_slot(conn) {
             self.state.end(index, reason, Ending::Flush);

@@ -9,7 +9,7 @@ use crate::tls::Secured;
 use core::time::Duration;
 
 impl<C: Default> Hub<'_, C> {
-    /// What the application remembers about a connection; `None` once its `Closed` was told.
+    /// The application's state for a connection. `None` after its `Closed` event.
     pub fn context(&mut self, conn: ConnId) -> Option<&mut C> {
         if self.state.conns.id(conn.slot()) != conn {
             return None;
@@ -17,14 +17,18 @@ impl<C: Default> Hub<'_, C> {
         self.state.contexts.get_mut(conn.index())?.as_mut()
     }
 
-    /// Who is at the other end, as long as there is a socket: at least until `Closed` was told.
+    /// The address of a connection's peer.
+    ///
+    /// Available as long as there is a socket: at least until `Closed`.
     #[must_use]
     pub fn peer(&self, conn: ConnId) -> Option<Peer> {
         self.state.conns.get(conn).map(|conn| conn.peer)
     }
 
-    /// How long a connection has been silent that could speak: since its last byte was read. Zero if it is over, if it is not
-    /// read for the time being, and if it ended its half.
+    /// How long no byte has been read from a connection that could send.
+    ///
+    /// Zero if the connection is over, if its input is not read or not served yet, or if the peer
+    /// has ended its half.
     #[must_use]
     pub fn silent_for(&self, conn: ConnId) -> Duration {
         let speaks = |found: &&Conn| !found.input_ended && !found.is_unserved() && !self.state.must_wait(conn.slot());
@@ -32,25 +36,27 @@ impl<C: Default> Hub<'_, C> {
         found.map_or(Duration::ZERO, |found| self.state.now.since(found.last_byte_at))
     }
 
-    /// How long ago a connection was opened; zero if it is over.
+    /// How long a connection has been open. Zero if it is over.
     #[must_use]
     pub fn age(&self, conn: ConnId) -> Duration {
         self.state.conns.get(conn).map_or(Duration::ZERO, |conn| self.state.now.since(conn.opened_at))
     }
 
-    /// Whether a connection is open: it has not begun to end.
+    /// Whether a connection is open, that is, has not begun to end.
     #[must_use]
     pub fn is_open(&self, conn: ConnId) -> bool {
         self.state.open_slot(conn).is_some()
     }
 
-    /// All open connections, ordered by their place.
+    /// All open connections, ordered by index.
     pub fn connections(&self) -> impl Iterator<Item = ConnId> + '_ {
         self.state.conns.ids().filter(|&id| self.is_open(id))
     }
 
-    /// Names a connection for operators: the monitor shows it. It proves nothing; see [`identify`](Self::identify) for that. Of
-    /// a longer name the first 64 characters are kept, without what acts on a terminal. An empty one takes the label away.
+    /// Sets a connection's label, which the monitor shows to operators.
+    ///
+    /// A label proves nothing; for that, see [`identify`](Self::identify). Characters that act on a
+    /// terminal are removed, and at most 64 characters are kept. An empty label removes it.
     pub fn set_label(&mut self, conn: ConnId, label: &str) {
         self.state.set_label(conn, label);
     }
@@ -61,54 +67,62 @@ impl<C: Default> Hub<'_, C> {
         self.state.labels.get(conn)
     }
 
-    /// Stops reading a connection: no messages of it are told until [`resume`](Self::resume). Its idle,
-    /// silence and message deadlines rest meanwhile.
+    /// Stops reading from a connection.
+    ///
+    /// The handler gets no messages from it until [`resume`](Self::resume). Its idle, silence and
+    /// message deadlines are suspended meanwhile.
     pub fn pause(&mut self, conn: ConnId) {
         self.state.set_paused(conn, true);
     }
 
-    /// Reads a connection again. Messages that had arrived are told after this event.
+    /// Reads from a connection again. Messages that had already arrived follow after this event.
     pub fn resume(&mut self, conn: ConnId) {
         self.state.set_paused(conn, false);
     }
 
-    /// How much went over a connection so far.
+    /// Bytes and messages sent and received on a connection so far.
     #[must_use]
     pub fn traffic(&self, conn: ConnId) -> Option<Traffic> {
         self.state.conns.get(conn).map(|conn| conn.traffic)
     }
 
-    /// What TLS agreed on, as long as [`peer`](Self::peer) is known; `None` if there is none.
+    /// The TLS parameters of a connection, as long as [`peer`](Self::peer) is known.
+    ///
+    /// `None` without TLS.
     #[must_use]
     pub fn secured(&self, conn: ConnId) -> Option<&Secured> {
         self.state.conns.get(conn)?.secured.as_deref()
     }
 
-    /// Where a connection was accepted; `None` if it was dialled. It is the listener as it is configured now.
+    /// The listener that accepted a connection, as it is configured now.
+    ///
+    /// `None` for dialled connections.
     #[must_use]
     pub fn listen(&self, conn: ConnId) -> Option<&Listen> {
         self.state.listen_of(conn)
     }
 
-    /// What is spoken on a connection: `lines`, `length`, `telnet`, `websocket` or `ws+telnet`.
+    /// The wire of a connection: `lines`, `length`, `telnet`, `websocket` or `ws+telnet`.
     #[must_use]
     pub fn wire_name(&self, conn: ConnId) -> Option<&'static str> {
         self.state.conns.get(conn).map(Conn::wire_name)
     }
 
-    /// How many bytes are queued for a connection and not yet written.
+    /// Bytes that are queued for a connection and not yet written.
     #[must_use]
     pub fn pending(&self, conn: ConnId) -> usize {
         self.state.conns.get(conn).map_or(0, |_| self.state.outbound.pending(conn.slot()))
     }
 
-    /// Says who is at the other end, or what they may from now on; false if the connection is over. If the user is another
-    /// than before, this is told as [`Event::Authenticated`](crate::Event::Authenticated).
+    /// Sets the user of a connection, and what they may do from now on.
+    ///
+    /// Returns false if the connection is over. Emits
+    /// [`Event::Authenticated`](crate::Event::Authenticated) if the user is another than before.
     pub fn identify(&mut self, conn: ConnId, identity: Identity) -> bool {
         self.state.identify(conn, identity)
     }
 
-    /// Who is at the other end, if that is known, as long as [`peer`](Self::peer) is.
+    /// The user of a connection, if known. Available as long as [`peer`](Self::peer) is.
     #[must_use]
     pub fn identity(&self, conn: ConnId) -> Option<&Identity> {
         self.state.conns.get(conn)?.identity.as_deref()

@@ -16,14 +16,14 @@ use crate::state::State;
 use crate::tunnel::TunnelStatus;
 use core::fmt;
 
-/// What the application may do, while it is told of an event.
+/// The application's access to the server while it handles an event.
 ///
-/// Sending never waits and never fails loudly: what is sent to a connection that is over, or closing, goes
-/// nowhere, and its [`Event::Closed`](crate::Event::Closed) is on its way. What a wire can't carry, or is longer
-/// than 1 GiB, is counted in [`Metrics::messages_unsendable`].
+/// Sending never blocks and never returns an error. A message to a connection that is over or
+/// closing is discarded; its [`Event::Closed`](crate::Event::Closed) follows. Messages that a wire
+/// cannot carry, or that are longer than 1 GiB, are counted in [`Metrics::messages_unsendable`].
 ///
-/// Messages reach each connection in the order in which they were sent, private ones and those of all its
-/// rooms alike.
+/// Each connection receives messages in the order in which they were sent, direct messages and
+/// those of all its rooms alike.
 pub struct Hub<'a, C> {
     pub(crate) state: &'a mut State<C>,
 }
@@ -35,25 +35,25 @@ impl<C> fmt::Debug for Hub<'_, C> {
 }
 
 impl<C> Hub<'_, C> {
-    /// The same hub, for a shorter time: for what takes one by value.
+    /// Borrows the hub for a shorter lifetime, for functions that take it by value.
     pub fn reborrow(&mut self) -> Hub<'_, C> {
         Hub { state: self.state }
     }
 }
 
 impl<C: Default> Hub<'_, C> {
-    /// The time of the fact that is being told.
+    /// The time of the fact that the machine is handling.
     #[must_use]
     pub fn now(&self) -> Time {
         self.state.now
     }
 
-    /// 64 random bits from the configured seed. Not for secrets: the later numbers follow from each one that somebody is shown.
+    /// 64 random bits from the configured seed. Not for secrets: one number reveals all later ones.
     pub fn random(&mut self) -> u64 {
         self.state.random.next_u64()
     }
 
-    /// Which [shard](crate::Shard) of the server this is.
+    /// The [shard](crate::Shard) of the server that this is.
     #[must_use]
     pub fn shard(&self) -> Shard {
         self.state.post.shard
@@ -65,37 +65,44 @@ impl<C: Default> Hub<'_, C> {
         &self.state.config
     }
 
-    /// The counters and gauges as of now: a copy of some KiB, and a look at every connection. Not for every
-    /// message.
+    /// A snapshot of the counters and gauges.
+    ///
+    /// It copies some KiB and visits every connection, so do not call it for every message.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.state.metrics()
     }
 
-    /// A listener as it is configured now: also one that the configuration has no more, as long as it has connections.
+    /// A listener as it is configured now.
+    ///
+    /// One that was removed from the configuration stays available while it has connections.
     #[must_use]
     pub fn listener(&self, id: ListenerId) -> Option<&Listen> {
         self.state.listeners.get(id)
     }
 
-    /// How the [tunnels](crate::tunnel) are. On a server of several shards the first one knows.
+    /// The states of the [tunnels](crate::tunnel).
+    ///
+    /// On a server of several shards, only the first shard has them.
     pub fn tunnels(&self) -> impl Iterator<Item = TunnelStatus> + '_ {
         self.state.tunnel_statuses()
     }
 
-    /// The time by the clock on the wall; `None` if nobody has told it.
+    /// The wall-clock time. `None` if the shell has not set it.
     #[must_use]
     pub fn unix_time(&self) -> Option<UnixTime> {
         self.state.wall_clock.map(|clock| clock.unix(self.state.now))
     }
 
-    /// Whether the server says that it is not ready, and will end.
+    /// Whether the server reports that it is not ready, and is shutting down.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.state.is_draining()
     }
 
-    /// Ends the server in stages once this event is over; asked a second time, it hurries. See [`Drain`](crate::Drain).
+    /// Starts a drain once this event is over. A second call speeds it up.
+    ///
+    /// See [`Drain`](crate::Drain).
     pub fn drain(&mut self) {
         self.state.drain_wanted = true;
     }

@@ -5,8 +5,10 @@ use crate::config::{JoinError, SlowPolicy};
 use crate::handler::Hub;
 
 impl<C: Default> Hub<'_, C> {
-    /// Makes a connection a member of a room; false if it was one. The room exists from its first member on
-    /// until its last one leaves. A connection that ends leaves all its rooms.
+    /// Adds a connection to a room. Returns false if it was already a member.
+    ///
+    /// A room exists from its first member until the last one leaves. A connection that ends leaves
+    /// all its rooms.
     ///
     /// # Errors
     /// If the connection is over or a limit of [`RoomLimits`](crate::RoomLimits) is reached.
@@ -14,7 +16,7 @@ impl<C: Default> Hub<'_, C> {
         self.state.join(conn, room)
     }
 
-    /// Ends a membership; false if there was none.
+    /// Removes a connection from a room. Returns false if it was not a member.
     pub fn leave(&mut self, conn: ConnId, room: &str) -> bool {
         self.state.leave(conn, room)
     }
@@ -24,36 +26,37 @@ impl<C: Default> Hub<'_, C> {
         self.state.rooms.members(room).map(|index| self.state.conns.id(index))
     }
 
-    /// How many members a room has.
+    /// Number of members of a room.
     #[must_use]
     pub fn member_count(&self, room: &str) -> usize {
         self.state.rooms.number(room).map_or(0, |number| self.state.rooms.count(number))
     }
 
-    /// All rooms in alphabetical order, with the number of their members.
+    /// All rooms in alphabetical order, with their number of members.
     pub fn rooms(&self) -> impl Iterator<Item = (&str, usize)> {
         self.state.rooms.list()
     }
 
-    /// The rooms of one connection, in the order of joining unless it left some.
+    /// The rooms of a connection, in the order of joining unless it has left some.
     pub fn rooms_of(&self, conn: ConnId) -> impl Iterator<Item = &str> {
         let rooms = self.state.conns.get(conn).map_or(&[][..], |conn| &conn.rooms);
         rooms.iter().map(|&room| self.state.rooms.name(room))
     }
 
-    /// Sets what happens to messages of this room that a slow member can't take, from now on. Without it, that is
-    /// [`OutboundLimits::slow_policy`](crate::outbound::OutboundLimits).
+    /// Sets what happens to this room's messages when a member is slow.
     ///
-    /// Set while the room has members, it ends when the last one leaves. Set while it has none, it is kept for the name, however
-    /// often the room fills and empties, until [`clear_slow_policy`](Self::clear_slow_policy).
+    /// The default is [`OutboundLimits::slow_policy`](crate::outbound::OutboundLimits). If the room
+    /// has members, the policy ends when the last one leaves. If it has none, the policy stays with
+    /// the name until [`clear_slow_policy`](Self::clear_slow_policy), however often the room fills
+    /// and empties.
     ///
     /// # Errors
-    /// If the name is not one of a room, or [`RoomLimits::total`](crate::RoomLimits) policies are kept.
+    /// If the name is invalid, or [`RoomLimits::total`](crate::RoomLimits) policies are stored.
     pub fn set_slow_policy(&mut self, room: &str, policy: SlowPolicy) -> Result<(), JoinError> {
         self.state.rooms.set_policy(room, policy, &self.state.config.rooms)
     }
 
-    /// Removes the policy of a room, so that the configuration's holds. Returns whether it had one.
+    /// Removes the policy of a room, so that the default applies. Returns whether it had one.
     pub fn clear_slow_policy(&mut self, room: &str) -> bool {
         self.state.rooms.clear_policy(room)
     }

@@ -8,11 +8,11 @@ use alloc::boxed::Box;
 use core::time::Duration;
 
 impl<C: Default> Hub<'_, C> {
-    /// Gives a job away that would hold the loop up, such as hashing a password: to a thread of the shell, if it has one for
-    /// that. Otherwise the job runs at once.
+    /// Runs a job that would block the loop, such as hashing a password, on a thread of the shell.
     ///
-    /// A connection has one such job at a time: a second one runs at once. When the connection ends, its job is not begun any
-    /// more, and its outcome is not told.
+    /// Without such a thread, the job runs at once. A connection has one offloaded job at a time; a
+    /// second one runs at once. If the connection ends first, a job that has not begun never runs,
+    /// and its outcome is discarded.
     pub fn offload(&mut self, conn: ConnId, job: impl FnOnce() -> bool + Send + 'static) -> Offloaded {
         if !self.state.jobs.is_taken || self.state.jobs.has(conn) || !self.is_open(conn) {
             return Offloaded::Done(job());
@@ -21,10 +21,13 @@ impl<C: Default> Hub<'_, C> {
         Offloaded::Later
     }
 
-    /// A ticket for work of this connection that is given away, and should be answered within `deadline`. Whoever does the work
-    /// gets it, and brings it back with the answer in a [note](crate::Event::Note), where it is to be
-    /// [redeemed](Self::redeem). Later than that it is told as [`Event::TicketExpired`](crate::Event::TicketExpired) instead; time
-    /// in which the server did not run does not count. A drain waits for what has a ticket: see [`Drain`](crate::Drain).
+    /// Issues a ticket for work that another task does for this connection, due within `deadline`.
+    ///
+    /// The worker returns the ticket with its answer in a [note](crate::Event::Note), and the
+    /// handler [redeems](Self::redeem) it. After the deadline, the handler gets
+    /// [`Event::TicketExpired`](crate::Event::TicketExpired) instead. Time in which the server did
+    /// not run does not count. A drain waits for connections with tickets: see
+    /// [`Drain`](crate::Drain).
     ///
     /// # Errors
     /// If the connection is over or a limit of [`TicketLimits`](crate::TicketLimits) is reached.
@@ -34,7 +37,9 @@ impl<C: Default> Hub<'_, C> {
         tickets.issue(conn, *now, deadline, config.tickets)
     }
 
-    /// Takes a ticket back; false if it comes too late, a second time, or its connection is over.
+    /// Redeems a ticket.
+    ///
+    /// Returns false if it has expired, was already redeemed, or its connection is over.
     pub fn redeem(&mut self, ticket: Ticket) -> bool {
         let redeemed = self.state.tickets.redeem(ticket);
         if redeemed {
@@ -43,14 +48,16 @@ impl<C: Default> Hub<'_, C> {
         redeemed
     }
 
-    /// The tickets of a connection that were not redeemed, oldest first.
+    /// The unredeemed tickets of a connection, oldest first.
     pub fn tickets(&self, conn: ConnId) -> impl Iterator<Item = Ticket> + '_ {
         self.state.tickets.of(conn)
     }
 
-    /// Sets a timer, or moves it if it is set: [`Event::Timer`](crate::Event::Timer) comes `after` from now,
-    /// and never during this event. For a timer of a connection, time in which the server did not run (it was stopped, say) does
-    /// not count: it measures what the peer had time for.
+    /// Sets a timer, or moves it if it is set.
+    ///
+    /// [`Event::Timer`](crate::Event::Timer) comes `after` from now, and never during this event.
+    /// For a timer of a connection, time in which the server did not run (because it was stopped,
+    /// say) does not count: the timer measures the time that the peer had.
     pub fn wake(&mut self, timer: Timer, after: Duration) {
         if timer.conn.is_some_and(|conn| self.state.open_slot(conn).is_none()) {
             return;
@@ -72,19 +79,21 @@ impl<C: Default> Hub<'_, C> {
         self.end(conn, Reason::HandlerPanicked);
     }
 
-    /// Takes a timer back; false if it was not set.
+    /// Cancels a timer. Returns false if it was not set.
     pub fn cancel(&mut self, timer: Timer) -> bool {
         self.state.timers.cancel(timer)
     }
 
-    /// Asks for an outgoing connection, which is told as `Opened` with this dial as its origin. When its
-    /// attempts are to be repeated, so is the connection when it ends, until [`hang_up`](Self::hang_up). While
-    /// the server drains, nothing is dialled, and what was being dialled is forgotten without an event.
+    /// Makes an outgoing connection. The handler gets `Opened` with this dial as its origin.
+    ///
+    /// With a backoff, the dial repeats its attempts, and connects again when the connection ends,
+    /// until [`hang_up`](Self::hang_up). While the server drains, it makes no connections, and
+    /// pending dials end without an event.
     pub fn dial(&mut self, dial: Dial) -> DialId {
         self.state.dials.add(self.state.now, dial)
     }
 
-    /// Gives a dial up, and closes its connection if it has one.
+    /// Cancels a dial, and closes its connection if it has one.
     pub fn hang_up(&mut self, dial: DialId) {
         if let Some(conn) = self.state.dials.remove(dial) {
             // A handshake ends as well.

@@ -103,7 +103,7 @@ mod tests {
             hub.advance(secs(5));
             hub.send(busy, b".");
         }
-        assert_eq!(hub.lines(silent), ["alive?", "alive?", "closing (silent): the peer gave no sign of life"]);
+        assert_eq!(hub.lines(silent), ["alive?", "alive?", "closing (silent): nothing was received for too long"]);
         assert_eq!(hub.lines(busy), Vec::<String>::new());
         assert_eq!((hub.is_closed(silent), hub.is_closed(busy)), (true, false));
         hub.advance(secs(11));

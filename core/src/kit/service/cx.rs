@@ -11,34 +11,34 @@ use core::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// What a function of the application may do: everything the hub offers, and what a [`Service`](super::Service) adds.
+/// Access to the hub and to the features of a [`Service`](super::Service).
 pub struct Scope<'a, A: App> {
     /// The hub.
     pub hub: Hub<'a, A::Context>,
     pub(crate) calls: &'a mut Calls<A>,
 }
 
-/// A [`Scope`] around one connection: the one that a function is told about.
+/// A [`Scope`] for one connection: the one that a function is called for.
 pub struct Cx<'a, A: App> {
     /// The hub.
     pub hub: Hub<'a, A::Context>,
     pub(crate) calls: &'a mut Calls<A>,
     conn: ConnId,
-    /// The context of a connection that is not there.
+    /// The context if the connection is gone.
     nowhere: Option<A::Context>,
 }
 
-/// A message was not published.
+/// Why a connection could not join a room, or a message was not published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RoomError {
-    /// The user lacks a [scope](Identity::may) for it.
-    #[error("this room is closed to you")]
+    /// The user lacks the [scope](Identity::may).
+    #[error("access to this room is denied")]
     Forbidden,
     /// The sender is not a member.
     #[error("you are not in that room")]
     NotMember,
-    /// The connection can't join.
+    /// The connection cannot join.
     #[error(transparent)]
     Join(#[from] JoinError),
 }
@@ -48,22 +48,22 @@ impl<'a, A: App> Scope<'a, A> {
         Self { hub: hub.reborrow(), calls }
     }
 
-    /// As a scope around one connection.
+    /// Converts it into a scope for one connection.
     pub fn of(&mut self, conn: ConnId) -> Cx<'_, A> {
         Cx { hub: self.hub.reborrow(), calls: self.calls, conn, nowhere: None }
     }
 
-    /// Sends a value as JSON, or for a person as it displays itself.
+    /// Sends a value: as JSON to programs, in its `Display` form to people.
     pub fn send_as(&mut self, conn: ConnId, message: &(impl Serialize + fmt::Display)) -> bool {
         negotiated(message, |message| self.hub.send(conn, message))
     }
 
-    /// Publishes a value to a room: as JSON, and for people as it displays itself. Returns for how many.
+    /// Publishes a value to a room, as [`send_as`](Self::send_as). Returns for how many members.
     pub fn publish_as(&mut self, room: &str, message: &(impl Serialize + fmt::Display)) -> usize {
         negotiated(message, |message| self.hub.publish(room, message))
     }
 
-    /// As [`publish_as`](Self::publish_as), but not for these.
+    /// As [`publish_as`](Self::publish_as), except for these connections.
     pub fn publish_as_except(
         &mut self,
         room: &str,
@@ -73,7 +73,9 @@ impl<'a, A: App> Scope<'a, A> {
         negotiated(message, |message| self.hub.publish_except(room, except, message))
     }
 
-    /// Answers a call whose method [answers later](crate::kit::rpc::Rpc::deferred); false if nobody waits for it any more.
+    /// Answers a [deferred](crate::kit::rpc::Rpc::deferred) call.
+    ///
+    /// Returns false if the caller no longer waits.
     pub fn answer(&mut self, ticket: Ticket, result: Result<impl Serialize, RpcError>) -> bool {
         let result = result.and_then(|result| serde_json::to_string(&result).map_err(RpcError::from));
         self.calls.answer(&mut self.hub, ticket, &result)
@@ -92,12 +94,12 @@ impl<A: App> Cx<'_, A> {
         self.conn
     }
 
-    /// As a scope around none.
+    /// Converts it into a scope without a connection.
     pub fn scope(&mut self) -> Scope<'_, A> {
         Scope { hub: self.hub.reborrow(), calls: self.calls }
     }
 
-    /// What the application remembers about the connection.
+    /// The application's state for the connection.
     pub fn context(&mut self) -> &mut A::Context {
         if self.hub.context(self.conn).is_none() {
             return self.nowhere.get_or_insert_default();
@@ -105,19 +107,19 @@ impl<A: App> Cx<'_, A> {
         self.hub.context(self.conn).unwrap_or_else(|| self.nowhere.get_or_insert_default())
     }
 
-    /// Who is at the other end, if that is known.
+    /// The user of the connection and their scopes, if known.
     #[must_use]
     pub fn identity(&self) -> Option<&Identity> {
         self.hub.identity(self.conn)
     }
 
-    /// The name of the user at the other end, if that is known.
+    /// The name of the connection's user, if known.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
         self.identity().map(|identity| &*identity.user)
     }
 
-    /// Whether the user at the other end has a [scope](Identity::may).
+    /// Whether the connection's user has a [scope](Identity::may).
     #[must_use]
     pub fn may(&self, scope: &str) -> bool {
         self.identity().is_some_and(|identity| identity.may(scope))
@@ -128,22 +130,26 @@ impl<A: App> Cx<'_, A> {
         self.hub.send(self.conn, message)
     }
 
-    /// Sends a value to this connection: as JSON, or for a person as it displays itself.
+    /// Sends a value to this connection: as JSON to programs, in its `Display` form to people.
     pub fn reply_as(&mut self, message: &(impl Serialize + fmt::Display)) -> bool {
         let conn = self.conn;
         self.scope().send_as(conn, message)
     }
 
-    /// Sends a value to this connection as JSON, whoever is there; false also if it can't be written as JSON.
+    /// Sends a value to this connection as JSON, also to people.
+    ///
+    /// Returns false if it cannot be sent or serialized.
     pub fn reply_json(&mut self, message: &impl Serialize) -> bool {
         serde_json::to_string(message).is_ok_and(|json| self.reply(&json))
     }
 
-    /// Makes this connection a member of a room: one that is [open](super::Service::rooms), or of which the user has the scope
-    /// `join:` and its name.
+    /// Adds this connection to a room.
+    ///
+    /// The room must be [open](super::Service::rooms), or the user must have the scope `join:`
+    /// followed by its name.
     ///
     /// # Errors
-    /// If the room is closed to the user or a limit of [`RoomLimits`](crate::RoomLimits) is reached.
+    /// If the user may not join or a limit of [`RoomLimits`](crate::RoomLimits) is reached.
     pub fn join(&mut self, room: &str) -> Result<bool, RoomError> {
         if !self.calls.rooms.may_join(self.identity(), room) {
             return Err(RoomError::Forbidden);
@@ -151,11 +157,13 @@ impl<A: App> Cx<'_, A> {
         Ok(self.hub.join(self.conn, room)?)
     }
 
-    /// Publishes a value to the other members of a room that this connection is in: one that is [open](super::Service::rooms), or
-    /// of which the user has the scope `publish:` and its name. Returns for how many.
+    /// Publishes a value to the other members of a room. Returns for how many.
+    ///
+    /// This connection must be a member, and the room must be [open](super::Service::rooms) or the
+    /// user must have the scope `publish:` followed by its name.
     ///
     /// # Errors
-    /// If the room is closed to the user, or the membership is missing.
+    /// If the user may not publish, or the connection is not a member.
     pub fn publish(&mut self, room: &str, message: &(impl Serialize + fmt::Display)) -> Result<usize, RoomError> {
         if !self.calls.rooms.may_publish(self.identity(), room) {
             return Err(RoomError::Forbidden);
@@ -167,11 +175,13 @@ impl<A: App> Cx<'_, A> {
         Ok(self.scope().publish_as_except(room, &[conn], message))
     }
 
-    /// Calls a method at the other end (JSON-RPC 2.0). `then` is called once: with the result, or with why there is none within
-    /// `deadline`.
+    /// Calls a method of the peer (JSON-RPC 2.0).
+    ///
+    /// `then` is called once: with the result, or with why there is none within `deadline`.
     ///
     /// # Errors
-    /// If the connection is over or a limit of [`TicketLimits`](crate::TicketLimits) is reached; then nothing is sent.
+    /// If the connection is over or a limit of [`TicketLimits`](crate::TicketLimits) is reached.
+    /// Nothing is sent then.
     pub fn call<R: DeserializeOwned>(
         &mut self,
         method: &str,
@@ -188,13 +198,15 @@ impl<A: App> Cx<'_, A> {
         self.calls.call(&mut self.hub, self.conn, method, &params, deadline, then)
     }
 
-    /// Tells the other end something that is not answered (JSON-RPC 2.0 section 4.1); false if that can't be sent.
+    /// Sends a notification to the peer (JSON-RPC 2.0 section 4.1).
+    ///
+    /// Returns false if it cannot be sent.
     pub fn notify(&mut self, method: &str, params: &impl Serialize) -> bool {
         let params = serde_json::to_string(params);
         params.is_ok_and(|params| Calls::<A>::notify(&mut self.hub, self.conn, method, &params))
     }
 
-    /// Ends the connection for a named reason.
+    /// Ends the connection for a reason.
     pub fn end(&mut self, reason: Reason) {
         self.hub.end(self.conn, reason);
     }
@@ -206,9 +218,9 @@ impl<A: App> Cx<'_, A> {
     }
 }
 
-/// A value in both representations.
+/// Sends a value in both representations.
 fn negotiated<T>(message: &(impl Serialize + fmt::Display), send: impl FnOnce(Outgoing<'_>) -> T) -> T {
-    // What can't be written as JSON (a map whose keys are no strings) is told as text to all.
+    // Values that are not valid JSON (such as a map with non-string keys) are sent as text to all.
     let text = message.to_string();
     match serde_json::to_string(message) {
         Ok(json) => send(Outgoing::Negotiated { json: &json, text: &text }),

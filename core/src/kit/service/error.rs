@@ -5,23 +5,25 @@ use alloc::string::{String, ToString};
 use core::fmt;
 use serde::Serialize;
 
-/// Why a message was not served, as its sender is told.
+/// Why a message was not served, for its sender.
 ///
-/// A program gets `{"type":"error","of":"say","code":"invalid","path":"to.name","reason":"..."}`, where `path` is missing if
-/// the message as a whole is meant; a person gets `error: say: to.name: ...`.
+/// A program gets `{"type":"error","of":"say","code":"invalid","path":"to.name","reason":"..."}`,
+/// without `path` if the whole message is meant. A person gets `error: say: to.name: ...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageError {
-    /// What kind of mistake: `not_json`, `invalid`, `unknown_type`, `unsupported`, `forbidden`, `refused` (any error with `?`, whose
-    /// text the sender reads), `unauthorized`, or one of the application's own.
+    /// The kind of error: one of the codes below, or one of the application's own.
+    ///
+    /// `not_json`, `invalid`, `unknown_type`, `unsupported`, `forbidden`, `unauthorized`, and
+    /// `refused`: any error passed on with `?`, whose text the sender reads.
     pub code: Cow<'static, str>,
-    /// Where in the message: member names and indices (`to.name`, `points[2]`).
+    /// The position in the message: member names and indices (`to.name`, `points[2]`).
     pub path: Option<String>,
-    /// For a person.
+    /// A text for people.
     pub reason: String,
 }
 
 impl MessageError {
-    /// A mistake of a kind, in words that its sender will read.
+    /// Creates an error with a code and a text for the sender.
     #[must_use]
     pub fn new(code: impl Into<Cow<'static, str>>, reason: impl Into<String>) -> Self {
         Self { code: code.into(), path: None, reason: reason.into() }
@@ -33,11 +35,11 @@ impl MessageError {
         Self::new("forbidden", "this is not allowed")
     }
 
-    /// As it is told, with `send`, about a message of a type.
+    /// Passes the error, about a message of type `of`, to `send`.
     pub(crate) fn tell<T>(&self, of: Option<&str>, send: impl FnOnce(Outgoing<'_>) -> T) -> T {
         let Self { code, path, reason } = self;
         let told = Told { kind: "error", of, code, path: path.as_deref(), reason };
-        // A struct of strings is always JSON.
+        // A struct of strings is always valid JSON.
         let json = serde_json::to_string(&told).unwrap_or_default();
         let text = told.to_string();
         send(Outgoing::Negotiated { json: &json, text: &crate::base::text::neutralize(&text) })
@@ -45,8 +47,7 @@ impl MessageError {
 }
 
 impl<E: core::error::Error + 'static> From<E> for MessageError {
-    /// Code `refused`, and what the error says. A room that is closed to the user ([`RoomError::Forbidden`]) has the code
-    /// `forbidden`.
+    /// Code `refused` with the error's text. [`RoomError::Forbidden`] has the code `forbidden`.
     fn from(error: E) -> Self {
         let any: &(dyn core::error::Error + 'static) = &error;
         let is_forbidden = matches!(any.downcast_ref(), Some(RoomError::Forbidden));
@@ -76,13 +77,15 @@ impl fmt::Display for Told<'_> {
     }
 }
 
-/// What a function for messages may return: nothing, or what was wrong with the message. A closure that uses `?` ends with
-/// `Ok::<_, MessageError>(())`, or is a function, which says what it returns.
+/// The return value of a message function: nothing, or a result.
+///
+/// A closure that uses `?` must end with `Ok::<_, MessageError>(())`. A named function declares its
+/// return type instead.
 pub trait Outcome {
-    /// As a result.
+    /// Converts it into a result.
     ///
     /// # Errors
-    /// What the sender is told.
+    /// The error for the sender.
     fn into_result(self) -> Result<(), MessageError>;
 }
 

@@ -1,4 +1,4 @@
-//! What an application does when something happens, function by function.
+//! Hooks: an application's functions for events.
 
 use super::{App, Cx, MessageError, Outcome, Scope, Service};
 use crate::base::Reason;
@@ -9,7 +9,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// The name of the timers behind [`Service::every`].
+/// The name of the timers of [`Service::every`].
 pub(super) const EVERY: &str = "drupe::kit::every";
 
 type Plain<A> = Box<dyn FnMut(&mut A, &mut Cx<'_, A>, &str) -> Result<(), MessageError> + Send>;
@@ -22,7 +22,7 @@ type Note<A> = Box<dyn FnMut(&mut A, &mut Scope<'_, A>, <A as App>::Note) + Send
 type Other<A> = Box<dyn FnMut(&mut A, &mut Scope<'_, A>, Event<'_, <A as App>::Note>) + Send>;
 type Log = Box<dyn FnMut(&str, &str) + Send>;
 
-/// Each kind of function, if there is one.
+/// One optional function per kind of event.
 pub(super) struct Hooks<A: App> {
     pub(super) text: Option<Plain<A>>,
     binary: Option<Binary<A>>,
@@ -55,10 +55,12 @@ impl<A: App> Default for Hooks<A> {
     }
 }
 
-/// What is done when something happens. Of each kind, but [`every`](Self::every), there is one function; another one takes its
-/// place.
+/// Hooks.
+///
+/// Each kind of event, except [`every`](Self::every), has one function; setting another one
+/// replaces it.
 impl<A: App> Service<A> {
-    /// Text that is neither a JSON object or array nor a command.
+    /// Called for text that is neither a JSON object or array nor a command.
     #[must_use]
     pub fn on_text<O: Outcome>(
         mut self,
@@ -68,21 +70,23 @@ impl<A: App> Service<A> {
         self
     }
 
-    /// Binary messages. Without this, those that are UTF-8 are served as text.
+    /// Called for binary messages. Without it, binary messages that are UTF-8 are served as text.
     #[must_use]
     pub fn on_binary(mut self, act: impl FnMut(&mut A, &mut Cx<'_, A>, &[u8]) + Send + 'static) -> Self {
         self.hooks.binary = Some(Box::new(act));
         self
     }
 
-    /// A connection has opened. An error is told to the peer, and the connection ends as [`Reason::Forbidden`].
+    /// Called when a connection opens.
+    ///
+    /// If it returns an error, the peer gets it, and the connection ends as [`Reason::Forbidden`].
     #[must_use]
     pub fn on_open<O: Outcome>(mut self, mut act: impl FnMut(&mut A, &mut Cx<'_, A>) -> O + Send + 'static) -> Self {
         self.hooks.opened = Some(Box::new(move |app, cx, _| act(app, cx).into_result()));
         self
     }
 
-    /// As [`on_open`](Self::on_open), with the request that became a WebSocket, if one did.
+    /// As [`on_open`](Self::on_open), with the request that opened the WebSocket, if any.
     #[must_use]
     pub fn on_open_with<O: Outcome>(
         mut self,
@@ -92,58 +96,61 @@ impl<A: App> Service<A> {
         self
     }
 
-    /// The user at the other end is another than before. Not told when the same user renews a token. Behind
-    /// [`Authentication`](crate::kit::auth::Authentication), [`on_open`](Self::on_open) comes first and knows the user already.
+    /// Called when the user of a connection has changed, not when the same user renews a token.
+    ///
+    /// With [`Authentication`](crate::kit::auth::Authentication), [`on_open`](Self::on_open) is
+    /// called first, when the user is already known.
     #[must_use]
     pub fn on_authenticated(mut self, act: impl FnMut(&mut A, &mut Cx<'_, A>) + Send + 'static) -> Self {
         self.hooks.authenticated = Some(Box::new(act));
         self
     }
 
-    /// A connection is over.
+    /// Called when a connection is over.
     #[must_use]
     pub fn on_close(mut self, act: impl FnMut(&mut A, &mut Cx<'_, A>, Reason) + Send + 'static) -> Self {
         self.hooks.closed = Some(Box::new(act));
         self
     }
 
-    /// The server has begun.
+    /// Called when the server starts.
     #[must_use]
     pub fn on_start(mut self, act: impl FnMut(&mut A, &mut Scope<'_, A>) + Send + 'static) -> Self {
         self.hooks.started = Some(Box::new(act));
         self
     }
 
-    /// The server is shutting down; connections are closed over the next moments, each with its
-    /// [`on_close`](Self::on_close).
+    /// Called when the server begins to drain.
+    ///
+    /// It closes its connections over the next moments, each with an [`on_close`](Self::on_close).
     #[must_use]
     pub fn on_drain(mut self, act: impl FnMut(&mut A, &mut Scope<'_, A>) + Send + 'static) -> Self {
         self.hooks.draining = Some(Box::new(act));
         self
     }
 
-    /// A note came from outside.
+    /// Called for notes from outside.
     #[must_use]
     pub fn on_note(mut self, act: impl FnMut(&mut A, &mut Scope<'_, A>, A::Note) + Send + 'static) -> Self {
         self.hooks.note = Some(Box::new(act));
         self
     }
 
-    /// Whatever there is no other function for: signals of telnet peers, timers, stalled connections, failed dials.
+    /// Called for all other events: telnet signals, timers, stalled connections, failed dials.
     #[must_use]
     pub fn on_other(mut self, act: impl FnMut(&mut A, &mut Scope<'_, A>, Event<'_, A::Note>) + Send + 'static) -> Self {
         self.hooks.other = Some(Box::new(act));
         self
     }
 
-    /// A method failed for a reason that its caller was not told: its name, and what the error says. For a log.
+    /// Called with a method's name and the text of an error that its caller did not get. For logs.
     #[must_use]
     pub fn on_error(mut self, act: impl FnMut(&str, &str) + Send + 'static) -> Self {
         self.hooks.error = Some(Box::new(act));
         self
     }
 
-    /// Does something every `interval`, the first time one interval after the start. At most once a millisecond.
+    /// Called every `interval`, first one interval after the start. At least 1 ms.
     #[must_use]
     pub fn every(mut self, interval: Duration, act: impl FnMut(&mut A, &mut Scope<'_, A>) + Send + 'static) -> Self {
         self.hooks.periodic.push((interval.max(Duration::from_millis(1)), Box::new(act)));
@@ -207,7 +214,7 @@ impl<A: App> Hooks<A> {
         self.text.as_mut().map_or(Ok(()), |act| act(app, cx, text))
     }
 
-    /// False if there is no function for it.
+    /// Returns false if there is no function for binary messages.
     pub(super) fn binary(&mut self, app: &mut A, cx: &mut Cx<'_, A>, bytes: &[u8]) -> bool {
         self.binary.iter_mut().for_each(|act| act(app, cx, bytes));
         self.binary.is_some()

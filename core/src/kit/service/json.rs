@@ -1,4 +1,4 @@
-//! One JSON object with a `type` into what serde can make of the rest of it.
+//! Deserializes a JSON object with a `type` into a type without that member.
 
 use super::MessageError;
 use super::words::Arguments;
@@ -10,12 +10,12 @@ use serde::de::value::StrDeserializer;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, IntoDeserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// What a message is by its outermost members.
+/// The outermost members that decide how a message is served.
 #[derive(Deserialize)]
 pub(super) struct Head<'a> {
     #[serde(rename = "type", borrow, default)]
     pub(super) kind: Option<&'a RawValue>,
-    /// Whether it has such a member.
+    /// Whether there is a member `jsonrpc`.
     #[serde(default, deserialize_with = "is_there")]
     pub(super) jsonrpc: bool,
 }
@@ -24,12 +24,12 @@ fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error
     IgnoredAny::deserialize(deserializer).map(|_| true)
 }
 
-/// Where the content of a message comes from.
+/// The source of a message's content.
 #[derive(Clone, Copy)]
 pub(super) enum Source<'a> {
     /// A JSON object, with its `type`.
     Object(&'a str),
-    /// What a person typed behind the name of a command.
+    /// The words after the name of a command.
     Words(&'a str),
 }
 
@@ -47,12 +47,12 @@ impl Source<'_> {
 
 fn invalid<E: fmt::Display>(error: serde_path_to_error::Error<E>) -> MessageError {
     let path = error.path().to_string();
-    // Nobody knows where, or everywhere.
+    // The position is unknown, or the whole message is meant.
     let path = (path != "." && path != "?").then_some(path);
     MessageError { path, ..MessageError::new("invalid", reason_of(&error.into_inner())) }
 }
 
-/// What an error of serde says, without the place in the text, which nobody counts who wrote it in a program.
+/// The text of a serde error, without line and column, which are of no use for generated JSON.
 pub(crate) fn reason_of(error: &impl fmt::Display) -> String {
     let mut text = error.to_string();
     if let Some(at) = text.rfind(" at line ") {
@@ -61,7 +61,7 @@ pub(crate) fn reason_of(error: &impl fmt::Display) -> String {
     text
 }
 
-/// A deserializer of an object that does not show its member `type`, so that types may refuse members they do not know.
+/// A deserializer that hides an object's member `type`, for types that reject unknown members.
 struct WithoutType<'a, R>(&'a mut serde_json::Deserializer<R>);
 
 impl<'de, R: serde_json::de::Read<'de>> Deserializer<'de> for WithoutType<'_, R> {

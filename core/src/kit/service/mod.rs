@@ -1,4 +1,4 @@
-//! An application of functions: for messages by their type, for commands, for calls, and for what happens to connections.
+//! Builds an application from functions for messages, commands, calls and events.
 
 mod cx;
 mod error;
@@ -24,11 +24,11 @@ use core::fmt;
 use hooks::Hooks;
 use json::{Head, Source};
 
-/// An application: what it remembers, and of what kind its contexts and notes are.
+/// An application: its state, and its context and note types.
 pub trait App: Sized {
-    /// What it remembers about one connection; see [`Handler::Context`].
+    /// Its state for one connection; see [`Handler::Context`].
     type Context: Default;
-    /// What comes from outside; see [`Handler::Note`].
+    /// Its notes from outside; see [`Handler::Note`].
     type Note;
 }
 
@@ -37,21 +37,21 @@ impl App for () {
     type Note = crate::handler::NoNote;
 }
 
-/// A [`Handler`] made of functions.
+/// A [`Handler`] built from functions.
 ///
-/// Each message is what its first bytes say, on every wire:
+/// The first bytes of a message decide how it is served, on every wire:
 ///
 /// | message | served by |
 /// |---|---|
 /// | a JSON object with `jsonrpc`, or a JSON array | [`rpc`](Self::rpc) |
 /// | another JSON object | the function of [`router`](Self::router) for its `type` |
-/// | `/name words` | the same function, as a command; `/help` lists them |
+/// | `/name words` | the same function, as a command; `/help` lists commands |
 /// | other text | [`on_text`](Self::on_text) |
 /// | binary | [`on_binary`](Self::on_binary) |
 ///
-/// The server speaks as it is spoken to: after a JSON message a connection gets JSON, after a command or other text that is
-/// served it gets text, and before that what its wire begins with ([`Representation`]). What can't be served is answered with
-/// a [`MessageError`].
+/// The server answers in the peer's representation: JSON after a JSON message, text after a command
+/// or other text that was served. Before that, it uses the default of the wire
+/// ([`Representation`]). A message that cannot be served is answered with a [`MessageError`].
 ///
 /// ```
 /// use drupe_core::kit::{App, RoomRules, Router, Service};
@@ -96,45 +96,45 @@ pub struct Service<A: App> {
     unknown: Unknown,
 }
 
-/// What happens to messages whose type nothing serves.
+/// What happens to messages with an unknown type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unknown {
-    /// Their sender is told.
+    /// The sender gets an error.
     #[default]
     Refuse,
-    /// Nothing.
+    /// The message is ignored.
     Ignore,
-    /// Their sender is told, and its connection ends as [`Reason::BadRequest`].
+    /// The sender gets an error, and its connection ends as [`Reason::BadRequest`].
     Close,
 }
 
 impl<A: App> Service<A> {
-    /// An application that does nothing yet.
+    /// Creates an application without functions.
     pub fn new(app: A) -> Self {
         let (router, calls) = (Router::new(), Calls::default());
         Self { app, router, rpc: None, hooks: Hooks::default(), calls, unknown: Unknown::default() }
     }
 
-    /// Serves messages and commands by these functions, and by those it has already.
+    /// Adds functions for messages and commands.
     #[must_use]
     pub fn router(self, router: Router<A>) -> Self {
         Self { router: self.router.merge(router), ..self }
     }
 
-    /// Serves calls by these methods, in place of those it had.
+    /// Sets the methods for calls, replacing earlier ones.
     #[must_use]
     pub fn rpc(self, rpc: Rpc<A>) -> Self {
         Self { rpc: Some(rpc), ..self }
     }
 
-    /// Sets which rooms are open to everybody. Without this, none is: to join or publish takes a scope.
+    /// Sets which rooms are open to all. Default: none, so joining and publishing need a scope.
     #[must_use]
     pub fn rooms(mut self, rooms: RoomRules) -> Self {
         self.calls.rooms = rooms;
         self
     }
 
-    /// Sets what happens to messages of types that nothing serves.
+    /// Sets what happens to messages with an unknown type.
     #[must_use]
     pub fn unknown(self, unknown: Unknown) -> Self {
         Self { unknown, ..self }
@@ -145,7 +145,7 @@ impl<A: App> Service<A> {
         &self.app
     }
 
-    /// The application, to be changed.
+    /// The application, mutable.
     pub fn app_mut(&mut self) -> &mut A {
         &mut self.app
     }
@@ -179,7 +179,7 @@ impl<A: App> Handler for Service<A> {
             Event::Draining => hooks.drain(app, &mut scope),
             Event::Closed { conn, reason } => {
                 let mut cx = scope.of(conn);
-                // Before what waits for answers, which may panic.
+                // Before the pending calls' functions, which may panic.
                 let unanswered = cx.calls.closed(conn);
                 router.closed(app, &mut cx, reason);
                 hooks.closed(app, &mut cx, reason);
@@ -198,7 +198,7 @@ impl<A: App> Service<A> {
         let Payload::Text(text) = payload else {
             let mut scope = Scope::new(hub, calls);
             if !hooks.binary(app, &mut scope.of(conn), payload.as_bytes()) {
-                // Frames without a type of their own carry text as often as not.
+                // Frames do not distinguish text from binary, and often carry text.
                 match payload.as_str() {
                     Some(text) => self.text(hub, conn, text),
                     None => refuse(hub, conn, None, &MessageError::new("unsupported", "binary is not served here")),
@@ -211,7 +211,7 @@ impl<A: App> Service<A> {
 
     fn text(&mut self, hub: &mut Hub<'_, A::Context>, conn: ConnId, text: &str) {
         let trimmed = text.trim_start();
-        // A person may begin a line with a bracket, and a program does not for nothing.
+        // A person may begin a line with a bracket; a program sends one only as JSON.
         let is_plain = trimmed.starts_with('[')
             && hub.representation(conn) == Representation::Text
             && self.hooks.text.is_some()
@@ -221,7 +221,8 @@ impl<A: App> Service<A> {
             return self.json(hub, conn, text);
         }
         let command = trimmed.strip_prefix('/');
-        // A program's mistake does not make a person of it: text that nothing serves is refused as its wire began.
+        // A program's mistake does not switch it to text: unserved text is refused in the current
+        // representation.
         if command.is_some() || self.hooks.text.is_some() {
             hub.set_representation(conn, Representation::Text);
         }
@@ -235,7 +236,7 @@ impl<A: App> Service<A> {
         let is_array = text.trim_start().starts_with('[');
         let head = if is_array { Ok(None) } else { serde_json::from_str::<Head<'_>>(text).map(Some) };
         let head = match head {
-            // It calls, or tries to, and whoever calls knows what an answer looks like.
+            // It is a malformed call, so the answer is that of a call.
             Err(_) if self.rpc.is_some() && text.contains("\"jsonrpc\"") => Some(Head { kind: None, jsonrpc: true }),
             // A person may begin a line with a brace.
             Err(_) if hub.representation(conn) == Representation::Text && self.hooks.text.is_some() => {
@@ -252,7 +253,7 @@ impl<A: App> Service<A> {
         let Self { app, router, rpc, calls, hooks, .. } = self;
         let Some(Head { jsonrpc: false, kind }) = head else {
             let Some(rpc) = rpc else {
-                return refuse(hub, conn, None, &MessageError::new("unsupported", "nothing can be called here"));
+                return refuse(hub, conn, None, &MessageError::new("unsupported", "calls are not supported here"));
             };
             let mut log = |method: &str, cause: &str| hooks.error(method, cause);
             return rpc.serve(app, &mut Scope::new(hub, calls).of(conn), text, &mut log);
@@ -267,7 +268,7 @@ impl<A: App> Service<A> {
             None => return refuse(hub, conn, None, &MessageError::new("invalid", "missing field `type`")),
         };
         if kind == "error" && !router.knows(&kind) {
-            // Two that answer each other's errors would never end.
+            // Two peers that answer each other's errors would never stop.
             return;
         }
         if !router.knows(&kind) {
@@ -327,7 +328,7 @@ impl<A: App> Service<A> {
             return;
         }
         let shown: String = kind.chars().take(64).collect();
-        refuse(hub, conn, Some(&shown), &MessageError::new("unknown_type", "there is nothing of that name here"));
+        refuse(hub, conn, Some(&shown), &MessageError::new("unknown_type", "unknown type or command"));
         if self.unknown == Unknown::Close {
             hub.end(conn, Reason::BadRequest);
         }

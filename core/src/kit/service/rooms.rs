@@ -3,9 +3,10 @@ use crate::base::covers;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-/// Which rooms are open, for [`Cx::join`](super::Cx::join) and [`Cx::publish`](super::Cx::publish). The others are closed to whoever
-/// lacks the scope: an identity without any scope has no more rights than one with some, and a connection without an identity
-/// has none.
+/// Which rooms are open, for [`Cx::join`](super::Cx::join) and [`Cx::publish`](super::Cx::publish).
+///
+/// Other rooms require a scope. An identity without scopes has no more rights than one with some,
+/// and a connection without an identity has none.
 ///
 /// ```
 /// use drupe_core::Identity;
@@ -23,32 +24,36 @@ pub struct RoomRules {
 }
 
 impl RoomRules {
-    /// No room is open. This is the default.
+    /// No room is open. The default.
     #[must_use]
     pub fn closed() -> Self {
         Self::default()
     }
 
-    /// Every room is open to everybody.
+    /// Every room is open to all.
     #[must_use]
     pub fn all_open() -> Self {
         Self::closed().open("*")
     }
 
-    /// Opens a room to everybody; or, with a `*` at the end, all rooms whose names begin with what is before it.
+    /// Opens a room to all. With a trailing `*`, opens all rooms with that prefix.
     #[must_use]
     pub fn open(mut self, room: &str) -> Self {
         self.open.push(room.into());
         self
     }
 
-    /// Whether an identity may join a room: it is open, or `join:` and its name are among the [scopes](Identity::may).
+    /// Whether an identity may join a room.
+    ///
+    /// The room is open, or the [scopes](Identity::may) have `join:` followed by its name.
     #[must_use]
     pub fn may_join(&self, identity: Option<&Identity>, room: &str) -> bool {
         self.may("join:", identity, room)
     }
 
-    /// Whether an identity may publish to a room: it is open, or `publish:` and its name are among the [scopes](Identity::may).
+    /// Whether an identity may publish to a room.
+    ///
+    /// The room is open, or the [scopes](Identity::may) have `publish:` followed by its name.
     #[must_use]
     pub fn may_publish(&self, identity: Option<&Identity>, room: &str) -> bool {
         self.may("publish:", identity, room)
@@ -66,7 +71,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// More rights open more doors, never fewer.
+        /// More scopes never close a room.
         #[test]
         fn another_scope_never_closes_a_room(
             scopes in prop::collection::vec("(join|publish):[ab*]{0,2}|\\*|admin", 0..4),

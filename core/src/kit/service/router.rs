@@ -12,54 +12,56 @@ use serde::de::DeserializeOwned;
 
 type Serve<A> = Box<dyn FnMut(&mut A, &mut Cx<'_, A>, Source<'_>) -> Result<(), MessageError> + Send>;
 
-/// Which function serves which type of message, and what stands guard before them.
+/// Routes messages by type to functions, behind guards.
 ///
-/// A message of the type `say` is a JSON object, `{"type":"say","text":"hello"}`, or typed as a command, `/say hello`: the words
-/// are the fields of the function's last parameter in the order of their declaration, and the last field takes the rest.
+/// A message of type `say` is a JSON object, `{"type":"say","text":"hello"}`, or a typed command,
+/// `/say hello`. The words of a command are the fields of the function's last parameter, in order
+/// of declaration; the last field takes the rest.
 pub struct Router<A: App> {
     routes: BTreeMap<String, Route<A>>,
-    /// Of this router and of all that it took in.
+    /// The guards of this router and of all merged ones.
     guards: Vec<Box<dyn Guard<A>>>,
-    /// Those that stand before all routes.
+    /// Guards before all routes.
     own: Vec<usize>,
 }
 
 struct Route<A: App> {
     serve: Serve<A>,
     usage: String,
-    /// Which guards stand before it, behind those before all.
+    /// Guards before this route, after those before all.
     guards: Vec<usize>,
 }
 
-/// Stands before the functions of a router: sees who comes and goes and each message that it has a function for, and may
-/// refuse it. Any function of the shape of [`before`](Self::before) is one.
+/// Middleware of a router: observes connections and routed messages, and may refuse messages.
+///
+/// Functions with the signature of [`before`](Self::before) are guards.
 pub trait Guard<A: App>: Send {
-    /// A connection has opened.
+    /// Called when a connection opens.
     fn opened(&mut self, app: &mut A, cx: &mut Cx<'_, A>) {
         let _ = (app, cx);
     }
 
-    /// Whether a type is worth showing to somebody who asks for `/help`.
+    /// Whether `/help` lists a type for this connection.
     fn shows(&self, cx: &Cx<'_, A>, kind: &str) -> bool {
         let _ = (cx, kind);
         true
     }
 
-    /// A message of a type is about to be served.
+    /// Called before a message is served.
     ///
     /// # Errors
-    /// It is not served, and its sender is told why.
+    /// The message is not served, and its sender gets the error.
     fn before(&mut self, app: &mut A, cx: &mut Cx<'_, A>, kind: &str) -> Result<(), MessageError> {
         let _ = (app, cx, kind);
         Ok(())
     }
 
-    /// A message that this guard let pass was served, or refused by a later guard or its function.
+    /// Called after a message that this guard let pass was served, or refused later on.
     fn after(&mut self, app: &mut A, cx: &mut Cx<'_, A>, kind: &str, result: &Result<(), MessageError>) {
         let _ = (app, cx, kind, result);
     }
 
-    /// A connection is over.
+    /// Called when a connection is over.
     fn closed(&mut self, app: &mut A, cx: &mut Cx<'_, A>, reason: Reason) {
         let _ = (app, cx, reason);
     }
@@ -74,7 +76,7 @@ where
     }
 }
 
-/// Lets pass who has a [scope](crate::Identity::may).
+/// Refuses messages of users without a [scope](crate::Identity::may).
 #[derive(Clone, Copy, Debug)]
 pub struct RequireScope(pub &'static str);
 
@@ -95,15 +97,17 @@ impl<A: App> Default for Router<A> {
 }
 
 impl<A: App> Router<A> {
-    /// A router without functions.
+    /// Creates a router without functions.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Serves messages of a type, which are parsed as the last parameter; what can't be is answered with an error that says
-    /// where and why. A type that is given twice is served by the later function. The first closure has to say what the
-    /// application is, `|app: &mut Chat, ...|`, if nothing else does.
+    /// Sets the function for messages of a type, which are parsed into its last parameter.
+    ///
+    /// If parsing fails, the sender gets an error with the position and the cause. A second
+    /// function for a type replaces the first. The first closure may have to name the application's
+    /// type: `|app: &mut Chat, ...|`.
     #[must_use]
     pub fn on<M, O>(
         mut self,
@@ -120,19 +124,21 @@ impl<A: App> Router<A> {
         self
     }
 
-    /// Has another router serve the types that begin with a name and a dot: its `kick` is `admin.kick`, or `/admin kick`.
+    /// Adds another router's functions under a prefix.
+    ///
+    /// With the name `admin`, its `kick` becomes `admin.kick`, or `/admin kick`.
     #[must_use]
     pub fn nest(self, name: &str, router: Self) -> Self {
         self.take_in(router, |kind| format!("{name}.{kind}"))
     }
 
-    /// Takes in the functions of another router, behind its guards; a type that both serve, the other does.
+    /// Adds another router's functions, behind its guards. It wins for types that both have.
     #[must_use]
     pub fn merge(self, router: Self) -> Self {
         self.take_in(router, |kind| kind)
     }
 
-    /// Puts a guard before all functions of this router, behind those that it has already.
+    /// Adds a guard before all functions of this router, after those it already has.
     #[must_use]
     pub fn guard(mut self, guard: impl Guard<A> + 'static) -> Self {
         self.own.push(self.guards.len());
@@ -155,7 +161,7 @@ impl<A: App> Router<A> {
         self.routes.contains_key(kind)
     }
 
-    /// The types that somebody may see, with what a person types for them, in alphabetical order.
+    /// The types that a connection may see and their usages, in alphabetical order.
     pub(super) fn usages(&self, cx: &Cx<'_, A>) -> Vec<(&str, &str)> {
         let shown = |(kind, route): &(&String, &Route<A>)| {
             self.own.iter().chain(&route.guards).all(|&guard| self.guards[guard].shows(cx, kind))
@@ -163,7 +169,7 @@ impl<A: App> Router<A> {
         self.routes.iter().filter(shown).map(|(kind, route)| (kind.as_str(), route.usage.as_str())).collect()
     }
 
-    /// Serves a message of a type; nothing is done if there is no function for it.
+    /// Serves a message. Does nothing if its type has no function.
     pub(super) fn serve(
         &mut self,
         app: &mut A,

@@ -4,8 +4,10 @@ use crate::base::recount::{Recounted, ensure};
 use crate::config::{Gcra, Rate};
 use alloc::collections::{BTreeMap, BTreeSet};
 
-/// Rate meters by key, of which so many are remembered. A meter at rest is forgotten; when the table is full, the one that would
-/// be at rest soonest is, so that who is far over its rate stays so.
+/// Rate meters by key, in a table of limited size.
+///
+/// A meter at rest is removed. When the table is full, the meter that would be at rest soonest is
+/// removed, so that keys far over their rate stay.
 #[derive(Debug)]
 pub(crate) struct Meters<K> {
     meters: BTreeMap<K, Gcra>,
@@ -29,15 +31,15 @@ impl<K: Ord + Clone> Meters<K> {
         Ok(())
     }
 
-    /// Whether one unit would conform at `now`, without charging it.
+    /// Checks whether one unit would conform at `now`, without charging it.
     ///
     /// # Errors
-    /// The moment from which it would.
+    /// The moment from which it would conform.
     pub(crate) fn check(&self, now: Time, key: &K, rate: Rate) -> Result<(), Time> {
         self.meters.get(key).copied().unwrap_or_default().try_charge(now, 1, rate)
     }
 
-    /// Takes back what was charged to a key.
+    /// Removes all charges of a key.
     pub(crate) fn forget(&mut self, key: &K) {
         if let Some(meter) = self.meters.remove(key) {
             self.by_rest.remove(&(meter.at_rest(), key.clone()));

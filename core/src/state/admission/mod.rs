@@ -13,14 +13,14 @@ use crate::config::{Config, Listen};
 use crate::metrics::ByReason;
 use alloc::collections::BTreeMap;
 
-/// So many addresses are remembered for their arrivals.
+/// Number of addresses whose arrivals are remembered.
 const ADDRESSES_MAX: usize = 16_384;
 
-/// Counts who is inside and decides who may come in.
+/// Counts connections and decides which new ones to accept.
 #[derive(Debug)]
 pub(crate) struct Admission {
     total: u32,
-    /// Connections that were accepted and of which nobody knows whose they are.
+    /// Accepted connections that are unauthenticated.
     unknown: u32,
     per_listener: BTreeMap<ListenerId, u32>,
     per_address: BTreeMap<AddressKey, u32>,
@@ -41,18 +41,20 @@ impl Default for Admission {
     }
 }
 
-/// What an admission is decided by, beside who is inside.
+/// The inputs of a decision, besides the counts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules<'a> {
     pub(crate) now: Time,
     pub(crate) config: &'a Config,
     pub(crate) listen: &'a Listen,
-    /// All 64 bits of it are chance.
+    /// 64 random bits.
     pub(crate) chance: u64,
 }
 
 impl Admission {
-    /// Lets a peer in, or names the first reason not to. What is not enforced is counted in `would_refuse`.
+    /// Accepts a peer, or returns the first reason not to.
+    ///
+    /// What is not enforced is counted in `would_refuse`.
     pub(crate) fn admit(
         &mut self,
         rules: Rules<'_>,
@@ -72,7 +74,7 @@ impl Admission {
         Ok(())
     }
 
-    /// Whether the address of a peer speaks against it.
+    /// Checks a peer's address.
     pub(crate) fn admit_address(
         &mut self,
         rules: Rules<'_>,
@@ -83,7 +85,7 @@ impl Admission {
         enforce(rules, self.too_many(rules, peer), would_refuse)
     }
 
-    /// Whether nobody of this address is let in.
+    /// Whether the address is refused by networks or quarantine.
     fn unwelcome(&self, rules: Rules<'_>, peer: Peer) -> Option<Reason> {
         let (Peer::Address(address), Some(key)) = (peer, peer.key()) else { return None };
         let is_in = |networks: &[Network]| networks.iter().any(|network| network.contains(address.ip()));
@@ -95,7 +97,7 @@ impl Admission {
         is_refused.then_some(Reason::Quarantined)
     }
 
-    /// Whether there are too many of this address, or of those whom nobody knows.
+    /// Whether the address, or all unauthenticated connections together, exceed a limit.
     fn too_many(&mut self, rules: Rules<'_>, peer: Peer) -> Option<Reason> {
         let Rules { now, config, chance, .. } = rules;
         let (Peer::Address(address), Some(key)) = (peer, peer.key()) else { return None };
@@ -113,7 +115,7 @@ impl Admission {
         limits.arrivals_per_address.is_some_and(too_fast).then_some(Reason::AddressTooFast)
     }
 
-    /// Counts a connection that needs no permission, such as one the application dialled.
+    /// Counts a connection that needs no admission, such as a dialled one.
     pub(crate) fn count_in(&mut self, listener: Option<ListenerId>, peer: Peer) {
         self.total = self.total.saturating_add(1);
         if let Some(listener) = listener {
@@ -123,19 +125,19 @@ impl Admission {
         }
     }
 
-    /// It has become known which address a connection is of, that was counted under none.
+    /// Counts a connection under its address, which was unknown before.
     pub(crate) fn count_address(&mut self, peer: Peer) {
         if let Some(key) = peer.key() {
             *self.per_address.entry(key).or_insert(0) += 1;
         }
     }
 
-    /// A connection that was accepted has shown whose it is, or is over.
+    /// An accepted connection has authenticated or ended.
     pub(crate) fn known(&mut self) {
         self.unknown = self.unknown.saturating_sub(1);
     }
 
-    /// Forgets a connection that was counted in with the same words.
+    /// Removes a connection that was counted with the same arguments.
     pub(crate) fn count_out(&mut self, listener: Option<ListenerId>, peer: Peer) {
         self.total = self.total.saturating_sub(1);
         let Some(listener) = listener else { return };
@@ -143,7 +145,7 @@ impl Admission {
         self.discount_address(peer);
     }
 
-    /// A connection is no longer counted under an address.
+    /// Removes a connection from the count of an address.
     pub(crate) fn discount_address(&mut self, peer: Peer) {
         if let Some(key) = peer.key() {
             count_down(&mut self.per_address, &key);
@@ -174,7 +176,7 @@ impl Admission {
         self.arrivals.recount()
     }
 
-    /// Fails unless so many are inside.
+    /// Checks the counts.
     pub(crate) fn is_as_counted(
         &self,
         total: u32,
@@ -189,7 +191,7 @@ impl Admission {
     }
 }
 
-/// One fewer; what there is none of is not kept.
+/// Decrements a count, and removes it at zero.
 fn count_down<K: Ord>(counts: &mut BTreeMap<K, u32>, key: &K) {
     if let Some(count) = counts.get_mut(key) {
         *count -= 1;
@@ -199,7 +201,7 @@ fn count_down<K: Ord>(counts: &mut BTreeMap<K, u32>, key: &K) {
     }
 }
 
-/// What is objected counts, or is only counted.
+/// Enforces a refusal, or only counts it in a dry run.
 fn enforce(rules: Rules<'_>, objection: Option<Reason>, would_refuse: &mut ByReason) -> Result<(), Reason> {
     match objection {
         Some(reason) if rules.config.dry_run => {
@@ -324,7 +326,7 @@ mod tests {
         let share = |unknown| (0..1_000u64).filter(|n| drop.refuses(unknown, n * (u64::MAX / 1_000))).count();
         assert_eq!([0, 9, 10, 15, 19, 20, 500].map(share), [0, 0, 0, 501, 900, 1_000, 1_000]);
         let wrong = EarlyDrop::new(5, 5).expect_err("nothing between").to_string();
-        assert_eq!(wrong, "an early drop begins at fewer connections than where it is full, not at 5 of 5");
+        assert_eq!(wrong, "an early drop needs begin < full, not begin 5, full 5");
 
         let mut world =
             World::new(ConnectionLimits { early_drop: EarlyDrop::new(1, 3).ok(), ..ConnectionLimits::default() });

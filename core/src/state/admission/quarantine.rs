@@ -4,7 +4,7 @@ use crate::base::{AddressKey, Time};
 use crate::config::QuarantineLimits;
 use alloc::collections::{BTreeMap, BTreeSet};
 
-/// The addresses that are refused for a while.
+/// The addresses in quarantine.
 #[derive(Debug, Default)]
 pub(crate) struct Quarantine {
     until: BTreeMap<AddressKey, Time>,
@@ -28,7 +28,7 @@ impl Quarantine {
         self.by_time.insert((until, key));
     }
 
-    /// Lets `key` in again; true if it was refused.
+    /// Removes `key`. Returns true if it was refused.
     pub(crate) fn remove(&mut self, now: Time, key: AddressKey) -> bool {
         self.expire(now);
         self.forget(key)
@@ -44,14 +44,14 @@ impl Quarantine {
         self.until.get(&key).copied().filter(|&until| until > now)
     }
 
-    /// The addresses that are refused at `now`, and until when each is.
+    /// The addresses that are refused at `now`, and until when.
     pub(crate) fn iter(&self, now: Time) -> impl Iterator<Item = (AddressKey, Time)> + '_ {
         self.until.iter().map(|(&key, &until)| (key, until)).filter(move |&(_, until)| until > now)
     }
 
-    /// How many addresses are refused at `now`.
+    /// Number of addresses that are refused at `now`.
     pub(crate) fn len(&self, now: Time) -> usize {
-        // The earliest first: it ends at once where nobody's cool-down is over.
+        // Earliest first, so the count stops at the first address that is still refused.
         self.until.len() - self.by_time.iter().take_while(|&&(until, _)| until <= now).count()
     }
 
@@ -61,7 +61,7 @@ impl Quarantine {
         ensure(by_time == self.by_time, || "the two orders of addresses in quarantine differ".into())
     }
 
-    /// Forgets the addresses whose cool-down is over.
+    /// Removes the addresses whose cool-down is over.
     pub(crate) fn expire(&mut self, now: Time) {
         while let Some(&(until, key)) = self.by_time.first() {
             if until > now {
@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(quarantine.refused_until(now, key(1)), None);
         assert!(quarantine.refused_until(now, key(3)).is_some());
         assert!(quarantine.remove(now, key(3)) && !quarantine.remove(now, key(3)));
-        // Expired entries go before live ones do.
+        // Expired entries are removed before live ones.
         quarantine.add(Time::from_secs(60), key(4), limits);
         assert_eq!(quarantine.until.len(), 1);
     }

@@ -1,26 +1,26 @@
-//! The segments that wait for a socket, but the last one.
+//! The queued segments of a slow connection, except the last one.
 
 use super::queue::{NO_LOG, Segment};
 use crate::base::lazy_box::Empty;
 use crate::base::work;
 use alloc::collections::{BTreeMap, VecDeque};
 
-/// Segments in order. Those of one room are found without a look at all that wait before them.
+/// Segments in order, with an index to find those of one room without scanning all.
 #[derive(Debug, Default)]
 pub(super) struct Earlier {
     /// Neither the first nor the last is a gap.
     segments: VecDeque<Segment>,
-    /// The number of the first segment. The numbers of the others follow.
+    /// The number of the first segment. The others are numbered consecutively.
     first: u64,
-    /// How many segments are empty: they were skipped from between others.
+    /// Number of gaps: empty segments that were skipped from the middle.
     gaps: usize,
-    /// By room: no segment with a lower number has messages of it that could be skipped.
+    /// By room: no segment with a lower number has skippable messages of it.
     searched: BTreeMap<u32, u64>,
-    /// Where the bytes end that have been begun, as long as it is known.
+    /// Where the bytes of a begun message end, if known.
     begun: Option<Begun>,
 }
 
-/// Behind so many bytes comes the segment of that number, of which so many are among them.
+/// The segment after `bytes` bytes has this number; `held` of those bytes are its own.
 #[derive(Clone, Copy, Debug)]
 struct Begun {
     bytes: u32,
@@ -28,9 +28,9 @@ struct Begun {
     held: u32,
 }
 
-/// So many rooms are remembered before those are forgotten of which nothing waits.
+/// Number of rooms indexed before rooms without segments are removed.
 const SEARCHED_MAX: usize = 128;
-/// Fewer gaps than this are not worth closing.
+/// Fewer gaps than this are not compacted.
 const GAPS_MAX: usize = 64;
 
 const GAP: Segment = Segment { log: NO_LOG, start: 0, end: 0, room: 0 };
@@ -41,7 +41,7 @@ impl Empty for Earlier {
 }
 
 impl Earlier {
-    /// How many segments there are.
+    /// Number of segments, without gaps.
     pub(super) fn len(&self) -> usize {
         self.segments.len() - self.gaps
     }
@@ -62,7 +62,7 @@ impl Earlier {
         self.segments.push_back(segment);
     }
 
-    /// The last one, whose number may be given to another.
+    /// Removes and returns the last segment, whose number may be reused.
     pub(super) fn pop_back(&mut self) -> Option<Segment> {
         let segment = self.segments.pop_back();
         while self.segments.back().is_some_and(|segment| segment.is_empty()) {
@@ -90,7 +90,9 @@ impl Earlier {
         }
     }
 
-    /// The first segment of a room that has more than the `begun` bytes at the front, and how many of those it has.
+    /// The first segment of a room that reaches beyond the `begun` bytes at the front.
+    ///
+    /// Returns its place, the segment, and how many of those bytes it has.
     pub(super) fn oldest(&mut self, room: u32, begun: u32) -> Option<(usize, Segment, u32)> {
         let (mut place, held) = self.behind(begun);
         if held > 0 {
@@ -114,7 +116,9 @@ impl Earlier {
         Some((place, *self.segments.get(place)?, 0))
     }
 
-    /// The place of the first segment that is not all among the first `bytes` bytes, and how many of them it has.
+    /// The place of the first segment that reaches beyond the first `bytes` bytes.
+    ///
+    /// Returns how many of those bytes it has, too.
     fn behind(&mut self, bytes: u32) -> (usize, u32) {
         if let Some(begun) = self.begun.filter(|begun| begun.bytes == bytes) {
             return (usize::try_from(begun.number - self.first).unwrap_or(usize::MAX), begun.held);
@@ -131,14 +135,16 @@ impl Earlier {
         (place, held)
     }
 
-    /// What is left of the segment at a place after some of it was skipped, which has bytes in it.
+    /// Replaces the segment at a place with its rest, after part of it was skipped.
+    ///
+    /// The rest is not empty.
     pub(super) fn shorten(&mut self, place: usize, rest: Segment) {
         if let Some(segment) = self.segments.get_mut(place) {
             *segment = rest;
         }
     }
 
-    /// Leaves the front of the segment at a place, which has been begun, and `rest` behind it, which may be empty.
+    /// Splits the segment at a place into its begun front and `rest`, which may be empty.
     pub(super) fn split(&mut self, place: usize, front: Segment, rest: Segment) {
         self.begun = None;
         self.shorten(place, front);
@@ -147,7 +153,7 @@ impl Earlier {
         }
     }
 
-    /// Takes out the segment at a place.
+    /// Removes the segment at a place.
     pub(super) fn remove(&mut self, place: usize) {
         if place == 0 {
             return self.pop_front();

@@ -9,25 +9,25 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
 
-/// A log takes no more messages once it is this long; one message may still be longer.
+/// A log takes no more messages at this length. A single message may be longer.
 const LOG_FULL_BYTES: usize = 1 << 20;
-/// A straggler's own log is begun anew once it is this long, so that what is written in it goes.
+/// A slow connection's own log is replaced at this length, so that its written part is freed.
 pub(super) const OWN_LOG_FULL_BYTES: usize = 64 << 10;
-/// Below this a straggler always takes a copy: a log has a cost of its own.
+/// Below this length, a slow connection always takes a copy, because a log has a cost of its own.
 const COPY_ALWAYS_BYTES: u32 = 4 << 10;
-/// An empty log keeps at most this much memory for the next turn.
+/// Most memory that an empty log keeps for the next turn.
 const SPARE_BYTES: usize = 2 * LOG_FULL_BYTES;
-/// The owner of a log that is shared.
+/// The owner of a shared log.
 pub(super) const NOBODY: u32 = u32::MAX;
 
-/// Encoded messages, one behind the other, and how many segments need them.
+/// Encoded messages in sequence, and the number of segments that refer to them.
 #[derive(Debug)]
 struct Log {
     bytes: Vec<u8>,
-    /// Where each message ends, ascending: control frames and skipping need whole messages.
+    /// The end of each message, ascending: control frames and skipping need whole messages.
     ends: Vec<u32>,
     references: u32,
-    /// The straggler whose own log this is, or `NOBODY`.
+    /// The slow connection that owns this log, or `NOBODY`.
     owner: u32,
 }
 
@@ -46,12 +46,12 @@ impl Log {
 pub(super) struct Logs {
     logs: Vec<Log>,
     free: Vec<u32>,
-    /// Memory of all, in bytes.
+    /// Memory of all logs, in bytes.
     held: usize,
 }
 
 impl Logs {
-    /// An empty log.
+    /// Adds an empty log. Returns its number.
     pub(super) fn add(&mut self, owner: u32) -> u32 {
         if let Some(log) = self.free.pop() {
             self.logs[log as usize].owner = owner;
@@ -61,7 +61,7 @@ impl Logs {
         len_u32(self.logs.len() - 1)
     }
 
-    /// Appends what `write` writes as one message.
+    /// Appends what `write` writes, as one message.
     pub(super) fn append(
         &mut self,
         log: u32,
@@ -91,7 +91,7 @@ impl Logs {
         self.logs[log as usize].references += 1;
     }
 
-    /// One segment fewer; true if it was the last.
+    /// Removes one reference. Returns true if it was the last.
     pub(super) fn release(&mut self, log: u32) -> bool {
         let references = &mut self.logs[log as usize].references;
         *references -= 1;
@@ -102,7 +102,7 @@ impl Logs {
         self.logs[log as usize].references == 0
     }
 
-    /// Makes a log empty that nobody needs and that is written to again.
+    /// Empties an unreferenced log, to be written to again.
     pub(super) fn clear(&mut self, log: u32) {
         let log = &mut self.logs[log as usize];
         log.bytes.clear();
@@ -113,14 +113,14 @@ impl Logs {
         }
     }
 
-    /// Forgets a log that nobody needs.
+    /// Removes an unreferenced log.
     pub(super) fn remove(&mut self, log: u32) {
         let old = core::mem::replace(&mut self.logs[log as usize], Log::new(NOBODY));
         self.held -= old.held();
         self.free.push(log);
     }
 
-    /// Nothing more is appended: what was reserved for more is given back.
+    /// Ends appending to a log, and frees its spare memory.
     pub(super) fn seal(&mut self, log: u32) {
         if self.is_unused(log) {
             return self.remove(log);
@@ -132,19 +132,19 @@ impl Logs {
         self.held += log.held();
     }
 
-    /// Whether a straggler that needs `needed` bytes of a log should copy them.
+    /// Whether a slow connection that needs `needed` bytes of a log should copy them.
     pub(super) fn worth_copying(&self, log: u32, needed: u32) -> bool {
         let log = &self.logs[log as usize];
         (log.owner == NOBODY && needed < COPY_ALWAYS_BYTES) || (needed as usize) * 2 < log.bytes.len()
     }
 
-    /// Whether `own` is a log of `owner` and has room for `more` bytes.
+    /// Whether `own` is a log of `owner` and has space for `more` bytes.
     pub(super) fn may_grow(&self, own: u32, owner: u32, more: u32) -> bool {
         let log = self.logs.get(own as usize).filter(|log| log.owner == owner && log.references > 0);
         log.is_some_and(|log| log.bytes.len() + more as usize <= OWN_LOG_FULL_BYTES)
     }
 
-    /// Copies a segment, and where its messages end, to the end of `own`, and refers to the copy.
+    /// Copies a segment and its message ends to the end of `own`. Returns the copy's segment.
     pub(super) fn copy(&mut self, segment: Segment, own: u32) -> Segment {
         let mut target = core::mem::replace(&mut self.logs[own as usize], Log::new(NOBODY));
         self.held -= target.held();
@@ -161,7 +161,7 @@ impl Logs {
         Segment { log: own, start, end, room: segment.room }
     }
 
-    /// How many bytes of a segment's first message are left; 0 if none of it is gone.
+    /// Bytes left of a segment's first message. 0 if none of it is gone.
     pub(super) fn rest_of_message(&self, segment: Segment) -> u32 {
         let ends = &self.logs[segment.log as usize].ends;
         let next = ends.partition_point(|&end| end <= segment.start);
@@ -172,8 +172,9 @@ impl Logs {
         }
     }
 
-    /// Where a segment begins once its oldest whole messages from `from` on are skipped, until `excess`
-    /// bytes are gone, and how many messages those are.
+    /// Skips the oldest whole messages of a segment from `from` on, until `excess` bytes are gone.
+    ///
+    /// Returns the segment's new start and the number of skipped messages.
     pub(super) fn skip(&self, segment: Segment, from: u32, excess: usize) -> (u32, u64) {
         let ends = &self.logs[segment.log as usize].ends;
         let (mut to, mut messages) = (from, 0);
@@ -188,13 +189,13 @@ impl Logs {
         (to, messages)
     }
 
-    /// The straggler whose own a log is, or [`NOBODY`].
+    /// The slow connection that owns a log, or [`NOBODY`].
     #[cfg(feature = "sim")]
     pub(super) fn owner(&self, log: u32) -> u32 {
         self.logs[log as usize].owner
     }
 
-    /// Fails unless each log has so many references, and one that has none is empty.
+    /// Checks that each log has these references, and that unreferenced logs are empty.
     #[cfg(feature = "sim")]
     pub(super) fn recount(&self, references: &BTreeMap<u32, u32>) -> Recounted {
         for (number, log) in (0..).zip(&self.logs) {
@@ -210,14 +211,14 @@ impl Logs {
         self.logs.iter().all(|log| log.references == 0 && log.bytes.is_empty())
     }
 
-    /// Memory reserved, in bytes, the table of logs included.
+    /// Memory reserved, in bytes, including the table of logs.
     pub(super) fn held(&self) -> usize {
         debug_assert_eq!(self.held, self.logs.iter().map(Log::held).sum::<usize>());
         self.held + self.logs.capacity() * size_of::<Log>()
     }
 }
 
-/// A log is at most its bound and one message long, which is far below 4 GiB.
+/// A log is at most its limit and one message long, which is far below 4 GiB.
 fn len_u32(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }

@@ -1,15 +1,15 @@
-//! What is to be sent: one shared log a turn, and each recipient's ranges in it.
+//! Output queues: one shared log per turn, and each recipient's ranges in it.
 //!
-//! Everything that is sent during a turn is framed once and appended to a *log*; a recipient holds only
-//! *segments*, ranges of logs in sending order. A published message that follows another extends each
-//! recipient's last segment by moving its end, so that a burst reaches a socket as one contiguous slice
-//! and one write. Private messages have a log of their own, so that they do not tear the shared ranges of
-//! everybody else.
+//! Each message of a turn is encoded once and appended to a *log*. A recipient only has *segments*:
+//! ranges of logs, in sending order. A published message that follows another extends the last
+//! segment of each recipient, so that a burst reaches a socket as one contiguous slice and one
+//! write. Direct messages have a log of their own, so that they do not split the shared ranges of
+//! other recipients.
 //!
-//! A log whose ranges have all been written is used again for the next turn. What a recipient could not
-//! take stays where it is if that is a good part of the log, and is copied into a log of its own if not
-//! (at the end of the turn, and whenever too much is held in all): stragglers never keep alive more than about
-//! twice what they are owed.
+//! A log whose segments are all written is reused for the next turn. Otherwise it stays for its
+//! slow recipients; one that needs only a small part of it gets a copy in a log of its own. This
+//! happens at the end of the turn, and whenever too much memory is used in all. Slow recipients
+//! therefore keep no more than about twice what is queued for them.
 
 mod earlier;
 mod log;
@@ -33,7 +33,7 @@ use alloc::vec::Vec;
 use log::{Logs, NOBODY};
 use queue::{NO_LOG, Queue, Segment, Tail};
 
-/// Which log a message goes to.
+/// The log that a message goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
     Room = 0,
@@ -43,40 +43,40 @@ enum Class {
 /// The tag of a segment that no policy skips.
 pub(crate) const PRIVATE: u32 = u32::MAX;
 
-/// The tag of a segment that is not a message of the application, and never taken out.
+/// The tag of a segment that is not an application's message. It is never removed.
 const RAW: u32 = u32::MAX - 1;
 
-/// The longest message that an application may send: places in a log have 32 bits.
+/// Longest message of an application: offsets in a log have 32 bits.
 const MESSAGE_MAX_BYTES: u64 = 1 << 30;
 
 #[derive(Debug)]
 pub(crate) struct Outbound {
     limits: OutboundLimits,
     encodings: Vec<(Encoding, Representation)>,
-    /// The log that messages of this turn in each encoding go to, by class; `NO_LOG` before the first.
+    /// The current log of each encoding, by class. `NO_LOG` before the first message.
     current: Vec<[u32; 2]>,
     logs: Logs,
-    /// The last segment of each connection: all that publishing touches as long as nothing is slow.
+    /// The last segment of each connection. Publishing touches nothing else while none is slow.
     tails: Vec<Tail>,
     queues: Vec<Queue>,
-    /// Connections whose intent may have changed since the shell last looked.
+    /// Connections whose intent may have changed since the shell last read it.
     pub(crate) changed: DedupQueue,
     pub(crate) encoder: Encoder,
-    /// Connections for which something is staged.
+    /// Connections with staged messages.
     staged: DedupQueue,
     /// Connections whose sockets are full.
     blocked: DenseSet,
-    /// In the order in which marks were crossed.
+    /// In the order in which watermarks were crossed.
     crossings: VecDeque<Crossing>,
-    /// Who did not take the message that was published last, because they are slow.
+    /// Slow members that did not get the last published message.
     refused: Vec<u32>,
-    /// Connections whose queue is above the high mark, and has not yet come below the low one.
+    /// Connections whose queue went above the high mark and not yet to the low one.
     stalled: DenseSet,
-    /// Bytes queued for all connections, and the most that was.
+    /// Bytes queued for all connections, and the highest value so far.
     pub(crate) queued: u64,
     pub(crate) queued_peak: u64,
     pub(crate) skipped: u64,
-    /// Bytes framed since the last turn's end.
+    /// Bytes encoded since the end of the last turn.
     pub(crate) turn_bytes: u64,
 }
 
@@ -103,7 +103,7 @@ impl Outbound {
         }
     }
 
-    /// Other limits hold from now on.
+    /// Applies new limits.
     pub(crate) fn set_limits(&mut self, limits: OutboundLimits) {
         self.limits = limits;
         for at in 0..self.tails.len() {
@@ -112,12 +112,12 @@ impl Outbound {
         }
     }
 
-    /// The number of an encoding, for the representation that its wire begins with.
+    /// The number of an encoding, with the default representation of its wire.
     pub(crate) fn intern(&mut self, encoding: Encoding) -> u16 {
         self.intern_as(encoding, encoding.representation())
     }
 
-    /// The number of an encoding and a representation: what shares a number shares encoded bytes.
+    /// The number of an encoding and a representation. Equal numbers share encoded bytes.
     pub(crate) fn intern_as(&mut self, encoding: Encoding, representation: Representation) -> u16 {
         let pair = (encoding, representation);
         let place = self.encodings.iter().position(|&known| known == pair).unwrap_or_else(|| {
@@ -156,16 +156,16 @@ impl Outbound {
         }
         self.blocked.remove(index);
         self.stalled.remove(index);
-        // The next connection in this place has crossed nothing.
+        // The next connection in this slot has crossed no watermark.
         self.crossings.retain(|crossing| crossing.index() != index);
     }
 
-    /// Queues a private message; false if the connection is too slow for it.
+    /// Queues a direct message. Returns false if the connection is too slow for it.
     pub(crate) fn send(&mut self, index: u32, payload: Payload<'_>) -> Result<bool, EncodeError> {
         self.send_as(index, payload, Some(SlowPolicy::Close))
     }
 
-    /// Queues a last message, however much is queued already.
+    /// Queues a last message, regardless of how much is queued.
     pub(crate) fn send_last(&mut self, index: u32, payload: Payload<'_>) -> Result<bool, EncodeError> {
         self.send_as(index, payload, None)
     }
@@ -179,7 +179,7 @@ impl Outbound {
         Ok(self.push_private(index, segment, policy))
     }
 
-    /// Queues bytes as they are behind everything else; false if the connection is too slow for them.
+    /// Queues raw bytes at the end. Returns false if the connection is too slow for them.
     pub(crate) fn send_raw(&mut self, index: u32, bytes: &[u8], policy: Option<SlowPolicy>) -> bool {
         let encoding = self.queues[index as usize].encoding;
         let write = |out: &mut Vec<u8>| {
@@ -190,7 +190,7 @@ impl Outbound {
         segment.is_ok_and(|segment| self.push_private(index, segment, policy))
     }
 
-    /// Queues text that is not a message of its own; false on a wire that has only messages.
+    /// Queues text without a message terminator. Returns false on a wire that has only messages.
     pub(crate) fn write(&mut self, index: u32, payload: Payload<'_>) -> bool {
         let mut bytes = Vec::new();
         let encoding = self.encoding(self.queues[index as usize].encoding);
@@ -206,7 +206,7 @@ impl Outbound {
         queued
     }
 
-    /// Queues one message for many connections of one encoding, except one; returns for how many.
+    /// Queues one message for many connections with one encoding, except one. Returns for how many.
     pub(crate) fn publish(
         &mut self,
         members: &[u32],
@@ -217,14 +217,14 @@ impl Outbound {
         payload: Payload<'_>,
     ) -> Result<usize, EncodeError> {
         self.refused.clear();
-        // Encoding may compress: that is not done for nobody.
+        // Encoding may compress, which needs recipients.
         if members.is_empty() || matches!(*members, [only] if Some(only) == except) {
             return Ok(0);
         }
         if self.is_staged(number) {
             return self.stage_for(members, except, number, Some(policy), payload);
         }
-        // What is never skipped needs no tag of its own, and merges across rooms.
+        // What is never skipped needs no tag of its own, so it merges across rooms.
         let tag = if policy == SlowPolicy::Close { PRIVATE } else { room };
         work::step(members.len());
         let segment = self.append_message(number, Class::Room, tag, payload)?;
@@ -248,7 +248,7 @@ impl Outbound {
         Ok(recipients)
     }
 
-    /// Those of these connections that took the message that was published last, to those of one encoding.
+    /// The connections among these that got the last message published with this encoding.
     pub(crate) fn taken_by(&mut self, conns: &[ConnId], number: u16) -> impl Iterator<Item = ConnId> {
         if !conns.is_empty() {
             self.refused.sort_unstable();
@@ -260,7 +260,7 @@ impl Outbound {
         conns.iter().copied().filter(took)
     }
 
-    /// Queues bytes that go out before all data that is not yet begun.
+    /// Queues bytes that precede all data that is not yet begun.
     pub(crate) fn control(&mut self, index: u32, bytes: &[u8]) {
         let at = index as usize;
         work::step(1 + bytes.len());
@@ -276,13 +276,13 @@ impl Outbound {
         self.changed.insert(index);
     }
 
-    /// Drops everything that is queued but the rest of a message that has been begun.
+    /// Drops everything that is queued except the rest of a begun message.
     pub(crate) fn discard(&mut self, index: u32) {
         self.queues[index as usize].stage = Rare::default();
         self.retain(index, |_| false);
     }
 
-    /// Drops the application's messages, but for the rest of one that has been begun.
+    /// Drops the application's messages, except the rest of a begun one.
     pub(crate) fn discard_messages(&mut self, index: u32) {
         self.retain(index, |segment| segment.room == RAW);
     }
@@ -307,28 +307,28 @@ impl Outbound {
         self.changed.insert(index);
     }
 
-    /// How many bytes are queued for a connection.
+    /// Number of bytes queued for a connection.
     pub(crate) fn pending(&self, index: u32) -> usize {
         let at = index as usize;
         self.queues[at].earlier_bytes + self.tails[at].len() as usize + self.queues[at].control.len()
     }
 
-    /// Whether the queue went above the high mark and has not yet come below the low one.
+    /// Whether the queue went above the high mark and not yet to the low one.
     pub(crate) fn is_stalled(&self, index: u32) -> bool {
         self.queues[index as usize].stalled
     }
 
-    /// Those of whom that is so.
+    /// The stalled connections.
     pub(crate) fn stalled(&self) -> &[u32] {
         self.stalled.as_slice()
     }
 
-    /// When what is queued must have been written, if the socket is behind.
+    /// When queued output must be written, if the socket is full.
     pub(crate) fn write_deadline(&self, index: u32) -> Option<Time> {
         self.queues[index as usize].owed.map(|owed| owed.due)
     }
 
-    /// The connections that crossed a mark, the first one first.
+    /// Returns the next crossing of a watermark, oldest first.
     pub(crate) fn take_crossings(&mut self) -> Option<Crossing> {
         self.crossings.pop_front()
     }
@@ -352,7 +352,7 @@ impl Outbound {
         segment
     }
 
-    /// Writes `payload` at the end of the log for its encoding and class; the caller holds one reference.
+    /// Appends `payload` to the log for its encoding and class. The caller holds one reference.
     fn append(
         &mut self,
         encoding: u16,
@@ -377,12 +377,13 @@ impl Outbound {
         Ok(Segment { log, start, end, room })
     }
 
-    /// Queues a segment behind everything else; false if the slow policy did not let it in. Without a policy
-    /// nothing keeps it out.
+    /// Appends a segment to a queue. Returns false if the slow policy refused it.
+    ///
+    /// Without a policy, nothing is refused.
     fn push(&mut self, index: u32, segment: Segment, policy: Option<SlowPolicy>) -> bool {
         let at = index as usize;
         if segment.is_empty() {
-            // In a queue that is otherwise empty it would keep its log: nobody writes nothing.
+            // In an otherwise empty queue, it would keep its log: nothing would be written for it.
             return true;
         }
         if let Some(policy) = policy.filter(|_| self.queues[at].owed.is_some()) {
@@ -390,7 +391,8 @@ impl Outbound {
                 return false;
             }
             let marks = self.limits.marks;
-            // In the place of all that was skipped, a message below the high mark is no reason to be stalled.
+            // In place of everything skipped, a message below the high mark does not stall the
+            // connection.
             let enough = if self.pending(index) == 0 { marks.high() } else { marks.low() };
             let pending = self.pending(index) + segment.len() as usize;
             self.stall_above(index, pending);
@@ -408,7 +410,7 @@ impl Outbound {
         self.tails[at] = Tail::from(segment);
     }
 
-    /// Makes the tail one of the earlier segments.
+    /// Moves the tail to the earlier segments.
     fn shelve_tail(&mut self, at: usize) {
         let tail = core::mem::take(&mut self.tails[at]);
         if tail.log != NO_LOG {

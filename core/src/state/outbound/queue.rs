@@ -12,7 +12,7 @@ pub(super) struct Segment {
     pub(super) log: u32,
     pub(super) start: u32,
     pub(super) end: u32,
-    /// The room whose messages these are: they may be skipped by its policy, all together.
+    /// The room of these messages, whose policy may skip them.
     pub(super) room: u32,
 }
 
@@ -26,14 +26,14 @@ impl Segment {
     }
 }
 
-/// The last segment of a connection, which is the one that grows.
+/// The last segment of a connection, which grows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tail {
     pub(super) log: u32,
     pub(super) start: u32,
     pub(super) end: u32,
     pub(super) room: u32,
-    /// The end may move up to here without a look at the marks.
+    /// The end may move up to here without checking the watermarks.
     pub(super) cap: u32,
 }
 
@@ -59,18 +59,18 @@ impl Tail {
         Segment { log: self.log, start: self.start, end: self.end, room: self.room }
     }
 
-    /// Whether `next` follows directly and belongs to the same.
+    /// Whether `next` follows directly in the same log and room.
     pub(super) const fn touches(&self, next: &Segment) -> bool {
         self.end == next.start && self.log == next.log && self.room == next.room
     }
 
-    /// Whether the tail may simply grow by `next`.
+    /// Whether the tail can grow by `next`.
     pub(super) const fn extends_to(&self, next: &Segment) -> bool {
         self.touches(next) && next.end <= self.cap
     }
 }
 
-/// What a connection that can't take everything owes: so many bytes, until then.
+/// The write deadline of a slow connection: this many bytes must be written by then.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Owed {
     bytes: u64,
@@ -83,15 +83,15 @@ impl Owed {
     }
 }
 
-/// Everything of a connection's queue but its tail.
+/// A connection's queue without its tail.
 #[derive(Debug)]
 pub(super) struct Queue {
     pub(super) encoding: u16,
-    /// Above the high mark and not yet below the low one again.
+    /// Above the high mark and not yet at the low one.
     pub(super) stalled: bool,
-    /// Bytes of the first message that are left after others of it are written.
+    /// Bytes left of the first message after part of it was written.
     pub(super) begun: u32,
-    /// A log that this connection alone refers to, if it ever was a straggler.
+    /// A log that only this connection refers to, once it was slow.
     pub(super) own: u32,
     pub(super) earlier_bytes: usize,
     pub(super) earlier: Rare<Earlier>,
@@ -118,7 +118,7 @@ impl Default for Queue {
 }
 
 impl Queue {
-    /// Nothing but a tail is queued, and the socket is not behind.
+    /// Whether only a tail is queued and the socket is not full.
     pub(super) fn is_plain(&self) -> bool {
         self.earlier.is_empty() && self.owed.is_none() && self.control.is_empty() && self.begun == 0
     }
@@ -128,14 +128,15 @@ impl Queue {
         self.earlier.iter().chain((tail.log != NO_LOG).then(|| tail.segment()))
     }
 
-    /// Begins the write deadline, unless one runs: what is queued when the socket is full is due after a fixed
-    /// time and its length at the lowest rate that is tolerated.
+    /// Starts the write deadline, unless one runs.
+    ///
+    /// It is a fixed time, and the time for the queue's length at the lowest accepted rate.
     pub(super) fn owe(&mut self, now: Time, pending: usize, limits: &OutboundLimits) {
         let due = now + limits.time_for(pending);
         self.owed.get_or_insert(Owed { bytes: pending as u64, due });
     }
 
-    /// Counts what was written towards what is due. Once that is paid, what came meanwhile is due next.
+    /// Counts written bytes. Once all due bytes are written, starts a deadline for the rest.
     pub(super) fn pay(&mut self, now: Time, written: usize, left: usize, limits: &OutboundLimits) {
         let Some(owed) = &mut self.owed else { return };
         owed.bytes = owed.bytes.saturating_sub(written as u64);
@@ -144,7 +145,7 @@ impl Queue {
         }
     }
 
-    /// Gives back memory that is not needed any more.
+    /// Frees unused memory.
     pub(super) fn shrink(&mut self) {
         if self.earlier.is_empty() {
             self.earlier = Rare::default();

@@ -1,4 +1,4 @@
-//! Checks for tests: the queues, what they refer to, and what is known of both.
+//! Consistency checks of queues and logs, for tests.
 
 use super::queue::{NO_LOG, Queue, Tail};
 use super::{Outbound, log::NOBODY};
@@ -7,8 +7,9 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 
 impl Outbound {
-    /// Fails at the first thing that is not as a recount gives it; `encoding_of` is that of the connection with a slot, if it is
-    /// taken.
+    /// Returns the first difference from a recount.
+    ///
+    /// `encoding_of` is the encoding of the connection in a slot, if there is one.
     pub(crate) fn recount(&self, encoding_of: impl Fn(u32) -> Option<u16>) -> Recounted {
         let mut references = BTreeMap::<u32, u32>::new();
         let mut queued = 0;
@@ -27,7 +28,7 @@ impl Outbound {
             }
         }
         same("queued bytes", self.queued, queued)?;
-        ensure(self.crossings.is_empty(), || "marks were crossed and nobody was told".into())?;
+        ensure(self.crossings.is_empty(), || "crossings of watermarks are pending".into())?;
         self.logs.recount(&references)?;
         for &log in self.current.iter().flatten().filter(|&&log| log != NO_LOG) {
             ensure(self.logs.owner(log) == NOBODY, || format!("log {log} is shared and has an owner"))?;

@@ -1,20 +1,20 @@
-//! The marks, and what happens to connections that go above them.
+//! Watermarks, and the policies for connections that exceed them.
 
 use super::Outbound;
 use super::queue::Segment;
 use crate::config::SlowPolicy;
 
-/// A connection that is behind may have this many segments: more counts as above the maximum of bytes.
+/// Maximum number of segments of a slow connection. More counts as above the maximum of bytes.
 pub(super) const SEGMENTS_MAX: usize = 8192;
 
-/// A connection crossed a mark.
+/// A connection crossed a watermark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Crossing {
     /// More is queued than the high mark.
     Stalled(u32),
     /// More would be queued than the maximum, and the policy is to close.
     Overflow(u32),
-    /// The queue was above the high mark and is no longer above the low one.
+    /// The queue was above the high mark and is now at or below the low one.
     Drained(u32),
 }
 
@@ -27,13 +27,13 @@ impl Crossing {
 }
 
 impl Outbound {
-    /// Whether a segment can be queued for a connection that is behind.
+    /// Whether a segment can be queued for a slow connection.
     pub(super) fn fits(&self, index: u32, segment: Segment) -> bool {
         let few = self.queues[index as usize].earlier.len() < SEGMENTS_MAX;
         few && self.pending(index) + segment.len() as usize <= self.limits.marks.max()
     }
 
-    /// Applies the slow policy; true if the segment may now be queued.
+    /// Applies the slow policy. Returns whether the segment can now be queued.
     pub(super) fn make_room(&mut self, index: u32, segment: Segment, policy: SlowPolicy) -> bool {
         let excess = (self.pending(index) + segment.len() as usize).saturating_sub(self.limits.marks.max());
         match policy {
@@ -41,7 +41,7 @@ impl Outbound {
                 self.crossings.push_back(Crossing::Overflow(index));
                 return false;
             }
-            // Nothing is given up for what can't be queued even then.
+            // If the message cannot be queued even then, nothing is skipped for it.
             _ if segment.len() as usize > self.limits.marks.max() => {}
             SlowPolicy::SkipNewest => {}
             SlowPolicy::SkipOldest => self.skip(index, segment.room, excess.max(1)),
@@ -72,7 +72,7 @@ impl Outbound {
             let rest = Segment { start: to, ..segment };
             let earlier = &mut self.queues[at].earlier;
             if held > 0 {
-                // What has been begun stays in front.
+                // The begun part stays in front.
                 earlier.split(place, Segment { end: from, ..segment }, rest);
                 if !rest.is_empty() {
                     self.logs.refer(rest.log);
@@ -93,10 +93,11 @@ impl Outbound {
         if self.pending(index) > 0 {
             self.relax(index);
         }
-        // The socket has taken nothing: what comes in the place of all that was skipped is due when that was.
+        // The socket has accepted nothing, so the deadline stays for what replaces the skipped
+        // messages.
     }
 
-    /// Stalls a connection whose socket is full if that many bytes are above the high mark.
+    /// Stalls a connection with a full socket if `bytes` are above the high mark.
     pub(super) fn stall_above(&mut self, index: u32, bytes: usize) {
         let stalled = &mut self.queues[index as usize].stalled;
         if !*stalled && bytes > self.limits.marks.high() {
@@ -106,7 +107,7 @@ impl Outbound {
         }
     }
 
-    /// Looks at the marks again after something was written or skipped.
+    /// Checks the watermarks again after something was written or skipped.
     pub(super) fn relax(&mut self, index: u32) {
         let at = index as usize;
         let pending = self.pending(index);
@@ -118,7 +119,7 @@ impl Outbound {
         self.clear_stall(index, pending, self.limits.marks.low());
     }
 
-    /// A connection is no longer stalled if that many bytes are not above `mark`.
+    /// Ends a stall if `bytes` are not above `mark`.
     pub(super) fn clear_stall(&mut self, index: u32, bytes: usize, mark: usize) {
         let stalled = &mut self.queues[index as usize].stalled;
         if *stalled && bytes <= mark {
@@ -128,7 +129,7 @@ impl Outbound {
         }
     }
 
-    /// How far publishing may move the tail's end before the slow path must look at the marks.
+    /// Sets how far publishing may move the tail's end before the watermarks must be checked.
     pub(super) fn set_cap(&mut self, at: usize) {
         self.tails[at].cap = self.cap_of(at);
     }

@@ -1,5 +1,4 @@
-//! What must go through a telnet session before it can be queued: an input line is drawn around it, or it is
-//! compressed.
+//! Messages that a telnet session compresses or draws around an input line before they are queued.
 
 use super::{Crossing, Outbound};
 use crate::base::{Payload, work};
@@ -12,8 +11,10 @@ impl Outbound {
         self.encoding(encoding).is_staged()
     }
 
-    /// Stages one message for many connections of one encoding, except one; returns for how many. A message can't
-    /// be skipped later, so a connection that is behind skips the newest, or is closed by policy.
+    /// Stages one message for many connections with one encoding, except one. Returns for how many.
+    ///
+    /// A staged message cannot be skipped later. For a slow connection, the policy therefore closes
+    /// it or skips the new message.
     pub(super) fn stage_for(
         &mut self,
         members: &[u32],
@@ -58,7 +59,7 @@ impl Outbound {
         false
     }
 
-    /// A connection for which something is staged.
+    /// Returns a connection with staged messages.
     pub(crate) fn next_staged(&mut self) -> Option<u32> {
         self.staged.pop()
     }
@@ -71,7 +72,7 @@ impl Outbound {
         self.queues[index as usize].stage.take()
     }
 
-    /// From now on messages for a connection are written in another encoding.
+    /// Sets the encoding of further messages to a connection.
     pub(crate) fn set_encoding(&mut self, index: u32, encoding: u16) {
         self.queues[index as usize].encoding = encoding;
     }

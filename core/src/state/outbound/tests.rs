@@ -26,7 +26,7 @@ fn limits(low: u32, high: u32, max: u32) -> OutboundLimits {
     }
 }
 
-/// What a connection is owed, kept as naively as can be: one buffer a message.
+/// A reference model of a queue, as simple as possible: one buffer per message.
 #[derive(Clone, Debug, Default)]
 struct Model {
     begun: Vec<u8>,
@@ -50,7 +50,7 @@ impl Model {
         if self.behind && over(self) > 0 {
             let mut gone = 0;
             let wanted = match policy {
-                // Nothing is given up for what can't be queued even then.
+                // If the message cannot be queued even then, nothing is skipped for it.
                 SlowPolicy::SkipOldest | SlowPolicy::KeepLatest if bytes.len() > marks.max() => 0,
                 SlowPolicy::Close => {
                     self.overflows += 1;
@@ -67,7 +67,7 @@ impl Model {
                 keep
             });
             self.skipped += (before - self.messages.len()) as u64;
-            // A socket that took nothing is still full.
+            // A socket that accepted nothing is still full.
             if wanted > 0 && !self.bytes().is_empty() {
                 self.relax(marks);
             }
@@ -76,7 +76,8 @@ impl Model {
                 return;
             }
         }
-        // In the place of all that was skipped, a message below the high mark is no reason to be stalled.
+        // In place of everything skipped, a message below the high mark does not stall the
+        // connection.
         let enough = if self.bytes().is_empty() { marks.high() } else { marks.low() };
         self.messages.push_back((room, bytes.to_vec()));
         self.stalled |= self.behind && self.bytes().len() > marks.high();
@@ -156,7 +157,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..150)
 }
 
-/// The first two connections speak frames, the others lines.
+/// The first two connections use frames, the others lines.
 fn wire_of(index: u32) -> Encoding {
     if index < 2 { FRAMES } else { LINES }
 }
@@ -269,7 +270,7 @@ fn a_burst_is_one_slice_for_each_recipient_and_two_for_its_sender() {
     (0..3).for_each(|index| out.open(index, wire));
     for (sender, text) in [(None, "one"), (Some(2), "two"), (Some(2), "three"), (None, "four")] {
         out.publish(&[0, 1, 2], sender, wire, 7, SlowPolicy::Close, Payload::Text(text)).expect("short");
-        // Private words do not tear what is shared.
+        // Direct messages do not split shared ranges.
         out.send(0, Payload::Text("private")).expect("short");
     }
     assert_eq!(out.slices(1).collect::<Vec<_>>(), [b"one\ntwo\nthree\nfour\n"]);
@@ -284,7 +285,7 @@ fn a_straggler_keeps_no_large_log_alive_by_what_is_private() {
     (0..3).for_each(|index| out.open(index, wire));
     let long = "x".repeat(100_000);
     for _ in 0..200 {
-        // Connection 0 takes nothing of its few bytes; 1 takes all of its many.
+        // Connection 0 writes none of its few bytes; 1 writes all of its many.
         out.send(0, Payload::Text("short")).expect("short");
         out.send(1, Payload::Text(&long)).expect("fits");
         for index in [0, 1] {
@@ -300,7 +301,7 @@ fn a_straggler_keeps_no_large_log_alive_by_what_is_private() {
     assert!(out.held() < 400_000, "{} bytes are held for 1200 that are queued", out.held());
 }
 
-/// What `turn` sends, a hundred times, to connection 0 that takes nothing and connection 1 that takes all.
+/// Runs `turn` a hundred times. Connection 0 writes nothing, connection 1 everything.
 fn held_by_a_straggler(limits: OutboundLimits, mut turn: impl FnMut(&mut Outbound, u16)) -> (usize, u64) {
     let mut out = outbound(limits);
     let wire = out.intern(LINES);
@@ -322,7 +323,7 @@ fn a_straggler_keeps_no_large_log_alive_in_any_other_way() {
     };
     let limits = limits(1 << 10, 1 << 20, 1 << 23);
     let bound = |queued: u64| usize::try_from(SLACK_BYTES + 2 * queued).expect("small") + (1 << 21) + (1 << 17);
-    // Logs that are full in the middle of a turn.
+    // Logs that become full in the middle of a turn.
     let (held, queued) = held_by_a_straggler(limits, |out, wire| {
         publish(out, &[1], wire, 0, SlowPolicy::Close, &long);
         publish(out, &[0], wire, 1, SlowPolicy::Close, "small");
@@ -336,7 +337,7 @@ fn a_straggler_keeps_no_large_log_alive_in_any_other_way() {
         publish(out, &[0], wire, 0, SlowPolicy::Close, &medium);
     });
     assert!(held < bound(queued), "{held} bytes are held for {queued}");
-    // Logs of which most was skipped later.
+    // Logs of which most is skipped later.
     let (held, queued) = held_by_a_straggler(limits, |out, wire| {
         publish(out, &[0], wire, 0, SlowPolicy::Close, "small");
         publish(out, &[0], wire, 1, SlowPolicy::KeepLatest, &long);
@@ -397,17 +398,17 @@ fn the_write_deadline_is_for_what_was_queued_when_it_began() {
     out.open(0, wire);
     out.send(0, Payload::Text(&"x".repeat(999))).expect("fits");
     assert_eq!(out.write_deadline(0), None);
-    // 10 s, and 1000 bytes at 100 bytes a second.
+    // 10 s, and 1000 bytes at 100 bytes per second.
     out.blocked(Time::from_secs(100), 0);
     assert_eq!(out.write_deadline(0), Some(Time::from_secs(120)));
-    // A byte a second is no progress, and neither is more to do.
+    // Neither a byte per second nor more queued bytes postpone the deadline.
     out.send(0, Payload::Text(&"x".repeat(499))).expect("fits");
     for second in 101..119 {
         out.wrote(Time::from_secs(second), 0, 1);
         out.blocked(Time::from_secs(second), 0);
         assert_eq!(out.write_deadline(0), Some(Time::from_secs(120)));
     }
-    // The debt is paid; what came meanwhile is the next one.
+    // The due bytes are written; the rest gets the next deadline.
     out.wrote(Time::from_secs(119), 0, 982);
     assert_eq!(out.write_deadline(0), Some(Time::from_secs(134)));
     out.wrote(Time::from_secs(120), 0, 500);

@@ -1,4 +1,4 @@
-//! What stragglers keep in memory, and what they take a copy of instead.
+//! Compacts shared logs that slow receivers keep in memory.
 
 use super::Outbound;
 use super::log::{NOBODY, OWN_LOG_FULL_BYTES};
@@ -7,14 +7,15 @@ use crate::base::work;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-/// Memory that logs may hold beyond twice what is queued before they are compacted.
+/// Memory that logs may use beyond twice the queued bytes before they are compacted.
 pub(super) const SLACK_BYTES: u64 = 4 << 20;
 
 impl Outbound {
-    /// The shell has offered everything to its socket: what is left belongs to stragglers.
+    /// Ends the turn: what is left in the logs belongs to slow connections.
     ///
-    /// Each log of this turn that is still needed is left to its stragglers, and a new one is begun. A
-    /// straggler that needs but a small part of it takes a copy instead, so that it keeps nothing large alive.
+    /// Each log of this turn that is still needed stays for them, and a new one is started. A slow
+    /// connection that needs only a small part of a log gets a copy instead, so that it keeps no
+    /// large log in memory.
     pub(crate) fn end_turn(&mut self) {
         self.turn_bytes = 0;
         for wire in 0..self.current.len() {
@@ -39,10 +40,10 @@ impl Outbound {
         }
     }
 
-    /// Copies out of every log whatever stragglers need but a small part of it for.
+    /// Copies out of every log what slow connections need only a small part of it for.
     ///
-    /// [`copy_out`](Self::copy_out) sees to most of that in time; what it can't know is what becomes of a log
-    /// later, when other parts of it are written or skipped.
+    /// [`copy_out`](Self::copy_out) does most of this in time, but cannot know which parts of a log
+    /// are written or skipped later.
     fn compact(&mut self) {
         for place in 0..self.blocked.as_slice().len() {
             let at = self.blocked.as_slice()[place] as usize;
@@ -52,7 +53,7 @@ impl Outbound {
                 let bytes = needed.entry(segment.log).or_default();
                 *bytes = bytes.saturating_add(segment.len());
             }
-            // What is copied must not go to a log that is copied from.
+            // Copies must not go to a log that is copied from.
             self.queues[at].own = NO_LOG;
             for segment in segments {
                 let copies = self.logs.worth_copying(segment.log, needed[&segment.log]);
@@ -62,12 +63,12 @@ impl Outbound {
         }
     }
 
-    /// Memory held for everything that is queued, in bytes, and for the order of it.
+    /// Memory used for everything that is queued, including the queues' order, in bytes.
     pub(crate) fn held(&self) -> usize {
         self.logs.held()
     }
 
-    /// Puts a segment, to which one reference is held, behind everything else, or a copy of it.
+    /// Appends a segment, to which one reference is held, or a copy of it.
     pub(super) fn requeue(&mut self, at: usize, mut segment: Segment, copies: bool) {
         if copies {
             work::step(segment.len() as usize);
@@ -84,7 +85,7 @@ impl Outbound {
         }
     }
 
-    /// Takes all segments out of a queue.
+    /// Removes all segments from a queue.
     pub(super) fn take_segments(&mut self, at: usize) -> Vec<Segment> {
         self.shelve_tail(at);
         work::step(1 + self.queues[at].earlier.len());
@@ -92,9 +93,9 @@ impl Outbound {
         self.queues[at].earlier.take().into_segments().collect()
     }
 
-    /// Moves what a straggler needs of `log` into a log of its own, if that is a small part of it.
+    /// Copies a slow connection's part of `log` into its own log, if it is a small part.
     fn copy_out(&mut self, at: usize, log: u32) {
-        // What this turn added is at the back.
+        // What this turn added is at the end.
         let mut recent = Vec::new();
         work::step(1);
         while let Some(segment) = self.pop_back_if_current(at) {
@@ -124,7 +125,7 @@ impl Outbound {
         Some(core::mem::take(tail).segment())
     }
 
-    /// A log that only this straggler's segments refer to, with room for `more` bytes.
+    /// A log that only this connection's segments refer to, with space for `more` bytes.
     fn own_log(&mut self, at: usize, more: u32) -> u32 {
         let owner = u32::try_from(at).unwrap_or(NOBODY);
         if !self.logs.may_grow(self.queues[at].own, owner, more) {

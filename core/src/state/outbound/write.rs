@@ -1,11 +1,11 @@
-//! What is written next, and what becomes of the queue when it is.
+//! Returns what to write next, and removes it from the queue once written.
 
 use super::Outbound;
 use super::queue::Segment;
 use crate::base::Time;
 use crate::state::Pause;
 
-/// What is left to go ahead of a slice, and the rest of it.
+/// Splits off the part of a slice that goes ahead.
 fn split<'a>(slice: &'a [u8], left: &mut usize) -> (&'a [u8], &'a [u8]) {
     let (front, rest) = slice.split_at(slice.len().min(*left));
     *left -= front.len();
@@ -17,7 +17,7 @@ impl Outbound {
     pub(crate) fn slices(&self, index: u32) -> impl Iterator<Item = &[u8]> + '_ {
         let (tail, queue) = (self.tails[index as usize], &self.queues[index as usize]);
         let bytes = |segment: Segment| self.logs.bytes(segment);
-        // Most often there is nothing to go ahead, and nothing to go ahead of that.
+        // Usually there is no control data, and no begun message before it.
         let begun = if queue.control.is_empty() { 0 } else { queue.begun as usize };
         let ahead = (begun > 0).then(|| {
             queue.segments(tail).scan(begun, move |left, segment| {
@@ -31,12 +31,13 @@ impl Outbound {
         slices.filter(|slice| !slice.is_empty())
     }
 
-    /// The layer below has taken so many bytes from the front and not yet written them: they stay what they are.
-    /// With the message that they end in, of which the rest must follow.
+    /// The layer below has taken `bytes` bytes from the front without writing them yet.
+    ///
+    /// They no longer change, and the message that they end in must follow completely.
     pub(crate) fn sealed(&mut self, index: u32, bytes: usize) {
         let at = index as usize;
         if self.queues[at].begun == 0 && !self.queues[at].control.is_empty() {
-            // Nothing goes before what goes before everything.
+            // Nothing can precede control data.
             return;
         }
         let (mut left, mut begun) = (u32::try_from(bytes).unwrap_or(u32::MAX), 0);
@@ -52,8 +53,10 @@ impl Outbound {
         self.queues[at].begun = self.queues[at].begun.max(begun);
     }
 
-    /// What a layer below may take at a time: what was begun, what goes before all else, or the rest, and not one with the
-    /// other, since something may come between.
+    /// What the layer below may take at a time, because something may come after it.
+    ///
+    /// The rest of a begun message, control data, or other messages, but never two of them
+    /// together.
     #[cfg(feature = "tls")]
     pub(crate) fn batch(&self, index: u32) -> impl Iterator<Item = &[u8]> + '_ {
         let queue = &self.queues[index as usize];
@@ -61,14 +64,16 @@ impl Outbound {
         self.slices(index).take(parts)
     }
 
-    /// The socket took `bytes` bytes of what [`slices`](Self::slices) shows; returns how many of them were queued.
+    /// The socket accepted `bytes` bytes of [`slices`](Self::slices).
+    ///
+    /// Returns how many of them were queued.
     pub(crate) fn wrote(&mut self, now: Time, index: u32, bytes: usize) -> usize {
         let at = index as usize;
         let pending = self.pending(index);
         let bytes = bytes.min(pending);
         self.queued -= bytes as u64;
         if bytes == pending && self.queues[at].is_plain() {
-            // The usual case: one contiguous slice, taken whole.
+            // The usual case: one contiguous slice, written whole.
             let tail = core::mem::take(&mut self.tails[at]);
             self.release(tail.segment());
             return bytes;
@@ -91,7 +96,7 @@ impl Outbound {
         bytes
     }
 
-    /// The socket takes nothing more for now: what is queued is measured against the marks, and is due.
+    /// The socket is full: the watermarks and the write deadline now apply to what is queued.
     pub(crate) fn blocked(&mut self, now: Time, index: u32) {
         let at = index as usize;
         let pending = self.pending(index);
@@ -111,7 +116,7 @@ impl Outbound {
         }
     }
 
-    /// Takes `bytes` bytes from the front of the data.
+    /// Removes `bytes` bytes from the front of the data.
     fn advance(&mut self, at: usize, mut bytes: usize) {
         while bytes > 0 {
             let queue = &mut self.queues[at];
@@ -138,7 +143,7 @@ impl Outbound {
         }
     }
 
-    /// How much of the first message in the queue is left, if it has been begun.
+    /// Bytes left of the first message in the queue, if it has been begun.
     fn rest_of_begun(&self, at: usize) -> u32 {
         let front = self.queues[at].segments(self.tails[at]).next();
         front.map_or(0, |segment| self.logs.rest_of_message(segment))

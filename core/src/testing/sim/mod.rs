@@ -1,11 +1,15 @@
-//! A seeded world around a whole server: many peers on every wire over links that shorten, delay, stall and reset, one to four
-//! shards whose messages come late, a clock that jumps, a process that is stopped for a while, new configurations, and for
-//! [tunnels](crate::tunnel) SSH servers that go away, fall silent or refuse. Needs the feature `sim`.
+//! A seeded simulation of a whole server with many peers and faults. Needs the feature `sim`.
 //!
-//! After every step the promises of the machine are checked, and all of its gauges and tables
-//! [recounted](crate::Machine::recount). Whatever is found depends on the seed alone: a failure names the
-//! seed and the promise, prints the trace of everything that happened, and happens again with the same seed. A test's own
-//! assertion that fails while a world is alive prints that world's trace as well (with the feature `std`).
+//! It covers peers on every wire, over links that split, delay, stall and reset; one to four shards
+//! whose messages arrive late; a clock that jumps; a process that is stopped for a while; new
+//! configurations; and, for [tunnels](crate::tunnel), SSH servers that disconnect, fall silent or
+//! refuse.
+//!
+//! After every step, it checks the guarantees of the machine and
+//! [recounts](crate::Machine::recount) all gauges and tables. Every failure depends on the seed
+//! alone: it reports the seed and the guarantee, prints the trace, and repeats with the same seed.
+//! If a test's own assertion fails while a world is alive, the world's trace is printed too (with
+//! the feature `std`).
 //!
 //! Peers are [`Client`]s, ready-made for every wire, or [`Actor`]s of your own.
 //!
@@ -21,22 +25,25 @@
 //!     world.run(200);
 //!     world.settle();
 //!     assert!(world.actor(ann).heard().starts_with(&["hello".into()]));
-//!     assert!(world.actor(bob).heard().len() <= 2); // Its link may have broken, or it was told of the end.
+//!     assert!(world.actor(bob).heard().len() <= 2); // Its link may have broken, or it also got a closing notice.
 //! }
 //! ```
 //!
-//! # The promises
+//! # Guarantees
 //!
-//! - A connection is told as opened once, as closed once and last, and named only in between. `Stalled` and `Drained` alternate.
-//! - After [`next_changed`](crate::Machine::next_changed) has named everybody, no intent is another than when it was last named.
-//! - The deadline lies in the future once `elapsed` was called and everything was written.
-//! - Gauges and tables equal recounts; counters equal what was given and taken.
+//! - Each connection gets `Opened` once and `Closed` once, and all its other events in between.
+//!   `Stalled` and `Drained` alternate.
+//! - After [`next_changed`](crate::Machine::next_changed) has returned all connections, no intent
+//!   differs from when its connection was last returned.
+//! - After `elapsed` was called and everything was written, the deadline lies in the future.
+//! - Gauges and tables equal recounts; counters equal what was passed in and taken out.
 //! - One fact costs a bounded number of steps (with the feature `work`).
-//! - What a peer sent is read once nothing is in the way: see [`World::rest`].
-//! - Who answers pings is not closed as silent.
-//! - In the end nobody and nothing is left, and every connection ended with one reason.
-//! - What a [`Client`] receives is what its wire allows: see there.
-//! - The facts of a run, given to fresh machines, have the same outcome, byte for byte: [`World::replay`].
+//! - What a peer sent is read once nothing blocks it: see [`World::rest`].
+//! - A peer that answers pings is not closed as silent.
+//! - In the end no connection is left, and every connection ended with one reason.
+//! - A [`Client`] receives only what its wire allows: see there.
+//! - The facts of a run, replayed on new machines, have the same outcome, byte for byte:
+//!   [`World::replay`].
 
 mod client;
 mod node;
@@ -70,7 +77,7 @@ use peer::{PeerEnd, Place};
 use tunnel::SshServer;
 use watch::Watch;
 
-/// A server, its peers, and what lies between them.
+/// A server, its peers and the links between them.
 pub struct World<H: Handler, A> {
     seed: u64,
     random: Random,
@@ -80,20 +87,21 @@ pub struct World<H: Handler, A> {
     faults: Faults,
     on_letter: Option<OnLetter<H>>,
     servers: BTreeMap<TunnelId, SshServer>,
-    /// SSH servers are well, and no shard stalls.
+    /// Whether SSH servers work and no shard stalls.
     calm: bool,
-    /// A peer wanted to connect where nobody ever listened.
+    /// A listener that never existed, to which a peer wanted to connect.
     unreachable: Option<ListenerId>,
     may_be_empty: bool,
-    /// The trace is not printed, or was already.
+    /// Whether the trace is not to be printed, or was printed already.
     quiet: Cell<bool>,
     checks: Cell<u32>,
 }
 
 type OnLetter<H> = Box<dyn FnMut(&mut H, &Letter)>;
 
-/// Which things go wrong in [`World::run`] beside the links. The default is what goes wrong for any server; the rest is for
-/// who wants it.
+/// Faults of [`World::run`] besides those of links.
+///
+/// The default faults can happen to any server; the others are opt-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Faults {
@@ -103,11 +111,13 @@ pub struct Faults {
     pub accept_failures: bool,
     /// The clock goes back.
     pub clock_back: bool,
-    /// The whole process stops for a while (`SIGSTOP`, a suspended virtual machine), for up to this long.
+    /// Longest stop of the whole process (`SIGSTOP`, a suspended virtual machine).
     pub pause_max: Duration,
-    /// One shard stops for a while, for up to this long.
+    /// Longest stop of one shard.
     pub stall_max: Duration,
-    /// A shard counts as behind when so many messages of others wait for it; see [`Machine::held_back`](crate::Machine::held_back).
+    /// Number of queued messages at which a shard counts as behind.
+    ///
+    /// See [`Machine::held_back`](crate::Machine::held_back).
     pub behind: usize,
 }
 
@@ -134,13 +144,13 @@ impl<H: Handler, A: Actor> World<H, A>
 where
     H::Note: fmt::Display,
 {
-    /// A world in which all chance comes from `seed`, the configuration's too.
+    /// Creates a world with one machine. All random choices, also the machine's, come from `seed`.
     pub fn new(seed: u64, config: Config, handler: H) -> Self {
         let node = Node::new(Config { seed: Some(seed), ..config }, handler, Shard::ALONE);
         Self::with_nodes(seed, alloc::vec![node])
     }
 
-    /// A world with a server of several shards, each with a handler of its own.
+    /// Creates a world with a server of several shards, each with its own handler.
     ///
     /// # Panics
     /// If `count` is 0.
@@ -176,61 +186,64 @@ where
         world
     }
 
-    /// Which things go wrong.
+    /// Sets the faults.
     #[must_use]
     pub fn faults(mut self, faults: Faults) -> Self {
         self.faults = faults;
         self
     }
 
-    /// Prints no trace when a test's own assertion fails: for who runs many worlds and only counts those that fail.
+    /// Prints no trace when a test's own assertion fails. For tests that only count failing worlds.
     #[must_use]
     pub fn quiet(self) -> Self {
         self.quiet.set(true);
         self
     }
 
-    /// It is no error if nobody is ever let in: for who runs many worlds with limits by chance.
+    /// Allows that no peer is ever accepted. For tests with random limits.
     #[must_use]
     pub const fn may_be_empty(mut self) -> Self {
         self.may_be_empty = true;
         self
     }
 
-    /// From now on a panic of a handler ends the connection that it is told about, as on a server, instead of failing the test. That
-    /// needs the feature `std`.
+    /// Lets a panic of a handler end the connection of its event, as on a server. Needs `std`.
+    ///
+    /// The test continues.
     #[must_use]
     pub fn catch_panics(mut self) -> Self {
         self.nodes.iter_mut().for_each(|node| node.machine.keep_panics(false));
         self
     }
 
-    /// Has `call` called with a shard's handler before a message from another shard is delivered there: for a model of who
-    /// should receive what.
+    /// Calls `call` with a shard's handler before a message from another shard is delivered there.
+    ///
+    /// For a model of who should receive what.
     #[must_use]
     pub fn on_letter(mut self, call: impl FnMut(&mut H, &Letter) + 'static) -> Self {
         self.on_letter = Some(Box::new(call));
         self
     }
 
-    /// Adds a peer that is about to connect to the first listener; returns its number.
+    /// Adds a peer that will connect to the first listener. Returns its number.
     pub fn add(&mut self, link: Link, actor: A) -> usize {
         self.add_at(0, link, actor)
     }
 
-    /// Adds a peer that is about to connect to the listener of this number; returns the peer's number.
+    /// Adds a peer that will connect to the listener with this number. Returns the peer's number.
     pub fn add_at(&mut self, listener: u32, link: Link, actor: A) -> usize {
         let place = Place { listener: ListenerId(listener), ..Place::default() };
         self.add_to(place, link, actor)
     }
 
-    /// Adds a peer that connects to the listener of this number from `from`, and with `returns` again whenever its connection is
-    /// over; returns the peer's number.
+    /// Adds a peer that connects to a listener from the address `from`.
+    ///
+    /// With `returns`, it reconnects whenever its connection is over. Returns its number.
     pub fn add_from(&mut self, from: Peer, listener: u32, returns: bool, link: Link, actor: A) -> usize {
         self.add_to(Place { listener: ListenerId(listener), from: Some(from), returns, elsewhere: false }, link, actor)
     }
 
-    /// Adds a peer that waits elsewhere for the server to dial it, each time anew; returns its number.
+    /// Adds a peer that the server dials, any number of times. Returns its number.
     pub fn add_elsewhere(&mut self, link: Link, actor: A) -> usize {
         self.add_to(Place { elsewhere: true, ..Place::default() }, link, actor)
     }
@@ -240,7 +253,7 @@ where
         self.ends.len() - 1
     }
 
-    /// A peer, by its number.
+    /// The peer with this number.
     ///
     /// # Panics
     /// If there is none.
@@ -249,12 +262,12 @@ where
         &self.ends[number].actor
     }
 
-    /// All peers, by their numbers.
+    /// All peers, by number.
     pub fn actors(&self) -> impl Iterator<Item = &A> {
         self.ends.iter().map(|end| &end.actor)
     }
 
-    /// The connections that a peer has had, in order; nothing for one that was refused.
+    /// The connections that a peer has had, in order. Empty if it was refused.
     ///
     /// # Panics
     /// If there is no such peer.
@@ -263,7 +276,7 @@ where
         &self.ends[number].conns
     }
 
-    /// Whether the peer's link took and brought everything at once from its beginning on.
+    /// Whether the peer's link has always transferred everything at once.
     ///
     /// # Panics
     /// If there is no such peer.
@@ -272,13 +285,13 @@ where
         self.ends[number].always_steady
     }
 
-    /// Why a connection ended, if it was told as closed.
+    /// Why a connection ended, if the handler got its `Closed`.
     #[must_use]
     pub fn reason(&self, conn: ConnId) -> Option<crate::base::Reason> {
         self.nodes.get(usize::from(conn.shard()))?.machine.handler().reason(conn)
     }
 
-    /// The application; with several shards, the first one's.
+    /// The application. With several shards, that of the first one.
     #[must_use]
     pub fn handler(&self) -> &H {
         self.nodes[0].machine.handler().inner()
@@ -295,7 +308,7 @@ where
         self.nodes[0].machine.config()
     }
 
-    /// The counters; with several shards, their sums.
+    /// The metrics. With several shards, their sums.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         let mut metrics = self.nodes[0].machine.metrics();
@@ -309,20 +322,21 @@ where
         self.now
     }
 
-    /// Everything that happened, as a [`trace`](crate::trace); with several shards, the first one's. What is enciphered on the
-    /// way stands there as it is inside.
+    /// The [trace](crate::trace) of the run. With several shards, that of the first one.
+    ///
+    /// It contains decrypted bytes.
     #[must_use]
     pub fn trace(&self) -> &str {
         self.nodes[0].machine.recorded()
     }
 
-    /// The traces of all shards, each behind a line with its number.
+    /// The traces of all shards, each after a line with its number.
     #[must_use]
     pub fn traces(&self) -> String {
         let mut text = String::new();
         for (number, node) in self.nodes.iter().enumerate() {
             if self.nodes.len() > 1 {
-                // Writing to a string does not fail.
+                // Writing to a string cannot fail.
                 let _ = writeln!(text, "# shard {number}");
             }
             text.push_str(node.machine.recorded());
@@ -330,10 +344,10 @@ where
         text
     }
 
-    /// Lets so many things happen.
+    /// Runs this many random steps.
     ///
     /// # Panics
-    /// If a promise is broken: with the seed, the promise, and the trace.
+    /// If a guarantee is broken: with the seed, the guarantee, and the trace.
     pub fn run(&mut self, steps: u32) {
         for _ in 0..steps {
             self.step();
@@ -341,12 +355,12 @@ where
         }
     }
 
-    /// An operator asks the server for something.
+    /// Gives an operator's command to the server.
     ///
     /// # Panics
-    /// If a promise is broken.
+    /// If a guarantee is broken.
     pub fn request(&mut self, request: &Request) {
-        // As a shell's handle does: to everybody where everybody has a part in it.
+        // As a shell's handle does: a drain goes to all shards.
         let nodes = if matches!(request, Request::Drain) { self.nodes.len() } else { 1 };
         for node in (0..nodes).rev() {
             self.apply(node, Input::Requested(request.clone()));
@@ -354,25 +368,25 @@ where
         self.check();
     }
 
-    /// The clock on the wall is set, on all shards.
+    /// Sets the wall clock on all shards.
     pub fn set_clock(&mut self, unix: UnixTime) {
         (0..self.nodes.len()).for_each(|node| self.apply(node, Input::ClockSet(unix)));
     }
 
-    /// A note from outside reaches a shard; one that is not there is the first.
+    /// Delivers a note to a shard. If there is no such shard, the last one gets it.
     ///
     /// # Panics
-    /// If a promise is broken.
+    /// If a guarantee is broken.
     pub fn note(&mut self, shard: u8, note: H::Note) {
         let node = usize::from(shard).min(self.nodes.len() - 1);
         self.apply(node, Input::Noted(note));
         self.check();
     }
 
-    /// The server gets another configuration: the first shard at once, the others when its message arrives.
+    /// Replaces the configuration: on the first shard at once, on the others by message.
     ///
     /// # Panics
-    /// If a promise is broken.
+    /// If a guarantee is broken.
     pub fn reconfigure(&mut self, config: &Config) {
         for node in 1..self.nodes.len() {
             self.post(0, node, Mail::Reconfigured(config.clone().into()));
@@ -381,35 +395,36 @@ where
         self.check();
     }
 
-    /// Lets time pass, with a stop at every deadline.
+    /// Advances the clock, stopping at every deadline.
     ///
     /// # Panics
-    /// If a promise is broken.
+    /// If a guarantee is broken.
     pub fn advance(&mut self, span: Duration) {
         self.pass(span);
         self.check();
     }
 
-    /// The whole process stops for so long: nothing is read, written or looked at, and then everything at once.
+    /// Stops the whole process for a while. Afterwards, everything pending happens at once.
     ///
     /// # Panics
-    /// If a promise is broken.
+    /// If a guarantee is broken.
     pub fn pause(&mut self, span: Duration) {
         self.stop(span);
         self.check();
     }
 
-    /// Drains the server over links that have become steady, until nobody is left.
+    /// Drains the server over links that have become steady, until no connection is left.
     ///
     /// # Panics
-    /// If somebody stays, or a promise is broken; if there are peers, and none of them was ever let in.
+    /// If a connection is left or a guarantee is broken; or if there are peers and none was ever
+    /// accepted.
     pub fn settle(&mut self) {
         let nobody = self.unreachable.filter(|_| self.nodes.iter().all(|node| node.machine.metrics().opened == 0));
-        self.promise(nobody.is_none(), "somebody can connect: there is no such listener");
+        self.promise(nobody.is_none(), "every peer's listener exists: there is no such listener");
         let has_opened = self.nodes.iter().any(|node| node.machine.metrics().opened > 0);
-        // A world in which nobody could break anything has shown nothing.
+        // A run in which no peer could connect has tested nothing.
         let is_empty = !has_opened && !self.ends.is_empty();
-        self.promise(!is_empty || self.may_be_empty, "somebody ever connected, in the steps that were run");
+        self.promise(!is_empty || self.may_be_empty, "at least one peer connected in the steps that were run");
         self.ends.iter_mut().for_each(|end| end.link = Link::Steady);
         self.rest();
         self.calm = true;

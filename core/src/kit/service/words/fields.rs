@@ -7,7 +7,7 @@ use alloc::format;
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess};
 
-/// All that is left, which is what stands in quotes if that is all.
+/// The rest, without quotes if it is a single quoted word.
 fn all_of(rest: &str) -> Cow<'_, str> {
     let mut arguments = Arguments { rest };
     match arguments.word() {
@@ -16,7 +16,7 @@ fn all_of(rest: &str) -> Cow<'_, str> {
     }
 }
 
-/// One word for each field.
+/// One word per field.
 pub(super) struct Fields<'de> {
     pub(super) arguments: Arguments<'de>,
     pub(super) fields: &'static [&'static str],
@@ -71,7 +71,7 @@ impl<'de> MapAccess<'de> for Pairs<'de> {
             return Err(WordsError(format!("name=value was expected, not `{}`", &rest[..end])));
         }
         self.arguments.rest = &rest[end + 1..];
-        // Nothing behind the sign is an empty value.
+        // Nothing after the sign is an empty value.
         let value = if self.arguments.rest.starts_with(char::is_whitespace) { None } else { self.arguments.word()? };
         self.value = Some(Word(value.unwrap_or_default()));
         seed.deserialize(BorrowedStrDeserializer::new(&rest[..end])).map(Some)
@@ -82,7 +82,7 @@ impl<'de> MapAccess<'de> for Pairs<'de> {
     }
 }
 
-/// All words, one after another.
+/// All words as a sequence.
 pub(super) struct Sequence<'de>(pub(super) Arguments<'de>);
 
 impl<'de> SeqAccess<'de> for &mut Sequence<'de> {

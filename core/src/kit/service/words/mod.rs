@@ -1,4 +1,4 @@
-//! Arguments of a command, as people type them, into what serde can make of them.
+//! Deserializes the arguments of a command, as people type them.
 
 mod fields;
 #[cfg(test)]
@@ -18,14 +18,14 @@ use serde::de::{self, Deserializer, Visitor};
 
 /// The arguments of a command.
 ///
-/// A struct takes one word for each of its fields, in the order of their declaration; its last field takes all that is
-/// left. A word may stand in double quotes, with `\"` and `\\` inside. `Option`s may be missing at the end. A map, and a struct
-/// with what is flattened into it, takes words of the form `name=value`.
+/// A struct takes one word per field, in order of declaration; its last field takes the rest. Words
+/// may be in double quotes, with `\"` and `\\` inside. `Option`s may be missing at the end. A map,
+/// or a struct with a flattened field, takes words of the form `name=value`.
 pub(super) struct Arguments<'de> {
     rest: &'de str,
 }
 
-/// Why words are not what was expected.
+/// Why the arguments could not be parsed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct WordsError(String);
@@ -74,7 +74,7 @@ impl<'de> Arguments<'de> {
         }
     }
 
-    /// All that is left, as one value that must be there.
+    /// The rest as one value, which is required.
     fn whole(self) -> Result<Word<'de>, WordsError> {
         match self.rest.trim() {
             "" => Err(WordsError("an argument is missing".into())),
@@ -82,7 +82,7 @@ impl<'de> Arguments<'de> {
         }
     }
 
-    /// All that is left, as text, which may be none.
+    /// The rest as text, possibly empty.
     fn text(self) -> Word<'de> {
         Word(Cow::Borrowed(self.rest.trim()))
     }

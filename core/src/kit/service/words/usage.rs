@@ -4,14 +4,14 @@ use crate::kit::service::words::WordsError;
 use alloc::string::String;
 use serde::de::{DeserializeOwned, Deserializer, Visitor};
 
-/// What a person should type behind the name of a command for a `T`: `NAME TEXT`.
+/// The usage of a command with arguments `T`: `NAME TEXT`.
 pub(in crate::kit::service) fn usage<T: DeserializeOwned>() -> String {
     let mut fields: &[&str] = &[];
     let _ = T::deserialize(FieldsOf(&mut fields));
     fields.join(" ").to_uppercase()
 }
 
-/// Asks a type for the names of its fields and gives it nothing.
+/// Collects the field names of a type, without deserializing a value.
 struct FieldsOf<'a>(&'a mut &'static [&'static str]);
 
 impl<'de> Deserializer<'de> for FieldsOf<'_> {

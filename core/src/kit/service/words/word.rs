@@ -8,7 +8,7 @@ use serde::de::value::SeqDeserializer;
 use serde::de::{self, Deserializer, IntoDeserializer, Visitor};
 use serde_json::Value;
 
-/// One word, or one value that may have blanks in it.
+/// One word, or one value that may contain spaces.
 pub(super) struct Word<'de>(pub(super) Cow<'de, str>);
 
 macro_rules! parsed {
@@ -55,7 +55,7 @@ impl<'de> Deserializer<'de> for Word<'de> {
     }
 
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WordsError> {
-        // What is no `f32` is no number for it.
+        // Values out of the range of `f32` are rejected.
         let number = self.0.parse().ok().filter(|number: &f32| number.is_finite());
         number.map_or_else(
             || Err(WordsError(format!("a number was expected, not `{}`", self.0))),
@@ -161,7 +161,7 @@ impl<'de> Deserializer<'de> for Word<'de> {
 }
 
 impl Word<'_> {
-    /// What has parts stands in the place of a word as JSON.
+    /// Compound values are written as JSON.
     fn json(&self) -> Result<Value, WordsError> {
         serde_json::from_str(&self.0).map_err(|_| WordsError(format!("JSON was expected, not `{}`", self.0)))
     }
