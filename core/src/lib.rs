@@ -191,3 +191,8 @@ pub use state::{Deadline, Job, Offloaded, RoundTrip, Ticket, Timer, Traffic, Why
 #[cfg(feature = "sim")]
 pub use testing::sim;
 pub use wire::{http, telnet, websocket};
+
+/// The program in this package's README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct PackageReadme;

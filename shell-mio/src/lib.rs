@@ -26,6 +26,7 @@
 //! 3. `dial.rs` connects to others.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod dial;
 mod resolver;
@@ -54,3 +55,8 @@ pub fn connect(options: drupe_core::kit::client::ClientOptions) -> std::io::Resu
 
 /// A server that listens and is about to run on an event loop of its own.
 pub type Server<H> = drupe_shell::Server<H, Mio>;
+
+/// The program in this package's README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct PackageReadme;

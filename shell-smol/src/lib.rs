@@ -17,6 +17,7 @@
 //! ```
 
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod run;
 mod sockets;
@@ -46,3 +47,8 @@ pub fn connect(options: drupe_core::kit::client::ClientOptions) -> std::io::Resu
 
 /// A server that listens and is about to run on smol.
 pub type Server<H> = drupe_shell::Server<H, Smol>;
+
+/// The program in this package's README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct PackageReadme;

@@ -18,6 +18,7 @@
 //! ```
 
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod run;
 mod sockets;
@@ -79,3 +80,8 @@ pub type Server<H> = drupe_shell::Server<H, Tokio>;
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// The program in this package's README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct PackageReadme;
