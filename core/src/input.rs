@@ -128,7 +128,7 @@ pub enum Input<N> {
     HeldBack(bool),
     /// [`Machine::takes_jobs`](crate::Machine::takes_jobs).
     TakesJobs,
-    /// [`Machine::worked`](crate::Machine::job_done).
+    /// [`Machine::job_done`](crate::Machine::job_done).
     JobDone {
         /// For whom.
         conn: ConnId,
