@@ -277,7 +277,7 @@ fn drive(facts: &[Fact], seed: u64, configured: &dyn Fn() -> Config) {
     let mut known: Vec<ConnId> = Vec::new();
     let mut now = Time::START;
     let (mut sockets, mut dialing) = (BTreeSet::new(), BTreeSet::new());
-    let (mut reconfigured, mut received) = (false, 0);
+    let (mut reloads, mut received) = (Vec::new(), 0);
     for fact in facts {
         if matches!(fact, Fact::Turn) {
             while let Some(id) = machine.next_changed() {
@@ -302,7 +302,9 @@ fn drive(facts: &[Fact], seed: u64, configured: &dyn Fn() -> Config) {
         if let Input::Wrote { conn, bytes } = input {
             written += machine.intent(conn).map_or(0, |intent| bytes.min(intent.transmit.len()));
         }
-        reconfigured |= matches!(input, Input::Reconfigured(_));
+        if let Input::Reconfigured(newer) = &input {
+            reloads.push(Config::clone(newer));
+        }
         text.push_str(&trace::line(now, &input));
         let grew = input_bytes(&input);
         received += grew.unsigned_abs();
@@ -319,10 +321,8 @@ fn drive(facts: &[Fact], seed: u64, configured: &dyn Fn() -> Config) {
         check(&machine, &known);
         while machine.next_letter().is_some() {}
     }
-    // What happened once happens again, if a trace can hold it.
-    if !reconfigured {
-        replay(&text, configured(), shard, written, &machine);
-    }
+    // What happened once happens again.
+    replay(&text, configured(), reloads, shard, written, &machine);
     machine.apply(now, Input::Requested(Request::Drain));
     for _ in 0..1_000 {
         let Some(deadline) = machine.deadline().filter(|_| !machine.is_drained()) else { break };
@@ -351,9 +351,9 @@ fn most_steps(config: &Config, received: usize, connections: usize) -> u64 {
     budget.steps_max(received).saturating_mul(connections as u64 + 1)
 }
 
-fn replay(text: &str, config: Config, shard: Shard, written: usize, machine: &Machine<Restless>) {
+fn replay(text: &str, config: Config, reloads: Vec<Config>, shard: Shard, written: usize, machine: &Machine<Restless>) {
     let mut again = Machine::shard(config, Restless::default(), shard);
-    let transcript = trace::replay(text, &mut again).expect("what is written is read");
+    let transcript = trace::replay_with(text, &mut again, reloads).expect("what is written is read");
     assert_eq!(transcript.written.values().map(Vec::len).sum::<usize>(), written);
     assert_eq!(format!("{:?}", again.metrics()), format!("{:?}", machine.metrics()));
 }

@@ -98,19 +98,28 @@ fn client_hello() -> Vec<u8> {
     hello
 }
 
-/// Any text as a recorded trace: it is read or refused, and what is read is written as it was meant.
+/// Any text as a recorded trace, with reloads: it is read or refused, and what is read is written as it was meant.
 ///
 /// # Panics
 /// If reading what was written gives something else.
 pub fn traces(data: &[u8]) {
     let Ok(text) = core::str::from_utf8(data) else { return };
-    let Ok(facts) = trace::parse::<NoNote>(text) else { return };
+    let Ok(facts) = trace::parse_with::<NoNote>(text, reloads()) else { return };
     let written: String = facts.into_iter().map(|(at, input)| trace::line(at, &input)).collect();
-    let again = trace::parse::<NoNote>(&written).expect("what is written is read");
+    let again = trace::parse_with::<NoNote>(&written, reloads()).expect("what is written is read");
     let rewritten: String = again.into_iter().map(|(at, input)| trace::line(at, &input)).collect();
     assert_eq!(written, rewritten);
-    let listen: Listen = "tcp://127.0.0.1:1".parse().expect("well formed");
-    let mut machine = Machine::new(Config { seed: Some(7), ..Config::listening([listen]) }, Echo);
+    let mut machine = Machine::new(serving("tcp://127.0.0.1:1"), Echo);
     // Facts that no shell reports in this order may leave gauges wrong, and must not do more.
-    let _ = trace::replay(&written, &mut machine);
+    let _ = trace::replay_with(&written, &mut machine, reloads());
+}
+
+/// As many configurations as a trace may have reloads.
+fn reloads() -> impl Iterator<Item = Config> {
+    ["telnet://127.0.0.1:1", "tcp://127.0.0.1:2", "tcp://127.0.0.1:1"].into_iter().cycle().map(serving)
+}
+
+fn serving(address: &str) -> Config {
+    let listen: Listen = address.parse().expect("well formed");
+    Config { seed: Some(7), ..Config::listening([listen]) }
 }
