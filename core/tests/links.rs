@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 11] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -15,6 +15,8 @@ const PAGES: [&str; 9] = [
     "shell-tokio/README.md",
     "shell-smol/README.md",
     "shell-mio/README.md",
+    "core/shell/README.md",
+    "shell-tokio/ssh/README.md",
 ];
 
 #[test]

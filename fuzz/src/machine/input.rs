@@ -1,0 +1,185 @@
+//! Facts of a machine, made of what the fuzzer draws.
+
+use super::*;
+
+pub(super) fn input(
+    fact: &Fact,
+    machine: &mut Machine<Restless>,
+    known: &[ConnId],
+    now: &mut Time,
+) -> Option<Input<u8>> {
+    let id = |who: u8| known.iter().rev().nth(usize::from(who) % 20).copied().or(known.first().copied());
+    let failure = |who: u8| [Failure::Reset, Failure::TimedOut, Failure::Other][usize::from(who) % 3];
+    Some(match *fact {
+        Fact::Accepted { listener, address } => {
+            let ip = Ipv6Addr::new(0x2001, 0xdb8, 0, u16::from(address % 4), 0, 0, 0, 1);
+            let peer = if address == 0 { Peer::Local } else { SocketAddr::from((ip, 1)).into() };
+            Input::Accepted { listener: ListenerId(u32::from(listener % 13)), peer }
+        }
+        Fact::AcceptFailed { listener, exhausted } => Input::AcceptFailed {
+            listener: ListenerId(u32::from(listener % 3)),
+            failure: if exhausted { AcceptFailure::Exhausted } else { AcceptFailure::Transient },
+        },
+        Fact::Received { who, ref bytes } => Input::Received { conn: id(who)?, bytes: bytes.clone() },
+        Fact::Line { who, length } => {
+            let line = [&vec![b'x'; usize::from(length % 3000)][..], b"\n"].concat();
+            Input::Received { conn: id(who)?, bytes: line }
+        }
+        Fact::Upgrade { who, deflate } => {
+            let extension = if deflate { "Sec-WebSocket-Extensions: permessage-deflate\r\n" } else { "" };
+            let request = format!(
+                "GET /chat HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{extension}\r\n"
+            );
+            Input::Received { conn: id(who)?, bytes: request.into_bytes() }
+        }
+        Fact::Frame { who, opcode, ref content } => {
+            let opcodes =
+                [Opcode::Text, Opcode::Binary, Opcode::Ping, Opcode::Pong, Opcode::Close, Opcode::Continuation];
+            let mut bytes = Vec::new();
+            frame(opcodes[usize::from(opcode % 6)], content, Some([1, 2, 3, opcode]), &mut bytes);
+            Input::Received { conn: id(who)?, bytes }
+        }
+        Fact::Wrote { who, bytes } => Input::Wrote { conn: id(who)?, bytes: usize::from(bytes) },
+        Fact::WroteAll { who } => {
+            let conn = id(who)?;
+            Input::Wrote { conn, bytes: machine.intent(conn)?.transmit.len() }
+        }
+        Fact::Blocked { who } => Input::Blocked { conn: id(who)? },
+        Fact::Ended { who } => Input::Ended { conn: id(who)? },
+        Fact::Failed { who } => Input::Failed { conn: id(who)?, failure: failure(who) },
+        Fact::Elapsed { millis } => {
+            *now = *now + Duration::from_millis(u64::from(millis));
+            Input::Elapsed
+        }
+        Fact::ToDeadline => {
+            // At the end of time a drain has no time left to end in.
+            let deadline = machine.deadline().filter(|deadline| deadline.at < Time::from_nanos(u64::MAX / 2))?;
+            *now = (*now).max(deadline.at);
+            Input::Elapsed
+        }
+        Fact::ClockBack { millis } => {
+            *now = now.minus_nanos(u64::from(millis) * 1_000_000);
+            Input::Elapsed
+        }
+        Fact::Dialed { dial, up } => {
+            let peer = Peer::from(SocketAddr::from(([192, 0, 2, 1], 1)));
+            let id = DialId(u32::from(dial % 8));
+            if up { Input::Dialed { dial: id, peer } } else { Input::DialFailed { dial: id, failure: failure(dial) } }
+        }
+        Fact::Noted(note) => Input::Noted(note),
+        Fact::Publish { length: 40_000.. } if who_else(fact, is_alone(machine)).is_some() => {
+            who_else(fact, is_alone(machine))?
+        }
+        Fact::Publish { length } => Input::Requested(Request::publish("a", &"y".repeat(usize::from(length % 2000)))),
+        Fact::Kick { who } => Input::Requested(Request::Kick { conn: id(who)? }),
+        Fact::Drain => Input::Requested(Request::Drain),
+        Fact::Turn => Input::TurnEnded,
+        Fact::Secured { who } => {
+            let user = who.is_multiple_of(3).then(|| "ann".into());
+            Input::Secured { conn: id(who)?, secured: Secured { user, ..Secured::default() }.into() }
+        }
+        Fact::Sealed { who, bytes } => {
+            let conn = id(who)?;
+            let most = machine.intent(conn)?.transmit.len();
+            Input::Sealed { conn, bytes: usize::from(bytes).min(most) }
+        }
+        Fact::Header { who, version } => Input::Received { conn: id(who)?, bytes: header(who, version) },
+        Fact::Quarantine { address, release } => {
+            let address = [0x2001, 0xdb8, 0, u16::from(address % 4), 0, 0, 0, 1].into();
+            let request = if release { Request::Release { address } } else { Request::Quarantine { address } };
+            Input::Requested(request)
+        }
+        // A machine that is alone gets no letters.
+        Fact::Letter { .. } if is_alone(machine) => return None,
+        Fact::Letter { who, kind } => Input::Delivered(letter(id(who)?, who, kind)),
+        Fact::Reconfigured { limits } => {
+            let mut newer = config(limits, 0);
+            newer.listeners.rotate_left(usize::from(limits[0] % 12));
+            newer.listeners.truncate(usize::from(limits[1] % 13));
+            Input::Reconfigured(newer.into())
+        }
+        Fact::Tunnel { report, listener } => tunnel_reported(machine, report, ListenerId(u32::from(listener % 16)))?,
+    })
+}
+
+fn is_alone(machine: &Machine<Restless>) -> bool {
+    machine.which_shard() == Shard::ALONE
+}
+
+/// What may be told of the link that is wanted, or of one that is no more.
+fn tunnel_reported(machine: &Machine<Restless>, report: u8, listener: ListenerId) -> Option<Input<u8>> {
+    let TunnelIntent { mut link, asked, .. } = machine.tunnels().next()?;
+    link.attempt -= u32::from(report / 128);
+    let failure = TunnelFailure::ALL[usize::from(report) % TunnelFailure::ALL.len()];
+    let report = match report % 8 {
+        0 | 1 => TunnelReport::Connected,
+        2 => TunnelReport::Failed { failure, words: "gone \u{e9}\r\n".into() },
+        3 => TunnelReport::Bound { listener, port: 7001 },
+        4 => TunnelReport::Refused { listener },
+        5 => TunnelReport::Answered(asked),
+        6 => TunnelReport::ChannelRefused { words: "a shell".into() },
+        _ => TunnelReport::Closed,
+    };
+    Some(Input::TunnelReported { link, report })
+}
+
+/// What proxies say first.
+fn header(who: u8, version: u8) -> Vec<u8> {
+    match version % 4 {
+        0 => format!("PROXY TCP6 2001:db8:0:{}::1 ::1 5 6\r\nhello\n", who % 4).into_bytes(),
+        1 => b"PROXY UNKNOWN\r\n".to_vec(),
+        2 => [&b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c"[..], &[192, 0, 2, who % 4], &[0; 8], b"x\n"].concat(),
+        _ => format!(
+            "GET /chat HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                     X-Forwarded-For: 192.0.2.{}\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                     Sec-WebSocket-Version: 13\r\n\r\n",
+            who % 4
+        )
+        .into_bytes(),
+    }
+}
+
+/// What shards tell each other about who comes through a proxy.
+fn letter(conn: ConnId, who: u8, kind: u8) -> Letter {
+    let peer = SocketAddr::from(([192, 0, 2, who % 4], 5)).into();
+    match kind % 5 {
+        0 => Letter::Known,
+        1 => Letter::Gone { peer },
+        2 => Letter::Arrived { conn, listener: ListenerId(u32::from(kind % 13)), peer },
+        3 => Letter::Admission { conn, peer, refused: None },
+        _ => Letter::Admission { conn, peer, refused: Some(Reason::AddressFull) },
+    }
+}
+
+/// What other shards tell, if there are any, and the one that accepts hands over.
+fn who_else(fact: &Fact, alone: bool) -> Option<Input<u8>> {
+    let Fact::Publish { length } = *fact else { return None };
+    if alone && !matches!(length % 8, 5 | 6) {
+        return None;
+    }
+    let (listener, peer) = (ListenerId(u32::from(length % 7)), SocketAddr::from(([192, 0, 2, 1], length)).into());
+    Some(match length % 8 {
+        0 => Input::Delivered(Letter::Publish { room: "a".into(), except: [].into(), message: "letter".into() }),
+        1 => Input::Delivered(Letter::Left {
+            listener: length.is_multiple_of(7).then_some(listener),
+            peer,
+            shard: u8::try_from(length % 5).unwrap_or(0),
+        }),
+        2 => Input::Delivered(Letter::Quarantine { peer }),
+        3 => Input::Delivered(Letter::Counted { shard: 2, numbers: vec![u64::MAX; usize::from(length % 200)].into() }),
+        4 => Input::Dispatched { listener, peer },
+        5 => Input::HeldBack(length & 64 > 0),
+        6 => Input::ClockSet(UnixTime::from_secs(u64::from(length))),
+        _ => Input::Adopted { listener, peer },
+    })
+}
+
+pub(super) fn input_bytes(input: &Input<u8>) -> isize {
+    let bytes = match input {
+        Input::Received { bytes, .. } => bytes.len(),
+        Input::Requested(Request::Publish { payload, .. }) => payload.as_payload().as_bytes().len(),
+        _ => 0,
+    };
+    isize::try_from(bytes).expect("small")
+}

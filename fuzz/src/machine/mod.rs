@@ -1,0 +1,277 @@
+mod input;
+mod restless;
+
+use crate::extremes::Draw;
+use crate::memory::peak_of;
+use arbitrary::Arbitrary;
+use drupe_core::http::{Credential, Forwarded, ForwardedField, Http};
+use drupe_core::limit::{Budget, EarlyDrop, Ladder, MessageSize, Network, Rate};
+use drupe_core::outbound::{Marks, SlowPolicy};
+use drupe_core::telnet::{InputMode, Side, Telnet};
+use drupe_core::tls::{Secured, Tls};
+use drupe_core::tunnel::{Ssh, Tunnel, TunnelFailure, TunnelIntent, TunnelReport};
+use drupe_core::websocket::{CloseCode, Opcode, frame};
+use drupe_core::wire::{Protocol, Proxies};
+use drupe_core::{
+    AcceptFailure, Address, Backoff, Config, ConnId, Dial, DialId, Drain, Event, Failure, Handler, Hub, Identity,
+    Input, Letter, Listen, ListenerId, Machine, Peer, Reason, Request, Shard, Time, Timer, UnixTime, trace, work,
+};
+use input::{input, input_bytes};
+use restless::Restless;
+use std::collections::BTreeSet;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+/// A fact, as likely as not about somebody who is there.
+#[derive(Arbitrary, Clone, Debug)]
+enum Fact {
+    Accepted { listener: u8, address: u8 },
+    AcceptFailed { listener: u8, exhausted: bool },
+    Received { who: u8, bytes: Vec<u8> },
+    Line { who: u8, length: u16 },
+    Upgrade { who: u8, deflate: bool },
+    Frame { who: u8, opcode: u8, content: Vec<u8> },
+    Wrote { who: u8, bytes: u16 },
+    WroteAll { who: u8 },
+    Blocked { who: u8 },
+    Ended { who: u8 },
+    Failed { who: u8 },
+    Elapsed { millis: u32 },
+    ToDeadline,
+    ClockBack { millis: u16 },
+    Dialed { dial: u8, up: bool },
+    Noted(u8),
+    Publish { length: u16 },
+    Kick { who: u8 },
+    Drain,
+    Turn,
+    Secured { who: u8 },
+    Sealed { who: u8, bytes: u16 },
+    Header { who: u8, version: u8 },
+    Quarantine { address: u8, release: bool },
+    Letter { who: u8, kind: u8 },
+    Reconfigured { limits: [u8; 8] },
+    Tunnel { report: u8, listener: u8 },
+}
+
+#[derive(Arbitrary, Clone, Debug)]
+struct Run {
+    limits: [u8; 8],
+    seed: u64,
+    facts: Vec<Fact>,
+}
+
+#[derive(Arbitrary, Clone, Debug)]
+struct ExtremeRun {
+    picks: Picks,
+    seed: u64,
+    facts: Vec<Fact>,
+}
+
+/// What the configuration is drawn from.
+#[derive(Clone, Debug)]
+struct Picks(Vec<u8>);
+
+impl<'a> Arbitrary<'a> for Picks {
+    fn arbitrary(bytes: &mut arbitrary::Unstructured<'a>) -> arbitrary::Result<Self> {
+        let count = usize::from(u8::arbitrary(bytes)?).min(bytes.len());
+        Ok(Self(bytes.bytes(count)?.into()))
+    }
+}
+
+fn config(limits: [u8; 8], seed: u64) -> Config {
+    let [message, marks, rate, ladder, time, conns, turn, half_open] = limits;
+    let addresses = [
+        "tcp://127.0.0.1:1",
+        "length://127.0.0.1:2?prefix=u8",
+        "telnet://127.0.0.1:3?gmcp=yes&compress=yes&keep_alive=1",
+        "telnet://127.0.0.1:4?mode=character",
+        "auto://127.0.0.1:5?prefix=u32be",
+        "ws://127.0.0.1:6/chat?ping=1",
+    ];
+    let mut listeners: Vec<Listen> = addresses.map(|text| text.parse().expect(text)).into();
+    for listen in &mut listeners {
+        listen.half_open = half_open & 1 == 1;
+        listen.notices = half_open & 2 == 2;
+    }
+    let secure = Listen { tls: Some(Tls::elsewhere()), ..listeners[0].clone() };
+    let trusted: Network = "2001:db8::/63".parse().expect("good");
+    let proxies = Some(Proxies::trusting([trusted]));
+    let proxied = Listen { proxies: proxies.clone(), tls: Some(Tls::elsewhere()), ..listeners[4].clone() };
+    let http = Http {
+        telnet: Some(Telnet::default()),
+        forwarded: Some(Forwarded { field: ForwardedField::XForwardedFor, trusted: vec![trusted] }),
+        monitor: Credential::new("0123456789abcdef").ok(),
+        ping: Some(Duration::from_secs(1)),
+        ..Http::default()
+    };
+    let carried = Listen { protocol: Protocol::Http(http.into()), notices: true, ..listeners[5].clone() };
+    listeners.extend([secure, proxied, Listen { proxies, ..listeners[1].clone() }, carried]);
+    for (listen, port) in listeners.iter_mut().zip(1..) {
+        listen.address = Address::Tcp(SocketAddr::from(([127, 0, 0, 1], port)));
+    }
+    for text in ["tcp://127.0.0.1:0?tunnel=edge", "unix:///run/x.sock?tunnel=edge"] {
+        listeners.push(text.parse().expect(text));
+    }
+    let mut config = Config { seed: Some(seed), ..Config::listening(listeners) };
+    let mut tunnel = Tunnel::new("edge", Ssh::new("192.0.2.1", "drupe", "known_hosts"));
+    tunnel.reconnect.attempts_max = (time & 16 == 16).then_some(3);
+    tunnel.keep_alive.interval = Duration::from_millis(u64::from(time));
+    // Without it in a newer configuration, it ends.
+    config.tunnels.extend((time & 32 == 0).then_some(tunnel));
+    config.connections.early_drop = EarlyDrop::new(u32::from(conns % 5), 9).ok().filter(|_| conns & 32 > 0);
+    config.connections.arrivals_per_address = Rate::per(u32::from(conns % 7), 1, 3).ok();
+    config.dry_run = conns & 64 > 0;
+    config.lifetime = (time & 4 == 4).then_some(Duration::from_millis(u64::from(time) * 8));
+    config.drain.grace = Duration::from_millis(u64::from(time % 3));
+    config.drain.retry_after = (time & 8 == 8).then_some(Duration::from_secs(1));
+    config.budget.message_max_bytes = MessageSize::new(u64::from(message) * 8 + 1).expect("in range");
+    config.budget.messages_per_turn = u32::from(turn % 5);
+    let unit = u32::from(marks);
+    config.outbound.marks = Marks::new(unit, 4 * unit, 16 * unit + 1).expect("in order");
+    config.outbound.slow_policy =
+        [SlowPolicy::Close, SlowPolicy::SkipOldest, SlowPolicy::SkipNewest, SlowPolicy::KeepLatest]
+            [usize::from(marks % 4)];
+    config.rates.messages = Rate::new(u32::from(rate), 3).ok();
+    config.rates.bytes = Rate::new(u32::from(rate) * 50, 100).ok();
+    let step = |bit: u8| (ladder >> bit & 1 == 1).then_some(u32::from(bit));
+    config.rates.ladder = Ladder {
+        warn: step(0),
+        pause: step(1),
+        drop: step(2),
+        close: step(3),
+        quarantine: step(4),
+        ..Ladder::default()
+    };
+    config.idle = (time & 1 == 1).then_some(Duration::from_millis(u64::from(time)));
+    config.silence = (time & 2 == 2).then_some(Duration::from_millis(u64::from(time) / 2));
+    config.closing.linger = Duration::from_millis(u64::from(time));
+    config.connections.total = u32::from(conns % 16) + 1;
+    config.connections.per_address = u32::from(conns / 16) + 1;
+    config.rooms.total = 2;
+    config.rooms.per_connection = 1;
+    config
+}
+
+/// Any facts, in any order, to a machine with any limits and a handler that does anything.
+///
+/// # Panics
+/// If a promise is broken.
+pub fn machine(data: &[u8]) {
+    let Ok(run) = Run::arbitrary_take_rest(arbitrary::Unstructured::new(data)) else { return };
+    drive(&run.facts, run.seed, &|| config(run.limits, run.seed));
+}
+
+/// As [`machine`], with a configuration each field of which may be 0, 1 or the maximum.
+///
+/// # Panics
+/// If a promise is broken.
+pub fn machine_extremes(data: &[u8]) {
+    let Ok(run) = ExtremeRun::arbitrary_take_rest(arbitrary::Unstructured::new(data)) else { return };
+    drive(&run.facts, run.seed, &|| Draw::new(&run.picks.0).config(run.seed));
+}
+
+fn drive(facts: &[Fact], seed: u64, configured: &dyn Fn() -> Config) {
+    let facts = facts.get(..facts.len().min(500)).unwrap_or_default();
+    let shards = [Shard::ALONE, Shard::new(0, 3).expect("in range"), Shard::new(1, 3).expect("in range")];
+    let shard = shards[usize::try_from(seed % 3).unwrap_or(0)];
+    let mut machine = Machine::shard(configured(), Restless::default(), shard);
+    let mut text = String::new();
+    let mut written = 0;
+    let mut known: Vec<ConnId> = Vec::new();
+    let mut now = Time::START;
+    let (mut sockets, mut dialing) = (BTreeSet::new(), BTreeSet::new());
+    let (mut reloads, mut received) = (Vec::new(), 0);
+    for fact in facts {
+        if matches!(fact, Fact::Turn) {
+            while let Some(id) = machine.next_changed() {
+                if machine.intent(id).is_none() {
+                    sockets.remove(&id);
+                }
+            }
+            while let Some(dial) = machine.next_changed_dial() {
+                if machine.address_to_dial(dial).is_some() {
+                    dialing.insert(dial);
+                } else {
+                    dialing.remove(&dial);
+                }
+            }
+            assert!(
+                machine.dials().map(|(dial, _)| dial).eq(dialing.iter().copied()),
+                "each change of a dial is named"
+            );
+            assert!(sockets.iter().all(|&id| machine.intent(id).is_some()), "a shell drops all sockets that are gone");
+        }
+        let Some(input) = input(fact, &mut machine, &known, &mut now) else { continue };
+        if let Input::Wrote { conn, bytes } = input {
+            written += machine.intent(conn).map_or(0, |intent| bytes.min(intent.transmit.len()));
+        }
+        if let Input::Reconfigured(newer) = &input {
+            reloads.push(Config::clone(newer));
+        }
+        text.push_str(&trace::line(now, &input));
+        let grew = input_bytes(&input);
+        received += grew.unsigned_abs();
+        let (mut outcome, mut steps) = (None, 0);
+        let peak = peak_of(|| (outcome, steps) = work::steps_of(|| machine.apply(now, input)));
+        // Every connection may have one message served, to logs that grow by doubling, but no more.
+        assert!(peak < (1 << 20) + 8 * grew, "{peak} bytes for one fact");
+        let most = most_steps(machine.config(), received, known.len());
+        assert!(steps <= most, "{steps} steps for one fact, and {most} are allowed");
+        if let Some(Ok(id)) = outcome {
+            known.push(id);
+            sockets.insert(id);
+        }
+        check(&machine, &known);
+        while machine.next_letter().is_some() {}
+    }
+    // What happened once happens again.
+    replay(&text, configured(), reloads, shard, written, &machine);
+    machine.apply(now, Input::Requested(Request::Drain));
+    for _ in 0..1_000 {
+        let Some(deadline) = machine.deadline().filter(|_| !machine.is_drained()) else { break };
+        now = now.max(deadline.at);
+        machine.elapsed(now);
+        machine.turn_ended(now);
+    }
+    let Drain { grace, window, deadline, .. } = machine.config().drain;
+    // A drain that may take for ever is asked for by its configuration.
+    let ends = ![grace, window, deadline].into_iter().any(|span| span >= Duration::from_nanos(u64::MAX));
+    if ends {
+        assert!(machine.is_drained() && machine.handler().open.is_empty(), "a drain ends");
+        assert_eq!(machine.metrics().queued_bytes, 0);
+    }
+}
+
+/// What one fact may cost where each of `connections` may be served, and `received` bytes have come so far: no message can be
+/// longer, and no turn have more messages.
+fn most_steps(config: &Config, received: usize, connections: usize) -> u64 {
+    let longest = MessageSize::new(received.max(1) as u64).unwrap_or(MessageSize::MAX);
+    let budget = Budget {
+        message_max_bytes: longest,
+        messages_per_turn: config.budget.messages_per_turn.min(u32::try_from(received).unwrap_or(u32::MAX)),
+        ..config.budget
+    };
+    budget.steps_max(received).saturating_mul(connections as u64 + 1)
+}
+
+fn replay(text: &str, config: Config, reloads: Vec<Config>, shard: Shard, written: usize, machine: &Machine<Restless>) {
+    let mut again = Machine::shard(config, Restless::default(), shard);
+    let transcript = trace::replay_with(text, &mut again, reloads).expect("what is written is read");
+    assert_eq!(transcript.written.values().map(Vec::len).sum::<usize>(), written);
+    assert_eq!(format!("{:?}", again.metrics()), format!("{:?}", machine.metrics()));
+}
+
+fn check(machine: &Machine<Restless>, known: &[ConnId]) {
+    assert_eq!(machine.recount(), Ok(()));
+    let metrics = machine.metrics();
+    let owed: usize = known
+        .iter()
+        .filter_map(|&id| machine.intent(id))
+        .map(|intent| intent.transmit.slices().map(<[u8]>::len).sum::<usize>())
+        .sum();
+    assert_eq!(metrics.queued_bytes, owed as u64, "the gauge of queued bytes is their sum");
+    assert_eq!(metrics.open, machine.handler().open.len() as u64);
+    let shown = known.iter().filter(|&&id| machine.intent(id).is_some()).count() as u64;
+    assert_eq!(metrics.open + metrics.closing + metrics.undecided, shown);
+}

@@ -1,0 +1,104 @@
+//! An application that does everything that a hub offers.
+
+use super::*;
+
+/// Does anything the hub offers, by chance.
+#[derive(Default)]
+pub(super) struct Restless {
+    pub(super) open: BTreeSet<ConnId>,
+}
+
+impl Handler for Restless {
+    type Context = u8;
+    type Note = u8;
+
+    fn on(&mut self, hub: &mut Hub<'_, u8>, event: Event<'_, u8>) {
+        let named = match &event {
+            Event::Opened { conn, .. } => {
+                assert!(self.open.insert(*conn), "opened twice");
+                Some(*conn)
+            }
+            Event::Closed { conn, .. } => {
+                assert!(self.open.remove(conn), "closed twice, or never opened");
+                assert!(hub.context(*conn).is_some(), "the context is gone too early");
+                Some(*conn)
+            }
+            Event::Message { conn, .. }
+            | Event::Signal { conn, .. }
+            | Event::InputEnded { conn, .. }
+            | Event::Stalled { conn, .. }
+            | Event::Authenticated { conn, .. }
+            | Event::Sent { conn, .. }
+            | Event::Drained { conn, .. } => {
+                assert!(self.open.contains(conn), "named after its end");
+                Some(*conn)
+            }
+            _ => None,
+        };
+        let all: Vec<ConnId> = hub.connections().collect();
+        let pick = usize::try_from(hub.random() % 64).expect("small");
+        let target = all.get(pick).copied().or(named);
+        let room = ["a", "b", ""][pick % 3];
+        let Some(conn) = target else { return };
+        match hub.random() % 36 {
+            0 => hub.close(conn),
+            1 => hub.pause(conn),
+            2..5 => hub.resume(conn),
+            5..8 => drop(hub.join(conn, room)),
+            8 => drop(hub.leave(conn, room)),
+            9 => drop(hub.publish(room, &"x".repeat(pick * 8))),
+            10 => drop(hub.publish_except(room, &[conn], "except")),
+            11 => drop(hub.send_each(&all, "each")),
+            12 => hub.wake(Timer::of(conn, "t"), Duration::from_millis(pick as u64)),
+            13 => hub.wake(Timer::named("u"), Duration::MAX),
+            14 => drop(hub.cancel(Timer::of(conn, "t"))),
+            15 => drop(hub.set_slow_policy(
+                room,
+                [SlowPolicy::SkipOldest, SlowPolicy::SkipNewest, SlowPolicy::KeepLatest, SlowPolicy::Close][pick % 4],
+            )),
+            16 => {
+                let backoff = (pick % 2 == 0).then(Backoff::default);
+                let wire =
+                    hub.config().listeners.get(pick % 5).map(|listen| listen.protocol.wire()).unwrap_or_default();
+                let dial = Dial { protocol: wire.into(), backoff, ..Dial::lines("192.0.2.1:1") };
+                let websocket = Dial { backoff, ..Dial::websocket("192.0.2.1:1", "/") };
+                hub.dial(if pick % 3 == 0 { websocket } else { dial });
+            }
+            24 => drop(hub.prompt(conn, "> ")),
+            25 => drop(hub.prompt_hidden(conn, "password: ")),
+            26 => {
+                let modes = [InputMode::Line, InputMode::Character, InputMode::Keys];
+                hub.set_input_mode(conn, modes[pick % 3]);
+            }
+            27 => drop(hub.write(conn, "half\nand half")),
+            28 => {
+                let side = if pick.is_multiple_of(2) { Side::Us } else { Side::Him };
+                let option = [1, 3, 24, 31, 34, 42, 70, 86, 87, 91, 201][pick % 11];
+                if pick > 40 {
+                    hub.disable_option(conn, side, option)
+                } else {
+                    hub.enable_option(conn, side, option)
+                };
+            }
+            30 => hub.close_as(conn, CloseCode::UNAUTHORIZED, "who are you?"),
+            29 => drop(hub.gmcp(conn, "Core.Ping", "")),
+            18 => {
+                let expires_at = (pick % 2 == 0).then(|| UnixTime::from_secs(pick as u64 * 900));
+                hub.identify(conn, Identity { expires_at, ..Identity::user(["ann", "bob"][pick % 2]) });
+            }
+            19 => drop(hub.ticket(conn, Duration::from_millis(pick as u64))),
+            20 => {
+                let ticket = hub.tickets(conn).next();
+                ticket.map(|ticket| hub.redeem(ticket));
+            }
+            21 if pick == 63 => hub.drain(),
+            22 => hub.end(conn, Reason::Forbidden),
+            32 => hub.watch(conn, pick % 2 == 0),
+            33 => hub.quarantine([0x2001, 0xdb8, 0, u16::try_from(pick % 4).expect("small"), 0, 0, 0, 1].into()),
+            34 if pick == 1 => drop(hub.clear_slow_policy(room)),
+            34 if pick == 0 => drop(hub.take_unwatched()),
+            17 => hub.hang_up(DialId(u32::try_from(pick).expect("small"))),
+            _ => drop(hub.send(conn, "private")),
+        }
+    }
+}
