@@ -1,4 +1,4 @@
-//! TLS: bulk data in both directions, and close_notify.
+//! TLS: bulk data in both directions, and a clean close.
 
 use super::{Peer, lines, run, run_sharded};
 use crate::shell::core::Reason;

@@ -1,4 +1,4 @@
-//! HAProxy and nginx in front of the program, and the client addresses that they report.
+//! haproxy and nginx in front of the program, and the client addresses that they report.
 
 use super::{TLS, certificate, connect, tls_over};
 use crate::support;
