@@ -11,7 +11,8 @@ use drupe_core::websocket::{CloseCode, Opcode, frame};
 use drupe_core::wire::{Protocol, Proxies};
 use drupe_core::{
     AcceptFailure, Address, Backoff, Config, ConnId, Dial, DialId, Drain, Event, Failure, Handler, Hub, Identity,
-    Input, Letter, Listen, ListenerId, Machine, Peer, Reason, Request, Shard, Time, Timer, UnixTime, trace, work,
+    Input, Letter, Listen, ListenerId, Machine, Peer, Reason, Representation, Request, Shard, Time, Timer, UnixTime,
+    trace, work,
 };
 use std::collections::BTreeSet;
 use std::net::{Ipv6Addr, SocketAddr};
@@ -101,6 +102,7 @@ impl Handler for Restless {
             | Event::Stalled { conn, .. }
             | Event::Authenticated { conn, .. }
             | Event::Sent { conn, .. }
+            | Event::Offloaded { conn, .. }
             | Event::Drained { conn, .. } => {
                 assert!(self.open.contains(conn), "named after its end");
                 Some(*conn)
@@ -169,6 +171,17 @@ impl Handler for Restless {
             33 => hub.quarantine([0x2001, 0xdb8, 0, u16::try_from(pick % 4).expect("small"), 0, 0, 0, 1].into()),
             34 if pick == 1 => drop(hub.clear_slow_policy(room)),
             34 if pick == 0 => drop(hub.take_unwatched()),
+            23 => match pick % 8 {
+                0 | 1 => hub.finish(conn),
+                2 => hub.close_with(conn, "farewell"),
+                3 => hub.set_label(conn, &"label\u{1b}".repeat(pick)),
+                4 => hub.set_representation(conn, [Representation::Json, Representation::Text][pick / 32]),
+                5 => drop(hub.release([0x2001, 0xdb8, 0, u16::try_from(pick / 16).expect("small"), 0, 0, 0, 1].into())),
+                6 => drop(hub.subnegotiate(conn, 201, b"\xffdata")),
+                _ => hub.set_server_status(&[("NAME", "fuzz"), ("PLAYERS", "\u{ff}\u{1}")]),
+            },
+            31 => drop(hub.offload(conn, move || pick % 2 == 0)),
+            35 => drop(hub.send_to_shard(u8::try_from(pick % 4).expect("small"), "topic", "content")),
             17 => hub.hang_up(DialId(u32::try_from(pick).expect("small"))),
             _ => drop(hub.send(conn, "private")),
         }
@@ -398,6 +411,7 @@ fn input(fact: &Fact, machine: &mut Machine<Restless>, known: &[ConnId], now: &m
         }
         Fact::Blocked { who } => Input::Blocked { conn: id(who)? },
         Fact::Ended { who } => Input::Ended { conn: id(who)? },
+        Fact::Failed { who: who @ 192.. } => Input::Truncated { conn: id(who)? },
         Fact::Failed { who } => Input::Failed { conn: id(who)?, failure: failure(who) },
         Fact::Elapsed { millis } => {
             *now = *now + Duration::from_millis(u64::from(millis));
@@ -418,11 +432,19 @@ fn input(fact: &Fact, machine: &mut Machine<Restless>, known: &[ConnId], now: &m
             let id = DialId(u32::from(dial % 8));
             if up { Input::Dialed { dial: id, peer } } else { Input::DialFailed { dial: id, failure: failure(dial) } }
         }
+        Fact::Noted(253..) => Input::TakesJobs,
+        Fact::Noted(252) => Input::Requested(Request::ReloadFailed),
+        Fact::Noted(251) => Input::Requested(Request::LogLoss { left_out: u64::MAX, lost: 1 }),
         Fact::Noted(note) => Input::Noted(note),
         Fact::Publish { length: 40_000.. } if who_else(fact, is_alone(machine)).is_some() => {
             who_else(fact, is_alone(machine))?
         }
         Fact::Publish { length } => Input::Requested(Request::publish("a", &"y".repeat(usize::from(length % 2000)))),
+        Fact::Kick { who: who @ 128.. } => {
+            // A shell takes a job before it is done, and may be late.
+            let conn = machine.take_job().map(|job| job.conn()).or(id(who))?;
+            Input::JobDone { conn, outcome: who & 1 == 1 }
+        }
         Fact::Kick { who } => Input::Requested(Request::Kick { conn: id(who)? }),
         Fact::Drain => Input::Requested(Request::Drain),
         Fact::Turn => Input::TurnEnded,
@@ -494,7 +516,9 @@ fn header(who: u8, version: u8) -> Vec<u8> {
 /// What shards tell each other about who comes through a proxy.
 fn letter(conn: ConnId, who: u8, kind: u8) -> Letter {
     let peer = SocketAddr::from(([192, 0, 2, who % 4], 5)).into();
-    match kind % 5 {
+    match kind % 7 {
+        5 => Letter::Dialed { peer },
+        6 => Letter::Handler { from: kind % 4, topic: "topic".into(), content: "content".into() },
         0 => Letter::Known,
         1 => Letter::Gone { peer },
         2 => Letter::Arrived { conn, listener: ListenerId(u32::from(kind % 13)), peer },
