@@ -1,6 +1,10 @@
 //! Facts of a machine, made of what the fuzzer draws.
 
-use super::*;
+use super::{
+    AcceptFailure, ConnId, DialId, Duration, Fact, Failure, Input, Ipv6Addr, Letter, ListenerId, Machine, Opcode, Peer,
+    Reason, Request, Restless, Secured, Shard, SocketAddr, Time, TunnelFailure, TunnelIntent, TunnelReport, UnixTime,
+    config, frame,
+};
 
 pub(super) fn input(
     fact: &Fact,
@@ -47,6 +51,7 @@ pub(super) fn input(
         }
         Fact::Blocked { who } => Input::Blocked { conn: id(who)? },
         Fact::Ended { who } => Input::Ended { conn: id(who)? },
+        Fact::Failed { who: who @ 192.. } => Input::Truncated { conn: id(who)? },
         Fact::Failed { who } => Input::Failed { conn: id(who)?, failure: failure(who) },
         Fact::Elapsed { millis } => {
             *now = *now + Duration::from_millis(u64::from(millis));
@@ -67,11 +72,19 @@ pub(super) fn input(
             let id = DialId(u32::from(dial % 8));
             if up { Input::Dialed { dial: id, peer } } else { Input::DialFailed { dial: id, failure: failure(dial) } }
         }
+        Fact::Noted(253..) => Input::TakesJobs,
+        Fact::Noted(252) => Input::Requested(Request::ReloadFailed),
+        Fact::Noted(251) => Input::Requested(Request::LogLoss { left_out: u64::MAX, lost: 1 }),
         Fact::Noted(note) => Input::Noted(note),
         Fact::Publish { length: 40_000.. } if who_else(fact, is_alone(machine)).is_some() => {
             who_else(fact, is_alone(machine))?
         }
         Fact::Publish { length } => Input::Requested(Request::publish("a", &"y".repeat(usize::from(length % 2000)))),
+        Fact::Kick { who: who @ 128.. } => {
+            // A shell takes a job before it is done, and may be late.
+            let conn = machine.take_job().map(|job| job.conn()).or(id(who))?;
+            Input::JobDone { conn, outcome: who & 1 == 1 }
+        }
         Fact::Kick { who } => Input::Requested(Request::Kick { conn: id(who)? }),
         Fact::Drain => Input::Requested(Request::Drain),
         Fact::Turn => Input::TurnEnded,
@@ -143,7 +156,9 @@ fn header(who: u8, version: u8) -> Vec<u8> {
 /// What shards tell each other about who comes through a proxy.
 fn letter(conn: ConnId, who: u8, kind: u8) -> Letter {
     let peer = SocketAddr::from(([192, 0, 2, who % 4], 5)).into();
-    match kind % 5 {
+    match kind % 7 {
+        5 => Letter::Dialed { peer },
+        6 => Letter::Handler { from: kind % 4, topic: "topic".into(), content: "content".into() },
         0 => Letter::Known,
         1 => Letter::Gone { peer },
         2 => Letter::Arrived { conn, listener: ListenerId(u32::from(kind % 13)), peer },

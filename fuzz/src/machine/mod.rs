@@ -14,7 +14,8 @@ use drupe_core::websocket::{CloseCode, Opcode, frame};
 use drupe_core::wire::{Protocol, Proxies};
 use drupe_core::{
     AcceptFailure, Address, Backoff, Config, ConnId, Dial, DialId, Drain, Event, Failure, Handler, Hub, Identity,
-    Input, Letter, Listen, ListenerId, Machine, Peer, Reason, Request, Shard, Time, Timer, UnixTime, trace, work,
+    Input, Letter, Listen, ListenerId, Machine, Peer, Reason, Representation, Request, Shard, Time, Timer, UnixTime,
+    trace, work,
 };
 use input::{input, input_bytes};
 use restless::Restless;

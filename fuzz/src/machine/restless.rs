@@ -1,6 +1,9 @@
 //! An application that does everything that a hub offers.
 
-use super::*;
+use super::{
+    BTreeSet, Backoff, CloseCode, ConnId, Dial, DialId, Duration, Event, Handler, Hub, Identity, InputMode, Reason,
+    Representation, Side, SlowPolicy, Timer, UnixTime,
+};
 
 /// Does anything the hub offers, by chance.
 #[derive(Default)]
@@ -29,6 +32,7 @@ impl Handler for Restless {
             | Event::Stalled { conn, .. }
             | Event::Authenticated { conn, .. }
             | Event::Sent { conn, .. }
+            | Event::Offloaded { conn, .. }
             | Event::Drained { conn, .. } => {
                 assert!(self.open.contains(conn), "named after its end");
                 Some(*conn)
@@ -97,6 +101,17 @@ impl Handler for Restless {
             33 => hub.quarantine([0x2001, 0xdb8, 0, u16::try_from(pick % 4).expect("small"), 0, 0, 0, 1].into()),
             34 if pick == 1 => drop(hub.clear_slow_policy(room)),
             34 if pick == 0 => drop(hub.take_unwatched()),
+            23 => match pick % 8 {
+                0 | 1 => hub.finish(conn),
+                2 => hub.close_with(conn, "farewell"),
+                3 => hub.set_label(conn, &"label\u{1b}".repeat(pick)),
+                4 => hub.set_representation(conn, [Representation::Json, Representation::Text][pick / 32]),
+                5 => drop(hub.release([0x2001, 0xdb8, 0, u16::try_from(pick / 16).expect("small"), 0, 0, 0, 1].into())),
+                6 => drop(hub.subnegotiate(conn, 201, b"\xffdata")),
+                _ => hub.set_server_status(&[("NAME", "fuzz"), ("PLAYERS", "\u{ff}\u{1}")]),
+            },
+            31 => drop(hub.offload(conn, move || pick % 2 == 0)),
+            35 => drop(hub.send_to_shard(u8::try_from(pick % 4).expect("small"), "topic", "content")),
             17 => hub.hang_up(DialId(u32::try_from(pick).expect("small"))),
             _ => drop(hub.send(conn, "private")),
         }
