@@ -387,6 +387,17 @@ struct Level(Option<u8>);
 
 #[derive(Debug, Deserialize)]
 #[expect(dead_code, reason = "shown by Debug")]
+struct Spot {
+    x: u8,
+    y: u8,
+}
+
+#[derive(Debug, Deserialize)]
+#[expect(dead_code, reason = "shown by Debug")]
+struct Place(Option<Spot>);
+
+#[derive(Debug, Deserialize)]
+#[expect(dead_code, reason = "shown by Debug")]
 struct Settings {
     on: bool,
     ratio: f32,
@@ -414,6 +425,7 @@ fn typed() -> TestHub<Service<Hall>> {
         .on("mode", |_, cx, mode: Mode| show(cx, &mode))
         .on("level", |_, cx, level: Level| show(cx, &level))
         .on("point", |_, cx, point: Point| show(cx, &point))
+        .on("place", |_, cx, place: Place| show(cx, &place))
         .on("any", |_, cx, any: serde_json::Value| show(cx, &any))
         .on("anything", |_, cx, _: serde::de::IgnoredAny| show(cx, &"ignored"))
         .on("set", |_, cx, settings: Settings| show(cx, &settings))
@@ -431,6 +443,8 @@ fn typed_words_become_values_of_every_kind() {
         ("/level", "Level(None)"),
         ("/level 3", "Level(Some(3))"),
         ("/point -1 2", "Point(-1, 2)"),
+        (r#"{"type":"place","x":1,"y":2}"#, "Place(Some(Spot { x: 1, y: 2 }))"),
+        ("/place 1 2", "Place(Some(Spot { x: 1, y: 2 }))"),
         (
             "/any on=true count=-3 part=0.5 text=x",
             r#"Object {"count": Number(-3), "on": Bool(true), "part": Number(0.5), "text": String("x")}"#,
