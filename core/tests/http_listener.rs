@@ -260,6 +260,11 @@ fn a_credential_opens_what_it_is_for_and_nothing_else() {
         let answer = ask(&mut hub, "127.0.0.1:9", &get(path, &bearer(shown)));
         assert_eq!(status(&answer), expected, "{path} with {shown}");
     }
+    for scheme in ["Digest", "Token", "bearerx"] {
+        let fields = format!("Authorization: {scheme} {CREDENTIAL}\r\n");
+        let answer = ask(&mut server(web(scraped.clone())), "127.0.0.1:9", &get("/metrics", &fields));
+        assert_eq!(status(&answer), "401", "{scheme}");
+    }
     // The cookie of the monitor does not open the metrics, whatever opens them.
     let same = Http { metrics: Access::Credential(credential(OTHER)), ..watched };
     let mut hub = server(web(same));

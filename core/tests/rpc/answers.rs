@@ -222,3 +222,15 @@ fn answer_to_caller_whose_connection_broke_reaches_nobody() {
     assert_eq!(hub.lines(broken), Vec::<String>::new());
     assert_eq!(hub.lines(other), [reorder(&result(1, 4).to_string())]);
 }
+
+#[test]
+fn call_that_enters_a_closed_room_is_refused_as_forbidden() {
+    let rpc = Rpc::new("office", "1").method("enter", |_, cx: &mut Cx<'_, Office>, room: String| {
+        cx.join(&room)?;
+        Ok(())
+    });
+    let mut hub = TestHub::new(Service::new(Office::default()).rpc(rpc));
+    let conn = hub.connect();
+    let call = json!({"jsonrpc": "2.0", "method": "enter", "params": ["board"], "id": 1});
+    assert_eq!(answers(&mut hub, conn, &call.to_string()), [error(-32003, "This is not allowed", 1)]);
+}
