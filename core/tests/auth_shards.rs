@@ -9,8 +9,8 @@ use drupe_core::kit::layer::{Layered, Within};
 use drupe_core::limit::Rate;
 use drupe_core::tls::{Secured, Tls};
 use drupe_core::{
-    Addressee, Config, ConnId, Failure, Letter, Listen, ListenerId, Machine, Peer, Random, Reason, Shard, Time,
-    UnixTime,
+    Addressee, Config, ConnId, Event, Failure, Handler, Hub, Identity, Letter, Listen, ListenerId, Machine, NoNote,
+    Peer, Random, Reason, Shard, Time, UnixTime,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -39,7 +39,24 @@ fn token(user: &str, number: u8) -> String {
     key().sign(&Claims { sub, jti, exp: Some(NOW + 3_600), ..Claims::default() }).expect("it signs")
 }
 
-type Guarded = Layered<Authentication<Accounts>, Echo>;
+/// An echo that makes a peer another user when it asks for it.
+struct Inside;
+
+impl Handler for Inside {
+    type Context = ();
+    type Note = NoNote;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
+        if let Event::Message { conn, payload } = &event
+            && let Some(user) = payload.as_str().and_then(|text| text.strip_prefix("become "))
+        {
+            hub.identify(*conn, Identity::user(user));
+        }
+        Echo.on(hub, event);
+    }
+}
+
+type Guarded = Layered<Authentication<Accounts>, Inside>;
 
 /// Machines, what is on its way between each two of them, and to each peer.
 struct Server {
@@ -66,7 +83,7 @@ impl Server {
         layer: impl Fn(Authentication<Accounts>) -> Authentication<Accounts>,
     ) -> Self {
         let machine = |number| {
-            let handler = Echo.within(layer(Authentication::new(ACCOUNTS.clone(), SECRET)));
+            let handler = Inside.within(layer(Authentication::new(ACCOUNTS.clone(), SECRET)));
             let shard = Shard::new(number, shards).expect("in range");
             let mut machine = Machine::shard(config.clone(), handler, shard);
             machine.clock_set(Time::START, UnixTime::from_secs(NOW));
@@ -431,4 +448,20 @@ fn what_a_peer_says_before_the_verdict_has_come_is_served_after_it() {
     assert_eq!(late_machine.metrics().ended.get(Reason::AuthenticationTimeout), 1);
     server.deliver_all();
     assert_eq!(server.machines[1].metrics().authenticated, 1);
+}
+
+#[test]
+fn renewal_whose_verdict_comes_after_the_user_changed_does_not_change_it_back() {
+    let mut server = Server::new(2, 0, |layer| layer);
+    let (_, conn) = (server.connect(1), server.connect(2));
+    assert_eq!(server.told(conn, &format!("/auth {}", token("ann", 1))), ["notice: you are ann"]);
+    server.say(conn, &format!("/auth {}", token("ann", 2)));
+    // The token may be looked at, and is good: whether it counts is still on its way.
+    assert!(server.deliver() && server.deliver());
+    server.say(conn, "become bob");
+    server.deliver_all();
+    assert_eq!(server.take_lines(conn), ["become bob", "error: auth: this is somebody else's"]);
+    // It is bob who may renew from now on.
+    assert_eq!(server.told(conn, &format!("/auth {}", token("ann", 3))), ["error: auth: this is somebody else's"]);
+    assert_eq!(server.told(conn, &format!("/auth {}", token("bob", 4))), ["notice: you are bob"]);
 }

@@ -5,7 +5,7 @@
 
 mod operating_world;
 
-use drupe_core::http::{Access, Credential, Forwarded, ForwardedField, Http, Origins};
+use drupe_core::http::{Access, Authority, Credential, Forwarded, ForwardedField, Http, Origins};
 use drupe_core::kit::layer::Within;
 use drupe_core::kit::monitor::{LogTail, Monitor, MonitorLimits};
 use drupe_core::limit::ConnectionLimits;
@@ -260,6 +260,11 @@ fn a_credential_opens_what_it_is_for_and_nothing_else() {
         let answer = ask(&mut hub, "127.0.0.1:9", &get(path, &bearer(shown)));
         assert_eq!(status(&answer), expected, "{path} with {shown}");
     }
+    for scheme in ["Digest", "Token", "bearerx"] {
+        let fields = format!("Authorization: {scheme} {CREDENTIAL}\r\n");
+        let answer = ask(&mut server(web(scraped.clone())), "127.0.0.1:9", &get("/metrics", &fields));
+        assert_eq!(status(&answer), "401", "{scheme}");
+    }
     // The cookie of the monitor does not open the metrics, whatever opens them.
     let same = Http { metrics: Access::Credential(credential(OTHER)), ..watched };
     let mut hub = server(web(same));
@@ -335,6 +340,31 @@ fn a_host_with_the_port_of_its_scheme_is_known_without_it() {
 
 fn proxied(field: ForwardedField) -> Http {
     Http { forwarded: Some(Forwarded { field, trusted: vec![network("10.0.0.0/8")] }), ..Http::default() }
+}
+
+#[test]
+fn host_without_a_port_behind_a_proxy_that_hides_the_scheme_has_the_port_of_either() {
+    for (name, fields, expected) in [
+        ("example.org:80", "", "200"),
+        ("example.org:443", "", "200"),
+        ("example.org:8025", "", "421"),
+        ("example.org:443", "X-Forwarded-Proto: https\r\n", "200"),
+        ("example.org:443", "X-Forwarded-Proto: http\r\n", "421"),
+    ] {
+        let http = Http { hosts: [name.parse().expect("a name")].into(), ..proxied(ForwardedField::XForwardedFor) };
+        let request = format!("GET / HTTP/1.1\r\nHost: example.org\r\n{fields}\r\n");
+        let answer = ask(&mut server(web(http)), "10.0.0.1:9", request.as_bytes());
+        assert_eq!(status(&answer), expected, "{name} {fields}");
+    }
+}
+
+#[test]
+fn host_that_is_longer_than_any_name_is_not_this_server() {
+    let long = format!("{}localhost", "x.".repeat(200));
+    let request = format!("GET / HTTP/1.1\r\nHost: {long}\r\n\r\n");
+    assert_eq!(status(&ask(&mut server(web(named())), "127.0.0.1:9", request.as_bytes())), "421");
+    let error = long.parse::<Authority>().expect_err("nor can it be configured");
+    assert!(error.to_string().contains("no name is as long"), "{error}");
 }
 
 #[test]

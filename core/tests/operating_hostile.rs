@@ -131,6 +131,22 @@ fn a_refusal_that_comes_late_ends_nobody_who_has_the_place_by_then() {
 }
 
 #[test]
+fn proxy_header_of_an_unknown_family_or_with_more_words_is_refused() {
+    for header in [
+        "PROXY TCP5 192.0.2.1 10.0.0.1 5 6\r\n",
+        "PROXY TCP4 192.0.2.1 10.0.0.1 5 6 7\r\n",
+        "PROXY TCP4 192.0.2.1 10.0.0.1 5\r\n",
+        "PROXY TCP4 2001:db8::1 10.0.0.1 5 6\r\n",
+        "PROXY TCP4 192.0.2.1 10.0.0.1 05 6\r\n",
+    ] {
+        let mut hub = TestHub::with_config(Config::listening([behind_proxies()]), Echo);
+        let conn = hub.try_connect(ListenerId(0), peer("10.0.0.1:1")).expect("a proxy");
+        hub.send(conn, format!("{header}hi\r\n").as_bytes());
+        assert_eq!((hub.ended(Reason::BadProxyHeader), hub.machine().metrics().messages_in), (1, 0), "{header}");
+    }
+}
+
+#[test]
 fn who_waits_to_be_let_in_without_tls_does_not_end_for_tls() {
     let mut machine =
         Machine::shard(Config::listening([behind_proxies()]), Echo, Shard::new(1, 2).expect("one of two"));
@@ -300,6 +316,37 @@ impl Handler for EchoWithin {
             hub.send(conn, payload.as_payload());
         }
     }
+}
+
+#[test]
+fn audit_has_every_command_of_the_monitor_with_its_watcher_on_one_line() {
+    let (send, audited) = mpsc::channel();
+    let monitor = Monitor::new(MonitorLimits::default(), LogTail::default())
+        .audit(move |line: &str| send.send(line.to_owned()).expect("the test listens"));
+    let config = Config::listening([lines(1), web(monitored())]);
+    let mut hub = TestHub::with_config(config, Echo.within(monitor));
+    let ann = hub.connect();
+    let watcher = watch(&mut hub, ann);
+    for command in [
+        format!(r#"{{"type":"stop_watching","session_id":"{ann}"}}"#),
+        r#"{"type":"quarantine","address":"192.0.2.7","force":false}"#.into(),
+        r#"{"type":"release","address":"192.0.2.7"}"#.into(),
+        // A line end would look like another line of the log, and more than a name is cut off.
+        format!(r#"{{"type":"kick","session_id":"1\nmonitor 9.9 from x: kick {}"}}"#, "y".repeat(100)),
+        r#"{"type":"kick","session_id":7}"#.into(),
+        r#"{"type":"drain"}"#.into(),
+    ] {
+        hub.send(watcher, &masked(TEXT, command.as_bytes()));
+    }
+    let lines: Vec<_> = audited.try_iter().collect();
+    let from = format!("monitor {watcher} from 127.0.0.1:9: ");
+    let commands: Vec<_> = lines.iter().map(|line| line.strip_prefix(&from).expect("its watcher")).collect();
+    assert_eq!(
+        commands[..4],
+        [&format!("watch_session {ann}"), &format!("stop_watching {ann}"), "quarantine 192.0.2.7", "release 192.0.2.7",]
+    );
+    assert!(commands[4].starts_with("kick 1") && commands[4].len() < 80 && !commands[4].contains('\n'), "{commands:?}");
+    assert_eq!(commands[5..], ["drain "]);
 }
 
 /// Somebody at the monitor who watches what this one says.

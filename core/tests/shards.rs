@@ -3,10 +3,18 @@
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
 
 use drupe_core::app::Relay;
+use drupe_core::http::{Forwarded, ForwardedField, Http};
 use drupe_core::limit::{Ladder, Rate};
-use drupe_core::{Addressee, Config, ConnId, Letter, ListenerId, Machine, Metrics, Peer, Reason, Shard, Time};
+use drupe_core::tls::{Secured, Tls};
+use drupe_core::websocket::{Opcode, frame};
+use drupe_core::wire::Protocol;
+use drupe_core::{
+    Address, Addressee, Config, ConnId, Letter, Listen, ListenerId, Machine, Metrics, Peer, Reason, Request, Shard,
+    Time,
+};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// Machines, and the letters that are on their way to each.
 struct Server {
@@ -32,8 +40,16 @@ impl Server {
     }
 
     fn say(&mut self, id: ConnId, line: &str) {
-        self.machines[usize::from(id.shard())].received(Time::START, id, &mut format!("{line}\n").into_bytes());
+        self.send(id, format!("{line}\n").into_bytes());
+    }
+
+    fn send(&mut self, id: ConnId, mut bytes: Vec<u8>) {
+        self.machines[usize::from(id.shard())].received(Time::START, id, &mut bytes);
         self.turn();
+    }
+
+    fn heard_text(&self, id: ConnId) -> String {
+        String::from_utf8_lossy(self.heard.get(&id).map_or(&[][..], Vec::as_slice)).into_owned()
     }
 
     /// Every machine writes, and posts its letters.
@@ -243,4 +259,101 @@ fn holding_back_names_every_connection_that_is_no_longer_read() {
         assert_eq!(machine.intent(conn).map(|intent| intent.read), Some(!held));
         assert_eq!(named(&mut machine), expected);
     }
+}
+
+/// Two shards behind a reverse proxy that names its clients, each of which may have one connection.
+fn behind_proxy(tls: Option<Tls>) -> Server {
+    let forwarded =
+        Forwarded { field: ForwardedField::XForwardedFor, trusted: vec!["10.0.0.0/8".parse().expect("good")] };
+    let http = Http { forwarded: Some(forwarded), ..Http::default() };
+    let address = Address::Tcp(([127, 0, 0, 1], 1).into());
+    let mut config = Config::listening([Listen { tls, ..Listen::new(address, Protocol::Http(Arc::new(http))) }]);
+    config.connections.per_address = 1;
+    Server::new(&config, 2)
+}
+
+fn upgrade_for(client: &str) -> Vec<u8> {
+    format!(
+        "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-Forwarded-For: {client}\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    .into_bytes()
+}
+
+/// A connection of the proxy on the second shard.
+fn proxied_on_second_shard(server: &mut Server) -> ConnId {
+    std::iter::repeat_with(|| server.connect("10.0.0.1:9").expect("a proxy"))
+        .take(3)
+        .find(|id| id.shard() == 1)
+        .expect("the shard with the fewest gets the next")
+}
+
+#[test]
+fn upgrade_through_proxy_on_another_shard_is_answered_once_the_first_has_admitted_the_client() {
+    let mut server = behind_proxy(None);
+    let other = server.connect("10.0.0.1:8").expect("a proxy");
+    server.send(other, upgrade_for("192.0.2.1"));
+    assert_eq!(other.shard(), 0);
+    assert!(server.heard_text(other).starts_with("HTTP/1.1 101 "));
+    let conn = proxied_on_second_shard(&mut server);
+    let mut request = upgrade_for("192.0.2.2");
+    frame(Opcode::Text, b"hello", Some([1, 2, 3, 4]), &mut request);
+    server.send(conn, request);
+    assert_eq!(server.heard_text(conn), "", "the first shard has not answered");
+    server.deliver_all();
+    assert!(server.heard_text(conn).starts_with("HTTP/1.1 101 "), "{}", server.heard_text(conn));
+    assert!(server.heard_text(other).ends_with("hello"), "the message behind the request is served");
+    assert_eq!(server.machines[1].metrics().undecided, 0);
+}
+
+#[test]
+fn upgrade_through_proxy_on_another_shard_is_refused_over_http_if_the_first_refuses_the_client() {
+    let mut server = behind_proxy(None);
+    let first = server.connect("10.0.0.1:8").expect("a proxy");
+    server.send(first, upgrade_for("192.0.2.1"));
+    server.machines[0].requested(Time::START, &Request::Quarantine { address: [192, 0, 2, 66].into() });
+    for (client, status, reason) in
+        [("192.0.2.1", "HTTP/1.1 429 ", Reason::AddressFull), ("192.0.2.66", "HTTP/1.1 403 ", Reason::Quarantined)]
+    {
+        let conn = proxied_on_second_shard(&mut server);
+        server.send(conn, upgrade_for(client));
+        server.deliver_all();
+        let heard = server.heard_text(conn);
+        assert!(heard.starts_with(status) && heard.contains(reason.sentence()), "{client}: {heard}");
+        assert_eq!(server.machines[1].metrics().ended.get(reason), 1, "{client}");
+    }
+    // A client that is not admitted has no place: the one that has it leaves, and the next is admitted.
+    server.machines[0].failed(Time::START, first, drupe_core::Failure::Reset);
+    let conn = proxied_on_second_shard(&mut server);
+    server.send(conn, upgrade_for("192.0.2.1"));
+    server.deliver_all();
+    assert!(server.heard_text(conn).starts_with("HTTP/1.1 101 "));
+}
+
+#[test]
+fn client_that_the_first_shard_admits_does_not_repeat_its_tls_handshake() {
+    let mut server = behind_proxy(Some(Tls::elsewhere()));
+    let conn = proxied_on_second_shard(&mut server);
+    server.machines[1].secured(Time::START, conn, &Secured::default());
+    server.send(conn, upgrade_for("192.0.2.1"));
+    server.deliver_all();
+    assert!(server.heard_text(conn).starts_with("HTTP/1.1 101 "), "{}", server.heard_text(conn));
+}
+
+#[test]
+fn upgrade_through_proxy_is_refused_as_busy_if_the_first_shard_does_not_answer_in_time() {
+    let mut server = behind_proxy(None);
+    let conn = proxied_on_second_shard(&mut server);
+    server.send(conn, upgrade_for("192.0.2.1"));
+    while let Some(deadline) = server.machines[1].deadline().filter(|_| server.heard_text(conn).is_empty()) {
+        server.machines[1].elapsed(deadline.at);
+        server.machines[1].turn_ended(deadline.at);
+        while let Some(intent) = server.machines[1].intent(conn).filter(|intent| !intent.transmit.is_empty()) {
+            let bytes = intent.transmit.slices().collect::<Vec<_>>().concat();
+            server.machines[1].wrote(deadline.at, conn, bytes.len());
+            server.heard.entry(conn).or_default().extend(bytes);
+        }
+    }
+    assert!(server.heard_text(conn).starts_with("HTTP/1.1 503 "), "{}", server.heard_text(conn));
+    assert_eq!(server.machines[1].metrics().ended.get(Reason::ServerBusy), 1);
 }

@@ -9,6 +9,7 @@ use drupe_core::tls::{CertificateFiles, ClientCertificates, Secured, Tickets, Tl
 use drupe_core::trace::{SharedTrace, replay};
 use drupe_core::wire::Proxies;
 use drupe_core::{Config, End, Event, Handler, Hub, Listen, ListenerId, Machine, NoNote, Peer, Reason, Time};
+use rcgen::SanType;
 use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, HandshakeKind};
@@ -144,6 +145,35 @@ fn a_certificate_says_who_somebody_is() {
     let mut client = Client::new(&config, "localhost", conn);
     client.turn(&mut hub);
     assert!(hub.machine().metrics().messages_in == 0);
+}
+
+#[test]
+fn user_of_a_certificate_is_its_first_alternative_name_that_is_a_name() {
+    let world = World::new();
+    let email = || SanType::Rfc822Name("ann@example.org".try_into().expect("ASCII"));
+    let dns = || SanType::DnsName("ann.example.org".try_into().expect("ASCII"));
+    let uri = || SanType::URI("spiffe://example.org/ann".try_into().expect("ASCII"));
+    let address = || SanType::IpAddress([192, 0, 2, 1].into());
+    for (names, common, user) in [
+        (vec![email()], "other", "ann@example.org"),
+        (vec![dns(), email()], "other", "ann.example.org"),
+        (vec![uri()], "other", "spiffe://example.org/ann"),
+        (vec![address(), uri()], "other", "spiffe://example.org/ann"),
+        // An address is no user.
+        (vec![address()], "ann", "ann"),
+        (vec![], "ann", "ann"),
+        // Nor is what could look like another name.
+        (vec![], "ann\u{202e}", "nobody"),
+        (vec![], "ann\0.example.org", "nobody"),
+        (vec![], "", "nobody"),
+    ] {
+        let tls = world.asking(ClientCertificates::Required(world.authority()), &Tickets::new(ring::Ticketer::new));
+        let mut hub = TestHub::with_config(listening(tls), WhoAmI);
+        let conn = hub.connect();
+        let mut client = Client::new(&world.client_named(names.clone(), common), "localhost", conn);
+        client.say(&mut hub, "who am i?\n");
+        assert_eq!(client.heard(), format!("{user}\n"), "{names:?} {common:?} {:?}", client.error);
+    }
 }
 
 #[test]

@@ -345,3 +345,30 @@ fn whoever_asked_for_more_over_http_is_named_once_it_is_read_again() {
     assert!(machine.intent(conn).unwrap().read, "it was dropped by the ladder");
     assert_eq!(machine.next_changed(), Some(conn));
 }
+
+#[test]
+fn empty_last_frame_of_a_text_that_ends_within_a_character_is_invalid_utf_8() {
+    let (mut machine, conn) = upgraded(line_mode());
+    let mut begun = framed(Opcode::Text, b"one\r\ntwo\xe2\x82");
+    begun[0] &= 0x7f;
+    machine.received(Time::START, conn, &mut [begun, b"\x80\x80\x01\x02\x03\x04".to_vec()].concat());
+    let closed = [&1007_u16.to_be_bytes()[..], b"invalid_utf8"].concat();
+    assert_eq!(frames(&take(&mut machine, conn)), [(2, b"echo one\r\n".to_vec()), (8, closed)]);
+    assert_eq!(machine.handler().0, [Reason::InvalidUtf8]);
+}
+
+#[test]
+fn nothing_behind_a_close_is_served_whenever_it_comes() {
+    for at_once in [true, false] {
+        let (mut machine, conn) = upgraded(line_mode());
+        let (close, late) = (framed(Opcode::Close, &CLOSE), framed(Opcode::Text, b"late\r\n"));
+        if at_once {
+            machine.received(Time::START, conn, &mut [close, late].concat());
+        } else {
+            machine.received(Time::START, conn, &mut close.clone());
+            machine.received(Time::START, conn, &mut late.clone());
+        }
+        assert_eq!(take(&mut machine, conn), CLOSED);
+        assert_eq!((machine.metrics().messages_in, &machine.handler().0[..]), (0, &[Reason::PeerClosed][..]));
+    }
+}

@@ -19,7 +19,7 @@ impl<H: Handler> Machine<H> {
             (_, Sight::Ended) => self.state.end(index, Reason::PeerClosed, Ending::Flush),
             (Gate::Header, Sight::Waited) => self.state.end(index, Reason::BadProxyHeader, Ending::Flush),
             // The first shard did not answer.
-            (Gate::Admission, Sight::Waited) => self.state.end(index, Reason::ServerBusy, Ending::Flush),
+            (Gate::Admission, Sight::Waited) => self.go_on(conn, Some(Err(Reason::ServerBusy))),
             (_, Sight::Waited) => self.state.end(index, Reason::TlsFailed, Ending::Flush),
         }
     }

@@ -280,7 +280,9 @@ impl<H: Handler> Machine<H> {
     ///
     /// If the proxy reports no readable client, its own address counts.
     fn told_by_proxy(&mut self, conn: ConnId, forwarded: &Forwarded, request: &Request) -> bool {
-        let Some(found) = self.state.conns.get(conn).filter(|found| !found.readmitted) else { return true };
+        let Some(found) = self.state.conns.get_mut(conn).filter(|found| !found.readmitted) else { return true };
+        // The first shard may answer later, and its answer is then for an HTTP client.
+        found.is_http = true;
         let client = forwarded.client(found.peer, request);
         match self.state.arrived(conn, client) {
             Some(Ok(())) => true,
@@ -296,6 +298,7 @@ impl<H: Handler> Machine<H> {
     pub(super) fn refuse_upgrade(&mut self, conn: ConnId, reason: Reason) {
         let status = match reason {
             Reason::AddressRefused | Reason::Quarantined => Status::FORBIDDEN,
+            Reason::ServerBusy | Reason::Shutdown => Status::UNAVAILABLE,
             _ => Status::TOO_MANY_REQUESTS,
         };
         self.refuse(conn, &status.last_words_with(reason.sentence(), false), reason);

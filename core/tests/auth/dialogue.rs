@@ -6,6 +6,7 @@ use drupe_core::kit::auth::{Accounts, Authentication};
 use drupe_core::kit::layer::Within;
 use drupe_core::testing::TestHub;
 use drupe_core::tls::{Secured, Tls};
+use drupe_core::tunnel::{Forward, RemoteBind};
 use drupe_core::websocket::{Opcode, frame};
 use drupe_core::{Address, Config, Listen, ListenerId, Peer};
 
@@ -73,6 +74,12 @@ fn a_password_is_asked_for_only_where_it_crosses_no_network_in_the_clear() {
     }
     let inherited = Listen { address: Address::Inherited("x".into()), ..listen("tcp://127.0.0.1:1") };
     assert_eq!([far, near].map(|peer| asked(inherited.clone(), peer, layer())), [false, true]);
+    // A tunnel brings it from where its SSH server listens.
+    for (host, is_asked) in [("localhost", true), ("127.0.0.1", true), ("", false), ("192.0.2.9", false)] {
+        let forward = Forward { tunnel: "edge".into(), bind: RemoteBind::Tcp { host: host.into(), port: 23 } };
+        let tunnelled = Listen { address: Address::Forwarded(forward), ..listen("tcp://127.0.0.1:1") };
+        assert_eq!(asked(tunnelled, far, layer()), is_asked, "by {host:?}");
+    }
     // Behind TLS it may be typed from anywhere.
     let enciphered = Listen { tls: Some(Tls::elsewhere()), ..listen("tcp://0.0.0.0:1") };
     let mut hub: Guarded<Accounts> =

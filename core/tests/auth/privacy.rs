@@ -4,10 +4,11 @@ use super::identities::Slow;
 use super::{Inside, NOW, accounts, layer, token};
 use drupe_core::app::Echo;
 use drupe_core::kit::auth::Authentication;
-use drupe_core::kit::layer::{Logging, Within};
+use drupe_core::kit::layer::{Layered, Logging, Within};
+use drupe_core::outbound::Marks;
 use drupe_core::testing::TestHub;
 use drupe_core::trace::{SharedTrace, replay};
-use drupe_core::{Config, ConnId, Event, Handler, Hub, Listen, ListenerId, Machine, Peer, Time, UnixTime};
+use drupe_core::{Config, ConnId, Event, Handler, Hub, Listen, ListenerId, Machine, Peer, Reason, Time, UnixTime};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -70,6 +71,53 @@ fn what_happened_before_somebody_was_known_is_told_after() {
     hub.advance(Duration::from_nanos(1));
     assert!(hub.is_closed(bad));
     assert_eq!(hub.handler().inner().0, ["opened", "input ended"]);
+}
+
+#[test]
+fn proof_without_line_end_before_end_of_input_still_gets_its_verdict() {
+    let config = Config::listening(["tcp://127.0.0.1:1?half_open=yes".parse::<Listen>().expect("good")]);
+    let mut hub = TestHub::with_config(config, Names::default().within(Authentication::new(Slow, [3; 32])));
+    let (good, bad) = (hub.connect(), hub.connect());
+    for conn in [good, bad] {
+        hub.send(conn, b"/auth x");
+        hub.end(conn);
+    }
+    assert!(hub.handler().inner().0.is_empty() && !hub.is_closed(good) && !hub.is_closed(bad));
+    hub.note((good, Some("ann".into())));
+    assert_eq!(hub.lines(good), ["notice: you are ann"]);
+    assert_eq!(hub.handler().inner().0, ["opened", "input ended"]);
+    hub.note((bad, None));
+    assert_eq!(hub.lines(bad), ["error: auth: unknown to the directory"]);
+    assert!(hub.is_closed(bad), "nothing more can come");
+    assert_eq!(hub.ended(Reason::PeerClosed), 1);
+}
+
+/// A peer that has sent no proof and reads nothing, and what the handler within is told once the provider accepts it.
+fn accepted_while_it_reads_nothing(high: u32, max: u32) -> (TestHub<Layered<Authentication<Slow>, Names>>, ConnId) {
+    let mut config = Config::listening(["tcp://127.0.0.1:1".parse::<Listen>().expect("good")]);
+    config.outbound.marks = Marks::new(1, high, max).expect("in order");
+    let mut hub = TestHub::with_config(config, Names::default().within(Authentication::new(Slow, [3; 32])));
+    let conn = hub.connect();
+    hub.set_writable(conn, 0);
+    hub.line(conn, "hello");
+    assert!(hub.handler().inner().0.is_empty());
+    hub.note((conn, Some("ann".into())));
+    (hub, conn)
+}
+
+#[test]
+fn peer_that_stalls_before_it_authenticates_is_reported_as_stalled_after() {
+    let (hub, conn) = accepted_while_it_reads_nothing(20, 1_000);
+    assert_eq!(hub.handler().inner().0, ["opened", "stalled"]);
+    assert!(!hub.is_closed(conn));
+}
+
+#[test]
+fn peer_whose_queue_overflows_with_its_verdict_never_opens() {
+    let (hub, _) = accepted_while_it_reads_nothing(40, 45);
+    assert_eq!(hub.ended(Reason::SlowConsumer), 1);
+    assert!(hub.handler().inner().0.is_empty(), "{:?}", hub.handler().inner().0);
+    assert_eq!(hub.machine().metrics().authenticated, 0);
 }
 
 #[test]

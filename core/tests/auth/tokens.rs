@@ -2,7 +2,8 @@
 
 use super::{Guarded, NOW, guarded, key, layer, lines, log, token, told};
 use drupe_core::kit::auth::{Accounts, Authentication, Claims, Tokens};
-use drupe_core::{ConnId, UnixTime};
+use drupe_core::websocket::{Opcode, frame};
+use drupe_core::{ConnId, Reason, UnixTime};
 use std::time::Duration;
 
 #[test]
@@ -91,4 +92,20 @@ fn a_token_that_is_good_once_is_so_also_when_the_keys_are_loaded_anew() {
     assert_eq!(told(&mut hub, first, &format!("/auth {token}")), ["error: auth: the token was used before"]);
     let unnamed = key().sign(&Claims { jti: None, ..claims }).expect("it signs");
     assert_eq!(told(&mut hub, third, &format!("/auth {unnamed}")), ["error: auth: the token was used before"]);
+}
+
+#[test]
+fn binary_message_is_no_proof_and_costs_a_try() {
+    let mut hub = guarded("ws://127.0.0.1:1", layer());
+    let (conn, _) = upgraded(&mut hub, "/", "");
+    let mut binary = Vec::new();
+    frame(Opcode::Binary, &[0xff; 40], Some([1, 2, 3, 4]), &mut binary);
+    for tries in 1..=3 {
+        hub.clear();
+        hub.send(conn, &binary);
+        let heard = String::from_utf8_lossy(hub.received(conn)).into_owned();
+        assert!(heard.contains("binary is no proof"), "{heard}");
+        assert_eq!(hub.is_closed(conn), tries == 3);
+    }
+    assert_eq!((hub.ended(Reason::Unauthorized), log(&hub).len()), (1, 0));
 }

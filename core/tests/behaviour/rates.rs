@@ -1,8 +1,9 @@
 //! Rates, the penalty ladder, and connection limits.
 
-use super::{lines, listening, secs};
+use super::{Puppet, lines, listening, secs};
 use drupe_core::app::Echo;
 use drupe_core::limit::{Ladder, Rate};
+use drupe_core::outbound::Marks;
 use drupe_core::testing::TestHub;
 use drupe_core::{ListenerId, Reason};
 
@@ -84,4 +85,21 @@ fn who_is_refused_is_told_why_and_a_place_becomes_free_again() {
     hub.end(first);
     assert!(hub.try_connect(ListenerId(0), from("192.0.2.1:3")).is_ok());
     assert_eq!(hub.machine().metrics().refused.total(), 2);
+}
+
+#[test]
+fn message_whose_warning_closes_a_slow_peer_is_not_served() {
+    let mut config = lines();
+    config.rates.messages = Rate::new(1, 1).ok();
+    config.outbound.marks = Marks::new(1, 40, 40).expect("in order");
+    let mut hub = TestHub::with_config(config, Puppet::default());
+    let (slow, other) = (hub.connect(), hub.connect());
+    hub.set_writable(slow, 0);
+    hub.note("send 1".into());
+    hub.send(slow, b"one\ntwo\nthree\n");
+    assert_eq!(hub.ended(Reason::SlowConsumer), 1);
+    let events = &hub.handler().log.events;
+    let messages: Vec<_> = events.iter().filter(|event| event.starts_with("message")).collect();
+    assert_eq!(messages, ["message \"one\""]);
+    assert!(!hub.is_closed(other));
 }

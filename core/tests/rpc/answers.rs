@@ -1,12 +1,12 @@
 //! The order of answers, late answers, and calls from the server.
 
 use super::{Done, Office, answers, error, hub, listening, office, result};
-use drupe_core::kit::Cx;
 use drupe_core::kit::layer::{RateBy, RateLimit, Within};
-use drupe_core::kit::rpc::{CallError, RpcError};
+use drupe_core::kit::rpc::{CallError, Rpc, RpcError};
+use drupe_core::kit::{Cx, Service};
 use drupe_core::limit::Rate;
 use drupe_core::testing::TestHub;
-use drupe_core::{Config, Listen, Reason, TicketLimits};
+use drupe_core::{Config, Failure, Listen, Reason, TicketLimits};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -167,4 +167,70 @@ fn a_call_that_is_too_many_is_answered_and_an_error_of_a_later_one_too() {
         assert_eq!(answer["error"]["data"]["retry_after_ms"], json!(10_000));
     }
     assert_eq!(came.len(), 3, "others are told once");
+}
+
+#[test]
+fn deferred_call_that_fails_at_once_is_answered_once_and_does_not_hold_up_its_batch() {
+    let rpc = Rpc::new("office", "1")
+        .method("sum", |_, _, numbers: Vec<i64>| Ok(numbers.iter().sum::<i64>()))
+        .deferred::<(), i64>("refuse", |_, _, (), _| Err(RpcError::new(7, "not today")))
+        .deferred::<(), i64>("answer", |_, cx: &mut Cx<'_, Office>, (), ticket| {
+            cx.scope().answer(ticket, Ok(5));
+            Err(RpcError::new(7, "too late"))
+        });
+    let mut hub = TestHub::new(Service::new(Office::default()).rpc(rpc));
+    let conn = hub.connect();
+    let call = |method: &str, id: i64| json!({"jsonrpc": "2.0", "method": method, "id": id});
+    assert_eq!(answers(&mut hub, conn, &call("refuse", 1).to_string()), [error(7, "not today", 1)]);
+    assert_eq!(answers(&mut hub, conn, &call("answer", 2).to_string()), [result(5, 2)]);
+    let sum = json!({"jsonrpc": "2.0", "method": "sum", "params": [1, 2], "id": 5});
+    let batch = json!([call("refuse", 3), call("answer", 4), sum]);
+    let expected = json!([error(7, "not today", 3), result(5, 4), result(3, 5)]);
+    assert_eq!(answers(&mut hub, conn, &batch.to_string()), [expected]);
+    // What failed is not answered again when its time is over.
+    hub.clear();
+    hub.advance(Duration::from_secs(60));
+    assert_eq!(hub.lines(conn), Vec::<String>::new());
+}
+
+#[test]
+fn batch_of_notifications_that_are_served_later_is_not_answered() {
+    let mut hub = hub();
+    let conn = hub.connect();
+    let notification = json!({"jsonrpc": "2.0", "method": "slow"});
+    hub.line(conn, &json!([notification, notification]).to_string());
+    for ticket in hub.handler().app().tickets.clone() {
+        hub.note(Done(ticket, Ok(1)));
+    }
+    assert_eq!(hub.lines(conn), Vec::<String>::new());
+}
+
+#[test]
+fn answer_to_caller_whose_connection_broke_reaches_nobody() {
+    let mut hub = hub();
+    let (broken, other) = (hub.connect(), hub.connect());
+    let slow = |id: i64| json!({"jsonrpc": "2.0", "method": "slow", "id": id});
+    hub.line(broken, &slow(1).to_string());
+    hub.line(broken, &json!([slow(2), slow(3)]).to_string());
+    hub.line(other, &slow(4).to_string());
+    hub.fail(broken, Failure::Reset);
+    let tickets = hub.handler().app().tickets.clone();
+    assert_eq!(tickets.len(), 4);
+    for ticket in tickets {
+        hub.note(Done(ticket, Ok(1)));
+    }
+    assert_eq!(hub.lines(broken), Vec::<String>::new());
+    assert_eq!(hub.lines(other), [reorder(&result(1, 4).to_string())]);
+}
+
+#[test]
+fn call_that_enters_a_closed_room_is_refused_as_forbidden() {
+    let rpc = Rpc::new("office", "1").method("enter", |_, cx: &mut Cx<'_, Office>, room: String| {
+        cx.join(&room)?;
+        Ok(())
+    });
+    let mut hub = TestHub::new(Service::new(Office::default()).rpc(rpc));
+    let conn = hub.connect();
+    let call = json!({"jsonrpc": "2.0", "method": "enter", "params": ["board"], "id": 1});
+    assert_eq!(answers(&mut hub, conn, &call.to_string()), [error(-32003, "This is not allowed", 1)]);
 }

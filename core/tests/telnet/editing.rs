@@ -203,3 +203,62 @@ fn a_slow_room_member_skips_what_its_room_skips_also_where_the_server_edits() {
     let metrics = peer.hub.machine().metrics();
     assert!(metrics.skipped > 1_000 && metrics.queued_bytes < (1 << 20) + 8_192, "{} skipped", metrics.skipped);
 }
+
+#[test]
+fn interrupt_shows_the_prompt_again_with_an_empty_line() {
+    for interrupt in [&b"\x03"[..], b"\xff\xf4"] {
+        let mut peer = Peer::typing();
+        peer.say(b":prompt\rhel");
+        peer.heard();
+        peer.say(interrupt);
+        assert_eq!(peer.heard_text(), "^C\r\nname> ", "{interrupt:?}");
+        peer.say(b"lo\r");
+        assert_eq!(peer.told().last().map(String::as_str), Some("line lo"));
+    }
+}
+
+#[test]
+fn control_l_clears_the_screen_before_what_is_written_at_once() {
+    let mut peer = Peer::typing();
+    peer.say(b"half");
+    peer.heard();
+    peer.say(b"\x0c");
+    let cleared = peer.heard_text();
+    let clears = cleared.strip_suffix("half").expect("the line is drawn again").to_owned();
+    assert!(clears.contains("\x1b["), "{clears:?}");
+    peer.say(b"\x0c\xff\xf6");
+    assert_eq!(peer.heard_text(), format!("{clears}[Yes]\r\nhalf"));
+    peer.say(b"\r");
+    assert_eq!(peer.told(), ["line half"]);
+}
+
+#[test]
+fn newer_line_of_the_history_follows_an_older_one() {
+    let mut peer = Peer::typing();
+    peer.say(b"one\rtwo\rthree\r");
+    peer.told();
+    peer.say(b"draft\x1b[A\x1b[A\x1b[A\x1b[B!\r");
+    assert_eq!(peer.told(), ["line two!"]);
+    // Past the newest is what was typed before, once more.
+    peer.say(b"draft\x1b[A\x1b[A\x1b[B\x1b[B\x1b[B!\r");
+    assert_eq!(peer.told(), ["line draft!"]);
+}
+
+#[test]
+fn function_keys_of_the_linux_console_are_keys_and_others_of_its_kind_are_dropped() {
+    let mut peer = Peer::typing();
+    peer.say(b"a\x1b[[Zb\r:keys\r");
+    assert_eq!(peer.told()[..2], ["line ab", "line :keys"]);
+    peer.say(b"\x1b[[A\x1b[[Zx");
+    assert_eq!(peer.told(), ["Key(Function(1))", "Key(Char('x'))"]);
+}
+
+#[test]
+fn terminal_without_cursor_keys_gets_no_escape_sequences() {
+    let mut peer = Peer::typing();
+    peer.say(b"\xff\xfb\x18\xff\xfa\x18\x00DUMB\xff\xf0\xff\xfa\x18\x00DUMB\xff\xf0half");
+    peer.heard();
+    let request = drupe_core::Request::Publish { room: "all".into(), payload: "news".into() };
+    peer.hub.request(&request);
+    assert_eq!(peer.heard_text(), "\r\nnews\r\nhalf");
+}

@@ -39,6 +39,7 @@ impl Handler for Recorder {
                     ":password" => drop(hub.prompt_hidden(conn, "password: ")),
                     ":gmcp" => drop(hub.gmcp(conn, "Core.Ping", "")),
                     ":mxp" => drop(hub.enable_option(conn, Side::Us, option::MXP)),
+                    ":240" => drop(hub.enable_option(conn, Side::Us, 240)),
                     ":quit" => hub.close_with(conn, "bye"),
                     ":long" => drop(hub.prompt(conn, &self.prompt)),
                     ":more" => {

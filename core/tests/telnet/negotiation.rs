@@ -238,3 +238,66 @@ fn the_line_and_the_subnegotiation_are_bounded_in_bytes_and_time() {
     peer.say(b"\r");
     assert_eq!(peer.told(), [format!("line {}", "x".repeat(4_096))]);
 }
+
+#[test]
+fn request_for_charsets_that_the_server_lacks_is_rejected_and_the_charset_stays() {
+    for names in [&b";KOI8-R;EUC-JP"[..], b";", b"", b";\xfe"] {
+        let mut peer = Peer::plain("");
+        peer.say(b"\xff\xfb\x2a");
+        peer.heard();
+        peer.told();
+        peer.say(&[b"\xff\xfa\x2a\x01", names, b"\xff\xf0"].concat());
+        assert_eq!(peer.heard(), b"\xff\xfa\x2a\x03\xff\xf0", "{names:?}");
+        peer.say("é\n".as_bytes());
+        assert_eq!(peer.told(), ["line é"], "it is still UTF-8");
+    }
+}
+
+#[test]
+fn charset_answers_that_nobody_asked_for_change_nothing() {
+    let mut peer = Peer::plain("");
+    peer.say(b"\xff\xfb\x2a");
+    peer.heard();
+    peer.told();
+    peer.say(b"\xff\xfa\x2a\x02ISO-8859-1\xff\xf0\xff\xfa\x2a\x09\xff\xf0");
+    assert_eq!((peer.heard(), peer.told()), (vec![], vec![]));
+    // A translation table is always rejected.
+    peer.say(b"\xff\xfa\x2a\x04\x01\xff\xf0");
+    assert_eq!(peer.heard(), b"\xff\xfa\x2a\x05\xff\xf0");
+}
+
+#[test]
+fn value_that_is_sent_again_unchanged_is_signalled_once() {
+    let mut peer = Peer::plain("");
+    peer.say(b"\xff\xfb\x20\xff\xfb\x23\xff\xfb\x17");
+    peer.told();
+    let values = b"\xff\xfa\x20\x0038400,9600\xff\xf0\xff\xfa\x23\x00host:0.0\xff\xf0\xff\xfa\x17room 7\xff\xf0";
+    peer.say(values);
+    assert_eq!(peer.told(), ["Speed", "DisplayLocation", "Location"]);
+    peer.say(values);
+    peer.say(b"\xff\xfa\x20\x00fast\xff\xf0\xff\xfa\x17room\x077\xff\xf0\xff\xfa\x17\xfe\xff\xf0");
+    assert_eq!(peer.told(), Vec::<String>::new(), "nor is what can't be a speed or a place");
+    assert_eq!(peer.hub.terminal(peer.conn).expect("open").location.as_deref(), Some("room 7"));
+}
+
+#[test]
+fn flow_control_is_off_for_a_peer_that_sends_single_keys() {
+    let mut peer = Peer::plain("");
+    peer.say(b"\xff\xfb\x21");
+    assert_eq!(peer.heard(), b"\xff\xfd\x21\xff\xfa\x21\x01\xff\xf0");
+    peer.say(b":keys\n");
+    assert!(peer.heard().ends_with(b"\xff\xfa\x21\x00\xff\xf0"), "control-S and control-Q are keys");
+    peer.say(b":line\n");
+    assert!(peer.heard().ends_with(b"\xff\xfa\x21\x01\xff\xf0"));
+}
+
+#[test]
+fn option_240_is_doubled_in_status_so_that_it_does_not_end_it() {
+    let mut peer = Peer::plain("");
+    peer.say(b":240\n");
+    assert_eq!(peer.heard(), b"\xff\xfb\xf0");
+    peer.say(b"\xff\xfd\xf0\xff\xfd\x05");
+    peer.heard();
+    peer.say(b"\xff\xfa\x05\x01\xff\xf0");
+    assert_eq!(peer.heard(), b"\xff\xfa\x05\x00\xfb\x05\xfb\xf0\xf0\xff\xf0");
+}

@@ -3,7 +3,7 @@
 use drupe_core::testing::TestHub;
 use drupe_core::tls::{CertificateFiles, ClientCertificates, Tickets, Tls, TlsError, TlsFiles};
 use drupe_core::{ConnId, Event, Handler, Hub, NoNote};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion};
@@ -83,6 +83,20 @@ impl World {
     /// A client with a certificate of this name, if any, that offers these protocols.
     pub(crate) fn client(&self, identity: Option<&str>, protocols: &[&str]) -> Arc<ClientConfig> {
         self.client_of(identity, protocols, rustls::ALL_VERSIONS)
+    }
+
+    /// A client whose certificate has these alternative names.
+    pub(crate) fn client_named(&self, names: Vec<SanType>, common: &str) -> Arc<ClientConfig> {
+        let mut params = CertificateParams::new(Vec::<String>::new()).expect("good");
+        params.subject_alt_names = names;
+        params.distinguished_name.push(DnType::CommonName, common);
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &self.authority).expect("signed");
+        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+        let builder = ClientConfig::builder_with_provider(ring::default_provider().into());
+        let builder = builder.with_protocol_versions(rustls::ALL_VERSIONS).expect("known");
+        let builder = builder.with_root_certificates(self.roots());
+        Arc::new(builder.with_client_auth_cert(vec![CertificateDer::from(certificate)], key).expect("good"))
     }
 
     /// A client that believes this authority, with a certificate of another.

@@ -33,6 +33,10 @@ impl<'de> Deserializer<'de> for Word<'de> {
         if let Ok(number) = word.parse() {
             return visitor.visit_i64(number);
         }
+        // Numbers that fit in no `i64`, such as ids.
+        if let Ok(number) = word.parse() {
+            return visitor.visit_u64(number);
+        }
         if let Ok(number) = self.finite() {
             return visitor.visit_f64(number);
         }

@@ -2,6 +2,9 @@
 
 #![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
 
+mod hooks;
+mod words;
+
 use drupe_core::kit::{App, Cx, Guard, MessageError, RequireScope, RoomError, RoomRules, Router, Service, Unknown};
 use drupe_core::testing::TestHub;
 use drupe_core::{Config, ConnId, Identity, Listen, NoNote, Reason};
