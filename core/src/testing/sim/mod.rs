@@ -437,6 +437,8 @@ where
             self.check();
             if self.nodes.iter().all(|node| node.machine.is_drained()) {
                 self.flush_all();
+                // The last messages between shards were sent as the last connections closed.
+                self.deliver_mail();
                 return self.check_end();
             }
         }
