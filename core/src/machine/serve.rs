@@ -104,7 +104,8 @@ impl<H: Handler> Machine<H> {
 
     /// Holds bytes that may not be served yet.
     pub(super) fn hold(&mut self, conn: ConnId, bytes: &[u8]) {
-        let Some(found) = self.state.conns.get_mut(conn) else { return };
+        // What comes behind the end of a connection is never served.
+        let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.has_no_reason()) else { return };
         if found.held.len() + bytes.len() > HELD_MAX_BYTES {
             return self.state.end(conn.slot(), Reason::RateLimited, Ending::Flush);
         }
@@ -204,7 +205,7 @@ impl<H: Handler> Machine<H> {
             let mut held = conn.held.take();
             let served = self.digest(id, &mut held);
             held.consume(served);
-            if let Some(conn) = self.state.conns.get_mut(id) {
+            if let Some(conn) = self.state.conns.get_mut(id).filter(|conn| conn.has_no_reason()) {
                 conn.held.keep(held);
             }
             self.state.outbound.changed.insert(id.slot());

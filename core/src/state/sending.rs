@@ -126,6 +126,10 @@ impl<C: Default> State<C> {
             let origin = conn.origin;
             self.count_tunnel_traffic(origin, 0, written);
         }
+        if self.outbound.write_deadline(index).is_some() {
+            // A new deadline for less may be earlier than the one that was met.
+            self.schedule(index);
+        }
         self.settle_crossings();
         if self.conns.at(index).is_some_and(|conn| conn.finished) && self.outbound.pending(index) == 0 {
             // Our half can be closed now.
