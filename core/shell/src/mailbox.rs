@@ -331,7 +331,7 @@ mod tests {
         assert_eq!((shards[2].take(Waker::noop()).len(), shards[0].is_another_behind()), (3, true));
         assert_eq!((shards[3].take(Waker::noop()).len(), shards[0].is_another_behind()), (3, false));
         // Who has ended is behind nobody, and gets nothing.
-        assert!(shards[2].end_if_empty(Metrics::new));
+        assert!(shards[2].end_if_empty(Metrics::default));
         assert!(shards[0].post(2, Mail::Letter(letter)).is_err());
     }
 
@@ -383,7 +383,7 @@ mod tests {
     fn who_ended_as_it_should_has_not_panicked() {
         let mut shards = Mailbox::<u8>::of_shards(3);
         let (panics, ends) = (shards.pop().expect("three"), shards.pop().expect("two"));
-        assert!(ends.end_if_empty(Metrics::new));
+        assert!(ends.end_if_empty(Metrics::default));
         drop(ends);
         assert_eq!((shards[0].have_others_ended(), shards[0].has_another_panicked()), (false, false));
         drop(panics);

@@ -10,7 +10,7 @@ use core::time::Duration;
 /// Counters and gauges of a machine.
 ///
 /// Counters only rise; gauges hold the value at the time of the call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Metrics {
     /// Connections accepted or dialled (counter), including those that ended before they opened.
@@ -125,70 +125,7 @@ pub struct Metrics {
 /// Number of recent and of longest durations that are kept.
 const DURATIONS_KEPT: usize = 100;
 
-impl Default for Metrics {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Metrics {
-    /// Nothing counted yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self {
-            opened: 0,
-            refused: ByReason::default(),
-            ended: ByReason::default(),
-            http_ended: ByReason::default(),
-            open: 0,
-            undecided: 0,
-            http_connections: 0,
-            closing: 0,
-            stalled: 0,
-            rooms: 0,
-            tickets: 0,
-            quarantined: 0,
-            accept_paused: 0,
-            accept_errors: 0,
-            bytes_in: 0,
-            bytes_out: 0,
-            messages_in: 0,
-            messages_out: 0,
-            messages_unsendable: 0,
-            queued_bytes: 0,
-            queued_bytes_peak: 0,
-            queued_memory_bytes: 0,
-            compressed: 0,
-            skipped: 0,
-            rate_exceeded: 0,
-            rate_dropped: 0,
-            dial_errors: 0,
-            handler_panics: 0,
-            authenticated: 0,
-            authentication_failures: 0,
-            tls_handshakes: 0,
-            tls_resumed: 0,
-            requests_health: 0,
-            requests_metrics: 0,
-            requests_page: 0,
-            requests_refused: ByReason::default(),
-            forwarded: 0,
-            reloads: 0,
-            reload_failures: 0,
-            log_lines_left_out: 0,
-            log_lines_lost: 0,
-            draining: 0,
-            certificate_expiry_secs: 0,
-            would_refuse: ByReason::default(),
-            tunnels: Vec::new(),
-            turn_messages: Histogram::default(),
-            round_trip_us: Histogram::default(),
-            durations_ms: Histogram::default(),
-            durations_recent: VecDeque::new(),
-            durations_longest: Vec::new(),
-        }
-    }
-
     /// Adds the metrics of another part of the same server.
     ///
     /// The peak of queued bytes is the sum of both peaks, which is an upper bound.
@@ -457,7 +394,7 @@ mod tests {
 
     #[test]
     fn the_recent_and_the_longest_are_kept() {
-        let mut metrics = Metrics::new();
+        let mut metrics = Metrics::default();
         for n in 0..150 {
             metrics.lasted(Duration::from_secs((n * 7919) % 150));
         }

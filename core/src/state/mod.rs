@@ -159,7 +159,7 @@ impl<C: Default> State<C> {
             tunnel_traffic: BTreeMap::new(),
             admission: Admission::default(),
             listeners: Listeners::new(&config),
-            metrics: Metrics::new(),
+            metrics: Metrics::default(),
             http_kept: 0,
             pending: VecDeque::new(),
             over: Vec::new(),
