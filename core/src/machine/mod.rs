@@ -219,15 +219,14 @@ impl<H: Handler> Machine<H> {
         let before = self.state.now;
         let pause = self.enter(now, &Fact::Wrote { conn, bytes });
         let is_there = self.state.conns.get(conn).is_some();
-        if is_there && pause.is_some() {
+        if is_there {
             // Pings after a pause go before queued data, but not before bytes that the socket
             // already has. Those count as written before the pause, so that their deadlines are
             // postponed only once.
-            let now = core::mem::replace(&mut self.state.now, before);
+            let now = self.state.now;
+            self.state.now = if pause.is_some() { before } else { now };
             self.state.wrote(conn.slot(), bytes);
             self.state.now = now;
-        } else if is_there {
-            self.state.wrote(conn.slot(), bytes);
         }
         self.pass_over(pause);
         if is_there {
