@@ -34,6 +34,14 @@ impl Carried {
 }
 
 impl Codec for Carried {
+    fn within(&self) -> Option<&dyn Codec> {
+        Some(&*self.within)
+    }
+
+    fn within_mut(&mut self) -> Option<&mut dyn Codec> {
+        Some(&mut *self.within)
+    }
+
     fn begin(&mut self, random: &mut Random, out: &mut Vec<u8>) {
         self.socket.begin(random, out);
         self.pieces = Random::new(random.next_u64());
@@ -93,16 +101,8 @@ impl Codec for Carried {
         if self.socket.has_spoken() { self.within.finished(heard) } else { Ok(()) }
     }
 
-    fn over(&mut self, heard: &mut Vec<String>) {
-        self.within.over(heard);
-    }
-
     fn rested(&mut self) -> Result<(), String> {
         if self.is_ready() { self.within.rested() } else { Ok(()) }
-    }
-
-    fn unfinished(&self) -> Option<String> {
-        self.within.unfinished()
     }
 
     fn answers_pings(&self) -> bool {

@@ -26,6 +26,14 @@ impl First {
 }
 
 impl Codec for First {
+    fn within(&self) -> Option<&dyn Codec> {
+        Some(&*self.within)
+    }
+
+    fn within_mut(&mut self) -> Option<&mut dyn Codec> {
+        Some(&mut *self.within)
+    }
+
     fn begin(&mut self, random: &mut Random, out: &mut Vec<u8>) {
         let before = out.len();
         self.within.begin(random, out);
@@ -55,10 +63,6 @@ impl Codec for First {
         self.within.fidget(random, out);
     }
 
-    fn close(&mut self, out: &mut Vec<u8>) -> bool {
-        self.within.close(out)
-    }
-
     fn hear(&mut self, bytes: &[u8], heard: &mut Vec<String>, out: &mut Vec<u8>) -> Result<(), String> {
         if let Some(odd) = self.odd.take().filter(|_| !bytes.is_empty()) {
             return Err(odd);
@@ -72,25 +76,5 @@ impl Codec for First {
             outcome => return outcome,
         }
         Ok(())
-    }
-
-    fn finished(&mut self, heard: &mut Vec<String>) -> Result<(), String> {
-        self.within.finished(heard)
-    }
-
-    fn over(&mut self, heard: &mut Vec<String>) {
-        self.within.over(heard);
-    }
-
-    fn rested(&mut self) -> Result<(), String> {
-        self.within.rested()
-    }
-
-    fn unfinished(&self) -> Option<String> {
-        self.within.unfinished()
-    }
-
-    fn answers_pings(&self) -> bool {
-        self.within.answers_pings()
     }
 }

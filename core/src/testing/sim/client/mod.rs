@@ -353,12 +353,23 @@ impl fmt::Debug for Client {
 
 /// The other end of a wire.
 trait Codec {
+    /// The codec whose bytes this one carries, if there is one. Methods that a carrier does not have of its own are those of the
+    /// codec within.
+    fn within(&self) -> Option<&dyn Codec> {
+        None
+    }
+
+    /// As [`within`](Self::within).
+    fn within_mut(&mut self) -> Option<&mut dyn Codec> {
+        None
+    }
+
     /// It is connected: everything anew, and what it sends first.
     fn begin(&mut self, random: &mut Random, out: &mut Vec<u8>);
 
     /// Messages can be said.
     fn is_ready(&self) -> bool {
-        true
+        self.within().is_none_or(Codec::is_ready)
     }
 
     /// Says a message.
@@ -366,40 +377,51 @@ trait Codec {
 
     /// Says bytes that may be anything.
     fn raw(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        out.extend_from_slice(bytes);
+        match self.within_mut() {
+            Some(within) => within.raw(bytes, out),
+            None => out.extend_from_slice(bytes),
+        }
     }
 
     /// Does something that only this wire knows.
-    fn fidget(&mut self, _: &mut Random, _: &mut Vec<u8>) {}
+    fn fidget(&mut self, random: &mut Random, out: &mut Vec<u8>) {
+        if let Some(within) = self.within_mut() {
+            within.fidget(random, out);
+        }
+    }
 
     /// Says that it ends; false if it has no words for that.
-    fn close(&mut self, _: &mut Vec<u8>) -> bool {
-        false
+    fn close(&mut self, out: &mut Vec<u8>) -> bool {
+        self.within_mut().is_some_and(|within| within.close(out))
     }
 
     /// Takes bytes: messages to `heard`, answers to `out`.
     fn hear(&mut self, bytes: &[u8], heard: &mut Vec<String>, out: &mut Vec<u8>) -> Result<(), String>;
 
     /// The server has closed its half in good order.
-    fn finished(&mut self, _: &mut Vec<String>) -> Result<(), String> {
-        Ok(())
+    fn finished(&mut self, heard: &mut Vec<String>) -> Result<(), String> {
+        self.within_mut().map_or(Ok(()), |within| within.finished(heard))
     }
 
     /// The connection is over.
-    fn over(&mut self, _: &mut Vec<String>) {}
+    fn over(&mut self, heard: &mut Vec<String>) {
+        if let Some(within) = self.within_mut() {
+            within.over(heard);
+        }
+    }
 
     /// Everything has arrived, both ways.
     fn rested(&mut self) -> Result<(), String> {
-        Ok(())
+        self.within_mut().map_or(Ok(()), Codec::rested)
     }
 
     /// What is typed and was not sent by Enter.
     fn unfinished(&self) -> Option<String> {
-        None
+        self.within()?.unfinished()
     }
 
     fn answers_pings(&self) -> bool {
-        false
+        self.within().is_some_and(Codec::answers_pings)
     }
 }
 

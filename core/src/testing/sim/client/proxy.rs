@@ -18,52 +18,24 @@ impl Proxied {
 }
 
 impl Codec for Proxied {
+    fn within(&self) -> Option<&dyn Codec> {
+        Some(&*self.within)
+    }
+
+    fn within_mut(&mut self) -> Option<&mut dyn Codec> {
+        Some(&mut *self.within)
+    }
+
     fn begin(&mut self, random: &mut Random, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.header);
         self.within.begin(random, out);
-    }
-
-    fn is_ready(&self) -> bool {
-        self.within.is_ready()
     }
 
     fn say(&mut self, message: &str, random: &mut Random, out: &mut Vec<u8>) {
         self.within.say(message, random, out);
     }
 
-    fn raw(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        self.within.raw(bytes, out);
-    }
-
-    fn fidget(&mut self, random: &mut Random, out: &mut Vec<u8>) {
-        self.within.fidget(random, out);
-    }
-
-    fn close(&mut self, out: &mut Vec<u8>) -> bool {
-        self.within.close(out)
-    }
-
     fn hear(&mut self, bytes: &[u8], heard: &mut Vec<String>, out: &mut Vec<u8>) -> Result<(), String> {
         self.within.hear(bytes, heard, out)
-    }
-
-    fn finished(&mut self, heard: &mut Vec<String>) -> Result<(), String> {
-        self.within.finished(heard)
-    }
-
-    fn over(&mut self, heard: &mut Vec<String>) {
-        self.within.over(heard);
-    }
-
-    fn rested(&mut self) -> Result<(), String> {
-        self.within.rested()
-    }
-
-    fn unfinished(&self) -> Option<String> {
-        self.within.unfinished()
-    }
-
-    fn answers_pings(&self) -> bool {
-        self.within.answers_pings()
     }
 }

@@ -57,6 +57,14 @@ impl Tls {
 }
 
 impl Codec for Tls {
+    fn within(&self) -> Option<&dyn Codec> {
+        Some(&*self.within)
+    }
+
+    fn within_mut(&mut self) -> Option<&mut dyn Codec> {
+        Some(&mut *self.within)
+    }
+
     fn begin(&mut self, random: &mut Random, out: &mut Vec<u8>) {
         (self.begun, self.answered, self.has_closed, self.failed) = (false, false, false, false);
         self.connection = ClientConnection::new(Arc::clone(&self.config), self.name.clone()).ok();
@@ -144,19 +152,7 @@ impl Codec for Tls {
         self.within.finished(heard)
     }
 
-    fn over(&mut self, heard: &mut Vec<String>) {
-        self.within.over(heard);
-    }
-
     fn rested(&mut self) -> Result<(), String> {
         if self.is_ready() { self.within.rested() } else { Ok(()) }
-    }
-
-    fn unfinished(&self) -> Option<String> {
-        self.within.unfinished()
-    }
-
-    fn answers_pings(&self) -> bool {
-        self.within.answers_pings()
     }
 }
