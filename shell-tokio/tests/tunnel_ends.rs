@@ -10,23 +10,8 @@
 )]
 #![allow(dead_code, reason = "the other tests use the rest of what they share")]
 
-mod shell {
-    pub(crate) use drupe_tokio::{Remote, Server, core};
-
-    pub(crate) fn run<H: core::Handler>(server: Server<H>) -> core::Metrics
-    where
-        H::Note: Send + 'static,
-    {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(async {
-            let tunnels = tokio::spawn(drupe_tokio::tunnel::serve(&server.remote()));
-            let metrics = server.run().await.expect("a reactor");
-            tunnels.await.expect("no panic");
-            metrics
-        })
-    }
-}
-
+#[path = "tunnelled/on_tokio.rs"]
+mod shell;
 mod ssh;
 mod support;
 #[path = "tunnelled/running.rs"]

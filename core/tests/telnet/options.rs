@@ -29,20 +29,24 @@ fn gmcp_and_other_options_go_both_ways_when_they_are_on() {
     assert!(told.iter().any(|told| told.starts_with("Subnegotiation { option: 69")), "{told:?}");
 }
 
-#[test]
-fn a_list_of_servers_is_told_of_this_one() {
-    struct Named;
-    impl Handler for Named {
-        type Context = ();
-        type Note = NoNote;
-        fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
-            if event == Event::Started {
-                hub.set_server_status(&[("NAME", "Drupe"), ("UPTIME", "0")]);
-            }
+/// Has a status for lists of servers (MSSP).
+struct Listed(&'static [(&'static str, &'static str)]);
+
+impl Handler for Listed {
+    type Context = ();
+    type Note = NoNote;
+
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
+        if event == Event::Started {
+            hub.set_server_status(self.0);
         }
     }
+}
+
+#[test]
+fn a_list_of_servers_is_told_of_this_one() {
     let config = Config::listening(["telnet://127.0.0.1:0".parse().expect("well formed")]);
-    let mut hub = TestHub::with_config(config, Named);
+    let mut hub = TestHub::with_config(config, Listed(&[("NAME", "Drupe"), ("UPTIME", "0")]));
     let (crawler, _) = (hub.connect(), hub.connect());
     hub.send(crawler, b"\xff\xfd\x46");
     let heard = hub.received(crawler);
@@ -51,19 +55,9 @@ fn a_list_of_servers_is_told_of_this_one() {
 
 #[test]
 fn a_list_of_servers_costs_the_same_however_many_are_connected() {
-    struct Named;
-    impl Handler for Named {
-        type Context = ();
-        type Note = NoNote;
-        fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
-            if event == Event::Started {
-                hub.set_server_status(&[("NAME", "Drupe")]);
-            }
-        }
-    }
     let steps = |connections: usize| {
         let config = Config::listening(["telnet://127.0.0.1:0".parse().expect("well formed")]).unlimited();
-        let mut hub = TestHub::with_config(config, Named);
+        let mut hub = TestHub::with_config(config, Listed(&[("NAME", "Drupe")]));
         (0..connections).for_each(|_| _ = hub.connect());
         let crawler = hub.connect();
         hub.send(crawler, b"\xff\xfc\x18");
