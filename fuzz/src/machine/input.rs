@@ -1,10 +1,15 @@
 //! Facts of a machine, made of what the fuzzer draws.
 
-use super::{
-    AcceptFailure, ConnId, DialId, Duration, Fact, Failure, Input, Ipv6Addr, Letter, ListenerId, Machine, Opcode, Peer,
-    Reason, Request, Restless, Secured, Shard, SocketAddr, Time, TunnelFailure, TunnelIntent, TunnelReport, UnixTime,
-    config, frame,
+use super::{Fact, Restless, config};
+use drupe_core::tls::Secured;
+use drupe_core::tunnel::{TunnelFailure, TunnelIntent, TunnelReport};
+use drupe_core::websocket::{Opcode, frame};
+use drupe_core::{
+    AcceptFailure, ConnId, DialId, Failure, Input, Letter, ListenerId, Machine, Peer, Reason, Request, Shard, Time,
+    UnixTime,
 };
+use std::net::{Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
 pub(super) fn input(
     fact: &Fact,

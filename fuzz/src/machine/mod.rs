@@ -7,20 +7,15 @@ use arbitrary::Arbitrary;
 use drupe_core::http::{Credential, Forwarded, ForwardedField, Http};
 use drupe_core::limit::{Budget, EarlyDrop, Ladder, MessageSize, Network, Rate};
 use drupe_core::outbound::{Marks, SlowPolicy};
-use drupe_core::telnet::{InputMode, Side, Telnet};
-use drupe_core::tls::{Secured, Tls};
-use drupe_core::tunnel::{Ssh, Tunnel, TunnelFailure, TunnelIntent, TunnelReport};
-use drupe_core::websocket::{CloseCode, Opcode, frame};
+use drupe_core::telnet::Telnet;
+use drupe_core::tls::Tls;
+use drupe_core::tunnel::{Ssh, Tunnel};
 use drupe_core::wire::{Protocol, Proxies};
-use drupe_core::{
-    AcceptFailure, Address, Backoff, Config, ConnId, Dial, DialId, Drain, Event, Failure, Handler, Hub, Identity,
-    Input, Letter, Listen, ListenerId, Machine, Peer, Reason, Representation, Request, Shard, Time, Timer, UnixTime,
-    trace, work,
-};
+use drupe_core::{Address, Config, ConnId, Drain, Input, Listen, Machine, Request, Shard, Time, trace, work};
 use input::{input, input_bytes};
 use restless::Restless;
 use std::collections::BTreeSet;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// A fact, as likely as not about somebody who is there.

@@ -1,9 +1,13 @@
 //! An application that does everything that a hub offers.
 
-use super::{
-    BTreeSet, Backoff, CloseCode, ConnId, Dial, DialId, Duration, Event, Handler, Hub, Identity, InputMode, Reason,
-    Representation, Side, SlowPolicy, Timer, UnixTime,
+use drupe_core::outbound::SlowPolicy;
+use drupe_core::telnet::{InputMode, Side};
+use drupe_core::websocket::CloseCode;
+use drupe_core::{
+    Backoff, ConnId, Dial, DialId, Event, Handler, Hub, Identity, Reason, Representation, Timer, UnixTime,
 };
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// Does anything the hub offers, by chance.
 #[derive(Default)]
