@@ -78,7 +78,7 @@ fn spared(call: impl FnOnce()) {
     let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call));
 }
 
-/// 32 bytes that nobody can guess, for [`Authentication`](drupe_core::kit::auth::Authentication) and
+/// 32 unpredictable bytes from the system, for [`Authentication`](drupe_core::kit::auth::Authentication) and
 /// [clients](drupe_core::kit::client).
 ///
 /// # Errors

@@ -13,10 +13,10 @@ use std::task::Waker;
 
 /// How many words of others may wait for a server that is busy.
 pub(super) const WAITING_MAX: usize = 65_536;
-/// Letters that occupy so many bytes may wait for all shards of a server together, each shard having an equal part. A shard with
-/// more is behind: others read no more until it has caught up.
+/// The memory of all messages between shards that may wait, in bytes. Each shard has an equal part. While more waits for one
+/// shard, the others stop reading.
 const LETTERS_BYTES: usize = 8 << 20;
-/// No part is smaller, so that a turn of a server of many shards can tell something.
+/// The smallest part of one shard, so that with many shards a turn can still publish.
 const LETTERS_BYTES_OF_SHARD: usize = 128 << 10;
 
 /// A word for the server.
@@ -63,9 +63,9 @@ pub(super) struct Shared<N> {
 struct State<N> {
     waiting: VecDeque<Mail<N>>,
     task: Option<Waker>,
-    /// What the letters in what waits occupy.
+    /// The memory of the messages from other shards that wait, in bytes.
     letters_bytes: usize,
-    /// The shard waits without connections and without mail: nobody there would hear what is published.
+    /// The shard sleeps without connections and without mail, so it needs no published messages.
     idle: bool,
     /// Nothing more can be left.
     ended: bool,
@@ -106,8 +106,8 @@ impl<N> Mailbox<N> {
         core::mem::take(&mut state.waiting)
     }
 
-    /// This shard has no connections and is about to wait: if there is no mail, what others publish is not left here until
-    /// something else is.
+    /// This shard has no connections and is about to sleep. Unless mail waits, it gets no published messages until other mail
+    /// arrives.
     pub(super) fn rest(&self) {
         let mut state = self.own().lock();
         state.idle = state.waiting.is_empty();
@@ -245,7 +245,7 @@ impl<N> Shared<N> {
             Mail::Letter(letter) => state.letters_bytes += letter.held_bytes(),
             _ => {}
         }
-        // A connection may come with it.
+        // The mail may bring a connection.
         state.idle = false;
         state.waiting.push_back(mail);
         let task = if state.waiting.len() == 1 { state.task.clone() } else { None };

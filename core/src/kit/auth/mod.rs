@@ -149,8 +149,9 @@ enum Stage {
 impl<P> Authentication<P> {
     /// A layer in which this provider decides.
     ///
-    /// `secret` is 32 bytes that nobody can guess, such as those of `drupe_shell::secret`: the same for all shards, so that each says the
-    /// same of users who do not exist. With the same bytes and the same [seed](crate::Config::seed), a run can be replayed.
+    /// `secret` is 32 unpredictable bytes, such as those of `drupe_shell::secret`. All shards
+    /// need the same bytes, so that they answer the same for users that do not exist. The same bytes and the same
+    /// [seed](crate::Config::seed) replay a run.
     pub fn new(provider: P, secret: [u8; 32]) -> Self {
         Self {
             provider,

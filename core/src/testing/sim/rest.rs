@@ -1,4 +1,4 @@
-//! A world in which nothing is in the way for a while.
+//! Lets a world come to rest: all links steady, all messages delivered.
 
 use super::World;
 use super::peer::{Actor, Link, ROOMY, Socket};
@@ -7,19 +7,19 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-/// So often something is due while a world comes to rest; more than that and it is not waited for.
+/// How many deadlines may pass while a world comes to rest.
 const DUE_AT_REST_MAX: u32 = 20_000;
 
 impl<H: Handler, A: Actor> World<H, A>
 where
     H::Note: fmt::Display,
 {
-    /// For a while all links are steady, and time passes until messages between shards have arrived, everything that was said is
-    /// served, and everything that was sent is received.
+    /// Makes all links steady and advances time until all messages between shards are delivered, all input is served and all
+    /// output is received. Then the links are as before.
     ///
     /// # Panics
-    /// If a promise is broken; above all, if something is never read though nothing is in the way: the application has not
-    /// paused the connection, its rate is kept again, and what is sent to it is taken.
+    /// If a promise is broken: above all, if input is never read although the application has not paused the connection, the
+    /// peer keeps its rates, and the peer reads its output.
     pub fn rest(&mut self) {
         let links: Vec<Link> = self.ends.iter().map(|end| end.link).collect();
         let was_calm = core::mem::replace(&mut self.calm, true);

@@ -68,11 +68,11 @@ pub enum ScramError {
 }
 
 impl Credentials {
-    /// What is stored of a password. The salt should be another for each password: [`salt`], so that those who ask can't tell
-    /// users who exist from others, or 16 random bytes.
+    /// Derives the stored form of a password. Use a different salt for each password: 16 random bytes, or [`salt`], which
+    /// hides which users exist.
     ///
-    /// More iterations make a stolen table harder to use. They cost each client that much, and a server that is told a password
-    /// in a login dialogue too: 10,000 take some milliseconds.
+    /// More iterations make a stolen table harder to attack. Each client pays for them, and so does the server if a login
+    /// dialogue sends it the password. 10,000 iterations take some milliseconds.
     ///
     /// # Errors
     /// As [`check`].
@@ -92,8 +92,8 @@ impl Credentials {
         Self::new(password, &salt(secret, &user), iterations)
     }
 
-    /// As it stands in a file: `SCRAM-SHA-256$ITERATIONS:SALT$STOREDKEY:SERVERKEY` (RFC 5803). Whoever has it can try passwords
-    /// without asking the server.
+    /// Writes `SCRAM-SHA-256$ITERATIONS:SALT$STOREDKEY:SERVERKEY` (RFC 5803). Keep it secret: it lets an attacker guess
+    /// passwords offline.
     #[must_use]
     pub fn to_stored(&self) -> String {
         let Self { salt, iterations, stored_key, server_key } = self;

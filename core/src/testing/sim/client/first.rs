@@ -9,13 +9,14 @@ use alloc::vec::Vec;
 /// `IAC NOP` (RFC 854): does nothing.
 const NOP: [u8; 2] = [255, 241];
 
-/// Sends a telnet command first, or nothing until it hears something: a peer that begins with text speaks lines there.
+/// Sends a telnet command first, or waits for the server's first bytes. The listener would take a peer that begins with text
+/// for one that speaks lines.
 pub(super) struct First {
     within: Box<dyn Codec>,
     waits: bool,
     /// It has sent nothing yet.
     is_silent: bool,
-    /// What it heard is no telnet: it may be the last words for a peer that has not shown what it speaks, which are a line.
+    /// An error in the last bytes. It counts only if more bytes follow: the server's last line to an undecided peer is not telnet.
     odd: Option<String>,
 }
 

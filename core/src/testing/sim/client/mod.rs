@@ -353,8 +353,7 @@ impl fmt::Debug for Client {
 
 /// The other end of a wire.
 trait Codec {
-    /// The codec whose bytes this one carries, if there is one. Methods that a carrier does not have of its own are those of the
-    /// codec within.
+    /// The codec whose bytes this one carries, if there is one. Methods that are not overridden call it.
     fn within(&self) -> Option<&dyn Codec> {
         None
     }
