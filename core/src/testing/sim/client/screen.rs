@@ -130,6 +130,11 @@ impl Screen {
         cells
     }
 
+    /// Whether the cursor is in the first column, and no control sequence has begun.
+    pub(super) fn is_at_line_start(&self) -> bool {
+        self.column == 0 && self.escape.is_none()
+    }
+
     /// The row with the cursor, for a person.
     pub(super) fn around(&self) -> String {
         let from = self.row.saturating_sub(2);

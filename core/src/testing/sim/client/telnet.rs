@@ -319,7 +319,8 @@ impl Codec for Telnet {
             // What was begun while the server showed it is a part of this line.
             out.extend_from_slice(message.as_bytes());
             out.extend_from_slice(b"\r\n");
-            if self.typist.is_some() {
+            // Shown within a line that is still arriving, it would cut that line in two.
+            if self.typist.is_some() && self.screen.is_at_line_start() {
                 let _ = self.show(message).and_then(|()| self.show("\r\n"));
             }
             return;
