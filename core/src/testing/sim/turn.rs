@@ -54,7 +54,7 @@ where
                     _ => {}
                 }
             }
-            (97, _) if self.faults.clock_back => {
+            (97, _) if self.faults.clock_back && !self.is_stalled(node) => {
                 // A clock that goes back is not believed.
                 let back = self.now.minus_nanos(self.random.below(10_000_000_000));
                 let now = core::mem::replace(&mut self.now, back);
@@ -62,7 +62,7 @@ where
                 self.now = now;
             }
             (96, _) => self.answer_a_dial(node),
-            (98, _) if self.faults.accept_failures => {
+            (98, _) if self.faults.accept_failures && !self.is_stalled(0) => {
                 let failure = AcceptFailure::Exhausted;
                 self.apply(0, Input::AcceptFailed { listener: ListenerId(0), failure });
             }
@@ -357,13 +357,7 @@ where
             at_once = if self.now.since(since) > Duration::from_micros(1) { 0 } else { at_once + 1 };
             since = if at_once == 0 { self.now } else { since };
             self.promise(at_once < DUE_AT_ONCE_MAX, "the next deadline lies in the future");
-            if self.nodes.iter().any(|node| node.stalled_until.is_some_and(|until| until <= self.now)) {
-                // What has arrived comes before what is due.
-                self.nodes
-                    .iter_mut()
-                    .for_each(|node| node.stalled_until = node.stalled_until.filter(|until| *until > self.now));
-                self.deliver_steady();
-            }
+            self.end_stalls();
             for node in 0..self.nodes.len() {
                 let deadline = self.nodes[node].machine.deadline();
                 if !self.is_stalled(node) && deadline.is_some_and(|deadline| deadline.at <= self.now) {
@@ -382,11 +376,7 @@ where
         }
         if count < most {
             self.now = until;
-            for node in 0..self.nodes.len() {
-                if !self.is_stalled(node) {
-                    self.apply(node, Input::Elapsed);
-                }
-            }
+            self.all_elapsed();
             self.tend_tunnels();
         }
         count
@@ -401,9 +391,30 @@ where
     /// Nothing is looked at for so long, and then everything: first what has arrived, then what is due.
     pub(super) fn stop(&mut self, span: Duration) {
         self.now = self.now + span;
+        self.end_stalls();
         self.deliver_steady();
-        (0..self.nodes.len()).for_each(|node| self.apply(node, Input::Elapsed));
+        self.all_elapsed();
         self.flush_all();
+    }
+
+    /// Shards whose stall is over serve what has arrived before what is due.
+    fn end_stalls(&mut self) {
+        let now = self.now;
+        let mut ended = false;
+        for node in &mut self.nodes {
+            ended |= node.stalled_until.take_if(|until| *until <= now).is_some();
+        }
+        if ended {
+            self.deliver_steady();
+        }
+    }
+
+    fn all_elapsed(&mut self) {
+        for node in 0..self.nodes.len() {
+            if !self.is_stalled(node) {
+                self.apply(node, Input::Elapsed);
+            }
+        }
     }
 
     /// Leaves something for another shard.
