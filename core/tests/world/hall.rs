@@ -76,6 +76,18 @@ impl Hall {
         }
     }
 
+    /// Ends our half, after which nothing more is sent.
+    fn finish(&mut self, hub: &mut Hub<'_, u32>, conn: ConnId) {
+        hub.finish(conn);
+        self.leave_all(conn);
+    }
+
+    fn leave_all(&mut self, conn: ConnId) {
+        for members in self.members.values_mut() {
+            members.remove(&conn);
+        }
+    }
+
     /// Does what a message asks for: a verb and words.
     fn obey(&mut self, hub: &mut Hub<'_, u32>, conn: ConnId, message: &str) {
         let mut words = message.split(' ');
@@ -151,7 +163,7 @@ impl Hall {
                 self.send(hub, conn, "bye;");
                 hub.close(conn);
             }
-            "finish" => hub.finish(conn),
+            "finish" => self.finish(hub, conn),
             "end" => hub.end(conn, Reason::Forbidden),
             "quarantine" => {
                 if let Some(drupe_core::Peer::Address(address)) = hub.peer(conn) {
@@ -205,16 +217,12 @@ impl Handler for Hall {
             Event::Timer(Timer { conn: Some(conn), name: "resume", .. }) => hub.resume(conn),
             Event::Timer(Timer { name: "tick", .. }) => self.publish(hub, ALL, &[], 5),
             Event::InputEnded { conn, .. } => match hub.random() % 3 {
-                0 => hub.finish(conn),
+                0 => self.finish(hub, conn),
                 1 => hub.close(conn),
                 _ => hub.wake(Timer::of(conn, "over"), Duration::from_millis(300)),
             },
             Event::Timer(Timer { conn: Some(conn), name: "over", .. }) => hub.close(conn),
-            Event::Closed { conn, .. } => {
-                for members in self.members.values_mut() {
-                    members.remove(&conn);
-                }
-            }
+            Event::Closed { conn, .. } => self.leave_all(conn),
             _ => {}
         }
     }

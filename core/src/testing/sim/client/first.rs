@@ -16,7 +16,8 @@ pub(super) struct First {
     waits: bool,
     /// It has sent nothing yet.
     is_silent: bool,
-    /// An error in the last bytes. It counts only if more bytes follow: the server's last line to an undecided peer is not telnet.
+    /// An error in bytes for a peer that has sent nothing. It counts once that peer has: the server takes one that only ends its
+    /// half for one that speaks lines.
     odd: Option<String>,
 }
 
@@ -65,8 +66,8 @@ impl Codec for First {
     }
 
     fn hear(&mut self, bytes: &[u8], heard: &mut Vec<String>, out: &mut Vec<u8>) -> Result<(), String> {
-        if let Some(odd) = self.odd.take().filter(|_| !bytes.is_empty()) {
-            return Err(odd);
+        if self.odd.is_some() {
+            return if self.is_silent { Ok(()) } else { self.odd.take().map_or(Ok(()), Err) };
         }
         self.waits &= bytes.is_empty();
         let answered = out.len();

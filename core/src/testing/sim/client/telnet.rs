@@ -29,6 +29,8 @@ pub(super) struct Telnet {
     cursor: usize,
     /// What it sent was no typing, so nobody knows what the line is until it is typed anew.
     unsure: bool,
+    /// Number of lines on the screen when the last line was sent.
+    lines_before: usize,
 }
 
 #[derive(Default)]
@@ -83,6 +85,7 @@ impl Telnet {
             line: Vec::new(),
             cursor: 0,
             unsure: false,
+            lines_before: 1,
         }
     }
 
@@ -315,6 +318,7 @@ impl Codec for Telnet {
     }
 
     fn say(&mut self, message: &str, random: &mut Random, out: &mut Vec<u8>) {
+        self.lines_before = self.screen.lines().len();
         if self.typist.is_none() || !self.is_shown() {
             // What was begun while the server showed it is a part of this line.
             out.extend_from_slice(message.as_bytes());
@@ -451,8 +455,10 @@ impl Codec for Telnet {
         }
         let (before, after) = self.line.split_at(self.cursor);
         let (before, after): (String, String) = (before.iter().collect(), after.iter().collect());
-        // What is hidden is asked for so.
-        if self.screen.shows(&before, &after) || self.screen.shows("password: ", "") {
+        // A prompt for a password hides what is typed next. It is drawn again only where the server edits the line.
+        let lines = self.screen.lines();
+        let is_hidden = lines.iter().skip(self.lines_before - 1).any(|line| line.contains("password: "));
+        if self.screen.shows(&before, &after) || is_hidden && self.screen.shows("", "") {
             return Ok(());
         }
         Err(format!("the screen should show {before:?}, the cursor and {after:?}, and shows {}", self.screen.around()))
