@@ -4,13 +4,14 @@
 
 use drupe_core::app::Echo;
 use drupe_core::limit::{Ladder, Rate};
+use drupe_core::outbound::Marks;
 use drupe_core::testing::TestHub;
 use drupe_core::tls::{Secured, Tls};
 use drupe_core::trace::{SharedTrace, replay, replay_with};
 use drupe_core::wire::{Auto, Protocol};
 use drupe_core::{
-    Closing, Config, ConnId, Drain, Event, Handler, Hub, Listen, ListenerId, Machine, PeerLimits, Reason, Request,
-    Ticket, Time,
+    Closing, Config, ConnId, Drain, Event, Handler, Hub, Listen, ListenerId, Machine, Peer, PeerLimits, Reason,
+    Request, Ticket, Time,
 };
 use std::time::Duration;
 
@@ -63,6 +64,26 @@ impl Handler for Obedient {
             }
             _ => {}
         }
+    }
+}
+
+#[test]
+fn input_behind_the_message_that_ends_a_connection_is_not_held() {
+    let peer: Peer = "192.0.2.1:1".parse().expect("an address");
+    // The connection ends after the turn's only message: as it arrives, or from what was held.
+    for input in ["long\nlate\n", "work\nlong\nlate\n"] {
+        let mut config = half_open();
+        config.budget.messages_per_turn = 1;
+        config.outbound.marks = Marks::new(10, 20, 24).expect("in order");
+        let mut machine = Machine::new(config, Obedient::default());
+        machine.started(Time::START);
+        let conn = machine.accepted(Time::START, ListenerId(0), peer).expect("let in");
+        machine.received(Time::START, conn, &mut b"b\n".to_vec());
+        machine.blocked(Time::START, conn);
+        machine.received(Time::START, conn, &mut input.as_bytes().to_vec());
+        machine.elapsed(Time::START + millis(1));
+        assert_eq!(machine.metrics().ended.get(Reason::SlowConsumer), 1, "{input:?}");
+        assert_eq!(machine.recount(), Ok(()), "{input:?}");
     }
 }
 

@@ -3,8 +3,9 @@
 #![allow(clippy::expect_used, missing_docs, reason = "a test fails where its assumption does")]
 
 use drupe_core::outbound::{Marks, SlowPolicy};
-use drupe_core::{Config, ConnId, Event, Handler, Hub, ListenerId, Machine, Reason, Time};
+use drupe_core::{Config, ConnId, Event, Handler, Hub, ListenerId, Machine, Reason, Time, Why};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// Answers, joins everybody to the room `r`, publishes notes there, and remembers what it is told.
@@ -98,6 +99,23 @@ fn a_connection_is_named_if_messages_are_skipped_for_one_that_is_still_too_long(
     machine.noted(Time::START, "c".repeat(49)); // The other message of the room goes, and that is not enough.
     assert_eq!(machine.intent(conn).map(|intent| intent.transmit.len()), Some(66));
     assert_eq!((machine.metrics().skipped, machine.next_changed()), (2, Some(conn)));
+}
+
+#[test]
+fn a_write_deadline_for_the_rest_may_be_earlier_than_the_one_that_was_met() {
+    let mut config = config("tcp://127.0.0.1:1", SlowPolicy::Close, (5_000, 6_000, 9_000));
+    config.outbound.write_deadline = Duration::from_secs(1);
+    config.outbound.drain_min_bytes_per_second = NonZeroU32::new(100).expect("not 0");
+    let (mut machine, conn) = begin(config);
+    machine.noted(Time::START, "a".repeat(4_999)); // 50 seconds for 5,000 bytes.
+    machine.blocked(Time::START, conn);
+    machine.noted(Time::START, "b".repeat(99));
+    let now = Time::START + Duration::from_secs(10);
+    machine.wrote(now, conn, 5_000); // The first is met; 1 second is left for 100 bytes.
+    let due = machine.deadline().map(|deadline| (deadline.why, deadline.at.since(now)));
+    assert_eq!(due, Some((Why::Write, Duration::from_secs(2))));
+    machine.elapsed(now + Duration::from_secs(2));
+    assert_eq!(machine.handler().ended, [Reason::SlowConsumer]);
 }
 
 /// Publishes once a second to a member that never takes a byte, for an hour.
