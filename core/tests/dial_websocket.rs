@@ -5,7 +5,9 @@
 use drupe_core::app::Echo;
 use drupe_core::http::OpeningHandshake;
 use drupe_core::testing::TestHub;
-use drupe_core::{Backoff, Config, ConnId, Dial, DialId, DialProtocol, Event, Failure, Handler, Hub, Reason, Time};
+use drupe_core::{
+    Backoff, Config, ConnId, Dial, DialId, DialProtocol, Event, Failure, Handler, Hub, Machine, Reason, Time,
+};
 use proptest::prelude::*;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -193,6 +195,24 @@ fn a_server_that_says_nothing_or_goes_is_tried_again_as_often_as_allowed() {
     let (mut hub, conn) = caller(OpeningHandshake::new("/"), &[]);
     hub.fail(conn, Failure::Reset);
     assert_eq!(hub.handler().log, "failed reset Some(1);");
+}
+
+#[test]
+fn failed_handshake_frees_its_connection_before_the_next_attempt() {
+    let handler =
+        Caller { handshake: OpeningHandshake::new("/"), says: vec![], log: String::new(), dial: None, hangs_up: false };
+    let mut machine = Machine::new(Config::listening([]), handler);
+    machine.noted(Time::START, ());
+    let (dial, _) = machine.dials().next().expect("wanted");
+    let server = "192.0.2.7:80".parse().expect("an address");
+    let conn = machine.dialed(Time::START, dial, server).expect("wanted");
+    // The server does not close, and the request is not even written.
+    machine.received(Time::START, conn, &mut b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n".to_vec());
+    assert!(machine.intent(conn).is_none(), "nothing is kept of it");
+    let now = Time::from_secs(1);
+    machine.elapsed(now);
+    assert!(machine.dialed(now, dial, server).is_some());
+    assert_eq!(machine.recount(), Ok(()));
 }
 
 #[test]

@@ -41,6 +41,10 @@ impl<C: Default> State<C> {
         let Some(conn) = self.conns.at_mut(index).filter(|conn| conn.has_no_reason()) else { return };
         let (encoding, announced, origin, peer) = (conn.encoding, conn.is_open(), conn.origin, conn.peer);
         let notices = conn.notices && announced && !conn.finished;
+        // A server that failed the handshake gets nothing more. A connection kept for it would
+        // overlap with the next attempt of its dial.
+        let is_failed_dial = !announced && matches!(origin, Origin::Dial(_));
+        let ending = if is_failed_dial { Ending::Drop } else { ending };
         self.undecided -= u64::from(!announced);
         let (was_undecided, was_answered) = (conn.is_undecided(), conn.was_answered);
         conn.phase = if ending == Ending::Drop {
