@@ -3,7 +3,7 @@
 //! `cargo run -p drupe-core --example embed -- 127.0.0.1:7000`, then `nc 127.0.0.1 7000` twice. See the module `embedding`.
 
 use drupe_core::app::Chat;
-use drupe_core::{AcceptFailure, Accepting, Config, ConnId, End, Failure, Listen, ListenerId, Machine, Request, Time};
+use drupe_core::{AcceptFailure, Accepting, Config, ConnId, End, Failure, Listen, ListenerId, Machine, Command, Time};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
@@ -41,7 +41,7 @@ pub(crate) fn serve(listener: TcpListener, stop: &impl AsFd) -> io::Result<()> {
         let (accepts, ready, stopped) = it.wait(stop)?;
         if stopped {
             stop = None;
-            it.machine.requested(it.now(), &Request::Drain);
+            it.machine.command(it.now(), &Command::Drain);
         }
         if accepts {
             it.accept();

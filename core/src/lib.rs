@@ -57,8 +57,8 @@
 //! | [`elapsed`](Machine::elapsed) | [`deadline`](Machine::deadline): when to call `elapsed`, and why |
 //! | [`dialed`](Machine::dialed), [`dial_failed`](Machine::dial_failed) | [`dials`](Machine::dials): connections to make |
 //! | [`tunnel_reported`](Machine::tunnel_reported) | [`tunnels`](Machine::tunnels): SSH connections to make, and the forwards to request there |
-//! | [`noted`](Machine::noted), [`requested`](Machine::requested) | [`is_drained`](Machine::is_drained): whether the shell may exit |
-//! | [`dispatched`](Machine::dispatched), [`adopted`](Machine::adopted), [`delivered`](Machine::delivered) | [`next_letter`](Machine::next_letter): messages for the machines of other shards; see [`Shard`] |
+//! | [`noted`](Machine::noted), [`command`](Machine::command) | [`is_drained`](Machine::is_drained): whether the shell may exit |
+//! | [`dispatched`](Machine::dispatched), [`adopted`](Machine::adopted), [`shard_message_received`](Machine::shard_message_received) | [`next_shard_message`](Machine::next_shard_message): messages for the machines of other shards; see [`Shard`] |
 //!
 //! [`next_changed`](Machine::next_changed) returns the connections whose intent may have changed,
 //! so the shell need not check every connection.
@@ -183,7 +183,7 @@ pub use config::{
     Address, Closing, Config, Dial, DialError, DialProtocol, Drain, JoinError, Listen, ListenError, ListenProblem,
     Part, PeerLimits, Rates, RoomLimits, SocketAccess, TicketError, TicketLimits, Unapplied,
 };
-pub use facts::{Addressee, Input, Letter, Refusal, Request, Shard, ShardError};
+pub use facts::{Addressee, Input, ShardMessage, Refusal, Command, Shard, ShardError};
 pub use handler::{Event, Handler, Hub, NoNote, NoNoteError};
 pub use machine::{Accepting, End, Intent, Machine, Transmit};
 pub use metrics::{ByReason, Histogram, Metrics, TunnelMetrics};

@@ -5,7 +5,7 @@
 use drupe_core::app::Echo;
 use drupe_core::{
     AcceptFailure, Accepting, Addressee, Config, ConnId, Event, Failure, Handler, Hub, ListenerId, Machine, NoNote,
-    Peer, Request, Shard, Time,
+    Peer, Command, Shard, Time,
 };
 use std::time::Duration;
 
@@ -97,9 +97,9 @@ fn descriptor_of_connection_on_another_shard_is_used_at_once() {
     first.accept_failed(Time::START, FIRST, AcceptFailure::Exhausted);
     assert_eq!(first.accepting(FIRST), Accepting::Later);
     second.failed(Time::START, conn, Failure::Reset);
-    while let Some((to, letter)) = second.next_letter() {
+    while let Some((to, letter)) = second.next_shard_message() {
         assert!(!matches!(to, Addressee::Shard(_)));
-        first.delivered(Time::START, &letter);
+        first.shard_message_received(Time::START, &letter);
     }
     assert_eq!(first.accepting(FIRST), Accepting::Now);
     assert_eq!(first.dispatched(Time::START, FIRST, peer), Ok(1));
@@ -118,7 +118,7 @@ fn ipv4_peer_of_a_socket_for_both_families_is_an_ipv4_peer() {
 fn log_lines_that_are_missing_are_counted() {
     let mut machine = Machine::new(config(), Watching::default());
     for (left_out, lost) in [(3, 0), (0, 2), (u64::MAX, 1)] {
-        machine.requested(Time::START + Duration::from_secs(1), &Request::LogLoss { left_out, lost });
+        machine.command(Time::START + Duration::from_secs(1), &Command::LogLoss { left_out, lost });
     }
     let metrics = machine.metrics();
     assert_eq!((metrics.log_lines_left_out, metrics.log_lines_lost), (u64::MAX, 3));

@@ -9,7 +9,7 @@ use drupe_core::kit::layer::{Layered, Within};
 use drupe_core::limit::Rate;
 use drupe_core::tls::{Secured, Tls};
 use drupe_core::{
-    Addressee, Config, ConnId, Event, Failure, Handler, Hub, Identity, Letter, Listen, ListenerId, Machine, NoNote,
+    Addressee, Config, ConnId, Event, Failure, Handler, Hub, Identity, ShardMessage, Listen, ListenerId, Machine, NoNote,
     Peer, Random, Reason, Shard, Time, UnixTime,
 };
 use proptest::prelude::*;
@@ -61,7 +61,7 @@ type Guarded = Layered<Authentication<Accounts>, Inside>;
 /// Machines, what is on its way between each two of them, and to each peer.
 struct Server {
     machines: Vec<Machine<Guarded>>,
-    post: BTreeMap<(usize, usize), VecDeque<Letter>>,
+    post: BTreeMap<(usize, usize), VecDeque<ShardMessage>>,
     heard: BTreeMap<ConnId, Vec<u8>>,
     /// What peers have sent and the machine did not want to read yet.
     sent: BTreeMap<ConnId, Vec<u8>>,
@@ -143,7 +143,7 @@ impl Server {
                 self.heard.entry(conn).or_default().extend(bytes);
             }
             machine.turn_ended(self.now);
-            while let Some((to, letter)) = machine.next_letter() {
+            while let Some((to, letter)) = machine.next_shard_message() {
                 let others: Vec<usize> = match to {
                     Addressee::First => vec![0],
                     Addressee::Shard(other) => vec![other.into()],
@@ -163,7 +163,7 @@ impl Server {
             return false;
         };
         let letter = self.post.get_mut(&way).and_then(VecDeque::pop_front).expect("there is one");
-        self.machines[way.1].delivered(self.now, &letter);
+        self.machines[way.1].shard_message_received(self.now, &letter);
         self.turn();
         true
     }
@@ -389,7 +389,7 @@ fn a_login_that_was_overheard_is_of_no_use_on_another_shard() {
 #[test]
 fn who_is_known_by_a_certificate_is_one_of_the_whole_as_well() {
     let listen: Listen = "tcp://127.0.0.1:1".parse().expect("good");
-    let config = Config::listening([Listen { tls: Some(Tls::elsewhere()), ..listen }]).unlimited();
+    let config = Config::listening([Listen { tls: Some(Tls::external()), ..listen }]).unlimited();
     let known = Secured { user: Some("ann".into()), ..Secured::default() };
     for (duplicates, over) in [
         (DuplicateLogin::KeepBoth, [false, false]),

@@ -4,7 +4,7 @@
 
 use drupe_core::app::Echo;
 use drupe_core::testing::TestHub;
-use drupe_core::{Config, Failure, Reason, Request};
+use drupe_core::{Config, Failure, Reason, Command};
 use std::time::Duration;
 
 fn hub() -> TestHub<Echo> {
@@ -76,7 +76,7 @@ fn who_never_spoke_ends_without_a_word_to_the_application() {
     assert_eq!((metrics.opened, metrics.open, metrics.undecided), (0, 0, 3), "none of them is one yet");
     hub.fail(failed, Failure::Reset);
     hub.end(gone);
-    hub.request(&Request::Drain);
+    hub.command(&Command::Drain);
     assert_eq!(hub.received(drained), b"");
     assert!(hub.is_closed(drained) && hub.is_closed(gone) && hub.machine().is_drained());
     let metrics = hub.machine().metrics();

@@ -19,7 +19,7 @@ struct Caller {
     says: Vec<String>,
     log: String,
     dial: Option<DialId>,
-    hangs_up: bool,
+    cancels: bool,
 }
 
 impl Handler for Caller {
@@ -28,7 +28,7 @@ impl Handler for Caller {
 
     fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, ()>) {
         match event {
-            Event::Note(()) if self.hangs_up => self.dial.into_iter().for_each(|dial| hub.hang_up(dial)),
+            Event::Note(()) if self.cancels => self.dial.into_iter().for_each(|dial| hub.cancel_dial(dial)),
             Event::Note(()) => {
                 let backoff = Some(Backoff { jitter_percent: 0, attempts_max: Some(2), ..Backoff::default() });
                 let protocol = DialProtocol::WebSocket(Arc::new(self.handshake.clone()));
@@ -58,7 +58,7 @@ fn caller(handshake: OpeningHandshake, says: &[&str]) -> (TestHub<Caller>, ConnI
     let says = says.iter().map(ToString::to_string).collect();
     let mut hub = TestHub::with_config(
         Config::listening([]),
-        Caller { handshake, says, log: String::new(), dial: None, hangs_up: false },
+        Caller { handshake, says, log: String::new(), dial: None, cancels: false },
     );
     hub.note(());
     let conn = connected(&mut hub);
@@ -200,7 +200,7 @@ fn a_server_that_says_nothing_or_goes_is_tried_again_as_often_as_allowed() {
 #[test]
 fn failed_handshake_frees_its_connection_before_the_next_attempt() {
     let handler =
-        Caller { handshake: OpeningHandshake::new("/"), says: vec![], log: String::new(), dial: None, hangs_up: false };
+        Caller { handshake: OpeningHandshake::new("/"), says: vec![], log: String::new(), dial: None, cancels: false };
     let mut machine = Machine::new(Config::listening([]), handler);
     machine.noted(Time::START, ());
     let (dial, _) = machine.dials().next().expect("wanted");
@@ -229,7 +229,7 @@ fn a_server_that_never_answers_is_not_a_stable_one() {
 #[test]
 fn a_handshake_can_be_hung_up() {
     let (mut hub, conn) = caller(OpeningHandshake::new("/"), &[]);
-    hub.with_handler(|caller| caller.hangs_up = true);
+    hub.with_handler(|caller| caller.cancels = true);
     hub.note(());
     assert!(hub.is_closed(conn));
     hub.advance(Duration::from_secs(100));

@@ -11,7 +11,7 @@ use drupe_core::trace::{SharedTrace, replay, replay_with};
 use drupe_core::wire::{Auto, Protocol};
 use drupe_core::{
     Closing, Config, ConnId, Drain, Event, Handler, Hub, Listen, ListenerId, Machine, Peer, PeerLimits, Reason,
-    Request, Ticket, Time,
+    Command, Ticket, Time,
 };
 use std::time::Duration;
 
@@ -232,14 +232,14 @@ fn less_than_a_second_is_not_told_as_none() {
     assert_eq!(hub.lines(peer), ["notice: idle for too long; the connection closes in 1 s"]);
     hub.line(peer, "x");
     hub.clear();
-    hub.request(&Request::Drain);
+    hub.command(&Command::Drain);
     hub.advance(secs(2));
     assert_eq!(hub.lines(peer)[0], "notice: the server is shutting down; try again in 2 s");
     config.listeners = listening("ws://127.0.0.1:1").listeners;
     config.drain.grace = secs(3);
     let mut hub = TestHub::with_config(config, Echo);
     let peer = hub.connect();
-    hub.request(&Request::Drain);
+    hub.command(&Command::Drain);
     hub.send(peer, b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n");
     let text = String::from_utf8_lossy(hub.received(peer)).into_owned();
     assert!(text.contains("\r\nRetry-After: 2\r\n"), "{text}");
@@ -269,7 +269,7 @@ fn a_drain_waits_for_an_answer_that_is_on_its_way() {
     let (busy, idle) = (hub.connect(), hub.connect());
     hub.line(busy, "work");
     hub.line(busy, "work");
-    hub.request(&Request::Drain);
+    hub.command(&Command::Drain);
     hub.advance(secs(5));
     assert_eq!((hub.is_closed(busy), hub.is_closed(idle)), (false, true));
     hub.note("forty-two".into());
@@ -288,7 +288,7 @@ fn a_drain_waits_for_work_no_longer_than_its_deadline_and_says_goodbye() {
     let (busy, short) = (hub.connect(), hub.connect());
     hub.line(busy, "work");
     hub.line(short, "work a little");
-    hub.request(&Request::Drain);
+    hub.command(&Command::Drain);
     hub.advance(secs(2));
     assert_eq!(hub.lines(short)[1..], ["nobody knows", "closing (shutdown): the server is shutting down"]);
     assert!(!hub.is_closed(busy));
@@ -304,9 +304,9 @@ fn a_drain_that_is_hurried_waits_for_no_work() {
     let mut hub = TestHub::with_config(draining(), Obedient::default());
     let busy = hub.connect();
     hub.line(busy, "work");
-    hub.request(&Request::Drain);
+    hub.command(&Command::Drain);
     hub.advance(secs(1));
-    hub.request(&Request::Drain);
+    hub.command(&Command::Drain);
     hub.advance(Duration::ZERO);
     assert!(hub.is_closed(busy));
 }
@@ -333,7 +333,7 @@ fn who_sends_much_while_its_last_bytes_wait_gets_them_all_the_same() {
         let conn = machine.accepted(now, ListenerId(0), "192.0.2.1:1".parse().expect("an address")).expect("let in");
         machine.received(now, conn, &mut b"answer me\n".to_vec());
         machine.blocked(now, conn);
-        machine.requested(now, &Request::Kick { conn });
+        machine.command(now, &Command::Kick { conn });
         // It goes on sending, and reads nothing for 4 s.
         let (mut sent, mut left) = (0, 4_u64 << 20);
         while now < Time::from_secs(4) {
@@ -372,7 +372,7 @@ fn what_is_sent_after_the_end_costs_no_more_than_its_time() {
     machine.started(Time::START);
     let peer = "192.0.2.1:1".parse().expect("an address");
     let conn = machine.accepted(Time::START, ListenerId(0), peer).expect("let in");
-    machine.requested(Time::START, &Request::Kick { conn });
+    machine.command(Time::START, &Command::Kick { conn });
     machine.received(Time::START, conn, &mut b"much too much".to_vec());
     assert!(!machine.intent(conn).is_some_and(|intent| intent.read));
     let mut now = Time::START;
@@ -385,7 +385,7 @@ fn what_is_sent_after_the_end_costs_no_more_than_its_time() {
 
 fn secure(protocol: impl Into<Protocol>) -> Config {
     let address = drupe_core::Address::Tcp(([127, 0, 0, 1], 1).into());
-    Config::listening([Listen { tls: Some(Tls::elsewhere()), half_open: true, ..Listen::new(address, protocol) }])
+    Config::listening([Listen { tls: Some(Tls::external()), half_open: true, ..Listen::new(address, protocol) }])
 }
 
 #[test]

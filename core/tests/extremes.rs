@@ -14,7 +14,7 @@ use drupe_core::tunnel::{KeepAlive, Ssh, Tunnel, TunnelFailure, TunnelReport};
 use drupe_core::wire::{Auto, Protocol, Proxies, Wire};
 use drupe_core::{
     AcceptFailure, Accepting, Backoff, Closing, Config, Dial, Drain, Event, Failure, Handler, Hub, Listen, ListenerId,
-    Machine, NoNote, Peer, PeerLimits, Rates, Reason, Request, RoomLimits, TicketLimits, Time, UnixTime,
+    Machine, NoNote, Peer, PeerLimits, Rates, Reason, Command, RoomLimits, TicketLimits, Time, UnixTime,
 };
 use every_wire::{Peers, WIRES, base, message};
 use std::net::SocketAddr;
@@ -315,7 +315,7 @@ fn at_zero_one_and_the_maximum_of_every_field_all_wires_serve_and_nothing_turns_
             // Nothing repeats faster than that.
             let turns = peers.elapsed - before;
             assert!(turns <= seconds * 100 + 1_000, "{about}: looked at {turns} times in {seconds} s");
-            peers.machine.requested(peers.now, &Request::Drain);
+            peers.machine.command(peers.now, &Command::Drain);
             let (before, begun) = (peers.elapsed, peers.now);
             peers.turn();
             while !peers.machine.is_drained() && peers.now < begun + Duration::from_secs(3600) {
@@ -324,7 +324,7 @@ fn at_zero_one_and_the_maximum_of_every_field_all_wires_serve_and_nothing_turns_
             let turns = peers.elapsed - before;
             assert!(turns <= 3600 * 100 + 1_000, "{about}: looked at {turns} times in a drain");
             if (field, extreme) == ("drain.grace", Max) {
-                peers.machine.requested(peers.now, &Request::Drain);
+                peers.machine.command(peers.now, &Command::Drain);
                 peers.advance(Duration::from_secs(60));
             }
             assert!(peers.machine.is_drained(), "{about}: it drains");

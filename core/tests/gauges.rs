@@ -6,7 +6,7 @@ use drupe_core::limit::QuarantineLimits;
 use drupe_core::outbound::Marks;
 use drupe_core::websocket::{Opcode, frame};
 use drupe_core::{
-    AcceptFailure, Config, ConnId, Event, Failure, Handler, Hub, ListenerId, Machine, Request, Time, Why,
+    AcceptFailure, Config, ConnId, Event, Failure, Handler, Hub, ListenerId, Machine, Command, Time, Why,
 };
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -57,7 +57,7 @@ fn only_open_connections_count_as_stalled() {
     machine.noted(Time::START, "x".repeat(30));
     machine.blocked(Time::START, conn);
     assert_eq!(machine.metrics().stalled, 1);
-    machine.requested(Time::START, &Request::Kick { conn });
+    machine.command(Time::START, &Command::Kick { conn });
     let metrics = machine.metrics();
     assert_eq!((metrics.open, metrics.closing, metrics.stalled), (0, 1, 0));
     assert_eq!(machine.recount(), Ok(()));
@@ -105,7 +105,7 @@ fn the_gauge_of_quarantined_addresses_falls_by_itself() {
     config.quarantine = QuarantineLimits { cool_down: Duration::from_secs(10), addresses_max: 100 };
     let mut machine = machine(config);
     for address in [[192, 0, 2, 1], [192, 0, 2, 2]] {
-        machine.requested(Time::START, &Request::Quarantine { address: address.into() });
+        machine.command(Time::START, &Command::Quarantine { address: address.into() });
     }
     assert_eq!(machine.metrics().quarantined, 2);
     machine.elapsed(Time::from_secs(9));

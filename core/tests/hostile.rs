@@ -345,7 +345,7 @@ fn nothing_counts_behind_a_close_and_nobody_is_waited_for() {
     hub.send(conn, format!("{UPGRADE}\r\n").as_bytes());
     // It does not even take the close.
     hub.set_writable(conn, 0);
-    hub.request(&drupe_core::Request::Kick { conn });
+    hub.command(&drupe_core::Command::Kick { conn });
     assert_eq!(hub.machine().metrics().closing, 1);
     hub.advance(Duration::from_secs(30));
     assert_eq!(hub.machine().metrics().closing, 0);

@@ -15,7 +15,7 @@ use drupe_core::tls::{Secured, Tls};
 use drupe_core::tunnel::{Ssh, Tunnel};
 use drupe_core::wire::{Protocol, Proxies};
 use drupe_core::work::steps_of;
-use drupe_core::{Address, Config, ConnId, Event, Handler, Hub, Listen, ListenerId, Reason, Request};
+use drupe_core::{Address, Config, ConnId, Event, Handler, Hub, Listen, ListenerId, Reason, Command};
 use operating_world::{network, peer, upgrade};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +31,7 @@ impl Handler for Told {
     fn on(&mut self, _: &mut Hub<'_, ()>, event: Event<'_, Self::Note>) {
         match event {
             Event::Opened { peer, .. } => self.0.push(format!("{peer} opened")),
-            Event::TurnedAway { reason, .. } => self.0.push(format!("turned away: {reason}")),
+            Event::Refused { reason, .. } => self.0.push(format!("turned away: {reason}")),
             Event::RequestRefused { reason, status, request, .. } => {
                 let host = request.and_then(|request| request.host()).unwrap_or("-");
                 let origin = request.and_then(|request| request.field("origin")).unwrap_or("-");
@@ -117,7 +117,7 @@ fn a_server_that_drains_is_unavailable_to_every_check_but_of_its_life() {
     let mut config = hub.machine().config().clone();
     config.drain.grace = Duration::from_secs(5);
     hub.reconfigure(config);
-    hub.request(&Request::Drain);
+    hub.command(&Command::Drain);
     for (check, expected) in [("GET /readyz", "503"), ("OPTIONS /", "503"), ("GET /healthz", "200")] {
         let answer = ask(&mut hub, "127.0.0.1:9", format!("{check} HTTP/1.0\r\n\r\n").as_bytes());
         assert_eq!(status(&answer), expected, "{check}");
@@ -370,7 +370,7 @@ fn host_that_is_longer_than_any_name_is_not_this_server() {
 #[test]
 fn a_page_of_another_scheme_is_of_another_origin() {
     let (x, rfc) = (ForwardedField::XForwardedFor, ForwardedField::Forwarded);
-    let (plain, by_tls) = (web(Http::default()), Listen { tls: Some(Tls::elsewhere()), ..web(Http::default()) });
+    let (plain, by_tls) = (web(Http::default()), Listen { tls: Some(Tls::external()), ..web(Http::default()) });
     let by_header = Listen { proxies: Some(Proxies::trusting([network("10.0.0.0/8")])), ..web(Http::default()) };
     for (listen, from, origin, fields, expected) in [
         (&plain, "127.0.0.1:9", "http://x", "", "101"),

@@ -7,14 +7,14 @@ mod counting;
 use counting::Measure;
 use drupe_core::limit::{Budget, MessageSize};
 use drupe_core::telnet::{InputMode, Telnet};
-use drupe_core::wire::{Decoder, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Scratch, Wire};
+use drupe_core::wire::{Decoder, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, DecodeBuffer, Wire};
 const MAX: usize = 10_000;
 
 /// The most memory that a decoder held while it was fed `stream` in pieces of `piece` bytes, and what it
 /// holds in the end.
 fn memory(wire: Wire, stream: &[u8], piece: usize) -> (isize, isize) {
     let budget = Budget { message_max_bytes: MessageSize::new(MAX as u64).expect("in range"), ..Budget::default() };
-    let (mut decoder, mut scratch) = (wire.decoder(), Scratch::default());
+    let (mut decoder, mut scratch) = (wire.decoder(), DecodeBuffer::default());
     let mut input = vec![0; piece];
     let measure = Measure::begin();
     'stream: for chunk in stream.chunks(piece) {

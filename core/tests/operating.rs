@@ -12,8 +12,8 @@ use drupe_core::telnet::Telnet;
 use drupe_core::testing::TestHub;
 use drupe_core::wire::{Protocol, Proxies};
 use drupe_core::{
-    Accepting, Address, Addressee, Config, ConnId, Drain, Event, Handler, Hub, Letter, Listen, ListenerId, Machine,
-    NoNote, Peer, PeerLimits, Reason, Request, Shard, Time,
+    Accepting, Address, Addressee, Config, ConnId, Drain, Event, Handler, Hub, ShardMessage, Listen, ListenerId, Machine,
+    NoNote, Peer, PeerLimits, Reason, Command, Shard, Time,
 };
 use operating_world::{network, peer, upgrade};
 use std::collections::VecDeque;
@@ -97,7 +97,7 @@ fn a_thousand_are_drained_each_with_its_reason_and_spread_as_planned() {
     let mut conns: Vec<_> = (0..1_000).map(|_| hub.connect()).collect();
     let socket = hub.try_connect(ListenerId(1), peer("127.0.0.1:9")).expect("let in");
     hub.send(socket, &upgrade("/", ""));
-    hub.request(&Request::Drain);
+    hub.command(&Command::Drain);
     // It is red first, and still lets in.
     let probe = |hub: &mut TestHub<Relay>| {
         let conn = hub.try_connect(ListenerId(1), peer("127.0.0.1:9")).ok()?;
@@ -136,10 +136,10 @@ fn a_second_wish_ends_the_grace_and_hurries() {
     let drain = Drain { grace: secs(60), window: secs(60), deadline: secs(90), ..Drain::default() };
     let mut hub = TestHub::with_config(Config { drain, ..Config::listening([lines(1)]) }, Echo);
     let conns = [(); 10].map(|()| hub.connect());
-    hub.request(&Request::Drain);
+    hub.command(&Command::Drain);
     hub.advance(secs(1));
     assert!(conns.iter().all(|conn| !hub.is_closed(*conn)) && hub.machine().accepting(ListenerId(0)) == Accepting::Now);
-    hub.request(&Request::Drain);
+    hub.command(&Command::Drain);
     hub.advance(secs(1));
     assert!(hub.machine().is_drained() && conns.iter().all(|conn| hub.is_closed(*conn)));
 }
@@ -210,10 +210,10 @@ fn a_proxy_speaks_for_somebody_who_is_counted_and_may_be_refused() {
     hub.end(one);
     let four = come(&mut hub, "PROXY TCP4 192.0.2.1 10.0.0.1 5 6\r\n");
     assert!(!hub.is_closed(four));
-    hub.request(&Request::Quarantine { address: "192.0.2.7".parse().unwrap() });
+    hub.command(&Command::Quarantine { address: "192.0.2.7".parse().unwrap() });
     let five = come(&mut hub, "PROXY TCP4 192.0.2.7 10.0.0.1 5 6\r\n");
     assert!(hub.is_closed(five) && hub.ended(Reason::Quarantined) == 1);
-    hub.request(&Request::Release { address: "192.0.2.7".parse().unwrap() });
+    hub.command(&Command::Release { address: "192.0.2.7".parse().unwrap() });
     let six = come(&mut hub, "PROXY TCP4 192.0.2.7 10.0.0.1 5 6\r\n");
     assert!(!hub.is_closed(six));
 }
@@ -260,11 +260,11 @@ fn on_several_shards_the_first_says_who_may_come_in() {
     let config = Config { connections, ..Config::listening([listen]) };
     let shard = |n| Machine::shard(config.clone(), Where, Shard::new(n, 2).expect("in range"));
     let mut machines = [shard(0), shard(1)];
-    let mut letters: VecDeque<(usize, Letter)> = VecDeque::new();
+    let mut letters: VecDeque<(usize, ShardMessage)> = VecDeque::new();
     let mut exchange = |machines: &mut [Machine<Where>; 2]| {
         loop {
             for (from, machine) in machines.iter_mut().enumerate() {
-                while let Some((to, letter)) = machine.next_letter() {
+                while let Some((to, letter)) = machine.next_shard_message() {
                     let to = match to {
                         Addressee::First => 0,
                         Addressee::Shard(shard) => usize::from(shard),
@@ -274,7 +274,7 @@ fn on_several_shards_the_first_says_who_may_come_in() {
                 }
             }
             let Some((to, letter)) = letters.pop_front() else { return };
-            machines[to].delivered(Time::START, &letter);
+            machines[to].shard_message_received(Time::START, &letter);
         }
     };
     let mut ids = Vec::new();

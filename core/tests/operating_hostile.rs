@@ -17,7 +17,7 @@ use drupe_core::testing::TestHub;
 use drupe_core::websocket::{Opcode, frame};
 use drupe_core::wire::{Protocol, Proxies};
 use drupe_core::{
-    Address, Config, ConnId, End, Event, Failure, Handler, Hub, Letter, Listen, ListenerId, Machine, Reason, Request,
+    Address, Config, ConnId, End, Event, Failure, Handler, Hub, ShardMessage, Listen, ListenerId, Machine, Reason, Command,
     Shard, Time,
 };
 use miniz_oxide::MZFlush;
@@ -122,10 +122,10 @@ fn a_refusal_that_comes_late_ends_nobody_who_has_the_place_by_then() {
     let innocent = machine.adopted(now, ListenerId(0), peer("10.0.0.1:2"));
     assert_eq!(gone.index(), innocent.index());
     machine.received(now, innocent, &mut b"PROXY UNKNOWN\r\nhi\n".to_vec());
-    machine.delivered(now, &Letter::Admission { conn: innocent, peer: peer("10.0.0.1:2"), refused: None });
+    machine.shard_message_received(now, &ShardMessage::Admission { conn: innocent, peer: peer("10.0.0.1:2"), refused: None });
     assert_eq!(machine.metrics().open, 1);
     let refused = Some(Reason::Quarantined);
-    machine.delivered(now, &Letter::Admission { conn: gone, peer: peer("192.0.2.1:5"), refused });
+    machine.shard_message_received(now, &ShardMessage::Admission { conn: gone, peer: peer("192.0.2.1:5"), refused });
     let metrics = machine.metrics();
     assert_eq!((metrics.open, metrics.ended.get(Reason::Quarantined)), (1, 0));
 }
@@ -272,7 +272,7 @@ fn kicked(is_terminal: bool) -> (Machine<Echo>, ConnId) {
     let conn = machine.accepted(Time::START, ListenerId(0), peer("127.0.0.1:9")).expect("let in");
     machine.received(Time::START, conn, &mut upgrade("/", ""));
     flush(&mut machine, conn);
-    machine.requested(Time::START, &Request::Kick { conn });
+    machine.command(Time::START, &Command::Kick { conn });
     flush(&mut machine, conn);
     assert_eq!(machine.intent(conn).expect("awaited").end, End::Shutdown);
     (machine, conn)

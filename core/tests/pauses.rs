@@ -13,7 +13,7 @@ use drupe_core::tunnel::{Ssh, Tunnel, TunnelReport, TunnelState};
 use drupe_core::websocket::{Opcode, frame};
 use drupe_core::wire::Protocol;
 use drupe_core::{
-    Config, ConnId, Dial, Event, Handler, Hub, ListenerId, Machine, Peer, Reason, Request, Ticket, Time, Timer,
+    Config, ConnId, Dial, Event, Handler, Hub, ListenerId, Machine, Peer, Reason, Command, Ticket, Time, Timer,
 };
 use every_wire::{WIRES, base, message};
 use std::net::SocketAddr;
@@ -331,7 +331,7 @@ fn a_ping_after_a_pause_does_not_go_before_bytes_that_were_written() {
 fn last_bytes_are_flushed_after_a_pause() {
     let mut one = One::new(base(), Echo);
     let conn = one.accept("lines");
-    one.machine.requested(one.now, &Request::Kick { conn });
+    one.machine.command(one.now, &Command::Kick { conn });
     one.run(secs(4));
     one.pause();
     assert!(one.machine.intent(conn).is_some_and(|intent| !intent.transmit.is_empty()));
@@ -343,7 +343,7 @@ fn last_bytes_are_flushed_after_a_pause() {
 fn a_drain_is_no_shorter_for_a_pause() {
     let mut one = One::new(base(), Echo);
     let conn = one.accept("lines");
-    one.machine.requested(one.now, &Request::Drain);
+    one.machine.command(one.now, &Command::Drain);
     one.now = one.now + PAUSE;
     one.machine.elapsed(one.now);
     let farewell = one.machine.intent(conn).map(|intent| intent.transmit.first().to_vec()).unwrap_or_default();

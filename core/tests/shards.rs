@@ -9,7 +9,7 @@ use drupe_core::tls::{Secured, Tls};
 use drupe_core::websocket::{Opcode, frame};
 use drupe_core::wire::Protocol;
 use drupe_core::{
-    Address, Addressee, Config, ConnId, Letter, Listen, ListenerId, Machine, Metrics, Peer, Reason, Request, Shard,
+    Address, Addressee, Config, ConnId, ShardMessage, Listen, ListenerId, Machine, Metrics, Peer, Reason, Command, Shard,
     Time,
 };
 use proptest::prelude::*;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// Machines, and the letters that are on their way to each.
 struct Server {
     machines: Vec<Machine<Relay>>,
-    post: Vec<VecDeque<Letter>>,
+    post: Vec<VecDeque<ShardMessage>>,
     heard: BTreeMap<ConnId, Vec<u8>>,
 }
 
@@ -63,7 +63,7 @@ impl Server {
                 self.heard.entry(id).or_default().extend(bytes);
             }
             machine.turn_ended(Time::START);
-            while let Some((to, letter)) = machine.next_letter() {
+            while let Some((to, letter)) = machine.next_shard_message() {
                 match to {
                     Addressee::First => self.post[0].push_back(letter),
                     Addressee::Shard(other) => self.post[usize::from(other)].push_back(letter),
@@ -79,7 +79,7 @@ impl Server {
 
     fn deliver(&mut self, shard: usize) {
         if let Some(letter) = self.post[shard].pop_front() {
-            self.machines[shard].delivered(Time::START, &letter);
+            self.machines[shard].shard_message_received(Time::START, &letter);
             self.turn();
         }
     }
@@ -165,11 +165,11 @@ fn shards_tell_each_other_what_they_counted_and_then_are_silent() {
     let second = Time::from_secs(1);
     let tells = |machine: &mut Machine<Relay>| {
         machine.elapsed(second);
-        machine.next_letter().map(|(_, letter)| letter)
+        machine.next_shard_message().map(|(_, letter)| letter)
     };
     let told = tells(&mut server.machines[1]).expect("it has counted");
-    assert!(matches!(told, Letter::Counted { shard: 1, .. }));
-    server.machines[0].delivered(second, &told);
+    assert!(matches!(told, ShardMessage::Counted { shard: 1, .. }));
+    server.machines[0].shard_message_received(second, &told);
     let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
     server.machines[0].received(second, here, &mut request.to_vec());
     server.turn();
@@ -182,10 +182,10 @@ fn shards_tell_each_other_what_they_counted_and_then_are_silent() {
         later = deadline.at;
         server.machines[1].elapsed(later);
     }
-    while server.machines[1].next_letter().is_some() {}
+    while server.machines[1].next_shard_message().is_some() {}
     let at = server.machines[1].deadline().expect("it has counted").at;
     server.machines[1].elapsed(at.max(later));
-    assert!(matches!(server.machines[1].next_letter(), Some((_, Letter::Counted { .. }))));
+    assert!(matches!(server.machines[1].next_shard_message(), Some((_, ShardMessage::Counted { .. }))));
     assert!(server.machines[1].deadline().is_none_or(|deadline| deadline.at > second));
     let Metrics { requests_metrics, undecided, .. } = server.machines[0].metrics();
     assert_eq!((requests_metrics, undecided), (1, 1), "its own are its own");
@@ -311,7 +311,7 @@ fn upgrade_through_proxy_on_another_shard_is_refused_over_http_if_the_first_refu
     let mut server = behind_proxy(None);
     let first = server.connect("10.0.0.1:8").expect("a proxy");
     server.send(first, upgrade_for("192.0.2.1"));
-    server.machines[0].requested(Time::START, &Request::Quarantine { address: [192, 0, 2, 66].into() });
+    server.machines[0].command(Time::START, &Command::Quarantine { address: [192, 0, 2, 66].into() });
     for (client, status, reason) in
         [("192.0.2.1", "HTTP/1.1 429 ", Reason::AddressFull), ("192.0.2.66", "HTTP/1.1 403 ", Reason::Quarantined)]
     {
@@ -332,7 +332,7 @@ fn upgrade_through_proxy_on_another_shard_is_refused_over_http_if_the_first_refu
 
 #[test]
 fn client_that_the_first_shard_admits_does_not_repeat_its_tls_handshake() {
-    let mut server = behind_proxy(Some(Tls::elsewhere()));
+    let mut server = behind_proxy(Some(Tls::external()));
     let conn = proxied_on_second_shard(&mut server);
     server.machines[1].secured(Time::START, conn, &Secured::default());
     server.send(conn, upgrade_for("192.0.2.1"));

@@ -159,7 +159,7 @@ fn world(seed: u64) -> World<Remembering, Talker> {
         let troubled = name >= 3;
         world.add(if troubled { Link::Troubled } else { Link::Steady }, Talker::new(name, troubled));
     }
-    world.add_elsewhere(Link::Troubled, Talker::new(DIALED, true));
+    world.add_remote(Link::Troubled, Talker::new(DIALED, true));
     world
 }
 
@@ -275,7 +275,7 @@ impl Handler for Restless {
                         ..Dial::lines("192.0.2.1:7")
                     });
                 }
-                17 => hub.hang_up(DialId(u32::try_from(chance % 8).expect("small"))),
+                17 => hub.cancel_dial(DialId(u32::try_from(chance % 8).expect("small"))),
                 0 => hub.close(conn),
                 1 => hub.close_with(conn, "bye"),
                 2 => hub.pause(conn),
@@ -307,8 +307,8 @@ fn a_restless_handler_breaks_nothing() {
         for name in 0..8 {
             world.add(if name < 2 { Link::Steady } else { Link::Troubled }, Talker::new(name, name >= 2));
         }
-        world.add_elsewhere(Link::Steady, Talker::new(8, false));
-        world.add_elsewhere(Link::Troubled, Talker::new(9, true));
+        world.add_remote(Link::Steady, Talker::new(8, false));
+        world.add_remote(Link::Troubled, Talker::new(9, true));
         world.run(STEPS);
         world.settle();
     }
@@ -328,7 +328,7 @@ fn tunnelled(seed: u64) -> World<Remembering, Talker> {
     for name in 0..40 {
         world.add(if name < 3 { Link::Steady } else { Link::Troubled }, Talker::new(name, name >= 3));
     }
-    world.add_elsewhere(Link::Troubled, Talker::new(DIALED + 30, true));
+    world.add_remote(Link::Troubled, Talker::new(DIALED + 30, true));
     world
 }
 

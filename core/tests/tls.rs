@@ -223,7 +223,7 @@ fn a_slow_reader_gets_everything_in_order_and_then_its_end() {
         slow.turn(&mut hub);
     }
     assert_eq!(slow.heard().lines().collect::<Vec<_>>(), lines);
-    hub.request(&drupe_core::Request::Drain);
+    hub.command(&drupe_core::Command::Drain);
     hub.advance(Duration::from_secs(6));
     slow.turn(&mut hub);
     assert!(slow.heard().ends_with("closing (shutdown): the server is shutting down\n"), "{:?}", slow.error);
@@ -270,7 +270,7 @@ fn a_trace_is_plain_and_can_be_replayed_without_keys() {
     assert_eq!(heard, b"hello\nworld\n");
     let text = trace.text();
     assert!(text.contains("received 0.1 \"hello\\nworld\\n\"") && text.contains("secured 0.1 \"TLSv1.3\""), "{text}");
-    let mut again = Machine::new(Config { seed: Some(7), ..listening(Tls::elsewhere()) }, Echo);
+    let mut again = Machine::new(Config { seed: Some(7), ..listening(Tls::external()) }, Echo);
     let transcript = replay(&text, &mut again).expect("a good trace");
     assert_eq!(transcript.written.get(&conn).map(Vec::as_slice), Some(&b"hello\nworld\n"[..]));
 }
@@ -302,7 +302,7 @@ fn an_end_without_close_notify_is_no_end_of_a_line() {
 
 #[test]
 fn tls_elsewhere_opens_when_it_is_told() {
-    let mut machine = Machine::new(listening(Tls::elsewhere()), Echo);
+    let mut machine = Machine::new(listening(Tls::external()), Echo);
     let peer = Peer::Address(([127, 0, 0, 1], 5).into());
     let conn = machine.accepted(Time::START, ListenerId(0), peer).expect("let in");
     assert_eq!(machine.metrics().undecided, 1);

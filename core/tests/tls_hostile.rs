@@ -11,7 +11,7 @@ use drupe_core::websocket::{Opcode, frame};
 use drupe_core::wire::Protocol;
 use drupe_core::{
     Address, Config, ConnId, Event, Handler, Hub, Listen, ListenerId, Machine, NoNote, PayloadBuf, Peer, Reason,
-    Request, Time, Why,
+    Command, Time, Why,
 };
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
@@ -66,8 +66,8 @@ fn peer() -> Peer {
     Peer::Address(([127, 0, 0, 1], 9).into())
 }
 
-fn publish(text: String) -> Request {
-    Request::Publish { room: "r".into(), payload: PayloadBuf::Text(text.into()) }
+fn publish(text: String) -> Command {
+    Command::Publish { room: "r".into(), payload: PayloadBuf::Text(text.into()) }
 }
 
 /// A machine, a client, and what is on the way between them.
@@ -212,7 +212,7 @@ fn happen(link: &mut Link, ops: &[Op]) -> Counts {
             Op::Ping => link.say_frame(Opcode::Ping, format!("p{:08}", next(&mut counts.pings)).as_bytes()),
             Op::Publish(length) => {
                 let text = format!("r{:08}{}", next(&mut counts.published), "b".repeat(length));
-                link.machine.requested(link.now, &publish(text));
+                link.machine.command(link.now, &publish(text));
             }
             Op::Read(most) => {
                 link.read(most);
@@ -280,7 +280,7 @@ fn check(world: &World, ops: &[Op], is_old: bool, marks: Marks, slow_policy: Slo
     config.idle = None;
     config.seed = Some(7);
     let mut elsewhere = config.clone();
-    elsewhere.listeners[0].tls = Some(Tls::elsewhere());
+    elsewhere.listeners[0].tls = Some(Tls::external());
     let client = if is_old {
         let builder = ClientConfig::builder_with_provider(ring::default_provider().into());
         let builder = builder.with_protocol_versions(&[&TLS12]).expect("known");
@@ -416,7 +416,7 @@ fn no_message_is_torn_where_a_batch_that_is_sealed_ends_within_it() {
     /// So much is sealed at a time.
     const BATCH: usize = 32 << 10;
     for slow_policy in [SlowPolicy::SkipOldest, SlowPolicy::KeepLatest, SlowPolicy::SkipNewest, SlowPolicy::Close] {
-        let mut config = listening(Tls::elsewhere());
+        let mut config = listening(Tls::external());
         config.outbound.marks = Marks::new(10_000, 40_000, 90_000).expect("in order");
         config.outbound.slow_policy = slow_policy;
         let mut machine = Machine::new(config, EchoInRoom);
@@ -427,14 +427,14 @@ fn no_message_is_torn_where_a_batch_that_is_sealed_ends_within_it() {
         let queued = |machine: &Machine<EchoInRoom>| {
             machine.intent(conn).map(|intent| intent.transmit.slices().collect::<Vec<_>>().concat()).unwrap_or_default()
         };
-        machine.requested(now, &line(1));
-        machine.requested(now, &line(2));
+        machine.command(now, &line(1));
+        machine.command(now, &line(2));
         // Of the second line, a part is sealed.
         let mut heard = queued(&machine)[..BATCH].to_vec();
         machine.sealed(now, conn, BATCH);
         machine.blocked(now, conn);
         for number in 3..8 {
-            machine.requested(now, &line(number));
+            machine.command(now, &line(number));
         }
         machine.wrote(now, conn, BATCH);
         while !queued(&machine).is_empty() {

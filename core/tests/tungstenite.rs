@@ -5,7 +5,7 @@
 use drupe_core::Payload;
 use drupe_core::limit::Budget;
 use drupe_core::websocket::{Role, WebSocket};
-use drupe_core::wire::{Encoder, Item, Scratch, Wire};
+use drupe_core::wire::{Encoder, Item, DecodeBuffer, Wire};
 use proptest::prelude::*;
 use std::io::{self, Cursor, Read, Write};
 use tungstenite::protocol::frame::Frame;
@@ -62,7 +62,7 @@ fn decoded(role: Role, stream: &[u8], pieces: &[usize]) -> Vec<Message> {
         message_max_bytes: drupe_core::limit::MessageSize::new(1 << 20).expect("in range"),
         ..Budget::default()
     };
-    let (mut decoder, mut scratch) = (ours(role).decoder(), Scratch::default());
+    let (mut decoder, mut scratch) = (ours(role).decoder(), DecodeBuffer::default());
     let (mut messages, mut from) = (Vec::new(), 0);
     for &piece in pieces.iter().cycle() {
         if from == stream.len() {

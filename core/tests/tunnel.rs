@@ -7,7 +7,7 @@ use drupe_core::tunnel::{
     ForwardIntent, LinkId, RemoteBind, Ssh, Tunnel, TunnelFailure, TunnelId, TunnelIntent, TunnelReport, TunnelState,
 };
 use drupe_core::{
-    Backoff, Config, Event, Handler, Hub, Input, ListenerId, Machine, NoNote, Peer, Reason, Request, Time, trace,
+    Backoff, Config, Event, Handler, Hub, Input, ListenerId, Machine, NoNote, Peer, Reason, Command, Time, trace,
 };
 use proptest::prelude::*;
 use std::time::Duration;
@@ -335,7 +335,7 @@ fn a_drain_ends_a_tunnel_behind_its_last_connection() {
         world.come_up();
         let peer: Peer = "203.0.113.9:40000".parse().expect("an address");
         let conn = world.machine.accepted(world.now, DOOR, peer).expect("let in");
-        world.machine.requested(world.now, &Request::Drain);
+        world.machine.command(world.now, &Command::Drain);
         assert_eq!((world.intent().forwards.len(), world.intent().closing), (0, false), "nobody else comes in");
         assert!(world.machine.accepted(world.now, DOOR, peer).is_err());
         world.machine.failed(world.now, conn, drupe_core::Failure::Reset);
@@ -352,7 +352,7 @@ fn a_drain_ends_a_tunnel_behind_its_last_connection() {
     }
     // One that was not up needs no goodbye.
     let mut world = World::new(config([tunnel()]));
-    world.machine.requested(world.now, &Request::Drain);
+    world.machine.command(world.now, &Command::Drain);
     assert!(world.machine.is_drained() && !world.has_link());
 }
 
@@ -454,7 +454,7 @@ proptest! {
             let links: Vec<_> = world.machine.tunnels().map(|intent| intent.link.tunnel).collect();
             prop_assert!(links.len() <= 2 && links.windows(2).all(|pair| pair[0] < pair[1]));
         }
-        world.machine.requested(world.now, &Request::Drain);
+        world.machine.command(world.now, &Command::Drain);
         world.pass(Duration::from_secs(60));
         prop_assert!(world.machine.is_drained());
     }

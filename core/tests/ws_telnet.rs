@@ -10,7 +10,7 @@ use drupe_core::limit::{Budget, Ladder, MessageSize, Rate};
 use drupe_core::outbound::Marks;
 use drupe_core::telnet::InputMode;
 use drupe_core::websocket::{Opcode, frame};
-use drupe_core::{Config, ConnId, Event, Handler, Hub, Listen, Machine, Reason, Request, Time};
+use drupe_core::{Config, ConnId, Event, Handler, Hub, Listen, Machine, Reason, Command, Time};
 use std::time::Duration;
 use ws_world::{begin, framed, frames, take, upgrade, ws_telnet};
 
@@ -187,7 +187,7 @@ fn whoever_is_told_to_go_while_its_close_waits_hears_one_close() {
     let (mut machine, conn) = upgraded(line_mode());
     let bytes = [framed(Opcode::Binary, b"pause\r\none\r\n"), framed(Opcode::Close, &CLOSE)].concat();
     machine.received(Time::START, conn, &mut bytes.clone());
-    machine.requested(Time::START, &Request::Kick { conn });
+    machine.command(Time::START, &Command::Kick { conn });
     let told = frames(&take(&mut machine, conn));
     assert_eq!(told.iter().map(|(opcode, _)| *opcode).collect::<Vec<_>>(), [2, 8], "{told:?}");
 }
@@ -271,7 +271,7 @@ fn what_goes_through_the_session_is_framed_once() {
         let words = String::from_utf8_lossy(shown);
         assert_eq!(visible.matches("echo").count(), words.matches("echo").count(), "{visible:?}");
     }
-    machine.requested(Time::START, &Request::Drain);
+    machine.command(Time::START, &Command::Drain);
     let told = frames(&take(&mut machine, conn));
     assert!(told.iter().all(|(_, content)| !content.contains(&0x82)), "{told:?}");
 }

@@ -4,7 +4,7 @@ use crate::work::bounded;
 use arbitrary::{Arbitrary, Unstructured};
 use drupe_core::limit::{Budget, MessageSize};
 use drupe_core::wire::{
-    DecodeError, Encoder, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Scratch, Wire,
+    DecodeError, Encoder, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, DecodeBuffer, Wire,
 };
 
 #[derive(Arbitrary, Debug)]
@@ -59,7 +59,7 @@ fn check(wire: Wire, setting: &Setting, stream: &[u8]) {
 
 /// The messages of a stream, and the reason why it could not go on.
 fn decode(wire: Wire, budget: &Budget, stream: &[u8], pieces: &[usize]) -> (Vec<Vec<u8>>, Option<drupe_core::Reason>) {
-    let (mut decoder, mut scratch) = (wire.decoder(), Scratch::default());
+    let (mut decoder, mut scratch) = (wire.decoder(), DecodeBuffer::default());
     let mut messages = Vec::new();
     let max = budget.message_max_bytes.get();
     let mut step = |decoder: &mut drupe_core::wire::Decoder, input: &mut [u8]| -> Result<usize, DecodeError> {

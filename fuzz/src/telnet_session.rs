@@ -4,7 +4,7 @@ use crate::work::bounded;
 use arbitrary::{Arbitrary, Unstructured};
 use drupe_core::limit::{Budget, MessageSize};
 use drupe_core::telnet::{Charset, InputMode, Replies, Session, Telnet};
-use drupe_core::wire::{InvalidUtf8, Item, Scratch};
+use drupe_core::wire::{InvalidUtf8, Item, DecodeBuffer};
 
 #[derive(Arbitrary, Debug)]
 struct Setting {
@@ -66,7 +66,7 @@ fn check(setting: &Setting, config: Telnet, stream: &[u8]) {
 
 /// What a stream tells, and the reason why it could not go on.
 fn told(config: Telnet, budget: &Budget, stream: &[u8], pieces: &[usize]) -> Vec<String> {
-    let (mut session, mut scratch) = (Session::new(config), Scratch::default());
+    let (mut session, mut scratch) = (Session::new(config), DecodeBuffer::default());
     let mut told = Vec::new();
     let max = budget.message_max_bytes.get();
     for (mut input, message) in cut(stream, pieces).zip((0..10).cycle()) {

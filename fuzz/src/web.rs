@@ -6,7 +6,7 @@ use drupe_core::app::Echo;
 use drupe_core::limit::{Budget, MessageSize};
 use drupe_core::testing::TestHub;
 use drupe_core::websocket::{Role, WebSocket};
-use drupe_core::wire::{Decoder, Item, Protocol, Scratch, Wire};
+use drupe_core::wire::{Decoder, Item, Protocol, DecodeBuffer, Wire};
 use drupe_core::{Config, Listen};
 use std::time::Duration;
 
@@ -104,7 +104,7 @@ fn socket(setting: &Setting) -> WebSocket {
 }
 
 fn told(mut decoder: Decoder, budget: &Budget, stream: &[u8], pieces: &[usize]) -> Vec<String> {
-    let (mut scratch, mut told) = (Scratch::default(), Vec::new());
+    let (mut scratch, mut told) = (DecodeBuffer::default(), Vec::new());
     let max = budget.message_max_bytes.get();
     for mut input in cut(stream, pieces) {
         let mut at = 0;

@@ -145,7 +145,7 @@ impl Sockets for MioSockets {
         self.dials.begin(&self.registry, dial, address);
     }
 
-    fn hang_up(&mut self, dial: DialId) {
+    fn cancel_dial(&mut self, dial: DialId) {
         self.dials.remove(dial);
     }
 

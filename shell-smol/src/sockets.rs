@@ -113,7 +113,7 @@ impl Sockets for SmolSockets {
         self.attempts.begin(dial, connect(address.to_owned()));
     }
 
-    fn hang_up(&mut self, dial: DialId) {
+    fn cancel_dial(&mut self, dial: DialId) {
         self.attempts.remove(dial);
     }
 

@@ -129,7 +129,7 @@ impl Sockets for TokioSockets {
         });
     }
 
-    fn hang_up(&mut self, dial: DialId) {
+    fn cancel_dial(&mut self, dial: DialId) {
         self.attempts.remove(dial);
     }
 

@@ -1,7 +1,7 @@
-use super::tunnel::Board;
+use super::tunnel::TunnelSnapshot;
 use super::{Arrival, BindError, Channel, OsStream, Remote, RemoteError, spared};
 use drupe_core::tunnel::{LinkId, TunnelReport};
-use drupe_core::{Config, Letter, ListenerId, Metrics, Peer, Request};
+use drupe_core::{Config, ShardMessage, ListenerId, Metrics, Peer, Command};
 
 use std::collections::VecDeque;
 
@@ -23,12 +23,12 @@ const LETTERS_BYTES_OF_SHARD: usize = 128 << 10;
 pub enum Mail<N> {
     /// For [`Machine::noted`](drupe_core::Machine::noted).
     Note(N),
-    /// For [`Machine::requested`](drupe_core::Machine::requested).
-    Request(Request),
+    /// For [`Machine::command`](drupe_core::Machine::command).
+    Command(Command),
     /// To be given [`Machine::metrics`](drupe_core::Machine::metrics).
     Metrics(Box<dyn FnOnce(Metrics) + Send>),
-    /// From another shard, for [`Machine::delivered`](drupe_core::Machine::delivered).
-    Letter(Letter),
+    /// From another shard, for [`Machine::shard_message_received`](drupe_core::Machine::shard_message_received).
+    ShardMessage(ShardMessage),
     /// From the shard that accepts, for [`Machine::adopted`](drupe_core::Machine::adopted).
     Connection(ListenerId, Peer, Arrival<OsStream>),
     /// From a tunnel, for [`Machine::accepted`](drupe_core::Machine::accepted).
@@ -57,7 +57,7 @@ pub struct Mailbox<N> {
 pub(super) struct Shared<N> {
     state: Mutex<State<N>>,
     /// Of the first shard.
-    pub(super) board: Arc<Board>,
+    pub(super) board: Arc<TunnelSnapshot>,
 }
 
 struct State<N> {
@@ -162,7 +162,7 @@ impl<N> Mailbox<N> {
     }
 
     /// Shows what is wanted of tunnels, and how they are.
-    pub(super) fn board(&self) -> &Board {
+    pub(super) fn board(&self) -> &TunnelSnapshot {
         &self.own().board
     }
 
@@ -241,8 +241,8 @@ impl<N> Shared<N> {
             return Err(mail);
         }
         match &mail {
-            Mail::Letter(Letter::Publish { .. }) if state.idle => return Ok(()),
-            Mail::Letter(letter) => state.letters_bytes += letter.held_bytes(),
+            Mail::ShardMessage(ShardMessage::Publish { .. }) if state.idle => return Ok(()),
+            Mail::ShardMessage(message) => state.letters_bytes += message.held_bytes(),
             _ => {}
         }
         // The mail may bring a connection.
@@ -280,9 +280,9 @@ impl<N> fmt::Debug for Mail<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Note(_) => "Note",
-            Self::Request(_) => "Request",
+            Self::Command(_) => "Command",
             Self::Metrics(_) => "Metrics",
-            Self::Letter(_) => "Letter",
+            Self::ShardMessage(_) => "ShardMessage",
             Self::Connection(..) => "Connection",
             Self::Channel(..) => "Channel",
             Self::Tunnel(..) => "Tunnel",
@@ -322,17 +322,17 @@ mod tests {
     #[test]
     fn a_shard_is_behind_by_what_occupies_memory_and_waits_for_it() {
         let shards = Mailbox::<u8>::of_shards(4);
-        let letter = publish(&"x".repeat(1 << 20));
+        let message = publish(&"x".repeat(1 << 20));
         for n in 0..3 {
             assert_eq!(shards[0].is_another_behind(), n >= 2);
-            shards[0].post_to_others(|| Mail::Letter(letter.clone()));
+            shards[0].post_to_others(|| Mail::ShardMessage(message.clone()));
         }
         assert_eq!((shards[1].take(Waker::noop()).len(), shards[0].is_another_behind()), (3, true));
         assert_eq!((shards[2].take(Waker::noop()).len(), shards[0].is_another_behind()), (3, true));
         assert_eq!((shards[3].take(Waker::noop()).len(), shards[0].is_another_behind()), (3, false));
         // Who has ended is behind nobody, and gets nothing.
         assert!(shards[2].end_if_empty(Metrics::default));
-        assert!(shards[0].post(2, Mail::Letter(letter)).is_err());
+        assert!(shards[0].post(2, Mail::ShardMessage(message)).is_err());
     }
 
     #[test]
@@ -340,18 +340,18 @@ mod tests {
         let conns = |count| {
             (0..count).map(|n| format!("{n}.0").parse().expect("a number and a generation")).collect::<Vec<_>>()
         };
-        let (named, except) = (Letter::RoomOpened { room: "r".repeat(1_000).into() }, conns(1_000).into());
+        let (named, except) = (ShardMessage::RoomOpened { room: "r".repeat(1_000).into() }, conns(1_000).into());
         let letters = [
             (publish(""), 10_000, "an empty message"),
             (named, 2_500, "a long name"),
-            (Letter::Publish { room: "r".into(), except, message: "".into() }, 300, "many who are left out"),
+            (ShardMessage::Publish { room: "r".into(), except, message: "".into() }, 300, "many who are left out"),
         ];
-        for (letter, most, what) in letters {
+        for (message, most, what) in letters {
             let shards = Mailbox::<u8>::of_shards(4);
             let mut count = 0;
             while !shards[0].is_another_behind() {
                 count += 1;
-                shards[0].post_to_others(|| Mail::Letter(letter.clone()));
+                shards[0].post_to_others(|| Mail::ShardMessage(message.clone()));
             }
             assert!((100..most).contains(&count), "{count} of {what}");
         }
@@ -360,7 +360,7 @@ mod tests {
     #[test]
     fn who_has_no_connections_and_waits_is_not_woken_for_what_is_published() {
         let shards = Mailbox::<u8>::of_shards(2);
-        let tell = |letter: &Letter| shards[0].post_to_others(|| Mail::Letter(letter.clone()));
+        let tell = |message: &ShardMessage| shards[0].post_to_others(|| Mail::ShardMessage(message.clone()));
         let waiting = || shards[1].take(Waker::noop()).len();
         shards[1].rest();
         tell(&publish("nobody would hear it"));
@@ -370,13 +370,13 @@ mod tests {
         tell(&publish("and has mail"));
         assert_eq!(waiting(), 2);
         shards[1].rest();
-        tell(&Letter::Known);
+        tell(&ShardMessage::Known);
         tell(&publish("what came before it may have brought a connection"));
         assert_eq!(waiting(), 2);
     }
 
-    fn publish(message: &str) -> Letter {
-        Letter::Publish { room: "all".into(), except: [].into(), message: message.into() }
+    fn publish(message: &str) -> ShardMessage {
+        ShardMessage::Publish { room: "all".into(), except: [].into(), message: message.into() }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use super::mailbox::{Mail, Shared, WAITING_MAX};
 use super::{BindError, TunnelPort, TunnelWatch};
 use drupe_core::tunnel::TunnelStatus;
-use drupe_core::{Config, ConnId, Metrics, Payload, Request};
+use drupe_core::{Config, ConnId, Metrics, Payload, Command};
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ impl<N> Remote<N> {
     /// # Errors
     /// If the server has ended or has not kept up.
     pub fn publish<'p>(&self, room: &str, payload: impl Into<Payload<'p>>) -> Result<(), RemoteError> {
-        self.request(Request::publish(room, payload))
+        self.command(Command::publish(room, payload))
     }
 
     /// Ends one connection as [`Reason::Kicked`](drupe_core::Reason::Kicked).
@@ -58,7 +58,7 @@ impl<N> Remote<N> {
     /// # Errors
     /// If the server has ended or has not kept up.
     pub fn kick(&self, conn: ConnId) -> Result<(), RemoteError> {
-        self.request(Request::Kick { conn })
+        self.command(Command::Kick { conn })
     }
 
     /// Ends the server in stages; asked a second time, it hurries. See [`Drain`](drupe_core::Drain).
@@ -66,7 +66,7 @@ impl<N> Remote<N> {
     /// # Errors
     /// If the server has ended or has not kept up.
     pub fn drain(&self) -> Result<(), RemoteError> {
-        self.request(Request::Drain)
+        self.command(Command::Drain)
     }
 
     /// Has the server go on with another configuration: see [`Machine::reconfigured`](drupe_core::Machine::reconfigured) for what
@@ -86,12 +86,12 @@ impl<N> Remote<N> {
         self.shards[0].put(Mail::Reconfigure(Box::new(config), Box::new(done)))
     }
 
-    /// Refuses an address for a while; see [`Request::Quarantine`].
+    /// Refuses an address for a while; see [`Command::Quarantine`].
     ///
     /// # Errors
     /// If the server has ended or has not kept up.
     pub fn quarantine(&self, address: IpAddr) -> Result<(), RemoteError> {
-        self.request(Request::Quarantine { address })
+        self.command(Command::Quarantine { address })
     }
 
     /// Lets an address in again that is in quarantine.
@@ -99,28 +99,28 @@ impl<N> Remote<N> {
     /// # Errors
     /// If the server has ended or has not kept up.
     pub fn release(&self, address: IpAddr) -> Result<(), RemoteError> {
-        self.request(Request::Release { address })
+        self.command(Command::Release { address })
     }
 
     /// Asks for anything.
     ///
     /// # Errors
     /// If the server has ended or has not kept up.
-    pub fn request(&self, request: Request) -> Result<(), RemoteError> {
-        match request {
-            Request::Drain => {
+    pub fn command(&self, command: Command) -> Result<(), RemoteError> {
+        match command {
+            Command::Drain => {
                 // All are asked or none, so nobody is too busy for it; some may have ended before the others.
-                let asked = self.shards.iter().filter(|shard| shard.post(Mail::Request(Request::Drain)).is_ok());
+                let asked = self.shards.iter().filter(|shard| shard.post(Mail::Command(Command::Drain)).is_ok());
                 if asked.count() > 0 { Ok(()) } else { Err(RemoteError::Ended) }
             }
             // Nobody has the number of a shard that is not there.
-            Request::Kick { conn } => match self.shards.get(usize::from(conn.shard())) {
-                Some(shard) => shard.put(Mail::Request(request)),
+            Command::Kick { conn } => match self.shards.get(usize::from(conn.shard())) {
+                Some(shard) => shard.put(Mail::Command(command)),
                 None => Ok(()),
             },
             // Who counts addresses.
-            Request::Quarantine { .. } | Request::Release { .. } => self.shards[0].put(Mail::Request(request)),
-            request => self.shards[self.home].put(Mail::Request(request)),
+            Command::Quarantine { .. } | Command::Release { .. } => self.shards[0].put(Mail::Command(command)),
+            command => self.shards[self.home].put(Mail::Command(command)),
         }
     }
 

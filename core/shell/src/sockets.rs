@@ -54,7 +54,7 @@ pub trait Sockets {
     fn dial(&mut self, dial: DialId, address: &str);
 
     /// Leaves off connecting.
-    fn hang_up(&mut self, dial: DialId);
+    fn cancel_dial(&mut self, dial: DialId);
 
     /// An attempt that has come to its end. If there is none, the driver's task is woken when there is.
     fn dialed(&mut self) -> Option<Dialed<Self::Stream>>;

@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What a server wants of its tunnels, and how they are: for all who look.
 #[derive(Debug, Default)]
-pub(super) struct Board(Mutex<Shown>);
+pub(super) struct TunnelSnapshot(Mutex<Shown>);
 
 #[derive(Debug, Default)]
 struct Shown {
@@ -27,7 +27,7 @@ struct Shown {
     ended: bool,
 }
 
-impl Board {
+impl TunnelSnapshot {
     pub(super) fn show(&self, version: u64, intents: Vec<TunnelIntent>, statuses: Vec<TunnelStatus>) {
         let mut shown = self.lock();
         (shown.version, shown.intents, shown.statuses) = (version, intents, statuses);
@@ -61,14 +61,14 @@ fn wake_all(mut shown: MutexGuard<'_, Shown>) {
 /// Sees how a server's tunnels change, until the server ends: [`Remote::watch_tunnels`].
 #[derive(Debug)]
 pub struct TunnelWatch {
-    board: Arc<Board>,
+    board: Arc<TunnelSnapshot>,
     number: u64,
     /// The version that was seen last.
     seen: u64,
 }
 
 impl TunnelWatch {
-    pub(super) fn new(board: &Arc<Board>) -> Self {
+    pub(super) fn new(board: &Arc<TunnelSnapshot>) -> Self {
         let mut shown = board.lock();
         shown.next_watcher += 1;
         let number = shown.next_watcher;
@@ -111,7 +111,7 @@ impl Drop for TunnelWatch {
 #[derive(Clone)]
 pub struct TunnelPort {
     server: Arc<dyn Port>,
-    board: Arc<Board>,
+    board: Arc<TunnelSnapshot>,
 }
 
 trait Port: Send + Sync {
@@ -136,7 +136,7 @@ impl<N: Send> Port for Remote<N> {
 }
 
 impl TunnelPort {
-    pub(super) fn new<N: Send + 'static>(remote: Remote<N>, board: Arc<Board>) -> Self {
+    pub(super) fn new<N: Send + 'static>(remote: Remote<N>, board: Arc<TunnelSnapshot>) -> Self {
         Self { server: Arc::new(remote), board }
     }
 

@@ -434,7 +434,7 @@ fn a_drain_is_told_to_tasks_and_waits_for_what_they_do() {
     let (busy, idle) = (world.connect(), world.connect());
     world.send(busy, b"one\ntwo\n");
     assert_eq!(world.hub.lines(busy), Vec::<String>::new());
-    world.hub.request(&drupe_core::Request::Drain);
+    world.hub.command(&drupe_core::Command::Drain);
     world.hub.advance(std::time::Duration::from_secs(3));
     assert_eq!((world.hub.is_closed(busy), world.hub.is_closed(idle)), (false, true));
     // Only now is the task polled.
@@ -456,7 +456,7 @@ fn a_task_that_never_comes_back_holds_a_drain_no_longer_than_its_deadline() {
     });
     let stuck = world.connect();
     world.send(stuck, b"one\n");
-    world.hub.request(&drupe_core::Request::Drain);
+    world.hub.command(&drupe_core::Command::Drain);
     world.hub.advance(std::time::Duration::from_secs(9));
     assert!(!world.hub.is_closed(stuck));
     world.hub.advance(std::time::Duration::from_secs(1));
@@ -470,7 +470,7 @@ fn who_comes_within_the_grace_of_a_drain_is_told_at_once() {
     let mut config = world.hub.machine().config().clone();
     config.drain.grace = std::time::Duration::from_secs(5);
     world.hub.reconfigure(config);
-    world.hub.request(&drupe_core::Request::Drain);
+    world.hub.command(&drupe_core::Command::Drain);
     let late = world.connect();
     world.send(late, b"hello\n");
     assert_eq!(world.hub.lines(late), ["hello"]);

@@ -1,5 +1,5 @@
 use super::name::{self, NAME_MAX_CHARS};
-use crate::base::lazy_box::{Empty, Rare};
+use crate::base::lazy_box::{HasEmpty, LazyBox};
 use crate::base::text::neutralize;
 use crate::base::{ConnId, Reason};
 use crate::handler::{Event, Handler, Hub, NoNote};
@@ -38,7 +38,7 @@ pub struct Chat {
 
 /// What [`Chat`] knows about someone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Member(Rare<Person>);
+pub struct Member(LazyBox<Person>);
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Person {
@@ -48,7 +48,7 @@ struct Person {
     last_words: Option<String>,
 }
 
-impl Empty for Person {
+impl HasEmpty for Person {
     const EMPTY: &'static Self = &Self { name: String::new(), room: String::new(), last_words: None };
 }
 

@@ -5,34 +5,34 @@ use core::ops::{Deref, DerefMut};
 
 /// A value that most connections do not need. It is allocated only while it is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Rare<T>(Option<Box<T>>);
+pub(crate) struct LazyBox<T>(Option<Box<T>>);
 
-/// The value of an unallocated [`Rare`].
-pub(crate) trait Empty: Default + 'static {
+/// The value of an unallocated [`LazyBox`].
+pub(crate) trait HasEmpty: Default + 'static {
     const EMPTY: &'static Self;
 }
 
-impl<T: 'static> Empty for Vec<T> {
+impl<T: 'static> HasEmpty for Vec<T> {
     const EMPTY: &'static Self = &Self::new();
 }
 
-impl<T: 'static> Empty for VecDeque<T> {
+impl<T: 'static> HasEmpty for VecDeque<T> {
     const EMPTY: &'static Self = &Self::new();
 }
 
-impl<T: Empty> Rare<T> {
+impl<T: HasEmpty> LazyBox<T> {
     pub(crate) fn take(&mut self) -> T {
         self.0.take().map_or_else(T::default, |value| *value)
     }
 }
 
-impl<T> Rare<T> {
+impl<T> LazyBox<T> {
     pub(crate) fn set(&mut self, value: Option<T>) {
         self.0 = value.map(Box::new);
     }
 }
 
-impl<T: Empty> Deref for Rare<T> {
+impl<T: HasEmpty> Deref for LazyBox<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -40,7 +40,7 @@ impl<T: Empty> Deref for Rare<T> {
     }
 }
 
-impl<T: Empty> DerefMut for Rare<T> {
+impl<T: HasEmpty> DerefMut for LazyBox<T> {
     fn deref_mut(&mut self) -> &mut T {
         self.0.get_or_insert_default()
     }

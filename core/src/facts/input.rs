@@ -1,7 +1,7 @@
 use crate::base::{AcceptFailure, Failure};
 use crate::base::{ConnId, DialId, ListenerId, Payload, PayloadBuf, Peer, Reason, UnixTime};
 use crate::config::Config;
-use crate::facts::Letter;
+use crate::facts::ShardMessage;
 use crate::tls::Secured;
 use crate::tunnel::{LinkId, TunnelReport};
 use alloc::boxed::Box;
@@ -108,8 +108,8 @@ pub enum Input<N> {
     },
     /// [`Machine::noted`](crate::Machine::noted).
     Noted(N),
-    /// [`Machine::requested`](crate::Machine::requested).
-    Requested(Request),
+    /// [`Machine::command`](crate::Machine::command).
+    Command(Command),
     /// [`Machine::dispatched`](crate::Machine::dispatched).
     Dispatched {
         /// The listener.
@@ -124,8 +124,8 @@ pub enum Input<N> {
         /// The address of the peer.
         peer: Peer,
     },
-    /// [`Machine::delivered`](crate::Machine::delivered).
-    Delivered(Letter),
+    /// [`Machine::shard_message_received`](crate::Machine::shard_message_received).
+    ShardMessageReceived(ShardMessage),
     /// [`Machine::held_back`](crate::Machine::held_back).
     HeldBack(bool),
     /// [`Machine::takes_jobs`](crate::Machine::takes_jobs).
@@ -146,7 +146,7 @@ pub enum Input<N> {
 /// A command from an operator or another thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Request {
+pub enum Command {
     /// Send one message to every member of a room.
     Publish {
         /// The room's name.
@@ -254,7 +254,7 @@ pub(crate) enum Fact<'a, N> {
         report: &'a TunnelReport,
     },
     Noted(&'a N),
-    Requested(&'a Request),
+    Command(&'a Command),
     Dispatched {
         listener: ListenerId,
         peer: Peer,
@@ -263,7 +263,7 @@ pub(crate) enum Fact<'a, N> {
         listener: ListenerId,
         peer: Peer,
     },
-    Delivered(&'a Letter),
+    ShardMessageReceived(&'a ShardMessage),
     HeldBack(bool),
     TakesJobs,
     JobDone {
@@ -295,10 +295,10 @@ impl<N> Input<N> {
             Self::DialFailed { dial, failure } => Fact::DialFailed { dial, failure },
             Self::TunnelReported { link, ref report } => Fact::TunnelReported { link, report },
             Self::Noted(ref note) => Fact::Noted(note),
-            Self::Requested(ref request) => Fact::Requested(request),
+            Self::Command(ref command) => Fact::Command(command),
             Self::Dispatched { listener, peer } => Fact::Dispatched { listener, peer },
             Self::Adopted { listener, peer } => Fact::Adopted { listener, peer },
-            Self::Delivered(ref letter) => Fact::Delivered(letter),
+            Self::ShardMessageReceived(ref letter) => Fact::ShardMessageReceived(letter),
             Self::HeldBack(held) => Fact::HeldBack(held),
             Self::TakesJobs => Fact::TakesJobs,
             Self::JobDone { conn, outcome } => Fact::JobDone { conn, outcome },
@@ -308,7 +308,7 @@ impl<N> Input<N> {
     }
 }
 
-impl Request {
+impl Command {
     /// A message for every member of `room`.
     #[must_use]
     pub fn publish<'a>(room: &str, payload: impl Into<Payload<'a>>) -> Self {

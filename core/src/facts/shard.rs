@@ -56,12 +56,12 @@ pub enum Addressee {
     Shard(u8),
 }
 
-/// A message to other shards, for [`Machine::delivered`](crate::Machine::delivered).
+/// A message to other shards, for [`Machine::shard_message_received`](crate::Machine::shard_message_received).
 ///
 /// Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Letter {
+pub enum ShardMessage {
     /// A message for the members of a room.
     Publish {
         /// The room's name.
@@ -146,9 +146,9 @@ pub enum Letter {
 /// Memory of a queued message besides its content, in bytes. 230 were measured.
 ///
 /// It covers the place in the queue and the headers of the allocations.
-const LETTER_BYTES: usize = 256;
+const SHARD_MESSAGE_BYTES: usize = 256;
 
-impl Letter {
+impl ShardMessage {
     /// Memory that it uses while it is queued, in bytes.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
@@ -167,6 +167,6 @@ impl Letter {
             | Self::Gone { .. }
             | Self::Admission { .. } => 0,
         };
-        LETTER_BYTES + content
+        SHARD_MESSAGE_BYTES + content
     }
 }

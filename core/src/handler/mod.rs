@@ -177,7 +177,7 @@ pub enum Event<'a, N> {
     },
     /// A peer was refused, or closed before its protocol was known. Its connection had no `Opened`.
     #[non_exhaustive]
-    TurnedAway {
+    Refused {
         /// The listener.
         listener: ListenerId,
         /// The address of the peer.
@@ -188,7 +188,7 @@ pub enum Event<'a, N> {
     /// An HTTP request was refused.
     ///
     /// Causes: an unknown path, another host, another origin, missing credentials, or a malformed
-    /// request. If the connection ends with it, [`TurnedAway`](Self::TurnedAway) is not emitted as
+    /// request. If the connection ends with it, [`Refused`](Self::Refused) is not emitted as
     /// well.
     #[non_exhaustive]
     RequestRefused {
@@ -280,7 +280,7 @@ impl<'a, N> Event<'a, N> {
             Self::Note(note) => return Err(note),
             Self::DialFailed { dial, failure, retry_at } => Event::DialFailed { dial, failure, retry_at },
             Self::DialEnded { dial } => Event::DialEnded { dial },
-            Self::TurnedAway { listener, peer, reason } => Event::TurnedAway { listener, peer, reason },
+            Self::Refused { listener, peer, reason } => Event::Refused { listener, peer, reason },
             Self::RequestRefused { listener, peer, reason, status, why, request } => {
                 Event::RequestRefused { listener, peer, reason, status, why, request }
             }
@@ -314,7 +314,7 @@ impl<'a, N> Event<'a, N> {
             | Self::ShardMessage { .. }
             | Self::DialFailed { .. }
             | Self::DialEnded { .. }
-            | Self::TurnedAway { .. }
+            | Self::Refused { .. }
             | Self::RequestRefused { .. }
             | Self::Tunnel { .. }
             | Self::ChannelRefused { .. }

@@ -270,7 +270,7 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
             return;
         }
         let is_up = matches!(self.stage, Stage::Up(_) | Stage::LoggingIn(..));
-        self.dial.take().into_iter().for_each(|dial| hub.hang_up(dial));
+        self.dial.take().into_iter().for_each(|dial| hub.cancel_dial(dial));
         if !is_up {
             self.over(hub);
         }
@@ -328,7 +328,7 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
     fn login_failed(&mut self, hub: &mut Hub<'_, ()>, conn: ConnId, why: &str) {
         (self.tell)(ClientEvent::LoginFailed(why.into()));
         hub.end(conn, Reason::Unauthorized);
-        self.dial.take().into_iter().for_each(|dial| hub.hang_up(dial));
+        self.dial.take().into_iter().for_each(|dial| hub.cancel_dial(dial));
     }
 
     /// A message while the server is asked to let us in: greetings are passed over.
@@ -401,7 +401,7 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
             self.stage = Stage::Down;
             (self.tell)(ClientEvent::Disconnected(reason));
             if self.finished || self.dial.is_none() {
-                self.dial.take().into_iter().for_each(|dial| hub.hang_up(dial));
+                self.dial.take().into_iter().for_each(|dial| hub.cancel_dial(dial));
                 self.over(hub);
             }
         }

@@ -14,12 +14,12 @@ use core::time::Duration;
 
 impl<H: Handler> Machine<H> {
     /// Accepts or refuses a new connection. Returns its protocol.
-    pub(super) fn let_in(&mut self, listener: ListenerId, peer: Peer) -> Result<Protocol, Refusal> {
+    pub(super) fn admit(&mut self, listener: ListenerId, peer: Peer) -> Result<Protocol, Refusal> {
         if self.state.accept_succeeded(listener) {
             self.settle();
         }
-        self.admit(listener, peer).map_err(|reason| {
-            self.state.pending.push_back(Pending::TurnedAway(listener, peer, reason));
+        self.check_admission(listener, peer).map_err(|reason| {
+            self.state.pending.push_back(Pending::Refused(listener, peer, reason));
             self.settle();
             self.refusal(listener, reason)
         })
@@ -27,23 +27,23 @@ impl<H: Handler> Machine<H> {
 
     fn refusal(&mut self, listener: ListenerId, reason: Reason) -> Refusal {
         self.state.metrics.refused.add(reason);
-        let mut words = Vec::new();
+        let mut farewell = Vec::new();
         match self.state.listeners.get(listener) {
             // Before a handshake, a peer can only be answered in HTTP. It is not answered at all
             // before TLS, or before a proxy has sent its header.
             Some(Listen { tls: Some(_), .. } | Listen { proxies: Some(_), .. }) => {}
-            Some(Listen { protocol: Protocol::Http(_), .. }) => words = Status::UNAVAILABLE.last_words(false),
+            Some(Listen { protocol: Protocol::Http(_), .. }) => farewell = Status::UNAVAILABLE.last_words(false),
             Some(Listen { protocol, notices: true, .. }) => {
                 let encoding = protocol.wire().encoding();
                 let text = Notice::Closing(reason).write(Representation::Text);
-                let _ = Encoder::default().encode(encoding, Payload::Text(&text), &mut words);
+                let _ = Encoder::default().encode(encoding, Payload::Text(&text), &mut farewell);
             }
             _ => {}
         }
-        Refusal { reason, farewell: words }
+        Refusal { reason, farewell }
     }
 
-    fn admit(&mut self, listener: ListenerId, peer: Peer) -> Result<Protocol, Reason> {
+    fn check_admission(&mut self, listener: ListenerId, peer: Peer) -> Result<Protocol, Reason> {
         let State { config, listeners, admission, now, drain, random, metrics, .. } = &mut self.state;
         let listen = listeners.get_open(listener).filter(|_| drain.is_none()).ok_or(Reason::Shutdown)?;
         let counted = match (&listen.proxies, listen.trusts(peer)) {

@@ -4,7 +4,7 @@ use super::Machine;
 use crate::base::{ConnId, Reason, seconds_up, some_time};
 use crate::handler::{Event, Handler};
 use crate::state::{Ending, Notice, Why};
-use crate::wire::Sight;
+use crate::wire::ProbeInput;
 use crate::wire::telnet::Session;
 use alloc::format;
 use alloc::vec::Vec;
@@ -15,7 +15,7 @@ const HURRY: Duration = Duration::from_millis(500);
 
 impl<H: Handler> Machine<H> {
     /// Handles what is due for a connection.
-    pub(super) fn look_at(&mut self, index: u32) {
+    pub(super) fn check_deadlines(&mut self, index: u32) {
         let now = self.state.now;
         let id = self.state.conns.id(index);
         if let Some(conn) = self.state.conns.at_mut(index)
@@ -27,8 +27,8 @@ impl<H: Handler> Machine<H> {
         }
         self.serve_held(id);
         if let Some(conn) = self.state.conns.get(id).filter(|conn| conn.is_undecided() && conn.backlog) {
-            let sight = if conn.input_ended { Sight::Ended } else { Sight::Growing };
-            self.look_closer(id, sight);
+            let sight = if conn.input_ended { ProbeInput::Ended } else { ProbeInput::Growing };
+            self.probe(id, sight);
         }
         let due = self.state.next_deadline(index).filter(|deadline| deadline.at <= now);
         match due.map(|deadline| deadline.why) {
@@ -37,7 +37,7 @@ impl<H: Handler> Machine<H> {
             Some(Why::Message) => self.state.end(index, Reason::MessageTimeout, Ending::Flush),
             Some(Why::Idle) => self.state.end(index, Reason::Idle, Ending::Flush),
             Some(Why::Silence) => self.state.end(index, Reason::Silent, Ending::Flush),
-            Some(Why::Handshake) => self.look_closer(id, Sight::Waited),
+            Some(Why::Handshake) => self.probe(id, ProbeInput::Waited),
             Some(Why::IdleWarning) => {
                 if let Some(conn) = self.state.conns.at_mut(index) {
                     conn.idle_warned = true;
@@ -97,7 +97,7 @@ impl<H: Handler> Machine<H> {
             self.state.end(id.slot(), Reason::Shutdown, Ending::Flush);
         }
         // All shards close at the same time and hold about the same number of connections.
-        let shards = u32::from(self.state.post.shard.count());
+        let shards = u32::from(self.state.outbox.shard.count());
         let many = u32::try_from(ids.len()).unwrap_or(u32::MAX).saturating_mul(shards);
         let window = drain.window_for(many);
         let retry = some_time(drain.retry_after)

@@ -7,7 +7,7 @@ use crate::facts::Fact;
 use crate::handler::Handler;
 use crate::state::Ending;
 use crate::state::conn::Phase;
-use crate::wire::Sight;
+use crate::wire::ProbeInput;
 
 impl<H: Handler> Machine<H> {
     /// The peer ended its half: nothing more can be read.
@@ -31,7 +31,7 @@ impl<H: Handler> Machine<H> {
     ///
     /// The machine serves complete messages and discards an incomplete one. The connection ends as
     /// [`Reason::Truncated`](crate::Reason::Truncated). Only for shells that do [TLS
-    /// themselves](crate::tls::Tls::elsewhere), as [`secured`](Self::secured).
+    /// themselves](crate::tls::Tls::external), as [`secured`](Self::secured).
     pub fn truncated(&mut self, now: Time, conn: ConnId) {
         self.begin(now, &Fact::Truncated { conn });
         self.end_input(conn, true);
@@ -46,7 +46,7 @@ impl<H: Handler> Machine<H> {
             Phase::Open if found.held.is_empty() && !found.decoder.is_ahead() && !waits => self.finish_input(conn),
             // Held input is served first, and not while the connection must wait.
             Phase::Open => self.state.schedule(conn.slot()),
-            Phase::Undecided { .. } => self.look_closer(conn, Sight::Ended),
+            Phase::Undecided { .. } => self.probe(conn, ProbeInput::Ended),
             Phase::Flushing { .. } => {}
             Phase::Lingering { .. } | Phase::Over => self.state.forget(conn.slot()),
         }

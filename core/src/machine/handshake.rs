@@ -8,48 +8,48 @@ use crate::config::Listen;
 use crate::config::Rate;
 use crate::handler::{Event, Handler};
 use crate::state::Ending;
-use crate::state::conn::Gate;
+use crate::state::conn::HandshakeStep;
 use crate::web::{Answer, Outcome, Site, answer};
 use crate::wire::http::{Access, Bad, Forwarded, HeadSearch, Http, Look, OpeningHandshake, Request, Scheme, look};
 use crate::wire::http::{Refused, Status};
 use crate::wire::websocket::{Role, WebSocket};
-use crate::wire::{NO_TLS, Protocol, Sight, Verdict, Wire, WsTelnet};
+use crate::wire::{NO_TLS, Protocol, ProbeInput, Verdict, Wire, WsTelnet};
 use core::time::Duration;
 
 impl<H: Handler> Machine<H> {
     /// Inspects the first bytes of a connection, and opens it if the protocol is clear.
-    pub(super) fn look_closer(&mut self, conn: ConnId, sight: Sight) {
+    pub(super) fn probe(&mut self, conn: ConnId, input: ProbeInput) {
         let found = self.state.conns.get(conn).filter(|found| found.is_undecided());
-        if let Some(gate) = found.map(|found| found.gate).filter(|gate| *gate != Gate::Speech) {
-            return self.look_at_gate(conn, gate, sight);
+        if let Some(step) = found.map(|found| found.step).filter(|step| *step != HandshakeStep::Speech) {
+            return self.advance_handshake(conn, step, input);
         }
         match found.map(|found| found.origin) {
             Some(Origin::Listener(_)) => {}
-            Some(Origin::Dial(dial)) => return self.look_for_response(conn, dial, sight),
+            Some(Origin::Dial(dial)) => return self.look_for_response(conn, dial, input),
             None => return,
         }
         let offered = found.and_then(|found| found.offered.as_ref()).map(|offered| offered.protocol.clone());
         match offered {
             Some(Protocol::Auto(_)) if self.state.conns.get(conn).is_some_and(|found| found.is_http) => {
                 let http = self.http_of_auto(conn);
-                self.look_for_requests(conn, &http, sight);
+                self.look_for_requests(conn, &http, input);
             }
             Some(Protocol::Auto(auto)) => {
                 let Some(found) = self.state.conns.get_mut(conn) else { return };
-                match auto.look(&found.held, &mut found.head_search.searched, sight) {
+                match auto.look(&found.held, &mut found.head_search.searched, input) {
                     Verdict::Unclear => {}
                     Verdict::Spoken(wire) => self.speak(conn, wire, None),
                     Verdict::Http => {
                         found.head_search = HeadSearch::default();
                         let http = self.http_of_auto(conn);
                         self.state.await_request(conn, http.timeout);
-                        let sight = if sight == Sight::Waited { Sight::Growing } else { sight };
-                        self.look_for_requests(conn, &http, sight);
+                        let input = if input == ProbeInput::Waited { ProbeInput::Growing } else { input };
+                        self.look_for_requests(conn, &http, input);
                     }
                     Verdict::Refused(words) => self.refuse(conn, words, Reason::WrongProtocol),
                 }
             }
-            Some(Protocol::Http(http)) => self.look_for_requests(conn, &http, sight),
+            Some(Protocol::Http(http)) => self.look_for_requests(conn, &http, input),
             Some(Protocol::Spoken(wire)) => self.speak(conn, wire, None),
             None => self.state.end(conn.slot(), Reason::WrongProtocol, Ending::Flush),
         }
@@ -83,29 +83,29 @@ impl<H: Handler> Machine<H> {
         conn
     }
 
-    fn look_for_response(&mut self, conn: ConnId, dial: DialId, sight: Sight) {
+    fn look_for_response(&mut self, conn: ConnId, dial: DialId, input: ProbeInput) {
         let Some(found) = self.state.conns.get_mut(conn) else { return };
         let (mut held, mut used) = (found.held.take(), 0);
         let handshake = self.state.dials.handshake(dial);
         let looked = handshake.map(|(asked, accept)| asked.look(&held, &mut found.head_search, &mut used, accept));
         held.consume(used);
         found.held.keep(held);
-        let failure = match (looked, sight) {
+        let failure = match (looked, input) {
             (Some(Ok(Some(socket))), _) => return self.speak(conn, Wire::WebSocket(socket), None),
             (Some(Err(failure)), _) => failure,
-            (_, Sight::Growing) => return,
-            (_, Sight::Ended) => Failure::Handshake,
-            (_, Sight::Waited) => Failure::TimedOut,
+            (_, ProbeInput::Growing) => return,
+            (_, ProbeInput::Ended) => Failure::Handshake,
+            (_, ProbeInput::Waited) => Failure::TimedOut,
         };
         self.state.handshake_failed(dial, conn, failure);
         self.state.end(conn.slot(), failure.reason(), Ending::Flush);
     }
 
-    fn look_for_requests(&mut self, conn: ConnId, http: &Http, sight: Sight) {
+    fn look_for_requests(&mut self, conn: ConnId, http: &Http, input: ProbeInput) {
         let Some(found) = self.state.conns.get_mut(conn) else { return };
         let mut held = found.held.take();
         let (mut used, mut search) = (0, found.head_search);
-        let socket = self.answer_requests(conn, http, sight, &held, (&mut used, &mut search));
+        let socket = self.answer_requests(conn, http, input, &held, (&mut used, &mut search));
         if let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.is_undecided()) {
             held.consume(used);
             found.held.keep(held);
@@ -125,7 +125,7 @@ impl<H: Handler> Machine<H> {
         &mut self,
         conn: ConnId,
         http: &Http,
-        sight: Sight,
+        input: ProbeInput,
         held: &[u8],
         (used, search): (&mut usize, &mut HeadSearch),
     ) -> Option<(WebSocket, Request)> {
@@ -141,17 +141,17 @@ impl<H: Handler> Machine<H> {
             let (request, length) = match look(rest, search) {
                 Look::Request(request, length) => (request, length),
                 Look::Unclear => {
-                    match sight {
-                        Sight::Growing => {}
-                        Sight::Ended => {
+                    match input {
+                        ProbeInput::Growing => {}
+                        ProbeInput::Ended => {
                             let is_cut =
                                 !rest.is_empty() && self.state.conns.get(conn).is_some_and(|found| found.truncated);
                             let reason = if is_cut { Reason::Truncated } else { Reason::PeerClosed };
                             self.state.end(index, reason, Ending::Flush);
                         }
                         // No request was begun.
-                        Sight::Waited if rest.is_empty() => self.state.end(index, Reason::Idle, Ending::Flush),
-                        Sight::Waited => {
+                        ProbeInput::Waited if rest.is_empty() => self.state.end(index, Reason::Idle, Ending::Flush),
+                        ProbeInput::Waited => {
                             self.refuse(conn, &Status::REQUEST_TIMEOUT.last_words(false), Reason::MessageTimeout);
                         }
                     }

@@ -2,10 +2,10 @@ use super::{LAST, Machine};
 use crate::base::{ConnId, DialId, ListenerId, Time, UnixTime};
 use crate::config::Config;
 use crate::facts::record::Recorder;
-use crate::facts::{Addressee, Letter, Shard};
+use crate::facts::{Addressee, ShardMessage, Shard};
 use crate::handler::Handler;
 use crate::metrics::Metrics;
-use crate::state::conn::{Gate, Phase};
+use crate::state::conn::{HandshakeStep, Phase};
 use crate::state::outbound::Outbound;
 use crate::state::{Deadline, Why};
 #[cfg(feature = "tls")]
@@ -105,7 +105,7 @@ impl<H: Handler> Machine<H> {
         let found = self.state.conns.get(conn)?;
         let plain = Transmit(Source::Queue(&self.state.outbound, conn.slot()));
         let transmit = self.enciphered(conn).unwrap_or(plain);
-        let at_once = found.is_undecided() && !found.backlog && found.gate != Gate::Admission
+        let at_once = found.is_undecided() && !found.backlog && found.step != HandshakeStep::Admission
             || matches!(found.phase, Phase::Flushing { .. } | Phase::Lingering { .. }) && found.rate_pause.is_none();
         let serves =
             found.is_open() && found.held.is_empty() && !found.decoder.is_ahead() && !self.state.must_wait(conn.slot());
@@ -181,7 +181,7 @@ impl<H: Handler> Machine<H> {
             at(self.state.dials.next(), Why::Dial),
             at(self.state.tunnels.next(), Why::Tunnel),
             at(self.state.listeners.next(), Why::Accept),
-            at(self.state.post.counts_at, Why::Counts),
+            at(self.state.outbox.counts_at, Why::Counts),
             at(self.state.leaves_at, Why::Drain),
             at(self.state.drain.filter(|_| self.state.conns.len() > 0), Why::Drain),
         ];
@@ -231,14 +231,14 @@ impl<H: Handler> Machine<H> {
     ///
     /// At the end of a turn, call it until it returns `None`. A machine without other shards has no
     /// messages.
-    pub fn next_letter(&mut self) -> Option<(Addressee, Letter)> {
-        self.state.post.next_letter()
+    pub fn next_shard_message(&mut self) -> Option<(Addressee, ShardMessage)> {
+        self.state.outbox.next_shard_message()
     }
 
     /// The shard of the server that this machine is.
     #[must_use]
     pub fn which_shard(&self) -> Shard {
-        self.state.post.shard
+        self.state.outbox.shard
     }
 
     /// Whether the server is draining.

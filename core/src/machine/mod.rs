@@ -2,7 +2,7 @@ mod admission;
 mod call;
 mod due;
 mod ended;
-mod gates;
+mod admit;
 mod handshake;
 mod intention;
 mod offload;
@@ -21,12 +21,12 @@ pub use intention::{Accepting, End, Intent, Transmit};
 use crate::base::{AcceptFailure, ConnId, DialId, Failure, ListenerId, Origin, Peer, Reason, Time, UnixTime};
 use crate::config::{Config, Dial, DialProtocol};
 use crate::facts::record::Recorder;
-use crate::facts::{Fact, Input, Refusal, Request, Shard};
+use crate::facts::{Fact, Input, Refusal, Command, Shard};
 use crate::handler::{Event, Handler};
-use crate::state::conn::{Gate, Phase};
+use crate::state::conn::{HandshakeStep, Phase};
 use crate::state::{Ending, State};
 use crate::tls::Secured;
-use crate::wire::{Scratch, Sight};
+use crate::wire::{DecodeBuffer, ProbeInput};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -44,7 +44,7 @@ pub struct Machine<H: Handler> {
     recorder: Option<Recorder<H::Note>>,
     /// Messages served in this turn.
     turn_messages: u64,
-    scratch: Scratch,
+    scratch: DecodeBuffer,
     #[cfg(feature = "std")]
     panics: call::Panics,
     #[cfg(feature = "tls")]
@@ -71,11 +71,11 @@ impl<H: Handler> Machine<H> {
     /// Creates a machine that is one of several shards.
     ///
     /// All have the same configuration, and each has its own handler. The shell passes messages
-    /// from [`next_letter`](Self::next_letter) to the [`delivered`](Self::delivered) of their
+    /// from [`next_shard_message`](Self::next_shard_message) to the [`shard_message_received`](Self::delivered) of their
     /// recipients.
     pub fn shard(config: Config, handler: H, shard: Shard) -> Self {
         // Answers and application messages use different masks.
-        let scratch = Scratch::new(!config.seed.unwrap_or_default());
+        let scratch = DecodeBuffer::new(!config.seed.unwrap_or_default());
         Self {
             handler,
             state: State::new(config, shard),
@@ -111,7 +111,7 @@ impl<H: Handler> Machine<H> {
     pub fn accepted(&mut self, now: Time, listener: ListenerId, peer: Peer) -> Result<ConnId, Refusal> {
         let peer = peer.canonical();
         self.begin(now, &Fact::Accepted { listener, peer });
-        let protocol = self.let_in(listener, peer)?;
+        let protocol = self.admit(listener, peer)?;
         Ok(self.opened(peer, Origin::Listener(listener), protocol.wire(), protocol.wait()))
     }
 
@@ -160,7 +160,7 @@ impl<H: Handler> Machine<H> {
             Phase::Open | Phase::Undecided { .. } if found.input_ended => {}
             Phase::Undecided { .. } => {
                 self.hold(conn, bytes);
-                self.look_closer(conn, Sight::Growing);
+                self.probe(conn, ProbeInput::Growing);
             }
             Phase::Open if waits || !found.held.is_empty() || found.decoder.is_ahead() => self.hold(conn, bytes),
             Phase::Open => {
@@ -178,14 +178,14 @@ impl<H: Handler> Machine<H> {
 
     /// A TLS handshake is complete.
     ///
-    /// Only for shells that do [TLS themselves](crate::tls::Tls::elsewhere).
+    /// Only for shells that do [TLS themselves](crate::tls::Tls::external).
     pub fn secured(&mut self, now: Time, conn: ConnId, secured: &Secured) {
         self.begin(now, &Fact::Secured { conn, secured });
         self.state.metrics.tls_handshakes += 1;
         self.state.metrics.tls_resumed += u64::from(secured.resumed);
         if let Some(found) = self.state.conns.get_mut(conn) {
             found.secured = Some(secured.clone().into());
-            if found.gate == Gate::Tls && found.is_undecided() {
+            if found.step == HandshakeStep::Tls && found.is_undecided() {
                 self.pass(conn);
             }
         }
@@ -203,7 +203,7 @@ impl<H: Handler> Machine<H> {
         if self.state.conns.get(conn).is_some() {
             self.state.outbound.sealed(conn.slot(), bytes);
         }
-        self.pass_over(pause);
+        self.handle_pause(pause);
     }
 
     /// The socket accepted `bytes` bytes of [`Intent::transmit`].
@@ -228,7 +228,7 @@ impl<H: Handler> Machine<H> {
             self.state.wrote(conn.slot(), bytes);
             self.state.now = now;
         }
-        self.pass_over(pause);
+        self.handle_pause(pause);
         if is_there {
             self.settle();
         }
@@ -263,7 +263,7 @@ impl<H: Handler> Machine<H> {
 
     /// Time has passed.
     ///
-    /// Call it at the [`deadline`](Self::deadline); calling it earlier is harmless.
+    /// Call it at the [`deadline`](Self::deadline); calling it earlier is sanitize.
     pub fn elapsed(&mut self, now: Time) {
         self.begin(now, &Fact::Elapsed);
         let now = self.state.now;
@@ -279,7 +279,7 @@ impl<H: Handler> Machine<H> {
             self.leave(false);
             self.settle();
         }
-        self.state.tell_counts();
+        self.state.post_counts();
         self.state.admission.quarantine.expire(now);
         self.state.listeners.elapsed(now);
         while let Some(dial) = self.state.dials.take_overdue(now) {
@@ -292,13 +292,13 @@ impl<H: Handler> Machine<H> {
         // Collected first: what becomes due at this moment again is handled the next time.
         let due: Vec<_> = core::iter::from_fn(|| self.state.agenda.take_due(now)).collect();
         for index in due {
-            self.state.post.something_happened(now);
-            self.look_at(index);
+            self.state.outbox.mark_dirty(now);
+            self.check_deadlines(index);
             self.state.schedule(index);
             self.settle();
         }
         while let Some(ticket) = self.state.tickets.take_due(now) {
-            self.state.post.something_happened(now);
+            self.state.outbox.mark_dirty(now);
             self.state.work_ended(ticket.conn());
             self.tell(Event::TicketExpired(ticket));
             if self.state.turn_is_full() {
@@ -306,7 +306,7 @@ impl<H: Handler> Machine<H> {
             }
         }
         while let Some(timer) = self.state.timers.take_due(now) {
-            self.state.post.something_happened(now);
+            self.state.outbox.mark_dirty(now);
             self.tell(Event::Timer(timer));
             if self.state.turn_is_full() {
                 // The other timers stay due and fire once this output is written.
@@ -353,31 +353,31 @@ impl<H: Handler> Machine<H> {
     }
 
     /// An operator or another thread gave a command.
-    pub fn requested(&mut self, now: Time, request: &Request) {
-        self.begin(now, &Fact::Requested(request));
-        match request {
-            Request::Publish { room, payload } => {
+    pub fn command(&mut self, now: Time, command: &Command) {
+        self.begin(now, &Fact::Command(command));
+        match command {
+            Command::Publish { room, payload } => {
                 self.state.publish_everywhere(room, &[], payload.into());
             }
-            Request::Kick { conn } => {
+            Command::Kick { conn } => {
                 if self.state.conns.get(*conn).is_some() {
                     self.state.end(conn.slot(), Reason::Kicked, Ending::Flush);
                 }
             }
-            Request::Quarantine { address } => {
+            Command::Quarantine { address } => {
                 let peer = Peer::Address((*address, 0).into());
                 self.state.quarantine(peer);
             }
-            Request::Release { address } => {
+            Command::Release { address } => {
                 self.state.admission.quarantine.remove(self.state.now, (*address).into());
             }
-            Request::ReloadFailed => self.state.metrics.reload_failures += 1,
-            Request::LogLoss { left_out, lost } => {
+            Command::ReloadFailed => self.state.metrics.reload_failures += 1,
+            Command::LogLoss { left_out, lost } => {
                 let metrics = &mut self.state.metrics;
                 metrics.log_lines_left_out = metrics.log_lines_left_out.saturating_add(*left_out);
                 metrics.log_lines_lost = metrics.log_lines_lost.saturating_add(*lost);
             }
-            Request::Drain => self.drain(),
+            Command::Drain => self.drain(),
         }
         self.settle();
     }
@@ -411,10 +411,10 @@ impl<H: Handler> Machine<H> {
             Input::DialFailed { dial, failure } => self.dial_failed(now, dial, failure),
             Input::TunnelReported { link, report } => self.tunnel_reported(now, link, &report),
             Input::Noted(note) => self.noted(now, note),
-            Input::Requested(request) => self.requested(now, &request),
+            Input::Command(command) => self.command(now, &command),
             Input::Dispatched { listener, peer } => return self.dispatched(now, listener, peer).err().map(Err),
             Input::Adopted { listener, peer } => return Some(Ok(self.adopted(now, listener, peer))),
-            Input::Delivered(letter) => self.delivered(now, &letter),
+            Input::ShardMessageReceived(message) => self.shard_message_received(now, &message),
             Input::HeldBack(held) => self.held_back(now, held),
             Input::TakesJobs => self.takes_jobs(now),
             Input::JobDone { conn, outcome } => self.job_done(now, conn, outcome),

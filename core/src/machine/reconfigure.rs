@@ -29,7 +29,7 @@ impl<H: Handler> Machine<H> {
         self.begin(now, &Fact::Reconfigured);
         let state = &mut self.state;
         // Every shard gets the configuration, and their counts are added up.
-        state.metrics.reloads += u64::from(state.post.shard.number() == 0);
+        state.metrics.reloads += u64::from(state.outbox.shard.number() == 0);
         let ids: Vec<_> = state.conns.ids().collect();
         let limits = |state: &crate::state::State<H::Context>, id: ConnId| {
             state.conns.get(id).map(|conn| *state.limits_of(conn)).unwrap_or_default()
@@ -50,7 +50,7 @@ impl<H: Handler> Machine<H> {
             state.outbound.changed.insert(id.slot());
             state.schedule(id.slot());
         }
-        state.settle_crossings();
+        state.settle_watermarks();
         state.configure_tunnels();
         self.pass_time_for_tunnels();
         self.settle();
@@ -171,8 +171,8 @@ mod tests {
         assert_eq!(first.state.listeners.all().count(), 2);
         second.failed(Time::START, given, crate::base::Failure::Reset);
         assert_eq!(second.state.listeners.all().count(), 1);
-        while let Some((_, letter)) = second.next_letter() {
-            first.delivered(Time::START, &letter);
+        while let Some((_, message)) = second.next_shard_message() {
+            first.shard_message_received(Time::START, &message);
         }
         assert_eq!(first.state.listeners.all().count(), 1);
         assert_eq!(first.state.admission.on(ListenerId(0)), 0);

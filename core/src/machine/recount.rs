@@ -30,11 +30,11 @@ impl<H: Handler> Machine<H> {
     /// The first mismatch, as text.
     pub fn recount_shards(shards: &[&Self]) -> Result<(), String> {
         for shard in shards {
-            let number = shard.state.post.shard.number();
+            let number = shard.state.outbox.shard.number();
             shard.recount().map_err(|wrong| format!("shard {number}: {wrong}"))?;
         }
         let states: Vec<_> = shards.iter().map(|shard| &shard.state).collect();
-        let first = states.iter().find(|state| state.post.shard.number() == 0);
+        let first = states.iter().find(|state| state.outbox.shard.number() == 0);
         first.map_or(Ok(()), |first| first.recount_admission(&states))
     }
 }

@@ -45,7 +45,7 @@ impl<H: Handler> Machine<H> {
                 break;
             }
             // What was sent before an answer goes before it.
-            self.state.flush_stage_within(index);
+            self.state.flush_write_buffer_within(index);
             let Some(found) = self.state.conns.get_mut(conn) else { break };
             let decoded = found.decoder.decode(&mut bytes[at..], &mut scratch, &budget);
             let answered = found.decoder.answers() && self.state.deliver_answers(index);
@@ -69,14 +69,14 @@ impl<H: Handler> Machine<H> {
             // The end is never over the rate: no warning may follow its answer.
             let is_end = matches!(item, Some(Item::Closed(_)));
             let action = if is_end { Action::Serve } else { self.state.charge(index, u64::from(units), cost as u64) };
-            let doomed = self.state.conns.get_mut(conn).is_some_and(|found| {
-                found.doomed |= action == Action::Drop && (item.is_some() || found.decoder.is_partial());
-                found.doomed && (item.is_none() || core::mem::take(&mut found.doomed))
+            let discard_message = self.state.conns.get_mut(conn).is_some_and(|found| {
+                found.discard_message |= action == Action::Drop && (item.is_some() || found.decoder.is_partial());
+                found.discard_message && (item.is_none() || core::mem::take(&mut found.discard_message))
             });
             match item {
                 Some(item) if is_end => self.serve(conn, item),
                 Some(Item::Pong(sent_at)) => self.state.answered_ping(index, sent_at),
-                Some(_) if doomed => self.state.metrics.rate_dropped += 1,
+                Some(_) if discard_message => self.state.metrics.rate_dropped += 1,
                 Some(item) if action.serves() => self.serve(conn, item),
                 _ => {}
             }
@@ -84,7 +84,7 @@ impl<H: Handler> Machine<H> {
         scratch.shrink();
         self.scratch = scratch;
         self.state.draw_line(index);
-        self.state.settle_crossings();
+        self.state.settle_watermarks();
         let now = self.state.now;
         if let Some(found) = self.state.conns.get_mut(conn) {
             if messages > 0 {
@@ -139,7 +139,7 @@ impl<H: Handler> Machine<H> {
             Item::Pong(_) => return,
             Item::Closed(_) => return self.state.end(conn.slot(), Reason::PeerClosed, Ending::Flush),
             Item::Signal(signal) => {
-                self.state.obey(conn, signal);
+                self.state.apply_signal(conn, signal);
                 Event::Signal { conn, signal }
             }
         };
@@ -167,17 +167,17 @@ impl<H: Handler> Machine<H> {
             session.waited();
             let _ = self.digest(conn, &mut []);
         }
-        self.state.flush_stage(conn.slot());
+        self.state.flush_write_buffer(conn.slot());
         let Some(found) = self.state.conns.get_mut(conn) else { return };
         let mut scratch = core::mem::take(&mut self.scratch);
         found.input_finished = true;
         found.message_since = None;
-        let (half_open, doomed) = (found.half_open, found.doomed);
+        let (half_open, discard_message) = (found.half_open, found.discard_message);
         let reason = match found.decoder.finish(&mut scratch, &budget) {
             Ok(None) => Reason::PeerClosed,
             Ok(Some(payload)) if self.is_request(conn, payload) => Reason::WrongProtocol,
             Ok(Some(payload)) => {
-                if self.state.charge(conn.slot(), 1, 0).serves() && !doomed {
+                if self.state.charge(conn.slot(), 1, 0).serves() && !discard_message {
                     self.serve(conn, Item::Message(payload));
                 }
                 Reason::PeerClosed

@@ -1,7 +1,7 @@
 //! Starts each fact (its time, a pause before it), and delivers the events that follow from it.
 
 use crate::base::Time;
-use crate::facts::{Fact, Letter};
+use crate::facts::{Fact, ShardMessage};
 use crate::handler::{Event, Handler};
 use crate::machine::{LAST, Machine};
 use crate::state::{Copied, PAUSE_MIN, Pause, Pending};
@@ -9,19 +9,19 @@ use crate::state::{Copied, PAUSE_MIN, Pause, Pending};
 impl<H: Handler> Machine<H> {
     pub(super) fn begin(&mut self, now: Time, fact: &Fact<'_, H::Note>) {
         let pause = self.enter(now, fact);
-        self.pass_over(pause);
+        self.handle_pause(pause);
     }
 
     /// Takes the time of a fact and records the fact.
     ///
-    /// Returns the pause before it, for [`pass_over`](Self::pass_over).
+    /// Returns the pause before it, for [`handle_pause`](Self::handle_pause).
     pub(super) fn enter(&mut self, now: Time, fact: &Fact<'_, H::Note>) -> Option<Pause> {
         debug_assert!(self.state.is_settled(), "what came of the fact before was not told");
         let now = self.state.now.max(now.min(LAST));
         let pause = self.pause(now);
         self.state.now = now;
-        if !matches!(fact, Fact::Delivered(Letter::Counted { .. }) | Fact::Elapsed | Fact::TurnEnded) {
-            self.state.post.something_happened(self.state.now);
+        if !matches!(fact, Fact::ShardMessageReceived(ShardMessage::Counted { .. }) | Fact::Elapsed | Fact::TurnEnded) {
+            self.state.outbox.mark_dirty(self.state.now);
         }
         if let Some(recorder) = &mut self.recorder {
             recorder.record(self.state.now, fact);
@@ -29,9 +29,9 @@ impl<H: Handler> Machine<H> {
         pause
     }
 
-    pub(super) fn pass_over(&mut self, pause: Option<Pause>) {
+    pub(super) fn handle_pause(&mut self, pause: Option<Pause>) {
         if let Some(pause) = pause {
-            self.state.passed_over(pause);
+            self.state.postpone_deadlines(pause);
             self.settle();
         }
     }
@@ -54,11 +54,11 @@ impl<H: Handler> Machine<H> {
     /// Emits pending events until there are none, and frees connections that are over.
     pub(super) fn settle(&mut self) {
         loop {
-            self.state.flush_stages();
+            self.state.flush_write_buffers();
             self.tell_pending();
             if !self.state.over.is_empty() {
                 // The handler learns that a dial is over once its slot is free.
-                self.state.free_those_over();
+                self.state.free_ended();
             } else if core::mem::take(&mut self.state.drain_wanted) {
                 self.drain();
             } else if !self.state.end_unused_tunnels() {
@@ -74,7 +74,7 @@ impl<H: Handler> Machine<H> {
             let Some(Copied { conn, start, bytes }) = self.state.watched.next() else { return };
             if self.state.open_slot(conn).is_some() {
                 self.call(Event::Sent { conn, start: start.as_payload(), bytes });
-                self.state.flush_stages();
+                self.state.flush_write_buffers();
             }
         }
     }
@@ -93,7 +93,7 @@ impl<H: Handler> Machine<H> {
                 Pending::Authenticated(conn) => Event::Authenticated { conn },
                 Pending::Drained(conn) => Event::Drained { conn },
                 Pending::Closed(conn, reason) => Event::Closed { conn, reason },
-                Pending::TurnedAway(listener, peer, reason) => Event::TurnedAway { listener, peer, reason },
+                Pending::Refused(listener, peer, reason) => Event::Refused { listener, peer, reason },
                 Pending::AcceptPaused(listener, failure) => Event::AcceptPaused { listener, failure },
                 Pending::AcceptResumed(listener) => Event::AcceptResumed { listener },
                 Pending::DialFailed(dial, failure, retry_at) => Event::DialFailed { dial, failure, retry_at },
@@ -111,7 +111,7 @@ impl<H: Handler> Machine<H> {
                 self.state.contexts[conn.index()] = None;
             }
             // Sending may have stalled a connection, which causes another event.
-            self.state.flush_stages();
+            self.state.flush_write_buffers();
         }
     }
 }

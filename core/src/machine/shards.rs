@@ -3,7 +3,7 @@
 use super::Machine;
 use crate::base::Origin;
 use crate::base::{ConnId, ListenerId, Peer, Reason, Time};
-use crate::facts::Letter;
+use crate::facts::ShardMessage;
 use crate::facts::{Fact, Refusal};
 use crate::handler::{Event, Handler};
 use crate::state::Ending;
@@ -18,8 +18,8 @@ impl<H: Handler> Machine<H> {
     pub fn dispatched(&mut self, now: Time, listener: ListenerId, peer: Peer) -> Result<u8, Refusal> {
         let peer = peer.canonical();
         self.begin(now, &Fact::Dispatched { listener, peer });
-        self.let_in(listener, peer)?;
-        Ok(self.state.post.place())
+        self.admit(listener, peer)?;
+        Ok(self.state.outbox.place())
     }
 
     /// This shard takes a connection that the first shard accepted.
@@ -47,18 +47,18 @@ impl<H: Handler> Machine<H> {
     }
 
     /// Another shard has sent a message.
-    pub fn delivered(&mut self, now: Time, letter: &Letter) {
-        self.begin(now, &Fact::Delivered(letter));
-        self.state.delivered(letter);
-        if let Letter::Admission { conn, peer, refused } = letter {
+    pub fn shard_message_received(&mut self, now: Time, message: &ShardMessage) {
+        self.begin(now, &Fact::ShardMessageReceived(message));
+        self.state.delivered(message);
+        if let ShardMessage::Admission { conn, peer, refused } = message {
             self.admission_came(*conn, *peer, *refused);
         }
-        if let Letter::Handler { from, topic, content } = letter {
+        if let ShardMessage::Handler { from, topic, content } = message {
             self.tell(Event::ShardMessage { from: *from, topic, content });
         }
         self.settle();
         #[cfg(feature = "tls")]
-        if let Letter::Admission { conn, .. } = letter
+        if let ShardMessage::Admission { conn, .. } = message
             && self.is_enciphered(*conn)
         {
             // Decrypt what arrived in the meantime.

@@ -8,7 +8,7 @@ use super::Machine;
 use crate::base::recount::{Recounted, ensure};
 use crate::base::{ConnId, Failure, Time};
 use crate::handler::Handler;
-use crate::state::conn::{Conn, Gate, Phase};
+use crate::state::conn::{Conn, HandshakeStep, Phase};
 use crate::tls::{Progress, Tls, TlsSession};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -57,7 +57,7 @@ impl<H: Handler> Machine<H> {
     }
 
     fn tls_of(&self, conn: ConnId) -> Option<&Tls> {
-        let found = self.state.conns.get(conn).filter(|found| found.gate != Gate::Speech && found.is_undecided())?;
+        let found = self.state.conns.get(conn).filter(|found| found.step != HandshakeStep::Speech && found.is_undecided())?;
         found.offered.as_ref()?.tls.as_ref().filter(|tls| tls.is_spoken_here())
     }
 
@@ -77,7 +77,7 @@ impl<H: Handler> Machine<H> {
             }
             self.tls.sessions[conn.index()] = Some((conn, Box::new(session)));
         }
-        let may_begin = self.state.conns.get(conn).is_some_and(|found| !found.is_undecided() || found.gate.is_open());
+        let may_begin = self.state.conns.get(conn).is_some_and(|found| !found.is_undecided() || found.step.is_open());
         let mut plain = core::mem::take(&mut self.tls.plain);
         let Some(session) = self.tls.session_mut(conn) else { return };
         if !may_begin {

@@ -94,11 +94,11 @@ pub struct Metrics {
     pub forwarded: u64,
     /// New configurations (counter). Only the first shard reports it.
     pub reloads: u64,
-    /// Reported [reload failures](crate::Request::ReloadFailed) (counter).
+    /// Reported [reload failures](crate::Command::ReloadFailed) (counter).
     pub reload_failures: u64,
-    /// Reported [log lines](crate::Request::LogLoss) above the rate limit (counter).
+    /// Reported [log lines](crate::Command::LogLoss) above the rate limit (counter).
     pub log_lines_left_out: u64,
-    /// Reported [log lines](crate::Request::LogLoss) that could not be written (counter).
+    /// Reported [log lines](crate::Command::LogLoss) that could not be written (counter).
     pub log_lines_lost: u64,
     /// Shards that report that they are not ready (gauge).
     pub draining: u64,

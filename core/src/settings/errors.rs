@@ -23,7 +23,7 @@ pub struct SettingsErrors(pub Vec<SettingsError>);
 
 impl SettingsError {
     pub(super) fn new(place: &str, key: &str, words: &str) -> Self {
-        Self { place: words::harmless(place), key: words::harmless(key), words: words::harmless(words) }
+        Self { place: words::sanitize(place), key: words::sanitize(key), words: words::sanitize(words) }
     }
 }
 

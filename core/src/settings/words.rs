@@ -19,7 +19,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// What may be printed as it is.
-pub(super) fn harmless(text: &str) -> String {
+pub(super) fn sanitize(text: &str) -> String {
     let (begin, rest) = cut(text, WORDS_MAX_CHARS);
     neutralize(begin).into_owned() + if rest { "..." } else { "" }
 }
@@ -123,8 +123,8 @@ mod tests {
     fn what_is_long_is_cut_off_and_what_acts_is_taken_out() {
         let long = "ä".repeat(1_000_000);
         assert!(quoted(&long).len() < 200 && quoted(&long).ends_with("\"..."));
-        assert!(harmless(&long).chars().count() < 600);
-        assert_eq!(harmless("a\u{1b}[31mb\nc"), "a[31mbc");
+        assert!(sanitize(&long).chars().count() < 600);
+        assert_eq!(sanitize("a\u{1b}[31mb\nc"), "a[31mbc");
         let words = format!("invalid type: string \"{long}\", expected u32; or never");
         assert!(of_serde(&words, false).ends_with("..., expected a number from 0 to 4294967295; or never"));
         assert_eq!(of_serde(&words, true), "expected a number from 0 to 4294967295; or never");

@@ -83,7 +83,7 @@ impl<C: Default> State<C> {
             if let Origin::Listener(listener) = origin
                 && is_news
             {
-                self.pending.push_back(Pending::TurnedAway(listener, peer, reason));
+                self.pending.push_back(Pending::Refused(listener, peer, reason));
             }
             if let Origin::Dial(dial) = origin {
                 let failure = match reason {
@@ -110,7 +110,7 @@ impl<C: Default> State<C> {
             let text = Notice::Closing(reason).write(self.representation_of_notices(index));
             let _ = self.outbound.send_last(index, Payload::Text(&text));
         }
-        self.flush_stage(index);
+        self.flush_write_buffer(index);
         if is_websocket && announced {
             self.close_websocket(index, reason);
         }
@@ -261,7 +261,7 @@ impl<C: Default> State<C> {
     }
 
     /// Frees the slots of connections that are over. Their events have been delivered.
-    pub(crate) fn free_those_over(&mut self) {
+    pub(crate) fn free_ended(&mut self) {
         while let Some(index) = self.over.pop() {
             let id = self.conns.id(index);
             let Some(conn) = self.conns.remove(index) else { continue };

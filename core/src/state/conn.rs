@@ -1,5 +1,5 @@
 use crate::base::Origin;
-use crate::base::lazy_box::Rare;
+use crate::base::lazy_box::LazyBox;
 use crate::base::{INTERVAL_MIN, Identity, Peer, Time, some_time};
 use crate::config::Gcra;
 use crate::state::held::Held;
@@ -20,10 +20,10 @@ pub(crate) struct Conn {
     pub(crate) phase: Phase,
     pub(crate) decoder: Decoder,
     /// Bytes read that may not be served yet.
-    pub(crate) held: Rare<Held>,
+    pub(crate) held: LazyBox<Held>,
     pub(crate) encoding: u16,
     /// While undecided: the current step.
-    pub(crate) gate: Gate,
+    pub(crate) step: HandshakeStep,
     /// Counted as unauthenticated.
     pub(crate) unknown: bool,
     /// Accepted from a proxy and not counted under its address.
@@ -45,7 +45,7 @@ pub(crate) struct Conn {
     /// The end of the input was served.
     pub(crate) input_finished: bool,
     /// Part of the incomplete message was over the rate, so the message will be discarded.
-    pub(crate) doomed: bool,
+    pub(crate) discard_message: bool,
     /// The application sends nothing more: our half is closed once everything is written.
     pub(crate) finished: bool,
     /// The application has paused it.
@@ -91,7 +91,7 @@ pub(crate) struct Conn {
 
 /// The steps before a connection opens, in order. Most connections need only the last one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Gate {
+pub(crate) enum HandshakeStep {
     /// The proxy header.
     Header,
     /// The first shard's answer whether the proxy's client is accepted.
@@ -102,7 +102,7 @@ pub(crate) enum Gate {
     Speech,
 }
 
-impl Gate {
+impl HandshakeStep {
     /// Whether TLS may begin.
     #[cfg(feature = "tls")]
     pub(crate) const fn is_open(self) -> bool {
@@ -172,9 +172,9 @@ impl Conn {
             origin,
             phase: Phase::Open,
             decoder,
-            held: Rare::default(),
+            held: LazyBox::default(),
             encoding,
-            gate: Gate::Speech,
+            step: HandshakeStep::Speech,
             unknown: false,
             uncounted: false,
             readmitted: false,
@@ -185,7 +185,7 @@ impl Conn {
             input_ended: false,
             truncated: false,
             input_finished: false,
-            doomed: false,
+            discard_message: false,
             finished: false,
             paused: false,
             half_open: false,

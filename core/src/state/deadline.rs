@@ -2,7 +2,7 @@
 
 use super::State;
 use crate::base::{Time, some_time};
-use crate::state::conn::{Conn, Gate, Phase};
+use crate::state::conn::{Conn, HandshakeStep, Phase};
 use core::time::Duration;
 
 /// When to call [`Machine::elapsed`](crate::Machine::elapsed), and why.
@@ -78,7 +78,7 @@ impl<C: Default> State<C> {
                 let candidates = [
                     at(conn.rate_pause, Why::Rate),
                     at(
-                        (conn.backlog && conn.gate == Gate::Speech && !waits).then_some(self.now.plus_nanos(1)),
+                        (conn.backlog && conn.step == HandshakeStep::Speech && !waits).then_some(self.now.plus_nanos(1)),
                         Why::Backlog,
                     ),
                     at(self.outbound.write_deadline(index), Why::Write),

@@ -166,7 +166,7 @@ impl Dials {
     }
 
     /// See [`Pause`]: attempts get more time, waits do not.
-    pub(crate) fn passed_over(&mut self, pause: Pause) {
+    pub(crate) fn postpone_deadlines(&mut self, pause: Pause) {
         for (&id, entry) in &mut self.entries {
             if let State::Wanted(by) = &mut entry.state {
                 self.by_time.remove(&(*by, id));

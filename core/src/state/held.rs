@@ -1,4 +1,4 @@
-use crate::base::lazy_box::{Empty, Rare};
+use crate::base::lazy_box::{HasEmpty, LazyBox};
 use crate::base::work;
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
@@ -45,11 +45,11 @@ impl DerefMut for Held {
     }
 }
 
-impl Empty for Held {
+impl HasEmpty for Held {
     const EMPTY: &'static Self = &Self { bytes: Vec::new(), served: 0 };
 }
 
-impl Rare<Held> {
+impl LazyBox<Held> {
     /// Puts the rest back, unless it is empty.
     pub(crate) fn keep(&mut self, rest: Held) {
         self.set((!rest.is_empty()).then_some(rest));

@@ -17,7 +17,7 @@ mod notice;
 mod offload;
 pub(crate) mod outbound;
 mod pause;
-mod post;
+mod outbox;
 #[cfg(feature = "sim")]
 mod recount;
 pub(crate) mod room;
@@ -38,7 +38,7 @@ pub(crate) use listeners::Listeners;
 pub(crate) use notice::Notice;
 pub use offload::{Job, Offloaded};
 pub(crate) use pause::{PAUSE_MIN, Pause};
-pub(crate) use post::Post;
+pub(crate) use outbox::Outbox;
 pub use ticket::Ticket;
 pub use timer::Timer;
 pub(crate) use watch::{Copied, Watched};
@@ -53,12 +53,12 @@ use crate::tunnel::TunnelId;
 use crate::web::Endpoint;
 use crate::wire::Budget;
 use crate::wire::telnet::{Side, option};
-use crate::wire::{Encoder, Protocol, ProxyLook, Wire, look_for_proxy, may_be_proxy_header};
+use crate::wire::{Encoder, Protocol, ProxyProbe, Wire, probe_proxy_header, may_be_proxy_header};
 use admission::{Admission, Meters};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
-use conn::{Conn, Gate, Offered, Phase};
+use conn::{Conn, HandshakeStep, Offered, Phase};
 use core::time::Duration;
 use dials::Dials;
 use identity::{Users, WallClock};
@@ -118,7 +118,7 @@ pub(crate) struct State<C> {
     pub(crate) users: Users,
     /// Unknown until the shell sets it.
     pub(crate) wall_clock: Option<WallClock>,
-    pub(crate) post: Post,
+    pub(crate) outbox: Outbox,
     pub(crate) jobs: Queue,
 }
 
@@ -132,7 +132,7 @@ pub(crate) enum Pending {
     Drained(ConnId),
     Authenticated(ConnId),
     Closed(ConnId, Reason),
-    TurnedAway(ListenerId, Peer, Reason),
+    Refused(ListenerId, Peer, Reason),
     AcceptPaused(ListenerId, AcceptFailure),
     AcceptResumed(ListenerId),
     DialFailed(DialId, Failure, Option<Time>),
@@ -176,7 +176,7 @@ impl<C: Default> State<C> {
             drain_wanted: false,
             users: Users::default(),
             wall_clock: None,
-            post: Post::new(shard),
+            outbox: Outbox::new(shard),
             jobs: Queue::default(),
             config,
         }
@@ -185,19 +185,19 @@ impl<C: Default> State<C> {
     /// Opens a slot for an accepted peer. With `wait`, its protocol must be known by then.
     pub(crate) fn open(&mut self, peer: Peer, origin: Origin, wire: Wire, wait: Option<Duration>) -> ConnId {
         let listen = self.listeners.of(origin);
-        let (gate, wait) = match listen {
-            Some(Listen { proxies: Some(proxies), .. }) => (Gate::Header, Some(proxies.timeout)),
-            Some(Listen { tls: Some(tls), .. }) => (Gate::Tls, Some(tls.handshake_timeout)),
-            _ => (Gate::Speech, wait),
+        let (step, wait) = match listen {
+            Some(Listen { proxies: Some(proxies), .. }) => (HandshakeStep::Header, Some(proxies.timeout)),
+            Some(Listen { tls: Some(tls), .. }) => (HandshakeStep::Tls, Some(tls.handshake_timeout)),
+            _ => (HandshakeStep::Speech, wait),
         };
         // Before the protocol is detected, nothing of it is sent.
-        let wire = if gate == Gate::Speech { wire } else { Wire::default() };
+        let wire = if step == HandshakeStep::Speech { wire } else { Wire::default() };
         let number = self.outbound.intern(wire.encoding());
         let mut conn = Conn::new(peer, origin, wire.decoder(), number, self.now);
         if let Some(wait) = wait {
             conn.phase = Phase::Undecided { until: self.now + wait };
         }
-        conn.gate = gate;
+        conn.step = step;
         if let Some(listen) = listen {
             conn.half_open = listen.half_open;
             conn.notices = listen.notices;
@@ -237,16 +237,16 @@ impl<C: Default> State<C> {
 
     /// How many of the first bytes belong to a proxy header, which precedes TLS.
     pub(crate) fn length_of_header(&self, id: ConnId, bytes: &[u8]) -> usize {
-        let Some(conn) = self.conns.get(id).filter(|conn| conn.gate == Gate::Header && conn.is_undecided()) else {
+        let Some(conn) = self.conns.get(id).filter(|conn| conn.step == HandshakeStep::Header && conn.is_undecided()) else {
             return 0;
         };
         if !may_be_proxy_header(&conn.held, bytes) {
             return bytes.len();
         }
         let held = [&conn.held[..], bytes].concat();
-        match look_for_proxy(&held) {
-            ProxyLook::Header(_, length) => length.saturating_sub(conn.held.len()).min(bytes.len()),
-            ProxyLook::Unclear | ProxyLook::Bad => bytes.len(),
+        match probe_proxy_header(&held) {
+            ProxyProbe::Header(_, length) => length.saturating_sub(conn.held.len()).min(bytes.len()),
+            ProxyProbe::Unclear | ProxyProbe::Bad => bytes.len(),
         }
     }
 
@@ -320,7 +320,7 @@ impl<C: Default> State<C> {
         conn.offered = None;
         self.undecided -= u64::from(conn.is_undecided());
         conn.phase = Phase::Open;
-        conn.gate = Gate::Speech;
+        conn.step = HandshakeStep::Speech;
         conn.decoder = wire.decoder();
         if !matches!(wire, Wire::Lines(_) | Wire::Telnet(_)) && is_auto {
             // As on a listener of that protocol.
@@ -364,7 +364,7 @@ impl<C: Default> State<C> {
     pub(crate) fn must_wait(&self, index: u32) -> bool {
         let waits = |conn: &Conn| {
             // A connection in a handshake, or on HTTP, causes no messages to other shards.
-            let is_held_back = self.post.held_back && !conn.is_undecided();
+            let is_held_back = self.outbox.held_back && !conn.is_undecided();
             conn.paused || conn.rate_pause.is_some() || self.outbound.is_stalled(index) || is_held_back
         };
         self.conns.at(index).is_some_and(waits)
@@ -410,11 +410,11 @@ impl<C: Default> State<C> {
         let is_open = |index: &&u32| self.conns.at(**index).is_some_and(Conn::is_open);
         metrics.stalled = self.outbound.stalled().iter().filter(is_open).count() as u64;
         metrics.draining = self.is_draining().into();
-        if self.post.shard.number() == 0 {
+        if self.outbox.shard.number() == 0 {
             // Only one shard reports these, because all shards' values are added up.
             let expires = self.config.listeners.iter().filter_map(|listen| listen.tls.as_ref()?.expires_at);
             metrics.certificate_expiry_secs = expires.min().map_or(0, UnixTime::as_secs);
-            metrics.rooms = if self.post.is_alone() { self.rooms.len() } else { self.post.rooms().len() } as u64;
+            metrics.rooms = if self.outbox.is_alone() { self.rooms.len() } else { self.outbox.rooms().len() } as u64;
         }
         metrics.tunnels = self.tunnel_metrics();
         metrics.tickets = self.tickets.len() as u64;

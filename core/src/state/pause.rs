@@ -19,7 +19,7 @@
 use super::State;
 use crate::base::Origin;
 use crate::base::{Time, some_time};
-use crate::state::conn::{Conn, Gate, Phase};
+use crate::state::conn::{Conn, HandshakeStep, Phase};
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -50,7 +50,7 @@ impl Pause {
 
 impl<C: Default> State<C> {
     /// Postpones all deadlines by the pause, and sends keep-alives that were due during it.
-    pub(crate) fn passed_over(&mut self, pause: Pause) {
+    pub(crate) fn postpone_deadlines(&mut self, pause: Pause) {
         let ids: Vec<_> = self.conns.ids().collect();
         for id in ids {
             let index = id.slot();
@@ -71,16 +71,16 @@ impl<C: Default> State<C> {
             let message_deadline = limits.budget.message_deadline;
             conn.message_since = conn.message_since.map(|since| pause.begin_later(since, message_deadline));
             conn.decoder_due = conn.decoder_due.map(|at| at + pause.length);
-            self.outbound.passed_over(index, pause);
+            self.outbound.postpone_deadlines(index, pause);
             if asks {
                 self.keep_alive(index);
             }
             self.schedule(index);
         }
-        self.tickets.passed_over(pause);
-        self.timers.passed_over(pause);
-        self.dials.passed_over(pause);
-        self.tunnels.passed_over(pause);
+        self.tickets.postpone_deadlines(pause);
+        self.timers.postpone_deadlines(pause);
+        self.dials.postpone_deadlines(pause);
+        self.tunnels.postpone_deadlines(pause);
         let deadline = self.config.drain.deadline;
         self.drain = self.drain.map(|at| pause.postpone(at, deadline));
         self.last_call = self.last_call.map(|at| at + pause.length);
@@ -89,11 +89,11 @@ impl<C: Default> State<C> {
     /// Time limit for the current step of a handshake.
     fn handshake_span(&self, conn: &Conn) -> Duration {
         let listen = self.listeners.of(conn.origin);
-        let span = match (conn.origin, conn.gate) {
+        let span = match (conn.origin, conn.step) {
             (Origin::Dial(dial), _) => self.dials.timeout(dial),
-            (_, Gate::Header | Gate::Admission) => listen.and_then(|listen| Some(listen.proxies.as_ref()?.timeout)),
-            (_, Gate::Tls) => listen.and_then(|listen| Some(listen.tls.as_ref()?.handshake_timeout)),
-            (_, Gate::Speech) => conn.offered.as_ref().and_then(|offered| offered.protocol.wait()),
+            (_, HandshakeStep::Header | HandshakeStep::Admission) => listen.and_then(|listen| Some(listen.proxies.as_ref()?.timeout)),
+            (_, HandshakeStep::Tls) => listen.and_then(|listen| Some(listen.tls.as_ref()?.handshake_timeout)),
+            (_, HandshakeStep::Speech) => conn.offered.as_ref().and_then(|offered| offered.protocol.wait()),
         };
         span.unwrap_or(Duration::MAX)
     }

@@ -24,7 +24,7 @@ impl<C: Default> State<C> {
         self.tickets.recount()?;
         self.dials.recount()?;
         self.admission.recount()?;
-        if self.post.shard.count() == 1 {
+        if self.outbox.shard.count() == 1 {
             self.recount_admission(&[self])?;
         }
         self.recount_gauges()
@@ -74,13 +74,13 @@ impl<C: Default> State<C> {
             ensure(!conns.is_empty(), || format!("user {user} has no connection"))?;
             for &conn in conns {
                 let identity = self.conns.get(conn).and_then(|conn| conn.identity.as_ref());
-                let is_of = identity.is_some_and(|identity| identity.user == *user);
-                ensure(is_of && is_open(conn), || format!("connection {conn} is not open, or not of user {user}"))?;
+                let belongs_to = identity.is_some_and(|identity| identity.user == *user);
+                ensure(belongs_to && is_open(conn), || format!("connection {conn} is not open, or not of user {user}"))?;
             }
         }
         for (dial, conn) in self.dials.connections() {
-            let is_of = self.conns.get(conn).is_some_and(|conn| conn.origin == Origin::Dial(dial));
-            ensure(is_of, || format!("dial {} is said to be connection {conn}", dial.0))?;
+            let belongs_to = self.conns.get(conn).is_some_and(|conn| conn.origin == Origin::Dial(dial));
+            ensure(belongs_to, || format!("dial {} is said to be connection {conn}", dial.0))?;
         }
         for index in self.agenda.indices() {
             ensure(self.conns.at(index).is_some(), || format!("slot {index} is free and looked at"))?;
@@ -129,12 +129,12 @@ impl<C: Default> State<C> {
         self.admission.is_as_counted(total, unknown, &per_listener, &per_address)?;
         let of_shard = |shard: &&Self| shard.count(|conn| matches!(conn.origin, Origin::Listener(_)));
         let placed: Vec<_> = shards.iter().map(|shard| u32::try_from(of_shard(shard)).unwrap_or(u32::MAX)).collect();
-        if self.post.shard.count() > 1 && placed.len() == usize::from(self.post.shard.count()) {
-            same("connections placed on shards", self.post.placed(), &placed)?;
+        if self.outbox.shard.count() > 1 && placed.len() == usize::from(self.outbox.shard.count()) {
+            same("connections placed on shards", self.outbox.placed(), &placed)?;
             let mut rooms = BTreeMap::<_, u8>::new();
             let names = shards.iter().flat_map(|shard| shard.rooms.list()).map(|(name, _)| name);
             names.for_each(|name| *rooms.entry(name.into()).or_default() += 1);
-            same("rooms on shards", self.post.rooms(), &rooms)?;
+            same("rooms on shards", self.outbox.rooms(), &rooms)?;
         }
         Ok(())
     }
@@ -150,7 +150,7 @@ impl<C: Default> State<C> {
         same("closing", metrics.closing, count(|conn| !conn.has_no_reason()))?;
         let is_stalled = |id: &ConnId| self.open_slot(*id).is_some_and(|index| self.outbound.is_stalled(index));
         same("stalled", metrics.stalled, self.conns.ids().filter(is_stalled).count() as u64)?;
-        if self.post.is_alone() {
+        if self.outbox.is_alone() {
             same("rooms", metrics.rooms, self.rooms.list().count() as u64)?;
         }
         same("tickets", metrics.tickets, self.tickets.owners().count() as u64)?;

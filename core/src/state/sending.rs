@@ -4,7 +4,7 @@ use super::{Ending, Notice, Pending, State};
 use crate::base::{ConnId, Outgoing, Payload, Reason};
 use crate::config::SlowPolicy;
 use crate::state::conn::Conn;
-use crate::state::outbound::{Crossing, PRIVATE};
+use crate::state::outbound::{WatermarkEvent, PRIVATE};
 use alloc::vec::Vec;
 
 /// When this many bytes are queued in one turn, they should be written before more is read.
@@ -19,7 +19,7 @@ impl<C: Default> State<C> {
             self.copy_sent(id, payload);
         }
         self.count_out(u64::from(sent == Ok(true)), u64::from(sent.is_err()));
-        self.settle_crossings();
+        self.settle_watermarks();
         sent == Ok(true)
     }
 
@@ -61,7 +61,7 @@ impl<C: Default> State<C> {
         }
         self.copy_to_watchers(&copied, message);
         self.count_out(sent as u64, unsendable as u64);
-        self.settle_crossings();
+        self.settle_watermarks();
         sent
     }
 
@@ -91,7 +91,7 @@ impl<C: Default> State<C> {
         }
         self.copy_to_watchers(&copied, message);
         self.count_out(sent as u64, unsendable as u64);
-        self.settle_crossings();
+        self.settle_watermarks();
         sent
     }
 
@@ -104,7 +104,7 @@ impl<C: Default> State<C> {
         if written {
             self.copy_sent(id, payload);
         }
-        self.settle_crossings();
+        self.settle_watermarks();
         written
     }
 
@@ -114,7 +114,7 @@ impl<C: Default> State<C> {
         if conn.is_open() && !conn.finished && conn.notices {
             let text = notice.write(self.representation_of_notices(index));
             let _ = self.outbound.send(index, Payload::Text(&text));
-            self.settle_crossings();
+            self.settle_watermarks();
         }
     }
 
@@ -130,7 +130,7 @@ impl<C: Default> State<C> {
             // A new deadline for less may be earlier than the one that was met.
             self.schedule(index);
         }
-        self.settle_crossings();
+        self.settle_watermarks();
         if self.conns.at(index).is_some_and(|conn| conn.finished) && self.outbound.pending(index) == 0 {
             // Our half can be closed now.
             self.outbound.changed.insert(index);
@@ -141,7 +141,7 @@ impl<C: Default> State<C> {
     pub(crate) fn blocked(&mut self, index: u32) {
         self.outbound.blocked(self.now, index);
         self.schedule(index);
-        self.settle_crossings();
+        self.settle_watermarks();
     }
 
     /// Reads from a connection again that was stalled.
@@ -155,12 +155,12 @@ impl<C: Default> State<C> {
         self.schedule(index);
     }
 
-    pub(crate) fn settle_crossings(&mut self) {
-        while let Some(crossing) = self.outbound.take_crossings() {
-            match crossing {
-                Crossing::Overflow(index) => self.end(index, Reason::SlowConsumer, Ending::Discard),
-                Crossing::Drained(index) => self.drained(index),
-                Crossing::Stalled(index) => {
+    pub(crate) fn settle_watermarks(&mut self) {
+        while let Some(event) = self.outbound.take_watermark_events() {
+            match event {
+                WatermarkEvent::Overflow(index) => self.end(index, Reason::SlowConsumer, Ending::Discard),
+                WatermarkEvent::Drained(index) => self.drained(index),
+                WatermarkEvent::Stalled(index) => {
                     self.outbound.changed.insert(index);
                     if self.conns.at(index).is_some_and(Conn::is_open) {
                         self.pending.push_back(Pending::Stalled(self.conns.id(index)));

@@ -19,37 +19,37 @@ impl<C: Default> State<C> {
     pub(crate) fn with_session<T>(&mut self, id: ConnId, act: impl FnOnce(&mut Session) -> T) -> Option<T> {
         let index = self.open_slot(id)?;
         // What was sent before must go first.
-        self.flush_stage(index);
+        self.flush_write_buffer(index);
         let session = self.conns.get_mut(id)?.decoder.session()?;
         let result = act(session);
         self.deliver(index);
-        self.settle_crossings();
+        self.settle_watermarks();
         self.schedule(index);
         Some(result)
     }
 
     /// Sends the messages that were staged during this fact.
-    pub(crate) fn flush_stages(&mut self) {
-        while let Some(index) = self.outbound.next_staged() {
-            self.flush_stage(index);
+    pub(crate) fn flush_write_buffers(&mut self) {
+        while let Some(index) = self.outbound.next_buffered() {
+            self.flush_write_buffer(index);
         }
-        self.settle_crossings();
+        self.settle_watermarks();
     }
 
-    pub(crate) fn flush_stage(&mut self, index: u32) {
-        self.flush_stage_as(index, Line::Drawn);
+    pub(crate) fn flush_write_buffer(&mut self, index: u32) {
+        self.flush_write_buffer_as(index, Line::Drawn);
     }
 
-    /// As [`flush_stage`](Self::flush_stage), when more input may change the edited line at once.
-    pub(crate) fn flush_stage_within(&mut self, index: u32) {
-        self.flush_stage_as(index, Line::Later);
+    /// As [`flush_write_buffer`](Self::flush_write_buffer), when more input may change the edited line at once.
+    pub(crate) fn flush_write_buffer_within(&mut self, index: u32) {
+        self.flush_write_buffer_as(index, Line::Later);
     }
 
-    fn flush_stage_as(&mut self, index: u32, line: Line) {
-        if !self.outbound.has_stage(index) {
+    fn flush_write_buffer_as(&mut self, index: u32, line: Line) {
+        if !self.outbound.has_write_buffer(index) {
             return;
         }
-        let messages = self.outbound.take_stage(index);
+        let messages = self.outbound.take_write_buffer(index);
         if let Some(session) = self.conns.at_mut(index).and_then(|conn| conn.decoder.session()) {
             session.render(&messages);
             // The messages were checked against the limits; now at most a line is added.
@@ -73,7 +73,7 @@ impl<C: Default> State<C> {
     pub(crate) fn draw_line(&mut self, index: u32) {
         let session = self.conns.at_mut(index).filter(|conn| conn.is_open()).and_then(|conn| conn.decoder.session());
         if session.is_some_and(|session| session.is_stale()) {
-            self.flush_stage(index);
+            self.flush_write_buffer(index);
             self.deliver(index);
         }
     }
@@ -113,7 +113,7 @@ impl<C: Default> State<C> {
     pub(crate) fn set_representation(&mut self, id: ConnId, representation: Representation) {
         let Some(index) = self.open_slot(id) else { return };
         // What was sent before keeps its encoding.
-        self.flush_stage(index);
+        self.flush_write_buffer(index);
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.chose_representation = true;
         let number = self.outbound.intern_as(self.outbound.encoding(conn.encoding), representation);
@@ -136,7 +136,7 @@ impl<C: Default> State<C> {
 
     /// Sends a keep-alive.
     pub(crate) fn keep_alive(&mut self, index: u32) {
-        self.flush_stage(index);
+        self.flush_write_buffer(index);
         let (at, now) = (self.now, self.now.as_nanos());
         let Some(conn) = self.conns.at_mut(index) else { return };
         conn.kept_alive_at = at;
@@ -146,11 +146,11 @@ impl<C: Default> State<C> {
             session.keep_alive();
         }
         self.deliver(index);
-        self.settle_crossings();
+        self.settle_watermarks();
     }
 
     /// Handles a signal's request to the server, before the application gets the signal.
-    pub(crate) fn obey(&mut self, id: ConnId, signal: Signal<'_>) {
+    pub(crate) fn apply_signal(&mut self, id: ConnId, signal: Signal<'_>) {
         match signal {
             Signal::AbortOutput if !self.is_in_order(id.slot()) => self.outbound.discard_messages(id.slot()),
             Signal::Option { option: option::MSSP, side: Side::Us, on: true } => {

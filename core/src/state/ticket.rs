@@ -64,7 +64,7 @@ impl Tickets {
     }
 
     /// See [`Pause`].
-    pub(crate) fn passed_over(&mut self, pause: Pause) {
+    pub(crate) fn postpone_deadlines(&mut self, pause: Pause) {
         self.by_time.clear();
         for (&ticket, at) in &mut self.due {
             *at = pause.postpone(*at, PAUSE_MIN);

@@ -69,7 +69,7 @@ impl Timers {
     }
 
     /// See [`Pause`]. Only timers of connections.
-    pub(crate) fn passed_over(&mut self, pause: Pause) {
+    pub(crate) fn postpone_deadlines(&mut self, pause: Pause) {
         for (&timer, at) in self.at.iter_mut().filter(|(timer, _)| timer.conn.is_some()) {
             self.by_time.remove(&(*at, timer));
             *at = pause.postpone(*at, PAUSE_MIN);

@@ -14,7 +14,7 @@ impl<C: Default> State<C> {
     ///
     /// On a server of several shards, the first shard has them.
     pub(crate) fn configure_tunnels(&mut self) {
-        if self.post.shard.number() > 0 {
+        if self.outbox.shard.number() > 0 {
             return;
         }
         let listeners: Vec<_> = self.listeners.open().collect();

@@ -27,12 +27,12 @@ use crate::base::{ConnId, DialId, ListenerId, Peer, Reason, Time, UnixTime};
 use crate::config::Config;
 use crate::config::Listen;
 use crate::facts::Refusal;
-use crate::facts::Request;
+use crate::facts::Command;
 use crate::handler::Handler;
 use crate::machine::{End, Machine};
 use crate::tls::Secured;
 use crate::tunnel::{LinkId, TunnelReport};
-use crate::wire::Scratch;
+use crate::wire::DecodeBuffer;
 use crate::wire::telnet::Terminal;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
@@ -167,12 +167,12 @@ impl<H: Handler> TestHub<H> {
     }
 
     /// Gives an operator's command.
-    pub fn request(&mut self, request: &Request) {
-        self.machine.requested(self.now, request);
+    pub fn command(&mut self, command: &Command) {
+        self.machine.command(self.now, command);
         self.flush();
     }
 
-    /// Reports a TLS handshake on a listener with [`Tls::elsewhere`](crate::tls::Tls::elsewhere).
+    /// Reports a TLS handshake on a listener with [`Tls::external`](crate::tls::Tls::external).
     pub fn secured(&mut self, conn: ConnId, secured: &Secured) {
         self.machine.secured(self.now, conn, secured);
         self.flush();
@@ -245,7 +245,7 @@ impl<H: Handler> TestHub<H> {
         let wire = self.machine.config().listeners.first().map(|listen| listen.protocol.wire()).unwrap_or_default();
         let (mut decoder, mut bytes) = (wire.decoder(), self.received(conn).to_vec());
         let (mut at, mut messages) = (0, Vec::new());
-        let (mut scratch, budget) = (Scratch::default(), &self.machine.config().budget);
+        let (mut scratch, budget) = (DecodeBuffer::default(), &self.machine.config().budget);
         while at < bytes.len()
             && let Ok(decoded) = decoder.decode(&mut bytes[at..], &mut scratch, budget)
         {

@@ -3,7 +3,7 @@
 //! On a listener with [`Tls`], the machine decrypts received bytes and encrypts output. Handshakes
 //! and ciphers are those of [rustls](https://docs.rs/rustls), which also does no I/O. Wires,
 //! limits, metrics and traces above TLS work on decrypted bytes. A trace of a TLS server is
-//! therefore readable, and can be replayed with [`Tls::elsewhere`].
+//! therefore readable, and can be replayed with [`Tls::external`].
 //!
 #![cfg_attr(
     feature = "tls",
@@ -81,7 +81,7 @@ impl Tls {
     /// That component reports handshakes with [`Machine::secured`](crate::Machine::secured). For
     /// replays, and for embedders with their own TLS.
     #[must_use]
-    pub const fn elsewhere() -> Self {
+    pub const fn external() -> Self {
         Self { handshake_timeout: Self::HANDSHAKE_TIMEOUT, expires_at: None, spoken: Spoken::Elsewhere }
     }
 

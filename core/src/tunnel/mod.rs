@@ -15,7 +15,7 @@
 //! |---|---|---|
 //! | connecting | the server's start, or the end of a wait | [`Connected`](TunnelReport::Connected) and the SSH server's answers to the forwards; a failure; [`Tunnel::connect_timeout`] for each of the two |
 //! | up, or degraded | `Connected`; degraded if the SSH server refuses one of the forwards | a failure; [`KeepAlive`] |
-//! | waiting | a failure | the wait of [`Tunnel::reconnect`], or [`Tunnel::refused_wait`] after a failure that [needs the operator](TunnelFailure::needs_somebody) |
+//! | waiting | a failure | the wait of [`Tunnel::reconnect`], or [`Tunnel::refused_wait`] after a failure that [needs the operator](TunnelFailure::is_permanent) |
 //! | given up | the maximum number of failures in a row of `reconnect` | a new configuration |
 //! | closing | a drain, or a configuration without the tunnel, once its last connection is over | [`Closed`](TunnelReport::Closed); [`Tunnel::close_timeout`] |
 //!

@@ -90,7 +90,7 @@ impl TunnelFailure {
     ///
     /// Such failures are retried slowly and evenly.
     #[must_use]
-    pub const fn needs_somebody(self) -> bool {
+    pub const fn is_permanent(self) -> bool {
         matches!(self, Self::HostKey | Self::Authentication | Self::PrivateKey)
     }
 

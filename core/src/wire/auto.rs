@@ -53,7 +53,7 @@ pub(crate) enum Verdict {
 
 /// The bytes of a peer that were read so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sight {
+pub(crate) enum ProbeInput {
     /// More may come.
     Growing,
     /// Nothing came for long enough.
@@ -74,13 +74,13 @@ pub(crate) const NO_TLS: &[u8] = &[21, 3, 3, 0, 2, 2, 40];
 impl Auto {
     /// Says what the first bytes of a stream tell. It has only grown since `searched` was used the last time, which says how
     /// much of it holds no line's end.
-    pub(crate) fn look(&self, first: &[u8], searched: &mut usize, sight: Sight) -> Verdict {
+    pub(crate) fn look(&self, first: &[u8], searched: &mut usize, input: ProbeInput) -> Verdict {
         let lines = Verdict::Spoken(Wire::Lines(self.lines));
-        let unclear = match (sight, first) {
-            (Sight::Growing, _) => Verdict::Unclear,
+        let unclear = match (input, first) {
+            (ProbeInput::Growing, _) => Verdict::Unclear,
             (_, first) if is_request(first) => Verdict::Http,
-            (Sight::Waited, []) => Verdict::Spoken(Wire::Telnet(self.telnet)),
-            (Sight::Waited | Sight::Ended, _) => lines,
+            (ProbeInput::Waited, []) => Verdict::Spoken(Wire::Telnet(self.telnet)),
+            (ProbeInput::Waited | ProbeInput::Ended, _) => lines,
         };
         match (first, self.prefix) {
             ([] | [22], _) => unclear,
@@ -199,15 +199,15 @@ mod tests {
             (&target, Verdict::Http),
         ] {
             let mut searched = 0;
-            let decided = (1..=first.len()).map(|seen| auto.look(&first[..seen], &mut searched, Sight::Growing));
+            let decided = (1..=first.len()).map(|seen| auto.look(&first[..seen], &mut searched, ProbeInput::Growing));
             let decided = decided.into_iter().find(|verdict| *verdict != Verdict::Unclear);
             assert_eq!(decided, Some(verdict), "{first:?}");
-            assert_eq!(auto.look(first, &mut 0, Sight::Growing), verdict, "{first:?}");
+            assert_eq!(auto.look(first, &mut 0, ProbeInput::Growing), verdict, "{first:?}");
         }
-        assert_eq!(auto.look(b"", &mut 0, Sight::Waited), Verdict::Spoken(Wire::Telnet(auto.telnet)));
-        assert_eq!(auto.look(b"", &mut 0, Sight::Ended), lines);
-        assert_eq!(auto.look(b"GET it", &mut 0, Sight::Waited), lines);
-        assert_eq!(auto.look(b"GET /", &mut 0, Sight::Waited), Verdict::Http);
-        assert_eq!(Auto::default().look(b"\0\0\0\x05", &mut 0, Sight::Growing), lines);
+        assert_eq!(auto.look(b"", &mut 0, ProbeInput::Waited), Verdict::Spoken(Wire::Telnet(auto.telnet)));
+        assert_eq!(auto.look(b"", &mut 0, ProbeInput::Ended), lines);
+        assert_eq!(auto.look(b"GET it", &mut 0, ProbeInput::Waited), lines);
+        assert_eq!(auto.look(b"GET /", &mut 0, ProbeInput::Waited), Verdict::Http);
+        assert_eq!(Auto::default().look(b"\0\0\0\x05", &mut 0, ProbeInput::Growing), lines);
     }
 }

@@ -67,7 +67,7 @@ impl<'a> Decoded<'a> {
 /// Where decoders put what is not whole in their input, until it is looked at: one for any number of them. So a
 /// decoder that waits for nothing holds nothing.
 #[derive(Debug, Default)]
-pub struct Scratch {
+pub struct DecodeBuffer {
     pub(crate) bytes: Vec<u8>,
     pub(crate) text: String,
     pub(crate) inflater: Inflater,
@@ -78,8 +78,8 @@ pub struct Scratch {
 /// What is kept between two messages.
 pub(crate) const SPARE_BYTES: usize = 64 << 10;
 
-impl Scratch {
-    /// A scratch whose masks follow from `seed`, for the client's end of a WebSocket: nobody else should know it.
+impl DecodeBuffer {
+    /// A buffer whose masks follow from `seed`, for the client's end of a WebSocket: nobody else should know it.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self { masks: Masks::new(seed), ..Self::default() }

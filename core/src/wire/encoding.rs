@@ -72,7 +72,7 @@ impl Encoding {
         }
     }
 
-    pub(crate) const fn is_staged(self) -> bool {
+    pub(crate) const fn is_buffered(self) -> bool {
         matches!(self, Self::Telnet { path: TelnetPath::Session, .. })
     }
 }

@@ -1,5 +1,5 @@
 use super::buffer::grow;
-use super::decoded::{DecodeError, Decoded, EncodeError, Scratch};
+use super::decoded::{DecodeError, Decoded, EncodeError, DecodeBuffer};
 use crate::base::{Payload, work};
 use crate::wire::Budget;
 use alloc::vec::Vec;
@@ -161,7 +161,7 @@ impl LengthDecoder {
     pub fn decode<'a>(
         &mut self,
         input: &'a mut [u8],
-        scratch: &'a mut Scratch,
+        buffer: &'a mut DecodeBuffer,
         budget: &Budget,
     ) -> Result<Decoded<'a>, DecodeError> {
         let mut used = 0;
@@ -192,8 +192,8 @@ impl LengthDecoder {
             return Ok(Decoded::nothing(used));
         }
         self.state = START;
-        scratch.bytes = core::mem::take(&mut self.partial);
-        Ok(Decoded::of_message(used, Payload::Binary(&scratch.bytes)))
+        buffer.bytes = core::mem::take(&mut self.partial);
+        Ok(Decoded::of_message(used, Payload::Binary(&buffer.bytes)))
     }
 
     /// Nothing is completed by the end of the input.

@@ -1,5 +1,5 @@
 use super::buffer::grow;
-use super::decoded::{DecodeError, Decoded, Scratch};
+use super::decoded::{DecodeError, Decoded, DecodeBuffer};
 use crate::base::{Payload, work};
 use crate::wire::Budget;
 use alloc::string::String;
@@ -77,7 +77,7 @@ impl LineDecoder {
     pub fn decode<'a>(
         &mut self,
         input: &'a mut [u8],
-        scratch: &'a mut Scratch,
+        buffer: &'a mut DecodeBuffer,
         budget: &Budget,
     ) -> Result<Decoded<'a>, DecodeError> {
         let max = budget.message_max_bytes.get();
@@ -97,10 +97,10 @@ impl LineDecoder {
             self.partial.truncate(self.partial.len() - usize::from(kept_cr));
             grow(&mut self.partial, content, max);
             self.partial.extend_from_slice(&input[..content]);
-            scratch.bytes = core::mem::take(&mut self.partial);
-            &scratch.bytes
+            buffer.bytes = core::mem::take(&mut self.partial);
+            &buffer.bytes
         };
-        text(line, self.lines.invalid_utf8, max, &mut scratch.text).map(|message| Decoded::of_message(used, message))
+        text(line, self.lines.invalid_utf8, max, &mut buffer.text).map(|message| Decoded::of_message(used, message))
     }
 
     /// The unterminated last line, if there is one.
@@ -109,16 +109,16 @@ impl LineDecoder {
     /// As [`decode`](Self::decode).
     pub fn finish<'a>(
         &mut self,
-        scratch: &'a mut Scratch,
+        buffer: &'a mut DecodeBuffer,
         budget: &Budget,
     ) -> Result<Option<Payload<'a>>, DecodeError> {
         if self.partial.is_empty() {
             return Ok(None);
         }
         let max = budget.message_max_bytes.get();
-        scratch.bytes = core::mem::take(&mut self.partial);
-        let line = scratch.bytes.strip_suffix(b"\r").unwrap_or(&scratch.bytes);
-        text(line, self.lines.invalid_utf8, max, &mut scratch.text).map(Some)
+        buffer.bytes = core::mem::take(&mut self.partial);
+        let line = buffer.bytes.strip_suffix(b"\r").unwrap_or(&buffer.bytes);
+        text(line, self.lines.invalid_utf8, max, &mut buffer.text).map(Some)
     }
 
     /// Whether a line has begun and has not ended.

@@ -1,8 +1,8 @@
 //! Decodes bytes into messages and encodes messages into bytes.
 //!
-//! All decoders have the same interface: `decode(&mut self, input, scratch, budget)` reads the
+//! All decoders have the same interface: `decode(&mut self, input, buffer, budget)` reads the
 //! front of `input` and returns how many bytes it used, and possibly a message. The message borrows
-//! from the input if it is complete there, otherwise from the [`Scratch`]. The decoder stores
+//! from the input if it is complete there, otherwise from the [`DecodeBuffer`]. The decoder stores
 //! incomplete messages, within the [`Budget`], so decoding byte by byte gives the same messages as
 //! decoding everything at once. `finish` returns the message that the end of input completes. An
 //! [`Encoder`] does the reverse.
@@ -24,19 +24,19 @@ mod proxy;
 mod ws_telnet;
 
 pub use auto::Auto;
-pub(crate) use auto::{NO_TLS, Sight, Verdict};
+pub(crate) use auto::{NO_TLS, ProbeInput, Verdict};
 pub use budget::{Budget, MessageSize, MessageSizeError};
 pub(crate) use buffer::grow;
 #[cfg(feature = "tls")]
 pub(crate) use decoded::SPARE_BYTES;
-pub use decoded::{DecodeError, Decoded, EncodeError, Item, Scratch};
+pub use decoded::{DecodeError, Decoded, EncodeError, Item, DecodeBuffer};
 pub use encoder::Encoder;
 pub use encoding::{Encoding, TelnetPath};
 pub use length::{LengthDecoder, LengthPrefix, LengthPrefixed};
 pub(crate) use line::text;
 pub use line::{InvalidUtf8, LineDecoder, LineEnding, Lines};
 pub use proxy::Proxies;
-pub(crate) use proxy::{Look as ProxyLook, look as look_for_proxy, may_be_whole as may_be_proxy_header};
+pub(crate) use proxy::{Look as ProxyProbe, look as probe_proxy_header, may_be_whole as may_be_proxy_header};
 pub use ws_telnet::{WsTelnet, WsTelnetDecoder};
 
 use crate::base::Payload;
@@ -171,15 +171,15 @@ impl Decoder {
     pub fn decode<'a>(
         &mut self,
         input: &'a mut [u8],
-        scratch: &'a mut Scratch,
+        buffer: &'a mut DecodeBuffer,
         budget: &Budget,
     ) -> Result<Decoded<'a>, DecodeError> {
         match self {
-            Self::Lines(lines) => lines.decode(input, scratch, budget),
-            Self::LengthPrefixed(frames) => frames.decode(input, scratch, budget),
-            Self::Telnet(session) => session.decode(input, scratch, budget),
-            Self::WebSocket(socket) => socket.decode(input, scratch, budget),
-            Self::WsTelnet(stream) => stream.decode(input, scratch, budget),
+            Self::Lines(lines) => lines.decode(input, buffer, budget),
+            Self::LengthPrefixed(frames) => frames.decode(input, buffer, budget),
+            Self::Telnet(session) => session.decode(input, buffer, budget),
+            Self::WebSocket(socket) => socket.decode(input, buffer, budget),
+            Self::WsTelnet(stream) => stream.decode(input, buffer, budget),
         }
     }
 
@@ -189,15 +189,15 @@ impl Decoder {
     /// If the incomplete input cannot be a message.
     pub fn finish<'a>(
         &mut self,
-        scratch: &'a mut Scratch,
+        buffer: &'a mut DecodeBuffer,
         budget: &Budget,
     ) -> Result<Option<Payload<'a>>, DecodeError> {
         match self {
-            Self::Lines(lines) => lines.finish(scratch, budget),
+            Self::Lines(lines) => lines.finish(buffer, budget),
             Self::LengthPrefixed(frames) => frames.finish().map(|()| None),
-            Self::Telnet(session) => session.finish(scratch, budget),
+            Self::Telnet(session) => session.finish(buffer, budget),
             Self::WebSocket(socket) => socket.finish().map(|()| None),
-            Self::WsTelnet(stream) => stream.finish(scratch, budget),
+            Self::WsTelnet(stream) => stream.finish(buffer, budget),
         }
     }
 

@@ -30,7 +30,7 @@ type Outcome = (Vec<Vec<u8>>, Result<(), DecodeError>);
 
 /// Feeds a stream in pieces of the given lengths, again and again.
 fn feed(wire: Wire, max: u64, stream: &[u8], pieces: &[usize]) -> Outcome {
-    let (mut decoder, mut scratch, budget) = (wire.decoder(), Scratch::default(), budget(max));
+    let (mut decoder, mut buffer, budget) = (wire.decoder(), DecodeBuffer::default(), budget(max));
     let (mut messages, mut from) = (Vec::new(), 0);
     for &piece in pieces.iter().cycle() {
         if from == stream.len() {
@@ -40,7 +40,7 @@ fn feed(wire: Wire, max: u64, stream: &[u8], pieces: &[usize]) -> Outcome {
         from += input.len();
         let mut at = 0;
         while at < input.len() {
-            match decoder.decode(&mut input[at..], &mut scratch, &budget) {
+            match decoder.decode(&mut input[at..], &mut buffer, &budget) {
                 Ok(decoded) => {
                     assert!(decoded.used > 0, "no progress");
                     at += decoded.used;
@@ -50,7 +50,7 @@ fn feed(wire: Wire, max: u64, stream: &[u8], pieces: &[usize]) -> Outcome {
             }
         }
     }
-    match decoder.finish(&mut scratch, &budget) {
+    match decoder.finish(&mut buffer, &budget) {
         Ok(message) => {
             messages.extend(message.map(|payload| payload.as_bytes().to_vec()));
             (messages, Ok(()))

@@ -1,4 +1,4 @@
-use super::{DecodeError, Decoded, Encoding, Item, Scratch};
+use super::{DecodeError, Decoded, Encoding, Item, DecodeBuffer};
 use crate::base::Payload;
 use crate::wire::Budget;
 use crate::wire::telnet::{Replies, Session, Telnet};
@@ -53,26 +53,26 @@ impl WsTelnetDecoder {
     pub fn decode<'a>(
         &mut self,
         input: &'a mut [u8],
-        scratch: &'a mut Scratch,
+        buffer: &'a mut DecodeBuffer,
         budget: &Budget,
     ) -> Result<Decoded<'a>, DecodeError> {
         if self.end != End::Open {
-            return self.drain(input.len(), scratch, budget);
+            return self.drain(input.len(), buffer, budget);
         }
         if input.is_empty() && !self.stream.has_failed() {
-            return self.session.decode(&mut [], scratch, budget);
+            return self.session.decode(&mut [], buffer, budget);
         }
-        let next = self.stream.next(input, &mut scratch.masks)?;
+        let next = self.stream.next(input, &mut buffer.masks)?;
         match next.piece {
             Piece::Content(place) => {
-                let decoded = self.session.decode(&mut input[place], scratch, budget)?;
+                let decoded = self.session.decode(&mut input[place], buffer, budget)?;
                 self.stream.consume(decoded.used);
                 let (used, cost) = (next.used + decoded.used, next.used + decoded.cost);
                 Ok(Decoded { used, cost, units: next.units + decoded.units, item: decoded.item })
             }
             Piece::Item(item @ Item::Closed(_)) => {
                 self.end = End::Draining(item);
-                self.drain(next.used, scratch, budget)
+                self.drain(next.used, buffer, budget)
             }
             Piece::Item(item) => Ok(Decoded { units: next.units, ..Decoded::of(next.used, item) }),
             Piece::Nothing => Ok(Decoded { units: next.units, ..Decoded::nothing(next.used) }),
@@ -83,14 +83,14 @@ impl WsTelnetDecoder {
     fn drain<'a>(
         &mut self,
         used: usize,
-        scratch: &'a mut Scratch,
+        buffer: &'a mut DecodeBuffer,
         budget: &Budget,
     ) -> Result<Decoded<'a>, DecodeError> {
         let free = Decoded { used, cost: 0, units: 0, item: None };
         match self.end {
             End::Open | End::Told => Ok(free),
             End::Draining(_) if self.session.is_ahead() => {
-                let decoded = self.session.decode(&mut [], scratch, budget)?;
+                let decoded = self.session.decode(&mut [], buffer, budget)?;
                 Ok(Decoded { used, ..decoded })
             }
             End::Draining(_) if self.session.wait().is_some() => {
@@ -100,7 +100,7 @@ impl WsTelnetDecoder {
             }
             End::Draining(closed) => {
                 self.end = End::Finished(closed);
-                let last = self.session.finish(scratch, budget)?;
+                let last = self.session.finish(buffer, budget)?;
                 Ok(Decoded { units: last.is_some().into(), item: last.map(Item::Message), ..free })
             }
             End::Finished(closed) => {
@@ -116,10 +116,10 @@ impl WsTelnetDecoder {
     /// [`DecodeError::Truncated`] if a message has begun, and those of [`Session::finish`].
     pub fn finish<'a>(
         &mut self,
-        scratch: &'a mut Scratch,
+        buffer: &'a mut DecodeBuffer,
         budget: &Budget,
     ) -> Result<Option<Payload<'a>>, DecodeError> {
-        if self.stream.is_partial() { Err(DecodeError::Truncated) } else { self.session.finish(scratch, budget) }
+        if self.stream.is_partial() { Err(DecodeError::Truncated) } else { self.session.finish(buffer, budget) }
     }
 
     /// Whether a frame, a message, a command or a line has begun and is not complete.

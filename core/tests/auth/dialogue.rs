@@ -81,7 +81,7 @@ fn a_password_is_asked_for_only_where_it_crosses_no_network_in_the_clear() {
         assert_eq!(asked(tunnelled, far, layer()), is_asked, "by {host:?}");
     }
     // Behind TLS it may be typed from anywhere.
-    let enciphered = Listen { tls: Some(Tls::elsewhere()), ..listen("tcp://0.0.0.0:1") };
+    let enciphered = Listen { tls: Some(Tls::external()), ..listen("tcp://0.0.0.0:1") };
     let mut hub: Guarded<Accounts> =
         TestHub::with_config(Config::listening([enciphered]), Inside::default().within(layer().dialogue()));
     let conn = hub.try_connect(ListenerId(0), far).expect("let in");

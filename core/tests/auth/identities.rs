@@ -35,7 +35,7 @@ fn a_user_connects_once_or_twice_as_the_policy_says() {
 fn whom_tls_knows_by_a_certificate_proves_nothing_more() {
     for (policy, second_closed) in [(DuplicateLogin::KeepBoth, false), (DuplicateLogin::RefuseNew, true)] {
         let listen: Listen = "tcp://127.0.0.1:1".parse().expect("an address");
-        let config = Config::listening([Listen { tls: Some(Tls::elsewhere()), ..listen }]);
+        let config = Config::listening([Listen { tls: Some(Tls::external()), ..listen }]);
         let mut hub: Guarded<Accounts> =
             TestHub::with_config(config, Inside::default().within(layer().duplicates(policy)));
         let [first, second, unknown] = [hub.connect(), hub.connect(), hub.connect()];

@@ -3,7 +3,7 @@
 use super::{Log, Puppet, lines, listening, secs};
 use drupe_core::app::{Echo, Relay};
 use drupe_core::testing::TestHub;
-use drupe_core::{Accepting, DialId, Failure, ListenerId, Reason, Request};
+use drupe_core::{Accepting, DialId, Failure, ListenerId, Reason, Command};
 use std::time::Duration;
 
 #[test]
@@ -32,7 +32,7 @@ fn closed_is_told_once_and_last() {
 fn a_drain_tells_spreads_and_ends() {
     let mut hub = TestHub::with_config(lines(), Log::default());
     let peers: Vec<_> = (0..100).map(|_| hub.connect()).collect();
-    hub.request(&Request::Drain);
+    hub.command(&Command::Drain);
     assert_eq!(hub.machine().accepting(ListenerId(0)), Accepting::Never);
     let refusal = hub.try_connect(ListenerId(0), "127.0.0.1:9".parse().expect("an address")).expect_err("draining");
     assert_eq!(refusal.reason, Reason::Shutdown);
@@ -54,7 +54,7 @@ fn a_drain_ends_at_its_hard_deadline_and_a_second_one_hurries() {
     let mut hub = TestHub::with_config(lines(), Echo);
     let stuck = hub.connect();
     hub.set_writable(stuck, 0);
-    hub.request(&Request::Drain);
+    hub.command(&Command::Drain);
     hub.advance(secs(4));
     assert!(!hub.machine().is_drained());
     hub.advance(secs(6));
@@ -64,8 +64,8 @@ fn a_drain_ends_at_its_hard_deadline_and_a_second_one_hurries() {
     config.drain.closes_per_second = 1;
     let mut hub = TestHub::with_config(config, Echo);
     let _ten: Vec<_> = (0..10).map(|_| hub.connect()).collect();
-    hub.request(&Request::Drain);
-    hub.request(&Request::Drain);
+    hub.command(&Command::Drain);
+    hub.command(&Command::Drain);
     hub.advance(Duration::from_nanos(1));
     assert!(hub.machine().is_drained());
 }
@@ -73,7 +73,7 @@ fn a_drain_ends_at_its_hard_deadline_and_a_second_one_hurries() {
 #[test]
 fn nothing_is_dialled_while_draining() {
     let mut hub = TestHub::with_config(lines(), Puppet::default());
-    hub.request(&Request::Drain);
+    hub.command(&Command::Drain);
     assert!(hub.machine().dials().next().is_none());
     assert_eq!(hub.dialed(DialId(0), drupe_core::Peer::Local), None);
     assert!(hub.machine().is_drained());

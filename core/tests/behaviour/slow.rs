@@ -4,7 +4,7 @@ use super::{Puppet, lines, listening, secs};
 use drupe_core::app::Relay;
 use drupe_core::outbound::Marks;
 use drupe_core::testing::TestHub;
-use drupe_core::{Config, Event, Failure, Handler, Hub, ListenerId, Machine, Reason, Request, Time, Why};
+use drupe_core::{Config, Event, Failure, Handler, Hub, ListenerId, Machine, Reason, Command, Time, Why};
 
 #[test]
 fn a_slow_peer_is_told_of_read_no_more_and_closed_at_last() {
@@ -56,7 +56,7 @@ fn a_farewell_to_a_slow_peer_is_no_reason_to_close_the_next_one() {
     let slow = hub.connect();
     hub.set_writable(slow, 0);
     hub.note("send 79".into());
-    hub.request(&Request::Kick { conn: slow });
+    hub.command(&Command::Kick { conn: slow });
     hub.fail(slow, Failure::Reset);
     let next = hub.connect();
     assert_eq!((next.index(), hub.lines(next)), (slow.index(), vec!["welcome".into()]));
@@ -70,7 +70,7 @@ fn a_slow_peer_reads_its_farewell_behind_everything_else() {
     let slow = hub.connect();
     hub.set_writable(slow, 0);
     hub.note("send 98".into());
-    hub.request(&Request::Kick { conn: slow });
+    hub.command(&Command::Kick { conn: slow });
     hub.set_writable(slow, usize::MAX);
     assert_eq!(hub.lines(slow)[1], "closing (kicked): an operator closed the connection");
 }

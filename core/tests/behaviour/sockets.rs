@@ -52,7 +52,7 @@ impl Handler for Caller {
                     let backoff = Some(Backoff { jitter_percent: 0, ..Backoff::default() });
                     self.dial = Some(hub.dial(Dial { backoff, ..Dial::lines(address.clone()) }));
                 }
-                Some(dial) => hub.hang_up(dial),
+                Some(dial) => hub.cancel_dial(dial),
             }
         }
         self.log.on(hub, event);
@@ -92,7 +92,7 @@ impl Handler for Fickle {
 
     fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, String>) {
         match event {
-            Event::Opened { origin: Origin::Dial(dial), .. } => hub.hang_up(dial),
+            Event::Opened { origin: Origin::Dial(dial), .. } => hub.cancel_dial(dial),
             Event::Started | Event::DialFailed { .. } => {
                 hub.dial(Dial { timeout: Duration::ZERO, ..Dial::lines("192.0.2.1:1") });
             }

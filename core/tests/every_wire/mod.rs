@@ -45,7 +45,7 @@ pub(crate) fn base() -> Config {
         .zip(spoken)
         .map(|(port, protocol)| Listen::new(Address::Tcp(SocketAddr::from(([127, 0, 0, 1], port))), protocol))
         .collect();
-    listeners[7].tls = Some(Tls::elsewhere());
+    listeners[7].tls = Some(Tls::external());
     listeners[8].proxies = Some(Proxies::trusting(["192.0.2.0/24".parse().expect("a network")]));
     Config { seed: Some(7), ..Config::listening(listeners) }
 }

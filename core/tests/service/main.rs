@@ -342,7 +342,7 @@ fn hooks_tell_of_the_life_of_the_server_and_of_connections() {
     assert_eq!(said(&mut hub, conn, ""), ["", "error: say something"]);
     hub.line(conn, "/login");
     hub.advance(Duration::from_secs(7));
-    hub.request(&drupe_core::Request::Drain);
+    hub.command(&drupe_core::Command::Drain);
     hub.advance(Duration::from_secs(5));
     let log: Vec<_> = hub
         .handler()

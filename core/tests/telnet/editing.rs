@@ -58,15 +58,15 @@ fn what_arrives_while_one_types_does_not_tear_the_line() {
     peer.heard();
     peer.say(b"hel");
     peer.heard();
-    let request = drupe_core::Request::Publish { room: "all".into(), payload: "news".into() };
-    peer.hub.request(&request);
+    let request = drupe_core::Command::Publish { room: "all".into(), payload: "news".into() };
+    peer.hub.command(&request);
     assert_eq!(peer.heard_text(), "\r\0\u{1b}[Jnews\r\nname> hel");
     peer.say(b"lo\r");
     assert_eq!(peer.heard_text(), "lo\r\nhello\r\n");
     peer.say(b":password\r");
     assert_eq!(peer.heard_text(), ":password\r\npassword: ");
     peer.say(b"secret");
-    peer.hub.request(&request);
+    peer.hub.command(&request);
     assert_eq!(peer.heard_text(), "\r\0\u{1b}[Jnews\r\npassword: ");
     peer.say(b"\r");
     assert_eq!(peer.heard_text(), "\r\nsecret\r\n");
@@ -195,9 +195,9 @@ fn a_slow_room_member_skips_what_its_room_skips_also_where_the_server_edits() {
     peer.say(&[b'x'; 4_000]);
     peer.heard();
     peer.hub.set_writable(peer.conn, 0);
-    let request = drupe_core::Request::Publish { room: "all".into(), payload: "news".into() };
+    let request = drupe_core::Command::Publish { room: "all".into(), payload: "news".into() };
     for _ in 0..2_000 {
-        peer.hub.request(&request);
+        peer.hub.command(&request);
     }
     assert!(!peer.hub.is_closed(peer.conn));
     let metrics = peer.hub.machine().metrics();
@@ -258,7 +258,7 @@ fn terminal_without_cursor_keys_gets_no_escape_sequences() {
     let mut peer = Peer::typing();
     peer.say(b"\xff\xfb\x18\xff\xfa\x18\x00DUMB\xff\xf0\xff\xfa\x18\x00DUMB\xff\xf0half");
     peer.heard();
-    let request = drupe_core::Request::Publish { room: "all".into(), payload: "news".into() };
-    peer.hub.request(&request);
+    let request = drupe_core::Command::Publish { room: "all".into(), payload: "news".into() };
+    peer.hub.command(&request);
     assert_eq!(peer.heard_text(), "\r\nnews\r\nhalf");
 }

@@ -132,12 +132,12 @@ fn output_is_for_a_network_virtual_terminal() {
     let mut peer = Peer::plain("?invalid=bytes");
     peer.say(b"a\xff\xffb\n");
     assert_eq!(peer.heard(), b"not text\r\n");
-    let request = drupe_core::Request::Publish { room: "all".into(), payload: "two\nlines and\rone\r\n".into() };
-    peer.hub.request(&request);
+    let request = drupe_core::Command::Publish { room: "all".into(), payload: "two\nlines and\rone\r\n".into() };
+    peer.hub.command(&request);
     assert_eq!(peer.heard(), b"two\r\nlines and\r\0one\r\n\r\n");
     let bytes = bytes::Bytes::from_static(b"\xff\x00\xffx\xff");
-    let request = drupe_core::Request::Publish { room: "all".into(), payload: bytes.into() };
-    peer.hub.request(&request);
+    let request = drupe_core::Command::Publish { room: "all".into(), payload: bytes.into() };
+    peer.hub.command(&request);
     assert_eq!(peer.heard(), b"\xff\xff\x00\xff\xffx\xff\xff\r\n");
 }
 

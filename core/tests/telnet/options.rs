@@ -79,8 +79,8 @@ fn output_is_compressed_from_the_marker_on() {
     let marker = b"\xff\xfa\x56\xff\xf0";
     assert_eq!(peer.heard(), marker);
     peer.say(b"hello\n\xff\xfd\xc8");
-    let request = drupe_core::Request::Publish { room: "all".into(), payload: "hello".into() };
-    peer.hub.request(&request);
+    let request = drupe_core::Command::Publish { room: "all".into(), payload: "hello".into() };
+    peer.hub.command(&request);
     let heard = peer.heard();
     let mut state = miniz_oxide::inflate::stream::InflateState::new_boxed(miniz_oxide::DataFormat::Zlib);
     let mut out = [0; 1000];

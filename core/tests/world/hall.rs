@@ -4,7 +4,7 @@ use drupe_core::outbound::SlowPolicy;
 use drupe_core::telnet::{InputMode, Key, Signal};
 use drupe_core::wire::{LengthPrefix, Wire};
 use drupe_core::{
-    Backoff, ConnId, Dial, Event, Handler, Hub, Identity, Letter, NoNote, Origin, OutgoingBuf, Reason, Ticket, Timer,
+    Backoff, ConnId, Dial, Event, Handler, Hub, Identity, ShardMessage, NoNote, Origin, OutgoingBuf, Reason, Ticket, Timer,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -36,8 +36,8 @@ pub(crate) struct Hall {
 
 impl Hall {
     /// What another shard published is about to be published here.
-    pub(crate) fn delivered(&mut self, letter: &Letter) {
-        if let Letter::Publish { room, except, message } = letter {
+    pub(crate) fn delivered(&mut self, message: &ShardMessage) {
+        if let ShardMessage::Publish { room, except, message } = message {
             let OutgoingBuf::Same(payload) = message else { return };
             let text = payload.as_payload().as_str().unwrap_or_default().to_string();
             if text == OPERATOR {

@@ -34,7 +34,7 @@ use drupe_core::kit::auth::{Accounts, Authentication};
 use drupe_core::kit::layer::{Layered, Within};
 use drupe_core::sim::{Client, Faults, Link, World};
 use drupe_core::tls::Tickets;
-use drupe_core::{Config, Peer, Reason, Request, Shard, UnixTime};
+use drupe_core::{Config, Peer, Reason, Command, Shard, UnixTime};
 use hall::{Hall, Wanted};
 use login::{Keys, Logins};
 use rustls::crypto::ring;
@@ -95,7 +95,7 @@ fn run(seed: u64, made: &Made, quiet: bool) -> Run {
     let faults = faults(&mut swarm);
     let mut world = World::of_shards(seed, &config, shards, |shard| app(logins.as_ref(), shard))
         .faults(faults)
-        .on_letter(|app: &mut App, letter| app.inner_mut().delivered(letter));
+        .on_shard_message(|app: &mut App, message| app.inner_mut().delivered(message));
     // Peers ask for panics, and now and then nobody gets in.
     world = world.catch_panics().may_be_empty();
     if quiet {
@@ -113,7 +113,7 @@ fn run(seed: u64, made: &Made, quiet: bool) -> Run {
     }
     if run.swarm.has(Feature::Dials) {
         for client in [Client::lines(), Client::lines().says(["hello"])] {
-            run.world.add_elsewhere(Link::Steady, client);
+            run.world.add_remote(Link::Steady, client);
             run.exact.push(false);
             run.http.push(None);
         }
@@ -222,14 +222,14 @@ fn world(seed: u64, made: &Made, quiet: bool) -> Run {
 fn operate(run: &mut Run) {
     let address = [198, 51, 100, run.swarm.pick(&[1, 2])].into();
     let request = match run.swarm.number(8) {
-        0 => Request::Quarantine { address },
-        1 => Request::Release { address },
-        2 => Request::ReloadFailed,
+        0 => Command::Quarantine { address },
+        1 => Command::Release { address },
+        2 => Command::ReloadFailed,
         3 => return run.world.set_clock(UnixTime::from_secs(login::UNIX_SECS + run.swarm.random.below(2_000))),
-        4 if run.swarm.chance(4) => Request::Drain,
-        _ => Request::publish(hall::ALL, hall::OPERATOR),
+        4 if run.swarm.chance(4) => Command::Drain,
+        _ => Command::publish(hall::ALL, hall::OPERATOR),
     };
-    run.world.request(&request);
+    run.world.command(&request);
 }
 
 /// What a panic says.

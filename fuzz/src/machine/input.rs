@@ -5,7 +5,7 @@ use drupe_core::tls::Secured;
 use drupe_core::tunnel::{TunnelFailure, TunnelIntent, TunnelReport};
 use drupe_core::websocket::{Opcode, frame};
 use drupe_core::{
-    AcceptFailure, ConnId, DialId, Failure, Input, Letter, ListenerId, Machine, Peer, Reason, Request, Shard, Time,
+    AcceptFailure, ConnId, DialId, Failure, Input, ShardMessage, ListenerId, Machine, Peer, Reason, Command, Shard, Time,
     UnixTime,
 };
 use std::net::{Ipv6Addr, SocketAddr};
@@ -78,20 +78,20 @@ pub(super) fn input(
             if up { Input::Dialed { dial: id, peer } } else { Input::DialFailed { dial: id, failure: failure(dial) } }
         }
         Fact::Noted(253..) => Input::TakesJobs,
-        Fact::Noted(252) => Input::Requested(Request::ReloadFailed),
-        Fact::Noted(251) => Input::Requested(Request::LogLoss { left_out: u64::MAX, lost: 1 }),
+        Fact::Noted(252) => Input::Command(Command::ReloadFailed),
+        Fact::Noted(251) => Input::Command(Command::LogLoss { left_out: u64::MAX, lost: 1 }),
         Fact::Noted(note) => Input::Noted(note),
         Fact::Publish { length: 40_000.. } if who_else(fact, is_alone(machine)).is_some() => {
             who_else(fact, is_alone(machine))?
         }
-        Fact::Publish { length } => Input::Requested(Request::publish("a", &"y".repeat(usize::from(length % 2000)))),
+        Fact::Publish { length } => Input::Command(Command::publish("a", &"y".repeat(usize::from(length % 2000)))),
         Fact::Kick { who: who @ 128.. } => {
             // A shell takes a job before it is done, and may be late.
             let conn = machine.take_job().map(|job| job.conn()).or(id(who))?;
             Input::JobDone { conn, outcome: who & 1 == 1 }
         }
-        Fact::Kick { who } => Input::Requested(Request::Kick { conn: id(who)? }),
-        Fact::Drain => Input::Requested(Request::Drain),
+        Fact::Kick { who } => Input::Command(Command::Kick { conn: id(who)? }),
+        Fact::Drain => Input::Command(Command::Drain),
         Fact::Turn => Input::TurnEnded,
         Fact::Secured { who } => {
             let user = who.is_multiple_of(3).then(|| "ann".into());
@@ -105,12 +105,12 @@ pub(super) fn input(
         Fact::Header { who, version } => Input::Received { conn: id(who)?, bytes: header(who, version) },
         Fact::Quarantine { address, release } => {
             let address = [0x2001, 0xdb8, 0, u16::from(address % 4), 0, 0, 0, 1].into();
-            let request = if release { Request::Release { address } } else { Request::Quarantine { address } };
-            Input::Requested(request)
+            let command = if release { Command::Release { address } } else { Command::Quarantine { address } };
+            Input::Command(command)
         }
         // A machine that is alone gets no letters.
-        Fact::Letter { .. } if is_alone(machine) => return None,
-        Fact::Letter { who, kind } => Input::Delivered(letter(id(who)?, who, kind)),
+        Fact::ShardMessage { .. } if is_alone(machine) => return None,
+        Fact::ShardMessage { who, kind } => Input::ShardMessageReceived(letter(id(who)?, who, kind)),
         Fact::Reconfigured { limits } => {
             let mut newer = config(limits, 0);
             newer.listeners.rotate_left(usize::from(limits[0] % 12));
@@ -159,16 +159,16 @@ fn header(who: u8, version: u8) -> Vec<u8> {
 }
 
 /// What shards tell each other about who comes through a proxy.
-fn letter(conn: ConnId, who: u8, kind: u8) -> Letter {
+fn letter(conn: ConnId, who: u8, kind: u8) -> ShardMessage {
     let peer = SocketAddr::from(([192, 0, 2, who % 4], 5)).into();
     match kind % 7 {
-        5 => Letter::Dialed { peer },
-        6 => Letter::Handler { from: kind % 4, topic: "topic".into(), content: "content".into() },
-        0 => Letter::Known,
-        1 => Letter::Gone { peer },
-        2 => Letter::Arrived { conn, listener: ListenerId(u32::from(kind % 13)), peer },
-        3 => Letter::Admission { conn, peer, refused: None },
-        _ => Letter::Admission { conn, peer, refused: Some(Reason::AddressFull) },
+        5 => ShardMessage::Dialed { peer },
+        6 => ShardMessage::Handler { from: kind % 4, topic: "topic".into(), content: "content".into() },
+        0 => ShardMessage::Known,
+        1 => ShardMessage::Gone { peer },
+        2 => ShardMessage::Arrived { conn, listener: ListenerId(u32::from(kind % 13)), peer },
+        3 => ShardMessage::Admission { conn, peer, refused: None },
+        _ => ShardMessage::Admission { conn, peer, refused: Some(Reason::AddressFull) },
     }
 }
 
@@ -180,14 +180,14 @@ fn who_else(fact: &Fact, alone: bool) -> Option<Input<u8>> {
     }
     let (listener, peer) = (ListenerId(u32::from(length % 7)), SocketAddr::from(([192, 0, 2, 1], length)).into());
     Some(match length % 8 {
-        0 => Input::Delivered(Letter::Publish { room: "a".into(), except: [].into(), message: "letter".into() }),
-        1 => Input::Delivered(Letter::Left {
+        0 => Input::ShardMessageReceived(ShardMessage::Publish { room: "a".into(), except: [].into(), message: "letter".into() }),
+        1 => Input::ShardMessageReceived(ShardMessage::Left {
             listener: length.is_multiple_of(7).then_some(listener),
             peer,
             shard: u8::try_from(length % 5).unwrap_or(0),
         }),
-        2 => Input::Delivered(Letter::Quarantine { peer }),
-        3 => Input::Delivered(Letter::Counted { shard: 2, numbers: vec![u64::MAX; usize::from(length % 200)].into() }),
+        2 => Input::ShardMessageReceived(ShardMessage::Quarantine { peer }),
+        3 => Input::ShardMessageReceived(ShardMessage::Counted { shard: 2, numbers: vec![u64::MAX; usize::from(length % 200)].into() }),
         4 => Input::Dispatched { listener, peer },
         5 => Input::HeldBack(length & 64 > 0),
         6 => Input::ClockSet(UnixTime::from_secs(u64::from(length))),
@@ -198,7 +198,7 @@ fn who_else(fact: &Fact, alone: bool) -> Option<Input<u8>> {
 pub(super) fn input_bytes(input: &Input<u8>) -> isize {
     let bytes = match input {
         Input::Received { bytes, .. } => bytes.len(),
-        Input::Requested(Request::Publish { payload, .. }) => payload.as_payload().as_bytes().len(),
+        Input::Command(Command::Publish { payload, .. }) => payload.as_payload().as_bytes().len(),
         _ => 0,
     };
     isize::try_from(bytes).expect("small")

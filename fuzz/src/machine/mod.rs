@@ -11,7 +11,7 @@ use drupe_core::telnet::Telnet;
 use drupe_core::tls::Tls;
 use drupe_core::tunnel::{Ssh, Tunnel};
 use drupe_core::wire::{Protocol, Proxies};
-use drupe_core::{Address, Config, ConnId, Drain, Input, Listen, Machine, Request, Shard, Time, trace, work};
+use drupe_core::{Address, Config, ConnId, Drain, Input, Listen, Machine, Command, Shard, Time, trace, work};
 use input::{input, input_bytes};
 use restless::Restless;
 use std::collections::BTreeSet;
@@ -45,7 +45,7 @@ enum Fact {
     Sealed { who: u8, bytes: u16 },
     Header { who: u8, version: u8 },
     Quarantine { address: u8, release: bool },
-    Letter { who: u8, kind: u8 },
+    ShardMessage { who: u8, kind: u8 },
     Reconfigured { limits: [u8; 8] },
     Tunnel { report: u8, listener: u8 },
 }
@@ -90,10 +90,10 @@ fn config(limits: [u8; 8], seed: u64) -> Config {
         listen.half_open = half_open & 1 == 1;
         listen.notices = half_open & 2 == 2;
     }
-    let secure = Listen { tls: Some(Tls::elsewhere()), ..listeners[0].clone() };
+    let secure = Listen { tls: Some(Tls::external()), ..listeners[0].clone() };
     let trusted: Network = "2001:db8::/63".parse().expect("good");
     let proxies = Some(Proxies::trusting([trusted]));
-    let proxied = Listen { proxies: proxies.clone(), tls: Some(Tls::elsewhere()), ..listeners[4].clone() };
+    let proxied = Listen { proxies: proxies.clone(), tls: Some(Tls::external()), ..listeners[4].clone() };
     let http = Http {
         telnet: Some(Telnet::default()),
         forwarded: Some(Forwarded { field: ForwardedField::XForwardedFor, trusted: vec![trusted] }),
@@ -219,11 +219,11 @@ fn drive(facts: &[Fact], seed: u64, configured: &dyn Fn() -> Config) {
             sockets.insert(id);
         }
         check(&machine, &known);
-        while machine.next_letter().is_some() {}
+        while machine.next_shard_message().is_some() {}
     }
     // What happened once happens again.
     replay(&text, configured(), reloads, shard, written, &machine);
-    machine.apply(now, Input::Requested(Request::Drain));
+    machine.apply(now, Input::Command(Command::Drain));
     for _ in 0..1_000 {
         let Some(deadline) = machine.deadline().filter(|_| !machine.is_drained()) else { break };
         now = now.max(deadline.at);

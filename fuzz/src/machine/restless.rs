@@ -116,7 +116,7 @@ impl Handler for Restless {
             },
             31 => drop(hub.offload(conn, move || pick % 2 == 0)),
             35 => drop(hub.send_to_shard(u8::try_from(pick % 4).expect("small"), "topic", "content")),
-            17 => hub.hang_up(DialId(u32::try_from(pick).expect("small"))),
+            17 => hub.cancel_dial(DialId(u32::try_from(pick).expect("small"))),
             _ => drop(hub.send(conn, "private")),
         }
     }

@@ -148,7 +148,7 @@ impl Drop for SshChannel {
         // Both halves are over, and what was taken is still to arrive: closed before, the rest would be thrown away.
         let waits = self.dismissed || self.inbox.is_orderly();
         // Nobody looks any more.
-        self.inbox.turn_away();
+        self.inbox.refuse();
         let (id, half, inbox) = (self.id, Arc::clone(&self.half), Arc::clone(&self.inbox));
         self.link.close(Goodbye { id, half, inbox, sending: self.sending.take(), waits, dismissed: self.dismissed });
     }

@@ -99,7 +99,7 @@ impl Inbox {
     }
 
     /// Nothing that comes is of interest any more.
-    pub(super) fn turn_away(&self) {
+    pub(super) fn refuse(&self) {
         self.change(|held| {
             held.failure.get_or_insert(Failure::Reset);
             held.bytes = BytesMut::new();

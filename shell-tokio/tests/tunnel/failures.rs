@@ -42,7 +42,7 @@ pub(super) fn failure(server: &SshServer, change: impl FnOnce(&mut Ssh)) -> (Tun
     let status = running.until("refused", |status| status.last_error.is_some());
     let slow = matches!(status.state, TunnelState::Waiting(at) if at.as_nanos() > 200_000_000_000);
     let (failure, words) = status.last_error.expect("it failed");
-    assert_eq!(slow, failure.needs_somebody(), "{words}");
+    assert_eq!(slow, failure.is_permanent(), "{words}");
     running.end();
     (failure, words)
 }

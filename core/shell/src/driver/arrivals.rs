@@ -3,7 +3,7 @@
 use super::{Connection, Driver};
 use crate::channel::Carrier;
 use crate::{Arrival, Mail, OsStream, Sockets};
-use drupe_core::{ConnId, Failure, Handler, Letter, ListenerId, Peer, Refusal};
+use drupe_core::{ConnId, Failure, Handler, ShardMessage, ListenerId, Peer, Refusal};
 
 impl<H: Handler, S: Sockets> Driver<H, S> {
     pub(super) fn dismiss(&mut self, arrival: Arrival<S::Stream>, words: &[u8]) {
@@ -13,7 +13,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         }
     }
 
-    pub(super) fn let_in(
+    pub(super) fn admit(
         &mut self,
         listener: ListenerId,
         arrival: Arrival<S::Stream>,
@@ -41,7 +41,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
             Ok(Ok(())) => {}
             // That one has drained already; it is told here.
             Ok(Err(Mail::Connection(listener, peer, arrival))) => self.adopt(listener, peer, arrival),
-            _ => self.machine.delivered(now, &Letter::Left { listener: Some(listener), peer, shard }),
+            _ => self.machine.shard_message_received(now, &ShardMessage::Left { listener: Some(listener), peer, shard }),
         }
         Ok(())
     }
@@ -106,7 +106,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
                     self.sockets.dial(dial, address);
                     any = true;
                 }
-                None if self.dialing.remove(&dial) => self.sockets.hang_up(dial),
+                None if self.dialing.remove(&dial) => self.sockets.cancel_dial(dial),
                 _ => {}
             }
         }

@@ -16,10 +16,10 @@ pub(super) struct Place<L> {
     /// Where it really is, with the port that the system chose.
     address: Address,
     /// `None` where another machine listens.
-    door: Option<Door<L>>,
+    door: Option<ListenerState<L>>,
 }
 
-struct Door<L> {
+struct ListenerState<L> {
     listener: L,
     /// Accepting was left off because the machine did not want it.
     resting: bool,
@@ -39,7 +39,7 @@ impl<L> Place<L> {
     ) -> io::Result<Self> {
         let address = listener.address()?;
         let listener = sockets.listen(number(id), listener)?;
-        Ok(Self { address, door: Some(Door { listener, resting: false }) })
+        Ok(Self { address, door: Some(ListenerState { listener, resting: false }) })
     }
 }
 
@@ -65,7 +65,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => self.machine.accept_failed(self.now, id, AcceptFailure::from(&error)),
                 Ok((stream, peer)) => {
-                    if let Err((arrival, refusal)) = self.let_in(id, Arrival::Stream(stream), peer) {
+                    if let Err((arrival, refusal)) = self.admit(id, Arrival::Stream(stream), peer) {
                         self.dismiss(arrival, &refusal.farewell);
                     }
                 }

@@ -123,7 +123,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
 impl<H: Handler, S: Sockets> Driver<H, S> {
     /// Tells the machine that the server has begun: before the first turn.
     pub fn start(&mut self) {
-        self.look_at_the_wall();
+        self.sync_wall_clock();
         self.machine.takes_jobs(Time::START);
         self.machine.started(Time::START);
     }
@@ -132,7 +132,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
     /// mail.
     pub fn turn(&mut self, now: Time, ready: &mut Vec<u32>, task: &Waker) -> Next {
         self.now = now;
-        self.look_at_the_wall();
+        self.sync_wall_clock();
         self.read_mail(task);
         self.take_outcomes(task);
         self.channels.take(task, ready);
@@ -183,7 +183,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
     }
 
     /// Tells the machine what time it is by the clock on the wall, if that is not what it takes it for.
-    fn look_at_the_wall(&mut self) {
+    fn sync_wall_clock(&mut self) {
         let is_soon = |last: Time| self.now.since(last) < CLOCK_CHECKED_EVERY;
         if self.clock_checked.is_some_and(is_soon) {
             return;
@@ -202,15 +202,15 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         for mail in self.mailbox.take(task) {
             match mail {
                 Mail::Note(note) => self.machine.noted(now, note),
-                Mail::Request(request) => self.machine.requested(now, &request),
+                Mail::Command(request) => self.machine.command(now, &request),
                 Mail::Metrics(receive) => {
                     let metrics = self.machine.metrics();
                     spared(|| receive(metrics));
                 }
-                Mail::Letter(letter) => self.machine.delivered(now, &letter),
+                Mail::ShardMessage(message) => self.machine.shard_message_received(now, &message),
                 Mail::Connection(listener, peer, stream) => self.adopt(listener, peer, stream),
                 Mail::Channel(listener, peer, channel) => {
-                    if let Err((arrival, refusal)) = self.let_in(listener, Arrival::Channel(channel), peer) {
+                    if let Err((arrival, refusal)) = self.admit(listener, Arrival::Channel(channel), peer) {
                         self.dismiss(arrival, &refusal.farewell);
                     }
                 }
@@ -294,7 +294,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
             }
         }
         machine.turn_ended(*now);
-        self.post_letters();
+        self.post_shard_messages();
     }
 
     /// Tells the machine whether other shards keep up with what it tells them.
@@ -306,12 +306,12 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         }
     }
 
-    fn post_letters(&mut self) {
-        while let Some((to, letter)) = self.machine.next_letter() {
+    fn post_shard_messages(&mut self) {
+        while let Some((to, message)) = self.machine.next_shard_message() {
             match to {
-                Addressee::Others => self.mailbox.post_to_others(|| Mail::Letter(letter.clone())),
-                Addressee::First => drop(self.mailbox.post(0, Mail::Letter(letter))),
-                Addressee::Shard(shard) => drop(self.mailbox.post(shard.into(), Mail::Letter(letter))),
+                Addressee::Others => self.mailbox.post_to_others(|| Mail::ShardMessage(message.clone())),
+                Addressee::First => drop(self.mailbox.post(0, Mail::ShardMessage(message))),
+                Addressee::Shard(shard) => drop(self.mailbox.post(shard.into(), Mail::ShardMessage(message))),
             }
         }
     }

@@ -64,7 +64,7 @@ impl Sockets for FakeSockets {
 
     fn dial(&mut self, _: DialId, _: &str) {}
 
-    fn hang_up(&mut self, _: DialId) {}
+    fn cancel_dial(&mut self, _: DialId) {}
 
     fn dialed(&mut self) -> Option<Dialed<Talker>> {
         None

@@ -1,7 +1,7 @@
-use super::letters::{parse_letter, write_letter};
+use super::shard_messages::{parse_shard_message, write_shard_message};
 use crate::base::{ConnId, DialId, ListenerId, OutgoingBuf, PayloadBuf, Time, UnixTime};
 use crate::config::Config;
-use crate::facts::{Fact, Input, Request};
+use crate::facts::{Fact, Input, Command};
 use crate::tls::Secured;
 use crate::tunnel::{LinkId, TunnelId, TunnelReport};
 use alloc::string::{String, ToString};
@@ -85,19 +85,19 @@ pub(super) fn write_fact<N>(out: &mut String, now: Time, fact: &Fact<'_, N>, not
         Fact::Noted(content) => writeln!(out, "noted {}", Quoted(note(content).as_bytes())),
         Fact::Dispatched { listener, peer } => writeln!(out, "dispatched {} {peer}", listener.0),
         Fact::Adopted { listener, peer } => writeln!(out, "adopted {} {peer}", listener.0),
-        Fact::Delivered(letter) => write_letter(out, letter),
+        Fact::ShardMessageReceived(message) => write_shard_message(out, message),
         Fact::HeldBack(held) => writeln!(out, "held_back {held}"),
         Fact::TakesJobs => writeln!(out, "takes_jobs"),
         Fact::JobDone { conn, outcome } => writeln!(out, "job_done {conn} {outcome}"),
         Fact::ClockSet(unix) => writeln!(out, "clock_set {}", unix.as_millis()),
-        Fact::Requested(Request::Kick { conn }) => writeln!(out, "kick {conn}"),
-        Fact::Requested(Request::Drain) => writeln!(out, "drain"),
-        Fact::Requested(Request::Quarantine { address }) => writeln!(out, "quarantine_address {address}"),
-        Fact::Requested(Request::Release { address }) => writeln!(out, "release {address}"),
-        Fact::Requested(Request::ReloadFailed) => writeln!(out, "reload_failed"),
-        Fact::Requested(Request::LogLoss { left_out, lost }) => writeln!(out, "log_loss {left_out} {lost}"),
+        Fact::Command(Command::Kick { conn }) => writeln!(out, "kick {conn}"),
+        Fact::Command(Command::Drain) => writeln!(out, "drain"),
+        Fact::Command(Command::Quarantine { address }) => writeln!(out, "quarantine_address {address}"),
+        Fact::Command(Command::Release { address }) => writeln!(out, "release {address}"),
+        Fact::Command(Command::ReloadFailed) => writeln!(out, "reload_failed"),
+        Fact::Command(Command::LogLoss { left_out, lost }) => writeln!(out, "log_loss {left_out} {lost}"),
         Fact::Reconfigured => writeln!(out, "{RECONFIGURED}"),
-        Fact::Requested(Request::Publish { room, payload }) => {
+        Fact::Command(Command::Publish { room, payload }) => {
             writeln!(out, "publish {} {}", Quoted(room.as_bytes()), Content(payload))
         }
     }
@@ -161,7 +161,7 @@ fn parse_line<N: FromStr>(
         "noted" => Input::Noted(words.text()?.parse().map_err(|_| "a note of this application")?),
         "publish" => {
             let room = words.text()?;
-            Input::Requested(Request::Publish { room, payload: words.content()? })
+            Input::Command(Command::Publish { room, payload: words.content()? })
         }
         "dispatched" => Input::Dispatched { listener: words.listener()?, peer: words.parsed("a peer's address")? },
         "adopted" => Input::Adopted { listener: words.listener()?, peer: words.parsed("a peer's address")? },
@@ -169,12 +169,12 @@ fn parse_line<N: FromStr>(
         "job_done" => Input::JobDone { conn: words.conn()?, outcome: words.parsed("true or false")? },
         "held_back" => Input::HeldBack(words.parsed("true or false")?),
         "clock_set" => Input::ClockSet(UnixTime::from_millis(words.parsed("milliseconds since 1970-01-01T00:00:00Z")?)),
-        "kick" => Input::Requested(Request::Kick { conn: words.conn()? }),
-        "drain" => Input::Requested(Request::Drain),
-        "quarantine_address" => Input::Requested(Request::Quarantine { address: words.parsed("an address")? }),
-        "release" => Input::Requested(Request::Release { address: words.parsed("an address")? }),
-        "reload_failed" => Input::Requested(Request::ReloadFailed),
-        "log_loss" => Input::Requested(Request::LogLoss {
+        "kick" => Input::Command(Command::Kick { conn: words.conn()? }),
+        "drain" => Input::Command(Command::Drain),
+        "quarantine_address" => Input::Command(Command::Quarantine { address: words.parsed("an address")? }),
+        "release" => Input::Command(Command::Release { address: words.parsed("an address")? }),
+        "reload_failed" => Input::Command(Command::ReloadFailed),
+        "log_loss" => Input::Command(Command::LogLoss {
             left_out: words.parsed("how many lines were left out")?,
             lost: words.parsed("how many lines were lost")?,
         }),
@@ -182,7 +182,7 @@ fn parse_line<N: FromStr>(
             let config = reloads.next().ok_or("no reload, or the configuration of each to be given with the trace")?;
             Input::Reconfigured(config.into())
         }
-        name => Input::Delivered(parse_letter(name, &mut words)?),
+        name => Input::ShardMessageReceived(parse_shard_message(name, &mut words)?),
     };
     if words.rest.trim().is_empty() { Ok((now, input)) } else { Err("the end of the line") }
 }
@@ -350,7 +350,7 @@ mod tests {
     use super::*;
     use crate::base::Reason;
     use crate::base::{AcceptFailure, Failure};
-    use crate::facts::Letter;
+    use crate::facts::ShardMessage;
     use proptest::prelude::*;
 
     fn inputs() -> impl Strategy<Value = Input<String>> {
@@ -382,54 +382,54 @@ mod tests {
                     Input::Secured { conn, secured: secured.into() }
                 }
             ),
-            Just(Input::Delivered(Letter::Known)),
+            Just(Input::ShardMessageReceived(ShardMessage::Known)),
             (conn(), peer()).prop_map(|(conn, peer)| {
                 let peer = peer.parse().expect(peer);
-                Input::Delivered(Letter::Arrived { conn, listener: ListenerId(3), peer })
+                Input::ShardMessageReceived(ShardMessage::Arrived { conn, listener: ListenerId(3), peer })
             }),
-            peer().prop_map(|peer| Input::Delivered(Letter::Gone { peer: peer.parse().expect(peer) })),
+            peer().prop_map(|peer| Input::ShardMessageReceived(ShardMessage::Gone { peer: peer.parse().expect(peer) })),
             (conn(), peer(), any::<bool>()).prop_map(|(conn, peer, refused)| {
                 let (peer, refused) = (peer.parse().expect(peer), refused.then_some(Reason::AddressFull));
-                Input::Delivered(Letter::Admission { conn, peer, refused })
+                Input::ShardMessageReceived(ShardMessage::Admission { conn, peer, refused })
             }),
-            any::<core::net::IpAddr>().prop_map(|address| Input::Requested(Request::Quarantine { address })),
-            any::<core::net::IpAddr>().prop_map(|address| Input::Requested(Request::Release { address })),
+            any::<core::net::IpAddr>().prop_map(|address| Input::Command(Command::Quarantine { address })),
+            any::<core::net::IpAddr>().prop_map(|address| Input::Command(Command::Release { address })),
             Just(Input::TurnEnded),
             Just(Input::Started),
             any::<String>().prop_map(Input::Noted),
             (any::<String>(), any::<String>())
-                .prop_map(|(room, text)| Input::Requested(Request::Publish { room, payload: text.into() })),
-            (any::<String>(), bytes()).prop_map(|(room, bytes)| Input::Requested(Request::Publish {
+                .prop_map(|(room, text)| Input::Command(Command::Publish { room, payload: text.into() })),
+            (any::<String>(), bytes()).prop_map(|(room, bytes)| Input::Command(Command::Publish {
                 room,
                 payload: PayloadBuf::Binary(bytes.into())
             })),
-            conn().prop_map(|conn| Input::Requested(Request::Kick { conn })),
+            conn().prop_map(|conn| Input::Command(Command::Kick { conn })),
             (any::<String>(), any::<String>(), prop::collection::vec(conn(), 0..3)).prop_map(|(room, text, except)| {
                 let (room, except, message) = (room.as_str().into(), except.into(), text.into());
-                Input::Delivered(Letter::Publish { room, except, message })
+                Input::ShardMessageReceived(ShardMessage::Publish { room, except, message })
             }),
             (any::<String>(), any::<String>(), conn()).prop_map(|(json, text, conn)| {
                 let message = OutgoingBuf::Negotiated { json: json.into(), text: text.into() };
-                Input::Delivered(Letter::Publish { room: "r".into(), except: [conn].into(), message })
+                Input::ShardMessageReceived(ShardMessage::Publish { room: "r".into(), except: [conn].into(), message })
             }),
             (peer(), 0..9u8, any::<bool>()).prop_map(|(peer, shard, accepted)| {
                 let (listener, peer) = (accepted.then_some(ListenerId(7)), peer.parse().expect(peer));
-                Input::Delivered(Letter::Left { listener, peer, shard })
+                Input::ShardMessageReceived(ShardMessage::Left { listener, peer, shard })
             }),
-            peer().prop_map(|peer| Input::Delivered(Letter::Dialed { peer: peer.parse().expect(peer) })),
-            peer().prop_map(|peer| Input::Delivered(Letter::Quarantine { peer: peer.parse().expect(peer) })),
+            peer().prop_map(|peer| Input::ShardMessageReceived(ShardMessage::Dialed { peer: peer.parse().expect(peer) })),
+            peer().prop_map(|peer| Input::ShardMessageReceived(ShardMessage::Quarantine { peer: peer.parse().expect(peer) })),
             prop::collection::vec(any::<u64>(), 0..9)
-                .prop_map(|numbers| Input::Delivered(Letter::Counted { shard: 1, numbers: numbers.into() })),
+                .prop_map(|numbers| Input::ShardMessageReceived(ShardMessage::Counted { shard: 1, numbers: numbers.into() })),
             peer().prop_map(|peer| Input::Dispatched { listener: ListenerId(1), peer: peer.parse().expect(peer) }),
             peer().prop_map(|peer| Input::Adopted { listener: ListenerId(1), peer: peer.parse().expect(peer) }),
-            Just(Input::Requested(Request::Drain)),
-            Just(Input::Requested(Request::ReloadFailed)),
-            any::<(u64, u64)>().prop_map(|(left_out, lost)| Input::Requested(Request::LogLoss { left_out, lost })),
+            Just(Input::Command(Command::Drain)),
+            Just(Input::Command(Command::ReloadFailed)),
+            any::<(u64, u64)>().prop_map(|(left_out, lost)| Input::Command(Command::LogLoss { left_out, lost })),
             any::<bool>().prop_map(Input::HeldBack),
-            any::<String>().prop_map(|room| Input::Delivered(Letter::RoomOpened { room: room.into() })),
-            any::<String>().prop_map(|room| Input::Delivered(Letter::RoomClosed { room: room.into() })),
+            any::<String>().prop_map(|room| Input::ShardMessageReceived(ShardMessage::RoomOpened { room: room.into() })),
+            any::<String>().prop_map(|room| Input::ShardMessageReceived(ShardMessage::RoomClosed { room: room.into() })),
             (any::<u8>(), any::<String>(), any::<String>()).prop_map(|(from, topic, content)| {
-                Input::Delivered(Letter::Handler { from, topic: topic.into(), content: content.into() })
+                Input::ShardMessageReceived(ShardMessage::Handler { from, topic: topic.into(), content: content.into() })
             }),
             Just(Input::TakesJobs),
             (conn(), any::<bool>()).prop_map(|(conn, outcome)| Input::JobDone { conn, outcome }),

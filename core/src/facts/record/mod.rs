@@ -1,7 +1,7 @@
 //! Records facts as lines of text.
 
 mod format;
-mod letters;
+mod shard_messages;
 mod recorder;
 
 pub use format::{TraceError, line, parse, parse_with, seed};

@@ -56,7 +56,7 @@ impl<C: Default> Hub<'_, C> {
     /// The [shard](crate::Shard) of the server that this is.
     #[must_use]
     pub fn shard(&self) -> Shard {
-        self.state.post.shard
+        self.state.outbox.shard
     }
 
     /// The configuration.

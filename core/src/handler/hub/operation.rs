@@ -27,7 +27,7 @@ impl<C: Default> Hub<'_, C> {
         self.state.watched.take_missed()
     }
 
-    /// Refuses an address for a while; see [`Request::Quarantine`](crate::Request).
+    /// Refuses an address for a while; see [`Command::Quarantine`](crate::Command).
     pub fn quarantine(&mut self, address: IpAddr) {
         self.state.quarantine(Peer::Address((address, 0).into()));
     }

@@ -87,14 +87,14 @@ impl<C: Default> Hub<'_, C> {
     /// Makes an outgoing connection. The handler gets `Opened` with this dial as its origin.
     ///
     /// With a backoff, the dial repeats its attempts, and connects again when the connection ends,
-    /// until [`hang_up`](Self::hang_up). While the server drains, it makes no connections, and
+    /// until [`cancel_dial`](Self::cancel_dial). While the server drains, it makes no connections, and
     /// pending dials end without an event.
     pub fn dial(&mut self, dial: Dial) -> DialId {
         self.state.dials.add(self.state.now, dial)
     }
 
     /// Cancels a dial, and closes its connection if it has one.
-    pub fn hang_up(&mut self, dial: DialId) {
+    pub fn cancel_dial(&mut self, dial: DialId) {
         if let Some(conn) = self.state.dials.remove(dial) {
             // A handshake ends as well.
             self.state.end(conn.slot(), Reason::Application, Ending::Flush);

@@ -257,7 +257,7 @@ impl<P> Authentication<P> {
                 let nonce = self.nonces.get_or_insert_with(|| super::Nonces::new(secret, hub)).next();
                 let server = first.answer(&credentials, &nonce);
                 tell(hub, conn, &Told { scram: Some(server.first()), ..Told::of("auth") });
-                self.set_stage(conn, Stage::Scram(Box::new(server), user));
+                self.set_write_buffer(conn, Stage::Scram(Box::new(server), user));
             }
             Candidate::Password { user, password } => {
                 // As much work for who does not exist as for who does.
@@ -415,7 +415,7 @@ impl<P> Authentication<P> {
     /// A proof was wrong. Who was wrong too often may not try again.
     fn wrong<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
         if self.waiting.contains_key(&conn) {
-            return self.one_try_less(hub, conn, reason);
+            return self.count_failure(hub, conn, reason);
         }
         // Of who is known already.
         if !hub.is_open(conn) {
@@ -430,7 +430,7 @@ impl<P> Authentication<P> {
         }
     }
 
-    pub(super) fn one_try_less<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
+    pub(super) fn count_failure<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
         refuse(hub, conn, reason);
         hub.state.metrics.authentication_failures += 1;
         let Some(waiting) = self.waiting.get_mut(&conn) else { return };
@@ -447,12 +447,12 @@ impl<P> Authentication<P> {
     /// Asks a person, where that is wanted.
     pub(super) fn begin_dialogue<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId) {
         if self.asks.may_ask(hub, conn) {
-            self.set_stage(conn, Stage::Dialogue(Dialogue::default()));
+            self.set_write_buffer(conn, Stage::Dialogue(Dialogue::default()));
             Dialogue::begin(hub, conn);
         }
     }
 
-    pub(super) fn set_stage(&mut self, conn: ConnId, stage: Stage) {
+    pub(super) fn set_write_buffer(&mut self, conn: ConnId, stage: Stage) {
         if let Some(waiting) = self.waiting.get_mut(&conn) {
             waiting.stage = stage;
         }

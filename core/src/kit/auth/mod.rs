@@ -373,7 +373,7 @@ impl<P> Authentication<P> {
         P: Provider<H::Note>,
     {
         let Some(text) = payload.as_str() else {
-            return self.one_try_less(hub, conn, "binary is no proof");
+            return self.count_failure(hub, conn, "binary is no proof");
         };
         if self.attempts.contains_key(&conn) {
             return refuse(hub, conn, "you are being looked up");
@@ -404,13 +404,13 @@ impl<P> Authentication<P> {
                 Err(reason) => self.settle(hub, conn, None, Outcome::Wrong(reason), None, within),
             },
             (None, Stage::Dialogue(dialogue)) => match dialogue.said(hub, conn, text) {
-                Said::More(dialogue) => self.set_stage(conn, Stage::Dialogue(dialogue)),
+                Said::More(dialogue) => self.set_write_buffer(conn, Stage::Dialogue(dialogue)),
                 Said::Password { user, password } => {
                     let user = provider::prepared(&user).unwrap_or_default();
                     self.begin(hub, conn, Candidate::Password { user, password }, within);
                 }
             },
-            (None, _) => self.one_try_less(hub, conn, "prove who you are first"),
+            (None, _) => self.count_failure(hub, conn, "prove who you are first"),
         }
     }
 

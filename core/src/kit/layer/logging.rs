@@ -43,7 +43,7 @@ impl<F: FnMut(&str)> Logging<F> {
             Event::Message { conn, payload } if self.messages => {
                 format!("{conn} message: {} bytes", payload.as_bytes().len())
             }
-            Event::TurnedAway { listener, peer, reason } => {
+            Event::Refused { listener, peer, reason } => {
                 format!("{peer} turned away by listener {}: {reason}", listener.0)
             }
             Event::ChannelRefused { tunnel, words } => format!("tunnel {tunnel} refused {words}"),

@@ -23,7 +23,7 @@ pub(super) fn redacted(message: Payload<'_>) -> String {
     if text.trim_start().starts_with(['{', '[']) {
         return match serde_json::from_str::<Value>(text) {
             Ok(mut value) => {
-                blot(&mut value);
+                redact(&mut value);
                 value.to_string()
             }
             // It may be cut off in the middle of a secret, or name it in a way that is not seen.
@@ -54,7 +54,7 @@ fn text_of(message: Payload<'_>) -> Option<&str> {
     }
 }
 
-fn blot(value: &mut Value) {
+fn redact(value: &mut Value) {
     match value {
         Value::Object(map) => {
             let proves = map.get("type").and_then(Value::as_str).is_some_and(|kind| kind.starts_with("auth"));
@@ -62,11 +62,11 @@ fn blot(value: &mut Value) {
                 if proves && key != "type" || KEYS.iter().any(|secret| key.to_lowercase().contains(secret)) {
                     *value = SECRET.into();
                 } else {
-                    blot(value);
+                    redact(value);
                 }
             }
         }
-        Value::Array(list) => list.iter_mut().for_each(blot),
+        Value::Array(list) => list.iter_mut().for_each(redact),
         _ => {}
     }
 }

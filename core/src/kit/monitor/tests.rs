@@ -2,7 +2,7 @@ use super::*;
 use crate::app::Relay;
 use crate::base::ListenerId;
 use crate::config::{Config, Listen};
-use crate::facts::Request as Wish;
+use crate::facts::Command;
 use crate::kit::layer::Within;
 use crate::testing::TestHub;
 use crate::tunnel::{LinkId, Ssh, Tunnel, TunnelFailure, TunnelId, TunnelReport};
@@ -218,7 +218,7 @@ fn who_is_watched_is_not_slowed_by_a_watcher_who_is() {
     let skipped = messages.iter().find(|message| message["type"] == "watch_skipped").expect("it is told");
     let seen = messages.iter().filter(|message| message["type"] == "server_message").count() as u64;
     assert_eq!(skipped["count"].as_u64().expect("a number") + seen, 2_000);
-    hub.request(&Wish::Drain);
+    hub.command(&Command::Drain);
 }
 
 #[test]

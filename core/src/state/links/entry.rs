@@ -118,7 +118,7 @@ impl Entry {
         }
     }
 
-    pub(super) fn passed_over(&mut self, pause: Pause) {
+    pub(super) fn postpone_deadlines(&mut self, pause: Pause) {
         let Tunnel { connect_timeout, close_timeout, keep_alive, .. } = *self.tunnel;
         match &mut self.phase {
             Phase::Connecting(by) => *by = pause.postpone(*by, connect_timeout),
@@ -211,7 +211,7 @@ impl Entry {
         self.forget_places();
         // Never at the same moment, so that a shell sees that the last attempt is over.
         let later = |wait: Duration| Phase::Waiting((now + wait).max(now.plus_nanos(1)));
-        let slowly = failure.needs_somebody().then_some(self.tunnel.refused_wait.max(INTERVAL_MIN));
+        let slowly = failure.is_permanent().then_some(self.tunnel.refused_wait.max(INTERVAL_MIN));
         self.phase = match self.tunnel.reconnect.wait(self.failures, random) {
             _ if matches!(self.phase, Phase::Closing(_)) => Phase::Closed,
             _ if is_renewal => later(Duration::ZERO),

@@ -119,8 +119,8 @@ impl Tunnels {
     }
 
     /// See [`Pause`].
-    pub(crate) fn passed_over(&mut self, pause: Pause) {
-        self.entries.iter_mut().for_each(|entry| entry.passed_over(pause));
+    pub(crate) fn postpone_deadlines(&mut self, pause: Pause) {
+        self.entries.iter_mut().for_each(|entry| entry.postpone_deadlines(pause));
     }
 
     /// When [`elapsed`](Self::elapsed) has something to do.

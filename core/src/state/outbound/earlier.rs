@@ -1,7 +1,7 @@
 //! The queued segments of a slow connection, except the last one.
 
 use super::queue::{NO_LOG, Segment};
-use crate::base::lazy_box::Empty;
+use crate::base::lazy_box::HasEmpty;
 use crate::base::work;
 use alloc::collections::{BTreeMap, VecDeque};
 
@@ -35,7 +35,7 @@ const GAPS_MAX: usize = 64;
 
 const GAP: Segment = Segment { log: NO_LOG, start: 0, end: 0, room: 0 };
 
-impl Empty for Earlier {
+impl HasEmpty for Earlier {
     const EMPTY: &'static Self =
         &Self { segments: VecDeque::new(), first: 0, gaps: 0, searched: BTreeMap::new(), begun: None };
 }
@@ -104,8 +104,8 @@ impl Earlier {
         }
         let searched = self.searched.get(&room).map_or(0, |number| number.saturating_sub(self.first));
         place = place.max(usize::try_from(searched).unwrap_or(usize::MAX));
-        let is_of = |segment: &&Segment| segment.room == room && !segment.is_empty();
-        while self.segments.get(place).is_some_and(|segment| !is_of(&segment)) {
+        let belongs_to = |segment: &&Segment| segment.room == room && !segment.is_empty();
+        while self.segments.get(place).is_some_and(|segment| !belongs_to(&segment)) {
             work::step(1);
             place += 1;
         }

@@ -17,13 +17,13 @@ mod queue;
 #[cfg(feature = "sim")]
 mod recount;
 mod slow;
-mod stage;
-mod tidy;
+mod write_buffer;
+mod compact;
 mod write;
 
-pub(crate) use slow::Crossing;
+pub(crate) use slow::WatermarkEvent;
 
-use crate::base::lazy_box::Rare;
+use crate::base::lazy_box::LazyBox;
 use crate::base::{ConnId, Payload, Representation, Time, work};
 use crate::config::{OutboundLimits, SlowPolicy};
 use crate::state::index_set::{DedupQueue, DenseSet};
@@ -62,12 +62,12 @@ pub(crate) struct Outbound {
     /// Connections whose intent may have changed since the shell last read it.
     pub(crate) changed: DedupQueue,
     pub(crate) encoder: Encoder,
-    /// Connections with staged messages.
-    staged: DedupQueue,
+    /// Connections with buffered messages.
+    buffered: DedupQueue,
     /// Connections whose sockets are full.
     blocked: DenseSet,
     /// In the order in which watermarks were crossed.
-    crossings: VecDeque<Crossing>,
+    watermark_events: VecDeque<WatermarkEvent>,
     /// Slow members that did not get the last published message.
     refused: Vec<u32>,
     /// Connections whose queue went above the high mark and not yet to the low one.
@@ -91,9 +91,9 @@ impl Outbound {
             queues: Vec::new(),
             changed: DedupQueue::default(),
             encoder,
-            staged: DedupQueue::default(),
+            buffered: DedupQueue::default(),
             blocked: DenseSet::default(),
-            crossings: VecDeque::new(),
+            watermark_events: VecDeque::new(),
             refused: Vec::new(),
             stalled: DenseSet::default(),
             queued: 0,
@@ -107,7 +107,7 @@ impl Outbound {
     pub(crate) fn set_limits(&mut self, limits: OutboundLimits) {
         self.limits = limits;
         for at in 0..self.tails.len() {
-            self.relax(u32::try_from(at).unwrap_or(u32::MAX));
+            self.recheck_marks(u32::try_from(at).unwrap_or(u32::MAX));
             self.set_cap(at);
         }
     }
@@ -157,7 +157,7 @@ impl Outbound {
         self.blocked.remove(index);
         self.stalled.remove(index);
         // The next connection in this slot has crossed no watermark.
-        self.crossings.retain(|crossing| crossing.index() != index);
+        self.watermark_events.retain(|event| event.index() != index);
     }
 
     /// Queues a direct message. Returns false if the connection is too slow for it.
@@ -172,8 +172,8 @@ impl Outbound {
 
     fn send_as(&mut self, index: u32, payload: Payload<'_>, policy: Option<SlowPolicy>) -> Result<bool, EncodeError> {
         let number = self.queues[index as usize].encoding;
-        if self.is_staged(number) {
-            return self.stage_for(&[index], None, number, policy, payload).map(|recipients| recipients > 0);
+        if self.is_buffered(number) {
+            return self.buffer_for(&[index], None, number, policy, payload).map(|recipients| recipients > 0);
         }
         let segment = self.append_message(number, Class::Private, PRIVATE, payload)?;
         Ok(self.push_private(index, segment, policy))
@@ -221,8 +221,8 @@ impl Outbound {
         if members.is_empty() || matches!(*members, [only] if Some(only) == except) {
             return Ok(0);
         }
-        if self.is_staged(number) {
-            return self.stage_for(members, except, number, Some(policy), payload);
+        if self.is_buffered(number) {
+            return self.buffer_for(members, except, number, Some(policy), payload);
         }
         // What is never skipped needs no tag of its own, so it merges across rooms.
         let tag = if policy == SlowPolicy::Close { PRIVATE } else { room };
@@ -266,10 +266,10 @@ impl Outbound {
         work::step(1 + bytes.len());
         self.queues[at].control.extend_from_slice(bytes);
         self.count_in(bytes.len() as u64);
-        if self.queues[at].owed.is_some() {
+        if self.queues[at].deadline.is_some() {
             self.stall_above(index, self.pending(index));
             if self.pending(index) > self.limits.marks.max() {
-                self.crossings.push_back(Crossing::Overflow(index));
+                self.watermark_events.push_back(WatermarkEvent::Overflow(index));
             }
         }
         self.set_cap(at);
@@ -278,7 +278,7 @@ impl Outbound {
 
     /// Drops everything that is queued except the rest of a begun message.
     pub(crate) fn discard(&mut self, index: u32) {
-        self.queues[index as usize].stage = Rare::default();
+        self.queues[index as usize].write_buffer = LazyBox::default();
         self.retain(index, |_| false);
     }
 
@@ -302,7 +302,7 @@ impl Outbound {
                 self.release(segment);
             }
         }
-        self.relax(index);
+        self.recheck_marks(index);
         self.set_cap(at);
         self.changed.insert(index);
     }
@@ -325,12 +325,12 @@ impl Outbound {
 
     /// When queued output must be written, if the socket is full.
     pub(crate) fn write_deadline(&self, index: u32) -> Option<Time> {
-        self.queues[index as usize].owed.map(|owed| owed.due)
+        self.queues[index as usize].deadline.map(|deadline| deadline.due)
     }
 
-    /// Returns the next crossing of a watermark, oldest first.
-    pub(crate) fn take_crossings(&mut self) -> Option<Crossing> {
-        self.crossings.pop_front()
+    /// Returns the next event of a watermark, oldest first.
+    pub(crate) fn take_watermark_events(&mut self) -> Option<WatermarkEvent> {
+        self.watermark_events.pop_front()
     }
 
     fn count_in(&mut self, bytes: u64) {
@@ -386,7 +386,7 @@ impl Outbound {
             // In an otherwise empty queue, it would keep its log: nothing would be written for it.
             return true;
         }
-        if let Some(policy) = policy.filter(|_| self.queues[at].owed.is_some()) {
+        if let Some(policy) = policy.filter(|_| self.queues[at].deadline.is_some()) {
             if !self.fits(index, segment) && !self.make_room(index, segment, policy) {
                 return false;
             }
@@ -406,12 +406,12 @@ impl Outbound {
     }
 
     fn queue_behind(&mut self, at: usize, segment: Segment) {
-        self.shelve_tail(at);
+        self.commit_tail(at);
         self.tails[at] = Tail::from(segment);
     }
 
     /// Moves the tail to the earlier segments.
-    fn shelve_tail(&mut self, at: usize) {
+    fn commit_tail(&mut self, at: usize) {
         let tail = core::mem::take(&mut self.tails[at]);
         if tail.log != NO_LOG {
             self.queues[at].earlier_bytes += tail.len() as usize;

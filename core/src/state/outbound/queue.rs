@@ -1,6 +1,6 @@
 use super::earlier::Earlier;
 use crate::base::Time;
-use crate::base::lazy_box::Rare;
+use crate::base::lazy_box::LazyBox;
 use crate::config::OutboundLimits;
 use alloc::vec::Vec;
 
@@ -72,12 +72,12 @@ impl Tail {
 
 /// The write deadline of a slow connection: this many bytes must be written by then.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Owed {
+pub(super) struct WriteDeadline {
     bytes: u64,
     pub(super) due: Time,
 }
 
-impl Owed {
+impl WriteDeadline {
     pub(super) fn bytes(self) -> usize {
         usize::try_from(self.bytes).unwrap_or(usize::MAX)
     }
@@ -94,11 +94,11 @@ pub(super) struct Queue {
     /// A log that only this connection refers to, once it was slow.
     pub(super) own: u32,
     pub(super) earlier_bytes: usize,
-    pub(super) earlier: Rare<Earlier>,
-    pub(super) control: Rare<Vec<u8>>,
+    pub(super) earlier: LazyBox<Earlier>,
+    pub(super) control: LazyBox<Vec<u8>>,
     /// Messages that must go through the session before they are queued.
-    pub(super) stage: Rare<Vec<u8>>,
-    pub(super) owed: Option<Owed>,
+    pub(super) write_buffer: LazyBox<Vec<u8>>,
+    pub(super) deadline: Option<WriteDeadline>,
 }
 
 impl Default for Queue {
@@ -109,10 +109,10 @@ impl Default for Queue {
             begun: 0,
             own: NO_LOG,
             earlier_bytes: 0,
-            earlier: Rare::default(),
-            control: Rare::default(),
-            stage: Rare::default(),
-            owed: None,
+            earlier: LazyBox::default(),
+            control: LazyBox::default(),
+            write_buffer: LazyBox::default(),
+            deadline: None,
         }
     }
 }
@@ -120,7 +120,7 @@ impl Default for Queue {
 impl Queue {
     /// Whether only a tail is queued and the socket is not full.
     pub(super) fn is_plain(&self) -> bool {
-        self.earlier.is_empty() && self.owed.is_none() && self.control.is_empty() && self.begun == 0
+        self.earlier.is_empty() && self.deadline.is_none() && self.control.is_empty() && self.begun == 0
     }
 
     /// All segments in order.
@@ -131,27 +131,27 @@ impl Queue {
     /// Starts the write deadline, unless one runs.
     ///
     /// It is a fixed time, and the time for the queue's length at the lowest accepted rate.
-    pub(super) fn owe(&mut self, now: Time, pending: usize, limits: &OutboundLimits) {
+    pub(super) fn start_deadline(&mut self, now: Time, pending: usize, limits: &OutboundLimits) {
         let due = now + limits.time_for(pending);
-        self.owed.get_or_insert(Owed { bytes: pending as u64, due });
+        self.deadline.get_or_insert(WriteDeadline { bytes: pending as u64, due });
     }
 
     /// Counts written bytes. Once all due bytes are written, starts a deadline for the rest.
-    pub(super) fn pay(&mut self, now: Time, written: usize, left: usize, limits: &OutboundLimits) {
-        let Some(owed) = &mut self.owed else { return };
-        owed.bytes = owed.bytes.saturating_sub(written as u64);
-        if owed.bytes == 0 {
-            *owed = Owed { bytes: left as u64, due: now + limits.time_for(left) };
+    pub(super) fn progress(&mut self, now: Time, written: usize, left: usize, limits: &OutboundLimits) {
+        let Some(deadline) = &mut self.deadline else { return };
+        deadline.bytes = deadline.bytes.saturating_sub(written as u64);
+        if deadline.bytes == 0 {
+            *deadline = WriteDeadline { bytes: left as u64, due: now + limits.time_for(left) };
         }
     }
 
     /// Frees unused memory.
     pub(super) fn shrink(&mut self) {
         if self.earlier.is_empty() {
-            self.earlier = Rare::default();
+            self.earlier = LazyBox::default();
         }
         if self.control.is_empty() {
-            self.control = Rare::default();
+            self.control = LazyBox::default();
         }
     }
 }

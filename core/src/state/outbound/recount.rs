@@ -28,7 +28,7 @@ impl Outbound {
             }
         }
         same("queued bytes", self.queued, queued)?;
-        ensure(self.crossings.is_empty(), || "crossings of watermarks are pending".into())?;
+        ensure(self.watermark_events.is_empty(), || "watermark_events of watermarks are pending".into())?;
         self.logs.recount(&references)?;
         for &log in self.current.iter().flatten().filter(|&&log| log != NO_LOG) {
             ensure(self.logs.owner(log) == NOBODY, || format!("log {log} is shared and has an owner"))?;
@@ -44,11 +44,11 @@ impl Outbound {
             blame("stalled below the low mark")
         })?;
         same(format_args!("queue of slot {index}: earlier bytes"), queue.earlier_bytes, earlier)?;
-        ensure(queue.stage.is_empty(), || blame("something is staged between two facts"))?;
-        ensure(self.blocked.contains(index) == queue.owed.is_some(), || blame("full, and not due, or the reverse"))?;
+        ensure(queue.write_buffer.is_empty(), || blame("something is buffered between two facts"))?;
+        ensure(self.blocked.contains(index) == queue.deadline.is_some(), || blame("full, and not due, or the reverse"))?;
         ensure(self.stalled.contains(index) == queue.stalled, || blame("stalled, and not counted so, or the reverse"))?;
-        ensure(queue.owed.is_some() || !queue.stalled, || blame("stalled, and the socket is not full"))?;
-        ensure(queue.owed.is_none() || self.pending(index) > 0, || blame("due, and empty"))?;
+        ensure(queue.deadline.is_some() || !queue.stalled, || blame("stalled, and the socket is not full"))?;
+        ensure(queue.deadline.is_none() || self.pending(index) > 0, || blame("due, and empty"))?;
         ensure(u64::from(queue.begun) <= u64::from(tail.len()) + earlier as u64, || blame("begun, and not there"))?;
         if tail.log != NO_LOG {
             ensure(tail.cap <= self.cap_of(index as usize), || blame("its tail may grow beyond a mark"))?;

@@ -9,7 +9,7 @@ pub(super) const SEGMENTS_MAX: usize = 8192;
 
 /// A connection crossed a watermark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Crossing {
+pub(crate) enum WatermarkEvent {
     /// More is queued than the high mark.
     Stalled(u32),
     /// More would be queued than the maximum, and the policy is to close.
@@ -18,7 +18,7 @@ pub(crate) enum Crossing {
     Drained(u32),
 }
 
-impl Crossing {
+impl WatermarkEvent {
     pub(super) const fn index(self) -> u32 {
         match self {
             Self::Stalled(index) | Self::Overflow(index) | Self::Drained(index) => index,
@@ -38,7 +38,7 @@ impl Outbound {
         let excess = (self.pending(index) + segment.len() as usize).saturating_sub(self.limits.marks.max());
         match policy {
             SlowPolicy::Close => {
-                self.crossings.push_back(Crossing::Overflow(index));
+                self.watermark_events.push_back(WatermarkEvent::Overflow(index));
                 return false;
             }
             // If the message cannot be queued even then, nothing is skipped for it.
@@ -55,7 +55,7 @@ impl Outbound {
     /// Drops the oldest whole messages of a room that are not begun, until `excess` bytes are gone.
     fn skip(&mut self, index: u32, room: u32, excess: usize) {
         let at = index as usize;
-        self.shelve_tail(at);
+        self.commit_tail(at);
         let begun = self.queues[at].begun;
         let mut gone = 0;
         while gone < excess
@@ -91,7 +91,7 @@ impl Outbound {
             self.changed.insert(index);
         }
         if self.pending(index) > 0 {
-            self.relax(index);
+            self.recheck_marks(index);
         }
         // The socket has accepted nothing, so the deadline stays for what replaces the skipped
         // messages.
@@ -103,16 +103,16 @@ impl Outbound {
         if !*stalled && bytes > self.limits.marks.high() {
             *stalled = true;
             self.stalled.insert(index);
-            self.crossings.push_back(Crossing::Stalled(index));
+            self.watermark_events.push_back(WatermarkEvent::Stalled(index));
         }
     }
 
     /// Checks the watermarks again after something was written or skipped.
-    pub(super) fn relax(&mut self, index: u32) {
+    pub(super) fn recheck_marks(&mut self, index: u32) {
         let at = index as usize;
         let pending = self.pending(index);
         if pending == 0 {
-            self.queues[at].owed = None;
+            self.queues[at].deadline = None;
             self.queues[at].shrink();
             self.blocked.remove(index);
         }
@@ -125,7 +125,7 @@ impl Outbound {
         if *stalled && bytes <= mark {
             *stalled = false;
             self.stalled.remove(index);
-            self.crossings.push_back(Crossing::Drained(index));
+            self.watermark_events.push_back(WatermarkEvent::Drained(index));
         }
     }
 
@@ -136,7 +136,7 @@ impl Outbound {
 
     pub(super) fn cap_of(&self, at: usize) -> u32 {
         let queue = &self.queues[at];
-        if queue.owed.is_none() {
+        if queue.deadline.is_none() {
             return u32::MAX;
         }
         let mark = if queue.stalled { self.limits.marks.max() } else { self.limits.marks.high() };

@@ -1,5 +1,5 @@
 use super::slow::SEGMENTS_MAX;
-use super::tidy::SLACK_BYTES;
+use super::compact::SLACK_BYTES;
 use super::*;
 use crate::config::Marks;
 use crate::wire::{Encoder, LengthPrefix, LineEnding};
@@ -69,7 +69,7 @@ impl Model {
             self.skipped += (before - self.messages.len()) as u64;
             // A socket that accepted nothing is still full.
             if wanted > 0 && !self.bytes().is_empty() {
-                self.relax(marks);
+                self.recheck_marks(marks);
             }
             if over(self) > 0 {
                 self.skipped += 1;
@@ -91,7 +91,7 @@ impl Model {
         self.overflows += u32::from(self.behind && pending > marks.max());
     }
 
-    fn relax(&mut self, marks: Marks) {
+    fn recheck_marks(&mut self, marks: Marks) {
         self.behind &= !self.bytes().is_empty();
         self.stalled &= self.bytes().len() > marks.low();
     }
@@ -110,7 +110,7 @@ impl Model {
             count -= take;
             self.begun = bytes;
         }
-        self.relax(marks);
+        self.recheck_marks(marks);
     }
 
     fn blocked(&mut self, marks: Marks) {
@@ -215,7 +215,7 @@ fn run(steps: Vec<Step>, marks: Marks) -> Result<(), TestCaseError> {
             Step::Discard { to } => {
                 out.discard(to);
                 models[to as usize].messages.clear();
-                models[to as usize].relax(marks);
+                models[to as usize].recheck_marks(marks);
             }
             Step::Reopen { to } => {
                 out.close(to);
@@ -225,8 +225,8 @@ fn run(steps: Vec<Step>, marks: Marks) -> Result<(), TestCaseError> {
                 models[to as usize] = Model::default();
             }
         }
-        while let Some(crossing) = out.take_crossings() {
-            crossed += u32::from(matches!(crossing, Crossing::Overflow(_)));
+        while let Some(event) = out.take_watermark_events() {
+            crossed += u32::from(matches!(event, WatermarkEvent::Overflow(_)));
         }
         for (index, model) in (0..).zip(&models) {
             let bytes: Vec<u8> = out.slices(index).flatten().copied().collect();
@@ -370,7 +370,7 @@ fn what_was_queued_for_one_connection_is_not_held_against_the_next() {
     out.blocked(Time::START, 0);
     assert_eq!(out.send(0, Payload::Text("67890")), Ok(false));
     out.close(0);
-    assert_eq!(out.take_crossings(), None);
+    assert_eq!(out.take_watermark_events(), None);
 }
 
 #[test]
@@ -452,6 +452,6 @@ fn skipping_the_oldest_does_not_search_what_waits_before_it_each_time() {
     });
     assert!(out.skipped - before > 5_000, "{} skipped", out.skipped - before);
     assert!(steps < 6_000 * 150, "{steps} steps for 6,000 messages");
-    while out.take_crossings().is_some() {}
+    while out.take_watermark_events().is_some() {}
     assert_eq!(out.recount(|_| Some(wire)), Ok(()));
 }

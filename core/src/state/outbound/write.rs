@@ -90,8 +90,8 @@ impl Outbound {
             Ok(rest @ 1..) => rest,
             _ => self.rest_of_begun(at),
         };
-        self.queues[at].pay(now, bytes, pending - bytes, &self.limits);
-        self.relax(index);
+        self.queues[at].progress(now, bytes, pending - bytes, &self.limits);
+        self.recheck_marks(index);
         self.set_cap(at);
         bytes
     }
@@ -103,16 +103,16 @@ impl Outbound {
         if pending == 0 {
             return;
         }
-        self.queues[at].owe(now, pending, &self.limits);
+        self.queues[at].start_deadline(now, pending, &self.limits);
         self.blocked.insert(index);
         self.stall_above(index, pending);
         self.set_cap(at);
     }
 
     /// See [`Pause`].
-    pub(crate) fn passed_over(&mut self, index: u32, pause: Pause) {
-        if let Some(owed) = &mut self.queues[index as usize].owed {
-            owed.due = pause.postpone(owed.due, self.limits.time_for(owed.bytes()));
+    pub(crate) fn postpone_deadlines(&mut self, index: u32, pause: Pause) {
+        if let Some(deadline) = &mut self.queues[index as usize].deadline {
+            deadline.due = pause.postpone(deadline.due, self.limits.time_for(deadline.bytes()));
         }
     }
 

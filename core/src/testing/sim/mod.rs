@@ -60,8 +60,8 @@ pub use peer::{Act, Actor, Link};
 
 use crate::base::{ConnId, ListenerId, Peer, Random, Time, UnixTime};
 use crate::config::Config;
-use crate::facts::{Input, Request};
-use crate::facts::{Letter, Shard};
+use crate::facts::{Input, Command};
+use crate::facts::{ShardMessage, Shard};
 use crate::handler::Handler;
 use crate::metrics::Metrics;
 use crate::tunnel::TunnelId;
@@ -85,7 +85,7 @@ pub struct World<H: Handler, A> {
     nodes: Vec<Node<H>>,
     ends: Vec<PeerEnd<A>>,
     faults: Faults,
-    on_letter: Option<OnLetter<H>>,
+    on_shard_message: Option<OnLetter<H>>,
     servers: BTreeMap<TunnelId, SshServer>,
     /// Whether SSH servers work and no shard stalls.
     calm: bool,
@@ -97,7 +97,7 @@ pub struct World<H: Handler, A> {
     checks: Cell<u32>,
 }
 
-type OnLetter<H> = Box<dyn FnMut(&mut H, &Letter)>;
+type OnLetter<H> = Box<dyn FnMut(&mut H, &ShardMessage)>;
 
 /// Faults of [`World::run`] besides those of links.
 ///
@@ -171,7 +171,7 @@ where
             nodes,
             ends: Vec::new(),
             faults: Faults::default(),
-            on_letter: None,
+            on_shard_message: None,
             servers: BTreeMap::new(),
             calm: false,
             unreachable: None,
@@ -220,8 +220,8 @@ where
     ///
     /// For a model of who should receive what.
     #[must_use]
-    pub fn on_letter(mut self, call: impl FnMut(&mut H, &Letter) + 'static) -> Self {
-        self.on_letter = Some(Box::new(call));
+    pub fn on_shard_message(mut self, call: impl FnMut(&mut H, &ShardMessage) + 'static) -> Self {
+        self.on_shard_message = Some(Box::new(call));
         self
     }
 
@@ -240,12 +240,12 @@ where
     ///
     /// With `returns`, it reconnects whenever its connection is over. Returns its number.
     pub fn add_from(&mut self, from: Peer, listener: u32, returns: bool, link: Link, actor: A) -> usize {
-        self.add_to(Place { listener: ListenerId(listener), from: Some(from), returns, elsewhere: false }, link, actor)
+        self.add_to(Place { listener: ListenerId(listener), from: Some(from), returns, is_remote: false }, link, actor)
     }
 
     /// Adds a peer that the server dials, any number of times. Returns its number.
-    pub fn add_elsewhere(&mut self, link: Link, actor: A) -> usize {
-        self.add_to(Place { elsewhere: true, ..Place::default() }, link, actor)
+    pub fn add_remote(&mut self, link: Link, actor: A) -> usize {
+        self.add_to(Place { is_remote: true, ..Place::default() }, link, actor)
     }
 
     fn add_to(&mut self, place: Place, link: Link, actor: A) -> usize {
@@ -359,11 +359,11 @@ where
     ///
     /// # Panics
     /// If a guarantee is broken.
-    pub fn request(&mut self, request: &Request) {
+    pub fn command(&mut self, command: &Command) {
         // As a shell's handle does: a drain goes to all shards.
-        let nodes = if matches!(request, Request::Drain) { self.nodes.len() } else { 1 };
+        let nodes = if matches!(command, Command::Drain) { self.nodes.len() } else { 1 };
         for node in (0..nodes).rev() {
-            self.apply(node, Input::Requested(request.clone()));
+            self.apply(node, Input::Command(command.clone()));
         }
         self.check();
     }
@@ -428,7 +428,7 @@ where
         self.ends.iter_mut().for_each(|end| end.link = Link::Steady);
         self.rest();
         self.calm = true;
-        self.request(&Request::Drain);
+        self.command(&Command::Drain);
         for _ in 0..1_000 {
             self.flush_all();
             self.deliver_steady();

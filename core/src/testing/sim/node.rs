@@ -4,7 +4,7 @@ use super::Watch;
 use crate::base::{ConnId, ListenerId, Peer, Time};
 use crate::config::Config;
 use crate::facts::record::Recorder;
-use crate::facts::{Letter, Shard};
+use crate::facts::{ShardMessage, Shard};
 use crate::handler::Handler;
 use crate::machine::{End, Machine};
 use crate::state::Job;
@@ -51,7 +51,7 @@ pub(super) struct Shown {
 
 /// What one shard sends to another.
 pub(super) enum Mail {
-    Letter(Letter),
+    ShardMessage(ShardMessage),
     Connection(ListenerId, Peer, usize),
     Reconfigured(Box<Config>),
 }

@@ -79,12 +79,12 @@ pub(super) struct Place {
     /// It connects again when its connection is over.
     pub(super) returns: bool,
     /// It is dialled and does not connect by itself.
-    pub(super) elsewhere: bool,
+    pub(super) is_remote: bool,
 }
 
 impl Default for Place {
     fn default() -> Self {
-        Self { listener: ListenerId(0), from: None, returns: false, elsewhere: false }
+        Self { listener: ListenerId(0), from: None, returns: false, is_remote: false }
     }
 }
 
@@ -116,7 +116,7 @@ pub(super) struct PeerEnd<A> {
 pub(super) enum Socket {
     Connecting,
     /// Waits to be dialled.
-    Elsewhere,
+    Remote,
     /// On the way to another shard.
     Handed,
     Open(ConnId),
@@ -133,7 +133,7 @@ impl<A: Actor> PeerEnd<A> {
             place,
             link,
             always_steady: link == Link::Steady,
-            socket: if place.elsewhere { Socket::Elsewhere } else { Socket::Connecting },
+            socket: if place.is_remote { Socket::Remote } else { Socket::Connecting },
             sent: VecDeque::new(),
             ended: false,
             left: false,
@@ -160,7 +160,7 @@ impl<A: Actor> PeerEnd<A> {
 
     pub(super) fn over(&mut self) {
         self.socket = match self.place {
-            Place { elsewhere: true, .. } => Socket::Elsewhere,
+            Place { is_remote: true, .. } => Socket::Remote,
             Place { returns: true, .. } => Socket::Connecting,
             _ => Socket::Closed,
         };

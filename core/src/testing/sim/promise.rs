@@ -50,7 +50,7 @@ where
     }
 
     fn dialed(&self, node: &Node<H>) -> u64 {
-        node.sockets.iter().flatten().filter(|plug| self.ends[plug.peer].place.elsewhere).count() as u64
+        node.sockets.iter().flatten().filter(|plug| self.ends[plug.peer].place.is_remote).count() as u64
     }
 
     /// What holds for one shard; returns how many connections it has.

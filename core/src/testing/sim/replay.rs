@@ -39,7 +39,7 @@ where
                     written.mix_first(bytes, intent.transmit.slices());
                 }
                 let _ = machine.apply(now, input);
-                while machine.next_letter().is_some() || machine.take_job().is_some() {}
+                while machine.next_shard_message().is_some() || machine.take_job().is_some() {}
             }
             let told = machine.handler().digest() == node.machine.handler().digest();
             self.promise(told, &format!("a replay tells the handler of shard {} the same", shard.number()));
@@ -66,7 +66,7 @@ fn plain(config: &Config) -> Config {
     let mut config = config.clone();
     for listen in &mut config.listeners {
         if let Some(tls) = &mut listen.tls {
-            let mut plain = Tls::elsewhere();
+            let mut plain = Tls::external();
             (plain.handshake_timeout, plain.expires_at) = (tls.handshake_timeout, tls.expires_at);
             *tls = plain;
         }

@@ -206,7 +206,7 @@ where
             return;
         }
         let stays = |conn: ConnId| self.nodes[0].machine.intent(conn).is_some();
-        let accepted = self.nodes[0].sockets.iter().flatten().filter(|plug| !self.ends[plug.peer].place.elsewhere);
+        let accepted = self.nodes[0].sockets.iter().flatten().filter(|plug| !self.ends[plug.peer].place.is_remote);
         let stays = accepted.map(|plug| plug.conn).any(stays);
         self.promise(!stays, "the connections of a tunnel are over when it is");
     }

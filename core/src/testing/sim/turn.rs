@@ -6,8 +6,8 @@ use super::{World, node::Node};
 use crate::base::{AcceptFailure, Failure};
 use crate::base::{ConnId, ListenerId, Peer, Time};
 use crate::config::Config;
-use crate::facts::{Addressee, Letter};
-use crate::facts::{Input, Request};
+use crate::facts::{Addressee, ShardMessage};
+use crate::facts::{Input, Command};
 use crate::handler::Handler;
 use crate::machine::{Accepting, End};
 use core::fmt;
@@ -31,7 +31,7 @@ where
             (0..50, Some(Socket::Connecting)) => self.connect(peer),
             (50..73, _) => self.flush(node),
             (73, _) => self.finish_jobs(node, 1),
-            (74..80, _) => self.deliver_one_letter(node),
+            (74..80, _) => self.deliver_one_message(node),
             (80..95, _) => {
                 let span = match self.random.below(60) {
                     0 => Duration::from_secs(self.random.below(100)),
@@ -68,7 +68,7 @@ where
             }
             (99, Some(Socket::Open(conn))) if self.ends[peer].link == Link::Troubled => match self.random.below(4) {
                 0 if self.faults.kicks => {
-                    self.apply(usize::from(conn.shard()), Input::Requested(Request::Kick { conn }));
+                    self.apply(usize::from(conn.shard()), Input::Command(Command::Kick { conn }));
                 }
                 // A fact about somebody who never was.
                 1 => self.apply(node, Input::Wrote { conn: ConnId::new(0, u32::MAX, 9), bytes: 5 }),
@@ -132,7 +132,7 @@ where
             return;
         }
         let Some(dial) = self.nodes[node].machine.dials().map(|(dial, _)| dial).next() else { return };
-        let waits = |end: &super::PeerEnd<A>| end.socket == Socket::Elsewhere;
+        let waits = |end: &super::PeerEnd<A>| end.socket == Socket::Remote;
         let peer = self.ends.iter().position(waits).filter(|_| self.random.below(3) > 0);
         let Some(peer) = peer else {
             return self.apply(node, Input::DialFailed { dial, failure: Failure::Refused });
@@ -275,13 +275,13 @@ where
         while let Some(job) = self.nodes[node].machine.take_job() {
             self.nodes[node].jobs.push_back(job);
         }
-        while let Some((to, letter)) = self.nodes[node].machine.next_letter() {
+        while let Some((to, message)) = self.nodes[node].machine.next_shard_message() {
             match to {
-                Addressee::First => self.post(node, 0, Mail::Letter(letter)),
-                Addressee::Shard(shard) => self.post(node, shard.into(), Mail::Letter(letter)),
+                Addressee::First => self.post(node, 0, Mail::ShardMessage(message)),
+                Addressee::Shard(shard) => self.post(node, shard.into(), Mail::ShardMessage(message)),
                 Addressee::Others => {
                     for other in (0..self.nodes.len()).filter(|other| *other != node) {
-                        self.post(node, other, Mail::Letter(letter.clone()));
+                        self.post(node, other, Mail::ShardMessage(message.clone()));
                     }
                 }
             }
@@ -423,7 +423,7 @@ where
     }
 
     /// The oldest message of one of the other shards arrives.
-    fn deliver_one_letter(&mut self, node: usize) {
+    fn deliver_one_message(&mut self, node: usize) {
         if self.is_stalled(node) || self.nodes[node].waiting() == 0 {
             return;
         }
@@ -431,9 +431,9 @@ where
         let count = self.nodes.len();
         let mail = (0..count).find_map(|n| self.nodes[node].inbox[(first + n) % count].pop_front());
         match mail {
-            Some(Mail::Letter(letter)) => {
-                self.announce(node, &letter);
-                self.apply(node, Input::Delivered(letter));
+            Some(Mail::ShardMessage(message)) => {
+                self.announce(node, &message);
+                self.apply(node, Input::ShardMessageReceived(message));
             }
             Some(Mail::Connection(listener, from, peer)) => self.adopt(node, listener, from, peer),
             Some(Mail::Reconfigured(config)) => self.reconfigured(node, *config),
@@ -441,9 +441,9 @@ where
         }
     }
 
-    fn announce(&mut self, node: usize, letter: &Letter) {
-        if let Some(call) = &mut self.on_letter {
-            call(self.nodes[node].machine.handler_mut().inner_mut(), letter);
+    fn announce(&mut self, node: usize, message: &ShardMessage) {
+        if let Some(call) = &mut self.on_shard_message {
+            call(self.nodes[node].machine.handler_mut().inner_mut(), message);
         }
     }
 
@@ -456,7 +456,7 @@ where
             }
             (0..self.nodes.len()).for_each(|node| {
                 while self.nodes[node].waiting() > 0 && !self.is_stalled(node) {
-                    self.deliver_one_letter(node);
+                    self.deliver_one_message(node);
                 }
             });
         }

@@ -55,9 +55,9 @@ impl OpeningHandshake {
     pub(crate) fn request(&self, address: &str, nonce: [u8; 16]) -> (Vec<u8>, String) {
         let key = STANDARD.encode(nonce);
         let host = self.host.as_deref().unwrap_or(address);
-        let mut head = format!("GET {} HTTP/1.1\r\n", harmless(&self.target).replace(' ', "%20"));
+        let mut head = format!("GET {} HTTP/1.1\r\n", sanitize(&self.target).replace(' ', "%20"));
         let mut put = |name: &str, value: &str| {
-            let _ = write!(head, "{}: {}\r\n", harmless(name), harmless(value));
+            let _ = write!(head, "{}: {}\r\n", sanitize(name), sanitize(value));
         };
         put("Host", host);
         put("Upgrade", "websocket");
@@ -126,7 +126,7 @@ impl OpeningHandshake {
     }
 }
 
-fn harmless(text: &str) -> String {
+fn sanitize(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 

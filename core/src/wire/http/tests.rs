@@ -2,7 +2,7 @@ use super::*;
 use crate::app::Echo;
 use crate::base::{ConnId, Reason};
 use crate::config::{Config, Listen};
-use crate::facts::Request;
+use crate::facts::Command;
 use crate::testing::TestHub;
 use alloc::format;
 use alloc::string::ToString;
@@ -242,7 +242,7 @@ fn a_server_that_drains_is_not_ready() {
     assert!(hub.received(conn).starts_with(b"HTTP/1.1 200 OK"));
     hub.clear();
     let others: Vec<_> = (0..200).map(|_| hub.connect()).collect();
-    hub.request(&Request::Drain);
+    hub.command(&Command::Drain);
     hub.send(conn, ask);
     assert!(hub.received(conn).starts_with(b"HTTP/1.1 503 Service Unavailable"));
     hub.advance(Duration::from_secs(10));
@@ -251,7 +251,7 @@ fn a_server_that_drains_is_not_ready() {
     let (mut hub, conn) = self::hub("ws://127.0.0.1:0");
     hub.send(conn, UPGRADE.as_bytes());
     hub.clear();
-    hub.request(&Request::Drain);
+    hub.command(&Command::Drain);
     hub.advance(Duration::from_secs(5));
     assert_eq!(hub.received(conn), [&b"\x88\x0a\x03\xe9"[..], b"shutdown"].concat());
 }
@@ -341,7 +341,7 @@ fn an_operator_may_end_a_handshake_and_who_does_not_fit_in_is_told_in_http() {
     let peer = crate::base::Peer::Local;
     let refusal = hub.try_connect(crate::base::ListenerId(0), peer).expect_err("one is enough");
     assert!(refusal.farewell.starts_with(b"HTTP/1.1 503 "));
-    hub.request(&Request::Kick { conn });
+    hub.command(&Command::Kick { conn });
     assert!(hub.is_closed(conn) && hub.ended(Reason::Kicked) == 1);
 }
 

@@ -9,7 +9,7 @@ use super::{CloseCode, Masks, Role, WebSocket};
 use crate::base::{Payload, work};
 use crate::wire::Budget;
 use crate::wire::telnet::Replies;
-use crate::wire::{DecodeError, Decoded, Item, Scratch, grow};
+use crate::wire::{DecodeError, Decoded, Item, DecodeBuffer, grow};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -105,23 +105,23 @@ impl WebSocketDecoder {
     pub fn decode<'a>(
         &mut self,
         input: &'a mut [u8],
-        scratch: &'a mut Scratch,
+        buffer: &'a mut DecodeBuffer,
         budget: &Budget,
     ) -> Result<Decoded<'a>, DecodeError> {
         let max = budget.message_max_bytes.get();
         let mut used = 0;
         self.controls = 0;
         if let Some(inflating) = self.inflating.take() {
-            return self.go_on_inflating(inflating, scratch, max);
+            return self.go_on_inflating(inflating, buffer, max);
         }
         while used < input.len() && self.replies.len() <= REPLIES_MAX_BYTES {
             work::step(1);
             match &mut self.state {
                 State::Header { .. } | State::Control { .. } => {
-                    match self.step(input, &mut used, max, &mut scratch.masks)? {
+                    match self.step(input, &mut used, max, &mut buffer.masks)? {
                         Step::Nothing => {}
                         Step::Item(item) => return Ok(Decoded { units: self.controls, ..Decoded::of(used, item) }),
-                        Step::EmptyEnd => return self.complete(used, &mut [], scratch, max),
+                        Step::EmptyEnd => return self.complete(used, &mut [], buffer, max),
                     }
                 }
                 State::Data { header, missing } => {
@@ -141,7 +141,7 @@ impl WebSocketDecoder {
                         return Err(DecodeError::InvalidUtf8 { valid_up_to: self.partial.len() });
                     }
                     if ended && header.fin {
-                        return self.complete(used, &mut input[at..used], scratch, max);
+                        return self.complete(used, &mut input[at..used], buffer, max);
                     }
                     let whole = self.partial.len() + if ended { take } else { take + 1 };
                     grow(&mut self.partial, take, max.max(whole));
@@ -303,12 +303,12 @@ impl WebSocketDecoder {
         &mut self,
         used: usize,
         last: &'a mut [u8],
-        scratch: &'a mut Scratch,
+        buffer: &'a mut DecodeBuffer,
         max: usize,
     ) -> Result<Decoded<'a>, DecodeError> {
         self.state = START;
         let Some(message) = self.message.take() else { return Ok(Decoded::nothing(used)) };
-        let Scratch { bytes, inflater, .. } = scratch;
+        let DecodeBuffer { bytes, inflater, .. } = buffer;
         let mut content: &'a [u8] = last;
         if !self.partial.is_empty() {
             let whole = self.partial.len() + content.len();
@@ -341,7 +341,7 @@ impl WebSocketDecoder {
     fn go_on_inflating<'a>(
         &mut self,
         mut inflating: Box<Inflating>,
-        scratch: &'a mut Scratch,
+        buffer: &'a mut DecodeBuffer,
         max: usize,
     ) -> Result<Decoded<'a>, DecodeError> {
         let (cost, whole) = inflating.go_on(max)?;
@@ -349,9 +349,9 @@ impl WebSocketDecoder {
             self.inflating = Some(inflating);
             return Ok(Decoded { cost, ..Decoded::nothing(0) });
         };
-        scratch.bytes = whole;
+        buffer.bytes = whole;
         let Some(message) = self.message.take() else { return Ok(Decoded::nothing(0)) };
-        let payload = message.payload(&scratch.bytes)?;
+        let payload = message.payload(&buffer.bytes)?;
         Ok(Decoded { cost, ..Decoded::of_message(0, payload) })
     }
 

@@ -2,7 +2,7 @@ use super::deflate::{Deflater, Inflater};
 use super::*;
 use crate::base::{Payload, Reason};
 use crate::wire::{Budget, MessageSize};
-use crate::wire::{DecodeError, Encoder, Item, Scratch, Wire};
+use crate::wire::{DecodeError, Encoder, Item, DecodeBuffer, Wire};
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -22,7 +22,7 @@ type Outcome = (Vec<String>, Vec<u8>, Result<(), DecodeError>);
 
 fn feed(socket: WebSocket, max: u64, stream: &[u8], pieces: &[usize]) -> Outcome {
     let budget = Budget { message_max_bytes: MessageSize::new(max).expect("in range"), ..Budget::default() };
-    let (mut decoder, mut scratch) = (WebSocketDecoder::new(socket), Scratch::default());
+    let (mut decoder, mut buffer) = (WebSocketDecoder::new(socket), DecodeBuffer::default());
     let (mut told, mut sent, mut from) = (vec![], vec![], 0);
     for &piece in pieces.iter().cycle() {
         if from == stream.len() {
@@ -33,7 +33,7 @@ fn feed(socket: WebSocket, max: u64, stream: &[u8], pieces: &[usize]) -> Outcome
         let mut at = 0;
         while at < input.len() || decoder.is_ahead() {
             let was_ahead = decoder.is_ahead();
-            let decoded = decoder.decode(&mut input[at..], &mut scratch, &budget);
+            let decoded = decoder.decode(&mut input[at..], &mut buffer, &budget);
             tell(&decoded, &mut told);
             match decoded {
                 Ok(decoded) => {

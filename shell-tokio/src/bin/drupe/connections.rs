@@ -31,7 +31,7 @@ impl LogConnections {
                     info!(target: "connections", %conn, %peer, listener, wire, "opened");
                 }
             }
-            Event::TurnedAway { listener, peer, reason, .. } => {
+            Event::Refused { listener, peer, reason, .. } => {
                 let listener = name(listener);
                 if admits("turned away", &format_args!("{peer} by {listener}: {reason}")) {
                     info!(target: "connections", %peer, listener, %reason, "turned away");
@@ -109,10 +109,10 @@ fn start(value: &str) -> String {
 
 impl LogConnections {
     fn log_tunnel<C: Default>(&self, hub: &Hub<'_, C>, status: &TunnelStatus) {
-        let needs_somebody = status.last_error.as_ref().is_some_and(|(failure, _)| failure.needs_somebody());
+        let is_permanent = status.last_error.as_ref().is_some_and(|(failure, _)| failure.is_permanent());
         let level = match status.state {
             TunnelState::Connecting if status.connects > 1 => Level::DEBUG,
-            TunnelState::Waiting(_) if needs_somebody => Level::ERROR,
+            TunnelState::Waiting(_) if is_permanent => Level::ERROR,
             TunnelState::GivenUp => Level::ERROR,
             TunnelState::Waiting(_) | TunnelState::Degraded => Level::WARN,
             _ => Level::INFO,

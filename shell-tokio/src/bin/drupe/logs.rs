@@ -7,7 +7,7 @@ use drupe_tokio::Remote;
 use drupe_tokio::core::kit::monitor::LogTail;
 use drupe_tokio::core::settings::{FormatChoice, LevelChoice, LogSettings};
 use drupe_tokio::core::text::neutralize;
-use drupe_tokio::core::{Metrics, NoNote, Request, Time};
+use drupe_tokio::core::{Metrics, NoNote, Command, Time};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tracing::level_filters::LevelFilter;
@@ -109,8 +109,8 @@ impl Logs {
             self.losses.news().await;
             let newer = (self.limiter().left_out(), self.lost());
             if newer != (left_out, lost) {
-                let request = Request::LogLoss { left_out: newer.0 - left_out, lost: newer.1 - lost };
-                if remote.request(request).is_ok() {
+                let request = Command::LogLoss { left_out: newer.0 - left_out, lost: newer.1 - lost };
+                if remote.command(request).is_ok() {
                     (left_out, lost) = newer;
                 }
             }

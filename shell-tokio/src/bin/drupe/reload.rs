@@ -6,7 +6,7 @@ use crate::stack::Parts;
 use crate::{Failure, concerns, systemd};
 use drupe_tokio::Remote;
 use drupe_tokio::core::settings::Resolved;
-use drupe_tokio::core::{NoNote, Request};
+use drupe_tokio::core::{NoNote, Command};
 use std::sync::mpsc;
 use tracing::Level;
 
@@ -36,7 +36,7 @@ impl Reload {
         systemd::reloading();
         if let Err(failure) = self.reload() {
             self.parts.logs().operation(Level::ERROR, &format!("nothing was reloaded: {failure}"));
-            let _ = self.remote.request(Request::ReloadFailed);
+            let _ = self.remote.command(Command::ReloadFailed);
         }
         systemd::ready();
     }

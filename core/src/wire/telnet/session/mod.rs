@@ -11,7 +11,7 @@ use super::parser::{Command, Parser, Piece};
 use super::{Charset, IAC, InputMode, Signal, Telnet, Terminal, encode, option, subnegotiation};
 use crate::base::{Payload, work};
 use crate::wire::Budget;
-use crate::wire::{DecodeError, Decoded, Encoding, InvalidUtf8, Item, Scratch, TelnetPath};
+use crate::wire::{DecodeError, Decoded, Encoding, InvalidUtf8, Item, DecodeBuffer, TelnetPath};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -139,15 +139,15 @@ impl Session {
     pub fn decode<'a>(
         &mut self,
         input: &'a mut [u8],
-        scratch: &'a mut Scratch,
+        buffer: &'a mut DecodeBuffer,
         budget: &Budget,
     ) -> Result<Decoded<'a>, DecodeError> {
         let max = budget.message_max_bytes.get();
         self.parser.set_max(max.min(SUBNEGOTIATION_MAX_BYTES));
         self.spent = 0;
         let Some(mut inflater) = self.inflater.take() else {
-            let (used, found) = self.step(input, &mut scratch.bytes, max, false)?;
-            let item = self.item(found, input, scratch, max)?;
+            let (used, found) = self.step(input, &mut buffer.bytes, max, false)?;
+            let item = self.item(found, input, buffer, max)?;
             return Ok(Decoded { used, cost: used + self.spent, units: u32::from(item.is_some()), item });
         };
         let (mut used, mut cost) = (0, 0);
@@ -155,10 +155,10 @@ impl Session {
             (used, cost) = inflater.inflate(input)?;
         }
         let inflated = &inflater.ready[inflater.at..];
-        let (looked_at, mut found) = self.step(inflated, &mut scratch.bytes, max, true)?;
+        let (looked_at, mut found) = self.step(inflated, &mut buffer.bytes, max, true)?;
         if let Found::Line(range) = found {
-            scratch.bytes.clear();
-            scratch.bytes.extend_from_slice(&inflated[range]);
+            buffer.bytes.clear();
+            buffer.bytes.extend_from_slice(&inflated[range]);
             found = Found::Kept;
         }
         inflater.at += looked_at;
@@ -166,9 +166,9 @@ impl Session {
             self.inflater = Some(inflater);
         } else if used == 0 && matches!(found, Found::Nothing) {
             // It was over before this call, but for the word that it is.
-            return self.decode(input, scratch, budget);
+            return self.decode(input, buffer, budget);
         }
-        let item = self.item(found, &[], scratch, max)?;
+        let item = self.item(found, &[], buffer, max)?;
         Ok(Decoded { used, cost: cost + self.spent, units: u32::from(item.is_some()), item })
     }
 
@@ -178,22 +178,22 @@ impl Session {
     /// As [`decode`](Self::decode).
     pub fn finish<'a>(
         &mut self,
-        scratch: &'a mut Scratch,
+        buffer: &'a mut DecodeBuffer,
         budget: &Budget,
     ) -> Result<Option<Payload<'a>>, DecodeError> {
         let max = budget.message_max_bytes.get();
         let found = match self.typing.as_mut().filter(|_| self.told == InputMode::Character) {
             Some(typing) if !typing.editor.is_empty() => {
-                scratch.bytes = typing.editor.take(false).into_bytes();
+                buffer.bytes = typing.editor.take(false).into_bytes();
                 Found::Typed
             }
             None if !self.partial.is_empty() => {
-                scratch.bytes = core::mem::take(&mut self.partial);
+                buffer.bytes = core::mem::take(&mut self.partial);
                 Found::Kept
             }
             _ => return Ok(None),
         };
-        match self.item(found, &[], scratch, max)? {
+        match self.item(found, &[], buffer, max)? {
             Some(Item::Message(payload)) => Ok(Some(payload)),
             _ => Ok(None),
         }
@@ -249,8 +249,8 @@ impl Session {
     /// How messages for this peer are written from now on.
     #[must_use]
     pub const fn encoding(&self) -> Encoding {
-        let is_staged = self.compressor.is_some() || matches!(self.told, InputMode::Character);
-        let path = if is_staged { TelnetPath::Session } else { TelnetPath::Direct };
+        let is_buffered = self.compressor.is_some() || matches!(self.told, InputMode::Character);
+        let path = if is_buffered { TelnetPath::Session } else { TelnetPath::Direct };
         Encoding::Telnet { charset: self.terminal.charset, path }
     }
 
@@ -453,10 +453,10 @@ impl Session {
         &self,
         found: Found,
         input: &'a [u8],
-        scratch: &'a mut Scratch,
+        buffer: &'a mut DecodeBuffer,
         max: usize,
     ) -> Result<Option<Item<'a>>, DecodeError> {
-        let Scratch { bytes, text, .. } = scratch;
+        let DecodeBuffer { bytes, text, .. } = buffer;
         let payload = match found {
             Found::Nothing => return Ok(None),
             Found::Signal(signal) => return Ok(Some(Item::Signal(signal))),

@@ -2,7 +2,7 @@
 
 use crate::wire::Budget;
 use crate::wire::telnet::{InputMode, Session, Side, Telnet, option};
-use crate::wire::{Item, Scratch};
+use crate::wire::{Item, DecodeBuffer};
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -20,10 +20,10 @@ fn typing(columns: u8) -> Session {
 
 /// What a session yields, in words, and sends.
 fn hear(session: &mut Session, bytes: &[u8]) -> (Vec<String>, Vec<u8>) {
-    let (mut bytes, mut scratch, mut at) = (bytes.to_vec(), Scratch::default(), 0);
+    let (mut bytes, mut buffer, mut at) = (bytes.to_vec(), DecodeBuffer::default(), 0);
     let (mut told, mut sent) = (vec![], vec![]);
     while at < bytes.len() || session.is_ahead() {
-        let decoded = session.decode(&mut bytes[at..], &mut scratch, &Budget::default()).expect("nothing is too long");
+        let decoded = session.decode(&mut bytes[at..], &mut buffer, &Budget::default()).expect("nothing is too long");
         at += decoded.used;
         told.extend(decoded.item.map(|item| match item {
             Item::Message(payload) => payload.as_str().expect("text").to_string(),

@@ -3,10 +3,10 @@
 use super::State;
 use crate::base::Origin;
 use crate::base::{ConnId, ListenerId, Outgoing, Peer, Reason, Time};
-use crate::facts::{Addressee, Letter, Shard};
+use crate::facts::{Addressee, ShardMessage, Shard};
 use crate::metrics::Metrics;
 use crate::state::admission::Rules;
-use crate::state::conn::Gate;
+use crate::state::conn::HandshakeStep;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec;
@@ -16,9 +16,9 @@ use core::time::Duration;
 /// How often shards send each other their counts, if these may have changed.
 const COUNTED_EVERY: Duration = Duration::from_secs(1);
 
-pub(crate) struct Post {
+pub(crate) struct Outbox {
     pub(crate) shard: Shard,
-    letters: VecDeque<(Addressee, Letter)>,
+    messages: VecDeque<(Addressee, ShardMessage)>,
     /// Other shards are behind, so this one reads from no connection.
     pub(super) held_back: bool,
     /// On the first shard: number of connections of each shard.
@@ -31,19 +31,19 @@ pub(crate) struct Post {
     pub(crate) counts_at: Option<Time>,
 }
 
-impl Post {
+impl Outbox {
     pub(super) fn new(shard: Shard) -> Self {
-        let (letters, rooms, counted) = (VecDeque::new(), BTreeMap::new(), BTreeMap::new());
+        let (messages, rooms, counted) = (VecDeque::new(), BTreeMap::new(), BTreeMap::new());
         let placed = vec![0; shard.count().into()];
-        Self { shard, letters, held_back: false, placed, rooms, counted, counts_at: None }
+        Self { shard, messages, held_back: false, placed, rooms, counted, counts_at: None }
     }
 
     pub(super) fn is_alone(&self) -> bool {
         self.shard.count() == 1
     }
 
-    pub(crate) fn next_letter(&mut self) -> Option<(Addressee, Letter)> {
-        self.letters.pop_front()
+    pub(crate) fn next_shard_message(&mut self) -> Option<(Addressee, ShardMessage)> {
+        self.messages.pop_front()
     }
 
     /// Chooses the shard with the fewest connections for a new one.
@@ -77,7 +77,7 @@ impl Post {
     }
 
     /// Schedules sending the counts, because they may have changed.
-    pub(crate) fn something_happened(&mut self, now: Time) {
+    pub(crate) fn mark_dirty(&mut self, now: Time) {
         if !self.is_alone() {
             self.counts_at.get_or_insert(now + COUNTED_EVERY);
         }
@@ -87,52 +87,52 @@ impl Post {
 impl<C: Default> State<C> {
     /// Sends one message to the members of a room on all shards. Returns for how many on this one.
     pub(crate) fn publish_everywhere(&mut self, room: &str, except: &[ConnId], message: Outgoing<'_>) -> usize {
-        if !self.post.is_alone() {
-            let letter = Letter::Publish { room: room.into(), except: except.into(), message: message.to_owned() };
-            self.write_letter(Addressee::Others, letter);
+        if !self.outbox.is_alone() {
+            let message = ShardMessage::Publish { room: room.into(), except: except.into(), message: message.to_owned() };
+            self.queue_for(Addressee::Others, message);
         }
         self.publish(room, except, message)
     }
 
     /// Queues an application's message to other shards. Its bytes count as output of the turn.
-    fn write_letter(&mut self, to: Addressee, letter: Letter) {
-        self.outbound.turn_bytes += letter.held_bytes() as u64;
-        self.post.letters.push_back((to, letter));
+    fn queue_for(&mut self, to: Addressee, message: ShardMessage) {
+        self.outbound.turn_bytes += message.held_bytes() as u64;
+        self.outbox.messages.push_back((to, message));
     }
 
     /// Reports a room's first member on this shard to the first shard.
     pub(crate) fn room_opened(&mut self, room: &str) {
-        match self.post.shard {
+        match self.outbox.shard {
             Shard::ALONE => {}
-            shard if shard.number() == 0 => self.post.room_opened(room.into()),
-            _ => self.write_letter(Addressee::First, Letter::RoomOpened { room: room.into() }),
+            shard if shard.number() == 0 => self.outbox.room_opened(room.into()),
+            _ => self.queue_for(Addressee::First, ShardMessage::RoomOpened { room: room.into() }),
         }
     }
 
     /// Reports that a room lost its last member on this shard to the first shard.
     pub(crate) fn room_closed(&mut self, room: &str) {
-        match self.post.shard {
+        match self.outbox.shard {
             Shard::ALONE => {}
-            shard if shard.number() == 0 => self.post.room_closed(room),
-            _ => self.write_letter(Addressee::First, Letter::RoomClosed { room: room.into() }),
+            shard if shard.number() == 0 => self.outbox.room_closed(room),
+            _ => self.queue_for(Addressee::First, ShardMessage::RoomClosed { room: room.into() }),
         }
     }
 
     /// Reports a dialled connection to the first shard.
     pub(crate) fn dialed(&mut self, peer: Peer) {
-        if self.post.shard.number() == 0 {
+        if self.outbox.shard.number() == 0 {
             return self.admission.count_in(None, peer);
         }
-        self.post.letters.push_back((Addressee::First, Letter::Dialed { peer }));
+        self.outbox.messages.push_back((Addressee::First, ShardMessage::Dialed { peer }));
     }
 
     /// Reports an ended connection to the first shard.
     pub(crate) fn left(&mut self, listener: Option<ListenerId>, peer: Peer) {
-        let shard = self.post.shard.number();
+        let shard = self.outbox.shard.number();
         if shard == 0 {
             return self.count_out_of(listener, peer, shard);
         }
-        self.post.letters.push_back((Addressee::First, Letter::Left { listener, peer, shard }));
+        self.outbox.messages.push_back((Addressee::First, ShardMessage::Left { listener, peer, shard }));
     }
 
     fn count_out_of(&mut self, listener: Option<ListenerId>, peer: Peer, shard: u8) {
@@ -141,17 +141,17 @@ impl<C: Default> State<C> {
             self.forget_unused_listeners();
         }
         self.listeners.descriptor_returned();
-        if let Some(placed) = self.post.placed.get_mut(usize::from(shard)).filter(|_| listener.is_some()) {
+        if let Some(placed) = self.outbox.placed.get_mut(usize::from(shard)).filter(|_| listener.is_some()) {
             *placed = placed.saturating_sub(1);
         }
     }
 
     /// Reports to the first shard that an accepted connection has authenticated or ended.
     pub(super) fn known(&mut self) {
-        if self.post.shard.number() == 0 {
+        if self.outbox.shard.number() == 0 {
             return self.admission.known();
         }
-        self.post.letters.push_back((Addressee::First, Letter::Known));
+        self.outbox.messages.push_back((Addressee::First, ShardMessage::Known));
     }
 
     /// Admits the client that a proxy reported. `None` if the first shard must be asked.
@@ -162,14 +162,14 @@ impl<C: Default> State<C> {
         conn.readmitted = true;
         // A proxy that reports no client is admitted by its own address.
         self.metrics.forwarded += u64::from(peer != conn.peer);
-        if self.post.shard.number() > 0 {
-            conn.gate = Gate::Admission;
-            self.post.letters.push_back((Addressee::First, Letter::Arrived { conn: id, listener, peer }));
+        if self.outbox.shard.number() > 0 {
+            conn.step = HandshakeStep::Admission;
+            self.outbox.messages.push_back((Addressee::First, ShardMessage::Arrived { conn: id, listener, peer }));
             return None;
         }
         let outcome = self.readmit(listener, peer);
         if outcome.is_ok() {
-            self.is_of(id, peer);
+            self.belongs_to(id, peer);
         }
         Some(outcome)
     }
@@ -188,11 +188,11 @@ impl<C: Default> State<C> {
 
     /// Reports that a connection ended before its client was admitted.
     pub(crate) fn left_address(&mut self, peer: Peer) {
-        self.post.letters.push_back((Addressee::First, Letter::Gone { peer }));
+        self.outbox.messages.push_back((Addressee::First, ShardMessage::Gone { peer }));
     }
 
     /// Sets the address of a connection that is now counted under it.
-    pub(crate) fn is_of(&mut self, id: ConnId, peer: Peer) {
+    pub(crate) fn belongs_to(&mut self, id: ConnId, peer: Peer) {
         if let Some(conn) = self.conns.get_mut(id) {
             conn.peer = peer;
             conn.uncounted = false;
@@ -201,48 +201,48 @@ impl<C: Default> State<C> {
 
     /// Sends a message to another shard's handler. Returns false if there is no such other shard.
     pub(crate) fn send_to_shard(&mut self, shard: u8, topic: &str, content: &str) -> bool {
-        let own = self.post.shard;
+        let own = self.outbox.shard;
         if shard == own.number() || shard >= own.count() {
             return false;
         }
-        let letter = Letter::Handler { from: own.number(), topic: topic.into(), content: content.into() };
-        self.write_letter(Addressee::Shard(shard), letter);
+        let message = ShardMessage::Handler { from: own.number(), topic: topic.into(), content: content.into() };
+        self.queue_for(Addressee::Shard(shard), message);
         true
     }
 
     /// Puts a peer's address into quarantine.
     pub(crate) fn quarantine(&mut self, peer: Peer) {
-        if self.post.shard.number() > 0 {
-            return self.post.letters.push_back((Addressee::First, Letter::Quarantine { peer }));
+        if self.outbox.shard.number() > 0 {
+            return self.outbox.messages.push_back((Addressee::First, ShardMessage::Quarantine { peer }));
         }
         self.admission.quarantine(self.now, peer, self.config.quarantine);
     }
 
-    pub(crate) fn delivered(&mut self, letter: &Letter) {
-        match letter {
-            Letter::Publish { room, except, message } => {
+    pub(crate) fn delivered(&mut self, message: &ShardMessage) {
+        match message {
+            ShardMessage::Publish { room, except, message } => {
                 self.publish(room, except, message.as_outgoing());
             }
-            Letter::Left { listener, peer, shard } => self.count_out_of(*listener, *peer, *shard),
-            Letter::Dialed { peer } => self.dialed(*peer),
-            Letter::Quarantine { peer } => self.quarantine(*peer),
-            Letter::Known => self.known(),
-            Letter::Gone { peer } => self.admission.discount_address(*peer),
-            Letter::Arrived { conn, listener, peer } => {
+            ShardMessage::Left { listener, peer, shard } => self.count_out_of(*listener, *peer, *shard),
+            ShardMessage::Dialed { peer } => self.dialed(*peer),
+            ShardMessage::Quarantine { peer } => self.quarantine(*peer),
+            ShardMessage::Known => self.known(),
+            ShardMessage::Gone { peer } => self.admission.discount_address(*peer),
+            ShardMessage::Arrived { conn, listener, peer } => {
                 let refused = self.readmit(*listener, *peer).err();
-                let letter = Letter::Admission { conn: *conn, peer: *peer, refused };
-                self.post.letters.push_back((Addressee::Shard(conn.shard()), letter));
+                let message = ShardMessage::Admission { conn: *conn, peer: *peer, refused };
+                self.outbox.messages.push_back((Addressee::Shard(conn.shard()), message));
             }
-            Letter::RoomOpened { room } => self.post.room_opened(Arc::clone(room)),
-            Letter::RoomClosed { room } => self.post.room_closed(room),
+            ShardMessage::RoomOpened { room } => self.outbox.room_opened(Arc::clone(room)),
+            ShardMessage::RoomClosed { room } => self.outbox.room_closed(room),
             // The machine handles these.
-            Letter::Admission { .. } | Letter::Handler { .. } => {}
-            Letter::Counted { shard, numbers } => drop(self.post.counted.insert(*shard, Arc::clone(numbers))),
+            ShardMessage::Admission { .. } | ShardMessage::Handler { .. } => {}
+            ShardMessage::Counted { shard, numbers } => drop(self.outbox.counted.insert(*shard, Arc::clone(numbers))),
         }
     }
 
     pub(crate) fn set_held_back(&mut self, held: bool) {
-        if core::mem::replace(&mut self.post.held_back, held) == held {
+        if core::mem::replace(&mut self.outbox.held_back, held) == held {
             return;
         }
         let (now, ids) = (self.now, self.conns.ids().collect::<Vec<_>>());
@@ -257,18 +257,18 @@ impl<C: Default> State<C> {
     }
 
     /// Sends the counts to the other shards, if due.
-    pub(crate) fn tell_counts(&mut self) {
-        if self.post.counts_at.is_some_and(|at| at <= self.now) {
-            self.post.counts_at = None;
-            let (shard, numbers) = (self.post.shard.number(), self.metrics().numbers().into());
-            self.post.letters.push_back((Addressee::Others, Letter::Counted { shard, numbers }));
+    pub(crate) fn post_counts(&mut self) {
+        if self.outbox.counts_at.is_some_and(|at| at <= self.now) {
+            self.outbox.counts_at = None;
+            let (shard, numbers) = (self.outbox.shard.number(), self.metrics().numbers().into());
+            self.outbox.messages.push_back((Addressee::Others, ShardMessage::Counted { shard, numbers }));
         }
     }
 
     /// The metrics of the whole server, as far as known here.
     pub(crate) fn metrics_of_all(&self) -> Metrics {
         let mut metrics = self.metrics();
-        for numbers in self.post.counted.values() {
+        for numbers in self.outbox.counted.values() {
             metrics.add_numbers(numbers);
         }
         metrics

@@ -87,7 +87,7 @@ impl Outbound {
 
     /// Removes all segments from a queue.
     pub(super) fn take_segments(&mut self, at: usize) -> Vec<Segment> {
-        self.shelve_tail(at);
+        self.commit_tail(at);
         work::step(1 + self.queues[at].earlier.len());
         self.queues[at].earlier_bytes = 0;
         self.queues[at].earlier.take().into_segments().collect()

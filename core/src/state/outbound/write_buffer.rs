@@ -1,21 +1,21 @@
 //! Messages that a telnet session compresses or draws around an input line before they are queued.
 
-use super::{Crossing, Outbound};
+use super::{WatermarkEvent, Outbound};
 use crate::base::{Payload, work};
 use crate::config::SlowPolicy;
 use crate::wire::EncodeError;
 use alloc::vec::Vec;
 
 impl Outbound {
-    pub(super) fn is_staged(&self, encoding: u16) -> bool {
-        self.encoding(encoding).is_staged()
+    pub(super) fn is_buffered(&self, encoding: u16) -> bool {
+        self.encoding(encoding).is_buffered()
     }
 
     /// Stages one message for many connections with one encoding, except one. Returns for how many.
     ///
-    /// A staged message cannot be skipped later. For a slow connection, the policy therefore closes
+    /// A buffered message cannot be skipped later. For a slow connection, the policy therefore closes
     /// it or skips the new message.
-    pub(super) fn stage_for(
+    pub(super) fn buffer_for(
         &mut self,
         members: &[u32],
         except: Option<u32>,
@@ -38,10 +38,10 @@ impl Outbound {
                 self.refused.push(member);
                 continue;
             }
-            self.queues[member as usize].stage.extend_from_slice(&message);
-            self.staged.insert(member);
-            if self.queues[member as usize].owed.is_some() {
-                self.stall_above(member, self.pending(member) + self.queues[member as usize].stage.len());
+            self.queues[member as usize].write_buffer.extend_from_slice(&message);
+            self.buffered.insert(member);
+            if self.queues[member as usize].deadline.is_some() {
+                self.stall_above(member, self.pending(member) + self.queues[member as usize].write_buffer.len());
             }
             recipients += 1;
         }
@@ -50,26 +50,26 @@ impl Outbound {
 
     fn has_room(&mut self, index: u32, more: usize, policy: Option<SlowPolicy>) -> bool {
         let queue = &self.queues[index as usize];
-        let fits = self.pending(index) + queue.stage.len() + more <= self.limits.marks.max();
-        match policy.filter(|_| queue.owed.is_some() && !fits) {
+        let fits = self.pending(index) + queue.write_buffer.len() + more <= self.limits.marks.max();
+        match policy.filter(|_| queue.deadline.is_some() && !fits) {
             None => return true,
-            Some(SlowPolicy::Close) => self.crossings.push_back(Crossing::Overflow(index)),
+            Some(SlowPolicy::Close) => self.watermark_events.push_back(WatermarkEvent::Overflow(index)),
             Some(_) => self.skipped += 1,
         }
         false
     }
 
-    /// Returns a connection with staged messages.
-    pub(crate) fn next_staged(&mut self) -> Option<u32> {
-        self.staged.pop()
+    /// Returns a connection with buffered messages.
+    pub(crate) fn next_buffered(&mut self) -> Option<u32> {
+        self.buffered.pop()
     }
 
-    pub(crate) fn has_stage(&self, index: u32) -> bool {
-        !self.queues[index as usize].stage.is_empty()
+    pub(crate) fn has_write_buffer(&self, index: u32) -> bool {
+        !self.queues[index as usize].write_buffer.is_empty()
     }
 
-    pub(crate) fn take_stage(&mut self, index: u32) -> Vec<u8> {
-        self.queues[index as usize].stage.take()
+    pub(crate) fn take_write_buffer(&mut self, index: u32) -> Vec<u8> {
+        self.queues[index as usize].write_buffer.take()
     }
 
     /// Sets the encoding of further messages to a connection.

@@ -4,33 +4,33 @@ use super::Machine;
 use crate::base::{ConnId, Peer, Reason};
 use crate::handler::Handler;
 use crate::state::Ending;
-use crate::state::conn::{Conn, Gate, Phase};
-use crate::wire::{ProxyLook, Sight, look_for_proxy};
+use crate::state::conn::{Conn, HandshakeStep, Phase};
+use crate::wire::{ProxyProbe, ProbeInput, probe_proxy_header};
 
 impl<H: Handler> Machine<H> {
     /// Continues a connection that waits at a step.
-    pub(super) fn look_at_gate(&mut self, conn: ConnId, gate: Gate, sight: Sight) {
+    pub(super) fn advance_handshake(&mut self, conn: ConnId, step: HandshakeStep, input: ProbeInput) {
         let index = conn.slot();
-        if gate == Gate::Header && self.look_for_header(conn) {
+        if step == HandshakeStep::Header && self.look_for_header(conn) {
             return;
         }
-        match (gate, sight) {
-            (_, Sight::Growing) => {}
-            (_, Sight::Ended) => self.state.end(index, Reason::PeerClosed, Ending::Flush),
-            (Gate::Header, Sight::Waited) => self.state.end(index, Reason::BadProxyHeader, Ending::Flush),
+        match (step, input) {
+            (_, ProbeInput::Growing) => {}
+            (_, ProbeInput::Ended) => self.state.end(index, Reason::PeerClosed, Ending::Flush),
+            (HandshakeStep::Header, ProbeInput::Waited) => self.state.end(index, Reason::BadProxyHeader, Ending::Flush),
             // The first shard did not answer.
-            (Gate::Admission, Sight::Waited) => self.go_on(conn, Some(Err(Reason::ServerBusy))),
-            (_, Sight::Waited) => self.state.end(index, Reason::TlsFailed, Ending::Flush),
+            (HandshakeStep::Admission, ProbeInput::Waited) => self.go_on(conn, Some(Err(Reason::ServerBusy))),
+            (_, ProbeInput::Waited) => self.state.end(index, Reason::TlsFailed, Ending::Flush),
         }
     }
 
     /// Parses the proxy header. Returns false if it is incomplete.
     fn look_for_header(&mut self, conn: ConnId) -> bool {
         let Some(found) = self.state.conns.get_mut(conn) else { return true };
-        match look_for_proxy(&found.held) {
-            ProxyLook::Unclear => return false,
-            ProxyLook::Bad => self.state.end(conn.slot(), Reason::BadProxyHeader, Ending::Flush),
-            ProxyLook::Header(speaks_for, length) => {
+        match probe_proxy_header(&found.held) {
+            ProxyProbe::Unclear => return false,
+            ProxyProbe::Bad => self.state.end(conn.slot(), Reason::BadProxyHeader, Ending::Flush),
+            ProxyProbe::Header(speaks_for, length) => {
                 let mut held = found.held.take();
                 held.consume(length);
                 found.held.keep(held);
@@ -46,7 +46,7 @@ impl<H: Handler> Machine<H> {
 
     /// The first shard has accepted or refused a proxy's client.
     pub(super) fn admission_came(&mut self, conn: ConnId, peer: Peer, refused: Option<Reason>) {
-        let waits = |found: &Conn| found.is_undecided() && found.gate == Gate::Admission;
+        let waits = |found: &Conn| found.is_undecided() && found.step == HandshakeStep::Admission;
         if !self.state.conns.get(conn).is_some_and(waits) {
             if refused.is_none() {
                 // The connection is over, so no other code gives back the count of this address.
@@ -55,7 +55,7 @@ impl<H: Handler> Machine<H> {
             return;
         }
         if refused.is_none() {
-            self.state.is_of(conn, peer);
+            self.state.belongs_to(conn, peer);
         }
         self.go_on(conn, Some(refused.map_or(Ok(()), Err)));
     }
@@ -69,9 +69,9 @@ impl<H: Handler> Machine<H> {
             Some(Err(reason)) => self.state.end(conn.slot(), reason, Ending::Flush),
             Some(Ok(())) if is_http => {
                 if let Some(found) = self.state.conns.get_mut(conn) {
-                    found.gate = Gate::Speech;
+                    found.step = HandshakeStep::Speech;
                 }
-                self.look_closer(conn, Sight::Growing);
+                self.probe(conn, ProbeInput::Growing);
             }
             Some(Ok(())) => self.pass(conn),
         }
@@ -84,19 +84,19 @@ impl<H: Handler> Machine<H> {
         let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.is_undecided()) else { return };
         let Some(offered) = &found.offered else { return };
         let (protocol, tls) = (offered.protocol.clone(), offered.tls.as_ref().map(|tls| tls.handshake_timeout));
-        if let (Some(timeout), false) = (tls, found.gate == Gate::Tls) {
-            found.gate = Gate::Tls;
+        if let (Some(timeout), false) = (tls, found.step == HandshakeStep::Tls) {
+            found.step = HandshakeStep::Tls;
             found.phase = Phase::Undecided { until: now + timeout };
             return self.state.schedule(conn.slot());
         }
-        found.gate = Gate::Speech;
+        found.step = HandshakeStep::Speech;
         match protocol.wait() {
             None => self.speak(conn, protocol.wire(), None),
             Some(wait) => {
                 found.phase = Phase::Undecided { until: now + wait };
                 self.state.schedule(conn.slot());
                 if !self.state.conns.get(conn).is_some_and(|found| found.held.is_empty()) {
-                    self.look_closer(conn, Sight::Growing);
+                    self.probe(conn, ProbeInput::Growing);
                 }
             }
         }

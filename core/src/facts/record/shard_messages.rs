@@ -1,0 +1,91 @@
+//! Messages between shards as text.
+
+use super::format::{Content, Quoted, Words};
+use crate::base::{ListenerId, OutgoingBuf, Reason};
+use crate::facts::ShardMessage;
+use alloc::string::String;
+use core::fmt::{self, Write};
+
+pub(super) fn write_shard_message(out: &mut String, message: &ShardMessage) -> fmt::Result {
+    match message {
+        ShardMessage::Publish { room, except, message } => {
+            write!(out, "shard_publish {} ", Quoted(room.as_bytes()))?;
+            match message {
+                OutgoingBuf::Same(payload) => write!(out, "{}", Content(payload))?,
+                OutgoingBuf::Negotiated { json, text } => {
+                    write!(out, "negotiated {} {}", Quoted(json.as_bytes()), Quoted(text.as_bytes()))?;
+                }
+            }
+            except.iter().try_for_each(|conn| write!(out, " {conn}"))?;
+        }
+        ShardMessage::Left { listener: Some(listener), peer, shard } => write!(out, "left {shard} {} {peer}", listener.0)?,
+        ShardMessage::Left { listener: None, peer, shard } => write!(out, "left {shard} dialed {peer}")?,
+        ShardMessage::Dialed { peer } => write!(out, "dialed_there {peer}")?,
+        ShardMessage::Quarantine { peer } => write!(out, "quarantine {peer}")?,
+        ShardMessage::Known => write!(out, "known")?,
+        ShardMessage::Arrived { conn, listener, peer } => write!(out, "arrived {conn} {} {peer}", listener.0)?,
+        ShardMessage::Gone { peer } => write!(out, "gone {peer}")?,
+        ShardMessage::Admission { conn, peer, refused } => {
+            let outcome = refused.map_or("admitted", Reason::name);
+            write!(out, "admission {conn} {peer} {outcome}")?;
+        }
+        ShardMessage::Handler { from, topic, content } => {
+            write!(out, "shard_message {from} {} {}", Quoted(topic.as_bytes()), Quoted(content.as_bytes()))?;
+        }
+        ShardMessage::RoomOpened { room } => write!(out, "room_opened {}", Quoted(room.as_bytes()))?,
+        ShardMessage::RoomClosed { room } => write!(out, "room_closed {}", Quoted(room.as_bytes()))?,
+        ShardMessage::Counted { shard, numbers } => {
+            write!(out, "counted {shard}")?;
+            numbers.iter().try_for_each(|number| write!(out, " {number}"))?;
+        }
+    }
+    out.write_char('\n')
+}
+
+/// Parses the message with this name.
+pub(super) fn parse_shard_message(name: &str, words: &mut Words<'_>) -> Result<ShardMessage, &'static str> {
+    Ok(match name {
+        "shard_publish" => {
+            let (room, message) = (words.text()?.into(), words.outgoing()?);
+            let except = words.all(Words::conn)?.into();
+            ShardMessage::Publish { room, except, message }
+        }
+        "left" => {
+            let shard = words.parsed("a shard's number")?;
+            let listener = match words.word() {
+                "dialed" => None,
+                number => Some(ListenerId(number.parse().map_err(|_| "a listener's number or dialed")?)),
+            };
+            ShardMessage::Left { listener, peer: words.parsed("a peer's address")?, shard }
+        }
+        "dialed_there" => ShardMessage::Dialed { peer: words.parsed("a peer's address")? },
+        "known" => ShardMessage::Known,
+        "arrived" => {
+            let (conn, listener) = (words.conn()?, words.listener()?);
+            ShardMessage::Arrived { conn, listener, peer: words.parsed("a peer's address")? }
+        }
+        "gone" => ShardMessage::Gone { peer: words.parsed("a peer's address")? },
+        "admission" => {
+            let (conn, peer) = (words.conn()?, words.parsed("a peer's address")?);
+            let refused = match words.word() {
+                "admitted" => None,
+                name => Some(Reason::named(name).ok_or("admitted or the name of a reason")?),
+            };
+            ShardMessage::Admission { conn, peer, refused }
+        }
+        "quarantine" => ShardMessage::Quarantine { peer: words.parsed("a peer's address")? },
+        "room_opened" => ShardMessage::RoomOpened { room: words.text()?.into() },
+        "room_closed" => ShardMessage::RoomClosed { room: words.text()?.into() },
+        "counted" => {
+            let shard = words.parsed("a shard's number")?;
+            let numbers = words.all(|words| words.parsed("a count"))?.into();
+            ShardMessage::Counted { shard, numbers }
+        }
+        "shard_message" => {
+            let from = words.parsed("a shard's number")?;
+            let (topic, content) = (words.text()?.into(), words.text()?.into());
+            ShardMessage::Handler { from, topic, content }
+        }
+        _ => return Err("the name of a fact"),
+    })
+}
