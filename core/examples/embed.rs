@@ -3,7 +3,7 @@
 //! `cargo run -p drupe-core --example embed -- 127.0.0.1:7000`, then `nc 127.0.0.1 7000` twice. See the module `embedding`.
 
 use drupe_core::app::Chat;
-use drupe_core::{AcceptFailure, Accepting, Config, ConnId, End, Failure, Listen, ListenerId, Machine, Command, Time};
+use drupe_core::{AcceptFailure, Accepting, Command, Config, ConnId, End, Failure, Listen, ListenerId, Machine, Time};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::collections::BTreeMap;

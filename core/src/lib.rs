@@ -183,7 +183,7 @@ pub use config::{
     Address, Closing, Config, Dial, DialError, DialProtocol, Drain, JoinError, Listen, ListenError, ListenProblem,
     Part, PeerLimits, Rates, RoomLimits, SocketAccess, TicketError, TicketLimits, Unapplied,
 };
-pub use facts::{Addressee, Input, ShardMessage, Refusal, Command, Shard, ShardError};
+pub use facts::{Addressee, Command, Input, Refusal, Shard, ShardError, ShardMessage};
 pub use handler::{Event, Handler, Hub, NoNote, NoNoteError};
 pub use machine::{Accepting, End, Intent, Machine, Transmit};
 pub use metrics::{ByReason, Histogram, Metrics, TunnelMetrics};

@@ -4,8 +4,8 @@
 
 use drupe_core::app::Echo;
 use drupe_core::{
-    AcceptFailure, Accepting, Addressee, Config, ConnId, Event, Failure, Handler, Hub, ListenerId, Machine, NoNote,
-    Peer, Command, Shard, Time,
+    AcceptFailure, Accepting, Addressee, Command, Config, ConnId, Event, Failure, Handler, Hub, ListenerId, Machine,
+    NoNote, Peer, Shard, Time,
 };
 use std::time::Duration;
 
@@ -97,9 +97,9 @@ fn descriptor_of_connection_on_another_shard_is_used_at_once() {
     first.accept_failed(Time::START, FIRST, AcceptFailure::Exhausted);
     assert_eq!(first.accepting(FIRST), Accepting::Later);
     second.failed(Time::START, conn, Failure::Reset);
-    while let Some((to, letter)) = second.next_shard_message() {
+    while let Some((to, message)) = second.next_shard_message() {
         assert!(!matches!(to, Addressee::Shard(_)));
-        first.shard_message_received(Time::START, &letter);
+        first.shard_message_received(Time::START, &message);
     }
     assert_eq!(first.accepting(FIRST), Accepting::Now);
     assert_eq!(first.dispatched(Time::START, FIRST, peer), Ok(1));

@@ -1,16 +1,16 @@
-//! Logins at a server of several shards: what one machine says is said by two and by four, whenever their letters arrive.
+//! Logins at a server of several shards: what one machine says is said by two and by four, whenever their messages arrive.
 
 #![allow(clippy::panic, clippy::expect_used, reason = "a test fails where its assumption does")]
 
 use drupe_core::app::Echo;
-use drupe_core::kit::auth::scram::{Client, Credentials};
+use drupe_core::kit::auth::scram::{Credentials, ScramClient};
 use drupe_core::kit::auth::{Accounts, Authentication, AuthenticationLimits, Claims, DuplicateLogin, TokenKey, Tokens};
 use drupe_core::kit::layer::{Layered, Within};
 use drupe_core::limit::Rate;
 use drupe_core::tls::{Secured, Tls};
 use drupe_core::{
-    Addressee, Config, ConnId, Event, Failure, Handler, Hub, Identity, ShardMessage, Listen, ListenerId, Machine, NoNote,
-    Peer, Random, Reason, Shard, Time, UnixTime,
+    Addressee, Config, ConnId, Event, Failure, Handler, Hub, Identity, Listen, ListenerId, Machine, NoNote, Peer,
+    Random, Reason, Shard, ShardMessage, Time, UnixTime,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -115,7 +115,7 @@ impl Server {
         self.turn();
     }
 
-    /// Every machine reads and writes, and posts its letters.
+    /// Every machine reads and writes, and posts its messages.
     fn turn(&mut self) {
         let count = self.machines.len();
         for number in 0..count {
@@ -143,27 +143,27 @@ impl Server {
                 self.heard.entry(conn).or_default().extend(bytes);
             }
             machine.turn_ended(self.now);
-            while let Some((to, letter)) = machine.next_shard_message() {
+            while let Some((to, message)) = machine.next_shard_message() {
                 let others: Vec<usize> = match to {
                     Addressee::First => vec![0],
                     Addressee::Shard(other) => vec![other.into()],
                     Addressee::Others => (0..count).filter(|other| *other != number).collect(),
                 };
                 for other in others {
-                    self.post.entry((number, other)).or_default().push_back(letter.clone());
+                    self.post.entry((number, other)).or_default().push_back(message.clone());
                 }
             }
         }
     }
 
-    /// One letter arrives: of each pair in order, and of which pair is chance.
+    /// One message arrives: of each pair in order, and of which pair is chance.
     fn deliver(&mut self) -> bool {
-        let ways: Vec<_> = self.post.iter().filter(|(_, letters)| !letters.is_empty()).map(|(way, _)| *way).collect();
+        let ways: Vec<_> = self.post.iter().filter(|(_, messages)| !messages.is_empty()).map(|(way, _)| *way).collect();
         let Some(&way) = ways.get(usize::try_from(self.random.below(ways.len() as u64)).expect("small")) else {
             return false;
         };
-        let letter = self.post.get_mut(&way).and_then(VecDeque::pop_front).expect("there is one");
-        self.machines[way.1].shard_message_received(self.now, &letter);
+        let message = self.post.get_mut(&way).and_then(VecDeque::pop_front).expect("there is one");
+        self.machines[way.1].shard_message_received(self.now, &message);
         self.turn();
         true
     }
@@ -186,7 +186,7 @@ impl Server {
         String::from_utf8(bytes).expect("text").lines().map(ToOwned::to_owned).collect()
     }
 
-    /// What a line is answered with, once all letters have come.
+    /// What a line is answered with, once all messages have come.
     fn told(&mut self, conn: ConnId, line: &str) -> Vec<String> {
         self.say(conn, line);
         self.deliver_all();
@@ -194,7 +194,7 @@ impl Server {
     }
 
     fn scram(&mut self, conn: ConnId, user: &str, password: &str) -> Vec<String> {
-        let client = Client::new(user, password, "0123456789abcdef").expect("printable");
+        let client = ScramClient::new(user, password, "0123456789abcdef").expect("printable");
         let answer = self.told(conn, &format!("/auth scram {}", client.first()));
         let Some(first) = answer.iter().find_map(|line| Some(line.split_once("scram ")?.1)) else { return answer };
         let (last, _) = client.answer(first).expect("good");
@@ -306,7 +306,7 @@ proptest! {
         }
     }
 
-    /// Everybody at once, and letters that come when they come: the limits are still those of the whole.
+    /// Everybody at once, and messages that come when they come: the limits are still those of the whole.
     #[test]
     fn at_once_on_four_shards_no_more_is_looked_at_or_let_in_than_by_one(seed: u64, policy in 1..3usize) {
         let duplicates = [DuplicateLogin::KeepBoth, DuplicateLogin::RefuseNew, DuplicateLogin::ReplaceOld][policy];
@@ -371,7 +371,7 @@ fn two_machines_of_one_secret_never_say_the_same_nonce() {
 fn a_login_that_was_overheard_is_of_no_use_on_another_shard() {
     let mut server = Server::new(4, 0, |layer| layer);
     let victim = server.connect(1);
-    let client = Client::new("ann", "ann's", "0123456789abcdef").expect("printable");
+    let client = ScramClient::new("ann", "ann's", "0123456789abcdef").expect("printable");
     let first = format!("/auth scram {}", client.first());
     let answer = server.told(victim, &first).concat();
     let (last, _) = client.answer(answer.strip_prefix("scram ").expect("an answer")).expect("good");

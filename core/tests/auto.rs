@@ -4,7 +4,7 @@
 
 use drupe_core::app::Echo;
 use drupe_core::testing::TestHub;
-use drupe_core::{Config, Failure, Reason, Command};
+use drupe_core::{Command, Config, Failure, Reason};
 use std::time::Duration;
 
 fn hub() -> TestHub<Echo> {

@@ -4,7 +4,7 @@
 
 use drupe_core::kit::auth::scram::Credentials;
 use drupe_core::kit::auth::{Accounts, Authentication, Claims, TokenKey, Tokens};
-use drupe_core::kit::client::{Client, ClientEvent, ClientOptions, Command, Login};
+use drupe_core::kit::client::{Client, ClientCommand, ClientEvent, ClientOptions, Login};
 use drupe_core::kit::layer::{Heartbeat, Within};
 use drupe_core::kit::rpc::Rpc;
 use drupe_core::kit::{App, Service};
@@ -50,13 +50,13 @@ fn heard(told: &Receiver<String>) -> Vec<String> {
 #[test]
 fn a_client_comes_back_and_subscribes_anew() {
     let (mut hub, told) = client(ClientOptions::new(dial()));
-    let subscribe = |key: &str, message: &str| Command::Subscribe(key.into(), message.into());
-    hub.note(Command::Send("too early".into()));
+    let subscribe = |key: &str, message: &str| ClientCommand::Subscribe(key.into(), message.into());
+    hub.note(ClientCommand::Send("too early".into()));
     hub.note(subscribe("news", "/join news"));
     let conn = hub.dialed(DIAL, peer()).expect("wanted");
     hub.note(subscribe("sport", "/join sport"));
     hub.note(subscribe("news", "/join weather"));
-    hub.note(Command::Send("hello".into()));
+    hub.note(ClientCommand::Send("hello".into()));
     assert_eq!(hub.lines(conn), ["/join news", "/join sport", "/join weather", "hello"]);
     hub.line(conn, "welcome");
     hub.fail(conn, Failure::Reset);
@@ -65,10 +65,10 @@ fn a_client_comes_back_and_subscribes_anew() {
     hub.dial_failed(DIAL, Failure::Refused);
     assert_eq!(heard(&told), ["DialFailed(Refused, Some(2s))"]);
     hub.advance(Duration::from_secs(2));
-    hub.note(Command::Unsubscribe("sport".into()));
+    hub.note(ClientCommand::Unsubscribe("sport".into()));
     let again = hub.dialed(DIAL, peer()).expect("wanted");
     assert_eq!(hub.lines(again), ["/join weather"]);
-    hub.note(Command::Close);
+    hub.note(ClientCommand::Close);
     assert!(hub.is_closed(again) && hub.machine().is_drained());
     assert_eq!(heard(&told), ["Connected(Address(192.0.2.1:1))", "Disconnected(Application)", "Ended"]);
 }
@@ -84,8 +84,8 @@ fn one_attempt_is_one_attempt_and_its_end_is_told_once() {
     assert_eq!(heard(&told)[1..], ["Disconnected(PeerClosed)", "Ended"]);
     assert!(hub.machine().is_drained());
     let (mut hub, told) = client(ClientOptions::new(dial()));
-    hub.note(Command::Close);
-    hub.note(Command::Close);
+    hub.note(ClientCommand::Close);
+    hub.note(ClientCommand::Close);
     assert_eq!(heard(&told), ["Ended"]);
     assert!(hub.machine().is_drained());
 }
@@ -93,7 +93,7 @@ fn one_attempt_is_one_attempt_and_its_end_is_told_once() {
 #[test]
 fn calls_have_answers_or_say_why_not() {
     let (mut hub, receiver) = client(ClientOptions::new(dial()));
-    let call = |number| Command::Call {
+    let call = |number| ClientCommand::Call {
         number,
         method: "add".into(),
         params: "[1,2]".into(),
@@ -132,7 +132,7 @@ fn calls_have_answers_or_say_why_not() {
     hub.note(call(8));
     let again = hub.dialed(DIAL, peer()).expect("wanted");
     assert_eq!(hub.lines(again).len(), 1);
-    hub.note(Command::Close);
+    hub.note(ClientCommand::Close);
     hub.note(call(9));
     assert_eq!(
         heard(&receiver),
@@ -152,9 +152,9 @@ fn who_finishes_hears_the_rest_and_does_not_come_back() {
     let (mut hub, told) = client(ClientOptions::new(dial()));
     let conn = hub.dialed(DIAL, peer()).expect("wanted");
     hub.set_writable(conn, 3);
-    hub.note(Command::Send("hello".into()));
-    hub.note(Command::Finish);
-    hub.note(Command::Send("too late".into()));
+    hub.note(ClientCommand::Send("hello".into()));
+    hub.note(ClientCommand::Finish);
+    hub.note(ClientCommand::Send("too late".into()));
     assert_eq!(
         (hub.received(conn), hub.machine().intent(conn).map(|intent| intent.end)),
         (&b"hel"[..], Some(End::Open))
@@ -176,7 +176,7 @@ fn who_does_not_listen_is_not_sent_to() {
     let conn = hub.dialed(DIAL, peer()).expect("wanted");
     hub.line(conn, "stop");
     assert!(!hub.machine().intent(conn).expect("open").read);
-    hub.note(Command::Resume);
+    hub.note(ClientCommand::Resume);
     assert!(hub.machine().intent(conn).expect("open").read);
     assert_eq!(heard(&told)[1..], ["message stop"]);
 }
@@ -256,7 +256,7 @@ fn a_client_logs_in_and_calls_over_every_wire() {
         for (login, user) in [(&token, "bob"), (&password, "ann")] {
             let options = ClientOptions::new(to.parse().expect(to)).login(login.clone());
             let (mut pair, told) = Pair::connect(calculator(), address, options);
-            pair.client.note(Command::Call {
+            pair.client.note(ClientCommand::Call {
                 number: 1,
                 method: "add".into(),
                 params: "[2,3]".into(),
@@ -319,9 +319,9 @@ fn secrets_of_a_login_are_not_shown() {
 fn a_call_behind_a_long_message_is_made() {
     let (mut hub, told) = client(ClientOptions::new(dial()));
     let conn = hub.dialed(DIAL, peer()).expect("wanted");
-    hub.note(Command::Send("x".repeat(300_000).into()));
+    hub.note(ClientCommand::Send("x".repeat(300_000).into()));
     let deadline = Duration::from_secs(5);
-    hub.note(Command::Call { number: 1, method: "add".into(), params: "[]".into(), deadline });
+    hub.note(ClientCommand::Call { number: 1, method: "add".into(), params: "[]".into(), deadline });
     assert_eq!(hub.lines(conn)[1], r#"{"jsonrpc":"2.0","id":1,"method":"add","params":[]}"#);
     assert_eq!(heard(&told).len(), 1);
 }

@@ -10,8 +10,8 @@ use drupe_core::tls::{Secured, Tls};
 use drupe_core::trace::{SharedTrace, replay, replay_with};
 use drupe_core::wire::{Auto, Protocol};
 use drupe_core::{
-    Closing, Config, ConnId, Drain, Event, Handler, Hub, Listen, ListenerId, Machine, Peer, PeerLimits, Reason,
-    Command, Ticket, Time,
+    Closing, Command, Config, ConnId, Drain, Event, Handler, Hub, Listen, ListenerId, Machine, Peer, PeerLimits,
+    Reason, Ticket, Time,
 };
 use std::time::Duration;
 

@@ -13,8 +13,8 @@ use drupe_core::telnet::Telnet;
 use drupe_core::tunnel::{KeepAlive, Ssh, Tunnel, TunnelFailure, TunnelReport};
 use drupe_core::wire::{Auto, Protocol, Proxies, Wire};
 use drupe_core::{
-    AcceptFailure, Accepting, Backoff, Closing, Config, Dial, Drain, Event, Failure, Handler, Hub, Listen, ListenerId,
-    Machine, NoNote, Peer, PeerLimits, Rates, Reason, Command, RoomLimits, TicketLimits, Time, UnixTime,
+    AcceptFailure, Accepting, Backoff, Closing, Command, Config, Dial, Drain, Event, Failure, Handler, Hub, Listen,
+    ListenerId, Machine, NoNote, Peer, PeerLimits, Rates, Reason, RoomLimits, TicketLimits, Time, UnixTime,
 };
 use every_wire::{Peers, WIRES, base, message};
 use std::net::SocketAddr;

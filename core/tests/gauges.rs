@@ -6,7 +6,7 @@ use drupe_core::limit::QuarantineLimits;
 use drupe_core::outbound::Marks;
 use drupe_core::websocket::{Opcode, frame};
 use drupe_core::{
-    AcceptFailure, Config, ConnId, Event, Failure, Handler, Hub, ListenerId, Machine, Command, Time, Why,
+    AcceptFailure, Command, Config, ConnId, Event, Failure, Handler, Hub, ListenerId, Machine, Time, Why,
 };
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -15,7 +15,7 @@ use drupe_core::tls::{Secured, Tls};
 use drupe_core::tunnel::{Ssh, Tunnel};
 use drupe_core::wire::{Protocol, Proxies};
 use drupe_core::work::steps_of;
-use drupe_core::{Address, Config, ConnId, Event, Handler, Hub, Listen, ListenerId, Reason, Command};
+use drupe_core::{Address, Command, Config, ConnId, Event, Handler, Hub, Listen, ListenerId, Reason};
 use operating_world::{network, peer, upgrade};
 use std::sync::Arc;
 use std::time::Duration;

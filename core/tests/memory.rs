@@ -7,7 +7,7 @@ mod counting;
 use counting::Measure;
 use drupe_core::limit::{Budget, MessageSize};
 use drupe_core::telnet::{InputMode, Telnet};
-use drupe_core::wire::{Decoder, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, DecodeBuffer, Wire};
+use drupe_core::wire::{DecodeBuffer, Decoder, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Wire};
 const MAX: usize = 10_000;
 
 /// The most memory that a decoder held while it was fed `stream` in pieces of `piece` bytes, and what it

@@ -12,8 +12,8 @@ use drupe_core::telnet::Telnet;
 use drupe_core::testing::TestHub;
 use drupe_core::wire::{Protocol, Proxies};
 use drupe_core::{
-    Accepting, Address, Addressee, Config, ConnId, Drain, Event, Handler, Hub, ShardMessage, Listen, ListenerId, Machine,
-    NoNote, Peer, PeerLimits, Reason, Command, Shard, Time,
+    Accepting, Address, Addressee, Command, Config, ConnId, Drain, Event, Handler, Hub, Listen, ListenerId, Machine,
+    NoNote, Peer, PeerLimits, Reason, Shard, ShardMessage, Time,
 };
 use operating_world::{network, peer, upgrade};
 use std::collections::VecDeque;
@@ -260,21 +260,21 @@ fn on_several_shards_the_first_says_who_may_come_in() {
     let config = Config { connections, ..Config::listening([listen]) };
     let shard = |n| Machine::shard(config.clone(), Where, Shard::new(n, 2).expect("in range"));
     let mut machines = [shard(0), shard(1)];
-    let mut letters: VecDeque<(usize, ShardMessage)> = VecDeque::new();
+    let mut messages: VecDeque<(usize, ShardMessage)> = VecDeque::new();
     let mut exchange = |machines: &mut [Machine<Where>; 2]| {
         loop {
             for (from, machine) in machines.iter_mut().enumerate() {
-                while let Some((to, letter)) = machine.next_shard_message() {
+                while let Some((to, message)) = machine.next_shard_message() {
                     let to = match to {
                         Addressee::First => 0,
                         Addressee::Shard(shard) => usize::from(shard),
                         Addressee::Others => 1 - from,
                     };
-                    letters.push_back((to, letter));
+                    messages.push_back((to, message));
                 }
             }
-            let Some((to, letter)) = letters.pop_front() else { return };
-            machines[to].shard_message_received(Time::START, &letter);
+            let Some((to, message)) = messages.pop_front() else { return };
+            machines[to].shard_message_received(Time::START, &message);
         }
     };
     let mut ids = Vec::new();

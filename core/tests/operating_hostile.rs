@@ -17,8 +17,8 @@ use drupe_core::testing::TestHub;
 use drupe_core::websocket::{Opcode, frame};
 use drupe_core::wire::{Protocol, Proxies};
 use drupe_core::{
-    Address, Config, ConnId, End, Event, Failure, Handler, Hub, ShardMessage, Listen, ListenerId, Machine, Reason, Command,
-    Shard, Time,
+    Address, Command, Config, ConnId, End, Event, Failure, Handler, Hub, Listen, ListenerId, Machine, Reason, Shard,
+    ShardMessage, Time,
 };
 use miniz_oxide::MZFlush;
 use miniz_oxide::deflate::core::{CompressorOxide, create_comp_flags_from_zip_params};
@@ -122,7 +122,10 @@ fn a_refusal_that_comes_late_ends_nobody_who_has_the_place_by_then() {
     let innocent = machine.adopted(now, ListenerId(0), peer("10.0.0.1:2"));
     assert_eq!(gone.index(), innocent.index());
     machine.received(now, innocent, &mut b"PROXY UNKNOWN\r\nhi\n".to_vec());
-    machine.shard_message_received(now, &ShardMessage::Admission { conn: innocent, peer: peer("10.0.0.1:2"), refused: None });
+    machine.shard_message_received(
+        now,
+        &ShardMessage::Admission { conn: innocent, peer: peer("10.0.0.1:2"), refused: None },
+    );
     assert_eq!(machine.metrics().open, 1);
     let refused = Some(Reason::Quarantined);
     machine.shard_message_received(now, &ShardMessage::Admission { conn: gone, peer: peer("192.0.2.1:5"), refused });

@@ -13,7 +13,7 @@ use drupe_core::tunnel::{Ssh, Tunnel, TunnelReport, TunnelState};
 use drupe_core::websocket::{Opcode, frame};
 use drupe_core::wire::Protocol;
 use drupe_core::{
-    Config, ConnId, Dial, Event, Handler, Hub, ListenerId, Machine, Peer, Reason, Command, Ticket, Time, Timer,
+    Command, Config, ConnId, Dial, Event, Handler, Hub, ListenerId, Machine, Peer, Reason, Ticket, Time, Timer,
 };
 use every_wire::{WIRES, base, message};
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! Several machines as one server, in virtual time and with letters that take theirs.
+//! Several machines as one server, in virtual time and with messages that take theirs.
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
 
@@ -9,14 +9,14 @@ use drupe_core::tls::{Secured, Tls};
 use drupe_core::websocket::{Opcode, frame};
 use drupe_core::wire::Protocol;
 use drupe_core::{
-    Address, Addressee, Config, ConnId, ShardMessage, Listen, ListenerId, Machine, Metrics, Peer, Reason, Command, Shard,
-    Time,
+    Address, Addressee, Command, Config, ConnId, Listen, ListenerId, Machine, Metrics, Peer, Reason, Shard,
+    ShardMessage, Time,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-/// Machines, and the letters that are on their way to each.
+/// Machines, and the messages that are on their way to each.
 struct Server {
     machines: Vec<Machine<Relay>>,
     post: Vec<VecDeque<ShardMessage>>,
@@ -52,7 +52,7 @@ impl Server {
         String::from_utf8_lossy(self.heard.get(&id).map_or(&[][..], Vec::as_slice)).into_owned()
     }
 
-    /// Every machine writes, and posts its letters.
+    /// Every machine writes, and posts its messages.
     fn turn(&mut self) {
         for shard in 0..self.machines.len() {
             let machine = &mut self.machines[shard];
@@ -63,13 +63,13 @@ impl Server {
                 self.heard.entry(id).or_default().extend(bytes);
             }
             machine.turn_ended(Time::START);
-            while let Some((to, letter)) = machine.next_shard_message() {
+            while let Some((to, message)) = machine.next_shard_message() {
                 match to {
-                    Addressee::First => self.post[0].push_back(letter),
-                    Addressee::Shard(other) => self.post[usize::from(other)].push_back(letter),
+                    Addressee::First => self.post[0].push_back(message),
+                    Addressee::Shard(other) => self.post[usize::from(other)].push_back(message),
                     Addressee::Others => {
                         for other in (0..self.post.len()).filter(|other| *other != shard) {
-                            self.post[other].push_back(letter.clone());
+                            self.post[other].push_back(message.clone());
                         }
                     }
                 }
@@ -78,21 +78,21 @@ impl Server {
     }
 
     fn deliver(&mut self, shard: usize) {
-        if let Some(letter) = self.post[shard].pop_front() {
-            self.machines[shard].shard_message_received(Time::START, &letter);
+        if let Some(message) = self.post[shard].pop_front() {
+            self.machines[shard].shard_message_received(Time::START, &message);
             self.turn();
         }
     }
 
     fn deliver_all(&mut self) {
-        while let Some(shard) = self.post.iter().position(|letters| !letters.is_empty()) {
+        while let Some(shard) = self.post.iter().position(|messages| !messages.is_empty()) {
             self.deliver(shard);
         }
     }
 }
 
 proptest! {
-    /// Whenever letters arrive, everybody hears everybody else's lines, each once and in order.
+    /// Whenever messages arrive, everybody hears everybody else's lines, each once and in order.
     #[test]
     fn order_is_kept_for_each_sender(
         shards in 1..5u8,
@@ -140,7 +140,7 @@ fn limits_are_those_of_the_whole_server() {
     assert_eq!(server.connect("192.0.2.1:9"), Err(Reason::AddressFull));
     let other = server.connect("192.0.2.2:1").expect("room");
     assert_eq!((other.shard(), server.connect("192.0.2.3:1")), (0, Err(Reason::ListenerFull)));
-    // Who leaves the third shard makes room there, once its letter has come.
+    // Who leaves the third shard makes room there, once its message has come.
     server.machines[2].failed(Time::START, ids[2], drupe_core::Failure::Reset);
     server.turn();
     assert_eq!(server.connect("192.0.2.3:1"), Err(Reason::ListenerFull));
@@ -165,7 +165,7 @@ fn shards_tell_each_other_what_they_counted_and_then_are_silent() {
     let second = Time::from_secs(1);
     let tells = |machine: &mut Machine<Relay>| {
         machine.elapsed(second);
-        machine.next_shard_message().map(|(_, letter)| letter)
+        machine.next_shard_message().map(|(_, message)| message)
     };
     let told = tells(&mut server.machines[1]).expect("it has counted");
     assert!(matches!(told, ShardMessage::Counted { shard: 1, .. }));

@@ -5,7 +5,7 @@
 use drupe_core::app::{Echo, Relay};
 use drupe_core::limit::Network;
 use drupe_core::testing::TestHub;
-use drupe_core::tls::{CertificateFiles, ClientCertificates, Secured, Tickets, Tls, TlsFiles};
+use drupe_core::tls::{CertificateFiles, ClientCertificates, Secured, TicketKeys, Tls, TlsFiles};
 use drupe_core::trace::{SharedTrace, replay};
 use drupe_core::wire::Proxies;
 use drupe_core::{Config, End, Event, Handler, Hub, Listen, ListenerId, Machine, NoNote, Peer, Reason, Time};
@@ -167,7 +167,7 @@ fn user_of_a_certificate_is_its_first_alternative_name_that_is_a_name() {
         (vec![], "ann\0.example.org", "nobody"),
         (vec![], "", "nobody"),
     ] {
-        let tls = world.asking(ClientCertificates::Required(world.authority()), &Tickets::new(ring::Ticketer::new));
+        let tls = world.asking(ClientCertificates::Required(world.authority()), &TicketKeys::new(ring::Ticketer::new));
         let mut hub = TestHub::with_config(listening(tls), WhoAmI);
         let conn = hub.connect();
         let mut client = Client::new(&world.client_named(names.clone(), common), "localhost", conn);
@@ -179,7 +179,7 @@ fn user_of_a_certificate_is_its_first_alternative_name_that_is_a_name() {
 #[test]
 fn sessions_are_resumed_also_after_the_certificates_are_loaded_anew() {
     let world = World::new();
-    let tickets = Tickets::new(ring::Ticketer::new);
+    let tickets = TicketKeys::new(ring::Ticketer::new);
     let load = || {
         let files = TlsFiles { certificates: vec![world.files(&["localhost"])], ..TlsFiles::default() };
         files.load(&Arc::new(ring::default_provider()), &tickets).expect("good")

@@ -4,7 +4,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
 
 use drupe_core::testing::TestHub;
-use drupe_core::tls::{ClientCertificates, Tickets, Tls, TlsFiles};
+use drupe_core::tls::{ClientCertificates, TicketKeys, Tls, TlsFiles};
 use drupe_core::{Config, Listen, Reason};
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
@@ -41,7 +41,7 @@ const RESUMED: Option<HandshakeKind> = Some(HandshakeKind::Resumed);
 fn a_ticket_of_an_open_listener_does_not_open_one_that_requires_certificates() {
     let world = World::new();
     for version in VERSIONS {
-        let tickets = Tickets::new(ring::Ticketer::new);
+        let tickets = TicketKeys::new(ring::Ticketer::new);
         let mut open = TestHub::with_config(listening(world.asking(ClientCertificates::None, &tickets)), WhoAmI);
         let client = world.client_of(None, &[], &[version]);
         assert_eq!(visit(&mut open, &client).0, "nobody\n");
@@ -59,7 +59,7 @@ fn a_ticket_of_one_authority_names_nobody_at_a_listener_of_another() {
     let (ours, theirs) = (World::new(), World::new());
     for version in VERSIONS {
         for demand in [ClientCertificates::Optional, ClientCertificates::Required] {
-            let tickets = Tickets::new(ring::Ticketer::new);
+            let tickets = TicketKeys::new(ring::Ticketer::new);
             let tls = ours.asking(demand(ours.authority()), &tickets);
             let mut here = TestHub::with_config(listening(tls), WhoAmI);
             let client = ours.client_of(Some("ann"), &[], &[version]);
@@ -82,7 +82,7 @@ fn an_authority_that_a_reload_takes_away_takes_its_tickets_along() {
     std::fs::write(&both, pem(&good) + &pem(&bad)).expect("written");
     for version in VERSIONS {
         for demand in [ClientCertificates::Optional, ClientCertificates::Required] {
-            let tickets = Tickets::new(ring::Ticketer::new);
+            let tickets = TicketKeys::new(ring::Ticketer::new);
             let mut hub = TestHub::with_config(listening(good.asking(demand(both.clone()), &tickets)), WhoAmI);
             let mallory = good.client_of_other(&bad, "mallory", version);
             assert_eq!(visit(&mut hub, &mallory).0, "mallory\n");
@@ -99,7 +99,7 @@ fn an_authority_that_a_reload_takes_away_takes_its_tickets_along() {
 #[test]
 fn tickets_are_not_shared_between_servers_of_different_names() {
     let world = World::new();
-    let tickets = Tickets::new(ring::Ticketer::new);
+    let tickets = TicketKeys::new(ring::Ticketer::new);
     let load = |names: &[&str]| {
         let files = TlsFiles { certificates: vec![world.files(names)], ..TlsFiles::default() };
         files.load(&Arc::new(ring::default_provider()), &tickets).expect("good")

@@ -5,7 +5,7 @@
 use drupe_core::Payload;
 use drupe_core::limit::Budget;
 use drupe_core::websocket::{Role, WebSocket};
-use drupe_core::wire::{Encoder, Item, DecodeBuffer, Wire};
+use drupe_core::wire::{DecodeBuffer, Encoder, Item, Wire};
 use proptest::prelude::*;
 use std::io::{self, Cursor, Read, Write};
 use tungstenite::protocol::frame::Frame;

@@ -7,7 +7,7 @@ use drupe_core::tunnel::{
     ForwardIntent, LinkId, RemoteBind, Ssh, Tunnel, TunnelFailure, TunnelId, TunnelIntent, TunnelReport, TunnelState,
 };
 use drupe_core::{
-    Backoff, Config, Event, Handler, Hub, Input, ListenerId, Machine, NoNote, Peer, Reason, Command, Time, trace,
+    Backoff, Command, Config, Event, Handler, Hub, Input, ListenerId, Machine, NoNote, Peer, Reason, Time, trace,
 };
 use proptest::prelude::*;
 use std::time::Duration;

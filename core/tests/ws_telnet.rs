@@ -10,7 +10,7 @@ use drupe_core::limit::{Budget, Ladder, MessageSize, Rate};
 use drupe_core::outbound::Marks;
 use drupe_core::telnet::InputMode;
 use drupe_core::websocket::{Opcode, frame};
-use drupe_core::{Config, ConnId, Event, Handler, Hub, Listen, Machine, Reason, Command, Time};
+use drupe_core::{Command, Config, ConnId, Event, Handler, Hub, Listen, Machine, Reason, Time};
 use std::time::Duration;
 use ws_world::{begin, framed, frames, take, upgrade, ws_telnet};
 

@@ -4,7 +4,7 @@ use crate::work::bounded;
 use arbitrary::{Arbitrary, Unstructured};
 use drupe_core::limit::{Budget, MessageSize};
 use drupe_core::wire::{
-    DecodeError, Encoder, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, DecodeBuffer, Wire,
+    DecodeBuffer, DecodeError, Encoder, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Wire,
 };
 
 #[derive(Arbitrary, Debug)]

@@ -1,6 +1,6 @@
 //! Files of known hosts: the verdict on a host key, compared with a model.
 
-use crate::host_key::{Files, KnownHost, Verdict};
+use crate::host_key::{Files, KeyCheck, KnownHost};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD as STANDARD;
 use russh::keys::{Certificate, PublicKey, PublicKeyOrCertificate};
@@ -65,9 +65,9 @@ pub fn known_hosts(data: &[u8]) {
             model.verdict(key, accept_new && !host.contains('*')),
             "{name} shows {key_text} to {text:?}: {verdict:?}"
         );
-        if let Verdict::New { line, .. } = verdict {
+        if let KeyCheck::New { line, .. } = verdict {
             let added = read(&format!("{text}\n{line}")).expect("as good as before");
-            assert_eq!(added.judge(&shown, SystemTime::UNIX_EPOCH), Verdict::Known, "{line:?} is not read again");
+            assert_eq!(added.judge(&shown, SystemTime::UNIX_EPOCH), KeyCheck::Known, "{line:?} is not read again");
         }
         let revocation = format!("\n@revoked * {key_text}\n");
         let middle = text.find('\n').unwrap_or(0);
@@ -75,7 +75,7 @@ pub fn known_hosts(data: &[u8]) {
             let (before, behind) = text.split_at(place);
             let verdict =
                 read(&[before, &revocation, behind].concat()).map(|known| known.judge(&shown, SystemTime::UNIX_EPOCH));
-            assert!(matches!(verdict, Err(_) | Ok(Verdict::Refused(_))), "a revoked key is accepted: {verdict:?}");
+            assert!(matches!(verdict, Err(_) | Ok(KeyCheck::Refused(_))), "a revoked key is accepted: {verdict:?}");
         }
     }
     let shown = PublicKeyOrCertificate::Certificate(CERTIFICATE.clone());
@@ -112,11 +112,11 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(verdict: &Verdict) -> Self {
+    fn of(verdict: &KeyCheck) -> Self {
         match verdict {
-            Verdict::Known => Self::Known,
-            Verdict::New { .. } => Self::New,
-            Verdict::Refused(_) => Self::Refused,
+            KeyCheck::Known => Self::Known,
+            KeyCheck::New { .. } => Self::New,
+            KeyCheck::Refused(_) => Self::Refused,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::memory::peak_of;
 use drupe_core::kit::Service;
-use drupe_core::kit::auth::scram::{Client, ClientFirst, Credentials};
+use drupe_core::kit::auth::scram::{ClientFirst, Credentials, ScramClient};
 use drupe_core::kit::auth::{Claims, TokenKey, Tokens};
 use drupe_core::kit::rpc::{Rpc, RpcError};
 use drupe_core::testing::TestHub;
@@ -27,7 +27,7 @@ pub fn scram(data: &[u8]) {
         let completed = last.replace("NONCE", nonce.trim_start_matches("r="));
         assert!(server.finish(&completed).is_err(), "{first:?} {completed:?}");
     }
-    let client = Client::new("ann", "wrong", "rOprNGfwEbeRWgbNEkqO").expect("a name and a password");
+    let client = ScramClient::new("ann", "wrong", "rOprNGfwEbeRWgbNEkqO").expect("a name and a password");
     // More rounds than the least are refused or take long, and what is hashed is the same.
     if first.contains("i=4096") {
         let _ = client.answer(&first.replace("NONCE", "rOprNGfwEbeRWgbNEkqO"));

@@ -4,7 +4,7 @@ use crate::work::bounded;
 use arbitrary::{Arbitrary, Unstructured};
 use drupe_core::limit::{Budget, MessageSize};
 use drupe_core::telnet::{Charset, InputMode, Replies, Session, Telnet};
-use drupe_core::wire::{InvalidUtf8, Item, DecodeBuffer};
+use drupe_core::wire::{DecodeBuffer, InvalidUtf8, Item};
 
 #[derive(Arbitrary, Debug)]
 struct Setting {

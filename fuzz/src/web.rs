@@ -6,7 +6,7 @@ use drupe_core::app::Echo;
 use drupe_core::limit::{Budget, MessageSize};
 use drupe_core::testing::TestHub;
 use drupe_core::websocket::{Role, WebSocket};
-use drupe_core::wire::{Decoder, Item, Protocol, DecodeBuffer, Wire};
+use drupe_core::wire::{DecodeBuffer, Decoder, Item, Protocol, Wire};
 use drupe_core::{Config, Listen};
 use std::time::Duration;
 

@@ -6,7 +6,7 @@
 use drupe_tokio::Server;
 use drupe_tokio::core::app::Echo;
 use drupe_tokio::core::settings::{Plan, Sources};
-use drupe_tokio::core::tls::{Tickets, rustls};
+use drupe_tokio::core::tls::{TicketKeys, rustls};
 use drupe_tokio::core::{Address, Config, Listen, Part};
 use std::io::{Read, Write};
 use std::os::linux::net::SocketAddrExt;
@@ -58,7 +58,7 @@ async fn tls_that_is_configured_and_not_loaded_does_not_start() {
     let words = refused(plan.config.clone());
     assert!(words.starts_with("can't listen at tls://127.0.0.1:0") && words.contains("Plan::load_tls"), "{words}");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tickets = Tickets::new(rustls::crypto::ring::Ticketer::new);
+    let tickets = TicketKeys::new(rustls::crypto::ring::Ticketer::new);
     plan.load_tls(|files| files.load(&provider, &tickets)).expect("good files");
     assert_eq!(plan.config.listeners[0].tls.as_ref().expect("loaded").handshake_timeout.as_secs(), 7);
     Server::bind(plan.config, Echo).expect("all of it is applied");

@@ -47,7 +47,7 @@ impl<S> Arrival<S> {
 }
 
 /// What carries a connection: a runtime's socket, or a channel with the waker that notes its number.
-pub(super) enum Carrier<S> {
+pub(super) enum Transport<S> {
     Socket(S),
     Channel(Box<dyn Channel>, Waker),
 }
@@ -81,7 +81,7 @@ impl Trouble {
     }
 }
 
-impl<S> Carrier<S> {
+impl<S> Transport<S> {
     /// Goes on with what a channel has taken. If that fails it is of no use, whether or not anybody reads it.
     pub(super) fn flush(&mut self) -> Result<(), Failure> {
         match self {

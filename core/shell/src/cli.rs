@@ -1,6 +1,6 @@
 //! The arguments of the `hub` example, which every shell has, and of `drupe`. Needs the feature `cli`.
 
-use drupe_core::app::{App, AppName, Envelope};
+use drupe_core::app::{AppName, BuiltIn, Envelope};
 use drupe_core::wire::MessageSize;
 use drupe_core::{Config, Listen};
 
@@ -56,7 +56,7 @@ impl HubArguments {
     ///
     /// # Errors
     /// If the application does not run on so many.
-    pub fn handler<N>(&self) -> Result<impl Fn(N) -> App + Clone + Send + use<N>, WorkersError> {
+    pub fn handler<N>(&self) -> Result<impl Fn(N) -> BuiltIn + Clone + Send + use<N>, WorkersError> {
         if self.app == AppName::Chat && self.workers.get() > 1 {
             return Err(WorkersError);
         }

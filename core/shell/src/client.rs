@@ -25,7 +25,7 @@
 
 use super::stream::{Disconnected, Link, Weight};
 use super::{BindError, Remote, Runtime, Server};
-use drupe_core::kit::client::{Client as Machine, ClientEvent, ClientOptions, Command};
+use drupe_core::kit::client::{Client as Machine, ClientCommand, ClientEvent, ClientOptions};
 use drupe_core::kit::rpc::CallError;
 use drupe_core::{Event, Failure, Handler, Hub, OutgoingBuf, PayloadBuf, Peer, Reason};
 
@@ -79,7 +79,7 @@ pub struct Handled {
 pub struct Wanted;
 
 type Tell = Box<dyn FnMut(ClientEvent<'_>) -> bool + Send>;
-type Path = Link<Incoming, Command>;
+type Path = Link<Incoming, ClientCommand>;
 
 struct Shared {
     link: Arc<Path>,
@@ -109,7 +109,7 @@ impl Weight for Incoming {
     }
 }
 
-impl Weight for Command {
+impl Weight for ClientCommand {
     fn bytes(&self) -> usize {
         match self {
             Self::Send(message) | Self::Subscribe(_, message) => message.as_outgoing().len(),
@@ -193,7 +193,7 @@ impl Client {
         if self.shared.finished.load(Ordering::Relaxed) {
             return Err(Disconnected(Reason::Application));
         }
-        self.shared.put(Command::Send(message.into()))
+        self.shared.put(ClientCommand::Send(message.into()))
     }
 
     /// Sends a message now and whenever the client is connected anew, until another one has the same key.
@@ -201,7 +201,7 @@ impl Client {
     /// # Errors
     /// If the client does not come back.
     pub fn subscribe(&self, key: impl Into<String>, message: impl Into<OutgoingBuf>) -> Result<(), Disconnected> {
-        self.shared.put(Command::Subscribe(key.into(), message.into()))
+        self.shared.put(ClientCommand::Subscribe(key.into(), message.into()))
     }
 
     /// Forgets what was subscribed to.
@@ -209,7 +209,7 @@ impl Client {
     /// # Errors
     /// If the client does not come back.
     pub fn unsubscribe(&self, key: impl Into<String>) -> Result<(), Disconnected> {
-        self.shared.put(Command::Unsubscribe(key.into()))
+        self.shared.put(ClientCommand::Unsubscribe(key.into()))
     }
 
     /// Calls a method (JSON-RPC 2.0), once there is a connection. The deadline is for both.
@@ -225,7 +225,7 @@ impl Client {
         let unexpected = |error: serde_json::Error| CallError::Unexpected(error.to_string());
         let params = serde_json::to_string(params).map_err(unexpected)?;
         let awaited = Awaited::new(&self.shared.answers);
-        let call = Command::Call { number: awaited.number, method: method.to_string(), params, deadline };
+        let call = ClientCommand::Call { number: awaited.number, method: method.to_string(), params, deadline };
         self.shared.put(call).map_err(|_| CallError::Closed)?;
         let result = poll_fn(|cx| {
             // After the end of the client nobody answers.
@@ -238,12 +238,12 @@ impl Client {
     /// Sends nothing more, and hears what the server still has to say; the client does not come back. Over WebSocket it closes.
     pub fn finish(&self) {
         self.shared.finished.store(true, Ordering::Relaxed);
-        let _ = self.shared.put(Command::Finish);
+        let _ = self.shared.put(ClientCommand::Finish);
     }
 
     /// Closes the connection, once what was sent is on its way; the client does not come back.
     pub fn close(&self) {
-        let _ = self.shared.put(Command::Close);
+        let _ = self.shared.put(ClientCommand::Close);
     }
 
     async fn ready(&self) -> Result<(), Disconnected> {
@@ -252,7 +252,7 @@ impl Client {
 }
 
 impl Shared {
-    fn put(&self, command: Command) -> Result<(), Disconnected> {
+    fn put(&self, command: ClientCommand) -> Result<(), Disconnected> {
         self.link.put(command, || self.call()).map_err(Disconnected)
     }
 
@@ -264,7 +264,7 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        let _ = self.put(Command::Close);
+        let _ = self.put(ClientCommand::Close);
     }
 }
 
@@ -337,7 +337,7 @@ impl Handler for Handled {
             self.client.command(hub, command);
         }
         if resumes {
-            self.client.command(hub, Command::Resume);
+            self.client.command(hub, ClientCommand::Resume);
         }
         self.link.done();
     }

@@ -37,7 +37,7 @@ pub use attempts::{Attempts, until_blocked};
 pub use block_on::block_on;
 pub use channel::{Arrival, Channel};
 pub use driver::{Driver, Next};
-pub use mailbox::{Mail, Mailbox, Reconfigured};
+pub use mailbox::{DriverMessage, Mailbox, Reconfigured};
 pub use os::{OsListener, OsStream, SocketFile, tune, tune_accepted};
 pub use ready::{ReadyKey, ReadyQueue};
 pub use remote::{Remote, RemoteError};

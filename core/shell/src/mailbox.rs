@@ -1,7 +1,7 @@
 use super::tunnel::TunnelSnapshot;
 use super::{Arrival, BindError, Channel, OsStream, Remote, RemoteError, spared};
 use drupe_core::tunnel::{LinkId, TunnelReport};
-use drupe_core::{Config, ShardMessage, ListenerId, Metrics, Peer, Command};
+use drupe_core::{Command, Config, ListenerId, Metrics, Peer, ShardMessage};
 
 use std::collections::VecDeque;
 
@@ -15,12 +15,12 @@ use std::task::Waker;
 pub(super) const WAITING_MAX: usize = 65_536;
 /// The memory of all messages between shards that may wait, in bytes. Each shard has an equal part. While more waits for one
 /// shard, the others stop reading.
-const LETTERS_BYTES: usize = 8 << 20;
+const SHARD_MESSAGES_MAX_BYTES: usize = 8 << 20;
 /// The smallest part of one shard, so that with many shards a turn can still publish.
-const LETTERS_BYTES_OF_SHARD: usize = 128 << 10;
+const SHARD_MESSAGES_MIN_BYTES: usize = 128 << 10;
 
 /// A word for the server.
-pub enum Mail<N> {
+pub enum DriverMessage<N> {
     /// For [`Machine::noted`](drupe_core::Machine::noted).
     Note(N),
     /// For [`Machine::command`](drupe_core::Machine::command).
@@ -61,10 +61,10 @@ pub(super) struct Shared<N> {
 }
 
 struct State<N> {
-    waiting: VecDeque<Mail<N>>,
+    waiting: VecDeque<DriverMessage<N>>,
     task: Option<Waker>,
     /// The memory of the messages from other shards that wait, in bytes.
-    letters_bytes: usize,
+    queued_bytes: usize,
     /// The shard sleeps without connections and without mail, so it needs no published messages.
     idle: bool,
     /// Nothing more can be left.
@@ -96,12 +96,12 @@ impl<N> Mailbox<N> {
 
     /// Sets who is woken, and takes what waits.
     #[must_use]
-    pub fn take(&self, task: &Waker) -> VecDeque<Mail<N>> {
+    pub fn take(&self, task: &Waker) -> VecDeque<DriverMessage<N>> {
         let mut state = self.own().lock();
         if !state.task.as_ref().is_some_and(|known| known.will_wake(task)) {
             state.task = Some(task.clone());
         }
-        state.letters_bytes = 0;
+        state.queued_bytes = 0;
         state.idle = false;
         core::mem::take(&mut state.waiting)
     }
@@ -114,7 +114,7 @@ impl<N> Mailbox<N> {
     }
 
     /// Gives another shard something, or gives it back if that one has ended.
-    pub(super) fn post(&self, shard: usize, mail: Mail<N>) -> Result<(), Mail<N>> {
+    pub(super) fn post(&self, shard: usize, mail: DriverMessage<N>) -> Result<(), DriverMessage<N>> {
         match self.shards.get(shard) {
             Some(shard) => shard.post(mail),
             None => Err(mail),
@@ -131,7 +131,7 @@ impl<N> Mailbox<N> {
         state.ended
     }
 
-    pub(super) fn post_to_others(&self, mail: impl Fn() -> Mail<N>) {
+    pub(super) fn post_to_others(&self, mail: impl Fn() -> DriverMessage<N>) {
         for shard in self.others() {
             let _ = shard.post(mail());
         }
@@ -139,10 +139,10 @@ impl<N> Mailbox<N> {
 
     /// Whether another shard does not keep up with what it is told.
     pub(super) fn is_another_behind(&self) -> bool {
-        let part = (LETTERS_BYTES / self.shards.len()).max(LETTERS_BYTES_OF_SHARD);
+        let part = (SHARD_MESSAGES_MAX_BYTES / self.shards.len()).max(SHARD_MESSAGES_MIN_BYTES);
         self.others().any(|shard| {
             let state = shard.lock();
-            !state.ended && state.letters_bytes >= part
+            !state.ended && state.queued_bytes >= part
         })
     }
 
@@ -194,7 +194,7 @@ impl<N> Drop for Mailbox<N> {
         drop(state);
         for mail in waiting {
             // Who sums up what shards have counted waits for each of them.
-            if let Mail::Metrics(receive) = mail
+            if let DriverMessage::Metrics(receive) = mail
                 && (last.is_some() || self.shards.len() > 1)
             {
                 spared(|| receive(last.clone().unwrap_or_default()));
@@ -206,7 +206,7 @@ impl<N> Drop for Mailbox<N> {
             self.shards[0].wake();
         } else {
             for shard in self.others() {
-                let _ = shard.post(Mail::Stop);
+                let _ = shard.post(DriverMessage::Stop);
             }
         }
     }
@@ -217,7 +217,7 @@ impl<N> Shared<N> {
         let state = State {
             waiting: VecDeque::new(),
             task: None,
-            letters_bytes: 0,
+            queued_bytes: 0,
             idle: false,
             ended: false,
             over: false,
@@ -227,7 +227,7 @@ impl<N> Shared<N> {
     }
 
     /// Leaves a word of somebody outside.
-    pub(super) fn put(&self, mail: Mail<N>) -> Result<(), RemoteError> {
+    pub(super) fn put(&self, mail: DriverMessage<N>) -> Result<(), RemoteError> {
         if self.lock().waiting.len() >= WAITING_MAX {
             return Err(RemoteError::Full);
         }
@@ -235,14 +235,14 @@ impl<N> Shared<N> {
     }
 
     /// Leaves a word that is not to be lost, however many wait; or gives it back if the shard has ended.
-    pub(super) fn post(&self, mail: Mail<N>) -> Result<(), Mail<N>> {
+    pub(super) fn post(&self, mail: DriverMessage<N>) -> Result<(), DriverMessage<N>> {
         let mut state = self.lock();
         if state.ended {
             return Err(mail);
         }
         match &mail {
-            Mail::ShardMessage(ShardMessage::Publish { .. }) if state.idle => return Ok(()),
-            Mail::ShardMessage(message) => state.letters_bytes += message.held_bytes(),
+            DriverMessage::ShardMessage(ShardMessage::Publish { .. }) if state.idle => return Ok(()),
+            DriverMessage::ShardMessage(message) => state.queued_bytes += message.held_bytes(),
             _ => {}
         }
         // The mail may bring a connection.
@@ -276,7 +276,7 @@ impl<N> Shared<N> {
     }
 }
 
-impl<N> fmt::Debug for Mail<N> {
+impl<N> fmt::Debug for DriverMessage<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Note(_) => "Note",
@@ -312,7 +312,8 @@ mod tests {
         }
         assert_eq!(remote.publish("room", "words"), Err(RemoteError::Full));
         let words = mailbox.take(Waker::noop());
-        let in_order = words.iter().enumerate().all(|(place, mail)| matches!(mail, Mail::Note(n) if *n == place));
+        let in_order =
+            words.iter().enumerate().all(|(place, mail)| matches!(mail, DriverMessage::Note(n) if *n == place));
         assert!(in_order && words.len() == WAITING_MAX);
         assert_eq!(remote.clone().note(0), Ok(()));
         drop(mailbox);
@@ -325,14 +326,14 @@ mod tests {
         let message = publish(&"x".repeat(1 << 20));
         for n in 0..3 {
             assert_eq!(shards[0].is_another_behind(), n >= 2);
-            shards[0].post_to_others(|| Mail::ShardMessage(message.clone()));
+            shards[0].post_to_others(|| DriverMessage::ShardMessage(message.clone()));
         }
         assert_eq!((shards[1].take(Waker::noop()).len(), shards[0].is_another_behind()), (3, true));
         assert_eq!((shards[2].take(Waker::noop()).len(), shards[0].is_another_behind()), (3, true));
         assert_eq!((shards[3].take(Waker::noop()).len(), shards[0].is_another_behind()), (3, false));
         // Who has ended is behind nobody, and gets nothing.
         assert!(shards[2].end_if_empty(Metrics::default));
-        assert!(shards[0].post(2, Mail::ShardMessage(message)).is_err());
+        assert!(shards[0].post(2, DriverMessage::ShardMessage(message)).is_err());
     }
 
     #[test]
@@ -351,7 +352,7 @@ mod tests {
             let mut count = 0;
             while !shards[0].is_another_behind() {
                 count += 1;
-                shards[0].post_to_others(|| Mail::ShardMessage(message.clone()));
+                shards[0].post_to_others(|| DriverMessage::ShardMessage(message.clone()));
             }
             assert!((100..most).contains(&count), "{count} of {what}");
         }
@@ -360,7 +361,7 @@ mod tests {
     #[test]
     fn who_has_no_connections_and_waits_is_not_woken_for_what_is_published() {
         let shards = Mailbox::<u8>::of_shards(2);
-        let tell = |message: &ShardMessage| shards[0].post_to_others(|| Mail::ShardMessage(message.clone()));
+        let tell = |message: &ShardMessage| shards[0].post_to_others(|| DriverMessage::ShardMessage(message.clone()));
         let waiting = || shards[1].take(Waker::noop()).len();
         shards[1].rest();
         tell(&publish("nobody would hear it"));
@@ -370,7 +371,7 @@ mod tests {
         tell(&publish("and has mail"));
         assert_eq!(waiting(), 2);
         shards[1].rest();
-        tell(&ShardMessage::Known);
+        tell(&ShardMessage::Authenticated);
         tell(&publish("what came before it may have brought a connection"));
         assert_eq!(waiting(), 2);
     }

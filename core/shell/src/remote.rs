@@ -1,7 +1,7 @@
-use super::mailbox::{Mail, Shared, WAITING_MAX};
+use super::mailbox::{DriverMessage, Shared, WAITING_MAX};
 use super::{BindError, TunnelPort, TunnelWatch};
 use drupe_core::tunnel::TunnelStatus;
-use drupe_core::{Config, ConnId, Metrics, Payload, Command};
+use drupe_core::{Command, Config, ConnId, Metrics, Payload};
 
 use std::sync::Arc;
 
@@ -37,12 +37,12 @@ impl<N> Remote<N> {
     /// # Errors
     /// If the server has ended or has not kept up.
     pub fn note(&self, note: N) -> Result<(), RemoteError> {
-        self.shards[self.home].put(Mail::Note(note))
+        self.shards[self.home].put(DriverMessage::Note(note))
     }
 
     /// As [`note`](Self::note), however many words wait: for who leaves at most one at a time.
     pub(super) fn note_in_any_case(&self, note: N) {
-        let _ = self.shards[self.home].post(Mail::Note(note));
+        let _ = self.shards[self.home].post(DriverMessage::Note(note));
     }
 
     /// Sends one message to every member of a room.
@@ -83,7 +83,7 @@ impl<N> Remote<N> {
         config: Config,
         done: impl FnOnce(Result<Vec<String>, BindError>) + Send + 'static,
     ) -> Result<(), RemoteError> {
-        self.shards[0].put(Mail::Reconfigure(Box::new(config), Box::new(done)))
+        self.shards[0].put(DriverMessage::Reconfigure(Box::new(config), Box::new(done)))
     }
 
     /// Refuses an address for a while; see [`Command::Quarantine`].
@@ -110,17 +110,18 @@ impl<N> Remote<N> {
         match command {
             Command::Drain => {
                 // All are asked or none, so nobody is too busy for it; some may have ended before the others.
-                let asked = self.shards.iter().filter(|shard| shard.post(Mail::Command(Command::Drain)).is_ok());
+                let asked =
+                    self.shards.iter().filter(|shard| shard.post(DriverMessage::Command(Command::Drain)).is_ok());
                 if asked.count() > 0 { Ok(()) } else { Err(RemoteError::Ended) }
             }
             // Nobody has the number of a shard that is not there.
             Command::Kick { conn } => match self.shards.get(usize::from(conn.shard())) {
-                Some(shard) => shard.put(Mail::Command(command)),
+                Some(shard) => shard.put(DriverMessage::Command(command)),
                 None => Ok(()),
             },
             // Who counts addresses.
-            Command::Quarantine { .. } | Command::Release { .. } => self.shards[0].put(Mail::Command(command)),
-            command => self.shards[self.home].put(Mail::Command(command)),
+            Command::Quarantine { .. } | Command::Release { .. } => self.shards[0].put(DriverMessage::Command(command)),
+            command => self.shards[self.home].put(DriverMessage::Command(command)),
         }
     }
 
@@ -151,7 +152,7 @@ impl<N> Remote<N> {
     /// If the server has ended or has not kept up.
     pub fn metrics(&self, receive: impl FnOnce(Metrics) + Send + 'static) -> Result<(), RemoteError> {
         if let [only] = &*self.shards {
-            return only.put(Mail::Metrics(Box::new(receive)));
+            return only.put(DriverMessage::Metrics(Box::new(receive)));
         }
         if self.shards.iter().all(|shard| shard.is_over()) {
             return Err(RemoteError::Ended);
@@ -161,7 +162,7 @@ impl<N> Remote<N> {
         for shard in &*self.shards {
             let part = Arc::clone(&sum);
             let add = move |metrics| part.lock().unwrap_or_else(PoisonError::into_inner).add(&metrics);
-            match shard.put(Mail::Metrics(Box::new(add))) {
+            match shard.put(DriverMessage::Metrics(Box::new(add))) {
                 Err(RemoteError::Ended) => {
                     let last = shard.last_metrics().unwrap_or_default();
                     sum.lock().unwrap_or_else(PoisonError::into_inner).add(&last);

@@ -1,6 +1,6 @@
 //! Between a server and what speaks SSH for it, on whatever thread that runs.
 
-use super::{Channel, Mail, Remote};
+use super::{Channel, DriverMessage, Remote};
 use drupe_core::tunnel::{LinkId, TunnelIntent, TunnelReport, TunnelStatus};
 use drupe_core::{ListenerId, Peer};
 
@@ -123,13 +123,15 @@ impl<N: Send> Port for Remote<N> {
     fn report(&self, link: LinkId, report: TunnelReport) {
         // Of what an SSH server can cause as often as it likes, only so many wait.
         let is_bounded = matches!(report, TunnelReport::ChannelRefused { .. });
-        let mail = Mail::Tunnel(link, report);
+        let mail = DriverMessage::Tunnel(link, report);
         // A server that has ended has no use for it.
         let _ = if is_bounded { self.shards[0].put(mail).ok() } else { self.shards[0].post(mail).ok() };
     }
 
     fn offer(&self, listener: ListenerId, peer: Peer, channel: Box<dyn Channel>) {
-        if let Err(Mail::Channel(_, _, channel)) = self.shards[0].post(Mail::Channel(listener, peer, channel)) {
+        if let Err(DriverMessage::Channel(_, _, channel)) =
+            self.shards[0].post(DriverMessage::Channel(listener, peer, channel))
+        {
             channel.dismiss(&[]);
         }
     }

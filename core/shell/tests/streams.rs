@@ -5,7 +5,7 @@
 use drupe_core::testing::TestHub;
 use drupe_core::{Config, ConnId, Listen, PayloadBuf, Reason};
 use drupe_shell::stream::{ByteStream, Connection, ConnectionTask, Connections, Disconnected};
-use drupe_shell::{Mail, Mailbox};
+use drupe_shell::{DriverMessage, Mailbox};
 use proptest::prelude::*;
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -62,7 +62,7 @@ impl World {
             });
             for mail in self.mailbox.take(Waker::noop()) {
                 busy = true;
-                if let Mail::Note(note) = mail {
+                if let DriverMessage::Note(note) = mail {
                     self.hub.note(note);
                 }
             }

@@ -17,7 +17,7 @@ use core::str::FromStr;
 
 /// One of the ready-made applications, chosen at run time.
 #[derive(Debug)]
-pub enum App {
+pub enum BuiltIn {
     /// Every message back.
     Echo(Echo),
     /// Every message to everybody else.
@@ -26,7 +26,7 @@ pub enum App {
     Chat(Chat),
 }
 
-impl Handler for App {
+impl Handler for BuiltIn {
     type Context = Member;
     type Note = NoNote;
 
@@ -57,11 +57,11 @@ pub enum AppName {
 impl AppName {
     /// The application; `envelope` matters to [`Relay`] alone.
     #[must_use]
-    pub fn make(self, envelope: Envelope) -> App {
+    pub fn make(self, envelope: Envelope) -> BuiltIn {
         match self {
-            Self::Chat => App::Chat(Chat::default()),
-            Self::Relay => App::Relay(Relay::new(envelope)),
-            Self::Echo => App::Echo(Echo),
+            Self::Chat => BuiltIn::Chat(Chat::default()),
+            Self::Relay => BuiltIn::Relay(Relay::new(envelope)),
+            Self::Echo => BuiltIn::Echo(Echo),
         }
     }
 }

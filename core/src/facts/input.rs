@@ -298,7 +298,7 @@ impl<N> Input<N> {
             Self::Command(ref command) => Fact::Command(command),
             Self::Dispatched { listener, peer } => Fact::Dispatched { listener, peer },
             Self::Adopted { listener, peer } => Fact::Adopted { listener, peer },
-            Self::ShardMessageReceived(ref letter) => Fact::ShardMessageReceived(letter),
+            Self::ShardMessageReceived(ref message) => Fact::ShardMessageReceived(message),
             Self::HeldBack(held) => Fact::HeldBack(held),
             Self::TakesJobs => Fact::TakesJobs,
             Self::JobDone { conn, outcome } => Fact::JobDone { conn, outcome },

@@ -5,5 +5,5 @@ pub(crate) mod record;
 mod shard;
 
 pub(crate) use input::Fact;
-pub use input::{Input, Refusal, Command};
-pub use shard::{Addressee, ShardMessage, Shard, ShardError};
+pub use input::{Command, Input, Refusal};
+pub use shard::{Addressee, Shard, ShardError, ShardMessage};

@@ -91,7 +91,7 @@ pub enum ShardMessage {
         peer: Peer,
     },
     /// An accepted connection has authenticated, or is over.
-    Known,
+    Authenticated,
     /// A proxy has reported its client: asks the first shard whether to accept it.
     Arrived {
         /// The connection, which waits for the answer.
@@ -162,7 +162,7 @@ impl ShardMessage {
             Self::Dialed { .. }
             | Self::Left { .. }
             | Self::Quarantine { .. }
-            | Self::Known
+            | Self::Authenticated
             | Self::Arrived { .. }
             | Self::Gone { .. }
             | Self::Admission { .. } => 0,

@@ -1,7 +1,7 @@
 //! The other end: a client that comes back by itself, as a handler of a machine without listeners.
 //!
 //! It dials, logs in if it is told how, sends what it subscribes to whenever it is connected anew, and calls methods with a
-//! deadline. It is told [`Command`]s as notes, and tells [`ClientEvent`]s to a function. Shells have a handle for it, to be used
+//! deadline. It is told [`ClientCommand`]s as notes, and tells [`ClientEvent`]s to a function. Shells have a handle for it, to be used
 //! from async and from ordinary code: `drupe_shell::client`.
 
 use super::auth::{Nonces, scram};
@@ -58,7 +58,7 @@ pub enum Login {
 /// What a client is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Command {
+pub enum ClientCommand {
     /// Send a message. Without a connection it is lost, and told as [`ClientEvent::Unsent`].
     Send(OutgoingBuf),
     /// Send a message now and whenever the client is connected anew: what was subscribed to under the same key before is not
@@ -113,7 +113,7 @@ pub enum ClientEvent<'a> {
 }
 
 /// A client, as a handler. `F` is told what happens; if it says false to a [`Message`](ClientEvent::Message), nothing more is read
-/// until [`Command::Resume`].
+/// until [`ClientCommand::Resume`].
 pub struct Client<F> {
     options: ClientOptions,
     tell: F,
@@ -147,7 +147,7 @@ enum Stage {
 }
 
 struct Exchange {
-    client: scram::Client,
+    client: scram::ScramClient,
     /// What the server must prove itself with.
     expected: Option<String>,
 }
@@ -208,42 +208,42 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
     }
 
     /// Does what it is asked to.
-    pub fn command(&mut self, hub: &mut Hub<'_, ()>, command: Command) {
+    pub fn command(&mut self, hub: &mut Hub<'_, ()>, command: ClientCommand) {
         let up = match self.stage {
             Stage::Up(conn) => Some(conn),
             _ => None,
         };
         match (command, up) {
-            (Command::Send(message), Some(conn)) => drop(hub.send(conn, message.as_outgoing())),
-            (Command::Send(_), None) => drop((self.tell)(ClientEvent::Unsent)),
-            (Command::Subscribe(key, message), up) => {
+            (ClientCommand::Send(message), Some(conn)) => drop(hub.send(conn, message.as_outgoing())),
+            (ClientCommand::Send(_), None) => drop((self.tell)(ClientEvent::Unsent)),
+            (ClientCommand::Subscribe(key, message), up) => {
                 up.map(|conn| hub.send(conn, message.as_outgoing()));
                 self.subscriptions.insert(key, message);
             }
-            (Command::Unsubscribe(key), _) => drop(self.subscriptions.remove(&key)),
-            (Command::Call { number, .. }, _) if matches!(self.stage, Stage::Over) => {
+            (ClientCommand::Unsubscribe(key), _) => drop(self.subscriptions.remove(&key)),
+            (ClientCommand::Call { number, .. }, _) if matches!(self.stage, Stage::Over) => {
                 self.answer(number, Err(CallError::Closed));
             }
-            (Command::Call { number, .. }, _) if self.parked.len() >= PARKED_MAX => {
+            (ClientCommand::Call { number, .. }, _) if self.parked.len() >= PARKED_MAX => {
                 self.answer(number, Err(CallError::Busy));
             }
-            (Command::Call { number, method, params, deadline }, _) => {
+            (ClientCommand::Call { number, method, params, deadline }, _) => {
                 hub.wake(Timer::named(CALL).keyed(number), deadline);
                 self.parked.insert(number, Call { method, params, until: hub.now() + deadline });
                 self.unpark(hub);
             }
-            (Command::Resume, _) => {
+            (ClientCommand::Resume, _) => {
                 if let Stage::Up(conn) | Stage::LoggingIn(conn, ..) = self.stage {
                     hub.resume(conn);
                 }
             }
-            (Command::Finish, Some(conn)) => {
+            (ClientCommand::Finish, Some(conn)) => {
                 hub.finish(conn);
                 // The connection is told as over when it is, and no other follows.
                 self.finished = true;
             }
-            (Command::Finish, None) => self.finished = true,
-            (Command::Close, _) => self.give_up(hub),
+            (ClientCommand::Finish, None) => self.finished = true,
+            (ClientCommand::Close, _) => self.give_up(hub),
         }
     }
 
@@ -297,7 +297,7 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
             Login::Token(token) => (Auth { token: Some(token.into()), ..Auth::default() }, None),
             Login::Password { user, password } => {
                 let nonce = self.nonces.get_or_insert_with(|| Nonces::new(&self.secret, hub)).next();
-                match scram::Client::new(&user, &password, &nonce) {
+                match scram::ScramClient::new(&user, &password, &nonce) {
                     Ok(client) => {
                         let first = client.first();
                         let exchange = Exchange { client, expected: None };
@@ -410,9 +410,9 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
 
 impl<F: FnMut(ClientEvent<'_>) -> bool> Handler for Client<F> {
     type Context = ();
-    type Note = Command;
+    type Note = ClientCommand;
 
-    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, Command>) {
+    fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, ClientCommand>) {
         match event {
             Event::Started => self.dial = Some(hub.dial(self.options.dial.clone())),
             Event::Opened { conn, peer, origin: Origin::Dial(_), .. } => self.opened(hub, conn, peer),

@@ -60,7 +60,7 @@ impl<H: Handler> Machine<H> {
     pub(super) fn opened(&mut self, peer: Peer, origin: Origin, wire: Wire, wait: Option<Duration>) -> ConnId {
         let id = self.state.open(peer, origin, wire, wait);
         if self.state.open_slot(id).is_some() {
-            self.tell(Event::Opened { conn: id, peer, origin, request: None });
+            self.emit(Event::Opened { conn: id, peer, origin, request: None });
         }
         id
     }

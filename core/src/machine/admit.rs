@@ -5,7 +5,7 @@ use crate::base::{ConnId, Peer, Reason};
 use crate::handler::Handler;
 use crate::state::Ending;
 use crate::state::conn::{Conn, HandshakeStep, Phase};
-use crate::wire::{ProxyProbe, ProbeInput, probe_proxy_header};
+use crate::wire::{ProbeInput, ProxyHeader, parse_proxy_header};
 
 impl<H: Handler> Machine<H> {
     /// Continues a connection that waits at a step.
@@ -27,10 +27,10 @@ impl<H: Handler> Machine<H> {
     /// Parses the proxy header. Returns false if it is incomplete.
     fn look_for_header(&mut self, conn: ConnId) -> bool {
         let Some(found) = self.state.conns.get_mut(conn) else { return true };
-        match probe_proxy_header(&found.held) {
-            ProxyProbe::Unclear => return false,
-            ProxyProbe::Bad => self.state.end(conn.slot(), Reason::BadProxyHeader, Ending::Flush),
-            ProxyProbe::Header(speaks_for, length) => {
+        match parse_proxy_header(&found.held) {
+            ProxyHeader::Unclear => return false,
+            ProxyHeader::Bad => self.state.end(conn.slot(), Reason::BadProxyHeader, Ending::Flush),
+            ProxyHeader::Header(speaks_for, length) => {
                 let mut held = found.held.take();
                 held.consume(length);
                 found.held.keep(held);
@@ -91,7 +91,7 @@ impl<H: Handler> Machine<H> {
         }
         found.step = HandshakeStep::Speech;
         match protocol.wait() {
-            None => self.speak(conn, protocol.wire(), None),
+            None => self.start_protocol(conn, protocol.wire(), None),
             Some(wait) => {
                 found.phase = Phase::Undecided { until: now + wait };
                 self.state.schedule(conn.slot());

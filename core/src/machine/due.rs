@@ -51,7 +51,7 @@ impl<H: Handler> Machine<H> {
             Some(Why::Key) => {
                 if let Some(conn) = self.state.conns.at_mut(index) {
                     conn.decoder_due = None;
-                    conn.decoder.session().into_iter().for_each(Session::waited);
+                    conn.decoder.session().into_iter().for_each(Session::on_timeout);
                 }
                 self.serve_held(id);
             }
@@ -67,24 +67,24 @@ impl<H: Handler> Machine<H> {
         let is_first = !self.state.is_draining();
         if is_first {
             let grace = self.state.config.drain.grace;
-            self.state.leaves_at = Some(self.state.now + grace);
-            self.tell(Event::Draining);
+            self.state.shutdown_at = Some(self.state.now + grace);
+            self.emit(Event::Draining);
             if !grace.is_zero() {
                 return;
             }
         }
-        self.leave(!is_first);
+        self.begin_shutdown(!is_first);
     }
 
     /// Stops accepting and closes all connections.
-    pub(super) fn leave(&mut self, hurry: bool) {
+    pub(super) fn begin_shutdown(&mut self, fast: bool) {
         let now = self.state.now;
-        self.state.leaves_at = None;
+        self.state.shutdown_at = None;
         let drain = self.state.config.drain;
         let deadline = self.state.drain.unwrap_or(now + drain.deadline);
-        self.state.drain = Some(if hurry { deadline.min(now + HURRY) } else { deadline });
+        self.state.drain = Some(if fast { deadline.min(now + HURRY) } else { deadline });
         let for_work = drain.deadline.saturating_sub(HURRY.min(drain.deadline / 4));
-        self.state.last_call = Some(if hurry { now } else { now + for_work });
+        self.state.last_call = Some(if fast { now } else { now + for_work });
         self.state.dials.close();
         self.state.tunnels.leave();
         self.state.note_tunnels();
@@ -104,11 +104,11 @@ impl<H: Handler> Machine<H> {
             .map(|after| format!("; try again in {} s", seconds_up(after)))
             .unwrap_or_default();
         for id in ids {
-            let wait = if hurry { Duration::ZERO } else { self.state.random.within(window) };
+            let wait = if fast { Duration::ZERO } else { self.state.random.within(window) };
             if let Some(conn) = self.state.conns.get_mut(id) {
                 conn.drain_at = Some(now + wait);
             }
-            if !hurry {
+            if !fast {
                 self.state.notice(id.slot(), Notice::News(&format!("the server is shutting down{retry}")));
             }
             self.state.schedule(id.slot());

@@ -10,10 +10,12 @@ use crate::handler::{Event, Handler};
 use crate::state::Ending;
 use crate::state::conn::HandshakeStep;
 use crate::web::{Answer, Outcome, Site, answer};
-use crate::wire::http::{Access, Bad, Forwarded, HeadSearch, Http, Look, OpeningHandshake, Request, Scheme, look};
+use crate::wire::http::{
+    Access, Bad, Forwarded, HeadSearch, Http, OpeningHandshake, ParsedHead, Request, Scheme, parse_head,
+};
 use crate::wire::http::{Refused, Status};
 use crate::wire::websocket::{Role, WebSocket};
-use crate::wire::{NO_TLS, Protocol, ProbeInput, Verdict, Wire, WsTelnet};
+use crate::wire::{Detected, NO_TLS, ProbeInput, Protocol, Wire, WsTelnet};
 use core::time::Duration;
 
 impl<H: Handler> Machine<H> {
@@ -36,21 +38,21 @@ impl<H: Handler> Machine<H> {
             }
             Some(Protocol::Auto(auto)) => {
                 let Some(found) = self.state.conns.get_mut(conn) else { return };
-                match auto.look(&found.held, &mut found.head_search.searched, input) {
-                    Verdict::Unclear => {}
-                    Verdict::Spoken(wire) => self.speak(conn, wire, None),
-                    Verdict::Http => {
+                match auto.detect(&found.held, &mut found.head_search.searched, input) {
+                    Detected::Unclear => {}
+                    Detected::Spoken(wire) => self.start_protocol(conn, wire, None),
+                    Detected::Http => {
                         found.head_search = HeadSearch::default();
                         let http = self.http_of_auto(conn);
                         self.state.await_request(conn, http.timeout);
                         let input = if input == ProbeInput::Waited { ProbeInput::Growing } else { input };
                         self.look_for_requests(conn, &http, input);
                     }
-                    Verdict::Refused(words) => self.refuse(conn, words, Reason::WrongProtocol),
+                    Detected::Refused(words) => self.refuse(conn, words, Reason::WrongProtocol),
                 }
             }
             Some(Protocol::Http(http)) => self.look_for_requests(conn, &http, input),
-            Some(Protocol::Spoken(wire)) => self.speak(conn, wire, None),
+            Some(Protocol::Spoken(wire)) => self.start_protocol(conn, wire, None),
             None => self.state.end(conn.slot(), Reason::WrongProtocol, Ending::Flush),
         }
     }
@@ -87,11 +89,12 @@ impl<H: Handler> Machine<H> {
         let Some(found) = self.state.conns.get_mut(conn) else { return };
         let (mut held, mut used) = (found.held.take(), 0);
         let handshake = self.state.dials.handshake(dial);
-        let looked = handshake.map(|(asked, accept)| asked.look(&held, &mut found.head_search, &mut used, accept));
+        let looked =
+            handshake.map(|(asked, accept)| asked.parse_response(&held, &mut found.head_search, &mut used, accept));
         held.consume(used);
         found.held.keep(held);
         let failure = match (looked, input) {
-            (Some(Ok(Some(socket))), _) => return self.speak(conn, Wire::WebSocket(socket), None),
+            (Some(Ok(Some(socket))), _) => return self.start_protocol(conn, Wire::WebSocket(socket), None),
             (Some(Err(failure)), _) => failure,
             (_, ProbeInput::Growing) => return,
             (_, ProbeInput::Ended) => Failure::Handshake,
@@ -116,7 +119,7 @@ impl<H: Handler> Machine<H> {
                 Some(telnet) if !request.opens_monitor() => Wire::WsTelnet(WsTelnet { telnet, socket }),
                 _ => Wire::WebSocket(socket),
             };
-            self.speak(conn, wire, Some(&request));
+            self.start_protocol(conn, wire, Some(&request));
         }
     }
 
@@ -138,9 +141,9 @@ impl<H: Handler> Machine<H> {
                 self.state.outbound.changed.insert(index);
             }
             let rest = &held[*used..];
-            let (request, length) = match look(rest, search) {
-                Look::Request(request, length) => (request, length),
-                Look::Unclear => {
+            let (request, length) = match parse_head(rest, search) {
+                ParsedHead::Request(request, length) => (request, length),
+                ParsedHead::Unclear => {
                     match input {
                         ProbeInput::Growing => {}
                         ProbeInput::Ended => {
@@ -157,11 +160,11 @@ impl<H: Handler> Machine<H> {
                     }
                     return None;
                 }
-                Look::Bad(bad) => {
+                ParsedHead::Bad(bad) => {
                     self.refuse_bad(conn, &bad);
                     return None;
                 }
-                Look::Tls => {
+                ParsedHead::Tls => {
                     self.refuse(conn, NO_TLS, Reason::WrongProtocol);
                     return None;
                 }
@@ -231,7 +234,7 @@ impl<H: Handler> Machine<H> {
             }
         };
         if is_last {
-            self.state.end_told(conn.slot(), reason, Ending::Flush);
+            self.state.end_without_event(conn.slot(), reason, Ending::Flush);
         } else {
             self.state.answered(conn);
             self.state.await_request(conn, http.timeout);
@@ -258,7 +261,7 @@ impl<H: Handler> Machine<H> {
         self.state.outbound.control(conn.slot(), &status.last_words_with(why, is_head));
         if reason == Reason::BadRequest {
             self.tell_refused(conn, Refused { status, reason, why }, request.as_deref());
-            self.state.end_told(conn.slot(), reason, Ending::Flush);
+            self.state.end_without_event(conn.slot(), reason, Ending::Flush);
         } else {
             self.state.end(conn.slot(), reason, Ending::Flush);
         }
@@ -272,7 +275,7 @@ impl<H: Handler> Machine<H> {
         found.is_http = true;
         if let (peer, Origin::Listener(listener)) = (found.peer, found.origin) {
             let status = status.code();
-            self.tell(Event::RequestRefused { listener, peer, reason, status, why, request });
+            self.emit(Event::RequestRefused { listener, peer, reason, status, why, request });
         }
     }
 
@@ -304,15 +307,15 @@ impl<H: Handler> Machine<H> {
         self.refuse(conn, &status.last_words_with(reason.sentence(), false), reason);
     }
 
-    pub(super) fn speak(&mut self, conn: ConnId, wire: Wire, request: Option<&Request>) {
+    pub(super) fn start_protocol(&mut self, conn: ConnId, wire: Wire, request: Option<&Request>) {
         let Some(found) = self.state.conns.get(conn) else { return };
         let (peer, origin) = (found.peer, found.origin);
         if let Origin::Dial(dial) = origin {
             self.state.dials.connected(dial, conn, Some(self.state.now));
         }
-        self.state.decide(conn, wire);
+        self.state.select_wire(conn, wire);
         self.state.identify_by_certificate(conn);
-        self.tell(Event::Opened { conn, peer, origin, request });
+        self.emit(Event::Opened { conn, peer, origin, request });
         self.serve_held(conn);
     }
 

@@ -2,7 +2,7 @@ use super::{LAST, Machine};
 use crate::base::{ConnId, DialId, ListenerId, Time, UnixTime};
 use crate::config::Config;
 use crate::facts::record::Recorder;
-use crate::facts::{Addressee, ShardMessage, Shard};
+use crate::facts::{Addressee, Shard, ShardMessage};
 use crate::handler::Handler;
 use crate::metrics::Metrics;
 use crate::state::conn::{HandshakeStep, Phase};
@@ -182,7 +182,7 @@ impl<H: Handler> Machine<H> {
             at(self.state.tunnels.next(), Why::Tunnel),
             at(self.state.listeners.next(), Why::Accept),
             at(self.state.outbox.counts_at, Why::Counts),
-            at(self.state.leaves_at, Why::Drain),
+            at(self.state.shutdown_at, Why::Drain),
             at(self.state.drain.filter(|_| self.state.conns.len() > 0), Why::Drain),
         ];
         // The end of the time range is never reached.

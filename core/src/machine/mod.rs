@@ -1,8 +1,8 @@
 mod admission;
+mod admit;
 mod call;
 mod due;
 mod ended;
-mod admit;
 mod handshake;
 mod intention;
 mod offload;
@@ -21,7 +21,7 @@ pub use intention::{Accepting, End, Intent, Transmit};
 use crate::base::{AcceptFailure, ConnId, DialId, Failure, ListenerId, Origin, Peer, Reason, Time, UnixTime};
 use crate::config::{Config, Dial, DialProtocol};
 use crate::facts::record::Recorder;
-use crate::facts::{Fact, Input, Refusal, Command, Shard};
+use crate::facts::{Command, Fact, Input, Refusal, Shard};
 use crate::handler::{Event, Handler};
 use crate::state::conn::{HandshakeStep, Phase};
 use crate::state::{Ending, State};
@@ -71,7 +71,7 @@ impl<H: Handler> Machine<H> {
     /// Creates a machine that is one of several shards.
     ///
     /// All have the same configuration, and each has its own handler. The shell passes messages
-    /// from [`next_shard_message`](Self::next_shard_message) to the [`shard_message_received`](Self::delivered) of their
+    /// from [`next_shard_message`](Self::next_shard_message) to the [`shard_message_received`](Self::shard_message_received) of their
     /// recipients.
     pub fn shard(config: Config, handler: H, shard: Shard) -> Self {
         // Answers and application messages use different masks.
@@ -95,7 +95,7 @@ impl<H: Handler> Machine<H> {
     pub fn started(&mut self, now: Time) {
         self.begin(now, &Fact::Started);
         self.state.configure_tunnels();
-        self.tell(Event::Started);
+        self.emit(Event::Started);
         self.pass_time_for_tunnels();
     }
 
@@ -263,7 +263,7 @@ impl<H: Handler> Machine<H> {
 
     /// Time has passed.
     ///
-    /// Call it at the [`deadline`](Self::deadline); calling it earlier is sanitize.
+    /// Call it at the [`deadline`](Self::deadline); calling it earlier is harmless.
     pub fn elapsed(&mut self, now: Time) {
         self.begin(now, &Fact::Elapsed);
         let now = self.state.now;
@@ -275,8 +275,8 @@ impl<H: Handler> Machine<H> {
             }
             self.settle();
         }
-        if self.state.leaves_at.is_some_and(|at| at <= now) {
-            self.leave(false);
+        if self.state.shutdown_at.is_some_and(|at| at <= now) {
+            self.begin_shutdown(false);
             self.settle();
         }
         self.state.post_counts();
@@ -300,14 +300,14 @@ impl<H: Handler> Machine<H> {
         while let Some(ticket) = self.state.tickets.take_due(now) {
             self.state.outbox.mark_dirty(now);
             self.state.work_ended(ticket.conn());
-            self.tell(Event::TicketExpired(ticket));
+            self.emit(Event::TicketExpired(ticket));
             if self.state.turn_is_full() {
                 break;
             }
         }
         while let Some(timer) = self.state.timers.take_due(now) {
             self.state.outbox.mark_dirty(now);
-            self.tell(Event::Timer(timer));
+            self.emit(Event::Timer(timer));
             if self.state.turn_is_full() {
                 // The other timers stay due and fire once this output is written.
                 break;
@@ -343,13 +343,13 @@ impl<H: Handler> Machine<H> {
         self.state.metrics.dial_errors += 1;
         let State { dials, random, now, .. } = &mut self.state;
         let retry_at = dials.disconnected(dial, *now, random);
-        self.tell(Event::DialFailed { dial, failure, retry_at });
+        self.emit(Event::DialFailed { dial, failure, retry_at });
     }
 
     /// A note arrived from outside.
     pub fn noted(&mut self, now: Time, note: H::Note) {
         self.begin(now, &Fact::Noted(&note));
-        self.tell(Event::Note(note));
+        self.emit(Event::Note(note));
     }
 
     /// An operator or another thread gave a command.

@@ -28,7 +28,7 @@ impl<H: Handler> Machine<H> {
     pub fn job_done(&mut self, now: Time, conn: ConnId, outcome: bool) {
         self.begin(now, &Fact::JobDone { conn, outcome });
         if self.state.jobs.remove(conn) && self.state.open_slot(conn).is_some() {
-            self.tell(Event::Offloaded { conn, outcome });
+            self.emit(Event::Offloaded { conn, outcome });
         }
     }
 }

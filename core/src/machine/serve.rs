@@ -164,7 +164,7 @@ impl<H: Handler> Machine<H> {
         let session = self.state.conns.get_mut(conn).and_then(|found| found.decoder.session());
         if let Some(session) = session.filter(|session| session.wait().is_some()) {
             // Nothing will follow the escape character.
-            session.waited();
+            session.on_timeout();
             let _ = self.digest(conn, &mut []);
         }
         self.state.flush_write_buffer(conn.slot());
@@ -189,7 +189,7 @@ impl<H: Handler> Machine<H> {
         // The application may have answered the last message by closing our half.
         let finished = self.state.conns.get(conn).is_some_and(|found| found.finished);
         if half_open && !finished && reason == Reason::PeerClosed && self.state.open_slot(conn).is_some() {
-            self.tell(Event::InputEnded { conn });
+            self.emit(Event::InputEnded { conn });
         } else {
             self.state.end(conn.slot(), reason, Ending::Flush);
         }

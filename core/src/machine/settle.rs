@@ -46,7 +46,7 @@ impl<H: Handler> Machine<H> {
     }
 
     /// Calls the handler and handles the effects.
-    pub(super) fn tell(&mut self, event: Event<'_, H::Note>) {
+    pub(super) fn emit(&mut self, event: Event<'_, H::Note>) {
         self.call(event);
         self.settle();
     }
@@ -55,7 +55,7 @@ impl<H: Handler> Machine<H> {
     pub(super) fn settle(&mut self) {
         loop {
             self.state.flush_write_buffers();
-            self.tell_pending();
+            self.emit_pending();
             if !self.state.over.is_empty() {
                 // The handler learns that a dial is over once its slot is free.
                 self.state.free_ended();
@@ -67,9 +67,9 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    fn tell_pending(&mut self) {
+    fn emit_pending(&mut self) {
         loop {
-            self.tell_all_pending();
+            self.emit_all_pending();
             // Handling a copy may cause pending events.
             let Some(Copied { conn, start, bytes }) = self.state.watched.next() else { return };
             if self.state.open_slot(conn).is_some() {
@@ -79,7 +79,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    fn tell_all_pending(&mut self) {
+    fn emit_all_pending(&mut self) {
         while let Some(pending) = self.state.pending.pop_front() {
             let status;
             let event = match pending {

@@ -54,7 +54,7 @@ impl<H: Handler> Machine<H> {
             self.admission_came(*conn, *peer, *refused);
         }
         if let ShardMessage::Handler { from, topic, content } = message {
-            self.tell(Event::ShardMessage { from: *from, topic, content });
+            self.emit(Event::ShardMessage { from: *from, topic, content });
         }
         self.settle();
         #[cfg(feature = "tls")]

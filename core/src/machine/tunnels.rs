@@ -19,7 +19,7 @@ impl<H: Handler> Machine<H> {
         self.state.note_tunnels();
         self.settle();
         if let Some((tunnel, words)) = refused {
-            self.tell(Event::ChannelRefused { tunnel: &tunnel, words: &words });
+            self.emit(Event::ChannelRefused { tunnel: &tunnel, words: &words });
         }
     }
 

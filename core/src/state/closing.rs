@@ -27,15 +27,15 @@ impl<C: Default> State<C> {
     /// Ends a connection that has no reason yet. The first reason counts.
     pub(crate) fn end(&mut self, index: u32, reason: Reason, ending: Ending) {
         let is_news = !matches!(reason, Reason::Answered | Reason::PeerClosed | Reason::Idle | Reason::Shutdown);
-        self.end_as(index, reason, ending, is_news);
+        self.end_with(index, reason, ending, is_news);
     }
 
     /// As [`end`](Self::end), if the handler already knows that the connection does not open.
-    pub(crate) fn end_told(&mut self, index: u32, reason: Reason, ending: Ending) {
-        self.end_as(index, reason, ending, false);
+    pub(crate) fn end_without_event(&mut self, index: u32, reason: Reason, ending: Ending) {
+        self.end_with(index, reason, ending, false);
     }
 
-    fn end_as(&mut self, index: u32, reason: Reason, ending: Ending, is_news: bool) {
+    fn end_with(&mut self, index: u32, reason: Reason, ending: Ending, is_news: bool) {
         let now = self.now;
         let id = self.conns.id(index);
         let Some(conn) = self.conns.at_mut(index).filter(|conn| conn.has_no_reason()) else { return };
@@ -56,7 +56,7 @@ impl<C: Default> State<C> {
         // Input is discarded from now on, and has a limit of its own.
         conn.rate_pause = None;
         let rooms = core::mem::take(&mut conn.rooms);
-        let (id, lasted, was_unknown) = (id, now.since(conn.opened_at), core::mem::take(&mut conn.unknown));
+        let (id, lasted, was_pending_auth) = (id, now.since(conn.opened_at), core::mem::take(&mut conn.pending_auth));
         for room in rooms {
             self.leave_room(room, index, encoding);
         }
@@ -68,8 +68,8 @@ impl<C: Default> State<C> {
             self.metrics.ended.add(reason);
             self.metrics.lasted(lasted);
         }
-        if was_unknown {
-            self.known();
+        if was_pending_auth {
+            self.authenticated();
         }
         self.timers.cancel_all_of(id);
         self.tickets.cancel_all_of(id);

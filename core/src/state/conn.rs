@@ -25,7 +25,7 @@ pub(crate) struct Conn {
     /// While undecided: the current step.
     pub(crate) step: HandshakeStep,
     /// Counted as unauthenticated.
-    pub(crate) unknown: bool,
+    pub(crate) pending_auth: bool,
     /// Accepted from a proxy and not counted under its address.
     pub(crate) uncounted: bool,
     /// Admitted under the client address that a proxy reported.
@@ -175,7 +175,7 @@ impl Conn {
             held: LazyBox::default(),
             encoding,
             step: HandshakeStep::Speech,
-            unknown: false,
+            pending_auth: false,
             uncounted: false,
             readmitted: false,
             is_http: false,

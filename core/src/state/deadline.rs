@@ -78,7 +78,8 @@ impl<C: Default> State<C> {
                 let candidates = [
                     at(conn.rate_pause, Why::Rate),
                     at(
-                        (conn.backlog && conn.step == HandshakeStep::Speech && !waits).then_some(self.now.plus_nanos(1)),
+                        (conn.backlog && conn.step == HandshakeStep::Speech && !waits)
+                            .then_some(self.now.plus_nanos(1)),
                         Why::Backlog,
                     ),
                     at(self.outbound.write_deadline(index), Why::Write),

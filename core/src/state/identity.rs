@@ -125,10 +125,10 @@ impl<C: Default> State<C> {
         let Some(index) = self.open_slot(id) else { return false };
         let Some(conn) = self.conns.get_mut(id) else { return false };
         let user = identity.user.clone();
-        let was_unknown = core::mem::take(&mut conn.unknown);
+        let was_pending_auth = core::mem::take(&mut conn.pending_auth);
         let before = conn.identity.replace(identity.into());
-        if was_unknown {
-            self.known();
+        if was_pending_auth {
+            self.authenticated();
         }
         if before.as_ref().is_none_or(|before| before.user != user) {
             before.into_iter().for_each(|before| self.users.remove(&before.user, id));

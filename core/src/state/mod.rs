@@ -16,8 +16,8 @@ mod membership;
 mod notice;
 mod offload;
 pub(crate) mod outbound;
-mod pause;
 mod outbox;
+mod pause;
 #[cfg(feature = "sim")]
 mod recount;
 pub(crate) mod room;
@@ -37,8 +37,8 @@ pub(crate) use links::Tunnels;
 pub(crate) use listeners::Listeners;
 pub(crate) use notice::Notice;
 pub use offload::{Job, Offloaded};
-pub(crate) use pause::{PAUSE_MIN, Pause};
 pub(crate) use outbox::Outbox;
+pub(crate) use pause::{PAUSE_MIN, Pause};
 pub use ticket::Ticket;
 pub use timer::Timer;
 pub(crate) use watch::{Copied, Watched};
@@ -53,7 +53,7 @@ use crate::tunnel::TunnelId;
 use crate::web::Endpoint;
 use crate::wire::Budget;
 use crate::wire::telnet::{Side, option};
-use crate::wire::{Encoder, Protocol, ProxyProbe, Wire, probe_proxy_header, may_be_proxy_header};
+use crate::wire::{Encoder, Protocol, ProxyHeader, Wire, may_be_proxy_header, parse_proxy_header};
 use admission::{Admission, Meters};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
@@ -104,7 +104,7 @@ pub(crate) struct State<C> {
     /// The limits for listeners without limits of their own.
     pub(crate) limits: PeerLimits,
     /// The server reports that it is not ready, and stops accepting then.
-    pub(crate) leaves_at: Option<Time>,
+    pub(crate) shutdown_at: Option<Time>,
     /// Failed credentials for the monitor, by address.
     pub(crate) monitor_failures: Meters<AddressKey>,
     /// The hard deadline of a drain.
@@ -167,7 +167,7 @@ impl<C: Default> State<C> {
             undecided: 0,
             server_status: Vec::new(),
             limits: config.peer_limits(),
-            leaves_at: None,
+            shutdown_at: None,
             monitor_failures: Meters::new(MONITOR_ADDRESSES_MAX),
             drain: None,
             last_call: None,
@@ -203,7 +203,7 @@ impl<C: Default> State<C> {
             conn.notices = listen.notices;
             conn.refuses_http = listen.refuses_http;
             conn.uncounted = listen.trusts(peer);
-            conn.unknown = true;
+            conn.pending_auth = true;
             if conn.is_undecided() {
                 conn.offered = Some(Offered { protocol: listen.protocol.clone(), tls: listen.tls.clone() }.into());
             }
@@ -237,16 +237,17 @@ impl<C: Default> State<C> {
 
     /// How many of the first bytes belong to a proxy header, which precedes TLS.
     pub(crate) fn length_of_header(&self, id: ConnId, bytes: &[u8]) -> usize {
-        let Some(conn) = self.conns.get(id).filter(|conn| conn.step == HandshakeStep::Header && conn.is_undecided()) else {
+        let Some(conn) = self.conns.get(id).filter(|conn| conn.step == HandshakeStep::Header && conn.is_undecided())
+        else {
             return 0;
         };
         if !may_be_proxy_header(&conn.held, bytes) {
             return bytes.len();
         }
         let held = [&conn.held[..], bytes].concat();
-        match probe_proxy_header(&held) {
-            ProxyProbe::Header(_, length) => length.saturating_sub(conn.held.len()).min(bytes.len()),
-            ProxyProbe::Unclear | ProxyProbe::Bad => bytes.len(),
+        match parse_proxy_header(&held) {
+            ProxyHeader::Header(_, length) => length.saturating_sub(conn.held.len()).min(bytes.len()),
+            ProxyHeader::Unclear | ProxyHeader::Bad => bytes.len(),
         }
     }
 
@@ -267,7 +268,7 @@ impl<C: Default> State<C> {
 
     /// Whether the server reports that it is not ready.
     pub(crate) const fn is_draining(&self) -> bool {
-        self.leaves_at.is_some() || self.drain.is_some()
+        self.shutdown_at.is_some() || self.drain.is_some()
     }
 
     pub(crate) fn answered_ping(&mut self, index: u32, sent_at: u64) {
@@ -309,7 +310,7 @@ impl<C: Default> State<C> {
     }
 
     /// Sets the protocol of a connection once it is known.
-    pub(crate) fn decide(&mut self, id: ConnId, wire: Wire) {
+    pub(crate) fn select_wire(&mut self, id: ConnId, wire: Wire) {
         let now = self.now;
         let Some(conn) = self.conns.get_mut(id) else { return };
         self.http_kept -= u64::from(conn.is_undecided() && conn.was_answered);

@@ -3,7 +3,7 @@
 use super::State;
 use crate::base::Origin;
 use crate::base::{ConnId, ListenerId, Outgoing, Peer, Reason, Time};
-use crate::facts::{Addressee, ShardMessage, Shard};
+use crate::facts::{Addressee, Shard, ShardMessage};
 use crate::metrics::Metrics;
 use crate::state::admission::Rules;
 use crate::state::conn::HandshakeStep;
@@ -88,7 +88,8 @@ impl<C: Default> State<C> {
     /// Sends one message to the members of a room on all shards. Returns for how many on this one.
     pub(crate) fn publish_everywhere(&mut self, room: &str, except: &[ConnId], message: Outgoing<'_>) -> usize {
         if !self.outbox.is_alone() {
-            let message = ShardMessage::Publish { room: room.into(), except: except.into(), message: message.to_owned() };
+            let message =
+                ShardMessage::Publish { room: room.into(), except: except.into(), message: message.to_owned() };
             self.queue_for(Addressee::Others, message);
         }
         self.publish(room, except, message)
@@ -147,11 +148,11 @@ impl<C: Default> State<C> {
     }
 
     /// Reports to the first shard that an accepted connection has authenticated or ended.
-    pub(super) fn known(&mut self) {
+    pub(super) fn authenticated(&mut self) {
         if self.outbox.shard.number() == 0 {
-            return self.admission.known();
+            return self.admission.authenticated();
         }
-        self.outbox.messages.push_back((Addressee::First, ShardMessage::Known));
+        self.outbox.messages.push_back((Addressee::First, ShardMessage::Authenticated));
     }
 
     /// Admits the client that a proxy reported. `None` if the first shard must be asked.
@@ -226,7 +227,7 @@ impl<C: Default> State<C> {
             ShardMessage::Left { listener, peer, shard } => self.count_out_of(*listener, *peer, *shard),
             ShardMessage::Dialed { peer } => self.dialed(*peer),
             ShardMessage::Quarantine { peer } => self.quarantine(*peer),
-            ShardMessage::Known => self.known(),
+            ShardMessage::Authenticated => self.authenticated(),
             ShardMessage::Gone { peer } => self.admission.discount_address(*peer),
             ShardMessage::Arrived { conn, listener, peer } => {
                 let refused = self.readmit(*listener, *peer).err();

@@ -91,7 +91,9 @@ impl<C: Default> State<C> {
         let listen = self.listeners.of(conn.origin);
         let span = match (conn.origin, conn.step) {
             (Origin::Dial(dial), _) => self.dials.timeout(dial),
-            (_, HandshakeStep::Header | HandshakeStep::Admission) => listen.and_then(|listen| Some(listen.proxies.as_ref()?.timeout)),
+            (_, HandshakeStep::Header | HandshakeStep::Admission) => {
+                listen.and_then(|listen| Some(listen.proxies.as_ref()?.timeout))
+            }
             (_, HandshakeStep::Tls) => listen.and_then(|listen| Some(listen.tls.as_ref()?.handshake_timeout)),
             (_, HandshakeStep::Speech) => conn.offered.as_ref().and_then(|offered| offered.protocol.wait()),
         };

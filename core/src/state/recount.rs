@@ -75,7 +75,9 @@ impl<C: Default> State<C> {
             for &conn in conns {
                 let identity = self.conns.get(conn).and_then(|conn| conn.identity.as_ref());
                 let belongs_to = identity.is_some_and(|identity| identity.user == *user);
-                ensure(belongs_to && is_open(conn), || format!("connection {conn} is not open, or not of user {user}"))?;
+                ensure(belongs_to && is_open(conn), || {
+                    format!("connection {conn} is not open, or not of user {user}")
+                })?;
             }
         }
         for (dial, conn) in self.dials.connections() {
@@ -117,16 +119,16 @@ impl<C: Default> State<C> {
         let conns = || shards.iter().flat_map(|shard| shard.conns.ids().filter_map(|id| shard.conns.get(id)));
         let mut per_listener = BTreeMap::<ListenerId, u32>::new();
         let mut per_address = BTreeMap::<AddressKey, u32>::new();
-        let (mut total, mut unknown) = (0, 0);
+        let (mut total, mut pending_auth) = (0, 0);
         for conn in conns() {
             total += 1;
-            unknown += u32::from(conn.unknown);
+            pending_auth += u32::from(conn.pending_auth);
             if let Origin::Listener(listener) = conn.origin {
                 *per_listener.entry(listener).or_default() += 1;
                 conn.counted_as().key().into_iter().for_each(|key| *per_address.entry(key).or_default() += 1);
             }
         }
-        self.admission.is_as_counted(total, unknown, &per_listener, &per_address)?;
+        self.admission.is_as_counted(total, pending_auth, &per_listener, &per_address)?;
         let of_shard = |shard: &&Self| shard.count(|conn| matches!(conn.origin, Origin::Listener(_)));
         let placed: Vec<_> = shards.iter().map(|shard| u32::try_from(of_shard(shard)).unwrap_or(u32::MAX)).collect();
         if self.outbox.shard.count() > 1 && placed.len() == usize::from(self.outbox.shard.count()) {

@@ -4,7 +4,7 @@ use super::{Ending, Notice, Pending, State};
 use crate::base::{ConnId, Outgoing, Payload, Reason};
 use crate::config::SlowPolicy;
 use crate::state::conn::Conn;
-use crate::state::outbound::{WatermarkEvent, PRIVATE};
+use crate::state::outbound::{PRIVATE, WatermarkEvent};
 use alloc::vec::Vec;
 
 /// When this many bytes are queued in one turn, they should be written before more is read.

@@ -1,5 +1,5 @@
 use super::tickets::{Clients, Policy};
-use super::{Tickets, Tls};
+use super::{TicketKeys, Tls};
 use crate::base::{UnixTime, files};
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
@@ -106,7 +106,7 @@ impl TlsFiles {
     ///
     /// # Errors
     /// The first invalid file.
-    pub fn load(&self, provider: &Arc<CryptoProvider>, tickets: &Tickets) -> Result<Tls, TlsError> {
+    pub fn load(&self, provider: &Arc<CryptoProvider>, tickets: &TicketKeys) -> Result<Tls, TlsError> {
         let mut keys = Vec::new();
         for files in &self.certificates {
             keys.push(files.load(provider)?);

@@ -9,7 +9,7 @@
     feature = "tls",
     doc = r#"
 ```no_run
-use drupe_core::tls::{CertificateFiles, Tickets, TlsFiles, rustls};
+use drupe_core::tls::{CertificateFiles, TicketKeys, TlsFiles, rustls};
 use drupe_core::{Config, Listen};
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ let certificate = CertificateFiles { certificate: "cert.pem".into(), key: "key.p
 let files = TlsFiles { certificates: vec![certificate], ..TlsFiles::default() };
 // The program chooses the ciphers. Here: rustls with its feature `ring`.
 let provider = Arc::new(rustls::crypto::ring::default_provider());
-let tickets = Tickets::new(rustls::crypto::ring::Ticketer::new);
+let tickets = TicketKeys::new(rustls::crypto::ring::Ticketer::new);
 let listen: Listen = "telnet://0.0.0.0:992".parse()?;
 let config = Config::listening([Listen { tls: Some(files.load(&provider, &tickets)?), ..listen }]);
 # Ok::<(), Box<dyn std::error::Error>>(())
@@ -39,7 +39,7 @@ pub use rustls;
 #[cfg(feature = "tls")]
 pub(crate) use session::{Progress, TlsSession};
 #[cfg(feature = "tls")]
-pub use tickets::Tickets;
+pub use tickets::TicketKeys;
 
 use crate::base::UnixTime;
 use alloc::string::String;

@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 /// policy keeps them; one that does invalidates all tickets. Keys live as long as anything that was
 /// loaded with them.
 #[derive(Clone)]
-pub struct Tickets {
+pub struct TicketKeys {
     make: MakeTicketer,
     by_policy: Arc<Mutex<BTreeMap<Policy, Weak<dyn ProducesTickets>>>>,
 }
@@ -38,7 +38,7 @@ pub(super) enum Clients {
     Required(BTreeSet<Vec<u8>>),
 }
 
-impl Tickets {
+impl TicketKeys {
     /// Creates a store. Each call of `make` must return new keys.
     ///
     /// `make` belongs to a rustls provider, such as `rustls::crypto::ring::Ticketer::new`.
@@ -60,8 +60,8 @@ impl Tickets {
     }
 }
 
-impl fmt::Debug for Tickets {
+impl fmt::Debug for TicketKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Tickets")
+        f.write_str("TicketKeys")
     }
 }

@@ -40,7 +40,7 @@ impl Default for Auto {
 
 /// What is known about what a peer speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Detected {
     /// More must be seen.
     Unclear,
     /// This is spoken.
@@ -74,23 +74,23 @@ pub(crate) const NO_TLS: &[u8] = &[21, 3, 3, 0, 2, 2, 40];
 impl Auto {
     /// Says what the first bytes of a stream tell. It has only grown since `searched` was used the last time, which says how
     /// much of it holds no line's end.
-    pub(crate) fn look(&self, first: &[u8], searched: &mut usize, input: ProbeInput) -> Verdict {
-        let lines = Verdict::Spoken(Wire::Lines(self.lines));
+    pub(crate) fn detect(&self, first: &[u8], searched: &mut usize, input: ProbeInput) -> Detected {
+        let lines = Detected::Spoken(Wire::Lines(self.lines));
         let unclear = match (input, first) {
-            (ProbeInput::Growing, _) => Verdict::Unclear,
-            (_, first) if is_request(first) => Verdict::Http,
-            (ProbeInput::Waited, []) => Verdict::Spoken(Wire::Telnet(self.telnet)),
+            (ProbeInput::Growing, _) => Detected::Unclear,
+            (_, first) if is_request(first) => Detected::Http,
+            (ProbeInput::Waited, []) => Detected::Spoken(Wire::Telnet(self.telnet)),
             (ProbeInput::Waited | ProbeInput::Ended, _) => lines,
         };
         match (first, self.prefix) {
             ([] | [22], _) => unclear,
-            ([22, 3, ..], _) => Verdict::Refused(NO_TLS),
+            ([22, 3, ..], _) => Detected::Refused(NO_TLS),
             // Who has spoken telnet needs no probe.
-            ([IAC, ..], _) => Verdict::Spoken(Wire::Telnet(Telnet { probe: false, ..self.telnet })),
-            ([0, ..], Some(prefix)) => Verdict::Spoken(Wire::LengthPrefixed(LengthPrefixed { prefix })),
+            ([IAC, ..], _) => Detected::Spoken(Wire::Telnet(Telnet { probe: false, ..self.telnet })),
+            ([0, ..], Some(prefix)) => Detected::Spoken(Wire::LengthPrefixed(LengthPrefixed { prefix })),
             _ => match is_http(first, searched) {
                 None => unclear,
-                Some(true) => Verdict::Http,
+                Some(true) => Detected::Http,
                 Some(false) => lines,
             },
         }
@@ -177,18 +177,18 @@ mod tests {
     #[test]
     fn the_first_bytes_tell_and_any_split_tells_the_same() {
         let auto = Auto { prefix: Some(LengthPrefix::U32Be), ..Auto::default() };
-        let telnet = Verdict::Spoken(Wire::Telnet(Telnet { probe: false, ..auto.telnet }));
-        let frames = Verdict::Spoken(Wire::LengthPrefixed(LengthPrefixed { prefix: LengthPrefix::U32Be }));
-        let lines = Verdict::Spoken(Wire::Lines(auto.lines));
+        let telnet = Detected::Spoken(Wire::Telnet(Telnet { probe: false, ..auto.telnet }));
+        let frames = Detected::Spoken(Wire::LengthPrefixed(LengthPrefixed { prefix: LengthPrefix::U32Be }));
+        let lines = Detected::Spoken(Wire::Lines(auto.lines));
         let target = [&b"POST /"[..], &[b'x'; REQUEST_LINE_MAX_BYTES], b"\n/nick admin\n"].concat();
         let long = [&b"GET "[..], &[b'x'; REQUEST_LINE_MAX_BYTES]].concat();
-        for (first, verdict) in [
+        for (first, detected) in [
             (&b"\xff\xfb\x18"[..], telnet),
             (b"\0\0\0\x05hello", frames),
-            (b"\x16\x03\x01\x02\0", Verdict::Refused(NO_TLS)),
+            (b"\x16\x03\x01\x02\0", Detected::Refused(NO_TLS)),
             (b"\x16\x04", lines),
-            (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", Verdict::Http),
-            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Verdict::Http),
+            (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", Detected::Http),
+            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Detected::Http),
             (b"GET the ball\n", lines),
             (b"GETTING\n", lines),
             (b"get / HTTP/1.1\n", lines),
@@ -196,18 +196,18 @@ mod tests {
             (b"\n", lines),
             (b"\xc3\xbc\n", lines),
             (&long, lines),
-            (&target, Verdict::Http),
+            (&target, Detected::Http),
         ] {
             let mut searched = 0;
-            let decided = (1..=first.len()).map(|seen| auto.look(&first[..seen], &mut searched, ProbeInput::Growing));
-            let decided = decided.into_iter().find(|verdict| *verdict != Verdict::Unclear);
-            assert_eq!(decided, Some(verdict), "{first:?}");
-            assert_eq!(auto.look(first, &mut 0, ProbeInput::Growing), verdict, "{first:?}");
+            let decided = (1..=first.len()).map(|seen| auto.detect(&first[..seen], &mut searched, ProbeInput::Growing));
+            let decided = decided.into_iter().find(|detected| *detected != Detected::Unclear);
+            assert_eq!(decided, Some(detected), "{first:?}");
+            assert_eq!(auto.detect(first, &mut 0, ProbeInput::Growing), detected, "{first:?}");
         }
-        assert_eq!(auto.look(b"", &mut 0, ProbeInput::Waited), Verdict::Spoken(Wire::Telnet(auto.telnet)));
-        assert_eq!(auto.look(b"", &mut 0, ProbeInput::Ended), lines);
-        assert_eq!(auto.look(b"GET it", &mut 0, ProbeInput::Waited), lines);
-        assert_eq!(auto.look(b"GET /", &mut 0, ProbeInput::Waited), Verdict::Http);
-        assert_eq!(Auto::default().look(b"\0\0\0\x05", &mut 0, ProbeInput::Growing), lines);
+        assert_eq!(auto.detect(b"", &mut 0, ProbeInput::Waited), Detected::Spoken(Wire::Telnet(auto.telnet)));
+        assert_eq!(auto.detect(b"", &mut 0, ProbeInput::Ended), lines);
+        assert_eq!(auto.detect(b"GET it", &mut 0, ProbeInput::Waited), lines);
+        assert_eq!(auto.detect(b"GET /", &mut 0, ProbeInput::Waited), Detected::Http);
+        assert_eq!(Auto::default().detect(b"\0\0\0\x05", &mut 0, ProbeInput::Growing), lines);
     }
 }

@@ -1,5 +1,5 @@
 use super::buffer::grow;
-use super::decoded::{DecodeError, Decoded, EncodeError, DecodeBuffer};
+use super::decoded::{DecodeBuffer, DecodeError, Decoded, EncodeError};
 use crate::base::{Payload, work};
 use crate::wire::Budget;
 use alloc::vec::Vec;

@@ -1,5 +1,5 @@
 use super::buffer::grow;
-use super::decoded::{DecodeError, Decoded, DecodeBuffer};
+use super::decoded::{DecodeBuffer, DecodeError, Decoded};
 use crate::base::{Payload, work};
 use crate::wire::Budget;
 use alloc::string::String;

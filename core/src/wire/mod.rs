@@ -24,19 +24,19 @@ mod proxy;
 mod ws_telnet;
 
 pub use auto::Auto;
-pub(crate) use auto::{NO_TLS, ProbeInput, Verdict};
+pub(crate) use auto::{Detected, NO_TLS, ProbeInput};
 pub use budget::{Budget, MessageSize, MessageSizeError};
 pub(crate) use buffer::grow;
 #[cfg(feature = "tls")]
 pub(crate) use decoded::SPARE_BYTES;
-pub use decoded::{DecodeError, Decoded, EncodeError, Item, DecodeBuffer};
+pub use decoded::{DecodeBuffer, DecodeError, Decoded, EncodeError, Item};
 pub use encoder::Encoder;
 pub use encoding::{Encoding, TelnetPath};
 pub use length::{LengthDecoder, LengthPrefix, LengthPrefixed};
 pub(crate) use line::text;
 pub use line::{InvalidUtf8, LineDecoder, LineEnding, Lines};
 pub use proxy::Proxies;
-pub(crate) use proxy::{Look as ProxyProbe, look as probe_proxy_header, may_be_whole as may_be_proxy_header};
+pub(crate) use proxy::{ProxyHeader, may_be_whole as may_be_proxy_header, parse_header as parse_proxy_header};
 pub use ws_telnet::{WsTelnet, WsTelnetDecoder};
 
 use crate::base::Payload;

@@ -39,7 +39,7 @@ type SpeaksFor = Option<Peer>;
 
 /// What the first bytes of a connection from a proxy are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Look {
+pub(crate) enum ProxyHeader {
     /// The beginning of a header.
     Unclear,
     /// A header of so many bytes, and whom the proxy speaks for.
@@ -64,22 +64,22 @@ pub(crate) fn may_be_whole(held: &[u8], more: &[u8]) -> bool {
     !is_long || held.len() + more.len() >= FIXED_BYTES + content
 }
 
-pub(crate) fn look(held: &[u8]) -> Look {
+pub(crate) fn parse_header(held: &[u8]) -> ProxyHeader {
     work::step(FIXED_BYTES);
     let common = held.len().min(SIGNATURE.len());
     if held[..common] == SIGNATURE[..common] {
-        return look_binary(held).unwrap_or(Look::Unclear);
+        return parse_binary_header(held).unwrap_or(ProxyHeader::Unclear);
     }
     let common = held.len().min(6);
     if held[..common] != b"PROXY "[..common] {
-        return Look::Bad;
+        return ProxyHeader::Bad;
     }
     let seen = &held[..held.len().min(TEXT_MAX_BYTES)];
     work::step(seen.len());
     match memchr::memmem::find(seen, b"\r\n") {
-        Some(end) => parse_text(&seen[..end]).map_or(Look::Bad, |peer| Look::Header(peer, end + 2)),
-        None if held.len() >= TEXT_MAX_BYTES => Look::Bad,
-        None => Look::Unclear,
+        Some(end) => parse_text(&seen[..end]).map_or(ProxyHeader::Bad, |peer| ProxyHeader::Header(peer, end + 2)),
+        None if held.len() >= TEXT_MAX_BYTES => ProxyHeader::Bad,
+        None => ProxyHeader::Unclear,
     }
 }
 
@@ -111,16 +111,16 @@ fn port(digits: &str) -> Option<u16> {
 }
 
 /// Section 2.2; `None` if more must be seen.
-fn look_binary(held: &[u8]) -> Option<Look> {
+fn parse_binary_header(held: &[u8]) -> Option<ProxyHeader> {
     let command = *held.get(12)?;
     let family = *held.get(13)?;
     let length = usize::from(u16::from_be_bytes([*held.get(14)?, *held.get(15)?]));
     if command >> 4 != 2 || length > BINARY_MAX_BYTES {
-        return Some(Look::Bad);
+        return Some(ProxyHeader::Bad);
     }
     let end = FIXED_BYTES + length;
     let content = held.get(FIXED_BYTES..end)?;
-    Some(parse_binary(command & 15, family, content).map_or(Look::Bad, |peer| Look::Header(peer, end)))
+    Some(parse_binary(command & 15, family, content).map_or(ProxyHeader::Bad, |peer| ProxyHeader::Header(peer, end)))
 }
 
 fn parse_binary(command: u8, family: u8, content: &[u8]) -> Option<SpeaksFor> {
@@ -166,9 +166,9 @@ mod tests {
         [&SIGNATURE[..], &[command, family], &length, content].concat()
     }
 
-    fn decided(header: &[u8]) -> Look {
-        let steps = (0..=header.len()).map(|seen| look(&header[..seen]));
-        steps.into_iter().find(|look| *look != Look::Unclear).unwrap_or(Look::Unclear)
+    fn decided(header: &[u8]) -> ProxyHeader {
+        let steps = (0..=header.len()).map(|seen| parse_header(&header[..seen]));
+        steps.into_iter().find(|parsed| *parsed != ProxyHeader::Unclear).unwrap_or(ProxyHeader::Unclear)
     }
 
     fn peer(text: &str) -> SpeaksFor {
@@ -206,10 +206,10 @@ mod tests {
             (binary(0x22, 0x11, &v4), None),
             (binary(0x21, 0x11, &[0; 5_000]), None),
         ] {
-            let expected = outcome.map_or(Look::Bad, |peer| Look::Header(peer, header.len()));
+            let expected = outcome.map_or(ProxyHeader::Bad, |peer| ProxyHeader::Header(peer, header.len()));
             assert_eq!(decided(&header), expected, "{}", header.escape_ascii());
             let more = [&header[..], b"more"].concat();
-            assert_eq!(look(&more), expected, "{}", header.escape_ascii());
+            assert_eq!(parse_header(&more), expected, "{}", header.escape_ascii());
         }
     }
 
@@ -218,9 +218,9 @@ mod tests {
         fn nothing_is_waited_for_without_end(bytes in prop::collection::vec(any::<u8>(), 0..300), v2: bool) {
             let start: &[u8] = if v2 { SIGNATURE } else { b"PROXY " };
             let mut held = [start, &bytes].concat();
-            let _ = look(&held);
+            let _ = parse_header(&held);
             held.resize(BINARY_MAX_BYTES + FIXED_BYTES, b' ');
-            prop_assert_ne!(look(&held), Look::Unclear);
+            prop_assert_ne!(parse_header(&held), ProxyHeader::Unclear);
         }
     }
 }

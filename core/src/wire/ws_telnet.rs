@@ -1,4 +1,4 @@
-use super::{DecodeError, Decoded, Encoding, Item, DecodeBuffer};
+use super::{DecodeBuffer, DecodeError, Decoded, Encoding, Item};
 use crate::base::Payload;
 use crate::wire::Budget;
 use crate::wire::telnet::{Replies, Session, Telnet};
@@ -95,7 +95,7 @@ impl WsTelnetDecoder {
             }
             End::Draining(_) if self.session.wait().is_some() => {
                 // Nothing will follow the escape character.
-                self.session.waited();
+                self.session.on_timeout();
                 Ok(free)
             }
             End::Draining(closed) => {

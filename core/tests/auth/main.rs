@@ -9,7 +9,7 @@ mod privacy;
 mod scram;
 mod tokens;
 
-use drupe_core::kit::auth::scram::{Client, Credentials};
+use drupe_core::kit::auth::scram::{Credentials, ScramClient};
 use drupe_core::kit::auth::{Accounts, Authentication, Claims, Provider, TokenKey, Tokens};
 use drupe_core::kit::layer::{Layered, Recording, Within};
 use drupe_core::testing::TestHub;
@@ -94,7 +94,7 @@ fn told<P: Provider<(ConnId, Option<String>)>>(hub: &mut Guarded<P>, conn: ConnI
 
 /// The exchange as a program speaks it; the last answer.
 fn scram(hub: &mut Guarded<Accounts>, conn: ConnId, user: &str, password: &str) -> String {
-    let client = Client::new(user, password, "0123456789abcdef").expect("printable");
+    let client = ScramClient::new(user, password, "0123456789abcdef").expect("printable");
     let json = |message: &str| format!(r#"{{"type":"auth","scram":"{message}"}}"#);
     let first = told(hub, conn, &json(&client.first())).concat();
     let Some(first) = first.strip_prefix(r#"{"type":"auth","scram":""#).and_then(|rest| rest.strip_suffix(r#""}"#))
@@ -122,7 +122,7 @@ fn recorded(layer: Authentication<Accounts>) -> (Recorded, Receiver<String>) {
 }
 
 fn scram_outside(hub: &mut Recorded, conn: ConnId, user: &str, password: &str) -> String {
-    let client = Client::new(user, password, "0123456789abcdef").expect("printable");
+    let client = ScramClient::new(user, password, "0123456789abcdef").expect("printable");
     hub.line(conn, &format!("/auth scram {}", client.first()));
     let first = hub.lines(conn).concat();
     let (last, _) = client.answer(first.strip_prefix("scram ").expect("an answer")).expect("good");

@@ -2,7 +2,7 @@
 
 use super::{layer, lines, log, recorded, scram, scram_outside, told};
 use drupe_core::Reason;
-use drupe_core::kit::auth::scram::{Client, Credentials};
+use drupe_core::kit::auth::scram::{Credentials, ScramClient};
 use drupe_core::kit::auth::{Accounts, Authentication};
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ fn who_does_not_exist_looks_like_who_does() {
 fn a_password_that_changes_during_an_exchange_is_no_longer_good() {
     let mut hub = lines(layer().dialogue());
     let conn = hub.connect();
-    let client = Client::new("root", "t0psecret", "0123456789abcdef").expect("printable");
+    let client = ScramClient::new("root", "t0psecret", "0123456789abcdef").expect("printable");
     let first = told(&mut hub, conn, &format!("/auth scram {}", client.first())).concat();
     let (last, _) = client.answer(first.strip_prefix("scram ").expect("an answer")).expect("good");
     hub.with_handler(|handler| *handler.layer_mut().provider_mut() = Accounts::new());

@@ -3,7 +3,7 @@
 use super::{Log, Puppet, lines, listening, secs};
 use drupe_core::app::{Echo, Relay};
 use drupe_core::testing::TestHub;
-use drupe_core::{Accepting, DialId, Failure, ListenerId, Reason, Command};
+use drupe_core::{Accepting, Command, DialId, Failure, ListenerId, Reason};
 use std::time::Duration;
 
 #[test]

@@ -4,7 +4,7 @@ use super::{Puppet, lines, listening, secs};
 use drupe_core::app::Relay;
 use drupe_core::outbound::Marks;
 use drupe_core::testing::TestHub;
-use drupe_core::{Config, Event, Failure, Handler, Hub, ListenerId, Machine, Reason, Command, Time, Why};
+use drupe_core::{Command, Config, Event, Failure, Handler, Hub, ListenerId, Machine, Reason, Time, Why};
 
 #[test]
 fn a_slow_peer_is_told_of_read_no_more_and_closed_at_last() {

@@ -4,7 +4,7 @@ use super::{Peer, lines, run, run_sharded};
 use crate::shell::core::Reason;
 use crate::shell::core::app::Relay;
 use crate::shell::core::outbound::Marks;
-use crate::shell::core::tls::{CertificateFiles, Tickets, Tls, TlsFiles};
+use crate::shell::core::tls::{CertificateFiles, TicketKeys, Tls, TlsFiles};
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -24,7 +24,7 @@ fn tls() -> (Tls, Arc<ClientConfig>) {
     std::fs::write(&files.key, key.serialize_pem()).expect("written");
     let files = TlsFiles { certificates: vec![files], ..TlsFiles::default() };
     let provider = Arc::new(ring::default_provider());
-    let tls = files.load(&provider, &Tickets::new(ring::Ticketer::new)).expect("good files");
+    let tls = files.load(&provider, &TicketKeys::new(ring::Ticketer::new)).expect("good files");
     std::fs::remove_dir_all(directory).expect("it is ours");
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from(certificate)).expect("good");

@@ -1,7 +1,7 @@
 //! What tests of TLS share: an authority, and certificates that it signed.
 
 use drupe_core::testing::TestHub;
-use drupe_core::tls::{CertificateFiles, ClientCertificates, Tickets, Tls, TlsError, TlsFiles};
+use drupe_core::tls::{CertificateFiles, ClientCertificates, TicketKeys, Tls, TlsError, TlsFiles};
 use drupe_core::{ConnId, Event, Handler, Hub, NoNote};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 use rustls::crypto::ring;
@@ -53,7 +53,7 @@ impl World {
     }
 
     pub(crate) fn load(files: &TlsFiles) -> Result<Tls, TlsError> {
-        files.load(&Arc::new(ring::default_provider()), &Tickets::new(ring::Ticketer::new))
+        files.load(&Arc::new(ring::default_provider()), &TicketKeys::new(ring::Ticketer::new))
     }
 
     /// What a listener needs to be these names.
@@ -63,7 +63,7 @@ impl World {
     }
 
     /// What a listener of these names needs that asks peers for certificates.
-    pub(crate) fn asking(&self, clients: ClientCertificates, tickets: &Tickets) -> Tls {
+    pub(crate) fn asking(&self, clients: ClientCertificates, tickets: &TicketKeys) -> Tls {
         let files = TlsFiles { certificates: vec![self.files(&["localhost"])], clients, ..TlsFiles::default() };
         files.load(&Arc::new(ring::default_provider()), tickets).expect("good files")
     }

@@ -80,7 +80,7 @@ impl Swarm {
         add(self.has(Feature::AppPauses), &["pause"]);
         add(self.has(Feature::Prompts), &["prompt", "hide"]);
         add(self.has(Feature::Modes), &["mode"]);
-        add(self.has(Feature::Tickets), &["ticket", "redeem", "tick"]);
+        add(self.has(Feature::TicketKeys), &["ticket", "redeem", "tick"]);
         add(self.has(Feature::Dials), &["dial"]);
         add(self.has(Feature::Watch), &["watch", "name"]);
         let seldom: Vec<&'static str> = [
@@ -179,6 +179,6 @@ fn storm(random: &mut Random) -> Do {
     ];
     let letters = [&b"x"[..], "e\u{301}".as_bytes(), "\u{6f22}".as_bytes()];
     let key = keys[usize::try_from(random.below(12)).expect("small")];
-    let message = letters[usize::try_from(random.below(3)).expect("small")];
-    Do::Raw([message.repeat(4_000 / message.len()), key.repeat(8_192 / key.len()), b"\r\n".to_vec()].concat())
+    let letter = letters[usize::try_from(random.below(3)).expect("small")];
+    Do::Raw([letter.repeat(4_000 / letter.len()), key.repeat(8_192 / key.len()), b"\r\n".to_vec()].concat())
 }

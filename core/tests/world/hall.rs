@@ -4,7 +4,8 @@ use drupe_core::outbound::SlowPolicy;
 use drupe_core::telnet::{InputMode, Key, Signal};
 use drupe_core::wire::{LengthPrefix, Wire};
 use drupe_core::{
-    Backoff, ConnId, Dial, Event, Handler, Hub, Identity, ShardMessage, NoNote, Origin, OutgoingBuf, Reason, Ticket, Timer,
+    Backoff, ConnId, Dial, Event, Handler, Hub, Identity, NoNote, Origin, OutgoingBuf, Reason, ShardMessage, Ticket,
+    Timer,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use crate::swarm::Swarm;
 use drupe_core::Shard;
-use drupe_core::kit::auth::scram::{Client as Scram, Credentials};
+use drupe_core::kit::auth::scram::{Credentials, ScramClient as Scram};
 use drupe_core::kit::auth::{Accounts, Authentication, AuthenticationLimits, Claims, DuplicateLogin, TokenKey, Tokens};
 use drupe_core::limit::Rate;
 use drupe_core::sim::{Client, Do};

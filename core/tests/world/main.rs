@@ -10,7 +10,7 @@
 //! | taken out | seed | what the world says |
 //! |---|---|---|
 //! | `Nonces::new`: the key is made of the secret alone, so shards repeat nonces | 31, 66 | a nonce is used once |
-//! | `Tickets::of`: all policies share keys, and `TlsSession::admits`: every resumed session | 2 | who is let in has shown a certificate |
+//! | `TicketKeys::of`: all policies share keys, and `TlsSession::admits`: every resumed session | 2 | who is let in has shown a certificate |
 //! | `some_time` and `INTERVAL_MIN`: zero is an interval | 32 | nothing: the world does not end |
 //! | `Machine::took`: pings that follow a pause go before bytes that were written | 1610 | a frame has a reserved bit set |
 //! | `Outbound::skip`: a connection whose messages were skipped is not named | 3606 | an intent that changes is named |
@@ -33,8 +33,8 @@ use crowd::Guest;
 use drupe_core::kit::auth::{Accounts, Authentication};
 use drupe_core::kit::layer::{Layered, Within};
 use drupe_core::sim::{Client, Faults, Link, World};
-use drupe_core::tls::Tickets;
-use drupe_core::{Config, Peer, Reason, Command, Shard, UnixTime};
+use drupe_core::tls::TicketKeys;
+use drupe_core::{Command, Config, Peer, Reason, Shard, UnixTime};
 use hall::{Hall, Wanted};
 use login::{Keys, Logins};
 use rustls::crypto::ring;
@@ -77,7 +77,7 @@ fn run(seed: u64, made: &Made, quiet: bool) -> Run {
     let mut swarm = Swarm::new(seed);
     let mut config = swarm.config();
     let count = 1 + u16::try_from(swarm.number(4)).expect("small");
-    let tickets = Tickets::new(ring::Ticketer::new);
+    let tickets = TicketKeys::new(ring::Ticketer::new);
     config.listeners = (0..count)
         .map(|number| {
             let mut listen = swarm.listener(number);

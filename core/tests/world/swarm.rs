@@ -50,7 +50,7 @@ pub(crate) enum Feature {
     Ends,
     Prompts,
     Modes,
-    Tickets,
+    TicketKeys,
     Returns,
     Garbage,
     Troubled,

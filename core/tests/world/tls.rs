@@ -3,7 +3,7 @@
 use crate::swarm::Swarm;
 use drupe_core::Listen;
 use drupe_core::sim::Client;
-use drupe_core::tls::{CertificateFiles, ClientCertificates, Tickets, Tls, TlsFiles};
+use drupe_core::tls::{CertificateFiles, ClientCertificates, TicketKeys, Tls, TlsFiles};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SerialNumber};
 use rustls::client::Resumption;
 use rustls::crypto::ring;
@@ -58,7 +58,7 @@ impl Authorities {
     }
 
     /// TLS for a listener, which may ask for certificates; its application is named after what it asks for.
-    pub(crate) fn listen(&self, swarm: &mut Swarm, listen: &mut Listen, tickets: &Tickets) {
+    pub(crate) fn listen(&self, swarm: &mut Swarm, listen: &mut Listen, tickets: &TicketKeys) {
         let authority = swarm.pick(&NAMES);
         let file = self.directory.join(format!("{authority}.pem"));
         let clients = match swarm.number(4) {

@@ -5,8 +5,8 @@ use drupe_core::tls::Secured;
 use drupe_core::tunnel::{TunnelFailure, TunnelIntent, TunnelReport};
 use drupe_core::websocket::{Opcode, frame};
 use drupe_core::{
-    AcceptFailure, ConnId, DialId, Failure, Input, ShardMessage, ListenerId, Machine, Peer, Reason, Command, Shard, Time,
-    UnixTime,
+    AcceptFailure, Command, ConnId, DialId, Failure, Input, ListenerId, Machine, Peer, Reason, Shard, ShardMessage,
+    Time, UnixTime,
 };
 use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -110,7 +110,7 @@ pub(super) fn input(
         }
         // A machine that is alone gets no letters.
         Fact::ShardMessage { .. } if is_alone(machine) => return None,
-        Fact::ShardMessage { who, kind } => Input::ShardMessageReceived(letter(id(who)?, who, kind)),
+        Fact::ShardMessage { who, kind } => Input::ShardMessageReceived(shard_message(id(who)?, who, kind)),
         Fact::Reconfigured { limits } => {
             let mut newer = config(limits, 0);
             newer.listeners.rotate_left(usize::from(limits[0] % 12));
@@ -159,12 +159,12 @@ fn header(who: u8, version: u8) -> Vec<u8> {
 }
 
 /// What shards tell each other about who comes through a proxy.
-fn letter(conn: ConnId, who: u8, kind: u8) -> ShardMessage {
+fn shard_message(conn: ConnId, who: u8, kind: u8) -> ShardMessage {
     let peer = SocketAddr::from(([192, 0, 2, who % 4], 5)).into();
     match kind % 7 {
         5 => ShardMessage::Dialed { peer },
         6 => ShardMessage::Handler { from: kind % 4, topic: "topic".into(), content: "content".into() },
-        0 => ShardMessage::Known,
+        0 => ShardMessage::Authenticated,
         1 => ShardMessage::Gone { peer },
         2 => ShardMessage::Arrived { conn, listener: ListenerId(u32::from(kind % 13)), peer },
         3 => ShardMessage::Admission { conn, peer, refused: None },
@@ -180,14 +180,21 @@ fn who_else(fact: &Fact, alone: bool) -> Option<Input<u8>> {
     }
     let (listener, peer) = (ListenerId(u32::from(length % 7)), SocketAddr::from(([192, 0, 2, 1], length)).into());
     Some(match length % 8 {
-        0 => Input::ShardMessageReceived(ShardMessage::Publish { room: "a".into(), except: [].into(), message: "letter".into() }),
+        0 => Input::ShardMessageReceived(ShardMessage::Publish {
+            room: "a".into(),
+            except: [].into(),
+            message: "shard_message".into(),
+        }),
         1 => Input::ShardMessageReceived(ShardMessage::Left {
             listener: length.is_multiple_of(7).then_some(listener),
             peer,
             shard: u8::try_from(length % 5).unwrap_or(0),
         }),
         2 => Input::ShardMessageReceived(ShardMessage::Quarantine { peer }),
-        3 => Input::ShardMessageReceived(ShardMessage::Counted { shard: 2, numbers: vec![u64::MAX; usize::from(length % 200)].into() }),
+        3 => Input::ShardMessageReceived(ShardMessage::Counted {
+            shard: 2,
+            numbers: vec![u64::MAX; usize::from(length % 200)].into(),
+        }),
         4 => Input::Dispatched { listener, peer },
         5 => Input::HeldBack(length & 64 > 0),
         6 => Input::ClockSet(UnixTime::from_secs(u64::from(length))),

@@ -11,7 +11,7 @@ use drupe_core::telnet::Telnet;
 use drupe_core::tls::Tls;
 use drupe_core::tunnel::{Ssh, Tunnel};
 use drupe_core::wire::{Protocol, Proxies};
-use drupe_core::{Address, Config, ConnId, Drain, Input, Listen, Machine, Command, Shard, Time, trace, work};
+use drupe_core::{Address, Command, Config, ConnId, Drain, Input, Listen, Machine, Shard, Time, trace, work};
 use input::{input, input_bytes};
 use restless::Restless;
 use std::collections::BTreeSet;

@@ -1,7 +1,7 @@
 //! From a name to a session: the lookup, the hosts on the way, the host keys, and who we are.
 
 use super::LinkError;
-use super::handler::{Client, Forwarded};
+use super::handler::{Forwarded, SshHandler};
 use super::host_key::{Files, KnownHost};
 use super::identity::Identity;
 use super::known_hosts;
@@ -26,16 +26,16 @@ const NEVER: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// An SSH connection, and those that it goes through.
 pub(super) struct Connected {
-    pub(super) handle: Handle<Client>,
+    pub(super) handle: Handle<SshHandler>,
     /// They last as long as it does.
-    pub(super) _through: Vec<Handle<Client>>,
+    pub(super) _through: Vec<Handle<SshHandler>>,
 }
 
 /// Connects as the configuration says. How long it may take is the machine's. Whatever comes of the last server is heard.
 pub(super) async fn connect(ssh: &Ssh, cut: Cut, forwarded: &Arc<Forwarded>) -> Result<Connected, LinkError> {
     let (files, identity) = load(ssh).await?;
     let step = |hop, forwarded| Step { ssh, files: &files, identity: &identity, hop, forwarded };
-    let mut through: Vec<Handle<Client>> = Vec::new();
+    let mut through: Vec<Handle<SshHandler>> = Vec::new();
     for jump in &ssh.jumps {
         through.push(step(jump, None).take(through.last(), &cut).await?);
     }
@@ -62,7 +62,7 @@ struct Step<'a> {
 
 impl Step<'_> {
     /// Goes to the next host, from here or through the one before, and in there.
-    async fn take(self, before: Option<&Handle<Client>>, cut: &Cut) -> Result<Handle<Client>, LinkError> {
+    async fn take(self, before: Option<&Handle<SshHandler>>, cut: &Cut) -> Result<Handle<SshHandler>, LinkError> {
         let Self { ssh, identity, hop: Jump { user, host, port }, .. } = self;
         let unreachable =
             |words: String| LinkError::new(TunnelFailure::Network, format!("{host}:{port} can't be reached{words}"));
@@ -85,7 +85,7 @@ impl Step<'_> {
     }
 
     /// Speaks SSH on a stream, as far as knowing that it is the right server.
-    async fn session<S>(self, stream: S) -> Result<Handle<Client>, LinkError>
+    async fn session<S>(self, stream: S) -> Result<Handle<SshHandler>, LinkError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -105,7 +105,7 @@ impl Step<'_> {
         let flow = self.forwarded.as_ref().map(|forwarded| forwarded.flow.clone());
         let stream = SshStream::new(stream, flow.unwrap_or_default());
         let refusal = Arc::new(Mutex::new(None));
-        let client = Client { known, refusal: Arc::clone(&refusal), forwarded: self.forwarded };
+        let client = SshHandler { known, refusal: Arc::clone(&refusal), forwarded: self.forwarded };
         connect_stream(Arc::new(config), stream, client).await.map_err(|error| {
             let refused = refusal.lock().unwrap_or_else(PoisonError::into_inner).take();
             refused.unwrap_or_else(|| {

@@ -3,7 +3,7 @@
 use super::LinkError;
 use super::channel::SshChannel;
 use super::goodbye::{Farewell, Goodbye, Wear};
-use super::host_key::{KnownHost, Verdict};
+use super::host_key::{KeyCheck, KnownHost};
 use super::inbox::Inbox;
 use super::known_hosts;
 use super::link::families_of;
@@ -25,7 +25,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 const WAITING_MAX: usize = drupe_shell::BACKLOG as usize;
 
 /// One SSH connection's end of the conversation.
-pub(super) struct Client {
+pub(super) struct SshHandler {
     pub(super) known: KnownHost,
     /// Why the server's key was refused.
     pub(super) refusal: Arc<Mutex<Option<LinkError>>>,
@@ -213,7 +213,7 @@ impl Forwarded {
     }
 }
 
-impl Client {
+impl SshHandler {
     fn inbox(&self, id: ChannelId) -> Option<Arc<Inbox>> {
         self.forwarded.as_ref()?.inbox(id)
     }
@@ -232,7 +232,7 @@ impl Client {
 }
 
 /// However the session came to its end: russh does not tell of every one.
-impl Drop for Client {
+impl Drop for SshHandler {
     fn drop(&mut self) {
         if let Some(forwarded) = &self.forwarded {
             forwarded.lose("the connection was lost".into());
@@ -240,14 +240,14 @@ impl Drop for Client {
     }
 }
 
-impl Handler for Client {
+impl Handler for SshHandler {
     type Error = russh::Error;
 
     async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, russh::Error> {
         let refused = match self.known.judge(shown, SystemTime::now()) {
-            Verdict::Known => None,
-            Verdict::New { file, line } => known_hosts::add(&file, &line).err(),
-            Verdict::Refused(words) => Some(words),
+            KeyCheck::Known => None,
+            KeyCheck::New { file, line } => known_hosts::add(&file, &line).err(),
+            KeyCheck::Refused(words) => Some(words),
         };
         let is_good = refused.is_none();
         refused.into_iter().for_each(|words| self.refuse_key(words));

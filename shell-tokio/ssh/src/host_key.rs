@@ -33,7 +33,7 @@ struct Line {
 
 /// Whether to go on.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum KeyCheck {
     Known,
     /// The host is new, and new hosts are accepted: `line` is to be added to `file`, the first one.
     New {
@@ -91,44 +91,44 @@ impl KnownHost {
     }
 
     /// Whether what a server shows is what is known.
-    pub(super) fn judge(&self, shown: &PublicKeyOrCertificate, now: SystemTime) -> Verdict {
+    pub(super) fn judge(&self, shown: &PublicKeyOrCertificate, now: SystemTime) -> KeyCheck {
         match shown {
             PublicKeyOrCertificate::Certificate(certificate) => match self.judge_certificate(certificate, now) {
-                Ok(()) => Verdict::Known,
-                Err(words) => Verdict::Refused(words),
+                Ok(()) => KeyCheck::Known,
+                Err(words) => KeyCheck::Refused(words),
             },
             PublicKeyOrCertificate::PublicKey { key, .. } => self.judge_key(key),
         }
     }
 
-    fn judge_key(&self, key: &PublicKey) -> Verdict {
+    fn judge_key(&self, key: &PublicKey) -> KeyCheck {
         let (name, print) = (named(&self.host, self.port), print_of(key));
         if let Some(line) = self.revocation(key) {
-            return Verdict::Refused(format!("the host key of {name}, {print}, is revoked at {}", line.place));
+            return KeyCheck::Refused(format!("the host key of {name}, {print}, is revoked at {}", line.place));
         }
         let mut keys = self.lines.iter().filter(|line| line.marker.is_none());
         if keys.clone().any(|line| line.key.key_data() == key.key_data()) {
-            return Verdict::Known;
+            return KeyCheck::Known;
         }
         let file = self.files.first().map_or("", String::as_str);
         let add = how_to_add(&self.host, self.port, file);
         if let Some(line) = keys.clone().find(|line| line.key.algorithm() == key.algorithm()) {
             let (place, known) = (&line.place, print_of(&line.key));
-            return Verdict::Refused(format!(
+            return KeyCheck::Refused(format!(
                 "THE HOST KEY OF {name} HAS CHANGED: it shows {print}, and {place} has {known}. Somebody may be in between. \
                  If the key was exchanged on purpose, remove the old one (ssh-keygen -R '{name}' -f {file}), and {add}"
             ));
         }
         if let Some(line) = keys.next() {
             let (place, known) = (&line.place, print_of(&line.key));
-            return Verdict::Refused(format!(
+            return KeyCheck::Refused(format!(
                 "{name} shows {print}, and only a key of another kind is known: {known} at {place}. That is not taken for a new \
                  host. If it is its key, {add}"
             ));
         }
         // No line but those of authorities and revocations, which are about other keys.
         if self.accept_new && !is_plain(&self.host) {
-            return Verdict::Refused(format!(
+            return KeyCheck::Refused(format!(
                 "the host {:?} is new, and its name can't be written to {file}",
                 self.host
             ));
@@ -137,12 +137,12 @@ impl KnownHost {
             return match key.to_openssh() {
                 Ok(text) => {
                     let words: Vec<_> = text.split(' ').take(2).collect();
-                    Verdict::New { file: file.into(), line: format!("{name} {}\n", words.join(" ")) }
+                    KeyCheck::New { file: file.into(), line: format!("{name} {}\n", words.join(" ")) }
                 }
-                Err(error) => Verdict::Refused(format!("the host key of {name} can't be written down: {error}")),
+                Err(error) => KeyCheck::Refused(format!("the host key of {name} can't be written down: {error}")),
             };
         }
-        Verdict::Refused(format!("the host {name} is not known; it shows {print}. If that is its key, {add}"))
+        KeyCheck::Refused(format!("the host {name} is not known; it shows {print}. If that is its key, {add}"))
     }
 
     fn judge_certificate(&self, certificate: &Certificate, now: SystemTime) -> Result<(), String> {
@@ -259,7 +259,7 @@ mod tests {
     const OTHER: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA6rWI3G1sz07DnfFlrouTcysQlj2P+jpNSOEWD9OJ3X";
     const ECDSA: &str = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBBHwf2HMM5TRXvo2SQJjsNkiDD5KqiiNjrGVv3UUh+mMT5RHxiRtOnlqvjhQtBq0VpmpCV/PwUdhOig4vkbqAcE=";
 
-    fn judge(text: &str, host: &str, port: u16, accept_new: bool, shown: &str) -> Verdict {
+    fn judge(text: &str, host: &str, port: u16, accept_new: bool, shown: &str) -> KeyCheck {
         let files = Files(vec![("known_hosts".into(), text.into())]);
         let known = KnownHost::new(&files, host, port, accept_new).expect("good");
         known.judge(&PublicKeyOrCertificate::from(PublicKey::from_openssh(shown).expect("a key")), UNIX_EPOCH)
@@ -286,7 +286,7 @@ mod tests {
             ("|1|F1E1KeoE/eEWhi10WpGv4OdiO6Y=|3988QV0VE8wmZL7suNrYQLITLCg=", "192.168.1.62", 22, false),
         ] {
             let verdict = judge(&format!("{names} {ED25519}\n"), host, port, false, ED25519);
-            assert_eq!(verdict == Verdict::Known, known, "{names} for {host} {port}: {verdict:?}");
+            assert_eq!(verdict == KeyCheck::Known, known, "{names} for {host} {port}: {verdict:?}");
         }
     }
 
@@ -305,12 +305,12 @@ mod tests {
             ("other ssh-ed25519 AAAA\nnonsense\n", false, ED25519, &["is not known"]),
         ] {
             let verdict = judge(text, "h", 22, accept_new, shown);
-            assert!(matches!(verdict, Verdict::Refused(_)), "{text} trusts {shown}");
+            assert!(matches!(verdict, KeyCheck::Refused(_)), "{text} trusts {shown}");
             let said = format!("{verdict:?}");
             assert!(words.iter().all(|words| said.contains(words)), "{said}");
         }
-        assert_eq!(judge(&known, "h", 22, false, ED25519), Verdict::Known);
-        let new = Verdict::New { file: "known_hosts".into(), line: format!("[h]:2222 {ED25519}\n") };
+        assert_eq!(judge(&known, "h", 22, false, ED25519), KeyCheck::Known);
+        let new = KeyCheck::New { file: "known_hosts".into(), line: format!("[h]:2222 {ED25519}\n") };
         assert_eq!(judge("", "h", 2222, true, ED25519), new);
     }
 
@@ -328,14 +328,14 @@ mod tests {
             assert!(error.contains("f:1"), "{error}");
         }
         let verdict = judge(&format!("@revoked {hash} {ED25519}"), "192.168.1.61", 22, true, ED25519);
-        assert!(matches!(verdict, Verdict::Refused(_)), "{verdict:?}");
+        assert!(matches!(verdict, KeyCheck::Refused(_)), "{verdict:?}");
     }
 
     #[test]
     fn hash_of_unknown_kind_is_not_read_as_patterns() {
         for hosts in ["|2|,*", "|,h"] {
             let verdict = judge(&format!("{hosts} {ED25519}"), "h", 22, false, ED25519);
-            assert!(matches!(verdict, Verdict::Refused(_)), "{hosts}: {verdict:?}");
+            assert!(matches!(verdict, KeyCheck::Refused(_)), "{hosts}: {verdict:?}");
         }
     }
 
@@ -343,10 +343,10 @@ mod tests {
     fn new_host_whose_name_would_match_others_is_not_added() {
         for host in ["*", "*.example.org", "a,b", "#a", "@a", "!a", "|1|a", "a b", "a\nb", "[a]"] {
             let verdict = judge("", host, 22, true, ED25519);
-            assert!(matches!(verdict, Verdict::Refused(_)), "{host:?}: {verdict:?}");
+            assert!(matches!(verdict, KeyCheck::Refused(_)), "{host:?}: {verdict:?}");
         }
         for host in ["example.org", "::1", "fe80::1%eth0", "under_score"] {
-            assert!(matches!(judge("", host, 22, true, ED25519), Verdict::New { .. }), "{host}");
+            assert!(matches!(judge("", host, 22, true, ED25519), KeyCheck::New { .. }), "{host}");
         }
     }
 

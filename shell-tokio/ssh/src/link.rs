@@ -2,7 +2,7 @@
 
 use super::connect::{Connected, connect};
 use super::goodbye::say_goodbyes;
-use super::handler::{Client, Forwarded};
+use super::handler::{Forwarded, SshHandler};
 use super::line::Cut;
 use drupe_core::ListenerId;
 use drupe_core::tunnel::{ForwardIntent, LinkId, RemoteBind, TunnelFailure, TunnelIntent, TunnelReport};
@@ -200,7 +200,7 @@ async fn ask(connected: Arc<Connected>, question: Question) -> Outcome {
 /// Has the server listen at a place, and says where it does. A name for addresses of both families stands for each of them
 /// (RFC 4254 section 7.1): a server that has only the second one says yes to the name all the same, and who connects reaches
 /// whatever has the first. So that is asked for by itself, and the second one is taken where it can be had.
-async fn listen(handle: &Handle<Client>, bind: &RemoteBind) -> Result<Vec<RemoteBind>, Error> {
+async fn listen(handle: &Handle<SshHandler>, bind: &RemoteBind) -> Result<Vec<RemoteBind>, Error> {
     let RemoteBind::Tcp { host, port } = bind else {
         return ask_for(handle, bind.clone()).await.map(|bind| vec![bind]);
     };
@@ -228,7 +228,7 @@ async fn listen(handle: &Handle<Client>, bind: &RemoteBind) -> Result<Vec<Remote
     }
 }
 
-async fn ask_for(handle: &Handle<Client>, bind: RemoteBind) -> Result<RemoteBind, Error> {
+async fn ask_for(handle: &Handle<SshHandler>, bind: RemoteBind) -> Result<RemoteBind, Error> {
     match &bind {
         RemoteBind::Tcp { host, port } => {
             let chosen = handle.tcpip_forward(host, u32::from(*port)).await?;
@@ -240,7 +240,7 @@ async fn ask_for(handle: &Handle<Client>, bind: RemoteBind) -> Result<RemoteBind
 }
 
 /// A server that goes on listening is told no when somebody comes.
-async fn leave(handle: &Handle<Client>, bind: RemoteBind) {
+async fn leave(handle: &Handle<SshHandler>, bind: RemoteBind) {
     let _ = match bind {
         RemoteBind::Tcp { host, port } => handle.cancel_tcpip_forward(host, u32::from(port)).await,
         RemoteBind::Unix(path) => handle.cancel_streamlocal_forward(path).await,

@@ -1,9 +1,9 @@
 //! Who comes in: accepted here, handed over by another shard, or dialled.
 
 use super::{Connection, Driver};
-use crate::channel::Carrier;
-use crate::{Arrival, Mail, OsStream, Sockets};
-use drupe_core::{ConnId, Failure, Handler, ShardMessage, ListenerId, Peer, Refusal};
+use crate::channel::Transport;
+use crate::{Arrival, DriverMessage, OsStream, Sockets};
+use drupe_core::{ConnId, Failure, Handler, ListenerId, Peer, Refusal, ShardMessage};
 
 impl<H: Handler, S: Sockets> Driver<H, S> {
     pub(super) fn dismiss(&mut self, arrival: Arrival<S::Stream>, words: &[u8]) {
@@ -37,11 +37,13 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
             return Ok(());
         }
         let given = arrival.try_map(|stream| self.sockets.give(stream));
-        match given.map(|arrival| self.mailbox.post(shard.into(), Mail::Connection(listener, peer, arrival))) {
+        match given.map(|arrival| self.mailbox.post(shard.into(), DriverMessage::Connection(listener, peer, arrival))) {
             Ok(Ok(())) => {}
             // That one has drained already; it is told here.
-            Ok(Err(Mail::Connection(listener, peer, arrival))) => self.adopt(listener, peer, arrival),
-            _ => self.machine.shard_message_received(now, &ShardMessage::Left { listener: Some(listener), peer, shard }),
+            Ok(Err(DriverMessage::Connection(listener, peer, arrival))) => self.adopt(listener, peer, arrival),
+            _ => {
+                self.machine.shard_message_received(now, &ShardMessage::Left { listener: Some(listener), peer, shard })
+            }
         }
         Ok(())
     }
@@ -62,17 +64,17 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         }
         // Whoever had this place is over.
         self.connections[index] = None;
-        let carrier = match arrival {
-            Arrival::Stream(stream) => self.sockets.adopt(id.slot(), stream).map(Carrier::Socket),
+        let transport = match arrival {
+            Arrival::Stream(stream) => self.sockets.adopt(id.slot(), stream).map(Transport::Socket),
             Arrival::Channel(mut channel) => {
                 channel.accept();
-                Ok(Carrier::Channel(channel, self.channels.key(id.slot()).into()))
+                Ok(Transport::Channel(channel, self.channels.key(id.slot()).into()))
             }
         };
-        match carrier {
-            Ok(carrier) => {
+        match transport {
+            Ok(transport) => {
                 self.connections[index] =
-                    Some(Connection { id, carrier, unread: false, full: false, shut_down: false });
+                    Some(Connection { id, transport, unread: false, full: false, shut_down: false });
                 self.again.push(id.slot());
             }
             Err(error) => self.machine.failed(self.now, id, Failure::from(&error)),

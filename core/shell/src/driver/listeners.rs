@@ -2,7 +2,7 @@
 
 use super::{Driver, FIRST_LISTENER};
 use crate::server::{check_applied, check_served};
-use crate::{ACCEPTS_PER_TURN, Arrival, BindError, Mail, OsListener, Sockets};
+use crate::{ACCEPTS_PER_TURN, Arrival, BindError, DriverMessage, OsListener, Sockets};
 use drupe_core::{AcceptFailure, Accepting, Address, Config, Handler, Listen, ListenerId};
 use std::collections::BTreeMap;
 
@@ -85,7 +85,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         };
         self.mailbox.post_to_others({
             let config = Arc::new(config.clone());
-            move || Mail::Reconfigured(Arc::clone(&config))
+            move || DriverMessage::Reconfigured(Arc::clone(&config))
         });
         self.machine.reconfigured(self.now, config);
         self.again.extend(new.keys().map(|&id| number(id)));

@@ -2,9 +2,9 @@ mod arrivals;
 mod listeners;
 mod offload;
 
-use super::channel::{Arrival, Carrier, Trouble};
+use super::channel::{Arrival, Transport, Trouble};
 use super::signals::OnSignals;
-use super::{Mail, Mailbox, READS_PER_TURN, ReadyQueue, SCRATCH_BYTES, Setup, Sockets, spared};
+use super::{DriverMessage, Mailbox, READS_PER_TURN, ReadyQueue, SCRATCH_BYTES, Setup, Sockets, spared};
 use drupe_core::{
     Addressee, Config, ConnId, DialId, End, Handler, ListenerId, Machine, Metrics, Shard, Time, UnixTime,
 };
@@ -75,7 +75,7 @@ pub enum Next {
 
 struct Connection<S> {
     id: ConnId,
-    carrier: Carrier<S>,
+    transport: Transport<S>,
     /// Reading was left off because the machine did not want it.
     unread: bool,
     /// Writing was left off because the socket is full.
@@ -163,9 +163,9 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
 
     /// The socket under a number, if there is one.
     pub fn socket(&mut self, number: u32) -> Option<&mut S::Socket> {
-        match &mut self.connections.get_mut(number as usize)?.as_mut()?.carrier {
-            Carrier::Socket(socket) => Some(socket),
-            Carrier::Channel(..) => None,
+        match &mut self.connections.get_mut(number as usize)?.as_mut()?.transport {
+            Transport::Socket(socket) => Some(socket),
+            Transport::Channel(..) => None,
         }
     }
 
@@ -201,26 +201,26 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         let now = self.now;
         for mail in self.mailbox.take(task) {
             match mail {
-                Mail::Note(note) => self.machine.noted(now, note),
-                Mail::Command(request) => self.machine.command(now, &request),
-                Mail::Metrics(receive) => {
+                DriverMessage::Note(note) => self.machine.noted(now, note),
+                DriverMessage::Command(request) => self.machine.command(now, &request),
+                DriverMessage::Metrics(receive) => {
                     let metrics = self.machine.metrics();
                     spared(|| receive(metrics));
                 }
-                Mail::ShardMessage(message) => self.machine.shard_message_received(now, &message),
-                Mail::Connection(listener, peer, stream) => self.adopt(listener, peer, stream),
-                Mail::Channel(listener, peer, channel) => {
+                DriverMessage::ShardMessage(message) => self.machine.shard_message_received(now, &message),
+                DriverMessage::Connection(listener, peer, stream) => self.adopt(listener, peer, stream),
+                DriverMessage::Channel(listener, peer, channel) => {
                     if let Err((arrival, refusal)) = self.admit(listener, Arrival::Channel(channel), peer) {
                         self.dismiss(arrival, &refusal.farewell);
                     }
                 }
-                Mail::Tunnel(link, report) => self.machine.tunnel_reported(now, link, &report),
-                Mail::Reconfigure(config, tell) => {
+                DriverMessage::Tunnel(link, report) => self.machine.tunnel_reported(now, link, &report),
+                DriverMessage::Reconfigure(config, tell) => {
                     let outcome = self.reconfigure(*config);
                     spared(|| tell(outcome));
                 }
-                Mail::Reconfigured(config) => self.machine.reconfigured(now, Config::clone(&config)),
-                Mail::Stop => self.stopped = true,
+                DriverMessage::Reconfigured(config) => self.machine.reconfigured(now, Config::clone(&config)),
+                DriverMessage::Stop => self.stopped = true,
             }
             self.write_if_full();
         }
@@ -230,7 +230,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         let Self { machine, sockets, connections, again, scratch, now, .. } = self;
         let Some(connection) = connections.get_mut(number as usize).and_then(Option::as_mut) else { return };
         let id = connection.id;
-        if let Err(failure) = connection.carrier.flush() {
+        if let Err(failure) = connection.transport.flush() {
             return machine.failed(*now, id, failure);
         }
         if connection.full {
@@ -241,7 +241,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
             if connection.unread {
                 return;
             }
-            match read(sockets, &mut connection.carrier, scratch) {
+            match read(sockets, &mut connection.transport, scratch) {
                 Ok(0) => return machine.ended(*now, id),
                 Ok(bytes) => {
                     machine.received(*now, id, &mut scratch[..bytes]);
@@ -309,9 +309,9 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
     fn post_shard_messages(&mut self) {
         while let Some((to, message)) = self.machine.next_shard_message() {
             match to {
-                Addressee::Others => self.mailbox.post_to_others(|| Mail::ShardMessage(message.clone())),
-                Addressee::First => drop(self.mailbox.post(0, Mail::ShardMessage(message))),
-                Addressee::Shard(shard) => drop(self.mailbox.post(shard.into(), Mail::ShardMessage(message))),
+                Addressee::Others => self.mailbox.post_to_others(|| DriverMessage::ShardMessage(message.clone())),
+                Addressee::First => drop(self.mailbox.post(0, DriverMessage::ShardMessage(message))),
+                Addressee::Shard(shard) => drop(self.mailbox.post(shard.into(), DriverMessage::ShardMessage(message))),
             }
         }
     }
@@ -364,9 +364,9 @@ fn write<H: Handler, S: Sockets>(
             connection.full = false;
             if intent.end == End::Shutdown && !connection.shut_down {
                 connection.shut_down = true;
-                match &mut connection.carrier {
-                    Carrier::Socket(socket) => sockets.shut_down(socket),
-                    Carrier::Channel(channel, _) => channel.shut_down(),
+                match &mut connection.transport {
+                    Transport::Socket(socket) => sockets.shut_down(socket),
+                    Transport::Channel(channel, _) => channel.shut_down(),
                 }
             }
             return;
@@ -377,9 +377,9 @@ fn write<H: Handler, S: Sockets>(
             *place = IoSlice::new(slice);
             count += 1;
         }
-        let written = match &mut connection.carrier {
-            Carrier::Socket(socket) => sockets.write(socket, &slices[..count]).map_err(Trouble::from),
-            Carrier::Channel(channel, waker) => {
+        let written = match &mut connection.transport {
+            Transport::Socket(socket) => sockets.write(socket, &slices[..count]).map_err(Trouble::from),
+            Transport::Channel(channel, waker) => {
                 Trouble::or(channel.poll_write(&mut Context::from_waker(waker), &slices[..count]))
             }
         };
@@ -395,10 +395,14 @@ fn write<H: Handler, S: Sockets>(
     }
 }
 
-fn read<S: Sockets>(sockets: &mut S, carrier: &mut Carrier<S::Socket>, buffer: &mut [u8]) -> Result<usize, Trouble> {
-    match carrier {
-        Carrier::Socket(socket) => Ok(sockets.read(socket, buffer)?),
-        Carrier::Channel(channel, waker) => Trouble::or(channel.poll_read(&mut Context::from_waker(waker), buffer)),
+fn read<S: Sockets>(
+    sockets: &mut S,
+    transport: &mut Transport<S::Socket>,
+    buffer: &mut [u8],
+) -> Result<usize, Trouble> {
+    match transport {
+        Transport::Socket(socket) => Ok(sockets.read(socket, buffer)?),
+        Transport::Channel(channel, waker) => Trouble::or(channel.poll_read(&mut Context::from_waker(waker), buffer)),
     }
 }
 

@@ -1,7 +1,7 @@
 use super::shard_messages::{parse_shard_message, write_shard_message};
 use crate::base::{ConnId, DialId, ListenerId, OutgoingBuf, PayloadBuf, Time, UnixTime};
 use crate::config::Config;
-use crate::facts::{Fact, Input, Command};
+use crate::facts::{Command, Fact, Input};
 use crate::tls::Secured;
 use crate::tunnel::{LinkId, TunnelId, TunnelReport};
 use alloc::string::{String, ToString};
@@ -382,7 +382,7 @@ mod tests {
                     Input::Secured { conn, secured: secured.into() }
                 }
             ),
-            Just(Input::ShardMessageReceived(ShardMessage::Known)),
+            Just(Input::ShardMessageReceived(ShardMessage::Authenticated)),
             (conn(), peer()).prop_map(|(conn, peer)| {
                 let peer = peer.parse().expect(peer);
                 Input::ShardMessageReceived(ShardMessage::Arrived { conn, listener: ListenerId(3), peer })
@@ -416,20 +416,30 @@ mod tests {
                 let (listener, peer) = (accepted.then_some(ListenerId(7)), peer.parse().expect(peer));
                 Input::ShardMessageReceived(ShardMessage::Left { listener, peer, shard })
             }),
-            peer().prop_map(|peer| Input::ShardMessageReceived(ShardMessage::Dialed { peer: peer.parse().expect(peer) })),
-            peer().prop_map(|peer| Input::ShardMessageReceived(ShardMessage::Quarantine { peer: peer.parse().expect(peer) })),
-            prop::collection::vec(any::<u64>(), 0..9)
-                .prop_map(|numbers| Input::ShardMessageReceived(ShardMessage::Counted { shard: 1, numbers: numbers.into() })),
+            peer()
+                .prop_map(|peer| Input::ShardMessageReceived(ShardMessage::Dialed { peer: peer.parse().expect(peer) })),
+            peer().prop_map(|peer| Input::ShardMessageReceived(ShardMessage::Quarantine {
+                peer: peer.parse().expect(peer)
+            })),
+            prop::collection::vec(any::<u64>(), 0..9).prop_map(|numbers| Input::ShardMessageReceived(
+                ShardMessage::Counted { shard: 1, numbers: numbers.into() }
+            )),
             peer().prop_map(|peer| Input::Dispatched { listener: ListenerId(1), peer: peer.parse().expect(peer) }),
             peer().prop_map(|peer| Input::Adopted { listener: ListenerId(1), peer: peer.parse().expect(peer) }),
             Just(Input::Command(Command::Drain)),
             Just(Input::Command(Command::ReloadFailed)),
             any::<(u64, u64)>().prop_map(|(left_out, lost)| Input::Command(Command::LogLoss { left_out, lost })),
             any::<bool>().prop_map(Input::HeldBack),
-            any::<String>().prop_map(|room| Input::ShardMessageReceived(ShardMessage::RoomOpened { room: room.into() })),
-            any::<String>().prop_map(|room| Input::ShardMessageReceived(ShardMessage::RoomClosed { room: room.into() })),
+            any::<String>()
+                .prop_map(|room| Input::ShardMessageReceived(ShardMessage::RoomOpened { room: room.into() })),
+            any::<String>()
+                .prop_map(|room| Input::ShardMessageReceived(ShardMessage::RoomClosed { room: room.into() })),
             (any::<u8>(), any::<String>(), any::<String>()).prop_map(|(from, topic, content)| {
-                Input::ShardMessageReceived(ShardMessage::Handler { from, topic: topic.into(), content: content.into() })
+                Input::ShardMessageReceived(ShardMessage::Handler {
+                    from,
+                    topic: topic.into(),
+                    content: content.into(),
+                })
             }),
             Just(Input::TakesJobs),
             (conn(), any::<bool>()).prop_map(|(conn, outcome)| Input::JobDone { conn, outcome }),

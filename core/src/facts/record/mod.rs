@@ -1,8 +1,8 @@
 //! Records facts as lines of text.
 
 mod format;
-mod shard_messages;
 mod recorder;
+mod shard_messages;
 
 pub use format::{TraceError, line, parse, parse_with, seed};
 pub use recorder::Recorder;

@@ -18,11 +18,13 @@ pub(super) fn write_shard_message(out: &mut String, message: &ShardMessage) -> f
             }
             except.iter().try_for_each(|conn| write!(out, " {conn}"))?;
         }
-        ShardMessage::Left { listener: Some(listener), peer, shard } => write!(out, "left {shard} {} {peer}", listener.0)?,
+        ShardMessage::Left { listener: Some(listener), peer, shard } => {
+            write!(out, "left {shard} {} {peer}", listener.0)?
+        }
         ShardMessage::Left { listener: None, peer, shard } => write!(out, "left {shard} dialed {peer}")?,
         ShardMessage::Dialed { peer } => write!(out, "dialed_there {peer}")?,
         ShardMessage::Quarantine { peer } => write!(out, "quarantine {peer}")?,
-        ShardMessage::Known => write!(out, "known")?,
+        ShardMessage::Authenticated => write!(out, "known")?,
         ShardMessage::Arrived { conn, listener, peer } => write!(out, "arrived {conn} {} {peer}", listener.0)?,
         ShardMessage::Gone { peer } => write!(out, "gone {peer}")?,
         ShardMessage::Admission { conn, peer, refused } => {
@@ -59,7 +61,7 @@ pub(super) fn parse_shard_message(name: &str, words: &mut Words<'_>) -> Result<S
             ShardMessage::Left { listener, peer: words.parsed("a peer's address")?, shard }
         }
         "dialed_there" => ShardMessage::Dialed { peer: words.parsed("a peer's address")? },
-        "known" => ShardMessage::Known,
+        "known" => ShardMessage::Authenticated,
         "arrived" => {
             let (conn, listener) = (words.conn()?, words.listener()?);
             ShardMessage::Arrived { conn, listener, peer: words.parsed("a peer's address")? }

@@ -34,14 +34,14 @@ use core::time::Duration;
 ///
 /// ```no_run
 /// # use drupe_core::settings::Sources;
-/// # use drupe_core::tls::{Tickets, rustls};
+/// # use drupe_core::tls::{TicketKeys, rustls};
 /// # use std::sync::Arc;
 /// # let text = "";
 /// let mut plan = Sources::new().file("drupe.yaml", text).resolve()?.plan;
 /// # #[cfg(any())]
 /// # {
 /// let provider = Arc::new(rustls::crypto::ring::default_provider());
-/// let tickets = Tickets::new(rustls::crypto::ring::Ticketer::new);
+/// let tickets = TicketKeys::new(rustls::crypto::ring::Ticketer::new);
 /// plan.load_tls(|files| files.load(&provider, &tickets)).map_err(|(key, error)| format!("{key}: {error}"))?;
 /// # }
 /// if let Some(authentication) = plan.take_authentication() {

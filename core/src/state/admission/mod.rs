@@ -21,7 +21,7 @@ const ADDRESSES_MAX: usize = 16_384;
 pub(crate) struct Admission {
     total: u32,
     /// Accepted connections that are unauthenticated.
-    unknown: u32,
+    pending_auth: u32,
     per_listener: BTreeMap<ListenerId, u32>,
     per_address: BTreeMap<AddressKey, u32>,
     arrivals: Meters<AddressKey>,
@@ -32,7 +32,7 @@ impl Default for Admission {
     fn default() -> Self {
         Self {
             total: 0,
-            unknown: 0,
+            pending_auth: 0,
             per_listener: BTreeMap::new(),
             per_address: BTreeMap::new(),
             arrivals: Meters::new(ADDRESSES_MAX),
@@ -108,7 +108,7 @@ impl Admission {
         if self.from(key) >= limits.per_address {
             return Some(Reason::AddressFull);
         }
-        if limits.early_drop.is_some_and(|drop| drop.refuses(self.unknown, chance)) {
+        if limits.early_drop.is_some_and(|drop| drop.refuses(self.pending_auth, chance)) {
             return Some(Reason::ServerBusy);
         }
         let too_fast = |rate| self.arrivals.try_charge(now, &key, rate).is_err();
@@ -120,7 +120,7 @@ impl Admission {
         self.total = self.total.saturating_add(1);
         if let Some(listener) = listener {
             *self.per_listener.entry(listener).or_insert(0) += 1;
-            self.unknown = self.unknown.saturating_add(1);
+            self.pending_auth = self.pending_auth.saturating_add(1);
             self.count_address(peer);
         }
     }
@@ -133,8 +133,8 @@ impl Admission {
     }
 
     /// An accepted connection has authenticated or ended.
-    pub(crate) fn known(&mut self) {
-        self.unknown = self.unknown.saturating_sub(1);
+    pub(crate) fn authenticated(&mut self) {
+        self.pending_auth = self.pending_auth.saturating_sub(1);
     }
 
     /// Removes a connection that was counted with the same arguments.
@@ -180,12 +180,12 @@ impl Admission {
     pub(crate) fn is_as_counted(
         &self,
         total: u32,
-        unknown: u32,
+        pending_auth: u32,
         per_listener: &BTreeMap<ListenerId, u32>,
         per_address: &BTreeMap<AddressKey, u32>,
     ) -> Recounted {
         same("connections in all", self.total, total)?;
-        same("connections of unknown users", self.unknown, unknown)?;
+        same("connections that have not authenticated", self.pending_auth, pending_auth)?;
         same("connections by listener", &self.per_listener, per_listener)?;
         same("connections by address", &self.per_address, per_address)
     }
@@ -276,10 +276,10 @@ mod tests {
         world.listen.connections_max = Some(1);
         for _ in 0..100 {
             assert_eq!(world.admit(FIRST, "127.0.0.1:1"), Ok(()));
-            world.admission.known();
+            world.admission.authenticated();
             world.admission.count_out(Some(FIRST), peer("127.0.0.1:1"));
         }
-        assert_eq!((world.admission.total, world.admission.unknown), (0, 0));
+        assert_eq!((world.admission.total, world.admission.pending_auth), (0, 0));
         assert!(world.admission.per_address.is_empty());
     }
 
@@ -333,7 +333,7 @@ mod tests {
         assert_eq!(world.admit_by(FIRST, "192.0.2.1:1", u64::MAX), Ok(()));
         assert_eq!(world.admit_by(FIRST, "192.0.2.2:1", u64::MAX), Ok(()));
         assert_eq!(world.admit_by(FIRST, "192.0.2.3:1", 0), Err(Reason::ServerBusy));
-        world.admission.known();
+        world.admission.authenticated();
         assert_eq!(world.admit_by(FIRST, "192.0.2.3:1", u64::MAX), Ok(()));
         assert_eq!(world.admit_by(FIRST, "192.0.2.4:1", u64::MAX), Ok(()));
         assert_eq!(world.admit_by(FIRST, "192.0.2.5:1", u64::MAX), Err(Reason::ServerBusy), "nobody is known of three");

@@ -11,15 +11,15 @@
 //! happens at the end of the turn, and whenever too much memory is used in all. Slow recipients
 //! therefore keep no more than about twice what is queued for them.
 
+mod compact;
 mod earlier;
 mod log;
 mod queue;
 #[cfg(feature = "sim")]
 mod recount;
 mod slow;
-mod write_buffer;
-mod compact;
 mod write;
+mod write_buffer;
 
 pub(crate) use slow::WatermarkEvent;
 

@@ -45,7 +45,9 @@ impl Outbound {
         })?;
         same(format_args!("queue of slot {index}: earlier bytes"), queue.earlier_bytes, earlier)?;
         ensure(queue.write_buffer.is_empty(), || blame("something is buffered between two facts"))?;
-        ensure(self.blocked.contains(index) == queue.deadline.is_some(), || blame("full, and not due, or the reverse"))?;
+        ensure(self.blocked.contains(index) == queue.deadline.is_some(), || {
+            blame("full, and not due, or the reverse")
+        })?;
         ensure(self.stalled.contains(index) == queue.stalled, || blame("stalled, and not counted so, or the reverse"))?;
         ensure(queue.deadline.is_some() || !queue.stalled, || blame("stalled, and the socket is not full"))?;
         ensure(queue.deadline.is_none() || self.pending(index) > 0, || blame("due, and empty"))?;

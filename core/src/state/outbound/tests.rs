@@ -1,5 +1,5 @@
-use super::slow::SEGMENTS_MAX;
 use super::compact::SLACK_BYTES;
+use super::slow::SEGMENTS_MAX;
 use super::*;
 use crate::config::Marks;
 use crate::wire::{Encoder, LengthPrefix, LineEnding};

@@ -1,6 +1,6 @@
 //! Messages that a telnet session compresses or draws around an input line before they are queued.
 
-use super::{WatermarkEvent, Outbound};
+use super::{Outbound, WatermarkEvent};
 use crate::base::{Payload, work};
 use crate::config::SlowPolicy;
 use crate::wire::EncodeError;

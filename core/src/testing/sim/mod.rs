@@ -60,8 +60,8 @@ pub use peer::{Act, Actor, Link};
 
 use crate::base::{ConnId, ListenerId, Peer, Random, Time, UnixTime};
 use crate::config::Config;
-use crate::facts::{Input, Command};
-use crate::facts::{ShardMessage, Shard};
+use crate::facts::{Command, Input};
+use crate::facts::{Shard, ShardMessage};
 use crate::handler::Handler;
 use crate::metrics::Metrics;
 use crate::tunnel::TunnelId;
@@ -85,7 +85,7 @@ pub struct World<H: Handler, A> {
     nodes: Vec<Node<H>>,
     ends: Vec<PeerEnd<A>>,
     faults: Faults,
-    on_shard_message: Option<OnLetter<H>>,
+    on_shard_message: Option<OnShardMessage<H>>,
     servers: BTreeMap<TunnelId, SshServer>,
     /// Whether SSH servers work and no shard stalls.
     calm: bool,
@@ -97,7 +97,7 @@ pub struct World<H: Handler, A> {
     checks: Cell<u32>,
 }
 
-type OnLetter<H> = Box<dyn FnMut(&mut H, &ShardMessage)>;
+type OnShardMessage<H> = Box<dyn FnMut(&mut H, &ShardMessage)>;
 
 /// Faults of [`World::run`] besides those of links.
 ///

@@ -4,7 +4,7 @@ use super::Watch;
 use crate::base::{ConnId, ListenerId, Peer, Time};
 use crate::config::Config;
 use crate::facts::record::Recorder;
-use crate::facts::{ShardMessage, Shard};
+use crate::facts::{Shard, ShardMessage};
 use crate::handler::Handler;
 use crate::machine::{End, Machine};
 use crate::state::Job;

@@ -7,7 +7,7 @@ use crate::base::{AcceptFailure, Failure};
 use crate::base::{ConnId, ListenerId, Peer, Time};
 use crate::config::Config;
 use crate::facts::{Addressee, ShardMessage};
-use crate::facts::{Input, Command};
+use crate::facts::{Command, Input};
 use crate::handler::Handler;
 use crate::machine::{Accepting, End};
 use core::fmt;

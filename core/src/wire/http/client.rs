@@ -82,7 +82,7 @@ impl OpeningHandshake {
 
     /// Looks for the answer at the front of `held`, of which `used` bytes are done with in the end: what is spoken from then
     /// on, once it is there.
-    pub(crate) fn look(
+    pub(crate) fn parse_response(
         &self,
         held: &[u8],
         search: &mut HeadSearch,

@@ -115,7 +115,7 @@ fn parse(hop: &str) -> Option<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::http::{HeadSearch, Look, look};
+    use crate::wire::http::{HeadSearch, ParsedHead, parse_head};
     use alloc::format;
     use alloc::string::ToString;
 
@@ -148,7 +148,9 @@ mod tests {
         ] {
             let forwarded = Forwarded { field, trusted: trusted.clone() };
             let head = format!("GET / HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n");
-            let Look::Request(request, _) = look(head.as_bytes(), &mut HeadSearch::default()) else { panic!("{head}") };
+            let ParsedHead::Request(request, _) = parse_head(head.as_bytes(), &mut HeadSearch::default()) else {
+                panic!("{head}")
+            };
             let found = forwarded.client(peer.parse().expect(peer), &request);
             assert_eq!(found.to_string(), client, "{head}");
         }

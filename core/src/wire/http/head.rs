@@ -17,7 +17,7 @@ const TLS: &[u8] = &[22, 3];
 
 /// What the first bytes of a connection are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Look {
+pub(crate) enum ParsedHead {
     /// The beginning of a request.
     Unclear,
     /// A request, in so many bytes.
@@ -173,28 +173,30 @@ pub(crate) struct HeadSearch {
 }
 
 /// Looks for a request at the front of `held`, which has only grown since `search` was used the last time.
-pub(crate) fn look(held: &[u8], search: &mut HeadSearch) -> Look {
+pub(crate) fn parse_head(held: &[u8], search: &mut HeadSearch) -> ParsedHead {
     // An empty line before a request is passed over (RFC 9112 section 2.2).
     let start = held.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count().min(4);
     let held = &held[start..];
     if held.starts_with(TLS) {
-        return Look::Tls;
+        return ParsedHead::Tls;
     }
     if held.first() == Some(&IAC) || held.starts_with(b"SSH-") || held.starts_with(b"PRI * HTTP/2.0\r\n") {
         let why = "HTTP/1.1 and WebSocket are spoken here";
-        return Look::Bad(Bad { reason: Reason::WrongProtocol, ..Bad::request(Status::BAD_REQUEST, why) });
+        return ParsedHead::Bad(Bad { reason: Reason::WrongProtocol, ..Bad::request(Status::BAD_REQUEST, why) });
     }
     let end = match find_head(held, search) {
         Head::Whole(end) => end,
-        Head::Unclear => return Look::Unclear,
+        Head::Unclear => return ParsedHead::Unclear,
         Head::BareControls => {
-            return Look::Bad(Bad::request(Status::BAD_REQUEST, "a line of the head ends without CR LF"));
+            return ParsedHead::Bad(Bad::request(Status::BAD_REQUEST, "a line of the head ends without CR LF"));
         }
-        Head::TooLong => return Look::Bad(Bad::request(Status::FIELDS_TOO_LARGE, "the head is longer than 8 KiB")),
+        Head::TooLong => {
+            return ParsedHead::Bad(Bad::request(Status::FIELDS_TOO_LARGE, "the head is longer than 8 KiB"));
+        }
     };
     match parse(&held[..end]) {
-        Ok(request) => Look::Request(request, start + end),
-        Err(bad) => Look::Bad(bad),
+        Ok(request) => ParsedHead::Request(request, start + end),
+        Err(bad) => ParsedHead::Bad(bad),
     }
 }
 

@@ -30,7 +30,7 @@ pub use authority::{Authority, AuthorityError};
 pub use client::OpeningHandshake;
 pub use forwarded::{Forwarded, ForwardedField};
 pub use head::Request;
-pub(crate) use head::{Bad, HeadSearch, Look, look};
+pub(crate) use head::{Bad, HeadSearch, ParsedHead, parse_head};
 pub use origin::{OriginError, Origins, WebOrigin};
 pub(crate) use status::{Refused, Status};
 

@@ -9,7 +9,7 @@ use super::{CloseCode, Masks, Role, WebSocket};
 use crate::base::{Payload, work};
 use crate::wire::Budget;
 use crate::wire::telnet::Replies;
-use crate::wire::{DecodeError, Decoded, Item, DecodeBuffer, grow};
+use crate::wire::{DecodeBuffer, DecodeError, Decoded, Item, grow};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;

@@ -2,7 +2,7 @@ use super::deflate::{Deflater, Inflater};
 use super::*;
 use crate::base::{Payload, Reason};
 use crate::wire::{Budget, MessageSize};
-use crate::wire::{DecodeError, Encoder, Item, DecodeBuffer, Wire};
+use crate::wire::{DecodeBuffer, DecodeError, Encoder, Item, Wire};
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;

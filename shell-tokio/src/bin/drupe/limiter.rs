@@ -28,7 +28,7 @@ struct Kind {
 
 /// What becomes of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Verdict {
+pub(crate) struct Admitted {
     /// Its level lets it into the log.
     pub(crate) is_logged: bool,
     /// Lines of its kind that were left out before it.
@@ -50,15 +50,15 @@ impl Limiter {
     }
 
     /// Admits a line, or leaves it out because there were too many of its kind.
-    pub(crate) fn admit(&mut self, now: Time, kind: &str, target: &str, level: Level) -> Option<Verdict> {
+    pub(crate) fn admit(&mut self, now: Time, kind: &str, target: &str, level: Level) -> Option<Admitted> {
         let is_logged = self.is_logged(target, level);
-        let Some(rate) = self.rate else { return Some(Verdict { is_logged, left_out: 0 }) };
+        let Some(rate) = self.rate else { return Some(Admitted { is_logged, left_out: 0 }) };
         if self.kinds.len() >= KINDS_MAX && !self.kinds.contains_key(kind) {
-            return Some(Verdict { is_logged, left_out: 0 });
+            return Some(Admitted { is_logged, left_out: 0 });
         }
         let of_kind = self.kinds.entry(kind.to_owned()).or_default();
         if of_kind.meter.try_charge(now, 1, rate).is_ok() {
-            return Some(Verdict { is_logged, left_out: std::mem::take(&mut of_kind.left_out) });
+            return Some(Admitted { is_logged, left_out: std::mem::take(&mut of_kind.left_out) });
         }
         if is_logged {
             of_kind.left_out += 1;
@@ -92,7 +92,7 @@ mod tests {
     fn lines_over_the_rate_are_left_out_and_counted_once() {
         let mut limiter = limiter(LevelFilter::INFO);
         let mut admit = |seconds| limiter.admit(Time::from_secs(seconds), "opened", "connections", Level::INFO);
-        let written = |left_out| Some(Verdict { is_logged: true, left_out });
+        let written = |left_out| Some(Admitted { is_logged: true, left_out });
         assert_eq!([0, 0, 0, 0, 0].map(&mut admit), [written(0), written(0), None, None, None]);
         assert_eq!(admit(120), written(3), "the next line says how many were left out before it");
         assert_eq!([120, 120].map(&mut admit), [written(0), None]);

@@ -1,13 +1,13 @@
 //! What is logged: through tracing, for people or as JSON, to the standard error or to files.
 
 use crate::Failure;
-use crate::limiter::{Limiter, Verdict};
+use crate::limiter::{Admitted, Limiter};
 use crate::log_output::{self, Losses, formatted, last_words};
 use drupe_tokio::Remote;
 use drupe_tokio::core::kit::monitor::LogTail;
 use drupe_tokio::core::settings::{FormatChoice, LevelChoice, LogSettings};
 use drupe_tokio::core::text::neutralize;
-use drupe_tokio::core::{Metrics, NoNote, Command, Time};
+use drupe_tokio::core::{Command, Metrics, NoNote, Time};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tracing::level_filters::LevelFilter;
@@ -140,12 +140,12 @@ impl Logs {
     }
 
     /// Whether another line of this kind is written; if so, what was left out before is said first.
-    fn admit(&self, kind: &str, target: &str, level: Level) -> Option<Verdict> {
+    fn admit(&self, kind: &str, target: &str, level: Level) -> Option<Admitted> {
         let now = Time::START + self.started.elapsed();
         let verdict = self.limiter().admit(now, kind, target, level);
         match verdict {
             None => self.losses.tell(),
-            Some(Verdict { left_out: count, .. }) if count > 0 => {
+            Some(Admitted { left_out: count, .. }) if count > 0 => {
                 warn!(target: "operation", kind, count, "lines were left out");
             }
             Some(_) => {}

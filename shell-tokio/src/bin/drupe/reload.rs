@@ -6,7 +6,7 @@ use crate::stack::Parts;
 use crate::{Failure, concerns, systemd};
 use drupe_tokio::Remote;
 use drupe_tokio::core::settings::Resolved;
-use drupe_tokio::core::{NoNote, Command};
+use drupe_tokio::core::{Command, NoNote};
 use std::sync::mpsc;
 use tracing::Level;
 

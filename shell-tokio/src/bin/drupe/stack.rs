@@ -9,7 +9,7 @@ use drupe_tokio::core::kit::auth::{Accounts, Authentication, Provider, Verdict};
 use drupe_tokio::core::kit::layer::{Greeting, Layered, Within};
 use drupe_tokio::core::kit::monitor::{LogTail, Monitor, MonitorLimits};
 use drupe_tokio::core::settings::{AuthenticationPlan, HashedPasswords, MonitorPlan, Plan, Resolved, SettingsError};
-use drupe_tokio::core::tls::Tickets;
+use drupe_tokio::core::tls::TicketKeys;
 use drupe_tokio::core::tunnel::{Tunnel, TunnelFailure};
 use drupe_tokio::core::{Config, ConnId, Identity, NoNote, Part, UnixTime};
 use drupe_tokio::shell::secret;
@@ -41,12 +41,12 @@ pub(crate) struct Parts {
 #[derive(Clone)]
 pub(crate) struct Crypto {
     provider: Arc<CryptoProvider>,
-    tickets: Tickets,
+    tickets: TicketKeys,
 }
 
 impl Crypto {
     pub(crate) fn new() -> Self {
-        let tickets = Tickets::new(ring::Ticketer::new);
+        let tickets = TicketKeys::new(ring::Ticketer::new);
         Self { provider: Arc::new(ring::default_provider()), tickets }
     }
 

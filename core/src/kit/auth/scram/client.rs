@@ -11,13 +11,13 @@ use sha2::{Digest, Sha256};
 
 /// The client's side.
 #[derive(Clone)]
-pub struct Client {
+pub struct ScramClient {
     password: String,
     bare: String,
     nonce: String,
 }
 
-impl Client {
+impl ScramClient {
     /// A client that knows a password. The nonce is printable ASCII without commas, at least 8 characters, never used before,
     /// and hard to guess.
     ///
@@ -60,8 +60,8 @@ impl Client {
     }
 }
 
-impl fmt::Debug for Client {
+impl fmt::Debug for ScramClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").finish_non_exhaustive()
+        f.debug_struct("ScramClient").finish_non_exhaustive()
     }
 }

@@ -6,7 +6,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-pub use crate::kit::auth::scram::client::Client;
+pub use crate::kit::auth::scram::client::ScramClient;
 pub use crate::kit::auth::scram::server::{ClientFirst, Server};
 
 use alloc::borrow::{Cow, ToOwned};

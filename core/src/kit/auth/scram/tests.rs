@@ -1,6 +1,6 @@
 //! SCRAM exchanges, malformed messages, and stored credentials.
 
-use crate::kit::auth::scram::{Client, ClientFirst, Credentials, ScramError, check};
+use crate::kit::auth::scram::{ClientFirst, Credentials, ScramClient, ScramError, check};
 use alloc::format;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 const SALT: &str = "W22ZaJ0SNY7soEsUEjb6gQ==";
 
-fn exchange(credentials: &Credentials, client: &Client) -> Result<(), ScramError> {
+fn exchange(credentials: &Credentials, client: &ScramClient) -> Result<(), ScramError> {
     let server = ClientFirst::parse(&client.first())?.answer(credentials, "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0");
     let (last, expected) = client.answer(server.first())?;
     assert_eq!(server.finish(&last)?, expected);
@@ -20,7 +20,7 @@ fn exchange(credentials: &Credentials, client: &Client) -> Result<(), ScramError
 fn the_exchange_of_the_specification() {
     let salt = STANDARD.decode(SALT).expect("base64");
     let credentials = Credentials::new("pencil", &salt, 4_096).expect("a password");
-    let client = Client::new("user", "pencil", "rOprNGfwEbeRWgbNEkqO").expect("a password");
+    let client = ScramClient::new("user", "pencil", "rOprNGfwEbeRWgbNEkqO").expect("a password");
     assert_eq!(client.first(), "n,,n=user,r=rOprNGfwEbeRWgbNEkqO");
     let first = ClientFirst::parse(&client.first()).expect("good");
     assert_eq!(first.user, "user");
@@ -39,7 +39,7 @@ fn the_exchange_of_the_specification() {
 #[test]
 fn nobody_gets_in_with_another_password_or_an_old_proof() {
     let credentials = Credentials::new("pencil", b"0123456789abcdef", 4_096).expect("a password");
-    let client = |password| Client::new("user", password, "abcdefgh12345678").expect("a password");
+    let client = |password| ScramClient::new("user", password, "abcdefgh12345678").expect("a password");
     assert_eq!(exchange(&credentials, &client("pencil")), Ok(()));
     assert_eq!(exchange(&credentials, &client("pencils")), Err(ScramError::InvalidProof));
     let nobody = Credentials::of_nobody(&[7; 32], "user", 4_096);
@@ -78,7 +78,7 @@ fn what_is_no_message_is_refused() {
     }
     assert_eq!(ClientFirst::parse(&format!("n,,n={},r=abcdefgh", "x".repeat(3_000))), Err(ScramError::Malformed));
     let credentials = Credentials::new("pencil", b"salt", 4_096).expect("a password");
-    let client = Client::new("user", "pencil", "abcdefgh").expect("a password");
+    let client = ScramClient::new("user", "pencil", "abcdefgh").expect("a password");
     for last in
         ["", "c=biws", "c=biws,r=abcdefghxyz", "c=biws,r=abcdefghxyz,p=", "c=biws,r=abcdefghxyz,p=!", "c=biws,p=AAAA"]
     {
@@ -103,7 +103,7 @@ proptest! {
 
     #[test]
     fn any_name_comes_through(user in "[ -~]{1,20}") {
-        let client = Client::new(&user, "pencil", "abcdefgh").expect("printable");
+        let client = ScramClient::new(&user, "pencil", "abcdefgh").expect("printable");
         prop_assert_eq!(ClientFirst::parse(&client.first()).map(|first| first.user), Ok(user));
     }
 

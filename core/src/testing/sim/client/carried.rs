@@ -23,7 +23,7 @@ impl Carried {
     }
 
     /// Sends a stream in messages, cut anyhow.
-    fn carry(&mut self, mut stream: &[u8], out: &mut Vec<u8>) {
+    fn wrap(&mut self, mut stream: &[u8], out: &mut Vec<u8>) {
         while !stream.is_empty() {
             let most = [1, 7, usize::MAX][usize::try_from(self.pieces.below(3)).unwrap_or(0)];
             let (piece, rest) = stream.split_at(most.min(stream.len()));
@@ -57,13 +57,13 @@ impl Codec for Carried {
     fn say(&mut self, message: &str, random: &mut Random, out: &mut Vec<u8>) {
         let mut stream = Vec::new();
         self.within.say(message, random, &mut stream);
-        self.carry(&stream, out);
+        self.wrap(&stream, out);
     }
 
     fn raw(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         let mut stream = Vec::new();
         self.within.raw(bytes, &mut stream);
-        self.carry(&stream, out);
+        self.wrap(&stream, out);
     }
 
     fn fidget(&mut self, random: &mut Random, out: &mut Vec<u8>) {
@@ -72,7 +72,7 @@ impl Codec for Carried {
         }
         let mut stream = Vec::new();
         self.within.fidget(random, &mut stream);
-        self.carry(&stream, out);
+        self.wrap(&stream, out);
     }
 
     fn close(&mut self, out: &mut Vec<u8>) -> bool {
@@ -84,13 +84,13 @@ impl Codec for Carried {
         self.socket.take(bytes, &mut messages, out)?;
         if self.socket.is_ready() && !core::mem::replace(&mut self.begun, true) {
             let first = core::mem::take(&mut self.first);
-            self.carry(&first, out);
+            self.wrap(&first, out);
         }
         for message in messages {
             let mut answer = Vec::new();
             self.within.hear(&message, heard, &mut answer)?;
             if self.socket.is_ready() {
-                self.carry(&answer, out);
+                self.wrap(&answer, out);
             }
         }
         Ok(())

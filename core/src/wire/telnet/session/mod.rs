@@ -11,7 +11,7 @@ use super::parser::{Command, Parser, Piece};
 use super::{Charset, IAC, InputMode, Signal, Telnet, Terminal, encode, option, subnegotiation};
 use crate::base::{Payload, work};
 use crate::wire::Budget;
-use crate::wire::{DecodeError, Decoded, Encoding, InvalidUtf8, Item, DecodeBuffer, TelnetPath};
+use crate::wire::{DecodeBuffer, DecodeError, Decoded, Encoding, InvalidUtf8, Item, TelnetPath};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -219,7 +219,7 @@ impl Session {
         self.resized || self.mode() != self.told || self.has_keys() || self.inflater.as_deref().is_some_and(inflated)
     }
 
-    /// How long to wait before [`waited`](Self::waited) is to be called, if nothing arrives.
+    /// How long to wait before [`on_timeout`](Self::on_timeout) is to be called, if nothing arrives.
     #[must_use]
     pub fn wait(&self) -> Option<Duration> {
         let waits = self.told == InputMode::Keys && self.typing.as_ref().is_some_and(|typing| typing.is_escape());
@@ -228,9 +228,9 @@ impl Session {
 
     /// Nothing arrived for [`wait`](Self::wait): an escape character was the key itself. [`decode`](Self::decode)
     /// has something to tell.
-    pub fn waited(&mut self) {
+    pub fn on_timeout(&mut self) {
         if let Some(typing) = &mut self.typing {
-            typing.waited();
+            typing.on_timeout();
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::wire::Budget;
 use crate::wire::telnet::{InputMode, Session, Side, Telnet, option};
-use crate::wire::{Item, DecodeBuffer};
+use crate::wire::{DecodeBuffer, Item};
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;

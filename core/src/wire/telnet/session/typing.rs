@@ -90,7 +90,7 @@ impl Typing {
         self.keys.is_empty() && self.parser.is_escape()
     }
 
-    pub(super) fn waited(&mut self) {
+    pub(super) fn on_timeout(&mut self) {
         if self.parser.is_escape() {
             self.parser = KeyParser::default();
             self.keys.push_back(Key::Escape);
