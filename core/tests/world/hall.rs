@@ -27,6 +27,8 @@ pub(crate) struct Hall {
     members: BTreeMap<String, BTreeSet<ConnId>>,
     /// Connections that may miss what is too long for their wire.
     short: BTreeSet<ConnId>,
+    /// Connections whose half is ended: nothing more is sent to them.
+    finished: BTreeSet<ConnId>,
     tickets: Vec<Ticket>,
     published: u64,
     /// Keys of each connection that is told of each, since its last Enter.
@@ -51,7 +53,8 @@ impl Hall {
 
     fn expect(&mut self, conns: impl IntoIterator<Item = ConnId>, text: &str) {
         for conn in conns {
-            if text.len() <= 255 || !self.short.contains(&conn) {
+            let is_short = text.len() <= 255 || !self.short.contains(&conn);
+            if is_short && !self.finished.contains(&conn) {
                 self.sent.entry(conn).or_default().push(text.to_string());
             }
         }
@@ -80,13 +83,7 @@ impl Hall {
     /// Ends our half, after which nothing more is sent.
     fn finish(&mut self, hub: &mut Hub<'_, u32>, conn: ConnId) {
         hub.finish(conn);
-        self.leave_all(conn);
-    }
-
-    fn leave_all(&mut self, conn: ConnId) {
-        for members in self.members.values_mut() {
-            members.remove(&conn);
-        }
+        self.finished.insert(conn);
     }
 
     /// Does what a message asks for: a verb and words.
@@ -223,7 +220,11 @@ impl Handler for Hall {
                 _ => hub.wake(Timer::of(conn, "over"), Duration::from_millis(300)),
             },
             Event::Timer(Timer { conn: Some(conn), name: "over", .. }) => hub.close(conn),
-            Event::Closed { conn, .. } => self.leave_all(conn),
+            Event::Closed { conn, .. } => {
+                for members in self.members.values_mut() {
+                    members.remove(&conn);
+                }
+            }
             _ => {}
         }
     }

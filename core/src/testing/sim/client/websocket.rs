@@ -24,6 +24,8 @@ pub(super) struct WebSocket {
     pings: VecDeque<Vec<u8>>,
     masks: Random,
     has_closed: bool,
+    /// It sent bytes that may be anything, so a frame of the server may answer what nobody meant.
+    unsure: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +84,7 @@ impl WebSocket {
             pings: VecDeque::new(),
             masks: Random::new(0),
             has_closed: false,
+            unsure: false,
         }
     }
 
@@ -221,10 +224,11 @@ impl WebSocket {
             PING if !self.has_closed => self.send(Frame::whole(PONG), content, out),
             PONG => {
                 // One pong may answer several pings: the last of them (section 5.5.3).
-                let Some(place) = self.pings.iter().position(|ping| ping == content) else {
-                    return Err(format!("a pong to no ping: {}", shown(content)));
-                };
-                self.pings.drain(..=place);
+                match self.pings.iter().position(|ping| ping == content) {
+                    Some(place) => drop(self.pings.drain(..=place)),
+                    None if self.unsure => {}
+                    None => return Err(format!("a pong to no ping: {}", shown(content))),
+                }
             }
             CLOSE => {
                 if let [_] = content {
@@ -322,6 +326,11 @@ impl Codec for WebSocket {
             (rest, frame) = (behind, Frame::whole(CONTINUATION));
         }
         self.send(frame, rest, out);
+    }
+
+    fn raw(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        self.unsure = true;
+        out.extend_from_slice(bytes);
     }
 
     fn fidget(&mut self, random: &mut Random, out: &mut Vec<u8>) {
