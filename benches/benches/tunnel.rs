@@ -68,7 +68,7 @@ fn serve(config: Config) -> (Vec<String>, Remote<drupe_tokio::core::NoNote>) {
 
 fn config(address: &str) -> Config {
     let mut config = Config::listening([address.parse::<Listen>().expect("well formed")]).unlimited();
-    config.budget.message_max_bytes = drupe_tokio::core::limit::MessageSize::new(1 << 20).expect("in range");
+    config.peer.budget.message_max_bytes = drupe_tokio::core::limit::MessageSize::new(1 << 20).expect("in range");
     config
 }
 

@@ -74,7 +74,7 @@ fn input_behind_what_ends_a_slow_connection_is_not_held() {
     let mut ended = 0;
     for most in 1..150 {
         let mut config = listening("telnet://127.0.0.1:1?mode=character&probe=no");
-        config.budget.messages_per_turn = 1;
+        config.peer.budget.messages_per_turn = 1;
         config.outbound.marks = Marks::new(most, most, most).expect("in order");
         let mut machine = Machine::new(config, Obedient::default());
         machine.started(Time::START);
@@ -155,10 +155,10 @@ fn who_has_ended_its_half_is_not_silent() {
 #[test]
 fn who_is_paused_stays_so_over_a_reload_and_is_not_closed_for_that_time() {
     let rates = |config: &mut Config| {
-        config.rates.messages = Rate::new(1, 1).ok();
-        config.rates.ladder = Ladder { warn: None, ..Ladder::default() };
-        config.idle = Some(secs(20));
-        config.silence = Some(secs(20));
+        config.peer.rates.messages = Rate::new(1, 1).ok();
+        config.peer.rates.ladder = Ladder { warn: None, ..Ladder::default() };
+        config.peer.idle = Some(secs(20));
+        config.peer.silence = Some(secs(20));
     };
     let mut config = listening("tcp://127.0.0.1:1");
     rates(&mut config);
@@ -175,7 +175,7 @@ fn who_is_paused_stays_so_over_a_reload_and_is_not_closed_for_that_time() {
     hub.advance(millis(1));
     assert!(!hub.is_closed(peer));
     // Without the limit it is read, and has its time from now on.
-    config.rates.messages = None;
+    config.peer.rates.messages = None;
     hub.reconfigure(config);
     hub.advance(secs(1));
     assert_eq!((hub.lines(peer).len(), hub.is_closed(peer), read(&hub)), (40, false, true));
@@ -193,7 +193,7 @@ fn a_limit_that_is_new_closes_nobody_for_what_was_before() {
     hub.send(peers[1], b"begun");
     hub.advance(secs(50));
     let mut newer = Config { idle: Some(secs(10)), silence: Some(secs(10)), ..listening("tcp://127.0.0.1:1") };
-    newer.budget.message_deadline = secs(5);
+    newer.peer.budget.message_deadline = secs(5);
     hub.reconfigure(newer.clone());
     hub.advance(secs(4));
     assert!(peers.iter().all(|&peer| !hub.is_closed(peer)));
@@ -326,7 +326,7 @@ fn take<H: Handler>(machine: &mut Machine<H>, now: Time, conn: ConnId) -> String
 fn who_sends_much_while_its_last_bytes_wait_gets_them_all_the_same() {
     for rate in [Rate::new(4 << 20, 8 << 20).ok(), Rate::new(1 << 20, 1 << 20).ok(), None] {
         let mut config = listening("tcp://127.0.0.1:1");
-        config.rates.bytes = rate;
+        config.peer.rates.bytes = rate;
         let mut machine = Machine::new(config, Echo);
         machine.started(Time::START);
         let mut now = Time::START;
@@ -367,7 +367,7 @@ fn who_sends_much_while_its_last_bytes_wait_gets_them_all_the_same() {
 fn what_is_sent_after_the_end_costs_no_more_than_its_time() {
     let mut config = listening("tcp://127.0.0.1:1");
     config.closing = Closing { flush: secs(5), linger: secs(2), discard_max_bytes: 0 };
-    config.rates.bytes = Rate::new(1, 1).ok();
+    config.peer.rates.bytes = Rate::new(1, 1).ok();
     let mut machine = Machine::new(config, Echo);
     machine.started(Time::START);
     let peer = "192.0.2.1:1".parse().expect("an address");
@@ -414,8 +414,8 @@ fn under_tls_an_end_that_was_not_said_makes_no_message_of_what_is_incomplete() {
 #[test]
 fn under_tls_what_is_complete_is_served_also_when_it_has_to_wait() {
     let mut config = secure(drupe_core::wire::Wire::default());
-    config.rates.messages = Rate::new(1, 1).ok();
-    config.rates.ladder = Ladder { warn: None, ..Ladder::default() };
+    config.peer.rates.messages = Rate::new(1, 1).ok();
+    config.peer.rates.ladder = Ladder { warn: None, ..Ladder::default() };
     let mut machine = Machine::new(config, Obedient::default());
     machine.started(Time::START);
     let peer = "192.0.2.1:1".parse().expect("an address");

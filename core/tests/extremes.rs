@@ -79,18 +79,18 @@ fn of_connections() -> Vec<Change> {
         }),
         ("budget.message_max_bytes", |c, x| {
             let bytes = if x == Max { MessageSize::MAX.get() as u64 } else { 64 };
-            c.budget.message_max_bytes = MessageSize::new(bytes).expect("in range");
+            c.peer.budget.message_max_bytes = MessageSize::new(bytes).expect("in range");
         }),
-        ("budget.message_deadline", |c, x| c.budget.message_deadline = x.span()),
-        ("budget.messages_per_turn", |c, x| c.budget.messages_per_turn = x.count()),
+        ("budget.message_deadline", |c, x| c.peer.budget.message_deadline = x.span()),
+        ("budget.messages_per_turn", |c, x| c.peer.budget.messages_per_turn = x.count()),
     ]
 }
 
 fn of_rates_and_queues() -> Vec<Change> {
     vec![
-        ("rates.messages", |c, x| c.rates.messages = Rate::per(x.at_least_one(), 1, x.at_least_one()).ok()),
-        ("rates.messages, seldom", |c, x| c.rates.messages = Rate::per(1, x.at_least_one(), 1).ok()),
-        ("rates.bytes", |c, x| c.rates.bytes = Rate::new(x.at_least_one(), x.at_least_one()).ok()),
+        ("rates.messages", |c, x| c.peer.rates.messages = Rate::per(x.at_least_one(), 1, x.at_least_one()).ok()),
+        ("rates.messages, seldom", |c, x| c.peer.rates.messages = Rate::per(1, x.at_least_one(), 1).ok()),
+        ("rates.bytes", |c, x| c.peer.rates.bytes = Rate::new(x.at_least_one(), x.at_least_one()).ok()),
         ("ladder.warn", |c, x| strict(c).warn = Some(x.count())),
         ("ladder.pause", |c, x| strict(c).pause = Some(x.count())),
         ("ladder.drop", |c, x| strict(c).drop = Some(x.count())),
@@ -117,11 +117,11 @@ fn of_rates_and_queues() -> Vec<Change> {
 
 fn of_time() -> Vec<Change> {
     vec![
-        ("idle", |c, x| c.idle = Some(x.span())),
-        ("idle_warning", |c, x| (c.idle, c.idle_warning) = (Some(Duration::from_secs(9)), Some(x.span()))),
-        ("idle_warning as long as idle", |c, x| (c.idle, c.idle_warning) = (Some(x.span()), Some(x.span()))),
-        ("silence", |c, x| c.silence = Some(x.span())),
-        ("lifetime", |c, x| c.lifetime = Some(x.span())),
+        ("idle", |c, x| c.peer.idle = Some(x.span())),
+        ("idle_warning", |c, x| (c.peer.idle, c.peer.idle_warning) = (Some(Duration::from_secs(9)), Some(x.span()))),
+        ("idle_warning as long as idle", |c, x| (c.peer.idle, c.peer.idle_warning) = (Some(x.span()), Some(x.span()))),
+        ("silence", |c, x| c.peer.silence = Some(x.span())),
+        ("lifetime", |c, x| c.peer.lifetime = Some(x.span())),
         ("closing.flush", |c, x| c.closing.flush = x.span()),
         ("closing.linger", |c, x| c.closing.linger = x.span()),
         ("closing.discard_max_bytes", |c, x| c.closing.discard_max_bytes = x.count()),
@@ -138,7 +138,7 @@ fn of_listeners() -> Vec<Change> {
     vec![
         ("listen.connections_max", |c, x| each(c, |listen| listen.connections_max = Some(x.count()))),
         ("listen.limits", |c, x| {
-            let limits = PeerLimits { idle: Some(x.span()), silence: Some(x.span()), ..c.peer_limits() };
+            let limits = PeerLimits { idle: Some(x.span()), silence: Some(x.span()), ..c.peer };
             each(c, |listen| listen.limits = Some(limits));
         }),
         ("http.ping", |c, x| web(c, |http| http.ping = Some(x.span()))),
@@ -249,9 +249,9 @@ fn no_field_is_forgotten() {
 
 /// A ladder that is stepped on, since two messages are more than the rate.
 fn strict(config: &mut Config) -> &mut Ladder {
-    config.rates.messages = Rate::new(1, 1).ok();
-    config.rates.ladder = Ladder { warn: None, pause: None, ..Ladder::default() };
-    &mut config.rates.ladder
+    config.peer.rates.messages = Rate::new(1, 1).ok();
+    config.peer.rates.ladder = Ladder { warn: None, pause: None, ..Ladder::default() };
+    &mut config.peer.rates.ladder
 }
 
 fn each(config: &mut Config, change: impl FnMut(&mut Listen)) {
@@ -341,9 +341,9 @@ fn pauses(field: &str) -> bool {
 #[test]
 fn a_span_of_zero_is_none_where_there_may_be_none() {
     let mut config = base();
-    config.idle = Some(Duration::ZERO);
-    config.silence = Some(Duration::ZERO);
-    config.lifetime = Some(Duration::ZERO);
+    config.peer.idle = Some(Duration::ZERO);
+    config.peer.silence = Some(Duration::ZERO);
+    config.peer.lifetime = Some(Duration::ZERO);
     web(&mut config, |http| http.ping = Some(Duration::ZERO));
     let mut peers = Peers::new(config);
     peers.connect();

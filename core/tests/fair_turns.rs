@@ -90,7 +90,7 @@ fn attack_with(configure: fn(Config) -> Config, name: &str, listen: &str, first:
         count += 1;
         format!("hello {count}\n").into_bytes()
     };
-    let budget = server.machine.config().budget;
+    let budget = server.machine.config().peer.budget;
     let most = (HOSTILE as u64 + 1) * (budget.steps_max(READ_BYTES) + budget.steps_max(0));
     let measure = Measure::begin();
     for number in 1..=TURNS {

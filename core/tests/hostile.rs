@@ -42,7 +42,7 @@ impl Outcome {
 fn config(listen: &str) -> Config {
     let listen: Listen = listen.parse().expect("well formed");
     let mut config = Config::listening([listen, "tcp://127.0.0.1:0".parse().expect("well formed")]);
-    config.budget.message_max_bytes = MessageSize::new(MAX).expect("in range");
+    config.peer.budget.message_max_bytes = MessageSize::new(MAX).expect("in range");
     config
 }
 
@@ -140,7 +140,7 @@ fn endless_lines_and_claimed_lengths_are_refused_before_they_are_kept() {
 fn empty_messages_cost_what_messages_cost() {
     let mut config = config("length://127.0.0.1:0?prefix=u8");
     let rate = Rate::new(10, 10);
-    config.rates.messages = Some(rate.expect("in range"));
+    config.peer.rates.messages = Some(rate.expect("in range"));
     let outcome = attack_with(&config, &[0; 1000], |hub, attacker| {
         assert!(hub.received(attacker).len() <= 100, "{}", hub.received(attacker).len());
         assert!(hub.machine().metrics().rate_exceeded > 0);

@@ -383,8 +383,8 @@ fn a_dry_run_counts_what_it_would_do() {
     let rate = |units| Rate::new(units, units).ok();
     let mut config = Config { dry_run: true, ..Config::listening([lines(1)]) };
     config.connections.per_address = 1;
-    config.rates.messages = rate(1);
-    config.rates.ladder = Ladder { close: Some(1), ..Ladder::default() };
+    config.peer.rates.messages = rate(1);
+    config.peer.rates.ladder = Ladder { close: Some(1), ..Ladder::default() };
     let mut hub = TestHub::with_config(config, Echo);
     let (one, two) = (hub.connect(), hub.connect());
     (0..10).for_each(|_| hub.line(one, "x"));

@@ -213,9 +213,9 @@ fn pings_and_empty_frames_are_charged_with_a_terminal_as_without() {
     for kind in [masked(PING, b"x"), masked(PONG, b"x"), masked(BINARY, b"")] {
         for is_terminal in [false, true] {
             let mut config = websocket(is_terminal);
-            config.rates.messages = Rate::new(10, 10).ok();
-            config.rates.bytes = Rate::new(1000, 4000).ok();
-            config.rates.ladder = Ladder { close: Some(1), ..Ladder::default() };
+            config.peer.rates.messages = Rate::new(10, 10).ok();
+            config.peer.rates.bytes = Rate::new(1000, 4000).ok();
+            config.peer.rates.ladder = Ladder { close: Some(1), ..Ladder::default() };
             let (mut hub, conn, _) = upgraded(config);
             for _ in 0..2_000 {
                 if hub.is_closed(conn) {
@@ -433,15 +433,15 @@ fn marks_that_are_raised_let_go_who_is_below_the_low_one() {
 #[test]
 fn a_rate_that_is_gone_pauses_nobody() {
     let mut config = Config::listening([lines(1)]);
-    config.rates.messages = Rate::per(1, 3600, 1).ok();
-    config.rates.ladder = Ladder::default();
+    config.peer.rates.messages = Rate::per(1, 3600, 1).ok();
+    config.peer.rates.ladder = Ladder::default();
     let mut hub = TestHub::with_config(config.clone(), Echo);
     let conn = hub.connect();
     for _ in 0..5 {
         hub.line(conn, "x");
     }
     assert!(hub.lines(conn).len() < 5, "it is paused");
-    config.rates.messages = None;
+    config.peer.rates.messages = None;
     hub.reconfigure(config);
     hub.advance(secs(1));
     hub.line(conn, "last");

@@ -38,7 +38,7 @@ fn config() -> Config {
             Arc::make_mut(http).ping = Some(secs(5));
         }
     }
-    config.silence = Some(secs(15));
+    config.peer.silence = Some(secs(15));
     config.connections.per_address = u32::MAX;
     config
 }
@@ -268,7 +268,7 @@ fn a_handshake_goes_on_after_a_pause_and_is_still_not_waited_for_without_end() {
 #[test]
 fn an_incomplete_message_and_an_idle_peer_have_their_time_after_a_pause() {
     let mut config = base();
-    config.idle = Some(secs(70));
+    config.peer.idle = Some(secs(70));
     let mut one = One::new(config, Echo);
     let (slow, dead) = (one.accept("lines"), one.accept("lines"));
     one.say(slow, "half");

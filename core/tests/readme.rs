@@ -23,10 +23,10 @@ fn the_table_of_reasons_is_complete() {
 #[test]
 fn the_defaults_are_those_of_the_code() {
     let config = drupe_core::Config::default();
-    assert_eq!(config.budget.message_max_bytes.get(), 64 << 10);
-    assert_eq!(config.budget.message_deadline.as_secs(), 60);
-    assert_eq!(config.rates.messages, drupe_core::limit::Rate::new(1_000, 2_000).ok());
-    assert_eq!(config.rates.bytes, drupe_core::limit::Rate::new(4 << 20, 8 << 20).ok());
+    assert_eq!(config.peer.budget.message_max_bytes.get(), 64 << 10);
+    assert_eq!(config.peer.budget.message_deadline.as_secs(), 60);
+    assert_eq!(config.peer.rates.messages, drupe_core::limit::Rate::new(1_000, 2_000).ok());
+    assert_eq!(config.peer.rates.bytes, drupe_core::limit::Rate::new(4 << 20, 8 << 20).ok());
     assert_eq!(config.outbound.marks.max(), 1 << 20);
     assert_eq!(config.outbound.write_deadline.as_secs(), 30);
     assert_eq!(config.outbound.drain_min_bytes_per_second.get(), 4 << 10);

@@ -102,8 +102,8 @@ fn a_first_line_that_never_ends_is_no_way_around() {
 fn a_first_line_that_is_over_the_rate_is_no_way_around() {
     use drupe_core::limit::{Ladder, Rate};
     let mut config = Config::listening(["tcp://127.0.0.1:1".parse::<Listen>().expect("well formed")]);
-    config.rates.bytes = Rate::new(20, 20).ok();
-    config.rates.ladder = Ladder { pause: None, drop: Some(1), ..Ladder::default() };
+    config.peer.rates.bytes = Rate::new(20, 20).ok();
+    config.peer.rates.ladder = Ladder { pause: None, drop: Some(1), ..Ladder::default() };
     let mut hub = TestHub::with_config(config, Told::default());
     let conn = hub.connect();
     // It comes in pieces, and is discarded for being too fast.

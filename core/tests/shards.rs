@@ -132,8 +132,8 @@ proptest! {
 fn limits_are_those_of_the_whole_server() {
     let mut config = Config::listening(["tcp://127.0.0.1:1?max=4".parse().expect("well formed")]);
     config.connections.per_address = 3;
-    config.rates.messages = Rate::new(1, 1).ok();
-    config.rates.ladder = Ladder { pause: None, quarantine: Some(2), ..Ladder::default() };
+    config.peer.rates.messages = Rate::new(1, 1).ok();
+    config.peer.rates.ladder = Ladder { pause: None, quarantine: Some(2), ..Ladder::default() };
     let mut server = Server::new(&config, 3);
     let ids: Vec<_> = (1..4).map(|port| server.connect(&format!("192.0.2.1:{port}")).expect("room")).collect();
     assert_eq!(ids.iter().map(|id| id.shard()).collect::<Vec<_>>(), [0, 1, 2]);
@@ -219,7 +219,7 @@ fn rooms_and_reloads_are_counted_once_for_all_shards() {
 #[test]
 fn who_is_held_back_for_others_is_not_idle() {
     let mut config = Config::listening(["tcp://127.0.0.1:1".parse().expect("well formed")]);
-    config.idle = Some(std::time::Duration::from_secs(2));
+    config.peer.idle = Some(std::time::Duration::from_secs(2));
     let mut server = Server::new(&config, 2);
     let id = server.connect("192.0.2.1:1").expect("room");
     let machine = &mut server.machines[0];

@@ -137,18 +137,18 @@ fn config(seed: u64) -> Config {
         [SlowPolicy::Close, SlowPolicy::SkipOldest, SlowPolicy::SkipNewest, SlowPolicy::KeepLatest]
             [(seed % 4) as usize];
     config.outbound.write_deadline = Duration::from_secs(20);
-    config.budget.message_max_bytes = MessageSize::new(2_000).expect("in range");
-    config.budget.message_deadline = Duration::from_secs(30);
-    config.budget.messages_per_turn = 3;
+    config.peer.budget.message_max_bytes = MessageSize::new(2_000).expect("in range");
+    config.peer.budget.message_deadline = Duration::from_secs(30);
+    config.peer.budget.messages_per_turn = 3;
     config.connections.total = 9;
     if seed.is_multiple_of(3) {
-        config.rates.messages = Rate::new(20, 5).ok();
-        config.rates.ladder = Ladder { warn: Some(1), ..Ladder::default() };
+        config.peer.rates.messages = Rate::new(20, 5).ok();
+        config.peer.rates.ladder = Ladder { warn: Some(1), ..Ladder::default() };
     } else {
-        config.rates.messages = None;
+        config.peer.rates.messages = None;
     }
     if seed.is_multiple_of(5) {
-        config.idle = Some(Duration::from_secs(300));
+        config.peer.idle = Some(Duration::from_secs(300));
     }
     config
 }

@@ -277,7 +277,7 @@ fn check(world: &World, ops: &[Op], is_old: bool, marks: Marks, slow_policy: Slo
     config.outbound.marks = marks;
     config.outbound.slow_policy = slow_policy;
     config.outbound.write_deadline = Duration::from_secs(100_000);
-    config.idle = None;
+    config.peer.idle = None;
     config.seed = Some(7);
     let mut elsewhere = config.clone();
     elsewhere.listeners[0].tls = Some(Tls::external());

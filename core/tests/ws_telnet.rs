@@ -78,7 +78,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 #[test]
 fn framing_over_the_rate_pauses_reading_and_does_not_end_it() {
     let mut config = line_mode();
-    config.rates.bytes = Rate::new(10, 10).ok();
+    config.peer.rates.bytes = Rate::new(10, 10).ok();
     let (mut machine, conn) = upgraded(config);
     let mut now = Time::from_secs(100);
     for text in ["first\r\n", "second\r\n"] {
@@ -99,7 +99,7 @@ fn framing_over_the_rate_pauses_reading_and_does_not_end_it() {
 fn empty_messages_and_pings_over_the_rate_pause_reading_and_do_not_end_it() {
     for kind in [framed(Opcode::Binary, b""), framed(Opcode::Ping, b"x")] {
         let mut config = line_mode();
-        config.rates.messages = Rate::new(2, 2).ok();
+        config.peer.rates.messages = Rate::new(2, 2).ok();
         let (mut machine, conn) = upgraded(config);
         // What comes at once is charged at once, and what comes then is over the rate.
         machine.received(Time::from_secs(100), conn, &mut kind.repeat(10));
@@ -130,15 +130,15 @@ fn a_close_completes_the_last_line_as_the_end_of_its_half_does() {
 #[test]
 fn a_close_over_the_rate_is_answered_and_nothing_comes_behind_it() {
     let mut config = Config::listening(["ws://127.0.0.1:1?notices=yes".parse().unwrap()]);
-    config.rates.messages = Rate::new(1, 1).ok();
+    config.peer.rates.messages = Rate::new(1, 1).ok();
     let (mut machine, conn) = upgraded(config);
     let bytes = [framed(Opcode::Text, b"bye"), framed(Opcode::Close, &CLOSE)].concat();
     machine.received(Time::from_secs(100), conn, &mut bytes.clone());
     assert!(take(&mut machine, conn).ends_with(CLOSED));
     let mut config = line_mode();
     config.listeners[0].notices = true;
-    config.rates.messages = Rate::new(1, 1).ok();
-    config.rates.ladder = Ladder { close: Some(1), ..Ladder::default() };
+    config.peer.rates.messages = Rate::new(1, 1).ok();
+    config.peer.rates.ladder = Ladder { close: Some(1), ..Ladder::default() };
     let (mut machine, conn) = upgraded(config);
     let bytes = [framed(Opcode::Binary, b"bye\r\n"), framed(Opcode::Close, &CLOSE)].concat();
     machine.received(Time::from_secs(100), conn, &mut bytes.clone());
@@ -149,7 +149,7 @@ fn a_close_over_the_rate_is_answered_and_nothing_comes_behind_it() {
 #[test]
 fn a_last_line_that_is_wrong_ends_it_with_its_reason_before_the_close_and_nothing_behind() {
     let mut config = line_mode();
-    config.budget.message_max_bytes = MessageSize::new(4).unwrap();
+    config.peer.budget.message_max_bytes = MessageSize::new(4).unwrap();
     config.listeners[0].notices = true;
     let (mut machine, conn) = upgraded(config);
     let bytes = [framed(Opcode::Binary, b"too long"), framed(Opcode::Close, &CLOSE)].concat();
@@ -279,7 +279,7 @@ fn what_goes_through_the_session_is_framed_once() {
 #[test]
 fn a_message_of_any_length_is_a_stream_of_lines() {
     let mut config = line_mode().unlimited();
-    config.budget.message_max_bytes = MessageSize::new(10).unwrap();
+    config.peer.budget.message_max_bytes = MessageSize::new(10).unwrap();
     let (mut machine, conn) = upgraded(config);
     machine.received(Time::START, conn, &mut framed(Opcode::Binary, &b"line\r\n".repeat(200)));
     pass(&mut machine, conn, Duration::from_secs(1));
@@ -333,8 +333,8 @@ fn a_close_that_a_slow_peer_sends_is_its_end_and_not_one_message_too_many() {
 fn whoever_asked_for_more_over_http_is_named_once_it_is_read_again() {
     let mut config = Config::listening(["ws://127.0.0.1:1".parse::<Listen>().unwrap()]);
     config.outbound.marks = Marks::new(10, 20, 40).unwrap();
-    config.rates.messages = Rate::new(1, 1).ok();
-    config.rates.ladder = Ladder { warn: None, pause: None, drop: Some(1), ..Ladder::default() };
+    config.peer.rates.messages = Rate::new(1, 1).ok();
+    config.peer.rates.ladder = Ladder { warn: None, pause: None, drop: Some(1), ..Ladder::default() };
     let (mut machine, conn) = begin(config, Echo);
     machine.received(Time::START, conn, &mut b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2));
     while let Some(named) = machine.next_changed() {

@@ -84,11 +84,11 @@ const PIECES: [&[u8]; 30] = [
 const MODES: [InputMode; 3] = [InputMode::Line, InputMode::Character, InputMode::Keys];
 
 fn limited(mut config: Config) -> Config {
-    config.budget.message_max_bytes = MessageSize::new(64).expect("in range");
+    config.peer.budget.message_max_bytes = MessageSize::new(64).expect("in range");
     // Time passes at the end, and nothing is late.
-    config.budget.message_deadline = Duration::from_secs(1_000_000);
-    config.rates.messages = None;
-    config.rates.bytes = None;
+    config.peer.budget.message_deadline = Duration::from_secs(1_000_000);
+    config.peer.rates.messages = None;
+    config.peer.rates.bytes = None;
     config
 }
 
@@ -104,8 +104,8 @@ fn plain(mode: InputMode) -> (TestHub<App>, ConnId) {
 fn carried(mode: InputMode, ping: bool, is_slowed: bool) -> (TestHub<App>, ConnId) {
     let mut config = limited(ws_telnet(mode, ping.then_some(Duration::from_secs(30))));
     if is_slowed {
-        config.rates.messages = Rate::new(5, 5).ok();
-        config.rates.bytes = Rate::new(50, 100).ok();
+        config.peer.rates.messages = Rate::new(5, 5).ok();
+        config.peer.rates.bytes = Rate::new(50, 100).ok();
     }
     let mut hub = TestHub::with_config(config, App::default());
     let conn = hub.connect();

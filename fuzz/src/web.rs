@@ -52,11 +52,11 @@ fn text(bytes: &[u8]) -> String {
 fn answered(stream: &[u8], piece: usize) -> Vec<u8> {
     let listen: Listen = "ws://127.0.0.1:0/chat?subprotocols=a,b".parse().expect("well formed");
     let mut config = Config::listening([listen]).unlimited();
-    config.budget.message_max_bytes = MessageSize::new(5_000).expect("in range");
+    config.peer.budget.message_max_bytes = MessageSize::new(5_000).expect("in range");
     let mut hub = TestHub::with_config(config, Echo);
     let conn = hub.connect();
     for piece in stream.chunks(piece) {
-        let budget = hub.machine().config().budget;
+        let budget = hub.machine().config().peer.budget;
         let peak = peak_of(|| bounded(piece.len(), &budget, || hub.send(conn, piece)));
         // Copies of what is answered, and the state of a compressor and of an inflater.
         assert!(peak < 1_000_000, "{peak} bytes for {} bytes", piece.len());

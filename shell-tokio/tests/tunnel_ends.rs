@@ -124,7 +124,7 @@ fn peers_that_stay_after_their_end_have_their_channels_left_open_unless_they_go_
     let server = SshServer::russh();
     let mut config = lines(&server);
     config.closing.linger = Duration::from_millis(10);
-    config.budget.message_max_bytes = drupe_tokio::core::limit::MessageSize::new(10).expect("in range");
+    config.peer.budget.message_max_bytes = drupe_tokio::core::limit::MessageSize::new(10).expect("in range");
     let running = run(config);
     let address = port(&running.until_up(), 0);
     let handle = server.mischief().handle();

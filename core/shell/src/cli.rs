@@ -48,7 +48,7 @@ impl HubArguments {
             listeners.extend(DEFAULT_LISTEN.iter().filter_map(|address| address.parse::<Listen>().ok()));
         }
         let mut config = Config::listening(listeners);
-        config.budget.message_max_bytes = self.max_message;
+        config.peer.budget.message_max_bytes = self.max_message;
         if self.unlimited { config.unlimited() } else { config }
     }
 

@@ -17,6 +17,7 @@ use core::str::FromStr;
 
 /// One of the ready-made applications, chosen at run time.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum BuiltIn {
     /// Every message back.
     Echo(Echo),
@@ -45,6 +46,7 @@ impl Handler for BuiltIn {
 
 /// The name of a ready-made application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AppName {
     /// [`Chat`].
     Chat,
@@ -92,4 +94,5 @@ impl fmt::Display for AppName {
 /// Not the name of a ready-made application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the applications are chat, relay and echo")]
+#[non_exhaustive]
 pub struct AppNameError;

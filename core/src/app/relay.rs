@@ -16,6 +16,7 @@ pub struct Relay {
 
 /// What a relayed message is put into.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Envelope {
     /// Nothing: it arrives as it was sent.
     #[default]

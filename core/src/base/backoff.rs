@@ -1,3 +1,4 @@
+use crate::base::setters;
 use crate::base::{INTERVAL_MIN, Random};
 use core::time::Duration;
 
@@ -8,6 +9,7 @@ use core::time::Duration;
 /// one moment. No wait is shorter than 10 ms. The count restarts after a connection that was up for
 /// `stable_after`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Backoff {
     /// The wait after the first failure. Zero counts as 10 ms.
     pub initial: Duration,
@@ -24,6 +26,15 @@ pub struct Backoff {
     /// Attempts in a row, including the first. 0 counts as 1; `None` means no limit.
     pub attempts_max: Option<u32>,
 }
+
+setters!(Backoff {
+    initial: Duration,
+    factor: u8,
+    cap: Duration,
+    jitter_percent: u8,
+    stable_after: Duration,
+    attempts_max: Option<u32>,
+});
 
 impl Default for Backoff {
     /// 1 s, doubling up to 60 s, half of it random, stable after 30 s, no limit on attempts.

@@ -64,6 +64,7 @@ impl fmt::Display for ConnId {
 /// The text is not `INDEX.GENERATION`, or `SHARD:INDEX.GENERATION` for shards other than the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a connection is written INDEX.GENERATION, for example 3.1, or SHARD:INDEX.GENERATION")]
+#[non_exhaustive]
 pub struct ConnIdError;
 
 impl FromStr for ConnId {
@@ -96,6 +97,7 @@ pub struct DialId(pub u32);
 
 /// How a connection came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Origin {
     /// This listener accepted it.
     Listener(ListenerId),

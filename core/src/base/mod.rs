@@ -15,6 +15,7 @@ mod random;
 mod reason;
 #[cfg(feature = "sim")]
 pub(crate) mod recount;
+mod setters;
 pub mod text;
 mod time;
 #[cfg(feature = "work")]
@@ -34,5 +35,6 @@ pub use payload::{Payload, PayloadBuf};
 pub use peer::{AddressKey, Peer};
 pub use random::Random;
 pub use reason::{Blame, Reason};
+pub(crate) use setters::setters;
 pub(crate) use time::{INTERVAL_MIN, seconds_up, some_time};
 pub use time::{Time, UnixTime};

@@ -12,6 +12,7 @@ pub struct Network {
 /// The text or the prefix length is not a network's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a network is an address, or ADDRESS/BITS with at most 32 bits for IPv4 and 128 for IPv6")]
+#[non_exhaustive]
 pub struct NetworkError;
 
 impl Network {

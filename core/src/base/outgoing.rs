@@ -18,6 +18,7 @@ pub enum Outgoing<'a> {
 
 /// How messages are represented for one connection (RFC 9110 section 3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Representation {
     /// JSON, for programs. Default for WebSocket and length-prefixed frames.
     Json,

@@ -4,6 +4,7 @@ use core::str::FromStr;
 
 /// The peer of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Peer {
     /// A peer with a network address.
     Address(SocketAddr),

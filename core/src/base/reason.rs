@@ -2,6 +2,7 @@ use core::fmt;
 
 /// Who caused the end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Blame {
     /// The peer ended it or broke a rule.
     Peer,

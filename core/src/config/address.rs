@@ -15,6 +15,7 @@ use core::time::Duration;
 /// Why a listening address could not be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("in the listening address {text:?}: {problem}")]
+#[non_exhaustive]
 pub struct ListenError {
     /// The whole address.
     pub text: String,

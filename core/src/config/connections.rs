@@ -1,7 +1,9 @@
+use crate::base::setters;
 use crate::config::Rate;
 
 /// Limits on open connections. A connection over a limit gets the reason and is closed at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ConnectionLimits {
     /// Limit for all connections together, including closing and dialled ones.
     ///
@@ -21,6 +23,13 @@ pub struct ConnectionLimits {
     /// Default: `None`, no refusal.
     pub early_drop: Option<EarlyDrop>,
 }
+
+setters!(ConnectionLimits {
+    total: u32,
+    per_address: u32,
+    arrivals_per_address: Option<Rate>,
+    early_drop: Option<EarlyDrop>,
+});
 
 impl Default for ConnectionLimits {
     /// 10,000 in all; 256 per address, for many people behind one NAT.
@@ -45,6 +54,7 @@ pub struct EarlyDrop {
 /// Invalid bounds for an early drop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an early drop needs begin < full, not begin {begin}, full {full}")]
+#[non_exhaustive]
 pub struct EarlyDropError {
     /// The requested `begin`.
     pub begin: u32,

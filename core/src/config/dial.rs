@@ -1,4 +1,5 @@
 use crate::base::Backoff;
+use crate::base::setters;
 use crate::config::{Listen, ListenError};
 use crate::wire::Wire;
 use crate::wire::http::OpeningHandshake;
@@ -9,6 +10,7 @@ use core::time::Duration;
 
 /// An outgoing connection that the application requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Dial {
     /// `HOST:PORT`, for the shell to resolve.
     pub address: String,
@@ -21,6 +23,13 @@ pub struct Dial {
     /// With zero, no attempt succeeds.
     pub timeout: Duration,
 }
+
+setters!(Dial {
+    address: String,
+    protocol: DialProtocol,
+    backoff: Option<Backoff>,
+    timeout: Duration,
+});
 
 /// The protocol of an outgoing connection.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,3 +1,4 @@
+use crate::base::setters;
 use core::time::Duration;
 
 /// Penalties for a connection that exceeds its rate, by number of strikes.
@@ -6,6 +7,7 @@ use core::time::Duration;
 /// step applies from its number of strikes on; of all steps that apply, the severest is taken.
 /// `None` disables a step. Strikes count from 1; 0 counts as 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Ladder {
     /// The strike at which the peer is warned, if its wire can carry a warning.
     ///
@@ -28,6 +30,15 @@ pub struct Ladder {
     pub forgive_after: Duration,
 }
 
+setters!(Ladder {
+    warn: Option<u32>,
+    pause: Option<u32>,
+    drop: Option<u32>,
+    close: Option<u32>,
+    quarantine: Option<u32>,
+    forgive_after: Duration,
+});
+
 impl Default for Ladder {
     /// Warn and pause from the first strike. Never loses a message.
     fn default() -> Self {
@@ -44,6 +55,7 @@ impl Default for Ladder {
 
 /// What to do with a message over the rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Action {
     /// Serve it.
     Serve,

@@ -1,5 +1,6 @@
 //! A listener: its address, its protocol, and which peers it admits.
 
+use crate::base::setters;
 use crate::base::{Network, Peer};
 use crate::config::PeerLimits;
 use crate::tls::Tls;
@@ -59,6 +60,7 @@ use core::net::SocketAddr;
 /// [`Telnet`]: crate::telnet::Telnet
 /// [`Origins`]: crate::http::Origins
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Listen {
     /// The name, for logs and for handlers that serve several listeners. Empty for none.
     pub name: String,
@@ -108,8 +110,28 @@ pub struct Listen {
     pub prompt: String,
 }
 
+setters!(Listen {
+    name: String,
+    address: Address,
+    socket: SocketAccess,
+    protocol: Protocol,
+    connections_max: Option<u32>,
+    half_open: bool,
+    notices: bool,
+    refuses_http: bool,
+    limits: Option<PeerLimits>,
+    allow: Vec<Network>,
+    deny: Vec<Network>,
+    proxies: Option<Proxies>,
+    tls: Option<Tls>,
+    app: String,
+    welcome: String,
+    prompt: String,
+});
+
 /// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Address {
     /// A TCP address.
     Tcp(SocketAddr),
@@ -125,12 +147,15 @@ pub enum Address {
 
 /// Permissions of a Unix socket's file. Only processes that may write to the file can connect.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SocketAccess {
     /// The permissions, such as `0o660`. `None`: set by the umask.
     pub mode: Option<u32>,
     /// The group, by name or number. `None`: the group of the process.
     pub group: Option<String>,
 }
+
+setters!(SocketAccess { mode: Option<u32>, group: Option<String> });
 
 impl SocketAccess {
     /// The largest mode.

@@ -1,3 +1,4 @@
+use crate::base::setters;
 use core::num::NonZeroU32;
 use core::time::Duration;
 
@@ -55,6 +56,7 @@ impl Default for Marks {
 /// Watermarks that are out of order or out of range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("marks need low <= high <= max and max in 1 to 1073741824 bytes, not low {low}, high {high}, max {max}")]
+#[non_exhaustive]
 pub struct MarksError {
     /// The requested low mark.
     pub low: u32,
@@ -66,6 +68,7 @@ pub struct MarksError {
 
 /// What happens when a room's message would bring a slow member above [`Marks::max`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SlowPolicy {
     /// Close the member as a slow consumer.
     #[default]
@@ -80,6 +83,7 @@ pub enum SlowPolicy {
 
 /// Limits on one connection's output queue, in bytes and in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OutboundLimits {
     /// The watermarks.
     pub marks: Marks,
@@ -94,6 +98,13 @@ pub struct OutboundLimits {
     /// The policy of rooms without one of their own.
     pub slow_policy: SlowPolicy,
 }
+
+setters!(OutboundLimits {
+    marks: Marks,
+    write_deadline: Duration,
+    drain_min_bytes_per_second: NonZeroU32,
+    slow_policy: SlowPolicy,
+});
 
 impl OutboundLimits {
     pub(crate) fn time_for(&self, bytes: usize) -> Duration {

@@ -25,6 +25,7 @@ pub use tickets::{TicketError, TicketLimits};
 pub use unapplied::{Part, Unapplied};
 
 use crate::base::Network;
+use crate::base::setters;
 use crate::tunnel::Tunnel;
 use crate::wire::Budget;
 use alloc::vec::Vec;
@@ -39,6 +40,7 @@ use core::time::Duration;
 /// means `None`; a deadline of zero expires in the turn in which it begins; repeating actions run
 /// at most every 10 ms; and [`Duration::MAX`] never expires.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Config {
     /// The listeners.
     pub listeners: Vec<Listen>,
@@ -61,10 +63,8 @@ pub struct Config {
     /// [`Metrics::rate_exceeded`](crate::Metrics::rate_exceeded). Use it to find limits for a
     /// server in production.
     pub dry_run: bool,
-    /// Limits on the size of one connection's input.
-    pub budget: Budget,
-    /// Limits on the rate of one connection's input.
-    pub rates: Rates,
+    /// Limits for one peer, on listeners without [limits](Listen::limits) of their own.
+    pub peer: PeerLimits,
     /// Duration and size of the quarantine.
     pub quarantine: QuarantineLimits,
     /// Limits on one connection's output.
@@ -73,6 +73,91 @@ pub struct Config {
     pub rooms: RoomLimits,
     /// Limits on offloaded work.
     pub tickets: TicketLimits,
+    /// How connections end.
+    pub closing: Closing,
+    /// How the server shuts down.
+    pub drain: Drain,
+    /// How long a listener pauses when accepting fails.
+    ///
+    /// It pauses at once if the process is out of descriptors or memory, otherwise after 16
+    /// failures in a row. At least 10 ms; [`Duration::MAX`] is for ever. A pause for lack of
+    /// descriptors or memory also ends when a connection ends.
+    pub accept_backoff: Duration,
+    /// Settings of a `settings::Plan` that other components must apply; otherwise empty.
+    ///
+    /// A shell refuses a configuration in which any are left, so that no setting is silently
+    /// ignored.
+    pub unapplied: Unapplied,
+}
+
+setters!(Config {
+    listeners: Vec<Listen>,
+    tunnels: Vec<Tunnel>,
+    seed: Option<u64>,
+    connections: ConnectionLimits,
+    exempt: Vec<Network>,
+    dry_run: bool,
+    peer: PeerLimits,
+    quarantine: QuarantineLimits,
+    outbound: OutboundLimits,
+    rooms: RoomLimits,
+    tickets: TicketLimits,
+    closing: Closing,
+    drain: Drain,
+    accept_backoff: Duration,
+    unapplied: Unapplied,
+});
+
+impl Default for Config {
+    /// No listeners, and limits for a small public server.
+    fn default() -> Self {
+        Self {
+            listeners: Vec::new(),
+            tunnels: Vec::new(),
+            seed: None,
+            connections: ConnectionLimits::default(),
+            exempt: Vec::new(),
+            dry_run: false,
+            peer: PeerLimits::default(),
+            quarantine: QuarantineLimits::default(),
+            outbound: OutboundLimits::default(),
+            rooms: RoomLimits::default(),
+            tickets: TicketLimits::default(),
+            closing: Closing::default(),
+            drain: Drain::default(),
+            accept_backoff: Duration::from_millis(500),
+            unapplied: Unapplied::default(),
+        }
+    }
+}
+
+impl Config {
+    /// The defaults with these listeners.
+    #[must_use]
+    pub fn listening(listeners: impl IntoIterator<Item = Listen>) -> Self {
+        Self { listeners: listeners.into_iter().collect(), ..Self::default() }
+    }
+
+    /// Removes limits on rates and numbers of connections, for load tests on your own machine.
+    ///
+    /// Memory limits stay.
+    #[must_use]
+    pub fn unlimited(mut self) -> Self {
+        self.peer.rates = Rates { messages: None, bytes: None, ..self.peer.rates };
+        self.connections =
+            ConnectionLimits { total: u32::MAX, per_address: u32::MAX, arrivals_per_address: None, early_drop: None };
+        self
+    }
+}
+
+/// Limits for one peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PeerLimits {
+    /// Limits on the size of one connection's input.
+    pub budget: Budget,
+    /// Limits on the rate of one connection's input.
+    pub rates: Rates,
     /// Longest time without a complete *message*. Default: `None`.
     ///
     /// The connection then ends as [`Idle`](crate::Reason::Idle). `None` and zero disable it: a
@@ -96,100 +181,30 @@ pub struct Config {
     /// It then ends as [`SessionExpired`](crate::Reason::SessionExpired). `None` and zero disable
     /// it.
     pub lifetime: Option<Duration>,
-    /// How connections end.
-    pub closing: Closing,
-    /// How the server shuts down.
-    pub drain: Drain,
-    /// How long a listener pauses when accepting fails.
-    ///
-    /// It pauses at once if the process is out of descriptors or memory, otherwise after 16
-    /// failures in a row. At least 10 ms; [`Duration::MAX`] is for ever. A pause for lack of
-    /// descriptors or memory also ends when a connection ends.
-    pub accept_backoff: Duration,
-    /// Settings of a `settings::Plan` that other components must apply; otherwise empty.
-    ///
-    /// A shell refuses a configuration in which any are left, so that no setting is silently
-    /// ignored.
-    pub unapplied: Unapplied,
 }
 
-impl Default for Config {
-    /// No listeners, and limits for a small public server.
-    fn default() -> Self {
-        Self {
-            listeners: Vec::new(),
-            tunnels: Vec::new(),
-            seed: None,
-            connections: ConnectionLimits::default(),
-            exempt: Vec::new(),
-            dry_run: false,
-            budget: Budget::default(),
-            rates: Rates::default(),
-            quarantine: QuarantineLimits::default(),
-            outbound: OutboundLimits::default(),
-            rooms: RoomLimits::default(),
-            tickets: TicketLimits::default(),
-            idle: None,
-            idle_warning: None,
-            silence: None,
-            lifetime: None,
-            closing: Closing::default(),
-            drain: Drain::default(),
-            accept_backoff: Duration::from_millis(500),
-            unapplied: Unapplied::default(),
-        }
-    }
-}
-
-impl Config {
-    /// The defaults with these listeners.
-    #[must_use]
-    pub fn listening(listeners: impl IntoIterator<Item = Listen>) -> Self {
-        Self { listeners: listeners.into_iter().collect(), ..Self::default() }
-    }
-
-    /// Removes limits on rates and numbers of connections, for load tests on your own machine.
-    ///
-    /// Memory limits stay.
-    #[must_use]
-    pub fn unlimited(mut self) -> Self {
-        self.rates = Rates { messages: None, bytes: None, ..self.rates };
-        self.connections =
-            ConnectionLimits { total: u32::MAX, per_address: u32::MAX, arrivals_per_address: None, early_drop: None };
-        self
-    }
-}
-
-impl Config {
-    /// The limits for listeners without [limits](Listen::limits) of their own.
-    #[must_use]
-    pub const fn peer_limits(&self) -> PeerLimits {
-        let Self { budget, rates, idle, idle_warning, silence, lifetime, .. } = *self;
-        PeerLimits { budget, rates, idle, idle_warning, silence, lifetime }
-    }
-}
-
-/// Limits for one peer, for listeners with limits of their own. Each field is as in [`Config`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PeerLimits {
-    /// Limits on the size of one connection's input.
-    pub budget: Budget,
-    /// Limits on its rate.
-    pub rates: Rates,
-    /// Longest time without a message. Zero means `None`.
-    pub idle: Option<Duration>,
-    /// How long before the idle timeout the peer is warned. Zero means `None`.
-    pub idle_warning: Option<Duration>,
-    /// Longest time without a byte. Zero means `None`.
-    pub silence: Option<Duration>,
-    /// Longest duration of a connection. Zero means `None`.
-    pub lifetime: Option<Duration>,
-}
+setters!(PeerLimits {
+    budget: Budget,
+    rates: Rates,
+    idle: Option<Duration>,
+    idle_warning: Option<Duration>,
+    silence: Option<Duration>,
+    lifetime: Option<Duration>,
+});
+setters!(Config.peer: PeerLimits {
+    budget: Budget,
+    rates: Rates,
+    idle: Option<Duration>,
+    idle_warning: Option<Duration>,
+    silence: Option<Duration>,
+    lifetime: Option<Duration>,
+});
 
 /// Limits on how fast one connection may send.
 ///
 /// Bytes count when they arrive, messages when they are complete, including empty ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Rates {
     /// Messages per second. `None`: no limit.
     pub messages: Option<Rate>,
@@ -198,6 +213,8 @@ pub struct Rates {
     /// The penalties for peers that exceed these rates.
     pub ladder: Ladder,
 }
+
+setters!(Rates { messages: Option<Rate>, bytes: Option<Rate>, ladder: Ladder });
 
 impl Default for Rates {
     /// 1,000 messages and 4 MiB per second, with bursts of twice that, and the default ladder.
@@ -212,6 +229,7 @@ impl Default for Rates {
 /// This way the peer gets our last bytes: closing a socket with unread input resets the connection
 /// (RFC 1122 section 4.2.2.13).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Closing {
     /// Time limit for flushing.
     ///
@@ -227,6 +245,8 @@ pub struct Closing {
     /// second if there is none.
     pub discard_max_bytes: u32,
 }
+
+setters!(Closing { flush: Duration, linger: Duration, discard_max_bytes: u32 });
 
 impl Default for Closing {
     /// 5 s, 2 s, 1 MiB.
@@ -247,6 +267,7 @@ impl Default for Closing {
 /// latest half a second before the deadline, or a quarter of the deadline before it if that is
 /// less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Drain {
     /// How long the server still accepts connections after it reports that it is not ready.
     ///
@@ -270,6 +291,14 @@ pub struct Drain {
     /// With zero, all are dropped without notice; with [`Duration::MAX`], none.
     pub deadline: Duration,
 }
+
+setters!(Drain {
+    grace: Duration,
+    retry_after: Option<Duration>,
+    window: Duration,
+    closes_per_second: u32,
+    deadline: Duration,
+});
 
 impl Default for Drain {
     /// No grace period, no `retry_after`, 5 s of window, 500 closes per second, 10 s of deadline.

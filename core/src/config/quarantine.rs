@@ -1,7 +1,9 @@
+use crate::base::setters;
 use core::time::Duration;
 
 /// Duration and size of the quarantine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct QuarantineLimits {
     /// How long an address is refused. With zero, it is not refused.
     pub cool_down: Duration,
@@ -10,6 +12,8 @@ pub struct QuarantineLimits {
     /// If the table is full, the entry that expires first is replaced. With 0, none is stored.
     pub addresses_max: u32,
 }
+
+setters!(QuarantineLimits { cool_down: Duration, addresses_max: u32 });
 
 impl Default for QuarantineLimits {
     /// 5 minutes, 10,000 addresses (at most about 1.5 MiB).

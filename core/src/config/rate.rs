@@ -70,6 +70,7 @@ impl Rate {
 /// A rate or burst of zero, to which nothing would conform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a rate and its burst must be at least 1, not {units} in {seconds} s with a burst of {burst}")]
+#[non_exhaustive]
 pub struct RateError {
     /// The requested units.
     pub units: u32,

@@ -1,5 +1,8 @@
+use crate::base::setters;
+
 /// Limits on the number of rooms and the length of their names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RoomLimits {
     /// Rooms in all, per [shard](crate::Shard). A room exists while it has a member there.
     ///
@@ -10,6 +13,8 @@ pub struct RoomLimits {
     /// Longest name, in bytes. A name has at least one byte, so with 0 no connection can join.
     pub name_max_bytes: u32,
 }
+
+setters!(RoomLimits { total: u32, per_connection: u32, name_max_bytes: u32 });
 
 impl Default for RoomLimits {
     /// 10,000 rooms, 100 per connection, names of 128 bytes.

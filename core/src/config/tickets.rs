@@ -1,11 +1,16 @@
+use crate::base::setters;
+
 /// Limits on the number of unredeemed tickets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TicketLimits {
     /// Per connection. With 0, there are no tickets.
     pub per_connection: u32,
     /// In all. With 0, there are no tickets.
     pub total: u32,
 }
+
+setters!(TicketLimits { per_connection: u32, total: u32 });
 
 impl Default for TicketLimits {
     /// 64 per connection, 16,384 in all.

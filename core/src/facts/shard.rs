@@ -18,6 +18,7 @@ pub struct Shard {
 /// The shard's number or the number of shards is out of range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a server has 1 to 255 shards, numbered from 0")]
+#[non_exhaustive]
 pub struct ShardError;
 
 impl Shard {

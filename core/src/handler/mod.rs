@@ -346,4 +346,5 @@ impl FromStr for NoNote {
 /// A note was given to an application that takes none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this application takes no notes")]
+#[non_exhaustive]
 pub struct NoNoteError;

@@ -30,6 +30,7 @@ const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a client connects to, and how.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ClientOptions {
     /// Where to, what is spoken there, and when to try again.
     pub dial: Dial,
@@ -43,6 +44,7 @@ pub struct ClientOptions {
 
 /// How a client proves who it is to a server with [`Authentication`](super::auth::Authentication).
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Login {
     /// With a signed token.
     Token(String),

@@ -38,7 +38,7 @@ impl<H: Handler> Machine<H> {
         let kept = kept(&state.listeners, &config.listeners);
         state.listeners.replace(&config.listeners, &kept);
         state.forget_unused_listeners();
-        state.limits = config.peer_limits();
+        state.limits = config.peer;
         state.outbound.set_limits(config.outbound);
         state.config = Config { seed: state.config.seed, ..config };
         let now = state.now;

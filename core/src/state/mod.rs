@@ -166,7 +166,7 @@ impl<C: Default> State<C> {
             replaced: VecDeque::new(),
             undecided: 0,
             server_status: Vec::new(),
-            limits: config.peer_limits(),
+            limits: config.peer,
             shutdown_at: None,
             monitor_failures: Meters::new(MONITOR_ADDRESSES_MAX),
             drain: None,

@@ -9,6 +9,7 @@ type Run = Box<dyn FnOnce() -> bool + Send>;
 
 /// The result of [`Hub::offload`](crate::Hub::offload).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Offloaded {
     /// The job ran at once, with this return value.
     Done(bool),

@@ -245,7 +245,7 @@ impl<H: Handler> TestHub<H> {
         let wire = self.machine.config().listeners.first().map(|listen| listen.protocol.wire()).unwrap_or_default();
         let (mut decoder, mut bytes) = (wire.decoder(), self.received(conn).to_vec());
         let (mut at, mut messages) = (0, Vec::new());
-        let (mut scratch, budget) = (DecodeBuffer::default(), &self.machine.config().budget);
+        let (mut scratch, budget) = (DecodeBuffer::default(), &self.machine.config().peer.budget);
         while at < bytes.len()
             && let Ok(decoded) = decoder.decode(&mut bytes[at..], &mut scratch, budget)
         {

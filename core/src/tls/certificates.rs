@@ -1,5 +1,6 @@
 use super::tickets::{Clients, Policy};
 use super::{TicketKeys, Tls};
+use crate::base::setters;
 use crate::base::{UnixTime, files};
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
@@ -19,6 +20,7 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 /// Certificate files and client-certificate policy of a TLS listener.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TlsFiles {
     /// The server's certificates.
     ///
@@ -35,8 +37,16 @@ pub struct TlsFiles {
     pub only_1_3: bool,
 }
 
+setters!(TlsFiles {
+    certificates: Vec<CertificateFiles>,
+    clients: ClientCertificates,
+    protocols: Vec<String>,
+    only_1_3: bool,
+});
+
 /// One certificate and its key, as PEM (RFC 7468).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CertificateFiles {
     /// The certificate, followed by its chain.
     pub certificate: PathBuf,
@@ -44,8 +54,11 @@ pub struct CertificateFiles {
     pub key: PathBuf,
 }
 
+setters!(CertificateFiles { certificate: PathBuf, key: PathBuf });
+
 /// Whether to request certificates of peers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ClientCertificates {
     /// Do not request them.
     #[default]
@@ -58,6 +71,7 @@ pub enum ClientCertificates {
 
 /// The validity period of a certificate file.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Validity {
     /// The file.
     pub path: PathBuf,

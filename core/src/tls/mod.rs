@@ -41,7 +41,7 @@ pub(crate) use session::{Progress, TlsSession};
 #[cfg(feature = "tls")]
 pub use tickets::TicketKeys;
 
-use crate::base::UnixTime;
+use crate::base::{UnixTime, setters};
 use alloc::string::String;
 #[cfg(feature = "tls")]
 use alloc::sync::Arc;
@@ -155,6 +155,7 @@ impl Eq for Tls {}
 
 /// The result of a TLS handshake.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Secured {
     /// The version, such as `TLSv1.3`.
     pub version: String,
@@ -169,3 +170,11 @@ pub struct Secured {
     /// Whether an earlier session was resumed (RFC 8446 section 2.2).
     pub resumed: bool,
 }
+
+setters!(Secured {
+    version: String,
+    server_name: Option<String>,
+    protocol: Option<String>,
+    user: Option<String>,
+    resumed: bool,
+});

@@ -38,6 +38,7 @@ pub use report::{TunnelFailure, TunnelReport};
 pub use status::{ForwardIntent, ForwardStatus, TunnelIntent, TunnelState, TunnelStatus};
 
 use crate::base::Backoff;
+use crate::base::setters;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -45,6 +46,7 @@ use core::time::Duration;
 
 /// One SSH connection and its keep-alive and reconnect settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Tunnel {
     /// The name, for listeners, logs and metrics.
     pub name: String,
@@ -63,6 +65,16 @@ pub struct Tunnel {
     /// Time limit for an orderly disconnect. With zero, there is none.
     pub close_timeout: Duration,
 }
+
+setters!(Tunnel {
+    name: String,
+    ssh: Ssh,
+    connect_timeout: Duration,
+    keep_alive: KeepAlive,
+    reconnect: Backoff,
+    refused_wait: Duration,
+    close_timeout: Duration,
+});
 
 impl Tunnel {
     /// A tunnel with defaults: 30 s to connect, 5 min after a refusal, 5 s to disconnect.
@@ -84,12 +96,15 @@ impl Tunnel {
 ///
 /// Any received byte counts as an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct KeepAlive {
     /// Time between two requests. At least 10 ms.
     pub interval: Duration,
     /// How many requests may stay unanswered. 0 counts as 1.
     pub count_max: u32,
 }
+
+setters!(KeepAlive { interval: Duration, count_max: u32 });
 
 impl Default for KeepAlive {
     /// Every 15 s, at most 3 unanswered.
@@ -102,6 +117,7 @@ impl Default for KeepAlive {
 ///
 /// The machine only passes it to the SSH implementation.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Ssh {
     /// Host name or address.
     pub host: String,
@@ -133,6 +149,21 @@ pub struct Ssh {
     /// connection uses no memory for this. With 0, a connection that is ahead at all is closed.
     pub ahead_max_bytes: usize,
 }
+
+setters!(Ssh {
+    host: String,
+    port: u16,
+    user: String,
+    key_path: Option<String>,
+    key_passphrase: Option<Passphrase>,
+    certificate_path: Option<String>,
+    agent_socket: Option<String>,
+    check_key_permissions: bool,
+    known_hosts: Vec<String>,
+    accept_new: bool,
+    jumps: Vec<Jump>,
+    ahead_max_bytes: usize,
+});
 
 impl Ssh {
     /// Port 22, the agent's keys, and host keys from `known_hosts`.
@@ -167,6 +198,7 @@ impl fmt::Debug for Passphrase {
 
 /// A jump host (`ProxyJump` of `ssh_config(5)`).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Jump {
     /// User name. `None`: that of the tunnel.
     pub user: Option<String>,
@@ -176,9 +208,12 @@ pub struct Jump {
     pub port: u16,
 }
 
+setters!(Jump { user: Option<String>, host: String, port: u16 });
+
 /// The text is not `[USER@]HOST[:PORT]`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not [USER@]HOST[:PORT], such as ops@gate.example.org:2222 or [2001:db8::1]:22")]
+#[non_exhaustive]
 pub struct JumpError(pub String);
 
 impl core::str::FromStr for Jump {
@@ -207,6 +242,7 @@ impl core::str::FromStr for Jump {
 
 /// An address on the far side of a tunnel.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct Forward {
     /// The [name](Tunnel::name) of the tunnel.
     pub tunnel: String,
@@ -214,8 +250,11 @@ pub struct Forward {
     pub bind: RemoteBind,
 }
 
+setters!(Forward { tunnel: String, bind: RemoteBind });
+
 /// An address on which an SSH server listens for us.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum RemoteBind {
     /// A port (RFC 4254 section 7.1).
     Tcp {

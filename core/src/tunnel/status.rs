@@ -9,6 +9,7 @@ use core::fmt;
 ///
 /// A level: connections that are no longer listed must be dropped at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TunnelIntent {
     /// The attempt.
     pub link: LinkId,
@@ -24,6 +25,7 @@ pub struct TunnelIntent {
 
 /// An address on which an SSH server should listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ForwardIntent {
     /// The listener.
     pub listener: ListenerId,
@@ -102,6 +104,7 @@ impl TunnelState {
 
 /// The status of a remote address.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ForwardStatus {
     /// The listener.
     pub listener: ListenerId,

@@ -1,4 +1,5 @@
 use super::{LengthPrefix, LengthPrefixed, Lines, Wire};
+use crate::base::setters;
 use crate::base::work;
 use crate::wire::telnet::{IAC, Telnet};
 use core::time::Duration;
@@ -18,6 +19,7 @@ use core::time::Duration;
 /// page must not be able to speak in lines. A request that comes later, to a terminal, ends the connection by
 /// [`Listen::refuses_http`](crate::Listen). No byte is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Auto {
     /// How telnet is spoken.
     pub telnet: Telnet,
@@ -29,6 +31,8 @@ pub struct Auto {
     /// the connection; with [`Duration::MAX`] nobody is.
     pub wait: Duration,
 }
+
+setters!(Auto { telnet: Telnet, lines: Lines, prefix: Option<LengthPrefix>, wait: Duration });
 
 impl Default for Auto {
     /// No frames; 300 ms.

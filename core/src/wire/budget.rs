@@ -1,7 +1,9 @@
+use crate::base::setters;
 use core::time::Duration;
 
 /// What one connection may make a decoder keep, and for how long. Every decoder takes this one type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Budget {
     /// The longest message, in bytes of content. Checked before a byte is kept.
     pub message_max_bytes: MessageSize,
@@ -11,6 +13,8 @@ pub struct Budget {
     /// How many messages of one connection are served before others have their turn. At least 1 is served.
     pub messages_per_turn: u32,
 }
+
+setters!(Budget { message_max_bytes: MessageSize, message_deadline: Duration, messages_per_turn: u32 });
 
 impl Default for Budget {
     /// 64 KiB, 60 s, 1,024 messages.
@@ -67,4 +71,5 @@ impl MessageSize {
 /// A message size limit outside 1 byte to 1 GiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a message size limit is 1 to 1073741824 bytes (1 GiB), not {0}")]
+#[non_exhaustive]
 pub struct MessageSizeError(pub u64);

@@ -142,6 +142,7 @@ impl DecodeError {
 /// The message does not fit in what the wire's length prefix can say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a message of {bytes} bytes does not fit this wire, whose longest is {max}")]
+#[non_exhaustive]
 pub struct EncodeError {
     /// The length of the message, in bytes.
     pub bytes: usize,

@@ -15,6 +15,7 @@ pub struct LengthPrefixed {
 /// little-endian (`Le`), or as a variable-length number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are those of the integer types, and the enum says how to read them")]
+#[non_exhaustive]
 pub enum LengthPrefix {
     U8,
     U16Be,

@@ -1,5 +1,6 @@
 use super::buffer::grow;
 use super::decoded::{DecodeBuffer, DecodeError, Decoded};
+use crate::base::setters;
 use crate::base::{Payload, work};
 use crate::wire::Budget;
 use alloc::string::String;
@@ -13,12 +14,15 @@ use memchr::memchr2;
 /// other CR or NUL is, but for a CR that is the very last byte of the input. A payload that is sent is written as it
 /// is and ended; one that holds line feeds reads as several lines at the other end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Lines {
     /// How lines that are sent end.
     pub ending: LineEnding,
     /// What happens to a line that is not UTF-8.
     pub invalid_utf8: InvalidUtf8,
 }
+
+setters!(Lines { ending: LineEnding, invalid_utf8: InvalidUtf8 });
 
 /// How a line that is sent ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +36,7 @@ pub enum LineEnding {
 
 /// What happens to a line that is not UTF-8.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum InvalidUtf8 {
     /// The connection ends with [`Reason::InvalidUtf8`](crate::Reason::InvalidUtf8).
     #[default]

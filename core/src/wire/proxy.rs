@@ -2,6 +2,7 @@
 //! it speaks for.
 
 use crate::base::Network;
+use crate::base::setters;
 use crate::base::{Peer, work};
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -12,12 +13,15 @@ use core::time::Duration;
 /// is read before TLS; connections from elsewhere than the trusted networks are refused as
 /// [`Reason::AddressRefused`](crate::Reason::AddressRefused).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Proxies {
     /// Where the proxies are. A Unix socket is trusted: its file says who may connect.
     pub trusted: Vec<Network>,
     /// How long the header may take. With zero nobody is let in.
     pub timeout: Duration,
 }
+
+setters!(Proxies { trusted: Vec<Network>, timeout: Duration });
 
 impl Proxies {
     /// Proxies in these networks, and 5 s for the header.

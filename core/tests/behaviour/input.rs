@@ -112,7 +112,7 @@ fn a_paused_connection_is_not_read_and_keeps_its_order() {
 #[test]
 fn a_message_size_limit_may_be_set() {
     let mut config = lines();
-    config.budget.message_max_bytes = MessageSize::new(5).expect("in range");
+    config.peer.budget.message_max_bytes = MessageSize::new(5).expect("in range");
     let mut hub = TestHub::with_config(config, Echo);
     let peer = hub.connect();
     hub.line(peer, "12345");
@@ -133,8 +133,8 @@ fn what_a_shell_reads_against_the_intent_is_bounded() {
 #[test]
 fn a_long_message_in_pieces_is_dropped_as_a_whole() {
     let mut config = lines();
-    config.rates.bytes = Rate::new(1000, 1000).ok();
-    config.rates.ladder = Ladder { warn: None, pause: None, drop: Some(1), ..Ladder::default() };
+    config.peer.rates.bytes = Rate::new(1000, 1000).ok();
+    config.peer.rates.ladder = Ladder { warn: None, pause: None, drop: Some(1), ..Ladder::default() };
     let mut hub = TestHub::with_config(config, Echo);
     let peer = hub.connect();
     (0..20).for_each(|_| hub.send(peer, &[b'x'; 500]));
@@ -149,7 +149,7 @@ fn a_long_message_in_pieces_is_dropped_as_a_whole() {
 #[test]
 fn one_large_read_is_bounded_too() {
     let mut config = lines().unlimited();
-    config.budget.messages_per_turn = 1;
+    config.peer.budget.messages_per_turn = 1;
     let mut machine = Machine::new(config, Echo);
     let id = machine.accepted(Time::START, ListenerId(0), drupe_core::Peer::Local).expect("room");
     machine.received(Time::START, id, &mut b"x\n".repeat(25_000_000));

@@ -10,7 +10,7 @@ use drupe_core::{ListenerId, Reason};
 #[test]
 fn who_is_too_fast_is_told_and_slowed_and_loses_nothing() {
     let mut config = lines();
-    config.rates.messages = Rate::new(10, 5).ok();
+    config.peer.rates.messages = Rate::new(10, 5).ok();
     let mut hub = TestHub::with_config(config, Echo);
     let peer = hub.connect();
     let burst: String = (0..100).map(|n| format!("{n}\n")).collect();
@@ -26,7 +26,7 @@ fn who_is_too_fast_is_told_and_slowed_and_loses_nothing() {
 #[test]
 fn bytes_count_as_messages_do() {
     let mut config = lines();
-    config.rates.bytes = Rate::new(1000, 1000).ok();
+    config.peer.rates.bytes = Rate::new(1000, 1000).ok();
     let mut hub = TestHub::with_config(config, Echo);
     let peer = hub.connect();
     // One long line, in pieces, is as fast as many short ones.
@@ -44,8 +44,8 @@ fn bytes_count_as_messages_do() {
 fn every_step_of_the_ladder_does_what_it_says() {
     let at = |ladder: Ladder| {
         let mut config = lines();
-        config.rates.messages = Rate::new(1, 1).ok();
-        config.rates.ladder = ladder;
+        config.peer.rates.messages = Rate::new(1, 1).ok();
+        config.peer.rates.ladder = ladder;
         let mut hub = TestHub::with_config(config, Echo);
         let peer = hub.connect();
         (0..4).for_each(|n| hub.line(peer, &n.to_string()));
@@ -90,7 +90,7 @@ fn who_is_refused_is_told_why_and_a_place_becomes_free_again() {
 #[test]
 fn message_whose_warning_closes_a_slow_peer_is_not_served() {
     let mut config = lines();
-    config.rates.messages = Rate::new(1, 1).ok();
+    config.peer.rates.messages = Rate::new(1, 1).ok();
     config.outbound.marks = Marks::new(1, 40, 40).expect("in order");
     let mut hub = TestHub::with_config(config, Puppet::default());
     let (slow, other) = (hub.connect(), hub.connect());

@@ -13,8 +13,8 @@ fn idle_is_not_dead_and_listening_is_not_idle_by_default() {
     assert!(!hub.is_closed(listener));
 
     let mut config = lines();
-    (config.idle, config.silence) = (Some(secs(100)), Some(secs(30)));
-    config.budget.message_deadline = secs(10_000);
+    (config.peer.idle, config.peer.silence) = (Some(secs(100)), Some(secs(30)));
+    config.peer.budget.message_deadline = secs(10_000);
     let mut hub = TestHub::with_config(config, Log::default());
     let (silent, typing, talking) = (hub.connect(), hub.connect(), hub.connect());
     for _ in 0..11 {
@@ -29,7 +29,7 @@ fn idle_is_not_dead_and_listening_is_not_idle_by_default() {
 #[test]
 fn half_open_peers_are_idle_too() {
     let mut config = listening("tcp://127.0.0.1:1?half_open=yes");
-    config.idle = Some(secs(5));
+    config.peer.idle = Some(secs(5));
     let mut hub = TestHub::with_config(config, Echo);
     let peer = hub.connect();
     hub.end(peer);

@@ -12,7 +12,7 @@ use std::sync::mpsc;
 #[test]
 fn a_burst_over_the_rate_is_answered_whole() {
     let mut config = lines();
-    config.rates.messages = Rate::new(20_000, 1_000).ok();
+    config.peer.rates.messages = Rate::new(20_000, 1_000).ok();
     let server = run(config, Echo, None);
     let mut peer = server.connect();
     let burst: String = (0..10_000).map(|n| format!("{n}\n")).collect();

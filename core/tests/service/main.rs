@@ -288,8 +288,8 @@ fn text_that_nothing_serves_does_not_make_a_person_of_a_program() {
 #[test]
 fn programs_on_lines_get_notices_and_farewells_as_json() {
     let mut config = Config::listening(["tcp://127.0.0.1:1".parse::<Listen>().expect("well formed")]);
-    config.rates.messages = drupe_core::limit::Rate::new(1, 1).ok();
-    config.idle = Some(Duration::from_secs(60));
+    config.peer.rates.messages = drupe_core::limit::Rate::new(1, 1).ok();
+    config.peer.idle = Some(Duration::from_secs(60));
     let mut hub = TestHub::with_config(config, service().rooms(RoomRules::all_open()));
     let [program, person] = [hub.connect(), hub.connect()];
     hub.line(program, r#"{"type":"enter","room":"den"}"#);

@@ -170,8 +170,8 @@ fn a_sign_of_life_is_sent_to_who_speaks_telnet() {
 #[test]
 fn who_is_idle_is_warned_and_then_told() {
     let mut config = Config::listening(["telnet://127.0.0.1:0?probe=no".parse().expect("well formed")]);
-    config.idle = Some(Duration::from_secs(60));
-    config.idle_warning = Some(Duration::from_secs(10));
+    config.peer.idle = Some(Duration::from_secs(60));
+    config.peer.idle_warning = Some(Duration::from_secs(10));
     let mut hub = TestHub::with_config(config, Recorder::default());
     let conn = hub.connect();
     hub.advance(Duration::from_secs(50));

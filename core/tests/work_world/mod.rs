@@ -58,7 +58,7 @@ impl World {
         let ((), steps) = steps_of(|| fact(&mut self.machine));
         self.dearest = self.dearest.max(steps);
         self.total += steps;
-        let most = self.machine.config().budget.steps_max(bytes);
+        let most = self.machine.config().peer.budget.steps_max(bytes);
         assert!(steps <= most, "{steps} steps, and {most} are allowed for {bytes} bytes");
         assert!(measure.peak() <= MEMORY_MAX_BYTES, "{} bytes of memory", measure.peak());
         let before = self.heard.len();

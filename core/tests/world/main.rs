@@ -126,7 +126,7 @@ fn join(run: &mut Run, config: &Config, made: &Made, wallet: &Wallet) {
     let swarm = &mut run.swarm;
     let listener = swarm.number(config.listeners.len());
     let listen = &config.listeners[listener];
-    let budget = listen.limits.map_or(config.budget, |limits| limits.budget);
+    let budget = listen.limits.map_or(config.peer.budget, |limits| limits.budget);
     let link = if swarm.has(Feature::Troubled) && swarm.chance(2) { Link::Troubled } else { Link::Steady };
     let Guest { mut client, script, is_exact, is_http } = swarm.guest(listen, link, budget.message_max_bytes.get());
     let mut returns = swarm.has(Feature::Returns);
@@ -178,7 +178,7 @@ fn header(swarm: &mut Swarm, before_tls: bool) -> Vec<u8> {
 /// The same listeners, one more or one less, and other limits; the longest message stays.
 fn reload(swarm: &mut Swarm, before: &Config) -> Config {
     let mut config = swarm.config();
-    config.budget = before.budget;
+    config.peer.budget = before.budget;
     config.listeners.clone_from(&before.listeners);
     if swarm.chance(3) {
         let number = 50 + u16::try_from(swarm.number(9)).expect("small");

@@ -118,20 +118,20 @@ fn config(limits: [u8; 8], seed: u64) -> Config {
     config.connections.early_drop = EarlyDrop::new(u32::from(conns % 5), 9).ok().filter(|_| conns & 32 > 0);
     config.connections.arrivals_per_address = Rate::per(u32::from(conns % 7), 1, 3).ok();
     config.dry_run = conns & 64 > 0;
-    config.lifetime = (time & 4 == 4).then_some(Duration::from_millis(u64::from(time) * 8));
+    config.peer.lifetime = (time & 4 == 4).then_some(Duration::from_millis(u64::from(time) * 8));
     config.drain.grace = Duration::from_millis(u64::from(time % 3));
     config.drain.retry_after = (time & 8 == 8).then_some(Duration::from_secs(1));
-    config.budget.message_max_bytes = MessageSize::new(u64::from(message) * 8 + 1).expect("in range");
-    config.budget.messages_per_turn = u32::from(turn % 5);
+    config.peer.budget.message_max_bytes = MessageSize::new(u64::from(message) * 8 + 1).expect("in range");
+    config.peer.budget.messages_per_turn = u32::from(turn % 5);
     let unit = u32::from(marks);
     config.outbound.marks = Marks::new(unit, 4 * unit, 16 * unit + 1).expect("in order");
     config.outbound.slow_policy =
         [SlowPolicy::Close, SlowPolicy::SkipOldest, SlowPolicy::SkipNewest, SlowPolicy::KeepLatest]
             [usize::from(marks % 4)];
-    config.rates.messages = Rate::new(u32::from(rate), 3).ok();
-    config.rates.bytes = Rate::new(u32::from(rate) * 50, 100).ok();
+    config.peer.rates.messages = Rate::new(u32::from(rate), 3).ok();
+    config.peer.rates.bytes = Rate::new(u32::from(rate) * 50, 100).ok();
     let step = |bit: u8| (ladder >> bit & 1 == 1).then_some(u32::from(bit));
-    config.rates.ladder = Ladder {
+    config.peer.rates.ladder = Ladder {
         warn: step(0),
         pause: step(1),
         drop: step(2),
@@ -139,8 +139,8 @@ fn config(limits: [u8; 8], seed: u64) -> Config {
         quarantine: step(4),
         ..Ladder::default()
     };
-    config.idle = (time & 1 == 1).then_some(Duration::from_millis(u64::from(time)));
-    config.silence = (time & 2 == 2).then_some(Duration::from_millis(u64::from(time) / 2));
+    config.peer.idle = (time & 1 == 1).then_some(Duration::from_millis(u64::from(time)));
+    config.peer.silence = (time & 2 == 2).then_some(Duration::from_millis(u64::from(time) / 2));
     config.closing.linger = Duration::from_millis(u64::from(time));
     config.connections.total = u32::from(conns % 16) + 1;
     config.connections.per_address = u32::from(conns / 16) + 1;
@@ -245,8 +245,8 @@ fn most_steps(config: &Config, received: usize, connections: usize) -> u64 {
     let longest = MessageSize::new(received.max(1) as u64).unwrap_or(MessageSize::MAX);
     let budget = Budget {
         message_max_bytes: longest,
-        messages_per_turn: config.budget.messages_per_turn.min(u32::try_from(received).unwrap_or(u32::MAX)),
-        ..config.budget
+        messages_per_turn: config.peer.budget.messages_per_turn.min(u32::try_from(received).unwrap_or(u32::MAX)),
+        ..config.peer.budget
     };
     budget.steps_max(received).saturating_mul(connections as u64 + 1)
 }

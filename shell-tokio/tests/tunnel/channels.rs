@@ -78,7 +78,7 @@ fn one_that_is_not_served_stops_nobody_else() {
         let mut config = lines(&server);
         config.tunnels[0].ssh.ahead_max_bytes = 2 << 20;
         // A line a minute: whoever says more waits.
-        config.rates.messages = drupe_tokio::core::limit::Rate::per(1, 60, 1).ok();
+        config.peer.rates.messages = drupe_tokio::core::limit::Rate::per(1, 60, 1).ok();
         let running = run(config);
         let address = port(&running.until_up(), 0);
         let mut greedy = Peer::connect(address);

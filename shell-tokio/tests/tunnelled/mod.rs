@@ -111,7 +111,7 @@ fn two_hundred_connections_and_a_hundred_mebibytes_arrive_unharmed() {
     const ALPHABET: &[u8; 26] = b"abcdefghijklmnopqrstuvwxyz";
     for server in SshServer::each() {
         let mut config = all_wires(&server).unlimited();
-        config.budget.message_max_bytes = shell::core::limit::MessageSize::new(1 << 20).expect("in range");
+        config.peer.budget.message_max_bytes = shell::core::limit::MessageSize::new(1 << 20).expect("in range");
         let running = run(config);
         let address = port(&running.until_up(), 0);
         let talk = move |number: usize| {
@@ -141,7 +141,7 @@ fn who_sends_and_reads_at_once_gets_everything() {
     for server in SshServer::each() {
         for (connections, rounds) in [(1, 16), (16, 4)] {
             let mut config = all_wires(&server).unlimited();
-            config.budget.message_max_bytes = shell::core::limit::MessageSize::new(1 << 20).expect("in range");
+            config.peer.budget.message_max_bytes = shell::core::limit::MessageSize::new(1 << 20).expect("in range");
             let running = run(config);
             let address = port(&running.until_up(), 0);
             let talk = move || {

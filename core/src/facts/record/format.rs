@@ -56,6 +56,7 @@ pub fn seed(text: &str) -> Option<u64> {
 /// A line of a trace that is not a fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line} of the trace: expected {expected}")]
+#[non_exhaustive]
 pub struct TraceError {
     /// Line number, from 1.
     pub line: u32,

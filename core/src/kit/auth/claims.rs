@@ -1,3 +1,4 @@
+use crate::base::setters;
 use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -8,6 +9,7 @@ use serde_json::{Map, Number, Value};
 /// Its dates may have a fraction or an exponent (`NumericDate`, section 2). They are read in whole seconds: [`nbf`](Self::nbf) is
 /// rounded up and the others down, so a token is never valid for longer than it says.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Claims {
     /// The user. A name with control or invisible characters is refused: it could look like another one's.
     pub sub: String,
@@ -38,6 +40,18 @@ pub struct Claims {
     pub others: Map<String, Value>,
 }
 
+setters!(Claims {
+    sub: String,
+    exp: Option<u64>,
+    nbf: Option<u64>,
+    iat: Option<u64>,
+    iss: Option<String>,
+    aud: Option<Audience>,
+    jti: Option<String>,
+    scope: String,
+    others: Map<String, Value>,
+});
+
 fn round_down<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     Number::deserialize(deserializer).map(|date| Some(whole_seconds(&date).0))
 }
@@ -66,6 +80,7 @@ fn whole_seconds(date: &Number) -> (u64, bool) {
 /// For whom a token was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
+#[non_exhaustive]
 pub enum Audience {
     /// One.
     One(String),

@@ -1,9 +1,11 @@
+use crate::base::setters;
 use crate::config::Rate;
 use core::time::Duration;
 
 /// What keeps passwords and tokens from being guessed. All counts are those of the whole server, however many
 /// [shards](crate::Shard) it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AuthenticationLimits {
     /// How long a peer may take to prove who it is. Zero ends everybody who does not bring a proof with the first request.
     pub deadline: Duration,
@@ -17,6 +19,8 @@ pub struct AuthenticationLimits {
     /// counted here.
     pub per_user: Rate,
 }
+
+setters!(AuthenticationLimits { deadline: Duration, tries: u32, per_address: Rate, per_user: Rate });
 
 impl Default for AuthenticationLimits {
     /// 30 s, 3 tries, 5 failures in 300 s for an address and 50 for a user.

@@ -110,6 +110,7 @@ pub struct Authentication<P> {
 
 /// What happens when a user is connected already, on any shard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DuplicateLogin {
     /// Both stay.
     #[default]

@@ -47,6 +47,7 @@ pub trait Provider<N> {
 
 /// What a [`Provider`] makes of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verdict {
     /// It is this user.
     Accepted(Identity),

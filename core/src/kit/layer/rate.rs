@@ -27,6 +27,7 @@ pub struct RateLimit {
 
 /// Whose messages are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RateBy {
     /// Those of a connection.
     Connection,

@@ -36,6 +36,7 @@ mod redact;
 mod session;
 mod stats;
 
+use crate::base::setters;
 use crate::base::text::neutralize;
 use crate::base::{AddressKey, ConnId, Payload, Peer, Reason};
 use crate::handler::{Event, Handler, Hub};
@@ -69,6 +70,7 @@ const TICK: Timer = Timer::named("drupe::kit::monitor");
 
 /// What watchers may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MonitorLimits {
     /// How many there may be at a time.
     pub watchers_max: u32,
@@ -79,6 +81,8 @@ pub struct MonitorLimits {
     /// Whether they may see what is said.
     pub may_watch: bool,
 }
+
+setters!(MonitorLimits { watchers_max: u32, interval: Duration, may_act: bool, may_watch: bool });
 
 impl Default for MonitorLimits {
     /// 16 watchers, every second, both.

@@ -47,6 +47,7 @@ pub(crate) use calls::{Calls, Expired};
 pub use error::RpcError;
 
 use super::service::{App, Cx, reason_of};
+use crate::base::setters;
 use crate::config::TicketError;
 use crate::state::Ticket;
 use alloc::borrow::ToOwned;
@@ -79,12 +80,15 @@ pub struct Rpc<A: App> {
 ///
 /// How many calls of one connection may be in progress, and of all, is up to [`TicketLimits`](crate::TicketLimits).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RpcLimits {
     /// The most members of a batch.
     pub batch_max: usize,
     /// How long a method that answers later may take.
     pub deadline: Duration,
 }
+
+setters!(RpcLimits { batch_max: usize, deadline: Duration });
 
 impl Default for RpcLimits {
     /// 100 members, 30 s.

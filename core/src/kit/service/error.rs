@@ -10,6 +10,7 @@ use serde::Serialize;
 /// A program gets `{"type":"error","of":"say","code":"invalid","path":"to.name","reason":"..."}`,
 /// without `path` if the whole message is meant. A person gets `error: say: to.name: ...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MessageError {
     /// The kind of error: one of the codes below, or one of the application's own.
     ///

@@ -98,6 +98,7 @@ pub struct Service<A: App> {
 
 /// What happens to messages with an unknown type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Unknown {
     /// The sender gets an error.
     #[default]

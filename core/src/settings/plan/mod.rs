@@ -11,7 +11,7 @@ pub use crate::settings::plan::parts::MonitorPlan;
 pub(super) use crate::settings::plan::problems::Problems;
 
 use crate::app::Envelope;
-use crate::config::{Closing, Config, Part, PeerLimits, QuarantineLimits, RoomLimits, TicketLimits};
+use crate::config::{Closing, Config, Part, QuarantineLimits, RoomLimits, TicketLimits};
 use crate::settings::SettingsErrors;
 use crate::settings::layers::Layers;
 use crate::settings::plan::authentication::authentication;
@@ -125,19 +125,13 @@ fn plan(settings: &Settings, problems: &mut Problems<'_>) -> Plan {
     let (listeners, tls) =
         crate::settings::listeners::plan(settings, monitor_credential.as_ref(), metrics_credential.as_ref(), problems);
     let peer = peer_limits("limits.peer", &settings.limits.peer, problems);
-    let PeerLimits { budget, rates, idle, idle_warning, silence, lifetime } = peer;
     let mut config = Config {
         listeners,
         tunnels: crate::settings::tunnels::plan(settings, problems),
         connections: connections(&settings.limits, is_authenticated, problems),
         exempt: networks(&settings.limits.exempt),
         dry_run: settings.limits.dry_run,
-        budget,
-        rates,
-        idle,
-        idle_warning,
-        silence,
-        lifetime,
+        peer,
         quarantine: QuarantineLimits {
             cool_down: settings.quarantine.cool_down.0,
             addresses_max: settings.quarantine.addresses_max,
@@ -165,10 +159,9 @@ fn plan(settings: &Settings, problems: &mut Problems<'_>) -> Plan {
     if settings.workers.get() > 1 && web.any(|web| web.monitor) {
         problems.add("workers", "the monitor sees one worker only; set workers: 1, or websocket.monitor: false");
     }
-    let own = config.peer_limits();
     for listen in &mut config.listeners {
         // The same as all have is none of its own.
-        listen.limits = listen.limits.filter(|limits| *limits != own);
+        listen.limits = listen.limits.filter(|limits| *limits != peer);
     }
     log(&settings.log, problems);
     unapplied(settings, &mut config.unapplied);

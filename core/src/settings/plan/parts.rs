@@ -12,6 +12,7 @@ use core::time::Duration;
 
 /// What the monitor may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MonitorPlan {
     /// How many may look at a time.
     pub watchers_max: u32,

@@ -5,6 +5,7 @@ macro_rules! settings {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
         #[serde(deny_unknown_fields, default)]
+        #[non_exhaustive]
         pub struct $name { $($(#[$doc])* pub $field: $type,)* }
 
         impl Default for $name {
@@ -21,6 +22,7 @@ macro_rules! choices {
         #[derive(
             Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
         )]
+        #[non_exhaustive]
         pub enum $name { $($(#[$doc])* #[serde(rename = $text)] $variant,)* }
 
         impl $name {

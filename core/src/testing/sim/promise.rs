@@ -130,7 +130,7 @@ where
         let node = &self.nodes[node];
         let config = node.machine.config();
         let special = config.listeners.iter().filter_map(|listen| listen.limits.as_ref()).map(|limits| limits.budget);
-        let most = special.chain([config.budget]).map(|budget| budget.steps_max(bytes)).max().unwrap_or(0);
+        let most = special.chain([config.peer.budget]).map(|budget| budget.steps_max(bytes)).max().unwrap_or(0);
         // Everybody may have something due, and gets what is published.
         let peers = 2 + node.sockets.len() as u64;
         let is_bounded = steps <= most.saturating_mul(peers);
@@ -190,7 +190,7 @@ where
 /// Whether peers of this listener are pinged well before they are taken for silent.
 fn is_asked_in_time(config: &Config, listener: ListenerId) -> bool {
     let Some(listen) = config.listeners.get(listener.index()) else { return false };
-    let silence = listen.limits.as_ref().map_or(config.silence, |limits| limits.silence);
+    let silence = listen.limits.as_ref().map_or(config.peer.silence, |limits| limits.silence);
     let Protocol::Http(http) = &listen.protocol else { return false };
     http.ping.zip(silence).is_some_and(|(ping, silence)| !ping.is_zero() && ping < silence)
 }
@@ -207,7 +207,7 @@ fn may_type(protocol: &Protocol) -> bool {
 /// How long it may take until so many bytes are served, by the rates.
 fn patience(config: &Config, listener: ListenerId, bytes: u64) -> Duration {
     let listen = config.listeners.get(listener.index());
-    let rates = listen.and_then(|listen| listen.limits.as_ref()).map_or(config.rates, |limits| limits.rates);
+    let rates = listen.and_then(|listen| listen.limits.as_ref()).map_or(config.peer.rates, |limits| limits.rates);
     // Each byte may be a message, and what is compressed counts as what it is inflated. Where the server edits what is typed, each
     // byte may be a key that has a whole line drawn again, and is charged for that.
     let units = if listen.is_some_and(|listen| may_type(&listen.protocol)) { KEY_UNITS } else { 4 };

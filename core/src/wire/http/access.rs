@@ -14,10 +14,12 @@ pub struct Credential(Arc<str>);
 /// A credential that is too easily guessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a credential has at least {} characters", Credential::MIN_CHARS)]
+#[non_exhaustive]
 pub struct CredentialError;
 
 /// Who may look at an endpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Access {
     /// Whoever can connect.
     #[default]

@@ -47,6 +47,7 @@ pub struct Authority {
 /// A text that can't be the value of `Host`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is no name or address of a server: {problem}")]
+#[non_exhaustive]
 pub struct AuthorityError {
     /// The text.
     pub text: String,

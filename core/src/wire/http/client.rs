@@ -3,6 +3,7 @@
 use super::head::{Fields, Head, HeadSearch, find_head};
 use super::upgrade::accept;
 use crate::base::Failure;
+use crate::base::setters;
 use crate::wire::websocket::{Deflate, Role, WebSocket};
 use alloc::format;
 use alloc::string::String;
@@ -16,6 +17,7 @@ use core::time::Duration;
 ///
 /// Control characters in what is sent become spaces, so that nothing can be smuggled into the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OpeningHandshake {
     /// Path and query, which begin with `/`.
     pub target: String,
@@ -32,6 +34,16 @@ pub struct OpeningHandshake {
     /// Further header fields, such as `Authorization`.
     pub fields: Vec<(String, String)>,
 }
+
+setters!(OpeningHandshake {
+    target: String,
+    host: Option<String>,
+    origin: Option<String>,
+    subprotocols: Vec<String>,
+    deflate: bool,
+    ping: Option<Duration>,
+    fields: Vec<(String, String)>,
+});
 
 /// So many responses that are not final are passed over.
 const INTERIM_MAX: u8 = 8;

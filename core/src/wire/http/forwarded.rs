@@ -18,6 +18,7 @@ pub struct Forwarded {
 
 /// Where proxies write for whom they speak.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ForwardedField {
     /// `X-Forwarded-For`, a list of addresses.
     #[default]

@@ -34,6 +34,7 @@ pub(crate) use head::{Bad, HeadSearch, ParsedHead, parse_head};
 pub use origin::{OriginError, Origins, WebOrigin};
 pub(crate) use status::{Refused, Status};
 
+use crate::base::setters;
 use crate::wire::telnet::Telnet;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -41,6 +42,7 @@ use core::time::Duration;
 
 /// How HTTP is served, and WebSocket after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Http {
     /// The path at which the upgrade to WebSocket is accepted; `None` is every path.
     pub path: Option<String>,
@@ -70,6 +72,21 @@ pub struct Http {
     /// come in the turn in which the connection begins.
     pub timeout: Duration,
 }
+
+setters!(Http {
+    path: Option<String>,
+    origins: Origins,
+    subprotocols: Vec<String>,
+    deflate: bool,
+    ping: Option<Duration>,
+    hosts: Vec<Authority>,
+    forwarded: Option<Forwarded>,
+    monitor: Option<Credential>,
+    metrics: Access,
+    page: bool,
+    telnet: Option<Telnet>,
+    timeout: Duration,
+});
 
 impl Default for Http {
     /// Every path and host, pages of the same origin, no proxies, open metrics, no monitor, the page, no telnet, no subprotocol, compression, a ping after 30 s, 10 s for a request.

@@ -9,6 +9,7 @@ use core::str::FromStr;
 /// Which pages may connect: a browser says where a page came from (RFC 6454), other programs say nothing and are let
 /// in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Origins {
     /// Pages that came from the scheme, host and port that they connect to. The scheme is `https` where TLS is spoken; behind a
     /// trusted proxy it is what the proxy says in `X-Forwarded-Proto` or `Forwarded`, and either if it says nothing.
@@ -53,6 +54,7 @@ pub struct WebOrigin {
 /// A text that no browser sends as an origin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} can't be an origin: {problem}")]
+#[non_exhaustive]
 pub struct OriginError {
     /// The text.
     pub text: String,

@@ -3,6 +3,7 @@ use alloc::vec::Vec;
 
 /// How text is written in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Charset {
     /// UTF-8 (RFC 3629).
     #[default]

@@ -1,4 +1,5 @@
 use super::{Charset, InputMode};
+use crate::base::setters;
 use crate::wire::InvalidUtf8;
 use core::time::Duration;
 
@@ -7,6 +8,7 @@ use core::time::Duration;
 /// Any program that sends lines is served as well: until a peer sends a telnet command it gets nothing but text
 /// and, unless [`probe`](Self::probe) is off, three bytes at the very beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Telnet {
     /// How what is typed should arrive. Where the peer does not agree to it, lines arrive.
     pub mode: InputMode,
@@ -28,6 +30,17 @@ pub struct Telnet {
     /// that no box on the way forgets the connection. At least 10 ms; zero is as `None`.
     pub keep_alive: Option<Duration>,
 }
+
+setters!(Telnet {
+    mode: InputMode,
+    invalid_utf8: InvalidUtf8,
+    charset: Charset,
+    probe: bool,
+    gmcp: bool,
+    msdp: bool,
+    compress: bool,
+    keep_alive: Option<Duration>,
+});
 
 impl Default for Telnet {
     /// Line mode and UTF-8, with a probe; nothing for MUDs, and no keep-alive.

@@ -75,6 +75,7 @@ pub enum Side {
 
 /// An option that went on or off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Change {
     /// Which.
     pub option: u8,
@@ -86,6 +87,7 @@ pub struct Change {
 
 /// What came of a negotiation that was received.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Answer {
     /// What to say, if anything.
     pub say: Option<[u8; 3]>,

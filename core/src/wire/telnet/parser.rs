@@ -49,6 +49,7 @@ enum State {
 
 /// A part of a telnet stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Piece<'a> {
     /// Data, with what was sent twice once.
     Data(&'a [u8]),

@@ -76,6 +76,7 @@ pub enum Signal<'a> {
 
 /// How what the peer types arrives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum InputMode {
     /// Whole lines, which the peer's terminal edits and shows.
     #[default]

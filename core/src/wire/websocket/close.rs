@@ -7,6 +7,7 @@ pub struct CloseCode(u16);
 /// Not a code that may stand in a close frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a close code is 1000 to 1003, 1007 to 1014 or 3000 to 4999, not {0}")]
+#[non_exhaustive]
 pub struct CloseCodeError(pub u16);
 
 impl CloseCode {

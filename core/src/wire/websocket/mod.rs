@@ -18,10 +18,12 @@ pub(crate) use frame::compressed_frame;
 pub use frame::{Opcode, frame};
 pub(crate) use mask::Masks;
 
+use crate::base::setters;
 use core::time::Duration;
 
 /// How WebSocket is spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WebSocket {
     /// Which end we are: a server gets masked frames and sends plain ones, a client the other way round.
     pub role: Role,
@@ -31,6 +33,8 @@ pub struct WebSocket {
     /// measured.
     pub ping: Option<Duration>,
 }
+
+setters!(WebSocket { role: Role, deflate: Option<Deflate>, ping: Option<Duration> });
 
 /// Which end of a WebSocket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,0 +1,33 @@
+//! Setters of options: `Telnet::default().mode(InputMode::Character).keep_alive(None)`.
+
+/// Defines a setter for each option of a type, so that an application can build it in one
+/// expression. The type itself is non-exhaustive: a new option breaks no application.
+macro_rules! setters {
+    ($name:ident { $($field:ident: $type:ty),* $(,)? }) => {
+        impl $name {
+            $(
+                #[doc = concat!("Sets [`", stringify!($field), "`](#structfield.", stringify!($field), ").")]
+                #[must_use]
+                pub fn $field(mut self, $field: $type) -> Self {
+                    self.$field = $field;
+                    self
+                }
+            )*
+        }
+    };
+    ($name:ident.$part:ident: $of:ident { $($field:ident: $type:ty),* $(,)? }) => {
+        impl $name {
+            $(
+                #[doc = concat!("Sets [`", stringify!($of), "::", stringify!($field), "`] of")]
+                #[doc = concat!("[`", stringify!($part), "`](#structfield.", stringify!($part), ").")]
+                #[must_use]
+                pub fn $field(mut self, $field: $type) -> Self {
+                    self.$part.$field = $field;
+                    self
+                }
+            )*
+        }
+    };
+}
+
+pub(crate) use setters;
