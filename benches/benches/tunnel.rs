@@ -75,11 +75,9 @@ fn config(address: &str) -> Config {
 /// Through Drupe's own tunnel.
 fn own(server: &SshServer) -> Way {
     let mut config = config("tcp://127.0.0.1:0?tunnel=edge");
-    let ssh = Ssh {
-        port: server.address.port(),
-        key_path: Some(server.path("id")),
-        ..Ssh::new(&server.address.ip().to_string(), &server.user, &server.path("known_hosts"))
-    };
+    let ssh = Ssh::new(&server.address.ip().to_string(), &server.user, &server.path("known_hosts"))
+        .port(server.address.port())
+        .key_path(Some(server.path("id")));
     config.tunnels = vec![Tunnel::new("edge", ssh)];
     let (_, remote) = serve(config);
     let mut watch = remote.watch_tunnels();

@@ -36,7 +36,7 @@ fn key() -> TokenKey {
 
 fn token(user: &str, number: u8) -> String {
     let (sub, jti) = (user.into(), Some(number.to_string()));
-    key().sign(&Claims { sub, jti, exp: Some(NOW + 3_600), ..Claims::default() }).expect("it signs")
+    key().sign(&Claims::default().sub(sub).jti(jti).exp(Some(NOW + 3_600))).expect("it signs")
 }
 
 /// An echo that makes a peer another user when it asks for it.
@@ -214,7 +214,7 @@ impl Server {
 
 fn limits() -> AuthenticationLimits {
     let rate = |units| Rate::per(units, 300, units).expect("not nothing");
-    AuthenticationLimits { per_address: rate(3), per_user: rate(6), tries: 2, ..AuthenticationLimits::default() }
+    AuthenticationLimits::default().per_address(rate(3)).per_user(rate(6)).tries(2)
 }
 
 #[derive(Clone, Debug)]
@@ -389,8 +389,8 @@ fn a_login_that_was_overheard_is_of_no_use_on_another_shard() {
 #[test]
 fn who_is_known_by_a_certificate_is_one_of_the_whole_as_well() {
     let listen: Listen = "tcp://127.0.0.1:1".parse().expect("good");
-    let config = Config::listening([Listen { tls: Some(Tls::external()), ..listen }]).unlimited();
-    let known = Secured { user: Some("ann".into()), ..Secured::default() };
+    let config = Config::listening([listen.tls(Some(Tls::external()))]).unlimited();
+    let known = Secured::default().user(Some("ann".into()));
     for (duplicates, over) in [
         (DuplicateLogin::KeepBoth, [false, false]),
         (DuplicateLogin::RefuseNew, [false, true]),

@@ -18,8 +18,8 @@ type Told = Box<dyn FnMut(ClientEvent<'_>) -> bool>;
 const DIAL: DialId = DialId(0);
 
 fn dial() -> Dial {
-    let backoff = Backoff { jitter_percent: 0, ..Backoff::default() };
-    Dial { backoff: Some(backoff), ..Dial::lines("example:1") }
+    let backoff = Backoff::default().jitter_percent(0);
+    Dial::lines("example:1").backoff(Some(backoff))
 }
 
 fn peer() -> Peer {
@@ -239,11 +239,9 @@ fn calculator() -> impl Handler {
 
 #[test]
 fn a_client_logs_in_and_calls_over_every_wire() {
-    let token = TokenKey::hs256(&[7; 32]).expect("long enough").sign(&Claims {
-        sub: "bob".into(),
-        exp: Some(1_800_000_060),
-        ..Claims::default()
-    });
+    let token = TokenKey::hs256(&[7; 32])
+        .expect("long enough")
+        .sign(&Claims::default().sub("bob".into()).exp(Some(1_800_000_060)));
     let token = Login::Token(token.expect("it signs"));
     let password = Login::Password { user: "ann".into(), password: "mellon".into() };
     for (address, to) in [

@@ -30,9 +30,9 @@ impl Handler for Caller {
         match event {
             Event::Note(()) if self.cancels => self.dial.into_iter().for_each(|dial| hub.cancel_dial(dial)),
             Event::Note(()) => {
-                let backoff = Some(Backoff { jitter_percent: 0, attempts_max: Some(2), ..Backoff::default() });
+                let backoff = Some(Backoff::default().jitter_percent(0).attempts_max(Some(2)));
                 let protocol = DialProtocol::WebSocket(Arc::new(self.handshake.clone()));
-                self.dial = Some(hub.dial(Dial { protocol, backoff, ..Dial::lines("example.org:80") }));
+                self.dial = Some(hub.dial(Dial::lines("example.org:80").protocol(protocol).backoff(backoff)));
             }
             Event::Opened { conn, .. } => {
                 self.log.push_str("opened;");
@@ -92,12 +92,10 @@ fn tungstenite_accept(key: &str) -> String {
 
 #[test]
 fn the_request_says_what_was_asked_for_and_nothing_smuggled() {
-    let handshake = OpeningHandshake {
-        origin: Some("https://example.org".into()),
-        subprotocols: vec!["one".into(), "two".into()],
-        fields: vec![("Authorization".into(), "Bearer x\r\nEvil: yes".into())],
-        ..OpeningHandshake::new("/chat room?\r\nx=1")
-    };
+    let handshake = OpeningHandshake::new("/chat room?\r\nx=1")
+        .origin(Some("https://example.org".into()))
+        .subprotocols(vec!["one".into(), "two".into()])
+        .fields(vec![("Authorization".into(), "Bearer x\r\nEvil: yes".into())]);
     let (hub, conn) = caller(handshake, &[]);
     let sent = request(&hub, conn);
     let lines: Vec<&str> = sent.split("\r\n").filter(|line| !line.starts_with("Sec-WebSocket-Key: ")).collect();
@@ -121,7 +119,7 @@ fn the_request_says_what_was_asked_for_and_nothing_smuggled() {
 
 #[test]
 fn an_answer_opens_and_what_came_with_it_is_served() {
-    let handshake = OpeningHandshake { subprotocols: vec!["two".into()], ..OpeningHandshake::new("/") };
+    let handshake = OpeningHandshake::new("/").subprotocols(vec!["two".into()]);
     let (mut hub, conn) = caller(handshake, &["over there"]);
     let mut answer = response(&hub, conn, "Sec-WebSocket-Protocol: two\r\n").into_bytes();
     hub.clear();
@@ -260,7 +258,7 @@ proptest! {
         deflate: bool,
         pieces in prop::collection::vec(1..500usize, 1..4),
     ) {
-        let handshake = OpeningHandshake { deflate, ..OpeningHandshake::new("/") };
+        let handshake = OpeningHandshake::new("/").deflate(deflate);
         let says: Vec<&str> = says.iter().map(String::as_str).collect();
         let (mut client, there) = caller(handshake, &says);
         let listen = "ws://127.0.0.1:0/".parse().expect("well formed");
@@ -318,7 +316,7 @@ impl Handler for Gambler {
 fn the_key_of_a_handshake_tells_nothing_of_what_the_application_draws() {
     let seed = 0x1234_5678_9abc_def0;
     let run = |dials| {
-        let config = Config { seed: Some(seed), ..Config::listening([]) };
+        let config = Config::listening([]).seed(Some(seed));
         let mut hub = TestHub::with_config(config, Gambler { dials, drawn: Vec::new() });
         let mut keys = Vec::new();
         for _ in 0..3 {

@@ -22,7 +22,7 @@ impl Handler for Gateway {
             Event::Started => {
                 for number in 0..self.dials {
                     let backoff = Some(Backoff::default());
-                    hub.dial(Dial { backoff, ..Dial::lines(format!("192.0.2.1:{}", number + 1)) });
+                    hub.dial(Dial::lines(format!("192.0.2.1:{}", number + 1)).backoff(backoff));
                 }
             }
             Event::DialFailed { .. } => self.failed += 1,
@@ -41,7 +41,7 @@ struct Shell {
 
 impl Shell {
     fn new(dials: u32) -> Self {
-        let config = Config { seed: Some(1), ..Config::listening([]) };
+        let config = Config::listening([]).seed(Some(1));
         let machine = Machine::new(config, Gateway { dials, failed: 0 });
         let mut shell = Self { machine, now: Time::START, attempts: BTreeSet::new(), conns: Vec::new() };
         shell.machine.started(Time::START);

@@ -143,7 +143,7 @@ fn the_last_message_may_end_our_half() {
 
 #[test]
 fn who_has_ended_its_half_is_not_silent() {
-    let config = Config { silence: Some(secs(300)), ..half_open() };
+    let config = half_open().silence(Some(secs(300)));
     let mut hub = TestHub::with_config(config, Obedient::default());
     let (ended, silent) = (hub.connect(), hub.connect());
     hub.end(ended);
@@ -156,7 +156,7 @@ fn who_has_ended_its_half_is_not_silent() {
 fn who_is_paused_stays_so_over_a_reload_and_is_not_closed_for_that_time() {
     let rates = |config: &mut Config| {
         config.peer.rates.messages = Rate::new(1, 1).ok();
-        config.peer.rates.ladder = Ladder { warn: None, ..Ladder::default() };
+        config.peer.rates.ladder = Ladder::default().warn(None);
         config.peer.idle = Some(secs(20));
         config.peer.silence = Some(secs(20));
     };
@@ -192,7 +192,7 @@ fn a_limit_that_is_new_closes_nobody_for_what_was_before() {
     let peers = [hub.connect(), hub.connect()];
     hub.send(peers[1], b"begun");
     hub.advance(secs(50));
-    let mut newer = Config { idle: Some(secs(10)), silence: Some(secs(10)), ..listening("tcp://127.0.0.1:1") };
+    let mut newer = listening("tcp://127.0.0.1:1").idle(Some(secs(10))).silence(Some(secs(10)));
     newer.peer.budget.message_deadline = secs(5);
     hub.reconfigure(newer.clone());
     hub.advance(secs(4));
@@ -209,8 +209,8 @@ fn a_limit_that_is_new_closes_nobody_for_what_was_before() {
 #[test]
 fn a_listener_with_limits_of_its_own_is_meant_by_a_reload_of_them() {
     let own = |idle| {
-        let limits = Some(PeerLimits { idle, ..PeerLimits::default() });
-        Config::listening([Listen { limits, ..Listen::lines(([127, 0, 0, 1], 1).into()) }])
+        let limits = Some(PeerLimits::default().idle(idle));
+        Config::listening([Listen::lines(([127, 0, 0, 1], 1).into()).limits(limits)])
     };
     let mut hub = TestHub::with_config(own(None), Echo);
     let peer = hub.connect();
@@ -224,7 +224,7 @@ fn a_listener_with_limits_of_its_own_is_meant_by_a_reload_of_them() {
 
 #[test]
 fn less_than_a_second_is_not_told_as_none() {
-    let mut config = Config { idle: Some(secs(5)), idle_warning: Some(millis(700)), ..listening("tcp://127.0.0.1:1") };
+    let mut config = listening("tcp://127.0.0.1:1").idle(Some(secs(5))).idle_warning(Some(millis(700)));
     config.drain.retry_after = Some(millis(1_200));
     let mut hub = TestHub::with_config(config.clone(), Echo);
     let peer = hub.connect();
@@ -248,7 +248,7 @@ fn less_than_a_second_is_not_told_as_none() {
 #[test]
 fn a_warning_that_leaves_no_time_is_not_given() {
     for warning in [secs(5), secs(6), Duration::ZERO] {
-        let config = Config { idle: Some(secs(5)), idle_warning: Some(warning), ..listening("tcp://127.0.0.1:1") };
+        let config = listening("tcp://127.0.0.1:1").idle(Some(secs(5))).idle_warning(Some(warning));
         let mut hub = TestHub::with_config(config, Echo);
         let peer = hub.connect();
         hub.advance(secs(4));
@@ -260,7 +260,7 @@ fn a_warning_that_leaves_no_time_is_not_given() {
 
 /// What a server of 10 s has for work.
 fn draining() -> Config {
-    Config { drain: Drain { deadline: secs(10), ..Drain::default() }, ..listening("tcp://127.0.0.1:1") }
+    listening("tcp://127.0.0.1:1").drain(Drain::default().deadline(secs(10)))
 }
 
 #[test]
@@ -366,7 +366,7 @@ fn who_sends_much_while_its_last_bytes_wait_gets_them_all_the_same() {
 #[test]
 fn what_is_sent_after_the_end_costs_no_more_than_its_time() {
     let mut config = listening("tcp://127.0.0.1:1");
-    config.closing = Closing { flush: secs(5), linger: secs(2), discard_max_bytes: 0 };
+    config.closing = Closing::default().flush(secs(5)).linger(secs(2)).discard_max_bytes(0);
     config.peer.rates.bytes = Rate::new(1, 1).ok();
     let mut machine = Machine::new(config, Echo);
     machine.started(Time::START);
@@ -385,7 +385,7 @@ fn what_is_sent_after_the_end_costs_no_more_than_its_time() {
 
 fn secure(protocol: impl Into<Protocol>) -> Config {
     let address = drupe_core::Address::Tcp(([127, 0, 0, 1], 1).into());
-    Config::listening([Listen { tls: Some(Tls::external()), half_open: true, ..Listen::new(address, protocol) }])
+    Config::listening([Listen::new(address, protocol).tls(Some(Tls::external())).half_open(true)])
 }
 
 #[test]
@@ -415,7 +415,7 @@ fn under_tls_an_end_that_was_not_said_makes_no_message_of_what_is_incomplete() {
 fn under_tls_what_is_complete_is_served_also_when_it_has_to_wait() {
     let mut config = secure(drupe_core::wire::Wire::default());
     config.peer.rates.messages = Rate::new(1, 1).ok();
-    config.peer.rates.ladder = Ladder { warn: None, ..Ladder::default() };
+    config.peer.rates.ladder = Ladder::default().warn(None);
     let mut machine = Machine::new(config, Obedient::default());
     machine.started(Time::START);
     let peer = "192.0.2.1:1".parse().expect("an address");
@@ -438,7 +438,7 @@ fn a_run_with_reloads_is_replayed_with_their_configurations() {
     machine.record(trace.recorder());
     machine.started(Time::START);
     let conn = machine.accepted(Time::START, ListenerId(0), "192.0.2.1:1".parse().expect("good")).expect("let in");
-    let reloads = [Some(secs(5)), None].map(|idle| Config { idle, ..listening("length://127.0.0.1:2") });
+    let reloads = [Some(secs(5)), None].map(|idle| listening("length://127.0.0.1:2").idle(idle));
     let mut written = String::new();
     for (second, reload) in (1..).zip(reloads.clone()) {
         machine.received(Time::from_secs(second), conn, &mut b"hello\n".to_vec());

@@ -7,16 +7,17 @@ mod every_wire;
 
 use drupe_core::app::Echo;
 use drupe_core::http::Http;
-use drupe_core::limit::{Budget, ConnectionLimits, EarlyDrop, Ladder, MessageSize, QuarantineLimits, Rate};
-use drupe_core::outbound::{Marks, OutboundLimits};
+use drupe_core::limit::{EarlyDrop, Ladder, MessageSize, Rate};
+use drupe_core::outbound::Marks;
 use drupe_core::telnet::Telnet;
 use drupe_core::tunnel::{KeepAlive, Ssh, Tunnel, TunnelFailure, TunnelReport};
 use drupe_core::wire::{Auto, Protocol, Proxies, Wire};
 use drupe_core::{
-    AcceptFailure, Accepting, Backoff, Closing, Command, Config, Dial, Drain, Event, Failure, Handler, Hub, Listen,
-    ListenerId, Machine, NoNote, Peer, PeerLimits, Rates, Reason, RoomLimits, TicketLimits, Time, UnixTime,
+    AcceptFailure, Accepting, Backoff, Command, Config, Dial, Event, Failure, Handler, Hub, Listen, ListenerId,
+    Machine, NoNote, Peer, Reason, Time, UnixTime,
 };
 use every_wire::{Peers, WIRES, base, message};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -138,7 +139,7 @@ fn of_listeners() -> Vec<Change> {
     vec![
         ("listen.connections_max", |c, x| each(c, |listen| listen.connections_max = Some(x.count()))),
         ("listen.limits", |c, x| {
-            let limits = PeerLimits { idle: Some(x.span()), silence: Some(x.span()), ..c.peer };
+            let limits = c.peer.idle(Some(x.span())).silence(Some(x.span()));
             each(c, |listen| listen.limits = Some(limits));
         }),
         ("http.ping", |c, x| web(c, |http| http.ping = Some(x.span()))),
@@ -172,85 +173,86 @@ fn of_listeners() -> Vec<Change> {
     ]
 }
 
-/// Names every field there is, so that a new one does not compile until it stands here, and its extremes above.
-#[allow(dead_code, reason = "it is for the compiler")]
-fn no_field_is_forgotten() {
-    let Config {
-        listeners: _,
-        tunnels: _,
-        seed: _,
-        unapplied: _,
-        connections,
-        exempt: _,
-        dry_run: _,
-        budget,
-        rates,
-        quarantine,
-        outbound,
-        rooms,
-        tickets,
-        idle: _,
-        idle_warning: _,
-        silence: _,
-        lifetime: _,
-        closing,
-        drain,
-        accept_backoff: _,
-    } = Config::default();
-    let ConnectionLimits { total: _, per_address: _, arrivals_per_address: _, early_drop: _ } = connections;
-    let Budget { message_max_bytes: _, message_deadline: _, messages_per_turn: _ } = budget;
-    let Rates { messages: _, bytes: _, ladder } = rates;
-    let Ladder { warn: _, pause: _, drop: _, close: _, quarantine: _, forgive_after: _ } = ladder;
-    let QuarantineLimits { cool_down: _, addresses_max: _ } = quarantine;
-    let OutboundLimits { marks: _, write_deadline: _, drain_min_bytes_per_second: _, slow_policy: _ } = outbound;
-    let RoomLimits { total: _, per_connection: _, name_max_bytes: _ } = rooms;
-    let TicketLimits { per_connection: _, total: _ } = tickets;
-    let Closing { flush: _, linger: _, discard_max_bytes: _ } = closing;
-    let Drain { grace: _, retry_after: _, window: _, closes_per_second: _, deadline: _ } = drain;
-    // What holds for all peers holds for those of one listener.
-    let PeerLimits { budget: _, rates: _, idle: _, idle_warning: _, silence: _, lifetime: _ } = PeerLimits::default();
-    let Listen {
-        name: _,
-        address: _,
-        socket: _,
-        protocol: _,
-        connections_max: _,
-        half_open: _,
-        notices: _,
-        refuses_http: _,
-        limits: _,
-        allow: _,
-        deny: _,
-        proxies: _,
-        tls: _,
-        app: _,
-        welcome: _,
-        prompt: _,
-    } = Listen::lines(([127, 0, 0, 1], 1).into());
-    let Http {
-        path: _,
-        origins: _,
-        subprotocols: _,
-        deflate: _,
-        ping: _,
-        hosts: _,
-        forwarded: _,
-        monitor: _,
-        metrics: _,
-        page: _,
-        telnet: _,
-        timeout: _,
-    } = Http::default();
-    let Telnet { mode: _, invalid_utf8: _, charset: _, probe: _, gmcp: _, msdp: _, compress: _, keep_alive: _ } =
-        Telnet::default();
-    let Auto { telnet: _, lines: _, prefix: _, wait: _ } = Auto::default();
-    let Proxies { trusted: _, timeout: _ } = Proxies::trusting([]);
+/// Options that are no number, and what rates and marks consist of.
+const WITHOUT_EXTREMES: [&str; 45] = [
+    "address",
+    "allow",
+    "app",
+    "burst",
+    "charset",
+    "compress",
+    "deflate",
+    "deny",
+    "dry_run",
+    "ending",
+    "exempt",
+    "forwarded",
+    "gmcp",
+    "group",
+    "half_open",
+    "high",
+    "hosts",
+    "lines",
+    "listeners",
+    "low",
+    "max",
+    "metrics",
+    "mode",
+    "monitor",
+    "msdp",
+    "name",
+    "notices",
+    "origins",
+    "page",
+    "path",
+    "peer",
+    "prefix",
+    "probe",
+    "prompt",
+    "protocol",
+    "refuses_http",
+    "seconds",
+    "slow_policy",
+    "socket",
+    "subprotocols",
+    "trusted",
+    "tunnels",
+    "unapplied",
+    "units",
+    "welcome",
+];
+
+/// The options of a value, by its `Debug` text.
+fn options(value: &dyn std::fmt::Debug) -> Vec<String> {
+    let text = format!("{value:?}");
+    let before_colons = text.split(": ").map(|part| part.rsplit(|c: char| !c.is_ascii_lowercase() && c != '_').next());
+    before_colons.flatten().filter(|name| !name.is_empty()).map(str::to_string).collect()
+}
+
+#[test]
+fn each_option_has_its_extremes_above() {
+    let values: [&dyn std::fmt::Debug; 6] = [
+        &Config::default(),
+        &Listen::lines(([127, 0, 0, 1], 1).into()),
+        &Http::default(),
+        &Telnet::default(),
+        &Auto::default(),
+        &Proxies::trusting([]),
+    ];
+    let names: BTreeSet<String> = values.into_iter().flat_map(options).collect();
+    let changed =
+        |name: &str| changes().iter().any(|(change, _)| change.split(['.', ' ', ',']).any(|part| part == name));
+    let missing: Vec<_> =
+        names.iter().filter(|name| !changed(name) && !WITHOUT_EXTREMES.iter().any(|other| other == name)).collect();
+    assert!(missing.is_empty(), "a new option needs its extremes, or a place in the list above: {missing:?}");
+    let stale: Vec<_> = WITHOUT_EXTREMES.iter().filter(|name| !names.contains(**name)).collect();
+    assert!(stale.is_empty(), "no option has these names: {stale:?}");
 }
 
 /// A ladder that is stepped on, since two messages are more than the rate.
 fn strict(config: &mut Config) -> &mut Ladder {
     config.peer.rates.messages = Rate::new(1, 1).ok();
-    config.peer.rates.ladder = Ladder { warn: None, pause: None, ..Ladder::default() };
+    config.peer.rates.ladder = Ladder::default().warn(None).pause(None);
     &mut config.peer.rates.ladder
 }
 
@@ -369,9 +371,6 @@ impl Handler for Dialling {
 
 #[test]
 fn attempts_to_connect_come_no_faster_than_every_10_ms_at_any_extreme() {
-    let Dial { address: _, protocol: _, backoff: _, timeout: _ } = Dial::lines("example.org:7");
-    let Backoff { initial: _, factor: _, cap: _, jitter_percent: _, stable_after: _, attempts_max: _ } =
-        Backoff::default();
     let changes: [DialChange; 7] = [
         ("timeout", |dial, _, x| dial.timeout = x.span()),
         ("initial", |_, backoff, x| backoff.initial = x.span()),
@@ -381,11 +380,14 @@ fn attempts_to_connect_come_no_faster_than_every_10_ms_at_any_extreme() {
         ("stable_after", |_, backoff, x| backoff.stable_after = x.span()),
         ("attempts_max", |_, backoff, x| backoff.attempts_max = Some(x.count())),
     ];
+    let names = [options(&Dial::lines("example.org:7")), options(&Backoff::default())].concat();
+    let unchanged = names.iter().filter(|name| !changes.iter().any(|(change, _)| change == name));
+    assert_eq!(unchanged.collect::<Vec<_>>(), ["address", "protocol", "ending", "backoff"]);
     for ((field, change), extreme) in changes.iter().flat_map(|change| [Zero, One, Max].map(|x| (change, x))) {
         for answers in [false, true] {
             let (mut dial, mut backoff) = (Dial::lines("example.org:7"), Backoff::default());
             change(&mut dial, &mut backoff, extreme);
-            let mut machine = Machine::new(base(), Dialling(Dial { backoff: Some(backoff), ..dial }));
+            let mut machine = Machine::new(base(), Dialling(dial.backoff(Some(backoff))));
             machine.started(Time::START);
             let (mut now, mut attempts) = (Time::START, 0_u64);
             let hour = now + Duration::from_secs(600);
@@ -412,15 +414,6 @@ fn attempts_to_connect_come_no_faster_than_every_10_ms_at_any_extreme() {
 
 #[test]
 fn tunnels_turn_no_faster_than_every_10_ms_at_any_extreme() {
-    let Tunnel {
-        name: _,
-        ssh: _,
-        connect_timeout: _,
-        keep_alive: KeepAlive { interval: _, count_max: _ },
-        reconnect: _,
-        refused_wait: _,
-        close_timeout: _,
-    } = Tunnel::new("edge", Ssh::new("192.0.2.1", "drupe", "known_hosts"));
     let changes: [TunnelChange; 6] = [
         ("connect_timeout", |tunnel, x| tunnel.connect_timeout = x.span()),
         ("keep_alive.interval", |tunnel, x| tunnel.keep_alive.interval = x.span()),
@@ -429,6 +422,8 @@ fn tunnels_turn_no_faster_than_every_10_ms_at_any_extreme() {
         ("refused_wait", |tunnel, x| tunnel.refused_wait = x.span()),
         ("close_timeout", |tunnel, x| tunnel.close_timeout = x.span()),
     ];
+    let names = options(&KeepAlive::default());
+    assert!(names.iter().all(|name| changes.iter().any(|(change, _)| change.ends_with(name.as_str()))), "{names:?}");
     for ((field, change), extreme) in changes.iter().flat_map(|change| [Zero, One, Max].map(|x| (change, x))) {
         for connects in [false, true] {
             let mut tunnel = Tunnel::new("edge", Ssh::new("192.0.2.1", "drupe", "known_hosts"));
@@ -467,7 +462,7 @@ fn tunnels_turn_no_faster_than_every_10_ms_at_any_extreme() {
 #[test]
 fn an_accept_that_fails_again_and_again_rests_in_between_at_any_extreme() {
     for extreme in [Zero, One, Max] {
-        let mut machine = Machine::new(Config { accept_backoff: extreme.span(), ..base() }, Echo);
+        let mut machine = Machine::new(base().accept_backoff(extreme.span()), Echo);
         machine.started(Time::START);
         let (mut now, mut turns) = (Time::START, 0);
         while now < Time::from_secs(10) {

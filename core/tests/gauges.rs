@@ -102,7 +102,7 @@ fn bytes_of_a_connection_that_is_over_are_not_counted() {
 #[test]
 fn the_gauge_of_quarantined_addresses_falls_by_itself() {
     let mut config = listening("tcp://127.0.0.1:1");
-    config.quarantine = QuarantineLimits { cool_down: Duration::from_secs(10), addresses_max: 100 };
+    config.quarantine = QuarantineLimits::default().cool_down(Duration::from_secs(10)).addresses_max(100);
     let mut machine = machine(config);
     for address in [[192, 0, 2, 1], [192, 0, 2, 2]] {
         machine.command(Time::START, &Command::Quarantine { address: address.into() });

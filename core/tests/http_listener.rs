@@ -69,15 +69,15 @@ const NAMED: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
 /// As a configuration has it on a loopback address.
 fn named() -> Http {
-    Http { hosts: NAMED.map(|name| name.parse().expect("a name")).into(), ..Http::default() }
+    Http::default().hosts(NAMED.map(|name| name.parse().expect("a name")).into())
 }
 
 #[test]
 fn whoever_looks_after_its_health_need_not_know_its_name() {
     let listeners = [
         web(named()),
-        web(Http { telnet: Some(Telnet::default()), ..named() }),
-        web(Http { path: Some("/chat".into()), page: false, metrics: Access::Off, ..named() }),
+        web(named().telnet(Some(Telnet::default()))),
+        web(named().path(Some("/chat".into())).page(false).metrics(Access::Off)),
         "auto://127.0.0.1:80".parse().expect("well formed"),
     ];
     for listen in listeners {
@@ -126,7 +126,7 @@ fn a_server_that_drains_is_unavailable_to_every_check_but_of_its_life() {
 
 #[test]
 fn what_is_refused_is_told_with_host_and_origin_and_counts_by_its_reason() {
-    let mut hub = server(web(Http { path: Some("/chat".into()), ..named() }));
+    let mut hub = server(web(named().path(Some("/chat".into()))));
     let known =
         |bytes: Vec<u8>| String::from_utf8(bytes).expect("text").replace("Host: x", "Host: localhost").into_bytes();
     for (request, told) in [
@@ -241,9 +241,9 @@ fn bearer(secret: &str) -> String {
 #[test]
 fn a_credential_opens_what_it_is_for_and_nothing_else() {
     let of_metrics = || Access::Credential(credential(CREDENTIAL));
-    let scraped = Http { metrics: of_metrics(), ..Http::default() };
-    let both = Http { metrics: of_metrics(), monitor: Some(credential(OTHER)), ..Http::default() };
-    let watched = Http { metrics: Access::Open, monitor: Some(credential(OTHER)), ..Http::default() };
+    let scraped = Http::default().metrics(of_metrics());
+    let both = Http::default().metrics(of_metrics()).monitor(Some(credential(OTHER)));
+    let watched = Http::default().metrics(Access::Open).monitor(Some(credential(OTHER)));
     for (http, path, shown, expected) in [
         (&scraped, "/metrics", CREDENTIAL, "200"),
         (&scraped, "/metrics", OTHER, "401"),
@@ -266,7 +266,7 @@ fn a_credential_opens_what_it_is_for_and_nothing_else() {
         assert_eq!(status(&answer), "401", "{scheme}");
     }
     // The cookie of the monitor does not open the metrics, whatever opens them.
-    let same = Http { metrics: Access::Credential(credential(OTHER)), ..watched };
+    let same = watched.metrics(Access::Credential(credential(OTHER)));
     let mut hub = server(web(same));
     let page = ask(&mut hub, "127.0.0.1:9", &get("/monitor", &bearer(OTHER)));
     let cookie =
@@ -278,7 +278,7 @@ fn a_credential_opens_what_it_is_for_and_nothing_else() {
 
 #[test]
 fn whoever_has_the_credential_of_the_metrics_alone_is_not_let_into_the_monitor() {
-    let http = Http { metrics: Access::Credential(credential(CREDENTIAL)), ..Http::default() };
+    let http = Http::default().metrics(Access::Credential(credential(CREDENTIAL)));
     let monitor = Monitor::new(MonitorLimits::default(), LogTail::default());
     let mut hub = TestHub::with_config(Config::listening([web(http)]), Told::default().within(monitor));
     let answer = ask(&mut hub, "127.0.0.1:9", &upgrade("/monitor", &bearer(CREDENTIAL)));
@@ -291,7 +291,7 @@ fn a_reload_that_adds_a_monitor_lets_nobody_in_who_came_before_it() {
     let mut hub = TestHub::with_config(Config::listening([web(Http::default())]), Told::default().within(monitor));
     let early = hub.connect();
     hub.send(early, &get("/healthz", ""));
-    hub.reconfigure(Config::listening([web(Http { monitor: Some(credential(CREDENTIAL)), ..Http::default() })]));
+    hub.reconfigure(Config::listening([web(Http::default().monitor(Some(credential(CREDENTIAL))))]));
     // Nothing was asked for when it came, and so nothing is shown.
     hub.send(early, &upgrade("/monitor", ""));
     let heard = String::from_utf8_lossy(hub.received(early)).into_owned();
@@ -331,7 +331,7 @@ fn a_host_with_the_port_of_its_scheme_is_known_without_it() {
         ("example.org:8025", "example.org:8025", "200"),
         ("[::1]", "[0:0:0:0:0:0:0:1]:8025", "200"),
     ] {
-        let http = Http { hosts: [name.parse().expect("a name")].into(), ..Http::default() };
+        let http = Http::default().hosts([name.parse().expect("a name")].into());
         let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
         let answer = ask(&mut server(web(http)), "127.0.0.1:9", request.as_bytes());
         assert_eq!(status(&answer), expected, "{host} at {name}");
@@ -339,7 +339,7 @@ fn a_host_with_the_port_of_its_scheme_is_known_without_it() {
 }
 
 fn proxied(field: ForwardedField) -> Http {
-    Http { forwarded: Some(Forwarded { field, trusted: vec![network("10.0.0.0/8")] }), ..Http::default() }
+    Http::default().forwarded(Some(Forwarded { field, trusted: vec![network("10.0.0.0/8")] }))
 }
 
 #[test]
@@ -351,7 +351,7 @@ fn host_without_a_port_behind_a_proxy_that_hides_the_scheme_has_the_port_of_eith
         ("example.org:443", "X-Forwarded-Proto: https\r\n", "200"),
         ("example.org:443", "X-Forwarded-Proto: http\r\n", "421"),
     ] {
-        let http = Http { hosts: [name.parse().expect("a name")].into(), ..proxied(ForwardedField::XForwardedFor) };
+        let http = proxied(ForwardedField::XForwardedFor).hosts([name.parse().expect("a name")].into());
         let request = format!("GET / HTTP/1.1\r\nHost: example.org\r\n{fields}\r\n");
         let answer = ask(&mut server(web(http)), "10.0.0.1:9", request.as_bytes());
         assert_eq!(status(&answer), expected, "{name} {fields}");
@@ -370,8 +370,8 @@ fn host_that_is_longer_than_any_name_is_not_this_server() {
 #[test]
 fn a_page_of_another_scheme_is_of_another_origin() {
     let (x, rfc) = (ForwardedField::XForwardedFor, ForwardedField::Forwarded);
-    let (plain, by_tls) = (web(Http::default()), Listen { tls: Some(Tls::external()), ..web(Http::default()) });
-    let by_header = Listen { proxies: Some(Proxies::trusting([network("10.0.0.0/8")])), ..web(Http::default()) };
+    let (plain, by_tls) = (web(Http::default()), web(Http::default()).tls(Some(Tls::external())));
+    let by_header = web(Http::default()).proxies(Some(Proxies::trusting([network("10.0.0.0/8")])));
     for (listen, from, origin, fields, expected) in [
         (&plain, "127.0.0.1:9", "http://x", "", "101"),
         (&plain, "127.0.0.1:9", "https://x", "", "403"),
@@ -402,13 +402,13 @@ fn a_page_of_another_scheme_is_of_another_origin() {
         let answer = String::from_utf8_lossy(hub.received(conn)).into_owned();
         assert_eq!(status(&answer), expected, "{origin} from {from}, {fields}");
     }
-    let listed = Http { origins: Origins::List(vec!["https://x".parse().expect("one")]), ..Http::default() };
+    let listed = Http::default().origins(Origins::List(vec!["https://x".parse().expect("one")]));
     assert_eq!(status(&ask(&mut server(web(listed)), "127.0.0.1:9", &upgrade("/", "Origin: https://x\r\n"))), "101");
 }
 
 #[test]
 fn a_proxy_that_names_nobody_is_held_to_its_own_address_whatever_it_speaks() {
-    let by_header = Listen { proxies: Some(Proxies::trusting([network("10.0.0.0/8")])), ..web(Http::default()) };
+    let by_header = web(Http::default()).proxies(Some(Proxies::trusting([network("10.0.0.0/8")])));
     let (x, rfc) = (web(proxied(ForwardedField::XForwardedFor)), web(proxied(ForwardedField::Forwarded)));
     for (listen, header, fields) in [
         (&by_header, "PROXY UNKNOWN\r\n", ""),
@@ -421,8 +421,8 @@ fn a_proxy_that_names_nobody_is_held_to_its_own_address_whatever_it_speaks() {
         (&rfc, "", "Forwarded: for=\"_hidden\"\r\n"),
         (&rfc, "", "Forwarded: by=10.0.0.1\r\n"),
     ] {
-        let connections = ConnectionLimits { per_address: 2, ..ConnectionLimits::default() };
-        let config = Config { connections, ..Config::listening([listen.clone()]) };
+        let connections = ConnectionLimits::default().per_address(2);
+        let config = Config::listening([listen.clone()]).connections(connections);
         let mut hub = TestHub::with_config(config, Told::default());
         let mut come = |port: u16, fields: &str| {
             let from = format!("10.0.0.1:{port}");

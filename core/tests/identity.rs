@@ -125,7 +125,7 @@ fn a_session_ends_when_it_expires_unless_it_is_renewed() {
 #[test]
 fn tickets_are_limited_expire_once_and_end_with_their_connection() {
     let mut config = Config::listening(["tcp://127.0.0.1:1".parse::<Listen>().expect("valid")]);
-    config.tickets = TicketLimits { per_connection: 2, total: 3 };
+    config.tickets = TicketLimits::default().per_connection(2).total(3);
     let mut hub = TestHub::with_config(config, Obedient::default());
     let (one, two) = (hub.connect(), hub.connect());
     for conn in [one, one, one, two, two] {

@@ -13,7 +13,7 @@ const MAX: usize = 10_000;
 /// The most memory that a decoder held while it was fed `stream` in pieces of `piece` bytes, and what it
 /// holds in the end.
 fn memory(wire: Wire, stream: &[u8], piece: usize) -> (isize, isize) {
-    let budget = Budget { message_max_bytes: MessageSize::new(MAX as u64).expect("in range"), ..Budget::default() };
+    let budget = Budget::default().message_max_bytes(MessageSize::new(MAX as u64).expect("in range"));
     let (mut decoder, mut scratch) = (wire.decoder(), DecodeBuffer::default());
     let mut input = vec![0; piece];
     let measure = Measure::begin();
@@ -36,7 +36,7 @@ fn memory(wire: Wire, stream: &[u8], piece: usize) -> (isize, isize) {
 }
 
 fn lines(invalid_utf8: InvalidUtf8) -> Wire {
-    Wire::Lines(Lines { ending: LineEnding::Lf, invalid_utf8 })
+    Wire::Lines(Lines::default().ending(LineEnding::Lf).invalid_utf8(invalid_utf8))
 }
 
 fn frames(prefix: LengthPrefix) -> Wire {
@@ -44,7 +44,7 @@ fn frames(prefix: LengthPrefix) -> Wire {
 }
 
 fn telnet(mode: InputMode) -> Wire {
-    Wire::Telnet(Telnet { mode, ..Telnet::default() })
+    Wire::Telnet(Telnet::default().mode(mode))
 }
 
 #[test]

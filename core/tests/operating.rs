@@ -41,7 +41,7 @@ fn a_reload_keeps_what_is_the_same_adds_what_is_new_and_retires_what_is_gone() {
     let mut hub = TestHub::with_config(Config::listening([lines(1), lines(2)]), Relay::default());
     let one = hub.try_connect(ListenerId(0), peer("127.0.0.1:9")).expect("let in");
     let two = hub.try_connect(ListenerId(1), peer("127.0.0.1:9")).expect("let in");
-    let newer = Config { idle: Some(secs(30)), ..Config::listening([lines(3), lines(2)]) };
+    let newer = Config::listening([lines(3), lines(2)]).idle(Some(secs(30)));
     let new: Vec<_> = hub.machine().new_addresses(&newer).map(|listen| listen.address.clone()).collect();
     assert_eq!(new, [lines(3).address]);
     hub.reconfigure(newer);
@@ -63,8 +63,8 @@ fn a_reload_keeps_what_is_the_same_adds_what_is_new_and_retires_what_is_gone() {
 
 #[test]
 fn a_listener_may_have_limits_of_its_own_and_they_change_with_a_reload() {
-    let limits = |idle| PeerLimits { idle, lifetime: Some(secs(100)), ..PeerLimits::default() };
-    let own = |idle| Listen { limits: Some(limits(idle)), ..lines(1) };
+    let limits = |idle| PeerLimits::default().idle(idle).lifetime(Some(secs(100)));
+    let own = |idle| lines(1).limits(Some(limits(idle)));
     let mut hub = TestHub::with_config(Config::listening([own(Some(secs(10))), lines(2)]), Echo);
     let one = hub.try_connect(ListenerId(0), peer("127.0.0.1:9")).expect("let in");
     let two = hub.try_connect(ListenerId(1), peer("127.0.0.1:9")).expect("let in");
@@ -83,16 +83,15 @@ fn a_listener_may_have_limits_of_its_own_and_they_change_with_a_reload() {
 
 #[test]
 fn a_thousand_are_drained_each_with_its_reason_and_spread_as_planned() {
-    let drain = Drain {
-        grace: secs(5),
-        window: secs(20),
-        closes_per_second: 100,
-        deadline: secs(30),
-        retry_after: Some(secs(7)),
-    };
-    let listeners = [lines(1), web(Http { ping: None, ..Http::default() })];
-    let connections = ConnectionLimits { per_address: 5_000, ..ConnectionLimits::default() };
-    let config = Config { drain, connections, seed: Some(3), ..Config::listening(listeners) };
+    let drain = Drain::default()
+        .grace(secs(5))
+        .window(secs(20))
+        .closes_per_second(100)
+        .deadline(secs(30))
+        .retry_after(Some(secs(7)));
+    let listeners = [lines(1), web(Http::default().ping(None))];
+    let connections = ConnectionLimits::default().per_address(5_000);
+    let config = Config::listening(listeners).drain(drain).connections(connections).seed(Some(3));
     let mut hub = TestHub::with_config(config, Relay::default());
     let mut conns: Vec<_> = (0..1_000).map(|_| hub.connect()).collect();
     let socket = hub.try_connect(ListenerId(1), peer("127.0.0.1:9")).expect("let in");
@@ -133,8 +132,8 @@ fn a_thousand_are_drained_each_with_its_reason_and_spread_as_planned() {
 
 #[test]
 fn a_second_wish_ends_the_grace_and_hurries() {
-    let drain = Drain { grace: secs(60), window: secs(60), deadline: secs(90), ..Drain::default() };
-    let mut hub = TestHub::with_config(Config { drain, ..Config::listening([lines(1)]) }, Echo);
+    let drain = Drain::default().grace(secs(60)).window(secs(60)).deadline(secs(90));
+    let mut hub = TestHub::with_config(Config::listening([lines(1)]).drain(drain), Echo);
     let conns = [(); 10].map(|()| hub.connect());
     hub.command(&Command::Drain);
     hub.advance(secs(1));
@@ -164,7 +163,7 @@ impl Handler for Drainer {
 
 #[test]
 fn what_comes_of_a_drain_that_the_application_wants_is_told_at_once() {
-    let mut config = Config::listening([Listen { notices: true, ..lines(1) }]);
+    let mut config = Config::listening([lines(1).notices(true)]);
     config.drain.grace = Duration::ZERO;
     config.outbound.marks = Marks::new(4, 8, 16).expect("in order");
     let mut machine = Machine::new(config, Drainer::default());
@@ -181,9 +180,9 @@ fn what_comes_of_a_drain_that_the_application_wants_is_told_at_once() {
 
 #[test]
 fn a_proxy_speaks_for_somebody_who_is_counted_and_may_be_refused() {
-    let listen = Listen { proxies: Some(Proxies::trusting([network("10.0.0.0/8")])), ..lines(1) };
-    let connections = ConnectionLimits { per_address: 2, ..ConnectionLimits::default() };
-    let mut hub = TestHub::with_config(Config { connections, ..Config::listening([listen]) }, Relay::default());
+    let listen = lines(1).proxies(Some(Proxies::trusting([network("10.0.0.0/8")])));
+    let connections = ConnectionLimits::default().per_address(2);
+    let mut hub = TestHub::with_config(Config::listening([listen]).connections(connections), Relay::default());
     let refused = hub.try_connect(ListenerId(0), peer("192.0.2.9:1")).expect_err("no proxy");
     assert_eq!((refused.reason, refused.farewell.len()), (Reason::AddressRefused, 0));
     let come = |hub: &mut TestHub<Relay>, header: &str| {
@@ -235,9 +234,9 @@ impl Handler for Where {
 #[test]
 fn a_proxy_says_in_a_field_whom_it_speaks_for() {
     let forwarded = Forwarded { field: ForwardedField::XForwardedFor, trusted: vec![network("10.0.0.0/8")] };
-    let http = Http { forwarded: Some(forwarded), ..Http::default() };
-    let connections = ConnectionLimits { per_address: 1, ..ConnectionLimits::default() };
-    let mut hub = TestHub::with_config(Config { connections, ..Config::listening([web(http)]) }, Where);
+    let http = Http::default().forwarded(Some(forwarded));
+    let connections = ConnectionLimits::default().per_address(1);
+    let mut hub = TestHub::with_config(Config::listening([web(http)]).connections(connections), Where);
     let come = |hub: &mut TestHub<Where>, from: &str, fields: &str| {
         let conn = hub.try_connect(ListenerId(0), peer(from)).expect("let in");
         hub.send(conn, &upgrade("/", fields));
@@ -255,9 +254,9 @@ fn a_proxy_says_in_a_field_whom_it_speaks_for() {
 
 #[test]
 fn on_several_shards_the_first_says_who_may_come_in() {
-    let listen = Listen { proxies: Some(Proxies::trusting([network("10.0.0.0/8")])), ..lines(1) };
-    let connections = ConnectionLimits { per_address: 1, ..ConnectionLimits::default() };
-    let config = Config { connections, ..Config::listening([listen]) };
+    let listen = lines(1).proxies(Some(Proxies::trusting([network("10.0.0.0/8")])));
+    let connections = ConnectionLimits::default().per_address(1);
+    let config = Config::listening([listen]).connections(connections);
     let shard = |n| Machine::shard(config.clone(), Where, Shard::new(n, 2).expect("in range"));
     let mut machines = [shard(0), shard(1)];
     let mut messages: VecDeque<(usize, ShardMessage)> = VecDeque::new();
@@ -308,7 +307,7 @@ fn on_several_shards_the_first_says_who_may_come_in() {
 #[test]
 fn only_the_hosts_that_it_is_known_by_are_served() {
     let hosts = ["localhost", "example.org:8025", "[::1]"].map(|host| host.parse().expect("well formed"));
-    let http = Http { hosts: hosts.into(), ..Http::default() };
+    let http = Http::default().hosts(hosts.into());
     let mut hub = TestHub::with_config(Config::listening([web(http)]), Echo);
     for (host, is_served) in [
         ("localhost", true),
@@ -329,8 +328,8 @@ fn only_the_hosts_that_it_is_known_by_are_served() {
 
 #[test]
 fn the_monitor_page_needs_the_credential_and_gives_a_cookie_for_its_socket() {
-    let http = Http { monitor: Credential::new("0123456789abcdef").ok(), ..Http::default() };
-    let mut hub = TestHub::with_config(Config { seed: Some(5), ..Config::listening([web(http)]) }, Echo);
+    let http = Http::default().monitor(Credential::new("0123456789abcdef").ok());
+    let mut hub = TestHub::with_config(Config::listening([web(http)]).seed(Some(5)), Echo);
     let get = |hub: &mut TestHub<Echo>, path: &str, fields: &str| {
         let conn = hub.try_connect(ListenerId(0), peer("127.0.0.1:9")).expect("let in");
         hub.send(conn, format!("GET {path} HTTP/1.1\r\nHost: x\r\n{fields}\r\n").as_bytes());
@@ -354,8 +353,8 @@ fn the_monitor_page_needs_the_credential_and_gives_a_cookie_for_its_socket() {
 
 #[test]
 fn telnet_goes_in_the_messages_of_a_websocket() {
-    let http = Http { telnet: Some(Telnet::default()), ping: Some(secs(30)), ..Http::default() };
-    let listen = Listen { notices: true, ..web(http) };
+    let http = Http::default().telnet(Some(Telnet::default())).ping(Some(secs(30)));
+    let listen = web(http).notices(true);
     let mut hub = TestHub::with_config(Config::listening([listen]), Echo);
     let conn = hub.try_connect(ListenerId(0), peer("127.0.0.1:9")).expect("let in");
     hub.send(conn, &upgrade("/", ""));
@@ -381,10 +380,10 @@ fn telnet_goes_in_the_messages_of_a_websocket() {
 #[test]
 fn a_dry_run_counts_what_it_would_do() {
     let rate = |units| Rate::new(units, units).ok();
-    let mut config = Config { dry_run: true, ..Config::listening([lines(1)]) };
+    let mut config = Config::listening([lines(1)]).dry_run(true);
     config.connections.per_address = 1;
     config.peer.rates.messages = rate(1);
-    config.peer.rates.ladder = Ladder { close: Some(1), ..Ladder::default() };
+    config.peer.rates.ladder = Ladder::default().close(Some(1));
     let mut hub = TestHub::with_config(config, Echo);
     let (one, two) = (hub.connect(), hub.connect());
     (0..10).for_each(|_| hub.line(one, "x"));
@@ -406,7 +405,7 @@ fn those_who_are_known_make_room_for_those_who_are_not() {
             }
         }
     }
-    let mut config = Config { seed: Some(1), ..Config::listening([lines(1)]) };
+    let mut config = Config::listening([lines(1)]).seed(Some(1));
     config.connections.early_drop = EarlyDrop::new(4, 8).ok();
     let mut hub = TestHub::with_config(config, Login);
     let mut in_order = Vec::new();

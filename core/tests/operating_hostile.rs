@@ -49,15 +49,15 @@ fn web(http: Http) -> Listen {
 
 /// Nothing is sent but what is asked for; with a terminal in it or without.
 fn websocket(is_terminal: bool) -> Config {
-    Config::listening([web(Http { telnet: is_terminal.then(Telnet::default), ping: None, ..Http::default() })])
+    Config::listening([web(Http::default().telnet(is_terminal.then(Telnet::default)).ping(None))])
 }
 
 fn monitored() -> Http {
-    Http { monitor: Credential::new(CREDENTIAL).ok(), ping: None, ..Http::default() }
+    Http::default().monitor(Credential::new(CREDENTIAL).ok()).ping(None)
 }
 
 fn behind_proxies() -> Listen {
-    Listen { proxies: Some(Proxies::trusting([network("10.0.0.0/8")])), ..lines(1) }
+    lines(1).proxies(Some(Proxies::trusting([network("10.0.0.0/8")])))
 }
 
 /// A frame as a client sends it.
@@ -162,7 +162,7 @@ fn who_waits_to_be_let_in_without_tls_does_not_end_for_tls() {
 #[test]
 fn guesses_at_the_credential_are_limited_also_at_the_metrics() {
     let metrics = Access::Credential(Credential::new(CREDENTIAL).expect("long enough"));
-    let http = Http { metrics, ..monitored() };
+    let http = monitored().metrics(metrics);
     let mut hub = TestHub::with_config(Config::listening([web(http)]), Echo);
     let mut get = |credential: &str| {
         let conn = hub.try_connect(ListenerId(0), peer("192.0.2.1:9")).expect("let in");
@@ -180,7 +180,7 @@ fn guesses_at_the_credential_are_limited_also_at_the_metrics() {
 #[test]
 fn who_guesses_behind_a_proxy_locks_out_nobody_else_behind_it() {
     let forwarded = Forwarded { field: ForwardedField::XForwardedFor, trusted: vec![network("10.0.0.0/8")] };
-    let http = Http { forwarded: Some(forwarded), ..monitored() };
+    let http = monitored().forwarded(Some(forwarded));
     let mut hub = TestHub::with_config(Config::listening([web(http)]), Echo);
     let mut get = |client: &str, credential: &str| {
         let conn = hub.try_connect(ListenerId(0), peer("10.0.0.1:9")).expect("let in");
@@ -215,7 +215,7 @@ fn pings_and_empty_frames_are_charged_with_a_terminal_as_without() {
             let mut config = websocket(is_terminal);
             config.peer.rates.messages = Rate::new(10, 10).ok();
             config.peer.rates.bytes = Rate::new(1000, 4000).ok();
-            config.peer.rates.ladder = Ladder { close: Some(1), ..Ladder::default() };
+            config.peer.rates.ladder = Ladder::default().close(Some(1));
             let (mut hub, conn, _) = upgraded(config);
             for _ in 0..2_000 {
                 if hub.is_closed(conn) {
@@ -365,7 +365,7 @@ fn watch<H: Handler>(hub: &mut TestHub<H>, watched: ConnId) -> ConnId {
 fn a_token_that_is_renewed_is_not_shown_to_who_watches() {
     let key = TokenKey::hs256(&[7; 32]).expect("long enough");
     let token = |exp| {
-        let claims = Claims { sub: "ann".into(), exp: Some(exp), scope: "join:*".into(), ..Claims::default() };
+        let claims = Claims::default().sub("ann".into()).exp(Some(exp)).scope("join:*".into());
         key.sign(&claims).expect("signed")
     };
     let auth = Authentication::new(Accounts::new().tokens(Tokens::new(key.clone())), [3; 32]);

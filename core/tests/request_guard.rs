@@ -103,7 +103,7 @@ fn a_first_line_that_is_over_the_rate_is_no_way_around() {
     use drupe_core::limit::{Ladder, Rate};
     let mut config = Config::listening(["tcp://127.0.0.1:1".parse::<Listen>().expect("well formed")]);
     config.peer.rates.bytes = Rate::new(20, 20).ok();
-    config.peer.rates.ladder = Ladder { pause: None, drop: Some(1), ..Ladder::default() };
+    config.peer.rates.ladder = Ladder::default().pause(None).drop(Some(1));
     let mut hub = TestHub::with_config(config, Told::default());
     let conn = hub.connect();
     // It comes in pieces, and is discarded for being too fast.

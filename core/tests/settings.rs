@@ -26,8 +26,8 @@ fn later_layers_stand_upon_earlier_ones_and_say_so() {
         .set("listeners.chat.allow", "[10.0.0.0/8, 192.0.2.1]");
     let resolved = good(&sources);
     let config = &resolved.plan.config;
-    assert_eq!((config.connections.total, config.idle), (5, Some(Duration::from_secs(540))));
-    assert_eq!(config.silence, Some(Duration::from_secs(300)), "of the profile");
+    assert_eq!((config.connections.total, config.peer.idle), (5, Some(Duration::from_secs(540))));
+    assert_eq!(config.peer.silence, Some(Duration::from_secs(300)), "of the profile");
     assert_eq!(config.listeners[0].allow.len(), 2);
     let explained = resolved.explain();
     for line in [
@@ -460,7 +460,7 @@ fn a_listener_has_the_limits_of_all_but_for_its_own() {
     let config = &resolved.plan.config;
     let own = config.listeners[0].limits.expect("it has some");
     assert_eq!((own.idle, own.rates.ladder.close), (Some(Duration::from_secs(300)), Some(7)));
-    assert_eq!((own.rates.messages, own.silence), (config.rates.messages, config.silence), "of the profile");
+    assert_eq!((own.rates.messages, own.silence), (config.peer.rates.messages, config.peer.silence), "of the profile");
     let explained = resolved.explain();
     let line = "listeners.a.limits.messages: \"50/1s burst 200\" # profile production";
     assert!(explained.lines().any(|known| known == line), "{explained}");

@@ -133,7 +133,7 @@ fn limits_are_those_of_the_whole_server() {
     let mut config = Config::listening(["tcp://127.0.0.1:1?max=4".parse().expect("well formed")]);
     config.connections.per_address = 3;
     config.peer.rates.messages = Rate::new(1, 1).ok();
-    config.peer.rates.ladder = Ladder { pause: None, quarantine: Some(2), ..Ladder::default() };
+    config.peer.rates.ladder = Ladder::default().pause(None).quarantine(Some(2));
     let mut server = Server::new(&config, 3);
     let ids: Vec<_> = (1..4).map(|port| server.connect(&format!("192.0.2.1:{port}")).expect("room")).collect();
     assert_eq!(ids.iter().map(|id| id.shard()).collect::<Vec<_>>(), [0, 1, 2]);
@@ -265,9 +265,9 @@ fn holding_back_names_every_connection_that_is_no_longer_read() {
 fn behind_proxy(tls: Option<Tls>) -> Server {
     let forwarded =
         Forwarded { field: ForwardedField::XForwardedFor, trusted: vec!["10.0.0.0/8".parse().expect("good")] };
-    let http = Http { forwarded: Some(forwarded), ..Http::default() };
+    let http = Http::default().forwarded(Some(forwarded));
     let address = Address::Tcp(([127, 0, 0, 1], 1).into());
-    let mut config = Config::listening([Listen { tls, ..Listen::new(address, Protocol::Http(Arc::new(http))) }]);
+    let mut config = Config::listening([Listen::new(address, Protocol::Http(Arc::new(http))).tls(tls)]);
     config.connections.per_address = 1;
     Server::new(&config, 2)
 }

@@ -38,8 +38,8 @@ impl Handler for Remembering {
     fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
         match &event {
             Event::Started => {
-                let backoff = Some(Backoff { stable_after: Duration::from_secs(5), ..Backoff::default() });
-                hub.dial(Dial { backoff, ..Dial::lines("192.0.2.1:7") });
+                let backoff = Some(Backoff::default().stable_after(Duration::from_secs(5)));
+                hub.dial(Dial::lines("192.0.2.1:7").backoff(backoff));
                 return;
             }
             Event::DialFailed { retry_at, .. } => {
@@ -143,7 +143,7 @@ fn config(seed: u64) -> Config {
     config.connections.total = 9;
     if seed.is_multiple_of(3) {
         config.peer.rates.messages = Rate::new(20, 5).ok();
-        config.peer.rates.ladder = Ladder { warn: Some(1), ..Ladder::default() };
+        config.peer.rates.ladder = Ladder::default().warn(Some(1));
     } else {
         config.peer.rates.messages = None;
     }
@@ -216,7 +216,7 @@ fn a_thousand_worlds_keep_the_promises() {
         skipped += metrics.skipped;
         metrics.ended.iter().for_each(|(reason, count)| *reached.entry(reason).or_default() += count);
 
-        let mut again = Machine::new(Config { seed: Some(seed), ..config(seed) }, Remembering::default());
+        let mut again = Machine::new(config(seed).seed(Some(seed)), Remembering::default());
         let transcript = trace::replay(world.trace(), &mut again).expect("a trace is well formed");
         let written: usize = transcript.written.values().map(Vec::len).sum();
         assert_eq!(written as u64, metrics.bytes_out, "seed {seed}");
@@ -270,10 +270,7 @@ impl Handler for Restless {
             let chance = hub.random();
             match chance / 8 % 18 {
                 16 => {
-                    hub.dial(Dial {
-                        backoff: chance.is_multiple_of(2).then(Backoff::default),
-                        ..Dial::lines("192.0.2.1:7")
-                    });
+                    hub.dial(Dial::lines("192.0.2.1:7").backoff(chance.is_multiple_of(2).then(Backoff::default)));
                 }
                 17 => hub.cancel_dial(DialId(u32::try_from(chance % 8).expect("small"))),
                 0 => hub.close(conn),

@@ -22,7 +22,7 @@ use tls_world::{Client, WhoAmI, World};
 mod tls_world;
 
 fn listening(tls: Tls) -> Config {
-    Config::listening([Listen { tls: Some(tls), ..Listen::lines(([127, 0, 0, 1], 0).into()) }])
+    Config::listening([Listen::lines(([127, 0, 0, 1], 0).into()).tls(Some(tls))])
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn what_is_no_tls_gets_an_alert_and_nothing_else() {
 fn a_name_chooses_the_certificate() {
     let world = World::new();
     let certificates = vec![world.files(&["first.example"]), world.files(&["*.second.example", "third.example"])];
-    let files = TlsFiles { certificates, protocols: vec!["http/1.1".into(), "irc".into()], ..TlsFiles::default() };
+    let files = TlsFiles::default().certificates(certificates).protocols(vec!["http/1.1".into(), "irc".into()]);
     let mut hub = TestHub::with_config(listening(World::load(&files).expect("good")), Echo);
     for (name, is_good) in [
         ("first.example", true),
@@ -118,7 +118,7 @@ fn a_name_chooses_the_certificate() {
 #[test]
 fn a_certificate_says_who_somebody_is() {
     let world = World::new();
-    let files = |clients| TlsFiles { certificates: vec![world.files(&["localhost"])], clients, ..TlsFiles::default() };
+    let files = |clients| TlsFiles::default().certificates(vec![world.files(&["localhost"])]).clients(clients);
     let authorities = world.directory.join("ca.pem");
     for (clients, identity, outcome) in [
         (ClientCertificates::Optional(authorities.clone()), Some("ann"), Some("ann\n")),
@@ -181,7 +181,7 @@ fn sessions_are_resumed_also_after_the_certificates_are_loaded_anew() {
     let world = World::new();
     let tickets = TicketKeys::new(ring::Ticketer::new);
     let load = || {
-        let files = TlsFiles { certificates: vec![world.files(&["localhost"])], ..TlsFiles::default() };
+        let files = TlsFiles::default().certificates(vec![world.files(&["localhost"])]);
         files.load(&Arc::new(ring::default_provider()), &tickets).expect("good")
     };
     let mut hub = TestHub::with_config(listening(load()), Echo);
@@ -234,7 +234,7 @@ fn a_slow_reader_gets_everything_in_order_and_then_its_end() {
 fn a_trace_is_plain_and_can_be_replayed_without_keys() {
     let world = World::new();
     let trace = SharedTrace::new();
-    let mut machine = Machine::new(Config { seed: Some(7), ..listening(world.tls(&["localhost"])) }, Echo);
+    let mut machine = Machine::new(listening(world.tls(&["localhost"])).seed(Some(7)), Echo);
     machine.record(trace.recorder());
     machine.started(Time::START);
     let peer = Peer::Address(([127, 0, 0, 1], 5).into());
@@ -270,7 +270,7 @@ fn a_trace_is_plain_and_can_be_replayed_without_keys() {
     assert_eq!(heard, b"hello\nworld\n");
     let text = trace.text();
     assert!(text.contains("received 0.1 \"hello\\nworld\\n\"") && text.contains("secured 0.1 \"TLSv1.3\""), "{text}");
-    let mut again = Machine::new(Config { seed: Some(7), ..listening(Tls::external()) }, Echo);
+    let mut again = Machine::new(listening(Tls::external()).seed(Some(7)), Echo);
     let transcript = replay(&text, &mut again).expect("a good trace");
     assert_eq!(transcript.written.get(&conn).map(Vec::as_slice), Some(&b"hello\nworld\n"[..]));
 }
@@ -357,17 +357,17 @@ fn files_that_are_not_what_they_should_be_are_named() {
     std::fs::write(&junk, "no certificate").expect("written");
     let missing = world.directory.join("missing.pem");
     let error = |certificates: Vec<CertificateFiles>| {
-        let files = TlsFiles { certificates, ..TlsFiles::default() };
+        let files = TlsFiles::default().certificates(certificates);
         World::load(&files).expect_err("no good").to_string()
     };
     assert_eq!(error(Vec::new()), "TLS needs at least one certificate");
-    let text = error(vec![CertificateFiles { certificate: missing, ..good.clone() }]);
+    let text = error(vec![good.clone().certificate(missing)]);
     assert!(text.contains("missing.pem") && text.contains("No such file"), "{text}");
-    let text = error(vec![CertificateFiles { certificate: junk.clone(), ..good.clone() }]);
+    let text = error(vec![good.clone().certificate(junk.clone())]);
     assert!(text.contains("a certificate in") && text.contains("junk.pem: there is none"), "{text}");
-    let text = error(vec![CertificateFiles { key: junk, ..good.clone() }]);
+    let text = error(vec![good.clone().key(junk)]);
     assert!(text.contains("a private key in") && text.contains("junk.pem"), "{text}");
-    let text = error(vec![CertificateFiles { key: other.key, ..good }]);
+    let text = error(vec![good.key(other.key)]);
     assert!(text.contains("other.key does not match the certificate in"), "{text}");
 }
 

@@ -59,7 +59,7 @@ impl Handler for EchoInRoom {
 }
 
 fn listening(tls: Tls) -> Config {
-    Config::listening([Listen { tls: Some(tls), ..Listen::lines(([127, 0, 0, 1], 0).into()) }])
+    Config::listening([Listen::lines(([127, 0, 0, 1], 0).into()).tls(Some(tls))])
 }
 
 fn peer() -> Peer {
@@ -271,9 +271,9 @@ fn check_heard(heard: &[u8], counts: &Counts) {
 
 /// Lets this happen on a WebSocket, and checks what is heard, what is left behind, and that the trace says the same.
 fn check(world: &World, ops: &[Op], is_old: bool, marks: Marks, slow_policy: SlowPolicy) {
-    let http = Http { ping: None, deflate: false, ..Http::default() };
+    let http = Http::default().ping(None).deflate(false);
     let listen = Listen::new(Address::Tcp(([127, 0, 0, 1], 80).into()), Protocol::Http(Arc::new(http)));
-    let mut config = Config::listening([Listen { tls: Some(world.tls(&["localhost"])), ..listen }]);
+    let mut config = Config::listening([listen.tls(Some(world.tls(&["localhost"])))]);
     config.outbound.marks = marks;
     config.outbound.slow_policy = slow_policy;
     config.outbound.write_deadline = Duration::from_secs(100_000);

@@ -24,7 +24,7 @@ mod tls_world;
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 
 fn listening(tls: Tls) -> Config {
-    Config::listening([Listen { tls: Some(tls), ..Listen::lines(([127, 0, 0, 1], 0).into()) }])
+    Config::listening([Listen::lines(([127, 0, 0, 1], 0).into()).tls(Some(tls))])
 }
 
 /// Connects, asks who one is, and gives the answer and how the handshake went.
@@ -101,7 +101,7 @@ fn tickets_are_not_shared_between_servers_of_different_names() {
     let world = World::new();
     let tickets = TicketKeys::new(ring::Ticketer::new);
     let load = |names: &[&str]| {
-        let files = TlsFiles { certificates: vec![world.files(names)], ..TlsFiles::default() };
+        let files = TlsFiles::default().certificates(vec![world.files(names)]);
         files.load(&Arc::new(ring::default_provider()), &tickets).expect("good")
     };
     let mut one = TestHub::with_config(listening(load(&["localhost"])), WhoAmI);

@@ -53,15 +53,12 @@ fn messages() -> impl Strategy<Value = Vec<Message>> {
 }
 
 fn ours(role: Role) -> Wire {
-    Wire::WebSocket(WebSocket { role, ..WebSocket::default() })
+    Wire::WebSocket(WebSocket::default().role(role))
 }
 
 /// What our decoder makes of a stream in pieces, pings left out.
 fn decoded(role: Role, stream: &[u8], pieces: &[usize]) -> Vec<Message> {
-    let budget = Budget {
-        message_max_bytes: drupe_core::limit::MessageSize::new(1 << 20).expect("in range"),
-        ..Budget::default()
-    };
+    let budget = Budget::default().message_max_bytes(drupe_core::limit::MessageSize::new(1 << 20).expect("in range"));
     let (mut decoder, mut scratch) = (ours(role).decoder(), DecodeBuffer::default());
     let (mut messages, mut from) = (Vec::new(), 0);
     for &piece in pieces.iter().cycle() {

@@ -363,7 +363,7 @@ fn a_reload_changes_what_it_must() {
     let mut world = World::new(config([tunnel()]));
     world.come_up();
     let conn = world.machine.accepted(world.now, DOOR, peer).expect("let in");
-    world.machine.reconfigured(world.now, config([Tunnel { refused_wait: Duration::from_secs(7), ..tunnel() }]));
+    world.machine.reconfigured(world.now, config([tunnel().refused_wait(Duration::from_secs(7))]));
     assert_eq!((world.state(), world.intent().link.attempt), (TunnelState::Up, 1));
     // One place less: it is not listened at any more, and its connection stays.
     let mut fewer = config([tunnel()]);
@@ -385,7 +385,7 @@ fn a_reload_changes_what_it_must() {
     world.come_up();
     world.machine.accepted(world.now, DOOR, peer).expect("let in");
     let ssh = Ssh::new("other.example", "drupe", "known_hosts");
-    world.machine.reconfigured(world.now, config([Tunnel { ssh, ..tunnel() }]));
+    world.machine.reconfigured(world.now, config([tunnel().ssh(ssh)]));
     assert_eq!(world.machine.handler().ended, [Reason::TunnelLost]);
     let TunnelIntent { link, tunnel, .. } = world.intent();
     assert_eq!((link.attempt, tunnel.ssh.host.as_str()), (2, "other.example"));
@@ -399,7 +399,7 @@ proptest! {
     ) {
         let mut tunnel = tunnel();
         let (initial, cap) = (Duration::from_secs(initial), Duration::from_secs(cap));
-        tunnel.reconnect = Backoff { initial, cap, jitter_percent: 0, ..Backoff::default() };
+        tunnel.reconnect = Backoff::default().initial(initial).cap(cap).jitter_percent(0);
         tunnel.keep_alive.interval = Duration::from_secs(100_000);
         let mut world = World::new(config([tunnel]));
         let (mut failures, mut attempt) = (0u32, 1);
@@ -434,7 +434,7 @@ proptest! {
     /// Whatever a shell tells, in whatever order and about whatever link, and back from its trace.
     #[test]
     fn no_report_breaks_anything(reports in prop::collection::vec((0..4u32, 0..5u32, 0..8u8, 0..4u32, 0..200u64), 0..200)) {
-        let mut world = World::new(config([tunnel(), Tunnel { name: "other".into(), ..tunnel() }]));
+        let mut world = World::new(config([tunnel(), tunnel().name("other".into())]));
         for (tunnel, attempt, kind, number, seconds) in reports {
             let listener = ListenerId(number);
             let report = match kind {

@@ -63,7 +63,7 @@ fn a_test_of_panics_may_catch_them_as_a_server_does() {
 
 #[test]
 fn a_hub_without_listeners_says_so() {
-    for config in [Config::default(), Config { idle: Some(Duration::from_secs(1)), ..Config::default() }] {
+    for config in [Config::default(), Config::default().idle(Some(Duration::from_secs(1)))] {
         let words = panics(|| {
             TestHub::with_config(config, Echo).connect();
         });

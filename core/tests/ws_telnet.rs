@@ -138,7 +138,7 @@ fn a_close_over_the_rate_is_answered_and_nothing_comes_behind_it() {
     let mut config = line_mode();
     config.listeners[0].notices = true;
     config.peer.rates.messages = Rate::new(1, 1).ok();
-    config.peer.rates.ladder = Ladder { close: Some(1), ..Ladder::default() };
+    config.peer.rates.ladder = Ladder::default().close(Some(1));
     let (mut machine, conn) = upgraded(config);
     let bytes = [framed(Opcode::Binary, b"bye\r\n"), framed(Opcode::Close, &CLOSE)].concat();
     machine.received(Time::from_secs(100), conn, &mut bytes.clone());
@@ -334,7 +334,7 @@ fn whoever_asked_for_more_over_http_is_named_once_it_is_read_again() {
     let mut config = Config::listening(["ws://127.0.0.1:1".parse::<Listen>().unwrap()]);
     config.outbound.marks = Marks::new(10, 20, 40).unwrap();
     config.peer.rates.messages = Rate::new(1, 1).ok();
-    config.peer.rates.ladder = Ladder { warn: None, pause: None, drop: Some(1), ..Ladder::default() };
+    config.peer.rates.ladder = Ladder::default().warn(None).pause(None).drop(Some(1));
     let (mut machine, conn) = begin(config, Echo);
     machine.received(Time::START, conn, &mut b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2));
     while let Some(named) = machine.next_changed() {

@@ -93,9 +93,9 @@ fn limited(mut config: Config) -> Config {
 }
 
 fn plain(mode: InputMode) -> (TestHub<App>, ConnId) {
-    let telnet = Telnet { mode, probe: false, ..Telnet::default() };
+    let telnet = Telnet::default().mode(mode).probe(false);
     let listen: Listen = "telnet://127.0.0.1:1?notices=no".parse().expect("well formed");
-    let config = Config::listening([Listen { protocol: Protocol::Spoken(Wire::Telnet(telnet)), ..listen }]);
+    let config = Config::listening([listen.protocol(Protocol::Spoken(Wire::Telnet(telnet)))]);
     let mut hub = TestHub::with_config(limited(config), App::default());
     let conn = hub.connect();
     (hub, conn)

@@ -3,9 +3,7 @@ use crate::memory::peak_of;
 use crate::work::bounded;
 use arbitrary::{Arbitrary, Unstructured};
 use drupe_core::limit::{Budget, MessageSize};
-use drupe_core::wire::{
-    DecodeBuffer, DecodeError, Encoder, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Wire,
-};
+use drupe_core::wire::{DecodeBuffer, DecodeError, Encoder, InvalidUtf8, LengthPrefix, LengthPrefixed, Lines, Wire};
 
 #[derive(Arbitrary, Debug)]
 struct Setting {
@@ -23,7 +21,7 @@ pub fn line(data: &[u8]) {
     let Ok(setting) = Setting::arbitrary(&mut rest) else { return };
     let policies = [InvalidUtf8::Reject, InvalidUtf8::Replace, InvalidUtf8::Bytes];
     let invalid_utf8 = policies[usize::from(setting.kind) % policies.len()];
-    check(Wire::Lines(Lines { ending: LineEnding::Lf, invalid_utf8 }), &setting, rest.take_rest());
+    check(Wire::Lines(Lines::default().invalid_utf8(invalid_utf8)), &setting, rest.take_rest());
 }
 
 /// Any bytes as length-prefixed frames, of any prefix and limit, in any pieces.
@@ -39,7 +37,7 @@ pub fn length(data: &[u8]) {
 
 fn check(wire: Wire, setting: &Setting, stream: &[u8]) {
     let max = u64::from(setting.max) + 1;
-    let budget = Budget { message_max_bytes: MessageSize::new(max).expect("in range"), ..Budget::default() };
+    let budget = Budget::default().message_max_bytes(MessageSize::new(max).expect("in range"));
     let whole = decode(wire, &budget, stream, &[stream.len().max(1)]);
     let single = decode(wire, &budget, stream, &[1]);
     let pieces: Vec<usize> = setting.pieces.iter().map(|&piece| usize::from(piece).max(1)).collect();

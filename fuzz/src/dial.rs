@@ -24,13 +24,10 @@ impl Handler for Caller {
     fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, ()>) {
         let _ = match event {
             Event::Note(()) => {
-                let handshake = OpeningHandshake {
-                    subprotocols: vec!["one".into(), "two".into()],
-                    ping: None,
-                    ..OpeningHandshake::new("/chat")
-                };
+                let handshake =
+                    OpeningHandshake::new("/chat").subprotocols(vec!["one".into(), "two".into()]).ping(None);
                 let protocol = DialProtocol::WebSocket(handshake.into());
-                hub.dial(Dial { protocol, backoff: None, ..Dial::lines("example.org:80") });
+                hub.dial(Dial::lines("example.org:80").protocol(protocol).backoff(None));
                 Ok(())
             }
             Event::Opened { conn, .. } => {
@@ -64,8 +61,7 @@ const SIGN: &[u8] = b"ACCEPT";
 
 /// What the handler logs when the server sends `answer` in pieces of these lengths, and then ends.
 fn outcome(answer: &[u8], lengths: &[usize]) -> String {
-    let mut hub =
-        TestHub::with_config(Config { seed: Some(7), ..Config::listening([]) }.unlimited(), Caller::default());
+    let mut hub = TestHub::with_config(Config::listening([]).seed(Some(7)).unlimited(), Caller::default());
     hub.note(());
     let dial = hub.machine().dials().next().expect("it was asked for").0;
     let conn = hub.dialed(dial, Peer::Address(([192, 0, 2, 7], 80).into())).expect("it is wanted");

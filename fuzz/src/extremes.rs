@@ -5,7 +5,7 @@ use drupe_core::limit::{Budget, ConnectionLimits, EarlyDrop, Ladder, MessageSize
 use drupe_core::outbound::{Marks, OutboundLimits, SlowPolicy};
 use drupe_core::telnet::{InputMode, Telnet};
 use drupe_core::tunnel::{KeepAlive, Ssh, Tunnel};
-use drupe_core::wire::{Auto, Protocol, Wire};
+use drupe_core::wire::{Protocol, Wire};
 use drupe_core::{Backoff, Closing, Config, Drain, Listen, PeerLimits, Rates, RoomLimits, TicketLimits, Unapplied};
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -62,52 +62,52 @@ impl<'a> Draw<'a> {
         let mut step = || self.maybe(|draw| draw.count(3));
         let (warn, pause, drop, close, quarantine) = (step(), step(), step(), step(), step());
         let forgive_after = self.duration(Duration::from_secs(10));
-        let ladder = Ladder { warn, pause, drop, close, quarantine, forgive_after };
-        Rates { messages: self.rate(), bytes: self.rate(), ladder }
+        let ladder = Ladder::default()
+            .warn(warn)
+            .pause(pause)
+            .drop(drop)
+            .close(close)
+            .quarantine(quarantine)
+            .forgive_after(forgive_after);
+        Rates::default().messages(self.rate()).bytes(self.rate()).ladder(ladder)
     }
 
     fn budget(&mut self) -> Budget {
-        Budget {
-            message_max_bytes: MessageSize::new(u64::from(self.count(1_000))).unwrap_or(MessageSize::MAX),
-            message_deadline: self.duration(Duration::from_secs(60)),
-            messages_per_turn: self.count(16),
-        }
+        Budget::default()
+            .message_max_bytes(MessageSize::new(u64::from(self.count(1_000))).unwrap_or(MessageSize::MAX))
+            .message_deadline(self.duration(Duration::from_secs(60)))
+            .messages_per_turn(self.count(16))
     }
 
     fn peer_limits(&mut self) -> PeerLimits {
-        PeerLimits {
-            budget: self.budget(),
-            rates: self.rates(),
-            idle: self.maybe(|draw| draw.duration(Duration::from_secs(30))),
-            idle_warning: self.maybe(|draw| draw.duration(Duration::from_secs(3))),
-            silence: self.maybe(|draw| draw.duration(Duration::from_secs(10))),
-            lifetime: self.maybe(|draw| draw.duration(Duration::from_secs(100))),
-        }
+        PeerLimits::default()
+            .budget(self.budget())
+            .rates(self.rates())
+            .idle(self.maybe(|draw| draw.duration(Duration::from_secs(30))))
+            .idle_warning(self.maybe(|draw| draw.duration(Duration::from_secs(3))))
+            .silence(self.maybe(|draw| draw.duration(Duration::from_secs(10))))
+            .lifetime(self.maybe(|draw| draw.duration(Duration::from_secs(100))))
     }
 
     fn telnet(&mut self) -> Telnet {
-        Telnet {
-            mode: [InputMode::Line, InputMode::Character, InputMode::Keys][usize::from(self.pick() % 3)],
-            probe: self.flag(),
-            gmcp: self.flag(),
-            msdp: self.flag(),
-            compress: self.flag(),
-            keep_alive: self.maybe(|draw| draw.duration(Duration::from_secs(2))),
-            ..Telnet::default()
-        }
+        Telnet::default()
+            .mode([InputMode::Line, InputMode::Character, InputMode::Keys][usize::from(self.pick() % 3)])
+            .probe(self.flag())
+            .gmcp(self.flag())
+            .msdp(self.flag())
+            .compress(self.flag())
+            .keep_alive(self.maybe(|draw| draw.duration(Duration::from_secs(2))))
     }
 
     fn http(&mut self, telnet: bool) -> Http {
-        Http {
-            origins: if self.flag() { Origins::Any } else { Origins::default() },
-            deflate: self.flag(),
-            ping: self.maybe(|draw| draw.duration(Duration::from_secs(2))),
-            metrics: if self.flag() { Access::Open } else { Access::Off },
-            page: self.flag(),
-            telnet: telnet.then(|| self.telnet()),
-            timeout: self.duration(Duration::from_secs(10)),
-            ..Http::default()
-        }
+        Http::default()
+            .origins(if self.flag() { Origins::Any } else { Origins::default() })
+            .deflate(self.flag())
+            .ping(self.maybe(|draw| draw.duration(Duration::from_secs(2))))
+            .metrics(if self.flag() { Access::Open } else { Access::Off })
+            .page(self.flag())
+            .telnet(telnet.then(|| self.telnet()))
+            .timeout(self.duration(Duration::from_secs(10)))
     }
 
     fn listen(&mut self, kind: usize) -> Listen {
@@ -116,7 +116,7 @@ impl<'a> Draw<'a> {
             protocol @ Protocol::Http(_) => *protocol = Protocol::Http(self.http(kind == CARRIED).into()),
             Protocol::Auto(auto) => {
                 let (telnet, wait) = (self.telnet(), self.duration(Duration::from_millis(300)));
-                *auto = Auto { telnet, wait, ..*auto };
+                *auto = (*auto).telnet(telnet).wait(wait);
             }
             Protocol::Spoken(Wire::Telnet(telnet)) => *telnet = self.telnet(),
             _ => {}
@@ -129,27 +129,27 @@ impl<'a> Draw<'a> {
     }
 
     fn backoff(&mut self) -> Backoff {
-        Backoff {
-            initial: self.duration(Duration::from_secs(1)),
-            factor: self.pick(),
-            cap: self.duration(Duration::from_secs(60)),
-            jitter_percent: self.pick(),
-            stable_after: self.duration(Duration::from_secs(30)),
-            attempts_max: self.maybe(|draw| draw.count(3)),
-        }
+        Backoff::default()
+            .initial(self.duration(Duration::from_secs(1)))
+            .factor(self.pick())
+            .cap(self.duration(Duration::from_secs(60)))
+            .jitter_percent(self.pick())
+            .stable_after(self.duration(Duration::from_secs(30)))
+            .attempts_max(self.maybe(|draw| draw.count(3)))
     }
 
     fn tunnel(&mut self) -> Tunnel {
         let mut tunnel = Tunnel::new("edge", Ssh::new("192.0.2.1", "drupe", "known_hosts"));
         tunnel.connect_timeout = self.duration(Duration::from_secs(10));
-        tunnel.keep_alive = KeepAlive { interval: self.duration(Duration::from_secs(15)), count_max: self.count(3) };
+        tunnel.keep_alive =
+            KeepAlive::default().interval(self.duration(Duration::from_secs(15))).count_max(self.count(3));
         tunnel.reconnect = self.backoff();
         tunnel.refused_wait = self.duration(Duration::from_secs(300));
         tunnel.close_timeout = self.duration(Duration::from_secs(5));
         tunnel
     }
 
-    /// A whole configuration. A field that is new in `Config` must be drawn here before this compiles.
+    /// A whole configuration. A test below checks that each option is drawn.
     pub(crate) fn config(&mut self, seed: u64) -> Config {
         let peer = self.peer_limits();
         let early_drop = EarlyDrop::new(self.count(2), self.count(9)).ok();
@@ -166,51 +166,57 @@ impl<'a> Draw<'a> {
             listeners.retain(|listen| !matches!(listen.address, drupe_core::Address::Forwarded(_)));
         }
         let policies = [SlowPolicy::Close, SlowPolicy::SkipOldest, SlowPolicy::SkipNewest, SlowPolicy::KeepLatest];
-        Config {
-            listeners,
-            tunnels,
-            seed: Some(seed),
-            connections: ConnectionLimits {
-                total: self.count(16),
-                per_address: self.count(8),
-                arrivals_per_address: per_address,
-                early_drop,
-            },
-            exempt: Vec::new(),
-            dry_run: self.pick() == 0,
-            budget: peer.budget,
-            rates: peer.rates,
-            quarantine: QuarantineLimits {
-                cool_down: self.duration(Duration::from_secs(60)),
-                addresses_max: self.count(3),
-            },
-            outbound: OutboundLimits {
-                marks: Marks::new(low, high, max).unwrap_or_default(),
-                write_deadline: self.duration(Duration::from_secs(30)),
-                drain_min_bytes_per_second: NonZeroU32::new(self.count(100)).unwrap_or(NonZeroU32::MIN),
-                slow_policy: policies[usize::from(self.pick() % 4)],
-            },
-            rooms: RoomLimits { total: self.count(4), per_connection: self.count(2), name_max_bytes: self.count(8) },
-            tickets: TicketLimits { per_connection: self.count(2), total: self.count(4) },
-            idle: peer.idle,
-            idle_warning: peer.idle_warning,
-            silence: peer.silence,
-            lifetime: peer.lifetime,
-            closing: Closing {
-                flush: self.duration(Duration::from_secs(5)),
-                linger: self.duration(Duration::from_secs(1)),
-                discard_max_bytes: self.count(1_000),
-            },
-            drain: Drain {
-                grace: self.duration(Duration::from_millis(10)),
-                retry_after: self.maybe(|draw| draw.duration(Duration::from_secs(5))),
-                window: self.duration(Duration::from_millis(100)),
-                closes_per_second: self.count(100),
-                deadline: self.duration(Duration::from_secs(60)),
-            },
-            accept_backoff: self.duration(Duration::from_millis(100)),
-            unapplied: Unapplied::default(),
-        }
+        Config::default()
+            .listeners(listeners)
+            .tunnels(tunnels)
+            .seed(Some(seed))
+            .connections(
+                ConnectionLimits::default()
+                    .total(self.count(16))
+                    .per_address(self.count(8))
+                    .arrivals_per_address(per_address)
+                    .early_drop(early_drop),
+            )
+            .exempt(Vec::new())
+            .dry_run(self.pick() == 0)
+            .budget(peer.budget)
+            .rates(peer.rates)
+            .quarantine(
+                QuarantineLimits::default()
+                    .cool_down(self.duration(Duration::from_secs(60)))
+                    .addresses_max(self.count(3)),
+            )
+            .outbound(
+                OutboundLimits::default()
+                    .marks(Marks::new(low, high, max).unwrap_or_default())
+                    .write_deadline(self.duration(Duration::from_secs(30)))
+                    .drain_min_bytes_per_second(NonZeroU32::new(self.count(100)).unwrap_or(NonZeroU32::MIN))
+                    .slow_policy(policies[usize::from(self.pick() % 4)]),
+            )
+            .rooms(
+                RoomLimits::default().total(self.count(4)).per_connection(self.count(2)).name_max_bytes(self.count(8)),
+            )
+            .tickets(TicketLimits::default().per_connection(self.count(2)).total(self.count(4)))
+            .idle(peer.idle)
+            .idle_warning(peer.idle_warning)
+            .silence(peer.silence)
+            .lifetime(peer.lifetime)
+            .closing(
+                Closing::default()
+                    .flush(self.duration(Duration::from_secs(5)))
+                    .linger(self.duration(Duration::from_secs(1)))
+                    .discard_max_bytes(self.count(1_000)),
+            )
+            .drain(
+                Drain::default()
+                    .grace(self.duration(Duration::from_millis(10)))
+                    .retry_after(self.maybe(|draw| draw.duration(Duration::from_secs(5))))
+                    .window(self.duration(Duration::from_millis(100)))
+                    .closes_per_second(self.count(100))
+                    .deadline(self.duration(Duration::from_secs(60))),
+            )
+            .accept_backoff(self.duration(Duration::from_millis(100)))
+            .unapplied(Unapplied::default())
     }
 }
 
@@ -227,3 +233,52 @@ const ADDRESSES: [&str; 8] = [
     "length://127.0.0.1:7?prefix=varint",
     "tcp://127.0.0.1:0?tunnel=edge",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::Draw;
+
+    /// Options with one value here, and what rates and marks consist of.
+    const NOT_DRAWN: [&str; 28] = [
+        "address",
+        "allow",
+        "app",
+        "burst",
+        "charset",
+        "deny",
+        "ending",
+        "forwarded",
+        "group",
+        "high",
+        "hosts",
+        "lines",
+        "low",
+        "max",
+        "monitor",
+        "path",
+        "peer",
+        "prefix",
+        "prompt",
+        "protocol",
+        "proxies",
+        "refuses_http",
+        "seconds",
+        "socket",
+        "subprotocols",
+        "tls",
+        "units",
+        "welcome",
+    ];
+
+    #[test]
+    fn each_option_of_a_configuration_is_drawn() {
+        let text = format!("{:?}", Draw::new(&[]).config(1));
+        let names =
+            text.split(": ").filter_map(|part| part.rsplit(|c: char| !c.is_ascii_lowercase() && c != '_').next());
+        let here = include_str!("extremes.rs");
+        let is_drawn = |name: &str| [format!(".{name}("), format!(".{name} =")].iter().any(|how| here.contains(how));
+        let missing: Vec<_> =
+            names.filter(|name| !name.is_empty() && !is_drawn(name) && !NOT_DRAWN.contains(name)).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+}

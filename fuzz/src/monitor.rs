@@ -23,7 +23,7 @@ const SECRET: &str = "HIDDEN";
 pub fn monitor(data: &[u8]) {
     let Ok(text) = core::str::from_utf8(data) else { return };
     let text = text.replace(SECRET, "");
-    let http = Http { monitor: Credential::new(CREDENTIAL).ok(), ping: None, ..Http::default() };
+    let http = Http::default().monitor(Credential::new(CREDENTIAL).ok()).ping(None);
     let web = Listen::new(Address::Tcp(([127, 0, 0, 1], 2).into()), Protocol::Http(http.into()));
     let config = Config::listening([Listen::lines(([127, 0, 0, 1], 1).into()), web]).unlimited();
     let log = LogTail::default();

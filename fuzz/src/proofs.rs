@@ -40,7 +40,7 @@ pub fn scram(data: &[u8]) {
 /// If a token is taken that was not signed.
 pub fn token(data: &[u8]) {
     static GOOD: LazyLock<String> = LazyLock::new(|| {
-        let claims = Claims { sub: "ann".into(), exp: Some(2_000_000_000), jti: Some("1".into()), ..Claims::default() };
+        let claims = Claims::default().sub("ann".into()).exp(Some(2_000_000_000)).jti(Some("1".into()));
         key().sign(&claims).expect("it signs")
     });
     let now = Some(UnixTime::from_secs(1_900_000_000));

@@ -13,7 +13,7 @@ use std::time::Duration;
 fn listening(change: impl FnOnce(&mut Listen)) -> TestHub<Echo> {
     let mut listen: Listen = "tcp://127.0.0.1:1".parse().expect("well formed");
     change(&mut listen);
-    TestHub::with_config(Config { seed: Some(7), ..Config::listening([listen]) }, Echo)
+    TestHub::with_config(Config::listening([listen]).seed(Some(7)), Echo)
 }
 
 fn connect(hub: &mut TestHub<Echo>) -> ConnId {
@@ -121,5 +121,5 @@ fn reloads() -> impl Iterator<Item = Config> {
 
 fn serving(address: &str) -> Config {
     let listen: Listen = address.parse().expect("well formed");
-    Config { seed: Some(7), ..Config::listening([listen]) }
+    Config::listening([listen]).seed(Some(7))
 }

@@ -34,6 +34,7 @@ fn pieces(stream: &[u8], length: usize, max: usize) -> Vec<(String, Vec<u8>)> {
                     Some(Piece::Subnegotiation { option, content }) => {
                         (used, Some((format!("sub {option}"), content.to_vec())), content.len() + 64)
                     }
+                    Some(other) => panic!("{other:?} is new: check it here"),
                 });
             });
             let (used, piece, ours) = found.expect("it was parsed");

@@ -39,20 +39,18 @@ pub fn telnet_editor(data: &[u8]) {
 
 fn config(setting: &Setting, mode: InputMode) -> Telnet {
     let policies = [InvalidUtf8::Reject, InvalidUtf8::Replace, InvalidUtf8::Bytes];
-    Telnet {
-        mode,
-        invalid_utf8: policies[usize::from(setting.config) % policies.len()],
-        charset: Charset::ALL[usize::from(setting.config >> 2) % Charset::ALL.len()],
-        gmcp: setting.config & 16 != 0,
-        compress: setting.config & 32 != 0,
-        msdp: setting.config & 128 != 0,
-        ..Telnet::default()
-    }
+    Telnet::default()
+        .mode(mode)
+        .invalid_utf8(policies[usize::from(setting.config) % policies.len()])
+        .charset(Charset::ALL[usize::from(setting.config >> 2) % Charset::ALL.len()])
+        .gmcp(setting.config & 16 != 0)
+        .compress(setting.config & 32 != 0)
+        .msdp(setting.config & 128 != 0)
 }
 
 fn check(setting: &Setting, config: Telnet, stream: &[u8]) {
     let max = u64::from(setting.max) + 1;
-    let budget = Budget { message_max_bytes: MessageSize::new(max).expect("in range"), ..Budget::default() };
+    let budget = Budget::default().message_max_bytes(MessageSize::new(max).expect("in range"));
     let pieces: Vec<usize> = setting.pieces.iter().map(|&piece| usize::from(piece).max(1)).collect();
     let mut told = [&[stream.len().max(1)][..], &[1], &pieces].map(|pieces| told(config, &budget, stream, pieces));
     if told.iter().any(|told| told.last().is_some_and(|last| last == "malformed_frame")) {

@@ -11,13 +11,12 @@ use std::time::Duration;
 #[expect(clippy::print_stdout, reason = "it tells where it listens")]
 fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or("tcp://127.0.0.1:8888".into());
-    let config = Config {
-        // 300 messages a minute; who sends more is slowed, and told so.
-        rates: Rates { messages: Some(Rate::per(300, 60, 300)?), ..Rates::default() },
-        idle: Some(Duration::from_secs(600)),
-        idle_warning: Some(Duration::from_secs(60)),
-        ..Config::listening([address.parse()?])
-    };
+    // The server slows a peer that sends more than 300 messages a minute, and notifies it.
+    let rates = Rates::default().messages(Some(Rate::per(300, 60, 300)?));
+    let config = Config::listening([address.parse()?])
+        .rates(rates)
+        .idle(Some(Duration::from_secs(600)))
+        .idle_warning(Some(Duration::from_secs(60)));
     let server = Server::bind(config, Relay::new(Envelope::Json))?.drain_on_signals()?;
     println!("listening on {}", server.addresses()[0]);
     server.run_blocking()?;

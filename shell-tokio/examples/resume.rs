@@ -139,10 +139,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let [server, key, known_hosts, addresses @ ..] = &arguments[..] else {
         return Err("resume USER@HOST[:PORT] KEY KNOWN_HOSTS ADDRESS...".into());
     };
-    let Jump { user: Some(user), host, port } = server.parse()? else {
+    let Jump { user: Some(user), host, port, .. } = server.parse()? else {
         return Err("as whom? USER@HOST[:PORT]".into());
     };
-    let ssh = Ssh { port, key_path: Some(key.clone()), ..Ssh::new(&host, &user, known_hosts) };
+    let ssh = Ssh::new(&host, &user, known_hosts).port(port).key_path(Some(key.clone()));
     tunnel::check(&ssh)?;
     let mut config = Config::listening(addresses.iter().map(|text| text.parse()).collect::<Result<Vec<_>, _>>()?);
     config.tunnels = vec![Tunnel::new("edge", ssh)];

@@ -39,8 +39,8 @@ fn lines(server: &SshServer) -> Config {
 /// Lines at a name on the other side.
 fn listen_at(host: &str, port: u16) -> Listen {
     let bind = RemoteBind::Tcp { host: host.into(), port };
-    let address = Address::Forwarded(Forward { tunnel: "edge".into(), bind });
-    Listen { address, ..Listen::lines(([127, 0, 0, 1], 0).into()) }
+    let address = Address::Forwarded(Forward::new("edge", bind));
+    Listen::lines(([127, 0, 0, 1], 0).into()).address(address)
 }
 
 fn runtime() -> tokio::runtime::Runtime {

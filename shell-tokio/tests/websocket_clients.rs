@@ -113,13 +113,11 @@ impl Handler for Caller {
     fn on(&mut self, hub: &mut Hub<'_, u8>, event: Event<'_, u16>) {
         match event {
             Event::Note(port) => {
-                let handshake = OpeningHandshake {
-                    subprotocols: vec!["chat".into()],
-                    fields: vec![("Authorization".into(), "Bearer secret".into())],
-                    ..OpeningHandshake::new("/room?name=drupe")
-                };
+                let handshake = OpeningHandshake::new("/room?name=drupe")
+                    .subprotocols(vec!["chat".into()])
+                    .fields(vec![("Authorization".into(), "Bearer secret".into())]);
                 let protocol = DialProtocol::WebSocket(Arc::new(handshake));
-                hub.dial(Dial { protocol, ..Dial::lines(format!("127.0.0.1:{port}")) });
+                hub.dial(Dial::lines(format!("127.0.0.1:{port}")).protocol(protocol));
             }
             Event::Opened { conn, .. } => {
                 hub.send(conn, "grüße");

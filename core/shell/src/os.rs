@@ -51,6 +51,7 @@ impl OsListener {
                 Some(name) => abstract_socket(name),
                 None => socket_file(path, &listen.socket),
             },
+            other => Err(io::Error::new(io::ErrorKind::Unsupported, std::format!("{other} is not supported"))),
         }
     }
 

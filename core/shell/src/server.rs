@@ -310,9 +310,9 @@ mod tests {
 
     #[test]
     fn key_mode_is_refused_for_handlers_that_read_lines() {
-        let telnet = Some(Telnet { mode: InputMode::Keys, ..Telnet::default() });
+        let telnet = Some(Telnet::default().mode(InputMode::Keys));
         let mut in_websocket: Listen = "ws://127.0.0.1:0".parse().expect("well formed");
-        in_websocket.protocol = Protocol::Http(Http { telnet, ..Http::default() }.into());
+        in_websocket.protocol = Protocol::Http(Http::default().telnet(telnet).into());
         let [plain, detected] = ["telnet://127.0.0.1:0?mode=keys", "auto://127.0.0.1:0?mode=keys"]
             .map(|address| address.parse::<Listen>().expect("well formed"));
         for listen in [plain, detected, in_websocket] {
@@ -341,7 +341,7 @@ mod tests {
             (String::from(name), OsListener::inherited_tcp(listener).expect("it listens"))
         };
         let address = Address::Inherited("sock".into());
-        let config = Config::listening([Listen { address, ..Listen::lines(([127, 0, 0, 1], 0).into()) }]);
+        let config = Config::listening([Listen::lines(([127, 0, 0, 1], 0).into()).address(address)]);
         let error = listen(&config, [given("sock"), given("sock")].into()).expect_err("which is meant?").to_string();
         assert!(error.contains("inherited/sock") && error.contains("given 2 of this name"), "{error}");
         let (listeners, _) = listen(&config, [given("x"), given("sock"), given("x")].into()).expect("the others rest");

@@ -54,8 +54,6 @@ pub struct CertificateFiles {
     pub key: PathBuf,
 }
 
-setters!(CertificateFiles { certificate: PathBuf, key: PathBuf });
-
 /// Whether to request certificates of peers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -201,7 +199,14 @@ impl ClientCertificates {
     }
 }
 
+setters!(CertificateFiles { certificate: PathBuf, key: PathBuf });
+
 impl CertificateFiles {
+    /// A certificate and its key, in these files.
+    pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        Self { certificate: certificate.into(), key: key.into() }
+    }
+
     fn load(&self, provider: &CryptoProvider) -> Result<Named, TlsError> {
         let chain = certificates(&self.certificate)?;
         let blame_key = |error: &dyn fmt::Display| file("a private key", &self.key, error);

@@ -208,7 +208,15 @@ pub struct Jump {
     pub port: u16,
 }
 
-setters!(Jump { user: Option<String>, host: String, port: u16 });
+setters!(Jump { user: Option<String>, port: u16 });
+
+impl Jump {
+    /// A jump host: port 22, and the user of the [server](Ssh::user).
+    #[must_use]
+    pub fn new(host: &str) -> Self {
+        Self { user: None, host: host.to_string(), port: 22 }
+    }
+}
 
 /// The text is not `[USER@]HOST[:PORT]`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -250,11 +258,17 @@ pub struct Forward {
     pub bind: RemoteBind,
 }
 
-setters!(Forward { tunnel: String, bind: RemoteBind });
+impl Forward {
+    /// An address on the far side of the tunnel with this name.
+    #[must_use]
+    pub fn new(tunnel: &str, bind: RemoteBind) -> Self {
+        Self { tunnel: tunnel.to_string(), bind }
+    }
+}
 
 /// An address on which an SSH server listens for us.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_enums, reason = "an SSH implementation must handle each kind")]
 pub enum RemoteBind {
     /// A port (RFC 4254 section 7.1).
     Tcp {

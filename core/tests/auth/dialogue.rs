@@ -72,16 +72,16 @@ fn a_password_is_asked_for_only_where_it_crosses_no_network_in_the_clear() {
         assert_eq!(asked(listen(address), peer, layer()), is_asked, "{peer} at {address}");
         assert!(asked(listen(address), peer, layer().allow_plaintext()), "{peer} at {address}, where that is allowed");
     }
-    let inherited = Listen { address: Address::Inherited("x".into()), ..listen("tcp://127.0.0.1:1") };
+    let inherited = listen("tcp://127.0.0.1:1").address(Address::Inherited("x".into()));
     assert_eq!([far, near].map(|peer| asked(inherited.clone(), peer, layer())), [false, true]);
     // A tunnel brings it from where its SSH server listens.
     for (host, is_asked) in [("localhost", true), ("127.0.0.1", true), ("", false), ("192.0.2.9", false)] {
-        let forward = Forward { tunnel: "edge".into(), bind: RemoteBind::Tcp { host: host.into(), port: 23 } };
-        let tunnelled = Listen { address: Address::Forwarded(forward), ..listen("tcp://127.0.0.1:1") };
+        let forward = Forward::new("edge", RemoteBind::Tcp { host: host.into(), port: 23 });
+        let tunnelled = listen("tcp://127.0.0.1:1").address(Address::Forwarded(forward));
         assert_eq!(asked(tunnelled, far, layer()), is_asked, "by {host:?}");
     }
     // Behind TLS it may be typed from anywhere.
-    let enciphered = Listen { tls: Some(Tls::external()), ..listen("tcp://0.0.0.0:1") };
+    let enciphered = listen("tcp://0.0.0.0:1").tls(Some(Tls::external()));
     let mut hub: Guarded<Accounts> =
         TestHub::with_config(Config::listening([enciphered]), Inside::default().within(layer().dialogue()));
     let conn = hub.try_connect(ListenerId(0), far).expect("let in");

@@ -35,11 +35,11 @@ fn a_user_connects_once_or_twice_as_the_policy_says() {
 fn whom_tls_knows_by_a_certificate_proves_nothing_more() {
     for (policy, second_closed) in [(DuplicateLogin::KeepBoth, false), (DuplicateLogin::RefuseNew, true)] {
         let listen: Listen = "tcp://127.0.0.1:1".parse().expect("an address");
-        let config = Config::listening([Listen { tls: Some(Tls::external()), ..listen }]);
+        let config = Config::listening([listen.tls(Some(Tls::external()))]);
         let mut hub: Guarded<Accounts> =
             TestHub::with_config(config, Inside::default().within(layer().duplicates(policy)));
         let [first, second, unknown] = [hub.connect(), hub.connect(), hub.connect()];
-        let known = Secured { user: Some("ann".into()), ..Secured::default() };
+        let known = Secured::default().user(Some("ann".into()));
         hub.secured(first, &known);
         hub.secured(unknown, &Secured::default());
         assert_eq!(told(&mut hub, first, "hello"), ["ann: hello"]);
@@ -69,7 +69,7 @@ impl Provider<(ConnId, Option<String>)> for Slow {
 
 #[test]
 fn a_slow_provider_is_waited_for_until_the_deadline() {
-    let limits = AuthenticationLimits { deadline: Duration::from_secs(10), ..AuthenticationLimits::default() };
+    let limits = AuthenticationLimits::default().deadline(Duration::from_secs(10));
     let mut hub = TestHub::new(Inside::default().within(Authentication::new(Slow, [3; 32]).limits(limits)));
     let [good, bad, never] = [hub.connect(), hub.connect(), hub.connect()];
     for conn in [good, bad, never] {

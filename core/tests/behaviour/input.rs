@@ -134,7 +134,7 @@ fn what_a_shell_reads_against_the_intent_is_bounded() {
 fn a_long_message_in_pieces_is_dropped_as_a_whole() {
     let mut config = lines();
     config.peer.rates.bytes = Rate::new(1000, 1000).ok();
-    config.peer.rates.ladder = Ladder { warn: None, pause: None, drop: Some(1), ..Ladder::default() };
+    config.peer.rates.ladder = Ladder::default().warn(None).pause(None).drop(Some(1));
     let mut hub = TestHub::with_config(config, Echo);
     let peer = hub.connect();
     (0..20).for_each(|_| hub.send(peer, &[b'x'; 500]));

@@ -53,18 +53,15 @@ fn every_step_of_the_ladder_does_what_it_says() {
         let again = hub.try_connect(ListenerId(0), address).map(drop).map_err(|refusal| refusal.reason);
         (hub.lines(peer).join("|"), again)
     };
-    let off = Ladder { warn: None, pause: None, ..Ladder::default() };
+    let off = Ladder::default().warn(None).pause(None);
     let warning = "warning: too many messages or bytes; ";
     assert_eq!(at(off), ("0|1|2|3".into(), Ok(())));
-    assert_eq!(at(Ladder { warn: Some(2), ..off }), (format!("0|1|{warning}please slow down|2|3"), Ok(())));
-    assert_eq!(at(Ladder { pause: Some(2), ..off }), ("0|1|2".into(), Ok(())));
-    assert_eq!(at(Ladder { drop: Some(2), ..off }), (format!("0|1|{warning}excess messages are discarded"), Ok(())));
+    assert_eq!(at(off.warn(Some(2))), (format!("0|1|{warning}please slow down|2|3"), Ok(())));
+    assert_eq!(at(off.pause(Some(2))), ("0|1|2".into(), Ok(())));
+    assert_eq!(at(off.drop(Some(2))), (format!("0|1|{warning}excess messages are discarded"), Ok(())));
     let closing = |reason: Reason| format!("closing ({reason}): {}", reason.sentence());
-    assert_eq!(at(Ladder { close: Some(2), ..off }), (format!("0|1|{}", closing(Reason::RateLimited)), Ok(())));
-    assert_eq!(
-        at(Ladder { quarantine: Some(1), ..off }),
-        (format!("0|{}", closing(Reason::Quarantined)), Err(Reason::Quarantined))
-    );
+    assert_eq!(at(off.close(Some(2))), (format!("0|1|{}", closing(Reason::RateLimited)), Ok(())));
+    assert_eq!(at(off.quarantine(Some(1))), (format!("0|{}", closing(Reason::Quarantined)), Err(Reason::Quarantined)));
 }
 
 #[test]

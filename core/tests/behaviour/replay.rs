@@ -4,7 +4,7 @@ use super::lines;
 use super::slow::Verbose;
 use drupe_core::app::Relay;
 use drupe_core::trace::{SharedTrace, replay};
-use drupe_core::{Config, ListenerId, Machine, Time};
+use drupe_core::{ListenerId, Machine, Time};
 
 #[test]
 fn what_a_machine_records_replays_to_the_same_bytes() {
@@ -42,7 +42,7 @@ fn what_a_machine_records_replays_to_the_same_bytes() {
 #[test]
 fn a_replay_follows_a_run_whose_turns_were_full() {
     let trace = SharedTrace::new();
-    let config = Config { seed: Some(7), ..lines().unlimited() };
+    let config = lines().unlimited().seed(Some(7));
     let mut machine = Machine::new(config.clone(), Verbose);
     machine.record(trace.recorder());
     let id = machine.accepted(Time::START, ListenerId(0), drupe_core::Peer::Local).expect("room");

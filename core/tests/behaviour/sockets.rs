@@ -49,8 +49,8 @@ impl Handler for Caller {
         if let Event::Note(address) = &event {
             match self.dial.take() {
                 None => {
-                    let backoff = Some(Backoff { jitter_percent: 0, ..Backoff::default() });
-                    self.dial = Some(hub.dial(Dial { backoff, ..Dial::lines(address.clone()) }));
+                    let backoff = Some(Backoff::default().jitter_percent(0));
+                    self.dial = Some(hub.dial(Dial::lines(address.clone()).backoff(backoff)));
                 }
                 Some(dial) => hub.cancel_dial(dial),
             }
@@ -94,7 +94,7 @@ impl Handler for Fickle {
         match event {
             Event::Opened { origin: Origin::Dial(dial), .. } => hub.cancel_dial(dial),
             Event::Started | Event::DialFailed { .. } => {
-                hub.dial(Dial { timeout: Duration::ZERO, ..Dial::lines("192.0.2.1:1") });
+                hub.dial(Dial::lines("192.0.2.1:1").timeout(Duration::ZERO));
             }
             _ => {}
         }

@@ -54,8 +54,8 @@ fn a_client_logs_in_calls_and_comes_back() {
 fn a_client_whose_server_was_away_subscribes_anew() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback can be listened at");
     let address = listener.local_addr().expect("it has one");
-    let backoff = Backoff { initial: Duration::from_millis(1), ..Backoff::default() };
-    let dial = Dial { backoff: Some(backoff), ..Dial::lines(address.to_string()) };
+    let backoff = Backoff::default().initial(Duration::from_millis(1));
+    let dial = Dial::lines(address.to_string()).backoff(Some(backoff));
     let mut client = shell::connect(ClientOptions::new(dial)).expect("a thread");
     client.subscribe("news", "/join news").expect("it runs");
     let mut first = accept(&listener);
@@ -86,8 +86,8 @@ fn a_client_whose_server_was_away_subscribes_anew() {
 fn what_a_client_does_not_receive_is_not_kept_on_its_next_connection_either() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback can be listened at");
     let address = listener.local_addr().expect("it has one");
-    let backoff = Backoff { initial: Duration::from_millis(1), ..Backoff::default() };
-    let dial = Dial { backoff: Some(backoff), ..Dial::lines(address.to_string()) };
+    let backoff = Backoff::default().initial(Duration::from_millis(1));
+    let dial = Dial::lines(address.to_string()).backoff(Some(backoff));
     let client = shell::connect(ClientOptions::new(dial)).expect("a thread");
     let mut first = accept(&listener);
     first.send(&b"x\n".repeat(300));

@@ -14,12 +14,8 @@ impl Handler for Caller {
     fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, String>) {
         match event {
             Event::Note(address) => {
-                let backoff = Some(Backoff {
-                    initial: Duration::from_millis(1),
-                    cap: Duration::from_millis(5),
-                    ..Backoff::default()
-                });
-                hub.dial(Dial { backoff, ..Dial::lines(address) });
+                let backoff = Some(Backoff::default().initial(Duration::from_millis(1)).cap(Duration::from_millis(5)));
+                hub.dial(Dial::lines(address).backoff(backoff));
             }
             Event::Opened { conn, .. } => {
                 let _ = hub.join(conn, "all");

@@ -3,7 +3,7 @@
 use super::{PATIENCE, Peer, lines, run};
 use crate::shell::core::app::Relay;
 use crate::shell::core::trace::{SharedTrace, replay};
-use crate::shell::core::{Config, Event, Handler, Hub, Machine, NoNote, Offloaded, Reason};
+use crate::shell::core::{Event, Handler, Hub, Machine, NoNote, Offloaded, Reason};
 use crate::shell::{self, Remote, Server};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex, mpsc};
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, mpsc};
 #[test]
 fn what_a_shell_records_replays_to_the_bytes_that_peers_got() {
     let trace = SharedTrace::new();
-    let config = Config { seed: Some(7), ..lines() };
+    let config = lines().seed(Some(7));
     let server = run(config.clone(), Relay::default(), Some(&trace));
     let (mut ann, mut bob) = (server.connect(), server.connect());
     server.until(|metrics| metrics.open >= 2);
@@ -66,7 +66,7 @@ impl Handler for Patient {
 #[test]
 fn a_job_runs_while_others_are_served_and_its_outcome_is_replayed() {
     let trace = SharedTrace::new();
-    let config = Config { seed: Some(7), ..lines() };
+    let config = lines().seed(Some(7));
     let server = run(config.clone(), Patient::new(), Some(&trace));
     let (mut waits, mut other) = (server.connect(), server.connect());
     waits.send(b"wait\n");

@@ -40,9 +40,9 @@ fn websocket_and_http_share_a_port() {
 
 #[test]
 fn a_terminal_in_a_websocket_hears_all_before_the_close() {
-    let http = Http { telnet: Some(Telnet { probe: false, ..Telnet::default() }), ..Http::default() };
+    let http = Http::default().telnet(Some(Telnet::default().probe(false)));
     let listen: Listen = "ws://127.0.0.1:0".parse().expect("well formed");
-    let config = Config::listening([Listen { protocol: Protocol::Http(Arc::new(http)), ..listen }]);
+    let config = Config::listening([listen.protocol(Protocol::Http(Arc::new(http)))]);
     let server = run(config, Echo, None);
     let mut peer = server.connect();
     peer.send(

@@ -35,10 +35,8 @@ fn another_configuration_is_listened_at_while_the_server_runs() {
     let mut answer = [0; 6];
     frames.0.read_exact(&mut answer).expect("the server answers");
     assert_eq!(&answer, b"\0\0\0\x02hi");
-    let less = Config {
-        idle: Some(Duration::from_secs(1_000)),
-        ..Config::listening(["length://127.0.0.1:0".parse().expect("an address")])
-    };
+    let less =
+        Config::listening(["length://127.0.0.1:0".parse().expect("an address")]).idle(Some(Duration::from_secs(1_000)));
     assert_eq!(reconfigure(less).expect("it is listened at").len(), 1);
     let gone = server.addresses[0].strip_prefix("tcp://").expect("lines").to_owned();
     server.until(|_| TcpStream::connect(&gone).is_err());

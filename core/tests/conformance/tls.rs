@@ -19,10 +19,10 @@ fn tls() -> (Tls, Arc<ClientConfig>) {
     let certificate = params.self_signed(&key).expect("signed");
     let directory = std::env::temp_dir().join(format!("drupe-conformance-{}-{:p}", std::process::id(), &raw const key));
     std::fs::create_dir_all(&directory).expect("a directory");
-    let files = CertificateFiles { certificate: directory.join("cert.pem"), key: directory.join("key.pem") };
+    let files = CertificateFiles::new(directory.join("cert.pem"), directory.join("key.pem"));
     std::fs::write(&files.certificate, certificate.pem()).expect("written");
     std::fs::write(&files.key, key.serialize_pem()).expect("written");
-    let files = TlsFiles { certificates: vec![files], ..TlsFiles::default() };
+    let files = TlsFiles::default().certificates(vec![files]);
     let provider = Arc::new(ring::default_provider());
     let tls = files.load(&provider, &TicketKeys::new(ring::Ticketer::new)).expect("good files");
     std::fs::remove_dir_all(directory).expect("it is ours");

@@ -18,17 +18,17 @@ pub(crate) const WIRES: [&str; 9] =
 
 fn telnet() -> Telnet {
     // The peers have spoken telnet, and are kept alive.
-    Telnet { keep_alive: Some(Duration::from_secs(60)), ..Telnet::default() }
+    Telnet::default().keep_alive(Some(Duration::from_secs(60)))
 }
 
 fn http() -> Http {
-    Http { ping: Some(Duration::from_secs(60)), ..Http::default() }
+    Http::default().ping(Some(Duration::from_secs(60)))
 }
 
 /// A listener for each wire, in their order.
 pub(crate) fn base() -> Config {
-    let carried = Http { telnet: Some(telnet()), ..http() };
-    let character = Telnet { mode: InputMode::Character, ..telnet() };
+    let carried = http().telnet(Some(telnet()));
+    let character = telnet().mode(InputMode::Character);
     let lines: Protocol = Wire::default().into();
     let spoken: [Protocol; 9] = [
         lines.clone(),
@@ -47,7 +47,7 @@ pub(crate) fn base() -> Config {
         .collect();
     listeners[7].tls = Some(Tls::external());
     listeners[8].proxies = Some(Proxies::trusting(["192.0.2.0/24".parse().expect("a network")]));
-    Config { seed: Some(7), ..Config::listening(listeners) }
+    Config::listening(listeners).seed(Some(7))
 }
 
 pub(crate) struct Peers {
@@ -108,7 +108,7 @@ impl Peers {
                     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
                 ),
                 "lines over TLS" => {
-                    let secured = Secured { version: "TLSv1.3".into(), ..Secured::default() };
+                    let secured = Secured::default().version("TLSv1.3".into());
                     self.machine.secured(self.now, self.conns[wire], &secured);
                 }
                 "lines by proxy" => self.say(wire, b"PROXY TCP4 192.0.2.9 192.0.2.1 4 5\r\n"),

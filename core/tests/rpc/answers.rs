@@ -79,7 +79,7 @@ fn reorder(text: &str) -> String {
 #[test]
 fn too_many_calls_in_progress_are_refused_by_name_and_notifications_hold_a_place_too() {
     let mut config = Config::listening(["tcp://127.0.0.1:1".parse::<Listen>().expect("valid")]);
-    config.tickets = TicketLimits { per_connection: 2, ..TicketLimits::default() };
+    config.tickets = TicketLimits::default().per_connection(2);
     let mut hub = TestHub::with_config(config, office());
     let conn = hub.connect();
     hub.line(conn, r#"{"jsonrpc":"2.0","method":"slow"}"#);

@@ -48,7 +48,7 @@ struct Greeted {
 
 fn office() -> Service<Office> {
     let rpc = Rpc::new("office", "2.1.0")
-        .limits(RpcLimits { batch_max: 5, deadline: Duration::from_secs(10) })
+        .limits(RpcLimits::default().batch_max(5).deadline(Duration::from_secs(10)))
         .method("subtract", |_, _, Subtraction { minuend, subtrahend }| Ok(minuend - subtrahend))
         .about("One number less another.")
         .method("sum", |_, _, numbers: Vec<i64>| Ok(numbers.iter().sum::<i64>()))

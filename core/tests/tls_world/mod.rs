@@ -43,10 +43,10 @@ impl World {
     pub(crate) fn files(&self, names: &[&str]) -> CertificateFiles {
         let (certificate, key) = self.signed(names, "server");
         let stem = names.first().unwrap_or(&"none").replace('*', "wild");
-        let files = CertificateFiles {
-            certificate: self.directory.join(format!("{stem}.pem")),
-            key: self.directory.join(format!("{stem}.key")),
-        };
+        let files = CertificateFiles::new(
+            self.directory.join(format!("{stem}.pem")),
+            self.directory.join(format!("{stem}.key")),
+        );
         std::fs::write(&files.certificate, certificate.pem()).expect("written");
         std::fs::write(&files.key, key.serialize_pem()).expect("written");
         files
@@ -58,13 +58,13 @@ impl World {
 
     /// What a listener needs to be these names.
     pub(crate) fn tls(&self, names: &[&str]) -> Tls {
-        let files = TlsFiles { certificates: vec![self.files(names)], ..TlsFiles::default() };
+        let files = TlsFiles::default().certificates(vec![self.files(names)]);
         Self::load(&files).expect("good files")
     }
 
     /// What a listener of these names needs that asks peers for certificates.
     pub(crate) fn asking(&self, clients: ClientCertificates, tickets: &TicketKeys) -> Tls {
-        let files = TlsFiles { certificates: vec![self.files(&["localhost"])], clients, ..TlsFiles::default() };
+        let files = TlsFiles::default().certificates(vec![self.files(&["localhost"])]).clients(clients);
         files.load(&Arc::new(ring::default_provider()), tickets).expect("good files")
     }
 

@@ -145,7 +145,7 @@ impl Hall {
                     if number.is_multiple_of(4) {
                         return usual;
                     }
-                    Backoff { initial: zero, factor: 0, cap: zero, stable_after: zero, ..usual }
+                    usual.initial(zero).factor(0).cap(zero).stable_after(zero)
                 });
                 let dial = if number.is_multiple_of(3) {
                     Dial::websocket("192.0.2.1:7", "/")
@@ -153,7 +153,7 @@ impl Hall {
                     Dial::lines("192.0.2.1:7")
                 };
                 let timeout = if number.is_multiple_of(7) { Duration::ZERO } else { dial.timeout };
-                hub.dial(Dial { backoff, timeout, ..dial });
+                hub.dial(dial.backoff(backoff).timeout(timeout));
             }
             "panic" => std::panic::panic_any(Wanted),
             "close" => hub.close(conn),

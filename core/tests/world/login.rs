@@ -42,12 +42,11 @@ impl Keys {
     pub(crate) fn logins(&self, swarm: &mut Swarm) -> Logins {
         let accounts = Accounts::new().user("ann", self.credentials.clone(), ["join:all"]).expect("a name");
         let accounts = accounts.user("bob", self.credentials.clone(), []).expect("a name");
-        let limits = AuthenticationLimits {
-            deadline: swarm.span(&[5_000, 30_000]),
-            tries: swarm.pick(&[0, 1, 3]),
-            per_address: Rate::per(swarm.pick(&[1, 5, 1_000]), 300, swarm.pick(&[1, 5])).expect("not 0"),
-            per_user: Rate::per(swarm.pick(&[1, 50]), 300, 50).expect("not 0"),
-        };
+        let limits = AuthenticationLimits::default()
+            .deadline(swarm.span(&[5_000, 30_000]))
+            .tries(swarm.pick(&[0, 1, 3]))
+            .per_address(Rate::per(swarm.pick(&[1, 5, 1_000]), 300, swarm.pick(&[1, 5])).expect("not 0"))
+            .per_user(Rate::per(swarm.pick(&[1, 50]), 300, 50).expect("not 0"));
         let duplicates = swarm.pick(&[DuplicateLogin::KeepBoth, DuplicateLogin::RefuseNew, DuplicateLogin::ReplaceOld]);
         Logins {
             accounts: accounts.tokens(Tokens::new(self.key.clone())),
@@ -75,7 +74,7 @@ impl Keys {
             0 => "/auth nonsense".to_string(),
             1 => {
                 let exp = Some(UNIX_SECS + swarm.pick(&[0, 10, 1_000]));
-                let claims = Claims { sub: user.to_string(), exp, scope: "join:all".to_string(), ..Claims::default() };
+                let claims = Claims::default().sub(user.to_string()).exp(exp).scope("join:all".to_string());
                 format!("/auth {}", self.key.sign(&claims).expect("it can sign"))
             }
             2 => "let me in".to_string(),

@@ -178,7 +178,7 @@ fn header(swarm: &mut Swarm, before_tls: bool) -> Vec<u8> {
 /// The same listeners, one more or one less, and other limits; the longest message stays.
 fn reload(swarm: &mut Swarm, before: &Config) -> Config {
     let mut config = swarm.config();
-    config.peer.budget = before.budget;
+    config.peer.budget = before.peer.budget;
     config.listeners.clone_from(&before.listeners);
     if swarm.chance(3) {
         let number = 50 + u16::try_from(swarm.number(9)).expect("small");

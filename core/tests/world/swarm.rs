@@ -123,24 +123,22 @@ impl Swarm {
         let (drops, closes) = (has && self.has(Feature::Drops), has && self.has(Feature::Closes));
         let messages = self.rate(&[(20, 5), (5, 2), (100, 10)]).filter(|_| has && !self.chance(3));
         let bytes = self.rate(&[(2_000, 500), (200, 50), (20_000, 100)]).filter(|_| has && !self.chance(3));
-        let ladder = Ladder {
-            warn: self.step(true),
-            pause: self.step(true),
-            drop: self.step(drops),
-            close: self.step(closes),
-            quarantine: self.step(closes && self.has(Feature::Quarantine)),
-            forgive_after: self.span(&[1_000, 60_000]),
-        };
-        Rates { messages, bytes, ladder }
+        let ladder = Ladder::default()
+            .warn(self.step(true))
+            .pause(self.step(true))
+            .drop(self.step(drops))
+            .close(self.step(closes))
+            .quarantine(self.step(closes && self.has(Feature::Quarantine)))
+            .forgive_after(self.span(&[1_000, 60_000]));
+        Rates::default().messages(messages).bytes(bytes).ladder(ladder)
     }
 
     fn budget(&mut self) -> Budget {
         let message_max = self.or_extreme(&[200, 2_000, 65_536], &[1, 2, 20, 1 << 30]);
-        Budget {
-            message_max_bytes: MessageSize::new(message_max).expect("in range"),
-            message_deadline: self.span(&[10_000, 60_000]),
-            messages_per_turn: self.or_extreme(&[3, 20, 1_024], &[0, 1, u32::MAX]),
-        }
+        Budget::default()
+            .message_max_bytes(MessageSize::new(message_max).expect("in range"))
+            .message_deadline(self.span(&[10_000, 60_000]))
+            .messages_per_turn(self.or_extreme(&[3, 20, 1_024], &[0, 1, u32::MAX]))
     }
 
     fn outbound(&mut self) -> OutboundLimits {
@@ -150,12 +148,11 @@ impl Swarm {
             .or_extreme(&[usual], &[(0, 0, 1), (0, 0, 50), (50, 50, 50), (0, 100, 100), (1 << 30, 1 << 30, 1 << 30)]);
         let policies = [SlowPolicy::Close, SlowPolicy::SkipOldest, SlowPolicy::SkipNewest, SlowPolicy::KeepLatest];
         let slow_policy = if self.has(Feature::Policies) { self.pick(&policies) } else { SlowPolicy::Close };
-        OutboundLimits {
-            marks: Marks::new(low, high, max).expect("in order"),
-            write_deadline: self.span(&[5_000, 20_000]),
-            drain_min_bytes_per_second: NonZeroU32::new(self.or_extreme(&[4_096], &[1, u32::MAX])).expect("not 0"),
-            slow_policy,
-        }
+        OutboundLimits::default()
+            .marks(Marks::new(low, high, max).expect("in order"))
+            .write_deadline(self.span(&[5_000, 20_000]))
+            .drain_min_bytes_per_second(NonZeroU32::new(self.or_extreme(&[4_096], &[1, u32::MAX])).expect("not 0"))
+            .slow_policy(slow_policy)
     }
 
     /// Everything but the listeners.
@@ -164,56 +161,60 @@ impl Swarm {
         let total = if few { self.or_extreme(&[6, 10], &[0, 1]) } else { 10_000 };
         let per_address = if few { self.or_extreme(&[3, 100], &[0, 1]) } else { u32::MAX };
         let early = self.pick(&[(0, 1), (2, 9), (5, 100)]);
-        let connections = ConnectionLimits {
-            total,
-            per_address,
-            arrivals_per_address: self.rate(&[(5, 5)]).filter(|_| few),
-            early_drop: EarlyDrop::new(early.0, early.1).ok().filter(|_| few && self.chance(3)),
-        };
+        let connections = ConnectionLimits::default()
+            .total(total)
+            .per_address(per_address)
+            .arrivals_per_address(self.rate(&[(5, 5)]).filter(|_| few))
+            .early_drop(EarlyDrop::new(early.0, early.1).ok().filter(|_| few && self.chance(3)));
         let trusted: Network = "198.51.100.0/24".parse().expect("good");
-        Config {
-            connections,
-            exempt: if self.chance(8) { vec![trusted] } else { Vec::new() },
-            dry_run: self.chance(12),
-            budget: self.budget(),
-            rates: self.rates(),
-            quarantine: QuarantineLimits {
-                cool_down: self.span(&[1_000, 60_000]),
-                addresses_max: self.or_extreme(&[10, 1_000], &[0, 1]),
-            },
-            outbound: self.outbound(),
-            rooms: if self.has(Feature::Extremes) && self.chance(4) {
-                RoomLimits {
-                    total: self.pick(&[0, 1, 2]),
-                    per_connection: self.pick(&[0, 1, 2]),
-                    name_max_bytes: self.pick(&[0, 1, 3]),
-                }
+        Config::default()
+            .connections(connections)
+            .exempt(if self.chance(8) { vec![trusted] } else { Vec::new() })
+            .dry_run(self.chance(12))
+            .budget(self.budget())
+            .rates(self.rates())
+            .quarantine(
+                QuarantineLimits::default()
+                    .cool_down(self.span(&[1_000, 60_000]))
+                    .addresses_max(self.or_extreme(&[10, 1_000], &[0, 1])),
+            )
+            .outbound(self.outbound())
+            .rooms(if self.has(Feature::Extremes) && self.chance(4) {
+                RoomLimits::default()
+                    .total(self.pick(&[0, 1, 2]))
+                    .per_connection(self.pick(&[0, 1, 2]))
+                    .name_max_bytes(self.pick(&[0, 1, 3]))
             } else {
                 RoomLimits::default()
-            },
-            tickets: TicketLimits {
-                per_connection: self.or_extreme(&[3], &[0, 1, u32::MAX]),
-                total: self.or_extreme(&[10], &[0, 1, u32::MAX]),
-            },
-            idle: self.maybe_span(Feature::Idle, &[20_000, 300_000]),
-            idle_warning: self.maybe_span(Feature::Idle, &[100, 1_000, 40_000]),
-            silence: self.maybe_span(Feature::Silence, &[30_000, 100_000]),
-            lifetime: self.maybe_span(Feature::Lifetime, &[5_000, 100_000]).filter(|_| self.chance(3)),
-            closing: Closing {
-                flush: self.span(&[1_000, 5_000]),
-                linger: self.span(&[500, 2_000]),
-                discard_max_bytes: self.or_extreme(&[1 << 20], &[0, 1, u32::MAX]),
-            },
-            drain: Drain {
-                grace: if self.chance(3) { self.span(&[1, 500]).min(Duration::from_secs(60)) } else { Duration::ZERO },
-                retry_after: if self.chance(2) { Some(self.span(&[1_000])) } else { None },
-                window: self.span(&[100, 5_000]).min(Duration::from_secs(60)),
-                closes_per_second: self.or_extreme(&[1, 500], &[0, u32::MAX]),
-                deadline: self.span(&[10_000, 20_000]).min(Duration::from_secs(300)),
-            },
-            accept_backoff: self.span(&[500]).min(Duration::from_secs(60)),
-            ..Config::default()
-        }
+            })
+            .tickets(
+                TicketLimits::default()
+                    .per_connection(self.or_extreme(&[3], &[0, 1, u32::MAX]))
+                    .total(self.or_extreme(&[10], &[0, 1, u32::MAX])),
+            )
+            .idle(self.maybe_span(Feature::Idle, &[20_000, 300_000]))
+            .idle_warning(self.maybe_span(Feature::Idle, &[100, 1_000, 40_000]))
+            .silence(self.maybe_span(Feature::Silence, &[30_000, 100_000]))
+            .lifetime(self.maybe_span(Feature::Lifetime, &[5_000, 100_000]).filter(|_| self.chance(3)))
+            .closing(
+                Closing::default()
+                    .flush(self.span(&[1_000, 5_000]))
+                    .linger(self.span(&[500, 2_000]))
+                    .discard_max_bytes(self.or_extreme(&[1 << 20], &[0, 1, u32::MAX])),
+            )
+            .drain(
+                Drain::default()
+                    .grace(if self.chance(3) {
+                        self.span(&[1, 500]).min(Duration::from_secs(60))
+                    } else {
+                        Duration::ZERO
+                    })
+                    .retry_after(if self.chance(2) { Some(self.span(&[1_000])) } else { None })
+                    .window(self.span(&[100, 5_000]).min(Duration::from_secs(60)))
+                    .closes_per_second(self.or_extreme(&[1, 500], &[0, u32::MAX]))
+                    .deadline(self.span(&[10_000, 20_000]).min(Duration::from_secs(300))),
+            )
+            .accept_backoff(self.span(&[500]).min(Duration::from_secs(60)))
     }
 
     /// Peers that are treated otherwise.
@@ -221,29 +222,28 @@ impl Swarm {
         if !self.chance(5) {
             return None;
         }
-        Some(PeerLimits {
-            budget: self.budget(),
-            rates: self.rates(),
-            idle: self.maybe_span(Feature::Idle, &[5_000]),
-            idle_warning: self.maybe_span(Feature::Idle, &[1_000]),
-            silence: self.maybe_span(Feature::Silence, &[5_000]),
-            lifetime: self.maybe_span(Feature::Lifetime, &[50_000]).filter(|_| self.chance(3)),
-        })
+        Some(
+            PeerLimits::default()
+                .budget(self.budget())
+                .rates(self.rates())
+                .idle(self.maybe_span(Feature::Idle, &[5_000]))
+                .idle_warning(self.maybe_span(Feature::Idle, &[1_000]))
+                .silence(self.maybe_span(Feature::Silence, &[5_000]))
+                .lifetime(self.maybe_span(Feature::Lifetime, &[50_000]).filter(|_| self.chance(3))),
+        )
     }
 
     fn telnet(&mut self) -> Telnet {
         let mode = self.pick(&[InputMode::Line, InputMode::Character, InputMode::Character, InputMode::Keys]);
         let keep_alive = self.interval(&[1_000, 20_000]);
-        Telnet { mode, probe: self.chance(2), keep_alive, ..Telnet::default() }
+        Telnet::default().mode(mode).probe(self.chance(2)).keep_alive(keep_alive)
     }
 
     fn http(&mut self) -> Http {
-        Http {
-            deflate: self.has(Feature::Deflate),
-            ping: self.interval(&[1_000, 10_000]),
-            timeout: self.span(&[2_000, 10_000]),
-            ..Http::default()
-        }
+        Http::default()
+            .deflate(self.has(Feature::Deflate))
+            .ping(self.interval(&[1_000, 10_000]))
+            .timeout(self.span(&[2_000, 10_000]))
     }
 
     /// A listener as an operator configures it, and what is served there: the monitor, and the metrics.
@@ -263,9 +263,7 @@ impl Swarm {
     /// A listener of any kind.
     pub(crate) fn listener(&mut self, number: u16) -> Listen {
         let protocol: Protocol = match self.number(8) {
-            0 => {
-                Wire::Lines(Lines { ending: self.pick(&[LineEnding::Lf, LineEnding::CrLf]), ..Lines::default() }).into()
-            }
+            0 => Wire::Lines(Lines::default().ending(self.pick(&[LineEnding::Lf, LineEnding::CrLf]))).into(),
             1 => {
                 let text = format!("length://127.0.0.1:1?prefix={}", self.pick(&LengthPrefix::ALL).name());
                 text.parse::<Listen>().expect("good").protocol
@@ -274,11 +272,11 @@ impl Swarm {
             4 => Protocol::Http(self.http().into()),
             5 | 6 => {
                 let telnet = Some(self.telnet());
-                Protocol::Http(Http { telnet, ..self.http() }.into())
+                Protocol::Http(self.http().telnet(telnet).into())
             }
             _ => {
                 let prefix = if self.chance(2) { Some(LengthPrefix::U32Be) } else { None };
-                let auto = Auto { prefix, telnet: self.telnet(), wait: self.span(&[300, 1_000]), ..Auto::default() };
+                let auto = Auto::default().prefix(prefix).telnet(self.telnet()).wait(self.span(&[300, 1_000]));
                 Protocol::Auto(auto)
             }
         };
@@ -291,7 +289,7 @@ impl Swarm {
         listen.limits = self.limits();
         if self.has(Feature::Proxies) && self.chance(2) {
             let trusted: Network = "198.51.100.0/24".parse().expect("good");
-            listen.proxies = Some(Proxies { timeout: self.span(&[1_000, 5_000]), ..Proxies::trusting([trusted]) });
+            listen.proxies = Some(Proxies::trusting([trusted]).timeout(self.span(&[1_000, 5_000])));
         }
         if self.chance(10) {
             listen.connections_max = Some(self.or_extreme(&[3], &[0, 1]));

@@ -39,7 +39,7 @@ impl Authorities {
             authority
         });
         let (certificate, server_key) = signed(&first, &["localhost"], "server");
-        let server = CertificateFiles { certificate: directory.join("server.pem"), key: directory.join("server.key") };
+        let server = CertificateFiles::new(directory.join("server.pem"), directory.join("server.key"));
         std::fs::write(&server.certificate, certificate.pem()).expect("written");
         std::fs::write(&server.key, server_key.serialize_pem()).expect("written");
         let mut roots = RootCertStore::empty();
@@ -67,12 +67,12 @@ impl Authorities {
             _ => ClientCertificates::Required(file),
         };
         listen.app = match &clients {
-            ClientCertificates::None => String::new(),
             ClientCertificates::Optional(_) => format!("optional {authority}"),
             ClientCertificates::Required(_) => format!("required {authority}"),
+            _ => String::new(),
         };
         let only_1_3 = swarm.chance(2);
-        let files = TlsFiles { certificates: vec![self.server.clone()], clients, only_1_3, ..TlsFiles::default() };
+        let files = TlsFiles::default().certificates(vec![self.server.clone()]).clients(clients).only_1_3(only_1_3);
         let mut tls: Tls = files.load(&Arc::new(ring::default_provider()), tickets).expect("good files");
         tls.handshake_timeout = swarm.span(&[5_000, 10_000]);
         listen.tls = Some(tls);

@@ -13,10 +13,10 @@ pub(crate) const UPGRADE: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websoc
 
 /// A listener for telnet in WebSocket that asks nothing first.
 pub(crate) fn ws_telnet(mode: InputMode, ping: Option<Duration>) -> Config {
-    let telnet = Some(Telnet { mode, probe: false, ..Telnet::default() });
-    let http = Http { telnet, ping, deflate: false, ..Http::default() };
+    let telnet = Some(Telnet::default().mode(mode).probe(false));
+    let http = Http::default().telnet(telnet).ping(ping).deflate(false);
     let listen: Listen = "ws://127.0.0.1:1".parse().expect("well formed");
-    Config::listening([Listen { protocol: Protocol::Http(Arc::new(http)), ..listen }])
+    Config::listening([listen.protocol(Protocol::Http(Arc::new(http)))])
 }
 
 /// A machine with one connection.

@@ -95,7 +95,7 @@ pub(super) fn input(
         Fact::Turn => Input::TurnEnded,
         Fact::Secured { who } => {
             let user = who.is_multiple_of(3).then(|| "ann".into());
-            Input::Secured { conn: id(who)?, secured: Secured { user, ..Secured::default() }.into() }
+            Input::Secured { conn: id(who)?, secured: Secured::default().user(user).into() }
         }
         Fact::Sealed { who, bytes } => {
             let conn = id(who)?;

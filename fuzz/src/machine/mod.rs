@@ -5,7 +5,7 @@ use crate::extremes::Draw;
 use crate::memory::peak_of;
 use arbitrary::Arbitrary;
 use drupe_core::http::{Credential, Forwarded, ForwardedField, Http};
-use drupe_core::limit::{Budget, EarlyDrop, Ladder, MessageSize, Network, Rate};
+use drupe_core::limit::{EarlyDrop, Ladder, MessageSize, Network, Rate};
 use drupe_core::outbound::{Marks, SlowPolicy};
 use drupe_core::telnet::Telnet;
 use drupe_core::tls::Tls;
@@ -90,26 +90,24 @@ fn config(limits: [u8; 8], seed: u64) -> Config {
         listen.half_open = half_open & 1 == 1;
         listen.notices = half_open & 2 == 2;
     }
-    let secure = Listen { tls: Some(Tls::external()), ..listeners[0].clone() };
+    let secure = listeners[0].clone().tls(Some(Tls::external()));
     let trusted: Network = "2001:db8::/63".parse().expect("good");
     let proxies = Some(Proxies::trusting([trusted]));
-    let proxied = Listen { proxies: proxies.clone(), tls: Some(Tls::external()), ..listeners[4].clone() };
-    let http = Http {
-        telnet: Some(Telnet::default()),
-        forwarded: Some(Forwarded { field: ForwardedField::XForwardedFor, trusted: vec![trusted] }),
-        monitor: Credential::new("0123456789abcdef").ok(),
-        ping: Some(Duration::from_secs(1)),
-        ..Http::default()
-    };
-    let carried = Listen { protocol: Protocol::Http(http.into()), notices: true, ..listeners[5].clone() };
-    listeners.extend([secure, proxied, Listen { proxies, ..listeners[1].clone() }, carried]);
+    let proxied = listeners[4].clone().proxies(proxies.clone()).tls(Some(Tls::external()));
+    let http = Http::default()
+        .telnet(Some(Telnet::default()))
+        .forwarded(Some(Forwarded { field: ForwardedField::XForwardedFor, trusted: vec![trusted] }))
+        .monitor(Credential::new("0123456789abcdef").ok())
+        .ping(Some(Duration::from_secs(1)));
+    let carried = listeners[5].clone().protocol(Protocol::Http(http.into())).notices(true);
+    listeners.extend([secure, proxied, listeners[1].clone().proxies(proxies), carried]);
     for (listen, port) in listeners.iter_mut().zip(1..) {
         listen.address = Address::Tcp(SocketAddr::from(([127, 0, 0, 1], port)));
     }
     for text in ["tcp://127.0.0.1:0?tunnel=edge", "unix:///run/x.sock?tunnel=edge"] {
         listeners.push(text.parse().expect(text));
     }
-    let mut config = Config { seed: Some(seed), ..Config::listening(listeners) };
+    let mut config = Config::listening(listeners).seed(Some(seed));
     let mut tunnel = Tunnel::new("edge", Ssh::new("192.0.2.1", "drupe", "known_hosts"));
     tunnel.reconnect.attempts_max = (time & 16 == 16).then_some(3);
     tunnel.keep_alive.interval = Duration::from_millis(u64::from(time));
@@ -131,14 +129,8 @@ fn config(limits: [u8; 8], seed: u64) -> Config {
     config.peer.rates.messages = Rate::new(u32::from(rate), 3).ok();
     config.peer.rates.bytes = Rate::new(u32::from(rate) * 50, 100).ok();
     let step = |bit: u8| (ladder >> bit & 1 == 1).then_some(u32::from(bit));
-    config.peer.rates.ladder = Ladder {
-        warn: step(0),
-        pause: step(1),
-        drop: step(2),
-        close: step(3),
-        quarantine: step(4),
-        ..Ladder::default()
-    };
+    config.peer.rates.ladder =
+        Ladder::default().warn(step(0)).pause(step(1)).drop(step(2)).close(step(3)).quarantine(step(4));
     config.peer.idle = (time & 1 == 1).then_some(Duration::from_millis(u64::from(time)));
     config.peer.silence = (time & 2 == 2).then_some(Duration::from_millis(u64::from(time) / 2));
     config.closing.linger = Duration::from_millis(u64::from(time));
@@ -243,11 +235,11 @@ fn drive(facts: &[Fact], seed: u64, configured: &dyn Fn() -> Config) {
 /// longer, and no turn have more messages.
 fn most_steps(config: &Config, received: usize, connections: usize) -> u64 {
     let longest = MessageSize::new(received.max(1) as u64).unwrap_or(MessageSize::MAX);
-    let budget = Budget {
-        message_max_bytes: longest,
-        messages_per_turn: config.peer.budget.messages_per_turn.min(u32::try_from(received).unwrap_or(u32::MAX)),
-        ..config.peer.budget
-    };
+    let budget = config
+        .peer
+        .budget
+        .message_max_bytes(longest)
+        .messages_per_turn(config.peer.budget.messages_per_turn.min(u32::try_from(received).unwrap_or(u32::MAX)));
     budget.steps_max(received).saturating_mul(connections as u64 + 1)
 }
 

@@ -68,8 +68,8 @@ impl Handler for Restless {
                 let backoff = (pick % 2 == 0).then(Backoff::default);
                 let wire =
                     hub.config().listeners.get(pick % 5).map(|listen| listen.protocol.wire()).unwrap_or_default();
-                let dial = Dial { protocol: wire.into(), backoff, ..Dial::lines("192.0.2.1:1") };
-                let websocket = Dial { backoff, ..Dial::websocket("192.0.2.1:1", "/") };
+                let dial = Dial::lines("192.0.2.1:1").protocol(wire.into()).backoff(backoff);
+                let websocket = Dial::websocket("192.0.2.1:1", "/").backoff(backoff);
                 hub.dial(if pick % 3 == 0 { websocket } else { dial });
             }
             24 => drop(hub.prompt(conn, "> ")),

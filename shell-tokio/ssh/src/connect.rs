@@ -39,7 +39,7 @@ pub(super) async fn connect(ssh: &Ssh, cut: Cut, forwarded: &Arc<Forwarded>) -> 
     for jump in &ssh.jumps {
         through.push(step(jump, None).take(through.last(), &cut).await?);
     }
-    let last = Jump { user: None, host: ssh.host.clone(), port: ssh.port };
+    let last = Jump::new(&ssh.host).port(ssh.port);
     let handle = step(&last, Some(Arc::clone(forwarded))).take(through.last(), &cut).await?;
     Ok(Connected { handle, _through: through })
 }
@@ -63,7 +63,7 @@ struct Step<'a> {
 impl Step<'_> {
     /// Goes to the next host, from here or through the one before, and in there.
     async fn take(self, before: Option<&Handle<SshHandler>>, cut: &Cut) -> Result<Handle<SshHandler>, LinkError> {
-        let Self { ssh, identity, hop: Jump { user, host, port }, .. } = self;
+        let Self { ssh, identity, hop: Jump { user, host, port, .. }, .. } = self;
         let unreachable =
             |words: String| LinkError::new(TunnelFailure::Network, format!("{host}:{port} can't be reached{words}"));
         let mut handle = match before {

@@ -98,7 +98,7 @@ fn whatever_is_wrong_has_words_of_its_own() {
                 Box::new(|ssh| ssh.host = "no.such.invalid".into()),
             ),
             ("no SSH", TunnelFailure::Network, &["through the host before"], {
-                let jump = Jump { user: None, host: server.address.ip().to_string(), port: server.address.port() };
+                let jump = Jump::new(&server.address.ip().to_string()).port(server.address.port());
                 Box::new(|ssh| {
                     ssh.jumps = vec![jump];
                     (ssh.host, ssh.port) = ("127.0.0.1".into(), 1);

@@ -12,10 +12,9 @@ use std::time::Duration;
 fn a_tunnel_goes_through_other_hosts() {
     for first in SshServer::each() {
         for second in SshServer::each() {
-            let jump = |server: &SshServer| Jump {
-                user: Some(server.user.clone()),
-                host: server.address.ip().to_string(),
-                port: server.address.port(),
+            let jump = |server: &SshServer| {
+                let host = server.address.ip().to_string();
+                Jump::new(&host).user(Some(server.user.clone())).port(server.address.port())
             };
             let third = SshServer::russh();
             let all: String = [&first, &second, &third]
@@ -48,7 +47,7 @@ fn through(jump: &SshServer, server: &SshServer) -> Config {
     let mut config = lines(server);
     config.tunnels[0].ssh.known_hosts = vec![server.path("all_hosts")];
     config.tunnels[0].ssh.jumps =
-        vec![Jump { user: Some(jump.user.clone()), host: jump.address.ip().to_string(), port: jump.address.port() }];
+        vec![Jump::new(&jump.address.ip().to_string()).user(Some(jump.user.clone())).port(jump.address.port())];
     config
 }
 

@@ -26,7 +26,7 @@ fn all_wires(server: &SshServer) -> Config {
         listen(&format!("unix://{socket}?tunnel=edge")),
     ]);
     if let Protocol::Http(http) = &mut config.listeners[2].protocol {
-        *http = Arc::new(Http { deflate: false, ..Http::clone(http) });
+        *http = Arc::new(Http::clone(http).deflate(false));
     }
     config.tunnels = vec![tunnel(server)];
     config

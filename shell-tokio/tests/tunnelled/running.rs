@@ -46,11 +46,9 @@ impl Handler for Mirror {
 
 /// A tunnel to a server that is tried again at once, or nearly.
 pub(crate) fn tunnel(server: &SshServer) -> Tunnel {
-    let ssh = Ssh {
-        port: server.address.port(),
-        key_path: Some(server.path("id")),
-        ..Ssh::new(&server.address.ip().to_string(), &server.user, &server.path("known_hosts"))
-    };
+    let ssh = Ssh::new(&server.address.ip().to_string(), &server.user, &server.path("known_hosts"))
+        .port(server.address.port())
+        .key_path(Some(server.path("id")));
     let mut tunnel = Tunnel::new("edge", ssh);
     tunnel.reconnect.initial = Duration::from_millis(50);
     tunnel.reconnect.cap = Duration::from_millis(200);

@@ -12,7 +12,7 @@ use core::time::Duration;
 
 /// What the monitor may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_structs, reason = "a program must apply each part")]
 pub struct MonitorPlan {
     /// How many may look at a time.
     pub watchers_max: u32,

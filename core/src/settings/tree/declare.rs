@@ -22,7 +22,7 @@ macro_rules! choices {
         #[derive(
             Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
         )]
-        #[non_exhaustive]
+        #[allow(clippy::exhaustive_enums, reason = "a program must handle each choice")]
         pub enum $name { $($(#[$doc])* #[serde(rename = $text)] $variant,)* }
 
         impl $name {

@@ -119,7 +119,7 @@ impl LogConnections {
         };
         let place = |forward: &ForwardStatus| {
             let listen = hub.listener(forward.listener)?;
-            Some(listen.bound(&Address::Forwarded(Forward { tunnel: status.name.clone(), bind: forward.bind.clone() })))
+            Some(listen.bound(&Address::Forwarded(Forward::new(&status.name, forward.bind.clone()))))
         };
         let places: Vec<_> = status.forwards.iter().filter(|forward| forward.bound).filter_map(place).collect();
         let places = if places.is_empty() { String::new() } else { format!("; listening on {}", places.join(", ")) };

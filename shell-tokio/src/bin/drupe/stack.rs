@@ -123,7 +123,14 @@ impl Parts {
 
     fn monitor(&self, plan: MonitorPlan, is_authenticated: bool) -> Monitor {
         let MonitorPlan { watchers_max, interval, may_act, may_watch } = plan;
-        let monitor = Monitor::new(MonitorLimits { watchers_max, interval, may_act, may_watch }, self.tail.clone());
+        let monitor = Monitor::new(
+            MonitorLimits::default()
+                .watchers_max(watchers_max)
+                .interval(interval)
+                .may_act(may_act)
+                .may_watch(may_watch),
+            self.tail.clone(),
+        );
         let logs = self.logs.clone();
         let monitor = monitor.audit(move |line| logs.monitor(line));
         if is_authenticated { monitor.conceal_unknown() } else { monitor }
