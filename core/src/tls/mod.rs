@@ -13,13 +13,13 @@ use drupe_core::tls::{CertificateFiles, TicketKeys, TlsFiles, rustls};
 use drupe_core::{Config, Listen};
 use std::sync::Arc;
 
-let certificate = CertificateFiles { certificate: "cert.pem".into(), key: "key.pem".into() };
-let files = TlsFiles { certificates: vec![certificate], ..TlsFiles::default() };
+let certificate = CertificateFiles::new("cert.pem", "key.pem");
+let files = TlsFiles::default().certificates(vec![certificate]);
 // The program chooses the ciphers. Here: rustls with its feature `ring`.
 let provider = Arc::new(rustls::crypto::ring::default_provider());
 let tickets = TicketKeys::new(rustls::crypto::ring::Ticketer::new);
 let listen: Listen = "telnet://0.0.0.0:992".parse()?;
-let config = Config::listening([Listen { tls: Some(files.load(&provider, &tickets)?), ..listen }]);
+let config = Config::listening([listen.tls(Some(files.load(&provider, &tickets)?))]);
 # Ok::<(), Box<dyn std::error::Error>>(())
 ```
 "#
