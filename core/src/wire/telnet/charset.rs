@@ -1,16 +1,16 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// How text is written in bytes.
+/// The encoding of text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Charset {
     /// UTF-8 (RFC 3629).
     #[default]
     Utf8,
-    /// ISO 8859-1: each byte is the code point of its number.
+    /// ISO 8859-1: each byte is the code point of the same number.
     Latin1,
-    /// IBM code page 437, as BBS clients use it; bytes below 0x80 are ASCII.
+    /// IBM code page 437, used by BBS clients. Bytes below 0x80 are ASCII.
     Cp437,
     /// US-ASCII.
     Ascii,
@@ -26,7 +26,7 @@ const CP437: [char; 128] = [
     '≤', '⌠', '⌡', '÷', '≈', '°', '∙', '·', '√', 'ⁿ', '²', '■', '\u{a0}',
 ];
 
-/// The same by character, with the byte of each.
+/// The same characters with their bytes, sorted by character.
 const CP437_SORTED: [(char, u8); 128] = sorted();
 
 const fn sorted() -> [(char, u8); 128] {
@@ -46,10 +46,10 @@ const fn sorted() -> [(char, u8); 128] {
 }
 
 impl Charset {
-    /// All of them, in the order in which they are offered (RFC 2066).
+    /// All character sets, in the order in which they are offered (RFC 2066).
     pub const ALL: [Self; 4] = [Self::Utf8, Self::Latin1, Self::Cp437, Self::Ascii];
 
-    /// The preferred name of the registry (IANA "Character Sets").
+    /// Returns the preferred name in the registry (IANA "Character Sets").
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -60,7 +60,7 @@ impl Charset {
         }
     }
 
-    /// The character set of this name, in any case, or under another common one.
+    /// Returns the character set with this name or common alias, ignoring case.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         const NAMES: [(&str, Charset); 10] = [
@@ -78,7 +78,7 @@ impl Charset {
         NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|&(_, charset)| charset)
     }
 
-    /// The character that a byte stands for. Of UTF-8, and of US-ASCII, only bytes below 0x80 stand for one.
+    /// Returns the character of a byte. In UTF-8 and US-ASCII, only bytes below 0x80 have one.
     #[must_use]
     pub fn decode(self, byte: u8) -> Option<char> {
         match self {
@@ -89,7 +89,7 @@ impl Charset {
         }
     }
 
-    /// Appends `text` to `out`. What the character set has no byte for becomes `?`.
+    /// Appends `text` to `out`. Characters that the character set lacks become `?`.
     pub fn encode(self, text: &str, out: &mut Vec<u8>) {
         if self == Self::Utf8 || text.is_ascii() {
             return out.extend_from_slice(text.as_bytes());
@@ -109,7 +109,7 @@ impl Charset {
         }
     }
 
-    /// Appends what `bytes` say to `out`; what stands for nothing becomes U+FFFD.
+    /// Appends the text of `bytes` to `out`. Invalid bytes become U+FFFD.
     pub(crate) fn decode_all(self, bytes: &[u8], out: &mut String) {
         if self == Self::Utf8 {
             for chunk in bytes.utf8_chunks() {
@@ -124,16 +124,17 @@ impl Charset {
     }
 }
 
-/// Puts characters together from bytes that come one by one.
+/// Decodes characters from single bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CharDecoder {
-    /// The beginning of a UTF-8 sequence.
+    /// The beginning of an incomplete UTF-8 sequence.
     begun: [u8; 4],
     count: u8,
 }
 
 impl CharDecoder {
-    /// Takes one byte; tells at most two characters: what was begun may turn out to be nothing.
+    /// Decodes one byte. Passes at most two characters to `tell`, because it may end a broken
+    /// sequence.
     pub(crate) fn push(&mut self, byte: u8, charset: Charset, mut tell: impl FnMut(char)) {
         if charset != Charset::Utf8 || byte.is_ascii() {
             self.give_up(&mut tell);
@@ -147,7 +148,7 @@ impl CharDecoder {
                 self.count = 0;
             }
             Err(error) if error.error_len().is_none() => {}
-            // The byte breaks what was begun, and begins anew.
+            // The byte breaks the sequence, and begins a new one.
             Err(_) if self.count > 1 => {
                 self.give_up(&mut tell);
                 self.push(byte, charset, tell);
@@ -156,7 +157,7 @@ impl CharDecoder {
         }
     }
 
-    /// The beginning of a character that is incomplete.
+    /// The beginning of an incomplete character.
     pub(crate) fn begun(&self) -> &[u8] {
         &self.begun[..usize::from(self.count & 3)]
     }

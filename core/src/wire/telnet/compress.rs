@@ -1,4 +1,5 @@
-//! The two directions of MUD client compression: zlib (RFC 1950) from the marker on.
+//! MUD client compression in both directions: a zlib stream (RFC 1950) that begins after the
+//! marker.
 
 use crate::wire::DecodeError;
 use crate::wire::deflate::{Format, Inflate, Inflated, Outcome, compress, compressor};
@@ -9,10 +10,11 @@ use miniz_oxide::MZFlush;
 use miniz_oxide::deflate::core::CompressorOxide;
 use miniz_oxide::inflate::core::inflate_flags::{TINFL_FLAG_COMPUTE_ADLER32, TINFL_FLAG_PARSE_ZLIB_HEADER};
 
-/// So many bytes are inflated before they are looked at, and about so much may that cost: what a peer packs into little
-/// is met piece by piece.
+/// Limit on the inflated bytes, and on the cost of inflating, before the result is parsed.
+///
+/// It bounds the work that a short compressed input can cause in one call.
 const INFLATED_MAX_BYTES: usize = 4096;
-/// The longest way back that a stream may refer (RFC 1951 section 2).
+/// Longest distance of a back-reference in a deflate stream (RFC 1951 section 2).
 const WINDOW_BYTES: usize = 32 << 10;
 
 pub(super) struct Compressor(Box<CompressorOxide>);
@@ -28,7 +30,7 @@ impl Compressor {
         Self(compressor(Format::Zlib))
     }
 
-    /// Appends `bytes` to `out`, compressed so that the peer can read all of it.
+    /// Appends `bytes` to `out`, compressed and flushed, so that the peer can read all of it.
     pub(super) fn compress(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         compress(&mut self.0, bytes, MZFlush::Sync, out);
     }
@@ -39,19 +41,19 @@ impl Compressor {
     }
 }
 
-/// What of a compressed stream was inflated and is not yet looked at.
+/// Inflates a stream, and holds the inflated bytes that are not parsed yet.
 pub(super) struct Inflater {
     stream: Inflate,
-    /// What was inflated last, which the stream may refer to: written around.
+    /// A ring buffer of the latest output, for back-references.
     window: Vec<u8>,
     place: usize,
     pub(super) ready: Vec<u8>,
-    /// How much of `ready` was looked at.
+    /// How many bytes of `ready` are parsed.
     pub(super) at: usize,
     ended: bool,
-    /// There may be more without further input.
+    /// Whether the stream may yield more without further input.
     has_more: bool,
-    /// What comes behind `ready` is not well formed.
+    /// Whether the stream is malformed after `ready`.
     broken: bool,
 }
 
@@ -79,12 +81,12 @@ impl Inflater {
         self.at < self.ready.len()
     }
 
-    /// Everything was inflated and looked at.
+    /// Whether the stream has ended and all of it is parsed.
     pub(super) fn is_over(&self) -> bool {
         self.ended && !self.is_ready()
     }
 
-    /// Inflates the next piece of `input`; returns how much of it was used, and what that cost.
+    /// Inflates the next piece of `input`. Returns how many bytes it used, and the cost.
     pub(super) fn inflate(&mut self, input: &[u8]) -> Result<(usize, usize), DecodeError> {
         const FLAGS: u32 = TINFL_FLAG_PARSE_ZLIB_HEADER | TINFL_FLAG_COMPUTE_ADLER32;
         if self.broken {
@@ -99,11 +101,11 @@ impl Inflater {
         self.ended = outcome == Outcome::Ended;
         self.has_more = matches!(outcome, Outcome::Full | Outcome::Spent);
         self.broken = outcome == Outcome::Broken;
-        // What was well formed is looked at first.
+        // The part before the error is parsed first.
         if self.broken && self.ready.is_empty() { Err(DecodeError::Compression) } else { Ok((taken, taken.max(cost))) }
     }
 
-    /// Whether the last call may have left something behind for want of room, or an error.
+    /// Whether another call without input yields output or an error.
     pub(super) fn has_more(&self) -> bool {
         self.broken || self.has_more
     }

@@ -3,31 +3,37 @@ use crate::base::setters;
 use crate::wire::InvalidUtf8;
 use core::time::Duration;
 
-/// Telnet (RFC 854): lines, and what two ends settle about them.
+/// Configuration of telnet (RFC 854).
 ///
-/// Any program that sends lines is served as well: until a peer sends a telnet command it gets nothing but text
-/// and, unless [`probe`](Self::probe) is off, three bytes at the very beginning.
+/// Programs that only send lines are served as well. Until a peer sends a telnet command, it
+/// receives only text and, unless [`probe`](Self::probe) is off, three bytes at the beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Telnet {
-    /// How what is typed should arrive. Where the peer does not agree to it, lines arrive.
+    /// How the peer's input should arrive. If the peer does not agree, lines arrive.
     pub mode: InputMode,
-    /// What happens to a line that is not in the character set: in the default, [`InvalidUtf8::Replace`], old
-    /// clients get through.
+    /// What happens to a line that is invalid in the character set.
+    ///
+    /// The default is [`InvalidUtf8::Replace`], for old clients.
     pub invalid_utf8: InvalidUtf8,
-    /// How text is written until the peer agrees to something else (RFC 2066).
+    /// The initial character set, until the peer agrees to another (RFC 2066).
     pub charset: Charset,
-    /// Whether to ask at once, with `IAC DO TERMINAL-TYPE`, whether the peer speaks telnet. Many clients do not
-    /// begin by themselves.
+    /// Whether to send `IAC DO TERMINAL-TYPE` at once, to find out whether the peer speaks telnet.
+    ///
+    /// Many clients do not start negotiating on their own.
     pub probe: bool,
-    /// Whether the Generic MUD Communication Protocol is offered.
+    /// Whether to offer the Generic MUD Communication Protocol.
     pub gmcp: bool,
-    /// Whether the MUD Server Data Protocol is offered.
+    /// Whether to offer the MUD Server Data Protocol.
     pub msdp: bool,
-    /// Whether compression is offered, MCCP2 and MCCP3: some 300 KiB of memory for each connection that uses it.
+    /// Whether to offer compression, MCCP2 and MCCP3.
+    ///
+    /// It takes about 300 KiB of memory for each connection that uses it.
     pub compress: bool,
-    /// After this long without a byte from a peer that speaks telnet, and again as often, it is sent `IAC NOP`, so
-    /// that no box on the way forgets the connection. At least 10 ms; zero is as `None`.
+    /// How long a peer that speaks telnet may be silent before the server sends `IAC NOP`.
+    ///
+    /// The server repeats it as often, so that no NAT or firewall drops the connection. At least 10
+    /// ms; zero means `None`.
     pub keep_alive: Option<Duration>,
 }
 
@@ -43,7 +49,7 @@ setters!(Telnet {
 });
 
 impl Default for Telnet {
-    /// Line mode and UTF-8, with a probe; nothing for MUDs, and no keep-alive.
+    /// Line mode and UTF-8, with a probe; no MUD protocols, no keep-alive.
     fn default() -> Self {
         Self {
             mode: InputMode::Line,

@@ -1,4 +1,4 @@
-//! A line that is edited on the server: text, cursor, history. Nothing here knows what a screen is.
+//! An input line that the server edits: text, cursor, history. It does not depend on the screen.
 
 use super::Key;
 use crate::base::work;
@@ -7,21 +7,21 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use unicode_segmentation::GraphemeCursor;
 
-/// A cluster is cut after so many bytes, so that stacked marks cost no more than a line.
+/// Longest grapheme cluster, in bytes. It bounds the cost of stacked combining marks.
 const CLUSTER_MAX_BYTES: usize = 64;
 const HISTORY_MAX_LINES: usize = 50;
 const HISTORY_MAX_BYTES: usize = 4096;
 
-/// What a key did.
+/// The effect of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Edited {
-    /// Nothing that can be seen.
+    /// Nothing visible.
     Nothing,
-    /// Text was added at the very end.
+    /// Text was added at the end of the line.
     Appended,
-    /// The line or the cursor is another.
+    /// The line or the cursor has changed.
     Changed,
-    /// The screen should be cleared.
+    /// The peer asked to clear the screen.
     Cleared,
     /// The line is complete.
     Entered,
@@ -31,12 +31,14 @@ pub(crate) enum Edited {
     EndOfFile,
 }
 
-/// The line would be longer than it may be.
+/// The line would exceed its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooLong;
 
-/// Two stacks of grapheme clusters (UAX #29) that face each other at the cursor: most keys cost what one cluster
-/// costs, however long the line is, and the others say [what they cost](Editor::cost).
+/// A line as two stacks of grapheme clusters (UAX #29) that meet at the cursor.
+///
+/// The cost of most keys depends only on the length of one cluster. [`cost`](Editor::cost) returns
+/// the cost of the others.
 #[derive(Debug, Default)]
 pub(crate) struct Editor {
     left: Clusters,
@@ -44,7 +46,7 @@ pub(crate) struct Editor {
     right: Clusters,
     history: VecDeque<Clusters>,
     history_bytes: usize,
-    /// The line of the history that is shown, and what was typed before it was looked for.
+    /// The position in the history that is shown, and the line that was typed before.
     recalled: Option<(usize, Clusters)>,
 }
 
@@ -60,7 +62,7 @@ impl Editor {
     pub(crate) fn key(&mut self, key: Key, max: usize) -> Result<Edited, TooLong> {
         Ok(match key {
             Key::Char(c) => return self.insert(c, max),
-            // A tab would be as wide as it likes.
+            // The width of a tab depends on the terminal.
             Key::Tab => return self.insert(' ', max),
             Key::Enter => Edited::Entered,
             Key::Backspace => changed(self.left.pop()),
@@ -81,7 +83,7 @@ impl Editor {
         })
     }
 
-    /// How many bytes of text a key moves or copies, where that depends on how long the line is.
+    /// Returns how many bytes of text a key moves or copies, if that depends on the line's length.
     pub(crate) fn cost(&self, key: Key) -> usize {
         match key {
             Key::Home | Key::Ctrl('a') => self.left.text.len(),
@@ -92,7 +94,8 @@ impl Editor {
         }
     }
 
-    /// What drawing the line costs: characters of several bytes are looked up.
+    /// Returns the cost of drawing the line. Multi-byte characters cost more: their width is looked
+    /// up.
     pub(crate) fn drawing_cost(&self) -> usize {
         let clusters = self.left.lengths.len() + self.right.lengths.len();
         self.bytes() + 4 * (self.bytes() - clusters)
@@ -109,7 +112,7 @@ impl Editor {
         if self.bytes() + c.len_utf8() > max {
             return Err(TooLong);
         }
-        // A mark that joins what is before it changes what is on the screen already.
+        // A combining mark changes the cluster before it, which is already on the screen.
         let joined = self.left.push(c);
         Ok(if self.right.is_empty() && !joined { Edited::Appended } else { Edited::Changed })
     }
@@ -120,7 +123,7 @@ impl Editor {
         spaces || word
     }
 
-    /// What is before the cursor.
+    /// The text before the cursor.
     pub(crate) fn before(&self) -> &str {
         &self.left.text
     }
@@ -153,7 +156,7 @@ impl Editor {
         self.left.text.len() + self.right.text.len()
     }
 
-    /// Empties the line and hands out what was in it; `remembered` if it may be recalled.
+    /// Empties the line and returns its text. With `remembered`, adds it to the history.
     pub(crate) fn take(&mut self, remembered: bool) -> String {
         let line = self.take_clusters();
         self.recalled = None;
@@ -185,12 +188,12 @@ impl Editor {
         }
     }
 
-    /// Which line of the history the key for an older one shows.
+    /// The position of the next older line in the history.
     fn older(&self) -> Option<usize> {
         self.recalled.as_ref().map_or(self.history.len(), |&(place, _)| place).checked_sub(1)
     }
 
-    /// Which line of the history the key for a newer one shows; the one behind the last is what was typed.
+    /// The position of the next newer line. The one after the last is the line that was typed.
     fn newer(&self) -> Option<usize> {
         self.recalled.as_ref().map(|&(place, _)| place + 1)
     }
@@ -220,7 +223,7 @@ impl Editor {
 }
 
 impl Clusters {
-    /// True if the character joined the cluster on top.
+    /// Returns whether the character joined the top cluster.
     fn push(&mut self, c: char) -> bool {
         let top = self.lengths.last().map_or(0, |&length| usize::from(length));
         work::step(1);
@@ -268,14 +271,15 @@ impl Clusters {
     }
 }
 
-/// Whether a cluster ends at `at` in `text`, all of which before that is one cluster. Most often the characters on both
-/// sides tell, so that it matters little how long the cluster is.
+/// Whether a cluster ends at `at` in `text`. Everything before `at` must be one cluster.
+///
+/// The two characters around `at` usually decide, so the cluster's length hardly affects the cost.
 fn is_boundary(text: &str, at: usize) -> bool {
     work::step(4);
     GraphemeCursor::new(at, text.len(), true).is_boundary(text, 0) != Ok(false)
 }
 
-/// Repeats as long as something is done; true if anything was.
+/// Repeats `step` until it returns false. Returns whether it ever returned true.
 fn all(mut step: impl FnMut() -> bool) -> bool {
     let mut any = false;
     while step() {

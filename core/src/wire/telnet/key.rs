@@ -1,12 +1,14 @@
-//! What a terminal sends for its keys (ECMA-48; the sequences of VT220, xterm, rxvt and the Linux console).
+//! Parses the sequences that terminals send for keys.
+//!
+//! Supported are ECMA-48 and the sequences of VT220, xterm, rxvt and the Linux console.
 
-/// A key that was pressed, or a combination.
+/// A key or a key combination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Key {
     /// A character.
     Char(char),
-    /// Control and a character: `Ctrl('c')` is 0x03. Lower case, or one of `@ \ ] ^ _`.
+    /// Control and a character: `Ctrl('c')` is 0x03. In lower case, or one of `@ \ ] ^ _`.
     Ctrl(char),
     /// Alt (or Escape) and a character.
     Alt(char),
@@ -18,41 +20,43 @@ pub enum Key {
     BackTab,
     /// Backspace: 0x08 or 0x7f.
     Backspace,
-    /// Escape alone: nothing followed for [`Key::ESCAPE_WAIT`].
+    /// Escape alone.
+    ///
+    /// Reported if nothing follows within [`Key::ESCAPE_WAIT`], or if a control character follows.
     Escape,
     /// Arrow up.
     Up,
-    /// Arrow down.
+    /// Up arrow.
     Down,
-    /// Arrow to the left.
+    /// Down arrow.
     Left,
-    /// Arrow to the right.
+    /// Left arrow.
     Right,
-    /// Home.
+    /// Right arrow.
     Home,
     /// End.
     End,
     /// Insert.
     Insert,
-    /// Delete, to the right.
+    /// Delete: the character to the right.
     Delete,
     /// Page up.
     PageUp,
     /// Page down.
     PageDown,
-    /// A function key, from 1.
+    /// A function key, counted from 1.
     Function(u8),
 }
 
 impl Key {
-    /// How long after an escape character, with nothing behind it, it is the key itself: 100 ms.
+    /// How long to wait after an escape character before it is [`Escape`](Self::Escape): 100 ms.
     pub const ESCAPE_WAIT: core::time::Duration = core::time::Duration::from_millis(100);
 }
 
-/// A parameter beyond this is no key's.
+/// Larger parameters are stored as this value. No key uses one.
 const PARAMETER_MAX: u16 = 999;
 
-/// Puts keys together from characters.
+/// Parses characters into keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum KeyParser {
     #[default]
@@ -61,17 +65,17 @@ pub(crate) enum KeyParser {
     Escape,
     /// After `ESC [`: the first parameter, and whether it is complete.
     Csi { first: u16, complete: bool },
-    /// After `ESC [ [`, as the Linux console begins its function keys.
+    /// After `ESC [ [`: the Linux console begins function keys with it.
     Console,
     /// After `ESC O`.
     Ss3,
 }
 
 impl KeyParser {
-    /// Takes one character; tells at most two keys.
+    /// Parses one character, and passes at most two keys to `tell`.
     pub(crate) fn push(&mut self, c: char, mut tell: impl FnMut(Key)) {
         let state = core::mem::take(self);
-        // What can't stand in a sequence ends it, and is itself.
+        // A character that cannot be part of a sequence ends it, and is parsed as a key of its own.
         let broken = !matches!(state, Self::Ground | Self::Escape) && !matches!(c, ' '..='~');
         match (state, c) {
             (Self::Ground | Self::Escape, '\u{1b}') => {
@@ -108,7 +112,7 @@ impl KeyParser {
         }
     }
 
-    /// Whether an escape character waits to be the key itself or the beginning of a sequence.
+    /// Whether the last character was an escape that may be a key or begin a sequence.
     pub(crate) const fn is_escape(self) -> bool {
         matches!(self, Self::Escape)
     }
@@ -190,7 +194,7 @@ mod tests {
             ("\u{1b}OP\u{1b}[15~\u{1b}[24~\u{1b}[[C", [1, 5, 12, 3].map(Key::Function).to_vec()),
             ("\u{1b}[Z", vec![Key::BackTab]),
             ("\u{1b}x\u{1b}\u{1b}[A", vec![Key::Alt('x'), Key::Escape, Key::Up]),
-            // Unknown sequences leave nothing behind; a broken one takes nothing with it.
+            // An unknown sequence yields no key. A broken sequence does not swallow the next key.
             ("\u{1b}[200~a\u{1b}[?25hb\u{1b}[99999999999999m", vec![Key::Char('a'), Key::Char('b')]),
             ("\u{1b}[1\rb", vec![Key::Enter, Key::Char('b')]),
             ("\u{1b}\u{7f}", vec![Key::Escape, Key::Backspace]),

@@ -1,41 +1,44 @@
-//! Telnet (RFC 854): what a `telnet://` listener speaks, in parts that can also be used alone.
+//! Telnet (RFC 854): the protocol of `telnet://` listeners, in parts that also work alone.
 //!
-//! - [`Parser`] takes a byte stream apart: data, commands, negotiations, subnegotiations.
-//! - [`Options`] settles by RFC 1143 which options are on.
-//! - [`Session`] is the server's end of one connection: lines and [`Signal`]s out of bytes, the answers, the
-//!   [`Terminal`] at the other end, and the line that is edited on the server. It is the decoder of
-//!   [`Wire::Telnet`](crate::wire::Wire), and [`Telnet`] configures it.
+//! - [`Parser`] splits a byte stream into data, commands, negotiations and subnegotiations.
+//! - [`Options`] negotiates which options are on (RFC 1143).
+//! - [`Session`] is the server's end of one connection. It decodes bytes into lines and
+//!   [`Signal`]s, answers the peer, keeps its [`Terminal`], and edits the input line. It is the
+//!   decoder of [`Wire::Telnet`](crate::wire::Wire). [`Telnet`] configures it.
 //!
-//! # What is supported
+//! # Supported options
 //!
-//! | option | RFC | how |
+//! "Ours" is the server's side of an option. An option that is "kept" is stored in [`Terminal`].
+//!
+//! | option | RFC | support |
 //! |---|---|---|
-//! | BINARY | 856 | agreed to; asked for once an eight-bit character set is agreed on |
-//! | ECHO | 857 | ours in character mode and for passwords; the peer's is refused |
-//! | SGA | 858 | ours in character mode; the peer's is agreed to |
+//! | BINARY | 856 | accepted; requested with a character set other than US-ASCII |
+//! | ECHO | 857 | ours requested in character and keys mode, and for passwords; the peer's refused |
+//! | SGA | 858 | ours requested in character and keys mode; the peer's accepted |
 //! | STATUS | 859 | answered |
-//! | TM | 860 | answered behind what was said before |
-//! | LOGOUT | 727 | [`Signal::Logout`], and the connection ends |
-//! | SNDLOC | 779 | agreed to, kept |
-//! | TTYPE | 1091, MTTS | asked for, up to ten names, kept |
-//! | EOR | 885 | marks prompts |
-//! | NAWS | 1073 | asked for, kept; of several that arrive together the last is told |
-//! | TSPEED, XDISPLOC | 1079, 1096 | agreed to, asked for, kept |
-//! | LFLOW | 1372 | on, but off where the application wants all keys |
-//! | LINEMODE | 1184 | asked for in line mode: the peer edits, and sends its interrupt key as a command |
-//! | NEW-ENVIRON | 1572 | asked for, up to 32 variables, kept; never proof of anything |
+//! | TM | 860 | answered after all earlier output |
+//! | LOGOUT | 727 | [`Signal::Logout`], then the connection ends |
+//! | SNDLOC | 779 | accepted, kept |
+//! | TTYPE | 1091, MTTS | requested, up to ten names, kept |
+//! | EOR | 885 | requested; marks prompts |
+//! | NAWS | 1073 | requested, kept; of several sizes that arrive together only the last is reported |
+//! | TSPEED, XDISPLOC | 1079, 1096 | accepted, the value requested, kept |
+//! | LFLOW | 1372 | accepted; flow control is on except in keys mode |
+//! | LINEMODE | 1184 | requested in line mode: the peer edits, and sends its interrupt key as a command |
+//! | NEW-ENVIRON | 1572 | requested, up to 32 variables, kept; not authenticated |
 //! | CHARSET | 2066 | UTF-8, ISO 8859-1, code page 437, US-ASCII; translation tables are refused |
-//! | GMCP, MSDP | | offered where configured or enabled; passed on |
-//! | MSSP | | answered where the application has said what |
-//! | MCCP2, MCCP3 | | offered where configured |
+//! | GMCP, MSDP | | offered if configured or enabled; messages go to the application |
+//! | MSSP | | offered if the [application sets variables](crate::Hub::set_server_status) |
+//! | MCCP2, MCCP3 | | offered if configured |
 //!
-//! Any other option is refused, once for each request, unless the application
-//! [enables](crate::Hub::enable_option) it: MXP, MSP and the like.
+//! Any other option, such as MXP or MSP, is refused unless the application
+//! [enables](crate::Hub::enable_option) it. Each request gets one refusal, up to
+//! [`Options::CHANGES_MAX`].
 //!
-//! # What is not
+//! # Not supported
 //!
-//! Urgent data: a Synch is read in its place in the stream, where its DM does nothing, so that what was sent
-//! before it is not dropped.
+//! Urgent data. A Synch is read at its place in the stream, where its DM has no effect, so data
+//! sent before it is not discarded.
 
 mod charset;
 mod compress;
@@ -64,12 +67,12 @@ use crate::base::{Payload, work};
 use alloc::vec::Vec;
 use memchr::{memchr, memchr2};
 
-/// The byte that begins every command (RFC 854): "interpret as command". As data it is sent twice.
+/// The byte that begins every command (RFC 854): "interpret as command". In data it is doubled.
 pub const IAC: u8 = 255;
 pub(crate) const SE: u8 = 240;
 pub(crate) const SB: u8 = 250;
 
-/// Appends `data` to `out` with every [`IAC`] sent twice (RFC 854).
+/// Appends `data` to `out` with every [`IAC`] doubled (RFC 854).
 pub fn escape(data: &[u8], out: &mut Vec<u8>) {
     let mut rest = data;
     work::step(1 + data.len());
@@ -81,17 +84,19 @@ pub fn escape(data: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(rest);
 }
 
-/// Appends a subnegotiation to `out`: `IAC SB option data IAC SE` (RFC 855), the data escaped.
+/// Appends a subnegotiation to `out`: `IAC SB option data IAC SE` (RFC 855), with `data` escaped.
 pub fn subnegotiation(option: u8, data: &[u8], out: &mut Vec<u8>) {
-    // An option may have the number of IAC itself.
+    // The option's number may be that of IAC.
     out.extend_from_slice(&[IAC, SB]);
     escape(&[option], out);
     escape(data, out);
     out.extend_from_slice(&[IAC, SE]);
 }
 
-/// Appends `payload` to `out` as a network virtual terminal shows it: line feeds become CR LF and a CR without one
-/// CR NUL (RFC 854), text is in `charset`, and every IAC is sent twice.
+/// Appends `payload` to `out` in the format of the network virtual terminal (RFC 854).
+///
+/// Line feeds become CR LF, and a CR without line feed becomes CR NUL. Text is encoded in
+/// `charset`, and every IAC is doubled.
 pub(crate) fn encode(payload: Payload<'_>, charset: Charset, out: &mut Vec<u8>) {
     let translated: Vec<u8>;
     let mut rest = match payload {

@@ -1,4 +1,4 @@
-//! The MUD Server Data Protocol: variables with values that may be arrays and tables of values.
+//! The MUD Server Data Protocol: variables whose values may be arrays and tables.
 
 use super::{option, subnegotiation};
 use alloc::vec::Vec;
@@ -10,17 +10,17 @@ const TABLE_CLOSE: u8 = 4;
 const ARRAY_OPEN: u8 = 5;
 const ARRAY_CLOSE: u8 = 6;
 
-/// Deeper than this, nothing is read.
+/// Deepest nesting of values. Content with deeper nesting is rejected.
 const DEPTH_MAX: u8 = 16;
 
-/// A value.
+/// The value of a variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     /// Text, in the peer's character set.
     Text(Vec<u8>),
-    /// Several.
+    /// A list of values.
     Array(Vec<Self>),
-    /// Several, by name.
+    /// Values by name.
     Table(Vec<(Vec<u8>, Self)>),
 }
 
@@ -30,8 +30,9 @@ impl From<&str> for Value {
     }
 }
 
-/// The variables in the content of a subnegotiation, each with its values; `None` if it is not well formed or
-/// nested more than 16 deep.
+/// Parses the content of a subnegotiation into variables and their values.
+///
+/// Returns `None` if it is malformed or nested more than 16 deep.
 #[must_use]
 pub fn parse(content: &[u8]) -> Option<Vec<(Vec<u8>, Value)>> {
     let mut rest = content;
@@ -39,7 +40,9 @@ pub fn parse(content: &[u8]) -> Option<Vec<(Vec<u8>, Value)>> {
     rest.is_empty().then_some(pairs)
 }
 
-/// Appends variables to `out` as a subnegotiation. Bytes 1 to 6 can't be in a name or a text, and are left out.
+/// Appends variables to `out` as a subnegotiation.
+///
+/// Bytes 1 to 6 are markers, and are removed from names and texts.
 pub fn encode(variables: &[(&str, Value)], out: &mut Vec<u8>) {
     let mut content = Vec::new();
     for (name, value) in variables {
@@ -58,7 +61,7 @@ fn pairs(rest: &mut &[u8], depth: u8) -> Option<Vec<(Vec<u8>, Value)>> {
         while take(rest, VAL) {
             values.push(value(rest, depth)?);
         }
-        // Several values are an array that was not marked as one.
+        // Several values are an array without array markers.
         let value = match values.len() {
             1 => values.pop()?,
             _ => Value::Array(values),

@@ -2,40 +2,41 @@ use super::{IAC, Verb};
 use crate::base::work;
 use alloc::vec::Vec;
 
-/// Which options are on, on either side, and what is to be said about it: the Q method of RFC 1143.
+/// Negotiates which options are on, on either side, with the Q method of RFC 1143.
 ///
-/// Each option has a state for our side (what we said `WILL` of) and one for the peer's (what we asked it to
-/// `DO`). The rule is that nothing is said but to change a state or to answer a wish to change it, and that an
-/// answer is never answered; so two sides never loop, whatever they want and however their words cross.
+/// Each option has a state for our side (what we sent `WILL` for) and one for the peer's side (what
+/// we sent `DO` for). A message is sent only to change a state or to answer a request to change it,
+/// and an answer is never answered. So two sides never loop, even if their messages cross.
 ///
-/// Received, by state of the side it is about; "yes" is `WILL` about the peer's side and `DO` about ours, "no"
-/// is `WONT` and `DONT`:
+/// Messages that are received, by the state of the side that they are about. "Yes" is `WILL` for
+/// the peer's side and `DO` for ours; "no" is `WONT` and `DONT`:
 ///
 /// | state | yes | no |
 /// |---|---|---|
-/// | `No` | allowed: say yes, `Yes`; else: say no | |
-/// | `Yes` | | say no, `No` |
+/// | `No` | allowed: send yes, `Yes`; else: send no | |
+/// | `Yes` | | send no, `No` |
 /// | `WantNo` | `No` (the peer erred) | `No` |
-/// | `WantNo`, but yes | `Yes` (the peer erred) | say yes, `WantYes` |
+/// | `WantNo`, but yes | `Yes` (the peer erred) | send yes, `WantYes` |
 /// | `WantYes` | `Yes` | `No` |
-/// | `WantYes`, but no | say no, `WantNo` | `No` |
+/// | `WantYes`, but no | send no, `WantNo` | `No` |
 ///
-/// Asked for by the application:
+/// Requests of the application:
 ///
 /// | state | on | off |
 /// |---|---|---|
-/// | `No` | say yes, `WantYes` | |
-/// | `Yes` | | say no, `WantNo` |
+/// | `No` | send yes, `WantYes` | |
+/// | `Yes` | | send no, `WantNo` |
 /// | `WantNo` | `WantNo`, but yes | |
 /// | `WantNo`, but yes | | `WantNo` |
 /// | `WantYes` | | `WantYes`, but no |
 /// | `WantYes`, but no | `WantYes` | |
 ///
-/// A peer that switches an option on and off for ever is answered only so often: once it has asked for an option
-/// [`CHANGES_MAX`](Self::CHANGES_MAX) times, the option stays off without a word.
+/// After [`CHANGES_MAX`](Self::CHANGES_MAX) requests of the peer for one side of an option, further
+/// requests are ignored and the option stays off. This bounds the answers to a peer that switches
+/// an option on and off for ever.
 #[derive(Debug)]
 pub struct Options {
-    /// Options that a peer has touched, or the application, in order; most often few of the 256.
+    /// The options that the peer or the application has used, sorted by number.
     entries: Vec<Entry>,
 }
 
@@ -51,7 +52,7 @@ struct Entry {
 struct Party {
     state: State,
     allowed: bool,
-    /// How often the peer asked for it.
+    /// How often the peer has requested it while it was off.
     changes: u8,
 }
 
@@ -64,12 +65,12 @@ enum State {
     WantYes { but_no: bool },
 }
 
-/// Whose side of an option: it may be on for one and off for the other.
+/// The side of an option. An option may be on for one side and off for the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side {
-    /// Ours: `WILL` and `WONT` by us, `DO` and `DONT` by the peer.
+    /// Our side: we send `WILL` and `WONT`, the peer sends `DO` and `DONT`.
     Us,
-    /// The peer's: `WILL` and `WONT` by it, `DO` and `DONT` by us.
+    /// The peer's side: the peer sends `WILL` and `WONT`, we send `DO` and `DONT`.
     Him,
 }
 
@@ -77,40 +78,44 @@ pub enum Side {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
-    /// Which.
+    /// The option.
     pub option: u8,
-    /// On which side.
+    /// The side on which it went on or off.
     pub side: Side,
     /// Whether it is on now.
     pub on: bool,
 }
 
-/// What came of a negotiation that was received.
+/// The result of a negotiation message that was received.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Answer {
-    /// What to say, if anything.
+    /// The answer to send, if any.
     pub say: Option<[u8; 3]>,
-    /// What changed, if anything.
+    /// The change of state, if any.
     pub change: Option<Change>,
 }
 
 impl Options {
-    /// How often a peer is answered that asks for one side of one option.
+    /// How many requests of the peer for one side of an option are answered.
     pub const CHANGES_MAX: u8 = 16;
 
-    /// Everything off, and nothing allowed.
+    /// Creates a state in which all options are off and none is allowed.
     #[must_use]
     pub const fn new() -> Self {
         Self { entries: Vec::new() }
     }
 
-    /// Lets the peer switch an option on: `WILL` about its side, or `DO` about ours, is agreed to from now on.
+    /// Lets the peer switch an option on.
+    ///
+    /// From now on its `WILL` for its own side, or its `DO` for ours, is accepted.
     pub fn allow(&mut self, side: Side, option: u8) {
         self.party(side, option).allowed = true;
     }
 
-    /// Asks for an option; what to say, if anything. It is on once the peer agrees.
+    /// Requests an option, and allows it. Returns the message to send, if any.
+    ///
+    /// The option is on once the peer agrees.
     pub fn enable(&mut self, side: Side, option: u8) -> Option<[u8; 3]> {
         let party = self.party(side, option);
         party.allowed = true;
@@ -124,8 +129,10 @@ impl Options {
         says.then(|| words(side, true, option))
     }
 
-    /// Asks for an option to be off, and allows it no more; what to say, if anything. It is off once the peer
-    /// has heard of it, which it can't refuse.
+    /// Switches an option off, and no longer allows it. Returns the message to send, if any.
+    ///
+    /// The peer cannot refuse. [`is_on`](Self::is_on) returns false at once, and
+    /// [`received`](Self::received) returns the change when the peer confirms.
     pub fn disable(&mut self, side: Side, option: u8) -> Option<[u8; 3]> {
         let party = self.party(side, option);
         party.allowed = false;
@@ -139,7 +146,7 @@ impl Options {
         says.then(|| words(side, false, option))
     }
 
-    /// The peer said something about an option.
+    /// Handles a negotiation message of the peer.
     pub fn received(&mut self, verb: Verb, option: u8) -> Answer {
         let (side, yes) = match verb {
             Verb::Will => (Side::Him, true),
@@ -148,7 +155,7 @@ impl Options {
             Verb::Dont => (Side::Us, false),
         };
         let party = self.party(side, option);
-        // What we took back is off once the peer has heard of it.
+        // An option that we switched off is reported as off only when the peer confirms.
         let was_on = matches!(party.state, State::Yes | State::WantNo { .. });
         let asked_too_often = party.changes >= Self::CHANGES_MAX;
         let (next, says) = match (party.state, yes) {
@@ -173,20 +180,20 @@ impl Options {
         }
     }
 
-    /// Whether an option is on: both sides have agreed.
+    /// Whether an option is on, so both sides have agreed.
     #[must_use]
     pub fn is_on(&self, side: Side, option: u8) -> bool {
         self.find(option).is_some_and(|entry| entry.party(side).state == State::Yes)
     }
 
-    /// Whether a request of ours for an option waits for its answer.
+    /// Whether a request of ours for an option awaits the peer's answer.
     #[must_use]
     pub fn is_pending(&self, side: Side, option: u8) -> bool {
         let pending = |entry: &Entry| matches!(entry.party(side).state, State::WantNo { .. } | State::WantYes { .. });
         self.find(option).is_some_and(pending)
     }
 
-    /// What is on: `WILL` for our side and `DO` for the peer's, and the option.
+    /// Returns the options that are on, with `WILL` for our side and `DO` for the peer's.
     pub fn on(&self) -> impl Iterator<Item = (Verb, u8)> {
         self.entries.iter().flat_map(|entry| {
             let ours = (entry.us.state == State::Yes).then_some((Verb::Will, entry.option));

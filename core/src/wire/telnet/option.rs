@@ -1,4 +1,4 @@
-//! Option numbers, by the names of the registry (IANA "Telnet Options") and of the MUD protocols.
+//! Option numbers, named as in the registry (IANA "Telnet Options") and in the MUD protocols.
 
 use alloc::borrow::Cow;
 use alloc::format;
@@ -7,7 +7,7 @@ macro_rules! options {
     ($($name:ident = $number:literal, $source:literal;)*) => {
         $(#[doc = $source] pub const $name: u8 = $number;)*
 
-        /// The name of an option, or its number.
+        /// Returns the name of an option, or its number if it is unknown.
         #[must_use]
         pub fn name(option: u8) -> Cow<'static, str> {
             match option {

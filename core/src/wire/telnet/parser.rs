@@ -3,18 +3,18 @@ use crate::base::work;
 use alloc::vec::Vec;
 use memchr::memchr;
 
-/// Takes a telnet stream apart (RFC 854 and 855): data, commands, negotiations, subnegotiations.
+/// Parses a telnet stream (RFC 854 and 855) into data, commands, negotiations and subnegotiations.
 ///
-/// Any split of the input gives the same pieces, but that data may come in more of them. A command may
-/// stand anywhere, also in the middle of a line or a character.
+/// The pieces do not depend on how the input is split, except that data may come in more of them. A
+/// command may occur anywhere, even in the middle of a line or a character.
 ///
-/// What is not well formed costs nothing but itself: an unknown command is told as such and takes no byte
-/// with it; a subnegotiation that another command interrupts (some clients forget `IAC SE`) ends there and
-/// is dropped; one without an option is dropped.
+/// Malformed input does not affect what follows it. An unknown command is returned as
+/// [`Command::Unknown`]. A subnegotiation is dropped if it has no option, or if another command
+/// interrupts it, because some clients omit `IAC SE`.
 ///
 /// # Memory
-/// At most the limit given to [`new`](Self::new), for a subnegotiation that is incomplete. A longer one is
-/// dropped as a whole, and counted in [`dropped`](Self::dropped).
+/// At most the limit given to [`new`](Self::new), for an incomplete subnegotiation. A longer one is
+/// dropped and counted in [`dropped`](Self::dropped).
 #[derive(Debug)]
 pub struct Parser {
     state: State,
@@ -35,7 +35,7 @@ enum State {
     Begin,
     /// After IAC SB IAC: there may be an `SE`, or the option is 255.
     BeginCommand,
-    /// In a subnegotiation, which is kept or not.
+    /// In a subnegotiation, which is kept or dropped.
     Content {
         kept: bool,
     },
@@ -43,7 +43,7 @@ enum State {
     ContentCommand {
         kept: bool,
     },
-    /// The content was handed out and makes room at the next call.
+    /// The content was returned. The next call frees it.
     HandedOut,
 }
 
@@ -51,22 +51,22 @@ enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Piece<'a> {
-    /// Data, with what was sent twice once.
+    /// Data, unescaped.
     Data(&'a [u8]),
-    /// A command of two bytes.
+    /// A two-byte command.
     Command(Command),
-    /// One of the four negotiations, and the option.
+    /// A negotiation message and its option.
     Negotiation(Verb, u8),
-    /// The parameters of an option, with what was sent twice once.
+    /// The parameters of an option, unescaped.
     Subnegotiation {
-        /// Which option.
+        /// The option.
         option: u8,
-        /// Its parameters, in a format that the option defines.
+        /// The parameters, in a format that the option defines.
         content: &'a [u8],
     },
 }
 
-/// A command of two bytes, by the names of RFC 854; EOR is RFC 885, EOF, SUSP and ABORT are RFC 1184.
+/// A two-byte command (RFC 854). EOR is from RFC 885; EOF, SUSP and ABORT are from RFC 1184.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Command {
@@ -96,7 +96,7 @@ pub enum Command {
     EraseLine,
     /// Go ahead, 249.
     GoAhead,
-    /// Any other byte after IAC, 240 (`SE` outside a subnegotiation) among them.
+    /// Any other byte after IAC, including 240 (`SE`) outside a subnegotiation.
     Unknown(u8),
 }
 
@@ -123,7 +123,7 @@ impl From<u8> for Command {
 }
 
 impl Command {
-    /// The byte that stands for it after [`IAC`].
+    /// Returns the byte of the command after [`IAC`].
     #[must_use]
     pub fn byte(self) -> u8 {
         match self {
@@ -133,7 +133,7 @@ impl Command {
     }
 }
 
-/// What one side says of an option (RFC 854).
+/// A negotiation command (RFC 854).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Verb {
@@ -148,7 +148,7 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// The byte that stands for it.
+    /// Returns the byte of the command after [`IAC`](super::IAC).
     #[must_use]
     pub const fn byte(self) -> u8 {
         self as u8
@@ -166,24 +166,25 @@ impl Verb {
 }
 
 impl Parser {
-    /// A parser at the start of a stream, which keeps subnegotiations of up to `max` bytes.
+    /// Creates a parser at the start of a stream. It keeps subnegotiations of up to `max` bytes.
     #[must_use]
     pub const fn new(max: usize) -> Self {
         Self { state: State::Data, option: 0, content: Vec::new(), max, dropped: 0 }
     }
 
-    /// Changes the limit; what is kept already stays.
+    /// Changes the limit. Content that is stored already stays.
     pub(super) const fn set_max(&mut self, max: usize) {
         self.max = max;
     }
 
-    /// Takes the content of the subnegotiation that was just told.
+    /// Takes the content of the subnegotiation that was just returned.
     pub(super) fn take_content(&mut self) -> Vec<u8> {
         core::mem::take(&mut self.content)
     }
 
-    /// Looks at the front of `input`: says how many bytes it used, at least one unless there is none, and
-    /// perhaps what they were.
+    /// Parses the front of `input`. Returns how many bytes it used, and the piece that is complete.
+    ///
+    /// It uses at least one byte, unless `input` is empty.
     pub fn parse<'a>(&'a mut self, input: &'a [u8]) -> (usize, Option<Piece<'a>>) {
         if self.state == State::HandedOut {
             self.state = State::Data;
@@ -225,13 +226,13 @@ impl Parser {
         (used, None)
     }
 
-    /// Whether something other than data has begun and is not complete.
+    /// Whether a command, negotiation or subnegotiation is incomplete.
     #[must_use]
     pub const fn is_partial(&self) -> bool {
         !matches!(self.state, State::Data | State::HandedOut)
     }
 
-    /// How many subnegotiations were dropped: too long, interrupted, or without an option.
+    /// Returns how many subnegotiations were dropped: too long, interrupted, or without an option.
     #[must_use]
     pub const fn dropped(&self) -> u64 {
         self.dropped
@@ -266,7 +267,7 @@ impl Parser {
         step
     }
 
-    /// A subnegotiation ends that is of no use, by its `SE` or by another command.
+    /// Drops a subnegotiation that its `SE` or another command ends.
     fn interrupt(&mut self, byte: u8) -> Step {
         self.dropped += 1;
         self.content = Vec::new();

@@ -1,4 +1,4 @@
-//! Where the line that is being typed stands on the peer's screen, and how it is taken away and drawn again.
+//! Tracks the input line on the peer's screen, and erases and redraws it.
 
 use super::editor::Editor;
 use crate::base::work;
@@ -6,10 +6,10 @@ use alloc::string::String;
 use core::fmt::Write;
 use unicode_width::UnicodeWidthStr;
 
-/// The input line as the peer sees it.
+/// The input line on the peer's screen.
 #[derive(Debug, Default)]
 pub(crate) struct Screen {
-    /// Where the cursor is, counted from where the line begins; `None` if the line is not on the screen.
+    /// The cursor, relative to the start of the line. `None` if the line is not on the screen.
     cursor: Option<Place>,
 }
 
@@ -19,14 +19,14 @@ struct Place {
     column: u32,
 }
 
-/// What is to be shown, and on what.
+/// What to draw, and the properties of the terminal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View<'a> {
     pub(crate) prompt: &'a str,
-    /// `None` if what is typed is not to be seen.
+    /// `None` if the input is hidden.
     pub(crate) line: Option<&'a Editor>,
     pub(crate) columns: u16,
-    /// Only moves on: nothing can be taken away.
+    /// Whether the terminal cannot move the cursor back, so that nothing can be erased.
     pub(crate) dumb: bool,
 }
 
@@ -35,12 +35,12 @@ impl Screen {
         self.cursor.is_some()
     }
 
-    /// The prompt was written by somebody else, and the cursor may be behind it.
+    /// Records that the prompt is on the screen, although this struct did not draw it.
     pub(crate) fn assume_drawn(&mut self) {
         self.cursor = Some(Place::default());
     }
 
-    /// Takes the line away; the cursor is where it began.
+    /// Erases the line, and leaves the cursor where the line began.
     pub(crate) fn erase(&mut self, dumb: bool, out: &mut String) {
         let Some(cursor) = self.cursor.take() else { return };
         if dumb {
@@ -50,9 +50,9 @@ impl Screen {
         out.push_str("\r\x1b[J");
     }
 
-    /// Draws the line, over itself if it is there.
+    /// Draws the line. If it is on the screen, erases it first.
     pub(crate) fn draw(&mut self, view: View<'_>, out: &mut String) {
-        // Not only what is behind it: a wide character that goes to the next row leaves a gap.
+        // Erase all of the line: a wide character that wraps to the next row leaves a gap.
         self.erase(view.dumb, out);
         let (columns, mut place) = (u32::from(view.columns.max(1)), Place::default());
         out.push_str(view.prompt);
@@ -79,7 +79,7 @@ impl Screen {
         self.cursor = Some(cursor);
     }
 
-    /// Shows text that was added at the end of a line that is drawn.
+    /// Draws text that was added at the end of a drawn line.
     pub(crate) fn append(&mut self, view: View<'_>, from: usize, out: &mut String) {
         let (Some(line), Some(mut cursor)) = (view.line, self.cursor) else { return };
         let columns = u32::from(view.columns.max(1));
@@ -90,7 +90,7 @@ impl Screen {
         self.cursor = Some(cursor);
     }
 
-    /// Leaves the line where it is, with `words` behind it, and goes on below.
+    /// Leaves the line on the screen, appends `words`, and moves the cursor below it.
     pub(crate) fn leave(&mut self, view: View<'_>, words: &str, out: &mut String) {
         let cursor = self.cursor.take().unwrap_or_default();
         let (columns, mut end) = (u32::from(view.columns.max(1)), cursor);
@@ -102,14 +102,14 @@ impl Screen {
             let _ = write!(out, "\x1b[{}B", end.row - cursor.row);
         }
         out.push_str(words);
-        // A line that fills its last row has the cursor below it already.
+        // If the line fills its last row, the cursor is below it already.
         let is_below = end.column == 0 && end.row > 0 && words.is_empty();
         out.push_str(if is_below { "\r" } else { "\r\n" });
     }
 }
 
 impl Place {
-    /// The cursor moves over text.
+    /// Moves the cursor over text.
     fn pass_text(&mut self, columns: u32, text: &str) {
         use unicode_segmentation::UnicodeSegmentation;
         work::step(text.len());
@@ -120,14 +120,14 @@ impl Place {
         }
     }
 
-    /// The cursor moves over a cluster.
+    /// Moves the cursor over a grapheme cluster.
     fn pass(&mut self, columns: u32, cluster: &str) {
         let width = if cluster.len() == 1 { 1 } else { cluster.width() };
         work::step(cluster.len());
         self.pass_width(columns, u32::try_from(width).unwrap_or(0));
     }
 
-    /// Where a wide character does not fit in a row, it goes to the next.
+    /// Moves the cursor by `width` columns. A wide character that does not fit wraps.
     fn pass_width(&mut self, columns: u32, width: u32) {
         let width = width.min(columns);
         if self.column + width > columns {
@@ -136,7 +136,7 @@ impl Place {
         self.column += width;
     }
 
-    /// Behind the last column terminals differ in where the cursor is: go to the next row.
+    /// Wraps after the last column, where terminals differ in the cursor's position.
     fn settle(&mut self, columns: u32, out: &mut String) {
         if self.column >= columns {
             out.push_str("\r\n");
@@ -157,7 +157,7 @@ fn up(rows: u32, out: &mut String) {
     }
 }
 
-/// A prompt without the colours that its application gave it (ECMA-48 control sequences).
+/// Removes the control sequences, such as colours, from a prompt (ECMA-48).
 fn visible(prompt: &str) -> String {
     let mut rest = prompt.chars();
     let mut text = String::new();

@@ -1,95 +1,106 @@
 use super::{Charset, Key, Side};
 
-/// What a telnet peer tells beside its lines.
+/// Something other than a line that a telnet peer sent.
 ///
-/// What it says of itself (all but the keys and the wishes) is also kept in [`Terminal`](super::Terminal), and
-/// told when it changes. None of it proves anything: it is what the peer says.
+/// The signals from [`Resized`](Self::Resized) to [`Charset`](Self::Charset) report that a value in
+/// [`Terminal`](super::Terminal) has changed. The values are not authenticated: a peer may send
+/// anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Signal<'a> {
-    /// The window has a new size (NAWS, RFC 1073). Of several that arrive together the last is told.
+    /// The window has a new size (NAWS, RFC 1073).
+    ///
+    /// Of several sizes that arrive together only the last is reported.
     #[non_exhaustive]
     Resized {
-        /// Characters in a row.
+        /// Characters per row.
         columns: u16,
-        /// Rows.
+        /// Number of rows.
         rows: u16,
     },
     /// The list of terminal types is complete (RFC 1091).
     TerminalTypes,
-    /// Variables came, or came anew (RFC 1572).
+    /// Environment variables were added, changed or removed (RFC 1572).
     Environment,
-    /// The speed of the line is known (RFC 1079).
+    /// The speed of the line was received or changed (RFC 1079).
     Speed,
-    /// The X display is known (RFC 1096).
+    /// The X display was received or changed (RFC 1096).
     DisplayLocation,
-    /// A place is known (RFC 779).
+    /// The location was received or changed (RFC 779).
     Location,
-    /// Text is written in another character set from now on (RFC 2066).
+    /// Text uses another character set from now on (RFC 2066).
     Charset(Charset),
-    /// What the peer types arrives in another way from now on.
+    /// Input arrives in another mode from now on.
     InputMode(InputMode),
     /// An option went on or off.
     #[non_exhaustive]
     Option {
-        /// Which.
+        /// The option.
         option: u8,
-        /// On whose side.
+        /// The side on which it went on or off.
         side: Side,
-        /// Whether it is on.
+        /// Whether it is on now.
         on: bool,
     },
-    /// Parameters of an option that this crate does nothing about itself: MSDP (see [`msdp`](super::msdp)), or one
-    /// that the application enabled.
+    /// Parameters of an option that the session does not handle itself.
+    ///
+    /// The option is MSDP (see [`msdp`](super::msdp)), or the application enabled it.
     #[non_exhaustive]
     Subnegotiation {
-        /// Which.
+        /// The option.
         option: u8,
-        /// As it came, with what was sent twice once.
+        /// The parameters, unescaped.
         content: &'a [u8],
     },
     /// A message of the Generic MUD Communication Protocol.
     #[non_exhaustive]
     Gmcp {
-        /// The name of the package and message, such as `Core.Hello`.
+        /// The names of the package and message, such as `Core.Hello`.
         package: &'a str,
-        /// JSON, unchecked; empty if there is none.
+        /// JSON, not validated. Empty if there is none.
         data: &'a str,
     },
-    /// A key, in [`InputMode::Keys`].
+    /// A key. Only in [`InputMode::Keys`].
     Key(Key),
-    /// Break: the key of that name.
+    /// The peer pressed its Break key (BRK, RFC 854).
     Break,
-    /// Interrupt what is being done; in character mode also Control-C. What was typed so far is gone.
+    /// The peer interrupts the running operation (IP, RFC 854).
+    ///
+    /// In character mode also Control-C. The session discards the unfinished line.
     InterruptProcess,
-    /// Let what is being done finish, but do not send its output. What was queued is dropped.
+    /// The peer wants no more output of the running operation, but lets it finish (AO, RFC 854).
+    ///
+    /// The server discards queued messages, unless MCCP2 is or was on.
     AbortOutput,
-    /// Suspend what is being done.
+    /// The peer suspends the running operation (SUSP, RFC 1184).
     Suspend,
-    /// Abort what is being done, harder than an interrupt.
+    /// The peer aborts the running operation (ABORT, RFC 1184), more strongly than an interrupt.
     Abort,
-    /// No more input; in character mode Control-D on an empty line.
+    /// The peer sends no more input (EOF, RFC 1184). In character mode also Control-D on an empty
+    /// line.
     EndOfFile,
-    /// The peer wants to be logged out (RFC 727). The connection ends after this event.
+    /// The peer asks to be logged out (RFC 727). The connection ends after this event.
     Logout,
 }
 
-/// How what the peer types arrives.
+/// How a telnet peer's input arrives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InputMode {
-    /// Whole lines, which the peer's terminal edits and shows.
+    /// Whole lines that the peer's terminal edits and echoes.
     #[default]
     Line,
-    /// Whole lines, which the server edits and shows as they are typed. A line has at most 4 KiB, as on a terminal of
-    /// Unix; what is typed beyond that is answered with a bell.
+    /// Whole lines that the server edits and echoes.
+    ///
+    /// A line has at most 4 KiB, as on a Unix terminal, or the longest message if that is less.
+    /// Keys beyond that are answered with a bell.
     Character,
-    /// Every key as a [`Signal::Key`]; nothing is shown.
+    /// Single keys, each as a [`Signal::Key`]. Nothing is echoed.
     Keys,
 }
 
 impl InputMode {
-    /// Its name in a listening address.
+    /// Returns the mode's name in a listener's address.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -2,34 +2,40 @@ use super::Charset;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// What a telnet peer has told of itself. All of it is bounded, and none of it is proof of anything.
+/// What a telnet peer reported about its terminal.
+///
+/// All of it is bounded, and none of it is authenticated.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Terminal {
-    /// The peer has sent a telnet command; before that it may be any program that sends lines.
+    /// Whether the peer has sent a telnet command.
+    ///
+    /// Before that, it may be any program that sends lines.
     pub is_telnet: bool,
-    /// Characters in a row, 1 to [`SIZE_MAX`](Self::SIZE_MAX); `None` if it has not said.
+    /// Characters per row, 1 to [`SIZE_MAX`](Self::SIZE_MAX). `None` if unknown.
     pub columns: Option<u16>,
-    /// Rows, 1 to [`SIZE_MAX`](Self::SIZE_MAX); `None` if it has not said.
+    /// Number of rows, 1 to [`SIZE_MAX`](Self::SIZE_MAX). `None` if unknown.
     pub rows: Option<u16>,
-    /// The terminal types in the order of the peer's preference, at most [`TYPES_MAX`](Self::TYPES_MAX) of at most
-    /// 40 characters (RFC 1091). A MUD client's first is its own name.
+    /// The terminal types, in the peer's order of preference (RFC 1091).
+    ///
+    /// At most [`TYPES_MAX`](Self::TYPES_MAX) of at most 40 characters. The first type of a MUD
+    /// client is its own name.
     pub types: Vec<String>,
-    /// What the client can do, as the MUD Terminal Type Standard numbers it; see [`Mtts`].
+    /// The client's capabilities, as numbered by the MUD Terminal Type Standard; see [`Mtts`].
     pub mtts: Option<Mtts>,
-    /// How text is written.
+    /// The character set of text in both directions.
     pub charset: Charset,
-    /// Environment variables by name, at most [`VARIABLES_MAX`](Self::VARIABLES_MAX).
+    /// Environment variables and their values, at most [`VARIABLES_MAX`](Self::VARIABLES_MAX).
     pub environment: Vec<(String, String)>,
-    /// Bits a second, to the terminal and from it.
+    /// The speed to the terminal and from it, in bits per second.
     pub speed: Option<(u32, u32)>,
-    /// `host:display.screen`.
+    /// The X display, as `host:display.screen`.
     pub display_location: Option<String>,
-    /// Where the terminal stands.
+    /// The location of the terminal.
     pub location: Option<String>,
 }
 
-/// Bits of the MUD Terminal Type Standard.
+/// Capability bits of the MUD Terminal Type Standard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mtts(pub u32);
 
@@ -48,12 +54,12 @@ impl Mtts {
     pub const OSC_COLOR_PALETTE: u32 = 32;
     /// A screen reader is in use.
     pub const SCREEN_READER: u32 = 64;
-    /// A proxy: the rest may not be true of who is behind it.
+    /// The client is a proxy, so the other bits may not apply to its user.
     pub const PROXY: u32 = 128;
     /// 24-bit colours.
     pub const TRUECOLOR: u32 = 256;
 
-    /// Whether all of these bits are set.
+    /// Whether all of `bits` are set.
     #[must_use]
     pub const fn has(self, bits: u32) -> bool {
         self.0 & bits == bits
@@ -61,34 +67,34 @@ impl Mtts {
 }
 
 impl Terminal {
-    /// A window is at most so many characters wide and high.
+    /// Largest width and height of a window, in characters.
     pub const SIZE_MAX: u16 = 1_000;
-    /// So many terminal types are asked for.
+    /// Largest number of terminal types that are requested.
     pub const TYPES_MAX: usize = 10;
-    /// So many variables are kept.
+    /// Largest number of environment variables that are kept.
     pub const VARIABLES_MAX: usize = 32;
-    /// The longest name or value that is kept, in bytes. Longer ones are passed over.
+    /// Longest name or value that is kept, in bytes. Longer ones are not kept.
     pub const TEXT_MAX_BYTES: usize = 256;
     const TYPE_MAX_CHARS: usize = 40;
 
-    /// The value of an environment variable.
+    /// Returns the value of an environment variable.
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<&str> {
         self.environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// Whether one of its types is `name`, in any case.
+    /// Whether `name` is one of the terminal types, ignoring case.
     #[must_use]
     pub fn is_type(&self, name: &str) -> bool {
         self.types.iter().any(|known| known.eq_ignore_ascii_case(name))
     }
 
-    /// The cursor of a dumb terminal only moves on.
+    /// Whether the terminal cannot move the cursor back.
     pub(crate) fn is_dumb(&self) -> bool {
         self.is_type("dumb")
     }
 
-    /// True if the size is another one than before. A side of 0 says nothing (RFC 1073).
+    /// Sets the size, and returns whether it has changed. 0 means unspecified (RFC 1073).
     pub(crate) fn resize(&mut self, columns: u16, rows: u16) -> bool {
         let clamp = |given: u16, before: Option<u16>| if given == 0 { before } else { Some(given.min(Self::SIZE_MAX)) };
         let (columns, rows) = (clamp(columns, self.columns), clamp(rows, self.rows));
@@ -97,7 +103,7 @@ impl Terminal {
         changed
     }
 
-    /// Takes the next terminal type; true if another one should be asked for.
+    /// Adds a terminal type, and returns whether to request another one.
     pub(crate) fn add_type(&mut self, name: &[u8]) -> bool {
         let name: String = name
             .iter()
@@ -109,7 +115,7 @@ impl Terminal {
             self.mtts = name[bits.len()..].trim().parse().ok().map(Mtts);
             return false;
         }
-        // The last one is told twice to show that it is the last (RFC 1091).
+        // The peer repeats the last type to mark the end of the list (RFC 1091).
         if name.is_empty() || self.types.iter().any(|known| known == name) || self.types.len() >= Self::TYPES_MAX {
             return false;
         }
@@ -117,7 +123,9 @@ impl Terminal {
         self.types.len() < Self::TYPES_MAX
     }
 
-    /// Sets a variable, or forgets it if it has no value; true if that changed anything.
+    /// Sets or removes a variable, and returns whether that changed anything.
+    ///
+    /// A value that is too long or contains control characters counts as none.
     pub(crate) fn set_variable(&mut self, name: &[u8], value: Option<&[u8]>) -> bool {
         let text = |bytes: &[u8]| {
             let short = (bytes.len() <= Self::TEXT_MAX_BYTES).then(|| String::from_utf8_lossy(bytes).into_owned());
