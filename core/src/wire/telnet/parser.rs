@@ -9,8 +9,8 @@ use memchr::memchr;
 /// command may occur anywhere, even in the middle of a line or a character.
 ///
 /// Malformed input does not affect what follows it. An unknown command is returned as
-/// [`Command::Unknown`]. A subnegotiation is dropped if it has no option, or if another command
-/// interrupts it, because some clients omit `IAC SE`.
+/// [`Command::Unknown`]. A subnegotiation without an option is dropped. So is one that another
+/// command interrupts: some clients omit `IAC SE`.
 ///
 /// # Memory
 /// At most the limit given to [`new`](Self::new), for an incomplete subnegotiation. A longer one is
@@ -148,7 +148,7 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// Returns the byte of the command after [`IAC`](super::IAC).
+    /// Returns the byte of the command after [`IAC`].
     #[must_use]
     pub const fn byte(self) -> u8 {
         self as u8

@@ -8,17 +8,16 @@ use alloc::vec::Vec;
 use memchr::memchr3;
 use unicode_segmentation::UnicodeSegmentation;
 
-/// A line's end is looked for so far at a time, since what is before it may take more than one call.
+/// How far a call searches for a line ending: the data before it may take several calls.
 const SEARCHED_MAX_BYTES: usize = 8 << 10;
 const BACKSPACE: u8 = 0x08;
 const DELETE: u8 = 0x7f;
 
 impl Session {
-    /// Takes from the front of `rest`, which begins with data, as far as the first line's end or command, or as far as
-    /// is enough at a time.
+    /// Takes data from the front of `rest`, up to a line ending, a command, or the cost limit.
     ///
-    /// A line ends with CR LF, CR NUL (RFC 854 writes a bare CR so, and RFC 1123 section 3.3.1 has servers take it
-    /// for a line's end), CR or LF.
+    /// A line ends with CR LF, CR NUL, CR or LF. CR NUL is a bare CR in RFC 854, which a server
+    /// accepts as a line ending (RFC 1123 section 3.3.1).
     pub(super) fn take_line(
         &mut self,
         rest: &[u8],
@@ -61,7 +60,7 @@ impl Session {
         Ok((used, found))
     }
 
-    /// An IAC that was sent twice, and is data.
+    /// Handles an escaped IAC, which is data.
     pub(super) fn take_escaped(&mut self, kept: &mut Vec<u8>, max: usize) -> Result<Found, DecodeError> {
         if self.types_here() {
             return Ok(self.take_key(IAC, kept, max));
@@ -71,8 +70,9 @@ impl Session {
         Ok(Found::Nothing)
     }
 
-    /// Keeps the beginning of a line, and says how much of it: all of it, or as much as is enough at a time. Some
-    /// terminals send what they should edit.
+    /// Appends to the unfinished line. Returns how many bytes it took, up to the cost limit.
+    ///
+    /// It applies erase characters, because some terminals send them in line mode.
     fn keep(&mut self, line: &[u8], max: usize) -> Result<usize, DecodeError> {
         let mut bytes = line;
         while !bytes.is_empty() {
@@ -94,13 +94,13 @@ impl Session {
         Ok(line.len() - bytes.len())
     }
 
-    /// Takes back the last character of a line in line mode.
+    /// Erases the last character of the unfinished line in line mode.
     pub(super) fn erase_character(&mut self) {
         work::step(1);
         let mut last = usize::from(!self.partial.is_empty());
         let ends_plain = matches!(self.partial[..], [.., 0..0x80, 0..0x80] | [0..0x80] | []);
         if self.terminal.charset == Charset::Utf8 && !ends_plain {
-            // A look at the end is enough, and keeps the cost of a key bounded.
+            // Search only the end, to bound the cost of a key.
             let mut tail = &self.partial[self.partial.len().saturating_sub(CLUSTER_MAX_BYTES)..];
             work::step(tail.len());
             self.spent += tail.len();
@@ -115,12 +115,12 @@ impl Session {
         self.partial.truncate(self.partial.len() - last);
     }
 
-    /// A line is complete: what was asked for is answered.
+    /// Resets the prompt and hidden input after a complete line.
     fn line_came(&mut self) {
         self.prompt.clear();
         if self.hidden {
             self.set_hidden(false);
-            // The peer's terminal did not show the line's end either.
+            // The peer's terminal did not echo the line ending either.
             if self.terminal.is_telnet {
                 self.output.extend_from_slice(b"\r\n");
             }

@@ -19,88 +19,85 @@ use core::ops::Range;
 use core::time::Duration;
 use typing::Typing;
 
-/// A subnegotiation is at most so long, and no longer than a message.
+/// Longest subnegotiation, in bytes, unless the longest message is shorter.
 const SUBNEGOTIATION_MAX_BYTES: usize = 16 << 10;
-/// After so many bytes of answers nothing more is answered until they are taken.
+/// With more answers pending, no more commands are parsed until the answers are taken.
 const ANSWERS_MAX_BYTES: usize = 4 << 10;
-/// After so much that costs more than looking at the input does, the rest of it waits for the next call.
+/// Once `spent` exceeds this, the rest of the input waits for the next call.
 const SPENT_MAX: usize = 4 << 10;
-/// What a command costs.
 const COMMAND_COST: usize = 32;
-/// A prompt that must be drawn again is kept up to here.
+/// Longest prompt that is kept to be redrawn, in bytes.
 const PROMPT_MAX_BYTES: usize = 1024;
 
-/// The server's end of one telnet connection: turns bytes into messages and signals, answers what is to be
-/// answered, and keeps the peer's screen in order.
+/// The server's end of a telnet connection.
 ///
-/// Beside what [`decode`](Self::decode) yields, [`replies`](Self::replies) hands out what is to be sent; it is to
-/// be asked after each call of another method.
+/// It decodes bytes into messages and signals, answers commands, and keeps the peer's screen in
+/// order. After each call of another method, send what [`replies`](Self::replies) returns.
 #[derive(Debug)]
 pub struct Session {
     config: Telnet,
     parser: Parser,
     options: Options,
     terminal: Terminal,
-    /// How input should arrive.
+    /// The input mode that the application wants.
     wanted: InputMode,
-    /// How it does, as far as the application knows.
+    /// The input mode that was last reported to the application.
     told: InputMode,
-    /// The next line is not to be seen.
+    /// Whether the next line is hidden.
     hidden: bool,
     prompt: String,
     /// The beginning of a line, in line mode.
     partial: Vec<u8>,
-    /// The last byte was the CR of a line's end, and an LF or NUL belongs to it.
+    /// The last byte was the CR of a line ending, so an LF or NUL belongs to it.
     after_cr: bool,
     typing: Option<Box<Typing>>,
-    /// The window's new size is not told yet.
+    /// The window has a new size that is not reported yet.
     resized: bool,
-    /// A terminal type was asked for and did not come yet.
+    /// A terminal type was requested and has not arrived.
     type_asked: bool,
-    /// Character sets were offered and none was chosen yet.
+    /// Character sets were offered and the peer has not chosen.
     charset_asked: bool,
-    /// Options that the application wants, to be asked for once the peer speaks telnet.
+    /// Options to request once the peer is known to speak telnet.
     wishes: Vec<(Side, u8)>,
     compressor: Option<Box<Compressor>>,
-    /// Output is compressed, or was, and what is queued may still be: nothing may go ahead of it.
+    /// MCCP2 is or was on, so queued output may be compressed and must keep its order.
     in_order: bool,
     inflater: Option<Box<Inflater>>,
     control: Vec<u8>,
     output: Vec<u8>,
-    /// Output that is as it is to be sent, before `output`.
+    /// Output in its final form, to be sent before `output`.
     ready: Vec<u8>,
-    /// What `decode` has cost in this call, beside looking at the input: in bytes of plain input that take as long.
+    /// Cost of this `decode` beyond reading the input, as an equivalent in bytes of plain input.
     spent: usize,
 }
 
-/// What a session wants sent.
+/// What a session wants to send.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Replies {
-    /// To be sent before what is queued, between two messages: answers in negotiations.
+    /// To send before queued output, between two messages: answers in negotiations.
     pub control: Vec<u8>,
-    /// To be sent behind what is queued.
+    /// To send after queued output.
     pub output: Vec<u8>,
 }
 
-/// What a step came upon.
 enum Found {
     Nothing,
-    /// A line, in these bytes of the input.
+    /// A line, at this range of the input.
     Line(Range<usize>),
-    /// A line in the character set, put aside.
+    /// A line in the peer's character set, in the buffer.
     Kept,
-    /// A line in UTF-8, put aside.
+    /// A line in UTF-8, in the buffer.
     Typed,
     Signal(Signal<'static>),
-    /// A message of GMCP, put aside.
+    /// A GMCP message, in the buffer.
     Gmcp,
-    /// The parameters of an option, put aside.
+    /// The parameters of an option, in the buffer.
     Subnegotiation(u8),
 }
 
 impl Session {
-    /// A connection that has just opened. The first replies are the probe.
+    /// Creates a session for a new connection. Its first replies are the probe.
     #[must_use]
     pub fn new(config: Telnet) -> Self {
         let mut session = Self {
@@ -131,11 +128,12 @@ impl Session {
         session
     }
 
-    /// Looks at the front of `input`; see [`wire`](crate::wire).
+    /// Decodes the front of `input`; see [`wire`](crate::wire).
     ///
     /// # Errors
-    /// [`DecodeError::TooLarge`] before anything over the limit is kept, [`DecodeError::InvalidUtf8`] by policy,
-    /// [`DecodeError::Compression`].
+    /// [`DecodeError::TooLarge`] before content beyond the limit is kept,
+    /// [`DecodeError::Compression`], and [`DecodeError::InvalidUtf8`] if
+    /// [configured](Telnet::invalid_utf8).
     pub fn decode<'a>(
         &mut self,
         input: &'a mut [u8],
@@ -165,14 +163,14 @@ impl Session {
         if !inflater.is_over() {
             self.inflater = Some(inflater);
         } else if used == 0 && matches!(found, Found::Nothing) {
-            // It was over before this call, but for the word that it is.
+            // The compressed stream had ended before, and `input` is plain.
             return self.decode(input, buffer, budget);
         }
         let item = self.item(found, &[], buffer, max)?;
         Ok(Decoded { used, cost: cost + self.spent, units: u32::from(item.is_some()), item })
     }
 
-    /// The line that the end of the input completes.
+    /// Returns the line that the end of the input completes.
     ///
     /// # Errors
     /// As [`decode`](Self::decode).
@@ -199,42 +197,41 @@ impl Session {
         }
     }
 
-    /// Whether a command has begun, or a line that the peer's terminal edits: what the server edits is typed by a
-    /// person, who may take any time.
+    /// Whether a command, or a line in line mode, is incomplete. Lines that the server edits do not
+    /// count: a person types them and may take any time.
     #[must_use]
     pub const fn is_partial(&self) -> bool {
         self.parser.is_partial() || !self.partial.is_empty()
     }
 
-    /// Whether what is queued may be compressed, so that no part of it can be taken out.
+    /// Whether queued output must stay complete, because it may be compressed.
     #[must_use]
     pub const fn is_in_order(&self) -> bool {
         self.in_order
     }
 
-    /// Whether there is something to tell without further input.
+    /// Whether [`decode`](Self::decode) has work to do without further input.
     #[must_use]
     pub fn is_ahead(&self) -> bool {
         let inflated = |inflater: &Inflater| inflater.is_ready() || inflater.has_more();
         self.resized || self.mode() != self.told || self.has_keys() || self.inflater.as_deref().is_some_and(inflated)
     }
 
-    /// How long to wait before [`on_timeout`](Self::on_timeout) is to be called, if nothing arrives.
+    /// How long to wait for input before calling [`on_timeout`](Self::on_timeout), if at all.
     #[must_use]
     pub fn wait(&self) -> Option<Duration> {
         let waits = self.told == InputMode::Keys && self.typing.as_ref().is_some_and(|typing| typing.is_escape());
         waits.then_some(super::Key::ESCAPE_WAIT)
     }
 
-    /// Nothing arrived for [`wait`](Self::wait): an escape character was the key itself. [`decode`](Self::decode)
-    /// has something to tell.
+    /// After [`wait`](Self::wait) without input: a pending escape character is the key itself.
     pub fn on_timeout(&mut self) {
         if let Some(typing) = &mut self.typing {
             typing.on_timeout();
         }
     }
 
-    /// What the peer told of itself.
+    /// What the peer reported about its terminal.
     #[must_use]
     pub const fn terminal(&self) -> &Terminal {
         &self.terminal
@@ -246,7 +243,7 @@ impl Session {
         self.options.is_on(side, option)
     }
 
-    /// How messages for this peer are written from now on.
+    /// The encoding of messages for this peer from now on.
     #[must_use]
     pub const fn encoding(&self) -> Encoding {
         let is_buffered = self.compressor.is_some() || matches!(self.told, InputMode::Character);
@@ -254,21 +251,20 @@ impl Session {
         Encoding::Telnet { charset: self.terminal.charset, path }
     }
 
-    /// How what is typed arrives.
+    /// The input mode that the peer has agreed to.
     #[must_use]
     pub fn mode(&self) -> InputMode {
         let shown_by_us = self.options.is_on(Side::Us, option::ECHO) && self.options.is_on(Side::Us, option::SGA);
         if shown_by_us { self.wanted } else { InputMode::Line }
     }
 
-    /// What is to be sent, if anything: what the server edits is drawn as it is now.
+    /// Redraws the input line, and returns what to send, if anything.
     pub fn replies(&mut self) -> Option<Replies> {
         self.show();
         self.answers()
     }
 
-    /// What is to be sent of [`replies`](Self::replies) though more input may follow at once: a line that changes with
-    /// each key is drawn when all of them were served.
+    /// As [`replies`](Self::replies), without redrawing the line, which more input may change.
     pub(crate) fn answers(&mut self) -> Option<Replies> {
         if self.control.is_empty() && self.output.is_empty() && self.ready.is_empty() {
             return None;
@@ -286,16 +282,17 @@ impl Session {
         Some(replies)
     }
 
-    /// Messages, written in the [encoding](Self::encoding), are to be sent: with the input line around them.
+    /// Queues messages in the [encoding](Self::encoding), and keeps the input line below them.
     pub fn render(&mut self, messages: &[u8]) {
         self.take_line_away();
         self.output.extend_from_slice(messages);
         self.put_line_back();
     }
 
-    /// Sends text without a line's end. Where the server edits, what is behind the last line's end stands before
-    /// what is typed, and is drawn anew with it until the next line; beyond 1 KiB it is ended as a
-    /// line of its own.
+    /// Queues text without a line ending.
+    ///
+    /// In character mode, its unfinished last line becomes the prompt, which is redrawn in front of
+    /// the input until the line is complete. A prompt of more than 1 KiB becomes a line of its own.
     pub fn write(&mut self, payload: Payload<'_>) {
         if self.told != InputMode::Character {
             return encode(payload, self.terminal.charset, &mut self.output);
@@ -312,9 +309,9 @@ impl Session {
         self.put_line_back();
     }
 
-    /// Asks for a line: as [`write`](Self::write), and marks the end of the prompt with EOR (RFC 885), or with GA
-    /// (RFC 858), for a peer that speaks telnet. With `hidden` the line is not to be seen: the peer's terminal is
-    /// told that we show it (RFC 857), and we do not.
+    /// Queues a prompt: as [`write`](Self::write), and EOR (RFC 885) or GA (RFC 858) for telnet.
+    ///
+    /// With `hidden`, the next line is not shown: we claim to echo it (RFC 857), and do not.
     pub fn prompt(&mut self, text: &str, hidden: bool) {
         self.set_hidden(hidden);
         if self.told == InputMode::Character {
@@ -332,7 +329,7 @@ impl Session {
         }
     }
 
-    /// Appends parameters of an option (RFC 855); false if it is on for neither side.
+    /// Queues parameters of an option (RFC 855). Returns false if it is off on both sides.
     pub fn subnegotiate(&mut self, option: u8, content: &[u8]) -> bool {
         let on = self.options.is_on(Side::Us, option) || self.options.is_on(Side::Him, option);
         if on {
@@ -341,23 +338,23 @@ impl Session {
         on
     }
 
-    /// How often the peer is to be sent a sign of life; `None` if it does not speak telnet.
+    /// The interval between keep-alives. `None` if they are off or the peer does not speak telnet.
     #[must_use]
     pub fn keep_alive_interval(&self) -> Option<Duration> {
         self.config.keep_alive.filter(|_| self.terminal.is_telnet)
     }
 
-    /// Sends a sign of life, `IAC NOP`.
+    /// Sends a keep-alive, `IAC NOP`.
     pub fn keep_alive(&mut self) {
         self.control.extend_from_slice(&[IAC, Command::NoOperation.byte()]);
     }
 
-    /// Whether the line is not on the peer's screen as it should be.
+    /// Whether the line on the peer's screen is out of date.
     pub(crate) fn is_stale(&self) -> bool {
         self.typing.as_ref().is_some_and(|typing| typing.is_stale())
     }
 
-    /// Whether the rest of the input is to wait for the next call.
+    /// Whether the rest of the input waits for the next call.
     const fn has_done_enough(&self) -> bool {
         self.spent > SPENT_MAX
     }
@@ -366,7 +363,7 @@ impl Session {
         self.told != InputMode::Line && self.typing.as_ref().is_some_and(|typing| typing.has_keys())
     }
 
-    /// Text that stands before what is typed, while the line is away; beyond the limit it is a line of its own.
+    /// Appends text to the prompt while the line is erased. Beyond the limit it becomes a line.
     fn extend_prompt(&mut self, text: &str) {
         self.prompt.push_str(text);
         if self.prompt.len() > PROMPT_MAX_BYTES {
@@ -375,7 +372,7 @@ impl Session {
         }
     }
 
-    /// Looks at the front of `data`, and puts into `kept` what is not whole there.
+    /// Decodes the front of `data`. Stores in `kept` an item that is not contiguous there.
     fn step(
         &mut self,
         data: &[u8],
@@ -417,7 +414,7 @@ impl Session {
                 }
                 continue;
             }
-            // Much to answer is answered piece by piece, as the peer takes the answers.
+            // Many commands are answered piece by piece, as the peer takes the answers.
             if rest.is_empty() || self.control.len() + self.output.len() > ANSWERS_MAX_BYTES {
                 return Ok((used, Found::Nothing));
             }
@@ -430,7 +427,7 @@ impl Session {
             };
             let found = match piece {
                 None => Found::Nothing,
-                // What was sent twice; everything else is taken above.
+                // An escaped IAC: all other data is taken above.
                 Some(Piece::Data(_)) => self.take_escaped(kept, max)?,
                 Some(Piece::Command(command)) => self.command(command, kept, max),
                 Some(Piece::Negotiation(verb, option)) => self.negotiated(verb, option),
@@ -476,7 +473,7 @@ impl Session {
         Ok(Some(Item::Message(payload)))
     }
 
-    /// A line as a message: text in UTF-8, unless bytes were asked for.
+    /// Converts a line to a message: UTF-8 text, unless bytes are configured.
     fn text<'a>(&self, line: &'a [u8], max: usize, text: &'a mut String) -> Result<Payload<'a>, DecodeError> {
         let policy = self.config.invalid_utf8;
         if self.terminal.charset == Charset::Utf8 || policy == InvalidUtf8::Bytes || line.is_ascii() {

@@ -1,4 +1,4 @@
-//! Which options are asked for, which are agreed to, and what follows when one goes on; and the commands.
+//! Requests and accepts options, acts when they go on or off, and handles commands.
 
 use super::typing::Stale;
 use super::{Found, Session};
@@ -10,8 +10,8 @@ use crate::wire::telnet::{Charset, IAC, InputMode, Signal, encode, option, subne
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-/// What the peer may switch on by itself. Everything else is refused: above all that it echoes (RFC 857 forbids that
-/// both do).
+/// Options that the peer may switch on. All others are refused. Echo by the peer must be: RFC 857
+/// forbids that both sides echo.
 const AGREED_TO: [(Side, u8); 14] = [
     (Side::Us, option::BINARY),
     (Side::Us, option::STATUS),
@@ -29,7 +29,7 @@ const AGREED_TO: [(Side, u8); 14] = [
     (Side::Him, option::SNDLOC),
 ];
 
-/// What is asked for once the peer speaks telnet.
+/// Options that are requested once the peer is known to speak telnet.
 const ASKED_FOR: [(Side, u8); 5] = [
     (Side::Him, option::TTYPE),
     (Side::Him, option::NAWS),
@@ -42,7 +42,7 @@ const ASKED_FOR: [(Side, u8); 5] = [
 const MODE: u8 = 1;
 const MODE_EDIT: u8 = 1;
 const MODE_TRAPSIG: u8 = 2;
-/// Any terminal's key.
+/// The erase key of any terminal.
 const BACKSPACE: u8 = 0x08;
 
 impl Session {
@@ -56,8 +56,9 @@ impl Session {
         }
     }
 
-    /// Asks for an option, now or once the peer speaks telnet. Before that, `IAC` would be rubbish on the screen of
-    /// any other program.
+    /// Requests an option, at once or when the peer is known to speak telnet.
+    ///
+    /// Until then, other programs would show `IAC` as garbage.
     pub fn enable_option(&mut self, side: Side, option: u8) {
         if self.terminal.is_telnet {
             self.enable(side, option);
@@ -66,7 +67,7 @@ impl Session {
         }
     }
 
-    /// Takes an option back.
+    /// Switches an option off, and withdraws a request for it.
     pub fn disable_option(&mut self, side: Side, option: u8) {
         self.wishes.retain(|wish| *wish != (side, option));
         self.disable(side, option);
@@ -75,7 +76,7 @@ impl Session {
         }
     }
 
-    /// Sets how input should arrive. Where the peer does not agree, and until it has, lines arrive.
+    /// Sets how input should arrive. Until the peer agrees, and if it refuses, lines arrive.
     pub fn set_mode(&mut self, mode: InputMode) {
         self.wanted = mode;
         if self.terminal.is_telnet {
@@ -97,22 +98,24 @@ impl Session {
         }
     }
 
-    /// Whether the peer's terminal edits and shows what is typed, and will go on so.
+    /// Whether the peer's terminal edits and echoes the input, and will continue to.
     fn peer_edits(&self) -> bool {
         self.wanted == InputMode::Line || !self.may_do(option::ECHO) || !self.may_do(option::SGA)
     }
 
-    /// Whether the peer's terminal will not show what is typed, as far as it has said.
+    /// Whether the next line will be hidden, as far as the peer has answered.
     pub(crate) fn hides(&self) -> bool {
         self.hidden && self.may_do(option::ECHO)
     }
 
-    /// Whether an option of ours is on, or the peer has not answered yet.
+    /// Whether an option of ours is on or awaits an answer.
     fn may_do(&self, option: u8) -> bool {
         self.options.is_on(Side::Us, option) || self.options.is_pending(Side::Us, option)
     }
 
-    /// A peer that had switched half of what character mode takes off, and so all of it, switches it on again.
+    /// Requests the other half of character mode, when the peer requests ECHO or SGA again.
+    ///
+    /// A peer that switches one of them off has switched off both, see `take_back_half`.
     fn ask_for_other_half(&mut self, change: Change) {
         let other = match (change.side, change.option) {
             (Side::Us, option::ECHO) => option::SGA,
@@ -124,7 +127,9 @@ impl Session {
         }
     }
 
-    /// A peer that agreed to only half of what character mode takes would show what is typed nowhere.
+    /// Switches ECHO or SGA off again if the peer refused the other one.
+    ///
+    /// With only one of them, neither side would show the input.
     fn take_back_half(&mut self) {
         let half = [option::ECHO, option::SGA].map(|option| self.options.is_on(Side::Us, option));
         let waits = [option::ECHO, option::SGA].map(|option| self.options.is_pending(Side::Us, option));
@@ -134,7 +139,7 @@ impl Session {
         self.disable(Side::Us, if half[0] { option::ECHO } else { option::SGA });
     }
 
-    /// The peer sent a command: it speaks telnet.
+    /// Records that the peer speaks telnet. The first time, requests and offers options.
     fn detect(&mut self) {
         if core::mem::replace(&mut self.terminal.is_telnet, true) {
             return;
@@ -175,13 +180,13 @@ impl Session {
         }
     }
 
-    /// The peer's terminal edits and turns its interrupt key into a command, or does neither.
+    /// Sends the LINEMODE mode: the peer edits and traps its interrupt key, or does neither.
     fn say_linemode(&mut self) {
         let mask = if self.wanted == InputMode::Line { MODE_EDIT | MODE_TRAPSIG } else { 0 };
         subnegotiation(option::LINEMODE, &[MODE, mask], &mut self.control);
     }
 
-    /// Control-S and Control-Q stop the output, unless the application wants all keys (RFC 1372).
+    /// Sends whether Control-S and Control-Q control the output (RFC 1372): not in keys mode.
     fn say_flow_control(&mut self) {
         const OFF: u8 = 0;
         const ON: u8 = 1;
@@ -199,11 +204,11 @@ impl Session {
         self.control.extend(words.into_iter().flatten());
     }
 
-    /// What the peer says of an option.
+    /// Handles a negotiation message.
     pub(super) fn negotiated(&mut self, verb: Verb, option: u8) -> Found {
         self.detect();
         match (verb, option) {
-            // Not a state but a mark: answered each time, behind everything that was said before (RFC 860).
+            // A timing mark is not a state: each is answered, after all earlier output (RFC 860).
             (Verb::Do, option::TM) => {
                 self.output.extend_from_slice(&[IAC, Verb::Will.byte(), option::TM]);
                 return Found::Nothing;
@@ -238,7 +243,7 @@ impl Session {
             (Side::Him, option::LFLOW, true) => self.say_flow_control(),
             (Side::Us, option::CHARSET, true) => self.offer_charsets(),
             (Side::Us, option::MCCP2, true) => {
-                // Everything up to the marker is as it was, and everything behind it compressed.
+                // Output up to the marker is plain, and output after it is compressed.
                 self.end_compression();
                 self.ready.append(&mut self.control);
                 self.ready.append(&mut self.output);
@@ -259,7 +264,7 @@ impl Session {
         }
     }
 
-    /// Two bytes, of which the second says what to do (RFC 854).
+    /// Handles a two-byte command (RFC 854).
     pub(super) fn command(&mut self, command: Command, kept: &mut Vec<u8>, max: usize) -> Found {
         if matches!(command, Command::Unknown(_)) {
             return Found::Nothing;
@@ -289,15 +294,15 @@ impl Session {
             }
             Command::Break => Found::Signal(Signal::Break),
             Command::AbortOutput => {
-                // The end of what was thrown away (RFC 854, "Synch"); without urgent data, which not all
-                // transports have.
+                // Marks the end of the discarded output (RFC 854, "Synch"). It is not urgent data,
+                // which not all transports have.
                 self.control.extend_from_slice(&[IAC, Command::DataMark.byte()]);
                 Found::Signal(Signal::AbortOutput)
             }
             Command::Suspend => Found::Signal(Signal::Suspend),
             Command::Abort => Found::Signal(Signal::Abort),
             Command::EndOfFile => Found::Signal(Signal::EndOfFile),
-            // A DM that is not urgent does nothing (RFC 854), nor does GA from a terminal.
+            // A DM that is not urgent has no effect (RFC 854), nor has GA from a terminal.
             _ => Found::Nothing,
         }
     }

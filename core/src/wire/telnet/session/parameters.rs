@@ -1,4 +1,4 @@
-//! What subnegotiations tell, and what is answered.
+//! Handles subnegotiations and answers them.
 
 use super::{Found, Session};
 use crate::base::work;
@@ -7,7 +7,7 @@ use crate::wire::telnet::{Charset, Signal, option, subnegotiation};
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// Of TTYPE, TSPEED, XDISPLOC, STATUS and NEW-ENVIRON.
+/// Verbs of TTYPE, TSPEED, XDISPLOC, STATUS and NEW-ENVIRON.
 const IS: u8 = 0;
 const SEND: u8 = 1;
 /// NEW-ENVIRON (RFC 1572).
@@ -16,9 +16,9 @@ const VAR: u8 = 0;
 const VALUE: u8 = 1;
 const ESC: u8 = 2;
 const USERVAR: u8 = 3;
-/// Of the variables that come at once the first so many are looked at.
+/// How many variables of one subnegotiation are read.
 const VARIABLES_MAX: usize = 128;
-/// To look a variable up costs as much as reading so many bytes of text.
+/// Cost of looking a variable up, as an equivalent in bytes of plain input.
 const VARIABLE_COST: usize = 128;
 /// CHARSET (RFC 2066).
 const REQUEST: u8 = 1;
@@ -26,7 +26,7 @@ const ACCEPTED: u8 = 2;
 const REJECTED: u8 = 3;
 const TTABLE_IS: u8 = 4;
 const TTABLE_REJECTED: u8 = 5;
-/// Of what a peer offers the first so many are looked at.
+/// How many of the character sets that a peer offers are read.
 const CHARSETS_MAX: usize = 64;
 const CHARSET_COST: usize = 16;
 /// LINEMODE (RFC 1184).
@@ -55,7 +55,9 @@ impl Session {
         subnegotiation(option::CHARSET, &request, &mut self.control);
     }
 
-    /// The parameters of an option came. What is not agreed on, or makes no sense, is passed over (RFC 855).
+    /// Handles the parameters of an option.
+    ///
+    /// Ignores options that are off, and malformed parameters (RFC 855).
     pub(super) fn parameters(&mut self, option: u8, content: Vec<u8>, kept: &mut Vec<u8>) -> Found {
         let (of_him, of_us) = (self.is_on(Side::Him, option), self.is_on(Side::Us, option));
         match (option, &content[..]) {
@@ -131,7 +133,7 @@ impl Session {
                 return charset.map_or(Found::Nothing, |charset| self.set_charset(charset));
             }
             REJECTED => self.charset_asked = false,
-            // Both asked at once: the server's question stands (RFC 2066 section 5).
+            // Both sides requested at once: the server's request wins (RFC 2066 section 5).
             REQUEST if self.charset_asked => subnegotiation(option::CHARSET, &[REJECTED], &mut self.control),
             REQUEST => {
                 let rest = rest.strip_prefix(b"[TTABLE]").and_then(|rest| rest.get(1..)).unwrap_or(rest);
@@ -146,7 +148,7 @@ impl Session {
                     subnegotiation(option::CHARSET, &[REJECTED], &mut self.control);
                     return Found::Nothing;
                 };
-                // Behind what was written in the old one.
+                // Sent after the output that uses the old character set.
                 subnegotiation(option::CHARSET, &[&[ACCEPTED], name.as_bytes()].concat(), &mut self.output);
                 return self.set_charset(charset);
             }
@@ -158,7 +160,7 @@ impl Session {
 
     fn set_charset(&mut self, charset: Charset) -> Found {
         if charset != Charset::Ascii {
-            // Eight bits are only sure to pass in binary (RFC 856).
+            // Only BINARY guarantees eight bits (RFC 856).
             self.enable_option(Side::Us, option::BINARY);
             self.enable_option(Side::Him, option::BINARY);
         }
@@ -168,13 +170,15 @@ impl Session {
         Found::Signal(Signal::Charset(charset))
     }
 
-    /// The peer's special characters are agreed to, each once: what is acknowledged is not answered (RFC 1184
-    /// section 2.4). They need not be kept: the peer turns them into commands.
+    /// Acknowledges the peer's special characters.
+    ///
+    /// Acknowledgements are not answered (RFC 1184 section 2.4). The characters are not kept: the
+    /// peer translates them into commands.
     fn special_characters(&mut self, triplets: &[u8]) {
         let mut answer = alloc::vec![SLC];
         for triplet in triplets.chunks_exact(3).take(usize::from(SLC_FUNCTIONS)) {
             let &[function, flags, value] = triplet else { continue };
-            // That something is not supported is not answered either, or two sides would never end.
+            // An unsupported function is not answered either, so that two sides never loop.
             if flags & SLC_ACK != 0 || flags & SLC_LEVELS == 0 || function == 0 {
                 continue;
             }
@@ -189,7 +193,7 @@ impl Session {
         }
     }
 
-    /// Which options are on (RFC 859).
+    /// Sends which options are on (RFC 859).
     fn say_status(&mut self) {
         const SE: u8 = crate::wire::telnet::SE;
         let mut status = alloc::vec![IS];
@@ -203,13 +207,13 @@ impl Session {
         subnegotiation(option::STATUS, &status, &mut self.output);
     }
 
-    /// Sends a message of the Generic MUD Communication Protocol; false if it is not on.
+    /// Queues a message of the Generic MUD Communication Protocol. Returns false if it is off.
     pub fn gmcp(&mut self, package: &str, data: &str) -> bool {
         let message = if data.is_empty() { package.into() } else { alloc::format!("{package} {data}") };
         self.subnegotiate(option::GMCP, message.as_bytes())
     }
 
-    /// Sends what the server says of itself to those who list servers (MSSP); false if that is not on.
+    /// Queues the server's variables for crawlers (MSSP). Returns false if the option is off.
     pub fn server_status<'s>(&mut self, variables: impl IntoIterator<Item = (&'s str, &'s str)>) -> bool {
         const MSSP_VAR: u8 = 1;
         const MSSP_VAL: u8 = 2;
@@ -224,7 +228,7 @@ impl Session {
     }
 }
 
-/// Options whose parameters are dealt with above, and mean nothing otherwise.
+/// Options that are handled above. Other parameters of them are ignored.
 const KNOWN: [u8; 13] = [
     option::STATUS,
     option::NAWS,
@@ -241,7 +245,7 @@ const KNOWN: [u8; 13] = [
     option::MSSP,
 ];
 
-/// A name or value up to the next marker, with what was escaped as it was meant; `rest` is what is behind it.
+/// Reads a name or value up to the next marker, and unescapes it. Sets `rest` to what follows.
 fn unescape<'a>(text: &'a [u8], rest: &mut &'a [u8]) -> Vec<u8> {
     let (mut plain, mut bytes) = (Vec::new(), text.iter());
     while let Some(&byte) = bytes.as_slice().first() {

@@ -1,4 +1,4 @@
-//! What a person types, key by key.
+//! Input that arrives key by key.
 
 use super::{Found, Session};
 use crate::base::Payload;
@@ -12,37 +12,37 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// The longest line that is edited here: each change costs its drawing.
+/// Longest line that the server edits, in bytes. It bounds the cost of redrawing.
 const EDITED_MAX_BYTES: usize = 4 << 10;
 const BELL: u8 = 7;
-/// As wide as terminals are that do not say.
+/// Assumed width of a terminal that has not reported one.
 const COLUMNS: u16 = 80;
 
-/// Where keys go once a peer leaves editing to us.
+/// State of character and keys mode.
 #[derive(Debug, Default)]
 pub(super) struct Typing {
     chars: CharDecoder,
     parser: KeyParser,
-    /// Keys that are not served yet; one byte may complete several.
+    /// Keys that are not handled yet. One byte may complete several.
     keys: VecDeque<Key>,
-    /// What arrived as the beginning of a line, before the mode was another. It stands before further input.
+    /// The beginning of a line from line mode. It precedes further input.
     early: Early,
     pub(super) editor: Editor,
     screen: Screen,
     stale: Stale,
-    /// A key could not be served, which the terminal is to tell.
+    /// A key was rejected, and the terminal should ring its bell.
     bell: bool,
 }
 
-/// What of the line is not on the peer's screen as it should be.
+/// Which part of the line on the peer's screen is out of date.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Stale {
     #[default]
     Nothing,
-    /// What was typed at the end, from this byte on.
+    /// Text that was added at the end, from this byte on.
     From(usize),
     Everything,
-    /// The screen is to be cleared before the line is drawn.
+    /// Everything, and the screen must be cleared first.
     Screen,
 }
 
@@ -69,12 +69,12 @@ impl Early {
 }
 
 impl Typing {
-    /// Whether there is something to serve without further input.
+    /// Whether there are keys to handle without further input.
     pub(super) fn has_keys(&self) -> bool {
         !self.keys.is_empty() || !self.early.rest().is_empty()
     }
 
-    /// What was typed and not served: what is left of the line, and of characters that are incomplete.
+    /// Takes the input that is not handled yet: the line, and incomplete characters.
     fn take_leftover(&mut self, charset: Charset) -> Vec<u8> {
         let mut text = self.editor.take(false);
         text.extend(self.keys.drain(..).filter_map(|key| if let Key::Char(c) = key { Some(c) } else { None }));
@@ -97,7 +97,7 @@ impl Typing {
         }
     }
 
-    /// Whether the peer's screen is not as it should be.
+    /// Whether the peer's screen is out of date.
     pub(super) fn is_stale(&self) -> bool {
         self.stale != Stale::Nothing || self.bell
     }
@@ -109,13 +109,13 @@ impl Typing {
 }
 
 impl Session {
-    /// Whether keys are ours to deal with.
+    /// Whether the server handles keys, in character or keys mode.
     pub(super) fn types_here(&self) -> bool {
         self.told != InputMode::Line
     }
 
-    /// Takes keys from the front of `rest`, as far as the first command or what is to be told, or as far as is enough
-    /// at a time.
+    /// Takes keys from the front of `rest`, up to the first command or item, or until the cost
+    /// limit.
     pub(super) fn take_keys(&mut self, rest: &[u8], kept: &mut Vec<u8>, max: usize) -> (usize, Found) {
         let mut used = 0;
         loop {
@@ -135,7 +135,7 @@ impl Session {
         }
     }
 
-    /// A byte that did not come as data of its own.
+    /// Takes a byte that did not arrive as plain data.
     pub(super) fn take_key(&mut self, byte: u8, kept: &mut Vec<u8>, max: usize) -> Found {
         self.type_byte(byte);
         self.press_all(kept, max)
@@ -162,13 +162,13 @@ impl Session {
         Found::Nothing
     }
 
-    /// A key in character mode.
+    /// Handles a key in character mode.
     fn press(&mut self, key: Key, kept: &mut Vec<u8>, max: usize) -> Found {
         let Some(typing) = &mut self.typing else { return Found::Nothing };
         let end = typing.editor.before().len();
         self.spent += typing.editor.cost(key);
         work::step(1);
-        // As a terminal of Unix does, which has the same limit.
+        // A Unix terminal has the same limit, and rings its bell, too.
         let Ok(edited) = typing.editor.key(key, max.min(EDITED_MAX_BYTES)) else {
             typing.bell = true;
             return Found::Nothing;
@@ -197,7 +197,7 @@ impl Session {
         Found::Nothing
     }
 
-    /// The line is to be drawn anew because of what the peer sent, which pays for it.
+    /// Marks the line for redrawing because of the peer's input, and adds the cost to `spent`.
     pub(super) fn redraw(&mut self, stale: Stale) {
         let Some(typing) = self.typing.as_mut().filter(|_| self.told == InputMode::Character) else { return };
         if matches!(typing.stale, Stale::Nothing | Stale::From(_)) {
@@ -209,7 +209,7 @@ impl Session {
         }
     }
 
-    /// What was typed so far is void.
+    /// Discards the unfinished line.
     pub(super) fn interrupt(&mut self) {
         self.partial.clear();
         if self.told == InputMode::Character {
@@ -233,9 +233,9 @@ impl Session {
         }
     }
 
-    /// What is typed arrives in another way from now on.
+    /// Applies the input mode that was negotiated.
     pub(super) fn change_mode(&mut self) {
-        // What is not shown yet would be left behind.
+        // Changes that are not drawn yet would be lost.
         self.show();
         let mode = self.mode();
         let before = core::mem::replace(&mut self.told, mode);
@@ -256,7 +256,7 @@ impl Session {
             typing.early = Early { bytes: begun, at: 0 };
         }
         if self.told == InputMode::Keys {
-            // A line that was begun is keys that were pressed.
+            // An unfinished line becomes keys.
             let text = typing.editor.take(false);
             self.spent += text.len();
             typing.keys.extend(text.chars().map(Key::Char));
@@ -274,7 +274,7 @@ impl Session {
         }
     }
 
-    /// Brings the line on the peer's screen up to date.
+    /// Updates the line on the peer's screen.
     pub(super) fn show(&mut self) {
         let Some(typing) = self.typing.as_mut().filter(|_| self.told == InputMode::Character) else { return };
         let mut out = String::new();
@@ -305,7 +305,7 @@ impl Session {
         self.output.extend(bell.then_some(BELL));
     }
 
-    /// Makes room for messages where the line is.
+    /// Erases the line, to make room for messages.
     pub(super) fn take_line_away(&mut self) {
         let dumb = self.terminal.is_dumb();
         let Some(typing) = self.typing.as_mut().filter(|_| self.told == InputMode::Character) else { return };
@@ -319,7 +319,7 @@ impl Session {
         encode(Payload::Text(&out), self.terminal.charset, &mut self.output);
     }
 
-    /// Has the line drawn again, if there is anything to see.
+    /// Marks the line for redrawing, if any of it is visible.
     pub(super) fn put_line_back(&mut self) {
         let is_seen = self.is_line_seen();
         if let Some(typing) = self.typing.as_mut().filter(|_| self.told == InputMode::Character) {
