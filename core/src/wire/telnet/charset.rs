@@ -197,7 +197,7 @@ mod tests {
     fn every_byte_of_a_code_page_comes_back() {
         for charset in [Charset::Latin1, Charset::Cp437] {
             for byte in 0..=u8::MAX {
-                let c = charset.decode(byte).expect("each stands for something");
+                let c = charset.decode(byte).expect("a complete code page");
                 assert_eq!(charset.byte(c), Some(byte), "{charset:?} {byte}");
             }
         }

@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use proptest::prelude::*;
 
-/// A piece, owned, with neighbouring data joined.
+/// A piece that owns its content. Adjacent data is joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Owned {
     Data(Vec<u8>),
@@ -68,7 +68,7 @@ proptest! {
         escape(&content, &mut stream);
         let expected = if content.is_empty() { vec![] } else { vec![data(&content)] };
         prop_assert_eq!(pieces(&stream, &[3], 100).0, expected);
-        // An option of 255 can't be written by the rules, and is not assigned.
+        // The option 255 cannot be written by the rules, and is not assigned.
         prop_assume!(option != IAC);
         let mut stream = Vec::new();
         subnegotiation(option, &content, &mut stream);
@@ -76,7 +76,7 @@ proptest! {
     }
 }
 
-/// Each line a bug that a telnet library had.
+/// Each row is a bug of some telnet library.
 #[test]
 fn a_table_of_streams_and_pieces() {
     let ayt = Owned::Command(Command::AreYouThere);
@@ -88,10 +88,10 @@ fn a_table_of_streams_and_pieces() {
         (b"\xff\xfa\x1f\xff\xff\x00\x00\x18\xff\xf0", vec![Owned::Subnegotiation(31, vec![255, 0, 0, 24])], 0),
         (b"\xff\xfa\xff\xf0a", vec![data(b"a")], 1),
         (b"\xff\xfa\x18\xff\xf0a", vec![Owned::Subnegotiation(24, vec![]), data(b"a")], 0),
-        // The end is missing, and another command comes.
+        // The end is missing before another command.
         (b"\xff\xfa\x18\x00x\xff\xfb\x01a", vec![Owned::Negotiation(Verb::Will, 1), data(b"a")], 1),
         (b"\xff\xfa\x18\x00\xff\xfa\x1f\xff\xf0", vec![Owned::Subnegotiation(31, vec![])], 1),
-        // Too long, and over.
+        // Too long, then ended.
         (b"\xff\xfa\x18123456789\xff\xf0a", vec![data(b"a")], 1),
         (b"\xff\xf0a", vec![Owned::Command(Command::Unknown(240)), data(b"a")], 0),
         (b"\xff\x07a", vec![Owned::Command(Command::Unknown(7)), data(b"a")], 0),
@@ -124,11 +124,11 @@ fn an_endless_subnegotiation_keeps_no_more_than_its_limit() {
     assert_eq!((parser.dropped(), parser.is_partial()), (1, false));
 }
 
-/// One step of RFC 1143 section 7, from its text: about the peer's side, what is received and what is said.
+/// Each transition of RFC 1143 section 7, for the peer's side: what is received and what is sent.
 #[test]
 fn the_table_of_states_is_that_of_the_rfc() {
     const OPTION: u8 = 3;
-    // How to reach each state, then what `WILL` and `WONT` say and leave.
+    // How to reach each state. The answers to `WILL` and `WONT` follow below.
     type Reach = fn(&mut Options);
     let will = Some([IAC, Verb::Do.byte(), OPTION]);
     let wont = Some([IAC, Verb::Dont.byte(), OPTION]);
@@ -155,7 +155,7 @@ fn the_table_of_states_is_that_of_the_rfc() {
         options.disable(Side::Him, OPTION);
         options.enable(Side::Him, OPTION);
     };
-    // State, what is received, what is said, whether it is on then, and whether something of ours is pending.
+    // State, received, sent, whether it is on afterwards, whether a request of ours is pending.
     for (name, reach, verb, say, on, pending) in [
         ("No", no, Verb::Will, wont, false, false),
         ("No", no, Verb::Wont, None, false, false),
@@ -193,15 +193,15 @@ fn an_option_is_refused_once_for_each_request_and_not_for_ever() {
         said += usize::from(options.received(Verb::Will, 31).say.is_some());
         said += usize::from(options.received(Verb::Wont, 31).say.is_some());
     }
-    assert_eq!(said, 2 * usize::from(Options::CHANGES_MAX), "on and off again, each");
+    assert_eq!(said, 2 * usize::from(Options::CHANGES_MAX), "one answer to each WILL and WONT");
 }
 
-/// What the application of one side does.
+/// An action of one side's application.
 #[derive(Clone, Copy, Debug)]
 enum Wish {
     Enable(Side, u8),
     Disable(Side, u8),
-    /// So many words of the other side arrive.
+    /// This many messages of the other side arrive.
     Hear(u8),
 }
 
@@ -245,7 +245,7 @@ proptest! {
         let mut heard = 0;
         while hear(&mut ends, &mut lines, 0) | hear(&mut ends, &mut lines, 1) {
             heard += 1;
-            prop_assert!(heard < 1000, "they talk for ever");
+            prop_assert!(heard < 1000, "the negotiation does not end");
         }
         for option in 0..3 {
             for (mine, his) in [(Side::Us, Side::Him), (Side::Him, Side::Us)] {

@@ -14,73 +14,73 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// Puts messages together from frames, and answers pings and closes.
+/// Decodes frames into messages, and answers pings and close frames.
 ///
-/// A message that arrives as one frame and whole is not copied: it is unmasked where it is. Text is checked as it
-/// arrives, so that what can't become UTF-8 ends at once (RFC 6455 section 8.1).
+/// A message that arrives as a single, complete frame is not copied: it is unmasked in place. Text
+/// is validated as it arrives, so invalid UTF-8 fails at once (RFC 6455 section 8.1).
 ///
 /// # Memory
-/// At most `message_max_bytes` of content that has really arrived.
+/// At most `message_max_bytes` of content that has arrived. While a compressed message is inflated,
+/// it takes about twice that.
 #[derive(Debug)]
 pub struct WebSocketDecoder {
     socket: WebSocket,
     state: State,
-    /// The message that has begun.
+    /// The message that is incomplete.
     message: Option<Message>,
     partial: Vec<u8>,
-    /// A message that has arrived and is not inflated yet; nothing behind it is looked at.
+    /// A complete message that is being inflated. The input after it waits.
     inflating: Option<Box<Inflating>>,
     replies: Vec<u8>,
-    /// The answer to a close.
+    /// The answer to a close frame.
     farewell: Vec<u8>,
-    /// Control frames since `decode` was called.
+    /// Control frames in this call of `decode`.
     controls: u32,
-    /// Where the last pong begins in `replies`.
+    /// The offset of the last pong in `replies`.
     last_pong: u16,
-    /// The content of a ping that was sent and not answered yet.
+    /// The content of a ping that is not answered yet.
     ping: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// So many bytes of a header have arrived.
+    /// In a header, of which `count` bytes have arrived.
     Header { bytes: [u8; HEADER_MAX_BYTES], count: u8 },
-    /// A frame of the message; so much of its content is still to come.
+    /// In a data frame, of whose content `missing` bytes have not arrived.
     Data { header: Header, missing: usize },
-    /// A control frame, between the frames of a message.
+    /// In a control frame, which may occur between the frames of a message.
     Control { header: Header, content: [u8; CONTROL_MAX_BYTES], count: u8 },
-    /// A close frame came or was sent: nothing more counts.
+    /// A close frame was received or sent. Further input is ignored.
     Closed,
 }
 
-/// A message that is not complete.
+/// An incomplete message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Message {
     is_text: bool,
     compressed: bool,
-    /// Frames without content, which cost nothing else.
+    /// How many of its frames are empty and not final. They cost nothing else.
     empty: u16,
     check: Utf8Check,
 }
 
-/// What a step came upon.
 enum Step {
     Nothing,
     Item(Item<'static>),
-    /// A message ended with a frame without content.
+    /// The message ended with an empty frame.
     EmptyEnd,
 }
 
-/// So many frames of a message may hold nothing.
+/// Limit on the empty frames of a message.
 const EMPTY_FRAMES_MAX: u16 = 1024;
 const START: State = State::Header { bytes: [0; HEADER_MAX_BYTES], count: 0 };
-/// After so many bytes of pongs nothing more is looked at until they are taken.
+/// With more bytes of pongs pending, no more input is decoded until they are taken.
 const REPLIES_MAX_BYTES: usize = 4 << 10;
-/// Of more pings at once than this the last is answered (RFC 6455 section 5.5.3).
+/// After this many control frames in a call, a pong replaces the last one (RFC 6455 section 5.5.3).
 const PONGS_MAX: u32 = 16;
 
 impl WebSocketDecoder {
-    /// A decoder behind the handshake.
+    /// Creates a decoder for the stream after the handshake.
     #[must_use]
     pub const fn new(socket: WebSocket) -> Self {
         Self {
@@ -97,11 +97,12 @@ impl WebSocketDecoder {
         }
     }
 
-    /// Looks at the front of `input`; see [`wire`](crate::wire).
+    /// Decodes the front of `input`; see [`wire`](crate::wire).
     ///
     /// # Errors
     /// [`DecodeError::TooLarge`] as soon as the length is known and before the content is kept,
-    /// [`DecodeError::InvalidUtf8`], and [`DecodeError::Frame`] for what breaks the protocol.
+    /// [`DecodeError::InvalidUtf8`], [`DecodeError::Compression`], and [`DecodeError::Frame`] for a
+    /// violation of the protocol.
     pub fn decode<'a>(
         &mut self,
         input: &'a mut [u8],
@@ -157,21 +158,21 @@ impl WebSocketDecoder {
         Ok(Decoded { units: self.controls, ..Decoded::nothing(used) })
     }
 
-    /// Nothing is completed by the end of the input.
+    /// Checks that the input may end here. The end of the input completes no message.
     ///
     /// # Errors
-    /// [`DecodeError::Truncated`] if a message has begun.
+    /// [`DecodeError::Truncated`] if a frame or a message is incomplete.
     pub const fn finish(&self) -> Result<(), DecodeError> {
         if self.is_partial() { Err(DecodeError::Truncated) } else { Ok(()) }
     }
 
-    /// Whether there is something to yield without further input: a message that takes long to inflate.
+    /// Whether [`decode`](Self::decode) has work to do without further input: a message to inflate.
     #[must_use]
     pub const fn is_ahead(&self) -> bool {
         self.inflating.is_some()
     }
 
-    /// Whether a frame or a message has begun and is not complete.
+    /// Whether a frame or a message is incomplete.
     #[must_use]
     pub const fn is_partial(&self) -> bool {
         match self.state {
@@ -182,7 +183,9 @@ impl WebSocketDecoder {
         }
     }
 
-    /// What is to be sent: pongs, between two messages, and the answer to a close, behind them all.
+    /// Returns what to send, if anything.
+    ///
+    /// Pongs go between two queued messages, and the answer to a close frame after all of them.
     pub fn replies(&mut self) -> Option<Replies> {
         if self.replies.is_empty() && self.farewell.is_empty() {
             return None;
@@ -198,12 +201,12 @@ impl WebSocketDecoder {
         core::mem::take(&mut self.farewell)
     }
 
-    /// Whether a close frame came or was sent.
+    /// Whether a close frame was received or sent.
     pub(crate) fn is_closed(&self) -> bool {
         self.state == State::Closed
     }
 
-    /// Asks for a sign of life, with the time in it.
+    /// Sends a ping whose content is the time.
     pub(crate) fn send_ping(&mut self, now: u64, masks: &mut Masks) {
         if self.state != State::Closed {
             self.ping = Some(now);
@@ -211,12 +214,14 @@ impl WebSocketDecoder {
         }
     }
 
-    /// How often to do so, after so long without a byte.
+    /// The interval between pings, and the silence before the first.
     pub(crate) const fn ping_interval(&self) -> Option<Duration> {
         self.socket.ping
     }
 
-    /// Appends a close frame to `out`, unless one was sent (RFC 6455 section 5.5.1): the answer to the peer's, if that waits.
+    /// Appends a close frame to `out`, unless one was sent (RFC 6455 section 5.5.1).
+    ///
+    /// If the answer to the peer's close frame is pending, that is appended.
     pub(crate) fn close(&mut self, content: &[u8], masks: &mut Masks, out: &mut Vec<u8>) {
         out.append(&mut self.farewell);
         if self.state != State::Closed {
@@ -225,13 +230,13 @@ impl WebSocketDecoder {
         }
     }
 
-    /// Reads a header, or some of a control frame.
+    /// Reads a header, or a part of a control frame.
     fn step(&mut self, input: &[u8], used: &mut usize, max: usize, masks: &mut Masks) -> Result<Step, DecodeError> {
         match &mut self.state {
             State::Header { bytes, count } => {
                 let Some(header) = take_header(bytes, count, input, used)? else { return Ok(Step::Nothing) };
                 self.begin_frame(header, max)?;
-                // A frame without content is complete with its header.
+                // An empty frame is complete with its header.
                 if header.length == 0 && header.opcode.is_control() {
                     return self.control(header.opcode, &[], masks);
                 }
@@ -259,13 +264,13 @@ impl WebSocketDecoder {
 
     fn begin_frame(&mut self, header: Header, max: usize) -> Result<(), DecodeError> {
         match (self.socket.role, header.mask) {
-            (Role::Server, None) => return Err(DecodeError::Frame("a client's frame is not masked")),
-            (Role::Client, Some(_)) => return Err(DecodeError::Frame("a server's frame is masked")),
+            (Role::Server, None) => return Err(DecodeError::Frame("unmasked frame from a client")),
+            (Role::Client, Some(_)) => return Err(DecodeError::Frame("masked frame from a server")),
             _ => {}
         }
         let begins = matches!(header.opcode, Opcode::Text | Opcode::Binary);
         if header.compressed && (self.socket.deflate.is_none() || !begins) {
-            return Err(DecodeError::Frame("a reserved bit is set"));
+            return Err(DecodeError::Frame("reserved bit set"));
         }
         if header.opcode.is_control() {
             self.state = State::Control { header, content: [0; CONTROL_MAX_BYTES], count: 0 };
@@ -275,9 +280,9 @@ impl WebSocketDecoder {
             return Ok(());
         }
         match (header.opcode, self.message) {
-            (Opcode::Continuation, None) => return Err(DecodeError::Frame("it goes on with no message")),
+            (Opcode::Continuation, None) => return Err(DecodeError::Frame("continuation frame without a message")),
             (Opcode::Continuation, Some(_)) => {}
-            (_, Some(_)) => return Err(DecodeError::Frame("a message begins within another")),
+            (_, Some(_)) => return Err(DecodeError::Frame("new message before the end of the last one")),
             (opcode, None) => {
                 let (is_text, compressed) = (opcode == Opcode::Text, header.compressed);
                 self.message = Some(Message { is_text, compressed, empty: 0, check: Utf8Check::default() });
@@ -286,10 +291,11 @@ impl WebSocketDecoder {
         if let Some(message) = self.message.as_mut().filter(|_| header.length == 0 && !header.fin) {
             message.empty += 1;
             if message.empty > EMPTY_FRAMES_MAX {
-                return Err(DecodeError::Frame("a message has too many frames without content"));
+                return Err(DecodeError::Frame("too many empty frames in a message"));
             }
         }
-        // What can't be compressed grows by five bytes for each block of 64 KiB at most (RFC 1951 section 3.2.4).
+        // Deflate expands incompressible data by at most five bytes per block of 64 KiB (RFC 1951
+        // section 3.2.4).
         let compressed = self.message.is_some_and(|message| message.compressed);
         let most = if compressed { max + max / 1024 + 64 } else { max };
         let length = usize::try_from(header.length).ok().filter(|length| self.partial.len() + length <= most);
@@ -298,7 +304,7 @@ impl WebSocketDecoder {
         Ok(())
     }
 
-    /// A message is complete with `last`, of which everything before it is in `partial`.
+    /// Completes a message. `last` is its last part; `partial` has the rest.
     fn complete<'a>(
         &mut self,
         used: usize,
@@ -337,7 +343,7 @@ impl WebSocketDecoder {
         Ok(Decoded { cost, units: self.controls + 1, ..Decoded::of_message(used, payload) })
     }
 
-    /// Goes on with a message that takes long to inflate.
+    /// Continues to inflate a message.
     fn go_on_inflating<'a>(
         &mut self,
         mut inflating: Box<Inflating>,
@@ -370,7 +376,7 @@ impl WebSocketDecoder {
             Opcode::Close => {
                 let code = close_code(content)?;
                 self.state = State::Closed;
-                // The code is sent back (RFC 6455 section 5.5.1), and no data behind it.
+                // Returns the code (RFC 6455 section 5.5.1). No data may follow a close frame.
                 let content = code.map_or(&[][..], |_| &content[..2]);
                 frame(Opcode::Close, content, masks.next(self.socket.role), &mut self.farewell);
                 Ok(Step::Item(Item::Closed(code)))
@@ -420,24 +426,24 @@ fn take_header(
         bytes[known] = byte;
         *used += 1;
         *count += 1;
-        // What is wrong with the first two bytes is wrong already.
+        // Reject an invalid header as soon as its first two bytes are there.
         if *count == 2 {
             Header::check(bytes[0], bytes[1])?;
         }
     }
 }
 
-/// The code in a close frame; `None` if it has no content.
+/// Parses the code of a close frame. `None` if the frame is empty.
 fn close_code(content: &[u8]) -> Result<Option<CloseCode>, DecodeError> {
     match content {
         [] => Ok(None),
         &[high, low, ref words @ ..] => {
             let code = CloseCode::new(u16::from_be_bytes([high, low]));
-            let code = code.map_err(|_| DecodeError::Frame("its close code is reserved"))?;
+            let code = code.map_err(|_| DecodeError::Frame("reserved or undefined close code"))?;
             core::str::from_utf8(words)
                 .map_err(|error| DecodeError::InvalidUtf8 { valid_up_to: error.valid_up_to() })?;
             Ok(Some(code))
         }
-        [_] => Err(DecodeError::Frame("a close frame has half a code")),
+        [_] => Err(DecodeError::Frame("close frame with one byte of content")),
     }
 }

@@ -1,5 +1,7 @@
-//! Compression of messages (RFC 7692), without context taken over in either direction: what one message needs is
-//! forgotten with it, so that an idle connection holds nothing, and a message to many is compressed once.
+//! Compression of messages (RFC 7692), without context takeover in either direction.
+//!
+//! The state of one message is dropped with it. So an idle connection needs no memory for it, and a
+//! message to many connections is compressed once.
 
 use crate::wire::DecodeError;
 use crate::wire::deflate::{Format, Inflate, Inflated, Outcome, compress, compressor};
@@ -11,21 +13,22 @@ use miniz_oxide::MZFlush;
 use miniz_oxide::deflate::core::CompressorOxide;
 use miniz_oxide::inflate::core::inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
 
-/// Shorter messages are sent as they are: compressed they are hardly shorter, and it takes its time.
+/// Shortest message that is compressed. Compression hardly shortens smaller ones.
 const WORTH_BYTES: usize = 256;
-/// What ends a message's data, and is not sent (RFC 7692 section 7.2.1).
+/// The end of a message's compressed data, which is not sent (RFC 7692 section 7.2.1).
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 const PIECE_BYTES: usize = 4096;
-/// About so much may inflating cost at a time, which is enough for the longest message by default. One that costs more
-/// goes on in the next turn.
+/// Limit on the cost of inflating in one turn. A costlier message continues in the next turn.
+///
+/// The limit is high enough for the longest message by default.
 const COST_AT_ONCE: usize = 96 << 10;
 const SERVER_WINDOW: &str = "server_max_window_bits";
 const CLIENT_WINDOW: &str = "client_max_window_bits";
 
-/// What was agreed on.
+/// The negotiated parameters of permessage-deflate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deflate {
-    /// The window of what we compress has 2 to this many bytes; `None` if it is so short that nothing is compressed.
+    /// Base-2 logarithm of the window for compression, in bytes. `None`: too small to compress.
     window_bits: Option<u8>,
 }
 
@@ -38,10 +41,14 @@ impl Default for Deflate {
 
 impl Deflate {
     const WINDOW_BITS_MAX: u8 = 15;
-    /// In shorter windows beginning anew for each takes longer than compressing, and a peer could ask for that.
+    /// Smallest window for which messages are compressed.
+    ///
+    /// With a smaller one, resetting the compressor for each piece takes longer than compressing. A
+    /// peer could ask for that on purpose.
     const WINDOW_BITS_WORTH: u8 = 12;
 
-    /// Takes the first of a client's offers that can be met; says what it is and how to answer (section 5.1).
+    /// Accepts the first offer that can be met. Returns the parameters and the answer (section
+    /// 5.1).
     pub(crate) fn accept<'o>(offers: impl Iterator<Item = &'o str>) -> Option<(Self, String)> {
         offers.flat_map(|field| field.split(',')).find_map(|offer| {
             let mut parts = offer.split(';').map(str::trim);
@@ -57,11 +64,11 @@ impl Deflate {
         })
     }
 
-    /// What a client offers. The server must not take context over, which would have to be kept for it.
+    /// The offer of a client. It excludes context takeover, which needs memory per connection.
     pub(crate) const OFFER: &str =
         "permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits";
 
-    /// What a server's answer to the [`OFFER`](Self::OFFER) comes to; `None` if it is none to it.
+    /// Parses a server's answer to the [`OFFER`](Self::OFFER). `None` if it is not valid.
     pub(crate) fn agreed(answer: &str) -> Option<Self> {
         let mut parts = answer.split(';').map(str::trim);
         let known = parts.next() == Some("permessage-deflate");
@@ -76,8 +83,9 @@ impl Deflate {
         Self { window_bits: Some(window_bits).filter(|&bits| bits >= Self::WINDOW_BITS_WORTH) }
     }
 
-    /// The bits of the window of what we compress; `None` if there is a parameter that is unknown, twice there, or of a value it can't have (section 7.1). `ours` is
-    /// the one that bounds the window of what we compress.
+    /// Returns the bits of the compression window. `ours` is the parameter that limits it.
+    ///
+    /// Returns `None` if a parameter is unknown, repeated, or has an invalid value (section 7.1).
     fn meet<'p>(parameters: impl Iterator<Item = &'p str>, ours: &str) -> Option<u8> {
         let mut seen = Vec::new();
         let mut window_bits = Self::WINDOW_BITS_MAX;
@@ -92,7 +100,7 @@ impl Deflate {
             seen.push(name);
             match (name, value) {
                 ("server_no_context_takeover" | "client_no_context_takeover", None) => {}
-                // An offer may leave the bits to the server; an answer has to name them.
+                // An offer may leave the bits to the server; an answer must specify them.
                 (CLIENT_WINDOW, None) if ours != CLIENT_WINDOW => {}
                 (name, Some(bits)) if name == ours => window_bits = window(bits)?,
                 (SERVER_WINDOW | CLIENT_WINDOW, Some(bits)) => drop(window(bits)?),
@@ -108,7 +116,7 @@ fn window(bits: &str) -> Option<u8> {
     bits.parse().ok().filter(|bits| known && (8..=Deflate::WINDOW_BITS_MAX).contains(bits))
 }
 
-/// Compresses messages: one for all connections.
+/// Compresses messages. One serves all connections.
 #[derive(Default)]
 pub(crate) struct Deflater {
     state: Option<Box<CompressorOxide>>,
@@ -123,13 +131,13 @@ impl fmt::Debug for Deflater {
 }
 
 impl Deflater {
-    /// The content of a message, compressed; `None` if it is not worth it.
+    /// Compresses the content of a message. `None` if that is not worthwhile.
     pub(crate) fn compress(&mut self, content: &[u8], deflate: Deflate) -> Option<Vec<u8>> {
         let window_bits = deflate.window_bits.filter(|_| content.len() >= WORTH_BYTES)?;
         self.count += 1;
         let mut out = Vec::with_capacity(content.len() / 2);
         let state = self.state.get_or_insert_with(|| compressor(Format::Raw));
-        // Nothing refers further back than a piece is long, which keeps to any window.
+        // No back-reference leaves its piece, so none exceeds the window.
         for piece in content.chunks(1 << window_bits) {
             state.reset();
             compress(state, piece, MZFlush::Sync, &mut out);
@@ -142,7 +150,7 @@ impl Deflater {
     }
 }
 
-/// Inflates messages: one for all connections.
+/// Inflates messages. One serves all connections.
 #[derive(Default)]
 pub(crate) struct Inflater {
     state: Option<Inflate>,
@@ -154,19 +162,19 @@ impl fmt::Debug for Inflater {
     }
 }
 
-/// How far a message was inflated.
+/// How far a message is inflated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Progress {
-    /// So much of the content was taken.
+    /// How many bytes of the content are consumed.
     taken: usize,
-    /// So much was written.
+    /// How many bytes are written.
     length: usize,
-    /// All of the content was taken, and so much of what stands behind it, which must not add anything.
+    /// How many bytes of `END` are consumed, after all of the content. They must yield no output.
     end: Option<usize>,
     content_length: usize,
 }
 
-/// A message that others had their turn before it was inflated.
+/// A message whose inflation continues in later turns.
 pub(super) struct Inflating {
     state: Option<Inflate>,
     content: Vec<u8>,
@@ -181,8 +189,9 @@ impl fmt::Debug for Inflating {
 }
 
 impl Inflater {
-    /// Begins to inflate the content of a message into `out`, to no more than `max` bytes. Returns what it cost, and the
-    /// rest of the work if that was not all.
+    /// Begins to inflate a message's content into `out`, up to `max` bytes.
+    ///
+    /// Returns the cost, and the rest of the work if the message is not complete.
     pub(super) fn begin(
         &mut self,
         content: &[u8],
@@ -202,7 +211,7 @@ impl Inflater {
 }
 
 impl Inflating {
-    /// Goes on. Returns what that cost, and the message once it is whole.
+    /// Continues. Returns the cost, and the message if it is complete.
     pub(super) fn go_on(&mut self, max: usize) -> Result<(usize, Option<Vec<u8>>), DecodeError> {
         let Self { state, content, out, progress } = self;
         let (cost, is_whole) = go_on(state.get_or_insert_default(), content, out, progress, max)?;
@@ -210,8 +219,9 @@ impl Inflating {
     }
 }
 
-/// Goes on with a message: returns what that cost, and whether it is whole. Nothing may refer further back than the
-/// message goes: no context is taken over.
+/// Continues to inflate a message. Returns the cost, and whether the message is complete.
+///
+/// Back-references cannot leave the message, because there is no context takeover.
 fn go_on(
     state: &mut Inflate,
     content: &[u8],
@@ -219,7 +229,7 @@ fn go_on(
     progress: &mut Progress,
     max: usize,
 ) -> Result<(usize, bool), DecodeError> {
-    // What is not sent, and a last block, so that it shows whether the content was whole.
+    // The tail that is not sent, and an empty last block. They show whether the content is whole.
     const END: [u8; 9] = [0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff];
     const FLAGS: u32 = TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
     let mut spent = 0;
@@ -242,13 +252,13 @@ fn go_on(
                 out.truncate(progress.length);
                 return Ok((spent, true));
             }
-            // A last block is not the end of a message (RFC 7692 section 7.2.3.5).
+            // A last block does not end the message (RFC 7692 section 7.2.3.5).
             Outcome::Ended => state.reset(),
             Outcome::Hungry if progress.end.is_none() => {
                 progress.end = Some(0);
                 progress.content_length = progress.length;
             }
-            // One byte beyond the limit shows that there is more.
+            // One byte beyond the limit shows that the message is longer.
             Outcome::Full if progress.length == out.len() => {
                 let room = (2 * out.len()).clamp(PIECE_BYTES, max.saturating_add(1).max(PIECE_BYTES));
                 if room <= out.len() {

@@ -1,21 +1,21 @@
 use crate::wire::DecodeError;
 use alloc::vec::Vec;
 
-/// What a frame carries (RFC 6455 section 5.2).
+/// The type of a frame (RFC 6455 section 5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Opcode {
-    /// More of a message.
+    /// The continuation of a message.
     Continuation = 0,
     /// UTF-8 text.
     Text = 1,
-    /// Bytes.
+    /// Binary data.
     Binary = 2,
-    /// The end, with a code and words.
+    /// The end of the connection, with an optional code and reason.
     Close = 8,
-    /// To be answered with a pong of the same content.
+    /// A request for a pong with the same content.
     Ping = 9,
-    /// The answer to a ping, or a sign of life.
+    /// The answer to a ping, or an unsolicited keep-alive.
     Pong = 10,
 }
 
@@ -38,7 +38,7 @@ impl Opcode {
 }
 
 const FIN: u8 = 0x80;
-/// The first reserved bit: of permessage-deflate.
+/// RSV1, which permessage-deflate uses.
 const COMPRESSED: u8 = 0x40;
 const RESERVED: u8 = 0x30;
 const MASKED: u8 = 0x80;
@@ -46,16 +46,17 @@ const LENGTH_16: u8 = 126;
 const LENGTH_64: u8 = 127;
 /// The longest content of a control frame (RFC 6455 section 5.5).
 pub(super) const CONTROL_MAX_BYTES: usize = 125;
-/// Two bytes, a length of eight, a mask of four.
+/// Two bytes, a length of eight bytes, and a mask of four.
 pub(super) const HEADER_MAX_BYTES: usize = 14;
 
-/// Appends a frame that is a message of its own, or a control frame, to `out`. A client's frame is masked with
-/// `mask`, which should be random (RFC 6455 section 5.3).
+/// Appends a frame to `out`: a whole message, or a control frame.
+///
+/// A client's frame is masked with `mask`, which should be random (RFC 6455 section 5.3).
 pub fn frame(opcode: Opcode, content: &[u8], mask: Option<[u8; 4]>, out: &mut Vec<u8>) {
     put(FIN | opcode as u8, content, mask, out);
 }
 
-/// As [`frame`], of a message whose content is compressed (RFC 7692 section 6).
+/// As [`frame`], for a message whose content is compressed (RFC 7692 section 6).
 pub(crate) fn compressed_frame(opcode: Opcode, content: &[u8], mask: Option<[u8; 4]>, out: &mut Vec<u8>) {
     put(FIN | COMPRESSED | opcode as u8, content, mask, out);
 }
@@ -81,7 +82,7 @@ fn put(first: u8, content: &[u8], mask: Option<[u8; 4]>, out: &mut Vec<u8>) {
     unmask(&mut out[begin..], mask, 0);
 }
 
-/// Takes a mask off `content`, which begins `at` bytes into a frame's content; or puts it on.
+/// Applies or removes a mask. `content` begins `at` bytes into the frame's content.
 pub(super) fn unmask(content: &mut [u8], mask: [u8; 4], at: usize) {
     let mut mask = mask;
     mask.rotate_left(at % 4);
@@ -95,7 +96,7 @@ pub(super) fn unmask(content: &mut [u8], mask: [u8; 4], at: usize) {
     }
 }
 
-/// What stands before a frame's content.
+/// The header of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) fin: bool,
@@ -106,7 +107,7 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// How many bytes a header has, as far as its first bytes tell.
+    /// Returns the size of the header in bytes, as far as its first bytes determine it.
     pub(super) fn size(first: &[u8]) -> usize {
         let [_, second, ..] = first else { return 2 };
         let length = match second & !MASKED {
@@ -117,19 +118,19 @@ impl Header {
         2 + length + if second & MASKED == 0 { 0 } else { 4 }
     }
 
-    /// Says of the first two bytes that they can't begin a header.
+    /// Checks the first two bytes of a header, and returns its opcode.
     pub(super) fn check(first: u8, second: u8) -> Result<Opcode, DecodeError> {
-        let opcode = Opcode::from_bits(first & 0xf).ok_or(DecodeError::Frame("its opcode is reserved"))?;
+        let opcode = Opcode::from_bits(first & 0xf).ok_or(DecodeError::Frame("reserved opcode"))?;
         if first & RESERVED != 0 {
-            return Err(DecodeError::Frame("a reserved bit is set"));
+            return Err(DecodeError::Frame("reserved bit set"));
         }
         if opcode.is_control() && (first & FIN == 0 || usize::from(second & !MASKED) > CONTROL_MAX_BYTES) {
-            return Err(DecodeError::Frame("a control frame is fragmented or longer than 125 bytes"));
+            return Err(DecodeError::Frame("control frame fragmented or longer than 125 bytes"));
         }
         Ok(opcode)
     }
 
-    /// Reads a whole header.
+    /// Parses a complete header.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, DecodeError> {
         let &[first, second, ref rest @ ..] = bytes else { return Err(DecodeError::Truncated) };
         let opcode = Self::check(first, second)?;
@@ -138,18 +139,18 @@ impl Header {
             LENGTH_64 => (u64::from_be_bytes(take(rest)?), &rest[8..]),
             short => (u64::from(short), rest),
         };
-        // The shortest form must be used (RFC 6455 section 5.2).
+        // A length must have the shortest form (RFC 6455 section 5.2).
         let shortest = match second & !MASKED {
             LENGTH_64 => length > u64::from(u16::MAX),
             LENGTH_16 => length >= u64::from(LENGTH_16),
             _ => true,
         };
         if !shortest {
-            return Err(DecodeError::Frame("its length is not written in the shortest form"));
+            return Err(DecodeError::Frame("length not in the shortest form"));
         }
         let mask = if second & MASKED == 0 { None } else { Some(take(rest)?) };
         if length > i64::MAX as u64 {
-            return Err(DecodeError::Frame("its length has the top bit set"));
+            return Err(DecodeError::Frame("length with the most significant bit set"));
         }
         let (fin, compressed) = (first & FIN != 0, first & COMPRESSED != 0);
         Ok(Self { fin, compressed, opcode, mask, length })

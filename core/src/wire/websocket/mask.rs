@@ -1,8 +1,10 @@
 use super::Role;
 use sha1::{Digest, Sha1};
 
-/// What a client draws that its server reads: a fresh key to mask each frame with (RFC 6455 section 5.3), and the nonce of each
-/// handshake (section 4.1). Hashed, so that nobody can compute the next one, or the seed, from those that were seen.
+/// Generates a client's masking keys (RFC 6455 section 5.3) and handshake nonces (section 4.1).
+///
+/// They are hashes of a seed and a counter, so a server cannot compute the seed or the next value
+/// from those that it has seen.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Masks {
     seed: u64,
@@ -14,7 +16,7 @@ impl Masks {
         Self { seed, count: 0 }
     }
 
-    /// The key of the next frame that this end sends; a server sends its frames plain.
+    /// Returns the masking key of the next frame that this end sends. `None` for a server.
     pub(crate) fn next(&mut self, role: Role) -> Option<[u8; 4]> {
         if role == Role::Server {
             return None;
@@ -22,7 +24,7 @@ impl Masks {
         self.hash().first_chunk().copied()
     }
 
-    /// What the next `Sec-WebSocket-Key` encodes.
+    /// Returns the value that the next `Sec-WebSocket-Key` encodes.
     pub(crate) fn nonce(&mut self) -> [u8; 16] {
         self.hash().first_chunk().copied().unwrap_or_default()
     }

@@ -1,6 +1,7 @@
-//! WebSocket (RFC 6455): frames to messages and back, at either end.
+//! WebSocket (RFC 6455), as server and as client: converts between frames and messages.
 //!
-//! The handshake is HTTP and stands in [`http`](crate::http). A [`WebSocket`] is what is spoken after it.
+//! The handshake is HTTP, and is in [`http`](crate::http). [`WebSocket`] configures the connection
+//! after it.
 
 mod close;
 mod decoder;
@@ -21,28 +22,29 @@ pub(crate) use mask::Masks;
 use crate::base::setters;
 use core::time::Duration;
 
-/// How WebSocket is spoken.
+/// Configuration of WebSocket after the handshake.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WebSocket {
-    /// Which end we are: a server gets masked frames and sends plain ones, a client the other way round.
+    /// Our role. A server receives masked frames and sends unmasked ones; a client the reverse.
     pub role: Role,
-    /// How messages are compressed, if that was agreed on.
+    /// The parameters of permessage-deflate (RFC 7692). `None` if it was not negotiated.
     pub deflate: Option<Deflate>,
-    /// After this long without a byte from the peer, and again as often, it is pinged, and the time until its pong is
-    /// measured.
+    /// How long the peer may be silent before it is pinged, and how often the ping is repeated.
+    ///
+    /// The time until the pong is measured.
     pub ping: Option<Duration>,
 }
 
 setters!(WebSocket { role: Role, deflate: Option<Deflate>, ping: Option<Duration> });
 
-/// Which end of a WebSocket.
+/// The role of an endpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Role {
-    /// The one that was connected to.
+    /// The endpoint that accepted the connection.
     #[default]
     Server,
-    /// The one that connected.
+    /// The endpoint that connected.
     Client,
 }
 

@@ -13,11 +13,11 @@ const CLIENT: WebSocket = WebSocket { role: Role::Client, deflate: None, ping: N
 
 fn deflating(role: Role) -> WebSocket {
     let (deflate, _) =
-        Deflate::accept(["permessage-deflate; server_max_window_bits=12"].into_iter()).expect("it can be met");
+        Deflate::accept(["permessage-deflate; server_max_window_bits=12"].into_iter()).expect("an acceptable offer");
     WebSocket { role, deflate: Some(deflate), ping: None }
 }
 
-/// What a stream tells, what is answered, and how it ended.
+/// What a stream yields, the answers to it, and how it ends.
 type Outcome = (Vec<String>, Vec<u8>, Result<(), DecodeError>);
 
 fn feed(socket: WebSocket, max: u64, stream: &[u8], pieces: &[usize]) -> Outcome {
@@ -57,7 +57,7 @@ fn tell(decoded: &Result<crate::wire::Decoded<'_>, DecodeError>, told: &mut Vec<
     }
 }
 
-/// The content of a message, inflated in as many turns as that takes.
+/// The content of a message, inflated in as many turns as necessary.
 fn inflated(content: &[u8], max: usize) -> Result<Vec<u8>, DecodeError> {
     let mut out = vec![];
     let (_, mut rest) = Inflater::default().begin(content, &mut out, max)?;
@@ -70,7 +70,7 @@ fn inflated(content: &[u8], max: usize) -> Result<Vec<u8>, DecodeError> {
     Ok(out)
 }
 
-/// A client's frame, with the bits that stand before its opcode.
+/// A client's frame. `first` is its first byte.
 fn masked(first: u8, content: &[u8]) -> Vec<u8> {
     let mut bytes = vec![];
     frame(Opcode::Binary, content, Some([1, 2, 3, 4]), &mut bytes);
@@ -123,7 +123,7 @@ fn a_table_of_what_breaks_the_protocol() {
         feed(CLIENT, 100, &masked(0x81, b"x"), &[100]).2.map_err(DecodeError::reason),
         Err(Reason::MalformedFrame)
     );
-    // The bad byte is seen when it comes, though the frame is not complete.
+    // The invalid byte is detected when it arrives, although the frame is incomplete.
     let begun = &masked(0x81, b"ab\xffcdefgh")[..9];
     assert!(matches!(feed(SERVER, 100, begun, &[1]).2, Err(DecodeError::InvalidUtf8 { .. })));
 }
@@ -161,8 +161,8 @@ fn the_shortest_form_of_a_length_is_written() {
 #[test]
 fn what_is_inflated_is_bounded() {
     let mut deflater = Deflater::default();
-    let deflate = deflating(Role::Client).deflate.expect("it has one");
-    let bomb = deflater.compress(&vec![0; 10_000_000], deflate).expect("it is worth it");
+    let deflate = deflating(Role::Client).deflate.expect("configured above");
+    let bomb = deflater.compress(&vec![0; 10_000_000], deflate).expect("compressible content");
     let mut stream = vec![];
     compressed_frame(Opcode::Binary, &bomb, Some([9; 4]), &mut stream);
     let (_, _, end) = feed(deflating(Role::Server), 100_000, &stream, &[65_536]);
@@ -170,7 +170,7 @@ fn what_is_inflated_is_bounded() {
     let mut nonsense = vec![];
     compressed_frame(Opcode::Text, b"\x07 not deflate", Some([9; 4]), &mut nonsense);
     assert_eq!(feed(deflating(Role::Server), 100, &nonsense, &[100]).2, Err(DecodeError::Compression));
-    // The bit belongs to the first frame of a message alone.
+    // Only the first frame of a message may have the bit.
     let stream = [masked(0x42, b"\x02"), masked(0xc0, b"\0")].concat();
     assert!(matches!(feed(deflating(Role::Server), 100, &stream, &[100]).2, Err(DecodeError::Frame(_))));
     assert!(matches!(feed(deflating(Role::Server), 100, &masked(0xc9, b""), &[100]).2, Err(DecodeError::Frame(_))));
@@ -181,13 +181,13 @@ fn compressed_messages_that_are_cut_or_refer_to_what_is_not_there_are_refused() 
     let mut deflater = Deflater::default();
     let deflate = Deflate::default();
     let text = "all work and no play ".repeat(40);
-    let whole = deflater.compress(text.as_bytes(), deflate).expect("it is worth it");
+    let whole = deflater.compress(text.as_bytes(), deflate).expect("compressible content");
     let inflated = |content: &[u8]| inflated(content, 10_000);
     assert_eq!(inflated(&whole), Ok(text.into_bytes()));
     for cut in 1..whole.len() {
         assert_eq!(inflated(&whole[..cut]), Err(DecodeError::Compression), "cut to {cut} bytes");
     }
-    // A stored block that lacks its end, and a copy from before the beginning.
+    // A truncated stored block, and a back-reference to before the beginning.
     assert_eq!(inflated(b"\0\x07\0\xf8\xffabc"), Err(DecodeError::Compression));
     assert_eq!(inflated(b"\x03\x02\0"), Err(DecodeError::Compression));
     // Last blocks in the middle, as some compressors write them, and many of them.
@@ -208,7 +208,7 @@ proptest! {
         let (mut encoder, mut stream, mut expected) = (Encoder::new(7), vec![], vec![]);
         for (is_text, text) in &messages {
             let payload = if *is_text { Payload::Text(text) } else { Payload::Binary(text.as_bytes()) };
-            encoder.encode(Wire::WebSocket(socket(from)).encoding(), payload, &mut stream).expect("it fits");
+            encoder.encode(Wire::WebSocket(socket(from)).encoding(), payload, &mut stream).expect("short enough");
             expected.push(format!("{payload:?}"));
         }
         prop_assert_eq!(feed(socket(to), 10_000, &stream, &pieces), (expected, vec![], Ok(())));
@@ -217,7 +217,7 @@ proptest! {
     #[test]
     fn compressed_is_inflated_to_itself_for_every_window(content in prop::collection::vec(0..5u8, 256..5_000), bits in 8..=15u8) {
         let offer = format!("permessage-deflate; server_max_window_bits={bits}");
-        let (deflate, _) = Deflate::accept([offer.as_str()].into_iter()).expect("it can be met");
+        let (deflate, _) = Deflate::accept([offer.as_str()].into_iter()).expect("an acceptable offer");
         if let Some(compressed) = Deflater::default().compress(&content, deflate) {
             prop_assert_eq!(inflated(&compressed, content.len()), Ok(content));
         }

@@ -1,13 +1,13 @@
-/// Says of text that comes in pieces, as soon as it can be said, that it is not UTF-8 (RFC 3629).
+/// Validates UTF-8 text that arrives in pieces, and fails at the first invalid byte (RFC 3629).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Utf8Check {
-    /// The beginning of a character.
+    /// The beginning of an incomplete character.
     begun: [u8; 4],
     count: u8,
 }
 
 impl Utf8Check {
-    /// Looks at the next piece; false if no text can go on so.
+    /// Checks the next piece. Returns false if the text is invalid.
     pub(super) fn push(&mut self, mut piece: &[u8]) -> bool {
         while self.count > 0 {
             let Some((&byte, rest)) = piece.split_first() else { return true };

@@ -1,4 +1,4 @@
-//! The editor and the screen against naive models, and two sessions against each other.
+//! Tests the editor and the screen against naive models, and two sessions against each other.
 
 use crate::wire::Budget;
 use crate::wire::telnet::{InputMode, Session, Side, Telnet, option};
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-/// A session in character mode on a screen of so many columns.
+/// A session in character mode on a screen of `columns` columns.
 fn typing(columns: u8) -> Session {
     let mut session = Session::new(Telnet { mode: InputMode::Character, ..Telnet::default() });
     hear(&mut session, &[255, 253, 1, 255, 253, 3, 255, 251, 31, 255, 250, 31, 0, columns, 0, 24, 255, 240]);
@@ -18,12 +18,12 @@ fn typing(columns: u8) -> Session {
     session
 }
 
-/// What a session yields, in words, and sends.
+/// What a session yields, as text, and what it sends.
 fn hear(session: &mut Session, bytes: &[u8]) -> (Vec<String>, Vec<u8>) {
     let (mut bytes, mut buffer, mut at) = (bytes.to_vec(), DecodeBuffer::default(), 0);
     let (mut told, mut sent) = (vec![], vec![]);
     while at < bytes.len() || session.is_ahead() {
-        let decoded = session.decode(&mut bytes[at..], &mut buffer, &Budget::default()).expect("nothing is too long");
+        let decoded = session.decode(&mut bytes[at..], &mut buffer, &Budget::default()).expect("within the budget");
         at += decoded.used;
         told.extend(decoded.item.map(|item| match item {
             Item::Message(payload) => payload.as_str().expect("text").to_string(),
@@ -35,7 +35,7 @@ fn hear(session: &mut Session, bytes: &[u8]) -> (Vec<String>, Vec<u8>) {
     (told, sent)
 }
 
-/// A terminal, as simple as can be: rows of cells, each with a cluster or nothing.
+/// A minimal terminal: rows of cells, each with a cluster or nothing.
 struct Terminal {
     columns: usize,
     rows: Vec<Vec<String>>,
@@ -49,11 +49,11 @@ impl Terminal {
     }
 
     fn show(&mut self, bytes: &[u8]) {
-        let text = String::from_utf8(bytes.to_vec()).expect("whole characters").replace('\0', "");
+        let text = String::from_utf8(bytes.to_vec()).expect("complete characters").replace('\0', "");
         let mut rest = text.as_str();
         while !rest.is_empty() {
             if let Some(sequence) = rest.strip_prefix("\u{1b}[") {
-                let end = sequence.find(|c: char| c.is_ascii_alphabetic()).expect("it ends");
+                let end = sequence.find(|c: char| c.is_ascii_alphabetic()).expect("a final byte");
                 let count = sequence[..end].parse::<usize>().unwrap_or(1);
                 match &sequence[end..=end] {
                     "A" => self.row = self.row.checked_sub(count).expect("not above the screen"),
@@ -68,7 +68,7 @@ impl Terminal {
                 }
                 rest = &sequence[end + 1..];
             } else {
-                // CR LF is one cluster.
+                // CR LF is one grapheme cluster.
                 let cluster = rest.graphemes(true).next().expect("not empty");
                 let cluster = if cluster == "\r\n" { "\r" } else { cluster };
                 match cluster {
@@ -115,14 +115,14 @@ impl Terminal {
     }
 }
 
-/// Text as a terminal of that width shows it that starts on a fresh line.
+/// Text as a terminal of that width shows it on a fresh line.
 fn wrapped(columns: usize, text: &str) -> Vec<String> {
     let mut terminal = Terminal::new(columns);
     terminal.show(text.as_bytes());
     terminal.all_rows()
 }
 
-/// A line of clusters with a cursor, as naive as can be.
+/// A minimal line of clusters with a cursor.
 #[derive(Clone, Debug, Default)]
 struct Model {
     before: Vec<String>,
@@ -173,8 +173,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    /// After every key and every message the screen shows all messages and lines whole and in order, and the line that
-    /// is being typed below them, with the cursor where it belongs.
+    /// After every key and message the screen shows all messages and lines, complete and in order.
+    ///
+    /// The input line is below them, and the cursor is at the right position.
     #[test]
     fn the_screen_shows_what_a_naive_model_shows(columns in 8..30u8, steps in steps()) {
         let mut session = typing(columns);
@@ -217,7 +218,7 @@ proptest! {
             let Model { before, after } = &mut model;
             match step {
                 Step::Type(text) => {
-                    // What is typed may join what is before it.
+                    // The text may join the cluster before it.
                     let joined = [before.concat().as_str(), text].concat();
                     *before = joined.graphemes(true).map(String::from).collect();
                 }
@@ -267,7 +268,7 @@ proptest! {
         }
     }
 
-    /// Two servers that face each other by mistake, with every option on, fall silent.
+    /// Two servers that are connected to each other by mistake stop sending, with any options on.
     #[test]
     fn two_sessions_always_fall_silent(
         asked in prop::collection::vec((any::<bool>(), any::<bool>(), 0..=255u8), 0..60),
@@ -277,7 +278,8 @@ proptest! {
         let config = |keys| Telnet { mode: mode(keys), gmcp: true, msdp: true, ..Telnet::default() };
         let mut ends = [Session::new(config(modes[0])), Session::new(config(modes[1]))];
         for (who, us, option) in asked {
-            // What is compressed can't be told from what is not, and the others are not states.
+            // Compressed output cannot be told from plain output, and the other options are not
+            // states.
             if !matches!(option, option::MCCP2 | option::MCCP3 | option::TM | option::LOGOUT) {
                 ends[usize::from(who)].enable_option(if us { Side::Us } else { Side::Him }, option);
             }
@@ -288,7 +290,7 @@ proptest! {
             line.extend([replies.control, replies.output].concat());
         }
         for round in 0.. {
-            prop_assert!(round < 100, "they talk for ever");
+            prop_assert!(round < 100, "the negotiation does not end");
             if lines.iter().all(Vec::is_empty) {
                 break;
             }

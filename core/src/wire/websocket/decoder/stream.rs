@@ -2,36 +2,37 @@ use super::{DecodeError, Item, Masks, REPLIES_MAX_BYTES, START, State, Step, Web
 use crate::base::work;
 use core::ops::Range;
 
-/// Reads the content of messages as one stream of bytes, in which the ends of messages and frames mean nothing.
+/// Reads the content of messages as one byte stream, without message and frame boundaries.
 ///
-/// No content is copied or kept: it is unmasked where it stands in the input, so a message may have any length.
+/// Content is unmasked in place, not copied or stored, so a message may have any length.
 #[derive(Debug)]
 pub(crate) struct MessageStream {
     frames: WebSocketDecoder,
-    /// How many of the next bytes of the input are content that was unmasked and not consumed yet.
+    /// How many of the next input bytes are content that is unmasked and not consumed.
     unmasked: usize,
-    /// The message that has begun has had content.
+    /// Whether the current message has had content.
     has_content: bool,
-    /// What is wrong with the bytes after the content that was shown.
+    /// The error that follows the content that was returned.
     failure: Option<DecodeError>,
 }
 
 /// What comes next in the input.
 #[derive(Debug)]
 pub(crate) struct Next {
-    /// How many bytes stand before it.
+    /// How many bytes precede the piece.
     pub(crate) used: usize,
-    /// How many messages those count as: control frames, and messages without content.
+    /// How many messages those bytes count as: control frames and empty messages.
     pub(crate) units: u32,
     pub(crate) piece: Piece,
 }
 
-/// A piece of the stream, or something between two pieces.
+/// A piece of the stream, or an item between two pieces.
 #[derive(Debug)]
 pub(crate) enum Piece {
-    /// More input is needed, or replies are to be taken first.
+    /// More input is needed, or the replies must be taken first.
     Nothing,
-    /// Content at this place of the input, of which [`MessageStream::consume`] is to be told.
+    /// Content, at this range of the input. Call [`MessageStream::consume`] with what is used of
+    /// it.
     Content(Range<usize>),
     Item(Item<'static>),
 }
@@ -41,7 +42,7 @@ impl MessageStream {
         Self { frames, unmasked: 0, has_content: false, failure: None }
     }
 
-    /// Looks at the front of `input`, which begins with what was not consumed before.
+    /// Reads the front of `input`, which begins with the bytes that were not consumed.
     pub(crate) fn next(&mut self, input: &mut [u8], masks: &mut Masks) -> Result<Next, DecodeError> {
         if self.unmasked > 0 {
             let piece = Piece::Content(0..self.unmasked.min(input.len()));
@@ -86,12 +87,12 @@ impl MessageStream {
         Ok(Next { used, units: self.frames.controls + empty, piece })
     }
 
-    /// So many bytes of the content that was shown are done with.
+    /// Marks `bytes` bytes of the content as used.
     pub(crate) fn consume(&mut self, bytes: usize) {
         self.unmasked = self.unmasked.saturating_sub(bytes);
     }
 
-    /// Whether a frame or a message has begun and is not complete.
+    /// Whether a frame or a message is incomplete.
     pub(crate) const fn is_partial(&self) -> bool {
         self.frames.is_partial()
     }
@@ -109,7 +110,7 @@ impl MessageStream {
         &mut self.frames
     }
 
-    /// Unmasks what is there of a frame; how many bytes of it are content that is in order.
+    /// Unmasks the part of a frame that has arrived. Returns the number of valid bytes of content.
     fn content(&mut self, rest: &mut [u8]) -> usize {
         let State::Data { header, missing } = &mut self.frames.state else { return 0 };
         let (header, take) = (*header, (*missing).min(rest.len()));
