@@ -1,5 +1,4 @@
-//! MUD client compression in both directions: a zlib stream (RFC 1950) that begins after the
-//! marker.
+//! MUD client compression in both directions: zlib (RFC 1950) after the marker.
 
 use crate::wire::DecodeError;
 use crate::wire::deflate::{Format, Inflate, Inflated, Outcome, compress, compressor};

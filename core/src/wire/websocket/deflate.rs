@@ -47,8 +47,7 @@ impl Deflate {
     /// peer could ask for that on purpose.
     const WINDOW_BITS_WORTH: u8 = 12;
 
-    /// Accepts the first offer that can be met. Returns the parameters and the answer (section
-    /// 5.1).
+    /// Accepts the first offer that can be met. Returns it with the answer (section 5.1).
     pub(crate) fn accept<'o>(offers: impl Iterator<Item = &'o str>) -> Option<(Self, String)> {
         offers.flat_map(|field| field.split(',')).find_map(|offer| {
             let mut parts = offer.split(';').map(str::trim);

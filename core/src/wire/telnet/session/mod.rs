@@ -309,8 +309,9 @@ impl Session {
         self.put_line_back();
     }
 
-    /// Queues a prompt: as [`write`](Self::write), and EOR (RFC 885) or GA (RFC 858) for telnet.
+    /// Queues a prompt, as [`write`](Self::write) does.
     ///
+    /// A peer that speaks telnet also receives EOR (RFC 885) or GA (RFC 858) to mark its end.
     /// With `hidden`, the next line is not shown: we claim to echo it (RFC 857), and do not.
     pub fn prompt(&mut self, text: &str, hidden: bool) {
         self.set_hidden(hidden);

@@ -114,8 +114,7 @@ impl Session {
         self.told != InputMode::Line
     }
 
-    /// Takes keys from the front of `rest`, up to the first command or item, or until the cost
-    /// limit.
+    /// Takes keys from the front of `rest`, up to a command, an item, or the cost limit.
     pub(super) fn take_keys(&mut self, rest: &[u8], kept: &mut Vec<u8>, max: usize) -> (usize, Found) {
         let mut used = 0;
         loop {
