@@ -364,7 +364,7 @@ fn host_that_is_longer_than_any_name_is_not_this_server() {
     let request = format!("GET / HTTP/1.1\r\nHost: {long}\r\n\r\n");
     assert_eq!(status(&ask(&mut server(web(named())), "127.0.0.1:9", request.as_bytes())), "421");
     let error = long.parse::<Authority>().expect_err("nor can it be configured");
-    assert!(error.to_string().contains("no name is as long"), "{error}");
+    assert!(error.to_string().contains("the name is too long"), "{error}");
 }
 
 #[test]

@@ -330,9 +330,12 @@ mod tests {
             ("auto://127.0.0.1:1?wait=long", "wait takes a number of milliseconds"),
             ("ws://127.0.0.1:1?metrics=credential", "metrics takes open or off"),
             ("ws://127.0.0.1:1?origins=https://example.org/chat", "write https://example.org"),
-            ("ws://127.0.0.1:1?origins=same,https://example.org", "\"same\" can't be an origin: it stands alone"),
+            (
+                "ws://127.0.0.1:1?origins=same,https://example.org",
+                "\"same\" can't be an origin: it must be the only entry",
+            ),
             ("ws://127.0.0.1:1?refuse_http=no", "\"refuse_http\" is not an option of this scheme"),
-            ("ws://127.0.0.1:1/chat#room", "has neither ? nor #"),
+            ("ws://127.0.0.1:1/chat#room", "must not contain ? or #"),
             ("tcp://127.0.0.1:1?max=many", "max takes a number of connections, not \"many\""),
         ] {
             let error = text.parse::<Listen>().expect_err(text).to_string();

@@ -6,35 +6,37 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use core::fmt;
 use sha1::{Digest, Sha1};
 
-/// A secret that opens an endpoint: as the password of HTTP's Basic authentication, with any user (RFC 7617), or as a bearer
-/// token (RFC 6750).
+/// A secret that gives access to an endpoint.
+///
+/// Clients send it as the password of Basic authentication, with any user (RFC 7617), or as a
+/// bearer token (RFC 6750).
 #[derive(Clone)]
 pub struct Credential(Arc<str>);
 
-/// A credential that is too easily guessed.
+/// A credential is too short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a credential has at least {} characters", Credential::MIN_CHARS)]
+#[error("a credential must have at least {} characters", Credential::MIN_CHARS)]
 #[non_exhaustive]
 pub struct CredentialError;
 
-/// Who may look at an endpoint.
+/// The access to an endpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Access {
-    /// Whoever can connect.
+    /// Every client has access.
     #[default]
     Open,
-    /// Whoever has this. It opens nothing else.
+    /// Clients with this credential have access. It gives access to nothing else.
     Credential(Credential),
-    /// Nobody: there is no such endpoint.
+    /// The endpoint does not exist.
     Off,
 }
 
 impl Credential {
-    /// Shorter ones are refused.
+    /// Minimum length, in characters.
     pub const MIN_CHARS: usize = 16;
 
-    /// A credential.
+    /// Creates a credential.
     ///
     /// # Errors
     /// If it has fewer than 16 characters.
@@ -42,7 +44,7 @@ impl Credential {
         if secret.chars().count() < Self::MIN_CHARS { Err(CredentialError) } else { Ok(Self(secret.into())) }
     }
 
-    /// What a request shows, its cookies aside.
+    /// Compares the `Authorization` field of a request with this credential.
     pub(crate) fn check(&self, request: &Request) -> Shown {
         let Some(value) = request.fields.value("authorization") else { return Shown::Nothing };
         let Some((scheme, rest)) = value.split_once(' ') else { return Shown::Wrong };
@@ -62,7 +64,7 @@ impl Credential {
         is_same(self.0.as_bytes(), secret)
     }
 
-    /// Whether a request shows the cookie of the monitor.
+    /// Whether a request has the monitor's cookie for this credential.
     pub(crate) fn is_in_cookie(&self, request: &Request, seed: u64) -> bool {
         request.fields.values("cookie").any(|cookies| self.is_among(cookies, seed))
     }
@@ -73,8 +75,9 @@ impl Credential {
         cookies.split(';').filter_map(named).any(|value| is_same(expected.as_bytes(), value.as_bytes()))
     }
 
-    /// What a browser that has shown the credential shows in its place, until the server starts anew: not every browser shows
-    /// the credential itself when it opens a WebSocket.
+    /// The cookie that a browser sends instead of the credential. It depends on the server's seed.
+    ///
+    /// Not every browser sends the credential itself when it opens a WebSocket.
     pub(crate) fn cookie(&self, seed: u64) -> String {
         let mut hash = Sha1::new();
         hash.update(seed.to_be_bytes());
@@ -83,10 +86,10 @@ impl Credential {
     }
 }
 
-/// The name of the cookie.
+/// The name of the monitor's cookie.
 pub(crate) const COOKIE_NAME: &str = "drupe_monitor";
 
-/// What a request shows of a credential.
+/// Whether a request has the required credential, a wrong one or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shown {
     Nothing,
@@ -94,7 +97,7 @@ pub(crate) enum Shown {
     Good,
 }
 
-/// Compares in a time that depends on the lengths alone.
+/// Compares two byte strings in a time that depends only on their lengths.
 fn is_same(one: &[u8], other: &[u8]) -> bool {
     let differs = one.iter().zip(other).fold(0, |differs, (one, other)| differs | (one ^ other));
     one.len() == other.len() && core::hint::black_box(differs) == 0

@@ -1,4 +1,4 @@
-//! The client's end of the handshake (RFC 6455 section 4.1).
+//! The client side of the WebSocket handshake (RFC 6455 section 4.1).
 
 use super::head::{Fields, Head, HeadSearch, find_head};
 use super::upgrade::accept;
@@ -13,23 +13,25 @@ use base64::engine::general_purpose::STANDARD;
 use core::fmt::Write;
 use core::time::Duration;
 
-/// What a client asks for when it opens a WebSocket.
+/// The request with which a client opens a WebSocket.
 ///
-/// Control characters in what is sent become spaces, so that nothing can be smuggled into the request.
+/// Control characters become spaces, so that a value cannot inject header fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpeningHandshake {
-    /// Path and query, which begin with `/`.
+    /// The path and query, beginning with `/`.
     pub target: String,
-    /// The host and port that the server knows itself by; `None` is the address that is dialled.
+    /// The value of `Host`: the host and port of the server. `None`: the dialled address.
     pub host: Option<String>,
-    /// What a browser would say of the page it acts for.
+    /// The value of `Origin`, as a browser would send it. `None`: the field is not sent.
     pub origin: Option<String>,
-    /// The subprotocols to choose from, the preferred one first. A server may choose none.
+    /// The offered subprotocols, preferred first. A server may choose none.
     pub subprotocols: Vec<String>,
     /// Whether to offer compression (RFC 7692).
     pub deflate: bool,
-    /// After this long without a byte from the server, and again as often, it is pinged.
+    /// Interval of pings to a server that sends nothing.
+    ///
+    /// The first ping follows after this time without a byte from the server. `None`: no pings.
     pub ping: Option<Duration>,
     /// Further header fields, such as `Authorization`.
     pub fields: Vec<(String, String)>,
@@ -45,11 +47,11 @@ setters!(OpeningHandshake {
     fields: Vec<(String, String)>,
 });
 
-/// So many responses that are not final are passed over.
+/// Maximum number of interim responses that are skipped.
 const INTERIM_MAX: u8 = 8;
 
 impl OpeningHandshake {
-    /// For `target`, offering compression, with a ping after 30 s and nothing else.
+    /// Creates a handshake for `target` that offers compression, with pings after 30 s.
     #[must_use]
     pub fn new(target: impl Into<String>) -> Self {
         Self {
@@ -63,7 +65,7 @@ impl OpeningHandshake {
         }
     }
 
-    /// The request, and what the server must prove to have read it.
+    /// Returns the request, and the `Sec-WebSocket-Accept` that the server must answer.
     pub(crate) fn request(&self, address: &str, nonce: [u8; 16]) -> (Vec<u8>, String) {
         let key = STANDARD.encode(nonce);
         let host = self.host.as_deref().unwrap_or(address);
@@ -92,8 +94,10 @@ impl OpeningHandshake {
         (head.into_bytes(), accept(&key))
     }
 
-    /// Looks for the answer at the front of `held`, of which `used` bytes are done with in the end: what is spoken from then
-    /// on, once it is there.
+    /// Parses the response at the front of `held`. Returns the negotiated wire.
+    ///
+    /// Returns `None` if the final response is incomplete. Adds the length of the complete
+    /// responses to `used`.
     pub(crate) fn parse_response(
         &self,
         held: &[u8],
@@ -110,7 +114,7 @@ impl OpeningHandshake {
             };
             *used += length;
             let (status, fields) = parse(&rest[..length])?;
-            // A server may say more than once that it is still at it (RFC 9110 section 15.2).
+            // A server may send several interim responses (RFC 9110 section 15.2).
             if !matches!(status, 100 | 102..=199) || search.interim == INTERIM_MAX {
                 break (status, fields);
             }

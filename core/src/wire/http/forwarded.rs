@@ -6,17 +6,21 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
-/// Proxies that say in a header field for whom they speak. The field is read from its end, where the nearest proxy writes, and
-/// through trusted hops only, so what a client writes into it itself is never believed.
+/// Trusted proxies that report the client's address in a header field.
+///
+/// The field is read from its end, where the nearest proxy writes, and only through trusted hops.
+/// So a value that the client itself wrote is never believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forwarded {
-    /// Which field they write. The other one is not looked at: they would pass on what a client wrote there.
+    /// The field that they write.
+    ///
+    /// The other field is ignored, because the proxies pass it on as the client wrote it.
     pub field: ForwardedField,
-    /// Where they are.
+    /// The networks of the proxies.
     pub trusted: Vec<Network>,
 }
 
-/// Where proxies write for whom they speak.
+/// The header field with the client's address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ForwardedField {
@@ -28,7 +32,7 @@ pub enum ForwardedField {
 }
 
 impl Forwarded {
-    /// Whether `peer` is one of the proxies. One that comes over a Unix socket is.
+    /// Whether `peer` is a trusted proxy. Peers of Unix sockets are.
     pub(crate) fn trust(&self, peer: Peer) -> bool {
         match peer {
             Peer::Address(address) => self.trusts(address.ip()),
@@ -40,8 +44,10 @@ impl Forwarded {
         self.trusted.iter().any(|network| network.contains(address))
     }
 
-    /// Who sent a request that came from `peer`: the nearest hop that is not trusted, or the farthest that is. What can't be
-    /// read ends the chain: who sent that counts as the proxy that passed it on.
+    /// Returns the client of a request that `peer` sent.
+    ///
+    /// That is the nearest hop that is not trusted, or the farthest hop if all are. A hop that
+    /// cannot be parsed ends the chain: the client is then the proxy that reported it.
     pub(crate) fn client(&self, peer: Peer, request: &Request) -> Peer {
         if !self.trust(peer) {
             return peer;
@@ -57,7 +63,7 @@ impl Forwarded {
         client
     }
 
-    /// By which scheme the client asked, as the nearest proxy says; `None` if it does not.
+    /// The scheme of the client's request, if the nearest proxy reports it.
     pub(crate) fn scheme(&self, request: &Request) -> Option<Scheme> {
         match self.field {
             ForwardedField::XForwardedFor => {
@@ -71,7 +77,7 @@ impl Forwarded {
         }
     }
 
-    /// From the farthest to the nearest.
+    /// The reported hops, farthest first.
     fn hops(&self, request: &Request) -> Vec<String> {
         match self.field {
             ForwardedField::XForwardedFor => {
@@ -86,7 +92,7 @@ impl Forwarded {
     }
 }
 
-/// A parameter of one element (RFC 7239 section 4); empty if there is none.
+/// Returns a parameter of one element (RFC 7239 section 4), or an empty string.
 fn parameter(element: &str, wanted: &str) -> String {
     let parameters = split_quoted(element, ';').into_iter().filter_map(|pair| pair.split_once('='));
     let mut values = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case(wanted));
@@ -94,7 +100,7 @@ fn parameter(element: &str, wanted: &str) -> String {
     value.trim_matches('"').into()
 }
 
-/// Splits where the separator is not within double quotes.
+/// Splits at separators outside double quotes.
 fn split_quoted(text: &str, separator: char) -> Vec<&str> {
     let mut quoted = false;
     text.split(|c: char| {
@@ -104,7 +110,7 @@ fn split_quoted(text: &str, separator: char) -> Vec<&str> {
     .collect()
 }
 
-/// An address with or without a port; an IPv6 address with or without brackets.
+/// Parses an address with or without a port. An IPv6 address may have brackets.
 fn parse(hop: &str) -> Option<SocketAddr> {
     if let Ok(address) = hop.parse::<SocketAddr>() {
         return Some(SocketAddr::new(address.ip().to_canonical(), address.port()));

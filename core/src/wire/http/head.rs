@@ -8,34 +8,34 @@ use alloc::vec::Vec;
 use core::fmt;
 use memchr::memmem;
 
-/// A head is at most so long.
+/// Maximum size of a head.
 const HEAD_MAX_BYTES: usize = 8 << 10;
-/// What ends a head (RFC 9112 section 2.1).
+/// The end of a head (RFC 9112 section 2.1).
 const END: &[u8] = b"\r\n\r\n";
 /// The first bytes of a TLS handshake (RFC 8446 section 5.1).
 const TLS: &[u8] = &[22, 3];
 
-/// What the first bytes of a connection are.
+/// The result of parsing the first bytes of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ParsedHead {
-    /// The beginning of a request.
+    /// An incomplete request.
     Unclear,
-    /// A request, in so many bytes.
+    /// A request, and its length in bytes.
     Request(Request, usize),
-    /// Nothing that is served: to be answered so, and closed.
+    /// Input that is refused: send this response and close.
     Bad(Bad),
-    /// TLS, where none is spoken.
+    /// TLS, on a listener without TLS.
     Tls,
 }
 
-/// What is wrong with a request that is not served.
+/// Why a request is refused before it is routed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Bad {
     pub(crate) status: Status,
     pub(crate) reason: Reason,
-    /// In words, for the peer and the log.
+    /// The explanation for the peer and the log.
     pub(crate) why: &'static str,
-    /// As far as it could be read.
+    /// The request, as far as it could be parsed.
     pub(crate) request: Option<Box<Request>>,
 }
 
@@ -45,54 +45,61 @@ impl Bad {
     }
 }
 
-/// A request without a body. What it shows of itself (`Debug`) is without what may be a secret.
+/// An HTTP request, without a body.
+///
+/// Its `Debug` output omits the query and the values of fields, because they may be secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Request {
     pub(crate) method: String,
     pub(crate) target: String,
-    /// HTTP/1.1 and not 1.0.
+    /// Whether the version is HTTP/1.1. Otherwise it is 1.0.
     pub(crate) is_1_1: bool,
     pub(super) fields: Fields,
-    /// What stands in the target before its path, in place of `Host`.
+    /// The authority of a target in absolute form. It replaces `Host`.
     authority: Option<String>,
-    /// It was let through to the monitor.
+    /// See [`Request::opens_monitor`].
     pub(crate) opens_monitor: bool,
 }
 
 impl Request {
-    /// What is to be done, such as `GET`.
+    /// The method, such as `GET`.
     #[must_use]
     pub fn method(&self) -> &str {
         &self.method
     }
 
-    /// The host and port that it is for, as it has them: those of the target if they stand there, and else of `Host` (RFC 9112
-    /// section 3.2.2).
+    /// The host and port of the request, as sent.
+    ///
+    /// Taken from the target if it has them, otherwise from `Host` (RFC 9112 section 3.2.2).
     #[must_use]
     pub fn host(&self) -> Option<&str> {
         self.authority.as_deref().or_else(|| self.fields.value("host"))
     }
 
-    /// Whether it was let through to the [monitor](crate::http::Http::monitor): it is for its path, at a listener that serves it,
-    /// and has shown what opens it.
+    /// Whether the request was admitted to the [monitor](crate::http::Http::monitor).
+    ///
+    /// That means: the listener serves the monitor, the path is the monitor's, and the request has
+    /// its credential or cookie.
     #[must_use]
     pub const fn opens_monitor(&self) -> bool {
         self.opens_monitor
     }
 
-    /// The same, of a WebSocket that is the monitor's or not.
+    /// Sets [`opens_monitor`](Self::opens_monitor).
     pub(crate) const fn opening(mut self, monitor: bool) -> Self {
         self.opens_monitor = monitor;
         self
     }
 
-    /// The path, without what a `?` begins, and encoded as it came.
+    /// The path without the query, percent-encoded as sent.
     #[must_use]
     pub fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
     }
 
-    /// The value of a parameter in the query, encoded as it came; `None` if it is missing or stands more than once.
+    /// The value of a query parameter, percent-encoded as sent.
+    ///
+    /// `None` if it is missing or repeated.
     #[must_use]
     pub fn query(&self, name: &str) -> Option<&str> {
         let (_, query) = self.target.split_once('?')?;
@@ -101,18 +108,18 @@ impl Request {
         first.filter(|_| values.next().is_none()).map(|(_, value)| value)
     }
 
-    /// The value of a header field; `None` if it is missing or stands more than once.
+    /// The value of a header field. `None` if it is missing or repeated.
     #[must_use]
     pub fn field<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         self.fields.value(name)
     }
 
-    /// Whether it asks for WebSocket.
+    /// Whether it requests the upgrade to WebSocket.
     pub(crate) fn asks_for_upgrade(&self) -> bool {
         super::upgrade::is_wanted(self)
     }
 
-    /// Whether another request may follow (RFC 9112 section 9.3).
+    /// Whether the connection stays open for another request (RFC 9112 section 9.3).
     pub(crate) fn keeps_alive(&self) -> bool {
         self.is_1_1 && !self.fields.has_token("connection", "close")
     }
@@ -135,60 +142,62 @@ impl fmt::Debug for Request {
 pub(super) struct Fields(Vec<(String, String)>);
 
 impl Fields {
-    /// At most so many are read.
+    /// Maximum number of fields.
     pub(super) const MAX: usize = 64;
 
     pub(super) fn of(parsed: &[httparse::Header<'_>]) -> Self {
         let blank = |c| c == ' ' || c == '\t';
-        // What is looked at is ASCII; what others put into their fields need not be.
+        // The fields that the server uses are ASCII. Other fields may have any bytes.
         let text = |value: &[u8]| String::from_utf8_lossy(value).trim_matches(blank).to_string();
         Self(parsed.iter().map(|field| (field.name.to_string(), text(field.value))).collect())
     }
 
-    /// The values of a field, in order.
+    /// The values of a field, in order. The case of `name` does not matter.
     pub(super) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// The value of a field that stands once; `None` if it is missing or stands more often.
+    /// The value of a field. `None` if it is missing or repeated.
     pub(super) fn value<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         let mut values = self.values(name);
         let first = values.next();
         first.filter(|_| values.next().is_none())
     }
 
-    /// Whether a list in a field has a token, in any case (RFC 9110 section 5.6.1).
+    /// Whether a list in a field contains a token, in any case (RFC 9110 section 5.6.1).
     pub(super) fn has_token<'a>(&'a self, name: &'a str, token: &'a str) -> bool {
         self.values(name).flat_map(|value| value.split(',')).any(|member| member.trim().eq_ignore_ascii_case(token))
     }
 }
 
-/// How far the front of a stream has been looked at, so that what comes byte by byte is looked at once.
+/// How far a stream was searched, so that input in small pieces is searched only once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct HeadSearch {
-    /// The end of the head does not begin in so many bytes, but for their last.
+    /// Bytes searched. The end of the head may begin only in the last three of them.
     pub(crate) searched: usize,
-    /// Responses that were not final.
+    /// Interim responses so far.
     pub(super) interim: u8,
 }
 
-/// Looks for a request at the front of `held`, which has only grown since `search` was used the last time.
+/// Parses the request at the front of `held`.
+///
+/// Between calls with the same `search`, `held` may only grow.
 pub(crate) fn parse_head(held: &[u8], search: &mut HeadSearch) -> ParsedHead {
-    // An empty line before a request is passed over (RFC 9112 section 2.2).
+    // Empty lines before a request are skipped (RFC 9112 section 2.2).
     let start = held.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count().min(4);
     let held = &held[start..];
     if held.starts_with(TLS) {
         return ParsedHead::Tls;
     }
     if held.first() == Some(&IAC) || held.starts_with(b"SSH-") || held.starts_with(b"PRI * HTTP/2.0\r\n") {
-        let why = "HTTP/1.1 and WebSocket are spoken here";
+        let why = "only HTTP/1.1 and WebSocket are supported";
         return ParsedHead::Bad(Bad { reason: Reason::WrongProtocol, ..Bad::request(Status::BAD_REQUEST, why) });
     }
     let end = match find_head(held, search) {
         Head::Whole(end) => end,
         Head::Unclear => return ParsedHead::Unclear,
         Head::BareControls => {
-            return ParsedHead::Bad(Bad::request(Status::BAD_REQUEST, "a line of the head ends without CR LF"));
+            return ParsedHead::Bad(Bad::request(Status::BAD_REQUEST, "the head contains a bare CR or LF, or a NUL"));
         }
         Head::TooLong => {
             return ParsedHead::Bad(Bad::request(Status::FIELDS_TOO_LARGE, "the head is longer than 8 KiB"));
@@ -200,21 +209,21 @@ pub(crate) fn parse_head(held: &[u8], search: &mut HeadSearch) -> ParsedHead {
     }
 }
 
-/// What the front of a stream is as the head of a request or a response.
+/// The result of searching for the head of a request or a response.
 pub(super) enum Head {
-    /// Not all of it is there.
+    /// The head is incomplete.
     Unclear,
-    /// It has so many bytes.
+    /// The head is complete and has this many bytes.
     Whole(usize),
-    /// Lines that end in a way that readers differ about.
+    /// The head contains a bare CR, a bare LF or a NUL.
     BareControls,
-    /// It is longer than is read.
+    /// The head is longer than the limit.
     TooLong,
 }
 
 pub(super) fn find_head(held: &[u8], search: &mut HeadSearch) -> Head {
     let seen = &held[..held.len().min(HEAD_MAX_BYTES)];
-    // What ends a head, or follows a CR, may have begun before.
+    // The end of the head, or a CR LF, may have begun in bytes that were searched before.
     let searched = core::mem::take(&mut search.searched).min(seen.len());
     let from = searched.saturating_sub(END.len() - 1);
     work::step(2 * (seen.len() - from));
@@ -230,7 +239,9 @@ pub(super) fn find_head(held: &[u8], search: &mut HeadSearch) -> Head {
     }
 }
 
-/// A CR or an LF alone, or a NUL, from a place on: some readers would see a line's end where others do not.
+/// Whether there is a bare CR, a bare LF or a NUL at or behind `from`.
+///
+/// Some parsers take these for line ends, others do not.
 fn has_bare_controls(head: &[u8], from: usize) -> bool {
     head.iter().enumerate().skip(from).any(|(at, byte)| match byte {
         0 => true,
@@ -247,12 +258,12 @@ fn parse(head: &[u8]) -> Result<Request, Bad> {
     match parsed.parse(head) {
         Ok(httparse::Status::Complete(_)) => {}
         Err(httparse::Error::TooManyHeaders) => {
-            return Err(Bad::request(Status::FIELDS_TOO_LARGE, "there are more than 64 fields"));
+            return Err(Bad::request(Status::FIELDS_TOO_LARGE, "there are more than 64 header fields"));
         }
         Err(httparse::Error::Version) => {
-            return Err(Bad::request(Status::VERSION_NOT_SUPPORTED, "HTTP/1.1 and 1.0 are spoken here"));
+            return Err(Bad::request(Status::VERSION_NOT_SUPPORTED, "only HTTP/1.1 and 1.0 are supported"));
         }
-        _ => return Err(Bad::request(Status::BAD_REQUEST, "the head is not well formed")),
+        _ => return Err(Bad::request(Status::BAD_REQUEST, "the head is malformed")),
     }
     let (authority, target) = parts(parsed.path.unwrap_or_default());
     let request = Request {
@@ -269,7 +280,9 @@ fn parse(head: &[u8]) -> Result<Request, Bad> {
     }
 }
 
-/// The authority of a target, which a client may put before it with a scheme, and what is behind it (RFC 9112 section 3.2.2).
+/// Splits a target in absolute form into authority and path (RFC 9112 section 3.2.2).
+///
+/// Other targets have no authority.
 fn parts(target: &str) -> (Option<String>, String) {
     let rest = ["http://", "https://"].iter().find_map(|scheme| {
         target.get(..scheme.len()).filter(|start| start.eq_ignore_ascii_case(scheme)).map(|_| &target[scheme.len()..])
@@ -284,36 +297,36 @@ fn check(request: &Request) -> Result<(), (Status, &'static str)> {
     let bad = |why| Err((Status::BAD_REQUEST, why));
     let hosts = request.fields.values("host").count();
     if hosts > 1 {
-        return bad("there is more than one Host");
+        return bad("there is more than one Host field");
     }
     if hosts == 0 && request.is_1_1 {
-        return bad("there is no Host");
+        return bad("there is no Host field");
     }
     let encoded = request.fields.values("transfer-encoding").next().is_some();
     let mut lengths = request.fields.values("content-length").peekable();
     if encoded && lengths.peek().is_some() {
-        return bad("there are Content-Length and Transfer-Encoding");
+        return bad("there are both Content-Length and Transfer-Encoding");
     }
     if encoded {
-        return Err((Status::NOT_IMPLEMENTED, "no request has a body here"));
+        return Err((Status::NOT_IMPLEMENTED, "request bodies are not supported"));
     }
     for length in lengths {
         match length {
             "0" => {}
             length if !length.is_empty() && length.bytes().all(|digit| digit.is_ascii_digit()) => {
-                return Err((Status::CONTENT_TOO_LARGE, "no request has a body here"));
+                return Err((Status::CONTENT_TOO_LARGE, "request bodies are not supported"));
             }
-            _ => return bad("Content-Length is no number"),
+            _ => return bad("Content-Length is not a number"),
         }
     }
     let host = request.fields.value("host").unwrap_or_default();
     let is_host = |c: char| c.is_ascii_alphanumeric() || "-._~%!$&'()*+,;=:[]".contains(c);
     if !host.chars().all(is_host) {
-        return bad("Host is no host and port");
+        return bad("Host is not a valid host and port");
     }
     if request.authority.as_ref().is_some_and(|authority| authority.is_empty() || !authority.chars().all(is_host)) {
-        return bad("the target has no host and port");
+        return bad("the target has no valid host and port");
     }
     let is_of_all = request.method == "OPTIONS" && request.target == "*";
-    if is_of_all || request.target.starts_with('/') { Ok(()) } else { bad("the target is no path") }
+    if is_of_all || request.target.starts_with('/') { Ok(()) } else { bad("the target is not a path") }
 }

@@ -1,17 +1,18 @@
-//! The little HTTP around WebSocket (RFC 9110 and 9112): the upgrade, and a few endpoints on the same port.
+//! HTTP/1 on a listener (RFC 9110 and 9112): the upgrade to WebSocket, and a few endpoints.
 //!
-//! | path | what |
+//! | path | response |
 //! |---|---|
 //! | any, or [`Http::path`] | the upgrade to WebSocket |
-//! | `/` | a page that speaks it |
-//! | `/healthz` | 200 as long as the machine turns, whatever `Host` says |
-//! | `/readyz` | 200, with a line for each [tunnel](crate::tunnel) that says how it is; or 503 while the server drains; whatever `Host` says |
+//! | `/` | a page with a WebSocket client |
+//! | `/healthz` | 200 while the machine runs, for any `Host` |
+//! | `/readyz` | 200 and the state of each [tunnel](crate::tunnel), for any `Host`; 503 while draining |
 //! | any, with the method `OPTIONS` | as `/readyz`, without the tunnels |
-//! | `/metrics` | the [`Metrics`](crate::Metrics) as Prometheus reads them (text format 0.0.4) |
-//! | `/monitor` | with [`Http::monitor`]: a page that shows who is connected, and the upgrade to the WebSocket behind it |
+//! | `/metrics` | the [`Metrics`](crate::Metrics) for Prometheus (text format 0.0.4) |
+//! | `/monitor` | with [`Http::monitor`]: a page that lists the connections, and its WebSocket |
 //!
-//! Requests are read strictly: what two readers could understand in two ways is refused (RFC 9112 section 11.2). What is
-//! refused says why in its body, is told as [`Event::RequestRefused`](crate::Event), and counts in
+//! The parser is strict: it refuses requests that two parsers could understand differently (RFC
+//! 9112 section 11.2). The body of the response explains the refusal. Each refusal emits
+//! [`Event::RequestRefused`](crate::Event) and counts in
 //! [`Metrics::requests_refused`](crate::Metrics).
 
 mod access;
@@ -40,36 +41,41 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// How HTTP is served, and WebSocket after it.
+/// Settings of a listener for HTTP and WebSocket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Http {
-    /// The path at which the upgrade to WebSocket is accepted; `None` is every path.
+    /// The path of the WebSocket. `None`: every path.
     pub path: Option<String>,
-    /// Which pages may connect.
+    /// The pages that may connect.
     pub origins: Origins,
-    /// The subprotocols that are spoken, the preferred one first (RFC 6455 section 1.9).
+    /// The supported subprotocols, preferred first (RFC 6455 section 1.9).
     pub subprotocols: Vec<String>,
     /// Whether messages may be compressed (RFC 7692).
     pub deflate: bool,
-    /// After this long without a byte from a peer, and again as often, it is pinged. At least 10 ms; zero is as `None`.
+    /// Interval of pings to a peer that sends nothing.
+    ///
+    /// The first ping follows after this time without a byte from the peer. At least 10 ms. `None`
+    /// and zero disable pings.
     pub ping: Option<Duration>,
-    /// The names and addresses, with or without a port, by which browsers may know the server: the values of `Host` that are
-    /// served. Without any, all are; but then a page of any name that is made to point here can speak to it (DNS rebinding).
-    /// Whoever asks for its health need not know its name.
+    /// The accepted values of `Host`: names and addresses of the server, with or without a port.
+    ///
+    /// If empty, all values are accepted. A web page can then access the server through any name
+    /// that resolves to it (DNS rebinding). Health checks may have any `Host`.
     pub hosts: Vec<Authority>,
-    /// The proxies that say for whom they speak, if there are any.
+    /// The trusted proxies that report the client's address, if any.
     pub forwarded: Option<Forwarded>,
-    /// What opens `/monitor`, and nothing else; without it there is none.
+    /// The credential for `/monitor`. It gives access to nothing else. `None`: no monitor.
     pub monitor: Option<Credential>,
-    /// Who may look at `/metrics`. What opens it opens nothing else.
+    /// The access to `/metrics`. Its credential gives access to nothing else.
     pub metrics: Access,
     /// Whether the page at `/` is served.
     pub page: bool,
-    /// Telnet is spoken in the WebSocket's messages, which are one stream of bytes then.
+    /// Telnet inside the WebSocket, whose messages then form one byte stream. `None`: no telnet.
     pub telnet: Option<Telnet>,
-    /// How long until a request must be complete, from the opening of the connection or from the last answer. With zero it must
-    /// come in the turn in which the connection begins.
+    /// Time limit for a complete request, from the opening of the connection or the last response.
+    ///
+    /// With zero, the request must arrive in the turn in which the connection begins.
     pub timeout: Duration,
 }
 
@@ -89,7 +95,10 @@ setters!(Http {
 });
 
 impl Default for Http {
-    /// Every path and host, pages of the same origin, no proxies, open metrics, no monitor, the page, no telnet, no subprotocol, compression, a ping after 30 s, 10 s for a request.
+    /// Every path and host, pages of the same origin, and 10 s for a request.
+    ///
+    /// The page, open metrics, compression and pings after 30 s. No proxies, monitor, telnet or
+    /// subprotocols.
     fn default() -> Self {
         Self {
             path: None,
@@ -109,27 +118,27 @@ impl Default for Http {
 }
 
 impl Http {
-    /// Whether anything is opened by a credential.
+    /// Whether an endpoint requires a credential.
     pub(crate) const fn has_credentials(&self) -> bool {
         self.monitor.is_some() || matches!(self.metrics, Access::Credential(_))
     }
 
-    /// Says of a path that no request can have it.
+    /// Checks that requests can have this path.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// What is wrong with the path.
     pub fn check_path(path: &str) -> Result<(), &'static str> {
         if !path.starts_with('/') {
-            return Err("a path begins with /");
+            return Err("a path must begin with /");
         }
         if path.contains(['?', '#']) {
-            return Err("a path has neither ? nor # in it");
+            return Err("a path must not contain ? or #");
         }
         let is_sent = path.bytes().all(|byte| byte.is_ascii_graphic());
         if is_sent {
             Ok(())
         } else {
-            Err("write the path as it is sent: blanks and letters beyond ASCII as %20 and the like")
+            Err("percent-encode spaces and non-ASCII characters in the path (a space is %20)")
         }
     }
 }

@@ -6,24 +6,29 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
 
-/// Which pages may connect: a browser says where a page came from (RFC 6454), other programs say nothing and are let
-/// in.
+/// The web pages that may connect.
+///
+/// A browser sends the origin of the page (RFC 6454). Other programs send none and may connect.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Origins {
-    /// Pages that came from the scheme, host and port that they connect to. The scheme is `https` where TLS is spoken; behind a
-    /// trusted proxy it is what the proxy says in `X-Forwarded-Proto` or `Forwarded`, and either if it says nothing.
+    /// Pages from the scheme, host and port that they connect to.
+    ///
+    /// The scheme is `https` on a listener with TLS. Behind a trusted proxy it is the one that the
+    /// proxy reports in `X-Forwarded-Proto` or `Forwarded`, or either one if the proxy reports
+    /// none.
     #[default]
     Same,
     /// Pages from these origins.
     List(Vec<WebOrigin>),
-    /// All pages. Any page that a user opens can then speak in the user's place.
+    /// All pages. Any page that a user opens can then act as the user.
     Any,
 }
 
 impl Origins {
-    /// Whether a page of `origin` may connect to `host`, both as they stand in the request, which came by `scheme` if that is
-    /// known.
+    /// Whether a page of `origin` may connect to `host`.
+    ///
+    /// Both are as sent in the request. `scheme` is that of the request, if known.
     pub(super) fn allow(&self, origin: &str, host: Option<&str>, scheme: Option<Scheme>) -> bool {
         match self {
             Self::Any => true,
@@ -39,26 +44,27 @@ impl Origins {
     }
 }
 
-/// Where a page comes from: scheme, host and port (RFC 6454 section 4), such as `https://example.org`.
+/// The origin of a page: scheme, host and port (RFC 6454 section 4), such as `https://example.org`.
 ///
-/// Written as browsers send it, but that letters of the host may be in either case, the port of the scheme may stand there, and
-/// a `/` may end it. Schemes of applications, such as `capacitor://localhost`, are taken as they are.
+/// The format is that of browsers, but the host may have upper-case letters, the default port may
+/// be given, and a `/` may follow. The host of an application scheme, such as
+/// `capacitor://localhost`, is compared unchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebOrigin {
     scheme: String,
     host: String,
-    /// Of `http` and `https` always there.
+    /// Always set for `http` and `https`.
     port: Option<u16>,
 }
 
-/// A text that no browser sends as an origin.
+/// A text is not an origin that a browser can send.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} can't be an origin: {problem}")]
 #[non_exhaustive]
 pub struct OriginError {
     /// The text.
     pub text: String,
-    /// What is wrong with it, and what to write.
+    /// What is wrong with it, and what to write instead.
     pub problem: String,
 }
 
@@ -68,52 +74,50 @@ impl FromStr for WebOrigin {
     fn from_str(text: &str) -> Result<Self, OriginError> {
         let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
         let parsed = match scheme.as_deref() {
-            Some("file" | "data" | "blob" | "about") => {
-                Err("browsers say of such pages only that they have none".into())
-            }
+            Some("file" | "data" | "blob" | "about") => Err("browsers send null as the origin of such pages".into()),
             _ => Self::parse(text.strip_suffix('/').filter(|rest| !rest.ends_with('/')).unwrap_or(text)),
         };
         let checked = parsed.and_then(|origin| match (origin.scheme.as_str(), origin.port) {
             ("ws" | "wss", _) => {
                 let scheme = origin.scheme.replace("ws", "http");
-                Err(format!("an origin is where the page comes from; write {scheme}://{}", origin.host))
+                Err(format!("an origin has the scheme of the page; write {scheme}://{}", origin.host))
             }
-            (_, Some(0)) => Err("its port is none from 1 to 65535".into()),
+            (_, Some(0)) => Err("the port must be from 1 to 65535".into()),
             _ => Ok(origin),
         });
         checked.map_err(|problem| OriginError { text: text.to_owned(), problem })
     }
 }
 
-/// Longer ones name no host.
+/// Maximum length. No valid host makes an origin longer.
 const MAX_BYTES: usize = 300;
 
 impl WebOrigin {
-    /// Reads what a browser sends.
+    /// Parses the value of an `Origin` field.
     fn parse(text: &str) -> Result<Self, String> {
         if text.len() > MAX_BYTES {
-            return Err("no origin is as long".into());
+            return Err("the origin is too long".into());
         }
         let Some((scheme, rest)) = text.split_once("://") else {
             return Err(match text {
-                "null" => "pages without one can't be told apart".into(),
-                "same" | "*" => "it stands alone".into(),
-                _ => format!("there is no scheme in it, such as https://{text}"),
+                "null" => "it stands for all pages without an origin".into(),
+                "same" | "*" => "it must be the only entry".into(),
+                _ => format!("the scheme is missing, such as https://{text}"),
             });
         };
         let is_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
         if !scheme.starts_with(|first: char| first.is_ascii_alphabetic()) || !scheme.bytes().all(is_scheme) {
-            return Err(format!("{scheme:?} is no scheme"));
+            return Err(format!("{scheme:?} is not a scheme"));
         }
         let scheme = scheme.to_ascii_lowercase();
         let bare = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let bare = bare.rsplit('@').next().unwrap_or_default();
         if bare != rest {
-            return Err(format!("there is no user and no path in it; write {scheme}://{bare}"));
+            return Err(format!("an origin has no user and no path; write {scheme}://{bare}"));
         }
         let Some(known) = Scheme::named(&scheme) else {
             if rest.is_empty() || rest.contains('*') || !rest.bytes().all(|byte| byte.is_ascii_graphic()) {
-                return Err("name the host as it is sent".into());
+                return Err("write the host as browsers send it".into());
             }
             return Ok(Self { scheme, host: rest.to_owned(), port: None });
         };
@@ -163,28 +167,28 @@ mod tests {
             ("https://example.org//", "write https://example.org"),
             ("https://example.org?x", "write https://example.org"),
             ("https://user@example.org", "write https://example.org"),
-            ("https://*.example.org", "there are no patterns"),
-            ("https://*", "there are no patterns"),
+            ("https://*.example.org", "wildcards are not supported"),
+            ("https://*", "wildcards are not supported"),
             ("https://b\u{fc}cher.example", "xn--"),
             ("https://example.org:0", "from 1 to 65535"),
             ("https://example.org:65536", "from 1 to 65535"),
             ("https://example.org:+443", "from 1 to 65535"),
-            ("https://127.1", "no IPv4 address"),
-            ("https://0x7f000001", "no IPv4 address"),
+            ("https://127.1", "not a valid IPv4 address"),
+            ("https://0x7f000001", "not a valid IPv4 address"),
             ("https://::1", "in brackets"),
-            ("https://[::1", "no IPv6 address"),
-            ("https://[::1]x", "behind the bracket"),
-            ("https://", "no host"),
-            (" https://example.org", "no scheme"),
+            ("https://[::1", "no valid IPv6 address"),
+            ("https://[::1]x", "follow the brackets"),
+            ("https://", "host is missing"),
+            (" https://example.org", "not a scheme"),
             ("https://example.org ", "letters, digits"),
             ("example.org", "such as https://example.org"),
             ("wss://example.org", "write https://example.org"),
             ("ws://example.org", "write http://example.org"),
-            ("file:///x", "they have none"),
-            ("null", "can't be told apart"),
-            ("same", "stands alone"),
-            ("*", "stands alone"),
-            ("", "no scheme"),
+            ("file:///x", "send null"),
+            ("null", "without an origin"),
+            ("same", "the only entry"),
+            ("*", "the only entry"),
+            ("", "scheme is missing"),
         ] {
             let error = text.parse::<WebOrigin>().expect_err(text).to_string();
             assert!(error.contains(problem), "{text:?}: {error}");

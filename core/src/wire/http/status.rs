@@ -9,7 +9,7 @@ impl Status {
         self.0
     }
 
-    /// Its reason phrase.
+    /// The reason phrase.
     pub(crate) const fn phrase(self) -> &'static str {
         self.1
     }
@@ -31,12 +31,12 @@ impl Status {
     pub(crate) const VERSION_NOT_SUPPORTED: Self = Self(505, "HTTP Version Not Supported");
 }
 
-/// Why a request is not served.
+/// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refused {
     pub(crate) status: Status,
     pub(crate) reason: Reason,
-    /// In words, for the peer and the log.
+    /// The explanation for the peer and the log.
     pub(crate) why: &'static str,
 }
 

@@ -18,7 +18,7 @@ fn hub(address: &str) -> (TestHub<Echo>, ConnId) {
     (hub, conn)
 }
 
-/// What is answered to these bytes, the head and the body.
+/// Returns the response to `request`, with head and body.
 fn answered(address: &str, request: &str) -> String {
     let (mut hub, conn) = hub(address);
     hub.send(conn, request.as_bytes());
@@ -247,7 +247,7 @@ fn a_server_that_drains_is_not_ready() {
     assert!(hub.received(conn).starts_with(b"HTTP/1.1 503 Service Unavailable"));
     hub.advance(Duration::from_secs(10));
     assert!(hub.is_closed(conn) && hub.is_closed(others[0]) && hub.machine().is_drained());
-    // Who is upgraded is told why it ends.
+    // A WebSocket receives the reason in its close frame.
     let (mut hub, conn) = self::hub("ws://127.0.0.1:0");
     hub.send(conn, UPGRADE.as_bytes());
     hub.clear();
@@ -291,7 +291,7 @@ fn a_peer_is_pinged_and_the_round_trip_is_measured() {
     hub.send(conn, &pong);
     hub.send(conn, &pong);
     let round_trips = hub.machine().metrics().round_trip_us;
-    assert_eq!((round_trips.count(), round_trips.sum()), (1, 50_000), "a pong that nobody asked for measures nothing");
+    assert_eq!((round_trips.count(), round_trips.sum()), (1, 50_000), "an unsolicited pong is not measured");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The handshake of WebSocket (RFC 6455 section 4).
+//! The server's checks in the WebSocket handshake (RFC 6455 section 4.2).
 
 use super::authority::Scheme;
 use super::head::Request;
@@ -11,11 +11,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
-/// Put behind the key before it is hashed (RFC 6455 section 1.3).
+/// Appended to the key before hashing (RFC 6455 section 1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const KEY_BYTES: usize = 16;
 
-/// What an upgrade that is accepted says.
+/// The negotiated values of an accepted upgrade.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Upgrade {
     pub(crate) accept: String,
@@ -23,13 +23,13 @@ pub(crate) struct Upgrade {
     pub(crate) deflate: Option<(Deflate, String)>,
 }
 
-/// Whether a request asks for WebSocket.
+/// Whether a request asks for the upgrade to WebSocket.
 pub(crate) fn is_wanted(request: &Request) -> bool {
-    // In HTTP/1.0 the field is ignored (RFC 9110 section 7.8).
+    // The field is ignored in HTTP/1.0 (RFC 9110 section 7.8).
     request.is_1_1 && request.fields.has_token("upgrade", "websocket")
 }
 
-/// Checks what section 4.2.1 asks of the client.
+/// Checks an upgrade request (RFC 6455 section 4.2.1) and negotiates its options.
 pub(crate) fn check(
     request: &Request,
     http: &Http,
@@ -38,10 +38,10 @@ pub(crate) fn check(
 ) -> Result<Upgrade, Refused> {
     let bad = |why| Err(Refused::new(Status::BAD_REQUEST, Reason::BadRequest, why));
     if request.method != "GET" {
-        return bad("a WebSocket is asked for with GET");
+        return bad("the upgrade to WebSocket requires GET");
     }
     if !request.fields.has_token("connection", "upgrade") {
-        return bad("Connection does not say upgrade");
+        return bad("Connection does not contain upgrade");
     }
     if !is_monitor && http.path.as_deref().is_some_and(|path| path != request.path()) {
         return Err(Refused::new(Status::NOT_FOUND, Reason::NotFound, "there is no WebSocket at this path"));
@@ -50,7 +50,7 @@ pub(crate) fn check(
         return Err(Refused::new(
             Status::UPGRADE_REQUIRED,
             Reason::BadRequest,
-            "version 13 of WebSocket is spoken here",
+            "only WebSocket version 13 is supported",
         ));
     }
     let key = request.fields.value("sec-websocket-key").unwrap_or_default();
@@ -58,7 +58,7 @@ pub(crate) fn check(
         return bad("Sec-WebSocket-Key is not 16 bytes in base64");
     }
     if request.fields.values("origin").count() > 1 {
-        return bad("there is more than one Origin");
+        return bad("there is more than one Origin field");
     }
     let origins = if is_monitor { &Origins::Same } else { &http.origins };
     if request.fields.value("origin").is_some_and(|origin| !origins.allow(origin, request.host(), scheme)) {
@@ -67,7 +67,7 @@ pub(crate) fn check(
     }
     let offered = || request.fields.values("sec-websocket-protocol").flat_map(|value| value.split(',')).map(str::trim);
     let subprotocol = http.subprotocols.iter().find(|ours| offered().any(|offer| offer == ours.as_str())).cloned();
-    // A stream of bytes is inflated as it comes, and there would be no end of it.
+    // No limit on the size of messages applies to a byte stream, so inflating it is unbounded.
     let deflate = if http.deflate && http.telnet.is_none() {
         Deflate::accept(request.fields.values("sec-websocket-extensions"))
     } else {
@@ -76,7 +76,7 @@ pub(crate) fn check(
     Ok(Upgrade { accept: accept(key), subprotocol, deflate })
 }
 
-/// The proof that the server read the key.
+/// Returns the `Sec-WebSocket-Accept` that proves that the server read the key.
 pub(crate) fn accept(key: &str) -> String {
     let mut hash = Sha1::new();
     hash.update(key.as_bytes());
