@@ -129,7 +129,7 @@ fn what_keeps_a_client_from_its_server_is_said() {
 fn what_is_wrong_with_the_arguments_is_said() {
     for (arguments, words) in [
         (&["--listen", "tcp://example.org:1"][..], "\"example.org:1\" is not an IP address and a port"),
-        (&["--max-message", "0"], "a message size limit is 1 to 1073741824 bytes (1 GiB), not 0"),
+        (&["--max-message", "0"], "a message size limit must be 1 to 1073741824 bytes (1 GiB), not 0"),
         (&["--app", "web"], "the applications are chat, relay and echo"),
         (&["--listen", "tcp://192.0.2.1:1"], "drupe: can't listen at tcp://192.0.2.1:1: "),
     ] {

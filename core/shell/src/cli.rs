@@ -126,7 +126,7 @@ mod tests {
     fn what_is_wrong_is_named() {
         for (arguments, words) in [
             (["--listen", "7000"], "must begin with tcp://"),
-            (["--max-message", "0"], "a message size limit is 1 to 1073741824 bytes"),
+            (["--max-message", "0"], "a message size limit must be 1 to 1073741824 bytes"),
             (["--app", "web"], "the applications are chat, relay and echo"),
             (["--envelope", "xml"], "an envelope is none or json"),
         ] {

@@ -4,31 +4,38 @@ use crate::base::work;
 use crate::wire::telnet::{IAC, Telnet};
 use core::time::Duration;
 
-/// One of several wires, which the peer's first bytes tell.
+/// Detects the wire from the peer's first bytes.
 ///
-/// | first bytes | what is spoken |
+/// | first bytes | wire |
 /// |---|---|
 /// | 255 (`IAC`) | telnet |
-/// | 0, if a [`prefix`](Self::prefix) is set | frames: no message of 16 MiB or more can be meant |
-/// | 22 3 | TLS (RFC 8446 section 5.1), which is refused in its own words |
-/// | an HTTP method, a target and `HTTP/` in the first line of at most 8 KiB | [HTTP](crate::http) (RFC 9112 section 3), with its defaults, and WebSocket |
+/// | 0, if a [`prefix`](Self::prefix) is set | frames, if the first message has less than 16 MiB |
+/// | 22 3 | none: TLS (RFC 8446 section 5.1) is refused with an alert |
+/// | a first line with an HTTP method, a target and `HTTP/` | [HTTP](crate::http) and WebSocket |
 /// | anything else | lines |
-/// | nothing for [`wait`](Self::wait) | telnet: a person's terminal waits to be spoken to |
+/// | nothing for [`wait`](Self::wait) | telnet: a terminal waits for the server to begin |
 ///
-/// What does not become clear within [`wait`](Self::wait) is lines, unless it begins with an HTTP method and a target: a
-/// page must not be able to speak in lines. A request that comes later, to a terminal, ends the connection by
-/// [`Listen::refuses_http`](crate::Listen). No byte is lost.
+/// HTTP has default settings. Its first line (RFC 9112 section 3) has at most 8 KiB.
+///
+/// Input that is still ambiguous after [`wait`](Self::wait) or at 8 KiB is treated as lines. If it
+/// begins with an HTTP method and a target, it is treated as HTTP, so that a web page cannot send
+/// lines. If a terminal sends an HTTP request later, [`Listen::refuses_http`](crate::Listen) closes
+/// the connection. No byte is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Auto {
-    /// How telnet is spoken.
+    /// Settings for telnet.
     pub telnet: Telnet,
-    /// How lines are spoken.
+    /// Settings for lines.
     pub lines: Lines,
-    /// How the length of frames is written, where they are spoken. Only a big-endian length is told from text.
+    /// The length prefix of frames. `None`: frames are not detected.
+    ///
+    /// Only a big-endian prefix can be distinguished from text.
     pub prefix: Option<LengthPrefix>,
-    /// How long to wait for the first bytes. With zero everybody is taken for a terminal whose first bytes have not come with
-    /// the connection; with [`Duration::MAX`] nobody is.
+    /// How long to wait for the first bytes.
+    ///
+    /// With zero, every peer whose first bytes do not arrive with the connection is treated as a
+    /// terminal. With [`Duration::MAX`], no silent peer is.
     pub wait: Duration,
 }
 
@@ -42,42 +49,44 @@ impl Default for Auto {
     }
 }
 
-/// What is known about what a peer speaks.
+/// The result of detecting a wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Detected {
-    /// More must be seen.
+    /// More input is needed.
     Unclear,
-    /// This is spoken.
+    /// The peer uses this wire.
     Spoken(Wire),
-    /// HTTP is spoken.
+    /// The peer uses HTTP.
     Http,
-    /// This is spoken, and is to be refused in these words.
+    /// The peer uses a protocol that is refused with these bytes.
     Refused(&'static [u8]),
 }
 
-/// The bytes of a peer that were read so far.
+/// Whether more input may follow a peer's first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProbeInput {
-    /// More may come.
+    /// More may follow.
     Growing,
-    /// Nothing came for long enough.
+    /// The wait has expired.
     Waited,
-    /// Nothing more will come.
+    /// The input has ended.
     Ended,
 }
 
-/// The first line of a request is looked at up to here.
+/// Maximum number of bytes that are searched for the end of a request line.
 const REQUEST_LINE_MAX_BYTES: usize = 8 << 10;
 
 const METHODS: [&[u8]; 10] =
     [b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"CONNECT ", b"OPTIONS ", b"TRACE ", b"PATCH ", b"PRI "];
 
-/// A fatal alert, `handshake_failure` (RFC 8446 section 6).
+/// A fatal TLS alert, `handshake_failure` (RFC 8446 section 6).
 pub(crate) const NO_TLS: &[u8] = &[21, 3, 3, 0, 2, 2, 40];
 
 impl Auto {
-    /// Says what the first bytes of a stream tell. It has only grown since `searched` was used the last time, which says how
-    /// much of it holds no line's end.
+    /// Detects the wire from the first bytes of a stream.
+    ///
+    /// `searched` counts the bytes that are known to have no line feed. Between calls with the same
+    /// `searched`, `first` may only grow.
     pub(crate) fn detect(&self, first: &[u8], searched: &mut usize, input: ProbeInput) -> Detected {
         let lines = Detected::Spoken(Wire::Lines(self.lines));
         let unclear = match (input, first) {
@@ -89,7 +98,7 @@ impl Auto {
         match (first, self.prefix) {
             ([] | [22], _) => unclear,
             ([22, 3, ..], _) => Detected::Refused(NO_TLS),
-            // Who has spoken telnet needs no probe.
+            // A peer that sends a telnet command needs no probe.
             ([IAC, ..], _) => Detected::Spoken(Wire::Telnet(Telnet { probe: false, ..self.telnet })),
             ([0, ..], Some(prefix)) => Detected::Spoken(Wire::LengthPrefixed(LengthPrefixed { prefix })),
             _ => match is_http(first, searched) {
@@ -101,7 +110,7 @@ impl Auto {
     }
 }
 
-/// Whether these are the first bytes of an HTTP request, if that can be said yet.
+/// Whether these are the first bytes of an HTTP request. `None` if that is not known yet.
 fn is_http(first: &[u8], searched: &mut usize) -> Option<bool> {
     if METHODS.iter().any(|method| method.starts_with(first)) {
         return None;
@@ -114,14 +123,14 @@ fn is_http(first: &[u8], searched: &mut usize) -> Option<bool> {
     work::step(1 + seen.len() - from);
     match memchr::memchr(b'\n', &seen[from..]).map(|at| from + at) {
         Some(end) => Some(memchr::memmem::find(&seen[..end], b" HTTP/").is_some()),
-        // A browser can be made to send a method and a target of any length, and lines behind them.
+        // A web page can make a browser send a method, a target of any length, and lines after it.
         None if looks_like_target(first) => (first.len() >= REQUEST_LINE_MAX_BYTES).then_some(true),
         None if first.len() >= REQUEST_LINE_MAX_BYTES => Some(false),
         None => None,
     }
 }
 
-/// Whether a line is the first one of an HTTP request (RFC 9112 section 3).
+/// Whether a line is an HTTP request line (RFC 9112 section 3).
 pub(super) fn is_request_line(line: &[u8]) -> bool {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let Some((target, version)) = memchr::memrchr(b' ', line).map(|space| line.split_at(space)) else { return false };
@@ -132,12 +141,12 @@ pub(super) fn is_request_line(line: &[u8]) -> bool {
     is_version && is_method && target.len() > method.len() + 1
 }
 
-/// Whether what is there can only be the beginning of an HTTP request.
+/// Whether the input can only be the beginning of an HTTP request.
 pub(super) fn is_request(first: &[u8]) -> bool {
     METHODS.iter().any(|method| first.starts_with(method)) && looks_like_target(first)
 }
 
-/// Whether a method is followed by what a target begins with (RFC 9112 section 3.2).
+/// Whether the beginning of a target follows the method (RFC 9112 section 3.2).
 fn looks_like_target(first: &[u8]) -> bool {
     let target = first.iter().position(|&byte| byte == b' ').and_then(|space| first.get(space + 1));
     matches!(target, Some(b'/' | b'*' | b'h' | b'H'))

@@ -1,16 +1,17 @@
 use crate::base::setters;
 use core::time::Duration;
 
-/// What one connection may make a decoder keep, and for how long. Every decoder takes this one type.
+/// Limits on what a decoder stores for one connection, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Budget {
-    /// The longest message, in bytes of content. Checked before a byte is kept.
+    /// Longest message, in bytes of content. Checked before anything is stored.
     pub message_max_bytes: MessageSize,
-    /// How long a message may take from its first byte to its last; a byte now and then is not progress. With zero a message
-    /// must come in one piece.
+    /// Longest time from the first byte of a message to its last.
+    ///
+    /// Further bytes do not extend it. With zero, a message must arrive in one piece.
     pub message_deadline: Duration,
-    /// How many messages of one connection are served before others have their turn. At least 1 is served.
+    /// Messages of one connection that are served before other connections. 0 counts as 1.
     pub messages_per_turn: u32,
 }
 
@@ -28,7 +29,9 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// The most [steps](crate::work) that one fact of `bytes` bytes may take. Needs the feature `work`.
+    /// Maximum number of [steps](crate::work) for one fact of `bytes` bytes.
+    ///
+    /// Needs the feature `work`.
     #[cfg(feature = "work")]
     #[must_use]
     pub const fn steps_max(&self, bytes: usize) -> u64 {
@@ -49,7 +52,7 @@ impl MessageSize {
     /// 1 GiB.
     pub const MAX: Self = Self(1 << 30);
 
-    /// A limit of `bytes` bytes.
+    /// Creates a limit of `bytes` bytes.
     ///
     /// # Errors
     /// If `bytes` is not in 1 to 1,073,741,824.
@@ -68,8 +71,8 @@ impl MessageSize {
     }
 }
 
-/// A message size limit outside 1 byte to 1 GiB.
+/// A message size limit is outside 1 byte to 1 GiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a message size limit is 1 to 1073741824 bytes (1 GiB), not {0}")]
+#[error("a message size limit must be 1 to 1073741824 bytes (1 GiB), not {0}")]
 #[non_exhaustive]
 pub struct MessageSizeError(pub u64);

@@ -1,6 +1,6 @@
 use alloc::vec::Vec;
 
-/// Makes room for `more` bytes, doubling as a vector does but never beyond `max`.
+/// Reserves room for `more` bytes: doubles the capacity, but not beyond `max`.
 pub(crate) fn grow(buffer: &mut Vec<u8>, more: usize, max: usize) {
     let needed = buffer.len() + more;
     if needed > buffer.capacity() {

@@ -4,38 +4,42 @@ use crate::wire::websocket::{CloseCode, Inflater, Masks};
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// What one call of a decoder did.
+/// The result of one call of a decoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Decoded<'a> {
-    /// How many bytes of the input are done with: at least one, unless the input was empty or the decoder
-    /// [was ahead](super::Decoder::is_ahead).
+    /// Bytes of the input that were consumed.
+    ///
+    /// At least one, unless the input was empty or the decoder [was
+    /// ahead](super::Decoder::is_ahead).
     pub used: usize,
-    /// How many bytes these count as for a rate: more than were used if they were compressed, or if they were keys and
-    /// commands that take more work than their length says.
+    /// Bytes that count against a rate.
+    ///
+    /// More than [`used`](Self::used) for compressed input, and for keys and commands that take
+    /// more work than their length suggests.
     pub cost: usize,
-    /// How many messages it counts as for a rate: control frames count too.
+    /// Messages that count against a rate. Control frames count too.
     pub units: u32,
     /// What these bytes completed, if anything.
     pub item: Option<Item<'a>>,
 }
 
-/// What a decoder yields.
+/// What a decoder can yield.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Item<'a> {
-    /// A message, for the application.
+    /// A message for the application.
     Message(Payload<'a>),
-    /// Something else that a telnet peer told.
+    /// A telnet peer sent something other than a line.
     Signal(Signal<'a>),
-    /// The answer to our ping, with what stood in it.
+    /// The answer to our ping, with its payload.
     Pong(u64),
-    /// The peer closed the WebSocket, with this code if it gave one.
+    /// The peer closed the WebSocket, with its close code if it sent one.
     Closed(Option<CloseCode>),
 }
 
 impl Item<'_> {
-    /// Whether it is what a peer has to say: a message, or a key where keys are messages.
+    /// Whether it is input for the application: a message, or a key in key mode.
     pub(crate) const fn is_input(self) -> bool {
         matches!(self, Self::Message(_) | Self::Signal(Signal::Key(_)))
     }
@@ -54,7 +58,7 @@ impl<'a> Decoded<'a> {
         Self::of(used, Item::Message(payload))
     }
 
-    /// The message, if that is what was completed.
+    /// The message, if one was completed.
     #[must_use]
     pub const fn message(&self) -> Option<Payload<'a>> {
         match self.item {
@@ -64,28 +68,31 @@ impl<'a> Decoded<'a> {
     }
 }
 
-/// Where decoders put what is not whole in their input, until it is looked at: one for any number of them. So a
-/// decoder that waits for nothing holds nothing.
+/// Holds a decoded message that is not contiguous in the input, while the caller handles it.
+///
+/// One buffer serves any number of decoders, so a decoder between two messages holds no memory.
 #[derive(Debug, Default)]
 pub struct DecodeBuffer {
     pub(crate) bytes: Vec<u8>,
     pub(crate) text: String,
     pub(crate) inflater: Inflater,
-    /// For what decoders answer.
+    /// Masks for the decoders' replies.
     pub(crate) masks: Masks,
 }
 
-/// What is kept between two messages.
+/// Maximum capacity that is kept between two messages.
 pub(crate) const SPARE_BYTES: usize = 64 << 10;
 
 impl DecodeBuffer {
-    /// A buffer whose masks follow from `seed`, for the client's end of a WebSocket: nobody else should know it.
+    /// Creates a buffer that derives its masks from `seed`.
+    ///
+    /// Only clients of a WebSocket mask frames. The seed should be secret.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self { masks: Masks::new(seed), ..Self::default() }
     }
 
-    /// Gives back what only a long message needed.
+    /// Frees memory that only a long message needed.
     pub(crate) fn shrink(&mut self) {
         if self.bytes.capacity() > SPARE_BYTES {
             self.bytes = Vec::new();
@@ -96,30 +103,30 @@ impl DecodeBuffer {
     }
 }
 
-/// The peer sent something that its wire doesn't allow. The decoder can't go on.
+/// The peer broke the rules of the wire. The decoder is unusable from then on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// More content than the budget allows.
+    /// The message is longer than the budget allows.
     #[error("the message is longer than {max} bytes")]
     TooLarge {
         /// The budget's limit, in bytes.
         max: usize,
     },
-    /// Not UTF-8, where the wire demands it.
+    /// The text is not UTF-8, but the wire requires it.
     #[error("the text is not valid UTF-8 from byte {valid_up_to} of the message on")]
     InvalidUtf8 {
         /// How many bytes of the message are valid.
         valid_up_to: usize,
     },
-    /// A variable-length prefix that is longer than ten bytes or does not fit in 64 bits.
+    /// A variable-length prefix is longer than ten bytes or does not fit in 64 bits.
     #[error("the length prefix does not fit in 64 bits")]
     LengthOverflow,
-    /// A WebSocket frame that breaks the protocol (RFC 6455).
-    #[error("the frame breaks the protocol: {0}")]
+    /// A WebSocket frame violates the protocol (RFC 6455).
+    #[error("the frame violates the protocol: {0}")]
     Frame(&'static str),
-    /// Compressed input that is not well formed (RFC 1950 and 1951).
-    #[error("the compressed input is not well formed")]
+    /// The compressed input is malformed (RFC 1950 and 1951).
+    #[error("the compressed input is malformed")]
     Compression,
     /// The input ended inside a frame.
     #[error("the input ended inside a frame")]
@@ -127,7 +134,7 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
-    /// The reason a connection ends with for it.
+    /// The reason with which the connection ends.
     #[must_use]
     pub const fn reason(self) -> Reason {
         match self {
@@ -139,13 +146,13 @@ impl DecodeError {
     }
 }
 
-/// The message does not fit in what the wire's length prefix can say.
+/// A message is longer than the wire's length prefix can express.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a message of {bytes} bytes does not fit this wire, whose longest is {max}")]
+#[error("a message of {bytes} bytes is too long for this wire, which carries at most {max}")]
 #[non_exhaustive]
 pub struct EncodeError {
     /// The length of the message, in bytes.
     pub bytes: usize,
-    /// The longest that the wire can carry, in bytes.
+    /// The longest message that the wire can carry, in bytes.
     pub max: u64,
 }

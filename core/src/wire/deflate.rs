@@ -1,4 +1,4 @@
-//! What every compressed stream needs (RFC 1951), of telnet and of WebSocket alike.
+//! DEFLATE (RFC 1951), for telnet and WebSocket.
 
 use crate::base::work;
 use alloc::boxed::Box;
@@ -12,25 +12,25 @@ use miniz_oxide::inflate::core::inflate_flags::{
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress_with_limit};
 use miniz_oxide::{MZFlush, MZStatus};
 
-/// Speed counts more than size: the last steps of zlib take twice the time for a few per cent.
+/// Favours speed: the highest levels of zlib take twice the time for a few per cent of size.
 const LEVEL: i32 = 4;
 const PIECE_BYTES: usize = 4096;
-/// What a block with codes costs beside its bytes, in bytes of text that take as long: tables of a thousand entries are
-/// made for it, though it may be no longer than ten bits.
+/// Fixed cost of a block with Huffman codes, in bytes of text that take as long to inflate.
+///
+/// The decoder builds tables of a thousand entries for it, even if the block has only ten bits.
 const TABLES_COST: usize = 512;
-/// The same for a block of bytes as they are.
+/// Fixed cost of a stored block, in the same unit.
 const STORED_COST: usize = 16;
-/// Whether it is the last block, and its kind (RFC 1951 section 3.2.3).
+/// The bits for the last block and for the block type (RFC 1951 section 3.2.3).
 const BLOCK_HEADER_BITS: u8 = 3;
 
-/// What stands around a compressed stream, in the words of zlib: so many bits of window, negative for none of its
-/// header.
+/// The container of a compressed stream, as the window bits of zlib. Negative: no header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub(crate) enum Format {
     /// RFC 1950.
     Zlib = 15,
-    /// RFC 1951 alone.
+    /// RFC 1951, without a container.
     Raw = -15,
 }
 
@@ -52,22 +52,22 @@ pub(crate) fn compress(state: &mut CompressorOxide, mut bytes: &[u8], flush: MZF
     }
 }
 
-/// A compressed stream that is inflated piece by piece, with an eye on what that costs.
+/// Inflates a stream piece by piece and limits the cost of each piece.
 #[derive(Default)]
 pub(crate) struct Inflate {
     state: Box<DecompressorOxide>,
-    /// Something of the first block's header has been seen.
+    /// Whether part of the first block's header was read.
     has_begun: bool,
 }
 
-/// What inflating a piece came to.
+/// The result of inflating a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Inflated {
-    /// Bytes of the input that are done with.
+    /// Bytes of the input that were consumed.
     pub(crate) taken: usize,
     /// Bytes that were written.
     pub(crate) written: usize,
-    /// What it cost, in bytes of text that take as long.
+    /// The cost, in bytes of text that take as long to inflate.
     pub(crate) cost: usize,
     pub(crate) outcome: Outcome,
 }
@@ -75,27 +75,29 @@ pub(crate) struct Inflated {
 /// Why inflating stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// There is no more input.
+    /// The input is used up.
     Hungry,
-    /// There is no more room.
+    /// The output limit is reached.
     Full,
-    /// It has cost as much as it may.
+    /// The cost limit is reached.
     Spent,
-    /// A last block has ended.
+    /// The last block has ended.
     Ended,
-    /// The input is not well formed.
+    /// The input is malformed.
     Broken,
 }
 
 impl Inflate {
-    /// Makes it ready for another stream.
+    /// Resets the state for a new stream.
     pub(crate) fn reset(&mut self) {
         self.state.init();
         self.has_begun = false;
     }
 
-    /// Inflates `input` into `out` from `at` on: at most `written_max` bytes, and no further block once it has cost
-    /// `cost_max`. `flags` are those of the library.
+    /// Inflates `input` into `out` from `at` on.
+    ///
+    /// Writes at most `written_max` bytes, and begins no block once the cost exceeds `cost_max`.
+    /// `flags` are those of `miniz_oxide`.
     pub(crate) fn inflate(
         &mut self,
         input: &[u8],
@@ -133,13 +135,14 @@ impl Inflate {
         Inflated { taken, written, cost, outcome }
     }
 
-    /// What the block costs that begins with the next bits, beside its bytes; `None` if none begins here, or not all of
-    /// the bits that say so are there.
+    /// The fixed cost of the block that begins with the next bits.
+    ///
+    /// `None` if no block begins here, or if its type is not known yet.
     fn cost_of_next_block(&self, rest: &[u8], flags: u32) -> Option<usize> {
         let (bits, count) = match self.state.block_boundary_state() {
             Some(boundary) => (u16::from(boundary.bit_buf), boundary.num_bits),
             None if self.has_begun => return None,
-            // Behind the header of the format, which is not worth a look.
+            // The type follows the zlib header: assume the higher cost instead of parsing that.
             None if flags & TINFL_FLAG_PARSE_ZLIB_HEADER != 0 => return (!rest.is_empty()).then_some(TABLES_COST),
             None => (0, 0),
         };

@@ -5,7 +5,7 @@ use crate::wire::telnet;
 use crate::wire::websocket::{Deflater, Masks, Opcode, compressed_frame, frame};
 use alloc::vec::Vec;
 
-/// Writes messages: one for any number of connections, whatever they speak.
+/// Encodes messages. One encoder serves any number of connections, on any wire.
 #[derive(Debug, Default)]
 pub struct Encoder {
     deflater: Deflater,
@@ -13,16 +13,20 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// An encoder whose masks follow from `seed`, for the client's end of a WebSocket: nobody else should know it.
+    /// Creates an encoder that derives its masks from `seed`.
+    ///
+    /// Only clients of a WebSocket mask frames. The seed should be secret.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self { masks: Masks::new(seed), ..Self::default() }
     }
 
-    /// Appends `payload` to `out` as one message; compressed where that was agreed on and is worth it.
+    /// Appends `payload` to `out` as one message.
+    ///
+    /// Compresses it if compression was negotiated and makes it smaller.
     ///
     /// # Errors
-    /// If the wire can't carry a message of that length; `out` is unchanged.
+    /// If the message is too long for the wire. `out` is then unchanged.
     pub fn encode(&mut self, encoding: Encoding, payload: Payload<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         match encoding {
             Encoding::Lines(ending) => {
@@ -46,7 +50,7 @@ impl Encoder {
         Ok(())
     }
 
-    /// How many messages were compressed.
+    /// Number of messages that were compressed, even if that did not make them smaller.
     #[must_use]
     pub const fn compressed(&self) -> u64 {
         self.deflater.count

@@ -5,7 +5,9 @@ use crate::wire::telnet::Charset;
 use crate::wire::websocket::{Deflate, Opcode, Role, frame};
 use alloc::vec::Vec;
 
-/// How messages are written. Connections with the same encoding share the bytes of what is published to them.
+/// The encoding of messages.
+///
+/// Connections with the same encoding share the encoded bytes of a published message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Encoding {
@@ -13,38 +15,40 @@ pub enum Encoding {
     Lines(LineEnding),
     /// The length and the content.
     LengthPrefixed(LengthPrefix),
-    /// A frame of a WebSocket: text or binary, as it is sent.
+    /// A WebSocket frame, text or binary like the payload.
     #[non_exhaustive]
     WebSocket {
-        /// Which end we are.
+        /// Our role.
         role: Role,
-        /// How messages are compressed.
+        /// The negotiated compression, if any.
         deflate: Option<Deflate>,
     },
-    /// The content as network virtual terminals show it, and CR LF.
+    /// The content for a network virtual terminal, and CR LF.
     #[non_exhaustive]
     Telnet {
-        /// How text is written. Binary is written as it is.
+        /// The character set of text. Binary content is sent unchanged.
         charset: Charset,
-        /// How it gets to the peer.
+        /// How the message reaches the peer.
         path: TelnetPath,
     },
 }
 
-/// How what is written for a telnet peer gets to it: each message is framed at most once.
+/// How telnet output reaches the peer. Each message is framed at most once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TelnetPath {
-    /// As it is written.
+    /// Unframed.
     Direct,
-    /// Each message in a binary frame of a WebSocket.
+    /// Each message in a binary WebSocket frame.
     Framed,
-    /// Through the session, which draws an input line anew or compresses, and whose output is framed where that is needed.
+    /// Through the session, which redraws an input line or compresses.
+    ///
+    /// Its output is framed if telnet is inside a WebSocket.
     Session,
 }
 
 impl Encoding {
-    /// What a connection begins with.
+    /// The representation with which a connection begins.
     pub(crate) const fn representation(self) -> Representation {
         match self {
             Self::WebSocket { .. } | Self::LengthPrefixed(_) => Representation::Json,
@@ -52,7 +56,7 @@ impl Encoding {
         }
     }
 
-    /// Appends `payload` without what marks it as a message; false if the wire has only messages.
+    /// Appends `payload` without delimiters. Returns false if the wire has only messages.
     pub(crate) fn encode_raw(self, payload: Payload<'_>, out: &mut Vec<u8>) -> bool {
         match self {
             Self::Lines(_) => out.extend_from_slice(payload.as_bytes()),
@@ -64,7 +68,7 @@ impl Encoding {
         true
     }
 
-    /// The same for a peer whose telnet is in the messages of a WebSocket.
+    /// The same encoding for telnet inside a WebSocket.
     pub(crate) const fn in_websocket(self) -> Self {
         match self {
             Self::Telnet { charset, path: TelnetPath::Direct } => Self::Telnet { charset, path: TelnetPath::Framed },
@@ -77,7 +81,7 @@ impl Encoding {
     }
 }
 
-/// Writes telnet as it is, or in a message of a WebSocket.
+/// Appends telnet output, in a WebSocket frame if `path` requires one.
 pub(super) fn telnet_by(path: TelnetPath, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     if path != TelnetPath::Framed {
         return write(out);

@@ -4,15 +4,16 @@ use crate::base::{Payload, work};
 use crate::wire::Budget;
 use alloc::vec::Vec;
 
-/// Frames: a length, then that many bytes of content. The length counts the content alone.
+/// Frames: a length, then that many bytes of content. The length counts only the content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LengthPrefixed {
-    /// How the length is written.
+    /// The format of the length.
     pub prefix: LengthPrefix,
 }
 
-/// How the length of a frame is written: 1, 2, 4 or 8 bytes, big-endian (`Be`, network order) or
-/// little-endian (`Le`), or as a variable-length number.
+/// The format of a frame's length: 1, 2, 4 or 8 bytes, or a variable-length number.
+///
+/// `Be` is big-endian (network order), `Le` is little-endian.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are those of the integer types, and the enum says how to read them")]
 #[non_exhaustive]
@@ -25,19 +26,21 @@ pub enum LengthPrefix {
     U32Le,
     U64Be,
     U64Le,
-    /// Seven bits a byte, least significant group first, the top bit set on all but the last byte: unsigned
-    /// LEB128 (DWARF 4 section 7.6), as Protocol Buffers write it. At most ten bytes.
+    /// Unsigned LEB128 (DWARF 4 section 7.6), as in Protocol Buffers. At most ten bytes.
+    ///
+    /// Seven bits per byte, least significant group first. The top bit is set on all bytes but the
+    /// last.
     Varint,
 }
 
 const VARINT_MAX_BYTES: usize = 10;
 
 impl LengthPrefix {
-    /// All of them.
+    /// All formats.
     pub const ALL: [Self; 8] =
         [Self::U8, Self::U16Be, Self::U16Le, Self::U32Be, Self::U32Le, Self::U64Be, Self::U64Le, Self::Varint];
 
-    /// How it is written in a [listening address](crate::Listen).
+    /// The name in a [listening address](crate::Listen).
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -52,7 +55,7 @@ impl LengthPrefix {
         }
     }
 
-    /// The greatest length that can be written.
+    /// The greatest length that the prefix can express.
     #[must_use]
     pub const fn max(self) -> u64 {
         match self {
@@ -63,7 +66,7 @@ impl LengthPrefix {
         }
     }
 
-    /// The prefix's length in bytes once its first `bytes` are known; `None` if more must be seen.
+    /// The prefix's length in bytes, given its first `bytes`. `None` if more are needed.
     fn size(self, bytes: &[u8]) -> Option<usize> {
         match self {
             Self::U8 => Some(1),
@@ -80,7 +83,7 @@ impl LengthPrefix {
         match self {
             Self::U8 | Self::U16Be | Self::U32Be | Self::U64Be => Ok(big()),
             Self::U16Le | Self::U32Le | Self::U64Le => Ok(little()),
-            // The tenth byte holds the 64th bit alone.
+            // The tenth byte holds only the 64th bit.
             Self::Varint if bytes.len() == VARINT_MAX_BYTES && bytes[VARINT_MAX_BYTES - 1] > 1 => {
                 Err(DecodeError::LengthOverflow)
             }
@@ -121,11 +124,11 @@ impl LengthPrefix {
     }
 }
 
-/// Cuts a byte stream into frames.
+/// Splits a byte stream into frames.
 ///
 /// # Memory
-/// At most `message_max_bytes` of content that has really arrived; a length that is only claimed reserves
-/// nothing. A frame that arrives whole is not copied.
+/// At most `message_max_bytes` of content that has arrived. A length prefix alone reserves nothing.
+/// A frame that arrives complete is not copied.
 #[derive(Debug)]
 pub struct LengthDecoder {
     frames: LengthPrefixed,
@@ -135,16 +138,16 @@ pub struct LengthDecoder {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// So many bytes of a prefix have arrived.
+    /// `count` bytes of a prefix have arrived.
     Prefix { bytes: [u8; VARINT_MAX_BYTES], count: usize },
-    /// So many bytes of content are still to come.
+    /// `missing` bytes of content have not arrived yet.
     Content { missing: usize },
 }
 
 const START: State = State::Prefix { bytes: [0; VARINT_MAX_BYTES], count: 0 };
 
 impl LengthDecoder {
-    /// A decoder at the start of a stream.
+    /// Creates a decoder at the start of a stream.
     #[must_use]
     pub const fn new(frames: LengthPrefixed) -> Self {
         Self { frames, state: START, partial: Vec::new() }
@@ -154,10 +157,10 @@ impl LengthDecoder {
         self.frames.prefix
     }
 
-    /// Looks at the front of `input`; see the [module](super).
+    /// Decodes the front of `input`; see the [module](super).
     ///
     /// # Errors
-    /// [`DecodeError::TooLarge`] as soon as the length is known and before any content is kept,
+    /// [`DecodeError::TooLarge`] once the length is known and before any content is stored;
     /// [`DecodeError::LengthOverflow`] for a variable-length prefix beyond 64 bits.
     pub fn decode<'a>(
         &mut self,
@@ -197,7 +200,7 @@ impl LengthDecoder {
         Ok(Decoded::of_message(used, Payload::Binary(&buffer.bytes)))
     }
 
-    /// Nothing is completed by the end of the input.
+    /// Checks that the input does not end inside a frame.
     ///
     /// # Errors
     /// [`DecodeError::Truncated`] if a frame has begun.

@@ -7,24 +7,26 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use memchr::memchr2;
 
-/// Text lines: one message, one line.
+/// Text lines: each line is a message.
 ///
-/// A line that comes in ends with LF, CR LF, or CR NUL (which RFC 854 writes for a bare carriage return, and
-/// RFC 1123 section 3.3.1 has servers take for a line's end); the ending is not part of the message, and any
-/// other CR or NUL is, but for a CR that is the very last byte of the input. A payload that is sent is written as it
-/// is and ended; one that holds line feeds reads as several lines at the other end.
+/// A received line ends with LF, CR LF or CR NUL. RFC 854 writes a bare carriage return as CR NUL,
+/// and servers must accept it as a line end (RFC 1123 section 3.3.1). The ending is not part of the
+/// message. Any other CR or NUL is, except a CR that is the last byte of the input.
+///
+/// A sent payload is written unchanged, followed by the ending. If it contains line feeds, the peer
+/// receives several lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lines {
-    /// How lines that are sent end.
+    /// The ending of sent lines.
     pub ending: LineEnding,
-    /// What happens to a line that is not UTF-8.
+    /// How received lines that are not UTF-8 are handled.
     pub invalid_utf8: InvalidUtf8,
 }
 
 setters!(Lines { ending: LineEnding, invalid_utf8: InvalidUtf8 });
 
-/// How a line that is sent ends.
+/// The ending of a sent line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LineEnding {
     /// Line feed.
@@ -34,16 +36,18 @@ pub enum LineEnding {
     CrLf,
 }
 
-/// What happens to a line that is not UTF-8.
+/// How a received line that is not UTF-8 is handled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidUtf8 {
     /// The connection ends with [`Reason::InvalidUtf8`](crate::Reason::InvalidUtf8).
     #[default]
     Reject,
-    /// What is invalid becomes U+FFFD. The result counts against the size limit: U+FFFD has three bytes.
+    /// Invalid sequences become U+FFFD.
+    ///
+    /// The result counts against the size limit, and U+FFFD has three bytes.
     Replace,
-    /// Lines are not looked at, and every message is [`Payload::Binary`].
+    /// Lines are not checked, and every message is [`Payload::Binary`].
     Bytes,
 }
 
@@ -56,29 +60,30 @@ impl LineEnding {
     }
 }
 
-/// Cuts a byte stream into lines.
+/// Splits a byte stream into lines.
 ///
 /// # Memory
-/// At most `message_max_bytes + 1` bytes of an incomplete line, and nothing between lines that arrive
-/// whole. With [`InvalidUtf8::Replace`], as much again for the replaced line during the call.
+/// At most `message_max_bytes + 1` bytes of an incomplete line, and nothing between complete lines.
+/// With [`InvalidUtf8::Replace`], as much again for the replaced line during the call.
 #[derive(Debug)]
 pub struct LineDecoder {
     lines: Lines,
-    /// The beginning of a line whose end has not come yet.
+    /// The beginning of an incomplete line.
     partial: Vec<u8>,
 }
 
 impl LineDecoder {
-    /// A decoder at the start of a stream.
+    /// Creates a decoder at the start of a stream.
     #[must_use]
     pub const fn new(lines: Lines) -> Self {
         Self { lines, partial: Vec::new() }
     }
 
-    /// Looks for the first line end in `input`; see the [module](super).
+    /// Decodes the first line of `input`; see the [module](super).
     ///
     /// # Errors
-    /// [`DecodeError::TooLarge`] before anything over the limit is kept, [`DecodeError::InvalidUtf8`] by policy.
+    /// [`DecodeError::TooLarge`] before anything over the limit is stored;
+    /// [`DecodeError::InvalidUtf8`] with [`InvalidUtf8::Reject`].
     pub fn decode<'a>(
         &mut self,
         input: &'a mut [u8],
@@ -93,7 +98,7 @@ impl LineDecoder {
         let line: &[u8] = if self.partial.is_empty() {
             &input[..content]
         } else {
-            // The carriage return of an ending may be the last byte kept.
+            // The CR of the ending may be the last stored byte.
             let kept_cr = used == 1 && self.partial.last() == Some(&b'\r');
             let whole = self.partial.len() - usize::from(kept_cr) + content;
             if whole > max {
@@ -108,7 +113,7 @@ impl LineDecoder {
         text(line, self.lines.invalid_utf8, max, &mut buffer.text).map(|message| Decoded::of_message(used, message))
     }
 
-    /// The unterminated last line, if there is one.
+    /// Returns the unterminated last line, if any.
     ///
     /// # Errors
     /// As [`decode`](Self::decode).
@@ -126,7 +131,7 @@ impl LineDecoder {
         text(line, self.lines.invalid_utf8, max, &mut buffer.text).map(Some)
     }
 
-    /// Whether a line has begun and has not ended.
+    /// Whether a line has begun and is not complete.
     #[must_use]
     pub fn is_partial(&self) -> bool {
         !self.partial.is_empty()
@@ -150,7 +155,7 @@ impl LineDecoder {
     }
 
     fn keep<'a>(&mut self, input: &[u8], max: usize) -> Result<Decoded<'a>, DecodeError> {
-        // A last carriage return may turn out to belong to the ending.
+        // A final CR may belong to the ending.
         let ends_with_cr = input.last().or(self.partial.last()) == Some(&b'\r');
         if self.partial.len() + input.len() > max + usize::from(ends_with_cr) {
             return Err(DecodeError::TooLarge { max });
@@ -162,12 +167,12 @@ impl LineDecoder {
 }
 
 struct Ending {
-    /// Where the line's content ends in the input.
+    /// End of the line's content in the input.
     content: usize,
     used: usize,
 }
 
-/// A line as a message, by policy.
+/// Converts a line into a message by policy.
 pub(crate) fn text<'a>(
     line: &'a [u8],
     policy: InvalidUtf8,

@@ -1,5 +1,4 @@
-//! The PROXY protocol (of `HAProxy`, versions 1 and 2): what a proxy says before everything else, about whom
-//! it speaks for.
+//! The PROXY protocol of `HAProxy`, versions 1 and 2: a header with the client's address.
 
 use crate::base::Network;
 use crate::base::setters;
@@ -9,22 +8,27 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::str::FromStr;
 use core::time::Duration;
 
-/// A listener behind proxies that speak the PROXY protocol, version 1 or 2. Every connection must begin with its header, which
-/// is read before TLS; connections from elsewhere than the trusted networks are refused as
+/// Trusted proxies that report the client's address by the PROXY protocol, version 1 or 2.
+///
+/// Every connection of the listener must begin with the header, which is read before TLS.
+/// Connections from other than the trusted networks are refused as
 /// [`Reason::AddressRefused`](crate::Reason::AddressRefused).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Proxies {
-    /// Where the proxies are. A Unix socket is trusted: its file says who may connect.
+    /// The networks of the proxies.
+    ///
+    /// Peers of a Unix socket are always trusted: the permissions of its file decide which may
+    /// connect.
     pub trusted: Vec<Network>,
-    /// How long the header may take. With zero nobody is let in.
+    /// Time limit for the header. With zero, no connection is accepted.
     pub timeout: Duration,
 }
 
 setters!(Proxies { trusted: Vec<Network>, timeout: Duration });
 
 impl Proxies {
-    /// Proxies in these networks, and 5 s for the header.
+    /// Proxies in these networks, with 5 s for the header.
     #[must_use]
     pub fn trusting(trusted: impl IntoIterator<Item = Network>) -> Self {
         Self { trusted: trusted.into_iter().collect(), timeout: Duration::from_secs(5) }
@@ -38,28 +42,30 @@ impl Proxies {
     }
 }
 
-/// Whom a proxy speaks for; `None` is itself, or somebody it does not tell.
+/// The reported client. `None`: the proxy itself, or a client with an unknown address.
 type SpeaksFor = Option<Peer>;
 
-/// What the first bytes of a connection from a proxy are.
+/// The result of parsing the first bytes of a connection from a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProxyHeader {
-    /// The beginning of a header.
+    /// An incomplete header.
     Unclear,
-    /// A header of so many bytes, and whom the proxy speaks for.
+    /// The reported client, and the length of the header in bytes.
     Header(SpeaksFor, usize),
-    /// No header.
+    /// Not a valid header.
     Bad,
 }
 
-/// The longest header of version 1, with its line ending.
+/// Longest version 1 header, with its line ending.
 const TEXT_MAX_BYTES: usize = 107;
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 const FIXED_BYTES: usize = 16;
-/// Longer headers of version 2 than any proxy writes are not waited for.
+/// Longest accepted content of a version 2 header. No proxy writes a longer one.
 const BINARY_MAX_BYTES: usize = 4 << 10;
 
-/// Whether what was read and what comes now may be a whole header: of a long one that is not the case most of the time.
+/// Whether `held` and `more` together may be a complete header.
+///
+/// False only for an incomplete version 2 header, which need not be parsed yet.
 pub(crate) fn may_be_whole(held: &[u8], more: &[u8]) -> bool {
     let mut front = [0; FIXED_BYTES];
     let bytes = held.iter().chain(more).zip(&mut front).map(|(byte, place)| *place = *byte).count();
@@ -87,7 +93,7 @@ pub(crate) fn parse_header(held: &[u8]) -> ProxyHeader {
     }
 }
 
-/// Section 2.1.
+/// Parses a version 1 header without its line ending (section 2.1).
 fn parse_text(line: &[u8]) -> Option<SpeaksFor> {
     let line = core::str::from_utf8(line).ok()?;
     let mut words = line.split(' ').skip(1);
@@ -114,7 +120,7 @@ fn port(digits: &str) -> Option<u16> {
     digits.parse().ok().filter(|_| plain)
 }
 
-/// Section 2.2; `None` if more must be seen.
+/// Parses a version 2 header (section 2.2). `None` if more input is needed.
 fn parse_binary_header(held: &[u8]) -> Option<ProxyHeader> {
     let command = *held.get(12)?;
     let family = *held.get(13)?;
@@ -129,13 +135,13 @@ fn parse_binary_header(held: &[u8]) -> Option<ProxyHeader> {
 
 fn parse_binary(command: u8, family: u8, content: &[u8]) -> Option<SpeaksFor> {
     match command {
-        // LOCAL: the proxy speaks for itself, and what follows means nothing.
+        // LOCAL: the proxy connects on its own behalf, and the rest of the header is ignored.
         0 => return Some(None),
         1 => {}
         _ => return None,
     }
     let (peer, addresses) = match family {
-        // Over TCP.
+        // TCP over IPv4, TCP over IPv6, Unix stream.
         0x11 => {
             let [a, b, c, d, _, _, _, _, high, low] = *content.first_chunk::<10>()?;
             let address = SocketAddr::from(([a, b, c, d], u16::from_be_bytes([high, low])));
@@ -147,12 +153,12 @@ fn parse_binary(command: u8, family: u8, content: &[u8]) -> Option<SpeaksFor> {
             (Some(Peer::from(SocketAddr::new(address.into(), port))), 36)
         }
         0x31 => (Some(Peer::Local), 216),
-        // What the proxy does not know, or what is none of our wires.
+        // UNSPEC: the proxy does not know the address or does not support its protocol.
         0 => (None, 0),
         _ => return None,
     };
     let mut rest = content.get(addresses..)?;
-    // Each of what may follow says its length.
+    // Further fields (TLV) may follow.
     while let Some((_, after)) = rest.split_first() {
         let length = usize::from(u16::from_be_bytes(*after.first_chunk()?));
         rest = after.get(2 + length..)?;

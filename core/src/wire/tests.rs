@@ -25,10 +25,10 @@ fn encode(wire: Wire, message: &[u8], out: &mut Vec<u8>) -> Result<(), EncodeErr
     Encoder::default().encode(wire.encoding(), Payload::Binary(message), out)
 }
 
-/// What a stream comes to: its messages, and how it ended.
+/// The result of decoding a stream: its messages, and how it ended.
 type Outcome = (Vec<Vec<u8>>, Result<(), DecodeError>);
 
-/// Feeds a stream in pieces of the given lengths, again and again.
+/// Decodes a stream in pieces of the given lengths, which are repeated.
 fn feed(wire: Wire, max: u64, stream: &[u8], pieces: &[usize]) -> Outcome {
     let (mut decoder, mut buffer, budget) = (wire.decoder(), DecodeBuffer::default(), budget(max));
     let (mut messages, mut from) = (Vec::new(), 0);
@@ -59,7 +59,7 @@ fn feed(wire: Wire, max: u64, stream: &[u8], pieces: &[usize]) -> Outcome {
     }
 }
 
-/// Lines as one would cut them with everything at hand.
+/// Reference implementation: splits a complete stream into lines.
 fn naive_lines(max: usize, policy: InvalidUtf8, stream: &[u8]) -> Outcome {
     let (mut messages, mut line) = (Vec::new(), Vec::new());
     let accept = |line: &[u8]| -> Result<Vec<u8>, DecodeError> {
@@ -102,7 +102,7 @@ fn naive_lines(max: usize, policy: InvalidUtf8, stream: &[u8]) -> Outcome {
     (messages, Ok(()))
 }
 
-/// Bytes in which line ends, NULs and broken UTF-8 are common.
+/// Bytes in which line ends, NULs and invalid UTF-8 are common.
 fn tricky_bytes() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         6 => "[a-z]{0,9}".prop_map(String::into_bytes),
@@ -121,7 +121,7 @@ fn policies() -> impl Strategy<Value = InvalidUtf8> {
     prop_oneof![Just(InvalidUtf8::Reject), Just(InvalidUtf8::Replace), Just(InvalidUtf8::Bytes)]
 }
 
-/// Where a limit or an error ends a stream, the split decides how early it is seen, but never what it is.
+/// Compares two outcomes. The split decides how early an error is detected, but not its reason.
 fn same_end(split: &Outcome, whole: &Outcome) -> bool {
     let (Err(split_error), Err(whole_error)) = (&split.1, &whole.1) else { return split == whole };
     split.0 == whole.0 && split_error.reason() == whole_error.reason()

@@ -4,19 +4,20 @@ use crate::wire::Budget;
 use crate::wire::telnet::{Replies, Session, Telnet};
 use crate::wire::websocket::{MessageStream, Opcode, Piece, WebSocket, WebSocketDecoder, frame};
 
-/// Telnet in the messages of a WebSocket, which are one stream of bytes.
+/// Telnet in the messages of a WebSocket, which form one byte stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WsTelnet {
-    /// What is spoken within.
+    /// Settings for telnet.
     pub telnet: Telnet,
-    /// What it is spoken in, at the server's end and without compression.
+    /// Settings for the WebSocket: in the server role, without compression.
     pub socket: WebSocket,
 }
 
-/// A telnet session in the messages of a WebSocket.
+/// Decodes telnet in the messages of a WebSocket.
 ///
-/// However the stream is cut into messages and frames, it yields what the session alone would. A close frame ends the
-/// stream as the end of its half ends plain telnet: first comes what it completes, then [`Item::Closed`] and the answer.
+/// The result does not depend on how the stream is split into messages and frames. A close frame
+/// ends the stream like the end of input in plain telnet. The decoder first yields what the end
+/// completes, then [`Item::Closed`], and only then answers the close.
 #[derive(Debug)]
 pub struct WsTelnetDecoder {
     stream: MessageStream,
@@ -24,12 +25,12 @@ pub struct WsTelnetDecoder {
     end: End,
 }
 
-/// How far the end of the stream has come.
+/// The progress of the end of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// There is none yet.
+    /// The stream has not ended.
     Open,
-    /// A close frame came: what the session has left is yielded.
+    /// A close frame arrived. The decoder yields what the session still holds.
     Draining(Item<'static>),
     /// The session's last line was yielded.
     Finished(Item<'static>),
@@ -38,18 +39,20 @@ enum End {
 }
 
 impl WsTelnetDecoder {
-    /// A decoder behind the handshake.
+    /// Creates a decoder for the input after the handshake.
     #[must_use]
     pub fn new(wire: WsTelnet) -> Self {
         let stream = MessageStream::new(WebSocketDecoder::new(wire.socket));
         Self { stream, session: Session::new(wire.telnet), end: End::Open }
     }
 
-    /// Looks at the front of `input`; see [`wire`](crate::wire). What it did not use it may have changed: the next input
-    /// begins with that.
+    /// Decodes the front of `input`; see [`wire`](crate::wire).
+    ///
+    /// May change input that it does not consume. The next input must begin with the changed bytes.
     ///
     /// # Errors
-    /// Those of [`WebSocketDecoder::decode`] but for the length of messages, and those of [`Session::decode`].
+    /// Those of [`WebSocketDecoder::decode`], except for the length of messages, and those of
+    /// [`Session::decode`].
     pub fn decode<'a>(
         &mut self,
         input: &'a mut [u8],
@@ -79,7 +82,9 @@ impl WsTelnetDecoder {
         }
     }
 
-    /// Yields what is left behind a close frame. The frame itself costs nothing: the end is never too much.
+    /// Yields what is left after a close frame.
+    ///
+    /// The frame itself costs nothing, so that the end of a stream never exceeds a rate.
     fn drain<'a>(
         &mut self,
         used: usize,
@@ -94,7 +99,7 @@ impl WsTelnetDecoder {
                 Ok(Decoded { used, ..decoded })
             }
             End::Draining(_) if self.session.wait().is_some() => {
-                // Nothing will follow the escape character.
+                // No input can follow the escape character.
                 self.session.on_timeout();
                 Ok(free)
             }
@@ -110,10 +115,11 @@ impl WsTelnetDecoder {
         }
     }
 
-    /// The line that the end of the input completes. There is none where the input ends within a message, whose rest is lost.
+    /// Returns the line that the end of the input completes, if any.
     ///
     /// # Errors
-    /// [`DecodeError::Truncated`] if a message has begun, and those of [`Session::finish`].
+    /// [`DecodeError::Truncated`] if the input ends inside a WebSocket message, which is then lost,
+    /// and those of [`Session::finish`].
     pub fn finish<'a>(
         &mut self,
         buffer: &'a mut DecodeBuffer,
@@ -128,7 +134,7 @@ impl WsTelnetDecoder {
         self.stream.is_partial() || self.session.is_partial()
     }
 
-    /// Whether there is something to yield without further input.
+    /// Whether the decoder can yield more without further input.
     #[must_use]
     pub fn is_ahead(&self) -> bool {
         match self.end {
@@ -138,15 +144,17 @@ impl WsTelnetDecoder {
         }
     }
 
-    /// What is to be sent, in messages of its own: the answer to a close only once [`Item::Closed`] was yielded, behind
-    /// everything else.
+    /// Returns the pending replies, in WebSocket messages of their own.
+    ///
+    /// The answer to a close comes last, and only after [`Item::Closed`] was yielded.
     pub fn replies(&mut self) -> Option<Replies> {
         let of_session = self.session.replies();
         self.framed(of_session)
     }
 
-    /// As [`replies`](Self::replies), where a line that changes with each key may be drawn later: not behind the answer to a
-    /// close.
+    /// As [`replies`](Self::replies), but defers the redrawing of an edited line.
+    ///
+    /// Before the answer to a close the line is drawn at once, because nothing may follow that.
     pub(crate) fn answers(&mut self) -> Option<Replies> {
         let of_session = if self.end == End::Told { self.session.replies() } else { self.session.answers() };
         self.framed(of_session)
@@ -168,13 +176,13 @@ impl WsTelnetDecoder {
         (!replies.control.is_empty() || !replies.output.is_empty()).then_some(replies)
     }
 
-    /// How messages for this peer are written from now on.
+    /// The current encoding of messages for this peer.
     #[must_use]
     pub const fn encoding(&self) -> Encoding {
         self.session.encoding().in_websocket()
     }
 
-    /// What is spoken within.
+    /// The telnet session.
     #[must_use]
     pub const fn session(&self) -> &Session {
         &self.session
