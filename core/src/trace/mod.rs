@@ -1,15 +1,18 @@
-//! Runs as text: record every fact, read it back, replay it to the same outputs, byte for byte.
+//! Traces: records every fact as text and replays it to the same output, byte for byte.
 //!
-//! A trace holds the seed and the facts of one machine, and nothing else. Whoever replays it must build the machine from the same
-//! [`Config`](crate::Config) and the same handler, and have the configurations of its reloads ([`replay_with`]). On several threads
-//! each machine has a trace of its own.
+//! A trace contains the seed and the facts of one machine, and nothing else. A replay needs a
+//! machine with the same [`Config`](crate::Config) and handler, and the configurations of its
+//! reloads ([`replay_with`]). With several threads, each machine has its own trace.
 //!
-//! What is not told to the machine as a fact is not in a trace: what tasks of connections, other threads and providers do (what
-//! comes of it is, as notes, if they can be written and read), what a handler asks of a clock or a file behind the machine's
-//! back, and TLS beneath the plain bytes. Nor is what is [concealed](Recorder) for being secret: such a trace can be read, not
-//! replayed.
+//! A trace does not contain:
 //!
-//! One fact is one line:
+//! - the work of connection tasks, other threads and providers. Their results are in it as notes,
+//!   if notes can be written as text and parsed;
+//! - what a handler reads from a clock or a file, because it bypasses the machine;
+//! - TLS, only the decrypted bytes;
+//! - what the [`Recorder`] omits as secret. Such a trace can be parsed, but not replayed.
+//!
+//! Each fact is one line:
 //!
 //! ```text
 //! seed 7
@@ -22,8 +25,9 @@
 //! 2000000 ended 0.1
 //! ```
 //!
-//! The facts are the names of the methods of [`Machine`](crate::Machine). Bytes stand in double quotes, with `\n`, `\r`, `\t`,
-//! `\"`, `\\` and `\xHH` for what can't be seen. Empty lines, and lines that begin with `#`, mean nothing.
+//! The facts have the names of the methods of [`Machine`](crate::Machine). Bytes are in double
+//! quotes, with the escapes `\n`, `\r`, `\t`, `\"`, `\'`, `\\` and, for other bytes that are not
+//! printable ASCII, `\xHH`. Empty lines and lines that begin with `#` are ignored.
 
 mod replay;
 

@@ -8,7 +8,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::str::FromStr;
 
-/// Gives a trace to a fresh machine and collects what it wrote to each connection.
+/// Replays a trace on a new machine. Returns what it wrote to each connection.
 ///
 /// # Errors
 /// As [`parse`](super::parse).
@@ -19,7 +19,7 @@ where
     replay_with(text, machine, [])
 }
 
-/// As [`replay`], for a trace in which there are reloads, with their configurations in order.
+/// As [`replay`], for a trace with reloads. `reloads` are their configurations, in order.
 ///
 /// # Errors
 /// As [`parse_with`].
@@ -51,12 +51,12 @@ where
     Ok(transcript)
 }
 
-/// What a machine did in the course of a trace.
+/// The output of a machine during a replay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Transcript {
-    /// All bytes that each connection's socket took.
+    /// All bytes that each connection's socket accepted.
     pub written: BTreeMap<ConnId, Vec<u8>>,
-    /// Why peers were refused, in order.
+    /// The reasons for which peers were refused, in order.
     pub refused: Vec<Reason>,
 }
