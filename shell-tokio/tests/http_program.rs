@@ -135,11 +135,11 @@ fn what_is_refused_stands_in_the_log_and_a_scrape_is_nobody_who_was_served() {
     assert!(ask(port, secure.as_bytes()).starts_with("HTTP/1.1 403 "), "a page of https is of another origin");
     assert!(curl(&["-i", &url("/nothing")]).starts_with("HTTP/1.1 404 "));
     for words in [
-        "WARN connections: request refused: this server is not known by the name in Host (websocket.hosts)",
+        "WARN connections: request refused: the name in Host is not a name of this server (websocket.hosts)",
         "host=\"evil.example\" origin=\"-\"",
         "WARN connections: request refused: pages of this origin may not connect (websocket.origins)",
         "host=\"localhost\" origin=\"http://evil.example\"",
-        "request refused: nothing is at this path",
+        "request refused: there is nothing at this path",
     ] {
         directory.wait_for("log", words, 1);
     }

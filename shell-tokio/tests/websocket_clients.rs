@@ -214,7 +214,7 @@ with sync_playwright() as playwright:
     second.screenshot(path=shot + "-narrow.png")
     print("spoken", flush=True)
     assert sys.stdin.readline() == "gone\n"
-    second.wait_for_function("document.getElementById('state').innerText.includes('trying again')", timeout=20000)
+    second.wait_for_function("document.getElementById('state').innerText.includes('reconnecting in')", timeout=20000)
     wait(second, "* shutdown")
     assert not [problem for problem in problems if "WebSocket" not in problem], problems
     print("done", flush=True)

@@ -63,6 +63,8 @@ pub struct Metrics {
     /// Less than [`Metrics::queued_bytes`] where connections share messages.
     pub queued_memory_bytes: u64,
     /// Messages compressed, once for all recipients (counter).
+    ///
+    /// Includes messages that are sent uncompressed because compression did not make them smaller.
     pub compressed: u64,
     /// Messages skipped for slow members by a room's policy (counter).
     pub skipped: u64,

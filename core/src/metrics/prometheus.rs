@@ -13,7 +13,7 @@ impl Metrics {
             let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
             let _ = write!(text, "# HELP drupe_{name} {help}\n# TYPE drupe_{name} {kind}\ndrupe_{name} {value}\n");
         };
-        put("connections_opened_total", "Connections accepted or dialled, except HTTP only.", self.opened);
+        put("connections_opened_total", "Connections accepted or dialled, except HTTP-only ones.", self.opened);
         put("connections_open", "Open connections.", self.open);
         put("connections_undecided", "Connections in a handshake or on HTTP keep-alive.", self.undecided);
         put("connections_http", "Connections on HTTP keep-alive.", self.http_connections);

@@ -124,7 +124,7 @@ where
             is_last: !keeps_alive,
             outcome: Outcome::Served(endpoint),
         },
-        // A client that should have asked for WebSocket must open a new connection.
+        // A client that must upgrade needs a new connection.
         Err(refused) => refused.answer(request, !keeps_alive || refused.status == Status::UPGRADE_REQUIRED),
     }
 }
@@ -141,7 +141,7 @@ fn may_ask(request: &Request, http: &Http, scheme: Option<Scheme>) -> Result<(),
     if asked.is_some_and(|asked| http.hosts.iter().any(|host| host.is_asked_by(&asked, scheme))) {
         return Ok(());
     }
-    let why = "this server is not known by the name in Host (websocket.hosts)";
+    let why = "the name in Host is not a name of this server (websocket.hosts)";
     Err(Refused::new(Status::MISDIRECTED, Reason::HostRefused, why))
 }
 
@@ -208,9 +208,9 @@ where
                 let why = "this path is a WebSocket and needs an upgrade request";
                 return Err(Refused::new(Status::UPGRADE_REQUIRED, Reason::BadRequest, why));
             }
-            _ => return Err(Refused::new(Status::NOT_FOUND, Reason::NotFound, "nothing is at this path")),
+            _ => return Err(Refused::new(Status::NOT_FOUND, Reason::NotFound, "there is nothing at this path")),
         },
-        _ => return Err(Refused::new(Status::METHOD_NOT_ALLOWED, Reason::BadRequest, "only GET, HEAD and OPTIONS")),
+        _ => return Err(Refused::new(Status::METHOD_NOT_ALLOWED, Reason::BadRequest, "use GET, HEAD or OPTIONS")),
     };
     Ok((response, Endpoint::Page))
 }

@@ -1,6 +1,6 @@
 "use strict";
 
-// What the server sends is shown as text and never as markup: only textContent is ever set.
+// Input from the server is inserted only as textContent, so it is never parsed as markup.
 
 const log = document.getElementById("log");
 const state = document.getElementById("state");
@@ -11,16 +11,16 @@ const SCROLLBACK_LINES = 2000;
 const HISTORY_LINES = 100;
 const WAIT_FIRST_MS = 500;
 const WAIT_MAX_MS = 30000;
-// A connection that has lasted so long was a good one.
+// A connection that lasted this long resets the backoff.
 const STABLE_MS = 10000;
-// Reasons after which the page stays out until the person comes back: somebody decided so.
+// Close reasons after which the page does not reconnect by itself.
 const STAY_OUT = ["kicked", "quarantined", "replaced", "forbidden", "unauthorized", "session_expired"];
 
 let socket = null;
 let attempts = 0;
 let openedAt = 0;
 let timer = null;
-// An outage is shown once, however many attempts it takes.
+// Whether the current outage was shown. Further failed attempts are not.
 let isOut = false;
 const history = [];
 let recalled = 0;
@@ -42,7 +42,7 @@ function tell(words, kind) {
   state.dataset.state = kind;
 }
 
-// The name and the room that the person chose last, for as long as the tab is open.
+// The last name and room that the user chose, until the tab closes.
 const chosen = {
   get(key) {
     try {
@@ -57,7 +57,7 @@ const chosen = {
       if (value === null) sessionStorage.removeItem("drupe." + key);
       else sessionStorage.setItem("drupe." + key, value);
     } catch {
-      // Storage is switched off: what is kept lasts as long as the page.
+      // Storage is disabled: the values last until the page is reloaded.
     }
   },
 };
@@ -69,7 +69,7 @@ function remember(text) {
   if (verb === "leave") chosen.set("room", null);
 }
 
-// Only the chat greets like this. It gives each connection a new name in the lobby.
+// Only the chat sends this greeting. It puts each new connection into the lobby, with a new name.
 function restore(text) {
   if (!text.startsWith("* welcome, ")) return;
   for (const [verb, value] of [["nick", chosen.get("name")], ["join", chosen.get("room")]]) {
@@ -88,7 +88,7 @@ function connect() {
   socket.onopen = () => {
     openedAt = performance.now();
     tell("connected", "open");
-    if (isOut) show("* connected again", "notice");
+    if (isOut) show("* reconnected", "notice");
     isOut = false;
   };
   socket.onmessage = (event) => {
@@ -100,19 +100,19 @@ function connect() {
   socket.onclose = (event) => {
     if (openedAt && performance.now() - openedAt > STABLE_MS) attempts = 0;
     openedAt = 0;
-    const why = event.reason || (event.code === 1006 ? "the connection is lost" : "closed (" + event.code + ")");
+    const why = event.reason || (event.code === 1006 ? "connection lost" : "closed (" + event.code + ")");
     if (!isOut) show("* " + why, "notice");
     isOut = true;
     if (STAY_OUT.includes(event.reason)) {
       socket = null;
-      tell("disconnected (" + event.reason + "); Send connects again", "closed");
+      tell("disconnected (" + event.reason + "); press Send to reconnect", "closed");
       return;
     }
-    // Many clients must not come back at one moment: the wait doubles, and is anything up to that.
+    // Exponential backoff with jitter, so that clients do not all reconnect at one moment.
     const most = Math.min(WAIT_MAX_MS, WAIT_FIRST_MS * 2 ** attempts);
     const wait = most / 2 + Math.random() * most / 2;
     attempts += 1;
-    tell("disconnected; trying again in " + Math.ceil(wait / 1000) + " s", "closed");
+    tell("disconnected; reconnecting in " + Math.ceil(wait / 1000) + " s", "closed");
     timer = setTimeout(connect, wait);
   };
 }

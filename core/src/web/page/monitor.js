@@ -1,7 +1,7 @@
 "use strict";
 
-// Names, addresses, rooms and traffic are what strangers have sent: they are clipped, their invisible characters are
-// spelt out, and they are shown as text and never as markup.
+// Names, addresses, rooms and traffic come from untrusted peers. They are clipped, their invisible
+// characters are made visible, and they are inserted as text, never as markup.
 
 const SESSIONS_MAX = 500;
 const QUARANTINE_MAX = 500;
@@ -9,15 +9,15 @@ const LINES_MAX = 200;
 const SAMPLES = 120;
 const CELL_CHARACTERS = 80;
 const LINE_CHARACTERS = 4096;
-// Over less time than this a rate would be chance.
+// A rate over a shorter time would be mostly noise.
 const SAMPLE_SECONDS_MIN = .05;
 const SURE_MS = 3000;
 const NOTICE_MS = 6000;
 const WAIT_FIRST_MS = 1000;
 const WAIT_MAX_MS = 15000;
-// A connection that has lasted so long was a good one.
+// A connection that lasted this long resets the backoff.
 const STABLE_MS = 10000;
-// The server speaks every interval; one that is silent for so long is gone.
+// The server sends once per interval. After at least this silence the connection counts as lost.
 const SILENT_MS = 10000;
 const NONE = "–";
 
@@ -39,7 +39,7 @@ function put(element, text) {
 
 function clip(value, most) {
   const text = String(value);
-  // \p{Cf} has the overrides of direction and the characters of no width, which make one name look like another.
+  // \p{Cf} contains direction overrides and zero-width characters, which make names look alike.
   const plain = text.slice(0, most).replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (character) => {
     const code = character.codePointAt(0);
     return code < 32 ? String.fromCharCode(0x2400 + code) : "‹U+" + code.toString(16).toUpperCase().padStart(4, "0") + "›";
@@ -88,7 +88,7 @@ function notice(words, kind) {
   noticeTimer = setTimeout(() => { element.textContent = ""; }, NOTICE_MS);
 }
 
-// --- The last lines of something that may be fast: they are drawn once a frame, and bounded before that too.
+// --- Line lists: show the last lines, and draw once per frame, because lines may arrive fast
 
 function tail(element, fill) {
   let pending = [];
@@ -128,7 +128,7 @@ function draw(parent, name, attributes) {
   return element;
 }
 
-// A round number is the top of the scale, or it would move with every sample.
+// The top of the scale is a round number, so that it does not move with every sample.
 function roundUp(value) {
   const size = 10 ** Math.floor(Math.log10(value));
   return [1, 2, 5, 10].find((step) => step * size >= value) * size;
@@ -210,7 +210,7 @@ function showTunnels(tunnels) {
     const item = make(at("tunnel-list"), "li");
     item.dataset.state = tunnel.state;
     make(item, "strong", "", text(tunnel.name));
-    const retry = number(tunnel.retry_in_seconds) === null ? "" : ", again in " + span(tunnel.retry_in_seconds);
+    const retry = number(tunnel.retry_in_seconds) === null ? "" : ", retry in " + span(tunnel.retry_in_seconds);
     make(item, "span", "tunnel-state", text(tunnel.state) + retry);
     for (const place of list(tunnel.forwards)) {
       const words = text(place.listener) + " at " + text(place.at) + (place.bound ? "" : " (not bound)");
@@ -229,7 +229,7 @@ function showStats({ unix_ms: now, draining, metrics, tunnels, watchers }) {
   clockAhead = number(now) === null ? 0 : now - Date.now();
   const before = metricsBefore;
   metricsBefore = { now, metrics };
-  // A counter that went back is that of another run of the server.
+  // A counter that decreased belongs to another run of the server.
   const grown = (name) => {
     const difference = before === null ? NaN : metrics[name] - before.metrics[name];
     return difference >= 0 ? difference : null;
@@ -237,9 +237,9 @@ function showStats({ unix_ms: now, draining, metrics, tunnels, watchers }) {
   const seconds = before === null ? 0 : (now - before.now) / 1000;
   const perSecond = (name) => (seconds >= SAMPLE_SECONDS_MIN && grown(name) !== null ? grown(name) / seconds : null);
 
-  // Pings are rarer than intervals: the last mean holds until there is another.
+  // Pings are rarer than intervals, so the last mean is shown until there is another.
   if (grown("round_trip_count") > 0) ping = grown("round_trip_us") / grown("round_trip_count") / 1000;
-  // Who watches is not in the table either.
+  // Like the table, the tile omits the connections of monitors.
   tile("open", count(metrics.open - (number(watchers) ?? 0)));
   for (const name of ["messages_in", "messages_out"]) tile(name, rate(perSecond(name)));
   for (const name of ["bytes_in", "bytes_out"]) tile(name, byteRate(perSecond(name)));
@@ -384,14 +384,14 @@ function arrange(isAsked) {
     if (row.element.hidden === isShown) row.element.hidden = !isShown;
     if (isShown) visible += 1;
   }
-  // Rows must not move away from under the pointer or the keyboard of somebody about to press a button.
+  // Rows must not move while the pointer or the focus is on them, or the wrong button is pressed.
   if (isAsked || !(body.matches(":hover") || body.querySelector(":focus-visible"))) {
     const sorted = [...rows.values()].map((row) => {
       const value = sortedBy.of(row.session, row);
       return [row.element, sortedBy.show ? number(value) : value ? String(value).slice(0, CELL_CHARACTERS) : null];
     });
     sorted.sort(([, a], [, b]) => {
-      // What is not known is last, whichever way the rest goes.
+      // Unknown values are last in both directions.
       if (a === null || b === null) return (a === null) - (b === null);
       return (isDescending ? -1 : 1) * (sortedBy.show ? a - b : order.compare(a, b));
     });
@@ -401,7 +401,7 @@ function arrange(isAsked) {
       else body.insertBefore(element, next);
     }
   }
-  let words = total > rows.size ? `${rows.size} of ${total} open are listed` : `${rows.size} open`;
+  let words = total > rows.size ? `showing ${rows.size} of ${total} open` : `${rows.size} open`;
   if (visible < rows.size) words += `, ${visible} match`;
   put(at("count"), words);
   at("empty").hidden = visible > 0;
@@ -436,7 +436,7 @@ function watch(id) {
   const session = rows.get(id)?.session;
   const about = [session?.user, session && endOf(session), session?.client?.path, session?.client?.user_agent];
   put(at("watch-about"), about.filter((part) => part).map((part) => clip(part, 200)).join(" · "));
-  tellWatch("asking", true);
+  tellWatch("requesting", true);
   at("watch").scrollIntoView({ block: "nearest" });
 }
 
@@ -480,7 +480,7 @@ function showQuarantine(addresses) {
   at("quarantine-note").hidden = listed.length > 0;
 }
 
-// --- What the server says
+// --- Messages from the server
 
 const logLines = tail(at("log"), (line, { when, words }) => {
   make(line, "span", "faint", when);
@@ -496,7 +496,7 @@ const heard = {
     document.body.classList.toggle("may-watch", message.may_watch === true);
     put(at("version"), text(message.version));
     intervalMs = number(message.interval_ms) ?? intervalMs;
-    // If no address is in quarantine, the server does not say so to somebody new.
+    // The server sends a new monitor no quarantine list if that is empty.
     showQuarantine([]);
     tell("connected", "open");
   },
@@ -505,7 +505,7 @@ const heard = {
     const kept = new Set(list(message.sessions).slice(0, SESSIONS_MAX).map((session) => keepSession(session, now)));
     for (const id of [...rows.keys()]) if (!kept.has(id)) dropRow(id);
     total = number(message.total) ?? kept.size;
-    // A page that was behind is not told of every end.
+    // The server skips messages for a slow page, so the end may not have been reported.
     if (watchedId !== null && !kept.has(watchedId) && total <= kept.size) tellWatch("ended", false);
     arrange(false);
   },
@@ -543,7 +543,7 @@ const heard = {
     if (message.error === "own_address") {
       ownAddress = askedAddress;
       at("quarantine-address").value = askedAddress;
-      notice("That is your own address: you would be locked out too. Quarantine it again to do it.", "error");
+      notice("This is your own address: you would lock yourself out. Quarantine it again to confirm.", "error");
       return;
     }
     notice(text(message.action) + (isDone ? ": done" : " failed: " + text(message.error)), isDone ? "done" : "error");
@@ -593,7 +593,7 @@ function lost() {
   const most = Math.min(WAIT_MAX_MS, WAIT_FIRST_MS * 2 ** attempts);
   attempts += 1;
   retryAt = performance.now() + most * (.8 + Math.random() * .2);
-  // What comes back may be another run of the server, where an id is another connection.
+  // The next connection may reach another run of the server, where ids mean other connections.
   if (watchedId !== null) tellWatch("stopped: the connection was lost", false);
   metricsBefore = null;
   ping = null;
@@ -609,7 +609,7 @@ function beat() {
   if (socket !== null && now - heardAt > Math.max(SILENT_MS, 5 * intervalMs)) lost();
   if (retryAt === null) return;
   if (now >= retryAt) connect();
-  // The server tells a browser no reason for a refusal; an expired credential is a likely one.
+  // A browser does not learn why an upgrade was refused. An expired credential is likely.
   else {
     const seconds = Math.ceil((retryAt - now) / 1000);
     tell("lost, reconnecting", "closed", ` in ${seconds} s` + (attempts > 3 ? " (or reload to sign in again)" : ""));
@@ -625,7 +625,7 @@ function send(message) {
   return true;
 }
 
-// --- What the operator does
+// --- Actions of the operator
 
 let armed = null;
 
@@ -642,14 +642,14 @@ function isSure(button) {
   disarm();
   if (isSecond) return true;
   armed = { button, words: button.textContent, timer: setTimeout(disarm, SURE_MS) };
-  // The buttons beside it must not move under the pointer.
+  // The buttons beside it must not move when its text changes.
   button.style.minWidth = button.offsetWidth + "px";
   button.textContent = "sure?";
   button.dataset.armed = "";
   return false;
 }
 
-// The address that was asked for last, and the one that the server refused because it is the operator's own.
+// The last requested address, and the one that the server refused as the operator's own.
 let askedAddress = null;
 let ownAddress = null;
 
