@@ -131,7 +131,7 @@ where
 
 /// Checks the host name of a request.
 ///
-/// Health checks are exempt: they know only an address, or nothing.
+/// Health checks are exempt, because a load balancer may know only the address of the server.
 fn may_ask(request: &Request, http: &Http, scheme: Option<Scheme>) -> Result<(), Refused> {
     let is_check = matches!(request.path(), "/healthz" | "/readyz") || request.method == "OPTIONS";
     if http.hosts.is_empty() || is_check && !upgrade::is_wanted(request) {

@@ -15,7 +15,7 @@ pub struct LengthPrefixed {
 ///
 /// `Be` is big-endian (network order), `Le` is little-endian.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names are those of the integer types, and the enum says how to read them")]
+#[allow(missing_docs, reason = "the names are those of integer types, and the enum explains their suffixes")]
 #[non_exhaustive]
 pub enum LengthPrefix {
     U8,

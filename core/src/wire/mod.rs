@@ -113,7 +113,7 @@ impl Protocol {
         }
     }
 
-    /// The initial input mode of telnet peers. `None` if it does not speak telnet.
+    /// The initial input mode of telnet peers. `None` for protocols without telnet.
     #[must_use]
     pub fn input_mode(&self) -> Option<InputMode> {
         match self {

@@ -21,7 +21,7 @@ pub struct Proxies {
     /// Peers of a Unix socket are always trusted: the permissions of its file decide which may
     /// connect.
     pub trusted: Vec<Network>,
-    /// Time limit for the header. With zero, no connection is accepted.
+    /// Time limit for the header. With zero, every connection is refused.
     pub timeout: Duration,
 }
 

@@ -445,7 +445,7 @@ function showTraffic(way, { session_id: id, data }) {
   const whole = String(data?.text ?? "");
   const isCut = data?.truncated === true || whole.length > LINE_CHARACTERS;
   traffic.push({
-    when: clock(), way, words: clip(whole, LINE_CHARACTERS), note: bytes(data?.bytes) + (isCut ? ", cut" : ""),
+    when: clock(), way, words: clip(whole, LINE_CHARACTERS), note: bytes(data?.bytes) + (isCut ? ", truncated" : ""),
   });
 }
 

@@ -89,7 +89,7 @@ impl Credential {
 /// The name of the monitor's cookie.
 pub(crate) const COOKIE_NAME: &str = "drupe_monitor";
 
-/// Whether a request has the required credential, a wrong one or none.
+/// The credential in a request, compared with the required one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shown {
     Nothing,

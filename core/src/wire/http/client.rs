@@ -65,7 +65,7 @@ impl OpeningHandshake {
         }
     }
 
-    /// Returns the request, and the `Sec-WebSocket-Accept` that the server must answer.
+    /// Returns the request, and the `Sec-WebSocket-Accept` that the server must return.
     pub(crate) fn request(&self, address: &str, nonce: [u8; 16]) -> (Vec<u8>, String) {
         let key = STANDARD.encode(nonce);
         let host = self.host.as_deref().unwrap_or(address);

@@ -57,7 +57,7 @@ pub struct Request {
     pub(super) fields: Fields,
     /// The authority of a target in absolute form. It replaces `Host`.
     authority: Option<String>,
-    /// See [`Request::opens_monitor`].
+    /// Whether the request was admitted to the monitor.
     pub(crate) opens_monitor: bool,
 }
 
@@ -85,7 +85,7 @@ impl Request {
         self.opens_monitor
     }
 
-    /// Sets [`opens_monitor`](Self::opens_monitor).
+    /// Sets whether the request was admitted to the monitor.
     pub(crate) const fn opening(mut self, monitor: bool) -> Self {
         self.opens_monitor = monitor;
         self
