@@ -416,7 +416,7 @@ fn a_place_is_free_again_when_who_had_it_has_left_another_shard() {
     let [first, second, third] = [1, 2, 3].map(|address| server.connect(address));
     assert_eq!([first, second, third].map(ConnId::shard), [0, 1, 0]);
     assert_eq!(server.told(second, &format!("/auth {}", token("ann", 1))), ["notice: you are ann"]);
-    assert!(server.told(first, &format!("/auth {}", token("ann", 2))).concat().contains("connected already"));
+    assert!(server.told(first, &format!("/auth {}", token("ann", 2))).concat().contains("already connected"));
     assert!(server.is_over(first) && !server.is_over(second));
     server.machines[1].failed(Time::START, second, Failure::Reset);
     server.turn();
@@ -460,8 +460,11 @@ fn renewal_whose_verdict_comes_after_the_user_changed_does_not_change_it_back() 
     assert!(server.deliver() && server.deliver());
     server.say(conn, "become bob");
     server.deliver_all();
-    assert_eq!(server.take_lines(conn), ["become bob", "error: auth: this is somebody else's"]);
+    assert_eq!(server.take_lines(conn), ["become bob", "error: auth: a renewal must be for the same user"]);
     // It is bob who may renew from now on.
-    assert_eq!(server.told(conn, &format!("/auth {}", token("ann", 3))), ["error: auth: this is somebody else's"]);
+    assert_eq!(
+        server.told(conn, &format!("/auth {}", token("ann", 3))),
+        ["error: auth: a renewal must be for the same user"]
+    );
     assert_eq!(server.told(conn, &format!("/auth {}", token("bob", 4))), ["notice: you are bob"]);
 }

@@ -177,7 +177,7 @@ fn a_user_may_have_the_hash_of_a_password() {
     for (user, words) in [
         ("{}".to_string(), "users.ann: a user has a password: set password, password_file or password_hash"),
         (format!("{{ password: x, password_hash: {STORED} }}"), "users.ann.password_hash: there is a password as well"),
-        ("{ password_hash: hunter2 }".into(), "users.ann.password_hash: a hashed password is SCRAM-SHA-256$"),
+        ("{ password_hash: hunter2 }".into(), "users.ann.password_hash: a hashed password has the form SCRAM-SHA-256$"),
     ] {
         let problems = wrong(&text(&user));
         assert!(problems.contains(words) && !problems.contains("hunter2"), "{problems}");

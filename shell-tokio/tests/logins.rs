@@ -73,7 +73,7 @@ fn a_user_is_in_once_whichever_worker_it_comes_to() {
         // What is said behind the password waits until it is hashed.
         peers.iter_mut().for_each(|peer| say(peer, "ann\nsecret\nhello\n"));
         for peer in &mut peers {
-            hear(peer, &["you are ann", "you are connected already"]);
+            hear(peer, &["you are ann", "this user is already connected"]);
         }
         // Whoever is out is told that it is over; whoever is in is answered.
         let mut left = 0;
@@ -121,7 +121,7 @@ fn a_reload_that_fails_changes_no_password_and_one_that_does_not_changes_it() {
         )
     };
     let program = Program::configured(&directory.0, &config(&authentication("old")), 1, |_| {});
-    let answers = ["you are ann", "that is not right"];
+    let answers = ["you are ann", "wrong user name or password"];
     let log_in = |password: &str| {
         let mut peer = connect(&program);
         say(&mut peer, &format!("ann\n{password}\n"));

@@ -30,7 +30,7 @@ fn guesses_are_slowed_by_address_and_by_user_and_others_are_not() {
     // What is no proof costs a try, and not the address.
     for _ in 0..9 {
         let conn = connect(&mut hub, [192, 0, 2, 3]);
-        assert_eq!(told(&mut hub, conn, "hello"), ["error: auth: prove who you are first"]);
+        assert_eq!(told(&mut hub, conn, "hello"), ["error: auth: authentication required"]);
     }
     let conn = connect(&mut hub, [192, 0, 2, 3]);
     assert_eq!(told(&mut hub, conn, &format!("/auth {good}")), ["notice: you are ann"]);

@@ -91,7 +91,7 @@ fn a_slow_provider_is_waited_for_until_the_deadline() {
     // Who is known is looked up again one at a time, and not for ever.
     for _ in 0..3 {
         hub.line(good, "/auth guess");
-        assert_eq!(told(&mut hub, good, "/auth guess"), ["error: auth: you are being looked up"]);
+        assert_eq!(told(&mut hub, good, "/auth guess"), ["error: auth: authentication is in progress"]);
         assert_eq!(told(&mut hub, good, "hello"), ["ann: hello"]);
         hub.note((good, None));
     }

@@ -29,11 +29,11 @@ fn the_handler_within_hears_of_nobody_who_has_not_proven_who_they_are() {
     assert_eq!(told(&mut hub, good, "hello"), ["ann: hello"]);
     let refused = r#"{"type":"error","of":"auth","code":"unauthorized","reason":"the proof is wrong"}"#;
     assert_eq!(scram(&mut hub, bad, "ann", "wrong"), refused);
-    assert_eq!(told(&mut hub, bad, "hello"), ["error: auth: prove who you are first"]);
+    assert_eq!(told(&mut hub, bad, "hello"), ["error: auth: authentication required"]);
     assert_eq!(
         told(&mut hub, bad, r#"{"type":"hello"}"#),
         [
-            r#"{"type":"error","of":"auth","code":"unauthorized","reason":"prove who you are first"}"#,
+            r#"{"type":"error","of":"auth","code":"unauthorized","reason":"authentication required"}"#,
             r#"{"type":"closing","code":"unauthorized","reason":"authentication failed"}"#
         ]
     );

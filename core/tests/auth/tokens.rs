@@ -13,7 +13,7 @@ fn a_token_gets_in_is_renewed_by_its_owner_only_and_expires() {
     assert_eq!(told(&mut hub, conn, &format!("/auth {}", token("ann", NOW + 10))), ["notice: you are ann"]);
     hub.advance(Duration::from_secs(5));
     for (token, answer) in [
-        (token("bob", NOW + 60), "error: auth: this is somebody else's"),
+        (token("bob", NOW + 60), "error: auth: a renewal must be for the same user"),
         (token("ann", NOW + 5), "error: auth: the token has expired"),
         (token("ann", NOW + 4), "error: auth: the token has expired"),
         (token("ann", NOW + 20), "notice: you are ann"),
@@ -104,7 +104,7 @@ fn binary_message_is_no_proof_and_costs_a_try() {
         hub.clear();
         hub.send(conn, &binary);
         let heard = String::from_utf8_lossy(hub.received(conn)).into_owned();
-        assert!(heard.contains("binary is no proof"), "{heard}");
+        assert!(heard.contains("a proof must be text"), "{heard}");
         assert_eq!(hub.is_closed(conn), tries == 3);
     }
     assert_eq!((hub.ended(Reason::Unauthorized), log(&hub).len()), (1, 0));

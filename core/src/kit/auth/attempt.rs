@@ -1,5 +1,5 @@
-//! From a proof to what comes of it: the first shard is asked whether it may be looked at, it is looked at, and the first shard
-//! says whether that counts.
+//! The steps of an attempt: the first shard permits the check, this shard checks the proof, and the
+//! first shard accepts or rejects the outcome.
 
 use super::dialogue::Dialogue;
 use super::proof::{Told, refuse, tell};
@@ -16,24 +16,26 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 
-/// What is in progress for a connection. There is one at a time, and who has not proven anything yet is not read meanwhile.
+/// An attempt to authenticate, at most one per connection at a time.
+///
+/// Meanwhile, a connection that is not authenticated is not read.
 pub(super) enum Attempt {
-    /// Another password of this address is hashed.
+    /// Waits until another password of this address is hashed.
     Queued(Candidate),
-    /// The first shard was asked whether this may be looked at.
+    /// Waits for the first shard to permit the check.
     Asked(Candidate),
-    /// The provider has not decided.
+    /// Waits for the provider.
     Provider,
-    /// A password is hashed, for what was stored when that began.
+    /// Hashes a password of this user. These are the credentials from when hashing began.
     Hashing(String, Box<Credentials>),
-    /// It is known what came of it, and the first shard was told.
+    /// Waits for the first shard to accept or reject the outcome.
     Settling(Outcome),
 }
 
-/// What is to be looked at.
+/// A proof to check.
 pub(super) enum Candidate {
     Token(String),
-    /// The first message of an exchange, and the user whom it names.
+    /// The first message of an exchange, and the user that it names.
     Scram(ClientFirst, String),
     Password {
         user: String,
@@ -47,7 +49,7 @@ pub(super) enum Outcome {
 }
 
 impl Candidate {
-    /// The user that it names.
+    /// The user that it names. `None` for a token.
     fn user(&self) -> Option<&str> {
         match self {
             Self::Token(_) => None,
@@ -57,7 +59,7 @@ impl Candidate {
 }
 
 impl<P> Authentication<P> {
-    /// A proof came.
+    /// Starts an attempt.
     pub(super) fn begin<H: Handler>(
         &mut self,
         hub: &mut Hub<'_, H::Context>,
@@ -86,7 +88,7 @@ impl<P> Authentication<P> {
         self.consult(hub, Question::May(claim), within);
     }
 
-    /// Asks the first shard, which may be this one.
+    /// Sends a question to the first shard, which may be this one.
     pub(super) fn consult<H: Handler>(&mut self, hub: &mut Hub<'_, H::Context>, question: Question, within: &mut H)
     where
         P: Provider<H::Note>,
@@ -99,7 +101,7 @@ impl<P> Authentication<P> {
         }
     }
 
-    /// On the first shard: what another one, or this one, wants to know.
+    /// Answers a question of any shard. Runs on the first shard.
     pub(super) fn answer<H: Handler>(&mut self, hub: &mut Hub<'_, H::Context>, question: Question, within: &mut H)
     where
         P: Provider<H::Note>,
@@ -118,7 +120,7 @@ impl<P> Authentication<P> {
         }
     }
 
-    /// The first shard has answered, or has something to tell.
+    /// Handles an answer of the first shard.
     pub(super) fn answered<H: Handler>(
         &mut self,
         hub: &mut Hub<'_, H::Context>,
@@ -131,7 +133,7 @@ impl<P> Authentication<P> {
         if answer == Answer::Replaced {
             return hub.end(conn, Reason::Replaced);
         }
-        // It may be over.
+        // The attempt may have ended meanwhile.
         let Some(attempt) = self.attempts.remove(&conn) else { return };
         match (answer, attempt) {
             (Answer::May, Attempt::Asked(candidate)) => self.look_at(hub, conn, candidate, within),
@@ -146,12 +148,12 @@ impl<P> Authentication<P> {
                 let reason = match (reason, outcome) {
                     (Some(reason), _) => reason.into(),
                     (None, Outcome::Wrong(reason)) => reason,
-                    (None, Outcome::Right(..)) => "that is not right".into(),
+                    (None, Outcome::Right(..)) => "authentication failed".into(),
                 };
                 self.wrong(hub, conn, &reason);
             }
             (Answer::Connected, _) => {
-                refuse(hub, conn, "you are connected already");
+                refuse(hub, conn, "this user is already connected");
                 hub.end(conn, Reason::Forbidden);
             }
             (Answer::Wait(seconds), _) => {
@@ -164,7 +166,7 @@ impl<P> Authentication<P> {
                     refuse(hub, conn, &words);
                 }
             }
-            // No answer to what is in progress.
+            // The answer does not belong to this attempt.
             (_, attempt) => drop(self.attempts.insert(conn, attempt)),
         }
         if !self.attempts.contains_key(&conn) {
@@ -173,12 +175,12 @@ impl<P> Authentication<P> {
         self.read_if_idle(hub, conn);
     }
 
-    /// No password of this connection is hashed any more: the next one of its address is.
+    /// Ends the turn of a connection to hash a password. The next connection of its address has it.
     pub(super) fn end_turn(&mut self, conn: ConnId) {
         self.ready.extend(self.turns.leave(conn));
     }
 
-    /// It is the turn of a connection whose password waits to be hashed.
+    /// Continues an attempt that was queued for its turn.
     pub(super) fn take_turn<H: Handler>(&mut self, hub: &mut Hub<'_, H::Context>, conn: ConnId, within: &mut H)
     where
         P: Provider<H::Note>,
@@ -188,7 +190,7 @@ impl<P> Authentication<P> {
         }
     }
 
-    /// The provider decided, later or of itself.
+    /// Handles a verdict from a note: an awaited or an unsolicited one.
     pub(super) fn noted<H: Handler>(
         &mut self,
         hub: &mut Hub<'_, H::Context>,
@@ -202,14 +204,14 @@ impl<P> Authentication<P> {
         match self.attempts.get(&conn) {
             Some(Attempt::Provider) => drop(self.attempts.remove(&conn)),
             None if self.waiting.contains_key(&conn) || is_known && verdict != Verdict::Pending => {}
-            // It is over, or something else is in progress.
+            // The attempt has ended, or another one is in progress.
             _ => return,
         }
         self.decide(hub, conn, verdict, within);
         self.read_if_idle(hub, conn);
     }
 
-    /// Somebody is known by a certificate.
+    /// Authenticates a connection by its client certificate.
     pub(super) fn enter<H: Handler>(
         &mut self,
         hub: &mut Hub<'_, H::Context>,
@@ -228,7 +230,7 @@ impl<P> Authentication<P> {
         self.consult(hub, Question::Identified { conn, user, enters: true }, within);
     }
 
-    /// A connection is of another user than before, as this layer or the application said: the first shard is to know.
+    /// Reports a change of user to the first shard, by this layer or the application.
     pub(super) fn identified<H: Handler>(&mut self, hub: &mut Hub<'_, H::Context>, conn: ConnId, within: &mut H)
     where
         P: Provider<H::Note>,
@@ -241,7 +243,7 @@ impl<P> Authentication<P> {
         self.consult(hub, Question::Identified { conn, user: user.to_string(), enters: false }, within);
     }
 
-    /// It may be looked at.
+    /// Checks a proof that the first shard has permitted.
     fn look_at<H: Handler>(&mut self, hub: &mut Hub<'_, H::Context>, conn: ConnId, candidate: Candidate, within: &mut H)
     where
         P: Provider<H::Note>,
@@ -260,7 +262,7 @@ impl<P> Authentication<P> {
                 self.set_write_buffer(conn, Stage::Scram(Box::new(server), user));
             }
             Candidate::Password { user, password } => {
-                // As much work for who does not exist as for who does.
+                // Does the same work whether or not the user exists.
                 let credentials = Box::new(self.credentials(&user));
                 let stored = credentials.clone();
                 match hub.offload(conn, move || stored.verify(&password)) {
@@ -271,7 +273,7 @@ impl<P> Authentication<P> {
         }
     }
 
-    /// The last message of an exchange came. To check it is no work that must be asked for.
+    /// Checks the last message of an exchange. It needs no permission, because it costs little.
     pub(super) fn scram_last<H: Handler>(
         &mut self,
         hub: &mut Hub<'_, H::Context>,
@@ -283,7 +285,7 @@ impl<P> Authentication<P> {
     ) where
         P: Provider<H::Note>,
     {
-        // The password may have changed, or the user be gone, since the exchange began.
+        // The password may have changed or the user may be gone since the exchange began.
         let is_current = server.is_for(&self.credentials(user));
         let outcome = match server.finish(last) {
             Ok(signature) if is_current => Outcome::Right(self.provider.identity(user), Some(signature)),
@@ -293,7 +295,7 @@ impl<P> Authentication<P> {
         self.settle(hub, conn, Some(user), outcome, None, within);
     }
 
-    /// It is known whether a password is right.
+    /// Handles the result of hashing a password.
     pub(super) fn hashed<H: Handler>(
         &mut self,
         hub: &mut Hub<'_, H::Context>,
@@ -309,12 +311,12 @@ impl<P> Authentication<P> {
         let outcome = if is_right && is_current && !user.is_empty() {
             Outcome::Right(self.provider.identity(user), None)
         } else {
-            Outcome::Wrong("that is not right".into())
+            Outcome::Wrong("wrong user name or password".into())
         };
         self.settle(hub, conn, Some(user), outcome, None, within);
     }
 
-    /// The provider has looked at a token, or says of itself who somebody is.
+    /// Handles a verdict of the provider.
     pub(super) fn decide<H: Handler>(
         &mut self,
         hub: &mut Hub<'_, H::Context>,
@@ -333,7 +335,7 @@ impl<P> Authentication<P> {
         self.settle(hub, conn, None, outcome, single_use, within);
     }
 
-    /// It is known what came of a proof: the first shard says whether it counts.
+    /// Reports an outcome to the first shard, which accepts or rejects it.
     pub(super) fn settle<H: Handler>(
         &mut self,
         hub: &mut Hub<'_, H::Context>,
@@ -348,7 +350,7 @@ impl<P> Authentication<P> {
         let is_renewal = !self.waiting.contains_key(&conn);
         let right = match &outcome {
             Outcome::Right(identity, _) if is_renewal && !is_of(hub, conn, identity) => {
-                // Whoever's it is, it was not used here.
+                // Not reported to the first shard, so that a single-use token stays unused.
                 return self.refuse_renewal(hub, conn);
             }
             Outcome::Right(identity, _) => Some(identity.user.to_string()),
@@ -364,10 +366,12 @@ impl<P> Authentication<P> {
 
     fn refuse_renewal<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId) {
         self.attempts.remove(&conn);
-        refuse(hub, conn, "this is somebody else's");
+        refuse(hub, conn, "a renewal must be for the same user");
     }
 
-    /// What is stored of a user's password, or of nobody's: whether there is such a user can't be told from how long it takes.
+    /// Returns the stored credentials of a user, or fake ones if there is no such user.
+    ///
+    /// The duration does not reveal whether the user exists.
     fn credentials<N>(&mut self, user: &str) -> Credentials
     where
         P: Provider<N>,
@@ -376,7 +380,7 @@ impl<P> Authentication<P> {
         self.provider.credentials(user).unwrap_or(nobody)
     }
 
-    /// Somebody is known, and the handler within is told of them.
+    /// Completes an attempt, and passes the connection to the wrapped handler.
     fn accept<H: Handler>(
         &mut self,
         hub: &mut Hub<'_, H::Context>,
@@ -390,7 +394,7 @@ impl<P> Authentication<P> {
         tell(hub, conn, &Told { user: Some(&identity.user), scram, ..Told::of("auth_ok") });
         hub.identify(conn, identity);
         if !hub.is_open(conn) {
-            // It has ended meanwhile, and the handler within has not heard of it.
+            // It has ended meanwhile. The wrapped handler must not receive its `Closed` event.
             self.waiting.insert(conn, waiting);
             return;
         }
@@ -412,12 +416,12 @@ impl<P> Authentication<P> {
         }
     }
 
-    /// A proof was wrong. Who was wrong too often may not try again.
+    /// Handles a wrong proof. Too many end the connection.
     fn wrong<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
         if self.waiting.contains_key(&conn) {
             return self.count_failure(hub, conn, reason);
         }
-        // Of who is known already.
+        // A failed renewal.
         if !hub.is_open(conn) {
             return;
         }
@@ -444,7 +448,7 @@ impl<P> Authentication<P> {
         self.begin_dialogue(hub, conn);
     }
 
-    /// Asks a person, where that is wanted.
+    /// Prompts for a user name, where the dialogue is enabled.
     pub(super) fn begin_dialogue<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId) {
         if self.asks.may_ask(hub, conn) {
             self.set_write_buffer(conn, Stage::Dialogue(Dialogue::default()));
@@ -458,7 +462,7 @@ impl<P> Authentication<P> {
         }
     }
 
-    /// Reads nothing of a connection while something is in progress for it: what it says then comes after.
+    /// Pauses reading while an attempt is in progress, so that later messages are served after it.
     pub(super) fn read_if_idle<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId) {
         let is_busy = self.attempts.contains_key(&conn);
         let Some(waiting) = self.waiting.get_mut(&conn).filter(|waiting| waiting.is_paused != is_busy) else { return };
@@ -475,18 +479,18 @@ fn is_of<C: Default>(hub: &Hub<'_, C>, conn: ConnId, identity: &Identity) -> boo
     hub.identity(conn).is_some_and(|known| known.user == identity.user)
 }
 
-/// Somebody who is known has proven it again.
+/// Completes a renewal.
 fn renew<C: Default>(hub: &mut Hub<'_, C>, conn: ConnId, identity: Identity) {
     if !is_of(hub, conn, &identity) {
-        return refuse(hub, conn, "this is somebody else's");
+        return refuse(hub, conn, "a renewal must be for the same user");
     }
     tell(hub, conn, &Told { user: Some(&identity.user), ..Told::of("auth_ok") });
     hub.identify(conn, identity);
 }
 
-/// The name that a first message of SCRAM names.
+/// Parses the first SCRAM message of a client, and the user name in it.
 pub(super) fn scram_first(message: &str) -> Result<Candidate, Cow<'static, str>> {
     let first = ClientFirst::parse(message).map_err(|error| Cow::from(error.to_string()))?;
-    let user = prepared(&first.user).map_err(|_| Cow::from("this is no name"))?;
+    let user = prepared(&first.user).map_err(|_| Cow::from("invalid user name"))?;
     Ok(Candidate::Scram(first, user))
 }

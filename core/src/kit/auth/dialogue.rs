@@ -1,4 +1,4 @@
-//! A person is asked for name and password.
+//! The login dialogue: prompts for a user name and a password.
 
 use crate::base::{ConnId, Peer, Representation};
 use crate::config::Address;
@@ -7,7 +7,7 @@ use crate::wire::Protocol;
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 
-/// Whether people are asked, and where.
+/// Whether and where the dialogue is enabled.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Asks {
     pub(super) is_enabled: bool,
@@ -15,8 +15,10 @@ pub(super) struct Asks {
 }
 
 impl Asks {
-    /// Whether a person at this connection may be asked: prompts come through there, and what is typed stays on this machine or
-    /// is enciphered.
+    /// Whether the dialogue may run on this connection.
+    ///
+    /// It needs a wire with prompts. What is typed must stay on this machine or be encrypted,
+    /// unless plaintext is allowed.
     pub(super) fn may_ask<C: Default>(self, hub: &Hub<'_, C>, conn: ConnId) -> bool {
         let has_lines = matches!(hub.wire_name(conn), Some("lines" | "telnet" | "ws+telnet"));
         self.is_enabled
@@ -27,7 +29,7 @@ impl Asks {
     }
 }
 
-/// Whether what a connection sends crosses no network on its last way to us.
+/// Whether the last hop of a connection crosses no network.
 fn is_local<C: Default>(hub: &Hub<'_, C>, conn: ConnId) -> bool {
     let Some(listen) = hub.listen(conn) else { return false };
     let is_local = match &listen.address {
@@ -36,7 +38,7 @@ fn is_local<C: Default>(hub: &Hub<'_, C>, conn: ConnId) -> bool {
         Address::Forwarded(forward) => forward.bind.is_local(),
         Address::Inherited(_) => false,
     };
-    // Behind a proxy the peer is somebody else than who is connected here.
+    // Behind a proxy, the peer is not the other end of this socket.
     let has_proxies =
         listen.proxies.is_some() || matches!(&listen.protocol, Protocol::Http(http) if http.forwarded.is_some());
     let is_peer_local = || match hub.peer(conn) {
@@ -47,13 +49,13 @@ fn is_local<C: Default>(hub: &Hub<'_, C>, conn: ConnId) -> bool {
     is_local || !has_proxies && is_peer_local()
 }
 
-/// How far it has gone.
+/// The state of a dialogue: the user name, once it is entered.
 #[derive(Default)]
 pub(super) struct Dialogue {
     user: Option<String>,
 }
 
-/// What a line made of it.
+/// The result of a line.
 pub(super) enum Said {
     More(Dialogue),
     Password { user: String, password: String },

@@ -9,10 +9,10 @@ use core::fmt;
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use subtle::ConstantTimeEq;
 
-/// A shorter key could be guessed (RFC 7518 section 3.2).
+/// Minimum length of an HS256 secret (RFC 7518 section 3.2).
 const SECRET_MIN_BYTES: usize = 32;
 
-/// A key that checks tokens, and signs them if it can.
+/// A key that verifies tokens. A secret or private key also signs them.
 #[derive(Clone)]
 pub struct TokenKey(Kind);
 
@@ -23,23 +23,23 @@ enum Kind {
     Ed25519(SigningKey),
 }
 
-/// Not a key.
+/// Why a token key is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenKeyError {
-    /// A secret for HS256 that could be guessed.
-    #[error("a secret for HS256 has at least {SECRET_MIN_BYTES} bytes")]
+    /// An HS256 secret of less than 32 bytes, which could be guessed.
+    #[error("an HS256 secret needs at least {SECRET_MIN_BYTES} bytes")]
     TooShort,
-    /// Bytes that are no point on the curve, or a weak one.
-    #[error("these bytes are no public key of Ed25519")]
+    /// Bytes that are not a point on the curve, or a weak point.
+    #[error("these bytes are not a valid Ed25519 public key")]
     NoPublicKey,
 }
 
 impl TokenKey {
-    /// A secret that signs and checks with HS256.
+    /// Creates a key that signs and verifies with HS256.
     ///
     /// # Errors
-    /// If it has less than 32 bytes.
+    /// If the secret has less than 32 bytes.
     pub fn hs256(secret: &[u8]) -> Result<Self, TokenKeyError> {
         if secret.len() < SECRET_MIN_BYTES {
             Err(TokenKeyError::TooShort)
@@ -48,22 +48,22 @@ impl TokenKey {
         }
     }
 
-    /// A public key that checks with EdDSA over Ed25519.
+    /// Creates a key that verifies EdDSA over Ed25519.
     ///
     /// # Errors
-    /// If the bytes are no public key.
+    /// If the bytes are not a public key, or a weak one.
     pub fn ed25519_public(key: &[u8; 32]) -> Result<Self, TokenKeyError> {
         let key = VerifyingKey::from_bytes(key).ok().filter(|key| !key.is_weak());
         key.map(|key| Self(Kind::Ed25519Public(key))).ok_or(TokenKeyError::NoPublicKey)
     }
 
-    /// A private key, its seed, that signs and checks with EdDSA over Ed25519.
+    /// Creates a key that signs and verifies EdDSA over Ed25519, from the seed of a private key.
     #[must_use]
     pub fn ed25519(seed: &[u8; 32]) -> Self {
         Self(Kind::Ed25519(SigningKey::from_bytes(seed)))
     }
 
-    /// The public half of a key of Ed25519.
+    /// Returns the public half of an Ed25519 key. `None` for HS256.
     #[must_use]
     pub fn public(&self) -> Option<[u8; 32]> {
         match &self.0 {
@@ -73,7 +73,7 @@ impl TokenKey {
         }
     }
 
-    /// A token that says this; `None` if the key is public and can't sign.
+    /// Signs a token with these claims. `None` if the key is public.
     #[must_use]
     pub fn sign(&self, claims: &Claims) -> Option<String> {
         let header = format!(r#"{{"alg":"{}","typ":"JWT"}}"#, self.algorithm());
@@ -91,7 +91,7 @@ impl TokenKey {
         Some(token)
     }
 
-    /// As it stands in a token's header (RFC 7518 section 3.1, RFC 8037 section 3.1).
+    /// The `alg` of a token's header (RFC 7518 section 3.1, RFC 8037 section 3.1).
     pub(super) fn algorithm(&self) -> &'static str {
         match self.0 {
             Kind::Hs256(_) => "HS256",

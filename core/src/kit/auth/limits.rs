@@ -2,28 +2,35 @@ use crate::base::setters;
 use crate::config::Rate;
 use core::time::Duration;
 
-/// What keeps passwords and tokens from being guessed. All counts are those of the whole server, however many
-/// [shards](crate::Shard) it has.
+/// Limits on guessing passwords and tokens.
+///
+/// All limits are for the whole server, however many [shards](crate::Shard) it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AuthenticationLimits {
-    /// How long a peer may take to prove who it is. Zero ends everybody who does not bring a proof with the first request.
+    /// How long a peer may take to authenticate. Default: 30 s.
+    ///
+    /// With zero, a connection ends unless its opening request carries a proof.
     pub deadline: Duration,
-    /// After so many wrong proofs a connection ends; 0 and 1 are the first one.
+    /// Number of wrong proofs after which a connection ends. 0 counts as 1. Default: 3.
     pub tries: u32,
-    /// How many wrong proofs an address (an IPv4 address or an IPv6 /64) has in a time. Above that it is not listened to. What is
-    /// no proof at all counts as one of the `tries` only. Peers without an address are not counted.
+    /// Rate of wrong proofs for each address (an IPv4 address or an IPv6 /64).
+    ///
+    /// Default: 5 in 300 s. Above it, proofs from the address are not checked. A message that is
+    /// not a proof only counts as one of the `tries`. Peers without an address are not limited.
     pub per_address: Rate,
-    /// How many a user has, from all addresses together. An address from which this user was right before is not held to it:
-    /// strangers who guess do not lock a user out there. (So many pairs are remembered: 16,384, until the server ends.) Tokens are not
-    /// counted here.
+    /// Rate of wrong proofs for each user, from all addresses together. Default: 50 in 300 s.
+    ///
+    /// An address from which the user has succeeded is exempt, so guesses from elsewhere do not
+    /// lock the user out there. The server remembers 16,384 such pairs until it stops. Tokens do
+    /// not count.
     pub per_user: Rate,
 }
 
 setters!(AuthenticationLimits { deadline: Duration, tries: u32, per_address: Rate, per_user: Rate });
 
 impl Default for AuthenticationLimits {
-    /// 30 s, 3 tries, 5 failures in 300 s for an address and 50 for a user.
+    /// 30 s, 3 tries, 5 failures in 300 s per address, and 50 per user.
     fn default() -> Self {
         Self { deadline: Duration::from_secs(30), tries: 3, per_address: Rate::WRONG_PROOFS, per_user: FIFTY }
     }

@@ -1,8 +1,8 @@
-//! Who is at the other end: passwords that are never sent, signed tokens, a login dialogue, and what keeps them from being
-//! guessed.
+//! Authentication: SCRAM passwords, signed tokens, a login dialogue, and limits on guessing.
 //!
-//! [`Authentication`] is a [layer](super::layer): the handler within hears of nobody who has not proven who they are. The first
-//! message of a peer is the proof:
+//! [`Authentication`] is a [layer](super::layer). The wrapped handler receives no event of a
+//! connection whose peer has not authenticated. A TLS client certificate that names a user
+//! suffices. Otherwise, the peer's first message is its proof:
 //!
 //! | first message | answer |
 //! |---|---|
@@ -10,31 +10,37 @@
 //! | `{"type":"auth","scram":"n,,n=ann,r=..."}` or `/auth scram n,,n=ann,r=...` | `{"type":"auth","scram":"r=...,s=...,i=..."}` or `scram r=...,s=...,i=...` |
 //! | and then `{"type":"auth","scram":"c=biws,r=...,p=..."}` | `{"type":"auth_ok","user":"ann","scram":"v=..."}` or `scram v=...`, `notice: you are ann` |
 //! | none, for a WebSocket with a header field `Authorization: Bearer TOKEN` (RFC 6750 section 2.1) | `auth_ok` |
-//! | none, for a WebSocket with `?token=TOKEN`, if that is [turned on](Authentication::token_in_query) | `auth_ok` |
-//! | a name, and then a password, if the [dialogue](Authentication::dialogue) is turned on, over lines and telnet | `notice: you are ann` |
+//! | none, for a WebSocket with `?token=TOKEN`, if [enabled](Authentication::token_in_query) | `auth_ok` |
+//! | a user name, then a password, if the [dialogue](Authentication::dialogue) is enabled | `notice: you are ann` |
 //!
-//! While it is looked at, nothing more is read of that peer: what it has sent already is served afterwards.
+//! While the layer checks this proof, it pauses the connection. Messages that the peer sends
+//! meanwhile are served afterwards.
 //!
-//! Later a message of the type `auth` with a token renews it: the same user, until the new token expires. Without that the
-//! connection ends as [`Reason::SessionExpired`], which a WebSocket sees as 4401.
+//! Later, a message of the type `auth` with a token renews the authentication. It must name the
+//! same user, and is valid until the new token expires. Without a renewal, the connection ends as
+//! [`Reason::SessionExpired`] (close code 4401 on a WebSocket) when the old token expires.
 //!
-//! A peer that is wrong is told `{"type":"error","of":"auth","code":"unauthorized","reason":"..."}`, and may try again up to
-//! [`AuthenticationLimits`]. What is not right in time ends as [`Reason::AuthenticationTimeout`].
+//! The answer to a wrong proof is
+//! `{"type":"error","of":"auth","code":"unauthorized","reason":"..."}`. The peer may try again,
+//! within [`AuthenticationLimits`]. A connection that is not authenticated in time ends as
+//! [`Reason::AuthenticationTimeout`].
 //!
 //! # Several shards
 //!
-//! Each [shard](crate::Shard) has a layer of its own, and the limits are those of the whole server: the layer on the first shard
-//! counts failures, knows who is connected and which tokens were used, and the others [ask](crate::Hub::send_to_shard) it. No two
-//! shards say the same nonce, whatever secret they are given.
+//! Each [shard](crate::Shard) has its own layer, but the limits hold for the whole server. The
+//! layer on the first shard counts failures, and tracks connected users and used tokens. The others
+//! [query](crate::Hub::send_to_shard) it. No two shards use the same nonce, even with the same
+//! secret.
 //!
 //! # Work
 //!
-//! To check SCRAM and tokens takes microseconds. A password that is sent as it is must be hashed, which takes milliseconds: that is
-//! [offloaded](crate::Hub::offload), for one connection of each address at a time. Users who do not exist cost exactly what others do.
+//! Checking SCRAM and tokens takes microseconds. A plaintext password must be hashed, which takes
+//! milliseconds. That is [offloaded](crate::Hub::offload), for one connection of each address at a
+//! time. A user that does not exist costs exactly as much as one that does.
 //!
-//! Of passwords, tokens and keys nothing is shown by any `Debug`, and none is in a log or a metric. A
-//! [trace](crate::trace) of such a server does not have what peers sent, unless its
-//! [`Recorder`](crate::trace::Recorder) is made to be verbatim.
+//! No `Debug` output, log or metric shows passwords, tokens or keys. A [trace](crate::trace) of
+//! such a server omits notes and what peers sent, unless its [`Recorder`](crate::trace::Recorder)
+//! is verbatim.
 
 mod attempt;
 mod claims;
@@ -80,39 +86,41 @@ use registry::{Answer, Question, Registry};
 use turns::Turns;
 
 const DEADLINE: &str = "drupe::kit::auth::deadline";
-/// What shards say to each other about.
+/// Topic of messages between shards.
 const TOPIC: &str = "drupe::kit::auth";
 
-/// The layer that lets nobody in who has not proven who they are. Connections that the application dialled itself are let pass.
+/// A layer that passes only authenticated connections to the wrapped handler.
+///
+/// Connections that the application dialled pass without authentication.
 pub struct Authentication<P> {
     provider: P,
-    /// What nonces are made of, and the salts of users who do not exist.
+    /// Derives the nonces, and the salts of users that do not exist.
     secret: [u8; 32],
-    /// Made with the first of them, of what tells this machine from others.
+    /// Created on first use, from what distinguishes this machine from others.
     nonces: Option<Nonces>,
     limits: AuthenticationLimits,
     token_in_query: bool,
     asks: Asks,
     duplicates: DuplicateLogin,
-    /// Asked on the first shard only.
+    /// Used on the first shard only.
     registry: Registry,
     waiting: BTreeMap<ConnId, Waiting>,
-    /// What is in progress, for who waits and for renewals.
+    /// Proofs in progress: of waiting connections, and renewals.
     attempts: BTreeMap<ConnId, Attempt>,
     turns: Turns,
-    /// Whose turn it is to have a password hashed, once this event is over.
+    /// Connections that may hash a password once this event is handled.
     ready: VecDeque<ConnId>,
-    /// How often who is known has been wrong since.
+    /// Wrong proofs of connections that are already authenticated.
     wrong: BTreeMap<ConnId, u32>,
-    /// Whom the first shard takes connections of this one to be of, where that matters.
+    /// Users that were reported to the first shard. Empty with [`DuplicateLogin::KeepBoth`].
     sessions: BTreeMap<ConnId, Arc<str>>,
 }
 
-/// What happens when a user is connected already, on any shard.
+/// What happens when a user logs in that is already connected, on any shard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DuplicateLogin {
-    /// Both stay.
+    /// Both connections stay.
     #[default]
     KeepBoth,
     /// The new connection is refused.
@@ -121,38 +129,38 @@ pub enum DuplicateLogin {
     ReplaceOld,
 }
 
-/// Somebody who has not proven who they are.
+/// A connection that is not authenticated.
 struct Waiting {
     peer: Peer,
     origin: Origin,
     request: Option<Box<Request>>,
     tries: u32,
     stage: Stage,
-    /// The token came with the request: there is nobody who could try again.
+    /// The token came with the request, so the connection ends if it is wrong.
     by_request: bool,
-    /// It is not read, because something is in progress.
+    /// Reading is paused, because a proof is in progress.
     is_paused: bool,
-    /// What the handler within is to be told once it knows of the connection.
+    /// Whether to emit `Authenticated` after `Opened`. The next two: `InputEnded` and `Stalled`.
     is_authenticated: bool,
     input_ended: bool,
     is_stalled: bool,
 }
 
 enum Stage {
-    /// Anything may come.
+    /// Expects any proof.
     Idle,
-    /// The last message of SCRAM should come.
+    /// Expects the last SCRAM message of the client.
     Scram(Box<scram::Server>, String),
-    /// Lines are what is asked for.
+    /// Lines answer the prompts.
     Dialogue(Dialogue),
 }
 
 impl<P> Authentication<P> {
-    /// A layer in which this provider decides.
+    /// Creates a layer that checks proofs with this provider.
     ///
-    /// `secret` is 32 unpredictable bytes, such as those of `drupe_shell::secret`. All shards
-    /// need the same bytes, so that they answer the same for users that do not exist. The same bytes and the same
-    /// [seed](crate::Config::seed) replay a run.
+    /// `secret` is 32 unpredictable bytes, such as those of `drupe_shell::secret`. All shards need
+    /// the same bytes, so that they return the same salts for users that do not exist. The same
+    /// bytes and the same [seed](crate::Config::seed) replay a run.
     pub fn new(provider: P, secret: [u8; 32]) -> Self {
         Self {
             provider,
@@ -172,43 +180,49 @@ impl<P> Authentication<P> {
         }
     }
 
-    /// With other limits.
+    /// Sets the limits.
     #[must_use]
     pub fn limits(self, limits: AuthenticationLimits) -> Self {
         Self { limits, ..self }
     }
 
-    /// Takes a token from the parameter `token` of the query as well. Off unless turned on: addresses end up in logs of proxies
-    /// and in histories of browsers.
+    /// Accepts a token from the query parameter `token` as well. Default: off.
+    ///
+    /// Proxies log URLs, and browsers keep them in their history.
     #[must_use]
     pub fn token_in_query(self) -> Self {
         Self { token_in_query: true, ..self }
     }
 
-    /// Asks people for name and password, on lines and telnet. They send the password as it is, so nobody is asked where it would
-    /// cross a network in the clear: the connection has TLS, or its listener or its peer is on this machine (a loopback address or a
-    /// Unix socket), unless [`allow_plaintext`](Self::allow_plaintext) says otherwise.
+    /// Prompts for a user name and a password on lines, telnet and telnet over WebSocket.
+    ///
+    /// The password is sent in plaintext, so the prompt appears only where it crosses no network
+    /// unencrypted. That is on connections with TLS, and where the listener or the peer is on this
+    /// machine (a loopback address or a Unix socket). [`allow_plaintext`](Self::allow_plaintext)
+    /// lifts this restriction.
     #[must_use]
     pub fn dialogue(mut self) -> Self {
         self.asks.is_enabled = true;
         self
     }
 
-    /// Asks people for passwords also where they cross a network in the clear.
+    /// Prompts for passwords also where they cross a network in plaintext.
     #[must_use]
     pub fn allow_plaintext(mut self) -> Self {
         self.asks.allows_plaintext = true;
         self
     }
 
-    /// What happens when a user is connected already.
+    /// Sets what happens when a user logs in that is already connected.
     #[must_use]
     pub fn duplicates(self, duplicates: DuplicateLogin) -> Self {
         Self { duplicates, ..self }
     }
 
-    /// The provider, to be changed before the server runs. While it does, keys and passwords are exchanged by a
-    /// [note](Provider::note).
+    /// The provider, for changes before the server runs.
+    ///
+    /// While the server runs, a [note](Provider::note) can change the provider's keys and
+    /// passwords.
     pub fn provider_mut(&mut self) -> &mut P {
         &mut self.provider
     }
@@ -274,7 +288,7 @@ impl<P> Authentication<P> {
         }
     }
 
-    /// Something happened to a connection of which the handler within has not heard.
+    /// Handles an event of a connection that the wrapped handler does not know yet.
     fn before_known<H: Handler>(
         &mut self,
         hub: &mut Hub<'_, H::Context>,
@@ -287,7 +301,7 @@ impl<P> Authentication<P> {
         match event {
             Event::Message { payload, .. } => return self.message(hub, conn, *payload, within),
             Event::Timer(Timer { name: DEADLINE, .. }) => return hub.end(conn, Reason::AuthenticationTimeout),
-            // Who sends nothing more can prove nothing more.
+            // The peer can send no further proof.
             Event::InputEnded { .. } if !self.attempts.contains_key(&conn) => return hub.end(conn, Reason::PeerClosed),
             _ => {}
         }
@@ -301,7 +315,7 @@ impl<P> Authentication<P> {
         }
     }
 
-    /// Something happened that the handler within may hear of.
+    /// Handles an event that the wrapped handler may receive.
     fn when_known<H: Handler>(&mut self, hub: &mut Hub<'_, H::Context>, event: Event<'_, H::Note>, within: &mut H)
     where
         P: Provider<H::Note>,
@@ -309,11 +323,11 @@ impl<P> Authentication<P> {
         match event {
             Event::Message { conn, payload } if hub.identity(conn).is_some() => {
                 match payload.as_str().and_then(proof) {
-                    Some(_) if self.attempts.contains_key(&conn) => refuse(hub, conn, "you are being looked up"),
+                    Some(_) if self.attempts.contains_key(&conn) => refuse(hub, conn, "authentication is in progress"),
                     Some(Proof::Token(token)) => {
                         self.begin(hub, conn, Candidate::Token(token.into_owned()), within);
                     }
-                    Some(Proof::Scram(_)) => refuse(hub, conn, "you are known already"),
+                    Some(Proof::Scram(_)) => refuse(hub, conn, "already authenticated"),
                     None => within.on(hub, event),
                 }
             }
@@ -321,7 +335,7 @@ impl<P> Authentication<P> {
                 self.identified(hub, conn, within);
                 within.on(hub, event);
             }
-            // It was set for who is known by now.
+            // The deadline of a connection that is authenticated by now.
             Event::Timer(Timer { name: DEADLINE, .. }) => {}
             event => within.on(hub, event),
         }
@@ -360,7 +374,7 @@ impl<P> Authentication<P> {
         self.waiting.insert(conn, waiting);
         hub.wake(Timer::of(conn, DEADLINE), self.limits.deadline);
         if let Some(identity) = hub.identity(conn).cloned() {
-            // TLS has shown it, by a certificate.
+            // A client certificate has authenticated the user.
             return self.enter(hub, conn, identity, within);
         }
         match token {
@@ -374,22 +388,22 @@ impl<P> Authentication<P> {
         P: Provider<H::Note>,
     {
         let Some(text) = payload.as_str() else {
-            return self.count_failure(hub, conn, "binary is no proof");
+            return self.count_failure(hub, conn, "a proof must be text");
         };
         if self.attempts.contains_key(&conn) {
-            return refuse(hub, conn, "you are being looked up");
+            return refuse(hub, conn, "authentication is in progress");
         }
         let Some(waiting) = self.waiting.get_mut(&conn) else { return };
         let stage = core::mem::replace(&mut waiting.stage, Stage::Idle);
         let is_json = text.trim_start().starts_with('{');
         let proof = match &stage {
-            // Whatever a person types there is the password, but for what only a program would.
+            // A line is the password here, even if it begins with `/auth`. A JSON proof is not.
             Stage::Dialogue(dialogue) if dialogue.wants_password() => proof(text).filter(|_| is_json),
             _ => proof(text),
         };
         let in_dialogue = matches!(stage, Stage::Dialogue(_));
         if in_dialogue && is_json && proof.is_some() {
-            // What was asked for stands on a line of its own.
+            // Ends the line of the prompt.
             hub.write(conn, "\n");
         }
         if proof.is_some() || !in_dialogue {
@@ -411,11 +425,11 @@ impl<P> Authentication<P> {
                     self.begin(hub, conn, Candidate::Password { user, password }, within);
                 }
             },
-            (None, _) => self.count_failure(hub, conn, "prove who you are first"),
+            (None, _) => self.count_failure(hub, conn, "authentication required"),
         }
     }
 
-    /// A connection is over.
+    /// Forgets a connection, and reports its end to the first shard if that knows its user.
     fn forget<H: Handler>(&mut self, hub: &mut Hub<'_, H::Context>, conn: ConnId, within: &mut H)
     where
         P: Provider<H::Note>,

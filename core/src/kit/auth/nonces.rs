@@ -5,17 +5,18 @@ use alloc::string::String;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
-/// The nonces of one machine: none is said twice, by this machine or another one of the same secret.
+/// The nonces of one machine. None repeats, on this machine or another one with the same secret.
 ///
-/// What was overheard of one exchange would be good in another one with the same nonce. So the key is made of everything that
-/// tells one machine from another (its shard, its seed, the time of its start), and it can't be cloned into a second machine.
+/// An eavesdropper could replay an exchange in another one with the same nonce. So the key is
+/// derived from everything that distinguishes one machine from another: shard, seed, and time of
+/// start. `Nonces` is not `Clone`, so no second machine can have the same key.
 pub(crate) struct Nonces {
     key: [u8; 32],
     count: u64,
 }
 
 impl Nonces {
-    /// Those of the machine that this hub belongs to.
+    /// Creates the nonces of the machine that this hub belongs to.
     pub(crate) fn new<C: Default>(secret: &[u8; 32], hub: &mut Hub<'_, C>) -> Self {
         let shard = hub.shard();
         let mut parts = alloc::vec![shard.number(), shard.count()];
@@ -26,7 +27,7 @@ impl Nonces {
         Self { key: hmac(secret, &[b"nonces", &parts[..]].concat()), count: 0 }
     }
 
-    /// Another one: 24 characters that nobody can guess who does not know the secret.
+    /// Returns another nonce: 24 characters that are unpredictable without the secret.
     pub(crate) fn next(&mut self) -> String {
         self.count += 1;
         STANDARD_NO_PAD.encode(&hmac(&self.key, &self.count.to_be_bytes())[..18])

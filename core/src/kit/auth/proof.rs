@@ -1,4 +1,4 @@
-//! What peers and the layer say to each other.
+//! Proofs in messages, and the answers to them.
 
 use super::MessageError;
 use crate::base::{ConnId, Outgoing, Representation};
@@ -7,13 +7,13 @@ use alloc::borrow::Cow;
 use alloc::format;
 use serde::{Deserialize, Serialize};
 
-/// A proof, as it came.
+/// A proof, as the peer sent it.
 pub(super) enum Proof<'a> {
     Token(Cow<'a, str>),
     Scram(Cow<'a, str>),
 }
 
-/// What a message proves something with, if it is of that kind.
+/// Parses a message as a proof. Returns `None` for any other message.
 pub(super) fn proof(text: &str) -> Option<Proof<'_>> {
     #[derive(Deserialize)]
     struct Auth<'a> {
@@ -32,7 +32,7 @@ pub(super) fn proof(text: &str) -> Option<Proof<'_>> {
             None => Proof::Token(words.into()),
         });
     }
-    // Most messages of who is known are something else, and longer.
+    // A cheap check first: most messages of authenticated peers are not proofs.
     if !text.starts_with('{') || !text.contains("\"auth\"") {
         return None;
     }
@@ -43,7 +43,7 @@ pub(super) fn proof(text: &str) -> Option<Proof<'_>> {
     }
 }
 
-/// What a peer is told.
+/// A message to the peer.
 #[derive(Serialize)]
 pub(super) struct Told<'a> {
     #[serde(rename = "type")]
@@ -65,7 +65,7 @@ pub(super) fn tell<C: Default>(hub: &mut Hub<'_, C>, conn: ConnId, told: &Told<'
     let lines = told.scram.map(|scram| format!("scram {scram}")).into_iter();
     let user = told.user.map(|user| format!("notice: you are {}", crate::base::text::escape_hidden(user)));
     for (number, text) in lines.chain(user).enumerate() {
-        // The program gets one message, the person a line for each.
+        // A program gets one JSON message; a person gets a line for each part.
         if number == 0 || hub.representation(conn) == Representation::Text {
             hub.send(conn, Outgoing::Negotiated { json: &json, text: &text });
         }

@@ -8,65 +8,73 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-/// Who decides who a peer is: a table, a database, another service.
+/// Checks tokens and stores credentials: a table, a database or another service.
 ///
-/// What is not implemented is not offered to peers.
+/// By default, tokens are refused, and no user has a password.
 pub trait Provider<N> {
-    /// Looks at a token.
+    /// Checks a token.
     fn token(&mut self, conn: ConnId, token: &str, now: Option<UnixTime>) -> Verdict {
         let _ = (conn, token, now);
         Verdict::Refused("tokens are not accepted here".into())
     }
 
-    /// What is stored of a user's password; `None` if there is no such user.
+    /// Returns the stored credentials of a user. `None` if there is no such user.
     fn credentials(&mut self, user: &str) -> Option<Credentials> {
         let _ = user;
         None
     }
 
-    /// How often the passwords of users are hashed. As much work is done for a user who does not exist as for one who does, if
-    /// this is the same for all of them. The default is 10,000.
+    /// How many iterations the hashes of passwords have. Default: 10,000.
+    ///
+    /// If all users have the same number, a user that does not exist costs as much work as one that
+    /// does.
     fn iterations(&mut self) -> u32 {
         10_000
     }
 
-    /// Who a user is that has proven to know their password.
+    /// Returns the identity of a user that has proven knowledge of its password.
     fn identity(&mut self, user: &str) -> Identity {
         Identity::user(user)
     }
 
-    /// A note came from outside. If it is the answer to what was [`Pending`](Verdict::Pending), what it is; else the note, which
-    /// then goes to the application.
+    /// Handles a note from outside. Returns the connection and the verdict if it carries one.
+    ///
+    /// Such a verdict ends a check that is [`Pending`](Verdict::Pending). It may also authenticate
+    /// a connection that sent no proof, or renew an authentication. The application receives any
+    /// other note.
     ///
     /// # Errors
-    /// The note, if it is not about this.
+    /// The note, if it carries no verdict.
     fn note(&mut self, note: N) -> Result<(ConnId, Verdict), N> {
         Err(note)
     }
 }
 
-/// What a [`Provider`] makes of a token.
+/// What a [`Provider`] decides about a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// It is this user.
+    /// The token is valid for this user.
     Accepted(Identity),
-    /// It is this user, unless the token was used before.
+    /// The token is valid for this user, unless it was used before.
     AcceptedOnce(Identity, SingleUse),
-    /// It is not good, for this reason, which the peer is told.
+    /// The token is refused, for a reason that the peer receives.
     Refused(Cow<'static, str>),
-    /// That takes a while, and will be told by a [note](Provider::note). Before the peer is known, nothing else is read of it
-    /// meanwhile, until the deadline for authentication; a renewal goes on beside its messages.
+    /// The verdict follows as a [note](Provider::note).
+    ///
+    /// Until then, and at most until the authentication deadline, nothing is read from a peer that
+    /// is not authenticated. A renewal does not pause reading.
     Pending,
 }
 
-/// Users with passwords, tokens, or both: the [`Provider`] for who has no other. Each shard may have a clone: nothing in it
-/// changes.
+/// A table of users with passwords, tokens or both: the built-in [`Provider`].
+///
+/// Each shard may have a clone, because a running server does not change it.
 #[derive(Clone, Debug, Default)]
 pub struct Accounts {
     shared: Option<Credentials>,
     users: BTreeMap<String, Account>,
-    /// The most that a password is hashed.
+    /// The largest number of iterations of any password. 0: none.
     iterations_max: u32,
     tokens: Option<Tokens>,
 }
@@ -78,24 +86,27 @@ struct Account {
 }
 
 impl Accounts {
-    /// Nobody.
+    /// Creates a table without users.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Everybody who knows one password, under whatever name they give, without scopes. A name that has a password of its own
-    /// needs that.
+    /// Accepts one password for every user name, without scopes.
+    ///
+    /// A user with a password of its own must use that one.
     #[must_use]
     pub fn shared_password(self, credentials: Credentials) -> Self {
         let iterations_max = self.iterations_max.max(credentials.iterations());
         Self { shared: Some(credentials), iterations_max, ..self }
     }
 
-    /// A user with a password and scopes. The name is prepared as the password is (SASLprep, RFC 4013).
+    /// Adds a user with a password and scopes.
+    ///
+    /// The name is prepared as the password is (SASLprep, RFC 4013).
     ///
     /// # Errors
-    /// If the name is empty, longer than 256 bytes, or has characters that none may have.
+    /// If the name is empty, longer than 256 bytes, or has prohibited characters.
     pub fn user<'s>(
         mut self,
         name: &str,
@@ -109,7 +120,7 @@ impl Accounts {
         Ok(self)
     }
 
-    /// Whoever has a token.
+    /// Accepts tokens.
     #[must_use]
     pub fn tokens(self, tokens: Tokens) -> Self {
         Self { tokens: Some(tokens), ..self }
@@ -117,7 +128,7 @@ impl Accounts {
 }
 
 impl Accounts {
-    /// What a token says, if all is well with it.
+    /// Checks a token, and returns the verdict.
     #[must_use]
     pub fn verdict(&self, token: &str, now: Option<UnixTime>) -> Verdict {
         let Some(tokens) = &self.tokens else {
@@ -130,27 +141,30 @@ impl Accounts {
         }
     }
 
-    /// What is stored of a user's password; `None` if there is no such user.
+    /// Returns the stored credentials of a user, or else the shared password. `None` if there is
+    /// neither.
     #[must_use]
     pub fn credentials(&self, user: &str) -> Option<&Credentials> {
         self.users.get(user).map(|account| &account.credentials).or(self.shared.as_ref())
     }
 
-    /// Who a user is that has proven to know their password. Without an account of their own they have no scopes.
+    /// Returns the identity of a user that has proven knowledge of its password.
+    ///
+    /// A user without an account has no scopes.
     #[must_use]
     pub fn identity(&self, user: &str) -> Identity {
         let scopes = self.users.get(user).map(|account| account.scopes.clone()).unwrap_or_default();
         Identity { scopes, ..Identity::user(user) }
     }
 
-    /// The most that a password is hashed, or 10,000 if there is none.
+    /// The largest number of iterations of any password. 10,000 if there is none.
     #[must_use]
     pub const fn iterations(&self) -> u32 {
         if self.iterations_max == 0 { 10_000 } else { self.iterations_max }
     }
 }
 
-/// A user's name as it is stored and compared.
+/// Prepares a user name for storage and comparison (SASLprep, RFC 4013).
 pub(super) fn prepared(name: &str) -> Result<String, ScramError> {
     let name = stringprep::saslprep(name).map_err(|_| ScramError::Prohibited)?;
     if name.is_empty() || name.len() > 256 { Err(ScramError::Prohibited) } else { Ok(name.into_owned()) }

@@ -1,4 +1,4 @@
-//! What is known of logins in the whole server: on the first shard, which the others ask.
+//! The login state of the whole server. The first shard keeps it, and the other shards query it.
 
 use super::DuplicateLogin;
 use super::limits::AuthenticationLimits;
@@ -11,67 +11,77 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
-/// So many addresses and users are remembered that were wrong, and so many pairs of them that were right.
+/// Capacity of each table: addresses and users with failures, and pairs with a success.
 const KEYS_MAX: usize = 16_384;
 
-/// What a shard asks or tells the first one.
+/// A question or a report of a shard to the first one.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Question {
-    /// May a proof be looked at? Answered with [`Answer::May`] or [`Answer::Wait`].
+    /// Whether a proof may be checked. Answered with [`Answer::May`] or [`Answer::Wait`].
     May(Claim),
-    /// A proof was looked at. Answered with [`Answer::Right`], [`Answer::Wrong`], [`Answer::Connected`] or [`Answer::Wait`].
+    /// A proof was checked.
+    ///
+    /// Answered with [`Answer::Right`], [`Answer::Wrong`], [`Answer::Connected`] or
+    /// [`Answer::Wait`].
     Tried {
         claim: Claim,
-        /// The user that it proves; `None` if it was wrong.
+        /// The user that it proves. `None` if it was wrong.
         right: Option<String>,
         single_use: Option<SingleUse>,
-        /// It is of somebody who is in already.
+        /// The connection is authenticated already.
         is_renewal: bool,
     },
-    /// A connection is of a user without having proven it here: by a certificate if it is to be let in, and otherwise because the
-    /// application says so. Answered with [`Answer::Right`] or [`Answer::Connected`] if it is to be let in.
+    /// A connection has a user without a proof.
+    ///
+    /// If it `enters`, a client certificate names the user, and the answer is [`Answer::Right`] or
+    /// [`Answer::Connected`]. Otherwise the user of an authenticated connection has changed, and
+    /// there is no answer.
     Identified {
         #[serde(with = "as_text")]
         conn: ConnId,
         user: String,
         enters: bool,
     },
-    /// A connection of a user is over. Not answered.
+    /// A connection of a user has ended. Not answered.
     Left {
         #[serde(with = "as_text")]
         conn: ConnId,
     },
 }
 
-/// Who claims to be whom.
+/// A connection, and the user that it claims to be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Claim {
     #[serde(with = "as_text")]
     pub(super) conn: ConnId,
     #[serde(with = "as_text")]
     pub(super) peer: Peer,
-    /// The user that is named; `None` where the proof itself names them.
+    /// The claimed user. `None` if the proof itself names it.
     pub(super) user: Option<String>,
 }
 
-/// What the first shard answers or tells another.
+/// An answer or an instruction of the first shard to another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Answer {
-    /// The proof may be looked at.
+    /// The proof may be checked.
     May,
-    /// It was right, and counts.
+    /// The proof was right, and counts.
     Right,
-    /// It was wrong; for a reason that only the first shard knows, if there is one here.
+    /// The proof was wrong. Has the reason if only the first shard knows it.
     Wrong(Option<String>),
-    /// The user is connected already.
+    /// The user is connected already, so the connection must end.
     Connected,
-    /// There were too many failures: what was found is not told. In so many seconds there may be another try.
+    /// There were too many failures, and the outcome of the proof is not revealed.
+    ///
+    /// The peer may try again after this number of seconds.
     Wait(u64),
-    /// The user has connected anew, and this connection is to end.
+    /// The user has logged in on another connection, so this one must end.
     Replaced,
 }
 
-/// The one owner of what is limited in the whole server: failures, who is connected, tokens that were used. It can't be cloned.
+/// What is limited for the whole server: failures, connected users, used tokens.
+///
+/// It is not `Clone`, because a server has one.
 #[derive(Debug, Default)]
 pub(super) struct Registry {
     failures: Failures,
@@ -79,7 +89,7 @@ pub(super) struct Registry {
     sessions: Sessions,
 }
 
-/// By which rules the registry answers.
+/// The time and the settings for an answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
     pub(super) now: Time,
@@ -89,7 +99,7 @@ pub(super) struct Rules {
 }
 
 impl Registry {
-    /// Answers a question, where it is answered; and says which connections are to be told something besides.
+    /// Answers a question, if it has an answer. Also returns the connections that are replaced.
     pub(super) fn answer(&mut self, rules: Rules, question: Question) -> (Option<(ConnId, Answer)>, Vec<ConnId>) {
         let mut replaced = Vec::new();
         let answer = match question {
@@ -122,7 +132,7 @@ impl Registry {
         is_renewal: bool,
         replaced: &mut Vec<ConnId>,
     ) -> Answer {
-        // Others of this address or user may have been wrong meanwhile.
+        // Other attempts for this address or user may have failed meanwhile.
         if let Err(wait) = self.failures.check(rules, claim) {
             return wait;
         }
@@ -153,12 +163,14 @@ impl Registry {
     }
 }
 
-/// Who was wrong how often.
+/// Rates of wrong proofs.
 #[derive(Debug)]
 struct Failures {
     addresses: Meters<AddressKey>,
     users: Meters<Arc<str>>,
-    /// From which addresses each user was right: strangers who guess do not lock them out there.
+    /// Addresses from which each user has succeeded, with the count of successes at that time.
+    ///
+    /// Wrong guesses from elsewhere do not lock the user out there.
     right: BTreeMap<(Arc<str>, AddressKey), u64>,
     right_in_order: BTreeMap<u64, (Arc<str>, AddressKey)>,
     counted: u64,
@@ -177,7 +189,10 @@ impl Default for Failures {
 }
 
 impl Failures {
-    /// Whether a proof may be looked at; else in how many seconds.
+    /// Checks that the address and the user are within their limits.
+    ///
+    /// # Errors
+    /// [`Answer::Wait`] if not.
     fn check(&self, Rules { now, limits, .. }: Rules, claim: &Claim) -> Result<(), Answer> {
         let key = claim.peer.key();
         let of_address = key.map_or(Ok(()), |key| self.addresses.check(now, &key, limits.per_address));
@@ -191,9 +206,9 @@ impl Failures {
         of_address.and(of_user).map_err(wait)
     }
 
-    /// A proof was wrong.
+    /// Counts a wrong proof.
     fn charge(&mut self, Rules { now, limits, .. }: Rules, claim: &Claim) {
-        // Who is over the limit already is not charged any more.
+        // Over the limit, nothing is charged.
         if let Some(key) = claim.peer.key() {
             let _ = self.addresses.try_charge(now, &key, limits.per_address);
         }
@@ -202,7 +217,9 @@ impl Failures {
         }
     }
 
-    /// A user was right from an address. The pair that was right longest ago is forgotten when there are too many.
+    /// Remembers that a user succeeded from an address.
+    ///
+    /// If there are too many pairs, the one whose success is oldest is forgotten.
     fn was_right(&mut self, claim: &Claim) {
         let (Some(user), Some(key)) = (claim.user.as_deref(), claim.peer.key()) else { return };
         self.counted += 1;
@@ -219,7 +236,7 @@ impl Failures {
     }
 }
 
-/// Which connections each user has, where that matters.
+/// Connections by user, unless duplicates are kept.
 #[derive(Debug, Default)]
 struct Sessions {
     by_user: BTreeMap<Arc<str>, BTreeSet<ConnId>>,
@@ -231,7 +248,9 @@ impl Sessions {
         self.by_user.get(user).is_some_and(|conns| conns.iter().any(|other| *other != conn))
     }
 
-    /// A connection is of a user from now on; false if it may not be, because another one is.
+    /// Assigns a connection to a user.
+    ///
+    /// Returns false if it `enters`, but another connection of the user keeps it out.
     fn enter(
         &mut self,
         conn: ConnId,
@@ -267,7 +286,7 @@ impl Sessions {
     }
 }
 
-/// What has a text of its own, as that.
+/// Serializes a value as its text.
 mod as_text {
     use alloc::string::String;
     use core::fmt::Display;
@@ -319,14 +338,14 @@ mod tests {
         for stranger in 10..13 {
             assert_eq!(tried(&mut registry, rules, claim(FIRST, stranger, "ann"), false).0, Answer::Wrong(None));
         }
-        // Strangers have to wait, right or wrong, and so has everybody who was never right from where they are.
+        // From other addresses, the user must wait, whether the proof is right or wrong.
         for is_right in [false, true] {
             let (answer, _) = tried(&mut registry, rules, claim(FIRST, 13, "ann"), is_right);
             assert!(matches!(answer, Answer::Wait(1..)), "{answer:?}");
         }
         assert_eq!(tried(&mut registry, rules, claim(FIRST, 1, "ann"), true).0, Answer::Right);
         assert_eq!(tried(&mut registry, rules, claim(FIRST, 13, "bob"), true).0, Answer::Right);
-        // Not even from there may anybody guess for ever.
+        // Guesses from the address of the success are limited too.
         for _ in 0..5 {
             assert_eq!(tried(&mut registry, rules, claim(FIRST, 1, "ann"), false).0, Answer::Wrong(None));
         }
@@ -340,7 +359,7 @@ mod tests {
         for number in 0..KEYS_MAX {
             failures.was_right(&user(number));
         }
-        // The first one is the latest again.
+        // The first user succeeds again.
         failures.was_right(&user(0));
         failures.was_right(&user(KEYS_MAX));
         assert_eq!((failures.right.len(), failures.right_in_order.len()), (KEYS_MAX, KEYS_MAX));
@@ -368,7 +387,7 @@ mod tests {
     }
 
     proptest! {
-        /// Against lists that are searched from end to end.
+        /// Compares the registry with a plain list.
         #[test]
         fn sessions_agree_with_a_list(steps in prop::collection::vec((0..8u32, 0..3u8, 0..4u8), 0..100), policy in 0..3u8) {
             let duplicates =

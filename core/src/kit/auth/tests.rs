@@ -1,4 +1,4 @@
-//! What is done for whom: counted in hashes, since time says nothing in a test.
+//! Cost per login attempt, counted in hashes: durations are not reliable in a test.
 
 use super::scram::{Credentials, effort};
 use super::{Accounts, Authentication, AuthenticationLimits};
@@ -34,7 +34,7 @@ fn a_wrong_password_costs_the_same_whether_the_user_exists_or_not() {
         let conn = hub.connect();
         hub.line(conn, user);
         costs.push(effort::of(|| hub.line(conn, "wrong")));
-        assert!(hub.lines(conn).concat().contains("that is not right"), "{user}");
+        assert!(hub.lines(conn).concat().contains("wrong user name or password"), "{user}");
     }
     assert!(costs[0] > u64::from(ITERATIONS), "a password was hashed: {costs:?}");
     assert!(costs.iter().all(|cost| *cost == costs[0]), "{costs:?}");
@@ -44,7 +44,7 @@ fn a_wrong_password_costs_the_same_whether_the_user_exists_or_not() {
 fn an_exchange_of_scram_costs_and_looks_the_same_whether_the_user_exists_or_not() {
     let mut hub = hub(many());
     let mut seen = Vec::new();
-    // The first exchange of a machine makes the key of its nonces.
+    // The first exchange of a machine also creates the key of its nonces.
     let first = hub.connect();
     hub.line(first, "/auth scram n,,n=x,r=0123456789abcdef");
     for user in ["ann", "longer-name", "nobody", "somebody-else"] {
@@ -61,7 +61,7 @@ fn an_exchange_of_scram_costs_and_looks_the_same_whether_the_user_exists_or_not(
     }
     assert!(seen.iter().all(|shape| *shape == seen[0]), "{seen:?}");
     assert!(seen[0].1 < 20, "no password is hashed where a key is stored: {seen:?}");
-    assert_eq!(seen[0].4, ITERATIONS.to_string(), "as often as those of users who do");
+    assert_eq!(seen[0].4, ITERATIONS.to_string(), "the same as for users that exist");
 }
 
 #[test]

@@ -1,5 +1,7 @@
-//! Signed tokens: JSON Web Tokens (RFC 7519) in the compact form (RFC 7515 section 3.1), with HS256 or EdDSA over Ed25519
-//! (RFC 8037). Which of them is decided by the key, never by the token.
+//! Signed tokens: JSON Web Tokens (RFC 7519) in the compact form (RFC 7515 section 3.1).
+//!
+//! They are signed with HS256, or EdDSA over Ed25519 (RFC 8037). The key decides which, never the
+//! token.
 
 use super::claims::{Audience, Claims};
 use super::key::TokenKey;
@@ -14,46 +16,48 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// A longer token is no token.
+/// Maximum length of a token.
 const TOKEN_MAX_BYTES: usize = 4_096;
 
 /// Why a token was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
-    /// It is no token.
+    /// It is malformed.
     #[error("the token is not well formed")]
     Malformed,
-    /// It was not signed with a key, or in a way, that is accepted here.
-    #[error("the token is not signed with a key that is known here")]
+    /// It has no valid signature by an accepted key.
+    #[error("the token is not signed with an accepted key")]
     Signature,
-    /// Its time is over.
+    /// It has expired.
     #[error("the token has expired")]
     Expired,
-    /// Its time has not come.
+    /// It is not valid yet.
     #[error("the token is not valid yet")]
     NotYet,
-    /// It does not say when its time is over.
-    #[error("the token does not say when it expires")]
+    /// It has no expiry.
+    #[error("the token has no expiry")]
     NoExpiry,
-    /// It is for somebody else, or from somebody else.
-    #[error("the token was made for another purpose")]
+    /// It is for another audience, or from another issuer.
+    #[error("the token is for another audience or from another issuer")]
     Purpose,
-    /// It was used before, or does not say what tells it from others.
+    /// It was used before, or has no `jti` although it may be used only once.
     #[error("the token was used before")]
     Used,
-    /// Too many tokens that can be used once only are remembered.
-    #[error("too many tokens were used; try again later")]
+    /// The table of used tokens is full.
+    #[error("too many single-use tokens were used; try again later")]
     Full,
-    /// What time it is is not known.
-    #[error("the time is not known")]
+    /// The server does not know the time.
+    #[error("the server does not know the time")]
     NoClock,
 }
 
-/// Checks tokens. It remembers nothing of them: which were used is in [`UsedTokens`](super::UsedTokens).
+/// Verifies tokens.
+///
+/// It is stateless: [`UsedTokens`](super::UsedTokens) remembers which tokens were used.
 #[derive(Clone, Debug)]
 pub struct Tokens {
-    /// With the `kid` (RFC 7515 section 4.1.4) that a token must have to be checked with it, if it must have one.
+    /// Each key, and the `kid` (RFC 7515 section 4.1.4) that tokens need for it, if any.
     keys: Vec<(Option<String>, TokenKey)>,
     issuer: Option<String>,
     audience: Option<String>,
@@ -62,13 +66,15 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Checks with one key.
+    /// Verifies tokens with one key, whatever `kid` their header has.
     #[must_use]
     pub fn new(key: TokenKey) -> Self {
         Self { keys: [(None, key)].into(), issuer: None, audience: None, leeway_secs: 0, single_use_max: None }
     }
 
-    /// Checks tokens whose header names a `kid` with this key as well: so keys are exchanged while tokens of both are about.
+    /// Also verifies tokens whose header has this `kid`, with this key.
+    ///
+    /// During a key rotation, tokens of both keys are valid.
     #[must_use]
     pub fn with_key(mut self, kid: &str, key: TokenKey) -> Self {
         self.keys.push((Some(kid.to_owned()), key));
@@ -81,30 +87,34 @@ impl Tokens {
         Self { issuer: Some(issuer.to_owned()), ..self }
     }
 
-    /// Refuses tokens for anybody else (`aud`). Without this, a token that names an audience is refused.
+    /// Refuses tokens for any other audience (`aud`).
+    ///
+    /// Without this, tokens that have an audience are refused.
     #[must_use]
     pub fn audience(self, audience: &str) -> Self {
         Self { audience: Some(audience.to_owned()), ..self }
     }
 
-    /// Takes clocks to differ by so many seconds, at most 300. The default is none.
+    /// Tolerates clocks that differ by this many seconds. Maximum: 300. Default: 0.
     #[must_use]
     pub fn leeway(self, seconds: u64) -> Self {
         Self { leeway_secs: seconds.min(300), ..self }
     }
 
-    /// Accepts each token once only, by its issuer and `jti`. [`Authentication`](super::Authentication) remembers up to `most`
-    /// used tokens until they expire, for all shards of the server and over every exchange of keys, but not over a restart. While
-    /// there are so many, no other token is accepted; with 0 none ever is.
+    /// Accepts each token only once, by its issuer and `jti`.
+    ///
+    /// [`Authentication`](super::Authentication) remembers up to `most` used tokens until they
+    /// expire, for all shards of the server. They survive a change of keys, but not a restart. Once
+    /// it remembers that many, no other token is accepted; with 0, none ever is.
     #[must_use]
     pub fn single_use(self, most: u32) -> Self {
         Self { single_use_max: Some(most), ..self }
     }
 
-    /// What a token says, if all is well with it. Whether it was used before is not looked at.
+    /// Verifies a token, and returns its claims. Does not check whether it was used before.
     ///
     /// # Errors
-    /// The first thing that is not, signature first.
+    /// The first check that fails, beginning with the signature.
     pub fn verify(&self, token: &str, now: Option<UnixTime>) -> Result<Claims, TokenError> {
         let claims = self.signed(token)?;
         let now = now.ok_or(TokenError::NoClock)?.as_secs();
@@ -127,12 +137,15 @@ impl Tokens {
         Ok(claims)
     }
 
-    /// Who a token says its bearer is, if all is well with it: with its scopes, and until it expires. If it is good
-    /// [once](Self::single_use) only, it is not to be believed before [`UsedTokens::redeem`](super::UsedTokens::redeem) has
-    /// taken it.
+    /// Verifies a token, and returns the identity that it proves: with its scopes, until it
+    /// expires.
+    ///
+    /// Do not trust a [single-use](Self::single_use) token before
+    /// [`UsedTokens::redeem`](super::UsedTokens::redeem) has accepted it.
     ///
     /// # Errors
-    /// As [`verify`](Self::verify), or [`TokenError::Used`] if it is to be used once and has no `jti`.
+    /// As [`verify`](Self::verify), or [`TokenError::Used`] if the token is single-use and has no
+    /// `jti`.
     pub fn identity(&self, token: &str, now: Option<UnixTime>) -> Result<(Identity, Option<SingleUse>), TokenError> {
         let claims = self.verify(token, now)?;
         let until_secs = claims.exp.map(|exp| exp.saturating_add(self.leeway_secs));
@@ -148,14 +161,14 @@ impl Tokens {
         Ok((Identity { expires_at: until_secs.map(UnixTime::from_secs), ..identity }, single_use))
     }
 
-    /// What is signed, if it is signed by one of our keys.
+    /// Returns the claims if one of the keys has signed them.
     fn signed(&self, token: &str) -> Result<Claims, TokenError> {
         #[derive(Deserialize)]
         struct Header {
             alg: String,
             #[serde(default)]
             kid: Option<String>,
-            /// What must be understood (RFC 7515 section 4.1.11): nothing is.
+            /// Extensions that must be understood (RFC 7515 section 4.1.11). None are supported.
             #[serde(default)]
             crit: Option<Value>,
         }
@@ -205,7 +218,7 @@ mod tests {
         tokens.verify(token, Some(UnixTime::from_secs(NOW)))
     }
 
-    /// A token with a header of one's own, signed with HS256 by the key's bytes.
+    /// A token with any header, signed with HS256 by any secret.
     fn forged(header: &str, claims: &str, secret: &[u8]) -> String {
         let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
         let signature = hmac(secret, signed.as_bytes());
@@ -221,7 +234,7 @@ mod tests {
                      eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.\
                      dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
         let tokens = Tokens::new(TokenKey::hs256(&secret).expect("long enough"));
-        // It is signed well, and lacks what we ask for.
+        // The signature is valid, but the claims lack `sub`.
         assert_eq!(tokens.signed(token), Err(TokenError::Malformed));
         assert_eq!(tokens.signed(&token.replace("dBjf", "dBjg")), Err(TokenError::Signature));
     }
@@ -246,7 +259,7 @@ mod tests {
         let private = TokenKey::ed25519(&[9; 32]);
         let public = private.public().expect("it has one");
         let eddsa = Tokens::new(TokenKey::ed25519_public(&public).expect("a key"));
-        // The public key taken for a secret.
+        // The public key is used as an HS256 secret.
         let confused = forged(r#"{"alg":"HS256"}"#, &body, &public);
         assert_eq!(verify(&eddsa, &confused), Err(TokenError::Signature));
         let tokens = Tokens::new(hs256());
@@ -275,7 +288,7 @@ mod tests {
         assert!(verify(&tokens, &signed(r#""2026""#, 8)).is_ok());
         for kid in [r#""2025""#, r#""../../dev/null""#, r#""'; select 1""#, "null"] {
             assert_eq!(verify(&tokens, &signed(kid, 8)), Err(TokenError::Signature), "{kid}");
-            // The first key checks whatever the token calls it.
+            // The first key accepts any `kid`.
             assert!(verify(&tokens, &signed(kid, 7)).is_ok());
         }
     }
@@ -384,7 +397,7 @@ mod tests {
             assert_eq!(verify(&tokens, token), Err(TokenError::Malformed), "{token:.20}");
         }
         assert_eq!(TokenKey::hs256(&[0; 31]).map(drop), Err(TokenKeyError::TooShort));
-        // The neutral element of the curve: anything would verify with it.
+        // The neutral element of the curve: it would verify anything.
         let mut neutral = [0; 32];
         neutral[0] = 1;
         assert_eq!(TokenKey::ed25519_public(&neutral).map(drop), Err(TokenKeyError::NoPublicKey));

@@ -1,10 +1,10 @@
 use crate::base::{AddressKey, ConnId};
 use alloc::collections::BTreeMap;
 
-/// Whose password is hashed: of each address one at a time.
+/// The turns to hash a password: one at a time for each address.
 ///
-/// So an address that guesses on many connections is over its limit before much was hashed for it, and keeps nobody else waiting
-/// for longer than one password takes.
+/// So an address that guesses on many connections reaches its limit before many of its passwords
+/// are hashed. Other addresses wait for at most one of its passwords.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     lines: BTreeMap<AddressKey, BTreeMap<u64, ConnId>>,
@@ -13,7 +13,7 @@ pub(super) struct Turns {
 }
 
 impl Turns {
-    /// A connection waits for its turn; true if it has it.
+    /// Adds a connection to the queue of its address. Returns whether it has its turn now.
     pub(super) fn enter(&mut self, conn: ConnId, address: AddressKey) -> bool {
         self.entered += 1;
         self.places.insert(conn, (address, self.entered));
@@ -22,7 +22,9 @@ impl Turns {
         line.len() == 1
     }
 
-    /// A connection's turn is over, or it does not wait any more. Whose turn it is now, if it was this one's.
+    /// Removes a connection from its queue.
+    ///
+    /// Returns the connection whose turn begins, if this one had the turn.
     pub(super) fn leave(&mut self, conn: ConnId) -> Option<ConnId> {
         let (address, place) = self.places.remove(&conn)?;
         let line = self.lines.get_mut(&address)?;

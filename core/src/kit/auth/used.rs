@@ -6,31 +6,33 @@ use core::fmt::{self, Write};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// The use of a token that is good [once](super::Tokens::single_use) only.
+/// Identifies a [single-use](super::Tokens::single_use) token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SingleUse {
-    /// The digest of what tells the token from others.
+    /// Digest of the issuer and the `jti`.
     id: String,
     until_secs: u64,
     most: u32,
 }
 
-/// The tokens that were used and are still valid.
+/// The used tokens that have not expired.
 ///
-/// There is one such table for a whole server, which [`Authentication`](super::Authentication) keeps on the first shard; so it
-/// can't be cloned.
+/// A server has one such table, which [`Authentication`](super::Authentication) keeps on the first
+/// shard. So it is not `Clone`.
 #[derive(Default)]
 pub struct UsedTokens {
-    /// The latest that it ever was: the clock may go back, and what was used stays so.
+    /// The latest time so far, in case the clock is set back: used tokens stay used.
     latest: u64,
     until: BTreeSet<(u64, String)>,
     known: BTreeSet<String>,
 }
 
 impl SingleUse {
-    /// Of a token of this issuer with this `jti`, which is valid until then.
+    /// A token of this issuer with this `jti`.
+    ///
+    /// It expires at `until_secs` since 1970. A table holds up to `most` tokens.
     pub(super) fn new(issuer: Option<&str>, jti: &str, until_secs: u64, most: u32) -> Self {
-        // The length keeps the two apart.
+        // The length separates the issuer from the `jti`.
         let issuer = issuer.unwrap_or_default();
         let digest = Sha256::new().chain_update((issuer.len() as u64).to_be_bytes()).chain_update(issuer);
         let mut id = String::new();
@@ -42,16 +44,16 @@ impl SingleUse {
 }
 
 impl UsedTokens {
-    /// No token was used.
+    /// Creates an empty table.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Uses a token.
+    /// Marks a token as used.
     ///
     /// # Errors
-    /// If it was used before, has expired, or too many are remembered.
+    /// If it was used before, has expired, or the table is full.
     pub fn redeem(&mut self, token: &SingleUse, now: UnixTime) -> Result<(), TokenError> {
         self.latest = self.latest.max(now.as_secs());
         if token.until_secs <= self.latest {
@@ -99,7 +101,7 @@ mod tests {
         assert_eq!(at("c", NOW + 30, NOW), Err(TokenError::Full));
         assert_eq!(at("c", NOW + 30, NOW + 10), Ok(()));
         assert_eq!(at("b", NOW + 20, NOW + 11), Err(TokenError::Used));
-        // The clock on the wall goes back.
+        // The wall clock goes back.
         assert_eq!(at("a", NOW + 10, NOW + 5), Err(TokenError::Expired));
     }
 

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use core::fmt;
 use sha2::{Digest, Sha256};
 
-/// The client's side.
+/// The client of an exchange.
 #[derive(Clone)]
 pub struct ScramClient {
     password: String,
@@ -18,27 +18,32 @@ pub struct ScramClient {
 }
 
 impl ScramClient {
-    /// A client that knows a password. The nonce is printable ASCII without commas, at least 8 characters, never used before,
-    /// and hard to guess.
+    /// Creates a client with a user name and a password.
+    ///
+    /// The nonce must be at least 8 characters of printable ASCII without commas. It must be
+    /// unpredictable and must not repeat.
     ///
     /// # Errors
-    /// If the name or the password has characters that none may have.
+    /// If the user name has prohibited characters.
     pub fn new(user: &str, password: &str, nonce: &str) -> Result<Self, ScramError> {
         let user = stringprep::saslprep(user).map_err(|_| ScramError::Prohibited)?;
         let bare = format!("n={},r={nonce}", user.replace('=', "=3D").replace(',', "=2C"));
         Ok(Self { password: password.to_owned(), bare, nonce: nonce.to_owned() })
     }
 
-    /// Its first message.
+    /// Returns the first message.
     #[must_use]
     pub fn first(&self) -> String {
         format!("n,,{}", self.bare)
     }
 
-    /// Its last message, in answer to the server's first; and what the server must answer to that with.
+    /// Returns the last message, and the message with which the server must answer it.
+    ///
+    /// `server_first` is the first message of the server.
     ///
     /// # Errors
-    /// If that is not one, or wants an unreasonable number of iterations.
+    /// If `server_first` is malformed, the iterations are not in 4,096 to 1,000,000, or the
+    /// password cannot be hashed.
     pub fn answer(&self, server_first: &str) -> Result<(String, String), ScramError> {
         let malformed = ScramError::Malformed;
         let mut attributes = server_first.split(',');

@@ -1,5 +1,7 @@
-//! SCRAM-SHA-256 (RFC 5802 and RFC 7677): both sides prove that they know a password, and neither sends it, nor anything that
-//! could be sent again. Without channel binding.
+//! SCRAM-SHA-256 (RFC 5802 and RFC 7677), without channel binding.
+//!
+//! Both sides prove that they know a password. Neither sends it, or anything that could be
+//! replayed.
 
 mod client;
 mod server;
@@ -22,18 +24,20 @@ use subtle::ConstantTimeEq;
 
 type Key = [u8; 32];
 
-/// What a hashed password begins with.
+/// Prefix of a stored password.
 const STORED_PREFIX: &str = "SCRAM-SHA-256$";
-/// No message of the exchange is longer.
+/// Maximum length of a message of the exchange.
 const MESSAGE_MAX_BYTES: usize = 2_048;
-/// What a client takes at most, so that a server can't keep it busy for ever.
+/// Limits how long a server can keep a client busy.
 const ITERATIONS_MAX: u32 = 1_000_000;
-/// RFC 7677 section 4.
+/// The minimum in RFC 7677 section 4.
 const ITERATIONS_MIN: u32 = 4_096;
-/// A longer password is none: preparing it would take as long as its sender likes.
+/// Limits the time to prepare a password that a peer sends.
 const PASSWORD_MAX_BYTES: usize = 1_024;
 
-/// What a server stores of a password: enough to check it, and not enough to be it (RFC 5802 section 3).
+/// What a server stores of a password (RFC 5802 section 3).
+///
+/// It can verify the password, but cannot be used in its place.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     salt: Vec<u8>,
@@ -42,37 +46,42 @@ pub struct Credentials {
     server_key: Key,
 }
 
-/// A password can't be used, or an exchange did not succeed.
+/// Why a password is invalid, or why an exchange failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScramError {
-    /// The password or the name has characters that none may have (SASLprep, RFC 4013), is empty, or has more than 1,024 bytes
-    /// (a name: 256).
-    #[error("the password or the name is empty, too long or has characters that none may have")]
+    /// An invalid password or user name.
+    ///
+    /// It has prohibited characters (SASLprep, RFC 4013), is empty, or has more than 1,024 bytes (a
+    /// name: 256).
+    #[error("the password or the user name is empty, too long or has prohibited characters")]
     Prohibited,
-    /// A message is not what RFC 5802 section 7 says.
-    #[error("the message is not one of SCRAM")]
+    /// A message that RFC 5802 section 7 does not allow.
+    #[error("malformed SCRAM message")]
     Malformed,
-    /// Channel binding was asked for.
+    /// The client requested channel binding.
     #[error("channel binding is not supported")]
     ChannelBinding,
     /// The other side does not know the password.
     #[error("the proof is wrong")]
     InvalidProof,
-    /// What should be a hashed password is none.
-    #[error("a hashed password is SCRAM-SHA-256$ITERATIONS:SALT$STOREDKEY:SERVERKEY (RFC 5803)")]
+    /// A malformed stored password.
+    #[error("a hashed password has the form SCRAM-SHA-256$ITERATIONS:SALT$STOREDKEY:SERVERKEY (RFC 5803)")]
     Stored,
     /// Fewer than 4,096 iterations, or more than a million.
-    #[error("a password is hashed 4,096 to 1,000,000 times")]
+    #[error("iterations must be in 4,096 to 1,000,000")]
     Iterations,
 }
 
 impl Credentials {
-    /// Derives the stored form of a password. Use a different salt for each password: 16 random bytes, or [`salt`], which
-    /// hides which users exist.
+    /// Derives the stored form of a password.
     ///
-    /// More iterations make a stolen table harder to attack. Each client pays for them, and so does the server if a login
-    /// dialogue sends it the password. 10,000 iterations take some milliseconds.
+    /// Use a different salt for each password: 16 random bytes, or [`salt`], which hides which
+    /// users exist.
+    ///
+    /// More iterations make a stolen table harder to attack. Each client pays for them, and so does
+    /// the server if a peer sends the password through the login dialogue. 10,000 iterations take
+    /// some milliseconds.
     ///
     /// # Errors
     /// As [`check`].
@@ -82,18 +91,20 @@ impl Credentials {
         Ok(Self { salt: salt.to_owned(), iterations, stored_key: Sha256::digest(client_key).into(), server_key })
     }
 
-    /// What is stored of a user's password, with the [`salt`] of that name. `secret` is that of
-    /// [`Authentication::new`](super::Authentication::new).
+    /// Derives the stored form of a user's password, with the [`salt`] of the user name.
+    ///
+    /// `secret` is that of [`Authentication::new`](super::Authentication::new).
     ///
     /// # Errors
-    /// As [`check`], and if the name is no user's.
+    /// As [`check`], and as [`prepared_name`].
     pub fn of_user(secret: &[u8; 32], user: &str, password: &str, iterations: u32) -> Result<Self, ScramError> {
         let user = super::provider::prepared(user)?;
         Self::new(password, &salt(secret, &user), iterations)
     }
 
-    /// Writes `SCRAM-SHA-256$ITERATIONS:SALT$STOREDKEY:SERVERKEY` (RFC 5803). Keep it secret: it lets an attacker guess
-    /// passwords offline.
+    /// Writes `SCRAM-SHA-256$ITERATIONS:SALT$STOREDKEY:SERVERKEY` (RFC 5803).
+    ///
+    /// Keep it secret: it lets an attacker guess passwords offline.
     #[must_use]
     pub fn to_stored(&self) -> String {
         let Self { salt, iterations, stored_key, server_key } = self;
@@ -101,10 +112,11 @@ impl Credentials {
         format!("{STORED_PREFIX}{iterations}:{salt}${stored_key}:{server_key}")
     }
 
-    /// Reads what [`to_stored`](Self::to_stored) wrote, or another server such as `PostgreSQL`.
+    /// Reads the form that [`to_stored`](Self::to_stored) and other servers such as `PostgreSQL`
+    /// write.
     ///
     /// # Errors
-    /// If it is not that, or iterations are not in 4,096 to 1,000,000.
+    /// If it is malformed, or the iterations are not in 4,096 to 1,000,000.
     pub fn from_stored(text: &str) -> Result<Self, ScramError> {
         let malformed = ScramError::Stored;
         let (salted, keys) = text.strip_prefix(STORED_PREFIX).and_then(|rest| rest.split_once('$')).ok_or(malformed)?;
@@ -119,16 +131,17 @@ impl Credentials {
         Ok(Self { salt, iterations, stored_key: key(stored_key)?, server_key: key(server_key)? })
     }
 
-    /// Whether this is the password: for who has been told it in plain words.
+    /// Verifies a plaintext password.
     #[must_use]
     pub fn verify(&self, password: &str) -> bool {
-        // The same work for every user: how much that is says nothing of them.
+        // The work does not depend on whether the password matches.
         let given = Self::new(password, &self.salt, self.iterations);
         given.is_ok_and(|given| bool::from(given.stored_key.ct_eq(&self.stored_key)))
     }
 
-    /// What is told about a user who does not exist, so that it can't be told apart from one who does: the same salt for the
-    /// same name, and nothing that any password matches.
+    /// Fake credentials for a user that does not exist, which look like those of one that does.
+    ///
+    /// The same name has the same salt. No password matches.
     #[must_use]
     pub(super) fn of_nobody(secret: &Key, user: &str, iterations: u32) -> Self {
         let salt = salt(secret, user).to_vec();
@@ -136,15 +149,17 @@ impl Credentials {
         Self { salt, iterations, stored_key, server_key }
     }
 
-    /// How often the password was hashed.
+    /// The number of iterations.
     #[must_use]
     pub const fn iterations(&self) -> u32 {
         self.iterations
     }
 }
 
-/// The salt of a user's password: the one that is told about this name if there is no such user, as long as `secret` is that of
-/// [`Authentication::new`](super::Authentication::new). It stays the same when passwords are loaded anew.
+/// Returns the salt of a user's password: 16 bytes.
+///
+/// [`Authentication`](super::Authentication) returns the same salt for a user that does not exist,
+/// if it has the same `secret`. The salt stays the same when passwords are reloaded.
 #[must_use]
 pub fn salt(secret: &[u8; 32], user: &str) -> [u8; 16] {
     let mut salt = [0; 16];
@@ -152,26 +167,28 @@ pub fn salt(secret: &[u8; 32], user: &str) -> [u8; 16] {
     salt
 }
 
-/// Whether a password can be hashed, without doing so.
+/// Checks whether a password can be hashed, without hashing it.
 ///
 /// # Errors
-/// If the password has characters that none may have, is empty or has more than 1,024 bytes, or iterations are not in 4,096 to
-/// 1,000,000.
+/// If the password has prohibited characters, is empty or has more than 1,024 bytes, or the
+/// iterations are not in 4,096 to 1,000,000.
 pub fn check(password: &str, iterations: u32) -> Result<(), ScramError> {
     prepared_password(password, iterations).map(drop)
 }
 
-/// Nothing of it is shown.
+/// Shows only the number of iterations.
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials").field("iterations", &self.iterations).finish_non_exhaustive()
     }
 }
 
-/// A user's name as it is stored and compared (SASLprep, RFC 4013): names that differ may be the same one.
+/// Prepares a user name for storage and comparison (SASLprep, RFC 4013).
+///
+/// Names that differ may become equal.
 ///
 /// # Errors
-/// If it has characters that none may have (SASLprep, RFC 4013), is empty or has more than 256 bytes.
+/// If it has prohibited characters, is empty or has more than 256 bytes.
 pub fn prepared_name(name: &str) -> Result<String, ScramError> {
     super::provider::prepared(name)
 }
@@ -197,7 +214,7 @@ fn salted_password(password: &str, salt: &[u8], iterations: u32) -> Result<Key, 
 pub(super) fn hmac(key: &[u8], data: &[u8]) -> Key {
     #[cfg(test)]
     effort::count(1);
-    // A key of any length will do.
+    // HMAC accepts keys of any length.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
     mac.update(data);
     mac.finalize().into_bytes().into()
@@ -207,7 +224,7 @@ fn xor(one: Key, other: Key) -> Key {
     core::array::from_fn(|at| one[at] ^ other[at])
 }
 
-/// How much was hashed by this thread: how long something takes says nothing in a test, and this does.
+/// Counts what this thread has hashed: durations are not reliable in a test.
 #[cfg(test)]
 pub(crate) mod effort {
     use core::cell::Cell;
@@ -218,7 +235,7 @@ pub(crate) mod effort {
         HASHED.with(|hashed| hashed.set(hashed.get() + u64::from(times)));
     }
 
-    /// What was hashed while `act` ran.
+    /// Returns how much was hashed while `act` ran.
     pub(crate) fn of(act: impl FnOnce()) -> u64 {
         let before = HASHED.with(Cell::get);
         act();

@@ -10,10 +10,10 @@ use core::fmt;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// What the first message of a client says.
+/// The first message of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientFirst {
-    /// The user's name; empty if the client names none.
+    /// The user name. Empty if the client sends an empty one.
     pub user: String,
     gs2_header: String,
     bare: String,
@@ -21,10 +21,10 @@ pub struct ClientFirst {
 }
 
 impl ClientFirst {
-    /// Reads the first message of a client: `n,,n=user,r=nonce`.
+    /// Parses the first message of a client: `n,,n=user,r=nonce`.
     ///
     /// # Errors
-    /// If it is not one, or asks for channel binding.
+    /// If it is malformed, or requests channel binding.
     pub fn parse(message: &str) -> Result<Self, ScramError> {
         let malformed = ScramError::Malformed;
         if message.len() > MESSAGE_MAX_BYTES {
@@ -32,13 +32,14 @@ impl ClientFirst {
         }
         let (flag, rest) = message.split_once(',').ok_or(malformed)?;
         match flag {
-            // `y`: the client would bind, but takes the server for one that can't, and is right.
+            // `y`: the client supports channel binding, and correctly assumes that the server does
+            // not.
             "n" | "y" => {}
             _ if flag.starts_with("p=") => return Err(ScramError::ChannelBinding),
             _ => return Err(malformed),
         }
         let (authzid, bare) = rest.split_once(',').ok_or(malformed)?;
-        // Nobody acts for another here.
+        // Acting for another user is not supported.
         if !authzid.is_empty() {
             return Err(malformed);
         }
@@ -52,7 +53,10 @@ impl ClientFirst {
         Ok(Self { user, gs2_header, bare: bare.to_owned(), nonce: nonce.to_owned() })
     }
 
-    /// Answers it, with a nonce of the server's own: printable ASCII without commas, never used before, and hard to guess.
+    /// Answers the message.
+    ///
+    /// The nonce is the server's own: printable ASCII without commas, unpredictable and never
+    /// repeated.
     #[must_use]
     pub fn answer(self, credentials: &Credentials, nonce: &str) -> Server {
         let nonce = format!("{}{nonce}", self.nonce);
@@ -63,7 +67,7 @@ impl ClientFirst {
     }
 }
 
-/// The server's side, after it has answered the first message.
+/// The server of an exchange, after it has answered the first message.
 #[derive(Clone)]
 pub struct Server {
     credentials: Credentials,
@@ -74,23 +78,27 @@ pub struct Server {
 }
 
 impl Server {
-    /// Its first message: `r=...,s=...,i=...`.
+    /// Returns the first message: `r=...,s=...,i=...`.
     #[must_use]
     pub fn first(&self) -> &str {
         &self.first
     }
 
-    /// Whether this is what is stored of the password: it may have changed since the first message.
+    /// Whether the exchange uses these credentials.
+    ///
+    /// If not, the password has changed since the first message.
     #[must_use]
     pub fn is_for(&self, credentials: &Credentials) -> bool {
         self.credentials == *credentials
     }
 
-    /// Reads the last message of the client, `c=...,r=...,p=...`, and proves in turn, with `v=...`, that the server knows the
-    /// password too.
+    /// Verifies the last message of the client: `c=...,r=...,p=...`.
+    ///
+    /// Returns the answer, `v=...`, which proves that the server has the credentials of the
+    /// password.
     ///
     /// # Errors
-    /// If it is not one, or the client does not know the password.
+    /// If the message is malformed, or the client does not know the password.
     pub fn finish(self, message: &str) -> Result<String, ScramError> {
         let malformed = ScramError::Malformed;
         if message.len() > MESSAGE_MAX_BYTES {
@@ -123,7 +131,7 @@ impl fmt::Debug for Server {
     }
 }
 
-/// A name as it stands in a message (`saslname`).
+/// Decodes a user name of a message (`saslname`).
 fn unescape(name: &str) -> Result<String, ScramError> {
     let mut plain = String::new();
     let mut rest = name;

@@ -45,7 +45,7 @@ fn nobody_gets_in_with_another_password_or_an_old_proof() {
     let nobody = Credentials::of_nobody(&[7; 32], "user", 4_096);
     assert_eq!(exchange(&nobody, &client("pencil")), Err(ScramError::InvalidProof));
     assert_eq!(nobody, Credentials::of_nobody(&[7; 32], "user", 4_096));
-    // What was sent once is of no use against another nonce.
+    // A proof for one nonce is useless for another one.
     let first = || ClientFirst::parse(&client("pencil").first()).expect("good");
     let (server, later) = (first().answer(&credentials, "one"), first().answer(&credentials, "two"));
     let (last, _) = client("pencil").answer(server.first()).expect("good");
@@ -54,7 +54,7 @@ fn nobody_gets_in_with_another_password_or_an_old_proof() {
     assert!(!credentials.verify(&"x".repeat(1_025)));
     assert_eq!(check(&"x".repeat(1_025), 4_096), Err(ScramError::Prohibited));
     assert_eq!((check(&"x".repeat(1_024), 4_096), check("x", 4_095)), (Ok(()), Err(ScramError::Iterations)));
-    // SASLprep: a soft hyphen is nothing, a non-ASCII space is a space.
+    // SASLprep removes a soft hyphen, and replaces a non-ASCII space by a space.
     let odd = Credentials::new("I\u{ad}X\u{a0}y", b"0123456789abcdef", 4_096).expect("a password");
     assert!(odd.verify("IX y"));
 }
