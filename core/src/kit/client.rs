@@ -1,8 +1,9 @@
-//! The other end: a client that comes back by itself, as a handler of a machine without listeners.
+//! A client that reconnects by itself: a handler of a machine without listeners.
 //!
-//! It dials, logs in if it is told how, sends what it subscribes to whenever it is connected anew, and calls methods with a
-//! deadline. It is told [`ClientCommand`]s as notes, and tells [`ClientEvent`]s to a function. Shells have a handle for it, to be used
-//! from async and from ordinary code: `drupe_shell::client`.
+//! It dials, logs in if it has a [`Login`], sends its subscriptions on each new connection, and
+//! calls methods with a deadline. It receives [`ClientCommand`]s as notes, and passes
+//! [`ClientEvent`]s to a function. Shells have a handle for async and blocking code:
+//! `drupe_shell::client`.
 
 use super::auth::{Nonces, scram};
 use super::layer::{PING, PING_TEXT, PONG};
@@ -23,99 +24,100 @@ use serde::{Deserialize, Serialize};
 
 const LOGIN: &str = "drupe::kit::client::login";
 const CALL: &str = "drupe::kit::client::call";
-/// So many calls wait at most.
+/// Maximum number of calls that wait.
 const PARKED_MAX: usize = 16_384;
-/// How long a login may take.
+/// Longest duration of a login.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a client connects to, and how.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClientOptions {
-    /// Where to, what is spoken there, and when to try again.
+    /// The address, the protocol, and the backoff of retries.
     pub dial: Dial,
-    /// How to prove who we are.
+    /// How the client logs in. `None`: it does not.
     pub login: Option<Login>,
-    /// Limits for what the server sends. Its rates are not limited.
+    /// Limits for what the server sends. [`new`](Self::new) sets none on its rate.
     pub config: Config,
-    /// What is answered to which message, without anybody being told of either.
+    /// Messages that the client answers without an event, each with its answer.
     pub answers: Vec<(String, OutgoingBuf)>,
 }
 
-/// How a client proves who it is to a server with [`Authentication`](super::auth::Authentication).
+/// How a client logs in to a server with [`Authentication`](super::auth::Authentication).
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Login {
-    /// With a signed token.
+    /// A signed token.
     Token(String),
-    /// With a name and a password that is not sent (SCRAM-SHA-256).
+    /// A user name, and a password that is not sent (SCRAM-SHA-256).
     Password {
-        /// The name.
+        /// The user name.
         user: String,
         /// The password.
         password: String,
     },
 }
 
-/// What a client is asked to do.
+/// A command to a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientCommand {
-    /// Send a message. Without a connection it is lost, and told as [`ClientEvent::Unsent`].
+    /// Send a message. Without a connection, it is lost ([`ClientEvent::Unsent`]).
     Send(OutgoingBuf),
-    /// Send a message now and whenever the client is connected anew: what was subscribed to under the same key before is not
-    /// any more.
+    /// Send a message now and on each new connection, instead of the last one with this key.
     Subscribe(String, OutgoingBuf),
-    /// Forget what was subscribed to under a key.
+    /// Forget the subscription of a key.
     Unsubscribe(String),
-    /// Call a method (JSON-RPC 2.0), once there is a connection, with parameters as JSON; [`ClientEvent::Answered`] under the same number follows.
+    /// Call a method (JSON-RPC 2.0). [`ClientEvent::Answered`] follows with the same number.
     Call {
-        /// What the answer will be known by.
+        /// Identifies the answer.
         number: u64,
         /// The method.
         method: String,
-        /// Its parameters, an object or an array.
+        /// Its parameters as JSON: an object or an array.
         params: String,
-        /// How long to wait for an answer, and for a connection before that.
+        /// How long to wait for a connection and an answer, in total.
         deadline: Duration,
     },
-    /// Read on, after an event was answered with false.
+    /// Resume reading, after the function returned false for a message.
     Resume,
-    /// Send nothing more: [`Hub::finish`], once there is a connection. The client does not come back from it.
+    /// [Close our half](Hub::finish), once there is a connection, and do not reconnect.
     Finish,
-    /// Close the connection and do not come back.
+    /// Close the connection, and do not reconnect.
     Close,
 }
 
-/// What happens to a client.
+/// An event of a client.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ClientEvent<'a> {
-    /// There is a connection, and the server knows who we are if it is to.
+    /// The client is connected, and logged in if it has a [`Login`].
     Connected(Peer),
-    /// A message came that is no answer to a call.
+    /// The server sent a message that is not the answer to a call.
     Message(Payload<'a>),
-    /// A call came to its end.
+    /// A call has ended.
     Answered {
-        /// Which.
+        /// The number of the call.
         number: u64,
         /// The result, as JSON.
         result: Result<String, CallError>,
     },
-    /// A message could not be sent: there is no connection.
+    /// A message was not sent, because there is no connection.
     Unsent,
     /// The connection ended.
     Disconnected(Reason),
-    /// An attempt failed; the next one is after this time, if there is one.
+    /// An attempt to connect failed. The next one follows after this time, if any.
     DialFailed(Failure, Option<Duration>),
-    /// The server did not take us for who we say we are, or could not prove that it knows us. The client does not come back.
+    /// The login failed, for this reason. The client does not reconnect.
     LoginFailed(String),
-    /// The client does not come back.
+    /// The client has ended, and does not reconnect.
     Ended,
 }
 
-/// A client, as a handler. `F` is told what happens; if it says false to a [`Message`](ClientEvent::Message), nothing more is read
-/// until [`ClientCommand::Resume`].
+/// A client, as a handler. It passes events to `F`.
+///
+/// If `F` returns false for a [`Message`](ClientEvent::Message), the client stops reading until
+/// [`ClientCommand::Resume`].
 pub struct Client<F> {
     options: ClientOptions,
     tell: F,
@@ -124,13 +126,13 @@ pub struct Client<F> {
     stage: Stage,
     subscriptions: BTreeMap<String, OutgoingBuf>,
     calls: BTreeMap<Ticket, u64>,
-    /// Calls that wait for a connection, or for the server to keep up, by their numbers.
+    /// Calls that wait for a connection, or for the server to read faster, by number.
     parked: BTreeMap<u64, Call>,
-    /// Made with the first login, of what tells this client from others of the same secret.
+    /// Created for the first login, from what distinguishes this client from others.
     nonces: Option<Nonces>,
-    /// It does not come back.
+    /// It does not reconnect.
     finished: bool,
-    /// The server does not keep up.
+    /// The server does not read fast enough.
     stalled: bool,
 }
 
@@ -142,7 +144,7 @@ struct Call {
 
 enum Stage {
     Down,
-    /// The server is asked to let us in.
+    /// The login is in progress.
     LoggingIn(ConnId, Peer, Option<Exchange>),
     Up(ConnId),
     Over,
@@ -150,31 +152,32 @@ enum Stage {
 
 struct Exchange {
     client: scram::ScramClient,
-    /// What the server must prove itself with.
+    /// The message with which the server must prove itself.
     expected: Option<String>,
 }
 
 impl ClientOptions {
-    /// A client that comes back for ever, with the default [`Backoff`], and does not log in.
+    /// Options that reconnect forever, with the default [`Backoff`] if unset, and without a login.
     #[must_use]
     pub fn new(dial: Dial) -> Self {
         let dial = Dial { backoff: dial.backoff.or(Some(Backoff::default())), ..dial };
-        // What is in flight is up to whoever calls.
+        // The caller decides how many calls are in flight.
         let config = Config { tickets: TicketLimits { per_connection: 16_384, total: 16_384 }, ..Config::default() };
         let answers = [PING, PING_TEXT].map(|ping| (ping.into(), PONG.into())).into();
         Self { dial, login: None, config: config.unlimited(), answers }
     }
 
-    /// Answers each message that is exactly `message` with `answer`, and passes it on to nobody: for a server with a
-    /// [`Heartbeat`](super::layer::Heartbeat) in words of its own. What [`Heartbeat::ping`](super::layer::Heartbeat::ping) sends is
-    /// answered without this.
+    /// Answers each message that equals `message` with `answer`, without an event.
+    ///
+    /// For a server whose [`Heartbeat`](super::layer::Heartbeat) has its own message. The client
+    /// always answers [`Heartbeat::ping`](super::layer::Heartbeat::ping).
     #[must_use]
     pub fn answering(mut self, message: impl Into<String>, answer: impl Into<OutgoingBuf>) -> Self {
         self.answers.push((message.into(), answer.into()));
         self
     }
 
-    /// One that connects once.
+    /// Options that connect once.
     #[must_use]
     pub fn once(dial: Dial) -> Self {
         let mut options = Self::new(dial);
@@ -182,7 +185,7 @@ impl ClientOptions {
         options
     }
 
-    /// One that logs in.
+    /// Sets how the client logs in.
     #[must_use]
     pub fn login(self, login: Login) -> Self {
         Self { login: Some(login), ..self }
@@ -190,7 +193,7 @@ impl ClientOptions {
 }
 
 impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
-    /// A client. `secret` is 32 bytes that nobody can guess.
+    /// Creates a client. `secret` is 32 unpredictable bytes.
     pub fn new(options: ClientOptions, secret: [u8; 32], tell: F) -> Self {
         let (subscriptions, calls) = (BTreeMap::new(), BTreeMap::new());
         let (dial, stage, parked) = (None, Stage::Down, BTreeMap::new());
@@ -209,7 +212,7 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
         }
     }
 
-    /// Does what it is asked to.
+    /// Executes a command.
     pub fn command(&mut self, hub: &mut Hub<'_, ()>, command: ClientCommand) {
         let up = match self.stage {
             Stage::Up(conn) => Some(conn),
@@ -241,7 +244,7 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
             }
             (ClientCommand::Finish, Some(conn)) => {
                 hub.finish(conn);
-                // The connection is told as over when it is, and no other follows.
+                // `closed` ends the client.
                 self.finished = true;
             }
             (ClientCommand::Finish, None) => self.finished = true,
@@ -249,7 +252,7 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
         }
     }
 
-    /// Makes the calls that wait, as far as the server keeps up.
+    /// Sends calls that wait, unless the connection is stalled or the limit of tickets is reached.
     fn unpark(&mut self, hub: &mut Hub<'_, ()>) {
         let Stage::Up(conn) = self.stage else { return };
         while !self.stalled
@@ -278,7 +281,7 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
         }
     }
 
-    /// Nothing follows.
+    /// Ends the client.
     fn over(&mut self, hub: &mut Hub<'_, ()>) {
         if !matches!(self.stage, Stage::Over) {
             self.stage = Stage::Over;
@@ -333,17 +336,17 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
         self.dial.take().into_iter().for_each(|dial| hub.cancel_dial(dial));
     }
 
-    /// A message while the server is asked to let us in: greetings are passed over.
+    /// Handles a message during the login, and skips those of other kinds, such as greetings.
     fn logging_in(&mut self, hub: &mut Hub<'_, ()>, conn: ConnId, payload: Payload<'_>) {
-        // A prompt for people may stand before it.
+        // A prompt may precede the JSON.
         let json = payload.as_str().and_then(|text| text.find('{').map(|start| &text[start..]));
         let Some(told) = json.and_then(|json| serde_json::from_str::<Auth<'_>>(json).ok()) else { return };
         let Stage::LoggingIn(_, peer, exchange) = &mut self.stage else { return };
         let peer = *peer;
         match (&*told.kind, exchange) {
             ("auth", Some(Exchange { expected: Some(_), .. })) => {
-                // Each answer costs much, and one is enough.
-                self.login_failed(hub, conn, "the server asked twice");
+                // Each answer costs many hashes, and one is enough.
+                self.login_failed(hub, conn, "the server sent a second SCRAM challenge");
             }
             ("auth", Some(exchange)) => {
                 let answer = told.scram.ok_or(scram::ScramError::Malformed);
@@ -364,7 +367,7 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
                 }
             }
             ("error", _) => {
-                let why = told.reason.unwrap_or("it was refused".into());
+                let why = told.reason.unwrap_or("the server gave no reason".into());
                 self.login_failed(hub, conn, &why);
             }
             _ => {}
@@ -377,7 +380,7 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
             hub.send(conn, answer.as_outgoing());
             return;
         }
-        // Few messages are answers, and those say so.
+        // A cheap check first: few messages are responses.
         if !self.calls.is_empty()
             && let Some(text) = payload.as_str().filter(|text| text.contains("\"jsonrpc\""))
             && let Ok(Message::One(Parsed::Response { id, result })) = Message::parse(text, 1)
@@ -457,7 +460,7 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Handler for Client<F> {
     }
 }
 
-/// What stands in a message about who is who.
+/// A message of the authentication protocol.
 #[derive(Serialize, Deserialize)]
 struct Auth<'a> {
     #[serde(rename = "type", borrow)]
