@@ -1,36 +1,41 @@
-//! The monitor: who is connected and what happens, for people who may know. Needs the features `json` and `std`.
+//! The monitor shows connections and traffic to operators. Needs the features `json` and `std`.
 //!
-//! [`Monitor`] is a layer that serves the WebSocket at `/monitor` of listeners with [`Http::monitor`](crate::http::Http), which
-//! lets in who has the credential. The page at the same address speaks it, and so can any program.
+//! [`Monitor`] is a layer that serves the WebSocket at `/monitor`, on listeners with
+//! [`Http::monitor`](crate::http::Http). Clients need its credential. The page at the same address
+//! uses this protocol, as can any program.
 //!
 //! All messages are JSON objects with a `type`. The server sends:
 //!
-//! | type | when | what else is in it |
+//! | type | when | other members |
 //! |---|---|---|
 //! | `hello` | first | `version`, `may_act`, `may_watch`, `interval_ms` |
 //! | `active_sessions` | then, and every interval | `sessions`, at most 500 of `total` |
-//! | `session_started` | somebody is connected | `session` |
-//! | `session_ended` | somebody no longer is | `session`, and the `reason` |
-//! | `stats` | every interval | `unix_ms`, `draining`, `metrics`: counters since the start, and gauges; `tunnels`: how each [tunnel](crate::tunnel) is; `watchers`: how many of the open connections are monitors |
+//! | `session_started` | a connection opened | `session` |
+//! | `session_ended` | a connection closed | `session`, and the `reason` |
+//! | `stats` | every interval | `unix_ms`, `draining`, `metrics`: counters since the start, and gauges; `tunnels`: the state of each [tunnel](crate::tunnel); `watchers`: how many of the open connections are monitors |
 //! | `quarantine` | every interval, if there are any or were | `addresses`: each `address`, and for how many `seconds` |
 //! | `watch_response` | to `watch_session` and `stop_watching` | `session_id`, `status`: `success`, `stopped` or `error`; and the `error` |
-//! | `client_input`, `server_message` | something was said on the session that is watched | `session_id`, `data`: `text`, `bytes`, `truncated` |
-//! | `watch_skipped` | too much was said to show it all | `session_id`, `count` |
+//! | `client_input`, `server_message` | the peer of the watched session sent or received a message | `session_id`, `data`: `text`, `bytes`, `truncated` |
+//! | `watch_skipped` | some messages of the watched session were not shown | `session_id`, `count` |
 //! | `log` | a line was logged | `unix_ms`, `line` |
 //! | `action_response` | to an action | `action`, `status`, and the `error` |
 //!
-//! It takes `watch_session` and `stop_watching` with a `session_id`, and as actions `kick` with a `session_id`, `quarantine` and
-//! `release` with an `address`, and `drain`.
+//! The client sends `watch_session` and `stop_watching` with a `session_id`. Actions are `kick`
+//! with a `session_id`, `quarantine` and `release` with an `address`, and `drain`.
 //!
-//! `quarantine` also closes the open connections of that address, except those of watchers. A watcher that names its own address
-//! gets the error `own_address`, because the server would refuse its next connection too. `"force": true` does it all the same.
+//! `quarantine` also closes the open connections of that address, except those of watchers. A
+//! watcher that names its own address gets the error `own_address`, because the server would refuse
+//! its next connection too. `"force": true` overrides this.
 //!
-//! A session has `id`, `client` (`remote_addr`, `path`, `user_agent`), `start_time` (seconds since 1970), `status`, `is_newest`,
-//! `listener`, `wire`, `tls`, `user` (authenticated), `name` ([`Hub::set_label`]), `rooms`, `bytes_in`, `bytes_out`, `messages_in`, `queued_bytes` and `round_trip_ms`.
+//! A session has `id`, `client` (`remote_addr`, `path`, `user_agent`), `start_time` (seconds since
+//! 1970), `status`, `is_newest`, `listener`, `wire`, `tls`, `user` (authenticated), `name`
+//! ([`Hub::set_label`]), `rooms`, `bytes_in`, `bytes_out`, `messages_in`, `queued_bytes` and
+//! `round_trip_ms`.
 //!
-//! Nobody who is watched is slowed: a watcher who does not keep up misses messages, which are counted. What is shown is at most
-//! 4 KiB of each message, with passwords and tokens blotted out: the values of JSON keys that name them, and all that is said
-//! before a peer is known if that is [asked for](Monitor::conceal_unknown).
+//! Watching does not slow a session. A slow watcher misses messages, and is sent their number. At
+//! most 4 KiB of each message are shown, without passwords and tokens: the values of JSON keys that
+//! name a secret are replaced, and other text that names one is hidden.
+//! [`conceal_unknown`](Monitor::conceal_unknown) hides all messages before authentication.
 
 mod redact;
 mod session;
@@ -60,43 +65,44 @@ use stats::stats;
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A watcher for whom more than this waits misses what is said.
+/// A watcher with more queued bytes misses messages.
 const BEHIND_BYTES: usize = 64 << 10;
-/// So many sessions are listed.
+/// Maximum number of sessions, and of addresses in quarantine, in a message.
 const SESSIONS_MAX: usize = 500;
-/// So many lines of the log wait for watchers.
+/// Number of log lines that are kept, for the next tick and for later watchers.
 const LINES_MAX: usize = 200;
 const TICK: Timer = Timer::named("drupe::kit::monitor");
 
-/// What watchers may do.
+/// Limits and permissions of watchers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MonitorLimits {
-    /// How many there may be at a time.
+    /// Maximum number of watchers at a time. Default: 16.
     pub watchers_max: u32,
-    /// How often the table is sent; at least 100 ms.
+    /// Interval of the periodic messages. At least 100 ms. Default: 1 s.
     pub interval: Duration,
-    /// Whether they may close connections, refuse addresses and drain the server.
+    /// Whether watchers may close connections, quarantine addresses, and drain the server. Default:
+    /// true.
     pub may_act: bool,
-    /// Whether they may see what is said.
+    /// Whether watchers may see messages of sessions. Default: true.
     pub may_watch: bool,
 }
 
 setters!(MonitorLimits { watchers_max: u32, interval: Duration, may_act: bool, may_watch: bool });
 
 impl Default for MonitorLimits {
-    /// 16 watchers, every second, both.
+    /// 16 watchers, every second, both permissions.
     fn default() -> Self {
         Self { watchers_max: 16, interval: Duration::from_secs(1), may_act: true, may_watch: true }
     }
 }
 
-/// The last lines of a log, from whatever thread writes it to the watchers.
+/// The last lines of a log, passed from the threads that write it to the monitor.
 #[derive(Clone, Debug, Default)]
 pub struct LogTail(Arc<Mutex<VecDeque<(u64, String)>>>);
 
 impl LogTail {
-    /// Adds a line. Of many, the last are kept.
+    /// Adds a line. Keeps the last 200.
     pub fn push(&self, line: &str) {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.len() >= LINES_MAX {
@@ -111,20 +117,20 @@ impl LogTail {
     }
 }
 
-/// A layer that serves the monitor: see the [module](self). It should be the outermost.
+/// A layer that serves the monitor: see the [module](self). Make it the outermost one.
 #[derive(Debug)]
 pub struct Monitor {
     limits: MonitorLimits,
     log: LogTail,
     conceals_unknown: bool,
     audit: Option<Audit>,
-    /// Who watches, and whom.
+    /// The watchers, and the session that each watches.
     watchers: BTreeMap<ConnId, Watcher>,
-    /// What is known of connections beside what the hub knows.
+    /// Details of connections that the hub does not have.
     clients: BTreeMap<ConnId, Client>,
     newest: Option<ConnId>,
     had_quarantine: bool,
-    /// The last lines of the log, for who comes later.
+    /// The last log lines, for later watchers.
     lines: VecDeque<Value>,
 }
 
@@ -158,7 +164,7 @@ enum Command {
 }
 
 impl Monitor {
-    /// A monitor with these limits.
+    /// Creates a monitor with these limits.
     #[must_use]
     pub const fn new(limits: MonitorLimits, log: LogTail) -> Self {
         Self {
@@ -174,13 +180,14 @@ impl Monitor {
         }
     }
 
-    /// Shows nothing of what is said by or to peers who are not known: where they prove who they are.
+    /// Hides messages from and to peers that are not authenticated, because they may contain
+    /// secrets.
     #[must_use]
     pub fn conceal_unknown(self) -> Self {
         Self { conceals_unknown: true, ..self }
     }
 
-    /// Tells `audit` what each watcher does: a line with the watcher's address.
+    /// Calls `audit` with a line for each command of a watcher. It has the watcher's address.
     #[must_use]
     pub fn audit(self, audit: impl FnMut(&str) + Send + 'static) -> Self {
         Self { audit: Some(Audit(Box::new(audit))), ..self }
@@ -268,7 +275,7 @@ impl Monitor {
         hub.wake(TICK, self.limits.interval.max(Duration::from_millis(100)));
     }
 
-    /// What concerns all watchers; who is behind goes without.
+    /// Sends a message to all watchers, except those that are behind.
     fn tell_all<C: Default>(&self, hub: &mut Hub<'_, C>, message: &Value) {
         let text = message.to_string();
         let all: Vec<_> = self.watchers.keys().copied().collect();
@@ -284,7 +291,7 @@ impl Monitor {
             return;
         }
         let concealed = self.conceals_unknown && hub.identity(of).is_none();
-        let text = if concealed { "(not shown before it is known who this is)".into() } else { redacted(start) };
+        let text = if concealed { "(hidden before authentication)".into() } else { redacted(start) };
         let truncated = start.as_bytes().len() < bytes;
         let bytes = if concealed { 0 } else { bytes };
         let data = json!({ "text": text, "bytes": bytes, "truncated": truncated });
@@ -315,7 +322,7 @@ impl Monitor {
                 tell(hub, from, &message);
             }
             action if !self.limits.may_act => {
-                answer(hub, from, action.name(), Err("the monitor may not act here".into()));
+                answer(hub, from, action.name(), Err("actions are disabled on this monitor".into()));
             }
             action => {
                 let done = self.act(hub, from, &action);
@@ -328,7 +335,7 @@ impl Monitor {
         self.stop(hub, from);
         let found = session_id.parse().ok().filter(|conn| self.clients.contains_key(conn) && hub.is_open(*conn));
         let outcome = match found {
-            _ if !self.limits.may_watch => Err("the monitor may not watch here"),
+            _ if !self.limits.may_watch => Err("watching is disabled on this monitor"),
             Some(conn) => {
                 hub.watch(conn, true);
                 if let Some(watcher) = self.watchers.get_mut(&from) {
@@ -373,7 +380,7 @@ impl Monitor {
                 conns.into_iter().for_each(|conn| hub.end(conn, Reason::Quarantined));
             }
             Command::Release { address } => {
-                // Of IPv6, what is listed is the network.
+                // For IPv6, the quarantine lists the network.
                 let bare = address.split('/').next().unwrap_or_default();
                 let address = bare.parse().map_err(|_| format!("{address:?} is not an IP address"))?;
                 if !hub.release(address) {
@@ -387,7 +394,7 @@ impl Monitor {
     }
 }
 
-/// Where it is told what watchers do.
+/// Receives the audit lines.
 struct Audit(Box<dyn FnMut(&str) + Send>);
 
 impl fmt::Debug for Audit {
@@ -420,7 +427,7 @@ impl Command {
     }
 }
 
-/// The error of a watcher that is about to lock itself out.
+/// The error for a watcher that would quarantine itself.
 const OWN_ADDRESS: &str = "own_address";
 
 fn key_of<C: Default>(hub: &Hub<'_, C>, conn: ConnId) -> Option<AddressKey> {
@@ -478,10 +485,10 @@ impl<H: Handler> Layer<H> for Monitor {
     }
 }
 
-/// What is shown of a message.
+/// Maximum number of bytes that are shown of a message.
 const SHOWN_MAX_BYTES: usize = 4 << 10;
 
-/// The address of a peer, as a pair.
+/// The address of a peer: its IP address and port.
 fn remote_address(peer: Option<Peer>) -> Value {
     match peer {
         Some(Peer::Address(address)) => json!([address.ip().to_string(), address.port()]),

@@ -4,18 +4,23 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use serde_json::Value;
 
-/// What is in the place of a secret.
+/// Replaces a secret.
 const SECRET: &str = "(secret)";
-/// Commands whose arguments are not shown.
+/// Commands with hidden arguments.
 const COMMANDS: [&str; 3] = ["/auth ", "/login ", "/password "];
-/// Keys whose values are not shown, also as part of a longer name.
+/// JSON keys with hidden values, also as part of a longer name.
 const KEYS: [&str; 9] =
     ["password", "passwd", "token", "secret", "credential", "authorization", "proof", "scram", "api_key"];
 
-/// The text of a message without its secrets. Of JSON, the values of keys that name a secret are replaced.
+/// Returns the text of a message without its secrets.
 ///
-/// Binary messages are treated as the text that they are: applications and the login read them as text too. Of bytes
-/// that are not text only the length is shown, because a secret in them can't be recognized.
+/// In JSON, values of keys that name a secret are replaced, and so are all values of objects whose
+/// `type` begins with `auth`. Arguments of some commands are replaced. Other text that names a
+/// secret is hidden.
+///
+/// Binary messages are treated as text, because applications and the login read them as text too.
+/// For bytes that are not text, only the length is shown, because a secret in them cannot be
+/// recognized.
 pub(super) fn redacted(message: Payload<'_>) -> String {
     let Some(text) = text_of(message) else {
         return format!("(binary: {} bytes)", message.as_bytes().len());
@@ -26,8 +31,8 @@ pub(super) fn redacted(message: Payload<'_>) -> String {
                 redact(&mut value);
                 value.to_string()
             }
-            // It may be cut off in the middle of a secret, or name it in a way that is not seen.
-            Err(_) => format!("(no JSON, or not all of it: {} bytes)", text.len()),
+            // It may be truncated within a secret, or name one with an escape.
+            Err(_) => format!("(invalid or truncated JSON: {} bytes)", text.len()),
         };
     }
     if let Some(command) = COMMANDS.iter().find(|command| text.trim_start().starts_with(**command)) {
@@ -35,13 +40,13 @@ pub(super) fn redacted(message: Payload<'_>) -> String {
     }
     let lower = text.to_lowercase();
     if KEYS.iter().any(|key| lower.contains(key)) {
-        // Whatever stands around the word, such as what somebody said in the words of somebody else.
-        return format!("(it names a secret: {} bytes)", text.len());
+        // The secret may be anywhere around the word, as in a quoted message.
+        return format!("(hidden, because it names a secret: {} bytes)", text.len());
     }
     neutralize(text).into_owned()
 }
 
-/// The message as text. What is shown of a message may end within a character, which is left out.
+/// Returns the message as text. Omits an incomplete character at the end.
 fn text_of(message: Payload<'_>) -> Option<&str> {
     let bytes = match message {
         Payload::Text(text) => return Some(text),
@@ -81,10 +86,10 @@ mod tests {
             (r#"{"type":"auth","token":"abc"}"#, r#"{"token":"(secret)","type":"auth"}"#),
             (r#"[{"a":{"newPassword":{"x":1}}}]"#, r#"[{"a":{"newPassword":"(secret)"}}]"#),
             (r#"{"type":"chat","text":"hi"}"#, r#"{"text":"hi","type":"chat"}"#),
-            (r#"{"pass\u0077ord":"cut off here"#, "(no JSON, or not all of it: 30 bytes)"),
+            (r#"{"pass\u0077ord":"cut off here"#, "(invalid or truncated JSON: 30 bytes)"),
             (r#"{"type":"auth_ok","v":"x"}"#, r#"{"type":"auth_ok","v":"(secret)"}"#),
             ("/auth eyJ0", "/auth (secret)"),
-            (r#"<ann> {"password":"x"}"#, "(it names a secret: 22 bytes)"),
+            (r#"<ann> {"password":"x"}"#, "(hidden, because it names a secret: 22 bytes)"),
             ("plain \u{1b}[2J words", "plain [2J words"),
         ] {
             assert_eq!(redacted(Payload::Text(said)), shown);
@@ -96,7 +101,7 @@ mod tests {
     fn bytes_that_are_not_text_are_counted_and_not_shown() {
         for (bytes, shown) in [
             (&b"\0\xfftoken=abc"[..], "(binary: 11 bytes)"),
-            // The end of what is shown may be within a character.
+            // The end may be within a character.
             ("gr\u{fc}n".as_bytes().split_at(3).0, "gr"),
             (b"", ""),
         ] {

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 use serde_json::{Value, json};
 
-/// What is known of a connection when it opens, and not from the hub.
+/// Details from when a connection opened, which the hub does not have.
 #[derive(Debug)]
 pub(super) struct Client {
     path: Option<String>,
@@ -17,9 +17,9 @@ pub(super) struct Client {
     started: Option<u64>,
 }
 
-/// What a peer says of itself is shown up to here.
+/// Maximum length of the path and the user agent.
 const SHOWN_MAX_CHARS: usize = 200;
-/// So much of a name, and so many rooms: 500 sessions are less than a slow watcher may have waiting.
+/// Limits of names and rooms. With these, 500 sessions fit in the queue of a slow watcher.
 const NAME_MAX_CHARS: usize = 64;
 const ROOMS_MAX: usize = 4;
 
@@ -34,7 +34,7 @@ impl Client {
     }
 }
 
-/// A session, as it is told.
+/// Returns a session as JSON.
 pub(super) fn session<C: Default>(hub: &Hub<'_, C>, conn: ConnId, client: Option<&Client>, is_newest: bool) -> Value {
     let traffic = hub.traffic(conn).unwrap_or_default();
     let started = client.and_then(|client| client.started).map(Duration::from_millis);

@@ -1,4 +1,4 @@
-//! The counters, gauges and tunnels that watchers are sent every interval.
+//! The `stats` message: counters, gauges and tunnels.
 
 use crate::handler::Hub;
 use crate::metrics::TunnelMetrics;

@@ -44,7 +44,7 @@ fn watcher<H: Handler>(hub: &mut TestHub<H>) -> ConnId {
     ask(hub, "/monitor", &format!("Authorization: Bearer {CREDENTIAL}\r\n"))
 }
 
-/// What the watcher was told since this was last asked, frame by frame.
+/// Returns the messages to the watcher since the last call, frame by frame.
 fn told<H: Handler>(hub: &mut TestHub<H>, conn: ConnId) -> Vec<Value> {
     let received = hub.received(conn).to_vec();
     let start = memchr::memmem::find(&received, b"\r\n\r\n").map_or(0, |end| end + 4);
@@ -83,13 +83,13 @@ fn only_who_has_the_credential_watches() {
         );
         assert!(hub.is_closed(conn));
     }
-    assert_eq!(hub.machine().metrics().authentication_failures, 2, "to show nothing is no failure");
+    assert_eq!(hub.machine().metrics().authentication_failures, 2, "a request without credentials is not a failure");
     for _ in 0..3 {
         ask(&mut hub, "/monitor", "Authorization: Bearer wrong-wrong-wrong\r\n");
     }
     let conn = watcher(&mut hub);
     let answer = String::from_utf8_lossy(hub.received(conn)).into_owned();
-    assert!(answer.starts_with("HTTP/1.1 429"), "after five it is not listened to: {answer}");
+    assert!(answer.starts_with("HTTP/1.1 429"), "the address is refused after five failures: {answer}");
     hub.advance(Duration::from_secs(60));
     let conn = watcher(&mut hub);
     assert_eq!(types(&told(&mut hub, conn)), ["hello", "active_sessions"]);
@@ -125,7 +125,7 @@ fn who_comes_and_goes_and_what_one_says_is_told() {
     say(&mut hub, watcher, r#"{"type":"watch_session","session_id":"9.9"}"#);
     assert_eq!(told(&mut hub, watcher)[0]["error"], "Session not found");
     say(&mut hub, watcher, &format!(r#"{{"type":"watch_session","session_id":"{watcher}"}}"#));
-    assert_eq!(told(&mut hub, watcher)[0]["error"], "Session not found", "nobody watches who watches");
+    assert_eq!(told(&mut hub, watcher)[0]["error"], "Session not found", "a watcher cannot be watched");
     hub.end(bob);
     let ended = told(&mut hub, watcher);
     assert_eq!((types(&ended), &ended[0]["reason"]), (vec!["session_ended"], &"peer_closed".into()));
@@ -153,7 +153,7 @@ fn a_watcher_acts_if_it_may() {
     let (mut hub, _) = world(MonitorLimits { may_watch: false, watchers_max: 1, ..MonitorLimits::default() });
     let (ann, one) = (hub.connect(), watcher(&mut hub));
     say(&mut hub, one, &format!(r#"{{"type":"watch_session","session_id":"{ann}"}}"#));
-    assert_eq!(told(&mut hub, one).last().expect("an answer")["error"], "the monitor may not watch here");
+    assert_eq!(told(&mut hub, one).last().expect("an answer")["error"], "watching is disabled on this monitor");
     let other = watcher(&mut hub);
     assert!(hub.is_closed(other) && hub.ended(Reason::ListenerFull) == 1);
 }
