@@ -25,7 +25,7 @@ fn a_loop_of_ones_own_serves_and_says_goodbye() {
         line
     };
     let mut ann = connect();
-    assert_eq!(line(&mut ann), "* welcome, guest1; /help tells what you can do\n");
+    assert_eq!(line(&mut ann), "* welcome, guest1; type /help for the commands\n");
     assert_eq!(line(&mut ann), "* guest1 came to lobby\n");
     let mut bob = connect();
     assert_eq!(line(&mut ann), "* guest2 came to lobby\n");

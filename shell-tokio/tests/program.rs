@@ -21,10 +21,10 @@ use support::{Client, DRUPE, Directory, Program};
 fn two_people_chat_through_nc_and_a_signal_ends_it_kindly() {
     let program = Program::start(&["--listen", "tcp://127.0.0.1:0"]);
     let Some(mut ann) = Client::start("nc", &["127.0.0.1", program.port()]) else { return };
-    assert_eq!(ann.hear(), "* welcome, guest1; /help tells what you can do");
+    assert_eq!(ann.hear(), "* welcome, guest1; type /help for the commands");
     assert_eq!(ann.hear(), "* guest1 came to lobby");
     let mut bob = Client::start("nc", &["127.0.0.1", program.port()]).expect("there was one");
-    assert_eq!(bob.hear(), "* welcome, guest2; /help tells what you can do");
+    assert_eq!(bob.hear(), "* welcome, guest2; type /help for the commands");
     assert_eq!((bob.hear(), ann.hear()), ("* guest2 came to lobby".into(), "* guest2 came to lobby".into()));
     ann.say("/nick ann\n");
     assert_eq!((ann.hear(), bob.hear()), ("* guest1 is now ann".into(), "* guest1 is now ann".into()));
@@ -130,7 +130,7 @@ fn what_is_wrong_with_the_arguments_is_said() {
     for (arguments, words) in [
         (&["--listen", "tcp://example.org:1"][..], "\"example.org:1\" is not an IP address and a port"),
         (&["--max-message", "0"], "a message size limit must be 1 to 1073741824 bytes (1 GiB), not 0"),
-        (&["--app", "web"], "the applications are chat, relay and echo"),
+        (&["--app", "web"], "expected chat, relay or echo"),
         (&["--listen", "tcp://192.0.2.1:1"], "drupe: can't listen at tcp://192.0.2.1:1: "),
     ] {
         let output = Command::new(DRUPE).args(arguments).output().expect("it was built");

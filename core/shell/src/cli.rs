@@ -127,7 +127,7 @@ mod tests {
         for (arguments, words) in [
             (["--listen", "7000"], "must begin with tcp://"),
             (["--max-message", "0"], "a message size limit must be 1 to 1073741824 bytes"),
-            (["--app", "web"], "the applications are chat, relay and echo"),
+            (["--app", "web"], "expected chat, relay or echo"),
             (["--envelope", "xml"], "an envelope is none or json"),
         ] {
             let error = parse(&arguments).expect_err(words).to_string();

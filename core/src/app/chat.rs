@@ -11,24 +11,26 @@ use alloc::vec::Vec;
 
 const LOBBY: &str = "lobby";
 const HELP: &str = "\
-/nick NAME      take a name
-/join ROOM      go to a room
-/leave          go back to the lobby
-/who            who is in this room
-/rooms          which rooms there are
-/me ACTION      say what you do
-/msg NAME TEXT  say something to one person
-/quit [TEXT]    leave";
+/nick NAME      change your name
+/join ROOM      move to another room
+/leave          return to the lobby
+/who            list the names in this room
+/rooms          list the rooms
+/me ACTION      describe what you are doing
+/msg NAME TEXT  send a private message
+/quit [TEXT]    leave the chat";
 
-/// People with names in rooms, talking in lines.
+/// A chat with names, rooms and private messages.
 ///
-/// Everyone begins in the room `lobby` under a name like `guest7` and is in one room at a time. Names and
-/// rooms have 1 to 24 letters of any script, digits, `-`, `_` or `.`. A name that looks like one in use is refused, and so is
-/// one that differs from it in case only (UTS #39). Whatever acts on a terminal instead of being read is taken out of
-/// what people say ([`neutralize`]).
+/// Everyone starts in the room `lobby` and is in one room at a time. An authenticated user starts
+/// under the user name, if it is valid and free, and anyone else under a name like `guest7`. Names
+/// and rooms have 1 to 24 letters of any script, combining marks, digits, `-`, `_` or `.`. A name
+/// is refused if it looks like one in use, or differs from it only in case (UTS #39). Messages are
+/// stripped of characters that could control a terminal ([`neutralize`]).
 ///
-/// Only the server sends lines that begin with `* `. What people say begins with their name: `<ann> hello`, and `/me waves`
-/// becomes `~ ann waves`.
+/// Lines that begin with `* ` come only from the server. Messages begin with the name of their
+/// sender: `<ann> hello`, and `~ ann waves` for `/me waves`. A private message arrives as `[ann]
+/// hello`.
 #[derive(Debug, Default)]
 pub struct Chat {
     /// By the [key](name::key) of each name.
@@ -36,7 +38,7 @@ pub struct Chat {
     guests: u32,
 }
 
-/// What [`Chat`] knows about someone.
+/// State of [`Chat`] for one connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Member(LazyBox<Person>);
 
@@ -44,7 +46,7 @@ pub struct Member(LazyBox<Person>);
 struct Person {
     name: String,
     room: String,
-    /// What they said when they left.
+    /// The text of `/quit`.
     last_words: Option<String>,
 }
 
@@ -70,7 +72,7 @@ impl Handler for Chat {
                     None => say(hub, conn, &text),
                 }
             }
-            // Control-D, where the server edits.
+            // Ctrl-D, if the server edits lines.
             Event::Signal { conn, signal: Signal::EndOfFile } => {
                 hub.close_with(conn, "* goodbye");
             }
@@ -94,7 +96,7 @@ impl Chat {
             member.0.name.clone_from(&name);
         }
         hub.set_label(conn, &name);
-        hub.send(conn, &format!("* welcome, {name}; /help tells what you can do"));
+        hub.send(conn, &format!("* welcome, {name}; type /help for the commands"));
         enter(hub, conn, LOBBY);
     }
 
@@ -160,7 +162,7 @@ impl Chat {
                 hub.close_with(conn, "* goodbye");
             }
             _ => {
-                hub.send(conn, &format!("* there is no /{verb}; /help tells what there is"));
+                hub.send(conn, &format!("* unknown command /{verb}; type /help for the commands"));
             }
         }
     }
@@ -188,7 +190,7 @@ impl Chat {
 
     fn whisper(&self, hub: &mut ChatHub<'_>, conn: ConnId, name: &str, text: &str) {
         let Some(&other) = name::parse(name).and_then(|name| self.names.get(&name::key(&name))) else {
-            hub.send(conn, &format!("* there is nobody called {name}"));
+            hub.send(conn, &format!("* nobody is named {name}"));
             return;
         };
         let from = name_of(hub, conn);
@@ -204,16 +206,16 @@ fn say(hub: &mut ChatHub<'_>, conn: ConnId, text: &str) {
     hub.publish(&room, &line);
 }
 
-/// Moves someone to a room and tells both rooms.
+/// Moves a connection to a room and notifies both rooms.
 fn enter(hub: &mut ChatHub<'_>, conn: ConnId, room: &str) {
     let Some(member) = hub.context(conn) else { return };
     let (name, old) = (member.0.name.clone(), member.0.room.clone());
     if old == room {
-        hub.send(conn, &format!("* you are in {room}"));
+        hub.send(conn, &format!("* you are already in {room}"));
         return;
     }
     if let Err(error) = hub.join(conn, room) {
-        hub.send(conn, &format!("* you can't go to {room}: {error}"));
+        hub.send(conn, &format!("* cannot join {room}: {error}"));
         return;
     }
     if let Some(member) = hub.context(conn) {
@@ -230,7 +232,7 @@ fn tell_name_rule(hub: &mut ChatHub<'_>, conn: ConnId, what: &str) {
 }
 
 fn usage(hub: &mut ChatHub<'_>, conn: ConnId, usage: &str) {
-    hub.send(conn, &format!("* that is used as {usage}"));
+    hub.send(conn, &format!("* usage: {usage}"));
 }
 
 fn name_of(hub: &mut ChatHub<'_>, conn: ConnId) -> String {
@@ -261,7 +263,7 @@ mod tests {
     fn a_newcomer_is_welcomed_and_announced() {
         let (mut hub, [ann]) = chat(["ann"]);
         let bob = hub.connect();
-        assert_eq!(hub.lines(bob), ["* welcome, guest2; /help tells what you can do", "* guest2 came to lobby"]);
+        assert_eq!(hub.lines(bob), ["* welcome, guest2; type /help for the commands", "* guest2 came to lobby"]);
         assert_eq!(hub.lines(ann), ["* guest2 came to lobby"]);
     }
 
@@ -275,7 +277,7 @@ mod tests {
             ("/nick a b", vec!["* a name has 1 to 24 letters, digits, - _ or ."], vec![]),
             ("/join den", vec!["* ann came to den"], vec!["* ann went to den"]),
             ("/join", vec!["* a room has 1 to 24 letters, digits, - _ or ."], vec![]),
-            ("/leave", vec!["* you are in lobby"], vec![]),
+            ("/leave", vec!["* you are already in lobby"], vec![]),
             ("/who", vec!["* in lobby: ann, bob"], vec![]),
             ("/rooms", vec!["* rooms: lobby (2)"], vec![]),
             ("/me waves", vec!["~ ann waves"], vec!["~ ann waves"]),
@@ -283,18 +285,18 @@ mod tests {
             ("/nick b\u{43e}b", vec!["* b\u{43e}b looks like bob, which is taken"], vec![]),
             ("/nick Zoe\u{308}", vec!["* ann is now Zo\u{eb}"], vec!["* ann is now Zo\u{eb}"]),
             ("/msg b\u{43e}b hi", vec!["[to bob] hi"], vec!["[ann] hi"]),
-            ("/me", vec!["* that is used as /me ACTION"], vec![]),
+            ("/me", vec!["* usage: /me ACTION"], vec![]),
             ("/msg BOB psst", vec!["[to bob] psst"], vec!["[ann] psst"]),
-            ("/msg bob", vec!["* that is used as /msg NAME TEXT"], vec![]),
-            ("/msg cid hi", vec!["* there is nobody called cid"], vec![]),
-            ("/dance", vec!["* there is no /dance; /help tells what there is"], vec![]),
+            ("/msg bob", vec!["* usage: /msg NAME TEXT"], vec![]),
+            ("/msg cid hi", vec!["* nobody is named cid"], vec![]),
+            ("/dance", vec!["* unknown command /dance; type /help for the commands"], vec![]),
             ("/quit bye all", vec!["* goodbye"], vec!["* ann left: bye all"]),
             ("/quit", vec!["* goodbye"], vec!["* ann left"]),
         ] {
             let (mut hub, [ann, bob]) = chat(["ann", "bob"]);
             hub.line(ann, command);
-            assert_eq!(hub.lines(ann), to_ann, "{command} as ann sees it");
-            assert_eq!(hub.lines(bob), to_bob, "{command} as bob sees it");
+            assert_eq!(hub.lines(ann), to_ann, "{command}: what ann receives");
+            assert_eq!(hub.lines(bob), to_bob, "{command}: what bob receives");
         }
     }
 

@@ -1,6 +1,6 @@
 use crate::handler::{Event, Handler, Hub, NoNote};
 
-/// Sends every message back unchanged, text as text and binary as binary.
+/// Sends every message back to its sender, unchanged: text as text, binary as binary.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Echo;
 

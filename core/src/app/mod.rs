@@ -15,15 +15,15 @@ use crate::handler::{Event, Handler, Hub, NoNote};
 use core::fmt;
 use core::str::FromStr;
 
-/// One of the ready-made applications, chosen at run time.
+/// A ready-made application, chosen at run time.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BuiltIn {
-    /// Every message back.
+    /// Sends every message back to its sender.
     Echo(Echo),
-    /// Every message to everybody else.
+    /// Sends every message to all other peers.
     Relay(Relay),
-    /// Names and rooms.
+    /// A chat with names and rooms.
     Chat(Chat),
 }
 
@@ -57,7 +57,7 @@ pub enum AppName {
 }
 
 impl AppName {
-    /// The application; `envelope` matters to [`Relay`] alone.
+    /// Creates the application. Only [`Relay`] uses `envelope`.
     #[must_use]
     pub fn make(self, envelope: Envelope) -> BuiltIn {
         match self {
@@ -91,8 +91,8 @@ impl fmt::Display for AppName {
     }
 }
 
-/// Not the name of a ready-made application.
+/// A text is not the name of a ready-made application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the applications are chat, relay and echo")]
+#[error("expected chat, relay or echo")]
 #[non_exhaustive]
 pub struct AppNameError;

@@ -1,4 +1,4 @@
-//! Names that people give themselves and their rooms.
+//! Validates and compares the names of users and rooms.
 
 use alloc::string::String;
 use unicode_normalization::UnicodeNormalization;
@@ -6,19 +6,20 @@ use unicode_normalization::char::is_combining_mark;
 use unicode_security::GeneralSecurityProfile;
 use unicode_security::confusable_detection::skeleton;
 
-/// The most characters of a name, after normalization.
+/// Longest name, in characters after normalization.
 pub(super) const NAME_MAX_CHARS: usize = 24;
-/// The most combining marks in a row: more would reach into other lines (UTS #39 section 5.4).
+/// Most combining marks in a row. More would overlap other lines (UTS #39 section 5.4).
 const MARKS_MAX: usize = 4;
-/// At most three characters compose to one (Unicode Standard section 3.11), of four bytes each.
+/// At most three characters compose to one (Unicode Standard section 3.11), of at most four bytes
+/// each.
 const TEXT_BYTES_PER_CHAR: usize = 12;
 
-/// The name in Unicode Normalization Form C, or `None` if it is not a name.
+/// Parses a name. Returns it in Unicode Normalization Form C, or `None` if it is invalid.
 ///
-/// A name has 1 to 24 letters, digits, combining marks, `-`, `_` or `.`, all of them allowed in identifiers by UTS #39
-/// section 3.1. It begins with none of the marks.
+/// A name has 1 to 24 letters, digits, combining marks, `-`, `_` or `.`. UTS #39 section 3.1 must
+/// allow its letters, digits and marks in identifiers. It cannot begin with a combining mark.
 pub(super) fn parse(text: &str) -> Option<String> {
-    // Normalization looks at all marks of a letter together, so what is far too long is refused before it.
+    // Normalization buffers all marks of a letter, so a text that is far too long is refused first.
     if text.len() > NAME_MAX_CHARS * TEXT_BYTES_PER_CHAR {
         return None;
     }
@@ -36,8 +37,10 @@ pub(super) fn parse(text: &str) -> Option<String> {
     (count > 0).then_some(name)
 }
 
-/// What two names share that people may take for one another: they differ in case only, or look alike (the skeleton of UTS #39
-/// section 4).
+/// Returns a key that confusable names share.
+///
+/// Names are confusable if they differ only in case or look alike (the skeleton of UTS #39 section
+/// 4).
 pub(super) fn key(name: &str) -> String {
     let lower = name.nfkc().collect::<String>().to_lowercase();
     skeleton(&lower).collect()
@@ -55,7 +58,7 @@ mod tests {
             ("\u{939}\u{93f}\u{928}\u{94d}\u{926}\u{940}", Some("\u{939}\u{93f}\u{928}\u{94d}\u{926}\u{940}")),
             ("\u{ba4}\u{bae}\u{bbf}\u{bb4}\u{bcd}", Some("\u{ba4}\u{bae}\u{bbf}\u{bb4}\u{bcd}")),
             ("\u{1781}\u{17d2}\u{1798}\u{17c2}\u{179a}", Some("\u{1781}\u{17d2}\u{1798}\u{17c2}\u{179a}")),
-            // Decomposed, as file systems and some keyboards send it.
+            // Decomposed, as some file systems and keyboards produce it.
             ("Zoe\u{308}", Some("Zo\u{eb}")),
             ("", None),
             ("a b", None),
@@ -69,7 +72,7 @@ mod tests {
             assert_eq!(parse(text).as_deref(), name, "{text:?}");
         }
         assert!(parse(&"x".repeat(24)).is_some() && parse(&"x".repeat(25)).is_none());
-        // A long text costs no more than a name.
+        // Refused before it is normalized.
         assert!(parse(&"e\u{301}".repeat(100_000)).is_none());
     }
 

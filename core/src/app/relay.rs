@@ -6,28 +6,30 @@ use core::fmt::Write;
 
 const ROOM: &str = "relay";
 
-/// Sends every message to everybody but its sender.
+/// Sends every message to all peers except its sender.
 #[derive(Clone, Debug, Default)]
 pub struct Relay {
     envelope: Envelope,
-    /// Used again for each message.
+    /// Buffer, reused for each message.
     json: String,
 }
 
-/// What a relayed message is put into.
+/// The format of a relayed message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Envelope {
-    /// Nothing: it arrives as it was sent.
+    /// The message unchanged.
     #[default]
     None,
-    /// `{"content":"<message>","remote_addr":"<ip:port>"}`, with its keys in this order, no spaces and no
-    /// carriage returns in the content. What is not UTF-8 becomes U+FFFD.
+    /// `{"content":"<message>","remote_addr":"<ip:port>"}`, with its keys in this order.
+    ///
+    /// There are no spaces between the members. Carriage returns are removed from the content, and
+    /// invalid UTF-8 becomes U+FFFD.
     Json,
 }
 
 impl Relay {
-    /// A relay that puts messages into `envelope`.
+    /// Creates a relay that sends messages in this format.
     #[must_use]
     pub const fn new(envelope: Envelope) -> Self {
         Self { envelope, json: String::new() }
@@ -36,7 +38,7 @@ impl Relay {
     pub(super) fn on_event<C: Default, N>(&mut self, hub: &mut Hub<'_, C>, event: &Event<'_, N>) {
         match *event {
             Event::Opened { conn, .. }
-                // Who can't be let in has nobody to talk to.
+                // Outside the room the peer would receive nothing.
                 if hub.join(conn, ROOM).is_err() => {
                     hub.close_with(conn, "the relay is full");
                 }
@@ -66,7 +68,7 @@ impl Relay {
         }
         self.json.push_str("\",\"remote_addr\":\"");
         if let Some(peer) = hub.peer(conn) {
-            // Writing to a string does not fail.
+            // Writing to a string cannot fail.
             let _ = write!(self.json, "{peer}");
         }
         self.json.push_str("\"}");

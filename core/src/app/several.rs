@@ -3,18 +3,23 @@ use crate::base::ConnId;
 use crate::handler::{Event, Handler, Hub, NoNote};
 use alloc::collections::BTreeMap;
 
-/// All ready-made applications, each for the listeners that [name](crate::Listen::app) it; the chat for those that name none.
-/// Listeners of one application share it.
+/// All ready-made applications, chosen by listener.
+///
+/// A connection uses the application that its listener [names](crate::Listen::app), or [`Chat`] if
+/// it names none of them. Listeners with the same application share one instance. Dialled
+/// connections use [`Chat`].
 #[derive(Debug)]
 pub struct Several {
     chat: Chat,
     relay: Relay,
-    /// Whose each connection is: a listener may be given another.
+    /// The application of each connection.
+    ///
+    /// It is fixed when the connection opens: a reload may change the listener's application.
     of: BTreeMap<ConnId, AppName>,
 }
 
 impl Several {
-    /// With this envelope for the relay.
+    /// Creates all applications, with this envelope for the relay.
     #[must_use]
     pub fn new(envelope: Envelope) -> Self {
         Self { chat: Chat::default(), relay: Relay::new(envelope), of: BTreeMap::new() }
