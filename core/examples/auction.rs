@@ -1,13 +1,14 @@
-//! An application that is all about time and crowds, and its tests, which need neither: `cargo test --example auction`.
+//! An auction that ends ten seconds after the last bid, with tests that run in virtual time.
 //!
-//! An auction ends ten seconds after the last bid. Run, it plays one through in virtual time and prints what people saw.
+//! `cargo run --example auction` plays one auction and prints what each bidder received.
+//! `cargo test --example auction` runs the tests.
 
 use drupe_core::kit::{App, Cx, MessageError, RoomRules, Router, Scope, Service};
 use drupe_core::testing::TestHub;
 use drupe_core::{ConnId, Event, NoNote, Timer};
 use std::time::Duration;
 
-/// How long nobody must have bid for.
+/// Time without a bid after which the auction ends.
 const HAMMER: Duration = Duration::from_secs(10);
 const GOING: Timer = Timer::named("going");
 
@@ -29,13 +30,13 @@ struct Bid {
 
 fn bid(auction: &mut Auction, cx: &mut Cx<'_, Auction>, Bid { amount }: Bid) -> Result<(), MessageError> {
     if auction.is_over {
-        return Err(MessageError::new("over", "it is sold"));
+        return Err(MessageError::new("over", "the auction is over"));
     }
     if let Some((_, best)) = auction.best.filter(|(_, best)| amount <= *best) {
         return Err(MessageError::new("too_low", format!("the best bid is {best}")));
     }
     auction.best = Some((cx.conn(), amount));
-    cx.hub.publish("hall", &format!("{amount} is bid"));
+    cx.hub.publish("hall", &format!("new bid: {amount}"));
     cx.hub.wake(GOING, HAMMER);
     Ok(())
 }
@@ -44,7 +45,7 @@ fn sold(auction: &mut Auction, scope: &mut Scope<'_, Auction>, event: Event<'_, 
     if let (Event::Timer(GOING), Some((winner, amount))) = (event, auction.best) {
         auction.is_over = true;
         scope.hub.publish_except("hall", &[winner], &format!("sold for {amount}"));
-        scope.hub.send(winner, &format!("it is yours for {amount}"));
+        scope.hub.send(winner, &format!("you won for {amount}"));
     }
 }
 
@@ -56,7 +57,7 @@ fn auction() -> Service<Auction> {
         .on_other(sold)
 }
 
-#[expect(clippy::print_stdout, reason = "that is what it is for")]
+#[expect(clippy::print_stdout, reason = "the example prints its result")]
 fn main() {
     let mut hub = TestHub::new(auction());
     let (ann, bob) = (hub.connect(), hub.connect());
@@ -65,7 +66,7 @@ fn main() {
     hub.line(bob, "/bid 12");
     hub.advance(Duration::from_secs(60));
     for (name, conn) in [("Ann", ann), ("Bob", bob)] {
-        println!("{name} saw: {}", hub.lines(conn).join(", "));
+        println!("{name} received: {}", hub.lines(conn).join(", "));
     }
 }
 
@@ -83,10 +84,10 @@ mod tests {
         hub.advance(Duration::from_millis(9_999));
         assert!(!hub.handler().app().is_over);
         hub.advance(Duration::from_millis(1));
-        assert_eq!(hub.lines(ann), ["10 is bid", "12 is bid", "sold for 12"]);
-        assert_eq!(hub.lines(bob), ["10 is bid", "12 is bid", "it is yours for 12"]);
+        assert_eq!(hub.lines(ann), ["new bid: 10", "new bid: 12", "sold for 12"]);
+        assert_eq!(hub.lines(bob), ["new bid: 10", "new bid: 12", "you won for 12"]);
         hub.line(ann, "/bid 20");
-        assert_eq!(hub.lines(ann)[3], "error: bid: it is sold");
+        assert_eq!(hub.lines(ann)[3], "error: bid: the auction is over");
     }
 
     #[test]
@@ -99,7 +100,7 @@ mod tests {
         assert_eq!(
             hub.lines(ann),
             [
-                "10 is bid",
+                "new bid: 10",
                 "error: bid: the best bid is 10",
                 "error: bid: amount: a whole number, 0 or more was expected, not `ten`",
                 "error: bid: amount: a whole number, 0 or more was expected, not `-1`",
@@ -115,6 +116,6 @@ mod tests {
         hub.line(ann, "/bid 10");
         hub.end(ann);
         hub.advance(HAMMER);
-        assert_eq!(hub.lines(bob), ["10 is bid", "sold for 10"]);
+        assert_eq!(hub.lines(bob), ["new bid: 10", "sold for 10"]);
     }
 }

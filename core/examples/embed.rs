@@ -1,6 +1,7 @@
-//! The core without any of the shells: driven by a loop of one's own over std's sockets and `poll(2)`.
+//! Drives the machine without a shell: a loop over nonblocking `std` sockets and `poll(2)`.
 //!
-//! `cargo run -p drupe-core --example embed -- 127.0.0.1:7000`, then `nc 127.0.0.1 7000` twice. See the module `embedding`.
+//! Run `cargo run -p drupe-core --example embed -- 127.0.0.1:7000`, then `nc 127.0.0.1 7000` in two
+//! terminals. The module `embedding` explains it step by step.
 
 use drupe_core::app::Chat;
 use drupe_core::{AcceptFailure, Accepting, Command, Config, ConnId, End, Failure, Listen, ListenerId, Machine, Time};
@@ -25,11 +26,11 @@ struct Loop {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address: SocketAddr = std::env::args().nth(1).unwrap_or("127.0.0.1:7000".into()).parse()?;
     let listener = TcpListener::bind(address)?;
-    writeln!(io::stdout(), "listening on {}; Enter ends it", listener.local_addr()?)?;
+    writeln!(io::stdout(), "listening on {}; press Enter to stop", listener.local_addr()?)?;
     Ok(serve(listener, &io::stdin())?)
 }
 
-/// Serves until something can be read from `stop`, or it is closed.
+/// Serves until `stop` is readable or closed, then drains.
 pub(crate) fn serve(listener: TcpListener, stop: &impl AsFd) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let machine = Machine::new(Config::listening([Listen::lines(listener.local_addr()?)]), Chat::default());
@@ -58,8 +59,10 @@ impl Loop {
         Time::START + self.started.elapsed()
     }
 
-    /// Waits until something that the machine wants is possible, or its deadline has come: whether somebody is at the door,
-    /// who can be read or written, and whether it is to stop.
+    /// Waits until a socket is ready for what the machine wants, or until the machine's deadline.
+    ///
+    /// Returns whether a peer waits to be accepted, the connections that are readable or writable,
+    /// and whether the server is to stop.
     fn wait(&self, stop: Option<&impl AsFd>) -> io::Result<(bool, Vec<ConnId>, bool)> {
         let (mut ids, mut wanted) = (Vec::new(), Vec::new());
         for (&id, socket) in &self.sockets {
@@ -108,14 +111,14 @@ impl Loop {
         }
     }
 
-    /// Writes what every socket takes, and drops those of connections that are over.
+    /// Writes to every socket until it blocks, and drops the sockets of closed connections.
     fn write(&mut self) {
         let now = self.now();
         let machine = &mut self.machine;
         self.sockets.retain(|&id, socket| {
             while let Some(intent) = machine.intent(id) {
                 if intent.transmit.is_empty() {
-                    // Shutting down twice does no harm.
+                    // A second shutdown has no effect.
                     let _ = if intent.end == End::Shutdown { socket.shutdown(Shutdown::Write) } else { Ok(()) };
                     return true;
                 }
