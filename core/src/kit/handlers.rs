@@ -1,12 +1,13 @@
-//! Handlers of one function, for who wants but lines, messages or keys.
+//! Handlers that consist of one function, for lines, messages or keys.
 
 use crate::base::{ConnId, Payload};
 use crate::handler::{Event, Handler, Hub, NoNote};
 use crate::wire::telnet::{InputMode, Key, Signal};
 use core::marker::PhantomData;
 
-/// A handler that does one thing with each line; what is not UTF-8 has U+FFFD in its place. `C` is what it remembers of each
-/// connection.
+/// Creates a handler that calls a function for each line.
+///
+/// Invalid UTF-8 is replaced by U+FFFD. `C` is the [state](Handler::Context) of each connection.
 ///
 /// ```
 /// use drupe_core::kit::on_lines;
@@ -30,15 +31,17 @@ pub fn on_lines<C: Default, F: FnMut(&mut Hub<'_, C>, ConnId, &str)>(
     })
 }
 
-/// A handler that does one thing with each message.
+/// Creates a handler that calls a function for each message. `C` is as in [`on_lines`].
 pub fn on_messages<C: Default, F: FnMut(&mut Hub<'_, C>, ConnId, Payload<'_>)>(
     act: F,
 ) -> impl Handler<Context = C, Note = NoNote> {
     OnMessages(act, PhantomData)
 }
 
-/// A handler that does one thing with each key that a telnet peer presses. Of peers that do not send key by key it hears
-/// nothing.
+/// Creates a handler that calls a function for each key that a telnet peer sends.
+///
+/// It sets each connection to [`InputMode::Keys`]. Input of peers that do not send single keys is
+/// ignored. `C` is as in [`on_lines`].
 pub fn on_keys<C: Default, F: FnMut(&mut Hub<'_, C>, ConnId, Key)>(act: F) -> impl Handler<Context = C, Note = NoNote> {
     OnKeys(act, PhantomData)
 }
@@ -102,11 +105,11 @@ mod tests {
     #[test]
     fn keys_are_told_one_by_one() {
         let (send, keys) = channel();
-        let handler = on_keys(move |_: &mut Hub<'_, ()>, _, key| send.send(key).expect("the test listens"));
+        let handler = on_keys(move |_: &mut Hub<'_, ()>, _, key| send.send(key).expect("the receiver exists"));
         let config = Config::listening(["telnet://127.0.0.1:1".parse::<Listen>().expect("good")]);
         let mut hub = TestHub::with_config(config, handler);
         let peer = hub.connect();
-        // The client agrees to suppress go-ahead, and to be echoed: it sends key by key.
+        // The client accepts SUPPRESS-GO-AHEAD and ECHO, so it sends single keys.
         hub.send(peer, b"\xff\xfd\x03\xff\xfd\x01");
         hub.send(peer, b"x\x1b[A");
         assert_eq!(keys.try_iter().collect::<Vec<_>>(), [Key::Char('x'), Key::Up]);

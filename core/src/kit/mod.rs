@@ -1,16 +1,16 @@
-//! Building blocks for applications: routing, remote calls, layers, authentication, presence.
+//! Building blocks for applications: routing, JSON-RPC, layers, authentication, presence.
 //!
-//! All of them use only [`Handler`](crate::Handler) and [`Hub`](crate::Hub), so they run in virtual
-//! time too.
+//! They use only [`Handler`](crate::Handler) and [`Hub`](crate::Hub), so they also run in virtual
+//! time.
 //!
 //! | for | use | feature |
 //! |---|---|---|
-//! | lines, messages or keys, one function each | [`on_lines`], [`on_messages`], [`on_keys`] | |
+//! | one function for all lines, messages or keys | [`on_lines`], [`on_messages`], [`on_keys`] | |
 //! | typed messages and commands, hooks, periodic tasks | `Service` and `Router` | `json` |
-//! | calls in both directions | `rpc` | `json` |
+//! | JSON-RPC 2.0 in both directions | `rpc` | `json` |
 //! | middleware around any handler | [`layer`] | |
 //! | authentication | `auth` | `auth` |
-//! | showing connections to operators | `monitor` | `json` |
+//! | a view of all connections, for operators | `monitor` | `json` |
 //! | members of rooms | [`Presence`] | |
 //! | clients | `client`, and on a shell `drupe_shell::client` | `auth` |
 //! | one `async fn` per connection | `drupe_shell::stream` | |

@@ -7,11 +7,14 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-/// Who is in which room, by name: a user with several connections is there once, from the first that joins until the last that
-/// leaves or ends.
+/// Tracks the members of rooms by name.
 ///
-/// Joins and leaves of the rooms it watches go through it, and it is told of every end ([`closed`](Self::closed)); then it shows
-/// nobody who is not there.
+/// A name may have several connections. It is present from the first one that joins until the last
+/// one that leaves or closes.
+///
+/// Call [`join`](Self::join) and [`leave`](Self::leave) instead of the hub's methods, and
+/// [`closed`](Self::closed) for every closed connection. Otherwise names can stay after their
+/// connections are gone.
 #[derive(Clone, Debug, Default)]
 pub struct Presence {
     rooms: BTreeMap<String, BTreeMap<Arc<str>, u32>>,
@@ -19,17 +22,18 @@ pub struct Presence {
 }
 
 impl Presence {
-    /// Nobody anywhere.
+    /// Creates a tracker without members.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Has a connection join a room under a name. Scopes are not looked at. Says whether the name was not there before: so whether it is worth telling.
-    /// A connection that is in the room keeps the name it has there.
+    /// Adds a connection to a room under a name. Returns whether the name is new in the room.
+    ///
+    /// A connection that is already in the room keeps its name there. Scopes are not checked.
     ///
     /// # Errors
-    /// If the connection can't join.
+    /// If the connection cannot join the room.
     pub fn join<C: Default>(
         &mut self,
         hub: &mut Hub<'_, C>,
@@ -49,7 +53,7 @@ impl Presence {
         Ok(*count == 1)
     }
 
-    /// Has a connection leave a room. Gives the name if it is not there any more.
+    /// Removes a connection from a room. Returns its name if the name is no longer in the room.
     pub fn leave<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, room: &str) -> Option<Arc<str>> {
         hub.leave(conn, room);
         let joined = self.of.get_mut(&conn)?;
@@ -61,8 +65,9 @@ impl Presence {
         self.one_less(&room, &name).then_some(name)
     }
 
-    /// A connection is over: to be told at [`Event::Closed`](crate::Event::Closed). Gives the rooms with the names that are not
-    /// there any more.
+    /// Removes a closed connection from all rooms. Returns the rooms with the names that left them.
+    ///
+    /// Call it at [`Event::Closed`](crate::Event::Closed).
     pub fn closed(&mut self, conn: ConnId) -> Vec<(String, Arc<str>)> {
         let mut gone = self.of.remove(&conn).unwrap_or_default();
         gone.retain(|(room, name)| self.one_less(room, name));
@@ -74,13 +79,13 @@ impl Presence {
         self.rooms.get(room).into_iter().flatten().map(|(name, _)| &**name)
     }
 
-    /// How many names are in a room.
+    /// The number of names in a room.
     #[must_use]
     pub fn count(&self, room: &str) -> usize {
         self.rooms.get(room).map_or(0, BTreeMap::len)
     }
 
-    /// The rooms with somebody in them, in alphabetical order, with the number of names.
+    /// The rooms that have members, in alphabetical order, with the number of names in each.
     pub fn rooms(&self) -> impl Iterator<Item = (&str, usize)> {
         self.rooms.iter().map(|(room, names)| (room.as_str(), names.len()))
     }
@@ -91,7 +96,7 @@ impl Presence {
         self.of.get(&conn)?.iter().find(|(known, _)| known == room).map(|(_, name)| &**name)
     }
 
-    /// True if the name is gone.
+    /// Removes one connection of a name. Returns whether it was the last one.
     fn one_less(&mut self, room: &str, name: &str) -> bool {
         let Some(names) = self.rooms.get_mut(room) else { return false };
         let Some(count) = names.get_mut(name) else { return false };
@@ -118,7 +123,7 @@ mod tests {
     use alloc::string::ToString;
     use proptest::prelude::*;
 
-    /// Joins and leaves as it is told, and says what changed.
+    /// Joins and leaves on command, and records the changes.
     #[derive(Default)]
     struct Rooms {
         presence: Presence,
@@ -162,7 +167,7 @@ mod tests {
         ) {
             let mut hub = TestHub::new(Rooms::default());
             let mut conns: Vec<ConnId> = (0..6).map(|_| hub.connect()).collect();
-            // Who said that they are where, as long as they are.
+            // Which connection is in which room under which name.
             let mut model: Vec<(ConnId, String, String)> = Vec::new();
             let mut told: BTreeSet<String> = BTreeSet::new();
             for (who, step, room, name) in steps {
@@ -191,12 +196,12 @@ mod tests {
                     .flat_map(|(room, _)| presence.names(room).map(move |name| format!("{name} {room}")))
                     .collect();
                 prop_assert_eq!(&shown, &expected);
-                // What was told adds up to what is.
+                // The reported changes add up to the current state.
                 told.clear();
                 for change in &rooms.changes {
                     let (sign, entry) = change.split_at(1);
                     let news = if sign == "+" { told.insert(entry.to_string()) } else { told.remove(entry) };
-                    prop_assert!(news, "{} was told twice", change);
+                    prop_assert!(news, "{} was reported twice", change);
                 }
                 prop_assert_eq!(&told, &expected);
                 prop_assert_eq!(presence.count("a"), presence.names("a").count());

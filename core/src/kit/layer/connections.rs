@@ -8,14 +8,16 @@ use crate::state::admission::Meters;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-/// So many addresses are remembered.
+/// Most addresses whose connection rate is tracked.
 const ADDRESSES_MAX: usize = 16_384;
 
-/// Lets in so many connections of each address at a time, and so many new ones in a time; those of an allowed network come in
-/// whatever they do, and count for nobody else. Connections that the application dialled are not counted.
+/// Limits the open connections and the rate of new connections of each address.
 ///
-/// Others end as [`Reason::AddressFull`] before the handler within hears of them. Peers without an address are not limited. The
-/// machine's own [`ConnectionLimits`](crate::limit::ConnectionLimits) hold as well, before this.
+/// A connection over a limit ends as [`Reason::AddressFull`], and the inner handler receives no
+/// event of it. An address is an IPv4 address or an IPv6 /64. These connections are neither
+/// limited nor counted: those from an [allowed](Self::allow) network, those of peers without an
+/// address, and dialled ones. The machine applies its own
+/// [`ConnectionLimits`](crate::limit::ConnectionLimits) first.
 #[derive(Debug)]
 pub struct ConnectionLimit {
     per_address: u32,
@@ -23,13 +25,13 @@ pub struct ConnectionLimit {
     allowed: Vec<Network>,
     open: BTreeMap<AddressKey, u32>,
     meters: Meters<AddressKey>,
-    /// Who is here and counted, and by which address.
+    /// The address of each counted connection.
     counted: BTreeMap<ConnId, AddressKey>,
     refused: BTreeSet<ConnId>,
 }
 
 impl ConnectionLimit {
-    /// So many at a time from each address.
+    /// Creates a limit of open connections per address.
     #[must_use]
     pub const fn new(per_address: u32) -> Self {
         Self {
@@ -43,13 +45,13 @@ impl ConnectionLimit {
         }
     }
 
-    /// And so many new ones in a time. Those that are refused do not count.
+    /// Also limits the rate of new connections per address. Refused ones do not count.
     #[must_use]
     pub fn arrivals(self, rate: Rate) -> Self {
         Self { arrivals: Some(rate), ..self }
     }
 
-    /// But not for these.
+    /// Adds networks whose connections are not limited.
     #[must_use]
     pub fn allow(mut self, networks: impl IntoIterator<Item = Network>) -> Self {
         self.allowed.extend(networks);

@@ -4,8 +4,10 @@ use crate::config::Listen;
 use crate::handler::{Event, Handler, Hub};
 use alloc::string::String;
 
-/// Tells each peer the [welcome](Listen::welcome) of its listener before anything else, and shows its
-/// [prompt](Listen::prompt) whenever the peer may type.
+/// Sends the [welcome](Listen::welcome) and the [prompt](Listen::prompt) of a peer's listener.
+///
+/// It sends the welcome when the connection opens, before the inner handler receives the event. It
+/// sends the prompt after the inner handler has handled the opening and each message.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Greeting;
 

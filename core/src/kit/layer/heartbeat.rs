@@ -6,41 +6,48 @@ use core::time::Duration;
 
 const NAME: &str = "drupe::kit::heartbeat";
 
-/// Sends a message to peers that have been silent for a while, and ends the connections of those that stay silent. Any byte is a
-/// sign of life.
+/// Pings silent peers and closes the connections of those that stay silent.
 ///
-/// Peers must answer. [`Heartbeat::ping`] sends a message that the client of the [kit](crate::kit::client) answers by itself, and
-/// hides the answer from the handler within. For a message of the application's own, the client is told what to answer with
-/// [`ClientOptions::answering`](crate::kit::client::ClientOptions::answering), and the application sees the answer.
+/// Any received byte ends the silence, which is measured as [`Hub::silent_for`].
 ///
-/// Over WebSocket and telnet the wire has a heartbeat of its own ([`Http::ping`](crate::http::Http),
-/// [`Telnet`](crate::telnet::Telnet)); this one is for wires that have none, and for applications that want to see it.
+/// Peers must answer. The [client](crate::kit::client) of the kit answers the message of
+/// [`Heartbeat::ping`] automatically, and this layer hides the answer from the inner handler. For
+/// another message, configure the client with
+/// [`ClientOptions::answering`](crate::kit::client::ClientOptions::answering); the inner handler
+/// then receives the answer.
+///
+/// WebSocket and telnet have heartbeats of their own ([`Http::ping`](crate::http::Http),
+/// [`Telnet`](crate::telnet::Telnet)). This layer is for other wires, and for applications that
+/// want to receive the answers.
 #[derive(Clone, Debug)]
 pub struct Heartbeat {
     message: OutgoingBuf,
     interval: Duration,
     timeout: Duration,
-    /// What is not passed on: an answer that only this layer asked for.
+    /// The answer that is hidden from the inner handler.
     answer: Option<&'static str>,
 }
 
-/// What [`Heartbeat::ping`] sends to programs.
+/// The message of [`Heartbeat::ping`] for programs.
 pub const PING: &str = r#"{"type":"ping"}"#;
-/// What [`Heartbeat::ping`] sends to people.
+/// The message of [`Heartbeat::ping`] for people.
 pub const PING_TEXT: &str = "are you there? (press Enter)";
-/// What programs answer to [`PING`] and to [`PING_TEXT`].
+/// The answer of programs to [`PING`] and to [`PING_TEXT`].
 pub const PONG: &str = r#"{"type":"pong"}"#;
 
 impl Heartbeat {
-    /// Sends `message` after each `interval` of silence, and ends connections that were silent for `timeout`, as
-    /// [`Reason::Silent`]. An interval is at least a millisecond.
+    /// Creates a heartbeat that sends `message` after each `interval` of silence.
+    ///
+    /// After `timeout` of silence, the connection ends as [`Reason::Silent`]. The interval is at
+    /// least 1 ms.
     #[must_use]
     pub fn new(message: impl Into<OutgoingBuf>, interval: Duration, timeout: Duration) -> Self {
         Self { message: message.into(), interval: interval.max(Duration::from_millis(1)), timeout, answer: None }
     }
 
-    /// Sends [`PING`] to programs and [`PING_TEXT`] to people; [`PONG`] is what programs answer. Times are as in
-    /// [`new`](Self::new).
+    /// Creates a heartbeat that sends [`PING`] to programs and [`PING_TEXT`] to people.
+    ///
+    /// Programs answer [`PONG`]. The durations are as in [`new`](Self::new).
     #[must_use]
     pub fn ping(interval: Duration, timeout: Duration) -> Self {
         let message = OutgoingBuf::Negotiated { json: PING.into(), text: PING_TEXT.into() };
@@ -55,7 +62,7 @@ impl Heartbeat {
         if silent >= self.interval {
             hub.send(conn, self.message.as_outgoing());
         }
-        // As long as it is heard of, it is asked an interval after that.
+        // A peer that has sent something is pinged one interval after its last byte.
         let next = if silent >= self.interval { self.interval } else { self.interval.saturating_sub(silent) };
         hub.wake(Timer::of(conn, NAME), next.min(self.timeout.saturating_sub(silent)));
     }

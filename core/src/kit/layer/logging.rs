@@ -5,10 +5,11 @@ use crate::wire::http::Request;
 use alloc::format;
 use alloc::string::String;
 
-/// Tells a log, line by line, who comes and goes and why. What is said is not told, but how much.
+/// Logs connections, users, refusals and failures, one line for each event.
 ///
-/// User names are [escaped](escape_hidden): an entry is one line, nothing in it acts on a terminal, and two names that differ
-/// never look the same.
+/// The content of messages is never logged, only their length. User names and the values of HTTP
+/// requests are [escaped](escape_hidden), so that they cannot add lines, control a terminal, or
+/// hide characters in which two names differ.
 #[derive(Clone, Debug)]
 pub struct Logging<F> {
     log: F,
@@ -16,12 +17,12 @@ pub struct Logging<F> {
 }
 
 impl<F: FnMut(&str)> Logging<F> {
-    /// A log of connections.
+    /// Creates a layer that calls `log` with each line. Messages are not logged.
     pub const fn new(log: F) -> Self {
         Self { log, messages: false }
     }
 
-    /// Messages as well: from whom, and how long.
+    /// Also logs each message: its connection and its length in bytes.
     #[must_use]
     pub fn with_messages(self) -> Self {
         Self { messages: true, ..self }
@@ -44,19 +45,19 @@ impl<F: FnMut(&str)> Logging<F> {
                 format!("{conn} message: {} bytes", payload.as_bytes().len())
             }
             Event::Refused { listener, peer, reason } => {
-                format!("{peer} turned away by listener {}: {reason}", listener.0)
+                format!("{peer} refused by listener {}: {reason}", listener.0)
             }
             Event::ChannelRefused { tunnel, words } => format!("tunnel {tunnel} refused {words}"),
-            Event::AcceptPaused { listener, failure } => format!("listener {} can't accept: {failure}", listener.0),
-            Event::AcceptResumed { listener } => format!("listener {} accepts again", listener.0),
+            Event::AcceptPaused { listener, failure } => format!("listener {} paused accepting: {failure}", listener.0),
+            Event::AcceptResumed { listener } => format!("listener {} resumed accepting", listener.0),
             Event::RequestRefused { listener, peer, reason, status, why, request } => {
                 let asked = request.map(asked).unwrap_or_default();
-                format!("{peer} refused by listener {}: {reason}, {status}, {why}{asked}", listener.0)
+                format!("request of {peer} refused by listener {}: {reason}, {status}, {why}{asked}", listener.0)
             }
             Event::Stalled { conn, queued } => format!("{conn} stalled: {queued} bytes queued"),
             Event::Drained { conn } => format!("{conn} drained"),
             Event::DialFailed { dial, failure, retry_at } => {
-                let retry = retry_at.map_or("given up".into(), |at| format!("again in {:?}", at.since(hub.now())));
+                let retry = retry_at.map_or("no retry".into(), |at| format!("retry in {:?}", at.since(hub.now())));
                 format!("dial {} failed: {failure}, {retry}", dial.0)
             }
             Event::TicketExpired(ticket) => format!("{} ticket expired", ticket.conn()),
@@ -68,14 +69,14 @@ impl<F: FnMut(&str)> Logging<F> {
     }
 }
 
-/// What was asked for, and by which names.
+/// The method, path, host and origin of a request.
 fn asked(request: &Request) -> String {
     let shown = |value: Option<&str>| value.map_or("-".into(), |value| escape_hidden(&start(value)).into_owned());
     let (host, origin) = (shown(request.host()), shown(request.field("origin")));
     format!(": {} {}, host {host}, origin {origin}", shown(Some(request.method())), shown(Some(request.path())))
 }
 
-/// The first characters of what a peer can make long.
+/// The first 200 characters of a value, which a peer could make very long.
 fn start(value: &str) -> String {
     value.chars().take(200).collect()
 }

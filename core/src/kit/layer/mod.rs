@@ -1,8 +1,8 @@
-//! Layers around a handler (middleware): each sees every event first and decides what the handler within sees.
+//! Middleware: layers that receive events before the handler that they wrap.
 //!
-//! A layer is a [`Handler`] that is given another one. It may pass an event on, pass another one on, pass several,
-//! or none. One rule holds for all: about a connection whose `Opened` it did not pass on, it passes nothing on. The handler
-//! within can't tell whether there is a layer.
+//! For each event, a [`Layer`] may pass on the event itself, another event, several or none. If it
+//! does not pass on the [`Opened`](crate::Event::Opened) of a connection, it must pass on no event
+//! of that connection. The inner handler cannot detect the layer.
 //!
 //! ```
 //! use drupe_core::app::Echo;
@@ -10,7 +10,7 @@
 //! use drupe_core::testing::TestHub;
 //! use drupe_core::{Event, Handler, Hub};
 //!
-//! /// Lets no message pass that shouts.
+//! /// Discards messages that end with an exclamation mark.
 //! struct Quiet;
 //!
 //! impl<H: Handler> Layer<H> for Quiet {
@@ -31,15 +31,15 @@
 //! assert_eq!(hub.lines(peer), ["hello", "hush"]);
 //! ```
 //!
-//! | layer | does |
+//! | layer | what it does |
 //! |---|---|
-//! | [`Logging`] | tells a log who comes and goes |
-//! | [`Recording`] | keeps what is said, connection by connection |
-//! | [`RateLimit`] | so many messages for each connection, address or user, also if it comes back |
-//! | [`ConnectionLimit`] | so many connections, and so many new ones in a time, from each address, but for those on a list |
-//! | [`Greeting`] | a welcome and a prompt for each listener |
-//! | [`Heartbeat`] | asks silent peers for a sign of life, and ends those that give none |
-//! | [`Authentication`](super::auth::Authentication) | lets nobody in who has not proven who they are |
+//! | [`Logging`] | logs connections, refusals and failures, one line each |
+//! | [`Recording`] | passes each received message to a function, for a transcript |
+//! | [`RateLimit`] | limits the message rate of each connection, address or user |
+//! | [`ConnectionLimit`] | limits the open and the new connections of each address |
+//! | [`Greeting`] | sends the welcome and the prompt of each listener |
+//! | [`Heartbeat`] | pings silent peers and closes the connections of those that do not answer |
+//! | [`Authentication`](super::auth::Authentication) | refuses peers that do not authenticate |
 
 mod connections;
 mod greeting;
@@ -57,18 +57,18 @@ pub use recording::{Entry, Recording, What};
 
 use crate::handler::{Event, Handler, Hub};
 
-/// What stands around a handler.
+/// Middleware around a handler `H`.
 pub trait Layer<H: Handler> {
-    /// Something happened; `within` is told of it by this layer or not at all.
+    /// Handles an event. The inner handler `within` receives only what this method passes to it.
     fn on(&mut self, hub: &mut Hub<'_, H::Context>, event: Event<'_, H::Note>, within: &mut H);
 
-    /// Whether peers send this layer passwords or tokens; see [`Handler::holds_secrets`].
+    /// Whether peers send this layer passwords or tokens: see [`Handler::holds_secrets`].
     fn holds_secrets(&self) -> bool {
         false
     }
 }
 
-/// A layer that may be missing: then everything passes.
+/// An optional layer. `None` passes on every event.
 impl<H: Handler, L: Layer<H>> Layer<H> for Option<L> {
     fn on(&mut self, hub: &mut Hub<'_, H::Context>, event: Event<'_, H::Note>, within: &mut H) {
         match self {
@@ -82,9 +82,9 @@ impl<H: Handler, L: Layer<H>> Layer<H> for Option<L> {
     }
 }
 
-/// Puts layers around handlers: every handler has it.
+/// Wraps handlers in layers. Implemented for every handler.
 pub trait Within: Handler + Sized {
-    /// This handler within a layer. The layer that is put around last is the outermost.
+    /// Wraps this handler in a layer. The last layer that is added is the outermost.
     fn within<L: Layer<Self>>(self, layer: L) -> Layered<L, Self> {
         Layered::new(layer, self)
     }
@@ -92,7 +92,7 @@ pub trait Within: Handler + Sized {
 
 impl<H: Handler> Within for H {}
 
-/// A handler within a layer, which is a handler again: [`Within::within`].
+/// A handler wrapped in a layer, which is itself a handler: see [`Within::within`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Layered<L, H> {
     layer: L,
@@ -100,12 +100,12 @@ pub struct Layered<L, H> {
 }
 
 impl<L, H> Layered<L, H> {
-    /// Puts a layer around a handler.
+    /// Wraps a handler in a layer.
     pub const fn new(layer: L, within: H) -> Self {
         Self { layer, within }
     }
 
-    /// The handler within.
+    /// The inner handler.
     pub const fn inner(&self) -> &H {
         &self.within
     }
@@ -115,12 +115,12 @@ impl<L, H> Layered<L, H> {
         &self.layer
     }
 
-    /// The handler within, to be changed.
+    /// The inner handler, mutable.
     pub const fn inner_mut(&mut self) -> &mut H {
         &mut self.within
     }
 
-    /// The layer, to be changed.
+    /// The layer, mutable.
     pub const fn layer_mut(&mut self) -> &mut L {
         &mut self.layer
     }

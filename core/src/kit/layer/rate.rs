@@ -7,33 +7,36 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::sync::Arc;
 
-/// So many keys are remembered.
+/// Most connections, addresses or users whose rate is tracked.
 const KEYS_MAX: usize = 16_384;
 
-/// Lets so many messages of each connection, address or user pass; who sends more is told once that they are lost, and when the
-/// next one will not be; a call (JSON-RPC 2.0) is answered with an error each time.
+/// Limits the message rate of each connection, address or user.
 ///
-/// The machine's own [`Rates`](crate::Rates) slow a connection down and lose nothing. This layer is for what an application
-/// wants: limits that a new connection does not reset.
+/// Messages over the rate are discarded. The first one in a row is answered with a notice of when
+/// the next message will be served. With the feature `json`, each JSON-RPC 2.0 call that is not in
+/// a batch is answered with an error instead.
+///
+/// The machine's own [`Rates`](crate::Rates) slow a connection down and, by default, discard
+/// nothing. Use this layer by address or by user for limits that a reconnect does not reset.
 #[derive(Debug)]
 pub struct RateLimit {
     rate: Rate,
     by: RateBy,
     meters: Meters<Key>,
-    /// How often who is over the rate has been refused in a row.
+    /// Messages refused in a row, by connection.
     refused: BTreeMap<ConnId, u32>,
     close_after: Option<u32>,
 }
 
-/// Whose messages are counted together.
+/// Which messages share one rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RateBy {
-    /// Those of a connection.
+    /// Those of one connection.
     Connection,
-    /// Those of an address: an IPv4 address or an IPv6 /64. Peers without one count by connection.
+    /// Those of one address: an IPv4 address or an IPv6 /64. Peers without one count by connection.
     Address,
-    /// Those of a user. Connections without a user count by address.
+    /// Those of one user. Connections without a user count by address.
     User,
 }
 
@@ -45,13 +48,13 @@ enum Key {
 }
 
 impl RateLimit {
-    /// This rate for each.
+    /// Creates a limit with this rate.
     #[must_use]
     pub const fn new(by: RateBy, rate: Rate) -> Self {
         Self { rate, by, meters: Meters::new(KEYS_MAX), refused: BTreeMap::new(), close_after: None }
     }
 
-    /// Ends a connection as [`Reason::RateLimited`] when so many of its messages in a row were refused.
+    /// Ends a connection as [`Reason::RateLimited`] after this many refused messages in a row.
     #[must_use]
     pub fn close_after(self, refusals: u32) -> Self {
         Self { close_after: Some(refusals), ..self }
@@ -85,7 +88,7 @@ impl RateLimit {
     }
 }
 
-/// Who calls waits for an answer to each call.
+/// The error for a refused call. Callers wait for an answer to each call.
 #[cfg(feature = "json")]
 fn answer_to_call(payload: Payload<'_>, wait: u128) -> Option<alloc::string::String> {
     let text = payload.as_str().filter(|text| text.contains("\"jsonrpc\""))?;

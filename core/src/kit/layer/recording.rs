@@ -4,41 +4,42 @@ use crate::handler::{Event, Handler, Hub};
 use crate::wire::http::Request;
 use core::fmt;
 
-/// Gives what is said to a function, entry by entry, for a transcript.
+/// Passes each opened connection, received message and closed connection to a function.
 ///
-/// What peers say may be secret; what [`Authentication`](crate::kit::auth::Authentication) is told is not recorded if this layer is
-/// within it. For a run that can be replayed, see [`trace`](crate::trace).
+/// Use it for transcripts. Messages may contain secrets: place this layer inside
+/// [`Authentication`](crate::kit::auth::Authentication), so that it receives no credentials. To
+/// replay a run, see [`trace`](crate::trace) instead.
 #[derive(Clone, Debug)]
 pub struct Recording<F> {
     keep: F,
 }
 
-/// One thing that was said or happened.
+/// One entry of a transcript. Its `Display` form is one line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Entry<'a> {
-    /// When.
+    /// When it happened.
     pub at: Time,
-    /// With whom.
+    /// The connection.
     pub conn: ConnId,
-    /// What.
+    /// What happened.
     pub what: What<'a>,
 }
 
-/// What was said or happened.
+/// What an [`Entry`] records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum What<'a> {
-    /// A connection opened, with the path of the request that became a WebSocket, if one did.
+    /// A connection opened. For a WebSocket, with the path of its request.
     Opened(Peer, Option<&'a str>),
-    /// A message came.
+    /// The peer sent a message.
     Message(Payload<'a>),
-    /// A connection ended.
+    /// The connection ended.
     Closed(Reason),
 }
 
 impl<F: FnMut(Entry<'_>)> Recording<F> {
-    /// Calls `keep` for each entry. Its [`Display`](Entry) is one line.
+    /// Creates a layer that calls `keep` with each entry.
     pub const fn new(keep: F) -> Self {
         Self { keep }
     }
@@ -87,7 +88,7 @@ mod tests {
     fn a_transcript_has_a_line_for_each_message() {
         let (send, lines) = std::sync::mpsc::channel::<String>();
         let mut hub = TestHub::new(Echo.within(Recording::new(move |entry: Entry<'_>| {
-            send.send(entry.to_string()).expect("the test listens");
+            send.send(entry.to_string()).expect("the receiver exists");
         })));
         let peer = hub.connect();
         hub.advance(Duration::from_secs(1));
