@@ -102,8 +102,8 @@ mod tests {
             [
                 "new bid: 10",
                 "error: bid: the best bid is 10",
-                "error: bid: amount: a whole number, 0 or more was expected, not `ten`",
-                "error: bid: amount: a whole number, 0 or more was expected, not `-1`",
+                "error: bid: amount: expected a whole number of at least 0, not `ten`",
+                "error: bid: amount: expected a whole number of at least 0, not `-1`",
                 "error: bid: missing field `amount`",
             ]
         );

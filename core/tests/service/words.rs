@@ -108,14 +108,14 @@ fn typed_words_of_another_kind_are_refused_with_what_was_expected() {
         ("/mode", "mode: an argument is missing"),
         ("/mode noisy", "mode: unknown variant `noisy`, expected `quiet` or `loud`"),
         ("/mode loud", "mode: invalid type: unit variant, expected struct variant"),
-        ("/mode {quiet", "mode: JSON was expected, not `{quiet`"),
-        ("/level 256", "level: a whole number from 0 to 255 was expected, not `256`"),
+        ("/mode {quiet", "mode: expected JSON, not `{quiet`"),
+        ("/level 256", "level: expected a whole number from 0 to 255, not `256`"),
         ("/point 1", "point: invalid length 1, expected tuple struct Point with 2 elements"),
-        ("/point 1 2 3", "point: nothing more was expected, not `3`"),
-        ("/any word", "any: name=value was expected, not `word`"),
-        ("/set yes", "set: true or false was expected, not `yes`"),
-        ("/set true much", "set: a number was expected, not `much`"),
-        ("/set true 1 xy", "set: one letter was expected, not `xy`"),
+        ("/point 1 2 3", "point: unexpected argument `3`"),
+        ("/any word", "any: expected name=value, not `word`"),
+        ("/set yes", "set: expected true or false, not `yes`"),
+        ("/set true much", "set: expected a number, not `much`"),
+        ("/set true 1 xy", "set: expected one letter, not `xy`"),
     ] {
         let answer = said(&mut hub, conn, line).concat();
         assert!(

@@ -1,4 +1,4 @@
-//! Calls in progress: theirs that are answered later, and ours that wait for an answer.
+//! Calls in progress: incoming ones that the application answers later, and outgoing ones.
 
 use super::RpcError;
 use super::message::{Id, request, response};
@@ -13,43 +13,43 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// Why a call of ours has no result.
+/// Why an outgoing call has no result.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// The other side says that it failed.
+    /// The peer answered with an error.
     #[error("{} (code {})", .0.message, .0.code)]
     Remote(RpcError),
     /// Too many calls are in progress.
     #[error("too many calls are in progress")]
     Busy,
-    /// There was no answer in time.
-    #[error("there was no answer in time")]
+    /// The peer did not answer before the deadline.
+    #[error("the call timed out")]
     TimedOut,
-    /// The connection ended before there was an answer.
-    #[error("the connection ended before there was an answer")]
+    /// The connection closed before the peer answered.
+    #[error("the connection closed before the peer answered")]
     Closed,
-    /// The result is not what was expected.
-    #[error("the result is not what was expected: {0}")]
+    /// The result could not be deserialized.
+    #[error("unexpected result: {0}")]
     Unexpected(String),
 }
 
 pub(super) type Continue<A> = Box<dyn FnOnce(&mut A, &mut Cx<'_, A>, Result<String, CallError>) + Send>;
 
-/// Where in which batch a response belongs.
+/// The position of a response in its batch.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub(super) batch: BatchId,
     pub(super) place: usize,
 }
 
-/// A batch of a connection, by a number of its own.
+/// A connection, and the number of one of its batches.
 pub(super) type BatchId = (ConnId, u64);
 
 struct Batch {
-    /// In the order of the requests; `None` for those that are not answered, or not yet.
+    /// In the order of the requests. `None`: not answered yet, or a notification.
     responses: Vec<Option<String>>,
-    /// How many of those are still to come, and one more as long as the batch is being served.
+    /// Responses that are outstanding, plus one while the batch is being served.
     missing: usize,
 }
 
@@ -58,12 +58,14 @@ enum Pending<A: App> {
     Ours(Continue<A>),
 }
 
-/// All calls in progress on this server, by their tickets.
+/// All calls in progress of a service, by ticket.
 pub(crate) struct Calls<A: App> {
     pending: BTreeMap<Ticket, Pending<A>>,
     batches: BTreeMap<BatchId, Batch>,
     batches_opened: u64,
-    /// Which rooms are open to everybody: what a service knows, as its calls are.
+    /// Which rooms are open to all.
+    ///
+    /// It is part of the calls so that a [`Cx`] can reach it.
     pub(crate) rooms: RoomRules,
 }
 
@@ -82,7 +84,7 @@ impl<A: App> Calls<A> {
         id
     }
 
-    /// All members were served.
+    /// Marks all members of a batch as served. Sends the responses if none is outstanding.
     pub(super) fn close_batch(&mut self, hub: &mut Hub<'_, A::Context>, batch: BatchId) {
         self.one_less(hub, batch);
     }
@@ -95,7 +97,7 @@ impl<A: App> Calls<A> {
         }
         if let Some(Batch { responses, .. }) = self.batches.remove(&id) {
             let responses: Vec<_> = responses.into_iter().flatten().collect();
-            // A batch of notifications is not answered (section 6).
+            // A batch of only notifications gets no response (section 6).
             if !responses.is_empty() {
                 hub.send(id.0, &alloc::format!("[{}]", responses.join(",")));
             }
@@ -120,7 +122,7 @@ impl<A: App> Calls<A> {
         }
     }
 
-    /// A call of theirs is answered later.
+    /// Registers an incoming call that the application answers later.
     pub(super) fn promise(&mut self, ticket: Ticket, id: Option<Id>, place: Option<Place>) {
         if let Some(batch) = place.and_then(|place| self.batches.get_mut(&place.batch)) {
             batch.missing += 1;
@@ -128,7 +130,7 @@ impl<A: App> Calls<A> {
         self.pending.insert(ticket, Pending::Theirs { id, place });
     }
 
-    /// A call of theirs is not answered later after all; false if it was answered already.
+    /// Removes an incoming call. Returns false if it was already answered.
     pub(super) fn forget(&mut self, ticket: Ticket) -> bool {
         let Some(Pending::Theirs { place, .. }) = self.pending.remove(&ticket) else { return false };
         if let Some(batch) = place.and_then(|place| self.batches.get_mut(&place.batch)) {
@@ -137,7 +139,7 @@ impl<A: App> Calls<A> {
         true
     }
 
-    /// The result of a call of theirs; false if nobody waits for it any more.
+    /// Answers an incoming call. Returns false if the caller no longer waits.
     pub(crate) fn answer(
         &mut self,
         hub: &mut Hub<'_, A::Context>,
@@ -162,7 +164,7 @@ impl<A: App> Calls<A> {
         }
     }
 
-    /// Calls a method at the other end.
+    /// Calls a method of the peer.
     pub(crate) fn call(
         &mut self,
         hub: &mut Hub<'_, A::Context>,
@@ -178,12 +180,12 @@ impl<A: App> Calls<A> {
         Ok(ticket)
     }
 
-    /// Tells the other end something that is not answered.
+    /// Sends a notification to the peer. Returns false if it cannot be sent.
     pub(crate) fn notify(hub: &mut Hub<'_, A::Context>, conn: ConnId, method: &str, params: &str) -> bool {
         hub.send(conn, &request(None, method, Some(params)))
     }
 
-    /// A ticket has expired: if it is a call of ours, what to do now.
+    /// Handles an expired ticket. An incoming call is answered with an error.
     pub(crate) fn expired(&mut self, hub: &mut Hub<'_, A::Context>, ticket: Ticket) -> Expired<A> {
         match self.pending.get(&ticket) {
             None => Expired::NoCall,
@@ -196,7 +198,7 @@ impl<A: App> Calls<A> {
         }
     }
 
-    /// What waits for an answer from this connection to a call of ours.
+    /// Takes the continuation of the outgoing call that this connection has answered.
     pub(crate) fn take_answered(
         &mut self,
         hub: &mut Hub<'_, A::Context>,
@@ -219,7 +221,7 @@ impl<A: App> Calls<A> {
         }
     }
 
-    /// A connection is over: what waits for it.
+    /// Forgets a closed connection. Returns the continuations of its outgoing calls.
     pub(crate) fn closed(&mut self, conn: ConnId) -> Vec<Continue<A>> {
         let range = Ticket { conn, number: 0 }..=Ticket { conn, number: u64::MAX };
         let tickets: Vec<_> = self.pending.range(range).map(|(&ticket, _)| ticket).collect();
@@ -240,9 +242,9 @@ impl<A: App> Calls<A> {
 pub(crate) enum Expired<A: App> {
     /// No call.
     NoCall,
-    /// A call of theirs, which was answered with an error.
+    /// An incoming call, which was answered with an error.
     Theirs,
-    /// A call of ours.
+    /// An outgoing call.
     Ours(Continue<A>),
 }
 

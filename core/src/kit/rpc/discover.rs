@@ -1,4 +1,4 @@
-//! What can be called, told to who may call it.
+//! Describes the methods that a caller may call.
 
 use super::{Method, Rpc};
 use crate::kit::service::{App, Cx};
@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
-/// An OpenRPC document (version 1.3.2), as JSON.
+/// Returns an OpenRPC document (version 1.3.2), as JSON.
 pub(super) fn open_rpc<A: App>(rpc: &Rpc<A>, cx: &Cx<'_, A>) -> String {
     let settings = SchemaSettings::draft07().with(|settings| settings.definitions_path = "/components/schemas".into());
     let mut generator = settings.into_generator();
@@ -21,7 +21,7 @@ pub(super) fn open_rpc<A: App>(rpc: &Rpc<A>, cx: &Cx<'_, A>) -> String {
     document.to_string()
 }
 
-/// A list, each schema of which stands alone.
+/// Returns the answer of `listall`, as JSON. Each schema is self-contained.
 pub(super) fn list<A: App>(rpc: &Rpc<A>, cx: &Cx<'_, A>) -> String {
     let inlined = || SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true).into_generator();
     let entry = |(name, method): (&String, &Method<A>)| {
@@ -53,7 +53,7 @@ fn described<A: App>(name: &str, method: &Method<A>, generator: &mut SchemaGener
             json!({ "name": name, "required": is_required, "schema": schema })
         }));
     } else if let Some(items) = member("prefixItems").or_else(|| member("items")) {
-        // Draft 7 says in one member what each place has, or what all have.
+        // Draft 7 uses `items` both for one schema per position and for one schema for all.
         let count = member("minItems").and_then(|count| count.as_u64()).unwrap_or(1);
         let schemas = match items {
             Value::Array(schemas) => schemas,
@@ -73,7 +73,7 @@ fn described<A: App>(name: &str, method: &Method<A>, generator: &mut SchemaGener
     if !method.about.is_empty() {
         object.insert("description".into(), method.about.as_str().into());
     }
-    // A map has no order: by position, what is called must be looked up in the code.
+    // JSON objects have no order, so callers cannot learn the order of declaration from the schema.
     let by = match member("properties") {
         Some(_) if listed.len() > 1 => "by-name",
         None if !listed.is_empty() => "by-position",

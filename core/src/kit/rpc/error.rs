@@ -4,62 +4,63 @@ use alloc::string::{String, ToString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Why a call failed, as the caller is told (JSON-RPC 2.0 section 5.1).
+/// The error that a caller gets (JSON-RPC 2.0 section 5.1).
 ///
-/// Any error of the standard kind becomes [`internal`](Self::internal) with `?`: the caller learns that it failed, and nothing
-/// of what the error says, which goes to [`Service::on_error`](crate::kit::Service::on_error).
+/// The operator `?` converts any [`Error`](core::error::Error) into an
+/// [`internal`](Self::internal) error. The caller then learns only that the call failed. The text
+/// of the error goes to [`Service::on_error`](crate::kit::Service::on_error).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RpcError {
-    /// Which: -32768 to -32000 are the protocol's.
+    /// The kind of error. The protocol reserves -32768 to -32000.
     pub code: i64,
-    /// One sentence for whoever calls.
+    /// One sentence for the caller.
     pub message: Cow<'static, str>,
-    /// More, if there is more.
+    /// Additional information for the caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Value>,
-    /// What is not for the caller.
+    /// The text of an [`internal`](Self::internal) error. It is not sent.
     #[serde(skip)]
     pub(super) cause: Option<String>,
 }
 
 impl RpcError {
-    /// What was sent is not JSON.
+    /// The message is not JSON.
     pub const PARSE_ERROR: i64 = -32700;
-    /// It is JSON and not a request.
+    /// The message is JSON, but not a valid request.
     pub const INVALID_REQUEST: i64 = -32600;
-    /// There is no such method.
+    /// The method does not exist.
     pub const METHOD_NOT_FOUND: i64 = -32601;
-    /// The parameters are not those of the method.
+    /// The parameters do not match those of the method.
     pub const INVALID_PARAMS: i64 = -32602;
-    /// The method failed, and why is nobody's business.
+    /// The method failed. The caller does not learn why.
     pub const INTERNAL_ERROR: i64 = -32603;
     /// Too many calls are in progress.
     pub const BUSY: i64 = -32000;
-    /// There was no result in time.
+    /// The method did not answer before its deadline.
     pub const TIMED_OUT: i64 = -32001;
     /// The caller lacks a scope.
     pub const FORBIDDEN: i64 = -32003;
 
-    /// An error of the application, for the caller's eyes.
+    /// Creates an error with a code and a message for the caller.
     #[must_use]
     pub fn new(code: i64, message: impl Into<Cow<'static, str>>) -> Self {
         Self { code, message: message.into(), data: None, cause: None }
     }
 
-    /// With data for the caller.
+    /// Adds data for the caller.
     #[must_use]
     pub fn with_data(self, data: impl Into<Value>) -> Self {
         Self { data: Some(data.into()), ..self }
     }
 
-    /// An error that the caller learns nothing about.
+    /// Creates an [`INTERNAL_ERROR`](Self::INTERNAL_ERROR). Its cause is not sent to the caller.
     #[must_use]
     pub fn internal(cause: impl Into<String>) -> Self {
         Self { cause: Some(cause.into()), ..Self::new(Self::INTERNAL_ERROR, "Internal error") }
     }
 
-    /// What is not for the caller, if it is an [`internal`](Self::internal) error.
+    /// The cause of an [`internal`](Self::internal) error, which the caller does not get.
     #[must_use]
     pub fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
@@ -71,8 +72,8 @@ impl RpcError {
 }
 
 impl<E: core::error::Error + 'static> From<E> for RpcError {
-    /// An [`internal`](Self::internal) error. A room that is closed to the user ([`RoomError::Forbidden`]) is
-    /// [`FORBIDDEN`](Self::FORBIDDEN), and the caller learns it.
+    /// An [`internal`](Self::internal) error, or [`FORBIDDEN`](Self::FORBIDDEN) for
+    /// [`RoomError::Forbidden`].
     fn from(error: E) -> Self {
         let any: &(dyn core::error::Error + 'static) = &error;
         match any.downcast_ref() {

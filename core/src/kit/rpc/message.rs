@@ -1,4 +1,4 @@
-//! Requests and responses as they stand on the wire (JSON-RPC 2.0 sections 4 and 5).
+//! Parses and formats requests and responses (JSON-RPC 2.0 sections 4 and 5).
 
 use super::RpcError;
 use alloc::boxed::Box;
@@ -8,15 +8,17 @@ use alloc::vec::Vec;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// What a request is known by: a string, a number or null, as it was written. At most so long.
+/// Longest id, in bytes, with the quotes of a string.
 const ID_MAX_BYTES: usize = 256;
 
-/// An id as it was written, so that it comes back as it was.
+/// The id of a request: a string, a number or null.
+///
+/// It is kept in its JSON form, so that the response repeats it exactly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Id(Box<str>);
 
 impl Id {
-    /// Where a request's own could not be read.
+    /// The id of a response to a request without a readable id.
     pub(super) fn null() -> Self {
         Self("null".into())
     }
@@ -33,18 +35,18 @@ impl Id {
     }
 }
 
-/// One member of a batch, or what stands alone.
+/// A message, or a member of a batch.
 #[derive(Debug)]
 pub(crate) enum Parsed<'a> {
-    /// A request; a notification if it has no id.
+    /// A request, or a notification if it has no id.
     Request { id: Option<Id>, method: String, params: Option<&'a RawValue> },
-    /// The answer to a request of ours.
+    /// The response to one of our requests.
     Response { id: Id, result: Result<&'a RawValue, RpcError> },
     /// Neither.
     Invalid { id: Id, why: &'static str },
 }
 
-/// What stands in a message.
+/// The content of a message.
 pub(crate) enum Message<'a> {
     One(Parsed<'a>),
     Batch(Vec<Parsed<'a>>),
@@ -66,16 +68,16 @@ struct Members<'a> {
     error: Option<&'a RawValue>,
 }
 
-/// A member that is null is there.
+/// Distinguishes a member that is null from a missing one.
 fn present<'de: 'a, 'a, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 impl<'a> Message<'a> {
-    /// Takes a message apart.
+    /// Parses a message.
     ///
     /// # Errors
-    /// It is not JSON, or a batch that is empty or has more than `batch_max` members.
+    /// If it is not JSON, or is a batch that is empty or has more than `batch_max` members.
     pub(crate) fn parse(text: &'a str, batch_max: usize) -> Result<Self, RpcError> {
         let parse_error = |_| RpcError::new(RpcError::PARSE_ERROR, "Parse error");
         if !text.trim_start().starts_with('[') {
@@ -84,9 +86,9 @@ impl<'a> Message<'a> {
         }
         let members: Vec<&RawValue> = serde_json::from_str(text).map_err(parse_error)?;
         match members.len() {
-            0 => Err(RpcError::invalid_request("a batch has at least one member")),
+            0 => Err(RpcError::invalid_request("a batch must have at least one member")),
             many if many > batch_max => {
-                Err(RpcError::invalid_request(&format!("a batch has at most {batch_max} members, not {many}")))
+                Err(RpcError::invalid_request(&format!("a batch must have at most {batch_max} members, not {many}")))
             }
             _ => Ok(Self::Batch(members.into_iter().map(Parsed::new).collect())),
         }
@@ -97,19 +99,19 @@ impl<'a> Parsed<'a> {
     fn new(raw: &'a RawValue) -> Self {
         let invalid = |why| Self::Invalid { id: Id::null(), why };
         if !raw.get().starts_with('{') {
-            return invalid("a request is an object");
+            return invalid("a request must be an object");
         }
         let Ok(members) = serde_json::from_str::<Members<'_>>(raw.get()) else {
-            return invalid("a member stands twice");
+            return invalid("a member occurs more than once");
         };
         let id = match members.id.map(Id::new) {
-            Some(None) => return invalid("an id is a string of at most 254 bytes, a number or null"),
+            Some(None) => return invalid("an id must be a string of at most 254 bytes, a number or null"),
             Some(Some(id)) => Some(id),
             None => None,
         };
         let invalid = |why| Self::Invalid { id: id.clone().unwrap_or_else(Id::null), why };
         if members.jsonrpc.map(RawValue::get) != Some("\"2.0\"") {
-            return invalid("`jsonrpc` is \"2.0\"");
+            return invalid("`jsonrpc` must be \"2.0\"");
         }
         let Some(method) = members.method else {
             return match (id.clone(), members.result, members.error) {
@@ -118,23 +120,23 @@ impl<'a> Parsed<'a> {
                     let error = serde_json::from_str(error.get());
                     Self::Response {
                         id,
-                        result: Err(error.unwrap_or_else(|_| RpcError::new(0, "an error without words"))),
+                        result: Err(error.unwrap_or_else(|_| RpcError::new(0, "malformed error object"))),
                     }
                 }
                 _ => invalid("`method` is missing"),
             };
         };
         let Ok(method) = serde_json::from_str::<String>(method.get()) else {
-            return invalid("`method` is a string");
+            return invalid("`method` must be a string");
         };
         if members.params.is_some_and(|params| !params.get().starts_with(['{', '['])) {
-            return invalid("`params` is an object or an array");
+            return invalid("`params` must be an object or an array");
         }
         Self::Request { id, method, params: members.params }
     }
 }
 
-/// A request of ours.
+/// Formats a request, or a notification if it has no id. `params` is JSON.
 pub(crate) fn request(id: Option<u64>, method: &str, params: Option<&str>) -> String {
     let id = id.map_or_else(String::new, |id| format!(",\"id\":{id}"));
     let mut text = format!("{{\"jsonrpc\":\"2.0\"{id},\"method\":\"");
@@ -148,7 +150,7 @@ pub(crate) fn request(id: Option<u64>, method: &str, params: Option<&str>) -> St
     text
 }
 
-/// A response, whose result is JSON already.
+/// Formats a response. A result is JSON.
 pub(super) fn response(id: &Id, result: &Result<String, RpcError>) -> String {
     let Id(id) = id;
     match result {

@@ -1,7 +1,8 @@
 //! JSON-RPC 2.0 over every wire, in both directions.
 //!
-//! One message holds one request, notification or response, or a batch of them. Who calls gets answers in the order of its
-//! requests, but for methods that [answer later](Rpc::deferred).
+//! Each message holds one request, notification or response, or a batch of them. The server answers
+//! requests in the order in which they arrive, except for [deferred](Rpc::deferred) methods. It
+//! answers a batch with one response, once all methods in it have answered.
 //!
 //! ```
 //! use drupe_core::kit::{App, Service};
@@ -22,7 +23,7 @@
 //! }
 //!
 //! let rpc = Rpc::new("calculator", "1.0.0").method("divide", |_, _, Division { dividend, divisor }| {
-//!     dividend.checked_div(divisor).ok_or(RpcError::new(1, "nothing can be divided by that"))
+//!     dividend.checked_div(divisor).ok_or(RpcError::new(1, "cannot divide by that number"))
 //! });
 //! let mut hub = TestHub::new(Service::new(Calculator).rpc(rpc));
 //! let peer = hub.connect();
@@ -30,12 +31,13 @@
 //! assert_eq!(hub.lines(peer), [r#"{"jsonrpc":"2.0","id":1,"result":2}"#]);
 //! ```
 //!
-//! | method | what |
-//! |---|---|
-//! | `rpc.discover` | the methods as an [OpenRPC](https://spec.open-rpc.org) document, version 1.3 |
-//! | `listall` | the same as a list: name, description, and JSON Schemas of the parameters and the result |
+//! Two methods are built in. They describe the methods that the caller may call. An application can
+//! replace `listall`.
 //!
-//! Both show what the caller may call.
+//! | method | result |
+//! |---|---|
+//! | `rpc.discover` | an [OpenRPC](https://spec.open-rpc.org) document, version 1.3.2 |
+//! | `listall` | a list: name, description, scope, JSON Schemas of parameters and result |
 
 mod calls;
 mod discover;
@@ -66,25 +68,25 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-/// The methods that can be called.
+/// The methods of an application.
 pub struct Rpc<A: App> {
     methods: BTreeMap<String, Method<A>>,
-    /// The last one that was added.
+    /// The name of the method that was added last.
     last: String,
     title: String,
     version: String,
     pub(super) limits: RpcLimits,
 }
 
-/// How much may be called at a time.
+/// Limits on incoming calls.
 ///
-/// How many calls of one connection may be in progress, and of all, is up to [`TicketLimits`](crate::TicketLimits).
+/// [`TicketLimits`](crate::TicketLimits) limits the number of deferred calls in progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RpcLimits {
-    /// The most members of a batch.
+    /// Most members of a batch.
     pub batch_max: usize,
-    /// How long a method that answers later may take.
+    /// Longest time that a [deferred](Rpc::deferred) method may take to answer.
     pub deadline: Duration,
 }
 
@@ -114,7 +116,7 @@ enum Call<A: App> {
 }
 
 impl<A: App> Rpc<A> {
-    /// No methods, of an application with this name and version, which `rpc.discover` tells.
+    /// Creates a set without methods. `rpc.discover` returns the title and the version.
     #[must_use]
     pub fn new(title: &str, version: &str) -> Self {
         Self {
@@ -126,14 +128,17 @@ impl<A: App> Rpc<A> {
         }
     }
 
-    /// With other limits.
+    /// Sets the limits.
     #[must_use]
     pub fn limits(self, limits: RpcLimits) -> Self {
         Self { limits, ..self }
     }
 
-    /// A method that answers at once. Its parameters come by name, or by position in the order of their declaration. A method with
-    /// one number, string or other single value as parameter takes it by position (JSON-RPC 2.0 section 4.2).
+    /// Adds a method that answers at once. It replaces an earlier method with that name.
+    ///
+    /// Callers pass parameters by name, or by position in the order of their declaration (JSON-RPC
+    /// 2.0 section 4.2). If `P` is a single value, such as a number or a string, they pass it by
+    /// position.
     #[must_use]
     pub fn method<P, R>(
         self,
@@ -151,10 +156,14 @@ impl<A: App> Rpc<A> {
         self.insert::<P, R>(name, call)
     }
 
-    /// A method that gives its work away with a ticket, and answers [later](super::Scope::answer). `R` is what the result is said
-    /// to be. To be tested without threads, an application is given a function that gives work away, and in a test one that
-    /// keeps it. Without an answer within
-    /// [`RpcLimits::deadline`] the caller gets an error.
+    /// Adds a method that answers later: it passes its ticket to [`answer`](super::Scope::answer).
+    ///
+    /// Its parameters are as in [`method`](Self::method); `R` is the documented type of its result.
+    /// If it does not answer within [`RpcLimits::deadline`], the caller gets the error
+    /// [`TIMED_OUT`](RpcError::TIMED_OUT).
+    ///
+    /// To test it without threads, give the application a function that starts the work. A test
+    /// passes one that only stores it.
     #[must_use]
     pub fn deferred<P, R>(
         self,
@@ -178,7 +187,7 @@ impl<A: App> Rpc<A> {
         self
     }
 
-    /// Describes the method that was added last.
+    /// Sets the description of the method that was added last.
     #[must_use]
     pub fn about(mut self, text: &str) -> Self {
         if let Some(method) = self.methods.get_mut(&self.last) {
@@ -187,7 +196,9 @@ impl<A: App> Rpc<A> {
         self
     }
 
-    /// Lets only those call the method that was added last who have a [scope](crate::Identity::may). Others do not see it.
+    /// Restricts the method that was added last to users with a [scope](crate::Identity::may).
+    ///
+    /// The descriptions for other callers omit it.
     #[must_use]
     pub fn scope(mut self, scope: &str) -> Self {
         if let Some(method) = self.methods.get_mut(&self.last) {
@@ -196,7 +207,7 @@ impl<A: App> Rpc<A> {
         self
     }
 
-    /// Serves a message; `log` is told the errors that the caller is not.
+    /// Serves a message. Calls `log` with the method and the cause of each internal error.
     pub(super) fn serve(&mut self, app: &mut A, cx: &mut Cx<'_, A>, text: &str, log: &mut dyn FnMut(&str, &str)) {
         match Message::parse(text, self.limits.batch_max) {
             Err(error) => drop(cx.reply(&response(&message::Id::null(), &Err(error)))),
@@ -225,7 +236,7 @@ impl<A: App> Rpc<A> {
                 if let Err(RpcError { cause: Some(cause), .. }) = &result {
                     log(&method, cause);
                 }
-                // A notification is not answered, not even with an error (section 4.1).
+                // A notification gets no response, not even an error (section 4.1).
                 let (Some(id), Some(result)) = (id, result.transpose()) else { return };
                 (id, result)
             }
@@ -239,7 +250,7 @@ impl<A: App> Rpc<A> {
         cx.calls.respond(&mut cx.hub, conn, place, response(&id, &result));
     }
 
-    /// The result as JSON; `None` if it comes later.
+    /// Calls a method. Returns its result as JSON, or `None` if it answers later.
     fn call(
         &mut self,
         app: &mut A,
@@ -270,7 +281,7 @@ impl<A: App> Rpc<A> {
                 if begun.is_err() {
                     cx.hub.redeem(ticket);
                     if !cx.calls.forget(ticket) {
-                        // It was answered before it failed.
+                        // The method answered before it failed.
                         return Ok(None);
                     }
                 }
@@ -294,7 +305,7 @@ fn parse<P: DeserializeOwned>(params: Option<&RawValue>) -> Result<P, RpcError> 
         RpcError::new(RpcError::INVALID_PARAMS, "Invalid params").with_data(data)
     };
     let Some(params) = params else {
-        // Nothing is what a method without parameters takes, and what can be left out can all be left out.
+        // Accepted if the method has no parameters, or if all of them are optional.
         let from = |text| serde_json::from_str(text).ok();
         let parsed: Option<P> = from("null").or_else(|| from("{}")).or_else(|| from("[]"));
         return parsed.ok_or_else(|| invalid(None, "parameters are missing".into()));
@@ -308,7 +319,7 @@ fn parse<P: DeserializeOwned>(params: Option<&RawValue>) -> Result<P, RpcError> 
     {
         return Ok(nothing);
     }
-    // A single parameter that is neither an object nor an array can only come by position: `[100]`.
+    // `params` is an object or an array, so a scalar parameter comes by position: `[100]`.
     if parsed.is_err()
         && let Ok([only]) = serde_json::from_str::<[&RawValue; 1]>(params.get())
         && !only.get().starts_with(['{', '['])
@@ -322,7 +333,7 @@ fn parse<P: DeserializeOwned>(params: Option<&RawValue>) -> Result<P, RpcError> 
     })
 }
 
-/// What is answered to a message that is not served because there were too many, if it is a request.
+/// Returns the error for a request over the rate limit. `None` for all other messages.
 pub(super) fn too_many(text: &str, retry_after_ms: u128) -> Option<String> {
     let Ok(Message::One(Parsed::Request { id: Some(id), .. })) = Message::parse(text, 1) else { return None };
     let error = RpcError::new(RpcError::BUSY, "Too many requests");

@@ -24,7 +24,7 @@ pub struct Cx<'a, A: App> {
     pub hub: Hub<'a, A::Context>,
     pub(crate) calls: &'a mut Calls<A>,
     conn: ConnId,
-    /// The context if the connection is gone.
+    /// The default context, used if the connection is gone.
     nowhere: Option<A::Context>,
 }
 
@@ -58,7 +58,7 @@ impl<'a, A: App> Scope<'a, A> {
         negotiated(message, |message| self.hub.send(conn, message))
     }
 
-    /// Publishes a value to a room, as [`send_as`](Self::send_as). Returns for how many members.
+    /// Publishes a value to a room, as [`send_as`](Self::send_as). Returns the recipient count.
     pub fn publish_as(&mut self, room: &str, message: &(impl Serialize + fmt::Display)) -> usize {
         negotiated(message, |message| self.hub.publish(room, message))
     }
@@ -107,13 +107,13 @@ impl<A: App> Cx<'_, A> {
         self.hub.context(self.conn).unwrap_or_else(|| self.nowhere.get_or_insert_default())
     }
 
-    /// The user of the connection and their scopes, if known.
+    /// The user of the connection and their scopes, if authenticated.
     #[must_use]
     pub fn identity(&self) -> Option<&Identity> {
         self.hub.identity(self.conn)
     }
 
-    /// The name of the connection's user, if known.
+    /// The name of the connection's user, if authenticated.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
         self.identity().map(|identity| &*identity.user)
@@ -136,7 +136,7 @@ impl<A: App> Cx<'_, A> {
         self.scope().send_as(conn, message)
     }
 
-    /// Sends a value to this connection as JSON, also to people.
+    /// Sends a value to this connection as JSON, even if its peer is a person.
     ///
     /// Returns false if it cannot be sent or serialized.
     pub fn reply_json(&mut self, message: &impl Serialize) -> bool {
@@ -157,7 +157,7 @@ impl<A: App> Cx<'_, A> {
         Ok(self.hub.join(self.conn, room)?)
     }
 
-    /// Publishes a value to the other members of a room. Returns for how many.
+    /// Publishes a value to the other members of a room. Returns the recipient count.
     ///
     /// This connection must be a member, and the room must be [open](super::Service::rooms) or the
     /// user must have the scope `publish:` followed by its name.
@@ -177,11 +177,12 @@ impl<A: App> Cx<'_, A> {
 
     /// Calls a method of the peer (JSON-RPC 2.0).
     ///
-    /// `then` is called once: with the result, or with why there is none within `deadline`.
+    /// `then` is called once: with the result, or with an error. A call without an answer within
+    /// `deadline` fails with [`CallError::TimedOut`].
     ///
     /// # Errors
-    /// If the connection is over or a limit of [`TicketLimits`](crate::TicketLimits) is reached.
-    /// Nothing is sent then.
+    /// If the connection is closed or a limit of [`TicketLimits`](crate::TicketLimits) is reached.
+    /// Nothing is sent in that case.
     pub fn call<R: DeserializeOwned>(
         &mut self,
         method: &str,

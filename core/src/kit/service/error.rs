@@ -8,7 +8,7 @@ use serde::Serialize;
 /// Why a message was not served, for its sender.
 ///
 /// A program gets `{"type":"error","of":"say","code":"invalid","path":"to.name","reason":"..."}`,
-/// without `path` if the whole message is meant. A person gets `error: say: to.name: ...`.
+/// without `path` if it concerns the whole message. A person gets `error: say: to.name: ...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MessageError {
@@ -36,7 +36,7 @@ impl MessageError {
         Self::new("forbidden", "this is not allowed")
     }
 
-    /// Passes the error, about a message of type `of`, to `send`.
+    /// Passes the error, about a message of type `of`, to `send` in both representations.
     pub(crate) fn tell<T>(&self, of: Option<&str>, send: impl FnOnce(Outgoing<'_>) -> T) -> T {
         let Self { code, path, reason } = self;
         let told = Told { kind: "error", of, code, path: path.as_deref(), reason };

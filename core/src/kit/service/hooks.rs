@@ -96,17 +96,17 @@ impl<A: App> Service<A> {
         self
     }
 
-    /// Called when the user of a connection has changed, not when the same user renews a token.
+    /// Called when the user of a connection has changed, but not when the same user renews a token.
     ///
     /// With [`Authentication`](crate::kit::auth::Authentication), [`on_open`](Self::on_open) is
-    /// called first, when the user is already known.
+    /// called first, with the user already set.
     #[must_use]
     pub fn on_authenticated(mut self, act: impl FnMut(&mut A, &mut Cx<'_, A>) + Send + 'static) -> Self {
         self.hooks.authenticated = Some(Box::new(act));
         self
     }
 
-    /// Called when a connection is over.
+    /// Called when a connection has closed.
     #[must_use]
     pub fn on_close(mut self, act: impl FnMut(&mut A, &mut Cx<'_, A>, Reason) + Send + 'static) -> Self {
         self.hooks.closed = Some(Box::new(act));
@@ -122,7 +122,8 @@ impl<A: App> Service<A> {
 
     /// Called when the server begins to drain.
     ///
-    /// It closes its connections over the next moments, each with an [`on_close`](Self::on_close).
+    /// It closes its connections over the [window](crate::Drain::window); for each one,
+    /// [`on_close`](Self::on_close) is called.
     #[must_use]
     pub fn on_drain(mut self, act: impl FnMut(&mut A, &mut Scope<'_, A>) + Send + 'static) -> Self {
         self.hooks.draining = Some(Box::new(act));
@@ -150,7 +151,7 @@ impl<A: App> Service<A> {
         self
     }
 
-    /// Called every `interval`, first one interval after the start. At least 1 ms.
+    /// Called every `interval`, for the first time one interval after the start. At least 1 ms.
     #[must_use]
     pub fn every(mut self, interval: Duration, act: impl FnMut(&mut A, &mut Scope<'_, A>) + Send + 'static) -> Self {
         self.hooks.periodic.push((interval.max(Duration::from_millis(1)), Box::new(act)));

@@ -47,7 +47,7 @@ impl Source<'_> {
 
 fn invalid<E: fmt::Display>(error: serde_path_to_error::Error<E>) -> MessageError {
     let path = error.path().to_string();
-    // The position is unknown, or the whole message is meant.
+    // `.` is the whole message, and `?` an unknown position.
     let path = (path != "." && path != "?").then_some(path);
     MessageError { path, ..MessageError::new("invalid", reason_of(&error.into_inner())) }
 }

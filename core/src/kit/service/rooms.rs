@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 /// Which rooms are open, for [`Cx::join`](super::Cx::join) and [`Cx::publish`](super::Cx::publish).
 ///
-/// Other rooms require a scope. An identity without scopes has no more rights than one with some,
-/// and a connection without an identity has none.
+/// Other rooms require a scope. Adding a scope never removes a right. A connection without an
+/// identity can use only open rooms.
 ///
 /// ```
 /// use drupe_core::Identity;
@@ -71,7 +71,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// More scopes never close a room.
+        /// Adding a scope never closes a room.
         #[test]
         fn another_scope_never_closes_a_room(
             scopes in prop::collection::vec("(join|publish):[ab*]{0,2}|\\*|admin", 0..4),
@@ -82,7 +82,7 @@ mod tests {
             let user = |count: usize| Identity::user("ann").with_scopes(scopes[..count].iter().map(String::as_str));
             let may = |identity: Option<&Identity>| [rules.may_join(identity, &room), rules.may_publish(identity, &room)];
             let mut before = may(None);
-            prop_assert_eq!(before, may(Some(&user(0))), "no scope is no right");
+            prop_assert_eq!(before, may(Some(&user(0))), "an identity without scopes has no more rights than no identity");
             for count in 1..=scopes.len() {
                 let now = may(Some(&user(count)));
                 prop_assert!(before.iter().zip(now).all(|(before, now)| now || !before), "scope {} closes a room", count);

@@ -56,12 +56,12 @@ pub trait Guard<A: App>: Send {
         Ok(())
     }
 
-    /// Called after a message that this guard let pass was served, or refused later on.
+    /// Called after a message that this guard passed was served, or refused by a later guard.
     fn after(&mut self, app: &mut A, cx: &mut Cx<'_, A>, kind: &str, result: &Result<(), MessageError>) {
         let _ = (app, cx, kind, result);
     }
 
-    /// Called when a connection is over.
+    /// Called when a connection has closed.
     fn closed(&mut self, app: &mut A, cx: &mut Cx<'_, A>, reason: Reason) {
         let _ = (app, cx, reason);
     }
@@ -132,7 +132,9 @@ impl<A: App> Router<A> {
         self.take_in(router, |kind| format!("{name}.{kind}"))
     }
 
-    /// Adds another router's functions, behind its guards. It wins for types that both have.
+    /// Adds another router's functions, behind its guards.
+    ///
+    /// They replace the functions that this router has for the same types.
     #[must_use]
     pub fn merge(self, router: Self) -> Self {
         self.take_in(router, |kind| kind)

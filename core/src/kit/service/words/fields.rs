@@ -7,7 +7,7 @@ use alloc::format;
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess};
 
-/// The rest, without quotes if it is a single quoted word.
+/// Returns the rest, without its quotes if it is a single quoted word.
 fn all_of(rest: &str) -> Cow<'_, str> {
     let mut arguments = Arguments { rest };
     match arguments.word() {
@@ -64,14 +64,14 @@ impl<'de> MapAccess<'de> for Pairs<'de> {
         let Some(end) = rest.find(|c: char| c == '=' || c.is_whitespace()) else {
             return match rest {
                 "" => Ok(None),
-                word => Err(WordsError(format!("name=value was expected, not `{word}`"))),
+                word => Err(WordsError(format!("expected name=value, not `{word}`"))),
             };
         };
         if !rest[end..].starts_with('=') {
-            return Err(WordsError(format!("name=value was expected, not `{}`", &rest[..end])));
+            return Err(WordsError(format!("expected name=value, not `{}`", &rest[..end])));
         }
         self.arguments.rest = &rest[end + 1..];
-        // Nothing after the sign is an empty value.
+        // `name=` has an empty value.
         let value = if self.arguments.rest.starts_with(char::is_whitespace) { None } else { self.arguments.word()? };
         self.value = Some(Word(value.unwrap_or_default()));
         seed.deserialize(BorrowedStrDeserializer::new(&rest[..end])).map(Some)

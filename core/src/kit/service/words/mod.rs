@@ -41,7 +41,7 @@ impl<'de> Arguments<'de> {
         Self { rest: text.trim() }
     }
 
-    /// Takes the next word.
+    /// Takes the next word. Returns `None` at the end.
     fn word(&mut self) -> Result<Option<Cow<'de, str>>, WordsError> {
         let text = self.rest.trim_start();
         if text.is_empty() {
@@ -70,7 +70,7 @@ impl<'de> Arguments<'de> {
     fn nothing_left(&self) -> Result<(), WordsError> {
         match self.rest.trim() {
             "" => Ok(()),
-            rest => Err(WordsError(format!("nothing more was expected, not `{rest}`"))),
+            rest => Err(WordsError(format!("unexpected argument `{rest}`"))),
         }
     }
 

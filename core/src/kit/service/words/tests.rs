@@ -73,14 +73,14 @@ fn words_become_fields_in_order_and_the_last_takes_the_rest() {
 fn what_is_wrong_is_named() {
     for (error, expected) in [
         (parse::<Move>("1").err(), "missing field `y`"),
-        (parse::<Move>("1 two").err(), "a whole number was expected, not `two`"),
-        (parse::<Ping>("pong").err(), "nothing more was expected, not `pong`"),
+        (parse::<Move>("1 two").err(), "expected a whole number, not `two`"),
+        (parse::<Ping>("pong").err(), "unexpected argument `pong`"),
         (parse::<Say>("\"open room").err(), "a closing double quote is missing"),
-        (parse::<(u8, u8)>("1 2 3").err(), "nothing more was expected, not `3`"),
+        (parse::<(u8, u8)>("1 2 3").err(), "unexpected argument `3`"),
         (parse::<Paint>("blue 1").err(), "unknown variant `blue`, expected `red` or `green`"),
-        (parse::<Flat>("name=x oops").err(), "name=value was expected, not `oops`"),
-        (parse::<f64>("NaN").err(), "a number was expected, not `NaN`"),
-        (parse::<f32>("1e99").err(), "a number was expected, not `1e99`"),
+        (parse::<Flat>("name=x oops").err(), "expected name=value, not `oops`"),
+        (parse::<f64>("NaN").err(), "expected a number, not `NaN`"),
+        (parse::<f32>("1e99").err(), "expected a number, not `1e99`"),
     ] {
         assert_eq!(error.as_deref(), Some(expected));
     }

@@ -16,7 +16,7 @@ macro_rules! parsed {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WordsError> {
             match self.0.parse::<$type>() {
                 Ok(value) => visitor.$visit(value),
-                Err(_) => Err(WordsError(format!("{} was expected, not `{}`", $expected, self.0))),
+                Err(_) => Err(WordsError(format!("expected {}, not `{}`", $expected, self.0))),
             }
         })*
     };
@@ -52,9 +52,9 @@ impl<'de> Deserializer<'de> for Word<'de> {
         deserialize_i128 visit_i128 i128, "a whole number";
         deserialize_u8 visit_u8 u8, "a whole number from 0 to 255";
         deserialize_u16 visit_u16 u16, "a whole number from 0 to 65535";
-        deserialize_u32 visit_u32 u32, "a whole number, 0 or more";
-        deserialize_u64 visit_u64 u64, "a whole number, 0 or more";
-        deserialize_u128 visit_u128 u128, "a whole number, 0 or more";
+        deserialize_u32 visit_u32 u32, "a whole number of at least 0";
+        deserialize_u64 visit_u64 u64, "a whole number of at least 0";
+        deserialize_u128 visit_u128 u128, "a whole number of at least 0";
         deserialize_char visit_char char, "one letter";
     }
 
@@ -62,7 +62,7 @@ impl<'de> Deserializer<'de> for Word<'de> {
         // Values out of the range of `f32` are rejected.
         let number = self.0.parse().ok().filter(|number: &f32| number.is_finite());
         number.map_or_else(
-            || Err(WordsError(format!("a number was expected, not `{}`", self.0))),
+            || Err(WordsError(format!("expected a number, not `{}`", self.0))),
             |number| visitor.visit_f32(number),
         )
     }
@@ -99,7 +99,7 @@ impl<'de> Deserializer<'de> for Word<'de> {
     }
 
     fn deserialize_unit<V: Visitor<'de>>(self, _: V) -> Result<V::Value, WordsError> {
-        Err(WordsError(format!("nothing was expected, not `{}`", self.0)))
+        Err(WordsError(format!("expected nothing, not `{}`", self.0)))
     }
 
     fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, WordsError> {
@@ -167,12 +167,12 @@ impl<'de> Deserializer<'de> for Word<'de> {
 impl Word<'_> {
     /// Compound values are written as JSON.
     fn json(&self) -> Result<Value, WordsError> {
-        serde_json::from_str(&self.0).map_err(|_| WordsError(format!("JSON was expected, not `{}`", self.0)))
+        serde_json::from_str(&self.0).map_err(|_| WordsError(format!("expected JSON, not `{}`", self.0)))
     }
 
     fn finite(&self) -> Result<f64, WordsError> {
         let number = self.0.parse().ok().filter(|number: &f64| number.is_finite());
-        number.ok_or_else(|| WordsError(format!("a number was expected, not `{}`", self.0)))
+        number.ok_or_else(|| WordsError(format!("expected a number, not `{}`", self.0)))
     }
 }
 
