@@ -60,7 +60,7 @@ fn binary_message_goes_to_its_hook_and_without_one_is_text_or_refused() {
     let (conn, _) = upgraded(&mut hub, "/");
     assert!(say(&mut hub, conn, Opcode::Binary, b"hello").ends_with("text hello"));
     let refused = say(&mut hub, conn, Opcode::Binary, b"\xff\xfe");
-    assert!(refused.contains("binary is not served here"), "{refused}");
+    assert!(refused.contains("binary messages are not supported here"), "{refused}");
     let mut hub = on_websocket(service().on_binary(|app, _, bytes| app.log.push(format!("{bytes:?}"))));
     let (conn, _) = upgraded(&mut hub, "/");
     assert_eq!(say(&mut hub, conn, Opcode::Binary, b"hi"), "");

@@ -160,7 +160,7 @@ fn what_is_wrong_is_answered_with_path_and_reason() {
         ("/enter", "error: enter: missing field `room`"),
         ("/dance \u{1b}[2J", "error: dance: unknown type or command"),
         ("/\u{1b}[2J", "error: [2J: unknown type or command"),
-        ("hello", "error: a message is a JSON object with a `type`, or a command; /help lists them"),
+        ("hello", "error: expected a JSON object with a `type`, or a command; /help lists the commands"),
         ("/admin kick bob", "error: admin.kick: this is not allowed"),
         ("/admin", "error: admin: unknown type or command"),
         ("/admin kick", "error: admin.kick: this is not allowed"),

@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn an_address_has_so_many_and_the_handler_hears_of_no_others() {
         let layer = ConnectionLimit::new(2)
-            .arrivals(Rate::per(3, 60, 3).expect("not nothing"))
+            .arrivals(Rate::per(3, 60, 3).expect("a valid rate"))
             .allow(["192.0.2.0/24".parse().expect("a network")]);
         let mut hub = TestHub::new(Relay::default().within(layer));
         let [one, two, three] = [hub.connect(), hub.connect(), hub.connect()];
@@ -134,7 +134,7 @@ mod tests {
         assert!(!hub.is_closed(six));
         for port in 1..9 {
             let peer = Peer::Address(([192, 0, 2, 9], port).into());
-            let conn = hub.try_connect(ListenerId(0), peer).expect("let in");
+            let conn = hub.try_connect(ListenerId(0), peer).expect("accepted");
             assert!(!hub.is_closed(conn));
         }
         assert!(hub.now() > Time::START);

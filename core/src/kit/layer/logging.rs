@@ -8,8 +8,8 @@ use alloc::string::String;
 /// Logs connections, users, refusals and failures, one line for each event.
 ///
 /// The content of messages is never logged, only their length. User names and the values of HTTP
-/// requests are [escaped](escape_hidden), so that they cannot add lines, control a terminal, or
-/// hide characters in which two names differ.
+/// requests are [escaped](escape_hidden): they cannot add lines or control a terminal, and hidden
+/// characters become visible.
 #[derive(Clone, Debug)]
 pub struct Logging<F> {
     log: F,

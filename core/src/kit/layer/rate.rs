@@ -130,7 +130,7 @@ mod tests {
     use core::time::Duration;
 
     fn limited(by: RateBy) -> TestHub<impl Handler> {
-        let rate = Rate::per(2, 10, 2).expect("not nothing");
+        let rate = Rate::per(2, 10, 2).expect("a valid rate");
         TestHub::new(Echo.within(RateLimit::new(by, rate).close_after(3)))
     }
 
@@ -157,7 +157,7 @@ mod tests {
         hub.line(second, "x");
         assert!(hub.lines(second)[0].starts_with("notice:"));
         let peer: Peer = "192.0.2.1:9".parse().expect("an address");
-        let other = hub.try_connect(ListenerId(0), peer).expect("let in");
+        let other = hub.try_connect(ListenerId(0), peer).expect("accepted");
         hub.line(other, "x");
         assert_eq!(hub.lines(other), ["x"]);
     }

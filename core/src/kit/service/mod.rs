@@ -71,7 +71,7 @@ impl App for () {
 ///
 /// impl fmt::Display for Said<'_> {
 ///     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-///         write!(f, "somebody said: {}", self.text)
+///         write!(f, "a peer said: {}", self.text)
 ///     }
 /// }
 ///
@@ -85,7 +85,7 @@ impl App for () {
 /// hub.line(program, r#"{"type":"say","text":"hello"}"#);
 /// hub.line(person, "/say hello to you");
 /// assert_eq!(hub.lines(program), [r#"{"type":"said","text":"hello"}"#, r#"{"type":"said","text":"hello to you"}"#]);
-/// assert_eq!(hub.lines(person), ["somebody said: hello", "somebody said: hello to you"]);
+/// assert_eq!(hub.lines(person), ["a peer said: hello", "a peer said: hello to you"]);
 /// ```
 pub struct Service<A: App> {
     app: A,
@@ -202,7 +202,12 @@ impl<A: App> Service<A> {
                 // Frames do not distinguish text from binary, and often carry text.
                 match payload.as_str() {
                     Some(text) => self.text(hub, conn, text),
-                    None => refuse(hub, conn, None, &MessageError::new("unsupported", "binary is not served here")),
+                    None => refuse(
+                        hub,
+                        conn,
+                        None,
+                        &MessageError::new("unsupported", "binary messages are not supported here"),
+                    ),
                 }
             }
             return;
@@ -316,7 +321,7 @@ impl<A: App> Service<A> {
         let Self { app, calls, hooks, .. } = self;
         let mut scope = Scope::new(hub, calls);
         if hooks.text.is_none() {
-            let words = "a message is a JSON object with a `type`, or a command; /help lists them";
+            let words = "expected a JSON object with a `type`, or a command; /help lists the commands";
             return refuse(hub, conn, None, &MessageError::new("unsupported", words));
         }
         if let Err(error) = hooks.plain(app, &mut scope.of(conn), text) {
