@@ -1,7 +1,7 @@
 //! An auction that ends ten seconds after the last bid, with tests that run in virtual time.
 //!
-//! `cargo run --example auction` plays one auction and prints what each bidder received.
-//! `cargo test --example auction` runs the tests.
+//! `cargo run -p drupe-core --example auction` plays one auction and prints what each bidder
+//! received. `cargo test -p drupe-core --example auction` runs the tests.
 
 use drupe_core::kit::{App, Cx, MessageError, RoomRules, Router, Scope, Service};
 use drupe_core::testing::TestHub;
