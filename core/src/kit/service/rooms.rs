@@ -82,7 +82,7 @@ mod tests {
             let user = |count: usize| Identity::user("ann").with_scopes(scopes[..count].iter().map(String::as_str));
             let may = |identity: Option<&Identity>| [rules.may_join(identity, &room), rules.may_publish(identity, &room)];
             let mut before = may(None);
-            prop_assert_eq!(before, may(Some(&user(0))), "an identity without scopes has no rights");
+            prop_assert_eq!(before, may(Some(&user(0))), "an identity alone adds no rights");
             for count in 1..=scopes.len() {
                 let now = may(Some(&user(count)));
                 prop_assert!(before.iter().zip(now).all(|(before, now)| now || !before), "scope {} closes a room", count);
