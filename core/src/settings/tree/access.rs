@@ -1,4 +1,4 @@
-//! Authentication: users, passwords and tokens.
+//! Settings for authentication: users, passwords and tokens.
 
 use super::choices::DuplicateChoice;
 use super::declare::settings;
@@ -13,38 +13,41 @@ use core::num::NonZeroU32;
 use core::time::Duration;
 
 settings! {
-    /// Who may come in.
+    /// Authentication of peers.
     AuthenticationSettings {
-        /// Whether nobody is let in who has not shown who they are.
+        /// Whether peers must authenticate.
         enabled: bool = false;
         /// The users, by name.
         users: BTreeMap<String, UserSettings> = BTreeMap::new();
-        /// A password that lets everybody in, under whatever name they give.
+        /// A password that is valid for every user name.
         shared_password: Secret = Secret::default();
-        /// A file whose first line is that password.
+        /// A file whose first line is the shared password.
         #[schemars(extend("format" = PATH))]
         shared_password_file: String = String::new();
-        /// That password as `drupe password` hashes it.
+        /// The hash of the shared password, as `drupe password` prints it.
         shared_password_hash: Secret = Secret::default();
         /// Tokens (JSON Web Tokens, RFC 7519).
         tokens: Option<TokenSettings> = None;
-        /// Whether a token may stand in the query of a WebSocket's address, where logs keep it.
+        /// Whether a token is also accepted in the query of a WebSocket's URL, which logs may
+        /// store.
         token_in_query: bool = false;
-        /// Whether people on telnet and lines are asked for name and password, where those do not cross a network in the clear.
+        /// Whether telnet and line peers are prompted for name and password, where those do not
+        /// cross a network in the clear.
         dialogue: bool = false;
-        /// Whether passwords may cross a network without TLS.
+        /// Whether passwords, tokens and the monitor's credentials may cross a network without TLS.
         allow_plaintext: bool = false;
-        /// What happens when a user is connected already, to whichever worker.
+        /// What happens when a user who is already connected, on any worker, connects again.
         duplicates: DuplicateChoice = DuplicateChoice::KeepBoth;
-        /// How long a peer may take to show who it is.
+        /// Longest time until a peer has authenticated.
         deadline: Timeout = timeout(30);
-        /// After so many wrong proofs a connection ends.
+        /// Failed authentications after which a connection closes.
         tries: NonZeroU32 = count(3);
-        /// How many wrong proofs an address has, with all workers together.
+        /// Rate of failed authentications per address, over all workers.
         failures_per_address: Option<RateText> = RateText::new(5, 300, 5);
-        /// How many wrong proofs a user has, from all addresses but those where the user was right before.
+        /// Rate of failed authentications per user, from all addresses except those where the user
+        /// authenticated before.
         failures_per_user: Option<RateText> = RateText::new(50, 300, 50);
-        /// How often passwords are hashed (PBKDF2), 4,096 or more.
+        /// Iterations of the password hash (PBKDF2), 4096 or more.
         iterations: u32 = 10_000;
     }
 
@@ -55,14 +58,15 @@ settings! {
         /// A file whose first line is the password.
         #[schemars(extend("format" = PATH))]
         password_file: String = String::new();
-        /// The password as `drupe password` hashes it, in place of the password itself: `SCRAM-SHA-256$...` (RFC 5803).
+        /// The hash of the password, as `drupe password` prints it, instead of the password itself:
+        /// `SCRAM-SHA-256$...` (RFC 5803).
         password_hash: Secret = Secret::default();
-        /// What the user may do, where the application asks: `chat`, `relay` and `echo` are open to all who are let in. Without scopes
-        /// a user may do nothing that needs one.
+        /// Permissions, for applications that check them. `chat`, `relay` and `echo` check none and
+        /// are open to all users. A user without scopes may do nothing that needs one.
         scopes: Vec<String> = Vec::new();
     }
 
-    /// Tokens. Either `hs256_secret` or `ed25519_public`.
+    /// Tokens. Exactly one key: `hs256_secret` or `ed25519_public`.
     TokenSettings {
         /// The secret of HS256, at least 32 bytes.
         hs256_secret: Secret = Secret::default();
@@ -71,13 +75,14 @@ settings! {
         hs256_secret_file: String = String::new();
         /// The public key of EdDSA (Ed25519), 32 bytes in hexadecimal digits.
         ed25519_public: String = String::new();
-        /// Tokens of any other issuer are refused.
+        /// The required issuer (`iss`); any, if empty.
         issuer: String = String::new();
-        /// Tokens for anybody else are refused.
+        /// The required audience (`aud`); any, if empty.
         audience: String = String::new();
-        /// What clocks may differ by, at most 5m.
+        /// Tolerated clock difference, at most 5m.
         leeway: Span = Span(Duration::ZERO);
-        /// Each token is accepted once, also after a reload, and so many are remembered until they expire.
+        /// How many used tokens are stored until they expire, so that each token is accepted once,
+        /// also after a reload. `never`: tokens can be reused.
         single_use_max: Maybe<NonZeroU32> = Maybe(None);
     }
 }

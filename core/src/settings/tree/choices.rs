@@ -1,12 +1,12 @@
-//! Enumerations: each value of such a setting is one word.
+//! Settings whose values are names.
 
 use super::declare::choices;
 use crate::app::AppName;
 
 choices! {
-    /// What the server is for, which its defaults follow.
+    /// The purpose of the server; it determines the defaults.
     Profile {
-        /// For a machine of one's own.
+        /// For a developer's machine.
         #[default]
         Development = "development",
         /// For the internet.
@@ -14,41 +14,41 @@ choices! {
         /// For test suites.
         Testing = "testing",
     }
-    /// What is spoken at a listener.
+    /// The protocol of a listener.
     ProtocolName {
         /// Lines over TCP.
         #[default]
         Tcp = "tcp",
         /// Telnet.
         Telnet = "telnet",
-        /// WebSocket, and HTTP around it.
+        /// WebSocket and HTTP.
         WebSocket = "websocket",
         /// Telnet in the messages of a WebSocket.
         WsTelnet = "ws+telnet",
-        /// Frames that begin with their length.
+        /// Length-prefixed frames.
         Length = "length",
-        /// Any of these, as the first bytes tell.
+        /// Telnet, frames, HTTP with WebSocket, or lines, detected from the first bytes.
         Auto = "auto",
     }
-    /// One of the ready-made applications.
+    /// A ready-made application.
     AppChoice {
-        /// Names and rooms.
+        /// A chat with names and rooms.
         #[default]
         Chat = "chat",
-        /// Every message to everybody else.
+        /// Sends every message to all other peers.
         Relay = "relay",
-        /// Every message back.
+        /// Sends every message back to its sender.
         Echo = "echo",
     }
-    /// What the relay puts each message into.
+    /// The envelope in which the relay puts each message.
     EnvelopeChoice {
-        /// Nothing.
+        /// No envelope.
         #[default]
         None = "none",
         /// An object with the sender's address.
         Json = "json",
     }
-    /// How lines that are sent end.
+    /// The ending of sent lines.
     EndingChoice {
         /// LF.
         #[default]
@@ -56,14 +56,14 @@ choices! {
         /// CR LF.
         CrLf = "crlf",
     }
-    /// What happens to text that is not in its character set.
+    /// How to treat text that is not in its character set.
     InvalidChoice {
-        /// The connection ends.
+        /// The connection closes.
         Reject = "reject",
-        /// What can't be read is replaced.
+        /// Invalid sequences are replaced.
         #[default]
         Replace = "replace",
-        /// It is bytes then.
+        /// The message is delivered as bytes.
         Bytes = "bytes",
     }
     /// How input arrives over telnet.
@@ -76,27 +76,27 @@ choices! {
         /// Each key is a message.
         Keys = "keys",
     }
-    /// Who may look at an endpoint.
+    /// Access to an endpoint.
     AccessChoice {
-        /// Whoever can connect.
+        /// All peers that can connect.
         #[default]
         Open = "open",
-        /// Whoever has its credential.
+        /// Peers that send the credential.
         Credential = "credential",
-        /// Nobody.
+        /// No access.
         Off = "off",
     }
-    /// Whether peers show certificates.
+    /// Whether peers present certificates.
     ClientsChoice {
-        /// They are not asked.
+        /// The server does not request them.
         #[default]
         None = "none",
-        /// They may.
+        /// Peers may present one.
         Optional = "optional",
-        /// They must.
+        /// Peers must present one.
         Required = "required",
     }
-    /// Where proxies write for whom they speak.
+    /// The field in which proxies report the client's address.
     FieldChoice {
         /// `X-Forwarded-For`.
         #[default]
@@ -104,53 +104,53 @@ choices! {
         /// `Forwarded` (RFC 7239).
         Forwarded = "forwarded",
     }
-    /// What happens to messages of a room that a slow member can't take.
+    /// What happens when a room's message would bring a slow member above the maximum.
     SlowChoice {
-        /// The member is closed.
+        /// Close the member's connection.
         #[default]
         Close = "close",
-        /// The oldest that wait are skipped.
+        /// Skip the oldest queued messages of the room.
         SkipOldest = "skip_oldest",
-        /// The new one is skipped.
+        /// Skip the new message.
         SkipNewest = "skip_newest",
-        /// All that wait are skipped but the new one.
+        /// Skip all queued messages of the room except the new one.
         KeepLatest = "keep_latest",
     }
-    /// What happens when a user is connected already.
+    /// What happens when a user who is already connected connects again.
     DuplicateChoice {
-        /// Both stay.
+        /// Both connections stay.
         #[default]
         KeepBoth = "keep_both",
         /// The new connection is refused.
         RefuseNew = "refuse_new",
-        /// The old ones end.
+        /// The old connections close.
         ReplaceOld = "replace_old",
     }
-    /// How much is logged.
+    /// The lowest level that is logged.
     LevelChoice {
         /// Nothing.
         Off = "off",
-        /// What failed.
+        /// Failures.
         Error = "error",
-        /// What may need somebody.
+        /// Conditions that may need the operator.
         Warn = "warn",
-        /// What happens.
+        /// Normal events.
         #[default]
         Info = "info",
-        /// What may help to find a fault.
+        /// Details for finding a fault.
         Debug = "debug",
         /// Everything.
         Trace = "trace",
     }
-    /// How log lines are written.
+    /// The format of log lines.
     FormatChoice {
-        /// For people.
+        /// Text for people.
         #[default]
         Human = "human",
-        /// One JSON object a line.
+        /// One JSON object per line.
         Json = "json",
     }
-    /// When a log file is begun anew.
+    /// When a new log file begins.
     RotationChoice {
         /// Never.
         Never = "never",

@@ -1,4 +1,4 @@
-//! Closing a connection, and draining the server.
+//! Settings for closing a connection and for draining the server.
 
 use super::declare::settings;
 use super::values::{count, secs};
@@ -7,27 +7,32 @@ use core::num::NonZeroU32;
 use core::time::Duration;
 
 settings! {
-    /// How a connection ends.
+    /// How a connection closes.
     ClosingSettings {
-        /// How long what waits may take to be written; with 0s what the socket does not take at once is dropped.
+        /// Time limit for flushing queued output; with 0s, what the socket does not accept at once
+        /// is lost.
         flush: Span = secs(5);
-        /// How long the peer may take to close its half; with 0s it is not waited for.
+        /// How long to wait for the peer to close its half; with 0s, the server does not wait.
         linger: Span = secs(2);
-        /// How much is read and discarded meanwhile; with 0B a peer that still sends is cut off.
+        /// Bytes that are read and discarded meanwhile at full speed; with 0B, a peer that still
+        /// sends is cut off.
         discard_max: Size = Size(1 << 20);
     }
 
-    /// How the server ends.
+    /// How the server shuts down.
     DrainSettings {
-        /// How long it accepts while it says that it is not ready; with 0s it stops at once.
+        /// How long the server still accepts connections after it reports that it is not ready;
+        /// with 0s, it stops at once.
         grace: Span = Span(Duration::ZERO);
-        /// The longest time that closes are spread over; with 0s all are closed at once. At most `deadline`.
+        /// Longest time over which closes are spread; with 0s, all connections close at once. At
+        /// most `deadline`.
         window: Span = secs(5);
-        /// How many closes a second are enough.
+        /// Closes per second that are fast enough, so that few connections do not use the whole
+        /// `window`.
         closes_per_second: NonZeroU32 = count(500);
-        /// After this long what is left is dropped; with 0s at once.
+        /// Time from the end of `grace` until remaining connections are dropped; with 0s, at once.
         deadline: Span = secs(10);
-        /// After which time peers are told to come back.
+        /// When peers should reconnect; it is sent to them when the server shuts down.
         retry_after: Maybe<Span> = Maybe(None);
     }
 }

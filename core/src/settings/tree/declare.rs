@@ -1,4 +1,4 @@
-//! Macros that declare settings with their defaults, and choices with their words.
+//! Macros that declare settings with their defaults, and enumerations with their names.
 
 macro_rules! settings {
     ($($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $field:ident: $type:ty = $default:expr;)* })*) => {$(
@@ -26,7 +26,7 @@ macro_rules! choices {
         pub enum $name { $($(#[$doc])* #[serde(rename = $text)] $variant,)* }
 
         impl $name {
-            /// As it is written.
+            /// Returns the name that a configuration uses.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $text,)* }

@@ -1,4 +1,4 @@
-//! Limits: connections, rates, queues, quarantine, rooms.
+//! Limits on connections, rates, queues, quarantine and rooms.
 
 use super::choices::SlowChoice;
 use super::declare::settings;
@@ -9,109 +9,117 @@ use core::num::NonZeroU32;
 use core::time::Duration;
 
 settings! {
-    /// What one peer may do.
+    /// Limits for one peer.
     PeerSettings {
-        /// The longest message, 1 byte to 1 GiB.
+        /// Longest message, 1B to 1GiB.
         message_max: Size = Size(64 << 10);
-        /// How long a message may take from its first byte to its last.
+        /// Longest time from the first byte of a message to its last.
         message_deadline: Timeout = timeout(60);
-        /// How many messages of one connection are served before others have their turn.
+        /// Messages of one connection that the server handles before it turns to other connections.
         messages_per_turn: NonZeroU32 = count(1024);
-        /// How many messages a peer may send.
+        /// Rate of messages that a peer may send.
         messages: Maybe<RateText> = Maybe(RateText::new(1_000, 1, 2_000));
-        /// How many bytes a peer may send.
+        /// Rate of bytes that a peer may send.
         bytes: Maybe<RateText> = Maybe(RateText::new(4 << 20, 1, 8 << 20));
-        /// What happens to who is faster, by how often they were.
+        /// Penalties for peers that exceed these rates, by number of strikes.
         ladder: LadderSettings = LadderSettings::default();
-        /// A peer without a message for this long is closed.
+        /// The connection closes after this long without a complete message.
         idle: Maybe<Timeout> = NEVER;
-        /// How long before that it is told.
+        /// How long before the idle timeout the peer is warned. Less than `idle`.
         idle_warning: Maybe<Timeout> = NEVER;
-        /// A peer without a byte for this long is closed: more than the ping of WebSocket and the `keep_alive` of telnet.
+        /// The connection closes after this long without a byte. More than the `ping` of WebSocket
+        /// and the `keep_alive` of telnet.
         silence: Maybe<Timeout> = NEVER;
-        /// A connection that is this old is closed, whatever it does.
+        /// Longest duration of a connection, even if it is active.
         lifetime: Maybe<Timeout> = NEVER;
     }
 
-    /// What happens to who is too fast: each step from so many strikes on.
+    /// Penalties for a peer that exceeds its rate: the number of strikes from which each step
+    /// applies.
     LadderSettings {
-        /// The peer is told.
+        /// Warn the peer.
         warn: Maybe<NonZeroU32> = Maybe(Some(NonZeroU32::MIN));
-        /// It is read no faster than it may send.
+        /// Pause reading until the rate conforms again.
         pause: Maybe<NonZeroU32> = Maybe(Some(NonZeroU32::MIN));
-        /// What is too much is discarded.
+        /// Discard messages over the rate.
         drop: Maybe<NonZeroU32> = Maybe(None);
-        /// The connection is closed.
+        /// Close the connection.
         close: Maybe<NonZeroU32> = Maybe(None);
-        /// It is closed and its address refused for a while.
+        /// Close the connection and refuse its address for `quarantine.cool_down`.
         quarantine: Maybe<NonZeroU32> = Maybe(None);
-        /// After this long without a strike the count starts anew.
+        /// The count of strikes restarts after this long without a strike.
         forgive_after: Timeout = timeout(60);
     }
 
-    /// How many connections, and what one may send.
+    /// Limits on the number of connections, and on what one peer may send.
     LimitSettings {
-        /// Limits per address, networks, early drops and rates are counted and not enforced.
+        /// Whether limits per address, networks, early drops and rates are only counted, not
+        /// enforced.
         dry_run: bool = false;
-        /// How many connections in all.
+        /// Connections in all.
         connections_max: NonZeroU32 = count(10_000);
-        /// How many from one address: an IPv4 address or an IPv6 /64.
+        /// Connections from one address: an IPv4 address or an IPv6 /64.
         connections_per_address_max: NonZeroU32 = count(256);
-        /// How many new ones from one address in a time.
+        /// Rate of new connections from one address.
         arrivals_per_address: Maybe<RateText> = Maybe(None);
-        /// Networks that these limits, early drops and quarantine do not hold for.
+        /// Networks that are exempt from limits per address, early drops and quarantine.
         exempt: Vec<NetworkText> = Vec::new();
-        /// New connections are refused by chance while many have not authenticated.
+        /// Random refusal of new connections while many are unauthenticated. It needs
+        /// `authentication.enabled`.
         early_drop: Maybe<EarlyDropSettings> = Maybe(None);
-        /// How long a listener rests after the process ran out of descriptors or memory.
+        /// How long a listener pauses when the process is out of descriptors or memory.
         accept_backoff: Timeout = Timeout(Duration::from_millis(500));
-        /// What one peer may do.
+        /// Limits for one peer.
         peer: PeerSettings = PeerSettings::default();
-        /// Requests in progress elsewhere, for one connection; with 0 there are none.
+        /// Offloaded requests in progress per connection; with 0, there are none.
         tickets_per_connection_max: u32 = 64;
-        /// Requests in progress elsewhere, in all; with 0 there are none.
+        /// Offloaded requests in progress in all, on each worker; with 0, there are none.
         tickets_max: u32 = 16_384;
     }
 
-    /// When new connections are refused by chance.
+    /// When new connections are refused at random; the probability rises linearly from `begin` to
+    /// `full`.
     EarlyDropSettings {
-        /// None is below so many that have not authenticated.
+        /// Below this many unauthenticated connections, none is refused.
         begin: u32 = 500;
-        /// Everybody is from so many on.
+        /// From this many unauthenticated connections on, all are refused.
         full: u32 = 1_000;
     }
 
-    /// What may wait for one connection, and how slow it may be.
+    /// Limits on the output that is queued for one connection, and on how slowly it may read.
     OutboundSettings {
-        /// At this much or less a stalled peer is read again.
+        /// Low mark: at this many queued bytes or fewer, the server reads from a stalled peer
+        /// again.
         low: Size = Size(64 << 10);
-        /// Above this much a peer is no longer read.
+        /// High mark: above this many queued bytes, the server stops reading from the peer.
         high: Size = Size(256 << 10);
-        /// The most that waits for a peer; what is more is for the policy.
+        /// Most bytes that are queued for a peer once its socket is full; `slow_policy` handles
+        /// what would exceed it.
         max: Size = Size(1 << 20);
-        /// How long a socket that is full may take for what waits, besides the time for its length.
+        /// How long a full socket may take for queued output, in addition to the time for its
+        /// length at `drain_min`.
         write_deadline: Timeout = timeout(30);
-        /// The lowest rate that a peer may read at, per second.
+        /// Lowest rate at which a peer may read, per second.
         drain_min: Size = Size(4 << 10);
-        /// What happens to messages of rooms that a slow member can't take.
+        /// What happens when a room's message would bring a slow member above `max`.
         slow_policy: SlowChoice = SlowChoice::Close;
     }
 
-    /// Addresses that are refused for a while.
+    /// Temporary refusal of addresses.
     QuarantineSettings {
-        /// For how long.
+        /// How long an address is refused.
         cool_down: Timeout = timeout(300);
-        /// How many are remembered; with 0 nobody is refused.
+        /// Addresses that are stored; with 0, no address is refused.
         addresses_max: u32 = 10_000;
     }
 
-    /// Rooms.
+    /// Limits on rooms.
     RoomSettings {
-        /// How many in all, on each worker.
+        /// Rooms in all, on each worker.
         rooms_max: NonZeroU32 = count(10_000);
-        /// How many one connection may be in.
+        /// Rooms per connection.
         per_connection_max: NonZeroU32 = count(100);
-        /// The longest name.
+        /// Longest name of a room.
         name_max: Size = Size(128);
     }
 }

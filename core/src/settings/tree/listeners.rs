@@ -1,4 +1,4 @@
-//! A listener, and the options of its protocol.
+//! Settings for a listener and for its protocol.
 
 use super::choices::{
     AccessChoice, AppChoice, ClientsChoice, EndingChoice, FieldChoice, InvalidChoice, ModeChoice, ProtocolName,
@@ -14,146 +14,156 @@ use alloc::vec::Vec;
 use core::num::NonZeroU32;
 
 settings! {
-    /// One place to listen at.
+    /// A listener.
     ListenerSettings {
-        /// `127.0.0.1:7000` or `[::1]:7000`, `unix:/run/drupe.sock`, `unix:@NAME` for a socket that is no file (on Linux), or
-        /// `inherited:NAME` for a socket of systemd. Port 0 lets the system choose. Empty, if there is `forward`.
+        /// The address to listen on: `127.0.0.1:7000`, `[::1]:7000`, `unix:/run/drupe.sock`,
+        /// `unix:@NAME` for an abstract socket (Linux only), or `inherited:NAME` for a socket of
+        /// systemd. Port 0 lets the system choose. Empty with `forward`.
         #[schemars(extend("format" = ADDRESS))]
         address: String = String::new();
-        /// Who may connect to a Unix socket.
+        /// The permissions of a Unix socket.
         socket: Option<SocketSettings> = None;
-        /// Where another machine listens for this one, in place of an address here.
+        /// An address on the far side of a tunnel, instead of `address`.
         forward: Option<ForwardSettings> = None;
-        /// What is spoken.
+        /// The protocol.
         protocol: ProtocolName = ProtocolName::Tcp;
         /// The application.
         app: AppChoice = AppChoice::Chat;
-        /// How many connections this listener holds at most.
+        /// Maximum number of connections on this listener.
         connections_max: Maybe<NonZeroU32> = Maybe(None);
-        /// What a peer is told first.
+        /// The first message to each peer.
         welcome: String = String::new();
-        /// What stands before what a peer types, on telnet and lines.
+        /// The prompt for a peer's input, on telnet and lines.
         prompt: String = String::new();
-        /// Whether a peer that ended its half is still sent to.
+        /// Whether to keep sending to a peer that ended its half of the connection.
         half_open: bool = false;
-        /// Whether warnings and reasons are sent as messages: by default on lines and telnet only.
+        /// Whether warnings and reasons are sent as messages; by default on lines and telnet only.
         notices: Option<bool> = None;
-        /// Whether a connection that begins with a request of HTTP is ended, since any page can make a browser send one; for `tcp`,
-        /// `telnet`, `length` and `auto`, where it is so by default.
+        /// Whether to close connections that begin with an HTTP request, because any page can make
+        /// a browser send one; for `tcp`, `telnet`, `length` and `auto`. Default: true.
         refuse_http: Option<bool> = None;
-        /// How lines are written; for `tcp` and `auto`.
+        /// The format of lines; for `tcp` and `auto`.
         lines: Option<LineSettings> = None;
-        /// How the length is written; for `length`, and for `auto` to speak it at all.
+        /// The format of the length prefix; for `length` and `auto`. Without it, `auto` does not
+        /// detect frames.
         length: Option<LengthSettings> = None;
-        /// How telnet is spoken; for `telnet`, `ws+telnet` and `auto`.
+        /// Telnet options; for `telnet`, `ws+telnet` and `auto`.
         telnet: Option<TelnetSettings> = None;
-        /// How WebSocket is spoken; for `websocket` and `ws+telnet`.
+        /// WebSocket options; for `websocket` and `ws+telnet`.
         websocket: Option<WebSocketSettings> = None;
-        /// How long `auto` waits for the first bytes before it takes a silent peer for a terminal.
+        /// How long `auto` waits for the first bytes before it treats a silent peer as a terminal.
         wait: Option<Timeout> = None;
         /// TLS.
         tls: Option<TlsSettings> = None;
-        /// The proxies that speak the PROXY protocol, v1 or v2, to this listener: every connection must.
+        /// The proxies that send the PROXY protocol, v1 or v2, to this listener. Every connection
+        /// must begin with it.
         proxy_protocol: Option<ProxySettings> = None;
-        /// The proxies that say in an HTTP field for whom they speak; for `websocket` and `ws+telnet`.
+        /// The proxies that report the client's address in an HTTP field; for `websocket` and
+        /// `ws+telnet`.
         forwarded: Option<ForwardedSettings> = None;
-        /// The only networks that are let in; all, if there is none.
+        /// The only networks whose peers are accepted; if empty, all.
         allow: Vec<NetworkText> = Vec::new();
-        /// Networks that are not let in.
+        /// Networks whose peers are refused.
         deny: Vec<NetworkText> = Vec::new();
-        /// Limits of this listener's peers; what is not set here is as in `limits.peer`.
+        /// Limits for this listener's peers. Keys that are not set here are inherited from
+        /// `limits.peer`.
         limits: Option<PeerSettings> = None;
     }
 
-    /// Who may connect to a Unix socket: whoever may write to its file.
+    /// Permissions of a Unix socket. Only processes that may write to its file can connect.
     SocketSettings {
-        /// The permissions of the file, in octal digits; what the umask leaves, if it is not set.
+        /// The permissions of the file, in octal digits; if not set, the umask decides.
         mode: Option<ModeText> = None;
-        /// The group of the file, by name or number; that of the process, if it is empty.
+        /// The group of the file, by name or number; if empty, the group of the process.
         group: String = String::new();
     }
 
-    /// How lines are written.
+    /// The format of lines.
     LineSettings {
-        /// How lines that are sent end.
+        /// The ending of sent lines.
         ending: EndingChoice = EndingChoice::Lf;
-        /// What happens to text that is not UTF-8.
+        /// How to treat text that is not UTF-8.
         invalid: InvalidChoice = InvalidChoice::Reject;
     }
 
-    /// How the length of frames is written.
+    /// The format of the length prefix.
     LengthSettings {
-        /// `u8`, `u16be`, `u16le`, `u32be`, `u32le`, `u64be`, `u64le` or `varint`; with `auto`, `u32be` or `u64be`.
+        /// The prefix: `u8`, `u16be`, `u16le`, `u32be`, `u32le`, `u64be`, `u64le` or `varint`; with
+        /// `auto`, `u32be` or `u64be`.
         prefix: String = "u32be".into();
     }
 
-    /// How telnet is spoken.
+    /// Telnet options.
     TelnetSettings {
         /// Who edits lines.
         mode: ModeChoice = ModeChoice::Line;
-        /// The character set until the peer agrees to another: `utf-8`, `iso-8859-1`, `ibm437` or `us-ascii`.
+        /// The character set until the peer agrees to another: `utf-8`, `iso-8859-1`, `ibm437` or
+        /// `us-ascii`.
         charset: String = "utf-8".into();
-        /// What happens to text that is not in the character set.
+        /// How to treat text that is not in the character set.
         invalid: InvalidChoice = InvalidChoice::Replace;
         /// Whether to ask at once whether the peer speaks telnet.
         probe: bool = true;
-        /// Whether GMCP is offered.
+        /// Whether to offer GMCP.
         gmcp: bool = false;
-        /// Whether MSDP is offered.
+        /// Whether to offer MSDP.
         msdp: bool = false;
-        /// Whether compression (MCCP2 and 3) is offered.
+        /// Whether to offer compression (MCCP2 and MCCP3).
         compress: bool = false;
-        /// After this long without a byte `IAC NOP` is sent.
+        /// Time without a byte after which the server sends `IAC NOP`.
         keep_alive: Maybe<Timeout> = NEVER;
     }
 
-    /// How WebSocket is spoken.
+    /// WebSocket options.
     WebSocketSettings {
-        /// The path of the upgrade; every path, if it is empty.
+        /// The path of the WebSocket; every path, if empty.
         path: String = String::new();
-        /// Which pages may connect: `same`, `*`, or origins such as `https://example.org`.
+        /// Pages that may connect: `same`, `*`, or origins such as `https://example.org`.
         origins: Vec<String> = ["same".into()].into();
-        /// The values of `Host` that are served, against DNS rebinding; on a loopback address, its names by default, else all. Health
-        /// checks may have any.
+        /// Accepted values of `Host`, against DNS rebinding. Default: the names of the loopback
+        /// address on a loopback address, otherwise all. Health checks may have any.
         hosts: Option<Vec<String>> = None;
-        /// Subprotocols, the preferred one first.
+        /// Subprotocols, in order of preference.
         subprotocols: Vec<String> = Vec::new();
-        /// Whether messages may be compressed.
+        /// Whether to allow compressed messages.
         deflate: bool = true;
-        /// After this long without a byte a peer is pinged.
+        /// Time without a byte after which the server pings a peer.
         ping: Maybe<Timeout> = Maybe(Some(timeout(30)));
-        /// How long until a request must be complete.
+        /// Time limit for a complete request.
         timeout: Timeout = timeout(10);
-        /// Whether the page at `/` is served.
+        /// Whether to serve the page at `/`.
         page: bool = true;
-        /// By default everybody where only this machine can connect, on a loopback address or a Unix socket and without a proxy in
-        /// front, and nobody elsewhere: who may look at `/metrics`. `credential` needs `monitor.metrics_credential` or
-        /// `monitor.credential`.
+        /// Access to `/metrics`. Default: `open` if only this machine can connect (on a loopback
+        /// address or a Unix socket, without a proxy in front), otherwise `off`. `credential` needs
+        /// `monitor.metrics_credential` or `monitor.credential`.
         metrics: Option<AccessChoice> = None;
-        /// Whether `/monitor` is here. It needs `monitor.credential`.
+        /// Whether to serve `/monitor`. It needs `monitor.credential`.
         monitor: bool = false;
     }
 
     /// TLS.
     TlsSettings {
-        /// The certificates. A peer gets the first whose names fit the one it asks for, and else the first.
+        /// The certificates. A peer gets the first one whose names match the name that it requests,
+        /// otherwise the first.
         certificates: Vec<CertificateSettings> = Vec::new();
-        /// Whether peers show certificates, and are known by them.
+        /// Whether peers present certificates, which then identify them.
         clients: ClientsChoice = ClientsChoice::None;
-        /// The file with the authorities of their certificates.
+        /// The file with the authorities of the peers' certificates.
         #[schemars(extend("format" = PATH))]
         authorities: String = String::new();
-        /// The protocols that are offered (ALPN), the preferred one first; `http/1.1` for WebSocket by default.
+        /// The offered protocols (ALPN), in order of preference. Default: `http/1.1` for WebSocket,
+        /// otherwise none.
         protocols: Option<Vec<String>> = None;
-        /// Whether TLS 1.2 is not spoken, only 1.3.
+        /// Whether to refuse TLS 1.2 and accept only TLS 1.3.
         only_1_3: bool = false;
-        /// How long a handshake may take.
+        /// Time limit for a handshake.
         handshake_timeout: Timeout = timeout(10);
     }
 
-    /// One certificate.
+    /// A certificate.
     CertificateSettings {
-        /// The file with the certificate, and behind it those that lead to its authority (PEM).
+        /// The file with the certificate, followed by the intermediate certificates up to its
+        /// authority (PEM).
         #[schemars(extend("format" = PATH))]
         certificate: String = String::new();
         /// The file with its private key (PEM).
@@ -161,19 +171,19 @@ settings! {
         key: String = String::new();
     }
 
-    /// Proxies that speak the PROXY protocol.
+    /// Proxies that send the PROXY protocol.
     ProxySettings {
-        /// Where they are. Others are refused.
+        /// The networks of the proxies. Peers from other networks are refused.
         trusted: Vec<NetworkText> = Vec::new();
-        /// How long the header may take.
+        /// Time limit for the header.
         timeout: Timeout = timeout(5);
     }
 
-    /// Proxies that say in an HTTP field for whom they speak.
+    /// Proxies that report the client's address in an HTTP field.
     ForwardedSettings {
-        /// Which field they write.
+        /// The field that the proxies write.
         field: FieldChoice = FieldChoice::XForwardedFor;
-        /// Where they are. Of others the field is not believed.
+        /// The networks of the proxies. From other peers, the field is ignored.
         trusted: Vec<NetworkText> = Vec::new();
     }
 }

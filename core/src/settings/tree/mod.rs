@@ -1,4 +1,4 @@
-//! What can be configured. The documentation of each field is what templates and the schema say of it.
+//! All settings. The documentation of each field also appears in the template and the schema.
 
 mod access;
 mod choices;
@@ -24,35 +24,37 @@ use core::num::NonZeroU8;
 use declare::settings;
 
 settings! {
-    /// Everything that can be configured.
+    /// A whole configuration.
     Settings {
-        /// What the server is for: the defaults of everything else follow from it.
+        /// The purpose of the server; it determines the defaults of all other settings.
         profile: Profile = Profile::Development;
-        /// How many threads serve, 1 to 255. The chat runs on one.
+        /// Worker threads, 1 to 255. The application `chat` needs exactly one.
         workers: NonZeroU8 = NonZeroU8::MIN;
-        /// What the relay puts each message into.
+        /// The envelope in which the application `relay` puts each message.
         envelope: EnvelopeChoice = EnvelopeChoice::None;
-        /// Where the server listens, by a name of your choice: letters, digits and `_`.
+        /// The listeners, by a name of your choice: letters, digits and `_`.
         listeners: BTreeMap<String, ListenerSettings> = BTreeMap::new();
-        /// SSH connections to servers that listen for this one, by a name of your choice: letters, digits and `_`.
+        /// SSH connections to servers that listen for this one, by a name of your choice: letters,
+        /// digits and `_`.
         tunnels: BTreeMap<String, TunnelSettings> = BTreeMap::new();
-        /// How many connections, and what one may send. A listener can have its own.
+        /// Limits on the number of connections, and on what one peer may send. A listener can
+        /// override the latter.
         limits: LimitSettings = LimitSettings::default();
-        /// What may wait for one connection, and how slow it may be.
+        /// Limits on the output that is queued for one connection, and on how slowly it may read.
         outbound: OutboundSettings = OutboundSettings::default();
-        /// Addresses that are refused for a while.
+        /// Temporary refusal of addresses.
         quarantine: QuarantineSettings = QuarantineSettings::default();
-        /// Rooms.
+        /// Limits on rooms.
         rooms: RoomSettings = RoomSettings::default();
-        /// How a connection ends.
+        /// How a connection closes.
         closing: ClosingSettings = ClosingSettings::default();
-        /// How the server ends.
+        /// How the server shuts down.
         drain: DrainSettings = DrainSettings::default();
-        /// Who may come in.
+        /// Authentication of peers.
         authentication: AuthenticationSettings = AuthenticationSettings::default();
-        /// The page and the API that show who is connected.
+        /// The monitor: the page and the API that show connections.
         monitor: MonitorSettings = MonitorSettings::default();
-        /// What is logged, how and where.
+        /// Logging: content, format and destination.
         log: LogSettings = LogSettings::default();
     }
 }

@@ -1,4 +1,4 @@
-//! The monitor and the log.
+//! Settings for the monitor and the log.
 
 use super::choices::{FormatChoice, LevelChoice, RotationChoice};
 use super::declare::settings;
@@ -11,54 +11,57 @@ use alloc::string::String;
 use core::num::NonZeroU32;
 
 settings! {
-    /// The page and the API that show who is connected.
+    /// The monitor: the page and the API that show connections.
     MonitorSettings {
-        /// What opens it: as the password of HTTP's Basic authentication, or as a bearer token. At least 16 characters.
+        /// The credential for the monitor: the password of HTTP Basic authentication, or a bearer
+        /// token. At least 16 characters.
         credential: Secret = Secret::default();
         /// A file whose first line is the credential.
         #[schemars(extend("format" = PATH))]
         credential_file: String = String::new();
-        /// What opens `/metrics` where `websocket.metrics` is `credential`, and nothing else; `credential` if it is empty. At least 16
-        /// characters.
+        /// The credential for `/metrics` only, where `websocket.metrics` is `credential`; if empty,
+        /// `credential` applies. At least 16 characters.
         metrics_credential: Secret = Secret::default();
         /// A file whose first line is that credential.
         #[schemars(extend("format" = PATH))]
         metrics_credential_file: String = String::new();
-        /// How many may look at a time.
+        /// Watchers at a time.
         watchers_max: NonZeroU32 = count(16);
-        /// How often the table is sent.
+        /// How often the table is sent, at least 100ms.
         interval: Span = secs(1);
-        /// Whether those who look may close connections, refuse addresses and drain the server.
+        /// Whether watchers may close connections, refuse addresses and drain the server.
         may_act: bool = true;
-        /// Whether those who look may see what is said on one connection. Passwords and tokens are not shown.
+        /// Whether watchers may see the messages of one connection. Passwords and tokens are
+        /// redacted.
         may_watch: bool = true;
     }
 
-    /// What is logged, how and where.
+    /// Logging: content, format and destination.
     LogSettings {
-        /// How much.
+        /// The lowest level that is logged.
         level: LevelChoice = LevelChoice::Info;
-        /// How much of single parts, by name: `connections`, `messages`, `operation`, `monitor`.
+        /// Levels of single targets: `connections`, `messages`, `operation`, `monitor`.
         targets: BTreeMap<String, LevelChoice> = BTreeMap::new();
-        /// How lines are written.
+        /// The format of log lines.
         format: FormatChoice = FormatChoice::Human;
-        /// How many lines of one kind are written; of what is more, how many there were. Lines that `level` and `targets` keep
-        /// out do not count.
+        /// Rate of lines of one kind; lines over it are left out and counted. Lines that `level`
+        /// and `targets` exclude do not count.
         repeats: Maybe<RateText> = Maybe(RateText::new(600, 60, 600));
-        /// Where; to the standard error, if there is none.
+        /// The log file; the standard error, if there is none.
         file: Option<LogFileSettings> = None;
     }
 
     /// A log file.
     LogFileSettings {
-        /// The directory, which must be there.
+        /// The directory, which must exist.
         #[schemars(extend("format" = PATH))]
         directory: String = String::new();
-        /// What the names of files begin with.
+        /// The prefix of file names.
         prefix: String = "drupe".into();
-        /// When a new one is begun. By size none is: for that, `never` and logrotate(8) with `copytruncate`.
+        /// When a new file begins. There is no rotation by size: for that, use `never` and
+        /// logrotate(8) with `copytruncate`.
         rotation: RotationChoice = RotationChoice::Daily;
-        /// How many are kept.
+        /// Files that are kept, at least 1.
         keep: u32 = 7;
     }
 }

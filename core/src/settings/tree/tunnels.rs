@@ -1,4 +1,4 @@
-//! SSH tunnels, and their reconnection.
+//! Settings for SSH tunnels and their reconnection.
 
 use super::declare::settings;
 use super::values::secs;
@@ -9,17 +9,18 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 settings! {
-    /// A place on the other side of a tunnel.
+    /// An address on the far side of a tunnel.
     ForwardSettings {
         /// The name of the tunnel.
         tunnel: String = String::new();
-        /// The address that the SSH server is to listen at: `localhost` for 127.0.0.1 and, where it can be had, `::1`; `*` for all of
-        /// IPv4 and, where they can be had, of IPv6; or one of its own. It needs `GatewayPorts clientspecified` there to be anything
-        /// but `localhost`.
+        /// The address on which the SSH server listens: `localhost` for 127.0.0.1 and, if
+        /// available, `::1`; `*` for all IPv4 and, if available, IPv6 addresses; or one of the
+        /// server's own addresses. Values other than `localhost` need `GatewayPorts
+        /// clientspecified` on the server.
         remote_bind_host: String = "localhost".into();
-        /// The port; 0 lets the SSH server choose, and the log says which.
+        /// The port; with 0, the SSH server chooses one, and the log shows it.
         remote_bind_port: u16 = 0;
-        /// The path of a Unix socket there, in place of a port.
+        /// The path of a Unix socket on the SSH server, instead of a port.
         remote_bind_path: String = String::new();
     }
 
@@ -27,23 +28,23 @@ settings! {
     TunnelSettings {
         /// The SSH server: a name or an address.
         ssh_host: String = String::new();
-        /// Its port.
+        /// The port of the SSH server.
         ssh_port: u16 = 22;
-        /// The user there.
+        /// The user on the SSH server.
         ssh_user: String = String::new();
-        /// The file of the private key, as OpenSSH writes it (Ed25519 or ECDSA); the keys of an agent, if it is empty. A
-        /// certificate is found beside it, as `KEY-cert.pub`.
+        /// The file of the private key in OpenSSH format (Ed25519 or ECDSA); if empty, the keys of
+        /// an agent. A certificate beside it, `KEY-cert.pub`, is used too.
         #[schemars(extend("format" = PATH))]
         ssh_key_path: String = String::new();
-        /// What the private key is encrypted with.
+        /// The passphrase of the private key.
         ssh_key_passphrase: Secret = Secret::default();
-        /// A file whose first line is what the private key is encrypted with.
+        /// A file whose first line is the passphrase.
         #[schemars(extend("format" = PATH))]
         ssh_key_passphrase_file: String = String::new();
-        /// The file of a certificate that is elsewhere.
+        /// The file of the certificate, if it is not beside the key.
         #[schemars(extend("format" = PATH))]
         ssh_certificate_path: String = String::new();
-        /// The socket of the agent; that of `SSH_AUTH_SOCK`, if it is empty.
+        /// The socket of the agent; if empty, the value of `SSH_AUTH_SOCK`.
         #[schemars(extend("format" = PATH))]
         ssh_agent_socket: String = String::new();
         /// Whether a key file that others may read is refused.
@@ -51,39 +52,42 @@ settings! {
         /// The files of known host keys.
         #[schemars(extend("format" = PATH))]
         known_hosts: Vec<String> = ["~/.ssh/known_hosts".into()].into();
-        /// Whether a host that none of them knows is accepted once, and added to the first.
+        /// Whether an unknown host is accepted once and added to the first file.
         accept_new: bool = false;
-        /// Hosts to go through, each `[USER@]HOST[:PORT]`, the nearest first.
+        /// Jump hosts, each `[USER@]HOST[:PORT]`, the nearest first.
         proxy_jump: Vec<String> = Vec::new();
-        /// How long it may take to connect, hosts on the way included.
+        /// Time limit for connecting, jump hosts included.
         connect_timeout: Span = secs(30);
-        /// How often the server is asked whether it is there.
+        /// Interval of keep-alive requests to the server.
         keep_alive_interval: Span = secs(15);
-        /// How many questions may stay without an answer.
+        /// Unanswered keep-alive requests after which the connection counts as dead.
         keep_alive_count_max: u32 = 3;
-        /// When it is tried again.
+        /// When the tunnel reconnects.
         reconnect: ReconnectSettings = ReconnectSettings::default();
-        /// How long a goodbye may take.
+        /// Time limit for the orderly end of the SSH connection.
         close_timeout: Span = secs(5);
-        /// How many bytes one connection may be ahead of what is served; who sends more is closed.
+        /// Bytes that one connection may send ahead of what the server has read; a connection that
+        /// sends more is closed.
         ahead_max: Size = Size(16 << 20);
     }
 
-    /// When a tunnel is tried again.
+    /// When a tunnel reconnects.
     ReconnectSettings {
-        /// How many attempts there are in a row.
+        /// Attempts in a row.
         attempts: Maybe<u32> = Maybe(None);
-        /// How long to wait after the first failure.
+        /// Wait after the first failure.
         backoff: Span = secs(1);
-        /// What each further wait is multiplied by.
+        /// Factor by which each further wait grows, 1 to 255.
         factor: u8 = 2;
-        /// The longest wait.
+        /// Longest wait. At least `backoff`.
         cap: Span = secs(60);
-        /// How much of a wait is left to chance, so that many do not come back at once.
+        /// Random part of each wait, 0 to 100 percent, so that many clients do not reconnect at one
+        /// moment.
         jitter_percent: u8 = 50;
-        /// A connection that was up for this long was good: the next failure is the first again. With 0s each is.
+        /// After a connection that lasted this long, the next failure counts as the first again;
+        /// with 0s, after every connection.
         stable_after: Span = secs(30);
-        /// How long to wait after a failure that somebody must do something about, such as a key that is refused.
+        /// Wait after a failure that needs the operator, such as a refused key.
         refused_wait: Span = secs(300);
     }
 }
