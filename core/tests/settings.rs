@@ -51,7 +51,7 @@ fn without_listeners_only_a_server_of_ones_own_listens() {
     let hosts: Vec<_> = http.hosts.iter().map(ToString::to_string).collect();
     assert_eq!(hosts, ["localhost", "127.0.0.1", "[::1]"]);
     let problems = Sources::new().profile("production").resolve().expect_err("nowhere").to_string();
-    assert!(problems.contains("listeners: the server listens nowhere; add one"), "{problems}");
+    assert!(problems.contains("listeners: there are no listeners; add one"), "{problems}");
 }
 
 #[test]
@@ -68,28 +68,28 @@ fn what_is_wrong_is_named_with_its_place_and_what_to_do() {
         ("limits:\n  peer:\n    idle: 30\n".into(), "drupe.yaml:3: limits.peer.idle: invalid type: integer `30`, expected a time above zero, such as 500ms, 30s, 5m, 2h or 1d, and at most 36500d; or never"),
         ("limits:\n  peer:\n    message_max: 64kb\n".into(), "drupe.yaml:3: limits.peer.message_max: \"64kb\" is not a size such as 512B, 64KiB, 4MiB or 1GiB"),
         ("workers: 0\n".into(), "drupe.yaml:1: workers: invalid value: integer `0`, expected a number from 1 to 255"),
-        ("workers: 4\n".into(), "drupe.yaml:1: workers: chat runs with workers: 1"),
+        ("workers: 4\n".into(), "drupe.yaml:1: workers: the application chat needs workers: 1"),
         ("profile: staging\n".into(), "drupe.yaml:1: profile: unknown variant `staging`, expected one of `development`, `production`, `testing`"),
         ("limits: [1]\n".into(), "drupe.yaml:1: limits: it takes keys with values"),
         ("limits:\n  peer: {idle: 1m\n".into(), "drupe.yaml:"),
-        ("- a\n".into(), "drupe.yaml:1: a configuration is keys with values"),
+        ("- a\n".into(), "drupe.yaml:1: a configuration consists of keys with values"),
         ("a: 1\na: 2\n".into(), "drupe.yaml:2: "),
         (listener("protocol: gopher"), "drupe.yaml:4: listeners.a.protocol: unknown variant `gopher`"),
         (listener("telnet: { gmcp: true }"), "drupe.yaml:4: listeners.a.telnet: it has no effect on tcp: it is for telnet, ws+telnet, auto"),
         (listener("address: localhost"), "drupe.yaml:4: "),
         ("listeners: { a: { address: 'example.org:80' } }\n".into(), "listeners.a.address: \"example.org:80\" is not an address and a port"),
-        ("listeners: { a: { address: '127.0.0.1:80' }, b: { address: '127.0.0.1:80' } }\n".into(), "listeners.b.address: listeners.a listens there already"),
-        ("listeners: { 'a b': { address: '127.0.0.1:80' } }\n".into(), "a name has letters, digits and _ only"),
+        ("listeners: { a: { address: '127.0.0.1:80' }, b: { address: '127.0.0.1:80' } }\n".into(), "listeners.b.address: listeners.a has the same address"),
+        ("listeners: { 'a b': { address: '127.0.0.1:80' } }\n".into(), "a name consists of letters, digits and _"),
         (listener("tls: {}"), "listeners.a.tls.certificates: TLS needs a certificate"),
-        (listener("proxy_protocol: { trusted: [0.0.0.0/0] }"), "listeners.a.proxy_protocol.trusted: everybody could say to be anybody"),
-        (listener("proxy_protocol: {}"), "listeners.a.proxy_protocol.trusted: nobody is trusted"),
+        (listener("proxy_protocol: { trusted: [0.0.0.0/0] }"), "listeners.a.proxy_protocol.trusted: any peer could claim any address"),
+        (listener("proxy_protocol: {}"), "listeners.a.proxy_protocol.trusted: no proxy is trusted"),
         (listener("protocol: websocket\n    websocket: { monitor: true }"), "websocket.monitor: it needs monitor.credential"),
-        (listener("protocol: websocket\n    websocket: { ping: 5m }\nlimits: { peer: { silence: 1m } }"), "listeners.a.websocket.ping: a peer is pinged before"),
-        (listener("protocol: websocket\n    websocket: { origins: ['https://example.org/chat'] }"), "listeners.a.websocket.origins: \"https://example.org/chat\" can't be an origin: an origin has no user and no path; write https://example.org"),
+        (listener("protocol: websocket\n    websocket: { ping: 5m }\nlimits: { peer: { silence: 1m } }"), "listeners.a.websocket.ping: a peer must be pinged before"),
+        (listener("protocol: websocket\n    websocket: { origins: ['https://example.org/chat'] }"), "listeners.a.websocket.origins: \"https://example.org/chat\" is not an origin: an origin has no user and no path; write https://example.org"),
         (listener("protocol: websocket\n    websocket: { origins: ['https://*.example.org'] }"), "wildcards are not supported; list each name"),
         (listener("protocol: websocket\n    websocket: { origins: ['https://bücher.example'] }"), "write the name as browsers send it, in ASCII (xn--...)"),
         (listener("protocol: websocket\n    websocket: { origins: ['wss://example.org'] }"), "an origin has the scheme of the page; write https://example.org"),
-        (listener("protocol: websocket\n    websocket: { origins: [same, 'https://example.org'] }"), "listeners.a.websocket.origins: \"same\" can't be an origin: it must be the only entry"),
+        (listener("protocol: websocket\n    websocket: { origins: [same, 'https://example.org'] }"), "listeners.a.websocket.origins: \"same\" is not an origin: it must be the only entry"),
         (listener("protocol: websocket\n    websocket: { hosts: ['https://example.org'] }"), "listeners.a.websocket.hosts: "),
         (listener("protocol: websocket\n    websocket: { hosts: ['*.example.org'] }"), "wildcards are not supported; list each name"),
         (listener("protocol: websocket\n    websocket: { hosts: ['::1'] }"), "write an IPv6 address in brackets, such as [::1]"),
@@ -99,40 +99,40 @@ fn what_is_wrong_is_named_with_its_place_and_what_to_do() {
         (listener("protocol: websocket\n    websocket: { metrics: credential }"), "listeners.a.websocket.metrics: it needs monitor.metrics_credential, or monitor.credential"),
         ("monitor: { metrics_credential: long enough for one }\n".into(), "monitor.metrics_credential: no listener uses it"),
         (listener("protocol: websocket\n    websocket: { metrics: credential, monitor: true }\nmonitor: { credential: 0123456789abcdef, metrics_credential: 0123456789abcdef }"),
-            "monitor.metrics_credential: it opens the monitor as well"),
+            "monitor.metrics_credential: it equals monitor.credential"),
         (listener("protocol: websocket\n    websocket: { metrics: credential }\nmonitor: { credential: 0123456789abcdef, metrics_credential: fedcba9876543210 }"),
             "monitor.credential: no listener uses it"),
         (listener("protocol: websocket\n    app: echo\n    websocket: { monitor: true }\nmonitor: { credential: 0123456789abcdef }\nworkers: 2"),
-            "workers: the monitor sees one worker only"),
+            "workers: the monitor shows only one worker"),
         (listener("protocol: websocket\n    refuse_http: false"), "listeners.a.refuse_http: it has no effect on websocket"),
         ("monitor: { credential: short }\n".into(), "monitor.credential: a credential must have at least 16 characters"),
         ("monitor: { credential: long enough for one }\n".into(), "monitor.credential: no listener uses it"),
-        ("authentication: { enabled: true }\n".into(), "authentication.enabled: nobody could come in"),
+        ("authentication: { enabled: true }\n".into(), "authentication.enabled: no peer could authenticate"),
         ("authentication: { users: { ann: { password: secret } } }\n".into(), "authentication.enabled: there are users"),
         ("authentication: { enabled: true, tokens: { hs256_secret: short } }\n".into(), "authentication.tokens.hs256_secret: "),
         ("authentication: { enabled: true, tokens: {} }\n".into(), "authentication.tokens: it takes one key"),
         ("authentication: { enabled: true, shared_password: x, dialogue: true }\nlisteners: { a: { address: '0.0.0.0:23', protocol: telnet } }\n".into(),
             "drupe.yaml:2: listeners.a.address: passwords would cross the network in the clear: set listeners.a.tls"),
-        ("profile: production\nlisteners: { a: { address: '127.0.0.1:1', protocol: websocket, websocket: { origins: ['*'] } } }\n".into(), "listeners.a.websocket.origins: any page could speak"),
-        ("limits: { early_drop: { begin: 9, full: 3 } }\n".into(), "limits.early_drop: without authentication everybody counts as unknown"),
-        ("drain: { window: 1m }\n".into(), "drain.window: it is within drain.deadline"),
-        ("outbound: { low: 2MiB }\n".into(), "outbound.low: it is at most outbound.high (256KiB)"),
-        ("log: { targets: { everything: debug } }\n".into(), "log.targets.everything: the parts of the log are connections"),
-        ("tunnels: { e: {} }\n".into(), "drupe.yaml:1: tunnels.e.ssh_host: which server it goes to"),
-        ("tunnels: { e: { ssh_host: h, ssh_user: u } }\n".into(), "tunnels.e: nothing goes through it; set forward of a listener"),
+        ("profile: production\nlisteners: { a: { address: '127.0.0.1:1', protocol: websocket, websocket: { origins: ['*'] } } }\n".into(), "listeners.a.websocket.origins: any page could connect"),
+        ("limits: { early_drop: { begin: 9, full: 3 } }\n".into(), "limits.early_drop: it needs authentication.enabled"),
+        ("drain: { window: 1m }\n".into(), "drain.window: it must be at most drain.deadline"),
+        ("outbound: { low: 2MiB }\n".into(), "outbound.low: it must be at most outbound.high (256KiB)"),
+        ("log: { targets: { everything: debug } }\n".into(), "log.targets.everything: unknown target; the targets are connections"),
+        ("tunnels: { e: {} }\n".into(), "drupe.yaml:1: tunnels.e.ssh_host: it needs the name or address of the SSH server"),
+        ("tunnels: { e: { ssh_host: h, ssh_user: u } }\n".into(), "tunnels.e: no listener uses it; set forward of a listener"),
         ("tunnels: { e: { ssh_port: 70000 } }\n".into(), "tunnels.e.ssh_port: invalid value: integer `70000`, expected a number from 0 to 65535"),
-        (tunnel("known_hosts: []"), "drupe.yaml:5: tunnels.e.known_hosts: without a file of known hosts no server could be trusted"),
+        (tunnel("known_hosts: []"), "drupe.yaml:5: tunnels.e.known_hosts: it needs at least one file of known hosts"),
         (tunnel("proxy_jump: [a, 'b:x']"), "tunnels.e.proxy_jump[1]: \"b:x\" is not [USER@]HOST[:PORT]"),
-        (tunnel("ssh_key_passphrase: x"), "tunnels.e.ssh_key_passphrase: it is for a key: set ssh_key_path"),
-        (tunnel("ssh_key_passphrase_file: /x"), "tunnels.e.ssh_key_passphrase_file: files are not read here"),
-        (tunnel("keep_alive_interval: 10ms"), "tunnels.e.keep_alive_interval: it is at least 100ms"),
-        (tunnel("reconnect: { backoff: 2m }"), "tunnels.e.reconnect.backoff: it is at most reconnect.cap"),
-        (tunnel("reconnect: { attempts: 0 }"), "tunnels.e.reconnect.attempts: it is 1 or more, or unlimited"),
+        (tunnel("ssh_key_passphrase: x"), "tunnels.e.ssh_key_passphrase: it needs a key: set ssh_key_path"),
+        (tunnel("ssh_key_passphrase_file: /x"), "tunnels.e.ssh_key_passphrase_file: this program does not read secrets from files"),
+        (tunnel("keep_alive_interval: 10ms"), "tunnels.e.keep_alive_interval: it must be at least 100ms"),
+        (tunnel("reconnect: { backoff: 2m }"), "tunnels.e.reconnect.backoff: it must be at most reconnect.cap"),
+        (tunnel("reconnect: { attempts: 0 }"), "tunnels.e.reconnect.attempts: it must be 1 or more, or unlimited"),
         ("listeners: { a: { forward: { tunnel: f } } }\ntunnels: { e: {} }\n".into(), "listeners.a.forward.tunnel: there is no tunnel \"f\" in tunnels: {e}"),
-        (listener("forward: { tunnel: e }"), "listeners.a.address: there is forward as well"),
+        (listener("forward: { tunnel: e }"), "listeners.a.address: forward is set as well"),
         (tunnel("ssh_port: 22").replace("{ tunnel: e }", "{ tunnel: e, remote_bind_host: '*' }") + "authentication: { enabled: true, shared_password: x, dialogue: true }\n",
             "listeners.a.forward: passwords would cross the network in the clear"),
-        ("limits: { peer: { idle_warning: 1m } }\n".into(), "limits.peer.idle_warning: it is before the end"),
+        ("limits: { peer: { idle_warning: 1m } }\n".into(), "limits.peer.idle_warning: it must be less than limits.peer.idle"),
     ] {
         let problems = file(&text).resolve().map(|_| ()).expect_err(&text).to_string();
         assert!(problems.contains(words), "{text}\n{words}\n{problems}");
@@ -446,11 +446,11 @@ fn variables_are_text_where_text_is_expected_and_null_takes_away() {
     let empty = base().environment([("DRUPE_LIMITS__PEER__MESSAGES", "")]).resolve().expect_err("empty").to_string();
     assert_eq!(
         empty,
-        "DRUPE_LIMITS__PEER__MESSAGES: limits.peer.messages: it is empty; leave the variable out, or say never"
+        "DRUPE_LIMITS__PEER__MESSAGES: limits.peer.messages: it is empty; remove the variable, or set it to never"
     );
     good(&base().environment([("DRUPE_PORT", "tcp://10.0.0.1:80"), ("DRUPE_SERVICE_HOST", "10.0.0.1")]));
     let changes = good(&base()).changes(&good(&base().set("log.format", "json").set("log.level", "warn")));
-    assert_eq!(changes, ["log.format: \"human\" -> \"json\" (with the next start)", "log.level: \"info\" -> \"warn\""]);
+    assert_eq!(changes, ["log.format: \"human\" -> \"json\" (after a restart)", "log.level: \"info\" -> \"warn\""]);
 }
 
 #[test]

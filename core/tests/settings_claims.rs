@@ -94,11 +94,11 @@ fn resolved(set: &[(&str, &str)]) -> Resolved {
 /// What a reload says of each change is what the table of reloads says.
 #[test]
 fn changes_that_wait_for_the_next_start_are_those_of_the_table() {
-    let (_, table) = MANUAL.split_once("# What holds at once when it is loaded anew").expect("the table");
-    let (table, _) = table.split_once("A configuration that is wrong").expect("the end of it");
+    let (_, table) = MANUAL.split_once("# When a change takes effect").expect("the table");
+    let (table, _) = table.split_once("A reload with an invalid configuration").expect("the end of it");
     let waits = |key: &str, of: &str| {
         let row = rows(table).find(|row| names(row[0]).any(|name| name == of)).unwrap_or_else(|| panic!("{key}: {of}"));
-        row[1] == "with the next start"
+        row[1] == "after a restart"
     };
     let before = resolved(&[]);
     for (key, value, of) in [
@@ -123,6 +123,6 @@ fn changes_that_wait_for_the_next_start_are_those_of_the_table() {
     ] {
         let changes = before.changes(&resolved(&[(key, value)])).join("\n");
         assert!(changes.contains(&format!("{key}: ")), "{key}: {changes}");
-        assert_eq!(changes.contains("(with the next start)"), waits(key, of), "{key}: {changes}");
+        assert_eq!(changes.contains("(after a restart)"), waits(key, of), "{key}: {changes}");
     }
 }

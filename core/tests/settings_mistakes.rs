@@ -94,7 +94,7 @@ fn what_alone_is_out_of_place_is_blamed_itself() {
                                 "needs",
                                 "there are users",
                                 "it takes",
-                                "nobody is trusted",
+                                "no proxy is trusted",
                                 "no listener uses",
                             ];
                             let is_excused = needs.iter().any(|word| words.contains(word));
@@ -164,9 +164,9 @@ fn defaults_follow_what_was_chosen() {
     );
     // What was chosen does not give way.
     let problems = wrong(&file(LISTENER).set("drain.window", "4s").set("drain.deadline", "3s"));
-    assert!(problems.starts_with("--set drain.window: drain.window: it is within drain.deadline (3s)"));
+    assert!(problems.starts_with("--set drain.window: drain.window: it must be at most drain.deadline (3s)"));
     let problems = wrong(&file(LISTENER).set("outbound.low", "4MiB"));
-    assert!(problems.starts_with("--set outbound.low: outbound.low: it is at most"), "{problems}");
+    assert!(problems.starts_with("--set outbound.low: outbound.low: it must be at most"), "{problems}");
 }
 
 /// A value for every key that is secret, in every shape that it may have by mistake.
@@ -244,7 +244,7 @@ fn tags_are_refused_wherever_they_stand() {
         "!key workers: 1\n",
     ] {
         let problems = wrong(&file(text));
-        assert!(problems.contains("mean nothing here") && !problems.contains("drupe_pw"), "{text}{problems}");
+        assert!(problems.contains("are not supported") && !problems.contains("drupe_pw"), "{text}{problems}");
     }
     good(&file(&(LISTENER.to_string() + "workers: !!int '1'\n")));
 }
@@ -253,7 +253,7 @@ fn tags_are_refused_wherever_they_stand() {
 fn what_the_library_says_of_yaml_is_said_in_plain_words() {
     for (text, words) in [
         ("workers: 1\nworkers: 2\n", "drupe.yaml:2: the key \"workers\" is there twice"),
-        ("workers: 1\n---\nworkers: 2\n", "a file is one document"),
+        ("workers: 1\n---\nworkers: 2\n", "a file must be one document"),
         ("workers: *one\n", "there is no anchor (&) for an alias (*)"),
         ("workers: {\n", "drupe.yaml:"),
         ("a: &a [*a]\n", "drupe.yaml:"),
@@ -313,7 +313,7 @@ fn services_of_kubernetes_stop_nobody_and_other_strangers_are_warned_of() {
         ("DRUPE_WORKRES", "4"),
     ]));
     let warnings: Vec<_> = resolved.warnings.iter().map(ToString::to_string).collect();
-    assert_eq!(warnings, ["DRUPE_WORKRES: it is no key, and ignored: a key has `__` between its parts"]);
+    assert_eq!(warnings, ["DRUPE_WORKRES: unknown variable, ignored: a key has `__` between its parts"]);
     let problems = wrong(&file(LISTENER).environment([("DRUPE_LIMIT__CONNECTIONS_MAX", "4")]));
     assert_eq!(problems, "DRUPE_LIMIT__CONNECTIONS_MAX: limit: there is no such key; did you mean limits?");
 }
@@ -338,7 +338,7 @@ fn variables_find_names_whatever_their_capitals() {
     let problems = wrong(
         &file(&(LISTENER.to_string() + both)).environment([("DRUPE_AUTHENTICATION__USERS__ANN__PASSWORD", "new")]),
     );
-    assert!(problems.contains("it could be Ann or ann: name it in a file"), "{problems}");
+    assert!(problems.contains("ambiguous: it matches Ann and ann; set it in a file"), "{problems}");
 }
 
 #[test]
@@ -407,7 +407,7 @@ fn every_secret_may_stand_in_a_file() {
     let both = text.replace("password_file: three", "password_file: three, password: x");
     let problems = wrong(&file(&both).secrets_from(read));
     assert!(
-        problems.contains("users.ann.password_file: there is authentication.users.ann.password as well"),
+        problems.contains("users.ann.password_file: authentication.users.ann.password is set as well"),
         "{problems}"
     );
 }

@@ -101,32 +101,32 @@ fn what_will_hurt_is_warned_of() {
         ),
         (
             production("address: '0.0.0.0:23', protocol: telnet"),
-            "listeners.a: what is said crosses the network in the clear",
+            "listeners.a: traffic crosses the network in the clear",
         ),
         (
             production("address: '0.0.0.0:1', protocol: websocket, websocket: { metrics: open }"),
-            "listeners.a.websocket.metrics: whoever can connect may look",
+            "listeners.a.websocket.metrics: every peer that can connect may read",
         ),
-        (listener("deny: [0.0.0.0/0, '::/0']"), "listeners.a.deny: nobody is let in"),
-        (listener("allow: [10.1.0.0/16], deny: [10.0.0.0/8]"), "listeners.a.deny: nobody is let in"),
+        (listener("deny: [0.0.0.0/0, '::/0']"), "listeners.a.deny: no peer is accepted"),
+        (listener("allow: [10.1.0.0/16], deny: [10.0.0.0/8]"), "listeners.a.deny: no peer is accepted"),
         (listener("connections_max: 20000"), "listeners.a.connections_max: it is never reached"),
-        (listener("limits: { idle: 1ms }"), "listeners.a.limits.idle: it turns almost everybody away"),
+        (listener("limits: { idle: 1ms }"), "listeners.a.limits.idle: it closes almost every connection"),
         (
             listener("") + "limits: { peer: { message_deadline: 5ms } }\n",
-            "limits.peer.message_deadline: it turns almost",
+            "limits.peer.message_deadline: it closes almost",
         ),
-        (
-            listener("") + "limits: { exempt: [0.0.0.0/0] }\n",
-            "limits.exempt: limits for addresses hold for nobody in 0.0.0.0/0",
-        ),
+        (listener("") + "limits: { exempt: [0.0.0.0/0] }\n", "limits.exempt: it exempts all addresses in 0.0.0.0/0"),
         (
             listener("") + "outbound: { max: 32KiB }\n",
             "outbound.max: a message of limits.peer.message_max (64KiB) does not fit",
         ),
-        (listener("app: echo") + "workers: 4\nrooms: { rooms_max: 5 }\n", "rooms.rooms_max: each of the 4 workers"),
+        (
+            listener("app: echo") + "workers: 4\nrooms: { rooms_max: 5 }\n",
+            "rooms.rooms_max: the limit applies to each of the 4 workers",
+        ),
         (
             production("address: '127.0.0.1:1'") + "limits: { dry_run: true }\n",
-            "limits.dry_run: what limits would refuse is let in",
+            "limits.dry_run: limits are only counted, not enforced",
         ),
     ] {
         let warnings = warned(&text);
@@ -175,8 +175,8 @@ fn a_user_may_have_the_hash_of_a_password() {
     assert!(accounts.credentials("ann").expect("a user").verify("pencil"));
     assert!(!resolved.explain().contains("WG5d") && !format!("{resolved:?}").contains("WG5d"));
     for (user, words) in [
-        ("{}".to_string(), "users.ann: a user has a password: set password, password_file or password_hash"),
-        (format!("{{ password: x, password_hash: {STORED} }}"), "users.ann.password_hash: there is a password as well"),
+        ("{}".to_string(), "users.ann: a user needs a password: set password, password_file or password_hash"),
+        (format!("{{ password: x, password_hash: {STORED} }}"), "users.ann.password_hash: a password is set as well"),
         ("{ password_hash: hunter2 }".into(), "users.ann.password_hash: a hashed password has the form SCRAM-SHA-256$"),
     ] {
         let problems = wrong(&text(&user));
@@ -200,5 +200,5 @@ fn the_leeway_of_tokens_is_no_more_than_is_applied() {
         )
     };
     good(&text("5m"));
-    assert!(wrong(&text("6m")).contains("authentication.tokens.leeway: it is at most 5m, not 6m"));
+    assert!(wrong(&text("6m")).contains("authentication.tokens.leeway: it must be at most 5m, not 6m"));
 }

@@ -72,7 +72,7 @@ fn a_start_that_could_not_go_well_is_refused_with_the_place_and_the_remedy() {
         ("ssh_key_path: /none", "tunnels.edge.ssh_key_path: the key /none can't be read: No such file"),
         ("ssh_key_path: OTHER", "(its mode is 0644): chmod 600"),
         ("known_hosts: [/none]", "tunnels.edge.known_hosts: the file known_hosts /none can't be read"),
-        ("known_hosts: []", "tunnels.edge.known_hosts: without a file of known hosts no server could be trusted"),
+        ("known_hosts: []", "tunnels.edge.known_hosts: it needs at least one file of known hosts"),
         ("ssh_key_path: drupe.yaml", "is no private key as OpenSSH writes them"),
     ] {
         let set = set.replace("OTHER", &server.path("other"));

@@ -1,4 +1,4 @@
-//! A file, as values that know their lines.
+//! Parses a file into values that know their lines.
 
 use super::{SettingsError, words};
 use alloc::borrow::ToOwned;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Number, Value};
 use serde_saphyr::Spanned;
 
-/// A value, and in which line it begins; 0 if that is not known.
+/// A value and the line in which it begins; 0 if unknown.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Node {
     pub(super) line: u64,
@@ -24,8 +24,10 @@ pub(super) enum Content {
     Map(Vec<(String, Node)>),
 }
 
-/// As YAML 1.2 says: `off` and `no` are words. A tag that is not known would be dropped, whatever it was meant to do, and a
-/// leading zero would be lost.
+/// Options for YAML 1.2, in which `off` and `no` are strings.
+///
+/// The parser would drop unknown tags and leading zeros, so it rejects the former and keeps the
+/// latter as strings.
 fn options() -> serde_saphyr::Options {
     serde_saphyr::options! {
         strict_booleans: true,
@@ -35,7 +37,7 @@ fn options() -> serde_saphyr::Options {
 }
 
 impl Node {
-    /// Reads YAML (1.2), of which JSON is a part. An empty file is an empty map.
+    /// Parses YAML 1.2, which includes JSON. An empty file is an empty map.
     pub(super) fn read(name: &str, text: &str) -> Result<Self, SettingsError> {
         let empty = text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
         if empty {
@@ -48,7 +50,8 @@ impl Node {
         serde_saphyr::from_str_with_options(text, options()).map_err(blame)
     }
 
-    /// One value, as it stands in an environment variable or behind `--set`. What is no YAML is text.
+    /// Parses the value of an environment variable or of `--set`. Text that is not YAML is a
+    /// string.
     pub(super) fn value(text: &str) -> Self {
         let parsed = serde_saphyr::from_str_with_options::<Self>(text, options()).ok();
         let mut node = parsed.unwrap_or(Self { line: 0, content: Content::Scalar(Value::String(text.to_owned())) });
@@ -56,7 +59,7 @@ impl Node {
         node
     }
 
-    /// As [`value`](Self::value), or the text as it is.
+    /// As [`value`](Self::value), unless `is_text`: then the text is a string as it is.
     pub(super) fn value_of(text: &str, is_text: bool) -> Self {
         if is_text {
             Self { line: 0, content: Content::Scalar(Value::String(text.to_owned())) }
@@ -74,7 +77,7 @@ impl Node {
         }
     }
 
-    /// The same without lines.
+    /// The value without lines.
     pub(super) fn to_value(&self) -> Value {
         match &self.content {
             Content::Scalar(value) => value.clone(),

@@ -1,4 +1,4 @@
-//! Which variables of the environment are keys of the configuration.
+//! Decides which environment variables are configuration keys.
 
 use super::template;
 use alloc::format;
@@ -7,24 +7,26 @@ use alloc::vec::Vec;
 use serde_json::{Map, Value};
 
 pub(super) const PREFIX: &str = "DRUPE_";
-/// Variables that are no keys: which files, and what the client shows a server.
+/// Variables that are not keys: the list of files, and the credentials of the client.
 const OTHERS: [&str; 3] = ["CONFIG", "PASSWORD", "TOKEN"];
-/// Those of tests.
+/// The prefix of variables for tests.
 const TESTS: &str = "TEST_";
 
-/// What a variable of our prefix is.
+/// The meaning of a variable with our prefix.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Variable {
-    /// A key, or what should be one.
+    /// A key, or an invalid key.
     Key(Vec<String>),
-    /// It is not for the configuration.
+    /// Not part of the configuration.
     Other,
-    /// Nobody knows, so it is said.
+    /// Unknown: causes a warning.
     Unknown,
 }
 
-/// A variable is a key if its part before the first `__` is a key of the first level, or if it has a `__` at all. What Kubernetes
-/// makes of services, whatever they are called, is none, and what else has no `__` is only said to be unknown.
+/// Classifies a variable.
+///
+/// It is a key if its part before the first `__` is a top-level key, or if it contains `__`.
+/// Variables that Kubernetes creates for services are not, unless they begin with a top-level key.
 pub(super) fn variable(schema: &Value, name: &str, value: &str) -> Variable {
     let name = name.strip_prefix(PREFIX).unwrap_or(name);
     if OTHERS.contains(&name) || name.starts_with(TESTS) {
@@ -38,8 +40,10 @@ pub(super) fn variable(schema: &Value, name: &str, value: &str) -> Variable {
     if is_known || parts.len() > 1 { Variable::Key(parts) } else { Variable::Unknown }
 }
 
-/// `NAME_SERVICE_HOST`, `NAME_SERVICE_PORT[_PORTNAME]`, `NAME_PORT` and `NAME_PORT_80_TCP[_PROTO|_PORT|_ADDR]`, where the name may
-/// be our prefix itself.
+/// Whether Kubernetes may have created the variable for a service.
+///
+/// Such names are `NAME_SERVICE_HOST`, `NAME_SERVICE_PORT[_PORTNAME]`, `NAME_PORT` and
+/// `NAME_PORT_80_TCP[_PROTO|_PORT|_ADDR]`. `NAME` may be our prefix itself.
 fn is_of_kubernetes(name: &str, value: &str) -> bool {
     const PROTOCOLS: [&str; 3] = ["TCP", "UDP", "SCTP"];
     let name = format!("_{name}");
@@ -58,7 +62,8 @@ fn is_of_kubernetes(name: &str, value: &str) -> bool {
         || name.match_indices("_PORT_").any(|(at, word)| is_port(&name[at + word.len()..]))
 }
 
-/// The key that is meant: names that somebody chose may have capitals, which variables can't tell.
+/// Resolves the key of a variable. Names that the operator chose may have capitals, which variables
+/// cannot express.
 pub(super) fn key(schema: &Value, merged: &Map<String, Value>, parts: Vec<String>) -> Result<Vec<String>, String> {
     let mut part = schema.clone();
     let mut known = Some(merged);
@@ -68,7 +73,9 @@ pub(super) fn key(schema: &Value, merged: &Map<String, Value>, parts: Vec<String
         let is_fixed = of["properties"].get(&name).is_some();
         let mut names = known.into_iter().flat_map(Map::keys).filter(|known| known.eq_ignore_ascii_case(&name));
         let name = match (is_fixed, names.next(), names.next()) {
-            (false, Some(one), Some(other)) => return Err(format!("it could be {one} or {other}: name it in a file")),
+            (false, Some(one), Some(other)) => {
+                return Err(format!("ambiguous: it matches {one} and {other}; set it in a file"));
+            }
             (false, Some(known), None) => known.clone(),
             _ => name,
         };

@@ -1,23 +1,25 @@
-//! Errors of a configuration, each with its place and its key.
+//! Errors of a configuration, each with its place and key.
 
 use crate::settings::words;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-/// One thing that is wrong. It can be printed as it is: nothing in it is secret, acts on a terminal, or is long.
+/// An error of a configuration.
+///
+/// It is safe to print: it is short, and contains no secrets and no control characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SettingsError {
-    /// Where: a file and a line, a variable, or an argument.
+    /// The place: a file and a line, a variable, or an argument.
     pub place: String,
-    /// Which key, with dots between its parts; empty if it is no key.
+    /// The key, with dots between its parts; empty if the error concerns no key.
     pub key: String,
-    /// What is wrong with it, and what would be right.
+    /// What is wrong, and the remedy.
     pub words: String,
 }
 
-/// Everything that is wrong.
+/// All errors of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingsErrors(pub Vec<SettingsError>);
 

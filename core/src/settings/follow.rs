@@ -1,11 +1,11 @@
-//! Defaults that follow what was chosen: a limit that nobody set makes way for one that somebody did.
+//! Adjusts defaults to the operator's values.
 
 use super::layers::Layers;
 use super::tree::{ProtocolName, Settings};
 use super::units::{Maybe, Size, Span, Timeout};
 use alloc::format;
 
-/// Lowers defaults and values of the profile to what the operator's own values leave room for.
+/// Lowers defaults and values of the profile where the operator's values require it.
 pub(super) fn follow(settings: &mut Settings, layers: &Layers) {
     let is_free = |key: &str| !layers.is_chosen(key);
     let lower = |key: &str, value: &mut Size, bound: Size| {
@@ -32,7 +32,7 @@ pub(super) fn follow(settings: &mut Settings, layers: &Layers) {
         let is_web = matches!(listener.protocol, ProtocolName::WebSocket | ProtocolName::WsTelnet);
         let mut web = listener.websocket.clone().unwrap_or_default();
         let (Maybe(Some(silence)), Maybe(Some(ping)), true) = (silence, web.ping, is_web) else { continue };
-        // A peer is asked before it is closed as silent.
+        // A peer must be pinged before it is closed as silent.
         if ping.0 >= silence.0 && is_free(&format!("listeners.{name}.websocket.ping")) {
             web.ping = Maybe(Some(Timeout(silence.0 / 2)));
             listener.websocket = Some(web);

@@ -1,4 +1,4 @@
-//! One layer upon another, and which of them set what.
+//! Merges layers, and records which layer set which key.
 
 use super::SettingsError;
 use super::document::{Content, Node};
@@ -9,20 +9,22 @@ use alloc::vec::Vec;
 use core::fmt;
 use serde_json::{Map, Value};
 
-/// How the layer of a profile is called, with its name behind it. Files have a line behind their names.
+/// The name of a profile's layer, before the profile's name. Names of files end in a line number.
 pub(super) const OF_PROFILE: &str = "profile ";
 
-/// What all layers together say.
+/// The merged layers.
 #[derive(Clone, Default)]
 pub(super) struct Layers {
     pub(super) merged: Map<String, Value>,
-    /// By key, with dots between its parts: which layer said it last.
+    /// The last layer that set each key, by key with dots between its parts.
     pub(super) origins: BTreeMap<String, String>,
 }
 
 impl Layers {
-    /// Puts a layer upon those before. Maps are merged; everything else takes the place of what was there. A map in which
-    /// something is `null` takes it away.
+    /// Merges a layer over the earlier ones.
+    ///
+    /// Maps are merged; other values replace earlier ones. A `null` in place of a map removes the
+    /// map.
     pub(super) fn add(&mut self, layer: &str, node: &Node) {
         if let Content::Map(map) = &node.content {
             let mut merged = core::mem::take(&mut self.merged);
@@ -36,7 +38,7 @@ impl Layers {
             let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
             let origin = if node.line == 0 { layer.to_string() } else { format!("{layer}:{}", node.line) };
             match &node.content {
-                // A listener, a user, or a part of one, is taken away.
+                // Removes a listener, a user, or a part of one.
                 Content::Scalar(Value::Null) if into.get(key).is_some_and(Value::is_object) => {
                     into.remove(key);
                     let below = format!("{path}.");
@@ -68,7 +70,7 @@ impl Layers {
         }
     }
 
-    /// Gives the limits of single listeners what holds for all where they say nothing themselves.
+    /// Copies `limits.peer` into the limits of single listeners, for keys that they do not set.
     pub(super) fn inherit(&mut self) {
         let Some(Value::Object(peer)) = self.merged.get("limits").and_then(|limits| limits.get("peer")).cloned() else {
             return;
@@ -89,7 +91,7 @@ impl Layers {
         }
     }
 
-    /// Whether the operator set a key, or one below it: by a file, a variable or an argument.
+    /// Whether the operator set a key or one below it, by a file, a variable or an argument.
     pub(super) fn is_chosen(&self, key: &str) -> bool {
         let is_it =
             |known: &str| known.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
@@ -97,18 +99,18 @@ impl Layers {
         found.any(|(_, origin)| !origin.starts_with(OF_PROFILE) || origin.contains(':'))
     }
 
-    /// What is wrong between several keys, at the first of them that the operator set.
+    /// An error that concerns several keys, at the first of them that the operator set.
     pub(super) fn blame_chosen(&self, keys: &[&str], words: impl Into<String>) -> SettingsError {
         let key = keys.iter().find(|key| self.is_chosen(key)).or(keys.first());
         self.blame(key.copied().unwrap_or_default(), words)
     }
 
-    /// What is wrong with a key, and where it was set.
+    /// An error of a key, at the place that set it.
     pub(super) fn blame(&self, key: &str, words: impl Into<String>) -> SettingsError {
         SettingsError::new(self.origin(key).unwrap_or("the defaults"), key, &words.into())
     }
 
-    /// Where a key was set, or the nearest part of it that was.
+    /// Where a key was set, or otherwise its nearest parent that was set.
     pub(super) fn origin(&self, path: &str) -> Option<&str> {
         let mut path = path;
         loop {
@@ -119,21 +121,21 @@ impl Layers {
         }
     }
 
-    /// Whether some layer set a key, or one below it.
+    /// Whether some layer set a key or one below it.
     pub(super) fn is_set(&self, path: &str) -> bool {
         self.origins.contains_key(path)
             || self.origins.keys().any(|known| known.starts_with(path) && known[path.len()..].starts_with(['.', '[']))
     }
 }
 
-/// There are secrets in it.
+/// Shows no content, because it may be secret.
 impl fmt::Debug for Layers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Layers")
     }
 }
 
-/// Puts values upon others, map by map.
+/// Merges `above` over `below`, map by map.
 fn overlay(below: &mut Map<String, Value>, above: Map<String, Value>) {
     for (key, value) in above {
         match (below.get_mut(&key), value) {

@@ -1,4 +1,4 @@
-//! Listeners that make sense.
+//! Checks listeners, and converts them to those of the machine.
 
 use super::plan::{Problems, networks, peer_limits};
 use super::tree::{
@@ -22,7 +22,7 @@ use alloc::vec::Vec;
 use core::num::NonZeroU32;
 use core::time::Duration;
 
-/// What all systems take (`sun_path`, with the byte that ends it).
+/// The longest path that all systems accept (`sun_path`, without its terminating NUL).
 const UNIX_PATH_MAX_BYTES: usize = 103;
 
 pub(super) fn plan(
@@ -39,7 +39,7 @@ pub(super) fn plan(
         let mut listen = view.listen(name, problems);
         let same = |other: &&Listen| other.address == listen.address && !listen.has_any_port();
         if let Some(other) = listeners.iter().find(same) {
-            problems.add(&format!("{key}.address"), format!("listeners.{} listens there already", other.name));
+            problems.add(&format!("{key}.address"), format!("listeners.{} has the same address", other.name));
         }
         tls.push(view.tls(problems));
         listen.tls = listener.tls.as_ref().map(|tls| Tls::pending(tls.handshake_timeout.0));
@@ -69,7 +69,7 @@ impl Listen {
     }
 }
 
-/// One listener among the settings.
+/// A listener and the settings around it.
 struct View<'a> {
     key: &'a str,
     settings: &'a Settings,
@@ -126,13 +126,13 @@ impl View<'_> {
         let text = &self.listener.address;
         if let Some(forward) = &self.listener.forward {
             if !text.is_empty() {
-                self.add("address", "there is forward as well; it listens here or there", problems);
+                self.add("address", "forward is set as well; set only one of them", problems);
             }
             return super::tunnels::forward(self.key, forward, self.settings, problems);
         }
         if let Some(path) = text.strip_prefix("unix:") {
             if path.is_empty() || path == "@" {
-                self.add("address", "a Unix socket has a path, such as unix:/run/drupe.sock", problems);
+                self.add("address", "a Unix socket needs a path, such as unix:/run/drupe.sock", problems);
             }
             if path.len() > UNIX_PATH_MAX_BYTES {
                 let words = format!("the path of a Unix socket has at most {UNIX_PATH_MAX_BYTES} bytes");
@@ -161,7 +161,7 @@ impl View<'_> {
         if !matches!(address, Address::Unix(path) if !path.starts_with('@')) {
             self.add(
                 "socket",
-                "it has no effect on what is no file: it is for addresses such as unix:/run/drupe.sock",
+                "it has no effect on this address: it is for socket files, such as unix:/run/drupe.sock",
                 problems,
             );
         }
@@ -171,7 +171,7 @@ impl View<'_> {
         }
     }
 
-    /// What has no effect on what is spoken is a mistake.
+    /// Adds an error for each option that has no effect on the listener's protocol.
     fn check_parts(&self, problems: &mut Problems<'_>) {
         use ProtocolName::{Auto, Length, Tcp, Telnet, WebSocket, WsTelnet};
         let listener = self.listener;
@@ -200,7 +200,8 @@ impl View<'_> {
         }
     }
 
-    /// Who answers our pings is not silent, but who is not asked is.
+    /// Checks that pings are more frequent than the silence timeout, so that idle but live peers
+    /// stay.
     fn check_silence(&self, silence: Option<Duration>, key: &str, problems: &mut Problems<'_>) {
         let listener = self.listener;
         let web = listener.websocket.clone().unwrap_or_default();
@@ -212,7 +213,7 @@ impl View<'_> {
             && asked.0 >= silence
         {
             let ping = format!("{}.websocket.ping", self.key);
-            let words = format!("a peer is pinged before it is closed as silent: {ping} is less than {key}");
+            let words = format!("a peer must be pinged before it is closed as silent: {ping} must be less than {key}");
             problems.add_chosen(&[&ping, key], words);
         }
     }
@@ -249,7 +250,7 @@ impl View<'_> {
         let found = choices.iter().find(|prefix| prefix.name() == name).copied();
         if found.is_none() {
             let names: Vec<_> = choices.iter().map(|prefix| prefix.name()).collect();
-            self.add("length.prefix", format!("{} is none of {}", quoted(&name), names.join(", ")), problems);
+            self.add("length.prefix", format!("{} is not one of {}", quoted(&name), names.join(", ")), problems);
         }
         found
     }
@@ -257,7 +258,7 @@ impl View<'_> {
     fn telnet(&self, problems: &mut Problems<'_>) -> Telnet {
         let telnet = self.listener.telnet.clone().unwrap_or_default();
         let charset = Charset::named(&telnet.charset)
-            .ok_or_else(|| format!("{} is none of utf-8, iso-8859-1, ibm437, us-ascii", quoted(&telnet.charset)));
+            .ok_or_else(|| format!("{} is not one of utf-8, iso-8859-1, ibm437, us-ascii", quoted(&telnet.charset)));
         Telnet {
             mode: match telnet.mode {
                 ModeChoice::Line => InputMode::Line,
@@ -291,8 +292,10 @@ impl View<'_> {
         }
         let is_token = |text: &String| !text.is_empty() && text.bytes().all(is_of_token);
         for subprotocol in web.subprotocols.iter().filter(|subprotocol| !is_token(subprotocol)) {
-            let words =
-                format!("{} can't be the name of one: it has blanks, commas or the like in it", quoted(subprotocol));
+            let words = format!(
+                "{} is not a subprotocol: a name has no blanks, commas or similar characters",
+                quoted(subprotocol)
+            );
             self.add("websocket.subprotocols", words, problems);
         }
         let forwarded = self.listener.forwarded.as_ref().map(|forwarded| Forwarded {
@@ -307,7 +310,7 @@ impl View<'_> {
                 let parse = |host: &String| match host.parse() {
                     Ok(host) => Some(host),
                     Err(AuthorityError { problem, .. }) => {
-                        let words = format!("{} is no name or address of a server: {problem}", quoted(host));
+                        let words = format!("{} is not the name or address of a server: {problem}", quoted(host));
                         self.add("websocket.hosts", words, problems);
                         None
                     }
@@ -328,7 +331,8 @@ impl View<'_> {
             metrics: match (web.metrics, self.metrics) {
                 (Some(AccessChoice::Open), _) => Access::Open,
                 (Some(AccessChoice::Credential), Some(credential)) => Access::Credential(credential.clone()),
-                // Without a credential there is a problem, and nobody looks. Who listens where decides, once that is known.
+                // Without a credential, there is already an error, and access is off. `None` is
+                // replaced by the listener's default afterwards.
                 (Some(AccessChoice::Credential), None) | (Some(AccessChoice::Off) | None, _) => Access::Off,
             },
             page: web.page,
@@ -342,7 +346,7 @@ impl View<'_> {
             [same] if same == "same" => Origins::Same,
             [any] if any == "*" => {
                 if self.settings.profile == Profile::Production {
-                    let words = "any page could speak in its reader's place; in production, name the origins";
+                    let words = "any page could connect in its visitor's name; in production, list the allowed origins";
                     self.add("websocket.origins", words, problems);
                 }
                 Origins::Any
@@ -351,7 +355,7 @@ impl View<'_> {
                 let parse = |origin: &String| match origin.parse::<WebOrigin>() {
                     Ok(origin) => Some(origin),
                     Err(OriginError { problem, .. }) => {
-                        let words = format!("{} can't be an origin: {problem}", quoted(origin));
+                        let words = format!("{} is not an origin: {problem}", quoted(origin));
                         self.add("websocket.origins", words, problems);
                         None
                     }
@@ -363,10 +367,10 @@ impl View<'_> {
 
     fn trusted(&self, key: &str, networks: &[Network], problems: &mut Problems<'_>) -> Vec<Network> {
         if networks.is_empty() {
-            self.add(key, "nobody is trusted: name the networks of the proxies", problems);
+            self.add(key, "no proxy is trusted: list the networks of the proxies", problems);
         }
         if networks.iter().any(|network| network.to_string().ends_with("/0")) {
-            self.add(key, "everybody could say to be anybody: name the networks of the proxies", problems);
+            self.add(key, "any peer could claim any address: list the networks of the proxies", problems);
         }
         networks.to_vec()
     }
@@ -383,7 +387,8 @@ impl View<'_> {
         }
         let authorities = &tls.authorities;
         if (tls.clients == ClientsChoice::None) != authorities.is_empty() {
-            let words = "clients and authorities go together: who is asked, and whose certificates are good";
+            let words =
+                "set both clients and authorities, or neither: certificates of peers need authorities to verify them";
             self.add("tls.authorities", words, problems);
         }
         let is_web = matches!(self.listener.protocol, ProtocolName::WebSocket | ProtocolName::WsTelnet);
@@ -401,7 +406,8 @@ impl View<'_> {
         Some(files)
     }
 
-    /// Passwords, tokens and the monitor's credential do not cross a network in the clear.
+    /// Adds an error if passwords, tokens or the monitor's credentials would cross a network in the
+    /// clear.
     fn check_secrets(&self, listen: &Listen, problems: &mut Problems<'_>) {
         let place = if self.listener.forward.is_some() { "forward" } else { "address" };
         let is_clear = !listen.is_local() && self.listener.tls.is_none();
@@ -414,7 +420,7 @@ impl View<'_> {
         let web = self.listener.websocket.clone().unwrap_or_default();
         if web.monitor || web.metrics == Some(AccessChoice::Credential) {
             let words = format!(
-                "a credential would cross the network in the clear: set {}.tls, or serve what it opens on loopback",
+                "a credential would cross the network in the clear: set {}.tls, or use a listener on loopback",
                 self.key
             );
             self.add(if web.monitor { "websocket.monitor" } else { "websocket.metrics" }, words, problems);
@@ -422,7 +428,7 @@ impl View<'_> {
     }
 }
 
-/// Why nobody may log in where others may listen; `None` if nothing secret is said.
+/// Why peers can't authenticate over a network in the clear; `None` if they send no secrets.
 pub(super) fn secrets_in_the_clear(settings: &Settings, tls: &str) -> Option<String> {
     let auth = &settings.authentication;
     let what = match (auth.enabled, auth.dialogue, &auth.tokens) {
@@ -445,7 +451,7 @@ fn is_of_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// The names by which a browser may know a loopback address.
+/// The host names of a loopback address, as browsers send them.
 fn own_hosts(address: &Address) -> Vec<Authority> {
     let is_loopback = match address {
         Address::Tcp(address) => address.ip().to_canonical().is_loopback(),

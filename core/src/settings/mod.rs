@@ -1,9 +1,10 @@
-//! Text in, a checked configuration out. Needs the feature `settings`.
+//! Loads a configuration from text and checks it. Needs the feature `settings`.
 //!
-//! What can be configured is [`Settings`]; its fields say what each means. A configuration is made of layers, each upon the one
-//! before: the defaults, a profile, files (YAML or JSON), the environment, and the command line. [`Sources::resolve`] puts them
-//! together and says everything that is wrong with them, with file, line, key and what to do. [`Resolved::plan`] is what a
-//! server is made of.
+//! [`Settings`] lists all keys, and its fields document them. A configuration consists of layers,
+//! each of which overrides the one before: the defaults, a profile, files (YAML or JSON), the
+//! environment, and the command line. [`Sources::resolve`] merges the layers. It reports all
+//! errors, each with file, line, key and a remedy. [`Resolved::plan`] is the result from which a
+//! server is built.
 //!
 //! ```
 //! use drupe_core::settings::Sources;
@@ -25,42 +26,49 @@
 //! # Layers
 //!
 //! - **Profile**: `profile: production` in a file, `DRUPE_PROFILE`, or the command line.
-//! - **Files**: maps are merged key by key; lists and values take the place of those before.
-//! - **Environment**: `DRUPE_` and the key in capitals, with `__` between its parts: `DRUPE_LIMITS__PEER__IDLE=5m`,
-//!   `DRUPE_LISTENERS__CHAT__ADDRESS=127.0.0.1:7000`. Where text is expected, the value is that text; elsewhere it is YAML, so
-//!   `[a, b]` is a list and `null` takes a listener or a user away. The names of listeners, tunnels and users are found whatever
-//!   their capitals; new ones are in small letters.
+//! - **Files**: maps are merged key by key; lists and values replace those of earlier layers.
+//! - **Environment**: `DRUPE_` and the key in capitals, with `__` between its parts:
+//!   `DRUPE_LIMITS__PEER__IDLE=5m`, `DRUPE_LISTENERS__CHAT__ADDRESS=127.0.0.1:7000`. For keys that
+//!   take text, the value is that text. For other keys it is YAML: `[a, b]` is a list, and `null`
+//!   removes a listener or a user. The names of listeners, tunnels and users match regardless of
+//!   case; new names are in lower case.
 //! - **Command line**: `--set limits.peer.idle=5m`.
 //!
-//! A variable that begins with `DRUPE_` is a key if what stands before its first `__` is a key of the first level, such as
-//! `limits` or `workers`. Of the others, those that Kubernetes makes of services are passed over (`DRUPE_CHAT_SERVICE_HOST`,
-//! `DRUPE_CHAT_PORT=tcp://10.0.0.7:80`), and so are `DRUPE_CONFIG`, `DRUPE_PASSWORD`, `DRUPE_TOKEN` and what begins with
-//! `DRUPE_TEST_`. What is left is an error if it has a `__`, and a [warning](Resolved::warnings) if it has none.
+//! A variable that begins with `DRUPE_` is a key if the part before its first `__` is a top-level
+//! key, such as `limits` or `workers`. Of the other variables, these are ignored: variables that
+//! Kubernetes creates for services (`DRUPE_CHAT_SERVICE_HOST`,
+//! `DRUPE_CHAT_PORT=tcp://10.0.0.7:80`), `DRUPE_CONFIG`, `DRUPE_PASSWORD`, `DRUPE_TOKEN`, and
+//! variables that begin with `DRUPE_TEST_`. Any other variable is an error if it contains `__`, and
+//! a [warning](Resolved::warnings) if it does not.
 //!
-//! Paths in a file that are relative begin at the folder of the file; others, and those of a file that is a pipe, at the
-//! directory in which the program runs. `~/` is the home directory for the files of tunnels.
+//! Relative paths in a file start at the folder of the file. Relative paths elsewhere, and in a
+//! file that is a pipe, start at the working directory. In the files of tunnels, `~/` is the home
+//! directory.
 //!
-//! # What holds at once when it is loaded anew
+//! # When a change takes effect
+//!
+//! A reload applies most keys to a running server:
 //!
 //! | key | new connections | open connections |
 //! |---|---|---|
-//! | `limits`, `outbound`, `quarantine`, `rooms`, `closing`, `drain` | at once | at once; who is over a number of connections stays |
-//! | `listeners`: added | listened at | |
-//! | `listeners`: removed, or another `address` | no longer let in | stay |
+//! | `limits`, `outbound`, `quarantine`, `rooms`, `closing`, `drain` | at once | at once; connections over a lowered maximum stay |
+//! | `listeners`: added | accepted at once | |
+//! | `listeners`: removed, or another `address` | no longer accepted | stay |
 //! | `listeners.*.limits`, `prompt` | at once | at once |
-//! | `listeners.*.socket` | with the next start | with the next start |
-//! | `tunnels`: added; another server, user, key or way there | dialled at once | what came through it ends as `tunnel_lost` |
-//! | `tunnels`: removed | no longer let in | stay; it ends with the last of them |
+//! | `listeners.*.socket` | after a restart | after a restart |
+//! | `tunnels`: added; another server, user, key or route | dialled at once | those through the tunnel end as `tunnel_lost` |
+//! | `tunnels`: removed | no longer accepted | stay; the tunnel closes with the last of them |
 //! | `tunnels`: waits and timeouts | at once | stay |
-//! | `listeners.*`: `welcome`, `notices`, `half_open`, `app`, `tls`, `websocket`, `telnet`, `lines`, `length`, proxies, networks | at once | stay as they are |
-//! | `authentication`: users, passwords, tokens' keys | at once | stay who they are |
+//! | `listeners.*`: `welcome`, `notices`, `half_open`, `app`, `tls`, `websocket`, `telnet`, `lines`, `length`, proxies, networks | at once | unchanged |
+//! | `authentication`: users, passwords, token keys | at once | keep their users |
 //! | `monitor.credential`, `monitor.metrics_credential` | at once | stay |
 //! | `log.level`, `log.targets` | at once | |
-//! | `workers`, `envelope`, `log`: all else, `authentication`: all else, `monitor`: all else | with the next start | |
+//! | `workers`, `envelope`, other keys of `log`, `authentication` and `monitor` | after a restart | |
 //!
-//! A configuration that is wrong changes nothing. An address that is made wider or narrower at the same port (127.0.0.1 to
-//! 0.0.0.0) is closed before the new one is listened at, and listened at again if that fails. A span that is new or shorter
-//! begins anew for open connections that it would end at once.
+//! A reload with an invalid configuration changes nothing. If an address becomes wider or narrower
+//! at the same port (127.0.0.1 to 0.0.0.0), the server closes the old one before it listens on the
+//! new one. If that fails, it listens on the old one again. A new or shorter timeout starts at the
+//! reload for open connections that it would end at once.
 //!
 #![doc = include_str!("coming_from.md")]
 
@@ -97,7 +105,7 @@ pub use tree::*;
 
 use document::Node;
 
-/// What is built in is well formed, as tests show.
+/// Parses a built-in layer. Tests show that these are well formed.
 fn built_in(text: &str) -> Result<Node, SettingsErrors> {
     let mut node = Node::read("profile", text)?;
     node.forget_lines();

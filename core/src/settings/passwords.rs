@@ -3,13 +3,13 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use core::fmt;
 
-/// The passwords of a configuration as a server stores them, kept from one load to the next: what has not changed is not hashed
-/// again, which takes milliseconds for each.
+/// Stores password hashes from one load to the next.
 ///
-/// It belongs to one server, whose [`Authentication`](crate::kit::auth::Authentication) has the same secret.
+/// Hashing takes milliseconds per password, so unchanged passwords are not hashed again. Each
+/// server has its own, with the secret of its [`Authentication`](crate::kit::auth::Authentication).
 pub struct HashedPasswords {
     secret: [u8; 32],
-    /// By user; the shared password has none.
+    /// By user; the shared password has the key `None`.
     known: BTreeMap<Option<String>, Hashed>,
     hashed: u64,
 }
@@ -21,19 +21,20 @@ struct Hashed {
 }
 
 impl HashedPasswords {
-    /// None yet. `secret` is that of [`Authentication::new`](crate::kit::auth::Authentication::new).
+    /// Creates an empty store. `secret` is that of
+    /// [`Authentication::new`](crate::kit::auth::Authentication::new).
     #[must_use]
     pub const fn new(secret: [u8; 32]) -> Self {
         Self { secret, known: BTreeMap::new(), hashed: 0 }
     }
 
-    /// How many passwords were hashed so far.
+    /// The number of passwords hashed so far.
     #[must_use]
     pub const fn hashed(&self) -> u64 {
         self.hashed
     }
 
-    /// The stored form of a user's password, or of the shared one.
+    /// Returns the hash of a user's password, or of the shared one. Hashes it if it has changed.
     pub(super) fn get(
         &mut self,
         user: Option<&str>,
@@ -54,7 +55,7 @@ impl HashedPasswords {
         Ok(credentials)
     }
 
-    /// Forgets who is not among these users any more.
+    /// Removes the hashes of removed users.
     pub(super) fn retain(&mut self, is_user: impl Fn(Option<&str>) -> bool) {
         self.known.retain(|user, _| is_user(user.as_deref()));
     }
@@ -90,9 +91,9 @@ mod tests {
             (alloc::format!("shared_password: s, users: {{ {first} }}"), 0),
             (alloc::format!("shared_password: s, users: {{ {second} }}"), 1),
             (alloc::format!("users: {{ {second} }}"), 0),
-            // What was taken away is not remembered.
+            // The hash of a removed password is not kept.
             (alloc::format!("shared_password: s, users: {{ {second} }}"), 1),
-            // Other keys have nothing to do with it.
+            // Other keys do not affect the hashes.
             (alloc::format!("shared_password: s, users: {{ {second} }}, tries: 9"), 0),
         ] {
             let mut read = None;
@@ -119,6 +120,9 @@ mod tests {
     fn users_whose_names_are_compared_as_one_are_refused() {
         let text = "authentication: { enabled: true, users: { ann: { password: a }, \u{ff41}nn: { password: b } } }";
         let problems = Sources::new().file("drupe.yaml", text).resolve().expect_err("one of them would win");
-        assert!(alloc::string::ToString::to_string(&problems).contains("another user whose name is compared as ann"));
+        assert!(
+            alloc::string::ToString::to_string(&problems)
+                .contains("another user has an equivalent name; both compare as ann")
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Paths in a file, which are relative to its folder.
+//! Resolves paths in a file, which are relative to its folder.
 
 use super::document::{Content, Node};
 use super::template;
@@ -6,19 +6,20 @@ use alloc::format;
 use alloc::string::String;
 use serde_json::Value;
 
-/// The format of paths in the schema.
+/// The schema's `format` of paths.
 pub(super) const PATH: &str = "path";
-/// The format of addresses, which may be paths.
+/// The schema's `format` of addresses, which may contain paths.
 pub(super) const ADDRESS: &str = "address";
 
-/// The folder of a file, as far as its name tells; `None` for the working directory, and for what is no place among files.
+/// The folder of a file, judging by its name. `None` for the working directory and for pipes and
+/// devices.
 pub(super) fn folder(name: &str) -> Option<&str> {
     let (folder, _) = name.rsplit_once('/')?;
     let is_pipe = ["/dev/", "/proc/"].iter().any(|place| name.starts_with(place));
     (!is_pipe).then_some(if folder.is_empty() { "/" } else { folder })
 }
 
-/// Makes relative paths begin at `folder`.
+/// Prefixes relative paths with `folder`.
 pub(super) fn rebase(schema: &Value, part: &Value, folder: &str, node: &mut Node) {
     let part = template::resolve(schema, part);
     match &mut node.content {

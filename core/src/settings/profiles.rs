@@ -1,9 +1,9 @@
-//! What each profile makes of the defaults.
+//! The values and listeners of each profile.
 
 use super::tree::Profile;
 
 impl Profile {
-    /// As a layer of its own.
+    /// The profile as a layer, in YAML.
     pub(super) const fn layer(self) -> &'static str {
         match self {
             Self::Development => DEVELOPMENT,
@@ -12,7 +12,8 @@ impl Profile {
         }
     }
 
-    /// The listeners if there are none: a server on the internet has none that nobody asked for.
+    /// The default listeners. Production has none: a server on the internet listens only where the
+    /// operator says so.
     pub(super) const fn listeners(self) -> &'static str {
         match self {
             Self::Development | Self::Testing => LISTENERS,

@@ -1,4 +1,4 @@
-//! A resolved configuration: its values, their origins, and what a newer one changes.
+//! A resolved configuration: its values, their origins, and its differences from a newer one.
 
 use crate::base::text::neutralize;
 use crate::settings::layers::Layers;
@@ -9,26 +9,27 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use serde_json::Value;
 
-/// Layers that fit together.
+/// A valid configuration.
 #[derive(Clone, Debug)]
 pub struct Resolved {
-    /// What they say.
+    /// The merged settings.
     pub settings: Settings,
-    /// What a server is made of.
+    /// The plan for a server.
     pub plan: Plan,
-    /// What will hurt, though it can be done: it is for the operator to know.
+    /// Warnings for the operator about settings that are valid but probably mistakes.
     pub warnings: Vec<SettingsError>,
     pub(super) layers: Layers,
 }
 
 impl Resolved {
-    /// What is wrong with a key that only became clear later, such as when its files were read.
+    /// Creates an error of a key that was found after the check, such as when its files were read.
     #[must_use]
     pub fn blame(&self, key: &str, words: String) -> SettingsError {
         self.layers.blame(key, words)
     }
 
-    /// Every value, as `key: value`, and which layer set it. What is secret is not shown.
+    /// Returns every value as `key: value # origin`, with the layer that set it. Secrets are
+    /// masked.
     #[must_use]
     pub fn explain(&self) -> String {
         let mut lines = Vec::new();
@@ -39,7 +40,8 @@ impl Resolved {
         lines.join("\n")
     }
 
-    /// What differs in a newer configuration, as `key: before -> after`. What is secret is not shown.
+    /// Returns the differences from a newer configuration as `key: before -> after`. Secrets are
+    /// masked.
     #[must_use]
     pub fn changes(&self, newer: &Self) -> Vec<String> {
         let (mut before, mut after) = (alloc::collections::BTreeMap::new(), alloc::collections::BTreeMap::new());
@@ -63,7 +65,7 @@ impl Resolved {
     }
 }
 
-/// What a reload does not change.
+/// The note on keys that a reload does not change.
 fn when(path: &str) -> &'static str {
     const STARTS: [&str; 5] = ["workers", "envelope", "log.", "authentication.", "monitor."];
     const AT_ONCE: [&str; 8] = [
@@ -78,14 +80,14 @@ fn when(path: &str) -> &'static str {
     ];
     let begins = |parts: &[&str]| parts.iter().any(|part| path.starts_with(part));
     let is_socket = path.starts_with("listeners.") && path.split('.').nth(2) == Some("socket");
-    if is_socket || begins(&STARTS) && !begins(&AT_ONCE) { " (with the next start)" } else { "" }
+    if is_socket || begins(&STARTS) && !begins(&AT_ONCE) { " (after a restart)" } else { "" }
 }
 
 fn shown(value: &Value) -> String {
     if value == "(secret)" { "(secret)".into() } else { neutralize(&value.to_string()).into_owned() }
 }
 
-/// Tells every value that has none below it. A list is one.
+/// Calls `tell` with every value that has no keys below it. A list counts as one value.
 pub(super) fn leaves(path: &str, value: &Value, tell: &mut dyn FnMut(&str, &Value)) {
     match value {
         Value::Object(map) if !map.is_empty() => {

@@ -1,4 +1,4 @@
-//! What can be told of a configuration that is wrong elsewhere: how to say so.
+//! Finds the log format of a configuration with errors, so that the errors can be logged in it.
 
 use super::environment::{self, Variable};
 use super::layers::Layers;
@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use serde_json::Value;
 
 impl Sources {
-    /// The format of log lines, as far as it can be told where the rest is wrong: for the words that say so.
+    /// The format of log lines, as far as it can be determined despite other errors.
     #[must_use]
     pub fn log_format(&self) -> FormatChoice {
         let schema = template::parsed_schema();
@@ -28,7 +28,7 @@ impl Sources {
         let mut layers = Layers::default();
         built_in(profile.layer()).iter().for_each(|node| layers.add("", node));
         for upper in upper {
-            // What is wrong with it is said by the words that this is for.
+            // The errors are reported by `resolve`.
             let _ = upper.add_to(schema, &mut layers);
         }
         let format = layers.merged.get("log").and_then(|log| log.get("format"));
@@ -36,7 +36,7 @@ impl Sources {
     }
 }
 
-/// What a text that is no YAML says of its profile and of the format of the log.
+/// The profile and the log format in a text that is not valid YAML.
 fn words_found(schema: &Value, text: &str) -> Vec<Upper> {
     let plain = text.replace(['"', '\''], "");
     let found = [("profile:", "profile"), ("format:", "log.format")].into_iter().filter_map(|(word, key)| {
@@ -64,7 +64,7 @@ mod tests {
             "profile: 'production'\n\t- no YAML",
         ] {
             assert!(json(file(text)), "{text}");
-            // What is said later counts.
+            // Later sources override earlier ones.
             assert!(!json(file(text).file("other.yaml", "log: { format: human }")), "{text}");
             assert!(!json(file(text).environment([("DRUPE_LOG__FORMAT", "human")])), "{text}");
         }

@@ -1,4 +1,4 @@
-//! Text that is not shown.
+//! Text that is never shown.
 
 use super::tree::{AuthenticationSettings, Settings};
 use alloc::borrow::Cow;
@@ -10,29 +10,29 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A password, a key or a token: neither `Debug`, nor an error, nor what is serialized shows it.
+/// A password, a key or a token. `Debug`, errors and serialized values omit it.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// A secret.
+    /// Creates a secret.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text itself.
+    /// Returns the text.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// Whether there is none.
+    /// Whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What is shown in its place.
+    /// The text that is shown instead.
     const fn mask(&self) -> &'static str {
         if self.0.is_empty() { "" } else { "(secret)" }
     }
@@ -52,7 +52,7 @@ impl Serialize for Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // What serde says of a value of another kind has the value in it.
+        // An error of serde for a value of another type would contain the value.
         match serde_json::Value::deserialize(deserializer)? {
             serde_json::Value::String(text) => Ok(Self(text)),
             _ => Err(D::Error::custom("a secret is text: put it in quotes")),
@@ -75,7 +75,7 @@ impl JsonSchema for Secret {
 }
 
 impl Settings {
-    /// Every secret, by its key.
+    /// Every secret, by key.
     pub(super) fn secrets(&self) -> BTreeMap<String, &Secret> {
         let AuthenticationSettings { users, shared_password, shared_password_hash, tokens, .. } = &self.authentication;
         let single = [
@@ -97,5 +97,5 @@ impl Settings {
     }
 }
 
-/// The format of secrets in the schema.
+/// The schema's `format` of secrets.
 pub(super) const SECRET: &str = "password";

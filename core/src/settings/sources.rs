@@ -1,4 +1,4 @@
-//! The sources of a configuration (files, environment, command line), and how they are merged.
+//! The sources of a configuration (files, environment, command line) and their merging.
 
 use crate::app::AppName;
 use crate::config::Listen;
@@ -21,7 +21,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use serde_json::Value;
 
-/// What a configuration is made of.
+/// The sources of a configuration.
 #[derive(Clone, Default)]
 pub struct Sources {
     pub(super) files: Vec<(String, String)>,
@@ -34,24 +34,26 @@ pub struct Sources {
     read: Option<ReadSecret>,
 }
 
-/// Reads the first line of a file, or says why it can't.
+/// Reads the first line of a file, or returns why it can't.
 type ReadSecret = fn(&str) -> Result<String, String>;
 
 impl Sources {
-    /// The defaults.
+    /// Starts with the defaults.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// And a file; later ones upon earlier ones. `name` is what errors call it, and paths in the file begin at its folder.
+    /// Adds a file, which overrides earlier ones.
+    ///
+    /// `name` appears in errors. Relative paths in the file start at its folder.
     #[must_use]
     pub fn file(mut self, name: &str, text: &str) -> Self {
         self.files.push((name.to_owned(), text.to_owned()));
         self
     }
 
-    /// And those variables of an environment that begin with `DRUPE_`.
+    /// Adds those variables of an environment that begin with `DRUPE_`.
     #[must_use]
     pub fn environment<'a>(mut self, variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let ours = variables.into_iter().filter(|(name, _)| name.starts_with(PREFIX));
@@ -59,50 +61,53 @@ impl Sources {
         self
     }
 
-    /// And a key that is set on the command line.
+    /// Sets one key, as on the command line.
     #[must_use]
     pub fn set(mut self, key: &str, value: &str) -> Self {
         self.set.push((key.to_owned(), value.to_owned()));
         self
     }
 
-    /// And a profile that is named on the command line.
+    /// Sets the profile, as on the command line.
     #[must_use]
     pub fn profile(mut self, profile: &str) -> Self {
         self.profile = Some(profile.to_owned());
         self
     }
 
-    /// And listeners in place of those that there are when nobody names any; as they are written for
-    /// [`Listen`].
+    /// Adds listeners, in the text form of [`Listen`].
+    ///
+    /// They replace the default listeners of the profile, and are added to those of files.
     #[must_use]
     pub fn listen(mut self, listeners: impl IntoIterator<Item = Listen>) -> Self {
         self.listen.extend(listeners);
         self
     }
 
-    /// And the application of listeners that no file names.
+    /// Sets the application of listeners that no file names.
     #[must_use]
     pub fn app(self, app: AppName) -> Self {
         Self { app: Some(app), ..self }
     }
 
-    /// And no rates and no caps on connections; see [`Config::unlimited`](crate::Config::unlimited).
+    /// Removes limits on rates and numbers of connections; see
+    /// [`Config::unlimited`](crate::Config::unlimited).
     #[must_use]
     pub fn unlimited(self) -> Self {
         Self { unlimited: true, ..self }
     }
 
-    /// Reads secrets that stand in files of their own with this: the first line of a file, or why it can't be had.
+    /// Sets the function that reads secrets from files: it returns the first line of a file, or why
+    /// it can't.
     #[must_use]
     pub fn secrets_from(self, read: fn(&str) -> Result<String, String>) -> Self {
         Self { read: Some(read), ..self }
     }
 
-    /// Puts the layers together and checks them.
+    /// Merges the layers and checks the result.
     ///
     /// # Errors
-    /// What is wrong: values of the wrong kind, or else all that does not go together.
+    /// All values of the wrong type; if there are none, all other errors.
     pub fn resolve(&self) -> Result<Resolved, SettingsErrors> {
         let schema = template::parsed_schema();
         let mut upper =
@@ -112,7 +117,7 @@ impl Sources {
             match environment::variable(schema, name, value) {
                 Variable::Other => {}
                 Variable::Unknown => {
-                    let words = "it is no key, and ignored: a key has `__` between its parts";
+                    let words = "unknown variable, ignored: a key has `__` between its parts";
                     warnings.push(SettingsError::new(name, "", words));
                 }
                 Variable::Key(parts) => upper.push(Upper::variable(schema, name, parts, value)?),
@@ -147,7 +152,7 @@ impl Sources {
             let is_clear = !listen.is_local() && listen.tls.is_none();
             if let (true, Some(words)) = (
                 is_clear && !settings.authentication.allow_plaintext,
-                listeners::secrets_in_the_clear(&settings, "TLS for a listener of a file"),
+                listeners::secrets_in_the_clear(&settings, "TLS for a listener in a file"),
             ) {
                 return Err(SettingsError::new("--listen", &listen.bound(&listen.address), &words).into());
             }
@@ -161,12 +166,12 @@ impl Sources {
         }
         let has_chat = plan.config.listeners.iter().any(|listen| listen.app == "chat");
         if settings.workers.get() > 1 && has_chat {
-            let words = "chat runs with workers: 1, since it keeps the names of all in one place";
+            let words = "the application chat needs workers: 1, because one worker must know all names";
             return Err(layers.blame("workers", words).into());
         }
         warnings.extend(warnings::warnings(&settings, &plan, &layers));
         if self.unlimited && settings.profile == Profile::Production {
-            warnings.push(SettingsError::new("--unlimited", "", "no rate and no number of connections is limited"));
+            warnings.push(SettingsError::new("--unlimited", "", "rates and numbers of connections are not limited"));
         }
         Ok(Resolved { settings, plan, warnings, layers })
     }
@@ -195,7 +200,7 @@ impl Sources {
         Ok(())
     }
 
-    /// A secret may stand in a file, which another key names.
+    /// Reads a secret from the file that the key `{key}_file` names, if it names one.
     fn read_secret(&self, layers: &Layers, key: &str, secret: &mut Secret, file: &str) -> Result<(), SettingsErrors> {
         let file_key = format!("{key}_file");
         let blame = |words: String| SettingsErrors::from(layers.blame(&file_key, words));
@@ -203,9 +208,9 @@ impl Sources {
             return Ok(());
         }
         if !secret.is_empty() {
-            return Err(blame(format!("there is {key} as well; set one of them")));
+            return Err(blame(format!("{key} is set as well; set only one of them")));
         }
-        let read = self.read.ok_or_else(|| blame("files are not read here".into()))?;
+        let read = self.read.ok_or_else(|| blame("this program does not read secrets from files".into()))?;
         *secret = Secret::new(read(file).map_err(|cause| blame(format!("can't read {file}: {cause}")))?);
         if secret.is_empty() {
             return Err(blame(format!("the first line of {file} is empty")));
@@ -222,12 +227,12 @@ impl fmt::Debug for Sources {
 
 /// A layer above the profile.
 pub(super) struct Upper {
-    /// What errors call it.
+    /// The name that errors show.
     name: String,
-    /// The key that it sets; none, if it is a whole document.
+    /// The key that it sets; empty for a whole document.
     key: Vec<String>,
     node: Node,
-    /// Whether capitals can't be told in the key.
+    /// Whether the key comes from a variable, which does not preserve case.
     is_variable: bool,
 }
 
@@ -235,7 +240,7 @@ impl Upper {
     pub(super) fn file(schema: &Value, name: &str, text: &str) -> Result<Self, SettingsError> {
         let mut node = Node::read(name, text)?;
         if !matches!(node.content, Content::Map(_)) {
-            let words = "a configuration is keys with values, such as `profile: production`";
+            let words = "a configuration consists of keys with values, such as `profile: production`";
             return Err(SettingsError::new(&format!("{name}:{}", node.line), "", words));
         }
         if let Some(folder) = paths::folder(name) {
@@ -247,7 +252,11 @@ impl Upper {
     pub(super) fn variable(schema: &Value, name: &str, key: Vec<String>, value: &str) -> Result<Self, SettingsError> {
         let is_text = is_text(schema, &key);
         if value.is_empty() && !is_text {
-            return Err(SettingsError::new(name, &key.join("."), "it is empty; leave the variable out, or say never"));
+            return Err(SettingsError::new(
+                name,
+                &key.join("."),
+                "it is empty; remove the variable, or set it to never",
+            ));
         }
         Ok(Self { name: name.to_owned(), node: value_for(schema, &key, value), key, is_variable: true })
     }
@@ -291,7 +300,8 @@ fn is_text(schema: &Value, key: &[String]) -> bool {
     part["type"] == "string" && part.get("pattern").is_none()
 }
 
-/// A value outside a file, where nobody thinks of quotes: digits are text where text is expected, such as a mode.
+/// Parses a value from outside a file, where quotes are easily forgotten: for keys that take text,
+/// such as a mode, digits are text.
 fn value_for(schema: &Value, key: &[String], text: &str) -> Node {
     let node = Node::value_of(text, is_text(schema, key));
     let kind = &part_of(schema, key)["type"];

@@ -1,4 +1,4 @@
-//! Templates and the schema, from the settings themselves.
+//! Generates templates and the JSON Schema from the settings.
 
 use super::Sources;
 use super::resolved::leaves;
@@ -11,31 +11,32 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 use std::sync::OnceLock;
 
-/// The JSON Schema (2020-12) of a configuration, for editors.
+/// Returns the JSON Schema (2020-12) of a configuration, for editors.
 #[must_use]
 pub fn schema() -> String {
     let schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Settings>();
     serde_json::to_string_pretty(&schema).unwrap_or_default()
 }
 
-/// The schema as a value, made once.
+/// The parsed schema, generated once.
 pub(super) fn parsed_schema() -> &'static Value {
     static SCHEMA: OnceLock<Value> = OnceLock::new();
     SCHEMA.get_or_init(|| serde_json::from_str(&schema()).unwrap_or_default())
 }
 
-/// A YAML file with every key, its meaning, and its value in a profile.
+/// Returns a YAML file with every key, its description, and its value in a profile.
 ///
-/// All is commented out but for one listener: a line that begins with `#` and a key has the default, so nothing changes when
-/// the `#` is taken away. What is not there by default stands as an example in the comment above which it would be.
+/// Everything except one listener is commented out. A line that begins with `#` and a key holds the
+/// default, so removing the `#` changes nothing. A part that does not exist by default is shown as
+/// an example, in the comment above its place.
 #[must_use]
 pub fn template(profile: Profile) -> String {
     let schema = parsed_schema();
     let name = profile.name();
     let mut text = format!(
-        "# A configuration of drupe, for {name}. What begins with # and a key is the default: without the # it says the same.\n\
-         # What begins with # and a space explains; what is indented in it is an example of what is not there by default.\n\
-         # `drupe check FILE` says whether a configuration is good, `drupe schema` helps an editor to complete it.\n\n\
+        "# A configuration of drupe, for {name}. Lines that begin with # and a key are defaults: removing the # changes nothing.\n\
+         # Lines that begin with # and a space are explanations; indented text in them is an example of an optional part.\n\
+         # `drupe check FILE` checks a configuration, and `drupe schema` prints a schema for editors.\n\n\
          profile: {name}\n\nlisteners:\n  chat:\n    address: 127.0.0.1:7000\n    protocol: auto\n"
     );
     let mut values = values(profile);
@@ -55,11 +56,13 @@ pub fn template(profile: Profile) -> String {
     text
 }
 
-/// Every variable with its meaning and its value in a profile, commented out but for one listener.
+/// Returns every variable with its description and its value in a profile.
+///
+/// Everything except the profile and one listener is commented out.
 #[must_use]
 pub fn environment_template(profile: Profile) -> String {
     let mut text = format!(
-        "# A configuration of drupe in the environment, for {}. What is commented out is the default.\n\
+        "# A configuration of drupe in the environment, for {}. Lines that are commented out are defaults.\n\
          DRUPE_PROFILE={0}\nDRUPE_LISTENERS__CHAT__ADDRESS=127.0.0.1:7000\nDRUPE_LISTENERS__CHAT__PROTOCOL=auto\n",
         profile.name()
     );
@@ -75,7 +78,7 @@ pub fn environment_template(profile: Profile) -> String {
     text
 }
 
-/// What the schema says of a key.
+/// The description of a key in the schema.
 fn description(path: &str) -> String {
     let schema = parsed_schema();
     let mut part = schema.clone();
@@ -102,12 +105,12 @@ pub(super) fn resolve(schema: &Value, part: &Value) -> Value {
 struct Writer<'a> {
     schema: &'a Value,
     out: &'a mut String,
-    /// What stands before each key.
+    /// The text before each key.
     mark: &'a str,
 }
 
 impl Writer<'_> {
-    /// Writes the keys of a map, which begin with `path`.
+    /// Writes the keys of a map, whose paths begin with `path`.
     fn map(&mut self, path: &str, of: &Value, values: &Value, depth: usize, without: &[&str]) {
         let Some(properties) = of["properties"].as_object() else { return };
         for (key, part) in properties.iter().filter(|(key, _)| !without.contains(&key.as_str())) {
@@ -128,7 +131,7 @@ impl Writer<'_> {
                 self.map(&format!("{path}."), &below, value, depth + 1, &[]);
                 continue;
             }
-            // What is not there by default is shown beside it.
+            // A part that does not exist by default needs an example.
             if self.mark == "#" && (is_map || below["additionalProperties"].is_object()) {
                 self.example(&path, key, &below, depth);
             }
@@ -138,7 +141,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Shows what a part looks like that is not there, in a comment.
+    /// Writes an example of a part, in a comment.
     fn example(&mut self, path: &str, key: &str, of: &Value, depth: usize) {
         let mut text = format!("{key}:\n");
         let mut writer = Writer { schema: self.schema, out: &mut text, mark: "" };
@@ -162,7 +165,7 @@ impl Writer<'_> {
     }
 }
 
-/// A value on one line, without quotes where none are needed.
+/// Formats a value on one line, with quotes only where needed.
 fn yaml(value: &Value) -> String {
     let is_plain = |text: &str| {
         let safe = |c: char| c.is_ascii_alphanumeric() || "_-./ ".contains(c);
@@ -175,13 +178,13 @@ fn yaml(value: &Value) -> String {
     }
 }
 
-/// What a part says of itself where it is not set.
+/// The defaults of a part.
 fn defaults(of: &Value) -> Value {
     let properties = of["properties"].as_object().into_iter().flatten();
     Value::Object(properties.map(|(key, part)| (key.clone(), part["default"].clone())).collect())
 }
 
-/// A name for what has one of the operator's choice, and a value if that is none of keys.
+/// An example of a name that the operator chooses, and of its value if that is not a map.
 fn named(path: &str) -> (&'static str, &'static str) {
     match path {
         "tunnels" => ("edge", ""),
@@ -191,7 +194,7 @@ fn named(path: &str) -> (&'static str, &'static str) {
     }
 }
 
-/// The defaults of a part with what it can't do without.
+/// The defaults of a part, with its mandatory keys filled in.
 fn example(path: &str, mut values: Value) -> Value {
     let needed = match path {
         "tunnels.*" => json!({ "ssh_host": "edge.example.org", "ssh_user": "drupe" }),

@@ -1,4 +1,4 @@
-//! Tunnels that make sense.
+//! Checks tunnels, and converts them to those of the machine.
 
 use super::plan::Problems;
 use super::tree::{ForwardSettings, ReconnectSettings, Settings, TunnelSettings};
@@ -11,10 +11,11 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// A faster question would be an attack, and a slower answer a dead link.
+/// The shortest keep-alive interval and connect timeout. Shorter ones would flood the server or
+/// fail on any link.
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
 
-/// Less would close everybody.
+/// The smallest `ahead_max`: less would close every connection.
 const AHEAD_MIN_BYTES: u64 = 4 << 10;
 
 pub(super) fn plan(settings: &Settings, problems: &mut Problems<'_>) -> Vec<Tunnel> {
@@ -25,7 +26,7 @@ pub(super) fn plan(settings: &Settings, problems: &mut Problems<'_>) -> Vec<Tunn
         problems.check_name(&key, name);
         if !forwards.iter().any(|forward| forward.tunnel == *name) {
             let words =
-                format!("nothing goes through it; set forward of a listener, such as `forward: {{ tunnel: {name} }}`");
+                format!("no listener uses it; set forward of a listener, such as `forward: {{ tunnel: {name} }}`");
             problems.add(&key, words);
         }
         tunnels.push(one(name, &key, tunnel, problems));
@@ -39,29 +40,29 @@ fn one(name: &str, key: &str, tunnel: &TunnelSettings, problems: &mut Problems<'
             problems.add(&format!("{key}.{part}"), words);
         }
     };
-    must(!tunnel.ssh_host.is_empty(), "ssh_host", "which server it goes to: a name or an address");
-    must(!tunnel.ssh_user.is_empty(), "ssh_user", "as whom: the user on that server");
+    must(!tunnel.ssh_host.is_empty(), "ssh_host", "it needs the name or address of the SSH server");
+    must(!tunnel.ssh_user.is_empty(), "ssh_user", "it needs the user on the SSH server");
     must(tunnel.ssh_port > 0, "ssh_port", "a port is 1 to 65535");
-    must(!tunnel.known_hosts.is_empty(), "known_hosts", "without a file of known hosts no server could be trusted");
-    let has_key = !tunnel.ssh_key_path.is_empty();
-    must(has_key || tunnel.ssh_key_passphrase.is_empty(), "ssh_key_passphrase", "it is for a key: set ssh_key_path");
     must(
-        has_key || tunnel.ssh_certificate_path.is_empty(),
-        "ssh_certificate_path",
-        "it is for a key: set ssh_key_path",
+        !tunnel.known_hosts.is_empty(),
+        "known_hosts",
+        "it needs at least one file of known hosts, to verify the server",
     );
+    let has_key = !tunnel.ssh_key_path.is_empty();
+    must(has_key || tunnel.ssh_key_passphrase.is_empty(), "ssh_key_passphrase", "it needs a key: set ssh_key_path");
+    must(has_key || tunnel.ssh_certificate_path.is_empty(), "ssh_certificate_path", "it needs a key: set ssh_key_path");
     must(
         !has_key || tunnel.ssh_agent_socket.is_empty(),
         "ssh_agent_socket",
-        "there is ssh_key_path as well; set one of them",
+        "ssh_key_path is set as well; set only one of them",
     );
-    must(tunnel.keep_alive_interval.0 >= INTERVAL_MIN, "keep_alive_interval", "it is at least 100ms");
-    must(tunnel.keep_alive_count_max > 0, "keep_alive_count_max", "one question at least must stay without an answer");
-    must(tunnel.connect_timeout.0 >= INTERVAL_MIN, "connect_timeout", "it is at least 100ms");
+    must(tunnel.keep_alive_interval.0 >= INTERVAL_MIN, "keep_alive_interval", "it must be at least 100ms");
+    must(tunnel.keep_alive_count_max > 0, "keep_alive_count_max", "it must be at least 1");
+    must(tunnel.connect_timeout.0 >= INTERVAL_MIN, "connect_timeout", "it must be at least 100ms");
     must(
         tunnel.ahead_max.0 >= AHEAD_MIN_BYTES,
         "ahead_max",
-        "it is at least 4KiB: a peer that sends one line may be that much ahead",
+        "it must be at least 4KiB: a peer that sends one line may be that much ahead",
     );
     let reconnect = backoff(&tunnel.reconnect, &mut must);
     let jumps = tunnel.proxy_jump.iter().zip(0..).filter_map(|(text, number)| match text.parse::<Jump>() {
@@ -98,12 +99,20 @@ fn one(name: &str, key: &str, tunnel: &TunnelSettings, problems: &mut Problems<'
 
 fn backoff(reconnect: &ReconnectSettings, must: &mut impl FnMut(bool, &str, &str)) -> Backoff {
     let ReconnectSettings { attempts, backoff, factor, cap, jitter_percent, stable_after, refused_wait } = reconnect;
-    must(*factor > 0, "reconnect.factor", "it is 1 to 255");
-    must(*jitter_percent <= 100, "reconnect.jitter_percent", "it is 0 to 100");
-    must(backoff.0 <= cap.0, "reconnect.backoff", &format!("it is at most reconnect.cap ({cap})"));
-    must(!backoff.0.is_zero(), "reconnect.backoff", "without a wait it would be tried all the time");
-    must(!refused_wait.0.is_zero(), "reconnect.refused_wait", "without a wait it would be tried all the time");
-    must(attempts.0 != Some(0), "reconnect.attempts", "it is 1 or more, or unlimited");
+    must(*factor > 0, "reconnect.factor", "it must be 1 to 255");
+    must(*jitter_percent <= 100, "reconnect.jitter_percent", "it must be 0 to 100");
+    must(backoff.0 <= cap.0, "reconnect.backoff", &format!("it must be at most reconnect.cap ({cap})"));
+    must(
+        !backoff.0.is_zero(),
+        "reconnect.backoff",
+        "it must be above zero: without a wait, the tunnel would reconnect in a loop",
+    );
+    must(
+        !refused_wait.0.is_zero(),
+        "reconnect.refused_wait",
+        "it must be above zero: without a wait, the tunnel would reconnect in a loop",
+    );
+    must(attempts.0 != Some(0), "reconnect.attempts", "it must be 1 or more, or unlimited");
     Backoff {
         initial: backoff.0,
         factor: *factor,
@@ -114,7 +123,7 @@ fn backoff(reconnect: &ReconnectSettings, must: &mut impl FnMut(bool, &str, &str
     }
 }
 
-/// Where a listener is on the other side of a tunnel.
+/// Converts the far side of a tunnel to a listener's address.
 pub(super) fn forward(
     key: &str,
     forward: &ForwardSettings,
@@ -128,11 +137,11 @@ pub(super) fn forward(
         problems.add(&format!("{key}.forward.tunnel"), words);
     }
     if !path.is_empty() && *port > 0 {
-        let words = "there is remote_bind_port as well; it listens at a port or at a socket";
+        let words = "remote_bind_port is set as well; set only one of them";
         problems.add(&format!("{key}.forward.remote_bind_path"), words);
     }
     let bind = if path.is_empty() {
-        // As OpenSSH has it, all addresses are an empty string.
+        // For OpenSSH, the empty string means all addresses.
         let host = if host == "*" { "" } else { host };
         RemoteBind::Tcp { host: host.to_string(), port: *port }
     } else {

@@ -1,4 +1,4 @@
-//! From what all layers say to settings, or to everything in it that is of the wrong kind.
+//! Converts merged layers to settings, or collects all type errors.
 
 use super::layers::Layers;
 use super::{Settings, SettingsError, SettingsErrors, template, words};
@@ -21,7 +21,7 @@ pub(super) fn typed(layers: &Layers, schema: &Value) -> Result<Settings, Setting
             Ok(_) => break,
             Err(error) => problem(layers, schema, &error),
         };
-        // What is wrong is taken out, to see what else is.
+        // Remove the invalid value, to find further errors.
         let (key, problem) = problem;
         let goes_on = remove(&mut merged, &key);
         problems.push(problem);
@@ -32,10 +32,10 @@ pub(super) fn typed(layers: &Layers, schema: &Value) -> Result<Settings, Setting
     Err(SettingsErrors(problems))
 }
 
-/// More are not worth reading.
+/// The most errors that are reported.
 const PROBLEMS_MAX: usize = 50;
 
-/// Which key it is as it was written, and what is said of it.
+/// Returns the key and the error.
 fn problem(
     layers: &Layers,
     schema: &Value,
@@ -44,7 +44,7 @@ fn problem(
     let path = error.path().to_string();
     let path = if path == "." { String::new() } else { path };
     let words = error.inner().to_string();
-    // What serde says of a key that is not there begins so.
+    // The beginning of serde's message for an unknown key.
     let unknown = words.strip_prefix("unknown field `").and_then(|rest| rest.split_once('`'));
     let (key, words) = if let Some((field, rest)) = unknown {
         let ends_in_field = path == field || path.ends_with(&format!(".{field}"));
@@ -62,7 +62,7 @@ fn problem(
     (key, error)
 }
 
-/// Takes a key out; false if there is none.
+/// Removes a key. Returns whether it was there.
 fn remove(value: &mut Value, path: &str) -> bool {
     let (above, last) = path.rsplit_once('.').unwrap_or(("", path));
     let mut value = value;
@@ -75,12 +75,14 @@ fn remove(value: &mut Value, path: &str) -> bool {
             value = below;
         }
     }
-    // Of a list that has something wrong in it, all goes.
+    // A list with an invalid element is removed as a whole.
     let last = last.split('[').next().unwrap_or(last);
     value.as_object_mut().is_some_and(|map| map.remove(last).is_some())
 }
 
-/// The first key that is a list or a value where keys should be: serde would take a list for the values of all keys in order.
+/// Finds the first key with a list or a value in place of keys.
+///
+/// serde would accept a list as the values of all keys in order.
 fn not_a_map(schema: &Value, part: &Value, value: &Value, path: &str) -> Option<String> {
     let part = template::resolve(schema, part);
     let (properties, any) = (part["properties"].as_object(), part["additionalProperties"].as_object());
@@ -109,11 +111,12 @@ fn no_such_key(field: &str, expected: &str) -> String {
         Some((distance, name)) if distance <= 1 + field.len() / 4 => {
             format!("there is no such key; did you mean {name}?")
         }
-        _ => format!("there is no such key; there are {}", known.join(", ")),
+        _ => format!("there is no such key; the keys here are {}", known.join(", ")),
     }
 }
 
-/// How many characters must be changed, added, taken away or exchanged with the next (Damerau 1964, restricted).
+/// The edit distance: characters to change, add, remove or exchange with the next (Damerau 1964,
+/// restricted).
 fn distance(one: &str, other: &str) -> usize {
     let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
     let mut rows = alloc::vec![(0..=other.len()).collect::<Vec<_>>()];

@@ -1,4 +1,4 @@
-//! Values with units, as people write them.
+//! Values with units, in text form.
 
 use super::words::{OR_NEVER, quoted};
 use crate::base::Network;
@@ -15,11 +15,13 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{DeserializeOwned, Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A time: a number and `ms`, `s`, `m`, `h` or `d`.
+/// A duration: a number and `ms`, `s`, `m`, `h` or `d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span(pub Duration);
 
-/// A time above zero, written as [`Span`] is: one of zero would turn everybody away, or never end.
+/// A duration above zero, in the form of [`Span`].
+///
+/// Zero would refuse every peer or loop for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeout(pub Duration);
 
@@ -27,8 +29,10 @@ pub struct Timeout(pub Duration);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size(pub u64);
 
-/// So many in a time, and so many at once: `100/s`, `30/60s burst 10`, `4MiB/s`. Without `burst`, as many at once as in the time,
-/// or twice as many if that is a second.
+/// A rate and a burst: `100/s`, `30/60s burst 10`, `4MiB/s`.
+///
+/// Without `burst`, the burst equals the units of the rate, or twice that if its time is one
+/// second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateText {
     rate: Rate,
@@ -36,7 +40,7 @@ pub struct RateText {
     numbers: (u32, u32, u32),
 }
 
-/// A value, or none of it: `never`, `unlimited` or `off`.
+/// An optional value; `never`, `unlimited` and `off` mean none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Maybe<T>(pub Option<T>);
 
@@ -48,7 +52,7 @@ pub struct NetworkText(pub Network);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ModeText(pub u32);
 
-/// What is written is not what it should be.
+/// A text that does not have the expected form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnitError {
     text: String,
@@ -63,7 +67,7 @@ impl fmt::Display for UnitError {
 
 const SPAN: &str = "a time such as 500ms, 30s, 5m, 2h or 1d, at most 36500d";
 const TIMEOUT: &str = "a time above zero, such as 500ms, 30s, 5m, 2h or 1d, and at most 36500d";
-/// 36,500 days: what is longer is not meant.
+/// 36,500 days. Longer durations are probably mistakes.
 const MILLIS_MAX: u64 = 36_500 * 86_400_000;
 const SIZE: &str = "a size such as 512B, 64KiB, 4MiB or 1GiB";
 const RATE: &str = "a rate such as 100/s, 30/60s burst 10 or 4MiB/s";
@@ -73,7 +77,7 @@ const NETWORK: &str = "a network such as 10.0.0.0/8, or an address";
 const SPANS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 const SIZES: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
-/// A number and its unit.
+/// Parses a number and its unit.
 fn number(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at(end);
@@ -81,7 +85,7 @@ fn number(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(*factor)
 }
 
-/// In the greatest unit of which it is a whole number.
+/// Writes a number in the greatest unit that divides it.
 fn write_number(f: &mut fmt::Formatter<'_>, value: u64, units: &[(&str, u64)]) -> fmt::Result {
     let fits = |(_, factor): &&(&str, u64)| value.is_multiple_of(*factor) && (value > 0 || *factor == 1);
     let (unit, factor) = units.iter().find(fits).copied().unwrap_or(("", 1));
@@ -140,7 +144,7 @@ impl From<MessageSize> for Size {
 }
 
 impl RateText {
-    /// `units` in `seconds`, and `burst` at once; `None` if one is 0.
+    /// Allows `units` in `seconds`, and `burst` at once. `None` if one of them is 0.
     pub(super) fn new(units: u32, seconds: u32, burst: u32) -> Option<Self> {
         let rate = Rate::per(units, seconds, burst).ok()?;
         Some(Self { rate, numbers: (units, seconds, burst) })
@@ -216,7 +220,7 @@ impl fmt::Display for ModeText {
     }
 }
 
-/// What is written as text.
+/// A visitor for values in text form.
 struct Written<T>(&'static str, core::marker::PhantomData<T>);
 
 impl<T: FromStr<Err: fmt::Display>> Visitor<'_> for Written<T> {

@@ -1,4 +1,4 @@
-//! What will hurt, though it can be done.
+//! Warnings about valid settings that are probably mistakes.
 
 use super::layers::Layers;
 use super::tree::{PeerSettings, Profile, Settings};
@@ -13,7 +13,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// Hardly anybody does anything in less.
+/// Peers rarely complete anything in less.
 const HASTE: Duration = Duration::from_secs(1);
 
 struct Warnings<'a> {
@@ -41,27 +41,26 @@ pub(super) fn warnings(settings: &Settings, plan: &Plan, layers: &Layers) -> Vec
     warnings.found
 }
 
-/// What others find at a listener.
+/// Warns of listeners that expose too much, or admit no page.
 fn of_reach(settings: &Settings, listen: &Listen, warnings: &mut Warnings<'_>) {
     let key = format!("listeners.{}", listen.name);
     let is_inherited = matches!(listen.address, Address::Inherited(_));
-    // Who hands a socket over may know that it is a local one.
+    // The process that hands a socket over may know that it is local.
     let is_clear = listen.tls.is_none() && !listen.is_local() && !is_inherited;
     if is_clear && settings.profile == Profile::Production {
-        warnings
-            .add(&key, "what is said crosses the network in the clear: set tls, or listen on loopback behind a proxy");
+        warnings.add(&key, "traffic crosses the network in the clear: set tls, or listen on loopback behind a proxy");
     }
     let Protocol::Http(http) = &listen.protocol else { return };
     if matches!(http.metrics, Access::Open) && listen.is_reached_by_others() {
-        let words = "whoever can connect may look at /metrics: set it to credential or off";
+        let words = "every peer that can connect may read /metrics: set it to credential or off";
         warnings.add(&format!("{key}.websocket.metrics"), words);
     }
     if matches!(&http.origins, Origins::List(list) if list.is_empty()) {
-        warnings.add(&format!("{key}.websocket.origins"), "no page may connect: it names none, and matches nothing");
+        warnings.add(&format!("{key}.websocket.origins"), "no page may connect: the list is empty");
     }
 }
 
-/// Times that nobody keeps.
+/// Warns of time limits that peers can't meet.
 fn of_haste(settings: &Settings, warnings: &mut Warnings<'_>) {
     let mut times: Vec<(String, Timeout)> = Vec::new();
     let mut peer = |key: &str, peer: &PeerSettings| {
@@ -87,11 +86,11 @@ fn of_haste(settings: &Settings, warnings: &mut Warnings<'_>) {
         times.push(("authentication.deadline".into(), settings.authentication.deadline));
     }
     for (key, time) in times.iter().filter(|(_, time)| time.0 < HASTE) {
-        warnings.add(key, format!("it turns almost everybody away: hardly anybody is done in {time}"));
+        warnings.add(key, format!("it closes almost every connection: peers rarely finish within {time}"));
     }
 }
 
-/// Limits that turn everybody away, hold for nobody, or are never reached.
+/// Warns of limits that refuse everything, apply to nothing, or are never reached.
 fn of_limits(settings: &Settings, warnings: &mut Warnings<'_>) {
     let limits = &settings.limits;
     for (name, listener) in &settings.listeners {
@@ -99,7 +98,7 @@ fn of_limits(settings: &Settings, warnings: &mut Warnings<'_>) {
         let is_denied = |allowed: &NetworkText| listener.deny.iter().any(|denied| denied.0.includes(allowed.0));
         let has_all = ["0.0.0.0/0", "::/0"].into_iter().filter_map(|all| all.parse().ok()).all(|all| is_denied(&all));
         if has_all || !listener.allow.is_empty() && listener.allow.iter().all(is_denied) {
-            warnings.add(&format!("{key}.deny"), "nobody is let in: every network is denied");
+            warnings.add(&format!("{key}.deny"), "no peer is accepted: every network is denied");
         }
         if let Maybe(Some(most)) = listener.connections_max
             && most > limits.connections_max
@@ -109,31 +108,31 @@ fn of_limits(settings: &Settings, warnings: &mut Warnings<'_>) {
         }
     }
     if let Some(all) = limits.exempt.iter().find(|network| network.0.includes_all_of_its_kind()) {
-        warnings.add("limits.exempt", format!("limits for addresses hold for nobody in {all}"));
+        warnings.add("limits.exempt", format!("it exempts all addresses in {all} from limits per address"));
     }
     if limits.dry_run && settings.profile == Profile::Production {
-        warnings.add("limits.dry_run", "what limits would refuse is let in, and only counted");
+        warnings.add("limits.dry_run", "limits are only counted, not enforced");
     }
     if settings.outbound.max.0 < limits.peer.message_max.0 {
         let words = format!(
-            "a message of limits.peer.message_max ({}) does not fit: whoever is sent one while it is behind is closed",
+            "a message of limits.peer.message_max ({}) does not fit: a slow peer that is sent one is closed",
             limits.peer.message_max
         );
         warnings.add("outbound.max", words);
     }
 }
 
-/// What each worker has of its own.
+/// Warns of limits that apply to each worker.
 fn of_workers(settings: &Settings, warnings: &mut Warnings<'_>) {
     let workers = settings.workers.get();
     for key in ["rooms.rooms_max", "limits.tickets_max"] {
         if workers > 1 && warnings.layers.is_chosen(key) {
-            warnings.add(key, format!("each of the {workers} workers has so many of its own"));
+            warnings.add(key, format!("the limit applies to each of the {workers} workers"));
         }
     }
 }
 
-/// Hashes that tell users who exist from others.
+/// Warns of hashes whose iteration count reveals which users exist.
 fn of_hashes(settings: &Settings, warnings: &mut Warnings<'_>) {
     let auth = &settings.authentication;
     let users = auth.users.iter().map(|(name, user)| (format!("authentication.users.{name}.password_hash"), user));
@@ -146,8 +145,8 @@ fn of_hashes(settings: &Settings, warnings: &mut Warnings<'_>) {
         if has_plain { Some(auth.iterations) } else { all.first().and_then(|(_, hash)| iterations(hash.reveal())) };
     for (key, hash) in &all {
         if iterations(hash.reveal()) != usual {
-            let words = "it has another number of iterations than the rest, so strangers can tell this user from one who does not \
-                exist";
+            let words =
+                "it has another number of iterations than the other hashes, which reveals that this user exists";
             warnings.add(key, words);
         }
     }

@@ -1,4 +1,4 @@
-//! What is said of mistakes: in the words of those who write configurations, short, and with nothing in it that acts on a terminal.
+//! Error texts: short, in the terms of configuration files, and without control characters.
 
 use super::secret::SECRET;
 use super::template;
@@ -7,24 +7,24 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use serde_json::Value;
 
-/// Longer values are cut off where they are repeated.
+/// Longer values are truncated in errors.
 const QUOTED_MAX_CHARS: usize = 60;
-/// Everything else that is said.
+/// Longer texts are truncated.
 const WORDS_MAX_CHARS: usize = 500;
 
-/// A value in quotes, cut off if it is long.
+/// Quotes a value, and truncates it if it is long.
 pub(super) fn quoted(text: &str) -> String {
     let (begin, rest) = cut(text, QUOTED_MAX_CHARS);
     format!("{begin:?}{}", if rest { "..." } else { "" })
 }
 
-/// What may be printed as it is.
+/// Makes a text safe to print: truncates it, and removes control characters.
 pub(super) fn sanitize(text: &str) -> String {
     let (begin, rest) = cut(text, WORDS_MAX_CHARS);
     neutralize(begin).into_owned() + if rest { "..." } else { "" }
 }
 
-/// The first so many characters, and whether there are more.
+/// Returns the first `chars` characters, and whether there are more.
 fn cut(text: &str, chars: usize) -> (&str, bool) {
     match text.char_indices().nth(chars) {
         Some((end, _)) => (&text[..end], true),
@@ -32,10 +32,11 @@ fn cut(text: &str, chars: usize) -> (&str, bool) {
     }
 }
 
-/// What serde says of a value, in the words of who writes a configuration. Of what is secret, or holds secrets, the value is
-/// not repeated.
+/// Rewrites an error of serde in the terms of configuration files.
+///
+/// The value is omitted if it is secret or contains secrets.
 pub(super) fn of_serde(words: &str, is_secret: bool) -> String {
-    // What was found may say the same.
+    // The value itself may contain ", expected ", so split at the last one.
     let Some((found, expected)) = words.rsplit_once(", expected ") else { return words.to_string() };
     let (expected, or_never) = match expected.strip_suffix(OR_NEVER) {
         Some(expected) => (expected, OR_NEVER),
@@ -60,10 +61,10 @@ pub(super) fn of_serde(words: &str, is_secret: bool) -> String {
     format!("{found}{}, expected {expected}{or_never}", if rest { "..." } else { "" })
 }
 
-/// What [`Maybe`](super::units::Maybe) adds.
+/// The suffix that [`Maybe`](super::units::Maybe) adds to errors.
 pub(super) const OR_NEVER: &str = "; or never";
 
-/// Whether a key is secret, or something below it is.
+/// Whether a key or one below it is secret.
 pub(super) fn holds_secrets(schema: &Value, path: &str) -> bool {
     let mut part = schema.clone();
     for name in path.split('.').filter(|name| !name.is_empty()) {
@@ -86,7 +87,7 @@ fn is_or_holds(schema: &Value, part: &Value) -> bool {
             .any(|below| below.is_object() && is_or_holds(schema, below))
 }
 
-/// What is wrong with a text that should be YAML.
+/// Describes an error of the YAML parser.
 pub(super) fn of_yaml(error: &serde_saphyr::Error) -> String {
     use serde_saphyr::Error;
     match error {
@@ -94,24 +95,24 @@ pub(super) fn of_yaml(error: &serde_saphyr::Error) -> String {
         Error::DuplicateMappingKey { key: Some(key), .. } => format!("the key {} is there twice", quoted(key)),
         Error::DuplicateMappingKey { .. } => "a key is there twice".into(),
         Error::UnsupportedTag { tag, .. } => {
-            format!("tags such as {} mean nothing here; text that begins with ! stands in quotes", quoted(tag))
+            format!("tags such as {} are not supported; put text that begins with ! in quotes", quoted(tag))
         }
-        Error::MultipleDocuments { .. } => "a file is one document: there is another behind ---".into(),
+        Error::MultipleDocuments { .. } => "a file must be one document; another one follows ---".into(),
         Error::UnknownAnchor { .. } => {
-            "there is no anchor (&) for an alias (*); text that begins with * stands in quotes".into()
+            "there is no anchor (&) for an alias (*); put text that begins with * in quotes".into()
         }
-        Error::MergeValueNotMapOrSeqOfMaps { .. } => "behind << stand keys with values".into(),
-        Error::Eof { .. } => "the end is missing: a bracket or a quote is not closed".into(),
-        Error::NonFiniteFloat { .. } => "a number has an end".into(),
+        Error::MergeValueNotMapOrSeqOfMaps { .. } => "<< takes keys with values".into(),
+        Error::Eof { .. } => "unexpected end: a bracket or a quote is not closed".into(),
+        Error::NonFiniteFloat { .. } => "numbers must be finite".into(),
         Error::Budget { .. }
         | Error::AliasReplayCounterOverflow { .. }
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
         | Error::AliasReplayStackDepthExceeded { .. }
         | Error::RecursiveReferencesRequireWeakTypes { .. } => "it is too long, too deep, or refers to itself".into(),
-        Error::InvalidBinaryBase64 { .. } | Error::BinaryNotUtf8 { .. } => "!!binary is base64 of UTF-8".into(),
-        Error::ExternalMessage { msg, .. } => format!("this is no YAML: {msg}"),
-        _ => "this is no YAML that makes keys with values".into(),
+        Error::InvalidBinaryBase64 { .. } | Error::BinaryNotUtf8 { .. } => "!!binary takes base64 of UTF-8".into(),
+        Error::ExternalMessage { msg, .. } => format!("invalid YAML: {msg}"),
+        _ => "invalid YAML: it must be keys with values".into(),
     }
 }
 

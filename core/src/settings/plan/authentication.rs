@@ -1,4 +1,4 @@
-//! Turns the settings of authentication into users, passwords and tokens.
+//! Converts the settings of authentication to users, passwords and tokens.
 
 use crate::config::Rate;
 use crate::kit::auth::scram::{Credentials, ScramError};
@@ -15,19 +15,19 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-/// Who may come in.
+/// How peers authenticate.
 #[derive(Clone, PartialEq)]
 pub struct AuthenticationPlan {
     settings: AuthenticationSettings,
-    /// What keeps passwords from being guessed.
+    /// Limits against guessing.
     pub limits: AuthenticationLimits,
-    /// Whether a token may stand in the query.
+    /// Whether a token is also accepted in the query of a URL.
     pub token_in_query: bool,
-    /// Whether people are asked.
+    /// Whether telnet and line peers are prompted for name and password.
     pub dialogue: bool,
-    /// Whether they are also where passwords cross a network in the clear.
+    /// Whether they are also prompted where passwords cross a network in the clear.
     pub allow_plaintext: bool,
-    /// What happens when a user is connected already.
+    /// What happens when a user who is already connected connects again.
     pub duplicates: DuplicateLogin,
 }
 
@@ -38,10 +38,13 @@ impl fmt::Debug for AuthenticationPlan {
 }
 
 impl AuthenticationPlan {
-    /// The users and keys. Passwords that are not hashed yet are, which takes milliseconds for each: not for a thread that serves.
+    /// Creates the users and keys.
+    ///
+    /// Hashes new passwords, which takes milliseconds for each: call it on a thread that serves no
+    /// connections.
     ///
     /// # Errors
-    /// What is wrong, and with which key.
+    /// The key, and what is wrong with it.
     pub fn accounts(&self, hashed: &mut HashedPasswords) -> Result<Accounts, (String, String)> {
         let AuthenticationSettings { users, shared_password, shared_password_hash, iterations, .. } = &self.settings;
         let mut accounts = Accounts::new();
@@ -72,13 +75,13 @@ impl AuthenticationPlan {
         }
     }
 
-    /// Whether there can be such users and keys. Nothing is hashed.
+    /// Checks users and keys without hashing.
     fn check(&self) -> Result<(), (String, String)> {
         let AuthenticationSettings { users, shared_password, shared_password_hash, iterations, .. } = &self.settings;
         let check_hash = |key: String, hash: &Secret| {
             Credentials::from_stored(hash.reveal()).map(drop).map_err(|error: ScramError| (key, error.to_string()))
         };
-        let both = |key: String| (key, "there is a password as well; set one of them".to_string());
+        let both = |key: String| (key, "a password is set as well; set only one of them".to_string());
         if !shared_password_hash.is_empty() {
             let key = "authentication.shared_password_hash";
             if !shared_password.is_empty() {
@@ -96,7 +99,7 @@ impl AuthenticationPlan {
         for (name, user) in users {
             match (user.password.is_empty(), user.password_hash.is_empty()) {
                 (true, true) => {
-                    let words = "a user has a password: set password, password_file or password_hash";
+                    let words = "a user needs a password: set password, password_file or password_hash";
                     return Err((format!("authentication.users.{name}"), words.into()));
                 }
                 (false, false) => return Err(both(format!("authentication.users.{name}.password_hash"))),
@@ -105,7 +108,7 @@ impl AuthenticationPlan {
             }
             let words = match scram::prepared_name(name) {
                 Ok(prepared) if names.insert(prepared.clone()) => continue,
-                Ok(prepared) => format!("there is another user whose name is compared as {prepared}"),
+                Ok(prepared) => format!("another user has an equivalent name; both compare as {prepared}"),
                 Err(error) => error.to_string(),
             };
             return Err((format!("authentication.users.{name}"), words));
@@ -153,13 +156,13 @@ pub(super) fn authentication(settings: &Settings, problems: &mut Problems<'_>) -
     let proves = !auth.users.is_empty() || has_shared || auth.tokens.is_some();
     if !auth.enabled {
         if proves {
-            let words = "there are users, a password or tokens, but nobody is asked for them; set it to true";
+            let words = "there are users, a password or tokens, but authentication is off; set it to true";
             problems.add("authentication.enabled", words);
         }
         return None;
     }
     if !proves {
-        let words = "nobody could come in: set users, shared_password or tokens";
+        let words = "no peer could authenticate: set users, shared_password or tokens";
         problems.add("authentication.enabled", words);
     }
     if let Some(tokens) = &auth.tokens
@@ -168,14 +171,14 @@ pub(super) fn authentication(settings: &Settings, problems: &mut Problems<'_>) -
         problems.add("authentication.tokens", "it takes one key: hs256_secret or ed25519_public");
     }
     if let Some(tokens) = auth.tokens.as_ref().filter(|tokens| tokens.leeway.0 > LEEWAY_MAX) {
-        let words = format!("it is at most 5m, not {}: clocks differ by less", tokens.leeway);
+        let words = format!("it must be at most 5m, not {}: clocks differ by less", tokens.leeway);
         problems.add("authentication.tokens.leeway", words);
     }
     if auth.token_in_query && auth.tokens.is_none() {
         problems.add("authentication.token_in_query", "there are no tokens: set authentication.tokens");
     }
     if auth.iterations < 4_096 {
-        problems.add("authentication.iterations", "it is at least 4096 (RFC 7677)");
+        problems.add("authentication.iterations", "it must be at least 4096 (RFC 7677)");
     }
     let defaults = AuthenticationLimits::default();
     let limit = |rate: Option<RateText>, otherwise: Rate| rate.map_or(otherwise, RateText::get);
@@ -204,5 +207,5 @@ pub(super) fn authentication(settings: &Settings, problems: &mut Problems<'_>) -
     Some(plan)
 }
 
-/// What [`Tokens::leeway`] takes.
+/// The largest value that [`Tokens::leeway`] accepts.
 const LEEWAY_MAX: Duration = Duration::from_secs(300);

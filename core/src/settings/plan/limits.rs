@@ -1,4 +1,4 @@
-//! Turns the settings of limits, rates and marks into those of the machine.
+//! Converts the settings of limits, rates and watermarks to those of the machine.
 
 use crate::base::Network;
 use crate::config::{
@@ -19,7 +19,7 @@ pub(super) fn connections(
 ) -> ConnectionLimits {
     let early_drop = limits.early_drop.0.clone().and_then(|drop| {
         if !is_authenticated {
-            let words = "without authentication everybody counts as unknown; turn on authentication.enabled";
+            let words = "it needs authentication.enabled: without it, all connections count as unauthenticated";
             problems.add("limits.early_drop", words);
         }
         let drop = EarlyDrop::new(drop.begin, drop.full);
@@ -43,7 +43,10 @@ pub(in crate::settings) fn peer_limits(key: &str, peer: &PeerSettings, problems:
     if let Some(warning) = idle_warning
         && idle.is_none_or(|idle| warning >= idle)
     {
-        problems.add(&format!("{key}.idle_warning"), format!("it is before the end: set {key}.idle to more than this"));
+        problems.add(
+            &format!("{key}.idle_warning"),
+            format!("it must be less than {key}.idle: set that to more than this"),
+        );
     }
     let has_rate = peer.messages.0.is_some() || peer.bytes.0.is_some();
     if !has_rate && peer.ladder != LadderSettings::default() && problems.is_chosen(&format!("{key}.ladder")) {
@@ -82,7 +85,7 @@ pub(super) fn outbound(outbound: &OutboundSettings, problems: &mut Problems<'_>)
         [("low", low <= high, "high", outbound.high), ("high", high <= max, "max", outbound.max)]
     {
         if !is_less {
-            problems.add(&format!("outbound.{less}"), format!("it is at most outbound.{more} ({size})"));
+            problems.add(&format!("outbound.{less}"), format!("it must be at most outbound.{more} ({size})"));
         }
     }
     let marks = Marks::new(low, high, max);
@@ -91,7 +94,7 @@ pub(super) fn outbound(outbound: &OutboundSettings, problems: &mut Problems<'_>)
     } else {
         Marks::default()
     };
-    let drain_min = NonZeroU32::new(drain_min).ok_or("it is at least 1B");
+    let drain_min = NonZeroU32::new(drain_min).ok_or("it must be at least 1B");
     OutboundLimits {
         marks,
         write_deadline: outbound.write_deadline.0,
@@ -107,7 +110,8 @@ pub(super) fn outbound(outbound: &OutboundSettings, problems: &mut Problems<'_>)
 
 pub(super) fn drain(drain: &DrainSettings, problems: &mut Problems<'_>) -> Drain {
     if drain.window.0 > drain.deadline.0 {
-        let words = format!("it is within drain.deadline ({}): what is left then is dropped", drain.deadline);
+        let words =
+            format!("it must be at most drain.deadline ({}), which drops remaining connections", drain.deadline);
         problems.add("drain.window", words);
     }
     Drain {
@@ -129,12 +133,12 @@ pub(in crate::settings) fn networks(networks: &[NetworkText]) -> Vec<Network> {
 
 pub(super) fn name_max(size: Size, problems: &mut Problems<'_>) -> u32 {
     if size.0 == 0 {
-        problems.add("rooms.name_max", "it is at least 1B: there would be no rooms");
+        problems.add("rooms.name_max", "it must be at least 1B: a name has at least one byte");
     }
     u32_of("rooms.name_max", size, problems)
 }
 
 pub(super) fn u32_of(key: &str, size: Size, problems: &mut Problems<'_>) -> u32 {
-    let bytes = u32::try_from(size.0).map_err(|_| "it is less than 4GiB");
+    let bytes = u32::try_from(size.0).map_err(|_| "it must be less than 4GiB");
     problems.or(key, bytes, u32::MAX)
 }

@@ -1,4 +1,4 @@
-//! Settings that make sense together, as what a server is made of.
+//! Checks that settings fit together, and converts them to a plan for a server.
 
 mod authentication;
 mod limits;
@@ -26,11 +26,11 @@ use alloc::vec::Vec;
 use core::num::NonZeroU8;
 use core::time::Duration;
 
-/// What a server is made of.
+/// The result of a configuration, from which a server is built.
 ///
-/// No server starts with a part of it: [`config`](Self::config) is refused until the certificates are
-/// [loaded](Self::load_tls), and until whoever starts it has taken everything that stands beside it, or said to
-/// [apply](Self::applies) it.
+/// No server starts with only a part of it. [`config`](Self::config) is refused until the
+/// certificates are [loaded](Self::load_tls), and until every other part is taken or declared as
+/// [applied](Self::applies).
 ///
 /// ```no_run
 /// # use drupe_core::settings::Sources;
@@ -54,31 +54,31 @@ use core::time::Duration;
 pub struct Plan {
     /// The machine's configuration.
     pub config: Config,
-    /// The files of each listener's TLS, in the order of [`listeners`](Config::listeners).
+    /// The TLS files of each listener, in the order of [`listeners`](Config::listeners).
     pub(in crate::settings) tls: Vec<Option<TlsFiles>>,
-    /// How many threads serve.
+    /// Worker threads.
     pub workers: NonZeroU8,
-    /// What the relay puts each message into.
+    /// The envelope in which the relay puts each message.
     pub envelope: Envelope,
-    /// Who may come in, unless everybody may.
+    /// How peers authenticate; `None` if they do not.
     pub authentication: Option<AuthenticationPlan>,
-    /// What the monitor may do, if there is one.
+    /// The monitor; `None` if there is none.
     pub monitor: Option<MonitorPlan>,
-    /// What is logged.
+    /// The settings of the log.
     pub log: LogSettings,
 }
 
 impl Plan {
-    /// The files of each listener's TLS, with the key that names them.
+    /// The TLS files of each listener, with the key that names them.
     pub fn tls(&self) -> impl Iterator<Item = (String, &TlsFiles)> {
         let listeners = self.config.listeners.iter().zip(&self.tls);
         listeners.filter_map(|(listen, files)| Some((format!("listeners.{}.tls", listen.name), files.as_ref()?)))
     }
 
-    /// Has the certificates of every listener that speaks TLS loaded.
+    /// Loads the certificates of every listener with TLS.
     ///
     /// # Errors
-    /// The first key whose files are not what they should be, and why.
+    /// The first key whose files are invalid, and why.
     pub fn load_tls<E>(&mut self, mut load: impl FnMut(&TlsFiles) -> Result<Tls, E>) -> Result<(), (String, E)> {
         for (listen, files) in self.config.listeners.iter_mut().zip(&self.tls) {
             let (Some(files), Some(pending)) = (files, &listen.tls) else { continue };
@@ -90,14 +90,14 @@ impl Plan {
         Ok(())
     }
 
-    /// Who may come in, for a layer around the handler; `None` if everybody may.
+    /// Takes the authentication, for a layer around the handler; `None` if there is none.
     #[must_use = "what is configured and not applied is lost"]
     pub fn take_authentication(&mut self) -> Option<AuthenticationPlan> {
         self.applies([Part::Authentication]);
         self.authentication.take()
     }
 
-    /// Says that whoever starts the server applies these parts.
+    /// Declares that the caller applies these parts.
     pub fn applies(&mut self, parts: impl IntoIterator<Item = Part>) {
         parts.into_iter().for_each(|part| self.config.unapplied.remove(part));
     }
@@ -110,7 +110,7 @@ impl Plan {
         let mut problems = Problems { layers, found: Vec::new() };
         let plan = plan(settings, &mut problems);
         if must_listen && settings.listeners.is_empty() {
-            let words = "the server listens nowhere; add one, such as `chat: { address: '127.0.0.1:7000' }`";
+            let words = "there are no listeners; add one, such as `chat: { address: '127.0.0.1:7000' }`";
             problems.add("listeners", words);
         }
         if problems.found.is_empty() { Ok(plan) } else { Err(SettingsErrors(problems.found)) }
@@ -157,17 +157,17 @@ fn plan(settings: &Settings, problems: &mut Problems<'_>) -> Plan {
     };
     let mut web = settings.listeners.values().filter_map(|listener| listener.websocket.as_ref());
     if settings.workers.get() > 1 && web.any(|web| web.monitor) {
-        problems.add("workers", "the monitor sees one worker only; set workers: 1, or websocket.monitor: false");
+        problems.add("workers", "the monitor shows only one worker; set workers: 1, or websocket.monitor: false");
     }
     for listen in &mut config.listeners {
-        // The same as all have is none of its own.
+        // Limits that equal the server's need no copy.
         listen.limits = listen.limits.filter(|limits| *limits != peer);
     }
     log(&settings.log, problems);
     unapplied(settings, &mut config.unapplied);
     let MonitorSettings { watchers_max, interval, may_act, may_watch, .. } = settings.monitor;
     if interval.0 < Duration::from_millis(100) {
-        problems.add("monitor.interval", "it is at least 100ms");
+        problems.add("monitor.interval", "it must be at least 100ms");
     }
     Plan {
         config,

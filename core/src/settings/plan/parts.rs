@@ -1,4 +1,4 @@
-//! The monitor, the log, and the other parts that a machine does not apply itself.
+//! Checks the monitor and the log, and finds the parts that a machine does not apply itself.
 
 use crate::config::{Part, Unapplied};
 use crate::settings::built_in;
@@ -10,17 +10,17 @@ use alloc::format;
 use alloc::string::ToString;
 use core::time::Duration;
 
-/// What the monitor may do.
+/// The settings of the monitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "a program must apply each part")]
 pub struct MonitorPlan {
-    /// How many may look at a time.
+    /// Watchers at a time.
     pub watchers_max: u32,
     /// How often the table is sent.
     pub interval: Duration,
-    /// Whether those who look may close, refuse and drain.
+    /// Whether watchers may close connections, refuse addresses and drain the server.
     pub may_act: bool,
-    /// Whether they may see what is said.
+    /// Whether watchers may see messages.
     pub may_watch: bool,
 }
 
@@ -41,36 +41,37 @@ pub(super) fn metrics_credential(monitor: &MonitorSettings, problems: &mut Probl
     const KEY: &str = "monitor.metrics_credential";
     let MonitorSettings { credential: of_monitor, metrics_credential, .. } = monitor;
     if !metrics_credential.is_empty() && metrics_credential == of_monitor {
-        problems.add(KEY, "it opens the monitor as well; choose another, or leave it out");
+        problems.add(KEY, "it equals monitor.credential, which opens the monitor; choose another, or remove it");
     }
     if metrics_credential.is_empty() {
-        // What is wrong with it is said of it.
+        // The check of `monitor.credential` reports its errors.
         return Credential::new(of_monitor.reveal()).ok();
     }
     credential(KEY, metrics_credential, problems)
 }
 
-/// The parts of a log that have a level of their own.
+/// The log targets that can have a level of their own.
 const TARGETS: [&str; 4] = ["connections", "messages", "operation", "monitor"];
 
 pub(super) fn log(log: &LogSettings, problems: &mut Problems<'_>) {
     for target in log.targets.keys().filter(|target| !TARGETS.contains(&target.as_str())) {
-        problems.add(&format!("log.targets.{target}"), format!("the parts of the log are {}", TARGETS.join(", ")));
+        problems
+            .add(&format!("log.targets.{target}"), format!("unknown target; the targets are {}", TARGETS.join(", ")));
     }
     if let Some(file) = &log.file {
         if file.directory.is_empty() {
-            problems.add("log.file.directory", "it names a directory, such as /var/log/drupe");
+            problems.add("log.file.directory", "it needs a directory, such as /var/log/drupe");
         }
         if file.prefix.contains('/') {
-            problems.add("log.file.prefix", "it is the beginning of a name, and has no /");
+            problems.add("log.file.prefix", "it is the prefix of file names and can't contain /");
         }
         if file.keep == 0 {
-            problems.add("log.file.keep", "it is at least 1");
+            problems.add("log.file.keep", "it must be at least 1");
         }
     }
 }
 
-/// What a machine does not do by itself.
+/// Adds the parts that the machine does not apply itself.
 pub(super) fn unapplied(settings: &Settings, unapplied: &mut Unapplied) {
     let listeners = || settings.listeners.iter();
     let of_profile = built_in(settings.profile.layer())

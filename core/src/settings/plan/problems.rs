@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-/// What was found wrong so far.
+/// The errors found so far.
 pub(in crate::settings) struct Problems<'a> {
     pub(super) layers: &'a Layers,
     pub(super) found: Vec<SettingsError>,
@@ -22,19 +22,20 @@ impl Problems<'_> {
         self.layers.is_chosen(key)
     }
 
-    /// What does not go together, at the first of the keys that the operator set.
+    /// Adds an error that concerns several keys, at the first of them that the operator set.
     pub(in crate::settings) fn add_chosen(&mut self, keys: &[&str], words: impl Into<String>) {
         self.found.push(self.layers.blame_chosen(keys, words));
     }
 
-    /// Whether a name that somebody chose can stand in keys and variables.
+    /// Checks that a name can be part of a key and of a variable.
     pub(in crate::settings) fn check_name(&mut self, key: &str, name: &str) {
         if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-            self.add(key, "a name has letters, digits and _ only");
+            self.add(key, "a name consists of letters, digits and _");
         }
     }
 
-    /// The value, or what is in its place while others are looked at.
+    /// Returns the value. On an error, adds it and returns `otherwise`, so that the check
+    /// continues.
     pub(in crate::settings) fn or<T, E: fmt::Display>(&mut self, key: &str, result: Result<T, E>, otherwise: T) -> T {
         result.unwrap_or_else(|error| {
             self.add(key, error.to_string());

@@ -11,7 +11,7 @@ use std::sync::mpsc;
 use tracing::Level;
 
 /// What is said of a change that a reload does not make.
-const WITH_THE_NEXT_START: &str = "(with the next start)";
+const WITH_THE_NEXT_START: &str = "(after a restart)";
 
 /// Loads the configuration anew when it is asked to. What is wrong changes nothing.
 pub(crate) struct Reload {
