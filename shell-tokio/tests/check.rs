@@ -29,7 +29,7 @@ fn told(output: &Output) -> (Option<i32>, String, String) {
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
 
-const GOOD: &str = "the configuration is good\n";
+const GOOD: &str = "the configuration is valid\n";
 
 /// A certificate that is good from so many days from now until so many, and an hour more away from now, so that no second counts.
 fn certificate(directory: &Path, name: &str, from_days: i64, until_days: i64) {
@@ -82,7 +82,7 @@ fn certificates_that_have_expired_are_refused_and_those_that_will_are_warned_of(
             300,
             1,
             Some(
-                "error: drupe.yaml:4: listeners.a.tls.certificates[0]: the certificate in early.pem is not good for another 3 days",
+                "error: drupe.yaml:4: listeners.a.tls.certificates[0]: the certificate in early.pem is not valid for another 3 days",
             ),
         ),
     ] {
@@ -96,7 +96,7 @@ fn certificates_that_have_expired_are_refused_and_those_that_will_are_warned_of(
     }
     let (status, output, errors) = check(path, &tls("soon"), &["--strict"]);
     assert_eq!((status, output.as_str()), (Some(1), ""));
-    assert!(errors.starts_with("drupe: the configuration is not good\nwarning: "), "{errors}");
+    assert!(errors.starts_with("drupe: the configuration is invalid\nwarning: "), "{errors}");
     let (status, ..) = check(path, &tls("good"), &["--strict"]);
     assert_eq!(status, Some(0));
     // Of authorities it is the one that lasts longest.

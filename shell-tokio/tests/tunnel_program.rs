@@ -68,7 +68,7 @@ fn a_start_that_could_not_go_well_is_refused_with_the_place_and_the_remedy() {
     let directory = Directory::new("tunnel-check");
     fs::set_permissions(server.path("other"), fs::Permissions::from_mode(0o644)).expect("ours");
     for (set, words) in [
-        ("", "the configuration is good"),
+        ("", "the configuration is valid"),
         ("ssh_key_path: /none", "tunnels.edge.ssh_key_path: the key /none can't be read: No such file"),
         ("ssh_key_path: OTHER", "(its mode is 0644): chmod 600"),
         ("known_hosts: [/none]", "tunnels.edge.known_hosts: the file known_hosts /none can't be read"),

@@ -75,7 +75,7 @@ impl Sources {
         self
     }
 
-    /// Adds listeners, in the text form of [`Listen`].
+    /// Adds listeners.
     ///
     /// They replace the default listeners of the profile, and are added to those of files.
     #[must_use]
@@ -84,7 +84,7 @@ impl Sources {
         self
     }
 
-    /// Sets the application of listeners that no file names.
+    /// Sets the application of the default listeners and of those of [`listen`](Self::listen).
     #[must_use]
     pub fn app(self, app: AppName) -> Self {
         Self { app: Some(app), ..self }

@@ -74,7 +74,7 @@ fn a_hundred_reloads_under_load_lose_nobody_and_no_byte() {
     std::fs::write(directory.0.join("drupe.yaml"), config(101).replace("connections_max", "connection_max"))
         .expect("written");
     program.signal("-HUP");
-    directory.wait_for("log", "nothing was reloaded: the configuration is not good; ", 1);
+    directory.wait_for("log", "nothing was reloaded: the configuration is invalid; ", 1);
     let log = read(&directory.0.join("log"));
     assert!(log.contains("limits.connection_max: there is no such key; did you mean connections_max?"), "{log}");
     assert!(log.contains("changed: limits.connections_max: 199 -> 200"), "{log}");

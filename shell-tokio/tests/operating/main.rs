@@ -57,7 +57,7 @@ fn a_configuration_is_checked_explained_and_written() {
     std::fs::write(path.join("good.yaml"), "listeners: { a: { address: '127.0.0.1:0' } }").expect("written");
     std::fs::write(path.join("bad.yaml"), "listeners:\n  a:\n    addres: '127.0.0.1:0'\n").expect("written");
     let good = drupe(path, &["check", "good.yaml"]);
-    assert_eq!((good.status.code(), text(&good.stdout).as_str()), (Some(0), "the configuration is good\n"));
+    assert_eq!((good.status.code(), text(&good.stdout).as_str()), (Some(0), "the configuration is valid\n"));
     let explained = text(&drupe(path, &["check", "good.yaml", "--explain", "--set", "drain.grace=5s"]).stdout);
     assert!(explained.contains("drain.grace: \"5s\" # --set drain.grace"), "{explained}");
     let bad = drupe(path, &["check", "bad.yaml"]);

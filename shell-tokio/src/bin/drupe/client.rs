@@ -1,4 +1,4 @@
-//! `drupe client`: a person, or a script, at the other end.
+//! The command `drupe client`: a client for people and for scripts.
 
 use clap::Args;
 use drupe_tokio::Client;
@@ -19,57 +19,60 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{env, process, thread};
 
-/// What `drupe client` takes.
+/// Arguments of `drupe client`.
 #[derive(Args)]
 #[command(after_help = "Exit codes:
-  0  the input was sent, and the connection was closed in order by one side
-  1  it could not be made, the login was refused, or the output could not be written
-  2  the arguments are wrong
-  3  it ended for another reason, which is said (such as reset or malformed_frame), or input was not sent")]
-#[expect(clippy::doc_markdown, reason = "it is read by people who asked for --help")]
+  0  the input was sent, and one side closed the connection in order
+  1  the connection could not be made, the login failed, or the output could not be written
+  2  the arguments are invalid
+  3  the connection ended for another reason (printed, such as reset or malformed_frame), or input was not sent")]
+#[expect(clippy::doc_markdown, reason = "the text is for --help, not for rustdoc")]
 pub(crate) struct ClientArguments {
-    /// Where to connect; see [`Dial`] for how it is written.
+    /// The server's address, in the text form of [`Dial`].
     #[arg(
         value_name = "ADDRESS",
         help = "Where to connect, such as tcp://127.0.0.1:8024, length://[::1]:7001 or ws://127.0.0.1:8025/chat; HOST:PORT \
-                is lines"
+                means lines over TCP"
     )]
     address: Dial,
-    /// Come back when the connection ends or can't be made
+    /// Reconnect when the connection ends or cannot be made
     #[arg(long)]
     reconnect: bool,
-    /// Send this first, each time that there is a connection; may be given several times
+    /// Send this message first on each new connection; may be given several times
     #[arg(long, value_name = "MESSAGE")]
     subscribe: Vec<String>,
-    /// Log in under this name, with the password in the file of --password-file or in the variable DRUPE_PASSWORD
+    /// Log in as this user, with the password from --password-file or from the variable
+    /// DRUPE_PASSWORD
     #[arg(long, value_name = "NAME", conflicts_with = "token_file")]
     user: Option<String>,
-    /// Where the password stands, in the first line
+    /// File whose first line is the password
     #[arg(long, value_name = "FILE", requires = "user")]
     password_file: Option<PathBuf>,
-    /// Log in with the token in this file; without it, with that in the variable DRUPE_TOKEN, if there is one
+    /// File whose first line is the token to log in with; without it, the variable DRUPE_TOKEN is
+    /// used if it is set
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// How many seconds to listen after the end of the input, over WebSocket; over others until the server closes
+    /// Seconds to receive after the end of the input, on WebSocket; other protocols receive until
+    /// the server closes
     #[arg(long, value_name = "SECONDS", default_value_t = 1)]
     linger: u64,
 }
 
 type Failure = Box<dyn std::error::Error>;
 
-/// How it went: the program's exit code.
+/// The result, as the program's exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// In order.
+    /// The input was sent, and one side closed the connection in order.
     Ended = 0,
-    /// There was no connection, or nobody hears what comes.
+    /// There was no connection, the login failed, or the output could not be written.
     Failed = 1,
-    /// The connection broke, or something that should have been sent was not.
+    /// The connection broke, or input was not sent.
     Broken = 3,
 }
 
 impl Outcome {
-    /// Of a connection that ended for a reason, as this side sees it.
+    /// The outcome of a connection that ended for `reason`, as seen from this side.
     const fn of(reason: Reason) -> Self {
         match reason {
             Reason::PeerClosed | Reason::Application | Reason::Shutdown => Self::Ended,
@@ -117,7 +120,7 @@ fn login(arguments: &ClientArguments) -> Result<Option<Login>, Failure> {
     Ok(token.or_else(|| env::var("DRUPE_TOKEN").ok()).map(Login::Token))
 }
 
-/// Lines from the input to the server, and messages to the output, until the server has ended.
+/// Sends lines from the input and writes messages to the output, until the connection is over.
 fn pipe(client: Client, end: impl Fn(&Client) + Send + 'static) -> Outcome {
     let sender = client.clone();
     let feed = Arc::new(Feed::default());
@@ -137,7 +140,7 @@ fn pipe(client: Client, end: impl Fn(&Client) + Send + 'static) -> Outcome {
         }
     });
     let outcome = listen(client, |message| show(message, &mut io::stdout().lock()));
-    // Without a connection nothing could be sent, which is said already.
+    // Without a connection, that error was already printed.
     if outcome == Outcome::Ended && feed.has_lost() {
         say("input was not sent");
         return Outcome::Broken;
@@ -145,7 +148,7 @@ fn pipe(client: Client, end: impl Fn(&Client) + Send + 'static) -> Outcome {
     outcome
 }
 
-/// How far the input is.
+/// The progress of the input.
 #[derive(Default)]
 struct Feed {
     state: Mutex<Feeding>,
@@ -158,7 +161,7 @@ enum Feeding {
     Reading,
     Sending,
     Done,
-    /// A line was read and not sent.
+    /// A line was read but not sent.
     Lost,
 }
 
@@ -168,8 +171,9 @@ impl Feed {
         self.changed.notify_all();
     }
 
-    /// Whether something of the input was not sent, now that nothing can be sent any more. An input that has nothing to say at
-    /// the moment loses nothing.
+    /// Whether input was lost, now that nothing more can be sent.
+    ///
+    /// An input without pending data has lost nothing.
     fn has_lost(&self) -> bool {
         let mut state = self.lock();
         loop {
@@ -177,7 +181,7 @@ impl Feed {
                 Feeding::Done => return false,
                 Feeding::Lost => return true,
                 Feeding::Reading if !is_input_ready() => return false,
-                // It is about to be read, or to fail to be sent.
+                // The other thread is about to read the line, or to fail to send it.
                 Feeding::Reading | Feeding::Sending => {
                     let waited = self.changed.wait_timeout(state, Duration::from_millis(10));
                     state = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -191,14 +195,14 @@ impl Feed {
     }
 }
 
-/// Whether the input has something to be read, its end included.
+/// Whether the input can be read now, or has ended.
 fn is_input_ready() -> bool {
     let input = io::stdin();
     let mut ready = [PollFd::new(&input, PollFlags::IN)];
     poll(&mut ready, Some(&Timespec::default())).is_ok_and(|count| count > 0)
 }
 
-/// A person at a terminal, who edits lines while messages come.
+/// Runs on a terminal, with line editing while messages arrive.
 fn converse(client: &Client, end: impl Fn(&Client)) -> Result<ExitCode, Failure> {
     let terminal = tcgetattr(io::stdin())?;
     let mut editor = DefaultEditor::with_config(Config::builder().auto_add_history(true).build())?;
@@ -223,18 +227,18 @@ fn converse(client: &Client, end: impl Fn(&Client)) -> Result<ExitCode, Failure>
     }
     end(client);
     loop {
-        // The other thread ends the program when the connection has ended.
+        // The other thread exits the program when the connection has ended.
         thread::park();
     }
 }
 
-/// Ends the program with the terminal as it was: the other thread may be in the middle of a line.
+/// Restores the terminal and exits, because the other thread may be in the middle of a line.
 fn leave(terminal: &Termios, outcome: Outcome) -> ! {
     let _ = tcsetattr(io::stdin(), OptionalActions::Now, terminal);
     process::exit(outcome as i32)
 }
 
-/// Shows what comes until nothing more will.
+/// Shows messages and events until the client has ended.
 fn listen(mut client: Client, mut show: impl FnMut(&PayloadBuf) -> io::Result<()>) -> Outcome {
     let (mut outcome, mut is_lost) = (Outcome::Failed, false);
     while let Some(incoming) = block_on(client.receive()) {
@@ -245,7 +249,7 @@ fn listen(mut client: Client, mut show: impl FnMut(&PayloadBuf) -> io::Result<()
             }
             Incoming::Message(message) => match show(&message) {
                 Ok(()) => {}
-                // Who reads the output has all they wanted.
+                // The reader of the output has closed it.
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return outcome,
                 Err(error) => {
                     say(&format!("can't write to the standard output: {error}"));
@@ -254,14 +258,14 @@ fn listen(mut client: Client, mut show: impl FnMut(&PayloadBuf) -> io::Result<()
             },
             Incoming::Unsent => is_lost = true,
             Incoming::Disconnected(reason) => {
-                // Why a login failed was said before.
+                // The reason of a failed login was already printed.
                 if outcome != Outcome::Failed {
                     outcome = Outcome::of(reason);
                 }
                 say(&format!("disconnected: {reason}"));
             }
             Incoming::DialFailed(failure, again) => {
-                let again = again.map_or(String::new(), |again| format!("; again in {:.1} s", again.as_secs_f64()));
+                let again = again.map_or(String::new(), |again| format!("; retrying in {:.1} s", again.as_secs_f64()));
                 say(&format!("can't connect: {failure}{again}"));
             }
             Incoming::LoginFailed(why) => {
@@ -278,7 +282,7 @@ fn listen(mut client: Client, mut show: impl FnMut(&PayloadBuf) -> io::Result<()
     outcome
 }
 
-/// A message and a line feed. On a terminal without what could act on it.
+/// Writes a message and a line feed. On a terminal, removes control characters.
 fn show(message: &PayloadBuf, output: &mut impl Write) -> io::Result<()> {
     let bytes = message.as_payload().as_bytes();
     if io::stdout().is_terminal() {
@@ -294,8 +298,8 @@ fn payload(line: Vec<u8>) -> PayloadBuf {
     String::from_utf8(line).map_or_else(|error| PayloadBuf::Binary(error.into_bytes().into()), PayloadBuf::from)
 }
 
-/// A word about the connection, for people only.
+/// Prints a status line on the standard error.
 fn say(words: &str) {
-    // Some of them are the server's.
+    // Some of the text comes from the server.
     let _ = writeln!(io::stderr(), "drupe: {}", neutralize(words));
 }

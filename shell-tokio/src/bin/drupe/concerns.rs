@@ -1,4 +1,4 @@
-//! What an operator should know of a configuration that is good: what will hurt, and which certificates run out.
+//! Warnings about a valid configuration, and about certificates that expire.
 
 use crate::logs::Logs;
 use drupe_tokio::core::settings::{Resolved, SettingsError};
@@ -6,23 +6,23 @@ use drupe_tokio::core::tls::Validity;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::Level;
 
-/// Something that an operator should know.
+/// A warning or an error for the operator.
 pub(crate) struct Concern {
-    /// Whether it keeps somebody out now.
+    /// Whether it already stops peers from connecting.
     pub(crate) is_error: bool,
     pub(crate) what: SettingsError,
 }
 
-/// A certificate that expires within this time is worth a word.
+/// A certificate that expires within this time causes a warning.
 const SOON_SECS: u64 = 14 * DAY_SECS;
 const DAY_SECS: u64 = 24 * 3600;
 
-/// Everything, certificates included.
+/// Returns all concerns, including those about certificates.
 pub(crate) fn all(resolved: &Resolved) -> Vec<Concern> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let warnings = resolved.warnings.iter().cloned().map(|what| Concern { is_error: false, what });
     let certificates = resolved.plan.tls().flat_map(|(key, files)| {
-        // What can't be read was told when it was loaded.
+        // Loading the configuration has reported unreadable files.
         files.validity().unwrap_or_default().into_iter().map(move |validity| (key.clone(), validity))
     });
     let certificates = certificates.filter_map(|(key, validity)| of_certificate(resolved, &key, &validity, now));
@@ -34,7 +34,7 @@ fn of_certificate(resolved: &Resolved, key: &str, validity: &Validity, now: u64)
     let (is_error, when) = if until <= now {
         (true, format!("expired {} ago", days(now - until)))
     } else if now < from {
-        (true, format!("is not good for another {}", days(from - now)))
+        (true, format!("is not valid for another {}", days(from - now)))
     } else if until - now < SOON_SECS {
         (false, format!("expires in {}", days(until - now)))
     } else {
@@ -58,7 +58,7 @@ fn days(secs: u64) -> String {
     }
 }
 
-/// Logs all of it, at the start and when the configuration is loaded anew.
+/// Logs all concerns, at the start and at a reload.
 pub(crate) fn log(resolved: &Resolved, logs: &Logs) {
     for Concern { is_error, what } in all(resolved) {
         logs.operation(if is_error { Level::ERROR } else { Level::WARN }, &what.to_string());
@@ -66,7 +66,7 @@ pub(crate) fn log(resolved: &Resolved, logs: &Logs) {
 }
 
 impl Concern {
-    /// As a line of `drupe check`.
+    /// Formats the concern as a line of `drupe check`.
     pub(crate) fn line(&self) -> String {
         format!("{}: {}", if self.is_error { "error" } else { "warning" }, self.what)
     }

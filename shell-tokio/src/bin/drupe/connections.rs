@@ -1,4 +1,4 @@
-//! The log of connections: one line for each thing that happens, with what a program would look for as fields.
+//! Logs connections: one line per event, with fields for programs.
 
 use crate::logs::Logs;
 use crate::{descriptors, systemd};
@@ -10,7 +10,7 @@ use drupe_tokio::core::{AcceptFailure, Address, ConnId, Event, Handler, Hub, Lis
 use std::fmt::Display;
 use tracing::{Level, debug, info, warn};
 
-/// Who comes and goes and why. What is said is not told, but how much.
+/// A layer that logs events of connections. It logs the size of messages, never their content.
 pub(crate) struct LogConnections(Logs);
 
 impl LogConnections {
@@ -33,8 +33,8 @@ impl LogConnections {
             }
             Event::Refused { listener, peer, reason, .. } => {
                 let listener = name(listener);
-                if admits("turned away", &format_args!("{peer} by {listener}: {reason}")) {
-                    info!(target: "connections", %peer, listener, %reason, "turned away");
+                if admits("refused", &format_args!("{peer} by {listener}: {reason}")) {
+                    info!(target: "connections", %peer, listener, %reason, "refused");
                 }
             }
             Event::RequestRefused { listener, peer, reason, status, why, request, .. } => {
@@ -48,7 +48,7 @@ impl LogConnections {
                     format_args!("{peer} by {listener}: {reason}, {method} {path}, host {host}, origin {origin}");
                 if !admits("request refused", &words) {
                 } else if matches!(reason, Reason::OriginRefused | Reason::HostRefused) {
-                    // Most often it is the configuration that is to be mended.
+                    // The usual cause is the configuration, so the operator should see it.
                     warn!(target: "connections", %peer, listener, %reason, status, method, path, host, origin, "request refused: {why}");
                 } else {
                     info!(target: "connections", %peer, listener, %reason, status, method, path, host, origin, "request refused: {why}");
@@ -84,7 +84,7 @@ impl LogConnections {
             Event::AcceptPaused { listener, failure, .. } => {
                 let why = match failure {
                     AcceptFailure::Exhausted => descriptors::exhausted(),
-                    _ => "accepting fails again and again".into(),
+                    _ => "accepting failed several times in a row".into(),
                 };
                 let line = format!("listener {} can't accept connections: {why}", name(listener));
                 self.0.frequent_operation("accept paused", Level::ERROR, &line);
@@ -102,7 +102,7 @@ impl LogConnections {
     }
 }
 
-/// The first characters of what a peer can make long.
+/// Truncates a value from the peer.
 fn start(value: &str) -> String {
     value.chars().take(200).collect()
 }

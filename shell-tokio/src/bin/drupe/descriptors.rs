@@ -1,4 +1,4 @@
-//! How many files the process may have open: each connection is one.
+//! The limit on open files. Each connection needs one descriptor.
 
 use crate::Failure;
 use crate::logs::Logs;
@@ -7,42 +7,42 @@ use rustix::io::Errno;
 use std::{fs, io};
 use tracing::Level;
 
-/// Asks the system for as many as it allows: the usual limit is far below that.
+/// Raises the limit to the system's maximum, because the default is far lower.
 pub(crate) fn raise_limit(logs: &Logs) {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-        logs.operation(Level::WARN, &format!("the limit on open files stays as it is: {error}"));
+        logs.operation(Level::WARN, &format!("can't raise the limit on open files: {error}"));
     }
 }
 
-/// Checks that connections can be accepted, once the server has all that it needs for itself.
+/// Checks that connections can be accepted, after the server has opened its own files.
 ///
 /// # Errors
-/// If not a single one can be.
+/// If no descriptor is left for a connection.
 pub(crate) fn check(config: &Config, logs: &Logs) -> Result<(), Failure> {
     let Some(limit) = limit() else { return Ok(()) };
     let free = match used() {
         Ok(used) => limit.saturating_sub(used),
         Err(error) if is_exhausted(&error) => 0,
-        // The system does not tell.
+        // The number of open files is unknown.
         Err(_) => return Ok(()),
     };
     let wanted = u64::from(config.connections.total);
     if free == 0 {
         let words =
-            format!("no connection could be accepted: {}, and the server itself has opened as many", allowed(limit));
+            format!("can't accept connections: {}, and the server itself has opened all of them", allowed(limit));
         return Err(words.into());
     }
-    // Who lifts the limit on connections promises nobody a number.
+    // With `--unlimited`, no number of connections is promised.
     if wanted > free && config.connections.total != u32::MAX {
-        let words = format!("{}, which is enough for {free} connections and not for {wanted}", allowed(limit));
+        let words = format!("{}, which allows {free} connections, not {wanted}", allowed(limit));
         logs.operation(Level::WARN, &words);
     }
     Ok(())
 }
 
-/// Why nothing more can be opened, and what to do.
+/// Why no more descriptors can be opened, and the remedy.
 pub(crate) fn exhausted() -> String {
-    // Where the process has all that it may have, not even this can be opened.
+    // If the process is at its limit, this fails too.
     let is_limit = fs::File::open("/dev/null").is_err_and(|error| is_exhausted(&error));
     match limit() {
         Some(limit) if is_limit => format!("{}, and all are open", allowed(limit)),
@@ -50,7 +50,7 @@ pub(crate) fn exhausted() -> String {
     }
 }
 
-/// Whether the process has too many files open.
+/// Whether the process is at its limit.
 fn is_exhausted(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::MFILE.raw_os_error())
 }
@@ -63,9 +63,9 @@ fn limit() -> Option<u64> {
     rlimit::getrlimit(rlimit::Resource::NOFILE).ok().map(|(soft, _)| soft)
 }
 
-/// How many are open.
+/// The number of open files.
 fn used() -> io::Result<u64> {
     let listed = fs::read_dir("/dev/fd")?.count() as u64;
-    // The directory itself was open while it was read.
+    // The count includes the descriptor of the directory itself.
     Ok(listed.saturating_sub(1))
 }

@@ -1,4 +1,4 @@
-//! How many log lines of a kind are written, and how many were left out.
+//! Limits log lines by kind, and counts the lines that are left out.
 
 use drupe_tokio::core::Time;
 use drupe_tokio::core::limit::{Gcra, Rate};
@@ -6,30 +6,30 @@ use std::collections::BTreeMap;
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 
-/// Kinds of lines that are told apart; there are a few dozen. Lines of further kinds are not limited.
+/// The most kinds that are tracked; the program has a few dozen. Further kinds are not limited.
 const KINDS_MAX: usize = 256;
 
-/// Limits log lines by kind. A line that its level keeps out of the log is not counted as left out.
+/// Limits log lines by kind. Lines that their level excludes do not count as left out.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     levels: Targets,
     rate: Option<Rate>,
     kinds: BTreeMap<String, Kind>,
-    /// All that were left out, of all kinds.
+    /// Lines left out, of all kinds together.
     left_out: u64,
 }
 
 #[derive(Debug, Default)]
 struct Kind {
     meter: Gcra,
-    /// Since a line of this kind was last written.
+    /// Lines left out since the last written line of this kind.
     left_out: u64,
 }
 
-/// What becomes of a line.
+/// The verdict on an admitted line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Admitted {
-    /// Its level lets it into the log.
+    /// Whether its level admits it to the log.
     pub(crate) is_logged: bool,
     /// Lines of its kind that were left out before it.
     pub(crate) left_out: u64,
@@ -44,12 +44,12 @@ impl Limiter {
         self.levels = levels;
     }
 
-    /// Whether a level lets lines of a target into the log.
+    /// Whether the level admits lines of a target to the log.
     pub(crate) fn is_logged(&self, target: &str, level: Level) -> bool {
         self.levels.would_enable(target, &level)
     }
 
-    /// Admits a line, or leaves it out because there were too many of its kind.
+    /// Admits a line. Returns `None` if there were too many of its kind.
     pub(crate) fn admit(&mut self, now: Time, kind: &str, target: &str, level: Level) -> Option<Admitted> {
         let is_logged = self.is_logged(target, level);
         let Some(rate) = self.rate else { return Some(Admitted { is_logged, left_out: 0 }) };
@@ -67,13 +67,13 @@ impl Limiter {
         None
     }
 
-    /// Takes the kinds of which lines were left out and nothing was written since, with their numbers.
+    /// Returns and resets the number of lines left out since the last written line, by kind.
     pub(crate) fn take_left_out(&mut self) -> Vec<(String, u64)> {
         let kinds = self.kinds.iter_mut().filter(|(_, kind)| kind.left_out > 0);
         kinds.map(|(name, kind)| (name.clone(), std::mem::take(&mut kind.left_out))).collect()
     }
 
-    /// How many lines were left out in all.
+    /// The number of lines left out in all.
     pub(crate) const fn left_out(&self) -> u64 {
         self.left_out
     }

@@ -1,4 +1,4 @@
-//! Where log lines go, and how many did not arrive.
+//! Writes log lines, and counts those that could not be written.
 
 use crate::Failure;
 use drupe_tokio::core::settings::{FormatChoice, LogSettings, RotationChoice};
@@ -13,10 +13,10 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, Registry, fmt};
 
-/// How long the last words wait for a standard error that takes nothing.
+/// How long the last line waits for a standard error that accepts nothing.
 const LAST_WORDS_WAIT: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
-/// Lines that were begun and did not arrive. Clones count the same lines.
+/// Counters of log lines. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Losses(Arc<Counts>);
 
@@ -25,13 +25,13 @@ struct Counts {
     begun: AtomicU64,
     written: AtomicU64,
     failed: AtomicU64,
-    /// The last line could not be written.
+    /// Whether the last line could not be written.
     is_failing: AtomicBool,
     news: Notify,
 }
 
 impl Losses {
-    /// Waits until something was lost or left out, or until lines can be written again.
+    /// Waits until lines were lost or left out, or until lines can be written again.
     pub(crate) async fn news(&self) {
         self.0.news.notified().await;
     }
@@ -46,12 +46,12 @@ impl Losses {
         !self.0.is_failing.load(Ordering::Acquire)
     }
 
-    /// Lines that could not be written so far. Those that wait are not among them.
+    /// Lines that could not be written so far, without those still queued.
     pub(crate) fn failed(&self) -> u64 {
         self.0.failed.load(Ordering::Acquire)
     }
 
-    /// Lines that were not written, once no more are.
+    /// Lines that were not written. Call it after the last line.
     pub(crate) fn missing(&self) -> u64 {
         self.0.begun.load(Ordering::Acquire).saturating_sub(self.0.written.load(Ordering::Acquire))
     }
@@ -70,7 +70,7 @@ impl Losses {
     }
 }
 
-/// Counts the lines that were written. Each comes in one piece.
+/// Counts written lines. Each call writes one line.
 struct Counted<W> {
     writer: W,
     losses: Losses,
@@ -92,7 +92,7 @@ impl<W: Write> Write for Counted<W> {
     }
 }
 
-/// Hands lines to the thread that writes them, and counts them.
+/// Queues lines for the thread that writes them, and counts them.
 pub(crate) struct Lines {
     queue: NonBlocking,
     losses: Losses,
@@ -107,7 +107,9 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
-/// Where lines are written as the settings say, from a thread of its own. What waits is written when the guard is dropped.
+/// Opens the log file or the standard error, and starts the thread that writes to it.
+///
+/// Dropping the guard writes the queued lines.
 pub(crate) fn open(settings: &LogSettings) -> Result<(Lines, Losses, ErrorCounter, WorkerGuard), Failure> {
     let losses = Losses::default();
     let (queue, guard) = match &settings.file {
@@ -132,13 +134,15 @@ pub(crate) fn open(settings: &LogSettings) -> Result<(Lines, Losses, ErrorCounte
     Ok((Lines { queue, losses: losses.clone() }, losses, dropped, guard))
 }
 
-/// A server is not to wait for who reads its log: beyond the lines that may wait, lines are dropped and counted.
+/// Writes in the background, so that a slow reader of the log cannot block the server.
+///
+/// Lines that do not fit in the queue are dropped and counted.
 fn in_background(writer: impl Write + Send + 'static, losses: &Losses) -> (NonBlocking, WorkerGuard) {
     let writer = Counted { writer, losses: losses.clone() };
     NonBlockingBuilder::default().thread_name("drupe-log").finish(writer)
 }
 
-/// Writes events as lines.
+/// Returns a layer that formats events as lines.
 pub(crate) fn formatted<S, W>(format: FormatChoice, writer: W) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
@@ -151,8 +155,9 @@ where
     }
 }
 
-/// Writes to the standard error what is to be read there even though the log may be elsewhere, or not begun: in the format of
-/// the log, and without waiting for who does not read.
+/// Writes one line to the standard error, wherever the log is, in the format of the log.
+///
+/// Waits at most one second for a reader.
 pub(crate) fn last_words(format: FormatChoice, human: &str, event: impl FnOnce()) {
     let mut output = io::stderr();
     let mut ready = [PollFd::new(&output, PollFlags::OUT)];

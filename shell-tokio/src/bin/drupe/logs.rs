@@ -1,4 +1,4 @@
-//! What is logged: through tracing, for people or as JSON, to the standard error or to files.
+//! The log: through tracing, as text or JSON, to the standard error or to files.
 
 use crate::Failure;
 use crate::limiter::{Admitted, Limiter};
@@ -19,7 +19,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Writes lines, no more of a kind than is allowed, and shows them to the monitor.
+/// Writes lines, limits them by kind, and shows them to the monitor.
 #[derive(Clone)]
 pub(crate) struct Logs {
     filter: Handle<Targets, Registry>,
@@ -27,16 +27,16 @@ pub(crate) struct Logs {
     limiter: Arc<Mutex<Limiter>>,
     started: Instant,
     losses: Losses,
-    /// Lines that had no room among those that wait to be written.
+    /// Lines that did not fit in the queue.
     dropped: ErrorCounter,
     tail: LogTail,
 }
 
-/// Losses are reported no more often than this.
+/// The shortest time between two reports of losses.
 const REPORTED_EVERY: Duration = Duration::from_secs(1);
 
 impl Logs {
-    /// Begins to log, for the whole process. What is not yet written is written when the guard is dropped.
+    /// Starts the log of the process. Dropping the guard writes the queued lines.
     pub(crate) fn begin(settings: &LogSettings) -> Result<(Self, WorkerGuard), Failure> {
         let (lines, losses, dropped, guard) = log_output::open(settings)?;
         let (filter, handle) = reload::Layer::new(targets(settings));
@@ -47,12 +47,12 @@ impl Logs {
         Ok((Self { filter: handle, format, limiter, started, losses, dropped, tail }, guard))
     }
 
-    /// Other levels from now on.
+    /// Sets the levels.
     pub(crate) fn set_levels(&self, settings: &LogSettings) {
         match self.filter.reload(targets(settings)) {
             Ok(()) => self.limiter().set_levels(targets(settings)),
             Err(failure) => {
-                self.operation(Level::ERROR, &format!("the levels of the log stay as they were: {failure}"));
+                self.operation(Level::ERROR, &format!("can't change the levels of the log: {failure}"));
             }
         }
     }
@@ -62,28 +62,29 @@ impl Logs {
         self.tail.clone()
     }
 
-    /// Whether the level of connections lets messages into the log, and another one may be written.
+    /// Whether to log one more message.
     pub(crate) fn admits_message(&self) -> bool {
-        // Most servers log none, and these are the most frequent lines.
+        // Checks the level first: messages are the most frequent lines, and most servers do not log
+        // them.
         self.limiter().is_logged("messages", Level::DEBUG) && self.admit("message", "messages", Level::DEBUG).is_some()
     }
 
-    /// A line about connections, for the monitor; whether it is to be logged as well.
+    /// Shows a line about connections to the monitor. Returns whether to log it as well.
     pub(crate) fn admits_line(&self, kind: &str, level: Level, line: impl FnOnce() -> String) -> bool {
         let Some(verdict) = self.admit(kind, "connections", level) else { return false };
         self.tail.push(&line());
         verdict.is_logged
     }
 
-    /// What somebody at the monitor does.
+    /// Logs an action of a watcher.
     pub(crate) fn monitor(&self, line: &str) {
         self.tail.push(line);
         info!(target: "monitor", "{line}");
     }
 
-    /// What the operator should know of the server itself.
+    /// Logs an event of the server itself.
     pub(crate) fn operation(&self, level: Level, line: &str) {
-        // One line, whatever stood in a file or came from a system call.
+        // The text may contain line breaks from files or system calls.
         let line = line.lines().map(neutralize).collect::<Vec<_>>().join("; ");
         self.tail.push(&line);
         match level {
@@ -94,15 +95,15 @@ impl Logs {
         }
     }
 
-    /// As [`operation`](Self::operation), no more often than is allowed of a kind.
+    /// As [`operation`](Self::operation), limited by kind.
     pub(crate) fn frequent_operation(&self, kind: &str, level: Level, line: &str) {
         if self.admit(kind, "operation", level).is_some() {
             self.operation(level, line);
         }
     }
 
-    /// Reports what was left out and lost, whenever there is more of it: to the counters of the server and, once lines can be
-    /// written, to the log.
+    /// Reports lines that were left out or lost to the metrics and, once lines can be written, to
+    /// the log.
     pub(crate) async fn report_losses(self, remote: Remote<NoNote>) {
         let (mut left_out, mut lost, mut logged) = (0, 0, 0);
         loop {
@@ -122,7 +123,8 @@ impl Logs {
         }
     }
 
-    /// Ends the log: what was left out is said, what waits is written, and the last words go to the standard error.
+    /// Ends the log: reports lines that were left out, flushes the queue, and prints a summary on
+    /// the standard error.
     pub(crate) fn end(self, guard: WorkerGuard, metrics: &Metrics) {
         for (kind, count) in self.limiter().take_left_out() {
             warn!(target: "operation", kind, count, "lines were left out");
@@ -139,7 +141,8 @@ impl Logs {
         });
     }
 
-    /// Whether another line of this kind is written; if so, what was left out before is said first.
+    /// Returns whether to write a line of this kind. First logs how many lines were left out before
+    /// it.
     fn admit(&self, kind: &str, target: &str, level: Level) -> Option<Admitted> {
         let now = Time::START + self.started.elapsed();
         let verdict = self.limiter().admit(now, kind, target, level);
@@ -162,7 +165,7 @@ impl Logs {
     }
 }
 
-/// Says why the server did not start, in the format that its log would have.
+/// Prints why the server did not start, in the format of its log.
 pub(crate) fn refuse_to_start(format: FormatChoice, failure: &Failure) {
     last_words(format, &format!("drupe: {failure}"), || error!(target: "operation", "{failure}"));
 }

@@ -1,4 +1,4 @@
-//! `drupe`: a ready-made server for long-lived connections.
+//! The program `drupe`: a ready-made server for long-lived connections.
 
 mod client;
 mod concerns;
@@ -25,7 +25,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use tools::{CertArguments, CheckArguments, CompletionsArguments, TemplateArguments};
 
-/// A server for long-lived connections: chat, relay or echo over telnet, TCP lines, length-prefixed frames and WebSocket
+/// A server for long-lived connections: chat, relay or echo over telnet, TCP lines, length-prefixed
+/// frames and WebSocket
 #[derive(Parser)]
 #[command(name = "drupe", version, args_conflicts_with_subcommands = true)]
 struct Arguments {
@@ -37,17 +38,17 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Connect to a server: send what is typed, show what comes
+    /// Connect to a server: send input lines and print received messages
     Client(ClientArguments),
-    /// Say whether a configuration is good, and what it amounts to
+    /// Check a configuration, and optionally print its values
     Check(CheckArguments),
-    /// Print a configuration with every key, its meaning and its default
+    /// Print a configuration with every key, its description and its default
     Template(TemplateArguments),
     /// Print the JSON Schema of configurations, for editors
     Schema,
-    /// Make a certificate for development
+    /// Create a certificate for development
     Cert(CertArguments),
-    /// Print the hash of a password, for a configuration
+    /// Print the hash of a password, which is the first line of the input, for a configuration
     Password(PasswordArguments),
     /// Print completions for a shell
     Completions(CompletionsArguments),
@@ -72,7 +73,7 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(code) => code,
-        // Who reads the output has all they wanted.
+        // The reader of the output has closed it.
         Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
             say(format_args!("drupe: {error}"));
@@ -85,10 +86,10 @@ fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// Says something to the operator, who may have stopped listening.
+/// Prints lines on the standard error. Ignores write errors: the standard error may be closed.
 fn say(words: fmt::Arguments<'_>) {
     let mut errors = io::stderr().lock();
-    // Names of files and arguments are somebody else's.
+    // File names and arguments may contain control characters.
     for line in words.to_string().lines() {
         let _ = writeln!(errors, "{}", neutralize(line));
     }

@@ -1,4 +1,4 @@
-//! `drupe password`: what stands in a configuration in place of a password.
+//! The command `drupe password`: hashes a password for a configuration.
 
 use crate::{Failure, tools};
 use clap::Args;
@@ -8,15 +8,17 @@ use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::process::ExitCode;
 
-/// What `drupe password` takes. The password is the first line of the input: arguments are seen by others.
+/// Arguments of `drupe password`. The password is the first line of the input, because other users
+/// can see arguments.
 #[derive(Args)]
 pub(crate) struct PasswordArguments {
-    /// How often it is hashed, 4096 to 1000000; for all users the same, as authentication.iterations
+    /// Iterations of the hash, 4096 to 1000000; use the same number for all users, and in
+    /// authentication.iterations
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     iterations: u32,
 }
 
-/// No password is longer.
+/// The longest line that is read.
 const LINE_MAX_BYTES: u64 = 4_096;
 
 pub(crate) fn run(arguments: &PasswordArguments) -> Result<ExitCode, Failure> {
@@ -25,7 +27,7 @@ pub(crate) fn run(arguments: &PasswordArguments) -> Result<ExitCode, Failure> {
     tools::print(&credentials.to_stored())
 }
 
-/// Without showing what is typed.
+/// Prompts for the password without echo.
 fn ask() -> Result<String, Failure> {
     let shown = tcgetattr(io::stdin())?;
     let mut hidden = shown.clone();
@@ -41,7 +43,7 @@ fn ask() -> Result<String, Failure> {
 fn line() -> Result<String, Failure> {
     let mut line = String::new();
     io::stdin().lock().take(LINE_MAX_BYTES).read_line(&mut line)?;
-    // As the first line of a file with a password is read.
+    // Trims like the reader of password files.
     let password = line.trim_start_matches('\u{feff}').trim();
     if password.is_empty() { Err("the password is empty".into()) } else { Ok(password.to_owned()) }
 }

@@ -1,4 +1,4 @@
-//! A configuration that is loaded anew while the server runs.
+//! Reloads the configuration while the server runs.
 
 use crate::serve::listened_at;
 use crate::sources::SourceArguments;
@@ -10,10 +10,10 @@ use drupe_tokio::core::{Command, NoNote};
 use std::sync::mpsc;
 use tracing::Level;
 
-/// What is said of a change that a reload does not make.
+/// The suffix of changes that a reload does not apply.
 const WITH_THE_NEXT_START: &str = "(after a restart)";
 
-/// Loads the configuration anew when it is asked to. What is wrong changes nothing.
+/// Reloads the configuration on request. An invalid configuration changes nothing.
 pub(crate) struct Reload {
     arguments: SourceArguments,
     current: Resolved,
@@ -31,7 +31,7 @@ impl Reload {
         Self { arguments, current, parts, remote }
     }
 
-    /// On the thread of the signal: everything that can fail, or takes its time, happens here and not where others are served.
+    /// Reloads on the thread of the signal, because loading can fail and takes time.
     pub(crate) fn run(&mut self) {
         systemd::reloading();
         if let Err(failure) = self.reload() {
@@ -49,17 +49,17 @@ impl Reload {
         let (send, outcome) = mpsc::channel();
         let accounts = self.parts.accounts.clone();
         self.remote.reconfigure(config, move |outcome| {
-            // Where others are served: nothing is left to do but to exchange what is ready.
+            // This runs on a serving thread, so it only swaps what is ready.
             let outcome = outcome.map(|addresses| (addresses, prepared.map(|prepared| accounts.exchange(prepared))));
             let _ = send.send(outcome);
         })?;
-        // The server may end before that.
+        // The server may end before it has applied the configuration.
         let Ok(outcome) = outcome.recv() else { return Ok(()) };
         let (addresses, _) = outcome?;
         let logs = self.parts.logs();
         logs.set_levels(&newer.plan.log);
         for change in self.current.changes(&newer) {
-            // What is configured and does not hold yet should be seen.
+            // Warns of changes that are configured but not in effect.
             let level = if change.ends_with(WITH_THE_NEXT_START) { Level::WARN } else { Level::INFO };
             logs.operation(level, &format!("changed: {change}"));
         }

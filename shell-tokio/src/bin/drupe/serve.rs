@@ -1,4 +1,4 @@
-//! `drupe` itself: serves until it is drained.
+//! The command `drupe` itself: serves until the drain has finished.
 
 use crate::logs::{Logs, refuse_to_start};
 use crate::reload::Reload;
@@ -13,7 +13,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use tracing::Level;
 
-/// Serves until it is drained. Why it does not is said on the standard error, in the format of the log.
+/// Serves until the drain has finished. Prints errors on the standard error, in the format of the
+/// log.
 pub(crate) fn run(arguments: &SourceArguments) -> ExitCode {
     let layers = arguments.read();
     match begin(arguments, &layers) {
@@ -30,7 +31,7 @@ fn begin(arguments: &SourceArguments, layers: &Layers) -> Result<(), Failure> {
     let (logs, guard) = Logs::begin(&resolved.plan.log)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let served = runtime.block_on(serve(arguments, resolved, &logs));
-    // A name that is being looked up is not waited for.
+    // Does not wait for name lookups in progress.
     runtime.shutdown_background();
     logs.end(guard, &served?);
     Ok(())
@@ -58,12 +59,12 @@ async fn serve(arguments: &SourceArguments, resolved: Resolved, logs: &Logs) -> 
     tokio::spawn(systemd::report_life(server.remote()));
     systemd::ready();
     let metrics = server.run().await?;
-    // The server waited for their goodbyes, as long as each may take.
+    // Each tunnel closes within its `close_timeout`.
     tunnels.await?;
     Ok(metrics)
 }
 
-/// Says on the standard output where the server listens. It serves whether or not somebody reads that.
+/// Prints the addresses on the standard output. Serves even if that fails.
 fn announce(addresses: &[&str], logs: &Logs) {
     let mut output = io::stdout().lock();
     let mut lines = addresses.iter();
@@ -75,12 +76,12 @@ fn announce(addresses: &[&str], logs: &Logs) {
     }
 }
 
-/// Without what is on the other side of a tunnel: it is not listened at yet, and the log says when it is, and where.
+/// The addresses without those of tunnels, which are not listening yet. The log shows those later.
 pub(crate) fn listened_at(addresses: &[String]) -> Vec<&str> {
     addresses.iter().map(String::as_str).filter(|address| !address.contains("?tunnel=")).collect()
 }
 
-/// A socket that nobody serves looks to its peers like a server that hangs.
+/// Warns of inherited sockets that no listener uses: to their peers, the server would seem to hang.
 fn warn_of_unused(config: &Config, inherited: &[(String, OsListener)], logs: &Logs) {
     let is_used = |name: &String| {
         let mut addresses = config.listeners.iter().map(|listen| &listen.address);

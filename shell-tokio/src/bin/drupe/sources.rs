@@ -1,4 +1,4 @@
-//! Where the configuration comes from: arguments, environment, files.
+//! The sources of the configuration: arguments, environment and files.
 
 use crate::Failure;
 use clap::{ArgAction, Args};
@@ -10,10 +10,11 @@ use drupe_tokio::core::{Address, Listen};
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// What `drupe` takes to serve.
+/// Arguments that configure the server.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct SourceArguments {
-    /// A configuration file, YAML or JSON; may be given several times, the later upon the earlier
+    /// A configuration file, YAML or JSON; may be given several times, and later files override
+    /// earlier ones
     #[arg(short, long, value_name = "FILE", env = "DRUPE_CONFIG", value_delimiter = ':')]
     pub(crate) config: Vec<PathBuf>,
     /// The profile: development, production or testing
@@ -22,28 +23,28 @@ pub(crate) struct SourceArguments {
     /// Set one key of the configuration, such as limits.peer.idle=5m; may be given several times
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     set: Vec<(String, String)>,
-    /// What listeners that no file names serve: chat, relay or echo [default: chat]
+    /// The application of listeners that no file defines: chat, relay or echo [default: chat]
     #[arg(long, value_name = "APP")]
     app: Option<AppName>,
-    /// Where to listen; see [`Listen`] for how it is written.
+    /// An address to listen on, in the text form of [`Listen`].
     #[arg(
         long,
         value_name = "ADDRESS",
-        help = "Where to listen, such as telnet://127.0.0.1:8023, tcp://127.0.0.1:7000, ws://127.0.0.1:8025/chat, \
+        help = "Address to listen on, such as telnet://127.0.0.1:8023, tcp://127.0.0.1:7000, ws://127.0.0.1:8025/chat, \
                 length://[::1]:7001 or unix:///run/drupe.sock; may be given several times, and port 0 lets the system \
                 choose [default: telnet://127.0.0.1:8023, tcp://127.0.0.1:8024 and ws://127.0.0.1:8025]"
     )]
     listen: Vec<Listen>,
-    /// What the relay puts each message into: none or json
+    /// The envelope in which the relay puts each message: none or json
     #[arg(long, value_name = "ENVELOPE")]
     envelope: Option<String>,
-    /// How many threads serve, 1 to 255; chat runs on one
+    /// Worker threads, 1 to 255; chat needs exactly one
     #[arg(long, value_name = "N")]
     workers: Option<String>,
-    /// The longest message in bytes, 1 to 1073741824
+    /// Longest message in bytes, 1 to 1073741824
     #[arg(long, value_name = "BYTES")]
     max_message: Option<String>,
-    /// No rates and no caps on connections, for load tests
+    /// Remove limits on rates and numbers of connections, for load tests
     #[arg(long)]
     unlimited: bool,
     /// Log more: -v debug (log.level), with a line for each message, and -vv trace
@@ -57,7 +58,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 impl SourceArguments {
-    /// Reads the files, each once.
+    /// Reads each file once.
     pub(crate) fn read(&self) -> Layers {
         let mut sources = Sources::new().secrets_from(first_line);
         let mut unread = None;
@@ -71,7 +72,7 @@ impl SourceArguments {
         Layers { sources: self.add_to(sources, &variables), unread: unread.or(wrong) }
     }
 
-    /// Puts the environment and the arguments upon the files.
+    /// Adds the environment and the arguments, which override the files.
     fn add_to(&self, mut sources: Sources, variables: &[(String, String)]) -> Sources {
         sources = sources.environment(variables.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let bytes = self.max_message.as_ref().map(|bytes| format!("{bytes}B"));
@@ -104,7 +105,7 @@ impl SourceArguments {
         sources.listen(self.listen.iter().cloned())
     }
 
-    /// As [`Layers::resolve`], of what is read now.
+    /// Reads all sources now, and resolves them as [`Layers::resolve`].
     pub(crate) fn resolve(&self) -> Result<Resolved, Failure> {
         self.read().resolve()
     }
@@ -115,7 +116,7 @@ impl SourceArguments {
     }
 }
 
-/// The variables of the environment that are ours, and what is wrong with the first of those that can't be used.
+/// Returns our environment variables, and the error of the first one that is not UTF-8.
 fn variables() -> (Vec<(String, String)>, Option<String>) {
     let ours = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
     let (mut variables, mut wrong) = (Vec::new(), None);
@@ -128,49 +129,50 @@ fn variables() -> (Vec<(String, String)>, Option<String>) {
     (variables, wrong)
 }
 
-/// The files with the environment and the arguments upon them, as they were read.
+/// All sources, as they were read.
 pub(crate) struct Layers {
     sources: Sources,
-    /// Why the first of those could not be read that can't be.
+    /// The first error while reading.
     unread: Option<String>,
 }
 
 impl Layers {
-    /// How the log is to be written, as far as that can be told where something else is wrong.
+    /// The format of the log, as far as it can be determined despite other errors.
     pub(crate) fn log_format(&self) -> FormatChoice {
         self.sources.log_format()
     }
 
-    /// What all of it says, if that is good and what it names is there.
+    /// Returns the resolved configuration, if it is valid and the directories that it names exist.
     pub(crate) fn resolve(&self) -> Result<Resolved, Failure> {
         if let Some(words) = &self.unread {
             return Err(words.clone().into());
         }
         let resolved = self.sources.resolve();
-        let resolved = resolved.map_err(|problems| format!("the configuration is not good\n{problems}"))?;
+        let resolved = resolved.map_err(|problems| format!("the configuration is invalid\n{problems}"))?;
         check_paths(&resolved)?;
         check_modes(&resolved)?;
         Ok(resolved)
     }
 }
 
-/// The first line of a file that holds a secret.
+/// Reads the first line of a file with a secret.
 fn first_line(path: &str) -> Result<String, String> {
     files::read_secret(Path::new(path)).map_err(|error| error.to_string())
 }
 
-/// The applications of this program read lines: nothing that is typed in another mode would reach them.
+/// Checks the telnet modes: the applications of this program read lines, so they would receive no
+/// keys.
 fn check_modes(resolved: &Resolved) -> Result<(), SettingsError> {
     for listen in &resolved.plan.config.listeners {
         if listen.protocol.input_mode() == Some(InputMode::Keys) {
-            let words = "mode keys sends single keys, and the applications read lines: use line or character";
+            let words = "mode keys delivers single keys, but the applications read lines: use line or character";
             return Err(resolved.blame(&format!("listeners.{}", listen.name), words.into()));
         }
     }
     Ok(())
 }
 
-/// What a configuration names must be there.
+/// Checks that the directories exist that the configuration names.
 fn check_paths(resolved: &Resolved) -> Result<(), SettingsError> {
     if let Some(file) = &resolved.plan.log.file
         && !Path::new(&file.directory).is_dir()

@@ -1,4 +1,4 @@
-//! What the server is made of: applications, and the layers around them.
+//! Builds the handler: the applications, and the layers around them.
 
 use crate::Failure;
 use crate::connections::LogConnections;
@@ -22,13 +22,13 @@ pub(crate) type Stack = Layered<
     Layered<LogConnections, Layered<Option<Authentication<SharedAccounts>>, Layered<Greeting, Several>>>,
 >;
 
-/// What all handlers are made from, and what a reload changes in them.
+/// The parts of all handlers, some of which a reload replaces.
 #[derive(Clone)]
 pub(crate) struct Parts {
     envelope: Envelope,
     authentication: Option<AuthenticationPlan>,
     pub(crate) accounts: SharedAccounts,
-    /// Used by threads that load a configuration, and by none that serves.
+    /// Only threads that load a configuration use it, never a serving thread.
     hashed: Arc<Mutex<HashedPasswords>>,
     monitor: Option<MonitorPlan>,
     logs: Logs,
@@ -37,7 +37,7 @@ pub(crate) struct Parts {
     crypto: Crypto,
 }
 
-/// How TLS is spoken, and the keys with which sessions are resumed, over all reloads.
+/// The TLS provider and the ticket keys, which stay the same over all reloads.
 #[derive(Clone)]
 pub(crate) struct Crypto {
     provider: Arc<CryptoProvider>,
@@ -50,7 +50,10 @@ impl Crypto {
         Self { provider: Arc::new(ring::default_provider()), tickets }
     }
 
-    /// The configuration of a plan with its certificates, once all files that it names are there.
+    /// Returns the machine's configuration of a plan, with its certificates loaded.
+    ///
+    /// # Errors
+    /// If a file that it names is missing or invalid.
     pub(crate) fn load(&self, resolved: &Resolved) -> Result<Config, SettingsError> {
         let mut plan = resolved.plan.clone();
         for Tunnel { name, ssh, .. } in &plan.config.tunnels {
@@ -61,7 +64,7 @@ impl Crypto {
         }
         let loaded = plan.load_tls(|files| files.load(&self.provider, &self.tickets));
         loaded.map_err(|(key, error)| resolved.blame(&key, error.to_string()))?;
-        // Parts makes all of it.
+        // `Parts` applies all of these.
         plan.applies([
             Part::Authentication,
             Part::Monitor,
@@ -111,8 +114,11 @@ impl Parts {
         if plan.dialogue { layer.dialogue() } else { layer }
     }
 
-    /// The users and keys of a plan, for [`SharedAccounts::exchange`]. What is not hashed yet is, on this thread. `None` if the
-    /// plan asks nobody: until the next start, those before are asked for.
+    /// Hashes new passwords on this thread, and returns the accounts for
+    /// [`SharedAccounts::exchange`].
+    ///
+    /// Returns `None` if the plan has no authentication; the previous accounts then stay until a
+    /// restart.
     pub(crate) fn prepare(&self, plan: &Plan) -> Result<Option<Arc<Accounts>>, Failure> {
         if plan.authentication.is_none() {
             return Ok(None);
@@ -145,7 +151,8 @@ impl Parts {
     }
 }
 
-/// Users and keys, which a reload exchanges for all workers. The lock is held for as long as it takes to copy a pointer.
+/// Accounts that a reload replaces for all workers. The lock is only held while a pointer is
+/// copied.
 #[derive(Clone)]
 pub(crate) struct SharedAccounts(Arc<Mutex<Arc<Accounts>>>);
 
@@ -154,7 +161,8 @@ impl SharedAccounts {
         Self(Arc::new(Mutex::new(Arc::new(accounts))))
     }
 
-    /// Has others in the place of those before, which are given back: to be dropped where nobody waits.
+    /// Replaces the accounts. Returns the previous ones, so that the caller drops them outside of
+    /// serving threads.
     pub(crate) fn exchange(&self, accounts: Arc<Accounts>) -> Arc<Accounts> {
         core::mem::replace(&mut *self.lock(), accounts)
     }

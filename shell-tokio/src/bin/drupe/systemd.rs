@@ -1,5 +1,5 @@
-//! What systemd and the service tell each other: inherited sockets (`sd_listen_fds(3)`), readiness, status and signs of life
-//! (`sd_notify(3)`). Without systemd, nothing.
+//! Communicates with systemd: inherited sockets (`sd_listen_fds(3)`), and readiness, status and
+//! watchdog (`sd_notify(3)`). Does nothing without systemd.
 
 use crate::Failure;
 use drupe_tokio::Remote;
@@ -16,16 +16,16 @@ use std::time::Duration;
 use std::{env, io, process};
 use tokio::sync::oneshot;
 
-/// How often the status is brought up to date where no sign of life is asked for.
+/// How often the status is sent if there is no watchdog.
 const STATUS_EVERY: Duration = Duration::from_secs(5);
 
-/// How long a service manager is waited for that takes nothing.
+/// Longest wait for a service manager that accepts nothing.
 const WAIT_MAX: Duration = Duration::from_millis(200);
 
-/// The sockets that the process was given, by name (`FileDescriptorName=`), or by number where they have none.
+/// Returns the inherited sockets by name (`FileDescriptorName=`), or by index if they have none.
 ///
 /// # Errors
-/// If one is no listening stream socket.
+/// If one is not a listening stream socket.
 pub(crate) fn listeners() -> Result<Vec<(String, OsListener)>, Failure> {
     let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
     let names: Vec<_> = names.split(':').collect();
@@ -35,7 +35,7 @@ pub(crate) fn listeners() -> Result<Vec<(String, OsListener)>, Failure> {
         let name = names.get(place).filter(|name| !name.is_empty() && **name != "unknown");
         let name = name.map_or_else(|| place.to_string(), ToString::to_string);
         let blame = |error| format!("can't use the inherited socket {name}: {error}");
-        // Each kind is refused for the other one.
+        // `listenfd` refuses a socket of the other kind, so try both.
         let listener = match given.take_tcp_listener(place) {
             Ok(Some(listener)) => OsListener::inherited_tcp(listener),
             _ => match given.take_unix_listener(place).map_err(blame)? {
@@ -49,16 +49,16 @@ pub(crate) fn listeners() -> Result<Vec<(String, OsListener)>, Failure> {
     Ok(listeners)
 }
 
-/// The server has said that it stops.
+/// Whether the server has reported that it stops.
 static STOPPING: AtomicBool = AtomicBool::new(false);
 
-/// The server listens, at the start or after a reload.
+/// Reports that the server is listening, at the start or after a reload.
 pub(crate) fn ready() {
     let does = if STOPPING.load(Ordering::Acquire) { "draining" } else { "serving" };
     tell(&[NotifyState::Ready, NotifyState::Status(does)]);
 }
 
-/// The server loads its configuration anew.
+/// Reports that the server reloads its configuration.
 pub(crate) fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => tell(&[NotifyState::Reloading, now]),
@@ -66,15 +66,16 @@ pub(crate) fn reloading() {
     }
 }
 
-/// The server drains. Told once, however many workers say so.
+/// Reports that the server drains. Only the first call has an effect, because every worker reports
+/// it.
 pub(crate) fn stopping() {
     if !STOPPING.swap(true, Ordering::AcqRel) {
         tell(&[NotifyState::Stopping, NotifyState::Status("draining")]);
     }
 }
 
-/// Tells how many connections there are and, where the unit has `WatchdogSec=`, that the server is alive: every worker has
-/// answered since that was last told.
+/// Reports the number of connections and, with `WatchdogSec=`, that every worker has responded
+/// since the last report.
 pub(crate) async fn report_life(remote: Remote<NoNote>) {
     if env::var_os("NOTIFY_SOCKET").is_none() {
         return;
@@ -84,7 +85,7 @@ pub(crate) async fn report_life(remote: Remote<NoNote>) {
     loop {
         tokio::time::sleep(watchdog.unwrap_or(STATUS_EVERY)).await;
         let (send, answer) = oneshot::channel();
-        // Who does not keep up with what it is asked has no sign of life to give.
+        // A worker that does not respond must not reset the watchdog.
         if remote.metrics(move |metrics| drop(send.send(metrics))).is_err() {
             continue;
         }
@@ -100,7 +101,7 @@ pub(crate) async fn report_life(remote: Remote<NoNote>) {
     }
 }
 
-/// Without a sign of life for so long the service is taken for dead (`sd_watchdog_enabled(3)`).
+/// The watchdog timeout of systemd (`sd_watchdog_enabled(3)`), if there is one.
 fn watchdog() -> Option<Duration> {
     let is_ours = |pid: String| pid.parse() == Ok(process::id());
     let usec = env::var("WATCHDOG_USEC").ok()?.parse().ok().filter(|usec| *usec > 0)?;
@@ -112,17 +113,17 @@ fn status(metrics: &Metrics) -> String {
     format!("{does} {} connections", metrics.open)
 }
 
-/// Tells something that is not to be lost. Who does not listen needs not to know.
+/// Sends a state that must arrive. Errors are ignored.
 fn tell(state: &[NotifyState<'_>]) {
     let _ = notify(state, |socket| socket.set_write_timeout(Some(WAIT_MAX)));
 }
 
-/// Tells something that is told again soon.
+/// Sends a state that is soon repeated.
 fn mention(state: &[NotifyState<'_>]) {
     let _ = notify(state, |socket| socket.set_nonblocking(true));
 }
 
-/// Sends to the service manager, which may be too busy to take it: the server does not wait for that.
+/// Sends to the service manager. Never waits long, because the service manager may be busy.
 fn notify(state: &[NotifyState<'_>], set_up: fn(&UnixDatagram) -> io::Result<()>) -> io::Result<()> {
     let Some(path) = env::var_os("NOTIFY_SOCKET") else { return Ok(()) };
     let socket = UnixDatagram::unbound()?;
@@ -131,7 +132,7 @@ fn notify(state: &[NotifyState<'_>], set_up: fn(&UnixDatagram) -> io::Result<()>
     socket.send_to_addr(words.as_bytes(), &address(&path)?).map(drop)
 }
 
-/// A file, or a name without one (unix(7), "abstract").
+/// The address of a socket file, or of an abstract socket (unix(7)).
 fn address(path: &OsStr) -> io::Result<SocketAddr> {
     #[cfg(target_os = "linux")]
     if let Some(name) = path.as_bytes().strip_prefix(b"@") {

@@ -1,4 +1,5 @@
-//! What is not serving: checking, templates, certificates, manuals.
+//! The commands that do not serve: checks, templates, certificates, completions and the manual
+//! page.
 
 use crate::concerns::{self, Concern};
 use crate::sources::SourceArguments;
@@ -14,16 +15,16 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// What `drupe check` takes.
+/// Arguments of `drupe check`.
 #[derive(Args)]
 pub(crate) struct CheckArguments {
-    /// The configuration files; may be several
+    /// The configuration files
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Print every value, and which layer set it
+    /// Print every value, and the layer that set it
     #[arg(long)]
     explain: bool,
-    /// Take warnings for errors
+    /// Treat warnings as errors
     #[arg(long)]
     strict: bool,
     #[command(flatten)]
@@ -38,22 +39,22 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
     let is_bad = concerns.iter().any(|concern| concern.is_error || arguments.strict);
     let lines: Vec<_> = concerns.iter().map(Concern::line).collect();
     if is_bad {
-        return Err(format!("the configuration is not good\n{}", lines.join("\n")).into());
+        return Err(format!("the configuration is invalid\n{}", lines.join("\n")).into());
     }
     lines.iter().for_each(|line| say(format_args!("{line}")));
     if arguments.explain {
         return print(&resolved.explain());
     }
-    print("the configuration is good")
+    print("the configuration is valid")
 }
 
-/// What `drupe template` takes.
+/// Arguments of `drupe template`.
 #[derive(Args)]
 pub(crate) struct TemplateArguments {
-    /// For which profile: development, production or testing
+    /// The profile: development, production or testing
     #[arg(long, value_name = "PROFILE", default_value = "development", value_parser = profile)]
     profile: Profile,
-    /// Print variables of the environment in place of a file
+    /// Print environment variables instead of a file
     #[arg(long)]
     environment: bool,
 }
@@ -69,19 +70,19 @@ pub(crate) fn template(arguments: &TemplateArguments) -> Result<ExitCode, Failur
     print(text(arguments.profile).trim_end())
 }
 
-/// What `drupe cert` takes.
+/// Arguments of `drupe cert`.
 #[derive(Args)]
 pub(crate) struct CertArguments {
-    /// Make one that nobody vouches for: there is no other kind here
+    /// Create a self-signed certificate; required, because no other kind is supported
     #[arg(long, required = true)]
     self_signed: bool,
-    /// A name or an address that it is for; may be given several times
+    /// A host name or address for the certificate; may be given several times
     #[arg(long = "host", value_name = "NAME", default_values = ["localhost", "127.0.0.1", "::1"])]
     hosts: Vec<String>,
-    /// Where to write cert.pem and key.pem
+    /// Directory for cert.pem and key.pem
     #[arg(long, value_name = "DIRECTORY", default_value = ".")]
     out: PathBuf,
-    /// For how many days
+    /// Validity in days
     #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=3650))]
     days: u16,
 }
@@ -100,25 +101,25 @@ pub(crate) fn cert(arguments: &CertArguments) -> Result<ExitCode, Failure> {
     print(&format!("{} and {} are for {}", certificate_file.display(), key_file.display(), arguments.hosts.join(", ")))
 }
 
-/// Since the first of January 1970, an hour ago: clocks differ.
+/// The time since 1970-01-01, minus one hour, because clocks differ.
 fn now() -> std::time::Duration {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     since.saturating_sub(std::time::Duration::from_secs(3600))
 }
 
-/// A file that is there already may be somebody's key.
+/// Writes a new file. Never overwrites one, because it may hold a key in use.
 fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
     let mut options = OpenOptions::new();
     let file = options.write(true).create_new(true).mode(mode).open(path);
-    let hint = "; remove what is there, or choose another --out";
+    let hint = "; remove the file, or choose another --out";
     let mut file = file.map_err(|error| format!("can't write {}: {error}{hint}", path.display()))?;
     Ok(file.write_all(text.as_bytes())?)
 }
 
-/// What `drupe completions` takes.
+/// Arguments of `drupe completions`.
 #[derive(Args)]
 pub(crate) struct CompletionsArguments {
-    /// For which shell
+    /// The shell
     shell: Shell,
 }
 
@@ -128,7 +129,7 @@ pub(crate) fn completions<C: CommandFactory>(arguments: &CompletionsArguments) -
     Ok(io::stdout().write_all(&text).map(|()| ExitCode::SUCCESS)?)
 }
 
-/// The page of the program, and behind it what its commands take.
+/// Prints the manual page of the program, followed by the options of its commands.
 pub(crate) fn man<C: CommandFactory>() -> Result<ExitCode, Failure> {
     let mut command = C::command();
     command.build();
