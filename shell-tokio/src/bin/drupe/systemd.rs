@@ -52,7 +52,7 @@ pub(crate) fn listeners() -> Result<Vec<(String, OsListener)>, Failure> {
 /// Whether the server has reported that it stops.
 static STOPPING: AtomicBool = AtomicBool::new(false);
 
-/// Reports that the server is listening, at the start or after a reload.
+/// Reports that the server is ready, at the start or after a reload.
 pub(crate) fn ready() {
     let does = if STOPPING.load(Ordering::Acquire) { "draining" } else { "serving" };
     tell(&[NotifyState::Ready, NotifyState::Status(does)]);
