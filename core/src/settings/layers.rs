@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use serde_json::{Map, Value};
 
-/// The prefix in the name of a profile's layer. Unlike it, the origin of a file ends in a line number.
+/// The prefix of a profile layer's name. Unlike it, the origin of a file ends in a line number.
 pub(super) const OF_PROFILE: &str = "profile ";
 
 /// The merged layers.

@@ -98,7 +98,7 @@ mod tests {
         ] {
             let mut read = None;
             let checked = effort::of(|| read = Some(plan(&authentication)));
-            assert!(checked < 4_096, "nothing is hashed to see whether a configuration is good");
+            assert!(checked < 4_096, "checking a configuration hashes nothing");
             let before = hashed.hashed();
             let accounts = read.expect("just read").accounts(&mut hashed).expect("good");
             assert_eq!(hashed.hashed() - before, count, "{authentication}");
@@ -113,7 +113,7 @@ mod tests {
             .file("drupe.yaml", "authentication: { enabled: true, shared_password: s, iterations: 5000 }");
         let more = more.resolve().expect("good").plan.authentication.expect("it is enabled");
         more.accounts(&mut hashed).expect("good");
-        assert_eq!(hashed.hashed(), before + 1, "more iterations are another hash");
+        assert_eq!(hashed.hashed(), before + 1, "another number of iterations needs another hash");
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub struct Size(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateText {
     rate: Rate,
-    /// Units, seconds, burst.
+    /// Units, seconds and burst, as written.
     numbers: (u32, u32, u32),
 }
 
@@ -150,7 +150,7 @@ impl RateText {
         Some(Self { rate, numbers: (units, seconds, burst) })
     }
 
-    /// The rate.
+    /// Returns the rate.
     #[must_use]
     pub const fn get(self) -> Rate {
         self.rate

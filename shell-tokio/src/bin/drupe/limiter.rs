@@ -94,7 +94,7 @@ mod tests {
         let mut admit = |seconds| limiter.admit(Time::from_secs(seconds), "opened", "connections", Level::INFO);
         let written = |left_out| Some(Admitted { is_logged: true, left_out });
         assert_eq!([0, 0, 0, 0, 0].map(&mut admit), [written(0), written(0), None, None, None]);
-        assert_eq!(admit(120), written(3), "the next line says how many were left out before it");
+        assert_eq!(admit(120), written(3), "the next line reports how many were left out before it");
         assert_eq!([120, 120].map(&mut admit), [written(0), None]);
         assert_eq!(limiter.left_out(), 4);
         assert_eq!(limiter.take_left_out(), [("opened".to_owned(), 1)]);
