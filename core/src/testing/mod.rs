@@ -160,13 +160,13 @@ impl<H: Handler> TestHub<H> {
         self.flush();
     }
 
-    /// Delivers a note from outside.
+    /// Delivers a note to the handler.
     pub fn note(&mut self, note: H::Note) {
         self.machine.noted(self.now, note);
         self.flush();
     }
 
-    /// Gives an operator's command.
+    /// Runs an operator's command.
     pub fn command(&mut self, command: &Command) {
         self.machine.command(self.now, command);
         self.flush();
@@ -178,13 +178,13 @@ impl<H: Handler> TestHub<H> {
         self.flush();
     }
 
-    /// Replaces the machine's configuration.
+    /// Replaces the configuration.
     pub fn reconfigure(&mut self, config: Config) {
         self.machine.reconfigured(self.now, config);
         self.flush();
     }
 
-    /// Reports a successful dial. Returns `None` if it is no longer wanted.
+    /// Reports a successful dial. Returns `None` if the dial was cancelled meanwhile.
     pub fn dialed(&mut self, dial: DialId, peer: Peer) -> Option<ConnId> {
         let id = self.machine.dialed(self.now, dial, peer);
         self.machine.resume_panic();
@@ -335,7 +335,7 @@ impl<H: Handler> TestHub<H> {
             taken += take;
         }
         if intent.end == End::Shutdown && !peer.closed {
-            // The peer closes when its connection is closed.
+            // Every test peer closes its half as soon as the machine closed ours.
             peer.closed = true;
             self.machine.ended(self.now, id);
             return;

@@ -89,10 +89,10 @@ pub struct World<H: Handler, A> {
     servers: BTreeMap<TunnelId, SshServer>,
     /// Whether SSH servers work and no shard stalls.
     calm: bool,
-    /// A listener that never existed, to which a peer wanted to connect.
+    /// A listener that never existed and to which a peer tried to connect.
     unreachable: Option<ListenerId>,
     may_be_empty: bool,
-    /// Whether the trace is not to be printed, or was printed already.
+    /// Whether `drop` prints no trace: the test forbids it, or the trace was printed already.
     quiet: Cell<bool>,
     checks: Cell<u32>,
 }
@@ -218,7 +218,7 @@ where
 
     /// Calls `call` with a shard's handler before a message from another shard is delivered there.
     ///
-    /// For a model of who should receive what.
+    /// For a reference model of the messages between shards.
     #[must_use]
     pub fn on_shard_message(mut self, call: impl FnMut(&mut H, &ShardMessage) + 'static) -> Self {
         self.on_shard_message = Some(Box::new(call));
@@ -355,12 +355,12 @@ where
         }
     }
 
-    /// Gives an operator's command to the server.
+    /// Runs an operator's command on the server.
     ///
     /// # Panics
     /// If a guarantee is broken.
     pub fn command(&mut self, command: &Command) {
-        // As a shell's handle does: a drain goes to all shards.
+        // Like a shell's handle: a drain goes to all shards, every other command to the first.
         let nodes = if matches!(command, Command::Drain) { self.nodes.len() } else { 1 };
         for node in (0..nodes).rev() {
             self.apply(node, Input::Command(command.clone()));
@@ -442,7 +442,7 @@ where
                 return self.check_end();
             }
         }
-        self.promise(false, "a drain comes to its end");
+        self.promise(false, "a drain completes");
     }
 }
 

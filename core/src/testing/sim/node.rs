@@ -1,4 +1,4 @@
-//! One shard of the server: a machine, its sockets, and what other shards have sent to it.
+//! One shard of the server: a machine, its sockets, and its inbox for mail of other shards.
 
 use super::Watch;
 use crate::base::{ConnId, ListenerId, Peer, Time};
@@ -15,20 +15,20 @@ use core::fmt;
 
 pub(super) struct Node<H: Handler> {
     pub(super) machine: Machine<Watch<H>>,
-    /// Who has a connection's index, as a shell keeps its sockets.
+    /// The sockets by connection index, like in a shell.
     pub(super) sockets: Vec<Option<Plug>>,
-    /// What other shards have sent, by sender: in order from each.
+    /// Mail of other shards, one queue per sender.
     pub(super) inbox: Vec<VecDeque<Mail>>,
-    /// Jobs of the handler that are being run elsewhere.
+    /// Offloaded jobs of the handler that have not finished.
     pub(super) jobs: VecDeque<Job>,
-    /// Nothing of it is looked at before then.
+    /// Until when the shard does nothing.
     pub(super) stalled_until: Option<Time>,
     pub(super) held_back: bool,
-    /// The configuration that it began with, and all since.
+    /// The initial configuration and all later ones.
     pub(super) configs: Vec<Config>,
-    /// Bytes that were told as received.
+    /// Bytes that the machine received.
     pub(super) bytes_in: u64,
-    /// A digest of all bytes that sockets took.
+    /// Digest of all bytes that sockets accepted.
     pub(super) written: Digest,
 }
 
@@ -37,11 +37,11 @@ pub(super) struct Node<H: Handler> {
 pub(super) struct Plug {
     pub(super) conn: ConnId,
     pub(super) peer: usize,
-    /// What was wanted when the connection was last named.
+    /// The intent when `next_changed` last returned the connection.
     pub(super) shown: Option<Shown>,
 }
 
-/// An intent, as far as a shell keeps it.
+/// The part of an intent that a shell stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shown {
     read: bool,
@@ -49,7 +49,7 @@ pub(super) struct Shown {
     end: End,
 }
 
-/// What one shard sends to another.
+/// What one shard sends to another. A new configuration goes the same way.
 pub(super) enum Mail {
     ShardMessage(ShardMessage),
     Connection(ListenerId, Peer, usize),
@@ -63,7 +63,7 @@ where
     pub(super) fn new(config: Config, handler: H, shard: Shard) -> Self {
         let mut machine = Machine::shard(config.clone(), Watch::new(handler), shard);
         machine.record(Recorder::keeping());
-        // An assertion of the handler under test is to fail.
+        // A failed assertion of the handler must fail the test.
         machine.keep_panics(true);
         Self {
             machine,
@@ -83,7 +83,7 @@ where
         Some(Shown { read: intent.read, bytes: intent.transmit.len(), end: intent.end })
     }
 
-    /// The shell has just written, and so seen what is left.
+    /// Updates the stored intent after a write: the shell knows how many bytes are left.
     pub(super) fn looked(&mut self, conn: ConnId) {
         let Some(new) = self.shown(conn) else { return };
         if let Some(Some(Plug { shown: Some(shown), .. })) = self.sockets.get_mut(conn.index()) {
@@ -95,13 +95,13 @@ where
         self.sockets.get(conn.index()).copied().flatten().filter(|plug| plug.conn == conn)
     }
 
-    /// How many messages of other shards wait.
+    /// Number of mails in the inbox.
     pub(super) fn waiting(&self) -> usize {
         self.inbox.iter().map(VecDeque::len).sum()
     }
 }
 
-/// Of bytes in their order: FNV-1a (Fowler, Noll and Vo).
+/// A digest of a byte sequence: FNV-1a (Fowler, Noll and Vo), 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Digest(u64);
 
@@ -118,7 +118,7 @@ impl Digest {
         }
     }
 
-    /// The first bytes of slices.
+    /// Mixes in the first `bytes` bytes of `slices`.
     pub(super) fn mix_first<'a>(&mut self, mut bytes: usize, slices: impl Iterator<Item = &'a [u8]>) {
         for slice in slices {
             let take = slice.len().min(bytes);

@@ -1,84 +1,86 @@
-//! Peers, and the links that they are connected by.
+//! Peers and their links.
 
 use crate::base::{ConnId, ListenerId, Peer, Random};
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// What a simulated peer says and hears.
+/// The behaviour of a simulated peer.
 pub trait Actor {
-    /// It is connected. What it sends at once.
+    /// Called when the connection opens. Returns the bytes that the peer sends at once.
     fn connected(&mut self, _: &mut Random) -> Vec<u8> {
         Vec::new()
     }
 
-    /// What it does when it may do something.
+    /// Chooses the peer's next action.
     fn act(&mut self, random: &mut Random) -> Act;
 
-    /// It hears bytes, cut anyhow.
+    /// Receives bytes, split at arbitrary positions.
     fn hear(&mut self, bytes: &[u8]);
 
-    /// What it answers at once to what it heard.
+    /// Returns the bytes that the peer sends at once in reply to what it received.
     fn replies(&mut self) -> Vec<u8> {
         Vec::new()
     }
 
-    /// The server has closed its half. Whether the peer closes as well, once everything that it said has arrived.
+    /// Called when the server closed its half. Returns whether the peer closes its half too.
+    ///
+    /// It does so once everything that it sent has arrived. Default: true.
     fn finished(&mut self) -> bool {
         true
     }
 
-    /// It was refused with these bytes; [`over`](Self::over) follows.
+    /// Called when the server refused the peer with these bytes. [`over`](Self::over) follows.
     fn refused(&mut self, _: &[u8]) {}
 
-    /// Its connection is over, or was refused.
+    /// Called when the connection is over or was refused.
     fn over(&mut self) {}
 
-    /// Everything that it said has arrived and been served, and it has heard everything that was sent to it.
+    /// Called by [`World::rest`](super::World::rest) when nothing is in transit either way.
     fn rested(&mut self) {}
 
-    /// Whether it has answered every ping that it heard.
+    /// Whether the peer has answered every ping that it received. Default: false.
     fn answers_pings(&self) -> bool {
         false
     }
 
-    /// What it saw that a server must not do, if anything.
+    /// The first violation of the wire's rules that the peer observed, if any.
     fn broken(&self) -> Option<String> {
         None
     }
 }
 
-/// What a peer does.
+/// An action of a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
     /// Nothing.
     Wait,
-    /// It sends bytes.
+    /// Sends bytes.
     Say(Vec<u8>),
-    /// It ends its half.
+    /// Ends the peer's half.
     End,
-    /// It closes, reading nothing more.
+    /// Closes the connection without reading further.
     Leave,
 }
 
-/// What a peer is connected by.
+/// The quality of a peer's link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Link {
-    /// It takes whatever is sent to it at once, brings what its peer says before time passes, and never breaks.
+    /// Transfers everything in both directions before time passes, and never breaks.
     Steady,
-    /// It takes a little at a time, stalls for long, and may break.
+    /// Transfers a few bytes at a time, stalls for long, and may break.
     Troubled,
 }
 
-/// Where a peer connects, and from where.
+/// Where a peer connects to and from.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub(super) listener: ListenerId,
-    /// `None` is an address of its own.
+    /// The peer's address. `None`: one of its own.
     pub(super) from: Option<Peer>,
-    /// It connects again when its connection is over.
+    /// Whether the peer reconnects when its connection is over.
     pub(super) returns: bool,
-    /// It is dialled and does not connect by itself.
+    /// Whether the server dials the peer.
     pub(super) is_remote: bool,
 }
 
@@ -92,22 +94,22 @@ pub(super) struct PeerEnd<A> {
     pub(super) actor: A,
     pub(super) place: Place,
     pub(super) link: Link,
-    /// Its link was never anything else.
+    /// Whether the link has been steady from the start.
     pub(super) always_steady: bool,
     pub(super) socket: Socket,
-    /// On its way to the server.
+    /// Bytes in transit to the server.
     pub(super) sent: VecDeque<u8>,
-    /// Our half is closed once `sent` has arrived.
+    /// Whether the peer ends its half once `sent` has arrived.
     pub(super) ended: bool,
-    /// It has closed its socket, and reads nothing more.
+    /// Whether the peer has closed its socket and reads nothing more.
     pub(super) left: bool,
-    /// The server has closed its half.
+    /// Whether the server has closed its half, and the peer closes as well.
     pub(super) finished: bool,
-    /// The end of our half was told.
+    /// Whether the machine received the end of the peer's half.
     pub(super) told_end: bool,
-    /// How many more bytes the link takes from the server.
+    /// How many more bytes the link accepts from the server.
     pub(super) writable: usize,
-    /// Bytes that were told as received, of this connection.
+    /// Bytes of this connection that the machine received.
     pub(super) told: u64,
     pub(super) conns: Vec<ConnId>,
 }
@@ -115,15 +117,15 @@ pub(super) struct PeerEnd<A> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Socket {
     Connecting,
-    /// Waits to be dialled.
+    /// Waits for the server to dial it.
     Remote,
-    /// On the way to another shard.
+    /// In transit to another shard.
     Handed,
     Open(ConnId),
     Closed,
 }
 
-/// How much a socket with room takes.
+/// Bytes that a socket with free buffer space accepts.
 pub(super) const ROOMY: usize = usize::MAX >> 1;
 
 impl<A: Actor> PeerEnd<A> {
@@ -145,13 +147,13 @@ impl<A: Actor> PeerEnd<A> {
         }
     }
 
-    /// It has a connection from now on.
+    /// Assigns a connection to the peer.
     pub(super) fn connected(&mut self, conn: ConnId) {
         self.socket = Socket::Open(conn);
         self.conns.push(conn);
     }
 
-    /// It begins to speak.
+    /// Resets the state for a new connection and queues the peer's first bytes.
     pub(super) fn begin(&mut self, random: &mut Random) {
         self.sent.clear();
         (self.ended, self.left, self.finished, self.told_end, self.told) = (false, false, false, false, 0);
@@ -167,7 +169,7 @@ impl<A: Actor> PeerEnd<A> {
         self.actor.over();
     }
 
-    /// The server's bytes arrive, as far as the link takes them; returns how many.
+    /// Passes the server's bytes to the peer, as far as the link accepts them. Returns how many.
     pub(super) fn take<'a>(&mut self, slices: impl Iterator<Item = &'a [u8]>) -> usize {
         let mut taken = 0;
         for slice in slices {
@@ -185,12 +187,12 @@ impl<A: Actor> PeerEnd<A> {
         taken
     }
 
-    /// There is something that the server could read.
+    /// Whether the server could read bytes or the end of the peer's half.
     pub(super) fn has_input(&self) -> bool {
         !self.sent.is_empty() || !self.told_end && self.ends()
     }
 
-    /// Its half is closed behind what is on the way.
+    /// Whether the peer's half ends after the bytes in transit.
     pub(super) const fn ends(&self) -> bool {
         self.ended || self.finished
     }

@@ -1,4 +1,4 @@
-//! The promises, each by its name.
+//! The guarantees that a world checks, each with its name.
 
 use super::node::Plug;
 use super::peer::{Actor, PeerEnd, Socket};
@@ -13,37 +13,41 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-/// So long nothing needs that no rate slows.
+/// Longest wait for anything that no rate limit slows down.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 
-/// A key may be charged for so many bytes: a line as long as one that is edited may be, of characters that are looked up.
+/// Most bytes that one key may be charged for.
+///
+/// A key may redraw the longest line that can be edited, and look up each of its characters.
 const KEY_UNITS: u64 = 8 * 4_096;
 
-/// Gauges and tables are recounted in one of so many checks.
+/// One in this many checks recounts gauges and tables.
 const RECOUNTS_EVERY: u32 = 4;
 
 impl<H: Handler, A: Actor> World<H, A>
 where
     H::Note: fmt::Display,
 {
+    /// Asserts a guarantee.
+    ///
     /// # Panics
-    /// If it is not kept: with the seed, the promise, and the trace.
+    /// If it is broken: with the seed, the guarantee, and the trace.
     pub(super) fn promise(&self, kept: bool, promise: &str) {
         if !kept {
             self.quiet.set(true);
         }
-        assert!(kept, "seed {}: it does not hold that {promise}. The trace:\n{}", self.seed, self.traces());
+        assert!(kept, "seed {}: broken guarantee: {promise}. The trace:\n{}", self.seed, self.traces());
     }
 
-    /// What holds after each step.
+    /// Checks the guarantees that hold after each step.
     pub(super) fn check(&self) {
-        // To recount everything takes as long as all else together.
+        // A recount takes as long as all other checks together.
         let checks = self.checks.get();
         self.checks.set(checks.wrapping_add(1));
         let recounts = checks.is_multiple_of(RECOUNTS_EVERY);
         let open: u64 = self.nodes.iter().map(|node| self.check_node(node, recounts)).sum();
         let dialed: u64 = self.nodes.iter().map(|node| self.dialed(node)).sum();
-        // A new configuration may allow fewer than there are.
+        // A new configuration may allow fewer connections than are open.
         let is_first = self.nodes[0].configs.len() == 1;
         let allowed = u64::from(self.config().connections.total) + dialed;
         self.promise(!is_first || open <= allowed, "there are no more connections than allowed");
@@ -53,7 +57,7 @@ where
         node.sockets.iter().flatten().filter(|plug| self.ends[plug.peer].place.is_remote).count() as u64
     }
 
-    /// What holds for one shard; returns how many connections it has.
+    /// Checks the guarantees of one shard. Returns its number of connections.
     fn check_node(&self, node: &Node<H>, recounts: bool) -> u64 {
         let watch = node.machine.handler();
         if let Some(broken) = watch.broken() {
@@ -63,32 +67,33 @@ where
             self.promise(false, &format!("gauges and tables equal recounts: {wrong}"));
         }
         let metrics = node.machine.metrics();
-        self.promise(metrics.open == watch.open() as u64, "the gauge of open connections is how many are open");
-        self.promise(metrics.stalled == watch.stalled() as u64, "the gauge of stalled connections is how many are");
+        self.promise(metrics.open == watch.open() as u64, "the gauge of open connections equals their number");
+        self.promise(metrics.stalled == watch.stalled() as u64, "the gauge of stalled connections equals their number");
         let intents = || node.sockets.iter().flatten().filter_map(|plug| node.machine.intent(plug.conn));
         let all = metrics.open + metrics.closing + metrics.undecided;
-        self.promise(all == intents().count() as u64, "each connection that is not over is counted once");
+        self.promise(all == intents().count() as u64, "each connection that has not ended is counted once");
         if node.configs.iter().flat_map(|config| &config.listeners).all(|listen| listen.tls.is_none()) {
             let owed: u64 = intents().map(|intent| intent.transmit.len() as u64).sum();
-            self.promise(metrics.queued_bytes == owed, "the gauge of queued bytes is their sum");
-            self.promise(metrics.bytes_in == node.bytes_in, "the counter of bytes read is how many were");
+            self.promise(metrics.queued_bytes == owed, "the gauge of queued bytes equals their sum");
+            self.promise(metrics.bytes_in == node.bytes_in, "the counter of bytes read equals their number");
         }
         all
     }
 
-    /// After everybody that `next_changed` names was looked at, nobody's intent is another than then.
+    /// Checks that `next_changed` has returned every connection whose intent has changed.
     pub(super) fn check_hint(&self, node: usize) {
         let node = &self.nodes[node];
         for plug in node.sockets.iter().flatten() {
             let shown = node.shown(plug.conn);
             if shown != plug.shown {
-                let words = format!("an intent that changes is named: {} was {:?}, {shown:?}", plug.conn, plug.shown);
+                let words =
+                    format!("next_changed returns changed intents: {} was {:?}, {shown:?}", plug.conn, plug.shown);
                 self.promise(false, &words);
             }
         }
     }
 
-    /// Who answers pings, and was asked, is not silent.
+    /// Checks that a peer that answers pings was not closed as silent.
     pub(super) fn check_silence(&self, plug: Plug) {
         let (node, end) = (&self.nodes[usize::from(plug.conn.shard())], &self.ends[plug.peer]);
         let is_silent = node.machine.handler().reason(plug.conn) == Some(Reason::Silent);
@@ -96,18 +101,18 @@ where
             return;
         }
         let is_asked = node.configs.iter().all(|config| is_asked_in_time(config, end.place.listener));
-        self.promise(!is_asked, "who answers pings is not closed as silent");
+        self.promise(!is_asked, "a peer that answers pings is not closed as silent");
     }
 
-    /// What a peer saw is what a server may do.
+    /// Checks that the peer has observed no violation of its wire's rules.
     pub(super) fn check_actor(&self, peer: usize) {
         if let Some(broken) = self.ends[peer].actor.broken() {
             let conn = self.ends[peer].conns.last().map(|conn| format!(" ({conn})")).unwrap_or_default();
-            self.promise(false, &format!("peer {peer}{conn} is served well: {broken}"));
+            self.promise(false, &format!("peer {peer}{conn} receives only what its wire allows: {broken}"));
         }
     }
 
-    /// Whether a peer that should be read is not read, or has something that was not read.
+    /// Whether the server still has to read from a peer, or to end a connection closed by both.
     pub(super) fn is_owed(&self, end: &PeerEnd<A>, conn: ConnId) -> bool {
         let machine = &self.nodes[usize::from(conn.shard())].machine;
         let Some(intent) = machine.intent(conn) else { return false };
@@ -115,29 +120,29 @@ where
         ends || !machine.is_paused(conn) && (end.has_input() || !intent.read && !end.told_end)
     }
 
-    /// What the first shard counts for all is what all have, once every message between them has arrived.
+    /// Checks that the first shard's counts for all shards are right, if no message is in transit.
     pub(super) fn check_shards(&self) {
         let is_calm = self.nodes.iter().all(|node| node.waiting() == 0);
         let machines: Vec<_> = self.nodes.iter().map(|node| &node.machine).collect();
         if let (true, Err(wrong)) = (is_calm, Machine::recount_shards(&machines)) {
-            self.promise(false, &format!("what is counted for all shards is what they have: {wrong}"));
+            self.promise(false, &format!("the counts for all shards equal recounts: {wrong}"));
         }
     }
 
-    /// One fact costs no more than one fact may.
+    /// Checks that one fact cost no more steps than its budget allows.
     #[cfg(feature = "work")]
     pub(super) fn check_work(&self, node: usize, bytes: usize, steps: u64) {
         let node = &self.nodes[node];
         let config = node.machine.config();
         let special = config.listeners.iter().filter_map(|listen| listen.limits.as_ref()).map(|limits| limits.budget);
         let most = special.chain([config.peer.budget]).map(|budget| budget.steps_max(bytes)).max().unwrap_or(0);
-        // Everybody may have something due, and gets what is published.
+        // Each connection may have an expired deadline and may receive the published message.
         let peers = 2 + node.sockets.len() as u64;
         let is_bounded = steps <= most.saturating_mul(peers);
         self.promise(is_bounded, &format!("one fact costs a bounded number of steps, not {steps} for {bytes} bytes"));
     }
 
-    /// Whoever waits since then does not wait for ever.
+    /// Checks that no peer has waited since `since` for longer than its rates explain.
     pub(super) fn check_patience(&self, since: Time) {
         for end in &self.ends {
             let Socket::Open(conn) = end.socket else { continue };
@@ -153,7 +158,7 @@ where
                 let what = if end.told_end {
                     "a connection ends once both halves are closed"
                 } else {
-                    "what a peer sent is read once nothing is in the way"
+                    "what a peer sent is read once nothing blocks it"
                 };
                 let words = format!("{what}: {conn}, {} bytes, after {waited:?}", end.sent.len());
                 self.promise(false, &words);
@@ -161,7 +166,7 @@ where
         }
     }
 
-    /// What holds in the end.
+    /// Checks the guarantees that hold after a drain.
     pub(super) fn check_end(&self) {
         for node in &self.nodes {
             let metrics = node.machine.metrics();
@@ -175,19 +180,19 @@ where
                 (metrics.tickets, "tickets"),
             ];
             for (gauge, name) in gauges {
-                self.promise(gauge == 0, &format!("nothing is left after a drain, above all no {name}"));
+                self.promise(gauge == 0, &format!("no {name} are left after a drain"));
             }
             self.promise(metrics.opened == metrics.ended.total(), "every connection ended with one reason");
             let watch = node.machine.handler();
             self.promise(watch.open() == 0, "every connection that was opened was closed");
-            self.promise(watch.closed() as u64 <= metrics.opened, "only connections close");
+            self.promise(watch.closed() as u64 <= metrics.opened, "no more connections close than were opened");
             let sockets = node.sockets.iter().flatten().count();
             self.promise(sockets == 0, "every socket was dropped");
         }
     }
 }
 
-/// Whether peers of this listener are pinged well before they are taken for silent.
+/// Whether peers of this listener are pinged before they count as silent.
 fn is_asked_in_time(config: &Config, listener: ListenerId) -> bool {
     let Some(listen) = config.listeners.get(listener.index()) else { return false };
     let silence = listen.limits.as_ref().map_or(config.peer.silence, |limits| limits.silence);
@@ -195,7 +200,7 @@ fn is_asked_in_time(config: &Config, listener: ListenerId) -> bool {
     http.ping.zip(silence).is_some_and(|(ping, silence)| !ping.is_zero() && ping < silence)
 }
 
-/// Whether peers may type keys there.
+/// Whether peers may send single keys on a listener with this protocol.
 fn may_type(protocol: &Protocol) -> bool {
     match protocol {
         Protocol::Spoken(wire) => matches!(wire, Wire::Telnet(_)),
@@ -204,12 +209,12 @@ fn may_type(protocol: &Protocol) -> bool {
     }
 }
 
-/// How long it may take until so many bytes are served, by the rates.
+/// The longest time that the rates allow for serving so many bytes.
 fn patience(config: &Config, listener: ListenerId, bytes: u64) -> Duration {
     let listen = config.listeners.get(listener.index());
     let rates = listen.and_then(|listen| listen.limits.as_ref()).map_or(config.peer.rates, |limits| limits.rates);
-    // Each byte may be a message, and what is compressed counts as what it is inflated. Where the server edits what is typed, each
-    // byte may be a key that has a whole line drawn again, and is charged for that.
+    // Each byte may be a message, and compressed bytes count as inflated ones. Where the server
+    // edits the line, each byte may be a key that redraws the whole line and is charged for it.
     let units = if listen.is_some_and(|listen| may_type(&listen.protocol)) { KEY_UNITS } else { 4 };
     let slow =
         [rates.messages, rates.bytes].into_iter().flatten().map(|rate| rate.time_for(bytes.saturating_mul(units)));

@@ -1,4 +1,4 @@
-//! The same facts again, to fresh machines.
+//! Replays the facts of a run on new machines.
 
 use super::node::Digest;
 use super::watch::Watch;
@@ -18,11 +18,12 @@ impl<H: Handler, A: Actor> World<H, A>
 where
     H::Note: fmt::Display + FromStr,
 {
-    /// Gives the trace of each shard to a fresh machine with a handler that `handler` makes, and compares what came of it: the
-    /// same events, the same bytes, the same counters.
+    /// Replays each shard's trace on a new machine, and compares events, written bytes and metrics.
+    ///
+    /// `handler` creates the handler of each shard. Bytes are not compared if a listener has TLS.
     ///
     /// # Panics
-    /// If something is different.
+    /// If anything differs.
     pub fn replay(&self, mut handler: impl FnMut(Shard) -> H) {
         for node in &self.nodes {
             let shard = node.machine.which_shard();
@@ -31,7 +32,7 @@ where
             let mut machine = Machine::shard(first, Watch::new(handler(shard)), shard);
             let mut written = Digest::default();
             let facts = parse_with::<H::Note>(node.machine.recorded(), configs).map_err(|error| error.to_string());
-            self.promise(facts.is_ok(), "a trace that was written can be read");
+            self.promise(facts.is_ok(), "a recorded trace can be parsed");
             for (now, input) in facts.unwrap_or_default() {
                 if let Input::Wrote { conn, bytes } = input
                     && let Some(intent) = machine.intent(conn)
@@ -42,26 +43,28 @@ where
                 while machine.next_shard_message().is_some() || machine.take_job().is_some() {}
             }
             let told = machine.handler().digest() == node.machine.handler().digest();
-            self.promise(told, &format!("a replay tells the handler of shard {} the same", shard.number()));
+            self.promise(told, &format!("a replay emits the same events to shard {}", shard.number()));
             let is_plain = node.configs.iter().flat_map(|config| &config.listeners).all(|listen| listen.tls.is_none());
             self.promise(!is_plain || written == node.written, "a replay writes the same bytes");
             let counted = |machine: &Machine<Watch<H>>| format!("{:?}", machine.metrics());
             let (replayed, counted) = (counted(&machine), counted(&node.machine));
             self.promise(
                 replayed == counted,
-                &format!("a replay counts the same: {}", difference(&counted, &replayed)),
+                &format!("a replay has the same metrics: {}", difference(&counted, &replayed)),
             );
         }
     }
 }
 
-/// The first words in which two texts differ, with some before them.
+/// The first part in which two lists of metrics differ.
 fn difference(one: &str, other: &str) -> String {
     let words = || one.split_inclusive(", ").zip(other.split_inclusive(", "));
-    words().find(|(one, other)| one != other).map_or_else(String::new, |(one, other)| format!("{one} was, {other} is"))
+    words()
+        .find(|(one, other)| one != other)
+        .map_or_else(String::new, |(one, other)| format!("the run has {one}, the replay {other}"))
 }
 
-/// The same without keys: what a trace holds is inside TLS.
+/// Replaces TLS with external TLS, because a trace contains decrypted bytes.
 fn plain(config: &Config) -> Config {
     let mut config = config.clone();
     for listen in &mut config.listeners {

@@ -14,12 +14,14 @@ impl<H: Handler, A: Actor> World<H, A>
 where
     H::Note: fmt::Display,
 {
-    /// Makes all links steady and advances time until all messages between shards are delivered, all input is served and all
-    /// output is received. Then the links are as before.
+    /// Makes all links steady, advances time until nothing is in transit, and restores the links.
+    ///
+    /// Afterwards all messages between shards are delivered, all input is served and all output is
+    /// received.
     ///
     /// # Panics
-    /// If a promise is broken: above all, if input is never read although the application has not paused the connection, the
-    /// peer keeps its rates, and the peer reads its output.
+    /// If a guarantee is broken. Above all: if input is never read, although the application has
+    /// not paused the connection, the peer keeps its rates, and the peer reads its output.
     pub fn rest(&mut self) {
         let links: Vec<Link> = self.ends.iter().map(|end| end.link).collect();
         let was_calm = core::mem::replace(&mut self.calm, true);
@@ -44,7 +46,7 @@ where
             self.flush_all();
             self.deliver_steady();
             left -= self.pass_until(self.now + span, left).min(left);
-            // What was just sent between shards holds nobody back for long, so it is no reason not to read.
+            // Messages that were just sent between shards must not count as a reason not to read.
             self.deliver_mail();
             self.check();
             let waits = self.ends.iter().any(|end| matches!(end.socket, Socket::Open(conn) if self.is_owed(end, conn)));

@@ -1,4 +1,4 @@
-//! Simulated SSH servers: away, silent, unfriendly, or holding ports for sessions that are gone.
+//! Simulated SSH servers that disconnect, fall silent, refuse logins, or hold ports too long.
 
 use super::World;
 use crate::base::{ConnId, ListenerId, Random, Time};
@@ -11,15 +11,16 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-/// What one SSH server is like at the moment.
+/// How an SSH server behaves at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mood {
+    /// It serves everything.
     Well,
-    /// Nobody answers, and what is up breaks.
+    /// Dials fail, and open connections break.
     Away,
-    /// It takes connections and says nothing.
+    /// It accepts connections but sends nothing.
     Silent,
-    /// It lets nobody in.
+    /// It refuses every login.
     Unfriendly,
 }
 
@@ -27,15 +28,15 @@ enum Mood {
 pub(super) struct SshServer {
     mood: Mood,
     link: Option<LinkId>,
-    /// We are in.
+    /// Whether the machine has logged in.
     connected: bool,
-    /// Since when it says nothing though we are in.
+    /// Since when a logged-in connection receives nothing.
     silent_since: Option<Time>,
     bound: BTreeMap<ListenerId, u32>,
-    /// Until then an earlier session holds the ports.
+    /// Until when a lost session still holds the ports.
     held_until: Time,
     answered: u32,
-    /// When the last attempt failed that would fail again.
+    /// When the last login was refused.
     refused_at: Option<Time>,
 }
 
@@ -65,10 +66,10 @@ impl SshServer {
         };
     }
 
-    /// Its side of a link that is no more.
+    /// Forgets a link that has ended. The server holds its ports for `hold`.
     fn lose(&mut self, now: Time, hold: Duration) {
         if self.connected {
-            // It does not know yet that nobody is there.
+            // The server has not yet detected that the client is gone.
             self.held_until = now + hold;
         }
         (self.link, self.connected, self.silent_since, self.answered) = (None, false, None, 0);
@@ -80,10 +81,10 @@ impl<H: Handler, A: super::Actor> World<H, A>
 where
     H::Note: fmt::Display,
 {
-    /// All SSH servers are well from now on, and after this time every tunnel is to be up.
+    /// Makes all SSH servers work, advances the clock, and checks that every tunnel is up.
     ///
     /// # Panics
-    /// If one is not, or another promise is broken.
+    /// If a tunnel is not up after `within`, or another guarantee is broken.
     pub fn recover(&mut self, within: Duration) {
         self.calm = true;
         let until = self.now + within;
@@ -95,11 +96,11 @@ where
         let statuses: Vec<_> = self.nodes[0].machine.tunnel_statuses().collect();
         for status in statuses {
             let is_up = status.state == TunnelState::Up;
-            self.promise(is_up, &alloc::format!("{status} is up {within:?} after all is well"));
+            self.promise(is_up, &alloc::format!("{status} is up {within:?} after all SSH servers work"));
         }
     }
 
-    /// Lets SSH servers do what they do, and tells of it.
+    /// Lets the SSH servers act on the machine's intents, and reports the results.
     pub(super) fn tend_tunnels(&mut self) {
         let intents: Vec<TunnelIntent> = self.nodes[0].machine.tunnels().collect();
         let config = self.nodes[0].machine.config();
@@ -129,7 +130,7 @@ where
         let is_new = server.link != Some(link);
         if is_new {
             let soon = server.refused_at.is_some_and(|at| self.now.since(at) < intent.tunnel.refused_wait);
-            self.promise(!soon, "who was refused comes back slowly");
+            self.promise(!soon, "a tunnel waits for refused_wait after a refused login");
         }
         server.link = Some(link);
         let fail = |failure: TunnelFailure| TunnelReport::Failed { failure, words: "simulated".to_string() };
@@ -153,7 +154,7 @@ where
                 let since = *server.silent_since.get_or_insert(self.now);
                 let keep_alive = intent.tunnel.keep_alive;
                 let longest = keep_alive.interval * (keep_alive.count_max + 1);
-                return self.promise(self.now.since(since) <= longest, "a dead link is noticed in time");
+                return self.promise(self.now.since(since) <= longest, "a dead link is detected in time");
             }
             (Mood::Well | Mood::Unfriendly, true) => {
                 server.silent_since = None;
@@ -163,7 +164,7 @@ where
         self.apply(0, Input::TunnelReported { link, report });
     }
 
-    /// What a server that is well does for who is in.
+    /// Serves a logged-in link: binds forwards, answers keep-alives, and closes on request.
     fn serve(&mut self, server: &mut SshServer, intent: &TunnelIntent) {
         let link = intent.link;
         if intent.closing {
@@ -190,14 +191,14 @@ where
         }
     }
 
-    /// Whether somebody can connect to a listener: if it is on the other side of a tunnel, only where the server listens.
+    /// Whether peers can connect to a listener. A forwarded one must be bound on its SSH server.
     pub(super) fn is_reachable(&self, listener: ListenerId) -> bool {
         let listen = self.nodes[0].machine.listeners().find(|(id, _)| *id == listener).map(|(_, listen)| listen);
         let is_bound = || self.servers.values().any(|server| server.bound.contains_key(&listener));
         listen.is_none_or(|listen| listen.address.forward().is_none()) || is_bound()
     }
 
-    /// Nobody is left of those who came through a tunnel that is down.
+    /// Checks that no connection outlives its tunnel.
     fn expect_nobody_of(&self, id: TunnelId) {
         let has_link = self.nodes[0].machine.tunnels().any(|intent| intent.link.tunnel == id);
         let config = self.nodes[0].machine.config();
@@ -208,6 +209,6 @@ where
         let stays = |conn: ConnId| self.nodes[0].machine.intent(conn).is_some();
         let accepted = self.nodes[0].sockets.iter().flatten().filter(|plug| !self.ends[plug.peer].place.is_remote);
         let stays = accepted.map(|plug| plug.conn).any(stays);
-        self.promise(!stays, "the connections of a tunnel are over when it is");
+        self.promise(!stays, "no connection outlives its tunnel");
     }
 }

@@ -1,4 +1,4 @@
-//! What happens, and in which order: as in shells, only more mixed.
+//! The steps of a world: they call the machine like a shell, in a more random order.
 
 use super::node::{Mail, Plug};
 use super::peer::{Act, Actor, Link, ROOMY, Socket};
@@ -14,9 +14,9 @@ use core::fmt;
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 
-/// So often something is due within a microsecond, and no more.
+/// Deadlines that may expire within one microsecond. More count as an endless loop.
 const DUE_AT_ONCE_MAX: u32 = 10_000;
-/// So often a steady peer and the server answer each other before time passes.
+/// Rounds in which steady peers and the server may answer each other before time passes.
 const ANSWERS_MAX: u32 = 50;
 
 impl<H: Handler, A: Actor> World<H, A>
@@ -55,7 +55,7 @@ where
                 }
             }
             (97, _) if self.faults.clock_back && !self.is_stalled(node) => {
-                // A clock that goes back is not believed.
+                // The machine must ignore a clock that goes back.
                 let back = self.now.minus_nanos(self.random.below(10_000_000_000));
                 let now = core::mem::replace(&mut self.now, back);
                 self.apply(node, Input::Elapsed);
@@ -70,7 +70,7 @@ where
                 0 if self.faults.kicks => {
                     self.apply(usize::from(conn.shard()), Input::Command(Command::Kick { conn }));
                 }
-                // A fact about somebody who never was.
+                // A fact about a connection that never existed.
                 1 => self.apply(node, Input::Wrote { conn: ConnId::new(0, u32::MAX, 9), bytes: 5 }),
                 _ => self.fail(peer, conn, Failure::Reset),
             },
@@ -84,7 +84,7 @@ where
         match self.nodes[0].machine.accepting(listener) {
             Accepting::Now if self.is_reachable(listener) => {}
             Accepting::Never if !self.nodes[0].machine.is_draining() => {
-                // What a new configuration has taken away was there.
+                // A listener that a new configuration removed did exist.
                 let was_there = |config: &Config| listener.index() < config.listeners.len();
                 if !self.nodes[0].configs.iter().any(was_there) {
                     self.unreachable = Some(listener);
@@ -126,7 +126,7 @@ where
         self.plug_in(peer, conn);
     }
 
-    /// One of the attempts that the machine wants goes well or does not.
+    /// Completes one pending dial: it connects a remote peer, or fails.
     fn answer_a_dial(&mut self, node: usize) {
         if self.is_stalled(node) {
             return;
@@ -144,7 +144,7 @@ where
         }
     }
 
-    /// Keeps a socket where a shell would: by its index.
+    /// Stores a socket by the connection's index, like a shell.
     fn plug_in(&mut self, peer: usize, conn: ConnId) {
         self.ends[peer].connected(conn);
         let node = usize::from(conn.shard());
@@ -154,7 +154,7 @@ where
         }
         if let Some(old) = sockets[conn.index()].replace(Plug { conn, peer, shown: None }) {
             let is_over = self.nodes[node].machine.intent(old.conn).is_none();
-            self.promise(is_over, "an index is given to one connection at a time");
+            self.promise(is_over, "an index belongs to one connection at a time");
             self.drop_socket(old);
         }
     }
@@ -193,7 +193,9 @@ where
         }
     }
 
-    /// Bytes of a peer arrive, if the machine wants to read; false if nothing did.
+    /// Delivers up to `most` bytes of a peer, or its end. Returns whether anything arrived.
+    ///
+    /// Delivers nothing while the machine does not read.
     fn deliver(&mut self, peer: usize, conn: ConnId, most: usize) -> bool {
         let node = usize::from(conn.shard());
         if self.is_stalled(node) {
@@ -223,7 +225,7 @@ where
         false
     }
 
-    /// A steady link holds nothing back while time passes.
+    /// Delivers everything that peers with steady links have sent, including their replies.
     pub(super) fn deliver_steady(&mut self) {
         for _ in 0..ANSWERS_MAX {
             let mut delivered = false;
@@ -235,12 +237,12 @@ where
             if !delivered {
                 return;
             }
-            // What is answered may be answered again.
+            // A peer may reply to the server's replies.
             self.flush_all();
         }
     }
 
-    /// Jobs that are run elsewhere come to their end.
+    /// Runs up to `most` offloaded jobs of a shard and reports their outcome.
     pub(super) fn finish_jobs(&mut self, node: usize, most: usize) {
         for _ in 0..most {
             if self.is_stalled(node) {
@@ -256,7 +258,7 @@ where
         (0..self.nodes.len()).for_each(|node| self.flush(node));
     }
 
-    /// What a shell does at the end of a turn.
+    /// Ends a shard's turn, like a shell: writes output, then collects jobs and messages.
     pub(super) fn flush(&mut self, node: usize) {
         if self.is_stalled(node) {
             return;
@@ -341,12 +343,12 @@ where
         self.check_actor(plug.peer);
     }
 
-    /// Time passes, with a stop at every deadline.
+    /// Advances the clock, stopping at every deadline.
     pub(super) fn pass(&mut self, span: Duration) {
         self.pass_until(self.now + span, u32::MAX);
     }
 
-    /// The same, but for no more deadlines than `most`; returns how many there were.
+    /// Advances the clock to `until`, for at most `most` deadlines. Returns how many there were.
     pub(super) fn pass_until(&mut self, until: Time, most: u32) -> u32 {
         let (mut since, mut at_once, mut count) = (self.now, 0, 0);
         while count < most
@@ -367,7 +369,8 @@ where
             self.tend_tunnels();
             (0..self.nodes.len()).for_each(|node| self.finish_jobs(node, usize::MAX));
             if self.calm {
-                // A shard that others are held back for takes its messages at once.
+                // Shards that are held back continue only once the slow shard has read its
+                // messages.
                 self.deliver_mail();
             } else {
                 self.flush_all();
@@ -388,7 +391,7 @@ where
         due.chain(self.nodes.iter().filter_map(|node| node.stalled_until.filter(|until| *until > self.now))).min()
     }
 
-    /// Nothing is looked at for so long, and then everything: first what has arrived, then what is due.
+    /// Stops the process for `span`. Then it serves input first, and expired deadlines second.
     pub(super) fn stop(&mut self, span: Duration) {
         self.now = self.now + span;
         self.end_stalls();
@@ -397,7 +400,7 @@ where
         self.flush_all();
     }
 
-    /// Shards whose stall is over serve what has arrived before what is due.
+    /// Ends stalls that are over. Their shards serve input before expired deadlines.
     fn end_stalls(&mut self) {
         let now = self.now;
         let mut ended = false;
@@ -417,12 +420,12 @@ where
         }
     }
 
-    /// Leaves something for another shard.
+    /// Puts mail into the inbox of another shard.
     pub(super) fn post(&mut self, from: usize, to: usize, mail: Mail) {
         self.nodes[to].inbox[from].push_back(mail);
     }
 
-    /// The oldest message of one of the other shards arrives.
+    /// Delivers the oldest mail of one random sender.
     fn deliver_one_message(&mut self, node: usize) {
         if self.is_stalled(node) || self.nodes[node].waiting() == 0 {
             return;
@@ -447,7 +450,7 @@ where
         }
     }
 
-    /// Everything that shards have left for each other arrives.
+    /// Delivers all mail between shards, until every inbox is empty.
     pub(super) fn deliver_mail(&mut self) {
         loop {
             self.flush_all();

@@ -1,4 +1,4 @@
-//! What a handler is told, watched: the promises that hold for every handler.
+//! A wrapper around the handler that checks the guarantees about events.
 
 use super::node::Digest;
 use crate::base::{ConnId, Reason};
@@ -6,13 +6,13 @@ use crate::handler::Hub;
 use crate::handler::{Event, Handler};
 use alloc::collections::{BTreeMap, BTreeSet};
 
-/// Passes every event on and keeps the first promise that one of them broke.
+/// Passes every event on, and keeps the first guarantee that an event broke.
 pub(super) struct Watch<H> {
     inner: H,
     open: BTreeSet<ConnId>,
     stalled: BTreeSet<ConnId>,
     reasons: BTreeMap<ConnId, Reason>,
-    /// Of all events, in order: two runs that were told the same have the same.
+    /// Digest of all events, in order.
     digest: Digest,
     broken: Option<&'static str>,
 }
@@ -31,12 +31,12 @@ impl<H> Watch<H> {
         &mut self.inner
     }
 
-    /// How many connections were told as opened and not as closed.
+    /// Number of connections with `Opened` and without `Closed`.
     pub(super) fn open(&self) -> usize {
         self.open.len()
     }
 
-    /// How many connections were told as stalled, and not as drained or closed since.
+    /// Number of connections with `Stalled` and without a later `Drained` or `Closed`.
     pub(super) fn stalled(&self) -> usize {
         self.stalled.len()
     }
@@ -45,7 +45,7 @@ impl<H> Watch<H> {
         self.reasons.len()
     }
 
-    /// Why a connection ended that was told as closed.
+    /// The reason in the connection's `Closed`.
     pub(super) fn reason(&self, conn: ConnId) -> Option<Reason> {
         self.reasons.get(&conn).copied()
     }
@@ -54,7 +54,7 @@ impl<H> Watch<H> {
         self.digest
     }
 
-    /// The first promise that was broken.
+    /// The first guarantee that was broken.
     pub(super) const fn broken(&self) -> Option<&'static str> {
         self.broken
     }
@@ -101,8 +101,11 @@ impl<H: Handler> Handler for Watch<H> {
                 self.stalled.remove(&conn);
                 self.expect(was_open, "a connection closes once, after it opened");
                 self.expect(hub.context(conn).is_some(), "a context can be read when its connection closes");
-                self.expect(!hub.is_open(conn) && hub.rooms_of(conn).next().is_none(), "who is closed is in no room");
-                self.expect(hub.tickets(conn).next().is_none(), "who is closed has no tickets");
+                self.expect(
+                    !hub.is_open(conn) && hub.rooms_of(conn).next().is_none(),
+                    "a closed connection is in no room",
+                );
+                self.expect(hub.tickets(conn).next().is_none(), "a closed connection has no tickets");
             }
             Event::Stalled { conn, .. } => {
                 let was_not = self.stalled.insert(conn);
@@ -122,7 +125,7 @@ impl<H: Handler> Handler for Watch<H> {
             _ => {}
         }
         if let Some(conn) = event.conn().filter(|_| !matches!(event, Event::Closed { .. })) {
-            self.expect(self.open.contains(&conn), "only open connections are named");
+            self.expect(self.open.contains(&conn), "events name only open connections");
         }
         self.inner.on(hub, event);
     }

@@ -1,4 +1,4 @@
-//! A stream of bytes in the messages of a WebSocket.
+//! Carries another codec's byte stream in the messages of a WebSocket.
 
 use super::Codec;
 use super::websocket::{Frame, WebSocket};
@@ -10,9 +10,9 @@ use alloc::vec::Vec;
 pub(super) struct Carried {
     socket: WebSocket,
     within: Box<dyn Codec>,
-    /// The inner one has begun.
+    /// Whether the inner codec has begun.
     begun: bool,
-    /// What it said first.
+    /// The first bytes of the inner codec, until the WebSocket opens.
     first: Vec<u8>,
     pieces: Random,
 }
@@ -22,7 +22,7 @@ impl Carried {
         Self { socket, within, begun: false, first: Vec::new(), pieces: Random::new(0) }
     }
 
-    /// Sends a stream in messages, cut anyhow.
+    /// Sends a stream in messages, split at random positions.
     fn wrap(&mut self, mut stream: &[u8], out: &mut Vec<u8>) {
         while !stream.is_empty() {
             let most = [1, 7, usize::MAX][usize::try_from(self.pieces.below(3)).unwrap_or(0)];

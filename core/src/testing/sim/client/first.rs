@@ -1,4 +1,4 @@
-//! Telnet where the listener takes the wire from the first bytes.
+//! Telnet for a listener that detects the wire from the first bytes.
 
 use super::Codec;
 use crate::base::Random;
@@ -9,15 +9,18 @@ use alloc::vec::Vec;
 /// `IAC NOP` (RFC 854): does nothing.
 const NOP: [u8; 2] = [255, 241];
 
-/// Sends a telnet command first, or waits for the server's first bytes. The listener would take a peer that begins with text
-/// for one that speaks lines.
+/// Sends a telnet command first, or waits for the server's first bytes.
+///
+/// The listener treats a peer that begins with text as a line client.
 pub(super) struct First {
     within: Box<dyn Codec>,
     waits: bool,
-    /// It has sent nothing yet.
+    /// Whether the peer has sent nothing yet.
     is_silent: bool,
-    /// An error in bytes for a peer that has sent nothing. It counts once that peer has: the server takes one that only ends its
-    /// half for one that speaks lines.
+    /// A violation in bytes that arrived before the peer sent anything.
+    ///
+    /// It counts once the peer sends something. The server treats a peer that only ends its
+    /// half as a line client.
     odd: Option<String>,
 }
 

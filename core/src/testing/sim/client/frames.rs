@@ -1,4 +1,4 @@
-//! Frames with a length before them.
+//! Frames with a length prefix.
 
 use super::{Codec, shown, text};
 use crate::base::Random;
@@ -17,7 +17,7 @@ impl Frames {
         Self { prefix, received: Vec::new() }
     }
 
-    /// The length that stands at the beginning, and in how many bytes.
+    /// The length of the first frame's content, and the size of its prefix.
     fn length(&self) -> Option<(usize, usize)> {
         let bytes = &self.received;
         if self.prefix == LengthPrefix::Varint {
@@ -87,7 +87,7 @@ impl Codec for Frames {
         if self.received.is_empty() {
             Ok(())
         } else {
-            Err(format!("it ends within a frame: {}", shown(&self.received)))
+            Err(format!("the connection ends within a frame: {}", shown(&self.received)))
         }
     }
 }

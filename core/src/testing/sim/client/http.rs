@@ -1,4 +1,4 @@
-//! A client of HTTP/1.1 (RFC 9112) that asks again before it is answered.
+//! An HTTP/1.1 client (RFC 9112) that pipelines requests.
 
 use super::{Codec, shown, text};
 use crate::base::Random;
@@ -8,19 +8,19 @@ use alloc::vec::Vec;
 
 #[derive(Default)]
 pub(super) struct Http {
-    /// Requests that were sent and not answered.
+    /// Number of requests without a response.
     asked: u32,
     received: Vec<u8>,
-    /// The last response was one.
+    /// Whether a response has closed the connection.
     is_over: bool,
 }
 
 impl Http {
-    /// The next response, if it is there whole: its status, whether it is the last one, and its length.
+    /// The next complete response: its status, whether it is the last one, and its length.
     fn response(&self) -> Result<Option<(String, bool, usize)>, String> {
         let Some(end) = self.received.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
         let head = text(&self.received[..end]);
-        let wrong = || format!("no HTTP response: {}", shown(&self.received));
+        let wrong = || format!("not an HTTP response: {}", shown(&self.received));
         let (status, fields) = head.split_once("\r\n").ok_or_else(wrong)?;
         let status = status.strip_prefix("HTTP/1.1 ").and_then(|status| status.get(..3)).ok_or_else(wrong)?;
         let field = |name: &str| {
@@ -55,30 +55,31 @@ impl Codec for Http {
     fn hear(&mut self, bytes: &[u8], heard: &mut Vec<String>, _: &mut Vec<u8>) -> Result<(), String> {
         self.received.extend_from_slice(bytes);
         if self.is_over && !self.received.is_empty() {
-            return Err(format!("something follows the last response: {}", shown(&self.received)));
+            return Err(format!("bytes follow the last response: {}", shown(&self.received)));
         }
         while let Some((status, is_last, length)) = self.response()? {
             if self.asked == 0 && !is_last {
-                return Err(format!("a response to nothing: {status}"));
+                return Err(format!("a response without a request: {status}"));
             }
             self.asked = self.asked.saturating_sub(1);
             self.is_over = is_last;
             self.received.drain(..length);
             heard.push(status);
             if is_last && !self.received.is_empty() {
-                return Err(format!("something follows the last response: {}", shown(&self.received)));
+                return Err(format!("bytes follow the last response: {}", shown(&self.received)));
             }
         }
         Ok(())
     }
 
     fn finished(&mut self, _: &mut Vec<String>) -> Result<(), String> {
-        // A request that comes late to a listener that detects protocols was taken for a terminal's, and is refused as one.
+        // A listener that detects the protocol may have started telnet before a late request. It
+        // then refuses the request in telnet.
         let is_refused = text(&self.received).contains("closing (wrong_protocol)");
         if self.received.is_empty() || is_refused {
             Ok(())
         } else {
-            Err(format!("it ends within a response: {}", shown(&self.received)))
+            Err(format!("the connection ends within a response: {}", shown(&self.received)))
         }
     }
 }

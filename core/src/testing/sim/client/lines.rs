@@ -1,4 +1,4 @@
-//! Lines.
+//! Lines that end with LF or CR LF.
 
 use super::{Codec, text};
 use crate::base::Random;

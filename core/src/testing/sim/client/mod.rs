@@ -1,6 +1,6 @@
-//! Peers that speak: each wire from its other end, with a decoder of its own that is as simple as can be.
+//! Ready-made peers for every wire, each with its own simple codec.
 //!
-//! None of it uses the server's code: what both got wrong in the same way would be right.
+//! They use no code of the server, because a test cannot find a mistake that both sides share.
 
 mod carried;
 mod first;
@@ -24,24 +24,27 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-/// A ready-made peer: one end of a wire, and what it says there.
+/// A ready-made peer: a wire, and a script of what to send.
 ///
-/// It breaks a world's promise that peers are served well when it receives what its wire does not allow: a frame that does not
-/// decode, anything behind a Close, a message that is cut off where the server ended in good order, a telnet option that is
-/// said again without a reason, a screen that shows something else than what was typed, a response to nothing.
+/// A world fails if a client receives something that its wire does not allow, for example:
+///
+/// - a frame that does not decode, or bytes after a Close;
+/// - a message that is cut off although the server ended the connection in good order;
+/// - parameters of a telnet option that is off, or a screen that differs from what was typed;
+/// - an HTTP response without a request.
 pub struct Client {
     codec: Box<dyn Codec>,
     script: Script,
-    /// What it answers at once.
+    /// Replies to send at once.
     replies: Vec<u8>,
     sessions: Vec<Session>,
-    /// What it says as soon as it is connected.
+    /// The message to send as soon as the connection opens.
     first: Option<String>,
-    /// What it says to a message that it received.
+    /// Computes the answer to a received message.
     answers: Option<Answers>,
-    /// What it says as soon as it can.
+    /// Messages to send as soon as the codec is ready.
     waiting: VecDeque<String>,
-    /// For what it says by itself.
+    /// For the encoding of answers.
     random: Random,
     broken: Option<String>,
 }
@@ -50,34 +53,38 @@ pub struct Client {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Session {
-    /// The messages that it sent whole, in order.
+    /// The messages that the client sent, in order.
     pub said: Vec<String>,
-    /// The messages that it received, in order.
+    /// The messages that the client received, in order.
     pub heard: Vec<String>,
-    /// It said in the words of its wire that it ends, or ended its half.
+    /// Whether the client sent its wire's closing message, or ended its half.
     pub has_ended: bool,
-    /// What it had typed when it ended, without Enter behind it: where the server edits the line, that is its last message.
+    /// What the client had typed without Enter when it ended.
+    ///
+    /// Where the server edits the line, this is the client's last message.
     pub unfinished: Option<String>,
-    /// It was not let in.
+    /// Whether the server refused the connection.
     pub was_refused: bool,
 }
 
-/// What a [`Client`] does.
+/// An action of a [`Client`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Do {
     /// Nothing.
     Wait,
-    /// It sends one message. Over HTTP, which has none, a request for this path.
+    /// Sends one message. Over HTTP: a request for this path.
     Say(String),
-    /// It sends bytes as they are, inside TLS if that is spoken.
+    /// Sends unframed bytes, inside TLS if the client uses it.
     Raw(Vec<u8>),
-    /// It does something that only its wire knows, by chance: a ping, keys that are taken back, an option.
+    /// Sends something random that is specific to the wire: a ping, edited keys, an option.
     Fidget,
-    /// It ends in the words of its wire (a Close of a WebSocket, `close_notify` of TLS), and then its half.
+    /// Sends the wire's closing message: a WebSocket Close, or `close_notify` in TLS.
+    ///
+    /// On a wire that has none, ends the client's half.
     Close,
-    /// It ends its half.
+    /// Ends the client's half.
     End,
-    /// It closes, reading nothing more.
+    /// Closes the connection without reading further.
     Leave,
 }
 
@@ -89,44 +96,46 @@ enum Script {
 }
 
 impl Client {
-    /// Lines that end with LF; what is received may end with CR LF.
+    /// A client that sends lines ending with LF or CR LF, and accepts both.
     #[must_use]
     pub fn lines() -> Self {
         Self::of(lines::Lines::default())
     }
 
-    /// Frames whose length is written so.
+    /// A client that sends frames with this length prefix.
     #[must_use]
     pub fn length_prefixed(prefix: LengthPrefix) -> Self {
         Self::of(frames::Frames::new(prefix))
     }
 
-    /// A telnet client that sends whole lines, and agrees by chance to the options that it is asked for.
+    /// A telnet client that sends whole lines, and agrees to a random set of options.
     #[must_use]
     pub fn telnet() -> Self {
         Self::of(telnet::Telnet::new(None))
     }
 
-    /// A person at a telnet client, with a screen of so many columns: types, and edits, once the server agrees to show what is
-    /// typed. Lines are at most so many bytes long, as far as the server takes them.
+    /// A telnet client that types single keys on a screen with this many columns.
+    ///
+    /// It types and edits once the server agrees to echo. `line_max_bytes` is the longest line that
+    /// the server accepts.
     #[must_use]
     pub fn typist(columns: u16, line_max_bytes: usize) -> Self {
         Self::of(telnet::Telnet::new(Some((columns, line_max_bytes))))
     }
 
-    /// A WebSocket, at the path `/`, that offers compression.
+    /// A WebSocket client for the path `/` that offers compression.
     #[must_use]
     pub fn websocket() -> Self {
         Self::websocket_at("/", true)
     }
 
-    /// A WebSocket at a path, and whether it offers compression.
+    /// A WebSocket client for a path. `deflate`: whether it offers compression.
     #[must_use]
     pub fn websocket_at(path: &str, deflate: bool) -> Self {
         Self::of(websocket::WebSocket::new(path, deflate))
     }
 
-    /// A client of HTTP, which asks for the paths that it says, several at a time.
+    /// An HTTP client. Each message is the path of a request; requests are pipelined.
     #[must_use]
     pub fn http() -> Self {
         Self::of(http::Http::default())
@@ -146,26 +155,30 @@ impl Client {
         }
     }
 
-    /// What it speaks stands in the messages of a WebSocket at this path (`ws+telnet`).
+    /// Carries the client's bytes in the messages of a WebSocket at this path (`ws+telnet`).
     #[must_use]
     pub fn in_websocket(self, path: &str) -> Self {
         Self { codec: Box::new(carried::Carried::new(websocket::WebSocket::new(path, false), self.codec)), ..self }
     }
 
-    /// Telnet for a listener of [`Auto`](crate::wire::Auto): it sends a telnet command before anything else, or nothing until it
-    /// has heard something. A peer whose first bytes are text speaks lines there.
+    /// Adapts a telnet client to a listener of [`Auto`](crate::wire::Auto).
+    ///
+    /// The client sends a telnet command first, or nothing until it receives something. The
+    /// listener treats a peer whose first bytes are text as a line client.
     #[must_use]
     pub fn telnet_first(self) -> Self {
         Self { codec: Box::new(first::First::new(self.codec)), ..self }
     }
 
-    /// A proxy has put this header before everything that it sends.
+    /// Sends this PROXY header before everything else.
     #[must_use]
     pub fn behind_proxy(self, header: Vec<u8>) -> Self {
         Self { codec: Box::new(proxy::Proxied::new(header, self.codec)), ..self }
     }
 
-    /// TLS beneath, for the server of this name. Its session tickets are in the configuration: clients that share it resume.
+    /// Sends everything over TLS, to the server of this name.
+    ///
+    /// The configuration holds the session tickets: clients that share it resume sessions.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn over_tls(
@@ -176,39 +189,41 @@ impl Client {
         Self { codec: Box::new(tls::Tls::new(config, name, self.codec)), ..self }
     }
 
-    /// It says these messages, one whenever it may do something.
+    /// Sends these messages, one per turn of the client.
     #[must_use]
     pub fn says<T: Into<String>>(self, messages: impl IntoIterator<Item = T>) -> Self {
         Self { script: Script::Lines(messages.into_iter().map(Into::into).collect()), ..self }
     }
 
-    /// It says this as soon as it is connected, before anything else: a peer of [`Auto`](crate::wire::Auto) that waits is taken
-    /// for a terminal.
+    /// Sends this message as soon as the connection opens, before anything else.
+    ///
+    /// A listener of [`Auto`](crate::wire::Auto) detects a peer that waits as a telnet client.
     #[must_use]
     pub fn begins_with(self, message: &str) -> Self {
         Self { first: Some(message.into()), ..self }
     }
 
-    /// What it says next to a message that it received, before anything else: a login, for instance. A person at a screen
-    /// receives no single messages.
+    /// Answers received messages, before anything else is sent: for a login, for instance.
+    ///
+    /// Has no effect for a [`typist`](Self::typist), which receives no single messages.
     #[must_use]
     pub fn answers(self, answer: impl FnMut(&str) -> Option<String> + 'static) -> Self {
         Self { answers: Some(Box::new(answer)), ..self }
     }
 
-    /// It does what `next` says, whenever it may do something.
+    /// Calls `next` for the client's next action, once per turn of the client.
     #[must_use]
     pub fn does(self, next: impl FnMut(&mut Random) -> Do + 'static) -> Self {
         Self { script: Script::Call(Box::new(next)), ..self }
     }
 
-    /// The messages that it received on its last connection.
+    /// The messages that the client received on its last connection.
     #[must_use]
     pub fn heard(&self) -> &[String] {
         self.sessions.last().map_or(&[], |session| &session.heard)
     }
 
-    /// All its connections, in order; one that was refused as well.
+    /// All connections of the client, in order, including refused ones.
     #[must_use]
     pub fn sessions(&self) -> &[Session] {
         &self.sessions
@@ -221,7 +236,7 @@ impl Client {
         }
     }
 
-    /// Some do not wait until they could speak.
+    /// Lets a few clients end or leave before the handshake is complete.
     fn leave_early(&self, random: &mut Random) -> Do {
         match (&self.script, random.below(100)) {
             (Script::Call(_), 0) => Do::Leave,
@@ -285,7 +300,7 @@ impl Actor for Client {
             Do::Close => {
                 session.has_ended = true;
                 session.unfinished = self.codec.unfinished();
-                // Without words for it, the half is ended.
+                // The wire has no closing message.
                 if !self.codec.close(&mut out) {
                     return Act::End;
                 }
@@ -319,7 +334,7 @@ impl Actor for Client {
     fn refused(&mut self, farewell: &[u8]) {
         if let Some(session) = self.sessions.last_mut() {
             session.was_refused = true;
-            // Where what is spoken is not clear, the farewell may be in another wire's words.
+            // Before the listener has detected the wire, the farewell may use another one.
             let _ = self.codec.hear(farewell, &mut session.heard, &mut self.replies);
         }
     }
@@ -351,30 +366,30 @@ impl fmt::Debug for Client {
     }
 }
 
-/// The other end of a wire.
+/// The client's side of a wire.
 trait Codec {
-    /// The codec whose bytes this one carries, if there is one. Methods that are not overridden call it.
+    /// The codec whose bytes this one carries, if any. The default methods call it.
     fn within(&self) -> Option<&dyn Codec> {
         None
     }
 
-    /// As [`within`](Self::within).
+    /// Like [`within`](Self::within), but mutable.
     fn within_mut(&mut self) -> Option<&mut dyn Codec> {
         None
     }
 
-    /// It is connected: everything anew, and what it sends first.
+    /// Resets the codec for a new connection, and writes its first bytes to `out`.
     fn begin(&mut self, random: &mut Random, out: &mut Vec<u8>);
 
-    /// Messages can be said.
+    /// Whether messages can be sent.
     fn is_ready(&self) -> bool {
         self.within().is_none_or(Codec::is_ready)
     }
 
-    /// Says a message.
+    /// Encodes a message.
     fn say(&mut self, message: &str, random: &mut Random, out: &mut Vec<u8>);
 
-    /// Says bytes that may be anything.
+    /// Sends arbitrary bytes.
     fn raw(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         match self.within_mut() {
             Some(within) => within.raw(bytes, out),
@@ -382,39 +397,42 @@ trait Codec {
         }
     }
 
-    /// Does something that only this wire knows.
+    /// Sends something random that is specific to this wire.
     fn fidget(&mut self, random: &mut Random, out: &mut Vec<u8>) {
         if let Some(within) = self.within_mut() {
             within.fidget(random, out);
         }
     }
 
-    /// Says that it ends; false if it has no words for that.
+    /// Writes the closing message. Returns false if the wire has none.
     fn close(&mut self, out: &mut Vec<u8>) -> bool {
         self.within_mut().is_some_and(|within| within.close(out))
     }
 
-    /// Takes bytes: messages to `heard`, answers to `out`.
+    /// Decodes bytes. Appends messages to `heard` and replies to `out`.
+    ///
+    /// # Errors
+    /// If the wire does not allow these bytes.
     fn hear(&mut self, bytes: &[u8], heard: &mut Vec<String>, out: &mut Vec<u8>) -> Result<(), String>;
 
-    /// The server has closed its half in good order.
+    /// Called when the server closed its half in good order.
     fn finished(&mut self, heard: &mut Vec<String>) -> Result<(), String> {
         self.within_mut().map_or(Ok(()), |within| within.finished(heard))
     }
 
-    /// The connection is over.
+    /// Called when the connection is over.
     fn over(&mut self, heard: &mut Vec<String>) {
         if let Some(within) = self.within_mut() {
             within.over(heard);
         }
     }
 
-    /// Everything has arrived, both ways.
+    /// Called when nothing is in transit in either direction.
     fn rested(&mut self) -> Result<(), String> {
         self.within_mut().map_or(Ok(()), Codec::rested)
     }
 
-    /// What is typed and was not sent by Enter.
+    /// What was typed without Enter.
     fn unfinished(&self) -> Option<String> {
         self.within()?.unfinished()
     }
@@ -424,7 +442,7 @@ trait Codec {
     }
 }
 
-/// Bytes as a test shows them, the beginning of many.
+/// The first 80 bytes, escaped for an error text.
 fn shown(bytes: &[u8]) -> String {
     let (start, more) = if bytes.len() > 80 { (&bytes[..80], "...") } else { (bytes, "") };
     format!("\"{}{more}\"", start.escape_ascii())

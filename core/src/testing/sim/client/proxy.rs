@@ -1,4 +1,4 @@
-//! The header of a proxy before everything else.
+//! Sends a PROXY header before another codec's bytes.
 
 use super::Codec;
 use crate::base::Random;

@@ -1,5 +1,6 @@
-//! A terminal, as simple as can be: rows of characters, and a cursor. It knows what is sent to a line editor's terminal and
-//! nothing else (ECMA-48).
+//! A minimal terminal: rows of characters, and a cursor.
+//!
+//! It understands only the control sequences (ECMA-48) that the server's line editor sends.
 
 use alloc::format;
 use alloc::string::String;
@@ -9,17 +10,17 @@ pub(super) struct Screen {
     columns: usize,
     rows: Vec<Row>,
     row: usize,
-    /// One more than the last column if the next character goes to the next row.
+    /// Equals `columns` if the next character goes to the next row.
     column: usize,
     escape: Option<String>,
-    /// What was on it before it was cleared.
+    /// The lines before the screen was last cleared.
     earlier: Vec<String>,
 }
 
 #[derive(Clone, Default)]
 struct Row {
     cells: Vec<char>,
-    /// The text goes on in the next row.
+    /// Whether the line continues in the next row.
     goes_on: bool,
 }
 
@@ -29,13 +30,13 @@ impl Screen {
         Self { columns, rows: alloc::vec![Row::default()], row: 0, column: 0, escape: None, earlier: Vec::new() }
     }
 
-    /// Shows a character, or does what it controls.
+    /// Shows a character, or executes a control character or sequence.
     pub(super) fn put(&mut self, c: char) -> Result<(), String> {
         if let Some(mut escape) = self.escape.take() {
             escape.push(c);
             let is_whole = escape.len() > 1 && matches!(c, '@'..='~');
             if !escape.starts_with('[') {
-                return Err(format!("an escape sequence that no terminal knows: {escape:?}"));
+                return Err(format!("an unknown escape sequence: {escape:?}"));
             }
             if !is_whole {
                 self.escape = Some(escape);
@@ -48,7 +49,7 @@ impl Screen {
             '\u{7}' => {}
             '\r' => self.column = 0,
             '\n' => self.go_to_row(self.row + 1),
-            c if c.is_control() => return Err(format!("a control character that no terminal knows: {c:?}")),
+            c if c.is_control() => return Err(format!("an unknown control character: {c:?}")),
             c => {
                 if self.column >= self.columns {
                     self.rows[self.row].goes_on = true;
@@ -95,12 +96,12 @@ impl Screen {
             }
             ('H', None) if number.is_empty() => (self.row, self.column) = (0, 0),
             ('m', _) => {}
-            _ => return Err(format!("a control sequence that no terminal knows: {sequence:?}")),
+            _ => return Err(format!("an unknown control sequence: {sequence:?}")),
         }
         Ok(())
     }
 
-    /// What was shown, line by line, with what was too long for a row in one.
+    /// The lines that were shown. A line may extend over several rows.
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = self.earlier.clone();
         let mut line = String::new();
@@ -113,7 +114,7 @@ impl Screen {
         lines
     }
 
-    /// Whether the cursor is where it is expected, between these texts, and nothing is behind.
+    /// Whether the cursor stands between these texts, and nothing follows them.
     pub(super) fn shows(&self, before: &str, after: &str) -> bool {
         let cells: Vec<char> = self.rows[..self.row].iter().flat_map(|row| self.padded(row)).collect();
         let here = self.padded(&self.rows[self.row]);
@@ -135,7 +136,7 @@ impl Screen {
         self.column == 0 && self.escape.is_none()
     }
 
-    /// The row with the cursor, for a person.
+    /// The rows around the cursor, for an error text.
     pub(super) fn around(&self) -> String {
         let from = self.row.saturating_sub(2);
         let rows = self.rows[from..].iter().take(6).map(|row| row.cells.iter().collect::<String>());

@@ -1,4 +1,4 @@
-//! A telnet client (RFC 854): one that sends lines, or a person who types at a screen.
+//! A telnet client (RFC 854) that sends whole lines, or single keys from a screen.
 
 use super::screen::Screen;
 use super::{Codec, shown, text};
@@ -9,25 +9,25 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 pub(super) struct Telnet {
-    /// The columns of the screen of a person, and the longest line.
+    /// The columns of the screen and the longest line. `None`: the client sends whole lines.
     typist: Option<(u16, usize)>,
     screen: Screen,
     parser: Parser,
-    /// Options that are on: ours, and the server's.
+    /// Options that are on, of the client and of the server.
     ours: BTreeSet<u8>,
     theirs: BTreeSet<u8>,
-    /// What we asked for, and the server has not answered.
+    /// Number of unanswered requests, by verb and option.
     asked: BTreeMap<(u8, u8), u32>,
-    /// Options that this client does not have.
+    /// Options that this client does not support.
     lacks: BTreeSet<u8>,
-    /// After a CR.
+    /// Whether the last data byte was a CR.
     after_cr: bool,
-    /// What has come of a line.
+    /// The received part of an incomplete line or character.
     partial: Vec<u8>,
-    /// The line that is being typed, and where the cursor is in it.
+    /// The line that is being typed, and the position of the cursor in it.
     line: Vec<char>,
     cursor: usize,
-    /// What it sent was no typing, so nobody knows what the line is until it is typed anew.
+    /// Whether the client sent raw bytes. The content of the line is then unknown.
     unsure: bool,
     /// Number of lines on the screen when the last line was sent.
     lines_before: usize,
@@ -63,10 +63,10 @@ const NAWS: u8 = 31;
 const LINEMODE: u8 = 34;
 const NEW_ENVIRON: u8 = 39;
 const CHARSET: u8 = 42;
-/// What this client can do itself, and what it lets the server do.
+/// Options that this client supports for itself, and that it accepts from the server.
 const OURS: [u8; 5] = [TTYPE, NAWS, NEW_ENVIRON, SGA, LINEMODE];
 const THEIRS: [u8; 4] = [ECHO, SGA, EOR_OPTION, CHARSET];
-/// To the first column, and everything from there on is taken away (ECMA-48).
+/// Moves the cursor to the first column and erases everything after it (ECMA-48).
 const ERASE: &[u8] = b"\r\x1b[J";
 const SUB_MAX_BYTES: usize = 64 << 10;
 
@@ -89,13 +89,13 @@ impl Telnet {
         }
     }
 
-    /// The server shows what is typed.
+    /// Whether the server echoes what is typed.
     fn is_shown(&self) -> bool {
         self.theirs.contains(&ECHO) && self.theirs.contains(&SGA)
     }
 
     fn command(&mut self, verb: u8, option: u8, out: &mut Vec<u8>) {
-        // What answers us is not answered (RFC 1143).
+        // An answer to our request gets no answer (RFC 1143).
         let positive = matches!(verb, WILL | DO);
         let ask = if matches!(verb, WILL | WONT) { DO } else { WILL };
         let answers = self.asked.get_mut(&(ask, option)).filter(|count| **count > 0).is_some_and(|count| {
@@ -147,7 +147,7 @@ impl Telnet {
             [CHARSET, 1, separator, names @ ..] => {
                 let offered = names.split(|byte| byte == separator).any(|name| name.eq_ignore_ascii_case(b"utf-8"));
                 if !offered {
-                    return Err(format!("character sets without UTF-8: {}", shown(content)));
+                    return Err(format!("a CHARSET request without UTF-8: {}", shown(content)));
                 }
                 Self::sub(CHARSET, b"\x02UTF-8", out);
             }
@@ -159,7 +159,7 @@ impl Telnet {
         Ok(())
     }
 
-    /// A byte of what is shown.
+    /// Handles one data byte.
     fn data(&mut self, byte: u8, heard: &mut Vec<String>) -> Result<(), String> {
         let after_cr = core::mem::replace(&mut self.after_cr, byte == b'\r');
         match (after_cr, byte) {
@@ -176,7 +176,7 @@ impl Telnet {
                 }
                 self.show("\r")
             }
-            (true, _) => Err(format!("a CR that neither LF nor NUL follows, but {byte:#x} (RFC 854)")),
+            (true, _) => Err(format!("a CR followed by {byte:#x}, not by LF or NUL (RFC 854)")),
             (false, b'\n') => Err("an LF without a CR (RFC 854)".to_string()),
             (false, b'\r') => Ok(()),
             (false, byte) => {
@@ -189,7 +189,7 @@ impl Telnet {
         }
     }
 
-    /// Shows what is whole of the UTF-8 that has come.
+    /// Shows the received text once its UTF-8 is complete.
     fn show_text(&mut self) -> Result<(), String> {
         match core::str::from_utf8(&self.partial) {
             Ok(text) => {
@@ -197,7 +197,7 @@ impl Telnet {
                 self.partial.clear();
                 self.show(&text)
             }
-            Err(error) if error.error_len().is_some() => Err(format!("no UTF-8: {}", shown(&self.partial))),
+            Err(error) if error.error_len().is_some() => Err(format!("invalid UTF-8: {}", shown(&self.partial))),
             Err(_) => Ok(()),
         }
     }
@@ -206,7 +206,7 @@ impl Telnet {
         if self.typist.is_some() { text.chars().try_for_each(|c| self.screen.put(c)) } else { Ok(()) }
     }
 
-    /// Presses a key at the line: in a model that is obviously right.
+    /// Sends a key, and applies it to the reference model of the line.
     fn press(&mut self, key: Key, out: &mut Vec<u8>) {
         let max = self.typist.map_or(0, |(_, max)| max);
         match key {
@@ -253,7 +253,7 @@ impl Telnet {
         }
     }
 
-    /// Something that is typed and taken back.
+    /// Types random keys that mostly cancel each other.
     fn detour(&mut self, random: &mut Random, out: &mut Vec<u8>) {
         match random.below(8) {
             0 => {
@@ -281,7 +281,7 @@ impl Telnet {
     }
 }
 
-/// What a screen would show of a line: what was drawn before its last erasure, a prompt for instance, is not there any more.
+/// The part of a line after its last erasure. Text before it, such as a prompt, is not visible.
 fn last_drawn(line: &[u8]) -> &[u8] {
     let behind = |place: usize| place + ERASE.len();
     let erased = line.windows(ERASE.len()).rposition(|bytes| bytes == ERASE);
@@ -320,10 +320,10 @@ impl Codec for Telnet {
     fn say(&mut self, message: &str, random: &mut Random, out: &mut Vec<u8>) {
         self.lines_before = self.screen.lines().len();
         if self.typist.is_none() || !self.is_shown() {
-            // What was begun while the server showed it is a part of this line.
+            // What was typed before the server stopped echoing is a part of this line.
             out.extend_from_slice(message.as_bytes());
             out.extend_from_slice(b"\r\n");
-            // Shown within a line that is still arriving, it would cut that line in two.
+            // Local echo within a line that is still arriving would split that line.
             if self.typist.is_some() && self.screen.is_at_line_start() {
                 let _ = self.show(message).and_then(|()| self.show("\r\n"));
             }
@@ -398,19 +398,19 @@ impl Codec for Telnet {
                 (Parser::Iac, verb @ WILL..=DONT) => Parser::Verb(verb),
                 (Parser::Iac, SB) => Parser::Sub(Vec::new()),
                 (Parser::Iac, GA | EOR) => {
-                    // What stands before it is a prompt.
+                    // The text before GA or EOR is a prompt.
                     self.partial.clear();
                     Parser::Data
                 }
                 (Parser::Iac, 241..=248) => Parser::Data,
-                (Parser::Iac, byte) => return Err(format!("a command that is none: {byte}")),
+                (Parser::Iac, byte) => return Err(format!("an unknown command: {byte}")),
                 (Parser::Verb(verb), option) => {
                     self.command(verb, option, out);
                     Parser::Data
                 }
                 (Parser::Sub(content), IAC) => Parser::SubIac(content),
                 (Parser::Sub(content), _) if content.len() > SUB_MAX_BYTES => {
-                    return Err("parameters without an end".to_string());
+                    return Err("a subnegotiation without an end".to_string());
                 }
                 (Parser::Sub(mut content), byte) => {
                     content.push(byte);
@@ -425,7 +425,7 @@ impl Codec for Telnet {
                     Parser::Data
                 }
                 (Parser::SubIac(content), byte) => {
-                    return Err(format!("parameters that {byte} is in the middle of: {}", shown(&content)));
+                    return Err(format!("IAC {byte} within a subnegotiation: {}", shown(&content)));
                 }
             };
         }
@@ -435,7 +435,7 @@ impl Codec for Telnet {
     fn finished(&mut self, _: &mut Vec<String>) -> Result<(), String> {
         match self.parser {
             Parser::Data if !self.after_cr => Ok(()),
-            _ => Err("it ends within a command".to_string()),
+            _ => Err("the connection ends within a command".to_string()),
         }
     }
 
@@ -455,7 +455,7 @@ impl Codec for Telnet {
         }
         let (before, after) = self.line.split_at(self.cursor);
         let (before, after): (String, String) = (before.iter().collect(), after.iter().collect());
-        // A prompt for a password hides what is typed next. It is drawn again only where the server edits the line.
+        // A password prompt hides what is typed next. Only a server that edits the line redraws it.
         let lines = self.screen.lines();
         let is_hidden = lines.iter().skip(self.lines_before - 1).any(|line| line.contains("password: "));
         if self.screen.shows(&before, &after) || is_hidden && self.screen.shows("", "") {

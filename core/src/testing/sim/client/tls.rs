@@ -1,5 +1,7 @@
-//! TLS beneath another wire: a client of rustls. Its chance is rustls' own; only lengths of what it sends can be seen by the
-//! world, and those depend on nothing but what is said, as long as certificates and keys are of one length (Ed25519).
+//! Carries another codec's bytes over TLS, with the client of rustls.
+//!
+//! rustls uses its own random numbers. The world sees only lengths of encrypted data. If all
+//! certificates and keys have one length (Ed25519), those depend only on the content.
 
 use super::Codec;
 use crate::base::Random;
@@ -17,15 +19,17 @@ pub(super) struct Tls {
     name: ServerName<'static>,
     within: Box<dyn Codec>,
     connection: Option<ClientConnection>,
-    /// What the inner one says first.
+    /// The first bytes of the inner codec, until the handshake is complete.
     first: Vec<u8>,
     begun: bool,
-    /// Something came behind the handshake: before that the server may not have taken our last part of it.
+    /// Whether bytes arrived after the handshake.
+    ///
+    /// Before that, the server may not have received the client's last handshake message.
     answered: bool,
     has_closed: bool,
-    /// It has said something.
+    /// Whether the client has sent application data.
     has_said: bool,
-    /// The handshake failed, or the connection behind it.
+    /// Whether TLS failed, during the handshake or later.
     failed: bool,
 }
 
@@ -117,7 +121,7 @@ impl Codec for Tls {
             self.answered |= was_secured;
             let Some(connection) = &mut self.connection else { return Ok(()) };
             if connection.read_tls(&mut rest).is_err() {
-                return Err("TLS is sent more than fits".to_string());
+                return Err("more TLS bytes than the buffer of rustls holds".to_string());
             }
             let mut plain = Vec::new();
             match connection.process_new_packets() {
@@ -128,10 +132,11 @@ impl Codec for Tls {
                 }
                 Err(error) => {
                     self.failed = true;
-                    // An alert is a word of the server's: it may not like our certificate even behind the handshake.
+                    // An alert is allowed: the server may reject our certificate even after the
+                    // handshake.
                     let is_alert = matches!(error, rustls::Error::AlertReceived(_));
                     if was_secured && !is_alert {
-                        return Err(format!("TLS is broken: {error}"));
+                        return Err(format!("a TLS error after the handshake: {error}"));
                     }
                 }
             }
@@ -141,7 +146,7 @@ impl Codec for Tls {
             }
             let outcome = self.within.hear(&plain, heard, &mut answer);
             self.seal(&answer, out);
-            // The server takes a peer that says nothing for one that speaks lines.
+            // The server treats a peer that sends nothing as a line client.
             outcome.or_else(|odd| if self.has_said { Err(odd) } else { Ok(()) })?;
         }
         Ok(())

@@ -11,30 +11,30 @@ use sha1::{Digest, Sha1};
 
 pub(super) struct WebSocket {
     path: String,
-    /// Compression is offered.
+    /// Whether the client offers compression.
     offers: bool,
     state: State,
-    /// Compression was agreed on.
+    /// Whether compression was negotiated.
     deflates: bool,
     key: String,
     received: Vec<u8>,
-    /// The message that has begun: how, and what of it has come.
+    /// The fragmented message in progress: its first frame and its content so far.
     message: Option<(Frame, Vec<u8>)>,
-    /// What was sent in pings and not answered.
+    /// Contents of pings without a pong.
     pings: VecDeque<Vec<u8>>,
     masks: Random,
     has_closed: bool,
-    /// It sent bytes that may be anything, so a frame of the server may answer what nobody meant.
+    /// Whether the client sent raw bytes. The server may have read frames in them.
     unsure: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Opening,
-    /// The answer was no.
+    /// The server refused the upgrade.
     Refused,
     Open,
-    /// A Close came.
+    /// The server sent a Close.
     Closed,
 }
 
@@ -55,7 +55,7 @@ const BINARY: u8 = 2;
 const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
-/// What is sent behind the last byte of a message, and is not sent (RFC 7692 section 7.2.2); and an empty last block.
+/// The end of a block that a sender leaves out (RFC 7692 section 7.2.2), and an empty last block.
 const DEFLATE_END: [u8; 9] = [0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff];
 const MESSAGE_MAX_BYTES: usize = 64 << 20;
 
@@ -88,7 +88,7 @@ impl WebSocket {
         }
     }
 
-    /// The server has agreed to speak it.
+    /// Whether the server has accepted the upgrade.
     pub(super) const fn has_spoken(&self) -> bool {
         matches!(self.state, State::Open | State::Closed)
     }
@@ -119,7 +119,7 @@ impl WebSocket {
         self.pings.push_back(content);
     }
 
-    /// Takes bytes: messages to `messages`, answers to `out`.
+    /// Decodes bytes. Appends messages to `messages` and replies to `out`.
     pub(super) fn take(&mut self, bytes: &[u8], messages: &mut Vec<Vec<u8>>, out: &mut Vec<u8>) -> Result<(), String> {
         self.received.extend_from_slice(bytes);
         if self.state == State::Opening {
@@ -135,7 +135,7 @@ impl WebSocket {
         }
         match self.state {
             State::Closed if !self.received.is_empty() => {
-                Err(format!("something follows the Close: {}", shown(&self.received)))
+                Err(format!("bytes follow the Close: {}", shown(&self.received)))
             }
             _ => Ok(()),
         }
@@ -147,7 +147,7 @@ impl WebSocket {
         let mut lines = head.split("\r\n");
         let status = lines.next().unwrap_or_default();
         if !status.starts_with("HTTP/1.1 ") {
-            return Err(format!("no HTTP response: {}", shown(&self.received)));
+            return Err(format!("not an HTTP response: {}", shown(&self.received)));
         }
         if !status.starts_with("HTTP/1.1 101 ") {
             self.state = State::Refused;
@@ -161,7 +161,7 @@ impl WebSocket {
         let accept = base64::engine::general_purpose::STANDARD
             .encode(Sha1::digest(format!("{}258EAFA5-E914-47DA-95CA-C5AB0DC85B11", self.key)));
         if field("sec-websocket-accept") != Some(&accept) {
-            return Err(format!("the handshake is not accepted as RFC 6455 section 4.2.2 says: {head:?}"));
+            return Err(format!("Sec-WebSocket-Accept differs from RFC 6455 section 4.2.2: {head:?}"));
         }
         if let Some(extension) = field("sec-websocket-extensions") {
             let parts: Vec<&str> = extension.split(';').map(str::trim).collect();
@@ -178,7 +178,7 @@ impl WebSocket {
         Ok(())
     }
 
-    /// The next frame, if it is there whole.
+    /// The next frame, if it is complete.
     fn next_frame(&mut self) -> Result<Option<(Frame, Vec<u8>)>, String> {
         let bytes = &self.received;
         let &[first, second, ..] = &bytes[..] else { return Ok(None) };
@@ -205,13 +205,13 @@ impl WebSocket {
             short => (usize::from(short), 2),
         };
         if begin == 4 && length < 126 || begin == 10 && length < 0x1_0000 {
-            return wrong("has its length in a longer form than needed");
+            return wrong("does not encode its length in the shortest form");
         }
         if frame.is_control() && (length > 125 || !frame.is_last) {
-            return wrong("of control is too long or not whole");
+            return wrong("of control is too long or fragmented");
         }
         if length > MESSAGE_MAX_BYTES {
-            return wrong("is longer than anything that was sent");
+            return wrong("is longer than any message of the tests");
         }
         let Some(content) = bytes.get(begin..begin + length) else { return Ok(None) };
         let content = content.to_vec();
@@ -223,11 +223,11 @@ impl WebSocket {
         match frame.opcode {
             PING if !self.has_closed => self.send(Frame::whole(PONG), content, out),
             PONG => {
-                // One pong may answer several pings: the last of them (section 5.5.3).
+                // A pong may answer only the last of several pings (RFC 6455 section 5.5.3).
                 match self.pings.iter().position(|ping| ping == content) {
                     Some(place) => drop(self.pings.drain(..=place)),
                     None if self.unsure => {}
-                    None => return Err(format!("a pong to no ping: {}", shown(content))),
+                    None => return Err(format!("a pong without a ping: {}", shown(content))),
                 }
             }
             CLOSE => {
@@ -256,7 +256,7 @@ impl WebSocket {
 
     fn data(&mut self, frame: Frame, content: Vec<u8>, messages: &mut Vec<Vec<u8>>) -> Result<(), String> {
         let (begun, whole) = match (self.message.take(), frame.opcode) {
-            (None, CONTINUATION) => return Err("a frame goes on with no message".to_string()),
+            (None, CONTINUATION) => return Err("a continuation frame without a message".to_string()),
             (None, _) => (frame, content),
             (Some((begun, mut earlier)), CONTINUATION) => {
                 earlier.extend(content);
@@ -310,7 +310,8 @@ impl Codec for WebSocket {
         let compressed = self.deflates && random.below(2) == 0;
         if compressed {
             content = miniz_oxide::deflate::compress_to_vec(&content, 6);
-            // A last block, and an empty one that is not, of which the header stays (RFC 7692 section 7.2.3.5).
+            // The content ends with a final block. Of the empty block that follows, only the header
+            // is sent (RFC 7692 section 7.2.3.5).
             content.push(0);
         }
         let opcode = if random.below(4) == 0 { BINARY } else { TEXT };
@@ -357,7 +358,7 @@ impl Codec for WebSocket {
 
     fn finished(&mut self, _: &mut Vec<String>) -> Result<(), String> {
         match self.state {
-            State::Open => Err(format!("it ends without a Close, behind {}", shown(&self.received))),
+            State::Open => Err(format!("the connection ends without a Close, after {}", shown(&self.received))),
             _ => Ok(()),
         }
     }
@@ -367,7 +368,7 @@ impl Codec for WebSocket {
     }
 }
 
-/// What a message is without its compression.
+/// Decompresses a message.
 fn inflate(mut content: Vec<u8>) -> Result<Vec<u8>, String> {
     let start = shown(&content);
     content.extend_from_slice(&DEFLATE_END);
