@@ -1,4 +1,4 @@
-//! What was said and heard, compared.
+//! Compares what peers and the application sent with what the other side received.
 
 use crate::Run;
 use crate::swarm::Feature;
@@ -6,7 +6,9 @@ use drupe_core::kit::layer::Layered;
 use drupe_core::{ConnId, Reason};
 use std::collections::BTreeMap;
 
-/// Everybody hears what was sent to them, in order: nothing else, nothing twice, and all of it but what a slow peer may miss.
+/// Checks that each peer received exactly what was sent to it, in order and once.
+///
+/// A slow peer may miss messages that a slow policy skips.
 pub(crate) fn heard(run: &Run) {
     let mut sent: BTreeMap<ConnId, &Vec<String>> = BTreeMap::new();
     run.world
@@ -25,21 +27,23 @@ pub(crate) fn heard(run: &Run) {
                 if may_skip { rest.any(|next| next == text) } else { rest.next().is_some_and(|next| next == text) };
             assert!(
                 found,
-                "{conn} hears what it is sent, in order: message {place} is {text:?} and should be {:?} of {session:?}",
+                "{conn} receives its messages in order: message {place} is {text:?} and should be {:?} of {session:?}",
                 before.clone().next()
             );
         }
         let is_whole = is_steady && run.world.reason(conn) == Some(Reason::Shutdown);
         assert!(
             !is_whole || rest.len() == 0,
-            "{conn} hears everything to the end: {} messages are missing, the first is {:?} of {session:?}",
+            "{conn} receives every message: {} messages are missing, the first is {:?} of {session:?}",
             rest.len(),
             rest.next()
         );
     }
 }
 
-/// What peers say arrives, in order: nothing else, and all of it if they ended in good order.
+/// Checks that the application received exactly what each peer sent, in order.
+///
+/// Messages at the end may be missing if the peer did not end in good order.
 pub(crate) fn received(run: &Run) {
     let mut received: BTreeMap<ConnId, &Vec<String>> = BTreeMap::new();
     run.world
@@ -50,11 +54,11 @@ pub(crate) fn received(run: &Run) {
     for (conn, session, is_steady) in sessions(run) {
         let empty = Vec::new();
         let received = received.get(&conn).copied().unwrap_or(&empty);
-        // What proves who somebody is goes no further.
+        // The authentication layer does not pass on its own messages.
         let said: Vec<&String> = session.said.iter().filter(|text| !text.starts_with("/auth ")).collect();
         let mut rest = said.into_iter();
         for (place, text) in received.iter().enumerate() {
-            // Nothing that somebody says goes further before it is proven who they are.
+            // The authentication layer drops messages that arrive before the login is complete.
             let may_miss = drops || run.logins.is_some() && place == 0;
             let before = rest.clone();
             let is_unfinished = place + 1 == received.len() && session.unfinished.as_ref() == Some(text);
@@ -67,7 +71,7 @@ pub(crate) fn received(run: &Run) {
             };
             assert!(
                 found,
-                "what {conn} says arrives in order: message {place} is {text:?} and should be {:?} of {session:?}",
+                "messages of {conn} arrive in order: message {place} is {text:?} and should be {:?} of {session:?}",
                 before.clone().next()
             );
         }
@@ -75,21 +79,25 @@ pub(crate) fn received(run: &Run) {
         let is_whole = is_steady && is_known && !drops && run.world.reason(conn) == Some(Reason::PeerClosed);
         assert!(
             !is_whole || rest.len() == 0,
-            "what {conn} said before it ended arrives: {} messages are missing, the first is {:?}",
+            "every message of {conn} arrives: {} messages are missing, the first is {:?}",
             rest.len(),
             rest.next()
         );
     }
 }
 
-/// Nobody came in without what their listener asks for.
+/// Checks that every peer has the client certificate that its listener requires.
 pub(crate) fn nobody_is_a_stranger(run: &Run) {
     for hall in run.world.handlers().map(Layered::inner) {
-        assert!(hall.strangers.is_empty(), "who is let in has shown a certificate: {:?} has not", hall.strangers);
+        assert!(
+            hall.strangers.is_empty(),
+            "a required client certificate is checked: {:?} had none that is valid",
+            hall.strangers
+        );
     }
 }
 
-/// What is asked for over HTTP is answered as the listener is configured.
+/// Checks that HTTP responses match the configuration of the listener.
 pub(crate) fn answers(run: &Run) {
     if run.swarm.has(Feature::Garbage) || run.swarm.has(Feature::Drops) || run.swarm.has(Feature::Reloads) {
         return;
@@ -108,30 +116,32 @@ pub(crate) fn answers(run: &Run) {
                     "/metrics" if metrics == Some("off") => "404",
                     _ => continue,
                 };
-                // Methods and upgrades that are not known, a server that is full or ends, and a request that took too long.
+                // Unknown methods and upgrades, a full or draining server, and a request timeout.
                 let is_other = ["405", "408", "426", "429", "503"].contains(&status.as_str());
                 assert!(
                     status == expected || is_other,
-                    "what is not configured is not served: {path} is answered {status} at {listener}"
+                    "only configured paths are served: {path} has the status {status} at {listener}"
                 );
             }
         }
     }
 }
 
-/// The same seed is the same world. What TLS sends is another each time, and stands in the trace where it is discarded unread; there
-/// what was counted and what arrived are compared.
+/// Checks that two runs of one seed are the same.
+///
+/// Encrypted bytes differ in each run, and a trace contains those that the machine discards unread.
+/// So with TLS, traces are not compared.
 pub(crate) fn is_same(one: &Run, other: &Run) {
     let received = |run: &Run| run.world.handlers().map(|app| app.inner().received.clone()).collect::<Vec<_>>();
-    assert_eq!(received(one), received(other), "the same seed is the same world");
+    assert_eq!(received(one), received(other), "runs of the same seed receive the same messages");
     let counted = [one, other].map(|run| format!("{:?}", run.world.metrics()));
-    assert_eq!(counted[0], counted[1], "the same seed counts the same");
+    assert_eq!(counted[0], counted[1], "runs of the same seed have the same metrics");
     if !one.swarm.has(Feature::Tls) {
-        assert_eq!(one.world.traces(), other.world.traces(), "the same seed has the same trace");
+        assert_eq!(one.world.traces(), other.world.traces(), "runs of the same seed have the same trace");
     }
 }
 
-/// No nonce is used twice, on no shard.
+/// Checks that no nonce is used twice on the whole server.
 pub(crate) fn nonces(run: &Run) {
     if let Some(logins) = &run.logins {
         let repeated = logins.repeated.borrow();
@@ -139,18 +149,18 @@ pub(crate) fn nonces(run: &Run) {
     }
 }
 
-/// All connections that were opened by peers who say nothing but messages, with their sessions.
+/// The connections of peers that send only messages: the session, and whether the link is steady.
 fn sessions(run: &Run) -> impl Iterator<Item = (ConnId, &drupe_core::sim::Session, bool)> {
     let exact = run.exact.iter().enumerate().filter(|(_, exact)| **exact).map(|(peer, _)| peer);
     exact.flat_map(move |peer| {
-        // Of each that was refused there is a session and no connection.
+        // A refused connection has a session but no `ConnId`.
         let sessions = run.world.actor(peer).sessions().iter().filter(|session| !session.was_refused);
         let conns = run.world.connections(peer).iter().copied();
         conns.zip(sessions).map(move |(conn, session)| (conn, session, run.world.is_steady(peer)))
     })
 }
 
-/// A message of the application, without a prompt before it; `None` for what the server says itself.
+/// A message of the application, without preceding prompts. `None` for notices of the server.
 fn message(text: &str) -> Option<&str> {
     let mut text = text;
     let prompts = ["> ", "user: ", "password: "];
@@ -163,7 +173,7 @@ fn message(text: &str) -> Option<&str> {
     (is_ours && text.ends_with(';')).then_some(text)
 }
 
-/// A promise without the numbers in it.
+/// The first 150 characters of a guarantee, with each number replaced by `N`.
 pub(crate) fn kind(promise: &str) -> String {
     let words = promise.split(|c: char| c.is_ascii_digit()).filter(|part| !part.is_empty() && *part != ".");
     words.collect::<Vec<_>>().join("N").chars().take(150).collect()

@@ -1,4 +1,4 @@
-//! Who comes to a listener, and what they say there.
+//! The clients of a listener and their scripts.
 
 use crate::swarm::{Feature, Swarm};
 use drupe_core::sim::{Client, Do, Link};
@@ -7,23 +7,23 @@ use drupe_core::wire::{LengthPrefix, Protocol, Wire};
 use drupe_core::{Listen, Random};
 use std::time::Duration;
 
-/// A client for a listener, and whether what it says can be compared with what arrives.
+/// A client for a listener, with its script.
 pub(crate) struct Guest {
     pub(crate) client: Client,
     pub(crate) script: Script,
-    /// It speaks HTTP.
+    /// Whether the client uses HTTP.
     pub(crate) is_http: bool,
-    /// It says nothing but messages.
+    /// Whether the client sends only messages, so that `check` can compare them.
     pub(crate) is_exact: bool,
 }
 
-/// No message is longer.
+/// Longest message of an exact client, in bytes.
 const LINE_BYTES: usize = 32;
 
 pub(crate) type Script = Box<dyn FnMut(&mut Random) -> Do>;
 
 impl Swarm {
-    /// A client that speaks what a listener speaks, most often.
+    /// Creates a client for a listener, most often of the listener's own protocol.
     pub(crate) fn guest(&mut self, listen: &Listen, link: Link, line_max: usize) -> Guest {
         let (client, speaks) = match &listen.protocol {
             Protocol::Spoken(Wire::Lines(_)) => (Client::lines(), true),
@@ -35,7 +35,8 @@ impl Swarm {
                 Some(telnet) => (self.terminal(telnet.mode, line_max).in_websocket("/"), true),
                 None => (Client::websocket_at("/", self.has(Feature::Deflate)), true),
             },
-            // A peer that does not speak at once is taken for a terminal, and without a wait any peer is.
+            // The listener treats a peer that does not send at once as a telnet client. Without a
+            // wait, it treats every peer so.
             Protocol::Auto(auto) if link == Link::Steady && auto.wait > Duration::from_millis(1) => {
                 match self.number(5) {
                     0 if auto.prefix.is_some() && listen.proxies.is_none() => {
@@ -48,12 +49,12 @@ impl Swarm {
                 }
             }
             Protocol::Auto(auto) => (self.terminal(auto.telnet.mode, line_max).telnet_first(), true),
-            other => panic!("nobody speaks {other:?}"),
+            other => panic!("there is no client for {other:?}"),
         };
         let garbage = self.has(Feature::Garbage) && self.chance(4);
         let script = if speaks { self.talk(garbage) } else { self.requests(garbage) };
-        // A line that is typed is cut where it is too long; elsewhere that is the end.
-        // Where each key is told, what is discarded of them leaves a message without them.
+        // A line editor cuts a line that is too long; other wires end the connection. Where the
+        // application receives single keys, a rate that drops keys leaves gaps in messages.
         let lacks_keys = tells_keys(&listen.protocol) && self.has(Feature::Rates) && self.has(Feature::Drops);
         let is_exact = speaks && !garbage && !lacks_keys && !self.has(Feature::Modes) && line_max > LINE_BYTES;
         Guest { client, script, is_exact, is_http: !speaks }
@@ -67,7 +68,7 @@ impl Swarm {
         Client::typist(columns, line_max.min(4_096))
     }
 
-    /// What somebody says who speaks in messages.
+    /// The script of a client that sends messages.
     fn talk(&mut self, garbage: bool) -> Script {
         let mut verbs = vec!["say", "say", "only", "echo", "echo", "many"];
         let mut add = |has: bool, more: &[&'static str]| {
@@ -128,7 +129,7 @@ impl Swarm {
         })
     }
 
-    /// What somebody asks for who speaks HTTP.
+    /// The script of an HTTP client.
     fn requests(&mut self, garbage: bool) -> Script {
         let paths =
             ["/monitor", "/monitor.js", "/metrics", "/healthz", "/readyz", "/healthz", "/nothing", "/", "/metrics"];
@@ -150,7 +151,7 @@ impl Swarm {
     }
 }
 
-/// Whether the application there is told of each key.
+/// Whether the application receives single keys on a listener with this protocol.
 fn tells_keys(protocol: &Protocol) -> bool {
     let telnet = match protocol {
         Protocol::Spoken(Wire::Telnet(telnet)) => Some(telnet),
@@ -161,7 +162,7 @@ fn tells_keys(protocol: &Protocol) -> bool {
     telnet.is_some_and(|telnet| telnet.mode == InputMode::Keys)
 }
 
-/// Much of one key, or of one command, behind a long line: what costs most of all that fits in a few reads.
+/// One key or telnet command, repeated after a long line: the most expensive input of a few reads.
 fn storm(random: &mut Random) -> Do {
     let keys: [&[u8]; 12] = [
         b"\x01\x05",

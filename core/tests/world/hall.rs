@@ -1,4 +1,4 @@
-//! The application of the swarm: it does what peers ask it for, and writes down what each of them should hear.
+//! The application of the swarm: it runs the peers' commands, and records what each should receive.
 
 use drupe_core::outbound::SlowPolicy;
 use drupe_core::telnet::{InputMode, Key, Signal};
@@ -10,35 +10,35 @@ use drupe_core::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// The room that everybody is in, as long as it may be.
+/// The room that every accepted connection joins, if the limits allow it.
 pub(crate) const ALL: &str = "all";
 
-/// What an operator says to all.
+/// The text that the operator publishes.
 pub(crate) const OPERATOR: &str = "a word of the operator";
 
-/// Does what messages say; see [`Hall::obey`].
+/// Runs each message as a command; see [`Hall::obey`].
 #[derive(Default)]
 pub(crate) struct Hall {
-    /// The messages of each connection, in order.
+    /// The messages that each connection sent, in order.
     pub(crate) received: BTreeMap<ConnId, Vec<String>>,
-    /// What each connection was sent, in order.
+    /// The messages that each connection should receive, in order.
     pub(crate) sent: BTreeMap<ConnId, Vec<String>>,
-    /// Who is in which room, as far as this handler did it.
+    /// The members of each room that joined through this handler.
     members: BTreeMap<String, BTreeSet<ConnId>>,
-    /// Connections that may miss what is too long for their wire.
+    /// Connections whose wire cannot carry messages of more than 255 bytes.
     short: BTreeSet<ConnId>,
-    /// Connections whose half is ended: nothing more is sent to them.
+    /// Connections whose sending half has ended.
     finished: BTreeSet<ConnId>,
     tickets: Vec<Ticket>,
     published: u64,
-    /// Keys of each connection that is told of each, since its last Enter.
+    /// Keys that each connection in key mode sent since its last Enter.
     keys: BTreeMap<ConnId, String>,
-    /// Peers that came in without what their listener asks for.
+    /// Connections without the client certificate that their listener requires.
     pub(crate) strangers: Vec<ConnId>,
 }
 
 impl Hall {
-    /// What another shard published is about to be published here.
+    /// Records who should receive a message of another shard, before the machine publishes it.
     pub(crate) fn delivered(&mut self, message: &ShardMessage) {
         if let ShardMessage::Publish { room, except, message } = message {
             let OutgoingBuf::Same(payload) = message else { return };
@@ -80,13 +80,13 @@ impl Hall {
         }
     }
 
-    /// Ends our half, after which nothing more is sent.
+    /// Ends the server's half of a connection.
     fn finish(&mut self, hub: &mut Hub<'_, u32>, conn: ConnId) {
         hub.finish(conn);
         self.finished.insert(conn);
     }
 
-    /// Does what a message asks for: a verb and words.
+    /// Runs a command: a verb and a number.
     fn obey(&mut self, hub: &mut Hub<'_, u32>, conn: ConnId, message: &str) {
         let mut words = message.split(' ');
         let verb = words.next().unwrap_or_default();
@@ -120,7 +120,7 @@ impl Hall {
             "prompt" => drop(hub.prompt(conn, "> ")),
             "hide" => drop(hub.prompt_hidden(conn, "password: ")),
             "mode" => {
-                // A person can't tell whether keys are drawn or only told.
+                // Not `Keys`: a typist could not know whether the server still echoes its keys.
                 let modes = [InputMode::Line, InputMode::Character];
                 hub.set_input_mode(conn, modes[number % 2]);
             }
@@ -173,7 +173,7 @@ impl Hall {
     }
 }
 
-/// What a handler panics with because a peer asked for it.
+/// The payload of panics that a peer requested.
 pub(crate) struct Wanted;
 
 impl Handler for Hall {

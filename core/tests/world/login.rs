@@ -1,4 +1,4 @@
-//! Peers that prove who they are, rightly or wrongly, before they say anything else.
+//! Peers that log in, with right or wrong credentials, before they send anything else.
 
 use crate::swarm::Swarm;
 use drupe_core::Shard;
@@ -10,26 +10,26 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-/// The wall's clock at the beginning.
+/// The wall clock at the start, in seconds since 1970.
 pub(crate) const UNIX_SECS: u64 = 1_800_000_000;
 const PASSWORD: &str = "correct horse";
 
-/// What is made once for all worlds: hashing takes a while.
+/// Credentials that all worlds share, because hashing is slow.
 pub(crate) struct Keys {
     credentials: Credentials,
     key: TokenKey,
 }
 
-/// How logins are in one world.
+/// The authentication settings of one world.
 #[derive(Clone)]
 pub(crate) struct Logins {
     accounts: Accounts,
     limits: AuthenticationLimits,
     duplicates: DuplicateLogin,
     dialogue: bool,
-    /// The server's parts of nonces that were seen.
+    /// The server's parts of all nonces so far.
     nonces: Rc<RefCell<BTreeSet<String>>>,
-    /// One that was seen before.
+    /// A part that occurred twice.
     pub(crate) repeated: Rc<RefCell<Option<String>>>,
 }
 
@@ -58,7 +58,7 @@ impl Keys {
         }
     }
 
-    /// A client that logs in, or tries to, and goes on as it is told to.
+    /// Makes a client try to log in first, and then run the script `next`.
     pub(crate) fn client(
         &self,
         swarm: &mut Swarm,
@@ -88,7 +88,7 @@ impl Keys {
                 known.set(true);
                 return None;
             }
-            // Where the server shows what is typed, the answer to it comes back as well.
+            // A server that echoes also sends back the client's own messages.
             let is_first = message.contains("scram r=client") || message.contains("\"scram\":\"r=client");
             let begin = message.find("r=client").filter(|_| is_first)?;
             let server_first = message[begin..].split('"').next()?;
@@ -107,7 +107,7 @@ impl Keys {
 }
 
 impl Logins {
-    /// The layer of one shard.
+    /// Creates the authentication layer of one shard.
     pub(crate) fn layer(&self, shard: Shard) -> Authentication<Accounts> {
         let _ = shard;
         let layer = Authentication::new(self.accounts.clone(), [9; 32]).limits(self.limits).duplicates(self.duplicates);

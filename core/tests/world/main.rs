@@ -1,23 +1,25 @@
-//! Many worlds, each made of another part of what there is: every wire, several shards, reloads, pauses of the process.
+//! Swarm tests: many worlds, each with a random subset of all features.
 //!
-//! `DRUPE_WORLDS=100000` runs so many, `DRUPE_SEED=7` one.
+//! Features are, for example, every wire, several shards, reloads, and pauses of the process.
+//! `DRUPE_WORLDS=100000` runs that many worlds; `DRUPE_SEED=7` runs one.
 //!
 //! # Control
 //!
-//! The world finds defects of earlier versions when their fix is taken out of the code by hand. Each seed is one that shows the
-//! defect: `DRUPE_SEED=31 cargo test -p drupe-core --test world worlds_keep`.
+//! The tests find defects of earlier versions when their fix is removed by hand. Each seed in the
+//! table shows the defect: `DRUPE_SEED=31 cargo test -p drupe-core --test world worlds_keep`.
 //!
-//! | taken out | seed | what the world says |
+//! | removed fix, and the defect | seed | failure |
 //! |---|---|---|
-//! | `Nonces::new`: the key is made of the secret alone, so shards repeat nonces | 31, 66 | a nonce is used once |
-//! | `TicketKeys::of`: all policies share keys, and `TlsSession::admits`: every resumed session | 2 | who is let in has shown a certificate |
-//! | `some_time` and `INTERVAL_MIN`: zero is an interval | 32 | nothing: the world does not end |
-//! | `Machine::took`: pings that follow a pause go before bytes that were written | 1610 | a frame has a reserved bit set |
-//! | `Outbound::skip`: a connection whose messages were skipped is not named | 3606 | an intent that changes is named |
+//! | `Nonces::new`: the key depends on the secret alone, so shards repeat nonces | 31, 66 | a nonce is used once |
+//! | `TicketKeys::of`: all policies share keys; `TlsSession::admits`: it admits every resumed session | 2 | a required client certificate is checked |
+//! | `some_time` and `INTERVAL_MIN`: zero counts as an interval | 32 | the world does not end |
+//! | `Machine::took`: pings after a pause overtake bytes that were written | 1610 | a frame has a reserved bit set |
+//! | `Outbound::skip`: `next_changed` omits a connection whose messages were skipped | 3606 | next_changed returns changed intents |
 //!
-//! Either of the two fixes for tickets alone keeps the promise; `tls_sessions.rs` tests them one by one. Not found in 1,500 worlds:
-//! what came before a Close within `ws+telnet` dropped (`ws_telnet.rs`); and in 600, keys whose cost ends no turn
-//! (`EXTRA_COST_PER_TURN`, `fair_turns.rs`).
+//! The second row removes two fixes, because each is enough alone; `tls_sessions.rs` tests them one
+//! by one. Two defects were not found. In 1,500 worlds: `ws+telnet` drops input before a Close
+//! (`ws_telnet.rs`). In 600 worlds: expensive keys do not end a turn (`EXTRA_COST_PER_TURN`,
+//! `fair_turns.rs`).
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
 
@@ -45,17 +47,17 @@ use std::time::Duration;
 use swarm::{Feature, Swarm};
 use tls::{Authorities, Wallet};
 
-/// Enough for combinations to meet, in about a minute of one core.
+/// Enough worlds for combinations of features, in about a minute on one core.
 const WORLDS: u64 = 1_000;
 const STEPS: u32 = 800;
 
-/// One world, and what is known of its peers.
+/// One world, with what the checks need to know about its peers.
 struct Run {
     world: World<App, Client>,
     swarm: Swarm,
-    /// By peer: whether what it says can be compared with what arrives.
+    /// By peer: whether it sends only messages.
     exact: Vec<bool>,
-    /// By peer that speaks HTTP: what its listener serves.
+    /// By peer: what its listener serves, if the peer uses HTTP.
     http: Vec<Option<String>>,
     reloads: Vec<Config>,
     logins: Option<Logins>,
@@ -63,7 +65,7 @@ struct Run {
 
 type App = Layered<Option<Authentication<Accounts>>, Hall>;
 
-/// What takes long to make, and is the same for all worlds.
+/// What is slow to create and the same for all worlds.
 struct Made {
     authorities: Authorities,
     keys: Keys,
@@ -96,7 +98,7 @@ fn run(seed: u64, made: &Made, quiet: bool) -> Run {
     let mut world = World::of_shards(seed, &config, shards, |shard| app(logins.as_ref(), shard))
         .faults(faults)
         .on_shard_message(|app: &mut App, message| app.inner_mut().delivered(message));
-    // Peers ask for panics, and now and then nobody gets in.
+    // Peers request panics, and in some worlds the limits refuse every peer.
     world = world.catch_panics().may_be_empty();
     if quiet {
         world = world.quiet();
@@ -121,7 +123,7 @@ fn run(seed: u64, made: &Made, quiet: bool) -> Run {
     run
 }
 
-/// Adds a peer of any listener.
+/// Adds a peer of a random listener.
 fn join(run: &mut Run, config: &Config, made: &Made, wallet: &Wallet) {
     let swarm = &mut run.swarm;
     let listener = swarm.number(config.listeners.len());
@@ -131,7 +133,7 @@ fn join(run: &mut Run, config: &Config, made: &Made, wallet: &Wallet) {
     let Guest { mut client, script, is_exact, is_http } = swarm.guest(listen, link, budget.message_max_bytes.get());
     let mut returns = swarm.has(Feature::Returns);
     client = match &run.logins {
-        // Who comes again does not log in again.
+        // A client that reconnects would not log in again.
         Some(logins) if !is_http => {
             returns = false;
             made.keys.client(swarm, logins, client, script)
@@ -162,8 +164,10 @@ fn faults(swarm: &mut Swarm) -> Faults {
     faults
 }
 
-/// What a proxy says before everything else. What follows one that is malformed is looked at as a part of it, and would bring the
-/// chance of TLS into the trace.
+/// A random PROXY header.
+///
+/// Malformed ones are not used before TLS. The machine would read the TLS bytes as a part of the
+/// header, so the trace would depend on their random content.
 fn header(swarm: &mut Swarm, before_tls: bool) -> Vec<u8> {
     let client = swarm.pick(&[1, 2, 3]);
     match swarm.number(6) {
@@ -175,7 +179,7 @@ fn header(swarm: &mut Swarm, before_tls: bool) -> Vec<u8> {
     }
 }
 
-/// The same listeners, one more or one less, and other limits; the longest message stays.
+/// Changes the limits, and may add or remove a listener. The longest message stays the same.
 fn reload(swarm: &mut Swarm, before: &Config) -> Config {
     let mut config = swarm.config();
     config.peer.budget = before.peer.budget;
@@ -191,7 +195,7 @@ fn reload(swarm: &mut Swarm, before: &Config) -> Config {
     config
 }
 
-/// Runs one world to its end and checks everything about it; returns it.
+/// Runs one world to its end, checks it and returns it.
 fn world(seed: u64, made: &Made, quiet: bool) -> Run {
     let mut run = run(seed, made, quiet);
     let reloads = std::mem::take(&mut run.reloads);
@@ -218,7 +222,7 @@ fn world(seed: u64, made: &Made, quiet: bool) -> Run {
     run
 }
 
-/// An operator does something.
+/// Runs a random command of an operator.
 fn operate(run: &mut Run) {
     let address = [198, 51, 100, run.swarm.pick(&[1, 2])].into();
     let request = match run.swarm.number(8) {
@@ -232,13 +236,13 @@ fn operate(run: &mut Run) {
     run.world.command(&request);
 }
 
-/// What a panic says.
+/// The text of a panic.
 fn words(panic: &dyn std::any::Any) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("?")
 }
 
-/// Panics that peers ask for are not shown.
+/// Prevents the output of panics that peers request.
 fn quiet() {
     let shown = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
@@ -274,7 +278,7 @@ fn worlds_keep_the_promises() {
             check::is_same(&run, &world(seed, &made, false));
         }
     }
-    // Worlds that reach nothing prove nothing.
+    // A swarm that never reaches a reason does not test it.
     let all = [
         Reason::PeerClosed,
         Reason::MessageTooLarge,
@@ -295,9 +299,11 @@ fn worlds_keep_the_promises() {
     }
 }
 
-/// For long runs: does not end at the first seed that fails. `DRUPE_WORLDS` and `DRUPE_FROM` say which.
+/// Runs `DRUPE_WORLDS` worlds from the seed `DRUPE_FROM` on, and does not stop at a failure.
+///
+/// Defaults: 1,000 worlds from 0.
 #[test]
-#[ignore = "runs as long as it is told to"]
+#[ignore = "for long runs, as DRUPE_WORLDS requires"]
 fn campaign() {
     quiet();
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
@@ -324,5 +330,5 @@ fn campaign() {
     for (promise, seeds) in &found {
         eprintln!("{:6} times, first in {:?}: {promise}", seeds.len(), &seeds[..seeds.len().min(5)]);
     }
-    assert!(found.is_empty(), "{} promises were broken", found.len());
+    assert!(found.is_empty(), "{} guarantees were broken", found.len());
 }

@@ -1,5 +1,6 @@
-//! What a world is made of: each seed draws some of what there is, and parameters that are now usual, now as small or as
-//! large as they can be.
+//! Draws features and a configuration from a seed.
+//!
+//! Parameters have usual values, or now and then the smallest or largest possible ones.
 
 use drupe_core::http::Http;
 use drupe_core::limit::{Budget, ConnectionLimits, EarlyDrop, Ladder, MessageSize, Network, QuarantineLimits, Rate};
@@ -12,14 +13,14 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// Draws from a seed.
+/// A random generator, with the features of one world.
 pub(crate) struct Swarm {
     pub(crate) random: Random,
-    /// One bit for each thing that this world has or has not.
+    /// One bit for each [`Feature`].
     features: u64,
 }
 
-/// What a world has, by chance.
+/// A feature that a world may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Feature {
@@ -86,7 +87,7 @@ impl Swarm {
         usize::try_from(self.random.below(below as u64)).expect("it fits")
     }
 
-    /// One of the usual values, or seldom an extreme one.
+    /// Returns one of the usual values, or rarely an extreme one.
     fn or_extreme<T: Copy>(&mut self, usual: &[T], extreme: &[T]) -> T {
         if self.has(Feature::Extremes) && self.chance(6) { self.pick(extreme) } else { self.pick(usual) }
     }
@@ -101,7 +102,7 @@ impl Swarm {
         if self.has(feature) { Some(self.span(usual)) } else { None }
     }
 
-    /// An interval: short ones are many events.
+    /// Returns an interval. The shortest is 50 ms, because short intervals cause many events.
     fn interval(&mut self, usual: &[u64]) -> Option<Duration> {
         let usual: Vec<Duration> = usual.iter().map(|millis| Duration::from_millis(*millis)).collect();
         let extreme = [Duration::ZERO, Duration::from_millis(50), Duration::MAX];
@@ -155,7 +156,7 @@ impl Swarm {
             .slow_policy(slow_policy)
     }
 
-    /// Everything but the listeners.
+    /// Returns a configuration without listeners.
     pub(crate) fn config(&mut self) -> Config {
         let few = self.has(Feature::FewConnections);
         let total = if few { self.or_extreme(&[6, 10], &[0, 1]) } else { 10_000 };
@@ -217,7 +218,7 @@ impl Swarm {
             .accept_backoff(self.span(&[500]).min(Duration::from_secs(60)))
     }
 
-    /// Peers that are treated otherwise.
+    /// Returns the limits of a listener, or `None` for the default ones.
     fn limits(&mut self) -> Option<PeerLimits> {
         if !self.chance(5) {
             return None;
@@ -246,7 +247,7 @@ impl Swarm {
             .timeout(self.span(&[2_000, 10_000]))
     }
 
-    /// A listener as an operator configures it, and what is served there: the monitor, and the metrics.
+    /// Returns an HTTP listener from a configuration file, with or without the monitor and metrics.
     pub(crate) fn web(&mut self) -> Listen {
         let (monitor, metrics) = (self.chance(2), self.pick(&["open", "credential", "off"]));
         let text = format!(
@@ -260,7 +261,7 @@ impl Swarm {
         listen
     }
 
-    /// A listener of any kind.
+    /// Returns a listener with a random protocol.
     pub(crate) fn listener(&mut self, number: u16) -> Listen {
         let protocol: Protocol = match self.number(8) {
             0 => Wire::Lines(Lines::default().ending(self.pick(&[LineEnding::Lf, LineEnding::CrLf]))).into(),

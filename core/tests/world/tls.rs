@@ -1,4 +1,4 @@
-//! TLS for listeners and peers: two authorities, servers that ask for certificates of one of them, and clients that have some.
+//! TLS for listeners and peers, with two certificate authorities.
 
 use crate::swarm::Swarm;
 use drupe_core::Listen;
@@ -12,15 +12,18 @@ use rustls::{ClientConfig, RootCertStore};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Who is trusted, in files, and what everybody has to show. Everything has one length each time, so that a seed is one world.
+/// Two certificate authorities, the server's files, and client configurations.
+///
+/// Keys and certificates have the same lengths in each run, so that a seed always gives the same
+/// world.
 pub(crate) struct Authorities {
     directory: PathBuf,
     server: CertificateFiles,
-    /// Without a certificate, and with one of each authority.
+    /// A client without a certificate, and one with a certificate of each authority.
     clients: [Arc<ClientConfig>; 3],
 }
 
-/// What clients of one world share: sessions that they take up again.
+/// The client configurations of one world. They hold the sessions that clients resume.
 pub(crate) struct Wallet([Arc<ClientConfig>; 3]);
 
 const NAMES: [&str; 2] = ["a", "b"];
@@ -57,7 +60,9 @@ impl Authorities {
         Self { directory, server, clients }
     }
 
-    /// TLS for a listener, which may ask for certificates; its application is named after what it asks for.
+    /// Adds TLS to a listener, with or without client certificates.
+    ///
+    /// The listener's `app` states which certificates it requires.
     pub(crate) fn listen(&self, swarm: &mut Swarm, listen: &mut Listen, tickets: &TicketKeys) {
         let authority = swarm.pick(&NAMES);
         let file = self.directory.join(format!("{authority}.pem"));
@@ -78,7 +83,7 @@ impl Authorities {
         listen.tls = Some(tls);
     }
 
-    /// Clients that share sessions with nobody in another world.
+    /// Creates client configurations that share no sessions with other worlds.
     pub(crate) fn wallet(&self) -> Wallet {
         Wallet(self.clients.each_ref().map(|config| {
             let mut config = ClientConfig::clone(config);

@@ -1,12 +1,12 @@
-//! A world that never ends is named, too: nothing inside can tell that it does not.
+//! Detects worlds that never end, because a world cannot detect that itself.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Ends the process, with the seed, when one world takes a hundred times as long as any should.
+/// Aborts the process and prints the seed when one world runs for over two minutes.
 pub(crate) struct Watchdog {
-    /// How many worlds have begun, and the seed of the last.
+    /// The number of worlds that have begun, and the seed of the last one.
     state: Arc<(AtomicU64, AtomicU64)>,
 }
 
