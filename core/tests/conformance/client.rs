@@ -1,4 +1,4 @@
-//! The client: login, calls, reconnection, backpressure.
+//! Clients: login, calls, reconnection, backpressure.
 
 use super::{PATIENCE, accept, lines, run};
 use crate::shell;
@@ -15,7 +15,7 @@ use crate::shell::core::{Backoff, Dial, Handler, NoNote, PayloadBuf, Reason};
 use std::io::Write;
 use std::time::Duration;
 
-/// Answers calls, once who calls has logged in.
+/// Serves calls of authenticated peers.
 fn calculator() -> impl Handler<Context = (), Note = NoNote> + Send + 'static {
     let rpc = Rpc::new("calculator", "1")
         .method("add", |(), _, [a, b]: [i64; 2]| Ok(a + b))
@@ -77,7 +77,7 @@ fn a_client_whose_server_was_away_subscribes_anew() {
         heard[..],
         [Incoming::Connected(_), Incoming::Disconnected(_), Incoming::Connected(_), Incoming::Message(_)]
     ));
-    // The last handle that is dropped closes it.
+    // Dropping the last handle closes the connection.
     drop(client);
     assert_eq!(second.rest_bytes(), b"");
 }
@@ -92,11 +92,12 @@ fn what_a_client_does_not_receive_is_not_kept_on_its_next_connection_either() {
     let mut first = accept(&listener);
     first.send(&b"x\n".repeat(300));
     drop(first);
-    // Nothing is read any more, so it is a write that finds out that the first connection has ended.
+    // The client has stopped reading, so only a failed write detects the end of the first
+    // connection.
     let sender = client.clone();
     let sending = std::thread::spawn(move || while block_on(sender.send("again")).is_ok() {});
     let mut second = accept(&listener);
-    // What fits into both ends' buffers is taken, and no more.
+    // The client accepts no more than fits into the buffers of both sides.
     second.0.get_mut().set_nonblocking(true).expect("it can be set");
     let (mut sent, mut waited) = (0_usize, 0);
     while waited < 1_000 {

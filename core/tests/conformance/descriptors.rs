@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
-/// In this many descriptors a server holds some connections, and not all that come.
+/// A limit on descriptors that is enough for some of the test's connections, but not for all.
 const FEW: &str = "40";
 
 const SERVES: &str = "DRUPE_TEST_SERVES";
@@ -16,7 +16,7 @@ fn out_of_descriptors_it_goes_on_with_those_it_has() {
     if std::env::var_os(SERVES).is_some() {
         return serve_with_few_descriptors();
     }
-    // Itself once more, as a process that has few.
+    // Runs this test again, in a process with few descriptors.
     let program = std::env::current_exe().expect("it runs");
     let name = concat!(module_path!(), "::out_of_descriptors_it_goes_on_with_those_it_has");
     let name = name.split_once("::").expect("the crate's name").1;
@@ -32,12 +32,12 @@ fn out_of_descriptors_it_goes_on_with_those_it_has() {
     let mut line = String::new();
     while !line.contains("tcp://") {
         line.clear();
-        assert!(output.read_line(&mut line).expect("text") > 0, "it says where it listens");
+        assert!(output.read_line(&mut line).expect("text") > 0, "it prints its address");
     }
     let address = line.trim().rsplit_once("tcp://").expect("its scheme").1.to_owned();
-    // All connect, since the system takes them on the server's behalf.
+    // All can connect, because the system completes handshakes before the server accepts.
     let peers: Vec<Peer> = (0..60).map(|_| Peer::new(TcpStream::connect(&address).expect("it listens"))).collect();
-    // They are let in as they came, until the server runs out.
+    // The server accepts them in order until it runs out.
     let open: usize = loop {
         line.clear();
         assert!(output.read_line(&mut line).expect("text") > 0, "it runs out");
@@ -48,7 +48,7 @@ fn out_of_descriptors_it_goes_on_with_those_it_has() {
     assert!((10..50).contains(&open), "{open} are open");
     let mut peers = peers;
     let waiting = peers.split_off(open);
-    // Those that were served make room for the others when they go.
+    // Served peers disconnect, which frees descriptors for the others.
     for group in [peers, waiting] {
         for mut peer in group {
             peer.send(b"hello\n");

@@ -4,7 +4,7 @@ use super::{accept, lines, run};
 use crate::shell::core::{Backoff, Dial, Event, Handler, Hub, Timer};
 use std::time::Duration;
 
-/// Dials what a note names, and says what it hears there to everybody.
+/// Dials the address in a note, and publishes what each connection receives to all others.
 struct Caller;
 
 impl Handler for Caller {

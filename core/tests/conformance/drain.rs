@@ -38,7 +38,7 @@ fn a_drain_brings_what_is_queued_to_who_has_sent_much_that_nobody_served() {
     let (send, receive) = mpsc::channel();
     let writing = std::thread::spawn(move || {
         let block = format!("{}\n", "x".repeat(1023)).repeat(64);
-        // More than all buffers on the way can take: it ends when the connection does.
+        // More than all buffers hold, so this thread ends when the connection does.
         for block_number in 0..16 << 8 {
             if writer.write_all(block.as_bytes()).is_err() {
                 return;
@@ -46,11 +46,12 @@ fn a_drain_brings_what_is_queued_to_who_has_sent_much_that_nobody_served() {
             let _ = send.send(block_number << 16);
         }
     });
-    // It does not read, so it is not served any more.
+    // The peer does not read, so the server stops reading from it.
     server.until(|metrics| metrics.stalled == 1);
     server.remote.drain().expect("it runs");
     server.until(|metrics| metrics.closing == 1);
-    // All that is written from here on is discarded: more than is free, before the peer reads anything.
+    // From here on the server discards input. It must do so beyond `discard_max_bytes`, before the
+    // peer reads anything.
     let before = receive.try_iter().last().unwrap_or(0);
     while receive.recv_timeout(PATIENCE).expect("the server reads") < before + (3 << 20) {}
     let mut rest = String::new();
@@ -75,7 +76,7 @@ fn a_drain_reaches_a_shard_whose_mailbox_is_full() {
     drop(closed);
     assert_eq!(server.thread.join().expect("no panic").ended.get(Reason::Shutdown), 2);
     peers.iter_mut().for_each(|peer| assert!(peer.rest().contains("shutdown")));
-    assert_eq!(server.remote.metrics(|_| panic!("nobody is there to answer")), Err(RemoteError::Ended));
+    assert_eq!(server.remote.metrics(|_| panic!("a server that has ended answers")), Err(RemoteError::Ended));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::shell::{self, Remote, Server};
 use std::num::NonZeroU8;
 use std::sync::{Arc, Mutex, mpsc};
 
-/// Says every line again; does nothing at a note, and on a worker at a drain, until the gate opens.
+/// An echo that blocks until the gate opens: at each note, and on a worker when a drain begins.
 pub(super) struct Gated {
     pub(super) gate: Arc<Mutex<()>>,
     pub(super) is_first: bool,
@@ -26,7 +26,7 @@ impl Handler for Gated {
     }
 }
 
-/// A server of two shards behind a gate, and a handle that is for the second.
+/// Runs a server of two shards behind a gate. Returns it with a handle to the second shard.
 pub(super) fn run_gated(gate: &Arc<Mutex<()>>) -> (Running<String>, Remote<String>) {
     let (gate, main) = (Arc::clone(gate), std::thread::current().id());
     let (send, receive) = mpsc::channel();

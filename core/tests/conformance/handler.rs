@@ -25,7 +25,7 @@ fn what_a_shell_records_replays_to_the_bytes_that_peers_got() {
     assert!(transcript.written.values().any(|bytes| *bytes == heard.as_bytes()), "the replay wrote something else");
 }
 
-/// Gives a job away that lasts until another peer says `go`.
+/// Offloads a job that runs until another peer sends a line such as `go`.
 #[derive(Clone)]
 struct Patient {
     release: mpsc::Sender<()>,
@@ -81,7 +81,7 @@ fn a_job_runs_while_others_are_served_and_its_outcome_is_replayed() {
     assert!(wrote(b"outcome true\n") && wrote(b"gone\noutcome false\n"), "the replay wrote something else");
 }
 
-/// Has a thread add up the numbers of each line.
+/// Adds up the numbers of each line on another thread.
 struct Adding(Remote<String>);
 
 impl Handler for Adding {
@@ -117,7 +117,7 @@ fn a_handler_gives_work_away_and_is_told_of_it() {
     assert_eq!(thread.join().expect("no panic").messages_in, 1);
 }
 
-/// Panics when it is told to.
+/// An echo that panics at the line `break`.
 struct Fragile;
 
 impl Handler for Fragile {

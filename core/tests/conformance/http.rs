@@ -31,7 +31,7 @@ fn websocket_and_http_share_a_port() {
     socket.0.read_exact(&mut heard).expect("the server answers");
     // A pong may overtake a message.
     assert!([b"\x81\x05Hello\x8a\0", b"\x8a\0\x81\x05Hello"].contains(&&heard), "{heard:?}");
-    // A server that ends says so: 1001 (RFC 6455 section 7.4.1).
+    // The code of a server that shuts down is 1001 (RFC 6455 section 7.4.1).
     server.remote.drain().expect("it runs");
     let _ = server.remote.drain();
     assert_eq!(socket.rest_bytes(), b"\x88\x0a\x03\xe9shutdown");
@@ -68,8 +68,8 @@ fn a_page_that_posts_where_no_http_is_spoken_is_served_nothing() {
     ] {
         let server = run(Config::listening([address.parse::<Listen>().expect("well formed")]), Echo, None);
         let mut page = server.connect();
-        // A browser may connect ahead, and send once it is taken for a terminal.
-        page.0.read_exact(&mut [0; 3][..probe]).expect("it is asked what terminal it is");
+        // A browser may connect early and send its request after the server has started telnet.
+        page.0.read_exact(&mut [0; 3][..probe]).expect("the server asks for the terminal type");
         page.send(request);
         let heard = String::from_utf8_lossy(&page.rest_bytes()).into_owned();
         assert!(!heard.contains("hello") && !heard.contains("Origin"), "{address}: {heard}");

@@ -39,7 +39,7 @@ fn one_slow_reader_costs_only_itself() {
     server.until(|metrics| metrics.open >= 3);
     let line = format!("{}\n", "x".repeat(9_999));
     let count = 3_000;
-    // A sender that is not faster than a healthy receiver reads.
+    // The sender waits for the healthy receiver, so it is never too fast for it.
     for _ in 0..count {
         sender.send(line.as_bytes());
         assert_eq!(healthy.line().len(), 9_999, "nothing is lost to a healthy receiver");
@@ -59,7 +59,7 @@ fn mail_is_written_between() {
     let server = run(config, Relay::default(), None);
     let slow = server.connect();
     server.until(|metrics| metrics.open >= 1);
-    // The server is busy with this word while the others come.
+    // The callback blocks the server while the messages arrive.
     server.remote.metrics(move |_| receive.recv().expect("the test goes on")).expect("it runs");
     let text = "x".repeat(1_000);
     (0..20_000).for_each(|_| server.remote.publish("relay", &text).expect("there is room"));

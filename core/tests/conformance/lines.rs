@@ -10,7 +10,7 @@ use std::net::{Shutdown, TcpStream};
 fn a_relay_serves() {
     let server = run(lines(), Relay::default(), None);
     let (mut ann, mut bob) = (server.connect(), server.connect());
-    // The relay has both once each has heard of the other.
+    // The relay must have both connections before the first line.
     server.until(|metrics| metrics.open >= 2);
     ann.send(b"hello\r\nfrom ann\n");
     assert_eq!((bob.line(), bob.line()), ("hello".into(), "from ann".into()));
@@ -54,7 +54,7 @@ fn a_reset_is_a_reset_and_harms_nobody() {
     let server = run(lines(), Relay::default(), None);
     let (gone, mut ann, mut bob) = (server.connect(), server.connect(), server.connect());
     server.until(|metrics| metrics.open >= 3);
-    // To close with unread input resets the connection.
+    // Closing a socket with unread input resets the connection.
     ann.send(b"unread\n");
     assert_eq!(bob.line(), "unread");
     let mut unread = [0];

@@ -53,7 +53,7 @@ fn a_socket_file_is_removed_by_its_owner_alone() {
     assert!(path.exists(), "it belongs to the second");
     drop(second);
     assert!(!path.exists());
-    // What nobody listens at any more is in nobody's way; what is no socket stays.
+    // The server replaces a stale socket file, but keeps a file that is not a socket.
     drop(std::os::unix::net::UnixListener::bind(&path).expect("it is free"));
     drop(bind().expect("it was stale"));
     std::fs::write(&path, "a file").expect("it is free");

@@ -1,6 +1,7 @@
-//! Real sockets against a running server: the same scripts on every shell, which the test that includes this file gives
-//! under the name `shell`. Nothing here waits for a time to pass: every wait is for
-//! something that the server does.
+//! Tests with real sockets that every shell must pass.
+//!
+//! The test that includes this file provides the shell as a module `shell`. No test waits for a
+//! time to pass: every wait is for an action of the server.
 
 mod client;
 mod descriptors;
@@ -27,7 +28,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// No answer within this time is a failure, not slowness.
+/// How long tests wait for the server before they fail.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Running<N> {
@@ -36,7 +37,7 @@ struct Running<N> {
     thread: JoinHandle<Metrics>,
 }
 
-/// Runs a server on a thread of its own.
+/// Runs a server on its own thread.
 fn run<H>(config: Config, handler: H, trace: Option<&SharedTrace>) -> Running<H::Note>
 where
     H: Handler + Send + 'static,
@@ -51,7 +52,7 @@ where
     Running { addresses, remote, thread: std::thread::spawn(move || shell::run(server)) }
 }
 
-/// As [`run`], on three threads.
+/// Like [`run`], with three shards.
 fn run_sharded<H>(config: Config, handler: impl Fn() -> H + Clone + Send + 'static) -> Running<H::Note>
 where
     H: Handler + Send + 'static,
@@ -71,25 +72,25 @@ impl<N> Running<N> {
         Peer::new(TcpStream::connect(address).expect("the server listens"))
     }
 
-    /// What a new peer gets for a line.
+    /// Connects a peer that sends one line. Returns the server's answer.
     fn connect_and_ask(&self, line: &str) -> String {
         let mut peer = self.connect();
         peer.send(format!("{line}\n").as_bytes());
         peer.line()
     }
 
-    /// Drains the server in a hurry and says what it counted.
+    /// Drains the server at full speed and returns its metrics.
     fn end(self) -> Metrics {
         self.remote.drain().expect("it runs");
         let _ = self.remote.drain();
         self.thread.join().expect("no panic")
     }
 
-    /// Waits until something is so, but not for ever.
+    /// Waits until the metrics meet a condition, but no longer than [`PATIENCE`].
     fn until(&self, so: impl Fn(Metrics) -> bool) {
         let began = std::time::Instant::now();
         while !so(self.metrics()) {
-            assert!(began.elapsed() < PATIENCE, "it does not come about: {:?}", self.metrics());
+            assert!(began.elapsed() < PATIENCE, "the condition is not met in time: {:?}", self.metrics());
             std::thread::yield_now();
         }
     }
@@ -123,7 +124,7 @@ impl Peer {
         self.0.get_mut().shutdown(Shutdown::Write).expect("it is open");
     }
 
-    /// Reads up to these words, whatever stands before them.
+    /// Reads until these words.
     fn hear(&mut self, words: &str) {
         let mut heard = Vec::new();
         while !heard.ends_with(words.as_bytes()) {
@@ -146,7 +147,7 @@ impl Peer {
     }
 }
 
-/// Waits for a connection, but not for ever.
+/// Accepts a connection, but waits no longer than [`PATIENCE`].
 fn accept(listener: &std::net::TcpListener) -> Peer {
     let listener = listener.try_clone().expect("a second handle");
     let (send, receive) = mpsc::channel();

@@ -25,7 +25,7 @@ fn another_configuration_is_listened_at_while_the_server_runs() {
     let error = reconfigure(wrong).expect_err("somebody listens there").to_string();
     assert!(error.starts_with(&format!("can't listen at {taken}")), "{error}");
     assert_eq!(server.metrics().reloads, 0);
-    // One listener more, then that alone.
+    // Adds a listener, then removes the first one.
     let more = Config::listening([lines().listeners.remove(0), "length://127.0.0.1:0".parse().expect("an address")]);
     let addresses = reconfigure(more).expect("it can be listened at");
     assert_eq!((addresses.len(), &addresses[0]), (2, &server.addresses[0]));
@@ -62,7 +62,7 @@ fn an_address_can_be_made_wider_and_narrower_by_a_reload() {
     let wide = narrow.replace("127.0.0.1", "0.0.0.0");
     let busy = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let taken = format!("tcp://{}", busy.local_addr().expect("bound"));
-    // What can't be done leaves everything as it was, what was closed for it included.
+    // A failed reload restores everything, including listeners that it had closed.
     let error = reconfigure(&[&wide, &taken]).expect_err("somebody listens there").to_string();
     assert!(error.starts_with(&format!("can't listen at {taken}")) && !error.contains("lost"), "{error}");
     for (address, listened_at) in [(&wide, &wide), (&narrow, &narrow), (&wide, &wide)] {
@@ -78,8 +78,8 @@ fn an_address_can_be_made_wider_and_narrower_by_a_reload() {
 #[test]
 fn a_panic_of_who_asks_for_metrics_or_a_reload_does_not_end_the_server() {
     for server in [run(lines(), Echo, None), run_sharded(lines(), || Echo)] {
-        server.remote.metrics(|_| panic!("as it was told")).expect("it runs");
-        server.remote.reconfigure(lines(), |_| panic!("as it was told")).expect("it runs");
+        server.remote.metrics(|_| panic!("a callback that fails")).expect("it runs");
+        server.remote.reconfigure(lines(), |_| panic!("a callback that fails")).expect("it runs");
         assert_eq!(server.connect_and_ask("hello"), "hello");
         assert_eq!(server.metrics().opened, 1);
         server.end();

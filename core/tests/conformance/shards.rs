@@ -33,7 +33,8 @@ fn what_is_published_reaches_every_shard_in_order() {
             assert_eq!(n.parse(), Ok(next[speaker]), "in order, and none twice");
             next[speaker] += 1;
         }
-        // Until the end, so that what nobody should hear would be heard.
+        // Each peer reads exactly what it should; the metrics below show that nothing else was
+        // sent.
         drop(peer);
     }
     speaking.into_iter().for_each(|thread| thread.join().expect("no panic"));
@@ -54,7 +55,7 @@ fn shards_have_limits_metrics_and_an_end_in_common() {
         assert_eq!(peer.line(), "in");
     }
     assert_eq!(server.connect().rest(), "closing (server_full): the server is full\n");
-    // Who leaves makes room, wherever it was.
+    // A closed connection makes room on every shard.
     for peer in peers.drain(..3) {
         drop(peer);
     }
@@ -63,7 +64,8 @@ fn shards_have_limits_metrics_and_an_end_in_common() {
     while open.len() < 2 {
         let mut peer = server.connect();
         peer.send(b"again\n");
-        // The one who counts may hear of it a moment later; who is not let in may find the connection reset.
+        // The counting shard may receive the closes late. A refused peer may find its connection
+        // reset.
         let mut line = String::new();
         if peer.0.read_line(&mut line).is_ok() && line == "again\n" {
             open.push(peer);
@@ -71,7 +73,7 @@ fn shards_have_limits_metrics_and_an_end_in_common() {
         tries += 1;
         assert!(tries < 10_000, "there is room");
     }
-    // One scrape tells of all, as soon as the shards have told each other.
+    // One scrape covers all shards, once they have exchanged their metrics.
     let address = server.addresses[1].replace("ws://", "");
     let began = std::time::Instant::now();
     loop {
@@ -90,7 +92,7 @@ fn shards_have_limits_metrics_and_an_end_in_common() {
     peers.iter_mut().chain(&mut open).for_each(|peer| assert!(peer.rest().contains("shutdown")));
 }
 
-/// Says its name to who comes.
+/// Sends the connection's id to each new peer.
 struct Named;
 
 impl Handler for Named {

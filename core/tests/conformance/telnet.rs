@@ -13,7 +13,7 @@ fn telnet_is_negotiated_and_served() {
     let config = Config::listening(["telnet://127.0.0.1:0".parse().expect("well formed")]);
     let server = run(config, Echo, None);
     let mut peer = server.connect();
-    // DO TERMINAL-TYPE, to which it answers WONT; a byte 255 is written twice.
+    // The server sends DO TERMINAL-TYPE; the peer answers WONT.
     let mut probe = [0; 3];
     peer.0.read_exact(&mut probe).expect("the server begins");
     assert_eq!(probe, *b"\xff\xfd\x18");
@@ -25,7 +25,9 @@ fn telnet_is_negotiated_and_served() {
     server.end();
 }
 
-/// One read of keys that each redraw a long line made the server allocate hundreds of megabytes, and held everybody up.
+/// Keys that each redraw a long line once made the server allocate hundreds of megabytes per read.
+///
+/// It served no other connection meanwhile.
 #[test]
 fn keys_that_redraw_a_long_line_hold_nobody_up() {
     let listen: Listen = "telnet://127.0.0.1:0?mode=character&probe=no".parse().expect("well formed");
@@ -58,8 +60,9 @@ fn what_is_behind_urgent_data_is_read_as_well() {
         peer.hear("in");
         let closed = gate.lock().expect("no panic");
         server.remote.note(String::new()).expect("it runs");
-        // The server is busy while all of this arrives, so that it hears of it once. A telnet client's Synch: IAC IP,
-        // and IAC DM, of which the last byte is urgent (RFC 854).
+        // The handler blocks while all of this arrives, so that the server receives one readiness
+        // event. The Synch of a telnet client is IAC IP and IAC DM, and its last byte is urgent
+        // (RFC 854).
         let synch: &[u8] = if address.starts_with("tcp") { b"x" } else { b"\xff\xf4\xff\xf2" };
         peer.send(b"one\n");
         socket2::SockRef::from(peer.0.get_ref()).send_out_of_band(synch).expect("it is TCP");

@@ -12,7 +12,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
-/// TLS with a certificate of its own, and a client that believes it.
+/// TLS with a self-signed certificate, and a client that trusts it.
 fn tls() -> (Tls, Arc<ClientConfig>) {
     let key = rcgen::KeyPair::generate().expect("a key");
     let params = rcgen::CertificateParams::new(["localhost".to_owned()]).expect("a name");
@@ -42,14 +42,14 @@ fn tls_carries_much_in_both_directions_and_ends_with_a_word() {
     let (tls, client) = tls();
     let mut config = lines();
     config.listeners[0].tls = Some(tls);
-    // However slow the reader is, nothing is too much for it.
+    // Marks so high that even a slow reader is not closed.
     config.outbound.marks = Marks::new(64 << 10, 256 << 10, 16 << 20).expect("in order");
     for sharded in [false, true] {
         let config = config.clone().unlimited();
         let server = if sharded { run_sharded(config, Relay::default) } else { run(config, Relay::default(), None) };
         let (one, two) = (over_tls(&client, server.connect()), over_tls(&client, server.connect()));
         let (mut one, mut two) = (one, BufReader::new(two));
-        // Both have spoken, so both are members.
+        // Both peers send a line first, so both have joined before the bulk data.
         let mut line = String::new();
         two.get_mut().write_all(b"first\n").expect("the server reads");
         server.until(|metrics| metrics.messages_in == 1);

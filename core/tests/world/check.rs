@@ -58,7 +58,7 @@ pub(crate) fn received(run: &Run) {
         let said: Vec<&String> = session.said.iter().filter(|text| !text.starts_with("/auth ")).collect();
         let mut rest = said.into_iter();
         for (place, text) in received.iter().enumerate() {
-            // The authentication layer drops messages that arrive before the login is complete.
+            // The authentication layer does not pass on messages from before the login.
             let may_miss = drops || run.logins.is_some() && place == 0;
             let before = rest.clone();
             let is_unfinished = place + 1 == received.len() && session.unfinished.as_ref() == Some(text);
