@@ -1,4 +1,4 @@
-//! What a server makes of accepts that fail, and of who it accepts.
+//! Failed accepts, and the addresses of accepted peers.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails where its assumption does")]
 

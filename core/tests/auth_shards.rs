@@ -1,4 +1,6 @@
-//! Logins at a server of several shards: what one machine says is said by two and by four, whenever their messages arrive.
+//! Logins on servers of several shards.
+//!
+//! One, two and four machines must give the same answers, in whatever order their messages arrive.
 
 #![allow(clippy::panic, clippy::expect_used, reason = "a test fails where its assumption does")]
 

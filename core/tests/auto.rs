@@ -1,4 +1,4 @@
-//! A listener that tells what is spoken by the first bytes.
+//! A listener that detects the protocol from the first bytes.
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
 

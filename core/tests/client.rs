@@ -1,4 +1,4 @@
-//! A client that comes back by itself, in virtual time; and two machines that speak to each other.
+//! The reconnecting client in virtual time, and two machines that are connected to each other.
 
 #![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
 

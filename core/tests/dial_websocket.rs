@@ -1,4 +1,4 @@
-//! WebSocket as a client: the handshake, masks, and what may go wrong.
+//! WebSocket as a client: the handshake, masking, and errors.
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
 

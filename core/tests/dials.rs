@@ -1,4 +1,4 @@
-//! Many outgoing connections at a time: what each costs does not depend on how many there are.
+//! Many outgoing connections at a time: the cost of each does not depend on their number.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test fails where its assumption does")]
 

@@ -1,4 +1,4 @@
-//! The example without a shell serves, and says goodbye.
+//! The example without a shell: it serves, and sends farewells.
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
 

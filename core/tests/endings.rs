@@ -1,4 +1,4 @@
-//! How connections end, and who is not ended: halves that are closed, reloads, drains and what is in progress then.
+//! How connections end, and which do not: half-closes, reloads, drains, and work in progress.
 
 #![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
 

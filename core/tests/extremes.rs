@@ -1,5 +1,7 @@
-//! Every field of every configuration type at zero, at one and at its maximum: the machine serves on every wire, time passes,
-//! it drains, and nothing turns in circles.
+//! Every configuration field at zero, at one and at its maximum.
+//!
+//! In each case the machine serves on every wire, time passes, the machine drains, and nothing
+//! loops forever.
 
 #![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
 

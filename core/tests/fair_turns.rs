@@ -1,5 +1,6 @@
-//! Twenty peers that send what is dearest, as fast as they are read, beside one that is echoed: what a turn costs is bounded,
-//! and that one is served in every turn.
+//! Twenty peers send the most expensive input as fast as the machine reads, beside one normal peer.
+//!
+//! The cost of a turn is bounded, and the normal peer is served in every turn.
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
 

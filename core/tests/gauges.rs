@@ -1,4 +1,4 @@
-//! Gauges say what is so: nothing of what is over, closing or expired.
+//! Gauges count only what exists: nothing that is over, closing or expired.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test fails where its assumption does")]
 

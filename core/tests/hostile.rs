@@ -1,5 +1,7 @@
-//! What hostile peers try on TCP, HTTP and WebSocket, against the whole machine: each ends with one named reason, in any
-//! pieces, costs its neighbour nothing, and leaves nothing behind.
+//! Hostile input on TCP, HTTP and WebSocket, against the whole machine.
+//!
+//! Each hostile peer ends with one named reason, however its input is split. It costs its neighbour
+//! nothing and leaves nothing behind.
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
 

@@ -1,5 +1,4 @@
-//! The HTTP around WebSocket: health checks, what is refused and how it is told and counted, what a credential opens, and
-//! whom a proxy speaks for.
+//! HTTP on a WebSocket listener: health checks, refusals, credentials, and forwarded addresses.
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
 

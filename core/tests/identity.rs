@@ -1,4 +1,4 @@
-//! Who is who, work that is given away, and what a panic costs, in virtual time.
+//! Identities, tickets, offloaded work and handler panics, in virtual time.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails where its assumption does, and one of them panics")]
 

@@ -1,4 +1,6 @@
-//! No folder of the core uses one above it, ARCHITECTURE.md shows them as they are, and no source file is long.
+//! Folders of the core use only folders below them, and no source file is too long.
+//!
+//! ARCHITECTURE.md must show the folders in the same order.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails where its assumption does")]
 

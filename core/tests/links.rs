@@ -1,4 +1,4 @@
-//! Relative links of the pages lead to files that exist.
+//! Relative links in the Markdown files lead to existing files.
 
 #![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
 

@@ -1,4 +1,6 @@
-//! No decoder keeps more than its budget, whatever a peer sends: proved with an allocator that counts.
+//! No decoder holds more memory than its budget, whatever a peer sends.
+//!
+//! A counting allocator measures it.
 
 #![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
 

@@ -1,4 +1,4 @@
-//! What an operator relies on: reloads, drains, proxies, networks, hosts, dry runs, in virtual time.
+//! Operation in virtual time: reloads, drains, proxies, networks, hosts, dry runs.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
 

@@ -1,5 +1,7 @@
-//! What hostile peers try on what an operator relies on, in virtual time: reloads, proxies, the monitor and its
-//! credential, terminals in WebSocket. It costs nobody else anything, and a terminal is no way around a limit.
+//! Hostile peers against features for operators, in virtual time.
+//!
+//! The features are reloads, proxies, the monitor and its credential, and telnet in WebSocket. An
+//! attack costs other peers nothing, and telnet in WebSocket does not bypass any limit.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
 

@@ -1,5 +1,7 @@
-//! Time in which the server did not run does not count against anybody: it was stopped (SIGSTOP, a container's or a machine's
-//! pause), or busy with something else.
+//! Time in which the server did not run does not count against any peer.
+//!
+//! The process was stopped (SIGSTOP, a paused container or virtual machine), or busy with something
+//! else.
 
 #![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
 

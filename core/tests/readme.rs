@@ -1,4 +1,4 @@
-//! What the README says about the core is so.
+//! The README's statements about the core match the code.
 
 #![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
 

@@ -1,5 +1,7 @@
-//! A page can make a browser send a request of HTTP to any port, with lines of the page's choice behind it: nothing of it is
-//! served where lines, telnet or frames are spoken.
+//! Browser requests to listeners of other protocols.
+//!
+//! A web page can make a browser send an HTTP request to any port, with lines of the page's choice
+//! in its body. A listener for lines, telnet or frames must serve none of it.
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
 

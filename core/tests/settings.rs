@@ -1,4 +1,4 @@
-//! Configurations: layers, what is wrong with them, and that every key has an effect.
+//! Configurations: layers, errors, and the effect of every key.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
 

@@ -1,4 +1,4 @@
-//! What the tables of the settings say is so.
+//! The tables in the settings documentation match the code.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
 

@@ -1,4 +1,7 @@
-//! What is said of mistakes in a configuration: it names what the operator wrote, shows no secret, and acts on no terminal.
+//! Errors in a configuration.
+//!
+//! An error names what the operator wrote, shows no secret, and contains no terminal control
+//! characters.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
 

@@ -1,4 +1,4 @@
-//! What templates say is so: whatever they comment out is the default, and their examples are good.
+//! Configuration templates: commented-out values are the defaults, and the examples are valid.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
 

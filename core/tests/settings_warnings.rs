@@ -1,4 +1,4 @@
-//! What a configuration shows to others, and what is warned of though it can be done.
+//! What a configuration exposes, and which valid settings cause a warning.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
 

@@ -1,4 +1,4 @@
-//! Several machines as one server, in virtual time and with messages that take theirs.
+//! Several machines as one server, in virtual time, with delayed messages between them.
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
 

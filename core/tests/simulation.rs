@@ -1,5 +1,7 @@
-//! A relay in a thousand seeded worlds: order is kept, healthy peers lose nothing, and every trace can be
-//! replayed to the same bytes.
+//! A relay in a thousand seeded worlds.
+//!
+//! Messages stay in order, healthy peers lose none, and every trace can be replayed to the same
+//! bytes.
 
 #![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
 

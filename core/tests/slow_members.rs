@@ -1,4 +1,4 @@
-//! What slow members of rooms are told, and when they are closed.
+//! Slow members of rooms: the events for them, and when the machine closes them.
 
 #![allow(clippy::expect_used, missing_docs, reason = "a test fails where its assumption does")]
 

@@ -1,4 +1,4 @@
-//! TLS beneath the wires, in virtual time: a client of rustls on the other side.
+//! TLS beneath the wires, in virtual time, with the client of rustls.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
 

@@ -1,5 +1,7 @@
-//! TLS however its bytes are cut and whatever the peer does, in virtual time: whoever reads slowly, ends early or says
-//! what is no TLS hears whole messages in their order, and leaves nothing behind.
+//! TLS in virtual time, with arbitrarily split records and misbehaving peers.
+//!
+//! Peers that read slowly, end early or send invalid TLS receive whole messages in order, and leave
+//! nothing behind.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
 

@@ -1,5 +1,6 @@
-//! What a ticket opens: a session is only taken up again where a whole handshake would let the same peer in. In virtual time,
-//! with a client of rustls, by TLS 1.2 and 1.3.
+//! Resumption of TLS sessions, in virtual time, with the client of rustls, in TLS 1.2 and 1.3.
+//!
+//! A session is resumed only where a full handshake would admit the same peer.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
 

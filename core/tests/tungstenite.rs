@@ -1,4 +1,4 @@
-//! Frames and messages as another implementation reads and writes them.
+//! Compatibility of WebSocket frames and messages with another implementation, tungstenite.
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
 

@@ -1,4 +1,4 @@
-//! What a machine decides about reverse tunnels, fact by fact.
+//! The machine's decisions about reverse tunnels, fact by fact.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails where its assumption does")]
 

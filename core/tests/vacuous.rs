@@ -1,4 +1,6 @@
-//! Tests that test nothing fail: a handler's own assertions are heard, and a server that nobody can connect to is an error.
+//! Tests that test nothing must fail.
+//!
+//! A handler's own assertions fail the test, and a server to which no peer can connect is an error.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails where its assumption does, and these do")]
 

@@ -1,5 +1,6 @@
-//! What one fact costs in steps, memory and output is bounded, whatever a peer sends: runs of everything that is dear, on
-//! every wire.
+//! The cost of one fact in steps, memory and output is bounded, whatever a peer sends.
+//!
+//! The tests send long runs of everything that is expensive, on every wire.
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
 

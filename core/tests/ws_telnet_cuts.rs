@@ -1,5 +1,7 @@
-//! Telnet in WebSocket is telnet: however the same stream is cut into frames, and these into reads, it gives the same
-//! messages and signals, the same answers and the same end.
+//! Telnet in WebSocket behaves like telnet.
+//!
+//! However the same stream is split into frames, and these into reads, it results in the same
+//! messages, signals, replies and end.
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
 #![allow(dead_code, reason = "the tests share what they say to a server")]

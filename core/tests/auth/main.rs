@@ -1,4 +1,4 @@
-//! Who gets in, and who is told what, in virtual time.
+//! Authentication in virtual time: who may log in, and which events the application receives.
 
 #![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
 

@@ -1,4 +1,4 @@
-//! What a peer, an application and an operator see, case by case, in virtual time.
+//! What peers, applications and operators observe, case by case, in virtual time.
 
 #![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
 

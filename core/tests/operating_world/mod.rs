@@ -1,4 +1,4 @@
-//! What both tests of operating say to a server, and from where.
+//! Helpers for both operating tests: addresses, networks and requests.
 
 use drupe_core::Peer;
 use drupe_core::limit::Network;

@@ -1,4 +1,4 @@
-//! JSON-RPC 2.0: what a caller sees, and what the other direction does.
+//! JSON-RPC 2.0: calls from peers to the server and from the server to peers.
 
 #![allow(clippy::expect_used, clippy::unreachable, reason = "a test fails where its assumption does")]
 

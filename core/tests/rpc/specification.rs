@@ -1,4 +1,4 @@
-//! JSON-RPC 2.0 by its specification: requests, parameters, errors, discovery.
+//! Rules of the JSON-RPC 2.0 specification: requests, parameters, errors, discovery.
 
 use super::{Office, answers, error, hub, office, result};
 use drupe_core::kit::Service;

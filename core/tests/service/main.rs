@@ -1,4 +1,4 @@
-//! Typed messages and commands: what programs and people see.
+//! Typed messages and commands, in JSON for programs and as text for people.
 
 #![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
 

@@ -1,4 +1,4 @@
-//! Words of a command as values of every type.
+//! Parsing the words of a command into values of every type.
 
 use super::{Hall, said};
 use drupe_core::kit::{Cx, Router, Service};

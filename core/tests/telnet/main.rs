@@ -1,4 +1,4 @@
-//! Telnet as a peer sees it: a whole server in virtual time, byte by byte.
+//! Telnet from the peer's side: a whole server in virtual time, byte by byte.
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
 

@@ -1,4 +1,4 @@
-//! What tests of TLS share: an authority, and certificates that it signed.
+//! A certificate authority and its certificates, shared by the TLS tests.
 
 use drupe_core::testing::TestHub;
 use drupe_core::tls::{CertificateFiles, ClientCertificates, TicketKeys, Tls, TlsError, TlsFiles};

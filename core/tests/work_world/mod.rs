@@ -1,4 +1,4 @@
-//! A machine with one peer that sends runs of what is dear, and what each fact of that costs.
+//! A machine with one peer that sends long runs of expensive input, and the cost of each fact.
 
 use crate::counting::Measure;
 use drupe_core::app::Echo;
