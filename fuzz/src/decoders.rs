@@ -12,10 +12,10 @@ struct Setting {
     pieces: [u8; 4],
 }
 
-/// Any bytes as lines, under any policy and limit, in any pieces.
+/// Decodes any bytes as lines, with any UTF-8 policy and limit, in any pieces.
 ///
 /// # Panics
-/// If a promise is broken.
+/// If the split changes the result, or a limit on memory, length or steps is exceeded.
 pub fn line(data: &[u8]) {
     let mut rest = Unstructured::new(data);
     let Ok(setting) = Setting::arbitrary(&mut rest) else { return };
@@ -24,10 +24,11 @@ pub fn line(data: &[u8]) {
     check(Wire::Lines(Lines::default().invalid_utf8(invalid_utf8)), &setting, rest.take_rest());
 }
 
-/// Any bytes as length-prefixed frames, of any prefix and limit, in any pieces.
+/// Decodes any bytes as length-prefixed frames, with any prefix and limit, in any pieces.
 ///
 /// # Panics
-/// If a promise is broken.
+/// If the split changes the result, a limit on memory, length or steps is exceeded, or the decoded
+/// messages do not survive a round trip.
 pub fn length(data: &[u8]) {
     let mut rest = Unstructured::new(data);
     let Ok(setting) = Setting::arbitrary(&mut rest) else { return };
@@ -42,20 +43,20 @@ fn check(wire: Wire, setting: &Setting, stream: &[u8]) {
     let single = decode(wire, &budget, stream, &[1]);
     let pieces: Vec<usize> = setting.pieces.iter().map(|&piece| usize::from(piece).max(1)).collect();
     let split = decode(wire, &budget, stream, &pieces);
-    assert!(whole == single && whole == split, "the split matters: {whole:?}, {single:?}, {split:?}");
-    // Encoded again, the messages are decoded to themselves.
+    assert!(whole == single && whole == split, "the split changes the result: {whole:?}, {single:?}, {split:?}");
+    // Decoding the encoded messages must return the same messages.
     let mut again = Vec::new();
     for message in &whole.0 {
         Encoder::default()
             .encode(wire.encoding(), message.as_slice().into(), &mut again)
-            .expect("it fitted when it came");
+            .expect("a decoded message fits");
     }
     if matches!(wire, Wire::LengthPrefixed(_)) {
         assert_eq!(decode(wire, &budget, &again, &pieces), (whole.0, None));
     }
 }
 
-/// The messages of a stream, and the reason why it could not go on.
+/// Decodes a stream. Returns its messages, and the reason of the error that stopped it.
 fn decode(wire: Wire, budget: &Budget, stream: &[u8], pieces: &[usize]) -> (Vec<Vec<u8>>, Option<drupe_core::Reason>) {
     let (mut decoder, mut scratch) = (wire.decoder(), DecodeBuffer::default());
     let mut messages = Vec::new();
@@ -71,7 +72,7 @@ fn decode(wire: Wire, budget: &Budget, stream: &[u8], pieces: &[usize]) -> (Vec<
                 decoded.used
             });
         });
-        // What was kept, its growth, and our own copy.
+        // The decoder's buffer, its growth, and the copy made here.
         let bound = isize::try_from(3 * max + 64 + length).expect("small");
         assert!(peak <= bound, "{peak} bytes for a limit of {max}");
         assert!(length <= max, "a message of {length} bytes for a limit of {max}");

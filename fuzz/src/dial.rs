@@ -1,4 +1,4 @@
-//! What a server answers to a client that opens a WebSocket.
+//! Responses of a server to the WebSocket client.
 
 use crate::cut::cut;
 use crate::memory::peak_of;
@@ -11,7 +11,7 @@ use sha1::{Digest, Sha1};
 use std::fmt::Write;
 use std::time::Duration;
 
-/// Dials once and logs what happens.
+/// Dials once and logs the events.
 #[derive(Default)]
 struct Caller {
     log: String,
@@ -42,24 +42,27 @@ impl Handler for Caller {
     }
 }
 
-/// Any bytes as the answer of a WebSocket server, in any pieces. `ACCEPT` in them stands for the right proof.
+/// Sends any bytes as the response of a WebSocket server, in any pieces.
+///
+/// `ACCEPT` in them stands for the right value of `Sec-WebSocket-Accept`.
 ///
 /// # Panics
-/// If the split matters, a WebSocket opens without the proof, or much memory is held.
+/// If the split changes the result, a WebSocket opens without that value, or too much memory is
+/// held.
 pub fn dial(data: &[u8]) {
     let [length, answer @ ..] = data else { return };
     let whole = outcome(answer, &[usize::MAX]);
     for lengths in [&[1][..], &[usize::from(*length).max(1), 3]] {
         let split = outcome(answer, lengths);
-        assert!(whole == split, "the split matters: {whole:?} and {split:?}");
+        assert!(whole == split, "the split changes the result: {whole:?} and {split:?}");
     }
     let has_proof = answer.windows(SIGN.len()).any(|window| window == SIGN);
-    assert!(has_proof || !whole.contains("opened"), "it opens without a proof");
+    assert!(has_proof || !whole.contains("opened"), "it opens without Sec-WebSocket-Accept");
 }
 
 const SIGN: &[u8] = b"ACCEPT";
 
-/// What the handler logs when the server sends `answer` in pieces of these lengths, and then ends.
+/// Returns the handler's log if the server sends `answer` in pieces of these lengths, then ends.
 fn outcome(answer: &[u8], lengths: &[usize]) -> String {
     let mut hub = TestHub::with_config(Config::listening([]).seed(Some(7)).unlimited(), Caller::default());
     hub.note(());
@@ -72,7 +75,7 @@ fn outcome(answer: &[u8], lengths: &[usize]) -> String {
         }
         let peak = peak_of(|| hub.send(conn, &piece));
         assert!(peak < 1 << 20, "{peak} bytes for {}", piece.len());
-        // What takes long goes on in further turns.
+        // Expensive work continues in later turns.
         hub.advance(Duration::from_millis(1));
     }
     if !hub.is_closed(conn) {
@@ -84,7 +87,7 @@ fn outcome(answer: &[u8], lengths: &[usize]) -> String {
     hub.handler().log.clone()
 }
 
-/// The proof that the request was read (RFC 6455 section 4.2.2).
+/// The value of `Sec-WebSocket-Accept` for the request (RFC 6455 section 4.2.2).
 fn accept(hub: &TestHub<Caller>, conn: ConnId) -> String {
     let request = core::str::from_utf8(hub.received(conn)).expect("text");
     let (_, key) = request.split_once("Sec-WebSocket-Key: ").expect("it has one");

@@ -1,4 +1,4 @@
-//! Configurations whose every field is 0, 1, the maximum, or something between.
+//! Configurations in which each field is 0, 1, the maximum, or a value in between.
 
 use drupe_core::http::{Access, Http, Origins};
 use drupe_core::limit::{Budget, ConnectionLimits, EarlyDrop, Ladder, MessageSize, QuarantineLimits, Rate};
@@ -10,7 +10,7 @@ use drupe_core::{Backoff, Closing, Config, Drain, Listen, PeerLimits, Rates, Roo
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// Draws values from bytes. When the bytes end, it draws what lies between the extremes.
+/// Draws values from bytes. After the last byte, it draws the values in between.
 pub(crate) struct Draw<'a>(std::slice::Iter<'a, u8>);
 
 impl<'a> Draw<'a> {
@@ -149,7 +149,9 @@ impl<'a> Draw<'a> {
         tunnel
     }
 
-    /// A whole configuration. A test below checks that each option is drawn.
+    /// Draws a whole configuration.
+    ///
+    /// It lists all fields, so that a new one in `Config` cannot be forgotten.
     pub(crate) fn config(&mut self, seed: u64) -> Config {
         let peer = self.peer_limits();
         let early_drop = EarlyDrop::new(self.count(2), self.count(9)).ok();

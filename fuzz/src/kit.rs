@@ -23,7 +23,7 @@ impl App for Everything {
     type Note = NoNote;
 }
 
-/// All that serde can make of words and of JSON.
+/// A type with every kind of field that the kit parses from words and JSON.
 #[derive(Debug, Deserialize, JsonSchema, Serialize)]
 struct Parts {
     number: i16,
@@ -41,7 +41,7 @@ enum Choice {
     Named { flag: bool },
 }
 
-/// Hashed once: it is meant to take long.
+/// Hashed once, because password hashing is slow by design.
 static CREDENTIALS: LazyLock<Credentials> =
     LazyLock::new(|| Credentials::new("mellon", b"0123456789abcdef", 4_096).expect("a password"));
 
@@ -75,10 +75,10 @@ fn service() -> Service<Everything> {
         })
 }
 
-/// Any lines to an application of all that the kit has, before and after a peer is known.
+/// Sends any bytes to an application with all parts of the kit, before or after a login.
 ///
 /// # Panics
-/// If the application does, or much memory is held.
+/// If the application panics, too much memory is held, or a room or ticket outlives the peer.
 pub fn kit(data: &[u8]) {
     let [kind, stream @ ..] = data else { return };
     let key = || TokenKey::hs256(&[7; 32]).expect("long enough");
@@ -100,7 +100,7 @@ pub fn kit(data: &[u8]) {
     }
     for piece in stream.chunks(if kind & 0x80 == 0 { 64 } else { 7 }) {
         let peak = peak_of(|| hub.send(conn, piece));
-        assert!(peak < 2 << 20, "{peak} bytes for {} that were sent", piece.len());
+        assert!(peak < 2 << 20, "{peak} bytes held for {} sent", piece.len());
     }
     hub.advance(Duration::from_secs(120));
     hub.end(conn);
@@ -108,5 +108,5 @@ pub fn kit(data: &[u8]) {
     assert!(hub.is_closed(conn));
     let metrics = hub.machine().metrics();
     assert_eq!((metrics.handler_panics, metrics.tickets, metrics.rooms), (0, 0, 0));
-    assert_eq!(hub.handler().inner().app().presence.rooms().count(), 0, "nobody is left");
+    assert_eq!(hub.handler().inner().app().presence.rooms().count(), 0, "a room outlives its last member");
 }

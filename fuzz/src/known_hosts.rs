@@ -1,4 +1,4 @@
-//! Files of known hosts: the verdict on a host key, compared with a model.
+//! Known-hosts files: compares the verdict on a host key with a reference model.
 
 use crate::host_key::{Files, KeyCheck, KnownHost};
 use base64::Engine;
@@ -7,7 +7,7 @@ use russh::keys::{Certificate, PublicKey, PublicKeyOrCertificate};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Keys that a server may show. In the fuzzed text `$1` to `$4` stand for them.
+/// The host keys of servers. In the fuzzed text, `$1` to `$4` stand for them.
 static KEYS: LazyLock<[PublicKey; 4]> = LazyLock::new(|| KEY_TEXTS.map(|text| text.parse().expect("a key")));
 
 const KEY_TEXTS: [&str; 4] = [
@@ -21,13 +21,13 @@ const KEY_TEXTS: [&str; 4] = [
 static CERTIFICATE: LazyLock<Certificate> =
     LazyLock::new(|| include_str!("../keys/first-cert.pub").trim_end().parse().expect("a certificate"));
 
-/// Names hashed by `ssh-keygen -H`. In the fuzzed text `$a` and `$b` stand for them.
+/// Names hashed by `ssh-keygen -H`. In the fuzzed text, `$a` and `$b` stand for them.
 const HASHED: [(&str, &str); 2] = [
     ("example.org", "|1|TI47Z3bLpqIuoPypVL3+IXDISCo=|gXr5GZDtSjbPPYXg/uFT5fK+C9o="),
     ("[example.org]:2222", "|1|CqgJ7mHozWN8VB+9CNqo/F7I1W4=|RKTwCikVfhdJbO6w7DCqKUa0VvA="),
 ];
 
-/// Hosts and ports to connect to, and the name that the files use.
+/// Hosts and ports to connect to, with their names in known-hosts files.
 const HOSTS: [(&str, u16, &str); 7] = [
     ("example.org", 22, "example.org"),
     ("Example.org", 2222, "[example.org]:2222"),
@@ -42,10 +42,10 @@ const HOSTS: [(&str, u16, &str); 7] = [
     ),
 ];
 
-/// Any text as a file of known hosts, for several hosts and keys.
+/// Reads any text as a known-hosts file, and judges several keys for one of several hosts.
 ///
 /// # Panics
-/// If the verdict is not that of the model, a revoked key is accepted, or matching takes long.
+/// If a verdict differs from the model's, a revoked key is accepted, or matching takes over 10 s.
 pub fn known_hosts(data: &[u8]) {
     let [kind, text @ ..] = data else { return };
     let Ok(text) = core::str::from_utf8(text) else { return };
@@ -55,7 +55,7 @@ pub fn known_hosts(data: &[u8]) {
     let read = |text: &str| KnownHost::new(&Files(vec![("f".into(), text.into())]), host, port, accept_new);
     let model = Model::read(&text, name);
     let known = read(&text);
-    assert_eq!(known.is_ok(), model.is_some(), "whether {text:?} is read: {known:?}");
+    assert_eq!(known.is_ok(), model.is_some(), "whether {text:?} can be parsed: {known:?}");
     let (Ok(known), Some(model)) = (known, model) else { return };
     for (key, key_text) in KEYS.iter().zip(KEY_TEXTS) {
         let shown = PublicKeyOrCertificate::from(key.clone());
@@ -63,11 +63,11 @@ pub fn known_hosts(data: &[u8]) {
         assert_eq!(
             Kind::of(&verdict),
             model.verdict(key, accept_new && !host.contains('*')),
-            "{name} shows {key_text} to {text:?}: {verdict:?}"
+            "{name} presents {key_text}, with {text:?}: {verdict:?}"
         );
         if let KeyCheck::New { line, .. } = verdict {
             let added = read(&format!("{text}\n{line}")).expect("as good as before");
-            assert_eq!(added.judge(&shown, SystemTime::UNIX_EPOCH), KeyCheck::Known, "{line:?} is not read again");
+            assert_eq!(added.judge(&shown, SystemTime::UNIX_EPOCH), KeyCheck::Known, "{line:?} cannot be parsed again");
         }
         let revocation = format!("\n@revoked * {key_text}\n");
         let middle = text.find('\n').unwrap_or(0);
@@ -80,22 +80,24 @@ pub fn known_hosts(data: &[u8]) {
     }
     let shown = PublicKeyOrCertificate::Certificate(CERTIFICATE.clone());
     let verdict = Kind::of(&known.judge(&shown, SystemTime::UNIX_EPOCH));
-    assert_eq!(verdict == Kind::Known, model.trusts_certificate(host), "{name} shows a certificate to {text:?}");
+    assert_eq!(verdict == Kind::Known, model.trusts_certificate(host), "{name} presents a certificate, with {text:?}");
     let (keys, _) = known.algorithms();
     let is_first_known = model.lines.iter().any(|(marker, key)| marker.is_none() && key.algorithm() == keys[0]);
     let is_any_known = model.lines.iter().any(|(marker, key)| marker.is_none() && keys.contains(&key.algorithm()));
-    assert_eq!(is_first_known, is_any_known, "a key that is known is asked for first");
+    assert_eq!(is_first_known, is_any_known, "the algorithm of a known key comes first");
     no_pattern_takes_long(&text);
 }
 
-/// The text with keys and hashed names in the place of `$1` and the like.
+/// Replaces `$1` and the like with keys and hashed names.
 fn with_names(text: &str) -> String {
     let keys = ["$1", "$2", "$3", "$4"].into_iter().zip(KEY_TEXTS.map(str::trim_end));
     let hashed = ["$a", "$b"].into_iter().zip(HASHED.map(|(_, hashed)| hashed));
     keys.chain(hashed).fold(text.to_owned(), |text, (sign, meant)| text.replace(sign, meant))
 }
 
-/// Repeats the first word to a pattern of 64 KiB: a matcher that tries every split at every `*` would not end.
+/// Checks that a pattern of 64 KiB, made from the first word, does not take exponential time.
+///
+/// A matcher that tries every split at every `*` would never end.
 fn no_pattern_takes_long(text: &str) {
     let Some(word) = text.split_ascii_whitespace().next().filter(|word| word.contains('*')) else { return };
     let line = format!("{}x {}", word.repeat((64 << 10) / word.len()), KEY_TEXTS[0]);
@@ -121,13 +123,13 @@ impl Kind {
     }
 }
 
-/// The markers and keys of the lines about one host, read in the plainest way.
+/// A simple reference parser: the markers and keys of the lines about one host.
 struct Model {
     lines: Vec<(Option<String>, PublicKey)>,
 }
 
 impl Model {
-    /// `None` if there is a revocation that can't be read.
+    /// Parses a file. Returns `None` if it contains an unreadable revocation.
     fn read(text: &str, name: &str) -> Option<Self> {
         let mut lines = Vec::new();
         for line in text.lines() {
@@ -166,7 +168,7 @@ impl Model {
         }
     }
 
-    /// Whether a host that shows [`CERTIFICATE`] is trusted.
+    /// Whether a host that presents [`CERTIFICATE`] is trusted.
     fn trusts_certificate(&self, host: &str) -> bool {
         let [own, .., authority] = &*KEYS;
         let is_revoked = self.has(Some("@revoked"), own) || self.has(Some("@revoked"), authority);
@@ -174,7 +176,7 @@ impl Model {
     }
 }
 
-/// Whether names are patterns, or hashed as they should be.
+/// Whether names are plain patterns or well-formed hashes.
 fn is_readable(names: &str) -> bool {
     let Some(hashed) = names.strip_prefix("|1|") else { return !names.starts_with('|') };
     let decode = |text: &str| STANDARD.decode(text).ok();
@@ -191,7 +193,7 @@ fn covers(names: &str, name: &str) -> bool {
     !excluded.iter().any(|pattern| fits(&pattern[1..])) && meant.into_iter().any(fits)
 }
 
-/// Whether a name is like a pattern, with a table of which beginnings are like which.
+/// Whether a name matches a pattern. Uses a table of which prefixes match.
 fn is_like(pattern: &[u8], name: &[u8]) -> bool {
     let mut fits = vec![vec![false; name.len() + 1]; pattern.len() + 1];
     fits[0][0] = true;

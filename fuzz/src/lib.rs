@@ -1,8 +1,9 @@
-//! What is fuzzed: each function takes any bytes and panics where a promise is broken.
+//! Fuzz targets: each function accepts any bytes, and panics if a guarantee is broken.
 //!
-//! The targets in `fuzz_targets` hand them to libFuzzer; the tests replay the committed corpora on stable.
+//! The binaries in `fuzz_targets` pass these functions to libFuzzer. The tests replay the committed
+//! corpora on stable Rust.
 
-#![allow(clippy::panic, clippy::expect_used, reason = "to panic is how a fuzz target says what it found")]
+#![allow(clippy::panic, clippy::expect_used, reason = "a fuzz target reports a defect by a panic")]
 
 mod cut;
 mod decoders;

@@ -11,8 +11,8 @@ struct Counting;
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-#[allow(unsafe_code, reason = "an allocator can't be written without; every call goes to the system's unchanged")]
-// SAFETY: every method passes its arguments on to the system's allocator, which keeps the contract.
+#[allow(unsafe_code, reason = "an allocator needs unsafe code; every call goes to the system's allocator unchanged")]
+// SAFETY: every method passes its arguments to the system's allocator, which upholds the contract.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(isize::try_from(layout.size()).unwrap_or(isize::MAX));
@@ -26,14 +26,14 @@ unsafe impl GlobalAlloc for Counting {
 }
 
 fn count(change: isize) {
-    // A thread that ends still frees, but measures nothing any more.
+    // A thread that ends still frees memory after its thread-locals are gone.
     let _ = HELD.try_with(|held| {
         held.set(held.get() + change);
         let _ = PEAK.try_with(|peak| peak.set(peak.get().max(held.get())));
     });
 }
 
-/// The most memory that this thread holds while `work` is done, beyond what it held before, in bytes.
+/// Runs `work`. Returns by how many bytes this thread's memory grew at most meanwhile.
 pub(crate) fn peak_of(work: impl FnOnce()) -> isize {
     let before = HELD.get();
     PEAK.set(before);

@@ -1,4 +1,4 @@
-//! What a watcher of the monitor sends and sees.
+//! Input and output of the monitor.
 
 use crate::memory::peak_of;
 use drupe_core::app::Relay;
@@ -12,14 +12,16 @@ use drupe_core::{Address, Config, Listen, ListenerId};
 use std::time::Duration;
 
 const CREDENTIAL: &str = "0123456789abcdef";
-/// What a peer sends as a password.
+/// The password of the peer.
 const SECRET: &str = "HIDDEN";
 
-/// Any lines: those that begin with `>` are sent by a watcher, the others by a peer that may be watched, who sends a
-/// password with each. `$` in what the watcher sends stands for the id of that peer.
+/// Sends any lines: those that begin with `>` to the monitor, the others from a watched peer.
+///
+/// `$` in a line for the monitor stands for the peer's connection id. The peer sends a password
+/// with each line.
 ///
 /// # Panics
-/// If the watcher sees the password, or much memory is held.
+/// If the monitor sends the password, or too much memory is held.
 pub fn monitor(data: &[u8]) {
     let Ok(text) = core::str::from_utf8(data) else { return };
     let text = text.replace(SECRET, "");
@@ -57,7 +59,7 @@ pub fn monitor(data: &[u8]) {
     }
     hub.advance(Duration::from_secs(2));
     let seen = hub.received(watcher);
-    assert!(!seen.windows(SECRET.len()).any(|seen| seen == SECRET.as_bytes()), "the watcher sees the password");
+    assert!(!seen.windows(SECRET.len()).any(|seen| seen == SECRET.as_bytes()), "the monitor sends the password");
     assert_eq!(hub.machine().recount(), Ok(()));
     assert_eq!(hub.machine().metrics().handler_panics, 0);
 }

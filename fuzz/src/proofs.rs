@@ -1,4 +1,4 @@
-//! What peers prove themselves with, and what they call: SCRAM, tokens, JSON-RPC.
+//! Authentication and calls: SCRAM, tokens, JSON-RPC.
 
 use crate::memory::peak_of;
 use drupe_core::kit::Service;
@@ -9,35 +9,35 @@ use drupe_core::testing::TestHub;
 use drupe_core::{Config, Listen, UnixTime};
 use std::sync::LazyLock;
 
-/// Hashed once: hashing is meant to take long.
+/// Hashed once, because password hashing is slow by design.
 static CREDENTIALS: LazyLock<Credentials> =
     LazyLock::new(|| Credentials::new("mellon", b"0123456789abcdef", 4_096).expect("a password"));
 
-/// Any messages as those of a SCRAM client, and as those of a server.
+/// Sends any messages as a SCRAM client, and as a SCRAM server.
 ///
 /// # Panics
-/// If a proof is accepted: none of them knows the password.
+/// If the server accepts a proof, because the fuzzer does not know the password.
 pub fn scram(data: &[u8]) {
     let Ok(text) = core::str::from_utf8(data) else { return };
     let (first, last) = text.split_once('\n').unwrap_or((text, ""));
     if let Ok(parsed) = ClientFirst::parse(first) {
         let server = parsed.answer(&CREDENTIALS, "3rfcNHYJY1ZVvWVs7j");
         let (nonce, _) = server.first().split_once(",s=").expect("a nonce comes first");
-        // With the right nonce a proof is looked at, and not only its form.
+        // With the right nonce, the server verifies the proof and not only its syntax.
         let completed = last.replace("NONCE", nonce.trim_start_matches("r="));
         assert!(server.finish(&completed).is_err(), "{first:?} {completed:?}");
     }
     let client = ScramClient::new("ann", "wrong", "rOprNGfwEbeRWgbNEkqO").expect("a name and a password");
-    // More rounds than the least are refused or take long, and what is hashed is the same.
+    // More iterations than the minimum are slow or refused, and test nothing more.
     if first.contains("i=4096") {
         let _ = client.answer(&first.replace("NONCE", "rOprNGfwEbeRWgbNEkqO"));
     }
 }
 
-/// Any text as a token; and a good token with any bytes changed.
+/// Verifies any text as a token, and a valid token with up to four changed bytes.
 ///
 /// # Panics
-/// If a token is taken that was not signed.
+/// If a token without a valid signature is accepted, or too much memory is held.
 pub fn token(data: &[u8]) {
     static GOOD: LazyLock<String> = LazyLock::new(|| {
         let claims = Claims::default().sub("ann".into()).exp(Some(2_000_000_000)).jti(Some("1".into()));
@@ -65,10 +65,10 @@ fn key() -> TokenKey {
     TokenKey::hs256(&[7; 32]).expect("long enough")
 }
 
-/// Any bytes as JSON-RPC in frames: requests, batches, and answers to a call of the server.
+/// Sends any bytes as JSON-RPC in frames: requests, batches, and answers to a call of the server.
 ///
 /// # Panics
-/// If something is answered that is not JSON, or much memory is held.
+/// If an answer is neither JSON nor an error text, or too much memory is held.
 pub fn calls(data: &[u8]) {
     let rpc = Rpc::new("numbers", "1")
         .method("sum", |(), _, numbers: Vec<i64>| {

@@ -1,4 +1,4 @@
-//! What stands before or beneath the messages: PROXY headers, TLS records; and recorded traces.
+//! PROXY headers, TLS records and recorded traces.
 
 use crate::cut::cut;
 use crate::memory::peak_of;
@@ -21,10 +21,10 @@ fn connect(hub: &mut TestHub<Echo>) -> ConnId {
     hub.try_connect(drupe_core::ListenerId(0), proxy).expect("let in")
 }
 
-/// Any bytes from a trusted proxy: cut anyhow, they mean the same.
+/// Sends any bytes from a trusted proxy, in any pieces.
 ///
 /// # Panics
-/// If pieces mean something else than the whole, or much memory is held.
+/// If the split changes the result, or too much memory is held.
 pub fn proxy(data: &[u8]) {
     let [length, stream @ ..] = data else { return };
     let proxies = || Some(Proxies::trusting(["192.0.2.0/24".parse().expect("a network")]));
@@ -49,10 +49,10 @@ pub fn proxy(data: &[u8]) {
     assert_eq!(outcome(&[usize::from(*length).max(1), 3]), whole);
 }
 
-/// Any bytes to a listener with TLS, and to one after a real client's first record.
+/// Sends any bytes to a listener with TLS, with or without a valid `ClientHello` before them.
 ///
 /// # Panics
-/// If anything is served, or much memory is held.
+/// If the server receives a message, or too much memory is held.
 pub fn tls(data: &[u8]) {
     static TLS: LazyLock<Tls> = LazyLock::new(|| {
         let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
@@ -76,7 +76,7 @@ pub fn tls(data: &[u8]) {
         let peak = peak_of(|| hub.send(conn, &piece));
         assert!(peak < 1 << 20, "{peak} bytes for {}", piece.len());
     }
-    assert_eq!(hub.machine().metrics().messages_in, 0, "nobody has shaken hands");
+    assert_eq!(hub.machine().metrics().messages_in, 0, "no handshake was completed");
     hub.advance(Duration::from_secs(60));
     hub.end(conn);
     hub.advance(Duration::from_secs(60));
@@ -98,23 +98,23 @@ fn client_hello() -> Vec<u8> {
     hello
 }
 
-/// Any text as a recorded trace, with reloads: it is read or refused, and what is read is written as it was meant.
+/// Parses any text as a recorded trace with reloads, writes the facts again, and replays them.
 ///
 /// # Panics
-/// If reading what was written gives something else.
+/// If parsing the written facts returns other facts, or the machine panics.
 pub fn traces(data: &[u8]) {
     let Ok(text) = core::str::from_utf8(data) else { return };
     let Ok(facts) = trace::parse_with::<NoNote>(text, reloads()) else { return };
     let written: String = facts.into_iter().map(|(at, input)| trace::line(at, &input)).collect();
-    let again = trace::parse_with::<NoNote>(&written, reloads()).expect("what is written is read");
+    let again = trace::parse_with::<NoNote>(&written, reloads()).expect("a written trace can be parsed");
     let rewritten: String = again.into_iter().map(|(at, input)| trace::line(at, &input)).collect();
     assert_eq!(written, rewritten);
     let mut machine = Machine::new(serving("tcp://127.0.0.1:1"), Echo);
-    // Facts that no shell reports in this order may leave gauges wrong, and must not do more.
+    // Facts in an order that no shell reports may make gauges wrong, but must not cause a panic.
     let _ = trace::replay_with(&written, &mut machine, reloads());
 }
 
-/// As many configurations as a trace may have reloads.
+/// Configurations for the reloads of a trace, repeated in a cycle.
 fn reloads() -> impl Iterator<Item = Config> {
     ["telnet://127.0.0.1:1", "tcp://127.0.0.1:2", "tcp://127.0.0.1:1"].into_iter().cycle().map(serving)
 }

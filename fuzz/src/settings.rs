@@ -1,10 +1,10 @@
 use crate::memory::peak_of;
 use drupe_core::settings::Sources;
 
-/// Any text as a configuration file, and as a value of the environment and of the command line.
+/// Parses any text as a configuration file, an environment variable and a command-line setting.
 ///
 /// # Panics
-/// If an error can't be shown on a terminal as it is, or repeats much of what it blames.
+/// If an error text contains control characters or is 64 KiB or longer, or too much memory is held.
 pub fn settings(data: &[u8]) {
     let Ok(text) = core::str::from_utf8(data) else { return };
     let (key, value) = text.split_once('\n').unwrap_or((text, ""));

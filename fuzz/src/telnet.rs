@@ -2,10 +2,10 @@ use crate::memory::peak_of;
 use drupe_core::telnet::{Options, Parser, Piece, Side, Verb};
 use std::collections::VecDeque;
 
-/// Any bytes as a telnet stream, under any limit and in any pieces.
+/// Parses any bytes as a telnet stream, with any limit and in any pieces.
 ///
 /// # Panics
-/// If the split matters, or more is kept than the limit.
+/// If the split changes the result, or the parser keeps more than the limit.
 pub fn telnet_parser(data: &[u8]) {
     let [max, piece, stream @ ..] = data else { return };
     let max = usize::from(*max);
@@ -14,7 +14,7 @@ pub fn telnet_parser(data: &[u8]) {
     assert_eq!(whole, pieces(stream, usize::from(*piece).max(1), max));
 }
 
-/// The pieces as text, with neighbouring data joined.
+/// Returns the parsed pieces as text, with adjacent data joined.
 fn pieces(stream: &[u8], length: usize, max: usize) -> Vec<(String, Vec<u8>)> {
     let mut parser = Parser::new(max);
     let mut pieces: Vec<(String, Vec<u8>)> = Vec::new();
@@ -51,14 +51,15 @@ fn pieces(stream: &[u8], length: usize, max: usize) -> Vec<(String, Vec<u8>)> {
     pieces
 }
 
-/// Two sides that want anything at any time: they agree in the end and fall silent.
+/// Lets two sides request any options at any time, and delivers their commands in any order.
 ///
 /// # Panics
-/// If they do not.
+/// If they do not agree in the end, or never stop sending.
 pub fn telnet_options(data: &[u8]) {
     let mut ends = [Options::new(), Options::new()];
     let mut lines: [VecDeque<[u8; 3]>; 2] = Default::default();
-    // How often each option was asked for: after too often a side is silent, and the other can't know.
+    // Number of requests for each option. After too many, a side no longer answers, so that both
+    // may disagree.
     let mut asked = [0; 8];
     let mut hear = |ends: &mut [Options; 2], lines: &mut [VecDeque<[u8; 3]>; 2], who: usize| {
         let Some([_, verb, option]) = lines[1 - who].pop_front() else { return false };
@@ -80,14 +81,14 @@ pub fn telnet_options(data: &[u8]) {
     }
     let mut left = 100 + 10 * data.len();
     while hear(&mut ends, &mut lines, 0) | hear(&mut ends, &mut lines, 1) {
-        left = left.checked_sub(1).expect("they talk for ever");
+        left = left.checked_sub(1).expect("they stop sending");
     }
     for (option, asked) in (0..8).zip(asked) {
         for (mine, his) in [(Side::Us, Side::Him), (Side::Him, Side::Us)] {
             if asked <= Options::CHANGES_MAX {
                 assert_eq!(ends[0].is_on(mine, option), ends[1].is_on(his, option), "they disagree on {option}");
                 let waits = ends[0].is_pending(mine, option) || ends[1].is_pending(his, option);
-                assert!(!waits, "one waits for an answer on {option}");
+                assert!(!waits, "a request for {option} stays unanswered");
             }
         }
     }

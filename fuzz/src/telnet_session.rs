@@ -14,20 +14,20 @@ struct Setting {
     pieces: [u8; 4],
 }
 
-/// Any bytes as a telnet stream, under any configuration and limit, in any pieces.
+/// Decodes any bytes as a telnet stream, with any configuration and limit, in any pieces.
 ///
 /// # Panics
-/// If the split matters to what is told, or more is kept than the limit.
+/// If the split changes the decoded items, or the session keeps more than the limit.
 pub fn telnet_session(data: &[u8]) {
     let mut rest = Unstructured::new(data);
     let Ok(setting) = Setting::arbitrary(&mut rest) else { return };
     check(&setting, config(&setting, InputMode::Line), rest.take_rest());
 }
 
-/// Any keys of a person whose line is edited here, in any pieces.
+/// Decodes any bytes as keys for the server's line editor, in any pieces.
 ///
 /// # Panics
-/// If the split matters to what is told, or more is kept than the limit.
+/// If the split changes the decoded items, or the session keeps more than the limit.
 pub fn telnet_editor(data: &[u8]) {
     let mut rest = Unstructured::new(data);
     let Ok(setting) = Setting::arbitrary(&mut rest) else { return };
@@ -54,15 +54,15 @@ fn check(setting: &Setting, config: Telnet, stream: &[u8]) {
     let pieces: Vec<usize> = setting.pieces.iter().map(|&piece| usize::from(piece).max(1)).collect();
     let mut told = [&[stream.len().max(1)][..], &[1], &pieces].map(|pieces| told(config, &budget, stream, pieces));
     if told.iter().any(|told| told.last().is_some_and(|last| last == "malformed_frame")) {
-        // Where a compressed stream is broken is seen sooner or later, with more or less of it inflated.
+        // The split decides how much is inflated before an error in a compressed stream is found.
         let shortest = told.iter().map(Vec::len).min().unwrap_or(0).saturating_sub(1);
         told.iter_mut().for_each(|told| told.truncate(shortest));
     }
     let [whole, single, split] = told;
-    assert!(whole == single && whole == split, "the split matters: {whole:?}, {single:?}, {split:?}");
+    assert!(whole == single && whole == split, "the split changes the result: {whole:?}, {single:?}, {split:?}");
 }
 
-/// What a stream tells, and the reason why it could not go on.
+/// Decodes a stream. Returns its items as text, and last the reason of an error.
 fn told(config: Telnet, budget: &Budget, stream: &[u8], pieces: &[usize]) -> Vec<String> {
     let (mut session, mut scratch) = (Session::new(config), DecodeBuffer::default());
     let mut told = Vec::new();
@@ -78,7 +78,7 @@ fn told(config: Telnet, budget: &Budget, stream: &[u8], pieces: &[usize]) -> Vec
                         .map(|decoded| (decoded.used, decoded.item.map(|item| (length(item), words(item))))),
                 );
             });
-            // A line, its copies and its drawing; what is remembered; two compressed streams.
+            // A line, its copies and its drawing; the history; two compressed streams.
             assert!(peak <= isize::try_from(40 * max + 500_000).expect("small"), "{peak} bytes for a limit of {max}");
             match outcome.expect("it was decoded") {
                 Ok((used, item)) => {
@@ -95,7 +95,7 @@ fn told(config: Telnet, budget: &Budget, stream: &[u8], pieces: &[usize]) -> Vec
                 }
             }
             let Replies { control, output, .. } = session.replies().unwrap_or_default();
-            assert!(control.len() + output.len() <= 20 * max + 100_000, "much is said at once");
+            assert!(control.len() + output.len() <= 20 * max + 100_000, "too many bytes to send at once");
         }
         if message == 0 {
             session.render(b"news\r\n");
@@ -116,7 +116,7 @@ fn length(item: Item<'_>) -> usize {
     }
 }
 
-/// An item in words; sizes that arrive together are told once, so that they depend on the split.
+/// An item as text. `None` for `Resized`: consecutive ones are merged, depending on the split.
 fn words(item: Item<'_>) -> Option<String> {
     match item {
         Item::Message(payload) => Some(format!("{payload:?}")),

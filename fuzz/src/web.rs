@@ -14,26 +14,26 @@ const UPGRADE: &[u8] = b"GET /chat HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
     Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=12\r\n\r\n";
 
-/// Any bytes as requests, and frames after them, in any pieces, to a whole server.
+/// Sends any bytes as HTTP requests and frames to a whole server, in any pieces.
 ///
 /// # Panics
-/// If the split matters to what is answered, or much memory is held.
+/// If the split changes the answer, or too much memory is held.
 pub fn http(data: &[u8]) {
     let [piece, stream @ ..] = data else { return };
     check(stream, usize::from(*piece).max(1));
 }
 
-/// Any bytes behind an upgrade, in any pieces, to a whole server.
+/// Sends any bytes after a WebSocket upgrade to a whole server, in any pieces.
 ///
 /// # Panics
-/// If the split matters to what is answered, or much memory is held.
+/// If the split changes the answer, or too much memory is held.
 pub fn websocket(data: &[u8]) {
     let [piece, stream @ ..] = data else { return };
     check(&[UPGRADE, stream].concat(), usize::from(*piece).max(1));
 }
 
 fn check(stream: &[u8], piece: usize) {
-    // What is counted there depends on the pieces.
+    // The values of the metrics depend on the pieces.
     if stream.windows(8).any(|window| window == b"/metrics") {
         return;
     }
@@ -46,7 +46,7 @@ fn check(stream: &[u8], piece: usize) {
     let whole = answered(stream, stream.len().max(1));
     for size in [1, piece] {
         let split = answered(stream, size);
-        assert!(whole == split, "the split matters: {:?} and {:?}", text(&whole), text(&split));
+        assert!(whole == split, "the split changes the answer: {:?} and {:?}", text(&whole), text(&split));
     }
 }
 
@@ -54,7 +54,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// What a server answers, pongs and closes in the order of the messages.
+/// Returns the server's answer. The bytes after an HTTP head are sorted.
 fn answered(stream: &[u8], piece: usize) -> Vec<u8> {
     let listen: Listen = "ws://127.0.0.1:0/chat?subprotocols=a,b".parse().expect("well formed");
     let mut config = Config::listening([listen]).unlimited();
@@ -64,13 +64,14 @@ fn answered(stream: &[u8], piece: usize) -> Vec<u8> {
     for piece in stream.chunks(piece) {
         let budget = hub.machine().config().peer.budget;
         let peak = peak_of(|| bounded(piece.len(), &budget, || hub.send(conn, piece)));
-        // Copies of what is answered, and the state of a compressor and of an inflater.
+        // Copies of the answer, and the state of a compressor and a decompressor.
         assert!(peak < 1_000_000, "{peak} bytes for {} bytes", piece.len());
     }
-    // What takes long goes on in further turns.
+    // Expensive work continues in later turns.
     hub.advance(Duration::from_millis(1));
     let mut answer = hub.received(conn).to_vec();
-    // Pongs go ahead of messages that were answered in the same turn, and so does the answer to a close.
+    // Pongs and the answer to a Close overtake messages of the same turn, so the order depends on
+    // the split.
     if let Some(head) = answer.windows(4).position(|window| window == b"\r\n\r\n") {
         answer[head + 4..].sort_unstable();
     }
@@ -85,10 +86,10 @@ struct Setting {
     pieces: [u8; 3],
 }
 
-/// Any bytes as frames, at either end, in any pieces and under any limit.
+/// Decodes any bytes as WebSocket frames, in either role, with any limit and in any pieces.
 ///
 /// # Panics
-/// If the split matters, or more is kept than the limit.
+/// If the split changes the result, or the decoder keeps more than the limit.
 pub fn websocket_frames(data: &[u8]) {
     let mut rest = Unstructured::new(data);
     let Ok(setting) = Setting::arbitrary(&mut rest) else { return };
@@ -99,10 +100,10 @@ pub fn websocket_frames(data: &[u8]) {
     let pieces: Vec<usize> = setting.pieces.iter().map(|&piece| usize::from(piece).max(1)).collect();
     let [whole, single, split] = [&[stream.len().max(1)][..], &[1], &pieces]
         .map(|pieces| told(Wire::WebSocket(socket).decoder(), &budget, stream, pieces));
-    assert!(whole == single && whole == split, "the split matters: {whole:?}, {single:?}, {split:?}");
+    assert!(whole == single && whole == split, "the split changes the result: {whole:?}, {single:?}, {split:?}");
 }
 
-/// A WebSocket as a handshake would have it.
+/// A WebSocket in a state that a handshake can result in.
 fn socket(setting: &Setting) -> WebSocket {
     let role = if setting.client { Role::Client } else { Role::Server };
     let deflate = setting.deflate.then(drupe_core::websocket::Deflate::default);
@@ -151,14 +152,14 @@ fn words(item: Item<'_>) -> String {
     format!("{item:?}")
 }
 
-/// Any bytes as an address to listen at: what is understood is shown as it was meant.
+/// Parses any text as a listener's address, formats it, and parses it again.
 ///
 /// # Panics
-/// If it is not.
+/// If the address or the kind of protocol differs.
 pub fn listen(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let Ok(listen) = text.parse::<Listen>() else { return };
-    let shown: Listen = listen.bound(&listen.address).parse().expect("what is shown is understood");
+    let shown: Listen = listen.bound(&listen.address).parse().expect("a formatted address can be parsed");
     assert_eq!(shown.address, listen.address);
     assert_eq!(std::mem::discriminant::<Protocol>(&shown.protocol), std::mem::discriminant(&listen.protocol));
 }

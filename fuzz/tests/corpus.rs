@@ -1,4 +1,4 @@
-//! Replays every committed corpus on stable.
+//! Replays every committed corpus on stable Rust.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails where its assumption does")]
 
@@ -14,7 +14,7 @@ fn replay(target: &str, run: fn(&[u8])) {
         run(&fs::read(&path).expect("a file can be read"));
         count += 1;
     }
-    assert!(count >= 20, "{count} inputs are no corpus");
+    assert!(count >= 20, "the corpus has only {count} inputs");
 }
 
 #[test]

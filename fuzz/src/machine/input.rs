@@ -1,4 +1,4 @@
-//! Facts of a machine, made of what the fuzzer draws.
+//! Converts the fuzzer's random facts to a machine's inputs.
 
 use super::{Fact, Restless, config};
 use drupe_core::tls::Secured;
@@ -63,7 +63,7 @@ pub(super) fn input(
             Input::Elapsed
         }
         Fact::ToDeadline => {
-            // At the end of time a drain has no time left to end in.
+            // At the largest possible time, no time would be left for a drain.
             let deadline = machine.deadline().filter(|deadline| deadline.at < Time::from_nanos(u64::MAX / 2))?;
             *now = (*now).max(deadline.at);
             Input::Elapsed
@@ -86,7 +86,8 @@ pub(super) fn input(
         }
         Fact::Publish { length } => Input::Command(Command::publish("a", &"y".repeat(usize::from(length % 2000)))),
         Fact::Kick { who: who @ 128.. } => {
-            // A shell takes a job before it is done, and may be late.
+            // A shell takes a job before it reports the outcome, possibly after the connection
+            // ended.
             let conn = machine.take_job().map(|job| job.conn()).or(id(who))?;
             Input::JobDone { conn, outcome: who & 1 == 1 }
         }
@@ -108,7 +109,7 @@ pub(super) fn input(
             let command = if release { Command::Release { address } } else { Command::Quarantine { address } };
             Input::Command(command)
         }
-        // A machine that is alone gets no letters.
+        // A machine without other shards receives no shard messages.
         Fact::ShardMessage { .. } if is_alone(machine) => return None,
         Fact::ShardMessage { who, kind } => Input::ShardMessageReceived(shard_message(id(who)?, who, kind)),
         Fact::Reconfigured { limits } => {
@@ -125,7 +126,7 @@ fn is_alone(machine: &Machine<Restless>) -> bool {
     machine.which_shard() == Shard::ALONE
 }
 
-/// What may be told of the link that is wanted, or of one that is no more.
+/// A report about the current link of a tunnel, or about an earlier one.
 fn tunnel_reported(machine: &Machine<Restless>, report: u8, listener: ListenerId) -> Option<Input<u8>> {
     let TunnelIntent { mut link, asked, .. } = machine.tunnels().next()?;
     link.attempt -= u32::from(report / 128);
@@ -142,7 +143,7 @@ fn tunnel_reported(machine: &Machine<Restless>, report: u8, listener: ListenerId
     Some(Input::TunnelReported { link, report })
 }
 
-/// What proxies say first.
+/// A header in which a proxy reports the client's address: PROXY or `X-Forwarded-For`.
 fn header(who: u8, version: u8) -> Vec<u8> {
     match version % 4 {
         0 => format!("PROXY TCP6 2001:db8:0:{}::1 ::1 5 6\r\nhello\n", who % 4).into_bytes(),
@@ -158,7 +159,7 @@ fn header(who: u8, version: u8) -> Vec<u8> {
     }
 }
 
-/// What shards tell each other about who comes through a proxy.
+/// A message of another shard about connections and their admission.
 fn shard_message(conn: ConnId, who: u8, kind: u8) -> ShardMessage {
     let peer = SocketAddr::from(([192, 0, 2, who % 4], 5)).into();
     match kind % 7 {
@@ -172,7 +173,7 @@ fn shard_message(conn: ConnId, who: u8, kind: u8) -> ShardMessage {
     }
 }
 
-/// What other shards tell, if there are any, and the one that accepts hands over.
+/// Other inputs: messages of other shards, handed-over connections, back-pressure, the wall clock.
 fn who_else(fact: &Fact, alone: bool) -> Option<Input<u8>> {
     let Fact::Publish { length } = *fact else { return None };
     if alone && !matches!(length % 8, 5 | 6) {

@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// A fact, as likely as not about somebody who is there.
+/// A random fact. Most facts are about one of the latest connections.
 #[derive(Arbitrary, Clone, Debug)]
 enum Fact {
     Accepted { listener: u8, address: u8 },
@@ -64,7 +64,7 @@ struct ExtremeRun {
     facts: Vec<Fact>,
 }
 
-/// What the configuration is drawn from.
+/// The bytes from which the configuration is drawn.
 #[derive(Clone, Debug)]
 struct Picks(Vec<u8>);
 
@@ -111,7 +111,7 @@ fn config(limits: [u8; 8], seed: u64) -> Config {
     let mut tunnel = Tunnel::new("edge", Ssh::new("192.0.2.1", "drupe", "known_hosts"));
     tunnel.reconnect.attempts_max = (time & 16 == 16).then_some(3);
     tunnel.keep_alive.interval = Duration::from_millis(u64::from(time));
-    // Without it in a newer configuration, it ends.
+    // A reload to a configuration without the tunnel ends it.
     config.tunnels.extend((time & 32 == 0).then_some(tunnel));
     config.connections.early_drop = EarlyDrop::new(u32::from(conns % 5), 9).ok().filter(|_| conns & 32 > 0);
     config.connections.arrivals_per_address = Rate::per(u32::from(conns % 7), 1, 3).ok();
@@ -141,19 +141,19 @@ fn config(limits: [u8; 8], seed: u64) -> Config {
     config
 }
 
-/// Any facts, in any order, to a machine with any limits and a handler that does anything.
+/// Runs any facts, in any order, on a machine with any limits and a random handler.
 ///
 /// # Panics
-/// If a promise is broken.
+/// If a guarantee is broken.
 pub fn machine(data: &[u8]) {
     let Ok(run) = Run::arbitrary_take_rest(arbitrary::Unstructured::new(data)) else { return };
     drive(&run.facts, run.seed, &|| config(run.limits, run.seed));
 }
 
-/// As [`machine`], with a configuration each field of which may be 0, 1 or the maximum.
+/// Like [`machine`], with a configuration in which each field may be 0, 1 or the maximum.
 ///
 /// # Panics
-/// If a promise is broken.
+/// If a guarantee is broken.
 pub fn machine_extremes(data: &[u8]) {
     let Ok(run) = ExtremeRun::arbitrary_take_rest(arbitrary::Unstructured::new(data)) else { return };
     drive(&run.facts, run.seed, &|| Draw::new(&run.picks.0).config(run.seed));
@@ -186,9 +186,12 @@ fn drive(facts: &[Fact], seed: u64, configured: &dyn Fn() -> Config) {
             }
             assert!(
                 machine.dials().map(|(dial, _)| dial).eq(dialing.iter().copied()),
-                "each change of a dial is named"
+                "next_changed_dial returns each changed dial"
             );
-            assert!(sockets.iter().all(|&id| machine.intent(id).is_some()), "a shell drops all sockets that are gone");
+            assert!(
+                sockets.iter().all(|&id| machine.intent(id).is_some()),
+                "next_changed returns each connection that has ended"
+            );
         }
         let Some(input) = input(fact, &mut machine, &known, &mut now) else { continue };
         if let Input::Wrote { conn, bytes } = input {
@@ -202,10 +205,10 @@ fn drive(facts: &[Fact], seed: u64, configured: &dyn Fn() -> Config) {
         received += grew.unsigned_abs();
         let (mut outcome, mut steps) = (None, 0);
         let peak = peak_of(|| (outcome, steps) = work::steps_of(|| machine.apply(now, input)));
-        // Every connection may have one message served, to logs that grow by doubling, but no more.
+        // One fact may serve one message of every connection, into logs that grow by doubling.
         assert!(peak < (1 << 20) + 8 * grew, "{peak} bytes for one fact");
         let most = most_steps(machine.config(), received, known.len());
-        assert!(steps <= most, "{steps} steps for one fact, and {most} are allowed");
+        assert!(steps <= most, "{steps} steps for one fact; the maximum is {most}");
         if let Some(Ok(id)) = outcome {
             known.push(id);
             sockets.insert(id);
@@ -213,7 +216,7 @@ fn drive(facts: &[Fact], seed: u64, configured: &dyn Fn() -> Config) {
         check(&machine, &known);
         while machine.next_shard_message().is_some() {}
     }
-    // What happened once happens again.
+    // A replay must have the same outcome.
     replay(&text, configured(), reloads, shard, written, &machine);
     machine.apply(now, Input::Command(Command::Drain));
     for _ in 0..1_000 {
@@ -223,7 +226,7 @@ fn drive(facts: &[Fact], seed: u64, configured: &dyn Fn() -> Config) {
         machine.turn_ended(now);
     }
     let Drain { grace, window, deadline, .. } = machine.config().drain;
-    // A drain that may take for ever is asked for by its configuration.
+    // The configuration may allow a drain that never ends.
     let ends = ![grace, window, deadline].into_iter().any(|span| span >= Duration::from_nanos(u64::MAX));
     if ends {
         assert!(machine.is_drained() && machine.handler().open.is_empty(), "a drain ends");
@@ -231,8 +234,10 @@ fn drive(facts: &[Fact], seed: u64, configured: &dyn Fn() -> Config) {
     }
 }
 
-/// What one fact may cost where each of `connections` may be served, and `received` bytes have come so far: no message can be
-/// longer, and no turn have more messages.
+/// The most steps that one fact may take.
+///
+/// It may serve each of `connections`. No message can be longer than the `received` bytes so far,
+/// and no turn can have more messages than that.
 fn most_steps(config: &Config, received: usize, connections: usize) -> u64 {
     let longest = MessageSize::new(received.max(1) as u64).unwrap_or(MessageSize::MAX);
     let budget = config
@@ -245,7 +250,7 @@ fn most_steps(config: &Config, received: usize, connections: usize) -> u64 {
 
 fn replay(text: &str, config: Config, reloads: Vec<Config>, shard: Shard, written: usize, machine: &Machine<Restless>) {
     let mut again = Machine::shard(config, Restless::default(), shard);
-    let transcript = trace::replay_with(text, &mut again, reloads).expect("what is written is read");
+    let transcript = trace::replay_with(text, &mut again, reloads).expect("a written trace can be parsed");
     assert_eq!(transcript.written.values().map(Vec::len).sum::<usize>(), written);
     assert_eq!(format!("{:?}", again.metrics()), format!("{:?}", machine.metrics()));
 }
@@ -258,7 +263,7 @@ fn check(machine: &Machine<Restless>, known: &[ConnId]) {
         .filter_map(|&id| machine.intent(id))
         .map(|intent| intent.transmit.slices().map(<[u8]>::len).sum::<usize>())
         .sum();
-    assert_eq!(metrics.queued_bytes, owed as u64, "the gauge of queued bytes is their sum");
+    assert_eq!(metrics.queued_bytes, owed as u64, "the gauge of queued bytes equals their sum");
     assert_eq!(metrics.open, machine.handler().open.len() as u64);
     let shown = known.iter().filter(|&&id| machine.intent(id).is_some()).count() as u64;
     assert_eq!(metrics.open + metrics.closing + metrics.undecided, shown);

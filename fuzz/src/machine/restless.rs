@@ -1,4 +1,4 @@
-//! An application that does everything that a hub offers.
+//! An application that calls random methods of the hub.
 
 use drupe_core::outbound::SlowPolicy;
 use drupe_core::telnet::{InputMode, Side};
@@ -9,7 +9,7 @@ use drupe_core::{
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// Does anything the hub offers, by chance.
+/// Calls a random method of the hub at each event.
 #[derive(Default)]
 pub(super) struct Restless {
     pub(super) open: BTreeSet<ConnId>,
@@ -27,7 +27,7 @@ impl Handler for Restless {
             }
             Event::Closed { conn, .. } => {
                 assert!(self.open.remove(conn), "closed twice, or never opened");
-                assert!(hub.context(*conn).is_some(), "the context is gone too early");
+                assert!(hub.context(*conn).is_some(), "the context is dropped too early");
                 Some(*conn)
             }
             Event::Message { conn, .. }
@@ -38,7 +38,7 @@ impl Handler for Restless {
             | Event::Sent { conn, .. }
             | Event::Offloaded { conn, .. }
             | Event::Drained { conn, .. } => {
-                assert!(self.open.contains(conn), "named after its end");
+                assert!(self.open.contains(conn), "an event after Closed or before Opened");
                 Some(*conn)
             }
             _ => None,
