@@ -1,8 +1,9 @@
-//! Fan-out through the core alone: one line in, one range for each recipient, everything taken at once.
-//! The throughput is deliveries, so that its inverse is the cost for one recipient. Telnet stands beside lines: what is
-//! written once for all should cost the same.
+//! Fan-out through the core alone: one line in, one slice for each recipient, no sockets.
+//!
+//! The throughput counts deliveries, so its inverse is the cost per recipient. Telnet should cost
+//! as much as lines, because the machine encodes a message once for all recipients.
 
-#![allow(missing_docs, clippy::expect_used, reason = "a benchmark that can't run should say so at once")]
+#![allow(missing_docs, clippy::expect_used, reason = "a benchmark that cannot run should fail at once")]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use drupe_core::app::Relay;

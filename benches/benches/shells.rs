@@ -1,5 +1,7 @@
-//! Fan-out over loopback: each shell beside a bare epoll loop and beside what one writes first on tokio.
-//! Hub and load share the machine, so what counts is the ratio in one run.
+//! Fan-out over loopback: each shell, a bare epoll loop, and a tokio program with a broadcast
+//! channel.
+//!
+//! Hub and clients share the computer, so compare only ratios within one run.
 
 #![allow(missing_docs)]
 

@@ -1,5 +1,6 @@
-//! An echo server reached through one OpenSSH server: by Drupe's own tunnel, and by `ssh -R` beside a Drupe that listens.
-//! What counts is the ratio in one run.
+//! An echo server behind an OpenSSH server, through Drupe's own tunnel and through `ssh -R`.
+//!
+//! Compare only ratios within one run.
 
 #![allow(missing_docs)]
 #![allow(
@@ -7,7 +8,7 @@
     clippy::expect_used,
     clippy::unreachable,
     clippy::print_stderr,
-    reason = "the fixture is that of the tests, and a benchmark that can't run should say so at once"
+    reason = "the fixture belongs to the tests, and a benchmark that cannot run should fail at once"
 )]
 
 #[path = "../../shell-tokio/tests/support/skipped.rs"]
@@ -28,17 +29,17 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 
-/// What goes there and back over each connection.
+/// Bytes that all connections together send and receive again.
 const BYTES: usize = 16 << 20;
 const LINE: usize = 16 << 10;
-/// Lines that are each waited for.
+/// Round trips per iteration.
 const ROUNDS: usize = 100;
 
-/// A way to an echo server.
+/// A path to an echo server.
 struct Way {
     name: &'static str,
     address: SocketAddr,
-    /// What ends with it.
+    /// Keeps the echo server's handle.
     _remote: Remote<drupe_tokio::core::NoNote>,
     ssh: Option<Child>,
 }
@@ -59,7 +60,7 @@ fn serve(config: Config) -> (Vec<String>, Remote<drupe_tokio::core::NoNote>) {
         runtime.block_on(async {
             let server = Server::bind(config, Echo).expect("loopback can be listened at");
             tokio::spawn(tunnel::serve(&server.remote()));
-            send.send((server.addresses().to_vec(), server.remote())).expect("somebody waits");
+            send.send((server.addresses().to_vec(), server.remote())).expect("the caller waits");
             drop(server.run().await);
         });
     });
@@ -72,7 +73,7 @@ fn config(address: &str) -> Config {
     config
 }
 
-/// Through Drupe's own tunnel.
+/// Starts an echo server with Drupe's own tunnel.
 fn own(server: &SshServer) -> Way {
     let mut config = config("tcp://127.0.0.1:0?tunnel=edge");
     let ssh = Ssh::new(&server.address.ip().to_string(), &server.user, &server.path("known_hosts"))
@@ -96,7 +97,7 @@ fn own(server: &SshServer) -> Way {
     Way { name: "drupe_tunnel", address, _remote: remote, ssh: None }
 }
 
-/// Through `ssh -R`, with a local port between.
+/// Starts an echo server on a local port, and `ssh -R` to it.
 fn beside(server: &SshServer) -> Way {
     let (addresses, remote) = serve(config("tcp://127.0.0.1:0"));
     let local = addresses[0].strip_prefix("tcp://").expect("lines");
@@ -120,7 +121,7 @@ fn beside(server: &SshServer) -> Way {
     Way { name: "ssh_R", address: ([127, 0, 0, 1], port).into(), _remote: remote, ssh: Some(child) }
 }
 
-/// Sends all and hears it again, over so many connections at a time.
+/// Sends [`BYTES`] over `connections` connections in parallel, and receives them again.
 fn echo_bytes(address: SocketAddr, connections: usize) {
     let talk = move || {
         let mut stream = TcpStream::connect(address).expect("it listens");
@@ -151,7 +152,7 @@ fn through_ssh(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("tunnel");
     group.sample_size(10);
     for connections in [1, 16] {
-        // There and back.
+        // Both directions count.
         group.throughput(Throughput::Bytes(2 * BYTES as u64));
         for way in &ways {
             let id = BenchmarkId::new(format!("echo_{connections}"), way.name);

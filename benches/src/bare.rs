@@ -1,7 +1,10 @@
-//! A bare epoll loop: reads what is ready, gathers it in one buffer, and writes that to everybody with one
-//! call each. It keeps nothing for a socket that is full, so it serves only a load that reads.
+//! A relay on a bare epoll loop, as a reference.
+//!
+//! In each turn it collects the input of all ready sockets in one buffer, and writes that to each
+//! connection with one call. It closes a connection whose socket is full, so it needs clients that
+//! read.
 
-#![allow(unsafe_code, reason = "the point is to have nothing between the loop and the system")]
+#![allow(unsafe_code, reason = "the loop calls the system directly, without a library in between")]
 
 use std::collections::BTreeMap;
 use std::io::{self, IoSlice, Read, Write};
@@ -11,29 +14,29 @@ use std::os::fd::AsRawFd;
 struct Connection {
     stream: TcpStream,
     partial: Vec<u8>,
-    /// What of the turn's batch this connection sent itself.
+    /// The part of the turn's batch that this connection sent itself.
     own: Option<std::ops::Range<usize>>,
 }
 
-/// Serves for ever.
+/// Serves forever. Passes its address to `told` once it listens.
 ///
 /// # Errors
-/// If it can't listen, or epoll fails.
+/// If listening, accepting a connection or epoll fails.
 ///
 /// # Panics
-/// If a port is no file descriptor.
+/// If epoll returns an invalid file descriptor.
 pub fn serve(told: impl FnOnce(SocketAddr)) -> io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     listener.set_nonblocking(true)?;
     told(listener.local_addr()?);
-    // SAFETY: no pointers are involved.
+    // SAFETY: the call takes no pointers.
     let epoll = unsafe { libc::epoll_create1(0) };
     add(epoll, listener.as_raw_fd())?;
     let mut connections = BTreeMap::<i32, Connection>::new();
     let (mut events, mut scratch, mut batch) =
         (vec![libc::epoll_event { events: 0, u64: 0 }; 1024], vec![0; 1 << 16], Vec::new());
     loop {
-        // SAFETY: the pointer and the count are those of one vector.
+        // SAFETY: the pointer and the count belong to the same vector.
         let count = unsafe { libc::epoll_wait(epoll, events.as_mut_ptr(), 1024, -1) };
         batch.clear();
         for event in &events[..usize::try_from(count).unwrap_or(0)] {

@@ -1,5 +1,6 @@
-//! What one writes first on tokio: one broadcast channel, and for each connection a task that reads lines
-//! and writes what the channel brings.
+//! A relay as in a tokio tutorial: a broadcast channel, and a task for each connection.
+//!
+//! The task sends the lines of its peer to the channel, and writes what it receives from there.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,7 +1,6 @@
-//! Hubs to measure beside each other, each on a thread of its own: Drupe's, and two peers written for the
-//! comparison.
+//! Relays to benchmark, each on its own thread: Drupe's shells, and two others for comparison.
 
-#![allow(clippy::expect_used, reason = "a benchmark that can't run should say so at once")]
+#![allow(clippy::expect_used, reason = "a benchmark that cannot run should fail at once")]
 
 pub mod bare;
 mod idiomatic;
@@ -14,30 +13,30 @@ use drupe_core::{Config, Listen};
 use std::net::SocketAddr;
 use std::sync::mpsc;
 
-/// How many messages are sent at once.
+/// Numbers of messages that are sent at once.
 pub const MESSAGES: [usize; 2] = [1, 64];
 
-/// A hub that relays every line to everybody but its sender.
+/// A server that relays every line to all connections but its sender.
 #[derive(Clone, Copy, Debug)]
 pub enum Hub {
-    /// A bare epoll loop: what one thread with one write per recipient and wake-up can do.
+    /// A bare epoll loop: one thread, with one write per recipient and wake-up.
     BareEpoll,
     /// Drupe on a bare event loop.
     DrupeMio,
     /// Drupe on smol.
     DrupeSmol,
-    /// Drupe on tokio, its runtime on one thread.
+    /// Drupe on tokio, with a single-threaded runtime.
     DrupeTokio,
-    /// What one writes first on tokio: a broadcast channel, and a task for each connection.
+    /// A tokio program with a broadcast channel, and a task for each connection.
     TokioBroadcast,
 }
 
 impl Hub {
-    /// All of them.
+    /// All hubs.
     pub const ALL: [Self; 5] =
         [Self::BareEpoll, Self::DrupeMio, Self::DrupeSmol, Self::DrupeTokio, Self::TokioBroadcast];
 
-    /// Its name in a report.
+    /// The name in criterion's reports.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -49,7 +48,7 @@ impl Hub {
         }
     }
 
-    /// Its name for a reader.
+    /// The name in the README's table.
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {
@@ -61,15 +60,15 @@ impl Hub {
         }
     }
 
-    /// Starts it on a thread that ends with the process, and says where it listens.
+    /// Starts the hub on a thread that ends with the process. Returns its address.
     ///
     /// # Panics
-    /// If it can't listen on loopback.
+    /// If it cannot listen on loopback.
     #[must_use]
     pub fn start(self) -> SocketAddr {
         let (send, receive) = mpsc::channel();
         std::thread::spawn(move || {
-            let told = move |address| send.send(address).expect("somebody waits");
+            let told = move |address| send.send(address).expect("the caller waits");
             match self {
                 Self::BareEpoll => bare::serve(told).expect("loopback can be listened at"),
                 Self::DrupeMio => {

@@ -1,7 +1,7 @@
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-/// One sender and many receivers of a hub.
+/// The clients of a hub: one sender and many receivers.
 #[derive(Debug)]
 pub struct Load {
     sender: TcpStream,
@@ -9,7 +9,7 @@ pub struct Load {
     line: Vec<u8>,
 }
 
-/// The receivers, and a buffer to read into.
+/// The receivers, with their read buffer.
 #[derive(Debug)]
 pub struct Receivers {
     streams: Vec<TcpStream>,
@@ -17,10 +17,10 @@ pub struct Receivers {
 }
 
 impl Load {
-    /// Connects, and waits until the hub has everybody.
+    /// Connects all clients, and waits until the hub serves them.
     ///
     /// # Panics
-    /// If the hub doesn't answer.
+    /// If a connection fails.
     #[must_use]
     pub fn new(hub: SocketAddr, receivers: usize, message_bytes: usize) -> Self {
         let connect = || {
@@ -30,7 +30,8 @@ impl Load {
         };
         let mut streams: Vec<_> = (0..receivers).map(|_| connect()).collect();
         let mut sender = connect();
-        // Whoever hears this is in, and nobody hears it twice.
+        // A receiver that has received a line is served. Peeking leaves the bytes in the socket for
+        // `read_until`.
         for stream in &mut streams {
             stream.set_nonblocking(true).expect("it is TCP");
             let mut byte = [0; 2];
@@ -49,10 +50,10 @@ impl Load {
         load
     }
 
-    /// Sends so many messages at once, and returns when every receiver has them all.
+    /// Sends `messages` messages at once. Returns when every receiver has received all of them.
     ///
     /// # Panics
-    /// If the hub loses one.
+    /// If the hub closes a connection.
     pub fn round(&mut self, messages: usize) {
         let batch = self.line.repeat(messages);
         self.sender.write_all(&batch).expect("the hub reads");

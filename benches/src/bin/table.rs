@@ -1,10 +1,14 @@
-//! The README's table of fan-out: `cargo run --release -p drupe-benches --bin table -- [REPETITIONS [MILLISECONDS]]`.
+//! Prints the README's table of fan-out.
 //!
-//! A machine has odd moments, and one of them must not fall on one hub alone. So each repetition measures every hub once, in an
-//! order of its own, and a hub is compared with the bare loop of the same repetition. Each cell is the median of these, and the
-//! range of the middle 80 % of them.
+//! `cargo run --release -p drupe-benches --bin table -- [REPETITIONS [MILLISECONDS]]`; defaults: 41
+//! and 500.
+//!
+//! A disturbance of the computer must not affect only one hub. So each repetition measures every
+//! hub once, and the first hub changes with each repetition. A hub is compared with the bare loop
+//! of the same repetition. Each cell contains the median time, and the median ratio with the range
+//! of the middle 80 % of ratios.
 
-#![allow(clippy::expect_used, reason = "a report that can't be made should say so at once")]
+#![allow(clippy::expect_used, reason = "a report that cannot be made should fail at once")]
 
 use drupe_benches::{Hub, Load, MESSAGES};
 use std::io::{self, Write};
@@ -13,7 +17,7 @@ use std::time::{Duration, Instant};
 
 const RECEIVERS: usize = 200;
 const MESSAGE_BYTES: usize = 64;
-/// Rounds that are not measured.
+/// Rounds before the measurement.
 const WARM_UP: usize = 20;
 
 fn main() -> io::Result<()> {
@@ -38,7 +42,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// Measures every hub once: seconds for one round. Which comes first changes with each turn.
+/// Measures every hub once, beginning with another hub in each `turn`. Returns seconds per round.
 fn run<const N: usize>(hubs: &[(Hub, SocketAddr); N], turn: usize, messages: usize, time: Duration) -> [f64; N] {
     let mut seconds = [0.0; N];
     for place in 0..N {
@@ -48,7 +52,7 @@ fn run<const N: usize>(hubs: &[(Hub, SocketAddr); N], turn: usize, messages: usi
     seconds
 }
 
-/// The median of the rounds that there is time for.
+/// The median duration of a round, in seconds, of as many rounds as fit into `time`.
 fn measure(hub: SocketAddr, messages: usize, time: Duration) -> f64 {
     let mut load = Load::new(hub, RECEIVERS, MESSAGE_BYTES);
     (0..WARM_UP).for_each(|_| load.round(messages));
@@ -68,7 +72,7 @@ fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
     values
 }
 
-/// The value that so large a share of the others is below.
+/// The quantile of sorted values: the value with a share `share` of the others below it.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
