@@ -39,7 +39,7 @@ const ROUNDS: usize = 100;
 struct Way {
     name: &'static str,
     address: SocketAddr,
-    /// Keeps the echo server's handle.
+    /// A handle to the echo server, dropped with this path.
     _remote: Remote<drupe_tokio::core::NoNote>,
     ssh: Option<Child>,
 }
@@ -58,7 +58,7 @@ fn serve(config: Config) -> (Vec<String>, Remote<drupe_tokio::core::NoNote>) {
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
-            let server = Server::bind(config, Echo).expect("loopback can be listened at");
+            let server = Server::bind(config, Echo).expect("it can listen on loopback");
             tokio::spawn(tunnel::serve(&server.remote()));
             send.send((server.addresses().to_vec(), server.remote())).expect("the caller waits");
             drop(server.run().await);
@@ -113,7 +113,7 @@ fn beside(server: &SshServer) -> Way {
         .expect("it comes with OpenSSH");
     let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
     let port = loop {
-        let line = lines.next().expect("it says where").expect("text");
+        let line = lines.next().expect("ssh prints the port").expect("text");
         if let Some(rest) = line.strip_prefix("Allocated port ") {
             break rest.split(' ').next().and_then(|port| port.parse::<u16>().ok()).expect("a port");
         }
@@ -136,7 +136,7 @@ fn echo_bytes(address: SocketAddr, connections: usize) {
         let (mut heard, mut buffer) = (0, vec![0; 256 << 10]);
         while heard < BYTES / LINE / connections * LINE {
             match stream.read(&mut buffer).expect("an answer") {
-                0 => unreachable!("the end after {heard} bytes"),
+                0 => unreachable!("the connection ends after {heard} bytes"),
                 count => heard += count,
             }
         }

@@ -70,7 +70,7 @@ impl Hub {
         std::thread::spawn(move || {
             let told = move |address| send.send(address).expect("the caller waits");
             match self {
-                Self::BareEpoll => bare::serve(told).expect("loopback can be listened at"),
+                Self::BareEpoll => bare::serve(told).expect("it can listen on loopback"),
                 Self::DrupeMio => {
                     let server = drupe_mio::Server::bind(config(), Relay::default()).expect("a port");
                     told(address(server.addresses()));

@@ -332,7 +332,7 @@ mod tests {
             ("ws://127.0.0.1:1?origins=https://example.org/chat", "write https://example.org"),
             (
                 "ws://127.0.0.1:1?origins=same,https://example.org",
-                "\"same\" can't be an origin: it must be the only entry",
+                "\"same\" is not an origin: it must be the only entry",
             ),
             ("ws://127.0.0.1:1?refuse_http=no", "\"refuse_http\" is not an option of this scheme"),
             ("ws://127.0.0.1:1/chat#room", "must not contain ? or #"),

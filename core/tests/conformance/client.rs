@@ -52,7 +52,7 @@ fn a_client_logs_in_calls_and_comes_back() {
 
 #[test]
 fn a_client_whose_server_was_away_subscribes_anew() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback can be listened at");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("it can listen on loopback");
     let address = listener.local_addr().expect("it has one");
     let backoff = Backoff::default().initial(Duration::from_millis(1));
     let dial = Dial::lines(address.to_string()).backoff(Some(backoff));
@@ -84,7 +84,7 @@ fn a_client_whose_server_was_away_subscribes_anew() {
 
 #[test]
 fn what_a_client_does_not_receive_is_not_kept_on_its_next_connection_either() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback can be listened at");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("it can listen on loopback");
     let address = listener.local_addr().expect("it has one");
     let backoff = Backoff::default().initial(Duration::from_millis(1));
     let dial = Dial::lines(address.to_string()).backoff(Some(backoff));
@@ -114,7 +114,7 @@ fn what_a_client_does_not_receive_is_not_kept_on_its_next_connection_either() {
 
 #[test]
 fn a_client_that_gives_up_says_so_to_all_who_wait() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback can be listened at");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("it can listen on loopback");
     let address = listener.local_addr().expect("it has one").to_string();
     drop(listener);
     let mut client = shell::connect(ClientOptions::once(Dial::lines(address))).expect("a thread");

@@ -67,9 +67,9 @@ fn out_of_descriptors_it_goes_on_with_those_it_has() {
 fn serve_with_few_descriptors() {
     let server = run(lines(), Echo, None);
     let mut output = std::io::stdout();
-    writeln!(output, "\nserves {}", server.addresses[0]).and_then(|()| output.flush()).expect("somebody reads");
+    writeln!(output, "\nserves {}", server.addresses[0]).and_then(|()| output.flush()).expect("the test reads");
     server.until(|metrics| metrics.accept_errors > 0);
-    writeln!(output, "\nopen {}", server.metrics().open).and_then(|()| output.flush()).expect("somebody reads");
+    writeln!(output, "\nopen {}", server.metrics().open).and_then(|()| output.flush()).expect("the test reads");
     let _ = std::io::stdin().read_line(&mut String::new());
-    writeln!(output, "\naccept errors {}", server.end().accept_errors).expect("somebody reads");
+    writeln!(output, "\naccept errors {}", server.end().accept_errors).expect("the test reads");
 }

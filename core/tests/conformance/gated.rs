@@ -37,7 +37,7 @@ pub(super) fn run_gated(gate: &Arc<Mutex<()>>) -> (Running<String>, Remote<Strin
         }
         Gated { gate: Arc::clone(&gate), is_first }
     });
-    let server = server.expect("loopback can be listened at");
+    let server = server.expect("it can listen on loopback");
     let worker = receive.recv_timeout(PATIENCE).expect("it starts");
     let (addresses, remote) = (server.addresses().to_vec(), server.remote());
     (Running { addresses, remote, thread: std::thread::spawn(move || shell::run(server)) }, worker)

@@ -60,7 +60,7 @@ fn mail_is_written_between() {
     let slow = server.connect();
     server.until(|metrics| metrics.open >= 1);
     // The callback blocks the server while the messages arrive.
-    server.remote.metrics(move |_| receive.recv().expect("the test goes on")).expect("it runs");
+    server.remote.metrics(move |_| receive.recv().expect("the test continues")).expect("it runs");
     let text = "x".repeat(1_000);
     (0..20_000).for_each(|_| server.remote.publish("relay", &text).expect("there is room"));
     send.send(()).expect("it waits");

@@ -58,7 +58,7 @@ fn a_reset_is_a_reset_and_harms_nobody() {
     ann.send(b"unread\n");
     assert_eq!(bob.line(), "unread");
     let mut unread = [0];
-    while gone.0.get_ref().peek(&mut unread).expect("it comes") == 0 {}
+    while gone.0.get_ref().peek(&mut unread).expect("the line arrives") == 0 {}
     drop(gone);
     server.until(|metrics| metrics.open <= 2);
     ann.send(b"still here\n");

@@ -46,7 +46,7 @@ fn a_socket_file_is_removed_by_its_owner_alone() {
     let bind =
         || Server::bind(Config::listening([format!("unix://{}", path.display()).parse().expect("a path")]), Echo);
     let first = bind().expect("it is free");
-    assert!(bind().is_err(), "somebody listens there");
+    assert!(bind().is_err(), "the address is in use");
     std::fs::remove_file(&path).expect("it is there");
     let second = bind().expect("it is free again");
     drop(first);

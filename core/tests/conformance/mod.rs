@@ -44,7 +44,7 @@ where
     H::Note: Send + std::fmt::Display,
     H::Context: Send,
 {
-    let mut server = Server::bind(config, handler).expect("loopback can be listened at");
+    let mut server = Server::bind(config, handler).expect("it can listen on loopback");
     if let Some(trace) = trace {
         server = server.record(trace.recorder());
     }
@@ -60,7 +60,7 @@ where
     H::Context: Send,
 {
     let workers = NonZeroU8::new(3).expect("not 0");
-    let server = Server::bind_sharded(config, workers, move |_| handler()).expect("loopback can be listened at");
+    let server = Server::bind_sharded(config, workers, move |_| handler()).expect("it can listen on loopback");
     let (addresses, remote) = (server.addresses().to_vec(), server.remote());
     Running { addresses, remote, thread: std::thread::spawn(move || shell::run(server)) }
 }

@@ -22,12 +22,12 @@ fn another_configuration_is_listened_at_while_the_server_runs() {
     let busy = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let taken = format!("tcp://{}", busy.local_addr().expect("bound"));
     let wrong = Config::listening([lines().listeners.remove(0), taken.parse().expect("an address")]);
-    let error = reconfigure(wrong).expect_err("somebody listens there").to_string();
+    let error = reconfigure(wrong).expect_err("the address is in use").to_string();
     assert!(error.starts_with(&format!("can't listen at {taken}")), "{error}");
     assert_eq!(server.metrics().reloads, 0);
     // Adds a listener, then removes the first one.
     let more = Config::listening([lines().listeners.remove(0), "length://127.0.0.1:0".parse().expect("an address")]);
-    let addresses = reconfigure(more).expect("it can be listened at");
+    let addresses = reconfigure(more).expect("it can listen there");
     assert_eq!((addresses.len(), &addresses[0]), (2, &server.addresses[0]));
     let fresh = addresses[1].strip_prefix("length://").expect("frames").to_owned();
     let mut frames = Peer::new(TcpStream::connect(&fresh).expect("the server listens"));
@@ -37,11 +37,11 @@ fn another_configuration_is_listened_at_while_the_server_runs() {
     assert_eq!(&answer, b"\0\0\0\x02hi");
     let less =
         Config::listening(["length://127.0.0.1:0".parse().expect("an address")]).idle(Some(Duration::from_secs(1_000)));
-    assert_eq!(reconfigure(less).expect("it is listened at").len(), 1);
+    assert_eq!(reconfigure(less).expect("it listens there").len(), 1);
     let gone = server.addresses[0].strip_prefix("tcp://").expect("lines").to_owned();
     server.until(|_| TcpStream::connect(&gone).is_err());
     stays.send(b"two\n");
-    assert_eq!(stays.line(), "two", "who was there stays");
+    assert_eq!(stays.line(), "two", "existing connections stay");
     let metrics = server.end();
     assert_eq!(metrics.reloads, 2);
 }
@@ -63,15 +63,15 @@ fn an_address_can_be_made_wider_and_narrower_by_a_reload() {
     let busy = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let taken = format!("tcp://{}", busy.local_addr().expect("bound"));
     // A failed reload restores everything, including listeners that it had closed.
-    let error = reconfigure(&[&wide, &taken]).expect_err("somebody listens there").to_string();
+    let error = reconfigure(&[&wide, &taken]).expect_err("the address is in use").to_string();
     assert!(error.starts_with(&format!("can't listen at {taken}")) && !error.contains("lost"), "{error}");
     for (address, listened_at) in [(&wide, &wide), (&narrow, &narrow), (&wide, &wide)] {
         assert_eq!(server.connect_and_ask("hello"), "hello");
-        assert_eq!(reconfigure(&[address]).expect("it can be listened at"), std::slice::from_ref(listened_at));
+        assert_eq!(reconfigure(&[address]).expect("it can listen there"), std::slice::from_ref(listened_at));
     }
     assert_eq!(server.connect_and_ask("hello"), "hello");
     stays.send(b"two\n");
-    assert_eq!(stays.line(), "two", "who was there stays");
+    assert_eq!(stays.line(), "two", "existing connections stay");
     assert_eq!(server.end().reloads, 3);
 }
 

@@ -29,8 +29,8 @@ fn what_is_published_reaches_every_shard_in_order() {
             let line = peer.line();
             let (speaker, n) = line.split_once(' ').expect("two numbers");
             let speaker: usize = speaker.parse().expect("a number");
-            assert_ne!(speaker, listener, "nobody hears itself");
-            assert_eq!(n.parse(), Ok(next[speaker]), "in order, and none twice");
+            assert_ne!(speaker, listener, "no peer receives its own line");
+            assert_eq!(n.parse(), Ok(next[speaker]), "in order and once");
             next[speaker] += 1;
         }
         // Each peer reads exactly what it should; the metrics below show that nothing else was
@@ -146,5 +146,5 @@ fn a_worker_that_panics_ends_the_server() {
         Echo
     };
     let server = run_sharded(lines(), make);
-    assert!(server.thread.join().is_err(), "and says so");
+    assert!(server.thread.join().is_err(), "the server panics too");
 }

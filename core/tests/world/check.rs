@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 /// Checks that each peer received exactly what was sent to it, in order and once.
 ///
-/// A slow peer may miss messages that a slow policy skips.
+/// A slow peer may miss messages that a slow policy skips. A connection that did not end by the
+/// drain may miss messages at its end.
 pub(crate) fn heard(run: &Run) {
     let mut sent: BTreeMap<ConnId, &Vec<String>> = BTreeMap::new();
     run.world

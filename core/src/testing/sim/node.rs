@@ -49,7 +49,7 @@ pub(super) struct Shown {
     end: End,
 }
 
-/// What one shard sends to another. A new configuration goes the same way.
+/// Mail between shards: messages, accepted connections and new configurations.
 pub(super) enum Mail {
     ShardMessage(ShardMessage),
     Connection(ListenerId, Peer, usize),

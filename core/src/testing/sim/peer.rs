@@ -103,7 +103,7 @@ pub(super) struct PeerEnd<A> {
     pub(super) ended: bool,
     /// Whether the peer has closed its socket and reads nothing more.
     pub(super) left: bool,
-    /// Whether the server has closed its half, and the peer closes as well.
+    /// Whether the server has closed its half and the peer closes its own in return.
     pub(super) finished: bool,
     /// Whether the machine received the end of the peer's half.
     pub(super) told_end: bool,

@@ -209,7 +209,7 @@ fn may_type(protocol: &Protocol) -> bool {
     }
 }
 
-/// The longest time that the rates allow for serving so many bytes.
+/// The longest time that the rates allow for serving `bytes` bytes.
 fn patience(config: &Config, listener: ListenerId, bytes: u64) -> Duration {
     let listen = config.listeners.get(listener.index());
     let rates = listen.and_then(|listen| listen.limits.as_ref()).map_or(config.peer.rates, |limits| limits.rates);

@@ -59,7 +59,7 @@ pub struct WebOrigin {
 
 /// A text is not an origin that a browser can send.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} can't be an origin: {problem}")]
+#[error("{text:?} is not an origin: {problem}")]
 #[non_exhaustive]
 pub struct OriginError {
     /// The text.
