@@ -14,7 +14,7 @@
 //! | `TicketKeys::of`: all policies share keys; `TlsSession::admits`: it admits every resumed session | 2 | a required client certificate is checked |
 //! | `some_time` and `INTERVAL_MIN`: zero counts as an interval | 32 | the world does not end |
 //! | `Machine::took`: pings after a pause overtake bytes that were written | 1610 | a frame has a reserved bit set |
-//! | `Outbound::skip`: `next_changed` omits a connection whose messages were skipped | 3606 | next_changed returns changed intents |
+//! | `Outbound::skip`: `next_changed` omits a connection whose messages were skipped | 3606 | `next_changed` returns changed intents |
 //!
 //! The second row removes two fixes, because each is enough alone; `tls_sessions.rs` tests them one
 //! by one. Two defects were not found. In 1,500 worlds: `ws+telnet` drops input before a Close
