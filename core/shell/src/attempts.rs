@@ -9,37 +9,39 @@ use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use std::io;
 
-/// Attempts to connect, as futures that a driver's task polls: each of them only when it was woken.
+/// Connection attempts, as futures that a driver's task polls.
+///
+/// Each is polled only after it was woken.
 pub struct Attempts<S> {
-    /// Wakes that task.
+    /// The waker of that task.
     pub task: Waker,
     futures: BTreeMap<DialId, (Waker, Attempt<S>)>,
     queue: Arc<ReadyQueue>,
-    /// The numbers of those that are to be polled.
+    /// The attempts to poll.
     ready: Vec<u32>,
 }
 
 type Attempt<S> = Pin<Box<dyn Future<Output = io::Result<(S, Peer)>> + Send>>;
 
 impl<S> Attempts<S> {
-    /// None yet.
+    /// Creates an empty set.
     #[must_use]
     pub fn new() -> Self {
         Self { task: Waker::noop().clone(), futures: BTreeMap::new(), queue: ReadyQueue::new(), ready: Vec::new() }
     }
 
-    /// Begins one, in the place of another of the same dial.
+    /// Starts an attempt. It replaces an earlier attempt of the same dial.
     pub fn begin(&mut self, dial: DialId, attempt: impl Future<Output = io::Result<(S, Peer)>> + Send + 'static) {
         self.futures.insert(dial, (self.queue.key(dial.0).into(), Box::pin(attempt)));
         self.ready.push(dial.0);
     }
 
-    /// Gives one up.
+    /// Cancels an attempt.
     pub fn remove(&mut self, dial: DialId) {
         self.futures.remove(&dial);
     }
 
-    /// One that has come to its end. If there is none, the task is woken when there is.
+    /// Returns a finished attempt. If there is none, the task is woken when one finishes.
     pub fn next_done(&mut self) -> Option<Dialed<S>> {
         self.queue.take(&self.task, &mut self.ready);
         while let Some(dial) = self.ready.pop().map(DialId) {
@@ -65,10 +67,14 @@ impl<S> fmt::Debug for Attempts<S> {
     }
 }
 
-/// Tries until it is done or fails, or until `poll` has set the waker that is woken when it may be tried again.
+/// Calls `attempt` until it succeeds, fails, or blocks.
+///
+/// After each attempt that would block, `poll` reports whether the socket is ready, and otherwise
+/// registers a waker for when it is.
 ///
 /// # Errors
-/// Those of the attempt and of the poll; [`WouldBlock`](io::ErrorKind::WouldBlock) once the waker is set.
+/// Those of the attempt and of `poll`, and [`WouldBlock`](io::ErrorKind::WouldBlock) once the waker
+/// is registered.
 pub fn until_blocked<T>(
     mut attempt: impl FnMut() -> io::Result<T>,
     mut poll: impl FnMut() -> Poll<io::Result<()>>,
@@ -125,7 +131,7 @@ mod tests {
         assert!(attempts.next_done().is_none());
         assert_eq!(polls.load(Ordering::Relaxed), 500);
         attempts.remove(DialId(7));
-        // One after another, as answers come.
+        // One after another, as wake-ups arrive.
         let mut done = 0;
         for waker in waiting.try_iter() {
             waker.wake();

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::task::Wake;
 use std::thread::{self, Thread};
 
-/// Runs a future on this thread, which sleeps while there is nothing to do: for ordinary code that uses a
-/// [client](super::client). The future has no reactor or timer of a runtime to stand on.
+/// Runs a future on this thread, which sleeps while the future is pending.
+///
+/// For synchronous code that uses a [client](super::client). The future cannot use the reactor or
+/// the timers of a runtime.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(Thread);
 

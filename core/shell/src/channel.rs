@@ -1,4 +1,4 @@
-//! Connections that are no sockets of the operating system: what comes through a tunnel.
+//! Connections without a socket: channels of SSH tunnels.
 
 use drupe_core::Failure;
 
@@ -6,38 +6,41 @@ use core::fmt;
 use core::task::{Context, Poll, Waker};
 use std::io::{self, IoSlice};
 
-/// A connection in both directions whose other end is driven elsewhere, on whatever thread. All three shells serve it as it is:
-/// it needs nothing but a waker.
+/// A bidirectional connection whose other end runs elsewhere, on any thread.
+///
+/// Every shell can serve it, because it needs only a waker.
 pub trait Channel: Send {
-    /// It is let in. Before that nothing of it is read.
+    /// The server admits the connection. Nothing is read from it before.
     fn accept(&mut self);
 
-    /// It is not let in: it is told these words, if there are any, and ends.
+    /// The server refuses the connection: sends `words`, if any, and ends it.
     fn dismiss(self: Box<Self>, words: &[u8]);
 
-    /// Goes on with what was taken and is not yet on its way. Called each time that the waker was woken.
+    /// Continues to send what `poll_write` took. The driver calls it after each wake-up.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>>;
 
-    /// Reads what is there; 0 is the end.
+    /// Reads available bytes. 0 means the end of the input.
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Failure>>;
 
-    /// Takes some of these bytes, or none for the time being.
+    /// Takes some of these bytes, or returns `Pending`.
     fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<Result<usize, Failure>>;
 
-    /// Closes our half, behind all that was taken.
+    /// Closes our half after everything that was written.
     fn shut_down(&mut self);
 }
 
-/// A connection that nobody serves yet: a runtime's own, a socket on its way from one thread to another, or a channel.
+/// A connection that no machine has adopted yet.
+///
+/// It is a stream of the runtime, a socket on its way to another thread, or a channel.
 pub enum Arrival<S> {
-    /// A connection of the runtime or the system.
+    /// A stream of the runtime or a socket of the system.
     Stream(S),
-    /// What came through a tunnel.
+    /// A channel of a tunnel.
     Channel(Box<dyn Channel>),
 }
 
 impl<S> Arrival<S> {
-    /// The same with another kind of stream.
+    /// Converts the stream. A channel stays as it is.
     pub(super) fn try_map<T>(self, map: impl FnOnce(S) -> io::Result<T>) -> io::Result<Arrival<T>> {
         match self {
             Self::Stream(stream) => map(stream).map(Arrival::Stream),
@@ -46,17 +49,17 @@ impl<S> Arrival<S> {
     }
 }
 
-/// What carries a connection: a runtime's socket, or a channel with the waker that notes its number.
+/// The transport of a connection: a runtime's socket, or a channel with the waker for its slot.
 pub(super) enum Transport<S> {
     Socket(S),
     Channel(Box<dyn Channel>, Waker),
 }
 
-/// Why nothing was read or written.
+/// Why a read or write did nothing.
 pub(super) enum Trouble {
-    /// Not now.
+    /// It would block.
     Blocked,
-    /// At once again.
+    /// It was interrupted and can be retried at once.
     Interrupted,
     Failed(Failure),
 }
@@ -72,7 +75,7 @@ impl From<io::Error> for Trouble {
 }
 
 impl Trouble {
-    /// What a channel's poll gave.
+    /// Converts the result of a channel's poll.
     pub(super) fn or<T>(poll: Poll<Result<T, Failure>>) -> Result<T, Self> {
         match poll {
             Poll::Ready(result) => result.map_err(Self::Failed),
@@ -82,7 +85,9 @@ impl Trouble {
 }
 
 impl<S> Transport<S> {
-    /// Goes on with what a channel has taken. If that fails it is of no use, whether or not anybody reads it.
+    /// Continues to send what a channel took.
+    ///
+    /// An error ends the connection, even if the machine does not read from it at the moment.
     pub(super) fn flush(&mut self) -> Result<(), Failure> {
         match self {
             Self::Channel(channel, waker) => match channel.poll_flush(&mut Context::from_waker(waker)) {

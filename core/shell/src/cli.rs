@@ -1,4 +1,6 @@
-//! The arguments of the `hub` example, which every shell has, and of `drupe`. Needs the feature `cli`.
+//! Command-line arguments of the `hub` example of each shell, and of `drupe`.
+//!
+//! Needs the feature `cli`.
 
 use drupe_core::app::{AppName, BuiltIn, Envelope};
 use drupe_core::wire::MessageSize;
@@ -7,40 +9,40 @@ use drupe_core::{Config, Listen};
 use core::fmt;
 use core::num::NonZeroU8;
 
-/// Serve telnet, lines, length-prefixed frames and WebSocket to one of the ready-made applications.
+/// Serve telnet, lines, length-prefixed frames and WebSocket with a built-in application.
 #[derive(Clone, Debug, clap::Args)]
 pub struct HubArguments {
-    /// What to serve: chat, relay or echo
+    /// Application to serve: chat, relay or echo
     #[arg(long, value_name = "APP", default_value_t = AppName::Chat)]
     pub app: AppName,
-    /// Where to listen; see [`Listen`] for how it is written.
+    /// Addresses to listen on, in the syntax of [`Listen`].
     #[arg(
         long,
         value_name = "ADDRESS",
-        help = "Where to listen, such as telnet://127.0.0.1:8023, tcp://127.0.0.1:7000, ws://127.0.0.1:8025/chat, \
-                length://[::1]:7001 or unix:///run/drupe.sock; may be given several times, and port 0 lets the system \
-                choose [default: telnet://127.0.0.1:8023, tcp://127.0.0.1:8024 and ws://127.0.0.1:8025]"
+        help = "Address to listen on, such as telnet://127.0.0.1:8023, tcp://127.0.0.1:7000, ws://127.0.0.1:8025/chat, \
+                length://[::1]:7001 or unix:///run/drupe.sock; may be repeated; with port 0 the system chooses \
+                the port [default: telnet://127.0.0.1:8023, tcp://127.0.0.1:8024 and ws://127.0.0.1:8025]"
     )]
     pub listen: Vec<Listen>,
-    /// What the relay puts each message into: none or json
+    /// Format in which the relay wraps messages: none or json
     #[arg(long, value_name = "ENVELOPE", default_value = "none", value_parser = envelope)]
     pub envelope: Envelope,
-    /// How many threads serve, 1 to 255; chat runs on one
+    /// Number of worker threads, 1 to 255; chat needs 1
     #[arg(long, value_name = "N", default_value = "1")]
     pub workers: NonZeroU8,
-    /// No rates and no caps on connections, for load tests
+    /// Disable rates and limits on connections, for load tests
     #[arg(long)]
     pub unlimited: bool,
-    /// The longest message in bytes, 1 to 1073741824
+    /// Maximum size of a message in bytes, 1 to 1073741824
     #[arg(long, value_name = "BYTES", default_value = "65536", value_parser = message_size)]
     pub max_message: MessageSize,
 }
 
 impl HubArguments {
-    /// The configuration these arguments describe.
+    /// Returns the configuration that these arguments describe.
     ///
     /// # Panics
-    /// Never: the default address is well formed, as a test shows.
+    /// Never: a test checks that the default addresses are well-formed.
     #[must_use]
     pub fn config(&self) -> Config {
         let mut listeners = self.listen.clone();
@@ -52,10 +54,10 @@ impl HubArguments {
         if self.unlimited { config.unlimited() } else { config }
     }
 
-    /// How the application they name is made, once for each worker.
+    /// Returns a function that creates the chosen application, once for each worker.
     ///
     /// # Errors
-    /// If the application does not run on so many.
+    /// If the application cannot run on that many workers.
     pub fn handler<N>(&self) -> Result<impl Fn(N) -> BuiltIn + Clone + Send + use<N>, WorkersError> {
         if self.app == AppName::Chat && self.workers.get() > 1 {
             return Err(WorkersError);
@@ -65,13 +67,13 @@ impl HubArguments {
     }
 }
 
-/// Chat has to know who has which name, which is known in one place.
+/// Chat runs on one worker only, because names must be unique in the whole server.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("chat runs with --workers 1: it keeps the names of all in one place")]
+#[error("chat needs --workers 1, because it keeps all names in one thread")]
 pub struct WorkersError;
 
 impl fmt::Debug for WorkersError {
-    /// The words, since this is what a `main` that returns it prints.
+    /// Writes the message, because a `main` that returns this error prints its `Debug`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")
     }
@@ -119,7 +121,7 @@ mod tests {
         let parse = |app| Arguments::try_parse_from(["hub", "--workers", "2", "--app", app]).expect("good").hub;
         assert!(parse("relay").handler::<()>().is_ok());
         let error = parse("chat").handler::<()>().err().expect("it is refused");
-        assert_eq!(format!("{error:?}"), "chat runs with --workers 1: it keeps the names of all in one place");
+        assert_eq!(format!("{error:?}"), "chat needs --workers 1, because it keeps all names in one thread");
     }
 
     #[test]

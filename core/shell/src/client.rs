@@ -1,4 +1,6 @@
-//! A handle to a [client](drupe_core::kit::client) that runs on a shell: for async code and for ordinary code.
+//! A handle to a [client](drupe_core::kit::client) that runs on a shell.
+//!
+//! It works in async and in blocking code.
 //!
 //! ```no_run
 //! # use drupe_shell::client::{Client, Incoming};
@@ -43,38 +45,44 @@ use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-/// A client that comes back by itself. Clones are handles to the same one; it closes its connection when the last is dropped.
+/// A client that reconnects by itself.
+///
+/// Clones are handles to the same client. It closes its connection when the last handle is dropped.
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
 }
 
-/// What a client hears, in order. As long as more than 64 KiB or 256 of these wait to be received, the server is not read, and what
-/// happens to the connection is not told.
+/// What a client receives, in order.
+///
+/// While more than 64 KiB or 256 of these are queued, the client does not read from the server, and
+/// drops events about the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Incoming {
-    /// There is a connection, and the server knows who we are if it is to.
+    /// The client is connected and, if it logs in, authenticated.
     Connected(Peer),
-    /// A message came.
+    /// The server sent a message.
     Message(PayloadBuf),
-    /// A message was not sent: the connection ended in the moment in which it was given to the client.
+    /// A message was lost: the connection ended just as the message was passed to the client.
     Unsent,
     /// The connection ended.
     Disconnected(Reason),
-    /// An attempt failed; the next one is after this time, if there is one.
+    /// A connection attempt failed. The next one is due after this time, if there is one.
     DialFailed(Failure, Option<Duration>),
-    /// The server did not let us in; the client does not come back.
+    /// The login failed: the server rejected it, or could not prove its identity.
+    ///
+    /// The client does not reconnect.
     LoginFailed(String),
 }
 
-/// The handler of a client that has a handle.
+/// The handler of a client that a [`Client`] handle controls.
 pub struct Handled {
     client: Machine<Tell>,
     link: Arc<Path>,
 }
 
-/// The handle wants something.
+/// A note from the handle: commands are queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted;
 
@@ -88,7 +96,7 @@ struct Shared {
     finished: AtomicBool,
 }
 
-/// Calls by number, and who waits for each.
+/// Outstanding calls by number, and their waiting tasks.
 #[derive(Default)]
 struct Answers {
     made: u64,
@@ -120,17 +128,19 @@ impl Weight for ClientCommand {
 }
 
 impl Client {
-    /// A client, and what runs it, for a task or a thread of one's own. `secret` is 32 bytes that nobody can guess:
-    /// [`secret`](super::secret).
+    /// Creates a client and the server that drives it, to run on a task or thread of your own.
+    ///
+    /// `secret` is 32 unpredictable bytes, as from [`secret`](super::secret).
     ///
     /// # Errors
-    /// If the configuration listens where it can't. The usual one listens nowhere.
+    /// If the configuration has a listener that cannot be bound. The default configuration has
+    /// none.
     pub fn with_driver<R: Runtime>(
         options: ClientOptions,
         secret: [u8; 32],
     ) -> Result<(Self, Server<Handled, R>), BindError> {
         let (link, answers) = (Path::new(), Arc::new(Mutex::new(Answers::default())));
-        // Nothing is sent before there is a connection.
+        // Nothing can be sent before the client is connected.
         link.set_stalled(true);
         let (inbox, settle) = (Arc::clone(&link), Arc::clone(&answers));
         let mut last = Reason::NetworkError;
@@ -168,26 +178,27 @@ impl Client {
         Ok((Self { shared }, server))
     }
 
-    /// A client on a thread of its own.
+    /// Creates a client that runs on its own thread.
     ///
     /// # Errors
-    /// If the system has no randomness or no thread.
+    /// If the system has no random bytes, or cannot start a thread.
     pub fn connect<R: Runtime + 'static>(options: ClientOptions) -> io::Result<Self> {
         let (client, server) = Self::with_driver::<R>(options, super::secret()?).map_err(|error| error.source)?;
         thread::Builder::new().name("drupe-client".into()).spawn(move || server.run_blocking())?;
         Ok(client)
     }
 
-    /// The next thing that is heard; `None` when the client does not come back. Each thing is heard by one of the clones that
-    /// receive.
+    /// Receives the next event. Returns `None` once the client does not reconnect.
+    ///
+    /// If several clones receive, each event goes to one of them.
     pub async fn receive(&mut self) -> Option<Incoming> {
         poll_fn(|cx| self.shared.link.poll_receive(cx, || self.shared.call())).await
     }
 
-    /// Sends a message; waits while there is no connection, or the server does not keep up.
+    /// Sends a message. Waits while the client is not connected or the server does not keep up.
     ///
     /// # Errors
-    /// If the client does not come back.
+    /// If the client has ended or was told to finish.
     pub async fn send(&self, message: impl Into<OutgoingBuf>) -> Result<(), Disconnected> {
         self.ready().await?;
         if self.shared.finished.load(Ordering::Relaxed) {
@@ -196,26 +207,29 @@ impl Client {
         self.shared.put(ClientCommand::Send(message.into()))
     }
 
-    /// Sends a message now and whenever the client is connected anew, until another one has the same key.
+    /// Sends a message now and after each reconnect, until a message with the same key replaces it.
     ///
     /// # Errors
-    /// If the client does not come back.
+    /// If the client has ended.
     pub fn subscribe(&self, key: impl Into<String>, message: impl Into<OutgoingBuf>) -> Result<(), Disconnected> {
         self.shared.put(ClientCommand::Subscribe(key.into(), message.into()))
     }
 
-    /// Forgets what was subscribed to.
+    /// Removes the subscription under this key.
     ///
     /// # Errors
-    /// If the client does not come back.
+    /// If the client has ended.
     pub fn unsubscribe(&self, key: impl Into<String>) -> Result<(), Disconnected> {
         self.shared.put(ClientCommand::Unsubscribe(key.into()))
     }
 
-    /// Calls a method (JSON-RPC 2.0), once there is a connection. The deadline is for both.
+    /// Calls a method (JSON-RPC 2.0), once the client is connected.
+    ///
+    /// `deadline` includes the time until it is connected.
     ///
     /// # Errors
-    /// If the server says that it failed, there is no answer within `deadline`, or the connection ends first.
+    /// If the server returns an error, if no response arrives within `deadline`, or if the
+    /// connection ends first.
     pub async fn call<R: DeserializeOwned>(
         &self,
         method: &str,
@@ -228,20 +242,22 @@ impl Client {
         let call = ClientCommand::Call { number: awaited.number, method: method.to_string(), params, deadline };
         self.shared.put(call).map_err(|_| CallError::Closed)?;
         let result = poll_fn(|cx| {
-            // After the end of the client nobody answers.
+            // Nothing is answered after the client has ended.
             let is_over = self.shared.link.poll_done(cx).is_some();
             awaited.poll(cx.waker(), is_over)
         });
         serde_json::from_str(&result.await?).map_err(unexpected)
     }
 
-    /// Sends nothing more, and hears what the server still has to say; the client does not come back. Over WebSocket it closes.
+    /// Stops sending, and receives what the server still sends. The client does not reconnect.
+    ///
+    /// A WebSocket is closed.
     pub fn finish(&self) {
         self.shared.finished.store(true, Ordering::Relaxed);
         let _ = self.shared.put(ClientCommand::Finish);
     }
 
-    /// Closes the connection, once what was sent is on its way; the client does not come back.
+    /// Closes the connection after everything queued was sent. The client does not reconnect.
     pub fn close(&self) {
         let _ = self.shared.put(ClientCommand::Close);
     }
@@ -257,7 +273,7 @@ impl Shared {
     }
 
     fn call(&self) {
-        // One at a time is on its way.
+        // At most one note is queued.
         self.remote.note_in_any_case(Wanted);
     }
 }
@@ -268,7 +284,7 @@ impl Drop for Shared {
     }
 }
 
-/// A call that somebody waits for.
+/// An outstanding call whose result a task awaits.
 struct Awaited<'a> {
     answers: &'a Mutex<Answers>,
     number: u64,
@@ -306,7 +322,7 @@ impl Drop for Awaited<'_> {
 }
 
 impl Answers {
-    /// Who waits for it.
+    /// Stores the result, and returns the waker of the task that awaits it.
     fn settle(&mut self, number: u64, result: Result<String, CallError>) -> Option<Waker> {
         match core::mem::replace(self.waiting.get_mut(&number)?, Answer::There(result)) {
             Answer::Awaited(waker) => waker,
@@ -343,7 +359,7 @@ impl Handler for Handled {
     }
 }
 
-/// What ran the client is gone.
+/// The driver of the client was dropped.
 impl Drop for Handled {
     fn drop(&mut self) {
         self.link.end(Reason::Shutdown);

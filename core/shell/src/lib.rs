@@ -1,15 +1,18 @@
-//! The parts that all shells of Drupe share: sockets and threads of the operating system, the driver of the machine, handles to a
-//! running server. Unix only.
+//! The runtime-independent part of Drupe's shells. Unix only.
 //!
-//! A shell is a runtime's [`Sockets`] and a loop around [`Driver::turn`]: it gathers what is ready, lets the driver take a
-//! turn, and waits as it is told.
+//! It contains sockets, threads and signals of the operating system, the driver of the machine, and
+//! handles to a running server.
 //!
-//! Applications use a shell, which re-exports this crate as `shell`: `drupe-tokio`, `drupe-smol` or `drupe-mio`.
+//! A shell consists of a runtime's [`Sockets`] and a loop around [`Driver::turn`]. The loop
+//! collects what is ready, calls `turn`, and waits as [`Next`] says.
+//!
+//! Applications use a shell, which re-exports this crate as `shell`: `drupe-tokio`, `drupe-smol` or
+//! `drupe-mio`.
 //!
 //! | feature | adds |
 //! |---|---|
 //! | `auth` | `client`: a client that logs in and reconnects |
-//! | `cli` | `cli`: the arguments of the example `hub` and of `drupe` |
+//! | `cli` | `cli`: command-line arguments of the example `hub` and of the program `drupe` |
 
 #![forbid(unsafe_code)]
 #![cfg(unix)]
@@ -49,47 +52,53 @@ pub use tunnel::{TunnelPort, TunnelWatch};
 
 use std::hash::{BuildHasher, Hasher};
 
-/// How many bytes a shell reads at a time, into the one buffer it has.
+/// Size of a shell's read buffer, in bytes. Each driver has one.
 pub const SCRATCH_BYTES: usize = 64 << 10;
 
-/// How many bytes the kernel may hold of what was written to one socket: what a peer that stops reading
-/// costs beside [`Marks::max`](drupe_core::outbound::Marks). Linux doubles it for its own bookkeeping.
+/// Send buffer of a socket in the kernel, in bytes. Linux doubles it for its own bookkeeping.
+///
+/// A peer that stops reading costs this much memory in addition to
+/// [`Marks::max`](drupe_core::outbound::Marks).
 pub const SEND_BUFFER_BYTES: usize = 256 << 10;
 
-/// How often one socket is read before others have their turn: a peer that sends as fast as it is read, a little at a time,
-/// keeps nobody waiting. What fills the buffer ends its turn at once.
+/// Reads from one socket before other sockets are served.
+///
+/// So a peer that keeps sending small pieces does not starve others. A read that fills the buffer
+/// ends the socket's turn at once.
 pub const READS_PER_TURN: u32 = 16;
 
-/// How many connections may wait to be accepted. The system may allow fewer.
+/// Connections that may wait to be accepted. The system may allow fewer.
 pub const BACKLOG: u32 = 4096;
 
-/// How many connections of one listener are accepted before others have their turn.
+/// Connections that are accepted from one listener before other sockets are served.
 pub const ACCEPTS_PER_TURN: u32 = 64;
 
-/// After this long without a byte the system asks whether a TCP peer is still there (RFC 9293 section 3.8.4).
+/// Time without a byte after which the system probes a TCP peer (RFC 9293 section 3.8.4).
 pub const KEEP_ALIVE_IDLE: core::time::Duration = core::time::Duration::from_secs(60);
-/// How long between such questions.
+/// Time between keep-alive probes.
 pub const KEEP_ALIVE_INTERVAL: core::time::Duration = core::time::Duration::from_secs(15);
-/// How many unanswered questions end the connection.
+/// Unanswered keep-alive probes that end the connection.
 pub const KEEP_ALIVE_RETRIES: u32 = 4;
 
-/// Calls what somebody else has given, for whose panics a server does not end.
+/// Calls a callback of the application and ignores its panic, so that the server continues.
 fn spared(call: impl FnOnce()) {
     let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call));
 }
 
-/// 32 unpredictable bytes from the system, for [`Authentication`](drupe_core::kit::auth::Authentication) and
+/// Returns 32 unpredictable bytes from the system.
+///
+/// For [`Authentication`](drupe_core::kit::auth::Authentication) and
 /// [clients](drupe_core::kit::client).
 ///
 /// # Errors
-/// If the system has none to give.
+/// If the system returns no random bytes.
 pub fn secret() -> std::io::Result<[u8; 32]> {
     let mut secret = [0; 32];
     getrandom::fill(&mut secret).map_err(std::io::Error::from)?;
     Ok(secret)
 }
 
-/// 64 bits that differ from run to run, for [`Config::seed`](drupe_core::Config::seed).
+/// Returns 64 bits that differ from run to run, for [`Config::seed`](drupe_core::Config::seed).
 #[must_use]
 pub fn entropy() -> u64 {
     // The standard library keys its hash maps from the system's source of entropy.

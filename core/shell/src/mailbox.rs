@@ -11,44 +11,49 @@ use core::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-/// How many words of others may wait for a server that is busy.
+/// Messages from other threads that may be queued for a busy server.
 pub(super) const WAITING_MAX: usize = 65_536;
-/// The memory of all messages between shards that may wait, in bytes. Each shard has an equal part. While more waits for one
-/// shard, the others stop reading.
+/// Memory of all queued messages between shards, in bytes.
+///
+/// Each shard has an equal part. While one shard's queue fills its part, the others stop reading.
 const SHARD_MESSAGES_MAX_BYTES: usize = 8 << 20;
-/// The smallest part of one shard, so that with many shards a turn can still publish.
+/// Smallest part of one shard, in bytes, so that with many shards a turn can still publish.
 const SHARD_MESSAGES_MIN_BYTES: usize = 128 << 10;
 
-/// A word for the server.
+/// A message to the driver.
 pub enum DriverMessage<N> {
     /// For [`Machine::noted`](drupe_core::Machine::noted).
     Note(N),
     /// For [`Machine::command`](drupe_core::Machine::command).
     Command(Command),
-    /// To be given [`Machine::metrics`](drupe_core::Machine::metrics).
+    /// Requests [`Machine::metrics`](drupe_core::Machine::metrics).
     Metrics(Box<dyn FnOnce(Metrics) + Send>),
-    /// From another shard, for [`Machine::shard_message_received`](drupe_core::Machine::shard_message_received).
+    /// For [`Machine::shard_message_received`](drupe_core::Machine::shard_message_received).
     ShardMessage(ShardMessage),
-    /// From the shard that accepts, for [`Machine::adopted`](drupe_core::Machine::adopted).
+    /// For [`Machine::adopted`](drupe_core::Machine::adopted). From the shard that accepts.
     Connection(ListenerId, Peer, Arrival<OsStream>),
-    /// From a tunnel, for [`Machine::accepted`](drupe_core::Machine::accepted).
+    /// For [`Machine::accepted`](drupe_core::Machine::accepted). From a tunnel.
     Channel(ListenerId, Peer, Box<dyn Channel>),
     /// For [`Machine::tunnel_reported`](drupe_core::Machine::tunnel_reported).
     Tunnel(LinkId, TunnelReport),
-    /// For [`Machine::reconfigured`](drupe_core::Machine::reconfigured), on the shard that accepts: it listens at what is new, or
-    /// says why not and leaves everything as it was.
+    /// For [`Machine::reconfigured`](drupe_core::Machine::reconfigured), on the shard that accepts.
+    ///
+    /// The driver first binds the new listeners. If that fails it returns the error and nothing
+    /// changes.
     Reconfigure(Box<Config>, Reconfigured),
-    /// From the shard that accepts, for [`Machine::reconfigured`](drupe_core::Machine::reconfigured) on another.
+    /// For [`Machine::reconfigured`](drupe_core::Machine::reconfigured), on the other shards.
     Reconfigured(Arc<Config>),
-    /// The server has ended without notice.
+    /// The first shard has ended: end at once, without a drain.
     Stop,
 }
 
-/// Is told where the server listens now, or where it can't.
+/// Receives the addresses that the server listens on, or why one cannot be bound.
 pub type Reconfigured = Box<dyn FnOnce(Result<Vec<String>, BindError>) + Send>;
 
-/// Where words wait for one shard of a server: the shell's end of [`Remote`]. When it is dropped the shard has ended: what
-/// waits is dropped, and nothing more can be left.
+/// The queue of one shard's messages: the shell's end of [`Remote`].
+///
+/// Dropping it means that the shard has ended: queued messages are dropped, and no more are
+/// accepted.
 pub struct Mailbox<N> {
     shards: Arc<[Arc<Shared<N>>]>,
     number: usize,
@@ -56,45 +61,45 @@ pub struct Mailbox<N> {
 
 pub(super) struct Shared<N> {
     state: Mutex<State<N>>,
-    /// Of the first shard.
+    /// Snapshot of the tunnels. Only that of the first shard is used.
     pub(super) board: Arc<TunnelSnapshot>,
 }
 
 struct State<N> {
     waiting: VecDeque<DriverMessage<N>>,
     task: Option<Waker>,
-    /// The memory of the messages from other shards that wait, in bytes.
+    /// Memory of the queued messages from other shards, in bytes.
     queued_bytes: usize,
-    /// The shard sleeps without connections and without mail, so it needs no published messages.
+    /// The shard sleeps without connections and messages, so it needs no published messages.
     idle: bool,
-    /// Nothing more can be left.
+    /// No more messages are accepted.
     ended: bool,
-    /// The mailbox is gone.
+    /// The mailbox was dropped.
     over: bool,
-    /// What was counted in the end.
+    /// The final metrics. `None` before the end and after a panic.
     last: Option<Metrics>,
 }
 
 impl<N> Mailbox<N> {
-    /// An empty mailbox of a server of one shard.
+    /// Creates the mailbox of a server with one shard.
     #[must_use]
     pub fn new() -> Self {
         Self { shards: Arc::new([Shared::new()]), number: 0 }
     }
 
-    /// The mailboxes of a server of so many shards.
+    /// Creates the mailboxes of a server with `count` shards.
     pub(super) fn of_shards(count: u8) -> Vec<Self> {
         let shards: Arc<[_]> = (0..count).map(|_| Shared::new()).collect();
         (0..shards.len()).map(|number| Self { shards: Arc::clone(&shards), number }).collect()
     }
 
-    /// A handle for others.
+    /// Returns a handle for other threads.
     #[must_use]
     pub fn remote(&self) -> Remote<N> {
         Remote { shards: Arc::clone(&self.shards), home: self.number }
     }
 
-    /// Sets who is woken, and takes what waits.
+    /// Takes the queued messages, and sets the waker that is called for the next one.
     #[must_use]
     pub fn take(&self, task: &Waker) -> VecDeque<DriverMessage<N>> {
         let mut state = self.own().lock();
@@ -106,14 +111,15 @@ impl<N> Mailbox<N> {
         core::mem::take(&mut state.waiting)
     }
 
-    /// This shard has no connections and is about to sleep. Unless mail waits, it gets no published messages until other mail
-    /// arrives.
+    /// Marks this shard as idle: it has no connections and is about to sleep.
+    ///
+    /// If its queue is empty, published messages are skipped until another message arrives.
     pub(super) fn rest(&self) {
         let mut state = self.own().lock();
         state.idle = state.waiting.is_empty();
     }
 
-    /// Gives another shard something, or gives it back if that one has ended.
+    /// Queues a message for another shard. Returns it if that shard has ended.
     pub(super) fn post(&self, shard: usize, mail: DriverMessage<N>) -> Result<(), DriverMessage<N>> {
         match self.shards.get(shard) {
             Some(shard) => shard.post(mail),
@@ -121,7 +127,9 @@ impl<N> Mailbox<N> {
         }
     }
 
-    /// Nothing more can be left from now on, if nothing waits; what was counted is known from the same moment on.
+    /// Closes the mailbox if it is empty. Returns whether it is closed.
+    ///
+    /// It stores the final metrics at the same time.
     pub(super) fn end_if_empty(&self, metrics: impl FnOnce() -> Metrics) -> bool {
         let mut state = self.own().lock();
         if state.waiting.is_empty() {
@@ -137,7 +145,7 @@ impl<N> Mailbox<N> {
         }
     }
 
-    /// Whether another shard does not keep up with what it is told.
+    /// Whether another shard does not keep up with messages from shards.
     pub(super) fn is_another_behind(&self) -> bool {
         let part = (SHARD_MESSAGES_MAX_BYTES / self.shards.len()).max(SHARD_MESSAGES_MIN_BYTES);
         self.others().any(|shard| {
@@ -151,17 +159,17 @@ impl<N> Mailbox<N> {
         self.others().all(|shard| shard.is_over())
     }
 
-    /// Whether another shard has ended otherwise than it should.
+    /// Whether another shard has panicked.
     pub(super) fn has_another_panicked(&self) -> bool {
         self.others().any(|shard| shard.is_over() && shard.last_metrics().is_none())
     }
 
-    /// What the other shards counted until they ended; `None` if one did not end as it should.
+    /// The final metrics of the other shards. `None` if one panicked.
     pub(super) fn metrics_of_others(&self) -> Option<Vec<Metrics>> {
         self.others().map(|shard| shard.last_metrics()).collect()
     }
 
-    /// Shows what is wanted of tunnels, and how they are.
+    /// The snapshot of the tunnels.
     pub(super) fn board(&self) -> &TunnelSnapshot {
         &self.own().board
     }
@@ -190,10 +198,10 @@ impl<N> Drop for Mailbox<N> {
         state.task = None;
         let waiting = core::mem::take(&mut state.waiting);
         let last = state.last.clone();
-        // What is dropped may speak to the mailbox again.
+        // Dropping the messages may lock the mailbox again.
         drop(state);
         for mail in waiting {
-            // Who sums up what shards have counted waits for each of them.
+            // A sum over all shards needs a part from each of them.
             if let DriverMessage::Metrics(receive) = mail
                 && (last.is_some() || self.shards.len() > 1)
             {
@@ -202,7 +210,7 @@ impl<N> Drop for Mailbox<N> {
         }
         self.own().board.end();
         if self.number > 0 {
-            // It waits for all others.
+            // The first shard waits for all others.
             self.shards[0].wake();
         } else {
             for shard in self.others() {
@@ -226,7 +234,7 @@ impl<N> Shared<N> {
         Arc::new(Self { state: Mutex::new(state), board: Arc::default() })
     }
 
-    /// Leaves a word of somebody outside.
+    /// Queues a message from outside, unless the queue is full.
     pub(super) fn put(&self, mail: DriverMessage<N>) -> Result<(), RemoteError> {
         if self.lock().waiting.len() >= WAITING_MAX {
             return Err(RemoteError::Full);
@@ -234,7 +242,7 @@ impl<N> Shared<N> {
         self.post(mail).map_err(|_| RemoteError::Ended)
     }
 
-    /// Leaves a word that is not to be lost, however many wait; or gives it back if the shard has ended.
+    /// Queues a message regardless of the limit. Returns it if the shard has ended.
     pub(super) fn post(&self, mail: DriverMessage<N>) -> Result<(), DriverMessage<N>> {
         let mut state = self.lock();
         if state.ended {
@@ -245,7 +253,7 @@ impl<N> Shared<N> {
             DriverMessage::ShardMessage(message) => state.queued_bytes += message.held_bytes(),
             _ => {}
         }
-        // The mail may bring a connection.
+        // The message may bring a connection.
         state.idle = false;
         state.waiting.push_back(mail);
         let task = if state.waiting.len() == 1 { state.task.clone() } else { None };
@@ -331,7 +339,7 @@ mod tests {
         assert_eq!((shards[1].take(Waker::noop()).len(), shards[0].is_another_behind()), (3, true));
         assert_eq!((shards[2].take(Waker::noop()).len(), shards[0].is_another_behind()), (3, true));
         assert_eq!((shards[3].take(Waker::noop()).len(), shards[0].is_another_behind()), (3, false));
-        // Who has ended is behind nobody, and gets nothing.
+        // A shard that has ended is not behind, and accepts no messages.
         assert!(shards[2].end_if_empty(Metrics::default));
         assert!(shards[0].post(2, DriverMessage::ShardMessage(message)).is_err());
     }

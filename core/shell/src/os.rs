@@ -1,4 +1,4 @@
-//! Sockets of the operating system, as every runtime takes them: non-blocking, and tuned.
+//! Sockets of the operating system, non-blocking and tuned, for every runtime.
 
 use super::{BACKLOG, KEEP_ALIVE_IDLE, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_RETRIES, SEND_BUFFER_BYTES};
 use drupe_core::{Address, Listen, SocketAccess, files};
@@ -13,16 +13,16 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
-/// A listener, bound and non-blocking.
+/// A bound, non-blocking listener.
 #[derive(Debug)]
 pub enum OsListener {
-    /// For TCP.
+    /// A TCP listener.
     Tcp(TcpListener),
-    /// For a Unix socket, with the file that is to go with it.
+    /// A Unix socket, and its file, which is removed with it.
     Unix(UnixListener, SocketFile),
 }
 
-/// A connection of any kind, non-blocking.
+/// A non-blocking connection.
 #[derive(Debug)]
 pub enum OsStream {
     /// TCP.
@@ -32,10 +32,10 @@ pub enum OsStream {
 }
 
 impl OsListener {
-    /// Listens at the address of a listener. A socket file that nobody listens at any more makes room.
+    /// Binds a listener. A stale socket file is replaced.
     ///
     /// # Errors
-    /// If the system does not let us.
+    /// If the system cannot bind the address.
     pub fn bind(listen: &Listen) -> io::Result<Self> {
         match &listen.address {
             Address::Tcp(address) => tcp(*address).map(Self::Tcp),
@@ -44,7 +44,7 @@ impl OsListener {
                 Err(io::Error::new(io::ErrorKind::InvalidInput, words))
             }
             Address::Inherited(name) => {
-                let words = std::format!("the process was given no listener of the name {name:?}");
+                let words = std::format!("the process was given no listener named {name:?}");
                 Err(io::Error::new(io::ErrorKind::NotFound, words))
             }
             Address::Unix(path) => match path.strip_prefix('@') {
@@ -55,10 +55,10 @@ impl OsListener {
         }
     }
 
-    /// A listener that the process was given.
+    /// Takes a TCP listener that the process inherited.
     ///
     /// # Errors
-    /// If it does not listen, or can't be made non-blocking.
+    /// If the socket does not listen, or cannot be made non-blocking.
     pub fn inherited_tcp(listener: TcpListener) -> io::Result<Self> {
         check_listens(&listener)?;
         listener.set_nonblocking(true)?;
@@ -66,7 +66,7 @@ impl OsListener {
         Ok(Self::Tcp(listener))
     }
 
-    /// A Unix socket that the process was given. Its file is not removed.
+    /// Takes a Unix socket that the process inherited. Its file is not removed.
     ///
     /// # Errors
     /// As [`inherited_tcp`](Self::inherited_tcp).
@@ -77,10 +77,10 @@ impl OsListener {
         Ok(Self::Unix(listener, SocketFile { path, id: None }))
     }
 
-    /// Where it really listens.
+    /// The address that the listener is bound to.
     ///
     /// # Errors
-    /// If the system does not tell.
+    /// If the system cannot report it.
     pub fn address(&self) -> io::Result<Address> {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(Address::Tcp),
@@ -89,7 +89,7 @@ impl OsListener {
     }
 }
 
-/// Refuses a socket that is only bound, or is a connection: nobody would ever be accepted from it.
+/// Refuses a socket that is only bound, or is a connection: nothing can be accepted from it.
 fn check_listens(socket: &impl AsFd) -> io::Result<()> {
     if SockRef::from(socket).is_listener()? {
         return Ok(());
@@ -100,7 +100,7 @@ fn check_listens(socket: &impl AsFd) -> io::Result<()> {
     ))
 }
 
-/// Sets what every TCP connection has. What fails makes it merely worse.
+/// Sets the options of a TCP connection. Errors are ignored: the connection works without them.
 pub fn tune(stream: &impl AsFd) {
     let socket = SockRef::from(stream);
     let _ = socket.set_tcp_nodelay(true);
@@ -109,7 +109,7 @@ pub fn tune(stream: &impl AsFd) {
     let _ = socket.set_out_of_band_inline(true);
 }
 
-/// Sets what a connection does not inherit from its listener everywhere.
+/// Sets the options that a connection does not inherit from its listener on every system.
 pub fn tune_accepted(stream: &impl AsFd) {
     let _ = SockRef::from(stream).set_tcp_nodelay(true);
 }
@@ -119,7 +119,8 @@ fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
     // Accepted sockets inherit these.
     socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     socket.set_tcp_keepalive(&keep_alive())?;
-    // One byte of telnet's Synch is urgent (RFC 854): taken out of the stream it would leave half a command there.
+    // One byte of telnet's Synch is urgent (RFC 854). Taken out of the stream, it would split a
+    // command.
     socket.set_out_of_band_inline(true)?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
@@ -128,7 +129,9 @@ fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Nobody can connect before the socket listens, so nobody finds it with other permissions than it is to have.
+/// Binds a socket file, and sets its owner and mode before it listens.
+///
+/// Peers can connect only once the socket listens, so none finds it with other permissions.
 fn socket_file(path: &str, access: &SocketAccess) -> io::Result<OsListener> {
     let group = access.group.as_deref().map(group_id).transpose()?;
     remove_stale(path)?;
@@ -153,7 +156,10 @@ fn abstract_socket(name: &str) -> io::Result<OsListener> {
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn abstract_socket(_: &str) -> io::Result<OsListener> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "only Linux has sockets that are no files: write ./ before the @"))
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "only Linux has abstract sockets: for a file, write ./ before the @",
+    ))
 }
 
 fn listen(socket: Socket, file: SocketFile) -> io::Result<OsListener> {
@@ -162,7 +168,7 @@ fn listen(socket: Socket, file: SocketFile) -> io::Result<OsListener> {
     Ok(OsListener::Unix(socket.into(), file))
 }
 
-/// The number of a group, of which the name stands in `/etc/group` (`group(5)`).
+/// The id of a group: a number, or a name from `/etc/group` (`group(5)`).
 fn group_id(group: &str) -> io::Result<u32> {
     if let Ok(number) = group.parse() {
         return Ok(number);
@@ -176,7 +182,7 @@ fn group_id(group: &str) -> io::Result<u32> {
     id.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, std::format!("there is no group {group:?} in /etc/group")))
 }
 
-/// The path of a Unix socket, or its name behind `@`; empty if it has neither.
+/// The path of a Unix socket, or its abstract name after `@`. Empty if it has neither.
 fn name_of(listener: &UnixListener) -> io::Result<String> {
     let address = listener.local_addr()?;
     #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -191,7 +197,7 @@ fn keep_alive() -> TcpKeepalive {
     keep_alive.with_retries(KEEP_ALIVE_RETRIES)
 }
 
-/// The file of a Unix socket, which is removed with its listener.
+/// The file of a Unix socket. It is removed with its listener.
 #[derive(Debug)]
 pub struct SocketFile {
     path: String,
@@ -200,14 +206,14 @@ pub struct SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // Somebody else may have taken the place meanwhile.
+        // Another process may have replaced the file.
         if self.id.is_some() && self.id == file_id(&self.path) {
             let _ = std::fs::remove_file(&self.path);
         }
     }
 }
 
-/// The device and the number of a file.
+/// Device and inode of a file.
 type FileId = (u64, u64);
 
 fn file_id(path: &str) -> Option<FileId> {
@@ -215,11 +221,11 @@ fn file_id(path: &str) -> Option<FileId> {
     Some((found.dev(), found.ino()))
 }
 
-/// Removes a socket file that nobody listens at any more, and nothing else.
+/// Removes a socket file without a listener, and nothing else.
 fn remove_stale(path: &str) -> io::Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(found) if found.file_type().is_socket() => {
-            // Without waiting: a server that is too busy to accept is there.
+            // Non-blocking: a server that is too busy to accept still listens.
             let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
             probe.set_nonblocking(true)?;
             match probe.connect(&SockAddr::unix(path)?) {

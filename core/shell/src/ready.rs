@@ -6,9 +6,9 @@ use std::task::{Wake, Waker};
 
 /// Collects which of many sources are ready, for one task that owns them all.
 ///
-/// Each source is polled with the waker of its own key. A wake-up notes the key, once until it is taken,
-/// and wakes the owning task for the first one, so that a turn of the task sees every source that is ready
-/// and looks at no other.
+/// Each source is polled with the waker of its own key. A wake-up queues the key, once until it is
+/// taken. The first wake-up also wakes the task. So a turn of the task polls every ready source and
+/// no other.
 #[derive(Debug, Default)]
 pub struct ReadyQueue {
     state: Mutex<Ready>,
@@ -21,27 +21,27 @@ struct Ready {
 }
 
 impl ReadyQueue {
-    /// An empty queue.
+    /// Creates an empty queue.
     #[must_use]
     pub fn new() -> Arc<Self> {
         Arc::default()
     }
 
-    /// A key for a source, noted under `number`.
+    /// Creates a key for a source with this number.
     #[must_use]
     pub fn key(self: &Arc<Self>, number: u32) -> Arc<ReadyKey> {
         Arc::new(ReadyKey { number, noted: AtomicBool::new(false), queue: Arc::clone(self) })
     }
 
-    /// Sets who is woken, and moves the numbers that are ready to the end of `numbers`.
+    /// Sets the waker of the task, and appends the numbers of the ready sources to `numbers`.
     pub fn take(&self, task: &Waker, numbers: &mut Vec<u32>) {
         let mut state = self.lock();
         if !state.task.as_ref().is_some_and(|known| known.will_wake(task)) {
             state.task = Some(task.clone());
         }
         for key in state.keys.drain(..) {
-            // Before the source is polled, so that what becomes ready meanwhile is noted again.
-            // A swap and not a store: it must see what was done before the wake-up that it forgets.
+            // Reset before the source is polled, so that a wake-up during the poll queues the key
+            // again. A swap and not a store: it must synchronize with the wake-up that it resets.
             key.noted.swap(false, Ordering::AcqRel);
             numbers.push(key.number);
         }
@@ -52,7 +52,7 @@ impl ReadyQueue {
     }
 }
 
-/// The waker of one source: make a [`Waker`] of it.
+/// The waker of one source. Convert it into a [`Waker`].
 #[derive(Debug)]
 pub struct ReadyKey {
     number: u32,

@@ -9,38 +9,40 @@ use core::fmt;
 use core::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
-/// Speaks to a running server from any thread. Cloning gives another handle to the same server.
+/// A handle to a running server, for any thread. Clones are handles to the same server.
 ///
-/// Nothing here waits for the server: a word is left and the server woken.
+/// No method waits for the server: each queues a message and wakes the server.
 pub struct Remote<N> {
     pub(super) shards: Arc<[Arc<Shared<N>>]>,
-    /// The shard that notes are for.
+    /// The shard that receives notes.
     pub(super) home: usize,
 }
 
-/// A word could not be left.
+/// A message could not be queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RemoteError {
     /// The server has ended.
     #[error("the server has ended")]
     Ended,
-    /// 65,536 words wait already.
-    #[error("the server has not kept up: {WAITING_MAX} words wait for it")]
+    /// 65,536 messages are queued already.
+    #[error("the server is overloaded: {WAITING_MAX} messages are queued")]
     Full,
 }
 
 impl<N> Remote<N> {
-    /// Tells the application something: [`Event::Note`](drupe_core::Event::Note). Where there are several handlers, one for each
-    /// shard, it is the one that was made with this handle; the first, for a handle of the server itself.
+    /// Sends a note to the handler: [`Event::Note`](drupe_core::Event::Note).
+    ///
+    /// With several shards, the handler that was created with this handle receives it. For a handle
+    /// of the server itself, that is the first shard's handler.
     ///
     /// # Errors
-    /// If the server has ended or has not kept up.
+    /// If the server has ended or its queue is full.
     pub fn note(&self, note: N) -> Result<(), RemoteError> {
         self.shards[self.home].put(DriverMessage::Note(note))
     }
 
-    /// As [`note`](Self::note), however many words wait: for who leaves at most one at a time.
+    /// As [`note`](Self::note), regardless of the limit. The caller queues at most one at a time.
     pub(super) fn note_in_any_case(&self, note: N) {
         let _ = self.shards[self.home].post(DriverMessage::Note(note));
     }
@@ -48,7 +50,7 @@ impl<N> Remote<N> {
     /// Sends one message to every member of a room.
     ///
     /// # Errors
-    /// If the server has ended or has not kept up.
+    /// If the server has ended or its queue is full.
     pub fn publish<'p>(&self, room: &str, payload: impl Into<Payload<'p>>) -> Result<(), RemoteError> {
         self.command(Command::publish(room, payload))
     }
@@ -56,28 +58,32 @@ impl<N> Remote<N> {
     /// Ends one connection as [`Reason::Kicked`](drupe_core::Reason::Kicked).
     ///
     /// # Errors
-    /// If the server has ended or has not kept up.
+    /// If the server has ended or its queue is full.
     pub fn kick(&self, conn: ConnId) -> Result<(), RemoteError> {
         self.command(Command::Kick { conn })
     }
 
-    /// Ends the server in stages; asked a second time, it hurries. See [`Drain`](drupe_core::Drain).
+    /// Drains the server: see [`Drain`](drupe_core::Drain). A second call speeds the drain up.
     ///
     /// # Errors
-    /// If the server has ended or has not kept up.
+    /// If the server has ended.
     pub fn drain(&self) -> Result<(), RemoteError> {
         self.command(Command::Drain)
     }
 
-    /// Has the server go on with another configuration: see [`Machine::reconfigured`](drupe_core::Machine::reconfigured) for what
-    /// becomes of what is open. `done` is told, on the server's thread, where it listens now; or where it can't, and then
-    /// everything is as it was. It is not told if the server ends first, and if it panics the server goes on.
+    /// Applies another configuration.
     ///
-    /// An address that is made wider or narrower (127.0.0.1:8023 to 0.0.0.0:8023) is closed before the new one is listened at,
-    /// and listened at again if that fails: in between, for a moment, nobody can connect there.
+    /// [`Machine::reconfigured`](drupe_core::Machine::reconfigured) states what happens to open
+    /// connections. On the server's thread, `done` receives the addresses that the server listens
+    /// on, or the error; then nothing has changed. It is not called if the server ends first. If it
+    /// panics, the server continues.
+    ///
+    /// If an address is widened or narrowed (127.0.0.1:8023 to 0.0.0.0:8023), the old listener is
+    /// closed before the new one is bound, and bound again if that fails. For a moment in between,
+    /// peers cannot connect there.
     ///
     /// # Errors
-    /// If the server has ended or has not kept up.
+    /// If the server has ended or its queue is full.
     pub fn reconfigure(
         &self,
         config: Config,
@@ -86,58 +92,59 @@ impl<N> Remote<N> {
         self.shards[0].put(DriverMessage::Reconfigure(Box::new(config), Box::new(done)))
     }
 
-    /// Refuses an address for a while; see [`Command::Quarantine`].
+    /// Puts an address in quarantine: see [`Command::Quarantine`].
     ///
     /// # Errors
-    /// If the server has ended or has not kept up.
+    /// If the server has ended or its queue is full.
     pub fn quarantine(&self, address: IpAddr) -> Result<(), RemoteError> {
         self.command(Command::Quarantine { address })
     }
 
-    /// Lets an address in again that is in quarantine.
+    /// Removes an address from quarantine.
     ///
     /// # Errors
-    /// If the server has ended or has not kept up.
+    /// If the server has ended or its queue is full.
     pub fn release(&self, address: IpAddr) -> Result<(), RemoteError> {
         self.command(Command::Release { address })
     }
 
-    /// Asks for anything.
+    /// Runs a command.
     ///
     /// # Errors
-    /// If the server has ended or has not kept up.
+    /// If the server has ended or its queue is full.
     pub fn command(&self, command: Command) -> Result<(), RemoteError> {
         match command {
             Command::Drain => {
-                // All are asked or none, so nobody is too busy for it; some may have ended before the others.
+                // Bypasses the limit, so that all shards drain or none. Some may have ended before
+                // the others.
                 let asked =
                     self.shards.iter().filter(|shard| shard.post(DriverMessage::Command(Command::Drain)).is_ok());
                 if asked.count() > 0 { Ok(()) } else { Err(RemoteError::Ended) }
             }
-            // Nobody has the number of a shard that is not there.
+            // A shard that does not exist has no connections.
             Command::Kick { conn } => match self.shards.get(usize::from(conn.shard())) {
                 Some(shard) => shard.put(DriverMessage::Command(command)),
                 None => Ok(()),
             },
-            // Who counts addresses.
+            // The first shard counts addresses.
             Command::Quarantine { .. } | Command::Release { .. } => self.shards[0].put(DriverMessage::Command(command)),
             command => self.shards[self.home].put(DriverMessage::Command(command)),
         }
     }
 
-    /// How the server's [tunnels](drupe_core::tunnel) are.
+    /// The states of the server's [tunnels](drupe_core::tunnel).
     #[must_use]
     pub fn tunnels(&self) -> Vec<TunnelStatus> {
         self.shards[0].board.statuses()
     }
 
-    /// Sees how the server's tunnels change.
+    /// Watches the states of the server's tunnels.
     #[must_use]
     pub fn watch_tunnels(&self) -> TunnelWatch {
         TunnelWatch::new(&self.shards[0].board)
     }
 
-    /// For what speaks SSH.
+    /// The port through which an SSH client reports to the server.
     #[must_use]
     pub fn tunnel_port(&self) -> TunnelPort
     where
@@ -146,10 +153,12 @@ impl<N> Remote<N> {
         TunnelPort::new(self.clone(), Arc::clone(&self.shards[0].board))
     }
 
-    /// Has the server hand its counters to `receive`, on its own thread and in its own time. If that panics, the server goes on.
+    /// Passes the server's metrics to `receive`, usually on a thread of the server.
+    ///
+    /// The call does not wait for it. If `receive` panics, the server continues.
     ///
     /// # Errors
-    /// If the server has ended or has not kept up.
+    /// If the server has ended or its queue is full.
     pub fn metrics(&self, receive: impl FnOnce(Metrics) + Send + 'static) -> Result<(), RemoteError> {
         if let [only] = &*self.shards {
             return only.put(DriverMessage::Metrics(Box::new(receive)));
@@ -174,7 +183,7 @@ impl<N> Remote<N> {
     }
 }
 
-/// What shards have counted, as far as they have told.
+/// The sum of the metrics of those shards that have reported.
 struct Sum {
     missing: usize,
     metrics: Option<Metrics>,

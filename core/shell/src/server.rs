@@ -11,32 +11,32 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::io;
 use std::thread;
 
-/// A server that listens and is about to run on a runtime: each shell has its own under this name.
+/// A server that listens and is ready to run. Each shell re-exports it with its own runtime.
 pub struct Server<H: Handler, R: Runtime> {
     setup: Setup<H>,
     addresses: Vec<String>,
     runtime: PhantomData<fn() -> R>,
 }
 
-/// What runs a server.
+/// Runs servers. Each shell implements it.
 pub trait Runtime {
-    /// What [`Server::run`] gives: the counters when the server has ended, or a future of them.
+    /// What [`Server::run`] returns: the final metrics, or a future of them.
     type Run<H: Handler>;
 
     /// Runs a server.
     fn run<H: Handler>(setup: Setup<H>) -> Self::Run<H>;
 
-    /// Runs a server, or a shard of one, and takes the thread until it has ended.
+    /// Runs a server, or one shard of it, on this thread until it has ended.
     ///
     /// # Errors
-    /// If the runtime can't.
+    /// If the runtime fails.
     fn run_here<H: Handler>(setup: Setup<H>) -> io::Result<Metrics>;
 }
 
-/// A server of several shards could not begin.
+/// A server of several shards could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Somewhere could not be listened at.
+    /// An address could not be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
     /// A thread could not be started.
@@ -44,38 +44,41 @@ pub enum StartError {
     Thread(io::Error),
 }
 
-/// What a [`Driver`](super::Driver) is made of.
+/// The parts of a [`Driver`](super::Driver).
 pub struct Setup<H: Handler> {
     pub(super) machine: Machine<H>,
-    /// `None` where another machine listens.
+    /// `None` for listeners on the other side of a tunnel.
     pub(super) listeners: Vec<Option<OsListener>>,
     pub(super) mailbox: Mailbox<H::Note>,
     pub(super) signals: Option<OnSignals>,
     pub(super) hangup: Option<OnSignals>,
 }
 
-/// Somewhere could not be listened at.
+/// A listener cannot be bound, or its configuration is refused.
 #[derive(Debug, thiserror::Error)]
 #[error("can't listen at {address}: {source}")]
 pub struct BindError {
-    /// Where.
+    /// The address.
     pub address: String,
-    /// Why.
+    /// The cause.
     pub source: io::Error,
 }
 
 impl<H: Handler, R: Runtime> Server<H, R> {
-    /// Listens at every address of the configuration. Peers can connect from now on and are served once the server runs.
+    /// Binds every listener of the configuration.
+    ///
+    /// Peers can connect from now on, and are served once the server runs.
     ///
     /// # Errors
-    /// The first address that can't be listened at, or that the handler [can't serve](Handler::reads_keys); none is listened
-    /// at then.
+    /// The first listener that cannot be bound, or that the handler [cannot
+    /// serve](Handler::reads_keys). All others are closed.
     pub fn bind(config: Config, handler: H) -> Result<Self, BindError> {
         Self::bind_with(config, |_| handler)
     }
 
-    /// As [`bind`](Self::bind), for a handler that gives work away and is told of it later: it is made with a handle to its
-    /// own server.
+    /// As [`bind`](Self::bind), for a handler that needs a handle to its own server.
+    ///
+    /// For example, a handler that offloads work and receives the result as a note.
     ///
     /// # Errors
     /// As [`bind`](Self::bind).
@@ -90,16 +93,20 @@ impl<H: Handler, R: Runtime> Server<H, R> {
         Ok(Self { setup, addresses, runtime: PhantomData })
     }
 
-    /// As [`bind_with`](Self::bind_with), on several threads: `workers` [shards](drupe_core::Shard), one of them where the server
-    /// runs and each other on a thread of its own, which begins at once. `handler` is called once for each, with a handle that
-    /// notes that handler: for the first here, for the others on their threads. If one of them panics the server drains, and
-    /// running it gives an error.
+    /// As [`bind_with`](Self::bind_with), on several threads.
     ///
-    /// Connections are handed to the shard that has the fewest. What is published to a room reaches its members on every
-    /// shard; limits, metrics and [`Remote`] are those of the whole. Everything else that a handler knows is of its own shard.
+    /// The server has `workers` [shards](drupe_core::Shard). The first runs where the server runs;
+    /// each other has a thread of its own, which starts at once. `handler` is called once for each
+    /// shard, on this thread for the first and on their own threads for the others. Its argument is
+    /// a handle whose notes go to that handler. If a shard panics, the server drains, and running
+    /// it returns an error.
+    ///
+    /// Each connection goes to the shard with the fewest. A message to a room reaches its members
+    /// on every shard. Limits, metrics and [`Remote`] cover the whole server. All other state of a
+    /// handler belongs to its shard.
     ///
     /// # Errors
-    /// As [`bind`](Self::bind), or if a thread can't be started.
+    /// As [`bind`](Self::bind), or if a thread cannot be started.
     pub fn bind_sharded(
         config: Config,
         workers: NonZeroU8,
@@ -112,11 +119,14 @@ impl<H: Handler, R: Runtime> Server<H, R> {
         Self::bind_inheriting(config, workers, handler, Vec::new())
     }
 
-    /// As [`bind_sharded`](Self::bind_sharded), with listeners that the process was given, by name: for those of the
-    /// configuration that are [inherited](Address::Inherited). What nobody wants is closed.
+    /// As [`bind_sharded`](Self::bind_sharded), with listeners that the process inherited, by name.
+    ///
+    /// They serve the [inherited](Address::Inherited) listeners of the configuration. Unused ones
+    /// are closed.
     ///
     /// # Errors
-    /// As [`bind_sharded`](Self::bind_sharded), or if one is wanted that was not given, or given several times.
+    /// As [`bind_sharded`](Self::bind_sharded), or if the configuration names a listener that was
+    /// not inherited, or inherited several times.
     pub fn bind_inheriting(
         mut config: Config,
         workers: NonZeroU8,
@@ -144,7 +154,7 @@ impl<H: Handler, R: Runtime> Server<H, R> {
         for (mailbox, make) in machines {
             let run = move || {
                 let machine = make(mailbox.remote());
-                // What it counted, or that it did not end as it should, is told through the mailbox.
+                // The first shard gets its metrics or its panic through the mailbox.
                 let _ = R::run_here(Setup { machine, listeners: Vec::new(), mailbox, signals: None, hangup: None });
             };
             thread::Builder::new().name("drupe-worker".into()).spawn(run).map_err(StartError::Thread)?;
@@ -153,78 +163,82 @@ impl<H: Handler, R: Runtime> Server<H, R> {
         Ok(Self { setup, addresses, runtime: PhantomData })
     }
 
-    /// Where it listens, as in the configuration but with the ports that the system chose.
+    /// The addresses of the listeners, with the ports that the system chose.
     #[must_use]
     pub fn addresses(&self) -> &[String] {
         &self.addresses
     }
 
-    /// A handle to speak to the server from anywhere.
+    /// Returns a handle to the server, for any thread.
     #[must_use]
     pub fn remote(&self) -> Remote<H::Note> {
         self.setup.mailbox.remote()
     }
 
-    /// Has SIGINT and SIGTERM drain the server, and a second one hurry it. The process does not end by these signals any more
-    /// from then on, not even after the server has.
+    /// Drains the server on SIGINT and SIGTERM. A second signal speeds the drain up.
+    ///
+    /// From then on these signals do not end the process, not even after the server has ended.
     ///
     /// # Errors
-    /// If the signals can't be listened for.
+    /// If the signal handlers cannot be installed.
     pub fn drain_on_signals(mut self) -> io::Result<Self>
     where
         H::Note: Send + 'static,
     {
         let remote = self.remote();
         let drain = move || {
-            // A server that has ended needs no drain, and one that does not keep up hears of the next signal.
+            // Fails only if the server has ended.
             let _ = remote.drain();
         };
         self.setup.signals = Some(OnSignals::new(&[SIGINT, SIGTERM], drain)?);
         Ok(self)
     }
 
-    /// Has SIGHUP call `reload`, on a thread of its own, until the server has ended.
+    /// Calls `reload` on SIGHUP, on its own thread, until the server has ended.
     ///
     /// # Errors
-    /// If the signal can't be listened for.
+    /// If the signal handler cannot be installed.
     pub fn on_hangup(mut self, reload: impl FnMut() + Send + 'static) -> io::Result<Self> {
         self.setup.hangup = Some(OnSignals::new(&[SIGHUP], reload)?);
         Ok(self)
     }
 
-    /// Has every fact recorded; see [`trace`](drupe_core::trace). Of several shards, those of the first.
+    /// Records every fact: see [`trace`](drupe_core::trace).
+    ///
+    /// With several shards, only the first records.
     #[must_use]
     pub fn record(mut self, recorder: Recorder<H::Note>) -> Self {
         self.setup.machine.record(recorder);
         self
     }
 
-    /// Serves until drained, on a runtime of its own where it needs one, and takes the thread for it; then says what was
-    /// counted.
+    /// Serves until the server has drained, and returns its metrics. Blocks this thread.
+    ///
+    /// Uses a runtime of its own if it needs one.
     ///
     /// # Errors
-    /// If the runtime can't be had or can't watch the listeners, or if a worker panicked. What fails later is told to the
-    /// application or counted.
+    /// If the runtime cannot be created or cannot register the listeners, or if a worker panicked.
+    /// Later failures are reported to the handler or counted.
     pub fn run_blocking(self) -> io::Result<Metrics> {
         R::run_here(self.setup)
     }
 
-    /// Serves until drained; then says what was counted. What is given back is the runtime's, and says more.
+    /// Serves until the server has drained. The return type depends on the runtime.
     pub fn run(self) -> R::Run<H> {
         R::run(self.setup)
     }
 }
 
-/// Refuses a configuration that says what nobody applies.
+/// Refuses a configuration with settings that no component applies.
 pub(super) fn check_applied(config: &Config) -> Result<(), BindError> {
     for listen in &config.listeners {
         let has_no_tls = listen.tls.as_ref().is_some_and(|tls| !tls.is_spoken_here());
         let words = if has_no_tls {
-            "its TLS is configured, and its certificates are not loaded: see Plan::load_tls".into()
+            "its TLS is configured, but its certificates are not loaded: see Plan::load_tls".into()
         } else if !config.unapplied.is_empty() {
             let what = &config.unapplied;
             std::format!(
-                "this is configured, and nothing applies it: {what}; see Plan::take_authentication and Plan::applies"
+                "this is configured, but nothing applies it: {what}; see Plan::take_authentication and Plan::applies"
             )
         } else {
             continue;
@@ -237,7 +251,7 @@ pub(super) fn check_applied(config: &Config) -> Result<(), BindError> {
 
 /// Refuses listeners that the handler can't serve.
 pub(super) fn check_served(config: &Config, handler: &impl Handler) -> Result<(), BindError> {
-    const WHY: &str = "mode=keys sends single keys, and this application reads lines: use mode=line or mode=character";
+    const WHY: &str = "mode=keys sends single keys, but this application reads lines: use mode=line or mode=character";
     let unserved = |listen: &&Listen| listen.protocol.input_mode() == Some(InputMode::Keys);
     match config.listeners.iter().find(unserved).filter(|_| !handler.reads_keys()) {
         Some(listen) => {
@@ -248,7 +262,7 @@ pub(super) fn check_served(config: &Config, handler: &impl Handler) -> Result<()
     }
 }
 
-/// Listens at every address of a configuration, and says where that is.
+/// Binds every listener of a configuration, and returns their addresses.
 fn listen(
     config: &Config,
     mut inherited: Vec<(String, OsListener)>,
@@ -266,7 +280,7 @@ fn listen(
         let count = inherited.iter().filter(is_meant).count();
         if count > 1 {
             let words = std::format!(
-                "the process was given {count} of this name: each needs a socket unit of its own with another \
+                "the process was given {count} of this name: each needs its own socket unit with a different \
                  FileDescriptorName="
             );
             return Err(blame(io::Error::new(io::ErrorKind::InvalidInput, words)));

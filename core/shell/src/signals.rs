@@ -3,8 +3,9 @@ use signal_hook::iterator::{Handle, Signals};
 use std::io;
 use std::thread;
 
-/// Does something on each of some signals until it is dropped, on a thread that sleeps otherwise. If it panics, that is printed
-/// as all panics are, and the next signal is heard all the same.
+/// Calls a function on each of some signals until it is dropped, on a thread of its own.
+///
+/// If the function panics, the panic is printed as usual, and the next signal is handled as well.
 pub(super) struct OnSignals(Handle);
 
 impl OnSignals {

@@ -2,22 +2,22 @@ use super::{OsListener, OsStream};
 use drupe_core::{DialId, Peer};
 use std::io::{self, IoSlice};
 
-/// What a [`Driver`](super::Driver) needs of a runtime: sockets that never wait.
+/// The non-blocking sockets of a runtime, for a [`Driver`](super::Driver).
 ///
-/// [`WouldBlock`](io::ErrorKind::WouldBlock) is "not now": whoever drives hears of it when it may be tried again, and
-/// gives the number of the socket or the listener to [`Driver::turn`](super::Driver::turn) then.
+/// After [`WouldBlock`](io::ErrorKind::WouldBlock), the shell passes the number of the socket or
+/// listener to [`Driver::turn`](super::Driver::turn) once it is ready.
 pub trait Sockets {
-    /// Where connections are accepted.
+    /// A registered listener.
     type Listener;
-    /// A connection that nobody looks at yet.
+    /// A connection that is not registered yet.
     type Stream;
-    /// A connection whose readiness is noted under a number.
+    /// A registered connection.
     type Socket;
 
-    /// Notes the readiness of a listener under `number` from now on.
+    /// Registers a listener: its readiness is reported under `number`.
     ///
     /// # Errors
-    /// If it can't be watched.
+    /// If the runtime cannot register it.
     fn listen(&mut self, number: u32, listener: OsListener) -> io::Result<Self::Listener>;
 
     /// Accepts one connection.
@@ -26,16 +26,16 @@ pub trait Sockets {
     /// As `accept(2)`.
     fn accept(&mut self, listener: &mut Self::Listener) -> io::Result<(Self::Stream, Peer)>;
 
-    /// Notes the readiness of a connection under `number` from now on, beginning at once.
+    /// Registers a connection: its readiness is reported under `number`, from the start.
     ///
     /// # Errors
-    /// If it can't be watched; the connection is dropped.
+    /// If the runtime cannot register it. The connection is dropped.
     fn adopt(&mut self, number: u32, stream: Self::Stream) -> io::Result<Self::Socket>;
 
-    /// Writes what the socket takes of a few last words to a connection that is about to be dropped.
+    /// Sends the last words to a connection as far as the socket takes them, and drops it.
     fn dismiss(&mut self, stream: Self::Stream, words: &[u8]);
 
-    /// Reads what is there; 0 is the end.
+    /// Reads available bytes. 0 means the end of the input.
     ///
     /// # Errors
     /// As `recv(2)`.
@@ -47,30 +47,30 @@ pub trait Sockets {
     /// As `send(2)`.
     fn write(&mut self, socket: &mut Self::Socket, slices: &[IoSlice<'_>]) -> io::Result<usize>;
 
-    /// Closes our half. If that fails the peer is gone, which reading will tell.
+    /// Closes our half. If that fails, the peer is gone, and the next read reports it.
     fn shut_down(&mut self, socket: &mut Self::Socket);
 
-    /// Begins to connect.
+    /// Starts a connection attempt.
     fn dial(&mut self, dial: DialId, address: &str);
 
-    /// Leaves off connecting.
+    /// Cancels a connection attempt.
     fn cancel_dial(&mut self, dial: DialId);
 
-    /// An attempt that has come to its end. If there is none, the driver's task is woken when there is.
+    /// Returns a finished attempt. If there is none, the driver's task is woken when one finishes.
     fn dialed(&mut self) -> Option<Dialed<Self::Stream>>;
 
-    /// Takes a connection out of this thread's runtime, for another one's.
+    /// Converts a connection for another thread's runtime.
     ///
     /// # Errors
-    /// If the runtime does not let it go.
+    /// If the runtime cannot release it.
     fn give(&mut self, stream: Self::Stream) -> io::Result<OsStream>;
 
-    /// Takes a connection over that another thread gave.
+    /// Takes a connection from another thread.
     ///
     /// # Errors
-    /// If the runtime does not take it.
+    /// If the runtime cannot take it.
     fn take(&mut self, stream: OsStream) -> io::Result<Self::Stream>;
 }
 
-/// An attempt to connect, and what it came to.
+/// A connection attempt and its result.
 pub type Dialed<S> = (DialId, io::Result<(S, Peer)>);

@@ -10,41 +10,41 @@ use core::task::{Context, Poll, Waker};
 use std::io;
 use std::time::{Duration, Instant};
 
-/// What an async runtime has beside its sockets.
+/// What a shell needs of an async runtime.
 pub trait AsyncRuntime {
     /// Its sockets.
     type Sockets: Sockets;
     /// Its timer.
     type Sleep;
 
-    /// Sockets that note in the queue which of them are ready.
+    /// Creates sockets that report their readiness to `queue`.
     fn sockets(queue: Arc<ReadyQueue>) -> Self::Sockets;
 
-    /// The task is woken with this waker when an attempt to connect has come to its end.
+    /// Sets the waker that is called when a connection attempt has finished.
     fn set_waker(sockets: &mut Self::Sockets, waker: &Waker);
 
-    /// A timer.
+    /// Creates a timer.
     fn sleep(until: Instant) -> Self::Sleep;
 
-    /// Sets a timer anew.
+    /// Resets a timer.
     fn reset(sleep: &mut Self::Sleep, until: Instant);
 
-    /// Runs the task of a connection.
+    /// Spawns the task of a connection.
     fn spawn(task: ConnectionTask);
 
-    /// Whether the timer's time has come, and a wake-up then.
+    /// Polls a timer.
     fn poll(sleep: &mut Self::Sleep, cx: &mut Context<'_>) -> Poll<()>;
 }
 
-/// A server as one future, which owns all its sockets and takes a turn whenever something is ready: what
-/// [`Server::run`](super::Server::run) gives on an async runtime.
+/// A server as one future: what [`Server::run`](super::Server::run) returns on an async runtime.
 ///
-/// It gives the counters when the server has ended, or an error at once if the runtime can't watch the listeners; what fails
-/// later is told to the application or counted. Dropping it ends everything at once.
+/// It owns all its sockets and takes a turn whenever something is ready. It resolves to the metrics
+/// when the server has ended, or at once to an error if the runtime cannot register the listeners.
+/// Later failures are reported to the handler or counted. Dropping it ends the server at once.
 pub struct Task<H: Handler, R: AsyncRuntime>(State<H, R>);
 
 enum State<H: Handler, R: AsyncRuntime> {
-    /// Nothing is asked of the runtime before the first poll.
+    /// Nothing is registered before the first poll.
     Bound(Box<Setup<H>>),
     Running(Box<Running<H, R>>),
     Ended,
@@ -60,13 +60,13 @@ struct Running<H: Handler, R: AsyncRuntime> {
 }
 
 impl<H: Handler, R: AsyncRuntime> Task<H, R> {
-    /// A server that runs as soon as it is polled.
+    /// Creates a server that runs once it is polled.
     pub fn new(setup: Setup<H>) -> Self {
         Self(State::Bound(Box::new(setup)))
     }
 }
 
-// What is pinned, a timer, is so for itself.
+// Nothing is pinned in place: each shell's timer is `Unpin` or boxed.
 impl<H: Handler, R: AsyncRuntime> Unpin for Task<H, R> {}
 
 impl<H: Handler, R: AsyncRuntime> Future for Task<H, R> {
@@ -110,7 +110,7 @@ impl<H: Handler, R: AsyncRuntime> Running<H, R> {
     fn wait(&mut self, until: Time, cx: &mut Context<'_>) {
         if self.asleep_until != Some(until) {
             self.asleep_until = Some(until);
-            // What lies beyond the end of the system's clock is never reached.
+            // A time beyond the range of the system's clock is never reached.
             let far = Duration::from_nanos(until.as_nanos());
             R::reset(
                 &mut self.sleep,

@@ -1,4 +1,4 @@
-//! Between a server and what speaks SSH for it, on whatever thread that runs.
+//! The interface between a server and its SSH client, which may run on another thread.
 
 use super::{Channel, DriverMessage, Remote};
 use drupe_core::tunnel::{LinkId, TunnelIntent, TunnelReport, TunnelStatus};
@@ -12,13 +12,13 @@ use core::future::poll_fn;
 use core::task::{Context, Poll, Waker};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What a server wants of its tunnels, and how they are: for all who look.
+/// The wanted tunnels of a server and their states.
 #[derive(Debug, Default)]
 pub(super) struct TunnelSnapshot(Mutex<Shown>);
 
 #[derive(Debug, Default)]
 struct Shown {
-    /// Of the machine, from 1; 0 before anything was shown.
+    /// Of the machine, from 1. 0 before the first `show`.
     version: u64,
     intents: Vec<TunnelIntent>,
     statuses: Vec<TunnelStatus>,
@@ -34,7 +34,7 @@ impl TunnelSnapshot {
         wake_all(shown);
     }
 
-    /// The server is gone.
+    /// The server has ended.
     pub(super) fn end(&self) {
         let mut shown = self.lock();
         shown.ended = true;
@@ -53,17 +53,17 @@ impl TunnelSnapshot {
 
 fn wake_all(mut shown: MutexGuard<'_, Shown>) {
     let watchers = core::mem::take(&mut shown.watchers);
-    // Who is woken may look at once.
+    // A woken task may lock it at once.
     drop(shown);
     watchers.into_values().for_each(Waker::wake);
 }
 
-/// Sees how a server's tunnels change, until the server ends: [`Remote::watch_tunnels`].
+/// Watches the tunnels of a server until it ends: [`Remote::watch_tunnels`].
 #[derive(Debug)]
 pub struct TunnelWatch {
     board: Arc<TunnelSnapshot>,
     number: u64,
-    /// The version that was seen last.
+    /// The version that was returned last.
     seen: u64,
 }
 
@@ -76,13 +76,15 @@ impl TunnelWatch {
         Self { board: Arc::clone(board), number, seen: 0 }
     }
 
-    /// How the tunnels are, as soon as that may be otherwise than it was seen last; `None` once the server has ended. What
-    /// comes and goes while nobody looks is not seen.
+    /// Waits for a change, and returns the states of the tunnels. `None` once the server has ended.
+    ///
+    /// The first call returns at once if the server has published its tunnels. Changes between two
+    /// calls are merged.
     pub async fn next(&mut self) -> Option<Vec<TunnelStatus>> {
         poll_fn(|cx| self.poll_shown(cx)).await.map(|(_, statuses)| statuses)
     }
 
-    /// The same, with the SSH connections that should be there: for what makes them.
+    /// As [`next`](Self::next), but returns the SSH connections that the server wants.
     pub async fn next_intents(&mut self) -> Option<Vec<TunnelIntent>> {
         poll_fn(|cx| self.poll_shown(cx)).await.map(|(intents, _)| intents)
     }
@@ -107,7 +109,7 @@ impl Drop for TunnelWatch {
     }
 }
 
-/// Where what speaks SSH tells a server of it: [`Remote::tunnel_port`].
+/// The port through which an SSH client reports to a server: [`Remote::tunnel_port`].
 #[derive(Clone)]
 pub struct TunnelPort {
     server: Arc<dyn Port>,
@@ -121,10 +123,10 @@ trait Port: Send + Sync {
 
 impl<N: Send> Port for Remote<N> {
     fn report(&self, link: LinkId, report: TunnelReport) {
-        // Of what an SSH server can cause as often as it likes, only so many wait.
+        // An SSH server can cause these without limit, so they respect the queue's limit.
         let is_bounded = matches!(report, TunnelReport::ChannelRefused { .. });
         let mail = DriverMessage::Tunnel(link, report);
-        // A server that has ended has no use for it.
+        // Errors are ignored: a server that has ended does not need the report.
         let _ = if is_bounded { self.shards[0].put(mail).ok() } else { self.shards[0].post(mail).ok() };
     }
 
@@ -142,17 +144,20 @@ impl TunnelPort {
         Self { server: Arc::new(remote), board }
     }
 
-    /// Something happened to an SSH connection: for [`Machine::tunnel_reported`](drupe_core::Machine::tunnel_reported).
+    /// Reports an event of an SSH connection:
+    /// [`Machine::tunnel_reported`](drupe_core::Machine::tunnel_reported).
     pub fn report(&self, link: LinkId, report: TunnelReport) {
         self.server.report(link, report);
     }
 
-    /// Somebody came through it. Whoever calls this bounds how many channels wait to be let in.
+    /// Offers a new channel to the server.
+    ///
+    /// The caller bounds how many channels wait to be accepted.
     pub fn offer(&self, listener: ListenerId, peer: Peer, channel: Box<dyn Channel>) {
         self.server.offer(listener, peer, channel);
     }
 
-    /// Sees what is wanted.
+    /// Watches the wanted tunnels.
     #[must_use]
     pub fn watch(&self) -> TunnelWatch {
         TunnelWatch::new(&self.board)

@@ -1,4 +1,4 @@
-//! One task for each connection, without sockets and without a runtime: the tasks are polled by hand.
+//! One task per connection, without sockets and runtime: the test polls the tasks.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test fails where its assumption does, and one of them panics")]
 
@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
 thread_local! {
-    /// What was spawned and not polled yet: tests run on a thread each.
+    /// Spawned tasks that were not polled yet. Each test has a thread of its own.
     static SPAWNED: RefCell<Vec<ConnectionTask>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -46,7 +46,7 @@ impl World {
         Self { hub, mailbox, tasks: Vec::new() }
     }
 
-    /// Lets everybody do what they can, until nobody can do anything.
+    /// Runs tasks and the machine until nothing changes.
     fn settle(&mut self) {
         loop {
             let spawned = SPAWNED.with(|spawned| spawned.borrow_mut().drain(..).collect::<Vec<_>>());
@@ -114,7 +114,7 @@ fn a_task_answers_and_its_end_is_the_end_of_the_connection() {
     world.send(one, b"hello\nquit\nnever\n");
     assert_eq!(world.hub.lines(one), ["HELLO", "bye"]);
     assert!(world.hub.is_closed(one));
-    // The last line has no end, and is answered before the connection is closed.
+    // The last line has no line feed. It is answered before the connection closes.
     world.send(two, b"a\nb");
     world.hub.end(two);
     world.settle();
@@ -321,7 +321,7 @@ fn a_line_that_never_ends_is_an_error_of_who_writes_it() {
     assert_eq!((world.tasks.len(), world.hub.ended(Reason::Application)), (0, 1));
 }
 
-/// Reads all there is, and writes it back in pieces of a size.
+/// Echoes the input, in pieces of this size.
 async fn echo_bytes(connection: Connection, piece: usize) {
     let mut stream = ByteStream::new(connection);
     let mut buffer = vec![0; piece];
@@ -409,7 +409,7 @@ fn a_task_that_panics_is_counted_once_also_when_its_connection_is_over() {
     assert_eq!((world.hub.ended(Reason::HandlerPanicked), world.hub.ended(Reason::Reset)), (1, 1));
 }
 
-/// Answers after so many turns, and counts those that were told of a drain.
+/// Answers each message once the server drains, and counts the answers.
 fn slow(
     told: &Arc<Mutex<usize>>,
 ) -> impl FnMut(Connection) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + 'static {
@@ -418,7 +418,7 @@ fn slow(
         let told = Arc::clone(&told);
         Box::pin(async move {
             while let Some(message) = connection.receive().await {
-                // It is worked on until the server is to end.
+                // The work takes until the server drains.
                 connection.draining().await;
                 *told.lock().expect("no panic") += 1;
                 connection.send(message).await.expect("what is in progress may be finished");
@@ -437,7 +437,7 @@ fn a_drain_is_told_to_tasks_and_waits_for_what_they_do() {
     world.hub.command(&drupe_core::Command::Drain);
     world.hub.advance(std::time::Duration::from_secs(3));
     assert_eq!((world.hub.is_closed(busy), world.hub.is_closed(idle)), (false, true));
-    // Only now is the task polled.
+    // The task is polled only now.
     world.settle();
     world.hub.advance(std::time::Duration::ZERO);
     assert_eq!(*told.lock().expect("no panic"), 2);

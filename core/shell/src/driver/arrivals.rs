@@ -1,4 +1,4 @@
-//! Who comes in: accepted here, handed over by another shard, or dialled.
+//! New connections: accepted by this shard, passed on by another shard, or dialled.
 
 use super::{Connection, Driver};
 use crate::channel::Transport;
@@ -39,7 +39,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         let given = arrival.try_map(|stream| self.sockets.give(stream));
         match given.map(|arrival| self.mailbox.post(shard.into(), DriverMessage::Connection(listener, peer, arrival))) {
             Ok(Ok(())) => {}
-            // That one has drained already; it is told here.
+            // The other shard has already drained: this one refuses the connection.
             Ok(Err(DriverMessage::Connection(listener, peer, arrival))) => self.adopt(listener, peer, arrival),
             _ => {
                 self.machine.shard_message_received(now, &ShardMessage::Left { listener: Some(listener), peer, shard })
@@ -48,7 +48,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         Ok(())
     }
 
-    /// Another shard hands a connection over.
+    /// Takes a connection that another shard passed on.
     pub(super) fn adopt(&mut self, listener: ListenerId, peer: Peer, arrival: Arrival<OsStream>) {
         let id = self.machine.adopted(self.now, listener, peer);
         match arrival.try_map(|stream| self.sockets.take(stream)) {
@@ -62,7 +62,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         if self.connections.len() <= index {
             self.connections.resize_with(index + 1, || None);
         }
-        // Whoever had this place is over.
+        // The connection that used this slot before has ended.
         self.connections[index] = None;
         let transport = match arrival {
             Arrival::Stream(stream) => self.sockets.adopt(id.slot(), stream).map(Transport::Socket),
@@ -81,9 +81,9 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         }
     }
 
-    /// Reports the attempts to connect that have come to their end, and begins those that are wanted.
+    /// Reports finished connection attempts, and starts those that the machine wants.
     pub(super) fn connect(&mut self) {
-        // Asked after the last attempt was begun, so that every one of them wakes us.
+        // Start them before the poll, so that the end of every attempt wakes the task.
         self.begin_dials();
         while let Some((dial, result)) = self.sockets.dialed() {
             self.dialing.remove(&dial);
@@ -99,7 +99,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         }
     }
 
-    /// Begins the attempts that are wanted, and gives up those that no longer are; true if any was begun.
+    /// Starts wanted attempts, and cancels unwanted ones. Returns whether any was started.
     pub(super) fn begin_dials(&mut self) -> bool {
         let mut any = false;
         while let Some(dial) = self.machine.next_changed_dial() {

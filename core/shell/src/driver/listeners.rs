@@ -1,4 +1,4 @@
-//! Where connections are accepted, and how that changes with a reload.
+//! Listeners, and how they change on a reload.
 
 use super::{Driver, FIRST_LISTENER};
 use crate::server::{check_applied, check_served};
@@ -13,25 +13,25 @@ use std::io;
 
 /// A listener of this driver.
 pub(super) struct Place<L> {
-    /// Where it really is, with the port that the system chose.
+    /// The address, with the port that the system chose.
     address: Address,
-    /// `None` where another machine listens.
+    /// `None` on the other side of a tunnel, and while another listener takes its place.
     door: Option<ListenerState<L>>,
 }
 
 struct ListenerState<L> {
     listener: L,
-    /// Accepting was left off because the machine did not want it.
+    /// Accepting is paused because the machine does not accept at the moment.
     resting: bool,
 }
 
 impl<L> Place<L> {
-    /// On the other side of a tunnel.
+    /// A listener on the other side of a tunnel.
     pub(super) const fn far(address: Address) -> Self {
         Self { address, door: None }
     }
 
-    /// Has a listener watched.
+    /// Registers a listener with the runtime.
     pub(super) fn watched<S: Sockets<Listener = L>>(
         sockets: &mut S,
         id: ListenerId,
@@ -46,7 +46,7 @@ impl<L> Place<L> {
 /// The listeners of a driver.
 pub(super) type Places<L> = BTreeMap<ListenerId, Place<L>>;
 
-/// The number under which the readiness of a listener is noted.
+/// The number under which the runtime reports the readiness of a listener.
 pub(super) const fn number(id: ListenerId) -> u32 {
     FIRST_LISTENER - id.0
 }
@@ -74,7 +74,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         self.again.push(number(id));
     }
 
-    /// Goes on with another configuration, if everything that is new in it can be listened at; else everything stays as it was.
+    /// Applies a configuration, if all its new listeners can be bound. Otherwise nothing changes.
     pub(super) fn reconfigure(&mut self, config: Config) -> Result<Vec<String>, BindError> {
         check_applied(&config)?;
         check_served(&config, self.machine.handler())?;
@@ -96,7 +96,9 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         Ok(self.machine.listeners().map(bound).collect())
     }
 
-    /// Listens at what is new in a configuration. What had to be closed for that is in `closed`.
+    /// Binds the new listeners of a configuration.
+    ///
+    /// `closed` receives the listeners that were closed to make room.
     fn listen_at_new(
         &mut self,
         config: &Config,
@@ -122,8 +124,9 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         Ok(new)
     }
 
-    /// Closes listeners that a configuration has no more and that hold the port of an address: a system that listens at
-    /// 127.0.0.1:8023 does not let 0.0.0.0:8023 in beside it. False if there are none.
+    /// Closes dropped listeners that hold the port of `address`. Returns whether any was closed.
+    ///
+    /// A system that listens on 127.0.0.1:8023 does not allow 0.0.0.0:8023 beside it.
     fn make_room(&mut self, config: &Config, address: &Address, closed: &mut Vec<(ListenerId, SocketAddr)>) -> bool {
         let Address::Tcp(wanted) = address else { return false };
         let held = |id: &ListenerId| match self.listeners.get(id)? {
@@ -132,7 +135,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         };
         let old: Vec<_> = self.machine.old_listeners(config).filter_map(|(id, _)| held(&id)).collect();
         for (id, _) in &old {
-            // Who waits there already is not turned away.
+            // Connections that already wait in the backlog are still accepted.
             self.accept(*id);
             if let Some(place) = self.listeners.get_mut(id) {
                 place.door = None;
@@ -143,7 +146,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         has_room
     }
 
-    /// Listens once more at what was closed for a configuration that did not come about.
+    /// Listens again on addresses that were closed for a configuration that could not be applied.
     fn listen_again(&mut self, closed: Vec<(ListenerId, SocketAddr)>, mut error: BindError) -> BindError {
         for (id, address) in closed {
             let again = OsListener::bind(&Listen::lines(address));
@@ -153,7 +156,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
                     self.listeners.insert(id, place);
                 }
                 Err(other) => {
-                    let words = format!("{}; {address}, which made room for it, is lost: {other}", error.source);
+                    let words = format!("{}; {address}, closed to make room for it, is lost: {other}", error.source);
                     error.source = io::Error::new(error.source.kind(), words);
                 }
             }
@@ -161,7 +164,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         error
     }
 
-    /// Closes what is listened at no more, and goes on with what has rested.
+    /// Closes listeners that the machine no longer wants, and resumes paused ones.
     pub(super) fn tend_listeners(&mut self) {
         let Self { machine, listeners, again, .. } = self;
         listeners.retain(|&id, place| match machine.accepting(id) {

@@ -18,30 +18,34 @@ use std::io::{self, IoSlice};
 use std::task::{Context, Waker};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// How many slices are written with one call.
+/// Slices that one system call writes.
 const SLICES_PER_WRITE: usize = 64;
-/// How long a shard waits for others to catch up.
+/// How long a shard waits before it checks again whether others have caught up.
 const BEHIND_WAIT: Duration = Duration::from_millis(1);
-/// How often the clock on the wall is looked at, while there is anything to do.
+/// How often the wall clock is read while turns are taken.
 const CLOCK_CHECKED_EVERY: Duration = Duration::from_secs(1);
-/// What it may differ from what the machine takes it for.
+/// Difference from the machine's clock, in ms, from which the machine's clock is set.
 const CLOCK_OFF_MILLIS: u64 = 500;
-/// Listeners are numbered from the other end of the connections' numbers.
+/// Listeners are numbered downwards from here, connections upwards from 0.
 const FIRST_LISTENER: u32 = u32::MAX;
 
-/// The part of a shell that is the same on every runtime: facts from the sockets to the machine, intentions of the machine
-/// to the sockets.
+/// The part of a shell that is the same on every runtime.
 ///
-/// One thread owns every socket. A turn takes all that is ready (mail, peers to accept, sockets to read, attempts to
-/// connect, time), and then writes to every connection whose intent changed. Readiness is an edge: what the machine does
-/// not want at the moment (a read, an accept) is remembered as left off, and taken up again once it is wanted.
+/// It passes facts from the sockets to the machine, and applies the machine's intentions to the
+/// sockets. One thread owns every socket.
+///
+/// A turn handles everything that is ready: messages, connections to accept, sockets to read,
+/// connection attempts and timers. Then it writes to each connection whose intention changed.
+///
+/// Readiness is edge-triggered. If the machine does not want a read or an accept at the moment, the
+/// driver remembers it and continues once the machine wants it.
 pub struct Driver<H: Handler, S: Sockets> {
     machine: Machine<H>,
     sockets: S,
     listeners: Places<S::Listener>,
-    /// Which channels are ready.
+    /// Collects which channels are ready.
     channels: Arc<ReadyQueue>,
-    /// What was last shown of the tunnels.
+    /// The version of the tunnels that was published last.
     tunnels_shown: u64,
     /// By the connection's index.
     connections: Vec<Option<Connection<S::Socket>>>,
@@ -49,16 +53,16 @@ pub struct Driver<H: Handler, S: Sockets> {
     offload: offload::Offload,
     _signals: [Option<OnSignals>; 2],
     shard: Shard,
-    /// Nothing is read because another shard is behind.
+    /// Reading is suspended because another shard is behind.
     waits: bool,
     stopped: bool,
     dialing: BTreeSet<DialId>,
-    /// What is ready though nothing new will tell.
+    /// What is ready and will not be reported again.
     again: Vec<u32>,
     scratch: Vec<u8>,
     /// The time of this turn.
     now: Time,
-    /// When the clock on the wall was last looked at.
+    /// When the wall clock was last read.
     clock_checked: Option<Time>,
 }
 
@@ -67,7 +71,7 @@ pub struct Driver<H: Handler, S: Sockets> {
 pub enum Next {
     /// The next turn, without waiting.
     Turn,
-    /// Wait until something is ready, or until then.
+    /// Wait until something is ready, or until this time.
     Wait(Option<Time>),
     /// The server has ended.
     End,
@@ -76,18 +80,18 @@ pub enum Next {
 struct Connection<S> {
     id: ConnId,
     transport: Transport<S>,
-    /// Reading was left off because the machine did not want it.
+    /// Reading is suspended because the machine does not want to read.
     unread: bool,
-    /// Writing was left off because the socket is full.
+    /// Writing is suspended because the socket's send buffer is full.
     full: bool,
     shut_down: bool,
 }
 
 impl<H: Handler, S: Sockets> Driver<H, S> {
-    /// A driver of a server, with a runtime's sockets.
+    /// Creates the driver of a server with a runtime's sockets.
     ///
     /// # Errors
-    /// If the runtime does not take the listeners.
+    /// If the runtime cannot register a listener.
     pub fn new(setup: Setup<H>, mut sockets: S) -> io::Result<Self> {
         let Setup { machine, listeners, mailbox, signals, hangup } = setup;
         let places = machine.listeners().zip(listeners).map(|((id, listen), listener)| {
@@ -121,15 +125,17 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
 }
 
 impl<H: Handler, S: Sockets> Driver<H, S> {
-    /// Tells the machine that the server has begun: before the first turn.
+    /// Reports to the machine that the server has started. Call it before the first turn.
     pub fn start(&mut self) {
         self.sync_wall_clock();
         self.machine.takes_jobs(Time::START);
         self.machine.started(Time::START);
     }
 
-    /// One turn with everything that is ready, of which `ready` has the numbers and is emptied. `task` is woken when there is
-    /// mail.
+    /// Takes one turn with everything that is ready.
+    ///
+    /// `ready` contains the numbers of the ready sockets and listeners, and is emptied. `task` is
+    /// woken when a message arrives.
     pub fn turn(&mut self, now: Time, ready: &mut Vec<u32>, task: &Waker) -> Next {
         self.now = now;
         self.sync_wall_clock();
@@ -161,7 +167,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         &mut self.sockets
     }
 
-    /// The socket under a number, if there is one.
+    /// The socket under this number, if any.
     pub fn socket(&mut self, number: u32) -> Option<&mut S::Socket> {
         match &mut self.connections.get_mut(number as usize)?.as_mut()?.transport {
             Transport::Socket(socket) => Some(socket),
@@ -169,7 +175,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         }
     }
 
-    /// What was counted, by all shards, once there is nothing more to do.
+    /// The final metrics of all shards, for after [`Next::End`].
     ///
     /// # Errors
     /// If another shard ended by a panic.
@@ -182,7 +188,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         Ok(metrics)
     }
 
-    /// Tells the machine what time it is by the clock on the wall, if that is not what it takes it for.
+    /// Sets the machine's wall clock if it differs from the system's.
     fn sync_wall_clock(&mut self) {
         let is_soon = |last: Time| self.now.since(last) < CLOCK_CHECKED_EVERY;
         if self.clock_checked.is_some_and(is_soon) {
@@ -254,11 +260,11 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
                 Err(Trouble::Failed(failure)) => return machine.failed(*now, id, failure),
             }
         }
-        // There is more, but it is somebody else's turn.
+        // There is more to read, but other sockets have their turn first.
         again.push(number);
     }
 
-    /// Shows what is wanted of tunnels to what speaks SSH, and how they are to whoever watches.
+    /// Publishes the wanted tunnels to the SSH client, and their states to watchers.
     fn show_tunnels(&mut self) {
         let version = self.machine.tunnels_version();
         if core::mem::replace(&mut self.tunnels_shown, version) != version {
@@ -280,7 +286,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         }
     }
 
-    /// Writes to everybody whose intent changed, and drops who is over.
+    /// Writes to each connection whose intention changed, and drops connections that have ended.
     fn write_all(&mut self) {
         let Self { machine, sockets, connections, again, now, .. } = self;
         while let Some(id) = machine.next_changed() {
@@ -297,7 +303,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         self.post_shard_messages();
     }
 
-    /// Tells the machine whether other shards keep up with what it tells them.
+    /// Reports to the machine whether other shards keep up with its messages.
     fn hold_back(&mut self) {
         let behind = self.shard.count() > 1 && self.mailbox.is_another_behind();
         if behind != self.waits {
@@ -323,18 +329,18 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
             return Next::End;
         }
         if is_first && !self.machine.is_draining() && self.mailbox.has_another_panicked() {
-            // It panicked, and the others are no server without it.
+            // It panicked. The server cannot continue without it.
             let _ = self.mailbox.remote().drain();
         }
-        // What was written may have made the application dial.
+        // Handling what was written may have made the application dial.
         let dials = self.begin_dials();
         let mut until = self.machine.deadline().map(|deadline| deadline.at);
         if self.waits {
-            // Nobody tells when they have caught up.
+            // Shards do not report that they have caught up.
             let soon = self.now + BEHIND_WAIT;
             until = Some(until.map_or(soon, |until| until.min(soon)));
         }
-        // A backlog is served without delay, and timers are no finer than a millisecond.
+        // A backlog is served without delay, and timers have a resolution of a millisecond.
         let at_once = until.is_some_and(|at| at <= self.now.plus_nanos(1));
         if dials || at_once || !self.again.is_empty() {
             return Next::Turn;
@@ -352,7 +358,7 @@ impl<H: Handler, S: Sockets> fmt::Debug for Driver<H, S> {
     }
 }
 
-/// Writes what the socket takes, and closes our half when that is wanted.
+/// Writes what the socket accepts, and closes our half if the machine wants that.
 fn write<H: Handler, S: Sockets>(
     machine: &mut Machine<H>,
     sockets: &mut S,

@@ -8,13 +8,13 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::thread;
 
-/// So many jobs are taken from the machine at a time: one that runs, and one that waits for it.
+/// Jobs that are taken from the machine at a time: one that runs, and one that waits for it.
 const TAKEN_MAX: usize = 2;
 
-/// A thread that runs the machine's jobs. It begins with the first one.
+/// The thread that runs the machine's jobs. It starts with the first job.
 pub(super) struct Offload {
     shared: Arc<Shared>,
-    /// Jobs that were given and have not come back.
+    /// Jobs whose results have not been taken.
     taken: usize,
     has_thread: bool,
 }
@@ -35,7 +35,7 @@ struct State {
 }
 
 impl<H: Handler, S: Sockets> Driver<H, S> {
-    /// Tells the machine what came of the jobs that are done.
+    /// Reports the results of finished jobs to the machine.
     pub(super) fn take_outcomes(&mut self, task: &Waker) {
         for (conn, outcome) in self.offload.take(task) {
             self.machine.job_done(self.now, conn, outcome);
@@ -58,12 +58,12 @@ impl Offload {
         Self { shared: Arc::default(), taken: 0, has_thread: false }
     }
 
-    /// Whether another job can be given.
+    /// Whether another job can be taken.
     fn has_room(&self) -> bool {
         self.taken < TAKEN_MAX
     }
 
-    /// Has a job run, and `task` woken then.
+    /// Queues a job. `task` is woken when it has finished.
     fn give(&mut self, job: Job, task: &Waker) {
         self.taken += 1;
         let mut state = self.shared.lock();
@@ -77,12 +77,12 @@ impl Offload {
         let thread = thread::Builder::new().name("drupe-offload".into()).spawn(move || shared.work());
         self.has_thread = thread.is_ok();
         if !self.has_thread {
-            // Late is better than never.
+            // Without a thread, the job runs here, and delays the turn.
             while self.shared.do_next() {}
         }
     }
 
-    /// What is done since this was last asked. `task` is woken when there is more.
+    /// Takes the results of finished jobs. `task` is woken when there are more.
     fn take(&mut self, task: &Waker) -> Vec<(ConnId, bool)> {
         if self.taken == 0 {
             return Vec::new();
@@ -96,7 +96,7 @@ impl Offload {
 }
 
 impl State {
-    /// Sets who is woken.
+    /// Sets the waker of the driver's task.
     fn wake(&mut self, task: &Waker) {
         if !self.task.as_ref().is_some_and(|known| known.will_wake(task)) {
             self.task = Some(task.clone());

@@ -11,16 +11,16 @@ use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::vec::Vec;
 
-/// What the test and its sockets share.
+/// State that a test and its sockets share.
 #[derive(Default)]
 struct Net {
-    /// What waits to be accepted, with how much each has to say.
+    /// Connections to accept.
     arriving: VecDeque<Talker>,
     /// How often each talker was read.
     reads: Vec<usize>,
 }
 
-/// Says a little whenever it is read, and so much in all.
+/// A peer that sends one short line per read, `left` times.
 struct Talker {
     number: usize,
     left: usize,
@@ -164,7 +164,7 @@ fn a_panic_of_who_asks_does_not_end_the_server() {
     world.remote.metrics(|_| panic!("as it was told")).expect("it runs");
     world.remote.reconfigure(listening(&["tcp://127.0.0.1:0"]), |_| panic!("as it was told")).expect("it runs");
     assert_ne!(world.turn(), Next::End);
-    // Nor when it is asked at the very end.
+    // Nor when the callback is dropped with the server.
     world.remote.metrics(|_| panic!("as it was told")).expect("it runs");
     drop(world);
 }

@@ -7,40 +7,42 @@ use core::fmt;
 use std::io;
 use std::task::{Context, Poll};
 
-/// What is written without a line's end is sent on when there is so much of it.
+/// Text without a line feed is sent once it exceeds this size, in bytes.
 const UNSENT_MAX_BYTES: usize = 16 << 10;
 
-/// The longest line that is written as one message.
+/// The longest line that can be written as one message, in bytes.
 const LINE_MAX_BYTES: usize = 1 << 20;
 
-/// A [`Connection`] as a stream of bytes, for what reads and writes those: what `AsyncRead` and `AsyncWrite` of a runtime stand on.
+/// A [`Connection`] as a byte stream. The `AsyncRead` and `AsyncWrite` of the shells use it.
 ///
-/// Reading, each message has a line feed behind it. Writing, each line is a message, without its line feed. So code that
-/// reads lines and writes lines serves every wire. What is written without a line feed goes out with a flush on wires of lines,
-/// as a prompt does, and with the rest of its line, or at the end, on others; there a line has at most 1 MiB.
+/// It appends a line feed to each message that it reads, and writes each line as one message,
+/// without its line feed. So code that reads and writes lines can serve every wire.
+///
+/// On wires of lines, a flush sends text without a line feed, such as a prompt. On other wires it
+/// is sent when its line is complete or the stream is closed, and a line has at most 1 MiB.
 #[derive(Debug)]
 pub struct ByteStream {
     connection: Connection,
-    /// Received and not read yet, from this place on.
+    /// Received bytes. Those before `read` have been read.
     unread: Vec<u8>,
     read: usize,
     unsent: Vec<u8>,
 }
 
 impl ByteStream {
-    /// A connection as a stream of bytes.
+    /// Wraps a connection.
     #[must_use]
     pub fn new(connection: Connection) -> Self {
         Self { connection, unread: Vec::new(), read: 0, unsent: Vec::new() }
     }
 
-    /// The connection.
+    /// The wrapped connection.
     #[must_use]
     pub fn connection(&self) -> &Connection {
         &self.connection
     }
 
-    /// Reads into `buffer`; 0 bytes at the end.
+    /// Reads into `buffer`. Returns 0 bytes at the end.
     pub fn poll_read(&mut self, cx: &Context<'_>, buffer: &mut [u8]) -> Poll<usize> {
         if buffer.is_empty() {
             return Poll::Ready(0);
@@ -64,7 +66,7 @@ impl ByteStream {
         Poll::Ready(taken)
     }
 
-    /// Takes `bytes`, or waits while the peer does not keep up.
+    /// Writes `bytes`. Waits while the peer does not keep up.
     pub fn poll_write(&mut self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.connection.poll_ready(cx).map_err(broken)?.is_pending() {
             return Poll::Pending;
@@ -84,14 +86,14 @@ impl ByteStream {
         if self.unsent.len() > LINE_MAX_BYTES {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "a line of more than a mebibyte")));
         }
-        // A frame is one message, however long.
+        // On a wire of frames, a line is one message, however long.
         if self.unsent.len() > UNSENT_MAX_BYTES && self.connection.has_lines() {
             self.send_rest().map_err(broken)?;
         }
         Poll::Ready(Ok(taken.len()))
     }
 
-    /// Sends what was written, and waits until the peer keeps up.
+    /// Sends what was written, and waits while the peer does not keep up.
     pub fn poll_flush(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
         if self.connection.has_lines() {
             self.send_rest().map_err(broken)?;
@@ -123,7 +125,7 @@ impl ByteStream {
     }
 }
 
-/// Text if it is.
+/// Text if the bytes are UTF-8, otherwise binary.
 fn payload(bytes: Vec<u8>) -> PayloadBuf {
     match String::from_utf8(bytes) {
         Ok(text) => text.into(),

@@ -11,27 +11,28 @@ use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-/// A connection as its task sees it: a [`Stream`] of messages that the peer sent, and a [`Sink`] for messages to it.
+/// A connection for its task: a [`Stream`] of messages from the peer and a [`Sink`] to it.
 ///
-/// The connection closes, after everything was sent, when this and all [`Sender`]s made of it are dropped, as it is when the task
-/// ends. If the task panics, it ends as [`Reason::HandlerPanicked`].
+/// When this and all its [`Sender`]s are dropped, usually at the end of the task, the connection
+/// closes after everything was sent. If the task panics, the connection ends as
+/// [`Reason::HandlerPanicked`].
 pub struct Connection {
     receiver: Receiver,
     sender: Sender,
 }
 
-/// The half of a [`Connection`] that receives.
+/// The receiving half of a [`Connection`].
 pub struct Receiver {
     shared: Arc<Shared>,
 }
 
-/// The half of a [`Connection`] that sends. Clones send to the same peer.
+/// The sending half of a [`Connection`]. Clones send to the same peer.
 #[derive(Clone)]
 pub struct Sender {
     shared: Arc<Shared>,
 }
 
-/// The connection is over, for this reason.
+/// The connection has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the connection is over: {}", .0.sentence())]
 pub struct Disconnected(pub Reason);
@@ -42,7 +43,7 @@ struct Shared {
     has_lines: bool,
 }
 
-/// What reaches a connection without keeping it open.
+/// A reference to a connection that does not keep it open.
 #[derive(Clone)]
 pub(super) struct Handle {
     link: Arc<Path>,
@@ -56,41 +57,41 @@ impl Connection {
         Self { receiver: Receiver { shared: Arc::clone(&shared) }, sender: Sender { shared } }
     }
 
-    /// Its id, by which others can send to it.
+    /// The id of the connection. Other connections can send to it.
     #[must_use]
     pub fn id(&self) -> ConnId {
         self.sender.shared.handle.conn
     }
 
-    /// Who is at the other end.
+    /// The address of the peer.
     #[must_use]
     pub fn peer(&self) -> Peer {
         self.sender.shared.peer
     }
 
-    /// Whether its messages are lines: over TCP lines and telnet.
+    /// Whether the wire carries lines: TCP lines or telnet.
     #[must_use]
     pub fn has_lines(&self) -> bool {
         self.sender.shared.has_lines
     }
 
-    /// The next message; `None` when the peer sends no more, or the connection is over.
+    /// Receives a message. Returns `None` once the peer sends no more or the connection has ended.
     pub async fn receive(&mut self) -> Option<PayloadBuf> {
         self.receiver.receive().await
     }
 
-    /// Sends a message; waits while the peer does not keep up.
+    /// Sends a message. Waits while the peer does not keep up.
     ///
     /// # Errors
-    /// If the connection is over.
+    /// If the connection has ended.
     pub async fn send(&mut self, message: impl Into<OutgoingBuf>) -> Result<(), Disconnected> {
         self.sender.send(message).await
     }
 
-    /// Does something with the hub, as a handler could.
+    /// Calls `act` with the hub, as a handler could.
     ///
     /// # Errors
-    /// If the connection is over before that.
+    /// If the connection ends before that.
     pub async fn with_hub<T: Send + 'static>(
         &mut self,
         act: impl FnOnce(&mut Hub<'_, Linked>, ConnId) -> T + Send + 'static,
@@ -98,19 +99,21 @@ impl Connection {
         self.sender.with_hub(act).await
     }
 
-    /// Becomes a member of a room: [`Hub::join`].
+    /// Joins a room: [`Hub::join`].
     ///
     /// # Errors
-    /// If the connection is over; within, if a limit is reached.
+    /// If the connection has ended. The inner error: if a limit is reached.
     pub async fn join(&mut self, room: impl Into<String>) -> Result<Result<bool, JoinError>, Disconnected> {
         let room = room.into();
         self.with_hub(move |hub, conn| hub.join(conn, &room)).await
     }
 
-    /// Sends a message to all other members of a room, and says to how many here: [`Hub::publish_except`].
+    /// Sends a message to all other members of a room: [`Hub::publish_except`].
+    ///
+    /// Returns the number of recipients on this shard.
     ///
     /// # Errors
-    /// If the connection is over.
+    /// If the connection has ended.
     pub async fn publish(
         &mut self,
         room: impl Into<String>,
@@ -120,42 +123,44 @@ impl Connection {
         self.with_hub(move |hub, conn| hub.publish_except(&room, &[conn], message.as_outgoing())).await
     }
 
-    /// Ends the connection for a named reason, once everything was sent.
+    /// Ends the connection with this reason, after everything was sent.
     ///
     /// # Errors
-    /// If it is over already.
+    /// If it has ended already.
     pub fn end(&self, reason: Reason) -> Result<(), Disconnected> {
         self.sender.end(reason)
     }
 
-    /// Waits until the connection is over, and says why.
+    /// Waits until the connection has ended, and returns the reason.
     pub async fn closed(&self) -> Reason {
         self.sender.closed().await
     }
 
-    /// Waits until the server begins to [drain](drupe_core::Drain), or the connection is over: what is in progress may be finished, and
-    /// nothing else should be begun. A task that asks for the next message has finished, and its connection is closed.
+    /// Waits until the server begins to [drain](drupe_core::Drain), or the connection has ended.
+    ///
+    /// The task should finish its work and start no new work. When it receives again, its work
+    /// counts as finished, and the connection is closed.
     pub async fn draining(&self) {
         self.sender.draining().await;
     }
 
-    /// The halves, for two tasks.
+    /// Splits the connection into halves, for two tasks.
     #[must_use]
     pub fn split(self) -> (Receiver, Sender) {
         (self.receiver, self.sender)
     }
 
-    /// Whether something may be sent now.
+    /// Polls whether a message may be sent.
     pub fn poll_ready(&self, cx: &Context<'_>) -> Poll<Result<(), Disconnected>> {
         self.sender.shared.handle.link.poll_ready(cx).map_err(Disconnected)
     }
 
-    /// Whether everything that was sent is in the hands of the server, and the peer keeps up.
+    /// Polls whether the server has taken everything that was sent and the peer keeps up.
     pub fn poll_flush(&self, cx: &Context<'_>) -> Poll<Result<(), Disconnected>> {
         self.sender.shared.handle.link.poll_flush(cx).map_err(Disconnected)
     }
 
-    /// The next message, or `None` if there will be none.
+    /// Polls for the next message. Returns `None` if there will be none.
     pub fn poll_receive(&mut self, cx: &Context<'_>) -> Poll<Option<PayloadBuf>> {
         self.receiver.poll_receive(cx)
     }
@@ -174,14 +179,14 @@ impl Handle {
         self.link.put(action, || self.call()).map_err(Disconnected)
     }
 
-    /// Has the machine look at what a task wants.
+    /// Makes the machine run the actions of this connection's task.
     fn call(&self) {
-        // At most one word for each connection is on its way, so there are never too many; and if the server has ended, so has
-        // the connection.
+        // At most one note per connection is queued, so the queue's limit need not apply. If the
+        // server has ended, the connection has ended as well.
         self.remote.note_in_any_case(Ready { conn: self.conn, panicked: false });
     }
 
-    /// What serves the connection has panicked: counted and told once, whoever notices it, and also if the connection is over.
+    /// Reports a panic of the task. Only the first call counts, even if the connection has ended.
     pub(super) fn panicked(&self) {
         if self.link.panics() {
             self.remote.note_in_any_case(Ready { conn: self.conn, panicked: true });
@@ -190,7 +195,7 @@ impl Handle {
 }
 
 impl Receiver {
-    /// As [`Connection::receive`].
+    /// Like [`Connection::receive`].
     pub async fn receive(&mut self) -> Option<PayloadBuf> {
         poll_fn(|cx| self.poll_receive(cx)).await
     }
@@ -202,19 +207,19 @@ impl Receiver {
 }
 
 impl Sender {
-    /// As [`Connection::send`].
+    /// Like [`Connection::send`].
     ///
     /// # Errors
-    /// If the connection is over.
+    /// If the connection has ended.
     pub async fn send(&self, message: impl Into<OutgoingBuf>) -> Result<(), Disconnected> {
         poll_fn(|cx| self.shared.handle.link.poll_ready(cx)).await.map_err(Disconnected)?;
         self.shared.handle.put(Action::Send(message.into()))
     }
 
-    /// As [`Connection::with_hub`].
+    /// Like [`Connection::with_hub`].
     ///
     /// # Errors
-    /// If the connection is over before that.
+    /// If the connection ends before that.
     pub async fn with_hub<T: Send + 'static>(
         &self,
         act: impl FnOnce(&mut Hub<'_, Linked>, ConnId) -> T + Send + 'static,
@@ -230,7 +235,7 @@ impl Sender {
                 return Poll::Ready(Ok(result));
             }
             let waits = self.shared.handle.link.poll_done(cx);
-            // It may have been done in between.
+            // `act` may have run since the first check.
             match (result.lock().unwrap_or_else(PoisonError::into_inner).take(), waits) {
                 (Some(result), _) => Poll::Ready(Ok(result)),
                 (None, Some(reason)) => Poll::Ready(Err(Disconnected(reason))),
@@ -240,32 +245,32 @@ impl Sender {
         .await
     }
 
-    /// Waits until the connection is over, and says why.
+    /// Waits until the connection has ended, and returns the reason.
     pub async fn closed(&self) -> Reason {
         poll_fn(|cx| self.shared.handle.link.poll_end(cx)).await
     }
 
-    /// As [`Connection::draining`].
+    /// Like [`Connection::draining`].
     pub async fn draining(&self) {
         poll_fn(|cx| self.shared.handle.link.poll_draining(cx)).await;
     }
 
-    /// Why the connection is over, if it is.
+    /// Why the connection has ended, if it has.
     #[must_use]
     pub fn reason(&self) -> Option<Reason> {
         self.shared.handle.link.reason()
     }
 
-    /// Ends the connection for a named reason, once everything was sent.
+    /// Ends the connection with this reason, after everything was sent.
     ///
     /// # Errors
-    /// If it is over already.
+    /// If it has ended already.
     pub fn end(&self, reason: Reason) -> Result<(), Disconnected> {
         self.shared.handle.put(Action::End(reason))
     }
 }
 
-/// What comes from now on is lost, so that a task that only sends is not stopped by it.
+/// Later messages are discarded, so that unread input does not stop a task that only sends.
 impl Drop for Receiver {
     fn drop(&mut self) {
         let handle = &self.shared.handle;
@@ -275,7 +280,7 @@ impl Drop for Receiver {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // A task that panics drops what it has before anybody hears of it.
+        // A panicking task drops its values before `Task::poll` catches the panic.
         if std::thread::panicking() {
             return self.handle.panicked();
         }
@@ -314,7 +319,7 @@ impl<M: Into<OutgoingBuf>> Sink<M> for Sender {
         self.shared.handle.link.poll_flush(cx).map_err(Disconnected)
     }
 
-    /// Closes the connection once everything was sent.
+    /// Closes the connection after everything was sent, and waits for its end.
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Disconnected>> {
         let _ = self.shared.handle.put(Action::Close);
         self.shared.handle.link.poll_end(cx).map(|_| Ok(()))

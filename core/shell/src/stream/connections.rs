@@ -15,13 +15,13 @@ type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 type Serve = dyn FnMut(Connection) -> Serving + Send;
 
-/// What serves one connection.
+/// The task of one connection.
 pub struct Task {
     future: Serving,
     handle: Handle,
 }
 
-/// A [`Handler`] that gives each connection a task of its own.
+/// A [`Handler`] that runs one task for each connection.
 pub struct Connections {
     serve: Box<Serve>,
     spawn: fn(Task),
@@ -30,7 +30,7 @@ pub struct Connections {
 
 type Act = dyn FnOnce(&mut Hub<'_, Linked>, ConnId) + Send;
 
-/// What a task wants done.
+/// What a task asks of the machine.
 pub(super) enum Action {
     Send(OutgoingBuf),
     Write(PayloadBuf),
@@ -39,7 +39,7 @@ pub(super) enum Action {
     End(Reason),
 }
 
-/// Between a connection's task and the machine.
+/// The link between a connection's task and the machine.
 pub(super) type Path = Link<PayloadBuf, Action>;
 
 impl Weight for PayloadBuf {
@@ -58,19 +58,19 @@ impl Weight for Action {
     }
 }
 
-/// A connection's task wants something, or has panicked.
+/// A note to the handler: a connection's task has queued actions, or has panicked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ready {
     pub(super) conn: ConnId,
     pub(super) panicked: bool,
 }
 
-/// What the server knows about a connection that has a task.
+/// The context of a connection: the link to its task.
 #[derive(Default)]
 pub struct Linked(Option<Arc<Path>>);
 
 impl Connections {
-    /// Serves each connection by the future that `serve` makes, and runs it with `spawn`.
+    /// Creates the handler. `serve` creates the future of each connection, and `spawn` runs it.
     pub fn new<F>(
         remote: Remote<Ready>,
         spawn: fn(Task),
@@ -83,12 +83,13 @@ impl Connections {
         Self { serve: Box::new(serve), spawn, remote }
     }
 
-    /// A configuration under which a peer that ends its half is still answered, as a task expects that has not come to the end of
-    /// what was sent.
+    /// Enables `half_open` on all listeners except HTTP.
+    ///
+    /// A peer may end its half while its task still has messages to read and answer.
     #[must_use]
     pub fn configure(mut config: Config) -> Config {
         for listen in &mut config.listeners {
-            // A WebSocket has no halves.
+            // A WebSocket cannot be half-open.
             listen.half_open |= !matches!(listen.protocol, Protocol::Http(_));
         }
         config
@@ -96,11 +97,12 @@ impl Connections {
 }
 
 impl<R: Runtime + AsyncRuntime> Server<Connections, R> {
-    /// A server that gives each connection a task of its own, on the runtime on which the server runs. Peers can connect from now
-    /// on. What holds is said in [`stream`](super).
+    /// Binds a server that runs one task per connection, on its own runtime.
+    ///
+    /// Peers can connect from now on. See [`stream`](super) for limits and back-pressure.
     ///
     /// # Errors
-    /// The first address that can't be listened at; none is listened at then.
+    /// The first listener that cannot be bound. All others are closed.
     pub fn serve<F>(config: Config, serve: impl FnMut(Connection) -> F + Send + 'static) -> Result<Self, BindError>
     where
         F: Future<Output = ()> + Send + 'static,
@@ -172,13 +174,13 @@ fn link(hub: &mut Hub<'_, Linked>, conn: ConnId) -> Option<Arc<Path>> {
     hub.context(conn)?.0.clone()
 }
 
-/// A drain waits for tasks that have something to do.
+/// Reports whether the connection's task has work, which a drain waits for.
 fn note_work(hub: &mut Hub<'_, Linked>, conn: ConnId) {
     let is_working = link(hub, conn).is_some_and(|link| link.is_working());
     hub.set_working(conn, is_working);
 }
 
-/// Does what a task wants.
+/// Runs the actions of a connection's task.
 fn attend(hub: &mut Hub<'_, Linked>, conn: ConnId) {
     let Some(link) = link(hub, conn) else { return };
     let (actions, resumes) = link.take_actions();
@@ -220,7 +222,7 @@ impl Future for Task {
     }
 }
 
-/// The server is gone, whatever became of the connection.
+/// The server was dropped, whether or not the connection had ended.
 impl Drop for Linked {
     fn drop(&mut self) {
         self.0.iter().for_each(|link| link.end(Reason::Shutdown));

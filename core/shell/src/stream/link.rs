@@ -1,4 +1,4 @@
-//! What a connection's task and the machine share.
+//! The queues between a connection's task and the machine.
 
 use drupe_core::Reason;
 use std::collections::VecDeque;
@@ -7,25 +7,23 @@ use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// With more than this unread, the peer is not read.
+/// Above these, the machine does not read from the peer.
 const INBOX_HIGH_BYTES: usize = 64 << 10;
 const INBOX_HIGH_MESSAGES: usize = 256;
-/// With less than this unread, it is read again.
+/// At or below these, it reads again.
 const INBOX_LOW_BYTES: usize = 16 << 10;
 const INBOX_LOW_MESSAGES: usize = 64;
-/// With more than this on its way to the machine, the task waits.
+/// From this size of queued actions on, the task waits. In bytes.
 const OUTBOX_HIGH_BYTES: usize = 64 << 10;
-/// What a thing to do counts as beside its bytes.
+/// Size of an action besides its data, in bytes.
 const ACTION_BYTES: usize = 64;
 
-/// What a thing that waits in a link counts as, in bytes.
+/// The size of a queued item, in bytes.
 pub(crate) trait Weight {
     fn bytes(&self) -> usize;
 }
 
-/// Both ends of the bridge between a task and the machine.
-///
-/// `I` is what comes in, `A` what is to be done.
+/// A link between a task and the machine. `I` are incoming items, `A` actions of the task.
 pub(crate) struct Link<I, A> {
     state: Mutex<State<I, A>>,
 }
@@ -33,31 +31,31 @@ pub(crate) struct Link<I, A> {
 struct State<I, A> {
     inbox: VecDeque<I>,
     inbox_bytes: usize,
-    /// The machine does not read the peer because of this inbox.
+    /// The machine does not read from the peer because of this inbox.
     paused: bool,
     readers: Vec<Waker>,
     outbox: Vec<A>,
     outbox_bytes: usize,
-    /// The machine was called and has not looked yet.
+    /// The machine was notified and has not taken the actions yet.
     called: bool,
     writers: Vec<Waker>,
-    /// Who waits for something to be done, whether the peer keeps up or not.
+    /// Tasks that wait for an action, even if the peer is slow.
     callers: Vec<Waker>,
-    /// The peer does not take what is sent.
+    /// The peer does not keep up.
     stalled: bool,
-    /// Nobody will receive any more: what comes is lost.
+    /// The receiver was dropped: incoming items are discarded.
     deaf: bool,
     input_over: bool,
-    /// The task has taken a message, or more, and not come back for another.
+    /// The task has taken a message and has not polled for another.
     working: bool,
-    /// The server is to end.
+    /// The server is draining.
     draining: bool,
     /// The task has panicked.
     panicked: bool,
     end: Option<Reason>,
 }
 
-/// The machine's end.
+/// Methods of the machine's side.
 impl<I: Weight, A: Weight> Link<I, A> {
     pub(crate) fn new() -> Arc<Self> {
         let state = State {
@@ -81,7 +79,7 @@ impl<I: Weight, A: Weight> Link<I, A> {
         Arc::new(Self { state: Mutex::new(state) })
     }
 
-    /// The peer sent something; true if it should not be read on.
+    /// Queues an item from the peer. Returns whether the machine should stop reading.
     pub(crate) fn deliver(&self, item: I) -> bool {
         let mut state = self.lock();
         if state.deaf {
@@ -97,7 +95,7 @@ impl<I: Weight, A: Weight> Link<I, A> {
         is_full
     }
 
-    /// As [`deliver`](Self::deliver), for what nobody needs who does not listen: it is lost when the inbox is full.
+    /// As [`deliver`](Self::deliver), for unimportant items: they are dropped if the inbox is full.
     #[cfg(feature = "auth")]
     pub(crate) fn mention(&self, item: I) {
         if !self.lock().is_full() {
@@ -105,7 +103,7 @@ impl<I: Weight, A: Weight> Link<I, A> {
         }
     }
 
-    /// What the task wants done, and whether its peer should be read again.
+    /// Takes the actions of the task, and whether the machine should read from the peer again.
     pub(crate) fn take_actions(&self) -> (Vec<A>, bool) {
         let mut state = self.lock();
         state.called = false;
@@ -116,12 +114,14 @@ impl<I: Weight, A: Weight> Link<I, A> {
         (actions, resumes)
     }
 
-    /// What was taken is done: who waits may go on, unless the peer does not keep up.
+    /// Wakes waiting tasks after the machine has run the actions.
+    ///
+    /// Tasks that wait to write are not woken while the peer is slow.
     pub(crate) fn done(&self) {
         let mut state = self.lock();
         let callers = core::mem::take(&mut state.callers);
         let writers = if state.stalled { Vec::new() } else { core::mem::take(&mut state.writers) };
-        // Who is woken may look here at once.
+        // A woken task may lock the link at once.
         drop(state);
         callers.into_iter().chain(writers).for_each(Waker::wake);
     }
@@ -131,7 +131,7 @@ impl<I: Weight, A: Weight> Link<I, A> {
         self.done();
     }
 
-    /// The peer sends nothing more; true if nobody would hear of it.
+    /// The peer has ended its input. Returns whether the receiver was dropped.
     pub(crate) fn input_ended(&self) -> bool {
         let mut state = self.lock();
         state.input_over = true;
@@ -141,19 +141,19 @@ impl<I: Weight, A: Weight> Link<I, A> {
         deaf
     }
 
-    /// The server is to end: told to the task, which may finish what it does.
+    /// The server is draining: wakes the task, which may finish its work.
     pub(crate) fn drain(&self) {
         self.lock().draining = true;
         self.done();
     }
 
-    /// Whether something came and is not served.
+    /// Whether the task has work: a message that it handles, or queued ones.
     pub(crate) fn is_working(&self) -> bool {
         let state = self.lock();
         state.working || !state.inbox.is_empty()
     }
 
-    /// The connection is over. Only the first reason counts.
+    /// The connection has ended. Only the first reason counts.
     pub(crate) fn end(&self, reason: Reason) {
         let mut state = self.lock();
         state.end.get_or_insert(reason);
@@ -162,14 +162,14 @@ impl<I: Weight, A: Weight> Link<I, A> {
         let callers = core::mem::take(&mut state.callers);
         drop(state);
         readers.into_iter().chain(writers).chain(callers).for_each(Waker::wake);
-        // What is dropped may belong to a task that looks here.
+        // Dropped actions may lock the link.
         drop(dropped);
     }
 }
 
-/// The task's end.
+/// Methods of the task's side.
 impl<I: Weight, A: Weight> Link<I, A> {
-    /// The next message; `None` when there are no more.
+    /// Polls for the next item. Returns `None` if there will be none.
     pub(crate) fn poll_receive(&self, cx: &Context<'_>, call: impl FnOnce()) -> Poll<Option<I>> {
         let mut state = self.lock();
         let Some(item) = state.inbox.pop_front() else {
@@ -178,7 +178,7 @@ impl<I: Weight, A: Weight> Link<I, A> {
             }
             note(&mut state.readers, cx);
             let has_worked = core::mem::take(&mut state.working);
-            // A server that is to end waits for that.
+            // A draining server waits for the end of the work.
             let calls = has_worked && state.draining && !core::mem::replace(&mut state.called, true);
             drop(state);
             if calls {
@@ -196,7 +196,7 @@ impl<I: Weight, A: Weight> Link<I, A> {
         Poll::Ready(Some(item))
     }
 
-    /// Nobody will receive any more.
+    /// The receiver was dropped: discards items from now on.
     pub(crate) fn stop_receiving(&self, call: impl FnOnce()) {
         let mut state = self.lock();
         state.deaf = true;
@@ -210,13 +210,13 @@ impl<I: Weight, A: Weight> Link<I, A> {
         }
     }
 
-    /// Whether nobody hears of anything any more, and the peer has nothing to say either.
+    /// Whether the receiver was dropped and the peer has ended its input.
     pub(crate) fn is_silent(&self) -> bool {
         let state = self.lock();
         state.deaf && state.input_over
     }
 
-    /// Whether something may be sent.
+    /// Polls whether something may be sent.
     pub(crate) fn poll_ready(&self, cx: &Context<'_>) -> Poll<Result<(), Reason>> {
         let mut state = self.lock();
         if let Some(reason) = state.end {
@@ -229,7 +229,7 @@ impl<I: Weight, A: Weight> Link<I, A> {
         Poll::Pending
     }
 
-    /// Whether everything was handed to the machine, and the peer keeps up.
+    /// Polls whether the machine has taken all actions and the peer keeps up.
     pub(crate) fn poll_flush(&self, cx: &Context<'_>) -> Poll<Result<(), Reason>> {
         let mut state = self.lock();
         if let Some(reason) = state.end {
@@ -242,7 +242,7 @@ impl<I: Weight, A: Weight> Link<I, A> {
         Poll::Pending
     }
 
-    /// Wants something done, however much waits already.
+    /// Queues an action, regardless of the limit.
     pub(crate) fn put(&self, action: A, call: impl FnOnce()) -> Result<(), Reason> {
         let mut state = self.lock();
         if let Some(reason) = state.end {
@@ -258,12 +258,14 @@ impl<I: Weight, A: Weight> Link<I, A> {
         Ok(())
     }
 
-    /// The task has panicked; true if nobody knew.
+    /// The task has panicked. Returns whether this is the first report.
     pub(crate) fn panics(&self) -> bool {
         !core::mem::replace(&mut self.lock().panicked, true)
     }
 
-    /// Why there is nothing to wait for any more; else who asks is woken when something was done.
+    /// Returns the reason if the connection has ended.
+    ///
+    /// Otherwise registers a waker for the next action.
     pub(crate) fn poll_done(&self, cx: &Context<'_>) -> Option<Reason> {
         let mut state = self.lock();
         if state.end.is_none() {
@@ -309,7 +311,7 @@ impl<I, A> State<I, A> {
     }
 }
 
-/// Notes who is to be woken, once.
+/// Registers the task's waker, once.
 fn note(wakers: &mut Vec<Waker>, cx: &Context<'_>) {
     if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
         wakers.push(cx.waker().clone());

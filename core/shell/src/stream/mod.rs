@@ -1,13 +1,20 @@
-//! One task for each connection, that reads and writes a stream.
+//! Streams: one task per connection, which reads and writes it.
 //!
-//! It is the same machine underneath, with every limit in force, and back-pressure goes both ways: who does not read its stream has
-//! a peer that is not read, and who writes faster than the peer reads waits. What a connection keeps for its task is bounded:
-//! about 64 KiB that the peer sent, and as much that the task did.
+//! The tasks run on top of the machine, so all its limits apply. Back-pressure works in both
+//! directions: if a task does not read, the machine does not read from the peer; and a task that
+//! writes faster than the peer reads, waits. Queues between a task and the machine are bounded:
+//! about 64 KiB in each direction.
 //!
-//! [`Connections`] is a handler, so layers go around it:
-//! `Server::bind_with(Connections::configure(config), |remote| Connections::new(remote, spawn, serve).within(layer))`.
+//! [`Connections`] is a handler, so layers can wrap it:
 //!
-//! [`Server::serve`](super::Server::serve) makes a server of such tasks, on shells of an async runtime.
+//! ```text
+//! Server::bind_with(Connections::configure(config), |remote| {
+//!     Connections::new(remote, spawn, serve).within(layer)
+//! })
+//! ```
+//!
+//! [`Server::serve`](super::Server::serve) creates a server of such tasks, on shells of an async
+//! runtime.
 
 mod bytes;
 mod connection;
