@@ -1,4 +1,4 @@
-//! A hub for one of the ready-made applications: `--app relay --listen tcp://127.0.0.1:7000`.
+//! A hub for a built-in application: `--app relay --listen tcp://127.0.0.1:7000`.
 
 use drupe_mio as drupe;
 

@@ -1,5 +1,7 @@
-//! Connecting without waiting: a name is looked up by a [`Resolver`]; its addresses are tried one after another, and the
-//! system says when each attempt has come to something.
+//! Non-blocking connection attempts.
+//!
+//! A [`Resolver`] resolves the name. The addresses are tried one after another, and the event loop
+//! reports the result of each attempt.
 
 use crate::resolver::Resolver;
 use drupe_core::DialId;
@@ -10,7 +12,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// The tokens of attempts: above those of connections, below those of listeners.
+/// Tokens of connection attempts: above those of connections, below those of listeners.
 const FIRST_TOKEN: usize = 1 << 30;
 const TOKENS: usize = 1 << 30;
 
@@ -18,19 +20,21 @@ const TOKENS: usize = 1 << 30;
 pub(crate) struct Dials {
     attempts: BTreeMap<DialId, Attempt>,
     resolver: Resolver,
-    /// Whose name is looked up under a number: a dial may be at another attempt when a name comes back.
+    /// The dial whose name is resolved under each number.
+    ///
+    /// A dial may have started another attempt by the time its name is resolved.
     names: BTreeMap<u64, DialId>,
     done: VecDeque<(DialId, io::Result<(TcpStream, SocketAddr)>)>,
-    /// How many attempts were begun.
+    /// Attempts started so far. Numbers the attempts.
     begun: u64,
 }
 
 #[derive(Debug, Default)]
 struct Attempt {
     number: u64,
-    /// The addresses that are still to be tried.
+    /// The addresses that have not been tried.
     addresses: VecDeque<SocketAddr>,
-    /// The one that is being tried.
+    /// The current attempt.
     stream: Option<TcpStream>,
 }
 
@@ -40,7 +44,7 @@ impl Dials {
         Self { attempts, resolver: Resolver::new(waker), names, done: VecDeque::new(), begun: 0 }
     }
 
-    /// Whether a token is that of an attempt.
+    /// Whether a token belongs to a connection attempt.
     pub(crate) const fn is_token(token: Token) -> bool {
         token.0 >= FIRST_TOKEN && token.0 < FIRST_TOKEN + TOKENS
     }
@@ -67,7 +71,7 @@ impl Dials {
         }
     }
 
-    /// The system said something about an attempt.
+    /// Handles an event of a connection attempt.
     pub(crate) fn note(&mut self, registry: &Registry, token: Token) {
         let Some(dial) = self.dial_of(token) else { return };
         let Some(stream) = self.attempts.get_mut(&dial).and_then(|attempt| attempt.stream.as_mut()) else { return };
@@ -76,17 +80,17 @@ impl Dials {
             (Ok(error), _) => self.try_next(registry, dial, error),
             (Err(_), Ok(address)) => {
                 if let Some(mut stream) = self.attempts.remove(&dial).and_then(|attempt| attempt.stream) {
-                    // It gets its number as a connection.
+                    // It is registered again under its number as a connection.
                     let connected = registry.deregister(&mut stream).map(|()| (stream, address));
                     self.done.push_back((dial, connected));
                 }
             }
-            // It is still being tried.
+            // It is still connecting.
             (Err(_), Err(_)) => {}
         }
     }
 
-    /// An attempt that has come to its end.
+    /// Returns a finished attempt, if any.
     pub(crate) fn next_done(&mut self, registry: &Registry) -> Option<(DialId, io::Result<(TcpStream, SocketAddr)>)> {
         while let Some((number, addresses)) = self.resolver.next() {
             if let Some(dial) = self.names.remove(&number) {
@@ -96,7 +100,7 @@ impl Dials {
         self.done.pop_front()
     }
 
-    /// The attempt that has a token. So many dials later another one may have the same.
+    /// The dial of a token. Dials whose ids differ by a multiple of [`TOKENS`] share one.
     fn dial_of(&self, token: Token) -> Option<DialId> {
         let first = u32::try_from(token.0 - FIRST_TOKEN).ok()?;
         let step = u32::try_from(TOKENS).ok()?;
@@ -115,7 +119,7 @@ impl Dials {
         }
     }
 
-    /// Tries the next address; if there is none, the attempt failed with `error`.
+    /// Tries the next address. If there is none, the attempt fails with `error`.
     fn try_next(&mut self, registry: &Registry, dial: DialId, error: io::Error) {
         let Some(attempt) = self.attempts.get_mut(&dial) else { return };
         let mut error = error;
@@ -154,7 +158,7 @@ mod tests {
         let waker = mio::Waker::new(poll.registry(), Token(usize::MAX)).expect("a waker");
         let mut dials = Dials::new(Arc::new(waker));
         let mut events = mio::Events::with_capacity(4);
-        // Nobody has these names, and no server is asked for them.
+        // This name is invalid, so no name server is queried.
         dials.begin(poll.registry(), DialId(0), "no port");
         dials.begin(poll.registry(), DialId(0), "192.0.2.1");
         assert_eq!(dials.names.values().collect::<Vec<_>>(), [&DialId(0)]);
@@ -166,7 +170,7 @@ mod tests {
         };
         assert!(done.0 == DialId(0) && done.1.is_err());
         assert!(dials.names.is_empty() && dials.attempts.is_empty() && dials.next_done(poll.registry()).is_none());
-        // What was given up comes to nothing.
+        // A cancelled attempt has no result.
         dials.begin(poll.registry(), DialId(1), "no port");
         dials.remove(DialId(1));
         assert!(dials.names.is_empty() && dials.next_done(poll.registry()).is_none());

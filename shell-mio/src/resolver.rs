@@ -1,4 +1,4 @@
-//! Looks up names on a few threads, for the system offers no other way.
+//! Resolves names on threads, because the system has no non-blocking interface for it.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -6,15 +6,15 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
-/// So many names are looked up at a time; others wait.
+/// Threads that resolve names. More names wait.
 pub(crate) const THREADS_MAX: usize = 16;
 
-/// What a name came to, under the number that it was asked for.
+/// The addresses of a name, with the number of its request.
 pub(crate) type Found = (u64, io::Result<Vec<SocketAddr>>);
 
 type LookUp = fn(&str) -> io::Result<Vec<SocketAddr>>;
 
-/// Threads that look up names, and end when no name waits.
+/// A pool of threads that resolve names. A thread ends when no name waits.
 #[derive(Debug)]
 pub(crate) struct Resolver {
     queue: Arc<Mutex<Queue>>,
@@ -26,7 +26,7 @@ pub(crate) struct Resolver {
 
 #[derive(Debug, Default)]
 struct Queue {
-    /// By number, and so in the order in which they were asked for.
+    /// Waiting names by number, which is the order of the requests.
     names: BTreeMap<u64, String>,
     threads: usize,
 }
@@ -41,10 +41,10 @@ impl Resolver {
         Self { queue: Arc::default(), look_up, waker, send, found }
     }
 
-    /// Has a name looked up, `HOST:PORT`. The loop is woken when it is.
+    /// Starts to resolve a name, `HOST:PORT`. The event loop is woken when it is resolved.
     ///
     /// # Errors
-    /// If the system gives no thread for it, and there is none.
+    /// If no thread can be started, and none is running.
     pub(crate) fn begin(&self, number: u64, name: &str) -> io::Result<()> {
         let mut queue = lock(&self.queue);
         queue.names.insert(number, name.to_owned());
@@ -55,7 +55,7 @@ impl Resolver {
         let (send, waker) = (self.send.clone(), Arc::clone(&self.waker));
         let work = move || {
             while let Some((number, name)) = next(&names) {
-                // Nobody listens any more once the server has ended.
+                // Errors are ignored: they mean that the server has ended.
                 let _ = send.send((number, look_up(&name))).map(|()| waker.wake());
             }
         };
@@ -70,12 +70,12 @@ impl Resolver {
         Ok(())
     }
 
-    /// A name need not be looked up any more.
+    /// Removes a name that waits.
     pub(crate) fn cancel(&self, number: u64) {
         lock(&self.queue).names.remove(&number);
     }
 
-    /// A name that was looked up.
+    /// Returns a resolved name, if any.
     pub(crate) fn next(&self) -> Option<Found> {
         self.found.try_recv().ok()
     }
@@ -87,7 +87,7 @@ impl Drop for Resolver {
     }
 }
 
-/// The next name for a thread, which ends if there is none.
+/// Takes the next name. Without one, the calling thread ends.
 fn next(queue: &Mutex<Queue>) -> Option<(u64, String)> {
     let mut queue = lock(queue);
     let name = queue.names.pop_first();
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
     use std::sync::Condvar;
 
-    /// How many look-ups are in progress, the most that were, and whether they may end.
+    /// Look-ups in progress, the largest number so far, and whether they may return.
     static GATE: (Mutex<(usize, usize, bool)>, Condvar) = (Mutex::new((0, 0, false)), Condvar::new());
 
     #[allow(clippy::unnecessary_wraps, reason = "it stands for a look-up that may fail")]

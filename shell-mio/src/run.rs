@@ -1,5 +1,4 @@
-//! The event loop. It does three things, again and again: wait until something is ready, note what, and let the driver take
-//! a turn with it.
+//! The event loop: waits until something is ready, records it, and lets the driver take a turn.
 
 use crate::dial::Dials;
 use crate::sockets::MioSockets;
@@ -11,13 +10,14 @@ use std::sync::Arc;
 use std::task::Wake;
 use std::time::{Duration, Instant};
 
-/// A bare event loop, as what runs a server.
+/// An event loop as a runtime.
 #[derive(Clone, Copy, Debug)]
 pub struct Mio;
 
 impl Runtime for Mio {
-    /// The counters, once the server has ended: running it takes the thread. An error if the system gives no event queue or
-    /// does not let it watch the listeners.
+    /// The final metrics: running blocks the thread until the server has ended.
+    ///
+    /// An error, if the system cannot create an event queue or register the listeners.
     type Run<H: Handler> = io::Result<Metrics>;
 
     fn run<H: Handler>(setup: Setup<H>) -> io::Result<Metrics> {
@@ -29,16 +29,16 @@ impl Runtime for Mio {
     }
 }
 
-/// So many sockets are heard of at a time; the others are heard of in the next turn.
+/// Readiness events handled per turn. Further events are handled in the next turn.
 const EVENTS_PER_TURN: usize = 1024;
-/// Above the tokens of dials, and below those of listeners.
+/// Above the tokens of connection attempts, and below those of listeners.
 const WAKER: Token = Token(1 << 31);
 
 fn run<H: Handler>(setup: Setup<H>) -> io::Result<Metrics> {
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(EVENTS_PER_TURN);
     let waker = Arc::new(mio::Waker::new(poll.registry(), WAKER)?);
-    // Who leaves a word for the server wakes it out of `poll`.
+    // A message for the server wakes the loop out of `poll`.
     let task = Arc::new(Alarm(Arc::clone(&waker))).into();
     let mut driver = Driver::new(setup, MioSockets::new(poll.registry().try_clone()?, &waker))?;
     let started = Instant::now();
@@ -71,7 +71,7 @@ fn run<H: Handler>(setup: Setup<H>) -> io::Result<Metrics> {
     }
 }
 
-/// Wakes the loop.
+/// Wakes the event loop.
 struct Alarm(Arc<mio::Waker>);
 
 impl Wake for Alarm {
@@ -80,7 +80,7 @@ impl Wake for Alarm {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // It fails only if the system is out of memory, and the loop is not for ever asleep.
+        // Fails only without memory. Another event or a deadline still wakes the loop.
         let _ = self.0.wake();
     }
 }

@@ -1,8 +1,8 @@
-//! Sockets that remember what epoll said of them.
+//! Sockets that remember their readiness.
 //!
-//! Readiness comes as edges: the system says once that a socket has become readable, and says it again only after more has
-//! arrived. So each socket keeps two latches, which an event sets and a call that finds nothing more clears; a call on a
-//! latch that is not set asks nothing of the system.
+//! The system reports readiness as edges: once when a socket becomes readable, and again only after
+//! more data has arrived. So each socket keeps two flags. An event sets a flag, and a call that
+//! leaves nothing to read or write clears it. While a flag is clear, no system call is made.
 
 use crate::dial::Dials;
 use drupe_core::{DialId, Peer};
@@ -15,10 +15,13 @@ use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-/// Whether the system says that there is urgent data. Where it does not, only a read that finds nothing has found all.
+/// Whether the system reports urgent data.
+///
+/// If not, a short read may have stopped at urgent data, and only a read that would block has read
+/// everything.
 const TELLS_URGENT: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
-/// Mio's sockets, registered under their numbers as tokens.
+/// Mio's sockets. Their numbers are their tokens.
 #[derive(Debug)]
 pub(crate) struct MioSockets {
     registry: Registry,
@@ -42,13 +45,15 @@ pub(crate) struct Socket {
     stream: Stream,
     readable: bool,
     writable: bool,
-    /// Something is behind what is read at once that no other edge will tell of: the peer's end, or what follows urgent
-    /// data, where every read stops (RFC 9293 section 3.8.5).
+    /// Data follows that no further edge reports, so a short read has not read everything.
+    ///
+    /// It is the peer's end, or data after urgent data, where every read stops (RFC 9293 section
+    /// 3.8.5).
     careful: bool,
 }
 
 impl Socket {
-    /// Sets the latches.
+    /// Sets the readiness flags.
     pub(crate) fn note(&mut self, event: &Event) {
         self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
         self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
@@ -115,7 +120,7 @@ impl Sockets for MioSockets {
             Stream::Tcp(stream) => stream.read(buffer),
             Stream::Unix(stream) => stream.read(buffer),
         };
-        // What is less than asked for was everything; behind it there is an edge, unless that has passed already.
+        // A short read has read everything, and an edge reports more, unless that edge has passed.
         let everything = read.as_ref().is_ok_and(|&bytes| bytes < buffer.len());
         if everything && TELLS_URGENT && !socket.careful || would_block(&read) {
             socket.readable = false;

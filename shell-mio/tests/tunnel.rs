@@ -1,4 +1,4 @@
-//! Reverse SSH tunnels on mio: what is the same on every shell.
+//! Reverse SSH tunnels on mio: the tests that all shells share.
 
 #![allow(
     clippy::panic,

@@ -1,7 +1,9 @@
 //! Drupe on smol.
 //!
-//! [`Server::run`](drupe_shell::Server::run) gives one future that owns all its sockets: block on it, or spawn it on any
-//! executor; the reactor is `async-io`'s. What differs from the other shells is this crate's name and how a future is run.
+//! [`Server::run`](drupe_shell::Server::run) returns one future that owns all its sockets. Block on
+//! it, or spawn it on any executor. The reactor is that of `async-io`.
+//!
+//! It differs from `drupe-tokio` only in the crate's name and in how the future is run.
 //!
 //! ```no_run
 //! use drupe_smol::core::{app::Chat, Config};
@@ -10,7 +12,7 @@
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let config = Config::listening(["tcp://127.0.0.1:8024".parse()?]);
 //!     let server = Server::bind(config, Chat::default())?.drain_on_signals()?;
-//!     let remote = server.remote(); // `Send + Sync`: publish, kick, drain, ask for metrics from anywhere
+//!     let remote = server.remote(); // `Send + Sync`: publishes, kicks, drains and reads metrics
 //!     smol::block_on(server.run())?;
 //!     Ok(())
 //! }
@@ -29,26 +31,27 @@ pub use drupe_shell as shell;
 pub use drupe_shell::client::Client;
 pub use drupe_shell::stream::{Connection, Connections};
 pub use drupe_shell::{BindError, Remote, RemoteError, StartError};
-/// Reverse SSH tunnels: [`spawn_thread`](tunnel::spawn_thread) beside the server.
+/// Reverse SSH tunnels. Call [`spawn_thread`](tunnel::spawn_thread) beside the server.
 #[cfg(feature = "tunnel")]
 pub use drupe_ssh as tunnel;
 pub use run::Smol;
 pub use stream::Stream;
 
-/// A client that comes back by itself, on a thread of its own with a runtime. To run it elsewhere, see
-/// [`Client::with_driver`].
+/// Creates a client that reconnects by itself, on its own thread with its own executor.
+///
+/// To run it elsewhere, see [`Client::with_driver`].
 ///
 /// # Errors
-/// If the system has no randomness or no thread.
+/// If the system has no random bytes, or cannot start a thread.
 #[cfg(feature = "kit")]
 pub fn connect(options: drupe_core::kit::client::ClientOptions) -> std::io::Result<Client> {
     Client::connect::<Smol>(options)
 }
 
-/// A server that listens and is about to run on smol.
+/// A server that listens and is ready to run on smol.
 pub type Server<H> = drupe_shell::Server<H, Smol>;
 
-/// The program in this package's README compiles.
+/// Tests the example of this package's README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct PackageReadme;

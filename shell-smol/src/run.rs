@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-/// Smol, as what runs a server: `block_on` of any kind, or a task of any executor.
+/// The smol runtime: `block_on` of any kind, or a task of any executor.
 #[derive(Clone, Copy, Debug)]
 pub struct Smol;
 
 impl Runtime for Smol {
-    /// A future of the counters.
+    /// A future of the final metrics.
     type Run<H: Handler> = Task<H, Self>;
 
     fn run<H: Handler>(setup: Setup<H>) -> Self::Run<H> {

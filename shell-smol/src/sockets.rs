@@ -9,23 +9,23 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-/// Smol's sockets, each polled with a waker of its own, which notes its number in the ready queue.
+/// Smol's sockets. Each has its own waker, which queues its number in the ready queue.
 #[derive(Debug)]
 pub struct SmolSockets {
     queue: Arc<ReadyQueue>,
     pub(crate) attempts: Attempts<Stream>,
 }
 
-/// Where connections are accepted.
+/// A listener and its waker.
 #[derive(Debug)]
 pub enum Listener {
-    /// For TCP.
+    /// A TCP listener.
     Tcp(Async<TcpListener>, Waker),
-    /// For a Unix socket, whose file goes with it.
+    /// A Unix socket, and its file, which is removed with it.
     Unix(Async<UnixListener>, Waker, SocketFile),
 }
 
-/// A connection of any kind.
+/// A connection.
 #[derive(Debug)]
 pub enum Stream {
     /// TCP.
@@ -34,12 +34,12 @@ pub enum Stream {
     Unix(Async<UnixStream>),
 }
 
-/// A connection that is watched.
+/// A registered connection.
 #[derive(Debug)]
 pub struct Socket {
     stream: Stream,
     waker: Waker,
-    /// The last read took everything.
+    /// The last read emptied the socket's receive buffer.
     drained: bool,
 }
 
@@ -89,7 +89,7 @@ impl Sockets for SmolSockets {
     fn read(&mut self, socket: &mut Socket, buffer: &mut [u8]) -> io::Result<usize> {
         let Socket { stream, waker, drained } = socket;
         let read = || {
-            // It would block, which smol is to be told and the system need not be asked.
+            // The system call would block, so it is skipped. `poll_readable` registers the waker.
             if std::mem::take(drained) { Err(io::ErrorKind::WouldBlock.into()) } else { stream.read(buffer) }
         };
         let bytes = until_blocked(read, || stream.poll_readable(&mut Context::from_waker(waker)))?;
@@ -167,7 +167,7 @@ impl Stream {
     }
 }
 
-/// Connects to the first of an address's addresses that answers.
+/// Connects to the first of a name's addresses that accepts.
 async fn connect(address: String) -> io::Result<(Stream, Peer)> {
     let mut error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in smol::unblock(move || address.to_socket_addrs()).await? {

@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// A connection as smol reads and writes bytes. See [`ByteStream`] for what becomes of lines.
+/// A connection with smol's `AsyncRead` and `AsyncWrite`. See [`ByteStream`] for lines.
 ///
 /// ```no_run
 /// use drupe_smol::{Stream, Server, core::Config};

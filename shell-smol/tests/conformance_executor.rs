@@ -1,4 +1,4 @@
-//! The conformance suite on smol, as a task of an application's own executor.
+//! The conformance suite on smol, as a task on the application's own executor.
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
 

@@ -1,5 +1,7 @@
-//! Agents that hear each other: each line of one goes to all others, as `{"content":"...","remote_addr":"ip:port"}`. What the
-//! server itself says is a line that is no JSON. `nc 127.0.0.1 8888`, twice.
+//! A relay between agents: each line goes to all other agents.
+//!
+//! The relay sends it as `{"content":"...","remote_addr":"ip:port"}`. Lines from the server itself
+//! are not JSON. Try `nc 127.0.0.1 8888` in two terminals.
 
 use drupe_tokio::Server;
 use drupe_tokio::core::app::{Envelope, Relay};
@@ -8,10 +10,10 @@ use drupe_tokio::core::{Config, Rates};
 use std::error::Error;
 use std::time::Duration;
 
-#[expect(clippy::print_stdout, reason = "it tells where it listens")]
+#[expect(clippy::print_stdout, reason = "it prints its address")]
 fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or("tcp://127.0.0.1:8888".into());
-    // The server slows a peer that sends more than 300 messages a minute, and notifies it.
+    // 300 messages a minute. A faster agent is slowed down and notified.
     let rates = Rates::default().messages(Some(Rate::per(300, 60, 300)?));
     let config = Config::listening([address.parse()?])
         .rates(rates)

@@ -1,6 +1,6 @@
-//! Methods that can be called (JSON-RPC 2.0) by who knows the password, over any wire. `rpc.discover` tells which there are.
+//! Methods (JSON-RPC 2.0) behind a password, on any wire. `rpc.discover` lists them.
 //!
-//! `DRUPE_PASSWORD=secret cargo run --example calculator`, and then, line by line,
+//! Run `DRUPE_PASSWORD=secret cargo run --example calculator`, then type calls, line by line, in
 //! `DRUPE_PASSWORD=secret drupe client 127.0.0.1:8080 --user ann`.
 
 use drupe_tokio::Server;
@@ -20,7 +20,7 @@ struct Calculator {
     remote: drupe_tokio::Remote<Done>,
 }
 
-/// What a thread has worked out.
+/// The result of a worker thread.
 struct Done(Ticket, u64);
 
 impl App for Calculator {
@@ -46,7 +46,7 @@ struct Below {
 }
 
 fn divide(Division { dividend, divisor }: Division) -> Result<Divided, RpcError> {
-    let quotient = dividend.checked_div(divisor).ok_or(RpcError::new(1, "nothing can be divided by that"))?;
+    let quotient = dividend.checked_div(divisor).ok_or(RpcError::new(1, "division by zero or overflow"))?;
     Ok(Divided { quotient, remainder: dividend.wrapping_rem(divisor) })
 }
 
@@ -55,17 +55,17 @@ fn methods() -> Rpc<Calculator> {
         .method("add", |_, _, [a, b]: [i64; 2]| a.checked_add(b).ok_or(RpcError::new(2, "too large")))
         .about("The sum of two numbers.")
         .method("divide", |_, _, division| divide(division))
-        .about("A number divided by another, and what is left.")
+        .about("The quotient and the remainder of two numbers.")
         .deferred::<Below, u64>("primes", |app: &mut Calculator, _, Below { below }, ticket| {
             let remote = app.remote.clone();
-            // What takes long is done elsewhere, and answered when it is there.
+            // A thread computes the result and sends it back as a note.
             thread::Builder::new().spawn(move || {
-                // If the server has ended, nobody waits.
+                // Errors are ignored: if the server has ended, the caller is gone.
                 let _ = remote.note(Done(ticket, primes(below.min(1_000_000))));
             })?;
             Ok(())
         })
-        .about("How many prime numbers there are below a number, up to a million.")
+        .about("The number of primes below a number, up to a million.")
 }
 
 fn primes(below: u64) -> u64 {
@@ -76,7 +76,7 @@ fn primes(below: u64) -> u64 {
     (2..below).filter(is_prime).count() as u64
 }
 
-#[expect(clippy::print_stdout, reason = "it tells where it listens")]
+#[expect(clippy::print_stdout, reason = "it prints its address")]
 fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or("tcp://127.0.0.1:8080".into());
     let password = std::env::var("DRUPE_PASSWORD").map_err(|_| "DRUPE_PASSWORD is not set")?;

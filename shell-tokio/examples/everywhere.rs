@@ -1,4 +1,6 @@
-//! One handler for telnet, nc and a browser: `telnet 127.0.0.1 8023`, `nc 127.0.0.1 8024`, or <http://127.0.0.1:8025>.
+//! One handler for telnet, nc and a browser.
+//!
+//! Try `telnet 127.0.0.1 8023`, `nc 127.0.0.1 8024`, or <http://127.0.0.1:8025>.
 
 use drupe_tokio::Server;
 use drupe_tokio::core::{Config, ConnId, Event, Handler, Hub, NoNote};
@@ -7,13 +9,13 @@ use std::error::Error;
 struct Echo;
 
 impl Handler for Echo {
-    type Context = u32; // how many lines each has said
+    type Context = u32; // the number of lines that the peer has sent
     type Note = NoNote;
 
     fn on(&mut self, hub: &mut Hub<'_, u32>, event: Event<'_, NoNote>) {
         match event {
             Event::Opened { conn, .. } => {
-                hub.send(conn, "Welcome! `info` tells about you, `quit` ends.");
+                hub.send(conn, "Welcome! `info` shows your connection, `quit` closes it.");
                 hub.prompt(conn, "> ");
             }
             Event::Message { conn, payload } => {
@@ -33,7 +35,7 @@ fn answer(hub: &mut Hub<'_, u32>, conn: ConnId, line: &str) {
         "quit" => hub.close_with(conn, "Goodbye!"),
         "info" => {
             let columns = hub.terminal(conn).and_then(|terminal| terminal.columns);
-            let columns = columns.map_or("a window unknown".into(), |columns| format!("{columns} columns"));
+            let columns = columns.map_or("unknown window size".into(), |columns| format!("{columns} columns"));
             let peer = hub.peer(conn).map_or_else(String::new, |peer| peer.to_string());
             hub.send(conn, &format!("{peer}, line {count}, {columns}"));
         }
@@ -43,7 +45,7 @@ fn answer(hub: &mut Hub<'_, u32>, conn: ConnId, line: &str) {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "it tells where it listens")]
+#[expect(clippy::print_stdout, reason = "it prints its addresses")]
 fn main() -> Result<(), Box<dyn Error>> {
     let mut addresses: Vec<String> = std::env::args().skip(1).collect();
     if addresses.is_empty() {

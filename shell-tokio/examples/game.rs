@@ -1,5 +1,8 @@
-//! Players on two teams: a move is told to all others, a plan to one's own team, the clock to everybody.
-//! `nc 127.0.0.1 7777`, and then `/team red`, `/move 3 4`, `/plan left flank`.
+//! A game for two teams.
+//!
+//! Moves go to all other players, plans to the player's team, and rounds to everyone.
+//!
+//! Try `nc 127.0.0.1 7777`, then `/team red`, `/move 3 4`, `/plan left flank`.
 
 use drupe_tokio::Server;
 use drupe_tokio::core::kit::{App, Cx, MessageError, RequireScope, RoomRules, Router, Scope, Service};
@@ -69,16 +72,16 @@ impl fmt::Display for Told<'_> {
     }
 }
 
-/// To all players but the one who moves.
+/// Sends a move to all other players.
 fn step(_: &mut Game, cx: &mut Cx<'_, Game>, Move { x, y }: Move) -> Result<(), MessageError> {
     let player = cx.conn().to_string();
     cx.publish("field", &Told::Moved { player, x, y })?;
     Ok(())
 }
 
-/// To the player's own team, the player included.
+/// Sends a plan to the player's team, including the player.
 fn plan(_: &mut Game, cx: &mut Cx<'_, Game>, Plan { text }: Plan) -> Result<(), MessageError> {
-    let team = cx.context().ok_or(MessageError::new("no_team", "choose one first: /team red or /team blue"))?;
+    let team = cx.context().ok_or(MessageError::new("no_team", "choose a team first: /team red or /team blue"))?;
     cx.scope().publish_as(team.room(), &Told::Plan { text: &text });
     Ok(())
 }
@@ -106,7 +109,7 @@ fn service() -> Service<Game> {
         .rooms(RoomRules::all_open())
         .on_open(|_, cx| cx.join("field").map(drop))
         .on_text(|_, cx, text: &str| {
-            // Whoever knows the word is the referee.
+            // This word authenticates the referee.
             let conn = cx.conn();
             if text == "whistle" {
                 cx.hub.identify(conn, Identity::user("referee").with_scopes(["*"]));
@@ -115,7 +118,7 @@ fn service() -> Service<Game> {
         .every(Duration::from_secs(60), next_round)
 }
 
-#[expect(clippy::print_stdout, reason = "it tells where it listens")]
+#[expect(clippy::print_stdout, reason = "it prints its address")]
 fn main() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or("auto://127.0.0.1:7777".into());
     let server = Server::bind(Config::listening([address.parse()?]), service())?.drain_on_signals()?;

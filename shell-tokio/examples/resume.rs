@@ -1,11 +1,13 @@
-//! Sessions that outlive connections, behind a reverse SSH tunnel: a channel where nobody misses a word while the tunnel, or
-//! any other connection, is down.
+//! Sessions that outlive connections, behind a reverse SSH tunnel.
 //!
-//! `resume drupe@edge.example.org:22 ~/.ssh/id_ed25519 ~/.ssh/known_hosts 'tcp://127.0.0.1:7000?tunnel=edge'`, and then
-//! `nc edge.example.org 7000` there. The first line is the session: after the connection was lost, `/resume SESSION` on a new
-//! one goes on with it, and tells what was said meanwhile.
+//! A chat whose participants miss no message while the tunnel, or another connection, is down. Run
+//! `resume drupe@edge.example.org:22 ~/.ssh/id_ed25519 ~/.ssh/known_hosts
+//! 'tcp://127.0.0.1:7000?tunnel=edge'`, then `nc edge.example.org 7000`.
+//!
+//! The first line names the session. After the connection was lost, `/resume SESSION` on a new one
+//! continues the session and sends the missed messages.
 
-#![allow(clippy::print_stdout, reason = "it says where it listens")]
+#![allow(clippy::print_stdout, reason = "it prints its addresses")]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails where its assumption does"))]
 
 use drupe_tokio::core::tunnel::{Jump, Ssh, Tunnel};
@@ -17,22 +19,22 @@ use std::error::Error;
 use std::fmt::Write;
 use std::time::Duration;
 
-/// How long a session waits for its peer.
+/// How long a session without a connection is kept.
 const KEPT_FOR: Duration = Duration::from_secs(600);
-/// How many messages wait in it. Of more, the last.
+/// How many missed messages a session keeps. If there are more, the last ones.
 const KEPT_MAX: usize = 100;
 
-/// What is said, to everybody who is there and for everybody who will be back.
+/// A chat room that keeps the sessions of participants who lost their connection.
 struct Channel {
     sessions: BTreeMap<String, Session>,
-    /// Makes names that nobody can guess: whoever knows one has the session.
+    /// Creates unpredictable session names: a name is the only credential of its session.
     name: Box<dyn FnMut() -> String + Send>,
     next: u32,
 }
 
 struct Session {
     number: u32,
-    /// `None` while it waits.
+    /// `None` while the connection is lost.
     conn: Option<ConnId>,
     missed: Vec<String>,
 }
@@ -57,7 +59,7 @@ impl Handler for Channel {
             Event::Closed { conn, reason, .. } => {
                 let Some(name) = hub.context(conn).and_then(Option::take) else { return };
                 let Some(session) = self.sessions.get_mut(&name) else { return };
-                // Who left is gone. Who was lost may be back: the tunnel comes back by itself, and so do its peers.
+                // A peer that closed its connection leaves. One that lost it may come back.
                 if matches!(reason, Reason::TunnelLost | Reason::Reset | Reason::NetworkTimeout | Reason::NetworkError)
                 {
                     session.conn = None;
@@ -91,11 +93,11 @@ impl Channel {
     }
 
     fn resume(&mut self, hub: &mut Hub<'_, Option<String>>, conn: ConnId, name: &str) {
-        // A session that has its peer is not for another one.
+        // A session that has a connection cannot be resumed.
         let waits = self.sessions.get(name).is_some_and(|session| session.conn.is_none());
         let waiting = if waits { self.sessions.remove(name) } else { None };
         let Some(session) = waiting else {
-            hub.send(conn, "no such session waits");
+            hub.send(conn, "no such session, or it is still connected");
             return;
         };
         hub.cancel(Timer::named("forget").keyed(session.number.into()));
@@ -125,7 +127,7 @@ impl Channel {
 }
 
 fn unguessable() -> String {
-    // Without randomness there is no secret: an empty name is nobody's.
+    // Without random bytes the name is not secret: all zeros.
     let bytes = secret().unwrap_or_default();
     bytes[..16].iter().fold(String::new(), |mut name, byte| {
         let _ = write!(name, "{byte:02x}");
@@ -137,10 +139,10 @@ fn unguessable() -> String {
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [server, key, known_hosts, addresses @ ..] = &arguments[..] else {
-        return Err("resume USER@HOST[:PORT] KEY KNOWN_HOSTS ADDRESS...".into());
+        return Err("usage: resume USER@HOST[:PORT] KEY KNOWN_HOSTS ADDRESS...".into());
     };
     let Jump { user: Some(user), host, port, .. } = server.parse()? else {
-        return Err("as whom? USER@HOST[:PORT]".into());
+        return Err("the SSH server needs a user: USER@HOST[:PORT]".into());
     };
     let ssh = Ssh::new(&host, &user, known_hosts).port(port).key_path(Some(key.clone()));
     tunnel::check(&ssh)?;
@@ -169,7 +171,7 @@ mod tests {
     use drupe_tokio::core::tunnel::{LinkId, TunnelFailure, TunnelId, TunnelReport};
     use drupe_tokio::core::{ListenerId, Peer};
 
-    /// A tunnel that is up, and the two listeners: on the other side, and here.
+    /// A connected tunnel with two listeners: one on the SSH server and one here.
     fn hub() -> TestHub<Channel> {
         let addresses = ["tcp://127.0.0.1:7000?tunnel=edge", "tcp://127.0.0.1:7000"];
         let mut config = Config::listening(addresses.map(|text| text.parse().unwrap()));
@@ -224,12 +226,12 @@ mod tests {
         let far = hub.try_connect(ListenerId(0), peer("203.0.113.9:1")).unwrap();
         let near = hub.try_connect(ListenerId(1), peer("127.0.0.1:1")).unwrap();
         hub.line(near, "/resume secret-1");
-        assert_eq!(hub.lines(near).last().unwrap(), "no such session waits");
+        assert_eq!(hub.lines(near).last().unwrap(), "no such session, or it is still connected");
         hub.line(far, "it is mine still");
         assert_eq!(hub.lines(near).last().unwrap(), "1: it is mine still");
         lose_the_tunnel(&mut hub);
         hub.advance(KEPT_FOR);
         hub.line(near, "/resume secret-1");
-        assert_eq!(hub.lines(near).last().unwrap(), "no such session waits");
+        assert_eq!(hub.lines(near).last().unwrap(), "no such session, or it is still connected");
     }
 }

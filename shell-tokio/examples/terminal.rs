@@ -1,6 +1,8 @@
-//! What a telnet terminal can do: `terminal --listen 'telnet://127.0.0.1:7000?mode=character'`, then
-//! `telnet 127.0.0.1 7000`. It asks for a name and a password, shows what the terminal told of itself, and offers a
-//! menu that is worked with the arrow keys.
+//! Features of a telnet terminal: hidden input, terminal properties and single keys.
+//!
+//! Run `terminal --listen 'telnet://127.0.0.1:7000?mode=character'`, then `telnet 127.0.0.1 7000`.
+//! It asks for a name and a password, shows what the terminal reports, and offers a menu for the
+//! arrow keys.
 
 use drupe_tokio::Server;
 use drupe_tokio::core::telnet::{InputMode, Key, Signal};
@@ -47,14 +49,14 @@ fn answer(hub: &mut Hub<'_, Step>, conn: ConnId, line: String) {
         Step::Name => {
             *step = Step::Password(line);
             if !hub.prompt_hidden(conn, "password: ") {
-                hub.write(conn, "(it will be seen) ");
+                hub.write(conn, "(input is visible) ");
             }
         }
         Step::Password(name) => {
             hub.send(conn, &format!("welcome, {name}; your password has {} characters", line.chars().count()));
             menu(hub, conn, 0);
         }
-        // Where there are no keys, a number chooses.
+        // A wire without single keys sends the number as a line.
         Step::Menu(_) => {
             let choice = line.trim().parse::<usize>().unwrap_or_default().clamp(1, CHOICES.len()) - 1;
             choose(hub, conn, choice);

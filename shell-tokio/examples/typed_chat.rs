@@ -1,5 +1,7 @@
-//! A chat of typed messages: programs send `{"type":"join","room":"den","name":"ann"}`, people `/join den ann`, and each reads
-//! what it understands. `nc 127.0.0.1 8000`, or `ws://127.0.0.1:8001` from a browser.
+//! A chat with typed messages, for programs and people.
+//!
+//! Programs send `{"type":"join","room":"den","name":"ann"}`, people `/join den ann`. Each receives
+//! its own format. Try `nc 127.0.0.1 8000`, or `ws://127.0.0.1:8001` from a browser.
 
 use drupe_tokio::Server;
 use drupe_tokio::core::kit::{App, Cx, MessageError, Presence, RoomRules, Router, Service};
@@ -14,7 +16,7 @@ struct Chat {
 }
 
 impl App for Chat {
-    type Context = Option<String>; // the room each is in
+    type Context = Option<String>; // the room of the connection
     type Note = NoNote;
 }
 
@@ -29,7 +31,7 @@ struct Say {
     text: String,
 }
 
-/// What is told.
+/// A message from the server.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Told<'a> {
@@ -38,7 +40,7 @@ enum Told<'a> {
     Said { name: &'a str, text: &'a str },
 }
 
-/// As people read it.
+/// The format for people.
 impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -87,7 +89,7 @@ fn service() -> Service<Chat> {
     })
 }
 
-#[expect(clippy::print_stdout, reason = "it tells where it listens")]
+#[expect(clippy::print_stdout, reason = "it prints its addresses")]
 fn main() -> Result<(), Box<dyn Error>> {
     let mut addresses: Vec<String> = std::env::args().skip(1).collect();
     if addresses.is_empty() {

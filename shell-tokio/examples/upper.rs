@@ -1,7 +1,8 @@
-//! Says everything again in capital letters, with one async function for each connection, on any wire. Metrics for Prometheus are
-//! at `/metrics` of a WebSocket address, and printed in the end.
+//! Returns each line in capital letters, with one async function per connection, on any wire.
 //!
-//! Run it, and then `nc 127.0.0.1 8888`.
+//! Metrics for Prometheus are at `/metrics` of a WebSocket address. At the end they are printed.
+//!
+//! Run it, then try `nc 127.0.0.1 8888`.
 
 use drupe_tokio::core::Config;
 use drupe_tokio::{Connection, Server, Stream};
@@ -19,7 +20,7 @@ async fn serve(connection: Connection) {
 }
 
 #[tokio::main(flavor = "current_thread")]
-#[expect(clippy::print_stdout, reason = "it tells where it listens")]
+#[expect(clippy::print_stdout, reason = "it prints its addresses")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut addresses: Vec<String> = std::env::args().skip(1).collect();
     if addresses.is_empty() {

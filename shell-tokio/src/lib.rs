@@ -1,7 +1,7 @@
 //! Drupe on tokio.
 //!
-//! [`Server`] drives a [`Machine`](drupe_core::Machine) from any flavour of tokio's runtime. It is one
-//! future that owns all its sockets: give it a task of its own, or `select!` it beside others.
+//! [`Server`] drives a [`Machine`](drupe_core::Machine) on any flavour of tokio's runtime. It is
+//! one future that owns all its sockets: spawn it as a task, or `select!` it with others.
 //!
 //! ```no_run
 //! use drupe_tokio::core::{app::Chat, Config};
@@ -11,7 +11,7 @@
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let config = Config::listening(["tcp://127.0.0.1:8024".parse()?]);
 //!     let server = Server::bind(config, Chat::default())?.drain_on_signals()?;
-//!     let remote = server.remote(); // `Send + Sync`: publish, kick, drain, ask for metrics from anywhere
+//!     let remote = server.remote(); // `Send + Sync`: publishes, kicks, drains and reads metrics
 //!     server.run().await?;
 //!     Ok(())
 //! }
@@ -33,7 +33,7 @@ pub use drupe_shell::{BindError, Remote, RemoteError, StartError};
 pub use run::Tokio;
 pub use stream::Stream;
 
-/// Reverse SSH tunnels. Run [`serve`](tunnel::serve) beside the server:
+/// Reverse SSH tunnels. Run [`serve`](tunnel::serve) beside the server.
 ///
 /// ```no_run
 /// use drupe_tokio::core::app::Chat;
@@ -45,7 +45,7 @@ pub use stream::Stream;
 /// async fn main() -> Result<(), Box<dyn std::error::Error>> {
 ///     let mut config = Config::listening([
 ///         "telnet://127.0.0.1:8023".parse()?,
-///         // The same on the other side of the tunnel.
+///         // The same on the SSH server.
 ///         "telnet://127.0.0.1:2323?tunnel=edge".parse()?,
 ///     ]);
 ///     let ssh = Ssh { key_path: Some("~/.ssh/id_ed25519".into()), ..Ssh::new("edge.example.org", "drupe", "~/.ssh/known_hosts") };
@@ -63,25 +63,26 @@ pub mod tunnel {
     pub use drupe_ssh::*;
 }
 
-/// A client that comes back by itself, on a thread of its own with a runtime. To run it elsewhere, see
-/// [`Client::with_driver`].
+/// Creates a client that reconnects by itself, on its own thread with its own runtime.
+///
+/// To run it elsewhere, see [`Client::with_driver`].
 ///
 /// # Errors
-/// If the system has no randomness or no thread.
+/// If the system has no random bytes, or cannot start a thread.
 #[cfg(feature = "kit")]
 pub fn connect(options: drupe_core::kit::client::ClientOptions) -> std::io::Result<Client> {
     Client::connect::<Tokio>(options)
 }
 
-/// A server that listens and is about to run on tokio.
+/// A server that listens and is ready to run on tokio.
 pub type Server<H> = drupe_shell::Server<H, Tokio>;
 
-/// The examples of the README are tests of this crate, which sees all that they name.
+/// Tests the examples of the workspace's README. This crate has everything that they name.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
-/// The program in this package's README compiles.
+/// Tests the example of this package's README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct PackageReadme;

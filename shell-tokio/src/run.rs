@@ -10,16 +10,16 @@ use std::time::Instant;
 use tokio::task::coop::{Unconstrained, unconstrained};
 use tokio::time::Sleep;
 
-/// Tokio, as what runs a server: any flavour of its runtime, with I/O and time enabled.
+/// The tokio runtime, in any flavour, with I/O and time enabled.
 #[derive(Clone, Copy, Debug)]
 pub struct Tokio;
 
 impl Runtime for Tokio {
-    /// A future of the counters. Outside tokio's runtime it panics.
+    /// A future of the final metrics. It panics outside a tokio runtime.
     type Run<H: Handler> = Unconstrained<Task<H, Self>>;
 
     fn run<H: Handler>(setup: Setup<H>) -> Self::Run<H> {
-        // One turn looks at all sockets: tokio's budget for one task would stop it in the middle.
+        // One turn polls all sockets. Tokio's budget for a task would stop it halfway.
         unconstrained(Task::new(setup))
     }
 

@@ -9,23 +9,23 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::AsyncWrite;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-/// Tokio's sockets, each polled with a waker of its own, which notes its number in the ready queue.
+/// Tokio's sockets. Each has its own waker, which queues its number in the ready queue.
 #[derive(Debug)]
 pub struct TokioSockets {
     queue: Arc<ReadyQueue>,
     pub(crate) attempts: Attempts<Stream>,
 }
 
-/// Where connections are accepted.
+/// A listener and its waker.
 #[derive(Debug)]
 pub enum Listener {
-    /// For TCP.
+    /// A TCP listener.
     Tcp(TcpListener, Waker),
-    /// For a Unix socket, whose file goes with it.
+    /// A Unix socket, and its file, which is removed with it.
     Unix(UnixListener, Waker, SocketFile),
 }
 
-/// A connection of any kind.
+/// A connection.
 #[derive(Debug)]
 pub enum Stream {
     /// TCP.
@@ -34,7 +34,7 @@ pub enum Stream {
     Unix(UnixStream),
 }
 
-/// A connection that is watched.
+/// A registered connection.
 #[derive(Debug)]
 pub struct Socket {
     stream: Stream,
@@ -87,8 +87,8 @@ impl Sockets for TokioSockets {
 
     fn read(&mut self, socket: &mut Socket, buffer: &mut [u8]) -> io::Result<usize> {
         let cx = &mut Context::from_waker(&socket.waker);
-        // Not `poll_read`: it takes what is less than asked for to be everything, but a read stops at urgent data
-        // (RFC 9293 section 3.8.5), and nothing tells of what is behind that.
+        // Not `poll_read`: it assumes that a short read has read everything. But a read stops at
+        // urgent data (RFC 9293 section 3.8.5), and no event reports what follows it.
         let read = || match &socket.stream {
             Stream::Tcp(stream) => stream.try_read(buffer),
             Stream::Unix(stream) => stream.try_read(buffer),
@@ -102,7 +102,7 @@ impl Sockets for TokioSockets {
 
     fn write(&mut self, socket: &mut Socket, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let cx = &mut Context::from_waker(&socket.waker);
-        // A plain write tells tokio whether the socket is full, which saves it a try.
+        // A plain write lets tokio see that the socket is full, which saves an attempt.
         now(match (&mut socket.stream, slices) {
             (Stream::Tcp(stream), [slice]) => Pin::new(stream).poll_write(cx, slice),
             (Stream::Tcp(stream), slices) => Pin::new(stream).poll_write_vectored(cx, slices),
@@ -112,7 +112,7 @@ impl Sockets for TokioSockets {
 
     fn shut_down(&mut self, socket: &mut Socket) {
         let cx = &mut Context::from_waker(&socket.waker);
-        // Both kinds do it at once.
+        // Never pending, for either kind.
         let _ = match &mut socket.stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
             Stream::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
@@ -152,7 +152,7 @@ impl Sockets for TokioSockets {
     }
 }
 
-/// What a poll gave; the waker it was given is woken when there is more to say.
+/// Converts `Pending` to `WouldBlock`. The poll has registered its waker.
 fn now<T>(poll: Poll<io::Result<T>>) -> io::Result<T> {
     match poll {
         Poll::Ready(result) => result,

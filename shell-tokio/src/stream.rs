@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A connection as tokio reads and writes bytes. See [`ByteStream`] for what becomes of lines.
+/// A connection with tokio's `AsyncRead` and `AsyncWrite`. See [`ByteStream`] for lines.
 ///
 /// ```no_run
 /// use drupe_tokio::{Stream, Server, core::Config};

@@ -117,9 +117,9 @@ fn upper_answers_in_capital_letters_and_counts() {
 fn everywhere_serves_telnet_nc_and_websocket_alike() {
     let everywhere = Example::start("everywhere", &["telnet://127.0.0.1:0", TCP, "ws://127.0.0.1:0"]);
     let mut nc = everywhere.connect(1);
-    assert_eq!(nc.hear(), "Welcome! `info` tells about you, `quit` ends.");
+    assert_eq!(nc.hear(), "Welcome! `info` shows your connection, `quit` closes it.");
     assert_eq!(nc.ask("hello"), "> Echo: hello");
-    assert!(nc.ask("info").ends_with(", line 2, a window unknown"));
+    assert!(nc.ask("info").ends_with(", line 2, unknown window size"));
     assert_eq!(nc.ask("quit"), "> Goodbye!");
     let mut websocket = Client::start(DRUPE, &["client", &everywhere.addresses[2]]).expect("it was built");
     websocket.say("hello\nquit\n");
@@ -194,7 +194,7 @@ fn calculator_is_called_by_who_knows_the_password() {
         ),
         (
             r#"{"jsonrpc":"2.0","id":3,"method":"divide","params":[7,0]}"#,
-            r#"{"jsonrpc":"2.0","id":3,"error":{"code":1,"message":"nothing can be divided by that"}}"#,
+            r#"{"jsonrpc":"2.0","id":3,"error":{"code":1,"message":"division by zero or overflow"}}"#,
         ),
         (
             r#"{"jsonrpc":"2.0","id":4,"method":"primes","params":{"below":100}}"#,
@@ -219,7 +219,7 @@ fn calculator_is_called_by_who_knows_the_password() {
 fn game_tells_the_others_the_team_and_everybody() {
     let game = Example::start("game", &["auto://127.0.0.1:0"]);
     let [mut ann, mut bob, mut cid] = [game.connect(0), game.connect(0), game.connect(0)];
-    assert_eq!(ann.ask("/plan x"), "error: plan: choose one first: /team red or /team blue");
+    assert_eq!(ann.ask("/plan x"), "error: plan: choose a team first: /team red or /team blue");
     assert_eq!(bob.ask("/team green"), "error: team: team: unknown variant `green`, expected `red` or `blue`");
     for (player, team) in [(&mut ann, "red"), (&mut bob, "red"), (&mut cid, "blue")] {
         player.say(&format!("/team {team}\n"));
