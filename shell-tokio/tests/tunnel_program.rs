@@ -73,7 +73,7 @@ fn a_start_that_could_not_go_well_is_refused_with_the_place_and_the_remedy() {
         ("ssh_key_path: OTHER", "(its mode is 0644): chmod 600"),
         ("known_hosts: [/none]", "tunnels.edge.known_hosts: the file known_hosts /none can't be read"),
         ("known_hosts: []", "tunnels.edge.known_hosts: it needs at least one file of known hosts"),
-        ("ssh_key_path: drupe.yaml", "is no private key as OpenSSH writes them"),
+        ("ssh_key_path: drupe.yaml", "is not a private key in OpenSSH's format"),
     ] {
         let set = set.replace("OTHER", &server.path("other"));
         let (name, _) = set.split_once(':').unwrap_or((" ", ""));

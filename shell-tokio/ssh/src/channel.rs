@@ -14,25 +14,27 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-/// So many bytes are taken at a time, and are on their way while more wait: what a socket's buffer would hold.
+/// Bytes that one write takes, and that may be in flight for a channel.
+///
+/// It corresponds to a socket's send buffer.
 const TAKEN_MAX_BYTES: usize = 64 << 10;
 
-/// Bytes on their way to SSH.
+/// A pending write to russh.
 pub(super) type Sending = Pin<Box<dyn Future<Output = Result<(), russh::Error>> + Send>>;
 
-/// One connection that came through a tunnel.
+/// A connection through a tunnel.
 pub(super) struct SshChannel {
     pub(super) id: ChannelId,
     pub(super) inbox: Arc<Inbox>,
     pub(super) half: Arc<ChannelWriteHalf<Msg>>,
-    /// How the SSH server is told whether it is let in; `None` once it was.
+    /// The reply to the SSH server's request. `None` once it was sent.
     pub(super) reply: Option<russh::client::ChannelOpenHandle>,
-    /// The SSH server was told yes.
+    /// The request was accepted.
     pub(super) is_open: bool,
     pub(super) sending: Option<Sending>,
     /// Our half is to be closed.
     pub(super) ends: bool,
-    /// It was not let in, and is owed the words that say why.
+    /// The server refused the connection and sends the reason.
     pub(super) dismissed: bool,
     pub(super) link: Arc<Forwarded>,
 }
@@ -42,14 +44,14 @@ impl SshChannel {
         let Some(reply) = self.reply.take() else { return };
         self.link.decided();
         self.is_open = outcome.is_ok();
-        // Neither waits for anything.
+        // Neither future ever waits.
         match outcome {
             Ok(()) => at_once(reply.accept()),
             Err(failure) => at_once(reply.reject(failure)),
         }
     }
 
-    /// Puts bytes, or the end, on their way.
+    /// Starts to send bytes, or the end of our half.
     fn send(&mut self, bytes: Option<BytesMut>) {
         let half = Arc::clone(&self.half);
         self.sending = Some(match bytes {
@@ -119,7 +121,7 @@ impl Channel for SshChannel {
         }
         let count = bytes.len();
         self.send(Some(bytes));
-        // What is on its way goes on when the waker is woken.
+        // A pending write continues when the waker is woken.
         match self.poll_sending(cx) {
             Poll::Ready(Err(failure)) => Poll::Ready(Err(failure)),
             _ => Poll::Ready(Ok(count)),
@@ -129,7 +131,7 @@ impl Channel for SshChannel {
     fn shut_down(&mut self) {
         self.ends = true;
         let waker = self.inbox.waker();
-        // A failure is seen by whoever reads.
+        // An error also appears on the next read.
         let _ = self.poll_sending(&mut Context::from_waker(&waker));
     }
 }
@@ -142,19 +144,22 @@ impl Drop for SshChannel {
             self.answer(Err(ChannelOpenFailure::ResourceShortage));
         }
         if !self.is_open {
-            // There is nothing to close.
+            // There is no channel to close.
             return self.link.forget(self.id);
         }
-        // Both halves are over, and what was taken is still to arrive: closed before, the rest would be thrown away.
+        // After an orderly end, sent data must still arrive: an earlier close would discard it.
         let waits = self.dismissed || self.inbox.is_orderly();
-        // Nobody looks any more.
+        // From now on, input is discarded.
         self.inbox.refuse();
         let (id, half, inbox) = (self.id, Arc::clone(&self.half), Arc::clone(&self.inbox));
         self.link.close(Goodbye { id, half, inbox, sending: self.sending.take(), waits, dismissed: self.dismissed });
     }
 }
 
-/// Gives bytes to russh, piece by piece. Those that wait for the other side to read are not on their way: they stand in nobody's.
+/// Passes bytes to russh in pieces.
+///
+/// Only pieces that fit into the channel's window count as outgoing, so that bytes that wait for a
+/// slow peer do not delay other channels.
 async fn hand_over(
     half: Arc<ChannelWriteHalf<Msg>>,
     outgoing: Outgoing,
@@ -171,7 +176,7 @@ async fn hand_over(
     Ok(())
 }
 
-/// Runs what does not wait.
+/// Polls a future that never waits.
 fn at_once(future: impl Future<Output = ()>) {
     let mut future = std::pin::pin!(future);
     let _ = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));

@@ -1,4 +1,4 @@
-//! From a name to a session: the lookup, the hosts on the way, the host keys, and who we are.
+//! Connecting: name resolution, jump hosts, host keys and authentication.
 
 use super::LinkError;
 use super::handler::{Forwarded, SshHandler};
@@ -15,23 +15,29 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-/// How much a channel may send ahead of what has come. russh also ends a connection on which more than twice as much arrives,
-/// on all channels, while it waits for new keys: what is in the buffers of both systems must fit in there.
+/// The window of a channel, in bytes.
+///
+/// russh also ends a connection if more than twice as much arrives, on all channels together, while
+/// it waits for new keys. Data in the buffers of both systems must fit into that.
 const WINDOW_BYTES: u32 = 16 << 20;
 
-/// When we ask for new keys: as OpenSSH does for ciphers with blocks of 128 bits (RFC 4344 section 3.2), and not for the time
-/// alone. The server may ask earlier.
+/// Bytes after which the client requests new keys.
+///
+/// This is OpenSSH's value for ciphers with blocks of 128 bits (RFC 4344 section 3.2). The client
+/// never requests new keys because of time alone. The server may request them earlier.
 const REKEY_BYTES: usize = if usize::BITS > 32 { 32 << 30 } else { 1 << 30 };
 const NEVER: Duration = Duration::from_secs(u32::MAX as u64);
 
-/// An SSH connection, and those that it goes through.
+/// An SSH connection, and the connections to its jump hosts.
 pub(super) struct Connected {
     pub(super) handle: Handle<SshHandler>,
-    /// They last as long as it does.
+    /// They must live as long as `handle`.
     pub(super) _through: Vec<Handle<SshHandler>>,
 }
 
-/// Connects as the configuration says. How long it may take is the machine's. Whatever comes of the last server is heard.
+/// Connects to the SSH server of a tunnel, through its jump hosts.
+///
+/// The machine limits the time. `forwarded` receives the channels of the last server.
 pub(super) async fn connect(ssh: &Ssh, cut: Cut, forwarded: &Arc<Forwarded>) -> Result<Connected, LinkError> {
     let (files, identity) = load(ssh).await?;
     let step = |hop, forwarded| Step { ssh, files: &files, identity: &identity, hop, forwarded };
@@ -44,7 +50,7 @@ pub(super) async fn connect(ssh: &Ssh, cut: Cut, forwarded: &Arc<Forwarded>) -> 
     Ok(Connected { handle, _through: through })
 }
 
-/// Reads the files anew, so that what was mended holds with the next attempt.
+/// Reads the files again for each attempt, so that corrected files take effect.
 async fn load(ssh: &Ssh) -> Result<(Files, Identity), LinkError> {
     let ssh = ssh.clone();
     let load = move || Ok((known_hosts::read(&ssh)?, Identity::load(&ssh)?));
@@ -61,7 +67,7 @@ struct Step<'a> {
 }
 
 impl Step<'_> {
-    /// Goes to the next host, from here or through the one before, and in there.
+    /// Connects to the next host, directly or through the previous one, and authenticates there.
     async fn take(self, before: Option<&Handle<SshHandler>>, cut: &Cut) -> Result<Handle<SshHandler>, LinkError> {
         let Self { ssh, identity, hop: Jump { user, host, port, .. }, .. } = self;
         let unreachable =
@@ -70,13 +76,13 @@ impl Step<'_> {
             None => {
                 let tcp = TcpStream::connect((host.as_str(), *port)).await;
                 let tcp = tcp.map_err(|error| unreachable(format!(": {error}")))?;
-                // If it fails, it is merely slower.
+                // Without it, the connection is slower.
                 let _ = tcp.set_nodelay(true);
                 self.session(Line::new(tcp, cut.clone())).await?
             }
             Some(before) => {
                 let channel = before.channel_open_direct_tcpip(host, u32::from(*port), "127.0.0.1", 0).await;
-                let channel = channel.map_err(|error| unreachable(format!(" through the host before: {error}")))?;
+                let channel = channel.map_err(|error| unreachable(format!(" through the previous host: {error}")))?;
                 self.session(channel.into_stream()).await?
             }
         };
@@ -84,7 +90,7 @@ impl Step<'_> {
         Ok(handle)
     }
 
-    /// Speaks SSH on a stream, as far as knowing that it is the right server.
+    /// Starts an SSH session on a stream, and checks the server's host key.
     async fn session<S>(self, stream: S) -> Result<Handle<SshHandler>, LinkError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -113,7 +119,7 @@ impl Step<'_> {
                     Error::IO(_) | Error::HUP | Error::Disconnect => TunnelFailure::Network,
                     _ => TunnelFailure::Protocol,
                 };
-                LinkError::new(failure, format!("{host}:{port} does not speak SSH as we do: {error}"))
+                LinkError::new(failure, format!("the SSH handshake with {host}:{port} failed: {error}"))
             })
         })
     }

@@ -1,9 +1,11 @@
-//! How channels end: what was sent still arrives, and the other side closes first where it can be had.
+//! How channels end: sent data still arrives, and the other side closes first if possible.
 //!
-//! russh 0.65 never forgets a channel that we close first: it takes the other side's answer for that of a channel that is not
-//! there, and some 3.5 KiB stay until the SSH connection ends. So only our half is ended, and the SSH server closes the channel
-//! once its peer has gone. Who does not go has its channel closed all the same: if it goes on sending, if many others wait, or
-//! if the server drains. How often that happens is counted, and the SSH connection is renewed before it is too often.
+//! russh 0.65 never frees a channel that the client closes first: it takes the other side's close
+//! for that of an unknown channel, and about 3.5 KiB remain until the SSH connection ends. So the
+//! client ends only its half, and the SSH server closes the channel once its peer has left.
+//!
+//! The client closes first if the peer keeps sending, if many other channels wait, or if the server
+//! drains. It counts such closes, and the SSH connection is renewed before there are too many.
 
 use super::channel::Sending;
 use super::handler::Forwarded;
@@ -18,49 +20,55 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// How long what was taken from a connection that is over may be on its way.
+/// Time for sent data to arrive after its connection has ended.
 const GOODBYE_MAX: Duration = Duration::from_secs(5);
-/// How many words for channels russh keeps waiting, and one more: when so many were taken behind one, that one is gone.
+/// The capacity of russh's message queue, plus one.
+///
+/// Once russh has accepted this many messages after another, it has sent that other one.
 const QUEUED_MAX: usize = 11;
-/// So many peers that are not let in are told why at a time; others are refused without a word, which leaves nothing behind.
+/// Refused peers that are sent a reason at a time.
+///
+/// Further ones are refused without a reason, which leaves nothing behind.
 const DISMISSED_MAX: usize = 256;
-/// So many peers may take as long as they want to go. Each keeps a descriptor of the SSH server.
+/// Channels that may wait for their peers without a time limit.
+///
+/// Each uses a descriptor of the SSH server.
 const FEW: usize = 256;
-/// If more wait, those who have waited longer than this wait no more.
+/// If more channels wait, those that have waited longer than this are closed.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// More than this never wait.
+/// More channels than this never wait.
 const MANY: usize = 1024;
-/// How often a channel may be closed first before the SSH connection is renewed: once nobody uses it, and in any case.
+/// Closes after which the SSH connection is renewed: if it is unused, and in any case.
 const WORN: usize = 4096;
 const WORN_OUT: usize = 16_384;
 
-/// A channel that the server has no use for any more. What was taken still goes out.
+/// A channel that the server no longer uses. Its pending write is still sent.
 pub(super) struct Goodbye {
     pub(super) id: ChannelId,
     pub(super) half: Arc<ChannelWriteHalf<Msg>>,
     pub(super) inbox: Arc<Inbox>,
     pub(super) sending: Option<Sending>,
-    /// Until the other side has written all of it.
+    /// Whether to wait until the other side has written everything.
     pub(super) waits: bool,
-    /// Its peer was not let in, and is told why.
+    /// The server refused the peer and sends the reason.
     pub(super) dismissed: bool,
 }
 
-/// What is done with channels that are of no use any more.
+/// A request to [`say_goodbyes`].
 pub(super) enum Farewell {
     One(Goodbye),
-    /// Close all, and tell when they are gone.
+    /// Close all channels, and report when they are closed.
     Done(oneshot::Sender<()>),
 }
 
-/// What the channels of one SSH connection have cost it.
+/// Counts that decide when an SSH connection is renewed.
 #[derive(Debug, Default)]
 pub(super) struct Wear {
     /// Channels that the server uses.
     used: AtomicUsize,
-    /// Channels whose peers are told why they are not let in.
+    /// Channels whose peers were refused and are sent the reason.
     dismissed: AtomicUsize,
-    /// Channels that we closed first.
+    /// Channels that the client closed first.
     closed_first: AtomicUsize,
     renewal: Notify,
 }
@@ -70,24 +78,24 @@ impl Wear {
         self.used.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A channel is not used any more.
+    /// The server no longer uses a channel.
     pub(super) fn end(&self) {
         self.used.fetch_sub(1, Ordering::Relaxed);
         self.check();
     }
 
-    /// Whether another peer that is not let in may be told why.
+    /// Whether another refused peer may be sent the reason. Counts it if so.
     pub(super) fn may_tell(&self) -> bool {
         let more = |told| (told < DISMISSED_MAX).then_some(told + 1);
         self.dismissed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 
-    /// Waits until the SSH connection is to be renewed.
+    /// Waits until the SSH connection must be renewed.
     pub(super) async fn renewal(&self) {
         self.renewal.notified().await;
     }
 
-    /// How many channels we closed first.
+    /// Channels that the client closed first.
     pub(super) fn closed_first(&self) -> usize {
         self.closed_first.load(Ordering::Relaxed)
     }
@@ -105,10 +113,10 @@ impl Wear {
     }
 }
 
-/// Ends channels until the SSH connection does.
+/// Ends channels until the SSH connection ends.
 pub(super) async fn say_goodbyes(mut farewells: mpsc::UnboundedReceiver<Farewell>, forwarded: Arc<Forwarded>) {
     let mut saying = JoinSet::new();
-    // By number, oldest first: since when it waits, and what ends that.
+    // Oldest first: since when each channel waits, and a sender whose drop ends the wait.
     let mut waiting: BTreeMap<u64, (Instant, oneshot::Sender<()>)> = BTreeMap::new();
     let mut number = 0;
     let mut last = None;
@@ -122,7 +130,7 @@ pub(super) async fn say_goodbyes(mut farewells: mpsc::UnboundedReceiver<Farewell
                     last = Some(Arc::clone(&goodbye.half));
                     let (hurry, hurried) = oneshot::channel();
                     waiting.insert(number, (Instant::now(), hurry));
-                    // Nothing is waited for here: what is behind in the line may be what this one waits for.
+                    // Not awaited here: this channel may wait for one behind it in the queue.
                     saying.spawn(say_goodbye(number, goodbye, hurried, Arc::clone(&forwarded)));
                     if waiting.len() > MANY {
                         waiting.pop_first();
@@ -131,7 +139,8 @@ pub(super) async fn say_goodbyes(mut farewells: mpsc::UnboundedReceiver<Farewell
                 Some(Farewell::Done(tell)) => {
                     waiting.clear();
                     while saying.join_next().await.is_some() {}
-                    // What was said last is behind these words, which mean nothing on a channel that is closed.
+                    // Once these are accepted, the last message was sent. They have no effect on a
+                    // closed channel.
                     if let Some(half) = &last {
                         for _ in 0..QUEUED_MAX {
                             let _ = half.close().await;
@@ -141,7 +150,7 @@ pub(super) async fn say_goodbyes(mut farewells: mpsc::UnboundedReceiver<Farewell
                 }
             },
             Some(said) = saying.join_next() => {
-                // It is none of those that wait if it was hurried.
+                // A hurried channel was removed already.
                 said.ok().and_then(|number| waiting.remove(&number));
             }
             () = sleep_until(overdue.unwrap_or_else(Instant::now)), if overdue.is_some() && waiting.len() > FEW => {
@@ -167,7 +176,7 @@ async fn say_goodbye(number: u64, goodbye: Goodbye, hurried: oneshot::Receiver<(
         biased;
         () = inbox.closed() => {}
         () = inbox.pestered() => {}
-        // The other end is only ever dropped.
+        // The sender never sends. It is dropped.
         _ = hurried => {}
     }
     forwarded.forget(id);
@@ -191,7 +200,7 @@ mod tests {
         let wear = Wear::default();
         wear.begin();
         (0..WORN).for_each(|_| wear.close_first());
-        assert!(!is_due(&wear).await, "somebody uses it");
+        assert!(!is_due(&wear).await, "a channel is in use");
         wear.end();
         assert!(is_due(&wear).await);
         let wear = Wear::default();

@@ -1,4 +1,4 @@
-//! What an SSH server sends.
+//! Callbacks for messages of an SSH server.
 
 use super::LinkError;
 use super::channel::SshChannel;
@@ -21,19 +21,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// So many channels may wait to be let in, as in the backlog of a listener.
+/// Channels that may wait to be accepted, as in the backlog of a listener.
 const WAITING_MAX: usize = drupe_shell::BACKLOG as usize;
 
-/// One SSH connection's end of the conversation.
+/// The handler of one SSH connection.
 pub(super) struct SshHandler {
     pub(super) known: KnownHost,
-    /// Why the server's key was refused.
+    /// Why the server's host key was refused.
     pub(super) refusal: Arc<Mutex<Option<LinkError>>>,
-    /// Who gets its channels; nobody's are wanted on the way.
+    /// Receives the channels. `None` for jump hosts, whose channels are refused.
     pub(super) forwarded: Option<Arc<Forwarded>>,
 }
 
-/// What comes through one SSH connection.
+/// The channels of one SSH connection.
 #[derive(Debug)]
 pub(super) struct Forwarded {
     link: LinkId,
@@ -44,7 +44,7 @@ pub(super) struct Forwarded {
     goodbyes: mpsc::UnboundedSender<Farewell>,
     pub(super) wear: Wear,
     pub(super) flow: Flow,
-    /// Why the connection is over, once it is.
+    /// Why the connection has ended, once it has.
     over: watch::Sender<Option<String>>,
 }
 
@@ -54,12 +54,12 @@ struct Table {
     inboxes: HashMap<ChannelId, Arc<Inbox>>,
 }
 
-/// Somewhere the server was asked to listen.
+/// An address on which the server was asked to listen.
 #[derive(Clone, Debug)]
 struct Place {
     listener: ListenerId,
     bind: RemoteBind,
-    /// Of a port that the server chooses: known once it has answered.
+    /// If the server chooses the port, `None` until it has answered.
     port: Option<u16>,
 }
 
@@ -84,14 +84,14 @@ impl Forwarded {
         (Arc::new(forwarded), receive)
     }
 
-    /// The server is about to be asked to listen there.
+    /// Registers an address. Call it before asking the server to listen there.
     pub(super) fn expect(&self, listener: ListenerId, bind: &RemoteBind) {
         let port = if let RemoteBind::Tcp { port, .. } = bind { Some(*port).filter(|port| *port > 0) } else { None };
         let place = Place { listener, bind: bind.clone(), port };
         self.lock().places.push(place);
     }
 
-    /// The server listens there, at this port.
+    /// Records that the server listens at this port.
     pub(super) fn is_bound(&self, listener: ListenerId, port: u16) {
         let mut table = self.lock();
         if let Some(place) = table.places.iter_mut().find(|place| place.listener == listener) {
@@ -99,12 +99,12 @@ impl Forwarded {
         }
     }
 
-    /// The server does not listen there, or not any more.
+    /// Removes an address at which the server does not, or no longer, listen.
     pub(super) fn unexpect(&self, listener: ListenerId) {
         self.lock().places.retain(|place| place.listener != listener);
     }
 
-    /// Whoever waited to be let in waits no more.
+    /// A channel no longer waits to be accepted.
     pub(super) fn decided(&self) {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
@@ -114,11 +114,11 @@ impl Forwarded {
     }
 
     pub(super) fn close(&self, goodbye: Goodbye) {
-        // Without the link there is nothing to close.
+        // Fails only if the SSH connection has ended, and its channels with it.
         let _ = self.goodbyes.send(Farewell::One(goodbye));
     }
 
-    /// Waits until all channels are gone.
+    /// Waits until all channels are closed.
     pub(super) async fn all_closed(&self) {
         let (send, receive) = oneshot::channel();
         if self.goodbyes.send(Farewell::Done(send)).is_ok() {
@@ -126,24 +126,27 @@ impl Forwarded {
         }
     }
 
-    /// Sees when the connection is over, and why.
+    /// Watches for the end of the connection and its reason.
     pub(super) fn watch(&self) -> watch::Receiver<Option<String>> {
         self.over.subscribe()
     }
 
-    /// The connection is over.
+    /// The connection has ended.
     pub(super) fn lose(&self, words: String) {
         let inboxes = std::mem::take(&mut self.lock().inboxes);
         inboxes.into_values().for_each(|inbox| inbox.lose());
-        // The first words are those that count.
+        // Only the first reason counts.
         self.over.send_if_modified(|over| over.is_none() && over.replace(words).is_none());
     }
 
-    /// Whose place it is that somebody connected to: what was asked for, in the same words (as OpenSSH's own client wants it).
+    /// The listener for an address that a peer connected to.
+    ///
+    /// The server must repeat the address as it was requested, which OpenSSH's client requires as
+    /// well.
     fn listener(&self, address: &str, port: u32) -> Option<ListenerId> {
         let table = self.lock();
         let is_there = |place: &&Place| match &place.bind {
-            // The answer that tells the port may not have been seen yet.
+            // A channel may arrive before the answer that contains the port.
             RemoteBind::Tcp { host, .. } => {
                 let is_here = host == address || families_of(host).contains(&address);
                 is_here && place.port.is_none_or(|bound| u32::from(bound) == port)
@@ -162,7 +165,9 @@ impl Forwarded {
         table.places.iter().find(is_there).map(|place| place.listener)
     }
 
-    /// A peer connected at `place`, which is that of the listener that was `found`.
+    /// Offers a channel to the server.
+    ///
+    /// `place` is the address that the peer connected to, `found` its listener.
     fn offer(
         self: &Arc<Self>,
         found: Option<ListenerId>,
@@ -171,17 +176,17 @@ impl Forwarded {
         channel: Channel<Msg>,
         reply: ChannelOpenHandle,
     ) {
-        // A reply that is dropped is a no.
+        // Dropping the reply refuses the channel.
         let Some(listener) = found else {
-            return self.refuse(format!("a connection from {peer} to {place}: nobody asked for it"));
+            return self.refuse(format!("a connection from {peer} to {place}: no listener has this address"));
         };
         if self.waiting.load(Ordering::Relaxed) >= WAITING_MAX {
-            return self.refuse(format!("a connection from {peer} to {place}: {WAITING_MAX} wait to be let in"));
+            return self.refuse(format!("a connection from {peer} to {place}: {WAITING_MAX} wait to be accepted"));
         }
         self.waiting.fetch_add(1, Ordering::Relaxed);
         self.wear.begin();
         let id = channel.id();
-        // The half that reads is dropped: russh would stop for everybody while one of them is not read.
+        // The reading half is dropped: russh would stop all channels while one of them is not read.
         let (_, half) = channel.split();
         let half = Arc::new(half);
         let inbox = Arc::new(Inbox::new(self.ahead_max, self.flow.pace.clone()));
@@ -218,10 +223,10 @@ impl SshHandler {
         self.forwarded.as_ref()?.inbox(id)
     }
 
-    /// A channel of a kind that nobody ever asks for.
+    /// Reports a channel of a type that is never requested.
     fn refuse_channel(&self, what: &str) {
         if let Some(forwarded) = &self.forwarded {
-            forwarded.refuse(format!("{what}: nobody asked for it"));
+            forwarded.refuse(format!("{what}: it was not requested"));
         }
     }
 
@@ -231,7 +236,7 @@ impl SshHandler {
     }
 }
 
-/// However the session came to its end: russh does not tell of every one.
+/// Covers every end of the session, because russh does not report them all.
 impl Drop for SshHandler {
     fn drop(&mut self) {
         if let Some(forwarded) = &self.forwarded {
@@ -285,7 +290,7 @@ impl Handler for SshHandler {
         Ok(())
     }
 
-    // Nothing else was ever asked for. A reply that is dropped is a no.
+    // No other channels are requested. Dropping the reply refuses the channel.
 
     async fn server_channel_open_agent_forward(
         &mut self,
@@ -293,7 +298,7 @@ impl Handler for SshHandler {
         _: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), russh::Error> {
-        self.refuse_channel("a channel to the agent");
+        self.refuse_channel("an agent channel");
         Ok(())
     }
 
@@ -303,7 +308,7 @@ impl Handler for SshHandler {
         _: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), russh::Error> {
-        self.refuse_channel("a session");
+        self.refuse_channel("a session channel");
         Ok(())
     }
 
@@ -317,7 +322,7 @@ impl Handler for SshHandler {
         _: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), russh::Error> {
-        self.refuse_channel(&format!("a way on to {host}:{port}"));
+        self.refuse_channel(&format!("a direct channel to {host}:{port}"));
         Ok(())
     }
 
@@ -328,7 +333,7 @@ impl Handler for SshHandler {
         _: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), russh::Error> {
-        self.refuse_channel(&format!("a way on to the socket {path}"));
+        self.refuse_channel(&format!("a direct channel to the socket {path}"));
         Ok(())
     }
 
@@ -340,7 +345,7 @@ impl Handler for SshHandler {
         _: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), russh::Error> {
-        self.refuse_channel("a channel to the X server");
+        self.refuse_channel("an X11 channel");
         Ok(())
     }
 
@@ -384,7 +389,7 @@ impl Handler for SshHandler {
     }
 }
 
-/// Whoever has no address that can be read has the same as all others like that.
+/// The address of a peer. All peers whose address cannot be parsed share the unspecified one.
 fn originator(address: &str, port: u32) -> Peer {
     let port = u16::try_from(port).unwrap_or(0);
     let bare = address.split('%').next().unwrap_or_default();

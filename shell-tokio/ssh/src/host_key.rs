@@ -1,6 +1,7 @@
-//! Whether an SSH server's key is the one that files of known hosts name (`sshd(8)`, "`SSH_KNOWN_HOSTS` FILE FORMAT").
+//! Checks an SSH server's host key against `known_hosts` files.
 //!
-//! No I/O, and nothing of this crate: the fuzz target `known_hosts` compiles this file as well.
+//! For their format see `sshd(8)`, "`SSH_KNOWN_HOSTS` FILE FORMAT". This file does no I/O and uses
+//! nothing else of this crate, because the fuzz target `known_hosts` compiles it as well.
 
 use hmac::{KeyInit, Mac, SimpleHmac};
 use russh::keys::ssh_key::known_hosts::{Entry, HostPatterns, Marker};
@@ -9,11 +10,11 @@ use russh::keys::{Algorithm, Certificate, EcdsaCurve, HashAlg, PublicKey, Public
 use sha1::Sha1;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Files of host keys: their names, and what is in them.
+/// `known_hosts` files: their names and contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Files(pub(super) Vec<(String, String)>);
 
-/// What is known of one host.
+/// The entries for one host.
 #[derive(Debug)]
 pub(super) struct KnownHost {
     host: String,
@@ -31,21 +32,24 @@ struct Line {
     key: PublicKey,
 }
 
-/// Whether to go on.
+/// The result of a check.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum KeyCheck {
     Known,
-    /// The host is new, and new hosts are accepted: `line` is to be added to `file`, the first one.
+    /// The host is new and new hosts are accepted. Append `line` to `file`, the first one.
     New {
         file: String,
         line: String,
     },
-    /// In words for a person.
+    /// Why the key is refused, for the operator.
     Refused(String),
 }
 
 impl KnownHost {
-    /// Reads the lines that name a host. The error is in words for a person.
+    /// Parses the lines that name a host.
+    ///
+    /// # Errors
+    /// If a revocation cannot be parsed, in words for the operator.
     pub(super) fn new(files: &Files, host: &str, port: u16, accept_new: bool) -> Result<Self, String> {
         let name = named(host, port);
         let mut lines = Vec::new();
@@ -61,13 +65,13 @@ impl KnownHost {
                         let line = Line { place, marker: entry.marker().copied(), key: entry.public_key().clone() };
                         lines.extend(covers(entry.host_patterns(), &name).then_some(line));
                     }
-                    // Whom it was to keep out can't be told.
+                    // It cannot be ignored: it may revoke the key that the server shows.
                     Err(error) if words[0] == Marker::Revoked.as_str() => {
                         return Err(format!(
-                            "the revoked key at {place} can't be read: {error}; mend or remove the line"
+                            "the revoked key at {place} can't be read: {error}; fix or remove the line"
                         ));
                     }
-                    // A kind of key that is not spoken here.
+                    // The key is of an unsupported kind.
                     Err(_) => {}
                 }
             }
@@ -76,7 +80,7 @@ impl KnownHost {
         Ok(Self { host: host.into(), port, files, accept_new, lines })
     }
 
-    /// The kinds of keys that the server should be asked for, those that are known first, and those of certificates.
+    /// Returns the key algorithms to offer, known ones first, and those for certificates.
     pub(super) fn algorithms(&self) -> (Vec<Algorithm>, Vec<Algorithm>) {
         let curve = |curve| Algorithm::Ecdsa { curve };
         let [p256, p384, p521] = [EcdsaCurve::NistP256, EcdsaCurve::NistP384, EcdsaCurve::NistP521].map(curve);
@@ -90,7 +94,7 @@ impl KnownHost {
         (first, if has_authority { all } else { Vec::new() })
     }
 
-    /// Whether what a server shows is what is known.
+    /// Checks the key or certificate that a server shows.
     pub(super) fn judge(&self, shown: &PublicKeyOrCertificate, now: SystemTime) -> KeyCheck {
         match shown {
             PublicKeyOrCertificate::Certificate(certificate) => match self.judge_certificate(certificate, now) {
@@ -115,21 +119,22 @@ impl KnownHost {
         if let Some(line) = keys.clone().find(|line| line.key.algorithm() == key.algorithm()) {
             let (place, known) = (&line.place, print_of(&line.key));
             return KeyCheck::Refused(format!(
-                "THE HOST KEY OF {name} HAS CHANGED: it shows {print}, and {place} has {known}. Somebody may be in between. \
-                 If the key was exchanged on purpose, remove the old one (ssh-keygen -R '{name}' -f {file}), and {add}"
+                "THE HOST KEY OF {name} HAS CHANGED: it shows {print}, and {place} has {known}. This may be a \
+                 man-in-the-middle attack. If the key was replaced on purpose, remove the old one \
+                 (ssh-keygen -R '{name}' -f {file}), then {add}"
             ));
         }
         if let Some(line) = keys.next() {
             let (place, known) = (&line.place, print_of(&line.key));
             return KeyCheck::Refused(format!(
-                "{name} shows {print}, and only a key of another kind is known: {known} at {place}. That is not taken for a new \
-                 host. If it is its key, {add}"
+                "{name} shows {print}, but only a key of another kind is known: {known} at {place}. So it does not count \
+                 as a new host. To trust it, {add}"
             ));
         }
-        // No line but those of authorities and revocations, which are about other keys.
+        // The remaining lines are of authorities and revocations, which concern other keys.
         if self.accept_new && !is_plain(&self.host) {
             return KeyCheck::Refused(format!(
-                "the host {:?} is new, and its name can't be written to {file}",
+                "the host {:?} is new, but its name can't be written to {file}",
                 self.host
             ));
         }
@@ -139,10 +144,10 @@ impl KnownHost {
                     let words: Vec<_> = text.split(' ').take(2).collect();
                     KeyCheck::New { file: file.into(), line: format!("{name} {}\n", words.join(" ")) }
                 }
-                Err(error) => KeyCheck::Refused(format!("the host key of {name} can't be written down: {error}")),
+                Err(error) => KeyCheck::Refused(format!("the host key of {name} can't be encoded: {error}")),
             };
         }
-        KeyCheck::Refused(format!("the host {name} is not known; it shows {print}. If that is its key, {add}"))
+        KeyCheck::Refused(format!("the host {name} is not known; it shows {print}. To trust it, {add}"))
     }
 
     fn judge_certificate(&self, certificate: &Certificate, now: SystemTime) -> Result<(), String> {
@@ -155,18 +160,18 @@ impl KnownHost {
         let mut authorities = self.lines.iter().filter(|line| line.marker == Some(Marker::CertAuthority));
         if !authorities.any(|line| line.key.key_data() == certificate.signature_key()) {
             let print = print_of(&authority);
-            return Err(format!("{name} shows a certificate of an authority that is not known: {print}"));
+            return Err(format!("{name} shows a certificate of an unknown authority: {print}"));
         }
         if certificate.cert_type() != CertType::Host {
-            return Err(format!("{name} shows the certificate of a user, not of a host"));
+            return Err(format!("{name} shows a user certificate, not a host certificate"));
         }
         if !certificate.valid_principals().iter().any(|principal| principal.eq_ignore_ascii_case(&self.host)) {
             let names = certificate.valid_principals().join(", ");
             return Err(format!("the certificate that {name} shows is for {names}, not for {}", self.host));
         }
         if certificate.critical_options().iter().next().is_some() {
-            // What they restrict is not understood (PROTOCOL.certkeys of OpenSSH).
-            return Err(format!("the certificate that {name} shows has critical options, which no host's has"));
+            // A client must refuse options that it does not know (PROTOCOL.certkeys of OpenSSH).
+            return Err(format!("the certificate that {name} shows has critical options, but none exist for hosts"));
         }
         let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         certificate
@@ -180,7 +185,7 @@ impl KnownHost {
     }
 }
 
-/// As hosts are named in these files.
+/// The name of a host in these files.
 fn named(host: &str, port: u16) -> String {
     let host = host.to_ascii_lowercase();
     if port == 22 { host } else { format!("[{host}]:{port}") }
@@ -191,28 +196,28 @@ fn print_of(key: &PublicKey) -> String {
 }
 
 pub(super) fn how_to_add(host: &str, port: u16, file: &str) -> String {
-    format!("compare it with what its owner says, and add it: ssh-keyscan -p {port} {host} >> {file}")
+    format!("verify the host key with the server's operator and add it: ssh-keyscan -p {port} {host} >> {file}")
 }
 
-/// Whether a host's name, added to a file, means that host alone when it is read again.
+/// Whether a host's name, written to a file, matches only that host.
 fn is_plain(host: &str) -> bool {
     !host.contains(|c: char| c.is_whitespace() || c.is_control() || "*?!,|#@[]".contains(c))
 }
 
-/// Parses the words of a line.
+/// Parses a line.
 fn entry(words: &[&str]) -> Result<Entry, String> {
-    // The parser wants single spaces.
+    // The parser requires single spaces.
     let entry: Entry = words.join(" ").parse().map_err(|error: ssh_key::Error| error.to_string())?;
     let hosts = words[usize::from(entry.marker().is_some())];
-    // The parser fills a hash that is cut off with zeros, and takes one of another kind for a pattern.
+    // The parser pads a truncated hash with zeros, and takes an unknown kind of hash for a pattern.
     let is_complete = match entry.host_patterns() {
         patterns @ HostPatterns::HashedName { .. } => patterns.to_string() == hosts,
         HostPatterns::Patterns(_) => !hosts.starts_with('|'),
     };
-    if is_complete { Ok(entry) } else { Err("its hosts are hashed in a way that is not known".into()) }
+    if is_complete { Ok(entry) } else { Err("its host names are hashed in an unknown format".into()) }
 }
 
-/// Whether the names of a line are those of a host.
+/// Whether the names of a line match a host.
 fn covers(patterns: &HostPatterns, name: &str) -> bool {
     match patterns {
         HostPatterns::HashedName { salt, hash } => {
@@ -228,11 +233,13 @@ fn covers(patterns: &HostPatterns, name: &str) -> bool {
     }
 }
 
-/// Whether a name is like a pattern with `*` and `?`. In time of the product of their lengths, whatever stands in the file.
+/// Whether a name matches a pattern with `*` and `?`.
+///
+/// Takes time proportional to the product of their lengths at most, for any pattern.
 fn is_like(pattern: &str, name: &str) -> bool {
     let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
     let (mut at, mut from) = (0, 0);
-    // Where the last star was, and where in the name what it stands for ends.
+    // Where the last star was, and where in the name its match ends.
     let mut star = None;
     while from < name.len() {
         match pattern.get(at) {

@@ -1,4 +1,4 @@
-//! What we prove with who we are.
+//! Authentication with a private key or an agent.
 
 use super::LinkError;
 use drupe_core::files;
@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{env, fs};
 
-/// OpenSSH's servers end a connection after so many keys by default (`MaxAuthTries`).
+/// Keys of an agent that are tried.
+///
+/// OpenSSH's server ends the connection after this many attempts by default (`MaxAuthTries`).
 const AGENT_KEYS_MAX: usize = 6;
 
 pub(super) enum Identity {
@@ -21,7 +23,7 @@ pub(super) enum Identity {
     Agent(PathBuf),
 }
 
-/// A private key, and who certifies it.
+/// A private key, and its certificate.
 pub(super) struct Key {
     path: PathBuf,
     key: Arc<PrivateKey>,
@@ -29,7 +31,7 @@ pub(super) struct Key {
 }
 
 impl Identity {
-    /// Reads the key, and deciphers it, which takes a moment.
+    /// Reads and decrypts the key, which may take a moment.
     pub(super) fn load(ssh: &Ssh) -> Result<Self, LinkError> {
         let wrong = |words: String| LinkError::new(TunnelFailure::PrivateKey, words);
         let Some(key_path) = &ssh.key_path else {
@@ -45,7 +47,7 @@ impl Identity {
         if ssh.check_key_permissions && mode & 0o077 != 0 {
             let mode = mode & 0o777;
             return Err(wrong(format!(
-                "others may use the key {shown} (its mode is {mode:04o}): chmod 600 {shown}, or set check_key_permissions to false"
+                "the key {shown} is accessible to others (its mode is {mode:04o}): chmod 600 {shown}, or set check_key_permissions to false"
             )));
         }
         let passphrase = ssh.key_passphrase.as_ref().map(|passphrase| passphrase.0.as_str());
@@ -54,18 +56,18 @@ impl Identity {
                 (russh::keys::Error::KeyIsEncrypted, _) => {
                     format!("the key {shown} is encrypted: set ssh_key_passphrase_file")
                 }
-                (error, Some(_)) => format!("the key {shown} can't be deciphered with this passphrase: {error}"),
-                (error, None) => format!("{shown} is no private key as OpenSSH writes them: {error}"),
+                (error, Some(_)) => format!("the key {shown} can't be decrypted with this passphrase: {error}"),
+                (error, None) => format!("{shown} is not a private key in OpenSSH's format: {error}"),
             })
         })?;
         if matches!(key.algorithm(), Algorithm::Rsa { .. }) {
-            let words = "is of RSA, which is not supported: make one with ssh-keygen -t ed25519";
+            let words = "is an RSA key, which is not supported: create one with ssh-keygen -t ed25519";
             return Err(wrong(format!("the key {shown} {words}")));
         }
         Ok(Self::Key(Box::new(Key { certificate: certificate(ssh, &path)?, path, key: Arc::new(key) })))
     }
 
-    /// Proves to a server who we are.
+    /// Authenticates to a server.
     pub(super) async fn prove<H: Handler>(
         &self,
         handle: &mut Handle<H>,
@@ -96,7 +98,7 @@ impl Key {
             Ok(AuthResult::Failure { remaining_methods, partial_success }) => {
                 let methods: Vec<String> = remaining_methods.iter().map(Into::into).collect();
                 let methods = methods.join(", ");
-                let takes = if partial_success { "It wants more than a key:" } else { "It takes" };
+                let takes = if partial_success { "The server also requires" } else { "The server accepts" };
                 Err(refused(host, user, &format!("{shown}. {takes} {methods}; is the key in authorized_keys?")))
             }
             Err(error) => Err(LinkError::new(TunnelFailure::Disconnected, format!("{host}: {error}"))),
@@ -105,7 +107,7 @@ impl Key {
 }
 
 fn refused(host: &str, user: &str, words: &str) -> LinkError {
-    LinkError::new(TunnelFailure::Authentication, format!("{host} does not let {user} in with {words}"))
+    LinkError::new(TunnelFailure::Authentication, format!("{host} rejected {user} with {words}"))
 }
 
 async fn prove_with_agent<H: Handler>(
@@ -116,12 +118,12 @@ async fn prove_with_agent<H: Handler>(
 ) -> Result<(), LinkError> {
     let shown = socket.display();
     let wrong = |error: &dyn std::fmt::Display| {
-        LinkError::new(TunnelFailure::PrivateKey, format!("the agent at {shown} gives no keys: {error}"))
+        LinkError::new(TunnelFailure::PrivateKey, format!("the agent at {shown} returned no keys: {error}"))
     };
     let mut agent = AgentClient::connect_uds(socket).await.map_err(|error| wrong(&error))?;
     let identities = agent.request_identities().await.map_err(|error| wrong(&error))?;
     if identities.is_empty() {
-        return Err(wrong(&"it has none; add one with ssh-add"));
+        return Err(wrong(&"it holds none; add one with ssh-add"));
     }
     let mut tried = Vec::new();
     for identity in identities.into_iter().take(AGENT_KEYS_MAX) {
@@ -130,7 +132,7 @@ async fn prove_with_agent<H: Handler>(
                 handle.authenticate_certificate_with(user, certificate.clone(), None, &mut agent).await
             }
             AgentIdentity::PublicKey { key, .. } => {
-                // What an RSA key signs with is the server's choice; the other kinds have but one hash.
+                // For RSA keys the server chooses the hash. Other kinds have only one.
                 let is_rsa = matches!(key.algorithm(), Algorithm::Rsa { .. });
                 let hash = if is_rsa { handle.best_supported_rsa_hash().await.ok().flatten().flatten() } else { None };
                 handle.authenticate_publickey_with(user, key.clone(), hash, &mut agent).await
@@ -143,10 +145,10 @@ async fn prove_with_agent<H: Handler>(
             Err(error) => tried.push(format!("{} ({error})", identity.comment())),
         }
     }
-    Err(refused(host, user, &format!("any key of the agent at {shown}; tried: {}", tried.join(", "))))
+    Err(refused(host, user, &format!("every key of the agent at {shown}; tried: {}", tried.join(", "))))
 }
 
-/// The certificate that is named, or the one beside the key.
+/// Reads the configured certificate, or the one beside the key.
 fn certificate(ssh: &Ssh, key: &Path) -> Result<Option<Certificate>, LinkError> {
     let beside = || {
         let mut name = key.as_os_str().to_owned();
@@ -162,7 +164,7 @@ fn certificate(ssh: &Ssh, key: &Path) -> Result<Option<Certificate>, LinkError> 
     Certificate::from_openssh(&text).map(Some).map_err(|error| wrong(error.to_string()))
 }
 
-/// A path with the home directory in place of `~`.
+/// Replaces `~` at the start of a path by the home directory.
 pub(super) fn expand(path: &str) -> PathBuf {
     match (path.strip_prefix("~/"), env::var_os("HOME")) {
         (Some(rest), Some(home)) => Path::new(&home).join(rest),

@@ -1,4 +1,4 @@
-//! What has come on a channel and is not served yet.
+//! Received data of a channel that the server has not read.
 
 use super::pace::Pace;
 use bytes::{Buf, BytesMut};
@@ -8,22 +8,24 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// From here on the connection waits for the server to look before more is read.
+/// Above this, the connection waits until the server polls the channel.
 const AHEAD_BYTES: usize = 256 << 10;
-/// The longest rest, after a whole packet of a channel that is as far ahead as it may be.
+/// The longest pause: after a full packet of a channel that is as far ahead as allowed.
 const SLOWEST: Duration = Duration::from_millis(20);
 const PACKET_BYTES: u32 = 32 << 10;
 
-/// What was on its way when a connection ended is discarded; whoever sends more than this has its channel closed.
+/// Input that is discarded after a connection has ended, in bytes.
+///
+/// If more arrives, the channel is closed.
 const DISCARDED_MAX_BYTES: usize = 256 << 10;
 
-/// SSH fills it, and the server empties it, each in its own time.
+/// The receive buffer of a channel. SSH fills it and the server empties it.
 #[derive(Debug)]
 pub(super) struct Inbox {
     state: Mutex<Held>,
-    /// Told when the other side has closed the channel.
+    /// Notified when the other side has closed the channel.
     closed: Notify,
-    /// Told when more comes than is discarded.
+    /// Notified when more arrives than is discarded.
     pestered: Notify,
     ahead_max: usize,
     pace: Pace,
@@ -36,11 +38,11 @@ struct Held {
     closed: bool,
     failure: Option<Failure>,
     waker: Option<Waker>,
-    /// The server was woken for what has come, and has not looked.
+    /// The server was woken for new data and has not polled.
     unseen: bool,
-    /// The connection waits for that.
+    /// The connection waits until the server polls.
     awaited: bool,
-    /// How much has come since nothing is of interest any more.
+    /// Bytes that arrived after the server stopped reading.
     discarded: usize,
 }
 
@@ -49,7 +51,7 @@ impl Inbox {
         Self { state: Mutex::default(), closed: Notify::new(), pestered: Notify::new(), ahead_max, pace }
     }
 
-    /// Bytes have come. If there are too many, all are forgotten.
+    /// Stores received bytes. Too many of them fail the channel and clear the buffer.
     pub(super) fn receive(&self, bytes: &[u8]) {
         self.change(|held| {
             if held.failure.is_some() {
@@ -69,7 +71,9 @@ impl Inbox {
         });
     }
 
-    /// For how long the connection rests after so many bytes more: hardly at first, and more the further ahead they are.
+    /// How long the connection pauses after these bytes.
+    ///
+    /// The pause grows with the square of how far the channel is ahead.
     fn rest(&self, held: usize, more: usize) -> Duration {
         let ahead = held.saturating_sub(AHEAD_BYTES);
         let most = self.ahead_max.saturating_sub(AHEAD_BYTES).max(1);
@@ -78,7 +82,7 @@ impl Inbox {
         SLOWEST * share / 1000 * share / 1000 * more / PACKET_BYTES
     }
 
-    /// The server has looked, or will not any more.
+    /// The server has polled, or never will again.
     fn look(&self, held: &mut Held) {
         held.unseen = false;
         if std::mem::take(&mut held.awaited) {
@@ -86,19 +90,19 @@ impl Inbox {
         }
     }
 
-    /// Waits until the other side has closed the channel: it has written everything then.
+    /// Waits until the other side has closed the channel, and so has written everything.
     pub(super) async fn closed(&self) {
         while !self.is_closed() {
             self.closed.notified().await;
         }
     }
 
-    /// Waits until the peer has gone on sending for long though nobody reads it.
+    /// Waits until the peer has sent too much although the server does not read.
     pub(super) async fn pestered(&self) {
         self.pestered.notified().await;
     }
 
-    /// Nothing that comes is of interest any more.
+    /// Discards all further input.
     pub(super) fn refuse(&self) {
         self.change(|held| {
             held.failure.get_or_insert(Failure::Reset);
@@ -106,23 +110,23 @@ impl Inbox {
         });
     }
 
-    /// Nothing more will come.
+    /// The peer has ended its input.
     pub(super) fn end(&self) {
         self.change(|held| held.ended = true);
     }
 
-    /// The other side has closed the channel: nothing will come, and nothing be taken.
+    /// The other side has closed the channel: it sends nothing more and accepts nothing more.
     pub(super) fn close(&self) {
         self.change(|held| (held.ended, held.closed) = (true, true));
         self.closed.notify_one();
     }
 
-    /// The link is gone.
+    /// The SSH connection has ended.
     pub(super) fn lose(&self) {
         self.change(|held| {
             held.failure.get_or_insert(Failure::Tunnel);
             held.bytes = BytesMut::new();
-            // There is nobody to wait for.
+            // There is no channel whose close could be awaited.
             held.closed = true;
         });
         self.closed.notify_one();
@@ -132,7 +136,7 @@ impl Inbox {
         let mut held = self.lock();
         change(&mut held);
         let waker = held.waker.take();
-        // Whoever is not let in yet does not look.
+        // Without a waker, the channel is not accepted yet and is not polled.
         held.unseen |= waker.is_some();
         if held.failure.is_some() {
             self.look(&mut held);
@@ -161,13 +165,13 @@ impl Inbox {
         let count = held.bytes.len().min(buffer.len());
         held.bytes.copy_to_slice(&mut buffer[..count]);
         if held.bytes.is_empty() {
-            // A connection that is idle holds no buffer.
+            // An idle connection keeps no buffer.
             held.bytes = BytesMut::new();
         }
         Poll::Ready(Ok(count))
     }
 
-    /// Whether it is of no use any more. Whoever asks is woken when that changes.
+    /// Registers the waker for changes, and returns the error of a failed channel.
     pub(super) fn check(&self, cx: &Context<'_>) -> Result<(), Failure> {
         let mut held = self.lock();
         held.waker = Some(cx.waker().clone());
@@ -182,13 +186,13 @@ impl Inbox {
         self.lock().closed
     }
 
-    /// Both sides have said all they wanted.
+    /// The peer ended its input without an error.
     pub(super) fn is_orderly(&self) -> bool {
         let held = self.lock();
         held.ended && held.failure.is_none()
     }
 
-    /// Wakes who serves it.
+    /// The waker of the task that serves the channel.
     pub(super) fn waker(&self) -> Waker {
         self.lock().waker.clone().unwrap_or_else(|| Waker::noop().clone())
     }
@@ -210,7 +214,7 @@ mod tests {
         assert_eq!((rest(0, 32 << 10), rest(AHEAD_BYTES, 32 << 10)), (0, 0));
         assert_eq!(rest(16 * MIB, 32 << 10), 20_000);
         assert!((40..60).contains(&rest(MIB, 32 << 10)), "{}", rest(MIB, 32 << 10));
-        assert!(rest(16 * MIB, 1) < 1, "as many bytes slow as much, in however many packets");
+        assert!(rest(16 * MIB, 1) < 1, "the pause depends on bytes, not on packets");
         assert_eq!(rest(usize::MAX, usize::MAX), 20_000);
     }
 }

@@ -1,4 +1,4 @@
-//! The files of known hosts: reads them, and adds new hosts.
+//! Reads `known_hosts` files, and appends new hosts.
 
 use super::LinkError;
 use super::host_key::{Files, how_to_add};
@@ -9,7 +9,7 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
-/// Reads the files that are named. One that is not there is empty where new hosts are accepted.
+/// Reads the configured files. A missing file is empty if new hosts are accepted.
 pub(super) fn read(ssh: &Ssh) -> Result<Files, LinkError> {
     let wrong = |words: String| LinkError::new(TunnelFailure::HostKey, words);
     let mut files = Vec::new();
@@ -26,16 +26,16 @@ pub(super) fn read(ssh: &Ssh) -> Result<Files, LinkError> {
         files.push((shown, text));
     }
     if files.is_empty() {
-        return Err(wrong("known_hosts names no file, so no server could be known".into()));
+        return Err(wrong("known_hosts names no file, so no server can be verified".into()));
     }
     Ok(Files(files))
 }
 
-/// Adds the line of a new host to a file.
+/// Appends the line of a new host to a file.
 pub(super) fn add(file: &str, line: &str) -> Result<(), String> {
     let file_path = Path::new(file);
     let added = OpenOptions::new().create(true).append(true).open(file).and_then(|mut file| {
-        // Behind a last line that was not ended.
+        // The last line may lack a line feed.
         let ended = files::read(file_path, files::TEXT_MAX_BYTES).map(|text| text.last() != Some(&b'\n'));
         let gap = if ended.is_ok_and(|unended| unended && file.metadata().is_ok_and(|found| found.len() > 0)) {
             "\n"

@@ -1,27 +1,36 @@
-//! Reverse SSH tunnels, for servers on every shell, which re-export this crate as `tunnel` (feature `tunnel`).
+//! Reverse SSH tunnels for servers on every shell.
 //!
-//! Which tunnels there are, and when they are dialled, the machine decides: see [`drupe_core::tunnel`]. What is here speaks SSH
-//! as it is told, with [russh](https://docs.rs/russh). Connections that come through a tunnel are handed to the server as they
-//! are; no local port or socket is between.
+//! The shells re-export this crate as `tunnel` (feature `tunnel`). The machine decides which
+//! tunnels exist and when they connect: see [`drupe_core::tunnel`]. This crate implements the SSH
+//! client, with [russh](https://docs.rs/russh). It passes the connections of a tunnel directly to
+//! the server, without a local port or socket.
 //!
-//! On tokio, run [`serve`] beside the server.
+//! On tokio, run [`serve`] beside the server. On smol, mio or your own loop, call [`spawn_thread`]:
+//! russh then runs on tokio in a thread of its own, and passes on the same connections with the
+//! same peer addresses.
 //!
-//! On smol, mio, or a loop of one's own, [`spawn_thread`] instead: russh runs on tokio, on a thread of its own, and hands the
-//! same connections over, with the addresses they came from.
+//! # Differences from a socket
 //!
-//! # What is different from a socket
+//! russh refills the window of a channel as soon as data arrives, whether or not the server has
+//! read it. So, unlike with TCP, the window cannot hold back a single sender. Unread data is kept,
+//! up to [`Ssh::ahead_max_bytes`] per connection. A peer that is far ahead slows down the whole
+//! tunnel, by at most 20 ms for each 32 KiB that it sends. A peer that is further ahead than that
+//! limit, because it exceeds its rate, is paused or is not read, is closed as `rate_limited`. The
+//! other connections of the tunnel continue.
 //!
-//! russh opens the window of a channel for more as soon as something has come, served or not, so a single sender can't be held
-//! back as TCP does it. What is not served yet is kept, up to [`Ssh::ahead_max_bytes`] a connection. Who is far ahead slows
-//! what comes through the whole tunnel (at most 20 ms for each 32 KiB of his), and who is further ahead than that, because he
-//! is over his rate, paused, or does not read, is closed as `rate_limited`. The other connections of the tunnel go on.
+//! After a connection has ended, data that was sent to its peer has 5 s to arrive.
 //!
-//! What was sent to a peer whose connection is over is given 5 s to arrive.
+//! If a client closes a channel first, russh keeps about 3.5 KiB of it until the SSH connection
+//! ends. So this client ends only its half, and the SSH server closes the channel once the peer has
+//! left. The client closes a channel first in these cases:
 //!
-//! russh does not forget a channel that its client closes first: about 3.5 KiB stay until the SSH connection ends. So only our half
-//! of a channel is ended, and the SSH server closes it once its peer goes. A peer that goes on sending, or stays for a minute
-//! while more than 256 others do, has its channel closed all the same. Once that has happened 4,096 times and nobody uses the
-//! tunnel, or 16,384 times, the SSH connection is made anew ([`TunnelFailure::Renewed`]).
+//! - The peer keeps sending.
+//! - The channel has waited for its peer for a minute, and more than 256 channels wait.
+//! - More than 1,024 channels wait, and this one has waited longest.
+//! - The server drains.
+//!
+//! After 4,096 such closes, the SSH connection is renewed as soon as no connection uses the tunnel;
+//! after 16,384, at once ([`TunnelFailure::Renewed`]).
 
 #![forbid(unsafe_code)]
 #![cfg(unix)]
@@ -48,43 +57,46 @@ use std::io;
 use std::thread::{self, JoinHandle};
 use tokio::sync::watch;
 
-/// Makes the SSH connections that a server wants, until the server has ended. To be run on tokio, with I/O and time enabled.
+/// Maintains the SSH connections that a server wants, until the server has ended.
+///
+/// Run it on tokio, with I/O and time enabled.
 pub fn serve<N: Send + 'static>(remote: &Remote<N>) -> impl Future<Output = ()> + Send + 'static {
     supervise(remote.tunnel_port())
 }
 
-/// The same on a thread of its own, with a runtime of its own, for servers that run on something else. The thread ends when
-/// the server has.
+/// As [`serve`], on a thread and a tokio runtime of its own, for servers on other runtimes.
+///
+/// The thread ends when the server has ended.
 ///
 /// # Errors
-/// If the system gives no thread or no event queue.
+/// If the system cannot start a thread or create an event queue.
 pub fn spawn_thread<N: Send + 'static>(remote: &Remote<N>) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let serve = serve(remote);
     let run = move || {
         runtime.block_on(serve);
-        // A name that is being looked up is not waited for.
+        // Does not wait for a name that is still being resolved.
         runtime.shutdown_background();
     };
     thread::Builder::new().name("drupe-tunnel".into()).spawn(run)
 }
 
-/// Whether the files that a tunnel needs are there and can be used: to be asked before a server starts.
+/// Checks whether the files of a tunnel exist and are valid. Call it before a server starts.
 ///
 /// # Errors
-/// What is wrong with which file, and what to do about it.
+/// Which file is wrong, why, and how to fix it.
 pub fn check(ssh: &Ssh) -> Result<(), LinkError> {
     known_hosts::read(ssh)?;
     identity::Identity::load(ssh).map(drop)
 }
 
-/// Why there is no SSH connection.
+/// Why an SSH connection could not be established.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{words}")]
 pub struct LinkError {
-    /// Of which kind it is.
+    /// The kind of failure.
     pub failure: TunnelFailure,
-    /// What is wrong, where, and what can be done.
+    /// The cause, the place, and how to fix it.
     pub words: String,
 }
 
@@ -94,7 +106,7 @@ impl LinkError {
     }
 }
 
-/// A link that is wanted. Dropping it ends it at once.
+/// A running SSH connection. Dropping it ends the connection at once.
 struct Running {
     intent: watch::Sender<TunnelIntent>,
     task: tokio::task::JoinHandle<()>,

@@ -1,4 +1,4 @@
-//! The TCP connection beneath SSH: it can be cut.
+//! The TCP connection below SSH, which can be aborted.
 
 use std::io;
 use std::pin::Pin;
@@ -7,13 +7,13 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// A TCP connection that SSH is spoken on.
+/// A TCP connection that carries SSH.
 pub(super) struct Line {
     stream: TcpStream,
     cut: Cut,
 }
 
-/// Ends a line from outside, even where whoever uses it waits to write.
+/// Aborts a connection from outside, even while its user waits to write.
 #[derive(Clone, Default)]
 pub(super) struct Cut(Arc<Mutex<State>>);
 
@@ -25,7 +25,7 @@ struct State {
 }
 
 impl Cut {
-    /// Nothing is read or written any more.
+    /// Aborts the connection: all reads and writes fail from now on.
     pub(super) fn cut(&self) {
         let mut state = self.lock();
         state.cut = true;
@@ -38,11 +38,11 @@ impl Cut {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An error if it is cut; else that is told to whoever waits.
+    /// Returns an error if the connection is aborted. Otherwise registers the task's waker.
     fn check(&self, waker: impl FnOnce(&mut State) -> &mut Option<Waker>, cx: &Context<'_>) -> io::Result<()> {
         let mut state = self.lock();
         if state.cut {
-            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the link was given up"));
+            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the SSH connection was aborted"));
         }
         let waker = waker(&mut state);
         if !waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {

@@ -1,4 +1,4 @@
-//! One SSH connection, from the attempt to its end: what is wanted of it, and what happens to it.
+//! One SSH connection, from the attempt to its end: what the machine wants, and what happens.
 
 use super::connect::{Connected, connect};
 use super::goodbye::say_goodbyes;
@@ -14,11 +14,11 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// Runs a link until it is over, and tells so; or until it is dropped.
+/// Runs an SSH connection until it has ended, and reports that. Dropping the future aborts it.
 pub(super) async fn run(mut intent: watch::Receiver<TunnelIntent>, port: TunnelPort, cut: Cut) {
     let TunnelIntent { link, tunnel, .. } = intent.borrow().clone();
     let (forwarded, goodbyes) = Forwarded::new(link, port.clone(), tunnel.ssh.ahead_max_bytes);
-    // Whoever came through it does not outlive it, however it ends.
+    // All channels end with the SSH connection, however it ends.
     let _lost = Lost(Arc::clone(&forwarded));
     match connect(&tunnel.ssh, cut, &forwarded).await {
         Ok(connected) => {
@@ -37,38 +37,38 @@ struct Lost(Arc<Forwarded>);
 
 impl Drop for Lost {
     fn drop(&mut self) {
-        self.0.lose("the link was given up".into());
+        self.0.lose("the SSH connection was aborted".into());
     }
 }
 
-/// A link that is up.
+/// An established SSH connection.
 struct Up {
     link: LinkId,
     port: TunnelPort,
     forwarded: Arc<Forwarded>,
     connected: Arc<Connected>,
-    /// How many questions were asked whether the server is there.
+    /// The number of the last keep-alive request.
     asked: u32,
-    /// Where the server should listen, and what came of it.
+    /// Where the server should listen, and its answers.
     places: BTreeMap<ListenerId, (ForwardIntent, Answer)>,
-    /// What is still to be asked of the server, one after another: what comes of it depends on the order.
+    /// Pending requests, one at a time: their results depend on the order.
     questions: VecDeque<Question>,
 }
 
 enum Answer {
     None,
-    /// It listens at these places.
+    /// The server listens at these addresses.
     Yes(Vec<RemoteBind>),
     No,
 }
 
-/// What the server is asked about a place.
+/// A request to the server about an address.
 enum Question {
     Listen(ForwardIntent),
     Leave(RemoteBind),
 }
 
-/// What came of it.
+/// The result of a request.
 enum Outcome {
     Listens(ForwardIntent, Result<Vec<RemoteBind>, Error>),
     Left,
@@ -89,7 +89,7 @@ impl Up {
                 self.asked = wanted.asked;
                 self.forwarded.flow.ear.listen();
                 let connected = Arc::clone(&self.connected);
-                // It fails only if the connection is over, which is told otherwise.
+                // Fails only if the connection has ended, which `over` reports.
                 keep_alive.spawn(async move { drop(connected.handle.send_keepalive(true).await) });
             }
             if asking.is_empty()
@@ -102,7 +102,7 @@ impl Up {
             }
             let forwarded = Arc::clone(&self.forwarded);
             tokio::select! {
-                // Nobody wants it any more.
+                // The machine no longer wants the connection.
                 changed = intent.changed() => if changed.is_err() { return },
                 lost = over.wait_for(Option::is_some) => {
                     let words = lost.ok().and_then(|words| words.clone()).unwrap_or_default();
@@ -111,7 +111,7 @@ impl Up {
                 }
                 () = forwarded.wear.renewal() => {
                     let words = format!(
-                        "it is connected anew, for the memory of {} channels whose peers did not go when they were closed",
+                        "reconnecting to free the memory of {} channels that were closed before their peers left",
                         forwarded.wear.closed_first()
                     );
                     let report = TunnelReport::Failed { failure: TunnelFailure::Renewed, words };
@@ -128,12 +128,12 @@ impl Up {
         }
     }
 
-    /// Asks for what should be and is not, and against what is and should not be.
+    /// Queues requests for missing addresses, and cancellations for unwanted ones.
     fn follow(&mut self, wanted: &TunnelIntent) {
         let stays = |place: &ForwardIntent| wanted.forwards.iter().any(|forward| forward == place);
         let gone = self.places.iter().filter(|(_, (place, _))| !stays(place)).map(|(&listener, _)| listener);
         for listener in gone.collect::<Vec<_>>() {
-            // Where there is no answer yet, it is looked at when it comes.
+            // If the answer is pending, `answered` handles it.
             if let Some((_, Answer::Yes(bound))) = self.places.remove(&listener) {
                 self.forwarded.unexpect(listener);
                 self.questions.extend(bound.into_iter().map(Question::Leave));
@@ -158,11 +158,11 @@ impl Up {
                 TunnelReport::Bound { listener, port }
             }
             (Ok(bound), None) => {
-                // It is not wanted any more.
+                // The machine no longer wants it.
                 self.forwarded.unexpect(listener);
                 return bound.into_iter().for_each(|bind| self.questions.push_front(Question::Leave(bind)));
             }
-            // Over, which is told otherwise.
+            // The connection has ended, which `over` reports.
             (Err(Error::SendError | Error::Disconnect), _) => return,
             (Err(_), wanted) => {
                 self.forwarded.unexpect(listener);
@@ -174,7 +174,7 @@ impl Up {
         self.port.report(self.link, report);
     }
 
-    /// Says goodbye, behind what is on its way. How long it may take is the machine's.
+    /// Closes the connection after everything was sent. The machine limits the time.
     async fn close(self, mut over: watch::Receiver<Option<String>>) {
         self.forwarded.all_closed().await;
         let _ = self.connected.handle.disconnect(Disconnect::ByApplication, "the server has ended", "en").await;
@@ -197,9 +197,12 @@ async fn ask(connected: Arc<Connected>, question: Question) -> Outcome {
     }
 }
 
-/// Has the server listen at a place, and says where it does. A name for addresses of both families stands for each of them
-/// (RFC 4254 section 7.1): a server that has only the second one says yes to the name all the same, and who connects reaches
-/// whatever has the first. So that is asked for by itself, and the second one is taken where it can be had.
+/// Asks the server to listen at an address, and returns the addresses at which it listens.
+///
+/// A name for addresses of both families stands for both addresses (RFC 4254 section 7.1). If only
+/// the second address is free, the server accepts the name all the same, and peers that connect to
+/// the first address reach another program. So the first address is requested by itself, and the
+/// second is added if it is free.
 async fn listen(handle: &Handle<SshHandler>, bind: &RemoteBind) -> Result<Vec<RemoteBind>, Error> {
     let RemoteBind::Tcp { host, port } = bind else {
         return ask_for(handle, bind.clone()).await.map(|bind| vec![bind]);
@@ -215,12 +218,12 @@ async fn listen(handle: &Handle<SshHandler>, bind: &RemoteBind) -> Result<Vec<Re
             Ok([bound].into_iter().chain(also).collect())
         }
         Err(Error::RequestDenied) => match ask_for(handle, at(second, *port)).await {
-            // Addresses can be asked for, and the first one is taken.
+            // Addresses are allowed, but the first one is taken.
             Ok(bound) => {
                 leave(handle, bound).await;
                 Err(Error::RequestDenied)
             }
-            // Perhaps it is only the name that may be asked for (`PermitListen`).
+            // Perhaps only the name is allowed (`PermitListen`).
             Err(Error::RequestDenied) => ask_for(handle, bind.clone()).await.map(|bind| vec![bind]),
             Err(error) => Err(error),
         },
@@ -232,14 +235,16 @@ async fn ask_for(handle: &Handle<SshHandler>, bind: RemoteBind) -> Result<Remote
     match &bind {
         RemoteBind::Tcp { host, port } => {
             let chosen = handle.tcpip_forward(host, u32::from(*port)).await?;
-            // Only who was to choose says what was chosen.
+            // The server reports a port only if it chose one.
             Ok(if *port == 0 { bind.bound_at(u16::try_from(chosen).map_err(|_| Error::Inconsistent)?) } else { bind })
         }
         RemoteBind::Unix(path) => handle.streamlocal_forward(path).await.map(|()| bind),
     }
 }
 
-/// A server that goes on listening is told no when somebody comes.
+/// Cancels a request to listen.
+///
+/// Errors are ignored: if the server continues to listen, its channels are refused.
 async fn leave(handle: &Handle<SshHandler>, bind: RemoteBind) {
     let _ = match bind {
         RemoteBind::Tcp { host, port } => handle.cancel_tcpip_forward(host, u32::from(port)).await,
@@ -254,7 +259,7 @@ fn port_of(bind: &RemoteBind) -> u16 {
     }
 }
 
-/// The addresses that a name to listen at stands for, if it stands for several.
+/// The addresses that a name stands for, if it stands for several.
 pub(super) fn families_of(host: &str) -> &'static [&'static str] {
     match host {
         "localhost" => &["127.0.0.1", "::1"],

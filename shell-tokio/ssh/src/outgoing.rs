@@ -1,35 +1,35 @@
-//! How much is on its way through one SSH connection, and who waits to add to it.
+//! Limits the data in flight on one SSH connection, and wakes channels that wait to write.
 //!
-//! russh takes whatever channels hand over before it writes, and what it has written is [taken](super::stream) at once. So
-//! channels hand over nothing while there is much on its way.
+//! russh accepts whatever the channels write, and the [stream](super::stream) accepts whatever
+//! russh writes. So channels stop writing while much is in flight.
 
 use bytes::{Bytes, BytesMut};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// From here on channels wait. Each may have gone past it by what it hands over at a time.
+/// From this many bytes on, channels wait. Each may exceed it by one write.
 const ROOM_BYTES: usize = 1 << 20;
 
-/// What is on its way. Clones are about the same SSH connection.
+/// The data in flight. Clones refer to the same SSH connection.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outgoing(Arc<Mutex<Load>>);
 
 #[derive(Debug, Default)]
 struct Load {
-    /// Handed over, and not enciphered.
+    /// Bytes passed to russh and not encrypted yet.
     plain: usize,
-    /// Enciphered, and not written by russh.
+    /// Bytes encrypted by russh and not written yet.
     enciphered: usize,
-    /// Written by russh, and not taken by the system.
+    /// Bytes written by russh and not taken by the system yet.
     written: usize,
     waiting: HashMap<u32, Waker>,
-    /// Wakes russh.
+    /// The waker of russh's session.
     session: Option<Waker>,
 }
 
 impl Outgoing {
-    /// Whether a channel may hand over more. It is woken once it may.
+    /// Polls whether a channel may write. The channel is woken when it may.
     pub(super) fn poll_room(&self, channel: u32, cx: &Context<'_>) -> Poll<()> {
         let mut load = self.lock();
         if load.has_room() {
@@ -40,18 +40,18 @@ impl Outgoing {
         Poll::Pending
     }
 
-    /// A channel waits no more.
+    /// Removes a channel that waits.
     pub(super) fn forget(&self, channel: u32) {
         self.lock().waiting.remove(&channel);
     }
 
-    /// Bytes as a channel hands them over: they count.
+    /// Counts bytes that a channel passes to russh.
     pub(super) fn counted(&self, bytes: BytesMut) -> Bytes {
         self.lock().plain += bytes.len();
         Bytes::from_owner(Counted { bytes, load: self.clone() })
     }
 
-    /// russh has written all that it had enciphered, and of what it wrote so much is left.
+    /// russh has written everything that it has encrypted, and `written` bytes are still buffered.
     pub(super) fn is_left(&self, written: usize, cx: &Context<'_>) {
         let mut load = self.lock();
         (load.enciphered, load.written) = (0, written);
@@ -72,7 +72,7 @@ impl Load {
     }
 }
 
-/// russh drops them once it has enciphered them, or has no use for them.
+/// russh drops these bytes once it has encrypted or discarded them.
 struct Counted {
     bytes: BytesMut,
     load: Outgoing,
@@ -89,7 +89,7 @@ impl Drop for Counted {
         let mut load = self.load.lock();
         load.plain = load.plain.saturating_sub(self.bytes.len());
         load.enciphered += self.bytes.len();
-        // If nothing is written of it, russh is still to look, for those who wait.
+        // russh must poll for the waiting channels, even if it writes nothing of these bytes.
         let session = if load.waiting.is_empty() { None } else { load.session.take() };
         drop(load);
         session.into_iter().for_each(Waker::wake);
@@ -122,7 +122,7 @@ mod tests {
         let bytes = outgoing.counted(BytesMut::zeroed(ROOM_BYTES));
         assert!(outgoing.poll_room(7, &of_channel).is_pending());
         drop(bytes);
-        assert_eq!((woken(&channel), woken(&session)), (0, 1), "it is to be written first");
+        assert_eq!((woken(&channel), woken(&session)), (0, 1), "russh writes first");
         assert!(outgoing.poll_room(7, &of_channel).is_pending());
         outgoing.is_left(ROOM_BYTES, &of_session);
         assert!(woken(&channel) == 0 && outgoing.poll_room(7, &of_channel).is_pending());

@@ -1,50 +1,50 @@
-//! How those who are far ahead of what is served are slowed: the SSH connection is not read for a while.
+//! Slows down peers that are far ahead of the server, by pausing the SSH connection's reads.
 //!
-//! Channels can't be held back one by one, so all who share the connection wait as well, and it is never for long. What goes
-//! the other way goes on.
+//! Single channels cannot be held back, so all channels of the connection wait. The pauses are
+//! short. Data in the other direction continues to flow.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-/// Timers are no finer: shorter rests are added up until they make one.
+/// The resolution of timers. Shorter pauses are added up until they reach it.
 const SHORTEST: Duration = Duration::from_millis(1);
-/// The longest wait for the server to look: a part of it that hangs does not stop the others.
+/// The longest wait for the server to poll, so that a stuck task does not stop all channels.
 const LOOK_MAX: Duration = Duration::from_millis(100);
 
-/// The pace of what comes. Clones are about the same SSH connection.
+/// The pace of incoming data. Clones refer to the same SSH connection.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pace(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// The rests that were not taken yet.
+    /// Pauses that were not taken yet.
     owed: Duration,
-    /// How many channels the server is to look at before more is read.
+    /// Channels that the server must poll before more is read.
     awaited: usize,
     reader: Option<Waker>,
 }
 
-/// A time in which the connection is not read.
+/// A pause in which the connection is not read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rest {
-    /// It is over once the server has looked.
+    /// The pause ends once the server has polled.
     pub(super) until_looked: bool,
     pub(super) at_most: Duration,
 }
 
 impl Pace {
-    /// Something has come, after which the connection is to rest.
+    /// Adds a pause after received data.
     pub(super) fn rest(&self, wait: Duration) {
         self.lock().owed += wait;
     }
 
-    /// The server is to look at a channel first.
+    /// Pauses until the server has polled one more channel.
     pub(super) fn await_look(&self) {
         self.lock().awaited += 1;
     }
 
-    /// The server has looked at such a channel.
+    /// The server has polled such a channel.
     pub(super) fn looked(&self) {
         let mut state = self.lock();
         state.awaited = state.awaited.saturating_sub(1);
@@ -53,7 +53,7 @@ impl Pace {
         reader.into_iter().for_each(Waker::wake);
     }
 
-    /// For how long to rest before more is read.
+    /// Returns the pause to take before more is read, if any.
     pub(super) fn due(&self) -> Option<Rest> {
         let mut state = self.lock();
         if state.awaited > 0 {
@@ -63,7 +63,7 @@ impl Pace {
         is_due.then(|| Rest { until_looked: false, at_most: std::mem::take(&mut state.owed) })
     }
 
-    /// Whether the server has looked at all that it is to look at. Who asks is woken once it has.
+    /// Whether the server has polled all such channels. Otherwise the task is woken once it has.
     pub(super) fn has_looked(&self, cx: &Context<'_>) -> bool {
         let mut state = self.lock();
         if state.awaited > 0 {

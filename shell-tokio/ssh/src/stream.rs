@@ -1,7 +1,8 @@
-//! The stream beneath SSH: its writer does not wait, its reader may have to, and it says when something has come.
+//! The stream below SSH: writes do not wait, reads may pause, and arriving data is reported.
 //!
-//! russh does not read while it waits to write. If the other side does the same, and both have filled what is between them,
-//! nothing ever moves again. So what it writes is taken at once, and goes out whenever the stream is looked at.
+//! russh does not read while it waits to write. If the other side does the same and all buffers
+//! between them are full, both wait for ever. So this stream accepts russh's writes at once, and
+//! sends them whenever it is polled.
 
 use super::outgoing::Outgoing;
 use super::pace::{Pace, Rest};
@@ -15,7 +16,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep};
 
-/// More is not taken: an SSH server that asks and asks, and reads no answer, is waited for after all.
+/// Limit of accepted data, in bytes.
+///
+/// Writes wait above it, for an SSH server that keeps sending requests and does not read the
+/// answers.
 const TAKEN_MAX_BYTES: usize = 16 << 20;
 
 pub(super) struct SshStream<S> {
@@ -25,7 +29,7 @@ pub(super) struct SshStream<S> {
     flow: Flow,
 }
 
-/// What the users of an SSH connection and its stream tell each other.
+/// State that an SSH connection shares with its stream.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Flow {
     pub(super) ear: Ear,
@@ -33,7 +37,7 @@ pub(super) struct Flow {
     pub(super) pace: Pace,
 }
 
-/// Hears whether something comes.
+/// Reports whether data arrives.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ear(Arc<Heard>);
 
@@ -44,12 +48,12 @@ struct Heard {
 }
 
 impl Ear {
-    /// Whatever comes from now on is to be told.
+    /// Reports the next data that arrives.
     pub(super) fn listen(&self) {
         self.0.listens.store(true, Ordering::Release);
     }
 
-    /// Something has come since that was asked.
+    /// Waits for data since [`listen`](Self::listen).
     pub(super) async fn heard(&self) {
         self.0.heard.notified().await;
     }
@@ -66,7 +70,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SshStream<S> {
         Self { stream, taken: BytesMut::new(), rest: None, flow }
     }
 
-    /// Writes what was taken, as far as that goes now.
+    /// Writes accepted data as far as possible.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.taken.is_empty() {
             match ready!(Pin::new(&mut self.stream).poll_write(cx, &self.taken))? {
@@ -74,12 +78,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SshStream<S> {
                 count => self.taken.advance(count),
             }
         }
-        // Whoever has nothing to say holds no buffer.
+        // An idle stream keeps no buffer.
         self.taken = BytesMut::new();
         Poll::Ready(Ok(()))
     }
 
-    /// Waits until more may be read.
+    /// Polls whether the next read may begin.
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             match &mut self.rest {
@@ -100,7 +104,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SshStream<S> {
         }
     }
 
-    /// Reads what is of no use any more, so that the other side does not wait for that.
+    /// Discards input, so that the other side is not blocked from reading.
     fn discard(&mut self, cx: &mut Context<'_>) {
         let mut scratch = [0; 4096];
         loop {
@@ -116,7 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SshStream<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for SshStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let _ = self.poll_drain(cx)?;
-        // russh reads only when it has written all that it had enciphered.
+        // russh reads only after it has written everything that it has encrypted.
         self.flow.outgoing.is_left(self.taken.len(), cx);
         ready!(self.poll_rest(cx));
         let before = buffer.filled().len();
@@ -145,7 +149,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for SshStream<S> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.poll_drain(cx)? {
             Poll::Ready(()) => Pin::new(&mut self.stream).poll_flush(cx),
-            // The writer is to go on.
+            // The writer must not wait.
             Poll::Pending => Poll::Ready(Ok(())),
         }
     }
@@ -171,7 +175,7 @@ mod tests {
         SshStream::new(stream, Flow::default())
     }
 
-    /// Two sides that write all before they read, over a pipe that holds next to nothing.
+    /// Two sides that write everything before they read, over a pipe with a small buffer.
     #[tokio::test]
     async fn two_that_only_write_do_not_wait_for_each_other() {
         let (here, there) = duplex(100);

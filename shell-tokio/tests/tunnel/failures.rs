@@ -77,7 +77,7 @@ fn whatever_is_wrong_has_words_of_its_own() {
                 let files = vec![server.path("none")];
                 Box::new(|ssh| ssh.known_hosts = files)
             }),
-            ("wrong key", TunnelFailure::Authentication, &["does not let", "/other (SHA256:", "authorized_keys"], {
+            ("wrong key", TunnelFailure::Authentication, &["rejected", "/other (SHA256:", "authorized_keys"], {
                 let key = Some(server.path("other"));
                 Box::new(|ssh| ssh.key_path = key)
             }),
@@ -97,7 +97,7 @@ fn whatever_is_wrong_has_words_of_its_own() {
                 &["can't be reached"],
                 Box::new(|ssh| ssh.host = "no.such.invalid".into()),
             ),
-            ("no SSH", TunnelFailure::Network, &["through the host before"], {
+            ("no SSH", TunnelFailure::Network, &["through the previous host"], {
                 let jump = Jump::new(&server.address.ip().to_string()).port(server.address.port());
                 Box::new(|ssh| {
                     ssh.jumps = vec![jump];

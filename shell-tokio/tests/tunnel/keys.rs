@@ -31,7 +31,7 @@ fn keys_may_be_encrypted_certified_or_the_agents() {
         ssh.key_path = Some(locked.clone());
         ssh.key_passphrase = Some(Passphrase("open sesame".into()));
     });
-    for (passphrase, words) in [(None, "is encrypted: set ssh_key_passphrase_file"), (Some("x"), "can't be deciphered")]
+    for (passphrase, words) in [(None, "is encrypted: set ssh_key_passphrase_file"), (Some("x"), "can't be decrypted")]
     {
         let mut ssh = lines(&server).tunnels[0].ssh.clone();
         ssh.key_path = Some(locked.clone());
