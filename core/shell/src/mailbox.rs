@@ -353,7 +353,7 @@ mod tests {
         let letters = [
             (publish(""), 10_000, "an empty message"),
             (named, 2_500, "a long name"),
-            (ShardMessage::Publish { room: "r".into(), except, message: "".into() }, 300, "many who are left out"),
+            (ShardMessage::Publish { room: "r".into(), except, message: "".into() }, 300, "a long list of exceptions"),
         ];
         for (message, most, what) in letters {
             let shards = Mailbox::<u8>::of_shards(4);
@@ -372,15 +372,15 @@ mod tests {
         let tell = |message: &ShardMessage| shards[0].post_to_others(|| DriverMessage::ShardMessage(message.clone()));
         let waiting = || shards[1].take(Waker::noop()).len();
         shards[1].rest();
-        tell(&publish("nobody would hear it"));
+        tell(&publish("skipped while idle"));
         assert_eq!(waiting(), 0);
-        tell(&publish("it is awake again"));
+        tell(&publish("delivered after it woke"));
         shards[1].rest();
-        tell(&publish("and has mail"));
+        tell(&publish("delivered beside a queued message"));
         assert_eq!(waiting(), 2);
         shards[1].rest();
         tell(&ShardMessage::Authenticated);
-        tell(&publish("what came before it may have brought a connection"));
+        tell(&publish("delivered because the message before may bring a connection"));
         assert_eq!(waiting(), 2);
     }
 

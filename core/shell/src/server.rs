@@ -345,7 +345,7 @@ mod tests {
             check_served(&config, &on_keys(|_: &mut Hub<'_, ()>, _: ConnId, _| {})).expect("it reads keys");
         }
         let config = Config::listening(["telnet://127.0.0.1:0?mode=character".parse::<Listen>().expect("well formed")]);
-        check_served(&config, &Echo).expect("those are lines");
+        check_served(&config, &Echo).expect("character mode delivers lines");
     }
 
     #[test]
@@ -356,9 +356,10 @@ mod tests {
         };
         let address = Address::Inherited("sock".into());
         let config = Config::listening([Listen::lines(([127, 0, 0, 1], 0).into()).address(address)]);
-        let error = listen(&config, [given("sock"), given("sock")].into()).expect_err("which is meant?").to_string();
+        let error = listen(&config, [given("sock"), given("sock")].into()).expect_err("the name is ambiguous").to_string();
         assert!(error.contains("inherited/sock") && error.contains("given 2 of this name"), "{error}");
-        let (listeners, _) = listen(&config, [given("x"), given("sock"), given("x")].into()).expect("the others rest");
+        let (listeners, _) =
+            listen(&config, [given("x"), given("sock"), given("x")].into()).expect("the others are unused");
         assert!(matches!(listeners[..], [Some(_)]));
     }
 }

@@ -1,6 +1,10 @@
 //! One task per connection, without sockets and runtime: the test polls the tasks.
 
-#![allow(clippy::expect_used, clippy::panic, reason = "a test fails where its assumption does, and one of them panics")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails where its assumption does, and some panic on purpose"
+)]
 
 use drupe_core::testing::TestHub;
 use drupe_core::{Config, ConnId, Listen, PayloadBuf, Reason};
@@ -149,7 +153,7 @@ fn who_is_not_listened_to_is_not_read_and_nothing_is_lost() {
     while world.is_read(conn) {
         world.send(conn, &line);
         sent += 999;
-        assert!(sent < 100_000, "it is read no more at some point");
+        assert!(sent < 100_000, "reading stops at some point");
     }
     assert!(sent > 60_000);
     {
@@ -184,7 +188,7 @@ fn who_writes_to_a_peer_that_does_not_read_waits() {
     world.hub.set_writable(conn, 0);
     world.settle();
     let queued = *sent.lock().expect("no panic");
-    assert!(queued < 1_000, "{queued} of 10,000 were sent, which is all that is kept");
+    assert!(queued < 1_000, "{queued} of 10,000 messages were sent without waiting");
     world.hub.set_writable(conn, usize::MAX);
     world.settle();
     assert_eq!(*sent.lock().expect("no panic"), 10_000);
@@ -196,7 +200,7 @@ fn who_writes_to_a_peer_that_does_not_read_waits() {
 fn a_panic_ends_its_connection_by_name_and_no_other() {
     let mut world = World::new(LINES, async |mut connection: Connection| {
         while let Some(message) = connection.receive().await {
-            assert_ne!(message, PayloadBuf::from("panic"), "as it was told");
+            assert_ne!(message, PayloadBuf::from("panic"), "on purpose");
             connection.send(message).await.expect("open");
         }
     });
@@ -262,7 +266,7 @@ fn a_panic_in_the_hub_ends_its_connection_and_wakes_who_waits() {
     let mut world = World::new(LINES, async |connection: Connection| {
         let (receiver, sender) = connection.split();
         drop(receiver);
-        let panicked = sender.with_hub(|_, _| -> u32 { panic!("as it was told") }).await;
+        let panicked = sender.with_hub(|_, _| -> u32 { panic!("on purpose") }).await;
         assert_eq!(panicked, Err(Disconnected(Reason::HandlerPanicked)));
     });
     let conn = world.connect();
@@ -396,9 +400,9 @@ proptest! {
 fn a_task_that_panics_is_counted_once_also_when_its_connection_is_over() {
     let mut world = World::new(LINES, async |mut connection: Connection| {
         while let Some(message) = connection.receive().await {
-            assert_ne!(message, PayloadBuf::from("panic"), "as it was told");
+            assert_ne!(message, PayloadBuf::from("panic"), "on purpose");
         }
-        panic!("it does not like ends");
+        panic!("on purpose");
     });
     let (one, two) = (world.connect(), world.connect());
     world.send(one, b"panic\n");
@@ -421,7 +425,7 @@ fn slow(
                 // The work takes until the server drains.
                 connection.draining().await;
                 *told.lock().expect("no panic") += 1;
-                connection.send(message).await.expect("what is in progress may be finished");
+                connection.send(message).await.expect("work in progress may finish");
             }
         })
     }
@@ -444,7 +448,7 @@ fn a_drain_is_told_to_tasks_and_waits_for_what_they_do() {
     let closing = "closing (shutdown): the server is shutting down";
     assert_eq!(world.hub.lines(busy), ["notice: the server is shutting down", "one", "two", closing]);
     world.settle();
-    assert!(world.tasks.is_empty(), "and their connections are over");
+    assert!(world.tasks.is_empty(), "their connections have ended");
 }
 
 #[test]

@@ -96,7 +96,7 @@ impl World {
         let (net, remote) = (Rc::new(RefCell::new(Net::default())), mailbox.remote());
         let machine = Machine::new(config, Echo);
         let setup = Setup { machine, listeners, mailbox, signals: None, hangup: None };
-        let mut driver = Driver::new(setup, FakeSockets(Rc::clone(&net))).expect("it takes everything");
+        let mut driver = Driver::new(setup, FakeSockets(Rc::clone(&net))).expect("the fake takes every listener");
         driver.start();
         Self { driver, net, remote }
     }
@@ -111,9 +111,9 @@ impl World {
         let told = move |result: Result<Vec<String>, crate::BindError>| {
             *place.lock().expect("no panic") = Some(result.map_err(|error| error.to_string()));
         };
-        self.remote.reconfigure(config, told).expect("it runs");
+        self.remote.reconfigure(config, told).expect("the server runs");
         self.turn();
-        outcome.lock().expect("no panic").take().expect("it is told in the same turn")
+        outcome.lock().expect("no panic").take().expect("the callback runs in the same turn")
     }
 }
 
@@ -132,7 +132,7 @@ fn who_always_has_a_little_more_keeps_nobody_waiting() {
     while world.turn() == Next::Turn {
         turns += 1;
     }
-    assert_eq!(world.net.borrow().reads, [1_000, 3], "and gets everything read");
+    assert_eq!(world.net.borrow().reads, [1_000, 3], "everything is read");
     assert!((1_000 / READS_PER_TURN..80).contains(&turns), "{turns}");
 }
 
@@ -148,23 +148,23 @@ fn reloads_that_move_an_address_leave_nothing_behind() {
         world.turn();
         assert_eq!(world.driver.listeners.len(), 2);
     }
-    assert_eq!(std::fs::read_dir(&directory).expect("there").count(), 1, "only the last one is listened at");
+    assert_eq!(std::fs::read_dir(&directory).expect("there").count(), 1, "only the last socket file is left");
     world.net.borrow_mut().reads = [0].into();
     world.net.borrow_mut().arriving.push_back(Talker { number: 0, left: 1 });
     world.driver.turn(Time::START, &mut [u32::MAX].into(), Waker::noop());
     world.turn();
-    assert_eq!(world.net.borrow().reads, [1], "the one that stayed accepts still");
+    assert_eq!(world.net.borrow().reads, [1], "the listener that stayed still accepts");
     drop(world);
-    std::fs::remove_dir_all(&directory).expect("it was ours");
+    std::fs::remove_dir_all(&directory).expect("it exists");
 }
 
 #[test]
 fn a_panic_of_who_asks_does_not_end_the_server() {
     let mut world = World::new(listening(&["tcp://127.0.0.1:0"]));
-    world.remote.metrics(|_| panic!("as it was told")).expect("it runs");
-    world.remote.reconfigure(listening(&["tcp://127.0.0.1:0"]), |_| panic!("as it was told")).expect("it runs");
+    world.remote.metrics(|_| panic!("on purpose")).expect("the server runs");
+    world.remote.reconfigure(listening(&["tcp://127.0.0.1:0"]), |_| panic!("on purpose")).expect("the server runs");
     assert_ne!(world.turn(), Next::End);
     // Nor when the callback is dropped with the server.
-    world.remote.metrics(|_| panic!("as it was told")).expect("it runs");
+    world.remote.metrics(|_| panic!("on purpose")).expect("the server runs");
     drop(world);
 }
