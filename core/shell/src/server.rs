@@ -95,15 +95,16 @@ impl<H: Handler, R: Runtime> Server<H, R> {
 
     /// As [`bind_with`](Self::bind_with), on several threads.
     ///
-    /// The server has `workers` [shards](drupe_core::Shard). The first runs where the server runs;
-    /// each other has a thread of its own, which starts at once. `handler` is called once for each
-    /// shard, on this thread for the first and on their own threads for the others. Its argument is
-    /// a handle whose notes go to that handler. If a shard panics, the server drains, and running
-    /// it returns an error.
+    /// The server has `workers` [shards](drupe_core::Shard). The first runs where the server runs.
+    /// Each other shard has its own thread, which starts at once. If a shard panics, the server
+    /// drains, and running it returns an error.
     ///
-    /// Each connection goes to the shard with the fewest. A message to a room reaches its members
-    /// on every shard. Limits, metrics and [`Remote`] cover the whole server. All other state of a
-    /// handler belongs to its shard.
+    /// `handler` is called once per shard: on this thread for the first shard, on their own threads
+    /// for the others. Its argument is a handle whose notes go to that handler.
+    ///
+    /// Each connection goes to the shard with the fewest connections. A message to a room reaches
+    /// its members on every shard. Limits, metrics and [`Remote`] cover the whole server. All other
+    /// state of a handler belongs to its shard.
     ///
     /// # Errors
     /// As [`bind`](Self::bind), or if a thread cannot be started.

@@ -32,7 +32,7 @@ pub trait Sockets {
     /// If the runtime cannot register it. The connection is dropped.
     fn adopt(&mut self, number: u32, stream: Self::Stream) -> io::Result<Self::Socket>;
 
-    /// Sends the last words to a connection as far as the socket takes them, and drops it.
+    /// Sends a final message to a connection, as far as the socket takes it, and closes it.
     fn dismiss(&mut self, stream: Self::Stream, words: &[u8]);
 
     /// Reads available bytes. 0 means the end of the input.

@@ -97,7 +97,7 @@ impl Connections {
 }
 
 impl<R: Runtime + AsyncRuntime> Server<Connections, R> {
-    /// Binds a server that runs one task per connection, on its own runtime.
+    /// Binds a server that runs one task per connection, on the runtime of the server.
     ///
     /// Peers can connect from now on. See [`stream`](super) for limits and back-pressure.
     ///
