@@ -1,8 +1,12 @@
 //! Sessions that outlive connections, behind a reverse SSH tunnel.
 //!
-//! A chat whose participants miss no message while the tunnel, or another connection, is down. Run
-//! `resume drupe@edge.example.org:22 ~/.ssh/id_ed25519 ~/.ssh/known_hosts
-//! 'tcp://127.0.0.1:7000?tunnel=edge'`, then `nc edge.example.org 7000`.
+//! A chat that keeps messages for participants whose tunnel or connection is down.
+//!
+//! ```text
+//! resume drupe@edge.example.org:22 ~/.ssh/id_ed25519 ~/.ssh/known_hosts \
+//!     'tcp://127.0.0.1:7000?tunnel=edge'
+//! nc edge.example.org 7000
+//! ```
 //!
 //! The first line names the session. After the connection was lost, `/resume SESSION` on a new one
 //! continues the session and sends the missed messages.

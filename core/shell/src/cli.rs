@@ -1,6 +1,4 @@
-//! Command-line arguments of the `hub` example of each shell, and of `drupe`.
-//!
-//! Needs the feature `cli`.
+//! Command-line arguments of the `hub` example of each shell. Needs the feature `cli`.
 
 use drupe_core::app::{AppName, BuiltIn, Envelope};
 use drupe_core::wire::MessageSize;
@@ -40,9 +38,6 @@ pub struct HubArguments {
 
 impl HubArguments {
     /// Returns the configuration that these arguments describe.
-    ///
-    /// # Panics
-    /// Never: a test checks that the default addresses are well-formed.
     #[must_use]
     pub fn config(&self) -> Config {
         let mut listeners = self.listen.clone();

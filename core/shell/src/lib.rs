@@ -12,7 +12,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `auth` | `client`: a client that logs in and reconnects |
-//! | `cli` | `cli`: command-line arguments of the example `hub` and of the program `drupe` |
+//! | `cli` | `cli`: command-line arguments of the example `hub` |
 
 #![forbid(unsafe_code)]
 #![cfg(unix)]

@@ -7,8 +7,8 @@ use std::task::{Wake, Waker};
 /// Collects which of many sources are ready, for one task that owns them all.
 ///
 /// Each source is polled with the waker of its own key. A wake-up queues the key, unless it is
-/// queued already. The first key in the queue also wakes the task. So a turn of the task polls every
-/// ready source and no other.
+/// queued already. The first key in the queue also wakes the task. So a turn of the task polls
+/// every ready source and no other.
 #[derive(Debug, Default)]
 pub struct ReadyQueue {
     state: Mutex<Ready>,
