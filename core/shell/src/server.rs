@@ -357,7 +357,8 @@ mod tests {
         };
         let address = Address::Inherited("sock".into());
         let config = Config::listening([Listen::lines(([127, 0, 0, 1], 0).into()).address(address)]);
-        let error = listen(&config, [given("sock"), given("sock")].into()).expect_err("the name is ambiguous").to_string();
+        let error =
+            listen(&config, [given("sock"), given("sock")].into()).expect_err("the name is ambiguous").to_string();
         assert!(error.contains("inherited/sock") && error.contains("given 2 of this name"), "{error}");
         let (listeners, _) =
             listen(&config, [given("x"), given("sock"), given("x")].into()).expect("the others are unused");
