@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_bid_before_ten_quiet_seconds_wins() {
+    fn last_bid_before_ten_quiet_seconds_wins() {
         let mut hub = TestHub::new(auction());
         let (ann, bob) = (hub.connect(), hub.connect());
         hub.line(ann, "/bid 10");
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn bids_must_be_higher_and_numbers() {
+    fn auction_refuses_bids_that_are_not_higher_numbers() {
         let mut hub = TestHub::new(auction());
         let ann = hub.connect();
         for line in ["/bid 10", "/bid 10", "/bid ten", "/bid -1", "/bid"] {
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_gone_has_bid_all_the_same() {
+    fn bid_of_disconnected_peer_still_wins() {
         let mut hub = TestHub::new(auction());
         let (ann, bob) = (hub.connect(), hub.connect());
         hub.line(ann, "/bid 10");

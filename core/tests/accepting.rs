@@ -39,7 +39,7 @@ fn accept(machine: &mut Machine<Watching>, now: Time) -> ConnId {
 }
 
 #[test]
-fn running_out_of_descriptors_is_told_once_and_so_is_its_end() {
+fn accept_pause_and_resume_are_each_reported_once() {
     let mut machine = Machine::new(config(), Watching::default());
     let mut now = Time::START;
     for _ in 0..3 {
@@ -58,7 +58,7 @@ fn running_out_of_descriptors_is_told_once_and_so_is_its_end() {
 }
 
 #[test]
-fn single_lost_connections_are_not_told_and_many_in_a_row_are() {
+fn only_repeated_accept_failures_are_reported() {
     let mut machine = Machine::new(config(), Watching::default());
     for _ in 0..15 {
         machine.accept_failed(Time::START, FIRST, AcceptFailure::Transient);
@@ -69,7 +69,7 @@ fn single_lost_connections_are_not_told_and_many_in_a_row_are() {
 }
 
 #[test]
-fn descriptor_of_closed_connection_is_used_at_once() {
+fn accepting_resumes_when_a_connection_closes() {
     let mut machine = Machine::new(config(), Watching::default());
     let conn = accept(&mut machine, Time::START);
     machine.accept_failed(Time::START, FIRST, AcceptFailure::Exhausted);
@@ -86,7 +86,7 @@ fn descriptor_of_closed_connection_is_used_at_once() {
 }
 
 #[test]
-fn descriptor_of_connection_on_another_shard_is_used_at_once() {
+fn accepting_resumes_when_another_shard_closes_a_connection() {
     let shard = |number| Machine::shard(config(), Watching::default(), Shard::new(number, 2).expect("of two"));
     let (mut first, mut second) = (shard(0), shard(1));
     let peer = Peer::Local;
@@ -107,7 +107,7 @@ fn descriptor_of_connection_on_another_shard_is_used_at_once() {
 }
 
 #[test]
-fn ipv4_peer_of_a_socket_for_both_families_is_an_ipv4_peer() {
+fn ipv4_mapped_peer_is_reported_as_ipv4() {
     let mut machine = Machine::new(config(), Watching::default());
     let peer = "[::ffff:192.0.2.1]:7".parse().expect("an address");
     machine.accepted(Time::START, FIRST, peer).expect("let in");
@@ -115,7 +115,7 @@ fn ipv4_peer_of_a_socket_for_both_families_is_an_ipv4_peer() {
 }
 
 #[test]
-fn log_lines_that_are_missing_are_counted() {
+fn metrics_count_missing_log_lines() {
     let mut machine = Machine::new(config(), Watching::default());
     for (left_out, lost) in [(3, 0), (0, 2), (u64::MAX, 1)] {
         machine.command(Time::START + Duration::from_secs(1), &Command::LogLoss { left_out, lost });

@@ -296,7 +296,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn one_machine_two_and_four_say_the_same_of_the_same_logins(
+    fn login_verdicts_do_not_depend_on_the_number_of_shards(
         steps in prop::collection::vec(step(), 1..40),
         policy in 0..3usize,
         seed: u64,
@@ -310,7 +310,7 @@ proptest! {
 
     /// Everybody at once, and messages that come when they come: the limits are still those of the whole.
     #[test]
-    fn at_once_on_four_shards_no_more_is_looked_at_or_let_in_than_by_one(seed: u64, policy in 1..3usize) {
+    fn concurrent_logins_on_four_shards_share_the_limits_of_one(seed: u64, policy in 1..3usize) {
         let duplicates = [DuplicateLogin::KeepBoth, DuplicateLogin::RefuseNew, DuplicateLogin::ReplaceOld][policy];
         let mut server = Server::new(4, seed, |layer| layer.limits(limits()).duplicates(duplicates));
         // Twelve wrong proofs of one address, of which three may be looked at.
@@ -343,7 +343,7 @@ proptest! {
 }
 
 #[test]
-fn two_machines_of_one_secret_never_say_the_same_nonce() {
+fn machines_that_share_a_secret_never_repeat_a_nonce() {
     let mut nonces = BTreeSet::new();
     let mut asked = 0;
     let mut ask = |server: &mut Server, conn: ConnId| {
@@ -370,7 +370,7 @@ fn two_machines_of_one_secret_never_say_the_same_nonce() {
 }
 
 #[test]
-fn a_login_that_was_overheard_is_of_no_use_on_another_shard() {
+fn replayed_login_is_refused_on_every_shard() {
     let mut server = Server::new(4, 0, |layer| layer);
     let victim = server.connect(1);
     let client = ScramClient::new("ann", "ann's", "0123456789abcdef").expect("printable");
@@ -389,7 +389,7 @@ fn a_login_that_was_overheard_is_of_no_use_on_another_shard() {
 }
 
 #[test]
-fn who_is_known_by_a_certificate_is_one_of_the_whole_as_well() {
+fn certificate_logins_follow_duplicate_policy_across_shards() {
     let listen: Listen = "tcp://127.0.0.1:1".parse().expect("good");
     let config = Config::listening([listen.tls(Some(Tls::external()))]).unlimited();
     let known = Secured::default().user(Some("ann".into()));
@@ -413,7 +413,7 @@ fn who_is_known_by_a_certificate_is_one_of_the_whole_as_well() {
 }
 
 #[test]
-fn a_place_is_free_again_when_who_had_it_has_left_another_shard() {
+fn close_on_another_shard_frees_the_login() {
     let mut server = Server::new(2, 0, |layer| layer.duplicates(DuplicateLogin::RefuseNew));
     let [first, second, third] = [1, 2, 3].map(|address| server.connect(address));
     assert_eq!([first, second, third].map(ConnId::shard), [0, 1, 0]);
@@ -428,7 +428,7 @@ fn a_place_is_free_again_when_who_had_it_has_left_another_shard() {
 }
 
 #[test]
-fn what_a_peer_says_before_the_verdict_has_come_is_served_after_it() {
+fn input_before_the_login_verdict_is_served_after_it() {
     let mut server = Server::new(2, 0, |layer| layer);
     let (_, conn) = (server.connect(1), server.connect(2));
     assert_eq!(conn.shard(), 1);
@@ -453,7 +453,7 @@ fn what_a_peer_says_before_the_verdict_has_come_is_served_after_it() {
 }
 
 #[test]
-fn renewal_whose_verdict_comes_after_the_user_changed_does_not_change_it_back() {
+fn late_renewal_verdict_does_not_restore_the_old_user() {
     let mut server = Server::new(2, 0, |layer| layer);
     let (_, conn) = (server.connect(1), server.connect(2));
     assert_eq!(server.told(conn, &format!("/auth {}", token("ann", 1))), ["notice: you are ann"]);

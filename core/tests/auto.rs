@@ -13,7 +13,7 @@ fn hub() -> TestHub<Echo> {
 }
 
 #[test]
-fn each_is_served_as_it_speaks_and_no_byte_is_lost() {
+fn auto_serves_the_detected_protocol_without_losing_bytes() {
     for (said, heard) in [
         (&b"one\ntwo\n"[..], &b"one\ntwo\n"[..]),
         (b"GET the ball\n", b"GET the ball\n"),
@@ -30,7 +30,7 @@ fn each_is_served_as_it_speaks_and_no_byte_is_lost() {
 }
 
 #[test]
-fn a_silent_peer_is_a_terminal_after_a_moment() {
+fn auto_treats_a_silent_peer_as_telnet_after_the_delay() {
     let mut hub = hub();
     let conn = hub.connect();
     assert_eq!(hub.received(conn), b"");
@@ -43,7 +43,7 @@ fn a_silent_peer_is_a_terminal_after_a_moment() {
 }
 
 #[test]
-fn half_a_request_is_a_line_when_nothing_more_comes() {
+fn auto_treats_a_partial_request_as_a_line_after_the_delay() {
     let mut hub = hub();
     let (waits, ends) = (hub.connect(), hub.connect());
     hub.send(waits, b"GET ");
@@ -56,7 +56,7 @@ fn half_a_request_is_a_line_when_nothing_more_comes() {
 }
 
 #[test]
-fn http_is_served_and_tls_is_refused_in_its_own_words() {
+fn auto_serves_http_and_refuses_tls_with_an_alert() {
     let mut hub = hub();
     let (http, tls) = (hub.connect(), hub.connect());
     hub.send(http, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET /readyz HTTP/1.0\r\n\r\n");
@@ -68,7 +68,7 @@ fn http_is_served_and_tls_is_refused_in_its_own_words() {
 }
 
 #[test]
-fn who_never_spoke_ends_without_a_word_to_the_application() {
+fn undecided_peer_closes_without_a_handler_event() {
     let mut hub = hub();
     let (gone, failed, drained) = (hub.connect(), hub.connect(), hub.connect());
     hub.send(failed, b"GE");

@@ -48,7 +48,7 @@ fn heard(told: &Receiver<String>) -> Vec<String> {
 }
 
 #[test]
-fn a_client_comes_back_and_subscribes_anew() {
+fn client_reconnects_and_renews_its_subscriptions() {
     let (mut hub, told) = client(ClientOptions::new(dial()));
     let subscribe = |key: &str, message: &str| ClientCommand::Subscribe(key.into(), message.into());
     hub.note(ClientCommand::Send("too early".into()));
@@ -74,7 +74,7 @@ fn a_client_comes_back_and_subscribes_anew() {
 }
 
 #[test]
-fn one_attempt_is_one_attempt_and_its_end_is_told_once() {
+fn client_once_dials_once_and_reports_its_end_once() {
     let (mut hub, told) = client(ClientOptions::once(dial()));
     hub.dial_failed(DIAL, Failure::Refused);
     assert_eq!(heard(&told), ["DialFailed(Refused, None)", "Ended"]);
@@ -91,7 +91,7 @@ fn one_attempt_is_one_attempt_and_its_end_is_told_once() {
 }
 
 #[test]
-fn calls_have_answers_or_say_why_not() {
+fn client_calls_return_a_response_or_an_error() {
     let (mut hub, receiver) = client(ClientOptions::new(dial()));
     let call = |number| ClientCommand::Call {
         number,
@@ -148,7 +148,7 @@ fn calls_have_answers_or_say_why_not() {
 }
 
 #[test]
-fn who_finishes_hears_the_rest_and_does_not_come_back() {
+fn client_finish_receives_the_rest_without_reconnecting() {
     let (mut hub, told) = client(ClientOptions::new(dial()));
     let conn = hub.dialed(DIAL, peer()).expect("wanted");
     hub.set_writable(conn, 3);
@@ -171,7 +171,7 @@ fn who_finishes_hears_the_rest_and_does_not_come_back() {
 }
 
 #[test]
-fn who_does_not_listen_is_not_sent_to() {
+fn client_pauses_reading_until_resumed() {
     let (mut hub, told) = client(ClientOptions::new(dial()));
     let conn = hub.dialed(DIAL, peer()).expect("wanted");
     hub.line(conn, "stop");
@@ -238,7 +238,7 @@ fn calculator() -> impl Handler {
 }
 
 #[test]
-fn a_client_logs_in_and_calls_over_every_wire() {
+fn client_logs_in_and_calls_over_every_wire() {
     let token = TokenKey::hs256(&[7; 32])
         .expect("long enough")
         .sign(&Claims::default().sub("bob".into()).exp(Some(1_800_000_060)));
@@ -268,7 +268,7 @@ fn a_client_logs_in_and_calls_over_every_wire() {
 }
 
 #[test]
-fn a_login_that_is_refused_is_told_and_not_tried_again() {
+fn client_reports_a_refused_login_without_retrying() {
     for login in [
         Login::Token("nonsense".into()),
         Login::Password { user: "ann".into(), password: "wrong".into() },
@@ -287,7 +287,7 @@ fn a_login_that_is_refused_is_told_and_not_tried_again() {
 }
 
 #[test]
-fn a_server_that_does_not_know_the_password_is_not_trusted() {
+fn client_rejects_a_server_without_password_proof() {
     let login = Login::Password { user: "ann".into(), password: "mellon".into() };
     let (mut hub, told) = client(ClientOptions::new(dial()).login(login));
     let conn = hub.dialed(DIAL, peer()).expect("wanted");
@@ -307,14 +307,14 @@ fn a_server_that_does_not_know_the_password_is_not_trusted() {
 }
 
 #[test]
-fn secrets_of_a_login_are_not_shown() {
+fn debug_of_client_login_hides_secrets() {
     let options = ClientOptions::new(dial()).login(Login::Password { user: "ann".into(), password: "mellon".into() });
     let shown = format!("{options:?} {:?}", Login::Token("abcdef".into()));
     assert!(!shown.contains("mellon") && !shown.contains("abcdef") && shown.contains("ann"), "{shown}");
 }
 
 #[test]
-fn a_call_behind_a_long_message_is_made() {
+fn client_call_is_sent_after_a_long_message() {
     let (mut hub, told) = client(ClientOptions::new(dial()));
     let conn = hub.dialed(DIAL, peer()).expect("wanted");
     hub.note(ClientCommand::Send("x".repeat(300_000).into()));
@@ -325,7 +325,7 @@ fn a_call_behind_a_long_message_is_made() {
 }
 
 #[test]
-fn who_has_finished_joins_no_room() {
+fn finished_connection_cannot_join_a_room() {
     use drupe_core::{Event, Hub, JoinError, NoNote};
 
     struct Finishing;
@@ -352,7 +352,7 @@ fn who_has_finished_joins_no_room() {
 }
 
 #[test]
-fn a_client_logs_in_where_people_are_asked() {
+fn client_logs_in_at_a_dialogue_prompt() {
     let credentials = Credentials::new("mellon", b"0123456789abcdef", 4_096).expect("a password");
     let accounts = Accounts::new().user("ann", credentials, []).expect("a name");
     let server = Service::new(Calculator).within(Authentication::new(accounts, [9; 32]).dialogue());
@@ -391,7 +391,7 @@ fn heartbeat(beat: Heartbeat, options: ClientOptions, seconds: u64) -> (bool, Ve
 }
 
 #[test]
-fn a_client_answers_the_heartbeat_and_is_not_closed_as_silent() {
+fn client_answers_the_heartbeat() {
     let (interval, timeout) = (Duration::from_secs(10), Duration::from_secs(25));
     let (is_open, seen, told) = heartbeat(Heartbeat::ping(interval, timeout), ClientOptions::new(dial()), 100);
     assert!(is_open && seen.is_empty(), "the handler sees no answers: {seen:?}");

@@ -91,7 +91,7 @@ fn tungstenite_accept(key: &str) -> String {
 }
 
 #[test]
-fn the_request_says_what_was_asked_for_and_nothing_smuggled() {
+fn upgrade_request_has_all_fields_and_no_injected_header() {
     let handshake = OpeningHandshake::new("/chat room?\r\nx=1")
         .origin(Some("https://example.org".into()))
         .subprotocols(vec!["one".into(), "two".into()])
@@ -118,7 +118,7 @@ fn the_request_says_what_was_asked_for_and_nothing_smuggled() {
 }
 
 #[test]
-fn an_answer_opens_and_what_came_with_it_is_served() {
+fn upgrade_response_opens_and_pipelined_frame_is_served() {
     let handshake = OpeningHandshake::new("/").subprotocols(vec!["two".into()]);
     let (mut hub, conn) = caller(handshake, &["over there"]);
     let mut answer = response(&hub, conn, "Sec-WebSocket-Protocol: two\r\n").into_bytes();
@@ -143,7 +143,7 @@ fn an_answer_opens_and_what_came_with_it_is_served() {
 }
 
 #[test]
-fn an_answer_that_does_not_fit_is_a_failed_dial() {
+fn invalid_upgrade_response_fails_the_dial() {
     type Change = fn(&str) -> String;
     let good = "HTTP/1.1 101 Switching Protocols";
     let cases: [(&str, Change); 13] = [
@@ -179,7 +179,7 @@ fn an_answer_that_does_not_fit_is_a_failed_dial() {
 }
 
 #[test]
-fn a_server_that_says_nothing_or_goes_is_tried_again_as_often_as_allowed() {
+fn unanswered_handshake_is_retried_up_to_the_limit() {
     let (mut hub, _) = caller(OpeningHandshake::new("/"), &[]);
     hub.advance(Duration::from_secs(30));
     assert_eq!(hub.handler().log, "failed timed_out Some(31);");
@@ -214,7 +214,7 @@ fn failed_handshake_frees_its_connection_before_the_next_attempt() {
 }
 
 #[test]
-fn a_server_that_never_answers_is_not_a_stable_one() {
+fn unanswered_handshake_does_not_count_as_stable() {
     let (mut hub, _) = caller(OpeningHandshake::new("/"), &[]);
     // As long as a connection must be up to count as stable.
     hub.advance(Duration::from_secs(30));
@@ -225,7 +225,7 @@ fn a_server_that_never_answers_is_not_a_stable_one() {
 }
 
 #[test]
-fn a_handshake_can_be_hung_up() {
+fn handshake_can_be_cancelled() {
     let (mut hub, conn) = caller(OpeningHandshake::new("/"), &[]);
     hub.with_handler(|caller| caller.cancels = true);
     hub.note(());
@@ -237,7 +237,7 @@ fn a_handshake_can_be_hung_up() {
 }
 
 #[test]
-fn a_server_may_say_that_it_is_still_at_it() {
+fn client_skips_a_few_1xx_responses() {
     let (mut hub, conn) = caller(OpeningHandshake::new("/"), &[]);
     let answer = response(&hub, conn, "");
     hub.send(
@@ -253,7 +253,7 @@ fn a_server_may_say_that_it_is_still_at_it() {
 proptest! {
     /// Our client against our server, whatever the network does to the pieces.
     #[test]
-    fn both_ends_agree(
+    fn client_and_server_exchange_messages_for_any_chunking(
         says in prop::collection::vec("[a-zü漢]{0,400}", 0..6),
         deflate: bool,
         pieces in prop::collection::vec(1..500usize, 1..4),
@@ -313,7 +313,7 @@ impl Handler for Gambler {
 }
 
 #[test]
-fn the_key_of_a_handshake_tells_nothing_of_what_the_application_draws() {
+fn handshake_key_does_not_reveal_application_random() {
     let seed = 0x1234_5678_9abc_def0;
     let run = |dials| {
         let config = Config::listening([]).seed(Some(seed));

@@ -93,7 +93,7 @@ impl Shell {
 }
 
 #[test]
-fn an_outage_costs_in_proportion_to_the_dials_that_it_breaks() {
+fn outage_costs_linear_time_in_broken_dials() {
     let steps = [500, 4_000].map(|dials| {
         let (shell, steps) = steps_of(|| {
             let mut shell = Shell::new(dials);
@@ -116,7 +116,7 @@ fn an_outage_costs_in_proportion_to_the_dials_that_it_breaks() {
 }
 
 #[test]
-fn attempts_that_take_too_long_are_given_up_and_named() {
+fn dial_attempts_time_out_and_are_reported() {
     let mut shell = Shell::new(3);
     assert_eq!(shell.attempts.len(), 3);
     shell.now = Time::START + Duration::from_secs(30);

@@ -13,7 +13,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 
 #[test]
-fn a_loop_of_ones_own_serves_and_says_goodbye() {
+fn embedded_event_loop_serves_and_drains() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     let (stop, stopped) = UnixStream::pair().expect("a pair");
@@ -49,7 +49,7 @@ fn a_loop_of_ones_own_serves_and_says_goodbye() {
 }
 
 #[test]
-fn it_is_short() {
+fn embed_example_has_fewer_than_150_lines() {
     assert!(include_str!("../examples/embed.rs").lines().count() < 150);
 }
 
@@ -58,7 +58,7 @@ fn named<H: Handler>(machine: &mut Machine<H>) -> Vec<ConnId> {
 }
 
 #[test]
-fn a_connection_that_is_gone_is_named_though_another_has_its_index() {
+fn closed_connection_is_reported_though_its_slot_is_reused() {
     let config = Config::listening(["tcp://127.0.0.1:1".parse().unwrap()]);
     let mut machine = Machine::new(config.clone(), Echo);
     let accept = |machine: &mut Machine<Echo>| {
@@ -102,7 +102,7 @@ impl Handler for Dialler {
 }
 
 #[test]
-fn a_connection_that_was_dialled_and_is_gone_is_named_too() {
+fn closed_dialled_connection_is_reported() {
     let mut machine = Machine::new(Config::default(), Dialler);
     machine.started(Time::START);
     let dials: Vec<_> = machine.dials().map(|(dial, _)| dial).collect();

@@ -68,7 +68,7 @@ impl Handler for Obedient {
 }
 
 #[test]
-fn input_behind_what_ends_a_slow_connection_is_not_held() {
+fn input_after_a_slow_consumer_close_is_not_held() {
     let peer: Peer = "192.0.2.1:1".parse().expect("an address");
     // An answer, or what is drawn, becomes too much at each place: as the input arrives, and as it is served from what was held.
     let mut ended = 0;
@@ -96,7 +96,7 @@ fn input_behind_what_ends_a_slow_connection_is_not_held() {
 }
 
 #[test]
-fn a_connection_ends_when_both_halves_have_whichever_was_first() {
+fn connection_closes_when_both_halves_have_ended() {
     let mut machine = Machine::new(half_open(), Obedient::default());
     machine.started(Time::START);
     let peer = "192.0.2.1:1".parse().expect("an address");
@@ -133,7 +133,7 @@ impl Handler for Finishing {
 }
 
 #[test]
-fn the_last_message_may_end_our_half() {
+fn last_message_may_finish_the_connection() {
     let mut hub = TestHub::with_config(half_open(), Obedient::default());
     let peer = hub.connect();
     hub.send(peer, b"finish");
@@ -142,7 +142,7 @@ fn the_last_message_may_end_our_half() {
 }
 
 #[test]
-fn who_has_ended_its_half_is_not_silent() {
+fn half_closed_peer_does_not_time_out_as_silent() {
     let config = half_open().silence(Some(secs(300)));
     let mut hub = TestHub::with_config(config, Obedient::default());
     let (ended, silent) = (hub.connect(), hub.connect());
@@ -153,7 +153,7 @@ fn who_has_ended_its_half_is_not_silent() {
 }
 
 #[test]
-fn who_is_paused_stays_so_over_a_reload_and_is_not_closed_for_that_time() {
+fn reload_keeps_a_rate_pause_without_idle_timeout() {
     let rates = |config: &mut Config| {
         config.peer.rates.messages = Rate::new(1, 1).ok();
         config.peer.rates.ladder = Ladder::default().warn(None);
@@ -187,7 +187,7 @@ fn who_is_paused_stays_so_over_a_reload_and_is_not_closed_for_that_time() {
 }
 
 #[test]
-fn a_limit_that_is_new_closes_nobody_for_what_was_before() {
+fn reload_starts_new_timeouts_from_the_reload() {
     let mut hub = TestHub::with_config(listening("tcp://127.0.0.1:1"), Echo);
     let peers = [hub.connect(), hub.connect()];
     hub.send(peers[1], b"begun");
@@ -207,7 +207,7 @@ fn a_limit_that_is_new_closes_nobody_for_what_was_before() {
 }
 
 #[test]
-fn a_listener_with_limits_of_its_own_is_meant_by_a_reload_of_them() {
+fn reload_applies_listener_limits_from_the_reload() {
     let own = |idle| {
         let limits = Some(PeerLimits::default().idle(idle));
         Config::listening([Listen::lines(([127, 0, 0, 1], 1).into()).limits(limits)])
@@ -223,7 +223,7 @@ fn a_listener_with_limits_of_its_own_is_meant_by_a_reload_of_them() {
 }
 
 #[test]
-fn less_than_a_second_is_not_told_as_none() {
+fn notices_round_times_up_to_whole_seconds() {
     let mut config = listening("tcp://127.0.0.1:1").idle(Some(secs(5))).idle_warning(Some(millis(700)));
     config.drain.retry_after = Some(millis(1_200));
     let mut hub = TestHub::with_config(config.clone(), Echo);
@@ -246,7 +246,7 @@ fn less_than_a_second_is_not_told_as_none() {
 }
 
 #[test]
-fn a_warning_that_leaves_no_time_is_not_given() {
+fn idle_warning_without_lead_time_is_not_sent() {
     for warning in [secs(5), secs(6), Duration::ZERO] {
         let config = listening("tcp://127.0.0.1:1").idle(Some(secs(5))).idle_warning(Some(warning));
         let mut hub = TestHub::with_config(config, Echo);
@@ -264,7 +264,7 @@ fn draining() -> Config {
 }
 
 #[test]
-fn a_drain_waits_for_an_answer_that_is_on_its_way() {
+fn drain_waits_for_pending_tickets() {
     let mut hub = TestHub::with_config(draining(), Obedient::default());
     let (busy, idle) = (hub.connect(), hub.connect());
     hub.line(busy, "work");
@@ -283,7 +283,7 @@ fn a_drain_waits_for_an_answer_that_is_on_its_way() {
 }
 
 #[test]
-fn a_drain_waits_for_work_no_longer_than_its_deadline_and_says_goodbye() {
+fn drain_stops_waiting_for_tickets_at_its_deadline() {
     let mut hub = TestHub::with_config(draining(), Obedient::default());
     let (busy, short) = (hub.connect(), hub.connect());
     hub.line(busy, "work");
@@ -300,7 +300,7 @@ fn a_drain_waits_for_work_no_longer_than_its_deadline_and_says_goodbye() {
 }
 
 #[test]
-fn a_drain_that_is_hurried_waits_for_no_work() {
+fn second_drain_does_not_wait_for_tickets() {
     let mut hub = TestHub::with_config(draining(), Obedient::default());
     let busy = hub.connect();
     hub.line(busy, "work");
@@ -323,7 +323,7 @@ fn take<H: Handler>(machine: &mut Machine<H>, now: Time, conn: ConnId) -> String
 }
 
 #[test]
-fn who_sends_much_while_its_last_bytes_wait_gets_them_all_the_same() {
+fn closing_peer_that_keeps_sending_gets_its_last_bytes() {
     for rate in [Rate::new(4 << 20, 8 << 20).ok(), Rate::new(1 << 20, 1 << 20).ok(), None] {
         let mut config = listening("tcp://127.0.0.1:1");
         config.peer.rates.bytes = rate;
@@ -364,7 +364,7 @@ fn who_sends_much_while_its_last_bytes_wait_gets_them_all_the_same() {
 }
 
 #[test]
-fn what_is_sent_after_the_end_costs_no_more_than_its_time() {
+fn input_after_the_close_delays_it_only_until_the_deadline() {
     let mut config = listening("tcp://127.0.0.1:1");
     config.closing = Closing::default().flush(secs(5)).linger(secs(2)).discard_max_bytes(0);
     config.peer.rates.bytes = Rate::new(1, 1).ok();
@@ -389,7 +389,7 @@ fn secure(protocol: impl Into<Protocol>) -> Config {
 }
 
 #[test]
-fn under_tls_an_end_that_was_not_said_makes_no_message_of_what_is_incomplete() {
+fn truncated_tls_input_is_not_served_as_a_message() {
     for protocol in [Protocol::Spoken(drupe_core::wire::Wire::default()), Protocol::Auto(Auto::default())] {
         let trace = SharedTrace::new();
         let mut machine = Machine::new(secure(protocol.clone()), Obedient::default());
@@ -412,7 +412,7 @@ fn under_tls_an_end_that_was_not_said_makes_no_message_of_what_is_incomplete() {
 }
 
 #[test]
-fn under_tls_what_is_complete_is_served_also_when_it_has_to_wait() {
+fn complete_lines_before_tls_truncation_are_served() {
     let mut config = secure(drupe_core::wire::Wire::default());
     config.peer.rates.messages = Rate::new(1, 1).ok();
     config.peer.rates.ladder = Ladder::default().warn(None);
@@ -432,7 +432,7 @@ fn under_tls_what_is_complete_is_served_also_when_it_has_to_wait() {
 }
 
 #[test]
-fn a_run_with_reloads_is_replayed_with_their_configurations() {
+fn trace_with_reloads_replays_with_their_configurations() {
     let trace = SharedTrace::new();
     let mut machine = Machine::new(listening("tcp://127.0.0.1:1"), Obedient::default());
     machine.record(trace.recorder());
@@ -469,7 +469,7 @@ impl Handler for Secretive {
 }
 
 #[test]
-fn a_trace_conceals_notes_where_it_conceals_what_peers_send() {
+fn trace_conceals_notes() {
     let trace = SharedTrace::new();
     let mut machine = Machine::new(listening("tcp://127.0.0.1:1"), Secretive);
     machine.record(trace.recorder());

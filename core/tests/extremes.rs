@@ -232,7 +232,7 @@ fn options(value: &dyn std::fmt::Debug) -> Vec<String> {
 }
 
 #[test]
-fn each_option_has_its_extremes_above() {
+fn every_config_field_is_covered_by_extremes() {
     let values: [&dyn std::fmt::Debug; 6] = [
         &Config::default(),
         &Listen::lines(([127, 0, 0, 1], 1).into()),
@@ -291,7 +291,7 @@ fn room(field: &str, extreme: Extreme) -> usize {
 }
 
 #[test]
-fn at_zero_one_and_the_maximum_of_every_field_all_wires_serve_and_nothing_turns_in_circles() {
+fn extreme_settings_keep_all_wires_serving_without_busy_loop() {
     for (field, change) in changes() {
         for extreme in [Zero, One, Max] {
             let about = format!("{field} at {extreme:?}");
@@ -343,7 +343,7 @@ fn pauses(field: &str) -> bool {
 }
 
 #[test]
-fn a_span_of_zero_is_none_where_there_may_be_none() {
+fn zero_duration_disables_optional_timeouts() {
     let mut config = base();
     config.peer.idle = Some(Duration::ZERO);
     config.peer.silence = Some(Duration::ZERO);
@@ -372,7 +372,7 @@ impl Handler for Dialling {
 }
 
 #[test]
-fn attempts_to_connect_come_no_faster_than_every_10_ms_at_any_extreme() {
+fn extreme_backoff_dials_at_most_every_10_ms() {
     let changes: [DialChange; 7] = [
         ("timeout", |dial, _, x| dial.timeout = x.span()),
         ("initial", |_, backoff, x| backoff.initial = x.span()),
@@ -415,7 +415,7 @@ fn attempts_to_connect_come_no_faster_than_every_10_ms_at_any_extreme() {
 }
 
 #[test]
-fn tunnels_turn_no_faster_than_every_10_ms_at_any_extreme() {
+fn extreme_tunnel_settings_wake_at_most_every_10_ms() {
     let changes: [TunnelChange; 6] = [
         ("connect_timeout", |tunnel, x| tunnel.connect_timeout = x.span()),
         ("keep_alive.interval", |tunnel, x| tunnel.keep_alive.interval = x.span()),
@@ -462,7 +462,7 @@ fn tunnels_turn_no_faster_than_every_10_ms_at_any_extreme() {
 }
 
 #[test]
-fn an_accept_that_fails_again_and_again_rests_in_between_at_any_extreme() {
+fn extreme_accept_backoff_still_pauses_failing_accepts() {
     for extreme in [Zero, One, Max] {
         let mut machine = Machine::new(base().accept_backoff(extreme.span()), Echo);
         machine.started(Time::START);

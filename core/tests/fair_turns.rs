@@ -116,7 +116,7 @@ fn line(behind: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn keys_that_move_and_draw_a_long_line() {
+fn redrawing_keys_on_a_long_line_stay_within_a_turn() {
     attack("home and end", CHARACTER, &line(b""), b"\x01\x05");
     attack_with(|config| config, "home and end, slowed", CHARACTER, &line(b""), b"\x01\x05");
     attack("clear the screen", CHARACTER, &line(b""), b"\x0c");
@@ -128,7 +128,7 @@ fn keys_that_move_and_draw_a_long_line() {
 }
 
 #[test]
-fn commands_among_keys() {
+fn telnet_commands_among_keys_stay_within_a_turn() {
     attack("are you there", CHARACTER, &line(b""), b"\xff\xf6");
     attack("erase", CHARACTER, &line(b""), b"x\xff\xf7");
     attack("a key and a command", CHARACTER, &line(b""), b"\x1b[D\xff\xf1");
@@ -139,13 +139,13 @@ fn commands_among_keys() {
 }
 
 #[test]
-fn backspaces_behind_marks_in_line_mode() {
+fn backspaces_over_combining_marks_stay_within_a_turn() {
     let marks = "e\u{301}\u{302}".repeat(10);
     attack("backspace", "telnet://127.0.0.1:1", marks.as_bytes(), "\u{301}\x08".as_bytes());
 }
 
 #[test]
-fn compressed_blocks_of_ten_bits() {
+fn tiny_deflate_blocks_stay_within_a_turn() {
     let bits = (0..READ_BYTES * 8 - 16).map(|place| place % 10 == 1);
     let blocks: Vec<u8> = bits
         .collect::<Vec<_>>()

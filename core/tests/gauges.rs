@@ -64,7 +64,7 @@ fn only_open_connections_count_as_stalled() {
 }
 
 #[test]
-fn a_request_that_waits_before_the_handshake_is_not_an_open_connection_that_is_stalled() {
+fn blocked_http_request_does_not_count_as_stalled() {
     let mut config = listening("ws://127.0.0.1:1");
     config.outbound.marks = Marks::new(10, 20, 4000).expect("in order");
     let mut machine = machine(config);
@@ -76,7 +76,7 @@ fn a_request_that_waits_before_the_handshake_is_not_an_open_connection_that_is_s
 }
 
 #[test]
-fn a_listener_that_a_reload_takes_away_does_not_rest() {
+fn removed_listener_does_not_count_as_paused() {
     let mut machine = machine(listening("tcp://127.0.0.1:1"));
     machine.accept_failed(Time::START, ListenerId(0), AcceptFailure::Exhausted);
     assert_eq!(machine.metrics().accept_paused, 1);
@@ -89,7 +89,7 @@ fn a_listener_that_a_reload_takes_away_does_not_rest() {
 }
 
 #[test]
-fn bytes_of_a_connection_that_is_over_are_not_counted() {
+fn bytes_of_a_closed_connection_are_not_counted() {
     let mut machine = machine(listening("tcp://127.0.0.1:1"));
     let conn = accept(&mut machine);
     machine.received(Time::START, conn, &mut b"hello\n".to_vec());
@@ -100,7 +100,7 @@ fn bytes_of_a_connection_that_is_over_are_not_counted() {
 }
 
 #[test]
-fn the_gauge_of_quarantined_addresses_falls_by_itself() {
+fn quarantined_gauge_falls_when_cool_down_ends() {
     let mut config = listening("tcp://127.0.0.1:1");
     config.quarantine = QuarantineLimits::default().cool_down(Duration::from_secs(10)).addresses_max(100);
     let mut machine = machine(config);
@@ -117,7 +117,7 @@ fn the_gauge_of_quarantined_addresses_falls_by_itself() {
 }
 
 #[test]
-fn a_message_is_not_compressed_for_encodings_that_nobody_in_the_room_has_any_more() {
+fn room_compresses_only_for_encodings_of_its_members() {
     let mut machine = machine(listening("ws://127.0.0.1:1"));
     let upgraded = |machine: &mut Machine<Room>, bits: u8| {
         let conn = accept(machine);
@@ -165,7 +165,7 @@ impl Handler for Others {
 }
 
 #[test]
-fn a_message_is_not_compressed_for_its_sender_alone() {
+fn publish_without_recipients_compresses_nothing() {
     let mut machine = Machine::new(listening("ws://127.0.0.1:1"), Others);
     machine.started(Time::START);
     let peer = SocketAddr::from(([192, 0, 2, 1], 1)).into();

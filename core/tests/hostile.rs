@@ -120,7 +120,7 @@ const PING: u8 = 0x89;
 const PONG: u8 = 0x8a;
 
 #[test]
-fn endless_lines_and_claimed_lengths_are_refused_before_they_are_kept() {
+fn oversized_lines_and_lengths_are_refused_before_buffering() {
     let endless = attack("tcp://127.0.0.1:0", &[b'x'; 5000]);
     assert_eq!(endless.reason, Some(Reason::MessageTooLarge));
     for (prefix, claim) in [
@@ -139,7 +139,7 @@ fn endless_lines_and_claimed_lengths_are_refused_before_they_are_kept() {
 }
 
 #[test]
-fn empty_messages_cost_what_messages_cost() {
+fn empty_messages_and_control_frames_count_in_the_rate() {
     let mut config = config("length://127.0.0.1:0?prefix=u8");
     let rate = Rate::new(10, 10);
     config.peer.rates.messages = Some(rate.expect("in range"));
@@ -162,7 +162,7 @@ fn empty_messages_cost_what_messages_cost() {
 }
 
 #[test]
-fn who_is_slow_meets_a_deadline_for_the_whole_message() {
+fn slow_message_times_out_as_a_whole() {
     for (listen, stream) in [
         ("tcp://127.0.0.1:0", b"never a line".to_vec()),
         ("length://127.0.0.1:0?prefix=u8", b"\x10never".to_vec()),
@@ -187,7 +187,7 @@ fn who_is_slow_meets_a_deadline_for_the_whole_message() {
 }
 
 #[test]
-fn a_reset_anywhere_ends_it_once() {
+fn reset_at_any_point_ends_the_connection_once() {
     for stream in [
         &b""[..],
         b"GET / HT",
@@ -210,7 +210,7 @@ fn a_reset_anywhere_ends_it_once() {
 }
 
 #[test]
-fn heads_are_bounded_and_read_in_one_way() {
+fn request_heads_are_bounded_and_unambiguous() {
     assert_eq!(request(&format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}", "x".repeat(10_000_000))), "431");
     assert_eq!(request(&format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "X: y\r\n".repeat(100_000))), "431");
     assert_eq!(request(&format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "x".repeat(65_536))), "431");
@@ -241,7 +241,7 @@ fn heads_are_bounded_and_read_in_one_way() {
 }
 
 #[test]
-fn an_upgrade_is_checked_field_by_field() {
+fn upgrade_checks_every_field() {
     let change = |old: &str, new: &str| {
         let changed = UPGRADE.replacen(old, new, 1);
         assert_ne!(changed, UPGRADE, "{old}");
@@ -280,7 +280,7 @@ fn an_upgrade_is_checked_field_by_field() {
 }
 
 #[test]
-fn frames_that_break_the_protocol_end_with_its_code() {
+fn invalid_frames_close_with_their_close_code() {
     let broken = (Some(Reason::MalformedFrame), Some(1002));
     let too_large = (Some(Reason::MessageTooLarge), Some(1009));
     let mut cases = vec![
@@ -322,7 +322,7 @@ fn frames_that_break_the_protocol_end_with_its_code() {
 }
 
 #[test]
-fn what_may_be_split_may_be_split_anywhere() {
+fn fragmented_text_may_split_inside_a_character() {
     let text = "grüße, 漢字, 👩";
     let echo = [&[0x81, u8::try_from(text.len()).expect("short")], text.as_bytes()].concat();
     for at in 0..=text.len() {
@@ -336,7 +336,7 @@ fn what_may_be_split_may_be_split_anywhere() {
 }
 
 #[test]
-fn nothing_counts_behind_a_close_and_nobody_is_waited_for() {
+fn frames_after_close_are_ignored_and_the_wait_is_bounded() {
     let late = [masked(CLOSE, b"\x03\xe8bye"), masked(TEXT, b"late")].concat();
     let outcome = attack("ws://127.0.0.1:0", &[UPGRADE.as_bytes(), b"\r\n", &late].concat());
     assert_eq!(outcome.reason, Some(Reason::PeerClosed));
@@ -354,7 +354,7 @@ fn nothing_counts_behind_a_close_and_nobody_is_waited_for() {
 }
 
 #[test]
-fn compression_gives_no_leverage() {
+fn compression_bombs_and_bad_deflate_are_refused() {
     let agreed = format!("{UPGRADE}Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
     let bomb = miniz_oxide::deflate::compress_to_vec(&vec![0; 1 << 24], 9);
     let garbage = [0x07, 0xff, 0xff];
@@ -379,7 +379,7 @@ fn compression_gives_no_leverage() {
 }
 
 #[test]
-fn other_protocols_are_told_so_and_counted() {
+fn other_protocols_are_refused_as_wrong_protocol() {
     for (hello, heard) in [
         (&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &b"HTTP/1.1 400"[..]),
         (b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", b"\x15\x03\x03\0\x02\x02\x28"),

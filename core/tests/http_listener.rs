@@ -72,7 +72,7 @@ fn named() -> Http {
 }
 
 #[test]
-fn whoever_looks_after_its_health_need_not_know_its_name() {
+fn health_checks_are_served_for_any_host() {
     let listeners = [
         web(named()),
         web(named().telnet(Some(Telnet::default()))),
@@ -111,7 +111,7 @@ fn whoever_looks_after_its_health_need_not_know_its_name() {
 }
 
 #[test]
-fn a_server_that_drains_is_unavailable_to_every_check_but_of_its_life() {
+fn draining_server_fails_readiness_but_not_liveness() {
     let mut hub = server(web(named()));
     let mut config = hub.machine().config().clone();
     config.drain.grace = Duration::from_secs(5);
@@ -124,7 +124,7 @@ fn a_server_that_drains_is_unavailable_to_every_check_but_of_its_life() {
 }
 
 #[test]
-fn what_is_refused_is_told_with_host_and_origin_and_counts_by_its_reason() {
+fn refused_request_event_has_host_origin_and_reason() {
     let mut hub = server(web(named().path(Some("/chat".into()))));
     let known =
         |bytes: Vec<u8>| String::from_utf8(bytes).expect("text").replace("Host: x", "Host: localhost").into_bytes();
@@ -171,7 +171,7 @@ fn what_is_refused_is_told_with_host_and_origin_and_counts_by_its_reason() {
 }
 
 #[test]
-fn scrapes_and_health_checks_are_no_connections() {
+fn scrapes_and_health_checks_do_not_count_as_connections() {
     let mut hub = server(web(Http::default()));
     for path in ["/healthz", "/readyz", "/metrics", "/", "/metrics"] {
         ask(&mut hub, "127.0.0.1:9", format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes());
@@ -199,7 +199,7 @@ fn scrapes_and_health_checks_are_no_connections() {
 }
 
 #[test]
-fn a_scrape_costs_the_same_however_many_are_connected() {
+fn scrape_cost_does_not_depend_on_connection_count() {
     let steps = |connections: usize| {
         let lines: Listen = "tcp://127.0.0.1:7000?tunnel=edge".parse().expect("well formed");
         let mut config = Config::listening([web(Http::default()), lines]).unlimited();
@@ -238,7 +238,7 @@ fn bearer(secret: &str) -> String {
 }
 
 #[test]
-fn a_credential_opens_what_it_is_for_and_nothing_else() {
+fn credential_grants_only_its_own_endpoint() {
     let of_metrics = || Access::Credential(credential(CREDENTIAL));
     let scraped = Http::default().metrics(of_metrics());
     let both = Http::default().metrics(of_metrics()).monitor(Some(credential(OTHER)));
@@ -276,7 +276,7 @@ fn a_credential_opens_what_it_is_for_and_nothing_else() {
 }
 
 #[test]
-fn whoever_has_the_credential_of_the_metrics_alone_is_not_let_into_the_monitor() {
+fn metrics_credential_does_not_open_the_monitor() {
     let http = Http::default().metrics(Access::Credential(credential(CREDENTIAL)));
     let monitor = Monitor::new(MonitorLimits::default(), LogTail::default());
     let mut hub = TestHub::with_config(Config::listening([web(http)]), Told::default().within(monitor));
@@ -285,7 +285,7 @@ fn whoever_has_the_credential_of_the_metrics_alone_is_not_let_into_the_monitor()
 }
 
 #[test]
-fn a_reload_that_adds_a_monitor_lets_nobody_in_who_came_before_it() {
+fn reload_that_adds_a_monitor_excludes_older_connections() {
     let monitor = Monitor::new(MonitorLimits::default(), LogTail::default());
     let mut hub = TestHub::with_config(Config::listening([web(Http::default())]), Told::default().within(monitor));
     let early = hub.connect();
@@ -298,7 +298,7 @@ fn a_reload_that_adds_a_monitor_lets_nobody_in_who_came_before_it() {
 }
 
 #[test]
-fn the_authority_of_a_target_stands_for_host() {
+fn target_authority_overrides_host() {
     for (request, expected) in [
         ("GET http://localhost/ HTTP/1.1\r\nHost: localhost\r\n\r\n", "200"),
         ("GET http://localhost/ HTTP/1.1\r\nHost: evil.example\r\n\r\n", "200"),
@@ -322,7 +322,7 @@ fn the_authority_of_a_target_stands_for_host() {
 }
 
 #[test]
-fn a_host_with_the_port_of_its_scheme_is_known_without_it() {
+fn host_matches_without_its_default_port() {
     for (name, host, expected) in [
         ("example.org:80", "example.org", "200"),
         ("example.org:80", "example.org:80", "200"),
@@ -342,7 +342,7 @@ fn proxied(field: ForwardedField) -> Http {
 }
 
 #[test]
-fn host_without_a_port_behind_a_proxy_that_hides_the_scheme_has_the_port_of_either() {
+fn host_without_port_behind_a_proxy_matches_either_default() {
     for (name, fields, expected) in [
         ("example.org:80", "", "200"),
         ("example.org:443", "", "200"),
@@ -358,7 +358,7 @@ fn host_without_a_port_behind_a_proxy_that_hides_the_scheme_has_the_port_of_eith
 }
 
 #[test]
-fn host_that_is_longer_than_any_name_is_not_this_server() {
+fn overlong_host_is_refused() {
     let long = format!("{}localhost", "x.".repeat(200));
     let request = format!("GET / HTTP/1.1\r\nHost: {long}\r\n\r\n");
     assert_eq!(status(&ask(&mut server(web(named())), "127.0.0.1:9", request.as_bytes())), "421");
@@ -367,7 +367,7 @@ fn host_that_is_longer_than_any_name_is_not_this_server() {
 }
 
 #[test]
-fn a_page_of_another_scheme_is_of_another_origin() {
+fn page_of_another_scheme_has_another_origin() {
     let (x, rfc) = (ForwardedField::XForwardedFor, ForwardedField::Forwarded);
     let (plain, by_tls) = (web(Http::default()), web(Http::default()).tls(Some(Tls::external())));
     let by_header = web(Http::default()).proxies(Some(Proxies::trusting([network("10.0.0.0/8")])));
@@ -406,7 +406,7 @@ fn a_page_of_another_scheme_is_of_another_origin() {
 }
 
 #[test]
-fn a_proxy_that_names_nobody_is_held_to_its_own_address_whatever_it_speaks() {
+fn proxy_without_client_address_uses_its_own_address() {
     let by_header = web(Http::default()).proxies(Some(Proxies::trusting([network("10.0.0.0/8")])));
     let (x, rfc) = (web(proxied(ForwardedField::XForwardedFor)), web(proxied(ForwardedField::Forwarded)));
     for (listen, header, fields) in [

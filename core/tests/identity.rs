@@ -69,7 +69,7 @@ impl Obedient {
 const START: u64 = 1_800_000_000;
 
 #[test]
-fn a_panic_ends_the_connection_it_was_told_about_and_no_other() {
+fn handler_panic_closes_only_its_events_connection() {
     let mut hub = TestHub::new(Obedient::default());
     hub.catch_panics();
     let (bad, good) = (hub.connect(), hub.connect());
@@ -86,7 +86,7 @@ fn a_panic_ends_the_connection_it_was_told_about_and_no_other() {
 }
 
 #[test]
-fn a_user_is_told_once_and_found_until_the_end() {
+fn authenticated_event_comes_once_per_user_change() {
     let mut hub = TestHub::new(Obedient::default());
     let (one, two) = (hub.connect(), hub.connect());
     for (conn, line) in [(one, "user ann"), (two, "user ann"), (one, "user ann"), (one, "user bob")] {
@@ -100,7 +100,7 @@ fn a_user_is_told_once_and_found_until_the_end() {
 }
 
 #[test]
-fn a_session_ends_when_it_expires_unless_it_is_renewed() {
+fn session_expires_unless_it_is_renewed() {
     let mut hub = TestHub::new(Obedient::default());
     let (renewed, forgotten, late) = (hub.connect(), hub.connect(), hub.connect());
     hub.line(renewed, &format!("until {}", START + 10));
@@ -123,7 +123,7 @@ fn a_session_ends_when_it_expires_unless_it_is_renewed() {
 }
 
 #[test]
-fn tickets_are_limited_expire_once_and_end_with_their_connection() {
+fn tickets_are_limited_expire_once_and_end_with_the_close() {
     let mut config = Config::listening(["tcp://127.0.0.1:1".parse::<Listen>().expect("valid")]);
     config.tickets = TicketLimits::default().per_connection(2).total(3);
     let mut hub = TestHub::with_config(config, Obedient::default());
@@ -155,7 +155,7 @@ fn tickets_are_limited_expire_once_and_end_with_their_connection() {
 }
 
 #[test]
-fn the_application_drains_and_names_reasons() {
+fn handler_may_drain_and_choose_close_reasons() {
     let mut hub = TestHub::new(Obedient::default());
     let (one, two) = (hub.connect(), hub.connect());
     hub.line(one, "end");

@@ -32,7 +32,7 @@ const FOLDERS: &[(&str, &str)] = &[
 const LINES_MAX: usize = 500;
 
 #[test]
-fn no_folder_uses_one_above_it() {
+fn folders_import_only_folders_below_them() {
     let uses = uses();
     let known: BTreeSet<&str> = FOLDERS.iter().map(|(name, _)| *name).collect();
     let found: BTreeSet<&str> = uses.keys().map(String::as_str).collect();
@@ -46,7 +46,7 @@ fn no_folder_uses_one_above_it() {
 }
 
 #[test]
-fn the_architecture_shows_the_folders_as_they_are() {
+fn architecture_page_lists_the_actual_folders() {
     let path = root().join("../ARCHITECTURE.md");
     let text = fs::read_to_string(&path).expect("ARCHITECTURE.md");
     let (begin, end) = ("<!-- folders: begin -->\n", "<!-- folders: end -->");
@@ -63,7 +63,7 @@ fn the_architecture_shows_the_folders_as_they_are() {
 }
 
 #[test]
-fn no_source_file_has_more_than_500_lines() {
+fn source_files_have_at_most_500_lines() {
     let repository = root().join("..");
     let lengths = files(&repository).into_iter().filter_map(|path| {
         let place = path.strip_prefix(&repository).expect("below").display().to_string();

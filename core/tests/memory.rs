@@ -50,7 +50,7 @@ fn telnet(mode: InputMode) -> Wire {
 }
 
 #[test]
-fn no_decoder_holds_more_than_its_budget() {
+fn decoders_hold_no_more_than_their_budget() {
     let endless = vec![b'x'; 20 * MAX];
     let endless_cr = vec![b'\r'; 20 * MAX];
     let garbage: Vec<u8> = (0..20 * MAX).map(|n| u8::try_from(n * 31 % 251).expect("small")).collect();
@@ -87,7 +87,7 @@ fn no_decoder_holds_more_than_its_budget() {
 }
 
 #[test]
-fn a_claim_reserves_nothing() {
+fn claimed_length_reserves_no_memory() {
     let claim = (MAX as u64).to_be_bytes();
     let (peak, _) = memory(frames(LengthPrefix::U64Be), &claim, 65_536);
     assert_eq!(peak, 0);
@@ -96,7 +96,7 @@ fn a_claim_reserves_nothing() {
 }
 
 #[test]
-fn between_messages_nothing_is_held() {
+fn decoder_holds_nothing_between_messages() {
     let (peak, held) = memory(lines(InvalidUtf8::Reject), b"one\ntwo\r\nthree\n", 65_536);
     assert_eq!((peak, held), (0, 0), "whole lines are not copied");
     let (_, held) = memory(lines(InvalidUtf8::Reject), b"one\ntwo\nx\n", 3);

@@ -37,7 +37,7 @@ fn text<H: Handler>(hub: &TestHub<H>, conn: ConnId) -> String {
 }
 
 #[test]
-fn a_reload_keeps_what_is_the_same_adds_what_is_new_and_retires_what_is_gone() {
+fn reload_keeps_adds_and_retires_listeners() {
     let mut hub = TestHub::with_config(Config::listening([lines(1), lines(2)]), Relay::default());
     let one = hub.try_connect(ListenerId(0), peer("127.0.0.1:9")).expect("let in");
     let two = hub.try_connect(ListenerId(1), peer("127.0.0.1:9")).expect("let in");
@@ -62,7 +62,7 @@ fn a_reload_keeps_what_is_the_same_adds_what_is_new_and_retires_what_is_gone() {
 }
 
 #[test]
-fn a_listener_may_have_limits_of_its_own_and_they_change_with_a_reload() {
+fn listener_has_its_own_limits_and_a_reload_changes_them() {
     let limits = |idle| PeerLimits::default().idle(idle).lifetime(Some(secs(100)));
     let own = |idle| lines(1).limits(Some(limits(idle)));
     let mut hub = TestHub::with_config(Config::listening([own(Some(secs(10))), lines(2)]), Echo);
@@ -82,7 +82,7 @@ fn a_listener_may_have_limits_of_its_own_and_they_change_with_a_reload() {
 }
 
 #[test]
-fn a_thousand_are_drained_each_with_its_reason_and_spread_as_planned() {
+fn drain_of_a_thousand_peers_spreads_closes_with_notices() {
     let drain = Drain::default()
         .grace(secs(5))
         .window(secs(20))
@@ -131,7 +131,7 @@ fn a_thousand_are_drained_each_with_its_reason_and_spread_as_planned() {
 }
 
 #[test]
-fn a_second_wish_ends_the_grace_and_hurries() {
+fn second_drain_skips_the_grace_and_window() {
     let drain = Drain::default().grace(secs(60)).window(secs(60)).deadline(secs(90));
     let mut hub = TestHub::with_config(Config::listening([lines(1)]).drain(drain), Echo);
     let conns = [(); 10].map(|()| hub.connect());
@@ -162,7 +162,7 @@ impl Handler for Drainer {
 }
 
 #[test]
-fn what_comes_of_a_drain_that_the_application_wants_is_told_at_once() {
+fn drain_from_handler_closes_full_peers_at_once() {
     let mut config = Config::listening([lines(1).notices(true)]);
     config.drain.grace = Duration::ZERO;
     config.outbound.marks = Marks::new(4, 8, 16).expect("in order");
@@ -179,7 +179,7 @@ fn what_comes_of_a_drain_that_the_application_wants_is_told_at_once() {
 }
 
 #[test]
-fn a_proxy_speaks_for_somebody_who_is_counted_and_may_be_refused() {
+fn proxied_client_counts_in_limits_and_may_be_refused() {
     let listen = lines(1).proxies(Some(Proxies::trusting([network("10.0.0.0/8")])));
     let connections = ConnectionLimits::default().per_address(2);
     let mut hub = TestHub::with_config(Config::listening([listen]).connections(connections), Relay::default());
@@ -232,7 +232,7 @@ impl Handler for Where {
 }
 
 #[test]
-fn a_proxy_says_in_a_field_whom_it_speaks_for() {
+fn x_forwarded_for_sets_the_client_address() {
     let forwarded = Forwarded { field: ForwardedField::XForwardedFor, trusted: vec![network("10.0.0.0/8")] };
     let http = Http::default().forwarded(Some(forwarded));
     let connections = ConnectionLimits::default().per_address(1);
@@ -253,7 +253,7 @@ fn a_proxy_says_in_a_field_whom_it_speaks_for() {
 }
 
 #[test]
-fn on_several_shards_the_first_says_who_may_come_in() {
+fn first_shard_decides_admission_for_all_shards() {
     let listen = lines(1).proxies(Some(Proxies::trusting([network("10.0.0.0/8")])));
     let connections = ConnectionLimits::default().per_address(1);
     let config = Config::listening([listen]).connections(connections);
@@ -305,7 +305,7 @@ fn on_several_shards_the_first_says_who_may_come_in() {
 }
 
 #[test]
-fn only_the_hosts_that_it_is_known_by_are_served() {
+fn http_listener_serves_only_configured_hosts() {
     let hosts = ["localhost", "example.org:8025", "[::1]"].map(|host| host.parse().expect("well formed"));
     let http = Http::default().hosts(hosts.into());
     let mut hub = TestHub::with_config(Config::listening([web(http)]), Echo);
@@ -327,7 +327,7 @@ fn only_the_hosts_that_it_is_known_by_are_served() {
 }
 
 #[test]
-fn the_monitor_page_needs_the_credential_and_gives_a_cookie_for_its_socket() {
+fn monitor_page_needs_credential_and_sets_a_cookie() {
     let http = Http::default().monitor(Credential::new("0123456789abcdef").ok());
     let mut hub = TestHub::with_config(Config::listening([web(http)]).seed(Some(5)), Echo);
     let get = |hub: &mut TestHub<Echo>, path: &str, fields: &str| {
@@ -352,7 +352,7 @@ fn the_monitor_page_needs_the_credential_and_gives_a_cookie_for_its_socket() {
 }
 
 #[test]
-fn telnet_goes_in_the_messages_of_a_websocket() {
+fn websocket_binary_frames_carry_telnet() {
     let http = Http::default().telnet(Some(Telnet::default())).ping(Some(secs(30)));
     let listen = web(http).notices(true);
     let mut hub = TestHub::with_config(Config::listening([listen]), Echo);
@@ -378,7 +378,7 @@ fn telnet_goes_in_the_messages_of_a_websocket() {
 }
 
 #[test]
-fn a_dry_run_counts_what_it_would_do() {
+fn dry_run_counts_refusals_without_enforcing() {
     let rate = |units| Rate::new(units, units).ok();
     let mut config = Config::listening([lines(1)]).dry_run(true);
     config.connections.per_address = 1;
@@ -394,7 +394,7 @@ fn a_dry_run_counts_what_it_would_do() {
 }
 
 #[test]
-fn those_who_are_known_make_room_for_those_who_are_not() {
+fn authenticated_peers_do_not_count_for_early_drop() {
     struct Login;
     impl Handler for Login {
         type Context = ();

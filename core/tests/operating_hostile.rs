@@ -85,7 +85,7 @@ fn in_finite_time(test: impl FnOnce() + Send + 'static) {
 }
 
 #[test]
-fn a_reload_to_lines_leaves_nobody_who_is_undecided_behind() {
+fn reload_to_lines_still_times_out_undecided_peers() {
     // Who is silent where anything may be spoken is one for lines.
     for (listen, is_closed) in [("ws://127.0.0.1:80", true), ("auto://127.0.0.1:80", false)] {
         // Whoever was overdue and could not be ended made the machine look at the same deadline for ever.
@@ -102,7 +102,7 @@ fn a_reload_to_lines_leaves_nobody_who_is_undecided_behind() {
 }
 
 #[test]
-fn who_has_begun_a_request_is_answered_though_a_reload_makes_it_lines() {
+fn reload_to_lines_still_answers_a_begun_request() {
     // How something is spoken holds for new ones.
     let mut hub = TestHub::with_config(Config::listening([web(Http::default())]), Echo);
     let conn = hub.try_connect(ListenerId(0), peer("127.0.0.1:9")).expect("let in");
@@ -113,7 +113,7 @@ fn who_has_begun_a_request_is_answered_though_a_reload_makes_it_lines() {
 }
 
 #[test]
-fn a_refusal_that_comes_late_ends_nobody_who_has_the_place_by_then() {
+fn late_admission_refusal_spares_the_new_slot_owner() {
     let mut machine =
         Machine::shard(Config::listening([behind_proxies()]), Echo, Shard::new(1, 2).expect("one of two"));
     let now = Time::START;
@@ -136,7 +136,7 @@ fn a_refusal_that_comes_late_ends_nobody_who_has_the_place_by_then() {
 }
 
 #[test]
-fn proxy_header_of_an_unknown_family_or_with_more_words_is_refused() {
+fn malformed_proxy_header_is_refused() {
     for header in [
         "PROXY TCP5 192.0.2.1 10.0.0.1 5 6\r\n",
         "PROXY TCP4 192.0.2.1 10.0.0.1 5 6 7\r\n",
@@ -152,7 +152,7 @@ fn proxy_header_of_an_unknown_family_or_with_more_words_is_refused() {
 }
 
 #[test]
-fn who_waits_to_be_let_in_without_tls_does_not_end_for_tls() {
+fn peer_awaiting_admission_without_tls_never_fails_as_tls() {
     let mut machine =
         Machine::shard(Config::listening([behind_proxies()]), Echo, Shard::new(1, 2).expect("one of two"));
     let conn = machine.adopted(Time::START, ListenerId(0), peer("10.0.0.1:1"));
@@ -162,7 +162,7 @@ fn who_waits_to_be_let_in_without_tls_does_not_end_for_tls() {
 }
 
 #[test]
-fn guesses_at_the_credential_are_limited_also_at_the_metrics() {
+fn metrics_endpoint_limits_credential_guesses() {
     let metrics = Access::Credential(Credential::new(CREDENTIAL).expect("long enough"));
     let http = monitored().metrics(metrics);
     let mut hub = TestHub::with_config(Config::listening([web(http)]), Echo);
@@ -180,7 +180,7 @@ fn guesses_at_the_credential_are_limited_also_at_the_metrics() {
 }
 
 #[test]
-fn who_guesses_behind_a_proxy_locks_out_nobody_else_behind_it() {
+fn guesses_behind_a_proxy_lock_out_only_their_client() {
     let forwarded = Forwarded { field: ForwardedField::XForwardedFor, trusted: vec![network("10.0.0.0/8")] };
     let http = monitored().forwarded(Some(forwarded));
     let mut hub = TestHub::with_config(Config::listening([web(http)]), Echo);
@@ -211,7 +211,7 @@ fn upgraded(config: Config) -> (TestHub<Echo>, ConnId, String) {
 }
 
 #[test]
-fn pings_and_empty_frames_are_charged_with_a_terminal_as_without() {
+fn websocket_control_and_empty_frames_are_charged() {
     for kind in [masked(PING, b"x"), masked(PONG, b"x"), masked(BINARY, b"")] {
         for is_terminal in [false, true] {
             let mut config = websocket(is_terminal);
@@ -242,7 +242,7 @@ fn compressed(content: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn compressed_messages_that_come_together_are_all_served() {
+fn compressed_messages_in_one_read_are_all_served() {
     let messages = compressed("x".repeat(60_000).as_bytes()).repeat(40);
     assert!(messages.len() < 64 << 10, "less than a read's worth");
     let (mut hub, conn, answer) = upgraded(websocket(false));
@@ -254,7 +254,7 @@ fn compressed_messages_that_come_together_are_all_served() {
 }
 
 #[test]
-fn with_a_terminal_nothing_is_compressed() {
+fn telnet_in_websocket_refuses_compression() {
     // What is typed comes as a stream: a read's worth of it would be inflated at once, to a thousand times as much.
     let (mut hub, conn, answer) = upgraded(websocket(true));
     assert!(!answer.contains("Sec-WebSocket-Extensions"), "{answer}");
@@ -284,7 +284,7 @@ fn kicked(is_terminal: bool) -> (Machine<Echo>, ConnId) {
 }
 
 #[test]
-fn nothing_is_answered_once_our_half_is_closed() {
+fn pings_after_our_close_get_no_pong() {
     for is_terminal in [false, true] {
         let (mut machine, conn) = kicked(is_terminal);
         machine.received(Time::START, conn, &mut masked(PING, b"ping"));
@@ -293,7 +293,7 @@ fn nothing_is_answered_once_our_half_is_closed() {
 }
 
 #[test]
-fn who_was_told_to_go_and_goes_on_talking_is_dropped_with_a_terminal_as_without() {
+fn kicked_websocket_peer_that_keeps_sending_is_dropped() {
     let read = [false, true].map(|is_terminal| {
         let (mut machine, conn) = kicked(is_terminal);
         let mut read = 0;
@@ -324,7 +324,7 @@ impl Handler for EchoWithin {
 }
 
 #[test]
-fn audit_has_every_command_of_the_monitor_with_its_watcher_on_one_line() {
+fn audit_logs_each_monitor_command_on_one_line() {
     let (send, audited) = mpsc::channel();
     let monitor = Monitor::new(MonitorLimits::default(), LogTail::default())
         .audit(move |line: &str| send.send(line.to_owned()).expect("the test listens"));
@@ -364,7 +364,7 @@ fn watch<H: Handler>(hub: &mut TestHub<H>, watched: ConnId) -> ConnId {
 }
 
 #[test]
-fn a_token_that_is_renewed_is_not_shown_to_who_watches() {
+fn renewed_token_is_hidden_from_watchers() {
     let key = TokenKey::hs256(&[7; 32]).expect("long enough");
     let token = |exp| {
         let claims = Claims::default().sub("ann".into()).exp(Some(exp)).scope("join:*".into());
@@ -385,7 +385,7 @@ fn a_token_that_is_renewed_is_not_shown_to_who_watches() {
 }
 
 #[test]
-fn a_secret_is_hidden_though_its_key_is_escaped_and_its_message_cut_off() {
+fn secret_in_escaped_or_truncated_json_is_hidden() {
     let monitor = Monitor::new(MonitorLimits::default(), LogTail::default());
     let config = Config::listening([lines(1), web(monitored())]);
     let mut hub = TestHub::with_config(config, Echo.within(monitor));
@@ -398,7 +398,7 @@ fn a_secret_is_hidden_though_its_key_is_escaped_and_its_message_cut_off() {
 }
 
 #[test]
-fn marks_that_are_lowered_hold_for_who_is_behind() {
+fn lowered_marks_close_a_peer_already_behind() {
     let mut config = Config::listening([lines(1)]);
     let mut hub = TestHub::with_config(config.clone(), Relay::default());
     let (speaker, slow) = (hub.connect(), hub.connect());
@@ -416,7 +416,7 @@ fn marks_that_are_lowered_hold_for_who_is_behind() {
 }
 
 #[test]
-fn marks_that_are_raised_let_go_who_is_below_the_low_one() {
+fn raised_marks_clear_the_stall_of_a_slow_peer() {
     let mut config = Config::listening([lines(1)]);
     config.outbound.marks = Marks::new(1_000, 2_000, 1_000_000).expect("in order");
     let mut hub = TestHub::with_config(config.clone(), Relay::default());
@@ -433,7 +433,7 @@ fn marks_that_are_raised_let_go_who_is_below_the_low_one() {
 }
 
 #[test]
-fn a_rate_that_is_gone_pauses_nobody() {
+fn removed_rate_limit_resumes_paused_peers() {
     let mut config = Config::listening([lines(1)]);
     config.peer.rates.messages = Rate::per(1, 3600, 1).ok();
     config.peer.rates.ladder = Ladder::default();

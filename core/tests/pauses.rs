@@ -155,7 +155,7 @@ impl Crowd {
 }
 
 #[test]
-fn of_a_thousand_peers_on_all_wires_a_pause_closes_nobody_who_answers_and_everybody_who_does_not() {
+fn process_pause_closes_only_dead_peers_on_all_wires() {
     let mut crowd = Crowd::new(config(), 1_000);
     let (alive, dead) = (crowd.open(true), crowd.open(false));
     assert_eq!(alive + dead, 1_000);
@@ -184,7 +184,7 @@ fn of_a_thousand_peers_on_all_wires_a_pause_closes_nobody_who_answers_and_everyb
 }
 
 #[test]
-fn pauses_that_come_again_and_again_do_not_keep_the_dead_for_ever() {
+fn repeated_pauses_do_not_keep_dead_peers_open() {
     let mut crowd = Crowd::new(config(), 9 * 4);
     let alive = crowd.open(true);
     for _ in 0..20 {
@@ -198,7 +198,7 @@ fn pauses_that_come_again_and_again_do_not_keep_the_dead_for_ever() {
 }
 
 #[test]
-fn a_shell_that_is_only_a_little_late_pauses_nothing() {
+fn slightly_late_shell_does_not_count_as_a_pause() {
     let mut crowd = Crowd::new(config(), 9);
     crowd.members.iter_mut().for_each(|member| member.alive = false);
     crowd.run(secs(14));
@@ -251,7 +251,7 @@ impl<H: Handler> One<H> {
 }
 
 #[test]
-fn a_handshake_goes_on_after_a_pause_and_is_still_not_waited_for_without_end() {
+fn tls_handshake_gets_bounded_time_after_a_pause() {
     let (mut one, secured) = (One::new(base(), Echo), Secured::default());
     let (good, bad) = (one.accept("lines over TLS"), one.accept("lines over TLS"));
     one.run(secs(9));
@@ -268,7 +268,7 @@ fn a_handshake_goes_on_after_a_pause_and_is_still_not_waited_for_without_end() {
 }
 
 #[test]
-fn an_incomplete_message_and_an_idle_peer_have_their_time_after_a_pause() {
+fn message_and_idle_timeouts_are_extended_by_a_pause() {
     let mut config = base();
     config.peer.idle = Some(secs(70));
     let mut one = One::new(config, Echo);
@@ -287,7 +287,7 @@ fn an_incomplete_message_and_an_idle_peer_have_their_time_after_a_pause() {
 }
 
 #[test]
-fn a_socket_that_takes_nothing_has_its_time_after_a_pause() {
+fn write_deadline_is_extended_by_a_pause() {
     let mut one = One::new(base(), Echo);
     let (slow, dead) = (one.accept("lines"), one.accept("lines"));
     for conn in [slow, dead] {
@@ -304,7 +304,7 @@ fn a_socket_that_takes_nothing_has_its_time_after_a_pause() {
 }
 
 #[test]
-fn a_ping_after_a_pause_does_not_go_before_bytes_that_were_written() {
+fn ping_after_a_pause_follows_bytes_already_shown() {
     for is_whole in [true, false] {
         let mut one = One::new(config(), Echo);
         let conn = one.accept("websocket");
@@ -330,7 +330,7 @@ fn a_ping_after_a_pause_does_not_go_before_bytes_that_were_written() {
 }
 
 #[test]
-fn last_bytes_are_flushed_after_a_pause() {
+fn close_flush_is_extended_by_a_pause() {
     let mut one = One::new(base(), Echo);
     let conn = one.accept("lines");
     one.machine.command(one.now, &Command::Kick { conn });
@@ -342,7 +342,7 @@ fn last_bytes_are_flushed_after_a_pause() {
 }
 
 #[test]
-fn a_drain_is_no_shorter_for_a_pause() {
+fn drain_deadline_is_extended_by_a_pause() {
     let mut one = One::new(base(), Echo);
     let conn = one.accept("lines");
     one.machine.command(one.now, &Command::Drain);
@@ -390,7 +390,7 @@ impl Handler for Busy {
 }
 
 #[test]
-fn tickets_attempts_and_timers_of_a_peer_have_their_time_after_a_pause() {
+fn tickets_dials_and_peer_timers_are_extended_by_a_pause() {
     let trace = SharedTrace::new();
     let mut machine = Machine::new(base(), Busy::default());
     machine.record(trace.recorder());
@@ -420,7 +420,7 @@ fn tickets_attempts_and_timers_of_a_peer_have_their_time_after_a_pause() {
 }
 
 #[test]
-fn a_tunnel_is_not_lost_by_a_pause() {
+fn tunnel_survives_a_pause() {
     let mut config = Config::listening(["tcp://127.0.0.1:0?tunnel=edge".parse().expect("good")]);
     config.tunnels.push(Tunnel::new("edge", Ssh::new("192.0.2.1", "drupe", "known_hosts")));
     let mut one = One::new(config, Echo);
@@ -442,7 +442,7 @@ fn a_tunnel_is_not_lost_by_a_pause() {
 }
 
 #[test]
-fn a_worker_that_is_behind_does_not_hold_back_health_checks_on_others() {
+fn lagging_worker_does_not_hold_back_health_checks() {
     let mut one = One::new(base(), Echo);
     let (web, socket) = (one.accept("websocket"), one.accept("lines"));
     one.machine.held_back(one.now, true);

@@ -9,7 +9,7 @@ use std::path::Path;
 const README: &str = include_str!("../../README.md");
 
 #[test]
-fn the_table_of_reasons_is_complete() {
+fn readme_lists_every_close_reason() {
     for reason in Reason::ALL {
         let cells = format!("| {} | `{reason}` |", reason.number());
         assert!(README.contains(&cells), "{cells} is missing");
@@ -21,7 +21,7 @@ fn the_table_of_reasons_is_complete() {
 }
 
 #[test]
-fn the_defaults_are_those_of_the_code() {
+fn readme_states_the_actual_defaults() {
     let config = drupe_core::Config::default();
     assert_eq!(config.peer.budget.message_max_bytes.get(), 64 << 10);
     assert_eq!(config.peer.budget.message_deadline.as_secs(), 60);
@@ -54,7 +54,7 @@ fn lines_in(folder: &str) -> usize {
 }
 
 #[test]
-fn shells_and_their_driver_have_no_more_lines_than_the_readme_says() {
+fn shells_and_driver_stay_within_readme_line_counts() {
     // What else tokio's has in folders is SSH and the program.
     for (words, folder, most) in [
         ("at most 400 lines for tokio's own", "../shell-tokio/src", 400),
@@ -69,7 +69,7 @@ fn shells_and_their_driver_have_no_more_lines_than_the_readme_says() {
 }
 
 #[test]
-fn from_one_shell_to_another_it_is_one_line() {
+fn hub_examples_of_shells_differ_by_one_line() {
     let hubs = [
         include_str!("../../shell-tokio/examples/hub.rs"),
         include_str!("../../shell-smol/examples/hub.rs"),

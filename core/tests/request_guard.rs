@@ -37,7 +37,7 @@ fn hub(address: &str) -> TestHub<Told> {
 }
 
 #[test]
-fn a_request_ends_the_connection_before_anything_of_it_is_served() {
+fn http_request_closes_the_connection_before_being_served() {
     for address in [
         "tcp://127.0.0.1:1",
         "unix:///run/x",
@@ -64,7 +64,7 @@ fn a_request_ends_the_connection_before_anything_of_it_is_served() {
 }
 
 #[test]
-fn a_request_that_comes_late_is_not_served_as_lines() {
+fn late_http_request_is_not_served_as_lines() {
     for wait in [0, 200, 300, 400, 5_000] {
         let mut hub = hub("auto://127.0.0.1:1?prefix=u32be");
         let conn = hub.connect();
@@ -77,7 +77,7 @@ fn a_request_that_comes_late_is_not_served_as_lines() {
 }
 
 #[test]
-fn a_page_is_nobody_in_the_chat() {
+fn http_request_does_not_join_the_chat() {
     for address in ["tcp://127.0.0.1:1", "telnet://127.0.0.1:1", "auto://127.0.0.1:1"] {
         let listen: Listen = address.parse().expect("well formed");
         let mut hub = TestHub::with_config(Config::listening([listen]), Chat::default());
@@ -92,7 +92,7 @@ fn a_page_is_nobody_in_the_chat() {
 }
 
 #[test]
-fn a_first_line_that_never_ends_is_no_way_around() {
+fn unterminated_request_line_is_refused() {
     let mut hub = hub("tcp://127.0.0.1:1");
     let conn = hub.connect();
     hub.send(conn, b"POST / HTTP/1.1");
@@ -101,7 +101,7 @@ fn a_first_line_that_never_ends_is_no_way_around() {
 }
 
 #[test]
-fn a_first_line_that_is_over_the_rate_is_no_way_around() {
+fn rate_limited_request_line_is_refused() {
     use drupe_core::limit::{Ladder, Rate};
     let mut config = Config::listening(["tcp://127.0.0.1:1".parse::<Listen>().expect("well formed")]);
     config.peer.rates.bytes = Rate::new(20, 20).ok();
@@ -117,7 +117,7 @@ fn a_first_line_that_is_over_the_rate_is_no_way_around() {
 }
 
 #[test]
-fn other_first_lines_and_later_requests_are_lines() {
+fn non_request_first_line_disables_the_request_guard() {
     let mut hub = hub("tcp://127.0.0.1:1");
     let conn = hub.connect();
     hub.send(conn, b"\r\nGET the ball\r\nGET / HTTP/1.1\r\n");
@@ -129,7 +129,7 @@ fn other_first_lines_and_later_requests_are_lines() {
 }
 
 #[test]
-fn the_guard_can_be_switched_off() {
+fn request_guard_can_be_disabled() {
     for address in ["tcp://127.0.0.1:1?refuse_http=no", "telnet://127.0.0.1:1?refuse_http=no&probe=no"] {
         let listen: Listen = address.parse().expect("well formed");
         let mut hub = TestHub::with_config(Config::listening([listen]), Echo);
@@ -140,7 +140,7 @@ fn the_guard_can_be_switched_off() {
 }
 
 #[test]
-fn a_server_that_is_dialled_may_say_what_it_wants() {
+fn request_guard_ignores_dialled_connections() {
     use drupe_core::{Dial, Peer};
     struct Dials(Vec<String>);
     impl Handler for Dials {

@@ -17,7 +17,7 @@ fn good(sources: &Sources) -> Resolved {
 }
 
 #[test]
-fn later_layers_stand_upon_earlier_ones_and_say_so() {
+fn later_layers_override_earlier_ones_and_explain_says_so() {
     let text = "profile: production\nlisteners:\n  chat:\n    address: 127.0.0.1:7000\nlimits:\n  connections_max: 5\n";
     let sources = file(text)
         .file("more.yaml", "limits: { peer: { idle: 5m } }")
@@ -43,7 +43,7 @@ fn later_layers_stand_upon_earlier_ones_and_say_so() {
 }
 
 #[test]
-fn without_listeners_only_a_server_of_ones_own_listens() {
+fn default_listeners_exist_only_in_development() {
     let listeners = good(&Sources::new()).plan.config.listeners;
     let names: Vec<_> = listeners.iter().map(|listen| listen.bound(&listen.address)).collect();
     assert_eq!(names, ["tcp://127.0.0.1:8024", "telnet://127.0.0.1:8023", "ws://127.0.0.1:8025"]);
@@ -55,7 +55,7 @@ fn without_listeners_only_a_server_of_ones_own_listens() {
 }
 
 #[test]
-fn what_is_wrong_is_named_with_its_place_and_what_to_do() {
+fn settings_errors_name_place_and_remedy() {
     let listener = |rest: &str| format!("listeners:\n  a:\n    address: 127.0.0.1:0\n    {rest}\n");
     let tunnel = |rest: &str| {
         format!(
@@ -147,7 +147,7 @@ fn what_is_wrong_is_named_with_its_place_and_what_to_do() {
 }
 
 #[test]
-fn several_workers_may_have_metrics_behind_a_credential() {
+fn metrics_credential_allows_several_workers() {
     let text = "workers: 2\nlisteners: { a: { address: '127.0.0.1:0', app: echo, protocol: websocket, \
         websocket: { metrics: credential } } }\nmonitor: { metrics_credential: 0123456789abcdef }\n";
     let plan = file(text).resolve().expect("it is good").plan;
@@ -328,7 +328,7 @@ const ELSEWHERE: [&str; 6] = [
 ];
 
 #[test]
-fn every_key_changes_what_a_server_is_made_of() {
+fn every_settings_key_has_an_effect() {
     let mut shown = BTreeSet::new();
     let of_tunnel = |line: &str| {
         let (key, before) = line.split_once(" <- ").unwrap_or((line, ""));
@@ -390,7 +390,7 @@ fn collect(root: &Value, part: &Value, path: &str, keys: &mut BTreeSet<String>) 
 }
 
 #[test]
-fn secrets_are_not_shown() {
+fn explain_changes_and_debug_hide_secrets() {
     let text = "
 listeners: { a: { forward: { tunnel: e }, protocol: websocket, websocket: { monitor: true } } }
 monitor: { credential: do not show this }
@@ -414,7 +414,7 @@ tunnels: { e: { ssh_host: h, ssh_user: u, ssh_key_path: k, ssh_key_passphrase: d
 }
 
 #[test]
-fn all_values_of_the_wrong_kind_are_told_at_once() {
+fn all_invalid_values_are_reported_at_once() {
     let text = "limits:\n  connections_max: -1\n  peer:\n    idle: 30\n    silence: 5x\n  exempt: [10.0.0.0/8, foo]\nlog:\n  levle: loud\n";
     let problems = file(text).resolve().expect_err("nothing is right").to_string();
     for line in [
@@ -431,7 +431,7 @@ fn all_values_of_the_wrong_kind_are_told_at_once() {
 }
 
 #[test]
-fn variables_are_text_where_text_is_expected_and_null_takes_away() {
+fn environment_values_stay_text_and_null_removes_a_key() {
     let base = || {
         file(
             "listeners:\n  a: { address: '127.0.0.1:1' }\n  b: { address: '127.0.0.1:2' }\nauthentication: { enabled: true, users: { ann: { password: x } } }\n",
@@ -454,7 +454,7 @@ fn variables_are_text_where_text_is_expected_and_null_takes_away() {
 }
 
 #[test]
-fn a_listener_has_the_limits_of_all_but_for_its_own() {
+fn listener_limits_inherit_the_global_limits() {
     let text = "profile: production\nlisteners:\n  a: { address: '127.0.0.1:1', limits: { idle: 5m, ladder: { close: 7 } } }\n";
     let resolved = good(&file(text));
     let config = &resolved.plan.config;
@@ -467,7 +467,7 @@ fn a_listener_has_the_limits_of_all_but_for_its_own() {
 }
 
 #[test]
-fn changes_name_what_differs() {
+fn changes_list_the_keys_that_differ() {
     let one = good(&file("limits: { connections_max: 5 }\nlisteners: { a: { address: '127.0.0.1:1' } }"));
     let other = good(&file("limits: { connections_max: 6 }\nlisteners: { b: { address: '127.0.0.1:1' } }"));
     let changes = one.changes(&other);

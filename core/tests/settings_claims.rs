@@ -44,7 +44,7 @@ fn is_key(root: &Value, key: &str) -> bool {
 }
 
 #[test]
-fn every_key_that_another_servers_is_compared_with_is_there() {
+fn keys_in_the_server_comparison_exist() {
     let schema: Value = serde_json::from_str(&schema()).expect("JSON");
     let roots: Vec<_> = schema["properties"].as_object().expect("keys").keys().cloned().collect();
     let mut count = 0;
@@ -72,7 +72,7 @@ fn every_key_that_another_servers_is_compared_with_is_there() {
 }
 
 #[test]
-fn what_is_compared_with_profiles_and_strictness_is_as_it_is_said() {
+fn production_profile_warns_of_cleartext_as_documented() {
     let production = |listener: &str| {
         let text = format!("profile: production\nlisteners: {{ a: {{ {listener} }} }}\n");
         Sources::new().file("drupe.yaml", &text).resolve().expect("good").warnings.len()
@@ -93,7 +93,7 @@ fn resolved(set: &[(&str, &str)]) -> Resolved {
 
 /// What a reload says of each change is what the table of reloads says.
 #[test]
-fn changes_that_wait_for_the_next_start_are_those_of_the_table() {
+fn changes_that_need_a_restart_match_the_manual() {
     let (_, table) = MANUAL.split_once("# When a change takes effect").expect("the table");
     let (table, _) = table.split_once("A reload with an invalid configuration").expect("the end of it");
     let waits = |key: &str, of: &str| {

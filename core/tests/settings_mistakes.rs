@@ -25,7 +25,7 @@ fn wrong(sources: &Sources) -> String {
 const LISTENER: &str = "listeners: { a: { address: '127.0.0.1:1' } }\n";
 
 #[test]
-fn zero_is_refused_where_it_would_turn_everybody_away_or_never_end() {
+fn zero_is_refused_where_it_would_disable_the_server() {
     let listener = |rest: &str| format!("listeners: {{ a: {{ address: '127.0.0.1:1', {rest} }} }}\n");
     let timed = [
         ("limits: { peer: { idle: 0s } }\n".to_string() + LISTENER, "limits.peer.idle", true),
@@ -67,7 +67,7 @@ fn zero_is_refused_where_it_would_turn_everybody_away_or_never_end() {
 
 /// Every number, time and size alone, at both ends of what it can be: what is refused is blamed on the operator's own line.
 #[test]
-fn what_alone_is_out_of_place_is_blamed_itself() {
+fn single_extreme_value_is_blamed_on_its_own_line() {
     let schema: Value = serde_json::from_str(&schema()).expect("JSON");
     let mut keys = Vec::new();
     collect(&schema, &schema, "", &mut keys);
@@ -142,7 +142,7 @@ fn collect(root: &Value, part: &Value, path: &str, keys: &mut Vec<(String, Value
 }
 
 #[test]
-fn defaults_follow_what_was_chosen() {
+fn defaults_adapt_to_configured_values() {
     for (key, value) in [
         ("drain.deadline", "3s"),
         ("outbound.max", "100KiB"),
@@ -174,7 +174,7 @@ fn defaults_follow_what_was_chosen() {
 
 /// A value for every key that is secret, in every shape that it may have by mistake.
 #[test]
-fn secrets_are_in_no_error() {
+fn settings_errors_show_no_secret() {
     let secret = "hunter2hunter2";
     let schema: Value = serde_json::from_str(&schema()).expect("JSON");
     let mut keys = Vec::new();
@@ -227,7 +227,7 @@ fn secrets_are_in_no_error() {
 }
 
 #[test]
-fn a_changed_secret_is_a_change_that_is_not_shown() {
+fn changed_secret_is_listed_without_its_value() {
     let of = |password: &str| {
         good(&file(&format!("{LISTENER}authentication: {{ enabled: true, shared_password: {password} }}\n")))
     };
@@ -237,7 +237,7 @@ fn a_changed_secret_is_a_change_that_is_not_shown() {
 }
 
 #[test]
-fn tags_are_refused_wherever_they_stand() {
+fn yaml_tags_are_refused_everywhere() {
     for text in [
         "authentication: { shared_password: !secret drupe_pw }\n",
         "limits: !include other.yaml\n",
@@ -253,7 +253,7 @@ fn tags_are_refused_wherever_they_stand() {
 }
 
 #[test]
-fn what_the_library_says_of_yaml_is_said_in_plain_words() {
+fn yaml_errors_are_in_plain_words() {
     for (text, words) in [
         ("workers: 1\nworkers: 2\n", "drupe.yaml:2: the key \"workers\" is there twice"),
         ("workers: 1\n---\nworkers: 2\n", "a file must be one document"),
@@ -276,7 +276,7 @@ fn what_the_library_says_of_yaml_is_said_in_plain_words() {
 }
 
 #[test]
-fn nothing_that_acts_on_a_terminal_and_nothing_endless_is_repeated() {
+fn settings_errors_are_sanitized_and_truncated() {
     let long = "x".repeat(10_000_000);
     for text in [
         "\"a\\e[31mb\": 1\n".to_string(),
@@ -308,7 +308,7 @@ fn nothing_that_acts_on_a_terminal_and_nothing_endless_is_repeated() {
 }
 
 #[test]
-fn services_of_kubernetes_stop_nobody_and_other_strangers_are_warned_of() {
+fn kubernetes_variables_are_ignored_and_unknown_ones_warned() {
     let resolved = good(&file(LISTENER).environment([
         ("DRUPE_CHAT_PORT", "tcp://10.0.0.7:80"),
         ("DRUPE_CHAT_PORT_80_TCP_ADDR", "10.0.0.7"),
@@ -322,7 +322,7 @@ fn services_of_kubernetes_stop_nobody_and_other_strangers_are_warned_of() {
 }
 
 #[test]
-fn variables_find_names_whatever_their_capitals() {
+fn environment_variables_match_names_case_insensitively() {
     let text = "listeners: { Web: { address: '127.0.0.1:1' } }\n\
         authentication: { enabled: true, users: { Ann: { password: old } } }\n";
     let resolved = good(&file(text).environment([
@@ -345,7 +345,7 @@ fn variables_find_names_whatever_their_capitals() {
 }
 
 #[test]
-fn digits_outside_a_file_are_text_where_text_is_expected() {
+fn digits_outside_a_file_are_read_as_text() {
     let text = "listeners: { a: { address: 'unix:/x' } }\n";
     for (mode, expected) in [("600", 0o600), ("0660", 0o660)] {
         let set = good(&file(text).set("listeners.a.socket.mode", mode));
@@ -360,7 +360,7 @@ fn digits_outside_a_file_are_text_where_text_is_expected() {
 }
 
 #[test]
-fn paths_begin_at_the_folder_of_their_file() {
+fn relative_paths_resolve_from_the_folder_of_the_file() {
     let text = "listeners:\n  a: { address: 'unix:run/a.sock', tls: { certificates: [{ certificate: cert.pem, key: /abs/key.pem }] } }\n  \
         b: { forward: { tunnel: e, remote_bind_path: there.sock } }\n\
         tunnels: { e: { ssh_host: h, ssh_user: u, ssh_key_path: ~/id, known_hosts: [hosts, ~/.ssh/known_hosts] } }\n\
@@ -390,7 +390,7 @@ fn paths_begin_at_the_folder_of_their_file() {
 }
 
 #[test]
-fn every_secret_may_stand_in_a_file() {
+fn every_secret_can_be_read_from_a_file() {
     let text = "listeners: { a: { forward: { tunnel: e }, protocol: websocket, websocket: { monitor: true } } }\n\
         monitor: { credential_file: one }\n\
         authentication: { enabled: true, shared_password_file: two, users: { ann: { password_file: three } }, tokens: { hs256_secret_file: four } }\n\

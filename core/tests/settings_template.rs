@@ -64,7 +64,7 @@ fn above(lines: &[Line], number: usize) -> BTreeSet<usize> {
 }
 
 #[test]
-fn each_value_that_a_template_comments_out_changes_nothing() {
+fn commented_template_values_are_the_defaults() {
     for profile in PROFILES {
         let lines = lines(&template(profile));
         let base = plan(&document(&lines, &BTreeSet::new())).expect("good");
@@ -110,7 +110,7 @@ const CONTEXT: [(&str, &[(&str, &str)]); 12] = [
 ];
 
 #[test]
-fn the_examples_of_a_template_are_good_and_show_defaults() {
+fn template_examples_are_valid_and_show_defaults() {
     for profile in PROFILES {
         let lines = lines(&template(profile));
         let mut shown = BTreeSet::new();
@@ -155,7 +155,7 @@ fn the_examples_of_a_template_are_good_and_show_defaults() {
 }
 
 #[test]
-fn each_variable_that_a_template_comments_out_changes_nothing() {
+fn commented_template_variables_are_the_defaults() {
     for profile in PROFILES {
         let text = environment_template(profile);
         let pair = |line: &str| {

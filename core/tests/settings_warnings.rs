@@ -29,7 +29,7 @@ fn metrics(listen: &Listen) -> bool {
 }
 
 #[test]
-fn metrics_are_open_where_only_this_machine_can_connect_unless_it_is_said_otherwise() {
+fn metrics_are_open_by_default_only_on_loopback() {
     let listener = |rest: &str| format!("listeners: {{ a: {{ protocol: websocket, {rest} }} }}\n");
     for (rest, is_open) in [
         ("address: '127.0.0.1:1'", true),
@@ -62,7 +62,7 @@ fn metrics_are_open_where_only_this_machine_can_connect_unless_it_is_said_otherw
 }
 
 #[test]
-fn metrics_of_a_listener_that_tells_what_is_spoken_are_for_this_machine_only() {
+fn metrics_of_an_auto_listener_are_open_only_on_loopback() {
     for (address, status) in [("auto://127.0.0.1:1", "200"), ("auto://0.0.0.0:1", "404")] {
         let config = Config::listening([address.parse().expect("good")]);
         let mut hub = TestHub::with_config(config, Echo);
@@ -74,7 +74,7 @@ fn metrics_of_a_listener_that_tells_what_is_spoken_are_for_this_machine_only() {
 }
 
 #[test]
-fn secrets_do_not_cross_a_network_in_the_clear_through_a_socket_that_was_inherited() {
+fn cleartext_secrets_on_an_inherited_socket_are_refused() {
     let users = "authentication: { enabled: true, shared_password: x, dialogue: true }\n";
     let inherited = "listeners: { a: { address: 'inherited:chat', protocol: telnet } }\n";
     let problems = wrong(&(inherited.to_string() + users));
@@ -91,7 +91,7 @@ fn secrets_do_not_cross_a_network_in_the_clear_through_a_socket_that_was_inherit
 }
 
 #[test]
-fn what_will_hurt_is_warned_of() {
+fn risky_settings_cause_warnings() {
     let listener = |rest: &str| format!("listeners: {{ a: {{ address: '127.0.0.1:1', {rest} }} }}\n");
     let production = |rest: &str| format!("profile: production\nlisteners: {{ a: {{ {rest} }} }}\n");
     for (text, words) in [
@@ -146,7 +146,7 @@ fn what_will_hurt_is_warned_of() {
 const STORED: &str = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
 
 #[test]
-fn a_user_may_have_the_hash_of_a_password() {
+fn user_may_have_a_password_hash() {
     let credentials = Credentials::from_stored(STORED).expect("of the RFC");
     assert!(credentials.verify("pencil") && !credentials.verify("pencils"));
     assert_eq!(credentials.to_stored(), STORED);
@@ -193,7 +193,7 @@ fn a_user_may_have_the_hash_of_a_password() {
 }
 
 #[test]
-fn the_leeway_of_tokens_is_no_more_than_is_applied() {
+fn token_leeway_is_at_most_5_minutes() {
     let text = |leeway: &str| {
         format!(
             "listeners: {{ a: {{ address: '127.0.0.1:1' }} }}\nauthentication: {{ enabled: true, tokens: {{ hs256_secret: 0123456789abcdef0123456789abcdef, leeway: {leeway} }} }}\n"

@@ -94,7 +94,7 @@ impl Server {
 proptest! {
     /// Whenever messages arrive, everybody hears everybody else's lines, each once and in order.
     #[test]
-    fn order_is_kept_for_each_sender(
+    fn messages_of_each_sender_keep_order_across_shards(
         shards in 1..5u8,
         steps in prop::collection::vec((any::<bool>(), any::<prop::sample::Index>()), 0..200),
     ) {
@@ -129,7 +129,7 @@ proptest! {
 }
 
 #[test]
-fn limits_are_those_of_the_whole_server() {
+fn limits_apply_to_the_whole_server() {
     let mut config = Config::listening(["tcp://127.0.0.1:1?max=4".parse().expect("well formed")]);
     config.connections.per_address = 3;
     config.peer.rates.messages = Rate::new(1, 1).ok();
@@ -157,7 +157,7 @@ fn limits_are_those_of_the_whole_server() {
 }
 
 #[test]
-fn shards_tell_each_other_what_they_counted_and_then_are_silent() {
+fn shards_report_counters_only_when_changed() {
     let config = Config::listening(["ws://127.0.0.1:1".parse().expect("well formed")]);
     let mut server = Server::new(&config, 2);
     let (here, there) = (server.connect("192.0.2.1:1").expect("room"), server.connect("192.0.2.1:2").expect("room"));
@@ -192,7 +192,7 @@ fn shards_tell_each_other_what_they_counted_and_then_are_silent() {
 }
 
 #[test]
-fn rooms_and_reloads_are_counted_once_for_all_shards() {
+fn rooms_and_reloads_count_once_across_shards() {
     let config = Config::listening(["tcp://127.0.0.1:1".parse().expect("well formed")]);
     let mut server = Server::new(&config, 3);
     let ids: Vec<_> = (1..5).map(|port| server.connect(&format!("192.0.2.1:{port}")).expect("room")).collect();
@@ -217,7 +217,7 @@ fn rooms_and_reloads_are_counted_once_for_all_shards() {
 }
 
 #[test]
-fn who_is_held_back_for_others_is_not_idle() {
+fn held_back_connection_does_not_time_out_as_idle() {
     let mut config = Config::listening(["tcp://127.0.0.1:1".parse().expect("well formed")]);
     config.peer.idle = Some(std::time::Duration::from_secs(2));
     let mut server = Server::new(&config, 2);
@@ -238,7 +238,7 @@ fn who_is_held_back_for_others_is_not_idle() {
 }
 
 #[test]
-fn a_connection_by_a_listener_that_is_not_known_is_over_at_once() {
+fn connection_of_an_unknown_listener_closes_at_once() {
     let mut machine =
         Machine::new(Config::listening(["tcp://127.0.0.1:1".parse().expect("well formed")]), Relay::default());
     machine.started(Time::START);
@@ -248,7 +248,7 @@ fn a_connection_by_a_listener_that_is_not_known_is_over_at_once() {
 }
 
 #[test]
-fn holding_back_names_every_connection_that_is_no_longer_read() {
+fn holding_back_reports_every_changed_connection() {
     let mut machine =
         Machine::new(Config::listening(["tcp://127.0.0.1:1".parse().expect("well formed")]), Relay::default());
     let conn = machine.accepted(Time::START, ListenerId(0), Peer::Local).expect("let in");
@@ -289,7 +289,7 @@ fn proxied_on_second_shard(server: &mut Server) -> ConnId {
 }
 
 #[test]
-fn upgrade_through_proxy_on_another_shard_is_answered_once_the_first_has_admitted_the_client() {
+fn proxied_upgrade_on_another_shard_waits_for_the_first() {
     let mut server = behind_proxy(None);
     let other = server.connect("10.0.0.1:8").expect("a proxy");
     server.send(other, upgrade_for("192.0.2.1"));
@@ -307,7 +307,7 @@ fn upgrade_through_proxy_on_another_shard_is_answered_once_the_first_has_admitte
 }
 
 #[test]
-fn upgrade_through_proxy_on_another_shard_is_refused_over_http_if_the_first_refuses_the_client() {
+fn proxied_upgrade_is_refused_over_http_by_the_first_shard() {
     let mut server = behind_proxy(None);
     let first = server.connect("10.0.0.1:8").expect("a proxy");
     server.send(first, upgrade_for("192.0.2.1"));
@@ -331,7 +331,7 @@ fn upgrade_through_proxy_on_another_shard_is_refused_over_http_if_the_first_refu
 }
 
 #[test]
-fn client_that_the_first_shard_admits_does_not_repeat_its_tls_handshake() {
+fn client_admitted_by_first_shard_repeats_no_tls_handshake() {
     let mut server = behind_proxy(Some(Tls::external()));
     let conn = proxied_on_second_shard(&mut server);
     server.machines[1].secured(Time::START, conn, &Secured::default());
@@ -341,7 +341,7 @@ fn client_that_the_first_shard_admits_does_not_repeat_its_tls_handshake() {
 }
 
 #[test]
-fn upgrade_through_proxy_is_refused_as_busy_if_the_first_shard_does_not_answer_in_time() {
+fn proxied_upgrade_returns_503_when_the_first_shard_is_late() {
     let mut server = behind_proxy(None);
     let conn = proxied_on_second_shard(&mut server);
     server.send(conn, upgrade_for("192.0.2.1"));

@@ -178,7 +178,7 @@ fn numbers(line: &str) -> (usize, u32) {
 }
 
 #[test]
-fn a_thousand_worlds_keep_the_promises() {
+fn thousand_simulated_worlds_keep_the_invariants() {
     let mut reached = BTreeMap::<Reason, u64>::new();
     let (mut messages, mut skipped, mut stayed) = (0, 0, 0);
     let (mut dialed, mut failed_dials) = (0, 0);
@@ -298,7 +298,7 @@ impl Handler for Restless {
 }
 
 #[test]
-fn a_restless_handler_breaks_nothing() {
+fn erratic_handler_breaks_no_invariant() {
     for seed in 0..300 {
         let mut config = config(seed);
         config.listeners[0].half_open = seed % 2 == 0;
@@ -332,7 +332,7 @@ fn tunnelled(seed: u64) -> World<Remembering, Talker> {
 }
 
 #[test]
-fn tunnels_come_back_whatever_happens_to_them() {
+fn tunnels_recover_from_any_failure() {
     let (mut lost, mut connects, mut connected) = (0, 0, 0);
     let mut failures = BTreeMap::<TunnelFailure, u64>::new();
     for seed in 0..1_200 {

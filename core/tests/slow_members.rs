@@ -66,7 +66,7 @@ fn take(machine: &mut Machine<Echo>, conn: ConnId) -> usize {
 }
 
 #[test]
-fn drained_is_told_before_the_stall_that_came_later() {
+fn drained_event_precedes_a_later_stall() {
     let (mut machine, conn) = begin(config("tcp://127.0.0.1:1", SlowPolicy::KeepLatest, (10, 20, 400)));
     machine.received(Time::START, conn, &mut b"aaaaa\n".to_vec()); // Answered by 11 bytes.
     machine.wrote(Time::START, conn, 8);
@@ -79,7 +79,7 @@ fn drained_is_told_before_the_stall_that_came_later() {
 }
 
 #[test]
-fn a_member_that_gets_a_short_message_in_the_place_of_a_long_one_is_no_longer_stalled() {
+fn keep_latest_with_a_shorter_message_clears_the_stall() {
     let (mut machine, conn) = begin(config("tcp://127.0.0.1:1", SlowPolicy::KeepLatest, (10, 20, 400)));
     machine.noted(Time::START, "b".repeat(399));
     machine.blocked(Time::START, conn);
@@ -90,7 +90,7 @@ fn a_member_that_gets_a_short_message_in_the_place_of_a_long_one_is_no_longer_st
 }
 
 #[test]
-fn a_connection_is_named_if_messages_are_skipped_for_one_that_is_still_too_long() {
+fn skip_without_enough_room_still_reports_the_connection() {
     let (mut machine, conn) = begin(config("tcp://127.0.0.1:1", SlowPolicy::SkipOldest, (10, 20, 100)));
     machine.received(Time::START, conn, &mut [&[b'a'; 60][..], b"\n"].concat()); // Answered by 66 bytes.
     machine.blocked(Time::START, conn);
@@ -102,7 +102,7 @@ fn a_connection_is_named_if_messages_are_skipped_for_one_that_is_still_too_long(
 }
 
 #[test]
-fn a_write_deadline_for_the_rest_may_be_earlier_than_the_one_that_was_met() {
+fn write_deadline_of_the_rest_may_be_earlier() {
     let mut config = config("tcp://127.0.0.1:1", SlowPolicy::Close, (5_000, 6_000, 9_000));
     config.outbound.write_deadline = Duration::from_secs(1);
     config.outbound.drain_min_bytes_per_second = NonZeroU32::new(100).expect("not 0");
@@ -139,7 +139,7 @@ fn never_taken(policy: SlowPolicy, message: usize, marks: (u32, u32, u32)) -> Ma
 }
 
 #[test]
-fn a_member_that_never_takes_a_byte_is_closed_whatever_is_skipped_for_it() {
+fn member_that_never_reads_is_closed_under_any_policy() {
     for policy in [SlowPolicy::KeepLatest, SlowPolicy::SkipOldest, SlowPolicy::SkipNewest] {
         // One message at a time fits, several do, or none that is above the high mark.
         for (message, marks) in [(300, (10, 20, 400)), (30, (10, 20, 400)), (300, (500, 600, 700))] {
@@ -154,7 +154,7 @@ fn a_member_that_never_takes_a_byte_is_closed_whatever_is_skipped_for_it() {
 }
 
 #[test]
-fn a_reload_changes_the_policy_of_rooms_that_have_members() {
+fn reload_changes_the_slow_policy_of_existing_rooms() {
     let before = config("tcp://127.0.0.1:1", SlowPolicy::SkipNewest, (10, 20, 40));
     let (mut machine, conn) = begin(before.clone());
     let mut after = before;
@@ -167,7 +167,7 @@ fn a_reload_changes_the_policy_of_rooms_that_have_members() {
 }
 
 #[test]
-fn what_a_wire_cannot_carry_is_not_told_as_sent() {
+fn unsendable_message_emits_no_sent() {
     let (mut machine, conn) = begin(config("length://127.0.0.1:1?prefix=u8", SlowPolicy::Close, (10, 20, 4000)));
     machine.received(Time::START, conn, &mut b"\x08watch me".to_vec());
     machine.received(Time::START, conn, &mut [&[254][..], &[b'x'; 254]].concat());
@@ -178,14 +178,14 @@ fn what_a_wire_cannot_carry_is_not_told_as_sent() {
 }
 
 #[test]
-fn what_is_sent_to_a_finished_connection_is_not_told_as_sent() {
+fn message_to_a_finished_connection_emits_no_sent() {
     let (mut machine, conn) = begin(config("tcp://127.0.0.1:1", SlowPolicy::Close, (10, 20, 4000)));
     machine.received(Time::START, conn, &mut b"watch me\nhello\nfinish\n".to_vec());
     assert_eq!(machine.handler().sent, ["echo hello".len()]);
 }
 
 #[test]
-fn what_a_policy_skips_for_a_slow_member_is_not_told_as_sent() {
+fn skipped_message_emits_no_sent() {
     for address in ["tcp://127.0.0.1:1", "telnet://127.0.0.1:1?mode=character"] {
         let (mut machine, conn) = begin(config(address, SlowPolicy::SkipNewest, (10, 20, 400)));
         if address.starts_with("telnet") {

@@ -26,7 +26,7 @@ fn listening(tls: Tls) -> Config {
 }
 
 #[test]
-fn lines_are_served_over_tls_however_they_are_cut() {
+fn tls_serves_lines_for_any_chunking() {
     let world = World::new();
     for piece in [1, 7, 1000, usize::MAX] {
         let mut hub = TestHub::with_config(listening(world.tls(&["localhost"])), Echo);
@@ -47,7 +47,7 @@ fn lines_are_served_over_tls_however_they_are_cut() {
 }
 
 #[test]
-fn the_application_hears_of_nobody_before_the_handshake() {
+fn handler_sees_no_connection_before_the_tls_handshake() {
     struct Log(Vec<String>);
     impl Handler for Log {
         type Context = ();
@@ -75,7 +75,7 @@ fn the_application_hears_of_nobody_before_the_handshake() {
 }
 
 #[test]
-fn what_is_no_tls_gets_an_alert_and_nothing_else() {
+fn non_tls_input_gets_only_an_alert() {
     let world = World::new();
     let mut hub = TestHub::with_config(listening(world.tls(&["localhost"])), Echo);
     for words in [&b"hello\n"[..], b"GET / HTTP/1.1\r\n\r\n", &[0x16, 3, 1, 0, 5, 1, 0, 0, 1, 0], &[0xff; 40]] {
@@ -89,7 +89,7 @@ fn what_is_no_tls_gets_an_alert_and_nothing_else() {
 }
 
 #[test]
-fn a_name_chooses_the_certificate() {
+fn server_name_selects_the_certificate() {
     let world = World::new();
     let certificates = vec![world.files(&["first.example"]), world.files(&["*.second.example", "third.example"])];
     let files = TlsFiles::default().certificates(certificates).protocols(vec!["http/1.1".into(), "irc".into()]);
@@ -116,7 +116,7 @@ fn a_name_chooses_the_certificate() {
 }
 
 #[test]
-fn a_certificate_says_who_somebody_is() {
+fn client_certificate_identifies_the_user() {
     let world = World::new();
     let files = |clients| TlsFiles::default().certificates(vec![world.files(&["localhost"])]).clients(clients);
     let authorities = world.directory.join("ca.pem");
@@ -148,7 +148,7 @@ fn a_certificate_says_who_somebody_is() {
 }
 
 #[test]
-fn user_of_a_certificate_is_its_first_alternative_name_that_is_a_name() {
+fn certificate_user_is_the_first_usable_alternative_name() {
     let world = World::new();
     let email = || SanType::Rfc822Name("ann@example.org".try_into().expect("ASCII"));
     let dns = || SanType::DnsName("ann.example.org".try_into().expect("ASCII"));
@@ -177,7 +177,7 @@ fn user_of_a_certificate_is_its_first_alternative_name_that_is_a_name() {
 }
 
 #[test]
-fn sessions_are_resumed_also_after_the_certificates_are_loaded_anew() {
+fn tls_sessions_resume_after_a_certificate_reload() {
     let world = World::new();
     let tickets = TicketKeys::new(ring::Ticketer::new);
     let load = || {
@@ -205,7 +205,7 @@ fn sessions_are_resumed_also_after_the_certificates_are_loaded_anew() {
 }
 
 #[test]
-fn a_slow_reader_gets_everything_in_order_and_then_its_end() {
+fn slow_tls_reader_receives_all_lines_then_close_notify() {
     let world = World::new();
     let mut hub = TestHub::with_config(listening(world.tls(&["localhost"])), Relay::default());
     let (one, two) = (hub.connect(), hub.connect());
@@ -231,7 +231,7 @@ fn a_slow_reader_gets_everything_in_order_and_then_its_end() {
 }
 
 #[test]
-fn a_trace_is_plain_and_can_be_replayed_without_keys() {
+fn tls_trace_is_plaintext_and_replays_without_keys() {
     let world = World::new();
     let trace = SharedTrace::new();
     let mut machine = Machine::new(listening(world.tls(&["localhost"])).seed(Some(7)), Echo);
@@ -276,7 +276,7 @@ fn a_trace_is_plain_and_can_be_replayed_without_keys() {
 }
 
 #[test]
-fn an_end_without_close_notify_is_no_end_of_a_line() {
+fn end_without_close_notify_does_not_complete_a_line() {
     let world = World::new();
     for (is_said, reason, told) in
         [(true, Reason::PeerClosed, "pay 1\npay 100\n"), (false, Reason::Truncated, "pay 1\nclosing (truncated)")]
@@ -301,7 +301,7 @@ fn an_end_without_close_notify_is_no_end_of_a_line() {
 }
 
 #[test]
-fn tls_elsewhere_opens_when_it_is_told() {
+fn external_tls_connection_opens_on_secured() {
     let mut machine = Machine::new(listening(Tls::external()), Echo);
     let peer = Peer::Address(([127, 0, 0, 1], 5).into());
     let conn = machine.accepted(Time::START, ListenerId(0), peer).expect("let in");
@@ -328,7 +328,7 @@ impl Handler for Address {
 }
 
 #[test]
-fn the_header_of_a_proxy_comes_before_tls() {
+fn proxy_header_precedes_the_tls_handshake() {
     let world = World::new();
     let proxies = Proxies::trusting(["127.0.0.0/8".parse::<Network>().expect("good")]);
     let mut config = listening(world.tls(&["localhost"]));
@@ -349,7 +349,7 @@ fn the_header_of_a_proxy_comes_before_tls() {
 }
 
 #[test]
-fn files_that_are_not_what_they_should_be_are_named() {
+fn tls_file_errors_name_the_file() {
     let world = World::new();
     let good = world.files(&["localhost"]);
     let other = world.files(&["other"]);
@@ -373,7 +373,7 @@ fn files_that_are_not_what_they_should_be_are_named() {
 
 /// A shell may look at an intent before `next_changed` names its connection, for instance when the socket becomes writable.
 #[test]
-fn our_half_stays_open_until_close_notify_is_written() {
+fn write_half_stays_open_until_close_notify_is_written() {
     let world = World::new();
     let mut machine = Machine::new(listening(world.tls(&["localhost"])), Echo);
     machine.started(Time::START);

@@ -316,7 +316,7 @@ fn check(world: &World, ops: &[Op], is_old: bool, marks: Marks, slow_policy: Slo
 }
 
 #[test]
-fn everything_is_heard_in_order_however_it_is_read_and_written() {
+fn tls_peer_receives_in_order_for_any_reads_and_writes() {
     let world = World::new();
     let small = Marks::new(10_000, 40_000, 200_000).expect("in order");
     let policies = select(&[SlowPolicy::SkipOldest, SlowPolicy::SkipNewest, SlowPolicy::KeepLatest][..]);
@@ -330,7 +330,7 @@ fn everything_is_heard_in_order_however_it_is_read_and_written() {
 }
 
 #[test]
-fn a_message_that_is_half_sealed_is_heard_whole_though_others_are_skipped() {
+fn partially_sealed_message_arrives_whole_despite_skips() {
     // What a search found: the room goes on while an answer is half written.
     let ops = [
         Op::Read(236),
@@ -346,7 +346,7 @@ fn a_message_that_is_half_sealed_is_heard_whole_though_others_are_skipped() {
 }
 
 #[test]
-fn what_came_before_a_bad_record_is_heard_however_it_is_cut() {
+fn input_before_a_bad_tls_record_is_served() {
     let world = World::new();
     // Of a length that may be, with nothing in it that was sealed.
     let mut bad = vec![23, 3, 3, 0, 20];
@@ -372,7 +372,7 @@ fn what_came_before_a_bad_record_is_heard_however_it_is_cut() {
 }
 
 #[test]
-fn nobody_is_left_undecided_who_ended_within_the_handshake() {
+fn peer_ending_in_the_handshake_is_not_left_undecided() {
     let world = World::new();
     let mut machine = Machine::new(listening(world.tls(&["localhost"])), EchoInRoom);
     for _ in 0..50 {
@@ -385,7 +385,7 @@ fn nobody_is_left_undecided_who_ended_within_the_handshake() {
 }
 
 #[test]
-fn who_has_said_its_last_and_was_told_ours_is_not_waited_for() {
+fn mutual_close_notify_closes_without_waiting() {
     let world = World::new();
     let machine = Machine::new(listening(world.tls(&["localhost"])), EchoInRoom);
     let mut link = Link::new(machine, world.client(None, &[]));
@@ -398,7 +398,7 @@ fn who_has_said_its_last_and_was_told_ours_is_not_waited_for() {
 }
 
 #[test]
-fn who_ends_its_half_and_then_we_ours_is_not_waited_for() {
+fn half_open_tls_closes_without_waiting_once_both_end() {
     let world = World::new();
     let mut config = listening(world.tls(&["localhost"]));
     config.listeners[0].half_open = true;
@@ -414,7 +414,7 @@ fn who_ends_its_half_and_then_we_ours_is_not_waited_for() {
 }
 
 #[test]
-fn no_message_is_torn_where_a_batch_that_is_sealed_ends_within_it() {
+fn sealed_batch_boundary_tears_no_message() {
     /// So much is sealed at a time.
     const BATCH: usize = 32 << 10;
     for slow_policy in [SlowPolicy::SkipOldest, SlowPolicy::KeepLatest, SlowPolicy::SkipNewest, SlowPolicy::Close] {

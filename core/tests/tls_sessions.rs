@@ -39,7 +39,7 @@ fn visit(hub: &mut TestHub<WhoAmI>, config: &Arc<ClientConfig>) -> (String, Opti
 const RESUMED: Option<HandshakeKind> = Some(HandshakeKind::Resumed);
 
 #[test]
-fn a_ticket_of_an_open_listener_does_not_open_one_that_requires_certificates() {
+fn ticket_of_open_listener_cannot_skip_client_certificate() {
     let world = World::new();
     for version in VERSIONS {
         let tickets = TicketKeys::new(ring::Ticketer::new);
@@ -56,7 +56,7 @@ fn a_ticket_of_an_open_listener_does_not_open_one_that_requires_certificates() {
 }
 
 #[test]
-fn a_ticket_of_one_authority_names_nobody_at_a_listener_of_another() {
+fn ticket_of_one_authority_is_refused_under_another() {
     let (ours, theirs) = (World::new(), World::new());
     for version in VERSIONS {
         for demand in [ClientCertificates::Optional, ClientCertificates::Required] {
@@ -76,7 +76,7 @@ fn a_ticket_of_one_authority_names_nobody_at_a_listener_of_another() {
 }
 
 #[test]
-fn an_authority_that_a_reload_takes_away_takes_its_tickets_along() {
+fn reload_that_removes_an_authority_voids_its_tickets() {
     let (good, bad) = (World::new(), World::new());
     let both = good.directory.join("both.pem");
     let pem = |world: &World| std::fs::read_to_string(world.authority()).expect("there");
@@ -98,7 +98,7 @@ fn an_authority_that_a_reload_takes_away_takes_its_tickets_along() {
 }
 
 #[test]
-fn tickets_are_not_shared_between_servers_of_different_names() {
+fn tls_tickets_are_not_shared_between_server_names() {
     let world = World::new();
     let tickets = TicketKeys::new(ring::Ticketer::new);
     let load = |names: &[&str]| {
@@ -134,7 +134,7 @@ fn by_hand(
 }
 
 #[test]
-fn a_resumed_session_without_the_certificate_that_is_required_is_refused_whatever_its_keys() {
+fn resumed_tls_session_cannot_skip_client_certificate() {
     let world = World::new();
     let verifier =
         WebPkiClientVerifier::builder_with_provider(Arc::new(world.roots()), Arc::new(ring::default_provider()));
@@ -165,7 +165,7 @@ impl TimeProvider for Stopped {
 }
 
 #[test]
-fn a_certificate_that_has_expired_since_takes_no_session_up_again() {
+fn expired_client_certificate_cannot_resume_its_session() {
     let world = World::new();
     let builder =
         WebPkiClientVerifier::builder_with_provider(Arc::new(world.roots()), Arc::new(ring::default_provider()));

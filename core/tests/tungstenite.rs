@@ -87,7 +87,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn it_reads_what_we_write(messages in messages(), to_client in any::<bool>()) {
+    fn tungstenite_reads_our_frames(messages in messages(), to_client in any::<bool>()) {
         let (us, them) =
             if to_client { (Role::Server, protocol::Role::Client) } else { (Role::Client, protocol::Role::Server) };
         let (mut encoder, mut stream) = (Encoder::new(7), Vec::new());
@@ -108,7 +108,7 @@ proptest! {
     }
 
     #[test]
-    fn we_read_what_it_writes_in_fragments_with_pings_between(
+    fn decoder_reads_fragmented_frames_of_tungstenite(
         messages in messages(),
         cuts in prop::collection::vec(1..5_000usize, 1..4),
         pieces in prop::collection::vec(1..40_000usize, 1..4),

@@ -109,7 +109,7 @@ impl World {
 }
 
 #[test]
-fn connections_through_a_tunnel_are_connections_until_it_is_lost() {
+fn tunnel_loss_closes_its_connections_then_it_reconnects() {
     let mut world = World::new(config([tunnel()]));
     let TunnelIntent { link, forwards, .. } = world.intent();
     assert_eq!(link, LinkId { tunnel: EDGE, attempt: 1 });
@@ -143,7 +143,7 @@ fn connections_through_a_tunnel_are_connections_until_it_is_lost() {
 }
 
 #[test]
-fn refused_channel_is_counted_and_told_in_harmless_words() {
+fn refused_channel_is_counted_and_reported_sanitized() {
     let mut world = World::new(config([tunnel()]));
     world.come_up();
     let words = "a channel of the type \u{1b}[2Jshell".to_string();
@@ -157,7 +157,7 @@ fn refused_channel_is_counted_and_told_in_harmless_words() {
 }
 
 #[test]
-fn renewed_tunnel_is_dialled_at_once_and_has_not_failed() {
+fn renewed_tunnel_redials_at_once_without_a_failure() {
     let mut config = config([tunnel()]);
     config.tunnels[0].reconnect.attempts_max = Some(1);
     let mut world = World::new(config);
@@ -173,7 +173,7 @@ fn renewed_tunnel_is_dialled_at_once_and_has_not_failed() {
 }
 
 #[test]
-fn the_words_of_a_server_are_few_and_harmless() {
+fn tunnel_error_text_is_truncated_and_sanitized() {
     let mut world = World::new(config([tunnel()]));
     let words = "\u{1b}]0;mine\u{7} \r\n\u{202e}".to_string() + &"\u{20ac}".repeat(100_000);
     world.report(TunnelReport::Failed { failure: TunnelFailure::Disconnected, words });
@@ -183,7 +183,7 @@ fn the_words_of_a_server_are_few_and_harmless() {
 }
 
 #[test]
-fn whoever_is_refused_comes_back_slowly_and_evenly() {
+fn rejected_tunnel_retries_at_the_refused_wait() {
     for failure in [TunnelFailure::Authentication, TunnelFailure::HostKey, TunnelFailure::PrivateKey] {
         let mut tunnel = tunnel();
         tunnel.reconnect.jitter_percent = 100;
@@ -202,7 +202,7 @@ fn whoever_is_refused_comes_back_slowly_and_evenly() {
 }
 
 #[test]
-fn a_dead_link_is_noticed_within_the_stated_time() {
+fn keep_alive_detects_a_dead_link_in_time() {
     for (interval, count_max) in [(15, 3), (1, 1), (60, 10)] {
         let mut tunnel = tunnel();
         tunnel.keep_alive.interval = Duration::from_secs(interval);
@@ -233,7 +233,7 @@ fn a_dead_link_is_noticed_within_the_stated_time() {
 }
 
 #[test]
-fn a_port_that_is_held_is_asked_for_again_with_a_cap_while_the_rest_serves() {
+fn refused_forward_retries_with_capped_backoff() {
     let mut world = World::new(config([tunnel()]));
     world.report(TunnelReport::Connected);
     world.report(TunnelReport::Bound { listener: ListenerId(2), port: 0 });
@@ -259,7 +259,7 @@ fn a_port_that_is_held_is_asked_for_again_with_a_cap_while_the_rest_serves() {
 }
 
 #[test]
-fn the_port_that_a_server_chose_is_reported() {
+fn tunnel_reports_the_port_chosen_by_the_server() {
     let mut config = config([tunnel()]);
     config.listeners[1] = "tcp://127.0.0.1:0?tunnel=edge".parse().expect("good");
     let mut world = World::new(config);
@@ -270,7 +270,7 @@ fn the_port_that_a_server_chose_is_reported() {
 }
 
 #[test]
-fn what_is_given_up_waits_for_a_new_configuration() {
+fn given_up_tunnel_waits_for_a_reload() {
     let mut few = tunnel();
     few.reconnect.attempts_max = Some(3);
     let mut world = World::new(config([few.clone()]));
@@ -299,7 +299,7 @@ fn what_is_given_up_waits_for_a_new_configuration() {
 }
 
 #[test]
-fn a_server_that_does_not_say_whether_it_listens_is_given_up() {
+fn unanswered_forward_request_fails_the_tunnel() {
     let mut world = World::new(config([tunnel()]));
     world.report(TunnelReport::Connected);
     world.report(TunnelReport::Bound { listener: DOOR, port: 7001 });
@@ -318,7 +318,7 @@ fn a_server_that_does_not_say_whether_it_listens_is_given_up() {
 }
 
 #[test]
-fn an_attempt_that_takes_too_long_is_dropped() {
+fn tunnel_attempt_times_out() {
     let mut world = World::new(config([tunnel()]));
     world.pass(Duration::from_secs(29));
     assert_eq!(world.intent().link.attempt, 1);
@@ -329,7 +329,7 @@ fn an_attempt_that_takes_too_long_is_dropped() {
 }
 
 #[test]
-fn a_drain_ends_a_tunnel_behind_its_last_connection() {
+fn drain_closes_a_tunnel_after_its_last_connection() {
     for says_goodbye in [true, false] {
         let mut world = World::new(config([tunnel()]));
         world.come_up();
@@ -357,7 +357,7 @@ fn a_drain_ends_a_tunnel_behind_its_last_connection() {
 }
 
 #[test]
-fn a_reload_changes_what_it_must() {
+fn reload_changes_only_affected_tunnels() {
     let peer: Peer = "203.0.113.9:40000".parse().expect("an address");
     // Another wait: nothing happens.
     let mut world = World::new(config([tunnel()]));
@@ -394,7 +394,7 @@ fn a_reload_changes_what_it_must() {
 proptest! {
     /// Attempts against a model that knows when each begins: no storm, whatever fails and however.
     #[test]
-    fn attempts_are_as_far_apart_as_they_should_be(
+    fn tunnel_attempts_agree_with_a_backoff_model(
         fates in prop::collection::vec((0..5u8, 0..100u64), 1..60), initial in 1..20u64, cap in 20..100u64
     ) {
         let mut tunnel = tunnel();
@@ -433,7 +433,7 @@ proptest! {
 
     /// Whatever a shell tells, in whatever order and about whatever link, and back from its trace.
     #[test]
-    fn no_report_breaks_anything(reports in prop::collection::vec((0..4u32, 0..5u32, 0..8u8, 0..4u32, 0..200u64), 0..200)) {
+    fn tunnel_reports_in_any_order_break_no_invariant(reports in prop::collection::vec((0..4u32, 0..5u32, 0..8u8, 0..4u32, 0..200u64), 0..200)) {
         let mut world = World::new(config([tunnel(), tunnel().name("other".into())]));
         for (tunnel, attempt, kind, number, seconds) in reports {
             let listener = ListenerId(number);

@@ -43,7 +43,7 @@ impl Handler for Asserting {
 }
 
 #[test]
-fn an_assertion_of_the_handler_under_test_fails_the_test() {
+fn handler_assertion_fails_the_test() {
     let mut hub = TestHub::new(Asserting);
     let peer = hub.connect();
     hub.line(peer, "right");
@@ -55,7 +55,7 @@ fn an_assertion_of_the_handler_under_test_fails_the_test() {
 }
 
 #[test]
-fn a_test_of_panics_may_catch_them_as_a_server_does() {
+fn catch_panics_handles_panics_as_a_server_does() {
     let mut hub = TestHub::new(Asserting);
     hub.catch_panics();
     let peer = hub.connect();
@@ -64,7 +64,7 @@ fn a_test_of_panics_may_catch_them_as_a_server_does() {
 }
 
 #[test]
-fn a_hub_without_listeners_says_so() {
+fn test_hub_panics_for_a_missing_listener() {
     for config in [Config::default(), Config::default().idle(Some(Duration::from_secs(1)))] {
         let words = panics(|| {
             TestHub::with_config(config, Echo).connect();
@@ -92,7 +92,7 @@ impl Actor for Saying {
 }
 
 #[test]
-fn a_world_in_which_nobody_is_let_in_says_so() {
+fn world_without_admitted_peers_fails() {
     let mut full = lines();
     full.connections.total = 0;
     for (config, promise) in [(Config::default(), "there is no such listener"), (full, "at least one peer connected")] {
@@ -105,7 +105,7 @@ fn a_world_in_which_nobody_is_let_in_says_so() {
 }
 
 #[test]
-fn an_assertion_of_the_handler_fails_a_world() {
+fn handler_assertion_fails_the_world() {
     let mut world = World::new(1, lines(), Asserting);
     world.add(Link::Steady, Saying(b"wrong\n"));
     let words = panics(|| {
@@ -118,7 +118,7 @@ fn an_assertion_of_the_handler_fails_a_world() {
 /// Not a test by itself: it is run by the one below, and fails.
 #[test]
 #[ignore = "it fails, as the test below expects"]
-fn a_test_that_fails_beside_a_world() {
+fn failing_test_beside_a_world() {
     let mut world = World::new(77, lines(), Echo);
     world.add(Link::Steady, Saying(b"words that stand in the trace\n"));
     world.run(100);
@@ -127,9 +127,9 @@ fn a_test_that_fails_beside_a_world() {
 }
 
 #[test]
-fn a_test_that_fails_prints_the_trace_of_its_world() {
+fn failing_test_prints_the_trace_of_its_world() {
     let test = std::env::current_exe().expect("it runs");
-    let output = Command::new(test).args(["--ignored", "a_test_that_fails_beside_a_world", "--nocapture"]).output();
+    let output = Command::new(test).args(["--ignored", "failing_test_beside_a_world", "--nocapture"]).output();
     let output = output.expect("it runs again");
     let printed = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
     assert!(!output.status.success());

@@ -57,7 +57,7 @@ fn check(name: &str, mode: &str, first: &[u8], unit: &[u8]) {
 }
 
 #[test]
-fn every_control_key_costs_no_more_than_a_turn() {
+fn control_keys_cost_at_most_a_turn() {
     for first in beginnings() {
         for key in (0..0x20).chain([0x7f]) {
             for unit in [&[key][..], &[b'x', key], &[0x01, key]] {
@@ -72,7 +72,7 @@ fn every_control_key_costs_no_more_than_a_turn() {
 }
 
 #[test]
-fn every_sequence_of_a_terminal_costs_no_more_than_a_turn() {
+fn terminal_sequences_cost_at_most_a_turn() {
     let letters = (b'A'..=b'Z').flat_map(|last| [vec![27, b'[', last], vec![27, b'O', last]]);
     let tildes = (0..40).map(|number| format!("\x1b[{number}~").into_bytes());
     let others = [
@@ -108,7 +108,7 @@ fn every_sequence_of_a_terminal_costs_no_more_than_a_turn() {
 }
 
 #[test]
-fn every_telnet_command_costs_no_more_than_a_turn() {
+fn telnet_commands_cost_at_most_a_turn() {
     for mode in ["line", "character", "keys"] {
         for first in [&beginnings()[1], &beginnings()[4]] {
             for command in [0, 7, 200].into_iter().chain(236..=u8::MAX) {
@@ -136,7 +136,7 @@ fn every_telnet_command_costs_no_more_than_a_turn() {
 }
 
 #[test]
-fn every_subnegotiation_costs_no_more_than_a_turn() {
+fn subnegotiations_cost_at_most_a_turn() {
     let long = vec![b'v'; 16_000];
     let variables = b"\x00a\x01b".repeat(3_900);
     let names = b";A".repeat(7_900);
@@ -210,7 +210,7 @@ fn blocks() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[test]
-fn every_compressed_block_costs_no_more_than_a_turn() {
+fn compressed_blocks_cost_at_most_a_turn() {
     for (name, content) in blocks() {
         let mut world = telnet("line", b"\xff\xfd\x57\xff\xfa\x57\xff\xf0\x78\x9c");
         world.say(&content[..content.len().min(RUN_BYTES)], TURNS);
@@ -226,7 +226,7 @@ fn every_compressed_block_costs_no_more_than_a_turn() {
 
 /// The rate of bytes charges what inflating costs: a read that would take a second of work pauses its peer for seconds.
 #[test]
-fn compressed_blocks_are_charged_as_what_they_cost() {
+fn byte_rate_charges_the_cost_of_inflating() {
     // The last byte begins the empty block that ends a message (RFC 7692 section 7.2.1).
     let blocks = [&blocks().swap_remove(0).1[..64_000], &[0]].concat();
     let mut message = Vec::new();
@@ -270,7 +270,7 @@ fn masked(first: u8, content: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn every_frame_of_a_websocket_costs_no_more_than_a_turn() {
+fn websocket_frames_cost_at_most_a_turn() {
     let fragments = [masked(0x02, b""), masked(0x00, b"").repeat(1_000), masked(0x80, b"")].concat();
     for unit in [
         masked(0x89, b""),
@@ -294,7 +294,7 @@ fn every_frame_of_a_websocket_costs_no_more_than_a_turn() {
 }
 
 #[test]
-fn every_line_and_frame_costs_no_more_than_a_turn() {
+fn lines_and_frames_cost_at_most_a_turn() {
     for (listen, units) in [
         ("tcp://127.0.0.1:1", vec![&b"\n"[..], b"\r\n", b"\r\0", b"\0", b"\r", b"x", b"x\n", b"\xff\n"]),
         ("tcp://127.0.0.1:1?invalid=replace", vec![b"\xff\n", b"\xffx"]),
@@ -310,7 +310,7 @@ fn every_line_and_frame_costs_no_more_than_a_turn() {
 
 /// What was looked at once is not looked at again with each byte that comes.
 #[test]
-fn what_comes_byte_by_byte_costs_in_proportion_to_its_length() {
+fn byte_by_byte_input_costs_linear_time() {
     let head = |field: &str| {
         let fields = field.repeat(7_500 / field.len());
         format!("GET / HTTP/1.1\r\nHost: 127.0.0.1:1\r\n{fields}X: {}", "x".repeat(500)).into_bytes()
@@ -344,7 +344,7 @@ fn bytes_one_by_one(mut world: World, name: &str, stream: &[u8]) {
 
 /// However little is served in a turn, all of it is, in order.
 #[test]
-fn what_waits_for_further_turns_is_not_lost() {
+fn input_deferred_to_later_turns_is_not_lost() {
     let letters = vec![b'x'; 4_000];
     let keys = [b"\x01\x05".repeat(100), b"\x10\x0e".repeat(50), b"\x0c\x01y\x05".repeat(20)].concat();
     let mut world = telnet("character", &[&letters[..], b"\r"].concat());

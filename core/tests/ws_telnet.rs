@@ -76,7 +76,7 @@ fn pass(machine: &mut Machine<Answers>, conn: ConnId, span: Duration) -> Vec<u8>
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[test]
-fn framing_over_the_rate_pauses_reading_and_does_not_end_it() {
+fn framing_over_the_byte_rate_only_pauses_reading() {
     let mut config = line_mode();
     config.peer.rates.bytes = Rate::new(10, 10).ok();
     let (mut machine, conn) = upgraded(config);
@@ -96,7 +96,7 @@ fn framing_over_the_rate_pauses_reading_and_does_not_end_it() {
 }
 
 #[test]
-fn empty_messages_and_pings_over_the_rate_pause_reading_and_do_not_end_it() {
+fn empty_messages_and_pings_over_the_rate_only_pause_reading() {
     for kind in [framed(Opcode::Binary, b""), framed(Opcode::Ping, b"x")] {
         let mut config = line_mode();
         config.peer.rates.messages = Rate::new(2, 2).ok();
@@ -111,7 +111,7 @@ fn empty_messages_and_pings_over_the_rate_pause_reading_and_do_not_end_it() {
 }
 
 #[test]
-fn answers_stand_before_the_answer_to_a_close() {
+fn replies_precede_the_close_reply() {
     let (mut machine, conn) = upgraded(line_mode());
     let bytes = [framed(Opcode::Binary, b"bye\r\n"), framed(Opcode::Close, &CLOSE)].concat();
     machine.received(Time::START, conn, &mut bytes.clone());
@@ -120,7 +120,7 @@ fn answers_stand_before_the_answer_to_a_close() {
 }
 
 #[test]
-fn a_close_completes_the_last_line_as_the_end_of_its_half_does() {
+fn close_frame_completes_the_last_line() {
     let (mut machine, conn) = upgraded(line_mode());
     let bytes = [framed(Opcode::Binary, b"one\r\ntwo"), framed(Opcode::Close, &CLOSE)].concat();
     machine.received(Time::START, conn, &mut bytes.clone());
@@ -128,7 +128,7 @@ fn a_close_completes_the_last_line_as_the_end_of_its_half_does() {
 }
 
 #[test]
-fn a_close_over_the_rate_is_answered_and_nothing_comes_behind_it() {
+fn close_frame_over_the_rate_is_answered_last() {
     let mut config = Config::listening(["ws://127.0.0.1:1?notices=yes".parse().unwrap()]);
     config.peer.rates.messages = Rate::new(1, 1).ok();
     let (mut machine, conn) = upgraded(config);
@@ -147,7 +147,7 @@ fn a_close_over_the_rate_is_answered_and_nothing_comes_behind_it() {
 }
 
 #[test]
-fn a_last_line_that_is_wrong_ends_it_with_its_reason_before_the_close_and_nothing_behind() {
+fn oversized_last_line_closes_with_its_own_reason() {
     let mut config = line_mode();
     config.peer.budget.message_max_bytes = MessageSize::new(4).unwrap();
     config.listeners[0].notices = true;
@@ -160,7 +160,7 @@ fn a_last_line_that_is_wrong_ends_it_with_its_reason_before_the_close_and_nothin
 }
 
 #[test]
-fn what_was_said_before_a_close_is_served_however_much_it_is() {
+fn all_input_before_a_close_is_served() {
     let (mut machine, conn) = upgraded(line_mode().unlimited());
     let lines: String = (0..2_500).map(|n| format!("{n}\r\n")).collect();
     let bytes = [framed(Opcode::Binary, lines.as_bytes()), framed(Opcode::Close, &CLOSE)].concat();
@@ -171,7 +171,7 @@ fn what_was_said_before_a_close_is_served_however_much_it_is() {
 }
 
 #[test]
-fn what_was_said_before_a_close_waits_for_who_pauses() {
+fn input_before_a_close_waits_for_a_paused_handler() {
     let (mut machine, conn) = upgraded(line_mode());
     let bytes = [framed(Opcode::Binary, b"pause\r\none\r\n"), framed(Opcode::Close, &CLOSE)].concat();
     machine.received(Time::START, conn, &mut bytes.clone());
@@ -183,7 +183,7 @@ fn what_was_said_before_a_close_waits_for_who_pauses() {
 }
 
 #[test]
-fn whoever_is_told_to_go_while_its_close_waits_hears_one_close() {
+fn kick_while_a_close_waits_sends_one_close_frame() {
     let (mut machine, conn) = upgraded(line_mode());
     let bytes = [framed(Opcode::Binary, b"pause\r\none\r\n"), framed(Opcode::Close, &CLOSE)].concat();
     machine.received(Time::START, conn, &mut bytes.clone());
@@ -193,7 +193,7 @@ fn whoever_is_told_to_go_while_its_close_waits_hears_one_close() {
 }
 
 #[test]
-fn a_shell_that_reads_against_the_intent_changes_no_order() {
+fn reads_against_the_intent_keep_message_order() {
     let (mut machine, conn) = upgraded(line_mode());
     machine.received(Time::START, conn, &mut framed(Opcode::Binary, b"pause\r\none\r\n"));
     machine.received(Time::START, conn, &mut framed(Opcode::Binary, b"two\r\n"));
@@ -204,7 +204,7 @@ fn a_shell_that_reads_against_the_intent_changes_no_order() {
 }
 
 #[test]
-fn a_frame_and_a_message_have_the_deadline_of_a_message() {
+fn partial_frames_and_fragments_time_out_as_messages() {
     let whole = framed(Opcode::Binary, b"x\r\n");
     let mut begun = whole.clone();
     begun[0] &= 0x7f;
@@ -225,7 +225,7 @@ fn a_frame_and_a_message_have_the_deadline_of_a_message() {
 }
 
 #[test]
-fn an_end_within_a_message_loses_what_was_not_complete() {
+fn end_of_input_drops_an_incomplete_frame() {
     for (cut, told) in [(0, &b"\x82\x0cecho first\r\n\x82\x0becho last\r\n"[..]), (1, b"\x82\x0cecho first\r\n")] {
         let (mut machine, conn) = upgraded(line_mode());
         let mut bytes = [framed(Opcode::Binary, b"first\r\n"), framed(Opcode::Binary, b"last")].concat();
@@ -250,7 +250,7 @@ fn in_character_mode(config: Config) -> (Machine<Answers>, ConnId) {
 }
 
 #[test]
-fn what_goes_through_the_session_is_framed_once() {
+fn session_output_is_framed_once() {
     let mut config = ws_telnet(InputMode::Character, None);
     config.listeners[0].notices = true;
     let (mut machine, conn) = in_character_mode(config);
@@ -277,7 +277,7 @@ fn what_goes_through_the_session_is_framed_once() {
 }
 
 #[test]
-fn a_message_of_any_length_is_a_stream_of_lines() {
+fn long_frame_is_served_as_a_stream_of_lines() {
     let mut config = line_mode().unlimited();
     config.peer.budget.message_max_bytes = MessageSize::new(10).unwrap();
     let (mut machine, conn) = upgraded(config);
@@ -289,7 +289,7 @@ fn a_message_of_any_length_is_a_stream_of_lines() {
 }
 
 #[test]
-fn text_that_is_not_utf_8_is_served_as_far_as_it_is_and_ends() {
+fn lines_before_invalid_utf8_are_served_then_it_closes() {
     for wrong in [&b"one\r\ntwo\xff\r\n"[..], b"one\r\ntwo\xe2\x82"] {
         let bytes = framed(Opcode::Text, wrong);
         for size in [1, 3, 100] {
@@ -305,7 +305,7 @@ fn text_that_is_not_utf_8_is_served_as_far_as_it_is_and_ends() {
 }
 
 #[test]
-fn what_stands_before_a_frame_that_breaks_the_protocol_is_served() {
+fn input_before_an_invalid_frame_is_served() {
     let (mut machine, conn) = upgraded(line_mode());
     let mut unmasked = Vec::new();
     frame(Opcode::Binary, b"two\r\n", None, &mut unmasked);
@@ -315,7 +315,7 @@ fn what_stands_before_a_frame_that_breaks_the_protocol_is_served() {
 }
 
 #[test]
-fn a_close_that_a_slow_peer_sends_is_its_end_and_not_one_message_too_many() {
+fn close_from_a_slow_peer_is_not_a_slow_consumer() {
     for config in [line_mode(), Config::listening(["ws://127.0.0.1:1".parse().unwrap()])] {
         let mut config = config;
         config.outbound.marks = Marks::new(10, 20, 40).unwrap();
@@ -330,7 +330,7 @@ fn a_close_that_a_slow_peer_sends_is_its_end_and_not_one_message_too_many() {
 }
 
 #[test]
-fn whoever_asked_for_more_over_http_is_named_once_it_is_read_again() {
+fn http_peer_is_reported_when_reading_resumes() {
     let mut config = Config::listening(["ws://127.0.0.1:1".parse::<Listen>().unwrap()]);
     config.outbound.marks = Marks::new(10, 20, 40).unwrap();
     config.peer.rates.messages = Rate::new(1, 1).ok();
@@ -347,7 +347,7 @@ fn whoever_asked_for_more_over_http_is_named_once_it_is_read_again() {
 }
 
 #[test]
-fn empty_last_frame_of_a_text_that_ends_within_a_character_is_invalid_utf_8() {
+fn text_ending_within_a_character_is_invalid_utf8() {
     let (mut machine, conn) = upgraded(line_mode());
     let mut begun = framed(Opcode::Text, b"one\r\ntwo\xe2\x82");
     begun[0] &= 0x7f;
@@ -358,7 +358,7 @@ fn empty_last_frame_of_a_text_that_ends_within_a_character_is_invalid_utf_8() {
 }
 
 #[test]
-fn nothing_behind_a_close_is_served_whenever_it_comes() {
+fn input_after_a_close_frame_is_not_served() {
     for at_once in [true, false] {
         let (mut machine, conn) = upgraded(line_mode());
         let (close, late) = (framed(Opcode::Close, &CLOSE), framed(Opcode::Text, b"late\r\n"));

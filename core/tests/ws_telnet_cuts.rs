@@ -195,7 +195,7 @@ fn streams() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     /// Each read of the one is a message of the other.
     #[test]
-    fn each_read_is_answered_as_without_a_websocket(
+    fn websocket_telnet_answers_each_read_as_plain_telnet(
         stream in streams(),
         sizes in prop::collection::vec(1..30usize, 1..6),
         shape: u8,
@@ -231,7 +231,7 @@ proptest! {
 
     /// However it is cut, paused and slowed.
     #[test]
-    fn any_cut_tells_the_same_and_ends_the_same(
+    fn websocket_telnet_result_does_not_depend_on_framing(
         stream in streams(),
         frame_sizes in prop::collection::vec(0..20usize, 1..6),
         read_sizes in prop::collection::vec(1..40usize, 1..6),

@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_name_came_to_late_is_not_for_the_next_attempt() {
+    fn stale_name_lookup_does_not_affect_the_next_attempt() {
         let mut poll = mio::Poll::new().expect("an event queue");
         let waker = mio::Waker::new(poll.registry(), Token(usize::MAX)).expect("a waker");
         let mut dials = Dials::new(Arc::new(waker));
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_attempt_of_a_token_is_found_among_many() {
+    fn token_maps_back_to_its_dial() {
         let poll = mio::Poll::new().expect("an event queue");
         let waker = mio::Waker::new(poll.registry(), Token(usize::MAX)).expect("a waker");
         let there = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn many_names_wait_for_few_threads_and_those_that_are_given_up_are_not_looked_up() {
+    fn resolver_bounds_threads_and_skips_cancelled_names() {
         let poll = mio::Poll::new().expect("an event queue");
         let waker = mio::Waker::new(poll.registry(), mio::Token(0)).expect("a waker");
         let resolver = Resolver::with(Arc::new(waker), look_up_slowly);

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn who_was_lost_with_the_tunnel_hears_what_was_said_meanwhile() {
+    fn session_lost_with_the_tunnel_resumes_with_missed_lines() {
         let mut hub = hub();
         let far = hub.try_connect(ListenerId(0), peer("203.0.113.9:1")).unwrap();
         let near = hub.try_connect(ListenerId(1), peer("127.0.0.1:1")).unwrap();
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_waits_for_a_while_and_for_its_peer_alone() {
+    fn session_resumes_only_when_lost_and_before_it_expires() {
         let mut hub = hub();
         let far = hub.try_connect(ListenerId(0), peer("203.0.113.9:1")).unwrap();
         let near = hub.try_connect(ListenerId(1), peer("127.0.0.1:1")).unwrap();

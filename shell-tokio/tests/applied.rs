@@ -48,7 +48,7 @@ impl Drop for Folder {
 }
 
 #[tokio::test]
-async fn tls_that_is_configured_and_not_loaded_does_not_start() {
+async fn server_refuses_to_start_with_unloaded_tls() {
     let folder = Folder::new("applied");
     folder.certificate();
     let text = "listeners: { a: { address: '127.0.0.1:0', app: echo, tls: { certificates: [{ certificate: cert.pem, key: key.pem }], handshake_timeout: 7s } } }\n";
@@ -71,7 +71,7 @@ async fn tls_that_is_configured_and_not_loaded_does_not_start() {
 }
 
 #[tokio::test]
-async fn what_stands_beside_the_machine_must_be_applied() {
+async fn server_refuses_to_start_with_unapplied_parts() {
     let listener = "listeners: { a: { address: '127.0.0.1:0', protocol: websocket } }\n";
     let users = "authentication: { enabled: true, users: { ann: { password: x } } }\n";
     let monitor = "listeners: { a: { address: '127.0.0.1:0', protocol: websocket, websocket: { monitor: true } } }\nmonitor: { credential: 0123456789abcdef }\n";
@@ -101,7 +101,7 @@ async fn what_stands_beside_the_machine_must_be_applied() {
 }
 
 #[tokio::test]
-async fn a_reload_does_not_drop_what_is_not_applied_either() {
+async fn reload_refuses_unapplied_parts() {
     let server = Server::bind(Config::listening(["tcp://127.0.0.1:0".parse().expect("good")]), Echo).expect("a port");
     let remote = server.remote();
     let running = tokio::spawn(server.run());
@@ -117,7 +117,7 @@ async fn a_reload_does_not_drop_what_is_not_applied_either() {
 }
 
 #[tokio::test]
-async fn the_file_of_a_unix_socket_has_its_mode_and_group_before_anybody_connects() {
+async fn unix_socket_file_has_its_mode_and_group_when_bound() {
     let folder = Folder::new("socket");
     let group = std::fs::metadata(&folder.0).expect("there").gid();
     for (mode, expected) in [("600", 0o600), ("0666", 0o666), ("000", 0)] {
@@ -141,7 +141,7 @@ async fn the_file_of_a_unix_socket_has_its_mode_and_group_before_anybody_connect
 }
 
 #[tokio::test]
-async fn an_abstract_socket_is_no_file() {
+async fn abstract_socket_creates_no_file() {
     let name = format!("drupe-test-{}", std::process::id());
     let listen: Listen = format!("unix://@{name}").parse().expect("good");
     assert_eq!(listen.address, Address::Unix(format!("@{name}")));

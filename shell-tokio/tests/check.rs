@@ -53,7 +53,7 @@ fn tls(name: &str) -> String {
 }
 
 #[test]
-fn certificates_that_have_expired_are_refused_and_those_that_will_are_warned_of() {
+fn check_refuses_expired_and_warns_of_expiring_certificates() {
     let directory = Directory::new("expiry");
     let path = &directory.0;
     for (name, from, until, code, words) in [
@@ -110,7 +110,7 @@ fn certificates_that_have_expired_are_refused_and_those_that_will_are_warned_of(
 }
 
 #[test]
-fn no_file_that_is_named_holds_it_up_or_is_read_without_end() {
+fn check_bounds_every_file_it_reads() {
     let directory = Directory::new("endless");
     let path = &directory.0;
     certificate(path, "good", -1, 300);
@@ -141,7 +141,7 @@ fn no_file_that_is_named_holds_it_up_or_is_read_without_end() {
 }
 
 #[test]
-fn a_configuration_may_come_through_a_pipe_and_begin_with_a_byte_order_mark() {
+fn check_accepts_piped_configuration_with_byte_order_mark() {
     let directory = Directory::new("piped");
     let path = &directory.0;
     certificate(path, "good", -1, 300);
@@ -159,7 +159,7 @@ fn a_configuration_may_come_through_a_pipe_and_begin_with_a_byte_order_mark() {
 }
 
 #[test]
-fn files_are_looked_for_beside_the_configuration_that_names_them() {
+fn check_resolves_files_beside_the_configuration() {
     let directory = Directory::new("beside");
     let folder = directory.0.join("etc");
     std::fs::create_dir(&folder).expect("a directory");
@@ -170,7 +170,7 @@ fn files_are_looked_for_beside_the_configuration_that_names_them() {
 }
 
 #[test]
-fn what_is_printed_of_mistakes_is_short_and_acts_on_no_terminal() {
+fn check_errors_are_short_and_sanitized() {
     let directory = Directory::new("printed");
     let path = &directory.0;
     for text in [
@@ -190,7 +190,7 @@ fn what_is_printed_of_mistakes_is_short_and_acts_on_no_terminal() {
 }
 
 #[test]
-fn a_hashed_password_is_good_in_a_configuration() {
+fn password_command_prints_a_usable_hash() {
     let directory = Directory::new("password");
     let script = "echo hunter2 | \"$0\" password --iterations 4096";
     let hash = || {

@@ -93,7 +93,7 @@ impl Peer {
 const TCP: &str = "tcp://127.0.0.1:0";
 
 #[test]
-fn upper_answers_in_capital_letters_and_counts() {
+fn upper_replies_in_capital_letters_and_counts() {
     let upper = Example::start("upper", &[TCP, "ws://127.0.0.1:0"]);
     let mut peer = upper.connect(0);
     assert_eq!(peer.ask("hello world"), "HELLO WORLD");
@@ -136,7 +136,7 @@ fn everywhere_serves_telnet_nc_and_websocket_alike() {
 }
 
 #[test]
-fn typed_chat_speaks_to_programs_and_people() {
+fn typed_chat_serves_json_and_text_peers() {
     let chat = Example::start("typed_chat", &[TCP, "ws://127.0.0.1:0"]);
     let (mut program, mut person) = (chat.connect(0), chat.connect(0));
     assert_eq!(
@@ -160,7 +160,7 @@ fn typed_chat_speaks_to_programs_and_people() {
 }
 
 #[test]
-fn calculator_is_called_by_who_knows_the_password() {
+fn calculator_requires_the_password() {
     let calculator = Example::start("calculator", &[TCP]);
     let address = calculator.addresses[0].as_str();
     let refused = Command::new(DRUPE)
@@ -216,7 +216,7 @@ fn calculator_is_called_by_who_knows_the_password() {
 }
 
 #[test]
-fn game_tells_the_others_the_team_and_everybody() {
+fn game_sends_to_others_the_team_and_all_players() {
     let game = Example::start("game", &["auto://127.0.0.1:0"]);
     let [mut ann, mut bob, mut cid] = [game.connect(0), game.connect(0), game.connect(0)];
     assert_eq!(ann.ask("/plan x"), "error: plan: choose a team first: /team red or /team blue");
@@ -237,7 +237,7 @@ fn game_tells_the_others_the_team_and_everybody() {
 }
 
 #[test]
-fn agents_hear_each_other_in_order_to_the_last_word() {
+fn agents_receive_each_others_lines_in_order() {
     let agents = Example::start("agents", &[TCP]);
     let (mut ann, mut bob, mut cid) = (agents.connect(0), agents.connect(0), agents.connect(0));
     let address = ann.0.get_ref().local_addr().expect("it is open");

@@ -64,7 +64,7 @@ fn wait_for_checks(stats: u16, expected: &str) {
 }
 
 #[test]
-fn haproxy_finds_every_listener_of_http_in_good_health_as_it_is() {
+fn haproxy_health_checks_follow_readiness_of_every_listener() {
     if !is_installed("haproxy") {
         eprintln!("skipped: there is no haproxy on this machine");
         return;
@@ -115,7 +115,7 @@ const UPGRADE: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
 
 #[test]
-fn what_is_refused_stands_in_the_log_and_a_scrape_is_nobody_who_was_served() {
+fn refused_requests_are_logged_and_scrapes_do_not_count() {
     if !is_installed("curl") {
         eprintln!("skipped: there is no curl on this machine");
         return;
@@ -163,7 +163,7 @@ fn what_is_refused_stands_in_the_log_and_a_scrape_is_nobody_who_was_served() {
 }
 
 #[test]
-fn a_page_that_posts_to_lines_and_telnet_is_nobody_in_the_chat() {
+fn http_posts_to_lines_and_telnet_do_not_reach_the_chat() {
     if !is_installed("curl") {
         eprintln!("skipped: there is no curl on this machine");
         return;

@@ -48,7 +48,7 @@ fn config(authentication: &str) -> String {
 }
 
 #[test]
-fn four_workers_look_at_no_more_wrong_proofs_than_one() {
+fn four_workers_share_one_login_failure_limit() {
     let directory = Directory::new("failures");
     let text = config(&format!("tokens: {{ hs256_secret: {KEY} }}, failures_per_address: 3/300s burst 3"));
     let program = Program::configured(&directory.0, &text, 1, |_| {});
@@ -62,7 +62,7 @@ fn four_workers_look_at_no_more_wrong_proofs_than_one() {
 }
 
 #[test]
-fn a_user_is_in_once_whichever_worker_it_comes_to() {
+fn duplicate_login_policy_applies_across_workers() {
     for (duplicates, in_the_end) in [("refuse_new", 1), ("replace_old", 1), ("keep_both", 8)] {
         let directory = Directory::new(duplicates);
         let text = config(&format!(
@@ -87,7 +87,7 @@ fn a_user_is_in_once_whichever_worker_it_comes_to() {
 }
 
 #[test]
-fn a_token_that_is_good_once_stays_used_over_a_reload() {
+fn single_use_token_stays_used_over_a_reload() {
     let directory = Directory::new("used");
     let text = config(&format!(
         "tokens: {{ hs256_secret: {KEY}, single_use_max: 100 }}, failures_per_address: 99/1s burst 99"
@@ -113,7 +113,7 @@ fn a_token_that_is_good_once_stays_used_over_a_reload() {
 }
 
 #[test]
-fn a_reload_that_fails_changes_no_password_and_one_that_does_not_changes_it() {
+fn only_a_successful_reload_changes_passwords() {
     let directory = Directory::new("passwords");
     let authentication = |password: &str| {
         format!(

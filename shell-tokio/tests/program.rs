@@ -18,7 +18,7 @@ use std::time::Duration;
 use support::{Client, DRUPE, Directory, Program};
 
 #[test]
-fn two_people_chat_through_nc_and_a_signal_ends_it_kindly() {
+fn two_nc_peers_chat_and_sigterm_drains_the_program() {
     let program = Program::start(&["--listen", "tcp://127.0.0.1:0"]);
     let Some(mut ann) = Client::start("nc", &["127.0.0.1", program.port()]) else { return };
     assert_eq!(ann.hear(), "* welcome, guest1; type /help for the commands");
@@ -40,7 +40,7 @@ fn two_people_chat_through_nc_and_a_signal_ends_it_kindly() {
 }
 
 #[test]
-fn nc_that_sends_at_once_and_ends_is_answered() {
+fn nc_input_sent_and_ended_at_once_is_echoed() {
     let program = Program::start(&["--app", "echo", "--listen", "tcp://127.0.0.1:0"]);
     let Some(mut one) = Client::start("nc", &["-N", "127.0.0.1", program.port()]) else { return };
     one.say("one\r\ntwo");
@@ -49,7 +49,7 @@ fn nc_that_sends_at_once_and_ends_is_answered() {
 }
 
 #[test]
-fn the_relay_wraps_messages_as_json() {
+fn relay_wraps_messages_as_json() {
     let program = Program::start(&["--app", "relay", "--envelope", "json", "--listen", "tcp://127.0.0.1:0"]);
     let Some(mut ann) = Client::start("nc", &["127.0.0.1", program.port()]) else { return };
     let mut bob = Client::start("nc", &["127.0.0.1", program.port()]).expect("there was one");
@@ -70,7 +70,7 @@ fn the_relay_wraps_messages_as_json() {
 }
 
 #[test]
-fn a_script_speaks_through_the_client_and_hears_the_rest() {
+fn piped_client_sends_its_input_and_prints_the_rest() {
     let program = Program::start(&[
         "--app",
         "echo",
@@ -90,7 +90,7 @@ fn a_script_speaks_through_the_client_and_hears_the_rest() {
 }
 
 #[test]
-fn a_person_edits_lines_while_messages_come() {
+fn terminal_client_edits_lines_while_messages_arrive() {
     let program = Program::start(&["--listen", "tcp://127.0.0.1:0"]);
     let Some(mut person) = Client::start_on_terminal(DRUPE, &["client", &program.addresses[0]]) else { return };
     person.hear_until("guest1 came to lobby");
@@ -108,7 +108,7 @@ fn a_person_edits_lines_while_messages_come() {
 }
 
 #[test]
-fn what_keeps_a_client_from_its_server_is_said() {
+fn client_prints_why_it_cannot_connect() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback can be listened at");
     let address = nobody.local_addr().expect("it has one").to_string();
     drop(nobody);
@@ -126,7 +126,7 @@ fn what_keeps_a_client_from_its_server_is_said() {
 }
 
 #[test]
-fn what_is_wrong_with_the_arguments_is_said() {
+fn program_prints_argument_errors() {
     for (arguments, words) in [
         (&["--listen", "tcp://example.org:1"][..], "\"example.org:1\" is not an IP address and a port"),
         (&["--max-message", "0"], "a message size limit must be 1 to 1073741824 bytes (1 GiB), not 0"),
@@ -141,7 +141,7 @@ fn what_is_wrong_with_the_arguments_is_said() {
 }
 
 #[test]
-fn who_can_not_be_told_does_not_make_it_panic() {
+fn full_standard_error_does_not_make_the_program_panic() {
     let full = || std::fs::File::options().write(true).open("/dev/full").expect("there is one");
     let mut child = Command::new(DRUPE)
         .args(["--listen", "tcp://127.0.0.1:0"])
@@ -156,7 +156,7 @@ fn who_can_not_be_told_does_not_make_it_panic() {
 }
 
 #[test]
-fn out_of_descriptors_it_serves_those_it_has_and_then_the_others() {
+fn program_out_of_descriptors_serves_waiting_peers_later() {
     let script = format!("ulimit -n 40; exec {DRUPE} --app echo --listen tcp://127.0.0.1:0");
     let mut child = Command::new("sh").args(["-c", &script]).stdout(Stdio::piped()).spawn().expect("there is a shell");
     let mut line = String::new();
@@ -199,7 +199,7 @@ fn client(arguments: &[&str], input: impl Into<Stdio>) -> (Option<i32>, String) 
 }
 
 #[test]
-fn the_client_exits_as_the_connection_ended() {
+fn client_exit_code_follows_the_end_of_the_connection() {
     // The server closes in order.
     let closes = |mut stream: TcpStream| assert!(stream.read(&mut [0; 100]).expect("a line") > 0);
     let (input, mut words) = std::io::pipe().expect("a pipe");

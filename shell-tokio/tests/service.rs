@@ -123,7 +123,7 @@ fn listener() -> (TcpListener, u16) {
 }
 
 #[test]
-fn systemd_hands_sockets_over_and_is_told_how_it_goes() {
+fn systemd_passes_sockets_and_receives_notifications() {
     let (listener, port) = listener();
     let config = "listeners: { chat: { address: 'inherited:chat', app: echo } }\ndrain: { grace: 2s }\n";
     let mut systemd = Systemd::start("systemd", config, "chat", listener, "WATCHDOG_USEC=20000");
@@ -146,7 +146,7 @@ fn systemd_hands_sockets_over_and_is_told_how_it_goes() {
 }
 
 #[test]
-fn inherited_sockets_that_would_not_be_served_are_refused_or_named() {
+fn unusable_inherited_sockets_are_refused_or_warned() {
     let config = "listeners: { chat: { address: 'inherited:chat', app: echo } }\n";
     let mut systemd = Systemd::start("two-of-a-name", config, "chat:chat", listener().0, "");
     assert_eq!(systemd.wait().code(), Some(1));
@@ -179,7 +179,7 @@ fn json_lines(text: &str) -> Vec<Value> {
 }
 
 #[test]
-fn logs_are_lines_of_json_in_files_with_no_more_of_a_kind_than_allowed() {
+fn json_log_files_respect_the_repeat_limit() {
     let directory = Directory::new("logs");
     std::fs::create_dir(directory.0.join("logs")).expect("a directory");
     let config = "listeners: { a: { address: '127.0.0.1:0', protocol: tcp, app: echo } }\n\
@@ -218,7 +218,7 @@ fn logs_are_lines_of_json_in_files_with_no_more_of_a_kind_than_allowed() {
 }
 
 #[test]
-fn every_line_of_a_json_log_is_json_to_the_last_and_so_is_a_refusal_to_start() {
+fn json_log_is_json_to_the_last_line_and_on_start_errors() {
     let directory = Directory::new("json");
     let program = Program::configured(&directory.0, &format!("{ECHO}log: {{ format: json }}\n"), 2, |_| {});
     echo(&mut BufReader::new(connect(program.port_of(0))), "hello");
@@ -256,7 +256,7 @@ fn every_line_of_a_json_log_is_json_to_the_last_and_so_is_a_refusal_to_start() {
 }
 
 #[test]
-fn messages_that_the_level_keeps_out_of_the_log_are_not_left_out() {
+fn messages_below_the_log_level_do_not_count_as_suppressed() {
     for (arguments, logs_messages) in [(&[][..], false), (&["-v"], true), (&["-vv", "--set", "log.level=info"], false)]
     {
         let directory = Directory::new(&format!("levels-{}", arguments.len()));
@@ -277,7 +277,7 @@ fn messages_that_the_level_keeps_out_of_the_log_are_not_left_out() {
 }
 
 #[test]
-fn lines_that_can_not_be_written_are_counted_and_told() {
+fn unwritable_log_lines_are_counted_and_reported() {
     let directory = Directory::new("lost");
     std::fs::create_dir(directory.0.join("logs")).expect("a directory");
     let config = format!("{ECHO}log: {{ repeats: unlimited, file: {{ directory: logs, rotation: never }} }}\n");
@@ -318,7 +318,7 @@ fn lines_that_can_not_be_written_are_counted_and_told() {
 }
 
 #[test]
-fn a_standard_output_that_takes_nothing_stops_neither_the_server_nor_is_it_an_error_for_who_reads_no_more() {
+fn unwritable_standard_output_does_not_stop_the_server() {
     let full = || File::options().write(true).open("/dev/full").expect("there is one");
     let broken = || {
         let (one, other) = UnixStream::pair().expect("sockets");
@@ -355,7 +355,7 @@ fn a_standard_output_that_takes_nothing_stops_neither_the_server_nor_is_it_an_er
 }
 
 #[test]
-fn last_words_that_nobody_reads_do_not_keep_the_program_from_its_end() {
+fn unread_standard_error_does_not_block_the_exit() {
     let (mut writer, reader) = UnixStream::pair().expect("sockets");
     // It is full before the program has it.
     writer.set_nonblocking(true).expect("a socket");
@@ -382,7 +382,7 @@ fn with_descriptors(count: u32, directory: &Path) -> Child {
 }
 
 #[test]
-fn with_few_descriptors_it_serves_or_says_why_not() {
+fn program_with_few_descriptors_serves_or_says_why_not() {
     let directory = Directory::new("descriptors");
     let (mut refused, mut served) = (0, 0);
     for count in 5..30 {
@@ -410,7 +410,7 @@ fn with_few_descriptors_it_serves_or_says_why_not() {
 }
 
 #[test]
-fn running_out_of_descriptors_is_logged_and_so_is_its_end() {
+fn program_logs_descriptor_exhaustion_and_recovery() {
     let directory = Directory::new("exhausted");
     let mut child = with_descriptors(40, &directory.0);
     let mut line = String::new();

@@ -20,7 +20,7 @@ fn chat(options: &str) -> Program {
 }
 
 #[test]
-fn inetutils_telnet_in_line_mode_and_with_every_command_it_can_send() {
+fn inetutils_telnet_works_in_line_mode_with_every_command() {
     let program = chat("");
     let Some(mut telnet) = Client::start("telnet", &["127.0.0.1", program.port()]) else { return };
     telnet.hear_until(WELCOME);
@@ -38,7 +38,7 @@ fn inetutils_telnet_in_line_mode_and_with_every_command_it_can_send() {
 }
 
 #[test]
-fn inetutils_telnet_with_its_own_options_toggled() {
+fn inetutils_telnet_works_with_its_options_toggled() {
     let program = chat("");
     let Some(mut telnet) = Client::start_on_terminal("telnet", &["127.0.0.1", program.port()]) else { return };
     telnet.hear_until(WELCOME);
@@ -67,7 +67,7 @@ fn inetutils_telnet_on_a_terminal_is_edited_by_the_server() {
 }
 
 #[test]
-fn plink_in_both_modes() {
+fn plink_works_in_both_modes() {
     let program = chat("");
     let Some(mut plink) = Client::start("plink", &["-telnet", "-P", program.port(), "127.0.0.1"]) else { return };
     plink.hear_until(WELCOME);
@@ -100,7 +100,7 @@ fn type_a_line(client: &mut Client) {
 }
 
 #[test]
-fn tintin_in_both_modes_and_compressed() {
+fn tintin_works_in_both_modes_and_compressed() {
     for options in ["", "?mode=character", "?compress=yes&gmcp=yes&msdp=yes"] {
         let program = chat(options);
         let name = if std::path::Path::new("/usr/games/tt++").exists() { "/usr/games/tt++" } else { "tt++" };
@@ -118,7 +118,7 @@ fn tintin_in_both_modes_and_compressed() {
 }
 
 #[test]
-fn tinyfugue() {
+fn tinyfugue_chats() {
     let program = chat("");
     let Some(mut tf) = Client::start_on_terminal("tf", &["-n", "-v", "127.0.0.1", program.port()]) else { return };
     tf.hear_until(WELCOME);
@@ -130,7 +130,7 @@ fn tinyfugue() {
 }
 
 #[test]
-fn nc_with_either_line_end_and_nc_that_ends_at_once() {
+fn nc_works_with_either_line_ending_and_ending_at_once() {
     let program = chat("");
     let Some(mut nc) = Client::start("nc", &["127.0.0.1", program.port()]) else { return };
     nc.hear_until(WELCOME);
@@ -175,7 +175,7 @@ asyncio.run(main())
 "#;
 
 #[test]
-fn telnetlib3_negotiates_everything() {
+fn telnetlib3_negotiates_all_options() {
     let python = std::env::var("DRUPE_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let check = std::process::Command::new(&python).args(["-c", "import telnetlib3"]).output();
     if !check.is_ok_and(|output| output.status.success()) {

@@ -68,7 +68,7 @@ fn visit(directory: &Path, port: u16, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn a_ticket_opens_no_listener_that_its_peer_could_not_open_itself() {
+fn tls_ticket_cannot_skip_client_certificate_of_a_listener() {
     if !is_installed("openssl") {
         eprintln!("skipped: there is no openssl on this machine");
         return;

@@ -84,7 +84,7 @@ fn until_answered(running: &Running, address: SocketAddr) {
 }
 
 #[test]
-fn refused_peers_that_stay_have_their_channels_left_open_and_the_others_get_none() {
+fn channels_of_lingering_refused_peers_stay_open_and_bounded() {
     const PEERS: usize = 1300;
     let server = SshServer::russh();
     let mut config = lines(&server);
@@ -120,7 +120,7 @@ fn refused_peers_that_stay_have_their_channels_left_open_and_the_others_get_none
 }
 
 #[test]
-fn peers_that_stay_after_their_end_have_their_channels_left_open_unless_they_go_on() {
+fn ended_channel_stays_open_unless_its_peer_keeps_sending() {
     let server = SshServer::russh();
     let mut config = lines(&server);
     config.closing.linger = Duration::from_millis(10);
@@ -151,7 +151,7 @@ fn peers_that_stay_after_their_end_have_their_channels_left_open_unless_they_go_
 }
 
 #[test]
-fn localhost_that_another_program_has_is_not_said_to_be_ours() {
+fn partly_taken_localhost_forward_is_not_reported_as_bound() {
     let Some(server) = SshServer::open("GatewayPorts clientspecified") else { return };
     if TcpListener::bind("[::1]:0").is_err() {
         skip("there is no IPv6 on this machine");
@@ -179,7 +179,7 @@ fn localhost_that_another_program_has_is_not_said_to_be_ours() {
 }
 
 #[test]
-fn localhost_is_asked_for_by_name_where_nothing_else_is_permitted() {
+fn localhost_forward_is_requested_by_name() {
     let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
     let Some(server) = SshServer::open(&format!("PermitListen localhost:{free}")) else { return };
     let mut config = Config::listening([listen_at("localhost", free)]);
@@ -223,7 +223,7 @@ fn resident_kib(program: &Program) -> usize {
 }
 
 #[test]
-fn thousands_that_are_refused_leave_no_memory_behind() {
+fn thousands_of_refused_channels_leak_no_memory() {
     const ROUNDS: usize = 25;
     const PEERS: usize = 1000;
     /// What the system keeps for an SSH server that has not accepted it.

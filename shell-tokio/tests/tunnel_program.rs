@@ -63,7 +63,7 @@ fn get(port: u16, path: &str) -> String {
 }
 
 #[test]
-fn a_start_that_could_not_go_well_is_refused_with_the_place_and_the_remedy() {
+fn tunnel_configuration_errors_name_place_and_remedy() {
     let server = SshServer::russh();
     let directory = Directory::new("tunnel-check");
     fs::set_permissions(server.path("other"), fs::Permissions::from_mode(0o644)).expect("ours");
@@ -97,7 +97,7 @@ fn a_start_that_could_not_go_well_is_refused_with_the_place_and_the_remedy() {
 }
 
 #[test]
-fn an_operator_sees_how_it_is_and_changes_it() {
+fn operator_sees_tunnel_state_and_reloads_it() {
     for mut server in SshServer::each() {
         let directory = Directory::new("tunnel-program");
         let text = configuration(&server);
@@ -154,7 +154,7 @@ fn an_operator_sees_how_it_is_and_changes_it() {
 }
 
 #[test]
-fn telnet_nc_and_a_browser_meet_on_the_other_side() {
+fn telnet_nc_and_browser_chat_through_a_tunnel() {
     let Some(server) = SshServer::open("") else { return };
     let directory = Directory::new("tunnel-clients");
     let program = Program::configured(&directory.0, &configuration(&server), 1, |_| {});

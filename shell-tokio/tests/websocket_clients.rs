@@ -28,7 +28,7 @@ fn run(python: &str, script: &str, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn curl_asks_the_endpoints() {
+fn curl_reads_the_http_endpoints() {
     let program = Program::start(&["--listen", "ws://127.0.0.1:0"]);
     let url = |path: &str| format!("http://127.0.0.1:{}{path}", program.port());
     let Some(client) = Client::start("curl", &["-s", &url("/healthz"), &url("/readyz"), &url("/metrics")]) else {
@@ -74,7 +74,7 @@ asyncio.run(main())
 "#;
 
 #[test]
-fn websockets_speaks_with_the_echo() {
+fn python_websockets_client_talks_to_echo() {
     let Some(python) = python("websockets") else { return };
     let program = Program::start(&["--app", "echo", "--listen", "ws://127.0.0.1:0"]);
     let said = run(&python, WEBSOCKETS, &[program.port()]);
@@ -139,7 +139,7 @@ impl Handler for Caller {
 }
 
 #[test]
-fn a_server_of_websockets_is_dialled() {
+fn server_dials_a_python_websockets_server() {
     let Some(python) = python("websockets") else { return };
     let mut server = Client::start(&python, &["-c", WEBSOCKETS_SERVER]).expect("it is installed");
     let port = server.hear().parse().expect("a port");
@@ -158,7 +158,7 @@ fn a_server_of_websockets_is_dialled() {
 }
 
 #[test]
-fn websocat_talks_to_nc() {
+fn websocat_chats_with_nc() {
     let program = Program::start(&["--listen", "ws://127.0.0.1:0/chat", "--listen", "tcp://127.0.0.1:0"]);
     let url = format!("ws://127.0.0.1:{}/chat", program.addresses[0].split(['/', ':']).nth(4).expect("a port"));
     let websocat = std::env::var("DRUPE_TEST_WEBSOCAT").unwrap_or_else(|_| "websocat".to_owned());
@@ -222,7 +222,7 @@ with sync_playwright() as playwright:
 "##;
 
 #[test]
-fn a_browser_and_telnet_and_nc_are_in_one_room() {
+fn browser_telnet_and_nc_chat_in_one_room() {
     let Some(python) = python("playwright") else { return };
     let Some(browser) =
         ["/usr/bin/chromium", "/usr/bin/google-chrome"].iter().find(|path| std::path::Path::new(path).exists())

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_is_polled_when_it_was_begun_and_when_it_was_woken() {
+    fn attempt_is_polled_only_when_begun_and_when_woken() {
         let polls = Arc::new(AtomicUsize::new(0));
         let woken = Arc::new(Count(AtomicUsize::new(0)));
         let mut attempts = Attempts::<u32>::new();

@@ -105,13 +105,13 @@ mod tests {
     }
 
     #[test]
-    fn without_arguments_it_listens_on_loopback() {
+    fn server_without_arguments_listens_on_loopback() {
         let config = parse(&[]).expect("good");
         assert_eq!(config, Config::listening(DEFAULT_LISTEN.map(|address| address.parse().expect("well formed"))));
     }
 
     #[test]
-    fn chat_is_in_one_place() {
+    fn chat_refuses_more_than_one_worker() {
         use clap::Parser;
         let parse = |app| Arguments::try_parse_from(["hub", "--workers", "2", "--app", app]).expect("good").hub;
         assert!(parse("relay").handler::<()>().is_ok());
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn argument_errors_name_the_mistake() {
         for (arguments, words) in [
             (["--listen", "7000"], "must begin with tcp://"),
             (["--max-message", "0"], "a message size limit must be 1 to 1073741824 bytes"),

@@ -312,7 +312,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_wait_in_order_up_to_a_bound_and_until_the_end() {
+    fn mailbox_keeps_order_and_refuses_when_full_or_ended() {
         let mailbox = Mailbox::new();
         let remote = mailbox.remote();
         for n in 0..WAITING_MAX {
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shard_is_behind_by_what_occupies_memory_and_waits_for_it() {
+    fn shard_counts_as_behind_by_the_memory_of_queued_messages() {
         let shards = Mailbox::<u8>::of_shards(4);
         let message = publish(&"x".repeat(1 << 20));
         for n in 0..3 {
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_messages_and_long_names_occupy_memory_as_well() {
+    fn empty_messages_and_long_names_count_as_memory() {
         let conns = |count| {
             (0..count).map(|n| format!("{n}.0").parse().expect("a number and a generation")).collect::<Vec<_>>()
         };
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_no_connections_and_waits_is_not_woken_for_what_is_published() {
+    fn publish_does_not_wake_a_resting_shard_without_connections() {
         let shards = Mailbox::<u8>::of_shards(2);
         let tell = |message: &ShardMessage| shards[0].post_to_others(|| DriverMessage::ShardMessage(message.clone()));
         let waiting = || shards[1].take(Waker::noop()).len();
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn who_ended_as_it_should_has_not_panicked() {
+    fn regular_end_of_a_shard_is_not_reported_as_panic() {
         let mut shards = Mailbox::<u8>::of_shards(3);
         let (panics, ends) = (shards.pop().expect("three"), shards.pop().expect("two"));
         assert!(ends.end_if_empty(Metrics::default));

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_sees_every_ready_source_once_and_its_task_is_woken_once() {
+    fn ready_queue_deduplicates_sources_and_wakes_the_task_once() {
         let queue = ReadyQueue::new();
         let count = Arc::new(Count::default());
         let task = Waker::from(Arc::clone(&count));

@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn listeners_of_one_name_are_refused_where_it_is_wanted() {
+    fn ambiguous_inherited_socket_name_is_refused() {
         let given = |name: &str| {
             let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
             (String::from(name), OsListener::inherited_tcp(listener).expect("it listens"))

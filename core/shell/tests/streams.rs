@@ -103,7 +103,7 @@ async fn echo(mut connection: Connection) {
 }
 
 #[test]
-fn a_task_answers_and_its_end_is_the_end_of_the_connection() {
+fn returning_task_closes_its_connection() {
     let mut world = World::new(LINES, async |mut connection: Connection| {
         while let Some(message) = connection.receive().await {
             let text = message.as_payload().as_str().expect("text").to_uppercase();
@@ -128,7 +128,7 @@ fn a_task_answers_and_its_end_is_the_end_of_the_connection() {
 }
 
 #[test]
-fn who_is_not_listened_to_is_not_read_and_nothing_is_lost() {
+fn task_that_does_not_receive_pauses_reading_without_loss() {
     let gate = Arc::new(Mutex::new((false, None::<Waker>)));
     let opened = Arc::clone(&gate);
     let mut world = World::new(LINES, move |mut connection: Connection| {
@@ -170,7 +170,7 @@ fn who_is_not_listened_to_is_not_read_and_nothing_is_lost() {
 }
 
 #[test]
-fn who_writes_to_a_peer_that_does_not_read_waits() {
+fn send_waits_while_the_peer_does_not_read() {
     let sent = Arc::new(Mutex::new(0));
     let counter = Arc::clone(&sent);
     let mut world = World::new(LINES, move |mut connection: Connection| {
@@ -197,7 +197,7 @@ fn who_writes_to_a_peer_that_does_not_read_waits() {
 }
 
 #[test]
-fn a_panic_ends_its_connection_by_name_and_no_other() {
+fn panicking_task_closes_only_its_own_connection() {
     let mut world = World::new(LINES, async |mut connection: Connection| {
         while let Some(message) = connection.receive().await {
             assert_ne!(message, PayloadBuf::from("panic"), "on purpose");
@@ -230,7 +230,7 @@ fn tasks_join_rooms_and_act_on_the_hub() {
 }
 
 #[test]
-fn the_end_of_a_connection_is_told_to_both_halves() {
+fn both_halves_receive_the_reason_of_the_close() {
     let ends = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&ends);
     let mut world = World::new(LINES, move |connection: Connection| {
@@ -262,7 +262,7 @@ fn the_end_of_a_connection_is_told_to_both_halves() {
 }
 
 #[test]
-fn a_panic_in_the_hub_ends_its_connection_and_wakes_who_waits() {
+fn panic_in_with_hub_closes_the_connection_and_wakes_the_task() {
     let mut world = World::new(LINES, async |connection: Connection| {
         let (receiver, sender) = connection.split();
         drop(receiver);
@@ -275,7 +275,7 @@ fn a_panic_in_the_hub_ends_its_connection_and_wakes_who_waits() {
 }
 
 #[test]
-fn who_only_sends_is_not_stopped_by_what_comes() {
+fn input_does_not_block_a_task_that_dropped_its_receiver() {
     let mut world = World::new(LINES, async |connection: Connection| {
         let (receiver, sender) = connection.split();
         drop(receiver);
@@ -292,7 +292,7 @@ fn who_only_sends_is_not_stopped_by_what_comes() {
 }
 
 #[test]
-fn a_long_line_is_one_message_on_wires_of_messages() {
+fn byte_stream_sends_a_long_line_as_one_message_on_framed_wire() {
     let mut world = World::new("length://127.0.0.1:1", async |connection: Connection| {
         let mut stream = ByteStream::new(connection);
         let line = ["ä".repeat(20_000).as_bytes(), b"\nnext"].concat();
@@ -309,7 +309,7 @@ fn a_long_line_is_one_message_on_wires_of_messages() {
 }
 
 #[test]
-fn a_line_that_never_ends_is_an_error_of_who_writes_it() {
+fn byte_stream_write_fails_on_an_endless_line() {
     let mut world = World::new("length://127.0.0.1:1", async |connection: Connection| {
         let mut stream = ByteStream::new(connection);
         let mut written = 0;
@@ -350,7 +350,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 50, ..ProptestConfig::default() })]
 
     #[test]
-    fn bytes_come_back_whatever_the_pieces(
+    fn byte_stream_echoes_bytes_for_any_chunking(
         lines in prop::collection::vec("[a-zä]{0,20}", 1..20), cut in 1..50_usize, piece in 1..40_usize, frames: bool
     ) {
         let address = if frames { "length://127.0.0.1:1" } else { LINES };
@@ -370,7 +370,7 @@ proptest! {
     }
 
     #[test]
-    fn messages_come_back_in_order_whatever_the_socket_takes(
+    fn messages_return_in_order_for_any_write_sizes(
         takes in prop::collection::vec(0..3_000_usize, 1..60), count in 1..400_u32
     ) {
         let mut world = World::new(LINES, echo);
@@ -397,7 +397,7 @@ proptest! {
 }
 
 #[test]
-fn a_task_that_panics_is_counted_once_also_when_its_connection_is_over() {
+fn task_panic_is_counted_once_even_after_the_close() {
     let mut world = World::new(LINES, async |mut connection: Connection| {
         while let Some(message) = connection.receive().await {
             assert_ne!(message, PayloadBuf::from("panic"), "on purpose");
@@ -432,7 +432,7 @@ fn slow(
 }
 
 #[test]
-fn a_drain_is_told_to_tasks_and_waits_for_what_they_do() {
+fn drain_notifies_tasks_and_waits_for_their_replies() {
     let told = Arc::new(Mutex::new(0));
     let mut world = World::new(LINES, slow(&told));
     let (busy, idle) = (world.connect(), world.connect());
@@ -452,7 +452,7 @@ fn a_drain_is_told_to_tasks_and_waits_for_what_they_do() {
 }
 
 #[test]
-fn a_task_that_never_comes_back_holds_a_drain_no_longer_than_its_deadline() {
+fn stuck_task_delays_a_drain_only_until_its_deadline() {
     let mut world = World::new(LINES, async |mut connection: Connection| {
         while connection.receive().await.is_some() {
             connection.closed().await;
@@ -468,7 +468,7 @@ fn a_task_that_never_comes_back_holds_a_drain_no_longer_than_its_deadline() {
 }
 
 #[test]
-fn who_comes_within_the_grace_of_a_drain_is_told_at_once() {
+fn connection_accepted_in_drain_grace_is_notified_at_once() {
     let told = Arc::new(Mutex::new(0));
     let mut world = World::new(LINES, slow(&told));
     let mut config = world.hub.machine().config().clone();

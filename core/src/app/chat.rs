@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newcomer_is_welcomed_and_announced() {
+    fn chat_welcomes_and_announces_a_new_peer() {
         let (mut hub, [ann]) = chat(["ann"]);
         let bob = hub.connect();
         assert_eq!(hub.lines(bob), ["* welcome, guest2; type /help for the commands", "* guest2 came to lobby"]);
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_of_commands_and_answers() {
+    fn chat_answers_each_command() {
         for (command, to_ann, to_bob) in [
             ("hi", vec!["<ann> hi"], vec!["<ann> hi"]),
             ("   ", vec![], vec![]),
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn rooms_are_apart_and_a_name_is_free_again() {
+    fn chat_separates_rooms_and_frees_the_name_of_a_closed_peer() {
         let (mut hub, [ann, bob]) = chat(["ann", "bob"]);
         hub.line(ann, "/join den");
         hub.clear();
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_can_touch_another_ones_terminal() {
+    fn chat_strips_control_characters_from_messages() {
         let (mut hub, [ann, bob]) = chat(["ann", "bob"]);
         hub.line(ann, "\u{1b}[2Jclear\u{9b}2J \u{202e}drow\rfake");
         hub.line(ann, "/nick \u{1b}]0;x\u{7}");

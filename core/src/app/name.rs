@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn letters_of_every_script_make_a_name_and_what_hides_or_is_compatible_does_not() {
+    fn name_accepts_all_scripts_and_refuses_hidden_characters() {
         for (text, name) in [
             ("ann", Some("ann")),
             ("Ann-Marie_2.0", Some("Ann-Marie_2.0")),
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_look_alike_share_a_key() {
+    fn confusable_names_share_a_key() {
         for [one, other] in [
             ["ann", "Ann"],
             ["ann", "\u{430}nn"],

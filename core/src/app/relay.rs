@@ -94,7 +94,7 @@ mod tests {
     use crate::testing::TestHub;
 
     #[test]
-    fn a_message_reaches_everybody_but_its_sender() {
+    fn relay_sends_a_message_to_all_except_the_sender() {
         let mut hub = TestHub::new(Relay::default());
         let [ann, bob, cid] = [hub.connect(), hub.connect(), hub.connect()];
         hub.line(ann, "hello");
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_envelope_is_one_exact_line() {
+    fn relay_writes_the_json_envelope_on_one_line() {
         let mut hub = TestHub::new(Relay::new(Envelope::Json));
         let (ann, bob) = (hub.connect(), hub.connect());
         let address = hub.peer(ann);

@@ -73,7 +73,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn waits_agree_with_repeated_multiplication(
+        fn backoff_waits_agree_with_repeated_multiplication(
             initial in 1..5000u64, factor in 1..6u8, cap in 1..100_000u64, jitter in 0..=100u8, seed: u64, failures in 1..40u32
         ) {
             let backoff = Backoff {

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_read_up_to_its_bound_and_no_further() {
+    fn read_refuses_a_file_longer_than_its_limit() {
         let folder = Folder::new("bound");
         let path = folder.file(b"12345");
         assert_eq!(read(&path, 5).expect("it fits"), b"12345");
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn devices_and_directories_are_refused() {
+    fn read_refuses_devices_and_directories() {
         assert_eq!(read_text(Path::new("/dev/null")).expect("nothing"), "");
         for (path, words) in [("/dev/zero", "a device"), ("/dev/tty", ""), ("/", "a directory")] {
             let error = read(Path::new(path), 5).expect_err(path).to_string();
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_is_no_part_of_a_secret() {
+    fn read_secret_strips_byte_order_mark_and_whitespace() {
         let folder = Folder::new("mark");
         for bytes in ["\u{feff}hunter2\nrest", "hunter2", " hunter2\t\r\nrest"] {
             assert_eq!(read_secret(&folder.file(bytes.as_bytes())).expect("good"), "hunter2", "{bytes:?}");
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_is_read_to_its_end_and_not_waited_for_without_a_writer() {
+    fn read_drains_a_pipe_and_fails_without_a_writer() {
         let folder = Folder::new("pipe");
         let path = folder.0.join("pipe");
         rustix::fs::mkfifoat(rustix::fs::CWD, &path, Mode::from_raw_mode(0o600)).expect("made");

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scopes_are_exact_but_for_a_star_at_the_end() {
+    fn scope_matches_exactly_or_by_trailing_star() {
         let user = Identity::user("ann").with_scopes(["join:lobby", "publish:games/*", "a*b"]);
         for (scope, may) in [
             ("join:lobby", true),

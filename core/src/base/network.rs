@@ -84,7 +84,7 @@ mod tests {
     use alloc::string::ToString;
 
     #[test]
-    fn networks_are_what_their_first_bits_say() {
+    fn network_contains_addresses_that_share_its_prefix() {
         for (network, address, contains) in [
             ("10.0.0.0/8", "10.255.1.2", true),
             ("10.0.0.0/8", "11.0.0.0", false),

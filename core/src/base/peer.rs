@@ -95,7 +95,7 @@ mod tests {
     use alloc::string::ToString;
 
     #[test]
-    fn addresses_are_grouped_as_their_owners_are() {
+    fn address_key_groups_ipv6_by_64_bit_prefix() {
         for (address, key) in [
             ("127.0.0.1", "127.0.0.1"),
             ("::ffff:127.0.0.1", "127.0.0.1"),
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn ipv4_peer_of_a_socket_for_both_families_has_its_ipv4_address() {
+    fn ipv4_mapped_peer_becomes_its_ipv4_address() {
         for (address, shown) in [
             ("[::ffff:192.0.2.1]:7", "192.0.2.1:7"),
             ("192.0.2.1:7", "192.0.2.1:7"),

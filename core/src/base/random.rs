@@ -39,14 +39,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_numbers_of_seed_0_are_those_of_the_reference_implementation() {
+    fn seed_0_yields_the_numbers_of_the_reference_implementation() {
         let mut random = Random::new(0);
         assert_eq!(random.next_u64(), 0xe220_a839_7b1d_cdaf);
         assert_eq!(random.next_u64(), 0x6e78_9e6a_a1b9_65f4);
     }
 
     #[test]
-    fn below_stays_below() {
+    fn random_below_stays_below_its_bound() {
         let mut random = Random::new(7);
         assert!((0..1000).all(|_| random.below(3) < 3));
         assert_eq!(random.below(0), 0);

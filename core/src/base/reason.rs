@@ -170,14 +170,14 @@ mod tests {
     use alloc::collections::BTreeSet;
 
     #[test]
-    fn names_and_numbers_are_unique_and_ordered() {
+    fn reason_names_and_numbers_are_unique_and_ordered() {
         let names: BTreeSet<_> = Reason::ALL.iter().map(|r| r.name()).collect();
         assert_eq!(names.len(), Reason::ALL.len());
         assert!(Reason::ALL.windows(2).all(|w| w[0].number() < w[1].number()));
     }
 
     #[test]
-    fn the_hundreds_of_the_number_are_the_blame() {
+    fn reason_number_hundreds_give_the_blame() {
         for reason in Reason::ALL {
             let expected = match reason.number() / 100 {
                 1 => Blame::Peer,

@@ -86,7 +86,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_acts_on_a_terminal_is_gone_and_the_rest_stays() {
+    fn neutralize_removes_terminal_controls_and_keeps_text() {
         for (text, expected) in [
             ("plain, Grüße, 漢字, 👩\u{200d}👩", "plain, Grüße, 漢字, 👩\u{200d}👩"),
             ("\u{1b}[31mred\u{1b}[0m", "[31mred[0m"),
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_differ_are_escaped_to_texts_that_differ() {
+    fn escape_hidden_keeps_different_names_different() {
         for (name, shown) in [
             ("admin", "admin"),
             ("ad\0min", r"ad\u{0}min"),
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn json_strings_escape_what_must_be() {
+    fn json_escape_escapes_quotes_and_controls() {
         let mut out = String::new();
         json_escape("a\"b\\c\n\r\t\u{8}\u{c}\0\u{1f}ü/", &mut out);
         assert_eq!(out, "a\\\"b\\\\c\\n\\r\\t\\b\\f\\u0000\\u001fü/");
@@ -128,7 +128,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_that_acts_survives_and_nothing_else_goes(text in "[a-zü漢\\x00-\\x1f\\x7f-\\u{9f}\\u{2000}-\\u{2070}\\u{200d}]{0,40}") {
+        fn neutralize_removes_only_controls_from_any_text(text in "[a-zü漢\\x00-\\x1f\\x7f-\\u{9f}\\u{2000}-\\u{2070}\\u{200d}]{0,40}") {
             let left = neutralize(&text).into_owned();
             let low = |c: char| (c as u32) < 0x20 || (0x7f..0xa0).contains(&(c as u32));
             prop_assert!(!left.chars().any(low), "{:?}", left);

@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arithmetic_saturates_at_both_ends() {
+    fn time_arithmetic_saturates_at_both_ends() {
         assert_eq!(Time::from_nanos(u64::MAX) + Duration::MAX, Time::from_nanos(u64::MAX));
         assert_eq!(Time::START.since(Time::from_secs(1)), Duration::ZERO);
         assert_eq!(Time::from_nanos(5).minus_nanos(9), Time::START);

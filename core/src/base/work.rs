@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steps_are_counted_for_each_thread_and_nested_measurements_add_up() {
+    fn steps_are_counted_per_thread_and_nested_counts_add_up() {
         let (((), inner), outer) = steps_of(|| {
             step(2);
             std::thread::spawn(|| step(100)).join().expect("it only counts");

@@ -263,7 +263,7 @@ mod tests {
     use crate::wire::Lines;
 
     #[test]
-    fn what_is_written_is_what_is_meant() {
+    fn listen_address_parses_scheme_address_and_options() {
         let listen: Listen = "tcp://localhost:0?ending=crlf&invalid=bytes&max=5&half_open=yes".parse().expect("good");
         assert_eq!(listen.address, Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 0))));
         assert_eq!(
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn every_prefix_can_be_written_and_is_offered() {
+    fn listen_address_accepts_and_suggests_every_length_prefix() {
         let offered = "length://127.0.0.1:1?prefix=none".parse::<Listen>().expect_err("there is none").to_string();
         for prefix in LengthPrefix::ALL {
             let listen: Listen = format!("length://127.0.0.1:1?prefix={}", prefix.name()).parse().expect("good");
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn listen_address_errors_name_the_mistake() {
         for (text, words) in [
             ("127.0.0.1:7000", "must begin with tcp://"),
             ("http://127.0.0.1:7000", "must begin with tcp://"),

@@ -120,7 +120,7 @@ pub enum DialError {
 mod tests {
     use super::*;
     #[test]
-    fn addresses_to_dial_are_read_and_bad_ones_named() {
+    fn dial_address_parses_and_errors_name_the_mistake() {
         let dial = |text: &str| text.parse::<Dial>();
         assert_eq!(dial("example.org:7"), Ok(Dial::lines("example.org:7")));
         assert_eq!(dial("tcp://[::1]:7"), Ok(Dial::lines("[::1]:7")));

@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_severest_step_that_applies_is_taken() {
+    fn ladder_takes_the_severest_step_that_applies() {
         let ladder = Ladder {
             warn: Some(1),
             pause: Some(2),

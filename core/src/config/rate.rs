@@ -149,7 +149,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_a_leaky_bucket(
+        fn gcra_agrees_with_a_leaky_bucket(
             per_second in 1..5000u32,
             burst in 1..5000u32,
             steps in prop::collection::vec((0..2_000_000_000u64, 0..6000u64, any::<bool>()), 1..60),
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_passes_and_then_one_unit_per_interval() {
+    fn gcra_allows_a_burst_then_one_unit_per_interval() {
         let rate = Rate::new(10, 3).expect("not zero");
         let mut meter = Gcra::default();
         let now = Time::from_secs(5);

@@ -89,7 +89,7 @@ mod tests {
     use std::sync::mpsc::channel;
 
     #[test]
-    fn lines_that_are_no_text_are_told_all_the_same() {
+    fn on_lines_receives_invalid_utf8_as_replacement_characters() {
         let config = Config::listening(["tcp://127.0.0.1:1?invalid=bytes".parse::<Listen>().expect("good")]);
         let mut hub = TestHub::with_config(
             config,
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_told_one_by_one() {
+    fn on_keys_receives_keys_one_by_one() {
         let (send, keys) = channel();
         let handler = on_keys(move |_: &mut Hub<'_, ()>, _, key| send.send(key).expect("the receiver exists"));
         let config = Config::listening(["telnet://127.0.0.1:1".parse::<Listen>().expect("good")]);

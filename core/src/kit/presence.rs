@@ -162,7 +162,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nobody_is_shown_who_is_not_there(
+        fn presence_agrees_with_a_list_of_joins(
             steps in prop::collection::vec((0..6_usize, 0..5_u8, "[ab]", "[xyz]"), 1..120)
         ) {
             let mut hub = TestHub::new(Rooms::default());

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_that_is_taken_away_is_forgotten_with_its_last_connection() {
+    fn removed_listener_is_forgotten_with_its_last_connection() {
         let mut machine = Machine::new(at(&[1]), Echo);
         machine.started(Time::START);
         let peer: Peer = "192.0.2.1:1".parse().expect("an address");
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shard_that_counts_remembers_a_listener_as_long_as_another_has_connections_of_it() {
+    fn first_shard_keeps_removed_listener_while_others_use_it() {
         let shards = [0, 1].map(|number| Shard::new(number, 2).expect("in range"));
         let [mut first, mut second] = shards.map(|shard| Machine::shard(at(&[1]), Echo, shard));
         let peer: Peer = "192.0.2.1:1".parse().expect("an address");

@@ -385,7 +385,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_in_the_first_bucket_whose_bound_it_does_not_exceed() {
+    fn histogram_uses_the_first_bucket_that_fits_the_value() {
         for (value, bound) in [(0, 1), (1, 1), (2, 2), (3, 4), (4, 4), (5, 8), (1025, 2048), (u64::MAX, 1 << 39)] {
             let mut histogram = Histogram::default();
             histogram.record(value);
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn the_recent_and_the_longest_are_kept() {
+    fn metrics_keep_the_recent_and_the_longest_durations() {
         let mut metrics = Metrics::default();
         for n in 0..150 {
             metrics.lasted(Duration::from_secs((n * 7919) % 150));

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn services_of_kubernetes_are_no_keys_and_what_looks_like_a_key_is_one() {
+    fn environment_ignores_kubernetes_services_and_reads_keys() {
         let of = |name: &str, value: &str| variable(template::parsed_schema(), name, value);
         for name in [
             "DRUPE_SERVICE_HOST",

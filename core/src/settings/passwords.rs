@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_hashed_when_it_is_loaded_first_and_when_it_has_changed() {
+    fn reload_hashes_only_new_and_changed_passwords() {
         let mut hashed = HashedPasswords::new(SECRET);
         let (first, second) =
             ("ann: { password: a }, bob: { password: b }", "ann: { password: a }, bob: { password: x }");
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn users_whose_names_are_compared_as_one_are_refused() {
+    fn users_with_equivalent_names_are_refused() {
         let text = "authentication: { enabled: true, users: { ann: { password: a }, \u{ff41}nn: { password: b } } }";
         let problems = Sources::new().file("drupe.yaml", text).resolve().expect_err("one of them would win");
         assert!(

@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn format_is_found_in_what_is_wrong() {
+    fn log_format_is_found_in_broken_settings() {
         let json = |sources: Sources| sources.log_format() == FormatChoice::Json;
         let file = |text: &str| Sources::new().file("drupe.yaml", text);
         assert!(!json(Sources::new()) && !json(file("nothing: of this\n")));

@@ -316,7 +316,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_and_written_back_in_its_greatest_unit() {
+    fn units_parse_and_print_in_their_greatest_unit() {
         for (text, written) in
             [("90s", "90s"), ("120 s", "2m"), ("1d", "1d"), ("36h", "36h"), ("0s", "0ms"), ("250ms", "250ms")]
         {
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_unit_or_another_one_is_refused() {
+    fn missing_and_unknown_units_are_refused() {
         for text in [
             "30",
             "30 seconds",

@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_long_is_cut_off_and_what_acts_is_taken_out() {
+    fn error_texts_are_truncated_and_sanitized() {
         let long = "ä".repeat(1_000_000);
         assert!(quoted(&long).len() < 200 && quoted(&long).ends_with("\"..."));
         assert!(sanitize(&long).chars().count() < 600);

@@ -245,7 +245,7 @@ mod tests {
     use alloc::vec::Vec;
 
     #[test]
-    fn a_stable_connection_starts_the_count_anew_and_a_short_one_does_not() {
+    fn only_a_stable_connection_resets_dial_attempts() {
         let backoff = Backoff { jitter_percent: 0, attempts_max: Some(3), ..Backoff::default() };
         let mut dials = Dials::default();
         let id = dials.add(Time::START, Dial { backoff: Some(backoff), ..Dial::lines("example:1") });
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dial_is_named_when_an_attempt_is_to_begin_or_to_end() {
+    fn dials_report_when_an_attempt_must_begin_or_end() {
         let named = |dials: &mut Dials| core::iter::from_fn(|| dials.next_changed()).collect::<Vec<_>>();
         let mut dials = Dials::default();
         let backoff = Some(Backoff { jitter_percent: 0, ..Backoff::default() });

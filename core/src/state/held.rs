@@ -63,7 +63,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn behaves_as_a_queue_of_bytes_does(steps in prop::collection::vec((any::<bool>(), 0..200usize), 0..60)) {
+        fn held_agrees_with_a_byte_queue(steps in prop::collection::vec((any::<bool>(), 0..200usize), 0..60)) {
             let (mut held, mut model, mut next) = (Held::default(), Vec::new(), 0_u8);
             for (comes, count) in steps {
                 if comes {
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_at_a_time_costs_as_much_as_all_at_once() {
+    fn held_consumes_single_bytes_in_linear_time() {
         let mut held = Held::default();
         held.extend_from_slice(&[0; 10_000]);
         let ((), steps) = work::steps_of(|| (0..10_000).for_each(|_| held.consume(1)));

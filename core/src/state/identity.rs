@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn the_connections_of_a_user_are_listed_in_their_order_however_many_they_are() {
+    fn user_connections_are_listed_in_login_order() {
         let (mut users, mut model) = (Users::default(), Vec::new());
         let user: Arc<str> = "ann".into();
         for step in 0..500_u32 {
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn many_connections_of_one_user_end_without_a_search_for_each() {
+    fn user_connections_are_removed_without_a_search() {
         let mut users = Users::default();
         let user: Arc<str> = "ann".into();
         (0..5_000).for_each(|index| users.add(&user, conn(index)));

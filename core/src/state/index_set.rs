@@ -91,7 +91,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn behaves_as_an_ordered_set_does(steps in prop::collection::vec((0..3u8, 0..20u32), 0..200)) {
+        fn dense_set_agrees_with_an_ordered_set(steps in prop::collection::vec((0..3u8, 0..20u32), 0..200)) {
             let (mut set, mut model) = (DenseSet::default(), BTreeSet::new());
             for (step, number) in steps {
                 match step {
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_waits_once_and_comes_in_order() {
+    fn dedup_queue_holds_each_number_once_in_order() {
         let mut queue = DedupQueue::default();
         [3, 1, 3, 2].into_iter().for_each(|number| queue.insert(number));
         assert_eq!(queue.pop(), Some(3));

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn people_read_text_and_programs_read_json() {
+    fn notices_are_written_as_text_or_json() {
         for (notice, text, json) in [
             (
                 Notice::Warning("slow \"down\""),

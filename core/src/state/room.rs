@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_of_a_room_goes_with_its_last_member_and_one_set_before_stays_until_it_is_cleared() {
+    fn room_policy_ends_with_last_member_unless_set_beforehand() {
         let limits = RoomLimits { total: 2, ..RoomLimits::default() };
         let mut rooms = Rooms::default();
         let policy_in = |rooms: &mut Rooms, name: &str| {
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_bounded() {
+    fn room_name_length_is_bounded() {
         let mut rooms = Rooms::default();
         let limits = RoomLimits::default();
         let long = "x".repeat(129);

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_used_again_and_its_ids_differ() {
+    fn reused_slot_gets_a_new_connection_id() {
         let mut slots = Slots::of_shard(0);
         let (first, other) = (slots.insert('a'), slots.insert('b'));
         assert_eq!(slots.remove(first.slot()), Some('a'));

@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strikes_are_forgiven_after_a_rest() {
+    fn strikes_reset_after_the_rest_period() {
         let mut strikes = Strikes::default();
         let rest = Duration::from_secs(60);
         assert_eq!(strikes.add(Time::from_secs(1), rest), 1);

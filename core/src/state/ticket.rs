@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_is_printed_and_parsed_back() {
+    fn ticket_round_trips_through_text() {
         let ticket = Ticket { conn: ConnId::new(2, 7, 3), number: 41 };
         assert_eq!(ticket.to_string().parse(), Ok(ticket));
         assert!("7.3".parse::<Ticket>().is_err());

@@ -179,7 +179,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn timers_agree_with_a_list_that_is_searched(
+        fn timers_agree_with_a_searched_list(
             steps in prop::collection::vec((0..5u8, 0..4u32, 0..3usize, 0..50u64), 0..120)
         ) {
             let mut timers = Timers::default();
@@ -216,7 +216,7 @@ mod tests {
         }
 
         #[test]
-        fn the_agenda_keeps_the_earliest_of_what_was_asked(
+        fn agenda_agrees_with_a_map_of_earliest_times(
             steps in prop::collection::vec((0..3u8, 0..6u32, 0..50u64), 0..120)
         ) {
             let mut agenda = Agenda::default();

@@ -339,7 +339,7 @@ mod tests {
     use alloc::format;
 
     #[test]
-    fn jumps_are_read_as_ssh_reads_them() {
+    fn jump_parses_as_ssh_parses_it() {
         let jump = |user: Option<&str>, host: &str, port| {
             Ok(Jump { user: user.map(ToString::to_string), host: host.to_string(), port })
         };
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn a_passphrase_is_not_shown() {
+    fn debug_of_passphrase_hides_it() {
         assert_eq!(format!("{:?}", Passphrase("hush".to_string())), "Passphrase");
     }
 }

@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_line_has_a_method_a_target_and_a_version() {
+    fn request_line_needs_method_target_and_version() {
         for line in [
             &b"GET / HTTP/1.1"[..],
             b"POST /nick?x=y HTTP/1.0\r",
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_bytes_tell_and_any_split_tells_the_same() {
+    fn auto_detects_the_protocol_from_any_split_of_first_bytes() {
         let auto = Auto { prefix: Some(LengthPrefix::U32Be), ..Auto::default() };
         let telnet = Detected::Spoken(Wire::Telnet(Telnet { probe: false, ..auto.telnet }));
         let frames = Detected::Spoken(Wire::LengthPrefixed(LengthPrefixed { prefix: LengthPrefix::U32Be }));

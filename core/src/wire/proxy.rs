@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_read_whole_or_in_pieces() {
+    fn proxy_header_parses_whole_or_in_pieces() {
         let v4 = [192, 0, 2, 1, 10, 0, 0, 1, 0x9c, 0x40, 0, 80];
         let v6 =
             [&[0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1][..], &[0; 16], &[0x9c, 0x40, 0, 80]].concat();
@@ -225,7 +225,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_waited_for_without_end(bytes in prop::collection::vec(any::<u8>(), 0..300), v2: bool) {
+        fn proxy_header_parser_decides_within_its_size_limit(bytes in prop::collection::vec(any::<u8>(), 0..300), v2: bool) {
             let start: &[u8] = if v2 { SIGNATURE } else { b"PROXY " };
             let mut held = [start, &bytes].concat();
             let _ = parse_header(&held);

@@ -129,7 +129,7 @@ fn same_end(split: &Outcome, whole: &Outcome) -> bool {
 
 proptest! {
     #[test]
-    fn lines_do_not_depend_on_the_split_and_are_those_of_a_naive_cut(
+    fn line_decoding_agrees_with_naive_cut_for_any_split(
         stream in tricky_bytes(), pieces in pieces(), policy in policies(), max in 1..60u64
     ) {
         let split = feed(lines(policy), max, &stream, &pieces);
@@ -138,7 +138,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_encoded_is_decoded(
+    fn length_prefixed_messages_round_trip(
         messages in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..8),
         pieces in pieces(), prefix in prop::sample::select(LengthPrefix::ALL.to_vec())
     ) {
@@ -151,7 +151,7 @@ proptest! {
     }
 
     #[test]
-    fn frames_do_not_depend_on_the_split(
+    fn frame_decoding_does_not_depend_on_the_split(
         stream in prop::collection::vec(prop_oneof![0..4u8, any::<u8>()], 0..80),
         pieces in pieces(), prefix in prop::sample::select(LengthPrefix::ALL.to_vec()), max in 1..40u64
     ) {
@@ -160,7 +160,7 @@ proptest! {
 }
 
 #[test]
-fn the_limit_is_exact() {
+fn message_size_limit_is_exact() {
     for pieces in [&[1][..], &[100]] {
         assert_eq!(feed(lines(InvalidUtf8::Reject), 5, b"12345\r\n", pieces), (vec![b"12345".to_vec()], Ok(())));
         assert_eq!(
@@ -176,7 +176,7 @@ fn the_limit_is_exact() {
 }
 
 #[test]
-fn hostile_lengths_are_refused_as_soon_as_they_are_known() {
+fn hostile_lengths_are_refused_before_the_payload() {
     let too_large = Err(DecodeError::TooLarge { max: 100 });
     for (prefix, stream, end) in [
         (LengthPrefix::U32Be, &[0xff; 4][..], too_large),
@@ -202,7 +202,7 @@ fn hostile_lengths_are_refused_as_soon_as_they_are_known() {
 }
 
 #[test]
-fn prefixes_are_written_as_their_standards_say() {
+fn length_prefixes_are_encoded_per_their_standards() {
     for (prefix, expected) in [
         (LengthPrefix::U16Be, &[1, 44][..]),
         (LengthPrefix::U16Le, &[44, 1]),
@@ -222,7 +222,7 @@ fn prefixes_are_written_as_their_standards_say() {
 }
 
 #[test]
-fn an_error_says_where() {
+fn invalid_utf8_error_gives_its_offset() {
     let (_, end) = feed(lines(InvalidUtf8::Reject), 100, b"fine\nab\xffcd\n", &[3]);
     assert_eq!(end, Err(DecodeError::InvalidUtf8 { valid_up_to: 2 }));
 }

@@ -11,7 +11,7 @@ use drupe_core::websocket::{Opcode, frame};
 use drupe_core::{Address, Config, Listen, ListenerId, Peer};
 
 #[test]
-fn people_are_asked_and_programs_are_not_kept_from_speaking_json() {
+fn dialogue_prompts_people_and_still_accepts_json() {
     let mut hub = lines(layer().dialogue());
     let person = hub.connect();
     assert_eq!(hub.received(person), b"user: ");
@@ -26,7 +26,7 @@ fn people_are_asked_and_programs_are_not_kept_from_speaking_json() {
 }
 
 #[test]
-fn nobody_is_asked_on_a_websocket_or_in_frames() {
+fn dialogue_does_not_prompt_on_websocket_or_framed_wires() {
     let text = |words: &str| {
         let mut bytes = Vec::new();
         frame(Opcode::Text, words.as_bytes(), Some([1, 2, 3, 4]), &mut bytes);
@@ -51,7 +51,7 @@ fn nobody_is_asked_on_a_websocket_or_in_frames() {
 }
 
 #[test]
-fn a_password_is_asked_for_only_where_it_crosses_no_network_in_the_clear() {
+fn dialogue_asks_no_password_over_a_cleartext_network() {
     let far = Peer::Address(([192, 0, 2, 1], 9).into());
     let near = Peer::Address(([127, 0, 0, 1], 9).into());
     let asked = |listen: Listen, peer: Peer, layer: Authentication<Accounts>| {
@@ -90,7 +90,7 @@ fn a_password_is_asked_for_only_where_it_crosses_no_network_in_the_clear() {
 }
 
 #[test]
-fn a_telnet_client_hides_the_password_it_is_asked_for() {
+fn telnet_client_hides_the_typed_password() {
     let mut hub = guarded("telnet://127.0.0.1:1", layer().dialogue());
     let conn = hub.connect();
     // The client shows that it speaks telnet, and agrees to be echoed by the server.
@@ -105,7 +105,7 @@ fn a_telnet_client_hides_the_password_it_is_asked_for() {
 }
 
 #[test]
-fn what_a_person_types_as_a_password_is_one_whatever_it_looks_like() {
+fn dialogue_takes_any_typed_line_as_the_password() {
     for password in ["{secret", "/auth me", "/auth scram x", " spaces "] {
         let accounts = Accounts::new().user("ann", credentials(password), []).expect("a name");
         let mut hub = lines(Authentication::new(accounts, [3; 32]).dialogue());
@@ -120,7 +120,7 @@ fn what_a_person_types_as_a_password_is_one_whatever_it_looks_like() {
 }
 
 #[test]
-fn a_program_that_answers_a_prompt_in_json_has_lines_of_its_own() {
+fn json_login_at_a_prompt_gets_its_reply_on_its_own_line() {
     let mut hub = lines(layer().dialogue());
     let conn = hub.connect();
     hub.line(conn, &format!(r#"{{"type":"auth","token":"{}"}}"#, token("ann", NOW + 60)));

@@ -8,7 +8,7 @@ use drupe_core::{Config, ConnId, Listen, ListenerId, Machine, Peer, Reason, Time
 use std::time::Duration;
 
 #[test]
-fn guesses_are_slowed_by_address_and_by_user_and_others_are_not() {
+fn failed_logins_are_limited_per_address_and_per_user() {
     let mut hub = lines(layer());
     let connect = |hub: &mut Guarded<Accounts>, ip: [u8; 4]| {
         hub.try_connect(ListenerId(0), Peer::Address((ip, 9).into())).expect("let in")
@@ -45,7 +45,7 @@ fn guesses_are_slowed_by_address_and_by_user_and_others_are_not() {
 }
 
 #[test]
-fn strangers_who_guess_do_not_lock_a_user_out() {
+fn failed_logins_elsewhere_do_not_lock_out_the_owner() {
     let mut hub = lines(layer());
     let at = |hub: &mut Guarded<Accounts>, address: [u8; 4]| {
         hub.try_connect(ListenerId(0), Peer::Address((address, 9).into())).expect("let in")
@@ -63,7 +63,7 @@ fn strangers_who_guess_do_not_lock_a_user_out() {
 }
 
 #[test]
-fn a_password_is_hashed_where_nobody_waits_for_it() {
+fn password_hashing_runs_as_a_job() {
     let config = Config::listening(["tcp://127.0.0.1:1".parse::<Listen>().expect("good")]);
     let mut machine = Machine::new(config, Echo.within(layer().dialogue()));
     machine.takes_jobs(Time::START);
@@ -115,7 +115,7 @@ hello
 }
 
 #[test]
-fn an_address_that_guesses_on_many_connections_has_few_of_them_hashed() {
+fn guessing_address_gets_few_passwords_hashed() {
     let config = Config::listening(["tcp://127.0.0.1:1".parse::<Listen>().expect("good")]).unlimited();
     let mut machine = Machine::new(config, Echo.within(layer().dialogue()));
     machine.takes_jobs(Time::START);
@@ -143,7 +143,7 @@ guess
 }
 
 #[test]
-fn who_is_known_and_wrong_too_often_is_so_no_longer() {
+fn authenticated_peer_is_closed_after_too_many_failures() {
     let mut hub = lines(layer());
     let conn = hub.connect();
     hub.line(conn, &format!("/auth {}", token("ann", NOW + 60)));

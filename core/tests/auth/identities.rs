@@ -9,7 +9,7 @@ use drupe_core::{Config, ConnId, Identity, Listen, Reason, UnixTime};
 use std::time::Duration;
 
 #[test]
-fn a_user_connects_once_or_twice_as_the_policy_says() {
+fn duplicate_login_follows_the_policy() {
     for (policy, first_closed, second_closed, reason) in [
         (DuplicateLogin::KeepBoth, false, false, Reason::Application),
         (DuplicateLogin::RefuseNew, false, true, Reason::Forbidden),
@@ -32,7 +32,7 @@ fn a_user_connects_once_or_twice_as_the_policy_says() {
 }
 
 #[test]
-fn whom_tls_knows_by_a_certificate_proves_nothing_more() {
+fn client_certificate_authenticates_without_further_proof() {
     for (policy, second_closed) in [(DuplicateLogin::KeepBoth, false), (DuplicateLogin::RefuseNew, true)] {
         let listen: Listen = "tcp://127.0.0.1:1".parse().expect("an address");
         let config = Config::listening([listen.tls(Some(Tls::external()))]);
@@ -68,7 +68,7 @@ impl Provider<(ConnId, Option<String>)> for Slow {
 }
 
 #[test]
-fn a_slow_provider_is_waited_for_until_the_deadline() {
+fn authentication_waits_for_a_slow_provider_until_deadline() {
     let limits = AuthenticationLimits::default().deadline(Duration::from_secs(10));
     let mut hub = TestHub::new(Inside::default().within(Authentication::new(Slow, [3; 32]).limits(limits)));
     let [good, bad, never] = [hub.connect(), hub.connect(), hub.connect()];

@@ -13,7 +13,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 #[test]
-fn no_secret_is_shown_by_debug_logs_or_metrics() {
+fn debug_logs_and_metrics_show_no_secret() {
     let (send, logged) = channel::<String>();
     let inside = Inside::default().within(layer().dialogue());
     let mut hub =
@@ -56,7 +56,7 @@ impl Handler for Names {
 }
 
 #[test]
-fn what_happened_before_somebody_was_known_is_told_after() {
+fn handler_receives_end_of_input_after_the_login() {
     let config = Config::listening(["tcp://127.0.0.1:1?half_open=yes".parse::<Listen>().expect("good")]);
     let mut hub = TestHub::with_config(config, Names::default().within(Authentication::new(Slow, [3; 32])));
     let (good, bad, silent) = (hub.connect(), hub.connect(), hub.connect());
@@ -74,7 +74,7 @@ fn what_happened_before_somebody_was_known_is_told_after() {
 }
 
 #[test]
-fn proof_without_line_end_before_end_of_input_still_gets_its_verdict() {
+fn unterminated_proof_at_end_of_input_gets_its_verdict() {
     let config = Config::listening(["tcp://127.0.0.1:1?half_open=yes".parse::<Listen>().expect("good")]);
     let mut hub = TestHub::with_config(config, Names::default().within(Authentication::new(Slow, [3; 32])));
     let (good, bad) = (hub.connect(), hub.connect());
@@ -106,7 +106,7 @@ fn accepted_while_it_reads_nothing(high: u32, max: u32) -> (TestHub<Layered<Auth
 }
 
 #[test]
-fn peer_that_stalls_before_it_authenticates_is_reported_as_stalled_after() {
+fn stall_before_the_login_is_reported_after_it() {
     let (hub, conn) = accepted_while_it_reads_nothing(20, 1_000);
     assert_eq!(hub.handler().inner().0, ["opened", "stalled"]);
     assert!(!hub.is_closed(conn));
@@ -121,7 +121,7 @@ fn peer_whose_queue_overflows_with_its_verdict_never_opens() {
 }
 
 #[test]
-fn a_trace_has_no_secret_unless_it_is_verbatim_and_then_it_replays() {
+fn only_a_verbatim_trace_holds_secrets_and_replays() {
     let config = || Config::listening(["tcp://127.0.0.1:1".parse::<Listen>().expect("good")]);
     let machine = || {
         let mut machine = Machine::new(config(), Echo.within(layer().dialogue()));

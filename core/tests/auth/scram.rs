@@ -7,7 +7,7 @@ use drupe_core::kit::auth::{Accounts, Authentication};
 use std::time::Duration;
 
 #[test]
-fn scram_lets_in_who_knows_and_sends_nothing_of_use() {
+fn scram_accepts_the_right_password_without_sending_it() {
     let (mut hub, sent) = recorded(layer());
     for (user, password, gets_in) in
         [("root", "t0psecret", true), ("ann", "mellon", true), ("root", "mellon", false), ("ann", "melon", false)]
@@ -22,7 +22,7 @@ fn scram_lets_in_who_knows_and_sends_nothing_of_use() {
 }
 
 #[test]
-fn the_handler_within_hears_of_nobody_who_has_not_proven_who_they_are() {
+fn inner_handler_sees_only_authenticated_peers() {
     let mut hub = lines(layer());
     let (good, bad, silent) = (hub.connect(), hub.connect(), hub.connect());
     assert_eq!(scram(&mut hub, good, "ann", "mellon").matches("\"user\":\"ann\"").count(), 1);
@@ -46,7 +46,7 @@ fn the_handler_within_hears_of_nobody_who_has_not_proven_who_they_are() {
 }
 
 #[test]
-fn who_does_not_exist_looks_like_who_does() {
+fn scram_challenge_of_unknown_user_looks_like_a_known_one() {
     let only_root =
         Accounts::new().user("root", Credentials::new("t0psecret", b"0123456789abcdef", 10_000).expect("good"), []);
     let mut hub = lines(Authentication::new(only_root.expect("a name"), [3; 32]));
@@ -62,7 +62,7 @@ fn who_does_not_exist_looks_like_who_does() {
 }
 
 #[test]
-fn a_password_that_changes_during_an_exchange_is_no_longer_good() {
+fn password_change_during_scram_refuses_the_old_one() {
     let mut hub = lines(layer().dialogue());
     let conn = hub.connect();
     let client = ScramClient::new("root", "t0psecret", "0123456789abcdef").expect("printable");

@@ -7,7 +7,7 @@ use drupe_core::{ConnId, Reason, UnixTime};
 use std::time::Duration;
 
 #[test]
-fn a_token_gets_in_is_renewed_by_its_owner_only_and_expires() {
+fn token_logs_in_renews_for_its_owner_and_expires() {
     let mut hub = lines(layer());
     let conn = hub.connect();
     assert_eq!(told(&mut hub, conn, &format!("/auth {}", token("ann", NOW + 10))), ["notice: you are ann"]);
@@ -31,7 +31,7 @@ fn a_token_gets_in_is_renewed_by_its_owner_only_and_expires() {
 }
 
 #[test]
-fn a_jump_of_the_clock_on_the_wall_ends_what_has_expired_and_nothing_else() {
+fn wall_clock_jump_ends_only_expired_sessions() {
     let mut hub = lines(layer());
     let (soon, later) = (hub.connect(), hub.connect());
     hub.line(soon, &format!("/auth {}", token("ann", NOW + 3_600)));
@@ -57,7 +57,7 @@ pub(super) fn upgraded(hub: &mut Guarded<Accounts>, target: &str, fields: &str) 
 }
 
 #[test]
-fn a_websocket_brings_its_token_in_a_field_or_if_allowed_in_the_query() {
+fn websocket_token_comes_in_header_or_allowed_query() {
     let good = token("ann", NOW + 60);
     let bad = token("ann", NOW - 1);
     let bearer = |token: &str| format!("Authorization: bearer {token}\r\n");
@@ -78,7 +78,7 @@ fn a_websocket_brings_its_token_in_a_field_or_if_allowed_in_the_query() {
 }
 
 #[test]
-fn a_token_that_is_good_once_is_so_also_when_the_keys_are_loaded_anew() {
+fn single_use_token_stays_used_after_a_key_reload() {
     let once = || Accounts::new().tokens(Tokens::new(key()).single_use(9));
     let mut hub = lines(Authentication::new(once(), [3; 32]));
     let claims = Claims::default().sub("ann".into()).exp(Some(NOW + 60)).jti(Some("1".into()));
@@ -95,7 +95,7 @@ fn a_token_that_is_good_once_is_so_also_when_the_keys_are_loaded_anew() {
 }
 
 #[test]
-fn binary_message_is_no_proof_and_costs_a_try() {
+fn binary_message_counts_as_a_failed_login() {
     let mut hub = guarded("ws://127.0.0.1:1", layer());
     let (conn, _) = upgraded(&mut hub, "/", "");
     let mut binary = Vec::new();

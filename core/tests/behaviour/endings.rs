@@ -7,7 +7,7 @@ use drupe_core::{Accepting, Command, DialId, Failure, ListenerId, Reason};
 use std::time::Duration;
 
 #[test]
-fn a_half_open_listener_goes_on_sending() {
+fn half_open_connection_keeps_receiving_messages() {
     let mut hub = TestHub::with_config(listening("tcp://127.0.0.1:1?half_open=yes"), Relay::default());
     let (deaf, other) = (hub.connect(), hub.connect());
     hub.end(deaf);
@@ -17,7 +17,7 @@ fn a_half_open_listener_goes_on_sending() {
 }
 
 #[test]
-fn closed_is_told_once_and_last() {
+fn handler_receives_closed_once_and_last() {
     let mut hub = TestHub::with_config(lines(), Log::default());
     let peer = hub.connect();
     hub.send(peer, b"one\n\xff\nthree\n");
@@ -29,7 +29,7 @@ fn closed_is_told_once_and_last() {
 }
 
 #[test]
-fn a_drain_tells_spreads_and_ends() {
+fn drain_notifies_peers_and_spreads_their_closes() {
     let mut hub = TestHub::with_config(lines(), Log::default());
     let peers: Vec<_> = (0..100).map(|_| hub.connect()).collect();
     hub.command(&Command::Drain);
@@ -50,7 +50,7 @@ fn a_drain_tells_spreads_and_ends() {
 }
 
 #[test]
-fn a_drain_ends_at_its_hard_deadline_and_a_second_one_hurries() {
+fn drain_ends_at_its_deadline_or_at_a_second_drain() {
     let mut hub = TestHub::with_config(lines(), Echo);
     let stuck = hub.connect();
     hub.set_writable(stuck, 0);
@@ -71,7 +71,7 @@ fn a_drain_ends_at_its_hard_deadline_and_a_second_one_hurries() {
 }
 
 #[test]
-fn nothing_is_dialled_while_draining() {
+fn machine_does_not_dial_while_draining() {
     let mut hub = TestHub::with_config(lines(), Puppet::default());
     hub.command(&Command::Drain);
     assert!(hub.machine().dials().next().is_none());

@@ -8,7 +8,7 @@ use drupe_core::testing::TestHub;
 use drupe_core::{Event, Handler, Hub, ListenerId, Machine, Reason, Time, Why};
 
 #[test]
-fn bad_input_ends_in_its_named_reason_and_says_so() {
+fn bad_input_closes_with_its_reason_and_a_notice() {
     for (address, bytes, reason) in [
         ("tcp://127.0.0.1:1", vec![b'x'; 70_000], Reason::MessageTooLarge),
         ("tcp://127.0.0.1:1", b"\xff\xfe\n".to_vec(), Reason::InvalidUtf8),
@@ -33,7 +33,7 @@ fn bad_input_ends_in_its_named_reason_and_says_so() {
 }
 
 #[test]
-fn nuls_are_data_and_served() {
+fn nul_bytes_are_served_as_data() {
     let mut hub = TestHub::with_config(lines(), Echo);
     let peer = hub.connect();
     hub.send(peer, b"\0a\0\n");
@@ -41,7 +41,7 @@ fn nuls_are_data_and_served() {
 }
 
 #[test]
-fn a_byte_a_second_is_no_progress() {
+fn one_byte_per_second_does_not_extend_message_deadline() {
     let mut hub = TestHub::with_config(lines(), Echo);
     let (slow, chatty) = (hub.connect(), hub.connect());
     for second in 0..60 {
@@ -55,7 +55,7 @@ fn a_byte_a_second_is_no_progress() {
 }
 
 #[test]
-fn a_million_empty_lines_do_not_starve_a_neighbour() {
+fn flood_of_empty_lines_does_not_starve_another_peer() {
     let mut machine = Machine::new(lines().unlimited(), Echo);
     let peer = |n: u16| std::net::SocketAddr::from(([127, 0, 0, 1], n)).into();
     let flood = machine.accepted(Time::START, ListenerId(0), peer(1)).expect("room for two");
@@ -87,7 +87,7 @@ fn a_million_empty_lines_do_not_starve_a_neighbour() {
 }
 
 #[test]
-fn an_unterminated_last_line_is_delivered_and_answered() {
+fn unterminated_last_line_is_delivered_and_answered() {
     let mut hub = TestHub::with_config(lines(), Echo);
     let peer = hub.connect();
     hub.send(peer, b"one\ntwo");
@@ -98,7 +98,7 @@ fn an_unterminated_last_line_is_delivered_and_answered() {
 }
 
 #[test]
-fn a_paused_connection_is_not_read_and_keeps_its_order() {
+fn paused_connection_is_not_read_and_keeps_order() {
     let mut hub = TestHub::with_config(lines(), Alarm);
     let peer = hub.connect();
     hub.send(peer, b"pause\npause\npause\n");
@@ -110,7 +110,7 @@ fn a_paused_connection_is_not_read_and_keeps_its_order() {
 }
 
 #[test]
-fn a_message_size_limit_may_be_set() {
+fn configured_message_size_limit_is_enforced() {
     let mut config = lines();
     config.peer.budget.message_max_bytes = MessageSize::new(5).expect("in range");
     let mut hub = TestHub::with_config(config, Echo);
@@ -122,7 +122,7 @@ fn a_message_size_limit_may_be_set() {
 }
 
 #[test]
-fn what_a_shell_reads_against_the_intent_is_bounded() {
+fn input_read_against_the_intent_is_bounded() {
     let mut machine = Machine::new(lines().unlimited(), Puppet::default());
     let id = machine.accepted(Time::START, ListenerId(0), drupe_core::Peer::Local).expect("room");
     machine.noted(Time::START, "pause".into());
@@ -131,7 +131,7 @@ fn what_a_shell_reads_against_the_intent_is_bounded() {
 }
 
 #[test]
-fn a_long_message_in_pieces_is_dropped_as_a_whole() {
+fn ladder_drops_a_fragmented_message_as_a_whole() {
     let mut config = lines();
     config.peer.rates.bytes = Rate::new(1000, 1000).ok();
     config.peer.rates.ladder = Ladder::default().warn(None).pause(None).drop(Some(1));
@@ -147,7 +147,7 @@ fn a_long_message_in_pieces_is_dropped_as_a_whole() {
 }
 
 #[test]
-fn one_large_read_is_bounded_too() {
+fn backlog_of_one_large_read_is_bounded() {
     let mut config = lines().unlimited();
     config.peer.budget.messages_per_turn = 1;
     let mut machine = Machine::new(config, Echo);
@@ -157,7 +157,7 @@ fn one_large_read_is_bounded_too() {
 }
 
 #[test]
-fn a_handler_sees_the_gauges() {
+fn handler_reads_current_gauges() {
     struct Looking(Vec<u64>);
     impl Handler for Looking {
         type Context = ();

@@ -8,7 +8,7 @@ use drupe_core::testing::TestHub;
 use drupe_core::{ListenerId, Reason};
 
 #[test]
-fn who_is_too_fast_is_told_and_slowed_and_loses_nothing() {
+fn fast_peer_is_warned_once_and_slowed_without_loss() {
     let mut config = lines();
     config.peer.rates.messages = Rate::new(10, 5).ok();
     let mut hub = TestHub::with_config(config, Echo);
@@ -24,7 +24,7 @@ fn who_is_too_fast_is_told_and_slowed_and_loses_nothing() {
 }
 
 #[test]
-fn bytes_count_as_messages_do() {
+fn byte_rate_limit_applies_to_partial_messages() {
     let mut config = lines();
     config.peer.rates.bytes = Rate::new(1000, 1000).ok();
     let mut hub = TestHub::with_config(config, Echo);
@@ -41,7 +41,7 @@ fn bytes_count_as_messages_do() {
 }
 
 #[test]
-fn every_step_of_the_ladder_does_what_it_says() {
+fn each_ladder_step_applies_its_penalty() {
     let at = |ladder: Ladder| {
         let mut config = lines();
         config.peer.rates.messages = Rate::new(1, 1).ok();
@@ -65,7 +65,7 @@ fn every_step_of_the_ladder_does_what_it_says() {
 }
 
 #[test]
-fn who_is_refused_is_told_why_and_a_place_becomes_free_again() {
+fn refused_peer_gets_a_reason_and_a_close_frees_its_place() {
     let mut config = listening("tcp://127.0.0.1:1?max=2");
     config.connections.per_address = 1;
     let mut hub = TestHub::with_config(config, Echo);

@@ -7,7 +7,7 @@ use drupe_core::trace::{SharedTrace, replay};
 use drupe_core::{ListenerId, Machine, Time};
 
 #[test]
-fn what_a_machine_records_replays_to_the_same_bytes() {
+fn recorded_trace_replays_to_the_same_bytes() {
     let trace = SharedTrace::new();
     let mut machine = Machine::new(lines(), Relay::default());
     machine.record(trace.recorder());
@@ -40,7 +40,7 @@ fn what_a_machine_records_replays_to_the_same_bytes() {
 }
 
 #[test]
-fn a_replay_follows_a_run_whose_turns_were_full() {
+fn replay_reproduces_a_run_with_full_turns() {
     let trace = SharedTrace::new();
     let config = lines().unlimited().seed(Some(7));
     let mut machine = Machine::new(config.clone(), Verbose);

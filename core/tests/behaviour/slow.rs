@@ -7,7 +7,7 @@ use drupe_core::testing::TestHub;
 use drupe_core::{Command, Config, Event, Failure, Handler, Hub, ListenerId, Machine, Reason, Time, Why};
 
 #[test]
-fn a_slow_peer_is_told_of_read_no_more_and_closed_at_last() {
+fn slow_peer_stalls_then_is_closed_at_the_hard_mark() {
     let mut config = lines().unlimited();
     config.outbound.marks = Marks::new(10, 100, 1000).expect("in order");
     let mut hub = TestHub::with_config(config, Relay::default());
@@ -31,7 +31,7 @@ fn a_slow_peer_is_told_of_read_no_more_and_closed_at_last() {
 }
 
 #[test]
-fn who_is_stuck_past_the_write_deadline_is_closed() {
+fn peer_stuck_past_the_write_deadline_is_closed() {
     let mut hub = TestHub::with_config(lines(), Relay::default());
     let (stuck, other) = (hub.connect(), hub.connect());
     hub.set_writable(stuck, 3);
@@ -51,7 +51,7 @@ fn small_marks() -> Config {
 }
 
 #[test]
-fn a_farewell_to_a_slow_peer_is_no_reason_to_close_the_next_one() {
+fn farewell_to_a_slow_peer_does_not_close_the_next_one() {
     let mut hub = TestHub::with_config(small_marks(), Puppet { greets: true, ..Puppet::default() });
     let slow = hub.connect();
     hub.set_writable(slow, 0);
@@ -65,7 +65,7 @@ fn a_farewell_to_a_slow_peer_is_no_reason_to_close_the_next_one() {
 }
 
 #[test]
-fn a_slow_peer_reads_its_farewell_behind_everything_else() {
+fn slow_peer_reads_its_farewell_after_all_messages() {
     let mut hub = TestHub::with_config(small_marks(), Puppet::default());
     let slow = hub.connect();
     hub.set_writable(slow, 0);
@@ -76,7 +76,7 @@ fn a_slow_peer_reads_its_farewell_behind_everything_else() {
 }
 
 #[test]
-fn who_has_nothing_queued_any_more_is_not_slow_any_more() {
+fn keep_latest_clears_the_stall_of_an_empty_queue() {
     let mut hub = TestHub::with_config(small_marks(), Puppet::default());
     let peer = hub.connect();
     hub.note("keep".into());
@@ -109,7 +109,7 @@ impl Handler for Verbose {
 }
 
 #[test]
-fn short_questions_with_long_answers_do_not_fill_the_memory() {
+fn unread_long_replies_pause_input_and_bound_memory() {
     let mut hub = TestHub::with_config(lines(), Verbose);
     let peers: Vec<_> = (0..100).map(|_| hub.connect()).collect();
     for &peer in &peers {
@@ -126,7 +126,7 @@ fn short_questions_with_long_answers_do_not_fill_the_memory() {
 }
 
 #[test]
-fn what_was_said_before_the_end_waits_as_everything_else_does() {
+fn pause_holds_the_last_line_and_the_end_of_input() {
     let mut hub = TestHub::with_config(lines(), Puppet::default());
     let peer = hub.connect();
     hub.send(peer, b"last words");
@@ -140,7 +140,7 @@ fn what_was_said_before_the_end_waits_as_everything_else_does() {
 }
 
 #[test]
-fn a_short_write_is_not_slow_until_the_socket_is_full() {
+fn short_write_is_not_a_stall_until_the_socket_blocks() {
     let mut machine = Machine::new(small_marks(), Puppet::default());
     let id = machine.accepted(Time::START, ListenerId(0), drupe_core::Peer::Local).expect("room");
     machine.noted(Time::START, "send 500".into());
@@ -155,7 +155,7 @@ fn a_short_write_is_not_slow_until_the_socket_is_full() {
 }
 
 #[test]
-fn only_recipients_are_counted_whose_wire_is_too_narrow() {
+fn unsendable_messages_count_only_their_recipients() {
     let config = listening("length://127.0.0.1:1?prefix=u8");
     let mut hub = TestHub::with_config(config, Relay::new(drupe_core::app::Envelope::Json));
     let (ann, _bob) = (hub.connect(), hub.connect());

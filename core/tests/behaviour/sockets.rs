@@ -10,7 +10,7 @@ use drupe_core::{
 use std::time::Duration;
 
 #[test]
-fn out_of_descriptors_the_listener_rests() {
+fn listener_pauses_when_descriptors_run_out() {
     let mut machine = Machine::new(lines(), Echo);
     machine.accept_failed(Time::START, ListenerId(0), AcceptFailure::Transient);
     assert_eq!(machine.accepting(ListenerId(0)), Accepting::Now);
@@ -23,7 +23,7 @@ fn out_of_descriptors_the_listener_rests() {
 }
 
 #[test]
-fn a_listener_that_fails_again_and_again_rests() {
+fn listener_pauses_after_repeated_failures() {
     let mut machine = Machine::new(lines(), Echo);
     let fail =
         |machine: &mut Machine<Echo>| machine.accept_failed(Time::START, ListenerId(0), AcceptFailure::Transient);
@@ -60,7 +60,7 @@ impl Handler for Caller {
 }
 
 #[test]
-fn a_dial_is_tried_again_until_it_is_hung_up() {
+fn dial_retries_until_it_is_cancelled() {
     let mut hub = TestHub::with_config(lines(), Caller::default());
     hub.note("192.0.2.7:7".into());
     let (id, address) = hub.machine().dials().next().map(|(id, address)| (id, address.to_owned())).expect("wanted");
@@ -102,7 +102,7 @@ impl Handler for Fickle {
 }
 
 #[test]
-fn a_dial_can_be_hung_up_while_it_opens() {
+fn dial_can_be_cancelled_while_it_opens() {
     let mut hub = TestHub::with_config(lines(), Fickle);
     let (dial, _) = hub.machine().dials().next().expect("wanted");
     let conn = hub.dialed(dial, drupe_core::Peer::Local).expect("wanted");
@@ -111,14 +111,14 @@ fn a_dial_can_be_hung_up_while_it_opens() {
 }
 
 #[test]
-fn a_dial_without_time_fails_and_time_goes_on() {
+fn dial_without_time_fails_and_does_not_hang_the_machine() {
     let mut hub = TestHub::with_config(lines(), Fickle);
     hub.advance(Duration::from_nanos(100));
     assert_eq!(hub.machine().metrics().dial_errors, 100);
 }
 
 #[test]
-fn the_server_says_that_it_has_begun() {
+fn handler_receives_started_and_may_dial() {
     struct Eager;
     impl Handler for Eager {
         type Context = ();

@@ -6,7 +6,7 @@ use drupe_core::testing::TestHub;
 use drupe_core::{Event, Failure, Handler, Hub, Machine, Reason, Time, Timer};
 
 #[test]
-fn idle_is_not_dead_and_listening_is_not_idle_by_default() {
+fn idle_and_silence_time_out_only_when_configured() {
     let mut hub = TestHub::with_config(lines(), Log::default());
     let listener = hub.connect();
     hub.advance(secs(1_000_000));
@@ -27,7 +27,7 @@ fn idle_is_not_dead_and_listening_is_not_idle_by_default() {
 }
 
 #[test]
-fn half_open_peers_are_idle_too() {
+fn half_open_peer_times_out_as_idle() {
     let mut config = listening("tcp://127.0.0.1:1?half_open=yes");
     config.peer.idle = Some(secs(5));
     let mut hub = TestHub::with_config(config, Echo);
@@ -66,7 +66,7 @@ impl Handler for Alarm {
 }
 
 #[test]
-fn timers_are_named_moved_cancelled_and_end_with_their_connection() {
+fn timers_can_be_moved_and_cancelled_and_end_with_the_close() {
     let mut hub = TestHub::with_config(lines(), Alarm);
     let (one, two, gone) = (hub.connect(), hub.connect(), hub.connect());
     hub.line(one, "set");
@@ -85,7 +85,7 @@ fn timers_are_named_moved_cancelled_and_end_with_their_connection() {
 }
 
 #[test]
-fn time_has_an_end_and_nothing_hangs_there() {
+fn machine_sets_no_deadline_beyond_the_end_of_time() {
     let mut machine = Machine::new(lines(), Puppet::default());
     machine.noted(Time::START, "wake".into());
     machine.elapsed(Time::from_nanos(u64::MAX));

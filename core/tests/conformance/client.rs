@@ -26,7 +26,7 @@ fn calculator() -> impl Handler<Context = (), Note = NoNote> + Send + 'static {
 }
 
 #[test]
-fn a_client_logs_in_calls_and_comes_back() {
+fn client_logs_in_calls_and_closes() {
     let mut config = lines();
     config.listeners.push("ws://127.0.0.1:0/calc".parse().expect("good"));
     config.drain.window = Duration::ZERO;
@@ -51,7 +51,7 @@ fn a_client_logs_in_calls_and_comes_back() {
 }
 
 #[test]
-fn a_client_whose_server_was_away_subscribes_anew() {
+fn client_resubscribes_after_a_lost_connection() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("it can listen on loopback");
     let address = listener.local_addr().expect("it has one");
     let backoff = Backoff::default().initial(Duration::from_millis(1));
@@ -83,7 +83,7 @@ fn a_client_whose_server_was_away_subscribes_anew() {
 }
 
 #[test]
-fn what_a_client_does_not_receive_is_not_kept_on_its_next_connection_either() {
+fn client_backpressure_holds_after_a_reconnect() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("it can listen on loopback");
     let address = listener.local_addr().expect("it has one");
     let backoff = Backoff::default().initial(Duration::from_millis(1));
@@ -113,7 +113,7 @@ fn what_a_client_does_not_receive_is_not_kept_on_its_next_connection_either() {
 }
 
 #[test]
-fn a_client_that_gives_up_says_so_to_all_who_wait() {
+fn client_that_gives_up_fails_pending_sends_and_receives() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("it can listen on loopback");
     let address = listener.local_addr().expect("it has one").to_string();
     drop(listener);
@@ -126,7 +126,7 @@ fn a_client_that_gives_up_says_so_to_all_who_wait() {
 }
 
 #[test]
-fn more_than_a_client_reads_waits_at_the_server() {
+fn client_receives_20_000_echoes_in_order_under_backpressure() {
     let server = run(lines().unlimited(), Echo, None);
     let mut client = shell::connect(ClientOptions::new(server.addresses[0].parse().expect("good"))).expect("a thread");
     let sender = client.clone();
@@ -152,7 +152,7 @@ fn more_than_a_client_reads_waits_at_the_server() {
 }
 
 #[test]
-fn every_clone_that_receives_is_told_of_the_end() {
+fn every_receiving_client_clone_sees_the_close() {
     let server = run(lines(), Echo, None);
     let mut client = shell::connect(ClientOptions::new(server.addresses[0].parse().expect("good"))).expect("a thread");
     assert!(matches!(block_on(client.receive()), Some(Incoming::Connected(_))));

@@ -12,13 +12,13 @@ const FEW: &str = "40";
 const SERVES: &str = "DRUPE_TEST_SERVES";
 
 #[test]
-fn out_of_descriptors_it_goes_on_with_those_it_has() {
+fn server_out_of_descriptors_serves_existing_connections() {
     if std::env::var_os(SERVES).is_some() {
         return serve_with_few_descriptors();
     }
     // Runs this test again, in a process with few descriptors.
     let program = std::env::current_exe().expect("it runs");
-    let name = concat!(module_path!(), "::out_of_descriptors_it_goes_on_with_those_it_has");
+    let name = concat!(module_path!(), "::server_out_of_descriptors_serves_existing_connections");
     let name = name.split_once("::").expect("the crate's name").1;
     let mut child = Command::new("sh")
         .args(["-c", &format!("ulimit -n {FEW}; exec \"$0\" --exact {name} --nocapture --test-threads=1")])

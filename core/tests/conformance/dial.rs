@@ -29,7 +29,7 @@ impl Handler for Caller {
 }
 
 #[test]
-fn a_dial_comes_back_after_its_peer_was_away() {
+fn dial_reconnects_after_its_peer_was_away() {
     let server = run(lines(), Caller, None);
     let elsewhere = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = elsewhere.local_addr().expect("an address");

@@ -10,7 +10,7 @@ use std::net::TcpStream;
 use std::sync::{Arc, mpsc};
 
 #[test]
-fn whoever_is_there_hears_of_a_drain_and_nobody_comes_in() {
+fn drain_notifies_every_peer_and_closes_the_listener() {
     let server = run(lines(), Echo, None);
     let mut peers: Vec<Peer> = (0..20).map(|_| server.connect()).collect();
     server.until(|metrics| metrics.open >= 20);
@@ -28,7 +28,7 @@ fn whoever_is_there_hears_of_a_drain_and_nobody_comes_in() {
 }
 
 #[test]
-fn a_drain_brings_what_is_queued_to_who_has_sent_much_that_nobody_served() {
+fn drain_flushes_to_a_peer_with_unserved_input() {
     let mut config = lines().unlimited();
     config.closing.flush = PATIENCE;
     config.drain.deadline = 2 * PATIENCE;
@@ -64,7 +64,7 @@ fn a_drain_brings_what_is_queued_to_who_has_sent_much_that_nobody_served() {
 }
 
 #[test]
-fn a_drain_reaches_a_shard_whose_mailbox_is_full() {
+fn drain_reaches_a_shard_with_a_full_mailbox() {
     let gate = Arc::default();
     let (server, worker) = run_gated(&gate);
     let mut peers = [server.connect(), server.connect()];
@@ -80,7 +80,7 @@ fn a_drain_reaches_a_shard_whose_mailbox_is_full() {
 }
 
 #[test]
-fn counters_are_told_though_a_shard_ends_meanwhile() {
+fn metrics_are_returned_though_a_shard_ends_meanwhile() {
     let gate = Arc::default();
     let (server, _) = run_gated(&gate);
     let _peers = [server.connect(), server.connect()];
@@ -95,7 +95,7 @@ fn counters_are_told_though_a_shard_ends_meanwhile() {
 }
 
 #[test]
-fn nobody_can_speak_to_a_server_that_has_ended() {
+fn remote_of_ended_server_returns_ended() {
     let server = run(lines(), Echo, None);
     let remote = server.remote.clone();
     server.end();
@@ -103,7 +103,7 @@ fn nobody_can_speak_to_a_server_that_has_ended() {
 }
 
 #[test]
-fn a_server_that_never_ran_has_ended_when_it_is_dropped() {
+fn remote_of_dropped_unrun_server_returns_ended() {
     let server = Server::bind(lines(), Echo).expect("a port");
     let remote = server.remote();
     drop(server);

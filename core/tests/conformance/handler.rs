@@ -9,7 +9,7 @@ use std::net::TcpStream;
 use std::sync::{Arc, Mutex, mpsc};
 
 #[test]
-fn what_a_shell_records_replays_to_the_bytes_that_peers_got() {
+fn shell_trace_replays_to_the_bytes_peers_received() {
     let trace = SharedTrace::new();
     let config = lines().seed(Some(7));
     let server = run(config.clone(), Relay::default(), Some(&trace));
@@ -64,7 +64,7 @@ impl Handler for Patient {
 }
 
 #[test]
-fn a_job_runs_while_others_are_served_and_its_outcome_is_replayed() {
+fn job_runs_beside_other_peers_and_its_outcome_replays() {
     let trace = SharedTrace::new();
     let config = lines().seed(Some(7));
     let server = run(config.clone(), Patient::new(), Some(&trace));
@@ -105,7 +105,7 @@ impl Handler for Adding {
 }
 
 #[test]
-fn a_handler_gives_work_away_and_is_told_of_it() {
+fn handler_offloads_work_and_receives_its_result() {
     let server = Server::bind_with(lines(), Adding).expect("a port");
     let (address, remote) = (server.addresses()[0].replace("tcp://", ""), server.remote());
     let thread = std::thread::spawn(move || shell::run(server));
@@ -133,7 +133,7 @@ impl Handler for Fragile {
 }
 
 #[test]
-fn a_panic_of_the_handler_costs_one_connection() {
+fn handler_panic_closes_one_connection() {
     let server = run(lines(), Fragile, None);
     let (mut bad, mut good) = (server.connect(), server.connect());
     bad.send(b"break\n");

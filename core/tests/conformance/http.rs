@@ -39,7 +39,7 @@ fn websocket_and_http_share_a_port() {
 }
 
 #[test]
-fn a_terminal_in_a_websocket_hears_all_before_the_close() {
+fn telnet_in_websocket_receives_all_before_the_close() {
     let http = Http::default().telnet(Some(Telnet::default().probe(false)));
     let listen: Listen = "ws://127.0.0.1:0".parse().expect("well formed");
     let config = Config::listening([listen.protocol(Protocol::Http(Arc::new(http)))]);
@@ -58,7 +58,7 @@ fn a_terminal_in_a_websocket_hears_all_before_the_close() {
 }
 
 #[test]
-fn a_page_that_posts_where_no_http_is_spoken_is_served_nothing() {
+fn non_http_listeners_refuse_http_posts() {
     let request = b"POST / HTTP/1.1\r\nHost: x\r\nOrigin: http://evil.example\r\nContent-Length: 6\r\n\r\nhello\n";
     for (address, probe) in [
         ("tcp://127.0.0.1:0", 0),

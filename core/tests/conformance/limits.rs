@@ -10,7 +10,7 @@ use std::net::Shutdown;
 use std::sync::mpsc;
 
 #[test]
-fn a_burst_over_the_rate_is_answered_whole() {
+fn burst_over_the_rate_is_echoed_without_loss() {
     let mut config = lines();
     config.peer.rates.messages = Rate::new(20_000, 1_000).ok();
     let server = run(config, Echo, None);
@@ -30,7 +30,7 @@ fn a_burst_over_the_rate_is_answered_whole() {
 }
 
 #[test]
-fn one_slow_reader_costs_only_itself() {
+fn slow_reader_affects_only_itself() {
     let mut config = lines().unlimited();
     config.outbound.marks = Marks::new(10_000, 50_000, 100_000).expect("in order");
     let server = run(config, Relay::default(), None);
@@ -52,7 +52,7 @@ fn one_slow_reader_costs_only_itself() {
 }
 
 #[test]
-fn mail_is_written_between() {
+fn shell_writes_between_remote_messages() {
     let mut config = lines().unlimited();
     config.outbound.marks = Marks::new(10_000, 50_000, 100_000).expect("in order");
     let (send, receive) = mpsc::channel();
@@ -71,7 +71,7 @@ fn mail_is_written_between() {
 }
 
 #[test]
-fn who_is_refused_reads_why() {
+fn refused_peer_reads_the_reason() {
     let mut config = lines();
     config.connections.per_address = 1;
     let server = run(config, Echo, None);

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::net::{Shutdown, TcpStream};
 
 #[test]
-fn a_relay_serves() {
+fn relay_forwards_lines_between_peers() {
     let server = run(lines(), Relay::default(), None);
     let (mut ann, mut bob) = (server.connect(), server.connect());
     // The relay must have both connections before the first line.
@@ -25,7 +25,7 @@ fn a_relay_serves() {
 }
 
 #[test]
-fn one_byte_at_a_time_and_everything_at_once_are_the_same() {
+fn echo_is_the_same_by_byte_and_in_one_burst() {
     let server = run(lines(), Echo, None);
     let mut peer = server.connect();
     peer.0.get_mut().set_nodelay(true).expect("it is TCP");
@@ -50,7 +50,7 @@ fn one_byte_at_a_time_and_everything_at_once_are_the_same() {
 }
 
 #[test]
-fn a_reset_is_a_reset_and_harms_nobody() {
+fn reset_is_counted_and_affects_no_other_peer() {
     let server = run(lines(), Relay::default(), None);
     let (gone, mut ann, mut bob) = (server.connect(), server.connect(), server.connect());
     server.until(|metrics| metrics.open >= 3);
@@ -67,7 +67,7 @@ fn a_reset_is_a_reset_and_harms_nobody() {
 }
 
 #[test]
-fn half_a_connection_is_enough_to_listen() {
+fn half_open_peer_keeps_receiving() {
     let config = Config::listening(["tcp://127.0.0.1:0?half_open=yes".parse().expect("well formed")]);
     let server = run(config, Relay::default(), None);
     let (mut listens, mut speaks) = (server.connect(), server.connect());
@@ -81,7 +81,7 @@ fn half_a_connection_is_enough_to_listen() {
 }
 
 #[test]
-fn people_with_names_talk_in_rooms() {
+fn chat_peers_talk_in_rooms_over_tcp_and_telnet() {
     let config = Config::listening(["tcp://127.0.0.1:0", "telnet://127.0.0.1:0"].map(|text| text.parse().expect(text)));
     let server = run(config, Chat::default(), None);
     let mut ann = server.connect();

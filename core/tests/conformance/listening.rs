@@ -9,7 +9,7 @@ use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 
 #[test]
-fn frames_and_unix_sockets_share_one_handler() {
+fn tcp_framed_and_unix_listeners_share_one_handler() {
     let path =
         std::env::temp_dir().join(format!("drupe-{}-{:?}.sock", std::process::id(), std::thread::current().id()));
     let listeners = ["tcp://127.0.0.1:0", "length://127.0.0.1:0?prefix=u16be", &format!("unix://{}", path.display())];
@@ -32,7 +32,7 @@ fn frames_and_unix_sockets_share_one_handler() {
 }
 
 #[test]
-fn an_address_in_use_is_named() {
+fn bind_error_names_the_address_in_use() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address");
     let config = Config::listening([Listen::lines(address)]);
@@ -41,7 +41,7 @@ fn an_address_in_use_is_named() {
 }
 
 #[test]
-fn a_socket_file_is_removed_by_its_owner_alone() {
+fn socket_file_is_removed_only_by_its_owner() {
     let path = std::env::temp_dir().join(format!("drupe-owner-{}.sock", std::process::id()));
     let bind =
         || Server::bind(Config::listening([format!("unix://{}", path.display()).parse().expect("a path")]), Echo);

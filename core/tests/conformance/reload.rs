@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 #[test]
-fn another_configuration_is_listened_at_while_the_server_runs() {
+fn reload_changes_listeners_while_the_server_runs() {
     let server = run(lines(), Echo, None);
     let mut stays = server.connect();
     stays.send(b"one\n");
@@ -47,7 +47,7 @@ fn another_configuration_is_listened_at_while_the_server_runs() {
 }
 
 #[test]
-fn an_address_can_be_made_wider_and_narrower_by_a_reload() {
+fn reload_widens_and_narrows_a_listen_address() {
     let server = run(lines(), Echo, None);
     let mut stays = server.connect();
     stays.send(b"one\n");
@@ -76,7 +76,7 @@ fn an_address_can_be_made_wider_and_narrower_by_a_reload() {
 }
 
 #[test]
-fn a_panic_of_who_asks_for_metrics_or_a_reload_does_not_end_the_server() {
+fn panicking_metrics_or_reload_callback_does_not_end_server() {
     for server in [run(lines(), Echo, None), run_sharded(lines(), || Echo)] {
         server.remote.metrics(|_| panic!("a callback that fails")).expect("it runs");
         server.remote.reconfigure(lines(), |_| panic!("a callback that fails")).expect("it runs");

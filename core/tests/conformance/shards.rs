@@ -8,7 +8,7 @@ use std::io::{BufRead, Read, Write};
 use std::net::TcpStream;
 
 #[test]
-fn what_is_published_reaches_every_shard_in_order() {
+fn publish_reaches_every_shard_in_order() {
     const PEERS: usize = 7;
     const LINES: usize = 200;
     let server = run_sharded(lines().unlimited(), Relay::default);
@@ -45,7 +45,7 @@ fn what_is_published_reaches_every_shard_in_order() {
 }
 
 #[test]
-fn shards_have_limits_metrics_and_an_end_in_common() {
+fn shards_share_limits_metrics_and_drain() {
     let mut config = Config::listening(["tcp://127.0.0.1:0", "ws://127.0.0.1:0"].map(|text| text.parse().expect(text)));
     config.connections.total = 6;
     let server = run_sharded(config, || Echo);
@@ -107,7 +107,7 @@ impl Handler for Named {
 }
 
 #[test]
-fn a_connection_has_one_name_on_the_whole_server() {
+fn connection_ids_are_unique_across_shards() {
     let server = run_sharded(lines(), || Named);
     let mut peers: Vec<(Peer, String)> = (0..6).map(|_| server.connect()).map(|peer| (peer, String::new())).collect();
     for (peer, name) in &mut peers {
@@ -124,7 +124,7 @@ fn a_connection_has_one_name_on_the_whole_server() {
 }
 
 #[test]
-fn a_proxy_says_whom_it_speaks_for_on_every_shard() {
+fn proxy_header_sets_the_client_address_on_every_shard() {
     let mut config = lines();
     config.listeners[0].proxies = Some(Proxies::trusting(["127.0.0.0/8".parse().expect("a network")]));
     config.connections.per_address = 3;
@@ -140,7 +140,7 @@ fn a_proxy_says_whom_it_speaks_for_on_every_shard() {
 }
 
 #[test]
-fn a_worker_that_panics_ends_the_server() {
+fn worker_panic_ends_the_server() {
     let make = || {
         assert_ne!(std::thread::current().name(), Some("drupe-worker"), "a worker that fails");
         Echo

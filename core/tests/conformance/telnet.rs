@@ -9,7 +9,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 
 #[test]
-fn telnet_is_negotiated_and_served() {
+fn telnet_listener_negotiates_and_serves() {
     let config = Config::listening(["telnet://127.0.0.1:0".parse().expect("well formed")]);
     let server = run(config, Echo, None);
     let mut peer = server.connect();
@@ -29,7 +29,7 @@ fn telnet_is_negotiated_and_served() {
 ///
 /// It served no other connection meanwhile.
 #[test]
-fn keys_that_redraw_a_long_line_hold_nobody_up() {
+fn keys_that_redraw_a_long_line_do_not_block_other_peers() {
     let listen: Listen = "telnet://127.0.0.1:0?mode=character&probe=no".parse().expect("well formed");
     let running = run(Config::listening([listen]), Echo, None);
     let mut hostile = running.connect();
@@ -48,7 +48,7 @@ fn keys_that_redraw_a_long_line_hold_nobody_up() {
 }
 
 #[test]
-fn what_is_behind_urgent_data_is_read_as_well() {
+fn input_after_urgent_data_is_read() {
     let gate = Arc::default();
     let (handler, config) =
         (Gated { gate: Arc::clone(&gate), is_first: true }, ["tcp://127.0.0.1:0", "telnet://127.0.0.1:0"]);

@@ -38,7 +38,7 @@ fn over_tls(config: &Arc<ClientConfig>, peer: Peer) -> StreamOwned<ClientConnect
 }
 
 #[test]
-fn tls_carries_much_in_both_directions_and_ends_with_a_word() {
+fn tls_carries_large_traffic_and_ends_with_close_notify() {
     let (tls, client) = tls();
     let mut config = lines();
     config.listeners[0].tls = Some(tls);

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 #[test]
-fn ten_thousand_requests_at_once_have_ten_thousand_answers_in_order() {
+fn ten_thousand_requests_get_ten_thousand_responses_in_order() {
     for address in ["tcp://127.0.0.1:1", "length://127.0.0.1:1"] {
         let mut hub = listening(address);
         let conn = hub.connect();
@@ -46,7 +46,7 @@ fn ten_thousand_requests_at_once_have_ten_thousand_answers_in_order() {
 }
 
 #[test]
-fn what_answers_later_answers_once_in_its_batch_and_in_time() {
+fn deferred_call_responds_once_in_its_batch_or_times_out() {
     let mut hub = hub();
     let (conn, other) = (hub.connect(), hub.connect());
     let slow = |id: i64| json!({"jsonrpc": "2.0", "method": "slow", "id": id});
@@ -77,7 +77,7 @@ fn reorder(text: &str) -> String {
 }
 
 #[test]
-fn too_many_calls_in_progress_are_refused_by_name_and_notifications_hold_a_place_too() {
+fn excess_pending_calls_are_refused_as_busy() {
     let mut config = Config::listening(["tcp://127.0.0.1:1".parse::<Listen>().expect("valid")]);
     config.tickets = TicketLimits::default().per_connection(2);
     let mut hub = TestHub::with_config(config, office());
@@ -100,7 +100,7 @@ fn too_many_calls_in_progress_are_refused_by_name_and_notifications_hold_a_place
 }
 
 #[test]
-fn the_server_calls_too_and_hears_once_what_came_of_it() {
+fn server_call_receives_one_result_or_an_error() {
     let mut hub = hub();
     let (conn, other) = (hub.connect(), hub.connect());
     for method in ["good", "bad", "odd", "late", "lost"] {
@@ -132,7 +132,7 @@ fn the_server_calls_too_and_hears_once_what_came_of_it() {
 }
 
 #[test]
-fn the_end_of_a_connection_is_told_though_what_waits_for_an_answer_panics() {
+fn close_hook_runs_though_a_call_callback_panics() {
     let (send, ends) = std::sync::mpsc::channel();
     let service = office()
         .on_text(|_, cx, _: &str| {
@@ -152,7 +152,7 @@ fn the_end_of_a_connection_is_told_though_what_waits_for_an_answer_panics() {
 }
 
 #[test]
-fn a_call_that_is_too_many_is_answered_and_an_error_of_a_later_one_too() {
+fn rate_limited_calls_each_get_an_error_response() {
     let rate = Rate::per(1, 10, 1).expect("not nothing");
     let mut hub = TestHub::new(office().within(RateLimit::new(RateBy::Connection, rate)));
     let conn = hub.connect();
@@ -170,7 +170,7 @@ fn a_call_that_is_too_many_is_answered_and_an_error_of_a_later_one_too() {
 }
 
 #[test]
-fn deferred_call_that_fails_at_once_is_answered_once_and_does_not_hold_up_its_batch() {
+fn deferred_call_failing_at_once_responds_once_in_its_batch() {
     let rpc = Rpc::new("office", "1")
         .method("sum", |_, _, numbers: Vec<i64>| Ok(numbers.iter().sum::<i64>()))
         .deferred::<(), i64>("refuse", |_, _, (), _| Err(RpcError::new(7, "not today")))
@@ -194,7 +194,7 @@ fn deferred_call_that_fails_at_once_is_answered_once_and_does_not_hold_up_its_ba
 }
 
 #[test]
-fn batch_of_notifications_that_are_served_later_is_not_answered() {
+fn batch_of_deferred_notifications_gets_no_response() {
     let mut hub = hub();
     let conn = hub.connect();
     let notification = json!({"jsonrpc": "2.0", "method": "slow"});
@@ -206,7 +206,7 @@ fn batch_of_notifications_that_are_served_later_is_not_answered() {
 }
 
 #[test]
-fn answer_to_caller_whose_connection_broke_reaches_nobody() {
+fn deferred_result_for_a_closed_caller_is_dropped() {
     let mut hub = hub();
     let (broken, other) = (hub.connect(), hub.connect());
     let slow = |id: i64| json!({"jsonrpc": "2.0", "method": "slow", "id": id});
@@ -224,7 +224,7 @@ fn answer_to_caller_whose_connection_broke_reaches_nobody() {
 }
 
 #[test]
-fn call_that_enters_a_closed_room_is_refused_as_forbidden() {
+fn call_that_joins_a_closed_room_returns_forbidden() {
     let rpc = Rpc::new("office", "1").method("enter", |_, cx: &mut Cx<'_, Office>, room: String| {
         cx.join(&room)?;
         Ok(())

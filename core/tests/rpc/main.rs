@@ -121,7 +121,7 @@ fn result(result: impl Into<Value>, id: impl Into<Value>) -> Value {
 }
 
 #[test]
-fn a_method_with_one_plain_parameter_is_called_by_position_and_says_so() {
+fn method_with_one_plain_parameter_takes_it_by_position() {
     let rpc = Rpc::new("squares", "1").method("square", |(), _, number: i64| Ok::<_, RpcError>(number * number));
     let mut hub = TestHub::new(Service::new(()).rpc(rpc));
     let conn = hub.connect();

@@ -21,7 +21,7 @@ pub(super) fn terse(mut answer: Value) -> Value {
 }
 
 #[test]
-fn the_specification_case_by_case() {
+fn json_rpc_specification_examples_hold() {
     let invalid = || error(-32600, "Invalid Request", ());
     let cases = [
         // Parameters by position and by name.
@@ -101,7 +101,7 @@ fn the_specification_case_by_case() {
 }
 
 #[test]
-fn bad_parameters_are_told_with_path_and_reason_and_causes_are_not_told() {
+fn invalid_params_name_path_and_internal_errors_hide_cause() {
     let mut hub = hub();
     let conn = hub.connect();
     let [answer] = &answers(&mut hub, conn, r#"{"jsonrpc":"2.0","method":"sum","params":[1,"b"],"id":1}"#)[..] else {
@@ -115,7 +115,7 @@ fn bad_parameters_are_told_with_path_and_reason_and_causes_are_not_told() {
 }
 
 #[test]
-fn what_is_not_for_the_caller_is_for_the_log() {
+fn on_error_receives_the_cause_of_an_internal_error() {
     let (send, logged) = std::sync::mpsc::channel();
     let service = office().on_error(move |method, cause| send.send(format!("{method}: {cause}")).expect("heard"));
     let mut hub = TestHub::new(service);
@@ -125,7 +125,7 @@ fn what_is_not_for_the_caller_is_for_the_log() {
 }
 
 #[test]
-fn what_can_be_called_is_told_to_who_may() {
+fn discover_lists_only_callable_methods() {
     let mut hub = hub();
     let conn = hub.connect();
     let ask = |hub: &mut TestHub<_>, method: &str| {
@@ -160,7 +160,7 @@ fn what_can_be_called_is_told_to_who_may() {
 }
 
 #[test]
-fn hostile_json_is_an_error_and_nothing_more() {
+fn hostile_json_gets_a_short_error() {
     let mut hub = hub();
     let conn = hub.connect();
     // Who has spoken JSON is taken at its word.
@@ -185,7 +185,7 @@ fn hostile_json_is_an_error_and_nothing_more() {
 }
 
 #[test]
-fn whoever_tries_to_call_is_answered_as_a_caller() {
+fn malformed_calls_get_json_rpc_errors() {
     let mut hub = hub();
     let conn = hub.connect();
     for (sent, code, id) in [
@@ -200,7 +200,7 @@ fn whoever_tries_to_call_is_answered_as_a_caller() {
 }
 
 #[test]
-fn a_fixed_number_of_parameters_is_told() {
+fn discover_shows_a_fixed_number_of_parameters() {
     let rpc = Rpc::new("x", "1").method("add", |_: &mut Office, _, [a, b]: [i64; 2]| Ok(a + b));
     let mut hub = TestHub::new(Service::new(Office::default()).rpc(rpc));
     let conn = hub.connect();

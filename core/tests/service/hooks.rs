@@ -31,7 +31,7 @@ fn say(hub: &mut TestHub<Service<Hall>>, conn: ConnId, opcode: Opcode, content: 
 }
 
 #[test]
-fn connection_that_the_application_refuses_gets_the_reason_and_ends_as_forbidden() {
+fn on_open_error_closes_the_connection_as_forbidden() {
     let service = Service::new(Hall::default())
         .on_open_with(|_, _, request: Option<&drupe_core::http::Request>| {
             let is_right = request.is_some_and(|request| request.path() == "/chat");
@@ -50,7 +50,7 @@ fn connection_that_the_application_refuses_gets_the_reason_and_ends_as_forbidden
 }
 
 #[test]
-fn binary_message_goes_to_its_hook_and_without_one_is_text_or_refused() {
+fn binary_message_goes_to_on_binary_or_falls_back_to_text() {
     let service = || {
         Service::new(Hall::default()).on_text(|_, cx: &mut Cx<'_, Hall>, text: &str| {
             cx.reply(&format!("text {text}"));

@@ -106,7 +106,7 @@ fn said(hub: &mut TestHub<Service<Hall>>, conn: ConnId, line: &str) -> Vec<Strin
 }
 
 #[test]
-fn one_definition_serves_programs_and_people() {
+fn service_serves_json_and_words_from_one_definition() {
     let mut hub = TestHub::new(service().rooms(RoomRules::all_open()));
     let [program, person, speaker] = [hub.connect(), hub.connect(), hub.connect()];
     hub.line(program, r#"{"type":"enter","room":"den"}"#);
@@ -122,7 +122,7 @@ fn one_definition_serves_programs_and_people() {
 }
 
 #[test]
-fn what_is_wrong_is_answered_with_path_and_reason() {
+fn service_errors_name_path_and_reason() {
     let mut hub = TestHub::new(service().rooms(RoomRules::all_open()));
     let conn = hub.connect();
     for (line, answer) in [
@@ -175,7 +175,7 @@ fn what_is_wrong_is_answered_with_path_and_reason() {
 }
 
 #[test]
-fn guards_see_everything_in_order_and_the_rest_back_in_reverse() {
+fn guards_run_in_order_before_and_in_reverse_after() {
     let mut hub = hub();
     let conn = hub.connect();
     hub.line(conn, "/admin kick bob");
@@ -205,7 +205,7 @@ fn guards_see_everything_in_order_and_the_rest_back_in_reverse() {
 }
 
 #[test]
-fn rooms_are_closed_to_who_has_no_scope_for_them_unless_they_are_open() {
+fn room_requires_a_scope_unless_it_is_open() {
     let mut hub = hub();
     let conn = hub.connect();
     let forbidden = || [format!("error: enter: {}", RoomError::Forbidden)];
@@ -229,7 +229,7 @@ fn rooms_are_closed_to_who_has_no_scope_for_them_unless_they_are_open() {
 }
 
 #[test]
-fn who_has_scopes_is_bound_by_them_in_rooms() {
+fn scopes_limit_joining_and_publishing_in_rooms() {
     let mut hub = hub();
     let conn = hub.connect();
     hub.line(conn, "/login join:den publish:hall*");
@@ -240,7 +240,7 @@ fn who_has_scopes_is_bound_by_them_in_rooms() {
 }
 
 #[test]
-fn the_server_speaks_as_it_is_spoken_to_on_every_wire() {
+fn service_replies_in_the_format_of_the_request() {
     let config =
         Config::listening(["tcp://127.0.0.1:1", "length://127.0.0.1:2"].map(|a| a.parse::<Listen>().expect(a)));
     let mut hub = TestHub::with_config(config, service());
@@ -257,7 +257,7 @@ fn the_server_speaks_as_it_is_spoken_to_on_every_wire() {
 }
 
 #[test]
-fn a_room_without_its_scope_is_forbidden_by_code() {
+fn room_without_scope_returns_forbidden_code() {
     let mut hub = hub();
     let conn = hub.connect();
     hub.line(conn, r#"{"type":"login","scopes":[]}"#);
@@ -270,7 +270,7 @@ fn a_room_without_its_scope_is_forbidden_by_code() {
 }
 
 #[test]
-fn text_that_nothing_serves_does_not_make_a_person_of_a_program() {
+fn unserved_text_does_not_switch_a_json_peer_to_words() {
     let config = Config::listening(["length://127.0.0.1:2".parse::<Listen>().expect("well formed")]);
     let mut hub = TestHub::with_config(config, service());
     let program = hub.connect();
@@ -286,7 +286,7 @@ fn text_that_nothing_serves_does_not_make_a_person_of_a_program() {
 }
 
 #[test]
-fn programs_on_lines_get_notices_and_farewells_as_json() {
+fn json_peers_on_lines_get_notices_as_json() {
     let mut config = Config::listening(["tcp://127.0.0.1:1".parse::<Listen>().expect("well formed")]);
     config.peer.rates.messages = drupe_core::limit::Rate::new(1, 1).ok();
     config.peer.idle = Some(Duration::from_secs(60));
@@ -308,7 +308,7 @@ fn programs_on_lines_get_notices_and_farewells_as_json() {
 }
 
 #[test]
-fn unknown_types_are_treated_by_policy() {
+fn unknown_message_types_follow_the_policy() {
     for (policy, answers, closed) in
         [(Unknown::Refuse, 1, false), (Unknown::Ignore, 0, false), (Unknown::Close, 2, true)]
     {
@@ -321,7 +321,7 @@ fn unknown_types_are_treated_by_policy() {
 }
 
 #[test]
-fn hooks_tell_of_the_life_of_the_server_and_of_connections() {
+fn service_hooks_follow_server_and_connection_lifecycle() {
     let service = service()
         .on_start(|app, _| app.log.push("start".into()))
         .on_open(|app, cx| app.log.push(format!("open {}", cx.conn())))

@@ -71,7 +71,7 @@ fn typed() -> TestHub<Service<Hall>> {
 }
 
 #[test]
-fn typed_words_become_values_of_every_kind() {
+fn words_deserialize_into_every_type() {
     let mut hub = typed();
     let conn = hub.connect();
     for (line, value) in [
@@ -101,7 +101,7 @@ fn typed_words_become_values_of_every_kind() {
 }
 
 #[test]
-fn typed_words_of_another_kind_are_refused_with_what_was_expected() {
+fn words_of_the_wrong_type_are_refused_with_the_expectation() {
     let mut hub = typed();
     let conn = hub.connect();
     for (line, error) in [

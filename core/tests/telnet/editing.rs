@@ -4,7 +4,7 @@ use super::Peer;
 use std::time::Duration;
 
 #[test]
-fn line_mode_is_left_to_a_terminal_that_can() {
+fn linemode_leaves_editing_to_a_capable_terminal() {
     let mut peer = Peer::plain("");
     peer.say(b"\xff\xfb\x22");
     assert_eq!(peer.heard(), b"\xff\xfa\x22\x01\x03\xff\xf0", "edit, and trap signals");
@@ -17,7 +17,7 @@ fn line_mode_is_left_to_a_terminal_that_can() {
 }
 
 #[test]
-fn keys_are_shown_and_edited() {
+fn character_mode_echoes_and_edits_keys() {
     let mut peer = Peer::typing();
     peer.say(b"hello");
     assert_eq!(peer.heard_text(), "hello");
@@ -45,14 +45,14 @@ fn keys_are_shown_and_edited() {
 }
 
 #[test]
-fn control_c_and_control_d_are_told() {
+fn control_c_and_control_d_emit_signals() {
     let mut peer = Peer::typing();
     peer.say(b"void\x03x\x04\x15\x04\r");
     assert_eq!(peer.told(), ["InterruptProcess", "EndOfFile", "line "]);
 }
 
 #[test]
-fn what_arrives_while_one_types_does_not_tear_the_line() {
+fn message_during_typing_redraws_the_line() {
     let mut peer = Peer::typing();
     peer.say(b":prompt\r");
     peer.heard();
@@ -75,7 +75,7 @@ fn what_arrives_while_one_types_does_not_tear_the_line() {
 }
 
 #[test]
-fn every_key_is_told_to_who_wants_them() {
+fn keys_mode_emits_every_key() {
     let mut peer = Peer::typing();
     peer.say(b":keys\r");
     peer.told();
@@ -93,7 +93,7 @@ fn every_key_is_told_to_who_wants_them() {
 }
 
 #[test]
-fn a_terminal_may_come_and_go_between_the_modes_in_the_middle_of_a_line() {
+fn mode_change_in_mid_line_keeps_the_line() {
     let mut peer = Peer::plain("");
     peer.say(b":character\n");
     assert_eq!(peer.heard(), b"\xff\xfb\x01\xff\xfb\x03");
@@ -109,7 +109,7 @@ fn a_terminal_may_come_and_go_between_the_modes_in_the_middle_of_a_line() {
 
 /// Whoever leaves character mode may come back, and ends with all of it or nothing.
 #[test]
-fn echo_that_is_switched_off_and_on_again_ends_with_both_halves_or_none() {
+fn toggled_echo_ends_with_both_options_or_neither() {
     let mut peer = Peer::typing();
     peer.say(b"\xff\xfe\x01");
     assert_eq!(peer.heard(), b"\xff\xfc\x01\xff\xfc\x03");
@@ -135,7 +135,7 @@ fn echo_that_is_switched_off_and_on_again_ends_with_both_halves_or_none() {
 
 /// Going back to lines in the middle of a key must not leave keys that nobody serves.
 #[test]
-fn the_mode_may_change_at_any_key() {
+fn mode_may_change_at_any_key() {
     let mut peer = Peer::typing();
     peer.say(b":keys\r");
     peer.told();
@@ -147,7 +147,7 @@ fn the_mode_may_change_at_any_key() {
 }
 
 #[test]
-fn what_was_begun_is_not_lost_when_the_mode_changes() {
+fn partial_input_survives_a_mode_change() {
     let mut peer = Peer::plain("");
     peer.say(b":keys\nab\xc3");
     peer.told();
@@ -160,7 +160,7 @@ fn what_was_begun_is_not_lost_when_the_mode_changes() {
 }
 
 #[test]
-fn a_peer_that_agrees_to_half_of_character_mode_edits_itself() {
+fn peer_that_accepts_half_of_character_mode_keeps_line_mode() {
     for (half, taken_back) in
         [(&b"\xff\xfd\x01\xff\xfe\x03"[..], &b"\xff\xfc\x01"[..]), (b"\xff\xfe\x01\xff\xfd\x03", b"\xff\xfc\x03")]
     {
@@ -176,7 +176,7 @@ fn a_peer_that_agrees_to_half_of_character_mode_edits_itself() {
 }
 
 #[test]
-fn a_long_prompt_is_sent_once() {
+fn long_prompt_is_sent_once() {
     let mut peer = Peer::plain("");
     let long = "p".repeat(1_025);
     peer.hub.with_handler(|recorder| recorder.prompt.clone_from(&long));
@@ -190,7 +190,7 @@ fn a_long_prompt_is_sent_once() {
 }
 
 #[test]
-fn a_slow_room_member_skips_what_its_room_skips_also_where_the_server_edits() {
+fn slow_policy_applies_in_character_mode() {
     let mut peer = Peer::typing();
     peer.say(&[b'x'; 4_000]);
     peer.heard();
@@ -205,7 +205,7 @@ fn a_slow_room_member_skips_what_its_room_skips_also_where_the_server_edits() {
 }
 
 #[test]
-fn interrupt_shows_the_prompt_again_with_an_empty_line() {
+fn interrupt_redraws_the_prompt_with_an_empty_line() {
     for interrupt in [&b"\x03"[..], b"\xff\xf4"] {
         let mut peer = Peer::typing();
         peer.say(b":prompt\rhel");
@@ -218,7 +218,7 @@ fn interrupt_shows_the_prompt_again_with_an_empty_line() {
 }
 
 #[test]
-fn control_l_clears_the_screen_before_what_is_written_at_once() {
+fn control_l_clears_the_screen_before_later_output() {
     let mut peer = Peer::typing();
     peer.say(b"half");
     peer.heard();
@@ -233,7 +233,7 @@ fn control_l_clears_the_screen_before_what_is_written_at_once() {
 }
 
 #[test]
-fn newer_line_of_the_history_follows_an_older_one() {
+fn arrow_down_returns_to_newer_history() {
     let mut peer = Peer::typing();
     peer.say(b"one\rtwo\rthree\r");
     peer.told();
@@ -245,7 +245,7 @@ fn newer_line_of_the_history_follows_an_older_one() {
 }
 
 #[test]
-fn function_keys_of_the_linux_console_are_keys_and_others_of_its_kind_are_dropped() {
+fn linux_console_function_keys_decode_and_others_drop() {
     let mut peer = Peer::typing();
     peer.say(b"a\x1b[[Zb\r:keys\r");
     assert_eq!(peer.told()[..2], ["line ab", "line :keys"]);

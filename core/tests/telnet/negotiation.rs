@@ -7,7 +7,7 @@ use drupe_core::{Config, Reason};
 use std::time::Duration;
 
 #[test]
-fn nc_gets_three_bytes_and_then_nothing_but_lines() {
+fn plain_line_peer_gets_only_the_probe_and_lines() {
     let mut peer = Peer::new("");
     assert_eq!(peer.heard(), PROBE);
     peer.say(b"one\ntwo\r\nthree\r\0four\rfive\r\n");
@@ -20,7 +20,7 @@ fn nc_gets_three_bytes_and_then_nothing_but_lines() {
 }
 
 #[test]
-fn what_is_sent_at_once_and_ended_is_served() {
+fn input_sent_and_ended_at_once_is_served() {
     let mut peer = Peer::new("");
     peer.say(b"one\r\ntwo");
     peer.hub.end(peer.conn);
@@ -30,7 +30,7 @@ fn what_is_sent_at_once_and_ended_is_served() {
 
 /// Any split of the same bytes gives the same lines, signals and answers.
 #[test]
-fn the_split_does_not_matter() {
+fn session_result_does_not_depend_on_the_split() {
     let stream: &[u8] = b"ab\xff\xf6cd\r\xff\xf1\n\xff\xfb\x1f\xff\xfa\x1f\x00\x50\x00\xff\xff\xff\xf0x\xff\xffy\n\
         \xff\xfd\x06\xff\xfa\x18\x00XTERM\xff\xf0a\x08\x7fb\xff\xf7c\xff\xf8d\r\0\n\xff\xfd\xff!\n";
     let run = |size: usize| {
@@ -54,7 +54,7 @@ fn the_split_does_not_matter() {
 }
 
 #[test]
-fn a_client_that_speaks_telnet_is_asked_and_what_it_says_is_kept() {
+fn telnet_client_is_queried_and_its_values_are_stored() {
     let mut peer = Peer::new("");
     peer.say(b"\xff\xfb\x18");
     let asked = peer.heard();
@@ -91,7 +91,7 @@ fn a_client_that_speaks_telnet_is_asked_and_what_it_says_is_kept() {
 }
 
 #[test]
-fn what_is_not_known_is_refused_and_what_is_done_is_not_answered() {
+fn unknown_options_are_refused_and_repeats_ignored() {
     let mut peer = Peer::plain("");
     peer.say(b"\xff\xfd\xc8\xff\xfb\xc8\xff\xfb\x01\xff\xfd\x03");
     assert_eq!(peer.heard(), b"\xff\xfc\xc8\xff\xfe\xc8\xff\xfe\x01\xff\xfc\x03", "the peer does not echo for us");
@@ -108,7 +108,7 @@ fn what_is_not_known_is_refused_and_what_is_done_is_not_answered() {
 }
 
 #[test]
-fn commands_do_what_they_say_and_take_no_byte_with_them() {
+fn telnet_commands_act_without_consuming_data() {
     let mut peer = Peer::plain("");
     peer.say(b"\xff\xf6ab\xff\xf7c\xff\xf1\xff\xf2\xff\xf9\xff\xef\xff\x07d\n");
     assert_eq!((peer.heard_text().as_str(), peer.told()), ("[Yes]\r\nacd\r\n", vec!["line acd".to_owned()]));
@@ -128,7 +128,7 @@ fn commands_do_what_they_say_and_take_no_byte_with_them() {
 }
 
 #[test]
-fn output_is_for_a_network_virtual_terminal() {
+fn output_follows_the_network_virtual_terminal() {
     let mut peer = Peer::plain("?invalid=bytes");
     peer.say(b"a\xff\xffb\n");
     assert_eq!(peer.heard(), b"not text\r\n");
@@ -142,7 +142,7 @@ fn output_is_for_a_network_virtual_terminal() {
 }
 
 #[test]
-fn a_password_is_hidden_by_the_peers_terminal() {
+fn password_prompt_disables_the_peers_echo() {
     let mut peer = Peer::plain("");
     peer.say(b":password\n");
     assert_eq!(peer.heard(), b"\xff\xfb\x01password: \xff\xf9");
@@ -156,7 +156,7 @@ fn a_password_is_hidden_by_the_peers_terminal() {
 }
 
 #[test]
-fn a_sign_of_life_is_sent_to_who_speaks_telnet() {
+fn keep_alive_sends_nop_only_to_telnet_peers() {
     let mut peer = Peer::new("?keep_alive=30");
     peer.heard();
     peer.hub.advance(Duration::from_secs(100));
@@ -168,7 +168,7 @@ fn a_sign_of_life_is_sent_to_who_speaks_telnet() {
 }
 
 #[test]
-fn who_is_idle_is_warned_and_then_told() {
+fn idle_peer_is_warned_then_closed() {
     let mut config = Config::listening(["telnet://127.0.0.1:0?probe=no".parse().expect("well formed")]);
     config.peer.idle = Some(Duration::from_secs(60));
     config.peer.idle_warning = Some(Duration::from_secs(10));
@@ -186,7 +186,7 @@ fn who_is_idle_is_warned_and_then_told() {
 }
 
 #[test]
-fn commands_now_and_then_are_no_progress() {
+fn telnet_commands_do_not_extend_the_message_deadline() {
     let mut peer = Peer::plain("");
     peer.say(b"a");
     for _ in 0..6 {
@@ -198,7 +198,7 @@ fn commands_now_and_then_are_no_progress() {
 }
 
 #[test]
-fn abort_output_takes_messages_and_nothing_else() {
+fn abort_output_discards_only_messages() {
     let mut peer = Peer::plain("");
     peer.say(b"\xff\xfb\x2a\xff\xfa\x2a\x01;ISO-8859-1\xff\xf0gone\n\xff\xf5\n");
     let heard = peer.heard();
@@ -208,7 +208,7 @@ fn abort_output_takes_messages_and_nothing_else() {
 }
 
 #[test]
-fn the_line_and_the_subnegotiation_are_bounded_in_bytes_and_time() {
+fn line_and_subnegotiation_are_bounded_in_size_and_time() {
     let mut peer = Peer::plain("");
     for _ in 0..128 {
         peer.say(&vec![b'x'; 65_536]);
@@ -240,7 +240,7 @@ fn the_line_and_the_subnegotiation_are_bounded_in_bytes_and_time() {
 }
 
 #[test]
-fn request_for_charsets_that_the_server_lacks_is_rejected_and_the_charset_stays() {
+fn unsupported_charset_request_is_rejected() {
     for names in [&b";KOI8-R;EUC-JP"[..], b";", b"", b";\xfe"] {
         let mut peer = Peer::plain("");
         peer.say(b"\xff\xfb\x2a");
@@ -254,7 +254,7 @@ fn request_for_charsets_that_the_server_lacks_is_rejected_and_the_charset_stays(
 }
 
 #[test]
-fn charset_answers_that_nobody_asked_for_change_nothing() {
+fn unsolicited_charset_replies_change_nothing() {
     let mut peer = Peer::plain("");
     peer.say(b"\xff\xfb\x2a");
     peer.heard();
@@ -267,7 +267,7 @@ fn charset_answers_that_nobody_asked_for_change_nothing() {
 }
 
 #[test]
-fn value_that_is_sent_again_unchanged_is_signalled_once() {
+fn unchanged_terminal_value_is_signalled_once() {
     let mut peer = Peer::plain("");
     peer.say(b"\xff\xfb\x20\xff\xfb\x23\xff\xfb\x17");
     peer.told();
@@ -281,7 +281,7 @@ fn value_that_is_sent_again_unchanged_is_signalled_once() {
 }
 
 #[test]
-fn flow_control_is_off_for_a_peer_that_sends_single_keys() {
+fn keys_mode_disables_remote_flow_control() {
     let mut peer = Peer::plain("");
     peer.say(b"\xff\xfb\x21");
     assert_eq!(peer.heard(), b"\xff\xfd\x21\xff\xfa\x21\x01\xff\xf0");
@@ -292,7 +292,7 @@ fn flow_control_is_off_for_a_peer_that_sends_single_keys() {
 }
 
 #[test]
-fn option_240_is_doubled_in_status_so_that_it_does_not_end_it() {
+fn status_reply_doubles_option_240() {
     let mut peer = Peer::plain("");
     peer.say(b":240\n");
     assert_eq!(peer.heard(), b"\xff\xfb\xf0");

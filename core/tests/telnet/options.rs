@@ -7,7 +7,7 @@ use drupe_core::{Config, Event, Handler, Hub, NoNote};
 use std::time::Duration;
 
 #[test]
-fn gmcp_and_other_options_go_both_ways_when_they_are_on() {
+fn enabled_options_carry_gmcp_and_subnegotiations_both_ways() {
     let mut peer = Peer::new("?gmcp=yes&msdp=yes");
     peer.say(b"\xff\xfc\x18");
     assert!(peer.heard().ends_with(b"\xff\xfb\xc9\xff\xfb\x45\xff\xfd\x22"));
@@ -44,7 +44,7 @@ impl Handler for Listed {
 }
 
 #[test]
-fn a_list_of_servers_is_told_of_this_one() {
+fn mssp_reports_this_server() {
     let config = Config::listening(["telnet://127.0.0.1:0".parse().expect("well formed")]);
     let mut hub = TestHub::with_config(config, Listed(&[("NAME", "Drupe"), ("UPTIME", "0")]));
     let (crawler, _) = (hub.connect(), hub.connect());
@@ -54,7 +54,7 @@ fn a_list_of_servers_is_told_of_this_one() {
 }
 
 #[test]
-fn a_list_of_servers_costs_the_same_however_many_are_connected() {
+fn mssp_cost_does_not_depend_on_connection_count() {
     let steps = |connections: usize| {
         let config = Config::listening(["telnet://127.0.0.1:0".parse().expect("well formed")]).unlimited();
         let mut hub = TestHub::with_config(config, Listed(&[("NAME", "Drupe")]));
@@ -71,7 +71,7 @@ fn a_list_of_servers_costs_the_same_however_many_are_connected() {
 }
 
 #[test]
-fn output_is_compressed_from_the_marker_on() {
+fn mccp2_compresses_output_from_the_marker_on() {
     let mut peer = Peer::new("?compress=yes");
     peer.say(b"\xff\xfc\x18");
     assert!(peer.heard().ends_with(b"\xff\xfb\x56\xff\xfb\x57\xff\xfd\x22"));
@@ -94,7 +94,7 @@ fn output_is_compressed_from_the_marker_on() {
 }
 
 #[test]
-fn input_is_inflated_piece_by_piece_and_counted() {
+fn mccp3_input_is_inflated_in_pieces_and_bounded() {
     let compressed = |text: &[u8]| miniz_oxide::deflate::compress_to_vec_zlib(text, 6);
     let mut peer = Peer::new("?compress=yes");
     peer.say(b"\xff\xfc\x18\xff\xfd\x57");
@@ -126,7 +126,7 @@ fn input_is_inflated_piece_by_piece_and_counted() {
 }
 
 #[test]
-fn a_stream_that_was_compressed_stays_in_order() {
+fn output_keeps_order_when_compression_ends() {
     let mut peer = Peer::new("?compress=yes&probe=no");
     // The agreement is answered before the marker, and the first negotiation with it.
     peer.say(b"\xff\xfd\x56");
@@ -143,7 +143,7 @@ fn a_stream_that_was_compressed_stays_in_order() {
 }
 
 #[test]
-fn a_compressed_block_may_be_as_long_as_what_is_inflated_at_once() {
+fn mccp3_accepts_blocks_of_the_inflate_chunk_size() {
     for length in [4_095, 4_096, 4_097, 8_192] {
         let mut peer = Peer::new("?compress=yes");
         peer.say(b"\xff\xfc\x18\xff\xfd\x57\xff\xfa\x57\xff\xf0");

@@ -253,7 +253,7 @@ fn quiet() {
 }
 
 #[test]
-fn worlds_keep_the_promises() {
+fn simulated_worlds_keep_the_invariants() {
     quiet();
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
     let seeds = match number("DRUPE_SEED") {

@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_are_told_at_a_time() {
+    fn concurrent_refusal_notices_are_bounded() {
         let wear = Wear::default();
         assert_eq!((0..2 * DISMISSED_MAX).filter(|_| wear.may_tell()).count(), DISMISSED_MAX);
     }

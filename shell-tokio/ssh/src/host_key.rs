@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_known_by_name_pattern_and_hash() {
+    fn known_hosts_match_by_name_pattern_and_hash() {
         // Made with `ssh-keygen -H` for example.org and [example.org]:2222.
         for (names, host, port, known) in [
             ("example.org", "example.org", 22, true),
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_known_is_trusted_and_the_words_say_what_to_do() {
+    fn only_known_host_keys_are_trusted_and_errors_name_a_remedy() {
         let known = format!("# of the host\n\nh\t{ED25519}\tsomebody\n");
         let revoked = format!("h {ED25519}\n@revoked * {ED25519}\n");
         for (text, accept_new, shown, words) in [
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_revocation_that_is_not_understood_is_not_passed_over() {
+    fn unreadable_revocation_is_an_error() {
         let hash = "|1|F1E1KeoE/eEWhi10WpGv4OdiO6Y=|3988QV0VE8wmZL7suNrYQLITLCg=";
         for line in [
             "@revoked * ssh-ed25519 AAAA".to_owned(),
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn hash_of_unknown_kind_is_not_read_as_patterns() {
+    fn host_hash_of_unknown_kind_is_not_read_as_patterns() {
         for hosts in ["|2|,*", "|,h"] {
             let verdict = judge(&format!("{hosts} {ED25519}"), "h", 22, false, ED25519);
             assert!(matches!(verdict, KeyCheck::Refused(_)), "{hosts}: {verdict:?}");
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn new_host_whose_name_would_match_others_is_not_added() {
+    fn host_name_that_would_match_others_is_not_added() {
         for host in ["*", "*.example.org", "a,b", "#a", "@a", "!a", "|1|a", "a b", "a\nb", "[a]"] {
             let verdict = judge("", host, 22, true, ED25519);
             assert!(matches!(verdict, KeyCheck::Refused(_)), "{host:?}: {verdict:?}");
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_asked_for_the_kind_that_is_known() {
+    fn ssh_requests_the_known_host_key_algorithm() {
         let files = Files(vec![("f".into(), format!("h {ECDSA}\n@cert-authority * {ED25519}\n"))]);
         let (keys, certificates) = KnownHost::new(&files, "h", 22, false).expect("good").algorithms();
         assert_eq!((keys[0].as_str(), keys.len(), certificates.len()), ("ecdsa-sha2-nistp256", 4, 4));
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_take_no_time_to_speak_of() {
+    fn host_patterns_match_without_backtracking_blowup() {
         let pattern = "*a".repeat(200) + "b";
         assert!(!is_like(&pattern, &"a".repeat(2_000)));
         assert!(is_like("*", "") && is_like("a*", "a") && !is_like("a?", "a") && is_like("*b*", "abc"));

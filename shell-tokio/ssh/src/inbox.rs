@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_further_ahead_slows_more_and_small_packets_hardly() {
+    fn inbox_delay_grows_with_bytes_held() {
         const MIB: usize = 1 << 20;
         let inbox = Inbox::new(16 * MIB, Pace::default());
         let rest = |held, more| inbox.rest(held, more).as_micros();

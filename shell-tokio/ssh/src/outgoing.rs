@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn who_finds_no_room_is_woken_once_what_was_before_is_on_its_way_or_gone() {
+    fn channel_without_room_is_woken_once_room_is_free() {
         let outgoing = Outgoing::default();
         let [channel, session] = [Arc::new(Count::default()), Arc::new(Count::default())];
         let wakers = [&channel, &session].map(|count| Waker::from(Arc::clone(count)));

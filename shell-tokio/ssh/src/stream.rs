@@ -177,7 +177,7 @@ mod tests {
 
     /// Two sides that write everything before they read, over a pipe with a small buffer.
     #[tokio::test]
-    async fn two_that_only_write_do_not_wait_for_each_other() {
+    async fn two_writing_sides_do_not_deadlock() {
         let (here, there) = duplex(100);
         let talk = |stream| async move {
             let mut stream = ssh_stream(stream);
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_goes_out_before_the_end_to_one_who_writes_before_he_reads() {
+    async fn shutdown_flushes_to_a_peer_that_writes_before_reading() {
         let (here, mut there) = duplex(100);
         let end = async {
             let mut stream = ssh_stream(here);
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_who_is_never_looked_at_does_not_stop_what_comes() {
+    async fn channel_that_is_never_polled_does_not_stop_reading() {
         let (here, mut there) = duplex(100);
         let mut stream = ssh_stream(here);
         stream.flow.pace.await_look();
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn not_more_is_taken_than_may_be() {
+    async fn ssh_stream_buffers_writes_up_to_its_limit() {
         let (here, _there) = duplex(100);
         let mut stream = ssh_stream(here);
         let much = vec![7; BYTES];

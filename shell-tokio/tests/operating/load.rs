@@ -23,7 +23,7 @@ fn echo(stream: impl Read + Write, stop: &AtomicBool, count: &AtomicU64) {
 }
 
 #[test]
-fn a_hundred_reloads_under_load_lose_nobody_and_no_byte() {
+fn hundred_reloads_under_load_lose_no_peer_and_no_byte() {
     let directory = Directory::new("reload");
     certificate(&directory.0);
     let config = |n: usize| {
@@ -86,7 +86,7 @@ fn a_hundred_reloads_under_load_lose_nobody_and_no_byte() {
 }
 
 #[test]
-fn a_thousand_connections_are_drained_and_nobody_is_let_in_and_cut() {
+fn drain_of_a_thousand_peers_cuts_off_no_late_arrival() {
     let directory = Directory::new("drain");
     let config = "listeners: { a: { address: '127.0.0.1:0', app: echo, welcome: welcome } }\n\
          limits: { connections_per_address_max: 5000 }\n\

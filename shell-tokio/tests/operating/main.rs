@@ -51,7 +51,7 @@ fn connect(port: u16) -> TcpStream {
 }
 
 #[test]
-fn a_configuration_is_checked_explained_and_written() {
+fn program_checks_explains_and_writes_a_configuration() {
     let directory = Directory::new("check");
     let path = &directory.0;
     std::fs::write(path.join("good.yaml"), "listeners: { a: { address: '127.0.0.1:0' } }").expect("written");
@@ -104,7 +104,7 @@ fn tls_over(directory: &Path, stream: TcpStream) -> StreamOwned<ClientConnection
 }
 
 #[test]
-fn key_mode_is_refused_for_the_applications_of_the_program() {
+fn program_refuses_key_mode_for_its_applications() {
     let directory = std::env::temp_dir();
     let output = drupe(&directory, &["--app", "echo", "--listen", "telnet://127.0.0.1:0?mode=keys"]);
     assert!(!output.status.success());

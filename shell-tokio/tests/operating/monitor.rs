@@ -60,7 +60,7 @@ with sync_playwright() as playwright:
 "##;
 
 #[test]
-fn a_browser_watches_one_who_is_then_closed_and_drains_the_server() {
+fn browser_monitor_watches_kicks_and_drains() {
     let Some(python) = support::python("playwright") else { return };
     let browsers = ["/usr/bin/chromium", "/usr/bin/google-chrome"];
     let Some(browser) = browsers.iter().find(|path| Path::new(path).exists()) else {

@@ -43,7 +43,7 @@ fn told_address(listener: u16, mut speaker: impl Write) -> String {
 }
 
 #[test]
-fn haproxy_says_whom_it_speaks_for() {
+fn haproxy_forwards_the_client_address() {
     if !is_installed("haproxy") {
         support::skip("there is no haproxy on this machine");
         return;
@@ -86,7 +86,7 @@ fn haproxy_says_whom_it_speaks_for() {
 }
 
 #[test]
-fn nginx_says_whom_it_speaks_for() {
+fn nginx_forwards_the_client_address() {
     let module = "/usr/lib/nginx/modules/ngx_stream_module.so";
     if !is_installed("nginx") || !Path::new(module).exists() {
         support::skip("there is no nginx with its stream module on this machine");

@@ -21,7 +21,7 @@ fn openssl(port: u16, arguments: &[&str], input: &str) -> String {
 }
 
 #[test]
-fn openssl_and_curl_find_tls_as_it_should_be() {
+fn openssl_and_curl_connect_over_tls() {
     if !is_installed("openssl") || !is_installed("curl") {
         support::skip("there is no openssl or no curl on this machine");
         return;

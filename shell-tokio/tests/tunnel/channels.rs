@@ -9,7 +9,7 @@ use drupe_tokio::core::tunnel::TunnelState;
 use std::collections::BTreeSet;
 
 #[test]
-fn what_nobody_asked_for_is_refused() {
+fn tunnel_refuses_unrequested_channels() {
     let server = SshServer::russh();
     let running = run(lines(&server));
     let address = port(&running.until_up(), 0);
@@ -38,7 +38,7 @@ fn what_nobody_asked_for_is_refused() {
 }
 
 #[test]
-fn a_flood_of_channels_meets_the_limits() {
+fn channel_flood_is_bounded_by_connection_limits() {
     const FLOOD: usize = 10_000;
     let server = SshServer::russh();
     let mut config = lines(&server);
@@ -73,7 +73,7 @@ fn a_flood_of_channels_meets_the_limits() {
 }
 
 #[test]
-fn one_that_is_not_served_stops_nobody_else() {
+fn paused_channel_does_not_block_others() {
     for server in SshServer::each() {
         let mut config = lines(&server);
         config.tunnels[0].ssh.ahead_max_bytes = 2 << 20;
@@ -116,7 +116,7 @@ fn one_that_is_not_served_stops_nobody_else() {
 }
 
 #[test]
-fn those_who_go_in_the_middle_take_nobody_with_them() {
+fn channels_closed_in_mid_transfer_do_not_affect_others() {
     for server in SshServer::each() {
         let mut config = lines(&server).unlimited();
         config.outbound.marks = Marks::new(1 << 20, 2 << 20, 64 << 20).expect("in order");
@@ -135,7 +135,7 @@ fn those_who_go_in_the_middle_take_nobody_with_them() {
 }
 
 #[test]
-fn those_who_do_not_read_stop_nobody_else() {
+fn unread_channels_do_not_block_others() {
     const SLOW: usize = 24;
     // russh's server itself stops for everybody while one of its channels is not read.
     let Some(server) = SshServer::open("") else { return };

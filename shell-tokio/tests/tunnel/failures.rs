@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 #[test]
-fn a_server_that_is_stopped_is_noticed_and_dialled_anew() {
+fn stopped_ssh_server_is_detected_and_redialled() {
     let Some(server) = SshServer::open("") else { return };
     let mut config = lines(&server);
     config.tunnels[0].keep_alive.interval = Duration::from_millis(200);
@@ -51,7 +51,7 @@ pub(super) fn failure(server: &SshServer, change: impl FnOnce(&mut Ssh)) -> (Tun
 type Case<'a> = (&'a str, TunnelFailure, &'a [&'a str], Box<dyn FnOnce(&mut Ssh)>);
 
 #[test]
-fn whatever_is_wrong_has_words_of_its_own() {
+fn each_tunnel_failure_has_its_own_error_text() {
     for server in SshServer::each() {
         let public = |name: &str| std::fs::read_to_string(server.path(name)).expect("written");
         let name = format!("[{}]:{}", server.address.ip(), server.address.port());
@@ -123,7 +123,7 @@ fn whatever_is_wrong_has_words_of_its_own() {
 }
 
 #[test]
-fn nobody_who_does_not_speak_ssh_is_waited_for() {
+fn tunnel_times_out_on_a_non_ssh_server() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let server = SshServer::russh();
     let mut config = lines(&server);
@@ -142,7 +142,7 @@ fn nobody_who_does_not_speak_ssh_is_waited_for() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_reported_and_got_once_it_is_free() {
+fn taken_remote_port_is_reported_and_bound_once_free() {
     for server in SshServer::each() {
         let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
         let wanted = taken.local_addr().expect("bound");

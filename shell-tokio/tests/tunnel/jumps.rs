@@ -9,7 +9,7 @@ use std::io::Write;
 use std::time::Duration;
 
 #[test]
-fn a_tunnel_goes_through_other_hosts() {
+fn tunnel_connects_through_jump_hosts() {
     for first in SshServer::each() {
         for second in SshServer::each() {
             let jump = |server: &SshServer| {
@@ -52,7 +52,7 @@ fn through(jump: &SshServer, server: &SshServer) -> Config {
 }
 
 #[test]
-fn a_host_on_the_way_that_is_taken_down_is_noticed_at_once() {
+fn loss_of_a_jump_host_is_detected_at_once() {
     for mut jump in SshServer::each() {
         let server = SshServer::russh();
         let mut config = through(&jump, &server);
@@ -74,7 +74,7 @@ fn a_host_on_the_way_that_is_taken_down_is_noticed_at_once() {
 }
 
 #[test]
-fn a_dead_server_behind_a_living_host_is_noticed() {
+fn dead_server_behind_a_live_jump_host_is_detected() {
     // A host that has something to say all the time.
     let Some(jump) = SshServer::open("ClientAliveInterval 1") else { return };
     let Some(server) = SshServer::open("") else { return };

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Instant;
 
 #[test]
-fn keys_may_be_encrypted_certified_or_the_agents() {
+fn ssh_accepts_encrypted_certified_and_agent_keys() {
     let Some(server) = SshServer::open("") else { return };
     let keygen = |arguments: &[&str]| {
         let status = Command::new("ssh-keygen").args(arguments).stdout(std::process::Stdio::null()).status();
@@ -78,7 +78,7 @@ fn keys_may_be_encrypted_certified_or_the_agents() {
 }
 
 #[test]
-fn keys_are_renewed_while_everybody_talks() {
+fn ssh_rekeys_during_traffic_without_loss() {
     const PEERS: usize = 8;
     const LINES: usize = 512;
     let Some(server) = SshServer::open("RekeyLimit 1M\nLogLevel DEBUG1") else { return };

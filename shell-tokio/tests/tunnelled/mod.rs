@@ -33,7 +33,7 @@ fn all_wires(server: &SshServer) -> Config {
 }
 
 #[test]
-fn every_wire_goes_through_with_the_addresses_of_its_peers() {
+fn tunnel_carries_every_wire_with_peer_addresses() {
     for server in SshServer::each() {
         let running = run(all_wires(&server));
         let status = running.until_up();
@@ -74,7 +74,7 @@ fn every_wire_goes_through_with_the_addresses_of_its_peers() {
 }
 
 #[test]
-fn whatever_is_taken_down_comes_back_by_itself() {
+fn tunnel_reconnects_after_each_server_outage() {
     for mut server in SshServer::each() {
         let running = run(all_wires(&server));
         let mut status = running.until_up();
@@ -104,7 +104,7 @@ fn whatever_is_taken_down_comes_back_by_itself() {
 }
 
 #[test]
-fn two_hundred_connections_and_a_hundred_mebibytes_arrive_unharmed() {
+fn tunnel_carries_200_connections_and_100_mib_intact() {
     const PEERS: usize = 200;
     const LINES: usize = 8;
     const BYTES: usize = 64 << 10;
@@ -135,7 +135,7 @@ fn two_hundred_connections_and_a_hundred_mebibytes_arrive_unharmed() {
 }
 
 #[test]
-fn who_sends_and_reads_at_once_gets_everything() {
+fn tunnel_peer_that_sends_and_reads_receives_everything() {
     const LINE: usize = 16 << 10;
     const LINES: usize = 64;
     for server in SshServer::each() {
@@ -165,7 +165,7 @@ fn who_sends_and_reads_at_once_gets_everything() {
 }
 
 #[test]
-fn the_last_words_of_everybody_arrive_before_a_drained_server_is_gone() {
+fn drain_delivers_all_output_through_a_tunnel() {
     const PEERS: usize = 100;
     for server in SshServer::each() {
         let running = run(all_wires(&server).unlimited());

@@ -118,7 +118,7 @@ impl World {
 }
 
 #[test]
-fn who_always_has_a_little_more_keeps_nobody_waiting() {
+fn connection_that_stays_readable_does_not_starve_others() {
     let mut world = World::new(listening(&["tcp://127.0.0.1:0"]));
     world.net.borrow_mut().reads = [0, 0].into();
     for (number, left) in [(0, 1_000), (1, 3)] {
@@ -137,7 +137,7 @@ fn who_always_has_a_little_more_keeps_nobody_waiting() {
 }
 
 #[test]
-fn reloads_that_move_an_address_leave_nothing_behind() {
+fn reloads_that_move_an_address_remove_old_listeners() {
     let mut world = World::new(listening(&["tcp://127.0.0.1:0"]));
     let directory = std::env::temp_dir().join(std::format!("drupe-moves-{}", std::process::id()));
     std::fs::create_dir_all(&directory).expect("a directory");
@@ -159,7 +159,7 @@ fn reloads_that_move_an_address_leave_nothing_behind() {
 }
 
 #[test]
-fn a_panic_of_who_asks_does_not_end_the_server() {
+fn panicking_remote_callback_does_not_end_the_server() {
     let mut world = World::new(listening(&["tcp://127.0.0.1:0"]));
     world.remote.metrics(|_| panic!("on purpose")).expect("the server runs");
     world.remote.reconfigure(listening(&["tcp://127.0.0.1:0"]), |_| panic!("on purpose")).expect("the server runs");

@@ -450,20 +450,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_printed_is_parsed_back(facts in prop::collection::vec((any::<u64>(), inputs()), 0..20)) {
+        fn trace_facts_round_trip_through_text(facts in prop::collection::vec((any::<u64>(), inputs()), 0..20)) {
             let facts: Vec<_> = facts.into_iter().map(|(now, input)| (Time::from_nanos(now), input)).collect();
             let text: String = facts.iter().map(|(now, input)| line(*now, input)).collect();
             prop_assert_eq!(parse(&text), Ok(facts));
         }
 
         #[test]
-        fn no_text_makes_the_parser_panic(text in "[0-9a-z_\\\\\"x. ]{0,60}") {
+        fn trace_parser_never_panics(text in "[0-9a-z_\\\\\"x. ]{0,60}") {
             let _ = parse::<String>(&text);
         }
     }
 
     #[test]
-    fn errors_name_the_line_and_what_was_expected() {
+    fn trace_errors_name_the_line_and_the_expectation() {
         for (text, message) in [
             ("# fine\n\nx elapsed", "line 3 of the trace: expected a time in nanoseconds"),
             ("0 slept", "line 1 of the trace: expected the name of a fact"),

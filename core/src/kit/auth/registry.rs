@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_do_not_lock_a_user_out_where_they_were_right_before() {
+    fn failures_elsewhere_do_not_lock_out_a_proven_address() {
         let (mut registry, rules) = (Registry::default(), rules(DuplicateLogin::KeepBoth));
         assert_eq!(tried(&mut registry, rules, claim(FIRST, 1, "ann"), true).0, Answer::Right);
         for stranger in 10..13 {
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_of_who_was_right_is_bounded_and_the_oldest_goes() {
+    fn proven_addresses_are_bounded_and_the_oldest_is_evicted() {
         let (mut failures, rules) = (Failures::default(), rules(DuplicateLogin::KeepBoth));
         let user = |number: usize| claim(FIRST, 1, &alloc::format!("user{number}"));
         for number in 0..KEYS_MAX {
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn what_shards_say_survives_the_way() {
+    fn registry_questions_round_trip_through_json() {
         let claim = claim(ConnId::new(3, 7, 2), 1, "ann \"x\"");
         let single_use = Some(SingleUse::new(Some("issuer"), "1", 9, 3));
         for question in [
@@ -389,7 +389,7 @@ mod tests {
     proptest! {
         /// Compares the registry with a plain list.
         #[test]
-        fn sessions_agree_with_a_list(steps in prop::collection::vec((0..8u32, 0..3u8, 0..4u8), 0..100), policy in 0..3u8) {
+        fn sessions_agree_with_a_searched_list(steps in prop::collection::vec((0..8u32, 0..3u8, 0..4u8), 0..100), policy in 0..3u8) {
             let duplicates =
                 [DuplicateLogin::KeepBoth, DuplicateLogin::RefuseNew, DuplicateLogin::ReplaceOld][usize::from(policy)];
             let (mut registry, rules) = (Registry::default(), rules(duplicates));

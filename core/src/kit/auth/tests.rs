@@ -27,7 +27,7 @@ fn many() -> Rate {
 }
 
 #[test]
-fn a_wrong_password_costs_the_same_whether_the_user_exists_or_not() {
+fn wrong_password_costs_the_same_for_unknown_users() {
     let mut hub = hub(many());
     let mut costs = Vec::new();
     for user in ["ann", "longer-name", "nobody", "a", "x"] {
@@ -41,7 +41,7 @@ fn a_wrong_password_costs_the_same_whether_the_user_exists_or_not() {
 }
 
 #[test]
-fn an_exchange_of_scram_costs_and_looks_the_same_whether_the_user_exists_or_not() {
+fn scram_exchange_costs_and_looks_the_same_for_unknown_users() {
     let mut hub = hub(many());
     let mut seen = Vec::new();
     // The first exchange of a machine also creates the key of its nonces.
@@ -65,7 +65,7 @@ fn an_exchange_of_scram_costs_and_looks_the_same_whether_the_user_exists_or_not(
 }
 
 #[test]
-fn a_salt_is_the_same_before_and_after_there_is_such_a_user() {
+fn salt_stays_the_same_when_the_user_is_created() {
     let salt = |accounts: Accounts| -> String {
         let mut hub = TestHub::new(Echo.within(Authentication::new(accounts, SECRET)));
         let conn = hub.connect();
@@ -80,7 +80,7 @@ fn a_salt_is_the_same_before_and_after_there_is_such_a_user() {
 }
 
 #[test]
-fn who_is_over_the_limit_is_refused_before_anything_is_hashed() {
+fn login_over_the_limit_is_refused_before_hashing() {
     let mut hub = hub(Rate::WRONG_PROOFS);
     let connect = |hub: &mut TestHub<_>, port: u16| -> ConnId {
         hub.try_connect(ListenerId(0), Peer::Address(([192, 0, 2, 1], port).into())).expect("let in")

@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_address_has_one_turn_at_a_time_in_order() {
+    fn each_address_gets_one_turn_at_a_time_in_order() {
         let mut turns = Turns::default();
         let key = |last| AddressKey::from(core::net::IpAddr::from([192, 0, 2, last]));
         let [a, b, c, other] = [0, 1, 2, 3].map(|index| ConnId::new(0, index, 1));

@@ -90,7 +90,7 @@ mod tests {
     const NOW: u64 = 1_800_000_000;
 
     #[test]
-    fn a_token_is_used_once_and_the_table_is_bounded() {
+    fn single_use_token_is_redeemed_once_in_a_bounded_table() {
         let mut used = UsedTokens::new();
         let mut at = |jti: &str, until: u64, now: u64| {
             used.redeem(&SingleUse::new(None, jti, until, 2), UnixTime::from_secs(now))
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_name_of_two_issuers_is_two_tokens() {
+    fn same_jti_of_two_issuers_is_two_tokens() {
         let mut used = UsedTokens::new();
         for (issuer, jti) in [(None, "ab"), (Some("a"), "b"), (Some("ab"), ""), (Some("b"), "a")] {
             let token = SingleUse::new(issuer, jti, NOW + 1, 9);
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_for_none_takes_none() {
+    fn used_token_table_of_size_zero_refuses_all() {
         let token = SingleUse::new(None, "a", u64::MAX, 0);
         assert_eq!(UsedTokens::new().redeem(&token, UnixTime::from_secs(NOW)), Err(TokenError::Full));
     }

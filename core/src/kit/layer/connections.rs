@@ -114,7 +114,7 @@ mod tests {
     use core::time::Duration;
 
     #[test]
-    fn an_address_has_so_many_and_the_handler_hears_of_no_others() {
+    fn connection_limit_refuses_excess_before_the_handler() {
         let layer = ConnectionLimit::new(2)
             .arrivals(Rate::per(3, 60, 3).expect("a valid rate"))
             .allow(["192.0.2.0/24".parse().expect("a network")]);

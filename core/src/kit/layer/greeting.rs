@@ -46,7 +46,7 @@ mod tests {
     use crate::testing::TestHub;
 
     #[test]
-    fn a_listener_has_a_welcome_and_a_prompt_and_both_can_change() {
+    fn greeting_sends_welcome_and_prompt_and_follows_reload() {
         let listen = |welcome: &str, prompt: &str| Listen {
             welcome: welcome.into(),
             prompt: prompt.into(),

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_read_is_not_silent() {
+    fn heartbeat_ignores_paused_connections() {
         let listen = crate::kit::on_lines(|hub: &mut Hub<'_, ()>, conn, _| hub.pause(conn));
         let mut hub = TestHub::new(listen.within(Heartbeat::new("alive?", secs(10), secs(25))));
         let peer = hub.connect();
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_silent_is_asked_and_then_ended_and_any_byte_is_a_sign_of_life() {
+    fn heartbeat_probes_then_closes_silent_peers() {
         let mut hub = TestHub::new(Echo.within(Heartbeat::new("alive?", secs(10), secs(25))));
         let (silent, busy) = (hub.connect(), hub.connect());
         for _ in 0..10 {

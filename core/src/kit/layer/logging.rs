@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_tells_who_came_and_went_and_nothing_that_was_said() {
+    fn logging_records_lifecycle_without_message_content() {
         let lines = Rc::new(RefCell::new(Vec::<String>::new()));
         let log = Rc::clone(&lines);
         let layer = super::Logging::new(move |line: &str| log.borrow_mut().push(line.into())).with_messages();

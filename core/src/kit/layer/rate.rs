@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_much_is_said_once_and_ends_when_it_goes_on() {
+    fn rate_limit_warns_once_then_closes_on_excess() {
         let mut hub = limited(RateBy::Connection);
         let peer = hub.connect();
         (0..4).for_each(|number| hub.line(peer, &format!("{number}")));
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_connection_from_the_same_address_has_no_new_budget() {
+    fn rate_limit_by_address_outlives_a_reconnect() {
         let mut hub = limited(RateBy::Address);
         let first = hub.connect();
         (0..2).for_each(|_| hub.line(first, "x"));

@@ -85,7 +85,7 @@ mod tests {
     use core::time::Duration;
 
     #[test]
-    fn a_transcript_has_a_line_for_each_message() {
+    fn recording_writes_one_line_per_message() {
         let (send, lines) = std::sync::mpsc::channel::<String>();
         let mut hub = TestHub::new(Echo.within(Recording::new(move |entry: Entry<'_>| {
             send.send(entry.to_string()).expect("the receiver exists");

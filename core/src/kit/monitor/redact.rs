@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_names_a_secret_hides_it() {
+    fn redact_hides_values_of_secret_names() {
         for (said, shown) in [
             (r#"{"type":"auth","token":"abc"}"#, r#"{"token":"(secret)","type":"auth"}"#),
             (r#"[{"a":{"newPassword":{"x":1}}}]"#, r#"[{"a":{"newPassword":"(secret)"}}]"#),
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_not_text_are_counted_and_not_shown() {
+    fn redact_shows_only_the_length_of_binary() {
         for (bytes, shown) in [
             (&b"\0\xfftoken=abc"[..], "(binary: 11 bytes)"),
             // The end may be within a character.

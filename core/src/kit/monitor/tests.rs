@@ -72,7 +72,7 @@ fn types(messages: &[Value]) -> Vec<&str> {
 }
 
 #[test]
-fn only_who_has_the_credential_watches() {
+fn monitor_requires_the_credential_and_limits_guesses() {
     let (mut hub, _) = world(MonitorLimits::default());
     for fields in ["", "Authorization: Bearer wrong-wrong-wrong\r\n", "Authorization: Basic eDp5\r\n"] {
         let conn = ask(&mut hub, "/monitor", fields);
@@ -98,7 +98,7 @@ fn only_who_has_the_credential_watches() {
 }
 
 #[test]
-fn who_comes_and_goes_and_what_one_says_is_told() {
+fn watcher_receives_session_starts_ends_and_messages() {
     let (mut hub, log) = world(MonitorLimits::default());
     let ann = hub.connect();
     let watcher = watcher(&mut hub);
@@ -133,7 +133,7 @@ fn who_comes_and_goes_and_what_one_says_is_told() {
 }
 
 #[test]
-fn a_watcher_acts_if_it_may() {
+fn watcher_actions_require_permission() {
     for may_act in [true, false] {
         let (mut hub, _) = world(MonitorLimits { may_act, ..MonitorLimits::default() });
         let (ann, watcher) = (hub.connect(), watcher(&mut hub));
@@ -159,7 +159,7 @@ fn a_watcher_acts_if_it_may() {
 }
 
 #[test]
-fn sessions_show_the_names_of_the_chat_and_stats_how_many_watch() {
+fn monitor_shows_chat_names_and_watcher_count() {
     let monitor = Monitor::new(MonitorLimits::default(), LogTail::default());
     let mut hub = TestHub::with_config(config(), crate::app::Chat::default().within(monitor));
     let (ann, watcher) = (hub.connect(), watcher(&mut hub));
@@ -175,7 +175,7 @@ fn sessions_show_the_names_of_the_chat_and_stats_how_many_watch() {
 }
 
 #[test]
-fn quarantine_closes_the_connections_of_the_address_and_asks_before_it_locks_the_operator_out() {
+fn monitor_quarantine_closes_peers_and_own_address_needs_force() {
     let (mut hub, _) = world(MonitorLimits::default());
     let connect =
         |hub: &mut World, peer: &str| hub.try_connect(ListenerId(0), peer.parse().expect("good")).expect("let in");
@@ -201,7 +201,7 @@ fn quarantine_closes_the_connections_of_the_address_and_asks_before_it_locks_the
 }
 
 #[test]
-fn who_is_watched_is_not_slowed_by_a_watcher_who_is() {
+fn slow_watcher_skips_messages_without_slowing_the_session() {
     let (mut hub, _) = world(MonitorLimits::default());
     let (ann, bob, watcher) = (hub.connect(), hub.connect(), watcher(&mut hub));
     say(&mut hub, watcher, &format!(r#"{{"type":"watch_session","session_id":"{bob}"}}"#));
@@ -222,7 +222,7 @@ fn who_is_watched_is_not_slowed_by_a_watcher_who_is() {
 }
 
 #[test]
-fn watchers_see_how_tunnels_are() {
+fn monitor_stats_show_tunnel_states() {
     let (hub, log) = world(MonitorLimits::default());
     let mut config = hub.machine().config().clone();
     config.listeners.push("tcp://127.0.0.1:0?tunnel=edge".parse().expect("well formed"));

@@ -253,7 +253,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_end_of_a_connection_forgets_its_batches_and_looks_at_no_others() {
+    fn close_drops_only_the_batches_of_its_connection() {
         let mut calls = Calls::<()>::default();
         let conns: Vec<_> = (0..2_000).map(|index| ConnId::new(0, index, 1)).collect();
         for &conn in &conns {

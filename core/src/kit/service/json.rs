@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn the_type_is_seen_by_nobody_and_other_members_are() {
+    fn json_parser_hides_the_type_member_only_at_the_top() {
         let say = parse(r#"{"type":"say","text":"hi","to":{"name":"ann","type":7}}"#);
         assert_eq!(say, Ok(Say { to: Some(Whom { name: "ann".into(), kind: 7 }), text: "hi".into() }));
         assert_eq!(parse(r#"{"type":"ping"}"#), Ok(Ping));
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_its_path() {
+    fn json_errors_name_the_path_and_the_mistake() {
         for (text, path, reason) in [
             (r#"{"type":"say"}"#, None, "missing field `text`"),
             (r#"{"type":"say","text":7}"#, Some("text"), "invalid type: integer `7`, expected a string"),
@@ -187,7 +187,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_map_without_type_is_the_map_that_serde_json_reads(
+        fn json_maps_agree_with_serde_json_except_type(
             members in prop::collection::btree_map("(type|[a-c]{1,2}|\\PC{0,4})", any::<i64>(), 0..6)
         ) {
             let text = serde_json::to_string(&members).expect("a map");

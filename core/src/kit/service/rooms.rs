@@ -73,7 +73,7 @@ mod tests {
     proptest! {
         /// Adding a scope never closes a room.
         #[test]
-        fn another_scope_never_closes_a_room(
+        fn additional_scope_never_closes_a_room(
             scopes in prop::collection::vec("(join|publish):[ab*]{0,2}|\\*|admin", 0..4),
             open in prop::collection::vec("[ab*]{0,2}", 0..3),
             room in "[ab]{0,2}",
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_no_scope_may_join_and_publish_nowhere() {
+    fn identity_without_scope_may_not_join_or_publish() {
         for identity in [None, Some(&Identity::user("ann"))] {
             let closed = RoomRules::default();
             assert!(!closed.may_join(identity, "lobby") && !closed.may_publish(identity, "lobby"));

@@ -75,7 +75,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn with_room_for_all_each_key_has_a_meter_of_its_own(steps in prop::collection::vec((0..4u8, 0..3_000u64), 0..200)) {
+        fn meters_with_room_agree_with_one_meter_per_key(steps in prop::collection::vec((0..4u8, 0..3_000u64), 0..200)) {
             let rate = Rate::new(2, 3).expect("not nothing");
             let (mut meters, mut alone, mut now) = (Meters::new(4), [Gcra::default(); 4], Time::START);
             for (key, millis) in steps {
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_is_remembered_when_the_table_is_full() {
+    fn full_meter_table_keeps_the_most_charged_key() {
         let rate = Rate::per(5, 300, 5).expect("not nothing");
         let mut meters = Meters::new(100);
         for _ in 0..5 {

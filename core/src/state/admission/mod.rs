@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_limit_that_is_reached_is_named() {
+    fn admission_names_the_first_limit_reached() {
         let mut world = World::new(limits());
         world.listen.connections_max = Some(3);
         assert_eq!(world.admit(FIRST, "[2001:db8::1]:1"), Ok(()));
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_out_makes_room_and_leaves_no_trace() {
+    fn closed_connection_frees_its_place_in_every_count() {
         let mut world = World::new(limits());
         world.listen.connections_max = Some(1);
         for _ in 0..100 {
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn networks_are_let_in_refused_or_exempt() {
+    fn admission_applies_allow_deny_exempt_and_dry_run() {
         let mut world = World::new(ConnectionLimits { per_address: 1, ..ConnectionLimits::default() });
         world.listen.allow = ["10.0.0.0/8".parse().expect("good")].into();
         world.listen.deny = ["10.1.0.0/16".parse().expect("good")].into();
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_so_many_arrivals_in_a_time_and_refused_ones_do_not_count() {
+    fn arrival_rate_per_address_ignores_refused_connections() {
         let rate = Rate::per(2, 60, 2).expect("not nothing");
         let mut world =
             World::new(ConnectionLimits { arrivals_per_address: Some(rate), ..ConnectionLimits::default() });
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn the_more_are_unknown_the_more_are_refused() {
+    fn early_drop_refuses_more_as_pending_auth_grows() {
         let drop = EarlyDrop::new(10, 20).expect("good");
         let share = |unknown| (0..1_000u64).filter(|n| drop.refuses(unknown, n * (u64::MAX / 1_000))).count();
         assert_eq!([0, 9, 10, 15, 19, 20, 500].map(share), [0, 0, 0, 501, 900, 1_000, 1_000]);

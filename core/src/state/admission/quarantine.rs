@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_refused_until_its_cool_down_is_over() {
+    fn quarantine_refuses_an_address_until_its_cool_down_ends() {
         let mut quarantine = Quarantine::default();
         let limits = QuarantineLimits { cool_down: Duration::from_secs(10), addresses_max: 2 };
         quarantine.add(Time::from_secs(1), key(1), limits);
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_bounded_and_the_soonest_free_makes_room() {
+    fn full_quarantine_evicts_the_soonest_to_expire() {
         let mut quarantine = Quarantine::default();
         let limits = QuarantineLimits { cool_down: Duration::from_secs(10), addresses_max: 2 };
         for n in 1..=3 {
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_whose_cool_down_is_over_is_not_counted_listed_or_released() {
+    fn expired_quarantine_is_not_counted_listed_or_removed() {
         let mut quarantine = Quarantine::default();
         let limits = QuarantineLimits { cool_down: Duration::from_secs(10), addresses_max: 9 };
         quarantine.add(Time::from_secs(0), key(1), limits);

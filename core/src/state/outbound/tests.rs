@@ -253,18 +253,18 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_queued_is_what_a_naive_model_queues(steps in steps()) {
+    fn outbound_agrees_with_a_naive_model(steps in steps()) {
         run(steps, Marks::new(40, 200, 400).expect("in order"))?;
     }
 
     #[test]
-    fn large_marks_too(steps in steps()) {
+    fn outbound_agrees_with_a_naive_model_for_large_marks(steps in steps()) {
         run(steps, Marks::new(2_000, 6_000, 20_000).expect("in order"))?;
     }
 }
 
 #[test]
-fn a_burst_is_one_slice_for_each_recipient_and_two_for_its_sender() {
+fn burst_is_one_slice_per_recipient_and_two_for_its_sender() {
     let mut out = outbound(limits(1, 2, 1 << 20));
     let wire = out.intern(LINES);
     (0..3).for_each(|index| out.open(index, wire));
@@ -279,7 +279,7 @@ fn a_burst_is_one_slice_for_each_recipient_and_two_for_its_sender() {
 }
 
 #[test]
-fn a_straggler_keeps_no_large_log_alive_by_what_is_private() {
+fn private_messages_of_a_straggler_pin_no_large_log() {
     let mut out = outbound(limits(1 << 10, 1 << 15, 1 << 20));
     let wire = out.intern(LINES);
     (0..3).for_each(|index| out.open(index, wire));
@@ -316,7 +316,7 @@ fn held_by_a_straggler(limits: OutboundLimits, mut turn: impl FnMut(&mut Outboun
 }
 
 #[test]
-fn a_straggler_keeps_no_large_log_alive_in_any_other_way() {
+fn published_messages_of_a_straggler_pin_no_large_log() {
     let (long, medium) = ("x".repeat(600_000), "x".repeat(4_200));
     let publish = |out: &mut Outbound, to: &[u32], wire, room, policy, text: &str| {
         out.publish(to, None, wire, room, policy, Payload::Text(text)).expect("fits");
@@ -346,7 +346,7 @@ fn a_straggler_keeps_no_large_log_alive_in_any_other_way() {
 }
 
 #[test]
-fn many_tiny_messages_cost_a_slow_member_no_more_than_its_bounds() {
+fn tiny_messages_to_a_slow_member_stay_within_segment_limit() {
     let mut out = outbound(limits(1 << 10, 1 << 19, 1 << 20));
     let wire = out.intern(LINES);
     out.open(0, wire);
@@ -362,7 +362,7 @@ fn many_tiny_messages_cost_a_slow_member_no_more_than_its_bounds() {
 }
 
 #[test]
-fn what_was_queued_for_one_connection_is_not_held_against_the_next() {
+fn watermark_events_do_not_outlive_their_connection() {
     let mut out = outbound(limits(1, 2, 10));
     let wire = out.intern(LINES);
     out.open(0, wire);
@@ -374,7 +374,7 @@ fn what_was_queued_for_one_connection_is_not_held_against_the_next() {
 }
 
 #[test]
-fn stragglers_share_what_they_both_need() {
+fn stragglers_share_compacted_messages() {
     let mut out = outbound(limits(1 << 10, 1 << 20, 1 << 25));
     let wire = out.intern(LINES);
     let everybody: Vec<u32> = (0..100).collect();
@@ -392,7 +392,7 @@ fn stragglers_share_what_they_both_need() {
 }
 
 #[test]
-fn the_write_deadline_is_for_what_was_queued_when_it_began() {
+fn write_deadline_covers_bytes_queued_when_it_began() {
     let mut out = outbound(limits(1, 2, 1 << 20));
     let wire = out.intern(LINES);
     out.open(0, wire);
@@ -416,7 +416,7 @@ fn the_write_deadline_is_for_what_was_queued_when_it_began() {
 }
 
 #[test]
-fn nothing_to_write_keeps_no_memory() {
+fn empty_write_keeps_no_log_in_memory() {
     let mut outbound = outbound(limits(10, 20, 4000));
     let number = outbound.intern(LINES);
     outbound.open(0, number);
@@ -430,7 +430,7 @@ fn nothing_to_write_keeps_no_memory() {
 }
 
 #[test]
-fn skipping_the_oldest_does_not_search_what_waits_before_it_each_time() {
+fn skip_oldest_does_not_rescan_earlier_segments() {
     let mut out = outbound(limits(1 << 10, 1 << 15, 200_000));
     let wire = out.intern(LINES);
     out.open(0, wire);

@@ -127,7 +127,7 @@ mod tests {
     use alloc::string::ToString;
 
     #[test]
-    fn a_field_is_read_from_its_end_through_trusted_hops() {
+    fn forwarded_field_is_read_from_its_end_past_trusted_hops() {
         let trusted: Vec<Network> = ["10.0.0.0/8", "2001:db8::/32"].map(|text| text.parse().expect(text)).into();
         let x = ForwardedField::XForwardedFor;
         let rfc = ForwardedField::Forwarded;

@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_origin_that_can_match_is_understood_as_browsers_send_it() {
+    fn configured_origin_matches_what_browsers_send() {
         for (text, shown) in [
             ("https://example.org", "https://example.org"),
             ("https://example.org/", "https://example.org"),
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_that_can_never_match_is_refused_with_what_to_write() {
+    fn origin_that_never_matches_is_refused_with_a_suggestion() {
         for (text, problem) in [
             ("https://example.org/chat", "write https://example.org"),
             ("https://example.org//", "write https://example.org"),
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_origin_has_the_same_scheme_host_and_port() {
+    fn same_origin_needs_equal_scheme_host_and_port() {
         let (http, https, either) = (Some(Scheme::Http), Some(Scheme::Https), None);
         for (origin, host, scheme, is_same) in [
             ("http://example.org", "example.org", http, true),

@@ -31,7 +31,7 @@ fn status(address: &str, request: &str) -> String {
 }
 
 #[test]
-fn the_example_of_the_rfc_is_accepted_and_what_is_pipelined_is_served() {
+fn upgrade_accepts_the_rfc_example_and_a_pipelined_frame() {
     let (mut hub, conn) = hub("ws://127.0.0.1:0");
     let frame = b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
     hub.send(conn, &[UPGRADE.as_bytes(), frame].concat());
@@ -42,7 +42,7 @@ fn the_example_of_the_rfc_is_accepted_and_what_is_pipelined_is_served() {
 }
 
 #[test]
-fn any_split_of_a_request_gives_the_same_answer() {
+fn any_split_of_a_request_gets_the_same_response() {
     let whole = answered("ws://127.0.0.1:0", UPGRADE);
     for size in 1..UPGRADE.len() {
         let (mut hub, conn) = hub("ws://127.0.0.1:0");
@@ -52,7 +52,7 @@ fn any_split_of_a_request_gives_the_same_answer() {
 }
 
 #[test]
-fn each_rule_of_the_upgrade_has_its_status() {
+fn each_violated_upgrade_rule_returns_its_status() {
     for (old, new, expected) in [
         ("", "", "101"),
         ("GET /chat", "POST /chat", "400"),
@@ -90,13 +90,13 @@ fn each_rule_of_the_upgrade_has_its_status() {
 }
 
 #[test]
-fn a_refusal_of_a_head_has_no_body() {
+fn refusal_of_a_head_request_has_no_body() {
     let refused = answered("ws://127.0.0.1:0/chat", "HEAD /chat HTTP/1.1\r\nHost: x\r\n\r\n");
     assert!(refused.starts_with("HTTP/1.1 426 ") && refused.ends_with("\r\n\r\n"), "{refused}");
 }
 
 #[test]
-fn origins_and_subprotocols_are_as_configured() {
+fn upgrade_checks_configured_origins_and_subprotocols() {
     let from = |origin: &str| UPGRADE.replace("\r\n\r\n", &format!("\r\nOrigin: {origin}\r\n\r\n"));
     let address = "ws://127.0.0.1:0?origins=https://example.org,http://localhost:3000";
     for (origin, expected) in [
@@ -118,7 +118,7 @@ fn origins_and_subprotocols_are_as_configured() {
 }
 
 #[test]
-fn compression_is_agreed_on_by_the_first_offer_that_can_be_met() {
+fn compression_accepts_the_first_offer_that_can_be_met() {
     for (offer, expected) in [
         ("permessage-deflate", Some("")),
         ("permessage-deflate; client_max_window_bits", Some("")),
@@ -144,7 +144,7 @@ fn compression_is_agreed_on_by_the_first_offer_that_can_be_met() {
 }
 
 #[test]
-fn what_two_readers_could_understand_differently_is_refused() {
+fn ambiguous_requests_are_refused() {
     let many = "X: y\r\n".repeat(65);
     for (request, expected) in [
         ("GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_string(), "200"),
@@ -174,7 +174,7 @@ fn what_two_readers_could_understand_differently_is_refused() {
 }
 
 #[test]
-fn the_endpoints_answer_and_the_connection_stays() {
+fn http_endpoints_respond_and_keep_the_connection() {
     let (mut hub, conn) = hub("ws://127.0.0.1:0");
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
     hub.send(conn, (get("/healthz") + &get("/readyz")).as_bytes());
@@ -208,13 +208,13 @@ fn the_endpoints_answer_and_the_connection_stays() {
 }
 
 #[test]
-fn the_page_is_told_its_path_and_no_path_is_markup() {
+fn console_page_escapes_its_path() {
     let page = answered("ws://127.0.0.1:0/a\"<b>&", "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     assert!(page.contains("data-path=\"/a&quot;&lt;b>&amp;\""), "{page}");
 }
 
 #[test]
-fn who_is_slow_or_silent_or_speaks_something_else_is_sent_away() {
+fn http_listener_refuses_slow_silent_and_non_http_peers() {
     let (mut hub, slow) = hub("ws://127.0.0.1:0?timeout=5");
     let silent = hub.connect();
     hub.send(slow, b"GET / HT");
@@ -235,7 +235,7 @@ fn who_is_slow_or_silent_or_speaks_something_else_is_sent_away() {
 }
 
 #[test]
-fn a_server_that_drains_is_not_ready() {
+fn readyz_returns_503_while_draining() {
     let (mut hub, conn) = self::hub("ws://127.0.0.1:0");
     let ask = b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n";
     hub.send(conn, ask);
@@ -257,7 +257,7 @@ fn a_server_that_drains_is_not_ready() {
 }
 
 #[test]
-fn metrics_are_as_prometheus_reads_them() {
+fn metrics_follow_the_prometheus_text_format() {
     let (mut hub, conn) = hub("ws://127.0.0.1:0");
     hub.send(conn, UPGRADE.as_bytes());
     hub.end(conn);
@@ -278,7 +278,7 @@ fn metrics_are_as_prometheus_reads_them() {
 }
 
 #[test]
-fn a_peer_is_pinged_and_the_round_trip_is_measured() {
+fn ping_measures_the_round_trip_of_a_peer() {
     let (mut hub, conn) = hub("ws://127.0.0.1:0?ping=30");
     hub.send(conn, UPGRADE.as_bytes());
     hub.clear();
@@ -295,7 +295,7 @@ fn a_peer_is_pinged_and_the_round_trip_is_measured() {
 }
 
 #[test]
-fn nothing_overtakes_the_answer_to_the_upgrade() {
+fn responses_and_pong_keep_order_around_the_upgrade() {
     let (mut hub, conn) = hub("ws://127.0.0.1:0");
     let ping = b"\x89\x82\0\0\0\0hi";
     hub.send(conn, &[b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", UPGRADE.as_bytes(), ping].concat());
@@ -305,7 +305,7 @@ fn nothing_overtakes_the_answer_to_the_upgrade() {
 }
 
 #[test]
-fn requests_that_are_pipelined_are_answered_as_the_answers_are_taken() {
+fn pipelined_requests_wait_while_responses_are_not_read() {
     let (mut hub, conn) = hub("ws://127.0.0.1:0");
     hub.set_writable(conn, 0);
     let get = b"GET /drupe.js HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -323,7 +323,7 @@ fn requests_that_are_pipelined_are_answered_as_the_answers_are_taken() {
 }
 
 #[test]
-fn the_answer_to_a_close_stands_behind_the_messages() {
+fn close_reply_follows_the_messages() {
     for size in [1, 100] {
         let (mut hub, conn) = hub("ws://127.0.0.1:0");
         hub.send(conn, UPGRADE.as_bytes());
@@ -335,7 +335,7 @@ fn the_answer_to_a_close_stands_behind_the_messages() {
 }
 
 #[test]
-fn an_operator_may_end_a_handshake_and_who_does_not_fit_in_is_told_in_http() {
+fn kick_ends_a_handshake_and_full_listener_returns_503() {
     let (mut hub, conn) = hub("ws://127.0.0.1:0?max=1&notices=yes");
     hub.send(conn, b"GET / HT");
     let peer = crate::base::Peer::Local;
@@ -346,7 +346,7 @@ fn an_operator_may_end_a_handshake_and_who_does_not_fit_in_is_told_in_http() {
 }
 
 #[test]
-fn a_message_to_many_is_compressed_once() {
+fn message_to_many_recipients_is_compressed_once() {
     let listen: Listen = "ws://127.0.0.1:0".parse().expect("well formed");
     let mut hub = TestHub::with_config(Config::listening([listen]), crate::app::Relay::default());
     let request = UPGRADE.replace("\r\n\r\n", "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n");

@@ -176,7 +176,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn names_and_bytes() {
+    fn charset_has_a_name_and_encodes_text() {
         for charset in Charset::ALL {
             assert_eq!(Charset::named(&charset.name().to_lowercase()), Some(charset));
         }
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_of_a_code_page_comes_back() {
+    fn code_page_bytes_round_trip() {
         for charset in [Charset::Latin1, Charset::Cp437] {
             for byte in 0..=u8::MAX {
                 let c = charset.decode(byte).expect("a complete code page");
@@ -205,7 +205,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn bytes_one_by_one_say_what_they_say_at_once(bytes in prop::collection::vec(any::<u8>(), 0..40), utf8 in any::<bool>()) {
+        fn decoding_byte_by_byte_agrees_with_decoding_at_once(bytes in prop::collection::vec(any::<u8>(), 0..40), utf8 in any::<bool>()) {
             let charset = if utf8 { Charset::Utf8 } else { Charset::Latin1 };
             let (mut at_once, mut one_by_one) = (String::new(), String::new());
             charset.decode_all(&bytes, &mut at_once);

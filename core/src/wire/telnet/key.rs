@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_of_sequences() {
+    fn escape_sequences_decode_to_keys() {
         for (text, expected) in [
             ("aé漢", vec![Key::Char('a'), Key::Char('é'), Key::Char('漢')]),
             ("\r\t\u{8}\u{7f}", vec![Key::Enter, Key::Tab, Key::Backspace, Key::Backspace]),

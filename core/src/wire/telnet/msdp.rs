@@ -140,7 +140,7 @@ mod tests {
     use alloc::vec;
 
     #[test]
-    fn what_is_encoded_is_parsed() {
+    fn msdp_variables_round_trip() {
         let room = Value::Table(vec![
             (b"VNUM".to_vec(), "6008".into()),
             (b"EXITS".to_vec(), Value::Array(vec!["n".into(), "s".into()])),
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_well_formed_is_nothing() {
+    fn malformed_msdp_is_refused() {
         for content in [&b"LIST"[..], b"\x01A\x02\x03\x01B\x02x", b"\x01A\x02\x05\x02x", b"\x01A\x02\x06"] {
             assert_eq!(parse(content), None, "{content:?}");
         }

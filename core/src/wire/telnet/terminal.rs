@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_size_is_clamped_and_zero_says_nothing() {
+    fn terminal_size_is_clamped_and_zero_is_ignored() {
         let mut terminal = Terminal::default();
         assert!(!terminal.resize(0, 0));
         assert!(terminal.resize(65_535, 24));
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn types_end_with_a_repetition_or_the_capabilities_or_too_many() {
+    fn terminal_types_end_at_repetition_mtts_or_limit() {
         let mut terminal = Terminal::default();
         assert!(terminal.add_type(b"TINTIN++") && terminal.add_type(b"XTERM"));
         assert!(!terminal.add_type(b"MTTS 2061"));
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_are_bounded_and_hold_no_control_characters() {
+    fn terminal_variables_are_bounded_without_control_characters() {
         let mut terminal = Terminal::default();
         for number in 0..100 {
             terminal.set_variable(alloc::format!("N{number}").as_bytes(), Some(b"x"));

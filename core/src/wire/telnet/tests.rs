@@ -56,14 +56,14 @@ fn telnet_bytes() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn the_split_does_not_matter(stream in telnet_bytes(), lengths in prop::collection::vec(1..7usize, 1..5), max in 0..12usize) {
+    fn parser_result_does_not_depend_on_the_split(stream in telnet_bytes(), lengths in prop::collection::vec(1..7usize, 1..5), max in 0..12usize) {
         let whole = pieces(&stream, &[stream.len()], max);
         prop_assert_eq!(&whole, &pieces(&stream, &[1], max));
         prop_assert_eq!(&whole, &pieces(&stream, &lengths, max));
     }
 
     #[test]
-    fn what_is_escaped_is_read_back(content in prop::collection::vec(prop_oneof![Just(IAC), any::<u8>()], 0..60), option: u8) {
+    fn escaped_data_and_subnegotiations_round_trip(content in prop::collection::vec(prop_oneof![Just(IAC), any::<u8>()], 0..60), option: u8) {
         let mut stream = Vec::new();
         escape(&content, &mut stream);
         let expected = if content.is_empty() { vec![] } else { vec![data(&content)] };
@@ -78,7 +78,7 @@ proptest! {
 
 /// Each row is a bug of some telnet library.
 #[test]
-fn a_table_of_streams_and_pieces() {
+fn parser_splits_streams_into_data_commands_and_options() {
     let ayt = Owned::Command(Command::AreYouThere);
     for (stream, expected, dropped) in [
         (&b"ab\xff\xf6cd"[..], vec![data(b"ab"), ayt.clone(), data(b"cd")], 0),
@@ -104,7 +104,7 @@ fn a_table_of_streams_and_pieces() {
 }
 
 #[test]
-fn every_byte_after_iac_is_something() {
+fn parser_recovers_after_any_byte_behind_iac() {
     for byte in 0..=u8::MAX {
         let stream = [IAC, byte, b'x', IAC, SE, b'y'];
         let (found, _) = pieces(&stream, &[1], 100);
@@ -113,7 +113,7 @@ fn every_byte_after_iac_is_something() {
 }
 
 #[test]
-fn an_endless_subnegotiation_keeps_no_more_than_its_limit() {
+fn endless_subnegotiation_is_bounded_and_dropped() {
     let mut parser = Parser::new(1000);
     parser.parse(&[IAC, SB, 24]);
     for _ in 0..1000 {
@@ -126,7 +126,7 @@ fn an_endless_subnegotiation_keeps_no_more_than_its_limit() {
 
 /// Each transition of RFC 1143 section 7, for the peer's side: what is received and what is sent.
 #[test]
-fn the_table_of_states_is_that_of_the_rfc() {
+fn option_states_follow_rfc_1143() {
     const OPTION: u8 = 3;
     // How to reach each state. The answers to `WILL` and `WONT` follow below.
     type Reach = fn(&mut Options);
@@ -183,7 +183,7 @@ fn the_table_of_states_is_that_of_the_rfc() {
 }
 
 #[test]
-fn an_option_is_refused_once_for_each_request_and_not_for_ever() {
+fn option_replies_stop_at_the_change_limit() {
     let mut options = Options::new();
     let said = (0..1_000_000).filter(|_| options.received(Verb::Do, 200).say.is_some()).count();
     assert_eq!(said, usize::from(Options::CHANGES_MAX));
@@ -217,7 +217,7 @@ fn wishes() -> impl Strategy<Value = Vec<(bool, Wish)>> {
 
 proptest! {
     #[test]
-    fn two_sides_agree_in_the_end_and_fall_silent(wishes in wishes(), allowed in any::<[bool; 6]>()) {
+    fn two_sides_agree_on_options_and_stop_negotiating(wishes in wishes(), allowed in any::<[bool; 6]>()) {
         let mut ends = [Options::new(), Options::new()];
         let mut lines: [VecDeque<[u8; 3]>; 2] = Default::default();
         for (option, allowed) in (0..3).zip(allowed.chunks(2)) {

@@ -79,7 +79,7 @@ fn masked(first: u8, content: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_table_of_what_breaks_the_protocol() {
+fn websocket_refuses_each_protocol_violation() {
     let long = [&[0x82, 0xff][..], &(1u64 << 63).to_be_bytes(), &[0; 4]].concat();
     let claims = [&[0x82, 0xff][..], &(1u64 << 62).to_be_bytes(), &[0; 4]].concat();
     let frame_error = "malformed_frame";
@@ -129,7 +129,7 @@ fn a_table_of_what_breaks_the_protocol() {
 }
 
 #[test]
-fn control_frames_stand_between_fragments_and_are_answered() {
+fn control_frames_between_fragments_are_answered() {
     let stream = [
         masked(0x01, b"gr\xc3"),
         masked(0x89, b"are you there"),
@@ -150,7 +150,7 @@ fn control_frames_stand_between_fragments_and_are_answered() {
 }
 
 #[test]
-fn the_shortest_form_of_a_length_is_written() {
+fn frame_uses_the_shortest_length_encoding() {
     for (length, header) in [(0, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10)] {
         let mut out = vec![];
         frame(Opcode::Binary, &vec![7; length], None, &mut out);
@@ -159,7 +159,7 @@ fn the_shortest_form_of_a_length_is_written() {
 }
 
 #[test]
-fn what_is_inflated_is_bounded() {
+fn inflated_message_size_is_bounded() {
     let mut deflater = Deflater::default();
     let deflate = deflating(Role::Client).deflate.expect("configured above");
     let bomb = deflater.compress(&vec![0; 10_000_000], deflate).expect("compressible content");
@@ -177,7 +177,7 @@ fn what_is_inflated_is_bounded() {
 }
 
 #[test]
-fn compressed_messages_that_are_cut_or_refer_to_what_is_not_there_are_refused() {
+fn truncated_or_invalid_deflate_data_is_refused() {
     let mut deflater = Deflater::default();
     let deflate = Deflate::default();
     let text = "all work and no play ".repeat(40);
@@ -197,7 +197,7 @@ fn compressed_messages_that_are_cut_or_refer_to_what_is_not_there_are_refused() 
 
 proptest! {
     #[test]
-    fn what_one_end_sends_the_other_reads(
+    fn websocket_messages_round_trip_between_roles(
         messages in prop::collection::vec((any::<bool>(), "[a-cü漢]{0,400}"), 0..8),
         compressed in any::<bool>(),
         to_server in any::<bool>(),
@@ -215,7 +215,7 @@ proptest! {
     }
 
     #[test]
-    fn compressed_is_inflated_to_itself_for_every_window(content in prop::collection::vec(0..5u8, 256..5_000), bits in 8..=15u8) {
+    fn compression_round_trips_for_every_window_size(content in prop::collection::vec(0..5u8, 256..5_000), bits in 8..=15u8) {
         let offer = format!("permessage-deflate; server_max_window_bits={bits}");
         let (deflate, _) = Deflate::accept([offer.as_str()].into_iter()).expect("an acceptable offer");
         if let Some(compressed) = Deflater::default().compress(&content, deflate) {

@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_over_the_rate_are_left_out_and_counted_once() {
+    fn log_lines_over_the_rate_are_suppressed_and_counted_once() {
         let mut limiter = limiter(LevelFilter::INFO);
         let mut admit = |seconds| limiter.admit(Time::from_secs(seconds), "opened", "connections", Level::INFO);
         let written = |left_out| Some(Admitted { is_logged: true, left_out });
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_below_the_level_are_not_left_out() {
+    fn log_lines_below_the_level_do_not_count_as_suppressed() {
         let mut limiter = limiter(LevelFilter::INFO);
         for _ in 0..100 {
             let verdict = limiter.admit(Time::START, "message", "messages", Level::DEBUG);
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_have_a_number_of_their_own() {
+    fn log_limiter_counts_each_kind_separately() {
         let mut limiter = limiter(LevelFilter::INFO);
         for kind in ["opened", "closed", "opened", "closed"] {
             assert!(limiter.admit(Time::START, kind, "connections", Level::INFO).is_some());

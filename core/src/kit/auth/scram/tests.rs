@@ -17,7 +17,7 @@ fn exchange(credentials: &Credentials, client: &ScramClient) -> Result<(), Scram
 
 /// RFC 7677 section 3.
 #[test]
-fn the_exchange_of_the_specification() {
+fn scram_exchange_matches_the_rfc_7677_example() {
     let salt = STANDARD.decode(SALT).expect("base64");
     let credentials = Credentials::new("pencil", &salt, 4_096).expect("a password");
     let client = ScramClient::new("user", "pencil", "rOprNGfwEbeRWgbNEkqO").expect("a password");
@@ -37,7 +37,7 @@ fn the_exchange_of_the_specification() {
 }
 
 #[test]
-fn nobody_gets_in_with_another_password_or_an_old_proof() {
+fn scram_refuses_wrong_passwords_and_replayed_proofs() {
     let credentials = Credentials::new("pencil", b"0123456789abcdef", 4_096).expect("a password");
     let client = |password| ScramClient::new("user", password, "abcdefgh12345678").expect("a password");
     assert_eq!(exchange(&credentials, &client("pencil")), Ok(()));
@@ -60,7 +60,7 @@ fn nobody_gets_in_with_another_password_or_an_old_proof() {
 }
 
 #[test]
-fn what_is_no_message_is_refused() {
+fn scram_refuses_malformed_messages() {
     for (message, error) in [
         ("", ScramError::Malformed),
         ("n,,", ScramError::Malformed),
@@ -102,13 +102,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 20, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_name_comes_through(user in "[ -~]{1,20}") {
+    fn scram_client_first_round_trips_any_user_name(user in "[ -~]{1,20}") {
         let client = ScramClient::new(&user, "pencil", "abcdefgh").expect("printable");
         prop_assert_eq!(ClientFirst::parse(&client.first()).map(|first| first.user), Ok(user));
     }
 
     #[test]
-    fn no_message_makes_it_panic(message in "[nyp=,]{0,4}\\PC{0,40}") {
+    fn scram_parser_never_panics(message in "[nyp=,]{0,4}\\PC{0,40}") {
         let _ = ClientFirst::parse(&message);
     }
 }

@@ -51,7 +51,7 @@ struct Paint {
 struct Ping;
 
 #[test]
-fn words_become_fields_in_order_and_the_last_takes_the_rest() {
+fn words_fill_fields_in_order_and_the_last_takes_the_rest() {
     let of = |x, y, note: Option<&str>| Move { x, y, note: note.map(Into::into) };
     assert_eq!(parse("1 -2"), Ok(of(1, -2, None)));
     assert_eq!(parse(" 1   2  over  there "), Ok(of(1, 2, Some("over  there"))));
@@ -70,7 +70,7 @@ fn words_become_fields_in_order_and_the_last_takes_the_rest() {
 }
 
 #[test]
-fn what_is_wrong_is_named() {
+fn word_errors_name_the_mistake() {
     for (error, expected) in [
         (parse::<Move>("1").err(), "missing field `y`"),
         (parse::<Move>("1 two").err(), "expected a whole number, not `two`"),
@@ -96,14 +96,14 @@ fn usage_names_the_fields() {
 
 proptest! {
     #[test]
-    fn quoted_words_come_back_as_they_were(room in "\\PC{0,20}", text in "\\PC{0,20}") {
+    fn quoted_words_round_trip(room in "\\PC{0,20}", text in "\\PC{0,20}") {
         let quote = |word: &str| format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""));
         let said = parse(&format!("{} {}", quote(&room), quote(&text)));
         prop_assert_eq!(said, Ok(Say { room, text }));
     }
 
     #[test]
-    fn no_text_makes_the_parser_panic(text in "[\\PC\"\\\\ ={\\[]{0,40}") {
+    fn word_parser_never_panics(text in "[\\PC\"\\\\ ={\\[]{0,40}") {
         let _ = (parse::<Move>(&text), parse::<Paint>(&text), parse::<Flat>(&text), parse::<Vec<Color>>(&text));
     }
 }

@@ -177,7 +177,7 @@ proptest! {
     ///
     /// The input line is below them, and the cursor is at the right position.
     #[test]
-    fn the_screen_shows_what_a_naive_model_shows(columns in 8..30u8, steps in steps()) {
+    fn screen_agrees_with_a_naive_model(columns in 8..30u8, steps in steps()) {
         let mut session = typing(columns);
         let columns = usize::from(columns);
         let (mut terminal, mut model, mut prompt) = (Terminal::new(columns), Model::default(), "");
@@ -270,7 +270,7 @@ proptest! {
 
     /// Two servers that are connected to each other by mistake stop sending, with any options on.
     #[test]
-    fn two_sessions_always_fall_silent(
+    fn two_connected_sessions_stop_negotiating(
         asked in prop::collection::vec((any::<bool>(), any::<bool>(), 0..=255u8), 0..60),
         modes in any::<[bool; 2]>(),
     ) {
