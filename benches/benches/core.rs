@@ -42,7 +42,7 @@ fn machine(scheme: &str, recipients: u64) -> (Machine<Relay>, ConnId) {
     let listen: Listen = format!("{scheme}://127.0.0.1:1").parse().expect("well formed");
     let config = Config::listening([listen]).unlimited();
     let mut machine = Machine::new(config, Relay::default());
-    let mut accept = || machine.accepted(Time::START, ListenerId(0), Peer::Local).expect("room for all");
+    let mut accept = || machine.accepted(Time::START, ListenerId::new(0), Peer::Local).expect("room for all");
     let sender = accept();
     (0..recipients).for_each(|_| {
         accept();

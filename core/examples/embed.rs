@@ -13,7 +13,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::time::Instant;
 
-const DOOR: ListenerId = ListenerId(0);
+const DOOR: ListenerId = ListenerId::new(0);
 
 struct Loop {
     machine: Machine<Chat>,

@@ -9,7 +9,7 @@ use drupe_core::{
 };
 use std::time::Duration;
 
-const FIRST: ListenerId = ListenerId(0);
+const FIRST: ListenerId = ListenerId::new(0);
 
 /// An echo that remembers what it was told about accepting, and who came.
 #[derive(Default)]
@@ -21,8 +21,10 @@ impl Handler for Watching {
 
     fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
         match &event {
-            Event::AcceptPaused { listener, failure, .. } => self.0.push(format!("{} paused: {failure}", listener.0)),
-            Event::AcceptResumed { listener, .. } => self.0.push(format!("{} resumed", listener.0)),
+            Event::AcceptPaused { listener, failure, .. } => {
+                self.0.push(format!("{} paused: {failure}", listener.index()))
+            }
+            Event::AcceptResumed { listener, .. } => self.0.push(format!("{} resumed", listener.index())),
             Event::Opened { peer, .. } => self.0.push(format!("opened: {peer}")),
             _ => {}
         }

@@ -106,8 +106,8 @@ impl Server {
     /// A peer connects, to the shard that has the fewest.
     fn connect(&mut self, address: u8) -> ConnId {
         let peer = Peer::Address(([192, 0, 2, address], 9).into());
-        let shard = self.machines[0].dispatched(self.now, ListenerId(0), peer).expect("let in");
-        let conn = self.machines[usize::from(shard)].adopted(self.now, ListenerId(0), peer);
+        let shard = self.machines[0].dispatched(self.now, ListenerId::new(0), peer).expect("let in");
+        let conn = self.machines[usize::from(shard)].adopted(self.now, ListenerId::new(0), peer);
         self.turn();
         conn
     }

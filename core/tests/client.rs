@@ -15,7 +15,7 @@ use std::time::Duration;
 
 type Told = Box<dyn FnMut(ClientEvent<'_>) -> bool>;
 
-const DIAL: DialId = DialId(0);
+const DIAL: DialId = DialId::new(0);
 
 fn dial() -> Dial {
     let backoff = Backoff::default().jitter_percent(0);

@@ -62,7 +62,7 @@ fn closed_connection_is_reported_though_its_slot_is_reused() {
     let config = Config::listening(["tcp://127.0.0.1:1".parse().unwrap()]);
     let mut machine = Machine::new(config.clone(), Echo);
     let accept = |machine: &mut Machine<Echo>| {
-        let conn = machine.accepted(Time::START, ListenerId(0), Peer::Local);
+        let conn = machine.accepted(Time::START, ListenerId::new(0), Peer::Local);
         conn.expect("let in")
     };
     let one = accept(&mut machine);
@@ -80,9 +80,9 @@ fn closed_connection_is_reported_though_its_slot_is_reused() {
     assert_eq!(named(&mut machine), [four]);
 
     let mut shard = Machine::shard(config, Echo, Shard::new(1, 2).unwrap());
-    let one = shard.adopted(Time::START, ListenerId(0), Peer::Local);
+    let one = shard.adopted(Time::START, ListenerId::new(0), Peer::Local);
     shard.failed(Time::START, one, Failure::Reset);
-    let two = shard.adopted(Time::START, ListenerId(0), Peer::Local);
+    let two = shard.adopted(Time::START, ListenerId::new(0), Peer::Local);
     assert_eq!(named(&mut shard), [one, two]);
 }
 

@@ -78,7 +78,7 @@ fn input_after_a_slow_consumer_close_is_not_held() {
         config.outbound.marks = Marks::new(most, most, most).expect("in order");
         let mut machine = Machine::new(config, Obedient::default());
         machine.started(Time::START);
-        let conn = machine.accepted(Time::START, ListenerId(0), peer).expect("let in");
+        let conn = machine.accepted(Time::START, ListenerId::new(0), peer).expect("let in");
         machine.received(Time::START, conn, &mut b"\xff\xfd\x01\xff\xfd\x03a\r\n".to_vec());
         machine.elapsed(Time::START);
         let all = machine.intent(conn).map_or(0, |intent| intent.transmit.len());
@@ -100,7 +100,7 @@ fn connection_closes_when_both_halves_have_ended() {
     let mut machine = Machine::new(half_open(), Obedient::default());
     machine.started(Time::START);
     let peer = "192.0.2.1:1".parse().expect("an address");
-    let [first, second] = [0, 1].map(|_| machine.accepted(Time::START, ListenerId(0), peer).expect("let in"));
+    let [first, second] = [0, 1].map(|_| machine.accepted(Time::START, ListenerId::new(0), peer).expect("let in"));
     machine.received(Time::START, first, &mut b"finish\nheard still\n".to_vec());
     assert_eq!((machine.metrics().open, machine.metrics().messages_in), (2, 2), "the peer may go on");
     assert!(machine.intent(first).is_some_and(|intent| intent.read && intent.end == drupe_core::End::Shutdown));
@@ -330,7 +330,8 @@ fn closing_peer_that_keeps_sending_gets_its_last_bytes() {
         let mut machine = Machine::new(config, Echo);
         machine.started(Time::START);
         let mut now = Time::START;
-        let conn = machine.accepted(now, ListenerId(0), "192.0.2.1:1".parse().expect("an address")).expect("let in");
+        let conn =
+            machine.accepted(now, ListenerId::new(0), "192.0.2.1:1".parse().expect("an address")).expect("let in");
         machine.received(now, conn, &mut b"answer me\n".to_vec());
         machine.blocked(now, conn);
         machine.command(now, &Command::Kick { conn });
@@ -371,7 +372,7 @@ fn input_after_the_close_delays_it_only_until_the_deadline() {
     let mut machine = Machine::new(config, Echo);
     machine.started(Time::START);
     let peer = "192.0.2.1:1".parse().expect("an address");
-    let conn = machine.accepted(Time::START, ListenerId(0), peer).expect("let in");
+    let conn = machine.accepted(Time::START, ListenerId::new(0), peer).expect("let in");
     machine.command(Time::START, &Command::Kick { conn });
     machine.received(Time::START, conn, &mut b"much too much".to_vec());
     assert!(!machine.intent(conn).is_some_and(|intent| intent.read));
@@ -396,7 +397,7 @@ fn truncated_tls_input_is_not_served_as_a_message() {
         machine.record(trace.recorder());
         machine.started(Time::START);
         let peer = "192.0.2.1:1".parse().expect("an address");
-        let conn = machine.accepted(Time::START, ListenerId(0), peer).expect("let in");
+        let conn = machine.accepted(Time::START, ListenerId::new(0), peer).expect("let in");
         machine.secured(Time::START, conn, &Secured::default());
         machine.received(Time::START, conn, &mut b"transfer 1\ntransfer 100".to_vec());
         machine.truncated(Time::START, conn);
@@ -419,7 +420,7 @@ fn complete_lines_before_tls_truncation_are_served() {
     let mut machine = Machine::new(config, Obedient::default());
     machine.started(Time::START);
     let peer = "192.0.2.1:1".parse().expect("an address");
-    let conn = machine.accepted(Time::START, ListenerId(0), peer).expect("let in");
+    let conn = machine.accepted(Time::START, ListenerId::new(0), peer).expect("let in");
     machine.secured(Time::START, conn, &Secured::default());
     machine.received(Time::START, conn, &mut b"one\ntwo\nthree\nfou".to_vec());
     machine.truncated(Time::START, conn);
@@ -437,7 +438,7 @@ fn trace_with_reloads_replays_with_their_configurations() {
     let mut machine = Machine::new(listening("tcp://127.0.0.1:1"), Obedient::default());
     machine.record(trace.recorder());
     machine.started(Time::START);
-    let conn = machine.accepted(Time::START, ListenerId(0), "192.0.2.1:1".parse().expect("good")).expect("let in");
+    let conn = machine.accepted(Time::START, ListenerId::new(0), "192.0.2.1:1".parse().expect("good")).expect("let in");
     let reloads = [Some(secs(5)), None].map(|idle| listening("length://127.0.0.1:2").idle(idle));
     let mut written = String::new();
     for (second, reload) in (1..).zip(reloads.clone()) {

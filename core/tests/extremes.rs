@@ -468,8 +468,8 @@ fn extreme_accept_backoff_still_pauses_failing_accepts() {
         machine.started(Time::START);
         let (mut now, mut turns) = (Time::START, 0);
         while now < Time::from_secs(10) {
-            if machine.accepting(ListenerId(0)) == Accepting::Now {
-                machine.accept_failed(now, ListenerId(0), AcceptFailure::Exhausted);
+            if machine.accepting(ListenerId::new(0)) == Accepting::Now {
+                machine.accept_failed(now, ListenerId::new(0), AcceptFailure::Exhausted);
             }
             turns += 1;
             assert!(turns < 10 * 100 + 10, "{extreme:?}: it turns in circles at {now}");

@@ -37,7 +37,7 @@ impl Server {
 
     fn accept(&mut self, listener: u32, number: usize) -> ConnId {
         let peer: Peer = format!("192.0.2.{}:1", number + 1).parse().expect("an address");
-        self.machine.accepted(self.now, ListenerId(listener), peer).expect("let in")
+        self.machine.accepted(self.now, ListenerId::new(listener), peer).expect("let in")
     }
 
     /// One turn: everybody who has something to say and may be read is read once, what is due is done, and everybody takes

@@ -40,7 +40,7 @@ fn listening(address: &str) -> Config {
 
 fn accept(machine: &mut Machine<Room>) -> ConnId {
     let peer = SocketAddr::from(([192, 0, 2, 1], 1)).into();
-    machine.accepted(machine.now(), ListenerId(0), peer).expect("let in")
+    machine.accepted(machine.now(), ListenerId::new(0), peer).expect("let in")
 }
 
 fn take(machine: &mut Machine<Room>, conn: ConnId) {
@@ -78,12 +78,12 @@ fn blocked_http_request_does_not_count_as_stalled() {
 #[test]
 fn removed_listener_does_not_count_as_paused() {
     let mut machine = machine(listening("tcp://127.0.0.1:1"));
-    machine.accept_failed(Time::START, ListenerId(0), AcceptFailure::Exhausted);
+    machine.accept_failed(Time::START, ListenerId::new(0), AcceptFailure::Exhausted);
     assert_eq!(machine.metrics().accept_paused, 1);
     machine.reconfigured(Time::START, listening("tcp://127.0.0.1:2"));
     assert_eq!(machine.metrics().accept_paused, 0);
     // Nor when what was on its way comes late.
-    machine.accept_failed(Time::START, ListenerId(0), AcceptFailure::Exhausted);
+    machine.accept_failed(Time::START, ListenerId::new(0), AcceptFailure::Exhausted);
     assert_eq!(machine.metrics().accept_paused, 0);
     assert!(machine.deadline().is_none_or(|deadline| deadline.why != Why::Accept));
 }
@@ -169,7 +169,7 @@ fn publish_without_recipients_compresses_nothing() {
     let mut machine = Machine::new(listening("ws://127.0.0.1:1"), Others);
     machine.started(Time::START);
     let peer = SocketAddr::from(([192, 0, 2, 1], 1)).into();
-    let conn = machine.accepted(Time::START, ListenerId(0), peer).expect("let in");
+    let conn = machine.accepted(Time::START, ListenerId::new(0), peer).expect("let in");
     let mut bytes = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
         Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"

@@ -57,8 +57,9 @@ fn attack_with(config: &Config, stream: &[u8], then: impl Fn(&mut TestHub<Echo>,
     let outcomes = [1_000_000, 4096, 1].map(|size| {
         let mut hub = TestHub::with_config(config.clone(), Echo);
         let attacker = hub.connect();
-        let neighbour =
-            hub.try_connect(drupe_core::ListenerId(1), "192.0.2.9:9".parse().expect("an address")).expect("let in");
+        let neighbour = hub
+            .try_connect(drupe_core::ListenerId::new(1), "192.0.2.9:9".parse().expect("an address"))
+            .expect("let in");
         // A byte at a time only where that does not take all day.
         let size = if stream.len() > 50_000 { size.max(4096) } else { size };
         for piece in stream.chunks(size) {

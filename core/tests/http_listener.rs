@@ -51,7 +51,7 @@ fn server(listen: Listen) -> TestHub<Told> {
 
 /// What is answered to these bytes on a connection of its own.
 fn ask<H: Handler>(hub: &mut TestHub<H>, from: &str, bytes: &[u8]) -> String {
-    let conn = hub.try_connect(ListenerId(0), peer(from)).expect("let in");
+    let conn = hub.try_connect(ListenerId::new(0), peer(from)).expect("let in");
     hub.send(conn, bytes);
     String::from_utf8_lossy(hub.received(conn)).into_owned()
 }
@@ -207,7 +207,7 @@ fn scrape_cost_does_not_depend_on_connection_count() {
         let mut hub = TestHub::with_config(config, Told::default());
         for n in 0..connections {
             let conn = hub
-                .try_connect(ListenerId(u32::try_from(n % 2).expect("0 or 1")), peer("192.0.2.1:9"))
+                .try_connect(ListenerId::new(u32::try_from(n % 2).expect("0 or 1")), peer("192.0.2.1:9"))
                 .expect("let in");
             hub.send(conn, b"hello\n");
         }
@@ -338,7 +338,7 @@ fn host_matches_without_its_default_port() {
 }
 
 fn proxied(field: ForwardedField) -> Http {
-    Http::default().forwarded(Some(Forwarded { field, trusted: vec![network("10.0.0.0/8")] }))
+    Http::default().forwarded(Some(Forwarded::new(field, [network("10.0.0.0/8")])))
 }
 
 #[test]
@@ -390,7 +390,7 @@ fn page_of_another_scheme_has_another_origin() {
         (&plain, "local", "https://x", "", "101"),
     ] {
         let mut hub = server(listen.clone());
-        let conn = hub.try_connect(ListenerId(0), peer(from)).expect("let in");
+        let conn = hub.try_connect(ListenerId::new(0), peer(from)).expect("let in");
         if listen.tls.is_some() {
             hub.secured(conn, &Secured::default());
         }
@@ -425,7 +425,7 @@ fn proxy_without_client_address_uses_its_own_address() {
         let mut hub = TestHub::with_config(config, Told::default());
         let mut come = |port: u16, fields: &str| {
             let from = format!("10.0.0.1:{port}");
-            let conn = hub.try_connect(ListenerId(0), peer(&from)).expect("a proxy");
+            let conn = hub.try_connect(ListenerId::new(0), peer(&from)).expect("a proxy");
             hub.send(conn, header.as_bytes());
             hub.send(conn, &upgrade("/", fields));
             let is_in = String::from_utf8_lossy(hub.received(conn)).starts_with("HTTP/1.1 101 ");
@@ -440,7 +440,7 @@ fn proxy_without_client_address_uses_its_own_address() {
         assert_eq!(hub.ended(Reason::AddressFull), 2, "{header}{fields}");
         // Who goes makes room.
         hub.end(first[0].0);
-        let conn = hub.try_connect(ListenerId(0), peer("10.0.0.1:6")).expect("a proxy");
+        let conn = hub.try_connect(ListenerId::new(0), peer("10.0.0.1:6")).expect("a proxy");
         hub.send(conn, header.as_bytes());
         hub.send(conn, &upgrade("/", fields));
         assert!(hub.received(conn).starts_with(b"HTTP/1.1 101 "), "{header}{fields}");

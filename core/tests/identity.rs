@@ -52,7 +52,7 @@ impl Obedient {
             "user" => drop(hub.identify(conn, Identity::user(rest))),
             "until" => {
                 let expires_at = Some(UnixTime::from_secs(rest.parse().expect("a number")));
-                let identity = Identity { expires_at, ..Identity::user("ann") };
+                let identity = Identity::user("ann").expires_at(expires_at);
                 hub.identify(conn, identity);
             }
             "ticket" => match hub.ticket(conn, Duration::from_secs(5)) {

@@ -42,7 +42,7 @@ fn lines(invalid_utf8: InvalidUtf8) -> Wire {
 }
 
 fn frames(prefix: LengthPrefix) -> Wire {
-    Wire::LengthPrefixed(LengthPrefixed { prefix })
+    Wire::LengthPrefixed(LengthPrefixed::default().prefix(prefix))
 }
 
 fn telnet(mode: InputMode) -> Wire {

@@ -39,17 +39,17 @@ fn text<H: Handler>(hub: &TestHub<H>, conn: ConnId) -> String {
 #[test]
 fn reload_keeps_adds_and_retires_listeners() {
     let mut hub = TestHub::with_config(Config::listening([lines(1), lines(2)]), Relay::default());
-    let one = hub.try_connect(ListenerId(0), peer("127.0.0.1:9")).expect("let in");
-    let two = hub.try_connect(ListenerId(1), peer("127.0.0.1:9")).expect("let in");
+    let one = hub.try_connect(ListenerId::new(0), peer("127.0.0.1:9")).expect("let in");
+    let two = hub.try_connect(ListenerId::new(1), peer("127.0.0.1:9")).expect("let in");
     let newer = Config::listening([lines(3), lines(2)]).idle(Some(secs(30)));
     let new: Vec<_> = hub.machine().new_addresses(&newer).map(|listen| listen.address.clone()).collect();
     assert_eq!(new, [lines(3).address]);
     hub.reconfigure(newer);
-    let now: Vec<_> = hub.machine().listeners().map(|(id, listen)| (id.0, listen.address.clone())).collect();
+    let now: Vec<_> = hub.machine().listeners().map(|(id, listen)| (id.index(), listen.address.clone())).collect();
     assert_eq!(now, [(1, lines(2).address), (2, lines(3).address)]);
-    let accepting = [0, 1, 2, 3].map(|id| hub.machine().accepting(ListenerId(id)));
+    let accepting = [0, 1, 2, 3].map(|id| hub.machine().accepting(ListenerId::new(id)));
     assert_eq!(accepting, [Accepting::Never, Accepting::Now, Accepting::Now, Accepting::Never]);
-    assert!(hub.try_connect(ListenerId(0), peer("127.0.0.1:9")).is_err());
+    assert!(hub.try_connect(ListenerId::new(0), peer("127.0.0.1:9")).is_err());
     // Who was there stays, also where nobody is let in any more; and what is new holds for them.
     hub.line(one, "hello");
     assert_eq!(hub.lines(two), ["hello"]);
@@ -57,7 +57,7 @@ fn reload_keeps_adds_and_retires_listeners() {
     assert!(hub.is_closed(one) && hub.is_closed(two) && hub.ended(Reason::Idle) == 2);
     // An address that comes back is a new listener.
     hub.reconfigure(Config::listening([lines(1)]));
-    let now: Vec<_> = hub.machine().listeners().map(|(id, _)| id.0).collect();
+    let now: Vec<_> = hub.machine().listeners().map(|(id, _)| id.index()).collect();
     assert_eq!((now, hub.machine().metrics().reloads), (vec![3], 2));
 }
 
@@ -66,14 +66,14 @@ fn listener_has_its_own_limits_and_a_reload_changes_them() {
     let limits = |idle| PeerLimits::default().idle(idle).lifetime(Some(secs(100)));
     let own = |idle| lines(1).limits(Some(limits(idle)));
     let mut hub = TestHub::with_config(Config::listening([own(Some(secs(10))), lines(2)]), Echo);
-    let one = hub.try_connect(ListenerId(0), peer("127.0.0.1:9")).expect("let in");
-    let two = hub.try_connect(ListenerId(1), peer("127.0.0.1:9")).expect("let in");
+    let one = hub.try_connect(ListenerId::new(0), peer("127.0.0.1:9")).expect("let in");
+    let two = hub.try_connect(ListenerId::new(1), peer("127.0.0.1:9")).expect("let in");
     hub.reconfigure(Config::listening([own(Some(secs(20))), lines(2)]));
     hub.advance(secs(19));
     assert!(!hub.is_closed(one));
     hub.advance(secs(2));
     assert!(hub.is_closed(one) && hub.ended(Reason::Idle) == 1 && !hub.is_closed(two));
-    let three = hub.try_connect(ListenerId(0), peer("127.0.0.1:9")).expect("let in");
+    let three = hub.try_connect(ListenerId::new(0), peer("127.0.0.1:9")).expect("let in");
     for _ in 0..11 {
         hub.advance(secs(10));
         hub.line(three, "x");
@@ -94,12 +94,12 @@ fn drain_of_a_thousand_peers_spreads_closes_with_notices() {
     let config = Config::listening(listeners).drain(drain).connections(connections).seed(Some(3));
     let mut hub = TestHub::with_config(config, Relay::default());
     let mut conns: Vec<_> = (0..1_000).map(|_| hub.connect()).collect();
-    let socket = hub.try_connect(ListenerId(1), peer("127.0.0.1:9")).expect("let in");
+    let socket = hub.try_connect(ListenerId::new(1), peer("127.0.0.1:9")).expect("let in");
     hub.send(socket, &upgrade("/", ""));
     hub.command(&Command::Drain);
     // It is red first, and still lets in.
     let probe = |hub: &mut TestHub<Relay>| {
-        let conn = hub.try_connect(ListenerId(1), peer("127.0.0.1:9")).ok()?;
+        let conn = hub.try_connect(ListenerId::new(1), peer("127.0.0.1:9")).ok()?;
         hub.send(conn, b"GET /readyz HTTP/1.0\r\n\r\n");
         Some(text(hub, conn))
     };
@@ -110,7 +110,7 @@ fn drain_of_a_thousand_peers_spreads_closes_with_notices() {
     assert_eq!(hub.lines(conns[0]).last().map(String::as_str), Some("still served"));
     conns.push(late);
     hub.advance(secs(5));
-    assert!(probe(&mut hub).is_none() && hub.machine().accepting(ListenerId(0)) == Accepting::Never);
+    assert!(probe(&mut hub).is_none() && hub.machine().accepting(ListenerId::new(0)) == Accepting::Never);
     // 1,002 at 100 a second.
     let mut closed = Vec::new();
     for _ in 0..10 {
@@ -137,7 +137,9 @@ fn second_drain_skips_the_grace_and_window() {
     let conns = [(); 10].map(|()| hub.connect());
     hub.command(&Command::Drain);
     hub.advance(secs(1));
-    assert!(conns.iter().all(|conn| !hub.is_closed(*conn)) && hub.machine().accepting(ListenerId(0)) == Accepting::Now);
+    assert!(
+        conns.iter().all(|conn| !hub.is_closed(*conn)) && hub.machine().accepting(ListenerId::new(0)) == Accepting::Now
+    );
     hub.command(&Command::Drain);
     hub.advance(secs(1));
     assert!(hub.machine().is_drained() && conns.iter().all(|conn| hub.is_closed(*conn)));
@@ -170,7 +172,7 @@ fn drain_from_handler_closes_full_peers_at_once() {
     machine.started(Time::START);
     let [behind, other] = [1, 2].map(|port| {
         let peer = format!("192.0.2.1:{port}").parse::<Peer>().expect("an address");
-        machine.accepted(Time::START, ListenerId(0), peer).expect("let in")
+        machine.accepted(Time::START, ListenerId::new(0), peer).expect("let in")
     });
     machine.blocked(Time::START, behind);
     machine.received(Time::START, other, &mut b"drain\n".to_vec());
@@ -183,10 +185,10 @@ fn proxied_client_counts_in_limits_and_may_be_refused() {
     let listen = lines(1).proxies(Some(Proxies::trusting([network("10.0.0.0/8")])));
     let connections = ConnectionLimits::default().per_address(2);
     let mut hub = TestHub::with_config(Config::listening([listen]).connections(connections), Relay::default());
-    let refused = hub.try_connect(ListenerId(0), peer("192.0.2.9:1")).expect_err("no proxy");
+    let refused = hub.try_connect(ListenerId::new(0), peer("192.0.2.9:1")).expect_err("no proxy");
     assert_eq!((refused.reason, refused.farewell.len()), (Reason::AddressRefused, 0));
     let come = |hub: &mut TestHub<Relay>, header: &str| {
-        let conn = hub.try_connect(ListenerId(0), peer("10.0.0.1:1")).expect("a proxy counts for nobody");
+        let conn = hub.try_connect(ListenerId::new(0), peer("10.0.0.1:1")).expect("a proxy counts for nobody");
         hub.send(conn, header.as_bytes());
         conn
     };
@@ -233,12 +235,12 @@ impl Handler for Where {
 
 #[test]
 fn x_forwarded_for_sets_the_client_address() {
-    let forwarded = Forwarded { field: ForwardedField::XForwardedFor, trusted: vec![network("10.0.0.0/8")] };
+    let forwarded = Forwarded::new(ForwardedField::XForwardedFor, [network("10.0.0.0/8")]);
     let http = Http::default().forwarded(Some(forwarded));
     let connections = ConnectionLimits::default().per_address(1);
     let mut hub = TestHub::with_config(Config::listening([web(http)]).connections(connections), Where);
     let come = |hub: &mut TestHub<Where>, from: &str, fields: &str| {
-        let conn = hub.try_connect(ListenerId(0), peer(from)).expect("let in");
+        let conn = hub.try_connect(ListenerId::new(0), peer(from)).expect("let in");
         hub.send(conn, &upgrade("/", fields));
         text(hub, conn)
     };
@@ -279,8 +281,8 @@ fn first_shard_decides_admission_for_all_shards() {
     let mut ids = Vec::new();
     for n in 0..4 {
         let shard =
-            usize::from(machines[0].dispatched(Time::START, ListenerId(0), peer("10.0.0.1:1")).expect("a proxy"));
-        let id = machines[shard].adopted(Time::START, ListenerId(0), peer("10.0.0.1:1"));
+            usize::from(machines[0].dispatched(Time::START, ListenerId::new(0), peer("10.0.0.1:1")).expect("a proxy"));
+        let id = machines[shard].adopted(Time::START, ListenerId::new(0), peer("10.0.0.1:1"));
         machines[shard].received(
             Time::START,
             id,
@@ -318,7 +320,7 @@ fn http_listener_serves_only_configured_hosts() {
         ("evil.example", false),
         ("localhost.evil.example", false),
     ] {
-        let conn = hub.try_connect(ListenerId(0), peer("127.0.0.1:9")).expect("let in");
+        let conn = hub.try_connect(ListenerId::new(0), peer("127.0.0.1:9")).expect("let in");
         hub.send(conn, format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
         let answer = text(&hub, conn);
         let status = if is_served { "HTTP/1.1 200" } else { "HTTP/1.1 421" };
@@ -331,7 +333,7 @@ fn monitor_page_needs_credential_and_sets_a_cookie() {
     let http = Http::default().monitor(Credential::new("0123456789abcdef").ok());
     let mut hub = TestHub::with_config(Config::listening([web(http)]).seed(Some(5)), Echo);
     let get = |hub: &mut TestHub<Echo>, path: &str, fields: &str| {
-        let conn = hub.try_connect(ListenerId(0), peer("127.0.0.1:9")).expect("let in");
+        let conn = hub.try_connect(ListenerId::new(0), peer("127.0.0.1:9")).expect("let in");
         hub.send(conn, format!("GET {path} HTTP/1.1\r\nHost: x\r\n{fields}\r\n").as_bytes());
         text(hub, conn)
     };
@@ -356,7 +358,7 @@ fn websocket_binary_frames_carry_telnet() {
     let http = Http::default().telnet(Some(Telnet::default())).ping(Some(secs(30)));
     let listen = web(http).notices(true);
     let mut hub = TestHub::with_config(Config::listening([listen]), Echo);
-    let conn = hub.try_connect(ListenerId(0), peer("127.0.0.1:9")).expect("let in");
+    let conn = hub.try_connect(ListenerId::new(0), peer("127.0.0.1:9")).expect("let in");
     hub.send(conn, &upgrade("/", ""));
     let received = hub.received(conn);
     assert!(received.ends_with(&[0x82, 3, 255, 253, 24]), "the probe, in a binary frame: {received:?}");
@@ -412,7 +414,7 @@ fn authenticated_peers_do_not_count_for_early_drop() {
     let mut flood = |hub: &mut TestHub<Login>| {
         let mut come = 0;
         for _ in 0..200 {
-            if let Ok(conn) = hub.try_connect(ListenerId(0), peer("192.0.2.1:1")) {
+            if let Ok(conn) = hub.try_connect(ListenerId::new(0), peer("192.0.2.1:1")) {
                 in_order.push(conn);
                 come += 1;
             }

@@ -92,7 +92,7 @@ fn reload_to_lines_still_times_out_undecided_peers() {
         in_finite_time(move || {
             let listen: Listen = listen.parse().expect("well formed");
             let mut hub = TestHub::with_config(Config::listening([listen]), Echo);
-            let conn = hub.try_connect(ListenerId(0), peer("127.0.0.1:9")).expect("let in");
+            let conn = hub.try_connect(ListenerId::new(0), peer("127.0.0.1:9")).expect("let in");
             assert_eq!(hub.machine().metrics().undecided, 1);
             hub.reconfigure(Config::listening([lines(80)]));
             hub.advance(secs(60));
@@ -105,7 +105,7 @@ fn reload_to_lines_still_times_out_undecided_peers() {
 fn reload_to_lines_still_answers_a_begun_request() {
     // How something is spoken holds for new ones.
     let mut hub = TestHub::with_config(Config::listening([web(Http::default())]), Echo);
-    let conn = hub.try_connect(ListenerId(0), peer("127.0.0.1:9")).expect("let in");
+    let conn = hub.try_connect(ListenerId::new(0), peer("127.0.0.1:9")).expect("let in");
     hub.send(conn, b"GET / HTTP/1.1\r\nHo");
     hub.reconfigure(Config::listening([lines(80)]));
     hub.send(conn, b"st: x\r\n\r\n");
@@ -117,11 +117,11 @@ fn late_admission_refusal_spares_the_new_slot_owner() {
     let mut machine =
         Machine::shard(Config::listening([behind_proxies()]), Echo, Shard::new(1, 2).expect("one of two"));
     let now = Time::START;
-    let gone = machine.adopted(now, ListenerId(0), peer("10.0.0.1:1"));
+    let gone = machine.adopted(now, ListenerId::new(0), peer("10.0.0.1:1"));
     machine.received(now, gone, &mut b"PROXY TCP4 192.0.2.1 10.0.0.1 5 6\r\n".to_vec());
     // It breaks while it waits to be let in, and another has its place.
     machine.failed(now, gone, Failure::Reset);
-    let innocent = machine.adopted(now, ListenerId(0), peer("10.0.0.1:2"));
+    let innocent = machine.adopted(now, ListenerId::new(0), peer("10.0.0.1:2"));
     assert_eq!(gone.index(), innocent.index());
     machine.received(now, innocent, &mut b"PROXY UNKNOWN\r\nhi\n".to_vec());
     machine.shard_message_received(
@@ -145,7 +145,7 @@ fn malformed_proxy_header_is_refused() {
         "PROXY TCP4 192.0.2.1 10.0.0.1 05 6\r\n",
     ] {
         let mut hub = TestHub::with_config(Config::listening([behind_proxies()]), Echo);
-        let conn = hub.try_connect(ListenerId(0), peer("10.0.0.1:1")).expect("a proxy");
+        let conn = hub.try_connect(ListenerId::new(0), peer("10.0.0.1:1")).expect("a proxy");
         hub.send(conn, format!("{header}hi\r\n").as_bytes());
         assert_eq!((hub.ended(Reason::BadProxyHeader), hub.machine().metrics().messages_in), (1, 0), "{header}");
     }
@@ -155,7 +155,7 @@ fn malformed_proxy_header_is_refused() {
 fn peer_awaiting_admission_without_tls_never_fails_as_tls() {
     let mut machine =
         Machine::shard(Config::listening([behind_proxies()]), Echo, Shard::new(1, 2).expect("one of two"));
-    let conn = machine.adopted(Time::START, ListenerId(0), peer("10.0.0.1:1"));
+    let conn = machine.adopted(Time::START, ListenerId::new(0), peer("10.0.0.1:1"));
     machine.received(Time::START, conn, &mut b"PROXY TCP4 192.0.2.1 10.0.0.1 5 6\r\n".to_vec());
     machine.elapsed(Time::from_secs(6));
     assert_eq!(machine.metrics().ended.get(Reason::TlsFailed), 0);
@@ -167,7 +167,7 @@ fn metrics_endpoint_limits_credential_guesses() {
     let http = monitored().metrics(metrics);
     let mut hub = TestHub::with_config(Config::listening([web(http)]), Echo);
     let mut get = |credential: &str| {
-        let conn = hub.try_connect(ListenerId(0), peer("192.0.2.1:9")).expect("let in");
+        let conn = hub.try_connect(ListenerId::new(0), peer("192.0.2.1:9")).expect("let in");
         let fields = format!("Host: x\r\nAuthorization: Bearer {credential}\r\n");
         hub.send(conn, format!("GET /metrics HTTP/1.1\r\n{fields}\r\n").as_bytes());
         text(&hub, conn)
@@ -181,11 +181,11 @@ fn metrics_endpoint_limits_credential_guesses() {
 
 #[test]
 fn guesses_behind_a_proxy_lock_out_only_their_client() {
-    let forwarded = Forwarded { field: ForwardedField::XForwardedFor, trusted: vec![network("10.0.0.0/8")] };
+    let forwarded = Forwarded::new(ForwardedField::XForwardedFor, [network("10.0.0.0/8")]);
     let http = monitored().forwarded(Some(forwarded));
     let mut hub = TestHub::with_config(Config::listening([web(http)]), Echo);
     let mut get = |client: &str, credential: &str| {
-        let conn = hub.try_connect(ListenerId(0), peer("10.0.0.1:9")).expect("let in");
+        let conn = hub.try_connect(ListenerId::new(0), peer("10.0.0.1:9")).expect("let in");
         let fields = format!("Host: x\r\nX-Forwarded-For: {client}\r\nAuthorization: Bearer {credential}\r\n");
         hub.send(conn, format!("GET /monitor HTTP/1.1\r\n{fields}\r\n").as_bytes());
         text(&hub, conn)
@@ -202,7 +202,7 @@ fn guesses_behind_a_proxy_lock_out_only_their_client() {
 /// A server, and somebody on a WebSocket who offered to compress.
 fn upgraded(config: Config) -> (TestHub<Echo>, ConnId, String) {
     let mut hub = TestHub::with_config(config, Echo);
-    let conn = hub.try_connect(ListenerId(0), peer("127.0.0.1:9")).expect("let in");
+    let conn = hub.try_connect(ListenerId::new(0), peer("127.0.0.1:9")).expect("let in");
     hub.send(conn, &upgrade("/", "Sec-WebSocket-Extensions: permessage-deflate\r\n"));
     let answer = text(&hub, conn);
     assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
@@ -274,7 +274,7 @@ fn flush(machine: &mut Machine<Echo>, conn: ConnId) {
 /// Somebody on a WebSocket who was told to go, and whose half is still open.
 fn kicked(is_terminal: bool) -> (Machine<Echo>, ConnId) {
     let mut machine = Machine::new(websocket(is_terminal), Echo);
-    let conn = machine.accepted(Time::START, ListenerId(0), peer("127.0.0.1:9")).expect("let in");
+    let conn = machine.accepted(Time::START, ListenerId::new(0), peer("127.0.0.1:9")).expect("let in");
     machine.received(Time::START, conn, &mut upgrade("/", ""));
     flush(&mut machine, conn);
     machine.command(Time::START, &Command::Kick { conn });
@@ -356,7 +356,7 @@ fn audit_logs_each_monitor_command_on_one_line() {
 
 /// Somebody at the monitor who watches what this one says.
 fn watch<H: Handler>(hub: &mut TestHub<H>, watched: ConnId) -> ConnId {
-    let watcher = hub.try_connect(ListenerId(1), peer("127.0.0.1:9")).expect("let in");
+    let watcher = hub.try_connect(ListenerId::new(1), peer("127.0.0.1:9")).expect("let in");
     hub.send(watcher, &upgrade("/monitor", &format!("Authorization: Bearer {CREDENTIAL}\r\n")));
     let command = format!(r#"{{"type":"watch_session","session_id":"{watched}"}}"#);
     hub.send(watcher, &masked(TEXT, command.as_bytes()));

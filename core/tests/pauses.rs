@@ -68,7 +68,8 @@ impl Crowd {
         let mut crowd = Self { machine, now: Time::START, members: Vec::new(), elapsed: 0 };
         for number in 0..count {
             let listener = number % u32::try_from(WIRES.len()).expect("few");
-            let conn = crowd.machine.accepted(crowd.now, ListenerId(listener), peer(number)).expect("room for all");
+            let conn =
+                crowd.machine.accepted(crowd.now, ListenerId::new(listener), peer(number)).expect("room for all");
             let (wire, alive) = (WIRES[listener as usize], number / 9 % 2 == 0);
             crowd.members.push(Member { conn, wire, alive, heard: Vec::new() });
             let place = crowd.members.len() - 1;
@@ -222,7 +223,7 @@ impl<H: Handler> One<H> {
 
     fn accept(&mut self, wire: &str) -> ConnId {
         let listener = WIRES.iter().position(|name| *name == wire).expect("known");
-        let listener = ListenerId(u32::try_from(listener).expect("few"));
+        let listener = ListenerId::new(u32::try_from(listener).expect("few"));
         self.machine.accepted(self.now, listener, peer(1)).expect("let in")
     }
 
@@ -427,7 +428,7 @@ fn tunnel_survives_a_pause() {
     one.run(Duration::ZERO);
     let link = one.machine.tunnels().next().expect("dialled").link;
     one.machine.tunnel_reported(one.now, link, &TunnelReport::Connected);
-    one.machine.tunnel_reported(one.now, link, &TunnelReport::Bound { listener: ListenerId(0), port: 7 });
+    one.machine.tunnel_reported(one.now, link, &TunnelReport::Bound { listener: ListenerId::new(0), port: 7 });
     // Three questions, of which the last one was answered in the pause.
     one.run(secs(46));
     one.pause();

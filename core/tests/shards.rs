@@ -31,7 +31,7 @@ impl Server {
     }
 
     fn connect(&mut self, peer: &str) -> Result<ConnId, Reason> {
-        let (listener, peer): (_, Peer) = (ListenerId(0), peer.parse().expect(peer));
+        let (listener, peer): (_, Peer) = (ListenerId::new(0), peer.parse().expect(peer));
         let shard = self.machines[0].dispatched(Time::START, listener, peer).map_err(|refusal| refusal.reason)?;
         let id = self.machines[usize::from(shard)].adopted(Time::START, listener, peer);
         assert_eq!(id.shard(), shard);
@@ -242,7 +242,7 @@ fn connection_of_an_unknown_listener_closes_at_once() {
     let mut machine =
         Machine::new(Config::listening(["tcp://127.0.0.1:1".parse().expect("well formed")]), Relay::default());
     machine.started(Time::START);
-    let id = machine.adopted(Time::START, ListenerId(7), Peer::Local);
+    let id = machine.adopted(Time::START, ListenerId::new(7), Peer::Local);
     assert!(machine.intent(id).is_none());
     assert_eq!((machine.metrics().ended.get(Reason::Shutdown), machine.recount()), (1, Ok(())));
 }
@@ -251,7 +251,7 @@ fn connection_of_an_unknown_listener_closes_at_once() {
 fn holding_back_reports_every_changed_connection() {
     let mut machine =
         Machine::new(Config::listening(["tcp://127.0.0.1:1".parse().expect("well formed")]), Relay::default());
-    let conn = machine.accepted(Time::START, ListenerId(0), Peer::Local).expect("let in");
+    let conn = machine.accepted(Time::START, ListenerId::new(0), Peer::Local).expect("let in");
     let named = |machine: &mut Machine<Relay>| std::iter::from_fn(|| machine.next_changed()).collect::<Vec<_>>();
     named(&mut machine);
     for (held, expected) in [(true, vec![conn]), (true, vec![]), (false, vec![conn])] {
@@ -263,8 +263,7 @@ fn holding_back_reports_every_changed_connection() {
 
 /// Two shards behind a reverse proxy that names its clients, each of which may have one connection.
 fn behind_proxy(tls: Option<Tls>) -> Server {
-    let forwarded =
-        Forwarded { field: ForwardedField::XForwardedFor, trusted: vec!["10.0.0.0/8".parse().expect("good")] };
+    let forwarded = Forwarded::new(ForwardedField::XForwardedFor, ["10.0.0.0/8".parse().expect("good")]);
     let http = Http::default().forwarded(Some(forwarded));
     let address = Address::Tcp(([127, 0, 0, 1], 1).into());
     let mut config = Config::listening([Listen::new(address, Protocol::Http(Arc::new(http))).tls(tls)]);

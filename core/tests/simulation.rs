@@ -274,7 +274,7 @@ impl Handler for Restless {
                 16 => {
                     hub.dial(Dial::lines("192.0.2.1:7").backoff(chance.is_multiple_of(2).then(Backoff::default)));
                 }
-                17 => hub.cancel_dial(DialId(u32::try_from(chance % 8).expect("small"))),
+                17 => hub.cancel_dial(DialId::new(u32::try_from(chance % 8).expect("small"))),
                 0 => hub.close(conn),
                 1 => hub.close_with(conn, "bye"),
                 2 => hub.pause(conn),

@@ -55,7 +55,7 @@ fn config(address: &str, policy: SlowPolicy, (low, high, max): (u32, u32, u32)) 
 fn begin(config: Config) -> (Machine<Echo>, ConnId) {
     let mut machine = Machine::new(config, Echo::default());
     machine.started(Time::START);
-    let conn = machine.accepted(Time::START, ListenerId(0), SocketAddr::from(([192, 0, 2, 1], 1)).into());
+    let conn = machine.accepted(Time::START, ListenerId::new(0), SocketAddr::from(([192, 0, 2, 1], 1)).into());
     (machine, conn.expect("let in"))
 }
 

@@ -238,7 +238,7 @@ fn tls_trace_is_plaintext_and_replays_without_keys() {
     machine.record(trace.recorder());
     machine.started(Time::START);
     let peer = Peer::Address(([127, 0, 0, 1], 5).into());
-    let conn = machine.accepted(Time::START, ListenerId(0), peer).expect("let in");
+    let conn = machine.accepted(Time::START, ListenerId::new(0), peer).expect("let in");
     let mut client =
         ClientConnection::new(world.client(None, &[]), ServerName::try_from("localhost").unwrap()).unwrap();
     client.writer().write_all(b"hello\nworld\n").expect("room");
@@ -304,7 +304,7 @@ fn end_without_close_notify_does_not_complete_a_line() {
 fn external_tls_connection_opens_on_secured() {
     let mut machine = Machine::new(listening(Tls::external()), Echo);
     let peer = Peer::Address(([127, 0, 0, 1], 5).into());
-    let conn = machine.accepted(Time::START, ListenerId(0), peer).expect("let in");
+    let conn = machine.accepted(Time::START, ListenerId::new(0), peer).expect("let in");
     assert_eq!(machine.metrics().undecided, 1);
     machine.secured(Time::START, conn, &Secured::default());
     assert_eq!(machine.metrics().open, 1);
@@ -377,7 +377,7 @@ fn write_half_stays_open_until_close_notify_is_written() {
     let world = World::new();
     let mut machine = Machine::new(listening(world.tls(&["localhost"])), Echo);
     machine.started(Time::START);
-    let conn = machine.accepted(Time::START, ListenerId(0), Peer::Local).expect("room");
+    let conn = machine.accepted(Time::START, ListenerId::new(0), Peer::Local).expect("room");
     let name = ServerName::try_from("localhost").expect("a name");
     let mut client = ClientConnection::new(world.client(None, &[]), name).expect("good");
     let mut exchange = |machine: &mut Machine<Echo>| {

@@ -84,7 +84,7 @@ struct Link {
 
 impl Link {
     fn new(mut machine: Machine<EchoInRoom>, client: Arc<ClientConfig>) -> Self {
-        let conn = machine.accepted(Time::START, ListenerId(0), peer()).expect("let in");
+        let conn = machine.accepted(Time::START, ListenerId::new(0), peer()).expect("let in");
         let mut client = ClientConnection::new(client, ServerName::try_from("localhost").expect("good")).expect("good");
         client.set_buffer_limit(None);
         Self { machine, conn, client, on_the_way: Vec::new(), heard: Vec::new(), now: Time::START }
@@ -376,7 +376,7 @@ fn peer_ending_in_the_handshake_is_not_left_undecided() {
     let world = World::new();
     let mut machine = Machine::new(listening(world.tls(&["localhost"])), EchoInRoom);
     for _ in 0..50 {
-        let conn = machine.accepted(Time::START, ListenerId(0), peer()).expect("let in");
+        let conn = machine.accepted(Time::START, ListenerId::new(0), peer()).expect("let in");
         machine.received(Time::START, conn, &mut [0x16, 3, 1]);
         assert_eq!(machine.metrics().undecided, 1);
         machine.ended(Time::START, conn);
@@ -423,7 +423,7 @@ fn sealed_batch_boundary_tears_no_message() {
         config.outbound.slow_policy = slow_policy;
         let mut machine = Machine::new(config, EchoInRoom);
         let now = Time::START;
-        let conn = machine.accepted(now, ListenerId(0), peer()).expect("let in");
+        let conn = machine.accepted(now, ListenerId::new(0), peer()).expect("let in");
         machine.secured(now, conn, &Secured::default());
         let line = |number: u32| publish(format!("{number}{}", "x".repeat(20_000)));
         let queued = |machine: &Machine<EchoInRoom>| {

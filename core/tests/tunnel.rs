@@ -12,8 +12,8 @@ use drupe_core::{
 use proptest::prelude::*;
 use std::time::Duration;
 
-const EDGE: TunnelId = TunnelId(0);
-const DOOR: ListenerId = ListenerId(1);
+const EDGE: TunnelId = TunnelId::new(0);
+const DOOR: ListenerId = ListenerId::new(1);
 
 /// An echo that remembers how connections ended and in which states its tunnels were.
 #[derive(Default)]
@@ -112,9 +112,9 @@ impl World {
 fn tunnel_loss_closes_its_connections_then_it_reconnects() {
     let mut world = World::new(config([tunnel()]));
     let TunnelIntent { link, forwards, .. } = world.intent();
-    assert_eq!(link, LinkId { tunnel: EDGE, attempt: 1 });
+    assert_eq!(link, LinkId::new(EDGE, 1));
     let places: Vec<_> = forwards.iter().map(|forward| (forward.listener, forward.bind.to_string())).collect();
-    assert_eq!(places, [(DOOR, "127.0.0.1:7001".into()), (ListenerId(2), "/run/x.sock".into())]);
+    assert_eq!(places, [(DOOR, "127.0.0.1:7001".into()), (ListenerId::new(2), "/run/x.sock".into())]);
     world.come_up();
     let peer: Peer = "203.0.113.9:40000".parse().expect("an address");
     let conn = world.machine.accepted(world.now, DOOR, peer).expect("let in");
@@ -122,7 +122,7 @@ fn tunnel_loss_closes_its_connections_then_it_reconnects() {
     let said: Vec<u8> = world.machine.intent(conn).expect("open").transmit.slices().flatten().copied().collect();
     assert_eq!(said, b"hello\n");
     world.machine.wrote(world.now, conn, 6);
-    let beside = world.machine.accepted(world.now, ListenerId(0), peer).expect("let in");
+    let beside = world.machine.accepted(world.now, ListenerId::new(0), peer).expect("let in");
     world.fail(TunnelFailure::Disconnected);
     assert_eq!(world.machine.handler().ended, [Reason::TunnelLost]);
     assert!(world.machine.intent(conn).is_none() && world.machine.intent(beside).is_some());
@@ -131,7 +131,7 @@ fn tunnel_loss_closes_its_connections_then_it_reconnects() {
     world.machine.tunnel_reported(world.now, link, &TunnelReport::Connected);
     assert!(!world.has_link());
     world.pass(Duration::from_secs(1));
-    assert_eq!(world.intent().link.attempt, 2);
+    assert_eq!(world.intent().link.attempt(), 2);
     world.machine.tunnel_reported(world.now, link, &TunnelReport::Connected);
     assert_eq!(world.state(), TunnelState::Connecting);
     world.come_up();
@@ -166,7 +166,7 @@ fn renewed_tunnel_redials_at_once_without_a_failure() {
         world.fail(TunnelFailure::Renewed);
         assert!(!world.has_link(), "the old link is to be dropped");
         world.pass(Duration::from_nanos(1));
-        assert_eq!(world.intent().link.attempt, attempt);
+        assert_eq!(world.intent().link.attempt(), attempt);
     }
     world.fail(TunnelFailure::Network);
     assert_eq!(world.state(), TunnelState::GivenUp, "that is the first failure");
@@ -236,11 +236,11 @@ fn keep_alive_detects_a_dead_link_in_time() {
 fn refused_forward_retries_with_capped_backoff() {
     let mut world = World::new(config([tunnel()]));
     world.report(TunnelReport::Connected);
-    world.report(TunnelReport::Bound { listener: ListenerId(2), port: 0 });
+    world.report(TunnelReport::Bound { listener: ListenerId::new(2), port: 0 });
     let mut waits = Vec::new();
     for tries in 1..=9 {
         let wanted: Vec<_> = world.intent().forwards.iter().map(|place| (place.listener, place.tries)).collect();
-        assert_eq!(wanted, [(DOOR, tries), (ListenerId(2), 1)]);
+        assert_eq!(wanted, [(DOOR, tries), (ListenerId::new(2), 1)]);
         world.report(TunnelReport::Refused { listener: DOOR });
         assert_eq!(world.state(), TunnelState::Degraded);
         let since = world.now;
@@ -321,7 +321,7 @@ fn unanswered_forward_request_fails_the_tunnel() {
 fn tunnel_attempt_times_out() {
     let mut world = World::new(config([tunnel()]));
     world.pass(Duration::from_secs(29));
-    assert_eq!(world.intent().link.attempt, 1);
+    assert_eq!(world.intent().link.attempt(), 1);
     world.pass(Duration::from_secs(1));
     assert!(!world.has_link());
     let status = world.machine.tunnel_statuses().next().expect("one");
@@ -364,7 +364,7 @@ fn reload_changes_only_affected_tunnels() {
     world.come_up();
     let conn = world.machine.accepted(world.now, DOOR, peer).expect("let in");
     world.machine.reconfigured(world.now, config([tunnel().refused_wait(Duration::from_secs(7))]));
-    assert_eq!((world.state(), world.intent().link.attempt), (TunnelState::Up, 1));
+    assert_eq!((world.state(), world.intent().link.attempt()), (TunnelState::Up, 1));
     // One place less: it is not listened at any more, and its connection stays.
     let mut fewer = config([tunnel()]);
     fewer.listeners.remove(1);
@@ -388,7 +388,7 @@ fn reload_changes_only_affected_tunnels() {
     world.machine.reconfigured(world.now, config([tunnel().ssh(ssh)]));
     assert_eq!(world.machine.handler().ended, [Reason::TunnelLost]);
     let TunnelIntent { link, tunnel, .. } = world.intent();
-    assert_eq!((link.attempt, tunnel.ssh.host.as_str()), (2, "other.example"));
+    assert_eq!((link.attempt(), tunnel.ssh.host.as_str()), (2, "other.example"));
 }
 
 proptest! {
@@ -404,7 +404,7 @@ proptest! {
         let mut world = World::new(config([tunnel]));
         let (mut failures, mut attempt) = (0u32, 1);
         for (fate, up_for) in fates {
-            prop_assert_eq!(world.intent().link.attempt, attempt);
+            prop_assert_eq!(world.intent().link.attempt(), attempt);
             let mut wait = None;
             match fate {
                 0 => world.fail(TunnelFailure::Network),
@@ -436,7 +436,7 @@ proptest! {
     fn tunnel_reports_in_any_order_break_no_invariant(reports in prop::collection::vec((0..4u32, 0..5u32, 0..8u8, 0..4u32, 0..200u64), 0..200)) {
         let mut world = World::new(config([tunnel(), tunnel().name("other".into())]));
         for (tunnel, attempt, kind, number, seconds) in reports {
-            let listener = ListenerId(number);
+            let listener = ListenerId::new(number);
             let report = match kind {
                 0 | 1 => TunnelReport::Connected,
                 2 => TunnelReport::Failed { failure: TunnelFailure::ALL[number as usize], words: "a \"b\"\n\u{e9}".into() },
@@ -446,12 +446,12 @@ proptest! {
                 6 => TunnelReport::ChannelRefused { words: "a shell".into() },
                 _ => TunnelReport::Closed,
             };
-            let input = Input::TunnelReported { link: LinkId { tunnel: TunnelId(tunnel), attempt }, report };
+            let input = Input::TunnelReported { link: LinkId::new(TunnelId::new(tunnel), attempt), report };
             let line = trace::line(world.now, &input);
             prop_assert_eq!(trace::parse::<NoNote>(&line), Ok(vec![(world.now, input.clone())]));
             let _ = world.machine.apply(world.now, input);
             world.pass(Duration::from_secs(seconds));
-            let links: Vec<_> = world.machine.tunnels().map(|intent| intent.link.tunnel).collect();
+            let links: Vec<_> = world.machine.tunnels().map(|intent| intent.link.tunnel()).collect();
             prop_assert!(links.len() <= 2 && links.windows(2).all(|pair| pair[0] < pair[1]));
         }
         world.machine.command(world.now, &Command::Drain);

@@ -72,11 +72,11 @@ fn test_hub_panics_for_a_missing_listener() {
         assert!(words.contains("there is no listener 0") && words.contains("Config::listening"), "{words}");
     }
     let mut hub = TestHub::with_config(lines(), Echo);
-    let words = panics(|| drop(hub.try_connect(ListenerId(1), drupe_core::Peer::Local)));
+    let words = panics(|| drop(hub.try_connect(ListenerId::new(1), drupe_core::Peer::Local)));
     assert!(words.contains("there is no listener 1: the configuration has 1"), "{words}");
     // One that was taken away refuses, and that can be tested.
     hub.reconfigure(Config::default());
-    let refusal = hub.try_connect(ListenerId(0), drupe_core::Peer::Local).expect_err("nobody is let in");
+    let refusal = hub.try_connect(ListenerId::new(0), drupe_core::Peer::Local).expect_err("nobody is let in");
     assert_eq!(refusal.reason, Reason::Shutdown);
 }
 

@@ -33,7 +33,7 @@ pub fn length(data: &[u8]) {
     let mut rest = Unstructured::new(data);
     let Ok(setting) = Setting::arbitrary(&mut rest) else { return };
     let prefix = LengthPrefix::ALL[usize::from(setting.kind) % LengthPrefix::ALL.len()];
-    check(Wire::LengthPrefixed(LengthPrefixed { prefix }), &setting, rest.take_rest());
+    check(Wire::LengthPrefixed(LengthPrefixed::default().prefix(prefix)), &setting, rest.take_rest());
 }
 
 fn check(wire: Wire, setting: &Setting, stream: &[u8]) {

@@ -32,7 +32,7 @@ pub fn monitor(data: &[u8]) {
     let monitor = Monitor::new(MonitorLimits::default(), log.clone());
     let mut hub = TestHub::with_config(config, Relay::default().within(monitor));
     let peer = hub.connect();
-    let watcher = hub.try_connect(ListenerId(1), "127.0.0.1:9".parse().expect("an address")).expect("accepted");
+    let watcher = hub.try_connect(ListenerId::new(1), "127.0.0.1:9".parse().expect("an address")).expect("accepted");
     let request = format!(
         "GET /monitor HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Authorization: Bearer {CREDENTIAL}\r\nSec-WebSocket-Version: 13\r\n\

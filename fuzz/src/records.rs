@@ -18,7 +18,7 @@ fn listening(change: impl FnOnce(&mut Listen)) -> TestHub<Echo> {
 
 fn connect(hub: &mut TestHub<Echo>) -> ConnId {
     let proxy = Peer::Address(([192, 0, 2, 1], 5).into());
-    hub.try_connect(drupe_core::ListenerId(0), proxy).expect("accepted")
+    hub.try_connect(drupe_core::ListenerId::new(0), proxy).expect("accepted")
 }
 
 /// Sends any bytes from a trusted proxy, in any pieces.

@@ -144,7 +144,7 @@ impl Dials {
 }
 
 fn token_of(dial: DialId) -> Token {
-    Token(FIRST_TOKEN + dial.0 as usize % TOKENS)
+    Token(FIRST_TOKEN + dial.number() as usize % TOKENS)
 }
 
 #[cfg(test)]
@@ -159,20 +159,20 @@ mod tests {
         let mut dials = Dials::new(Arc::new(waker));
         let mut events = mio::Events::with_capacity(4);
         // This name is invalid, so no name server is queried.
-        dials.begin(poll.registry(), DialId(0), "no port");
-        dials.begin(poll.registry(), DialId(0), "192.0.2.1");
-        assert_eq!(dials.names.values().collect::<Vec<_>>(), [&DialId(0)]);
+        dials.begin(poll.registry(), DialId::new(0), "no port");
+        dials.begin(poll.registry(), DialId::new(0), "192.0.2.1");
+        assert_eq!(dials.names.values().collect::<Vec<_>>(), [&DialId::new(0)]);
         let done = loop {
             poll.poll(&mut events, None).expect("the resolver wakes the loop");
             if let Some(done) = dials.next_done(poll.registry()) {
                 break done;
             }
         };
-        assert!(done.0 == DialId(0) && done.1.is_err());
+        assert!(done.0 == DialId::new(0) && done.1.is_err());
         assert!(dials.names.is_empty() && dials.attempts.is_empty() && dials.next_done(poll.registry()).is_none());
         // A cancelled attempt has no result.
-        dials.begin(poll.registry(), DialId(1), "no port");
-        dials.remove(DialId(1));
+        dials.begin(poll.registry(), DialId::new(1), "no port");
+        dials.remove(DialId::new(1));
         assert!(dials.names.is_empty() && dials.next_done(poll.registry()).is_none());
     }
 
@@ -183,11 +183,11 @@ mod tests {
         let there = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = there.local_addr().expect("an address").to_string();
         let mut dials = Dials::new(Arc::new(waker));
-        let last = DialId(u32::MAX - 1);
-        for dial in [DialId(0), DialId(1), last] {
+        let last = DialId::new(u32::MAX - 1);
+        for dial in [DialId::new(0), DialId::new(1), last] {
             dials.begin(poll.registry(), dial, &address);
             assert_eq!(dials.dial_of(token_of(dial)), Some(dial));
         }
-        assert_eq!(dials.dial_of(token_of(DialId(2))), None);
+        assert_eq!(dials.dial_of(token_of(DialId::new(2))), None);
     }
 }

@@ -189,12 +189,12 @@ mod tests {
             }),
         );
         hub.tunnel_reported(link(1), &TunnelReport::Connected);
-        hub.tunnel_reported(link(1), &TunnelReport::Bound { listener: ListenerId(0), port: 7000 });
+        hub.tunnel_reported(link(1), &TunnelReport::Bound { listener: ListenerId::new(0), port: 7000 });
         hub
     }
 
     fn link(attempt: u32) -> LinkId {
-        LinkId { tunnel: TunnelId(0), attempt }
+        LinkId::new(TunnelId::new(0), attempt)
     }
 
     fn lose_the_tunnel(hub: &mut TestHub<Channel>) {
@@ -209,15 +209,15 @@ mod tests {
     #[test]
     fn session_lost_with_the_tunnel_resumes_with_missed_lines() {
         let mut hub = hub();
-        let far = hub.try_connect(ListenerId(0), peer("203.0.113.9:1")).unwrap();
-        let near = hub.try_connect(ListenerId(1), peer("127.0.0.1:1")).unwrap();
+        let far = hub.try_connect(ListenerId::new(0), peer("203.0.113.9:1")).unwrap();
+        let near = hub.try_connect(ListenerId::new(1), peer("127.0.0.1:1")).unwrap();
         hub.line(far, "hello");
         assert_eq!(hub.lines(near), ["session secret-2", "1: hello"]);
         lose_the_tunnel(&mut hub);
         assert!(hub.is_closed(far) && hub.ended(Reason::TunnelLost) == 1 && !hub.is_closed(near));
         hub.line(near, "are you there?");
         hub.advance(Duration::from_secs(60));
-        let back = hub.try_connect(ListenerId(0), peer("203.0.113.9:2")).unwrap();
+        let back = hub.try_connect(ListenerId::new(0), peer("203.0.113.9:2")).unwrap();
         hub.line(back, "/resume secret-1");
         assert_eq!(hub.lines(back), ["session secret-3", "welcome back, 1", "2: are you there?"]);
         hub.line(back, "now I am");
@@ -227,8 +227,8 @@ mod tests {
     #[test]
     fn session_resumes_only_when_lost_and_before_it_expires() {
         let mut hub = hub();
-        let far = hub.try_connect(ListenerId(0), peer("203.0.113.9:1")).unwrap();
-        let near = hub.try_connect(ListenerId(1), peer("127.0.0.1:1")).unwrap();
+        let far = hub.try_connect(ListenerId::new(0), peer("203.0.113.9:1")).unwrap();
+        let near = hub.try_connect(ListenerId::new(1), peer("127.0.0.1:1")).unwrap();
         hub.line(near, "/resume secret-1");
         assert_eq!(hub.lines(near).last().unwrap(), "no such session, or it is still connected");
         hub.line(far, "it is mine still");

@@ -24,5 +24,5 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 
 #[unsafe(no_mangle)]
 pub extern "C" fn machine() -> bool {
-    Machine::new(Config::default(), Echo).accepted(Time::START, ListenerId(0), Peer::Local).is_ok()
+    Machine::new(Config::default(), Echo).accepted(Time::START, ListenerId::new(0), Peer::Local).is_ok()
 }

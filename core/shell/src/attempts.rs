@@ -32,8 +32,8 @@ impl<S> Attempts<S> {
 
     /// Starts an attempt. It replaces an earlier attempt of the same dial.
     pub fn begin(&mut self, dial: DialId, attempt: impl Future<Output = io::Result<(S, Peer)>> + Send + 'static) {
-        self.futures.insert(dial, (self.queue.key(dial.0).into(), Box::pin(attempt)));
-        self.ready.push(dial.0);
+        self.futures.insert(dial, (self.queue.key(dial.number()).into(), Box::pin(attempt)));
+        self.ready.push(dial.number());
     }
 
     /// Cancels an attempt.
@@ -117,7 +117,7 @@ mod tests {
             let (polls, wakers) = (Arc::clone(&polls), wakers.clone());
             let mut is_first = true;
             attempts.begin(
-                DialId(number),
+                DialId::new(number),
                 core::future::poll_fn(move |cx| {
                     polls.fetch_add(1, Ordering::Relaxed);
                     if core::mem::take(&mut is_first) {
@@ -130,7 +130,7 @@ mod tests {
         }
         assert!(attempts.next_done().is_none());
         assert_eq!(polls.load(Ordering::Relaxed), 500);
-        attempts.remove(DialId(7));
+        attempts.remove(DialId::new(7));
         // One after another, as wake-ups arrive.
         let mut done = 0;
         for waker in waiting.try_iter() {

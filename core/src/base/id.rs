@@ -81,10 +81,22 @@ impl FromStr for ConnId {
 
 /// Index of a listener in [`Config::listeners`](crate::Config::listeners).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ListenerId(pub u32);
+pub struct ListenerId(pub(crate) u32);
 
 impl ListenerId {
-    /// The index as `usize`.
+    /// The listener with this index.
+    #[must_use]
+    pub const fn new(index: u32) -> Self {
+        Self(index)
+    }
+
+    /// Its index as a `u32`, for tables of the shell.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+
+    /// Its index.
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize
@@ -93,7 +105,21 @@ impl ListenerId {
 
 /// Identifies one outgoing connection of the application, over all its attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DialId(pub u32);
+pub struct DialId(pub(crate) u32);
+
+impl DialId {
+    /// The dial with this number.
+    #[must_use]
+    pub const fn new(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// Its number: dials are numbered in the order in which they were made.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+}
 
 /// How a connection came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,6 +7,7 @@ use core::fmt;
 ///
 /// The application or [`auth`](crate::kit::auth) has authenticated the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Identity {
     /// The user's name: the same for all connections of one user.
     pub user: Arc<str>,
@@ -30,6 +31,13 @@ impl Identity {
     #[must_use]
     pub fn with_scopes<'s>(mut self, scopes: impl IntoIterator<Item = &'s str>) -> Self {
         self.scopes.extend(scopes.into_iter().map(Arc::from));
+        self
+    }
+
+    /// Sets [`expires_at`](#structfield.expires_at).
+    #[must_use]
+    pub fn expires_at(mut self, expires_at: Option<UnixTime>) -> Self {
+        self.expires_at = expires_at;
         self
     }
 

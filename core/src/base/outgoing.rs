@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 
 /// A message to send: the same for all recipients, or in one representation for each kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a wire must handle each kind")]
 pub enum Outgoing<'a> {
     /// The same for all recipients.
     Same(Payload<'a>),

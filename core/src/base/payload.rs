@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 /// One message's content, borrowed. Wires that distinguish text from binary keep the distinction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a message is text or binary")]
 pub enum Payload<'a> {
     /// UTF-8 text.
     Text(&'a str),
@@ -83,6 +84,7 @@ impl<'a> From<&'a PayloadBuf> for Payload<'a> {
 
 /// One message's content, owned and cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a message is text or binary")]
 pub enum PayloadBuf {
     /// UTF-8 text.
     Text(Arc<str>),

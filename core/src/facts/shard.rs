@@ -48,6 +48,7 @@ impl Shard {
 
 /// The recipient of a message between shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a shell must deliver to each")]
 pub enum Addressee {
     /// All other shards.
     Others,

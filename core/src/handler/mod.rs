@@ -1,6 +1,6 @@
 mod hub;
 
-pub use hub::Hub;
+pub use hub::{Close, Hub};
 
 use crate::base::AcceptFailure;
 use crate::base::Origin;
@@ -327,6 +327,7 @@ impl<'a, N> Event<'a, N> {
 
 /// The note type of an application that receives no notes. It has no values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "it has no values")]
 pub enum NoNote {}
 
 impl fmt::Display for NoNote {

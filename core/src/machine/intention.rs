@@ -29,6 +29,7 @@ pub struct Intent<'a> {
 
 /// Whether to close our half of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a shell must handle each")]
 pub enum End {
     /// Keep it open.
     Open,
@@ -38,6 +39,7 @@ pub enum End {
 
 /// Whether a listener should accept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a shell must handle each")]
 pub enum Accepting {
     /// Accept now.
     Now,

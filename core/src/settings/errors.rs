@@ -21,6 +21,7 @@ pub struct SettingsError {
 
 /// All errors of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a list is all that it is")]
 pub struct SettingsErrors(pub Vec<SettingsError>);
 
 impl SettingsError {

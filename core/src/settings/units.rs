@@ -17,16 +17,19 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A duration: a number and `ms`, `s`, `m`, `h` or `d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "one value is all that it is")]
 pub struct Span(pub Duration);
 
 /// A duration above zero, in the form of [`Span`].
 ///
 /// Zero would refuse every peer or loop for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "one value is all that it is")]
 pub struct Timeout(pub Duration);
 
 /// A number of bytes: a number and `B`, `KiB`, `MiB` or `GiB`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "one value is all that it is")]
 pub struct Size(pub u64);
 
 /// A rate and a burst: `100/s`, `30/60s burst 10`, `4MiB/s`.
@@ -42,14 +45,17 @@ pub struct RateText {
 
 /// An optional value; `never`, `unlimited` and `off` mean none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "one value is all that it is")]
 pub struct Maybe<T>(pub Option<T>);
 
 /// A network, such as `10.0.0.0/8`, or one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "one value is all that it is")]
 pub struct NetworkText(pub Network);
 
 /// The permissions of a file, in octal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "one value is all that it is")]
 pub struct ModeText(pub u32);
 
 /// A text that does not have the expected form.

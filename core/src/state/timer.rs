@@ -7,6 +7,7 @@ use core::ops::Bound;
 
 /// A named timer of the application, for one connection or for none. Each is set at most once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct Timer {
     /// The connection that it belongs to and ends with, if any.
     pub conn: Option<ConnId>,

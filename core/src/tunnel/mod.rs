@@ -188,6 +188,7 @@ impl Ssh {
 
 /// The passphrase of a private key. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a text is all that it is")]
 pub struct Passphrase(pub String);
 
 impl fmt::Debug for Passphrase {
@@ -320,17 +321,43 @@ impl fmt::Display for RemoteBind {
 
 /// Identifies one tunnel for as long as the machine lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TunnelId(pub u32);
+pub struct TunnelId(pub(crate) u32);
+
+impl TunnelId {
+    /// The tunnel with this number.
+    #[must_use]
+    pub const fn new(number: u32) -> Self {
+        Self(number)
+    }
+}
 
 /// Identifies one attempt to connect a tunnel, and its SSH connection.
 ///
 /// Reports about earlier attempts are ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId {
+    pub(crate) tunnel: TunnelId,
+    pub(crate) attempt: u32,
+}
+
+impl LinkId {
+    /// The attempt with this number, from 1, of a tunnel.
+    #[must_use]
+    pub const fn new(tunnel: TunnelId, attempt: u32) -> Self {
+        Self { tunnel, attempt }
+    }
+
     /// The tunnel.
-    pub tunnel: TunnelId,
+    #[must_use]
+    pub const fn tunnel(self) -> TunnelId {
+        self.tunnel
+    }
+
     /// Number of the attempt, from 1.
-    pub attempt: u32,
+    #[must_use]
+    pub const fn attempt(self) -> u32 {
+        self.attempt
+    }
 }
 
 #[cfg(test)]

@@ -1,15 +1,18 @@
 use super::buffer::grow;
 use super::decoded::{DecodeBuffer, DecodeError, Decoded, EncodeError};
-use crate::base::{Payload, work};
+use crate::base::{Payload, setters, work};
 use crate::wire::Budget;
 use alloc::vec::Vec;
 
 /// Frames: a length, then that many bytes of content. The length counts only the content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LengthPrefixed {
     /// The format of the length.
     pub prefix: LengthPrefix,
 }
+
+setters!(LengthPrefixed { prefix: LengthPrefix });
 
 /// The format of a frame's length: 1, 2, 4 or 8 bytes, or a variable-length number.
 ///

@@ -28,6 +28,7 @@ setters!(Lines { ending: LineEnding, invalid_utf8: InvalidUtf8 });
 
 /// The ending of a sent line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LineEnding {
     /// Line feed.
     #[default]

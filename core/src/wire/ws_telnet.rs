@@ -6,6 +6,7 @@ use crate::wire::websocket::{MessageStream, Opcode, Piece, WebSocket, WebSocketD
 
 /// Telnet in the messages of a WebSocket, which form one byte stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WsTelnet {
     /// Settings for telnet.
     pub telnet: Telnet,

@@ -57,7 +57,7 @@ fn dialogue_asks_no_password_over_a_cleartext_network() {
     let asked = |listen: Listen, peer: Peer, layer: Authentication<Accounts>| {
         let config = Config::listening([listen]);
         let mut hub: Guarded<Accounts> = TestHub::with_config(config, Inside::default().within(layer.dialogue()));
-        let conn = hub.try_connect(ListenerId(0), peer).expect("let in");
+        let conn = hub.try_connect(ListenerId::new(0), peer).expect("let in");
         hub.received(conn).windows(6).any(|bytes| bytes == b"user: ")
     };
     let listen = |address: &str| address.parse::<Listen>().expect(address);
@@ -84,7 +84,7 @@ fn dialogue_asks_no_password_over_a_cleartext_network() {
     let enciphered = listen("tcp://0.0.0.0:1").tls(Some(Tls::external()));
     let mut hub: Guarded<Accounts> =
         TestHub::with_config(Config::listening([enciphered]), Inside::default().within(layer().dialogue()));
-    let conn = hub.try_connect(ListenerId(0), far).expect("let in");
+    let conn = hub.try_connect(ListenerId::new(0), far).expect("let in");
     hub.secured(conn, &Secured::default());
     assert_eq!(hub.received(conn), b"user: ");
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 fn failed_logins_are_limited_per_address_and_per_user() {
     let mut hub = lines(layer());
     let connect = |hub: &mut Guarded<Accounts>, ip: [u8; 4]| {
-        hub.try_connect(ListenerId(0), Peer::Address((ip, 9).into())).expect("let in")
+        hub.try_connect(ListenerId::new(0), Peer::Address((ip, 9).into())).expect("let in")
     };
     for _ in 0..5 {
         let conn = connect(&mut hub, [192, 0, 2, 1]);
@@ -48,7 +48,7 @@ fn failed_logins_are_limited_per_address_and_per_user() {
 fn failed_logins_elsewhere_do_not_lock_out_the_owner() {
     let mut hub = lines(layer());
     let at = |hub: &mut Guarded<Accounts>, address: [u8; 4]| {
-        hub.try_connect(ListenerId(0), Peer::Address((address, 9).into())).expect("let in")
+        hub.try_connect(ListenerId::new(0), Peer::Address((address, 9).into())).expect("let in")
     };
     let owner = at(&mut hub, [192, 0, 2, 1]);
     assert!(scram(&mut hub, owner, "root", "t0psecret").contains("auth_ok"));
@@ -69,7 +69,7 @@ fn password_hashing_runs_as_a_job() {
     machine.takes_jobs(Time::START);
     machine.started(Time::START);
     let mut connect = |last: u8| {
-        machine.accepted(Time::START, ListenerId(0), Peer::Address(([192, 0, 2, last], 9).into())).expect("let in")
+        machine.accepted(Time::START, ListenerId::new(0), Peer::Address(([192, 0, 2, last], 9).into())).expect("let in")
     };
     let [first, same_address, other] = [connect(1), connect(1), connect(2)];
     let heard = |machine: &mut Machine<_>, conn: ConnId| {
@@ -122,7 +122,7 @@ fn guessing_address_gets_few_passwords_hashed() {
     machine.started(Time::START);
     let peer = Peer::Address(([192, 0, 2, 1], 9).into());
     for _ in 0..500 {
-        let conn = machine.accepted(Time::START, ListenerId(0), peer).expect("let in");
+        let conn = machine.accepted(Time::START, ListenerId::new(0), peer).expect("let in");
         machine.received(
             Time::START,
             conn,

@@ -134,7 +134,7 @@ fn only_a_verbatim_trace_holds_secrets_and_replays() {
         let recorder = trace.recorder();
         recorded.record(if verbatim { recorder.verbatim() } else { recorder });
         recorded.started(Time::START);
-        let conn = recorded.accepted(Time::START, ListenerId(0), Peer::Local).expect("let in");
+        let conn = recorded.accepted(Time::START, ListenerId::new(0), Peer::Local).expect("let in");
         recorded.received(Time::START, conn, &mut b"root\nt0psecret\nhello\n".to_vec());
         let answer: Vec<u8> = recorded.intent(conn).expect("open").transmit.slices().flatten().copied().collect();
         recorded.wrote(Time::START, conn, answer.len());

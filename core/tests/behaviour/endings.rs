@@ -33,8 +33,9 @@ fn drain_notifies_peers_and_spreads_their_closes() {
     let mut hub = TestHub::with_config(lines(), Log::default());
     let peers: Vec<_> = (0..100).map(|_| hub.connect()).collect();
     hub.command(&Command::Drain);
-    assert_eq!(hub.machine().accepting(ListenerId(0)), Accepting::Never);
-    let refusal = hub.try_connect(ListenerId(0), "127.0.0.1:9".parse().expect("an address")).expect_err("draining");
+    assert_eq!(hub.machine().accepting(ListenerId::new(0)), Accepting::Never);
+    let refusal =
+        hub.try_connect(ListenerId::new(0), "127.0.0.1:9".parse().expect("an address")).expect_err("draining");
     assert_eq!(refusal.reason, Reason::Shutdown);
     assert!(peers.iter().all(|&peer| hub.lines(peer) == ["notice: the server is shutting down"]));
     // 100 closes at 500 a second take 200 ms, and not all go at once.
@@ -75,6 +76,6 @@ fn machine_does_not_dial_while_draining() {
     let mut hub = TestHub::with_config(lines(), Puppet::default());
     hub.command(&Command::Drain);
     assert!(hub.machine().dials().next().is_none());
-    assert_eq!(hub.dialed(DialId(0), drupe_core::Peer::Local), None);
+    assert_eq!(hub.dialed(DialId::new(0), drupe_core::Peer::Local), None);
     assert!(hub.machine().is_drained());
 }

@@ -58,8 +58,8 @@ fn one_byte_per_second_does_not_extend_message_deadline() {
 fn flood_of_empty_lines_does_not_starve_another_peer() {
     let mut machine = Machine::new(lines().unlimited(), Echo);
     let peer = |n: u16| std::net::SocketAddr::from(([127, 0, 0, 1], n)).into();
-    let flood = machine.accepted(Time::START, ListenerId(0), peer(1)).expect("room for two");
-    let other = machine.accepted(Time::START, ListenerId(0), peer(2)).expect("room for two");
+    let flood = machine.accepted(Time::START, ListenerId::new(0), peer(1)).expect("room for two");
+    let other = machine.accepted(Time::START, ListenerId::new(0), peer(2)).expect("room for two");
     let (mut left, mut turns, mut now) = (1_000_000, 0, Time::START);
     while left > 0 || machine.intent(flood).is_some_and(|intent| !intent.read) {
         if left > 0 && machine.intent(flood).expect("alive").read {
@@ -124,7 +124,7 @@ fn configured_message_size_limit_is_enforced() {
 #[test]
 fn input_read_against_the_intent_is_bounded() {
     let mut machine = Machine::new(lines().unlimited(), Puppet::default());
-    let id = machine.accepted(Time::START, ListenerId(0), drupe_core::Peer::Local).expect("room");
+    let id = machine.accepted(Time::START, ListenerId::new(0), drupe_core::Peer::Local).expect("room");
     machine.noted(Time::START, "pause".into());
     (0..20).for_each(|_| machine.received(Time::START, id, &mut vec![b'x'; 65_536]));
     assert_eq!(machine.metrics().ended.get(Reason::RateLimited), 1);
@@ -151,7 +151,7 @@ fn backlog_of_one_large_read_is_bounded() {
     let mut config = lines().unlimited();
     config.peer.budget.messages_per_turn = 1;
     let mut machine = Machine::new(config, Echo);
-    let id = machine.accepted(Time::START, ListenerId(0), drupe_core::Peer::Local).expect("room");
+    let id = machine.accepted(Time::START, ListenerId::new(0), drupe_core::Peer::Local).expect("room");
     machine.received(Time::START, id, &mut b"x\n".repeat(25_000_000));
     assert_eq!(machine.metrics().ended.get(Reason::RateLimited), 1);
 }

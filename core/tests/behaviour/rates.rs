@@ -50,7 +50,7 @@ fn each_ladder_step_applies_its_penalty() {
         let peer = hub.connect();
         (0..4).for_each(|n| hub.line(peer, &n.to_string()));
         let address = hub.peer(peer);
-        let again = hub.try_connect(ListenerId(0), address).map(drop).map_err(|refusal| refusal.reason);
+        let again = hub.try_connect(ListenerId::new(0), address).map(drop).map_err(|refusal| refusal.reason);
         (hub.lines(peer).join("|"), again)
     };
     let off = Ladder::default().warn(None).pause(None);
@@ -70,17 +70,17 @@ fn refused_peer_gets_a_reason_and_a_close_frees_its_place() {
     config.connections.per_address = 1;
     let mut hub = TestHub::with_config(config, Echo);
     let from = |text: &str| text.parse().expect(text);
-    let first = hub.try_connect(ListenerId(0), from("192.0.2.1:1")).expect("room");
-    let refused = hub.try_connect(ListenerId(0), from("192.0.2.1:2")).expect_err("one from an address");
+    let first = hub.try_connect(ListenerId::new(0), from("192.0.2.1:1")).expect("room");
+    let refused = hub.try_connect(ListenerId::new(0), from("192.0.2.1:2")).expect_err("one from an address");
     assert_eq!(refused.reason, Reason::AddressFull);
     assert_eq!(refused.farewell, b"closing (address_full): this address has too many connections\n");
-    hub.try_connect(ListenerId(0), from("192.0.2.2:1")).expect("room");
+    hub.try_connect(ListenerId::new(0), from("192.0.2.2:1")).expect("room");
     assert_eq!(
-        hub.try_connect(ListenerId(0), from("192.0.2.3:1")).expect_err("two in all").reason,
+        hub.try_connect(ListenerId::new(0), from("192.0.2.3:1")).expect_err("two in all").reason,
         Reason::ListenerFull
     );
     hub.end(first);
-    assert!(hub.try_connect(ListenerId(0), from("192.0.2.1:3")).is_ok());
+    assert!(hub.try_connect(ListenerId::new(0), from("192.0.2.1:3")).is_ok());
     assert_eq!(hub.machine().metrics().refused.total(), 2);
 }
 

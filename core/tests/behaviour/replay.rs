@@ -16,7 +16,7 @@ fn recorded_trace_replays_to_the_same_bytes() {
             machine
                 .accepted(
                     Time::from_nanos(u64::from(port)),
-                    ListenerId(0),
+                    ListenerId::new(0),
                     std::net::SocketAddr::from(([127, 0, 0, 1], port)).into(),
                 )
                 .expect("room")
@@ -45,7 +45,7 @@ fn replay_reproduces_a_run_with_full_turns() {
     let config = lines().unlimited().seed(Some(7));
     let mut machine = Machine::new(config.clone(), Verbose);
     machine.record(trace.recorder());
-    let id = machine.accepted(Time::START, ListenerId(0), drupe_core::Peer::Local).expect("room");
+    let id = machine.accepted(Time::START, ListenerId::new(0), drupe_core::Peer::Local).expect("room");
     let mut written = 0;
     for n in 0..20 {
         let now = Time::from_millis(n);

@@ -142,7 +142,7 @@ fn pause_holds_the_last_line_and_the_end_of_input() {
 #[test]
 fn short_write_is_not_a_stall_until_the_socket_blocks() {
     let mut machine = Machine::new(small_marks(), Puppet::default());
-    let id = machine.accepted(Time::START, ListenerId(0), drupe_core::Peer::Local).expect("room");
+    let id = machine.accepted(Time::START, ListenerId::new(0), drupe_core::Peer::Local).expect("room");
     machine.noted(Time::START, "send 500".into());
     machine.wrote(Time::START, id, 100);
     assert!(machine.intent(id).expect("alive").read);

@@ -12,26 +12,26 @@ use std::time::Duration;
 #[test]
 fn listener_pauses_when_descriptors_run_out() {
     let mut machine = Machine::new(lines(), Echo);
-    machine.accept_failed(Time::START, ListenerId(0), AcceptFailure::Transient);
-    assert_eq!(machine.accepting(ListenerId(0)), Accepting::Now);
-    machine.accept_failed(Time::START, ListenerId(0), AcceptFailure::Exhausted);
-    assert_eq!((machine.accepting(ListenerId(0)), machine.metrics().accept_paused), (Accepting::Later, 1));
+    machine.accept_failed(Time::START, ListenerId::new(0), AcceptFailure::Transient);
+    assert_eq!(machine.accepting(ListenerId::new(0)), Accepting::Now);
+    machine.accept_failed(Time::START, ListenerId::new(0), AcceptFailure::Exhausted);
+    assert_eq!((machine.accepting(ListenerId::new(0)), machine.metrics().accept_paused), (Accepting::Later, 1));
     let deadline = machine.deadline().expect("it must be looked at again");
     assert_eq!(deadline.why, Why::Accept);
     machine.elapsed(deadline.at);
-    assert_eq!((machine.accepting(ListenerId(0)), machine.metrics().accept_paused), (Accepting::Now, 0));
+    assert_eq!((machine.accepting(ListenerId::new(0)), machine.metrics().accept_paused), (Accepting::Now, 0));
 }
 
 #[test]
 fn listener_pauses_after_repeated_failures() {
     let mut machine = Machine::new(lines(), Echo);
     let fail =
-        |machine: &mut Machine<Echo>| machine.accept_failed(Time::START, ListenerId(0), AcceptFailure::Transient);
+        |machine: &mut Machine<Echo>| machine.accept_failed(Time::START, ListenerId::new(0), AcceptFailure::Transient);
     (0..15).for_each(|_| fail(&mut machine));
-    assert_eq!(machine.accepting(ListenerId(0)), Accepting::Now);
+    assert_eq!(machine.accepting(ListenerId::new(0)), Accepting::Now);
     fail(&mut machine);
-    assert_eq!(machine.accepting(ListenerId(0)), Accepting::Later);
-    assert!(machine.accepted(Time::START, ListenerId(0), drupe_core::Peer::Local).is_ok());
+    assert_eq!(machine.accepting(ListenerId::new(0)), Accepting::Later);
+    assert!(machine.accepted(Time::START, ListenerId::new(0), drupe_core::Peer::Local).is_ok());
 }
 
 /// Dials at the first note, and hangs up at the second.

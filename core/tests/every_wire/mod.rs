@@ -92,7 +92,7 @@ impl Peers {
     pub(crate) fn connect(&mut self) {
         for (wire, number) in WIRES.into_iter().zip(0..) {
             let peer = Peer::from(SocketAddr::from(([192, 0, 2, 1], 1000)));
-            match self.machine.accepted(self.now, ListenerId(number), peer) {
+            match self.machine.accepted(self.now, ListenerId::new(number), peer) {
                 Ok(conn) => drop(self.conns.insert(wire, conn)),
                 Err(refusal) => {
                     self.refused.push(refusal.reason);

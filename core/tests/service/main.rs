@@ -245,7 +245,7 @@ fn service_replies_in_the_format_of_the_request() {
         Config::listening(["tcp://127.0.0.1:1", "length://127.0.0.1:2"].map(|a| a.parse::<Listen>().expect(a)));
     let mut hub = TestHub::with_config(config, service());
     let peer = |port: u16| drupe_core::Peer::Address(([127, 0, 0, 1], port).into());
-    let frames = hub.try_connect(drupe_core::ListenerId(1), peer(1)).expect("let in");
+    let frames = hub.try_connect(drupe_core::ListenerId::new(1), peer(1)).expect("let in");
     hub.send(frames, b"\0\0\0\x06/dance");
     assert!(String::from_utf8_lossy(hub.received(frames)).ends_with("error: dance: unknown type or command"));
     hub.clear();

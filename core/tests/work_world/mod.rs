@@ -34,7 +34,7 @@ impl World {
         let mut machine = Machine::new(config, Echo);
         machine.started(Time::START);
         let peer = std::net::SocketAddr::from(([192, 0, 2, 1], 1)).into();
-        let conn = machine.accepted(Time::START, ListenerId(0), peer).expect("let in");
+        let conn = machine.accepted(Time::START, ListenerId::new(0), peer).expect("let in");
         Self { machine, conn, now: Time::START, heard: Vec::new(), dearest: 0, total: 0 }
     }
 

@@ -24,7 +24,7 @@ pub(crate) fn begin<H: Handler>(config: Config, handler: H) -> (Machine<H>, Conn
     let mut machine = Machine::new(config, handler);
     machine.started(Time::START);
     let peer = Peer::Address(([192, 0, 2, 1], 1).into());
-    let conn = machine.accepted(Time::START, ListenerId(0), peer).expect("let in");
+    let conn = machine.accepted(Time::START, ListenerId::new(0), peer).expect("let in");
     (machine, conn)
 }
 

@@ -23,10 +23,10 @@ pub(super) fn input(
         Fact::Accepted { listener, address } => {
             let ip = Ipv6Addr::new(0x2001, 0xdb8, 0, u16::from(address % 4), 0, 0, 0, 1);
             let peer = if address == 0 { Peer::Local } else { SocketAddr::from((ip, 1)).into() };
-            Input::Accepted { listener: ListenerId(u32::from(listener % 13)), peer }
+            Input::Accepted { listener: ListenerId::new(u32::from(listener % 13)), peer }
         }
         Fact::AcceptFailed { listener, exhausted } => Input::AcceptFailed {
-            listener: ListenerId(u32::from(listener % 3)),
+            listener: ListenerId::new(u32::from(listener % 3)),
             failure: if exhausted { AcceptFailure::Exhausted } else { AcceptFailure::Transient },
         },
         Fact::Received { who, ref bytes } => Input::Received { conn: id(who)?, bytes: bytes.clone() },
@@ -74,7 +74,7 @@ pub(super) fn input(
         }
         Fact::Dialed { dial, up } => {
             let peer = Peer::from(SocketAddr::from(([192, 0, 2, 1], 1)));
-            let id = DialId(u32::from(dial % 8));
+            let id = DialId::new(u32::from(dial % 8));
             if up { Input::Dialed { dial: id, peer } } else { Input::DialFailed { dial: id, failure: failure(dial) } }
         }
         Fact::Noted(253..) => Input::TakesJobs,
@@ -118,7 +118,9 @@ pub(super) fn input(
             newer.listeners.truncate(usize::from(limits[1] % 13));
             Input::Reconfigured(newer.into())
         }
-        Fact::Tunnel { report, listener } => tunnel_reported(machine, report, ListenerId(u32::from(listener % 16)))?,
+        Fact::Tunnel { report, listener } => {
+            tunnel_reported(machine, report, ListenerId::new(u32::from(listener % 16)))?
+        }
     })
 }
 
@@ -128,8 +130,8 @@ fn is_alone(machine: &Machine<Restless>) -> bool {
 
 /// A report about the current link of a tunnel, or about an earlier one.
 fn tunnel_reported(machine: &Machine<Restless>, report: u8, listener: ListenerId) -> Option<Input<u8>> {
-    let TunnelIntent { mut link, asked, .. } = machine.tunnels().next()?;
-    link.attempt -= u32::from(report / 128);
+    let TunnelIntent { link, asked, .. } = machine.tunnels().next()?;
+    let link = LinkId::new(link.tunnel(), link.attempt() - u32::from(report / 128));
     let failure = TunnelFailure::ALL[usize::from(report) % TunnelFailure::ALL.len()];
     let report = match report % 8 {
         0 | 1 => TunnelReport::Connected,
@@ -167,7 +169,7 @@ fn shard_message(conn: ConnId, who: u8, kind: u8) -> ShardMessage {
         6 => ShardMessage::Handler { from: kind % 4, topic: "topic".into(), content: "content".into() },
         0 => ShardMessage::Authenticated,
         1 => ShardMessage::Gone { peer },
-        2 => ShardMessage::Arrived { conn, listener: ListenerId(u32::from(kind % 13)), peer },
+        2 => ShardMessage::Arrived { conn, listener: ListenerId::new(u32::from(kind % 13)), peer },
         3 => ShardMessage::Admission { conn, peer, refused: None },
         _ => ShardMessage::Admission { conn, peer, refused: Some(Reason::AddressFull) },
     }
@@ -179,7 +181,7 @@ fn who_else(fact: &Fact, alone: bool) -> Option<Input<u8>> {
     if alone && !matches!(length % 8, 5 | 6) {
         return None;
     }
-    let (listener, peer) = (ListenerId(u32::from(length % 7)), SocketAddr::from(([192, 0, 2, 1], length)).into());
+    let (listener, peer) = (ListenerId::new(u32::from(length % 7)), SocketAddr::from(([192, 0, 2, 1], length)).into());
     Some(match length % 8 {
         0 => Input::ShardMessageReceived(ShardMessage::Publish {
             room: "a".into(),

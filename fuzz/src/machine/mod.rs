@@ -96,7 +96,7 @@ fn config(limits: [u8; 8], seed: u64) -> Config {
     let proxied = listeners[4].clone().proxies(proxies.clone()).tls(Some(Tls::external()));
     let http = Http::default()
         .telnet(Some(Telnet::default()))
-        .forwarded(Some(Forwarded { field: ForwardedField::XForwardedFor, trusted: vec![trusted] }))
+        .forwarded(Some(Forwarded::new(ForwardedField::XForwardedFor, [trusted])))
         .monitor(Credential::new("0123456789abcdef").ok())
         .ping(Some(Duration::from_secs(1)));
     let carried = listeners[5].clone().protocol(Protocol::Http(http.into())).notices(true);

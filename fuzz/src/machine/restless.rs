@@ -4,7 +4,7 @@ use drupe_core::outbound::SlowPolicy;
 use drupe_core::telnet::{InputMode, Side};
 use drupe_core::websocket::CloseCode;
 use drupe_core::{
-    Backoff, ConnId, Dial, DialId, Event, Handler, Hub, Identity, Reason, Representation, Timer, UnixTime,
+    Backoff, Close, ConnId, Dial, DialId, Event, Handler, Hub, Identity, Reason, Representation, Timer, UnixTime,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -88,11 +88,11 @@ impl Handler for Restless {
                     hub.enable_option(conn, side, option)
                 };
             }
-            30 => hub.close_as(conn, CloseCode::UNAUTHORIZED, "who are you?"),
+            30 => hub.end(conn, Close::new(Reason::Unauthorized).code(CloseCode::UNAUTHORIZED).text("who are you?")),
             29 => drop(hub.gmcp(conn, "Core.Ping", "")),
             18 => {
                 let expires_at = (pick % 2 == 0).then(|| UnixTime::from_secs(pick as u64 * 900));
-                hub.identify(conn, Identity { expires_at, ..Identity::user(["ann", "bob"][pick % 2]) });
+                hub.identify(conn, Identity::user(["ann", "bob"][pick % 2]).expires_at(expires_at));
             }
             19 => drop(hub.ticket(conn, Duration::from_millis(pick as u64))),
             20 => {
@@ -116,7 +116,7 @@ impl Handler for Restless {
             },
             31 => drop(hub.offload(conn, move || pick % 2 == 0)),
             35 => drop(hub.send_to_shard(u8::try_from(pick % 4).expect("small"), "topic", "content")),
-            17 => hub.cancel_dial(DialId(u32::try_from(pick).expect("small"))),
+            17 => hub.cancel_dial(DialId::new(u32::try_from(pick).expect("small"))),
             _ => drop(hub.send(conn, "private")),
         }
     }

@@ -48,7 +48,7 @@ pub(super) type Places<L> = BTreeMap<ListenerId, Place<L>>;
 
 /// The number under which the runtime reports the readiness of a listener.
 pub(super) const fn number(id: ListenerId) -> u32 {
-    FIRST_LISTENER - id.0
+    FIRST_LISTENER - id.number()
 }
 
 impl<H: Handler, S: Sockets> Driver<H, S> {

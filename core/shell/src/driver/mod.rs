@@ -145,7 +145,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         ready.append(&mut self.again);
         self.hold_back();
         for number in ready.drain(..) {
-            let listener = ListenerId(FIRST_LISTENER - number);
+            let listener = ListenerId::new(FIRST_LISTENER - number);
             if self.listeners.contains_key(&listener) {
                 self.accept(listener);
             } else {

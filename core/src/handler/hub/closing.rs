@@ -1,33 +1,82 @@
-//! Closes a connection: after a flush, with a farewell, with a close code, or one half of it.
+//! Ends a connection, or one half of it.
 
 use crate::base::{ConnId, Outgoing, Reason};
 use crate::handler::Hub;
 use crate::state::Ending;
 use crate::wire::websocket::CloseCode;
 
+/// How [`Hub::end`] ends a connection: for a reason, and with last words of the application.
+///
+/// ```
+/// # use drupe_core::{Close, Reason, websocket::CloseCode};
+/// let close = Close::new(Reason::Forbidden).farewell("ask the operator for access").text("no access");
+/// # let _ = close.code(CloseCode::UNAUTHORIZED);
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct Close<'a> {
+    reason: Reason,
+    farewell: Option<Outgoing<'a>>,
+    code: Option<CloseCode>,
+    text: &'a str,
+}
+
+impl<'a> Close<'a> {
+    /// Ends a connection for `reason`, which the metrics count. The peer receives it if its wire can
+    /// carry it.
+    pub const fn new(reason: Reason) -> Self {
+        Self { reason, farewell: None, code: None, text: "" }
+    }
+
+    /// Sends this message first.
+    pub fn farewell(self, message: impl Into<Outgoing<'a>>) -> Self {
+        Self { farewell: Some(message.into()), ..self }
+    }
+
+    /// On a WebSocket, the code of the close frame (RFC 6455 section 7.4) in place of the one for
+    /// the reason. Other wires do not carry it.
+    pub const fn code(self, code: CloseCode) -> Self {
+        Self { code: Some(code), ..self }
+    }
+
+    /// On a WebSocket, the text of the close frame in place of the reason's name. It is cut after
+    /// 123 bytes. Other wires do not carry it.
+    pub const fn text(self, text: &'a str) -> Self {
+        Self { text, ..self }
+    }
+}
+
+impl From<Reason> for Close<'_> {
+    fn from(reason: Reason) -> Self {
+        Self::new(reason)
+    }
+}
+
+/// # Ending connections
 impl<C: Default> Hub<'_, C> {
-    /// Ends a connection as [`Reason::Application`] after flushing what is queued for it.
+    /// Ends a connection after flushing what is queued for it, for a [`Reason`] or a [`Close`].
+    pub fn end<'a>(&mut self, conn: ConnId, close: impl Into<Close<'a>>) {
+        let Close { reason, farewell, code, text } = close.into();
+        if let Some(farewell) = farewell {
+            self.send(conn, farewell);
+        }
+        let Some(index) = self.state.open_slot(conn) else { return };
+        if code.is_some() || !text.is_empty() {
+            let name = if reason == Reason::Application { "" } else { reason.name() };
+            let text = if text.is_empty() { name } else { text };
+            self.state.send_close(index, code.unwrap_or_else(|| CloseCode::of(reason)), text);
+        }
+        self.state.end(index, reason, Ending::Flush);
+    }
+
+    /// Ends a connection as [`Reason::Application`].
     pub fn close(&mut self, conn: ConnId) {
-        if let Some(index) = self.state.open_slot(conn) {
-            self.state.end(index, Reason::Application, Ending::Flush);
-        }
+        self.end(conn, Reason::Application);
     }
 
-    /// Sends a last message and ends the connection.
+    /// Sends a last message and ends the connection as [`Reason::Application`].
     pub fn close_with<'p>(&mut self, conn: ConnId, farewell: impl Into<Outgoing<'p>>) {
-        self.send(conn, farewell);
-        self.close(conn);
-    }
-
-    /// Ends a connection with an application's close code and text.
-    ///
-    /// On a WebSocket, a close frame carries them (RFC 6455 section 7.4); the text is cut after 123
-    /// bytes. On other wires, this is [`close`](Self::close).
-    pub fn close_as(&mut self, conn: ConnId, code: CloseCode, words: &str) {
-        if let Some(index) = self.state.open_slot(conn) {
-            self.state.send_close(index, code, words);
-        }
-        self.close(conn);
+        self.end(conn, Close::new(Reason::Application).farewell(farewell));
     }
 
     /// Closes our half of a connection once its output is written, and still reads from the peer.
@@ -37,14 +86,5 @@ impl<C: Default> Hub<'_, C> {
     /// and telnet have no halves: there, this is [`close`](Self::close).
     pub fn finish(&mut self, conn: ConnId) {
         self.state.finish(conn);
-    }
-
-    /// Ends a connection for `reason`, after flushing what is queued for it.
-    ///
-    /// The peer gets the reason if its wire can carry it, and the metrics count it.
-    pub fn end(&mut self, conn: ConnId, reason: Reason) {
-        if let Some(index) = self.state.open_slot(conn) {
-            self.state.end(index, reason, Ending::Flush);
-        }
     }
 }

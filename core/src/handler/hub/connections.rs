@@ -8,6 +8,7 @@ use crate::state::conn::Conn;
 use crate::tls::Secured;
 use core::time::Duration;
 
+/// # Connections
 impl<C: Default> Hub<'_, C> {
     /// The application's state for a connection. `None` after its `Closed` event.
     pub fn context(&mut self, conn: ConnId) -> Option<&mut C> {

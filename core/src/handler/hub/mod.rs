@@ -8,6 +8,8 @@ mod sending;
 mod terminal;
 mod work;
 
+pub use closing::Close;
+
 use crate::base::{ListenerId, Time, UnixTime};
 use crate::config::{Config, Listen};
 use crate::facts::Shard;
@@ -41,6 +43,7 @@ impl<C> Hub<'_, C> {
     }
 }
 
+/// # The server
 impl<C: Default> Hub<'_, C> {
     /// The time of the fact that the machine is handling.
     #[must_use]

@@ -4,6 +4,7 @@ use crate::base::{AddressKey, ConnId, Peer, Time};
 use crate::handler::Hub;
 use core::net::IpAddr;
 
+/// # Watching and quarantine
 impl<C: Default> Hub<'_, C> {
     /// The addresses in quarantine, and until when.
     ///

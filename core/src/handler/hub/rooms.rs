@@ -4,6 +4,7 @@ use crate::base::ConnId;
 use crate::config::{JoinError, SlowPolicy};
 use crate::handler::Hub;
 
+/// # Rooms
 impl<C: Default> Hub<'_, C> {
     /// Adds a connection to a room. Returns false if it was already a member.
     ///

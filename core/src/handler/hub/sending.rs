@@ -3,6 +3,7 @@
 use crate::base::{ConnId, Outgoing, Representation};
 use crate::handler::Hub;
 
+/// # Sending
 impl<C: Default> Hub<'_, C> {
     /// Queues a message for one connection.
     ///

@@ -7,6 +7,7 @@ use crate::state::{Ending, Offloaded, State, Ticket, Timer};
 use alloc::boxed::Box;
 use core::time::Duration;
 
+/// # Work, timers and outgoing connections
 impl<C: Default> Hub<'_, C> {
     /// Runs a job that would block the loop, such as hashing a password, on a thread of the shell.
     ///

@@ -9,6 +9,7 @@ use alloc::string::String;
 /// It sends the welcome when the connection opens, before the inner handler receives the event. It
 /// sends the prompt after the inner handler has handled the opening and each message.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "it has no options")]
 pub struct Greeting;
 
 fn prompt<C: Default>(hub: &mut Hub<'_, C>, conn: ConnId) {

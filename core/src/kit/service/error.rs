@@ -81,13 +81,21 @@ impl fmt::Display for Told<'_> {
 /// The return value of a message function: nothing, or a result.
 ///
 /// A closure that uses `?` must end with `Ok::<_, MessageError>(())`. A named function declares its
-/// return type instead.
-pub trait Outcome {
+/// return type instead. The kit implements this trait for all types that it accepts.
+pub trait Outcome: sealed::Sealed {
     /// Converts it into a result.
     ///
     /// # Errors
     /// The error for the sender.
     fn into_result(self) -> Result<(), MessageError>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+
+    impl Sealed for () {}
+
+    impl<E> Sealed for Result<(), E> {}
 }
 
 impl Outcome for () {

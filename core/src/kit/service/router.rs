@@ -78,6 +78,7 @@ where
 
 /// Refuses messages of users without a [scope](crate::Identity::may).
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "a scope is all that it is")]
 pub struct RequireScope(pub &'static str);
 
 impl<A: App> Guard<A> for RequireScope {

@@ -52,6 +52,7 @@ pub trait Actor {
 
 /// An action of a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Act {
     /// Nothing.
     Wait,
@@ -65,6 +66,7 @@ pub enum Act {
 
 /// The quality of a peer's link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Link {
     /// Transfers everything in both directions before time passes, and never breaks.
     Steady,

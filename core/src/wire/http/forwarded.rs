@@ -11,6 +11,7 @@ use core::net::{IpAddr, SocketAddr};
 /// The field is read from its end, where the nearest proxy writes, and only through trusted hops.
 /// So a value that the client itself wrote is never believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Forwarded {
     /// The field that they write.
     ///
@@ -32,6 +33,11 @@ pub enum ForwardedField {
 }
 
 impl Forwarded {
+    /// Proxies in these networks, which write this field.
+    pub fn new(field: ForwardedField, trusted: impl IntoIterator<Item = Network>) -> Self {
+        Self { field, trusted: trusted.into_iter().collect() }
+    }
+
     /// Whether `peer` is a trusted proxy. Peers of Unix sockets are.
     pub(crate) fn trust(&self, peer: Peer) -> bool {
         match peer {

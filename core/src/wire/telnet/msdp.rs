@@ -15,6 +15,7 @@ const DEPTH_MAX: u8 = 16;
 
 /// The value of a variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "MSDP has these kinds of values")]
 pub enum Value {
     /// Text, in the peer's character set.
     Text(Vec<u8>),

@@ -67,6 +67,7 @@ enum State {
 
 /// The side of an option. An option may be on for one side and off for the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(clippy::exhaustive_enums, reason = "a connection has two sides")]
 pub enum Side {
     /// Our side: we send `WILL` and `WONT`, the peer sends `DO` and `DONT`.
     Us,

@@ -136,6 +136,7 @@ impl Command {
 /// A negotiation command (RFC 854).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
+#[expect(clippy::exhaustive_enums, reason = "RFC 854 has these verbs")]
 pub enum Verb {
     /// "I will", 251.
     Will = 251,

@@ -37,6 +37,7 @@ pub struct Terminal {
 
 /// Capability bits of the MUD Terminal Type Standard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a bit set is all that it is")]
 pub struct Mtts(pub u32);
 
 impl Mtts {

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 /// The type of a frame (RFC 6455 section 5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
+#[expect(clippy::exhaustive_enums, reason = "RFC 6455 section 5.2 defines these opcodes")]
 pub enum Opcode {
     /// The continuation of a message.
     Continuation = 0,

@@ -40,6 +40,7 @@ setters!(WebSocket { role: Role, deflate: Option<Deflate>, ping: Option<Duration
 
 /// The role of an endpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a connection has two ends")]
 pub enum Role {
     /// The endpoint that accepted the connection.
     #[default]

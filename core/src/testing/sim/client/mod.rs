@@ -69,6 +69,7 @@ pub struct Session {
 
 /// An action of a [`Client`].
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Do {
     /// Nothing.
     Wait,
