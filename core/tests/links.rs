@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 14] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -13,6 +13,9 @@ const PAGES: [&str; 11] = [
     "RELEASING.md",
     "core/README.md",
     "shell-tokio/README.md",
+    "shell-tokio/docs/applications.md",
+    "shell-tokio/docs/program.md",
+    "shell-tokio/docs/operating.md",
     "shell-smol/README.md",
     "shell-mio/README.md",
     "core/shell/README.md",

@@ -1,4 +1,4 @@
-//! The README's statements about the core match the code.
+//! The statements of the README and of the program's page about the core match the code.
 
 #![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
 
@@ -7,21 +7,22 @@ use std::fs;
 use std::path::Path;
 
 const README: &str = include_str!("../../README.md");
+const PROGRAM: &str = include_str!("../../shell-tokio/docs/program.md");
 
 #[test]
-fn readme_lists_every_close_reason() {
+fn program_page_lists_every_close_reason() {
     for reason in Reason::ALL {
         let cells = format!("| {} | `{reason}` |", reason.number());
-        assert!(README.contains(&cells), "{cells} is missing");
+        assert!(PROGRAM.contains(&cells), "{cells} is missing");
     }
     let number = |line: &str| line.strip_prefix("| ")?.split(' ').next()?.parse::<u16>().ok();
-    let rows = README.lines().filter_map(number).filter(|number| (100..200).contains(number)).count();
+    let rows = PROGRAM.lines().filter_map(number).filter(|number| (100..200).contains(number)).count();
     let of_peers = Reason::ALL.iter().filter(|reason| reason.number() < 200).count();
-    assert_eq!(rows, of_peers, "the README has reasons that there are not");
+    assert_eq!(rows, of_peers, "the page has reasons that do not exist");
 }
 
 #[test]
-fn readme_states_the_actual_defaults() {
+fn program_page_states_the_actual_defaults() {
     let config = drupe_core::Config::default();
     assert_eq!(config.peer.budget.message_max_bytes.get(), 64 << 10);
     assert_eq!(config.peer.budget.message_deadline.as_secs(), 60);
@@ -38,7 +39,7 @@ fn readme_states_the_actual_defaults() {
         "30 s and 4 KiB a second",
         "10,000 connections, 256 from one",
     ] {
-        assert!(README.contains(words), "the README should say: {words}");
+        assert!(PROGRAM.contains(words), "the page should say: {words}");
     }
 }
 
