@@ -18,6 +18,7 @@ pub const MESSAGES: [usize; 2] = [1, 64];
 
 /// A server that relays every line to all connections but its sender.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Hub {
     /// A bare epoll loop: one thread, with one write per recipient and wake-up.
     BareEpoll,

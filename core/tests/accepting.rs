@@ -22,7 +22,7 @@ impl Handler for Watching {
     fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
         match &event {
             Event::AcceptPaused { listener, failure, .. } => {
-                self.0.push(format!("{} paused: {failure}", listener.index()))
+                self.0.push(format!("{} paused: {failure}", listener.index()));
             }
             Event::AcceptResumed { listener, .. } => self.0.push(format!("{} resumed", listener.index())),
             Event::Opened { peer, .. } => self.0.push(format!("opened: {peer}")),

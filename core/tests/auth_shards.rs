@@ -37,8 +37,8 @@ fn key() -> TokenKey {
 }
 
 fn token(user: &str, number: u8) -> String {
-    let (sub, jti) = (user.into(), Some(number.to_string()));
-    key().sign(&Claims::default().sub(sub).jti(jti).exp(Some(NOW + 3_600))).expect("it signs")
+    let jti = Some(number.to_string());
+    key().sign(&Claims::of(user).jti(jti).exp(Some(NOW + 3_600))).expect("it signs")
 }
 
 /// An echo that makes a peer another user when it asks for it.

@@ -239,9 +239,7 @@ fn calculator() -> impl Handler {
 
 #[test]
 fn client_logs_in_and_calls_over_every_wire() {
-    let token = TokenKey::hs256(&[7; 32])
-        .expect("long enough")
-        .sign(&Claims::default().sub("bob".into()).exp(Some(1_800_000_060)));
+    let token = TokenKey::hs256(&[7; 32]).expect("long enough").sign(&Claims::of("bob").exp(Some(1_800_000_060)));
     let token = Login::Token(token.expect("it signs"));
     let password = Login::Password { user: "ann".into(), password: "mellon".into() };
     for (address, to) in [

@@ -367,7 +367,7 @@ fn watch<H: Handler>(hub: &mut TestHub<H>, watched: ConnId) -> ConnId {
 fn renewed_token_is_hidden_from_watchers() {
     let key = TokenKey::hs256(&[7; 32]).expect("long enough");
     let token = |exp| {
-        let claims = Claims::default().sub("ann".into()).exp(Some(exp)).scope("join:*".into());
+        let claims = Claims::of("ann").exp(Some(exp)).scope("join:*".into());
         key.sign(&claims).expect("signed")
     };
     let auth = Authentication::new(Accounts::new().tokens(Tokens::new(key.clone())), [3; 32]);

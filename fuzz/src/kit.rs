@@ -91,7 +91,7 @@ pub fn kit(data: &[u8]) {
     let mut hub = TestHub::with_config(config, service().within(authentication));
     let conn = hub.connect();
     if kind & 0x40 != 0 {
-        let claims = Claims::default().sub("ann".into()).exp(Some(1_800_000_060));
+        let claims = Claims::of("ann").exp(Some(1_800_000_060));
         let proof = format!("/auth {}", key().sign(&claims).expect("it signs"));
         let prefix = [proof.len() & 0x7f | 0x80, proof.len() >> 7].map(|byte| u8::try_from(byte).expect("short"));
         let is_framed = usize::from(kind >> 1) % 3 == 2;

@@ -104,7 +104,7 @@ impl Dials {
     fn dial_of(&self, token: Token) -> Option<DialId> {
         let first = u32::try_from(token.0 - FIRST_TOKEN).ok()?;
         let step = u32::try_from(TOKENS).ok()?;
-        let dials = std::iter::successors(Some(first), |number| number.checked_add(step)).map(DialId);
+        let dials = std::iter::successors(Some(first), |number| number.checked_add(step)).map(DialId::new);
         dials.into_iter().find(|dial| self.attempts.get(dial).is_some_and(|attempt| attempt.stream.is_some()))
     }
 

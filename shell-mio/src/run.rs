@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 /// An event loop as a runtime.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Mio;
 
 impl Runtime for Mio {

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 /// The smol runtime: `block_on` of any kind, or a task of any executor.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Smol;
 
 impl Runtime for Smol {

@@ -48,7 +48,7 @@ pub use stream::Stream;
 ///         // The same on the SSH server.
 ///         "telnet://127.0.0.1:2323?tunnel=edge".parse()?,
 ///     ]);
-///     let ssh = Ssh { key_path: Some("~/.ssh/id_ed25519".into()), ..Ssh::new("edge.example.org", "drupe", "~/.ssh/known_hosts") };
+///     let ssh = Ssh::new("edge.example.org", "drupe", "~/.ssh/known_hosts").key_path(Some("~/.ssh/id_ed25519".into()));
 ///     tunnel::check(&ssh)?;
 ///     config.tunnels.push(Tunnel::new("edge", ssh));
 ///     let server = Server::bind(config, Chat::default())?.drain_on_signals()?;

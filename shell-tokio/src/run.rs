@@ -12,6 +12,7 @@ use tokio::time::Sleep;
 
 /// The tokio runtime, in any flavour, with I/O and time enabled.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Tokio;
 
 impl Runtime for Tokio {

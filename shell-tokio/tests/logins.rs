@@ -36,7 +36,7 @@ fn hear(peer: &mut BufReader<TcpStream>, words: &[&str]) -> String {
 
 fn token(number: u32) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
-    let claims = Claims::default().sub("ann".into()).exp(Some(now + 3_600)).jti(Some(number.to_string()));
+    let claims = Claims::of("ann").exp(Some(now + 3_600)).jti(Some(number.to_string()));
     TokenKey::hs256(KEY.as_bytes()).expect("long enough").sign(&claims).expect("it signs")
 }
 

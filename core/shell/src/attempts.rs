@@ -44,7 +44,7 @@ impl<S> Attempts<S> {
     /// Returns a finished attempt. If there is none, the task is woken when one finishes.
     pub fn next_done(&mut self) -> Option<Dialed<S>> {
         self.queue.take(&self.task, &mut self.ready);
-        while let Some(dial) = self.ready.pop().map(DialId) {
+        while let Some(dial) = self.ready.pop().map(DialId::new) {
             let Some((waker, attempt)) = self.futures.get_mut(&dial) else { continue };
             if let Poll::Ready(result) = attempt.as_mut().poll(&mut Context::from_waker(waker)) {
                 self.futures.remove(&dial);

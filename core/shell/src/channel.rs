@@ -32,6 +32,7 @@ pub trait Channel: Send {
 /// A connection that no machine has adopted yet.
 ///
 /// It is a stream of the runtime, a socket on its way to another thread, or a channel.
+#[expect(clippy::exhaustive_enums, reason = "a shell must handle each")]
 pub enum Arrival<S> {
     /// A stream of the runtime or a socket of the system.
     Stream(S),

@@ -9,6 +9,7 @@ use core::num::NonZeroU8;
 
 /// Serve telnet, lines, length-prefixed frames and WebSocket with a built-in application.
 #[derive(Clone, Debug, clap::Args)]
+#[non_exhaustive]
 pub struct HubArguments {
     /// Application to serve: chat, relay or echo
     #[arg(long, value_name = "APP", default_value_t = AppName::Chat)]
@@ -65,6 +66,7 @@ impl HubArguments {
 /// Chat runs on one worker only, because names must be unique in the whole server.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("chat needs --workers 1, because it keeps all names in one thread")]
+#[non_exhaustive]
 pub struct WorkersError;
 
 impl fmt::Debug for WorkersError {

@@ -84,6 +84,7 @@ pub struct Handled {
 
 /// A note from the handle: commands are queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "it has no fields")]
 pub struct Wanted;
 
 type Tell = Box<dyn FnMut(ClientEvent<'_>) -> bool + Send>;

@@ -21,6 +21,7 @@ const SHARD_MESSAGES_MAX_BYTES: usize = 8 << 20;
 const SHARD_MESSAGES_MIN_BYTES: usize = 128 << 10;
 
 /// A message to the driver.
+#[non_exhaustive]
 pub enum DriverMessage<N> {
     /// For [`Machine::noted`](drupe_core::Machine::noted).
     Note(N),

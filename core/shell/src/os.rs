@@ -15,6 +15,7 @@ use std::path::Path;
 
 /// A bound, non-blocking listener.
 #[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a shell must handle each")]
 pub enum OsListener {
     /// A TCP listener.
     Tcp(TcpListener),
@@ -24,6 +25,7 @@ pub enum OsListener {
 
 /// A non-blocking connection.
 #[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a shell must handle each")]
 pub enum OsStream {
     /// TCP.
     Tcp(TcpStream),

@@ -35,6 +35,7 @@ pub trait Runtime {
 
 /// A server of several shards could not start.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StartError {
     /// An address could not be bound.
     #[error(transparent)]
@@ -57,6 +58,7 @@ pub struct Setup<H: Handler> {
 /// A listener cannot be bound, or its configuration is refused.
 #[derive(Debug, thiserror::Error)]
 #[error("can't listen at {address}: {source}")]
+#[non_exhaustive]
 pub struct BindError {
     /// The address.
     pub address: String,

@@ -77,7 +77,7 @@ fn lines(layer: Authentication<Accounts>) -> Guarded<Accounts> {
 }
 
 fn token(user: &str, expires: u64) -> String {
-    let claims = Claims::default().sub(user.into()).exp(Some(expires)).scope("join:*".into());
+    let claims = Claims::of(user).exp(Some(expires)).scope("join:*".into());
     key().sign(&claims).expect("it signs")
 }
 

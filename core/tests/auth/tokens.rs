@@ -81,7 +81,7 @@ fn websocket_token_comes_in_header_or_allowed_query() {
 fn single_use_token_stays_used_after_a_key_reload() {
     let once = || Accounts::new().tokens(Tokens::new(key()).single_use(9));
     let mut hub = lines(Authentication::new(once(), [3; 32]));
-    let claims = Claims::default().sub("ann".into()).exp(Some(NOW + 60)).jti(Some("1".into()));
+    let claims = Claims::of("ann").exp(Some(NOW + 60)).jti(Some("1".into()));
     let token = key().sign(&claims).expect("it signs");
     let (first, second, third) = (hub.connect(), hub.connect(), hub.connect());
     assert_eq!(told(&mut hub, first, &format!("/auth {token}")), ["notice: you are ann"]);

@@ -74,7 +74,7 @@ impl Keys {
             0 => "/auth nonsense".to_string(),
             1 => {
                 let exp = Some(UNIX_SECS + swarm.pick(&[0, 10, 1_000]));
-                let claims = Claims::default().sub(user.to_string()).exp(exp).scope("join:all".to_string());
+                let claims = Claims::of(user).exp(exp).scope("join:all".to_string());
                 format!("/auth {}", self.key.sign(&claims).expect("it can sign"))
             }
             2 => "let me in".to_string(),

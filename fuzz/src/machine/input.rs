@@ -2,7 +2,7 @@
 
 use super::{Fact, Restless, config};
 use drupe_core::tls::Secured;
-use drupe_core::tunnel::{TunnelFailure, TunnelIntent, TunnelReport};
+use drupe_core::tunnel::{LinkId, TunnelFailure, TunnelIntent, TunnelReport};
 use drupe_core::websocket::{Opcode, frame};
 use drupe_core::{
     AcceptFailure, Command, ConnId, DialId, Failure, Input, ListenerId, Machine, Peer, Reason, Shard, ShardMessage,
@@ -106,8 +106,7 @@ pub(super) fn input(
         Fact::Header { who, version } => Input::Received { conn: id(who)?, bytes: header(who, version) },
         Fact::Quarantine { address, release } => {
             let address = [0x2001, 0xdb8, 0, u16::from(address % 4), 0, 0, 0, 1].into();
-            let command = if release { Command::Release { address } } else { Command::Quarantine { address } };
-            Input::Command(command)
+            Input::Command(if release { Command::Release { address } } else { Command::Quarantine { address } })
         }
         // A machine without other shards receives no shard messages.
         Fact::ShardMessage { .. } if is_alone(machine) => return None,

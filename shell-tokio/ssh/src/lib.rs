@@ -93,6 +93,7 @@ pub fn check(ssh: &Ssh) -> Result<(), LinkError> {
 /// Why an SSH connection could not be established.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{words}")]
+#[non_exhaustive]
 pub struct LinkError {
     /// The kind of failure.
     pub failure: TunnelFailure,

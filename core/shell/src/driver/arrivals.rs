@@ -42,7 +42,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
             // The other shard has already drained: this one refuses the connection.
             Ok(Err(DriverMessage::Connection(listener, peer, arrival))) => self.adopt(listener, peer, arrival),
             _ => {
-                self.machine.shard_message_received(now, &ShardMessage::Left { listener: Some(listener), peer, shard })
+                self.machine.shard_message_received(now, &ShardMessage::Left { listener: Some(listener), peer, shard });
             }
         }
         Ok(())

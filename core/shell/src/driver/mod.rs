@@ -68,6 +68,7 @@ pub struct Driver<H: Handler, S: Sockets> {
 
 /// What to do after a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a shell must handle each")]
 pub enum Next {
     /// The next turn, without waiting.
     Turn,

@@ -35,6 +35,7 @@ pub struct Sender {
 /// The connection has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the connection is over: {}", .0.sentence())]
+#[non_exhaustive]
 pub struct Disconnected(pub Reason);
 
 struct Shared {

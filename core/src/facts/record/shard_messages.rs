@@ -19,7 +19,7 @@ pub(super) fn write_shard_message(out: &mut String, message: &ShardMessage) -> f
             except.iter().try_for_each(|conn| write!(out, " {conn}"))?;
         }
         ShardMessage::Left { listener: Some(listener), peer, shard } => {
-            write!(out, "left {shard} {} {peer}", listener.0)?
+            write!(out, "left {shard} {} {peer}", listener.0)?;
         }
         ShardMessage::Left { listener: None, peer, shard } => write!(out, "left {shard} dialed {peer}")?,
         ShardMessage::Dialed { peer } => write!(out, "dialed_there {peer}")?,

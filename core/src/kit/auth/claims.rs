@@ -47,7 +47,6 @@ pub struct Claims {
 }
 
 setters!(Claims {
-    sub: String,
     exp: Option<u64>,
     nbf: Option<u64>,
     iat: Option<u64>,
@@ -57,6 +56,14 @@ setters!(Claims {
     scope: String,
     others: Map<String, Value>,
 });
+
+impl Claims {
+    /// The claims of a user, without scopes and without a limit in time.
+    #[must_use]
+    pub fn of(user: &str) -> Self {
+        Self { sub: user.into(), ..Self::default() }
+    }
+}
 
 fn round_down<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     Number::deserialize(deserializer).map(|date| Some(whole_seconds(&date).0))

@@ -1,0 +1,82 @@
+//! Where a client connects to, and how it logs in.
+
+use crate::base::{Backoff, OutgoingBuf};
+use crate::config::{Config, Dial, TicketLimits};
+use crate::kit::layer::{PING, PING_TEXT, PONG};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+/// What a client connects to, and how.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ClientOptions {
+    /// The address, the protocol, and the backoff of retries.
+    pub dial: Dial,
+    /// How the client logs in. `None`: it does not.
+    pub login: Option<Login>,
+    /// Limits for what the server sends. [`new`](Self::new) sets none on its rate.
+    pub config: Config,
+    /// Messages that the client answers without an event, each with its answer.
+    pub answers: Vec<(String, OutgoingBuf)>,
+}
+
+/// How a client logs in to a server with [`Authentication`](super::auth::Authentication).
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Login {
+    /// A signed token.
+    Token(String),
+    /// A user name, and a password that is not sent (SCRAM-SHA-256).
+    Password {
+        /// The user name.
+        user: String,
+        /// The password.
+        password: String,
+    },
+}
+
+impl ClientOptions {
+    /// Options that reconnect forever, with the default [`Backoff`] if unset, and without a login.
+    #[must_use]
+    pub fn new(dial: Dial) -> Self {
+        let dial = Dial { backoff: dial.backoff.or(Some(Backoff::default())), ..dial };
+        // The caller decides how many calls are in flight.
+        let config = Config { tickets: TicketLimits { per_connection: 16_384, total: 16_384 }, ..Config::default() };
+        let answers = [PING, PING_TEXT].map(|ping| (ping.into(), PONG.into())).into();
+        Self { dial, login: None, config: config.unlimited(), answers }
+    }
+
+    /// Answers each message that equals `message` with `answer`, without an event.
+    ///
+    /// For a server whose [`Heartbeat`](super::layer::Heartbeat) has its own message. The client
+    /// always answers [`Heartbeat::ping`](super::layer::Heartbeat::ping).
+    #[must_use]
+    pub fn answering(mut self, message: impl Into<String>, answer: impl Into<OutgoingBuf>) -> Self {
+        self.answers.push((message.into(), answer.into()));
+        self
+    }
+
+    /// Options that connect once.
+    #[must_use]
+    pub fn once(dial: Dial) -> Self {
+        let mut options = Self::new(dial);
+        options.dial.backoff = None;
+        options
+    }
+
+    /// Sets how the client logs in.
+    #[must_use]
+    pub fn login(self, login: Login) -> Self {
+        Self { login: Some(login), ..self }
+    }
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Token(_) => f.write_str("Token"),
+            Self::Password { user, .. } => write!(f, "Password of {user}"),
+        }
+    }
+}
