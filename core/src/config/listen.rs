@@ -96,7 +96,7 @@ pub struct Listen {
     pub proxies: Option<Proxies>,
     /// TLS settings. `None`: no TLS.
     pub tls: Option<Tls>,
-    /// The application that serves it, if there are several.
+    /// The name of the application that serves this listener, if the server has several.
     ///
     /// See [`Hub::listen`](crate::Hub::listen).
     pub app: String,

@@ -122,7 +122,7 @@ impl<H: Handler> Machine<H> {
         self.settle();
     }
 
-    /// Bytes were read. Decoding may change them in place; they are of no use afterwards.
+    /// Handles bytes that were read. Decoding may overwrite them; do not use them afterwards.
     ///
     /// Call it only while [`Intent::read`] is true, with less than 1 MiB. Bytes that may not be
     /// served yet are held, up to 1 MiB; more ends the connection as [`Reason::RateLimited`].

@@ -72,7 +72,7 @@ pub struct Metrics {
     pub rate_exceeded: u64,
     /// Messages discarded by the ladder's drop step (counter).
     pub rate_dropped: u64,
-    /// Failed outgoing attempts (counter).
+    /// Failed outgoing connection attempts (counter).
     pub dial_errors: u64,
     /// Panics of the handler and of connection tasks (counter).
     pub handler_panics: u64,

@@ -36,7 +36,7 @@ impl Metrics {
         put("queued_bytes", "Bytes queued and not yet written.", self.queued_bytes);
         put("queued_bytes_peak", "Highest number of queued bytes so far.", self.queued_bytes_peak);
         put("queued_memory_bytes", "Memory of queued messages.", self.queued_memory_bytes);
-        put("dial_errors_total", "Failed outgoing attempts.", self.dial_errors);
+        put("dial_errors_total", "Failed outgoing connection attempts.", self.dial_errors);
         put("handler_panics_total", "Panics of the handler.", self.handler_panics);
         put("authenticated_total", "Successful authentications.", self.authenticated);
         put("authentication_failures_total", "Failed authentications.", self.authentication_failures);

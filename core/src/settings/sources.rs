@@ -294,7 +294,7 @@ impl Upper {
     }
 }
 
-/// Whether a key takes any text.
+/// Returns whether a key accepts any text.
 fn is_text(schema: &Value, key: &[String]) -> bool {
     let part = part_of(schema, key);
     part["type"] == "string" && part.get("pattern").is_none()

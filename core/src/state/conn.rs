@@ -19,7 +19,7 @@ pub(crate) struct Conn {
     pub(crate) origin: Origin,
     pub(crate) phase: Phase,
     pub(crate) decoder: Decoder,
-    /// Bytes read that may not be served yet.
+    /// Bytes read that must not be served yet.
     pub(crate) held: LazyBox<Held>,
     pub(crate) encoding: u16,
     /// While undecided: the current step.

@@ -165,7 +165,7 @@ impl Dials {
         self.entries.get(&id).map(|entry| entry.dial.timeout)
     }
 
-    /// See [`Pause`]: attempts get more time, waits do not.
+    /// Postpones the time limits of attempts by a pause, but not the waits between them.
     pub(crate) fn postpone_deadlines(&mut self, pause: Pause) {
         for (&id, entry) in &mut self.entries {
             if let State::Wanted(by) = &mut entry.state {

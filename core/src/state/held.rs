@@ -3,7 +3,7 @@ use crate::base::work;
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 
-/// Bytes of a connection that may not be served yet.
+/// Received bytes of a connection that must not be served yet.
 ///
 /// Serving from the front moves the rest only occasionally, so serving little by little costs no
 /// more than serving everything at once.

@@ -163,7 +163,7 @@ impl Listeners {
         entry.paused.replace(failure).is_none()
     }
 
-    /// A connection ended, so its descriptor is free: listeners that lack one can accept again.
+    /// Lets listeners that ran out of descriptors accept again, after a connection freed one.
     pub(crate) fn descriptor_returned(&mut self) {
         for entry in self.entries.iter_mut().filter(|entry| entry.paused == Some(AcceptFailure::Exhausted)) {
             entry.rests_until = None;

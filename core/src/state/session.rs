@@ -170,7 +170,7 @@ impl<C: Default> State<C> {
         self.conns.get(id)?.decoder.terminal()
     }
 
-    /// Whether queued output must stay complete, because it is compressed.
+    /// Returns whether queued output must stay complete, because it is compressed.
     pub(crate) fn is_in_order(&mut self, index: u32) -> bool {
         let session = self.conns.at_mut(index).and_then(|conn| conn.decoder.session());
         session.is_some_and(|session| session.is_in_order())

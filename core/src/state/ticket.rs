@@ -63,7 +63,7 @@ impl Tickets {
         self.by_time.remove(&(at, ticket))
     }
 
-    /// See [`Pause`].
+    /// Postpones the deadlines of all tickets by a pause.
     pub(crate) fn postpone_deadlines(&mut self, pause: Pause) {
         self.by_time.clear();
         for (&ticket, at) in &mut self.due {

@@ -69,7 +69,7 @@ impl Timers {
         }
     }
 
-    /// See [`Pause`]. Only timers of connections.
+    /// Postpones the timers of connections by a pause, but no other timers.
     pub(crate) fn postpone_deadlines(&mut self, pause: Pause) {
         for (&timer, at) in self.at.iter_mut().filter(|(timer, _)| timer.conn.is_some()) {
             self.by_time.remove(&(*at, timer));

@@ -95,7 +95,7 @@ impl Tls {
         Self::verified(config, None)
     }
 
-    /// TLS with a rustls configuration and its client-certificate verifier.
+    /// Creates TLS settings from a rustls configuration and its client-certificate verifier.
     ///
     /// Resumed sessions are verified again. A peer without a required certificate is refused, and
     /// so is one whose certificate is no longer valid.

@@ -192,7 +192,7 @@ impl TlsSession {
         core::mem::take(&mut self.sealed)
     }
 
-    /// Whether input that ends now was cut off: the peer has not sent `close_notify`.
+    /// Returns whether input that ends now is truncated: the peer has not sent `close_notify`.
     pub(crate) const fn is_cut_off(&self) -> bool {
         self.is_secured && !self.has_failed && !self.peer_has_closed
     }

@@ -88,7 +88,7 @@ pub(crate) struct Site<'a, M, T> {
     pub(crate) scheme: Option<Scheme>,
     /// Whether the client has sent wrong credentials too often.
     pub(crate) is_throttled: bool,
-    /// Called only if they are requested.
+    /// Returns the metrics; called only if the request asks for them. `tunnels` likewise.
     pub(crate) metrics: M,
     pub(crate) tunnels: T,
 }

@@ -177,7 +177,7 @@ impl WsTelnetDecoder {
         (!replies.control.is_empty() || !replies.output.is_empty()).then_some(replies)
     }
 
-    /// The current encoding of messages for this peer.
+    /// Returns the current encoding of messages for this peer.
     #[must_use]
     pub const fn encoding(&self) -> Encoding {
         self.session.encoding().in_websocket()

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// From this many bytes on, channels wait. Each may exceed it by one write.
+/// Limit on bytes in flight; channels wait at or above it. Each may exceed it by one write.
 const ROOM_BYTES: usize = 1 << 20;
 
 /// The data in flight. Clones refer to the same SSH connection.

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep};
 
-/// Limit of accepted data, in bytes.
+/// Limit on data accepted from russh and not yet written, in bytes.
 ///
 /// Writes wait above it, for an SSH server that keeps sending requests and does not read the
 /// answers.

@@ -196,7 +196,7 @@ impl Handle {
 }
 
 impl Receiver {
-    /// Like [`Connection::receive`].
+    /// Receives a message, like [`Connection::receive`].
     pub async fn receive(&mut self) -> Option<PayloadBuf> {
         poll_fn(|cx| self.poll_receive(cx)).await
     }
@@ -208,7 +208,7 @@ impl Receiver {
 }
 
 impl Sender {
-    /// Like [`Connection::send`].
+    /// Sends a message, like [`Connection::send`].
     ///
     /// # Errors
     /// If the connection has ended.
@@ -217,7 +217,7 @@ impl Sender {
         self.shared.handle.put(Action::Send(message.into()))
     }
 
-    /// Like [`Connection::with_hub`].
+    /// Calls `act` with the hub, like [`Connection::with_hub`].
     ///
     /// # Errors
     /// If the connection ends before that.
@@ -251,7 +251,7 @@ impl Sender {
         poll_fn(|cx| self.shared.handle.link.poll_end(cx)).await
     }
 
-    /// Like [`Connection::draining`].
+    /// Waits until the server drains or the connection ends, like [`Connection::draining`].
     pub async fn draining(&self) {
         poll_fn(|cx| self.shared.handle.link.poll_draining(cx)).await;
     }

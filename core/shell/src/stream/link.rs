@@ -43,7 +43,7 @@ struct State<I, A> {
     callers: Vec<Waker>,
     /// The peer does not keep up.
     stalled: bool,
-    /// The receiver was dropped: incoming items are discarded.
+    /// Whether the receiver was dropped, so that incoming items are discarded.
     deaf: bool,
     input_over: bool,
     /// The task has taken a message and has not polled for another.

@@ -57,7 +57,7 @@ impl ClientOptions {
         self
     }
 
-    /// Options that connect once.
+    /// Creates options for a client that connects once.
     #[must_use]
     pub fn once(dial: Dial) -> Self {
         let mut options = Self::new(dial);

@@ -10,7 +10,7 @@ use alloc::sync::Arc;
 /// Most connections, addresses or users whose rate is tracked.
 const KEYS_MAX: usize = 16_384;
 
-/// Limits the message rate of each connection, address or user.
+/// A layer that limits the message rate of each connection, address or user.
 ///
 /// Messages over the rate are discarded. The first one in a row is answered with a notice of when
 /// the next message will be served. With the feature `json`, each JSON-RPC 2.0 call that is not in

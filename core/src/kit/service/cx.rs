@@ -119,7 +119,7 @@ impl<A: App> Cx<'_, A> {
         self.identity().map(|identity| &*identity.user)
     }
 
-    /// Whether the connection's user has a [scope](Identity::may).
+    /// Returns whether the connection's user has a [scope](Identity::may).
     #[must_use]
     pub fn may(&self, scope: &str) -> bool {
         self.identity().is_some_and(|identity| identity.may(scope))

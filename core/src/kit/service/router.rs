@@ -164,7 +164,7 @@ impl<A: App> Router<A> {
         self.routes.contains_key(kind)
     }
 
-    /// The types that a connection may see and their usages, in alphabetical order.
+    /// Returns the types that a connection may see, with their usages, in alphabetical order.
     pub(super) fn usages(&self, cx: &Cx<'_, A>) -> Vec<(&str, &str)> {
         let shown = |(kind, route): &(&String, &Route<A>)| {
             self.own.iter().chain(&route.guards).all(|&guard| self.guards[guard].shows(cx, kind))

@@ -1,4 +1,4 @@
-//! Settings whose values are names.
+//! Settings that take one of a fixed set of names.
 
 use super::declare::choices;
 use crate::app::AppName;

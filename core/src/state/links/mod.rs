@@ -110,7 +110,7 @@ impl Tunnels {
         refused
     }
 
-    /// Time passed.
+    /// Handles the time limits, waits and keep-alives that are due at `now`.
     pub(crate) fn elapsed(&mut self, now: Time, random: &mut Random) {
         for (entry, number) in self.entries.iter_mut().zip(0..) {
             self.lost.extend(entry.elapsed(now, random).then_some(TunnelId(number)));
@@ -118,7 +118,7 @@ impl Tunnels {
         self.note_changes();
     }
 
-    /// See [`Pause`].
+    /// Postpones the deadlines of all tunnels by a pause.
     pub(crate) fn postpone_deadlines(&mut self, pause: Pause) {
         self.entries.iter_mut().for_each(|entry| entry.postpone_deadlines(pause));
     }
@@ -128,13 +128,13 @@ impl Tunnels {
         self.entries.iter().filter_map(Entry::next).min()
     }
 
-    /// Nobody is let in any more: what nobody uses is ended, and the rest once nobody does.
+    /// Withdraws all forwards. `end_unused` then ends each tunnel once it is unused.
     pub(crate) fn leave(&mut self) {
         self.leaving = true;
         self.note_changes();
     }
 
-    /// Ends what is to end and nobody uses; false if there is nothing like that.
+    /// Ends unused tunnels: removed ones, or all when leaving. Returns whether there were any.
     pub(crate) fn end_unused(&mut self, now: Time, channels: impl Fn(&str) -> u64) -> bool {
         let leaving = self.leaving;
         let may_end = |entry: &&mut Entry| (leaving || entry.retired) && entry.is_wanted();
@@ -171,17 +171,17 @@ impl Tunnels {
         })
     }
 
-    /// How they are: those of the configuration, and those that are still of use.
+    /// Returns the statuses of configured tunnels, and of removed ones that are not yet closing.
     pub(crate) fn statuses(&self) -> impl Iterator<Item = TunnelStatus> + '_ {
         self.entries.iter().filter(|entry| !entry.retired || entry.is_wanted()).map(Entry::status)
     }
 
-    /// How one is.
+    /// Returns the status of a tunnel.
     pub(crate) fn status(&self, id: TunnelId) -> Option<TunnelStatus> {
         self.entries.get(id.0 as usize).map(Entry::status)
     }
 
-    /// How many channels that nobody asked for were refused, by name.
+    /// Returns the number of channels refused on the tunnel with this name.
     pub(crate) fn channels_refused(&self, name: &str) -> u64 {
         self.entries.iter().find(|entry| entry.tunnel.name == name).map_or(0, |entry| entry.channels_refused)
     }

@@ -30,7 +30,7 @@ struct Begun {
 
 /// Number of rooms indexed before rooms without segments are removed.
 const SEARCHED_MAX: usize = 128;
-/// Fewer gaps than this are not compacted.
+/// Number of gaps up to which the segments are never compacted.
 const GAPS_MAX: usize = 64;
 
 const GAP: Segment = Segment { log: NO_LOG, start: 0, end: 0, room: 0 };

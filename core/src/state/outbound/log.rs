@@ -138,7 +138,7 @@ impl Logs {
         (log.owner == NOBODY && needed < COPY_ALWAYS_BYTES) || (needed as usize) * 2 < log.bytes.len()
     }
 
-    /// Whether `own` is a log of `owner` and has space for `more` bytes.
+    /// Returns whether `own` is a log of `owner` with space for `more` bytes.
     pub(super) fn may_grow(&self, own: u32, owner: u32, more: u32) -> bool {
         let log = self.logs.get(own as usize).filter(|log| log.owner == owner && log.references > 0);
         log.is_some_and(|log| log.bytes.len() + more as usize <= OWN_LOG_FULL_BYTES)

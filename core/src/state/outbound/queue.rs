@@ -118,7 +118,7 @@ impl Default for Queue {
 }
 
 impl Queue {
-    /// Whether only a tail is queued and the socket is not full.
+    /// Returns whether only a tail is queued and the socket is not full.
     pub(super) fn is_plain(&self) -> bool {
         self.earlier.is_empty() && self.deadline.is_none() && self.control.is_empty() && self.begun == 0
     }

@@ -109,7 +109,7 @@ impl Outbound {
         self.set_cap(at);
     }
 
-    /// See [`Pause`].
+    /// Postpones a connection's write deadline by a pause.
     pub(crate) fn postpone_deadlines(&mut self, index: u32, pause: Pause) {
         if let Some(deadline) = &mut self.queues[index as usize].deadline {
             deadline.due = pause.postpone(deadline.due, self.limits.time_for(deadline.bytes()));

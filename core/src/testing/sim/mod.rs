@@ -267,7 +267,7 @@ where
         self.ends.iter().map(|end| &end.actor)
     }
 
-    /// The connections that a peer has had, in order. Empty if it was refused.
+    /// Returns the connections that a peer has had, in order. Empty if it was refused.
     ///
     /// # Panics
     /// If there is no such peer.

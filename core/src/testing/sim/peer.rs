@@ -194,7 +194,7 @@ impl<A: Actor> PeerEnd<A> {
         !self.sent.is_empty() || !self.told_end && self.ends()
     }
 
-    /// Whether the peer's half ends after the bytes in transit.
+    /// Returns whether the peer's half ends after the bytes in transit.
     pub(super) const fn ends(&self) -> bool {
         self.ended || self.finished
     }

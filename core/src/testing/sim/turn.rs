@@ -16,7 +16,7 @@ use core::time::Duration;
 
 /// Deadlines that may expire within one microsecond. More count as an endless loop.
 const DUE_AT_ONCE_MAX: u32 = 10_000;
-/// Rounds in which steady peers and the server may answer each other before time passes.
+/// Maximum number of rounds of answers between steady peers and the server before time passes.
 const ANSWERS_MAX: u32 = 50;
 
 impl<H: Handler, A: Actor> World<H, A>

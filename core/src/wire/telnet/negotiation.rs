@@ -181,7 +181,7 @@ impl Options {
         }
     }
 
-    /// Whether an option is on, so both sides have agreed.
+    /// Returns whether an option is on, that is, both sides have agreed to it.
     #[must_use]
     pub fn is_on(&self, side: Side, option: u8) -> bool {
         self.find(option).is_some_and(|entry| entry.party(side).state == State::Yes)

@@ -82,7 +82,7 @@ impl Deflate {
         Self { window_bits: Some(window_bits).filter(|&bits| bits >= Self::WINDOW_BITS_WORTH) }
     }
 
-    /// Returns the bits of the compression window. `ours` is the parameter that limits it.
+    /// Returns the base-2 logarithm of the window size. `ours` is the parameter that limits it.
     ///
     /// Returns `None` if a parameter is unknown, repeated, or has an invalid value (section 7.1).
     fn meet<'p>(parameters: impl Iterator<Item = &'p str>, ours: &str) -> Option<u8> {

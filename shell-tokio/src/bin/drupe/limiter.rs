@@ -29,7 +29,7 @@ struct Kind {
 /// The verdict on an admitted line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Admitted {
-    /// Whether its level admits it to the log.
+    /// Whether the line's level admits it to the log.
     pub(crate) is_logged: bool,
     /// Lines of its kind that were left out before it.
     pub(crate) left_out: u64,

@@ -66,7 +66,7 @@ pub(crate) fn reloading() {
     }
 }
 
-/// Reports that the server drains. Only the first call has an effect, because every worker reports
+/// Reports that the server is draining. Only the first call has an effect, as every worker reports
 /// it.
 pub(crate) fn stopping() {
     if !STOPPING.swap(true, Ordering::AcqRel) {
