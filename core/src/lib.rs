@@ -3,7 +3,7 @@
 //! It implements connections, framing, rooms and fan-out, limits, timers, slow receivers, closing
 //! and draining for one application handler. It does no I/O: it uses no socket, thread, clock or
 //! source of entropy. The same facts, configuration and handler produce the same bytes on every
-//! machine and under every runtime; [`trace`] describes what this covers. To serve real sockets,
+//! computer and under every runtime; [`trace`] describes what this covers. To serve real sockets,
 //! use a shell such as `drupe-tokio`, or write the loop yourself: see [`embedding`].
 //!
 //! # For application authors: a handler
@@ -42,9 +42,10 @@
 //!
 //! # For embedders: facts in, intentions out
 //!
-//! A *fact* is something that happened. The shell reports it by calling a method of [`Machine`]
-//! that is named in the past tense, takes the time first and cannot fail. An *intention* is
-//! something that the machine wants: a level that the shell can read any number of times.
+//! A *fact* is something that happened. The shell reports it by calling a method of [`Machine`].
+//! Its name is in the past tense (except `command`), and it takes the time as its first argument.
+//! It never fails, although `accepted` may return a refusal. An *intention* is something that the
+//! machine wants. It is a state, not an event: the shell can read it any number of times.
 //!
 //! | facts | intentions |
 //! |---|---|
@@ -91,10 +92,10 @@
 //!
 //! # Errors and panics
 //!
-//! A peer's mistake never makes a method return an error: it is the reason for which that
-//! connection ends. Errors are for the embedder's configuration ([`ListenError`],
-//! [`outbound::MarksError`], ...) and for the application ([`JoinError`]). Nothing that a peer or a
-//! shell does makes the machine panic. Methods in [`testing`] and `sim` that can panic document it.
+//! A peer's mistake never makes a method return an error: it becomes the reason why that connection
+//! ends. Errors are for the embedder's configuration ([`ListenError`], [`outbound::MarksError`],
+//! ...) and for the application ([`JoinError`]). Nothing that a peer or a shell does makes the
+//! machine panic. Methods in [`testing`] and `sim` that can panic document it.
 //!
 //! # Map
 //!
@@ -125,8 +126,8 @@
 //! | `sim` | `sim`: a seeded simulation of many peers and faults around a whole server |
 //! | `work` | `std`, and `work`: counts steps of work, for tests that bound them |
 //!
-//! Without features, and with `json` or `sim`, the crate is `no_std` and needs an allocator. No
-//! feature changes what another part does.
+//! Without features, and with `json` or `sim`, the crate is `no_std` and needs an allocator. Except
+//! for `std`, which contains handler panics, no feature changes what another part does.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), no_std)]

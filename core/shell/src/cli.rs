@@ -1,4 +1,5 @@
-//! Command-line arguments of the `hub` example of each shell. Needs the feature `cli`.
+//! Command-line arguments that the `hub` example of each shell and the program `drupe` share. Needs
+//! the feature `cli`.
 
 use drupe_core::app::{AppName, BuiltIn, Envelope};
 use drupe_core::wire::MessageSize;

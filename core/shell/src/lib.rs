@@ -12,7 +12,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `auth` | `client`: a client that logs in and reconnects |
-//! | `cli` | `cli`: command-line arguments of the example `hub` |
+//! | `cli` | `cli`: command-line arguments that the example `hub` and the program `drupe` share |
 
 #![forbid(unsafe_code)]
 #![cfg(unix)]

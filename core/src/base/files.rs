@@ -3,9 +3,8 @@
 //! Needs the feature `files`.
 //!
 //! Each file is read up to a limit, and only if it is a regular file or a pipe. A device has no
-//! end, and opening a pipe without a writer would block for ever. A pipe, such as `<(decrypt
-//! secret)` of a shell, is read until its writer closes it, or until it delivers no byte for
-//! [`PIPE_WAIT`].
+//! end, and opening a pipe without a writer would block for ever. A pipe, such as bash's `<(decrypt
+//! secret)`, is read until its writer closes it, or until it delivers no byte for [`PIPE_WAIT`].
 
 use alloc::borrow::ToOwned;
 use alloc::format;

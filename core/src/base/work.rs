@@ -8,15 +8,15 @@
 //! One step is one byte that a decoder reads or copies, or one table entry (a connection, a member
 //! of a room, a segment of a queue, a timer, a key) that is visited. The steps of libraries are
 //! estimated: an inflated byte is one step, and a compressed block counts as many steps as its
-//! tables have entries. The handler's own work is not counted; its calls of the [`Hub`](crate::Hub)
+//! tables have entries. The handler's own work is not counted; its calls to the [`Hub`](crate::Hub)
 //! are.
 //!
 //! # The bound
 //!
-//! One call of a fact about one connection, such as
-//! [`Machine::received`](crate::Machine::received), and one turn of a backlog in
-//! [`Machine::elapsed`](crate::Machine::elapsed), takes at most
-//! [`Budget::steps_max`](crate::limit::Budget::steps_max) steps:
+//! Each fact about one connection, such as [`Machine::received`](crate::Machine::received), takes
+//! at most [`Budget::steps_max`](crate::limit::Budget::steps_max) steps. The same bound holds for
+//! the held input of one connection that one call of [`Machine::elapsed`](crate::Machine::elapsed)
+//! serves:
 //!
 //! > [`BASE`] + [`PER_BYTE`] × (bytes of the fact) + [`PER_BUDGET_BYTE`] × (the longest message)
 //! > + [`PER_MESSAGE`] × (messages per turn)

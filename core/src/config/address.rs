@@ -1,4 +1,4 @@
-//! Parses a listening address: its scheme, place and options.
+//! Parses a listening address: its scheme, its socket address or path, and its options.
 
 use crate::config::{Address, Listen, SocketAccess};
 use crate::tunnel::{Forward, RemoteBind};

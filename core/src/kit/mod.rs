@@ -1,7 +1,7 @@
 //! Building blocks for applications: routing, JSON-RPC, layers, authentication, presence.
 //!
-//! They use only [`Handler`](crate::Handler) and [`Hub`](crate::Hub), so they also run in virtual
-//! time.
+//! They use only [`Handler`](crate::Handler) and [`Hub`](crate::Hub), so all but those of
+//! `drupe_shell` also run in virtual time.
 //!
 //! | for | use | feature |
 //! |---|---|---|
@@ -10,11 +10,11 @@
 //! | JSON-RPC 2.0 in both directions | `rpc` | `json` |
 //! | middleware around any handler | [`layer`] | |
 //! | authentication | `auth` | `auth` |
-//! | a view of all connections, for operators | `monitor` | `json` |
+//! | a view of all connections, for operators | `monitor` | `json` and `std` |
 //! | members of rooms | [`Presence`] | |
 //! | clients | `client`, and on a shell `drupe_shell::client` | `auth` |
 //! | one `async fn` per connection | `drupe_shell::stream` | |
-//! | offloaded work | [`Hub::ticket`](crate::Hub::ticket) | |
+//! | work on another thread | [`Hub::ticket`](crate::Hub::ticket), [`Hub::offload`](crate::Hub::offload) | |
 
 #[cfg(feature = "auth")]
 pub mod auth;

@@ -1,4 +1,4 @@
-//! Handles what is due.
+//! Handles deadlines that have passed.
 
 use super::Machine;
 use crate::base::{ConnId, Reason, seconds_up, some_time};

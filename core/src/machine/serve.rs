@@ -8,7 +8,7 @@ use crate::state::Ending;
 use crate::wire::telnet::Signal;
 use crate::wire::{Decoded, Item};
 
-/// Limit of bytes held per connection because they may not be served yet.
+/// Limit of bytes held per connection because they must not be served yet.
 ///
 /// A shell that respects [`Intent::read`] and reads less than this at a time never reaches it.
 const HELD_MAX_BYTES: usize = 1 << 20;
@@ -102,7 +102,7 @@ impl<H: Handler> Machine<H> {
         at
     }
 
-    /// Holds bytes that may not be served yet.
+    /// Holds bytes that must not be served yet.
     pub(super) fn hold(&mut self, conn: ConnId, bytes: &[u8]) {
         // What comes behind the end of a connection is never served.
         let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.has_no_reason()) else { return };

@@ -1,4 +1,5 @@
-//! Starts each fact (its time, a pause before it), and delivers the events that follow from it.
+//! Begins the handling of each fact (its time, a pause before it), and delivers the events that
+//! result from it.
 
 use crate::base::Time;
 use crate::facts::{Fact, ShardMessage};

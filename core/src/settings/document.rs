@@ -1,4 +1,4 @@
-//! Parses a file into values that know their lines.
+//! Parses a file into values, each with its line number.
 
 use super::{SettingsError, words};
 use alloc::borrow::ToOwned;

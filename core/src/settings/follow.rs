@@ -1,4 +1,4 @@
-//! Adjusts defaults to the operator's values.
+//! Lowers defaults that would contradict the operator's values.
 
 use super::layers::Layers;
 use super::tree::{ProtocolName, Settings};

@@ -41,9 +41,9 @@
 //! variables that begin with `DRUPE_TEST_`. Any other variable is an error if it contains `__`, and
 //! a [warning](Resolved::warnings) if it does not.
 //!
-//! Relative paths in a file start at the folder of the file. Relative paths elsewhere, and in a
-//! file that is a pipe, start at the working directory. In the files of tunnels, `~/` is the home
-//! directory.
+//! Relative paths in a file are relative to the folder of the file. Relative paths elsewhere, and
+//! in a file that is a pipe, are relative to the working directory. In the files of tunnels, `~/`
+//! is the home directory.
 //!
 //! # When a change takes effect
 //!
@@ -67,8 +67,8 @@
 //!
 //! A reload with an invalid configuration changes nothing. If an address becomes wider or narrower
 //! at the same port (127.0.0.1 to 0.0.0.0), the server closes the old one before it listens on the
-//! new one. If that fails, it listens on the old one again. A new or shorter timeout starts at the
-//! reload for open connections that it would end at once.
+//! new one. If that fails, it listens on the old one again. If a new or shorter timeout would end
+//! an open connection at once, it starts to count at the reload for that connection.
 //!
 #![doc = include_str!("coming_from.md")]
 

@@ -1,4 +1,5 @@
-//! Rate accounting and the penalty ladder.
+//! Counts messages and bytes against the rates, and applies increasing penalties (the
+//! [ladder](crate::limit::Ladder)).
 
 use super::{Ending, Notice, State};
 use crate::base::Reason;

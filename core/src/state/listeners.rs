@@ -1,4 +1,4 @@
-//! Listeners and the state of their accepting.
+//! Listeners, and whether each of them accepts connections.
 
 use crate::base::AcceptFailure;
 use crate::base::Origin;

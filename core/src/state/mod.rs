@@ -1,4 +1,4 @@
-//! The state of a machine, without the handler. It carries out the calls of the hub.
+//! The state of a machine, without the handler. It carries out calls to the hub.
 
 pub(crate) mod admission;
 mod charge;

@@ -1,4 +1,4 @@
-//! Jobs of the handler that would block the loop, for a thread of the shell.
+//! Jobs of the handler that would block the event loop, so that a thread of the shell runs them.
 
 use crate::base::ConnId;
 use alloc::boxed::Box;

@@ -2,19 +2,20 @@
 //!
 //! A shell calls [`elapsed`](crate::Machine::elapsed) at the deadline. If the next fact comes much
 //! later than the deadline, nothing was served meanwhile: no byte was read or written, and no ping
-//! was sent. Peers could not help it, and their input is not read yet, so this time does not count
-//! against them:
+//! was sent. Peers did not cause this, and their input has not been read yet, so the time does not
+//! count against them:
 //!
 //! | deadline | after a pause |
 //! |---|---|
-//! | handshakes, messages, `idle`, `silence`, write deadlines, `closing`, attempts to connect, tunnels | later by the length of the pause, and at least as far from now as the pause was long, or the whole span if that is less |
+//! | handshakes, messages, `idle`, `silence`, write deadlines, `closing`, attempts to connect, tunnels | later by the length of the pause; then at least the length of the pause remains, or the whole timeout if that is shorter |
 //! | tickets, timers of a connection | later by the length of the pause, and at least one second from now |
 //! | the end of a drain | later by the length of the pause |
 //! | pings, telnet keep-alive, keep-alive requests of a tunnel | at once, if they were due during the pause |
 //! | timers of no connection, `lifetime`, expiry of tokens, rates, quarantine, backoff, the grace and the closes of a drain | unchanged |
 //!
-//! Why at least as far as the pause was long: if the network was down as well, TCP retransmits
-//! after waits that double (RFC 6298 section 5.5), so lost data arrives within about that time.
+//! At least the length of the pause remains because the network may have been down as well: TCP
+//! retransmits after waits that double (RFC 6298 section 5.5), so lost data arrives within about
+//! the same time.
 
 use super::State;
 use crate::base::Origin;

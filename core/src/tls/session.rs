@@ -9,7 +9,7 @@ use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
 use std::io::{Read, Write};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-/// Limit of bytes held for a connection that may not start TLS yet.
+/// Limit of bytes held for a connection that must not start TLS yet.
 const HELD_MAX_BYTES: usize = 128 << 10;
 
 /// The TLS session of one connection: decrypts input and encrypts output.

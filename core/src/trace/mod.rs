@@ -6,10 +6,10 @@
 //!
 //! A trace does not contain:
 //!
-//! - the work of connection tasks, other threads and providers. Their results are in it as notes,
-//!   if notes can be written as text and parsed;
+//! - the work of connection tasks, other threads and authentication providers. Their results are in
+//!   it as notes, if notes can be written as text and parsed;
 //! - what a handler reads from a clock or a file, because it bypasses the machine;
-//! - TLS, only the decrypted bytes;
+//! - TLS records: it holds the decrypted bytes instead;
 //! - what the [`Recorder`] omits as secret. Such a trace can be parsed, but not replayed.
 //!
 //! Each fact is one line:

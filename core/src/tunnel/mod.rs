@@ -6,17 +6,17 @@
 //! it, with the address of its peer.
 //!
 //! The machine decides when a tunnel is dialled, when it is given up, when it is dead and when it
-//! is healthy. The shell speaks SSH: `drupe-tokio` has an implementation for every shell. It keeps
+//! is healthy. The shell speaks SSH: `drupe-ssh` has an implementation for every shell. It keeps
 //! its SSH connections in line with the [`TunnelIntent`]s and reports events as [`TunnelReport`]s.
 //!
 //! # The life of a tunnel
 //!
 //! | state | begins with | ends with |
 //! |---|---|---|
-//! | connecting | the server's start, or the end of a wait | [`Connected`](TunnelReport::Connected) and the SSH server's answers to the forwards; a failure; [`Tunnel::connect_timeout`] for each of the two |
+//! | connecting | the server's start, or the end of a wait | [`Connected`](TunnelReport::Connected) and the SSH server's answers to the forwards; a failure; or [`Tunnel::connect_timeout`], which applies to the connection and again to the answers |
 //! | up, or degraded | `Connected`; degraded if the SSH server refuses one of the forwards | a failure; [`KeepAlive`] |
 //! | waiting | a failure | the wait of [`Tunnel::reconnect`], or [`Tunnel::refused_wait`] after a failure that [needs the operator](TunnelFailure::is_permanent) |
-//! | given up | the maximum number of failures in a row of `reconnect` | a new configuration |
+//! | given up | as many consecutive failures as `reconnect` allows | a new configuration |
 //! | closing | a drain, or a configuration without the tunnel, once its last connection is over | [`Closed`](TunnelReport::Closed); [`Tunnel::close_timeout`] |
 //!
 //! Tunnels reconnect even without clients. A tunnel that was up for [`Backoff::stable_after`] is
@@ -28,8 +28,8 @@
 //! checks the last server.
 //!
 //! If the SSH server refuses a forward, most often because an earlier session still holds the port,
-//! the machine requests it again with the waits of `reconnect`, without limit. The rest of the
-//! tunnel works meanwhile.
+//! the machine requests it again, any number of times, with the waits of `reconnect` in between.
+//! The rest of the tunnel works meanwhile.
 
 mod report;
 mod status;

@@ -1,8 +1,8 @@
 //! How channels end: sent data still arrives, and the other side closes first if possible.
 //!
-//! russh 0.65 never frees a channel that the client closes first: it takes the other side's close
-//! for that of an unknown channel, and about 3.5 KiB remain until the SSH connection ends. So the
-//! client ends only its half, and the SSH server closes the channel once its peer has left.
+//! russh 0.65 never frees a channel that the client closes first: it treats the close from the
+//! other side as one for an unknown channel, and keeps about 3.5 KiB until the SSH connection ends.
+//! So the client ends only its half, and the SSH server closes the channel once its peer has left.
 //!
 //! The client closes first if the peer keeps sending, if many other channels wait, or if the server
 //! drains. It counts such closes, and the SSH connection is renewed before there are too many.

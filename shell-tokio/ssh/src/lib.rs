@@ -14,9 +14,9 @@
 //! russh refills the window of a channel as soon as data arrives, whether or not the server has
 //! read it. So, unlike with TCP, the window cannot hold back a single sender. Unread data is kept,
 //! up to [`Ssh::ahead_max_bytes`] per connection. A peer that is far ahead slows down the whole
-//! tunnel, by at most 20 ms for each 32 KiB that it sends. A peer that is further ahead than that
-//! limit, because it exceeds its rate, is paused or is not read, is closed as `rate_limited`. The
-//! other connections of the tunnel continue.
+//! tunnel, by at most 20 ms for each 32 KiB that it sends. If a peer gets further ahead than
+//! `ahead_max_bytes`, because it exceeds its rate or the server does not read from it, its
+//! connection ends as `rate_limited`. The other connections of the tunnel continue.
 //!
 //! After a connection has ended, data that was sent to its peer has 5 s to arrive.
 //!

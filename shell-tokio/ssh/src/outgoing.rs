@@ -1,7 +1,7 @@
 //! Limits the data in flight on one SSH connection, and wakes channels that wait to write.
 //!
 //! russh accepts whatever the channels write, and the [stream](super::stream) accepts whatever
-//! russh writes. So channels stop writing while much is in flight.
+//! russh writes. So channels stop writing while too much data is in flight.
 
 use bytes::{Bytes, BytesMut};
 use std::collections::HashMap;

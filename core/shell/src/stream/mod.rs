@@ -2,8 +2,8 @@
 //!
 //! The tasks run on top of the machine, so all its limits apply. Back-pressure works in both
 //! directions: if a task does not read, the machine does not read from the peer; and a task that
-//! writes faster than the peer reads, waits. Queues between a task and the machine are bounded:
-//! about 64 KiB in each direction.
+//! writes faster than the peer reads has to wait. Queues between a task and the machine are
+//! bounded: about 64 KiB in each direction.
 //!
 //! [`Connections`] is a handler, so layers can wrap it:
 //!

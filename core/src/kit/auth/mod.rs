@@ -16,9 +16,10 @@
 //! While the layer checks this proof, it pauses the connection. Messages that the peer sends
 //! meanwhile are served afterwards.
 //!
-//! Later, a message of the type `auth` with a token renews the authentication. It must name the
-//! same user, and is valid until the new token expires. Without a renewal, the connection ends as
-//! [`Reason::SessionExpired`] (close code 4401 on a WebSocket) when the old token expires.
+//! Later, a message of the type `auth` with a token renews the authentication. The token must name
+//! the same user; the authentication is then valid until the new token expires. Without a renewal,
+//! the connection ends as [`Reason::SessionExpired`] (close code 4401 on a WebSocket) when the old
+//! token expires.
 //!
 //! The answer to a wrong proof is
 //! `{"type":"error","of":"auth","code":"unauthorized","reason":"..."}`. The peer may try again,
@@ -36,7 +37,7 @@
 //!
 //! Checking SCRAM and tokens takes microseconds. A plaintext password must be hashed, which takes
 //! milliseconds. That is [offloaded](crate::Hub::offload), for one connection of each address at a
-//! time. A user that does not exist costs exactly as much as one that does.
+//! time. An attempt with an unknown user name costs exactly as much as one with a known name.
 //!
 //! No `Debug` output, log or metric shows passwords, tokens or keys. A [trace](crate::trace) of
 //! such a server omits notes and what peers sent, unless its [`Recorder`](crate::trace::Recorder)

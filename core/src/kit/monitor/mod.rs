@@ -13,7 +13,7 @@
 //! | `session_started` | a connection opened | `session` |
 //! | `session_ended` | a connection closed | `session`, and the `reason` |
 //! | `stats` | every interval | `unix_ms`, `draining`, `metrics`: counters since the start, and gauges; `tunnels`: the state of each [tunnel](crate::tunnel); `watchers`: how many of the open connections are monitors |
-//! | `quarantine` | every interval, if there are any or were | `addresses`: each `address`, and for how many `seconds` |
+//! | `quarantine` | every interval while addresses are quarantined, and once more when the last is released | `addresses`: each `address`, and for how many `seconds` |
 //! | `watch_response` | to `watch_session` and `stop_watching` | `session_id`, `status`: `success`, `stopped` or `error`; and the `error` |
 //! | `client_input`, `server_message` | the peer of the watched session sent or received a message | `session_id`, `data`: `text`, `bytes`, `truncated` |
 //! | `watch_skipped` | some messages of the watched session were not shown | `session_id`, `count` |
@@ -32,9 +32,9 @@
 //! ([`Hub::set_label`]), `rooms`, `bytes_in`, `bytes_out`, `messages_in`, `queued_bytes` and
 //! `round_trip_ms`.
 //!
-//! Watching does not slow a session. A slow watcher misses messages, and is sent their number. At
-//! most 4 KiB of each message are shown, without passwords and tokens: the values of JSON keys that
-//! name a secret are replaced, and other text that names one is hidden.
+//! Watching does not slow a session. A slow watcher misses messages and is told how many. At most 4
+//! KiB of each message are shown, without passwords and tokens: the values of JSON keys that name a
+//! secret are replaced, and other text that names one is hidden.
 //! [`conceal_unknown`](Monitor::conceal_unknown) hides all messages before authentication.
 
 mod redact;

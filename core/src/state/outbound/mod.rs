@@ -6,10 +6,11 @@
 //! write. Direct messages have a log of their own, so that they do not split the shared ranges of
 //! other recipients.
 //!
-//! A log whose segments are all written is reused for the next turn. Otherwise it stays for its
-//! slow recipients; one that needs only a small part of it gets a copy in a log of its own. This
-//! happens at the end of the turn, and whenever too much memory is used in all. Slow recipients
-//! therefore keep no more than about twice what is queued for them.
+//! A log whose segments are all written is reused for the next turn. Otherwise it is kept for its
+//! slow recipients. A recipient that needs only a small part of it gets a copy of that part in a
+//! log of its own. These copies are made at the end of the turn, and whenever the logs use too much
+//! memory in total. Slow recipients therefore keep no more than about twice what is queued for
+//! them.
 
 mod compact;
 mod earlier;

@@ -1,4 +1,5 @@
-//! Messages that a telnet session compresses or draws around an input line before they are queued.
+//! Buffers the messages of telnet sessions that compress their output or redraw an input line; each
+//! session processes them before they are queued.
 
 use super::{Outbound, WatermarkEvent};
 use crate::base::{Payload, work};

@@ -5,7 +5,7 @@
 //! configurations; and, for [tunnels](crate::tunnel), SSH servers that disconnect, fall silent or
 //! refuse.
 //!
-//! After every step, it checks the guarantees of the machine and
+//! After every step it checks the guarantees of the machine, and after every fourth step it also
 //! [recounts](crate::Machine::recount) all gauges and tables. Every failure depends on the seed
 //! alone: it reports the seed and the guarantee, prints the trace, and repeats with the same seed.
 //! If a test's own assertion fails while a world is alive, the world's trace is printed too (with
@@ -33,15 +33,15 @@
 //!
 //! - Each connection gets `Opened` once and `Closed` once, and all its other events in between.
 //!   `Stalled` and `Drained` alternate.
-//! - After [`next_changed`](crate::Machine::next_changed) has returned all connections, no intent
-//!   differs from when its connection was last returned.
+//! - Every change of an intent is announced: once [`next_changed`](crate::Machine::next_changed)
+//!   returns `None`, each intent is the same as when `next_changed` last returned its connection.
 //! - After `elapsed` was called and everything was written, the deadline lies in the future.
 //! - Gauges and tables equal recounts; counters equal what was passed in and taken out.
 //! - One fact costs a bounded number of steps (with the feature `work`).
 //! - What a peer sent is read once nothing blocks it: see [`World::rest`].
 //! - A peer that answers pings is not closed as silent.
 //! - In the end no connection is left, and every connection ended with one reason.
-//! - A [`Client`] receives only what its wire allows: see there.
+//! - A [`Client`] receives only what its wire allows: see [`Client`].
 //! - The facts of a run, replayed on new machines, have the same outcome, byte for byte:
 //!   [`World::replay`].
 

@@ -1,4 +1,5 @@
-//! One shard of the server: a machine, its sockets, and its inbox for mail of other shards.
+//! One shard of the server: a machine, its sockets, and the messages from other shards that wait
+//! for it.
 
 use super::Watch;
 use crate::base::{ConnId, ListenerId, Peer, Time};

@@ -1,4 +1,5 @@
-//! MUD client compression in both directions: zlib (RFC 1950) after the marker.
+//! MUD client compression (MCCP2 and MCCP3): zlib (RFC 1950) after the subnegotiation that starts
+//! it.
 
 use crate::wire::DecodeError;
 use crate::wire::deflate::{Format, Inflate, Inflated, Outcome, compress, compressor};

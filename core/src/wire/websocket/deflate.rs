@@ -1,7 +1,7 @@
 //! Compression of messages (RFC 7692), without context takeover in either direction.
 //!
-//! The state of one message is dropped with it. So an idle connection needs no memory for it, and a
-//! message to many connections is compressed once.
+//! The compression state is discarded after each message. So an idle connection needs no memory for
+//! it, and a message to many connections is compressed once.
 
 use crate::wire::DecodeError;
 use crate::wire::deflate::{Format, Inflate, Inflated, Outcome, compress, compressor};

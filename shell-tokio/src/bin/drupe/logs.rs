@@ -1,4 +1,4 @@
-//! The log: through tracing, as text or JSON, to the standard error or to files.
+//! The log: through tracing, as text or JSON, to standard error or to files.
 
 use crate::Failure;
 use crate::limiter::{Admitted, Limiter};

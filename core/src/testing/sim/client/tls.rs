@@ -1,7 +1,8 @@
 //! Carries another codec's bytes over TLS, with the client of rustls.
 //!
 //! rustls uses its own random numbers. The world sees only lengths of encrypted data. If all
-//! certificates and keys have one length (Ed25519), those depend only on the content.
+//! certificates and keys have the same length (Ed25519), the lengths of the encrypted data depend
+//! only on the content.
 
 use super::Codec;
 use crate::base::Random;
