@@ -6,8 +6,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
 #![allow(dead_code, reason = "the tests share what they say to a server")]
 
-mod ws_world;
-
+use crate::ws_world::{UPGRADE, framed, frames, ws_telnet};
 use drupe_core::limit::{MessageSize, Rate};
 use drupe_core::telnet::{InputMode, Telnet};
 use drupe_core::testing::TestHub;
@@ -16,7 +15,6 @@ use drupe_core::wire::{Protocol, Wire};
 use drupe_core::{Config, ConnId, Event, Handler, Hub, Listen};
 use proptest::prelude::*;
 use std::time::Duration;
-use ws_world::{UPGRADE, framed, frames, ws_telnet};
 
 /// Does what it is told, and remembers it.
 #[derive(Default)]

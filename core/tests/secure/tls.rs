@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
 
+use crate::tls_world::{Client, WhoAmI, World};
 use drupe_core::app::{Echo, Relay};
 use drupe_core::limit::Network;
 use drupe_core::testing::TestHub;
@@ -16,10 +17,8 @@ use rustls::{ClientConnection, HandshakeKind};
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
-use tls_world::{Client, WhoAmI, World};
 
 #[allow(dead_code, reason = "the other tests of TLS use the rest of what they share")]
-mod tls_world;
 
 fn listening(tls: Tls) -> Config {
     Config::listening([Listen::lines(([127, 0, 0, 1], 0).into()).tls(Some(tls))])

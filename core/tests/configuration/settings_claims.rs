@@ -5,8 +5,8 @@
 use drupe_core::settings::{Resolved, Sources, schema};
 use serde_json::Value;
 
-const OTHER_SERVERS: &str = include_str!("../src/settings/coming_from.md");
-const MANUAL: &str = include_str!("../src/settings/mod.rs");
+const OTHER_SERVERS: &str = include_str!("../../src/settings/coming_from.md");
+const MANUAL: &str = include_str!("../../src/settings/mod.rs");
 
 /// The cells of the rows of a table, without its head.
 fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {

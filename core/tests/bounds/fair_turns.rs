@@ -4,9 +4,7 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
 
-mod counting;
-
-use counting::Measure;
+use crate::counting::Measure;
 use drupe_core::app::Echo;
 use drupe_core::telnet::subnegotiation;
 use drupe_core::websocket::{Opcode, frame};

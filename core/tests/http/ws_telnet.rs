@@ -3,8 +3,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
 #![allow(dead_code, reason = "the tests share what they say to a server")]
 
-mod ws_world;
-
+use crate::ws_world::{begin, framed, frames, take, upgrade, ws_telnet};
 use drupe_core::app::Echo;
 use drupe_core::limit::{Budget, Ladder, MessageSize, Rate};
 use drupe_core::outbound::Marks;
@@ -12,7 +11,6 @@ use drupe_core::telnet::InputMode;
 use drupe_core::websocket::{Opcode, frame};
 use drupe_core::{Command, Config, ConnId, Event, Handler, Hub, Listen, Machine, Reason, Time};
 use std::time::Duration;
-use ws_world::{begin, framed, frames, take, upgrade, ws_telnet};
 
 /// Answers, joins everybody to one room, publishes notes there, and pauses whoever wants it.
 #[derive(Default)]

@@ -3,7 +3,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
 
 #[allow(dead_code, reason = "its `main` is for the command line")]
-#[path = "../examples/embed.rs"]
+#[path = "../../examples/embed.rs"]
 mod embed;
 
 use drupe_core::app::Echo;
@@ -50,7 +50,7 @@ fn embedded_event_loop_serves_and_drains() {
 
 #[test]
 fn embed_example_has_fewer_than_150_lines() {
-    assert!(include_str!("../examples/embed.rs").lines().count() < 150);
+    assert!(include_str!("../../examples/embed.rs").lines().count() < 150);
 }
 
 fn named<H: Handler>(machine: &mut Machine<H>) -> Vec<ConnId> {

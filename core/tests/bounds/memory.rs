@@ -4,9 +4,7 @@
 
 #![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
 
-mod counting;
-
-use counting::Measure;
+use crate::counting::Measure;
 use drupe_core::limit::{Budget, MessageSize};
 use drupe_core::telnet::{InputMode, Telnet};
 use drupe_core::wire::{DecodeBuffer, Decoder, InvalidUtf8, LengthPrefix, LengthPrefixed, LineEnding, Lines, Wire};

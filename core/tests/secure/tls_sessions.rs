@@ -4,6 +4,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
 
+use crate::tls_world::{Client, WhoAmI, World};
 use drupe_core::testing::TestHub;
 use drupe_core::tls::{ClientCertificates, TicketKeys, Tls, TlsFiles};
 use drupe_core::{Config, Listen, Reason};
@@ -17,10 +18,8 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, HandshakeKind, ServerConfig, SupportedProtocolVersion};
 use std::sync::Arc;
 use std::time::Duration;
-use tls_world::{Client, WhoAmI, World};
 
 #[allow(dead_code, reason = "the other tests of TLS use the rest of what they share")]
-mod tls_world;
 
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 

@@ -5,9 +5,8 @@
 
 #![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
 
+use crate::every_wire::{WIRES, base, message};
 #[allow(dead_code, reason = "other tests need the rest")]
-mod every_wire;
-
 use drupe_core::app::Echo;
 use drupe_core::tls::Secured;
 use drupe_core::trace::{SharedTrace, replay};
@@ -17,7 +16,6 @@ use drupe_core::wire::Protocol;
 use drupe_core::{
     Command, Config, ConnId, Dial, Event, Handler, Hub, ListenerId, Machine, Peer, Reason, Ticket, Time, Timer,
 };
-use every_wire::{WIRES, base, message};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

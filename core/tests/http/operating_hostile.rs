@@ -5,8 +5,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
 
-mod operating_world;
-
+use crate::operating_world::{network, peer, upgrade};
 use drupe_core::app::{Echo, Relay};
 use drupe_core::http::{Access, Credential, Forwarded, ForwardedField, Http};
 use drupe_core::kit::auth::{Accounts, Authentication, Claims, TokenKey, Tokens};
@@ -25,7 +24,6 @@ use drupe_core::{
 use miniz_oxide::MZFlush;
 use miniz_oxide::deflate::core::{CompressorOxide, create_comp_flags_from_zip_params};
 use miniz_oxide::deflate::stream::deflate;
-use operating_world::{network, peer, upgrade};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;

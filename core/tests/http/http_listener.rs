@@ -2,8 +2,7 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
 
-mod operating_world;
-
+use crate::operating_world::{network, peer, upgrade};
 use drupe_core::http::{Access, Authority, Credential, Forwarded, ForwardedField, Http, Origins};
 use drupe_core::kit::layer::Within;
 use drupe_core::kit::monitor::{LogTail, Monitor, MonitorLimits};
@@ -15,7 +14,6 @@ use drupe_core::tunnel::{Ssh, Tunnel};
 use drupe_core::wire::{Protocol, Proxies};
 use drupe_core::work::steps_of;
 use drupe_core::{Address, Command, Config, ConnId, Event, Handler, Hub, Listen, ListenerId, Reason};
-use operating_world::{network, peer, upgrade};
 use std::sync::Arc;
 use std::time::Duration;
 

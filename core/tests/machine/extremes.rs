@@ -5,8 +5,7 @@
 
 #![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
 
-mod every_wire;
-
+use crate::every_wire::{Peers, WIRES, base, message};
 use drupe_core::app::Echo;
 use drupe_core::http::Http;
 use drupe_core::limit::{EarlyDrop, Ladder, MessageSize, Rate};
@@ -18,7 +17,6 @@ use drupe_core::{
     AcceptFailure, Accepting, Backoff, Command, Config, Dial, Event, Failure, Handler, Hub, Listen, ListenerId,
     Machine, NoNote, Peer, Reason, Time, UnixTime,
 };
-use every_wire::{Peers, WIRES, base, message};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;

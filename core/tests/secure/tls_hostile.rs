@@ -5,6 +5,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
 
+use crate::tls_world::World;
 use drupe_core::http::Http;
 use drupe_core::outbound::{Marks, SlowPolicy};
 use drupe_core::tls::{Secured, Tls};
@@ -26,10 +27,8 @@ use rustls::{ClientConfig, ClientConnection};
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
-use tls_world::World;
 
 #[allow(dead_code, reason = "the other tests of TLS use the rest of what they share")]
-mod tls_world;
 
 const UPGRADE: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";

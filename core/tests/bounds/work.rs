@@ -4,9 +4,7 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
 
-mod counting;
-mod work_world;
-
+use crate::work_world::{RUN_BYTES, World, run_of};
 use drupe_core::app::Echo;
 use drupe_core::telnet::{escape, subnegotiation};
 use drupe_core::testing::TestHub;
@@ -14,7 +12,6 @@ use drupe_core::websocket::{Opcode, frame};
 use drupe_core::wire::Proxies;
 use drupe_core::{Config, Listen};
 use std::time::Duration;
-use work_world::{RUN_BYTES, World, run_of};
 
 /// So many turns of each run are looked at: they are all alike.
 const TURNS: usize = 2;

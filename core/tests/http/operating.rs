@@ -2,8 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
 
-mod operating_world;
-
+use crate::operating_world::{network, peer, upgrade};
 use drupe_core::app::{Echo, Relay};
 use drupe_core::http::{Credential, Forwarded, ForwardedField, Http};
 use drupe_core::limit::{ConnectionLimits, EarlyDrop, Ladder, Rate};
@@ -15,7 +14,6 @@ use drupe_core::{
     Accepting, Address, Addressee, Command, Config, ConnId, Drain, Event, Handler, Hub, Listen, ListenerId, Machine,
     NoNote, Peer, PeerLimits, Reason, Shard, ShardMessage, Time,
 };
-use operating_world::{network, peer, upgrade};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
