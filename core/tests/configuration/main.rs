@@ -1,5 +1,7 @@
 //! Configurations from text: values, mistakes, warnings, templates and documented claims.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
+
 mod settings;
 mod settings_claims;
 mod settings_mistakes;

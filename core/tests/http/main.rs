@@ -1,5 +1,7 @@
 //! Listeners that speak HTTP, WebSocket or any protocol, alone and behind proxies.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
+
 mod auto;
 mod http_listener;
 mod operating;

@@ -6,7 +6,6 @@
 #![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
 
 use crate::every_wire::{WIRES, base, message};
-#[allow(dead_code, reason = "other tests need the rest")]
 use drupe_core::app::Echo;
 use drupe_core::tls::Secured;
 use drupe_core::trace::{SharedTrace, replay};

@@ -18,8 +18,6 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-#[allow(dead_code, reason = "the other tests of TLS use the rest of what they share")]
-
 fn listening(tls: Tls) -> Config {
     Config::listening([Listen::lines(([127, 0, 0, 1], 0).into()).tls(Some(tls))])
 }

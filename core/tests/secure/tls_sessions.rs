@@ -19,8 +19,6 @@ use rustls::{ClientConfig, HandshakeKind, ServerConfig, SupportedProtocolVersion
 use std::sync::Arc;
 use std::time::Duration;
 
-#[allow(dead_code, reason = "the other tests of TLS use the rest of what they share")]
-
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 
 fn listening(tls: Tls) -> Config {

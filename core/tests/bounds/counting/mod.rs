@@ -56,7 +56,6 @@ impl Measure {
     }
 
     /// What is held now, beyond what was held before.
-    #[allow(dead_code, reason = "not every test asks what is left")]
     pub(crate) fn held(&self) -> isize {
         HELD.get() - self.before
     }

@@ -3,13 +3,11 @@
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
 #![allow(dead_code, reason = "the other tests of the program use the rest of what they share")]
 
-mod support;
-
+use crate::support::{DRUPE, Directory};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use support::{DRUPE, Directory};
 
 /// Checks `text`, and gives the code, the output and the errors.
 fn check(directory: &Path, text: &str, arguments: &[&str]) -> (Option<i32>, String, String) {

@@ -9,13 +9,11 @@
 )]
 #![allow(dead_code, reason = "the other tests of the program use the rest of what they share")]
 
-mod support;
-
+use crate::support::{Directory, Program, is_installed};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use support::{Directory, Program, is_installed};
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
 
@@ -107,7 +105,7 @@ fn tls_ticket_cannot_skip_client_certificate_of_a_listener() {
         let said = visit(path, other, &[version, "-sess_in", "closed"]);
         assert!(said.contains("hello there") && !said.contains("Reused"), "{said}");
     }
-    let log = support::read(&path.join("log"));
+    let log = crate::support::read(&path.join("log"));
     assert!(log.contains("ann") && log.lines().filter(|line| line.contains("ann")).all(|line| !line.contains(" by c")));
     // Whose authority is believed no more does not come back with what it was given before.
     std::fs::write(path.join("drupe.yaml"), config("theirs.pem")).expect("written");

@@ -10,17 +10,14 @@
 )]
 #![allow(dead_code, reason = "the other tests use the rest of what they share")]
 
-mod ssh;
-mod support;
-
-use ssh::SshServer;
+use crate::ssh::SshServer;
+use crate::support::{Client, DRUPE, Directory, Program, read};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use support::{Client, DRUPE, Directory, Program, read, skip};
 
 /// Lines, telnet and the web on the other side of a tunnel, and the monitor here.
 fn configuration(server: &SshServer) -> String {
@@ -175,7 +172,7 @@ fn telnet_nc_and_browser_chat_through_a_tunnel() {
     }
     let browsers = ["/usr/bin/chromium", "/usr/bin/google-chrome"];
     if let (Some(python), Some(browser)) =
-        (support::python("playwright"), browsers.iter().find(|path| Path::new(path).exists()))
+        (crate::support::python("playwright"), browsers.iter().find(|path| Path::new(path).exists()))
     {
         let there = format!("http://127.0.0.1:{}/", port_of("ws"));
         let here = format!("http://127.0.0.1:{}/monitor", program.port_of(0));

@@ -9,8 +9,7 @@
 )]
 #![allow(dead_code, reason = "the other tests of the program use the rest of what they share")]
 
-mod support;
-
+use crate::support::{DRUPE, Directory, Program, read};
 use serde_json::Value;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -20,7 +19,6 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
-use support::{DRUPE, Directory, Program, read};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

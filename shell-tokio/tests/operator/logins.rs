@@ -3,13 +3,11 @@
 #![allow(clippy::panic, clippy::expect_used, clippy::print_stderr, reason = "a test fails where its assumption does")]
 #![allow(dead_code, reason = "the other tests of the program use the rest of what they share")]
 
-mod support;
-
+use crate::support::{Directory, Program};
 use drupe_tokio::core::kit::auth::{Claims, TokenKey};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use support::{Directory, Program};
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 

@@ -10,14 +10,12 @@
 )]
 #![allow(dead_code, reason = "the other tests of the program use the rest of what they share")]
 
-mod support;
-
+use crate::support::{Directory, Other, Program, is_installed, read};
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use support::{Directory, Other, Program, is_installed, read};
 
 fn connect(port: u16) -> TcpStream {
     let stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");

@@ -9,13 +9,11 @@
 )]
 #![allow(dead_code, reason = "the other tests of the program use the rest of what they share")]
 
-mod support;
-
+use crate::support::{Client, DRUPE, Directory, Program};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use support::{Client, DRUPE, Directory, Program};
 
 #[test]
 fn two_nc_peers_chat_and_sigterm_drains_the_program() {

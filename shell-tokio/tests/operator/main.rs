@@ -5,17 +5,29 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stderr,
+    clippy::unreachable,
     reason = "a test fails where its assumption does"
 )]
 #![allow(dead_code, reason = "the other tests of the program use the rest of what they share")]
 
+mod applied;
+mod check;
+mod http_program;
 mod load;
+mod logins;
 mod monitor;
+mod program;
 mod proxies;
+mod service;
+#[path = "../ssh/mod.rs"]
+mod ssh;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;
+mod tls_sessions;
+mod tunnel_program;
 
+use crate::support::skip;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
