@@ -321,6 +321,8 @@ fn campaign() {
             let text = words(&*panic);
             let promise = text.split(". The trace:").next().unwrap_or(text);
             let promise = promise.split_once(": ").map_or(promise, |(_, promise)| promise);
+            // At once, so that nothing is lost if a later world does not end.
+            eprintln!("seed {seed}: {}", check::kind(promise));
             found.entry(check::kind(promise)).or_default().push(seed);
         }
     }
