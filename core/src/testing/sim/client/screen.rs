@@ -116,7 +116,8 @@ impl Screen {
 
     /// Whether the cursor stands between these texts, and nothing follows them.
     pub(super) fn shows(&self, before: &str, after: &str) -> bool {
-        let cells: Vec<char> = self.rows[..self.row].iter().flat_map(|row| self.padded(row)).collect();
+        let first = self.row.saturating_sub(before.chars().count() / self.columns + 1);
+        let cells: Vec<char> = self.rows[first..self.row].iter().flat_map(|row| self.padded(row)).collect();
         let here = self.padded(&self.rows[self.row]);
         let column = self.column.min(self.columns);
         let text: String = cells.iter().chain(&here[..column]).collect();
@@ -129,6 +130,16 @@ impl Screen {
         let mut cells = row.cells.clone();
         cells.resize(self.columns, ' ');
         cells
+    }
+
+    pub(super) fn row_count(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether the rows from `first` on contain a text. After a clear, all rows are new.
+    pub(super) fn has_shown(&self, text: &str, first: usize) -> bool {
+        let rows = self.rows.get(first..).unwrap_or(&self.rows);
+        rows.iter().flat_map(|row| &row.cells).collect::<String>().contains(text)
     }
 
     /// Whether the cursor is in the first column, and no control sequence has begun.

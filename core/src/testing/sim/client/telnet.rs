@@ -29,8 +29,8 @@ pub(super) struct Telnet {
     cursor: usize,
     /// Whether the client sent raw bytes. The content of the line is then unknown.
     unsure: bool,
-    /// Number of lines on the screen when the last line was sent.
-    lines_before: usize,
+    /// Number of rows on the screen when the last line was sent.
+    rows_before: usize,
 }
 
 #[derive(Default)]
@@ -85,7 +85,7 @@ impl Telnet {
             line: Vec::new(),
             cursor: 0,
             unsure: false,
-            lines_before: 1,
+            rows_before: 1,
         }
     }
 
@@ -318,7 +318,7 @@ impl Codec for Telnet {
     }
 
     fn say(&mut self, message: &str, random: &mut Random, out: &mut Vec<u8>) {
-        self.lines_before = self.screen.lines().len();
+        self.rows_before = self.screen.row_count();
         if self.typist.is_none() || !self.is_shown() {
             // What was typed before the server stopped echoing is a part of this line.
             out.extend_from_slice(message.as_bytes());
@@ -456,8 +456,7 @@ impl Codec for Telnet {
         let (before, after) = self.line.split_at(self.cursor);
         let (before, after): (String, String) = (before.iter().collect(), after.iter().collect());
         // A password prompt hides what is typed next. Only a server that edits the line redraws it.
-        let lines = self.screen.lines();
-        let is_hidden = lines.iter().skip(self.lines_before - 1).any(|line| line.contains("password: "));
+        let is_hidden = self.screen.has_shown("password: ", self.rows_before - 1);
         if self.screen.shows(&before, &after) || is_hidden && self.screen.shows("", "") {
             return Ok(());
         }
