@@ -1,5 +1,5 @@
 use super::connection::{Connection, Disconnected};
-use super::connections::Action;
+use super::path::Action;
 use drupe_core::PayloadBuf;
 
 use bytes::Bytes;

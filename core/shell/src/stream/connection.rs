@@ -1,4 +1,4 @@
-use super::connections::{Action, Linked, Path, Ready};
+use super::path::{Action, Linked, Path, Ready};
 use crate::Remote;
 use drupe_core::{ConnId, Hub, JoinError, OutgoingBuf, PayloadBuf, Peer, Reason};
 

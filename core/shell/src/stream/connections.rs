@@ -1,25 +1,17 @@
-use super::connection::{Connection, Handle};
-use super::link::{Link, Weight};
+use super::connection::Connection;
+use super::link::Link;
+use super::path::{Action, Linked, Path, Ready};
+use super::task::{Serving, Task};
 use crate::{AsyncRuntime, BindError, Remote, Runtime, Server};
 use drupe_core::wire::Protocol;
-use drupe_core::{Config, ConnId, Event, Handler, Hub, OutgoingBuf, PayloadBuf, Reason, Representation};
+use drupe_core::{Config, ConnId, Event, Handler, Hub, Representation};
 
 use std::sync::Arc;
 
 use core::fmt;
-use core::pin::Pin;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::{Context, Poll};
-
-type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 type Serve = dyn FnMut(Connection) -> Serving + Send;
-
-/// The task of one connection.
-pub struct Task {
-    future: Serving,
-    handle: Handle,
-}
 
 /// A [`Handler`] that runs one task for each connection.
 pub struct Connections {
@@ -27,47 +19,6 @@ pub struct Connections {
     spawn: fn(Task),
     remote: Remote<Ready>,
 }
-
-type Act = dyn FnOnce(&mut Hub<'_, Linked>, ConnId) + Send;
-
-/// What a task asks of the machine.
-pub(super) enum Action {
-    Send(OutgoingBuf),
-    Write(PayloadBuf),
-    Act(Box<Act>),
-    Close,
-    End(Reason),
-}
-
-/// The link between a connection's task and the machine.
-pub(super) type Path = Link<PayloadBuf, Action>;
-
-impl Weight for PayloadBuf {
-    fn bytes(&self) -> usize {
-        self.as_payload().as_bytes().len()
-    }
-}
-
-impl Weight for Action {
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Send(message) => message.as_outgoing().len(),
-            Self::Write(payload) => payload.bytes(),
-            Self::Act(_) | Self::Close | Self::End(_) => 0,
-        }
-    }
-}
-
-/// A note to the handler: a connection's task has queued actions, or has panicked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ready {
-    pub(super) conn: ConnId,
-    pub(super) panicked: bool,
-}
-
-/// The context of a connection: the link to its task.
-#[derive(Default)]
-pub struct Linked(Option<Arc<Path>>);
 
 impl Connections {
     /// Creates the handler. `serve` creates the future of each connection, and `spawn` runs it.
@@ -207,38 +158,6 @@ fn attend(hub: &mut Hub<'_, Linked>, conn: ConnId) {
         note_work(hub, conn);
     }
     link.done();
-}
-
-impl Future for Task {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Self { future, handle } = &mut *self;
-        // The future is not polled again after a panic.
-        catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))).unwrap_or_else(|_| {
-            handle.panicked();
-            Poll::Ready(())
-        })
-    }
-}
-
-/// The server was dropped, whether or not the connection had ended.
-impl Drop for Linked {
-    fn drop(&mut self) {
-        self.0.iter().for_each(|link| link.end(Reason::Shutdown));
-    }
-}
-
-impl fmt::Debug for Task {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Task")
-    }
-}
-
-impl fmt::Debug for Linked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Linked")
-    }
 }
 
 impl fmt::Debug for Connections {

@@ -20,9 +20,13 @@ mod bytes;
 mod connection;
 mod connections;
 mod link;
+mod path;
+mod task;
 
 pub use bytes::ByteStream;
 pub use connection::{Connection, Disconnected, Receiver, Sender};
-pub use connections::{Connections, Linked, Ready, Task as ConnectionTask};
+pub use connections::Connections;
 #[cfg(feature = "auth")]
 pub(super) use link::{Link, Weight};
+pub use path::{Linked, Ready};
+pub use task::Task as ConnectionTask;

@@ -1,0 +1,61 @@
+//! The path between a connection's task and the machine, and what passes on it.
+
+use super::link::{Link, Weight};
+use drupe_core::{ConnId, Hub, OutgoingBuf, PayloadBuf, Reason};
+
+use core::fmt;
+use std::sync::Arc;
+
+type Act = dyn FnOnce(&mut Hub<'_, Linked>, ConnId) + Send;
+
+/// What a task asks of the machine.
+pub(super) enum Action {
+    Send(OutgoingBuf),
+    Write(PayloadBuf),
+    Act(Box<Act>),
+    Close,
+    End(Reason),
+}
+
+/// The link between a connection's task and the machine.
+pub(super) type Path = Link<PayloadBuf, Action>;
+
+impl Weight for PayloadBuf {
+    fn bytes(&self) -> usize {
+        self.as_payload().as_bytes().len()
+    }
+}
+
+impl Weight for Action {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Send(message) => message.as_outgoing().len(),
+            Self::Write(payload) => payload.bytes(),
+            Self::Act(_) | Self::Close | Self::End(_) => 0,
+        }
+    }
+}
+
+/// A note to the handler: a connection's task has queued actions, or has panicked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ready {
+    pub(super) conn: ConnId,
+    pub(super) panicked: bool,
+}
+
+/// The context of a connection: the link to its task.
+#[derive(Default)]
+pub struct Linked(pub(super) Option<Arc<Path>>);
+
+/// The server was dropped, whether or not the connection had ended.
+impl Drop for Linked {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|link| link.end(Reason::Shutdown));
+    }
+}
+
+impl fmt::Debug for Linked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Linked")
+    }
+}
