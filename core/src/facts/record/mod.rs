@@ -3,6 +3,7 @@
 mod format;
 mod recorder;
 mod shard_messages;
+mod words;
 
 pub use format::{TraceError, line, parse, parse_with, seed};
 pub use recorder::Recorder;

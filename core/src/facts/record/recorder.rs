@@ -1,4 +1,5 @@
-use super::format::{CONCEALED, write_fact};
+use super::format::write_fact;
+use super::words::CONCEALED;
 use crate::base::Time;
 use crate::facts::Fact;
 use alloc::boxed::Box;

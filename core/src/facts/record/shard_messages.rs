@@ -1,6 +1,6 @@
 //! Messages between shards as text.
 
-use super::format::{Content, Quoted, Words};
+use super::words::{Content, Quoted, Words};
 use crate::base::{ListenerId, OutgoingBuf, Reason};
 use crate::facts::ShardMessage;
 use alloc::string::String;
