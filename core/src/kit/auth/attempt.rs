@@ -3,9 +3,9 @@
 
 use super::dialogue::Dialogue;
 use super::proof::{Told, refuse, tell};
-use super::provider::{Provider, Verdict, prepared};
+use super::provider::{Provider, Verdict};
 use super::registry::{Answer, Claim, Question, Rules};
-use super::scram::{self, ClientFirst, Credentials};
+use super::scram::{self, ClientFirst, Credentials, prepared_name};
 use super::used::SingleUse;
 use super::{Authentication, DEADLINE, DuplicateLogin, Stage, TOPIC};
 use crate::base::{ConnId, Identity, Peer, Reason};
@@ -491,6 +491,6 @@ fn renew<C: Default>(hub: &mut Hub<'_, C>, conn: ConnId, identity: Identity) {
 /// Parses the first SCRAM message of a client, and the user name in it.
 pub(super) fn scram_first(message: &str) -> Result<Candidate, Cow<'static, str>> {
     let first = ClientFirst::parse(message).map_err(|error| Cow::from(error.to_string()))?;
-    let user = prepared(&first.user).map_err(|_| Cow::from("invalid user name"))?;
+    let user = prepared_name(&first.user).map_err(|_| Cow::from("invalid user name"))?;
     Ok(Candidate::Scram(first, user))
 }

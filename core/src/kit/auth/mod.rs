@@ -51,6 +51,7 @@ mod limits;
 mod nonces;
 mod proof;
 mod provider;
+mod refusal;
 mod registry;
 pub mod scram;
 #[cfg(test)]
@@ -64,7 +65,8 @@ pub use key::{TokenKey, TokenKeyError};
 pub use limits::AuthenticationLimits;
 pub(crate) use nonces::Nonces;
 pub use provider::{Accounts, Provider, Verdict};
-pub use token::{TokenError, Tokens};
+pub use refusal::TokenError;
+pub use token::Tokens;
 pub use used::{SingleUse, UsedTokens};
 
 use super::layer::Layer;
@@ -422,7 +424,7 @@ impl<P> Authentication<P> {
             (None, Stage::Dialogue(dialogue)) => match dialogue.said(hub, conn, text) {
                 Said::More(dialogue) => self.set_write_buffer(conn, Stage::Dialogue(dialogue)),
                 Said::Password { user, password } => {
-                    let user = provider::prepared(&user).unwrap_or_default();
+                    let user = scram::prepared_name(&user).unwrap_or_default();
                     self.begin(hub, conn, Candidate::Password { user, password }, within);
                 }
             },

@@ -1,4 +1,4 @@
-use super::scram::{Credentials, ScramError};
+use super::scram::{Credentials, ScramError, prepared_name};
 use super::token::Tokens;
 use super::used::SingleUse;
 use crate::base::{ConnId, Identity, UnixTime};
@@ -113,7 +113,7 @@ impl Accounts {
         credentials: Credentials,
         scopes: impl IntoIterator<Item = &'s str>,
     ) -> Result<Self, ScramError> {
-        let name = prepared(name)?;
+        let name = prepared_name(name)?;
         let scopes = scopes.into_iter().map(Arc::from).collect();
         self.iterations_max = self.iterations_max.max(credentials.iterations());
         self.users.insert(name, Account { credentials, scopes });
@@ -162,12 +162,6 @@ impl Accounts {
     pub const fn iterations(&self) -> u32 {
         if self.iterations_max == 0 { 10_000 } else { self.iterations_max }
     }
-}
-
-/// Prepares a user name for storage and comparison (SASLprep, RFC 4013).
-pub(super) fn prepared(name: &str) -> Result<String, ScramError> {
-    let name = stringprep::saslprep(name).map_err(|_| ScramError::Prohibited)?;
-    if name.is_empty() || name.len() > 256 { Err(ScramError::Prohibited) } else { Ok(name.into_owned()) }
 }
 
 impl<N> Provider<N> for Accounts {

@@ -1,4 +1,4 @@
-use super::token::TokenError;
+use super::refusal::TokenError;
 use crate::base::UnixTime;
 use alloc::collections::BTreeSet;
 use alloc::string::String;

@@ -98,7 +98,7 @@ impl Credentials {
     /// # Errors
     /// As [`check`], and as [`prepared_name`].
     pub fn of_user(secret: &[u8; 32], user: &str, password: &str, iterations: u32) -> Result<Self, ScramError> {
-        let user = super::provider::prepared(user)?;
+        let user = prepared_name(user)?;
         Self::new(password, &salt(secret, &user), iterations)
     }
 
@@ -190,7 +190,8 @@ impl fmt::Debug for Credentials {
 /// # Errors
 /// If it has prohibited characters, is empty or has more than 256 bytes.
 pub fn prepared_name(name: &str) -> Result<String, ScramError> {
-    super::provider::prepared(name)
+    let name = stringprep::saslprep(name).map_err(|_| ScramError::Prohibited)?;
+    if name.is_empty() || name.len() > 256 { Err(ScramError::Prohibited) } else { Ok(name.into_owned()) }
 }
 
 fn prepared_password(password: &str, iterations: u32) -> Result<Cow<'_, str>, ScramError> {

@@ -1,0 +1,32 @@
+/// Why a token was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// It is malformed.
+    #[error("the token is not well formed")]
+    Malformed,
+    /// It has no valid signature by an accepted key.
+    #[error("the token is not signed with an accepted key")]
+    Signature,
+    /// It has expired.
+    #[error("the token has expired")]
+    Expired,
+    /// It is not valid yet.
+    #[error("the token is not valid yet")]
+    NotYet,
+    /// It has no expiry.
+    #[error("the token has no expiry")]
+    NoExpiry,
+    /// It is for another audience, or from another issuer.
+    #[error("the token is for another audience or from another issuer")]
+    Purpose,
+    /// It was used before, or has no `jti` although it may be used only once.
+    #[error("the token was used before")]
+    Used,
+    /// The table of used tokens is full.
+    #[error("too many single-use tokens were used; try again later")]
+    Full,
+    /// The server does not know the time.
+    #[error("the server does not know the time")]
+    NoClock,
+}
