@@ -54,6 +54,7 @@ mod provider;
 mod refusal;
 mod registry;
 pub mod scram;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -66,6 +67,7 @@ pub use limits::AuthenticationLimits;
 pub(crate) use nonces::Nonces;
 pub use provider::{Accounts, Provider, Verdict};
 pub use refusal::TokenError;
+pub use registry::DuplicateLogin;
 pub use token::Tokens;
 pub use used::{SingleUse, UsedTokens};
 
@@ -117,19 +119,6 @@ pub struct Authentication<P> {
     wrong: BTreeMap<ConnId, u32>,
     /// Users that were reported to the first shard. Empty with [`DuplicateLogin::KeepBoth`].
     sessions: BTreeMap<ConnId, Arc<str>>,
-}
-
-/// What happens when a user logs in that is already connected, on any shard.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DuplicateLogin {
-    /// Both connections stay.
-    #[default]
-    KeepBoth,
-    /// The new connection is refused.
-    RefuseNew,
-    /// The old connections end as [`Reason::Replaced`].
-    ReplaceOld,
 }
 
 /// A connection that is not authenticated.

@@ -1,7 +1,7 @@
 //! The login state of the whole server. The first shard keeps it, and the other shards query it.
 
-use super::DuplicateLogin;
 use super::limits::AuthenticationLimits;
+use super::refusal::TokenError;
 use super::used::{SingleUse, UsedTokens};
 use crate::base::{AddressKey, ConnId, Peer, Time, UnixTime};
 use crate::state::admission::Meters;
@@ -13,6 +13,19 @@ use serde::{Deserialize, Serialize};
 
 /// Capacity of each table: addresses and users with failures, and pairs with a success.
 const KEYS_MAX: usize = 16_384;
+
+/// What happens when a user logs in that is already connected, on any shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DuplicateLogin {
+    /// Both connections stay.
+    #[default]
+    KeepBoth,
+    /// The new connection is refused.
+    RefuseNew,
+    /// The old connections end as [`Reason::Replaced`](crate::Reason::Replaced).
+    ReplaceOld,
+}
 
 /// A question or a report of a shard to the first one.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,7 +159,7 @@ impl Registry {
         if let Some(token) = single_use {
             let redeemed = match rules.unix {
                 Some(unix) => self.used.redeem(token, unix),
-                None => Err(super::TokenError::NoClock),
+                None => Err(TokenError::NoClock),
             };
             if let Err(error) = redeemed {
                 self.failures.charge(rules, claim);

@@ -1,0 +1,447 @@
+//! The steps of an attempt: the first shard permits the check, this shard checks the proof, and the
+//! first shard accepts or rejects the outcome.
+
+use super::attempt::{Attempt, Candidate, Outcome};
+use super::dialogue::Dialogue;
+use super::proof::{Told, refuse, tell};
+use super::provider::{Provider, Verdict};
+use super::registry::{Answer, Claim, DuplicateLogin, Question, Rules};
+use super::scram::{self, Credentials};
+use super::used::SingleUse;
+use super::{Authentication, DEADLINE, Stage, TOPIC};
+use crate::base::{ConnId, Identity, Peer, Reason};
+use crate::handler::{Event, Handler, Hub};
+use crate::state::{Offloaded, Timer};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::ToString;
+
+impl<P> Authentication<P> {
+    /// Starts an attempt.
+    pub(super) fn begin<H: Handler>(
+        &mut self,
+        hub: &mut Hub<'_, H::Context>,
+        conn: ConnId,
+        candidate: Candidate,
+        within: &mut H,
+    ) where
+        P: Provider<H::Note>,
+    {
+        let key = hub.peer(conn).and_then(Peer::key);
+        if let (Candidate::Password { .. }, Some(key)) = (&candidate, key)
+            && !self.turns.enter(conn, key)
+        {
+            self.attempts.insert(conn, Attempt::Queued(candidate));
+            return;
+        }
+        self.ask(hub, conn, candidate, within);
+    }
+
+    fn ask<H: Handler>(&mut self, hub: &mut Hub<'_, H::Context>, conn: ConnId, candidate: Candidate, within: &mut H)
+    where
+        P: Provider<H::Note>,
+    {
+        let claim = claim(hub, conn, candidate.user());
+        self.attempts.insert(conn, Attempt::Asked(candidate));
+        self.consult(hub, Question::May(claim), within);
+    }
+
+    /// Sends a question to the first shard, which may be this one.
+    pub(super) fn consult<H: Handler>(&mut self, hub: &mut Hub<'_, H::Context>, question: Question, within: &mut H)
+    where
+        P: Provider<H::Note>,
+    {
+        if hub.shard().number() > 0 {
+            let text = serde_json::to_string(&question).unwrap_or_default();
+            hub.send_to_shard(0, TOPIC, &text);
+        } else {
+            self.answer(hub, question, within);
+        }
+    }
+
+    /// Answers a question of any shard. Runs on the first shard.
+    pub(super) fn answer<H: Handler>(&mut self, hub: &mut Hub<'_, H::Context>, question: Question, within: &mut H)
+    where
+        P: Provider<H::Note>,
+    {
+        let (now, unix) = (hub.now(), hub.unix_time());
+        let rules = Rules { now, unix, limits: self.limits, duplicates: self.duplicates };
+        let (answer, replaced) = self.registry.answer(rules, question);
+        let replaced = replaced.into_iter().map(|conn| (conn, Answer::Replaced));
+        for (conn, answer) in replaced.chain(answer) {
+            if conn.shard() == hub.shard().number() {
+                self.answered(hub, conn, answer, within);
+            } else {
+                let text = serde_json::to_string(&(conn.to_string(), answer)).unwrap_or_default();
+                hub.send_to_shard(conn.shard(), TOPIC, &text);
+            }
+        }
+    }
+
+    /// Handles an answer of the first shard.
+    pub(super) fn answered<H: Handler>(
+        &mut self,
+        hub: &mut Hub<'_, H::Context>,
+        conn: ConnId,
+        answer: Answer,
+        within: &mut H,
+    ) where
+        P: Provider<H::Note>,
+    {
+        if answer == Answer::Replaced {
+            return hub.end(conn, Reason::Replaced);
+        }
+        // The attempt may have ended meanwhile.
+        let Some(attempt) = self.attempts.remove(&conn) else { return };
+        match (answer, attempt) {
+            (Answer::May, Attempt::Asked(candidate)) => self.look_at(hub, conn, candidate, within),
+            (Answer::Right, Attempt::Settling(Outcome::Right(identity, signature))) => {
+                if self.waiting.contains_key(&conn) {
+                    self.accept(hub, conn, identity, signature.as_deref(), within);
+                } else {
+                    renew(hub, conn, identity);
+                }
+            }
+            (Answer::Wrong(reason), Attempt::Settling(outcome)) => {
+                let reason = match (reason, outcome) {
+                    (Some(reason), _) => reason.into(),
+                    (None, Outcome::Wrong(reason)) => reason,
+                    (None, Outcome::Right(..)) => "authentication failed".into(),
+                };
+                self.wrong(hub, conn, &reason);
+            }
+            (Answer::Connected, _) => {
+                refuse(hub, conn, "this user is already connected");
+                hub.end(conn, Reason::Forbidden);
+            }
+            (Answer::Wait(seconds), _) => {
+                let words = format!("too many failures; try again in {seconds} s");
+                if self.waiting.contains_key(&conn) {
+                    hub.state.metrics.authentication_failures += 1;
+                    refuse(hub, conn, &words);
+                    hub.end(conn, Reason::Unauthorized);
+                } else {
+                    refuse(hub, conn, &words);
+                }
+            }
+            // The answer does not belong to this attempt.
+            (_, attempt) => drop(self.attempts.insert(conn, attempt)),
+        }
+        if !self.attempts.contains_key(&conn) {
+            self.end_turn(conn);
+        }
+        self.read_if_idle(hub, conn);
+    }
+
+    /// Ends the turn of a connection to hash a password. The next connection of its address has it.
+    pub(super) fn end_turn(&mut self, conn: ConnId) {
+        self.ready.extend(self.turns.leave(conn));
+    }
+
+    /// Continues an attempt that was queued for its turn.
+    pub(super) fn take_turn<H: Handler>(&mut self, hub: &mut Hub<'_, H::Context>, conn: ConnId, within: &mut H)
+    where
+        P: Provider<H::Note>,
+    {
+        if let Some(Attempt::Queued(candidate)) = self.attempts.remove(&conn) {
+            self.ask(hub, conn, candidate, within);
+        }
+    }
+
+    /// Handles a verdict from a note: an awaited or an unsolicited one.
+    pub(super) fn noted<H: Handler>(
+        &mut self,
+        hub: &mut Hub<'_, H::Context>,
+        conn: ConnId,
+        verdict: Verdict,
+        within: &mut H,
+    ) where
+        P: Provider<H::Note>,
+    {
+        let is_known = hub.is_open(conn) && hub.identity(conn).is_some();
+        match self.attempts.get(&conn) {
+            Some(Attempt::Provider) => drop(self.attempts.remove(&conn)),
+            None if self.waiting.contains_key(&conn) || is_known && verdict != Verdict::Pending => {}
+            // The attempt has ended, or another one is in progress.
+            _ => return,
+        }
+        self.decide(hub, conn, verdict, within);
+        self.read_if_idle(hub, conn);
+    }
+
+    /// Authenticates a connection by its client certificate.
+    pub(super) fn enter<H: Handler>(
+        &mut self,
+        hub: &mut Hub<'_, H::Context>,
+        conn: ConnId,
+        identity: Identity,
+        within: &mut H,
+    ) where
+        P: Provider<H::Note>,
+    {
+        if self.duplicates == DuplicateLogin::KeepBoth {
+            return self.accept(hub, conn, identity, None, within);
+        }
+        self.sessions.insert(conn, identity.user.clone());
+        let user = identity.user.to_string();
+        self.attempts.insert(conn, Attempt::Settling(Outcome::Right(identity, None)));
+        self.consult(hub, Question::Identified { conn, user, enters: true }, within);
+    }
+
+    /// Reports a change of user to the first shard, by this layer or the application.
+    pub(super) fn identified<H: Handler>(&mut self, hub: &mut Hub<'_, H::Context>, conn: ConnId, within: &mut H)
+    where
+        P: Provider<H::Note>,
+    {
+        let Some(user) = hub.identity(conn).map(|identity| identity.user.clone()) else { return };
+        if self.duplicates == DuplicateLogin::KeepBoth || self.sessions.get(&conn) == Some(&user) {
+            return;
+        }
+        self.sessions.insert(conn, user.clone());
+        self.consult(hub, Question::Identified { conn, user: user.to_string(), enters: false }, within);
+    }
+
+    /// Checks a proof that the first shard has permitted.
+    fn look_at<H: Handler>(&mut self, hub: &mut Hub<'_, H::Context>, conn: ConnId, candidate: Candidate, within: &mut H)
+    where
+        P: Provider<H::Note>,
+    {
+        match candidate {
+            Candidate::Token(token) => {
+                let verdict = self.provider.token(conn, &token, hub.unix_time());
+                self.decide(hub, conn, verdict, within);
+            }
+            Candidate::Scram(first, user) => {
+                let credentials = self.credentials(&user);
+                let secret = &self.secret;
+                let nonce = self.nonces.get_or_insert_with(|| super::Nonces::new(secret, hub)).next();
+                let server = first.answer(&credentials, &nonce);
+                tell(hub, conn, &Told { scram: Some(server.first()), ..Told::of("auth") });
+                self.set_write_buffer(conn, Stage::Scram(Box::new(server), user));
+            }
+            Candidate::Password { user, password } => {
+                // Does the same work whether or not the user exists.
+                let credentials = Box::new(self.credentials(&user));
+                let stored = credentials.clone();
+                match hub.offload(conn, move || stored.verify(&password)) {
+                    Offloaded::Done(is_right) => self.hashed(hub, conn, &user, &credentials, is_right, within),
+                    Offloaded::Later => drop(self.attempts.insert(conn, Attempt::Hashing(user, credentials))),
+                }
+            }
+        }
+    }
+
+    /// Checks the last message of an exchange. It needs no permission, because it costs little.
+    pub(super) fn scram_last<H: Handler>(
+        &mut self,
+        hub: &mut Hub<'_, H::Context>,
+        conn: ConnId,
+        server: scram::Server,
+        user: &str,
+        last: &str,
+        within: &mut H,
+    ) where
+        P: Provider<H::Note>,
+    {
+        // The password may have changed or the user may be gone since the exchange began.
+        let is_current = server.is_for(&self.credentials(user));
+        let outcome = match server.finish(last) {
+            Ok(signature) if is_current => Outcome::Right(self.provider.identity(user), Some(signature)),
+            Ok(_) => Outcome::Wrong("the password has changed".into()),
+            Err(error) => Outcome::Wrong(error.to_string().into()),
+        };
+        self.settle(hub, conn, Some(user), outcome, None, within);
+    }
+
+    /// Handles the result of hashing a password.
+    pub(super) fn hashed<H: Handler>(
+        &mut self,
+        hub: &mut Hub<'_, H::Context>,
+        conn: ConnId,
+        user: &str,
+        stored: &Credentials,
+        is_right: bool,
+        within: &mut H,
+    ) where
+        P: Provider<H::Note>,
+    {
+        let is_current = *stored == self.credentials(user);
+        let outcome = if is_right && is_current && !user.is_empty() {
+            Outcome::Right(self.provider.identity(user), None)
+        } else {
+            Outcome::Wrong("wrong user name or password".into())
+        };
+        self.settle(hub, conn, Some(user), outcome, None, within);
+    }
+
+    /// Handles a verdict of the provider.
+    pub(super) fn decide<H: Handler>(
+        &mut self,
+        hub: &mut Hub<'_, H::Context>,
+        conn: ConnId,
+        verdict: Verdict,
+        within: &mut H,
+    ) where
+        P: Provider<H::Note>,
+    {
+        let (outcome, single_use) = match verdict {
+            Verdict::Accepted(identity) => (Outcome::Right(identity, None), None),
+            Verdict::AcceptedOnce(identity, single_use) => (Outcome::Right(identity, None), Some(single_use)),
+            Verdict::Refused(reason) => (Outcome::Wrong(reason), None),
+            Verdict::Pending => return drop(self.attempts.insert(conn, Attempt::Provider)),
+        };
+        self.settle(hub, conn, None, outcome, single_use, within);
+    }
+
+    /// Reports an outcome to the first shard, which accepts or rejects it.
+    pub(super) fn settle<H: Handler>(
+        &mut self,
+        hub: &mut Hub<'_, H::Context>,
+        conn: ConnId,
+        user: Option<&str>,
+        outcome: Outcome,
+        single_use: Option<SingleUse>,
+        within: &mut H,
+    ) where
+        P: Provider<H::Note>,
+    {
+        let is_renewal = !self.waiting.contains_key(&conn);
+        let right = match &outcome {
+            Outcome::Right(identity, _) if is_renewal && !is_of(hub, conn, identity) => {
+                // Not reported to the first shard, so that a single-use token stays unused.
+                return self.refuse_renewal(hub, conn);
+            }
+            Outcome::Right(identity, _) => Some(identity.user.to_string()),
+            Outcome::Wrong(_) => None,
+        };
+        if let Some(user) = right.clone().filter(|_| !is_renewal && self.duplicates != DuplicateLogin::KeepBoth) {
+            self.sessions.insert(conn, user.as_str().into());
+        }
+        let claim = claim(hub, conn, user);
+        self.attempts.insert(conn, Attempt::Settling(outcome));
+        self.consult(hub, Question::Tried { claim, right, single_use, is_renewal }, within);
+    }
+
+    fn refuse_renewal<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId) {
+        self.attempts.remove(&conn);
+        refuse(hub, conn, "a renewal must be for the same user");
+    }
+
+    /// Returns the stored credentials of a user, or fake ones if there is no such user.
+    ///
+    /// The duration does not reveal whether the user exists.
+    fn credentials<N>(&mut self, user: &str) -> Credentials
+    where
+        P: Provider<N>,
+    {
+        let nobody = Credentials::of_nobody(&self.secret, user, self.provider.iterations());
+        self.provider.credentials(user).unwrap_or(nobody)
+    }
+
+    /// Completes an attempt, and passes the connection to the wrapped handler.
+    fn accept<H: Handler>(
+        &mut self,
+        hub: &mut Hub<'_, H::Context>,
+        conn: ConnId,
+        identity: Identity,
+        scram: Option<&str>,
+        within: &mut H,
+    ) {
+        let Some(waiting) = self.waiting.remove(&conn) else { return };
+        hub.cancel(Timer::of(conn, DEADLINE));
+        tell(hub, conn, &Told { user: Some(&identity.user), scram, ..Told::of("auth_ok") });
+        hub.identify(conn, identity);
+        if !hub.is_open(conn) {
+            // It has ended meanwhile. The wrapped handler must not receive its `Closed` event.
+            self.waiting.insert(conn, waiting);
+            return;
+        }
+        if waiting.is_paused {
+            hub.resume(conn);
+        }
+        within.on(
+            hub,
+            Event::Opened { conn, peer: waiting.peer, origin: waiting.origin, request: waiting.request.as_deref() },
+        );
+        if waiting.is_authenticated && hub.is_open(conn) {
+            within.on(hub, Event::Authenticated { conn });
+        }
+        if waiting.is_stalled && hub.is_open(conn) {
+            within.on(hub, Event::Stalled { conn, queued: hub.pending(conn) });
+        }
+        if waiting.input_ended && hub.is_open(conn) {
+            within.on(hub, Event::InputEnded { conn });
+        }
+    }
+
+    /// Handles a wrong proof. Too many end the connection.
+    fn wrong<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
+        if self.waiting.contains_key(&conn) {
+            return self.count_failure(hub, conn, reason);
+        }
+        // A failed renewal.
+        if !hub.is_open(conn) {
+            return;
+        }
+        hub.state.metrics.authentication_failures += 1;
+        refuse(hub, conn, reason);
+        let wrong = self.wrong.entry(conn).or_default();
+        *wrong += 1;
+        if *wrong >= self.limits.tries {
+            hub.end(conn, Reason::Unauthorized);
+        }
+    }
+
+    pub(super) fn count_failure<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
+        refuse(hub, conn, reason);
+        hub.state.metrics.authentication_failures += 1;
+        let Some(waiting) = self.waiting.get_mut(&conn) else { return };
+        waiting.tries += 1;
+        if waiting.tries >= self.limits.tries || waiting.by_request {
+            return hub.end(conn, Reason::Unauthorized);
+        }
+        if waiting.input_ended {
+            return hub.end(conn, Reason::PeerClosed);
+        }
+        self.begin_dialogue(hub, conn);
+    }
+
+    /// Prompts for a user name, where the dialogue is enabled.
+    pub(super) fn begin_dialogue<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId) {
+        if self.asks.may_ask(hub, conn) {
+            self.set_write_buffer(conn, Stage::Dialogue(Dialogue::default()));
+            Dialogue::begin(hub, conn);
+        }
+    }
+
+    pub(super) fn set_write_buffer(&mut self, conn: ConnId, stage: Stage) {
+        if let Some(waiting) = self.waiting.get_mut(&conn) {
+            waiting.stage = stage;
+        }
+    }
+
+    /// Pauses reading while an attempt is in progress, so that later messages are served after it.
+    pub(super) fn read_if_idle<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId) {
+        let is_busy = self.attempts.contains_key(&conn);
+        let Some(waiting) = self.waiting.get_mut(&conn).filter(|waiting| waiting.is_paused != is_busy) else { return };
+        waiting.is_paused = is_busy;
+        if is_busy { hub.pause(conn) } else { hub.resume(conn) }
+    }
+}
+
+fn claim<C: Default>(hub: &Hub<'_, C>, conn: ConnId, user: Option<&str>) -> Claim {
+    Claim { conn, peer: hub.peer(conn).unwrap_or(Peer::Local), user: user.map(Into::into) }
+}
+
+fn is_of<C: Default>(hub: &Hub<'_, C>, conn: ConnId, identity: &Identity) -> bool {
+    hub.identity(conn).is_some_and(|known| known.user == identity.user)
+}
+
+/// Completes a renewal.
+fn renew<C: Default>(hub: &mut Hub<'_, C>, conn: ConnId, identity: Identity) {
+    if !is_of(hub, conn, &identity) {
+        return refuse(hub, conn, "a renewal must be for the same user");
+    }
+    tell(hub, conn, &Told { user: Some(&identity.user), ..Told::of("auth_ok") });
+    hub.identify(conn, identity);
+}
