@@ -488,13 +488,5 @@ impl<H: Handler> Layer<H> for Monitor {
 /// Maximum number of bytes that are shown of a message.
 const SHOWN_MAX_BYTES: usize = 4 << 10;
 
-/// The address of a peer: its IP address and port.
-fn remote_address(peer: Option<Peer>) -> Value {
-    match peer {
-        Some(Peer::Address(address)) => json!([address.ip().to_string(), address.port()]),
-        _ => Value::Null,
-    }
-}
-
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,5 @@
-use super::remote_address;
-use crate::base::ConnId;
 use crate::base::text::neutralize;
+use crate::base::{ConnId, Peer};
 use crate::handler::Hub;
 use crate::wire::http::Request;
 use alloc::string::{String, ToString};
@@ -62,4 +61,12 @@ pub(super) fn session<C: Default>(hub: &Hub<'_, C>, conn: ConnId, client: Option
         "queued_bytes": hub.pending(conn),
         "round_trip_ms": traffic.round_trip.map(|round_trip| round_trip.get().as_secs_f64() * 1e3),
     })
+}
+
+/// The address of a peer: its IP address and port.
+pub(super) fn remote_address(peer: Option<Peer>) -> Value {
+    match peer {
+        Some(Peer::Address(address)) => json!([address.ip().to_string(), address.port()]),
+        _ => Value::Null,
+    }
 }
