@@ -1,7 +1,7 @@
 //! Maps words to the fields of a struct, to `name=value` pairs, or to a sequence.
 
+use crate::kit::service::words::arguments::{Arguments, WordsError};
 use crate::kit::service::words::word::Word;
-use crate::kit::service::words::{Arguments, WordsError};
 use alloc::borrow::Cow;
 use alloc::format;
 use serde::de::value::BorrowedStrDeserializer;

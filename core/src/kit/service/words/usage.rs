@@ -1,6 +1,6 @@
 //! Lists the fields of a type, for the usage text of a command.
 
-use crate::kit::service::words::WordsError;
+use crate::kit::service::words::arguments::WordsError;
 use alloc::string::String;
 use serde::de::{DeserializeOwned, Deserializer, Visitor};
 

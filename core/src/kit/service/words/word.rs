@@ -1,6 +1,6 @@
 //! Deserializes one word: a number, a flag, text, or JSON.
 
-use crate::kit::service::words::{Arguments, WordsError};
+use crate::kit::service::words::arguments::{Arguments, WordsError};
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::vec::Vec;
