@@ -5,9 +5,8 @@ use super::message::{Id, request, response};
 use crate::base::{ConnId, work};
 use crate::config::TicketError;
 use crate::handler::Hub;
-use crate::kit::service::{App, Cx, RoomRules};
+use crate::kit::service::RoomRules;
 use crate::state::Ticket;
-use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -34,8 +33,6 @@ pub enum CallError {
     Unexpected(String),
 }
 
-pub(super) type Continue<A> = Box<dyn FnOnce(&mut A, &mut Cx<'_, A>, Result<String, CallError>) + Send>;
-
 /// The position of a response in its batch.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
@@ -53,30 +50,30 @@ struct Batch {
     missing: usize,
 }
 
-enum Pending<A: App> {
+enum Pending<T> {
     Theirs { id: Option<Id>, place: Option<Place> },
-    Ours(Continue<A>),
+    Ours(T),
 }
 
-/// All calls in progress of a service, by ticket.
-pub(crate) struct Calls<A: App> {
-    pending: BTreeMap<Ticket, Pending<A>>,
+/// All calls in progress of a service, by ticket. `T` continues with the result of an outgoing one.
+pub(crate) struct Calls<T> {
+    pending: BTreeMap<Ticket, Pending<T>>,
     batches: BTreeMap<BatchId, Batch>,
     batches_opened: u64,
     /// Which rooms are open to all.
     ///
-    /// It is part of the calls so that a [`Cx`] can reach it.
+    /// It is part of the calls so that a [`Cx`](crate::kit::Cx) can reach it.
     pub(crate) rooms: RoomRules,
 }
 
-impl<A: App> Default for Calls<A> {
+impl<T> Default for Calls<T> {
     fn default() -> Self {
         let rooms = RoomRules::default();
         Self { pending: BTreeMap::new(), batches: BTreeMap::new(), batches_opened: 0, rooms }
     }
 }
 
-impl<A: App> Calls<A> {
+impl<T> Calls<T> {
     pub(super) fn open_batch(&mut self, conn: ConnId, members: usize) -> BatchId {
         self.batches_opened += 1;
         let id = (conn, self.batches_opened);
@@ -85,11 +82,11 @@ impl<A: App> Calls<A> {
     }
 
     /// Marks all members of a batch as served. Sends the responses if none is outstanding.
-    pub(super) fn close_batch(&mut self, hub: &mut Hub<'_, A::Context>, batch: BatchId) {
+    pub(super) fn close_batch<C: Default>(&mut self, hub: &mut Hub<'_, C>, batch: BatchId) {
         self.one_less(hub, batch);
     }
 
-    fn one_less(&mut self, hub: &mut Hub<'_, A::Context>, id: BatchId) {
+    fn one_less<C: Default>(&mut self, hub: &mut Hub<'_, C>, id: BatchId) {
         let Some(batch) = self.batches.get_mut(&id) else { return };
         batch.missing -= 1;
         if batch.missing > 0 {
@@ -104,9 +101,9 @@ impl<A: App> Calls<A> {
         }
     }
 
-    pub(super) fn respond(
+    pub(super) fn respond<C: Default>(
         &mut self,
-        hub: &mut Hub<'_, A::Context>,
+        hub: &mut Hub<'_, C>,
         conn: ConnId,
         place: Option<Place>,
         response: String,
@@ -140,9 +137,9 @@ impl<A: App> Calls<A> {
     }
 
     /// Answers an incoming call. Returns false if the caller no longer waits.
-    pub(crate) fn answer(
+    pub(crate) fn answer<C: Default>(
         &mut self,
-        hub: &mut Hub<'_, A::Context>,
+        hub: &mut Hub<'_, C>,
         ticket: Ticket,
         result: &Result<String, RpcError>,
     ) -> bool {
@@ -151,7 +148,7 @@ impl<A: App> Calls<A> {
         redeemed
     }
 
-    fn finish(&mut self, hub: &mut Hub<'_, A::Context>, ticket: Ticket, result: &Result<String, RpcError>) {
+    fn finish<C: Default>(&mut self, hub: &mut Hub<'_, C>, ticket: Ticket, result: &Result<String, RpcError>) {
         if !matches!(self.pending.get(&ticket), Some(Pending::Theirs { .. })) {
             return;
         }
@@ -165,14 +162,14 @@ impl<A: App> Calls<A> {
     }
 
     /// Calls a method of the peer.
-    pub(crate) fn call(
+    pub(crate) fn call<C: Default>(
         &mut self,
-        hub: &mut Hub<'_, A::Context>,
+        hub: &mut Hub<'_, C>,
         conn: ConnId,
         method: &str,
         params: &str,
         deadline: Duration,
-        then: Continue<A>,
+        then: T,
     ) -> Result<Ticket, TicketError> {
         let ticket = hub.ticket(conn, deadline)?;
         hub.send(conn, &request(Some(ticket.number), method, Some(params)));
@@ -181,12 +178,12 @@ impl<A: App> Calls<A> {
     }
 
     /// Sends a notification to the peer. Returns false if it cannot be sent.
-    pub(crate) fn notify(hub: &mut Hub<'_, A::Context>, conn: ConnId, method: &str, params: &str) -> bool {
+    pub(crate) fn notify<C: Default>(hub: &mut Hub<'_, C>, conn: ConnId, method: &str, params: &str) -> bool {
         hub.send(conn, &request(None, method, Some(params)))
     }
 
     /// Handles an expired ticket. An incoming call is answered with an error.
-    pub(crate) fn expired(&mut self, hub: &mut Hub<'_, A::Context>, ticket: Ticket) -> Expired<A> {
+    pub(crate) fn expired<C: Default>(&mut self, hub: &mut Hub<'_, C>, ticket: Ticket) -> Expired<T> {
         match self.pending.get(&ticket) {
             None => Expired::NoCall,
             Some(Pending::Theirs { .. }) => {
@@ -199,19 +196,19 @@ impl<A: App> Calls<A> {
     }
 
     /// Takes the continuation of the outgoing call that this connection has answered.
-    pub(crate) fn take_answered(
+    pub(crate) fn take_answered<C: Default>(
         &mut self,
-        hub: &mut Hub<'_, A::Context>,
+        hub: &mut Hub<'_, C>,
         conn: ConnId,
         number: Option<u64>,
-    ) -> Option<Continue<A>> {
+    ) -> Option<T> {
         let ticket = Ticket { conn, number: number? };
         let then = self.take(ticket)?;
         hub.redeem(ticket);
         Some(then)
     }
 
-    fn take(&mut self, ticket: Ticket) -> Option<Continue<A>> {
+    fn take(&mut self, ticket: Ticket) -> Option<T> {
         if !matches!(self.pending.get(&ticket), Some(Pending::Ours(_))) {
             return None;
         }
@@ -222,7 +219,7 @@ impl<A: App> Calls<A> {
     }
 
     /// Forgets a closed connection. Returns the continuations of its outgoing calls.
-    pub(crate) fn closed(&mut self, conn: ConnId) -> Vec<Continue<A>> {
+    pub(crate) fn closed(&mut self, conn: ConnId) -> Vec<T> {
         let range = Ticket { conn, number: 0 }..=Ticket { conn, number: u64::MAX };
         let tickets: Vec<_> = self.pending.range(range).map(|(&ticket, _)| ticket).collect();
         while let Some((&id, _)) = self.batches.range((conn, 0)..=(conn, u64::MAX)).next() {
@@ -239,13 +236,13 @@ impl<A: App> Calls<A> {
 }
 
 /// What an expired ticket was for.
-pub(crate) enum Expired<A: App> {
+pub(crate) enum Expired<T> {
     /// No call.
     NoCall,
     /// An incoming call, which was answered with an error.
     Theirs,
     /// An outgoing call.
-    Ours(Continue<A>),
+    Ours(T),
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Describes the methods that a caller may call.
 
-use super::{Method, Rpc};
+use super::method::{Method, Methods};
 use crate::kit::service::{App, Cx};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -8,13 +8,14 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
 /// Returns an OpenRPC document (version 1.3.2), as JSON.
-pub(super) fn open_rpc<A: App>(rpc: &Rpc<A>, cx: &Cx<'_, A>) -> String {
+pub(super) fn open_rpc<A: App>(title: &str, version: &str, methods: &Methods<A>, cx: &Cx<'_, A>) -> String {
     let settings = SchemaSettings::draft07().with(|settings| settings.definitions_path = "/components/schemas".into());
     let mut generator = settings.into_generator();
-    let methods: Vec<Value> = visible(rpc, cx).map(|(name, method)| described(name, method, &mut generator)).collect();
+    let methods: Vec<Value> =
+        visible(methods, cx).map(|(name, method)| described(name, method, &mut generator)).collect();
     let document = json!({
         "openrpc": "1.3.2",
-        "info": { "title": rpc.title, "version": rpc.version },
+        "info": { "title": title, "version": version },
         "methods": methods,
         "components": { "schemas": generator.take_definitions(true) },
     });
@@ -22,7 +23,7 @@ pub(super) fn open_rpc<A: App>(rpc: &Rpc<A>, cx: &Cx<'_, A>) -> String {
 }
 
 /// Returns the answer of `listall`, as JSON. Each schema is self-contained.
-pub(super) fn list<A: App>(rpc: &Rpc<A>, cx: &Cx<'_, A>) -> String {
+pub(super) fn list<A: App>(methods: &Methods<A>, cx: &Cx<'_, A>) -> String {
     let inlined = || SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true).into_generator();
     let entry = |(name, method): (&String, &Method<A>)| {
         json!({
@@ -33,12 +34,15 @@ pub(super) fn list<A: App>(rpc: &Rpc<A>, cx: &Cx<'_, A>) -> String {
             "requires": method.scope,
         })
     };
-    let methods: Vec<Value> = visible(rpc, cx).map(entry).collect();
+    let methods: Vec<Value> = visible(methods, cx).map(entry).collect();
     json!({ "count": methods.len(), "methods": methods }).to_string()
 }
 
-fn visible<'a, A: App>(rpc: &'a Rpc<A>, cx: &'a Cx<'_, A>) -> impl Iterator<Item = (&'a String, &'a Method<A>)> {
-    rpc.methods.iter().filter(|(_, method)| method.scope.as_deref().is_none_or(|scope| cx.may(scope)))
+fn visible<'a, A: App>(
+    methods: &'a Methods<A>,
+    cx: &'a Cx<'_, A>,
+) -> impl Iterator<Item = (&'a String, &'a Method<A>)> {
+    methods.iter().filter(|(_, method)| method.scope.as_deref().is_none_or(|scope| cx.may(scope)))
 }
 
 fn described<A: App>(name: &str, method: &Method<A>, generator: &mut SchemaGenerator) -> Value {

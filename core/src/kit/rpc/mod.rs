@@ -43,6 +43,7 @@ mod calls;
 mod discover;
 mod error;
 mod message;
+mod method;
 
 pub use calls::CallError;
 pub(crate) use calls::{Calls, Expired};
@@ -63,14 +64,15 @@ use core::time::Duration;
 pub(crate) use message::request;
 use message::response;
 pub(crate) use message::{Message, Parsed};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use method::{Call, Method, Methods};
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 /// The methods of an application.
 pub struct Rpc<A: App> {
-    methods: BTreeMap<String, Method<A>>,
+    methods: Methods<A>,
     /// The name of the method that was added last.
     last: String,
     title: String,
@@ -97,22 +99,6 @@ impl Default for RpcLimits {
     fn default() -> Self {
         Self { batch_max: 100, deadline: Duration::from_secs(30) }
     }
-}
-
-struct Method<A: App> {
-    call: Call<A>,
-    about: String,
-    scope: Option<String>,
-    params: fn(&mut SchemaGenerator) -> Schema,
-    result: fn(&mut SchemaGenerator) -> Schema,
-}
-
-type Answering<A> = dyn FnMut(&mut A, &mut Cx<'_, A>, Option<&RawValue>) -> Result<String, RpcError> + Send;
-type Deferring<A> = dyn FnMut(&mut A, &mut Cx<'_, A>, Option<&RawValue>, Ticket) -> Result<(), RpcError> + Send;
-
-enum Call<A: App> {
-    Now(Box<Answering<A>>),
-    Later(Box<Deferring<A>>),
 }
 
 impl<A: App> Rpc<A> {
@@ -261,8 +247,8 @@ impl<A: App> Rpc<A> {
         place: Option<Place>,
     ) -> Result<Option<String>, RpcError> {
         match name {
-            "rpc.discover" => return Ok(Some(discover::open_rpc(self, cx))),
-            "listall" if !self.methods.contains_key(name) => return Ok(Some(discover::list(self, cx))),
+            "rpc.discover" => return Ok(Some(discover::open_rpc(&self.title, &self.version, &self.methods, cx))),
+            "listall" if !self.methods.contains_key(name) => return Ok(Some(discover::list(&self.methods, cx))),
             _ => {}
         }
         let Some(method) = self.methods.get_mut(name) else {

@@ -1,6 +1,7 @@
 use super::App;
+use super::rooms::RoomError;
 use crate::base::{ConnId, Identity, Outgoing, Reason};
-use crate::config::{JoinError, TicketError};
+use crate::config::TicketError;
 use crate::handler::Hub;
 use crate::kit::rpc::{CallError, Calls, RpcError};
 use crate::state::Ticket;
@@ -11,40 +12,28 @@ use core::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+/// Called with the result of an outgoing call, as JSON.
+pub(crate) type Then<A> = Box<dyn FnOnce(&mut A, &mut Cx<'_, A>, Result<String, CallError>) + Send>;
+
 /// Access to the hub and to the features of a [`Service`](super::Service).
 pub struct Scope<'a, A: App> {
     /// The hub.
     pub hub: Hub<'a, A::Context>,
-    pub(crate) calls: &'a mut Calls<A>,
+    pub(crate) calls: &'a mut Calls<Then<A>>,
 }
 
 /// A [`Scope`] for one connection: the one that a function is called for.
 pub struct Cx<'a, A: App> {
     /// The hub.
     pub hub: Hub<'a, A::Context>,
-    pub(crate) calls: &'a mut Calls<A>,
+    pub(crate) calls: &'a mut Calls<Then<A>>,
     conn: ConnId,
     /// The default context, used if the connection is gone.
     nowhere: Option<A::Context>,
 }
 
-/// Why a connection could not join a room, or a message was not published.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RoomError {
-    /// The user lacks the [scope](Identity::may).
-    #[error("access to this room is denied")]
-    Forbidden,
-    /// The sender is not a member.
-    #[error("you are not in that room")]
-    NotMember,
-    /// The connection cannot join.
-    #[error(transparent)]
-    Join(#[from] JoinError),
-}
-
 impl<'a, A: App> Scope<'a, A> {
-    pub(crate) fn new(hub: &'a mut Hub<'_, A::Context>, calls: &'a mut Calls<A>) -> Self {
+    pub(crate) fn new(hub: &'a mut Hub<'_, A::Context>, calls: &'a mut Calls<Then<A>>) -> Self {
         Self { hub: hub.reborrow(), calls }
     }
 
@@ -204,7 +193,7 @@ impl<A: App> Cx<'_, A> {
     /// Returns false if it cannot be sent.
     pub fn notify(&mut self, method: &str, params: &impl Serialize) -> bool {
         let params = serde_json::to_string(params);
-        params.is_ok_and(|params| Calls::<A>::notify(&mut self.hub, self.conn, method, &params))
+        params.is_ok_and(|params| Calls::<Then<A>>::notify(&mut self.hub, self.conn, method, &params))
     }
 
     /// Ends the connection for a reason.

@@ -1,4 +1,4 @@
-use super::RoomError;
+use super::rooms::RoomError;
 use crate::base::Outgoing;
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};

@@ -1,6 +1,6 @@
 //! Hooks: an application's functions for events.
 
-use super::{App, Cx, MessageError, Outcome, Scope, Service};
+use super::{App, Cx, MessageError, Scope};
 use crate::base::Reason;
 use crate::handler::Event;
 use crate::state::Timer;
@@ -9,7 +9,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// The name of the timers of [`Service::every`].
+/// The name of the timers of [`Service::every`](super::Service::every).
 pub(super) const EVERY: &str = "drupe::kit::every";
 
 type Plain<A> = Box<dyn FnMut(&mut A, &mut Cx<'_, A>, &str) -> Result<(), MessageError> + Send>;
@@ -25,16 +25,16 @@ type Log = Box<dyn FnMut(&str, &str) + Send>;
 /// One optional function per kind of event.
 pub(super) struct Hooks<A: App> {
     pub(super) text: Option<Plain<A>>,
-    binary: Option<Binary<A>>,
-    opened: Option<Opened<A>>,
-    authenticated: Option<OnCx<A>>,
-    closed: Option<Closed<A>>,
-    started: Option<OnScope<A>>,
-    draining: Option<OnScope<A>>,
-    note: Option<Note<A>>,
-    other: Option<Other<A>>,
-    error: Option<Log>,
-    periodic: Vec<(Duration, OnScope<A>)>,
+    pub(super) binary: Option<Binary<A>>,
+    pub(super) opened: Option<Opened<A>>,
+    pub(super) authenticated: Option<OnCx<A>>,
+    pub(super) closed: Option<Closed<A>>,
+    pub(super) started: Option<OnScope<A>>,
+    pub(super) draining: Option<OnScope<A>>,
+    pub(super) note: Option<Note<A>>,
+    pub(super) other: Option<Other<A>>,
+    pub(super) error: Option<Log>,
+    pub(super) periodic: Vec<(Duration, OnScope<A>)>,
 }
 
 impl<A: App> Default for Hooks<A> {
@@ -52,110 +52,6 @@ impl<A: App> Default for Hooks<A> {
             error: None,
             periodic: Vec::new(),
         }
-    }
-}
-
-/// Hooks.
-///
-/// Each kind of event, except [`every`](Self::every), has one function; setting another one
-/// replaces it.
-impl<A: App> Service<A> {
-    /// Sets the function called for text that is neither a JSON object or array nor a command.
-    #[must_use]
-    pub fn on_text<O: Outcome>(
-        mut self,
-        mut act: impl FnMut(&mut A, &mut Cx<'_, A>, &str) -> O + Send + 'static,
-    ) -> Self {
-        self.hooks.text = Some(Box::new(move |app, cx, text| act(app, cx, text).into_result()));
-        self
-    }
-
-    /// Sets the function called for binary messages. Without it, UTF-8 ones are served as text.
-    #[must_use]
-    pub fn on_binary(mut self, act: impl FnMut(&mut A, &mut Cx<'_, A>, &[u8]) + Send + 'static) -> Self {
-        self.hooks.binary = Some(Box::new(act));
-        self
-    }
-
-    /// Sets the function called when a connection opens.
-    ///
-    /// If it returns an error, the peer gets it, and the connection ends as [`Reason::Forbidden`].
-    #[must_use]
-    pub fn on_open<O: Outcome>(mut self, mut act: impl FnMut(&mut A, &mut Cx<'_, A>) -> O + Send + 'static) -> Self {
-        self.hooks.opened = Some(Box::new(move |app, cx, _| act(app, cx).into_result()));
-        self
-    }
-
-    /// Like [`on_open`](Self::on_open), but passes the request that opened the WebSocket, if any.
-    #[must_use]
-    pub fn on_open_with<O: Outcome>(
-        mut self,
-        mut act: impl FnMut(&mut A, &mut Cx<'_, A>, Option<&Request>) -> O + Send + 'static,
-    ) -> Self {
-        self.hooks.opened = Some(Box::new(move |app, cx, request| act(app, cx, request).into_result()));
-        self
-    }
-
-    /// Sets the function called when a connection gets another user, not when a token is renewed.
-    ///
-    /// With [`Authentication`](crate::kit::auth::Authentication), [`on_open`](Self::on_open) is
-    /// called first, with the user already set.
-    #[must_use]
-    pub fn on_authenticated(mut self, act: impl FnMut(&mut A, &mut Cx<'_, A>) + Send + 'static) -> Self {
-        self.hooks.authenticated = Some(Box::new(act));
-        self
-    }
-
-    /// Sets the function called when a connection has closed.
-    #[must_use]
-    pub fn on_close(mut self, act: impl FnMut(&mut A, &mut Cx<'_, A>, Reason) + Send + 'static) -> Self {
-        self.hooks.closed = Some(Box::new(act));
-        self
-    }
-
-    /// Sets the function called when the server starts.
-    #[must_use]
-    pub fn on_start(mut self, act: impl FnMut(&mut A, &mut Scope<'_, A>) + Send + 'static) -> Self {
-        self.hooks.started = Some(Box::new(act));
-        self
-    }
-
-    /// Sets the function called when the server begins to drain.
-    ///
-    /// It closes its connections over the [window](crate::Drain::window); for each one,
-    /// [`on_close`](Self::on_close) is called.
-    #[must_use]
-    pub fn on_drain(mut self, act: impl FnMut(&mut A, &mut Scope<'_, A>) + Send + 'static) -> Self {
-        self.hooks.draining = Some(Box::new(act));
-        self
-    }
-
-    /// Sets the function called for notes from outside.
-    #[must_use]
-    pub fn on_note(mut self, act: impl FnMut(&mut A, &mut Scope<'_, A>, A::Note) + Send + 'static) -> Self {
-        self.hooks.note = Some(Box::new(act));
-        self
-    }
-
-    /// Sets the function called for other events, such as telnet signals, timers and failed dials.
-    #[must_use]
-    pub fn on_other(mut self, act: impl FnMut(&mut A, &mut Scope<'_, A>, Event<'_, A::Note>) + Send + 'static) -> Self {
-        self.hooks.other = Some(Box::new(act));
-        self
-    }
-
-    /// Sets the function that logs errors withheld from callers; it gets the method and the text.
-    #[must_use]
-    pub fn on_error(mut self, act: impl FnMut(&str, &str) + Send + 'static) -> Self {
-        self.hooks.error = Some(Box::new(act));
-        self
-    }
-
-    /// Calls a function every `interval`, first one interval after the start. At least 1 ms.
-    #[must_use]
-    pub fn every(mut self, interval: Duration, act: impl FnMut(&mut A, &mut Scope<'_, A>) + Send + 'static) -> Self {
-        self.hooks.periodic.push((interval.max(Duration::from_millis(1)), Box::new(act)));
-        self
     }
 }
 

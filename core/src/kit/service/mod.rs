@@ -1,17 +1,20 @@
 //! Builds an application from functions for messages, commands, calls and events.
 
+mod app;
 mod cx;
 mod error;
 mod hooks;
 mod json;
+mod on;
 mod rooms;
 mod router;
 mod words;
 
-pub use cx::{Cx, RoomError, Scope};
+pub use app::App;
+pub use cx::{Cx, Scope};
 pub use error::{MessageError, Outcome};
 pub(crate) use json::reason_of;
-pub use rooms::RoomRules;
+pub use rooms::{RoomError, RoomRules};
 pub use router::{Guard, RequireScope, Router};
 
 use super::rpc::{CallError, Calls, Expired, Rpc};
@@ -21,21 +24,9 @@ use alloc::borrow::{Cow, ToOwned};
 use alloc::format;
 use alloc::string::String;
 use core::fmt;
+use cx::Then;
 use hooks::Hooks;
 use json::{Head, Source};
-
-/// An application: its state, and its context and note types.
-pub trait App: Sized {
-    /// Its state for one connection; see [`Handler::Context`].
-    type Context: Default;
-    /// Its notes from outside; see [`Handler::Note`].
-    type Note;
-}
-
-impl App for () {
-    type Context = ();
-    type Note = crate::handler::NoNote;
-}
 
 /// A [`Handler`] built from functions.
 ///
@@ -92,7 +83,7 @@ pub struct Service<A: App> {
     router: Router<A>,
     rpc: Option<Rpc<A>>,
     hooks: Hooks<A>,
-    calls: Calls<A>,
+    calls: Calls<Then<A>>,
     unknown: Unknown,
 }
 

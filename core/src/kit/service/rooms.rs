@@ -1,5 +1,6 @@
 use crate::base::Identity;
 use crate::base::covers;
+use crate::config::JoinError;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -63,6 +64,21 @@ impl RoomRules {
         let is_open = self.open.iter().any(|open| covers(open, room));
         is_open || identity.is_some_and(|identity| identity.may(&[what, room].concat()))
     }
+}
+
+/// Why a connection could not join a room, or a message was not published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RoomError {
+    /// The user lacks the [scope](Identity::may).
+    #[error("access to this room is denied")]
+    Forbidden,
+    /// The sender is not a member.
+    #[error("you are not in that room")]
+    NotMember,
+    /// The connection cannot join.
+    #[error(transparent)]
+    Join(#[from] JoinError),
 }
 
 #[cfg(test)]

@@ -1,0 +1,31 @@
+//! One method: its function, and what describes it.
+
+use super::RpcError;
+use crate::kit::service::{App, Cx};
+use crate::state::Ticket;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use schemars::{Schema, SchemaGenerator};
+use serde_json::value::RawValue;
+
+/// The methods of an application, by name.
+pub(super) type Methods<A> = BTreeMap<String, Method<A>>;
+
+/// A method, and what describes it.
+pub(super) struct Method<A: App> {
+    pub(super) call: Call<A>,
+    pub(super) about: String,
+    pub(super) scope: Option<String>,
+    pub(super) params: fn(&mut SchemaGenerator) -> Schema,
+    pub(super) result: fn(&mut SchemaGenerator) -> Schema,
+}
+
+type Answering<A> = dyn FnMut(&mut A, &mut Cx<'_, A>, Option<&RawValue>) -> Result<String, RpcError> + Send;
+type Deferring<A> = dyn FnMut(&mut A, &mut Cx<'_, A>, Option<&RawValue>, Ticket) -> Result<(), RpcError> + Send;
+
+/// How a method answers.
+pub(super) enum Call<A: App> {
+    Now(Box<Answering<A>>),
+    Later(Box<Deferring<A>>),
+}

@@ -1,0 +1,112 @@
+//! Sets the hooks of a service.
+
+use super::{App, Cx, Outcome, Scope, Service};
+use crate::base::Reason;
+use crate::handler::Event;
+use crate::wire::http::Request;
+use alloc::boxed::Box;
+use core::time::Duration;
+
+/// Hooks.
+///
+/// Each kind of event, except [`every`](Self::every), has one function; setting another one
+/// replaces it.
+impl<A: App> Service<A> {
+    /// Called for text that is neither a JSON object or array nor a command.
+    #[must_use]
+    pub fn on_text<O: Outcome>(
+        mut self,
+        mut act: impl FnMut(&mut A, &mut Cx<'_, A>, &str) -> O + Send + 'static,
+    ) -> Self {
+        self.hooks.text = Some(Box::new(move |app, cx, text| act(app, cx, text).into_result()));
+        self
+    }
+
+    /// Called for binary messages. Without it, binary messages that are UTF-8 are served as text.
+    #[must_use]
+    pub fn on_binary(mut self, act: impl FnMut(&mut A, &mut Cx<'_, A>, &[u8]) + Send + 'static) -> Self {
+        self.hooks.binary = Some(Box::new(act));
+        self
+    }
+
+    /// Called when a connection opens.
+    ///
+    /// If it returns an error, the peer gets it, and the connection ends as [`Reason::Forbidden`].
+    #[must_use]
+    pub fn on_open<O: Outcome>(mut self, mut act: impl FnMut(&mut A, &mut Cx<'_, A>) -> O + Send + 'static) -> Self {
+        self.hooks.opened = Some(Box::new(move |app, cx, _| act(app, cx).into_result()));
+        self
+    }
+
+    /// As [`on_open`](Self::on_open), with the request that opened the WebSocket, if any.
+    #[must_use]
+    pub fn on_open_with<O: Outcome>(
+        mut self,
+        mut act: impl FnMut(&mut A, &mut Cx<'_, A>, Option<&Request>) -> O + Send + 'static,
+    ) -> Self {
+        self.hooks.opened = Some(Box::new(move |app, cx, request| act(app, cx, request).into_result()));
+        self
+    }
+
+    /// Called when the user of a connection has changed, but not when the same user renews a token.
+    ///
+    /// With [`Authentication`](crate::kit::auth::Authentication), [`on_open`](Self::on_open) is
+    /// called first, with the user already set.
+    #[must_use]
+    pub fn on_authenticated(mut self, act: impl FnMut(&mut A, &mut Cx<'_, A>) + Send + 'static) -> Self {
+        self.hooks.authenticated = Some(Box::new(act));
+        self
+    }
+
+    /// Called when a connection has closed.
+    #[must_use]
+    pub fn on_close(mut self, act: impl FnMut(&mut A, &mut Cx<'_, A>, Reason) + Send + 'static) -> Self {
+        self.hooks.closed = Some(Box::new(act));
+        self
+    }
+
+    /// Called when the server starts.
+    #[must_use]
+    pub fn on_start(mut self, act: impl FnMut(&mut A, &mut Scope<'_, A>) + Send + 'static) -> Self {
+        self.hooks.started = Some(Box::new(act));
+        self
+    }
+
+    /// Called when the server begins to drain.
+    ///
+    /// It closes its connections over the [window](crate::Drain::window); for each one,
+    /// [`on_close`](Self::on_close) is called.
+    #[must_use]
+    pub fn on_drain(mut self, act: impl FnMut(&mut A, &mut Scope<'_, A>) + Send + 'static) -> Self {
+        self.hooks.draining = Some(Box::new(act));
+        self
+    }
+
+    /// Called for notes from outside.
+    #[must_use]
+    pub fn on_note(mut self, act: impl FnMut(&mut A, &mut Scope<'_, A>, A::Note) + Send + 'static) -> Self {
+        self.hooks.note = Some(Box::new(act));
+        self
+    }
+
+    /// Called for all other events: telnet signals, timers, stalled connections, failed dials.
+    #[must_use]
+    pub fn on_other(mut self, act: impl FnMut(&mut A, &mut Scope<'_, A>, Event<'_, A::Note>) + Send + 'static) -> Self {
+        self.hooks.other = Some(Box::new(act));
+        self
+    }
+
+    /// Called with a method's name and the text of an error that its caller did not get. For logs.
+    #[must_use]
+    pub fn on_error(mut self, act: impl FnMut(&str, &str) + Send + 'static) -> Self {
+        self.hooks.error = Some(Box::new(act));
+        self
+    }
+
+    /// Called every `interval`, for the first time one interval after the start. At least 1 ms.
+    #[must_use]
+    pub fn every(mut self, interval: Duration, act: impl FnMut(&mut A, &mut Scope<'_, A>) + Send + 'static) -> Self {
+        self.hooks.periodic.push((interval.max(Duration::from_millis(1)), Box::new(act)));
+        self
+    }
+}
