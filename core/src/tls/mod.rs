@@ -27,6 +27,7 @@ let config = Config::listening([listen.tls(Some(files.load(&provider, &tickets)?
 
 #[cfg(feature = "tls")]
 mod certificates;
+mod secured;
 #[cfg(feature = "tls")]
 mod session;
 #[cfg(feature = "tls")]
@@ -36,13 +37,13 @@ mod tickets;
 pub use certificates::{CertificateFiles, ClientCertificates, TlsError, TlsFiles, Validity};
 #[cfg(feature = "tls")]
 pub use rustls;
+pub use secured::Secured;
 #[cfg(feature = "tls")]
 pub(crate) use session::{Progress, TlsSession};
 #[cfg(feature = "tls")]
 pub use tickets::TicketKeys;
 
-use crate::base::{UnixTime, setters};
-use alloc::string::String;
+use crate::base::UnixTime;
 #[cfg(feature = "tls")]
 use alloc::sync::Arc;
 use core::time::Duration;
@@ -152,29 +153,3 @@ impl PartialEq for Tls {
 }
 
 impl Eq for Tls {}
-
-/// The result of a TLS handshake.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Secured {
-    /// The version, such as `TLSv1.3`.
-    pub version: String,
-    /// The requested server name (RFC 6066 section 3).
-    pub server_name: Option<String>,
-    /// The negotiated ALPN protocol (RFC 7301).
-    pub protocol: Option<String>,
-    /// The user of a valid client certificate, if one was requested.
-    ///
-    /// It is the first subject alternative name, or else the common name.
-    pub user: Option<String>,
-    /// Whether an earlier session was resumed (RFC 8446 section 2.2).
-    pub resumed: bool,
-}
-
-setters!(Secured {
-    version: String,
-    server_name: Option<String>,
-    protocol: Option<String>,
-    user: Option<String>,
-    resumed: bool,
-});
