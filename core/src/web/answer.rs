@@ -106,7 +106,7 @@ where
     if let Err(answer) = may_look(request, is_monitor, &site) {
         return answer;
     }
-    if upgrade::is_wanted(request) {
+    if request.asks_for_upgrade() {
         return match upgrade::check(request, site.http, is_monitor, site.scheme) {
             Ok(upgrade) => {
                 let deflate = upgrade.deflate.as_ref().map(|&(deflate, _)| deflate);
@@ -134,7 +134,7 @@ where
 /// Health checks are exempt, because a load balancer may know only the address of the server.
 fn may_ask(request: &Request, http: &Http, scheme: Option<Scheme>) -> Result<(), Refused> {
     let is_check = matches!(request.path(), "/healthz" | "/readyz") || request.method == "OPTIONS";
-    if http.hosts.is_empty() || is_check && !upgrade::is_wanted(request) {
+    if http.hosts.is_empty() || is_check && !request.asks_for_upgrade() {
         return Ok(());
     }
     let asked = request.host().and_then(|host| Authority::parse(host).ok());

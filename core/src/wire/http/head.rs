@@ -116,7 +116,8 @@ impl Request {
 
     /// Whether it requests the upgrade to WebSocket.
     pub(crate) fn asks_for_upgrade(&self) -> bool {
-        super::upgrade::is_wanted(self)
+        // The field is ignored in HTTP/1.0 (RFC 9110 section 7.8).
+        self.is_1_1 && self.fields.has_token("upgrade", "websocket")
     }
 
     /// Whether the connection stays open for another request (RFC 9112 section 9.3).

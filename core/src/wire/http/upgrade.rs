@@ -23,12 +23,6 @@ pub(crate) struct Upgrade {
     pub(crate) deflate: Option<(Deflate, String)>,
 }
 
-/// Whether a request asks for the upgrade to WebSocket.
-pub(crate) fn is_wanted(request: &Request) -> bool {
-    // The field is ignored in HTTP/1.0 (RFC 9110 section 7.8).
-    request.is_1_1 && request.fields.has_token("upgrade", "websocket")
-}
-
 /// Checks an upgrade request (RFC 6455 section 4.2.1) and negotiates its options.
 pub(crate) fn check(
     request: &Request,
