@@ -1,6 +1,7 @@
 //! Checks listeners, and converts them to those of the machine.
 
-use super::plan::{Problems, networks, peer_limits};
+use super::plan::limits::{networks, peer_limits};
+use super::plan::problems::Problems;
 use super::tree::{
     AccessChoice, CertificateSettings, ClientsChoice, EndingChoice, FieldChoice, InvalidChoice, LineSettings,
     ListenerSettings, ModeChoice, Profile, ProtocolName, Settings,

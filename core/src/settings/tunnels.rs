@@ -1,6 +1,6 @@
 //! Checks tunnels, and converts them to those of the machine.
 
-use super::plan::Problems;
+use super::plan::problems::Problems;
 use super::tree::{ForwardSettings, ReconnectSettings, Settings, TunnelSettings};
 use super::words::quoted;
 use crate::base::Backoff;

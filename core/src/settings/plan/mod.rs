@@ -1,22 +1,21 @@
 //! Checks that settings fit together, and converts them to a plan for a server.
 
 mod authentication;
-mod limits;
+pub(super) mod limits;
 mod parts;
-mod problems;
+pub(super) mod problems;
 
 pub use crate::settings::plan::authentication::AuthenticationPlan;
-pub(super) use crate::settings::plan::limits::{networks, peer_limits};
 pub use crate::settings::plan::parts::MonitorPlan;
-pub(super) use crate::settings::plan::problems::Problems;
 
 use crate::app::Envelope;
 use crate::config::{Closing, Config, Part, QuarantineLimits, RoomLimits, TicketLimits};
 use crate::settings::SettingsErrors;
 use crate::settings::layers::Layers;
 use crate::settings::plan::authentication::authentication;
-use crate::settings::plan::limits::{connections, drain, name_max, outbound, u32_of};
+use crate::settings::plan::limits::{connections, drain, name_max, networks, outbound, peer_limits, u32_of};
 use crate::settings::plan::parts::{credential, log, metrics_credential, unapplied};
+use crate::settings::plan::problems::Problems;
 
 use crate::settings::tree::{EnvelopeChoice, LogSettings, MonitorSettings, Settings};
 use crate::tls::{Tls, TlsFiles};
