@@ -1,6 +1,6 @@
 //! Parses a file into values, each with its line number.
 
-use super::{SettingsError, words};
+use super::{SettingsError, SettingsErrors, words};
 use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -88,6 +88,13 @@ impl Node {
             }
         }
     }
+}
+
+/// Parses a built-in layer. Tests show that these are well formed.
+pub(super) fn built_in(text: &str) -> Result<Node, SettingsErrors> {
+    let mut node = Node::read("profile", text)?;
+    node.forget_lines();
+    Ok(node)
 }
 
 impl<'de> Deserialize<'de> for Node {

@@ -1,6 +1,6 @@
 //! Decides which environment variables are configuration keys.
 
-use super::template;
+use super::schema::resolve;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -69,7 +69,7 @@ pub(super) fn key(schema: &Value, merged: &Map<String, Value>, parts: Vec<String
     let mut known = Some(merged);
     let mut key = Vec::new();
     for name in parts {
-        let of = template::resolve(schema, &part);
+        let of = resolve(schema, &part);
         let is_fixed = of["properties"].get(&name).is_some();
         let mut names = known.into_iter().flat_map(Map::keys).filter(|known| known.eq_ignore_ascii_case(&name));
         let name = match (is_fixed, names.next(), names.next()) {
@@ -89,10 +89,11 @@ pub(super) fn key(schema: &Value, merged: &Map<String, Value>, parts: Vec<String
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::schema::parsed_schema;
 
     #[test]
     fn environment_ignores_kubernetes_services_and_reads_keys() {
-        let of = |name: &str, value: &str| variable(template::parsed_schema(), name, value);
+        let of = |name: &str, value: &str| variable(parsed_schema(), name, value);
         for name in [
             "DRUPE_SERVICE_HOST",
             "DRUPE_CHAT_SERVICE_HOST",

@@ -84,6 +84,7 @@ mod plan;
 mod profiles;
 mod resolved;
 mod salvage;
+mod schema;
 mod secret;
 mod sources;
 mod template;
@@ -98,16 +99,8 @@ pub use errors::{SettingsError, SettingsErrors};
 pub use passwords::HashedPasswords;
 pub use plan::{AuthenticationPlan, MonitorPlan, Plan};
 pub use resolved::Resolved;
+pub use schema::schema;
 pub use secret::Secret;
 pub use sources::Sources;
-pub use template::{environment_template, schema, template};
+pub use template::{environment_template, template};
 pub use tree::*;
-
-use document::Node;
-
-/// Parses a built-in layer. Tests show that these are well formed.
-fn built_in(text: &str) -> Result<Node, SettingsErrors> {
-    let mut node = Node::read("profile", text)?;
-    node.forget_lines();
-    Ok(node)
-}

@@ -1,7 +1,7 @@
 //! Resolves paths in a file, which are relative to its folder.
 
 use super::document::{Content, Node};
-use super::template;
+use super::schema::resolve;
 use alloc::format;
 use alloc::string::String;
 use serde_json::Value;
@@ -21,7 +21,7 @@ pub(super) fn folder(name: &str) -> Option<&str> {
 
 /// Prefixes relative paths with `folder`.
 pub(super) fn rebase(schema: &Value, part: &Value, folder: &str, node: &mut Node) {
-    let part = template::resolve(schema, part);
+    let part = resolve(schema, part);
     match &mut node.content {
         Content::Map(map) => {
             for (key, node) in map {

@@ -1,9 +1,11 @@
 //! Finds the log format of a configuration with errors, so that the errors can be logged in it.
 
+use super::document::built_in;
 use super::environment::{self, Variable};
 use super::layers::Layers;
+use super::schema::parsed_schema;
 use super::sources::Upper;
-use super::{FormatChoice, Profile, Sources, built_in, template};
+use super::{FormatChoice, Profile, Sources};
 use alloc::vec::Vec;
 use serde_json::Value;
 
@@ -11,7 +13,7 @@ impl Sources {
     /// The format of log lines, as far as it can be determined despite other errors.
     #[must_use]
     pub fn log_format(&self) -> FormatChoice {
-        let schema = template::parsed_schema();
+        let schema = parsed_schema();
         let files = self.files.iter().flat_map(|(name, text)| {
             let file = Upper::file(schema, name, text).map(|upper| [upper].into());
             file.unwrap_or_else(|_| words_found(schema, text))

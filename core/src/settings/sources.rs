@@ -2,18 +2,19 @@
 
 use crate::app::AppName;
 use crate::config::Listen;
-use crate::settings::document::{Content, Node};
+use crate::settings::document::{Content, Node, built_in};
 use crate::settings::environment::{PREFIX, Variable};
 use crate::settings::layers::{Layers, OF_PROFILE};
 use crate::settings::plan::Plan;
 use crate::settings::resolved::Resolved;
+use crate::settings::schema::{parsed_schema, resolve};
 use crate::settings::secret::Secret;
 use crate::settings::tree::{
     AppChoice, AuthenticationSettings, MonitorSettings, Profile, Settings, TokenSettings, TunnelSettings, UserSettings,
 };
 use crate::settings::typed::typed;
-use crate::settings::{SettingsError, SettingsErrors, built_in};
-use crate::settings::{environment, follow, listeners, paths, template, warnings};
+use crate::settings::{SettingsError, SettingsErrors};
+use crate::settings::{environment, follow, listeners, paths, warnings};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -109,7 +110,7 @@ impl Sources {
     /// # Errors
     /// All values of the wrong type; if there are none, all other errors.
     pub fn resolve(&self) -> Result<Resolved, SettingsErrors> {
-        let schema = template::parsed_schema();
+        let schema = parsed_schema();
         let mut upper =
             self.files.iter().map(|(name, text)| Upper::file(schema, name, text)).collect::<Result<Vec<_>, _>>()?;
         let mut warnings = Vec::new();
@@ -312,7 +313,7 @@ fn value_for(schema: &Value, key: &[String], text: &str) -> Node {
 
 fn part_of(schema: &Value, key: &[String]) -> Value {
     key.iter().fold(schema.clone(), |part, name| {
-        let of = template::resolve(schema, &part);
+        let of = resolve(schema, &part);
         of["properties"].get(name).unwrap_or(&of["additionalProperties"]).clone()
     })
 }

@@ -1,28 +1,14 @@
-//! Generates templates and the JSON Schema from the settings.
+//! Generates templates from the settings.
 
 use super::Sources;
 use super::resolved::leaves;
+use super::schema::{parsed_schema, resolve};
 use super::tree::{Profile, Settings};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Write;
-use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
-use std::sync::OnceLock;
-
-/// Returns the JSON Schema (2020-12) of a configuration, for editors.
-#[must_use]
-pub fn schema() -> String {
-    let schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Settings>();
-    serde_json::to_string_pretty(&schema).unwrap_or_default()
-}
-
-/// The parsed schema, generated once.
-pub(super) fn parsed_schema() -> &'static Value {
-    static SCHEMA: OnceLock<Value> = OnceLock::new();
-    SCHEMA.get_or_init(|| serde_json::from_str(&schema()).unwrap_or_default())
-}
 
 /// Returns a YAML file with every key, its description, and its value in a profile.
 ///
@@ -94,12 +80,6 @@ fn values(profile: Profile) -> Value {
     let sources = sources.set("listeners.chat.address", "127.0.0.1:7000").set("listeners.chat.protocol", "auto");
     let settings = sources.resolve().map_or_else(|_| Settings::default(), |resolved| resolved.settings);
     serde_json::to_value(settings).unwrap_or_default()
-}
-
-pub(super) fn resolve(schema: &Value, part: &Value) -> Value {
-    let named = [&part["$ref"], &part["anyOf"][0]["$ref"], &part["allOf"][0]["$ref"]];
-    let name = named.into_iter().find_map(Value::as_str).and_then(|name| name.strip_prefix("#/$defs/"));
-    name.map_or_else(|| part.clone(), |name| schema["$defs"][name].clone())
 }
 
 struct Writer<'a> {

@@ -1,7 +1,8 @@
 //! Converts merged layers to settings, or collects all type errors.
 
 use super::layers::Layers;
-use super::{Settings, SettingsError, SettingsErrors, template, words};
+use super::schema::{holds_secrets, resolve};
+use super::{Settings, SettingsError, SettingsErrors, words};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -55,7 +56,7 @@ fn problem(
         };
         (key, no_such_key(field, rest))
     } else {
-        let words = words::of_serde(&words, words::holds_secrets(schema, &path));
+        let words = words::of_serde(&words, holds_secrets(schema, &path));
         (path, words)
     };
     let error = SettingsError::new(layers.origin(&key).unwrap_or("the configuration"), &key, &words);
@@ -84,7 +85,7 @@ fn remove(value: &mut Value, path: &str) -> bool {
 ///
 /// serde would accept a list as the values of all keys in order.
 fn not_a_map(schema: &Value, part: &Value, value: &Value, path: &str) -> Option<String> {
-    let part = template::resolve(schema, part);
+    let part = resolve(schema, part);
     let (properties, any) = (part["properties"].as_object(), part["additionalProperties"].as_object());
     if let (Some(_), Value::Array(list)) = (part.get("items"), value) {
         let mut wrong =

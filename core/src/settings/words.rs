@@ -1,11 +1,8 @@
 //! Error texts: short, in the terms of configuration files, and without control characters.
 
-use super::secret::SECRET;
-use super::template;
 use crate::base::text::neutralize;
 use alloc::format;
 use alloc::string::{String, ToString};
-use serde_json::Value;
 
 /// Longer values are truncated in errors.
 const QUOTED_MAX_CHARS: usize = 60;
@@ -63,29 +60,6 @@ pub(super) fn of_serde(words: &str, is_secret: bool) -> String {
 
 /// The suffix that [`Maybe`](super::units::Maybe) adds to errors.
 pub(super) const OR_NEVER: &str = "; or never";
-
-/// Whether a key or one below it is secret.
-pub(super) fn holds_secrets(schema: &Value, path: &str) -> bool {
-    let mut part = schema.clone();
-    for name in path.split('.').filter(|name| !name.is_empty()) {
-        let (name, is_element) = name.split_once('[').map_or((name, false), |(name, _)| (name, true));
-        let of = template::resolve(schema, &part);
-        part = of["properties"].get(name).unwrap_or(&of["additionalProperties"]).clone();
-        if is_element {
-            part = template::resolve(schema, &part)["items"].clone();
-        }
-    }
-    is_or_holds(schema, &part)
-}
-
-fn is_or_holds(schema: &Value, part: &Value) -> bool {
-    let part = template::resolve(schema, part);
-    let below = part["properties"].as_object().into_iter().flat_map(serde_json::Map::values);
-    part["format"] == SECRET
-        || below
-            .chain([&part["additionalProperties"], &part["items"]])
-            .any(|below| below.is_object() && is_or_holds(schema, below))
-}
 
 /// Describes an error of the YAML parser.
 pub(super) fn of_yaml(error: &serde_saphyr::Error) -> String {

@@ -1,7 +1,7 @@
 //! Checks the monitor and the log, and finds the parts that a machine does not apply itself.
 
 use crate::config::{Part, Unapplied};
-use crate::settings::built_in;
+use crate::settings::document::built_in;
 use crate::settings::plan::problems::Problems;
 use crate::settings::secret::Secret;
 use crate::settings::tree::{AppChoice, EnvelopeChoice, LogSettings, MonitorSettings, Settings};
