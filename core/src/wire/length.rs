@@ -1,5 +1,6 @@
 use super::buffer::grow;
-use super::decoded::{DecodeBuffer, DecodeError, Decoded, EncodeError};
+use super::decoded::{DecodeBuffer, Decoded};
+use super::errors::{DecodeError, EncodeError};
 use crate::base::{Payload, setters, work};
 use crate::wire::Budget;
 use alloc::vec::Vec;

@@ -1,5 +1,6 @@
 use super::buffer::grow;
-use super::decoded::{DecodeBuffer, DecodeError, Decoded};
+use super::decoded::{DecodeBuffer, Decoded};
+use super::errors::DecodeError;
 use crate::base::setters;
 use crate::base::{Payload, work};
 use crate::wire::Budget;

@@ -1,0 +1,57 @@
+//! Why bytes are no message, and why a message cannot be sent.
+
+use crate::base::Reason;
+
+/// The peer broke the rules of the wire. The decoder is unusable from then on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The message is longer than the budget allows.
+    #[error("the message is longer than {max} bytes")]
+    TooLarge {
+        /// The budget's limit, in bytes.
+        max: usize,
+    },
+    /// The text is not UTF-8, but the wire requires it.
+    #[error("the text is not valid UTF-8 from byte {valid_up_to} of the message on")]
+    InvalidUtf8 {
+        /// How many bytes of the message are valid.
+        valid_up_to: usize,
+    },
+    /// A variable-length prefix is longer than ten bytes or does not fit in 64 bits.
+    #[error("the length prefix does not fit in 64 bits")]
+    LengthOverflow,
+    /// A WebSocket frame violates the protocol (RFC 6455).
+    #[error("the frame violates the protocol: {0}")]
+    Frame(&'static str),
+    /// The compressed input is malformed (RFC 1950 and 1951).
+    #[error("the compressed input is malformed")]
+    Compression,
+    /// The input ended inside a frame.
+    #[error("the input ended inside a frame")]
+    Truncated,
+}
+
+impl DecodeError {
+    /// The reason with which the connection ends.
+    #[must_use]
+    pub const fn reason(self) -> Reason {
+        match self {
+            Self::TooLarge { .. } => Reason::MessageTooLarge,
+            Self::InvalidUtf8 { .. } => Reason::InvalidUtf8,
+            Self::LengthOverflow | Self::Compression | Self::Frame(_) => Reason::MalformedFrame,
+            Self::Truncated => Reason::PeerClosed,
+        }
+    }
+}
+
+/// A message is longer than the wire's length prefix can express.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a message of {bytes} bytes is too long for this wire, which carries at most {max}")]
+#[non_exhaustive]
+pub struct EncodeError {
+    /// The length of the message, in bytes.
+    pub bytes: usize,
+    /// The longest message that the wire can carry, in bytes.
+    pub max: u64,
+}
