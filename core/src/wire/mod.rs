@@ -21,7 +21,9 @@ mod encoding;
 mod errors;
 mod length;
 mod line;
+mod protocol;
 mod proxy;
+mod request_line;
 mod ws_telnet;
 
 pub use auto::Auto;
@@ -37,16 +39,15 @@ pub use errors::{DecodeError, EncodeError};
 pub use length::{LengthDecoder, LengthPrefix, LengthPrefixed};
 pub(crate) use line::text;
 pub use line::{InvalidUtf8, LineDecoder, LineEnding, Lines};
+pub use protocol::Protocol;
 pub use proxy::Proxies;
 pub(crate) use proxy::{ProxyHeader, may_be_whole as may_be_proxy_header, parse_header as parse_proxy_header};
 pub use ws_telnet::{WsTelnet, WsTelnetDecoder};
 
 use crate::base::Payload;
-use crate::wire::http::Http;
-use crate::wire::telnet::{InputMode, Replies, Session, Telnet, Terminal};
-use crate::wire::websocket::{Role, WebSocket, WebSocketDecoder};
+use crate::wire::telnet::{Replies, Session, Telnet, Terminal};
+use crate::wire::websocket::{WebSocket, WebSocketDecoder};
 use alloc::boxed::Box;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -89,56 +90,6 @@ impl Wire {
             Self::Telnet(telnet) => Encoding::Telnet { charset: telnet.charset, path: TelnetPath::Direct },
             Self::WsTelnet(wire) => Encoding::Telnet { charset: wire.telnet.charset, path: TelnetPath::Framed },
         }
-    }
-}
-
-/// The protocol of a listener.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Protocol {
-    /// This wire.
-    Spoken(Wire),
-    /// Detected from the peer's first bytes.
-    Auto(Auto),
-    /// HTTP, with upgrade to WebSocket.
-    Http(Arc<Http>),
-}
-
-impl Protocol {
-    /// The wire to assume until it is detected.
-    #[must_use]
-    pub const fn wire(&self) -> Wire {
-        match self {
-            Self::Spoken(wire) => *wire,
-            Self::Auto(auto) => Wire::Lines(auto.lines),
-            Self::Http(_) => Wire::WebSocket(WebSocket { role: Role::Server, deflate: None, ping: None }),
-        }
-    }
-
-    /// The initial input mode of telnet peers. `None` for protocols without telnet.
-    #[must_use]
-    pub fn input_mode(&self) -> Option<InputMode> {
-        match self {
-            Self::Spoken(Wire::Telnet(telnet)) => Some(telnet.mode),
-            Self::Auto(auto) => Some(auto.telnet.mode),
-            Self::Http(http) => http.telnet.map(|telnet| telnet.mode),
-            Self::Spoken(_) => None,
-        }
-    }
-
-    /// Time limit for the protocol to be known. `None` if it is known from the start.
-    pub(crate) fn wait(&self) -> Option<Duration> {
-        match self {
-            Self::Spoken(_) => None,
-            Self::Auto(auto) => Some(auto.wait),
-            Self::Http(http) => Some(http.timeout),
-        }
-    }
-}
-
-impl From<Wire> for Protocol {
-    fn from(wire: Wire) -> Self {
-        Self::Spoken(wire)
     }
 }
 
@@ -232,13 +183,13 @@ impl Decoder {
     pub(crate) fn begins_http(&self, first: Payload<'_>) -> bool {
         let first = first.as_bytes();
         match self {
-            Self::Lines(_) | Self::Telnet(_) => auto::is_request_line(first),
+            Self::Lines(_) | Self::Telnet(_) => request_line::is_request_line(first),
             Self::LengthPrefixed(frames) => {
                 // An HTTP method may be read as a length.
                 let mut bytes = Vec::new();
                 frames.prefix().write(first.len() as u64, &mut bytes);
                 bytes.extend_from_slice(&first[..first.len().min(16)]);
-                auto::is_request(&bytes)
+                request_line::is_request(&bytes)
             }
             Self::WebSocket(_) | Self::WsTelnet(_) => false,
         }
