@@ -1,20 +1,12 @@
 //! Calls the handler and contains its panics.
 
 use super::Machine;
+#[cfg(feature = "std")]
+use super::panics::Panics;
 use crate::base::Reason;
 use crate::handler::Hub;
 use crate::handler::{Event, Handler};
 use crate::state::Ending;
-#[cfg(feature = "std")]
-use alloc::boxed::Box;
-
-/// Panics of the handler that are kept for tests. All panics are counted.
-#[cfg(feature = "std")]
-#[derive(Default)]
-pub(super) struct Panics {
-    keeps: bool,
-    first: Option<Box<dyn core::any::Any + Send>>,
-}
 
 impl<H: Handler> Machine<H> {
     /// Calls the handler. The caller handles the effects.

@@ -6,6 +6,8 @@ mod ended;
 mod handshake;
 mod intention;
 mod offload;
+#[cfg(feature = "std")]
+mod panics;
 mod reconfigure;
 #[cfg(feature = "sim")]
 mod recount;
@@ -14,6 +16,8 @@ mod settle;
 mod shards;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(feature = "tls")]
+mod tls_layer;
 mod tunnels;
 
 pub use intention::{Accepting, End, Intent, Transmit};
@@ -46,9 +50,9 @@ pub struct Machine<H: Handler> {
     turn_messages: u64,
     scratch: DecodeBuffer,
     #[cfg(feature = "std")]
-    panics: call::Panics,
+    panics: panics::Panics,
     #[cfg(feature = "tls")]
-    tls: tls::TlsLayer,
+    tls: tls_layer::TlsLayer,
 }
 
 impl<H: Handler> fmt::Debug for Machine<H> {
@@ -83,9 +87,9 @@ impl<H: Handler> Machine<H> {
             turn_messages: 0,
             scratch,
             #[cfg(feature = "std")]
-            panics: call::Panics::default(),
+            panics: panics::Panics::default(),
             #[cfg(feature = "tls")]
-            tls: tls::TlsLayer::default(),
+            tls: tls_layer::TlsLayer::default(),
         }
     }
 

@@ -11,44 +11,9 @@ use crate::handler::Handler;
 use crate::state::conn::{Conn, HandshakeStep, Phase};
 use crate::tls::{Progress, Tls, TlsSession};
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
 /// Plain bytes encrypted at a time: two records, which are written before more are made.
 const SEALED_MAX_BYTES: usize = 32 << 10;
-
-/// The TLS sessions of connections.
-#[derive(Debug, Default)]
-pub(super) struct TlsLayer {
-    /// By the connection's index.
-    sessions: Vec<Option<(ConnId, Box<TlsSession>)>>,
-    plain: Vec<u8>,
-}
-
-impl TlsLayer {
-    pub(super) fn session(&self, conn: ConnId) -> Option<&TlsSession> {
-        let (id, session) = self.sessions.get(conn.index())?.as_ref()?;
-        (*id == conn).then_some(session)
-    }
-
-    /// Ends the session of a connection that is gone.
-    pub(super) fn end(&mut self, conn: ConnId) {
-        if self.session(conn).is_some() {
-            self.forget(conn);
-        }
-    }
-
-    /// Drops the session in this slot.
-    fn forget(&mut self, conn: ConnId) {
-        if let Some(place) = self.sessions.get_mut(conn.index()) {
-            *place = None;
-        }
-    }
-
-    fn session_mut(&mut self, conn: ConnId) -> Option<&mut TlsSession> {
-        let (id, session) = self.sessions.get_mut(conn.index())?.as_mut()?;
-        (*id == conn).then_some(session)
-    }
-}
 
 impl<H: Handler> Machine<H> {
     /// Whether received bytes must be decrypted first.
