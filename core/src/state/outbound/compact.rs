@@ -2,7 +2,7 @@
 
 use super::Outbound;
 use super::log::{NOBODY, OWN_LOG_FULL_BYTES};
-use super::queue::{NO_LOG, Segment, Tail};
+use super::segment::{NO_LOG, Segment, Tail};
 use crate::base::work;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;

@@ -1,6 +1,6 @@
 //! The queued segments of a slow connection, except the last one.
 
-use super::queue::{NO_LOG, Segment};
+use super::segment::{NO_LOG, Segment};
 use crate::base::lazy_box::HasEmpty;
 use crate::base::work;
 use alloc::collections::{BTreeMap, VecDeque};

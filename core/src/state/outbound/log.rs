@@ -1,4 +1,4 @@
-use super::queue::Segment;
+use super::segment::Segment;
 #[cfg(feature = "sim")]
 use crate::base::recount::{Recounted, ensure, same};
 use crate::base::work;

@@ -18,11 +18,13 @@ mod log;
 mod queue;
 #[cfg(feature = "sim")]
 mod recount;
+mod segment;
 mod slow;
+mod watermark;
 mod write;
 mod write_buffer;
 
-pub(crate) use slow::WatermarkEvent;
+pub(crate) use watermark::WatermarkEvent;
 
 use crate::base::lazy_box::LazyBox;
 use crate::base::{ConnId, Payload, Representation, Time, work};
@@ -32,7 +34,8 @@ use crate::wire::{EncodeError, Encoder, Encoding};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use log::{Logs, NOBODY};
-use queue::{NO_LOG, Queue, Segment, Tail};
+use queue::Queue;
+use segment::{NO_LOG, Segment, Tail};
 
 /// The log that a message goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

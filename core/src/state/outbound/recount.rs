@@ -1,6 +1,7 @@
 //! Consistency checks of queues and logs, for tests.
 
-use super::queue::{NO_LOG, Queue, Tail};
+use super::queue::Queue;
+use super::segment::{NO_LOG, Tail};
 use super::{Outbound, log::NOBODY};
 use crate::base::recount::{Recounted, ensure, same};
 use alloc::collections::BTreeMap;

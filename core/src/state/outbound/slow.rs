@@ -1,30 +1,12 @@
 //! Watermarks, and the policies for connections that exceed them.
 
 use super::Outbound;
-use super::queue::Segment;
+use super::segment::Segment;
+use super::watermark::WatermarkEvent;
 use crate::config::SlowPolicy;
 
 /// Maximum number of segments of a slow connection. More counts as above the maximum of bytes.
 pub(super) const SEGMENTS_MAX: usize = 8192;
-
-/// A connection crossed a watermark.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WatermarkEvent {
-    /// More is queued than the high mark.
-    Stalled(u32),
-    /// More would be queued than the maximum, and the policy is to close.
-    Overflow(u32),
-    /// The queue was above the high mark and is now at or below the low one.
-    Drained(u32),
-}
-
-impl WatermarkEvent {
-    pub(super) const fn index(self) -> u32 {
-        match self {
-            Self::Stalled(index) | Self::Overflow(index) | Self::Drained(index) => index,
-        }
-    }
-}
 
 impl Outbound {
     /// Whether a segment can be queued for a slow connection.

@@ -1,7 +1,7 @@
 //! Returns what to write next, and removes it from the queue once written.
 
 use super::Outbound;
-use super::queue::Segment;
+use super::segment::Segment;
 use crate::base::Time;
 use crate::state::Pause;
 
