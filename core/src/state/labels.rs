@@ -1,6 +1,5 @@
 //! Labels that the application gives connections, for operators.
 
-use super::State;
 use crate::base::ConnId;
 use crate::base::text::neutralize;
 use alloc::boxed::Box;
@@ -16,19 +15,18 @@ impl Labels {
         self.0.get(&conn).map(|label| &**label)
     }
 
-    pub(super) fn forget(&mut self, conn: ConnId) {
-        self.0.remove(&conn);
-    }
-}
-
-impl<C: Default> State<C> {
-    pub(crate) fn set_label(&mut self, conn: ConnId, label: &str) {
+    /// Sets the label of a connection, or removes it if it is empty. A closed one gets none.
+    pub(super) fn set(&mut self, conn: ConnId, label: &str, is_open: bool) {
         let kept: String = neutralize(label).chars().take(LABEL_MAX_CHARS).collect();
         if kept.is_empty() {
-            self.labels.forget(conn);
-        } else if self.open_slot(conn).is_some() {
-            self.labels.0.insert(conn, kept.into());
+            self.forget(conn);
+        } else if is_open {
+            self.0.insert(conn, kept.into());
         }
+    }
+
+    pub(super) fn forget(&mut self, conn: ConnId) {
+        self.0.remove(&conn);
     }
 }
 

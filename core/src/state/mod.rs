@@ -4,6 +4,7 @@ pub(crate) mod admission;
 mod charge;
 mod closing;
 pub(crate) mod conn;
+mod copying;
 mod deadline;
 pub(crate) mod dials;
 pub(crate) mod held;
@@ -18,16 +19,19 @@ mod offload;
 pub(crate) mod outbound;
 mod outbox;
 mod pause;
+mod postpone;
 #[cfg(feature = "sim")]
 mod recount;
 pub(crate) mod room;
 mod sending;
 mod session;
+mod shards;
 mod slots;
 mod strikes;
 mod ticket;
 mod timer;
 mod tunnels;
+mod users;
 mod watch;
 
 pub(crate) use closing::Ending;
@@ -61,7 +65,6 @@ use alloc::vec::Vec;
 use conn::{Conn, HandshakeStep, Offered, Phase};
 use core::time::Duration;
 use dials::Dials;
-use identity::{Users, WallClock};
 use labels::Labels;
 use offload::Queue;
 use outbound::Outbound;
@@ -69,6 +72,7 @@ use room::Rooms;
 use slots::Slots;
 use ticket::Tickets;
 use timer::{Agenda, Timers};
+use users::{Users, WallClock};
 
 pub(crate) struct State<C> {
     pub(crate) now: Time,
@@ -180,6 +184,11 @@ impl<C: Default> State<C> {
             jobs: Queue::default(),
             config,
         }
+    }
+
+    pub(crate) fn set_label(&mut self, conn: ConnId, label: &str) {
+        let is_open = self.open_slot(conn).is_some();
+        self.labels.set(conn, label, is_open);
     }
 
     /// Opens a slot for an accepted peer. With `wait`, its protocol must be known by then.

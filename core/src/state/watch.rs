@@ -1,10 +1,7 @@
 //! Copies of messages to watched connections.
 
-use super::State;
-use crate::base::{ConnId, Outgoing, Payload, PayloadBuf};
-use crate::state::room::RoomNumber;
+use crate::base::{ConnId, Payload, PayloadBuf};
 use alloc::collections::{BTreeSet, VecDeque};
-use alloc::vec::Vec;
 
 /// Maximum number of waiting copies. Further ones are only counted.
 const WAITING_MAX: usize = 256;
@@ -14,7 +11,7 @@ const COPY_MAX_BYTES: usize = 4 << 10;
 /// The watched connections, and copies of messages to them.
 #[derive(Debug, Default)]
 pub(crate) struct Watched {
-    conns: BTreeSet<ConnId>,
+    pub(super) conns: BTreeSet<ConnId>,
     sent: VecDeque<Copied>,
     missed: u64,
     /// Messages sent while copies are delivered are not copied: the delivery may have caused them.
@@ -30,8 +27,8 @@ pub(crate) struct Copied {
 }
 
 impl Watched {
-    /// Returns whether no messages are copied at the moment.
-    fn is_empty(&self) -> bool {
+    /// Whether nothing is copied at the moment.
+    pub(super) fn is_empty(&self) -> bool {
         self.conns.is_empty() || self.is_telling
     }
 
@@ -64,7 +61,7 @@ impl Watched {
         self.conns.iter().copied()
     }
 
-    fn copy(&mut self, conn: ConnId, payload: Payload<'_>) {
+    pub(super) fn copy(&mut self, conn: ConnId, payload: Payload<'_>) {
         if self.sent.len() >= WAITING_MAX {
             self.missed += 1;
             return;
@@ -72,31 +69,5 @@ impl Watched {
         let bytes = payload.as_bytes().len();
         let start = payload.start(COPY_MAX_BYTES).to_owned();
         self.sent.push_back(Copied { conn, start, bytes });
-    }
-}
-
-impl<C: Default> State<C> {
-    /// Copies a message to a connection, if it is watched.
-    pub(super) fn copy_sent(&mut self, conn: ConnId, payload: Payload<'_>) {
-        if self.watched.has(conn) {
-            self.watched.copy(conn, payload);
-        }
-    }
-
-    /// As [`copy_sent`](Self::copy_sent) for several connections, each with its representation.
-    pub(super) fn copy_to_watchers(&mut self, conns: &[ConnId], message: Outgoing<'_>) {
-        for &conn in conns {
-            self.copy_sent(conn, message.as_payload(self.representation(conn)));
-        }
-    }
-
-    /// The watched members of a room, without the exceptions. Exceptions are sorted.
-    pub(super) fn watched_members(&self, room: RoomNumber, except: &[u32]) -> Vec<ConnId> {
-        if self.watched.is_empty() {
-            return Vec::new();
-        }
-        let is_member = |conn: &&ConnId| self.conns.get(**conn).is_some_and(|found| found.rooms.contains(&room));
-        let watched = self.watched.conns.iter().filter(is_member);
-        watched.filter(|conn| except.binary_search(&conn.slot()).is_err()).copied().collect()
     }
 }

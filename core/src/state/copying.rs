@@ -1,0 +1,32 @@
+//! Copies messages to watchers.
+
+use super::State;
+use crate::base::{ConnId, Outgoing, Payload};
+use crate::state::room::RoomNumber;
+use alloc::vec::Vec;
+
+impl<C: Default> State<C> {
+    /// Copies a message to a connection, if it is watched.
+    pub(super) fn copy_sent(&mut self, conn: ConnId, payload: Payload<'_>) {
+        if self.watched.has(conn) {
+            self.watched.copy(conn, payload);
+        }
+    }
+
+    /// As [`copy_sent`](Self::copy_sent) for several connections, each with its representation.
+    pub(super) fn copy_to_watchers(&mut self, conns: &[ConnId], message: Outgoing<'_>) {
+        for &conn in conns {
+            self.copy_sent(conn, message.as_payload(self.representation(conn)));
+        }
+    }
+
+    /// The watched members of a room, without the exceptions. Exceptions are sorted.
+    pub(super) fn watched_members(&self, room: RoomNumber, except: &[u32]) -> Vec<ConnId> {
+        if self.watched.is_empty() {
+            return Vec::new();
+        }
+        let is_member = |conn: &&ConnId| self.conns.get(**conn).is_some_and(|found| found.rooms.contains(&room));
+        let watched = self.watched.conns.iter().filter(is_member);
+        watched.filter(|conn| except.binary_search(&conn.slot()).is_err()).copied().collect()
+    }
+}
