@@ -1,6 +1,6 @@
 //! Carries another codec's byte stream in the messages of a WebSocket.
 
-use super::Codec;
+use super::codec::Codec;
 use super::websocket::{Frame, WebSocket};
 use crate::base::Random;
 use alloc::boxed::Box;

@@ -1,6 +1,6 @@
 //! Telnet for a listener that detects the wire from the first bytes.
 
-use super::Codec;
+use super::codec::Codec;
 use crate::base::Random;
 use alloc::boxed::Box;
 use alloc::string::String;

@@ -1,6 +1,6 @@
 //! Frames with a length prefix.
 
-use super::{Codec, shown, text};
+use super::codec::{Codec, shown, text};
 use crate::base::Random;
 use crate::wire::LengthPrefix;
 use alloc::format;

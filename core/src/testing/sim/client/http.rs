@@ -1,6 +1,6 @@
 //! An HTTP/1.1 client (RFC 9112) that pipelines requests.
 
-use super::{Codec, shown, text};
+use super::codec::{Codec, shown, text};
 use crate::base::Random;
 use alloc::format;
 use alloc::string::{String, ToString};

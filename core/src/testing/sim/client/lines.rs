@@ -1,6 +1,6 @@
 //! Lines that end with LF or CR LF.
 
-use super::{Codec, text};
+use super::codec::{Codec, text};
 use crate::base::Random;
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -3,6 +3,7 @@
 //! They use no code of the server, because a test cannot find a mistake that both sides share.
 
 mod carried;
+mod codec;
 mod first;
 mod frames;
 mod http;
@@ -19,9 +20,9 @@ use crate::base::Random;
 use crate::wire::LengthPrefix;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
+use codec::Codec;
 use core::fmt;
 
 /// A ready-made peer: a wire, and a script of what to send.
@@ -365,90 +366,4 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("sessions", &self.sessions).finish_non_exhaustive()
     }
-}
-
-/// The client's side of a wire.
-trait Codec {
-    /// The codec whose bytes this one carries, if any. The default methods call it.
-    fn within(&self) -> Option<&dyn Codec> {
-        None
-    }
-
-    /// Like [`within`](Self::within), but mutable.
-    fn within_mut(&mut self) -> Option<&mut dyn Codec> {
-        None
-    }
-
-    /// Resets the codec for a new connection, and writes its first bytes to `out`.
-    fn begin(&mut self, random: &mut Random, out: &mut Vec<u8>);
-
-    /// Whether messages can be sent.
-    fn is_ready(&self) -> bool {
-        self.within().is_none_or(Codec::is_ready)
-    }
-
-    /// Encodes a message.
-    fn say(&mut self, message: &str, random: &mut Random, out: &mut Vec<u8>);
-
-    /// Sends arbitrary bytes.
-    fn raw(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        match self.within_mut() {
-            Some(within) => within.raw(bytes, out),
-            None => out.extend_from_slice(bytes),
-        }
-    }
-
-    /// Sends something random that is specific to this wire.
-    fn fidget(&mut self, random: &mut Random, out: &mut Vec<u8>) {
-        if let Some(within) = self.within_mut() {
-            within.fidget(random, out);
-        }
-    }
-
-    /// Writes the closing message. Returns false if the wire has none.
-    fn close(&mut self, out: &mut Vec<u8>) -> bool {
-        self.within_mut().is_some_and(|within| within.close(out))
-    }
-
-    /// Decodes bytes. Appends messages to `heard` and replies to `out`.
-    ///
-    /// # Errors
-    /// If the wire does not allow these bytes.
-    fn hear(&mut self, bytes: &[u8], heard: &mut Vec<String>, out: &mut Vec<u8>) -> Result<(), String>;
-
-    /// Called when the server closed its half in good order.
-    fn finished(&mut self, heard: &mut Vec<String>) -> Result<(), String> {
-        self.within_mut().map_or(Ok(()), |within| within.finished(heard))
-    }
-
-    /// Called when the connection is over.
-    fn over(&mut self, heard: &mut Vec<String>) {
-        if let Some(within) = self.within_mut() {
-            within.over(heard);
-        }
-    }
-
-    /// Called when nothing is in transit in either direction.
-    fn rested(&mut self) -> Result<(), String> {
-        self.within_mut().map_or(Ok(()), Codec::rested)
-    }
-
-    /// What was typed without Enter.
-    fn unfinished(&self) -> Option<String> {
-        self.within()?.unfinished()
-    }
-
-    fn answers_pings(&self) -> bool {
-        self.within().is_some_and(Codec::answers_pings)
-    }
-}
-
-/// The first 80 bytes, escaped for an error text.
-fn shown(bytes: &[u8]) -> String {
-    let (start, more) = if bytes.len() > 80 { (&bytes[..80], "...") } else { (bytes, "") };
-    format!("\"{}{more}\"", start.escape_ascii())
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).to_string()
 }

@@ -1,6 +1,6 @@
 //! Sends a PROXY header before another codec's bytes.
 
-use super::Codec;
+use super::codec::Codec;
 use crate::base::Random;
 use alloc::boxed::Box;
 use alloc::string::String;

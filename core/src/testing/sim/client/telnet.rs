@@ -1,7 +1,7 @@
 //! A telnet client (RFC 854) that sends whole lines, or single keys from a screen.
 
+use super::codec::{Codec, shown, text};
 use super::screen::Screen;
-use super::{Codec, shown, text};
 use crate::base::Random;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;

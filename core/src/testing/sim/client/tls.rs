@@ -4,7 +4,7 @@
 //! certificates and keys have the same length (Ed25519), the lengths of the encrypted data depend
 //! only on the content.
 
-use super::Codec;
+use super::codec::Codec;
 use crate::base::Random;
 use alloc::boxed::Box;
 use alloc::format;

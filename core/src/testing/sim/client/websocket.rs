@@ -1,6 +1,6 @@
 //! The client's end of a WebSocket (RFC 6455), with compression (RFC 7692).
 
-use super::{Codec, shown, text};
+use super::codec::{Codec, shown, text};
 use crate::base::Random;
 use alloc::collections::VecDeque;
 use alloc::format;
