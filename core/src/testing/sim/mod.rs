@@ -46,11 +46,13 @@
 //!   [`World::replay`].
 
 mod client;
+mod digest;
 mod node;
 mod peer;
 mod promise;
 mod replay;
 mod rest;
+mod ssh_server;
 mod tunnel;
 mod turn;
 mod watch;
@@ -74,7 +76,7 @@ use core::fmt::{self, Write as _};
 use core::time::Duration;
 use node::{Mail, Node};
 use peer::{PeerEnd, Place};
-use tunnel::SshServer;
+use ssh_server::SshServer;
 use watch::Watch;
 
 /// A server, its peers and the links between them.

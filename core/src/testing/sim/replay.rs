@@ -1,6 +1,6 @@
 //! Replays the facts of a run on new machines.
 
-use super::node::Digest;
+use super::digest::Digest;
 use super::watch::Watch;
 use super::{Actor, World};
 use crate::config::Config;

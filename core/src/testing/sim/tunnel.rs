@@ -1,81 +1,15 @@
-//! Simulated SSH servers that disconnect, fall silent, refuse logins, or hold ports too long.
+//! Lets simulated SSH servers act on the intents of a machine, and checks its tunnels.
 
 use super::World;
-use crate::base::{ConnId, ListenerId, Random, Time};
+use super::ssh_server::{Mood, SshServer};
+use crate::base::{ConnId, ListenerId};
 use crate::facts::Input;
 use crate::handler::Handler;
-use crate::tunnel::{LinkId, TunnelFailure, TunnelId, TunnelIntent, TunnelReport, TunnelState};
-use alloc::collections::BTreeMap;
+use crate::tunnel::{TunnelFailure, TunnelId, TunnelIntent, TunnelReport, TunnelState};
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
-
-/// How an SSH server behaves at the moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mood {
-    /// It serves everything.
-    Well,
-    /// Dials fail, and open connections break.
-    Away,
-    /// It accepts connections but sends nothing.
-    Silent,
-    /// It refuses every login.
-    Unfriendly,
-}
-
-#[derive(Debug)]
-pub(super) struct SshServer {
-    mood: Mood,
-    link: Option<LinkId>,
-    /// Whether the machine has logged in.
-    connected: bool,
-    /// Since when a logged-in connection receives nothing.
-    silent_since: Option<Time>,
-    bound: BTreeMap<ListenerId, u32>,
-    /// Until when a lost session still holds the ports.
-    held_until: Time,
-    answered: u32,
-    /// When the last login was refused.
-    refused_at: Option<Time>,
-}
-
-impl Default for SshServer {
-    fn default() -> Self {
-        Self {
-            mood: Mood::Well,
-            link: None,
-            connected: false,
-            silent_since: None,
-            bound: BTreeMap::new(),
-            held_until: Time::START,
-            answered: 0,
-            refused_at: None,
-        }
-    }
-}
-
-impl SshServer {
-    fn change_mood(&mut self, random: &mut Random) {
-        self.mood = match random.below(400) {
-            0..4 => Mood::Away,
-            4..7 => Mood::Silent,
-            7..8 => Mood::Unfriendly,
-            8..40 => Mood::Well,
-            _ => return,
-        };
-    }
-
-    /// Forgets a link that has ended. The server holds its ports for `hold`.
-    fn lose(&mut self, now: Time, hold: Duration) {
-        if self.connected {
-            // The server has not yet detected that the client is gone.
-            self.held_until = now + hold;
-        }
-        (self.link, self.connected, self.silent_since, self.answered) = (None, false, None, 0);
-        self.bound.clear();
-    }
-}
 
 impl<H: Handler, A: super::Actor> World<H, A>
 where

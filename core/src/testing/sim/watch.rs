@@ -1,6 +1,6 @@
 //! A wrapper around the handler that checks the guarantees about events.
 
-use super::node::Digest;
+use super::digest::Digest;
 use crate::base::{ConnId, Reason};
 use crate::handler::Hub;
 use crate::handler::{Event, Handler};
