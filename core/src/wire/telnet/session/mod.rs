@@ -1,6 +1,7 @@
 //! The server's end of one telnet connection.
 
 mod data;
+mod keys;
 mod negotiate;
 mod parameters;
 mod typing;
