@@ -1,55 +1,15 @@
 //! Listeners, and how they change on a reload.
 
-use super::{Driver, FIRST_LISTENER};
+use super::Driver;
+use super::place::{Place, Places, number};
 use crate::server::{check_applied, check_served};
 use crate::{ACCEPTS_PER_TURN, Arrival, BindError, DriverMessage, OsListener, Sockets};
 use drupe_core::{AcceptFailure, Accepting, Address, Config, Handler, Listen, ListenerId};
-use std::collections::BTreeMap;
 
 use std::sync::Arc;
 
 use core::net::SocketAddr;
 use std::io;
-
-/// A listener of this driver.
-pub(super) struct Place<L> {
-    /// The address, with the port that the system chose.
-    address: Address,
-    /// `None` on the other side of a tunnel, and while another listener takes its place.
-    door: Option<ListenerState<L>>,
-}
-
-struct ListenerState<L> {
-    listener: L,
-    /// Accepting is paused because the machine does not accept at the moment.
-    resting: bool,
-}
-
-impl<L> Place<L> {
-    /// A listener on the other side of a tunnel.
-    pub(super) const fn far(address: Address) -> Self {
-        Self { address, door: None }
-    }
-
-    /// Registers a listener with the runtime.
-    pub(super) fn watched<S: Sockets<Listener = L>>(
-        sockets: &mut S,
-        id: ListenerId,
-        listener: OsListener,
-    ) -> io::Result<Self> {
-        let address = listener.address()?;
-        let listener = sockets.listen(number(id), listener)?;
-        Ok(Self { address, door: Some(ListenerState { listener, resting: false }) })
-    }
-}
-
-/// The listeners of a driver.
-pub(super) type Places<L> = BTreeMap<ListenerId, Place<L>>;
-
-/// The number under which the runtime reports the readiness of a listener.
-pub(super) const fn number(id: ListenerId) -> u32 {
-    FIRST_LISTENER - id.number()
-}
 
 impl<H: Handler, S: Sockets> Driver<H, S> {
     pub(super) fn accept(&mut self, id: ListenerId) {

@@ -1,6 +1,7 @@
 mod arrivals;
 mod listeners;
 mod offload;
+mod place;
 
 use super::channel::{Arrival, Transport, Trouble};
 use super::signals::OnSignals;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 
 use core::fmt;
 use core::time::Duration;
-use listeners::{Place, Places};
+use place::{FIRST_LISTENER, Place, Places};
 use std::io::{self, IoSlice};
 use std::task::{Context, Waker};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -26,9 +27,6 @@ const BEHIND_WAIT: Duration = Duration::from_millis(1);
 const CLOCK_CHECKED_EVERY: Duration = Duration::from_secs(1);
 /// Difference from the machine's clock, in ms, from which the machine's clock is set.
 const CLOCK_OFF_MILLIS: u64 = 500;
-/// Listeners are numbered downwards from here, connections upwards from 0.
-const FIRST_LISTENER: u32 = u32::MAX;
-
 /// The part of a shell that is the same on every runtime.
 ///
 /// It passes facts from the sockets to the machine, and applies the machine's intentions to the
@@ -101,7 +99,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
             Ok((id, place?))
         });
         let listeners = places.collect::<io::Result<Places<_>>>()?;
-        let again = listeners.keys().map(|&id| listeners::number(id)).collect();
+        let again = listeners.keys().map(|&id| place::number(id)).collect();
         let shard = machine.which_shard();
         Ok(Self {
             machine,
@@ -187,6 +185,23 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
             others.iter().for_each(|other| metrics.add(other));
         }
         Ok(metrics)
+    }
+
+    /// Reports the results of finished jobs to the machine.
+    fn take_outcomes(&mut self, task: &Waker) {
+        for (conn, outcome) in self.offload.take(task) {
+            self.machine.job_done(self.now, conn, outcome);
+            self.write_if_full();
+        }
+    }
+
+    /// Takes jobs from the machine.
+    fn give_jobs(&mut self, task: &Waker) {
+        while self.offload.has_room()
+            && let Some(job) = self.machine.take_job()
+        {
+            self.offload.give(job, task);
+        }
     }
 
     /// Sets the machine's wall clock if it differs from the system's.

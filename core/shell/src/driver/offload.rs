@@ -1,6 +1,4 @@
-use super::Driver;
-use crate::Sockets;
-use drupe_core::{ConnId, Handler, Job};
+use drupe_core::{ConnId, Job};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -34,37 +32,18 @@ struct State {
     over: bool,
 }
 
-impl<H: Handler, S: Sockets> Driver<H, S> {
-    /// Reports the results of finished jobs to the machine.
-    pub(super) fn take_outcomes(&mut self, task: &Waker) {
-        for (conn, outcome) in self.offload.take(task) {
-            self.machine.job_done(self.now, conn, outcome);
-            self.write_if_full();
-        }
-    }
-
-    /// Takes jobs from the machine.
-    pub(super) fn give_jobs(&mut self, task: &Waker) {
-        while self.offload.has_room()
-            && let Some(job) = self.machine.take_job()
-        {
-            self.offload.give(job, task);
-        }
-    }
-}
-
 impl Offload {
     pub(super) fn new() -> Self {
         Self { shared: Arc::default(), taken: 0, has_thread: false }
     }
 
     /// Whether another job can be taken.
-    fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         self.taken < TAKEN_MAX
     }
 
     /// Queues a job. `task` is woken when it has finished.
-    fn give(&mut self, job: Job, task: &Waker) {
+    pub(super) fn give(&mut self, job: Job, task: &Waker) {
         self.taken += 1;
         let mut state = self.shared.lock();
         state.wake(task);
@@ -83,7 +62,7 @@ impl Offload {
     }
 
     /// Takes the results of finished jobs. `task` is woken when there are more.
-    fn take(&mut self, task: &Waker) -> Vec<(ConnId, bool)> {
+    pub(super) fn take(&mut self, task: &Waker) -> Vec<(ConnId, bool)> {
         if self.taken == 0 {
             return Vec::new();
         }

@@ -1,0 +1,50 @@
+//! A listener of a driver, and its number.
+
+use crate::{OsListener, Sockets};
+use drupe_core::{Address, ListenerId};
+use std::collections::BTreeMap;
+use std::io;
+
+/// Listeners are numbered downwards from here, connections upwards from 0.
+pub(super) const FIRST_LISTENER: u32 = u32::MAX;
+
+/// A listener of this driver.
+pub(super) struct Place<L> {
+    /// The address, with the port that the system chose.
+    pub(super) address: Address,
+    /// `None` on the other side of a tunnel, and while another listener takes its place.
+    pub(super) door: Option<ListenerState<L>>,
+}
+
+/// The part of a listener that the runtime knows.
+pub(super) struct ListenerState<L> {
+    pub(super) listener: L,
+    /// Accepting is paused because the machine does not accept at the moment.
+    pub(super) resting: bool,
+}
+
+impl<L> Place<L> {
+    /// A listener on the other side of a tunnel.
+    pub(super) const fn far(address: Address) -> Self {
+        Self { address, door: None }
+    }
+
+    /// Registers a listener with the runtime.
+    pub(super) fn watched<S: Sockets<Listener = L>>(
+        sockets: &mut S,
+        id: ListenerId,
+        listener: OsListener,
+    ) -> io::Result<Self> {
+        let address = listener.address()?;
+        let listener = sockets.listen(number(id), listener)?;
+        Ok(Self { address, door: Some(ListenerState { listener, resting: false }) })
+    }
+}
+
+/// The listeners of a driver.
+pub(super) type Places<L> = BTreeMap<ListenerId, Place<L>>;
+
+/// The number under which the runtime reports the readiness of a listener.
+pub(super) const fn number(id: ListenerId) -> u32 {
+    FIRST_LISTENER - id.number()
+}
