@@ -33,6 +33,17 @@ pub enum OsStream {
     Unix(UnixStream),
 }
 
+/// A listener cannot be bound, or its configuration is refused.
+#[derive(Debug, thiserror::Error)]
+#[error("can't listen at {address}: {source}")]
+#[non_exhaustive]
+pub struct BindError {
+    /// The address.
+    pub address: String,
+    /// The cause.
+    pub source: io::Error,
+}
+
 impl OsListener {
     /// Binds a listener. A stale socket file is replaced.
     ///

@@ -1,7 +1,8 @@
-use super::mailbox::{DriverMessage, Shared, WAITING_MAX};
-use super::{BindError, TunnelPort, TunnelWatch};
-use drupe_core::tunnel::TunnelStatus;
-use drupe_core::{Command, Config, ConnId, Metrics, Payload};
+use super::queue::{DriverMessage, RemoteError, Shared};
+use super::tunnel::Port;
+use super::{BindError, Channel, TunnelPort, TunnelWatch};
+use drupe_core::tunnel::{LinkId, TunnelReport, TunnelStatus};
+use drupe_core::{Command, Config, ConnId, ListenerId, Metrics, Payload, Peer};
 
 use std::sync::Arc;
 
@@ -16,18 +17,6 @@ pub struct Remote<N> {
     pub(super) shards: Arc<[Arc<Shared<N>>]>,
     /// The shard that receives notes.
     pub(super) home: usize,
-}
-
-/// A message could not be queued.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RemoteError {
-    /// The server has ended.
-    #[error("the server has ended")]
-    Ended,
-    /// 65,536 messages are queued already.
-    #[error("the server is overloaded: {WAITING_MAX} messages are queued")]
-    Full,
 }
 
 impl<N> Remote<N> {
@@ -180,6 +169,24 @@ impl<N> Remote<N> {
             }
         }
         Ok(())
+    }
+}
+
+impl<N: Send> Port for Remote<N> {
+    fn report(&self, link: LinkId, report: TunnelReport) {
+        // An SSH server can cause these without limit, so they respect the queue's limit.
+        let is_bounded = matches!(report, TunnelReport::ChannelRefused { .. });
+        let mail = DriverMessage::Tunnel(link, report);
+        // Errors are ignored: a server that has ended does not need the report.
+        let _ = if is_bounded { self.shards[0].put(mail).ok() } else { self.shards[0].post(mail).ok() };
+    }
+
+    fn offer(&self, listener: ListenerId, peer: Peer, channel: Box<dyn Channel>) {
+        if let Err(DriverMessage::Channel(_, _, channel)) =
+            self.shards[0].post(DriverMessage::Channel(listener, peer, channel))
+        {
+            channel.dismiss(&[]);
+        }
     }
 }
 

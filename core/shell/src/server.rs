@@ -1,5 +1,5 @@
 use super::signals::OnSignals;
-use super::{Mailbox, OsListener, Remote, entropy};
+use super::{BindError, Mailbox, OsListener, Remote, entropy};
 use drupe_core::telnet::InputMode;
 use drupe_core::trace::Recorder;
 use drupe_core::{Address, Config, Handler, Listen, Machine, Metrics, Shard};
@@ -53,17 +53,6 @@ pub struct Setup<H: Handler> {
     pub(super) mailbox: Mailbox<H::Note>,
     pub(super) signals: Option<OnSignals>,
     pub(super) hangup: Option<OnSignals>,
-}
-
-/// A listener cannot be bound, or its configuration is refused.
-#[derive(Debug, thiserror::Error)]
-#[error("can't listen at {address}: {source}")]
-#[non_exhaustive]
-pub struct BindError {
-    /// The address.
-    pub address: String,
-    /// The cause.
-    pub source: io::Error,
 }
 
 impl<H: Handler, R: Runtime> Server<H, R> {

@@ -1,6 +1,6 @@
 //! The interface between a server and its SSH client, which may run on another thread.
 
-use super::{Channel, DriverMessage, Remote};
+use super::Channel;
 use drupe_core::tunnel::{LinkId, TunnelIntent, TunnelReport, TunnelStatus};
 use drupe_core::{ListenerId, Peer};
 
@@ -58,7 +58,7 @@ fn wake_all(mut shown: MutexGuard<'_, Shown>) {
     watchers.into_values().for_each(Waker::wake);
 }
 
-/// Watches the tunnels of a server until it ends: [`Remote::watch_tunnels`].
+/// Watches the tunnels of a server until it ends: [`Remote::watch_tunnels`](super::Remote::watch_tunnels).
 #[derive(Debug)]
 pub struct TunnelWatch {
     board: Arc<TunnelSnapshot>,
@@ -109,39 +109,22 @@ impl Drop for TunnelWatch {
     }
 }
 
-/// The port through which an SSH client reports to a server: [`Remote::tunnel_port`].
+/// The port through which an SSH client reports to a server: [`Remote::tunnel_port`](super::Remote::tunnel_port).
 #[derive(Clone)]
 pub struct TunnelPort {
     server: Arc<dyn Port>,
     board: Arc<TunnelSnapshot>,
 }
 
-trait Port: Send + Sync {
+/// Where a [`TunnelPort`] delivers.
+pub(super) trait Port: Send + Sync {
     fn report(&self, link: LinkId, report: TunnelReport);
     fn offer(&self, listener: ListenerId, peer: Peer, channel: Box<dyn Channel>);
 }
 
-impl<N: Send> Port for Remote<N> {
-    fn report(&self, link: LinkId, report: TunnelReport) {
-        // An SSH server can cause these without limit, so they respect the queue's limit.
-        let is_bounded = matches!(report, TunnelReport::ChannelRefused { .. });
-        let mail = DriverMessage::Tunnel(link, report);
-        // Errors are ignored: a server that has ended does not need the report.
-        let _ = if is_bounded { self.shards[0].put(mail).ok() } else { self.shards[0].post(mail).ok() };
-    }
-
-    fn offer(&self, listener: ListenerId, peer: Peer, channel: Box<dyn Channel>) {
-        if let Err(DriverMessage::Channel(_, _, channel)) =
-            self.shards[0].post(DriverMessage::Channel(listener, peer, channel))
-        {
-            channel.dismiss(&[]);
-        }
-    }
-}
-
 impl TunnelPort {
-    pub(super) fn new<N: Send + 'static>(remote: Remote<N>, board: Arc<TunnelSnapshot>) -> Self {
-        Self { server: Arc::new(remote), board }
+    pub(super) fn new(server: impl Port + 'static, board: Arc<TunnelSnapshot>) -> Self {
+        Self { server: Arc::new(server), board }
     }
 
     /// Reports an event of an SSH connection:
