@@ -1,15 +1,11 @@
 //! Resolves paths in a file, which are relative to its folder.
 
 use super::document::{Content, Node};
+use super::formats::{ADDRESS, PATH};
 use super::schema::resolve;
 use alloc::format;
 use alloc::string::String;
 use serde_json::Value;
-
-/// The schema's `format` of paths.
-pub(super) const PATH: &str = "path";
-/// The schema's `format` of addresses, which may contain paths.
-pub(super) const ADDRESS: &str = "address";
 
 /// The folder of a file, judging by its name. `None` for the working directory and for pipes and
 /// devices.

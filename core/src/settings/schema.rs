@@ -1,6 +1,6 @@
 //! The JSON Schema of the settings, and what it says of a key.
 
-use super::secret::SECRET;
+use super::formats::SECRET;
 use super::tree::Settings;
 use alloc::string::String;
 use schemars::generate::SchemaSettings;

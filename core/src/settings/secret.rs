@@ -1,9 +1,7 @@
 //! Text that is never shown.
 
-use super::tree::{AuthenticationSettings, Settings};
+use super::formats::SECRET;
 use alloc::borrow::Cow;
-use alloc::collections::BTreeMap;
-use alloc::format;
 use alloc::string::String;
 use core::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -73,29 +71,3 @@ impl JsonSchema for Secret {
         json_schema!({ "type": "string", "format": SECRET, "writeOnly": true })
     }
 }
-
-impl Settings {
-    /// Every secret, by key.
-    pub(super) fn secrets(&self) -> BTreeMap<String, &Secret> {
-        let AuthenticationSettings { users, shared_password, shared_password_hash, tokens, .. } = &self.authentication;
-        let single = [
-            ("monitor.credential", &self.monitor.credential),
-            ("monitor.metrics_credential", &self.monitor.metrics_credential),
-            ("authentication.shared_password", shared_password),
-            ("authentication.shared_password_hash", shared_password_hash),
-        ];
-        let tokens = tokens.iter().map(|tokens| ("authentication.tokens.hs256_secret", &tokens.hs256_secret));
-        let single = single.into_iter().chain(tokens).map(|(key, secret)| (key.into(), secret));
-        let users = users.iter().flat_map(|(name, user)| {
-            let key = format!("authentication.users.{name}.password");
-            [(format!("{key}_hash"), &user.password_hash), (key, &user.password)]
-        });
-        let tunnels = self.tunnels.iter();
-        let tunnels =
-            tunnels.map(|(name, tunnel)| (format!("tunnels.{name}.ssh_key_passphrase"), &tunnel.ssh_key_passphrase));
-        single.chain(users).chain(tunnels).collect()
-    }
-}
-
-/// The schema's `format` of secrets.
-pub(super) const SECRET: &str = "password";

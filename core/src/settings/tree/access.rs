@@ -3,7 +3,7 @@
 use super::choices::DuplicateChoice;
 use super::declare::settings;
 use super::values::{count, timeout};
-use crate::settings::paths::PATH;
+use crate::settings::formats::PATH;
 use crate::settings::secret::Secret;
 use crate::settings::units::{Maybe, RateText, Span, Timeout};
 use alloc::collections::BTreeMap;

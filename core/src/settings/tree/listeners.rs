@@ -7,7 +7,7 @@ use super::declare::settings;
 use super::limits::PeerSettings;
 use super::tunnels::ForwardSettings;
 use super::values::{NEVER, timeout};
-use crate::settings::paths::{ADDRESS, PATH};
+use crate::settings::formats::{ADDRESS, PATH};
 use crate::settings::units::{Maybe, ModeText, NetworkText, Timeout};
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -3,7 +3,7 @@
 use super::choices::{FormatChoice, LevelChoice, RotationChoice};
 use super::declare::settings;
 use super::values::{count, secs};
-use crate::settings::paths::PATH;
+use crate::settings::formats::PATH;
 use crate::settings::secret::Secret;
 use crate::settings::units::{Maybe, RateText, Span};
 use alloc::collections::BTreeMap;

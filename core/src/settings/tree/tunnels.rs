@@ -2,7 +2,7 @@
 
 use super::declare::settings;
 use super::values::secs;
-use crate::settings::paths::PATH;
+use crate::settings::formats::PATH;
 use crate::settings::secret::Secret;
 use crate::settings::units::{Maybe, Size, Span};
 use alloc::string::String;
