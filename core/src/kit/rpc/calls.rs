@@ -5,7 +5,7 @@ use super::message::{Id, request, response};
 use crate::base::{ConnId, work};
 use crate::config::TicketError;
 use crate::handler::Hub;
-use crate::kit::service::RoomRules;
+use crate::kit::service::rooms::RoomRules;
 use crate::state::Ticket;
 use alloc::collections::BTreeMap;
 use alloc::string::String;

@@ -1,7 +1,8 @@
 //! Describes the methods that a caller may call.
 
 use super::method::{Method, Methods};
-use crate::kit::service::{App, Cx};
+use crate::kit::service::app::App;
+use crate::kit::service::cx::Cx;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use schemars::generate::{SchemaGenerator, SchemaSettings};

@@ -1,4 +1,4 @@
-use crate::kit::service::RoomError;
+use crate::kit::service::rooms::RoomError;
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use serde::{Deserialize, Serialize};

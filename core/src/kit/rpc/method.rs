@@ -1,7 +1,8 @@
 //! One method: its function, and what describes it.
 
 use super::RpcError;
-use crate::kit::service::{App, Cx};
+use crate::kit::service::app::App;
+use crate::kit::service::cx::Cx;
 use crate::state::Ticket;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;

@@ -39,17 +39,18 @@
 //! | `rpc.discover` | an [OpenRPC](https://spec.open-rpc.org) document, version 1.3.2 |
 //! | `listall` | a list: name, description, scope, JSON Schemas of parameters and result |
 
-mod calls;
+pub(super) mod calls;
 mod discover;
-mod error;
+pub(super) mod error;
 mod message;
 mod method;
 
 pub use calls::CallError;
-pub(crate) use calls::{Calls, Expired};
 pub use error::RpcError;
 
-use super::service::{App, Cx, reason_of};
+use super::service::app::App;
+use super::service::cx::Cx;
+use super::service::json::reason_of;
 use crate::base::setters;
 use crate::config::TicketError;
 use crate::state::Ticket;

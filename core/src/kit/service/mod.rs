@@ -1,23 +1,23 @@
 //! Builds an application from functions for messages, commands, calls and events.
 
-mod app;
-mod cx;
+pub(super) mod app;
+pub(super) mod cx;
 mod error;
 mod hooks;
-mod json;
+pub(super) mod json;
 mod on;
-mod rooms;
+pub(super) mod rooms;
 mod router;
 mod words;
 
 pub use app::App;
 pub use cx::{Cx, Scope};
 pub use error::{MessageError, Outcome};
-pub(crate) use json::reason_of;
 pub use rooms::{RoomError, RoomRules};
 pub use router::{Guard, RequireScope, Router};
 
-use super::rpc::{CallError, Calls, Expired, Rpc};
+use super::rpc::Rpc;
+use super::rpc::calls::{CallError, Calls, Expired};
 use crate::base::{ConnId, Payload, Reason, Representation};
 use crate::handler::{Event, Handler, Hub};
 use alloc::borrow::{Cow, ToOwned};
@@ -26,7 +26,7 @@ use alloc::string::String;
 use core::fmt;
 use cx::Then;
 use hooks::Hooks;
-use json::{Head, Source};
+use json::{Head, Source, reason_of};
 
 /// A [`Handler`] built from functions.
 ///
