@@ -1,7 +1,7 @@
 //! A forwarded channel as a connection of the server.
 
-use super::goodbye::Goodbye;
-use super::handler::Forwarded;
+use super::farewell::{Goodbye, Sending};
+use super::forwarded::Forwarded;
 use super::inbox::Inbox;
 use super::outgoing::Outgoing;
 use bytes::BytesMut;
@@ -10,7 +10,6 @@ use drupe_shell::Channel;
 use russh::client::Msg;
 use russh::{ChannelId, ChannelOpenFailure, ChannelWriteHalf};
 use std::io::IoSlice;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -18,9 +17,6 @@ use std::task::{Context, Poll, Waker};
 ///
 /// It corresponds to a socket's send buffer.
 const TAKEN_MAX_BYTES: usize = 64 << 10;
-
-/// A pending write to russh.
-pub(super) type Sending = Pin<Box<dyn Future<Output = Result<(), russh::Error>> + Send>>;
 
 /// A connection through a tunnel.
 pub(super) struct SshChannel {

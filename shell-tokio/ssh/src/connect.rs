@@ -1,7 +1,8 @@
 //! Connecting: name resolution, jump hosts, host keys and authentication.
 
 use super::LinkError;
-use super::handler::{Forwarded, SshHandler};
+use super::forwarded::Forwarded;
+use super::handler::SshHandler;
 use super::host_key::{Files, KnownHost};
 use super::identity::Identity;
 use super::known_hosts;

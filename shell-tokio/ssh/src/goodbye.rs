@@ -7,16 +7,13 @@
 //! The client closes first if the peer keeps sending, if many other channels wait, or if the server
 //! drains. It counts such closes, and the SSH connection is renewed before there are too many.
 
-use super::channel::Sending;
-use super::handler::Forwarded;
-use super::inbox::Inbox;
-use russh::client::Msg;
-use russh::{ChannelId, ChannelWriteHalf};
+use super::farewell::{Farewell, Goodbye};
+use super::forwarded::Forwarded;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -26,10 +23,6 @@ const GOODBYE_MAX: Duration = Duration::from_secs(5);
 ///
 /// Once russh has accepted this many messages after another, it has sent that other one.
 const QUEUED_MAX: usize = 11;
-/// Refused peers that are sent a reason at a time.
-///
-/// Further ones are refused without a reason, which leaves nothing behind.
-const DISMISSED_MAX: usize = 256;
 /// Channels that may wait for their peers without a time limit.
 ///
 /// Each uses a descriptor of the SSH server.
@@ -38,81 +31,6 @@ const FEW: usize = 256;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// More channels than this never wait.
 const MANY: usize = 1024;
-/// Closes after which the SSH connection is renewed: if it is unused, and in any case.
-const WORN: usize = 4096;
-const WORN_OUT: usize = 16_384;
-
-/// A channel that the server no longer uses. Its pending write is still sent.
-pub(super) struct Goodbye {
-    pub(super) id: ChannelId,
-    pub(super) half: Arc<ChannelWriteHalf<Msg>>,
-    pub(super) inbox: Arc<Inbox>,
-    pub(super) sending: Option<Sending>,
-    /// Whether to wait until the other side has written everything.
-    pub(super) waits: bool,
-    /// The server refused the peer and sends the reason.
-    pub(super) dismissed: bool,
-}
-
-/// A request to [`say_goodbyes`].
-pub(super) enum Farewell {
-    One(Goodbye),
-    /// Close all channels, and report when they are closed.
-    Done(oneshot::Sender<()>),
-}
-
-/// Counts that decide when an SSH connection is renewed.
-#[derive(Debug, Default)]
-pub(super) struct Wear {
-    /// Channels that the server uses.
-    used: AtomicUsize,
-    /// Channels whose peers were refused and are sent the reason.
-    dismissed: AtomicUsize,
-    /// Channels that the client closed first.
-    closed_first: AtomicUsize,
-    renewal: Notify,
-}
-
-impl Wear {
-    pub(super) fn begin(&self) {
-        self.used.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// The server no longer uses a channel.
-    pub(super) fn end(&self) {
-        self.used.fetch_sub(1, Ordering::Relaxed);
-        self.check();
-    }
-
-    /// Whether another refused peer may be sent the reason. Counts it if so.
-    pub(super) fn may_tell(&self) -> bool {
-        let more = |told| (told < DISMISSED_MAX).then_some(told + 1);
-        self.dismissed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
-    }
-
-    /// Waits until the SSH connection must be renewed.
-    pub(super) async fn renewal(&self) {
-        self.renewal.notified().await;
-    }
-
-    /// Channels that the client closed first.
-    pub(super) fn closed_first(&self) -> usize {
-        self.closed_first.load(Ordering::Relaxed)
-    }
-
-    fn close_first(&self) {
-        self.closed_first.fetch_add(1, Ordering::Relaxed);
-        self.check();
-    }
-
-    fn check(&self) {
-        let count = self.closed_first();
-        if count >= WORN_OUT || count >= WORN && self.used.load(Ordering::Relaxed) == 0 {
-            self.renewal.notify_one();
-        }
-    }
-}
-
 /// Ends channels until the SSH connection ends.
 pub(super) async fn say_goodbyes(mut farewells: mpsc::UnboundedReceiver<Farewell>, forwarded: Arc<Forwarded>) {
     let mut saying = JoinSet::new();
@@ -188,32 +106,4 @@ async fn say_goodbye(number: u64, goodbye: Goodbye, hurried: oneshot::Receiver<(
     }
     let _ = half.close().await;
     number
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn connection_is_renewed_when_unused_or_worn_out() {
-        let is_due = async |wear: &Wear| timeout(Duration::ZERO, wear.renewal()).await.is_ok();
-        let wear = Wear::default();
-        wear.begin();
-        (0..WORN).for_each(|_| wear.close_first());
-        assert!(!is_due(&wear).await, "a channel is in use");
-        wear.end();
-        assert!(is_due(&wear).await);
-        let wear = Wear::default();
-        wear.begin();
-        (0..WORN_OUT - 1).for_each(|_| wear.close_first());
-        assert!(!is_due(&wear).await);
-        wear.close_first();
-        assert!(is_due(&wear).await);
-    }
-
-    #[test]
-    fn concurrent_refusal_notices_are_bounded() {
-        let wear = Wear::default();
-        assert_eq!((0..2 * DISMISSED_MAX).filter(|_| wear.may_tell()).count(), DISMISSED_MAX);
-    }
 }

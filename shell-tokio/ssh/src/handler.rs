@@ -2,24 +2,19 @@
 
 use super::LinkError;
 use super::channel::SshChannel;
-use super::goodbye::{Farewell, Goodbye, Wear};
+use super::forwarded::Forwarded;
 use super::host_key::{KeyCheck, KnownHost};
 use super::inbox::Inbox;
 use super::known_hosts;
-use super::link::families_of;
-use super::stream::Flow;
-use drupe_core::tunnel::{LinkId, RemoteBind, TunnelFailure, TunnelReport};
+use drupe_core::tunnel::TunnelFailure;
 use drupe_core::{ListenerId, Peer};
-use drupe_shell::TunnelPort;
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::PublicKeyOrCertificate;
 use russh::{Channel, ChannelId};
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
-use tokio::sync::{mpsc, oneshot, watch};
 
 /// Channels that may wait to be accepted, as in the backlog of a listener.
 const WAITING_MAX: usize = drupe_shell::BACKLOG as usize;
@@ -33,138 +28,7 @@ pub(super) struct SshHandler {
     pub(super) forwarded: Option<Arc<Forwarded>>,
 }
 
-/// The channels of one SSH connection.
-#[derive(Debug)]
-pub(super) struct Forwarded {
-    link: LinkId,
-    port: TunnelPort,
-    ahead_max: usize,
-    table: Mutex<Table>,
-    waiting: AtomicUsize,
-    goodbyes: mpsc::UnboundedSender<Farewell>,
-    pub(super) wear: Wear,
-    pub(super) flow: Flow,
-    /// Why the connection has ended, once it has.
-    over: watch::Sender<Option<String>>,
-}
-
-#[derive(Debug, Default)]
-struct Table {
-    places: Vec<Place>,
-    inboxes: HashMap<ChannelId, Arc<Inbox>>,
-}
-
-/// An address on which the server was asked to listen.
-#[derive(Clone, Debug)]
-struct Place {
-    listener: ListenerId,
-    bind: RemoteBind,
-    /// If the server chooses the port, `None` until it has answered.
-    port: Option<u16>,
-}
-
 impl Forwarded {
-    pub(super) fn new(
-        link: LinkId,
-        port: TunnelPort,
-        ahead_max: usize,
-    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Farewell>) {
-        let (goodbyes, receive) = mpsc::unbounded_channel();
-        let forwarded = Self {
-            link,
-            port,
-            ahead_max,
-            table: Mutex::default(),
-            waiting: AtomicUsize::new(0),
-            goodbyes,
-            wear: Wear::default(),
-            flow: Flow::default(),
-            over: watch::Sender::new(None),
-        };
-        (Arc::new(forwarded), receive)
-    }
-
-    /// Registers an address. Call it before asking the server to listen there.
-    pub(super) fn expect(&self, listener: ListenerId, bind: &RemoteBind) {
-        let port = if let RemoteBind::Tcp { port, .. } = bind { Some(*port).filter(|port| *port > 0) } else { None };
-        let place = Place { listener, bind: bind.clone(), port };
-        self.lock().places.push(place);
-    }
-
-    /// Records that the server listens at this port.
-    pub(super) fn is_bound(&self, listener: ListenerId, port: u16) {
-        let mut table = self.lock();
-        if let Some(place) = table.places.iter_mut().find(|place| place.listener == listener) {
-            place.port = Some(port);
-        }
-    }
-
-    /// Removes an address at which the server does not, or no longer, listen.
-    pub(super) fn unexpect(&self, listener: ListenerId) {
-        self.lock().places.retain(|place| place.listener != listener);
-    }
-
-    /// A channel no longer waits to be accepted.
-    pub(super) fn decided(&self) {
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn forget(&self, id: ChannelId) {
-        self.lock().inboxes.remove(&id);
-    }
-
-    pub(super) fn close(&self, goodbye: Goodbye) {
-        // Fails only if the SSH connection has ended, and its channels with it.
-        let _ = self.goodbyes.send(Farewell::One(goodbye));
-    }
-
-    /// Waits until all channels are closed.
-    pub(super) async fn all_closed(&self) {
-        let (send, receive) = oneshot::channel();
-        if self.goodbyes.send(Farewell::Done(send)).is_ok() {
-            let _ = receive.await;
-        }
-    }
-
-    /// Watches for the end of the connection and its reason.
-    pub(super) fn watch(&self) -> watch::Receiver<Option<String>> {
-        self.over.subscribe()
-    }
-
-    /// The connection has ended.
-    pub(super) fn lose(&self, words: String) {
-        let inboxes = std::mem::take(&mut self.lock().inboxes);
-        inboxes.into_values().for_each(|inbox| inbox.lose());
-        // Only the first reason counts.
-        self.over.send_if_modified(|over| over.is_none() && over.replace(words).is_none());
-    }
-
-    /// The listener for an address that a peer connected to.
-    ///
-    /// The server must repeat the address as it was requested, which OpenSSH's client requires as
-    /// well.
-    fn listener(&self, address: &str, port: u32) -> Option<ListenerId> {
-        let table = self.lock();
-        let is_there = |place: &&Place| match &place.bind {
-            // A channel may arrive before the answer that contains the port.
-            RemoteBind::Tcp { host, .. } => {
-                let is_here = host == address || families_of(host).contains(&address);
-                is_here && place.port.is_none_or(|bound| u32::from(bound) == port)
-            }
-            RemoteBind::Unix(_) => false,
-        };
-        let exact = |place: &&Place| place.port.is_some();
-        let mut places: Vec<_> = table.places.iter().filter(is_there).collect();
-        places.sort_by_key(|place| !exact(place));
-        places.first().map(|place| place.listener)
-    }
-
-    fn unix_listener(&self, path: &str) -> Option<ListenerId> {
-        let table = self.lock();
-        let is_there = |place: &&Place| matches!(&place.bind, RemoteBind::Unix(bound) if bound == path);
-        table.places.iter().find(is_there).map(|place| place.listener)
-    }
-
     /// Offers a channel to the server.
     ///
     /// `place` is the address that the peer connected to, `found` its listener.
@@ -203,18 +67,6 @@ impl Forwarded {
             link: Arc::clone(self),
         };
         self.port.offer(listener, peer, Box::new(channel));
-    }
-
-    fn refuse(&self, words: String) {
-        self.port.report(self.link, TunnelReport::ChannelRefused { words });
-    }
-
-    fn inbox(&self, id: ChannelId) -> Option<Arc<Inbox>> {
-        self.lock().inboxes.get(&id).cloned()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

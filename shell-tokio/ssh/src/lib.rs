@@ -30,13 +30,16 @@
 //! - The server drains.
 //!
 //! After 4,096 such closes, the SSH connection is renewed as soon as no connection uses the tunnel;
-//! after 16,384, at once ([`TunnelFailure::Renewed`]).
+//! after 16,384, at once ([`TunnelFailure::Renewed`](drupe_core::tunnel::TunnelFailure::Renewed)).
 
 #![forbid(unsafe_code)]
 #![cfg(unix)]
 
 mod channel;
 mod connect;
+mod error;
+mod farewell;
+mod forwarded;
 mod goodbye;
 mod handler;
 mod host_key;
@@ -48,8 +51,11 @@ mod link;
 mod outgoing;
 mod pace;
 mod stream;
+mod wear;
 
-use drupe_core::tunnel::{LinkId, Ssh, TunnelFailure, TunnelIntent};
+pub use error::LinkError;
+
+use drupe_core::tunnel::{LinkId, Ssh, TunnelIntent};
 use drupe_shell::{Remote, TunnelPort};
 use line::Cut;
 use std::collections::BTreeMap;
@@ -88,23 +94,6 @@ pub fn spawn_thread<N: Send + 'static>(remote: &Remote<N>) -> io::Result<JoinHan
 pub fn check(ssh: &Ssh) -> Result<(), LinkError> {
     known_hosts::read(ssh)?;
     identity::Identity::load(ssh).map(drop)
-}
-
-/// Why an SSH connection could not be established.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{words}")]
-#[non_exhaustive]
-pub struct LinkError {
-    /// The kind of failure.
-    pub failure: TunnelFailure,
-    /// The cause, the place, and how to fix it.
-    pub words: String,
-}
-
-impl LinkError {
-    fn new(failure: TunnelFailure, words: impl Into<String>) -> Self {
-        Self { failure, words: words.into() }
-    }
 }
 
 /// A running SSH connection. Dropping it ends the connection at once.

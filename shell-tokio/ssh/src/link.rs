@@ -1,8 +1,9 @@
 //! One SSH connection, from the attempt to its end: what the machine wants, and what happens.
 
 use super::connect::{Connected, connect};
+use super::forwarded::{Forwarded, families_of};
 use super::goodbye::say_goodbyes;
-use super::handler::{Forwarded, SshHandler};
+use super::handler::SshHandler;
 use super::line::Cut;
 use drupe_core::ListenerId;
 use drupe_core::tunnel::{ForwardIntent, LinkId, RemoteBind, TunnelFailure, TunnelIntent, TunnelReport};
@@ -256,14 +257,5 @@ fn port_of(bind: &RemoteBind) -> u16 {
     match bind {
         RemoteBind::Tcp { port, .. } => *port,
         RemoteBind::Unix(_) => 0,
-    }
-}
-
-/// The addresses that a name stands for, if it stands for several.
-pub(super) fn families_of(host: &str) -> &'static [&'static str] {
-    match host {
-        "localhost" => &["127.0.0.1", "::1"],
-        "" => &["0.0.0.0", "::"],
-        _ => &[],
     }
 }

@@ -1,0 +1,30 @@
+//! A channel that ends, and the request to end it.
+
+use super::inbox::Inbox;
+use russh::client::Msg;
+use russh::{ChannelId, ChannelWriteHalf};
+use std::pin::Pin;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// A pending write to russh.
+pub(super) type Sending = Pin<Box<dyn Future<Output = Result<(), russh::Error>> + Send>>;
+
+/// A channel that the server no longer uses. Its pending write is still sent.
+pub(super) struct Goodbye {
+    pub(super) id: ChannelId,
+    pub(super) half: Arc<ChannelWriteHalf<Msg>>,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) sending: Option<Sending>,
+    /// Whether to wait until the other side has written everything.
+    pub(super) waits: bool,
+    /// The server refused the peer and sends the reason.
+    pub(super) dismissed: bool,
+}
+
+/// A request to [`say_goodbyes`](super::goodbye::say_goodbyes).
+pub(super) enum Farewell {
+    One(Goodbye),
+    /// Close all channels, and report when they are closed.
+    Done(oneshot::Sender<()>),
+}
