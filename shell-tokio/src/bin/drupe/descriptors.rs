@@ -1,6 +1,6 @@
 //! The limit on open files. Each connection needs one descriptor.
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::logs::Logs;
 use drupe_tokio::core::Config;
 use rustix::io::Errno;

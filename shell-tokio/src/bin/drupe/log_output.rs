@@ -1,6 +1,6 @@
 //! Writes log lines, and counts those that could not be written.
 
-use crate::Failure;
+use crate::failure::Failure;
 use drupe_tokio::core::settings::{FormatChoice, LogSettings, RotationChoice};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, Write};

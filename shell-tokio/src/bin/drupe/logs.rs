@@ -1,6 +1,6 @@
 //! The log: through tracing, as text or JSON, to standard error or to files.
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::limiter::{Admitted, Limiter};
 use crate::log_output::{self, Losses, formatted, last_words};
 use drupe_tokio::Remote;

@@ -4,6 +4,7 @@ mod client;
 mod concerns;
 mod connections;
 mod descriptors;
+mod failure;
 mod limiter;
 mod log_output;
 mod logs;
@@ -17,11 +18,10 @@ mod tools;
 
 use clap::{Parser, Subcommand};
 use client::ClientArguments;
-use drupe_tokio::core::text::neutralize;
+use failure::say;
 use password::PasswordArguments;
 use sources::SourceArguments;
-use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 use tools::{CertArguments, CheckArguments, CompletionsArguments, TemplateArguments};
 
@@ -56,8 +56,6 @@ enum Command {
     Man,
 }
 
-type Failure = Box<dyn std::error::Error>;
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match &arguments.command {
@@ -84,13 +82,4 @@ fn main() -> ExitCode {
 
 fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-}
-
-/// Prints lines on the standard error. Ignores write errors: the standard error may be closed.
-fn say(words: fmt::Arguments<'_>) {
-    let mut errors = io::stderr().lock();
-    // File names and arguments may contain control characters.
-    for line in words.to_string().lines() {
-        let _ = writeln!(errors, "{}", neutralize(line));
-    }
 }

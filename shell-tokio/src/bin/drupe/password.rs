@@ -1,6 +1,7 @@
 //! The command `drupe password`: hashes a password for a configuration.
 
-use crate::{Failure, tools};
+use crate::failure::Failure;
+use crate::tools;
 use clap::Args;
 use drupe_tokio::core::kit::auth::scram::Credentials;
 use drupe_tokio::shell::secret;

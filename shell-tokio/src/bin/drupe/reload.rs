@@ -1,9 +1,9 @@
 //! Reloads the configuration while the server runs.
 
-use crate::serve::listened_at;
+use crate::failure::Failure;
 use crate::sources::SourceArguments;
 use crate::stack::Parts;
-use crate::{Failure, concerns, systemd};
+use crate::{concerns, systemd};
 use drupe_tokio::Remote;
 use drupe_tokio::core::settings::Resolved;
 use drupe_tokio::core::{Command, NoNote};
@@ -67,4 +67,9 @@ impl Reload {
         self.current = newer;
         Ok(())
     }
+}
+
+/// The addresses without those of tunnels, which are not listening yet. The log shows those later.
+pub(crate) fn listened_at(addresses: &[String]) -> Vec<&str> {
+    addresses.iter().map(String::as_str).filter(|address| !address.contains("?tunnel=")).collect()
 }

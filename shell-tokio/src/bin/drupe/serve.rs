@@ -1,10 +1,11 @@
 //! The command `drupe` itself: serves until the drain has finished.
 
+use crate::failure::Failure;
 use crate::logs::{Logs, refuse_to_start};
-use crate::reload::Reload;
+use crate::reload::{Reload, listened_at};
 use crate::sources::{Layers, SourceArguments};
 use crate::stack::{Crypto, Parts};
-use crate::{Failure, concerns, descriptors, systemd};
+use crate::{concerns, descriptors, systemd};
 use drupe_tokio::core::settings::Resolved;
 use drupe_tokio::core::{Address, Config, Metrics};
 use drupe_tokio::shell::OsListener;
@@ -74,11 +75,6 @@ fn announce(addresses: &[&str], logs: &Logs) {
         let words = format!("can't write to the standard output: {error}; listening on {addresses}");
         logs.operation(Level::WARN, &words);
     }
-}
-
-/// The addresses without those of tunnels, which are not listening yet. The log shows those later.
-pub(crate) fn listened_at(addresses: &[String]) -> Vec<&str> {
-    addresses.iter().map(String::as_str).filter(|address| !address.contains("?tunnel=")).collect()
 }
 
 /// Warns of inherited sockets that no listener uses: to their peers, the server would seem to hang.

@@ -1,6 +1,6 @@
 //! The sources of the configuration: arguments, environment and files.
 
-use crate::Failure;
+use crate::failure::Failure;
 use clap::{ArgAction, Args};
 use drupe_tokio::core::app::AppName;
 use drupe_tokio::core::files;

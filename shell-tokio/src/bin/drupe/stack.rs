@@ -1,7 +1,7 @@
 //! Builds the handler: the applications, and the layers around them.
 
-use crate::Failure;
 use crate::connections::LogConnections;
+use crate::failure::Failure;
 use crate::logs::Logs;
 use drupe_tokio::core::app::{Envelope, Several};
 use drupe_tokio::core::kit::auth::scram::Credentials;

@@ -1,7 +1,7 @@
 //! Communicates with systemd: inherited sockets (`sd_listen_fds(3)`), and readiness, status and
 //! watchdog (`sd_notify(3)`). Does nothing without systemd.
 
-use crate::Failure;
+use crate::failure::Failure;
 use drupe_tokio::Remote;
 use drupe_tokio::core::{Metrics, NoNote};
 use drupe_tokio::shell::OsListener;

@@ -2,9 +2,9 @@
 //! page.
 
 use crate::concerns::{self, Concern};
+use crate::failure::{Failure, say};
 use crate::sources::SourceArguments;
 use crate::stack::Crypto;
-use crate::{Failure, say};
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 use drupe_tokio::core::settings::{Profile, environment_template, template as settings_template};
