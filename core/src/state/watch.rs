@@ -27,7 +27,7 @@ pub(crate) struct Copied {
 }
 
 impl Watched {
-    /// Whether nothing is copied at the moment.
+    /// Returns whether no messages are copied at the moment.
     pub(super) fn is_empty(&self) -> bool {
         self.conns.is_empty() || self.is_telling
     }

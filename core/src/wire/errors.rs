@@ -2,7 +2,7 @@
 
 use crate::base::Reason;
 
-/// The peer broke the rules of the wire. The decoder is unusable from then on.
+/// Input that breaks the rules of the wire or the budget. The decoder is unusable from then on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {

@@ -14,7 +14,7 @@ pub enum TokenError {
     /// It is not valid yet.
     #[error("the token is not valid yet")]
     NotYet,
-    /// It has no expiry.
+    /// The token has no expiry.
     #[error("the token has no expiry")]
     NoExpiry,
     /// It is for another audience, or from another issuer.

@@ -12,7 +12,7 @@ use core::time::Duration;
 /// Each kind of event, except [`every`](Self::every), has one function; setting another one
 /// replaces it.
 impl<A: App> Service<A> {
-    /// Called for text that is neither a JSON object or array nor a command.
+    /// Sets the function called for text that is neither a JSON object or array nor a command.
     #[must_use]
     pub fn on_text<O: Outcome>(
         mut self,
@@ -22,14 +22,14 @@ impl<A: App> Service<A> {
         self
     }
 
-    /// Called for binary messages. Without it, binary messages that are UTF-8 are served as text.
+    /// Sets the function called for binary messages. Without it, UTF-8 ones are served as text.
     #[must_use]
     pub fn on_binary(mut self, act: impl FnMut(&mut A, &mut Cx<'_, A>, &[u8]) + Send + 'static) -> Self {
         self.hooks.binary = Some(Box::new(act));
         self
     }
 
-    /// Called when a connection opens.
+    /// Sets the function called when a connection opens.
     ///
     /// If it returns an error, the peer gets it, and the connection ends as [`Reason::Forbidden`].
     #[must_use]
@@ -38,7 +38,7 @@ impl<A: App> Service<A> {
         self
     }
 
-    /// As [`on_open`](Self::on_open), with the request that opened the WebSocket, if any.
+    /// Like [`on_open`](Self::on_open), but passes the request that opened the WebSocket, if any.
     #[must_use]
     pub fn on_open_with<O: Outcome>(
         mut self,
@@ -48,7 +48,7 @@ impl<A: App> Service<A> {
         self
     }
 
-    /// Called when the user of a connection has changed, but not when the same user renews a token.
+    /// Sets the function called when a connection gets another user, not when a token is renewed.
     ///
     /// With [`Authentication`](crate::kit::auth::Authentication), [`on_open`](Self::on_open) is
     /// called first, with the user already set.
@@ -58,21 +58,21 @@ impl<A: App> Service<A> {
         self
     }
 
-    /// Called when a connection has closed.
+    /// Sets the function called when a connection has closed.
     #[must_use]
     pub fn on_close(mut self, act: impl FnMut(&mut A, &mut Cx<'_, A>, Reason) + Send + 'static) -> Self {
         self.hooks.closed = Some(Box::new(act));
         self
     }
 
-    /// Called when the server starts.
+    /// Sets the function called when the server starts.
     #[must_use]
     pub fn on_start(mut self, act: impl FnMut(&mut A, &mut Scope<'_, A>) + Send + 'static) -> Self {
         self.hooks.started = Some(Box::new(act));
         self
     }
 
-    /// Called when the server begins to drain.
+    /// Sets the function called when the server begins to drain.
     ///
     /// It closes its connections over the [window](crate::Drain::window); for each one,
     /// [`on_close`](Self::on_close) is called.
@@ -82,28 +82,28 @@ impl<A: App> Service<A> {
         self
     }
 
-    /// Called for notes from outside.
+    /// Sets the function called for notes from outside.
     #[must_use]
     pub fn on_note(mut self, act: impl FnMut(&mut A, &mut Scope<'_, A>, A::Note) + Send + 'static) -> Self {
         self.hooks.note = Some(Box::new(act));
         self
     }
 
-    /// Called for all other events: telnet signals, timers, stalled connections, failed dials.
+    /// Sets the function called for other events, such as telnet signals, timers and failed dials.
     #[must_use]
     pub fn on_other(mut self, act: impl FnMut(&mut A, &mut Scope<'_, A>, Event<'_, A::Note>) + Send + 'static) -> Self {
         self.hooks.other = Some(Box::new(act));
         self
     }
 
-    /// Called with a method's name and the text of an error that its caller did not get. For logs.
+    /// Sets the function that logs errors withheld from callers; it gets the method and the text.
     #[must_use]
     pub fn on_error(mut self, act: impl FnMut(&str, &str) + Send + 'static) -> Self {
         self.hooks.error = Some(Box::new(act));
         self
     }
 
-    /// Called every `interval`, for the first time one interval after the start. At least 1 ms.
+    /// Calls a function every `interval`, first one interval after the start. At least 1 ms.
     #[must_use]
     pub fn every(mut self, interval: Duration, act: impl FnMut(&mut A, &mut Scope<'_, A>) + Send + 'static) -> Self {
         self.hooks.periodic.push((interval.max(Duration::from_millis(1)), Box::new(act)));
