@@ -21,7 +21,7 @@ pub struct ClientOptions {
     pub answers: Vec<(String, OutgoingBuf)>,
 }
 
-/// How a client logs in to a server with [`Authentication`](super::auth::Authentication).
+/// How a client logs in to a server with [`Authentication`](crate::kit::auth::Authentication).
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Login {
@@ -49,8 +49,8 @@ impl ClientOptions {
 
     /// Answers each message that equals `message` with `answer`, without an event.
     ///
-    /// For a server whose [`Heartbeat`](super::layer::Heartbeat) has its own message. The client
-    /// always answers [`Heartbeat::ping`](super::layer::Heartbeat::ping).
+    /// For a server whose [`Heartbeat`](crate::kit::layer::Heartbeat) has its own message. The client
+    /// always answers [`Heartbeat::ping`](crate::kit::layer::Heartbeat::ping).
     #[must_use]
     pub fn answering(mut self, message: impl Into<String>, answer: impl Into<OutgoingBuf>) -> Self {
         self.answers.push((message.into(), answer.into()));
