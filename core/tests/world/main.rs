@@ -60,6 +60,8 @@ struct Run {
     /// By peer: what its listener serves, if the peer uses HTTP.
     http: Vec<Option<String>>,
     reloads: Vec<Config>,
+    /// A drain may drop connections without notice: its deadline leaves no time to flush.
+    may_drop: bool,
     logins: Option<Logins>,
 }
 
@@ -108,7 +110,8 @@ fn run(seed: u64, made: &Made, quiet: bool) -> Run {
     }
     let reloads =
         if swarm.has(Feature::Reloads) { (0..3).map(|_| reload(&mut swarm, &config)).collect() } else { vec![] };
-    let mut run = Run { world, swarm, exact: Vec::new(), http: Vec::new(), reloads, logins };
+    let may_drop = reloads.iter().chain([&config]).any(|config| config.drain.deadline < Duration::from_secs(1));
+    let mut run = Run { world, swarm, exact: Vec::new(), http: Vec::new(), reloads, may_drop, logins };
     let wallet = made.authorities.wallet();
     for _ in 0..3 + run.swarm.number(12) {
         join(&mut run, &config, made, &wallet);
