@@ -56,13 +56,13 @@ struct Choose {
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
-enum Told<'a> {
+enum Update<'a> {
     Moved { player: String, x: i32, y: i32 },
     Plan { text: &'a str },
     Round { number: u32 },
 }
 
-impl fmt::Display for Told<'_> {
+impl fmt::Display for Update<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Moved { player, x, y } => write!(f, "{player} moved to {x}, {y}"),
@@ -75,14 +75,14 @@ impl fmt::Display for Told<'_> {
 /// Sends a move to all other players.
 fn step(_: &mut Game, cx: &mut Cx<'_, Game>, Move { x, y }: Move) -> Result<(), MessageError> {
     let player = cx.conn().to_string();
-    cx.publish("field", &Told::Moved { player, x, y })?;
+    cx.publish("field", &Update::Moved { player, x, y })?;
     Ok(())
 }
 
 /// Sends a plan to the player's team, including the player.
 fn plan(_: &mut Game, cx: &mut Cx<'_, Game>, Plan { text }: Plan) -> Result<(), MessageError> {
     let team = cx.context().ok_or(MessageError::new("no_team", "choose a team first: /team red or /team blue"))?;
-    cx.scope().publish_as(team.room(), &Told::Plan { text: &text });
+    cx.scope().publish_as(team.room(), &Update::Plan { text: &text });
     Ok(())
 }
 
@@ -97,7 +97,7 @@ fn team(_: &mut Game, cx: &mut Cx<'_, Game>, Choose { team }: Choose) -> Result<
 
 fn next_round(game: &mut Game, scope: &mut Scope<'_, Game>) {
     game.round += 1;
-    scope.publish_as("field", &Told::Round { number: game.round });
+    scope.publish_as("field", &Update::Round { number: game.round });
 }
 
 fn service() -> Service<Game> {

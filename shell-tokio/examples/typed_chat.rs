@@ -34,14 +34,14 @@ struct Say {
 /// A message from the server.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-enum Told<'a> {
+enum Update<'a> {
     Joined { name: &'a str, present: Vec<&'a str> },
     Left { name: &'a str },
     Said { name: &'a str, text: &'a str },
 }
 
 /// The format for people.
-impl fmt::Display for Told<'_> {
+impl fmt::Display for Update<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Joined { name, present } => write!(f, "* {name} joined; here are {}", present.join(", ")),
@@ -56,7 +56,7 @@ fn join(chat: &mut Chat, cx: &mut Cx<'_, Chat>, Join { room, name }: Join) -> Re
     let conn = cx.conn();
     chat.presence.join(&mut cx.hub, conn, &room, &name)?;
     let present = chat.presence.names(&room).collect();
-    cx.scope().publish_as(&room, &Told::Joined { name: &name, present });
+    cx.scope().publish_as(&room, &Update::Joined { name: &name, present });
     *cx.context() = Some(room);
     Ok(())
 }
@@ -66,7 +66,7 @@ fn leave(chat: &mut Chat, cx: &mut Cx<'_, Chat>, (): ()) {
     if let Some(room) = cx.context().take()
         && let Some(name) = chat.presence.leave(&mut cx.hub, conn, &room)
     {
-        cx.scope().publish_as(&room, &Told::Left { name: &name });
+        cx.scope().publish_as(&room, &Update::Left { name: &name });
     }
 }
 
@@ -74,7 +74,7 @@ fn say(chat: &mut Chat, cx: &mut Cx<'_, Chat>, text: &str) -> Result<(), Message
     let nowhere = || MessageError::new("nowhere", "join a room first: /join ROOM NAME");
     let room = cx.context().clone().ok_or_else(nowhere)?;
     let name = chat.presence.name(cx.conn(), &room).ok_or_else(nowhere)?;
-    cx.publish(&room, &Told::Said { name, text })?;
+    cx.publish(&room, &Update::Said { name, text })?;
     Ok(())
 }
 
@@ -84,7 +84,7 @@ fn service() -> Service<Chat> {
     let open = RoomRules::all_open();
     Service::new(Chat::default()).router(router).rooms(open).on_text(say).on_close(|chat, cx, _: Reason| {
         for (room, name) in chat.presence.closed(cx.conn()) {
-            cx.scope().publish_as(&room, &Told::Left { name: &name });
+            cx.scope().publish_as(&room, &Update::Left { name: &name });
         }
     })
 }

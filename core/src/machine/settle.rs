@@ -17,7 +17,7 @@ impl<H: Handler> Machine<H> {
     ///
     /// Returns the pause before it, for [`handle_pause`](Self::handle_pause).
     pub(super) fn enter(&mut self, now: Time, fact: &Fact<'_, H::Note>) -> Option<Pause> {
-        debug_assert!(self.state.is_settled(), "what came of the fact before was not told");
+        debug_assert!(self.state.is_settled(), "the events of the previous fact were not delivered");
         let now = self.state.now.max(now.min(LAST));
         let pause = self.pause(now);
         self.state.now = now;

@@ -36,7 +36,7 @@ enum End {
     /// The session's last line was yielded.
     Finished(Item<'static>),
     /// [`Item::Closed`] was yielded.
-    Told,
+    Reported,
 }
 
 impl WsTelnetDecoder {
@@ -94,7 +94,7 @@ impl WsTelnetDecoder {
     ) -> Result<Decoded<'a>, DecodeError> {
         let free = Decoded { used, cost: 0, units: 0, item: None };
         match self.end {
-            End::Open | End::Told => Ok(free),
+            End::Open | End::Reported => Ok(free),
             End::Draining(_) if self.session.is_ahead() => {
                 let decoded = self.session.decode(&mut [], buffer, budget)?;
                 Ok(Decoded { used, ..decoded })
@@ -110,7 +110,7 @@ impl WsTelnetDecoder {
                 Ok(Decoded { units: last.is_some().into(), item: last.map(Item::Message), ..free })
             }
             End::Finished(closed) => {
-                self.end = End::Told;
+                self.end = End::Reported;
                 Ok(Decoded { item: Some(closed), ..free })
             }
         }
@@ -141,7 +141,7 @@ impl WsTelnetDecoder {
         match self.end {
             End::Open => self.session.is_ahead() || self.stream.has_failed(),
             End::Draining(_) | End::Finished(_) => true,
-            End::Told => false,
+            End::Reported => false,
         }
     }
 
@@ -157,7 +157,7 @@ impl WsTelnetDecoder {
     ///
     /// Before the answer to a close the line is drawn at once, because nothing may follow that.
     pub(crate) fn answers(&mut self) -> Option<Replies> {
-        let of_session = if self.end == End::Told { self.session.replies() } else { self.session.answers() };
+        let of_session = if self.end == End::Reported { self.session.replies() } else { self.session.answers() };
         self.framed(of_session)
     }
 
@@ -171,7 +171,7 @@ impl WsTelnetDecoder {
         }
         let frames = self.stream.frames_mut();
         replies.control.append(&mut frames.take_pongs());
-        if self.end == End::Told {
+        if self.end == End::Reported {
             replies.output.append(&mut frames.take_farewell());
         }
         (!replies.control.is_empty() || !replies.output.is_empty()).then_some(replies)

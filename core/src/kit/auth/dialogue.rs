@@ -55,8 +55,8 @@ pub(super) struct Dialogue {
     user: Option<String>,
 }
 
-/// The result of a line.
-pub(super) enum Said {
+/// The next step of a dialogue.
+pub(super) enum Step {
     More(Dialogue),
     Password { user: String, password: String },
 }
@@ -70,16 +70,16 @@ impl Dialogue {
         self.user.is_some()
     }
 
-    pub(super) fn said<C: Default>(self, hub: &mut Hub<'_, C>, conn: ConnId, line: &str) -> Said {
+    pub(super) fn next<C: Default>(self, hub: &mut Hub<'_, C>, conn: ConnId, line: &str) -> Step {
         match self.user {
-            Some(user) => Said::Password { user, password: line.to_owned() },
+            Some(user) => Step::Password { user, password: line.to_owned() },
             None if line.trim().is_empty() => {
                 Self::begin(hub, conn);
-                Said::More(Self::default())
+                Step::More(Self::default())
             }
             None => {
                 hub.prompt_hidden(conn, "password: ");
-                Said::More(Self { user: Some(line.trim().to_owned()) })
+                Step::More(Self { user: Some(line.trim().to_owned()) })
             }
         }
     }

@@ -85,7 +85,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use attempt::{Attempt, Candidate, Outcome, scram_first};
 use core::fmt;
-use dialogue::{Asks, Dialogue, Said};
+use dialogue::{Asks, Dialogue, Step};
 use proof::{Proof, proof, refuse};
 use registry::{Answer, Question, Registry};
 use turns::Turns;
@@ -410,9 +410,9 @@ impl<P> Authentication<P> {
                 Ok(candidate) => self.begin(hub, conn, candidate, within),
                 Err(reason) => self.settle(hub, conn, None, Outcome::Wrong(reason), None, within),
             },
-            (None, Stage::Dialogue(dialogue)) => match dialogue.said(hub, conn, text) {
-                Said::More(dialogue) => self.set_write_buffer(conn, Stage::Dialogue(dialogue)),
-                Said::Password { user, password } => {
+            (None, Stage::Dialogue(dialogue)) => match dialogue.next(hub, conn, text) {
+                Step::More(dialogue) => self.set_stage(conn, Stage::Dialogue(dialogue)),
+                Step::Password { user, password } => {
                     let user = scram::prepared_name(&user).unwrap_or_default();
                     self.begin(hub, conn, Candidate::Password { user, password }, within);
                 }

@@ -45,7 +45,7 @@ pub(super) fn proof(text: &str) -> Option<Proof<'_>> {
 
 /// A message to the peer.
 #[derive(Serialize)]
-pub(super) struct Told<'a> {
+pub(super) struct Response<'a> {
     #[serde(rename = "type")]
     pub(super) kind: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,16 +54,16 @@ pub(super) struct Told<'a> {
     pub(super) scram: Option<&'a str>,
 }
 
-impl<'a> Told<'a> {
+impl<'a> Response<'a> {
     pub(super) fn of(kind: &'a str) -> Self {
         Self { kind, user: None, scram: None }
     }
 }
 
-pub(super) fn tell<C: Default>(hub: &mut Hub<'_, C>, conn: ConnId, told: &Told<'_>) {
-    let json = serde_json::to_string(told).unwrap_or_default();
-    let lines = told.scram.map(|scram| format!("scram {scram}")).into_iter();
-    let user = told.user.map(|user| format!("notice: you are {}", crate::base::text::escape_hidden(user)));
+pub(super) fn respond<C: Default>(hub: &mut Hub<'_, C>, conn: ConnId, response: &Response<'_>) {
+    let json = serde_json::to_string(response).unwrap_or_default();
+    let lines = response.scram.map(|scram| format!("scram {scram}")).into_iter();
+    let user = response.user.map(|user| format!("notice: you are {}", crate::base::text::escape_hidden(user)));
     for (number, text) in lines.chain(user).enumerate() {
         // A program gets one JSON message; a person gets a line for each part.
         if number == 0 || hub.representation(conn) == Representation::Text {

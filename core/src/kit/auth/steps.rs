@@ -3,7 +3,7 @@
 
 use super::attempt::{Attempt, Candidate, Outcome};
 use super::dialogue::Dialogue;
-use super::proof::{Told, refuse, tell};
+use super::proof::{Response, refuse, respond};
 use super::provider::{Provider, Verdict};
 use super::registry::{Answer, Claim, DuplicateLogin, Question, Rules};
 use super::scram::{self, Credentials};
@@ -216,8 +216,8 @@ impl<P> Authentication<P> {
                 let secret = &self.secret;
                 let nonce = self.nonces.get_or_insert_with(|| super::Nonces::new(secret, hub)).next();
                 let server = first.answer(&credentials, &nonce);
-                tell(hub, conn, &Told { scram: Some(server.first()), ..Told::of("auth") });
-                self.set_write_buffer(conn, Stage::Scram(Box::new(server), user));
+                respond(hub, conn, &Response { scram: Some(server.first()), ..Response::of("auth") });
+                self.set_stage(conn, Stage::Scram(Box::new(server), user));
             }
             Candidate::Password { user, password } => {
                 // Does the same work whether or not the user exists.
@@ -349,7 +349,7 @@ impl<P> Authentication<P> {
     ) {
         let Some(waiting) = self.waiting.remove(&conn) else { return };
         hub.cancel(Timer::of(conn, DEADLINE));
-        tell(hub, conn, &Told { user: Some(&identity.user), scram, ..Told::of("auth_ok") });
+        respond(hub, conn, &Response { user: Some(&identity.user), scram, ..Response::of("auth_ok") });
         hub.identify(conn, identity);
         if !hub.is_open(conn) {
             // It has ended meanwhile. The wrapped handler must not receive its `Closed` event.
@@ -409,12 +409,12 @@ impl<P> Authentication<P> {
     /// Prompts for a user name, where the dialogue is enabled.
     pub(super) fn begin_dialogue<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId) {
         if self.asks.may_ask(hub, conn) {
-            self.set_write_buffer(conn, Stage::Dialogue(Dialogue::default()));
+            self.set_stage(conn, Stage::Dialogue(Dialogue::default()));
             Dialogue::begin(hub, conn);
         }
     }
 
-    pub(super) fn set_write_buffer(&mut self, conn: ConnId, stage: Stage) {
+    pub(super) fn set_stage(&mut self, conn: ConnId, stage: Stage) {
         if let Some(waiting) = self.waiting.get_mut(&conn) {
             waiting.stage = stage;
         }
@@ -442,6 +442,6 @@ fn renew<C: Default>(hub: &mut Hub<'_, C>, conn: ConnId, identity: Identity) {
     if !is_of(hub, conn, &identity) {
         return refuse(hub, conn, "a renewal must be for the same user");
     }
-    tell(hub, conn, &Told { user: Some(&identity.user), ..Told::of("auth_ok") });
+    respond(hub, conn, &Response { user: Some(&identity.user), ..Response::of("auth_ok") });
     hub.identify(conn, identity);
 }

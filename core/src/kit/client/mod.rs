@@ -275,16 +275,16 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
     fn logging_in(&mut self, hub: &mut Hub<'_, ()>, conn: ConnId, payload: Payload<'_>) {
         // A prompt may precede the JSON.
         let json = payload.as_str().and_then(|text| text.find('{').map(|start| &text[start..]));
-        let Some(told) = json.and_then(|json| serde_json::from_str::<Auth<'_>>(json).ok()) else { return };
+        let Some(response) = json.and_then(|json| serde_json::from_str::<Auth<'_>>(json).ok()) else { return };
         let Stage::LoggingIn(_, peer, exchange) = &mut self.stage else { return };
         let peer = *peer;
-        match (&*told.kind, exchange) {
+        match (&*response.kind, exchange) {
             ("auth", Some(Exchange { expected: Some(_), .. })) => {
                 // Each answer costs many hashes, and one is enough.
                 self.login_failed(hub, conn, "the server sent a second SCRAM challenge");
             }
             ("auth", Some(exchange)) => {
-                let answer = told.scram.ok_or(scram::ScramError::Malformed);
+                let answer = response.scram.ok_or(scram::ScramError::Malformed);
                 match answer.and_then(|first| exchange.client.answer(&first)) {
                     Ok((last, expected)) => {
                         exchange.expected = Some(expected);
@@ -295,14 +295,14 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
             }
             ("auth_ok", exchange) => {
                 let expected = exchange.as_ref().map(|exchange| exchange.expected.as_deref());
-                if expected.is_none_or(|expected| expected.is_some() && expected == told.scram.as_deref()) {
+                if expected.is_none_or(|expected| expected.is_some() && expected == response.scram.as_deref()) {
                     self.up(hub, conn, peer);
                 } else {
                     self.login_failed(hub, conn, "the server did not prove that it knows the password");
                 }
             }
             ("error", _) => {
-                let why = told.reason.unwrap_or("the server gave no reason".into());
+                let why = response.reason.unwrap_or("the server gave no reason".into());
                 self.login_failed(hub, conn, &why);
             }
             _ => {}

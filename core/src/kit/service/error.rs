@@ -39,10 +39,10 @@ impl MessageError {
     /// Passes the error, about a message of type `of`, to `send` in both representations.
     pub(crate) fn tell<T>(&self, of: Option<&str>, send: impl FnOnce(Outgoing<'_>) -> T) -> T {
         let Self { code, path, reason } = self;
-        let told = Told { kind: "error", of, code, path: path.as_deref(), reason };
+        let response = Response { kind: "error", of, code, path: path.as_deref(), reason };
         // A struct of strings is always valid JSON.
-        let json = serde_json::to_string(&told).unwrap_or_default();
-        let text = told.to_string();
+        let json = serde_json::to_string(&response).unwrap_or_default();
+        let text = response.to_string();
         send(Outgoing::Negotiated { json: &json, text: &crate::base::text::neutralize(&text) })
     }
 }
@@ -57,7 +57,7 @@ impl<E: core::error::Error + 'static> From<E> for MessageError {
 }
 
 #[derive(Serialize)]
-struct Told<'a> {
+struct Response<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,7 +68,7 @@ struct Told<'a> {
     reason: &'a str,
 }
 
-impl fmt::Display for Told<'_> {
+impl fmt::Display for Response<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("error: ")?;
         for place in [self.of, self.path].into_iter().flatten() {
