@@ -1,6 +1,6 @@
 //! Prints the README's table of fan-out.
 //!
-//! `cargo run --release -p drupe-benches --bin table -- [REPETITIONS [MILLISECONDS]]`; defaults: 41
+//! `cargo run --profile dist -p drupe-benches --bin table -- [REPETITIONS [MILLISECONDS]]`; defaults: 41
 //! and 500.
 //!
 //! A disturbance of the computer must not affect only one hub. So each repetition measures every
