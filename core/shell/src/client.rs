@@ -199,7 +199,7 @@ impl Client {
     /// Sends a message. Waits while the client is not connected or the server does not keep up.
     ///
     /// # Errors
-    /// If the client has ended or was told to finish.
+    /// If the client has ended or was asked to finish.
     pub async fn send(&self, message: impl Into<OutgoingBuf>) -> Result<(), Disconnected> {
         self.ready().await?;
         if self.shared.finished.load(Ordering::Relaxed) {

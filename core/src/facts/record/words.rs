@@ -1,4 +1,4 @@
-//! The words of a line: what facts and messages consist of.
+//! Formats and parses the parts of a line: numbers, quoted text, addresses.
 
 use crate::base::{ConnId, DialId, ListenerId, OutgoingBuf, PayloadBuf};
 use crate::tls::Secured;

@@ -5,7 +5,7 @@ use crate::handler::Hub;
 use crate::state::Ending;
 use crate::wire::websocket::CloseCode;
 
-/// How [`Hub::end`] ends a connection: for a reason, and with last words of the application.
+/// How [`Hub::end`] ends a connection: for a reason, with a last message of the application.
 ///
 /// ```
 /// # use drupe_core::{Close, Reason, websocket::CloseCode};
