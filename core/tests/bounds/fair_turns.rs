@@ -2,8 +2,6 @@
 //!
 //! The cost of a turn is bounded, and the normal peer is served in every turn.
 
-#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
-
 use crate::counting::Measure;
 use drupe_core::app::Echo;
 use drupe_core::telnet::subnegotiation;

@@ -2,8 +2,6 @@
 //!
 //! A counting allocator measures it.
 
-#![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
-
 use crate::counting::Measure;
 use drupe_core::limit::{Budget, MessageSize};
 use drupe_core::telnet::{InputMode, Telnet};

@@ -2,8 +2,6 @@
 //!
 //! The tests send long runs of everything that is expensive, on every wire.
 
-#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
-
 use crate::work_world::{RUN_BYTES, World, run_of};
 use drupe_core::app::Echo;
 use drupe_core::telnet::{escape, subnegotiation};

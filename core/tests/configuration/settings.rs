@@ -1,7 +1,5 @@
 //! Configurations: layers, errors, and the effect of every key.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
-
 use drupe_core::settings::{Resolved, Sources, schema};
 use drupe_core::wire::Protocol;
 use serde_json::Value;

@@ -1,7 +1,5 @@
 //! The tables in the settings documentation match the code.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
-
 use drupe_core::settings::{Resolved, Sources, schema};
 use serde_json::Value;
 

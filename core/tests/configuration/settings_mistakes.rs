@@ -3,8 +3,6 @@
 //! An error names what the operator wrote, shows no secret, and contains no terminal control
 //! characters.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
-
 use drupe_core::settings::{Resolved, Sources, schema};
 use serde_json::Value;
 use std::fmt::Write;

@@ -1,7 +1,5 @@
 //! Configuration templates: commented-out values are the defaults, and the examples are valid.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
-
 use drupe_core::settings::{Plan, Profile, Sources, environment_template, template};
 use std::collections::BTreeSet;
 

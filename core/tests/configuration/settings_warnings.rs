@@ -1,7 +1,5 @@
 //! What a configuration exposes, and which valid settings cause a warning.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
-
 use drupe_core::Config;
 use drupe_core::Listen;
 use drupe_core::app::Echo;

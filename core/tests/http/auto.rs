@@ -1,7 +1,5 @@
 //! A listener that detects the protocol from the first bytes.
 
-#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
-
 use drupe_core::app::Echo;
 use drupe_core::testing::TestHub;
 use drupe_core::{Command, Config, Failure, Reason};

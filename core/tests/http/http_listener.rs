@@ -1,7 +1,5 @@
 //! HTTP on a WebSocket listener: health checks, refusals, credentials, and forwarded addresses.
 
-#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
-
 use crate::operating_world::{network, peer, upgrade};
 use drupe_core::http::{Access, Authority, Credential, Forwarded, ForwardedField, Http, Origins};
 use drupe_core::kit::layer::Within;

@@ -1,7 +1,5 @@
 //! Operation in virtual time: reloads, drains, proxies, networks, hosts, dry runs.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
-
 use crate::operating_world::{network, peer, upgrade};
 use drupe_core::app::{Echo, Relay};
 use drupe_core::http::{Credential, Forwarded, ForwardedField, Http};

@@ -3,8 +3,6 @@
 //! The features are reloads, proxies, the monitor and its credential, and telnet in WebSocket. An
 //! attack costs other peers nothing, and telnet in WebSocket does not bypass any limit.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
-
 use crate::operating_world::{network, peer, upgrade};
 use drupe_core::app::{Echo, Relay};
 use drupe_core::http::{Access, Credential, Forwarded, ForwardedField, Http};

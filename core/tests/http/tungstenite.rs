@@ -1,7 +1,5 @@
 //! Compatibility of WebSocket frames and messages with another implementation, tungstenite.
 
-#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
-
 use drupe_core::Payload;
 use drupe_core::limit::Budget;
 use drupe_core::websocket::{Role, WebSocket};

@@ -1,6 +1,5 @@
 //! Telnet in WebSocket: order, ends, limits and framing, with exact bytes.
 
-#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
 #![allow(dead_code, reason = "the tests share what they say to a server")]
 
 use crate::ws_world::{begin, framed, frames, take, upgrade, ws_telnet};

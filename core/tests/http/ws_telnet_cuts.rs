@@ -3,7 +3,6 @@
 //! However the same stream is split into frames, and these into reads, it results in the same
 //! messages, signals, replies and end.
 
-#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
 #![allow(dead_code, reason = "the tests share what they say to a server")]
 
 use crate::ws_world::{UPGRADE, framed, frames, ws_telnet};

@@ -1,7 +1,5 @@
 //! Failed accepts, and the addresses of accepted peers.
 
-#![allow(clippy::expect_used, clippy::panic, reason = "a test fails where its assumption does")]
-
 use drupe_core::app::Echo;
 use drupe_core::{
     AcceptFailure, Accepting, Addressee, Command, Config, ConnId, Event, Failure, Handler, Hub, ListenerId, Machine,

@@ -2,8 +2,6 @@
 //!
 //! One, two and four machines must give the same answers, in whatever order their messages arrive.
 
-#![allow(clippy::panic, clippy::expect_used, reason = "a test fails where its assumption does")]
-
 use drupe_core::app::Echo;
 use drupe_core::kit::auth::scram::{Credentials, ScramClient};
 use drupe_core::kit::auth::{Accounts, Authentication, AuthenticationLimits, Claims, DuplicateLogin, TokenKey, Tokens};

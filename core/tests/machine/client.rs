@@ -1,7 +1,5 @@
 //! The reconnecting client in virtual time, and two machines that are connected to each other.
 
-#![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
-
 use drupe_core::kit::auth::scram::Credentials;
 use drupe_core::kit::auth::{Accounts, Authentication, Claims, TokenKey, Tokens};
 use drupe_core::kit::client::{Client, ClientCommand, ClientEvent, ClientOptions, Login};

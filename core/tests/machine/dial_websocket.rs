@@ -1,7 +1,5 @@
 //! WebSocket as a client: the handshake, masking, and errors.
 
-#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
-
 use drupe_core::app::Echo;
 use drupe_core::http::OpeningHandshake;
 use drupe_core::testing::TestHub;

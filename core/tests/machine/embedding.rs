@@ -1,7 +1,5 @@
 //! The example without a shell: it serves, and sends farewells.
 
-#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
-
 #[allow(dead_code, reason = "its `main` is for the command line")]
 #[path = "../../examples/embed.rs"]
 mod embed;

@@ -1,7 +1,5 @@
 //! How connections end, and which do not: half-closes, reloads, drains, and work in progress.
 
-#![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
-
 use drupe_core::app::Echo;
 use drupe_core::limit::{Ladder, Rate};
 use drupe_core::outbound::Marks;

@@ -3,8 +3,6 @@
 //! In each case the machine serves on every wire, time passes, the machine drains, and nothing
 //! loops forever.
 
-#![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
-
 use crate::every_wire::{Peers, WIRES, base, message};
 use drupe_core::app::Echo;
 use drupe_core::http::Http;

@@ -3,8 +3,6 @@
 //! Each hostile peer ends with one named reason, however its input is split. It costs its neighbour
 //! nothing and leaves nothing behind.
 
-#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
-
 use drupe_core::app::Echo;
 use drupe_core::limit::{MessageSize, Rate};
 use drupe_core::testing::TestHub;

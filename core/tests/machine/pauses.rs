@@ -3,8 +3,6 @@
 //! The process was stopped (SIGSTOP, a paused container or virtual machine), or busy with something
 //! else.
 
-#![allow(clippy::expect_used, reason = "a test fails where its assumption does")]
-
 use crate::every_wire::{WIRES, base, message};
 use drupe_core::app::Echo;
 use drupe_core::tls::Secured;

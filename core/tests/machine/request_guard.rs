@@ -3,8 +3,6 @@
 //! A web page can make a browser send an HTTP request to any port, with lines of the page's choice
 //! in its body. A listener for lines, telnet or frames must serve none of it.
 
-#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
-
 use drupe_core::app::{Chat, Echo};
 use drupe_core::testing::TestHub;
 use drupe_core::{Config, Event, Handler, Hub, Listen, NoNote, Reason};

@@ -1,7 +1,5 @@
 //! Several machines as one server, in virtual time, with delayed messages between them.
 
-#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its assumption does")]
-
 use drupe_core::app::Relay;
 use drupe_core::http::{Forwarded, ForwardedField, Http};
 use drupe_core::limit::{Ladder, Rate};

@@ -1,7 +1,5 @@
 //! TLS beneath the wires, in virtual time, with the client of rustls.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
-
 use crate::tls_world::{Client, WhoAmI, World};
 use drupe_core::app::{Echo, Relay};
 use drupe_core::limit::Network;

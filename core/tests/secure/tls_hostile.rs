@@ -3,8 +3,6 @@
 //! Peers that read slowly, end early or send invalid TLS receive whole messages in order, and leave
 //! nothing behind.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
-
 use crate::tls_world::World;
 use drupe_core::http::Http;
 use drupe_core::outbound::{Marks, SlowPolicy};

@@ -2,8 +2,6 @@
 //!
 //! A session is resumed only where a full handshake would admit the same peer.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test fails where its assumption does")]
-
 use crate::tls_world::{Client, WhoAmI, World};
 use drupe_core::testing::TestHub;
 use drupe_core::tls::{ClientCertificates, TicketKeys, Tls, TlsFiles};
