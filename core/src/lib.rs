@@ -185,7 +185,7 @@ pub use config::{
     Part, PeerLimits, Rates, RoomLimits, SocketAccess, TicketError, TicketLimits, Unapplied,
 };
 pub use facts::{Addressee, Command, Input, Refusal, Shard, ShardError, ShardMessage};
-pub use handler::{Close, Event, Handler, Hub, NoNote, NoNoteError};
+pub use handler::{Close, Contexts, Event, Handler, Hub, NoNote, NoNoteError};
 pub use machine::{Accepting, End, Intent, Machine, Transmit};
 pub use metrics::{ByReason, Histogram, Metrics, TunnelMetrics};
 pub use state::{Deadline, Job, Offloaded, RoundTrip, Ticket, Timer, Traffic, Why};

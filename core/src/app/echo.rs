@@ -6,7 +6,7 @@ use crate::handler::{Event, Handler, Hub, NoNote};
 pub struct Echo;
 
 impl Echo {
-    pub(super) fn on_event<C: Default, N>(hub: &mut Hub<'_, C>, event: &Event<'_, N>) {
+    pub(super) fn on_event<C, N>(hub: &mut Hub<'_, C>, event: &Event<'_, N>) {
         if let Event::Message { conn, payload } = *event {
             hub.send(conn, payload);
         }

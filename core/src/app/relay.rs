@@ -35,7 +35,7 @@ impl Relay {
         Self { envelope, json: String::new() }
     }
 
-    pub(super) fn on_event<C: Default, N>(&mut self, hub: &mut Hub<'_, C>, event: &Event<'_, N>) {
+    pub(super) fn on_event<C, N>(&mut self, hub: &mut Hub<'_, C>, event: &Event<'_, N>) {
         match *event {
             Event::Opened { conn, .. }
                 // Outside the room the peer would receive nothing.
@@ -55,7 +55,7 @@ impl Relay {
         }
     }
 
-    fn wrap<C: Default>(&mut self, hub: &Hub<'_, C>, conn: ConnId, payload: Payload<'_>) {
+    fn wrap<C>(&mut self, hub: &Hub<'_, C>, conn: ConnId, payload: Payload<'_>) {
         self.json.clear();
         self.json.push_str("{\"content\":\"");
         for chunk in payload.as_bytes().utf8_chunks() {

@@ -1,5 +1,7 @@
+mod contexts;
 mod hub;
 
+pub use contexts::Contexts;
 pub use hub::{Close, Hub};
 
 use crate::base::AcceptFailure;

@@ -34,7 +34,7 @@ impl Presence {
     ///
     /// # Errors
     /// If the connection cannot join the room.
-    pub fn join<C: Default>(
+    pub fn join<C>(
         &mut self,
         hub: &mut Hub<'_, C>,
         conn: ConnId,
@@ -54,7 +54,7 @@ impl Presence {
     }
 
     /// Removes a connection from a room. Returns its name if the name is no longer in the room.
-    pub fn leave<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, room: &str) -> Option<Arc<str>> {
+    pub fn leave<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, room: &str) -> Option<Arc<str>> {
         hub.leave(conn, room);
         let joined = self.of.get_mut(&conn)?;
         let place = joined.iter().position(|(known, _)| known == room)?;

@@ -4,15 +4,18 @@ use super::Machine;
 #[cfg(feature = "std")]
 use super::panics::Panics;
 use crate::base::Reason;
-use crate::handler::Hub;
-use crate::handler::{Event, Handler};
+use crate::handler::{Contexts, Event, Handler, Hub};
 use crate::state::Ending;
 
 impl<H: Handler> Machine<H> {
     /// Calls the handler. The caller handles the effects.
     pub(super) fn call(&mut self, event: Event<'_, H::Note>) {
         let conn = event.conn();
-        if self.panics(event) {
+        let closed = Contexts::<H::Context>::closed_by(&event);
+        self.contexts.before(&event);
+        let panics = self.panics(event);
+        self.contexts.after(closed);
+        if panics {
             self.state.metrics.handler_panics += 1;
             if let Some(conn) = conn {
                 self.state.end(conn.slot(), Reason::HandlerPanicked, Ending::Flush);
@@ -28,8 +31,9 @@ impl<H: Handler> Machine<H> {
 impl<H: Handler> Machine<H> {
     fn panics(&mut self, event: Event<'_, H::Note>) -> bool {
         use std::panic::{AssertUnwindSafe, catch_unwind};
-        let Self { handler, state, panics, .. } = self;
-        let Err(payload) = catch_unwind(AssertUnwindSafe(|| handler.on(&mut Hub { state }, event))) else {
+        let Self { handler, contexts, state, panics, .. } = self;
+        let called = catch_unwind(AssertUnwindSafe(|| handler.on(&mut Hub { state, contexts }, event)));
+        let Err(payload) = called else {
             return false;
         };
         if panics.keeps {
@@ -56,7 +60,7 @@ impl<H: Handler> Machine<H> {
 #[expect(clippy::unused_self, reason = "with the standard library it depends")]
 impl<H: Handler> Machine<H> {
     fn panics(&mut self, event: Event<'_, H::Note>) -> bool {
-        self.handler.on(&mut Hub { state: &mut self.state }, event);
+        self.handler.on(&mut Hub { state: &mut self.state, contexts: &mut self.contexts }, event);
         false
     }
 

@@ -26,7 +26,7 @@ use crate::base::{AcceptFailure, ConnId, DialId, Failure, ListenerId, Origin, Pe
 use crate::config::{Config, Dial, DialProtocol};
 use crate::facts::record::Recorder;
 use crate::facts::{Command, Fact, Input, Refusal, Shard};
-use crate::handler::{Event, Handler};
+use crate::handler::{Contexts, Event, Handler};
 use crate::state::conn::{HandshakeStep, Phase};
 use crate::state::{Ending, State};
 use crate::tls::Secured;
@@ -44,7 +44,8 @@ const LAST: Time = Time::from_nanos(u64::MAX - 2);
 /// that is over. An earlier `now` counts as the latest one.
 pub struct Machine<H: Handler> {
     handler: H,
-    state: State<H::Context>,
+    contexts: Contexts<H::Context>,
+    state: State,
     recorder: Option<Recorder<H::Note>>,
     /// Messages served in this turn.
     turn_messages: u64,
@@ -82,6 +83,7 @@ impl<H: Handler> Machine<H> {
         let scratch = DecodeBuffer::new(!config.seed.unwrap_or_default());
         Self {
             handler,
+            contexts: Contexts::default(),
             state: State::new(config, shard),
             recorder: None,
             turn_messages: 0,

@@ -31,7 +31,7 @@ impl<H: Handler> Machine<H> {
         // Every shard gets the configuration, and their counts are added up.
         state.metrics.reloads += u64::from(state.outbox.shard.number() == 0);
         let ids: Vec<_> = state.conns.ids().collect();
-        let limits = |state: &crate::state::State<H::Context>, id: ConnId| {
+        let limits = |state: &crate::state::State, id: ConnId| {
             state.conns.get(id).map(|conn| *state.limits_of(conn)).unwrap_or_default()
         };
         let before: Vec<_> = ids.iter().map(|&id| limits(state, id)).collect();

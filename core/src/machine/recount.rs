@@ -1,7 +1,9 @@
 //! Consistency checks for tests: every gauge must equal a recount.
 
 use super::Machine;
+use crate::base::recount::same;
 use crate::handler::Handler;
+use crate::state::conn::Conn;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -17,6 +19,7 @@ impl<H: Handler> Machine<H> {
     /// The first mismatch, as text.
     pub fn recount(&self) -> Result<(), String> {
         self.state.recount()?;
+        same("contexts", self.contexts.count(), self.state.count(Conn::is_open))?;
         #[cfg(feature = "tls")]
         self.recount_sessions()?;
         Ok(())

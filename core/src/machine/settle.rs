@@ -108,9 +108,6 @@ impl<H: Handler> Machine<H> {
                 }
             };
             self.call(event);
-            if let Pending::Closed(conn, _) = pending {
-                self.state.contexts[conn.index()] = None;
-            }
             // Sending may have stalled a connection, which causes another event.
             self.state.flush_write_buffers();
         }

@@ -5,7 +5,7 @@ use super::{Ending, Notice, State};
 use crate::base::Reason;
 use crate::config::{Action, Gcra, Rate};
 
-impl<C: Default> State<C> {
+impl State {
     /// Charges what arrived to the rates. Returns what to do with it.
     pub(crate) fn charge(&mut self, index: u32, messages: u64, bytes: u64) -> Action {
         let Some(rates) = self.conns.at(index).map(|conn| self.limits_of(conn).rates) else { return Action::Serve };

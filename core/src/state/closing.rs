@@ -23,7 +23,7 @@ pub(crate) enum Ending {
     Drop,
 }
 
-impl<C: Default> State<C> {
+impl State {
     /// Ends a connection that has no reason yet. The first reason counts.
     pub(crate) fn end(&mut self, index: u32, reason: Reason, ending: Ending) {
         let is_news = !matches!(reason, Reason::Answered | Reason::PeerClosed | Reason::Idle | Reason::Shutdown);
@@ -79,7 +79,6 @@ impl<C: Default> State<C> {
         if announced {
             self.pending.push_back(Pending::Closed(id, reason));
         } else {
-            self.contexts[id.index()] = None;
             if let Origin::Listener(listener) = origin
                 && is_news
             {

@@ -5,7 +5,7 @@ use crate::base::{ConnId, Outgoing, Payload};
 use crate::state::room::RoomNumber;
 use alloc::vec::Vec;
 
-impl<C: Default> State<C> {
+impl State {
     /// Copies a message to a connection, if it is watched.
     pub(super) fn copy_sent(&mut self, conn: ConnId, payload: Payload<'_>) {
         if self.watched.has(conn) {

@@ -61,7 +61,7 @@ pub enum Why {
     Counts,
 }
 
-impl<C: Default> State<C> {
+impl State {
     /// The next deadline of a connection.
     pub(crate) fn next_deadline(&self, index: u32) -> Option<Deadline> {
         let conn = self.conns.at(index)?;

@@ -6,7 +6,7 @@ use crate::base::{ConnId, Identity, Reason, Time, UnixTime};
 use crate::state::conn::Conn;
 use alloc::vec::Vec;
 
-impl<C: Default> State<C> {
+impl State {
     pub(crate) fn identify(&mut self, id: ConnId, identity: Identity) -> bool {
         let Some(index) = self.open_slot(id) else { return false };
         let Some(conn) = self.conns.get_mut(id) else { return false };

@@ -5,7 +5,7 @@ use crate::base::ConnId;
 use crate::config::JoinError;
 use crate::state::room::RoomNumber;
 
-impl<C: Default> State<C> {
+impl State {
     pub(crate) fn join(&mut self, id: ConnId, name: &str) -> Result<bool, JoinError> {
         let Some(index) = self.open_slot(id) else { return Err(JoinError::NotOpen) };
         let limits = self.config.rooms;

@@ -74,13 +74,11 @@ use ticket::Tickets;
 use timer::{Agenda, Timers};
 use users::{Users, WallClock};
 
-pub(crate) struct State<C> {
+pub(crate) struct State {
     pub(crate) now: Time,
     pub(crate) config: Config,
     pub(crate) random: Random,
     pub(crate) conns: Slots<Conn>,
-    /// By slot. A context outlives its connection until `Closed` was delivered.
-    pub(crate) contexts: Vec<Option<C>>,
     pub(crate) outbound: Outbound,
     pub(crate) rooms: Rooms,
     pub(crate) timers: Timers,
@@ -144,7 +142,7 @@ pub(crate) enum Pending {
     Tunnel(TunnelId),
 }
 
-impl<C: Default> State<C> {
+impl State {
     pub(crate) fn new(config: Config, shard: Shard) -> Self {
         // Shards with the same configured seed use different random numbers.
         let seed = config.seed.unwrap_or_default().wrapping_add(u64::from(shard.number()) << 56);
@@ -152,7 +150,6 @@ impl<C: Default> State<C> {
             now: Time::START,
             random: Random::new(seed),
             conns: Slots::of_shard(shard.number()),
-            contexts: Vec::new(),
             outbound: Outbound::new(config.outbound, Encoder::new(seed)),
             rooms: Rooms::default(),
             timers: Timers::default(),
@@ -229,10 +226,6 @@ impl<C: Default> State<C> {
             self.replaced.push_back(id.predecessor());
         }
         self.outbound.open(index, number);
-        if self.contexts.len() <= id.index() {
-            self.contexts.resize_with(id.index() + 1, || None);
-        }
-        self.contexts[id.index()] = Some(C::default());
         if let Origin::Dial(dial) = origin {
             self.dials.connected(dial, id, wait.is_none().then_some(self.now));
         }

@@ -7,7 +7,7 @@ use crate::state::conn::{Conn, HandshakeStep, Phase};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-impl<C: Default> State<C> {
+impl State {
     /// Postpones all deadlines by the pause, and sends keep-alives that were due during it.
     pub(crate) fn postpone_deadlines(&mut self, pause: Pause) {
         let ids: Vec<_> = self.conns.ids().collect();

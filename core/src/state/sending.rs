@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 /// When this many bytes are queued in one turn, they should be written before more is read.
 const TURN_FULL_BYTES: u64 = 256 << 10;
 
-impl<C: Default> State<C> {
+impl State {
     pub(crate) fn send(&mut self, id: ConnId, message: Outgoing<'_>) -> bool {
         let Some(index) = self.sending_slot(id) else { return false };
         let payload = message.as_payload(self.representation(id));

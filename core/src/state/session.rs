@@ -14,7 +14,7 @@ enum Line {
     Later,
 }
 
-impl<C: Default> State<C> {
+impl State {
     /// Calls `act` with the session of an open telnet connection, and sends its output.
     pub(crate) fn with_session<T>(&mut self, id: ConnId, act: impl FnOnce(&mut Session) -> T) -> Option<T> {
         let index = self.open_slot(id)?;

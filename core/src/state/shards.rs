@@ -10,7 +10,7 @@ use crate::state::conn::HandshakeStep;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-impl<C: Default> State<C> {
+impl State {
     /// Sends one message to the members of a room on all shards. Returns for how many on this one.
     pub(crate) fn publish_everywhere(&mut self, room: &str, except: &[ConnId], message: Outgoing<'_>) -> usize {
         if !self.outbox.is_alone() {

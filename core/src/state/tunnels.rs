@@ -9,7 +9,7 @@ use crate::tunnel::{Forward, TunnelFailure, TunnelId, TunnelState, TunnelStatus}
 use alloc::string::String;
 use alloc::vec::Vec;
 
-impl<C: Default> State<C> {
+impl State {
     /// Applies the tunnels of the configuration.
     ///
     /// On a server of several shards, the first shard has them.

@@ -53,7 +53,7 @@ impl From<Reason> for Close<'_> {
 }
 
 /// # Ending connections
-impl<C: Default> Hub<'_, C> {
+impl<C> Hub<'_, C> {
     /// Ends a connection after flushing what is queued for it, for a [`Reason`] or a [`Close`].
     pub fn end<'a>(&mut self, conn: ConnId, close: impl Into<Close<'a>>) {
         let Close { reason, farewell, code, text } = close.into();

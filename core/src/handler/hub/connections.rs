@@ -9,13 +9,10 @@ use crate::tls::Secured;
 use core::time::Duration;
 
 /// # Connections
-impl<C: Default> Hub<'_, C> {
+impl<C> Hub<'_, C> {
     /// The application's state for a connection. `None` after its `Closed` event.
     pub fn context(&mut self, conn: ConnId) -> Option<&mut C> {
-        if self.state.conns.id(conn.slot()) != conn {
-            return None;
-        }
-        self.state.contexts.get_mut(conn.index())?.as_mut()
+        self.contexts.get(conn)
     }
 
     /// The address of a connection's peer.

@@ -13,6 +13,7 @@ pub use closing::Close;
 use crate::base::{ListenerId, Time, UnixTime};
 use crate::config::{Config, Listen};
 use crate::facts::Shard;
+use crate::handler::Contexts;
 use crate::metrics::Metrics;
 use crate::state::State;
 use crate::tunnel::TunnelStatus;
@@ -27,7 +28,8 @@ use core::fmt;
 /// Each connection receives messages in the order in which they were sent, direct messages and
 /// those of all its rooms alike.
 pub struct Hub<'a, C> {
-    pub(crate) state: &'a mut State<C>,
+    pub(crate) state: &'a mut State,
+    pub(crate) contexts: &'a mut Contexts<C>,
 }
 
 impl<C> fmt::Debug for Hub<'_, C> {
@@ -39,12 +41,12 @@ impl<C> fmt::Debug for Hub<'_, C> {
 impl<C> Hub<'_, C> {
     /// Borrows the hub for a shorter lifetime, for functions that take it by value.
     pub fn reborrow(&mut self) -> Hub<'_, C> {
-        Hub { state: self.state }
+        Hub { state: self.state, contexts: self.contexts }
     }
 }
 
 /// # The server
-impl<C: Default> Hub<'_, C> {
+impl<C> Hub<'_, C> {
     /// The time of the fact that the machine is handling.
     #[must_use]
     pub fn now(&self) -> Time {

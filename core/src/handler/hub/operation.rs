@@ -5,7 +5,7 @@ use crate::handler::Hub;
 use core::net::IpAddr;
 
 /// # Watching and quarantine
-impl<C: Default> Hub<'_, C> {
+impl<C> Hub<'_, C> {
     /// The addresses in quarantine, and until when.
     ///
     /// On a server of several shards, only the first shard has them.

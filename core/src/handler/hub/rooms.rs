@@ -5,7 +5,7 @@ use crate::config::{JoinError, SlowPolicy};
 use crate::handler::Hub;
 
 /// # Rooms
-impl<C: Default> Hub<'_, C> {
+impl<C> Hub<'_, C> {
     /// Adds a connection to a room. Returns false if it was already a member.
     ///
     /// A room exists from its first member until the last one leaves. A connection that ends leaves

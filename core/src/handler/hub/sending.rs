@@ -4,7 +4,7 @@ use crate::base::{ConnId, Outgoing, Representation};
 use crate::handler::Hub;
 
 /// # Sending
-impl<C: Default> Hub<'_, C> {
+impl<C> Hub<'_, C> {
     /// Queues a message for one connection.
     ///
     /// Returns false if the connection is over, if its wire cannot carry a message of that length,

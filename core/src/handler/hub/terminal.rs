@@ -5,7 +5,7 @@ use crate::handler::Hub;
 use crate::wire::telnet::{InputMode, Session, Side, Terminal};
 
 /// # Terminals: prompts, and what only telnet has
-impl<C: Default> Hub<'_, C> {
+impl<C> Hub<'_, C> {
     /// What a telnet peer reported about its terminal. `None` for other wires.
     #[must_use]
     pub fn terminal(&self, conn: ConnId) -> Option<&Terminal> {

@@ -8,7 +8,7 @@ use alloc::boxed::Box;
 use core::time::Duration;
 
 /// # Work, timers and outgoing connections
-impl<C: Default> Hub<'_, C> {
+impl<C> Hub<'_, C> {
     /// Runs a job that would block the loop, such as hashing a password, on a thread of the shell.
     ///
     /// Without such a thread, the job runs at once. A connection has one offloaded job at a time; a

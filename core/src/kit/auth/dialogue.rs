@@ -19,7 +19,7 @@ impl Asks {
     ///
     /// It needs a wire with prompts. What is typed must stay on this machine or be encrypted,
     /// unless plaintext is allowed.
-    pub(super) fn may_ask<C: Default>(self, hub: &Hub<'_, C>, conn: ConnId) -> bool {
+    pub(super) fn may_ask<C>(self, hub: &Hub<'_, C>, conn: ConnId) -> bool {
         let has_lines = matches!(hub.wire_name(conn), Some("lines" | "telnet" | "ws+telnet"));
         self.is_enabled
             && hub.is_open(conn)
@@ -30,7 +30,7 @@ impl Asks {
 }
 
 /// Whether the last hop of a connection crosses no network.
-fn is_local<C: Default>(hub: &Hub<'_, C>, conn: ConnId) -> bool {
+fn is_local<C>(hub: &Hub<'_, C>, conn: ConnId) -> bool {
     let Some(listen) = hub.listen(conn) else { return false };
     let is_local = match &listen.address {
         Address::Tcp(address) => address.ip().to_canonical().is_loopback(),
@@ -62,7 +62,7 @@ pub(super) enum Step {
 }
 
 impl Dialogue {
-    pub(super) fn begin<C: Default>(hub: &mut Hub<'_, C>, conn: ConnId) {
+    pub(super) fn begin<C>(hub: &mut Hub<'_, C>, conn: ConnId) {
         hub.prompt(conn, "user: ");
     }
 
@@ -70,7 +70,7 @@ impl Dialogue {
         self.user.is_some()
     }
 
-    pub(super) fn next<C: Default>(self, hub: &mut Hub<'_, C>, conn: ConnId, line: &str) -> Step {
+    pub(super) fn next<C>(self, hub: &mut Hub<'_, C>, conn: ConnId, line: &str) -> Step {
         match self.user {
             Some(user) => Step::Password { user, password: line.to_owned() },
             None if line.trim().is_empty() => {

@@ -17,7 +17,7 @@ pub(crate) struct Nonces {
 
 impl Nonces {
     /// Creates the nonces of the machine that this hub belongs to.
-    pub(crate) fn new<C: Default>(secret: &[u8; 32], hub: &mut Hub<'_, C>) -> Self {
+    pub(crate) fn new<C>(secret: &[u8; 32], hub: &mut Hub<'_, C>) -> Self {
         let shard = hub.shard();
         let mut parts = alloc::vec![shard.number(), shard.count()];
         for number in [hub.random(), hub.random(), hub.now().as_nanos()] {

@@ -60,7 +60,7 @@ impl<'a> Response<'a> {
     }
 }
 
-pub(super) fn respond<C: Default>(hub: &mut Hub<'_, C>, conn: ConnId, response: &Response<'_>) {
+pub(super) fn respond<C>(hub: &mut Hub<'_, C>, conn: ConnId, response: &Response<'_>) {
     let json = serde_json::to_string(response).unwrap_or_default();
     let lines = response.scram.map(|scram| format!("scram {scram}")).into_iter();
     let user = response.user.map(|user| format!("notice: you are {}", crate::base::text::escape_hidden(user)));
@@ -72,6 +72,6 @@ pub(super) fn respond<C: Default>(hub: &mut Hub<'_, C>, conn: ConnId, response: 
     }
 }
 
-pub(super) fn refuse<C: Default>(hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
+pub(super) fn refuse<C>(hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
     MessageError::new("unauthorized", reason).tell(Some("auth"), |message| hub.send(conn, message));
 }

@@ -322,7 +322,7 @@ impl<P> Authentication<P> {
         self.consult(hub, Question::Tried { claim, right, single_use, is_renewal }, within);
     }
 
-    fn refuse_renewal<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId) {
+    fn refuse_renewal<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId) {
         self.attempts.remove(&conn);
         refuse(hub, conn, "a renewal must be for the same user");
     }
@@ -375,7 +375,7 @@ impl<P> Authentication<P> {
     }
 
     /// Handles a wrong proof. Too many end the connection.
-    fn wrong<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
+    fn wrong<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
         if self.waiting.contains_key(&conn) {
             return self.count_failure(hub, conn, reason);
         }
@@ -392,7 +392,7 @@ impl<P> Authentication<P> {
         }
     }
 
-    pub(super) fn count_failure<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
+    pub(super) fn count_failure<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
         refuse(hub, conn, reason);
         hub.state.metrics.authentication_failures += 1;
         let Some(waiting) = self.waiting.get_mut(&conn) else { return };
@@ -407,7 +407,7 @@ impl<P> Authentication<P> {
     }
 
     /// Prompts for a user name, where the dialogue is enabled.
-    pub(super) fn begin_dialogue<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId) {
+    pub(super) fn begin_dialogue<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId) {
         if self.asks.may_ask(hub, conn) {
             self.set_stage(conn, Stage::Dialogue(Dialogue::default()));
             Dialogue::begin(hub, conn);
@@ -421,7 +421,7 @@ impl<P> Authentication<P> {
     }
 
     /// Pauses reading while an attempt is in progress, so that later messages are served after it.
-    pub(super) fn read_if_idle<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId) {
+    pub(super) fn read_if_idle<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId) {
         let is_busy = self.attempts.contains_key(&conn);
         let Some(waiting) = self.waiting.get_mut(&conn).filter(|waiting| waiting.is_paused != is_busy) else { return };
         waiting.is_paused = is_busy;
@@ -429,16 +429,16 @@ impl<P> Authentication<P> {
     }
 }
 
-fn claim<C: Default>(hub: &Hub<'_, C>, conn: ConnId, user: Option<&str>) -> Claim {
+fn claim<C>(hub: &Hub<'_, C>, conn: ConnId, user: Option<&str>) -> Claim {
     Claim { conn, peer: hub.peer(conn).unwrap_or(Peer::Local), user: user.map(Into::into) }
 }
 
-fn is_of<C: Default>(hub: &Hub<'_, C>, conn: ConnId, identity: &Identity) -> bool {
+fn is_of<C>(hub: &Hub<'_, C>, conn: ConnId, identity: &Identity) -> bool {
     hub.identity(conn).is_some_and(|known| known.user == identity.user)
 }
 
 /// Completes a renewal.
-fn renew<C: Default>(hub: &mut Hub<'_, C>, conn: ConnId, identity: Identity) {
+fn renew<C>(hub: &mut Hub<'_, C>, conn: ConnId, identity: Identity) {
     if !is_of(hub, conn, &identity) {
         return refuse(hub, conn, "a renewal must be for the same user");
     }

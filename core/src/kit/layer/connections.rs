@@ -58,7 +58,7 @@ impl ConnectionLimit {
         self
     }
 
-    fn lets_in<C: Default>(&mut self, hub: &Hub<'_, C>, conn: ConnId, peer: Peer) -> bool {
+    fn lets_in<C>(&mut self, hub: &Hub<'_, C>, conn: ConnId, peer: Peer) -> bool {
         let (Peer::Address(address), Some(key)) = (peer, peer.key()) else { return true };
         if self.allowed.iter().any(|network| network.contains(address.ip())) {
             return true;

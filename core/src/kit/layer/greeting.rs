@@ -12,7 +12,7 @@ use alloc::string::String;
 #[expect(clippy::exhaustive_structs, reason = "it has no options")]
 pub struct Greeting;
 
-fn prompt<C: Default>(hub: &mut Hub<'_, C>, conn: ConnId) {
+fn prompt<C>(hub: &mut Hub<'_, C>, conn: ConnId) {
     let text = hub.listen(conn).map(|Listen { prompt, .. }| prompt.clone()).unwrap_or_default();
     if !text.is_empty() && hub.is_open(conn) {
         hub.prompt(conn, &text);

@@ -54,7 +54,7 @@ impl Heartbeat {
         Self { answer: Some(PONG), ..Self::new(message, interval, timeout) }
     }
 
-    fn beat<C: Default>(&self, hub: &mut Hub<'_, C>, conn: ConnId) {
+    fn beat<C>(&self, hub: &mut Hub<'_, C>, conn: ConnId) {
         let silent = hub.silent_for(conn);
         if silent >= self.timeout {
             return hub.end(conn, Reason::Silent);

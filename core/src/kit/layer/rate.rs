@@ -60,7 +60,7 @@ impl RateLimit {
         Self { close_after: Some(refusals), ..self }
     }
 
-    fn key<C: Default>(&self, hub: &Hub<'_, C>, conn: ConnId) -> Key {
+    fn key<C>(&self, hub: &Hub<'_, C>, conn: ConnId) -> Key {
         let address = || hub.peer(conn).and_then(crate::base::Peer::key).map_or(Key::Connection(conn), Key::Address);
         match self.by {
             RateBy::Connection => Key::Connection(conn),
@@ -69,7 +69,7 @@ impl RateLimit {
         }
     }
 
-    fn refuse<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, payload: Payload<'_>, conforms_from: Time) {
+    fn refuse<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, payload: Payload<'_>, conforms_from: Time) {
         let refused = self.refused.entry(conn).or_default();
         *refused += 1;
         let wait = conforms_from.since(hub.now()).as_nanos().div_ceil(1_000_000);

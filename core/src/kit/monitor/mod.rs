@@ -193,7 +193,7 @@ impl Monitor {
         Self { audit: Some(Audit(Box::new(audit))), ..self }
     }
 
-    fn opened<C: Default>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, request: Option<&Request>) -> bool {
+    fn opened<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, request: Option<&Request>) -> bool {
         if !request.is_some_and(Request::opens_monitor) {
             let client = Client::new(hub, request);
             self.clients.insert(conn, client);
@@ -228,14 +228,14 @@ impl Monitor {
         true
     }
 
-    fn sessions<C: Default>(&self, hub: &Hub<'_, C>) -> Value {
+    fn sessions<C>(&self, hub: &Hub<'_, C>) -> Value {
         let shown = self.clients.iter().take(SESSIONS_MAX);
         let sessions: Vec<_> =
             shown.map(|(&conn, client)| session(hub, conn, Some(client), self.newest == Some(conn))).collect();
         json!({ "type": "active_sessions", "sessions": sessions, "total": self.clients.len() })
     }
 
-    fn tick<C: Default>(&mut self, hub: &mut Hub<'_, C>) {
+    fn tick<C>(&mut self, hub: &mut Hub<'_, C>) {
         let lines = self.log.take();
         for (at, line) in lines {
             let line = json!({ "type": "log", "unix_ms": at, "line": line });
@@ -276,7 +276,7 @@ impl Monitor {
     }
 
     /// Sends a message to all watchers, except those that are behind.
-    fn tell_all<C: Default>(&self, hub: &mut Hub<'_, C>, message: &Value) {
+    fn tell_all<C>(&self, hub: &mut Hub<'_, C>, message: &Value) {
         let text = message.to_string();
         let all: Vec<_> = self.watchers.keys().copied().collect();
         for conn in all {
@@ -286,7 +286,7 @@ impl Monitor {
         }
     }
 
-    fn said<C: Default>(&mut self, hub: &mut Hub<'_, C>, kind: &str, of: ConnId, start: Payload<'_>, bytes: usize) {
+    fn said<C>(&mut self, hub: &mut Hub<'_, C>, kind: &str, of: ConnId, start: Payload<'_>, bytes: usize) {
         if !self.watchers.values().any(|watcher| watcher.watches == Some(of)) {
             return;
         }
@@ -305,7 +305,7 @@ impl Monitor {
         }
     }
 
-    fn command<C: Default>(&mut self, hub: &mut Hub<'_, C>, from: ConnId, payload: Payload<'_>) {
+    fn command<C>(&mut self, hub: &mut Hub<'_, C>, from: ConnId, payload: Payload<'_>) {
         let command: Command = match serde_json::from_slice(payload.as_bytes()) {
             Ok(command) => command,
             Err(error) => return answer(hub, from, "unknown", Err(error.to_string())),
@@ -331,7 +331,7 @@ impl Monitor {
         }
     }
 
-    fn watch<C: Default>(&mut self, hub: &mut Hub<'_, C>, from: ConnId, session_id: &str) {
+    fn watch<C>(&mut self, hub: &mut Hub<'_, C>, from: ConnId, session_id: &str) {
         self.stop(hub, from);
         let found = session_id.parse().ok().filter(|conn| self.clients.contains_key(conn) && hub.is_open(*conn));
         let outcome = match found {
@@ -354,14 +354,14 @@ impl Monitor {
         tell(hub, from, &message);
     }
 
-    fn stop<C: Default>(&mut self, hub: &mut Hub<'_, C>, from: ConnId) {
+    fn stop<C>(&mut self, hub: &mut Hub<'_, C>, from: ConnId) {
         let Some(watched) = self.watchers.get_mut(&from).and_then(|watcher| watcher.watches.take()) else { return };
         if !self.watchers.values().any(|watcher| watcher.watches == Some(watched)) {
             hub.watch(watched, false);
         }
     }
 
-    fn act<C: Default>(&self, hub: &mut Hub<'_, C>, from: ConnId, action: &Command) -> Result<(), String> {
+    fn act<C>(&self, hub: &mut Hub<'_, C>, from: ConnId, action: &Command) -> Result<(), String> {
         match action {
             Command::Kick { session_id } => {
                 let conn = session_id.parse().ok().filter(|conn| self.clients.contains_key(conn));
@@ -430,15 +430,15 @@ impl Command {
 /// The error for a watcher that would quarantine itself.
 const OWN_ADDRESS: &str = "own_address";
 
-fn key_of<C: Default>(hub: &Hub<'_, C>, conn: ConnId) -> Option<AddressKey> {
+fn key_of<C>(hub: &Hub<'_, C>, conn: ConnId) -> Option<AddressKey> {
     hub.peer(conn).and_then(Peer::key)
 }
 
-fn tell<C: Default>(hub: &mut Hub<'_, C>, conn: ConnId, message: &Value) {
+fn tell<C>(hub: &mut Hub<'_, C>, conn: ConnId, message: &Value) {
     hub.send(conn, &message.to_string());
 }
 
-fn answer<C: Default>(hub: &mut Hub<'_, C>, conn: ConnId, action: &str, done: Result<(), String>) {
+fn answer<C>(hub: &mut Hub<'_, C>, conn: ConnId, action: &str, done: Result<(), String>) {
     let message = match done {
         Ok(()) => json!({ "type": "action_response", "action": action, "status": "success" }),
         Err(error) => json!({ "type": "action_response", "action": action, "status": "error", "error": error }),

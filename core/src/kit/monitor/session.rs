@@ -23,7 +23,7 @@ const NAME_MAX_CHARS: usize = 64;
 const ROOMS_MAX: usize = 4;
 
 impl Client {
-    pub(super) fn new<C: Default>(hub: &Hub<'_, C>, request: Option<&Request>) -> Self {
+    pub(super) fn new<C>(hub: &Hub<'_, C>, request: Option<&Request>) -> Self {
         let shown = |text: &str| neutralize(text).chars().take(SHOWN_MAX_CHARS).collect();
         Self {
             path: request.map(|request| shown(request.path())),
@@ -34,7 +34,7 @@ impl Client {
 }
 
 /// Returns a session as JSON.
-pub(super) fn session<C: Default>(hub: &Hub<'_, C>, conn: ConnId, client: Option<&Client>, is_newest: bool) -> Value {
+pub(super) fn session<C>(hub: &Hub<'_, C>, conn: ConnId, client: Option<&Client>, is_newest: bool) -> Value {
     let traffic = hub.traffic(conn).unwrap_or_default();
     let started = client.and_then(|client| client.started).map(Duration::from_millis);
     let shown = |text: &str| neutralize(text).chars().take(NAME_MAX_CHARS).collect::<String>();

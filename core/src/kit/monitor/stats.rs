@@ -7,7 +7,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use serde_json::{Value, json};
 
-pub(super) fn stats<C: Default>(hub: &Hub<'_, C>, watchers: usize) -> Value {
+pub(super) fn stats<C>(hub: &Hub<'_, C>, watchers: usize) -> Value {
     let m = hub.metrics();
     let tunnels: Vec<_> = hub.tunnels().map(|status| tunnel(hub, &status, &m.tunnels)).collect();
     json!({
@@ -25,7 +25,7 @@ pub(super) fn stats<C: Default>(hub: &Hub<'_, C>, watchers: usize) -> Value {
     })
 }
 
-fn tunnel<C: Default>(hub: &Hub<'_, C>, status: &TunnelStatus, counted: &[TunnelMetrics]) -> Value {
+fn tunnel<C>(hub: &Hub<'_, C>, status: &TunnelStatus, counted: &[TunnelMetrics]) -> Value {
     let forwards = status.forwards.iter().map(|forward| {
         let listener = hub.listener(forward.listener).map_or("", |listen| &listen.name);
         json!({ "listener": listener, "at": forward.bind.to_string(), "bound": forward.bound })
@@ -45,6 +45,6 @@ fn tunnel<C: Default>(hub: &Hub<'_, C>, status: &TunnelStatus, counted: &[Tunnel
     })
 }
 
-pub(super) fn unix_ms<C: Default>(hub: &Hub<'_, C>) -> Option<u64> {
+pub(super) fn unix_ms<C>(hub: &Hub<'_, C>) -> Option<u64> {
     hub.unix_time().map(crate::base::UnixTime::as_millis)
 }

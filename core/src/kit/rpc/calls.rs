@@ -82,11 +82,11 @@ impl<T> Calls<T> {
     }
 
     /// Marks all members of a batch as served. Sends the responses if none is outstanding.
-    pub(super) fn close_batch<C: Default>(&mut self, hub: &mut Hub<'_, C>, batch: BatchId) {
+    pub(super) fn close_batch<C>(&mut self, hub: &mut Hub<'_, C>, batch: BatchId) {
         self.one_less(hub, batch);
     }
 
-    fn one_less<C: Default>(&mut self, hub: &mut Hub<'_, C>, id: BatchId) {
+    fn one_less<C>(&mut self, hub: &mut Hub<'_, C>, id: BatchId) {
         let Some(batch) = self.batches.get_mut(&id) else { return };
         batch.missing -= 1;
         if batch.missing > 0 {
@@ -101,7 +101,7 @@ impl<T> Calls<T> {
         }
     }
 
-    pub(super) fn respond<C: Default>(
+    pub(super) fn respond<C>(
         &mut self,
         hub: &mut Hub<'_, C>,
         conn: ConnId,
@@ -137,7 +137,7 @@ impl<T> Calls<T> {
     }
 
     /// Answers an incoming call. Returns false if the caller no longer waits.
-    pub(crate) fn answer<C: Default>(
+    pub(crate) fn answer<C>(
         &mut self,
         hub: &mut Hub<'_, C>,
         ticket: Ticket,
@@ -148,7 +148,7 @@ impl<T> Calls<T> {
         redeemed
     }
 
-    fn finish<C: Default>(&mut self, hub: &mut Hub<'_, C>, ticket: Ticket, result: &Result<String, RpcError>) {
+    fn finish<C>(&mut self, hub: &mut Hub<'_, C>, ticket: Ticket, result: &Result<String, RpcError>) {
         if !matches!(self.pending.get(&ticket), Some(Pending::Theirs { .. })) {
             return;
         }
@@ -162,7 +162,7 @@ impl<T> Calls<T> {
     }
 
     /// Calls a method of the peer.
-    pub(crate) fn call<C: Default>(
+    pub(crate) fn call<C>(
         &mut self,
         hub: &mut Hub<'_, C>,
         conn: ConnId,
@@ -178,12 +178,12 @@ impl<T> Calls<T> {
     }
 
     /// Sends a notification to the peer. Returns false if it cannot be sent.
-    pub(crate) fn notify<C: Default>(hub: &mut Hub<'_, C>, conn: ConnId, method: &str, params: &str) -> bool {
+    pub(crate) fn notify<C>(hub: &mut Hub<'_, C>, conn: ConnId, method: &str, params: &str) -> bool {
         hub.send(conn, &request(None, method, Some(params)))
     }
 
     /// Handles an expired ticket. An incoming call is answered with an error.
-    pub(crate) fn expired<C: Default>(&mut self, hub: &mut Hub<'_, C>, ticket: Ticket) -> Expired<T> {
+    pub(crate) fn expired<C>(&mut self, hub: &mut Hub<'_, C>, ticket: Ticket) -> Expired<T> {
         match self.pending.get(&ticket) {
             None => Expired::NoCall,
             Some(Pending::Theirs { .. }) => {
@@ -196,7 +196,7 @@ impl<T> Calls<T> {
     }
 
     /// Takes the continuation of the outgoing call that this connection has answered.
-    pub(crate) fn take_answered<C: Default>(
+    pub(crate) fn take_answered<C>(
         &mut self,
         hub: &mut Hub<'_, C>,
         conn: ConnId,

@@ -332,7 +332,7 @@ impl<A: App> Service<A> {
     }
 }
 
-fn refuse<C: Default>(hub: &mut Hub<'_, C>, conn: ConnId, of: Option<&str>, error: &MessageError) {
+fn refuse<C>(hub: &mut Hub<'_, C>, conn: ConnId, of: Option<&str>, error: &MessageError) {
     error.tell(of, |message| hub.send(conn, message));
 }
 

@@ -108,7 +108,7 @@ fn start(value: &str) -> String {
 }
 
 impl LogConnections {
-    fn log_tunnel<C: Default>(&self, hub: &Hub<'_, C>, status: &TunnelStatus) {
+    fn log_tunnel<C>(&self, hub: &Hub<'_, C>, status: &TunnelStatus) {
         let is_permanent = status.last_error.as_ref().is_some_and(|(failure, _)| failure.is_permanent());
         let level = match status.state {
             TunnelState::Connecting if status.connects > 1 => Level::DEBUG,

@@ -1,0 +1,114 @@
+//! Per-connection state of a handler.
+
+use crate::base::ConnId;
+use crate::handler::{Event, Handler, Hub};
+use alloc::vec::Vec;
+use core::fmt;
+
+/// The [contexts](crate::Handler::Context) of one handler, by connection.
+///
+/// A machine keeps those of its handler. A handler that passes events to other handlers, each with
+/// a context type of its own, keeps one `Contexts` for each of them.
+///
+/// ```
+/// use drupe_core::app::{Chat, Relay};
+/// use drupe_core::testing::TestHub;
+/// use drupe_core::{Contexts, Event, Handler, Hub, NoNote};
+///
+/// /// A chat for peers from this machine, and a relay for all others.
+/// #[derive(Default)]
+/// struct Both {
+///     chat: Chat,
+///     chatting: Contexts<<Chat as Handler>::Context>,
+///     relay: Relay,
+/// }
+///
+/// impl Handler for Both {
+///     type Context = ();
+///     type Note = NoNote;
+///
+///     fn on(&mut self, hub: &mut Hub<'_, ()>, event: Event<'_, NoNote>) {
+///         let Some(conn) = event.conn() else { return };
+///         match hub.peer(conn) {
+///             Some(peer) if peer.is_local() => self.chatting.deliver(hub, event, &mut self.chat),
+///             _ => self.relay.on(hub, event),
+///         }
+///     }
+/// }
+///
+/// let mut hub = TestHub::new(Both::default());
+/// let peer = hub.connect();
+/// hub.line(peer, "/who");
+/// ```
+pub struct Contexts<C> {
+    /// By slot of the connection.
+    slots: Vec<Option<(ConnId, C)>>,
+}
+
+impl<C: Default> Contexts<C> {
+    /// Calls a handler with a hub that has these contexts.
+    ///
+    /// Creates the context of a connection before its `Opened` event, and drops it after its
+    /// `Closed` event.
+    pub fn deliver<D, H>(&mut self, hub: &mut Hub<'_, D>, event: Event<'_, H::Note>, handler: &mut H)
+    where
+        H: Handler<Context = C>,
+    {
+        let closed = Self::closed_by(&event);
+        self.before(&event);
+        handler.on(&mut Hub { state: hub.state, contexts: self }, event);
+        self.after(closed);
+    }
+
+    /// Creates the context of a connection that an `Opened` event names.
+    pub(crate) fn before<N>(&mut self, event: &Event<'_, N>) {
+        let Event::Opened { conn, .. } = *event else { return };
+        if self.slots.len() <= conn.index() {
+            self.slots.resize_with(conn.index() + 1, || None);
+        }
+        self.slots[conn.index()] = Some((conn, C::default()));
+    }
+}
+
+impl<C> Contexts<C> {
+    /// Returns the connection of a `Closed` event.
+    pub(crate) const fn closed_by<N>(event: &Event<'_, N>) -> Option<ConnId> {
+        match *event {
+            Event::Closed { conn, .. } => Some(conn),
+            _ => None,
+        }
+    }
+
+    /// Drops the context of a connection after its `Closed` event.
+    pub(crate) fn after(&mut self, closed: Option<ConnId>) {
+        if let Some(conn) = closed.filter(|&conn| self.get(conn).is_some()) {
+            self.slots[conn.index()] = None;
+        }
+    }
+
+    /// Returns the context of a connection, from its `Opened` event to the end of its `Closed`
+    /// event.
+    pub(crate) fn get(&mut self, conn: ConnId) -> Option<&mut C> {
+        let (owner, context) = self.slots.get_mut(conn.index())?.as_mut()?;
+        (*owner == conn).then_some(context)
+    }
+
+    /// Returns the number of contexts.
+    #[cfg(feature = "sim")]
+    pub(crate) fn count(&self) -> usize {
+        self.slots.iter().flatten().count()
+    }
+}
+
+impl<C> Default for Contexts<C> {
+    fn default() -> Self {
+        Self { slots: Vec::new() }
+    }
+}
+
+impl<C> fmt::Debug for Contexts<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let contexts = self.slots.iter().flatten().count();
+        f.debug_struct("Contexts").field("contexts", &contexts).finish_non_exhaustive()
+    }
+}
