@@ -1,7 +1,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// The encoding of text.
+/// A character set that telnet text may use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Charset {
@@ -16,7 +16,7 @@ pub enum Charset {
     Ascii,
 }
 
-/// Code page 437 from 0x80 on (the Unicode Consortium's table `CP437.TXT`).
+/// The upper half of code page 437, from byte 0x80 on (Unicode Consortium's `CP437.TXT`).
 const CP437: [char; 128] = [
     'Ç', 'ü', 'é', 'â', 'ä', 'à', 'å', 'ç', 'ê', 'ë', 'è', 'ï', 'î', 'ì', 'Ä', 'Å', 'É', 'æ', 'Æ', 'ô', 'ö', 'ò', 'û',
     'ù', 'ÿ', 'Ö', 'Ü', '¢', '£', '¥', '₧', 'ƒ', 'á', 'í', 'ó', 'ú', 'ñ', 'Ñ', 'ª', 'º', '¿', '⌐', '¬', '½', '¼', '¡',
@@ -26,7 +26,7 @@ const CP437: [char; 128] = [
     '≤', '⌠', '⌡', '÷', '≈', '°', '∙', '·', '√', 'ⁿ', '²', '■', '\u{a0}',
 ];
 
-/// The same characters with their bytes, sorted by character.
+/// The characters of `CP437` with their bytes, sorted by character.
 const CP437_SORTED: [(char, u8); 128] = sorted();
 
 const fn sorted() -> [(char, u8); 128] {
@@ -49,7 +49,7 @@ impl Charset {
     /// All character sets, in the order in which they are offered (RFC 2066).
     pub const ALL: [Self; 4] = [Self::Utf8, Self::Latin1, Self::Cp437, Self::Ascii];
 
-    /// Returns the preferred name in the registry (IANA "Character Sets").
+    /// Returns the preferred name of the character set in the IANA registry, such as `UTF-8`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -89,7 +89,7 @@ impl Charset {
         }
     }
 
-    /// Appends `text` to `out`. Characters that the character set lacks become `?`.
+    /// Encodes `text` and appends it to `out`. Characters that the character set lacks become `?`.
     pub fn encode(self, text: &str, out: &mut Vec<u8>) {
         if self == Self::Utf8 || text.is_ascii() {
             return out.extend_from_slice(text.as_bytes());
@@ -109,7 +109,7 @@ impl Charset {
         }
     }
 
-    /// Appends the text of `bytes` to `out`. Invalid bytes become U+FFFD.
+    /// Decodes `bytes` and appends the text to `out`. Invalid bytes become U+FFFD.
     pub(crate) fn decode_all(self, bytes: &[u8], out: &mut String) {
         if self == Self::Utf8 {
             for chunk in bytes.utf8_chunks() {
@@ -124,17 +124,18 @@ impl Charset {
     }
 }
 
-/// Decodes characters from single bytes.
+/// Decoder of characters that arrive byte by byte.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CharDecoder {
-    /// The beginning of an incomplete UTF-8 sequence.
+    /// The first bytes of an incomplete UTF-8 sequence.
     begun: [u8; 4],
     count: u8,
 }
 
 impl CharDecoder {
-    /// Decodes one byte. Passes at most two characters to `tell`, because it may end a broken
-    /// sequence.
+    /// Decodes one byte and passes the completed characters, at most two, to `tell`.
+    ///
+    /// There are two if the byte ends a broken sequence.
     pub(crate) fn push(&mut self, byte: u8, charset: Charset, mut tell: impl FnMut(char)) {
         if charset != Charset::Utf8 || byte.is_ascii() {
             self.give_up(&mut tell);
@@ -157,7 +158,7 @@ impl CharDecoder {
         }
     }
 
-    /// The beginning of an incomplete character.
+    /// Returns the first bytes of an incomplete character.
     pub(crate) fn begun(&self) -> &[u8] {
         &self.begun[..usize::from(self.count & 3)]
     }

@@ -1,5 +1,6 @@
-//! MUD client compression (MCCP2 and MCCP3): zlib (RFC 1950) after the subnegotiation that starts
-//! it.
+//! MUD client compression (MCCP2 and MCCP3): zlib streams (RFC 1950) on a telnet connection.
+//!
+//! Each stream begins after the subnegotiation that starts it.
 
 use crate::wire::DecodeError;
 use crate::wire::deflate::{Format, Inflate, Inflated, Outcome, compress, compressor};
@@ -10,11 +11,11 @@ use miniz_oxide::MZFlush;
 use miniz_oxide::deflate::core::CompressorOxide;
 use miniz_oxide::inflate::core::inflate_flags::{TINFL_FLAG_COMPUTE_ADLER32, TINFL_FLAG_PARSE_ZLIB_HEADER};
 
-/// Limit on the inflated bytes, and on the cost of inflating, before the result is parsed.
+/// Largest output, in bytes, and largest cost of one call of `Inflater::inflate`.
 ///
 /// It bounds the work that a short compressed input can cause in one call.
 const INFLATED_MAX_BYTES: usize = 4096;
-/// Longest distance of a back-reference in a deflate stream (RFC 1951 section 2).
+/// Longest back-reference in a deflate stream, in bytes (RFC 1951 section 2).
 const WINDOW_BYTES: usize = 32 << 10;
 
 pub(super) struct Compressor(Box<CompressorOxide>);
@@ -30,30 +31,30 @@ impl Compressor {
         Self(compressor(Format::Zlib))
     }
 
-    /// Appends `bytes` to `out`, compressed and flushed, so that the peer can read all of it.
+    /// Appends the compressed `bytes` to `out`, flushed so that the peer can decode all of them.
     pub(super) fn compress(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         compress(&mut self.0, bytes, MZFlush::Sync, out);
     }
 
-    /// Appends the end of the stream to `out`.
+    /// Ends the zlib stream and appends its last bytes to `out`.
     pub(super) fn finish(mut self, out: &mut Vec<u8>) {
         compress(&mut self.0, &[], MZFlush::Finish, out);
     }
 }
 
-/// Inflates a stream, and holds the inflated bytes that are not parsed yet.
+/// Zlib decoder that keeps the inflated bytes until they are parsed.
 pub(super) struct Inflater {
     stream: Inflate,
-    /// A ring buffer of the latest output, for back-references.
+    /// Ring buffer of the latest output, to which back-references refer.
     window: Vec<u8>,
     place: usize,
     pub(super) ready: Vec<u8>,
-    /// How many bytes of `ready` are parsed.
+    /// Number of bytes of `ready` that are already parsed.
     pub(super) at: usize,
     ended: bool,
-    /// Whether the stream may yield more without further input.
+    /// Whether the stream may yield more output without further input.
     has_more: bool,
-    /// Whether the stream is malformed after `ready`.
+    /// Whether the compressed stream is malformed after the bytes in `ready`.
     broken: bool,
 }
 
@@ -81,12 +82,12 @@ impl Inflater {
         self.at < self.ready.len()
     }
 
-    /// Whether the stream has ended and all of it is parsed.
+    /// Returns `true` if the stream has ended and all its output is parsed.
     pub(super) fn is_over(&self) -> bool {
         self.ended && !self.is_ready()
     }
 
-    /// Inflates the next piece of `input`. Returns how many bytes it used, and the cost.
+    /// Inflates the front of `input`. Returns the number of bytes used and the cost.
     pub(super) fn inflate(&mut self, input: &[u8]) -> Result<(usize, usize), DecodeError> {
         const FLAGS: u32 = TINFL_FLAG_PARSE_ZLIB_HEADER | TINFL_FLAG_COMPUTE_ADLER32;
         if self.broken {
@@ -105,7 +106,7 @@ impl Inflater {
         if self.broken && self.ready.is_empty() { Err(DecodeError::Compression) } else { Ok((taken, taken.max(cost))) }
     }
 
-    /// Whether another call without input yields output or an error.
+    /// Returns `true` if another call without input yields output or an error.
     pub(super) fn has_more(&self) -> bool {
         self.broken || self.has_more
     }

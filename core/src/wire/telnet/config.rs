@@ -3,30 +3,30 @@ use crate::base::setters;
 use crate::wire::InvalidUtf8;
 use core::time::Duration;
 
-/// Configuration of telnet (RFC 854).
+/// Configuration of the telnet wire (RFC 854).
 ///
 /// Programs that only send lines are served as well. Until a peer sends a telnet command, it
 /// receives only text and, unless [`probe`](Self::probe) is off, three bytes at the beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Telnet {
-    /// How the peer's input should arrive. If the peer does not agree, lines arrive.
+    /// The input mode to request. Input arrives as lines until the peer agrees.
     pub mode: InputMode,
-    /// What happens to a line that is invalid in the character set.
+    /// Policy for a line that is invalid in the character set.
     ///
     /// The default is [`InvalidUtf8::Replace`], for old clients.
     pub invalid_utf8: InvalidUtf8,
     /// The initial character set, until the peer agrees to another (RFC 2066).
     pub charset: Charset,
-    /// Whether to send `IAC DO TERMINAL-TYPE` at once, to find out whether the peer speaks telnet.
+    /// Whether to send `IAC DO TERMINAL-TYPE` at once, to detect a peer that speaks telnet.
     ///
     /// Many clients do not start negotiating on their own.
     pub probe: bool,
-    /// Whether to offer the Generic MUD Communication Protocol.
+    /// Whether to offer the Generic MUD Communication Protocol (GMCP).
     pub gmcp: bool,
-    /// Whether to offer the MUD Server Data Protocol.
+    /// Whether to offer the MUD Server Data Protocol (MSDP).
     pub msdp: bool,
-    /// Whether to offer compression, MCCP2 and MCCP3.
+    /// Whether to offer compression (MCCP2 and MCCP3).
     ///
     /// It takes about 300 KiB of memory for each connection that uses it.
     pub compress: bool,
@@ -49,7 +49,7 @@ setters!(Telnet {
 });
 
 impl Default for Telnet {
-    /// Line mode and UTF-8, with a probe; no MUD protocols, no keep-alive.
+    /// Returns line mode and UTF-8 with a probe, without MUD protocols or keep-alive.
     fn default() -> Self {
         Self {
             mode: InputMode::Line,

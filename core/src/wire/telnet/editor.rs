@@ -1,4 +1,4 @@
-//! An input line that the server edits: text, cursor, history. It does not depend on the screen.
+//! Input line that the server edits: text, cursor and history, independent of the screen.
 
 use super::Key;
 use crate::base::work;
@@ -12,10 +12,10 @@ const CLUSTER_MAX_BYTES: usize = 64;
 const HISTORY_MAX_LINES: usize = 50;
 const HISTORY_MAX_BYTES: usize = 4096;
 
-/// The effect of a key.
+/// The effect of a key on the input line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Edited {
-    /// Nothing visible.
+    /// The key had no visible effect.
     Nothing,
     /// Text was added at the end of the line.
     Appended,
@@ -23,42 +23,42 @@ pub(crate) enum Edited {
     Changed,
     /// The peer asked to clear the screen.
     Cleared,
-    /// The line is complete.
+    /// The peer completed the line.
     Entered,
-    /// Control-C.
+    /// The peer pressed Control-C.
     Interrupted,
-    /// Control-D on an empty line.
+    /// The peer pressed Control-D on an empty line.
     EndOfFile,
 }
 
-/// The line would exceed its limit.
+/// The error returned when a key would make the line longer than its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooLong;
 
-/// A line as two stacks of grapheme clusters (UAX #29) that meet at the cursor.
+/// Line editor: two stacks of grapheme clusters (UAX #29) that meet at the cursor, and a history.
 ///
 /// The cost of most keys depends only on the length of one cluster. [`cost`](Editor::cost) returns
 /// the cost of the others.
 #[derive(Debug, Default)]
 pub(crate) struct Editor {
     left: Clusters,
-    /// The cluster at the cursor is on top.
+    /// Clusters from the cursor on; the one at the cursor is on top of the stack.
     right: Clusters,
     history: VecDeque<Clusters>,
     history_bytes: usize,
-    /// The position in the history that is shown, and the line that was typed before.
+    /// Index of the history line that is shown, and the line that the peer had typed before.
     recalled: Option<(usize, Clusters)>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Clusters {
     text: String,
-    /// The length of each cluster in bytes.
+    /// Length of each cluster, in bytes.
     lengths: Vec<u8>,
 }
 
 impl Editor {
-    /// Applies a key. The line grows to at most `max` bytes.
+    /// Applies a key to the line, which grows to at most `max` bytes.
     pub(crate) fn key(&mut self, key: Key, max: usize) -> Result<Edited, TooLong> {
         Ok(match key {
             Key::Char(c) => return self.insert(c, max),
@@ -83,7 +83,7 @@ impl Editor {
         })
     }
 
-    /// Returns how many bytes of text a key moves or copies, if that depends on the line's length.
+    /// Returns how many bytes a key moves or copies, or 0 if the line's length does not matter.
     pub(crate) fn cost(&self, key: Key) -> usize {
         match key {
             Key::Home | Key::Ctrl('a') => self.left.text.len(),
@@ -94,8 +94,9 @@ impl Editor {
         }
     }
 
-    /// Returns the cost of drawing the line. Multi-byte characters cost more: their width is looked
-    /// up.
+    /// Returns the cost of drawing the line: its bytes, and extra for multi-byte characters.
+    ///
+    /// Drawing a multi-byte character requires a look-up of its width.
     pub(crate) fn drawing_cost(&self) -> usize {
         let clusters = self.left.lengths.len() + self.right.lengths.len();
         self.bytes() + 4 * (self.bytes() - clusters)
@@ -123,12 +124,12 @@ impl Editor {
         spaces || word
     }
 
-    /// The text before the cursor.
+    /// Returns the text before the cursor.
     pub(crate) fn before(&self) -> &str {
         &self.left.text
     }
 
-    /// The clusters before the cursor, in order.
+    /// Returns the grapheme clusters before the cursor, first to last.
     pub(crate) fn clusters_before(&self) -> impl Iterator<Item = &str> {
         let mut rest = self.left.text.as_str();
         self.left.lengths.iter().map(move |&length| {
@@ -138,7 +139,7 @@ impl Editor {
         })
     }
 
-    /// The clusters from the cursor on, in order.
+    /// Returns the grapheme clusters from the cursor on, first to last.
     pub(crate) fn clusters_after(&self) -> impl Iterator<Item = &str> {
         let mut rest = self.right.text.as_str();
         self.right.lengths.iter().rev().map(move |&length| {
@@ -156,7 +157,7 @@ impl Editor {
         self.left.text.len() + self.right.text.len()
     }
 
-    /// Empties the line and returns its text. With `remembered`, adds it to the history.
+    /// Empties the line and returns its text. If `remembered`, adds the text to the history.
     pub(crate) fn take(&mut self, remembered: bool) -> String {
         let line = self.take_clusters();
         self.recalled = None;
@@ -188,12 +189,12 @@ impl Editor {
         }
     }
 
-    /// The position of the next older line in the history.
+    /// Returns the history index of the next older line.
     fn older(&self) -> Option<usize> {
         self.recalled.as_ref().map_or(self.history.len(), |&(place, _)| place).checked_sub(1)
     }
 
-    /// The position of the next newer line. The one after the last is the line that was typed.
+    /// Returns the history index of the next newer line; the end index means the typed line.
     fn newer(&self) -> Option<usize> {
         self.recalled.as_ref().map(|&(place, _)| place + 1)
     }
@@ -223,7 +224,7 @@ impl Editor {
 }
 
 impl Clusters {
-    /// Returns whether the character joined the top cluster.
+    /// Appends a character. Returns `true` if it joined the top cluster.
     fn push(&mut self, c: char) -> bool {
         let top = self.lengths.last().map_or(0, |&length| usize::from(length));
         work::step(1);
@@ -271,7 +272,7 @@ impl Clusters {
     }
 }
 
-/// Whether a cluster ends at `at` in `text`. Everything before `at` must be one cluster.
+/// Returns `true` if a cluster ends at byte `at` of `text`; the bytes before must be one cluster.
 ///
 /// The two characters around `at` usually decide, so the cluster's length hardly affects the cost.
 fn is_boundary(text: &str, at: usize) -> bool {
@@ -279,7 +280,7 @@ fn is_boundary(text: &str, at: usize) -> bool {
     GraphemeCursor::new(at, text.len(), true).is_boundary(text, 0) != Ok(false)
 }
 
-/// Repeats `step` until it returns false. Returns whether it ever returned true.
+/// Calls `step` until it returns `false`. Returns `true` if it ever returned `true`.
 fn all(mut step: impl FnMut() -> bool) -> bool {
     let mut any = false;
     while step() {

@@ -1,78 +1,78 @@
-//! Parses the sequences that terminals send for keys.
+//! Parser for the escape sequences that terminals send for keys.
 //!
 //! Supported are ECMA-48 and the sequences of VT220, xterm, rxvt and the Linux console.
 
-/// A key or a key combination.
+/// A key or key combination that a telnet peer pressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Key {
-    /// A character.
+    /// A typed character, such as a letter, digit or space.
     Char(char),
-    /// Control and a character: `Ctrl('c')` is 0x03. In lower case, or one of `@ \ ] ^ _`.
+    /// Control and a lower-case letter or one of `@ \ ] ^ _`: `Ctrl('c')` is 0x03.
     Ctrl(char),
-    /// Alt (or Escape) and a character.
+    /// Alt and a character, or Escape followed by a character.
     Alt(char),
-    /// Return.
+    /// The Return or Enter key.
     Enter,
-    /// Tabulator.
+    /// The Tab key.
     Tab,
-    /// Shift and tabulator.
+    /// Shift and the Tab key.
     BackTab,
-    /// Backspace: 0x08 or 0x7f.
+    /// The Backspace key: 0x08 or 0x7f.
     Backspace,
-    /// Escape alone.
+    /// The Escape key alone.
     ///
     /// Reported if nothing follows within [`Key::ESCAPE_WAIT`], or if a control character follows.
     Escape,
-    /// Arrow up.
+    /// The up arrow key.
     Up,
-    /// Up arrow.
+    /// The down arrow key.
     Down,
-    /// Down arrow.
+    /// The left arrow key.
     Left,
-    /// Left arrow.
+    /// The right arrow key.
     Right,
-    /// Right arrow.
+    /// The Home key.
     Home,
-    /// End.
+    /// The End key.
     End,
-    /// Insert.
+    /// The Insert key.
     Insert,
-    /// Delete: the character to the right.
+    /// The Delete key, which erases the character at the cursor.
     Delete,
-    /// Page up.
+    /// The Page Up key.
     PageUp,
-    /// Page down.
+    /// The Page Down key.
     PageDown,
-    /// A function key, counted from 1.
+    /// A function key by its number: `Function(1)` is F1.
     Function(u8),
 }
 
 impl Key {
-    /// How long to wait after an escape character before it is [`Escape`](Self::Escape): 100 ms.
+    /// Time after which a lone escape character counts as [`Escape`](Self::Escape): 100 ms.
     pub const ESCAPE_WAIT: core::time::Duration = core::time::Duration::from_millis(100);
 }
 
-/// Larger parameters are stored as this value. No key uses one.
+/// Cap on the numeric parameter of an escape sequence; no key has one this large.
 const PARAMETER_MAX: u16 = 999;
 
-/// Parses characters into keys.
+/// State of the parser that turns characters into keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum KeyParser {
     #[default]
     Ground,
-    /// After an escape character.
+    /// The state after an escape character.
     Escape,
-    /// After `ESC [`: the first parameter, and whether it is complete.
+    /// The state after `ESC [`: the first parameter, and whether it is complete.
     Csi { first: u16, complete: bool },
-    /// After `ESC [ [`: the Linux console begins function keys with it.
+    /// The state after `ESC [ [`, which begins function keys on the Linux console.
     Console,
-    /// After `ESC O`.
+    /// The state after `ESC O`.
     Ss3,
 }
 
 impl KeyParser {
-    /// Parses one character, and passes at most two keys to `tell`.
+    /// Parses one character and passes the completed keys, at most two, to `tell`.
     pub(crate) fn push(&mut self, c: char, mut tell: impl FnMut(Key)) {
         let state = core::mem::take(self);
         // A character that cannot be part of a sequence ends it, and is parsed as a key of its own.
@@ -112,7 +112,7 @@ impl KeyParser {
         }
     }
 
-    /// Whether the last character was an escape that may be a key or begin a sequence.
+    /// Returns `true` if an escape character is pending: the Escape key or the start of a sequence.
     pub(crate) const fn is_escape(self) -> bool {
         matches!(self, Self::Escape)
     }

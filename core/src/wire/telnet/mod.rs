@@ -1,4 +1,4 @@
-//! Telnet (RFC 854): the protocol of `telnet://` listeners, in parts that also work alone.
+//! Telnet (RFC 854): the protocol of `telnet://` listeners, in parts that can be used separately.
 //!
 //! - [`Parser`] splits a byte stream into data, commands, negotiations and subnegotiations.
 //! - [`Options`] negotiates which options are on (RFC 1143).

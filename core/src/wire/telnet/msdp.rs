@@ -1,4 +1,4 @@
-//! The MUD Server Data Protocol: variables whose values may be arrays and tables.
+//! MUD Server Data Protocol (MSDP): variables whose values are texts, arrays or tables.
 
 use super::{option, subnegotiation};
 use alloc::vec::Vec;
@@ -10,10 +10,10 @@ const TABLE_CLOSE: u8 = 4;
 const ARRAY_OPEN: u8 = 5;
 const ARRAY_CLOSE: u8 = 6;
 
-/// Deepest nesting of values. Content with deeper nesting is rejected.
+/// Limit on the nesting depth of values; deeper content is rejected.
 const DEPTH_MAX: u8 = 16;
 
-/// The value of a variable.
+/// The value of an MSDP variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "MSDP has these kinds of values")]
 pub enum Value {
@@ -21,7 +21,7 @@ pub enum Value {
     Text(Vec<u8>),
     /// A list of values.
     Array(Vec<Self>),
-    /// Values by name.
+    /// Pairs of a name and a value.
     Table(Vec<(Vec<u8>, Self)>),
 }
 
@@ -31,9 +31,9 @@ impl From<&str> for Value {
     }
 }
 
-/// Parses the content of a subnegotiation into variables and their values.
+/// Parses the content of an MSDP subnegotiation into variables and their values.
 ///
-/// Returns `None` if it is malformed or nested more than 16 deep.
+/// Returns `None` if the content is malformed or nested more than 16 deep.
 #[must_use]
 pub fn parse(content: &[u8]) -> Option<Vec<(Vec<u8>, Value)>> {
     let mut rest = content;
@@ -41,7 +41,7 @@ pub fn parse(content: &[u8]) -> Option<Vec<(Vec<u8>, Value)>> {
     rest.is_empty().then_some(pairs)
 }
 
-/// Appends variables to `out` as a subnegotiation.
+/// Appends variables to `out` as an MSDP subnegotiation.
 ///
 /// Bytes 1 to 6 are markers, and are removed from names and texts.
 pub fn encode(variables: &[(&str, Value)], out: &mut Vec<u8>) {

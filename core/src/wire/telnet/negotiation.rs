@@ -2,7 +2,7 @@ use super::{IAC, Verb};
 use crate::base::work;
 use alloc::vec::Vec;
 
-/// Negotiates which options are on, on either side, with the Q method of RFC 1143.
+/// Negotiation state of the telnet options on both sides, using the Q method of RFC 1143.
 ///
 /// Each option has a state for our side (what we sent `WILL` for) and one for the peer's side (what
 /// we sent `DO` for). A message is sent only to change a state or to answer a request to change it,
@@ -36,7 +36,7 @@ use alloc::vec::Vec;
 /// an option on and off for ever.
 #[derive(Debug)]
 pub struct Options {
-    /// The options that the peer or the application has used, sorted by number.
+    /// Every option that was allowed, requested or negotiated, sorted by number.
     entries: Vec<Entry>,
 }
 
@@ -47,16 +47,16 @@ struct Entry {
     him: Party,
 }
 
-/// One side of one option.
+/// Negotiation state of one side of one option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Party {
     state: State,
     allowed: bool,
-    /// How often the peer has requested it while it was off.
+    /// Number of requests by the peer to switch the option on while it was off.
     changes: u8,
 }
 
-/// The states of RFC 1143 section 7, with the queue bit.
+/// State of one side of an option (RFC 1143 section 7), with the queue bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     No,
@@ -65,7 +65,7 @@ enum State {
     WantYes { but_no: bool },
 }
 
-/// The side of an option. An option may be on for one side and off for the other.
+/// A side of the connection; a telnet option is switched on or off for each side separately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(clippy::exhaustive_enums, reason = "a connection has two sides")]
 pub enum Side {
@@ -75,46 +75,46 @@ pub enum Side {
     Him,
 }
 
-/// An option that went on or off.
+/// A telnet option that was switched on or off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
-    /// The option.
+    /// The option's number.
     pub option: u8,
-    /// The side on which it went on or off.
+    /// The side on which the option was switched on or off.
     pub side: Side,
-    /// Whether it is on now.
+    /// Whether the option is on now.
     pub on: bool,
 }
 
-/// The result of a negotiation message that was received.
+/// The result of handling a negotiation message from the peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Answer {
-    /// The answer to send, if any.
+    /// The message to send to the peer, if any.
     pub say: Option<[u8; 3]>,
-    /// The change of state, if any.
+    /// The option that the message switched on or off, if any.
     pub change: Option<Change>,
 }
 
 impl Options {
-    /// How many requests of the peer for one side of an option are answered.
+    /// Limit on the peer's requests for one side of an option; later requests are ignored.
     pub const CHANGES_MAX: u8 = 16;
 
-    /// Creates a state in which all options are off and none is allowed.
+    /// Creates the initial state: all options are off and none is allowed.
     #[must_use]
     pub const fn new() -> Self {
         Self { entries: Vec::new() }
     }
 
-    /// Lets the peer switch an option on.
+    /// Allows the peer to switch an option on.
     ///
     /// From now on its `WILL` for its own side, or its `DO` for ours, is accepted.
     pub fn allow(&mut self, side: Side, option: u8) {
         self.party(side, option).allowed = true;
     }
 
-    /// Requests an option, and allows it. Returns the message to send, if any.
+    /// Requests an option and allows it. Returns the message to send, if any.
     ///
     /// The option is on once the peer agrees.
     pub fn enable(&mut self, side: Side, option: u8) -> Option<[u8; 3]> {
@@ -130,9 +130,9 @@ impl Options {
         says.then(|| words(side, true, option))
     }
 
-    /// Switches an option off, and no longer allows it. Returns the message to send, if any.
+    /// Switches an option off and no longer allows it. Returns the message to send, if any.
     ///
-    /// The peer cannot refuse. [`is_on`](Self::is_on) returns false at once, and
+    /// The peer cannot refuse. [`is_on`](Self::is_on) returns `false` at once, and
     /// [`received`](Self::received) returns the change when the peer confirms.
     pub fn disable(&mut self, side: Side, option: u8) -> Option<[u8; 3]> {
         let party = self.party(side, option);
@@ -147,7 +147,7 @@ impl Options {
         says.then(|| words(side, false, option))
     }
 
-    /// Handles a negotiation message of the peer.
+    /// Handles a negotiation message from the peer and returns the answer.
     pub fn received(&mut self, verb: Verb, option: u8) -> Answer {
         let (side, yes) = match verb {
             Verb::Will => (Side::Him, true),
@@ -181,13 +181,13 @@ impl Options {
         }
     }
 
-    /// Returns whether an option is on, that is, both sides have agreed to it.
+    /// Returns `true` if an option is on, that is, if both sides have agreed to it.
     #[must_use]
     pub fn is_on(&self, side: Side, option: u8) -> bool {
         self.find(option).is_some_and(|entry| entry.party(side).state == State::Yes)
     }
 
-    /// Whether a request of ours for an option awaits the peer's answer.
+    /// Returns `true` if our request to switch an option on or off awaits the peer's answer.
     #[must_use]
     pub fn is_pending(&self, side: Side, option: u8) -> bool {
         let pending = |entry: &Entry| matches!(entry.party(side).state, State::WantNo { .. } | State::WantYes { .. });

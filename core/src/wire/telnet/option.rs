@@ -1,4 +1,4 @@
-//! Option numbers, named as in the registry (IANA "Telnet Options") and in the MUD protocols.
+//! Telnet option numbers, named as in IANA's "Telnet Options" registry and the MUD protocols.
 
 use alloc::borrow::Cow;
 use alloc::format;
@@ -7,7 +7,7 @@ macro_rules! options {
     ($($name:ident = $number:literal, $source:literal;)*) => {
         $(#[doc = $source] pub const $name: u8 = $number;)*
 
-        /// Returns the name of an option, or its number if it is unknown.
+        /// Returns the name of a telnet option, or its decimal number if it is unknown.
         #[must_use]
         pub fn name(option: u8) -> Cow<'static, str> {
             match option {

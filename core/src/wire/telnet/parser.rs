@@ -3,7 +3,7 @@ use crate::base::work;
 use alloc::vec::Vec;
 use memchr::memchr;
 
-/// Parses a telnet stream (RFC 854 and 855) into data, commands, negotiations and subnegotiations.
+/// Telnet stream parser (RFC 854, 855): yields data, commands, negotiations and subnegotiations.
 ///
 /// The pieces do not depend on how the input is split, except that data may come in more of them. A
 /// command may occur anywhere, even in the middle of a line or a character.
@@ -27,27 +27,27 @@ pub struct Parser {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Data,
-    /// After IAC.
+    /// The state after IAC.
     Command,
-    /// After IAC and WILL, WONT, DO or DONT.
+    /// The state after IAC and WILL, WONT, DO or DONT.
     Option(Verb),
-    /// After IAC SB.
+    /// The state after IAC SB.
     Begin,
-    /// After IAC SB IAC: there may be an `SE`, or the option is 255.
+    /// The state after IAC SB IAC: an `SE` may follow, or the option is 255.
     BeginCommand,
-    /// In a subnegotiation, which is kept or dropped.
+    /// The state inside a subnegotiation, whose content is kept or dropped.
     Content {
         kept: bool,
     },
-    /// After an IAC in a subnegotiation.
+    /// The state after an IAC inside a subnegotiation.
     ContentCommand {
         kept: bool,
     },
-    /// The content was returned. The next call frees it.
+    /// The content of a subnegotiation was returned; the next call frees it.
     HandedOut,
 }
 
-/// A part of a telnet stream.
+/// A part of a telnet stream, as [`Parser`] returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Piece<'a> {
@@ -57,9 +57,9 @@ pub enum Piece<'a> {
     Command(Command),
     /// A negotiation message and its option.
     Negotiation(Verb, u8),
-    /// The parameters of an option, unescaped.
+    /// The parameters of an option, as a subnegotiation carries them, unescaped.
     Subnegotiation {
-        /// The option.
+        /// The option's number.
         option: u8,
         /// The parameters, in a format that the option defines.
         content: &'a [u8],
@@ -123,7 +123,7 @@ impl From<u8> for Command {
 }
 
 impl Command {
-    /// Returns the byte of the command after [`IAC`].
+    /// Returns the byte that follows [`IAC`] in this command.
     #[must_use]
     pub fn byte(self) -> u8 {
         match self {
@@ -133,23 +133,23 @@ impl Command {
     }
 }
 
-/// A negotiation command (RFC 854).
+/// A negotiation verb (RFC 854): `WILL`, `WONT`, `DO` or `DONT`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 #[expect(clippy::exhaustive_enums, reason = "RFC 854 has these verbs")]
 pub enum Verb {
-    /// "I will", 251.
+    /// `WILL`, 251: the sender offers or confirms an option on its own side.
     Will = 251,
-    /// "I won't", 252.
+    /// `WONT`, 252: the sender refuses or ends an option on its own side.
     Wont = 252,
-    /// "Please do", 253.
+    /// `DO`, 253: the sender requests or confirms an option on the receiver's side.
     Do = 253,
-    /// "Please don't", 254.
+    /// `DONT`, 254: the sender refuses or ends an option on the receiver's side.
     Dont = 254,
 }
 
 impl Verb {
-    /// Returns the byte of the command after [`IAC`].
+    /// Returns the byte that follows [`IAC`] in this negotiation.
     #[must_use]
     pub const fn byte(self) -> u8 {
         self as u8
@@ -167,13 +167,13 @@ impl Verb {
 }
 
 impl Parser {
-    /// Creates a parser at the start of a stream. It keeps subnegotiations of up to `max` bytes.
+    /// Creates a parser that keeps subnegotiations of up to `max` bytes and drops longer ones.
     #[must_use]
     pub const fn new(max: usize) -> Self {
         Self { state: State::Data, option: 0, content: Vec::new(), max, dropped: 0 }
     }
 
-    /// Changes the limit. Content that is stored already stays.
+    /// Changes the limit on a subnegotiation, in bytes. Content that is stored already stays.
     pub(super) const fn set_max(&mut self, max: usize) {
         self.max = max;
     }
@@ -183,7 +183,7 @@ impl Parser {
         core::mem::take(&mut self.content)
     }
 
-    /// Parses the front of `input`. Returns how many bytes it used, and the piece that is complete.
+    /// Parses the front of `input`. Returns how many bytes it used and the completed piece, if any.
     ///
     /// It uses at least one byte, unless `input` is empty.
     pub fn parse<'a>(&'a mut self, input: &'a [u8]) -> (usize, Option<Piece<'a>>) {
@@ -227,7 +227,7 @@ impl Parser {
         (used, None)
     }
 
-    /// Whether a command, negotiation or subnegotiation is incomplete.
+    /// Returns `true` if a command, negotiation or subnegotiation is incomplete.
     #[must_use]
     pub const fn is_partial(&self) -> bool {
         !matches!(self.state, State::Data | State::HandedOut)
@@ -268,7 +268,7 @@ impl Parser {
         step
     }
 
-    /// Drops a subnegotiation that its `SE` or another command ends.
+    /// Drops a subnegotiation that is too long, has no option, or is interrupted by a command.
     fn interrupt(&mut self, byte: u8) -> Step {
         self.dropped += 1;
         self.content = Vec::new();

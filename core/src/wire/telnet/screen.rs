@@ -1,4 +1,4 @@
-//! Tracks the input line on the peer's screen, and erases and redraws it.
+//! The input line on the peer's screen: where the cursor is, and how to erase and redraw it.
 
 use super::editor::Editor;
 use crate::base::work;
@@ -6,10 +6,10 @@ use alloc::string::String;
 use core::fmt::Write;
 use unicode_width::UnicodeWidthStr;
 
-/// The input line on the peer's screen.
+/// State of the input line on the peer's screen.
 #[derive(Debug, Default)]
 pub(crate) struct Screen {
-    /// The cursor, relative to the start of the line. `None` if the line is not on the screen.
+    /// Cursor position relative to the start of the line; `None` if the line is not on the screen.
     cursor: Option<Place>,
 }
 
@@ -19,14 +19,14 @@ struct Place {
     column: u32,
 }
 
-/// What to draw, and the properties of the terminal.
+/// The content of the line to draw, and the properties of the terminal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View<'a> {
     pub(crate) prompt: &'a str,
-    /// `None` if the input is hidden.
+    /// The input to draw; `None` if it is hidden.
     pub(crate) line: Option<&'a Editor>,
     pub(crate) columns: u16,
-    /// Whether the terminal cannot move the cursor back, so that nothing can be erased.
+    /// Whether the terminal cannot move the cursor back, and therefore cannot erase.
     pub(crate) dumb: bool,
 }
 
@@ -40,7 +40,7 @@ impl Screen {
         self.cursor = Some(Place::default());
     }
 
-    /// Erases the line, and leaves the cursor where the line began.
+    /// Erases the line and leaves the cursor at its start.
     pub(crate) fn erase(&mut self, dumb: bool, out: &mut String) {
         let Some(cursor) = self.cursor.take() else { return };
         if dumb {
@@ -50,7 +50,7 @@ impl Screen {
         out.push_str("\r\x1b[J");
     }
 
-    /// Draws the line. If it is on the screen, erases it first.
+    /// Draws the line, after erasing any earlier drawing of it.
     pub(crate) fn draw(&mut self, view: View<'_>, out: &mut String) {
         // Erase all of the line: a wide character that wraps to the next row leaves a gap.
         self.erase(view.dumb, out);
@@ -79,7 +79,7 @@ impl Screen {
         self.cursor = Some(cursor);
     }
 
-    /// Draws text that was added at the end of a drawn line.
+    /// Draws the text from byte `from` on, which was added at the end of a drawn line.
     pub(crate) fn append(&mut self, view: View<'_>, from: usize, out: &mut String) {
         let (Some(line), Some(mut cursor)) = (view.line, self.cursor) else { return };
         let columns = u32::from(view.columns.max(1));
@@ -109,7 +109,7 @@ impl Screen {
 }
 
 impl Place {
-    /// Moves the cursor over text.
+    /// Advances the position over text on a screen of `columns` columns.
     fn pass_text(&mut self, columns: u32, text: &str) {
         use unicode_segmentation::UnicodeSegmentation;
         work::step(text.len());
@@ -120,14 +120,14 @@ impl Place {
         }
     }
 
-    /// Moves the cursor over a grapheme cluster.
+    /// Advances the position over a grapheme cluster on a screen of `columns` columns.
     fn pass(&mut self, columns: u32, cluster: &str) {
         let width = if cluster.len() == 1 { 1 } else { cluster.width() };
         work::step(cluster.len());
         self.pass_width(columns, u32::try_from(width).unwrap_or(0));
     }
 
-    /// Moves the cursor by `width` columns. A wide character that does not fit wraps.
+    /// Advances the position by `width` columns. A wide character that does not fit wraps.
     fn pass_width(&mut self, columns: u32, width: u32) {
         let width = width.min(columns);
         if self.column + width > columns {
@@ -136,7 +136,7 @@ impl Place {
         self.column += width;
     }
 
-    /// Wraps after the last column, where terminals differ in the cursor's position.
+    /// Wraps to the next row after the last column, where terminals place the cursor differently.
     fn settle(&mut self, columns: u32, out: &mut String) {
         if self.column >= columns {
             out.push_str("\r\n");
@@ -157,7 +157,7 @@ fn up(rows: u32, out: &mut String) {
     }
 }
 
-/// Removes the control sequences, such as colours, from a prompt (ECMA-48).
+/// Returns a prompt without its control sequences (ECMA-48), such as colours.
 fn visible(prompt: &str) -> String {
     let mut rest = prompt.chars();
     let mut text = String::new();

@@ -1,6 +1,6 @@
 use super::{Charset, Key, Side};
 
-/// Something other than a line that a telnet peer sent.
+/// Anything other than a line that a telnet peer sends: a command, key, report or option change.
 ///
 /// The signals from [`Resized`](Self::Resized) to [`Charset`](Self::Charset) report that a value in
 /// [`Terminal`](super::Terminal) has changed. The values are not authenticated: a peer may send
@@ -8,59 +8,59 @@ use super::{Charset, Key, Side};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Signal<'a> {
-    /// The window has a new size (NAWS, RFC 1073).
+    /// The peer's window has a new size (NAWS, RFC 1073).
     ///
     /// Of several sizes that arrive together only the last is reported.
     #[non_exhaustive]
     Resized {
-        /// Characters per row.
+        /// Width of the window, in characters.
         columns: u16,
-        /// Number of rows.
+        /// Height of the window, in rows.
         rows: u16,
     },
-    /// The list of terminal types is complete (RFC 1091).
+    /// The peer's list of terminal types is complete (RFC 1091).
     TerminalTypes,
-    /// Environment variables were added, changed or removed (RFC 1572).
+    /// The peer added, changed or removed environment variables (RFC 1572).
     Environment,
-    /// The speed of the line was received or changed (RFC 1079).
+    /// The peer reported a new line speed (RFC 1079).
     Speed,
-    /// The X display was received or changed (RFC 1096).
+    /// The peer reported a new X display location (RFC 1096).
     DisplayLocation,
-    /// The location was received or changed (RFC 779).
+    /// The peer reported a new location of the terminal (RFC 779).
     Location,
     /// Text uses another character set from now on (RFC 2066).
     Charset(Charset),
     /// Input arrives in another mode from now on.
     InputMode(InputMode),
-    /// An option went on or off.
+    /// A telnet option was switched on or off.
     #[non_exhaustive]
     Option {
-        /// The option.
+        /// The option's number.
         option: u8,
-        /// The side on which it went on or off.
+        /// The side on which the option was switched on or off.
         side: Side,
-        /// Whether it is on now.
+        /// Whether the option is on now.
         on: bool,
     },
-    /// Parameters of an option that the session does not handle itself.
+    /// Parameters of an option that the session leaves to the application.
     ///
     /// The option is MSDP (see [`msdp`](super::msdp)), or the application enabled it.
     #[non_exhaustive]
     Subnegotiation {
-        /// The option.
+        /// The option's number.
         option: u8,
-        /// The parameters, unescaped.
+        /// The option's parameters, unescaped.
         content: &'a [u8],
     },
-    /// A message of the Generic MUD Communication Protocol.
+    /// A message of the Generic MUD Communication Protocol (GMCP).
     #[non_exhaustive]
     Gmcp {
         /// The names of the package and message, such as `Core.Hello`.
         package: &'a str,
-        /// JSON, not validated. Empty if there is none.
+        /// The message's JSON, not validated; empty if the message has none.
         data: &'a str,
     },
-    /// A key. Only in [`InputMode::Keys`].
+    /// A key that the peer pressed, reported only in [`InputMode::Keys`].
     Key(Key),
     /// The peer pressed its Break key (BRK, RFC 854).
     Break,
@@ -68,7 +68,7 @@ pub enum Signal<'a> {
     ///
     /// In character mode also Control-C. The session discards the unfinished line.
     InterruptProcess,
-    /// The peer wants no more output of the running operation, but lets it finish (AO, RFC 854).
+    /// The peer asks for no more output of the running operation, which continues (AO, RFC 854).
     ///
     /// The server discards queued messages, unless MCCP2 is or was on.
     AbortOutput,
@@ -76,14 +76,15 @@ pub enum Signal<'a> {
     Suspend,
     /// The peer aborts the running operation (ABORT, RFC 1184), more strongly than an interrupt.
     Abort,
-    /// The peer sends no more input (EOF, RFC 1184). In character mode also Control-D on an empty
-    /// line.
+    /// The peer sends no more input (EOF, RFC 1184).
+    ///
+    /// In character mode also Control-D on an empty line.
     EndOfFile,
     /// The peer asks to be logged out (RFC 727). The connection ends after this event.
     Logout,
 }
 
-/// How a telnet peer's input arrives.
+/// Mode of a telnet peer's input: lines that the peer or the server edits, or single keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InputMode {
@@ -100,7 +101,7 @@ pub enum InputMode {
 }
 
 impl InputMode {
-    /// Returns the mode's name in a listener's address.
+    /// Returns the mode's name in a listener's address, such as `line`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

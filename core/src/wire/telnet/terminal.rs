@@ -2,7 +2,7 @@ use super::Charset;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// What a telnet peer reported about its terminal.
+/// The properties of a telnet peer's terminal, as the peer reported them.
 ///
 /// All of it is bounded, and none of it is authenticated.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,9 +12,9 @@ pub struct Terminal {
     ///
     /// Before that, it may be any program that sends lines.
     pub is_telnet: bool,
-    /// Characters per row, 1 to [`SIZE_MAX`](Self::SIZE_MAX). `None` if unknown.
+    /// Window width in characters, 1 to [`SIZE_MAX`](Self::SIZE_MAX). `None` if unknown.
     pub columns: Option<u16>,
-    /// Number of rows, 1 to [`SIZE_MAX`](Self::SIZE_MAX). `None` if unknown.
+    /// Window height in rows, 1 to [`SIZE_MAX`](Self::SIZE_MAX). `None` if unknown.
     pub rows: Option<u16>,
     /// The terminal types, in the peer's order of preference (RFC 1091).
     ///
@@ -27,40 +27,40 @@ pub struct Terminal {
     pub charset: Charset,
     /// Environment variables and their values, at most [`VARIABLES_MAX`](Self::VARIABLES_MAX).
     pub environment: Vec<(String, String)>,
-    /// The speed to the terminal and from it, in bits per second.
+    /// Line speed to the terminal and from it, in bits per second.
     pub speed: Option<(u32, u32)>,
     /// The X display, as `host:display.screen`.
     pub display_location: Option<String>,
-    /// The location of the terminal.
+    /// The location of the terminal, as free text (RFC 779).
     pub location: Option<String>,
 }
 
-/// Capability bits of the MUD Terminal Type Standard.
+/// Capability bits of the MUD Terminal Type Standard (MTTS).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "a bit set is all that it is")]
 pub struct Mtts(pub u32);
 
 impl Mtts {
-    /// ANSI colours.
+    /// Support for ANSI colours.
     pub const ANSI: u32 = 1;
-    /// VT100.
+    /// Support for VT100 control sequences.
     pub const VT100: u32 = 2;
-    /// UTF-8.
+    /// Support for UTF-8.
     pub const UTF_8: u32 = 4;
-    /// 256 colours.
+    /// Support for 256 colours.
     pub const COLORS_256: u32 = 8;
-    /// Mouse tracking.
+    /// Support for mouse tracking.
     pub const MOUSE_TRACKING: u32 = 16;
-    /// The colour palette can be changed.
+    /// Support for changing the colour palette.
     pub const OSC_COLOR_PALETTE: u32 = 32;
     /// A screen reader is in use.
     pub const SCREEN_READER: u32 = 64;
     /// The client is a proxy, so the other bits may not apply to its user.
     pub const PROXY: u32 = 128;
-    /// 24-bit colours.
+    /// Support for 24-bit colours.
     pub const TRUECOLOR: u32 = 256;
 
-    /// Whether all of `bits` are set.
+    /// Returns `true` if all of `bits` are set.
     #[must_use]
     pub const fn has(self, bits: u32) -> bool {
         self.0 & bits == bits
@@ -74,7 +74,7 @@ impl Terminal {
     pub const TYPES_MAX: usize = 10;
     /// Largest number of environment variables that are kept.
     pub const VARIABLES_MAX: usize = 32;
-    /// Longest name or value that is kept, in bytes. Longer ones are not kept.
+    /// Longest name or value that is kept, in bytes.
     pub const TEXT_MAX_BYTES: usize = 256;
     const TYPE_MAX_CHARS: usize = 40;
 
@@ -84,18 +84,18 @@ impl Terminal {
         self.environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// Whether `name` is one of the terminal types, ignoring case.
+    /// Returns `true` if `name` is one of the terminal types, ignoring case.
     #[must_use]
     pub fn is_type(&self, name: &str) -> bool {
         self.types.iter().any(|known| known.eq_ignore_ascii_case(name))
     }
 
-    /// Whether the terminal cannot move the cursor back.
+    /// Returns `true` if the terminal cannot move the cursor back.
     pub(crate) fn is_dumb(&self) -> bool {
         self.is_type("dumb")
     }
 
-    /// Sets the size, and returns whether it has changed. 0 means unspecified (RFC 1073).
+    /// Sets the window size. Returns `true` if it changed. Zero means unspecified (RFC 1073).
     pub(crate) fn resize(&mut self, columns: u16, rows: u16) -> bool {
         let clamp = |given: u16, before: Option<u16>| if given == 0 { before } else { Some(given.min(Self::SIZE_MAX)) };
         let (columns, rows) = (clamp(columns, self.columns), clamp(rows, self.rows));
@@ -104,7 +104,7 @@ impl Terminal {
         changed
     }
 
-    /// Adds a terminal type, and returns whether to request another one.
+    /// Adds a terminal type. Returns `true` if the next one should be requested.
     pub(crate) fn add_type(&mut self, name: &[u8]) -> bool {
         let name: String = name
             .iter()
@@ -124,7 +124,7 @@ impl Terminal {
         self.types.len() < Self::TYPES_MAX
     }
 
-    /// Sets or removes a variable, and returns whether that changed anything.
+    /// Sets or removes an environment variable. Returns `true` if that changed anything.
     ///
     /// A value that is too long or contains control characters counts as none.
     pub(crate) fn set_variable(&mut self, name: &[u8], value: Option<&[u8]>) -> bool {

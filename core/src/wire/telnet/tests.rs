@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use proptest::prelude::*;
 
-/// A piece that owns its content. Adjacent data is joined.
+/// Owned version of [`Piece`], with adjacent data joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Owned {
     Data(Vec<u8>),
@@ -76,7 +76,7 @@ proptest! {
     }
 }
 
-/// Each row is a bug of some telnet library.
+/// Each row covers a bug that some telnet library had.
 #[test]
 fn parser_splits_streams_into_data_commands_and_options() {
     let ayt = Owned::Command(Command::AreYouThere);
@@ -124,7 +124,7 @@ fn endless_subnegotiation_is_bounded_and_dropped() {
     assert_eq!((parser.dropped(), parser.is_partial()), (1, false));
 }
 
-/// Each transition of RFC 1143 section 7, for the peer's side: what is received and what is sent.
+/// Checks each transition of RFC 1143 section 7 for the peer's side: message in, answer out.
 #[test]
 fn option_states_follow_rfc_1143() {
     const OPTION: u8 = 3;
@@ -196,12 +196,12 @@ fn option_replies_stop_at_the_change_limit() {
     assert_eq!(said, 2 * usize::from(Options::CHANGES_MAX), "one answer to each WILL and WONT");
 }
 
-/// An action of one side's application.
+/// Test step: an action of one side's application, or the arrival of messages.
 #[derive(Clone, Copy, Debug)]
 enum Wish {
     Enable(Side, u8),
     Disable(Side, u8),
-    /// This many messages of the other side arrive.
+    /// The given number of messages from the other side arrive.
     Hear(u8),
 }
 

@@ -1,4 +1,4 @@
-//! Lines that the peer's terminal edits.
+//! Decoding of lines that the peer's terminal edits.
 
 use super::{Found, Session};
 use crate::base::work;
@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use memchr::memchr3;
 use unicode_segmentation::UnicodeSegmentation;
 
-/// How far a call searches for a line ending: the data before it may take several calls.
+/// Maximum number of bytes that one call searches for a line ending.
 const SEARCHED_MAX_BYTES: usize = 8 << 10;
 const BACKSPACE: u8 = 0x08;
 const DELETE: u8 = 0x7f;
@@ -60,7 +60,7 @@ impl Session {
         Ok((used, found))
     }
 
-    /// Handles an escaped IAC, which is data.
+    /// Handles a doubled IAC, which stands for one data byte of 255.
     pub(super) fn take_escaped(&mut self, kept: &mut Vec<u8>, max: usize) -> Result<Found, DecodeError> {
         if self.types_here() {
             return Ok(self.take_key(IAC, kept, max));
@@ -70,7 +70,7 @@ impl Session {
         Ok(Found::Nothing)
     }
 
-    /// Appends to the unfinished line. Returns how many bytes it took, up to the cost limit.
+    /// Appends data to the unfinished line, up to the cost limit. Returns how many bytes it took.
     ///
     /// It applies erase characters, because some terminals send them in line mode.
     fn keep(&mut self, line: &[u8], max: usize) -> Result<usize, DecodeError> {
@@ -115,7 +115,7 @@ impl Session {
         self.partial.truncate(self.partial.len() - last);
     }
 
-    /// Resets the prompt and hidden input after a complete line.
+    /// Clears the prompt and ends hidden input after a complete line.
     fn line_came(&mut self) {
         self.prompt.clear();
         if self.hidden {

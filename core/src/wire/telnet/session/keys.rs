@@ -1,4 +1,4 @@
-//! Input that arrives key by key.
+//! Handling of input that arrives key by key, in character and keys mode.
 
 use super::typing::{Early, Stale, Typing};
 use super::{Found, Session};
@@ -13,16 +13,16 @@ use alloc::vec::Vec;
 /// Longest line that the server edits, in bytes. It bounds the cost of redrawing.
 const EDITED_MAX_BYTES: usize = 4 << 10;
 const BELL: u8 = 7;
-/// Assumed width of a terminal that has not reported one.
+/// Assumed width, in columns, of a terminal that has not reported one.
 const COLUMNS: u16 = 80;
 
 impl Session {
-    /// Whether the server handles keys, in character or keys mode.
+    /// Returns `true` if the server handles single keys, in character or keys mode.
     pub(super) fn types_here(&self) -> bool {
         self.told != InputMode::Line
     }
 
-    /// Takes keys from the front of `rest`, up to a command, an item, or the cost limit.
+    /// Takes keys from the front of `rest`, up to a command, a complete item or the cost limit.
     pub(super) fn take_keys(&mut self, rest: &[u8], kept: &mut Vec<u8>, max: usize) -> (usize, Found) {
         let mut used = 0;
         loop {
@@ -42,7 +42,7 @@ impl Session {
         }
     }
 
-    /// Takes a byte that did not arrive as plain data.
+    /// Handles an input byte that arrived as a doubled IAC or as an erase command.
     pub(super) fn take_key(&mut self, byte: u8, kept: &mut Vec<u8>, max: usize) -> Found {
         self.type_byte(byte);
         self.press_all(kept, max)
@@ -116,7 +116,7 @@ impl Session {
         }
     }
 
-    /// Discards the unfinished line.
+    /// Discards the unfinished line. In character mode, shows `^C` after it.
     pub(super) fn interrupt(&mut self) {
         self.partial.clear();
         if self.told == InputMode::Character {
@@ -131,7 +131,7 @@ impl Session {
         }
     }
 
-    /// Empties the line.
+    /// Empties the unfinished line.
     pub(super) fn erase_line(&mut self) {
         self.partial.clear();
         if let Some(typing) = &mut self.typing {
@@ -140,7 +140,7 @@ impl Session {
         }
     }
 
-    /// Applies the input mode that was negotiated.
+    /// Applies the input mode that was negotiated with the peer.
     pub(super) fn change_mode(&mut self) {
         // Changes that are not drawn yet would be lost.
         self.show();
@@ -181,7 +181,7 @@ impl Session {
         }
     }
 
-    /// Updates the line on the peer's screen.
+    /// Updates the parts of the line on the peer's screen that are out of date.
     pub(super) fn show(&mut self) {
         let Some(typing) = self.typing.as_mut().filter(|_| self.told == InputMode::Character) else { return };
         let mut out = String::new();
@@ -212,7 +212,7 @@ impl Session {
         self.output.extend(bell.then_some(BELL));
     }
 
-    /// Erases the line, to make room for messages.
+    /// Erases the line from the peer's screen, to make room for messages.
     pub(super) fn take_line_away(&mut self) {
         let dumb = self.terminal.is_dumb();
         let Some(typing) = self.typing.as_mut().filter(|_| self.told == InputMode::Character) else { return };

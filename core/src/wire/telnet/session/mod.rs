@@ -20,14 +20,14 @@ use core::ops::Range;
 use core::time::Duration;
 use typing::Typing;
 
-/// Longest subnegotiation, in bytes, unless the longest message is shorter.
+/// Limit on a subnegotiation, in bytes; the message limit applies if it is lower.
 const SUBNEGOTIATION_MAX_BYTES: usize = 16 << 10;
-/// With more answers pending, no more commands are parsed until the answers are taken.
+/// Limit on pending answers, in bytes, above which no more commands are parsed.
 const ANSWERS_MAX_BYTES: usize = 4 << 10;
-/// Once `spent` exceeds this, the rest of the input waits for the next call.
+/// Limit on `spent` in one call; beyond it, the rest of the input waits for the next call.
 const SPENT_MAX: usize = 4 << 10;
 const COMMAND_COST: usize = 32;
-/// Longest prompt that is kept to be redrawn, in bytes.
+/// Longest prompt that is kept for redrawing, in bytes.
 const PROMPT_MAX_BYTES: usize = 1024;
 
 /// The server's end of a telnet connection.
@@ -44,41 +44,41 @@ pub struct Session {
     wanted: InputMode,
     /// The input mode that was last reported to the application.
     told: InputMode,
-    /// Whether the next line is hidden.
+    /// Whether the peer's next line is hidden, such as a password.
     hidden: bool,
     prompt: String,
-    /// The beginning of a line, in line mode.
+    /// The unfinished line, in line mode.
     partial: Vec<u8>,
-    /// The last byte was the CR of a line ending, so an LF or NUL belongs to it.
+    /// Whether the last byte was the CR of a line ending, so that an LF or NUL belongs to it.
     after_cr: bool,
     typing: Option<Box<Typing>>,
-    /// The window has a new size that is not reported yet.
+    /// Whether the window has a new size that is not reported yet.
     resized: bool,
-    /// A terminal type was requested and has not arrived.
+    /// Whether a terminal type was requested and has not arrived.
     type_asked: bool,
-    /// Character sets were offered and the peer has not chosen.
+    /// Whether character sets were offered and the peer has not chosen.
     charset_asked: bool,
     /// Options to request once the peer is known to speak telnet.
     wishes: Vec<(Side, u8)>,
     compressor: Option<Box<Compressor>>,
-    /// MCCP2 is or was on, so queued output may be compressed and must keep its order.
+    /// Whether MCCP2 is or was on: queued output may be compressed and must keep its order.
     in_order: bool,
     inflater: Option<Box<Inflater>>,
     control: Vec<u8>,
     output: Vec<u8>,
     /// Output in its final form, to be sent before `output`.
     ready: Vec<u8>,
-    /// Cost of this `decode` beyond reading the input, as an equivalent in bytes of plain input.
+    /// Cost of the current `decode` beyond reading input, in equivalent bytes of plain input.
     spent: usize,
 }
 
-/// What a session wants to send.
+/// Bytes that a session wants to send.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Replies {
-    /// To send before queued output, between two messages: answers in negotiations.
+    /// Bytes to send before queued output, between two messages, such as negotiation answers.
     pub control: Vec<u8>,
-    /// To send after queued output.
+    /// Bytes to send after queued output.
     pub output: Vec<u8>,
 }
 
@@ -98,7 +98,7 @@ enum Found {
 }
 
 impl Session {
-    /// Creates a session for a new connection. Its first replies are the probe.
+    /// Creates a session for a new connection. Its first replies hold the probe, if configured.
     #[must_use]
     pub fn new(config: Telnet) -> Self {
         let mut session = Self {
@@ -129,7 +129,7 @@ impl Session {
         session
     }
 
-    /// Decodes the front of `input`; see [`wire`](crate::wire).
+    /// Decodes at most one item from the front of `input`; see [`wire`](crate::wire).
     ///
     /// # Errors
     /// [`DecodeError::TooLarge`] before content beyond the limit is kept,
@@ -171,7 +171,7 @@ impl Session {
         Ok(Decoded { used, cost: cost + self.spent, units: u32::from(item.is_some()), item })
     }
 
-    /// Returns the line that the end of the input completes.
+    /// Returns the unfinished line, if any, once the peer's input has ended.
     ///
     /// # Errors
     /// As [`decode`](Self::decode).
@@ -198,53 +198,54 @@ impl Session {
         }
     }
 
-    /// Whether a command, or a line in line mode, is incomplete. Lines that the server edits do not
-    /// count: a person types them and may take any time.
+    /// Returns `true` if a command, or a line in line mode, is incomplete.
+    ///
+    /// Lines that the server edits do not count: a person types them and may take any time.
     #[must_use]
     pub const fn is_partial(&self) -> bool {
         self.parser.is_partial() || !self.partial.is_empty()
     }
 
-    /// Whether queued output must stay complete, because it may be compressed.
+    /// Returns `true` if queued output must stay complete, because it may be compressed.
     #[must_use]
     pub const fn is_in_order(&self) -> bool {
         self.in_order
     }
 
-    /// Whether [`decode`](Self::decode) has work to do without further input.
+    /// Returns `true` if [`decode`](Self::decode) has work to do without further input.
     #[must_use]
     pub fn is_ahead(&self) -> bool {
         let inflated = |inflater: &Inflater| inflater.is_ready() || inflater.has_more();
         self.resized || self.mode() != self.told || self.has_keys() || self.inflater.as_deref().is_some_and(inflated)
     }
 
-    /// How long to wait for input before calling [`on_timeout`](Self::on_timeout), if at all.
+    /// Returns how long to wait for input before [`on_timeout`](Self::on_timeout), if at all.
     #[must_use]
     pub fn wait(&self) -> Option<Duration> {
         let waits = self.told == InputMode::Keys && self.typing.as_ref().is_some_and(|typing| typing.is_escape());
         waits.then_some(super::Key::ESCAPE_WAIT)
     }
 
-    /// After [`wait`](Self::wait) without input: a pending escape character is the key itself.
+    /// Turns a pending escape character into the Escape key, once [`wait`](Self::wait) has elapsed.
     pub fn on_timeout(&mut self) {
         if let Some(typing) = &mut self.typing {
             typing.on_timeout();
         }
     }
 
-    /// What the peer reported about its terminal.
+    /// Returns what the peer reported about its terminal.
     #[must_use]
     pub const fn terminal(&self) -> &Terminal {
         &self.terminal
     }
 
-    /// Whether an option is on.
+    /// Returns `true` if an option is on for the given side.
     #[must_use]
     pub fn is_on(&self, side: Side, option: u8) -> bool {
         self.options.is_on(side, option)
     }
 
-    /// The encoding of messages for this peer from now on.
+    /// Returns the encoding of messages for this peer from now on.
     #[must_use]
     pub const fn encoding(&self) -> Encoding {
         let is_buffered = self.compressor.is_some() || matches!(self.told, InputMode::Character);
@@ -252,20 +253,20 @@ impl Session {
         Encoding::Telnet { charset: self.terminal.charset, path }
     }
 
-    /// The input mode that the peer has agreed to.
+    /// Returns the input mode that the peer has agreed to.
     #[must_use]
     pub fn mode(&self) -> InputMode {
         let shown_by_us = self.options.is_on(Side::Us, option::ECHO) && self.options.is_on(Side::Us, option::SGA);
         if shown_by_us { self.wanted } else { InputMode::Line }
     }
 
-    /// Redraws the input line, and returns what to send, if anything.
+    /// Redraws the input line and returns the bytes to send, if any.
     pub fn replies(&mut self) -> Option<Replies> {
         self.show();
         self.answers()
     }
 
-    /// As [`replies`](Self::replies), without redrawing the line, which more input may change.
+    /// Returns the bytes to send, if any, without redrawing the line, which more input may change.
     pub(crate) fn answers(&mut self) -> Option<Replies> {
         if self.control.is_empty() && self.output.is_empty() && self.ready.is_empty() {
             return None;
@@ -283,7 +284,7 @@ impl Session {
         Some(replies)
     }
 
-    /// Queues messages in the [encoding](Self::encoding), and keeps the input line below them.
+    /// Queues messages in the session's [encoding](Self::encoding), above the input line.
     pub fn render(&mut self, messages: &[u8]) {
         self.take_line_away();
         self.output.extend_from_slice(messages);
@@ -310,10 +311,10 @@ impl Session {
         self.put_line_back();
     }
 
-    /// Queues a prompt, as [`write`](Self::write) does.
+    /// Queues `text` as a prompt and sets whether the peer's next line is hidden.
     ///
-    /// A peer that speaks telnet also receives EOR (RFC 885) or GA (RFC 858) to mark its end.
-    /// With `hidden`, the next line is not shown: we claim to echo it (RFC 857), and do not.
+    /// Works like [`write`](Self::write). A peer that speaks telnet also receives EOR (RFC 885) or
+    /// GA (RFC 858) at the end. If `hidden`, we claim to echo the next line (RFC 857), but do not.
     pub fn prompt(&mut self, text: &str, hidden: bool) {
         self.set_hidden(hidden);
         if self.told == InputMode::Character {
@@ -331,7 +332,7 @@ impl Session {
         }
     }
 
-    /// Queues parameters of an option (RFC 855). Returns false if it is off on both sides.
+    /// Queues a subnegotiation (RFC 855). Returns `false` if the option is off on both sides.
     pub fn subnegotiate(&mut self, option: u8, content: &[u8]) -> bool {
         let on = self.options.is_on(Side::Us, option) || self.options.is_on(Side::Him, option);
         if on {
@@ -340,23 +341,23 @@ impl Session {
         on
     }
 
-    /// The interval between keep-alives. `None` if they are off or the peer does not speak telnet.
+    /// Returns the keep-alive interval, or `None` if it is off or the peer does not speak telnet.
     #[must_use]
     pub fn keep_alive_interval(&self) -> Option<Duration> {
         self.config.keep_alive.filter(|_| self.terminal.is_telnet)
     }
 
-    /// Sends a keep-alive, `IAC NOP`.
+    /// Queues a keep-alive, `IAC NOP`.
     pub fn keep_alive(&mut self) {
         self.control.extend_from_slice(&[IAC, Command::NoOperation.byte()]);
     }
 
-    /// Whether the line on the peer's screen is out of date.
+    /// Returns `true` if the line on the peer's screen is out of date.
     pub(crate) fn is_stale(&self) -> bool {
         self.typing.as_ref().is_some_and(|typing| typing.is_stale())
     }
 
-    /// Whether the rest of the input waits for the next call.
+    /// Returns `true` if the cost limit is exceeded and the rest of the input waits.
     const fn has_done_enough(&self) -> bool {
         self.spent > SPENT_MAX
     }
@@ -365,7 +366,7 @@ impl Session {
         self.told != InputMode::Line && self.typing.as_ref().is_some_and(|typing| typing.has_keys())
     }
 
-    /// Appends text to the prompt while the line is erased. Beyond the limit it becomes a line.
+    /// Appends text to the prompt while the line is erased. Too long a prompt becomes a line.
     fn extend_prompt(&mut self, text: &str) {
         self.prompt.push_str(text);
         if self.prompt.len() > PROMPT_MAX_BYTES {
@@ -374,7 +375,7 @@ impl Session {
         }
     }
 
-    /// Decodes the front of `data`. Stores in `kept` an item that is not contiguous there.
+    /// Decodes the front of `data`. Stores the item in `kept` if it is not contiguous in `data`.
     fn step(
         &mut self,
         data: &[u8],

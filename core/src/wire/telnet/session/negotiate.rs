@@ -1,4 +1,4 @@
-//! Requests and accepts options, acts when they go on or off, and handles commands.
+//! Negotiation of options, the actions when they go on or off, and two-byte commands.
 
 use super::typing::Stale;
 use super::{Found, Session};
@@ -10,8 +10,9 @@ use crate::wire::telnet::{Charset, IAC, InputMode, Signal, encode, option, subne
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-/// Options that the peer may switch on. All others are refused. Echo by the peer must be: RFC 857
-/// forbids that both sides echo.
+/// Options that the peer may switch on without a request by the server.
+///
+/// Echo by the peer is not among them: RFC 857 forbids that both sides echo.
 const AGREED_TO: [(Side, u8); 14] = [
     (Side::Us, option::BINARY),
     (Side::Us, option::STATUS),
@@ -29,7 +30,7 @@ const AGREED_TO: [(Side, u8); 14] = [
     (Side::Him, option::SNDLOC),
 ];
 
-/// Options that are requested once the peer is known to speak telnet.
+/// Options that the server requests once the peer is known to speak telnet.
 const ASKED_FOR: [(Side, u8); 5] = [
     (Side::Him, option::TTYPE),
     (Side::Him, option::NAWS),
@@ -38,11 +39,11 @@ const ASKED_FOR: [(Side, u8); 5] = [
     (Side::Us, option::EOR),
 ];
 
-/// LINEMODE MODE (RFC 1184 section 2.2).
+/// The MODE command of the LINEMODE option (RFC 1184 section 2.2).
 const MODE: u8 = 1;
 const MODE_EDIT: u8 = 1;
 const MODE_TRAPSIG: u8 = 2;
-/// The erase key of any terminal.
+/// The backspace character, which stands for an erase-character command from the peer.
 const BACKSPACE: u8 = 0x08;
 
 impl Session {
@@ -56,9 +57,9 @@ impl Session {
         }
     }
 
-    /// Requests an option, at once or when the peer is known to speak telnet.
+    /// Requests an option as soon as the peer is known to speak telnet.
     ///
-    /// Until then, other programs would show `IAC` as garbage.
+    /// Until then, the peer may be another program, which would show `IAC` as garbage.
     pub fn enable_option(&mut self, side: Side, option: u8) {
         if self.terminal.is_telnet {
             self.enable(side, option);
@@ -67,7 +68,7 @@ impl Session {
         }
     }
 
-    /// Switches an option off, and withdraws a request for it.
+    /// Switches an option off and withdraws any request for it.
     pub fn disable_option(&mut self, side: Side, option: u8) {
         self.wishes.retain(|wish| *wish != (side, option));
         self.disable(side, option);
@@ -76,7 +77,7 @@ impl Session {
         }
     }
 
-    /// Sets how input should arrive. Until the peer agrees, and if it refuses, lines arrive.
+    /// Sets the wanted input mode. Input arrives as lines until the peer agrees.
     pub fn set_mode(&mut self, mode: InputMode) {
         self.wanted = mode;
         if self.terminal.is_telnet {
@@ -98,24 +99,24 @@ impl Session {
         }
     }
 
-    /// Whether the peer's terminal edits and echoes the input, and will continue to.
+    /// Returns `true` if the peer's terminal edits and echoes the input, and will continue to.
     fn peer_edits(&self) -> bool {
         self.wanted == InputMode::Line || !self.may_do(option::ECHO) || !self.may_do(option::SGA)
     }
 
-    /// Whether the next line will be hidden, as far as the peer has answered.
+    /// Returns `true` if the next line will be hidden unless the peer refuses.
     pub(crate) fn hides(&self) -> bool {
         self.hidden && self.may_do(option::ECHO)
     }
 
-    /// Whether an option of ours is on or awaits an answer.
+    /// Returns `true` if an option is on for our side or awaits the peer's answer.
     fn may_do(&self, option: u8) -> bool {
         self.options.is_on(Side::Us, option) || self.options.is_pending(Side::Us, option)
     }
 
-    /// Requests the other half of character mode, when the peer requests ECHO or SGA again.
+    /// Requests the other of ECHO and SGA when the peer switches one of them on again.
     ///
-    /// A peer that switches one of them off has switched off both, see `take_back_half`.
+    /// A peer that switches one of them off has switched off both; see `take_back_half`.
     fn ask_for_other_half(&mut self, change: Change) {
         let other = match (change.side, change.option) {
             (Side::Us, option::ECHO) => option::SGA,
@@ -127,7 +128,7 @@ impl Session {
         }
     }
 
-    /// Switches ECHO or SGA off again if the peer refused the other one.
+    /// Switches ECHO or SGA off again if the peer refused the other of the two.
     ///
     /// With only one of them, neither side would show the input.
     fn take_back_half(&mut self) {
@@ -180,13 +181,13 @@ impl Session {
         }
     }
 
-    /// Sends the LINEMODE mode: the peer edits and traps its interrupt key, or does neither.
+    /// Sends the LINEMODE mode: whether the peer edits lines and traps its interrupt key.
     fn say_linemode(&mut self) {
         let mask = if self.wanted == InputMode::Line { MODE_EDIT | MODE_TRAPSIG } else { 0 };
         subnegotiation(option::LINEMODE, &[MODE, mask], &mut self.control);
     }
 
-    /// Sends whether Control-S and Control-Q control the output (RFC 1372): not in keys mode.
+    /// Enables flow control by Control-S and Control-Q at the peer (RFC 1372), except in keys mode.
     fn say_flow_control(&mut self) {
         const OFF: u8 = 0;
         const ON: u8 = 1;
@@ -204,7 +205,7 @@ impl Session {
         self.control.extend(words.into_iter().flatten());
     }
 
-    /// Handles a negotiation message.
+    /// Handles a negotiation message from the peer.
     pub(super) fn negotiated(&mut self, verb: Verb, option: u8) -> Found {
         self.detect();
         match (verb, option) {
@@ -264,7 +265,7 @@ impl Session {
         }
     }
 
-    /// Handles a two-byte command (RFC 854).
+    /// Handles a two-byte command from the peer (RFC 854).
     pub(super) fn command(&mut self, command: Command, kept: &mut Vec<u8>, max: usize) -> Found {
         if matches!(command, Command::Unknown(_)) {
             return Found::Nothing;

@@ -1,4 +1,4 @@
-//! Handles subnegotiations and answers them.
+//! Handling of subnegotiations from the peer, and the answers to them.
 
 use super::{Found, Session};
 use crate::base::work;
@@ -7,29 +7,29 @@ use crate::wire::telnet::{Charset, Signal, option, subnegotiation};
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// Verbs of TTYPE, TSPEED, XDISPLOC, STATUS and NEW-ENVIRON.
+/// The IS verb of TTYPE, TSPEED, XDISPLOC, STATUS and NEW-ENVIRON.
 const IS: u8 = 0;
 const SEND: u8 = 1;
-/// NEW-ENVIRON (RFC 1572).
+/// The INFO verb of NEW-ENVIRON (RFC 1572).
 const INFO: u8 = 2;
 const VAR: u8 = 0;
 const VALUE: u8 = 1;
 const ESC: u8 = 2;
 const USERVAR: u8 = 3;
-/// How many variables of one subnegotiation are read.
+/// Maximum number of variables that are read from one subnegotiation.
 const VARIABLES_MAX: usize = 128;
-/// Cost of looking a variable up, as an equivalent in bytes of plain input.
+/// Cost of looking up a variable, in equivalent bytes of plain input.
 const VARIABLE_COST: usize = 128;
-/// CHARSET (RFC 2066).
+/// The REQUEST verb of CHARSET (RFC 2066).
 const REQUEST: u8 = 1;
 const ACCEPTED: u8 = 2;
 const REJECTED: u8 = 3;
 const TTABLE_IS: u8 = 4;
 const TTABLE_REJECTED: u8 = 5;
-/// How many of the character sets that a peer offers are read.
+/// Maximum number of character sets that are read from one offer by the peer.
 const CHARSETS_MAX: usize = 64;
 const CHARSET_COST: usize = 16;
-/// LINEMODE (RFC 1184).
+/// The SLC command of LINEMODE (RFC 1184).
 const SLC: u8 = 3;
 const SLC_ACK: u8 = 0x80;
 const SLC_LEVELS: u8 = 3;
@@ -55,7 +55,7 @@ impl Session {
         subnegotiation(option::CHARSET, &request, &mut self.control);
     }
 
-    /// Handles the parameters of an option.
+    /// Handles the parameters of an option that the peer sent.
     ///
     /// Ignores options that are off, and malformed parameters (RFC 855).
     pub(super) fn parameters(&mut self, option: u8, content: Vec<u8>, kept: &mut Vec<u8>) -> Found {
@@ -170,7 +170,7 @@ impl Session {
         Found::Signal(Signal::Charset(charset))
     }
 
-    /// Acknowledges the peer's special characters.
+    /// Acknowledges the special characters that the peer proposes (LINEMODE SLC, RFC 1184).
     ///
     /// Acknowledgements are not answered (RFC 1184 section 2.4). The characters are not kept: the
     /// peer translates them into commands.
@@ -193,7 +193,7 @@ impl Session {
         }
     }
 
-    /// Sends which options are on (RFC 859).
+    /// Queues the list of options that are on, as a STATUS answer (RFC 859).
     fn say_status(&mut self) {
         const SE: u8 = crate::wire::telnet::SE;
         let mut status = alloc::vec![IS];
@@ -207,13 +207,13 @@ impl Session {
         subnegotiation(option::STATUS, &status, &mut self.output);
     }
 
-    /// Queues a message of the Generic MUD Communication Protocol. Returns false if it is off.
+    /// Queues a Generic MUD Communication Protocol message. Returns `false` if the option is off.
     pub fn gmcp(&mut self, package: &str, data: &str) -> bool {
         let message = if data.is_empty() { package.into() } else { alloc::format!("{package} {data}") };
         self.subnegotiate(option::GMCP, message.as_bytes())
     }
 
-    /// Queues the server's variables for crawlers (MSSP). Returns false if the option is off.
+    /// Queues the server's variables for crawlers (MSSP). Returns `false` if the option is off.
     pub fn server_status<'s>(&mut self, variables: impl IntoIterator<Item = (&'s str, &'s str)>) -> bool {
         const MSSP_VAR: u8 = 1;
         const MSSP_VAL: u8 = 2;
@@ -228,7 +228,7 @@ impl Session {
     }
 }
 
-/// Options that are handled above. Other parameters of them are ignored.
+/// Options that the session handles itself; it ignores other parameters of them.
 const KNOWN: [u8; 13] = [
     option::STATUS,
     option::NAWS,
@@ -245,7 +245,7 @@ const KNOWN: [u8; 13] = [
     option::MSSP,
 ];
 
-/// Reads a name or value up to the next marker, and unescapes it. Sets `rest` to what follows.
+/// Reads and unescapes a name or value up to the next marker. Sets `rest` to the bytes after it.
 fn unescape<'a>(text: &'a [u8], rest: &mut &'a [u8]) -> Vec<u8> {
     let (mut plain, mut bytes) = (Vec::new(), text.iter());
     while let Some(&byte) = bytes.as_slice().first() {

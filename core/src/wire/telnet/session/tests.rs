@@ -1,4 +1,4 @@
-//! Tests the editor and the screen against naive models, and two sessions against each other.
+//! Tests of the editor and screen against naive models, and of two connected sessions.
 
 use crate::wire::Budget;
 use crate::wire::telnet::{InputMode, Session, Side, Telnet, option};
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-/// A session in character mode on a screen of `columns` columns.
+/// Creates a session in character mode on a screen of `columns` columns.
 fn typing(columns: u8) -> Session {
     let mut session = Session::new(Telnet { mode: InputMode::Character, ..Telnet::default() });
     hear(&mut session, &[255, 253, 1, 255, 253, 3, 255, 251, 31, 255, 250, 31, 0, columns, 0, 24, 255, 240]);
@@ -18,7 +18,7 @@ fn typing(columns: u8) -> Session {
     session
 }
 
-/// What a session yields, as text, and what it sends.
+/// Feeds `bytes` to a session. Returns the items that it yields, as text, and its output.
 fn hear(session: &mut Session, bytes: &[u8]) -> (Vec<String>, Vec<u8>) {
     let (mut bytes, mut buffer, mut at) = (bytes.to_vec(), DecodeBuffer::default(), 0);
     let (mut told, mut sent) = (vec![], vec![]);
@@ -115,14 +115,14 @@ impl Terminal {
     }
 }
 
-/// Text as a terminal of that width shows it on a fresh line.
+/// Returns the rows that a terminal of `columns` columns shows for `text`.
 fn wrapped(columns: usize, text: &str) -> Vec<String> {
     let mut terminal = Terminal::new(columns);
     terminal.show(text.as_bytes());
     terminal.all_rows()
 }
 
-/// A minimal line of clusters with a cursor.
+/// Reference model of the input line: the clusters before and after the cursor.
 #[derive(Clone, Debug, Default)]
 struct Model {
     before: Vec<String>,
@@ -173,9 +173,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    /// After every key and message the screen shows all messages and lines, complete and in order.
+    /// After every key and message, the screen shows all messages and lines, complete and in order.
     ///
-    /// The input line is below them, and the cursor is at the right position.
+    /// The input line is below the messages, and the cursor is at the right position.
     #[test]
     fn screen_agrees_with_a_naive_model(columns in 8..30u8, steps in steps()) {
         let mut session = typing(columns);
@@ -268,7 +268,7 @@ proptest! {
         }
     }
 
-    /// Two servers that are connected to each other by mistake stop sending, with any options on.
+    /// Two servers connected to each other by mistake stop sending, whatever options are on.
     #[test]
     fn two_connected_sessions_stop_negotiating(
         asked in prop::collection::vec((any::<bool>(), any::<bool>(), 0..=255u8), 0..60),

@@ -1,4 +1,4 @@
-//! The state of input that arrives key by key.
+//! State of input that arrives key by key, in character and keys mode.
 
 use crate::wire::telnet::charset::CharDecoder;
 use crate::wire::telnet::editor::Editor;
@@ -8,35 +8,35 @@ use crate::wire::telnet::{Charset, Key};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-/// State of character and keys mode.
+/// Input state of a session in character or keys mode.
 #[derive(Debug, Default)]
 pub(super) struct Typing {
     pub(super) chars: CharDecoder,
     pub(super) parser: KeyParser,
-    /// Keys that are not handled yet. One byte may complete several.
+    /// Keys that are not handled yet; one byte may complete several keys.
     pub(super) keys: VecDeque<Key>,
-    /// The beginning of a line from line mode. It precedes further input.
+    /// Start of a line that arrived in line mode; it precedes further input.
     pub(super) early: Early,
     pub(super) editor: Editor,
     pub(super) screen: Screen,
     pub(super) stale: Stale,
-    /// A key was rejected, and the terminal should ring its bell.
+    /// Whether a key was rejected, so that the terminal should ring its bell.
     pub(super) bell: bool,
 }
 
-/// Which part of the line on the peer's screen is out of date.
+/// The part of the line on the peer's screen that is out of date.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Stale {
     #[default]
     Nothing,
-    /// Text that was added at the end, from this byte on.
+    /// Text that was added at the end of the line, from this byte on.
     From(usize),
     Everything,
-    /// Everything, and the screen must be cleared first.
+    /// The whole line; the screen must be cleared before it is drawn.
     Screen,
 }
 
-/// Bytes that are taken one by one.
+/// Input from line mode that the key parser takes byte by byte.
 #[derive(Debug, Default)]
 pub(super) struct Early {
     pub(super) bytes: Vec<u8>,
@@ -59,12 +59,12 @@ impl Early {
 }
 
 impl Typing {
-    /// Whether there are keys to handle without further input.
+    /// Returns `true` if there are keys to handle without further input.
     pub(super) fn has_keys(&self) -> bool {
         !self.keys.is_empty() || !self.early.rest().is_empty()
     }
 
-    /// Takes the input that is not handled yet: the line, and incomplete characters.
+    /// Takes the unhandled input, encoded in `charset`: the line, keys and incomplete characters.
     pub(super) fn take_leftover(&mut self, charset: Charset) -> Vec<u8> {
         let mut text = self.editor.take(false);
         text.extend(self.keys.drain(..).filter_map(|key| if let Key::Char(c) = key { Some(c) } else { None }));
@@ -87,7 +87,7 @@ impl Typing {
         }
     }
 
-    /// Whether the peer's screen is out of date.
+    /// Returns `true` if the peer's screen is out of date or its bell must ring.
     pub(super) fn is_stale(&self) -> bool {
         self.stale != Stale::Nothing || self.bell
     }
