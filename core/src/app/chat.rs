@@ -33,7 +33,7 @@ const HELP: &str = "\
 /// hello`.
 #[derive(Debug, Default)]
 pub struct Chat {
-    /// By the [key](name::key) of each name.
+    /// The connection of each name, by the name's [key](name::key).
     names: BTreeMap<String, ConnId>,
     guests: u32,
 }
@@ -46,7 +46,7 @@ pub struct Member(LazyBox<Person>);
 struct Person {
     name: String,
     room: String,
-    /// The text of `/quit`.
+    /// The text that the user gave with `/quit`, if any.
     last_words: Option<String>,
 }
 

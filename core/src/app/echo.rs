@@ -1,6 +1,6 @@
 use crate::handler::{Event, Handler, Hub, NoNote};
 
-/// Sends every message back to its sender, unchanged: text as text, binary as binary.
+/// Echo application: sends every message back to its sender, text as text, binary as binary.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::exhaustive_structs, reason = "it has no options")]
 pub struct Echo;

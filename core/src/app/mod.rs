@@ -19,11 +19,11 @@ use core::str::FromStr;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BuiltIn {
-    /// Sends every message back to its sender.
+    /// [`Echo`], which sends every message back to its sender.
     Echo(Echo),
-    /// Sends every message to all other peers.
+    /// [`Relay`], which sends every message to all other peers.
     Relay(Relay),
-    /// A chat with names and rooms.
+    /// [`Chat`], with names and rooms.
     Chat(Chat),
 }
 
@@ -48,16 +48,16 @@ impl Handler for BuiltIn {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AppName {
-    /// [`Chat`].
+    /// The name of [`Chat`], `chat`.
     Chat,
-    /// [`Relay`].
+    /// The name of [`Relay`], `relay`.
     Relay,
-    /// [`Echo`].
+    /// The name of [`Echo`], `echo`.
     Echo,
 }
 
 impl AppName {
-    /// Creates the application. Only [`Relay`] uses `envelope`.
+    /// Creates the application with this name. Only [`Relay`] uses `envelope`.
     #[must_use]
     pub fn make(self, envelope: Envelope) -> BuiltIn {
         match self {
@@ -91,7 +91,7 @@ impl fmt::Display for AppName {
     }
 }
 
-/// A text is not the name of a ready-made application.
+/// The error returned when a text is not the name of a ready-made application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected chat, relay or echo")]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-//! Validates and compares the names of users and rooms.
+//! Validation and comparison of the names of users and rooms.
 
 use alloc::string::String;
 use unicode_normalization::UnicodeNormalization;
@@ -8,13 +8,15 @@ use unicode_security::confusable_detection::skeleton;
 
 /// Longest name, in characters after normalization.
 pub(super) const NAME_MAX_CHARS: usize = 24;
-/// Most combining marks in a row. More would overlap other lines (UTS #39 section 5.4).
+/// Maximum number of combining marks in a row; more would overlap other lines (UTS #39 section 5.4).
 const MARKS_MAX: usize = 4;
+/// Maximum number of bytes of text for each character of the normalized name.
+///
 /// At most three characters compose to one (Unicode Standard section 3.11), of at most four bytes
 /// each.
 const TEXT_BYTES_PER_CHAR: usize = 12;
 
-/// Parses a name. Returns it in Unicode Normalization Form C, or `None` if it is invalid.
+/// Validates a name and returns it in Unicode Normalization Form C, or `None` if it is invalid.
 ///
 /// A name has 1 to 24 letters, digits, combining marks, `-`, `_` or `.`. UTS #39 section 3.1 must
 /// allow its letters, digits and marks in identifiers. It cannot begin with a combining mark.
@@ -37,7 +39,7 @@ pub(super) fn parse(text: &str) -> Option<String> {
     (count > 0).then_some(name)
 }
 
-/// Returns a key that confusable names share.
+/// Returns the comparison key of a name, which confusable names share.
 ///
 /// Names are confusable if they differ only in case or look alike (the skeleton of UTS #39 section
 /// 4).

@@ -6,11 +6,11 @@ use core::fmt::Write;
 
 const ROOM: &str = "relay";
 
-/// Sends every message to all peers except its sender.
+/// Relay application: sends every message to all peers except its sender.
 #[derive(Clone, Debug, Default)]
 pub struct Relay {
     envelope: Envelope,
-    /// Buffer, reused for each message.
+    /// Buffer for the JSON envelope, reused for each message.
     json: String,
 }
 
@@ -29,7 +29,7 @@ pub enum Envelope {
 }
 
 impl Relay {
-    /// Creates a relay that sends messages in this format.
+    /// Creates a relay that sends messages in the format of `envelope`.
     #[must_use]
     pub const fn new(envelope: Envelope) -> Self {
         Self { envelope, json: String::new() }

@@ -3,7 +3,7 @@ use crate::base::ConnId;
 use crate::handler::{Event, Handler, Hub, NoNote};
 use alloc::collections::BTreeMap;
 
-/// All ready-made applications, chosen by listener.
+/// Handler that serves each connection with the ready-made application of its listener.
 ///
 /// A connection uses the application that its listener [names](crate::Listen::app), or [`Chat`] if
 /// it names none of them. Listeners with the same application share one instance. Dialled
@@ -19,7 +19,7 @@ pub struct Several {
 }
 
 impl Several {
-    /// Creates all applications, with this envelope for the relay.
+    /// Creates all ready-made applications. The relay uses `envelope`.
     #[must_use]
     pub fn new(envelope: Envelope) -> Self {
         Self { chat: Chat::default(), relay: Relay::new(envelope), of: BTreeMap::new() }
