@@ -38,14 +38,14 @@ pub trait Handler {
     /// Handles one event.
     fn on(&mut self, hub: &mut Hub<'_, Self::Context>, event: Event<'_, Self::Note>);
 
-    /// Whether peers send this handler passwords or tokens.
+    /// Returns `true` if peers send this handler passwords or tokens.
     ///
     /// If so, a [trace](crate::trace) omits what peers send. Default: false.
     fn holds_secrets(&self) -> bool {
         false
     }
 
-    /// Whether this handler serves [`Signal::Key`]. Default: true.
+    /// Returns `true` if this handler handles [`Signal::Key`]. Default: true.
     ///
     /// If not, a server refuses to start or reload with a listener in
     /// [`InputMode::Keys`](crate::telnet::InputMode::Keys) for this handler, because the handler
@@ -55,7 +55,7 @@ pub trait Handler {
     }
 }
 
-/// What the machine reports to the handler.
+/// An event that the machine reports to the handler.
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event<'a, N> {
@@ -63,16 +63,16 @@ pub enum Event<'a, N> {
     ///
     /// The first event: no connection is open yet; dials and timers can be set.
     Started,
-    /// A connection is open. The first event that names it.
+    /// A connection has opened. This is the first event that names it.
     #[non_exhaustive]
     Opened {
-        /// The connection.
+        /// The new connection.
         conn: ConnId,
         /// The address of the peer.
         peer: Peer,
         /// Whether the connection was accepted or dialled.
         origin: Origin,
-        /// The request that opened this WebSocket.
+        /// The HTTP request that opened this WebSocket.
         ///
         /// `None` on other wires and for dialled connections.
         request: Option<&'a Request>,
@@ -80,22 +80,22 @@ pub enum Event<'a, N> {
     /// The user of a connection has changed: see [`Hub::identify`].
     #[non_exhaustive]
     Authenticated {
-        /// The connection; [`Hub::identity`] returns its user.
+        /// The connection whose user has changed; [`Hub::identity`] returns the user.
         conn: ConnId,
     },
-    /// A message is complete.
+    /// A complete message has arrived.
     Message {
-        /// The connection that sent it.
+        /// The connection that sent the message.
         conn: ConnId,
-        /// Its content, without the wire's framing.
+        /// The content of the message, without the wire's framing.
         payload: Payload<'a>,
     },
     /// A telnet peer sent something other than a line.
     #[non_exhaustive]
     Signal {
-        /// The connection.
+        /// The connection that sent the signal.
         conn: ConnId,
-        /// The signal.
+        /// The signal that the peer sent.
         signal: Signal<'a>,
     },
     /// The peer ended its half of the connection but still receives.
@@ -103,21 +103,21 @@ pub enum Event<'a, N> {
     /// Only on listeners with `half_open`; elsewhere the connection ends.
     #[non_exhaustive]
     InputEnded {
-        /// The connection.
+        /// The connection whose peer ended its half.
         conn: ConnId,
     },
-    /// More bytes are queued than the high mark. The machine stops reading from the peer.
+    /// More bytes are queued than the high mark allows, so the machine stops reading from the peer.
     #[non_exhaustive]
     Stalled {
-        /// The connection.
+        /// The connection that stalled.
         conn: ConnId,
-        /// Bytes queued.
+        /// Number of bytes queued for the connection.
         queued: usize,
     },
-    /// A stalled connection is at or below the low mark. The machine reads from it again.
+    /// A stalled connection is at or below the low mark, so the machine reads from it again.
     #[non_exhaustive]
     Drained {
-        /// The connection.
+        /// The connection that was stalled.
         conn: ConnId,
     },
     /// A message was queued for a connection that is [watched](crate::Hub::watch).
@@ -126,7 +126,7 @@ pub enum Event<'a, N> {
     /// for messages that are sent while the handler handles this event.
     #[non_exhaustive]
     Sent {
-        /// The recipient.
+        /// The connection that receives the message.
         conn: ConnId,
         /// The message, or its first 4 KiB.
         start: Payload<'a>,
@@ -135,11 +135,11 @@ pub enum Event<'a, N> {
     },
     /// A timer that [`Hub::wake`] set has expired. Timers are one-shot.
     Timer(Timer),
-    /// The answer to offloaded work is overdue.
+    /// A ticket expired before the answer to its work arrived.
     ///
-    /// The ticket has expired and can no longer be redeemed.
+    /// The ticket can no longer be redeemed.
     TicketExpired(Ticket),
-    /// A job has finished: see [`Hub::offload`].
+    /// An offloaded job has finished: see [`Hub::offload`].
     #[non_exhaustive]
     Offloaded {
         /// The connection that the job was for.
@@ -150,41 +150,41 @@ pub enum Event<'a, N> {
     /// The handler of another [shard](crate::Shard) sent a message: see [`Hub::send_to_shard`].
     #[non_exhaustive]
     ShardMessage {
-        /// The sending shard.
+        /// The index of the sending shard.
         from: u8,
-        /// The topic.
+        /// The topic of the message.
         topic: &'a str,
-        /// The content.
+        /// The content of the message.
         content: &'a str,
     },
-    /// A note arrived from outside.
+    /// A note arrived from outside the server.
     Note(N),
-    /// An attempt to connect failed.
+    /// A connection attempt of a dial failed.
     #[non_exhaustive]
     DialFailed {
-        /// The dial.
+        /// The dial that made the attempt.
         dial: DialId,
-        /// How it failed.
+        /// The cause of the failure.
         failure: Failure,
-        /// When the next attempt is due. `None`: there is none, and the dial is forgotten.
+        /// When the next attempt is due; `None` if there is none and the dial has ended.
         retry_at: Option<Time>,
     },
-    /// A dial ended after its connection ended, because it is not repeated.
+    /// A dial ended together with its connection, because it does not reconnect.
     ///
-    /// Its [`Closed`](Self::Closed) came before.
+    /// The connection's [`Closed`](Self::Closed) came before.
     #[non_exhaustive]
     DialEnded {
-        /// The dial.
+        /// The dial that ended.
         dial: DialId,
     },
-    /// A peer was refused, or closed before its protocol was known. Its connection had no `Opened`.
+    /// A peer was refused, or closed before its protocol was known; it had no `Opened` event.
     #[non_exhaustive]
     Refused {
-        /// The listener.
+        /// The listener to which the peer connected.
         listener: ListenerId,
         /// The address of the peer.
         peer: Peer,
-        /// Why it was refused.
+        /// The reason for which the peer was refused.
         reason: Reason,
     },
     /// An HTTP request was refused.
@@ -194,15 +194,15 @@ pub enum Event<'a, N> {
     /// well.
     #[non_exhaustive]
     RequestRefused {
-        /// The listener.
+        /// The listener that received the request.
         listener: ListenerId,
         /// The address of the peer.
         peer: Peer,
-        /// The reason, as counted in the metrics.
+        /// The reason for the refusal, as counted in the metrics.
         reason: Reason,
-        /// The status of the response (RFC 9110 section 15).
+        /// The status code of the response (RFC 9110 section 15).
         status: u16,
-        /// The explanation in the response.
+        /// The explanation that the response contains.
         why: &'static str,
         /// The request, as far as it could be parsed.
         request: Option<&'a Request>,
@@ -212,10 +212,10 @@ pub enum Event<'a, N> {
     /// On a server of several shards, only the first shard gets this event.
     #[non_exhaustive]
     Tunnel {
-        /// The new state.
+        /// The new state of the tunnel.
         status: &'a TunnelStatus,
     },
-    /// An SSH server opened a channel through a tunnel, and it was refused.
+    /// A channel that an SSH server opened through a tunnel was refused.
     ///
     /// Either the channel was not requested, or too many channels wait to be accepted. On a server
     /// of several shards, only the first shard gets this event.
@@ -223,38 +223,38 @@ pub enum Event<'a, N> {
     ChannelRefused {
         /// The name of the tunnel.
         tunnel: &'a str,
-        /// What the channel was for, and why it was refused.
+        /// The purpose of the channel, and the reason for which it was refused.
         words: &'a str,
     },
-    /// A listener stopped accepting for a while.
+    /// A listener stopped accepting connections for a while.
     ///
     /// Either the process or the system is out of descriptors or memory, or accepting failed many
     /// times in a row. Emitted once, until [`AcceptResumed`](Self::AcceptResumed). On a server of
     /// several shards, only the first shard gets this event.
     #[non_exhaustive]
     AcceptPaused {
-        /// The listener.
+        /// The listener that stopped accepting.
         listener: ListenerId,
-        /// How accepting failed.
+        /// The kind of failure that stopped it.
         failure: AcceptFailure,
     },
     /// A listener accepted a connection again after [`AcceptPaused`](Self::AcceptPaused).
     #[non_exhaustive]
     AcceptResumed {
-        /// The listener.
+        /// The listener that accepts again.
         listener: ListenerId,
     },
     /// The server has begun to drain. It closes its connections over the next moments.
     Draining,
-    /// A connection is over. Emitted exactly once; the last event that names the connection.
+    /// A connection has ended. This is the last event that names it, and is emitted exactly once.
     ///
     /// The connection has left its rooms, its timers are cancelled and nothing can be sent to it.
     /// Its context can be read one last time.
     #[non_exhaustive]
     Closed {
-        /// The connection.
+        /// The connection that ended.
         conn: ConnId,
-        /// Why it ended.
+        /// The reason for which the connection ended.
         reason: Reason,
     },
 }
@@ -295,7 +295,7 @@ impl<'a, N> Event<'a, N> {
         })
     }
 
-    /// The connection that the event is about, if any.
+    /// Returns the connection that the event is about, if any.
     #[must_use]
     pub fn conn(&self) -> Option<ConnId> {
         match *self {
@@ -346,7 +346,7 @@ impl FromStr for NoNote {
     }
 }
 
-/// A note was given to an application that takes none.
+/// The error returned when a note is parsed for an application that takes none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this application takes no notes")]
 #[non_exhaustive]

@@ -1,11 +1,11 @@
-//! Ends a connection, or one half of it.
+//! Ways to end a connection, or one half of it.
 
 use crate::base::{ConnId, Outgoing, Reason};
 use crate::handler::Hub;
 use crate::state::Ending;
 use crate::wire::websocket::CloseCode;
 
-/// How [`Hub::end`] ends a connection: for a reason, with a last message of the application.
+/// Options of [`Hub::end`]: the reason, a last message, and the code and text of a WebSocket close.
 ///
 /// ```
 /// # use drupe_core::{Close, Reason, websocket::CloseCode};
@@ -22,25 +22,28 @@ pub struct Close<'a> {
 }
 
 impl<'a> Close<'a> {
-    /// Ends a connection for `reason`, which the metrics count. The peer receives it if its wire can
-    /// carry it.
+    /// Creates options that end a connection for `reason`, which the metrics count.
+    ///
+    /// The peer receives the reason if its wire can carry it.
     pub const fn new(reason: Reason) -> Self {
         Self { reason, farewell: None, code: None, text: "" }
     }
 
-    /// Sends this message first.
+    /// Sets a last message, which is sent before the connection ends.
     pub fn farewell(self, message: impl Into<Outgoing<'a>>) -> Self {
         Self { farewell: Some(message.into()), ..self }
     }
 
-    /// On a WebSocket, the code of the close frame (RFC 6455 section 7.4) in place of the one for
-    /// the reason. Other wires do not carry it.
+    /// Sets the code of the close frame on a WebSocket (RFC 6455 section 7.4).
+    ///
+    /// It replaces the code for the reason. Other wires do not carry it.
     pub const fn code(self, code: CloseCode) -> Self {
         Self { code: Some(code), ..self }
     }
 
-    /// On a WebSocket, the text of the close frame in place of the reason's name. It is cut after
-    /// 123 bytes. Other wires do not carry it.
+    /// Sets the text of the close frame on a WebSocket, in place of the reason's name.
+    ///
+    /// The text is cut after 123 bytes. Other wires do not carry it.
     pub const fn text(self, text: &'a str) -> Self {
         Self { text, ..self }
     }
@@ -54,7 +57,7 @@ impl From<Reason> for Close<'_> {
 
 /// # Ending connections
 impl<C> Hub<'_, C> {
-    /// Ends a connection after flushing what is queued for it, for a [`Reason`] or a [`Close`].
+    /// Ends a connection after flushing its output, for a [`Reason`] or as a [`Close`] specifies.
     pub fn end<'a>(&mut self, conn: ConnId, close: impl Into<Close<'a>>) {
         let Close { reason, farewell, code, text } = close.into();
         if let Some(farewell) = farewell {
@@ -69,7 +72,7 @@ impl<C> Hub<'_, C> {
         self.state.end(index, reason, Ending::Flush);
     }
 
-    /// Ends a connection as [`Reason::Application`].
+    /// Ends a connection after flushing its output, as [`Reason::Application`].
     pub fn close(&mut self, conn: ConnId) {
         self.end(conn, Reason::Application);
     }

@@ -1,4 +1,4 @@
-//! Queries about a connection: peer, context, age, traffic, identity; and pausing its reads.
+//! Connections: their peer, context, traffic, label and identity; and pausing their reads.
 
 use crate::base::{ConnId, Identity, Peer};
 use crate::config::Listen;
@@ -10,12 +10,12 @@ use core::time::Duration;
 
 /// # Connections
 impl<C> Hub<'_, C> {
-    /// The application's state for a connection. `None` after its `Closed` event.
+    /// Returns the application's state for a connection, or `None` after its `Closed` event.
     pub fn context(&mut self, conn: ConnId) -> Option<&mut C> {
         self.contexts.get(conn)
     }
 
-    /// The address of a connection's peer.
+    /// Returns the address of a connection's peer.
     ///
     /// Available as long as there is a socket: at least until `Closed`.
     #[must_use]
@@ -23,7 +23,7 @@ impl<C> Hub<'_, C> {
         self.state.conns.get(conn).map(|conn| conn.peer)
     }
 
-    /// How long no byte has been read from a connection that could send.
+    /// Returns how long a connection's peer has sent nothing although it could send.
     ///
     /// Zero if the connection is over, if its input is not read or not served yet, or if the peer
     /// has ended its half.
@@ -34,19 +34,19 @@ impl<C> Hub<'_, C> {
         found.map_or(Duration::ZERO, |found| self.state.now.since(found.last_byte_at))
     }
 
-    /// How long a connection has been open. Zero if it is over.
+    /// Returns how long a connection has been open, or zero if it is over.
     #[must_use]
     pub fn age(&self, conn: ConnId) -> Duration {
         self.state.conns.get(conn).map_or(Duration::ZERO, |conn| self.state.now.since(conn.opened_at))
     }
 
-    /// Whether a connection is open, that is, has not begun to end.
+    /// Returns `true` if a connection is open, that is, if it has not begun to end.
     #[must_use]
     pub fn is_open(&self, conn: ConnId) -> bool {
         self.state.open_slot(conn).is_some()
     }
 
-    /// All open connections, ordered by index.
+    /// Returns all open connections, ordered by index.
     pub fn connections(&self) -> impl Iterator<Item = ConnId> + '_ {
         self.state.conns.ids().filter(|&id| self.is_open(id))
     }
@@ -59,7 +59,7 @@ impl<C> Hub<'_, C> {
         self.state.set_label(conn, label);
     }
 
-    /// The [label](Self::set_label) of a connection.
+    /// Returns the [label](Self::set_label) of a connection.
     #[must_use]
     pub fn label(&self, conn: ConnId) -> Option<&str> {
         self.state.labels.get(conn)
@@ -73,18 +73,18 @@ impl<C> Hub<'_, C> {
         self.state.set_paused(conn, true);
     }
 
-    /// Reads from a connection again. Messages that had already arrived follow after this event.
+    /// Resumes reading from a connection. Messages that had already arrived follow this event.
     pub fn resume(&mut self, conn: ConnId) {
         self.state.set_paused(conn, false);
     }
 
-    /// Bytes and messages sent and received on a connection so far.
+    /// Returns the bytes and messages sent and received on a connection so far.
     #[must_use]
     pub fn traffic(&self, conn: ConnId) -> Option<Traffic> {
         self.state.conns.get(conn).map(|conn| conn.traffic)
     }
 
-    /// The TLS parameters of a connection, as long as [`peer`](Self::peer) is known.
+    /// Returns the TLS parameters of a connection, as long as [`peer`](Self::peer) is known.
     ///
     /// `None` without TLS.
     #[must_use]
@@ -92,7 +92,7 @@ impl<C> Hub<'_, C> {
         self.state.conns.get(conn)?.secured.as_deref()
     }
 
-    /// The listener that accepted a connection, as it is configured now.
+    /// Returns the listener that accepted a connection, as it is configured now.
     ///
     /// `None` for dialled connections.
     #[must_use]
@@ -100,33 +100,33 @@ impl<C> Hub<'_, C> {
         self.state.listen_of(conn)
     }
 
-    /// The wire of a connection: `lines`, `length`, `telnet`, `websocket` or `ws+telnet`.
+    /// Returns the wire's name: `lines`, `length`, `telnet`, `websocket` or `ws+telnet`.
     #[must_use]
     pub fn wire_name(&self, conn: ConnId) -> Option<&'static str> {
         self.state.conns.get(conn).map(Conn::wire_name)
     }
 
-    /// Bytes that are queued for a connection and not yet written.
+    /// Returns the number of bytes that are queued for a connection and not yet written.
     #[must_use]
     pub fn pending(&self, conn: ConnId) -> usize {
         self.state.conns.get(conn).map_or(0, |_| self.state.outbound.pending(conn.slot()))
     }
 
-    /// Sets the user of a connection, and what they may do from now on.
+    /// Sets the user of a connection and the user's scopes from now on.
     ///
-    /// Returns false if the connection is over. Emits
+    /// Returns `false` if the connection is over. Emits
     /// [`Event::Authenticated`](crate::Event::Authenticated) if the user is another than before.
     pub fn identify(&mut self, conn: ConnId, identity: Identity) -> bool {
         self.state.identify(conn, identity)
     }
 
-    /// The user of a connection, if known. Available as long as [`peer`](Self::peer) is.
+    /// Returns the user of a connection, if known, as long as [`peer`](Self::peer) is available.
     #[must_use]
     pub fn identity(&self, conn: ConnId) -> Option<&Identity> {
         self.state.conns.get(conn)?.identity.as_deref()
     }
 
-    /// The open connections of a user, in the order in which they were identified.
+    /// Returns the open connections of a user, in the order in which they were identified.
     #[must_use]
     pub fn connections_of(&self, user: &str) -> &[ConnId] {
         self.state.users.connections(user)

@@ -1,4 +1,4 @@
-//! The [`Hub`]: what the handler may do during an event, one file for each subject.
+//! The [`Hub`], through which a handler acts during an event; one file for each subject.
 
 mod closing;
 mod connections;
@@ -47,65 +47,67 @@ impl<C> Hub<'_, C> {
 
 /// # The server
 impl<C> Hub<'_, C> {
-    /// The time of the fact that the machine is handling.
+    /// Returns the time of the fact that the machine is handling.
     #[must_use]
     pub fn now(&self) -> Time {
         self.state.now
     }
 
-    /// 64 random bits from the configured seed. Not for secrets: one number reveals all later ones.
+    /// Returns 64 random bits from the configured seed. Do not use them for secrets.
+    ///
+    /// One number reveals all later ones.
     pub fn random(&mut self) -> u64 {
         self.state.random.next_u64()
     }
 
-    /// The [shard](crate::Shard) of the server that this is.
+    /// Returns the [shard](crate::Shard) of the server that this hub belongs to.
     #[must_use]
     pub fn shard(&self) -> Shard {
         self.state.outbox.shard
     }
 
-    /// The configuration.
+    /// Returns the server's current configuration.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.state.config
     }
 
-    /// A snapshot of the counters and gauges.
+    /// Returns a snapshot of the counters and gauges.
     ///
-    /// It copies some KiB and visits every connection, so do not call it for every message.
+    /// The call copies some KiB and visits every connection, so do not make it for every message.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.state.metrics()
     }
 
-    /// A listener as it is configured now.
+    /// Returns a listener as it is configured now.
     ///
-    /// One that was removed from the configuration stays available while it has connections.
+    /// A listener that was removed from the configuration stays available while it has connections.
     #[must_use]
     pub fn listener(&self, id: ListenerId) -> Option<&Listen> {
         self.state.listeners.get(id)
     }
 
-    /// The states of the [tunnels](crate::tunnel).
+    /// Returns the states of the [tunnels](crate::tunnel).
     ///
     /// On a server of several shards, only the first shard has them.
     pub fn tunnels(&self) -> impl Iterator<Item = TunnelStatus> + '_ {
         self.state.tunnel_statuses()
     }
 
-    /// The wall-clock time. `None` if the shell has not set it.
+    /// Returns the wall-clock time, or `None` if the shell has not set it.
     #[must_use]
     pub fn unix_time(&self) -> Option<UnixTime> {
         self.state.wall_clock.map(|clock| clock.unix(self.state.now))
     }
 
-    /// Whether the server reports that it is not ready, and is shutting down.
+    /// Returns `true` if the server is draining: it reports not ready and is shutting down.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.state.is_draining()
     }
 
-    /// Starts a drain once this event is over. A second call speeds it up.
+    /// Starts a drain after the current event. A second call speeds the drain up.
     ///
     /// See [`Drain`](crate::Drain).
     pub fn drain(&mut self) {

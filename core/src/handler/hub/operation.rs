@@ -1,4 +1,4 @@
-//! Watched connections, and the quarantine.
+//! Watched connections and the quarantine of addresses.
 
 use crate::base::{AddressKey, ConnId, Peer, Time};
 use crate::handler::Hub;
@@ -6,7 +6,7 @@ use core::net::IpAddr;
 
 /// # Watching and quarantine
 impl<C> Hub<'_, C> {
-    /// The addresses in quarantine, and until when.
+    /// Returns the addresses in quarantine, each with the time until which it stays there.
     ///
     /// On a server of several shards, only the first shard has them.
     pub fn quarantined(&self) -> impl Iterator<Item = (AddressKey, Time)> + '_ {
@@ -28,14 +28,14 @@ impl<C> Hub<'_, C> {
         self.state.watched.take_missed()
     }
 
-    /// Refuses an address for a while; see [`Command::Quarantine`](crate::Command).
+    /// Puts an address in quarantine for a while; see [`Command::Quarantine`](crate::Command).
     pub fn quarantine(&mut self, address: IpAddr) {
         self.state.quarantine(Peer::Address((address, 0).into()));
     }
 
     /// Removes an address from quarantine.
     ///
-    /// Returns false if it is not there, or another shard holds it.
+    /// Returns `false` if the address is not there, or another shard holds it.
     pub fn release(&mut self, address: IpAddr) -> bool {
         self.state.admission.quarantine.remove(self.state.now, address.into())
     }

@@ -6,7 +6,7 @@ use crate::handler::Hub;
 
 /// # Rooms
 impl<C> Hub<'_, C> {
-    /// Adds a connection to a room. Returns false if it was already a member.
+    /// Adds a connection to a room. Returns `false` if it was already a member.
     ///
     /// A room exists from its first member until the last one leaves. A connection that ends leaves
     /// all its rooms.
@@ -17,34 +17,34 @@ impl<C> Hub<'_, C> {
         self.state.join(conn, room)
     }
 
-    /// Removes a connection from a room. Returns false if it was not a member.
+    /// Removes a connection from a room. Returns `false` if it was not a member.
     pub fn leave(&mut self, conn: ConnId, room: &str) -> bool {
         self.state.leave(conn, room)
     }
 
-    /// The members of a room.
+    /// Returns the members of a room.
     pub fn members(&self, room: &str) -> impl Iterator<Item = ConnId> + '_ {
         self.state.rooms.members(room).map(|index| self.state.conns.id(index))
     }
 
-    /// Number of members of a room.
+    /// Returns the number of members of a room.
     #[must_use]
     pub fn member_count(&self, room: &str) -> usize {
         self.state.rooms.number(room).map_or(0, |number| self.state.rooms.count(number))
     }
 
-    /// All rooms in alphabetical order, with their number of members.
+    /// Returns all rooms in alphabetical order, with their number of members.
     pub fn rooms(&self) -> impl Iterator<Item = (&str, usize)> {
         self.state.rooms.list()
     }
 
-    /// The rooms of a connection, in the order of joining unless it has left some.
+    /// Returns the rooms of a connection, in the order of joining unless it has left some.
     pub fn rooms_of(&self, conn: ConnId) -> impl Iterator<Item = &str> {
         let rooms = self.state.conns.get(conn).map_or(&[][..], |conn| &conn.rooms);
         rooms.iter().map(|&room| self.state.rooms.name(room))
     }
 
-    /// Sets what happens to this room's messages when a member is slow.
+    /// Sets the policy for a room's messages to slow members.
     ///
     /// The default is [`OutboundLimits::slow_policy`](crate::outbound::OutboundLimits). If the room
     /// has members, the policy ends when the last one leaves. If it has none, the policy stays with
@@ -57,7 +57,7 @@ impl<C> Hub<'_, C> {
         self.state.rooms.set_policy(room, policy, &self.state.config.rooms)
     }
 
-    /// Removes the policy of a room, so that the default applies. Returns whether it had one.
+    /// Removes a room's slow policy, so that the default applies. Returns `true` if it had one.
     pub fn clear_slow_policy(&mut self, room: &str) -> bool {
         self.state.rooms.clear_policy(room)
     }

@@ -7,38 +7,40 @@ use crate::handler::Hub;
 impl<C> Hub<'_, C> {
     /// Queues a message for one connection.
     ///
-    /// Returns false if the connection is over, if its wire cannot carry a message of that length,
-    /// or if this message made it a slow consumer.
+    /// Returns `false` if the connection is over, if its wire cannot carry a message of that
+    /// length, or if this message made it a slow consumer.
     pub fn send<'p>(&mut self, conn: ConnId, payload: impl Into<Outgoing<'p>>) -> bool {
         self.state.send(conn, payload.into())
     }
 
     /// Queues a message for each of these connections, encoding it once per wire.
     ///
-    /// Returns for how many. A connection that is listed twice gets it twice.
+    /// Returns for how many it was queued. A connection that is listed twice gets it twice.
     pub fn send_each<'p>(&mut self, conns: &[ConnId], payload: impl Into<Outgoing<'p>>) -> usize {
         self.state.send_each(conns, payload.into())
     }
 
     /// Queues a message for every member of a room, encoding it once per wire.
     ///
-    /// Returns for how many. On a server of several [shards](crate::Shard), members on other shards
-    /// get it a moment later and are not counted.
+    /// Returns for how many it was queued. On a server of several [shards](crate::Shard), members
+    /// on other shards get it a moment later and are not counted.
     pub fn publish<'p>(&mut self, room: &str, payload: impl Into<Outgoing<'p>>) -> usize {
         self.state.publish_everywhere(room, &[], payload.into())
     }
 
-    /// As [`publish`](Self::publish), except for these connections.
+    /// Queues a message for every member of a room except the connections in `except`.
+    ///
+    /// Otherwise like [`publish`](Self::publish).
     pub fn publish_except<'p>(&mut self, room: &str, except: &[ConnId], payload: impl Into<Outgoing<'p>>) -> usize {
         self.state.publish_everywhere(room, except, payload.into())
     }
 
-    /// Sets which representation of an [`Outgoing`] a connection gets from now on.
+    /// Sets which representation of an [`Outgoing`] a connection receives from now on.
     pub fn set_representation(&mut self, conn: ConnId, representation: Representation) {
         self.state.set_representation(conn, representation);
     }
 
-    /// The representation that a connection gets.
+    /// Returns which representation of an [`Outgoing`] a connection receives.
     #[must_use]
     pub fn representation(&self, conn: ConnId) -> Representation {
         self.state.representation(conn)
@@ -46,8 +48,8 @@ impl<C> Hub<'_, C> {
 
     /// Sends a message to the handler of another [shard](crate::Shard).
     ///
-    /// That handler gets [`Event::ShardMessage`](crate::Event::ShardMessage). Returns false if the
-    /// shard does not exist or is this one.
+    /// That handler gets [`Event::ShardMessage`](crate::Event::ShardMessage). Returns `false` if
+    /// the shard does not exist or is this one.
     ///
     /// Messages from one shard to another arrive exactly once and in order. Their number is not
     /// limited like a peer's messages: send a bounded number per event.

@@ -1,18 +1,18 @@
-//! Prompts, text without a line end, and telnet options.
+//! Prompts, text without a line ending, and telnet options.
 
 use crate::base::{ConnId, Payload};
 use crate::handler::Hub;
 use crate::wire::telnet::{InputMode, Session, Side, Terminal};
 
-/// # Terminals: prompts, and what only telnet has
+/// # Terminals: prompts, input modes and telnet options
 impl<C> Hub<'_, C> {
-    /// What a telnet peer reported about its terminal. `None` for other wires.
+    /// Returns what a telnet peer reported about its terminal, or `None` on other wires.
     #[must_use]
     pub fn terminal(&self, conn: ConnId) -> Option<&Terminal> {
         self.state.terminal(conn)
     }
 
-    /// Queues text without a message terminator, on wires of lines. Returns false on other wires.
+    /// Queues text without a line ending, on wires of lines. Returns `false` on other wires.
     ///
     /// See [`Session::write`](crate::telnet::Session::write).
     pub fn write<'p>(&mut self, conn: ConnId, payload: impl Into<Payload<'p>>) -> bool {
@@ -22,14 +22,14 @@ impl<C> Hub<'_, C> {
     /// Queues `text` as a prompt, without a line ending. A telnet peer also gets a prompt marker.
     ///
     /// Where the server edits lines, the prompt stays in front of the input until the line is
-    /// complete. Returns false on wires without lines.
+    /// complete. Returns `false` on wires without lines.
     pub fn prompt(&mut self, conn: ConnId, text: &str) -> bool {
         self.state.with_session(conn, |session| session.prompt(text, false)).is_some() || self.write(conn, text)
     }
 
-    /// As [`prompt`](Self::prompt), for input that should not be shown, such as a password.
+    /// Queues `text` as a prompt for input that is not shown, such as a password.
     ///
-    /// Returns false if the input will be visible: the peer does not speak telnet, or not yet (it
+    /// Returns `false` if the input will be visible: the peer does not speak telnet, or not yet (it
     /// is asked to hide the input once it does), or it has refused before.
     pub fn prompt_hidden(&mut self, conn: ConnId, text: &str) -> bool {
         let hides = |session: &mut Session| {
@@ -43,7 +43,7 @@ impl<C> Hub<'_, C> {
         })
     }
 
-    /// Sets how a telnet peer's input arrives. Returns false on other wires.
+    /// Sets the input mode of a telnet peer. Returns `false` on other wires.
     ///
     /// Input arrives as lines until the peer agrees, which
     /// [`Signal::InputMode`](crate::telnet::Signal) reports.
@@ -51,29 +51,29 @@ impl<C> Hub<'_, C> {
         self.state.with_session(conn, |session| session.set_mode(mode)).is_some()
     }
 
-    /// Requests an option from a telnet peer, as soon as it is known to speak telnet.
+    /// Requests a telnet option as soon as the peer is known to speak telnet.
     ///
-    /// Returns false on other wires. [`Signal::Option`](crate::telnet::Signal) reports when the
+    /// Returns `false` on other wires. [`Signal::Option`](crate::telnet::Signal) reports when the
     /// option goes on or off, but not when it is refused.
     pub fn enable_option(&mut self, conn: ConnId, side: Side, option: u8) -> bool {
         self.state.with_session(conn, |session| session.enable_option(side, option)).is_some()
     }
 
-    /// Disables a telnet option, and withdraws a request for it. Returns false on other wires.
+    /// Disables a telnet option and withdraws any request for it. Returns `false` on other wires.
     pub fn disable_option(&mut self, conn: ConnId, side: Side, option: u8) -> bool {
         self.state.with_session(conn, |session| session.disable_option(side, option)).is_some()
     }
 
     /// Queues a subnegotiation of a telnet option (RFC 855), in the option's own format.
     ///
-    /// Returns false if the option is off.
+    /// Returns `false` if the option is off.
     pub fn subnegotiate(&mut self, conn: ConnId, option: u8, content: &[u8]) -> bool {
         self.state.with_session(conn, |session| session.subnegotiate(option, content)).unwrap_or(false)
     }
 
-    /// Queues a message of the Generic MUD Communication Protocol. `data` is JSON or empty.
+    /// Queues a Generic MUD Communication Protocol message. `data` is JSON or empty.
     ///
-    /// Returns false if the option is off.
+    /// Returns `false` if the option is off.
     pub fn gmcp(&mut self, conn: ConnId, package: &str, data: &str) -> bool {
         self.state.with_session(conn, |session| session.gmcp(package, data)).unwrap_or(false)
     }

@@ -22,7 +22,7 @@ impl<C> Hub<'_, C> {
         Offloaded::Later
     }
 
-    /// Issues a ticket for work that another task does for this connection, due within `deadline`.
+    /// Issues a ticket for work that another task does for a connection, due within `deadline`.
     ///
     /// The worker returns the ticket with its answer in a [note](crate::Event::Note), and the
     /// handler [redeems](Self::redeem) it. After the deadline, the handler gets
@@ -38,9 +38,9 @@ impl<C> Hub<'_, C> {
         tickets.issue(conn, *now, deadline, config.tickets)
     }
 
-    /// Redeems a ticket.
+    /// Redeems a ticket, once the answer to its work has arrived.
     ///
-    /// Returns false if it has expired, was already redeemed, or its connection is over.
+    /// Returns `false` if the ticket has expired, was already redeemed, or its connection is over.
     pub fn redeem(&mut self, ticket: Ticket) -> bool {
         let redeemed = self.state.tickets.redeem(ticket);
         if redeemed {
@@ -49,12 +49,12 @@ impl<C> Hub<'_, C> {
         redeemed
     }
 
-    /// The unredeemed tickets of a connection, oldest first.
+    /// Returns the unredeemed tickets of a connection, oldest first.
     pub fn tickets(&self, conn: ConnId) -> impl Iterator<Item = Ticket> + '_ {
         self.state.tickets.of(conn)
     }
 
-    /// Sets a timer, or moves it if it is set.
+    /// Sets a one-shot timer, or moves it if it is already set.
     ///
     /// [`Event::Timer`](crate::Event::Timer) comes `after` from now, and never during this event.
     /// For a timer of a connection, time in which the server did not run (because it was stopped,
@@ -67,25 +67,27 @@ impl<C> Hub<'_, C> {
         self.state.timers.set(timer, at);
     }
 
-    /// Sets whether a task works for a connection. A drain waits for tasks that work, as it waits for
-    /// [tickets](Self::ticket).
+    /// Sets whether a task works for a connection.
+    ///
+    /// A drain waits for tasks that work, as it waits for [tickets](Self::ticket).
     pub fn set_working(&mut self, conn: ConnId, working: bool) {
         self.state.set_working(conn, working);
     }
 
-    /// Ends a connection whose task panicked, as [`Reason::HandlerPanicked`], and counts the panic in
-    /// [`Metrics::handler_panics`](crate::Metrics::handler_panics).
+    /// Ends a connection whose task panicked, as [`Reason::HandlerPanicked`].
+    ///
+    /// Counts the panic in [`Metrics::handler_panics`](crate::Metrics::handler_panics).
     pub fn task_panicked(&mut self, conn: ConnId) {
         self.state.metrics.handler_panics += 1;
         self.end(conn, Reason::HandlerPanicked);
     }
 
-    /// Cancels a timer. Returns false if it was not set.
+    /// Cancels a timer. Returns `false` if it was not set.
     pub fn cancel(&mut self, timer: Timer) -> bool {
         self.state.timers.cancel(timer)
     }
 
-    /// Makes an outgoing connection. The handler gets `Opened` with this dial as its origin.
+    /// Starts an outgoing connection. The handler receives `Opened` with this dial as its origin.
     ///
     /// With a backoff, the dial repeats its attempts, and connects again when the connection ends,
     /// until [`cancel_dial`](Self::cancel_dial). While the server drains, it makes no connections, and
@@ -94,7 +96,7 @@ impl<C> Hub<'_, C> {
         self.state.dials.add(self.state.now, dial)
     }
 
-    /// Cancels a dial, and closes its connection if it has one.
+    /// Cancels a dial and closes its connection, if it has one.
     pub fn cancel_dial(&mut self, dial: DialId) {
         if let Some(conn) = self.state.dials.remove(dial) {
             // A handshake ends as well.
