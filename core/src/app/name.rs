@@ -8,7 +8,7 @@ use unicode_security::confusable_detection::skeleton;
 
 /// Longest name, in characters after normalization.
 pub(super) const NAME_MAX_CHARS: usize = 24;
-/// Maximum number of combining marks in a row; more would overlap other lines (UTS #39 section 5.4).
+/// Maximum number of combining marks in a row; more overlap other lines (UTS #39 section 5.4).
 const MARKS_MAX: usize = 4;
 /// Maximum number of bytes of text for each character of the normalized name.
 ///
