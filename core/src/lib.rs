@@ -1,4 +1,4 @@
-//! A sans-I/O server core for long-lived connections: a state machine of facts and intentions.
+//! A sans-I/O server core for long-lived connections: a pure state machine.
 //!
 //! It implements connections, framing, rooms and fan-out, limits, timers, slow receivers, closing
 //! and draining for one application handler. It does no I/O: it uses no socket, thread, clock or
@@ -158,7 +158,7 @@ pub mod limit {
     pub use crate::wire::{Budget, MessageSize, MessageSizeError};
 }
 
-/// Output queues, and what happens to connections that are too slow.
+/// Limits of output queues, and policies for connections that receive too slowly.
 pub mod outbound {
     pub use crate::config::{Marks, MarksError, OutboundLimits, SlowPolicy};
 }
@@ -193,7 +193,7 @@ pub use state::{Deadline, Job, Offloaded, RoundTrip, Ticket, Timer, Traffic, Why
 pub use testing::sim;
 pub use wire::{http, telnet, websocket};
 
-/// The program in this package's README compiles.
+/// A doctest that compiles the program in this package's README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct PackageReadme;

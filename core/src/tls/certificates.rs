@@ -22,18 +22,18 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TlsFiles {
-    /// The server's certificates.
+    /// The server's certificates and their keys.
     ///
     /// A peer gets the first one that matches its requested server name (RFC 6066 section 3). If
     /// none matches, or it requests no name, it gets the first one.
     pub certificates: Vec<CertificateFiles>,
-    /// Whether peers must show certificates.
+    /// The client-certificate policy: none, optional or required.
     pub clients: ClientCertificates,
     /// The ALPN protocols, in order of preference (RFC 7301).
     ///
     /// A peer that offers only others is refused; a peer that offers none is not.
     pub protocols: Vec<String>,
-    /// Whether to refuse TLS 1.2 and speak only TLS 1.3.
+    /// Whether to refuse TLS 1.2 and accept only TLS 1.3.
     pub only_1_3: bool,
 }
 
@@ -44,26 +44,26 @@ setters!(TlsFiles {
     only_1_3: bool,
 });
 
-/// One certificate and its key, as PEM (RFC 7468).
+/// The PEM files of one certificate and its private key (RFC 7468).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CertificateFiles {
-    /// The certificate, followed by its chain.
+    /// The path of the certificate file: the certificate, followed by its chain.
     pub certificate: PathBuf,
-    /// The private key: PKCS#8, PKCS#1 or SEC1.
+    /// The path of the private key file: PKCS#8, PKCS#1 or SEC1.
     pub key: PathBuf,
 }
 
-/// Whether to request certificates of peers.
+/// The client-certificate policy of a listener.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientCertificates {
-    /// Do not request them.
+    /// No client certificate is requested.
     #[default]
     None,
-    /// Request one. If a peer shows one, an authority of this file must have issued it.
+    /// A client certificate is optional. If present, an authority in this file must have issued it.
     Optional(PathBuf),
-    /// Require one that an authority of this file has issued.
+    /// A client certificate is required. An authority in this file must have issued it.
     Required(PathBuf),
 }
 
@@ -71,28 +71,28 @@ pub enum ClientCertificates {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Validity {
-    /// The file.
+    /// The path of the certificate file.
     pub path: PathBuf,
     /// Index in the server's [certificates](TlsFiles::certificates). `None` for client authorities.
     pub certificate: Option<usize>,
-    /// Valid from this time.
+    /// The start of the validity period.
     pub from: UnixTime,
-    /// Valid until this time.
+    /// The end of the validity period.
     pub until: UnixTime,
 }
 
-/// Why TLS could not be set up.
+/// The error returned when TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
     /// A file cannot be read, or is not PEM.
     #[error("can't read {what} in {path}: {cause}")]
     File {
-        /// The expected content.
+        /// The expected content of the file, such as `a private key`.
         what: &'static str,
-        /// The file.
+        /// The path of the file.
         path: String,
-        /// The cause.
+        /// The cause of the failure, as text.
         cause: String,
     },
     /// No certificate is configured.
@@ -101,20 +101,20 @@ pub enum TlsError {
     /// The key does not match the certificate, or its type is not supported.
     #[error("the key in {key} does not match the certificate in {certificate}: {cause}")]
     Key {
-        /// The key file.
+        /// The path of the key file.
         key: String,
-        /// The certificate file.
+        /// The path of the certificate file.
         certificate: String,
-        /// The cause.
+        /// The cause of the failure, as text.
         cause: String,
     },
-    /// Any other failure.
+    /// Any other failure, with its cause.
     #[error("TLS can't be set up: {0}")]
     Setup(String),
 }
 
 impl TlsFiles {
-    /// Reads the files.
+    /// Reads the certificate and key files, and creates TLS settings from them.
     ///
     /// # Errors
     /// The first invalid file.
@@ -170,7 +170,7 @@ impl TlsFiles {
     }
 }
 
-/// The validity period of a certificate: not before, and not after.
+/// Returns the start and the end of a certificate's validity period.
 fn dates(certificate: &CertificateDer<'_>, path: &Path) -> Result<(UnixTime, UnixTime), TlsError> {
     let (_, parsed) =
         X509Certificate::from_der(certificate).map_err(|_| file("a certificate", path, &"it is not well formed"))?;
@@ -202,7 +202,7 @@ impl ClientCertificates {
 setters!(CertificateFiles { certificate: PathBuf, key: PathBuf });
 
 impl CertificateFiles {
-    /// A certificate and its key, in these files.
+    /// Creates the pair of a certificate file and its key file.
     pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
         Self { certificate: certificate.into(), key: key.into() }
     }
@@ -247,7 +247,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     if chain.is_empty() { Err(blame(&"there is none")) } else { Ok(chain) }
 }
 
-/// Reads a PEM file, without a byte order mark, which would hide its first line.
+/// Reads a PEM file and removes a byte order mark, which would hide its first line.
 fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut pem = files::read(path, files::TEXT_MAX_BYTES)?;
     if pem.starts_with("\u{feff}".as_bytes()) {
@@ -268,7 +268,9 @@ struct Named {
 }
 
 impl Named {
-    /// The identity that the certificate proves. It stays the same when the certificate is renewed.
+    /// Returns the DNS names in the certificate, or the certificate itself if it has none.
+    ///
+    /// Names stay the same when the certificate is renewed.
     fn identity(&self) -> BTreeSet<Vec<u8>> {
         if self.names.is_empty() {
             return self.certified.cert.first().map(|certificate| certificate.to_vec()).into_iter().collect();
@@ -277,7 +279,7 @@ impl Named {
     }
 }
 
-/// Selects a certificate by the requested server name.
+/// A certificate resolver that selects by the requested server name.
 #[derive(Debug)]
 struct ByName {
     all: Box<[Named]>,

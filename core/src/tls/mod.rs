@@ -55,20 +55,20 @@ use rustls::server::danger::ClientCertVerifier;
 pub struct Tls {
     /// Time limit for a handshake, from the opening of the connection. With zero, none succeeds.
     pub handshake_timeout: Duration,
-    /// When the first of the server's certificates expires, if known.
+    /// The earliest expiry time of the server's certificates, if known.
     pub expires_at: Option<UnixTime>,
     spoken: Spoken,
 }
 
-/// Which component does TLS.
+/// The component that does TLS.
 #[derive(Clone, Debug)]
 enum Spoken {
     /// A component between the network and the machine.
     Elsewhere,
-    /// None yet: the certificates are not loaded, and all connections are refused.
+    /// No component: the certificates are not loaded yet, and all connections are refused.
     #[cfg(feature = "settings")]
     Nobody,
-    /// The machine, with the client-certificate verifier if peers must show certificates.
+    /// The machine, with the client-certificate verifier if it requests client certificates.
     #[cfg(feature = "tls")]
     Here(Arc<rustls::ServerConfig>, Option<Arc<dyn ClientCertVerifier>>),
 }
@@ -77,7 +77,7 @@ impl Tls {
     /// Default time limit for a handshake: 10 s.
     pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-    /// TLS that another component does, between the network and the machine.
+    /// Creates settings for TLS that another component does, between network and machine.
     ///
     /// That component reports handshakes with [`Machine::secured`](crate::Machine::secured). For
     /// replays, and for embedders with their own TLS.
@@ -86,10 +86,11 @@ impl Tls {
         Self { handshake_timeout: Self::HANDSHAKE_TIMEOUT, expires_at: None, spoken: Spoken::Elsewhere }
     }
 
-    /// TLS with a rustls configuration that requests no client certificates or resumes no sessions.
+    /// Creates TLS settings from a rustls configuration that requests no client certificates.
     ///
     /// rustls resumes a session without requesting a client certificate, and without verifying the
-    /// earlier one again. If you request client certificates, use [`verified`](Self::verified).
+    /// earlier one again. If you request client certificates, use [`verified`](Self::verified) or
+    /// disable resumption.
     #[cfg(feature = "tls")]
     #[must_use]
     pub const fn new(config: Arc<rustls::ServerConfig>) -> Self {
@@ -107,13 +108,13 @@ impl Tls {
         Self { handshake_timeout: Self::HANDSHAKE_TIMEOUT, expires_at: None, spoken }
     }
 
-    /// TLS whose certificates are not loaded yet.
+    /// Creates settings for TLS whose certificates are not loaded yet.
     #[cfg(feature = "settings")]
     pub(crate) const fn pending(handshake_timeout: Duration) -> Self {
         Self { handshake_timeout, expires_at: None, spoken: Spoken::Nobody }
     }
 
-    /// Whether the machine does TLS itself.
+    /// Returns `true` if the machine does TLS itself.
     #[must_use]
     pub const fn is_spoken_here(&self) -> bool {
         match &self.spoken {
@@ -123,9 +124,9 @@ impl Tls {
         }
     }
 
-    /// Creates a connection's session.
+    /// Creates the TLS session of a connection.
     ///
-    /// `None` if another component does TLS, or the configuration is unusable.
+    /// Returns `None` if another component does TLS, or if the configuration is unusable.
     #[cfg(feature = "tls")]
     pub(crate) fn session(&self) -> Option<TlsSession> {
         match &self.spoken {

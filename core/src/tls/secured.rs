@@ -1,4 +1,4 @@
-//! What a TLS handshake has agreed on.
+//! The result of a TLS handshake.
 
 use crate::base::setters;
 use alloc::string::String;
@@ -7,17 +7,17 @@ use alloc::string::String;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Secured {
-    /// The version, such as `TLSv1.3`.
+    /// The negotiated TLS version, such as `TLSv1.3`.
     pub version: String,
-    /// The requested server name (RFC 6066 section 3).
+    /// The server name that the peer requested (RFC 6066 section 3), if any.
     pub server_name: Option<String>,
-    /// The negotiated ALPN protocol (RFC 7301).
+    /// The negotiated ALPN protocol (RFC 7301), if any.
     pub protocol: Option<String>,
-    /// The user of a valid client certificate, if one was requested.
+    /// The user that the peer's valid client certificate names, if any.
     ///
     /// It is the first subject alternative name, or else the common name.
     pub user: Option<String>,
-    /// Whether an earlier session was resumed (RFC 8446 section 2.2).
+    /// Whether the handshake resumed an earlier session (RFC 8446 section 2.2).
     pub resumed: bool,
 }
 

@@ -9,7 +9,7 @@ use rustls::{HandshakeKind, ProtocolVersion, ServerConfig, ServerConnection};
 use std::io::{Read, Write};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-/// Limit of bytes held for a connection that must not start TLS yet.
+/// Maximum number of bytes held for a connection that must not start TLS yet.
 const HELD_MAX_BYTES: usize = 128 << 10;
 
 /// The TLS session of one connection: decrypts input and encrypts output.
@@ -21,7 +21,7 @@ pub(crate) struct TlsSession {
     /// Encrypted output that is not yet written.
     outgoing: Vec<u8>,
     written: usize,
-    /// Number of plain bytes in the unwritten output.
+    /// Number of plain bytes that the pending output contains.
     sealed: usize,
     is_secured: bool,
     has_failed: bool,
@@ -29,23 +29,23 @@ pub(crate) struct TlsSession {
     peer_has_closed: bool,
 }
 
-/// Verifies client certificates, also of resumed sessions.
+/// The verifier for the client certificates of resumed sessions, and its clock.
 struct Check {
     verifier: Arc<dyn ClientCertVerifier>,
     time: Arc<dyn TimeProvider>,
 }
 
-/// The result of received bytes, besides plain bytes.
+/// TLS events in received bytes: the end of the handshake and `close_notify`.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
-    /// The handshake is complete.
+    /// The result of the handshake, if these bytes completed it.
     pub(crate) secured: Option<Secured>,
-    /// The peer sent `close_notify` (RFC 8446 section 6.1).
+    /// Whether the peer sent `close_notify` (RFC 8446 section 6.1).
     pub(crate) closed: bool,
 }
 
 impl TlsSession {
-    /// Returns `None` if the configuration is unusable.
+    /// Creates a session. Returns `None` if the configuration is unusable.
     pub(super) fn new(config: &Arc<ServerConfig>, verifier: Option<&Arc<dyn ClientCertVerifier>>) -> Option<Self> {
         let time = &config.time_provider;
         Some(Self {
@@ -62,7 +62,7 @@ impl TlsSession {
         })
     }
 
-    /// Holds received bytes for later.
+    /// Stores received bytes until TLS may start.
     pub(crate) fn hold(&mut self, bytes: &[u8]) {
         self.held.extend_from_slice(bytes);
         self.has_failed |= self.held.len() > HELD_MAX_BYTES;
@@ -109,10 +109,10 @@ impl TlsSession {
         }
     }
 
-    /// Whether the client certificate is acceptable.
+    /// Returns `true` if the session satisfies the client-certificate policy.
     ///
-    /// A full handshake has verified it; a resumed one has not, and its ticket may be old or from
-    /// another listener.
+    /// A full handshake has verified the certificate. A resumed one has not, and its ticket may be
+    /// old or from another listener.
     fn admits(&self) -> bool {
         let (Some(check), true) = (&self.check, self.is_resumed()) else { return true };
         match self.connection.peer_certificates().and_then(<[_]>::split_first) {
@@ -145,12 +145,14 @@ impl TlsSession {
         }
     }
 
-    /// Whether plain bytes can be encrypted: the handshake is complete, and no output waits.
+    /// Returns `true` if plain bytes can be encrypted now.
+    ///
+    /// The handshake must be complete, the session usable, and all earlier output written.
     pub(crate) fn takes_more(&self) -> bool {
         self.is_secured && !self.has_failed && !self.has_closed && self.outgoing.is_empty()
     }
 
-    /// Encrypts `plain`.
+    /// Encrypts `plain` and appends the result to the output.
     pub(crate) fn seal(&mut self, plain: &[u8]) {
         if !plain.is_empty() {
             self.has_failed |= self.connection.writer().write_all(plain).is_err();
@@ -159,7 +161,7 @@ impl TlsSession {
         }
     }
 
-    /// Sends `close_notify`.
+    /// Appends `close_notify` to the output, unless it was sent or TLS is unusable.
     pub(crate) fn close(&mut self) {
         if !core::mem::replace(&mut self.has_closed, true) && self.is_secured && !self.has_failed {
             self.connection.send_close_notify();
@@ -167,7 +169,7 @@ impl TlsSession {
         }
     }
 
-    /// Whether the last output, if any, is encrypted: nothing more will be added.
+    /// Returns `true` if no plain bytes can be encrypted: TLS is not established, closed or failed.
     pub(crate) const fn has_said_all(&self) -> bool {
         self.has_closed || self.has_failed || !self.is_secured
     }
@@ -176,12 +178,14 @@ impl TlsSession {
         while self.connection.wants_write() && self.connection.write_tls(&mut self.outgoing).is_ok() {}
     }
 
-    /// The output to write.
+    /// Returns the encrypted output that is not yet written.
     pub(crate) fn outgoing(&self) -> &[u8] {
         &self.outgoing[self.written..]
     }
 
-    /// Bytes of the output were written. Once all are, returns how many plain bytes that was.
+    /// Removes `bytes` written bytes from the output.
+    ///
+    /// Returns the number of plain bytes in the output once all of it is written, and 0 before that.
     pub(crate) fn wrote(&mut self, bytes: usize) -> usize {
         self.written = (self.written + bytes).min(self.outgoing.len());
         if self.written < self.outgoing.len() {
@@ -192,12 +196,12 @@ impl TlsSession {
         core::mem::take(&mut self.sealed)
     }
 
-    /// Returns whether input that ends now is truncated: the peer has not sent `close_notify`.
+    /// Returns `true` if input that ends now is truncated: the peer has not sent `close_notify`.
     pub(crate) const fn is_cut_off(&self) -> bool {
         self.is_secured && !self.has_failed && !self.peer_has_closed
     }
 
-    /// Whether TLS failed: the connection is unusable once its alert is written.
+    /// Returns `true` if TLS failed: the connection is unusable once its alert is written.
     pub(crate) const fn has_failed(&self) -> bool {
         self.has_failed
     }
@@ -209,7 +213,7 @@ impl core::fmt::Debug for TlsSession {
     }
 }
 
-/// The first subject alternative name, or else the common name.
+/// Returns a certificate's first subject alternative name, or else its common name.
 ///
 /// Names with a NUL or other invisible characters are rejected, because they could look like
 /// another name. RFC 5280 sections 4.2.1.6 and 4.1.2.6.

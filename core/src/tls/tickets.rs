@@ -5,7 +5,7 @@ use core::fmt;
 use rustls::server::ProducesTickets;
 use std::sync::{Mutex, PoisonError};
 
-/// The keys for [resuming](super::Secured::resumed) sessions, for all listeners and across reloads.
+/// A store of keys for [session tickets](super::Secured::resumed), kept across reloads.
 ///
 /// A resumed session skips the certificates of both sides, so each policy has its own keys: a
 /// ticket is valid only where a full handshake would have had the same result. The policy is
@@ -19,10 +19,10 @@ pub struct TicketKeys {
     by_policy: Arc<Mutex<BTreeMap<Policy, Weak<dyn ProducesTickets>>>>,
 }
 
-/// Creates new keys.
+/// A function that creates new ticket keys.
 type MakeTicketer = fn() -> Result<Arc<dyn ProducesTickets>, rustls::Error>;
 
-/// The conditions under which a session may be resumed.
+/// The policy under which a session may be resumed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Policy {
     pub(super) clients: Clients,
@@ -30,7 +30,7 @@ pub(super) struct Policy {
     pub(super) server: BTreeSet<BTreeSet<Vec<u8>>>,
 }
 
-/// Whether client certificates are requested, and the accepted authorities (DER).
+/// The client-certificate policy, with the accepted authorities in DER.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Clients {
     None,
@@ -39,15 +39,16 @@ pub(super) enum Clients {
 }
 
 impl TicketKeys {
-    /// Creates a store. Each call of `make` must return new keys.
+    /// Creates an empty store, which calls `make` for the new keys of each policy.
     ///
-    /// `make` belongs to a rustls provider, such as `rustls::crypto::ring::Ticketer::new`.
+    /// Each call of `make` must return new keys. The function belongs to a rustls provider, such as
+    /// `rustls::crypto::ring::Ticketer::new`.
     #[must_use]
     pub fn new(make: MakeTicketer) -> Self {
         Self { make, by_policy: Arc::default() }
     }
 
-    /// The keys of a policy.
+    /// Returns the keys of a policy, and creates them if there are none.
     pub(super) fn of(&self, policy: Policy) -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
         let mut by_policy = self.by_policy.lock().unwrap_or_else(PoisonError::into_inner);
         by_policy.retain(|_, keys| keys.strong_count() > 0);

@@ -9,32 +9,34 @@ use core::fmt::Write;
 use core::time::Duration;
 
 impl Status {
-    /// A final response with this text.
+    /// Returns the last response of a connection, with `words` as its body.
     pub(crate) fn last_words_with(self, words: &str, is_head: bool) -> Vec<u8> {
         Response::text(self, &format!("{words}\n")).bytes(is_head, false)
     }
 
-    /// A final response with only the status phrase. A HEAD gets no body.
+    /// Returns the last response of a connection, with the status phrase as its body.
+    ///
+    /// The response to a HEAD request has no body.
     pub(crate) fn last_words(self, is_head: bool) -> Vec<u8> {
         self.last_words_until(is_head, None)
     }
 
-    /// As [`last_words`](Self::last_words), with the time to retry after.
+    /// Returns the last response of a connection, with a `Retry-After` field if a time is given.
     pub(crate) fn last_words_until(self, is_head: bool, retry_after: Option<Duration>) -> Vec<u8> {
         Response { retry_after, ..Response::text(self, &format!("{}\n", self.phrase())) }.bytes(is_head, false)
     }
 }
 
-/// The answer to a request.
+/// The answer to an HTTP request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) bytes: Vec<u8>,
-    /// Whether no other request may follow.
+    /// Whether the connection closes after this answer.
     pub(crate) is_last: bool,
     pub(crate) outcome: Outcome,
 }
 
-/// The result of a request.
+/// The result of an HTTP request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Served(Endpoint),
@@ -46,7 +48,7 @@ pub(crate) enum Outcome {
     },
 }
 
-/// The purpose of a served request, for metrics.
+/// The kind of endpoint that served a request, for metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     Health,
@@ -72,28 +74,30 @@ const METRICS_PATH: &str = "/metrics";
 const HTML: &str = "text/html; charset=utf-8";
 const ICON: &str = include_str!("page/drupe.svg");
 const STYLE: &str = include_str!("page/drupe.css");
-/// A page may load and connect to this server only.
+/// The content security policy: a page may load from and connect to this server only.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// What an answer depends on besides the request.
+/// The configuration and state on which an answer depends, besides the request.
 pub(crate) struct Site<'a, M, T> {
     pub(crate) http: &'a Http,
-    /// Whether the server is shutting down, and when to retry.
+    /// Whether the server is shutting down.
     pub(crate) drains: bool,
+    /// The time after which a client should retry while the server is shutting down.
     pub(crate) retry_after: Option<Duration>,
-    /// A secret.
+    /// The secret from which the monitor's cookie is derived.
     pub(crate) seed: u64,
     /// The scheme of the request, if known.
     pub(crate) scheme: Option<Scheme>,
     /// Whether the client has sent wrong credentials too often.
     pub(crate) is_throttled: bool,
-    /// Returns the metrics; called only if the request asks for them. `tunnels` likewise.
+    /// A function that returns the metrics as text, called only for `/metrics`.
     pub(crate) metrics: M,
+    /// A function that returns the state of each tunnel, called only for `/readyz`.
     pub(crate) tunnels: T,
 }
 
-/// Answers a request.
+/// Returns the answer to an HTTP request: a response or an upgrade.
 pub(crate) fn answer<M, T>(request: &Request, site: Site<'_, M, T>) -> Answer
 where
     M: FnOnce() -> String,
@@ -129,7 +133,7 @@ where
     }
 }
 
-/// Checks the host name of a request.
+/// Checks that the `Host` of a request is a name of this server.
 ///
 /// Health checks are exempt, because a load balancer may know only the address of the server.
 fn may_ask(request: &Request, http: &Http, scheme: Option<Scheme>) -> Result<(), Refused> {
@@ -215,14 +219,14 @@ where
     Ok((response, Endpoint::Page))
 }
 
-/// The cookie with which the monitor's page opens its WebSocket, in place of the credential.
+/// Returns the cookie that lets the monitor's page open its WebSocket without the credential.
 fn monitor_cookie(http: &Http, seed: u64, scheme: Option<Scheme>) -> Option<String> {
     let secure = if scheme == Some(Scheme::Https) { "; Secure" } else { "" };
     let cookie = http.monitor.as_ref()?.cookie(seed);
     Some(format!("{COOKIE_NAME}={cookie}; Path={MONITOR_PATH}; HttpOnly; SameSite=Strict{secure}"))
 }
 
-/// The page, with the path to connect to.
+/// Returns the client page, with the path of the WebSocket filled in.
 fn page(http: &Http) -> String {
     let mut path = String::new();
     for c in http.path.as_deref().unwrap_or("/").chars() {
@@ -258,7 +262,7 @@ struct Response {
     body: String,
     retry_after: Option<Duration>,
     cookie: Option<String>,
-    /// Whether to list the allowed methods.
+    /// Whether the response lists the allowed methods.
     allows: bool,
 }
 
