@@ -13,13 +13,13 @@ use sha1::{Digest, Sha1};
 #[derive(Clone)]
 pub struct Credential(Arc<str>);
 
-/// A credential is too short.
+/// The error for a credential that is too short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a credential must have at least {} characters", Credential::MIN_CHARS)]
 #[non_exhaustive]
 pub struct CredentialError;
 
-/// The access to an endpoint.
+/// The access policy of an endpoint.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Access {
@@ -33,10 +33,10 @@ pub enum Access {
 }
 
 impl Credential {
-    /// Minimum length, in characters.
+    /// Minimum length of a credential, in characters.
     pub const MIN_CHARS: usize = 16;
 
-    /// Creates a credential.
+    /// Creates a credential from its secret.
     ///
     /// # Errors
     /// If it has fewer than 16 characters.
@@ -64,7 +64,7 @@ impl Credential {
         is_same(self.0.as_bytes(), secret)
     }
 
-    /// Whether a request has the monitor's cookie for this credential.
+    /// Returns `true` if a request has the monitor's cookie for this credential.
     pub(crate) fn is_in_cookie(&self, request: &Request, seed: u64) -> bool {
         request.fields.values("cookie").any(|cookies| self.is_among(cookies, seed))
     }
@@ -75,9 +75,10 @@ impl Credential {
         cookies.split(';').filter_map(named).any(|value| is_same(expected.as_bytes(), value.as_bytes()))
     }
 
-    /// The cookie that a browser sends instead of the credential. It depends on the server's seed.
+    /// Returns the cookie that a browser sends instead of the credential.
     ///
-    /// Not every browser sends the credential itself when it opens a WebSocket.
+    /// It depends on the server's seed. Not every browser sends the credential itself when it opens
+    /// a WebSocket.
     pub(crate) fn cookie(&self, seed: u64) -> String {
         let mut hash = Sha1::new();
         hash.update(seed.to_be_bytes());
@@ -89,7 +90,7 @@ impl Credential {
 /// The name of the monitor's cookie.
 pub(crate) const COOKIE_NAME: &str = "drupe_monitor";
 
-/// The credential in a request, compared with the required one.
+/// The result of comparing a request's credential with the required one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shown {
     Nothing,

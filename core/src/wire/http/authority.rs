@@ -39,19 +39,19 @@ impl Scheme {
 /// The case of letters does not matter. An IPv6 address is in brackets and may have any notation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority {
-    /// In lower case; addresses are in their shortest form.
+    /// The name in lower case, or the address in its shortest form.
     pub(super) host: String,
     pub(super) port: Option<u16>,
 }
 
-/// A text is not a valid value of `Host`.
+/// The error for a text that is not a valid value of `Host`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not the name or address of a server: {problem}")]
 #[non_exhaustive]
 pub struct AuthorityError {
-    /// The text.
+    /// The text that is not a valid value.
     pub text: String,
-    /// What is wrong with it, and what to write instead.
+    /// What is wrong with the text, and what to write instead.
     pub problem: String,
 }
 
@@ -70,7 +70,7 @@ impl FromStr for Authority {
     }
 }
 
-/// Maximum length: 253 of a name (RFC 1035 section 2.3.4), a colon, and five digits of a port.
+/// Maximum length in bytes: a name of 253 (RFC 1035 section 2.3.4), a colon and a port of five.
 const MAX_BYTES: usize = 259;
 const NO_PORT: &str = "the port must be from 1 to 65535";
 
@@ -99,7 +99,7 @@ impl Authority {
         Ok(Self { host: normal(host)?, port })
     }
 
-    /// Whether a request for `asked` is for this server.
+    /// Returns `true` if a request for `asked` is for this server.
     ///
     /// An authority without a port matches every port. A request without one is for the default
     /// port of its scheme, or of either scheme if its scheme is not known.

@@ -47,7 +47,7 @@ setters!(OpeningHandshake {
     fields: Vec<(String, String)>,
 });
 
-/// Maximum number of interim responses that are skipped.
+/// Maximum number of interim responses that a client skips.
 const INTERIM_MAX: u8 = 8;
 
 impl OpeningHandshake {

@@ -13,15 +13,15 @@ use core::net::{IpAddr, SocketAddr};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Forwarded {
-    /// The field that they write.
+    /// The header field that the proxies write.
     ///
     /// The other field is ignored, because the proxies pass it on as the client wrote it.
     pub field: ForwardedField,
-    /// The networks of the proxies.
+    /// The networks of the trusted proxies.
     pub trusted: Vec<Network>,
 }
 
-/// The header field with the client's address.
+/// The header field in which proxies report the client's address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ForwardedField {
@@ -33,12 +33,12 @@ pub enum ForwardedField {
 }
 
 impl Forwarded {
-    /// Proxies in these networks, which write this field.
+    /// Creates settings for proxies in the `trusted` networks, which write `field`.
     pub fn new(field: ForwardedField, trusted: impl IntoIterator<Item = Network>) -> Self {
         Self { field, trusted: trusted.into_iter().collect() }
     }
 
-    /// Whether `peer` is a trusted proxy. Peers of Unix sockets are.
+    /// Returns `true` if `peer` is a trusted proxy, as all peers of Unix sockets are.
     pub(crate) fn trust(&self, peer: Peer) -> bool {
         match peer {
             Peer::Address(address) => self.trusts(address.ip()),
@@ -69,7 +69,7 @@ impl Forwarded {
         client
     }
 
-    /// The scheme of the client's request, if the nearest proxy reports it.
+    /// Returns the scheme of the client's request, if the nearest proxy reports it.
     pub(crate) fn scheme(&self, request: &Request) -> Option<Scheme> {
         match self.field {
             ForwardedField::XForwardedFor => {
@@ -83,7 +83,7 @@ impl Forwarded {
         }
     }
 
-    /// The reported hops, farthest first.
+    /// Returns the hops that the proxies report, farthest first.
     fn hops(&self, request: &Request) -> Vec<String> {
         match self.field {
             ForwardedField::XForwardedFor => {
@@ -98,7 +98,7 @@ impl Forwarded {
     }
 }
 
-/// Returns a parameter of one element (RFC 7239 section 4), or an empty string.
+/// Returns a parameter of a `Forwarded` element (RFC 7239 section 4), or an empty string.
 fn parameter(element: &str, wanted: &str) -> String {
     let parameters = split_quoted(element, ';').into_iter().filter_map(|pair| pair.split_once('='));
     let mut values = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case(wanted));
@@ -106,7 +106,7 @@ fn parameter(element: &str, wanted: &str) -> String {
     value.trim_matches('"').into()
 }
 
-/// Splits at separators outside double quotes.
+/// Splits `text` at separators outside double quotes.
 fn split_quoted(text: &str, separator: char) -> Vec<&str> {
     let mut quoted = false;
     text.split(|c: char| {

@@ -8,9 +8,9 @@ use alloc::vec::Vec;
 use core::fmt;
 use memchr::memmem;
 
-/// Maximum size of a head.
+/// Maximum size of the head of a request or response, in bytes.
 const HEAD_MAX_BYTES: usize = 8 << 10;
-/// The end of a head (RFC 9112 section 2.1).
+/// The bytes that end a head (RFC 9112 section 2.1).
 const END: &[u8] = b"\r\n\r\n";
 /// The first bytes of a TLS handshake (RFC 8446 section 5.1).
 const TLS: &[u8] = &[22, 3];
@@ -22,13 +22,13 @@ pub(crate) enum ParsedHead {
     Unclear,
     /// A request, and its length in bytes.
     Request(Request, usize),
-    /// Input that is refused: send this response and close.
+    /// Input that is refused with a response, after which the connection closes.
     Bad(Bad),
-    /// TLS, on a listener without TLS.
+    /// A TLS handshake, on a listener without TLS.
     Tls,
 }
 
-/// Why a request is refused before it is routed.
+/// The refusal of a request before it is routed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Bad {
     pub(crate) status: Status,
@@ -62,21 +62,21 @@ pub struct Request {
 }
 
 impl Request {
-    /// The method, such as `GET`.
+    /// Returns the method, such as `GET`.
     #[must_use]
     pub fn method(&self) -> &str {
         &self.method
     }
 
-    /// The host and port of the request, as sent.
+    /// Returns the host and port of the request, as sent.
     ///
-    /// Taken from the target if it has them, otherwise from `Host` (RFC 9112 section 3.2.2).
+    /// They come from the target if it has them, otherwise from `Host` (RFC 9112 section 3.2.2).
     #[must_use]
     pub fn host(&self) -> Option<&str> {
         self.authority.as_deref().or_else(|| self.fields.value("host"))
     }
 
-    /// Whether the request was admitted to the [monitor](crate::http::Http::monitor).
+    /// Returns `true` if the request was admitted to the [monitor](crate::http::Http::monitor).
     ///
     /// That means: the listener serves the monitor, the path is the monitor's, and the request has
     /// its credential or cookie.
@@ -91,15 +91,15 @@ impl Request {
         self
     }
 
-    /// The path without the query, percent-encoded as sent.
+    /// Returns the path without the query, percent-encoded as sent.
     #[must_use]
     pub fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
     }
 
-    /// The value of a query parameter, percent-encoded as sent.
+    /// Returns the value of a query parameter, percent-encoded as sent.
     ///
-    /// `None` if it is missing or repeated.
+    /// Returns `None` if the parameter is missing or repeated.
     #[must_use]
     pub fn query(&self, name: &str) -> Option<&str> {
         let (_, query) = self.target.split_once('?')?;
@@ -108,19 +108,19 @@ impl Request {
         first.filter(|_| values.next().is_none()).map(|(_, value)| value)
     }
 
-    /// The value of a header field. `None` if it is missing or repeated.
+    /// Returns the value of a header field, or `None` if the field is missing or repeated.
     #[must_use]
     pub fn field<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         self.fields.value(name)
     }
 
-    /// Whether it requests the upgrade to WebSocket.
+    /// Returns `true` if the request asks for the upgrade to WebSocket.
     pub(crate) fn asks_for_upgrade(&self) -> bool {
         // The field is ignored in HTTP/1.0 (RFC 9110 section 7.8).
         self.is_1_1 && self.fields.has_token("upgrade", "websocket")
     }
 
-    /// Whether the connection stays open for another request (RFC 9112 section 9.3).
+    /// Returns `true` if the connection stays open for another request (RFC 9112 section 9.3).
     pub(crate) fn keeps_alive(&self) -> bool {
         self.is_1_1 && !self.fields.has_token("connection", "close")
     }
@@ -138,12 +138,12 @@ impl fmt::Debug for Request {
     }
 }
 
-/// Header fields, in order.
+/// The header fields of a request or response, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fields(Vec<(String, String)>);
 
 impl Fields {
-    /// Maximum number of fields.
+    /// Maximum number of header fields.
     pub(super) const MAX: usize = 64;
 
     pub(super) fn of(parsed: &[httparse::Header<'_>]) -> Self {
@@ -153,30 +153,30 @@ impl Fields {
         Self(parsed.iter().map(|field| (field.name.to_string(), text(field.value))).collect())
     }
 
-    /// The values of a field, in order. The case of `name` does not matter.
+    /// Returns the values of a field, in order. The case of `name` does not matter.
     pub(super) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// The value of a field. `None` if it is missing or repeated.
+    /// Returns the value of a field, or `None` if the field is missing or repeated.
     pub(super) fn value<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         let mut values = self.values(name);
         let first = values.next();
         first.filter(|_| values.next().is_none())
     }
 
-    /// Whether a list in a field contains a token, in any case (RFC 9110 section 5.6.1).
+    /// Returns `true` if a list in a field contains a token, in any case (RFC 9110 section 5.6.1).
     pub(super) fn has_token<'a>(&'a self, name: &'a str, token: &'a str) -> bool {
         self.values(name).flat_map(|value| value.split(',')).any(|member| member.trim().eq_ignore_ascii_case(token))
     }
 }
 
-/// How far a stream was searched, so that input in small pieces is searched only once.
+/// Progress of the search for a head, so that input in small pieces is searched only once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct HeadSearch {
-    /// Bytes searched. The end of the head may begin only in the last three of them.
+    /// Number of bytes searched. The end of the head may begin only in the last three of them.
     pub(crate) searched: usize,
-    /// Interim responses so far.
+    /// Number of interim responses so far.
     pub(super) interim: u8,
 }
 
@@ -240,9 +240,9 @@ pub(super) fn find_head(held: &[u8], search: &mut HeadSearch) -> Head {
     }
 }
 
-/// Whether there is a bare CR, a bare LF or a NUL at or behind `from`.
+/// Returns `true` if `head` has a bare CR, a bare LF or a NUL at or after `from`.
 ///
-/// Some parsers take these for line ends, others do not.
+/// Some parsers treat these bytes as line ends, others do not.
 fn has_bare_controls(head: &[u8], from: usize) -> bool {
     head.iter().enumerate().skip(from).any(|(at, byte)| match byte {
         0 => true,

@@ -47,7 +47,7 @@ use core::time::Duration;
 pub struct Http {
     /// The path of the WebSocket. `None`: every path.
     pub path: Option<String>,
-    /// The pages that may connect.
+    /// The web pages that may open the WebSocket.
     pub origins: Origins,
     /// The supported subprotocols, preferred first (RFC 6455 section 1.9).
     pub subprotocols: Vec<String>,
@@ -67,7 +67,7 @@ pub struct Http {
     pub forwarded: Option<Forwarded>,
     /// The credential for `/monitor`. It gives access to nothing else. `None`: no monitor.
     pub monitor: Option<Credential>,
-    /// The access to `/metrics`. Its credential gives access to nothing else.
+    /// The access policy of `/metrics`. Its credential gives access to nothing else.
     pub metrics: Access,
     /// Whether the page at `/` is served.
     pub page: bool,
@@ -95,10 +95,10 @@ setters!(Http {
 });
 
 impl Default for Http {
-    /// Every path and host, pages of the same origin, and 10 s for a request.
+    /// Returns settings for every path and host, pages of the same origin, and 10 s per request.
     ///
-    /// The page, open metrics, compression and pings after 30 s. No proxies, monitor, telnet or
-    /// subprotocols.
+    /// They include the page, open metrics, compression and pings after 30 s, but no proxies,
+    /// monitor, telnet or subprotocols.
     fn default() -> Self {
         Self {
             path: None,
@@ -118,15 +118,15 @@ impl Default for Http {
 }
 
 impl Http {
-    /// Whether an endpoint requires a credential.
+    /// Returns `true` if an endpoint requires a credential.
     pub(crate) const fn has_credentials(&self) -> bool {
         self.monitor.is_some() || matches!(self.metrics, Access::Credential(_))
     }
 
-    /// Checks that requests can have this path.
+    /// Checks that a request can have the path `path`.
     ///
     /// # Errors
-    /// What is wrong with the path.
+    /// If the path is invalid. The error says what is wrong with it.
     pub fn check_path(path: &str) -> Result<(), &'static str> {
         if !path.starts_with('/') {
             return Err("a path must begin with /");

@@ -6,13 +6,13 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
 
-/// The web pages that may connect.
+/// The origins of the web pages that may connect.
 ///
 /// A browser sends the origin of the page (RFC 6454). Other programs send none and may connect.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Origins {
-    /// Pages from the scheme, host and port that they connect to.
+    /// Pages of the same origin: with the scheme, host and port that they connect to.
     ///
     /// The scheme is `https` on a listener with TLS. Behind a trusted proxy it is the one that the
     /// proxy reports in `X-Forwarded-Proto` or `Forwarded`, or either one if the proxy reports
@@ -26,7 +26,7 @@ pub enum Origins {
 }
 
 impl Origins {
-    /// Whether a page of `origin` may connect to `host`.
+    /// Returns `true` if a page of `origin` may connect to `host`.
     ///
     /// Both are as sent in the request. `scheme` is that of the request, if known.
     pub(super) fn allow(&self, origin: &str, host: Option<&str>, scheme: Option<Scheme>) -> bool {
@@ -53,18 +53,18 @@ impl Origins {
 pub struct WebOrigin {
     scheme: String,
     host: String,
-    /// Always set for `http` and `https`.
+    /// The port, which is always set for `http` and `https`.
     port: Option<u16>,
 }
 
-/// A text is not an origin that a browser can send.
+/// The error for a text that no browser can send as an origin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not an origin: {problem}")]
 #[non_exhaustive]
 pub struct OriginError {
-    /// The text.
+    /// The text that is not an origin.
     pub text: String,
-    /// What is wrong with it, and what to write instead.
+    /// What is wrong with the text, and what to write instead.
     pub problem: String,
 }
 
@@ -89,7 +89,7 @@ impl FromStr for WebOrigin {
     }
 }
 
-/// Maximum length. No valid host makes an origin longer.
+/// Maximum length of an origin, in bytes. No valid host makes it longer.
 const MAX_BYTES: usize = 300;
 
 impl WebOrigin {

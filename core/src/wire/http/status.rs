@@ -1,6 +1,6 @@
 use crate::base::Reason;
 
-/// The status of a response (RFC 9110 section 15).
+/// The status of a response: code and reason phrase (RFC 9110 section 15).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Status(u16, &'static str);
 
@@ -9,7 +9,7 @@ impl Status {
         self.0
     }
 
-    /// The reason phrase.
+    /// Returns the reason phrase.
     pub(crate) const fn phrase(self) -> &'static str {
         self.1
     }
@@ -31,7 +31,7 @@ impl Status {
     pub(crate) const VERSION_NOT_SUPPORTED: Self = Self(505, "HTTP Version Not Supported");
 }
 
-/// Why a request is refused.
+/// The refusal of a request: its status, reason and explanation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refused {
     pub(crate) status: Status,

@@ -4,14 +4,14 @@ use crate::base::Reason;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CloseCode(u16);
 
-/// The code is not allowed in a close frame.
+/// The error for a code that is not allowed in a close frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("close code {0} is invalid: must be 1000 to 1003, 1007 to 1014 or 3000 to 4999")]
 #[non_exhaustive]
 pub struct CloseCodeError(pub u16);
 
 impl CloseCode {
-    /// The purpose is fulfilled.
+    /// The connection has fulfilled its purpose.
     pub const NORMAL: Self = Self(1000);
     /// The endpoint goes away: a server shuts down, or a browser leaves the page.
     pub const GOING_AWAY: Self = Self(1001);
@@ -31,19 +31,20 @@ impl CloseCode {
     pub const TRY_AGAIN_LATER: Self = Self(1013);
     /// The peer is not authenticated (an application's code, after HTTP's 401).
     pub const UNAUTHORIZED: Self = Self(4401);
-    /// The peer is not allowed to do this (after HTTP's 403).
+    /// The peer may not do what it requested (an application's code, after HTTP's 403).
     pub const FORBIDDEN: Self = Self(4403);
-    /// The peer did not complete something in time, or was idle (after HTTP's 408).
+    /// The peer did not complete a message in time, or was idle (after HTTP's 408).
     pub const TIMED_OUT: Self = Self(4408);
     /// Another connection has replaced this one (after HTTP's 409).
     pub const CONFLICT: Self = Self(4409);
     /// The peer sent too many messages or bytes (after HTTP's 429).
     pub const TOO_MANY: Self = Self(4429);
 
-    /// Creates a code.
+    /// Creates a close code from its number.
     ///
     /// # Errors
-    /// If it is reserved or undefined, so not allowed in a close frame (RFC 6455 section 7.4.2).
+    /// If the code is reserved or undefined, and so not allowed in a close frame (RFC 6455 section
+    /// 7.4.2).
     pub const fn new(code: u16) -> Result<Self, CloseCodeError> {
         match code {
             1000..=1003 | 1007..=1014 | 3000..=4999 => Ok(Self(code)),
@@ -51,7 +52,7 @@ impl CloseCode {
         }
     }
 
-    /// Returns the number.
+    /// Returns the number of the code.
     #[must_use]
     pub const fn get(self) -> u16 {
         self.0

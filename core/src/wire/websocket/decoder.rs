@@ -14,7 +14,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// Decodes frames into messages, and answers pings and close frames.
+/// Decoder of WebSocket frames, which also answers pings and close frames.
 ///
 /// A message that arrives as a single, complete frame is not copied: it is unmasked in place. Text
 /// is validated as it arrives, so invalid UTF-8 fails at once (RFC 6455 section 8.1).
@@ -26,29 +26,29 @@ use core::time::Duration;
 pub struct WebSocketDecoder {
     socket: WebSocket,
     state: State,
-    /// The message that is incomplete.
+    /// The incomplete message, if any.
     message: Option<Message>,
     partial: Vec<u8>,
     /// A complete message that is being inflated. The input after it waits.
     inflating: Option<Box<Inflating>>,
     replies: Vec<u8>,
-    /// The answer to a close frame.
+    /// The pending answer to a close frame.
     farewell: Vec<u8>,
-    /// Control frames in this call of `decode`.
+    /// Number of control frames in this call of `decode`.
     controls: u32,
     /// The offset of the last pong in `replies`.
     last_pong: u16,
-    /// The content of a ping that is not answered yet.
+    /// The content of our last ping, if the peer has not answered it.
     ping: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// In a header, of which `count` bytes have arrived.
+    /// A header, of which `count` bytes have arrived.
     Header { bytes: [u8; HEADER_MAX_BYTES], count: u8 },
-    /// In a data frame, of whose content `missing` bytes have not arrived.
+    /// A data frame, of whose content `missing` bytes have not arrived.
     Data { header: Header, missing: usize },
-    /// In a control frame, which may occur between the frames of a message.
+    /// A control frame, which may occur between the frames of a message.
     Control { header: Header, content: [u8; CONTROL_MAX_BYTES], count: u8 },
     /// A close frame was received or sent. Further input is ignored.
     Closed,
@@ -59,7 +59,9 @@ enum State {
 struct Message {
     is_text: bool,
     compressed: bool,
-    /// How many of its frames are empty and not final. They cost nothing else.
+    /// Number of the message's frames that are empty and not final.
+    ///
+    /// No other limit counts them.
     empty: u16,
     check: Utf8Check,
 }
@@ -71,12 +73,14 @@ enum Step {
     EmptyEnd,
 }
 
-/// Limit on the empty frames of a message.
+/// Maximum number of empty frames in a message.
 const EMPTY_FRAMES_MAX: u16 = 1024;
 const START: State = State::Header { bytes: [0; HEADER_MAX_BYTES], count: 0 };
-/// With more bytes of pongs pending, no more input is decoded until they are taken.
+/// Limit on the bytes of pending pongs, above which no more input is decoded.
 const REPLIES_MAX_BYTES: usize = 4 << 10;
-/// After this many control frames in a call, a pong replaces the last one (RFC 6455 section 5.5.3).
+/// Number of control frames per call after which a pong replaces the last one.
+///
+/// RFC 6455 section 5.5.3 allows that.
 const PONGS_MAX: u32 = 16;
 
 impl WebSocketDecoder {
@@ -97,7 +101,9 @@ impl WebSocketDecoder {
         }
     }
 
-    /// Decodes the front of `input`; see [`wire`](crate::wire).
+    /// Decodes the next [`Item`] at the front of `input`, if it is complete.
+    ///
+    /// [`wire`](crate::wire) describes the interface of the decoders.
     ///
     /// # Errors
     /// [`DecodeError::TooLarge`] as soon as the length is known and before the content is kept,
@@ -158,7 +164,7 @@ impl WebSocketDecoder {
         Ok(Decoded { units: self.controls, ..Decoded::nothing(used) })
     }
 
-    /// Checks that the input may end here. The end of the input completes no message.
+    /// Checks that the input does not end inside a frame or a message.
     ///
     /// # Errors
     /// [`DecodeError::Truncated`] if a frame or a message is incomplete.
@@ -166,13 +172,13 @@ impl WebSocketDecoder {
         if self.is_partial() { Err(DecodeError::Truncated) } else { Ok(()) }
     }
 
-    /// Whether [`decode`](Self::decode) has work to do without further input: a message to inflate.
+    /// Returns `true` if [`decode`](Self::decode) can inflate more without further input.
     #[must_use]
     pub const fn is_ahead(&self) -> bool {
         self.inflating.is_some()
     }
 
-    /// Whether a frame or a message is incomplete.
+    /// Returns `true` if a frame or a message is incomplete.
     #[must_use]
     pub const fn is_partial(&self) -> bool {
         match self.state {
@@ -183,7 +189,7 @@ impl WebSocketDecoder {
         }
     }
 
-    /// Returns what to send, if anything.
+    /// Takes the pending pongs and the answer to a close frame, if any.
     ///
     /// Pongs go between two queued messages, and the answer to a close frame after all of them.
     pub fn replies(&mut self) -> Option<Replies> {
@@ -201,12 +207,12 @@ impl WebSocketDecoder {
         core::mem::take(&mut self.farewell)
     }
 
-    /// Whether a close frame was received or sent.
+    /// Returns `true` if a close frame was received or sent.
     pub(crate) fn is_closed(&self) -> bool {
         self.state == State::Closed
     }
 
-    /// Sends a ping whose content is the time.
+    /// Queues a ping whose content is the time `now`, unless the WebSocket is closed.
     pub(crate) fn send_ping(&mut self, now: u64, masks: &mut Masks) {
         if self.state != State::Closed {
             self.ping = Some(now);
@@ -214,14 +220,14 @@ impl WebSocketDecoder {
         }
     }
 
-    /// The interval between pings, and the silence before the first.
+    /// Returns the interval between pings, which is also the silence before the first one.
     pub(crate) const fn ping_interval(&self) -> Option<Duration> {
         self.socket.ping
     }
 
-    /// Appends a close frame to `out`, unless one was sent (RFC 6455 section 5.5.1).
+    /// Appends a close frame to `out`, unless one was sent or received (RFC 6455 section 5.5.1).
     ///
-    /// If the answer to the peer's close frame is pending, that is appended.
+    /// If the answer to the peer's close frame is pending, it is appended instead.
     pub(crate) fn close(&mut self, content: &[u8], masks: &mut Masks, out: &mut Vec<u8>) {
         out.append(&mut self.farewell);
         if self.state != State::Closed {
@@ -230,7 +236,7 @@ impl WebSocketDecoder {
         }
     }
 
-    /// Reads a header, or a part of a control frame.
+    /// Reads a part of a header or of a control frame.
     fn step(&mut self, input: &[u8], used: &mut usize, max: usize, masks: &mut Masks) -> Result<Step, DecodeError> {
         match &mut self.state {
             State::Header { bytes, count } => {
@@ -304,7 +310,7 @@ impl WebSocketDecoder {
         Ok(())
     }
 
-    /// Completes a message. `last` is its last part; `partial` has the rest.
+    /// Completes the message that consists of `self.partial` and its last part, `last`.
     fn complete<'a>(
         &mut self,
         used: usize,
@@ -433,7 +439,7 @@ fn take_header(
     }
 }
 
-/// Parses the code of a close frame. `None` if the frame is empty.
+/// Parses the code of a close frame. Returns `None` if the frame is empty.
 fn close_code(content: &[u8]) -> Result<Option<CloseCode>, DecodeError> {
     match content {
         [] => Ok(None),

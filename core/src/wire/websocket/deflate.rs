@@ -33,7 +33,7 @@ pub struct Deflate {
 }
 
 impl Default for Deflate {
-    /// The largest window.
+    /// Returns parameters with the largest window.
     fn default() -> Self {
         Self { window_bits: Some(Self::WINDOW_BITS_MAX) }
     }
@@ -47,7 +47,7 @@ impl Deflate {
     /// peer could ask for that on purpose.
     const WINDOW_BITS_WORTH: u8 = 12;
 
-    /// Accepts the first offer that can be met. Returns it with the answer (section 5.1).
+    /// Accepts the first offer that can be met. Returns it with the answer (RFC 7692 section 5.1).
     pub(crate) fn accept<'o>(offers: impl Iterator<Item = &'o str>) -> Option<(Self, String)> {
         offers.flat_map(|field| field.split(',')).find_map(|offer| {
             let mut parts = offer.split(';').map(str::trim);
@@ -67,7 +67,7 @@ impl Deflate {
     pub(crate) const OFFER: &str =
         "permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits";
 
-    /// Parses a server's answer to the [`OFFER`](Self::OFFER). `None` if it is not valid.
+    /// Parses a server's answer to the [`OFFER`](Self::OFFER). Returns `None` if it is not valid.
     pub(crate) fn agreed(answer: &str) -> Option<Self> {
         let mut parts = answer.split(';').map(str::trim);
         let known = parts.next() == Some("permessage-deflate");
@@ -115,11 +115,11 @@ fn window(bits: &str) -> Option<u8> {
     bits.parse().ok().filter(|bits| known && (8..=Deflate::WINDOW_BITS_MAX).contains(bits))
 }
 
-/// Compresses messages. One serves all connections.
+/// Compressor of messages, shared by all connections.
 #[derive(Default)]
 pub(crate) struct Deflater {
     state: Option<Box<CompressorOxide>>,
-    /// How many messages were compressed.
+    /// Number of messages that were compressed.
     pub(crate) count: u64,
 }
 
@@ -130,7 +130,7 @@ impl fmt::Debug for Deflater {
 }
 
 impl Deflater {
-    /// Compresses the content of a message. `None` if that is not worthwhile.
+    /// Compresses the content of a message. Returns `None` if that is not worthwhile.
     pub(crate) fn compress(&mut self, content: &[u8], deflate: Deflate) -> Option<Vec<u8>> {
         let window_bits = deflate.window_bits.filter(|_| content.len() >= WORTH_BYTES)?;
         self.count += 1;
@@ -149,7 +149,7 @@ impl Deflater {
     }
 }
 
-/// Inflates messages. One serves all connections.
+/// Decompressor of messages, shared by all connections.
 #[derive(Default)]
 pub(crate) struct Inflater {
     state: Option<Inflate>,
@@ -161,14 +161,16 @@ impl fmt::Debug for Inflater {
     }
 }
 
-/// How far a message is inflated.
+/// The progress of inflating a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Progress {
-    /// How many bytes of the content are consumed.
+    /// Number of content bytes that are consumed.
     taken: usize,
-    /// How many bytes are written.
+    /// Number of output bytes that are written.
     length: usize,
-    /// How many bytes of `END` are consumed, after all of the content. They must yield no output.
+    /// Number of bytes of `END` that are consumed, after all of the content.
+    ///
+    /// They must yield no output.
     end: Option<usize>,
     content_length: usize,
 }
@@ -210,7 +212,7 @@ impl Inflater {
 }
 
 impl Inflating {
-    /// Continues. Returns the cost, and the message if it is complete.
+    /// Continues to inflate the message. Returns the cost, and the message if it is complete.
     pub(super) fn go_on(&mut self, max: usize) -> Result<(usize, Option<Vec<u8>>), DecodeError> {
         let Self { state, content, out, progress } = self;
         let (cost, is_whole) = go_on(state.get_or_insert_default(), content, out, progress, max)?;

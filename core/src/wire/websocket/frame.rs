@@ -39,7 +39,7 @@ impl Opcode {
 }
 
 const FIN: u8 = 0x80;
-/// RSV1, which permessage-deflate uses.
+/// The RSV1 bit, which marks a message compressed by permessage-deflate.
 const COMPRESSED: u8 = 0x40;
 const RESERVED: u8 = 0x30;
 const MASKED: u8 = 0x80;
@@ -47,7 +47,7 @@ const LENGTH_16: u8 = 126;
 const LENGTH_64: u8 = 127;
 /// The longest content of a control frame (RFC 6455 section 5.5).
 pub(super) const CONTROL_MAX_BYTES: usize = 125;
-/// Two bytes, a length of eight bytes, and a mask of four.
+/// The longest frame header: two bytes, a length of eight and a mask of four.
 pub(super) const HEADER_MAX_BYTES: usize = 14;
 
 /// Appends a frame to `out`: a whole message, or a control frame.
@@ -57,7 +57,7 @@ pub fn frame(opcode: Opcode, content: &[u8], mask: Option<[u8; 4]>, out: &mut Ve
     put(FIN | opcode as u8, content, mask, out);
 }
 
-/// As [`frame`], for a message whose content is compressed (RFC 7692 section 6).
+/// Appends the frame of a message whose content is compressed to `out` (RFC 7692 section 6).
 pub(crate) fn compressed_frame(opcode: Opcode, content: &[u8], mask: Option<[u8; 4]>, out: &mut Vec<u8>) {
     put(FIN | COMPRESSED | opcode as u8, content, mask, out);
 }
@@ -108,7 +108,7 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Returns the size of the header in bytes, as far as its first bytes determine it.
+    /// Returns the size of a header in bytes, as far as its first bytes determine it.
     pub(super) fn size(first: &[u8]) -> usize {
         let [_, second, ..] = first else { return 2 };
         let length = match second & !MASKED {

@@ -1,7 +1,7 @@
 use super::Role;
 use sha1::{Digest, Sha1};
 
-/// Generates a client's masking keys (RFC 6455 section 5.3) and handshake nonces (section 4.1).
+/// Generator of a client's masking keys and handshake nonces (RFC 6455 sections 5.3 and 4.1).
 ///
 /// They are hashes of a seed and a counter, so a server cannot compute the seed or the next value
 /// from those that it has seen.
@@ -16,7 +16,7 @@ impl Masks {
         Self { seed, count: 0 }
     }
 
-    /// Returns the masking key of the next frame that this end sends. `None` for a server.
+    /// Returns the masking key of the next frame to send, or `None` for a server.
     pub(crate) fn next(&mut self, role: Role) -> Option<[u8; 4]> {
         if role == Role::Server {
             return None;

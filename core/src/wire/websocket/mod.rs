@@ -1,4 +1,4 @@
-//! WebSocket (RFC 6455), as server and as client: converts between frames and messages.
+//! WebSocket (RFC 6455) as server and as client: conversion between frames and messages.
 //!
 //! The handshake is HTTP, and is in [`http`](crate::http). [`WebSocket`] configures the connection
 //! after it.
@@ -22,11 +22,13 @@ pub(crate) use mask::Masks;
 use crate::base::setters;
 use core::time::Duration;
 
-/// Configuration of WebSocket after the handshake.
+/// Configuration of a WebSocket connection after the handshake.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WebSocket {
-    /// Our role. A server receives masked frames and sends unmasked ones; a client the reverse.
+    /// The role of this endpoint.
+    ///
+    /// A server receives masked frames and sends unmasked ones. A client does the reverse.
     pub role: Role,
     /// The parameters of permessage-deflate (RFC 7692). `None` if it was not negotiated.
     pub deflate: Option<Deflate>,
@@ -38,7 +40,7 @@ pub struct WebSocket {
 
 setters!(WebSocket { role: Role, deflate: Option<Deflate>, ping: Option<Duration> });
 
-/// The role of an endpoint.
+/// The role of an endpoint of a WebSocket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a connection has two ends")]
 pub enum Role {

@@ -17,7 +17,7 @@ fn deflating(role: Role) -> WebSocket {
     WebSocket { role, deflate: Some(deflate), ping: None }
 }
 
-/// What a stream yields, the answers to it, and how it ends.
+/// The result of decoding a stream: its messages, the answers to it, and how it ended.
 type Outcome = (Vec<String>, Vec<u8>, Result<(), DecodeError>);
 
 fn feed(socket: WebSocket, max: u64, stream: &[u8], pieces: &[usize]) -> Outcome {
@@ -57,7 +57,7 @@ fn tell(decoded: &Result<crate::wire::Decoded<'_>, DecodeError>, told: &mut Vec<
     }
 }
 
-/// The content of a message, inflated in as many turns as necessary.
+/// Inflates the content of a message in as many turns as necessary.
 fn inflated(content: &[u8], max: usize) -> Result<Vec<u8>, DecodeError> {
     let mut out = vec![];
     let (_, mut rest) = Inflater::default().begin(content, &mut out, max)?;
@@ -70,7 +70,7 @@ fn inflated(content: &[u8], max: usize) -> Result<Vec<u8>, DecodeError> {
     Ok(out)
 }
 
-/// A client's frame. `first` is its first byte.
+/// Returns a client's frame whose first byte is `first`.
 fn masked(first: u8, content: &[u8]) -> Vec<u8> {
     let mut bytes = vec![];
     frame(Opcode::Binary, content, Some([1, 2, 3, 4]), &mut bytes);

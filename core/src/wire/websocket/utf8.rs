@@ -1,4 +1,4 @@
-/// Validates UTF-8 text that arrives in pieces, and fails at the first invalid byte (RFC 3629).
+/// Validator of UTF-8 text in pieces, which fails at the first invalid byte (RFC 3629).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Utf8Check {
     /// The beginning of an incomplete character.
@@ -7,7 +7,7 @@ pub(super) struct Utf8Check {
 }
 
 impl Utf8Check {
-    /// Checks the next piece. Returns false if the text is invalid.
+    /// Checks the next piece. Returns `false` if the text is invalid.
     pub(super) fn push(&mut self, mut piece: &[u8]) -> bool {
         while self.count > 0 {
             let Some((&byte, rest)) = piece.split_first() else { return true };
@@ -32,7 +32,7 @@ impl Utf8Check {
         true
     }
 
-    /// Whether the text may end here.
+    /// Returns `true` if the text does not end inside a character.
     pub(super) const fn is_whole(self) -> bool {
         self.count == 0
     }

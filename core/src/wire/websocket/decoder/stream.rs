@@ -2,26 +2,26 @@ use super::{DecodeError, Item, Masks, REPLIES_MAX_BYTES, START, State, Step, Web
 use crate::base::work;
 use core::ops::Range;
 
-/// Reads the content of messages as one byte stream, without message and frame boundaries.
+/// A reader of message content as one byte stream, without message and frame boundaries.
 ///
 /// Content is unmasked in place, not copied or stored, so a message may have any length.
 #[derive(Debug)]
 pub(crate) struct MessageStream {
     frames: WebSocketDecoder,
-    /// How many of the next input bytes are content that is unmasked and not consumed.
+    /// Number of the next input bytes that are unmasked content and not consumed.
     unmasked: usize,
     /// Whether the current message has had content.
     has_content: bool,
-    /// The error that follows the content that was returned.
+    /// The pending error, which follows the content that was returned.
     failure: Option<DecodeError>,
 }
 
-/// What comes next in the input.
+/// The next piece of the input, and the bytes before it.
 #[derive(Debug)]
 pub(crate) struct Next {
-    /// How many bytes precede the piece.
+    /// Number of bytes before the piece.
     pub(crate) used: usize,
-    /// How many messages those bytes count as: control frames and empty messages.
+    /// Number of control frames and empty messages in the bytes before the piece.
     pub(crate) units: u32,
     pub(crate) piece: Piece,
 }
@@ -31,8 +31,9 @@ pub(crate) struct Next {
 pub(crate) enum Piece {
     /// More input is needed, or the replies must be taken first.
     Nothing,
-    /// Content, at this range of the input. Call [`MessageStream::consume`] with what is used of
-    /// it.
+    /// Content, at this range of the input.
+    ///
+    /// Call [`MessageStream::consume`] with the number of bytes used.
     Content(Range<usize>),
     Item(Item<'static>),
 }
@@ -42,7 +43,7 @@ impl MessageStream {
         Self { frames, unmasked: 0, has_content: false, failure: None }
     }
 
-    /// Reads the front of `input`, which begins with the bytes that were not consumed.
+    /// Returns the next piece of `input`, which must begin with the bytes that were not consumed.
     pub(crate) fn next(&mut self, input: &mut [u8], masks: &mut Masks) -> Result<Next, DecodeError> {
         if self.unmasked > 0 {
             let piece = Piece::Content(0..self.unmasked.min(input.len()));
@@ -87,17 +88,17 @@ impl MessageStream {
         Ok(Next { used, units: self.frames.controls + empty, piece })
     }
 
-    /// Marks `bytes` bytes of the content as used.
+    /// Marks `bytes` bytes of the content as consumed.
     pub(crate) fn consume(&mut self, bytes: usize) {
         self.unmasked = self.unmasked.saturating_sub(bytes);
     }
 
-    /// Whether a frame or a message is incomplete.
+    /// Returns `true` if a frame or a message is incomplete.
     pub(crate) const fn is_partial(&self) -> bool {
         self.frames.is_partial()
     }
 
-    /// Whether [`next`](Self::next) fails without further input.
+    /// Returns `true` if [`next`](Self::next) fails without further input.
     pub(crate) const fn has_failed(&self) -> bool {
         self.failure.is_some() && self.unmasked == 0
     }
