@@ -185,7 +185,7 @@ impl TlsSession {
 
     /// Removes `bytes` written bytes from the output.
     ///
-    /// Returns the number of plain bytes in the output once all of it is written, and 0 before that.
+    /// Returns the number of plain bytes in the output once all of it is written, and 0 before.
     pub(crate) fn wrote(&mut self, bytes: usize) -> usize {
         self.written = (self.written + bytes).min(self.outgoing.len());
         if self.written < self.outgoing.len() {

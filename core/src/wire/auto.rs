@@ -4,7 +4,7 @@ use crate::base::setters;
 use crate::wire::telnet::{IAC, Telnet};
 use core::time::Duration;
 
-/// Detects the wire from the peer's first bytes.
+/// Settings for detecting a peer's wire from its first bytes.
 ///
 /// | first bytes | wire |
 /// |---|---|
@@ -24,15 +24,15 @@ use core::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Auto {
-    /// Settings for telnet.
+    /// Settings for peers that use telnet.
     pub telnet: Telnet,
-    /// Settings for lines.
+    /// Settings for peers that use lines.
     pub lines: Lines,
     /// The length prefix of frames. `None`: frames are not detected.
     ///
     /// Only a big-endian prefix can be distinguished from text.
     pub prefix: Option<LengthPrefix>,
-    /// How long to wait for the first bytes.
+    /// How long to wait for the peer's first bytes.
     ///
     /// With zero, every peer whose first bytes do not arrive with the connection is treated as a
     /// terminal. With [`Duration::MAX`], no silent peer is.
@@ -42,38 +42,38 @@ pub struct Auto {
 setters!(Auto { telnet: Telnet, lines: Lines, prefix: Option<LengthPrefix>, wait: Duration });
 
 impl Default for Auto {
-    /// No frames; 300 ms.
+    /// Returns settings that detect no frames and wait for 300 ms.
     fn default() -> Self {
         let (telnet, lines) = (Telnet::default(), Lines::default());
         Self { telnet, lines, prefix: None, wait: Duration::from_millis(300) }
     }
 }
 
-/// The result of detecting a wire.
+/// The result of detecting a peer's wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Detected {
-    /// More input is needed.
+    /// The wire is not known yet: more input is needed.
     Unclear,
     /// The peer uses this wire.
     Spoken(Wire),
     /// The peer uses HTTP.
     Http,
-    /// The peer uses a protocol that is refused with these bytes.
+    /// The peer uses an unsupported protocol, which is refused with these bytes.
     Refused(&'static [u8]),
 }
 
 /// Whether more input may follow a peer's first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProbeInput {
-    /// More may follow.
+    /// More input may follow.
     Growing,
-    /// The wait has expired.
+    /// The time to wait for input has passed.
     Waited,
     /// The input has ended.
     Ended,
 }
 
-/// A fatal TLS alert, `handshake_failure` (RFC 8446 section 6).
+/// A TLS record with the fatal alert `handshake_failure` (RFC 8446 section 6).
 pub(crate) const NO_TLS: &[u8] = &[21, 3, 3, 0, 2, 2, 40];
 
 impl Auto {

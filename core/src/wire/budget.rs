@@ -11,14 +11,14 @@ pub struct Budget {
     ///
     /// Further bytes do not extend it. With zero, a message must arrive in one piece.
     pub message_deadline: Duration,
-    /// Messages of one connection that are served before other connections. 0 counts as 1.
+    /// Maximum number of messages that are served per connection and turn. 0 counts as 1.
     pub messages_per_turn: u32,
 }
 
 setters!(Budget { message_max_bytes: MessageSize, message_deadline: Duration, messages_per_turn: u32 });
 
 impl Default for Budget {
-    /// 64 KiB, 60 s, 1,024 messages.
+    /// Returns limits of 64 KiB and 60 s per message, and 1,024 messages per turn.
     fn default() -> Self {
         Self {
             message_max_bytes: MessageSize::DEFAULT,
@@ -29,7 +29,7 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// Maximum number of [steps](crate::work) for one fact of `bytes` bytes.
+    /// Returns the maximum number of [steps](crate::work) for one fact of `bytes` bytes.
     ///
     /// Needs the feature `work`.
     #[cfg(feature = "work")]
@@ -47,9 +47,9 @@ impl Budget {
 pub struct MessageSize(u32);
 
 impl MessageSize {
-    /// 64 KiB.
+    /// The default limit: 64 KiB.
     pub const DEFAULT: Self = Self(64 * 1024);
-    /// 1 GiB.
+    /// The greatest limit: 1 GiB.
     pub const MAX: Self = Self(1 << 30);
 
     /// Creates a limit of `bytes` bytes.
@@ -64,14 +64,14 @@ impl MessageSize {
         Ok(Self(bytes as u32))
     }
 
-    /// The limit in bytes.
+    /// Returns the limit in bytes.
     #[must_use]
     pub const fn get(self) -> usize {
         self.0 as usize
     }
 }
 
-/// A message size limit is outside 1 byte to 1 GiB.
+/// The error for a message size limit that is not 1 byte to 1 GiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a message size limit must be 1 to 1073741824 bytes (1 GiB), not {0}")]
 #[non_exhaustive]

@@ -8,38 +8,38 @@ use alloc::vec::Vec;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Decoded<'a> {
-    /// Bytes of the input that were consumed.
+    /// Number of input bytes that were consumed.
     ///
     /// At least one, unless the input was empty or the decoder [was
     /// ahead](super::Decoder::is_ahead).
     pub used: usize,
-    /// Bytes that count against a rate.
+    /// Number of bytes that count against a rate.
     ///
     /// More than [`used`](Self::used) for compressed input, and for keys and commands that take
     /// more work than their length suggests.
     pub cost: usize,
-    /// Messages that count against a rate. Control frames count too.
+    /// Number of messages that count against a rate, including control frames.
     pub units: u32,
-    /// What these bytes completed, if anything.
+    /// The item that the consumed bytes completed, if any.
     pub item: Option<Item<'a>>,
 }
 
-/// What a decoder can yield.
+/// An item that a decoder yields: a message or an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Item<'a> {
     /// A message for the application.
     Message(Payload<'a>),
-    /// A telnet peer sent something other than a line.
+    /// A telnet event other than a line, such as a key or a new window size.
     Signal(Signal<'a>),
-    /// The answer to our ping, with its payload.
+    /// The peer's answer to our ping, with its payload.
     Pong(u64),
     /// The peer closed the WebSocket, with its close code if it sent one.
     Closed(Option<CloseCode>),
 }
 
 impl Item<'_> {
-    /// Whether it is input for the application: a message, or a key in key mode.
+    /// Returns `true` if the item is input for the application: a message, or a key in key mode.
     pub(crate) const fn is_input(self) -> bool {
         matches!(self, Self::Message(_) | Self::Signal(Signal::Key(_)))
     }
@@ -58,7 +58,7 @@ impl<'a> Decoded<'a> {
         Self::of(used, Item::Message(payload))
     }
 
-    /// The message, if one was completed.
+    /// Returns the message, if one was completed.
     #[must_use]
     pub const fn message(&self) -> Option<Payload<'a>> {
         match self.item {
@@ -68,7 +68,9 @@ impl<'a> Decoded<'a> {
     }
 }
 
-/// Holds a decoded message that is not contiguous in the input, while the caller handles it.
+/// Buffer for a decoded message that is not contiguous in the input.
+///
+/// It holds the message while the caller handles it.
 ///
 /// One buffer serves any number of decoders, so a decoder between two messages holds no memory.
 #[derive(Debug, Default)]
@@ -80,7 +82,7 @@ pub struct DecodeBuffer {
     pub(crate) masks: Masks,
 }
 
-/// Maximum capacity that is kept between two messages.
+/// Maximum capacity that a buffer keeps between two messages, in bytes.
 pub(crate) const SPARE_BYTES: usize = 64 << 10;
 
 impl DecodeBuffer {

@@ -1,4 +1,4 @@
-//! DEFLATE (RFC 1951), for telnet and WebSocket.
+//! DEFLATE compression (RFC 1951) for telnet and WebSocket.
 
 use crate::base::work;
 use alloc::boxed::Box;
@@ -12,25 +12,25 @@ use miniz_oxide::inflate::core::inflate_flags::{
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress_with_limit};
 use miniz_oxide::{MZFlush, MZStatus};
 
-/// Favours speed: the highest levels of zlib take twice the time for a few per cent of size.
+/// Compression level. The highest levels take twice the time to save a few per cent of size.
 const LEVEL: i32 = 4;
 const PIECE_BYTES: usize = 4096;
 /// Fixed cost of a block with Huffman codes, in bytes of text that take as long to inflate.
 ///
 /// The decoder builds tables of a thousand entries for it, even if the block has only ten bits.
 const TABLES_COST: usize = 512;
-/// Fixed cost of a stored block, in the same unit.
+/// Fixed cost of a stored block, in bytes of text that take as long to inflate.
 const STORED_COST: usize = 16;
-/// The bits for the last block and for the block type (RFC 1951 section 3.2.3).
+/// Length of a block's header in bits: the final-block flag and the type (RFC 1951 section 3.2.3).
 const BLOCK_HEADER_BITS: u8 = 3;
 
 /// The container of a compressed stream, as the window bits of zlib. Negative: no header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub(crate) enum Format {
-    /// RFC 1950.
+    /// The zlib container (RFC 1950).
     Zlib = 15,
-    /// RFC 1951, without a container.
+    /// Bare DEFLATE without a container (RFC 1951).
     Raw = -15,
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn compressor(format: Format) -> Box<CompressorOxide> {
     Box::new(CompressorOxide::new(create_comp_flags_from_zip_params(LEVEL, format as i32, 0)))
 }
 
-/// Appends `bytes` to `out`, compressed and flushed.
+/// Compresses and flushes `bytes`, and appends the result to `out`.
 pub(crate) fn compress(state: &mut CompressorOxide, mut bytes: &[u8], flush: MZFlush, out: &mut Vec<u8>) {
     let mut buffer = [0; PIECE_BYTES];
     loop {
@@ -52,7 +52,7 @@ pub(crate) fn compress(state: &mut CompressorOxide, mut bytes: &[u8], flush: MZF
     }
 }
 
-/// Inflates a stream piece by piece and limits the cost of each piece.
+/// Decompressor of a stream in pieces, with a limit on the cost of each piece.
 #[derive(Default)]
 pub(crate) struct Inflate {
     state: Box<DecompressorOxide>,
@@ -63,9 +63,9 @@ pub(crate) struct Inflate {
 /// The result of inflating a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Inflated {
-    /// Bytes of the input that were consumed.
+    /// Number of input bytes that were consumed.
     pub(crate) taken: usize,
-    /// Bytes that were written.
+    /// Number of output bytes that were written.
     pub(crate) written: usize,
     /// The cost, in bytes of text that take as long to inflate.
     pub(crate) cost: usize,
@@ -94,7 +94,7 @@ impl Inflate {
         self.has_begun = false;
     }
 
-    /// Inflates `input` into `out` from `at` on.
+    /// Inflates `input` into `out`, from offset `at` on.
     ///
     /// Writes at most `written_max` bytes, and begins no block once the cost exceeds `cost_max`.
     /// `flags` are those of `miniz_oxide`.
@@ -135,9 +135,9 @@ impl Inflate {
         Inflated { taken, written, cost, outcome }
     }
 
-    /// The fixed cost of the block that begins with the next bits.
+    /// Returns the fixed cost of the block that begins with the next bits, if known.
     ///
-    /// `None` if no block begins here, or if its type is not known yet.
+    /// Returns `None` if no block begins here, or if its type is not known yet.
     fn cost_of_next_block(&self, rest: &[u8], flags: u32) -> Option<usize> {
         let (bits, count) = match self.state.block_boundary_state() {
             Some(boundary) => (u16::from(boundary.bit_buf), boundary.num_bits),

@@ -5,7 +5,7 @@ use crate::wire::telnet;
 use crate::wire::websocket::{Deflater, Masks, Opcode, compressed_frame, frame};
 use alloc::vec::Vec;
 
-/// Encodes messages. One encoder serves any number of connections, on any wire.
+/// Encoder of messages for any number of connections, on any wire.
 #[derive(Debug, Default)]
 pub struct Encoder {
     deflater: Deflater,
@@ -50,7 +50,7 @@ impl Encoder {
         Ok(())
     }
 
-    /// Number of messages that were compressed, even if that did not make them smaller.
+    /// Returns the number of compressed messages, including those that did not become smaller.
     #[must_use]
     pub const fn compressed(&self) -> u64 {
         self.deflater.count

@@ -5,25 +5,25 @@ use crate::wire::telnet::Charset;
 use crate::wire::websocket::{Deflate, Opcode, Role, frame};
 use alloc::vec::Vec;
 
-/// The encoding of messages.
+/// The encoding of the messages sent on a connection.
 ///
 /// Connections with the same encoding share the encoded bytes of a published message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Encoding {
-    /// The content and a line ending.
+    /// The content, followed by a line ending.
     Lines(LineEnding),
-    /// The length and the content.
+    /// The length, followed by the content.
     LengthPrefixed(LengthPrefix),
     /// A WebSocket frame, text or binary like the payload.
     #[non_exhaustive]
     WebSocket {
-        /// Our role.
+        /// The role of this endpoint.
         role: Role,
-        /// The negotiated compression, if any.
+        /// The parameters of the negotiated compression, if any.
         deflate: Option<Deflate>,
     },
-    /// The content for a network virtual terminal, and CR LF.
+    /// The content for a network virtual terminal (RFC 854), followed by CR LF.
     #[non_exhaustive]
     Telnet {
         /// The character set of text. Binary content is sent unchanged.
@@ -33,11 +33,13 @@ pub enum Encoding {
     },
 }
 
-/// How telnet output reaches the peer. Each message is framed at most once.
+/// How telnet output reaches the peer.
+///
+/// Each message is framed at most once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TelnetPath {
-    /// Unframed.
+    /// Directly, without a frame.
     Direct,
     /// Each message in a binary WebSocket frame.
     Framed,
@@ -48,7 +50,7 @@ pub enum TelnetPath {
 }
 
 impl Encoding {
-    /// The representation with which a connection begins.
+    /// Returns the representation with which a connection of this encoding begins.
     pub(crate) const fn representation(self) -> Representation {
         match self {
             Self::WebSocket { .. } | Self::LengthPrefixed(_) => Representation::Json,
@@ -56,7 +58,7 @@ impl Encoding {
         }
     }
 
-    /// Appends `payload` without delimiters. Returns false if the wire has only messages.
+    /// Appends `payload` to `out` without delimiters. Returns `false` if the wire requires them.
     pub(crate) fn encode_raw(self, payload: Payload<'_>, out: &mut Vec<u8>) -> bool {
         match self {
             Self::Lines(_) => out.extend_from_slice(payload.as_bytes()),
@@ -68,7 +70,7 @@ impl Encoding {
         true
     }
 
-    /// The same encoding for telnet inside a WebSocket.
+    /// Converts the encoding of plain telnet to that of telnet inside a WebSocket.
     pub(crate) const fn in_websocket(self) -> Self {
         match self {
             Self::Telnet { charset, path: TelnetPath::Direct } => Self::Telnet { charset, path: TelnetPath::Framed },
@@ -81,7 +83,7 @@ impl Encoding {
     }
 }
 
-/// Appends telnet output, in a WebSocket frame if `path` requires one.
+/// Appends the telnet output of `write`, in a WebSocket frame if `path` requires one.
 pub(super) fn telnet_by(path: TelnetPath, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     if path != TelnetPath::Framed {
         return write(out);

@@ -1,21 +1,23 @@
-//! Why bytes are no message, and why a message cannot be sent.
+//! Errors of decoding and encoding messages.
 
 use crate::base::Reason;
 
-/// Input that breaks the rules of the wire or the budget. The decoder is unusable from then on.
+/// The error for input that breaks the rules of the wire or exceeds the budget.
+///
+/// The decoder is unusable afterwards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
     /// The message is longer than the budget allows.
     #[error("the message is longer than {max} bytes")]
     TooLarge {
-        /// The budget's limit, in bytes.
+        /// The longest message that the budget allows, in bytes.
         max: usize,
     },
     /// The text is not UTF-8, but the wire requires it.
     #[error("the text is not valid UTF-8 from byte {valid_up_to} of the message on")]
     InvalidUtf8 {
-        /// How many bytes of the message are valid.
+        /// Number of bytes at the start of the message that are known to be valid.
         valid_up_to: usize,
     },
     /// A variable-length prefix is longer than ten bytes or does not fit in 64 bits.
@@ -33,7 +35,7 @@ pub enum DecodeError {
 }
 
 impl DecodeError {
-    /// The reason with which the connection ends.
+    /// Returns the reason with which the connection ends.
     #[must_use]
     pub const fn reason(self) -> Reason {
         match self {
@@ -45,7 +47,7 @@ impl DecodeError {
     }
 }
 
-/// A message is longer than the wire's length prefix can express.
+/// The error for a message that is longer than the wire's length prefix can express.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a message of {bytes} bytes is too long for this wire, which carries at most {max}")]
 #[non_exhaustive]

@@ -5,11 +5,11 @@ use crate::base::{Payload, setters, work};
 use crate::wire::Budget;
 use alloc::vec::Vec;
 
-/// Frames: a length, then that many bytes of content. The length counts only the content.
+/// Length-prefixed frames: each is a length, then that many bytes of content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LengthPrefixed {
-    /// The format of the length.
+    /// The format of each frame's length.
     pub prefix: LengthPrefix,
 }
 
@@ -40,11 +40,11 @@ pub enum LengthPrefix {
 const VARINT_MAX_BYTES: usize = 10;
 
 impl LengthPrefix {
-    /// All formats.
+    /// All formats of a length prefix.
     pub const ALL: [Self; 8] =
         [Self::U8, Self::U16Be, Self::U16Le, Self::U32Be, Self::U32Le, Self::U64Be, Self::U64Le, Self::Varint];
 
-    /// The name in a [listening address](crate::Listen).
+    /// Returns the name of the format in a [listening address](crate::Listen).
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -59,7 +59,7 @@ impl LengthPrefix {
         }
     }
 
-    /// The greatest length that the prefix can express.
+    /// Returns the greatest length that the prefix can express, in bytes.
     #[must_use]
     pub const fn max(self) -> u64 {
         match self {
@@ -70,7 +70,7 @@ impl LengthPrefix {
         }
     }
 
-    /// The prefix's length in bytes, given its first `bytes`. `None` if more are needed.
+    /// Returns the size of the prefix in bytes, or `None` if `bytes` does not determine it.
     fn size(self, bytes: &[u8]) -> Option<usize> {
         match self {
             Self::U8 => Some(1),
@@ -128,7 +128,7 @@ impl LengthPrefix {
     }
 }
 
-/// Splits a byte stream into frames.
+/// Decoder of length-prefixed frames.
 ///
 /// # Memory
 /// At most `message_max_bytes` of content that has arrived. A length prefix alone reserves nothing.
@@ -142,7 +142,7 @@ pub struct LengthDecoder {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// `count` bytes of a prefix have arrived.
+    /// The first `count` bytes of a prefix have arrived.
     Prefix { bytes: [u8; VARINT_MAX_BYTES], count: usize },
     /// `missing` bytes of content have not arrived yet.
     Content { missing: usize },
@@ -161,7 +161,9 @@ impl LengthDecoder {
         self.frames.prefix
     }
 
-    /// Decodes the front of `input`; see the [module](super).
+    /// Decodes the next frame at the front of `input`, if it is complete.
+    ///
+    /// The [module](super) describes the interface of the decoders.
     ///
     /// # Errors
     /// [`DecodeError::TooLarge`] once the length is known and before any content is stored;
@@ -212,7 +214,7 @@ impl LengthDecoder {
         if self.is_partial() { Err(DecodeError::Truncated) } else { Ok(()) }
     }
 
-    /// Whether a frame has begun and is not complete.
+    /// Returns `true` if a frame has begun and is not complete.
     #[must_use]
     pub const fn is_partial(&self) -> bool {
         match self.state {

@@ -31,10 +31,10 @@ setters!(Lines { ending: LineEnding, invalid_utf8: InvalidUtf8 });
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LineEnding {
-    /// Line feed.
+    /// Line feed (LF).
     #[default]
     Lf,
-    /// Carriage return and line feed.
+    /// Carriage return and line feed (CR LF).
     CrLf,
 }
 
@@ -62,7 +62,7 @@ impl LineEnding {
     }
 }
 
-/// Splits a byte stream into lines.
+/// Decoder of text lines.
 ///
 /// # Memory
 /// At most `message_max_bytes + 1` bytes of an incomplete line, and nothing between complete lines.
@@ -81,7 +81,9 @@ impl LineDecoder {
         Self { lines, partial: Vec::new() }
     }
 
-    /// Decodes the first line of `input`; see the [module](super).
+    /// Decodes the next line at the front of `input`, if it is complete.
+    ///
+    /// The [module](super) describes the interface of the decoders.
     ///
     /// # Errors
     /// [`DecodeError::TooLarge`] before anything over the limit is stored;
@@ -133,7 +135,7 @@ impl LineDecoder {
         text(line, self.lines.invalid_utf8, max, &mut buffer.text).map(Some)
     }
 
-    /// Whether a line has begun and is not complete.
+    /// Returns `true` if a line has begun and is not complete.
     #[must_use]
     pub fn is_partial(&self) -> bool {
         !self.partial.is_empty()
@@ -169,12 +171,12 @@ impl LineDecoder {
 }
 
 struct Ending {
-    /// End of the line's content in the input.
+    /// Offset in the input at which the line's content ends.
     content: usize,
     used: usize,
 }
 
-/// Converts a line into a message by policy.
+/// Converts a line into a message, and handles invalid UTF-8 according to `policy`.
 pub(crate) fn text<'a>(
     line: &'a [u8],
     policy: InvalidUtf8,

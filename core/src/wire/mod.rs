@@ -1,4 +1,4 @@
-//! Decodes bytes into messages and encodes messages into bytes.
+//! Decoders of bytes into messages, and encoders of messages into bytes.
 //!
 //! All decoders have the same interface: `decode(&mut self, input, buffer, budget)` reads the
 //! front of `input` and returns how many bytes it used, and possibly a message. The message borrows
@@ -55,15 +55,15 @@ use core::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Wire {
-    /// Text lines.
+    /// Text lines, one message each.
     Lines(Lines),
     /// Length-prefixed frames.
     LengthPrefixed(LengthPrefixed),
-    /// Telnet.
+    /// Telnet (RFC 854).
     Telnet(Telnet),
-    /// WebSocket, after its handshake.
+    /// WebSocket (RFC 6455), after the handshake.
     WebSocket(WebSocket),
-    /// Telnet in WebSocket messages, after the handshake.
+    /// Telnet in WebSocket messages, after the WebSocket handshake.
     WsTelnet(WsTelnet),
 }
 
@@ -80,7 +80,7 @@ impl Wire {
         }
     }
 
-    /// The encoding of messages at the start of a stream.
+    /// Returns the encoding of messages at the start of a stream.
     #[must_use]
     pub const fn encoding(self) -> Encoding {
         match self {
@@ -94,7 +94,7 @@ impl Wire {
 }
 
 impl Default for Wire {
-    /// Lines.
+    /// Returns text lines with default settings.
     fn default() -> Self {
         Self::Lines(Lines::default())
     }
@@ -104,20 +104,22 @@ impl Default for Wire {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Decoder {
-    /// Lines.
+    /// The decoder of text lines.
     Lines(LineDecoder),
-    /// Length-prefixed frames.
+    /// The decoder of length-prefixed frames.
     LengthPrefixed(Box<LengthDecoder>),
-    /// Telnet. Sends negotiation answers.
+    /// The telnet session, which also answers negotiation.
     Telnet(Box<Session>),
-    /// WebSocket. Answers pings and close frames.
+    /// The WebSocket decoder, which also answers pings and close frames.
     WebSocket(Box<WebSocketDecoder>),
-    /// Telnet in WebSocket messages.
+    /// The decoder of telnet in WebSocket messages.
     WsTelnet(Box<WsTelnetDecoder>),
 }
 
 impl Decoder {
-    /// Decodes the front of `input`; see the [module](self).
+    /// Decodes the next [`Item`] at the front of `input`, if it is complete.
+    ///
+    /// The [module](self) describes the interface of the decoders.
     ///
     /// # Errors
     /// If the input breaks the wire's rules or the budget. The decoder is unusable from then on.
@@ -136,7 +138,7 @@ impl Decoder {
         }
     }
 
-    /// The message that the end of input completes, if any, such as an unterminated last line.
+    /// Returns the message, if any, that the end of input completes, such as an unterminated line.
     ///
     /// # Errors
     /// If the incomplete input cannot be a message.
@@ -154,7 +156,7 @@ impl Decoder {
         }
     }
 
-    /// Whether a message has begun that must be complete within [`Budget::message_deadline`].
+    /// Returns `true` if a message is incomplete, so that [`Budget::message_deadline`] applies.
     #[must_use]
     pub fn is_partial(&self) -> bool {
         match self {
@@ -166,7 +168,7 @@ impl Decoder {
         }
     }
 
-    /// Whether the decoder can yield more without further input.
+    /// Returns `true` if the decoder can yield more without further input.
     ///
     /// Call `decode` then, if necessary with an empty input.
     #[must_use]
@@ -179,7 +181,7 @@ impl Decoder {
         }
     }
 
-    /// Whether a stream that begins with this message begins with an HTTP request.
+    /// Returns `true` if a stream whose first message is `first` begins with an HTTP request.
     pub(crate) fn begins_http(&self, first: Payload<'_>) -> bool {
         let first = first.as_bytes();
         match self {
@@ -195,7 +197,7 @@ impl Decoder {
         }
     }
 
-    /// The pending answers, if any, with or without the redrawn line that is being edited.
+    /// Takes the pending answers to the peer, with the redrawn input line if `with_line` is set.
     pub(crate) fn replies(&mut self, with_line: bool) -> Option<Replies> {
         match self {
             Self::Telnet(session) if with_line => session.replies(),
@@ -207,12 +209,12 @@ impl Decoder {
         }
     }
 
-    /// Whether the wire sends answers by itself.
+    /// Returns `true` if the decoder can answer the peer without the application.
     pub(crate) const fn answers(&self) -> bool {
         matches!(self, Self::Telnet(_) | Self::WebSocket(_) | Self::WsTelnet(_))
     }
 
-    /// How long the decoder waits for more input before it interprets what it has.
+    /// Returns how long the decoder waits for more input before it interprets what it has.
     pub(crate) fn wait(&self) -> Option<Duration> {
         match self {
             Self::Telnet(session) => session.wait(),
@@ -221,7 +223,7 @@ impl Decoder {
         }
     }
 
-    /// The new encoding of messages, where it can change.
+    /// Returns the current encoding of messages, if the wire can change it.
     pub(crate) fn encoding(&self) -> Option<Encoding> {
         match self {
             Self::Telnet(session) => Some(session.encoding()),
@@ -230,7 +232,7 @@ impl Decoder {
         }
     }
 
-    /// The WebSocket decoder, if any.
+    /// Returns the WebSocket decoder, if the wire has one.
     pub(crate) const fn socket(&self) -> Option<&WebSocketDecoder> {
         match self {
             Self::WebSocket(socket) => Some(socket),
@@ -239,7 +241,7 @@ impl Decoder {
         }
     }
 
-    /// As [`socket`](Self::socket), mutable.
+    /// Returns the WebSocket decoder for modification, if the wire has one.
     pub(crate) const fn socket_mut(&mut self) -> Option<&mut WebSocketDecoder> {
         match self {
             Self::WebSocket(socket) => Some(socket),
@@ -248,7 +250,7 @@ impl Decoder {
         }
     }
 
-    /// What the peer reported about its terminal, if the wire is telnet.
+    /// Returns what the peer reported about its terminal, if the wire is telnet.
     pub(crate) fn terminal(&self) -> Option<&Terminal> {
         match self {
             Self::Telnet(session) => Some(session.terminal()),
@@ -257,7 +259,7 @@ impl Decoder {
         }
     }
 
-    /// The telnet session, if any.
+    /// Returns the telnet session for modification, if the wire is telnet.
     pub(crate) fn session(&mut self) -> Option<&mut Session> {
         match self {
             Self::Telnet(session) => Some(session),

@@ -1,4 +1,4 @@
-//! The protocol of a listener: a wire, or how it is found out.
+//! The protocol of a listener: a fixed wire, automatic detection, or HTTP.
 
 use crate::wire::http::Http;
 use crate::wire::telnet::InputMode;
@@ -7,20 +7,20 @@ use crate::wire::{Auto, Wire};
 use alloc::sync::Arc;
 use core::time::Duration;
 
-/// The protocol of a listener.
+/// The protocol of a listener: a fixed wire, automatic detection, or HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Protocol {
-    /// This wire.
+    /// A fixed wire.
     Spoken(Wire),
-    /// Detected from the peer's first bytes.
+    /// A wire that is detected from the peer's first bytes.
     Auto(Auto),
     /// HTTP, with upgrade to WebSocket.
     Http(Arc<Http>),
 }
 
 impl Protocol {
-    /// The wire to assume until it is detected.
+    /// Returns the wire, or the one to assume until it is detected.
     #[must_use]
     pub const fn wire(&self) -> Wire {
         match self {
@@ -30,7 +30,7 @@ impl Protocol {
         }
     }
 
-    /// The initial input mode of telnet peers. `None` for protocols without telnet.
+    /// Returns the initial input mode of telnet peers, or `None` for a protocol without telnet.
     #[must_use]
     pub fn input_mode(&self) -> Option<InputMode> {
         match self {
@@ -41,7 +41,7 @@ impl Protocol {
         }
     }
 
-    /// Time limit for the protocol to be known. `None` if it is known from the start.
+    /// Returns the time limit for the first request or the detection, or `None` for a fixed wire.
     pub(crate) fn wait(&self) -> Option<Duration> {
         match self {
             Self::Spoken(_) => None,

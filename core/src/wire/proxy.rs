@@ -16,7 +16,7 @@ use core::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Proxies {
-    /// The networks of the proxies.
+    /// The networks of the trusted proxies.
     ///
     /// Peers of a Unix socket are always trusted: the permissions of its file decide which may
     /// connect.
@@ -28,7 +28,7 @@ pub struct Proxies {
 setters!(Proxies { trusted: Vec<Network>, timeout: Duration });
 
 impl Proxies {
-    /// Proxies in these networks, with 5 s for the header.
+    /// Creates settings that trust proxies in these networks, with 5 s for the header.
     #[must_use]
     pub fn trusting(trusted: impl IntoIterator<Item = Network>) -> Self {
         Self { trusted: trusted.into_iter().collect(), timeout: Duration::from_secs(5) }
@@ -42,7 +42,7 @@ impl Proxies {
     }
 }
 
-/// The reported client. `None`: the proxy itself, or a client with an unknown address.
+/// The client that a proxy reports. `None`: the proxy itself, or a client of unknown address.
 type SpeaksFor = Option<Peer>;
 
 /// The result of parsing the first bytes of a connection from a proxy.
@@ -52,20 +52,20 @@ pub(crate) enum ProxyHeader {
     Unclear,
     /// The reported client, and the length of the header in bytes.
     Header(SpeaksFor, usize),
-    /// Not a valid header.
+    /// Input that is not a valid header.
     Bad,
 }
 
-/// Longest version 1 header, with its line ending.
+/// Longest version 1 PROXY header, with its line ending.
 const TEXT_MAX_BYTES: usize = 107;
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 const FIXED_BYTES: usize = 16;
-/// Longest accepted content of a version 2 header. No proxy writes a longer one.
+/// Longest accepted content of a version 2 PROXY header. No proxy writes a longer one.
 const BINARY_MAX_BYTES: usize = 4 << 10;
 
-/// Whether `held` and `more` together may be a complete header.
+/// Returns `true` if `held` and `more` together may be a complete PROXY header.
 ///
-/// False only for an incomplete version 2 header, which need not be parsed yet.
+/// Returns `false` only for an incomplete version 2 header, which need not be parsed yet.
 pub(crate) fn may_be_whole(held: &[u8], more: &[u8]) -> bool {
     let mut front = [0; FIXED_BYTES];
     let bytes = held.iter().chain(more).zip(&mut front).map(|(byte, place)| *place = *byte).count();
@@ -93,7 +93,7 @@ pub(crate) fn parse_header(held: &[u8]) -> ProxyHeader {
     }
 }
 
-/// Parses a version 1 header without its line ending (section 2.1).
+/// Parses a version 1 PROXY header without its line ending (specification section 2.1).
 fn parse_text(line: &[u8]) -> Option<SpeaksFor> {
     let line = core::str::from_utf8(line).ok()?;
     let mut words = line.split(' ').skip(1);
@@ -120,7 +120,9 @@ fn port(digits: &str) -> Option<u16> {
     digits.parse().ok().filter(|_| plain)
 }
 
-/// Parses a version 2 header (section 2.2). `None` if more input is needed.
+/// Parses a version 2 PROXY header. Returns `None` if more input is needed.
+///
+/// See section 2.2 of the specification.
 fn parse_binary_header(held: &[u8]) -> Option<ProxyHeader> {
     let command = *held.get(12)?;
     let family = *held.get(13)?;

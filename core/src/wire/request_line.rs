@@ -1,4 +1,4 @@
-//! Recognizes the beginning of an HTTP request.
+//! Recognition of HTTP requests by their first bytes.
 
 use crate::base::work;
 
@@ -8,7 +8,7 @@ pub(super) const REQUEST_LINE_MAX_BYTES: usize = 8 << 10;
 const METHODS: [&[u8]; 10] =
     [b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"CONNECT ", b"OPTIONS ", b"TRACE ", b"PATCH ", b"PRI "];
 
-/// Whether these are the first bytes of an HTTP request. `None` if that is not known yet.
+/// Returns whether `first` begins an HTTP request, or `None` if more bytes are needed.
 pub(super) fn is_http(first: &[u8], searched: &mut usize) -> Option<bool> {
     if METHODS.iter().any(|method| method.starts_with(first)) {
         return None;
@@ -28,7 +28,7 @@ pub(super) fn is_http(first: &[u8], searched: &mut usize) -> Option<bool> {
     }
 }
 
-/// Whether a line is an HTTP request line (RFC 9112 section 3).
+/// Returns `true` if a line is an HTTP request line (RFC 9112 section 3).
 pub(super) fn is_request_line(line: &[u8]) -> bool {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let Some((target, version)) = memchr::memrchr(b' ', line).map(|space| line.split_at(space)) else { return false };
@@ -39,12 +39,12 @@ pub(super) fn is_request_line(line: &[u8]) -> bool {
     is_version && is_method && target.len() > method.len() + 1
 }
 
-/// Whether the input can only be the beginning of an HTTP request.
+/// Returns `true` if `first` can only be the beginning of an HTTP request.
 pub(super) fn is_request(first: &[u8]) -> bool {
     METHODS.iter().any(|method| first.starts_with(method)) && looks_like_target(first)
 }
 
-/// Whether the beginning of a target follows the method (RFC 9112 section 3.2).
+/// Returns `true` if the beginning of a target follows the method (RFC 9112 section 3.2).
 fn looks_like_target(first: &[u8]) -> bool {
     let target = first.iter().position(|&byte| byte == b' ').and_then(|space| first.get(space + 1));
     matches!(target, Some(b'/' | b'*' | b'h' | b'H'))

@@ -59,7 +59,7 @@ fn feed(wire: Wire, max: u64, stream: &[u8], pieces: &[usize]) -> Outcome {
     }
 }
 
-/// Reference implementation: splits a complete stream into lines.
+/// Splits a complete stream into lines, as a reference implementation.
 fn naive_lines(max: usize, policy: InvalidUtf8, stream: &[u8]) -> Outcome {
     let (mut messages, mut line) = (Vec::new(), Vec::new());
     let accept = |line: &[u8]| -> Result<Vec<u8>, DecodeError> {
@@ -102,7 +102,7 @@ fn naive_lines(max: usize, policy: InvalidUtf8, stream: &[u8]) -> Outcome {
     (messages, Ok(()))
 }
 
-/// Bytes in which line ends, NULs and invalid UTF-8 are common.
+/// Generates bytes in which line ends, NULs and invalid UTF-8 are common.
 fn tricky_bytes() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         6 => "[a-z]{0,9}".prop_map(String::into_bytes),
@@ -121,7 +121,9 @@ fn policies() -> impl Strategy<Value = InvalidUtf8> {
     prop_oneof![Just(InvalidUtf8::Reject), Just(InvalidUtf8::Replace), Just(InvalidUtf8::Bytes)]
 }
 
-/// Compares two outcomes. The split decides how early an error is detected, but not its reason.
+/// Returns `true` if two outcomes have the same messages and the same reason for failure.
+///
+/// The split of the input decides how early an error is detected, but not its reason.
 fn same_end(split: &Outcome, whole: &Outcome) -> bool {
     let (Err(split_error), Err(whole_error)) = (&split.1, &whole.1) else { return split == whole };
     split.0 == whole.0 && split_error.reason() == whole_error.reason()

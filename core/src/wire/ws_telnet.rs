@@ -14,7 +14,7 @@ pub struct WsTelnet {
     pub socket: WebSocket,
 }
 
-/// Decodes telnet in the messages of a WebSocket.
+/// Decoder of telnet in the messages of a WebSocket.
 ///
 /// The result does not depend on how the stream is split into messages and frames. A close frame
 /// ends the stream like the end of input in plain telnet. The decoder first yields what the end
@@ -26,16 +26,16 @@ pub struct WsTelnetDecoder {
     end: End,
 }
 
-/// The progress of the end of the stream.
+/// How far the decoder has processed the end of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     /// The stream has not ended.
     Open,
-    /// A close frame arrived. The decoder yields what the session still holds.
+    /// A close frame arrived, and the decoder yields what the session still holds.
     Draining(Item<'static>),
-    /// The session's last line was yielded.
+    /// The decoder has yielded the session's last line.
     Finished(Item<'static>),
-    /// [`Item::Closed`] was yielded.
+    /// The decoder has yielded [`Item::Closed`].
     Reported,
 }
 
@@ -47,9 +47,12 @@ impl WsTelnetDecoder {
         Self { stream, session: Session::new(wire.telnet), end: End::Open }
     }
 
-    /// Decodes the front of `input`; see [`wire`](crate::wire).
+    /// Decodes the next [`Item`] at the front of `input`, if it is complete.
     ///
-    /// May change input that it does not consume. The next input must begin with the changed bytes.
+    /// [`wire`](crate::wire) describes the interface of the decoders.
+    ///
+    /// The call may change input that it does not consume. The next input must begin with the
+    /// changed bytes.
     ///
     /// # Errors
     /// Those of [`WebSocketDecoder::decode`], except for the length of messages, and those of
@@ -83,7 +86,7 @@ impl WsTelnetDecoder {
         }
     }
 
-    /// Yields what is left after a close frame.
+    /// Returns the next item that remains after a close frame, if any.
     ///
     /// The frame itself costs nothing, so that the end of a stream never exceeds a rate.
     fn drain<'a>(
@@ -129,13 +132,13 @@ impl WsTelnetDecoder {
         if self.stream.is_partial() { Err(DecodeError::Truncated) } else { self.session.finish(buffer, budget) }
     }
 
-    /// Whether a frame, a message, a command or a line has begun and is not complete.
+    /// Returns `true` if a frame, a message, a command or a line is incomplete.
     #[must_use]
     pub const fn is_partial(&self) -> bool {
         self.stream.is_partial() || self.session.is_partial()
     }
 
-    /// Whether the decoder can yield more without further input.
+    /// Returns `true` if the decoder can yield more without further input.
     #[must_use]
     pub fn is_ahead(&self) -> bool {
         match self.end {
@@ -145,7 +148,7 @@ impl WsTelnetDecoder {
         }
     }
 
-    /// Returns the pending replies, in WebSocket messages of their own.
+    /// Takes the pending replies, framed as WebSocket messages.
     ///
     /// The answer to a close comes last, and only after [`Item::Closed`] was yielded.
     pub fn replies(&mut self) -> Option<Replies> {
@@ -153,7 +156,7 @@ impl WsTelnetDecoder {
         self.framed(of_session)
     }
 
-    /// As [`replies`](Self::replies), but defers the redrawing of an edited line.
+    /// Takes the pending replies as WebSocket messages, but defers the redrawing of an edited line.
     ///
     /// Before the answer to a close the line is drawn at once, because nothing may follow that.
     pub(crate) fn answers(&mut self) -> Option<Replies> {
@@ -183,7 +186,7 @@ impl WsTelnetDecoder {
         self.session.encoding().in_websocket()
     }
 
-    /// The telnet session.
+    /// Returns the telnet session.
     #[must_use]
     pub const fn session(&self) -> &Session {
         &self.session
