@@ -1,4 +1,4 @@
-//! An attempt to authenticate: what it waits for, the proof that it checks, and the outcome.
+//! Login attempts: their state, the proof to check, and the outcome.
 
 use super::scram::{ClientFirst, Credentials, prepared_name};
 use crate::base::Identity;
@@ -6,26 +6,26 @@ use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 
-/// An attempt to authenticate, at most one per connection at a time.
+/// The state of an authentication attempt. A connection has at most one attempt at a time.
 ///
-/// Meanwhile, a connection that is not authenticated is not read.
+/// During an attempt, the layer does not read from a connection that is not authenticated.
 pub(super) enum Attempt {
-    /// Waits until another password of this address is hashed.
+    /// The attempt is queued behind another password check for the same address.
     Queued(Candidate),
-    /// Waits for the first shard to permit the check.
+    /// The attempt waits for the first shard to permit the check.
     Asked(Candidate),
-    /// Waits for the provider.
+    /// The attempt waits for the verdict of the provider.
     Provider,
-    /// Hashes a password of this user. These are the credentials from when hashing began.
+    /// A password is being hashed: the user, and the user's credentials when hashing began.
     Hashing(String, Box<Credentials>),
-    /// Waits for the first shard to accept or reject the outcome.
+    /// The attempt waits for the first shard to accept or reject its outcome.
     Settling(Outcome),
 }
 
-/// A proof to check.
+/// A proof that has not been checked yet.
 pub(super) enum Candidate {
     Token(String),
-    /// The first message of an exchange, and the user that it names.
+    /// The client's first SCRAM message, and the user that it names.
     Scram(ClientFirst, String),
     Password {
         user: String,
@@ -39,7 +39,7 @@ pub(super) enum Outcome {
 }
 
 impl Candidate {
-    /// The user that it names. `None` for a token.
+    /// Returns the user that the proof names. `None` for a token.
     pub(super) fn user(&self) -> Option<&str> {
         match self {
             Self::Token(_) => None,
@@ -48,7 +48,7 @@ impl Candidate {
     }
 }
 
-/// Parses the first SCRAM message of a client, and the user name in it.
+/// Parses a client's first SCRAM message, and prepares the user name in it.
 pub(super) fn scram_first(message: &str) -> Result<Candidate, Cow<'static, str>> {
     let first = ClientFirst::parse(message).map_err(|error| Cow::from(error.to_string()))?;
     let user = prepared_name(&first.user).map_err(|_| Cow::from("invalid user name"))?;

@@ -12,24 +12,24 @@ use serde_json::{Map, Number, Value};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Claims {
-    /// The user.
+    /// The subject: the name of the user.
     ///
     /// A name with control or invisible characters is refused, because it could look like another
     /// name.
     pub sub: String,
-    /// The time from which it is invalid, in seconds since 1970.
+    /// The time from which the token is invalid, in seconds since 1970.
     #[serde(default, deserialize_with = "round_down", skip_serializing_if = "Option::is_none")]
     pub exp: Option<u64>,
-    /// The time before which it is invalid, in seconds since 1970.
+    /// The time before which the token is invalid, in seconds since 1970.
     #[serde(default, deserialize_with = "round_up", skip_serializing_if = "Option::is_none")]
     pub nbf: Option<u64>,
     /// The time of issue, in seconds since 1970.
     #[serde(default, deserialize_with = "round_down", skip_serializing_if = "Option::is_none")]
     pub iat: Option<u64>,
-    /// The issuer.
+    /// The issuer of the token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iss: Option<String>,
-    /// The audience.
+    /// The audience: the recipients that the token is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aud: Option<Audience>,
     /// The identifier of the token, unique for its issuer.
@@ -41,7 +41,7 @@ pub struct Claims {
     /// `permissions`).
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub scope: String,
-    /// All other claims.
+    /// All other claims of the token, by name.
     #[serde(flatten)]
     pub others: Map<String, Value>,
 }
@@ -58,7 +58,7 @@ setters!(Claims {
 });
 
 impl Claims {
-    /// The claims of a user, without scopes and without a limit in time.
+    /// Creates the claims of a user, without scopes or time limits.
     #[must_use]
     pub fn of(user: &str) -> Self {
         Self { sub: user.into(), ..Self::default() }
@@ -74,7 +74,7 @@ fn round_up<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D
     Ok(Some(seconds.saturating_add(has_fraction.into())))
 }
 
-/// Returns the whole seconds of a date, limited to `u64`, and whether it has a fraction beyond.
+/// Returns the whole seconds of a date, clamped to `u64`, and whether a fraction remains.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -90,12 +90,12 @@ fn whole_seconds(date: &Number) -> (u64, bool) {
     (whole, (whole as f64) < exact)
 }
 
-/// The audience of a token.
+/// The audience of a token: one recipient or several.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum Audience {
-    /// One recipient.
+    /// A single recipient.
     One(String),
     /// Several recipients.
     Several(Vec<String>),

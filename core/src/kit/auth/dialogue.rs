@@ -7,7 +7,7 @@ use crate::wire::Protocol;
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 
-/// Whether and where the dialogue is enabled.
+/// Settings of the login dialogue: whether it is enabled, and whether it allows plaintext.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Asks {
     pub(super) is_enabled: bool,
@@ -15,9 +15,9 @@ pub(super) struct Asks {
 }
 
 impl Asks {
-    /// Whether the dialogue may run on this connection.
+    /// Returns `true` if the login dialogue may run on this connection.
     ///
-    /// It needs a wire with prompts. What is typed must stay on this machine or be encrypted,
+    /// The dialogue needs a wire with prompts. Input must stay on this machine or be encrypted,
     /// unless plaintext is allowed.
     pub(super) fn may_ask<C>(self, hub: &Hub<'_, C>, conn: ConnId) -> bool {
         let has_lines = matches!(hub.wire_name(conn), Some("lines" | "telnet" | "ws+telnet"));
@@ -29,7 +29,7 @@ impl Asks {
     }
 }
 
-/// Whether the last hop of a connection crosses no network.
+/// Returns `true` if the last hop of a connection crosses no network.
 fn is_local<C>(hub: &Hub<'_, C>, conn: ConnId) -> bool {
     let Some(listen) = hub.listen(conn) else { return false };
     let is_local = match &listen.address {
@@ -49,13 +49,13 @@ fn is_local<C>(hub: &Hub<'_, C>, conn: ConnId) -> bool {
     is_local || !has_proxies && is_peer_local()
 }
 
-/// The state of a dialogue: the user name, once it is entered.
+/// The state of a login dialogue: the user name, once the peer has entered it.
 #[derive(Default)]
 pub(super) struct Dialogue {
     user: Option<String>,
 }
 
-/// The next step of a dialogue.
+/// The result of a line in the login dialogue: a further prompt, or a complete login.
 pub(super) enum Step {
     More(Dialogue),
     Password { user: String, password: String },

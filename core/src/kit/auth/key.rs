@@ -9,7 +9,7 @@ use core::fmt;
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use subtle::ConstantTimeEq;
 
-/// Minimum length of an HS256 secret (RFC 7518 section 3.2).
+/// Minimum length of an HS256 secret, in bytes (RFC 7518 section 3.2).
 const SECRET_MIN_BYTES: usize = 32;
 
 /// A key that verifies tokens. A secret or private key also signs them.
@@ -27,19 +27,19 @@ enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenKeyError {
-    /// An HS256 secret of less than 32 bytes, which could be guessed.
+    /// An HS256 secret of fewer than 32 bytes, which an attacker could guess.
     #[error("an HS256 secret needs at least {SECRET_MIN_BYTES} bytes")]
     TooShort,
-    /// Bytes that are not a point on the curve, or a weak point.
+    /// An Ed25519 public key that is not a point on the curve, or is a weak point.
     #[error("these bytes are not a valid Ed25519 public key")]
     NoPublicKey,
 }
 
 impl TokenKey {
-    /// Creates a key that signs and verifies with HS256.
+    /// Creates a key that signs and verifies tokens with HS256.
     ///
     /// # Errors
-    /// If the secret has less than 32 bytes.
+    /// If the secret has fewer than 32 bytes.
     pub fn hs256(secret: &[u8]) -> Result<Self, TokenKeyError> {
         if secret.len() < SECRET_MIN_BYTES {
             Err(TokenKeyError::TooShort)
@@ -48,7 +48,7 @@ impl TokenKey {
         }
     }
 
-    /// Creates a key that verifies EdDSA over Ed25519.
+    /// Creates a key that verifies tokens with Ed25519.
     ///
     /// # Errors
     /// If the bytes are not a public key, or a weak one.
@@ -57,13 +57,13 @@ impl TokenKey {
         key.map(|key| Self(Kind::Ed25519Public(key))).ok_or(TokenKeyError::NoPublicKey)
     }
 
-    /// Creates a key that signs and verifies EdDSA over Ed25519, from the seed of a private key.
+    /// Creates a key that signs and verifies tokens with Ed25519, from the seed of a private key.
     #[must_use]
     pub fn ed25519(seed: &[u8; 32]) -> Self {
         Self(Kind::Ed25519(SigningKey::from_bytes(seed)))
     }
 
-    /// Returns the public half of an Ed25519 key. `None` for HS256.
+    /// Returns the public half of an Ed25519 key, or `None` for HS256.
     #[must_use]
     pub fn public(&self) -> Option<[u8; 32]> {
         match &self.0 {
@@ -73,7 +73,7 @@ impl TokenKey {
         }
     }
 
-    /// Signs a token with these claims. `None` if the key is public.
+    /// Signs a token with these claims. Returns `None` if the key is public.
     #[must_use]
     pub fn sign(&self, claims: &Claims) -> Option<String> {
         let header = format!(r#"{{"alg":"{}","typ":"JWT"}}"#, self.algorithm());
@@ -91,7 +91,7 @@ impl TokenKey {
         Some(token)
     }
 
-    /// The `alg` of a token's header (RFC 7518 section 3.1, RFC 8037 section 3.1).
+    /// Returns the `alg` of the tokens of this key (RFC 7518 section 3.1, RFC 8037 section 3.1).
     pub(super) fn algorithm(&self) -> &'static str {
         match self.0 {
             Kind::Hs256(_) => "HS256",

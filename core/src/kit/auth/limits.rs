@@ -14,23 +14,23 @@ pub struct AuthenticationLimits {
     pub deadline: Duration,
     /// Number of wrong proofs after which a connection ends. 0 counts as 1. Default: 3.
     pub tries: u32,
-    /// Rate of wrong proofs for each address (an IPv4 address or an IPv6 /64).
+    /// Maximum rate of wrong proofs from each address (an IPv4 address or an IPv6 /64).
     ///
     /// Default: 5 in 300 s. Above it, proofs from the address are not checked. A message that is
     /// not a proof only counts as one of the `tries`. Peers without an address are not limited.
     pub per_address: Rate,
-    /// Rate of wrong proofs for each user, from all addresses together. Default: 50 in 300 s.
+    /// Maximum rate of wrong proofs for each user, over all addresses. Default: 50 in 300 s.
     ///
-    /// An address from which the user has succeeded is exempt, so guesses from elsewhere do not
-    /// lock the user out there. The server remembers 16,384 such pairs until it stops. Tokens do
-    /// not count.
+    /// An address from which the user has succeeded is exempt, so guesses from other addresses do
+    /// not lock the user out there. The server remembers 16,384 such pairs until it stops. Tokens
+    /// do not count.
     pub per_user: Rate,
 }
 
 setters!(AuthenticationLimits { deadline: Duration, tries: u32, per_address: Rate, per_user: Rate });
 
 impl Default for AuthenticationLimits {
-    /// 30 s, 3 tries, 5 failures in 300 s per address, and 50 per user.
+    /// Returns 30 s, 3 tries, 5 failures in 300 s per address, and 50 failures in 300 s per user.
     fn default() -> Self {
         Self { deadline: Duration::from_secs(30), tries: 3, per_address: Rate::WRONG_PROOFS, per_user: FIFTY }
     }

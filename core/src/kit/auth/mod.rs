@@ -91,7 +91,7 @@ use registry::{Answer, Question, Registry};
 use turns::Turns;
 
 const DEADLINE: &str = "drupe::kit::auth::deadline";
-/// Topic of messages between shards.
+/// Topic of the messages between shards about logins.
 const TOPIC: &str = "drupe::kit::auth";
 
 /// A layer that passes only authenticated connections to the wrapped handler.
@@ -99,51 +99,53 @@ const TOPIC: &str = "drupe::kit::auth";
 /// Connections that the application dialled pass without authentication.
 pub struct Authentication<P> {
     provider: P,
-    /// Derives the nonces, and the salts of users that do not exist.
+    /// Key material for the nonces, and for the salts of users that do not exist.
     secret: [u8; 32],
-    /// Created on first use, from what distinguishes this machine from others.
+    /// The SCRAM nonces of this machine, created on first use.
     nonces: Option<Nonces>,
     limits: AuthenticationLimits,
     token_in_query: bool,
     asks: Asks,
     duplicates: DuplicateLogin,
-    /// Used on the first shard only.
+    /// The login state of the whole server, used on the first shard only.
     registry: Registry,
     waiting: BTreeMap<ConnId, Waiting>,
-    /// Proofs in progress: of waiting connections, and renewals.
+    /// Attempts in progress: logins of waiting connections, and renewals.
     attempts: BTreeMap<ConnId, Attempt>,
     turns: Turns,
     /// Connections that may hash a password once this event is handled.
     ready: VecDeque<ConnId>,
-    /// Wrong proofs of connections that are already authenticated.
+    /// Number of failed renewals of each authenticated connection.
     wrong: BTreeMap<ConnId, u32>,
-    /// Users that were reported to the first shard. Empty with [`DuplicateLogin::KeepBoth`].
+    /// Users reported to the first shard. Empty with [`DuplicateLogin::KeepBoth`].
     sessions: BTreeMap<ConnId, Arc<str>>,
 }
 
-/// A connection that is not authenticated.
+/// A connection that is not authenticated yet.
 struct Waiting {
     peer: Peer,
     origin: Origin,
     request: Option<Box<Request>>,
     tries: u32,
     stage: Stage,
-    /// The token came with the request, so the connection ends if it is wrong.
+    /// Whether the opening request carried a token. If so, a wrong proof ends the connection.
     by_request: bool,
-    /// Reading is paused, because a proof is in progress.
+    /// Whether reading is paused, because an attempt is in progress.
     is_paused: bool,
-    /// Whether to emit `Authenticated` after `Opened`. The next two: `InputEnded` and `Stalled`.
+    /// Whether to emit `Authenticated` after `Opened`.
     is_authenticated: bool,
+    /// Whether to emit `InputEnded` after `Opened`.
     input_ended: bool,
+    /// Whether to emit `Stalled` after `Opened`.
     is_stalled: bool,
 }
 
 enum Stage {
-    /// Expects any proof.
+    /// The layer expects any proof.
     Idle,
-    /// Expects the last SCRAM message of the client.
+    /// The layer expects the client's last SCRAM message.
     Scram(Box<scram::Server>, String),
-    /// Lines answer the prompts.
+    /// The peer answers the prompts of the login dialogue.
     Dialogue(Dialogue),
 }
 
@@ -172,13 +174,13 @@ impl<P> Authentication<P> {
         }
     }
 
-    /// Sets the limits.
+    /// Sets the limits on login attempts.
     #[must_use]
     pub fn limits(self, limits: AuthenticationLimits) -> Self {
         Self { limits, ..self }
     }
 
-    /// Accepts a token from the query parameter `token` as well. Default: off.
+    /// Also accepts a token from the query parameter `token`. Default: off.
     ///
     /// Proxies log URLs, and browsers keep them in their history.
     #[must_use]
@@ -186,7 +188,7 @@ impl<P> Authentication<P> {
         Self { token_in_query: true, ..self }
     }
 
-    /// Prompts for a user name and a password on lines, telnet and telnet over WebSocket.
+    /// Enables prompts for a user name and a password on lines, telnet and telnet over WebSocket.
     ///
     /// The password is sent in plaintext, so the prompt appears only where it crosses no network
     /// unencrypted. That is on connections with TLS, and where the listener or the peer is on this
@@ -198,20 +200,20 @@ impl<P> Authentication<P> {
         self
     }
 
-    /// Prompts for passwords also where they cross a network in plaintext.
+    /// Allows password prompts where the password crosses a network in plaintext.
     #[must_use]
     pub fn allow_plaintext(mut self) -> Self {
         self.asks.allows_plaintext = true;
         self
     }
 
-    /// Sets what happens when a user logs in that is already connected.
+    /// Sets what happens when a connected user logs in again.
     #[must_use]
     pub fn duplicates(self, duplicates: DuplicateLogin) -> Self {
         Self { duplicates, ..self }
     }
 
-    /// The provider, for changes before the server runs.
+    /// Returns a mutable reference to the provider, for changes before the server runs.
     ///
     /// While the server runs, a [note](Provider::note) can change the provider's keys and
     /// passwords.
@@ -280,7 +282,7 @@ impl<P> Authentication<P> {
         }
     }
 
-    /// Handles an event of a connection that the wrapped handler does not know yet.
+    /// Handles an event of a connection that is not authenticated yet.
     fn before_known<H: Handler>(
         &mut self,
         hub: &mut Hub<'_, H::Context>,
@@ -421,7 +423,7 @@ impl<P> Authentication<P> {
         }
     }
 
-    /// Forgets a connection, and reports its end to the first shard if that knows its user.
+    /// Removes a connection, and reports its end to the first shard if its user was reported.
     fn forget<H: Handler>(&mut self, hub: &mut Hub<'_, H::Context>, conn: ConnId, within: &mut H)
     where
         P: Provider<H::Note>,

@@ -5,7 +5,7 @@ use alloc::string::String;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
-/// The nonces of one machine. None repeats, on this machine or another one with the same secret.
+/// A source of SCRAM nonces that never repeat, even on other machines with the same secret.
 ///
 /// An eavesdropper could replay an exchange in another one with the same nonce. So the key is
 /// derived from everything that distinguishes one machine from another: shard, seed, and time of
@@ -16,7 +16,7 @@ pub(crate) struct Nonces {
 }
 
 impl Nonces {
-    /// Creates the nonces of the machine that this hub belongs to.
+    /// Creates the nonce source of the machine that this hub belongs to.
     pub(crate) fn new<C>(secret: &[u8; 32], hub: &mut Hub<'_, C>) -> Self {
         let shard = hub.shard();
         let mut parts = alloc::vec![shard.number(), shard.count()];
@@ -27,7 +27,7 @@ impl Nonces {
         Self { key: hmac(secret, &[b"nonces", &parts[..]].concat()), count: 0 }
     }
 
-    /// Returns another nonce: 24 characters that are unpredictable without the secret.
+    /// Returns a new nonce: 24 characters that are unpredictable without the secret.
     pub(crate) fn next(&mut self) -> String {
         self.count += 1;
         STANDARD_NO_PAD.encode(&hmac(&self.key, &self.count.to_be_bytes())[..18])

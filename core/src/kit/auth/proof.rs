@@ -1,4 +1,4 @@
-//! Proofs in messages, and the answers to them.
+//! Authentication messages: proofs from peers, and the responses to them.
 
 use super::MessageError;
 use crate::base::{ConnId, Outgoing, Representation};
@@ -7,7 +7,7 @@ use alloc::borrow::Cow;
 use alloc::format;
 use serde::{Deserialize, Serialize};
 
-/// A proof, as the peer sent it.
+/// An unparsed token or SCRAM message that a peer sent.
 pub(super) enum Proof<'a> {
     Token(Cow<'a, str>),
     Scram(Cow<'a, str>),
@@ -43,7 +43,7 @@ pub(super) fn proof(text: &str) -> Option<Proof<'_>> {
     }
 }
 
-/// A message to the peer.
+/// A response to a proof, as JSON.
 #[derive(Serialize)]
 pub(super) struct Response<'a> {
     #[serde(rename = "type")]

@@ -8,11 +8,11 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-/// Checks tokens and stores credentials: a table, a database or another service.
+/// A backend that checks tokens and stores credentials, such as a table or a database.
 ///
 /// By default, tokens are refused, and no user has a password.
 pub trait Provider<N> {
-    /// Checks a token.
+    /// Checks a token that a peer has sent.
     fn token(&mut self, conn: ConnId, token: &str, now: Option<UnixTime>) -> Verdict {
         let _ = (conn, token, now);
         Verdict::Refused("tokens are not accepted here".into())
@@ -24,7 +24,7 @@ pub trait Provider<N> {
         None
     }
 
-    /// How many iterations the hashes of passwords have. Default: 10,000.
+    /// Returns the iteration count of password hashes. Default: 10,000.
     ///
     /// If all users have the same number, a user that does not exist costs as much work as one that
     /// does.
@@ -32,12 +32,12 @@ pub trait Provider<N> {
         10_000
     }
 
-    /// Returns the identity of a user that has proven knowledge of its password.
+    /// Returns the identity of a user after a successful password login.
     fn identity(&mut self, user: &str) -> Identity {
         Identity::user(user)
     }
 
-    /// Handles a note from outside. Returns the connection and the verdict if it carries one.
+    /// Handles a note from outside. Returns the connection and the verdict if the note has one.
     ///
     /// Such a verdict ends a check that is [`Pending`](Verdict::Pending). It may also authenticate
     /// a connection that sent no proof, or renew an authentication. The application receives any
@@ -50,7 +50,7 @@ pub trait Provider<N> {
     }
 }
 
-/// What a [`Provider`] decides about a token.
+/// The decision of a [`Provider`] about a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
@@ -58,7 +58,7 @@ pub enum Verdict {
     Accepted(Identity),
     /// The token is valid for this user, unless it was used before.
     AcceptedOnce(Identity, SingleUse),
-    /// The token is refused, for a reason that the peer receives.
+    /// The token is refused, for this reason, which the peer receives.
     Refused(Cow<'static, str>),
     /// The verdict follows as a [note](Provider::note).
     ///
@@ -74,7 +74,7 @@ pub enum Verdict {
 pub struct Accounts {
     shared: Option<Credentials>,
     users: BTreeMap<String, Account>,
-    /// The largest number of iterations of any password. 0: none.
+    /// The largest iteration count of all passwords, or 0 if there are none.
     iterations_max: u32,
     tokens: Option<Tokens>,
 }
@@ -92,7 +92,7 @@ impl Accounts {
         Self::default()
     }
 
-    /// Accepts one password for every user name, without scopes.
+    /// Accepts one shared password for every user name. Such a login has no scopes.
     ///
     /// A user with a password of its own must use that one.
     #[must_use]
@@ -120,7 +120,7 @@ impl Accounts {
         Ok(self)
     }
 
-    /// Accepts tokens.
+    /// Enables token logins with this verifier.
     #[must_use]
     pub fn tokens(self, tokens: Tokens) -> Self {
         Self { tokens: Some(tokens), ..self }
@@ -141,14 +141,13 @@ impl Accounts {
         }
     }
 
-    /// Returns the stored credentials of a user, or else the shared password. `None` if there is
-    /// neither.
+    /// Returns the credentials of a user, or the shared ones. `None` if there are neither.
     #[must_use]
     pub fn credentials(&self, user: &str) -> Option<&Credentials> {
         self.users.get(user).map(|account| &account.credentials).or(self.shared.as_ref())
     }
 
-    /// Returns the identity of a user that has proven knowledge of its password.
+    /// Returns the identity of a user after a successful password login.
     ///
     /// A user without an account has no scopes.
     #[must_use]
@@ -157,7 +156,7 @@ impl Accounts {
         Identity { scopes, ..Identity::user(user) }
     }
 
-    /// The largest number of iterations of any password. 10,000 if there is none.
+    /// Returns the largest iteration count of all passwords, or 10,000 if there are none.
     #[must_use]
     pub const fn iterations(&self) -> u32 {
         if self.iterations_max == 0 { 10_000 } else { self.iterations_max }

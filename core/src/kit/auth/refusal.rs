@@ -2,25 +2,25 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
-    /// It is malformed.
+    /// The token is malformed.
     #[error("the token is not well formed")]
     Malformed,
-    /// It has no valid signature by an accepted key.
+    /// The token has no valid signature by an accepted key.
     #[error("the token is not signed with an accepted key")]
     Signature,
-    /// It has expired.
+    /// The token has expired.
     #[error("the token has expired")]
     Expired,
-    /// It is not valid yet.
+    /// The token is not valid yet.
     #[error("the token is not valid yet")]
     NotYet,
     /// The token has no expiry.
     #[error("the token has no expiry")]
     NoExpiry,
-    /// It is for another audience, or from another issuer.
+    /// The token is for another audience, or from another issuer.
     #[error("the token is for another audience or from another issuer")]
     Purpose,
-    /// It was used before, or has no `jti` although it may be used only once.
+    /// The token was used before, or lacks the `jti` that a single-use token needs.
     #[error("the token was used before")]
     Used,
     /// The table of used tokens is full.

@@ -11,14 +11,14 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
-/// Capacity of each table: addresses and users with failures, and pairs with a success.
+/// Capacity of each table: failing addresses, failing users, and proven user-address pairs.
 const KEYS_MAX: usize = 16_384;
 
-/// What happens when a user logs in that is already connected, on any shard.
+/// What happens when a connected user logs in again, on any shard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DuplicateLogin {
-    /// Both connections stay.
+    /// Both connections stay open.
     #[default]
     KeepBoth,
     /// The new connection is refused.
@@ -27,64 +27,64 @@ pub enum DuplicateLogin {
     ReplaceOld,
 }
 
-/// A question or a report of a shard to the first one.
+/// A question or a report that a shard sends to the first shard.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Question {
-    /// Whether a proof may be checked. Answered with [`Answer::May`] or [`Answer::Wait`].
+    /// A request to check a proof. Answered with [`Answer::May`] or [`Answer::Wait`].
     May(Claim),
-    /// A proof was checked.
+    /// The shard has checked a proof.
     ///
     /// Answered with [`Answer::Right`], [`Answer::Wrong`], [`Answer::Connected`] or
     /// [`Answer::Wait`].
     Tried {
         claim: Claim,
-        /// The user that it proves. `None` if it was wrong.
+        /// The user that the proof authenticates. `None` if the proof was wrong.
         right: Option<String>,
         single_use: Option<SingleUse>,
-        /// The connection is authenticated already.
+        /// Whether the connection is authenticated already.
         is_renewal: bool,
     },
-    /// A connection has a user without a proof.
+    /// A connection has a user without having sent a proof.
     ///
-    /// If it `enters`, a client certificate names the user, and the answer is [`Answer::Right`] or
-    /// [`Answer::Connected`]. Otherwise the user of an authenticated connection has changed, and
-    /// there is no answer.
+    /// If `enters` is set, a client certificate names the user, and the answer is
+    /// [`Answer::Right`] or [`Answer::Connected`]. Otherwise the user of an authenticated
+    /// connection has changed, and there is no answer.
     Identified {
         #[serde(with = "as_text")]
         conn: ConnId,
         user: String,
         enters: bool,
     },
-    /// A connection of a user has ended. Not answered.
+    /// A connection of a user has ended. There is no answer.
     Left {
         #[serde(with = "as_text")]
         conn: ConnId,
     },
 }
 
-/// A connection, and the user that it claims to be.
+/// A connection, its peer, and the user that it claims to be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Claim {
     #[serde(with = "as_text")]
     pub(super) conn: ConnId,
     #[serde(with = "as_text")]
     pub(super) peer: Peer,
-    /// The claimed user. `None` if the proof itself names it.
+    /// The claimed user. `None` if the proof itself names the user.
     pub(super) user: Option<String>,
 }
 
-/// An answer or an instruction of the first shard to another.
+/// An answer or an instruction from the first shard to the shard of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Answer {
-    /// The proof may be checked.
+    /// The shard may check the proof.
     May,
-    /// The proof was right, and counts.
+    /// The first shard accepts the proof.
     Right,
-    /// The proof was wrong. Has the reason if only the first shard knows it.
+    /// The proof was wrong. The reason is set if only the first shard knows it.
     Wrong(Option<String>),
     /// The user is connected already, so the connection must end.
     Connected,
-    /// There were too many failures, and the outcome of the proof is not revealed.
+    /// There were too many failures, so the first shard does not reveal the outcome of the proof.
     ///
     /// The peer may try again after this number of seconds.
     Wait(u64),
@@ -92,7 +92,7 @@ pub(super) enum Answer {
     Replaced,
 }
 
-/// What is limited for the whole server: failures, connected users, used tokens.
+/// The login state of the whole server: failures, connected users, and used tokens.
 ///
 /// It is not `Clone`, because a server has one.
 #[derive(Debug, Default)]
@@ -102,7 +102,7 @@ pub(super) struct Registry {
     sessions: Sessions,
 }
 
-/// The time and the settings for an answer.
+/// The time and the settings that an answer depends on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
     pub(super) now: Time,
@@ -112,7 +112,7 @@ pub(super) struct Rules {
 }
 
 impl Registry {
-    /// Answers a question, if it has an answer. Also returns the connections that are replaced.
+    /// Answers a question, if an answer is due. Also returns the connections to end as replaced.
     pub(super) fn answer(&mut self, rules: Rules, question: Question) -> (Option<(ConnId, Answer)>, Vec<ConnId>) {
         let mut replaced = Vec::new();
         let answer = match question {
@@ -176,14 +176,14 @@ impl Registry {
     }
 }
 
-/// Rates of wrong proofs.
+/// The rates of wrong proofs, by address and by user.
 #[derive(Debug)]
 struct Failures {
     addresses: Meters<AddressKey>,
     users: Meters<Arc<str>>,
-    /// Addresses from which each user has succeeded, with the count of successes at that time.
+    /// User-address pairs with a success, each with the sequence number of the last one.
     ///
-    /// Wrong guesses from elsewhere do not lock the user out there.
+    /// Wrong guesses from other addresses do not lock the user out at these.
     right: BTreeMap<(Arc<str>, AddressKey), u64>,
     right_in_order: BTreeMap<u64, (Arc<str>, AddressKey)>,
     counted: u64,
@@ -219,7 +219,7 @@ impl Failures {
         of_address.and(of_user).map_err(wait)
     }
 
-    /// Counts a wrong proof.
+    /// Counts a wrong proof against its address and its user.
     fn charge(&mut self, Rules { now, limits, .. }: Rules, claim: &Claim) {
         // Over the limit, nothing is charged.
         if let Some(key) = claim.peer.key() {
@@ -249,7 +249,7 @@ impl Failures {
     }
 }
 
-/// Connections by user, unless duplicates are kept.
+/// Connections by user. Empty with [`DuplicateLogin::KeepBoth`].
 #[derive(Debug, Default)]
 struct Sessions {
     by_user: BTreeMap<Arc<str>, BTreeSet<ConnId>>,
@@ -263,7 +263,7 @@ impl Sessions {
 
     /// Assigns a connection to a user.
     ///
-    /// Returns false if it `enters`, but another connection of the user keeps it out.
+    /// Returns false if `enters` is set, but another connection of the user keeps this one out.
     fn enter(
         &mut self,
         conn: ConnId,
@@ -299,7 +299,7 @@ impl Sessions {
     }
 }
 
-/// Serializes a value as its text.
+/// Serialization of a value as its `Display` text.
 mod as_text {
     use alloc::string::String;
     use core::fmt::Display;

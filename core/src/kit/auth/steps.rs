@@ -1,5 +1,7 @@
-//! The steps of an attempt: the first shard permits the check, this shard checks the proof, and the
-//! first shard accepts or rejects the outcome.
+//! The steps of a login attempt, divided between its own shard and the first shard.
+//!
+//! The first shard permits the check, this shard checks the proof, and the first shard accepts or
+//! rejects the outcome.
 
 use super::attempt::{Attempt, Candidate, Outcome};
 use super::dialogue::Dialogue;
@@ -17,7 +19,7 @@ use alloc::format;
 use alloc::string::ToString;
 
 impl<P> Authentication<P> {
-    /// Starts an attempt.
+    /// Starts an attempt. Queues a password while another one of its address is being checked.
     pub(super) fn begin<H: Handler>(
         &mut self,
         hub: &mut Hub<'_, H::Context>,
@@ -59,7 +61,7 @@ impl<P> Authentication<P> {
         }
     }
 
-    /// Answers a question of any shard. Runs on the first shard.
+    /// Answers a question from any shard. Runs on the first shard only.
     pub(super) fn answer<H: Handler>(&mut self, hub: &mut Hub<'_, H::Context>, question: Question, within: &mut H)
     where
         P: Provider<H::Note>,
@@ -78,7 +80,7 @@ impl<P> Authentication<P> {
         }
     }
 
-    /// Handles an answer of the first shard.
+    /// Handles an answer from the first shard.
     pub(super) fn answered<H: Handler>(
         &mut self,
         hub: &mut Hub<'_, H::Context>,
@@ -133,7 +135,7 @@ impl<P> Authentication<P> {
         self.read_if_idle(hub, conn);
     }
 
-    /// Ends the turn of a connection to hash a password. The next connection of its address has it.
+    /// Ends a connection's turn to hash a password. The next connection of its address follows.
     pub(super) fn end_turn(&mut self, conn: ConnId) {
         self.ready.extend(self.turns.leave(conn));
     }
@@ -148,7 +150,7 @@ impl<P> Authentication<P> {
         }
     }
 
-    /// Handles a verdict from a note: an awaited or an unsolicited one.
+    /// Handles a verdict that arrived in a note, whether awaited or unsolicited.
     pub(super) fn noted<H: Handler>(
         &mut self,
         hub: &mut Hub<'_, H::Context>,
@@ -188,7 +190,7 @@ impl<P> Authentication<P> {
         self.consult(hub, Question::Identified { conn, user, enters: true }, within);
     }
 
-    /// Reports a change of user to the first shard, by this layer or the application.
+    /// Reports the new user of a connection to the first shard.
     pub(super) fn identified<H: Handler>(&mut self, hub: &mut Hub<'_, H::Context>, conn: ConnId, within: &mut H)
     where
         P: Provider<H::Note>,
@@ -231,7 +233,7 @@ impl<P> Authentication<P> {
         }
     }
 
-    /// Checks the last message of an exchange. It needs no permission, because it costs little.
+    /// Checks the client's last SCRAM message. This cheap check needs no permission.
     pub(super) fn scram_last<H: Handler>(
         &mut self,
         hub: &mut Hub<'_, H::Context>,
@@ -274,7 +276,7 @@ impl<P> Authentication<P> {
         self.settle(hub, conn, Some(user), outcome, None, within);
     }
 
-    /// Handles a verdict of the provider.
+    /// Handles the provider's verdict on a token.
     pub(super) fn decide<H: Handler>(
         &mut self,
         hub: &mut Hub<'_, H::Context>,
@@ -338,7 +340,7 @@ impl<P> Authentication<P> {
         self.provider.credentials(user).unwrap_or(nobody)
     }
 
-    /// Completes an attempt, and passes the connection to the wrapped handler.
+    /// Completes a successful login, and passes the connection to the wrapped handler.
     fn accept<H: Handler>(
         &mut self,
         hub: &mut Hub<'_, H::Context>,
@@ -374,7 +376,7 @@ impl<P> Authentication<P> {
         }
     }
 
-    /// Handles a wrong proof. Too many end the connection.
+    /// Handles a wrong proof. Ends the connection if there were too many.
     fn wrong<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId, reason: &str) {
         if self.waiting.contains_key(&conn) {
             return self.count_failure(hub, conn, reason);
@@ -406,7 +408,7 @@ impl<P> Authentication<P> {
         self.begin_dialogue(hub, conn);
     }
 
-    /// Prompts for a user name, where the dialogue is enabled.
+    /// Prompts for a user name if the login dialogue may run on the connection.
     pub(super) fn begin_dialogue<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId) {
         if self.asks.may_ask(hub, conn) {
             self.set_stage(conn, Stage::Dialogue(Dialogue::default()));
@@ -420,7 +422,7 @@ impl<P> Authentication<P> {
         }
     }
 
-    /// Pauses reading while an attempt is in progress, so that later messages are served after it.
+    /// Pauses reading while an attempt is in progress, and resumes it afterwards.
     pub(super) fn read_if_idle<C>(&mut self, hub: &mut Hub<'_, C>, conn: ConnId) {
         let is_busy = self.attempts.contains_key(&conn);
         let Some(waiting) = self.waiting.get_mut(&conn).filter(|waiting| waiting.is_paused != is_busy) else { return };
@@ -437,7 +439,7 @@ fn is_of<C>(hub: &Hub<'_, C>, conn: ConnId, identity: &Identity) -> bool {
     hub.identity(conn).is_some_and(|known| known.user == identity.user)
 }
 
-/// Completes a renewal.
+/// Completes the renewal of an authentication.
 fn renew<C>(hub: &mut Hub<'_, C>, conn: ConnId, identity: Identity) {
     if !is_of(hub, conn, &identity) {
         return refuse(hub, conn, "a renewal must be for the same user");

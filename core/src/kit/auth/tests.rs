@@ -1,4 +1,4 @@
-//! Cost per login attempt, counted in hashes: durations are not reliable in a test.
+//! Tests of the cost of login attempts, in hashes because durations are not reliable.
 
 use super::scram::{Credentials, effort};
 use super::{Accounts, Authentication, AuthenticationLimits};

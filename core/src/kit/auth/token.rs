@@ -17,15 +17,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Maximum length of a token.
+/// Maximum length of a token, in bytes.
 const TOKEN_MAX_BYTES: usize = 4_096;
 
-/// Verifies tokens.
+/// A verifier of signed tokens: its keys, and the claims that it requires.
 ///
-/// It is stateless: [`UsedTokens`](super::UsedTokens) remembers which tokens were used.
+/// The verifier is stateless: [`UsedTokens`](super::UsedTokens) remembers which tokens were used.
 #[derive(Clone, Debug)]
 pub struct Tokens {
-    /// Each key, and the `kid` (RFC 7515 section 4.1.4) that tokens need for it, if any.
+    /// Each key, with the `kid` (RFC 7515 section 4.1.4) that tokens need for it, if any.
     keys: Vec<(Option<String>, TokenKey)>,
     issuer: Option<String>,
     audience: Option<String>,
@@ -34,13 +34,13 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Verifies tokens with one key, whatever `kid` their header has.
+    /// Creates a verifier with one key, for tokens with any `kid` in their header.
     #[must_use]
     pub fn new(key: TokenKey) -> Self {
         Self { keys: [(None, key)].into(), issuer: None, audience: None, leeway_secs: 0, single_use_max: None }
     }
 
-    /// Also verifies tokens whose header has this `kid`, with this key.
+    /// Adds a key for tokens whose header has this `kid`.
     ///
     /// During a key rotation, tokens of both keys are valid.
     #[must_use]
@@ -49,13 +49,13 @@ impl Tokens {
         self
     }
 
-    /// Refuses tokens of any other issuer (`iss`).
+    /// Accepts only tokens from this issuer (`iss`).
     #[must_use]
     pub fn issuer(self, issuer: &str) -> Self {
         Self { issuer: Some(issuer.to_owned()), ..self }
     }
 
-    /// Refuses tokens for any other audience (`aud`).
+    /// Accepts only tokens for this audience (`aud`).
     ///
     /// Without this, tokens that have an audience are refused.
     #[must_use]
@@ -69,7 +69,7 @@ impl Tokens {
         Self { leeway_secs: seconds.min(300), ..self }
     }
 
-    /// Accepts each token only once, by its issuer and `jti`.
+    /// Accepts each token only once, identified by its issuer and `jti`.
     ///
     /// [`Authentication`](super::Authentication) remembers up to `most` used tokens until they
     /// expire, for all shards of the server. They survive a change of keys, but not a restart. Once
@@ -79,7 +79,7 @@ impl Tokens {
         Self { single_use_max: Some(most), ..self }
     }
 
-    /// Verifies a token, and returns its claims. Does not check whether it was used before.
+    /// Verifies a token, and returns its claims. Does not check whether the token was used before.
     ///
     /// # Errors
     /// The first check that fails, beginning with the signature.
@@ -105,8 +105,10 @@ impl Tokens {
         Ok(claims)
     }
 
-    /// Verifies a token, and returns the identity that it proves: with its scopes, until it
-    /// expires.
+    /// Verifies a token, and returns the identity that it proves.
+    ///
+    /// The identity has the scopes of the token, and expires with it, after the
+    /// [leeway](Self::leeway).
     ///
     /// Do not trust a [single-use](Self::single_use) token before
     /// [`UsedTokens::redeem`](super::UsedTokens::redeem) has accepted it.
@@ -129,14 +131,14 @@ impl Tokens {
         Ok((Identity { expires_at: until_secs.map(UnixTime::from_secs), ..identity }, single_use))
     }
 
-    /// Returns the claims if one of the keys has signed them.
+    /// Returns the claims of a token if one of the keys has signed it.
     fn signed(&self, token: &str) -> Result<Claims, TokenError> {
         #[derive(Deserialize)]
         struct Header {
             alg: String,
             #[serde(default)]
             kid: Option<String>,
-            /// Extensions that must be understood (RFC 7515 section 4.1.11). None are supported.
+            /// Critical extensions (RFC 7515 section 4.1.11). No extension is supported.
             #[serde(default)]
             crit: Option<Value>,
         }
@@ -186,14 +188,14 @@ mod tests {
         tokens.verify(token, Some(UnixTime::from_secs(NOW)))
     }
 
-    /// A token with any header, signed with HS256 by any secret.
+    /// Returns a token with any header, signed with HS256 by any secret.
     fn forged(header: &str, claims: &str, secret: &[u8]) -> String {
         let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
         let signature = hmac(secret, signed.as_bytes());
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
-    /// RFC 7515 appendix A.1.
+    /// Verifies the signature of the example in RFC 7515 appendix A.1.
     #[test]
     fn token_checks_the_rfc_7515_example_signature() {
         let secret = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow";

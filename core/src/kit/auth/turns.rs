@@ -1,7 +1,7 @@
 use crate::base::{AddressKey, ConnId};
 use alloc::collections::BTreeMap;
 
-/// The turns to hash a password: one at a time for each address.
+/// Queues for hashing passwords: one password at a time for each address.
 ///
 /// So an address that guesses on many connections reaches its limit before many of its passwords
 /// are hashed. Other addresses wait for at most one of its passwords.
@@ -13,7 +13,7 @@ pub(super) struct Turns {
 }
 
 impl Turns {
-    /// Adds a connection to the queue of its address. Returns whether it has its turn now.
+    /// Adds a connection to the queue of its address. Returns whether its turn begins now.
     pub(super) fn enter(&mut self, conn: ConnId, address: AddressKey) -> bool {
         self.entered += 1;
         self.places.insert(conn, (address, self.entered));

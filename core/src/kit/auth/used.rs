@@ -6,31 +6,31 @@ use core::fmt::{self, Write};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// Identifies a [single-use](super::Tokens::single_use) token.
+/// The identifier and the expiry of a [single-use](super::Tokens::single_use) token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SingleUse {
-    /// Digest of the issuer and the `jti`.
+    /// Hexadecimal digest of the issuer and the `jti`.
     id: String,
     until_secs: u64,
     most: u32,
 }
 
-/// The used tokens that have not expired.
+/// A table of used tokens that have not expired.
 ///
 /// A server has one such table, which [`Authentication`](super::Authentication) keeps on the first
 /// shard. So it is not `Clone`.
 #[derive(Default)]
 pub struct UsedTokens {
-    /// The latest time so far, in case the clock is set back: used tokens stay used.
+    /// The latest time so far, in seconds since 1970. A clock that is set back does not lower it.
     latest: u64,
     until: BTreeSet<(u64, String)>,
     known: BTreeSet<String>,
 }
 
 impl SingleUse {
-    /// A token of this issuer with this `jti`.
+    /// Creates the identifier of a token from its issuer and its `jti`.
     ///
-    /// It expires at `until_secs` since 1970. A table holds up to `most` tokens.
+    /// The token expires at `until_secs` since 1970. A table holds up to `most` tokens.
     pub(super) fn new(issuer: Option<&str>, jti: &str, until_secs: u64, most: u32) -> Self {
         // The length separates the issuer from the `jti`.
         let issuer = issuer.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The client's side of a SCRAM exchange.
+//! The client side of a SCRAM exchange.
 
 use crate::kit::auth::scram::{Key, ScramError, hmac, salted_password, xor};
 use alloc::borrow::ToOwned;
@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use core::fmt;
 use sha2::{Digest, Sha256};
 
-/// The client of an exchange.
+/// The client of a SCRAM exchange.
 #[derive(Clone)]
 pub struct ScramClient {
     password: String,
@@ -18,7 +18,7 @@ pub struct ScramClient {
 }
 
 impl ScramClient {
-    /// Creates a client with a user name and a password.
+    /// Creates a client with a user name, a password and a nonce.
     ///
     /// The nonce must be at least 8 characters of printable ASCII without commas. It must be
     /// unpredictable and must not repeat.
@@ -31,13 +31,13 @@ impl ScramClient {
         Ok(Self { password: password.to_owned(), bare, nonce: nonce.to_owned() })
     }
 
-    /// Returns the first message.
+    /// Returns the client's first message: `n,,n=user,r=nonce`.
     #[must_use]
     pub fn first(&self) -> String {
         format!("n,,{}", self.bare)
     }
 
-    /// Returns the last message, and the message with which the server must answer it.
+    /// Returns the client's last message, and the answer that the server must send to it.
     ///
     /// `server_first` is the first message of the server.
     ///

@@ -26,16 +26,16 @@ type Key = [u8; 32];
 
 /// Prefix of a stored password.
 const STORED_PREFIX: &str = "SCRAM-SHA-256$";
-/// Maximum length of a message of the exchange.
+/// Maximum length of a SCRAM message, in bytes.
 const MESSAGE_MAX_BYTES: usize = 2_048;
-/// Limits how long a server can keep a client busy.
+/// Maximum number of iterations. It limits the work that a server can impose on a client.
 const ITERATIONS_MAX: u32 = 1_000_000;
-/// The minimum in RFC 7677 section 4.
+/// Minimum number of iterations (RFC 7677 section 4).
 const ITERATIONS_MIN: u32 = 4_096;
-/// Limits the time to prepare a password that a peer sends.
+/// Maximum length of a password, in bytes. It limits the time to prepare a peer's password.
 const PASSWORD_MAX_BYTES: usize = 1_024;
 
-/// What a server stores of a password (RFC 5802 section 3).
+/// The stored form of a password (RFC 5802 section 3).
 ///
 /// It can verify the password, but cannot be used in its place.
 #[derive(Clone, PartialEq, Eq)]
@@ -102,9 +102,9 @@ impl Credentials {
         Self::new(password, &salt(secret, &user), iterations)
     }
 
-    /// Writes `SCRAM-SHA-256$ITERATIONS:SALT$STOREDKEY:SERVERKEY` (RFC 5803).
+    /// Returns the text form `SCRAM-SHA-256$ITERATIONS:SALT$STOREDKEY:SERVERKEY` (RFC 5803).
     ///
-    /// Keep it secret: it lets an attacker guess passwords offline.
+    /// Keep the text secret: it lets an attacker guess passwords offline.
     #[must_use]
     pub fn to_stored(&self) -> String {
         let Self { salt, iterations, stored_key, server_key } = self;
@@ -112,8 +112,7 @@ impl Credentials {
         format!("{STORED_PREFIX}{iterations}:{salt}${stored_key}:{server_key}")
     }
 
-    /// Reads the form that [`to_stored`](Self::to_stored) and other servers such as `PostgreSQL`
-    /// write.
+    /// Parses the form that [`to_stored`](Self::to_stored) returns, which `PostgreSQL` also uses.
     ///
     /// # Errors
     /// If it is malformed, or the iterations are not in 4,096 to 1,000,000.
@@ -131,7 +130,7 @@ impl Credentials {
         Ok(Self { salt, iterations, stored_key: key(stored_key)?, server_key: key(server_key)? })
     }
 
-    /// Verifies a plaintext password.
+    /// Returns `true` if a plaintext password matches these credentials.
     #[must_use]
     pub fn verify(&self, password: &str) -> bool {
         // The work does not depend on whether the password matches.
@@ -139,9 +138,9 @@ impl Credentials {
         given.is_ok_and(|given| bool::from(given.stored_key.ct_eq(&self.stored_key)))
     }
 
-    /// Fake credentials for a user that does not exist, which look like those of one that does.
+    /// Returns fake credentials for a user that does not exist. No password matches them.
     ///
-    /// The same name has the same salt. No password matches.
+    /// They look like those of a user that exists. The same name has the same salt.
     #[must_use]
     pub(super) fn of_nobody(secret: &Key, user: &str, iterations: u32) -> Self {
         let salt = salt(secret, user).to_vec();
@@ -149,14 +148,14 @@ impl Credentials {
         Self { salt, iterations, stored_key, server_key }
     }
 
-    /// The number of iterations.
+    /// Returns the number of iterations of the password hash.
     #[must_use]
     pub const fn iterations(&self) -> u32 {
         self.iterations
     }
 }
 
-/// Returns the salt of a user's password: 16 bytes.
+/// Derives the 16-byte salt of a user's password from the secret and the user name.
 ///
 /// [`Authentication`](super::Authentication) returns the same salt for a user that does not exist,
 /// if it has the same `secret`. The salt stays the same when passwords are reloaded.
@@ -176,7 +175,7 @@ pub fn check(password: &str, iterations: u32) -> Result<(), ScramError> {
     prepared_password(password, iterations).map(drop)
 }
 
-/// Shows only the number of iterations.
+/// Shows the number of iterations, but neither the salt nor the keys.
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials").field("iterations", &self.iterations).finish_non_exhaustive()
@@ -225,7 +224,7 @@ fn xor(one: Key, other: Key) -> Key {
     core::array::from_fn(|at| one[at] ^ other[at])
 }
 
-/// Counts what this thread has hashed: durations are not reliable in a test.
+/// A counter of the hashes that this thread computes: durations are not reliable in a test.
 #[cfg(test)]
 pub(crate) mod effort {
     use core::cell::Cell;
@@ -236,7 +235,7 @@ pub(crate) mod effort {
         HASHED.with(|hashed| hashed.set(hashed.get() + u64::from(times)));
     }
 
-    /// Returns how much was hashed while `act` ran.
+    /// Runs `act`, and returns the number of hashes that it computed.
     pub(crate) fn of(act: impl FnOnce()) -> u64 {
         let before = HASHED.with(Cell::get);
         act();

@@ -1,4 +1,4 @@
-//! The server's side of a SCRAM exchange.
+//! The server side of a SCRAM exchange.
 
 use crate::kit::auth::scram::{Credentials, Key, MESSAGE_MAX_BYTES, ScramError, hmac, xor};
 use alloc::borrow::ToOwned;
@@ -10,10 +10,10 @@ use core::fmt;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// The first message of a client.
+/// The first SCRAM message of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientFirst {
-    /// The user name. Empty if the client sends an empty one.
+    /// The user name that the client claims, possibly empty.
     pub user: String,
     gs2_header: String,
     bare: String,
@@ -53,7 +53,7 @@ impl ClientFirst {
         Ok(Self { user, gs2_header, bare: bare.to_owned(), nonce: nonce.to_owned() })
     }
 
-    /// Answers the message.
+    /// Answers the client's first message with these credentials and this nonce.
     ///
     /// The nonce is the server's own: printable ASCII without commas, unpredictable and never
     /// repeated.
@@ -67,7 +67,7 @@ impl ClientFirst {
     }
 }
 
-/// The server of an exchange, after it has answered the first message.
+/// The server of a SCRAM exchange, after it has answered the client's first message.
 #[derive(Clone)]
 pub struct Server {
     credentials: Credentials,
@@ -78,13 +78,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// Returns the first message: `r=...,s=...,i=...`.
+    /// Returns the server's first message: `r=...,s=...,i=...`.
     #[must_use]
     pub fn first(&self) -> &str {
         &self.first
     }
 
-    /// Whether the exchange uses these credentials.
+    /// Returns `true` if the exchange uses these credentials.
     ///
     /// If not, the password has changed since the first message.
     #[must_use]
@@ -131,7 +131,7 @@ impl fmt::Debug for Server {
     }
 }
 
-/// Decodes a user name of a message (`saslname`).
+/// Decodes the user name in a message (`saslname`, RFC 5802 section 7).
 fn unescape(name: &str) -> Result<String, ScramError> {
     let mut plain = String::new();
     let mut rest = name;

@@ -1,4 +1,4 @@
-//! SCRAM exchanges, malformed messages, and stored credentials.
+//! Tests of SCRAM exchanges, malformed messages, and stored credentials.
 
 use crate::kit::auth::scram::{ClientFirst, Credentials, ScramClient, ScramError, check};
 use alloc::format;
@@ -15,7 +15,7 @@ fn exchange(credentials: &Credentials, client: &ScramClient) -> Result<(), Scram
     Ok(())
 }
 
-/// RFC 7677 section 3.
+/// Repeats the example exchange of RFC 7677 section 3.
 #[test]
 fn scram_exchange_matches_the_rfc_7677_example() {
     let salt = STANDARD.decode(SALT).expect("base64");
