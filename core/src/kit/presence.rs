@@ -7,7 +7,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-/// Tracks the members of rooms by name.
+/// A tracker of the members of rooms, by name.
 ///
 /// A name may have several connections. It is present from the first one that joins until the last
 /// one that leaves or closes.
@@ -74,29 +74,29 @@ impl Presence {
         gone
     }
 
-    /// The names in a room, in alphabetical order.
+    /// Returns the names in a room, in alphabetical order.
     pub fn names(&self, room: &str) -> impl Iterator<Item = &str> {
         self.rooms.get(room).into_iter().flatten().map(|(name, _)| &**name)
     }
 
-    /// The number of names in a room.
+    /// Returns the number of names in a room.
     #[must_use]
     pub fn count(&self, room: &str) -> usize {
         self.rooms.get(room).map_or(0, BTreeMap::len)
     }
 
-    /// The rooms that have members, in alphabetical order, with the number of names in each.
+    /// Returns the rooms with members, in alphabetical order, and the number of names in each.
     pub fn rooms(&self) -> impl Iterator<Item = (&str, usize)> {
         self.rooms.iter().map(|(room, names)| (room.as_str(), names.len()))
     }
 
-    /// The name of a connection in a room.
+    /// Returns the name of a connection in a room.
     #[must_use]
     pub fn name(&self, conn: ConnId, room: &str) -> Option<&str> {
         self.of.get(&conn)?.iter().find(|(known, _)| known == room).map(|(_, name)| &**name)
     }
 
-    /// Removes one connection of a name. Returns whether it was the last one.
+    /// Removes one connection of a name from a room. Returns whether it was the last one.
     fn one_less(&mut self, room: &str, name: &str) -> bool {
         let Some(names) = self.rooms.get_mut(room) else { return false };
         let Some(count) = names.get_mut(name) else { return false };
@@ -123,7 +123,7 @@ mod tests {
     use alloc::string::ToString;
     use proptest::prelude::*;
 
-    /// Joins and leaves on command, and records the changes.
+    /// A handler that joins and leaves rooms on command, and records the changes.
     #[derive(Default)]
     struct Rooms {
         presence: Presence,

@@ -1,4 +1,4 @@
-//! A client that reconnects by itself: a handler of a machine without listeners.
+//! A client that reconnects automatically: the handler of a machine without listeners.
 //!
 //! It dials, logs in if it has a [`Login`], sends its subscriptions on each new connection, and
 //! calls methods with a deadline. It receives [`ClientCommand`]s as notes, and passes
@@ -24,41 +24,41 @@ use serde::{Deserialize, Serialize};
 
 const LOGIN: &str = "drupe::kit::client::login";
 const CALL: &str = "drupe::kit::client::call";
-/// Maximum number of calls that wait.
+/// Maximum number of calls that wait to be sent.
 const PARKED_MAX: usize = 16_384;
-/// Longest duration of a login.
+/// Maximum duration of a login.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A command to a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientCommand {
-    /// Send a message. Without a connection, it is lost ([`ClientEvent::Unsent`]).
+    /// Sends a message. Without a connection, the message is lost ([`ClientEvent::Unsent`]).
     Send(OutgoingBuf),
-    /// Send a message now and on each new connection, instead of the last one with this key.
+    /// Sends a message now and on each new connection, instead of the last one with this key.
     Subscribe(String, OutgoingBuf),
-    /// Forget the subscription of a key.
+    /// Removes the subscription of a key.
     Unsubscribe(String),
-    /// Call a method (JSON-RPC 2.0). [`ClientEvent::Answered`] follows with the same number.
+    /// Calls a method (JSON-RPC 2.0). [`ClientEvent::Answered`] follows with the same number.
     Call {
-        /// Identifies the answer.
+        /// The number that identifies the answer.
         number: u64,
-        /// The method.
+        /// The name of the method.
         method: String,
-        /// Its parameters as JSON: an object or an array.
+        /// The parameters as JSON: an object or an array.
         params: String,
         /// How long to wait for a connection and an answer, in total.
         deadline: Duration,
     },
-    /// Resume reading, after the function returned false for a message.
+    /// Resumes reading after the event function returned `false` for a message.
     Resume,
-    /// [Close our half](Hub::finish), once there is a connection, and do not reconnect.
+    /// [Closes our half](Hub::finish) once there is a connection, and stops reconnecting.
     Finish,
-    /// Close the connection, and do not reconnect.
+    /// Closes the connection, and stops reconnecting.
     Close,
 }
 
-/// An event of a client.
+/// An event that a client reports.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum ClientEvent<'a> {
@@ -66,18 +66,18 @@ pub enum ClientEvent<'a> {
     Connected(Peer),
     /// The server sent a message that is not the answer to a call.
     Message(Payload<'a>),
-    /// A call has ended.
+    /// A call has succeeded or failed.
     Answered {
         /// The number of the call.
         number: u64,
-        /// The result, as JSON.
+        /// The result of the call, as JSON.
         result: Result<String, CallError>,
     },
-    /// A message was not sent, because there is no connection.
+    /// A message was not sent, because the client is not connected and logged in.
     Unsent,
     /// The connection ended.
     Disconnected(Reason),
-    /// An attempt to connect failed. The next one follows after this time, if any.
+    /// An attempt to connect failed. The next one follows after this delay, if any.
     DialFailed(Failure, Option<Duration>),
     /// The login failed, for this reason. The client does not reconnect.
     LoginFailed(String),
@@ -85,7 +85,7 @@ pub enum ClientEvent<'a> {
     Ended,
 }
 
-/// A client, as a handler. It passes events to `F`.
+/// A [`Handler`] that acts as a client and passes its events to the function `F`.
 ///
 /// If `F` returns false for a [`Message`](ClientEvent::Message), the client stops reading until
 /// [`ClientCommand::Resume`].
@@ -99,11 +99,11 @@ pub struct Client<F> {
     calls: BTreeMap<Ticket, u64>,
     /// Calls that wait for a connection, or for the server to read faster, by number.
     parked: BTreeMap<u64, Call>,
-    /// Created for the first login, from what distinguishes this client from others.
+    /// The SCRAM nonces of this client, created for the first login.
     nonces: Option<Nonces>,
-    /// It does not reconnect.
+    /// Whether the client no longer reconnects.
     finished: bool,
-    /// The server does not read fast enough.
+    /// Whether the server reads too slowly.
     stalled: bool,
 }
 
@@ -123,12 +123,12 @@ enum Stage {
 
 struct Exchange {
     client: scram::ScramClient,
-    /// The message with which the server must prove itself.
+    /// The message with which the server must prove that it knows the password.
     expected: Option<String>,
 }
 
 impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
-    /// Creates a client. `secret` is 32 unpredictable bytes.
+    /// Creates a client that passes events to `tell`. `secret` is 32 unpredictable bytes.
     pub fn new(options: ClientOptions, secret: [u8; 32], tell: F) -> Self {
         let (subscriptions, calls) = (BTreeMap::new(), BTreeMap::new());
         let (dial, stage, parked) = (None, Stage::Down, BTreeMap::new());
@@ -187,7 +187,7 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
         }
     }
 
-    /// Sends calls that wait, unless the connection is stalled or the limit of tickets is reached.
+    /// Sends waiting calls, unless the connection is stalled or the ticket limit is reached.
     fn unpark(&mut self, hub: &mut Hub<'_, ()>) {
         let Stage::Up(conn) = self.stage else { return };
         while !self.stalled
@@ -216,7 +216,7 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
         }
     }
 
-    /// Ends the client.
+    /// Ends the client: fails the waiting calls, and drains the machine.
     fn over(&mut self, hub: &mut Hub<'_, ()>) {
         if !matches!(self.stage, Stage::Over) {
             self.stage = Stage::Over;
@@ -271,7 +271,7 @@ impl<F: FnMut(ClientEvent<'_>) -> bool> Client<F> {
         self.dial.take().into_iter().for_each(|dial| hub.cancel_dial(dial));
     }
 
-    /// Handles a message during the login, and skips those of other kinds, such as greetings.
+    /// Handles a login message. Ignores other messages during the login, such as greetings.
     fn logging_in(&mut self, hub: &mut Hub<'_, ()>, conn: ConnId, payload: Payload<'_>) {
         // A prompt may precede the JSON.
         let json = payload.as_str().and_then(|text| text.find('{').map(|start| &text[start..]));

@@ -1,4 +1,4 @@
-//! Where a client connects to, and how it logs in.
+//! Options of a client: the address that it dials, and its login.
 
 use crate::base::{Backoff, OutgoingBuf};
 use crate::config::{Config, Dial, TicketLimits};
@@ -7,17 +7,17 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-/// What a client connects to, and how.
+/// The options of a client: address, login, limits and automatic answers.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClientOptions {
-    /// The address, the protocol, and the backoff of retries.
+    /// The address, the protocol, and the backoff between attempts.
     pub dial: Dial,
-    /// How the client logs in. `None`: it does not.
+    /// How the client logs in, if it does.
     pub login: Option<Login>,
-    /// Limits for what the server sends. [`new`](Self::new) sets none on its rate.
+    /// The configuration of the client's machine. [`new`](Self::new) sets no limits on rates.
     pub config: Config,
-    /// Messages that the client answers without an event, each with its answer.
+    /// Messages that the client answers automatically, each with its answer.
     pub answers: Vec<(String, OutgoingBuf)>,
 }
 
@@ -31,13 +31,15 @@ pub enum Login {
     Password {
         /// The user name.
         user: String,
-        /// The password.
+        /// The password in plaintext, which the client does not send.
         password: String,
     },
 }
 
 impl ClientOptions {
-    /// Options that reconnect forever, with the default [`Backoff`] if unset, and without a login.
+    /// Creates options without a login, with the default [`Backoff`] unless `dial` has one.
+    ///
+    /// The client reconnects as long as the backoff allows, by default forever.
     #[must_use]
     pub fn new(dial: Dial) -> Self {
         let dial = Dial { backoff: dial.backoff.or(Some(Backoff::default())), ..dial };

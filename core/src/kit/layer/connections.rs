@@ -8,10 +8,10 @@ use crate::state::admission::Meters;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-/// Most addresses whose connection rate is tracked.
+/// Maximum number of addresses whose connection rate is tracked.
 const ADDRESSES_MAX: usize = 16_384;
 
-/// Limits the open connections and the rate of new connections of each address.
+/// A layer that limits the open connections and the rate of new connections of each address.
 ///
 /// A connection over a limit ends as [`Reason::AddressFull`], and the inner handler receives no
 /// event of it. An address is an IPv4 address or an IPv6 /64. These connections are neither
@@ -31,7 +31,7 @@ pub struct ConnectionLimit {
 }
 
 impl ConnectionLimit {
-    /// Creates a limit of open connections per address.
+    /// Creates a layer that limits the open connections of each address.
     #[must_use]
     pub const fn new(per_address: u32) -> Self {
         Self {
@@ -45,7 +45,7 @@ impl ConnectionLimit {
         }
     }
 
-    /// Also limits the rate of new connections per address. Refused ones do not count.
+    /// Also limits the rate of new connections per address. Refused connections do not count.
     #[must_use]
     pub fn arrivals(self, rate: Rate) -> Self {
         Self { arrivals: Some(rate), ..self }

@@ -4,9 +4,9 @@ use crate::config::Listen;
 use crate::handler::{Event, Handler, Hub};
 use alloc::string::String;
 
-/// Sends the [welcome](Listen::welcome) and the [prompt](Listen::prompt) of a peer's listener.
+/// A layer that sends the [welcome](Listen::welcome) and [prompt](Listen::prompt) of a listener.
 ///
-/// It sends the welcome when the connection opens, before the inner handler receives the event. It
+/// It sends the welcome when a connection opens, before the inner handler receives the event. It
 /// sends the prompt after the inner handler has handled the opening and each message.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::exhaustive_structs, reason = "it has no options")]

@@ -6,7 +6,7 @@ use core::time::Duration;
 
 const NAME: &str = "drupe::kit::heartbeat";
 
-/// Pings silent peers and closes the connections of those that stay silent.
+/// A layer that pings silent peers and closes the connections of those that stay silent.
 ///
 /// Any received byte ends the silence, which is measured as [`Hub::silent_for`].
 ///

@@ -5,7 +5,7 @@ use crate::wire::http::Request;
 use alloc::format;
 use alloc::string::String;
 
-/// Logs connections, users, refusals and failures, one line for each event.
+/// A layer that logs connections, users, refusals and failures, one line for each event.
 ///
 /// The content of messages is never logged, only their length. User names and the values of HTTP
 /// requests are [escaped](escape_hidden): they cannot add lines or control a terminal, and hidden
@@ -69,14 +69,14 @@ impl<F: FnMut(&str)> Logging<F> {
     }
 }
 
-/// The method, path, host and origin of a request.
+/// Returns the method, path, host and origin of a request, for a log line.
 fn asked(request: &Request) -> String {
     let shown = |value: Option<&str>| value.map_or("-".into(), |value| escape_hidden(&start(value)).into_owned());
     let (host, origin) = (shown(request.host()), shown(request.field("origin")));
     format!(": {} {}, host {host}, origin {origin}", shown(Some(request.method())), shown(Some(request.path())))
 }
 
-/// The first 200 characters of a value, which a peer could make very long.
+/// Returns the first 200 characters of a value, which a peer could make very long.
 fn start(value: &str) -> String {
     value.chars().take(200).collect()
 }

@@ -62,13 +62,13 @@ pub trait Layer<H: Handler> {
     /// Handles an event. The inner handler `within` receives only what this method passes to it.
     fn on(&mut self, hub: &mut Hub<'_, H::Context>, event: Event<'_, H::Note>, within: &mut H);
 
-    /// Whether peers send this layer passwords or tokens: see [`Handler::holds_secrets`].
+    /// Returns `true` if peers send this layer passwords or tokens: see [`Handler::holds_secrets`].
     fn holds_secrets(&self) -> bool {
         false
     }
 }
 
-/// An optional layer. `None` passes on every event.
+/// An optional layer. `None` passes every event to the inner handler.
 impl<H: Handler, L: Layer<H>> Layer<H> for Option<L> {
     fn on(&mut self, hub: &mut Hub<'_, H::Context>, event: Event<'_, H::Note>, within: &mut H) {
         match self {
@@ -82,9 +82,9 @@ impl<H: Handler, L: Layer<H>> Layer<H> for Option<L> {
     }
 }
 
-/// Wraps handlers in layers. Implemented for every handler.
+/// An extension trait that wraps handlers in layers. Every handler implements it.
 pub trait Within: Handler + Sized {
-    /// Wraps this handler in a layer. The last layer that is added is the outermost.
+    /// Wraps this handler in a layer. The layer added last is the outermost.
     fn within<L: Layer<Self>>(self, layer: L) -> Layered<L, Self> {
         Layered::new(layer, self)
     }
@@ -100,27 +100,27 @@ pub struct Layered<L, H> {
 }
 
 impl<L, H> Layered<L, H> {
-    /// Wraps a handler in a layer.
+    /// Creates a handler from a layer and the handler that it wraps.
     pub const fn new(layer: L, within: H) -> Self {
         Self { layer, within }
     }
 
-    /// The inner handler.
+    /// Returns the inner handler.
     pub const fn inner(&self) -> &H {
         &self.within
     }
 
-    /// The layer.
+    /// Returns the layer.
     pub const fn layer(&self) -> &L {
         &self.layer
     }
 
-    /// The inner handler, mutable.
+    /// Returns a mutable reference to the inner handler.
     pub const fn inner_mut(&mut self) -> &mut H {
         &mut self.within
     }
 
-    /// The layer, mutable.
+    /// Returns a mutable reference to the layer.
     pub const fn layer_mut(&mut self) -> &mut L {
         &mut self.layer
     }

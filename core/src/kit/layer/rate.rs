@@ -7,7 +7,7 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::sync::Arc;
 
-/// Most connections, addresses or users whose rate is tracked.
+/// Maximum number of connections, addresses or users whose rate is tracked.
 const KEYS_MAX: usize = 16_384;
 
 /// A layer that limits the message rate of each connection, address or user.
@@ -23,20 +23,20 @@ pub struct RateLimit {
     rate: Rate,
     by: RateBy,
     meters: Meters<Key>,
-    /// Messages refused in a row, by connection.
+    /// Number of messages refused in a row, by connection.
     refused: BTreeMap<ConnId, u32>,
     close_after: Option<u32>,
 }
 
-/// Which messages share one rate.
+/// The unit that has a rate of its own: a connection, an address or a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RateBy {
-    /// Those of one connection.
+    /// Each connection has a rate of its own.
     Connection,
-    /// Those of one address: an IPv4 address or an IPv6 /64. Peers without one count by connection.
+    /// Each address (IPv4 or IPv6 /64) has its own rate. Peers without one count by connection.
     Address,
-    /// Those of one user. Connections without a user count by address.
+    /// Each user has a rate of its own. Connections without a user count by address.
     User,
 }
 
@@ -48,7 +48,7 @@ enum Key {
 }
 
 impl RateLimit {
-    /// Creates a limit with this rate.
+    /// Creates a layer with this rate for each connection, address or user.
     #[must_use]
     pub const fn new(by: RateBy, rate: Rate) -> Self {
         Self { rate, by, meters: Meters::new(KEYS_MAX), refused: BTreeMap::new(), close_after: None }
@@ -88,7 +88,7 @@ impl RateLimit {
     }
 }
 
-/// The error for a refused call. Callers wait for an answer to each call.
+/// Returns the error response to a refused JSON-RPC call, or `None` for other messages.
 #[cfg(feature = "json")]
 fn answer_to_call(payload: Payload<'_>, wait: u128) -> Option<alloc::string::String> {
     let text = payload.as_str().filter(|text| text.contains("\"jsonrpc\""))?;

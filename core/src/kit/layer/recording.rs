@@ -4,7 +4,7 @@ use crate::handler::{Event, Handler, Hub};
 use crate::wire::http::Request;
 use core::fmt;
 
-/// Passes each opened connection, received message and closed connection to a function.
+/// A layer that records opened connections, received messages and closed connections.
 ///
 /// Use it for transcripts. Messages may contain secrets: place this layer inside
 /// [`Authentication`](crate::kit::auth::Authentication), so that it receives no credentials. To
@@ -18,19 +18,19 @@ pub struct Recording<F> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Entry<'a> {
-    /// When it happened.
+    /// The time of the event.
     pub at: Time,
-    /// The connection.
+    /// The connection that the event belongs to.
     pub conn: ConnId,
-    /// What happened.
+    /// The event.
     pub what: What<'a>,
 }
 
-/// What an [`Entry`] records.
+/// The event that an [`Entry`] records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum What<'a> {
-    /// A connection opened. For a WebSocket, with the path of its request.
+    /// A connection opened: its peer, and for a WebSocket the path of its request.
     Opened(Peer, Option<&'a str>),
     /// The peer sent a message.
     Message(Payload<'a>),

@@ -1,4 +1,4 @@
-//! The monitor shows connections and traffic to operators. Needs the features `json` and `std`.
+//! A monitor that shows connections and traffic to operators. Needs features `json` and `std`.
 //!
 //! [`Monitor`] is a layer that serves the WebSocket at `/monitor`, on listeners with
 //! [`Http::monitor`](crate::http::Http). Clients need its credential. The page at the same address
@@ -65,15 +65,15 @@ use stats::stats;
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A watcher with more queued bytes misses messages.
+/// Number of queued bytes from which a watcher misses messages.
 const BEHIND_BYTES: usize = 64 << 10;
-/// Maximum number of sessions, and of addresses in quarantine, in a message.
+/// Maximum number of sessions, or of quarantined addresses, in one message.
 const SESSIONS_MAX: usize = 500;
-/// Number of log lines that are kept, for the next tick and for later watchers.
+/// Maximum number of log lines kept for the next tick, and of those kept for later watchers.
 const LINES_MAX: usize = 200;
 const TICK: Timer = Timer::named("drupe::kit::monitor");
 
-/// Limits and permissions of watchers.
+/// Limits and permissions of the watchers of a monitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MonitorLimits {
@@ -81,8 +81,7 @@ pub struct MonitorLimits {
     pub watchers_max: u32,
     /// Interval of the periodic messages. At least 100 ms. Default: 1 s.
     pub interval: Duration,
-    /// Whether watchers may close connections, quarantine addresses, and drain the server. Default:
-    /// true.
+    /// Whether watchers may close connections, quarantine addresses and drain. Default: true.
     pub may_act: bool,
     /// Whether watchers may see messages of sessions. Default: true.
     pub may_watch: bool,
@@ -91,18 +90,18 @@ pub struct MonitorLimits {
 setters!(MonitorLimits { watchers_max: u32, interval: Duration, may_act: bool, may_watch: bool });
 
 impl Default for MonitorLimits {
-    /// 16 watchers, every second, both permissions.
+    /// Returns limits of 16 watchers and an interval of 1 s, with both permissions.
     fn default() -> Self {
         Self { watchers_max: 16, interval: Duration::from_secs(1), may_act: true, may_watch: true }
     }
 }
 
-/// The last lines of a log, passed from the threads that write it to the monitor.
+/// The last lines of a log, which the threads that write it pass to the monitor.
 #[derive(Clone, Debug, Default)]
 pub struct LogTail(Arc<Mutex<VecDeque<(u64, String)>>>);
 
 impl LogTail {
-    /// Adds a line. Keeps the last 200.
+    /// Adds a line to the log. Only the last 200 lines are kept.
     pub fn push(&self, line: &str) {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.len() >= LINES_MAX {
@@ -117,20 +116,20 @@ impl LogTail {
     }
 }
 
-/// A layer that serves the monitor: see the [module](self). Make it the outermost one.
+/// A layer that serves the [monitor](self). Make it the outermost layer.
 #[derive(Debug)]
 pub struct Monitor {
     limits: MonitorLimits,
     log: LogTail,
     conceals_unknown: bool,
     audit: Option<Audit>,
-    /// The watchers, and the session that each watches.
+    /// The watchers, and the session that each of them watches.
     watchers: BTreeMap<ConnId, Watcher>,
-    /// Details of connections that the hub does not have.
+    /// Details of each session, beyond those that the hub keeps.
     clients: BTreeMap<ConnId, Client>,
     newest: Option<ConnId>,
     had_quarantine: bool,
-    /// The last log lines, for later watchers.
+    /// The last log lines, for watchers that connect later.
     lines: VecDeque<Value>,
 }
 
@@ -164,7 +163,7 @@ enum Command {
 }
 
 impl Monitor {
-    /// Creates a monitor with these limits.
+    /// Creates a monitor with these limits, which shows the lines of this log.
     #[must_use]
     pub const fn new(limits: MonitorLimits, log: LogTail) -> Self {
         Self {
@@ -180,14 +179,13 @@ impl Monitor {
         }
     }
 
-    /// Hides messages from and to peers that are not authenticated, because they may contain
-    /// secrets.
+    /// Hides messages from and to unauthenticated peers, because they may contain secrets.
     #[must_use]
     pub fn conceal_unknown(self) -> Self {
         Self { conceals_unknown: true, ..self }
     }
 
-    /// Calls `audit` with a line for each command of a watcher. It has the watcher's address.
+    /// Calls `audit` for each command of a watcher, with a line that has the watcher's address.
     #[must_use]
     pub fn audit(self, audit: impl FnMut(&str) + Send + 'static) -> Self {
         Self { audit: Some(Audit(Box::new(audit))), ..self }
@@ -275,7 +273,7 @@ impl Monitor {
         hub.wake(TICK, self.limits.interval.max(Duration::from_millis(100)));
     }
 
-    /// Sends a message to all watchers, except those that are behind.
+    /// Sends a message to each watcher whose queue is shorter than `BEHIND_BYTES`.
     fn tell_all<C>(&self, hub: &mut Hub<'_, C>, message: &Value) {
         let text = message.to_string();
         let all: Vec<_> = self.watchers.keys().copied().collect();
@@ -394,7 +392,7 @@ impl Monitor {
     }
 }
 
-/// Receives the audit lines.
+/// The function that receives the audit lines.
 struct Audit(Box<dyn FnMut(&str) + Send>);
 
 impl fmt::Debug for Audit {
@@ -427,7 +425,7 @@ impl Command {
     }
 }
 
-/// The error for a watcher that would quarantine itself.
+/// The error for a watcher that tries to quarantine its own address.
 const OWN_ADDRESS: &str = "own_address";
 
 fn key_of<C>(hub: &Hub<'_, C>, conn: ConnId) -> Option<AddressKey> {
@@ -485,7 +483,7 @@ impl<H: Handler> Layer<H> for Monitor {
     }
 }
 
-/// Maximum number of bytes that are shown of a message.
+/// Maximum number of bytes shown of each message.
 const SHOWN_MAX_BYTES: usize = 4 << 10;
 
 #[cfg(test)]

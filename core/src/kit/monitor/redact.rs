@@ -4,11 +4,11 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use serde_json::Value;
 
-/// Replaces a secret.
+/// The text that replaces a secret.
 const SECRET: &str = "(secret)";
-/// Commands with hidden arguments.
+/// Commands whose arguments are hidden.
 const COMMANDS: [&str; 3] = ["/auth ", "/login ", "/password "];
-/// JSON keys with hidden values, also as part of a longer name.
+/// Names of secrets. The value of each JSON key that contains one is hidden.
 const KEYS: [&str; 9] =
     ["password", "passwd", "token", "secret", "credential", "authorization", "proof", "scram", "api_key"];
 
@@ -46,7 +46,7 @@ pub(super) fn redacted(message: Payload<'_>) -> String {
     neutralize(text).into_owned()
 }
 
-/// Returns the message as text. Omits an incomplete character at the end.
+/// Returns a message as text, without an incomplete character at the end. `None` for binary.
 fn text_of(message: Payload<'_>) -> Option<&str> {
     let bytes = match message {
         Payload::Text(text) => return Some(text),

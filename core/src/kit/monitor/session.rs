@@ -7,19 +7,20 @@ use alloc::vec::Vec;
 use core::time::Duration;
 use serde_json::{Value, json};
 
-/// Details from when a connection opened, which the hub does not have.
+/// Details of a session, recorded when it opens because the hub does not keep them.
 #[derive(Debug)]
 pub(super) struct Client {
     path: Option<String>,
     user_agent: Option<String>,
-    /// Milliseconds since 1970.
+    /// The time when the session opened, in milliseconds since 1970.
     started: Option<u64>,
 }
 
-/// Maximum length of the path and the user agent.
+/// Maximum length of the path and of the user agent, in characters.
 const SHOWN_MAX_CHARS: usize = 200;
-/// Limits of names and rooms. With these, 500 sessions fit in the queue of a slow watcher.
+/// Maximum length of the user name, the label and each room shown, in characters.
 const NAME_MAX_CHARS: usize = 64;
+/// Maximum number of rooms shown, so that 500 sessions fit in the queue of a slow watcher.
 const ROOMS_MAX: usize = 4;
 
 impl Client {
@@ -33,7 +34,7 @@ impl Client {
     }
 }
 
-/// Returns a session as JSON.
+/// Returns the description of a session, as JSON.
 pub(super) fn session<C>(hub: &Hub<'_, C>, conn: ConnId, client: Option<&Client>, is_newest: bool) -> Value {
     let traffic = hub.traffic(conn).unwrap_or_default();
     let started = client.and_then(|client| client.started).map(Duration::from_millis);
@@ -63,7 +64,7 @@ pub(super) fn session<C>(hub: &Hub<'_, C>, conn: ConnId, client: Option<&Client>
     })
 }
 
-/// The address of a peer: its IP address and port.
+/// Returns the IP address and port of a peer as JSON, or `null` if the peer has none.
 pub(super) fn remote_address(peer: Option<Peer>) -> Value {
     match peer {
         Some(Peer::Address(address)) => json!([address.ip().to_string(), address.port()]),

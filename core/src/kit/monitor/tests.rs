@@ -44,7 +44,7 @@ fn watcher<H: Handler>(hub: &mut TestHub<H>) -> ConnId {
     ask(hub, "/monitor", &format!("Authorization: Bearer {CREDENTIAL}\r\n"))
 }
 
-/// Returns the messages to the watcher since the last call, frame by frame.
+/// Returns the messages that a watcher received since the last call, one per frame.
 fn told<H: Handler>(hub: &mut TestHub<H>, conn: ConnId) -> Vec<Value> {
     let received = hub.received(conn).to_vec();
     let start = memchr::memmem::find(&received, b"\r\n\r\n").map_or(0, |end| end + 4);
