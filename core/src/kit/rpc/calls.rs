@@ -12,7 +12,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// Why an outgoing call has no result.
+/// Why an outgoing call failed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
@@ -40,13 +40,13 @@ pub(super) struct Place {
     pub(super) place: usize,
 }
 
-/// A connection, and the number of one of its batches.
+/// The identifier of a batch: its connection, and a serial number.
 pub(super) type BatchId = (ConnId, u64);
 
 struct Batch {
-    /// In the order of the requests. `None`: not answered yet, or a notification.
+    /// The responses in the order of the requests. `None`: outstanding, or a notification.
     responses: Vec<Option<String>>,
-    /// Responses that are outstanding, plus one while the batch is being served.
+    /// Number of outstanding responses, plus one while the batch is being served.
     missing: usize,
 }
 
@@ -55,14 +55,14 @@ enum Pending<T> {
     Ours(T),
 }
 
-/// All calls in progress of a service, by ticket. `T` continues with the result of an outgoing one.
+/// All calls in progress of a service, by ticket. `T` is the continuation of an outgoing call.
 pub(crate) struct Calls<T> {
     pending: BTreeMap<Ticket, Pending<T>>,
     batches: BTreeMap<BatchId, Batch>,
     batches_opened: u64,
-    /// Which rooms are open to all.
+    /// The rules for which rooms are open to all.
     ///
-    /// It is part of the calls so that a [`Cx`](crate::kit::Cx) can reach it.
+    /// The calls contain the rules so that a [`Cx`](crate::kit::Cx) can reach them.
     pub(crate) rooms: RoomRules,
 }
 
@@ -182,7 +182,7 @@ impl<T> Calls<T> {
         hub.send(conn, &request(None, method, Some(params)))
     }
 
-    /// Handles an expired ticket. An incoming call is answered with an error.
+    /// Handles an expired ticket. Answers an incoming call with an error.
     pub(crate) fn expired<C>(&mut self, hub: &mut Hub<'_, C>, ticket: Ticket) -> Expired<T> {
         match self.pending.get(&ticket) {
             None => Expired::NoCall,
@@ -195,7 +195,7 @@ impl<T> Calls<T> {
         }
     }
 
-    /// Takes the continuation of the outgoing call that this connection has answered.
+    /// Removes and returns the continuation of the outgoing call that the peer has answered.
     pub(crate) fn take_answered<C>(
         &mut self,
         hub: &mut Hub<'_, C>,
@@ -218,7 +218,7 @@ impl<T> Calls<T> {
         }
     }
 
-    /// Forgets a closed connection. Returns the continuations of its outgoing calls.
+    /// Removes the calls of a closed connection. Returns the continuations of the outgoing ones.
     pub(crate) fn closed(&mut self, conn: ConnId) -> Vec<T> {
         let range = Ticket { conn, number: 0 }..=Ticket { conn, number: u64::MAX };
         let tickets: Vec<_> = self.pending.range(range).map(|(&ticket, _)| ticket).collect();
@@ -235,13 +235,13 @@ impl<T> Calls<T> {
     }
 }
 
-/// What an expired ticket was for.
+/// The purpose of an expired ticket.
 pub(crate) enum Expired<T> {
-    /// No call.
+    /// The ticket belonged to no call.
     NoCall,
-    /// An incoming call, which was answered with an error.
+    /// The ticket belonged to an incoming call, which was answered with an error.
     Theirs,
-    /// An outgoing call.
+    /// The ticket belonged to an outgoing call, which `T` continues.
     Ours(T),
 }
 

@@ -1,4 +1,4 @@
-//! Describes the methods that a caller may call.
+//! Descriptions of the methods that a caller may call.
 
 use super::method::{Method, Methods};
 use crate::kit::service::app::App;
@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
-/// Returns an OpenRPC document (version 1.3.2), as JSON.
+/// Returns the OpenRPC document (version 1.3.2) of these methods, as JSON.
 pub(super) fn open_rpc<A: App>(title: &str, version: &str, methods: &Methods<A>, cx: &Cx<'_, A>) -> String {
     let settings = SchemaSettings::draft07().with(|settings| settings.definitions_path = "/components/schemas".into());
     let mut generator = settings.into_generator();
@@ -23,7 +23,7 @@ pub(super) fn open_rpc<A: App>(title: &str, version: &str, methods: &Methods<A>,
     document.to_string()
 }
 
-/// Returns the answer of `listall`, as JSON. Each schema is self-contained.
+/// Returns the result of `listall`, as JSON. Each schema is self-contained.
 pub(super) fn list<A: App>(methods: &Methods<A>, cx: &Cx<'_, A>) -> String {
     let inlined = || SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true).into_generator();
     let entry = |(name, method): (&String, &Method<A>)| {

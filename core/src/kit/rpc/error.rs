@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The error that a caller gets (JSON-RPC 2.0 section 5.1).
+/// The error that the caller of a method receives (JSON-RPC 2.0 section 5.1).
 ///
 /// The operator `?` converts any [`Error`](core::error::Error) into an
 /// [`internal`](Self::internal) error. The caller then learns only that the call failed. The text
@@ -12,14 +12,14 @@ use serde_json::Value;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RpcError {
-    /// The kind of error. The protocol reserves -32768 to -32000.
+    /// The error code. The protocol reserves -32768 to -32000.
     pub code: i64,
-    /// One sentence for the caller.
+    /// A description of the error for the caller, in one sentence.
     pub message: Cow<'static, str>,
     /// Additional information for the caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data: Option<Value>,
-    /// The text of an [`internal`](Self::internal) error. It is not sent.
+    /// The text of an [`internal`](Self::internal) error, which is not sent.
     #[serde(skip)]
     pub(super) cause: Option<String>,
 }
@@ -48,7 +48,7 @@ impl RpcError {
         Self { code, message: message.into(), data: None, cause: None }
     }
 
-    /// Adds data for the caller.
+    /// Adds information for the caller.
     #[must_use]
     pub fn with_data(self, data: impl Into<Value>) -> Self {
         Self { data: Some(data.into()), ..self }
@@ -60,7 +60,7 @@ impl RpcError {
         Self { cause: Some(cause.into()), ..Self::new(Self::INTERNAL_ERROR, "Internal error") }
     }
 
-    /// The cause of an [`internal`](Self::internal) error, which the caller does not get.
+    /// Returns the cause of an [`internal`](Self::internal) error, which is not sent to the caller.
     #[must_use]
     pub fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
@@ -72,8 +72,9 @@ impl RpcError {
 }
 
 impl<E: core::error::Error + 'static> From<E> for RpcError {
-    /// An [`internal`](Self::internal) error, or [`FORBIDDEN`](Self::FORBIDDEN) for
-    /// [`RoomError::Forbidden`].
+    /// Creates an [`internal`](Self::internal) error from any error but [`RoomError::Forbidden`].
+    ///
+    /// [`RoomError::Forbidden`] becomes [`FORBIDDEN`](Self::FORBIDDEN).
     fn from(error: E) -> Self {
         let any: &(dyn core::error::Error + 'static) = &error;
         match any.downcast_ref() {

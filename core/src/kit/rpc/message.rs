@@ -1,4 +1,4 @@
-//! Parses and formats requests and responses (JSON-RPC 2.0 sections 4 and 5).
+//! Parsing and formatting of requests and responses (JSON-RPC 2.0 sections 4 and 5).
 
 use super::RpcError;
 use alloc::boxed::Box;
@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// Longest id, in bytes, with the quotes of a string.
+/// Maximum length of an id in bytes, including the quotes of a string.
 const ID_MAX_BYTES: usize = 256;
 
 /// The id of a request: a string, a number or null.
@@ -18,7 +18,7 @@ const ID_MAX_BYTES: usize = 256;
 pub(crate) struct Id(Box<str>);
 
 impl Id {
-    /// The id of a response to a request without a readable id.
+    /// Returns the `null` id, for the response to a request without a readable id.
     pub(super) fn null() -> Self {
         Self("null".into())
     }
@@ -35,18 +35,18 @@ impl Id {
     }
 }
 
-/// A message, or a member of a batch.
+/// A parsed message, or a parsed member of a batch.
 #[derive(Debug)]
 pub(crate) enum Parsed<'a> {
     /// A request, or a notification if it has no id.
     Request { id: Option<Id>, method: String, params: Option<&'a RawValue> },
-    /// The response to one of our requests.
+    /// A response to a request that this side sent.
     Response { id: Id, result: Result<&'a RawValue, RpcError> },
-    /// Neither.
+    /// Neither a valid request nor a valid response.
     Invalid { id: Id, why: &'static str },
 }
 
-/// The content of a message.
+/// The content of a message: one request or response, or a batch.
 pub(crate) enum Message<'a> {
     One(Parsed<'a>),
     Batch(Vec<Parsed<'a>>),
@@ -68,13 +68,13 @@ struct Members<'a> {
     error: Option<&'a RawValue>,
 }
 
-/// Distinguishes a member that is null from a missing one.
+/// Deserializes a member so that `null` differs from a missing member.
 fn present<'de: 'a, 'a, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 impl<'a> Message<'a> {
-    /// Parses a message.
+    /// Parses a message that holds one request or response, or a batch.
     ///
     /// # Errors
     /// If it is not JSON, or is a batch that is empty or has more than `batch_max` members.
@@ -150,7 +150,7 @@ pub(crate) fn request(id: Option<u64>, method: &str, params: Option<&str>) -> St
     text
 }
 
-/// Formats a response. A result is JSON.
+/// Formats a response. `result` is the result as JSON, or an error.
 pub(super) fn response(id: &Id, result: &Result<String, RpcError>) -> String {
     let Id(id) = id;
     match result {

@@ -1,4 +1,4 @@
-//! One method: its function, and what describes it.
+//! Methods: their functions, descriptions, scopes and schemas.
 
 use super::RpcError;
 use crate::kit::service::app::App;
@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 /// The methods of an application, by name.
 pub(super) type Methods<A> = BTreeMap<String, Method<A>>;
 
-/// A method, and what describes it.
+/// A method: its function, description, scope and schemas.
 pub(super) struct Method<A: App> {
     pub(super) call: Call<A>,
     pub(super) about: String,
@@ -25,7 +25,7 @@ pub(super) struct Method<A: App> {
 type Answering<A> = dyn FnMut(&mut A, &mut Cx<'_, A>, Option<&RawValue>) -> Result<String, RpcError> + Send;
 type Deferring<A> = dyn FnMut(&mut A, &mut Cx<'_, A>, Option<&RawValue>, Ticket) -> Result<(), RpcError> + Send;
 
-/// How a method answers.
+/// The function of a method, which answers at once or later.
 pub(super) enum Call<A: App> {
     Now(Box<Answering<A>>),
     Later(Box<Deferring<A>>),

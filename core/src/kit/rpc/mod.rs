@@ -71,7 +71,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-/// The methods of an application.
+/// The JSON-RPC methods of an application.
 pub struct Rpc<A: App> {
     methods: Methods<A>,
     /// The name of the method that was added last.
@@ -87,23 +87,23 @@ pub struct Rpc<A: App> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RpcLimits {
-    /// Most members of a batch.
+    /// Maximum number of members of a batch. Default: 100.
     pub batch_max: usize,
-    /// Longest time that a [deferred](Rpc::deferred) method may take to answer.
+    /// Maximum time for a [deferred](Rpc::deferred) method to answer. Default: 30 s.
     pub deadline: Duration,
 }
 
 setters!(RpcLimits { batch_max: usize, deadline: Duration });
 
 impl Default for RpcLimits {
-    /// 100 members, 30 s.
+    /// Returns limits of 100 members per batch and 30 s per deferred call.
     fn default() -> Self {
         Self { batch_max: 100, deadline: Duration::from_secs(30) }
     }
 }
 
 impl<A: App> Rpc<A> {
-    /// Creates a set without methods. `rpc.discover` returns the title and the version.
+    /// Creates an empty set of methods. `rpc.discover` returns the title and the version.
     #[must_use]
     pub fn new(title: &str, version: &str) -> Self {
         Self {
@@ -115,7 +115,7 @@ impl<A: App> Rpc<A> {
         }
     }
 
-    /// Sets the limits.
+    /// Sets the limits on incoming calls.
     #[must_use]
     pub fn limits(self, limits: RpcLimits) -> Self {
         Self { limits, ..self }
@@ -320,7 +320,7 @@ fn parse<P: DeserializeOwned>(params: Option<&RawValue>) -> Result<P, RpcError> 
     })
 }
 
-/// Returns the error for a request over the rate limit. `None` for all other messages.
+/// Returns the error response to a request over the rate limit, or `None` for other messages.
 pub(super) fn too_many(text: &str, retry_after_ms: u128) -> Option<String> {
     let Ok(Message::One(Parsed::Request { id: Some(id), .. })) = Message::parse(text, 1) else { return None };
     let error = RpcError::new(RpcError::BUSY, "Too many requests");

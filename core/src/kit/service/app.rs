@@ -1,8 +1,8 @@
 /// An application: its state, and its context and note types.
 pub trait App: Sized {
-    /// Its state for one connection; see [`Handler::Context`](crate::Handler::Context).
+    /// The application's state per connection: see [`Handler::Context`](crate::Handler::Context).
     type Context: Default;
-    /// Its notes from outside; see [`Handler::Note`](crate::Handler::Note).
+    /// The type of the application's notes: see [`Handler::Note`](crate::Handler::Note).
     type Note;
 }
 

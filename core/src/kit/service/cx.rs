@@ -13,19 +13,19 @@ use core::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Called with the result of an outgoing call, as JSON.
+/// The continuation of an outgoing call, which receives the result as JSON.
 pub(crate) type Then<A> = Box<dyn FnOnce(&mut A, &mut Cx<'_, A>, Result<String, CallError>) + Send>;
 
 /// Access to the hub and to the features of a [`Service`](super::Service).
 pub struct Scope<'a, A: App> {
-    /// The hub.
+    /// The hub, through which the application acts on connections.
     pub hub: Hub<'a, A::Context>,
     pub(crate) calls: &'a mut Calls<Then<A>>,
 }
 
-/// A [`Scope`] for one connection: the one that a function is called for.
+/// A [`Scope`] for the one connection that a function is called for.
 pub struct Cx<'a, A: App> {
-    /// The hub.
+    /// The hub, through which the application acts on connections.
     pub hub: Hub<'a, A::Context>,
     pub(crate) calls: &'a mut Calls<Then<A>>,
     conn: ConnId,
@@ -38,7 +38,7 @@ impl<'a, A: App> Scope<'a, A> {
         Self { hub: hub.reborrow(), calls }
     }
 
-    /// Converts it into a scope for one connection.
+    /// Returns a scope for one connection.
     pub fn of(&mut self, conn: ConnId) -> Cx<'_, A> {
         Cx { hub: self.hub.reborrow(), calls: self.calls, conn, nowhere: None }
     }
@@ -48,12 +48,14 @@ impl<'a, A: App> Scope<'a, A> {
         negotiated(message, |message| self.hub.send(conn, message))
     }
 
-    /// Publishes a value to a room, as [`send_as`](Self::send_as). Returns the recipient count.
+    /// Publishes a value to a room: as JSON to programs, in its `Display` form to people.
+    ///
+    /// Returns the number of recipients.
     pub fn publish_as(&mut self, room: &str, message: &(impl Serialize + fmt::Display)) -> usize {
         negotiated(message, |message| self.hub.publish(room, message))
     }
 
-    /// As [`publish_as`](Self::publish_as), except for these connections.
+    /// Publishes a value as [`publish_as`](Self::publish_as), except to these connections.
     pub fn publish_as_except(
         &mut self,
         room: &str,
@@ -71,25 +73,27 @@ impl<'a, A: App> Scope<'a, A> {
         self.calls.answer(&mut self.hub, ticket, &result)
     }
 
-    /// As [`answer`](Self::answer), with an error.
+    /// Answers a [deferred](crate::kit::rpc::Rpc::deferred) call with an error.
+    ///
+    /// Returns false if the caller no longer waits.
     pub fn fail(&mut self, ticket: Ticket, error: RpcError) -> bool {
         self.calls.answer(&mut self.hub, ticket, &Err(error))
     }
 }
 
 impl<A: App> Cx<'_, A> {
-    /// The connection.
+    /// Returns the id of the connection.
     #[must_use]
     pub fn conn(&self) -> ConnId {
         self.conn
     }
 
-    /// Converts it into a scope without a connection.
+    /// Returns a scope without a connection.
     pub fn scope(&mut self) -> Scope<'_, A> {
         Scope { hub: self.hub.reborrow(), calls: self.calls }
     }
 
-    /// The application's state for the connection.
+    /// Returns the application's state for this connection.
     pub fn context(&mut self) -> &mut A::Context {
         if self.hub.context(self.conn).is_none() {
             return self.nowhere.get_or_insert_default();
@@ -97,19 +101,19 @@ impl<A: App> Cx<'_, A> {
         self.hub.context(self.conn).unwrap_or_else(|| self.nowhere.get_or_insert_default())
     }
 
-    /// The user of the connection and their scopes, if authenticated.
+    /// Returns the user of this connection and the user's scopes, if authenticated.
     #[must_use]
     pub fn identity(&self) -> Option<&Identity> {
         self.hub.identity(self.conn)
     }
 
-    /// The name of the connection's user, if authenticated.
+    /// Returns the name of this connection's user, if authenticated.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
         self.identity().map(|identity| &*identity.user)
     }
 
-    /// Returns whether the connection's user has a [scope](Identity::may).
+    /// Returns whether this connection's user has a [scope](Identity::may).
     #[must_use]
     pub fn may(&self, scope: &str) -> bool {
         self.identity().is_some_and(|identity| identity.may(scope))
@@ -197,7 +201,7 @@ impl<A: App> Cx<'_, A> {
         params.is_ok_and(|params| Calls::<Then<A>>::notify(&mut self.hub, self.conn, method, &params))
     }
 
-    /// Ends the connection for a reason.
+    /// Ends this connection for a reason.
     pub fn end(&mut self, reason: Reason) {
         self.hub.end(self.conn, reason);
     }
@@ -209,7 +213,7 @@ impl<A: App> Cx<'_, A> {
     }
 }
 
-/// Sends a value in both representations.
+/// Passes a value to `send` in both representations: as JSON, and in its `Display` form.
 fn negotiated<T>(message: &(impl Serialize + fmt::Display), send: impl FnOnce(Outgoing<'_>) -> T) -> T {
     // Values that are not valid JSON (such as a map with non-string keys) are sent as text to all.
     let text = message.to_string();

@@ -5,21 +5,21 @@ use alloc::string::{String, ToString};
 use core::fmt;
 use serde::Serialize;
 
-/// Why a message was not served, for its sender.
+/// The error that a sender receives if its message was not served.
 ///
 /// A program gets `{"type":"error","of":"say","code":"invalid","path":"to.name","reason":"..."}`,
 /// without `path` if it concerns the whole message. A person gets `error: say: to.name: ...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MessageError {
-    /// The kind of error: one of the codes below, or one of the application's own.
+    /// The error code: one of the following, or one that the application defines.
     ///
     /// `not_json`, `invalid`, `unknown_type`, `unsupported`, `forbidden`, `unauthorized`, and
     /// `refused`: any error passed on with `?`, whose text the sender reads.
     pub code: Cow<'static, str>,
     /// The position in the message: member names and indices (`to.name`, `points[2]`).
     pub path: Option<String>,
-    /// A text for people.
+    /// A description of the error for people.
     pub reason: String,
 }
 
@@ -30,7 +30,7 @@ impl MessageError {
         Self { code: code.into(), path: None, reason: reason.into() }
     }
 
-    /// The sender lacks a scope.
+    /// Creates the error for a sender that lacks a scope.
     #[must_use]
     pub fn forbidden() -> Self {
         Self::new("forbidden", "this is not allowed")
@@ -48,7 +48,7 @@ impl MessageError {
 }
 
 impl<E: core::error::Error + 'static> From<E> for MessageError {
-    /// Code `refused` with the error's text. [`RoomError::Forbidden`] has the code `forbidden`.
+    /// Creates a `refused` error, or a `forbidden` one from [`RoomError::Forbidden`].
     fn from(error: E) -> Self {
         let any: &(dyn core::error::Error + 'static) = &error;
         let is_forbidden = matches!(any.downcast_ref(), Some(RoomError::Forbidden));
@@ -83,7 +83,7 @@ impl fmt::Display for Response<'_> {
 /// A closure that uses `?` must end with `Ok::<_, MessageError>(())`. A named function declares its
 /// return type instead. The kit implements this trait for all types that it accepts.
 pub trait Outcome: sealed::Sealed {
-    /// Converts it into a result.
+    /// Converts the return value into a result.
     ///
     /// # Errors
     /// The error for the sender.

@@ -22,7 +22,7 @@ type Note<A> = Box<dyn FnMut(&mut A, &mut Scope<'_, A>, <A as App>::Note) + Send
 type Other<A> = Box<dyn FnMut(&mut A, &mut Scope<'_, A>, Event<'_, <A as App>::Note>) + Send>;
 type Log = Box<dyn FnMut(&str, &str) + Send>;
 
-/// One optional function per kind of event.
+/// The hooks of an application: one optional function per kind of event.
 pub(super) struct Hooks<A: App> {
     pub(super) text: Option<Plain<A>>,
     pub(super) binary: Option<Binary<A>>,
@@ -111,7 +111,7 @@ impl<A: App> Hooks<A> {
         self.text.as_mut().map_or(Ok(()), |act| act(app, cx, text))
     }
 
-    /// Returns false if there is no function for binary messages.
+    /// Calls the function for binary messages. Returns false if there is none.
     pub(super) fn binary(&mut self, app: &mut A, cx: &mut Cx<'_, A>, bytes: &[u8]) -> bool {
         self.binary.iter_mut().for_each(|act| act(app, cx, bytes));
         self.binary.is_some()

@@ -1,4 +1,4 @@
-//! Deserializes a JSON object with a `type` into a type without that member.
+//! Deserialization of a JSON object with a `type` into a type without that member.
 
 use super::MessageError;
 use super::words::Arguments;
@@ -10,12 +10,12 @@ use serde::de::value::StrDeserializer;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, IntoDeserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// The outermost members that decide how a message is served.
+/// The top-level members of a message that decide how it is served.
 #[derive(Deserialize)]
 pub(super) struct Head<'a> {
     #[serde(rename = "type", borrow, default)]
     pub(super) kind: Option<&'a RawValue>,
-    /// Whether there is a member `jsonrpc`.
+    /// Whether the message has a member `jsonrpc`.
     #[serde(default, deserialize_with = "is_there")]
     pub(super) jsonrpc: bool,
 }
@@ -24,7 +24,7 @@ fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error
     IgnoredAny::deserialize(deserializer).map(|_| true)
 }
 
-/// The source of a message's content.
+/// The unparsed content of a message.
 #[derive(Clone, Copy)]
 pub(super) enum Source<'a> {
     /// A JSON object, with its `type`.
@@ -52,7 +52,7 @@ fn invalid<E: fmt::Display>(error: serde_path_to_error::Error<E>) -> MessageErro
     MessageError { path, ..MessageError::new("invalid", reason_of(&error.into_inner())) }
 }
 
-/// The text of a serde error, without line and column, which are of no use for generated JSON.
+/// Returns the text of a serde error, without the line and column, which do not help the sender.
 pub(crate) fn reason_of(error: &impl fmt::Display) -> String {
     let mut text = error.to_string();
     if let Some(at) = text.rfind(" at line ") {
@@ -94,7 +94,7 @@ impl<'de, R: serde_json::de::Read<'de>> Deserializer<'de> for WithoutType<'_, R>
     }
 }
 
-/// A visitor whose map lacks `type`.
+/// A visitor that does not receive the member `type` of a map.
 struct Skipping<V>(V);
 
 impl<'de, V: Visitor<'de>> Visitor<'de> for Skipping<V> {

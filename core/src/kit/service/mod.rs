@@ -1,4 +1,4 @@
-//! Builds an application from functions for messages, commands, calls and events.
+//! Services: applications built from functions for messages, commands, calls and events.
 
 pub(super) mod app;
 pub(super) mod cx;
@@ -28,7 +28,7 @@ use cx::Then;
 use hooks::Hooks;
 use json::{Head, Source, reason_of};
 
-/// A [`Handler`] built from functions.
+/// A [`Handler`] built from functions for messages, commands, calls and events.
 ///
 /// The first bytes of a message decide how it is served, on every wire:
 ///
@@ -91,17 +91,17 @@ pub struct Service<A: App> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unknown {
-    /// The sender gets an error.
+    /// The sender receives an error.
     #[default]
     Refuse,
     /// The message is ignored.
     Ignore,
-    /// The sender gets an error, and its connection ends as [`Reason::BadRequest`].
+    /// The sender receives an error, and its connection ends as [`Reason::BadRequest`].
     Close,
 }
 
 impl<A: App> Service<A> {
-    /// Creates an application without functions.
+    /// Creates a service for an application, without any functions.
     pub fn new(app: A) -> Self {
         let (router, calls) = (Router::new(), Calls::default());
         Self { app, router, rpc: None, hooks: Hooks::default(), calls, unknown: Unknown::default() }
@@ -113,7 +113,7 @@ impl<A: App> Service<A> {
         Self { router: self.router.merge(router), ..self }
     }
 
-    /// Sets the methods for calls, replacing earlier ones.
+    /// Sets the JSON-RPC methods, replacing earlier ones.
     #[must_use]
     pub fn rpc(self, rpc: Rpc<A>) -> Self {
         Self { rpc: Some(rpc), ..self }
@@ -132,12 +132,12 @@ impl<A: App> Service<A> {
         Self { unknown, ..self }
     }
 
-    /// The application.
+    /// Returns the application.
     pub fn app(&self) -> &A {
         &self.app
     }
 
-    /// The application, mutable.
+    /// Returns a mutable reference to the application.
     pub fn app_mut(&mut self) -> &mut A {
         &mut self.app
     }

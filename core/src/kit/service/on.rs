@@ -1,4 +1,4 @@
-//! Sets the hooks of a service.
+//! Setters for the hooks of a service.
 
 use super::{App, Cx, Outcome, Scope, Service};
 use crate::base::Reason;
@@ -7,7 +7,7 @@ use crate::wire::http::Request;
 use alloc::boxed::Box;
 use core::time::Duration;
 
-/// Hooks.
+/// Hooks: the functions that the service calls for events.
 ///
 /// Each kind of event, except [`every`](Self::every), has one function; setting another one
 /// replaces it.
@@ -22,7 +22,7 @@ impl<A: App> Service<A> {
         self
     }
 
-    /// Sets the function called for binary messages. Without it, UTF-8 ones are served as text.
+    /// Sets the function called for binary messages. By default, UTF-8 is served as text.
     #[must_use]
     pub fn on_binary(mut self, act: impl FnMut(&mut A, &mut Cx<'_, A>, &[u8]) + Send + 'static) -> Self {
         self.hooks.binary = Some(Box::new(act));
@@ -38,7 +38,9 @@ impl<A: App> Service<A> {
         self
     }
 
-    /// Like [`on_open`](Self::on_open), but passes the request that opened the WebSocket, if any.
+    /// Sets the function called when a connection opens, with the request of its WebSocket, if any.
+    ///
+    /// It replaces the function of [`on_open`](Self::on_open), and its errors have the same effect.
     #[must_use]
     pub fn on_open_with<O: Outcome>(
         mut self,
@@ -48,10 +50,11 @@ impl<A: App> Service<A> {
         self
     }
 
-    /// Sets the function called when a connection gets another user, not when a token is renewed.
+    /// Sets the function called when the user of a connection changes.
     ///
-    /// With [`Authentication`](crate::kit::auth::Authentication), [`on_open`](Self::on_open) is
-    /// called first, with the user already set.
+    /// The renewal of a token does not change the user. With
+    /// [`Authentication`](crate::kit::auth::Authentication), [`on_open`](Self::on_open) is called
+    /// first, with the user already set.
     #[must_use]
     pub fn on_authenticated(mut self, act: impl FnMut(&mut A, &mut Cx<'_, A>) + Send + 'static) -> Self {
         self.hooks.authenticated = Some(Box::new(act));
@@ -74,7 +77,7 @@ impl<A: App> Service<A> {
 
     /// Sets the function called when the server begins to drain.
     ///
-    /// It closes its connections over the [window](crate::Drain::window); for each one,
+    /// The server closes its connections over the [window](crate::Drain::window); for each one,
     /// [`on_close`](Self::on_close) is called.
     #[must_use]
     pub fn on_drain(mut self, act: impl FnMut(&mut A, &mut Scope<'_, A>) + Send + 'static) -> Self {
@@ -96,14 +99,14 @@ impl<A: App> Service<A> {
         self
     }
 
-    /// Sets the function that logs errors withheld from callers; it gets the method and the text.
+    /// Sets the function that logs internal errors of methods. It gets the method and the cause.
     #[must_use]
     pub fn on_error(mut self, act: impl FnMut(&str, &str) + Send + 'static) -> Self {
         self.hooks.error = Some(Box::new(act));
         self
     }
 
-    /// Calls a function every `interval`, first one interval after the start. At least 1 ms.
+    /// Calls a function every `interval` (at least 1 ms), first one interval after the start.
     #[must_use]
     pub fn every(mut self, interval: Duration, act: impl FnMut(&mut A, &mut Scope<'_, A>) + Send + 'static) -> Self {
         self.hooks.periodic.push((interval.max(Duration::from_millis(1)), Box::new(act)));

@@ -4,10 +4,11 @@ use crate::config::JoinError;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-/// Which rooms are open, for [`Cx::join`](super::Cx::join) and [`Cx::publish`](super::Cx::publish).
+/// Rules that open rooms to every connection, without a scope.
 ///
-/// Other rooms require a scope. Adding a scope never removes a right. A connection without an
-/// identity can use only open rooms.
+/// They apply to [`Cx::join`](super::Cx::join) and [`Cx::publish`](super::Cx::publish). Other rooms
+/// require a scope. Adding a scope never removes a right. A connection without an identity can use
+/// only open rooms.
 ///
 /// ```
 /// use drupe_core::Identity;
@@ -25,13 +26,13 @@ pub struct RoomRules {
 }
 
 impl RoomRules {
-    /// No room is open. The default.
+    /// Creates rules under which no room is open. This is the default.
     #[must_use]
     pub fn closed() -> Self {
         Self::default()
     }
 
-    /// Every room is open to all.
+    /// Creates rules under which every room is open to all.
     #[must_use]
     pub fn all_open() -> Self {
         Self::closed().open("*")
@@ -44,7 +45,7 @@ impl RoomRules {
         self
     }
 
-    /// Whether an identity may join a room.
+    /// Returns `true` if an identity may join a room.
     ///
     /// The room is open, or the [scopes](Identity::may) have `join:` followed by its name.
     #[must_use]
@@ -52,7 +53,7 @@ impl RoomRules {
         self.may("join:", identity, room)
     }
 
-    /// Whether an identity may publish to a room.
+    /// Returns `true` if an identity may publish to a room.
     ///
     /// The room is open, or the [scopes](Identity::may) have `publish:` followed by its name.
     #[must_use]
@@ -70,13 +71,13 @@ impl RoomRules {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RoomError {
-    /// The user lacks the [scope](Identity::may).
+    /// The user lacks the [scope](Identity::may) for the room.
     #[error("access to this room is denied")]
     Forbidden,
-    /// The sender is not a member.
+    /// The sender is not a member of the room.
     #[error("you are not in that room")]
     NotMember,
-    /// The connection cannot join.
+    /// The connection cannot join the room.
     #[error(transparent)]
     Join(#[from] JoinError),
 }

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 type Serve<A> = Box<dyn FnMut(&mut A, &mut Cx<'_, A>, Source<'_>) -> Result<(), MessageError> + Send>;
 
-/// Routes messages by type to functions, behind guards.
+/// A router that passes messages to functions by type, behind guards.
 ///
 /// A message of type `say` is a JSON object, `{"type":"say","text":"hello"}`, or a typed command,
 /// `/say hello`. The words of a command are the fields of the function's last parameter, in order
@@ -21,14 +21,14 @@ pub struct Router<A: App> {
     routes: BTreeMap<String, Route<A>>,
     /// The guards of this router and of all merged ones.
     guards: Vec<Box<dyn Guard<A>>>,
-    /// Guards before all routes.
+    /// Indices of the guards that run before every route.
     own: Vec<usize>,
 }
 
 struct Route<A: App> {
     serve: Serve<A>,
     usage: String,
-    /// Guards before this route, after those before all.
+    /// Indices of the guards of this route, which run after those before every route.
     guards: Vec<usize>,
 }
 
@@ -41,7 +41,7 @@ pub trait Guard<A: App>: Send {
         let _ = (app, cx);
     }
 
-    /// Whether `/help` lists a type for this connection.
+    /// Returns whether `/help` lists a type for this connection.
     fn shows(&self, cx: &Cx<'_, A>, kind: &str) -> bool {
         let _ = (cx, kind);
         true
@@ -76,7 +76,7 @@ where
     }
 }
 
-/// Refuses messages of users without a [scope](crate::Identity::may).
+/// A guard that refuses messages of users without a [scope](crate::Identity::may).
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "a scope is all that it is")]
 pub struct RequireScope(pub &'static str);
@@ -141,7 +141,7 @@ impl<A: App> Router<A> {
         self.take_in(router, |kind| kind)
     }
 
-    /// Adds a guard before all functions of this router, after those it already has.
+    /// Adds a guard before all functions of this router. It runs after the earlier guards.
     #[must_use]
     pub fn guard(mut self, guard: impl Guard<A> + 'static) -> Self {
         self.own.push(self.guards.len());
@@ -164,7 +164,7 @@ impl<A: App> Router<A> {
         self.routes.contains_key(kind)
     }
 
-    /// Returns the types that a connection may see, with their usages, in alphabetical order.
+    /// Returns the types that a connection may see, with their usage texts, in alphabetical order.
     pub(super) fn usages(&self, cx: &Cx<'_, A>) -> Vec<(&str, &str)> {
         let shown = |(kind, route): &(&String, &Route<A>)| {
             self.own.iter().chain(&route.guards).all(|&guard| self.guards[guard].shows(cx, kind))

@@ -1,4 +1,4 @@
-//! The arguments of a command as text, and its words.
+//! The unparsed arguments of a command, and how they split into words.
 
 use alloc::borrow::Cow;
 use alloc::format;
@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use core::fmt::Display;
 use serde::de;
 
-/// The arguments of a command.
+/// The unparsed arguments of a command.
 ///
 /// A struct takes one word per field, in order of declaration; its last field takes the rest. Words
 /// may be in double quotes, with `\"` and `\\` inside. `Option`s may be missing at the end. A map,
@@ -15,7 +15,7 @@ pub(in crate::kit::service) struct Arguments<'de> {
     pub(super) rest: &'de str,
 }
 
-/// Why the arguments could not be parsed.
+/// Why the arguments of a command could not be parsed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(in crate::kit::service) struct WordsError(pub(super) String);
@@ -31,7 +31,7 @@ impl<'de> Arguments<'de> {
         Self { rest: text.trim() }
     }
 
-    /// Takes the next word. Returns `None` at the end.
+    /// Removes and returns the next word, or returns `None` at the end.
     pub(super) fn word(&mut self) -> Result<Option<Cow<'de, str>>, WordsError> {
         let text = self.rest.trim_start();
         if text.is_empty() {

@@ -1,4 +1,4 @@
-//! Maps words to the fields of a struct, to `name=value` pairs, or to a sequence.
+//! Mapping of words to the fields of a struct, to `name=value` pairs, or to a sequence.
 
 use crate::kit::service::words::arguments::{Arguments, WordsError};
 use crate::kit::service::words::word::Word;
@@ -7,7 +7,7 @@ use alloc::format;
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess};
 
-/// Returns the rest, without its quotes if it is a single quoted word.
+/// Returns the text, without its quotes if it is a single quoted word.
 fn all_of(rest: &str) -> Cow<'_, str> {
     let mut arguments = Arguments { rest };
     match arguments.word() {
@@ -16,7 +16,7 @@ fn all_of(rest: &str) -> Cow<'_, str> {
     }
 }
 
-/// One word per field.
+/// A map of the fields of a struct, with one word for each field.
 pub(super) struct Fields<'de> {
     pub(super) arguments: Arguments<'de>,
     pub(super) fields: &'static [&'static str],
@@ -50,7 +50,7 @@ impl<'de> MapAccess<'de> for Fields<'de> {
     }
 }
 
-/// Words of the form `name=value`.
+/// A map of words of the form `name=value`.
 pub(super) struct Pairs<'de> {
     pub(super) arguments: Arguments<'de>,
     pub(super) value: Option<Word<'de>>,
@@ -82,7 +82,7 @@ impl<'de> MapAccess<'de> for Pairs<'de> {
     }
 }
 
-/// All words as a sequence.
+/// A sequence of all words.
 pub(super) struct Sequence<'de>(pub(super) Arguments<'de>);
 
 impl<'de> SeqAccess<'de> for &mut Sequence<'de> {

@@ -1,4 +1,4 @@
-//! Deserializes the arguments of a command, as people type them.
+//! Deserialization of the arguments of a command, as people type them.
 
 mod arguments;
 mod fields;
@@ -17,7 +17,7 @@ use alloc::borrow::Cow;
 use serde::de::{Deserializer, Visitor};
 
 impl<'de> Arguments<'de> {
-    /// The rest as one value, which is required.
+    /// Returns the remaining text as one value, or an error if there is none.
     fn whole(self) -> Result<Word<'de>, WordsError> {
         match self.rest.trim() {
             "" => Err(WordsError("an argument is missing".into())),
@@ -25,7 +25,7 @@ impl<'de> Arguments<'de> {
         }
     }
 
-    /// The rest as text, possibly empty.
+    /// Returns the remaining text as one value, possibly empty.
     fn text(self) -> Word<'de> {
         Word(Cow::Borrowed(self.rest.trim()))
     }

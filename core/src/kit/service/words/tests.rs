@@ -1,4 +1,4 @@
-//! Arguments as people type them, and the values that they become.
+//! Tests of arguments as people type them, and of the values that they become.
 
 use crate::kit::service::words::Arguments;
 use crate::kit::service::words::usage::usage;

@@ -1,17 +1,17 @@
-//! Lists the fields of a type, for the usage text of a command.
+//! The usage text of a command: the fields of the type of its arguments.
 
 use crate::kit::service::words::arguments::WordsError;
 use alloc::string::String;
 use serde::de::{DeserializeOwned, Deserializer, Visitor};
 
-/// The usage of a command with arguments `T`: `NAME TEXT`.
+/// Returns the usage text of a command with arguments `T`, such as `NAME TEXT`.
 pub(in crate::kit::service) fn usage<T: DeserializeOwned>() -> String {
     let mut fields: &[&str] = &[];
     let _ = T::deserialize(FieldsOf(&mut fields));
     fields.join(" ").to_uppercase()
 }
 
-/// Collects the field names of a type, without deserializing a value.
+/// A deserializer that collects the field names of a type, and produces no value.
 struct FieldsOf<'a>(&'a mut &'static [&'static str]);
 
 impl<'de> Deserializer<'de> for FieldsOf<'_> {

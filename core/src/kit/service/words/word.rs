@@ -1,4 +1,4 @@
-//! Deserializes one word: a number, a flag, text, or JSON.
+//! Deserialization of one word: a number, a flag, text, or JSON.
 
 use crate::kit::service::words::arguments::{Arguments, WordsError};
 use alloc::borrow::Cow;
@@ -165,7 +165,7 @@ impl<'de> Deserializer<'de> for Word<'de> {
 }
 
 impl Word<'_> {
-    /// Compound values are written as JSON.
+    /// Parses the word as JSON, the form of compound values.
     fn json(&self) -> Result<Value, WordsError> {
         serde_json::from_str(&self.0).map_err(|_| WordsError(format!("expected JSON, not `{}`", self.0)))
     }
