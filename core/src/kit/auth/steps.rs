@@ -19,7 +19,7 @@ use alloc::format;
 use alloc::string::ToString;
 
 impl<P> Authentication<P> {
-    /// Starts an attempt. Queues a password while another one of its address is being checked.
+    /// Starts an attempt. A password waits while another from the same address is checked.
     pub(super) fn begin<H: Handler>(
         &mut self,
         hub: &mut Hub<'_, H::Context>,

@@ -13,7 +13,7 @@ use core::fmt;
 pub struct ClientOptions {
     /// The address, the protocol, and the backoff between attempts.
     pub dial: Dial,
-    /// How the client logs in, if it does.
+    /// How the client logs in, or `None` for no login.
     pub login: Option<Login>,
     /// The configuration of the client's machine. [`new`](Self::new) sets no limits on rates.
     pub config: Config,

@@ -104,7 +104,7 @@ impl<A: App> Router<A> {
         Self::default()
     }
 
-    /// Sets the function for messages of a type, which are parsed into its last parameter.
+    /// Sets the function for messages of a type. Its last parameter is the parsed message.
     ///
     /// If parsing fails, the sender gets an error with the position and the cause. A second
     /// function for a type replaces the first. The first closure may have to name the application's
@@ -133,7 +133,7 @@ impl<A: App> Router<A> {
         self.take_in(router, |kind| format!("{name}.{kind}"))
     }
 
-    /// Adds another router's functions, behind its guards.
+    /// Adds another router's functions, behind that router's guards.
     ///
     /// They replace the functions that this router has for the same types.
     #[must_use]
