@@ -8,7 +8,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::str::FromStr;
 
-/// Replays a trace on a new machine. Returns what it wrote to each connection.
+/// Replays a trace on a new machine. Returns what the machine wrote to each connection.
 ///
 /// # Errors
 /// As [`parse`](super::parse).
@@ -19,7 +19,7 @@ where
     replay_with(text, machine, [])
 }
 
-/// As [`replay`], for a trace with reloads. `reloads` are their configurations, in order.
+/// Replays a trace with reloads on a new machine. `reloads` are their configurations, in order.
 ///
 /// # Errors
 /// As [`parse_with`].

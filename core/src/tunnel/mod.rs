@@ -48,21 +48,21 @@ use core::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tunnel {
-    /// The name, for listeners, logs and metrics.
+    /// The name of the tunnel, for listeners, logs and metrics.
     pub name: String,
-    /// The SSH server, and how to authenticate.
+    /// The SSH server and how to authenticate there.
     pub ssh: Ssh,
     /// Time limit for connecting. With zero, no attempt succeeds.
     ///
     /// It lasts from the name lookup to the end of authentication, including jump hosts.
     pub connect_timeout: Duration,
-    /// Detection of a dead link.
+    /// Keep-alive requests, which detect a dead link.
     pub keep_alive: KeepAlive,
     /// Waits between attempts, number of attempts, and when a connection counts as healthy.
     pub reconnect: Backoff,
     /// The wait after a failure that needs the operator, such as a refused key. At least 10 ms.
     pub refused_wait: Duration,
-    /// Time limit for an orderly disconnect. With zero, there is none.
+    /// Time limit for an orderly disconnect. With zero, the connection is dropped at once.
     pub close_timeout: Duration,
 }
 
@@ -77,7 +77,7 @@ setters!(Tunnel {
 });
 
 impl Tunnel {
-    /// A tunnel with defaults: 30 s to connect, 5 min after a refusal, 5 s to disconnect.
+    /// Creates a tunnel with defaults: 30 s to connect, 5 min after a refusal, 5 s to disconnect.
     #[must_use]
     pub fn new(name: &str, ssh: Ssh) -> Self {
         Self {
@@ -98,16 +98,16 @@ impl Tunnel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeepAlive {
-    /// Time between two requests. At least 10 ms.
+    /// Time between two keep-alive requests. At least 10 ms.
     pub interval: Duration,
-    /// How many requests may stay unanswered. 0 counts as 1.
+    /// How many keep-alive requests may stay unanswered. 0 counts as 1.
     pub count_max: u32,
 }
 
 setters!(KeepAlive { interval: Duration, count_max: u32 });
 
 impl Default for KeepAlive {
-    /// Every 15 s, at most 3 unanswered.
+    /// Returns settings with a request every 15 s, of which at most 3 may stay unanswered.
     fn default() -> Self {
         Self { interval: Duration::from_secs(15), count_max: 3 }
     }
@@ -119,31 +119,31 @@ impl Default for KeepAlive {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ssh {
-    /// Host name or address.
+    /// Host name or address of the SSH server.
     pub host: String,
-    /// Port.
+    /// Port of the SSH server.
     pub port: u16,
-    /// User name.
+    /// User name on the SSH server.
     pub user: String,
-    /// Private key file in OpenSSH format, encrypted or not. `None`: keys of the agent.
+    /// Private key file in OpenSSH format, encrypted or not. `None`: keys of the SSH agent.
     ///
     /// If a file with the same name and `-cert.pub` exists, it is the certificate.
     pub key_path: Option<String>,
     /// Passphrase of the private key.
     pub key_passphrase: Option<Passphrase>,
-    /// Certificate file, if it is elsewhere.
+    /// Certificate file, if it is not beside the private key.
     pub certificate_path: Option<String>,
-    /// Socket of the agent. `None`: that of `SSH_AUTH_SOCK`.
+    /// Socket of the SSH agent. `None`: that of `SSH_AUTH_SOCK`.
     pub agent_socket: Option<String>,
     /// Whether to refuse a key file that other users can read.
     pub check_key_permissions: bool,
     /// Files with the known host keys (`sshd(8)`, "`SSH_KNOWN_HOSTS` FILE FORMAT").
     pub known_hosts: Vec<String>,
-    /// Whether to accept an unknown host on first use, and add it to the first of these files.
+    /// Whether to accept an unknown host once, and add its key to the first file of `known_hosts`.
     pub accept_new: bool,
     /// Jump hosts, in order. The same keys and files apply to them.
     pub jumps: Vec<Jump>,
-    /// Limit of bytes that one connection may receive ahead of being served.
+    /// Maximum number of received bytes of one connection that the server has not read yet.
     ///
     /// Above it, the connection ends as [`RateLimited`](crate::Reason::RateLimited). An idle
     /// connection uses no memory for this. With 0, a connection that is ahead at all is closed.
@@ -166,7 +166,7 @@ setters!(Ssh {
 });
 
 impl Ssh {
-    /// Port 22, the agent's keys, and host keys from `known_hosts`.
+    /// Creates settings with port 22, the agent's keys, and host keys from `known_hosts`.
     #[must_use]
     pub fn new(host: &str, user: &str, known_hosts: &str) -> Self {
         Self {
@@ -201,25 +201,25 @@ impl fmt::Debug for Passphrase {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Jump {
-    /// User name. `None`: that of the tunnel.
+    /// User name on the jump host. `None`: that of the tunnel.
     pub user: Option<String>,
     /// Host name or address, as the previous host resolves it.
     pub host: String,
-    /// Port.
+    /// Port of the jump host.
     pub port: u16,
 }
 
 setters!(Jump { user: Option<String>, port: u16 });
 
 impl Jump {
-    /// A jump host: port 22, and the user of the [server](Ssh::user).
+    /// Creates a jump host with port 22 and the user of the [server](Ssh::user).
     #[must_use]
     pub fn new(host: &str) -> Self {
         Self { user: None, host: host.to_string(), port: 22 }
     }
 }
 
-/// The text is not `[USER@]HOST[:PORT]`.
+/// An error for text that is not `[USER@]HOST[:PORT]`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not [USER@]HOST[:PORT], such as ops@gate.example.org:2222 or [2001:db8::1]:22")]
 #[non_exhaustive]
@@ -255,30 +255,30 @@ impl core::str::FromStr for Jump {
 pub struct Forward {
     /// The [name](Tunnel::name) of the tunnel.
     pub tunnel: String,
-    /// The address.
+    /// The address on which the SSH server listens.
     pub bind: RemoteBind,
 }
 
 impl Forward {
-    /// An address on the far side of the tunnel with this name.
+    /// Creates an address on the far side of the tunnel with this name.
     #[must_use]
     pub fn new(tunnel: &str, bind: RemoteBind) -> Self {
         Self { tunnel: tunnel.to_string(), bind }
     }
 }
 
-/// An address on which an SSH server listens for us.
+/// An address on which an SSH server listens for this server.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(clippy::exhaustive_enums, reason = "an SSH implementation must handle each kind")]
 pub enum RemoteBind {
-    /// A port (RFC 4254 section 7.1).
+    /// A TCP port (RFC 4254 section 7.1).
     Tcp {
-        /// `localhost` for loopback, empty for all addresses, or an address of that machine.
+        /// `localhost` for loopback, empty for all addresses, or an address of the SSH server.
         ///
         /// The first two mean IPv4, which is required, and IPv6, which is optional. The SSH server
         /// decides how to interpret it (`GatewayPorts` of `sshd_config(5)`).
         host: String,
-        /// The port. 0: the SSH server chooses one.
+        /// The TCP port. 0: the SSH server chooses one.
         port: u16,
     },
     /// The path of a Unix socket (`streamlocal-forward@openssh.com`).
@@ -286,7 +286,7 @@ pub enum RemoteBind {
 }
 
 impl RemoteBind {
-    /// The same address with the port that the SSH server chose.
+    /// Returns the same address with the port that the SSH server chose.
     #[must_use]
     pub fn bound_at(&self, port: u16) -> Self {
         match self {
@@ -295,7 +295,7 @@ impl RemoteBind {
         }
     }
 
-    /// Whether only that machine can connect to it.
+    /// Returns `true` if only the SSH server's own machine can connect to the address.
     #[must_use]
     pub fn is_local(&self) -> bool {
         match self {
@@ -319,19 +319,19 @@ impl fmt::Display for RemoteBind {
     }
 }
 
-/// Identifies one tunnel for as long as the machine lives.
+/// The identifier of a tunnel, valid for the lifetime of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TunnelId(pub(crate) u32);
 
 impl TunnelId {
-    /// The tunnel with this number.
+    /// Creates the identifier of the tunnel with this number.
     #[must_use]
     pub const fn new(number: u32) -> Self {
         Self(number)
     }
 }
 
-/// Identifies one attempt to connect a tunnel, and its SSH connection.
+/// The identifier of an attempt to connect a tunnel, and of the resulting SSH connection.
 ///
 /// Reports about earlier attempts are ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -341,19 +341,19 @@ pub struct LinkId {
 }
 
 impl LinkId {
-    /// The attempt with this number, from 1, of a tunnel.
+    /// Creates the identifier of a tunnel's attempt with this number, from 1.
     #[must_use]
     pub const fn new(tunnel: TunnelId, attempt: u32) -> Self {
         Self { tunnel, attempt }
     }
 
-    /// The tunnel.
+    /// Returns the tunnel of the attempt.
     #[must_use]
     pub const fn tunnel(self) -> TunnelId {
         self.tunnel
     }
 
-    /// Number of the attempt, from 1.
+    /// Returns the number of the attempt, from 1.
     #[must_use]
     pub const fn attempt(self) -> u32 {
         self.attempt

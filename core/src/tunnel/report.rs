@@ -8,11 +8,11 @@ use core::str::FromStr;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TunnelReport {
-    /// The connection is established and authenticated.
+    /// The SSH connection is established and authenticated.
     Connected,
-    /// The connection could not be made, or was lost.
+    /// The SSH connection could not be established, or was lost.
     Failed {
-        /// How it failed.
+        /// How the SSH connection failed.
         failure: TunnelFailure,
         /// A description for people: what failed, where, and what to do.
         ///
@@ -20,59 +20,59 @@ pub enum TunnelReport {
         /// removes, because the server may have written some.
         words: String,
     },
-    /// The server listens for a listener.
+    /// The SSH server now listens at the address of a listener.
     Bound {
-        /// The listener.
+        /// The listener that now receives connections.
         listener: ListenerId,
-        /// The port. 0 for a Unix socket.
+        /// The port on which the SSH server listens; 0 for a Unix socket.
         port: u16,
     },
-    /// The server refuses to listen for a listener.
+    /// The SSH server refused to listen at the address of a listener.
     Refused {
-        /// The listener.
+        /// The listener whose address was refused.
         listener: ListenerId,
     },
-    /// The server answered the keep-alive request with this number, or a later one.
+    /// The SSH server answered the keep-alive request with this number, or a later one.
     ///
     /// See [`TunnelIntent::asked`](super::TunnelIntent::asked).
     Answered(u32),
-    /// The server opened a channel that was refused: unrequested, or too many at a time.
+    /// The SSH server opened a channel that was refused: unrequested, or too many at a time.
     ChannelRefused {
-        /// A description, treated like the text of [`Failed`](Self::Failed).
+        /// A description for people, shortened and cleaned like that of [`Failed`](Self::Failed).
         words: String,
     },
-    /// The connection was closed in order.
+    /// The SSH connection was closed in an orderly way.
     Closed,
 }
 
-/// How an SSH connection failed.
+/// The kind of failure of an SSH connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum TunnelFailure {
-    /// The network failed: unknown host, connection refused, unreachable, or reset.
+    /// The network failed: unknown host, connection refused, host unreachable, or connection reset.
     Network,
     /// Connecting timed out.
     TimedOut,
     /// Too many keep-alive requests stayed unanswered.
     Silent,
-    /// The server disconnected.
+    /// The SSH server disconnected.
     Disconnected,
-    /// The protocols do not match, or the peer does not speak SSH.
+    /// The protocols do not match, or the server does not speak SSH.
     Protocol,
     /// The server's host key is unknown or wrong.
     HostKey,
-    /// The server refused our authentication.
+    /// The SSH server refused the authentication.
     Authentication,
-    /// Our private key is unusable.
+    /// The private key of the tunnel is unusable.
     PrivateKey,
-    /// The server refused a forward. The connection stays.
+    /// The SSH server refused to listen at an address. The connection stays.
     Forward,
-    /// We closed it to reconnect at once, because it was worn out.
+    /// This side closed the connection to free memory of old channels, and reconnects at once.
     Renewed,
 }
 
 impl TunnelFailure {
-    /// All failures.
+    /// All kinds of failure.
     pub const ALL: [Self; 10] = [
         Self::Network,
         Self::TimedOut,
@@ -86,7 +86,7 @@ impl TunnelFailure {
         Self::Renewed,
     ];
 
-    /// Whether retrying is pointless without operator action.
+    /// Returns `true` if retrying is pointless without operator action.
     ///
     /// Such failures are retried slowly and evenly.
     #[must_use]
@@ -94,7 +94,7 @@ impl TunnelFailure {
         matches!(self, Self::HostKey | Self::Authentication | Self::PrivateKey)
     }
 
-    /// The stable name, for logs and metric labels.
+    /// Returns the stable name, for logs and metric labels.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -7,19 +7,19 @@ use core::fmt;
 
 /// An SSH connection that the machine wants.
 ///
-/// A level: connections that are no longer listed must be dropped at once.
+/// It is a level, not an event: connections that are no longer listed must be dropped at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TunnelIntent {
-    /// The attempt.
+    /// The attempt to connect that this intent belongs to.
     pub link: LinkId,
-    /// Its settings.
+    /// The settings of the tunnel.
     pub tunnel: Arc<Tunnel>,
-    /// The addresses on which the server should listen. It should listen on no others.
+    /// The only addresses on which the SSH server should listen.
     pub forwards: Vec<ForwardIntent>,
     /// Number of keep-alive requests that should have been sent so far.
     pub asked: u32,
-    /// Whether to disconnect in order.
+    /// Whether to close the SSH connection in an orderly way.
     pub closing: bool,
 }
 
@@ -27,11 +27,11 @@ pub struct TunnelIntent {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ForwardIntent {
-    /// The listener.
+    /// The listener that accepts connections to the address.
     pub listener: ListenerId,
-    /// The address.
+    /// The address on which the SSH server should listen.
     pub bind: RemoteBind,
-    /// How many times it should have been requested so far.
+    /// How many times the address should have been requested so far.
     pub tries: u32,
 }
 
@@ -39,17 +39,17 @@ pub struct ForwardIntent {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TunnelStatus {
-    /// Its name.
+    /// The name of the tunnel.
     pub name: String,
-    /// Its state.
+    /// The state of the tunnel.
     pub state: TunnelState,
-    /// Its remote addresses.
+    /// The remote addresses of the tunnel.
     pub forwards: Vec<ForwardStatus>,
-    /// The last failure and its description.
+    /// The last failure of the tunnel and its description.
     pub last_error: Option<(TunnelFailure, String)>,
     /// Number of attempts to connect.
     pub connects: u64,
-    /// Number of attempts that succeeded.
+    /// Number of attempts to connect that succeeded.
     pub connected: u64,
 }
 
@@ -57,32 +57,34 @@ pub struct TunnelStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TunnelState {
-    /// An attempt is in progress, or the server has not yet answered the forwards.
+    /// An attempt is in progress, or the SSH server has not answered all requests to listen.
     Connecting,
-    /// The server listens on all addresses.
+    /// The SSH server listens on all addresses of the tunnel.
     Up,
-    /// It is connected, but the server refused a forward.
+    /// The tunnel is connected, but the SSH server refused one of its addresses.
     Degraded,
-    /// It will reconnect at this time.
+    /// The tunnel will reconnect at this time.
     Waiting(Time),
-    /// It will not reconnect.
+    /// The tunnel will not reconnect.
     GivenUp,
-    /// It is disconnecting.
+    /// The tunnel is disconnecting.
     Closing,
-    /// It has disconnected.
+    /// The tunnel has disconnected.
     Closed,
 }
 
 impl TunnelState {
     const NAMES: [&str; 7] = ["connecting", "up", "degraded", "waiting", "given_up", "closing", "closed"];
 
-    /// The name in logs and metrics.
+    /// Returns the name of the state in logs and metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
         Self::NAMES[self.number() - 1]
     }
 
-    /// A number from 1, for gauges that are added up over shards of which only one knows the state.
+    /// Returns the number of the state, from 1.
+    ///
+    /// Gauges of it are added up over shards, of which only one knows the state.
     pub(crate) const fn number(self) -> usize {
         match self {
             Self::Connecting => 1,
@@ -95,22 +97,22 @@ impl TunnelState {
         }
     }
 
-    /// The name for a number.
+    /// Returns the name of the state with this number, or `unknown`.
     pub(crate) fn name_of(number: u64) -> &'static str {
         let place = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
         place.and_then(|place| Self::NAMES.get(place)).copied().unwrap_or("unknown")
     }
 }
 
-/// The status of a remote address.
+/// The status of a tunnel's remote address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ForwardStatus {
-    /// The listener.
+    /// The listener that accepts connections to the address.
     pub listener: ListenerId,
     /// The address, with the port that the server chose.
     pub bind: RemoteBind,
-    /// Whether the server listens on it.
+    /// Whether the SSH server listens on the address.
     pub bound: bool,
 }
 
