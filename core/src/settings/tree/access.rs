@@ -26,63 +26,64 @@ settings! {
         shared_password_file: String = String::new();
         /// The hash of the shared password, as `drupe password` prints it.
         shared_password_hash: Secret = Secret::default();
-        /// Tokens (JSON Web Tokens, RFC 7519).
+        /// Tokens with which peers may authenticate (JSON Web Tokens, RFC 7519).
         tokens: Option<TokenSettings> = None;
-        /// Whether a token is also accepted in the query of a WebSocket's URL, which logs may
-        /// store.
+        /// Whether a token is also accepted in the query of a WebSocket's URL.
+        /// Logs may store that URL.
         token_in_query: bool = false;
-        /// Whether telnet and line peers are prompted for name and password, where those do not
-        /// cross a network in the clear.
+        /// Whether telnet and line peers are prompted for name and password.
+        /// They are prompted only where those do not cross a network in the clear.
         dialogue: bool = false;
         /// Whether passwords, tokens and the monitor's credentials may cross a network without TLS.
         allow_plaintext: bool = false;
         /// What happens when a user who is already connected, on any worker, connects again.
         duplicates: DuplicateChoice = DuplicateChoice::KeepBoth;
-        /// Longest time until a peer has authenticated.
+        /// Time limit for a peer to authenticate.
         deadline: Timeout = timeout(30);
-        /// Failed authentications after which a connection closes.
+        /// Number of failed authentications after which a connection closes.
         tries: NonZeroU32 = count(3);
-        /// Rate of failed authentications per address, over all workers.
+        /// Rate limit for failed authentications per address, over all workers.
         failures_per_address: Option<RateText> = RateText::new(5, 300, 5);
-        /// Rate of failed authentications per user, from all addresses except those where the user
-        /// authenticated before.
+        /// Rate limit for failed authentications per user, from all addresses.
+        /// Addresses from which the user authenticated before do not count.
         failures_per_user: Option<RateText> = RateText::new(50, 300, 50);
-        /// Iterations of the password hash (PBKDF2), 4096 or more.
+        /// Number of iterations of the password hash (PBKDF2), 4096 or more.
         iterations: u32 = 10_000;
     }
 
-    /// A user.
+    /// A user: a password and permissions.
     UserSettings {
-        /// The password.
+        /// The password of the user.
         password: Secret = Secret::default();
-        /// A file whose first line is the password.
+        /// A file whose first line is the user's password.
         #[schemars(extend("format" = PATH))]
         password_file: String = String::new();
-        /// The hash of the password, as `drupe password` prints it, instead of the password itself:
-        /// `SCRAM-SHA-256$...` (RFC 5803).
+        /// The hash of the user's password, as `drupe password` prints it, instead of the password.
+        /// It begins with `SCRAM-SHA-256$` (RFC 5803).
         password_hash: Secret = Secret::default();
-        /// Permissions, for applications that check them. `chat`, `relay` and `echo` check none and
-        /// are open to all users. A user without scopes may do nothing that needs one.
+        /// Permissions (scopes), for applications that check them.
+        /// `chat`, `relay` and `echo` check none and are open to all users. A user without scopes
+        /// may do nothing that needs one.
         scopes: Vec<String> = Vec::new();
     }
 
-    /// Tokens. Exactly one key: `hs256_secret` or `ed25519_public`.
+    /// Settings for tokens. Set exactly one key: `hs256_secret` or `ed25519_public`.
     TokenSettings {
-        /// The secret of HS256, at least 32 bytes.
+        /// The secret for HS256 tokens, at least 32 bytes.
         hs256_secret: Secret = Secret::default();
-        /// A file whose first line is that secret.
+        /// A file whose first line is the secret for HS256 tokens.
         #[schemars(extend("format" = PATH))]
         hs256_secret_file: String = String::new();
-        /// The public key of EdDSA (Ed25519), 32 bytes in hexadecimal digits.
+        /// The public key for EdDSA tokens (Ed25519), 32 bytes in hexadecimal digits.
         ed25519_public: String = String::new();
-        /// The required issuer (`iss`); any, if empty.
+        /// The required issuer of tokens (`iss`); if empty, any issuer is accepted.
         issuer: String = String::new();
-        /// The required audience (`aud`); any, if empty.
+        /// The required audience of tokens (`aud`); if empty, any audience is accepted.
         audience: String = String::new();
         /// Tolerated clock difference, at most 5m.
         leeway: Span = Span(Duration::ZERO);
-        /// How many used tokens are stored until they expire, so that each token is accepted once,
-        /// also after a reload. `never`: tokens can be reused.
+        /// How many used tokens are stored until they expire, so that each token is accepted once.
+        /// They stay stored after a reload. `never`: tokens can be reused.
         single_use_max: Maybe<NonZeroU32> = Maybe(None);
     }
 }

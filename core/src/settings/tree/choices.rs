@@ -6,12 +6,12 @@ use crate::app::AppName;
 choices! {
     /// The purpose of the server; it determines the defaults.
     Profile {
-        /// For a developer's machine.
+        /// A developer's machine.
         #[default]
         Development = "development",
-        /// For the internet.
+        /// A server on the internet.
         Production = "production",
-        /// For test suites.
+        /// A test suite.
         Testing = "testing",
     }
     /// The protocol of a listener.
@@ -19,7 +19,7 @@ choices! {
         /// Lines over TCP.
         #[default]
         Tcp = "tcp",
-        /// Telnet.
+        /// The telnet protocol.
         Telnet = "telnet",
         /// WebSocket and HTTP.
         WebSocket = "websocket",
@@ -30,33 +30,33 @@ choices! {
         /// Telnet, frames, HTTP with WebSocket, or lines, detected from the first bytes.
         Auto = "auto",
     }
-    /// A ready-made application.
+    /// A built-in application.
     AppChoice {
         /// A chat with names and rooms.
         #[default]
         Chat = "chat",
-        /// Sends every message to all other peers.
+        /// A relay that sends every message to all other peers.
         Relay = "relay",
-        /// Sends every message back to its sender.
+        /// An echo that sends every message back to its sender.
         Echo = "echo",
     }
-    /// The envelope in which the relay puts each message.
+    /// The envelope in which the application `relay` puts each message.
     EnvelopeChoice {
         /// No envelope.
         #[default]
         None = "none",
-        /// An object with the sender's address.
+        /// A JSON object with the message and the sender's address.
         Json = "json",
     }
     /// The ending of sent lines.
     EndingChoice {
-        /// LF.
+        /// A line feed (LF).
         #[default]
         Lf = "lf",
-        /// CR LF.
+        /// A carriage return and a line feed (CR LF).
         CrLf = "crlf",
     }
-    /// How to treat text that is not in its character set.
+    /// The treatment of text that is invalid in its character set.
     InvalidChoice {
         /// The connection closes.
         Reject = "reject",
@@ -66,7 +66,7 @@ choices! {
         /// The message is delivered as bytes.
         Bytes = "bytes",
     }
-    /// How input arrives over telnet.
+    /// The input mode of telnet.
     ModeChoice {
         /// The peer edits lines.
         #[default]
@@ -76,44 +76,44 @@ choices! {
         /// Each key is a message.
         Keys = "keys",
     }
-    /// Access to an endpoint.
+    /// Access to an HTTP endpoint.
     AccessChoice {
-        /// All peers that can connect.
+        /// All peers that can connect have access.
         #[default]
         Open = "open",
-        /// Peers that send the credential.
+        /// Only peers that send the credential have access.
         Credential = "credential",
-        /// No access.
+        /// No peer has access.
         Off = "off",
     }
-    /// Whether peers present certificates.
+    /// Whether peers may or must present certificates in a TLS handshake.
     ClientsChoice {
-        /// The server does not request them.
+        /// The server does not request certificates.
         #[default]
         None = "none",
-        /// Peers may present one.
+        /// Peers may present a certificate.
         Optional = "optional",
-        /// Peers must present one.
+        /// Peers must present a certificate.
         Required = "required",
     }
-    /// The field in which proxies report the client's address.
+    /// The HTTP field in which proxies report the client's address.
     FieldChoice {
-        /// `X-Forwarded-For`.
+        /// The field `X-Forwarded-For`.
         #[default]
         XForwardedFor = "x-forwarded-for",
-        /// `Forwarded` (RFC 7239).
+        /// The field `Forwarded` (RFC 7239).
         Forwarded = "forwarded",
     }
-    /// What happens when a room's message would bring a slow member above the maximum.
+    /// What happens when a room's message would bring a slow member above `outbound.max`.
     SlowChoice {
-        /// Close the member's connection.
+        /// The member's connection closes.
         #[default]
         Close = "close",
-        /// Skip the oldest queued messages of the room.
+        /// The oldest queued messages of the room are skipped.
         SkipOldest = "skip_oldest",
-        /// Skip the new message.
+        /// The new message is skipped.
         SkipNewest = "skip_newest",
-        /// Skip all queued messages of the room except the new one.
+        /// All queued messages of the room are skipped except the new one.
         KeepLatest = "keep_latest",
     }
     /// What happens when a user who is already connected connects again.
@@ -128,18 +128,18 @@ choices! {
     }
     /// The lowest level that is logged.
     LevelChoice {
-        /// Nothing.
+        /// Nothing is logged.
         Off = "off",
-        /// Failures.
+        /// Failures are logged.
         Error = "error",
-        /// Conditions that may need the operator.
+        /// Conditions that may need the operator are logged too.
         Warn = "warn",
-        /// Normal events.
+        /// Normal events are logged too.
         #[default]
         Info = "info",
-        /// Details for finding a fault.
+        /// Details for finding a fault are logged too.
         Debug = "debug",
-        /// Everything.
+        /// Everything is logged.
         Trace = "trace",
     }
     /// The format of log lines.
@@ -150,13 +150,13 @@ choices! {
         /// One JSON object per line.
         Json = "json",
     }
-    /// When a new log file begins.
+    /// How often a new log file begins.
     RotationChoice {
-        /// Never.
+        /// A new log file never begins.
         Never = "never",
-        /// Each hour, UTC.
+        /// A new log file begins each hour, in UTC.
         Hourly = "hourly",
-        /// Each day, UTC.
+        /// A new log file begins each day, in UTC.
         #[default]
         Daily = "daily",
     }

@@ -7,32 +7,31 @@ use core::num::NonZeroU32;
 use core::time::Duration;
 
 settings! {
-    /// How a connection closes.
+    /// How the server closes a connection.
     ClosingSettings {
-        /// Time limit for flushing queued output; with 0s, what the socket does not accept at once
-        /// is lost.
+        /// Time limit for flushing queued output.
+        /// With 0s, what the socket does not accept at once is lost.
         flush: Span = secs(5);
         /// How long to wait for the peer to close its half; with 0s, the server does not wait.
         linger: Span = secs(2);
-        /// Bytes that are read and discarded meanwhile at full speed; with 0B, a peer that still
-        /// sends is cut off.
+        /// Bytes of a closing connection that the server reads and discards at full speed.
+        /// After that, it reads at the rate `bytes` of the peer's limits, or at 4MiB/s without one.
         discard_max: Size = Size(1 << 20);
     }
 
     /// How the server shuts down.
     DrainSettings {
-        /// How long the server still accepts connections after it reports that it is not ready;
-        /// with 0s, it stops at once.
+        /// How long the server still accepts connections after it reports that it is not ready.
+        /// With 0s, it stops at once.
         grace: Span = Span(Duration::ZERO);
-        /// Longest time over which closes are spread; with 0s, all connections close at once. At
-        /// most `deadline`.
+        /// Longest time over which closes are spread, at most `deadline`.
+        /// With 0s, all connections close at once.
         window: Span = secs(5);
-        /// Closes per second that are fast enough, so that few connections do not use the whole
-        /// `window`.
+        /// Lowest rate of closes, per second; few connections then close in less than `window`.
         closes_per_second: NonZeroU32 = count(500);
         /// Time from the end of `grace` until remaining connections are dropped; with 0s, at once.
         deadline: Span = secs(10);
-        /// When peers should reconnect; it is sent to them when the server shuts down.
+        /// When peers should reconnect. The server sends it to them when it shuts down.
         retry_after: Maybe<Span> = Maybe(None);
     }
 }

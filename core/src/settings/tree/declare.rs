@@ -26,7 +26,7 @@ macro_rules! choices {
         pub enum $name { $($(#[$doc])* #[serde(rename = $text)] $variant,)* }
 
         impl $name {
-            /// Returns the name that a configuration uses.
+            /// Returns the name of the choice, as in a configuration.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $text,)* }

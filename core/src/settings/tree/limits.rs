@@ -17,89 +17,87 @@ settings! {
         message_deadline: Timeout = timeout(60);
         /// Messages of one connection that the server handles before it turns to other connections.
         messages_per_turn: NonZeroU32 = count(1024);
-        /// Rate of messages that a peer may send.
+        /// Highest rate at which a peer may send messages.
         messages: Maybe<RateText> = Maybe(RateText::new(1_000, 1, 2_000));
-        /// Rate of bytes that a peer may send.
+        /// Highest rate at which a peer may send bytes.
         bytes: Maybe<RateText> = Maybe(RateText::new(4 << 20, 1, 8 << 20));
-        /// Penalties for peers that exceed these rates, by number of strikes.
+        /// Penalties for peers that exceed `messages` or `bytes`, by number of strikes.
         ladder: LadderSettings = LadderSettings::default();
-        /// The connection closes after this long without a complete message.
+        /// Time without a complete message after which the connection closes.
         idle: Maybe<Timeout> = NEVER;
         /// How long before the idle timeout the peer is warned. Less than `idle`.
         idle_warning: Maybe<Timeout> = NEVER;
-        /// The connection closes after this long without a byte. More than the `ping` of WebSocket
-        /// and the `keep_alive` of telnet.
+        /// Time without a byte after which the connection closes.
+        /// More than the `ping` of WebSocket and the `keep_alive` of telnet.
         silence: Maybe<Timeout> = NEVER;
         /// Longest duration of a connection, even if it is active.
         lifetime: Maybe<Timeout> = NEVER;
     }
 
-    /// Penalties for a peer that exceeds its rate: the number of strikes from which each step
-    /// applies.
+    /// Penalties for a peer that exceeds its rate, and the strike from which each applies.
     LadderSettings {
-        /// Warn the peer.
+        /// The strike at which the peer is warned.
         warn: Maybe<NonZeroU32> = Maybe(Some(NonZeroU32::MIN));
-        /// Pause reading until the rate conforms again.
+        /// From this strike on, reading pauses until the rate conforms again.
         pause: Maybe<NonZeroU32> = Maybe(Some(NonZeroU32::MIN));
-        /// Discard messages over the rate.
+        /// From this strike on, messages over the rate are discarded.
         drop: Maybe<NonZeroU32> = Maybe(None);
-        /// Close the connection.
+        /// From this strike on, the connection closes.
         close: Maybe<NonZeroU32> = Maybe(None);
-        /// Close the connection and refuse its address for `quarantine.cool_down`.
+        /// From this strike on, the connection closes and its address is quarantined.
+        /// The address is refused for `quarantine.cool_down`.
         quarantine: Maybe<NonZeroU32> = Maybe(None);
-        /// The count of strikes restarts after this long without a strike.
+        /// Time without a strike after which the count of strikes restarts.
         forgive_after: Timeout = timeout(60);
     }
 
     /// Limits on the number of connections, and on what one peer may send.
     LimitSettings {
-        /// Whether limits per address, networks, early drops and rates are only counted, not
-        /// enforced.
+        /// Whether limits per address, networks, early drops and rates are counted, not enforced.
         dry_run: bool = false;
-        /// Connections in all.
+        /// Maximum number of connections.
         connections_max: NonZeroU32 = count(10_000);
-        /// Connections from one address: an IPv4 address or an IPv6 /64.
+        /// Maximum number of connections from one address: an IPv4 address or an IPv6 /64.
         connections_per_address_max: NonZeroU32 = count(256);
-        /// Rate of new connections from one address.
+        /// Highest rate of new connections from one address.
         arrivals_per_address: Maybe<RateText> = Maybe(None);
         /// Networks that are exempt from limits per address, early drops and quarantine.
         exempt: Vec<NetworkText> = Vec::new();
-        /// Random refusal of new connections while many are unauthenticated. It needs
-        /// `authentication.enabled`.
+        /// Random refusal of new connections while many are unauthenticated.
+        /// It needs `authentication.enabled`.
         early_drop: Maybe<EarlyDropSettings> = Maybe(None);
         /// How long a listener pauses when the process is out of descriptors or memory.
         accept_backoff: Timeout = Timeout(Duration::from_millis(500));
         /// Limits for one peer.
         peer: PeerSettings = PeerSettings::default();
-        /// Offloaded requests in progress per connection; with 0, there are none.
+        /// Maximum number of offloaded requests in progress per connection. With 0, there are none.
         tickets_per_connection_max: u32 = 64;
-        /// Offloaded requests in progress in all, on each worker; with 0, there are none.
+        /// Maximum number of offloaded requests in progress on each worker. With 0, there are none.
         tickets_max: u32 = 16_384;
     }
 
-    /// When new connections are refused at random; the probability rises linearly from `begin` to
-    /// `full`.
+    /// Random refusal of new connections while many are unauthenticated.
+    /// Its probability rises linearly from `begin` to `full`.
     EarlyDropSettings {
-        /// Below this many unauthenticated connections, none is refused.
+        /// Number of unauthenticated connections below which no new connection is refused.
         begin: u32 = 500;
-        /// From this many unauthenticated connections on, all are refused.
+        /// Number of unauthenticated connections from which on all new connections are refused.
         full: u32 = 1_000;
     }
 
     /// Limits on the output that is queued for one connection, and on how slowly it may read.
     OutboundSettings {
-        /// Low mark: at this many queued bytes or fewer, the server reads from a stalled peer
-        /// again.
+        /// Low mark: queued bytes at which, or below, the server reads from a stalled peer again.
         low: Size = Size(64 << 10);
-        /// High mark: above this many queued bytes, the server stops reading from the peer.
+        /// High mark: queued bytes above which the server stops reading from the peer.
         high: Size = Size(256 << 10);
-        /// Most bytes that are queued for a peer once its socket is full; `slow_policy` handles
-        /// what would exceed it.
+        /// Maximum number of bytes that are queued for a peer once its socket is full.
+        /// `slow_policy` handles what would exceed it.
         max: Size = Size(1 << 20);
-        /// How long a full socket may take for queued output, in addition to the time for its
-        /// length at `drain_min`.
+        /// How long a full socket may take for queued output.
+        /// The time for the length of the output at `drain_min` is added.
         write_deadline: Timeout = timeout(30);
-        /// Lowest rate at which a peer may read, per second.
+        /// Lowest rate at which a peer may read, in bytes per second.
         drain_min: Size = Size(4 << 10);
         /// What happens when a room's message would bring a slow member above `max`.
         slow_policy: SlowChoice = SlowChoice::Close;
@@ -109,15 +107,15 @@ settings! {
     QuarantineSettings {
         /// How long an address is refused.
         cool_down: Timeout = timeout(300);
-        /// Addresses that are stored; with 0, no address is refused.
+        /// Maximum number of stored addresses. With 0, no address is refused.
         addresses_max: u32 = 10_000;
     }
 
     /// Limits on rooms.
     RoomSettings {
-        /// Rooms in all, on each worker.
+        /// Maximum number of rooms on each worker.
         rooms_max: NonZeroU32 = count(10_000);
-        /// Rooms per connection.
+        /// Maximum number of rooms per connection.
         per_connection_max: NonZeroU32 = count(100);
         /// Longest name of a room.
         name_max: Size = Size(128);

@@ -14,20 +14,21 @@ use alloc::vec::Vec;
 use core::num::NonZeroU32;
 
 settings! {
-    /// A listener.
+    /// A listener: an address, a protocol and an application.
     ListenerSettings {
-        /// The address to listen on: `127.0.0.1:7000`, `[::1]:7000`, `unix:/run/drupe.sock`,
-        /// `unix:@NAME` for an abstract socket (Linux only), or `inherited:NAME` for a socket of
-        /// systemd. Port 0 lets the system choose. Empty with `forward`.
+        /// The address to listen on, such as `127.0.0.1:7000` or `[::1]:7000`.
+        /// Port 0 lets the system choose. `unix:/run/drupe.sock` is a Unix socket, `unix:@NAME` an
+        /// abstract socket (Linux only), and `inherited:NAME` a socket of systemd. Empty with
+        /// `forward`.
         #[schemars(extend("format" = ADDRESS))]
         address: String = String::new();
         /// The permissions of a Unix socket.
         socket: Option<SocketSettings> = None;
         /// An address on the far side of a tunnel, instead of `address`.
         forward: Option<ForwardSettings> = None;
-        /// The protocol.
+        /// The protocol that the listener speaks.
         protocol: ProtocolName = ProtocolName::Tcp;
-        /// The application.
+        /// The application that serves the listener.
         app: AppChoice = AppChoice::Chat;
         /// Maximum number of connections on this listener.
         connections_max: Maybe<NonZeroU32> = Maybe(None);
@@ -37,15 +38,15 @@ settings! {
         prompt: String = String::new();
         /// Whether to keep sending to a peer that ended its half of the connection.
         half_open: bool = false;
-        /// Whether warnings and reasons are sent as messages; by default on lines and telnet only.
+        /// Whether warnings and closing reasons are sent as messages. Default: on lines and telnet.
         notices: Option<bool> = None;
-        /// Whether to close connections that begin with an HTTP request, because any page can make
-        /// a browser send one; for `tcp`, `telnet`, `length` and `auto`. Default: true.
+        /// Whether to close connections that begin with an HTTP request. Default: true.
+        /// Any page can make a browser send one. For `tcp`, `telnet`, `length` and `auto`.
         refuse_http: Option<bool> = None;
         /// The format of lines; for `tcp` and `auto`.
         lines: Option<LineSettings> = None;
-        /// The format of the length prefix; for `length` and `auto`. Without it, `auto` does not
-        /// detect frames.
+        /// The format of the length prefix; for `length` and `auto`.
+        /// Without it, `auto` does not detect frames.
         length: Option<LengthSettings> = None;
         /// Telnet options; for `telnet`, `ws+telnet` and `auto`.
         telnet: Option<TelnetSettings> = None;
@@ -53,20 +54,20 @@ settings! {
         websocket: Option<WebSocketSettings> = None;
         /// How long `auto` waits for the first bytes before it treats a silent peer as a terminal.
         wait: Option<Timeout> = None;
-        /// TLS.
+        /// TLS settings; without them, the listener does not use TLS.
         tls: Option<TlsSettings> = None;
-        /// The proxies that send the PROXY protocol, v1 or v2, to this listener. Every connection
-        /// must begin with it.
+        /// The proxies that send the PROXY protocol, v1 or v2, to this listener.
+        /// Every connection must begin with it.
         proxy_protocol: Option<ProxySettings> = None;
-        /// The proxies that report the client's address in an HTTP field; for `websocket` and
-        /// `ws+telnet`.
+        /// The proxies that report the client's address in an HTTP field.
+        /// For `websocket` and `ws+telnet`.
         forwarded: Option<ForwardedSettings> = None;
         /// The only networks whose peers are accepted; if empty, all.
         allow: Vec<NetworkText> = Vec::new();
         /// Networks whose peers are refused.
         deny: Vec<NetworkText> = Vec::new();
-        /// Limits for this listener's peers. Keys that are not set here are inherited from
-        /// `limits.peer`.
+        /// Limits for this listener's peers.
+        /// Keys that are not set here are inherited from `limits.peer`.
         limits: Option<PeerSettings> = None;
     }
 
@@ -88,17 +89,17 @@ settings! {
 
     /// The format of the length prefix.
     LengthSettings {
-        /// The prefix: `u8`, `u16be`, `u16le`, `u32be`, `u32le`, `u64be`, `u64le` or `varint`; with
-        /// `auto`, `u32be` or `u64be`.
+        /// The type of the length prefix. With `auto`, it is `u32be` or `u64be`.
+        /// Otherwise it is `u8`, `u16be`, `u16le`, `u32be`, `u32le`, `u64be`, `u64le` or `varint`.
         prefix: String = "u32be".into();
     }
 
     /// Telnet options.
     TelnetSettings {
-        /// Who edits lines.
+        /// The input mode: whether the peer or the server edits lines, or each key is a message.
         mode: ModeChoice = ModeChoice::Line;
-        /// The character set until the peer agrees to another: `utf-8`, `iso-8859-1`, `ibm437` or
-        /// `us-ascii`.
+        /// The character set until the peer agrees to another.
+        /// It is `utf-8`, `iso-8859-1`, `ibm437` or `us-ascii`.
         charset: String = "utf-8".into();
         /// How to treat text that is not in the character set.
         invalid: InvalidChoice = InvalidChoice::Replace;
@@ -116,57 +117,60 @@ settings! {
 
     /// WebSocket options.
     WebSocketSettings {
-        /// The path of the WebSocket; every path, if empty.
+        /// The path of the WebSocket; if empty, every path.
         path: String = String::new();
-        /// Pages that may connect: `same`, `*`, or origins such as `https://example.org`.
+        /// Web pages that may connect: `same`, `*`, or origins such as `https://example.org`.
         origins: Vec<String> = ["same".into()].into();
-        /// Accepted values of `Host`, against DNS rebinding. Default: the names of the loopback
-        /// address on a loopback address, otherwise all. Health checks may have any.
+        /// Accepted values of the HTTP field `Host`, against DNS rebinding.
+        /// Default: the names of the loopback address on a loopback address, otherwise all. Health
+        /// checks may have any.
         hosts: Option<Vec<String>> = None;
-        /// Subprotocols, in order of preference.
+        /// Supported subprotocols, in order of preference.
         subprotocols: Vec<String> = Vec::new();
         /// Whether to allow compressed messages.
         deflate: bool = true;
         /// Time without a byte after which the server pings a peer.
         ping: Maybe<Timeout> = Maybe(Some(timeout(30)));
-        /// Time limit for a complete request.
+        /// Time limit for a peer to send a complete HTTP request.
         timeout: Timeout = timeout(10);
-        /// Whether to serve the page at `/`.
+        /// Whether to serve the page at `/`, which has a WebSocket client.
         page: bool = true;
-        /// Access to `/metrics`. Default: `open` if only this machine can connect (on a loopback
-        /// address or a Unix socket, without a proxy in front), otherwise `off`. `credential` needs
+        /// Access to `/metrics`.
+        /// Default: `open` if only this machine can connect (on a loopback address or a Unix
+        /// socket, without a proxy in front), otherwise `off`. `credential` needs
         /// `monitor.metrics_credential` or `monitor.credential`.
         metrics: Option<AccessChoice> = None;
         /// Whether to serve `/monitor`. It needs `monitor.credential`.
         monitor: bool = false;
     }
 
-    /// TLS.
+    /// TLS settings of a listener.
     TlsSettings {
-        /// The certificates. A peer gets the first one whose names match the name that it requests,
-        /// otherwise the first.
+        /// The certificates with their private keys.
+        /// A peer gets the first one whose names match the name that it requests, otherwise the
+        /// first.
         certificates: Vec<CertificateSettings> = Vec::new();
-        /// Whether peers present certificates, which then identify them.
+        /// Whether peers may or must present certificates, which then identify them.
         clients: ClientsChoice = ClientsChoice::None;
-        /// The file with the authorities of the peers' certificates.
+        /// The file with the certificate authorities for the peers' certificates.
         #[schemars(extend("format" = PATH))]
         authorities: String = String::new();
-        /// The offered protocols (ALPN), in order of preference. Default: `http/1.1` for WebSocket,
-        /// otherwise none.
+        /// The offered protocols (ALPN), in order of preference.
+        /// Default: `http/1.1` for WebSocket, otherwise none.
         protocols: Option<Vec<String>> = None;
         /// Whether to refuse TLS 1.2 and accept only TLS 1.3.
         only_1_3: bool = false;
-        /// Time limit for a handshake.
+        /// Time limit for a TLS handshake.
         handshake_timeout: Timeout = timeout(10);
     }
 
-    /// A certificate.
+    /// A certificate and its private key.
     CertificateSettings {
-        /// The file with the certificate, followed by the intermediate certificates up to its
-        /// authority (PEM).
+        /// The file with the certificate (PEM).
+        /// The intermediate certificates up to its authority follow it.
         #[schemars(extend("format" = PATH))]
         certificate: String = String::new();
-        /// The file with its private key (PEM).
+        /// The file with the private key of the certificate (PEM).
         #[schemars(extend("format" = PATH))]
         key: String = String::new();
     }
@@ -175,7 +179,7 @@ settings! {
     ProxySettings {
         /// The networks of the proxies. Peers from other networks are refused.
         trusted: Vec<NetworkText> = Vec::new();
-        /// Time limit for the header.
+        /// Time limit for a proxy to send the PROXY header.
         timeout: Timeout = timeout(5);
     }
 

@@ -1,4 +1,4 @@
-//! All settings. The documentation of each field also appears in the template and the schema.
+//! All settings. The documentation of each key also appears in the template and the schema.
 
 mod access;
 mod choices;
@@ -24,21 +24,21 @@ use core::num::NonZeroU8;
 use declare::settings;
 
 settings! {
-    /// A whole configuration.
+    /// A complete configuration.
     Settings {
         /// The purpose of the server; it determines the defaults of all other settings.
         profile: Profile = Profile::Development;
-        /// Worker threads, 1 to 255. The application `chat` needs exactly one.
+        /// Number of worker threads, 1 to 255. The application `chat` needs exactly one.
         workers: NonZeroU8 = NonZeroU8::MIN;
         /// The envelope in which the application `relay` puts each message.
         envelope: EnvelopeChoice = EnvelopeChoice::None;
         /// The listeners, by a name of your choice: letters, digits and `_`.
         listeners: BTreeMap<String, ListenerSettings> = BTreeMap::new();
-        /// SSH connections to servers that listen for this one, by a name of your choice: letters,
-        /// digits and `_`.
+        /// SSH connections to servers that listen for this server, by a name of your choice.
+        /// A name consists of letters, digits and `_`.
         tunnels: BTreeMap<String, TunnelSettings> = BTreeMap::new();
-        /// Limits on the number of connections, and on what one peer may send. A listener can
-        /// override the latter.
+        /// Limits on the number of connections, and on what one peer may send.
+        /// A listener can override the latter.
         limits: LimitSettings = LimitSettings::default();
         /// Limits on the output that is queued for one connection, and on how slowly it may read.
         outbound: OutboundSettings = OutboundSettings::default();
@@ -46,7 +46,7 @@ settings! {
         quarantine: QuarantineSettings = QuarantineSettings::default();
         /// Limits on rooms.
         rooms: RoomSettings = RoomSettings::default();
-        /// How a connection closes.
+        /// How the server closes a connection.
         closing: ClosingSettings = ClosingSettings::default();
         /// How the server shuts down.
         drain: DrainSettings = DrainSettings::default();

@@ -13,26 +13,26 @@ use core::num::NonZeroU32;
 settings! {
     /// The monitor: the page and the API that show connections.
     MonitorSettings {
-        /// The credential for the monitor: the password of HTTP Basic authentication, or a bearer
-        /// token. At least 16 characters.
+        /// The credential for the monitor, at least 16 characters.
+        /// It is the password of HTTP Basic authentication, or a bearer token.
         credential: Secret = Secret::default();
-        /// A file whose first line is the credential.
+        /// A file whose first line is the credential for the monitor.
         #[schemars(extend("format" = PATH))]
         credential_file: String = String::new();
-        /// The credential for `/metrics` only, where `websocket.metrics` is `credential`; if empty,
-        /// `credential` applies. At least 16 characters.
+        /// The credential for `/metrics` only, where `websocket.metrics` is `credential`.
+        /// At least 16 characters; if empty, `credential` applies.
         metrics_credential: Secret = Secret::default();
-        /// A file whose first line is that credential.
+        /// A file whose first line is the credential for `/metrics`.
         #[schemars(extend("format" = PATH))]
         metrics_credential_file: String = String::new();
-        /// Watchers at a time.
+        /// Maximum number of simultaneous watchers.
         watchers_max: NonZeroU32 = count(16);
-        /// How often the table is sent, at least 100ms.
+        /// Interval at which the table of connections is sent to watchers, at least 100ms.
         interval: Span = secs(1);
         /// Whether watchers may close connections, refuse addresses and drain the server.
         may_act: bool = true;
-        /// Whether watchers may see the messages of one connection. Passwords and tokens are
-        /// redacted.
+        /// Whether watchers may see the messages of one connection.
+        /// Passwords and tokens are redacted.
         may_watch: bool = true;
     }
 
@@ -44,24 +44,25 @@ settings! {
         targets: BTreeMap<String, LevelChoice> = BTreeMap::new();
         /// The format of log lines.
         format: FormatChoice = FormatChoice::Human;
-        /// Rate of lines of one kind; lines over it are left out and counted. Lines that `level`
-        /// and `targets` exclude do not count.
+        /// Highest rate of lines of one kind; lines over it are left out and counted.
+        /// Lines that `level` and `targets` exclude do not count.
         repeats: Maybe<RateText> = Maybe(RateText::new(600, 60, 600));
-        /// The log file; the standard error, if there is none.
+        /// The log file. Without it, lines are written to the standard error.
         file: Option<LogFileSettings> = None;
     }
 
-    /// A log file.
+    /// The place, names and rotation of log files.
     LogFileSettings {
-        /// The directory, which must exist.
+        /// The directory of the log files, which must exist.
         #[schemars(extend("format" = PATH))]
         directory: String = String::new();
-        /// The prefix of file names.
+        /// The prefix of the names of log files.
         prefix: String = "drupe".into();
-        /// When a new file begins. There is no rotation by size: for that, use `never` and
-        /// logrotate(8) with `copytruncate`.
+        /// How often a new log file begins.
+        /// There is no rotation by size: for that, use `never` and logrotate(8) with
+        /// `copytruncate`.
         rotation: RotationChoice = RotationChoice::Daily;
-        /// Files that are kept, at least 1.
+        /// Number of log files that are kept, at least 1.
         keep: u32 = 7;
     }
 }

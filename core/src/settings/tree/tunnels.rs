@@ -13,18 +13,18 @@ settings! {
     ForwardSettings {
         /// The name of the tunnel.
         tunnel: String = String::new();
-        /// The address on which the SSH server listens: `localhost` for 127.0.0.1 and, if
-        /// available, `::1`; `*` for all IPv4 and, if available, IPv6 addresses; or one of the
-        /// server's own addresses. Values other than `localhost` need `GatewayPorts
+        /// The address on which the SSH server listens: `localhost`, `*`, or an address of its own.
+        /// `localhost` means 127.0.0.1 and, if available, `::1`. `*` means all IPv4 and, if
+        /// available, IPv6 addresses. Values other than `localhost` need `GatewayPorts
         /// clientspecified` on the server.
         remote_bind_host: String = "localhost".into();
-        /// The port; with 0, the SSH server chooses one, and the log shows it.
+        /// The port on which the SSH server listens. With 0, it chooses one, and the log shows it.
         remote_bind_port: u16 = 0;
         /// The path of a Unix socket on the SSH server, instead of a port.
         remote_bind_path: String = String::new();
     }
 
-    /// An SSH connection.
+    /// An SSH connection to a server that listens for this server.
     TunnelSettings {
         /// The SSH server: a name or an address.
         ssh_host: String = String::new();
@@ -32,19 +32,19 @@ settings! {
         ssh_port: u16 = 22;
         /// The user on the SSH server.
         ssh_user: String = String::new();
-        /// The file of the private key in OpenSSH format (Ed25519 or ECDSA); if empty, the keys of
-        /// an agent. A certificate beside it, `KEY-cert.pub`, is used too.
+        /// The private key file in OpenSSH format (Ed25519 or ECDSA); if empty, an agent's keys.
+        /// A certificate beside it, `KEY-cert.pub`, is used too.
         #[schemars(extend("format" = PATH))]
         ssh_key_path: String = String::new();
         /// The passphrase of the private key.
         ssh_key_passphrase: Secret = Secret::default();
-        /// A file whose first line is the passphrase.
+        /// A file whose first line is the passphrase of the private key.
         #[schemars(extend("format" = PATH))]
         ssh_key_passphrase_file: String = String::new();
-        /// The file of the certificate, if it is not beside the key.
+        /// The file of the certificate, if it is not beside the private key.
         #[schemars(extend("format" = PATH))]
         ssh_certificate_path: String = String::new();
-        /// The socket of the agent; if empty, the value of `SSH_AUTH_SOCK`.
+        /// The socket of the SSH agent; if empty, the value of `SSH_AUTH_SOCK`.
         #[schemars(extend("format" = PATH))]
         ssh_agent_socket: String = String::new();
         /// Whether a key file that others may read is refused.
@@ -52,7 +52,7 @@ settings! {
         /// The files of known host keys.
         #[schemars(extend("format" = PATH))]
         known_hosts: Vec<String> = ["~/.ssh/known_hosts".into()].into();
-        /// Whether an unknown host is accepted once and added to the first file.
+        /// Whether an unknown host is accepted once and added to the first file of `known_hosts`.
         accept_new: bool = false;
         /// Jump hosts, each `[USER@]HOST[:PORT]`, the nearest first.
         proxy_jump: Vec<String> = Vec::new();
@@ -60,32 +60,32 @@ settings! {
         connect_timeout: Span = secs(30);
         /// Interval of keep-alive requests to the server.
         keep_alive_interval: Span = secs(15);
-        /// Unanswered keep-alive requests after which the connection counts as dead.
+        /// Number of unanswered keep-alive requests after which the connection counts as dead.
         keep_alive_count_max: u32 = 3;
-        /// When the tunnel reconnects.
+        /// When the tunnel reconnects, and when it gives up.
         reconnect: ReconnectSettings = ReconnectSettings::default();
         /// Time limit for the orderly end of the SSH connection.
         close_timeout: Span = secs(5);
-        /// Bytes that one connection may send ahead of what the server has read; a connection that
-        /// sends more is closed.
+        /// Bytes that one connection may send ahead of what the server has read.
+        /// A connection that sends more is closed.
         ahead_max: Size = Size(16 << 20);
     }
 
-    /// When a tunnel reconnects.
+    /// When a tunnel reconnects, and when it gives up.
     ReconnectSettings {
-        /// Attempts in a row.
+        /// Number of failed attempts in a row after which the tunnel gives up.
         attempts: Maybe<u32> = Maybe(None);
         /// Wait after the first failure.
         backoff: Span = secs(1);
         /// Factor by which each further wait grows, 1 to 255.
         factor: u8 = 2;
-        /// Longest wait. At least `backoff`.
+        /// Longest wait between attempts, at least `backoff`.
         cap: Span = secs(60);
-        /// Random part of each wait, 0 to 100 percent, so that many clients do not reconnect at one
-        /// moment.
+        /// Random part of each wait, 0 to 100 percent.
+        /// It keeps many clients from reconnecting at one moment.
         jitter_percent: u8 = 50;
-        /// After a connection that lasted this long, the next failure counts as the first again;
-        /// with 0s, after every connection.
+        /// How long a connection must last so that the next failure counts as the first again.
+        /// With 0s, the next failure counts as the first after every connection.
         stable_after: Span = secs(30);
         /// Wait after a failure that needs the operator, such as a refused key.
         refused_wait: Span = secs(300);

@@ -14,7 +14,7 @@ pub(super) const fn timeout(secs: u64) -> Timeout {
 
 pub(super) const NEVER: Maybe<Timeout> = Maybe(None);
 
-/// Converts a count; 0 becomes 1.
+/// Converts a number to a count; 0 becomes 1.
 pub(super) const fn count(number: u32) -> NonZeroU32 {
     match NonZeroU32::new(number) {
         Some(count) => count,
