@@ -1,4 +1,4 @@
-//! Parses a file into values, each with its line number.
+//! Configuration values with line numbers, and the parser of files and single values.
 
 use super::{SettingsError, SettingsErrors, words};
 use alloc::borrow::ToOwned;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Number, Value};
 use serde_saphyr::Spanned;
 
-/// A value and the line in which it begins; 0 if unknown.
+/// A configuration value and the number of its first line, or 0 if the line is unknown.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Node {
     pub(super) line: u64,
@@ -24,10 +24,10 @@ pub(super) enum Content {
     Map(Vec<(String, Node)>),
 }
 
-/// Options for YAML 1.2, in which `off` and `no` are strings.
+/// Returns parser options for YAML 1.2, in which `off` and `no` are strings.
 ///
-/// The parser would drop unknown tags and leading zeros, so it rejects the former and keeps the
-/// latter as strings.
+/// By default, the parser would drop unknown tags and leading zeros. With these options, it rejects
+/// unknown tags and keeps numbers with leading zeros as strings.
 fn options() -> serde_saphyr::Options {
     serde_saphyr::options! {
         strict_booleans: true,
@@ -37,7 +37,7 @@ fn options() -> serde_saphyr::Options {
 }
 
 impl Node {
-    /// Parses YAML 1.2, which includes JSON. An empty file is an empty map.
+    /// Parses a YAML 1.2 file, which may be JSON. An empty file is an empty map.
     pub(super) fn read(name: &str, text: &str) -> Result<Self, SettingsError> {
         let empty = text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'));
         if empty {
@@ -50,8 +50,9 @@ impl Node {
         serde_saphyr::from_str_with_options(text, options()).map_err(blame)
     }
 
-    /// Parses the value of an environment variable or of `--set`. Text that is not YAML is a
-    /// string.
+    /// Parses the value of an environment variable or of `--set`.
+    ///
+    /// Text that is not YAML is a string.
     pub(super) fn value(text: &str) -> Self {
         let parsed = serde_saphyr::from_str_with_options::<Self>(text, options()).ok();
         let mut node = parsed.unwrap_or(Self { line: 0, content: Content::Scalar(Value::String(text.to_owned())) });
@@ -59,7 +60,7 @@ impl Node {
         node
     }
 
-    /// As [`value`](Self::value), unless `is_text`: then the text is a string as it is.
+    /// Returns the text as a string if `is_text`, otherwise parses it with [`value`](Self::value).
     pub(super) fn value_of(text: &str, is_text: bool) -> Self {
         if is_text {
             Self { line: 0, content: Content::Scalar(Value::String(text.to_owned())) }
@@ -77,7 +78,7 @@ impl Node {
         }
     }
 
-    /// The value without lines.
+    /// Returns the value without line numbers.
     pub(super) fn to_value(&self) -> Value {
         match &self.content {
             Content::Scalar(value) => value.clone(),
@@ -90,7 +91,9 @@ impl Node {
     }
 }
 
-/// Parses a built-in layer. Tests show that these are well formed.
+/// Parses a built-in layer, without line numbers.
+///
+/// Tests show that the built-in layers are well formed.
 pub(super) fn built_in(text: &str) -> Result<Node, SettingsErrors> {
     let mut node = Node::read("profile", text)?;
     node.forget_lines();

@@ -1,4 +1,4 @@
-//! Decides which environment variables are configuration keys.
+//! Classification of environment variables as configuration keys.
 
 use super::schema::resolve;
 use alloc::format;
@@ -7,26 +7,27 @@ use alloc::vec::Vec;
 use serde_json::{Map, Value};
 
 pub(super) const PREFIX: &str = "DRUPE_";
-/// Variables that are not keys: the list of files, and the credentials of the client.
+/// Variables, without `DRUPE_`, that are not keys: the list of files, and the client's credentials.
 const OTHERS: [&str; 3] = ["CONFIG", "PASSWORD", "TOKEN"];
-/// The prefix of variables for tests.
+/// The prefix of variables for tests, after `DRUPE_`.
 const TESTS: &str = "TEST_";
 
-/// The meaning of a variable with our prefix.
+/// The meaning of an environment variable that begins with `DRUPE_`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Variable {
-    /// A key, or an invalid key.
+    /// The parts of the key that the variable sets; the key may be invalid.
     Key(Vec<String>),
-    /// Not part of the configuration.
+    /// The variable is not part of the configuration.
     Other,
-    /// Unknown: causes a warning.
+    /// The variable is unknown and causes a warning.
     Unknown,
 }
 
-/// Classifies a variable.
+/// Classifies an environment variable as a key, as unknown, or as not part of the configuration.
 ///
-/// It is a key if its part before the first `__` is a top-level key, or if it contains `__`.
-/// Variables that Kubernetes creates for services are not, unless they begin with a top-level key.
+/// A variable is a key if its part before the first `__` is a top-level key, or if it contains
+/// `__`. Variables that Kubernetes creates for services are not, unless they begin with a top-level
+/// key.
 pub(super) fn variable(schema: &Value, name: &str, value: &str) -> Variable {
     let name = name.strip_prefix(PREFIX).unwrap_or(name);
     if OTHERS.contains(&name) || name.starts_with(TESTS) {
@@ -40,7 +41,7 @@ pub(super) fn variable(schema: &Value, name: &str, value: &str) -> Variable {
     if is_known || parts.len() > 1 { Variable::Key(parts) } else { Variable::Unknown }
 }
 
-/// Whether Kubernetes may have created the variable for a service.
+/// Returns `true` if Kubernetes may have created the variable for a service.
 ///
 /// Such names are `NAME_SERVICE_HOST`, `NAME_SERVICE_PORT[_PORTNAME]`, `NAME_PORT` and
 /// `NAME_PORT_80_TCP[_PROTO|_PORT|_ADDR]`. `NAME` may be our prefix itself.
@@ -62,8 +63,9 @@ fn is_of_kubernetes(name: &str, value: &str) -> bool {
         || name.match_indices("_PORT_").any(|(at, word)| is_port(&name[at + word.len()..]))
 }
 
-/// Resolves the key of a variable. Names that the operator chose may have capitals, which variables
-/// cannot express.
+/// Returns the key that a variable sets, with names in the case that earlier layers use.
+///
+/// Names that the operator chose may have capitals, which variables cannot express.
 pub(super) fn key(schema: &Value, merged: &Map<String, Value>, parts: Vec<String>) -> Result<Vec<String>, String> {
     let mut part = schema.clone();
     let mut known = Some(merged);

@@ -5,21 +5,21 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-/// An error of a configuration.
+/// An error in a configuration: its place, its key, and a description with the remedy.
 ///
-/// It is safe to print: it is short, and contains no secrets and no control characters.
+/// The error is safe to print: it is short, and contains no secrets and no control characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SettingsError {
-    /// The place: a file and a line, a variable, or an argument.
+    /// The place of the error: a file and a line, a variable, or an argument.
     pub place: String,
     /// The key, with dots between its parts; empty if the error concerns no key.
     pub key: String,
-    /// What is wrong, and the remedy.
+    /// A description of what is wrong, and the remedy.
     pub words: String,
 }
 
-/// All errors of a configuration.
+/// All errors that were found in a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "a list is all that it is")]
 pub struct SettingsErrors(pub Vec<SettingsError>);

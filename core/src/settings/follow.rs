@@ -1,11 +1,11 @@
-//! Lowers defaults that would contradict the operator's values.
+//! Adjustment of defaults that would contradict the operator's values.
 
 use super::layers::Layers;
 use super::tree::{ProtocolName, Settings};
 use super::units::{Maybe, Size, Span, Timeout};
 use alloc::format;
 
-/// Lowers defaults and values of the profile where the operator's values require it.
+/// Lowers defaults and profile values that would contradict the operator's values.
 pub(super) fn follow(settings: &mut Settings, layers: &Layers) {
     let is_free = |key: &str| !layers.is_chosen(key);
     let lower = |key: &str, value: &mut Size, bound: Size| {

@@ -1,8 +1,8 @@
-//! The formats by which the schema marks keys.
+//! The values of `format` with which the JSON schema marks keys.
 
-/// The schema's `format` of paths.
+/// The schema's `format` for keys that take paths.
 pub(super) const PATH: &str = "path";
-/// The schema's `format` of addresses, which may contain paths.
+/// The schema's `format` for keys that take addresses, which may contain paths.
 pub(super) const ADDRESS: &str = "address";
-/// The schema's `format` of secrets.
+/// The schema's `format` for keys that take secrets.
 pub(super) const SECRET: &str = "password";

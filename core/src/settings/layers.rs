@@ -1,4 +1,4 @@
-//! Merges layers, and records which layer set which key.
+//! Merging of configuration layers, with a record of which layer set which key.
 
 use super::SettingsError;
 use super::document::{Content, Node};
@@ -9,14 +9,16 @@ use alloc::vec::Vec;
 use core::fmt;
 use serde_json::{Map, Value};
 
-/// The prefix of a profile layer's name. Unlike it, the origin of a file ends in a line number.
+/// The prefix of the name of a profile's layer.
+///
+/// The name of a file may begin with it too, but the origin of a file's key has a line number.
 pub(super) const OF_PROFILE: &str = "profile ";
 
-/// The merged layers.
+/// The merged layers of a configuration, and the origin of each key.
 #[derive(Clone, Default)]
 pub(super) struct Layers {
     pub(super) merged: Map<String, Value>,
-    /// The last layer that set each key, by key with dots between its parts.
+    /// The origin of each dotted key: the layer that last set it, and the line if there is one.
     pub(super) origins: BTreeMap<String, String>,
 }
 
@@ -91,7 +93,7 @@ impl Layers {
         }
     }
 
-    /// Whether the operator set a key or one below it, by a file, a variable or an argument.
+    /// Returns `true` if a file, a variable or an argument set a key or one below it.
     pub(super) fn is_chosen(&self, key: &str) -> bool {
         let is_it =
             |known: &str| known.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
@@ -99,18 +101,18 @@ impl Layers {
         found.any(|(_, origin)| !origin.starts_with(OF_PROFILE) || origin.contains(':'))
     }
 
-    /// An error that concerns several keys, at the first of them that the operator set.
+    /// Creates an error that concerns several keys, at the first of them that the operator set.
     pub(super) fn blame_chosen(&self, keys: &[&str], words: impl Into<String>) -> SettingsError {
         let key = keys.iter().find(|key| self.is_chosen(key)).or(keys.first());
         self.blame(key.copied().unwrap_or_default(), words)
     }
 
-    /// An error of a key, at the place that set it.
+    /// Creates an error for a key, at the place that set the key.
     pub(super) fn blame(&self, key: &str, words: impl Into<String>) -> SettingsError {
         SettingsError::new(self.origin(key).unwrap_or("the defaults"), key, &words.into())
     }
 
-    /// Where a key was set, or otherwise its nearest parent that was set.
+    /// Returns the origin of a key, or of its nearest parent that was set.
     pub(super) fn origin(&self, path: &str) -> Option<&str> {
         let mut path = path;
         loop {
@@ -121,21 +123,21 @@ impl Layers {
         }
     }
 
-    /// Whether some layer set a key or one below it.
+    /// Returns `true` if a layer set a key or one below it.
     pub(super) fn is_set(&self, path: &str) -> bool {
         self.origins.contains_key(path)
             || self.origins.keys().any(|known| known.starts_with(path) && known[path.len()..].starts_with(['.', '[']))
     }
 }
 
-/// Shows no content, because it may be secret.
+/// Writes only the name of the type, because the content may be secret.
 impl fmt::Debug for Layers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Layers")
     }
 }
 
-/// Merges `above` over `below`, map by map.
+/// Merges `above` into `below`, map by map. Values of `above` replace those of `below`.
 fn overlay(below: &mut Map<String, Value>, above: Map<String, Value>) {
     for (key, value) in above {
         match (below.get_mut(&key), value) {

@@ -1,4 +1,4 @@
-//! Checks listeners, and converts them to those of the machine.
+//! Validation of listeners, and their conversion to those of the machine.
 
 use super::plan::limits::{networks, peer_limits};
 use super::plan::problems::Problems;
@@ -23,7 +23,7 @@ use alloc::vec::Vec;
 use core::num::NonZeroU32;
 use core::time::Duration;
 
-/// The longest path that all systems accept (`sun_path`, without its terminating NUL).
+/// The longest Unix socket path that all systems accept (`sun_path`, without its terminating NUL).
 const UNIX_PATH_MAX_BYTES: usize = 103;
 
 pub(super) fn plan(
@@ -70,7 +70,7 @@ impl Listen {
     }
 }
 
-/// A listener and the settings around it.
+/// A listener, with the other settings that its checks need.
 struct View<'a> {
     key: &'a str,
     settings: &'a Settings,
@@ -172,7 +172,7 @@ impl View<'_> {
         }
     }
 
-    /// Adds an error for each option that has no effect on the listener's protocol.
+    /// Adds an error for each option that has no effect on the listener's protocol or address.
     fn check_parts(&self, problems: &mut Problems<'_>) {
         use ProtocolName::{Auto, Length, Tcp, Telnet, WebSocket, WsTelnet};
         let listener = self.listener;
@@ -201,8 +201,9 @@ impl View<'_> {
         }
     }
 
-    /// Checks that pings are more frequent than the silence timeout, so that idle but live peers
-    /// stay.
+    /// Adds an error if pings are not more frequent than the silence timeout.
+    ///
+    /// Otherwise the server would close idle but live peers.
     fn check_silence(&self, silence: Option<Duration>, key: &str, problems: &mut Problems<'_>) {
         let listener = self.listener;
         let web = listener.websocket.clone().unwrap_or_default();
@@ -407,8 +408,7 @@ impl View<'_> {
         Some(files)
     }
 
-    /// Adds an error if passwords, tokens or the monitor's credentials would cross a network in the
-    /// clear.
+    /// Adds an error if passwords, tokens or credentials would cross a network in the clear.
     fn check_secrets(&self, listen: &Listen, problems: &mut Problems<'_>) {
         let place = if self.listener.forward.is_some() { "forward" } else { "address" };
         let is_clear = !listen.is_local() && self.listener.tls.is_none();
@@ -429,7 +429,7 @@ impl View<'_> {
     }
 }
 
-/// Why peers can't authenticate over a network in the clear; `None` if they send no secrets.
+/// Returns why peers can't authenticate in the clear, or `None` if they send no secrets.
 pub(super) fn secrets_in_the_clear(settings: &Settings, tls: &str) -> Option<String> {
     let auth = &settings.authentication;
     let what = match (auth.enabled, auth.dialogue, &auth.tokens) {
@@ -447,12 +447,12 @@ fn certificate(files: &CertificateSettings) -> CertificateFiles {
     CertificateFiles { certificate: (&files.certificate).into(), key: (&files.key).into() }
 }
 
-/// Whether a byte may be in a token (RFC 9110 section 5.6.2).
+/// Returns `true` if a byte may be in an HTTP token (RFC 9110 section 5.6.2).
 fn is_of_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// The host names of a loopback address, as browsers send them.
+/// Returns the host names that browsers send for a loopback address; none for other addresses.
 fn own_hosts(address: &Address) -> Vec<Authority> {
     let is_loopback = match address {
         Address::Tcp(address) => address.ip().to_canonical().is_loopback(),

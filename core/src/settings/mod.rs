@@ -1,4 +1,4 @@
-//! Loads a configuration from text and checks it. Needs the feature `settings`.
+//! Loading and checking of a configuration from text. Needs the feature `settings`.
 //!
 //! [`Settings`] lists all keys, and its fields document them. A configuration consists of layers,
 //! each of which overrides the one before: the defaults, a profile, files (YAML or JSON), the

@@ -3,13 +3,14 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use core::fmt;
 
-/// Stores password hashes from one load to the next.
+/// Password hashes that are kept across reloads of the configuration.
 ///
 /// Hashing takes milliseconds per password, so unchanged passwords are not hashed again. Each
-/// server has its own, with the secret of its [`Authentication`](crate::kit::auth::Authentication).
+/// server has its own `HashedPasswords`, with the secret of its
+/// [`Authentication`](crate::kit::auth::Authentication).
 pub struct HashedPasswords {
     secret: [u8; 32],
-    /// By user; the shared password has the key `None`.
+    /// The known hashes by user; the shared password has the key `None`.
     known: BTreeMap<Option<String>, Hashed>,
     hashed: u64,
 }
@@ -21,20 +22,21 @@ struct Hashed {
 }
 
 impl HashedPasswords {
-    /// Creates an empty store. `secret` is that of
-    /// [`Authentication::new`](crate::kit::auth::Authentication::new).
+    /// Creates an empty store with the secret of the server's authentication.
+    ///
+    /// `secret` is that of [`Authentication::new`](crate::kit::auth::Authentication::new).
     #[must_use]
     pub const fn new(secret: [u8; 32]) -> Self {
         Self { secret, known: BTreeMap::new(), hashed: 0 }
     }
 
-    /// The number of passwords hashed so far.
+    /// Returns the number of passwords hashed so far.
     #[must_use]
     pub const fn hashed(&self) -> u64 {
         self.hashed
     }
 
-    /// Returns the hash of a user's password, or of the shared one. Hashes it if it has changed.
+    /// Returns the hash of a user's or the shared password. Hashes the password only if it is new.
     pub(super) fn get(
         &mut self,
         user: Option<&str>,
@@ -55,7 +57,7 @@ impl HashedPasswords {
         Ok(credentials)
     }
 
-    /// Removes the hashes of removed users.
+    /// Removes the hashes of users for which `is_user` returns `false`.
     pub(super) fn retain(&mut self, is_user: impl Fn(Option<&str>) -> bool) {
         self.known.retain(|user, _| is_user(user.as_deref()));
     }

@@ -1,4 +1,4 @@
-//! Resolves paths in a file, which are relative to its folder.
+//! Resolution of relative paths in a configuration file against the folder of the file.
 
 use super::document::{Content, Node};
 use super::formats::{ADDRESS, PATH};
@@ -7,15 +7,16 @@ use alloc::format;
 use alloc::string::String;
 use serde_json::Value;
 
-/// The folder of a file, judging by its name. `None` for the working directory and for pipes and
-/// devices.
+/// Returns the folder of a file, judging by its name.
+///
+/// Returns `None` for files in the working directory, for pipes and for devices.
 pub(super) fn folder(name: &str) -> Option<&str> {
     let (folder, _) = name.rsplit_once('/')?;
     let is_pipe = ["/dev/", "/proc/"].iter().any(|place| name.starts_with(place));
     (!is_pipe).then_some(if folder.is_empty() { "/" } else { folder })
 }
 
-/// Prefixes relative paths with `folder`.
+/// Prefixes the relative paths in a value with `folder`.
 pub(super) fn rebase(schema: &Value, part: &Value, folder: &str, node: &mut Node) {
     let part = resolve(schema, part);
     match &mut node.content {

@@ -3,7 +3,7 @@
 use super::tree::Profile;
 
 impl Profile {
-    /// The profile as a layer, in YAML.
+    /// Returns the values of the profile as a layer, in YAML.
     pub(super) const fn layer(self) -> &'static str {
         match self {
             Self::Development => DEVELOPMENT,
@@ -12,8 +12,9 @@ impl Profile {
         }
     }
 
-    /// The default listeners. Production has none: a server on the internet listens only where the
-    /// operator says so.
+    /// Returns the default listeners of the profile, in YAML.
+    ///
+    /// Production has none: a server on the internet listens only where the operator says so.
     pub(super) const fn listeners(self) -> &'static str {
         match self {
             Self::Development | Self::Testing => LISTENERS,

@@ -9,12 +9,12 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use serde_json::Value;
 
-/// A valid configuration.
+/// A valid configuration, merged from all its sources.
 #[derive(Clone, Debug)]
 pub struct Resolved {
     /// The merged settings.
     pub settings: Settings,
-    /// The plan for a server.
+    /// The plan from which a server is built.
     pub plan: Plan,
     /// Warnings for the operator about settings that are valid but probably mistakes.
     pub warnings: Vec<SettingsError>,
@@ -22,14 +22,15 @@ pub struct Resolved {
 }
 
 impl Resolved {
-    /// Creates an error of a key that was found after the check, such as when its files were read.
+    /// Creates an error for a key that failed after the check, such as while its files were read.
     #[must_use]
     pub fn blame(&self, key: &str, words: String) -> SettingsError {
         self.layers.blame(key, words)
     }
 
-    /// Returns every value as `key: value # origin`, with the layer that set it. Secrets are
-    /// masked.
+    /// Returns every value as `key: value # origin`, with secrets masked.
+    ///
+    /// The origin is the layer that set the value.
     #[must_use]
     pub fn explain(&self) -> String {
         let mut lines = Vec::new();
@@ -40,8 +41,9 @@ impl Resolved {
         lines.join("\n")
     }
 
-    /// Returns the differences from a newer configuration as `key: before -> after`. Secrets are
-    /// masked.
+    /// Returns the differences from a newer configuration as `key: before -> after`.
+    ///
+    /// Secrets are masked.
     #[must_use]
     pub fn changes(&self, newer: &Self) -> Vec<String> {
         let (mut before, mut after) = (alloc::collections::BTreeMap::new(), alloc::collections::BTreeMap::new());
@@ -65,7 +67,7 @@ impl Resolved {
     }
 }
 
-/// The note on keys that a reload does not change.
+/// Returns a note for keys that a reload does not change; empty for other keys.
 fn when(path: &str) -> &'static str {
     const STARTS: [&str; 5] = ["workers", "envelope", "log.", "authentication.", "monitor."];
     const AT_ONCE: [&str; 8] = [
@@ -87,7 +89,7 @@ fn shown(value: &Value) -> String {
     if value == "(secret)" { "(secret)".into() } else { neutralize(&value.to_string()).into_owned() }
 }
 
-/// Calls `tell` with every value that has no keys below it. A list counts as one value.
+/// Calls `tell` with the path and value of each leaf. A list counts as one leaf, null as none.
 pub(super) fn leaves(path: &str, value: &Value, tell: &mut dyn FnMut(&str, &Value)) {
     match value {
         Value::Object(map) if !map.is_empty() => {

@@ -1,4 +1,4 @@
-//! Finds the log format of a configuration with errors, so that the errors can be logged in it.
+//! The log format of a configuration with errors, so that the errors can be logged in it.
 
 use super::document::built_in;
 use super::environment::{self, Variable};
@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use serde_json::Value;
 
 impl Sources {
-    /// The format of log lines, as far as it can be determined despite other errors.
+    /// Returns the format of log lines, as far as it can be determined despite other errors.
     #[must_use]
     pub fn log_format(&self) -> FormatChoice {
         let schema = parsed_schema();
@@ -38,7 +38,7 @@ impl Sources {
     }
 }
 
-/// The profile and the log format in a text that is not valid YAML.
+/// Finds the profile and the log format in a text that is not valid YAML.
 fn words_found(schema: &Value, text: &str) -> Vec<Upper> {
     let plain = text.replace(['"', '\''], "");
     let found = [("profile:", "profile"), ("format:", "log.format")].into_iter().filter_map(|(word, key)| {

@@ -1,4 +1,4 @@
-//! The JSON Schema of the settings, and what it says of a key.
+//! The JSON Schema of the settings, and lookups of keys in it.
 
 use super::formats::SECRET;
 use super::tree::Settings;
@@ -14,20 +14,20 @@ pub fn schema() -> String {
     serde_json::to_string_pretty(&schema).unwrap_or_default()
 }
 
-/// The parsed schema, generated once.
+/// Returns the parsed schema, which is generated only once.
 pub(super) fn parsed_schema() -> &'static Value {
     static SCHEMA: OnceLock<Value> = OnceLock::new();
     SCHEMA.get_or_init(|| serde_json::from_str(&schema()).unwrap_or_default())
 }
 
-/// The part of the schema that a part refers to, or else the part itself.
+/// Returns the definition to which a part of the schema refers, or else the part itself.
 pub(super) fn resolve(schema: &Value, part: &Value) -> Value {
     let named = [&part["$ref"], &part["anyOf"][0]["$ref"], &part["allOf"][0]["$ref"]];
     let name = named.into_iter().find_map(Value::as_str).and_then(|name| name.strip_prefix("#/$defs/"));
     name.map_or_else(|| part.clone(), |name| schema["$defs"][name].clone())
 }
 
-/// Whether a key or one below it is secret.
+/// Returns `true` if a key or one below it is secret.
 pub(super) fn holds_secrets(schema: &Value, path: &str) -> bool {
     let mut part = schema.clone();
     for name in path.split('.').filter(|name| !name.is_empty()) {

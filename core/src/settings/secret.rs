@@ -1,4 +1,4 @@
-//! Text that is never shown.
+//! Text that is never shown, such as passwords, keys and tokens.
 
 use super::formats::SECRET;
 use alloc::borrow::Cow;
@@ -13,24 +13,24 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Secret(String);
 
 impl Secret {
-    /// Creates a secret.
+    /// Creates a secret from its text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// Returns the text.
+    /// Returns the text of the secret.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    /// Whether it is empty.
+    /// Returns `true` if the secret is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The text that is shown instead.
+    /// Returns the text that is shown instead of the secret.
     const fn mask(&self) -> &'static str {
         if self.0.is_empty() { "" } else { "(secret)" }
     }

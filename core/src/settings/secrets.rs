@@ -7,7 +7,7 @@ use alloc::format;
 use alloc::string::String;
 
 impl Settings {
-    /// Every secret, by key.
+    /// Returns every secret of the configuration, by key.
     pub(super) fn secrets(&self) -> BTreeMap<String, &Secret> {
         let AuthenticationSettings { users, shared_password, shared_password_hash, tokens, .. } = &self.authentication;
         let single = [

@@ -22,7 +22,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use serde_json::Value;
 
-/// The sources of a configuration.
+/// The sources of a configuration, which [`resolve`](Self::resolve) merges and checks.
 #[derive(Clone, Default)]
 pub struct Sources {
     pub(super) files: Vec<(String, String)>,
@@ -35,11 +35,11 @@ pub struct Sources {
     read: Option<ReadSecret>,
 }
 
-/// Reads the first line of a file, or returns why it can't.
+/// A function that returns the first line of a file, or why the file can't be read.
 type ReadSecret = fn(&str) -> Result<String, String>;
 
 impl Sources {
-    /// Starts with the defaults.
+    /// Creates sources that contain only the defaults.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -54,7 +54,7 @@ impl Sources {
         self
     }
 
-    /// Adds those variables of an environment that begin with `DRUPE_`.
+    /// Adds the environment variables that begin with `DRUPE_`.
     #[must_use]
     pub fn environment<'a>(mut self, variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let ours = variables.into_iter().filter(|(name, _)| name.starts_with(PREFIX));
@@ -62,23 +62,21 @@ impl Sources {
         self
     }
 
-    /// Sets one key, as on the command line.
+    /// Sets one key, which overrides files and the environment.
     #[must_use]
     pub fn set(mut self, key: &str, value: &str) -> Self {
         self.set.push((key.to_owned(), value.to_owned()));
         self
     }
 
-    /// Sets the profile, as on the command line.
+    /// Sets the profile, which overrides the one in files or the environment.
     #[must_use]
     pub fn profile(mut self, profile: &str) -> Self {
         self.profile = Some(profile.to_owned());
         self
     }
 
-    /// Adds listeners.
-    ///
-    /// They replace the default listeners of the profile, and are added to those of files.
+    /// Adds listeners to those of files, in place of the profile's default listeners.
     #[must_use]
     pub fn listen(mut self, listeners: impl IntoIterator<Item = Listen>) -> Self {
         self.listen.extend(listeners);
@@ -91,15 +89,17 @@ impl Sources {
         Self { app: Some(app), ..self }
     }
 
-    /// Removes limits on rates and numbers of connections; see
-    /// [`Config::unlimited`](crate::Config::unlimited).
+    /// Removes limits on rates and numbers of connections, for load tests.
+    ///
+    /// See [`Config::unlimited`](crate::Config::unlimited).
     #[must_use]
     pub fn unlimited(self) -> Self {
         Self { unlimited: true, ..self }
     }
 
-    /// Sets the function that reads secrets from files: it returns the first line of a file, or why
-    /// it can't.
+    /// Sets the function that reads secrets from files.
+    ///
+    /// The function returns the first line of a file, or why the file can't be read.
     #[must_use]
     pub fn secrets_from(self, read: fn(&str) -> Result<String, String>) -> Self {
         Self { read: Some(read), ..self }
@@ -226,11 +226,11 @@ impl fmt::Debug for Sources {
     }
 }
 
-/// A layer above the profile.
+/// A layer that overrides the profile: a file, a variable or an argument.
 pub(super) struct Upper {
-    /// The name that errors show.
+    /// The name of the layer in errors.
     name: String,
-    /// The key that it sets; empty for a whole document.
+    /// The parts of the key that the layer sets; empty for a whole document.
     key: Vec<String>,
     node: Node,
     /// Whether the key comes from a variable, which does not preserve case.
@@ -295,14 +295,15 @@ impl Upper {
     }
 }
 
-/// Returns whether a key accepts any text.
+/// Returns `true` if a key accepts any text.
 fn is_text(schema: &Value, key: &[String]) -> bool {
     let part = part_of(schema, key);
     part["type"] == "string" && part.get("pattern").is_none()
 }
 
-/// Parses a value from outside a file, where quotes are easily forgotten: for keys that take text,
-/// such as a mode, digits are text.
+/// Parses a value for a key, from a variable or an argument.
+///
+/// Quotes are easily forgotten there, so for keys that take text, such as a mode, digits are text.
 fn value_for(schema: &Value, key: &[String], text: &str) -> Node {
     let node = Node::value_of(text, is_text(schema, key));
     let kind = &part_of(schema, key)["type"];

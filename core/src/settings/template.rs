@@ -1,4 +1,4 @@
-//! Generates templates from the settings.
+//! Configuration templates, generated from the schema and the profiles.
 
 use super::Sources;
 use super::resolved::leaves;
@@ -42,7 +42,7 @@ pub fn template(profile: Profile) -> String {
     text
 }
 
-/// Returns every variable with its description and its value in a profile.
+/// Returns every environment variable with its description and its value in a profile.
 ///
 /// Everything except the profile and one listener is commented out.
 #[must_use]
@@ -64,7 +64,7 @@ pub fn environment_template(profile: Profile) -> String {
     text
 }
 
-/// The description of a key in the schema.
+/// Returns the description of a key from the schema.
 fn description(path: &str) -> String {
     let schema = parsed_schema();
     let mut part = schema.clone();
@@ -74,7 +74,7 @@ fn description(path: &str) -> String {
     part["description"].as_str().unwrap_or_default().to_string()
 }
 
-/// The settings of a profile, with one listener.
+/// Returns the settings of a profile, with one listener.
 fn values(profile: Profile) -> Value {
     let sources = Sources::new().profile(profile.name());
     let sources = sources.set("listeners.chat.address", "127.0.0.1:7000").set("listeners.chat.protocol", "auto");
@@ -85,7 +85,7 @@ fn values(profile: Profile) -> Value {
 struct Writer<'a> {
     schema: &'a Value,
     out: &'a mut String,
-    /// The text before each key.
+    /// The text before each key: `#` to comment the key out, or nothing.
     mark: &'a str,
 }
 
@@ -121,7 +121,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Writes an example of a part, in a comment.
+    /// Writes an example of an optional part as a comment.
     fn example(&mut self, path: &str, key: &str, of: &Value, depth: usize) {
         let mut text = format!("{key}:\n");
         let mut writer = Writer { schema: self.schema, out: &mut text, mark: "" };
@@ -158,13 +158,13 @@ fn yaml(value: &Value) -> String {
     }
 }
 
-/// The defaults of a part.
+/// Returns the default values of a part of the schema.
 fn defaults(of: &Value) -> Value {
     let properties = of["properties"].as_object().into_iter().flatten();
     Value::Object(properties.map(|(key, part)| (key.clone(), part["default"].clone())).collect())
 }
 
-/// An example of a name that the operator chooses, and of its value if that is not a map.
+/// Returns an example of a name that the operator chooses, and of its value unless that is a map.
 fn named(path: &str) -> (&'static str, &'static str) {
     match path {
         "tunnels" => ("edge", ""),
@@ -174,7 +174,7 @@ fn named(path: &str) -> (&'static str, &'static str) {
     }
 }
 
-/// The defaults of a part, with its mandatory keys filled in.
+/// Fills the mandatory keys of a part's defaults with examples.
 fn example(path: &str, mut values: Value) -> Value {
     let needed = match path {
         "tunnels.*" => json!({ "ssh_host": "edge.example.org", "ssh_user": "drupe" }),

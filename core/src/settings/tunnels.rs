@@ -1,4 +1,4 @@
-//! Checks tunnels, and converts them to those of the machine.
+//! Validation of tunnels, and their conversion to those of the machine.
 
 use super::plan::problems::Problems;
 use super::tree::{ForwardSettings, ReconnectSettings, Settings, TunnelSettings};
@@ -11,11 +11,12 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// The shortest keep-alive interval and connect timeout. Shorter ones would flood the server or
-/// fail on any link.
+/// The shortest keep-alive interval and connect timeout.
+///
+/// Shorter ones would flood the server or fail on any link.
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
 
-/// The smallest `ahead_max`: less would close every connection.
+/// The smallest value of `ahead_max`; a smaller one would close every connection.
 const AHEAD_MIN_BYTES: u64 = 4 << 10;
 
 pub(super) fn plan(settings: &Settings, problems: &mut Problems<'_>) -> Vec<Tunnel> {

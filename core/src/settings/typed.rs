@@ -1,4 +1,4 @@
-//! Converts merged layers to settings, or collects all type errors.
+//! Conversion of merged layers to settings, or to a list of all type errors.
 
 use super::layers::Layers;
 use super::schema::{holds_secrets, resolve};
@@ -33,10 +33,10 @@ pub(super) fn typed(layers: &Layers, schema: &Value) -> Result<Settings, Setting
     Err(SettingsErrors(problems))
 }
 
-/// The most errors that are reported.
+/// The maximum number of reported errors.
 const PROBLEMS_MAX: usize = 50;
 
-/// Returns the key and the error.
+/// Converts a type error to an error of its key. Returns the key and the error.
 fn problem(
     layers: &Layers,
     schema: &Value,
@@ -81,7 +81,7 @@ fn remove(value: &mut Value, path: &str) -> bool {
     value.as_object_mut().is_some_and(|map| map.remove(last).is_some())
 }
 
-/// Finds the first key with a list or a value in place of keys.
+/// Finds the first key with a list in place of a map.
 ///
 /// serde would accept a list as the values of all keys in order.
 fn not_a_map(schema: &Value, part: &Value, value: &Value, path: &str) -> Option<String> {
@@ -116,8 +116,9 @@ fn no_such_key(field: &str, expected: &str) -> String {
     }
 }
 
-/// The edit distance: characters to change, add, remove or exchange with the next (Damerau 1964,
-/// restricted).
+/// Returns the edit distance between two texts (Damerau 1964, restricted).
+///
+/// It is the number of characters to change, add, remove or exchange with the next.
 fn distance(one: &str, other: &str) -> usize {
     let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
     let mut rows = alloc::vec![(0..=other.len()).collect::<Vec<_>>()];

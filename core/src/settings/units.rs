@@ -39,7 +39,7 @@ pub struct Size(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateText {
     rate: Rate,
-    /// Units, seconds and burst, as written.
+    /// The units, seconds and burst of the rate, as written.
     numbers: (u32, u32, u32),
 }
 
@@ -58,7 +58,7 @@ pub struct NetworkText(pub Network);
 #[expect(clippy::exhaustive_structs, reason = "one value is all that it is")]
 pub struct ModeText(pub u32);
 
-/// A text that does not have the expected form.
+/// An error for text that does not have the expected form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnitError {
     text: String,
@@ -73,7 +73,7 @@ impl fmt::Display for UnitError {
 
 const SPAN: &str = "a time such as 500ms, 30s, 5m, 2h or 1d, at most 36500d";
 const TIMEOUT: &str = "a time above zero, such as 500ms, 30s, 5m, 2h or 1d, and at most 36500d";
-/// 36,500 days. Longer durations are probably mistakes.
+/// The longest duration, in milliseconds: 36,500 days. Longer ones are probably mistakes.
 const MILLIS_MAX: u64 = 36_500 * 86_400_000;
 const SIZE: &str = "a size such as 512B, 64KiB, 4MiB or 1GiB";
 const RATE: &str = "a rate such as 100/s, 30/60s burst 10 or 4MiB/s";
@@ -83,7 +83,7 @@ const NETWORK: &str = "a network such as 10.0.0.0/8, or an address";
 const SPANS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 const SIZES: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
-/// Parses a number and its unit.
+/// Parses a number with a unit, and multiplies it by the factor of the unit.
 fn number(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at(end);
@@ -91,7 +91,7 @@ fn number(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(*factor)
 }
 
-/// Writes a number in the greatest unit that divides it.
+/// Writes a number in the largest unit that divides it.
 fn write_number(f: &mut fmt::Formatter<'_>, value: u64, units: &[(&str, u64)]) -> fmt::Result {
     let fits = |(_, factor): &&(&str, u64)| value.is_multiple_of(*factor) && (value > 0 || *factor == 1);
     let (unit, factor) = units.iter().find(fits).copied().unwrap_or(("", 1));
@@ -150,7 +150,7 @@ impl From<MessageSize> for Size {
 }
 
 impl RateText {
-    /// Allows `units` in `seconds`, and `burst` at once. `None` if one of them is 0.
+    /// Creates a rate of `units` in `seconds`, with this burst. Returns `None` if one of them is 0.
     pub(super) fn new(units: u32, seconds: u32, burst: u32) -> Option<Self> {
         let rate = Rate::per(units, seconds, burst).ok()?;
         Some(Self { rate, numbers: (units, seconds, burst) })

@@ -13,7 +13,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// Peers rarely complete anything in less.
+/// The shortest time limit without a warning: peers rarely complete anything in less.
 const HASTE: Duration = Duration::from_secs(1);
 
 struct Warnings<'a> {
@@ -41,7 +41,7 @@ pub(super) fn warnings(settings: &Settings, plan: &Plan, layers: &Layers) -> Vec
     warnings.found
 }
 
-/// Warns of listeners that expose too much, or admit no page.
+/// Warns of listeners that expose too much, or that no web page may connect to.
 fn of_reach(settings: &Settings, listen: &Listen, warnings: &mut Warnings<'_>) {
     let key = format!("listeners.{}", listen.name);
     let is_inherited = matches!(listen.address, Address::Inherited(_));

@@ -4,9 +4,9 @@ use crate::base::text::neutralize;
 use alloc::format;
 use alloc::string::{String, ToString};
 
-/// Longer values are truncated in errors.
+/// The maximum length of a quoted value in an error, in characters.
 const QUOTED_MAX_CHARS: usize = 60;
-/// Longer texts are truncated.
+/// The maximum length of an error text, in characters.
 const WORDS_MAX_CHARS: usize = 500;
 
 /// Quotes a value, and truncates it if it is long.

@@ -1,4 +1,4 @@
-//! Converts the settings of authentication to users, passwords and tokens.
+//! Conversion of the authentication settings to users, passwords and tokens.
 
 use crate::config::Rate;
 use crate::kit::auth::scram::{Credentials, ScramError};
@@ -15,17 +15,17 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-/// How peers authenticate.
+/// The checked settings for the authentication of peers.
 #[derive(Clone, PartialEq)]
 pub struct AuthenticationPlan {
     settings: AuthenticationSettings,
-    /// Limits against guessing.
+    /// Limits on guessing passwords and tokens.
     pub limits: AuthenticationLimits,
-    /// Whether a token is also accepted in the query of a URL.
+    /// Whether a token is also accepted in the query of a WebSocket's URL.
     pub token_in_query: bool,
     /// Whether telnet and line peers are prompted for name and password.
     pub dialogue: bool,
-    /// Whether they are also prompted where passwords cross a network in the clear.
+    /// Whether peers are prompted even where passwords cross a network in the clear.
     pub allow_plaintext: bool,
     /// What happens when a user who is already connected connects again.
     pub duplicates: DuplicateLogin,
@@ -38,10 +38,10 @@ impl fmt::Debug for AuthenticationPlan {
 }
 
 impl AuthenticationPlan {
-    /// Creates the users and keys.
+    /// Creates the accounts: users with password hashes, and token keys.
     ///
-    /// Hashes new passwords, which takes milliseconds for each: call it on a thread that serves no
-    /// connections.
+    /// Hashes new passwords, which takes milliseconds for each: call this method on a thread that
+    /// serves no connections.
     ///
     /// # Errors
     /// The key, and what is wrong with it.
@@ -75,7 +75,7 @@ impl AuthenticationPlan {
         }
     }
 
-    /// Checks users and keys without hashing.
+    /// Checks users, passwords and token keys without hashing the passwords.
     fn check(&self) -> Result<(), (String, String)> {
         let AuthenticationSettings { users, shared_password, shared_password_hash, iterations, .. } = &self.settings;
         let check_hash = |key: String, hash: &Secret| {

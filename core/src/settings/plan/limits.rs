@@ -1,4 +1,4 @@
-//! Converts the settings of limits, rates and watermarks to those of the machine.
+//! Conversion of limits, rates and watermarks to those of the machine.
 
 use crate::base::Network;
 use crate::config::{

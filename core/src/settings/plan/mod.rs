@@ -1,4 +1,4 @@
-//! Checks that settings fit together, and converts them to a plan for a server.
+//! The plan for a server: settings that are checked against each other and converted.
 
 mod authentication;
 pub(super) mod limits;
@@ -25,7 +25,7 @@ use alloc::vec::Vec;
 use core::num::NonZeroU8;
 use core::time::Duration;
 
-/// The result of a configuration, from which a server is built.
+/// A checked configuration, from which a server is built.
 ///
 /// No server starts with only a part of it. [`config`](Self::config) is refused until the
 /// certificates are [loaded](Self::load_tls), and until every other part is taken or declared as
@@ -55,20 +55,20 @@ pub struct Plan {
     pub config: Config,
     /// The TLS files of each listener, in the order of [`listeners`](Config::listeners).
     pub(in crate::settings) tls: Vec<Option<TlsFiles>>,
-    /// Worker threads.
+    /// The number of worker threads.
     pub workers: NonZeroU8,
-    /// The envelope in which the relay puts each message.
+    /// The envelope in which the application `relay` puts each message.
     pub envelope: Envelope,
-    /// How peers authenticate; `None` if they do not.
+    /// The authentication of peers; `None` if peers do not authenticate.
     pub authentication: Option<AuthenticationPlan>,
-    /// The monitor; `None` if there is none.
+    /// The settings of the monitor; `None` if there is no monitor.
     pub monitor: Option<MonitorPlan>,
     /// The settings of the log.
     pub log: LogSettings,
 }
 
 impl Plan {
-    /// The TLS files of each listener, with the key that names them.
+    /// Returns the TLS files of each listener that has TLS, with the key that names them.
     pub fn tls(&self) -> impl Iterator<Item = (String, &TlsFiles)> {
         let listeners = self.config.listeners.iter().zip(&self.tls);
         listeners.filter_map(|(listen, files)| Some((format!("listeners.{}.tls", listen.name), files.as_ref()?)))
@@ -89,7 +89,7 @@ impl Plan {
         Ok(())
     }
 
-    /// Takes the authentication, for a layer around the handler; `None` if there is none.
+    /// Takes the authentication, for a layer around the handler. Returns `None` if there is none.
     #[must_use = "what is configured and not applied is lost"]
     pub fn take_authentication(&mut self) -> Option<AuthenticationPlan> {
         self.applies([Part::Authentication]);

@@ -1,4 +1,4 @@
-//! Checks the monitor and the log, and finds the parts that a machine does not apply itself.
+//! Checks of the monitor and the log, and the parts that a machine does not apply itself.
 
 use crate::config::{Part, Unapplied};
 use crate::settings::document::built_in;
@@ -14,13 +14,13 @@ use core::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "a program must apply each part")]
 pub struct MonitorPlan {
-    /// Watchers at a time.
+    /// The maximum number of simultaneous watchers.
     pub watchers_max: u32,
-    /// How often the table is sent.
+    /// The interval at which the table of connections is sent to watchers.
     pub interval: Duration,
     /// Whether watchers may close connections, refuse addresses and drain the server.
     pub may_act: bool,
-    /// Whether watchers may see messages.
+    /// Whether watchers may see the messages of connections.
     pub may_watch: bool,
 }
 
@@ -71,7 +71,7 @@ pub(super) fn log(log: &LogSettings, problems: &mut Problems<'_>) {
     }
 }
 
-/// Adds the parts that the machine does not apply itself.
+/// Adds to `unapplied` each configured part that the machine does not apply itself.
 pub(super) fn unapplied(settings: &Settings, unapplied: &mut Unapplied) {
     let listeners = || settings.listeners.iter();
     let of_profile = built_in(settings.profile.layer())

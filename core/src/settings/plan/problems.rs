@@ -1,4 +1,4 @@
-//! Collects the errors of a configuration.
+//! The errors of a configuration, collected during its checks.
 
 use crate::settings::SettingsError;
 use crate::settings::layers::Layers;
@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-/// The errors found so far.
+/// The errors that the checks of a configuration have found so far.
 pub(in crate::settings) struct Problems<'a> {
     pub(super) layers: &'a Layers,
     pub(super) found: Vec<SettingsError>,
@@ -17,7 +17,7 @@ impl Problems<'_> {
         self.found.push(self.layers.blame(key, words));
     }
 
-    /// Whether the operator set a key.
+    /// Returns `true` if the operator set a key or one below it.
     pub(in crate::settings) fn is_chosen(&self, key: &str) -> bool {
         self.layers.is_chosen(key)
     }
@@ -27,15 +27,14 @@ impl Problems<'_> {
         self.found.push(self.layers.blame_chosen(keys, words));
     }
 
-    /// Checks that a name can be part of a key and of a variable.
+    /// Adds an error if a name cannot be part of a key and of an environment variable.
     pub(in crate::settings) fn check_name(&mut self, key: &str, name: &str) {
         if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
             self.add(key, "a name consists of letters, digits and _");
         }
     }
 
-    /// Returns the value. On an error, adds it and returns `otherwise`, so that the check
-    /// continues.
+    /// Returns the value. On an error, adds the error and returns `otherwise`.
     pub(in crate::settings) fn or<T, E: fmt::Display>(&mut self, key: &str, result: Result<T, E>, otherwise: T) -> T {
         result.unwrap_or_else(|error| {
             self.add(key, error.to_string());
