@@ -13,17 +13,17 @@ use core::time::Duration;
 pub struct Backoff {
     /// The wait after the first failure. Zero counts as 10 ms.
     pub initial: Duration,
-    /// Multiplier of each further wait. 0 counts as 1.
+    /// Multiplier for each further wait. 0 counts as 1.
     pub factor: u8,
     /// The longest wait. Zero counts as 10 ms.
     pub cap: Duration,
-    /// The random part of a wait, in percent: 0 to 100. More counts as 100.
+    /// Random part of each wait, in percent, from 0 to 100. Larger values count as 100.
     pub jitter_percent: u8,
-    /// How long a connection must be up to reset the count of failures.
+    /// Time that a connection must stay up to reset the count of failures.
     ///
-    /// With zero, every connection does.
+    /// With zero, every connection resets it.
     pub stable_after: Duration,
-    /// Attempts in a row, including the first. 0 counts as 1; `None` means no limit.
+    /// Maximum number of attempts in a row, including the first. 0 counts as 1. `None`: no limit.
     pub attempts_max: Option<u32>,
 }
 
@@ -37,7 +37,9 @@ setters!(Backoff {
 });
 
 impl Default for Backoff {
-    /// 1 s, doubling up to 60 s, half of it random, stable after 30 s, no limit on attempts.
+    /// Returns a backoff that doubles from 1 s to 60 s, with 50 % jitter and no limit on attempts.
+    ///
+    /// `stable_after` is 30 s.
     fn default() -> Self {
         Self {
             initial: Duration::from_secs(1),
@@ -51,9 +53,9 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The wait after `failures` failures in a row (at least 1).
+    /// Returns the wait after `failures` failures in a row (at least 1).
     ///
-    /// `None` if there is no further attempt.
+    /// Returns `None` if there is no further attempt.
     #[must_use]
     pub fn wait(&self, failures: u32, random: &mut Random) -> Option<Duration> {
         if self.attempts_max.is_some_and(|max| failures >= max) {

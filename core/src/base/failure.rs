@@ -2,15 +2,15 @@ use crate::base::Reason;
 use core::fmt;
 use core::str::FromStr;
 
-/// How a socket failed.
+/// Kind of socket failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Failure {
-    /// The peer reset the connection, or had closed it when we wrote.
+    /// The peer reset the connection, or had closed it before a write.
     Reset,
     /// The network timed out.
     TimedOut,
-    /// The connection was refused: nothing listens there.
+    /// The host refused the connection: nothing listens at the address.
     Refused,
     /// The host or network is unreachable.
     Unreachable,
@@ -18,10 +18,10 @@ pub enum Failure {
     Handshake,
     /// The server rejected the WebSocket handshake.
     Rejected {
-        /// The status of the response, such as 403 (RFC 9110 section 15).
+        /// The HTTP status code of the response, such as 403 (RFC 9110 section 15).
         status: u16,
     },
-    /// The TLS handshake failed, or TLS broke later.
+    /// The TLS handshake failed, or TLS failed later.
     Tls,
     /// The [tunnel](crate::tunnel) of the connection was lost.
     Tunnel,
@@ -32,7 +32,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// The reason for which the connection ends after this failure.
+    /// Returns the reason with which the connection ends after this failure.
     #[must_use]
     pub const fn reason(self) -> Reason {
         match self {
@@ -47,11 +47,11 @@ impl Failure {
     }
 }
 
-/// How accepting failed.
+/// Kind of failure to accept a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AcceptFailure {
-    /// The process or the system is out of descriptors or memory. A retry at once would spin.
+    /// The process or the system is out of descriptors or memory. An immediate retry would spin.
     ///
     /// `EMFILE`, `ENFILE`, `ENOBUFS` or `ENOMEM`.
     Exhausted,
@@ -59,7 +59,7 @@ pub enum AcceptFailure {
     Transient,
 }
 
-/// A name that is not one of the expected ones.
+/// The error returned when a name is not one of the expected ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected one of: {0}")]
 pub struct NameError(pub(crate) &'static str);
@@ -142,7 +142,9 @@ impl From<&std::io::Error> for Failure {
 
 #[cfg(feature = "std")]
 impl From<&std::io::Error> for AcceptFailure {
-    /// Uses the error numbers shared by Linux, macOS and the BSDs; `ENOBUFS` differs between them.
+    /// Returns `Exhausted` for `ENOMEM`, `ENFILE`, `EMFILE` and `ENOBUFS`, otherwise `Transient`.
+    ///
+    /// Linux, macOS and the BSDs share these error numbers, except that of `ENOBUFS`.
     fn from(error: &std::io::Error) -> Self {
         const ENOMEM: i32 = 12;
         const ENFILE: i32 = 23;

@@ -1,4 +1,4 @@
-//! Reads files that an operator names: configurations, certificates, keys, secrets.
+//! Bounded reading of files that the operator names: configurations, certificates, keys, secrets.
 //!
 //! Needs the feature `files`.
 //!
@@ -15,14 +15,14 @@ use std::fs::{File, FileType};
 use std::io::{self, Error, ErrorKind, Read};
 use std::path::Path;
 
-/// Largest configuration, certificate or key: 16 MiB.
+/// Maximum size of a configuration, certificate or key file: 16 MiB.
 pub const TEXT_MAX_BYTES: usize = 16 << 20;
-/// Largest file with a secret: 64 KiB.
+/// Maximum size of a file that holds a secret: 64 KiB.
 pub const SECRET_MAX_BYTES: usize = 64 << 10;
-/// How long to wait for each byte of a pipe.
+/// Maximum wait for the next bytes of a pipe.
 pub const PIPE_WAIT: Duration = Duration::from_secs(5);
 
-/// Reads a file of at most `max_bytes`.
+/// Reads a file of at most `max_bytes` bytes.
 ///
 /// # Errors
 /// If the file cannot be opened or read, is longer than that, or is neither a regular file nor a
@@ -88,9 +88,9 @@ fn open(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
-/// Reads until the last writer has closed the pipe, or one byte more than the limit arrived.
+/// Reads a pipe until the last writer closes it, or until more than `max_bytes` bytes arrived.
 ///
-/// `None` if it is not a pipe.
+/// Returns `None` if the file is not a pipe.
 #[cfg(unix)]
 fn read_pipe(pipe: &mut File, kind: FileType, max_bytes: usize) -> io::Result<Option<Vec<u8>>> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};

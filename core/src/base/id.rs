@@ -1,14 +1,14 @@
 use core::fmt;
 use core::str::FromStr;
 
-/// Identifies one connection for as long as the machine lives.
+/// Identifier of a connection, unique for as long as the machine lives.
 ///
 /// The index is small and reused after the connection is gone, so a shell can keep its sockets in a
 /// vector. The generation distinguishes connections with the same index. The machine ignores facts
 /// about connections that are over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId {
-    /// The shard in the highest eight bits, and the index.
+    /// The shard number in the highest eight bits, and the index in the other 24.
     place: u32,
     generation: u32,
 }
@@ -17,32 +17,32 @@ const INDEX_BITS: u32 = 24;
 const INDEX_MAX: u32 = (1 << INDEX_BITS) - 1;
 
 impl ConnId {
-    /// Maximum number of connections of a shard.
+    /// Maximum number of connections per shard.
     pub(crate) const PER_SHARD_MAX: u32 = INDEX_MAX;
 
     pub(crate) const fn new(shard: u8, index: u32, generation: u32) -> Self {
         Self { place: (shard as u32) << INDEX_BITS | index & INDEX_MAX, generation }
     }
 
-    /// The number of the [shard](crate::Shard) that holds the connection.
+    /// Returns the number of the [shard](crate::Shard) that holds the connection.
     #[must_use]
     pub const fn shard(self) -> u8 {
         (self.place >> INDEX_BITS) as u8
     }
 
-    /// Its slot in the shard's table of connections: dense, from 0, reused after its end.
+    /// Returns the connection's slot in the shard's table: dense, from 0, and reused after its end.
     #[must_use]
     pub const fn index(self) -> usize {
         self.slot() as usize
     }
 
-    /// The same as [`index`](Self::index), as a number of 32 bits.
+    /// Returns the [`index`](Self::index) as a `u32`.
     #[must_use]
     pub const fn slot(self) -> u32 {
         self.place & INDEX_MAX
     }
 
-    /// The previous connection with the same index.
+    /// Returns the id of the previous connection with the same index.
     pub(crate) const fn predecessor(self) -> Self {
         Self { generation: self.generation.wrapping_sub(1), ..self }
     }
@@ -61,7 +61,7 @@ impl fmt::Display for ConnId {
     }
 }
 
-/// The text is not `INDEX.GENERATION`, or `SHARD:INDEX.GENERATION` for shards other than the first.
+/// The error returned when a text is not `INDEX.GENERATION` or `SHARD:INDEX.GENERATION`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a connection is written INDEX.GENERATION, for example 3.1, or SHARD:INDEX.GENERATION")]
 #[non_exhaustive]
@@ -79,55 +79,58 @@ impl FromStr for ConnId {
     }
 }
 
-/// Index of a listener in [`Config::listeners`](crate::Config::listeners).
+/// Identifier of a listener: its index in the initial [`Config`](crate::Config::listeners).
+///
+/// Listeners that a [reconfiguration](crate::Machine::reconfigured) adds get ids that were never
+/// used before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ListenerId(pub(crate) u32);
 
 impl ListenerId {
-    /// The listener with this index.
+    /// Creates the id of the listener with this index.
     #[must_use]
     pub const fn new(index: u32) -> Self {
         Self(index)
     }
 
-    /// Its index as a `u32`, for tables of the shell.
+    /// Returns the listener's index as a `u32`, for tables of the shell.
     #[must_use]
     pub const fn number(self) -> u32 {
         self.0
     }
 
-    /// Its index.
+    /// Returns the listener's index.
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize
     }
 }
 
-/// Identifies one outgoing connection of the application, over all its attempts.
+/// Identifier of an outgoing connection of the application, across all its attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DialId(pub(crate) u32);
 
 impl DialId {
-    /// The dial with this number.
+    /// Creates the id of the dial with this number.
     #[must_use]
     pub const fn new(number: u32) -> Self {
         Self(number)
     }
 
-    /// Its number: dials are numbered in the order in which they were made.
+    /// Returns the dial's number. Dials are numbered in the order of their requests.
     #[must_use]
     pub const fn number(self) -> u32 {
         self.0
     }
 }
 
-/// How a connection came about.
+/// Origin of a connection: the listener that accepted it, or the application's dial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Origin {
-    /// This listener accepted it.
+    /// A listener accepted the connection.
     Listener(ListenerId),
-    /// The application dialled it.
+    /// The application dialled the connection.
     Dial(DialId),
 }
 

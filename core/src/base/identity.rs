@@ -11,23 +11,23 @@ use core::fmt;
 pub struct Identity {
     /// The user's name: the same for all connections of one user.
     pub user: Arc<str>,
-    /// What the user may do; see [`may`](Self::may). Without scopes, nothing that requires one.
+    /// The user's scopes, which [`may`](Self::may) checks. With none, every check fails.
     pub scopes: Vec<Arc<str>>,
-    /// When the identity expires.
+    /// Time at which the identity expires. `None`: never.
     ///
     /// The connection then ends as [`Reason::SessionExpired`](crate::Reason::SessionExpired),
-    /// unless the user has authenticated again. `None`: never.
+    /// unless the user has authenticated again.
     pub expires_at: Option<UnixTime>,
 }
 
 impl Identity {
-    /// A user without scopes, for as long as the connection lasts.
+    /// Creates the identity of a user, without scopes and without expiry.
     #[must_use]
     pub fn user(name: &str) -> Self {
         Self { user: name.into(), scopes: Vec::new(), expires_at: None }
     }
 
-    /// Adds scopes.
+    /// Adds scopes to the identity.
     #[must_use]
     pub fn with_scopes<'s>(mut self, scopes: impl IntoIterator<Item = &'s str>) -> Self {
         self.scopes.extend(scopes.into_iter().map(Arc::from));
@@ -41,7 +41,7 @@ impl Identity {
         self
     }
 
-    /// Whether the user has this scope.
+    /// Returns `true` if the user has this scope.
     ///
     /// A scope that ends with `*` covers all that begin with the part before it: `publish:*` allows
     /// publishing to every room, and `*` allows everything.
@@ -51,7 +51,7 @@ impl Identity {
     }
 }
 
-/// Whether `name` equals `pattern`, or `pattern` is a prefix of `name` followed by `*`.
+/// Returns `true` if `pattern` equals `name`, or is a prefix of `name` followed by `*`.
 pub(crate) fn covers(pattern: &str, name: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(start) => name.starts_with(start),

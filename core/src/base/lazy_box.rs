@@ -3,11 +3,11 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 
-/// A value that most connections do not need. It is allocated only while it is set.
+/// Box for state that most connections do not need: it is allocated only while a value is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LazyBox<T>(Option<Box<T>>);
 
-/// The value of an unallocated [`LazyBox`].
+/// A type with a constant empty value, to which an unallocated [`LazyBox`] dereferences.
 pub(crate) trait HasEmpty: Default + 'static {
     const EMPTY: &'static Self;
 }

@@ -2,21 +2,21 @@ use core::fmt;
 use core::net::IpAddr;
 use core::str::FromStr;
 
-/// A network: an address and a prefix length (CIDR, RFC 4632).
+/// An IP network: an address and a prefix length (CIDR, RFC 4632).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
     address: IpAddr,
     bits: u8,
 }
 
-/// The text or the prefix length is not a network's.
+/// The error returned for a malformed network, or a prefix length that is too large.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a network is an address, or ADDRESS/BITS with at most 32 bits for IPv4 and 128 for IPv6")]
 #[non_exhaustive]
 pub struct NetworkError;
 
 impl Network {
-    /// The network of all addresses that share the first `bits` with this one.
+    /// Creates the network of all addresses that share the first `bits` bits with `address`.
     ///
     /// # Errors
     /// If the address has fewer bits.
@@ -29,7 +29,7 @@ impl Network {
         if bits <= most { Ok(Self { address, bits }) } else { Err(NetworkError) }
     }
 
-    /// Whether it contains an address.
+    /// Returns `true` if the network contains `address`.
     ///
     /// An IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2) counts as its IPv4 address.
     #[must_use]
@@ -48,12 +48,12 @@ impl Network {
 
 #[cfg(feature = "settings")]
 impl Network {
-    /// Whether it contains every address of another network.
+    /// Returns `true` if the network contains every address of `other`.
     pub(crate) fn includes(self, other: Self) -> bool {
         self.bits <= other.bits && self.contains(other.address)
     }
 
-    /// Whether it contains every address of its IP version.
+    /// Returns `true` if the network contains every address of its IP version.
     pub(crate) const fn includes_all_of_its_kind(self) -> bool {
         self.bits == 0
     }

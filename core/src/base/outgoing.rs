@@ -2,22 +2,22 @@ use crate::base::{Payload, PayloadBuf};
 use alloc::string::String;
 use alloc::sync::Arc;
 
-/// A message to send: the same for all recipients, or in one representation for each kind.
+/// A message to send: the same for all recipients, or one text per [`Representation`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a wire must handle each kind")]
 pub enum Outgoing<'a> {
-    /// The same for all recipients.
+    /// The same payload for all recipients.
     Same(Payload<'a>),
     /// JSON for programs and text for people; each connection's [`Representation`] decides.
     Negotiated {
-        /// For connections of [`Representation::Json`].
+        /// The JSON for connections of [`Representation::Json`].
         json: &'a str,
-        /// For connections of [`Representation::Text`].
+        /// The text for connections of [`Representation::Text`].
         text: &'a str,
     },
 }
 
-/// How messages are represented for one connection (RFC 9110 section 3.2).
+/// Representation of messages for one connection (RFC 9110 section 3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Representation {
@@ -31,19 +31,19 @@ pub enum Representation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OutgoingBuf {
-    /// The same for all recipients.
+    /// The same payload for all recipients.
     Same(PayloadBuf),
     /// JSON for programs and text for people.
     Negotiated {
-        /// For connections of [`Representation::Json`].
+        /// The JSON for connections of [`Representation::Json`].
         json: Arc<str>,
-        /// For connections of [`Representation::Text`].
+        /// The text for connections of [`Representation::Text`].
         text: Arc<str>,
     },
 }
 
 impl<'a> Outgoing<'a> {
-    /// The payload for a recipient with this representation.
+    /// Returns the payload for a recipient with this representation.
     #[must_use]
     pub const fn as_payload(self, representation: Representation) -> Payload<'a> {
         match (self, representation) {
@@ -53,7 +53,7 @@ impl<'a> Outgoing<'a> {
         }
     }
 
-    /// Length in bytes, of all representations together.
+    /// Returns the length in bytes of all representations together.
     #[must_use]
     pub const fn len(self) -> usize {
         match self {
@@ -62,13 +62,13 @@ impl<'a> Outgoing<'a> {
         }
     }
 
-    /// Whether it has no bytes.
+    /// Returns `true` if the message has no bytes.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.len() == 0
     }
 
-    /// Makes an owned copy.
+    /// Returns an owned copy of the message.
     #[must_use]
     pub fn to_owned(self) -> OutgoingBuf {
         match self {
@@ -79,7 +79,7 @@ impl<'a> Outgoing<'a> {
 }
 
 impl OutgoingBuf {
-    /// Borrows the content.
+    /// Borrows the content as an [`Outgoing`].
     #[must_use]
     pub fn as_outgoing(&self) -> Outgoing<'_> {
         match self {

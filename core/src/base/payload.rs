@@ -8,12 +8,12 @@ use bytes::Bytes;
 pub enum Payload<'a> {
     /// UTF-8 text.
     Text(&'a str),
-    /// Any bytes.
+    /// Arbitrary bytes.
     Binary(&'a [u8]),
 }
 
 impl<'a> Payload<'a> {
-    /// The first `max` bytes. Text is cut at a character boundary.
+    /// Returns at most the first `max` bytes, with text cut at a character boundary.
     pub(crate) fn start(self, max: usize) -> Self {
         match self {
             Self::Text(text) => {
@@ -24,7 +24,7 @@ impl<'a> Payload<'a> {
         }
     }
 
-    /// The content as bytes.
+    /// Returns the content as bytes.
     #[must_use]
     pub const fn as_bytes(self) -> &'a [u8] {
         match self {
@@ -33,7 +33,7 @@ impl<'a> Payload<'a> {
         }
     }
 
-    /// The content as text, if it is text, or binary that is valid UTF-8.
+    /// Returns the content as text, if it is text or binary that is valid UTF-8.
     #[must_use]
     pub fn as_str(self) -> Option<&'a str> {
         match self {
@@ -42,7 +42,7 @@ impl<'a> Payload<'a> {
         }
     }
 
-    /// Makes an owned copy.
+    /// Returns an owned copy of the content.
     #[must_use]
     pub fn to_owned(self) -> PayloadBuf {
         match self {
@@ -88,12 +88,12 @@ impl<'a> From<&'a PayloadBuf> for Payload<'a> {
 pub enum PayloadBuf {
     /// UTF-8 text.
     Text(Arc<str>),
-    /// Any bytes.
+    /// Arbitrary bytes.
     Binary(Bytes),
 }
 
 impl PayloadBuf {
-    /// Borrows the content.
+    /// Borrows the content as a [`Payload`].
     #[must_use]
     pub fn as_payload(&self) -> Payload<'_> {
         match self {

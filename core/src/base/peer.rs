@@ -2,7 +2,7 @@ use core::fmt;
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 use core::str::FromStr;
 
-/// The peer of a connection.
+/// The peer of a connection: a network address, or a process on this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Peer {
@@ -13,7 +13,7 @@ pub enum Peer {
 }
 
 impl Peer {
-    /// The key for limits per address. `None` for a local peer, which has no address to limit.
+    /// Returns the key for limits per address, or `None` for a local peer.
     #[must_use]
     pub fn key(self) -> Option<AddressKey> {
         match self {
@@ -38,7 +38,7 @@ impl Peer {
 }
 
 impl From<SocketAddr> for Peer {
-    /// The [canonical](Peer::canonical) peer at an address.
+    /// Returns the [canonical](Peer::canonical) peer at this address.
     fn from(address: SocketAddr) -> Self {
         Self::Address(address).canonical()
     }
@@ -61,7 +61,7 @@ impl FromStr for Peer {
     }
 }
 
-/// What limits treat as one address: an IPv4 address, or the /64 of an IPv6 address.
+/// Key of limits per address: an IPv4 address, or the /64 network of an IPv6 address.
 ///
 /// The other 64 bits of an IPv6 address name an interface, and one host may use any of them (RFC
 /// 4291 section 2.5.4). An IPv4-mapped IPv6 address (section 2.5.5.2) counts as its IPv4 address.

@@ -1,19 +1,20 @@
 use core::time::Duration;
 
-/// A seeded generator (`SplitMix64`, Steele, Lea and Flood 2014) for jitter and for applications.
+/// A seeded random number generator (`SplitMix64`, Steele, Lea and Flood 2014).
 ///
-/// Not for secrets. The same seed gives the same numbers on every machine.
+/// For jitter and for applications, not for secrets. The same seed gives the same numbers on every
+/// machine.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// Creates a generator. All seeds are equally good.
+    /// Creates a generator from a seed. All seeds are equally good.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// The next 64 bits.
+    /// Returns the next 64 random bits.
     pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -22,13 +23,15 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// A number below `bound`, or 0 if `bound` is 0. The bias is below 2^-32 for bounds below 2^32.
+    /// Returns a number below `bound`, or 0 if `bound` is 0.
+    ///
+    /// The bias is below 2^-32 for bounds below 2^32.
     pub fn below(&mut self, bound: u64) -> u64 {
         let product = u128::from(self.next_u64()) * u128::from(bound);
         u64::try_from(product >> 64).unwrap_or(0)
     }
 
-    /// A duration from zero up to but not including `span`.
+    /// Returns a duration from zero up to but not including `span`.
     pub fn within(&mut self, span: Duration) -> Duration {
         Duration::from_nanos(self.below(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)))
     }

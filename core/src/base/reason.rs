@@ -1,23 +1,23 @@
 use core::fmt;
 
-/// Who caused the end of a connection.
+/// The party that caused the end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Blame {
-    /// The peer ended it or broke a rule.
+    /// The peer ended the connection or broke a rule.
     Peer,
-    /// The connection failed beneath both sides.
+    /// The connection failed in the network.
     Network,
-    /// The application closed it.
+    /// The application closed the connection.
     Application,
-    /// The operator closed it or set the limit that was reached.
+    /// The operator closed the connection or set the limit that was reached.
     Operator,
 }
 
-/// One table holds name, number, blame and sentence of each reason, so none can be forgotten.
+/// Defines `Reason` from one table of names, numbers, blames and sentences.
 macro_rules! reasons {
     ($($(#[$doc:meta])* $variant:ident = $number:literal, $name:literal, $blame:ident, $sentence:literal;)*) => {
-        /// Why a connection ended or was refused.
+        /// The reason for which a connection ended or was refused.
         ///
         /// Every connection ends with exactly one reason: the first that applied. Names and numbers
         /// are stable; logs, metrics and wires carry them.
@@ -30,19 +30,19 @@ macro_rules! reasons {
             /// All reasons, ordered by number.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
-            /// The stable name, for logs and metric labels: lower case and underscores.
+            /// Returns the stable name for logs and metric labels, in lower case with underscores.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// Who caused it.
+            /// Returns the party that caused the end of the connection.
             #[must_use]
             pub const fn blame(self) -> Blame {
                 match self { $(Self::$variant => Blame::$blame,)* }
             }
 
-            /// One sentence for the user at the other end.
+            /// Returns a sentence that explains the reason to the user.
             #[must_use]
             pub const fn sentence(self) -> &'static str {
                 match self { $(Self::$variant => $sentence,)* }
@@ -52,31 +52,31 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// The peer closed, or ended its half and everything queued for it was sent.
+    /// The peer closed the connection, or ended its half and its queued output was sent.
     PeerClosed = 100, "peer_closed", Peer, "the peer closed the connection";
     /// A message was longer than [`Budget::message_max_bytes`](crate::limit::Budget).
     MessageTooLarge = 101, "message_too_large", Peer, "the message is longer than this server accepts";
-    /// Text was not UTF-8 where the wire requires it.
+    /// The peer sent text that is not UTF-8 where the wire requires UTF-8.
     InvalidUtf8 = 102, "invalid_utf8", Peer, "the text is not valid UTF-8";
-    /// A malformed length prefix, such as a variable-length one of eleven bytes.
+    /// The peer sent a malformed frame, such as a variable-length prefix of eleven bytes.
     MalformedFrame = 103, "malformed_frame", Peer, "the frame is malformed";
-    /// A message was not completed within [`Budget::message_deadline`](crate::limit::Budget).
+    /// A message took longer than [`Budget::message_deadline`](crate::limit::Budget) to complete.
     MessageTimeout = 104, "message_timeout", Peer, "a message was not completed in time";
-    /// No message for [`Config::idle`](crate::Config::idle).
+    /// The peer completed no message for [`Config::idle`](crate::Config::idle).
     Idle = 105, "idle", Peer, "there was no input for too long";
-    /// No byte at all for [`Config::silence`](crate::Config::silence).
+    /// The peer sent no byte for [`Config::silence`](crate::Config::silence).
     Silent = 106, "silent", Peer, "nothing was received for too long";
-    /// The ladder's close step: too many messages or bytes for too long.
+    /// The peer sent too many messages or bytes for too long (the ladder's close step).
     RateLimited = 107, "rate_limited", Peer, "too many messages or bytes in too short a time";
-    /// The peer reads too slowly: its output queue or the write deadline exceeded its limit.
+    /// The peer reads too slowly: its output exceeded the queue limit or the write deadline.
     SlowConsumer = 108, "slow_consumer", Peer, "the peer reads too slowly";
-    /// The ladder's last step, and the refusal of that address until the cool-down is over.
+    /// The peer's address is in quarantine (the ladder's last step) until the cool-down is over.
     Quarantined = 109, "quarantined", Peer, "this address is refused for a while";
-    /// The peer speaks a protocol that the listener does not.
+    /// The peer uses a protocol that the listener does not accept.
     ///
     /// TLS, or an HTTP request where those are [refused](crate::Listen::refuses_http).
     WrongProtocol = 110, "wrong_protocol", Peer, "this port speaks another protocol";
-    /// An HTTP request that is malformed or not accepted.
+    /// The peer sent an HTTP request that is malformed or not accepted.
     BadRequest = 111, "bad_request", Peer, "the request is not accepted";
     /// Authentication is missing or failed.
     Unauthorized = 112, "unauthorized", Peer, "authentication failed";
@@ -84,23 +84,23 @@ reasons! {
     AuthenticationTimeout = 113, "authentication_timeout", Peer, "authentication timed out";
     /// The peer lacks permission for its request.
     Forbidden = 114, "forbidden", Peer, "this is not allowed";
-    /// The peer's authentication has expired: see [`Identity::expires_at`](crate::Identity).
+    /// The peer's [authentication](crate::Identity) or the connection's lifetime has expired.
     SessionExpired = 115, "session_expired", Peer, "the session has expired";
-    /// The TLS handshake failed, or TLS broke later (RFC 8446 section 6).
+    /// The TLS handshake failed, or TLS failed later (RFC 8446 section 6).
     TlsFailed = 116, "tls_failed", Peer, "TLS failed";
-    /// On a listener behind a proxy: the PROXY protocol header is missing or malformed.
+    /// The proxy's PROXY protocol header is missing or malformed.
     BadProxyHeader = 117, "bad_proxy_header", Peer, "missing or invalid PROXY header";
-    /// HTTP: nothing is at the requested path.
+    /// Nothing exists at the requested HTTP path.
     NotFound = 118, "not_found", Peer, "there is nothing at this path";
-    /// HTTP: pages of this origin may not connect; see [`Http::origins`](crate::http::Http).
+    /// Pages of the request's origin may not connect; see [`Http::origins`](crate::http::Http).
     OriginRefused = 119, "origin_refused", Peer, "pages of this origin may not connect";
-    /// HTTP: `Host` is not a name of this server; see [`Http::hosts`](crate::http::Http).
+    /// The request's `Host` is not a name of this server; see [`Http::hosts`](crate::http::Http).
     HostRefused = 120, "host_refused", Peer, "this server is not known by that name";
     /// The connection was reset.
     Reset = 200, "reset", Network, "the connection was reset";
     /// The network timed out, for example in TCP keep-alive.
     NetworkTimeout = 201, "network_timeout", Network, "the network timed out";
-    /// Any other failure of the socket.
+    /// The socket failed in another way.
     NetworkError = 202, "network_error", Network, "the connection failed";
     /// The [tunnel](crate::tunnel) of the connection was lost.
     TunnelLost = 203, "tunnel_lost", Network, "the tunnel to the server was lost";
@@ -111,7 +111,7 @@ reasons! {
     Truncated = 204, "truncated", Network, "the connection ended without TLS close_notify";
     /// The application closed the connection.
     Application = 300, "application", Application, "the application closed the connection";
-    /// HTTP: the last request of the connection was answered, not refused.
+    /// The server answered the last HTTP request of the connection.
     Answered = 301, "answered", Application, "the request was answered";
     /// The application panicked while it served this connection.
     HandlerPanicked = 302, "handler_panicked", Application, "the application failed";
@@ -125,11 +125,11 @@ reasons! {
     ServerFull = 402, "server_full", Operator, "the server is full";
     /// The listener is at its limit of connections.
     ListenerFull = 403, "listener_full", Operator, "this port is full";
-    /// The address is at its limit of connections.
+    /// The peer's address is at its limit of connections.
     AddressFull = 404, "address_full", Operator, "this address has too many connections";
-    /// The address is not allowed; see [`Listen::allow`](crate::Listen) and `deny`.
+    /// The peer's address is not allowed; see [`Listen::allow`](crate::Listen) and `deny`.
     AddressRefused = 405, "address_refused", Operator, "this address is not allowed here";
-    /// The address opens connections too fast.
+    /// The peer's address opens connections too fast.
     ///
     /// See [`ConnectionLimits::arrivals_per_address`](crate::limit::ConnectionLimits).
     AddressTooFast = 406, "address_too_fast", Operator, "this address connects too often";
@@ -138,7 +138,7 @@ reasons! {
 }
 
 impl Reason {
-    /// The stable number.
+    /// Returns the stable number.
     ///
     /// 1xx: caused by the peer, 2xx: the network, 3xx: the application, 4xx: the operator.
     #[must_use]
@@ -146,13 +146,13 @@ impl Reason {
         self as u16
     }
 
-    /// The reason with that name.
+    /// Returns the reason with this name, if there is one.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|reason| reason.name() == name)
     }
 
-    /// The index in [`Reason::ALL`].
+    /// Returns the index in [`Reason::ALL`].
     pub(crate) fn place(self) -> usize {
         Self::ALL.iter().position(|&other| other == self).unwrap_or(0)
     }

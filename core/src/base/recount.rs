@@ -1,13 +1,13 @@
-//! Reports of a recount, which checks tables and gauges.
+//! Results of recounts, which check tables and gauges.
 
 use alloc::format;
 use alloc::string::String;
 use core::fmt::{Debug, Display};
 
-/// The first mismatch that a recount found, as text.
+/// Result of a recount. The error describes the first mismatch.
 pub(crate) type Recounted = Result<(), String>;
 
-/// Returns an error unless `kept`.
+/// Returns the text of `what` as an error unless `kept` is true.
 pub(crate) fn ensure(kept: bool, what: impl FnOnce() -> String) -> Recounted {
     if kept { Ok(()) } else { Err(what()) }
 }

@@ -1,7 +1,9 @@
 //! Setters of options: `Telnet::default().mode(InputMode::Character).keep_alive(None)`.
 
-/// Defines a setter for each option of a type, so that an application can build it in one
-/// expression. The type itself is non-exhaustive: a new option breaks no application.
+/// Defines a setter method for each option of a type.
+///
+/// An application can build the type in one expression, although it is non-exhaustive: a new option
+/// breaks no application.
 macro_rules! setters {
     ($name:ident { $($field:ident: $type:ty),* $(,)? }) => {
         impl $name {

@@ -1,9 +1,9 @@
-//! Makes one peer's text safe for another peer's terminal.
+//! Sanitizing and escaping of text for terminals, logs and JSON.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
 
-/// Removes from `text` what could act on a terminal, a log or a page.
+/// Removes characters from `text` that could control a terminal, a log or a page.
 ///
 /// It removes control characters (Unicode category Cc: C0 except tab, DEL, and C1, so that no
 /// ECMA-48 escape sequence survives in seven or eight bits) and these code points, which separate,
@@ -28,7 +28,7 @@ pub fn neutralize(text: &str) -> Cow<'_, str> {
     Cow::Owned(kept.map(|c| if c == '\t' { ' ' } else { c }).collect::<String>())
 }
 
-/// Escapes what [`neutralize`] would remove, as `\u{0}`, and doubles backslashes.
+/// Escapes control characters and invisible ones as `\u{0}`, and doubles backslashes.
 ///
 /// For user names in logs: two different names never look the same, as `ad\0min` and `admin` would
 /// if the NUL were removed. Text without any of these is borrowed.

@@ -12,52 +12,52 @@ use core::time::Duration;
 pub struct Time(NonZeroU64);
 
 impl Time {
-    /// The shell's start.
+    /// The moment at which the shell started.
     pub const START: Self = Self(NonZeroU64::MIN);
 
-    /// The moment `nanos` nanoseconds after the start.
+    /// Returns the moment `nanos` nanoseconds after the start.
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(NonZeroU64::MIN.saturating_add(nanos))
     }
 
-    /// The moment `millis` milliseconds after the start.
+    /// Returns the moment `millis` milliseconds after the start.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self::from_nanos(millis.saturating_mul(1_000_000))
     }
 
-    /// The moment `seconds` seconds after the start.
+    /// Returns the moment `seconds` seconds after the start.
     #[must_use]
     pub const fn from_secs(seconds: u64) -> Self {
         Self::from_nanos(seconds.saturating_mul(1_000_000_000))
     }
 
-    /// Nanoseconds since the start.
+    /// Returns the number of nanoseconds since the start.
     #[must_use]
     pub const fn as_nanos(self) -> u64 {
         self.0.get() - 1
     }
 
-    /// Whole milliseconds since the start.
+    /// Returns the number of whole milliseconds since the start.
     #[must_use]
     pub const fn as_millis(self) -> u64 {
         self.as_nanos() / 1_000_000
     }
 
-    /// Time elapsed since `earlier`. Zero if it is not earlier.
+    /// Returns the time elapsed since `earlier`, or zero if `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.as_nanos().saturating_sub(earlier.as_nanos()))
     }
 
-    /// The moment `nanos` nanoseconds before this one. Saturates at the start.
+    /// Returns the moment `nanos` nanoseconds before this one. Saturates at the start.
     #[must_use]
     pub const fn minus_nanos(self, nanos: u64) -> Self {
         Self::from_nanos(self.as_nanos().saturating_sub(nanos))
     }
 
-    /// The moment `nanos` nanoseconds after this one. Saturates.
+    /// Returns the moment `nanos` nanoseconds after this one. Saturates at the end of the range.
     #[must_use]
     pub const fn plus_nanos(self, nanos: u64) -> Self {
         Self(self.0.saturating_add(nanos))
@@ -72,48 +72,48 @@ impl Time {
 pub struct UnixTime(u64);
 
 impl UnixTime {
-    /// The moment `millis` milliseconds after the epoch.
+    /// Returns the moment `millis` milliseconds after the epoch.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 
-    /// The moment `seconds` seconds after the epoch. Saturates.
+    /// Returns the moment `seconds` seconds after the epoch. Saturates.
     #[must_use]
     pub const fn from_secs(seconds: u64) -> Self {
         Self(seconds.saturating_mul(1_000))
     }
 
-    /// Milliseconds since the epoch.
+    /// Returns the number of milliseconds since the epoch.
     #[must_use]
     pub const fn as_millis(self) -> u64 {
         self.0
     }
 
-    /// Whole seconds since the epoch.
+    /// Returns the number of whole seconds since the epoch.
     #[must_use]
     pub const fn as_secs(self) -> u64 {
         self.0 / 1_000
     }
 }
 
-/// Shortest interval of repeating actions (pings, attempts, pauses between them).
+/// Shortest interval between repeated actions, such as pings or connection attempts.
 ///
 /// Shorter intervals would only keep a shell busy.
 pub(crate) const INTERVAL_MIN: Duration = Duration::from_millis(10);
 
-/// Treats a duration of zero as `None`.
+/// Returns `None` for a duration of zero, otherwise `span`.
 pub(crate) fn some_time(span: Option<Duration>) -> Option<Duration> {
     span.filter(|span| !span.is_zero())
 }
 
-/// Whole seconds of a duration, rounded up, so that an announced time is never too short.
+/// Returns the seconds of `span`, rounded up so that an announced time is never too short.
 pub(crate) fn seconds_up(span: Duration) -> u64 {
     span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0))
 }
 
 impl Default for Time {
-    /// The start.
+    /// Returns [`Time::START`].
     fn default() -> Self {
         Self::START
     }
@@ -122,14 +122,14 @@ impl Default for Time {
 impl Add<Duration> for Time {
     type Output = Self;
 
-    /// Saturates at the end of the range.
+    /// Adds a duration. Saturates at the end of the range.
     fn add(self, span: Duration) -> Self {
         self.plus_nanos(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX))
     }
 }
 
 impl fmt::Display for Time {
-    /// Seconds with nine decimals.
+    /// Writes the seconds with nine decimals.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{:09}s", self.as_nanos() / 1_000_000_000, self.as_nanos() % 1_000_000_000)
     }

@@ -1,4 +1,4 @@
-//! Counts the machine's steps of work, so that tests can bound them.
+//! Counters of the machine's steps of work, for tests that bound them.
 //!
 //! A peer decides how many keys, commands, frames and blocks it sends, so both the memory and the
 //! work that they cause must be bounded. Steps measure the work, identically on every computer.
@@ -30,7 +30,7 @@
 #[cfg(feature = "work")]
 pub use counting::{BASE, PER_BUDGET_BYTE, PER_BYTE, PER_MESSAGE, steps_of};
 
-/// Counts `steps` steps.
+/// Does nothing, because the feature `work` is disabled.
 #[cfg(not(feature = "work"))]
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "it must compile to nothing")]
@@ -47,22 +47,22 @@ mod counting {
         static STEPS: Cell<u64> = const { Cell::new(0) };
     }
 
-    /// Steps of a fact without bytes.
+    /// Maximum number of steps of a fact without bytes.
     pub const BASE: u64 = 100_000;
-    /// Steps per byte of a fact.
+    /// Maximum number of steps per byte of a fact.
     pub const PER_BYTE: u64 = 24;
-    /// Steps per byte of the longest message: a fact may complete one that mostly arrived before.
+    /// Maximum number of steps per byte of the longest message, which a fact may complete.
     pub const PER_BUDGET_BYTE: u64 = 8;
-    /// Steps per message that may be served in a turn.
+    /// Maximum number of steps per message that may be served in a turn.
     pub const PER_MESSAGE: u64 = 64;
 
-    /// Counts `steps` steps.
+    /// Adds `steps` to this thread's count of steps.
     pub(crate) fn step(steps: usize) {
         // A thread that is being destroyed does not count.
         let _ = STEPS.try_with(|counted| counted.set(counted.get().saturating_add(steps as u64)));
     }
 
-    /// Runs `act`. Returns its result and the steps that this thread took in it.
+    /// Runs `act` and returns its result and the number of steps that this thread counted in it.
     pub fn steps_of<T>(act: impl FnOnce() -> T) -> (T, u64) {
         let before = STEPS.get();
         let result = act();
