@@ -1,4 +1,4 @@
-//! Parses a listening address: its scheme, its socket address or path, and its options.
+//! Parsing of listening addresses: scheme, socket address or path, and options.
 
 use crate::config::{Address, Listen, SocketAccess};
 use crate::tunnel::{Forward, RemoteBind};
@@ -12,47 +12,47 @@ use core::num::NonZeroU32;
 use core::str::FromStr;
 use core::time::Duration;
 
-/// Why a listening address could not be parsed.
+/// The error returned when a listening address cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("in the listening address {text:?}: {problem}")]
 #[non_exhaustive]
 pub struct ListenError {
-    /// The whole address.
+    /// The whole text of the listening address.
     pub text: String,
-    /// The problem.
+    /// The problem with the listening address.
     pub problem: ListenProblem,
 }
 
-/// What is wrong with a listening address.
+/// A problem with a listening address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ListenProblem {
     /// The scheme is missing or unknown.
     #[error("it must begin with tcp://, telnet://, length://, auto://, ws:// or unix://")]
     Scheme,
-    /// Not an IP address and a port.
+    /// The address is not an IP address and a port.
     #[error("{0:?} is not an IP address and a port, such as 127.0.0.1:7000 or [::1]:7000")]
     Address(String),
-    /// A Unix socket without a path.
+    /// The Unix socket has no path.
     #[error("a Unix socket needs a path, such as unix:///run/drupe.sock")]
     Path,
-    /// An option that this scheme does not have.
+    /// The scheme does not have this option.
     #[error("{0:?} is not an option of this scheme")]
     Option(String),
-    /// An origin that no page can have.
+    /// The origin is invalid: no page can have it.
     #[error("{0}")]
     Origin(#[from] OriginError),
-    /// A path that no request can have.
+    /// The path is invalid: no HTTP request can have it.
     #[error("{0:?} can't be the path of a request: {1}")]
     HttpPath(String, &'static str),
-    /// A value that the option does not accept.
+    /// The option does not accept this value.
     #[error("{option} takes {expected}, not {value:?}")]
     Value {
-        /// The option.
+        /// The name of the option.
         option: &'static str,
-        /// The accepted values.
+        /// A description of the accepted values.
         expected: &'static str,
-        /// The given value.
+        /// The rejected value.
         value: String,
     },
 }

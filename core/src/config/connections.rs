@@ -1,20 +1,20 @@
 use crate::base::setters;
 use crate::config::Rate;
 
-/// Limits on open connections. A connection over a limit gets the reason and is closed at once.
+/// Limits on open connections. A connection over a limit receives the reason and is closed at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectionLimits {
-    /// Limit for all connections together, including closing and dialled ones.
+    /// Maximum number of connections in all, including closing and dialled ones.
     ///
     /// Range: 0, which refuses all, to 16,777,215; larger values count as that. Dialled connections
     /// are never refused, so the total may exceed the limit by their number.
     pub total: u32,
-    /// Limit per address: an IPv4 address or an IPv6 /64.
+    /// Maximum number of connections per address: an IPv4 address or an IPv6 /64.
     ///
     /// With 0, only peers without an address and [exempt](crate::Config::exempt) ones are accepted.
     pub per_address: u32,
-    /// Rate of new connections per address. Default: `None`, no limit.
+    /// Maximum rate of new connections per address. Default: `None`, no limit.
     ///
     /// Refused connections do not count.
     pub arrivals_per_address: Option<Rate>,
@@ -32,13 +32,15 @@ setters!(ConnectionLimits {
 });
 
 impl Default for ConnectionLimits {
-    /// 10,000 in all; 256 per address, for many people behind one NAT.
+    /// Returns limits of 10,000 connections in all and 256 per address.
+    ///
+    /// 256 leaves room for many people behind one NAT.
     fn default() -> Self {
         Self { total: 10_000, per_address: 256, arrivals_per_address: None, early_drop: None }
     }
 }
 
-/// Refuses new connections at random while many are unauthenticated.
+/// Random refusal of new connections while many are unauthenticated.
 ///
 /// A flood of connections that never authenticate then leaves room for peers that will. See
 /// [`Hub::identify`](crate::Hub::identify).
@@ -51,7 +53,7 @@ pub struct EarlyDrop {
     full: u32,
 }
 
-/// Invalid bounds for an early drop.
+/// The error returned for invalid bounds of an [`EarlyDrop`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an early drop needs begin < full, not begin {begin}, full {full}")]
 #[non_exhaustive]
@@ -63,7 +65,9 @@ pub struct EarlyDropError {
 }
 
 impl EarlyDrop {
-    /// Starts to refuse at `begin` unauthenticated connections, and refuses all from `full` on.
+    /// Creates an early drop that refuses some connections from `begin` on, and all from `full` on.
+    ///
+    /// Both are numbers of unauthenticated connections.
     ///
     /// # Errors
     /// Unless `begin` is below `full`.
@@ -71,7 +75,7 @@ impl EarlyDrop {
         if begin < full { Ok(Self { begin, full }) } else { Err(EarlyDropError { begin, full }) }
     }
 
-    /// Whether to refuse one more connection. `chance` is 64 random bits.
+    /// Returns `true` if one more connection is refused. `chance` is 64 random bits.
     pub(crate) fn refuses(self, unknown: u32, chance: u64) -> bool {
         let above = u64::from(unknown.saturating_sub(self.begin));
         let span = u64::from(self.full - self.begin);

@@ -12,13 +12,13 @@ use core::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dial {
-    /// `HOST:PORT`, for the shell to resolve.
+    /// The address as `HOST:PORT`, which the shell resolves.
     pub address: String,
-    /// The protocol.
+    /// The protocol of the connection.
     pub protocol: DialProtocol,
-    /// When to try again. `None`: one attempt only.
+    /// The waits between attempts. `None`: one attempt only.
     pub backoff: Option<Backoff>,
-    /// Time limit for an attempt, and again for the handshake after it.
+    /// Time limit for each attempt, and again for the handshake after it.
     ///
     /// With zero, no attempt succeeds.
     pub timeout: Duration,
@@ -48,7 +48,9 @@ impl From<Wire> for DialProtocol {
 }
 
 impl Dial {
-    /// Lines over TCP to `address`, `HOST:PORT`. One attempt of at most 30 s.
+    /// Creates a dial for lines over TCP to `address`, which is `HOST:PORT`.
+    ///
+    /// It makes one attempt of at most 30 s.
     #[must_use]
     pub fn lines(address: impl Into<String>) -> Self {
         Self {
@@ -59,7 +61,9 @@ impl Dial {
         }
     }
 
-    /// As [`lines`](Self::lines), for the WebSocket at `target`, such as `/`, or `/chat?room=a`.
+    /// Creates a dial for the WebSocket at `target`, such as `/` or `/chat?room=a`.
+    ///
+    /// The address and the attempt are as for [`lines`](Self::lines).
     #[must_use]
     pub fn websocket(address: impl Into<String>, target: impl Into<String>) -> Self {
         let protocol = DialProtocol::WebSocket(Arc::new(OpeningHandshake::new(target)));
@@ -101,14 +105,14 @@ impl FromStr for Dial {
     }
 }
 
-/// Why a dial address could not be parsed.
+/// The error returned when a dial address cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DialError {
     /// The scheme is unknown.
     #[error("an address begins with tcp://, length:// or ws://")]
     Scheme,
-    /// It is not HOST:PORT, or has a path where none is allowed.
+    /// The address is not `HOST:PORT`, or has a path where none is allowed.
     #[error("an address is SCHEME://HOST:PORT, with a path for ws:// only, and a port from 1 to 65535")]
     Address,
     /// An option of the wire is invalid.

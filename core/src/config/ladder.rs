@@ -13,17 +13,17 @@ pub struct Ladder {
     ///
     /// It is warned again where `drop` begins.
     pub warn: Option<u32>,
-    /// From this strike on, reading pauses until the rate conforms again.
+    /// First strike at which reading pauses until the rate conforms again.
     ///
     /// Nothing is lost: TCP slows the peer down.
     pub pause: Option<u32>,
-    /// From this strike on, messages over the rate are discarded and counted.
+    /// First strike at which messages over the rate are discarded and counted.
     pub drop: Option<u32>,
-    /// From this strike on, the connection is closed.
+    /// First strike at which the connection is closed.
     pub close: Option<u32>,
-    /// From this strike on, the connection is closed and its address is refused for the cool-down.
+    /// First strike at which the connection is closed and its address is refused for the cool-down.
     pub quarantine: Option<u32>,
-    /// The count restarts after more than this time without a strike.
+    /// Time without a strike after which the count of strikes restarts.
     ///
     /// With zero, only strikes at the same moment add up; with [`Duration::MAX`], strikes are never
     /// forgiven.
@@ -40,7 +40,7 @@ setters!(Ladder {
 });
 
 impl Default for Ladder {
-    /// Warn and pause from the first strike. Never loses a message.
+    /// Returns a ladder that warns and pauses from the first strike, and never loses a message.
     fn default() -> Self {
         Self {
             warn: Some(1),
@@ -53,24 +53,24 @@ impl Default for Ladder {
     }
 }
 
-/// What to do with a message over the rate.
+/// Treatment of a message over the rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Action {
-    /// Serve it.
+    /// The message is served.
     Serve,
-    /// Serve it, then stop reading until the rate conforms.
+    /// The message is served, then reading stops until the rate conforms.
     Pause,
-    /// Discard it.
+    /// The message is discarded.
     Drop,
-    /// Close the connection.
+    /// The connection is closed.
     Close,
-    /// Close the connection and refuse its address for the cool-down.
+    /// The connection is closed and its address is refused for the cool-down.
     Quarantine,
 }
 
 impl Action {
-    /// Whether the message is served.
+    /// Returns `true` if the message is served.
     #[must_use]
     pub const fn serves(self) -> bool {
         matches!(self, Self::Serve | Self::Pause)
@@ -78,7 +78,7 @@ impl Action {
 }
 
 impl Ladder {
-    /// The severest step that applies at `strikes` strikes.
+    /// Returns the severest step that applies at `strikes` strikes.
     #[must_use]
     pub fn action(&self, strikes: u32) -> Action {
         let steps = [
@@ -91,7 +91,7 @@ impl Ladder {
         steps.into_iter().find(applies).map_or(Action::Serve, |(_, action)| action)
     }
 
-    /// Whether the peer is warned at exactly `strikes` strikes.
+    /// Returns `true` if the peer is warned at exactly `strikes` strikes.
     pub(crate) fn tells(&self, strikes: u32) -> bool {
         let begins_at = |step: Option<u32>| step.is_some_and(|from| strikes == from.max(1));
         begins_at(self.warn) || begins_at(self.drop)

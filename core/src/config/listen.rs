@@ -1,4 +1,4 @@
-//! A listener: its address, its protocol, and which peers it admits.
+//! Configuration of a listener: its address, its protocol, and the peers that it admits.
 
 use crate::base::setters;
 use crate::base::{Network, Peer};
@@ -76,17 +76,17 @@ pub struct Listen {
     ///
     /// If not, the connection ends once what was queued is flushed.
     pub half_open: bool,
-    /// Whether warnings about limits and the reason of the end are sent to the peer as messages.
+    /// Whether warnings about limits and the reason for the end are sent to the peer as messages.
     pub notices: bool,
-    /// Whether connections end if they begin with an HTTP request, on lines, telnet and frames.
+    /// Whether line, telnet and frame connections end if they begin with an HTTP request.
     ///
     /// Their reason is [`Reason::WrongProtocol`](crate::Reason::WrongProtocol). Nothing of the
     /// request is served. Any web page can make a browser send a request to any port, followed by
     /// lines of the page's choice.
     pub refuses_http: bool,
-    /// Limits for its peers. `None`: those of the [`Config`](crate::Config).
+    /// Limits for peers of this listener. `None`: those of the [`Config`](crate::Config).
     pub limits: Option<PeerLimits>,
-    /// The only networks whose peers are accepted. Empty: all.
+    /// Networks whose peers are accepted. Empty: all networks.
     ///
     /// Unix peers have no address and are always accepted.
     pub allow: Vec<Network>,
@@ -158,7 +158,7 @@ pub struct SocketAccess {
 setters!(SocketAccess { mode: Option<u32>, group: Option<String> });
 
 impl SocketAccess {
-    /// The largest mode.
+    /// The largest valid mode: all permissions for everyone.
     pub const MODE_MAX: u32 = 0o777;
 
     /// Parses a mode in octal digits, such as `660` or `0660`.
@@ -170,13 +170,13 @@ impl SocketAccess {
 }
 
 impl Listen {
-    /// Lines over TCP, with the defaults of the table above.
+    /// Creates a listener for lines over TCP, with the default options.
     #[must_use]
     pub fn lines(address: SocketAddr) -> Self {
         Self::new(Address::Tcp(address), Wire::default())
     }
 
-    /// `protocol` at `address`, with the defaults of the table above.
+    /// Creates a listener for `protocol` at `address`, with the default options.
     #[must_use]
     pub fn new(address: Address, protocol: impl Into<Protocol>) -> Self {
         let protocol = protocol.into();
@@ -201,9 +201,9 @@ impl Listen {
         }
     }
 
-    /// Whether only this machine can connect, judging by the address.
+    /// Returns `true` if only this machine can connect, judging by the address.
     ///
-    /// False for inherited sockets, whose address is unknown.
+    /// Returns `false` for inherited sockets, whose address is unknown.
     pub(crate) fn is_local(&self) -> bool {
         match &self.address {
             Address::Tcp(address) => address.ip().to_canonical().is_loopback(),
@@ -213,23 +213,23 @@ impl Listen {
         }
     }
 
-    /// Whether peers on other machines may reach it, possibly through a proxy.
+    /// Returns `true` if peers on other machines may reach the listener, possibly through a proxy.
     pub(crate) fn is_reached_by_others(&self) -> bool {
         let is_forwarded = matches!(&self.protocol, Protocol::Http(http) if http.forwarded.is_some());
         !self.is_local() || self.proxies.is_some() || is_forwarded
     }
 
-    /// Default access to `/metrics`: open if only this machine can connect, otherwise off.
+    /// Returns the default access to `/metrics`: open if only this machine can connect, else off.
     pub(crate) fn metrics_by_default(&self) -> Access {
         if self.is_reached_by_others() { Access::Off } else { Access::Open }
     }
 
-    /// Whether it is a Unix socket with a file on this machine.
+    /// Returns `true` if the listener is a Unix socket with a file on this machine.
     pub(crate) fn is_socket_file(&self) -> bool {
         matches!(&self.address, Address::Unix(path) if !path.starts_with('@'))
     }
 
-    /// Whether a peer is a trusted proxy.
+    /// Returns `true` if `peer` is a trusted proxy.
     ///
     /// Limits then apply to the clients that it reports, not to the proxy itself.
     pub(crate) fn trusts(&self, peer: Peer) -> bool {
@@ -241,7 +241,7 @@ impl Listen {
             || forwarded.is_some_and(|forwarded| forwarded.trust(peer))
     }
 
-    /// The scheme, address and path, without options.
+    /// Returns the scheme, the address and the path as text, without options except the tunnel.
     ///
     /// A port of 0 is replaced by the port that the system chose.
     #[must_use]
@@ -274,7 +274,7 @@ impl Listen {
 }
 
 impl Address {
-    /// The address on the far side of a tunnel, if it is one.
+    /// Returns the address on the far side of a tunnel, if this is a forwarded address.
     #[must_use]
     pub const fn forward(&self) -> Option<&Forward> {
         match self {

@@ -27,19 +27,19 @@ impl Marks {
         Ok(Self { low, high, max })
     }
 
-    /// At this many bytes or fewer, a stalled connection is read again.
+    /// Returns the low mark in bytes: at or below it, a stalled connection is read again.
     #[must_use]
     pub const fn low(self) -> usize {
         self.low as usize
     }
 
-    /// Above this many bytes, a connection is stalled.
+    /// Returns the high mark in bytes: above it, a connection is stalled.
     #[must_use]
     pub const fn high(self) -> usize {
         self.high as usize
     }
 
-    /// The most bytes that are queued for a connection once its socket is full.
+    /// Returns the maximum number of bytes queued for a connection once its socket is full.
     #[must_use]
     pub const fn max(self) -> usize {
         self.max as usize
@@ -47,37 +47,37 @@ impl Marks {
 }
 
 impl Default for Marks {
-    /// 64 KiB, 256 KiB, 1 MiB.
+    /// Returns a low mark of 64 KiB, a high mark of 256 KiB and a maximum of 1 MiB.
     fn default() -> Self {
         Self { low: 64 << 10, high: 256 << 10, max: 1 << 20 }
     }
 }
 
-/// Watermarks that are out of order or out of range.
+/// The error returned for watermarks that are out of order or out of range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("marks need low <= high <= max and max in 1 to 1073741824 bytes, not low {low}, high {high}, max {max}")]
 #[non_exhaustive]
 pub struct MarksError {
-    /// The requested low mark.
+    /// The requested low mark, in bytes.
     pub low: u32,
-    /// The requested high mark.
+    /// The requested high mark, in bytes.
     pub high: u32,
-    /// The requested maximum.
+    /// The requested maximum, in bytes.
     pub max: u32,
 }
 
-/// What happens when a room's message would bring a slow member above [`Marks::max`].
+/// Policy for a room's message that would bring a slow member above [`Marks::max`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SlowPolicy {
-    /// Close the member as a slow consumer.
+    /// The member's connection is closed as a slow consumer.
     #[default]
     Close,
-    /// Skip the oldest messages of the room that are queued for the member.
+    /// The oldest messages of the room that are queued for the member are skipped.
     SkipOldest,
-    /// Skip the new message for the member.
+    /// The new message is skipped for the member.
     SkipNewest,
-    /// Skip all messages of the room that are queued for the member except the new one.
+    /// All messages of the room that are queued for the member are skipped, except the new one.
     KeepLatest,
 }
 
@@ -85,17 +85,17 @@ pub enum SlowPolicy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OutboundLimits {
-    /// The watermarks.
+    /// Watermarks of the output queue, in bytes.
     pub marks: Marks,
-    /// How long a full socket may take for what is queued, in addition to the time for its length.
+    /// Fixed part of the time limit for a full socket to accept the queued output.
     ///
-    /// With zero, only the latter applies.
+    /// The other part grows with the length of the output. With zero, only that part applies.
     pub write_deadline: Duration,
-    /// The lowest accepted reading rate, in bytes per second.
+    /// The lowest accepted reading rate of the peer, in bytes per second.
     ///
     /// The deadline for queued output is `write_deadline` plus its length at this rate.
     pub drain_min_bytes_per_second: NonZeroU32,
-    /// The policy of rooms without one of their own.
+    /// The slow-member policy of rooms without one of their own.
     pub slow_policy: SlowPolicy,
 }
 
@@ -114,7 +114,7 @@ impl OutboundLimits {
 }
 
 impl Default for OutboundLimits {
-    /// The default marks, 30 s, 4 KiB/s, and [`SlowPolicy::Close`].
+    /// Returns the default marks, a deadline of 30 s plus 4 KiB/s, and [`SlowPolicy::Close`].
     fn default() -> Self {
         Self {
             marks: Marks::default(),

@@ -44,7 +44,7 @@ use core::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
-    /// The listeners.
+    /// The listeners of the server.
     pub listeners: Vec<Listen>,
     /// SSH connections, for [forwarded](crate::Address::Forwarded) listeners.
     pub tunnels: Vec<Tunnel>,
@@ -54,9 +54,7 @@ pub struct Config {
     pub seed: Option<u64>,
     /// Limits on the number of connections.
     pub connections: ConnectionLimits,
-    /// Networks whose peers are exempt from some limits.
-    ///
-    /// Those are limits per address, quarantine and [early drop](ConnectionLimits::early_drop).
+    /// Networks whose peers are exempt from limits per address, quarantine and early drop.
     pub exempt: Vec<Network>,
     /// Whether limits per address, networks, early drops and rates are only counted, not enforced.
     ///
@@ -73,13 +71,13 @@ pub struct Config {
     pub outbound: OutboundLimits,
     /// Limits on rooms.
     pub rooms: RoomLimits,
-    /// Limits on offloaded work.
+    /// Limits on the number of unredeemed tickets.
     pub tickets: TicketLimits,
-    /// How connections end.
+    /// Limits for closing a connection.
     pub closing: Closing,
-    /// How the server shuts down.
+    /// Time limits and pace of a shutdown.
     pub drain: Drain,
-    /// How long a listener pauses when accepting fails.
+    /// Duration of a listener's pause when accepting fails.
     ///
     /// It pauses at once if the process is out of descriptors or memory, otherwise after 16
     /// failures in a row. At least 10 ms; [`Duration::MAX`] is for ever. A pause for lack of
@@ -111,7 +109,7 @@ setters!(Config {
 });
 
 impl Default for Config {
-    /// No listeners, and limits for a small public server.
+    /// Returns a configuration without listeners, with limits for a small public server.
     fn default() -> Self {
         Self {
             listeners: Vec::new(),
@@ -134,7 +132,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The defaults with these listeners.
+    /// Creates a default configuration with these listeners.
     #[must_use]
     pub fn listening(listeners: impl IntoIterator<Item = Listen>) -> Self {
         Self { listeners: listeners.into_iter().collect(), ..Self::default() }
@@ -161,22 +159,22 @@ setters!(Config.peer: PeerLimits {
     lifetime: Option<Duration>,
 });
 
-/// How a connection ends: flush, close our half, and discard input until the peer closes.
+/// Limits for closing: flush, close our half, and discard input until the peer closes.
 ///
 /// This way the peer gets our last bytes: closing a socket with unread input resets the connection
 /// (RFC 1122 section 4.2.2.13).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Closing {
-    /// Time limit for flushing.
+    /// Time limit for flushing the queued output.
     ///
     /// With zero, what the socket does not accept in the same turn is lost.
     pub flush: Duration,
-    /// How long to wait for the peer to close its half after we closed ours.
+    /// Time limit for the peer to close its half after we closed ours.
     ///
-    /// With zero, it is not waited for.
+    /// With zero, the machine does not wait for the peer.
     pub linger: Duration,
-    /// How many bytes are read and discarded at full speed.
+    /// Maximum number of bytes that are read and discarded at full speed.
     ///
     /// After that, the machine reads at most at the [rate](Rates::bytes) of bytes, or at 4 MiB per
     /// second if there is none.
@@ -186,13 +184,13 @@ pub struct Closing {
 setters!(Closing { flush: Duration, linger: Duration, discard_max_bytes: u32 });
 
 impl Default for Closing {
-    /// 5 s, 2 s, 1 MiB.
+    /// Returns 5 s for flushing, 2 s for the peer to close, and 1 MiB of discarded input.
     fn default() -> Self {
         Self { flush: Duration::from_secs(5), linger: Duration::from_secs(2), discard_max_bytes: 1 << 20 }
     }
 }
 
-/// How the server shuts down.
+/// Time limits and pace of a shutdown.
 ///
 /// 1. The server reports that it is not ready, but still accepts connections (`grace`).
 /// 2. It stops accepting, notifies all peers, and spreads the closes over a window, so that clients
@@ -206,12 +204,12 @@ impl Default for Closing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drain {
-    /// How long the server still accepts connections after it reports that it is not ready.
+    /// Time in which the server still accepts connections but reports that it is not ready.
     ///
     /// Load balancers need this time to react to [readiness](crate::http). With zero the server
     /// stops accepting at once, and with [`Duration::MAX`] only when the drain is sped up.
     pub grace: Duration,
-    /// When peers should reconnect.
+    /// Time after which peers should reconnect.
     ///
     /// Sent in the notice, in the reason of a WebSocket's close frame (`shutdown; retry after 5
     /// s`), and as `Retry-After` in HTTP (RFC 9110 section 10.2.3). In whole seconds, rounded up;
@@ -219,7 +217,7 @@ pub struct Drain {
     pub retry_after: Option<Duration>,
     /// Longest time over which the closes are spread. With zero, all come at once.
     pub window: Duration,
-    /// Closes per second that are fast enough, so that few connections do not use the whole window.
+    /// Target rate of closes per second, so that few connections do not use the whole window.
     ///
     /// 0 counts as 1.
     pub closes_per_second: u32,
@@ -238,7 +236,9 @@ setters!(Drain {
 });
 
 impl Default for Drain {
-    /// No grace period, no `retry_after`, 5 s of window, 500 closes per second, 10 s of deadline.
+    /// Returns a drain without grace period, with a window of 5 s and a deadline of 10 s.
+    ///
+    /// `retry_after` is `None`, and 500 connections close per second.
     fn default() -> Self {
         Self {
             grace: Duration::ZERO,
@@ -251,7 +251,7 @@ impl Default for Drain {
 }
 
 impl Drain {
-    /// The time over which `connections` closes are spread.
+    /// Returns the time over which `connections` closes are spread.
     pub(crate) fn window_for(&self, connections: u32) -> Duration {
         let enough = Duration::from_secs(u64::from(connections)) / self.closes_per_second.max(1);
         enough.min(self.window)

@@ -19,7 +19,7 @@ pub struct PeerLimits {
     /// peer that only listens is normal. The timer is suspended while the machine does not read
     /// from the peer. It continues after a peer has ended its half.
     pub idle: Option<Duration>,
-    /// How long before the idle timeout the peer is warned. Default: `None`.
+    /// Time before the idle timeout at which the peer is warned. Default: `None`.
     ///
     /// Only on listeners with [`notices`](crate::Listen::notices). `None`, zero and values not less than
     /// `idle` disable it.
@@ -52,9 +52,9 @@ setters!(PeerLimits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rates {
-    /// Messages per second. `None`: no limit.
+    /// Rate limit for messages. `None`: no limit.
     pub messages: Option<Rate>,
-    /// Bytes per second. `None`: no limit.
+    /// Rate limit for bytes. `None`: no limit.
     pub bytes: Option<Rate>,
     /// The penalties for peers that exceed these rates.
     pub ladder: Ladder,
@@ -63,7 +63,7 @@ pub struct Rates {
 setters!(Rates { messages: Option<Rate>, bytes: Option<Rate>, ladder: Ladder });
 
 impl Default for Rates {
-    /// 1,000 messages and 4 MiB per second, with bursts of twice that, and the default ladder.
+    /// Returns limits of 1,000 messages and 4 MiB per second, with bursts of twice as much.
     fn default() -> Self {
         let rate = |per_second| Rate::new(per_second, 2 * per_second).ok();
         Self { messages: rate(1_000), bytes: rate(4 << 20), ladder: Ladder::default() }

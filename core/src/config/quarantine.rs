@@ -5,9 +5,9 @@ use core::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QuarantineLimits {
-    /// How long an address is refused. With zero, it is not refused.
+    /// Time for which an address is refused. With zero, it is not refused.
     pub cool_down: Duration,
-    /// How many addresses are stored.
+    /// Maximum number of stored addresses.
     ///
     /// If the table is full, the entry that expires first is replaced. With 0, none is stored.
     pub addresses_max: u32,
@@ -16,7 +16,7 @@ pub struct QuarantineLimits {
 setters!(QuarantineLimits { cool_down: Duration, addresses_max: u32 });
 
 impl Default for QuarantineLimits {
-    /// 5 minutes, 10,000 addresses (at most about 1.5 MiB).
+    /// Returns a cool-down of 5 minutes and a table of 10,000 addresses (at most about 1.5 MiB).
     fn default() -> Self {
         Self { cool_down: Duration::from_secs(300), addresses_max: 10_000 }
     }

@@ -13,14 +13,14 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// Failed authentications per address: 5 in 300 s.
+    /// Limit of failed authentications per address: 5 in 300 s.
     pub(crate) const WRONG_PROOFS: Self = Self {
         units: NonZeroU32::MIN.saturating_add(4),
         seconds: NonZeroU32::MIN.saturating_add(299),
         burst: NonZeroU32::MIN.saturating_add(4),
     };
 
-    /// Allows `per_second` units per second on average, and `burst` units at once after a pause.
+    /// Creates a rate of `per_second` units per second, and `burst` units at once after a pause.
     ///
     /// Both are 1 to 4,294,967,295.
     ///
@@ -30,7 +30,7 @@ impl Rate {
         Self::per(per_second, 1, burst)
     }
 
-    /// As [`new`](Self::new), with `units` in `seconds`, at least one.
+    /// Creates a rate of `units` units per `seconds` seconds, and `burst` at once after a pause.
     ///
     /// # Errors
     /// If one is 0.
@@ -41,42 +41,42 @@ impl Rate {
         }
     }
 
-    /// Nanoseconds that `units` take at this rate, rounded up.
+    /// Returns the nanoseconds that `units` take at this rate, rounded up.
     fn nanos(self, units: u64) -> u64 {
         let window = u128::from(self.seconds.get()) * u128::from(NANOS_PER_SECOND);
         let nanos = (u128::from(units) * window).div_ceil(u128::from(self.units.get()));
         u64::try_from(nanos).unwrap_or(u64::MAX)
     }
 
-    /// How much longer than needed to pause: half the burst, or 50 ms if that is less.
+    /// Returns how much longer than needed to pause: half the burst, at most 50 ms.
     ///
     /// A peer over the rate then wakes the machine for several units at once, not for each one.
     pub(crate) fn rest(self) -> Duration {
         Duration::from_nanos(self.tolerance() / 2).min(Duration::from_millis(50))
     }
 
-    /// How long `units` take.
+    /// Returns the time that `units` take at this rate.
     #[cfg(feature = "sim")]
     pub(crate) fn time_for(self, units: u64) -> Duration {
         Duration::from_nanos(self.nanos(units))
     }
 
-    /// How far the theoretical arrival time may lie ahead.
+    /// Returns how far the theoretical arrival time may lie ahead, in nanoseconds.
     fn tolerance(self) -> u64 {
         self.nanos(u64::from(self.burst.get()))
     }
 }
 
-/// A rate or burst of zero, to which nothing would conform.
+/// The error returned for a rate or burst of zero, to which nothing would conform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a rate and its burst must be at least 1, not {units} in {seconds} s with a burst of {burst}")]
 #[non_exhaustive]
 pub struct RateError {
-    /// The requested units.
+    /// The requested number of units.
     pub units: u32,
-    /// The requested seconds.
+    /// The requested number of seconds.
     pub seconds: u32,
-    /// The requested burst.
+    /// The requested burst, in units.
     pub burst: u32,
 }
 
@@ -89,7 +89,7 @@ pub struct Gcra {
 }
 
 impl Gcra {
-    /// When all charges will have expired.
+    /// Returns the moment at which all charges will have expired.
     pub(crate) fn at_rest(self) -> Time {
         self.arrival
     }
@@ -113,7 +113,7 @@ impl Gcra {
         Ok(())
     }
 
-    /// Charges `units` unconditionally. Returns until when to pause if the meter is now over.
+    /// Charges `units` unconditionally. Returns the end of the pause if the rate is now exceeded.
     pub fn charge(&mut self, now: Time, units: u64, rate: Rate) -> Option<Time> {
         self.arrival = self.arrival.max(now).plus_nanos(rate.nanos(units));
         let conforms_from = self.arrival.minus_nanos(rate.tolerance());

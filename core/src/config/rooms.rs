@@ -4,11 +4,11 @@ use crate::base::setters;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RoomLimits {
-    /// Rooms in all, per [shard](crate::Shard). A room exists while it has a member there.
+    /// Maximum number of rooms on each [shard](crate::Shard).
     ///
-    /// With 0, no connection can join.
+    /// A room exists on a shard while it has a member there. With 0, no connection can join.
     pub total: u32,
-    /// Rooms per connection. With 0, no connection can join.
+    /// Maximum number of rooms per connection. With 0, no connection can join.
     pub per_connection: u32,
     /// Longest name, in bytes. A name has at least one byte, so with 0 no connection can join.
     pub name_max_bytes: u32,
@@ -17,13 +17,13 @@ pub struct RoomLimits {
 setters!(RoomLimits { total: u32, per_connection: u32, name_max_bytes: u32 });
 
 impl Default for RoomLimits {
-    /// 10,000 rooms, 100 per connection, names of 128 bytes.
+    /// Returns limits of 10,000 rooms, 100 rooms per connection, and names of 128 bytes.
     fn default() -> Self {
         Self { total: 10_000, per_connection: 100, name_max_bytes: 128 }
     }
 }
 
-/// Why a connection could not join a room.
+/// The error returned when a connection cannot join a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JoinError {
@@ -33,15 +33,15 @@ pub enum JoinError {
     /// The name is empty or longer than [`RoomLimits::name_max_bytes`].
     #[error("a room's name has 1 to {max} bytes, not {bytes}")]
     Name {
-        /// The length of the name.
+        /// The length of the name, in bytes.
         bytes: usize,
-        /// The limit.
+        /// The maximum length of a name, in bytes.
         max: u32,
     },
     /// [`RoomLimits::total`] is reached, by rooms or by policies of rooms without members.
     #[error("there are {0} rooms, which is the limit")]
     TooMany(u32),
-    /// The connection is in [`RoomLimits::per_connection`] rooms.
+    /// The connection is in [`RoomLimits::per_connection`] rooms, the maximum.
     #[error("the connection is in {0} rooms, which is the limit")]
     TooManyOfConnection(u32),
 }

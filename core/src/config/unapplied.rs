@@ -15,7 +15,7 @@ pub enum Part {
     Authentication,
     /// The monitor: the page and the API that show connections.
     Monitor,
-    /// Worker threads, if more than one.
+    /// The number of worker threads, if more than one.
     Workers,
     /// The envelope in which the relay puts each message.
     Envelope,
@@ -28,13 +28,13 @@ pub enum Part {
 }
 
 impl Unapplied {
-    /// Whether nothing is left to apply.
+    /// Returns `true` if nothing is left to apply.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The parts that are left to apply.
+    /// Returns the parts that are left to apply.
     pub fn parts(&self) -> impl Iterator<Item = Part> {
         self.0.iter().copied()
     }
