@@ -1,4 +1,4 @@
-//! Admits or refuses a new peer, and writes the refusal.
+//! Admission and refusal of new peers.
 
 use crate::base::{ConnId, ListenerId, Origin, Payload, Peer, Reason, Representation};
 use crate::config::Listen;

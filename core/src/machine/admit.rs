@@ -8,7 +8,7 @@ use crate::state::conn::{Conn, HandshakeStep, Phase};
 use crate::wire::{ProbeInput, ProxyHeader, parse_proxy_header};
 
 impl<H: Handler> Machine<H> {
-    /// Continues a connection that waits at a step.
+    /// Continues the handshake of a connection that waits at `step`.
     pub(super) fn advance_handshake(&mut self, conn: ConnId, step: HandshakeStep, input: ProbeInput) {
         let index = conn.slot();
         if step == HandshakeStep::Header && self.look_for_header(conn) {
@@ -24,7 +24,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Parses the proxy header. Returns false if it is incomplete.
+    /// Parses the proxy header. Returns `false` if the header is incomplete.
     fn look_for_header(&mut self, conn: ConnId) -> bool {
         let Some(found) = self.state.conns.get_mut(conn) else { return true };
         match parse_proxy_header(&found.held) {
@@ -44,7 +44,7 @@ impl<H: Handler> Machine<H> {
         true
     }
 
-    /// The first shard has accepted or refused a proxy's client.
+    /// Handles the first shard's decision to accept or refuse a proxy's client.
     pub(super) fn admission_came(&mut self, conn: ConnId, peer: Peer, refused: Option<Reason>) {
         let waits = |found: &Conn| found.is_undecided() && found.step == HandshakeStep::Admission;
         if !self.state.conns.get(conn).is_some_and(waits) {
@@ -60,7 +60,7 @@ impl<H: Handler> Machine<H> {
         self.go_on(conn, Some(refused.map_or(Ok(()), Err)));
     }
 
-    /// Continues with an accepted or refused client. `None`: there is no answer yet.
+    /// Continues with an accepted or refused client. `None` means that there is no answer yet.
     fn go_on(&mut self, conn: ConnId, outcome: Option<Result<(), Reason>>) {
         let is_http = self.state.conns.get(conn).is_some_and(|found| found.is_http);
         match outcome {
@@ -78,7 +78,7 @@ impl<H: Handler> Machine<H> {
         self.state.outbound.changed.insert(conn.slot());
     }
 
-    /// Lets a connection pass its current step.
+    /// Advances a connection beyond its current handshake step.
     pub(super) fn pass(&mut self, conn: ConnId) {
         let now = self.state.now;
         let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.is_undecided()) else { return };

@@ -1,4 +1,4 @@
-//! Calls the handler and contains its panics.
+//! Calls of the handler, and containment of its panics.
 
 use super::Machine;
 #[cfg(feature = "std")]
@@ -8,7 +8,7 @@ use crate::handler::{Contexts, Event, Handler, Hub};
 use crate::state::Ending;
 
 impl<H: Handler> Machine<H> {
-    /// Calls the handler. The caller handles the effects.
+    /// Calls the handler with an event. The caller handles the effects.
     pub(super) fn call(&mut self, event: Event<'_, H::Note>) {
         let conn = event.conn();
         let closed = Contexts::<H::Context>::closed_by(&event);
@@ -24,7 +24,7 @@ impl<H: Handler> Machine<H> {
     }
 }
 
-/// Catching a panic is safe for the state: it is consistent between two calls of the hub.
+/// Catching a panic is safe: the machine's state is consistent between two calls of the hub.
 ///
 /// The handler's own state is the application's concern.
 #[cfg(feature = "std")]

@@ -1,4 +1,4 @@
-//! Handles deadlines that have passed.
+//! Handling of expired deadlines, and the start of a drain.
 
 use super::Machine;
 use crate::base::{ConnId, Reason, seconds_up, some_time};
@@ -14,7 +14,7 @@ use core::time::Duration;
 const HURRY: Duration = Duration::from_millis(500);
 
 impl<H: Handler> Machine<H> {
-    /// Handles what is due for a connection.
+    /// Handles the expired deadlines of a connection.
     pub(super) fn check_deadlines(&mut self, index: u32) {
         let now = self.state.now;
         let id = self.state.conns.id(index);

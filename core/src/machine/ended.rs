@@ -10,7 +10,7 @@ use crate::state::conn::Phase;
 use crate::wire::ProbeInput;
 
 impl<H: Handler> Machine<H> {
-    /// The peer ended its half: nothing more can be read.
+    /// Handles the end of the peer's half, after which nothing more can be read.
     ///
     /// Under TLS, a shell also reports the socket's end here; the machine checks for a missing
     /// `close_notify`.
@@ -27,7 +27,7 @@ impl<H: Handler> Machine<H> {
         self.end_input(conn, false);
     }
 
-    /// The input ended without `close_notify` (RFC 8446 section 6.1), so it may have been cut off.
+    /// Handles the end of input without `close_notify` (RFC 8446 section 6.1): it may be truncated.
     ///
     /// The machine serves complete messages and discards an incomplete one. The connection ends as
     /// [`Reason::Truncated`](crate::Reason::Truncated). Only for shells that do [TLS
@@ -54,7 +54,7 @@ impl<H: Handler> Machine<H> {
         self.settle();
     }
 
-    /// The socket failed and cannot be used any more.
+    /// Handles a failed socket, which cannot be used any more.
     pub fn failed(&mut self, now: Time, conn: ConnId, failure: Failure) {
         self.fail(now, conn, failure);
     }

@@ -1,4 +1,4 @@
-//! Detects the protocol from a peer's first bytes, and does HTTP handshakes.
+//! Protocol detection from a peer's first bytes, and HTTP handshakes.
 
 use super::Machine;
 use crate::base::Failure;
@@ -57,15 +57,15 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// HTTP settings for listeners that detect the protocol.
+    /// Returns the HTTP settings for listeners that detect the protocol.
     ///
-    /// They have no settings of their own for access.
+    /// Such listeners have no access settings of their own.
     fn http_of_auto(&self, conn: ConnId) -> Http {
         let metrics = self.state.listen_of(conn).map_or(Access::Off, Listen::metrics_by_default);
         Http { metrics, ..Http::default() }
     }
 
-    /// A dial was answered: starts the WebSocket handshake.
+    /// Opens a dialled connection and starts its WebSocket handshake.
     pub(super) fn ask_for_websocket(
         &mut self,
         dial: DialId,
@@ -194,7 +194,7 @@ impl<H: Handler> Machine<H> {
         None
     }
 
-    /// Answers one request. Returns the WebSocket and its request if it was upgraded.
+    /// Answers one request. Returns the WebSocket and its request if the connection was upgraded.
     fn answer(&mut self, conn: ConnId, http: &Http, request: &Request) -> Option<(WebSocket, Request)> {
         let (peer, scheme) = (self.state.conns.get(conn)?.peer, self.scheme(conn, http, request));
         // The client whose failed credentials are counted, if this listener accepts any.
@@ -242,7 +242,7 @@ impl<H: Handler> Machine<H> {
         None
     }
 
-    /// The scheme of a request. `None` if only a proxy knows it and does not report it.
+    /// Returns the scheme of a request, or `None` if only a proxy knows it and does not report it.
     fn scheme(&self, conn: ConnId, http: &Http, request: &Request) -> Option<Scheme> {
         let found = self.state.conns.get(conn)?;
         let is_by_proxy = found.uncounted || found.readmitted || found.peer == Peer::Local;
@@ -267,7 +267,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Counts a refused request and emits an event.
+    /// Counts a refused request and emits [`Event::RequestRefused`].
     fn tell_refused(&mut self, conn: ConnId, refused: Refused, request: Option<&Request>) {
         let Refused { status, reason, why } = refused;
         self.state.metrics.requests_refused.add(reason);
@@ -279,7 +279,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Applies limits to the client that a proxy reports. Returns false if it must not answer now.
+    /// Applies limits to the client that a proxy reports. Returns `false` unless it is admitted.
     ///
     /// If the proxy reports no readable client, its own address counts.
     fn told_by_proxy(&mut self, conn: ConnId, forwarded: &Forwarded, request: &Request) -> bool {
@@ -297,7 +297,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Refuses a client that asked over HTTP.
+    /// Refuses an HTTP client with the status that fits `reason`.
     pub(super) fn refuse_upgrade(&mut self, conn: ConnId, reason: Reason) {
         let status = match reason {
             Reason::AddressRefused | Reason::Quarantined => Status::FORBIDDEN,

@@ -13,7 +13,7 @@ use crate::tls::TlsSession;
 use crate::wire::telnet::Terminal;
 use core::fmt;
 
-/// What the machine wants for one connection.
+/// The machine's intent for one connection: whether to read, what to write, whether to end.
 ///
 /// A level, not an event: it can be read any number of times.
 #[derive(Clone, Copy, Debug)]
@@ -21,48 +21,48 @@ use core::fmt;
 pub struct Intent<'a> {
     /// Whether to read the socket when it is readable.
     pub read: bool,
-    /// What to write.
+    /// The bytes to write.
     pub transmit: Transmit<'a>,
-    /// Whether to close our half.
+    /// Whether to close our half of the connection.
     pub end: End,
 }
 
-/// Whether to close our half of a connection.
+/// The intended state of our half of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a shell must handle each")]
 pub enum End {
-    /// Keep it open.
+    /// Our half stays open.
     Open,
-    /// Nothing more will be written: shut down the writing half.
+    /// Nothing more will be written: the shell shuts down the writing half.
     Shutdown,
 }
 
-/// Whether a listener should accept.
+/// The intended state of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a shell must handle each")]
 pub enum Accepting {
-    /// Accept now.
+    /// The listener accepts connections now.
     Now,
-    /// Do not accept for now. The [`deadline`](Machine::deadline) covers when to try again.
+    /// The listener pauses. The [`deadline`](Machine::deadline) covers the next attempt.
     Later,
-    /// Never accept again: close the listener.
+    /// The listener never accepts again: the shell closes it.
     Never,
 }
 
-/// Bytes to write. The machine owns them.
+/// Bytes to write, owned by the machine.
 #[derive(Clone, Copy)]
 pub struct Transmit<'a>(Source<'a>);
 
 #[derive(Clone, Copy)]
 enum Source<'a> {
     Queue(&'a Outbound, u32),
-    /// Encrypted bytes.
+    /// Encrypted bytes of a TLS session.
     #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "nothing is enciphered"))]
     Sealed(&'a [u8]),
 }
 
 impl<'a> Transmit<'a> {
-    /// Total number of bytes.
+    /// Returns the total number of bytes.
     #[must_use]
     pub fn len(self) -> usize {
         match self.0 {
@@ -71,19 +71,21 @@ impl<'a> Transmit<'a> {
         }
     }
 
-    /// Whether there is nothing to write.
+    /// Returns `true` if there is nothing to write.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }
 
-    /// The first of the [`slices`](Self::slices). Empty if there is nothing to write.
+    /// Returns the first of the [`slices`](Self::slices), empty if there is nothing to write.
     #[must_use]
     pub fn first(self) -> &'a [u8] {
         self.slices().next().unwrap_or_default()
     }
 
-    /// The bytes in order, most often one slice. Write as many as the socket accepts with one call.
+    /// Returns the bytes to write in order, most often as one slice.
+    ///
+    /// Write as many as the socket accepts with one call.
     pub fn slices(self) -> impl Iterator<Item = &'a [u8]> {
         let (queue, sealed) = match self.0 {
             Source::Queue(outbound, index) => (Some(outbound.slices(index)), None),
@@ -99,9 +101,9 @@ impl fmt::Debug for Transmit<'_> {
     }
 }
 
-/// Intentions.
+/// The machine's intentions, which the shell carries out.
 impl<H: Handler> Machine<H> {
-    /// What the machine wants for a connection. `None`: drop its socket.
+    /// Returns the intent for a connection, or `None` if the shell must drop its socket.
     #[must_use]
     pub fn intent(&self, conn: ConnId) -> Option<Intent<'_>> {
         let found = self.state.conns.get(conn)?;
@@ -119,13 +121,13 @@ impl<H: Handler> Machine<H> {
         Some(Intent { read: !found.input_ended && (at_once || serves), transmit, end })
     }
 
-    /// The encrypted bytes to write on a TLS connection.
+    /// Returns the encrypted bytes to write on a TLS connection.
     #[cfg(feature = "tls")]
     fn enciphered(&self, conn: ConnId) -> Option<Transmit<'_>> {
         self.tls.session(conn).map(|session| Transmit(Source::Sealed(session.outgoing())))
     }
 
-    /// Whether TLS, if used, has sent its `close_notify`.
+    /// Returns `true` if the connection has no TLS, or TLS has encrypted its last output.
     #[cfg(feature = "tls")]
     fn is_sealed(&self, conn: ConnId) -> bool {
         self.tls.session(conn).is_none_or(TlsSession::has_said_all)
@@ -162,13 +164,13 @@ impl<H: Handler> Machine<H> {
         Some(id)
     }
 
-    /// Whether so much was queued in this turn that the shell should write before it reads on.
+    /// Returns `true` if the turn queued so much that the shell should write before it reads on.
     #[must_use]
     pub fn turn_is_full(&self) -> bool {
         self.state.turn_is_full()
     }
 
-    /// When to call [`elapsed`](Self::elapsed) if nothing else happens.
+    /// Returns the deadline at which to call [`elapsed`](Self::elapsed) if nothing else happens.
     #[must_use]
     pub fn deadline(&self) -> Option<Deadline> {
         let of_conn = self.state.agenda.next().map(|(at, index)| {
@@ -191,13 +193,13 @@ impl<H: Handler> Machine<H> {
         candidates.into_iter().flatten().min().filter(|deadline| deadline.at <= LAST)
     }
 
-    /// The wall-clock time at `now`, according to [`clock_set`](Self::clock_set).
+    /// Returns the wall-clock time at `now`, according to [`clock_set`](Self::clock_set).
     #[must_use]
     pub fn unix_time(&self, now: Time) -> Option<UnixTime> {
         self.state.wall_clock.map(|clock| clock.unix(now))
     }
 
-    /// Whether a listener should accept.
+    /// Returns whether a listener should accept connections.
     #[must_use]
     pub fn accepting(&self, listener: ListenerId) -> Accepting {
         match self.state.listeners.get_open(listener).filter(|_| self.state.drain.is_none()) {
@@ -207,7 +209,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// The connections that the shell should make, and their addresses.
+    /// Returns the connections that the shell should make, with their addresses.
     ///
     /// Each is listed until [`dialed`](Self::dialed) or [`dial_failed`](Self::dial_failed) reports
     /// the outcome, or until it is no longer wanted. This visits every dial; a shell with many
@@ -223,13 +225,13 @@ impl<H: Handler> Machine<H> {
         self.state.dials.next_changed()
     }
 
-    /// The address to connect to for a dial. `None`: make no attempt now.
+    /// Returns the address to connect to for a dial, or `None` to make no attempt now.
     #[must_use]
     pub fn address_to_dial(&self, dial: DialId) -> Option<&str> {
         self.state.dials.get_if_wanted(dial).map(|dial| dial.address.as_str())
     }
 
-    /// Returns the next message for other shards.
+    /// Returns the next message for other shards, if any.
     ///
     /// At the end of a turn, call it until it returns `None`. A machine without other shards has no
     /// messages.
@@ -237,49 +239,49 @@ impl<H: Handler> Machine<H> {
         self.state.outbox.next_shard_message()
     }
 
-    /// The shard of the server that this machine is.
+    /// Returns which shard of the server this machine is.
     #[must_use]
     pub fn which_shard(&self) -> Shard {
         self.state.outbox.shard
     }
 
-    /// Whether the server is draining.
+    /// Returns `true` if the server is draining.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.state.is_draining()
     }
 
-    /// Whether there is any connection, in any phase.
+    /// Returns `true` if there is any connection, in any phase.
     #[must_use]
     pub fn has_connections(&self) -> bool {
         self.state.conns.len() > 0
     }
 
-    /// Whether a drain is over: the shell may exit.
+    /// Returns `true` if a drain is over, so that the shell may exit.
     #[must_use]
     pub fn is_drained(&self) -> bool {
         self.state.drain.is_some() && self.state.conns.len() == 0 && self.state.tunnels.are_over()
     }
 
-    /// A snapshot of the counters and gauges.
+    /// Returns a snapshot of the counters and gauges.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.state.metrics()
     }
 
-    /// The configuration.
+    /// Returns the current configuration.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.state.config
     }
 
-    /// The latest time that the machine has been given.
+    /// Returns the latest time that the machine has received.
     #[must_use]
     pub fn now(&self) -> Time {
         self.state.now
     }
 
-    /// The application.
+    /// Returns the handler of the application.
     #[must_use]
     pub fn handler(&self) -> &H {
         &self.handler
@@ -289,25 +291,25 @@ impl<H: Handler> Machine<H> {
         &mut self.handler
     }
 
-    /// What a telnet peer reported about its terminal. `None` for other wires.
+    /// Returns what a telnet peer reported about its terminal, or `None` for other wires.
     #[must_use]
     pub fn terminal(&self, conn: ConnId) -> Option<&Terminal> {
         self.state.terminal(conn)
     }
 
-    /// Records every fact; see [`trace`](crate::trace). Call it before the first fact.
+    /// Starts to record every fact; see [`trace`](crate::trace). Call it before the first fact.
     pub fn record(&mut self, mut recorder: Recorder<H::Note>) {
         recorder.begin(self.state.config.seed.unwrap_or_default(), self.handler.holds_secrets());
         self.recorder = Some(recorder);
     }
 
-    /// Whether the application has paused a connection.
+    /// Returns `true` if the application has paused a connection.
     #[cfg(feature = "sim")]
     pub(crate) fn is_paused(&self, conn: ConnId) -> bool {
         self.state.conns.get(conn).is_some_and(|found| found.paused)
     }
 
-    /// The trace of a recorder that keeps it.
+    /// Returns the recorded trace, or an empty text if the recorder does not keep it.
     #[cfg(feature = "sim")]
     pub(crate) fn recorded(&self) -> &str {
         self.recorder.as_ref().map_or("", Recorder::kept)

@@ -47,7 +47,7 @@ pub struct Machine<H: Handler> {
     contexts: Contexts<H::Context>,
     state: State,
     recorder: Option<Recorder<H::Note>>,
-    /// Messages served in this turn.
+    /// Number of messages served in this turn.
     turn_messages: u64,
     scratch: DecodeBuffer,
     #[cfg(feature = "std")]
@@ -66,7 +66,7 @@ impl<H: Handler> fmt::Debug for Machine<H> {
     }
 }
 
-/// Facts.
+/// Facts, which the shell reports to the machine.
 impl<H: Handler> Machine<H> {
     /// Creates a machine that has not started.
     pub fn new(config: Config, handler: H) -> Self {
@@ -95,7 +95,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// The server has started.
+    /// Starts the server.
     ///
     /// Call it once, before all other facts except [`clock_set`](Self::clock_set).
     pub fn started(&mut self, now: Time) {
@@ -105,7 +105,7 @@ impl<H: Handler> Machine<H> {
         self.pass_time_for_tunnels();
     }
 
-    /// A listener has a new connection.
+    /// Accepts or refuses a new connection on a listener.
     ///
     /// The id may reuse the [index](ConnId::index) of a connection that is gone but was not
     /// returned by [`next_changed`](Self::next_changed) yet. A shell that keeps its sockets by
@@ -121,7 +121,7 @@ impl<H: Handler> Machine<H> {
         Ok(self.opened(peer, Origin::Listener(listener), protocol.wire(), protocol.wait()))
     }
 
-    /// A listener could not accept.
+    /// Handles the failure of a listener to accept a connection.
     pub fn accept_failed(&mut self, now: Time, listener: ListenerId, failure: AcceptFailure) {
         self.begin(now, &Fact::AcceptFailed { listener, failure });
         self.state.accept_failed(listener, failure);
@@ -149,7 +149,7 @@ impl<H: Handler> Machine<H> {
         self.take(now, conn, rest);
     }
 
-    /// Handles plain bytes.
+    /// Handles received bytes after any decryption.
     fn take(&mut self, now: Time, conn: ConnId, bytes: &mut [u8]) {
         self.begin(now, &Fact::Received { conn, bytes });
         let (now, index) = (self.state.now, conn.slot());
@@ -182,7 +182,7 @@ impl<H: Handler> Machine<H> {
         self.settle();
     }
 
-    /// A TLS handshake is complete.
+    /// Handles the completion of a TLS handshake.
     ///
     /// Only for shells that do [TLS themselves](crate::tls::Tls::external).
     pub fn secured(&mut self, now: Time, conn: ConnId, secured: &Secured) {
@@ -198,7 +198,7 @@ impl<H: Handler> Machine<H> {
         self.settle();
     }
 
-    /// A layer below has taken `bytes` bytes of [`Intent::transmit`] and not yet written them.
+    /// Records that a lower layer took `bytes` bytes of [`Intent::transmit`] to write them later.
     ///
     /// The machine no longer inserts data before these bytes or removes them. At most
     /// [`Transmit::first`]. The shell reports them to [`wrote`](Self::wrote) as well.
@@ -212,7 +212,7 @@ impl<H: Handler> Machine<H> {
         self.handle_pause(pause);
     }
 
-    /// The socket accepted `bytes` bytes of [`Intent::transmit`].
+    /// Records that the socket accepted `bytes` bytes of [`Intent::transmit`].
     pub fn wrote(&mut self, now: Time, conn: ConnId, bytes: usize) {
         #[cfg(feature = "tls")]
         if self.tls.session(conn).is_some() {
@@ -240,7 +240,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// The socket accepts nothing more for now. Call it whenever a write would block.
+    /// Records that the socket accepts nothing more for now. Call it whenever a write would block.
     ///
     /// From then until everything is written, the marks and the write deadline apply to the
     /// connection.
@@ -254,11 +254,11 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// The turn is over: the shell is about to wait.
+    /// Ends the turn. Call it when the shell is about to wait.
     ///
-    /// It has offered the output of every connection that [`next_changed`](Self::next_changed)
-    /// returned. The machine compacts queues of slow connections, and continues work that waited
-    /// because [much was queued](Self::turn_is_full).
+    /// By then, the shell has offered the output of every connection that
+    /// [`next_changed`](Self::next_changed) returned. The machine compacts queues of slow
+    /// connections, and continues work that waited because [much was queued](Self::turn_is_full).
     pub fn turn_ended(&mut self, now: Time) {
         self.begin(now, &Fact::TurnEnded);
         self.state.outbound.end_turn();
@@ -267,7 +267,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Time has passed.
+    /// Handles everything that is due at `now`.
     ///
     /// Call it at the [`deadline`](Self::deadline); calling it earlier is harmless.
     pub fn elapsed(&mut self, now: Time) {
@@ -321,9 +321,9 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// A connection of [`dials`](Self::dials) was made.
+    /// Handles a connection that the shell made for one of the [`dials`](Self::dials).
     ///
-    /// Returns `None` if it is no longer wanted; drop its socket.
+    /// Returns `None` if the connection is no longer wanted; the shell then drops its socket.
     pub fn dialed(&mut self, now: Time, dial: DialId, peer: Peer) -> Option<ConnId> {
         let peer = peer.canonical();
         self.begin(now, &Fact::Dialed { dial, peer });
@@ -337,7 +337,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// A connection of [`dials`](Self::dials) could not be made.
+    /// Handles a failed attempt to connect one of the [`dials`](Self::dials).
     pub fn dial_failed(&mut self, now: Time, dial: DialId, failure: Failure) {
         self.begin(now, &Fact::DialFailed { dial, failure });
         if self.state.dials.get_if_wanted(dial).is_some() {
@@ -352,13 +352,13 @@ impl<H: Handler> Machine<H> {
         self.emit(Event::DialFailed { dial, failure, retry_at });
     }
 
-    /// A note arrived from outside.
+    /// Delivers a note from outside to the handler.
     pub fn noted(&mut self, now: Time, note: H::Note) {
         self.begin(now, &Fact::Noted(&note));
         self.emit(Event::Note(note));
     }
 
-    /// An operator or another thread gave a command.
+    /// Runs a command of an operator or of another thread.
     pub fn command(&mut self, now: Time, command: &Command) {
         self.begin(now, &Fact::Command(command));
         match command {

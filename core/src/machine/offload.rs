@@ -7,7 +7,7 @@ use crate::handler::{Event, Handler};
 use crate::state::Job;
 
 impl<H: Handler> Machine<H> {
-    /// The shell runs jobs on its own thread from now on.
+    /// Declares that the shell runs jobs on its own thread from now on.
     ///
     /// Otherwise, a job runs at once on the machine's thread when the handler
     /// [offloads](crate::Hub::offload) it.
@@ -24,7 +24,7 @@ impl<H: Handler> Machine<H> {
         self.state.jobs.take()
     }
 
-    /// A job that was [taken](Self::take_job) is done.
+    /// Handles the outcome of a job that was [taken](Self::take_job).
     pub fn job_done(&mut self, now: Time, conn: ConnId, outcome: bool) {
         self.begin(now, &Fact::JobDone { conn, outcome });
         if self.state.jobs.remove(conn) && self.state.open_slot(conn).is_some() {

@@ -1,8 +1,8 @@
-//! What is kept of the handler's panics.
+//! Storage for a panic of the handler.
 
 use alloc::boxed::Box;
 
-/// Panics of the handler that are kept for tests. All panics are counted.
+/// The first panic of the handler, which tests resume. It is kept only if `keeps` is set.
 #[derive(Default)]
 pub(super) struct Panics {
     pub(super) keeps: bool,

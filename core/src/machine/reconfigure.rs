@@ -1,4 +1,4 @@
-//! Applies a new configuration while the server runs.
+//! Reconfiguration of a running server.
 
 use super::Machine;
 use crate::base::{ConnId, ListenerId, Time, some_time};
@@ -56,29 +56,29 @@ impl<H: Handler> Machine<H> {
         self.settle();
     }
 
-    /// The addresses to listen on now.
+    /// Returns the listeners that the shell should keep open, with their ids.
     pub fn listeners(&self) -> impl Iterator<Item = (ListenerId, &Listen)> {
         self.state.listeners.open()
     }
 
-    /// Whether a listener with this id exists or existed.
+    /// Returns `true` if a listener with this id exists or existed.
     pub(crate) fn has_had_listener(&self, id: ListenerId) -> bool {
         self.state.listeners.has_had(id)
     }
 
-    /// The listeners of `config` at addresses that the server does not listen on yet, in order.
+    /// Returns the listeners of `config` at addresses that are not listened on yet, in order.
     pub fn new_addresses<'c>(&self, config: &'c Config) -> impl Iterator<Item = &'c Listen> {
         self.new_listeners(config).map(|(_, listen)| listen)
     }
 
-    /// As [`new_addresses`](Self::new_addresses), with the ids that the listeners will have.
+    /// Returns the listeners of `config` at new addresses, with the ids that they will have.
     pub fn new_listeners<'c>(&self, config: &'c Config) -> impl Iterator<Item = (ListenerId, &'c Listen)> {
         let kept = kept(&self.state.listeners, &config.listeners);
         let new = config.listeners.iter().zip(kept).filter(|(_, kept)| kept.is_none());
         self.state.listeners.next_ids().zip(new.map(|(listen, _)| listen))
     }
 
-    /// The listeners that `config` no longer has.
+    /// Returns the current listeners that `config` no longer has.
     pub fn old_listeners(&self, config: &Config) -> impl Iterator<Item = (ListenerId, &Listen)> {
         let kept = kept(&self.state.listeners, &config.listeners);
         self.listeners().filter(move |(id, _)| !kept.contains(&Some(*id)))

@@ -25,7 +25,7 @@ impl<H: Handler> Machine<H> {
         Ok(())
     }
 
-    /// Recounts all shards of one server, and what the first one counts for all.
+    /// Recounts all shards of one server, and the first shard's counts for all of them.
     ///
     /// Every message between shards must have been delivered. See [`recount`](Self::recount).
     ///

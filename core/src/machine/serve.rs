@@ -1,4 +1,4 @@
-//! Decodes bytes into messages and passes them to the handler, within the rates.
+//! Decoding of bytes into messages for the handler, within the rates.
 
 use super::Machine;
 use crate::base::{ConnId, Payload, Reason};
@@ -8,12 +8,12 @@ use crate::state::Ending;
 use crate::wire::telnet::Signal;
 use crate::wire::{Decoded, Item};
 
-/// Limit of bytes held per connection because they must not be served yet.
+/// Maximum number of bytes held per connection because they must not be served yet.
 ///
 /// A shell that respects [`Intent::read`] and reads less than this at a time never reaches it.
 const HELD_MAX_BYTES: usize = 1 << 20;
 
-/// Extra work per turn, beyond one step per byte, before other connections have their turn.
+/// Extra steps per turn, beyond one per byte, before other connections have their turn.
 ///
 /// It counts inflating, moving and drawing.
 const EXTRA_COST_PER_TURN: usize = 64 << 10;
@@ -115,7 +115,7 @@ impl<H: Handler> Machine<H> {
         self.state.outbound.changed.insert(conn.slot());
     }
 
-    /// Whether a connection begins with an HTTP request on a listener that refuses them.
+    /// Returns `true` if a connection begins with an HTTP request on a listener that refuses it.
     fn is_request(&mut self, conn: ConnId, payload: Payload<'_>) -> bool {
         let Some(found) = self.state.conns.get_mut(conn).filter(|found| found.refuses_http) else { return false };
         found.refuses_http = payload.as_bytes().is_empty();
@@ -152,7 +152,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// The peer ended its half and everything before the end is served.
+    /// Finishes the input of a peer that ended its half, once everything before the end is served.
     pub(super) fn finish_input(&mut self, conn: ConnId) {
         let budget = self.state.budget(conn);
         let found = self.state.conns.get_mut(conn);

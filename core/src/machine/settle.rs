@@ -1,5 +1,4 @@
-//! Begins the handling of each fact (its time, a pause before it), and delivers the events that
-//! result from it.
+//! The start of handling a fact, and the delivery of the events that result from it.
 
 use crate::base::Time;
 use crate::facts::{Fact, ShardMessage};
@@ -13,7 +12,7 @@ impl<H: Handler> Machine<H> {
         self.handle_pause(pause);
     }
 
-    /// Takes the time of a fact and records the fact.
+    /// Advances the machine's time to that of a fact, and records the fact.
     ///
     /// Returns the pause before it, for [`handle_pause`](Self::handle_pause).
     pub(super) fn enter(&mut self, now: Time, fact: &Fact<'_, H::Note>) -> Option<Pause> {
@@ -37,7 +36,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// How long the machine was not driven although something was due.
+    /// Returns the pause in which the machine was not driven although something was due, if any.
     fn pause(&self, now: Time) -> Option<Pause> {
         if now.since(self.state.now) <= PAUSE_MIN {
             return None;
@@ -46,7 +45,7 @@ impl<H: Handler> Machine<H> {
         (length > PAUSE_MIN).then_some(Pause { now, length })
     }
 
-    /// Calls the handler and handles the effects.
+    /// Calls the handler with an event and handles the effects.
     pub(super) fn emit(&mut self, event: Event<'_, H::Note>) {
         self.call(event);
         self.settle();

@@ -9,7 +9,7 @@ use crate::handler::{Event, Handler};
 use crate::state::Ending;
 
 impl<H: Handler> Machine<H> {
-    /// As [`accepted`](Self::accepted), on the first of several [shards](crate::Shard).
+    /// Accepts or refuses a new connection on the first of several [shards](crate::Shard).
     ///
     /// Returns the shard whose [`adopted`](Self::adopted) takes the connection.
     ///
@@ -22,7 +22,7 @@ impl<H: Handler> Machine<H> {
         Ok(self.state.outbox.place())
     }
 
-    /// This shard takes a connection that the first shard accepted.
+    /// Opens a connection that the first shard accepted for this shard.
     ///
     /// Call it in the order in which the first shard dispatched connections and was
     /// [reconfigured](Self::reconfigured). If this shard does not know the listener, the connection
@@ -46,7 +46,7 @@ impl<H: Handler> Machine<H> {
         id
     }
 
-    /// Another shard has sent a message.
+    /// Handles a message from another shard.
     pub fn shard_message_received(&mut self, now: Time, message: &ShardMessage) {
         self.begin(now, &Fact::ShardMessageReceived(message));
         self.state.delivered(message);
@@ -66,7 +66,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Other shards are behind with messages of this one, or have caught up.
+    /// Stops reading while other shards are behind with messages of this one, or resumes it.
     ///
     /// While they are behind, the machine reads from no connection, as if the application had
     /// paused all.

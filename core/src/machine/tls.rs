@@ -12,11 +12,11 @@ use crate::state::conn::{Conn, HandshakeStep, Phase};
 use crate::tls::{Progress, Tls, TlsSession};
 use alloc::boxed::Box;
 
-/// Plain bytes encrypted at a time: two records, which are written before more are made.
+/// Maximum number of plain bytes that are encrypted at a time: two TLS records.
 const SEALED_MAX_BYTES: usize = 32 << 10;
 
 impl<H: Handler> Machine<H> {
-    /// Whether received bytes must be decrypted first.
+    /// Returns `true` if received bytes must be decrypted first.
     pub(super) fn is_enciphered(&self, conn: ConnId) -> bool {
         self.tls.session(conn).is_some() || self.tls_of(conn).is_some()
     }
@@ -27,7 +27,7 @@ impl<H: Handler> Machine<H> {
         found.offered.as_ref()?.tls.as_ref().filter(|tls| tls.is_spoken_here())
     }
 
-    /// Whether the input ended without `close_notify`.
+    /// Returns `true` if input that ends now would lack the TLS `close_notify`.
     pub(super) fn is_cut_off(&self, conn: ConnId) -> bool {
         self.tls.session(conn).is_some_and(TlsSession::is_cut_off)
     }
@@ -115,7 +115,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Handles written encrypted bytes: converts them into plain bytes written.
+    /// Records that encrypted bytes were written, and with them the plain bytes that they contain.
     pub(super) fn wrote_sealed(&mut self, now: Time, conn: ConnId, bytes: usize) {
         let Some(session) = self.tls.session_mut(conn) else { return };
         let plain = session.wrote(bytes);
@@ -135,7 +135,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Ends a connection whose TLS failed once its alert is written or cannot be.
+    /// Ends a connection whose TLS failed, once its alert is written or cannot be written.
     pub(super) fn settle_failed(&mut self, now: Time, conn: ConnId, blocked: bool) {
         let Some(session) = self.tls.session(conn) else { return };
         if session.has_failed() && (blocked || session.outgoing().is_empty()) {
@@ -145,7 +145,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Does not linger for a peer that has ended its half and got our `close_notify`.
+    /// Ends the linger for a peer that has ended its half, once our `close_notify` is written.
     fn settle_closed(&mut self, now: Time, conn: ConnId) {
         let lingers = |found: &Conn| matches!(found.phase, Phase::Lingering { .. }) && found.input_ended;
         if self.state.conns.get(conn).is_some_and(lingers) {
@@ -153,7 +153,7 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// Consistency check for tests: each session belongs to a connection.
+    /// Checks for tests that each TLS session belongs to a connection.
     #[cfg(feature = "sim")]
     pub(super) fn recount_sessions(&self) -> Recounted {
         for (conn, _) in self.tls.sessions.iter().flatten() {

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 /// The TLS sessions of connections.
 #[derive(Debug, Default)]
 pub(super) struct TlsLayer {
-    /// By the connection's index.
+    /// TLS sessions with their connections' ids, by connection index.
     pub(super) sessions: Vec<Option<(ConnId, Box<TlsSession>)>>,
     pub(super) plain: Vec<u8>,
 }
@@ -26,7 +26,7 @@ impl TlsLayer {
         }
     }
 
-    /// Drops the session in this slot.
+    /// Drops the session in the connection's slot.
     pub(super) fn forget(&mut self, conn: ConnId) {
         if let Some(place) = self.sessions.get_mut(conn.index()) {
             *place = None;

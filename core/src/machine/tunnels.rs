@@ -8,7 +8,7 @@ use crate::state::State;
 use crate::tunnel::{LinkId, TunnelIntent, TunnelReport, TunnelStatus};
 
 impl<H: Handler> Machine<H> {
-    /// An SSH connection of [`tunnels`](Self::tunnels) has changed.
+    /// Handles a change of an SSH connection of [`tunnels`](Self::tunnels).
     ///
     /// Peers that connect at its far side are reported to [`accepted`](Self::accepted), with the
     /// listener of that address.
@@ -23,19 +23,19 @@ impl<H: Handler> Machine<H> {
         }
     }
 
-    /// The SSH connections to keep open.
+    /// Returns the SSH connections that the shell should keep open.
     ///
     /// Connections that are no longer listed must be dropped at once.
     pub fn tunnels(&self) -> impl Iterator<Item = TunnelIntent> + '_ {
         self.state.tunnels.intents()
     }
 
-    /// The states of the tunnels. On a server of several shards, only the first shard has them.
+    /// Returns the states of the tunnels. On a server of several shards, only the first has them.
     pub fn tunnel_statuses(&self) -> impl Iterator<Item = TunnelStatus> + '_ {
         self.state.tunnel_statuses()
     }
 
-    /// A version number that changes whenever [`tunnels`](Self::tunnels) may have changed.
+    /// Returns a version that changes whenever [`tunnels`](Self::tunnels) may have changed.
     #[must_use]
     pub fn tunnels_version(&self) -> u64 {
         self.state.tunnels.version()
