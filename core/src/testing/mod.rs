@@ -1,4 +1,4 @@
-//! Tests an application like a function: without sockets, threads or waiting.
+//! Tests of an application without sockets, threads or waiting.
 //!
 //! [`TestHub`] is a whole machine. Its sockets accept everything, and its clock moves only when a
 //! test moves it.
@@ -55,7 +55,7 @@ pub struct TestHub<H: Handler> {
 struct TestPeer {
     peer: Peer,
     received: Vec<u8>,
-    /// How many more bytes its socket accepts.
+    /// Number of bytes that the peer's socket still accepts. `usize::MAX`: no limit.
     writable: usize,
     closed: bool,
 }
@@ -106,7 +106,7 @@ impl<H: Handler> TestHub<H> {
         }
     }
 
-    /// Connects a peer.
+    /// Connects a peer to a listener.
     ///
     /// # Errors
     /// If it is refused.
@@ -145,13 +145,13 @@ impl<H: Handler> TestHub<H> {
         self.flush();
     }
 
-    /// Breaks a peer's connection.
+    /// Breaks a peer's connection with `failure`.
     pub fn fail(&mut self, conn: ConnId, failure: Failure) {
         self.machine.failed(self.now, conn, failure);
         self.flush();
     }
 
-    /// Limits how many more bytes a peer's socket accepts. `usize::MAX`: no limit.
+    /// Limits the number of bytes that a peer's socket still accepts. `usize::MAX`: no limit.
     pub fn set_writable(&mut self, conn: ConnId, bytes: usize) {
         if let Some(peer) = self.peers.get_mut(&conn) {
             peer.writable = bytes;
@@ -172,7 +172,7 @@ impl<H: Handler> TestHub<H> {
         self.flush();
     }
 
-    /// Reports a TLS handshake on a listener with [`Tls::external`](crate::tls::Tls::external).
+    /// Reports a completed TLS handshake, for [`Tls::external`](crate::tls::Tls::external).
     pub fn secured(&mut self, conn: ConnId, secured: &Secured) {
         self.machine.secured(self.now, conn, secured);
         self.flush();
@@ -225,19 +225,21 @@ impl<H: Handler> TestHub<H> {
         self.flush();
     }
 
-    /// The lines that a peer received since the last [`clear`](Self::clear), even incomplete ones.
+    /// Returns the lines that a peer received since the last [`clear`](Self::clear).
+    ///
+    /// The last line may be incomplete.
     #[must_use]
     pub fn lines(&self, conn: ConnId) -> Vec<String> {
         String::from_utf8_lossy(self.received(conn)).lines().map(ToString::to_string).collect()
     }
 
-    /// All bytes that a peer received since the start or the last [`clear`](Self::clear).
+    /// Returns all bytes that a peer received since the last [`clear`](Self::clear).
     #[must_use]
     pub fn received(&self, conn: ConnId) -> &[u8] {
         self.peers.get(&conn).map_or(&[], |peer| &peer.received)
     }
 
-    /// The messages that a peer received since the last [`clear`](Self::clear).
+    /// Returns the messages that a peer received since the last [`clear`](Self::clear).
     ///
     /// They are decoded with the first listener's wire.
     #[must_use]
@@ -255,56 +257,56 @@ impl<H: Handler> TestHub<H> {
         messages
     }
 
-    /// Clears what all peers received.
+    /// Discards everything that the peers received.
     pub fn clear(&mut self) {
         for peer in self.peers.values_mut() {
             peer.received.clear();
         }
     }
 
-    /// The address of a peer. `local` if the connection is unknown.
+    /// Returns the address of a peer, or [`Peer::Local`] if the connection is unknown.
     #[must_use]
     pub fn peer(&self, conn: ConnId) -> Peer {
         self.peers.get(&conn).map_or(Peer::Local, |peer| peer.peer)
     }
 
-    /// Whether the peer's connection was closed.
+    /// Returns `true` if the peer's connection was closed or is unknown.
     #[must_use]
     pub fn is_closed(&self, conn: ConnId) -> bool {
         self.peers.get(&conn).is_none_or(|peer| peer.closed)
     }
 
-    /// How many connections ended with a reason, including those that were only served HTTP.
+    /// Returns the number of connections that ended with `reason`, including HTTP-only ones.
     #[must_use]
     pub fn ended(&self, reason: Reason) -> u64 {
         let metrics = self.machine.metrics();
         metrics.ended.get(reason) + metrics.http_ended.get(reason)
     }
 
-    /// The time.
+    /// Returns the current virtual time.
     #[must_use]
     pub fn now(&self) -> Time {
         self.now
     }
 
-    /// The machine.
+    /// Returns the machine of the server.
     #[must_use]
     pub fn machine(&self) -> &Machine<H> {
         &self.machine
     }
 
-    /// The application.
+    /// Returns the handler of the application.
     #[must_use]
     pub fn handler(&self) -> &H {
         self.machine.handler()
     }
 
-    /// Accesses the application outside of an event.
+    /// Calls `change` with the handler, outside of an event.
     pub fn with_handler<T>(&mut self, change: impl FnOnce(&mut H) -> T) -> T {
         change(self.machine.handler_mut())
     }
 
-    /// What a telnet peer reported about its terminal.
+    /// Returns what a telnet peer reported about its terminal.
     #[must_use]
     pub fn terminal(&self, conn: ConnId) -> Option<&Terminal> {
         self.machine.terminal(conn)

@@ -1,4 +1,4 @@
-//! Digests, which compare a run with its replay.
+//! Digests for comparing a run with its replay.
 
 /// A digest of a byte sequence: FNV-1a (Fowler, Noll and Vo), 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -107,11 +107,11 @@ type OnShardMessage<H> = Box<dyn FnMut(&mut H, &ShardMessage)>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Faults {
-    /// An operator kicks peers.
+    /// Whether an operator kicks peers.
     pub kicks: bool,
-    /// The process runs out of descriptors.
+    /// Whether the process runs out of descriptors.
     pub accept_failures: bool,
-    /// The clock goes back.
+    /// Whether the clock goes back.
     pub clock_back: bool,
     /// Longest stop of the whole process (`SIGSTOP`, a suspended virtual machine).
     pub pause_max: Duration,
@@ -188,21 +188,23 @@ where
         world
     }
 
-    /// Sets the faults.
+    /// Sets the faults of [`run`](Self::run).
     #[must_use]
     pub fn faults(mut self, faults: Faults) -> Self {
         self.faults = faults;
         self
     }
 
-    /// Prints no trace when a test's own assertion fails. For tests that only count failing worlds.
+    /// Disables the trace that is printed when a test's own assertion fails.
+    ///
+    /// For tests that only count failing worlds.
     #[must_use]
     pub fn quiet(self) -> Self {
         self.quiet.set(true);
         self
     }
 
-    /// Allows that no peer is ever accepted. For tests with random limits.
+    /// Allows a run in which no peer is ever accepted, for tests with random limits.
     #[must_use]
     pub const fn may_be_empty(mut self) -> Self {
         self.may_be_empty = true;
@@ -218,7 +220,7 @@ where
         self
     }
 
-    /// Calls `call` with a shard's handler before a message from another shard is delivered there.
+    /// Sets a function that runs before a message from another shard is delivered to a handler.
     ///
     /// For a reference model of the messages between shards.
     #[must_use]
@@ -255,7 +257,7 @@ where
         self.ends.len() - 1
     }
 
-    /// The peer with this number.
+    /// Returns the peer with this number.
     ///
     /// # Panics
     /// If there is none.
@@ -264,7 +266,7 @@ where
         &self.ends[number].actor
     }
 
-    /// All peers, by number.
+    /// Returns all peers, by number.
     pub fn actors(&self) -> impl Iterator<Item = &A> {
         self.ends.iter().map(|end| &end.actor)
     }
@@ -278,7 +280,7 @@ where
         &self.ends[number].conns
     }
 
-    /// Whether the peer's link has always transferred everything at once.
+    /// Returns `true` if the peer's link has always transferred everything at once.
     ///
     /// # Panics
     /// If there is no such peer.
@@ -287,30 +289,30 @@ where
         self.ends[number].always_steady
     }
 
-    /// Why a connection ended, if the handler got its `Closed`.
+    /// Returns why a connection ended, if the handler received its `Closed`.
     #[must_use]
     pub fn reason(&self, conn: ConnId) -> Option<crate::base::Reason> {
         self.nodes.get(usize::from(conn.shard()))?.machine.handler().reason(conn)
     }
 
-    /// The application. With several shards, that of the first one.
+    /// Returns the handler of the application. With several shards, that of the first one.
     #[must_use]
     pub fn handler(&self) -> &H {
         self.nodes[0].machine.handler().inner()
     }
 
-    /// The application of each shard.
+    /// Returns the handler of each shard.
     pub fn handlers(&self) -> impl Iterator<Item = &H> {
         self.nodes.iter().map(|node| node.machine.handler().inner())
     }
 
-    /// The configuration, with the seed.
+    /// Returns the configuration, with the seed.
     #[must_use]
     pub fn config(&self) -> &Config {
         self.nodes[0].machine.config()
     }
 
-    /// The metrics. With several shards, their sums.
+    /// Returns the metrics, added up over all shards.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         let mut metrics = self.nodes[0].machine.metrics();
@@ -318,13 +320,13 @@ where
         metrics
     }
 
-    /// The time.
+    /// Returns the current virtual time.
     #[must_use]
     pub const fn now(&self) -> Time {
         self.now
     }
 
-    /// The [trace](crate::trace) of the run. With several shards, that of the first one.
+    /// Returns the [trace](crate::trace) of the run. With several shards, that of the first one.
     ///
     /// It contains decrypted bytes.
     #[must_use]
@@ -332,7 +334,7 @@ where
         self.nodes[0].machine.recorded()
     }
 
-    /// The traces of all shards, each after a line with its number.
+    /// Returns the traces of all shards, each after a line with its number if there are several.
     #[must_use]
     pub fn traces(&self) -> String {
         let mut text = String::new();

@@ -1,5 +1,4 @@
-//! One shard of the server: a machine, its sockets, and the messages from other shards that wait
-//! for it.
+//! One shard of the server: a machine, its sockets, and its mail from other shards.
 
 use super::Watch;
 use super::digest::Digest;
@@ -23,12 +22,12 @@ pub(super) struct Node<H: Handler> {
     pub(super) inbox: Vec<VecDeque<Mail>>,
     /// Offloaded jobs of the handler that have not finished.
     pub(super) jobs: VecDeque<Job>,
-    /// Until when the shard does nothing.
+    /// Time until which the shard does nothing, if it is stalled.
     pub(super) stalled_until: Option<Time>,
     pub(super) held_back: bool,
     /// The initial configuration and all later ones.
     pub(super) configs: Vec<Config>,
-    /// Bytes that the machine received.
+    /// Number of bytes that the machine received.
     pub(super) bytes_in: u64,
     /// Digest of all bytes that sockets accepted.
     pub(super) written: Digest,
@@ -97,7 +96,7 @@ where
         self.sockets.get(conn.index()).copied().flatten().filter(|plug| plug.conn == conn)
     }
 
-    /// Number of mails in the inbox.
+    /// Returns the number of mails in the inbox.
     pub(super) fn waiting(&self) -> usize {
         self.inbox.iter().map(VecDeque::len).sum()
     }

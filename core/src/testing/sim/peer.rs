@@ -15,7 +15,7 @@ pub trait Actor {
     /// Chooses the peer's next action.
     fn act(&mut self, random: &mut Random) -> Act;
 
-    /// Receives bytes, split at arbitrary positions.
+    /// Handles bytes from the server, split at arbitrary positions.
     fn hear(&mut self, bytes: &[u8]);
 
     /// Returns the bytes that the peer sends at once in reply to what it received.
@@ -39,12 +39,12 @@ pub trait Actor {
     /// Called by [`World::rest`](super::World::rest) when nothing is in transit either way.
     fn rested(&mut self) {}
 
-    /// Whether the peer has answered every ping that it received. Default: false.
+    /// Returns `true` if the peer has answered every ping that it received. Default: `false`.
     fn answers_pings(&self) -> bool {
         false
     }
 
-    /// The first violation of the wire's rules that the peer observed, if any.
+    /// Returns the first violation of the wire's rules that the peer observed, if any.
     fn broken(&self) -> Option<String> {
         None
     }
@@ -54,13 +54,13 @@ pub trait Actor {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Act {
-    /// Nothing.
+    /// The peer does nothing.
     Wait,
-    /// Sends bytes.
+    /// The peer sends bytes.
     Say(Vec<u8>),
-    /// Ends the peer's half.
+    /// The peer ends its half.
     End,
-    /// Closes the connection without reading further.
+    /// The peer closes the connection without reading further.
     Leave,
 }
 
@@ -68,17 +68,17 @@ pub enum Act {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Link {
-    /// Transfers everything in both directions before time passes, and never breaks.
+    /// The link transfers everything in both directions before time passes, and never breaks.
     Steady,
-    /// Transfers a few bytes at a time, stalls for long, and may break.
+    /// The link transfers a few bytes at a time, stalls for long, and may break.
     Troubled,
 }
 
-/// Where a peer connects to and from.
+/// The listener to which a peer connects, and the address from which it connects.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub(super) listener: ListenerId,
-    /// The peer's address. `None`: one of its own.
+    /// The peer's address. `None`: an address that no other peer uses.
     pub(super) from: Option<Peer>,
     /// Whether the peer reconnects when its connection is over.
     pub(super) returns: bool,
@@ -109,9 +109,9 @@ pub(super) struct PeerEnd<A> {
     pub(super) finished: bool,
     /// Whether the machine received the end of the peer's half.
     pub(super) told_end: bool,
-    /// How many more bytes the link accepts from the server.
+    /// Number of bytes that the link still accepts from the server.
     pub(super) writable: usize,
-    /// Bytes of this connection that the machine received.
+    /// Number of bytes of this connection that the machine received.
     pub(super) told: u64,
     pub(super) conns: Vec<ConnId>,
 }
@@ -119,15 +119,15 @@ pub(super) struct PeerEnd<A> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Socket {
     Connecting,
-    /// Waits for the server to dial it.
+    /// The peer waits for the server to dial it.
     Remote,
-    /// In transit to another shard.
+    /// The connection is in transit to another shard.
     Handed,
     Open(ConnId),
     Closed,
 }
 
-/// Bytes that a socket with free buffer space accepts.
+/// Number of bytes that a socket with free buffer space accepts.
 pub(super) const ROOMY: usize = usize::MAX >> 1;
 
 impl<A: Actor> PeerEnd<A> {
@@ -171,7 +171,7 @@ impl<A: Actor> PeerEnd<A> {
         self.actor.over();
     }
 
-    /// Passes the server's bytes to the peer, as far as the link accepts them. Returns how many.
+    /// Passes the server's bytes to the peer, as far as the link accepts them. Returns their number.
     pub(super) fn take<'a>(&mut self, slices: impl Iterator<Item = &'a [u8]>) -> usize {
         let mut taken = 0;
         for slice in slices {
@@ -189,12 +189,12 @@ impl<A: Actor> PeerEnd<A> {
         taken
     }
 
-    /// Whether the server could read bytes or the end of the peer's half.
+    /// Returns `true` if the server could read bytes or the end of the peer's half.
     pub(super) fn has_input(&self) -> bool {
         !self.sent.is_empty() || !self.told_end && self.ends()
     }
 
-    /// Returns whether the peer's half ends after the bytes in transit.
+    /// Returns `true` if the peer's half ends after the bytes in transit.
     pub(super) const fn ends(&self) -> bool {
         self.ended || self.finished
     }

@@ -16,12 +16,12 @@ use core::time::Duration;
 /// Longest wait for anything that no rate limit slows down.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 
-/// Most bytes that one key may be charged for.
+/// Maximum number of bytes that one key may be charged for.
 ///
 /// A key may redraw the longest line that can be edited, and look up each of its characters.
 const KEY_UNITS: u64 = 8 * 4_096;
 
-/// One in this many checks recounts gauges and tables.
+/// Number of checks per recount of gauges and tables.
 const RECOUNTS_EVERY: u32 = 4;
 
 impl<H: Handler, A: Actor> World<H, A>
@@ -112,7 +112,7 @@ where
         }
     }
 
-    /// Whether the server still has to read from a peer, or to end a connection closed by both.
+    /// Returns `true` if the server must still read from a peer, or end a fully closed connection.
     pub(super) fn is_owed(&self, end: &PeerEnd<A>, conn: ConnId) -> bool {
         let machine = &self.nodes[usize::from(conn.shard())].machine;
         let Some(intent) = machine.intent(conn) else { return false };
@@ -192,7 +192,7 @@ where
     }
 }
 
-/// Whether peers of this listener are pinged before they count as silent.
+/// Returns `true` if peers of this listener are pinged before they count as silent.
 fn is_asked_in_time(config: &Config, listener: ListenerId) -> bool {
     let Some(listen) = config.listeners.get(listener.index()) else { return false };
     let silence = listen.limits.as_ref().map_or(config.peer.silence, |limits| limits.silence);
@@ -200,7 +200,7 @@ fn is_asked_in_time(config: &Config, listener: ListenerId) -> bool {
     http.ping.zip(silence).is_some_and(|(ping, silence)| !ping.is_zero() && ping < silence)
 }
 
-/// Whether peers may send single keys on a listener with this protocol.
+/// Returns `true` if peers may send single keys on a listener with this protocol.
 fn may_type(protocol: &Protocol) -> bool {
     match protocol {
         Protocol::Spoken(wire) => matches!(wire, Wire::Telnet(_)),
@@ -209,7 +209,7 @@ fn may_type(protocol: &Protocol) -> bool {
     }
 }
 
-/// The longest time that the rates allow for serving `bytes` bytes.
+/// Returns the longest time that the rates allow for serving `bytes` bytes.
 fn patience(config: &Config, listener: ListenerId, bytes: u64) -> Duration {
     let listen = config.listeners.get(listener.index());
     let rates = listen.and_then(|listen| listen.limits.as_ref()).map_or(config.peer.rates, |limits| limits.rates);

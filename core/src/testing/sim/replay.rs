@@ -1,4 +1,4 @@
-//! Replays the facts of a run on new machines.
+//! Replay of a run's facts on new machines.
 
 use super::digest::Digest;
 use super::watch::Watch;
@@ -56,7 +56,7 @@ where
     }
 }
 
-/// The first part in which two lists of metrics differ.
+/// Returns the first part in which two lists of metrics differ.
 fn difference(one: &str, other: &str) -> String {
     let words = || one.split_inclusive(", ").zip(other.split_inclusive(", "));
     words()

@@ -1,4 +1,4 @@
-//! Lets a world come to rest: all links steady, all messages delivered.
+//! Bringing a world to rest: all links become steady, and all messages are delivered.
 
 use super::World;
 use super::peer::{Actor, Link, ROOMY, Socket};
@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-/// How many deadlines may pass while a world comes to rest.
+/// Maximum number of deadlines that may pass while a world comes to rest.
 const DUE_AT_REST_MAX: u32 = 20_000;
 
 impl<H: Handler, A: Actor> World<H, A>

@@ -5,16 +5,16 @@ use crate::tunnel::LinkId;
 use alloc::collections::BTreeMap;
 use core::time::Duration;
 
-/// How an SSH server behaves at the moment.
+/// The current behaviour of an SSH server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mood {
-    /// It serves everything.
+    /// The server serves everything.
     Well,
     /// Dials fail, and open connections break.
     Away,
-    /// It accepts connections but sends nothing.
+    /// The server accepts connections but sends nothing.
     Silent,
-    /// It refuses every login.
+    /// The server refuses every login.
     Unfriendly,
 }
 
@@ -25,13 +25,13 @@ pub(super) struct SshServer {
     pub(super) link: Option<LinkId>,
     /// Whether the machine has logged in.
     pub(super) connected: bool,
-    /// Since when a logged-in connection receives nothing.
+    /// Time since which a logged-in connection has received nothing.
     pub(super) silent_since: Option<Time>,
     pub(super) bound: BTreeMap<ListenerId, u32>,
-    /// Until when a lost session still holds the ports.
+    /// Time until which a lost session still holds the ports.
     pub(super) held_until: Time,
     pub(super) answered: u32,
-    /// When the last login was refused.
+    /// Time of the last login, if the server refused it.
     pub(super) refused_at: Option<Time>,
 }
 

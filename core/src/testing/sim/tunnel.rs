@@ -1,4 +1,4 @@
-//! Lets simulated SSH servers act on the intents of a machine, and checks its tunnels.
+//! Simulated SSH servers that act on the intents of a machine, and checks of its tunnels.
 
 use super::World;
 use super::ssh_server::{Mood, SshServer};
@@ -125,7 +125,9 @@ where
         }
     }
 
-    /// Whether peers can connect to a listener. A forwarded one must be bound on its SSH server.
+    /// Returns `true` if peers can connect to a listener.
+    ///
+    /// A forwarded listener must be bound on its SSH server.
     pub(super) fn is_reachable(&self, listener: ListenerId) -> bool {
         let listen = self.nodes[0].machine.listeners().find(|(id, _)| *id == listener).map(|(_, listen)| listen);
         let is_bound = || self.servers.values().any(|server| server.bound.contains_key(&listener));

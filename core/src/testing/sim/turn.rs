@@ -14,7 +14,7 @@ use core::fmt;
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 
-/// Deadlines that may expire within one microsecond. More count as an endless loop.
+/// Maximum number of deadlines within one microsecond. More count as an endless loop.
 const DUE_AT_ONCE_MAX: u32 = 10_000;
 /// Maximum number of rounds of answers between steady peers and the server before time passes.
 const ANSWERS_MAX: u32 = 50;
@@ -348,7 +348,7 @@ where
         self.pass_until(self.now + span, u32::MAX);
     }
 
-    /// Advances the clock to `until`, for at most `most` deadlines. Returns how many there were.
+    /// Advances the clock to `until`, for at most `most` deadlines. Returns the number of deadlines.
     pub(super) fn pass_until(&mut self, until: Time, most: u32) -> u32 {
         let (mut since, mut at_once, mut count) = (self.now, 0, 0);
         while count < most

@@ -6,7 +6,7 @@ use crate::handler::Hub;
 use crate::handler::{Event, Handler};
 use alloc::collections::{BTreeMap, BTreeSet};
 
-/// Passes every event on, and keeps the first guarantee that an event broke.
+/// A handler that forwards every event, and keeps the first guarantee that an event broke.
 pub(super) struct Watch<H> {
     inner: H,
     open: BTreeSet<ConnId>,
@@ -31,12 +31,12 @@ impl<H> Watch<H> {
         &mut self.inner
     }
 
-    /// Number of connections with `Opened` and without `Closed`.
+    /// Returns the number of connections with `Opened` and without `Closed`.
     pub(super) fn open(&self) -> usize {
         self.open.len()
     }
 
-    /// Number of connections with `Stalled` and without a later `Drained` or `Closed`.
+    /// Returns the number of connections with `Stalled` and without a later `Drained` or `Closed`.
     pub(super) fn stalled(&self) -> usize {
         self.stalled.len()
     }
@@ -45,7 +45,7 @@ impl<H> Watch<H> {
         self.reasons.len()
     }
 
-    /// The reason in the connection's `Closed`.
+    /// Returns the reason in the connection's `Closed`, if it was emitted.
     pub(super) fn reason(&self, conn: ConnId) -> Option<Reason> {
         self.reasons.get(&conn).copied()
     }
@@ -54,7 +54,7 @@ impl<H> Watch<H> {
         self.digest
     }
 
-    /// The first guarantee that was broken.
+    /// Returns the first guarantee that was broken, if any.
     pub(super) const fn broken(&self) -> Option<&'static str> {
         self.broken
     }

@@ -1,4 +1,4 @@
-//! Carries another codec's byte stream in the messages of a WebSocket.
+//! A codec that carries another codec's byte stream in the messages of a WebSocket.
 
 use super::codec::Codec;
 use super::websocket::{Frame, WebSocket};

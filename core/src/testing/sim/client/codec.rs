@@ -1,4 +1,4 @@
-//! What a codec of a ready-made peer must do, and what several of them need.
+//! The trait of the clients' codecs, and helpers that several codecs use.
 
 use crate::base::Random;
 use alloc::format;
@@ -7,12 +7,12 @@ use alloc::vec::Vec;
 
 /// The client's side of a wire.
 pub(super) trait Codec {
-    /// The codec whose bytes this one carries, if any. The default methods call it.
+    /// Returns the inner codec whose bytes this one carries, if any. The default methods call it.
     fn within(&self) -> Option<&dyn Codec> {
         None
     }
 
-    /// Like [`within`](Self::within), but mutable.
+    /// Returns a mutable reference to the inner codec, if any.
     fn within_mut(&mut self) -> Option<&mut dyn Codec> {
         None
     }
@@ -20,12 +20,12 @@ pub(super) trait Codec {
     /// Resets the codec for a new connection, and writes its first bytes to `out`.
     fn begin(&mut self, random: &mut Random, out: &mut Vec<u8>);
 
-    /// Whether messages can be sent.
+    /// Returns `true` if messages can be sent.
     fn is_ready(&self) -> bool {
         self.within().is_none_or(Codec::is_ready)
     }
 
-    /// Encodes a message.
+    /// Encodes a message into `out`.
     fn say(&mut self, message: &str, random: &mut Random, out: &mut Vec<u8>);
 
     /// Sends arbitrary bytes.
@@ -36,14 +36,14 @@ pub(super) trait Codec {
         }
     }
 
-    /// Sends something random that is specific to this wire.
+    /// Sends random input that is specific to this wire, such as a ping.
     fn fidget(&mut self, random: &mut Random, out: &mut Vec<u8>) {
         if let Some(within) = self.within_mut() {
             within.fidget(random, out);
         }
     }
 
-    /// Writes the closing message. Returns false if the wire has none.
+    /// Writes the closing message. Returns `false` if the wire has none.
     fn close(&mut self, out: &mut Vec<u8>) -> bool {
         self.within_mut().is_some_and(|within| within.close(out))
     }
@@ -71,7 +71,7 @@ pub(super) trait Codec {
         self.within_mut().map_or(Ok(()), Codec::rested)
     }
 
-    /// What was typed without Enter.
+    /// Returns the text that the client typed without Enter, if any.
     fn unfinished(&self) -> Option<String> {
         self.within()?.unfinished()
     }
@@ -81,13 +81,13 @@ pub(super) trait Codec {
     }
 }
 
-/// The first 80 bytes, escaped for an error text.
+/// Returns the first 80 bytes, escaped for an error text.
 pub(super) fn shown(bytes: &[u8]) -> String {
     let (start, more) = if bytes.len() > 80 { (&bytes[..80], "...") } else { (bytes, "") };
     format!("\"{}{more}\"", start.escape_ascii())
 }
 
-/// The bytes as text, whether or not they are UTF-8.
+/// Returns the bytes as text, with invalid UTF-8 replaced.
 pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).to_string()
 }

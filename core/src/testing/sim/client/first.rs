@@ -6,10 +6,10 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// `IAC NOP` (RFC 854): does nothing.
+/// `IAC NOP` (RFC 854), a command without effect.
 const NOP: [u8; 2] = [255, 241];
 
-/// Sends a telnet command first, or waits for the server's first bytes.
+/// A telnet codec that sends a command first, or waits for the server's first bytes.
 ///
 /// The listener treats a peer that begins with text as a line client.
 pub(super) struct First {

@@ -1,4 +1,4 @@
-//! Frames with a length prefix.
+//! A codec for frames with a length prefix.
 
 use super::codec::{Codec, shown, text};
 use crate::base::Random;
@@ -17,7 +17,7 @@ impl Frames {
         Self { prefix, received: Vec::new() }
     }
 
-    /// The length of the first frame's content, and the size of its prefix.
+    /// Returns the length of the first frame's content and the size of its prefix, in bytes.
     fn length(&self) -> Option<(usize, usize)> {
         let bytes = &self.received;
         if self.prefix == LengthPrefix::Varint {

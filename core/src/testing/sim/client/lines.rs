@@ -1,4 +1,4 @@
-//! Lines that end with LF or CR LF.
+//! A codec for lines that end with LF or CR LF.
 
 use super::codec::{Codec, text};
 use crate::base::Random;

@@ -41,16 +41,16 @@ pub struct Client {
     sessions: Vec<Session>,
     /// The message to send as soon as the connection opens.
     first: Option<String>,
-    /// Computes the answer to a received message.
+    /// The function that computes the answer to a received message.
     answers: Option<Answers>,
     /// Messages to send as soon as the codec is ready.
     waiting: VecDeque<String>,
-    /// For the encoding of answers.
+    /// Random numbers for the encoding of answers.
     random: Random,
     broken: Option<String>,
 }
 
-/// One connection of a [`Client`].
+/// The record of one connection of a [`Client`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Session {
@@ -60,7 +60,7 @@ pub struct Session {
     pub heard: Vec<String>,
     /// Whether the client sent its wire's closing message, or ended its half.
     pub has_ended: bool,
-    /// What the client had typed without Enter when it ended.
+    /// The text that the client had typed without Enter when it ended its half.
     ///
     /// Where the server edits the line, this is the client's last message.
     pub unfinished: Option<String>,
@@ -72,21 +72,21 @@ pub struct Session {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Do {
-    /// Nothing.
+    /// The client does nothing.
     Wait,
-    /// Sends one message. Over HTTP: a request for this path.
+    /// The client sends one message, or over HTTP a request for this path.
     Say(String),
-    /// Sends unframed bytes, inside TLS if the client uses it.
+    /// The client sends unframed bytes, inside TLS if it uses TLS.
     Raw(Vec<u8>),
-    /// Sends something random that is specific to the wire: a ping, edited keys, an option.
+    /// The client sends random input of its wire: a ping, edited keys, an option.
     Fidget,
-    /// Sends the wire's closing message: a WebSocket Close, or `close_notify` in TLS.
+    /// The client sends its wire's closing message: a WebSocket Close, or `close_notify` in TLS.
     ///
-    /// On a wire that has none, ends the client's half.
+    /// On a wire that has none, the client ends its half.
     Close,
-    /// Ends the client's half.
+    /// The client ends its half.
     End,
-    /// Closes the connection without reading further.
+    /// The client closes the connection without reading further.
     Leave,
 }
 
@@ -98,25 +98,25 @@ enum Script {
 }
 
 impl Client {
-    /// A client that sends lines ending with LF or CR LF, and accepts both.
+    /// Creates a client that sends lines ending with LF or CR LF, and accepts both.
     #[must_use]
     pub fn lines() -> Self {
         Self::of(lines::Lines::default())
     }
 
-    /// A client that sends frames with this length prefix.
+    /// Creates a client that sends frames with this length prefix.
     #[must_use]
     pub fn length_prefixed(prefix: LengthPrefix) -> Self {
         Self::of(frames::Frames::new(prefix))
     }
 
-    /// A telnet client that sends whole lines, and agrees to a random set of options.
+    /// Creates a telnet client that sends whole lines, and agrees to a random set of options.
     #[must_use]
     pub fn telnet() -> Self {
         Self::of(telnet::Telnet::new(None))
     }
 
-    /// A telnet client that types single keys on a screen with this many columns.
+    /// Creates a telnet client that types single keys on a screen with this many columns.
     ///
     /// It types and edits once the server agrees to echo. `line_max_bytes` is the longest line that
     /// the server accepts.
@@ -125,19 +125,19 @@ impl Client {
         Self::of(telnet::Telnet::new(Some((columns, line_max_bytes))))
     }
 
-    /// A WebSocket client for the path `/` that offers compression.
+    /// Creates a WebSocket client for the path `/` that offers compression.
     #[must_use]
     pub fn websocket() -> Self {
         Self::websocket_at("/", true)
     }
 
-    /// A WebSocket client for a path. `deflate`: whether it offers compression.
+    /// Creates a WebSocket client for a path. With `deflate`, it offers compression.
     #[must_use]
     pub fn websocket_at(path: &str, deflate: bool) -> Self {
         Self::of(websocket::WebSocket::new(path, deflate))
     }
 
-    /// An HTTP client. Each message is the path of a request; requests are pipelined.
+    /// Creates an HTTP client that pipelines requests. Each message is the path of a request.
     #[must_use]
     pub fn http() -> Self {
         Self::of(http::Http::default())
@@ -172,13 +172,13 @@ impl Client {
         Self { codec: Box::new(first::First::new(self.codec)), ..self }
     }
 
-    /// Sends this PROXY header before everything else.
+    /// Makes the client send this PROXY header before everything else.
     #[must_use]
     pub fn behind_proxy(self, header: Vec<u8>) -> Self {
         Self { codec: Box::new(proxy::Proxied::new(header, self.codec)), ..self }
     }
 
-    /// Sends everything over TLS, to the server of this name.
+    /// Carries the client's bytes over TLS, to the server of this name.
     ///
     /// The configuration holds the session tickets: clients that share it resume sessions.
     #[cfg(feature = "tls")]
@@ -191,13 +191,13 @@ impl Client {
         Self { codec: Box::new(tls::Tls::new(config, name, self.codec)), ..self }
     }
 
-    /// Sends these messages, one per turn of the client.
+    /// Sets the messages that the client sends, one per turn of the client.
     #[must_use]
     pub fn says<T: Into<String>>(self, messages: impl IntoIterator<Item = T>) -> Self {
         Self { script: Script::Lines(messages.into_iter().map(Into::into).collect()), ..self }
     }
 
-    /// Sends this message as soon as the connection opens, before anything else.
+    /// Sets the message that the client sends as soon as the connection opens.
     ///
     /// A listener of [`Auto`](crate::wire::Auto) detects a peer that waits as a telnet client.
     #[must_use]
@@ -205,27 +205,28 @@ impl Client {
         Self { first: Some(message.into()), ..self }
     }
 
-    /// Answers received messages, before anything else is sent: for a login, for instance.
+    /// Sets a function that answers received messages before anything else is sent.
     ///
-    /// Has no effect for a [`typist`](Self::typist), which receives no single messages.
+    /// An example is a login. Has no effect for a [`typist`](Self::typist), which receives no
+    /// single messages.
     #[must_use]
     pub fn answers(self, answer: impl FnMut(&str) -> Option<String> + 'static) -> Self {
         Self { answers: Some(Box::new(answer)), ..self }
     }
 
-    /// Calls `next` for the client's next action, once per turn of the client.
+    /// Sets a function that chooses the client's next action, once per turn of the client.
     #[must_use]
     pub fn does(self, next: impl FnMut(&mut Random) -> Do + 'static) -> Self {
         Self { script: Script::Call(Box::new(next)), ..self }
     }
 
-    /// The messages that the client received on its last connection.
+    /// Returns the messages that the client received on its last connection.
     #[must_use]
     pub fn heard(&self) -> &[String] {
         self.sessions.last().map_or(&[], |session| &session.heard)
     }
 
-    /// All connections of the client, in order, including refused ones.
+    /// Returns all connections of the client, in order, including refused ones.
     #[must_use]
     pub fn sessions(&self) -> &[Session] {
         &self.sessions
@@ -238,7 +239,7 @@ impl Client {
         }
     }
 
-    /// Lets a few clients end or leave before the handshake is complete.
+    /// Makes a few clients end or leave before the handshake is complete.
     fn leave_early(&self, random: &mut Random) -> Do {
         match (&self.script, random.below(100)) {
             (Script::Call(_), 0) => Do::Leave,

@@ -1,4 +1,4 @@
-//! Sends a PROXY header before another codec's bytes.
+//! A codec that sends a PROXY header before another codec's bytes.
 
 use super::codec::Codec;
 use crate::base::Random;

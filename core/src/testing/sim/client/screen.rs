@@ -10,7 +10,7 @@ pub(super) struct Screen {
     columns: usize,
     rows: Vec<Row>,
     row: usize,
-    /// Equals `columns` if the next character goes to the next row.
+    /// The cursor's column. It equals `columns` if the next character goes to the next row.
     column: usize,
     escape: Option<String>,
     /// The lines before the screen was last cleared.
@@ -101,7 +101,7 @@ impl Screen {
         Ok(())
     }
 
-    /// The lines that were shown. A line may extend over several rows.
+    /// Returns the lines that were shown. A line may extend over several rows.
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = self.earlier.clone();
         let mut line = String::new();
@@ -114,7 +114,7 @@ impl Screen {
         lines
     }
 
-    /// Whether the cursor stands between these texts, and nothing follows them.
+    /// Returns `true` if the cursor stands between these texts, and nothing follows them.
     pub(super) fn shows(&self, before: &str, after: &str) -> bool {
         let first = self.row.saturating_sub(before.chars().count() / self.columns + 1);
         let cells: Vec<char> = self.rows[first..self.row].iter().flat_map(|row| self.padded(row)).collect();
@@ -136,18 +136,18 @@ impl Screen {
         self.rows.len()
     }
 
-    /// Whether the rows from `first` on contain a text. After a clear, all rows are new.
+    /// Returns `true` if the rows from `first` on contain a text. After a clear, all rows are new.
     pub(super) fn has_shown(&self, text: &str, first: usize) -> bool {
         let rows = self.rows.get(first..).unwrap_or(&self.rows);
         rows.iter().flat_map(|row| &row.cells).collect::<String>().contains(text)
     }
 
-    /// Whether the cursor is in the first column, and no control sequence has begun.
+    /// Returns `true` if the cursor is in the first column and no control sequence has begun.
     pub(super) fn is_at_line_start(&self) -> bool {
         self.column == 0 && self.escape.is_none()
     }
 
-    /// The rows around the cursor, for an error text.
+    /// Returns the rows around the cursor, for an error text.
     pub(super) fn around(&self) -> String {
         let from = self.row.saturating_sub(2);
         let rows = self.rows[from..].iter().take(6).map(|row| row.cells.iter().collect::<String>());

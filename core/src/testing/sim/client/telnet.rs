@@ -13,8 +13,9 @@ pub(super) struct Telnet {
     typist: Option<(u16, usize)>,
     screen: Screen,
     parser: Parser,
-    /// Options that are on, of the client and of the server.
+    /// Enabled options of the client.
     ours: BTreeSet<u8>,
+    /// Enabled options of the server.
     theirs: BTreeSet<u8>,
     /// Number of unanswered requests, by verb and option.
     asked: BTreeMap<(u8, u8), u32>,
@@ -24,8 +25,9 @@ pub(super) struct Telnet {
     after_cr: bool,
     /// The received part of an incomplete line or character.
     partial: Vec<u8>,
-    /// The line that is being typed, and the position of the cursor in it.
+    /// The line that is being typed.
     line: Vec<char>,
+    /// Position of the cursor in the line, in characters.
     cursor: usize,
     /// Whether the client sent raw bytes. The content of the line is then unknown.
     unsure: bool,
@@ -63,8 +65,9 @@ const NAWS: u8 = 31;
 const LINEMODE: u8 = 34;
 const NEW_ENVIRON: u8 = 39;
 const CHARSET: u8 = 42;
-/// Options that this client supports for itself, and that it accepts from the server.
+/// Options that this client supports for itself.
 const OURS: [u8; 5] = [TTYPE, NAWS, NEW_ENVIRON, SGA, LINEMODE];
+/// Options that this client accepts from the server.
 const THEIRS: [u8; 4] = [ECHO, SGA, EOR_OPTION, CHARSET];
 /// Moves the cursor to the first column and erases everything after it (ECMA-48).
 const ERASE: &[u8] = b"\r\x1b[J";
@@ -89,7 +92,7 @@ impl Telnet {
         }
     }
 
-    /// Whether the server echoes what is typed.
+    /// Returns `true` if the server echoes typed characters.
     fn is_shown(&self) -> bool {
         self.theirs.contains(&ECHO) && self.theirs.contains(&SGA)
     }
@@ -281,7 +284,9 @@ impl Telnet {
     }
 }
 
-/// The part of a line after its last erasure. Text before it, such as a prompt, is not visible.
+/// Returns the part of a line after its last erasure.
+///
+/// Text before it, such as a prompt, is not visible.
 fn last_drawn(line: &[u8]) -> &[u8] {
     let behind = |place: usize| place + ERASE.len();
     let erased = line.windows(ERASE.len()).rposition(|bytes| bytes == ERASE);

@@ -1,4 +1,4 @@
-//! Carries another codec's bytes over TLS, with the client of rustls.
+//! A codec that carries another codec's bytes over TLS, with the client of rustls.
 //!
 //! rustls uses its own random numbers. The world sees only lengths of encrypted data. If all
 //! certificates and keys have the same length (Ed25519), the lengths of the encrypted data depend

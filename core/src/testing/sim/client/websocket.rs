@@ -38,7 +38,7 @@ enum State {
     Closed,
 }
 
-/// The first byte of a frame.
+/// The decoded first byte of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Frame {
     opcode: u8,
@@ -55,7 +55,7 @@ const BINARY: u8 = 2;
 const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
-/// The end of a block that a sender leaves out (RFC 7692 section 7.2.2), and an empty last block.
+/// The block end that senders omit (RFC 7692 section 7.2.2), and an empty last block.
 const DEFLATE_END: [u8; 9] = [0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff];
 const MESSAGE_MAX_BYTES: usize = 64 << 20;
 
@@ -88,7 +88,7 @@ impl WebSocket {
         }
     }
 
-    /// Whether the server has accepted the upgrade.
+    /// Returns `true` if the server has accepted the upgrade.
     pub(super) const fn has_spoken(&self) -> bool {
         matches!(self.state, State::Open | State::Closed)
     }
@@ -178,7 +178,7 @@ impl WebSocket {
         Ok(())
     }
 
-    /// The next frame, if it is complete.
+    /// Removes and returns the next frame, if it is complete.
     fn next_frame(&mut self) -> Result<Option<(Frame, Vec<u8>)>, String> {
         let bytes = &self.received;
         let &[first, second, ..] = &bytes[..] else { return Ok(None) };
