@@ -171,7 +171,7 @@ impl<A: Actor> PeerEnd<A> {
         self.actor.over();
     }
 
-    /// Passes the server's bytes to the peer, as far as the link accepts them. Returns their number.
+    /// Passes the bytes that the link accepts from the server to the peer. Returns their number.
     pub(super) fn take<'a>(&mut self, slices: impl Iterator<Item = &'a [u8]>) -> usize {
         let mut taken = 0;
         for slice in slices {

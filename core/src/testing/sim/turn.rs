@@ -348,7 +348,7 @@ where
         self.pass_until(self.now + span, u32::MAX);
     }
 
-    /// Advances the clock to `until`, for at most `most` deadlines. Returns the number of deadlines.
+    /// Advances the clock to `until`, over at most `most` deadlines. Returns the number passed.
     pub(super) fn pass_until(&mut self, until: Time, most: u32) -> u32 {
         let (mut since, mut at_once, mut count) = (self.now, 0, 0);
         while count < most
