@@ -9,137 +9,154 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-/// One fact as a value, to record, print, replay and fuzz runs. Variants are named like methods.
+/// A fact that a shell reports to a machine, as a value.
 ///
-/// See [`Machine::apply`](crate::Machine::apply).
+/// Such values serve to record, print, replay and fuzz runs. Each variant has the name of a method
+/// of the machine. See [`Machine::apply`](crate::Machine::apply).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Input<N> {
-    /// [`Machine::started`](crate::Machine::started).
+    /// The server has started: see [`Machine::started`](crate::Machine::started).
     Started,
-    /// [`Machine::accepted`](crate::Machine::accepted).
+    /// A listener accepted a connection: see [`Machine::accepted`](crate::Machine::accepted).
     Accepted {
-        /// The listener.
+        /// The listener that accepted the connection.
         listener: ListenerId,
         /// The address of the peer.
         peer: Peer,
     },
-    /// [`Machine::accept_failed`](crate::Machine::accept_failed).
+    /// A listener failed to accept: see [`Machine::accept_failed`](crate::Machine::accept_failed).
     AcceptFailed {
-        /// The listener.
+        /// The listener that failed to accept.
         listener: ListenerId,
-        /// How accepting failed.
+        /// The kind of failure.
         failure: AcceptFailure,
     },
-    /// [`Machine::received`](crate::Machine::received).
+    /// The shell read bytes from a connection: see [`Machine::received`](crate::Machine::received).
     Received {
-        /// The connection.
+        /// The connection from which the shell read.
         conn: ConnId,
-        /// The bytes.
+        /// The bytes that the shell read.
         bytes: Vec<u8>,
     },
-    /// [`Machine::secured`](crate::Machine::secured).
+    /// A TLS handshake is complete: see [`Machine::secured`](crate::Machine::secured).
     Secured {
-        /// The connection.
+        /// The connection whose handshake is complete.
         conn: ConnId,
-        /// The TLS parameters.
+        /// The negotiated TLS parameters.
         secured: Box<Secured>,
     },
-    /// [`Machine::sealed`](crate::Machine::sealed).
+    /// A layer below the machine took output: see [`Machine::sealed`](crate::Machine::sealed).
     Sealed {
-        /// The connection.
+        /// The connection whose output was taken.
         conn: ConnId,
-        /// Number of bytes.
+        /// Number of bytes taken.
         bytes: usize,
     },
-    /// [`Machine::wrote`](crate::Machine::wrote).
+    /// A socket accepted output: see [`Machine::wrote`](crate::Machine::wrote).
     Wrote {
-        /// The connection.
+        /// The connection of the socket.
         conn: ConnId,
         /// Number of bytes that the socket accepted.
         bytes: usize,
     },
-    /// [`Machine::blocked`](crate::Machine::blocked).
+    /// A socket accepts no more output for now: see [`Machine::blocked`](crate::Machine::blocked).
     Blocked {
-        /// The connection.
+        /// The connection of the socket.
         conn: ConnId,
     },
-    /// [`Machine::turn_ended`](crate::Machine::turn_ended).
+    /// A turn is over: see [`Machine::turn_ended`](crate::Machine::turn_ended).
     TurnEnded,
-    /// [`Machine::ended`](crate::Machine::ended).
+    /// A peer ended its half of a connection: see [`Machine::ended`](crate::Machine::ended).
     Ended {
-        /// The connection.
+        /// The connection whose input ended.
         conn: ConnId,
     },
-    /// [`Machine::truncated`](crate::Machine::truncated).
+    /// The input ended without `close_notify`.
+    ///
+    /// See [`Machine::truncated`](crate::Machine::truncated).
     Truncated {
-        /// The connection.
+        /// The connection whose input ended.
         conn: ConnId,
     },
-    /// [`Machine::failed`](crate::Machine::failed).
+    /// A socket failed: see [`Machine::failed`](crate::Machine::failed).
     Failed {
-        /// The connection.
+        /// The connection of the socket.
         conn: ConnId,
-        /// How it failed.
+        /// How the socket failed.
         failure: Failure,
     },
-    /// [`Machine::elapsed`](crate::Machine::elapsed).
+    /// Time has passed: see [`Machine::elapsed`](crate::Machine::elapsed).
     Elapsed,
-    /// [`Machine::dialed`](crate::Machine::dialed).
+    /// A dial connected: see [`Machine::dialed`](crate::Machine::dialed).
     Dialed {
-        /// The dial.
+        /// The dial that connected.
         dial: DialId,
         /// The address of the peer.
         peer: Peer,
     },
-    /// [`Machine::dial_failed`](crate::Machine::dial_failed).
+    /// A dial failed to connect: see [`Machine::dial_failed`](crate::Machine::dial_failed).
     DialFailed {
-        /// The dial.
+        /// The dial that failed.
         dial: DialId,
-        /// How it failed.
+        /// How the dial failed.
         failure: Failure,
     },
-    /// [`Machine::tunnel_reported`](crate::Machine::tunnel_reported).
+    /// An event of a tunnel's SSH connection.
+    ///
+    /// See [`Machine::tunnel_reported`](crate::Machine::tunnel_reported).
     TunnelReported {
-        /// The SSH connection.
+        /// The SSH connection that the report is about.
         link: LinkId,
-        /// What happened to it.
+        /// The event that the shell reports.
         report: TunnelReport,
     },
-    /// [`Machine::noted`](crate::Machine::noted).
+    /// A note arrived from outside: see [`Machine::noted`](crate::Machine::noted).
     Noted(N),
-    /// [`Machine::command`](crate::Machine::command).
+    /// An operator or another thread gave a command.
+    ///
+    /// See [`Machine::command`](crate::Machine::command).
     Command(Command),
-    /// [`Machine::dispatched`](crate::Machine::dispatched).
+    /// The first shard accepted a connection.
+    ///
+    /// See [`Machine::dispatched`](crate::Machine::dispatched).
     Dispatched {
-        /// The listener.
+        /// The listener that accepted the connection.
         listener: ListenerId,
         /// The address of the peer.
         peer: Peer,
     },
-    /// [`Machine::adopted`](crate::Machine::adopted).
+    /// This shard takes a dispatched connection: see [`Machine::adopted`](crate::Machine::adopted).
     Adopted {
-        /// The listener that accepted it.
+        /// The listener that accepted the connection.
         listener: ListenerId,
         /// The address of the peer.
         peer: Peer,
     },
-    /// [`Machine::shard_message_received`](crate::Machine::shard_message_received).
+    /// Another shard sent a message.
+    ///
+    /// See [`Machine::shard_message_received`](crate::Machine::shard_message_received).
     ShardMessageReceived(ShardMessage),
-    /// [`Machine::held_back`](crate::Machine::held_back).
+    /// Other shards are behind (`true`), or have caught up (`false`).
+    ///
+    /// See [`Machine::held_back`](crate::Machine::held_back).
     HeldBack(bool),
-    /// [`Machine::takes_jobs`](crate::Machine::takes_jobs).
+    /// The shell runs jobs on a thread of its own.
+    ///
+    /// See [`Machine::takes_jobs`](crate::Machine::takes_jobs).
     TakesJobs,
-    /// [`Machine::job_done`](crate::Machine::job_done).
+    /// A job is done: see [`Machine::job_done`](crate::Machine::job_done).
     JobDone {
         /// The connection that the job was for.
         conn: ConnId,
         /// The job's return value.
         outcome: bool,
     },
-    /// [`Machine::clock_set`](crate::Machine::clock_set).
+    /// The shell set the wall clock: see [`Machine::clock_set`](crate::Machine::clock_set).
     ClockSet(UnixTime),
-    /// [`Machine::reconfigured`](crate::Machine::reconfigured).
+    /// The server got a new configuration.
+    ///
+    /// See [`Machine::reconfigured`](crate::Machine::reconfigured).
     Reconfigured(Box<Config>),
 }
 
@@ -151,33 +168,33 @@ pub enum Command {
     Publish {
         /// The room's name.
         room: String,
-        /// The message.
+        /// The message to send.
         payload: PayloadBuf,
     },
-    /// End one connection as [`Reason::Kicked`].
+    /// Close one connection with [`Reason::Kicked`].
     Kick {
-        /// The connection.
+        /// The connection to close.
         conn: ConnId,
     },
     /// Refuse an address for [`QuarantineLimits::cool_down`](crate::limit::QuarantineLimits).
     ///
     /// Connections that are open stay open.
     Quarantine {
-        /// The address. For an IPv6 address, its /64 network counts.
+        /// The address to refuse. For an IPv6 address, its /64 network is refused.
         address: IpAddr,
     },
     /// Remove an address from quarantine.
     Release {
-        /// The address.
+        /// The address to release.
         address: IpAddr,
     },
     /// Count a configuration that could not be loaded.
     ReloadFailed,
     /// Count log lines that were not written since the last such command.
     LogLoss {
-        /// Lines above the rate limit.
+        /// Number of lines above the rate limit.
         left_out: u64,
-        /// Lines that could not be written.
+        /// Number of lines that could not be written.
         lost: u64,
     },
     /// Drain the server: see [`Drain`](crate::Drain).
@@ -187,19 +204,19 @@ pub enum Command {
     Drain,
 }
 
-/// A refused connection.
+/// Refusal of a connection: the reason, and the last message to the peer.
 ///
 /// The shell writes the farewell once, as far as the socket accepts it, and drops the socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refusal {
-    /// Why it was refused.
+    /// Why the machine refused the connection.
     pub reason: Reason,
     /// The last message to the peer, encoded for its wire. Empty where the wire cannot carry one.
     pub farewell: Vec<u8>,
 }
 
-/// One fact, borrowed, as it is recorded.
+/// A fact in borrowed form, for the recorder.
 pub(crate) enum Fact<'a, N> {
     Started,
     Accepted {
@@ -271,7 +288,7 @@ pub(crate) enum Fact<'a, N> {
         outcome: bool,
     },
     ClockSet(UnixTime),
-    /// Recorded without the configuration.
+    /// A new configuration, recorded without its content.
     Reconfigured,
 }
 
@@ -309,7 +326,7 @@ impl<N> Input<N> {
 }
 
 impl Command {
-    /// A message for every member of `room`.
+    /// Creates a command that sends `payload` to every member of `room`.
     #[must_use]
     pub fn publish<'a>(room: &str, payload: impl Into<Payload<'a>>) -> Self {
         Self::Publish { room: room.into(), payload: payload.into().to_owned() }

@@ -15,17 +15,17 @@ pub struct Shard {
     count: u8,
 }
 
-/// The shard's number or the number of shards is out of range.
+/// The error for a shard number, or a number of shards, that is out of range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a server has 1 to 255 shards, numbered from 0")]
 #[non_exhaustive]
 pub struct ShardError;
 
 impl Shard {
-    /// The only machine of a server.
+    /// The only shard of a server.
     pub const ALONE: Self = Self { number: 0, count: 1 };
 
-    /// Shard `number`, from 0, of `count`.
+    /// Creates shard `number`, counted from 0, of `count` shards.
     ///
     /// # Errors
     /// Unless `number` is below `count`.
@@ -33,13 +33,13 @@ impl Shard {
         if number < count { Ok(Self { number, count }) } else { Err(ShardError) }
     }
 
-    /// Its number. Shard 0 accepts connections.
+    /// Returns the shard's number. Shard 0 accepts connections.
     #[must_use]
     pub const fn number(self) -> u8 {
         self.number
     }
 
-    /// Number of shards of the server.
+    /// Returns the number of shards of the server.
     #[must_use]
     pub const fn count(self) -> u8 {
         self.count
@@ -58,9 +58,10 @@ pub enum Addressee {
     Shard(u8),
 }
 
-/// A message to other shards, for [`Machine::shard_message_received`](crate::Machine::shard_message_received).
+/// A message to other shards. Cheap to clone.
 ///
-/// Cheap to clone.
+/// The receiving shell passes it to
+/// [`Machine::shard_message_received`](crate::Machine::shard_message_received).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ShardMessage {
@@ -68,62 +69,62 @@ pub enum ShardMessage {
     Publish {
         /// The room's name.
         room: Arc<str>,
-        /// Connections that do not get it.
+        /// Connections that do not receive the message.
         except: Arc<[ConnId]>,
-        /// The message.
+        /// The message to send.
         message: OutgoingBuf,
     },
-    /// A connection was dialled.
+    /// The sending shard connected a dial.
     Dialed {
         /// The address of the peer.
         peer: Peer,
     },
-    /// A connection is over.
+    /// A connection of the sending shard ended.
     Left {
-        /// The listener that accepted it. `None` if it was dialled.
+        /// The listener that accepted the connection. `None` if it was dialled.
         listener: Option<ListenerId>,
         /// The address of the peer.
         peer: Peer,
-        /// The shard that held it.
+        /// Number of the shard that held the connection.
         shard: u8,
     },
-    /// An address goes into quarantine.
+    /// A request to the first shard to quarantine a peer's address.
     Quarantine {
-        /// The address of the peer.
+        /// The peer whose address the first shard should quarantine.
         peer: Peer,
     },
-    /// An accepted connection has authenticated, or is over.
+    /// An accepted connection has authenticated or ended.
     Authenticated,
-    /// A proxy has reported its client: asks the first shard whether to accept it.
+    /// A request to the first shard to decide whether to accept the client of a proxy.
     Arrived {
-        /// The connection, which waits for the answer.
+        /// The connection that waits for the decision.
         conn: ConnId,
-        /// The listener that accepted it.
+        /// The listener that accepted the connection.
         listener: ListenerId,
-        /// The client that the proxy reports.
+        /// Address of the client, as the proxy reported it.
         peer: Peer,
     },
-    /// A connection ended before the first shard accepted its client.
+    /// A connection ended while the first shard was admitting its client.
     Gone {
-        /// The client that the proxy reported.
+        /// Address of the client, as the proxy reported it.
         peer: Peer,
     },
-    /// The answer to [`Arrived`](Self::Arrived).
+    /// The first shard's decision about the client in [`Arrived`](Self::Arrived).
     Admission {
-        /// The connection.
+        /// The connection that waits for the decision.
         conn: ConnId,
-        /// The client that the proxy reports.
+        /// Address of the client, as the proxy reported it.
         peer: Peer,
-        /// Why it is refused. `None` if it is accepted.
+        /// Why the first shard refuses the client. `None` if it accepts the client.
         refused: Option<Reason>,
     },
     /// A message between handlers: see [`Hub::send_to_shard`](crate::Hub::send_to_shard).
     Handler {
-        /// The sending shard.
+        /// Number of the sending shard.
         from: u8,
-        /// The topic.
+        /// The message's topic.
         topic: Arc<str>,
-        /// The content.
+        /// The message's content.
         content: Arc<str>,
     },
     /// A room got its first member on the sending shard.
@@ -136,11 +137,11 @@ pub enum ShardMessage {
         /// The room's name.
         room: Arc<str>,
     },
-    /// A shard's counters.
+    /// A shard's counters and gauges.
     Counted {
-        /// The shard.
+        /// Number of the shard that counted.
         shard: u8,
-        /// The counters, in the order of their declaration.
+        /// The values, in an order that is the same on all shards.
         numbers: Arc<[u64]>,
     },
 }
@@ -151,7 +152,7 @@ pub enum ShardMessage {
 const SHARD_MESSAGE_BYTES: usize = 256;
 
 impl ShardMessage {
-    /// Memory that it uses while it is queued, in bytes.
+    /// Returns the memory that the message uses while it is queued, in bytes.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         let content = match self {

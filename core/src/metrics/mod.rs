@@ -20,15 +20,15 @@ pub struct Metrics {
     pub opened: u64,
     /// Refused connections (counter), by [`Reason`] as in [`Metrics::ended`].
     pub refused: ByReason,
-    /// Connections of [`Metrics::opened`] that ended (counter).
+    /// Connections of [`Metrics::opened`] that ended (counter), by [`Reason`].
     pub ended: ByReason,
     /// Ended connections that were served only pages, health or metrics over HTTP (counter).
     pub http_ended: ByReason,
     /// Open connections (gauge).
     pub open: u64,
-    /// Connections whose protocol is not known yet, or that ask over HTTP (gauge).
+    /// Connections in a handshake or on HTTP keep-alive (gauge).
     pub undecided: u64,
-    /// Undecided connections that got an answer over HTTP and may ask for more (gauge).
+    /// Connections on HTTP keep-alive (gauge). [`Metrics::undecided`] includes them.
     pub http_connections: u64,
     /// Connections that are flushing or lingering (gauge).
     pub closing: u64,
@@ -68,9 +68,9 @@ pub struct Metrics {
     pub compressed: u64,
     /// Messages skipped for slow members by a room's policy (counter).
     pub skipped: u64,
-    /// Messages and reads over a rate (counter).
+    /// Messages and reads that exceeded a rate (counter).
     pub rate_exceeded: u64,
-    /// Messages discarded by the ladder's drop step (counter).
+    /// Messages discarded because they exceeded a rate (counter).
     pub rate_dropped: u64,
     /// Failed outgoing connection attempts (counter).
     pub dial_errors: u64,
@@ -92,7 +92,7 @@ pub struct Metrics {
     pub requests_page: u64,
     /// HTTP requests refused (counter), each with an [`Event::RequestRefused`](crate::Event).
     pub requests_refused: ByReason,
-    /// Accepted PROXY protocol, `X-Forwarded-For` and `Forwarded` headers (counter).
+    /// Client addresses that trusted proxies reported in a header (counter).
     pub forwarded: u64,
     /// New configurations (counter). Only the first shard reports it.
     pub reloads: u64,
@@ -110,13 +110,13 @@ pub struct Metrics {
     pub certificate_expiry_secs: u64,
     /// Connections accepted only because of [`Config::dry_run`](crate::Config::dry_run) (counter).
     pub would_refuse: ByReason,
-    /// One per tunnel of the configuration, in order.
+    /// Metrics of each configured tunnel, in the order of the configuration.
     pub tunnels: Vec<TunnelMetrics>,
-    /// Messages served per turn of the loop.
+    /// Histogram of the messages served per turn of the loop.
     pub turn_messages: Histogram,
-    /// Round-trip times of pings, in microseconds.
+    /// Histogram of the round-trip times of pings, in microseconds.
     pub round_trip_us: Histogram,
-    /// Durations of ended connections, in milliseconds.
+    /// Histogram of the durations of ended connections, in milliseconds.
     pub durations_ms: Histogram,
     /// Durations of the last connections that ended, newest last. At most 100.
     pub durations_recent: VecDeque<Duration>,
@@ -124,7 +124,7 @@ pub struct Metrics {
     pub durations_longest: Vec<Duration>,
 }
 
-/// Number of recent and of longest durations that are kept.
+/// Maximum number of recent durations, and of longest durations, that are kept.
 const DURATIONS_KEPT: usize = 100;
 
 impl Metrics {
@@ -151,7 +151,7 @@ impl Metrics {
         self.durations_longest.truncate(DURATIONS_KEPT);
     }
 
-    /// As [`add`](Self::add), from plain numbers.
+    /// Adds counters and gauges that are in the order of [`numbers`](Self::numbers).
     ///
     /// Surplus numbers are ignored, missing ones add nothing.
     pub(crate) fn add_numbers(&mut self, numbers: &[u64]) {
@@ -160,7 +160,7 @@ impl Metrics {
         }
     }
 
-    /// All numbers, in the order of their declaration.
+    /// Returns all counters and gauges, in an order that is the same on all shards.
     pub(crate) fn numbers(&self) -> Vec<u64> {
         self.clone().numbers_mut().map(|number| *number).collect()
     }
@@ -240,40 +240,40 @@ impl Metrics {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TunnelMetrics {
-    /// Its name.
+    /// Name of the tunnel.
     pub name: String,
-    /// 1 if the SSH server listens on all its addresses (gauge).
+    /// 1 if the SSH server listens on all addresses of the tunnel, otherwise 0 (gauge).
     pub up: u64,
-    /// The number of its state (gauge).
+    /// Number of the tunnel's state (gauge).
     pub(crate) state: u64,
-    /// Number of remote addresses (gauge).
+    /// Remote addresses of the tunnel (gauge).
     pub forwards: u64,
     /// Remote addresses on which the SSH server listens (gauge).
     pub forwards_bound: u64,
     /// Attempts to connect (counter).
     pub connects: u64,
-    /// Attempts that succeeded (counter).
+    /// Attempts to connect that succeeded (counter).
     pub connected: u64,
-    /// Open connections that came through it (gauge).
+    /// Open connections through the tunnel (gauge).
     pub channels: u64,
     /// Refused channels: unrequested, or too many at a time (counter).
     pub channels_refused: u64,
     /// Index of the last failure in [`TunnelFailure::ALL`], from 1. 0 if there was none.
     pub(crate) last_error: u64,
-    /// Bytes received through it (counter).
+    /// Bytes received through the tunnel (counter).
     pub bytes_in: u64,
-    /// Bytes written through it (counter).
+    /// Bytes written through the tunnel (counter).
     pub bytes_out: u64,
 }
 
 impl TunnelMetrics {
-    /// The name of its state, as in [`TunnelState::name`].
+    /// Returns the name of the tunnel's state, as in [`TunnelState::name`].
     #[must_use]
     pub fn state_name(&self) -> &'static str {
         TunnelState::name_of(self.state)
     }
 
-    /// The last failure, if any.
+    /// Returns the tunnel's last failure, if any.
     #[must_use]
     pub fn last_failure(&self) -> Option<TunnelFailure> {
         let place = usize::try_from(self.last_error).ok()?.checked_sub(1)?;
@@ -298,7 +298,7 @@ impl TunnelMetrics {
     }
 }
 
-/// A counter per [`Reason`].
+/// One counter per [`Reason`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ByReason([u64; Reason::ALL.len()]);
 
@@ -313,19 +313,19 @@ impl ByReason {
         self.0[reason.place()] += 1;
     }
 
-    /// The count for one reason.
+    /// Returns the count for one reason.
     #[must_use]
     pub fn get(&self, reason: Reason) -> u64 {
         self.0[reason.place()]
     }
 
-    /// The sum over all reasons.
+    /// Returns the sum over all reasons.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
     }
 
-    /// Each reason with its count.
+    /// Returns each reason with its count.
     pub fn iter(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
         Reason::ALL.iter().copied().zip(self.0.iter().copied())
     }
@@ -359,19 +359,19 @@ impl Histogram {
         self.sum = self.sum.saturating_add(value);
     }
 
-    /// Number of recorded values.
+    /// Returns the number of recorded values.
     #[must_use]
     pub const fn count(&self) -> u64 {
         self.count
     }
 
-    /// Sum of all values. Saturates.
+    /// Returns the sum of all recorded values. Saturates.
     #[must_use]
     pub const fn sum(&self) -> u64 {
         self.sum
     }
 
-    /// The buckets: upper bounds, ascending (1, 2, 4, ...), each with its number of values.
+    /// Returns the buckets: ascending upper bounds (1, 2, 4, ...), each with its number of values.
     ///
     /// A bucket holds the values above the previous bound and up to its own. The last one, 2^39,
     /// also holds all greater values.

@@ -1,4 +1,4 @@
-//! Prometheus export.
+//! Export of the metrics in the Prometheus text format.
 
 use super::{BUCKETS, ByReason, Histogram, Metrics, TunnelMetrics};
 use alloc::string::String;
@@ -131,7 +131,7 @@ impl Histogram {
     }
 }
 
-/// A label value, escaped.
+/// A label value that is escaped when it is displayed.
 struct Label<'a>(&'a str);
 
 impl fmt::Display for Label<'_> {

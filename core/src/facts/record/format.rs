@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use core::str::FromStr;
 
-/// A trace omits configurations: the reader of a trace has them.
+/// Word for a new configuration, whose content a trace omits.
 const RECONFIGURED: &str = "reconfigured";
 /// Formats one fact as a line of a trace, with its line feed.
 #[must_use]
@@ -43,20 +43,20 @@ pub fn parse_with<N: FromStr>(
     lines.map(|(line, number)| parse(line).map_err(|expected| TraceError { line: number, expected })).collect()
 }
 
-/// The seed of the trace's machine, for its [`Config`](crate::Config).
+/// Returns the seed of the trace's machine, for its [`Config`](crate::Config).
 #[must_use]
 pub fn seed(text: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("seed ")?.parse().ok())
 }
 
-/// A line of a trace that is not a fact.
+/// The error for a line of a trace that is not a fact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line} of the trace: expected {expected}")]
 #[non_exhaustive]
 pub struct TraceError {
     /// Line number, from 1.
     pub line: u32,
-    /// What was expected there.
+    /// What the parser expected in the line.
     pub expected: &'static str,
 }
 
@@ -113,7 +113,7 @@ fn write_report(out: &mut String, LinkId { tunnel, attempt }: LinkId, report: &T
     }
 }
 
-/// TLS parameters as text. `-` stands for missing ones.
+/// TLS parameters, displayed as text with `-` for missing ones.
 struct Agreed<'a>(&'a Secured);
 
 impl fmt::Display for Agreed<'_> {

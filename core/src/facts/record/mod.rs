@@ -1,4 +1,4 @@
-//! Records facts as lines of text.
+//! Traces: facts, recorded as lines of text.
 
 mod format;
 mod recorder;

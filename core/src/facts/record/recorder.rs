@@ -6,7 +6,7 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use core::fmt::{self, Write};
 
-/// Records every fact of a machine: see [`Machine::record`](crate::Machine::record).
+/// A recorder of a machine's facts: see [`Machine::record`](crate::Machine::record).
 ///
 /// If peers send secrets ([`Handler::holds_secrets`](crate::Handler::holds_secrets)), it records
 /// only the number of received bytes and that a note arrived, unless it is
@@ -20,7 +20,7 @@ pub struct Recorder<N> {
 }
 
 impl<N> Recorder<N> {
-    /// Passes each line, with its line feed, to `sink`.
+    /// Creates a recorder that passes each line, with its line feed, to `sink`.
     pub fn new(sink: impl FnMut(&str) + Send + 'static) -> Self
     where
         N: fmt::Display,
@@ -28,7 +28,7 @@ impl<N> Recorder<N> {
         Self::to(Sink::Call(Box::new(sink)))
     }
 
-    /// Keeps the whole trace in memory, including secrets.
+    /// Creates a recorder that keeps the whole trace in memory, including secrets.
     #[cfg(feature = "sim")]
     pub(crate) fn keeping() -> Self
     where
@@ -44,7 +44,7 @@ impl<N> Recorder<N> {
         Self { sink, note: |note| note.to_string(), verbatim: false, conceals: false }
     }
 
-    /// Records everything, including passwords and tokens.
+    /// Makes the recorder record everything, including passwords and tokens.
     ///
     /// Such a trace can be replayed, and is itself a secret.
     #[must_use]
@@ -52,13 +52,13 @@ impl<N> Recorder<N> {
         Self { verbatim: true, ..self }
     }
 
-    /// Writes the first line.
+    /// Writes the first line of the trace, which contains the seed.
     pub(crate) fn begin(&mut self, seed: u64, holds_secrets: bool) {
         self.conceals = holds_secrets && !self.verbatim;
         self.sink.put(&alloc::format!("seed {seed}\n"));
     }
 
-    /// The trace so far, if the recorder [keeps](Self::keeping) it.
+    /// Returns the trace so far. Empty if the recorder does not [keep](Self::keeping) it.
     #[cfg(feature = "sim")]
     pub(crate) fn kept(&self) -> &str {
         match &self.sink {
@@ -82,7 +82,7 @@ impl<N> Recorder<N> {
     }
 }
 
-/// Where lines go.
+/// The destination of a trace's lines.
 enum Sink {
     Call(Box<dyn FnMut(&str) + Send>),
     #[cfg(feature = "sim")]
@@ -105,7 +105,7 @@ impl<N> fmt::Debug for Recorder<N> {
     }
 }
 
-/// Keeps a [`Recorder`]'s trace in memory.
+/// A trace in memory, to which a [`Recorder`] appends.
 #[cfg(feature = "std")]
 #[derive(Clone, Debug, Default)]
 pub struct SharedTrace(alloc::sync::Arc<std::sync::Mutex<String>>);
@@ -125,7 +125,7 @@ impl SharedTrace {
         Recorder::new(move |line| shared.lock().push_str(line))
     }
 
-    /// The trace so far.
+    /// Returns the trace so far.
     #[must_use]
     pub fn text(&self) -> String {
         self.lock().clone()

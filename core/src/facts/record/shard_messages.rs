@@ -1,4 +1,4 @@
-//! Messages between shards as text.
+//! Text form of messages between shards.
 
 use super::words::{Content, Quoted, Words};
 use crate::base::{ListenerId, OutgoingBuf, Reason};
@@ -44,7 +44,7 @@ pub(super) fn write_shard_message(out: &mut String, message: &ShardMessage) -> f
     out.write_char('\n')
 }
 
-/// Parses the message with this name.
+/// Parses the rest of a line as the shard message called `name`.
 pub(super) fn parse_shard_message(name: &str, words: &mut Words<'_>) -> Result<ShardMessage, &'static str> {
     Ok(match name {
         "shard_publish" => {

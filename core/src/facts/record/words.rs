@@ -1,4 +1,4 @@
-//! Formats and parses the parts of a line: numbers, quoted text, addresses.
+//! Formatting and parsing of a line's parts: numbers, quoted text, addresses.
 
 use crate::base::{ConnId, DialId, ListenerId, OutgoingBuf, PayloadBuf};
 use crate::tls::Secured;
@@ -8,9 +8,9 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
 
-/// Replaces received bytes that are secret.
+/// Word that replaces secret content in a trace.
 pub(super) const CONCEALED: &str = "concealed";
-/// Upper limit of the bytes in one fact.
+/// Exclusive upper limit of the received bytes in one fact.
 const RECEIVED_MAX_BYTES: usize = 1 << 20;
 
 pub(super) struct Content<'a>(pub(super) &'a PayloadBuf);
@@ -30,7 +30,7 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// What is left of a line.
+/// The unparsed rest of a line.
 pub(super) struct Words<'a> {
     pub(super) rest: &'a str,
 }
@@ -56,7 +56,7 @@ impl<'a> Words<'a> {
         Ok(found)
     }
 
-    /// The received bytes; zeros in their number if they are concealed.
+    /// Parses received bytes. Concealed bytes become the same number of zeros.
     pub(super) fn received(&mut self) -> Result<Vec<u8>, &'static str> {
         let mut after = Words { rest: self.rest };
         if after.word() != CONCEALED {
