@@ -1,4 +1,4 @@
-//! Compacts shared logs that slow receivers keep in memory.
+//! Compaction of shared logs that slow receivers keep in memory.
 
 use super::Outbound;
 use super::log::{NOBODY, OWN_LOG_FULL_BYTES};
@@ -7,15 +7,14 @@ use crate::base::work;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-/// Memory that logs may use beyond twice the queued bytes before they are compacted.
+/// Bytes that logs may hold beyond twice the queued bytes before they are compacted.
 pub(super) const SLACK_BYTES: u64 = 4 << 20;
 
 impl Outbound {
-    /// Ends the turn: what is left in the logs belongs to slow connections.
+    /// Ends the turn, and keeps the logs that slow connections still need.
     ///
-    /// Each log of this turn that is still needed stays for them, and a new one is started. A slow
-    /// connection that needs only a small part of a log gets a copy instead, so that it keeps no
-    /// large log in memory.
+    /// The next turn starts new logs in their place. A slow connection that needs only a small part
+    /// of a log gets a copy instead, so that it keeps no large log in memory.
     pub(crate) fn end_turn(&mut self) {
         self.turn_bytes = 0;
         for wire in 0..self.current.len() {
@@ -40,7 +39,7 @@ impl Outbound {
         }
     }
 
-    /// Copies out of every log what slow connections need only a small part of it for.
+    /// Copies what slow connections need from each log, if it is a small part of that log.
     ///
     /// [`copy_out`](Self::copy_out) does most of this in time, but cannot know which parts of a log
     /// are written or skipped later.
@@ -63,12 +62,12 @@ impl Outbound {
         }
     }
 
-    /// Memory used for everything that is queued, including the queues' order, in bytes.
+    /// Returns the memory of all logs, in bytes.
     pub(crate) fn held(&self) -> usize {
         self.logs.held()
     }
 
-    /// Appends a segment, to which one reference is held, or a copy of it.
+    /// Appends a segment or a copy of it to a queue. The caller holds one reference to the segment.
     pub(super) fn requeue(&mut self, at: usize, mut segment: Segment, copies: bool) {
         if copies {
             work::step(segment.len() as usize);
@@ -85,7 +84,7 @@ impl Outbound {
         }
     }
 
-    /// Removes all segments from a queue.
+    /// Removes and returns all segments of a queue.
     pub(super) fn take_segments(&mut self, at: usize) -> Vec<Segment> {
         self.commit_tail(at);
         work::step(1 + self.queues[at].earlier.len());
@@ -93,7 +92,7 @@ impl Outbound {
         self.queues[at].earlier.take().into_segments().collect()
     }
 
-    /// Copies a slow connection's part of `log` into its own log, if it is a small part.
+    /// Copies a slow connection's part of `log` into its own log, if that part is small.
     fn copy_out(&mut self, at: usize, log: u32) {
         // What this turn added is at the end.
         let mut recent = Vec::new();
@@ -125,7 +124,7 @@ impl Outbound {
         Some(core::mem::take(tail).segment())
     }
 
-    /// A log that only this connection's segments refer to, with space for `more` bytes.
+    /// Returns a log that only this connection's segments refer to, with space for `more` bytes.
     fn own_log(&mut self, at: usize, more: u32) -> u32 {
         let owner = u32::try_from(at).unwrap_or(NOBODY);
         if !self.logs.may_grow(self.queues[at].own, owner, more) {

@@ -8,19 +8,19 @@ use alloc::collections::{BTreeMap, VecDeque};
 /// Segments in order, with an index to find those of one room without scanning all.
 #[derive(Debug, Default)]
 pub(super) struct Earlier {
-    /// Neither the first nor the last is a gap.
+    /// Segments, with gaps between them. Neither the first nor the last is a gap.
     segments: VecDeque<Segment>,
     /// The number of the first segment. The others are numbered consecutively.
     first: u64,
     /// Number of gaps: empty segments that were skipped from the middle.
     gaps: usize,
-    /// By room: no segment with a lower number has skippable messages of it.
+    /// Per room, a number below which no segment has skippable messages of the room.
     searched: BTreeMap<u32, u64>,
-    /// Where the bytes of a begun message end, if known.
+    /// The position behind the begun bytes at the front, if known.
     begun: Option<Begun>,
 }
 
-/// The segment after `bytes` bytes has this number; `held` of those bytes are its own.
+/// The position behind the first `bytes` bytes: in segment `number`, after `held` of its bytes.
 #[derive(Clone, Copy, Debug)]
 struct Begun {
     bytes: u32,
@@ -28,7 +28,7 @@ struct Begun {
     held: u32,
 }
 
-/// Number of rooms indexed before rooms without segments are removed.
+/// Number of indexed rooms at which rooms without segments are removed from the index.
 const SEARCHED_MAX: usize = 128;
 /// Number of gaps up to which the segments are never compacted.
 const GAPS_MAX: usize = 64;
@@ -41,7 +41,7 @@ impl HasEmpty for Earlier {
 }
 
 impl Earlier {
-    /// Number of segments, without gaps.
+    /// Returns the number of segments, without gaps.
     pub(super) fn len(&self) -> usize {
         self.segments.len() - self.gaps
     }
@@ -90,9 +90,9 @@ impl Earlier {
         }
     }
 
-    /// The first segment of a room that reaches beyond the `begun` bytes at the front.
+    /// Returns the first segment of a room that reaches beyond the `begun` bytes at the front.
     ///
-    /// Returns its place, the segment, and how many of those bytes it has.
+    /// The result is its place, the segment, and how many of those bytes it has.
     pub(super) fn oldest(&mut self, room: u32, begun: u32) -> Option<(usize, Segment, u32)> {
         let (mut place, held) = self.behind(begun);
         if held > 0 {
@@ -116,9 +116,9 @@ impl Earlier {
         Some((place, *self.segments.get(place)?, 0))
     }
 
-    /// The place of the first segment that reaches beyond the first `bytes` bytes.
+    /// Returns the place of the first segment that reaches beyond the first `bytes` bytes.
     ///
-    /// Returns how many of those bytes it has, too.
+    /// The result also says how many of those bytes the segment has.
     fn behind(&mut self, bytes: u32) -> (usize, u32) {
         if let Some(begun) = self.begun.filter(|begun| begun.bytes == bytes) {
             return (usize::try_from(begun.number - self.first).unwrap_or(usize::MAX), begun.held);

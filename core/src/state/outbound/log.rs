@@ -9,15 +9,15 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
 
-/// A log takes no more messages at this length. A single message may be longer.
+/// Length, in bytes, at which a log takes no more messages. A single message may be longer.
 const LOG_FULL_BYTES: usize = 1 << 20;
-/// A slow connection's own log is replaced at this length, so that its written part is freed.
+/// Length, in bytes, at which a slow connection's own log is replaced, to free its written part.
 pub(super) const OWN_LOG_FULL_BYTES: usize = 64 << 10;
-/// Below this length, a slow connection always takes a copy, because a log has a cost of its own.
+/// Number of bytes below which a slow connection always copies its part of a shared log.
 const COPY_ALWAYS_BYTES: u32 = 4 << 10;
-/// Most memory that an empty log keeps for the next turn.
+/// Maximum memory, in bytes, that an empty log keeps for the next turn.
 const SPARE_BYTES: usize = 2 * LOG_FULL_BYTES;
-/// The owner of a shared log.
+/// The `owner` of a shared log, which belongs to no connection.
 pub(super) const NOBODY: u32 = u32::MAX;
 
 /// Encoded messages in sequence, and the number of segments that refer to them.
@@ -61,7 +61,7 @@ impl Logs {
         len_u32(self.logs.len() - 1)
     }
 
-    /// Appends what `write` writes, as one message.
+    /// Appends the output of `write` as one message. Returns its start and end in the log.
     pub(super) fn append(
         &mut self,
         log: u32,
@@ -77,7 +77,7 @@ impl Logs {
         Ok((start, end))
     }
 
-    /// Whether a message of `more` bytes should go to a new log.
+    /// Returns `true` if a message of `more` bytes should go to a new log.
     pub(super) fn is_full(&self, log: u32, more: usize) -> bool {
         let len = self.logs[log as usize].bytes.len();
         len > 0 && len + more > LOG_FULL_BYTES
@@ -132,13 +132,13 @@ impl Logs {
         self.held += log.held();
     }
 
-    /// Whether a slow connection that needs `needed` bytes of a log should copy them.
+    /// Returns `true` if a slow connection that needs `needed` bytes of a log should copy them.
     pub(super) fn worth_copying(&self, log: u32, needed: u32) -> bool {
         let log = &self.logs[log as usize];
         (log.owner == NOBODY && needed < COPY_ALWAYS_BYTES) || (needed as usize) * 2 < log.bytes.len()
     }
 
-    /// Returns whether `own` is a log of `owner` with space for `more` bytes.
+    /// Returns `true` if `own` is a log of `owner` with space for `more` bytes.
     pub(super) fn may_grow(&self, own: u32, owner: u32, more: u32) -> bool {
         let log = self.logs.get(own as usize).filter(|log| log.owner == owner && log.references > 0);
         log.is_some_and(|log| log.bytes.len() + more as usize <= OWN_LOG_FULL_BYTES)
@@ -161,7 +161,7 @@ impl Logs {
         Segment { log: own, start, end, room: segment.room }
     }
 
-    /// Bytes left of a segment's first message. 0 if none of it is gone.
+    /// Returns the bytes left of a segment's first message, or 0 if that message is whole.
     pub(super) fn rest_of_message(&self, segment: Segment) -> u32 {
         let ends = &self.logs[segment.log as usize].ends;
         let next = ends.partition_point(|&end| end <= segment.start);
@@ -172,9 +172,9 @@ impl Logs {
         }
     }
 
-    /// Skips the oldest whole messages of a segment from `from` on, until `excess` bytes are gone.
+    /// Finds the whole messages to skip from `from` on, until `excess` bytes are gone.
     ///
-    /// Returns the segment's new start and the number of skipped messages.
+    /// Returns the segment's new start and the number of messages to skip.
     pub(super) fn skip(&self, segment: Segment, from: u32, excess: usize) -> (u32, u64) {
         let ends = &self.logs[segment.log as usize].ends;
         let (mut to, mut messages) = (from, 0);
@@ -189,13 +189,13 @@ impl Logs {
         (to, messages)
     }
 
-    /// The slow connection that owns a log, or [`NOBODY`].
+    /// Returns the slow connection that owns a log, or [`NOBODY`].
     #[cfg(feature = "sim")]
     pub(super) fn owner(&self, log: u32) -> u32 {
         self.logs[log as usize].owner
     }
 
-    /// Checks that each log has these references, and that unreferenced logs are empty.
+    /// Checks the number of references to each log, and that unreferenced logs are empty.
     #[cfg(feature = "sim")]
     pub(super) fn recount(&self, references: &BTreeMap<u32, u32>) -> Recounted {
         for (number, log) in (0..).zip(&self.logs) {
@@ -211,14 +211,14 @@ impl Logs {
         self.logs.iter().all(|log| log.references == 0 && log.bytes.is_empty())
     }
 
-    /// Memory reserved, in bytes, including the table of logs.
+    /// Returns the reserved memory, in bytes, including the table of logs.
     pub(super) fn held(&self) -> usize {
         debug_assert_eq!(self.held, self.logs.iter().map(Log::held).sum::<usize>());
         self.held + self.logs.capacity() * size_of::<Log>()
     }
 }
 
-/// A log is at most its limit and one message long, which is far below 4 GiB.
+/// Converts an offset in a log to 32 bits: a log is far shorter than 4 GiB.
 fn len_u32(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }

@@ -37,7 +37,7 @@ use log::{Logs, NOBODY};
 use queue::Queue;
 use segment::{NO_LOG, Segment, Tail};
 
-/// The log that a message goes to.
+/// The kind of log for a message: shared by a room's members, or for direct messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
     Room = 0,
@@ -47,10 +47,10 @@ enum Class {
 /// The tag of a segment that no policy skips.
 pub(crate) const PRIVATE: u32 = u32::MAX;
 
-/// The tag of a segment that is not an application's message. It is never removed.
+/// The tag of raw bytes, which belong to no application message and are never skipped.
 const RAW: u32 = u32::MAX - 1;
 
-/// Longest message of an application: offsets in a log have 32 bits.
+/// Maximum length of an application's message, in bytes: offsets in a log have 32 bits.
 const MESSAGE_MAX_BYTES: u64 = 1 << 30;
 
 #[derive(Debug)]
@@ -70,13 +70,13 @@ pub(crate) struct Outbound {
     buffered: DedupQueue,
     /// Connections whose sockets are full.
     blocked: DenseSet,
-    /// In the order in which watermarks were crossed.
+    /// Watermark events, oldest first.
     watermark_events: VecDeque<WatermarkEvent>,
     /// Slow members that did not get the last published message.
     refused: Vec<u32>,
-    /// Connections whose queue went above the high mark and not yet to the low one.
+    /// Connections that rose above the high mark and have not fallen to the low mark yet.
     stalled: DenseSet,
-    /// Bytes queued for all connections, and the highest value so far.
+    /// Bytes queued for all connections. `queued_peak` is the highest value so far.
     pub(crate) queued: u64,
     pub(crate) queued_peak: u64,
     pub(crate) skipped: u64,
@@ -107,7 +107,7 @@ impl Outbound {
         }
     }
 
-    /// Applies new limits.
+    /// Applies new limits to all queues.
     pub(crate) fn set_limits(&mut self, limits: OutboundLimits) {
         self.limits = limits;
         for at in 0..self.tails.len() {
@@ -116,12 +116,12 @@ impl Outbound {
         }
     }
 
-    /// The number of an encoding, with the default representation of its wire.
+    /// Returns the number of an encoding, with the default representation of its wire.
     pub(crate) fn intern(&mut self, encoding: Encoding) -> u16 {
         self.intern_as(encoding, encoding.representation())
     }
 
-    /// The number of an encoding and a representation. Equal numbers share encoded bytes.
+    /// Returns the number of an encoding and a representation. Equal numbers share encoded bytes.
     pub(crate) fn intern_as(&mut self, encoding: Encoding, representation: Representation) -> u16 {
         let pair = (encoding, representation);
         let place = self.encodings.iter().position(|&known| known == pair).unwrap_or_else(|| {
@@ -210,7 +210,9 @@ impl Outbound {
         queued
     }
 
-    /// Queues one message for many connections with one encoding, except one. Returns for how many.
+    /// Queues a message for `members` without `except`. Returns the number of recipients.
+    ///
+    /// All members have the encoding with this number.
     pub(crate) fn publish(
         &mut self,
         members: &[u32],
@@ -252,7 +254,7 @@ impl Outbound {
         Ok(recipients)
     }
 
-    /// The connections among these that got the last message published with this encoding.
+    /// Returns those of `conns` for which the last message with this encoding was queued.
     pub(crate) fn taken_by(&mut self, conns: &[ConnId], number: u16) -> impl Iterator<Item = ConnId> {
         if !conns.is_empty() {
             self.refused.sort_unstable();
@@ -264,7 +266,7 @@ impl Outbound {
         conns.iter().copied().filter(took)
     }
 
-    /// Queues bytes that precede all data that is not yet begun.
+    /// Queues control bytes ahead of all data that is not yet begun.
     pub(crate) fn control(&mut self, index: u32, bytes: &[u8]) {
         let at = index as usize;
         work::step(1 + bytes.len());
@@ -280,7 +282,7 @@ impl Outbound {
         self.changed.insert(index);
     }
 
-    /// Drops everything that is queued except the rest of a begun message.
+    /// Drops all queued bytes except the rest of a begun message.
     pub(crate) fn discard(&mut self, index: u32) {
         self.queues[index as usize].write_buffer = LazyBox::default();
         self.retain(index, |_| false);
@@ -311,28 +313,28 @@ impl Outbound {
         self.changed.insert(index);
     }
 
-    /// Number of bytes queued for a connection.
+    /// Returns the number of bytes queued for a connection.
     pub(crate) fn pending(&self, index: u32) -> usize {
         let at = index as usize;
         self.queues[at].earlier_bytes + self.tails[at].len() as usize + self.queues[at].control.len()
     }
 
-    /// Whether the queue went above the high mark and not yet to the low one.
+    /// Returns `true` if the queue rose above the high mark and has not fallen to the low mark yet.
     pub(crate) fn is_stalled(&self, index: u32) -> bool {
         self.queues[index as usize].stalled
     }
 
-    /// The stalled connections.
+    /// Returns the stalled connections.
     pub(crate) fn stalled(&self) -> &[u32] {
         self.stalled.as_slice()
     }
 
-    /// When queued output must be written, if the socket is full.
+    /// Returns when queued output must be written, if the socket is full.
     pub(crate) fn write_deadline(&self, index: u32) -> Option<Time> {
         self.queues[index as usize].deadline.map(|deadline| deadline.due)
     }
 
-    /// Returns the next event of a watermark, oldest first.
+    /// Removes and returns the oldest watermark event.
     pub(crate) fn take_watermark_events(&mut self) -> Option<WatermarkEvent> {
         self.watermark_events.pop_front()
     }
@@ -414,7 +416,7 @@ impl Outbound {
         self.tails[at] = Tail::from(segment);
     }
 
-    /// Moves the tail to the earlier segments.
+    /// Moves the tail to the end of the earlier segments.
     fn commit_tail(&mut self, at: usize) {
         let tail = core::mem::take(&mut self.tails[at]);
         if tail.log != NO_LOG {

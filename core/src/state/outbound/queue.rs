@@ -5,7 +5,7 @@ use crate::base::lazy_box::LazyBox;
 use crate::config::OutboundLimits;
 use alloc::vec::Vec;
 
-/// The write deadline of a slow connection: this many bytes must be written by then.
+/// The write deadline of a slow connection: a number of bytes, and when they must be written.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WriteDeadline {
     bytes: u64,
@@ -22,16 +22,16 @@ impl WriteDeadline {
 #[derive(Debug)]
 pub(super) struct Queue {
     pub(super) encoding: u16,
-    /// Above the high mark and not yet at the low one.
+    /// Whether the queue rose above the high mark and has not fallen to the low mark yet.
     pub(super) stalled: bool,
-    /// Bytes left of the first message after part of it was written.
+    /// Bytes at the front that control data must follow, because they are sealed or begun.
     pub(super) begun: u32,
-    /// A log that only this connection refers to, once it was slow.
+    /// A log of this connection alone, or `NO_LOG` if it was never slow.
     pub(super) own: u32,
     pub(super) earlier_bytes: usize,
     pub(super) earlier: LazyBox<Earlier>,
     pub(super) control: LazyBox<Vec<u8>>,
-    /// Messages that must go through the session before they are queued.
+    /// Messages that the session must process before they are queued.
     pub(super) write_buffer: LazyBox<Vec<u8>>,
     pub(super) deadline: Option<WriteDeadline>,
 }
@@ -53,19 +53,19 @@ impl Default for Queue {
 }
 
 impl Queue {
-    /// Returns whether only a tail is queued and the socket is not full.
+    /// Returns `true` if only a tail is queued and the socket is not full.
     pub(super) fn is_plain(&self) -> bool {
         self.earlier.is_empty() && self.deadline.is_none() && self.control.is_empty() && self.begun == 0
     }
 
-    /// All segments in order.
+    /// Returns all segments in order, including the tail.
     pub(super) fn segments(&self, tail: Tail) -> impl Iterator<Item = Segment> + '_ {
         self.earlier.iter().chain((tail.log != NO_LOG).then(|| tail.segment()))
     }
 
-    /// Starts the write deadline, unless one runs.
+    /// Starts the write deadline, unless one is running.
     ///
-    /// It is a fixed time, and the time for the queue's length at the lowest accepted rate.
+    /// It is a fixed time plus the time for the queue's length at the lowest accepted rate.
     pub(super) fn start_deadline(&mut self, now: Time, pending: usize, limits: &OutboundLimits) {
         let due = now + limits.time_for(pending);
         self.deadline.get_or_insert(WriteDeadline { bytes: pending as u64, due });

@@ -8,7 +8,7 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 
 impl Outbound {
-    /// Returns the first difference from a recount.
+    /// Returns the first difference between the stored values and a recount.
     ///
     /// `encoding_of` is the encoding of the connection in a slot, if there is one.
     pub(crate) fn recount(&self, encoding_of: impl Fn(u32) -> Option<u16>) -> Recounted {

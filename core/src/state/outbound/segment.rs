@@ -1,15 +1,15 @@
-//! Ranges of logs, of which queues consist.
+//! Segments: the ranges of logs of which queues consist.
 
-/// The log of a segment that is in none.
+/// The `log` of a segment that refers to no log.
 pub(super) const NO_LOG: u32 = u32::MAX;
 
-/// A range of a log.
+/// A range of bytes in a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Segment {
     pub(super) log: u32,
     pub(super) start: u32,
     pub(super) end: u32,
-    /// The room of these messages, whose policy may skip them.
+    /// Tag of the room whose policy may skip these messages.
     pub(super) room: u32,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct Tail {
     pub(super) start: u32,
     pub(super) end: u32,
     pub(super) room: u32,
-    /// The end may move up to here without checking the watermarks.
+    /// Limit up to which the end may move without a check of the watermarks.
     pub(super) cap: u32,
 }
 
@@ -56,12 +56,12 @@ impl Tail {
         Segment { log: self.log, start: self.start, end: self.end, room: self.room }
     }
 
-    /// Whether `next` follows directly in the same log and room.
+    /// Returns `true` if `next` follows directly in the same log and room.
     pub(super) const fn touches(&self, next: &Segment) -> bool {
         self.end == next.start && self.log == next.log && self.room == next.room
     }
 
-    /// Whether the tail can grow by `next`.
+    /// Returns `true` if the tail can grow by `next` without a check of the watermarks.
     pub(super) const fn extends_to(&self, next: &Segment) -> bool {
         self.touches(next) && next.end <= self.cap
     }

@@ -5,11 +5,11 @@ use super::segment::Segment;
 use super::watermark::WatermarkEvent;
 use crate::config::SlowPolicy;
 
-/// Maximum number of segments of a slow connection. More counts as above the maximum of bytes.
+/// Maximum number of segments of a slow connection. Above it, the slow policy applies.
 pub(super) const SEGMENTS_MAX: usize = 8192;
 
 impl Outbound {
-    /// Whether a segment can be queued for a slow connection.
+    /// Returns `true` if a segment can be queued for a slow connection.
     pub(super) fn fits(&self, index: u32, segment: Segment) -> bool {
         let few = self.queues[index as usize].earlier.len() < SEGMENTS_MAX;
         few && self.pending(index) + segment.len() as usize <= self.limits.marks.max()
@@ -79,7 +79,7 @@ impl Outbound {
         // messages.
     }
 
-    /// Stalls a connection with a full socket if `bytes` are above the high mark.
+    /// Stalls a connection with a full socket if `bytes` is above the high mark.
     pub(super) fn stall_above(&mut self, index: u32, bytes: usize) {
         let stalled = &mut self.queues[index as usize].stalled;
         if !*stalled && bytes > self.limits.marks.high() {
@@ -101,7 +101,7 @@ impl Outbound {
         self.clear_stall(index, pending, self.limits.marks.low());
     }
 
-    /// Ends a stall if `bytes` are not above `mark`.
+    /// Ends a stall if `bytes` is at or below `mark`.
     pub(super) fn clear_stall(&mut self, index: u32, bytes: usize, mark: usize) {
         let stalled = &mut self.queues[index as usize].stalled;
         if *stalled && bytes <= mark {

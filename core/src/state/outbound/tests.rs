@@ -157,7 +157,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..150)
 }
 
-/// The first two connections use frames, the others lines.
+/// Returns the encoding of a connection: frames for the first two, lines for the others.
 fn wire_of(index: u32) -> Encoding {
     if index < 2 { FRAMES } else { LINES }
 }

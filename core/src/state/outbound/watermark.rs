@@ -1,13 +1,13 @@
-//! What happens at a watermark.
+//! Events of connections that cross a watermark.
 
-/// A connection crossed a watermark.
+/// An event of a connection that crosses a watermark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WatermarkEvent {
-    /// More is queued than the high mark.
+    /// The queue rose above the high mark.
     Stalled(u32),
-    /// More would be queued than the maximum, and the policy is to close.
+    /// The queue would exceed the maximum, and the policy is to close the connection.
     Overflow(u32),
-    /// The queue was above the high mark and is now at or below the low one.
+    /// The queue of a stalled connection fell to the low mark.
     Drained(u32),
 }
 

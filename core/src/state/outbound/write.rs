@@ -1,11 +1,11 @@
-//! Returns what to write next, and removes it from the queue once written.
+//! The output to write next, and its removal from the queue once written.
 
 use super::Outbound;
 use super::segment::Segment;
 use crate::base::Time;
 use crate::state::Pause;
 
-/// Splits off the part of a slice that goes ahead.
+/// Splits a slice after its first `left` bytes, and reduces `left` by the bytes before the split.
 fn split<'a>(slice: &'a [u8], left: &mut usize) -> (&'a [u8], &'a [u8]) {
     let (front, rest) = slice.split_at(slice.len().min(*left));
     *left -= front.len();
@@ -13,7 +13,7 @@ fn split<'a>(slice: &'a [u8], left: &mut usize) -> (&'a [u8], &'a [u8]) {
 }
 
 impl Outbound {
-    /// What to write next, as slices in order.
+    /// Returns the output to write next, as slices in order.
     pub(crate) fn slices(&self, index: u32) -> impl Iterator<Item = &[u8]> + '_ {
         let (tail, queue) = (self.tails[index as usize], &self.queues[index as usize]);
         let bytes = |segment: Segment| self.logs.bytes(segment);
@@ -31,7 +31,7 @@ impl Outbound {
         slices.filter(|slice| !slice.is_empty())
     }
 
-    /// The layer below has taken `bytes` bytes from the front without writing them yet.
+    /// Marks `bytes` bytes at the front as taken by a layer below, which has not written them yet.
     ///
     /// They no longer change, and the message that they end in must follow completely.
     pub(crate) fn sealed(&mut self, index: u32, bytes: usize) {
@@ -53,10 +53,10 @@ impl Outbound {
         self.queues[at].begun = self.queues[at].begun.max(begun);
     }
 
-    /// What the layer below may take at a time, because something may come after it.
+    /// Returns the slices that the layer below may take at a time.
     ///
-    /// The rest of a begun message, control data, or other messages, but never two of them
-    /// together.
+    /// With control data queued, this is one slice: part of a begun message, or the control data.
+    /// Otherwise it is everything.
     #[cfg(feature = "tls")]
     pub(crate) fn batch(&self, index: u32) -> impl Iterator<Item = &[u8]> + '_ {
         let queue = &self.queues[index as usize];
@@ -64,7 +64,7 @@ impl Outbound {
         self.slices(index).take(parts)
     }
 
-    /// The socket accepted `bytes` bytes of [`slices`](Self::slices).
+    /// Removes the `bytes` bytes of [`slices`](Self::slices) that the socket accepted.
     ///
     /// Returns how many of them were queued.
     pub(crate) fn wrote(&mut self, now: Time, index: u32, bytes: usize) -> usize {
@@ -96,7 +96,7 @@ impl Outbound {
         bytes
     }
 
-    /// The socket is full: the watermarks and the write deadline now apply to what is queued.
+    /// Applies the watermarks and the write deadline to a connection whose socket is full.
     pub(crate) fn blocked(&mut self, now: Time, index: u32) {
         let at = index as usize;
         let pending = self.pending(index);
@@ -116,7 +116,7 @@ impl Outbound {
         }
     }
 
-    /// Removes `bytes` bytes from the front of the data.
+    /// Removes `bytes` bytes from the front of the segments.
     fn advance(&mut self, at: usize, mut bytes: usize) {
         while bytes > 0 {
             let queue = &mut self.queues[at];
@@ -143,7 +143,7 @@ impl Outbound {
         }
     }
 
-    /// Bytes left of the first message in the queue, if it has been begun.
+    /// Returns the bytes left of the first message in the queue, or 0 if it is not begun.
     fn rest_of_begun(&self, at: usize) -> u32 {
         let front = self.queues[at].segments(self.tails[at]).next();
         front.map_or(0, |segment| self.logs.rest_of_message(segment))

@@ -1,5 +1,6 @@
-//! Buffers the messages of telnet sessions that compress their output or redraw an input line; each
-//! session processes them before they are queued.
+//! Buffer for messages that a telnet session processes before they are queued.
+//!
+//! Sessions do so if they compress their output or redraw an input line.
 
 use super::{Outbound, WatermarkEvent};
 use crate::base::{Payload, work};
@@ -12,10 +13,12 @@ impl Outbound {
         self.encoding(encoding).is_buffered()
     }
 
-    /// Stages one message for many connections with one encoding, except one. Returns for how many.
+    /// Buffers a message for `members` without `except`. Returns the number of recipients.
     ///
-    /// A buffered message cannot be skipped later. For a slow connection, the policy therefore closes
-    /// it or skips the new message.
+    /// All members have this encoding.
+    ///
+    /// A buffered message cannot be skipped later. For a slow connection, the policy therefore
+    /// closes it or skips the new message.
     pub(super) fn buffer_for(
         &mut self,
         members: &[u32],
@@ -60,7 +63,7 @@ impl Outbound {
         false
     }
 
-    /// Returns a connection with buffered messages.
+    /// Removes and returns a connection with buffered messages.
     pub(crate) fn next_buffered(&mut self) -> Option<u32> {
         self.buffered.pop()
     }
