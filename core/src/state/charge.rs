@@ -1,12 +1,11 @@
-//! Counts messages and bytes against the rates, and applies increasing penalties (the
-//! [ladder](crate::limit::Ladder)).
+//! Rates of messages and bytes, and the penalties of the [ladder](crate::limit::Ladder).
 
 use super::{Ending, Notice, State};
 use crate::base::Reason;
 use crate::config::{Action, Gcra, Rate};
 
 impl State {
-    /// Charges what arrived to the rates. Returns what to do with it.
+    /// Charges received messages and bytes to a connection's rates. Returns how to treat them.
     pub(crate) fn charge(&mut self, index: u32, messages: u64, bytes: u64) -> Action {
         let Some(rates) = self.conns.at(index).map(|conn| self.limits_of(conn).rates) else { return Action::Serve };
         if rates.messages.is_none() && rates.bytes.is_none() {

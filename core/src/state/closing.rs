@@ -17,20 +17,20 @@ use alloc::vec::Vec;
 pub(crate) enum Ending {
     /// Everything that is queued.
     Flush,
-    /// Only the rest of a message that has been begun.
+    /// Only the rest of a partly written message.
     Discard,
     /// Nothing: the socket is unusable.
     Drop,
 }
 
 impl State {
-    /// Ends a connection that has no reason yet. The first reason counts.
+    /// Ends a connection, unless it is already ending. The first reason counts.
     pub(crate) fn end(&mut self, index: u32, reason: Reason, ending: Ending) {
         let is_news = !matches!(reason, Reason::Answered | Reason::PeerClosed | Reason::Idle | Reason::Shutdown);
         self.end_with(index, reason, ending, is_news);
     }
 
-    /// As [`end`](Self::end), if the handler already knows that the connection does not open.
+    /// Ends a connection as [`end`](Self::end) does, but queues no event about a refusal.
     pub(crate) fn end_without_event(&mut self, index: u32, reason: Reason, ending: Ending) {
         self.end_with(index, reason, ending, false);
     }
@@ -139,7 +139,7 @@ impl State {
         }
     }
 
-    /// Discards input of a connection that has its reason: at full speed first, then at its rate.
+    /// Discards input of an ending connection: at full speed first, then at the connection's rate.
     ///
     /// Unread input would reset the connection, and output in transit to the peer would be lost
     /// (RFC 1122 section 4.2.2.13).
@@ -158,7 +158,7 @@ impl State {
         self.schedule(index);
     }
 
-    /// Ends a connection in a drain, unless work is in progress for it that can finish in time.
+    /// Ends a connection in a drain, or postpones its end while work for it is in progress.
     pub(crate) fn end_or_wait(&mut self, index: u32) {
         let (now, id) = (self.now, self.conns.id(index));
         let works = self.tickets.of(id).next().is_some() || self.conns.at(index).is_some_and(|conn| conn.working);
@@ -171,9 +171,9 @@ impl State {
         }
     }
 
-    /// Work for a connection is done.
+    /// Lets a waiting drain continue, because the work for a connection is done.
     ///
-    /// A drain that waits for it is checked again once the answer is sent.
+    /// The drain checks the connection again once the answer is sent.
     pub(crate) fn work_ended(&mut self, id: ConnId) {
         let now = self.now;
         if let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.drain_waits) {
@@ -183,7 +183,7 @@ impl State {
         }
     }
 
-    /// Sets whether the application works for a connection without a ticket.
+    /// Sets whether the application is working for a connection without a ticket.
     pub(crate) fn set_working(&mut self, id: ConnId, working: bool) {
         if let Some(conn) = self.conns.get_mut(id) {
             conn.working = working;
@@ -206,7 +206,7 @@ impl State {
         self.conns.at(index).is_some_and(|conn| conn.decoder.socket().is_some())
     }
 
-    /// Sends the close frame, unless one was sent already.
+    /// Sends the close frame for `reason`, unless a close frame was sent already.
     fn close_websocket(&mut self, index: u32, reason: Reason) {
         let words = match (reason, some_time(self.config.drain.retry_after)) {
             (Reason::Application, _) => String::new(),
@@ -216,7 +216,7 @@ impl State {
         self.send_close(index, CloseCode::of(reason), &words);
     }
 
-    /// Sends a close frame, unless one was sent already.
+    /// Sends a close frame with `code` and `words`, unless a close frame was sent already.
     pub(crate) fn send_close(&mut self, index: u32, code: CloseCode, words: &str) {
         const WORDS_MAX_BYTES: usize = 123;
         let Some(socket) = self.conns.at_mut(index).and_then(|conn| conn.decoder.socket_mut()) else { return };
@@ -228,7 +228,7 @@ impl State {
         }
     }
 
-    /// Advances a connection that has its reason and nothing left to write.
+    /// Starts the linger of an ending connection, or forgets it, once its queue is empty.
     pub(crate) fn progress_closing(&mut self, index: u32) {
         let until = self.now + self.config.closing.linger;
         let Some(conn) = self.conns.at_mut(index) else { return };
@@ -244,7 +244,7 @@ impl State {
         self.schedule(index);
     }
 
-    /// Marks a connection as over: the shell drops its socket.
+    /// Marks a connection as over, so that the shell drops its socket.
     pub(crate) fn forget(&mut self, index: u32) {
         let Some(conn) = self.conns.at_mut(index) else { return };
         if conn.phase != Phase::Over {
@@ -254,7 +254,7 @@ impl State {
         }
     }
 
-    /// Whether all events are delivered and nothing is pending.
+    /// Returns `true` if no event, ended connection or requested drain is waiting to be handled.
     pub(crate) fn is_settled(&self) -> bool {
         self.pending.is_empty() && self.over.is_empty() && !self.drain_wanted
     }

@@ -19,52 +19,52 @@ pub(crate) struct Conn {
     pub(crate) origin: Origin,
     pub(crate) phase: Phase,
     pub(crate) decoder: Decoder,
-    /// Bytes read that must not be served yet.
+    /// Received bytes that must not be served yet.
     pub(crate) held: LazyBox<Held>,
     pub(crate) encoding: u16,
-    /// While undecided: the current step.
+    /// Current step of the handshake, while the protocol is undecided.
     pub(crate) step: HandshakeStep,
-    /// Counted as unauthenticated.
+    /// Whether the connection counts as unauthenticated.
     pub(crate) pending_auth: bool,
-    /// Accepted from a proxy and not counted under its address.
+    /// Whether the connection is from a proxy and not yet counted under an address.
     pub(crate) uncounted: bool,
-    /// Admitted under the client address that a proxy reported.
+    /// Whether the client address that a proxy reported was submitted for admission.
     pub(crate) readmitted: bool,
-    /// In a handshake: the peer speaks HTTP.
+    /// Whether the peer speaks HTTP, during a handshake.
     pub(crate) is_http: bool,
-    /// In a handshake: how far the received bytes were searched.
+    /// Progress of the search for the end of an HTTP request head.
     pub(crate) head_search: HeadSearch,
-    /// In a handshake: a request without upgrade was answered, and more may follow.
+    /// Whether an HTTP request without upgrade was answered, so that more may follow.
     pub(crate) was_answered: bool,
-    /// In a handshake: a request waits for its answer.
+    /// Whether an HTTP request waits for its answer.
     pub(crate) backlog: bool,
-    /// The peer ended its half.
+    /// Whether the peer has ended its half.
     pub(crate) input_ended: bool,
-    /// The input ended without `close_notify`.
+    /// Whether the input ended without `close_notify`.
     pub(crate) truncated: bool,
-    /// The end of the input was served.
+    /// Whether the end of the input was served.
     pub(crate) input_finished: bool,
-    /// Part of the incomplete message was over the rate, so the message will be discarded.
+    /// Whether to discard the incomplete message, because part of it exceeded the rate.
     pub(crate) discard_message: bool,
-    /// The application sends nothing more: our half is closed once everything is written.
+    /// Whether the application is done sending, so that our half closes once everything is written.
     pub(crate) finished: bool,
-    /// The application has paused it.
+    /// Whether the application has paused the connection.
     pub(crate) paused: bool,
     pub(crate) half_open: bool,
     pub(crate) notices: bool,
-    /// The application has chosen the representation.
+    /// Whether the application has chosen the representation.
     pub(crate) chose_representation: bool,
-    /// Nothing was received yet, and an HTTP request must not come first.
+    /// Whether to refuse an HTTP request that arrives as the first input.
     pub(crate) refuses_http: bool,
-    /// Not read before then.
+    /// Time before which the shell does not read, because a rate was exceeded.
     pub(crate) rate_pause: Option<Time>,
-    /// When a drain ends it.
+    /// When a drain ends the connection.
     pub(crate) drain_at: Option<Time>,
-    /// A drain would have ended it, and waits for work in progress.
+    /// Whether a drain waits for work in progress before it ends the connection.
     pub(crate) drain_waits: bool,
-    /// The application works for it without a ticket.
+    /// Whether the application works for the connection without a ticket.
     pub(crate) working: bool,
-    /// Bytes read and discarded since it got its reason.
+    /// Bytes read and discarded since the connection began to end.
     pub(crate) discarded: u32,
     pub(crate) opened_at: Time,
     pub(crate) last_byte_at: Time,
@@ -75,14 +75,14 @@ pub(crate) struct Conn {
     pub(crate) decoder_due: Option<Time>,
     /// When a keep-alive was last sent.
     pub(crate) kept_alive_at: Time,
-    /// The peer was warned of the idle timeout.
+    /// Whether the peer was warned of the idle timeout.
     pub(crate) idle_warned: bool,
     pub(crate) messages: Gcra,
     pub(crate) bytes: Gcra,
     pub(crate) strikes: Strikes,
     pub(crate) rooms: Vec<u32>,
     pub(crate) identity: Option<Box<Identity>>,
-    /// While undecided: what its listener offered when it was accepted.
+    /// What the listener offered when it accepted the connection, while the protocol is undecided.
     pub(crate) offered: Option<Box<Offered>>,
     pub(crate) secured: Option<Box<Secured>>,
     /// Bytes read and written, and messages served.
@@ -94,7 +94,7 @@ pub(crate) struct Conn {
 pub(crate) enum HandshakeStep {
     /// The proxy header.
     Header,
-    /// The first shard's answer whether the proxy's client is accepted.
+    /// The first shard's decision about the client that a proxy reported.
     Admission,
     /// The TLS handshake.
     Tls,
@@ -103,23 +103,23 @@ pub(crate) enum HandshakeStep {
 }
 
 impl HandshakeStep {
-    /// Whether TLS may begin.
+    /// Returns `true` if TLS may begin in this step.
     #[cfg(feature = "tls")]
     pub(crate) const fn is_open(self) -> bool {
         matches!(self, Self::Tls | Self::Speech)
     }
 }
 
-/// What a listener offered when a connection was accepted.
+/// Protocol and TLS settings of a listener when it accepted a connection.
 ///
-/// Its configuration may have changed since.
+/// The listener's configuration may have changed since.
 #[derive(Clone, Debug)]
 pub(crate) struct Offered {
     pub(crate) protocol: Protocol,
     pub(crate) tls: Option<Tls>,
 }
 
-/// Bytes and messages of one connection.
+/// Traffic of one connection: bytes, messages, and the last round-trip time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Traffic {
@@ -143,7 +143,7 @@ impl RoundTrip {
         Self(NonZeroU32::new(micros).unwrap_or(NonZeroU32::MIN))
     }
 
-    /// The time as a duration.
+    /// Returns the round-trip time as a duration.
     #[must_use]
     pub fn get(self) -> Duration {
         Duration::from_micros(self.0.get().into())
@@ -153,15 +153,15 @@ impl RoundTrip {
 /// The phases of a connection, in order. Most connections skip some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
-    /// The protocol must be known by then. The application does not know of the connection.
+    /// The protocol must be known by `until`. The application does not know of the connection.
     Undecided { until: Time },
-    /// Messages are served.
+    /// The connection is open; its messages are served.
     Open,
-    /// It has its reason; queued output must be written by then.
+    /// The connection is ending; its queued output must be written by `until`.
     Flushing { until: Time },
-    /// Our half is closed; the peer must close its half by then. Input is discarded.
+    /// Our half is closed; the peer must close its half by `until`. Input is discarded.
     Lingering { until: Time },
-    /// The shell drops the socket.
+    /// The connection is over; the shell drops its socket.
     Over,
 }
 
@@ -229,7 +229,7 @@ impl Conn {
         }
     }
 
-    /// The address that it is counted under.
+    /// Returns the address under which the connection is counted.
     pub(crate) fn counted_as(&self) -> Peer {
         if self.uncounted { Peer::Local } else { self.peer }
     }
@@ -242,12 +242,12 @@ impl Conn {
         matches!(self.phase, Phase::Undecided { .. } | Phase::Open)
     }
 
-    /// Whether received bytes are not served yet.
+    /// Returns `true` if received bytes, or the end of the input, are not served yet.
     pub(crate) fn is_unserved(&self) -> bool {
         !self.held.is_empty() || self.decoder.is_ahead() || self.input_ended && !self.input_finished
     }
 
-    /// When to send a keep-alive, unless something is sent or received first.
+    /// Returns when to send the next keep-alive, unless bytes are received first.
     pub(crate) fn keep_alive_at(&self) -> Option<Time> {
         let interval = match (self.decoder.socket(), &self.decoder) {
             (Some(socket), _) => socket.ping_interval(),
@@ -258,7 +258,7 @@ impl Conn {
         Some(self.last_byte_at.max(self.kept_alive_at) + interval)
     }
 
-    /// Restarts the peer's time limits after a time in which it could not send.
+    /// Restarts the peer's time limits after a period in which the peer could not send.
     pub(crate) fn may_speak_again(&mut self, now: Time) {
         self.last_byte_at = now;
         self.last_message_at = now;

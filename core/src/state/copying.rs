@@ -1,4 +1,4 @@
-//! Copies messages to watchers.
+//! Copying messages for watchers.
 
 use super::State;
 use crate::base::{ConnId, Outgoing, Payload};
@@ -6,21 +6,21 @@ use crate::state::room::RoomNumber;
 use alloc::vec::Vec;
 
 impl State {
-    /// Copies a message to a connection, if it is watched.
+    /// Copies a message that is sent to a connection, if the connection is watched.
     pub(super) fn copy_sent(&mut self, conn: ConnId, payload: Payload<'_>) {
         if self.watched.has(conn) {
             self.watched.copy(conn, payload);
         }
     }
 
-    /// As [`copy_sent`](Self::copy_sent) for several connections, each with its representation.
+    /// Copies a message for each watched connection among `conns`, in its representation.
     pub(super) fn copy_to_watchers(&mut self, conns: &[ConnId], message: Outgoing<'_>) {
         for &conn in conns {
             self.copy_sent(conn, message.as_payload(self.representation(conn)));
         }
     }
 
-    /// The watched members of a room, without the exceptions. Exceptions are sorted.
+    /// Returns the watched members of a room that are not in `except`, which must be sorted.
     pub(super) fn watched_members(&self, room: RoomNumber, except: &[u32]) -> Vec<ConnId> {
         if self.watched.is_empty() {
             return Vec::new();

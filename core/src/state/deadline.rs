@@ -5,39 +5,39 @@ use crate::base::{Time, some_time};
 use crate::state::conn::{Conn, HandshakeStep, Phase};
 use core::time::Duration;
 
-/// When to call [`Machine::elapsed`](crate::Machine::elapsed), and why.
+/// The time of the next call of [`Machine::elapsed`](crate::Machine::elapsed), and its reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Deadline {
-    /// The time. There may be nothing to do then; a later deadline replaces it.
+    /// Time of the call. Nothing may be due then; a later deadline replaces this one.
     pub at: Time,
-    /// The reason.
+    /// Reason for the call.
     pub why: Why,
 }
 
-/// What a deadline is for.
+/// The reason for a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Why {
-    /// A connection sent more than is served at a time: call `elapsed` without delay.
+    /// A connection has more input than is served at a time: call `elapsed` without delay.
     Backlog,
-    /// The pause of a connection over its rate ends.
+    /// The end of a pause of a connection that exceeded its rate.
     Rate,
     /// The write deadline of a slow socket.
     Write,
     /// The deadline of an incomplete message.
     Message,
-    /// The idle timeout of a connection without messages.
+    /// The idle timeout of a connection that sends no messages.
     Idle,
-    /// The silence timeout of a connection without bytes.
+    /// The silence timeout of a connection that sends no bytes.
     Silence,
     /// The flush deadline of a closing connection.
     Flush,
     /// The deadline for the peer to close its half.
     Linger,
-    /// The deadline for the protocol to be known.
+    /// The deadline of a handshake, by which the protocol must be known.
     Handshake,
-    /// The warning before the idle timeout.
+    /// The warning that precedes the idle timeout.
     IdleWarning,
     /// A telnet peer pressed Escape, and nothing followed.
     Key,
@@ -57,12 +57,12 @@ pub enum Why {
     Tunnel,
     /// A paused listener accepts again.
     Accept,
-    /// The other shards get new counts.
+    /// This shard sends its counts to the other shards.
     Counts,
 }
 
 impl State {
-    /// The next deadline of a connection.
+    /// Returns the next deadline of a connection, if any.
     pub(crate) fn next_deadline(&self, index: u32) -> Option<Deadline> {
         let conn = self.conns.at(index)?;
         let at = |at: Option<Time>, why| at.map(|at| Deadline { at, why });
@@ -119,7 +119,7 @@ impl State {
         }
     }
 
-    /// When to warn of the idle timeout, unless that was done or is disabled.
+    /// Returns when to warn of the idle timeout, unless the warning was sent or is disabled.
     fn idle_warning_at(&self, conn: &Conn) -> Option<Time> {
         let limits = self.limits_of(conn);
         let before = some_time(limits.idle)?.checked_sub(some_time(limits.idle_warning)?)?;

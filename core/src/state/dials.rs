@@ -1,4 +1,4 @@
-//! The application's dials and their attempts.
+//! Dials of the application, and their attempts to connect.
 
 #[cfg(feature = "sim")]
 use crate::base::recount::{Recounted, ensure};
@@ -12,16 +12,16 @@ use core::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// The shell should connect; the attempt times out then.
+    /// The shell should connect; the attempt times out at this time.
     Wanted(Time),
-    /// The next attempt is at this time.
+    /// The next attempt starts at this time.
     Waiting(Time),
-    /// Connected; since when, unless a handshake is in progress.
+    /// The dial is connected, since the given time; `None` while a handshake is in progress.
     Up(ConnId, Option<Time>),
 }
 
 impl State {
-    /// When something is due.
+    /// Returns when the attempt times out or the next one starts, unless the dial is connected.
     const fn due(self) -> Option<Time> {
         match self {
             Self::Wanted(at) | Self::Waiting(at) => Some(at),
@@ -35,7 +35,7 @@ struct Entry {
     dial: Dial,
     failures: u32,
     state: State,
-    /// In a handshake: the `Sec-WebSocket-Accept` value that the server must send.
+    /// The `Sec-WebSocket-Accept` value that the server must send in the handshake.
     accept: String,
 }
 
@@ -43,12 +43,12 @@ struct Entry {
 #[derive(Debug, Default)]
 pub(crate) struct Dials {
     entries: BTreeMap<DialId, Entry>,
-    /// Dials that are not connected, by the time at which something is due.
+    /// Dials that are not connected, by the time at which an attempt starts or times out.
     by_time: BTreeSet<(Time, DialId)>,
     /// Dials for which the shell may have to start or stop an attempt.
     changed: BTreeSet<DialId>,
     next: u32,
-    /// No more dials are made.
+    /// Whether dialling has ended: new dials are ignored, and failed ones are not retried.
     closed: bool,
 }
 
@@ -74,27 +74,27 @@ impl Dials {
         }
     }
 
-    /// The attempts that the shell should make.
+    /// Returns the attempts that the shell should make.
     pub(crate) fn wanted(&self) -> impl Iterator<Item = (DialId, &str)> {
         let visited = self.entries.iter().inspect(|_| work::step(1));
         let wanted = visited.filter(|(_, entry)| matches!(entry.state, State::Wanted(_)));
         wanted.map(|(&id, entry)| (id, entry.dial.address.as_str()))
     }
 
-    /// The dial of an attempt that the shell should make, if it is still wanted.
+    /// Returns the dial of an attempt, if the shell should still make that attempt.
     pub(crate) fn get_if_wanted(&self, id: DialId) -> Option<&Dial> {
         work::step(1);
         let entry = self.entries.get(&id)?;
         matches!(entry.state, State::Wanted(_)).then_some(&entry.dial)
     }
 
-    /// Returns a dial for which the shell may have to start or stop an attempt.
+    /// Removes and returns a dial for which the shell may have to start or stop an attempt.
     pub(crate) fn next_changed(&mut self) -> Option<DialId> {
         work::step(1);
         self.changed.pop_first()
     }
 
-    /// In a handshake: the request and the expected `Sec-WebSocket-Accept` value.
+    /// Returns the opening handshake and the expected `Sec-WebSocket-Accept` value of a dial.
     pub(crate) fn handshake(&self, id: DialId) -> Option<(&OpeningHandshake, &str)> {
         let entry = self.entries.get(&id)?;
         match &entry.dial.protocol {
@@ -109,19 +109,19 @@ impl Dials {
         }
     }
 
-    /// Whether this is the connection of a dial.
+    /// Returns `true` if `conn` is the connection of the dial.
     pub(crate) fn is_up(&self, id: DialId, conn: ConnId) -> bool {
         self.entries.get(&id).is_some_and(|entry| matches!(entry.state, State::Up(up, _) if up == conn))
     }
 
-    /// The dial was answered. `since` is `None` while a handshake is in progress.
+    /// Sets the connection of a dial. `since` is `None` while a handshake is in progress.
     pub(crate) fn connected(&mut self, id: DialId, conn: ConnId, since: Option<Time>) {
         if let Some(entry) = self.take(id) {
             self.put(id, Entry { state: State::Up(conn, since), ..entry });
         }
     }
 
-    /// An attempt failed or its connection ended.
+    /// Handles a failed attempt or an ended connection of a dial.
     ///
     /// Returns the time of the next attempt; without one, the dial is removed.
     pub(crate) fn disconnected(&mut self, id: DialId, now: Time, random: &mut Random) -> Option<Time> {
@@ -140,7 +140,7 @@ impl Dials {
         Some(at)
     }
 
-    /// When something is due next.
+    /// Returns when the next attempt starts or times out.
     pub(crate) fn next(&self) -> Option<Time> {
         work::step(1);
         self.by_time.first().map(|&(at, _)| at)
@@ -160,7 +160,7 @@ impl Dials {
         None
     }
 
-    /// Time limit of an attempt.
+    /// Returns the time limit of a dial's attempts.
     pub(crate) fn timeout(&self, id: DialId) -> Option<Duration> {
         self.entries.get(&id).map(|entry| entry.dial.timeout)
     }
@@ -199,7 +199,7 @@ impl Dials {
         self.entries.insert(id, entry);
     }
 
-    /// The connections of dials.
+    /// Returns the dials that are connected, with their connections.
     #[cfg(feature = "sim")]
     pub(crate) fn connections(&self) -> impl Iterator<Item = (DialId, ConnId)> + '_ {
         let connected = |(&id, entry): (&DialId, &Entry)| match entry.state {
@@ -209,7 +209,7 @@ impl Dials {
         self.entries.iter().filter_map(connected)
     }
 
-    /// Whether a dial has no connection other than this one.
+    /// Returns `true` if the dial has no connection other than `conn`.
     #[cfg(feature = "sim")]
     pub(crate) fn is_free_or_of(&self, id: DialId, conn: ConnId) -> bool {
         self.entries.get(&id).is_none_or(|entry| !matches!(entry.state, State::Up(up, _) if up != conn))
@@ -223,7 +223,7 @@ impl Dials {
         ensure(due.collect::<BTreeSet<_>>() == self.by_time, || "the two orders of dials differ".into())
     }
 
-    /// Makes no more dials, and removes those without a connection.
+    /// Ends dialling, and removes the dials without a connection.
     pub(crate) fn close(&mut self) {
         self.closed = true;
         // Connected dials can still be cancelled.
@@ -233,7 +233,7 @@ impl Dials {
     }
 }
 
-/// Starts an attempt, which never times out at the same moment.
+/// Returns the state of an attempt that starts at `now`. It times out later than `now`.
 fn wanted(now: Time, dial: &Dial) -> State {
     State::Wanted((now + dial.timeout).max(now.plus_nanos(1)))
 }

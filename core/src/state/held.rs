@@ -10,7 +10,7 @@ use core::ops::{Deref, DerefMut};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Held {
     bytes: Vec<u8>,
-    /// How many bytes were served.
+    /// Number of bytes at the front that were served.
     served: usize,
 }
 
@@ -50,7 +50,7 @@ impl HasEmpty for Held {
 }
 
 impl LazyBox<Held> {
-    /// Puts the rest back, unless it is empty.
+    /// Stores `rest`, or frees the memory if `rest` is empty.
     pub(crate) fn keep(&mut self, rest: Held) {
         self.set((!rest.is_empty()).then_some(rest));
     }

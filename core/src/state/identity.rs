@@ -1,4 +1,4 @@
-//! Identifies connections, and ends them when their identities expire.
+//! Identification of connections, and their end when an identity expires.
 
 use super::users::WallClock;
 use super::{Ending, Pending, State};
@@ -37,9 +37,9 @@ impl State {
         }
     }
 
-    /// When the connection's identity expires.
+    /// Returns when the connection's identity expires.
     ///
-    /// Without a wall clock it is expired, because the time is unknown.
+    /// Without a wall clock, the identity counts as expired, because the time is unknown.
     pub(crate) fn identity_ends_at(&self, index: u32) -> Option<Time> {
         let expires_at = self.conns.at(index)?.identity.as_ref()?.expires_at?;
         Some(self.wall_clock.map_or(self.now, |clock| clock.time(expires_at)))

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 #[derive(Debug, Default)]
 pub(crate) struct DenseSet {
     members: Vec<u32>,
-    /// For each number, its index in `members` plus one. 0 if it is absent.
+    /// For each number, its index in `members` plus one, or 0 if the number is absent.
     places: Vec<u32>,
 }
 
@@ -45,7 +45,7 @@ impl DenseSet {
         self.places.get(number as usize).is_some_and(|&place| place != 0)
     }
 
-    /// The members. Their order depends only on the calls made.
+    /// Returns the members, in an order that depends only on the calls made.
     pub(crate) fn as_slice(&self) -> &[u32] {
         &self.members
     }
@@ -70,7 +70,7 @@ impl DedupQueue {
         }
     }
 
-    /// Whether `number` is queued.
+    /// Returns `true` if `number` is queued.
     pub(crate) fn contains(&self, number: u32) -> bool {
         self.waits.get(number as usize).copied().unwrap_or(false)
     }

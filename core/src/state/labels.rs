@@ -15,7 +15,7 @@ impl Labels {
         self.0.get(&conn).map(|label| &**label)
     }
 
-    /// Sets the label of a connection, or removes it if it is empty. A closed one gets none.
+    /// Sets the label of an open connection. An empty label removes it.
     pub(super) fn set(&mut self, conn: ConnId, label: &str, is_open: bool) {
         let kept: String = neutralize(label).chars().take(LABEL_MAX_CHARS).collect();
         if kept.is_empty() {

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 /// removed is dropped with its last connection.
 #[derive(Debug)]
 pub(crate) struct Listeners {
-    /// By id, ascending.
+    /// Entries in ascending order of their ids.
     entries: Vec<Entry>,
     next: u32,
 }
@@ -21,19 +21,19 @@ pub(crate) struct Listeners {
 struct Entry {
     id: ListenerId,
     listen: Listen,
-    /// It was removed from the configuration and accepts nothing.
+    /// Whether a reload removed the listener, so that it accepts nothing.
     is_retired: bool,
-    /// It accepts nothing before then.
+    /// Time before which the listener accepts nothing.
     rests_until: Option<Time>,
-    /// Failures since the last success.
+    /// Accept failures since the last success or pause.
     failures: u8,
-    /// Why it is paused, as reported to the handler.
+    /// Why the listener is paused, as reported to the handler.
     paused: Option<AcceptFailure>,
-    /// Its connections on this shard.
+    /// Number of the listener's connections on this shard.
     connections: u32,
 }
 
-/// After this many failures in a row, a listener pauses.
+/// Number of consecutive accept failures after which a listener pauses.
 const ACCEPT_FAILURES_MAX: u8 = 16;
 
 impl Listeners {
@@ -51,12 +51,12 @@ impl Listeners {
         self.entries.push(Entry { id, listen, is_retired: false, rests_until, failures: 0, paused, connections: 0 });
     }
 
-    /// A listener, possibly one that was removed from the configuration.
+    /// Returns a listener, even if it was removed from the configuration.
     pub(crate) fn get(&self, id: ListenerId) -> Option<&Listen> {
         self.place(id).map(|place| &self.entries[place].listen)
     }
 
-    /// The listener that accepted a connection. `None` if it was dialled.
+    /// Returns the listener that accepted a connection. `None` if the connection was dialled.
     pub(crate) fn of(&self, origin: Origin) -> Option<&Listen> {
         match origin {
             Origin::Listener(listener) => self.get(listener),
@@ -64,23 +64,23 @@ impl Listeners {
         }
     }
 
-    /// A listener that is in the configuration.
+    /// Returns a listener, if it is in the configuration.
     pub(crate) fn get_open(&self, id: ListenerId) -> Option<&Listen> {
         let entry = &self.entries[self.place(id)?];
         (!entry.is_retired).then_some(&entry.listen)
     }
 
-    /// The listeners of the configuration.
+    /// Returns the listeners of the configuration.
     pub(crate) fn open(&self) -> impl Iterator<Item = (ListenerId, &Listen)> {
         self.entries.iter().filter(|entry| !entry.is_retired).map(|entry| (entry.id, &entry.listen))
     }
 
-    /// All listeners, including removed ones with connections.
+    /// Returns all listeners, including removed ones with connections.
     pub(crate) fn all(&self) -> impl Iterator<Item = (ListenerId, &Listen)> {
         self.entries.iter().map(|entry| (entry.id, &entry.listen))
     }
 
-    /// Whether an id was ever assigned.
+    /// Returns `true` if `id` was ever assigned.
     pub(crate) const fn has_had(&self, id: ListenerId) -> bool {
         id.0 < self.next
     }
@@ -93,7 +93,7 @@ impl Listeners {
         self.entries.binary_search_by_key(&id, |entry| entry.id).ok()
     }
 
-    /// Replaces the listeners. `of_before` has the id of each existing one, if it existed before.
+    /// Replaces the listeners. `of_before` has the id of each listener that existed before.
     pub(crate) fn replace(&mut self, listeners: &[Listen], of_before: &[Option<ListenerId>]) {
         for entry in &mut self.entries {
             entry.is_retired = !of_before.contains(&Some(entry.id));
@@ -108,7 +108,7 @@ impl Listeners {
         }
     }
 
-    /// The ids that new listeners will get.
+    /// Returns the ids that new listeners will get.
     pub(crate) fn next_ids(&self) -> impl Iterator<Item = ListenerId> + use<> {
         (self.next..).map(ListenerId)
     }
@@ -126,13 +126,13 @@ impl Listeners {
         }
     }
 
-    /// Number of a listener's connections on this shard.
+    /// Returns the number of a listener's connections on this shard.
     #[cfg(feature = "sim")]
     pub(crate) fn connections(&self, id: ListenerId) -> u32 {
         self.place(id).map_or(0, |place| self.entries[place].connections)
     }
 
-    /// A connection is over. Returns true if its listener was removed and may now be unused.
+    /// Counts an ended connection. Returns true if its listener was removed and may be unused.
     pub(crate) fn closed(&mut self, id: ListenerId) -> bool {
         let Some(place) = self.place(id) else { return false };
         let entry = &mut self.entries[place];
@@ -140,7 +140,7 @@ impl Listeners {
         entry.is_retired
     }
 
-    /// A connection was accepted. Returns true if the listener was paused before.
+    /// Records a successful accept. Returns true if the listener was paused before.
     pub(crate) fn accepted(&mut self, id: ListenerId) -> bool {
         let Some(place) = self.place(id) else { return false };
         let entry = &mut self.entries[place];
@@ -148,10 +148,10 @@ impl Listeners {
         entry.paused.take().is_some()
     }
 
-    /// Accepting failed.
+    /// Records a failed accept, which may pause the listener.
     ///
-    /// The listener pauses, at once if the process is out of resources, otherwise after many
-    /// failures in a row. Returns true if it was not paused before.
+    /// It pauses at once if the process is out of resources, otherwise after many failures in a
+    /// row. Returns true if it was not paused before.
     pub(crate) fn accept_failed(&mut self, id: ListenerId, failure: AcceptFailure, until: Time) -> bool {
         let Some(place) = self.place(id).filter(|&place| !self.entries[place].is_retired) else { return false };
         let entry = &mut self.entries[place];
@@ -163,7 +163,7 @@ impl Listeners {
         entry.paused.replace(failure).is_none()
     }
 
-    /// Lets listeners that ran out of descriptors accept again, after a connection freed one.
+    /// Resumes listeners that ran out of descriptors, after a connection freed one.
     pub(crate) fn descriptor_returned(&mut self) {
         for entry in self.entries.iter_mut().filter(|entry| entry.paused == Some(AcceptFailure::Exhausted)) {
             entry.rests_until = None;
@@ -178,7 +178,7 @@ impl Listeners {
         self.entries.iter().filter(|entry| entry.rests_until.is_some()).count()
     }
 
-    /// When the first paused listener accepts again.
+    /// Returns when the first paused listener accepts again.
     pub(crate) fn next(&self) -> Option<Time> {
         self.entries.iter().filter_map(|entry| entry.rests_until).min()
     }

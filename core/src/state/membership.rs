@@ -1,4 +1,4 @@
-//! Members of rooms.
+//! Joining and leaving rooms.
 
 use super::State;
 use crate::base::ConnId;

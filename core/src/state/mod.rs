@@ -1,4 +1,4 @@
-//! The state of a machine, without the handler. It carries out calls to the hub.
+//! The state of a machine without its handler, and the operations behind the hub.
 
 pub(crate) mod admission;
 mod charge;
@@ -79,6 +79,8 @@ pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) random: Random,
     pub(crate) conns: Slots<Conn>,
+    /// Contexts of the application, by slot. A context stays until `Closed` is delivered.
+    pub(crate) contexts: Vec<Option<C>>,
     pub(crate) outbound: Outbound,
     pub(crate) rooms: Rooms,
     pub(crate) timers: Timers,
@@ -86,7 +88,7 @@ pub(crate) struct State {
     pub(crate) agenda: Agenda,
     pub(crate) dials: Dials,
     pub(crate) tunnels: Tunnels,
-    /// Bytes received and written by the connections of each tunnel.
+    /// Bytes received and written by the connections of each tunnel, by its name.
     pub(crate) tunnel_traffic: BTreeMap<String, (u64, u64)>,
     pub(crate) admission: Admission,
     pub(crate) listeners: Listeners,
@@ -95,39 +97,39 @@ pub(crate) struct State {
     pub(crate) pending: VecDeque<Pending>,
     /// Connections whose slots are freed once their events are delivered.
     pub(crate) over: Vec<u32>,
-    /// Connections that are gone and whose slots were reused before the shell learned of it.
+    /// Connections whose slots were reused before the shell learned of their end.
     pub(crate) replaced: VecDeque<ConnId>,
-    /// Connections whose protocol is not known yet.
+    /// Number of connections whose protocol is not known yet.
     pub(crate) undecided: u64,
-    /// Undecided connections that got an answer over HTTP and may ask for more.
+    /// Number of connections on HTTP keep-alive, all of which are undecided.
     pub(crate) http_kept: u64,
-    /// MSSP variables for crawlers of telnet servers.
+    /// MSSP variables that telnet servers send to crawlers.
     pub(crate) server_status: Vec<(String, String)>,
     /// The limits for listeners without limits of their own.
     pub(crate) limits: PeerLimits,
-    /// The server reports that it is not ready, and stops accepting then.
+    /// Time at which accepting stops. If set, the server reports that it is not ready.
     pub(crate) shutdown_at: Option<Time>,
-    /// Failed credentials for the monitor, by address.
+    /// Rate meters of failed credentials for the monitor, by address.
     pub(crate) monitor_failures: Meters<AddressKey>,
     /// The hard deadline of a drain.
     pub(crate) drain: Option<Time>,
-    /// In a drain: until when work in progress may finish.
+    /// Time until which work in progress may finish in a drain.
     pub(crate) last_call: Option<Time>,
     pub(crate) watched: Watched,
     pub(crate) labels: Labels,
-    /// The application has requested a drain.
+    /// Whether the application has requested a drain.
     pub(crate) drain_wanted: bool,
     pub(crate) users: Users,
-    /// Unknown until the shell sets it.
+    /// The wall clock. `None` until the shell sets it.
     pub(crate) wall_clock: Option<WallClock>,
     pub(crate) outbox: Outbox,
     pub(crate) jobs: Queue,
 }
 
-/// Number of addresses whose failed credentials are remembered.
+/// Maximum number of addresses whose failed monitor credentials are remembered.
 const MONITOR_ADDRESSES_MAX: usize = 1_024;
 
-/// An event that waits to be delivered.
+/// An event that waits for delivery to the handler.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pending {
     Stalled(ConnId),
@@ -188,7 +190,7 @@ impl State {
         self.labels.set(conn, label, is_open);
     }
 
-    /// Opens a slot for an accepted peer. With `wait`, its protocol must be known by then.
+    /// Opens a slot for a connection. With `wait`, its protocol must be known within that time.
     pub(crate) fn open(&mut self, peer: Peer, origin: Origin, wire: Wire, wait: Option<Duration>) -> ConnId {
         let listen = self.listeners.of(origin);
         let (step, wait) = match listen {
@@ -237,7 +239,7 @@ impl State {
         id
     }
 
-    /// How many of the first bytes belong to a proxy header, which precedes TLS.
+    /// Returns how many of the first bytes belong to a proxy header, which precedes TLS.
     pub(crate) fn length_of_header(&self, id: ConnId, bytes: &[u8]) -> usize {
         let Some(conn) = self.conns.get(id).filter(|conn| conn.step == HandshakeStep::Header && conn.is_undecided())
         else {
@@ -253,12 +255,12 @@ impl State {
         }
     }
 
-    /// The listener that accepted a connection.
+    /// Returns the listener that accepted a connection, if any.
     pub(crate) fn listen_of(&self, id: ConnId) -> Option<&Listen> {
         self.listeners.of(self.conns.get(id)?.origin)
     }
 
-    /// The limits of a connection.
+    /// Returns the limits of a connection.
     pub(crate) fn limits_of(&self, conn: &Conn) -> &PeerLimits {
         let listen = self.listeners.of(conn.origin);
         listen.and_then(|listen| listen.limits.as_ref()).unwrap_or(&self.limits)
@@ -268,7 +270,7 @@ impl State {
         self.conns.get(id).map_or(self.limits.budget, |conn| self.limits_of(conn).budget)
     }
 
-    /// Whether the server reports that it is not ready.
+    /// Returns `true` if the server reports that it is not ready.
     pub(crate) const fn is_draining(&self) -> bool {
         self.shutdown_at.is_some() || self.drain.is_some()
     }
@@ -281,7 +283,7 @@ impl State {
         }
     }
 
-    /// Waits for an HTTP request.
+    /// Sets how long a connection may take to send an HTTP request.
     pub(crate) fn await_request(&mut self, id: ConnId, wait: Duration) {
         let until = self.now + wait;
         // The handler may have ended the connection when it learned of a refused request.
@@ -292,7 +294,7 @@ impl State {
         self.schedule(id.slot());
     }
 
-    /// Counts a request that was served without upgrade.
+    /// Counts an HTTP request that was served without upgrade.
     pub(crate) fn count_request(&mut self, endpoint: Endpoint) {
         let counter = match endpoint {
             Endpoint::Health => &mut self.metrics.requests_health,
@@ -302,7 +304,7 @@ impl State {
         *counter += 1;
     }
 
-    /// A request was served without upgrade, or refused so that more may follow.
+    /// Marks a connection as kept alive after an answer to an HTTP request.
     pub(crate) fn answered(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.is_undecided()) else { return };
         conn.is_http = true;
@@ -337,7 +339,7 @@ impl State {
         self.schedule(id.slot());
     }
 
-    /// Sends the first output of a session.
+    /// Sends the server's first output in a session, such as telnet negotiation.
     fn speak_first(&mut self, index: u32) {
         if !self.server_status.is_empty()
             && let Some(session) = self.conns.at_mut(index).and_then(|conn| conn.decoder.session())
@@ -347,7 +349,7 @@ impl State {
         self.deliver(index);
     }
 
-    /// The slot of a connection, if it is open.
+    /// Returns the slot of a connection, if the connection is open.
     pub(crate) fn open_slot(&self, id: ConnId) -> Option<u32> {
         self.conns.get(id).filter(|conn| conn.is_open()).map(|_| id.slot())
     }
@@ -363,7 +365,7 @@ impl State {
         self.schedule(id.slot());
     }
 
-    /// Whether a connection's input must wait, in the kernel or in `held`.
+    /// Returns `true` if a connection's input must wait, in the kernel or in `held`.
     pub(crate) fn must_wait(&self, index: u32) -> bool {
         let waits = |conn: &Conn| {
             // A connection in a handshake, or on HTTP, causes no messages to other shards.
@@ -380,7 +382,7 @@ impl State {
         listeners.forget_unused(|id| admission.on(id));
     }
 
-    /// A listener failed to accept.
+    /// Counts a failed accept, and queues an event if the listener pauses.
     pub(crate) fn accept_failed(&mut self, listener: ListenerId, failure: AcceptFailure) {
         self.metrics.accept_errors += 1;
         let until = self.now + self.config.accept_backoff.max(INTERVAL_MIN);
@@ -389,7 +391,7 @@ impl State {
         }
     }
 
-    /// A listener accepted a connection. Returns true if the handler gets an event.
+    /// Records a successful accept. Returns true if the handler gets an event.
     pub(crate) fn accept_succeeded(&mut self, listener: ListenerId) -> bool {
         let is_news = self.listeners.accepted(listener);
         if is_news {
@@ -398,12 +400,12 @@ impl State {
         is_news
     }
 
-    /// Number of open connections.
+    /// Returns the number of open connections.
     pub(crate) fn open_connections(&self) -> u64 {
         self.metrics.opened - self.metrics.ended.total()
     }
 
-    /// A snapshot of the counters and gauges.
+    /// Returns a snapshot of the counters and gauges.
     pub(crate) fn metrics(&self) -> Metrics {
         let mut metrics = self.metrics.clone();
         metrics.undecided = self.undecided;

@@ -9,16 +9,16 @@ use alloc::string::String;
 /// A message of the server itself, on listeners with [`notices`](crate::Listen::notices).
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Notice<'a> {
-    /// The peer should change its behaviour.
+    /// A warning that the peer should change its behaviour.
     Warning(&'a str),
     /// Information for the peer.
     News(&'a str),
-    /// The connection ends.
+    /// An announcement that the connection ends, with the reason.
     Closing(Reason),
 }
 
 impl<'a> Notice<'a> {
-    /// Formats the notice.
+    /// Formats the notice as text or JSON.
     ///
     /// As JSON it is `{"type":"warning","reason":"..."}`, `{"type":"notice","reason":"..."}` or
     /// `{"type":"closing","code":"idle","reason":"..."}`.

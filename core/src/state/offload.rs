@@ -1,4 +1,4 @@
-//! Jobs of the handler that would block the event loop, so that a thread of the shell runs them.
+//! Blocking jobs of the handler, which a thread of the shell runs.
 
 use crate::base::ConnId;
 use alloc::boxed::Box;
@@ -27,7 +27,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// The connection that the job is for.
+    /// Returns the connection that the job is for.
     #[must_use]
     pub const fn conn(&self) -> ConnId {
         self.conn
@@ -52,7 +52,7 @@ impl fmt::Debug for Job {
 /// The jobs of all connections, oldest first. At most one per connection.
 #[derive(Default)]
 pub(crate) struct Queue {
-    /// The shell takes jobs.
+    /// Whether the shell takes jobs.
     pub(crate) is_taken: bool,
     /// The queue number of each connection's job, kept while the shell runs it.
     places: BTreeMap<ConnId, u64>,

@@ -1,4 +1,4 @@
-//! Messages from this shard to others, until they are taken.
+//! Messages from this shard to others, until the shell takes them.
 
 use crate::base::Time;
 use crate::facts::{Addressee, Shard, ShardMessage};
@@ -8,21 +8,21 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-/// How often shards send each other their counts, if these may have changed.
+/// Interval at which shards send each other their counts, if these may have changed.
 const COUNTED_EVERY: Duration = Duration::from_secs(1);
 
 pub(crate) struct Outbox {
     pub(crate) shard: Shard,
     pub(super) messages: VecDeque<(Addressee, ShardMessage)>,
-    /// Other shards are behind, so this one reads from no connection.
+    /// Whether other shards are behind, so that this one reads from no connection.
     pub(super) held_back: bool,
-    /// On the first shard: number of connections of each shard.
+    /// Number of accepted connections of each shard. Used only on the first shard.
     pub(super) placed: Vec<u32>,
-    /// On the first shard: number of shards on which each room has members.
+    /// Number of shards on which each room has members. Used only on the first shard.
     rooms: BTreeMap<Arc<str>, u8>,
-    /// The counts of other shards.
+    /// The last counts that each other shard sent.
     pub(super) counted: BTreeMap<u8, Arc<[u64]>>,
-    /// When to send the counts.
+    /// When to send this shard's counts to the others.
     pub(crate) counts_at: Option<Time>,
 }
 
@@ -53,7 +53,7 @@ impl Outbox {
         &self.placed
     }
 
-    /// On the first shard: the rooms with members, and on how many shards.
+    /// Returns the rooms, each with the number of shards on which it has members.
     pub(super) const fn rooms(&self) -> &BTreeMap<Arc<str>, u8> {
         &self.rooms
     }
@@ -71,7 +71,7 @@ impl Outbox {
         }
     }
 
-    /// Schedules sending the counts, because they may have changed.
+    /// Schedules sending this shard's counts, because they may have changed.
     pub(crate) fn mark_dirty(&mut self, now: Time) {
         if !self.is_alone() {
             self.counts_at.get_or_insert(now + COUNTED_EVERY);

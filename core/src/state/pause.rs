@@ -20,24 +20,24 @@
 use crate::base::Time;
 use core::time::Duration;
 
-/// A shell that is late by no more than this was only busy.
+/// Longest delay of a shell that does not count as a pause: the shell was only busy.
 pub(crate) const PAUSE_MIN: Duration = Duration::from_secs(1);
 
 /// A pause that has just ended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pause {
     pub(crate) now: Time,
-    /// Its length, as far as known.
+    /// Length of the pause, as far as it is known.
     pub(crate) length: Duration,
 }
 
 impl Pause {
-    /// Postpones a deadline. `span` is its whole length.
+    /// Returns the postponed deadline `at`. `span` is the whole length of its time limit.
     pub(crate) fn postpone(self, at: Time, span: Duration) -> Time {
         (at + self.length).max(self.now + self.length.min(span))
     }
 
-    /// Postpones the beginning of a span.
+    /// Returns the postponed start `since` of a time limit with the length `span`.
     pub(super) fn begin_later(self, since: Time, span: Duration) -> Time {
         let missing = span.saturating_sub(self.length);
         let begin = self.now.minus_nanos(u64::try_from(missing.as_nanos()).unwrap_or(u64::MAX));

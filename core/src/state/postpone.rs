@@ -1,4 +1,4 @@
-//! Postpones all deadlines by a [pause](super::pause).
+//! Postponement of all deadlines by a [pause](super::pause).
 
 use super::{Pause, State};
 use crate::base::Origin;
@@ -45,7 +45,7 @@ impl State {
         self.last_call = self.last_call.map(|at| at + pause.length);
     }
 
-    /// Time limit for the current step of a handshake.
+    /// Returns the time limit for the current step of a handshake.
     fn handshake_span(&self, conn: &Conn) -> Duration {
         let listen = self.listeners.of(conn.origin);
         let span = match (conn.origin, conn.step) {

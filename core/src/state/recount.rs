@@ -60,7 +60,7 @@ impl State {
         Ok(())
     }
 
-    /// Checks that every entry of a connection belongs to an open one.
+    /// Checks that all table entries refer to existing connections.
     fn recount_owners(&self) -> Recounted {
         let is_open = |conn: ConnId| self.open_slot(conn).is_some();
         let members: usize = self.conns.ids().filter_map(|id| self.conns.get(id)).map(|conn| conn.rooms.len()).sum();

@@ -10,7 +10,7 @@ use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::vec::Vec;
 
-/// The number of a room.
+/// Number of a room: its index in [`Rooms`].
 pub(crate) type RoomNumber = u32;
 
 /// The members of a room that share an encoding, and so the encoded bytes.
@@ -23,9 +23,9 @@ pub(crate) struct Group {
 #[derive(Debug)]
 pub(crate) struct Room {
     name: Box<str>,
-    /// `None`: the policy of the configuration.
+    /// Slow policy of the room. `None`: the policy of the configuration.
     pub(crate) policy: Option<SlowPolicy>,
-    /// Marks this room's segments. Reused only after 2^32 other rooms.
+    /// Tag of this room's segments. Reused only after about 2^32 other rooms.
     pub(crate) tag: u32,
     pub(crate) groups: Vec<Group>,
     count: u32,
@@ -53,20 +53,20 @@ impl Rooms {
         self.rooms.get(number as usize)?.as_ref()
     }
 
-    /// The names of all rooms, in alphabetical order, with their number of members.
+    /// Returns each room's name and number of members, ordered by name.
     pub(crate) fn list(&self) -> impl Iterator<Item = (&str, usize)> {
         self.numbers.iter().map(|(name, &number)| (&**name, self.get(number).map_or(0, |room| room.count as usize)))
     }
 
-    /// The members' slots, grouped by encoding.
+    /// Returns the slots of a room's members, grouped by encoding.
     pub(crate) fn members(&self, name: &str) -> impl Iterator<Item = u32> + '_ {
         let room = self.number(name).and_then(|number| self.get(number));
         room.into_iter().flat_map(|room| room.groups.iter().flat_map(|group| group.members.iter().copied()))
     }
 
-    /// Sets the policy of a room.
+    /// Sets the slow policy of a room.
     ///
-    /// If the room has members, it ends with the last one; otherwise it stays.
+    /// If the room has members, the policy ends with the last one; otherwise it stays.
     pub(crate) fn set_policy(&mut self, name: &str, policy: SlowPolicy, limits: &RoomLimits) -> Result<(), JoinError> {
         check_name(name, limits)?;
         let room = self.numbers.get(name).and_then(|&number| self.rooms.get_mut(number as usize)?.as_mut());
@@ -83,14 +83,14 @@ impl Rooms {
         Ok(())
     }
 
-    /// Clears the policy of a room. Returns false if it had none.
+    /// Clears the slow policy of a room. Returns false if it had none.
     pub(crate) fn clear_policy(&mut self, name: &str) -> bool {
         let room = self.numbers.get(name).and_then(|&number| self.rooms.get_mut(number as usize)?.as_mut());
         let had = room.and_then(|room| room.policy.take()).is_some();
         self.policies.remove(name).is_some() || had
     }
 
-    /// The number of a room. Creates the room, within the limits.
+    /// Returns the number of a room. Creates the room if it is missing, within the limits.
     pub(crate) fn number_or_new(&mut self, name: &str, limits: &RoomLimits) -> Result<RoomNumber, JoinError> {
         check_name(name, limits)?;
         if let Some(number) = self.number(name) {
@@ -113,7 +113,7 @@ impl Rooms {
         Ok(number)
     }
 
-    /// Adds a member that is not in the room.
+    /// Adds `member`, which must not be in the room yet.
     pub(crate) fn add(&mut self, number: RoomNumber, member: u32, encoding: u16) {
         let Some(room) = self.rooms[number as usize].as_mut() else { return };
         let place = room.groups.iter().position(|group| group.encoding == encoding).unwrap_or_else(|| {
@@ -175,14 +175,14 @@ impl Rooms {
 
 #[cfg(feature = "sim")]
 impl Rooms {
-    /// Whether a connection is a member with that encoding.
+    /// Returns `true` if a connection is a member with this encoding.
     pub(crate) fn has(&self, number: RoomNumber, member: u32, encoding: u16) -> bool {
         let group = self.get(number).and_then(|room| room.groups.iter().find(|group| group.encoding == encoding));
         let place = self.places.get(&(number, member)).map(|&place| place as usize);
         group.zip(place).is_some_and(|(group, place)| group.members.get(place) == Some(&member))
     }
 
-    /// Number of memberships in all rooms.
+    /// Returns the number of memberships in all rooms.
     pub(crate) fn memberships(&self) -> usize {
         self.places.len()
     }

@@ -1,4 +1,4 @@
-//! Sends messages to connections and rooms.
+//! Sending messages to connections and rooms.
 
 use super::{Ending, Notice, Pending, State};
 use crate::base::{ConnId, Outgoing, Payload, Reason};
@@ -7,7 +7,7 @@ use crate::state::conn::Conn;
 use crate::state::outbound::{PRIVATE, WatermarkEvent};
 use alloc::vec::Vec;
 
-/// When this many bytes are queued in one turn, they should be written before more is read.
+/// Number of bytes queued in one turn above which to write before reading more.
 const TURN_FULL_BYTES: u64 = 256 << 10;
 
 impl State {
@@ -23,7 +23,7 @@ impl State {
         sent == Ok(true)
     }
 
-    /// The slot of a connection, if it can be sent to.
+    /// Returns the slot of a connection, if messages can be sent to it.
     fn sending_slot(&self, id: ConnId) -> Option<u32> {
         self.open_slot(id).filter(|_| self.conns.get(id).is_some_and(|conn| !conn.finished))
     }
@@ -108,7 +108,7 @@ impl State {
         written
     }
 
-    /// Sends a notice of the server, if the wire can carry it.
+    /// Sends a notice of the server, if the connection is open and has notices enabled.
     pub(crate) fn notice(&mut self, index: u32, notice: Notice<'_>) {
         let Some(conn) = self.conns.at(index) else { return };
         if conn.is_open() && !conn.finished && conn.notices {
@@ -144,7 +144,7 @@ impl State {
         self.settle_watermarks();
     }
 
-    /// Reads from a connection again that was stalled.
+    /// Resumes reading from a connection that was stalled.
     pub(super) fn drained(&mut self, index: u32) {
         let id = self.conns.id(index);
         if let Some(conn) = self.conns.at_mut(index).filter(|conn| conn.is_open()) {
@@ -170,9 +170,9 @@ impl State {
         }
     }
 
-    /// Whether to write before more of the connection's messages are served.
+    /// Returns `true` if output should be written before more of a connection's input is served.
     ///
-    /// So much is queued in this turn, or for this connection, and their answers may be long.
+    /// Much is queued in this turn, or for this connection, and further answers may be long.
     pub(crate) fn should_write_first(&self, index: u32) -> bool {
         self.turn_is_full() || self.outbound.pending(index) > self.config.outbound.marks.max()
     }
@@ -187,7 +187,7 @@ impl State {
     }
 }
 
-/// The members without the exceptions. Exceptions are sorted.
+/// Returns the members that are not in `except`, which must be sorted.
 fn without<T: Ord + Copy>(members: &[T], except: &[T]) -> Vec<T> {
     members.iter().filter(|member| except.binary_search(member).is_err()).copied().collect()
 }

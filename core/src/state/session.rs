@@ -1,4 +1,4 @@
-//! Connects output queues with wires that send answers themselves: telnet and WebSocket.
+//! Output of wires that send answers themselves: telnet and WebSocket.
 
 use super::State;
 use crate::base::{ConnId, Representation};
@@ -7,7 +7,7 @@ use crate::wire::telnet::{Session, Side, Signal, Terminal, option};
 use crate::wire::websocket::WebSocketDecoder;
 use alloc::string::ToString;
 
-/// Whether to draw an edited line now, or after more of the input is decoded.
+/// When to draw an edited line: now, or after more of the input is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Line {
     Drawn,
@@ -28,7 +28,7 @@ impl State {
         Some(result)
     }
 
-    /// Sends the messages that were staged during this fact.
+    /// Sends the messages that were buffered during this fact.
     pub(crate) fn flush_write_buffers(&mut self) {
         while let Some(index) = self.outbound.next_buffered() {
             self.flush_write_buffer(index);
@@ -40,7 +40,7 @@ impl State {
         self.flush_write_buffer_as(index, Line::Drawn);
     }
 
-    /// As [`flush_write_buffer`](Self::flush_write_buffer), when more input may change the edited line at once.
+    /// Flushes the write buffer when more input may change the edited line at once.
     pub(crate) fn flush_write_buffer_within(&mut self, index: u32) {
         self.flush_write_buffer_as(index, Line::Later);
     }
@@ -57,7 +57,7 @@ impl State {
         }
     }
 
-    /// Queues the output of a session, including the edited line. Returns whether there was any.
+    /// Queues a session's output, including the edited line. Returns whether there was any output.
     pub(crate) fn deliver(&mut self, index: u32) -> bool {
         self.deliver_as(index, Some(SlowPolicy::Close), Line::Drawn)
     }
@@ -120,7 +120,7 @@ impl State {
         self.regroup(index, number);
     }
 
-    /// The representation of notices: text, unless the application has chosen JSON.
+    /// Returns the representation of notices: text, unless the application has chosen JSON.
     pub(super) fn representation_of_notices(&self, index: u32) -> Representation {
         match self.conns.at(index) {
             Some(conn) if conn.chose_representation => self.outbound.representation(conn.encoding),
@@ -128,13 +128,13 @@ impl State {
         }
     }
 
-    /// The representation of a connection. JSON if the connection is gone.
+    /// Returns the representation of a connection. JSON if the connection is gone.
     pub(crate) fn representation(&self, id: ConnId) -> Representation {
         let number = self.conns.get(id).map(|conn| conn.encoding);
         number.map_or(Representation::Json, |number| self.outbound.representation(number))
     }
 
-    /// Sends a keep-alive.
+    /// Sends a WebSocket ping or a telnet keep-alive.
     pub(crate) fn keep_alive(&mut self, index: u32) {
         self.flush_write_buffer(index);
         let (at, now) = (self.now, self.now.as_nanos());
@@ -149,7 +149,7 @@ impl State {
         self.settle_watermarks();
     }
 
-    /// Handles a signal's request to the server, before the application gets the signal.
+    /// Carries out a signal that concerns the server, before the application gets the signal.
     pub(crate) fn apply_signal(&mut self, id: ConnId, signal: Signal<'_>) {
         match signal {
             Signal::AbortOutput if !self.is_in_order(id.slot()) => self.outbound.discard_messages(id.slot()),

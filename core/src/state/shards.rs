@@ -1,4 +1,4 @@
-//! Tells other shards what they must know, and handles what they tell.
+//! Sending and handling messages between shards.
 
 use super::State;
 use crate::base::Origin;
@@ -11,7 +11,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 impl State {
-    /// Sends one message to the members of a room on all shards. Returns for how many on this one.
+    /// Publishes to a room on all shards. Returns the number of recipients on this shard.
     pub(crate) fn publish_everywhere(&mut self, room: &str, except: &[ConnId], message: Outgoing<'_>) -> usize {
         if !self.outbox.is_alone() {
             let message =
@@ -81,7 +81,7 @@ impl State {
         self.outbox.messages.push_back((Addressee::First, ShardMessage::Authenticated));
     }
 
-    /// Admits the client that a proxy reported. `None` if the first shard must be asked.
+    /// Admits the client that a proxy reported. Returns `None` if the first shard must decide.
     pub(crate) fn arrived(&mut self, id: ConnId, peer: Peer) -> Option<Result<(), Reason>> {
         // A connection that is counted under an address is not from a trusted proxy.
         let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.uncounted) else { return Some(Ok(())) };
@@ -113,12 +113,12 @@ impl State {
         outcome
     }
 
-    /// Reports that a connection ended before its client was admitted.
+    /// Reports to the first shard that a connection ended while its client was being admitted.
     pub(crate) fn left_address(&mut self, peer: Peer) {
         self.outbox.messages.push_back((Addressee::First, ShardMessage::Gone { peer }));
     }
 
-    /// Sets the address of a connection that is now counted under it.
+    /// Sets the client address of a connection, which is now counted under that address.
     pub(crate) fn belongs_to(&mut self, id: ConnId, peer: Peer) {
         if let Some(conn) = self.conns.get_mut(id) {
             conn.peer = peer;
@@ -183,7 +183,7 @@ impl State {
         }
     }
 
-    /// Sends the counts to the other shards, if due.
+    /// Sends this shard's counts to the other shards, if due.
     pub(crate) fn post_counts(&mut self) {
         if self.outbox.counts_at.is_some_and(|at| at <= self.now) {
             self.outbox.counts_at = None;
@@ -192,7 +192,7 @@ impl State {
         }
     }
 
-    /// The metrics of the whole server, as far as known here.
+    /// Returns the metrics of the whole server, as far as this shard knows them.
     pub(crate) fn metrics_of_all(&self) -> Metrics {
         let mut metrics = self.metrics();
         for numbers in self.outbox.counted.values() {

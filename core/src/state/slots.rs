@@ -34,7 +34,7 @@ impl<T> Slots<T> {
         Some(value)
     }
 
-    /// The connection with this id, unless its slot was reused.
+    /// Returns the connection with this id, unless it is gone.
     pub(crate) fn get(&self, id: ConnId) -> Option<&T> {
         let (generation, slot) = self.slots.get(id.index())?;
         if *generation == id.generation() && id.shard() == self.shard { slot.as_ref() } else { None }
@@ -53,7 +53,7 @@ impl<T> Slots<T> {
         self.slots.get_mut(index as usize)?.1.as_mut()
     }
 
-    /// The id of the current or last connection in a slot.
+    /// Returns the id of the current or last connection in a slot.
     pub(crate) fn id(&self, index: u32) -> ConnId {
         ConnId::new(self.shard, index, self.slots.get(index as usize).map_or(0, |slot| slot.0))
     }

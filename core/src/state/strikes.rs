@@ -1,7 +1,7 @@
 use crate::base::Time;
 use core::time::Duration;
 
-/// How often one connection has exceeded its rate recently.
+/// The recent strikes of one connection: how often it exceeded its rate.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Strikes {
     count: u32,

@@ -9,7 +9,7 @@ use core::fmt;
 use core::str::FromStr;
 use core::time::Duration;
 
-/// Stands for offloaded work of one connection, such as a database query.
+/// A ticket for offloaded work of one connection, such as a database query.
 ///
 /// The answer comes back as a note that carries the ticket; see
 /// [`Hub::ticket`](crate::Hub::ticket).
@@ -20,14 +20,14 @@ pub struct Ticket {
 }
 
 impl Ticket {
-    /// The connection that the work is for.
+    /// Returns the connection that the work is for.
     #[must_use]
     pub const fn conn(self) -> ConnId {
         self.conn
     }
 }
 
-/// Unredeemed tickets.
+/// All unredeemed tickets.
 #[derive(Debug, Default)]
 pub(crate) struct Tickets {
     due: BTreeMap<Ticket, Time>,
@@ -57,7 +57,7 @@ impl Tickets {
         Ok(ticket)
     }
 
-    /// Returns true if the ticket was still valid.
+    /// Redeems a ticket. Returns true if it was still valid.
     pub(crate) fn redeem(&mut self, ticket: Ticket) -> bool {
         let Some(at) = self.due.remove(&ticket) else { return false };
         self.by_time.remove(&(at, ticket))
@@ -101,7 +101,7 @@ impl Tickets {
 
 #[cfg(feature = "sim")]
 impl Tickets {
-    /// The connections of tickets, once per ticket.
+    /// Returns the connections of tickets, once per ticket.
     pub(crate) fn owners(&self) -> impl Iterator<Item = ConnId> + '_ {
         self.due.keys().map(|ticket| ticket.conn)
     }
@@ -135,7 +135,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Compared with a list that is searched linearly.
+        /// Compares the tickets with a list that is searched linearly.
         #[test]
         fn tickets_agree_with_a_list(steps in prop::collection::vec((0..4u8, 0..4u32, 0..50u64), 0..200)) {
             let limits = TicketLimits { per_connection: 3, total: 8 };

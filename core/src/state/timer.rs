@@ -5,39 +5,41 @@ use crate::state::{PAUSE_MIN, Pause};
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::ops::Bound;
 
-/// A named timer of the application, for one connection or for none. Each is set at most once.
+/// A named timer of the application, for one connection or for the whole machine.
+///
+/// Setting a timer again moves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Timer {
-    /// The connection that it belongs to and ends with, if any.
+    /// The connection that the timer belongs to and ends with, if any.
     pub conn: Option<ConnId>,
-    /// Its name.
+    /// Name of the timer.
     pub name: &'static str,
-    /// Distinguishes timers with the same name. 0 if there is only one.
+    /// Key that distinguishes timers with the same name. 0 if there is only one.
     pub key: u64,
 }
 
 impl Timer {
-    /// A timer without a connection.
+    /// Creates a timer without a connection.
     #[must_use]
     pub const fn named(name: &'static str) -> Self {
         Self { conn: None, name, key: 0 }
     }
 
-    /// A timer that ends with its connection.
+    /// Creates a timer that ends with its connection.
     #[must_use]
     pub const fn of(conn: ConnId, name: &'static str) -> Self {
         Self { conn: Some(conn), name, key: 0 }
     }
 
-    /// The timer with this key among those with its name.
+    /// Returns the timer with this key among those with the same name.
     #[must_use]
     pub const fn keyed(self, key: u64) -> Self {
         Self { key, ..self }
     }
 }
 
-/// The application's timers. Each is set at most once; setting it again moves it.
+/// The application's timers. Setting a timer again moves it.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
     at: BTreeMap<Timer, Time>,
@@ -52,7 +54,7 @@ impl Timers {
         self.by_time.insert((at, timer));
     }
 
-    /// Returns true if it was set.
+    /// Cancels a timer. Returns true if it was set.
     pub(crate) fn cancel(&mut self, timer: Timer) -> bool {
         work::step(1);
         let Some(at) = self.at.remove(&timer) else { return false };
@@ -96,7 +98,7 @@ impl Timers {
 
 #[cfg(feature = "sim")]
 impl Timers {
-    /// The connections of timers, once per timer.
+    /// Returns the connections of timers, once per timer.
     pub(crate) fn owners(&self) -> impl Iterator<Item = ConnId> + '_ {
         self.at.keys().filter_map(|timer| timer.conn)
     }
@@ -107,7 +109,7 @@ impl Timers {
     }
 }
 
-/// When each connection must be checked again: at most one entry per connection.
+/// Times at which connections must be checked again, at most one per connection.
 ///
 /// Entries are lazy. A deadline that moves away, such as the idle deadline with every message,
 /// keeps its entry. When the entry is due, the true deadline is computed again. So a message costs
@@ -145,14 +147,14 @@ impl Agenda {
         self.entries.first().copied()
     }
 
-    /// When `index` is checked.
+    /// Returns when `index` is checked, if a check is scheduled.
     #[cfg(feature = "sim")]
     pub(crate) fn at(&self, index: u32) -> Option<Time> {
         let at = self.at.get(index as usize).copied().flatten();
         at.filter(|&at| self.entries.contains(&(at, index)))
     }
 
-    /// All scheduled indices.
+    /// Returns all scheduled indices.
     #[cfg(feature = "sim")]
     pub(crate) fn indices(&self) -> impl Iterator<Item = u32> + '_ {
         self.entries.iter().map(|&(_, index)| index)

@@ -1,4 +1,4 @@
-//! Connects tunnels with the rest of the state.
+//! Events, connections and metrics of tunnels.
 
 use super::{Ending, Listeners, Pending, State};
 use crate::base::Failure;
@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 impl State {
     /// Applies the tunnels of the configuration.
     ///
-    /// On a server of several shards, the first shard has them.
+    /// On a server of several shards, only the first shard has tunnels.
     pub(crate) fn configure_tunnels(&mut self) {
         if self.outbox.shard.number() > 0 {
             return;
@@ -35,7 +35,7 @@ impl State {
         self.pending.extend(self.tunnels.take_changed().into_iter().map(Pending::Tunnel));
     }
 
-    /// Ends unused tunnels that should end. Returns false if there were none.
+    /// Ends unused tunnels that are removed or draining. Returns false if there were none.
     pub(crate) fn end_unused_tunnels(&mut self) -> bool {
         let Self { tunnels, listeners, admission, now, .. } = self;
         let some = tunnels.end_unused(*now, |name| channels(listeners, admission, name));
@@ -53,7 +53,7 @@ impl State {
         self.tunnels.statuses()
     }
 
-    /// Counts bytes that a connection received and wrote.
+    /// Adds bytes that a connection received and wrote to the traffic of its tunnel.
     pub(crate) fn count_tunnel_traffic(&mut self, origin: Origin, received: u64, written: u64) {
         let Some(name) = tunnel_of(&self.listeners, origin) else { return };
         if !self.tunnel_traffic.contains_key(name) {
@@ -65,7 +65,7 @@ impl State {
         }
     }
 
-    /// Metrics of the configured tunnels, in order. The order is the same on all shards.
+    /// Returns the metrics of the configured tunnels, in the same order on all shards.
     pub(super) fn tunnel_metrics(&self) -> Vec<TunnelMetrics> {
         let statuses: Vec<_> = self.tunnel_statuses().collect();
         let metrics = self.config.tunnels.iter().map(|tunnel| {
@@ -90,12 +90,12 @@ impl State {
     }
 }
 
-/// The tunnel of a connection, if any.
+/// Returns the name of a connection's tunnel, if any.
 fn tunnel_of(listeners: &Listeners, origin: Origin) -> Option<&String> {
     listeners.of(origin)?.address.forward().map(|forward| &forward.tunnel)
 }
 
-/// Number of a tunnel's open connections on all shards.
+/// Returns the number of a tunnel's open connections on all shards.
 fn channels(listeners: &Listeners, admission: &Admission, name: &str) -> u64 {
     let is_through = |forward: &Forward| forward.tunnel == name;
     let of_tunnel = listeners.all().filter(|(_, listen)| listen.address.forward().is_some_and(is_through));

@@ -15,15 +15,15 @@ pub(crate) struct Users(BTreeMap<Arc<str>, Connections>);
 enum Connections {
     Few(Vec<ConnId>),
     Many {
-        /// The sequence number of each.
+        /// The sequence number of each connection.
         numbers: BTreeMap<ConnId, u64>,
         next: u64,
-        /// In the order of their numbers. Empty after a change, until the next query.
+        /// Connections in the order of their numbers. Empty after a change, until the next query.
         listed: OnceCell<Vec<ConnId>>,
     },
 }
 
-/// Up to this many connections are searched linearly.
+/// Number of connections up to which a user's list is searched linearly.
 const FEW: usize = 32;
 
 impl Users {
@@ -77,7 +77,7 @@ impl Connections {
         }
     }
 
-    /// Removes a connection. Returns true if none is left.
+    /// Removes a connection. Returns true if the user has no other.
     fn remove(&mut self, id: ConnId) -> bool {
         match self {
             Self::Few(list) => {
@@ -95,7 +95,7 @@ impl Connections {
     }
 }
 
-/// How far the wall clock is ahead of the machine's clock.
+/// Offset of the wall clock from the machine's clock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WallClock {
     ahead_millis: i128,
@@ -111,7 +111,7 @@ impl WallClock {
         UnixTime::from_millis(u64::try_from(millis.max(0)).unwrap_or(u64::MAX))
     }
 
-    /// When the wall clock reaches `unix`. The start if that has passed.
+    /// Returns the machine time at which the wall clock shows `unix`, but not before the start.
     pub(super) fn time(self, unix: UnixTime) -> Time {
         let millis = i128::from(unix.as_millis()) - self.ahead_millis;
         Time::from_millis(u64::try_from(millis.max(0)).unwrap_or(u64::MAX))

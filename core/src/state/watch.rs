@@ -14,11 +14,11 @@ pub(crate) struct Watched {
     pub(super) conns: BTreeSet<ConnId>,
     sent: VecDeque<Copied>,
     missed: u64,
-    /// Messages sent while copies are delivered are not copied: the delivery may have caused them.
+    /// Whether copies are being delivered. Messages sent meanwhile are not copied.
     is_telling: bool,
 }
 
-/// The beginning of a message.
+/// A copy of the beginning of a message to a watched connection.
 #[derive(Debug)]
 pub(crate) struct Copied {
     pub(crate) conn: ConnId,
@@ -27,12 +27,12 @@ pub(crate) struct Copied {
 }
 
 impl Watched {
-    /// Returns whether no messages are copied at the moment.
+    /// Returns `true` if no messages are copied at the moment.
     pub(super) fn is_empty(&self) -> bool {
         self.conns.is_empty() || self.is_telling
     }
 
-    /// Whether messages to a connection are copied at the moment.
+    /// Returns `true` if messages to a connection are copied at the moment.
     pub(crate) fn has(&self, conn: ConnId) -> bool {
         !self.is_empty() && self.conns.contains(&conn)
     }

@@ -39,7 +39,7 @@ impl<K: Ord + Clone> Meters<K> {
         self.meters.get(key).copied().unwrap_or_default().try_charge(now, 1, rate)
     }
 
-    /// Removes all charges of a key.
+    /// Removes the meter of a key, with all its charges.
     pub(crate) fn forget(&mut self, key: &K) {
         if let Some(meter) = self.meters.remove(key) {
             self.by_rest.remove(&(meter.at_rest(), key.clone()));

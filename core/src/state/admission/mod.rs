@@ -13,14 +13,14 @@ use crate::config::{Config, Listen};
 use crate::metrics::ByReason;
 use alloc::collections::BTreeMap;
 
-/// Number of addresses whose arrivals are remembered.
+/// Maximum number of addresses whose arrival rates are remembered.
 const ADDRESSES_MAX: usize = 16_384;
 
-/// Counts connections and decides which new ones to accept.
+/// Counts of connections, and the decision whether to accept a new one.
 #[derive(Debug)]
 pub(crate) struct Admission {
     total: u32,
-    /// Accepted connections that are unauthenticated.
+    /// Number of accepted connections that are unauthenticated.
     pending_auth: u32,
     per_listener: BTreeMap<ListenerId, u32>,
     per_address: BTreeMap<AddressKey, u32>,
@@ -41,20 +41,20 @@ impl Default for Admission {
     }
 }
 
-/// The inputs of a decision, besides the counts.
+/// Inputs of an admission decision, besides the counts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules<'a> {
     pub(crate) now: Time,
     pub(crate) config: &'a Config,
     pub(crate) listen: &'a Listen,
-    /// 64 random bits.
+    /// 64 random bits for the early drop.
     pub(crate) chance: u64,
 }
 
 impl Admission {
     /// Accepts a peer, or returns the first reason not to.
     ///
-    /// What is not enforced is counted in `would_refuse`.
+    /// In a dry run, `would_refuse` counts the reasons that are not enforced.
     pub(crate) fn admit(
         &mut self,
         rules: Rules<'_>,
@@ -74,7 +74,7 @@ impl Admission {
         Ok(())
     }
 
-    /// Checks a peer's address.
+    /// Checks a peer's address and its limits, without counting a connection.
     pub(crate) fn admit_address(
         &mut self,
         rules: Rules<'_>,
@@ -85,7 +85,7 @@ impl Admission {
         enforce(rules, self.too_many(rules, peer), would_refuse)
     }
 
-    /// Whether the address is refused by networks or quarantine.
+    /// Returns the reason if the listener's networks or the quarantine refuse the peer's address.
     fn unwelcome(&self, rules: Rules<'_>, peer: Peer) -> Option<Reason> {
         let (Peer::Address(address), Some(key)) = (peer, peer.key()) else { return None };
         let is_in = |networks: &[Network]| networks.iter().any(|network| network.contains(address.ip()));
@@ -97,7 +97,7 @@ impl Admission {
         is_refused.then_some(Reason::Quarantined)
     }
 
-    /// Whether the address, or all unauthenticated connections together, exceed a limit.
+    /// Returns the reason if a limit per address, or on unauthenticated connections, is exceeded.
     fn too_many(&mut self, rules: Rules<'_>, peer: Peer) -> Option<Reason> {
         let Rules { now, config, chance, .. } = rules;
         let (Peer::Address(address), Some(key)) = (peer, peer.key()) else { return None };
@@ -115,7 +115,7 @@ impl Admission {
         limits.arrivals_per_address.is_some_and(too_fast).then_some(Reason::AddressTooFast)
     }
 
-    /// Counts a connection that needs no admission, such as a dialled one.
+    /// Counts a connection, without checking a limit.
     pub(crate) fn count_in(&mut self, listener: Option<ListenerId>, peer: Peer) {
         self.total = self.total.saturating_add(1);
         if let Some(listener) = listener {
@@ -125,19 +125,19 @@ impl Admission {
         }
     }
 
-    /// Counts a connection under its address, which was unknown before.
+    /// Counts a connection under the peer's address.
     pub(crate) fn count_address(&mut self, peer: Peer) {
         if let Some(key) = peer.key() {
             *self.per_address.entry(key).or_insert(0) += 1;
         }
     }
 
-    /// An accepted connection has authenticated or ended.
+    /// Decrements the count of unauthenticated connections, after one authenticated or ended.
     pub(crate) fn authenticated(&mut self) {
         self.pending_auth = self.pending_auth.saturating_sub(1);
     }
 
-    /// Removes a connection that was counted with the same arguments.
+    /// Removes a connection from the counts to which [`count_in`](Self::count_in) added it.
     pub(crate) fn count_out(&mut self, listener: Option<ListenerId>, peer: Peer) {
         self.total = self.total.saturating_sub(1);
         let Some(listener) = listener else { return };
@@ -152,7 +152,7 @@ impl Admission {
         }
     }
 
-    /// Puts the peer's address in quarantine, if it has one.
+    /// Puts the peer's address into quarantine, if the peer has one.
     pub(crate) fn quarantine(&mut self, now: Time, peer: Peer, limits: QuarantineLimits) {
         if let Some(key) = peer.key() {
             self.quarantine.add(now, key, limits);
@@ -176,7 +176,7 @@ impl Admission {
         self.arrivals.recount()
     }
 
-    /// Checks the counts.
+    /// Checks the counts against the given recount.
     pub(crate) fn is_as_counted(
         &self,
         total: u32,

@@ -39,17 +39,17 @@ impl Quarantine {
         self.by_time.remove(&(until, key))
     }
 
-    /// Until when `key` is refused, if it is.
+    /// Returns until when `key` is refused, if it is.
     pub(crate) fn refused_until(&self, now: Time, key: AddressKey) -> Option<Time> {
         self.until.get(&key).copied().filter(|&until| until > now)
     }
 
-    /// The addresses that are refused at `now`, and until when.
+    /// Returns the addresses that are refused at `now`, and until when.
     pub(crate) fn iter(&self, now: Time) -> impl Iterator<Item = (AddressKey, Time)> + '_ {
         self.until.iter().map(|(&key, &until)| (key, until)).filter(move |&(_, until)| until > now)
     }
 
-    /// Number of addresses that are refused at `now`.
+    /// Returns the number of addresses that are refused at `now`.
     pub(crate) fn len(&self, now: Time) -> usize {
         // Earliest first, so the count stops at the first address that is still refused.
         self.until.len() - self.by_time.iter().take_while(|&&(until, _)| until <= now).count()

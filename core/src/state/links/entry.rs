@@ -13,10 +13,10 @@ use core::time::Duration;
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) tunnel: Arc<Tunnel>,
-    /// The configuration has it no more.
+    /// Whether the tunnel was removed from the configuration.
     pub(super) retired: bool,
     pub(super) attempt: u32,
-    /// In a row.
+    /// Number of consecutive failures.
     pub(super) failures: u32,
     pub(super) phase: Phase,
     pub(super) places: Vec<Place>,
@@ -24,25 +24,25 @@ pub(super) struct Entry {
     connected: u64,
     pub(super) channels_refused: u64,
     last_error: Option<(TunnelFailure, String)>,
-    /// The state that was last told.
+    /// The state in the last report to the handler.
     pub(super) told: TunnelState,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// The shell is to connect by then.
+    /// The shell must connect by this time.
     Connecting(Time),
-    /// The next attempt is at this time.
+    /// The next attempt starts at this time.
     Waiting(Time),
-    /// Connected since then.
+    /// The tunnel has been connected since this time.
     Up(Time, Alive),
-    /// The goodbye is to be said by then.
+    /// The shell must disconnect by this time.
     Closing(Time),
     GivenUp,
     Closed,
 }
 
-/// Whether the server is still there.
+/// Keep-alive of a tunnel: the time of the next request, and the numbers of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Alive {
     pub(super) ask_at: Time,
@@ -61,13 +61,13 @@ pub(super) struct Place {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Bind {
-    /// The server is asked, once it is connected, and is to answer by then.
+    /// The forward is requested; the SSH server must answer by this time. `None` until connected.
     Asked(Option<Time>),
     Bound(u16),
     Waiting(Time),
 }
 
-/// The words of an SSH server may be among those of a failure: not more than these are kept.
+/// Maximum number of bytes kept of a failure's description, parts of which a server may choose.
 const WORDS_MAX_BYTES: usize = 1024;
 
 impl Entry {
@@ -93,12 +93,12 @@ impl Entry {
         self.forget_places();
     }
 
-    /// Whether the shell has something to do for it.
+    /// Returns `true` if the tunnel is connecting, up or closing, so that the shell has work to do.
     pub(super) const fn has_link(&self) -> bool {
         matches!(self.phase, Phase::Connecting(_) | Phase::Up(..) | Phase::Closing(_))
     }
 
-    /// Whether it is, or will be, of use.
+    /// Returns `true` if the tunnel is connecting, up or waiting for the next attempt.
     pub(super) const fn is_wanted(&self) -> bool {
         matches!(self.phase, Phase::Connecting(_) | Phase::Up(..) | Phase::Waiting(_))
     }
@@ -138,7 +138,7 @@ impl Entry {
         }
     }
 
-    /// Does what is due; true if a link was lost that was up.
+    /// Handles what is due at `now`. Returns true if a link was lost.
     pub(super) fn elapsed(&mut self, now: Time, random: &mut Random) -> bool {
         match self.phase {
             Phase::Connecting(by) if by <= now => {
@@ -175,7 +175,7 @@ impl Entry {
         }
     }
 
-    /// Asks whether the server is there, unless it was asked often enough.
+    /// Sends a keep-alive request, or fails the link if too many requests are unanswered.
     fn ask(&mut self, now: Time, since: Time, alive: Alive, random: &mut Random) -> bool {
         let keep_alive = self.tunnel.keep_alive;
         if alive.unanswered >= keep_alive.count_max.max(1) {
@@ -197,7 +197,7 @@ impl Entry {
         self.phase = Phase::Up(now, Alive { ask_at, asked: 0, unanswered: 0 });
     }
 
-    /// An attempt failed, or a link was lost; true if it was one.
+    /// Handles a failed attempt or a lost link. Returns true if the link was up.
     pub(super) fn failed(&mut self, now: Time, failure: TunnelFailure, words: &str, random: &mut Random) -> bool {
         let was_up = matches!(self.phase, Phase::Up(..) | Phase::Closing(_));
         if let Phase::Up(since, _) = self.phase
@@ -294,7 +294,7 @@ impl Entry {
     }
 }
 
-/// Words as they are kept, logged and shown on pages.
+/// Returns a description as it is kept, logged and shown on pages: shortened and neutralized.
 pub(super) fn shown(words: &str) -> String {
     let start = Payload::Text(words).start(WORDS_MAX_BYTES);
     neutralize(start.as_str().unwrap_or_default()).into_owned()

@@ -9,22 +9,22 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-/// All tunnels. Pure: what it is told, with the time, is all it knows.
+/// The state machines of all tunnels.
 #[derive(Debug, Default)]
 pub(crate) struct Tunnels {
     entries: Vec<Entry>,
-    /// Counts whatever somebody outside could see change.
+    /// A number that rises whenever an intent may have changed.
     version: u64,
-    /// Whose state has changed since it was last told.
+    /// Tunnels whose state has changed since `take_changed` was last called.
     changed: Vec<TunnelId>,
-    /// Whose link was lost since it was last asked.
+    /// Tunnels that lost their link since `take_lost` was last called.
     lost: Vec<TunnelId>,
-    /// Nobody is let in any more.
+    /// Whether all forwards are withdrawn, because the server drains.
     leaving: bool,
 }
 
 impl Tunnels {
-    /// Tunnels as they should be from now on, and what listens at their other sides.
+    /// Applies the configured tunnels, and the listeners on their far sides.
     pub(crate) fn configure(&mut self, now: Time, tunnels: &[Tunnel], listeners: &[(ListenerId, &Listen)]) {
         if self.leaving {
             return;
@@ -75,8 +75,9 @@ impl Tunnels {
         self.note_changes();
     }
 
-    /// Takes a report of the shell about a link; one about an earlier link is ignored. Returns the name of the tunnel and the
-    /// words for a channel that was refused.
+    /// Handles the shell's report about a link, unless a later attempt has replaced the link.
+    ///
+    /// Returns the name of the tunnel and the description if a channel was refused.
     pub(crate) fn reported(
         &mut self,
         now: Time,
@@ -123,7 +124,7 @@ impl Tunnels {
         self.entries.iter_mut().for_each(|entry| entry.postpone_deadlines(pause));
     }
 
-    /// When [`elapsed`](Self::elapsed) has something to do.
+    /// Returns when to call [`elapsed`](Self::elapsed) next, if at all.
     pub(crate) fn next(&self) -> Option<Time> {
         self.entries.iter().filter_map(Entry::next).min()
     }
@@ -134,7 +135,7 @@ impl Tunnels {
         self.note_changes();
     }
 
-    /// Ends unused tunnels: removed ones, or all when leaving. Returns whether there were any.
+    /// Ends unused tunnels: removed ones, or all in a drain. Returns whether there were any.
     pub(crate) fn end_unused(&mut self, now: Time, channels: impl Fn(&str) -> u64) -> bool {
         let leaving = self.leaving;
         let may_end = |entry: &&mut Entry| (leaving || entry.retired) && entry.is_wanted();
@@ -154,12 +155,12 @@ impl Tunnels {
         some
     }
 
-    /// Whether none has anything left to do.
+    /// Returns `true` if every tunnel is closed or given up.
     pub(crate) fn are_over(&self) -> bool {
         self.entries.iter().all(|entry| matches!(entry.phase, Phase::Closed | Phase::GivenUp))
     }
 
-    /// The SSH connections that should be there.
+    /// Returns the SSH connections that the shell should have.
     pub(crate) fn intents(&self) -> impl Iterator<Item = TunnelIntent> + '_ {
         let entries = self.entries.iter().zip(0..).filter(|(entry, _)| entry.has_link());
         entries.map(|(entry, number)| TunnelIntent {
@@ -194,7 +195,7 @@ impl Tunnels {
         core::mem::take(&mut self.changed)
     }
 
-    /// The names of those whose connections are over.
+    /// Removes and returns the names of tunnels that lost their link.
     pub(crate) fn take_lost(&mut self) -> Vec<String> {
         let lost = core::mem::take(&mut self.lost);
         let name = |id: TunnelId| self.entries.get(id.0 as usize).map(|entry| entry.tunnel.name.clone());
