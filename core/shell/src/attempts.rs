@@ -9,39 +9,39 @@ use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use std::io;
 
-/// Connection attempts, as futures that a driver's task polls.
+/// Connection attempts, as futures that the driver's task polls.
 ///
-/// Each is polled only after it was woken.
+/// Each is polled once when it begins, and then only after it was woken.
 pub struct Attempts<S> {
-    /// The waker of that task.
+    /// The waker of the driver's task.
     pub task: Waker,
     futures: BTreeMap<DialId, (Waker, Attempt<S>)>,
     queue: Arc<ReadyQueue>,
-    /// The attempts to poll.
+    /// The numbers of the attempts to poll next.
     ready: Vec<u32>,
 }
 
 type Attempt<S> = Pin<Box<dyn Future<Output = io::Result<(S, Peer)>> + Send>>;
 
 impl<S> Attempts<S> {
-    /// Creates an empty set.
+    /// Creates an empty set of attempts.
     #[must_use]
     pub fn new() -> Self {
         Self { task: Waker::noop().clone(), futures: BTreeMap::new(), queue: ReadyQueue::new(), ready: Vec::new() }
     }
 
-    /// Starts an attempt. It replaces an earlier attempt of the same dial.
+    /// Starts a connection attempt, which replaces an earlier attempt of the same dial.
     pub fn begin(&mut self, dial: DialId, attempt: impl Future<Output = io::Result<(S, Peer)>> + Send + 'static) {
         self.futures.insert(dial, (self.queue.key(dial.number()).into(), Box::pin(attempt)));
         self.ready.push(dial.number());
     }
 
-    /// Cancels an attempt.
+    /// Cancels the connection attempt of a dial.
     pub fn remove(&mut self, dial: DialId) {
         self.futures.remove(&dial);
     }
 
-    /// Returns a finished attempt. If there is none, the task is woken when one finishes.
+    /// Returns a finished attempt, if any. Otherwise wakes the driver's task when one finishes.
     pub fn next_done(&mut self) -> Option<Dialed<S>> {
         self.queue.take(&self.task, &mut self.ready);
         while let Some(dial) = self.ready.pop().map(DialId::new) {
@@ -67,7 +67,7 @@ impl<S> fmt::Debug for Attempts<S> {
     }
 }
 
-/// Calls `attempt` until it succeeds, fails, or blocks.
+/// Calls `attempt` until it succeeds, fails, or would block while the socket is not ready.
 ///
 /// After each attempt that would block, `poll` reports whether the socket is ready, and otherwise
 /// registers a waker for when it is.

@@ -6,42 +6,42 @@ use core::fmt;
 use core::task::{Context, Poll, Waker};
 use std::io::{self, IoSlice};
 
-/// A bidirectional connection whose other end runs elsewhere, on any thread.
+/// A bidirectional connection without a socket, whose other end may run on any thread.
 ///
 /// Every shell can serve it, because it needs only a waker.
 pub trait Channel: Send {
-    /// The server admits the connection. Nothing is read from it before.
+    /// Called when the server admits the connection, before it reads anything.
     fn accept(&mut self);
 
-    /// The server refuses the connection: sends `words`, if any, and ends it.
+    /// Refuses the connection: sends `words` to the peer, if any, and closes it.
     fn dismiss(self: Box<Self>, words: &[u8]);
 
-    /// Continues to send what `poll_write` took. The driver calls it after each wake-up.
+    /// Continues to send the bytes that `poll_write` accepted. Called after each wake-up.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failure>>;
 
-    /// Reads available bytes. 0 means the end of the input.
+    /// Reads available bytes into `buffer`. Returns 0 at the end of the input.
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Failure>>;
 
-    /// Takes some of these bytes, or returns `Pending`.
+    /// Accepts some bytes of `slices` and returns their number, or returns `Pending`.
     fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<Result<usize, Failure>>;
 
-    /// Closes our half after everything that was written.
+    /// Closes the sending half after all accepted bytes were sent.
     fn shut_down(&mut self);
 }
 
-/// A connection that no machine has adopted yet.
+/// A new connection that no machine has adopted yet.
 ///
 /// It is a stream of the runtime, a socket on its way to another thread, or a channel.
 #[expect(clippy::exhaustive_enums, reason = "a shell must handle each")]
 pub enum Arrival<S> {
     /// A stream of the runtime or a socket of the system.
     Stream(S),
-    /// A channel of a tunnel.
+    /// A channel of an SSH tunnel.
     Channel(Box<dyn Channel>),
 }
 
 impl<S> Arrival<S> {
-    /// Converts the stream. A channel stays as it is.
+    /// Converts a stream with `map`, or returns a channel unchanged.
     pub(super) fn try_map<T>(self, map: impl FnOnce(S) -> io::Result<T>) -> io::Result<Arrival<T>> {
         match self {
             Self::Stream(stream) => map(stream).map(Arrival::Stream),
@@ -56,11 +56,11 @@ pub(super) enum Transport<S> {
     Channel(Box<dyn Channel>, Waker),
 }
 
-/// Why a read or write did nothing.
+/// The reason why a read or write transferred no bytes.
 pub(super) enum Trouble {
-    /// It would block.
+    /// The read or write would block.
     Blocked,
-    /// It was interrupted and can be retried at once.
+    /// A signal interrupted the system call, which can be retried at once.
     Interrupted,
     Failed(Failure),
 }
@@ -86,7 +86,7 @@ impl Trouble {
 }
 
 impl<S> Transport<S> {
-    /// Continues to send what a channel took.
+    /// Continues to send the bytes that a channel accepted. Does nothing for a socket.
     ///
     /// An error ends the connection, even if the machine does not read from it at the moment.
     pub(super) fn flush(&mut self) -> Result<(), Failure> {

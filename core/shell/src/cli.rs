@@ -1,5 +1,4 @@
-//! Command-line arguments that the `hub` example of each shell and the program `drupe` share. Needs
-//! the feature `cli`.
+//! Command-line arguments of the `hub` example of each shell. Needs the feature `cli`.
 
 use drupe_core::app::{AppName, BuiltIn, Envelope};
 use drupe_core::wire::MessageSize;
@@ -8,7 +7,7 @@ use drupe_core::{Config, Listen};
 use core::fmt;
 use core::num::NonZeroU8;
 
-/// Serve telnet, lines, length-prefixed frames and WebSocket with a built-in application.
+/// Arguments of a server for telnet, lines, length-prefixed frames and WebSocket.
 #[derive(Clone, Debug, clap::Args)]
 #[non_exhaustive]
 pub struct HubArguments {
@@ -64,7 +63,7 @@ impl HubArguments {
     }
 }
 
-/// Chat runs on one worker only, because names must be unique in the whole server.
+/// The error for chat on more than one worker: chat keeps all names in one thread.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("chat needs --workers 1, because it keeps all names in one thread")]
 #[non_exhaustive]

@@ -45,15 +45,15 @@ use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-/// A client that reconnects by itself.
+/// A handle to a client that reconnects automatically.
 ///
-/// Clones are handles to the same client. It closes its connection when the last handle is dropped.
+/// Clones refer to the same client, which closes its connection when the last handle is dropped.
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
 }
 
-/// What a client receives, in order.
+/// A message or an event that a client receives.
 ///
 /// While more than 64 KiB or 256 of these are queued, the client does not read from the server, and
 /// drops events about the connection.
@@ -64,11 +64,11 @@ pub enum Incoming {
     Connected(Peer),
     /// The server sent a message.
     Message(PayloadBuf),
-    /// A message was lost: the connection ended just as the message was passed to the client.
+    /// A message to the server was lost, because the connection ended before the client sent it.
     Unsent,
-    /// The connection ended.
+    /// The connection ended for this reason.
     Disconnected(Reason),
-    /// A connection attempt failed. The next one is due after this time, if there is one.
+    /// A connection attempt failed. The next attempt, if any, starts after this time.
     DialFailed(Failure, Option<Duration>),
     /// The login failed: the server rejected it, or could not prove its identity.
     ///
@@ -82,7 +82,7 @@ pub struct Handled {
     link: Arc<Path>,
 }
 
-/// A note from the handle: commands are queued.
+/// A note from a [`Client`] to its handler: commands are queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "it has no fields")]
 pub struct Wanted;
@@ -189,7 +189,7 @@ impl Client {
         Ok(client)
     }
 
-    /// Receives the next event. Returns `None` once the client does not reconnect.
+    /// Receives the next message or event. Returns `None` after the client has ended.
     ///
     /// If several clones receive, each event goes to one of them.
     pub async fn receive(&mut self) -> Option<Incoming> {
@@ -216,7 +216,7 @@ impl Client {
         self.shared.put(ClientCommand::Subscribe(key.into(), message.into()))
     }
 
-    /// Removes the subscription under this key.
+    /// Removes the subscription with this key.
     ///
     /// # Errors
     /// If the client has ended.
@@ -224,9 +224,9 @@ impl Client {
         self.shared.put(ClientCommand::Unsubscribe(key.into()))
     }
 
-    /// Calls a method (JSON-RPC 2.0), once the client is connected.
+    /// Calls a JSON-RPC 2.0 method of the server, and returns its result.
     ///
-    /// `deadline` includes the time until it is connected.
+    /// `deadline` includes the time until the client is connected.
     ///
     /// # Errors
     /// If the server returns an error, if no response arrives within `deadline`, or if the
@@ -250,7 +250,7 @@ impl Client {
         serde_json::from_str(&result.await?).map_err(unexpected)
     }
 
-    /// Stops sending, and receives what the server still sends. The client does not reconnect.
+    /// Stops sending, but receives until the server closes the connection. Disables reconnection.
     ///
     /// A WebSocket is closed.
     pub fn finish(&self) {
@@ -258,7 +258,7 @@ impl Client {
         let _ = self.shared.put(ClientCommand::Finish);
     }
 
-    /// Closes the connection after everything queued was sent. The client does not reconnect.
+    /// Closes the connection after all queued messages were sent. Disables reconnection.
     pub fn close(&self) {
         let _ = self.shared.put(ClientCommand::Close);
     }
@@ -323,7 +323,7 @@ impl Drop for Awaited<'_> {
 }
 
 impl Answers {
-    /// Stores the result, and returns the waker of the task that awaits it.
+    /// Stores the result of a call, and returns the waker of the task that awaits it.
     fn settle(&mut self, number: u64, result: Result<String, CallError>) -> Option<Waker> {
         match core::mem::replace(self.waiting.get_mut(&number)?, Answer::There(result)) {
             Answer::Awaited(waker) => waker,
@@ -360,7 +360,7 @@ impl Handler for Handled {
     }
 }
 
-/// The driver of the client was dropped.
+/// Reports the end of the client to its handles when the driver is dropped.
 impl Drop for Handled {
     fn drop(&mut self) {
         self.link.end(Reason::Shutdown);

@@ -12,7 +12,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `auth` | `client`: a client that logs in and reconnects |
-//! | `cli` | `cli`: command-line arguments that the example `hub` and the program `drupe` share |
+//! | `cli` | `cli`: command-line arguments of the example `hub` |
 
 #![forbid(unsafe_code)]
 #![cfg(unix)]
@@ -63,23 +63,23 @@ pub const SCRATCH_BYTES: usize = 64 << 10;
 /// [`Marks::max`](drupe_core::outbound::Marks).
 pub const SEND_BUFFER_BYTES: usize = 256 << 10;
 
-/// Reads from one socket before other sockets are served.
+/// Maximum number of reads from one socket before other sockets are served.
 ///
 /// So a peer that keeps sending small pieces does not starve others. A read that fills the buffer
 /// ends the socket's turn at once.
 pub const READS_PER_TURN: u32 = 16;
 
-/// Connections that may wait to be accepted. The system may allow fewer.
+/// Maximum number of connections that wait to be accepted. The system may allow fewer.
 pub const BACKLOG: u32 = 4096;
 
-/// Connections that are accepted from one listener before other sockets are served.
+/// Maximum number of connections accepted from one listener before other sockets are served.
 pub const ACCEPTS_PER_TURN: u32 = 64;
 
-/// Time without a byte after which the system probes a TCP peer (RFC 9293 section 3.8.4).
+/// Idle time after which the system probes a TCP peer (RFC 9293 section 3.8.4).
 pub const KEEP_ALIVE_IDLE: core::time::Duration = core::time::Duration::from_secs(60);
 /// Time between keep-alive probes.
 pub const KEEP_ALIVE_INTERVAL: core::time::Duration = core::time::Duration::from_secs(15);
-/// Unanswered keep-alive probes that end the connection.
+/// Number of unanswered keep-alive probes after which the system ends the connection.
 pub const KEEP_ALIVE_RETRIES: u32 = 4;
 
 /// Calls a callback of the application and ignores its panic, so that the server continues.

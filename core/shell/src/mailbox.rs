@@ -10,14 +10,14 @@ use std::sync::Arc;
 use core::fmt;
 use std::task::Waker;
 
-/// Memory of all queued messages between shards, in bytes.
+/// Limit on the memory of all queued messages between shards, in bytes.
 ///
 /// Each shard has an equal part. While one shard's queue fills its part, the others stop reading.
 const SHARD_MESSAGES_MAX_BYTES: usize = 8 << 20;
-/// Smallest part of one shard, in bytes, so that with many shards a turn can still publish.
+/// Minimum memory limit of one shard's queue, in bytes, so that a turn can still publish.
 const SHARD_MESSAGES_MIN_BYTES: usize = 128 << 10;
 
-/// The queue of one shard's messages: the shell's end of [`Remote`].
+/// The message queue of one shard: the shell's end of [`Remote`].
 ///
 /// Dropping it means that the shard has ended: queued messages are dropped, and no more are
 /// accepted.
@@ -39,7 +39,7 @@ impl<N> Mailbox<N> {
         (0..shards.len()).map(|number| Self { shards: Arc::clone(&shards), number }).collect()
     }
 
-    /// Returns a handle for other threads.
+    /// Returns a handle to the server, for other threads.
     #[must_use]
     pub fn remote(&self) -> Remote<N> {
         Remote { shards: Arc::clone(&self.shards), home: self.number }
@@ -65,7 +65,7 @@ impl<N> Mailbox<N> {
         state.idle = state.waiting.is_empty();
     }
 
-    /// Queues a message for another shard. Returns it if that shard has ended.
+    /// Queues a message for another shard. Returns the message if that shard has ended.
     pub(super) fn post(&self, shard: usize, mail: DriverMessage<N>) -> Result<(), DriverMessage<N>> {
         match self.shards.get(shard) {
             Some(shard) => shard.post(mail),
@@ -91,7 +91,7 @@ impl<N> Mailbox<N> {
         }
     }
 
-    /// Whether another shard does not keep up with messages from shards.
+    /// Returns `true` if another shard does not keep up with its messages from other shards.
     pub(super) fn is_another_behind(&self) -> bool {
         let part = (SHARD_MESSAGES_MAX_BYTES / self.shards.len()).max(SHARD_MESSAGES_MIN_BYTES);
         self.others().any(|shard| {
@@ -100,22 +100,22 @@ impl<N> Mailbox<N> {
         })
     }
 
-    /// Whether all other shards have ended.
+    /// Returns `true` if all other shards have ended.
     pub(super) fn have_others_ended(&self) -> bool {
         self.others().all(|shard| shard.is_over())
     }
 
-    /// Whether another shard has panicked.
+    /// Returns `true` if another shard has panicked.
     pub(super) fn has_another_panicked(&self) -> bool {
         self.others().any(|shard| shard.is_over() && shard.last_metrics().is_none())
     }
 
-    /// The final metrics of the other shards. `None` if one panicked.
+    /// Returns the final metrics of the other shards, or `None` if one panicked.
     pub(super) fn metrics_of_others(&self) -> Option<Vec<Metrics>> {
         self.others().map(|shard| shard.last_metrics()).collect()
     }
 
-    /// The snapshot of the tunnels.
+    /// Returns this shard's snapshot of the tunnels.
     pub(super) fn board(&self) -> &TunnelSnapshot {
         &self.own().board
     }

@@ -19,7 +19,7 @@ use std::path::Path;
 pub enum OsListener {
     /// A TCP listener.
     Tcp(TcpListener),
-    /// A Unix socket, and its file, which is removed with it.
+    /// A Unix listener and its socket file, which is removed with the listener.
     Unix(UnixListener, SocketFile),
 }
 
@@ -27,25 +27,25 @@ pub enum OsListener {
 #[derive(Debug)]
 #[expect(clippy::exhaustive_enums, reason = "a shell must handle each")]
 pub enum OsStream {
-    /// TCP.
+    /// A TCP connection.
     Tcp(TcpStream),
-    /// A Unix socket.
+    /// A Unix socket connection.
     Unix(UnixStream),
 }
 
-/// A listener cannot be bound, or its configuration is refused.
+/// The error of a listener that cannot be bound or whose configuration is refused.
 #[derive(Debug, thiserror::Error)]
 #[error("can't listen at {address}: {source}")]
 #[non_exhaustive]
 pub struct BindError {
-    /// The address.
+    /// The address of the listener.
     pub address: String,
-    /// The cause.
+    /// The cause of the error.
     pub source: io::Error,
 }
 
 impl OsListener {
-    /// Binds a listener. A stale socket file is replaced.
+    /// Binds a listener. Replaces a stale socket file.
     ///
     /// # Errors
     /// If the system cannot bind the address.
@@ -68,7 +68,7 @@ impl OsListener {
         }
     }
 
-    /// Takes a TCP listener that the process inherited.
+    /// Creates a listener from a TCP socket that the process inherited.
     ///
     /// # Errors
     /// If the socket does not listen, or cannot be made non-blocking.
@@ -79,7 +79,7 @@ impl OsListener {
         Ok(Self::Tcp(listener))
     }
 
-    /// Takes a Unix socket that the process inherited. Its file is not removed.
+    /// Creates a listener from a Unix socket that the process inherited. Never removes its file.
     ///
     /// # Errors
     /// As [`inherited_tcp`](Self::inherited_tcp).
@@ -90,10 +90,10 @@ impl OsListener {
         Ok(Self::Unix(listener, SocketFile { path, id: None }))
     }
 
-    /// The address that the listener is bound to.
+    /// Returns the address that the listener is bound to.
     ///
     /// # Errors
-    /// If the system cannot report it.
+    /// If the system cannot report the address.
     pub fn address(&self) -> io::Result<Address> {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(Address::Tcp),
@@ -102,7 +102,7 @@ impl OsListener {
     }
 }
 
-/// Refuses a socket that is only bound, or is a connection: nothing can be accepted from it.
+/// Checks that a socket listens. A socket that is only bound or connected is an error.
 fn check_listens(socket: &impl AsFd) -> io::Result<()> {
     if SockRef::from(socket).is_listener()? {
         return Ok(());
@@ -113,7 +113,7 @@ fn check_listens(socket: &impl AsFd) -> io::Result<()> {
     ))
 }
 
-/// Sets the options of a TCP connection. Errors are ignored: the connection works without them.
+/// Sets the options of a TCP connection. Ignores errors: the connection works without them.
 pub fn tune(stream: &impl AsFd) {
     let socket = SockRef::from(stream);
     let _ = socket.set_tcp_nodelay(true);
@@ -122,7 +122,7 @@ pub fn tune(stream: &impl AsFd) {
     let _ = socket.set_out_of_band_inline(true);
 }
 
-/// Sets the options that a connection does not inherit from its listener on every system.
+/// Sets the options that accepted connections do not inherit from their listener on all systems.
 pub fn tune_accepted(stream: &impl AsFd) {
     let _ = SockRef::from(stream).set_tcp_nodelay(true);
 }
@@ -181,7 +181,7 @@ fn listen(socket: Socket, file: SocketFile) -> io::Result<OsListener> {
     Ok(OsListener::Unix(socket.into(), file))
 }
 
-/// The id of a group: a number, or a name from `/etc/group` (`group(5)`).
+/// Returns the id of a group, given as a number or as a name from `/etc/group` (`group(5)`).
 fn group_id(group: &str) -> io::Result<u32> {
     if let Ok(number) = group.parse() {
         return Ok(number);
@@ -195,7 +195,7 @@ fn group_id(group: &str) -> io::Result<u32> {
     id.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, std::format!("there is no group {group:?} in /etc/group")))
 }
 
-/// The path of a Unix socket, or its abstract name after `@`. Empty if it has neither.
+/// Returns the path of a Unix socket, or `@` and its abstract name. Empty if it has neither.
 fn name_of(listener: &UnixListener) -> io::Result<String> {
     let address = listener.local_addr()?;
     #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -226,7 +226,7 @@ impl Drop for SocketFile {
     }
 }
 
-/// Device and inode of a file.
+/// The device and inode numbers of a file.
 type FileId = (u64, u64);
 
 fn file_id(path: &str) -> Option<FileId> {
@@ -234,7 +234,7 @@ fn file_id(path: &str) -> Option<FileId> {
     Some((found.dev(), found.ino()))
 }
 
-/// Removes a socket file without a listener, and nothing else.
+/// Removes the file at `path` if it is a socket on which nothing listens.
 fn remove_stale(path: &str) -> io::Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(found) if found.file_type().is_socket() => {

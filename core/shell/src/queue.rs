@@ -13,69 +13,78 @@ use core::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-/// Messages from other threads that may be queued for a busy server.
+/// Maximum number of messages that other threads may queue for one shard.
 pub(super) const WAITING_MAX: usize = 65_536;
-/// A message to the driver.
+/// A message to the driver of a shard.
 #[non_exhaustive]
 pub enum DriverMessage<N> {
-    /// For [`Machine::noted`](drupe_core::Machine::noted).
+    /// A note, for [`Machine::noted`](drupe_core::Machine::noted).
     Note(N),
-    /// For [`Machine::command`](drupe_core::Machine::command).
+    /// An operator's command, for [`Machine::command`](drupe_core::Machine::command).
     Command(Command),
-    /// Requests [`Machine::metrics`](drupe_core::Machine::metrics).
+    /// A callback that receives [`Machine::metrics`](drupe_core::Machine::metrics).
     Metrics(Box<dyn FnOnce(Metrics) + Send>),
+    /// A message from another shard.
+    ///
     /// For [`Machine::shard_message_received`](drupe_core::Machine::shard_message_received).
     ShardMessage(ShardMessage),
-    /// For [`Machine::adopted`](drupe_core::Machine::adopted). From the shard that accepts.
+    /// A connection that another shard accepted.
+    ///
+    /// For [`Machine::adopted`](drupe_core::Machine::adopted).
     Connection(ListenerId, Peer, Arrival<OsStream>),
-    /// For [`Machine::accepted`](drupe_core::Machine::accepted). From a tunnel.
+    /// A channel from a tunnel, for [`Machine::accepted`](drupe_core::Machine::accepted).
     Channel(ListenerId, Peer, Box<dyn Channel>),
+    /// An event of an SSH connection.
+    ///
     /// For [`Machine::tunnel_reported`](drupe_core::Machine::tunnel_reported).
     Tunnel(LinkId, TunnelReport),
-    /// For [`Machine::reconfigured`](drupe_core::Machine::reconfigured), on the shard that accepts.
+    /// A new configuration, for the shard that accepts connections.
     ///
-    /// The driver first binds the new listeners. If that fails it returns the error and nothing
-    /// changes.
+    /// The driver binds the new listeners and then calls
+    /// [`Machine::reconfigured`](drupe_core::Machine::reconfigured). If it cannot bind them, it
+    /// passes the error to the callback and changes nothing.
     Reconfigure(Box<Config>, Reconfigured),
-    /// For [`Machine::reconfigured`](drupe_core::Machine::reconfigured), on the other shards.
+    /// A new configuration whose listeners are bound, for the other shards.
+    ///
+    /// For [`Machine::reconfigured`](drupe_core::Machine::reconfigured).
     Reconfigured(Arc<Config>),
-    /// The first shard has ended: end at once, without a drain.
+    /// A request to end at once, without a drain, because the first shard has ended.
     Stop,
 }
 
-/// Receives the addresses that the server listens on, or why one cannot be bound.
+/// A callback that receives the server's addresses, or the error if one cannot be bound.
 pub type Reconfigured = Box<dyn FnOnce(Result<Vec<String>, BindError>) + Send>;
 
-/// A message could not be queued.
+/// The error of a message that could not be queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RemoteError {
     /// The server has ended.
     #[error("the server has ended")]
     Ended,
-    /// 65,536 messages are queued already.
+    /// The queue is full: it holds 65,536 messages.
     #[error("the server is overloaded: {WAITING_MAX} messages are queued")]
     Full,
 }
 
-/// The queue of one shard.
+/// The queue of one shard, which its driver and all handles share.
 pub(super) struct Shared<N> {
     state: Mutex<State<N>>,
-    /// Snapshot of the tunnels. Only that of the first shard is used.
+    /// The snapshot of the tunnels, which only the first shard uses.
     pub(super) board: Arc<TunnelSnapshot>,
 }
 
-/// What waits for a shard, and how it stands.
+/// The queued messages of a shard, and whether the shard is idle or has ended.
 pub(super) struct State<N> {
     pub(super) waiting: VecDeque<DriverMessage<N>>,
     pub(super) task: Option<Waker>,
     /// Memory of the queued messages from other shards, in bytes.
     pub(super) queued_bytes: usize,
-    /// The shard sleeps without connections and messages, so it needs no published messages.
+    /// Whether the shard is idle without connections, so that it needs no published messages.
     pub(super) idle: bool,
-    /// No more messages are accepted.
+    /// Whether the shard accepts no more messages.
     pub(super) ended: bool,
-    /// The mailbox was dropped.
+    /// Whether the mailbox was dropped.
     pub(super) over: bool,
     /// The final metrics. `None` before the end and after a panic.
     pub(super) last: Option<Metrics>,
@@ -95,7 +104,7 @@ impl<N> Shared<N> {
         Arc::new(Self { state: Mutex::new(state), board: Arc::default() })
     }
 
-    /// Queues a message from outside, unless the queue is full.
+    /// Queues a message from another thread, unless the queue is full.
     pub(super) fn put(&self, mail: DriverMessage<N>) -> Result<(), RemoteError> {
         if self.lock().waiting.len() >= WAITING_MAX {
             return Err(RemoteError::Full);
@@ -103,7 +112,7 @@ impl<N> Shared<N> {
         self.post(mail).map_err(|_| RemoteError::Ended)
     }
 
-    /// Queues a message regardless of the limit. Returns it if the shard has ended.
+    /// Queues a message even if the queue is full. Returns the message if the shard has ended.
     pub(super) fn post(&self, mail: DriverMessage<N>) -> Result<(), DriverMessage<N>> {
         let mut state = self.lock();
         if state.ended {

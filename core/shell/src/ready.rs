@@ -4,7 +4,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 
-/// Collects which of many sources are ready, for one task that owns them all.
+/// A queue of ready sources, for one task that owns all sources.
 ///
 /// Each source is polled with the waker of its own key. A wake-up queues the key, unless it is
 /// queued already. The first key in the queue also wakes the task. So a turn of the task polls
@@ -27,7 +27,7 @@ impl ReadyQueue {
         Arc::default()
     }
 
-    /// Creates a key for a source with this number.
+    /// Creates the key of the source with this number.
     #[must_use]
     pub fn key(self: &Arc<Self>, number: u32) -> Arc<ReadyKey> {
         Arc::new(ReadyKey { number, noted: AtomicBool::new(false), queue: Arc::clone(self) })
@@ -52,7 +52,7 @@ impl ReadyQueue {
     }
 }
 
-/// The waker of one source. Convert it into a [`Waker`].
+/// The wake-up key of one source, to be converted into a [`Waker`].
 #[derive(Debug)]
 pub struct ReadyKey {
     number: u32,

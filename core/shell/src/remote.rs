@@ -15,12 +15,12 @@ use std::sync::{Mutex, PoisonError};
 /// No method waits for the server: each queues a message and wakes the server.
 pub struct Remote<N> {
     pub(super) shards: Arc<[Arc<Shared<N>>]>,
-    /// The shard that receives notes.
+    /// Index of the shard that receives notes.
     pub(super) home: usize,
 }
 
 impl<N> Remote<N> {
-    /// Sends a note to the handler: [`Event::Note`](drupe_core::Event::Note).
+    /// Sends a note to the handler as [`Event::Note`](drupe_core::Event::Note).
     ///
     /// With several shards, the handler that was created with this handle receives it. For a handle
     /// of the server itself, that is the first shard's handler.
@@ -31,7 +31,7 @@ impl<N> Remote<N> {
         self.shards[self.home].put(DriverMessage::Note(note))
     }
 
-    /// As [`note`](Self::note), regardless of the limit. The caller queues at most one at a time.
+    /// Sends a note even if the queue is full. The caller must queue at most one at a time.
     pub(super) fn note_in_any_case(&self, note: N) {
         let _ = self.shards[self.home].post(DriverMessage::Note(note));
     }
@@ -44,7 +44,7 @@ impl<N> Remote<N> {
         self.command(Command::publish(room, payload))
     }
 
-    /// Ends one connection as [`Reason::Kicked`](drupe_core::Reason::Kicked).
+    /// Ends one connection with [`Reason::Kicked`](drupe_core::Reason::Kicked).
     ///
     /// # Errors
     /// If the server has ended or its queue is full.
@@ -60,7 +60,7 @@ impl<N> Remote<N> {
         self.command(Command::Drain)
     }
 
-    /// Applies another configuration.
+    /// Applies a new configuration to the running server.
     ///
     /// [`Machine::reconfigured`](drupe_core::Machine::reconfigured) states what happens to open
     /// connections. On the server's thread, `done` receives the addresses that the server listens
@@ -97,7 +97,7 @@ impl<N> Remote<N> {
         self.command(Command::Release { address })
     }
 
-    /// Runs a command.
+    /// Runs an operator's command.
     ///
     /// # Errors
     /// If the server has ended or its queue is full.
@@ -121,19 +121,19 @@ impl<N> Remote<N> {
         }
     }
 
-    /// The states of the server's [tunnels](drupe_core::tunnel).
+    /// Returns the states of the server's [tunnels](drupe_core::tunnel).
     #[must_use]
     pub fn tunnels(&self) -> Vec<TunnelStatus> {
         self.shards[0].board.statuses()
     }
 
-    /// Watches the states of the server's tunnels.
+    /// Returns a watch on the states of the server's tunnels.
     #[must_use]
     pub fn watch_tunnels(&self) -> TunnelWatch {
         TunnelWatch::new(&self.shards[0].board)
     }
 
-    /// The port through which an SSH client reports to the server.
+    /// Returns the port through which an SSH client reports to the server.
     #[must_use]
     pub fn tunnel_port(&self) -> TunnelPort
     where
@@ -144,7 +144,7 @@ impl<N> Remote<N> {
 
     /// Passes the server's metrics to `receive`, usually on a thread of the server.
     ///
-    /// The call does not wait for it. If `receive` panics, the server continues.
+    /// The call does not wait for the metrics. If `receive` panics, the server continues.
     ///
     /// # Errors
     /// If the server has ended or its queue is full.

@@ -18,12 +18,12 @@ pub struct Server<H: Handler, R: Runtime> {
     runtime: PhantomData<fn() -> R>,
 }
 
-/// Runs servers. Each shell implements it.
+/// A runtime that runs servers. Each shell implements one.
 pub trait Runtime {
-    /// What [`Server::run`] returns: the final metrics, or a future of them.
+    /// The return type of [`Server::run`]: the final metrics, or a future of them.
     type Run<H: Handler>;
 
-    /// Runs a server.
+    /// Runs a server, or returns a future that runs it.
     fn run<H: Handler>(setup: Setup<H>) -> Self::Run<H>;
 
     /// Runs a server, or one shard of it, on this thread until it has ended.
@@ -33,7 +33,7 @@ pub trait Runtime {
     fn run_here<H: Handler>(setup: Setup<H>) -> io::Result<Metrics>;
 }
 
-/// A server of several shards could not start.
+/// The error of a server with several shards that could not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -48,7 +48,7 @@ pub enum StartError {
 /// The parts of a [`Driver`](super::Driver).
 pub struct Setup<H: Handler> {
     pub(super) machine: Machine<H>,
-    /// `None` for listeners on the other side of a tunnel.
+    /// The bound listeners. `None` for listeners on the other side of a tunnel.
     pub(super) listeners: Vec<Option<OsListener>>,
     pub(super) mailbox: Mailbox<H::Note>,
     pub(super) signals: Option<OnSignals>,
@@ -56,7 +56,7 @@ pub struct Setup<H: Handler> {
 }
 
 impl<H: Handler, R: Runtime> Server<H, R> {
-    /// Binds every listener of the configuration.
+    /// Binds every listener of the configuration, and returns a server that is ready to run.
     ///
     /// Peers can connect from now on, and are served once the server runs.
     ///
@@ -67,7 +67,7 @@ impl<H: Handler, R: Runtime> Server<H, R> {
         Self::bind_with(config, |_| handler)
     }
 
-    /// As [`bind`](Self::bind), for a handler that needs a handle to its own server.
+    /// Binds every listener, for a handler that needs a handle to its own server.
     ///
     /// For example, a handler that offloads work and receives the result as a note.
     ///
@@ -84,7 +84,7 @@ impl<H: Handler, R: Runtime> Server<H, R> {
         Ok(Self { setup, addresses, runtime: PhantomData })
     }
 
-    /// As [`bind_with`](Self::bind_with), on several threads.
+    /// Binds a server that runs on several threads.
     ///
     /// The server has `workers` [shards](drupe_core::Shard). The first runs where the server runs.
     /// Each other shard has its own thread, which starts at once. If a shard panics, the server
@@ -111,10 +111,11 @@ impl<H: Handler, R: Runtime> Server<H, R> {
         Self::bind_inheriting(config, workers, handler, Vec::new())
     }
 
-    /// As [`bind_sharded`](Self::bind_sharded), with listeners that the process inherited, by name.
+    /// Binds a server that runs on several threads, with listeners that the process inherited.
     ///
-    /// They serve the [inherited](Address::Inherited) listeners of the configuration. Unused ones
-    /// are closed.
+    /// `inherited` pairs names with sockets, which serve the [inherited](Address::Inherited)
+    /// listeners of the configuration. Unused ones are closed. Everything else is as for
+    /// [`bind_sharded`](Self::bind_sharded).
     ///
     /// # Errors
     /// As [`bind_sharded`](Self::bind_sharded), or if the configuration names a listener that was
@@ -155,7 +156,7 @@ impl<H: Handler, R: Runtime> Server<H, R> {
         Ok(Self { setup, addresses, runtime: PhantomData })
     }
 
-    /// The addresses of the listeners, with the ports that the system chose.
+    /// Returns the addresses of the listeners, with the ports that the system chose.
     #[must_use]
     pub fn addresses(&self) -> &[String] {
         &self.addresses
@@ -195,7 +196,7 @@ impl<H: Handler, R: Runtime> Server<H, R> {
         Ok(self)
     }
 
-    /// Records every fact: see [`trace`](drupe_core::trace).
+    /// Records every fact that the machine receives: see [`trace`](drupe_core::trace).
     ///
     /// With several shards, only the first records.
     #[must_use]
@@ -254,7 +255,7 @@ pub(super) fn check_served(config: &Config, handler: &impl Handler) -> Result<()
     }
 }
 
-/// Binds every listener of a configuration, and returns their addresses.
+/// Binds every listener of a configuration. Returns the listeners and their addresses.
 fn listen(
     config: &Config,
     mut inherited: Vec<(String, OsListener)>,

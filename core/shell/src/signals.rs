@@ -3,7 +3,7 @@ use signal_hook::iterator::{Handle, Signals};
 use std::io;
 use std::thread;
 
-/// Calls a function on each of some signals until it is dropped, on a thread of its own.
+/// A signal handler: a thread that calls a function on each signal until this is dropped.
 ///
 /// If the function panics, the panic is printed as usual, and the next signal is handled as well.
 pub(super) struct OnSignals(Handle);

@@ -32,43 +32,43 @@ pub trait Sockets {
     /// If the runtime cannot register it. The connection is dropped.
     fn adopt(&mut self, number: u32, stream: Self::Stream) -> io::Result<Self::Socket>;
 
-    /// Sends a final message to a connection, as far as the socket takes it, and closes it.
+    /// Sends as much of a final message as the socket accepts, and closes the connection.
     fn dismiss(&mut self, stream: Self::Stream, words: &[u8]);
 
-    /// Reads available bytes. 0 means the end of the input.
+    /// Reads available bytes into `buffer`. Returns 0 at the end of the input.
     ///
     /// # Errors
     /// As `recv(2)`.
     fn read(&mut self, socket: &mut Self::Socket, buffer: &mut [u8]) -> io::Result<usize>;
 
-    /// Writes what the socket takes.
+    /// Writes as many bytes as the socket accepts, and returns their number.
     ///
     /// # Errors
     /// As `send(2)`.
     fn write(&mut self, socket: &mut Self::Socket, slices: &[IoSlice<'_>]) -> io::Result<usize>;
 
-    /// Closes our half. If that fails, the peer is gone, and the next read reports it.
+    /// Closes the sending half. If that fails, the next read reports that the peer is gone.
     fn shut_down(&mut self, socket: &mut Self::Socket);
 
-    /// Starts a connection attempt.
+    /// Starts a connection attempt to `address`.
     fn dial(&mut self, dial: DialId, address: &str);
 
     /// Cancels a connection attempt.
     fn cancel_dial(&mut self, dial: DialId);
 
-    /// Returns a finished attempt. If there is none, the driver's task is woken when one finishes.
+    /// Returns a finished attempt, if any. Otherwise wakes the driver's task when one finishes.
     fn dialed(&mut self) -> Option<Dialed<Self::Stream>>;
 
-    /// Converts a connection for another thread's runtime.
+    /// Converts a connection to a socket that the runtime of another thread can take.
     ///
     /// # Errors
-    /// If the runtime cannot release it.
+    /// If the runtime cannot release the connection.
     fn give(&mut self, stream: Self::Stream) -> io::Result<OsStream>;
 
-    /// Takes a connection from another thread.
+    /// Takes over a connection from the runtime of another thread.
     ///
     /// # Errors
-    /// If the runtime cannot take it.
+    /// If the runtime cannot take the connection.
     fn take(&mut self, stream: OsStream) -> io::Result<Self::Stream>;
 }
 

@@ -10,11 +10,11 @@ use core::task::{Context, Poll, Waker};
 use std::io;
 use std::time::{Duration, Instant};
 
-/// What a shell needs of an async runtime.
+/// An async runtime for a shell: its sockets, timers and tasks.
 pub trait AsyncRuntime {
-    /// Its sockets.
+    /// The sockets of the runtime.
     type Sockets: Sockets;
-    /// Its timer.
+    /// The timer of the runtime.
     type Sleep;
 
     /// Creates sockets that report their readiness to `queue`.
@@ -23,20 +23,20 @@ pub trait AsyncRuntime {
     /// Sets the waker that is called when a connection attempt has finished.
     fn set_waker(sockets: &mut Self::Sockets, waker: &Waker);
 
-    /// Creates a timer.
+    /// Creates a timer that expires at `until`.
     fn sleep(until: Instant) -> Self::Sleep;
 
-    /// Resets a timer.
+    /// Resets a timer to expire at `until`.
     fn reset(sleep: &mut Self::Sleep, until: Instant);
 
     /// Spawns the task of a connection.
     fn spawn(task: ConnectionTask);
 
-    /// Polls a timer.
+    /// Polls whether a timer has expired.
     fn poll(sleep: &mut Self::Sleep, cx: &mut Context<'_>) -> Poll<()>;
 }
 
-/// A server as one future: what [`Server::run`](super::Server::run) returns on an async runtime.
+/// A server as one future, which [`Server::run`](super::Server::run) returns on async runtimes.
 ///
 /// It owns all its sockets and takes a turn whenever something is ready. It resolves to the metrics
 /// when the server has ended, or at once to an error if the runtime cannot register the listeners.
@@ -44,7 +44,7 @@ pub trait AsyncRuntime {
 pub struct Task<H: Handler, R: AsyncRuntime>(State<H, R>);
 
 enum State<H: Handler, R: AsyncRuntime> {
-    /// Nothing is registered before the first poll.
+    /// Not polled yet: nothing is registered with the runtime.
     Bound(Box<Setup<H>>),
     Running(Box<Running<H, R>>),
     Ended,

@@ -18,7 +18,7 @@ pub(super) struct TunnelSnapshot(Mutex<Shown>);
 
 #[derive(Debug, Default)]
 struct Shown {
-    /// Of the machine, from 1. 0 before the first `show`.
+    /// The machine's version of the tunnel states, from 1. 0 before the first `show`.
     version: u64,
     intents: Vec<TunnelIntent>,
     statuses: Vec<TunnelStatus>,
@@ -34,7 +34,7 @@ impl TunnelSnapshot {
         wake_all(shown);
     }
 
-    /// The server has ended.
+    /// Records that the server has ended, and wakes all watchers.
     pub(super) fn end(&self) {
         let mut shown = self.lock();
         shown.ended = true;
@@ -58,7 +58,7 @@ fn wake_all(mut shown: MutexGuard<'_, Shown>) {
     watchers.into_values().for_each(Waker::wake);
 }
 
-/// Watches the tunnels of a server until it ends: [`Remote::watch_tunnels`](super::Remote::watch_tunnels).
+/// A watch on the tunnels of a server: [`Remote::watch_tunnels`](super::Remote::watch_tunnels).
 #[derive(Debug)]
 pub struct TunnelWatch {
     board: Arc<TunnelSnapshot>,
@@ -84,7 +84,7 @@ impl TunnelWatch {
         poll_fn(|cx| self.poll_shown(cx)).await.map(|(_, statuses)| statuses)
     }
 
-    /// As [`next`](Self::next), but returns the SSH connections that the server wants.
+    /// Waits for a change, and returns the wanted SSH connections. `None` after the server's end.
     pub async fn next_intents(&mut self) -> Option<Vec<TunnelIntent>> {
         poll_fn(|cx| self.poll_shown(cx)).await.map(|(intents, _)| intents)
     }
@@ -109,14 +109,14 @@ impl Drop for TunnelWatch {
     }
 }
 
-/// The port through which an SSH client reports to a server: [`Remote::tunnel_port`](super::Remote::tunnel_port).
+/// An SSH client's interface to its server: [`Remote::tunnel_port`](super::Remote::tunnel_port).
 #[derive(Clone)]
 pub struct TunnelPort {
     server: Arc<dyn Port>,
     board: Arc<TunnelSnapshot>,
 }
 
-/// Where a [`TunnelPort`] delivers.
+/// The receiver of the reports and channels of a [`TunnelPort`].
 pub(super) trait Port: Send + Sync {
     fn report(&self, link: LinkId, report: TunnelReport);
     fn offer(&self, listener: ListenerId, peer: Peer, channel: Box<dyn Channel>);
@@ -127,8 +127,9 @@ impl TunnelPort {
         Self { server: Arc::new(server), board }
     }
 
-    /// Reports an event of an SSH connection:
-    /// [`Machine::tunnel_reported`](drupe_core::Machine::tunnel_reported).
+    /// Reports an event of an SSH connection to the server.
+    ///
+    /// For [`Machine::tunnel_reported`](drupe_core::Machine::tunnel_reported).
     pub fn report(&self, link: LinkId, report: TunnelReport) {
         self.server.report(link, report);
     }
@@ -140,7 +141,7 @@ impl TunnelPort {
         self.server.offer(listener, peer, channel);
     }
 
-    /// Watches the wanted tunnels.
+    /// Returns a watch on the wanted tunnels and their states.
     #[must_use]
     pub fn watch(&self) -> TunnelWatch {
         TunnelWatch::new(&self.board)

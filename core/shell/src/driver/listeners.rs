@@ -1,4 +1,4 @@
-//! Listeners, and how they change on a reload.
+//! The driver's listeners: accepting connections, and changes on a reload.
 
 use super::Driver;
 use super::place::{Place, Places, number};
@@ -84,7 +84,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         Ok(new)
     }
 
-    /// Closes dropped listeners that hold the port of `address`. Returns whether any was closed.
+    /// Closes removed listeners that use the port of `address`. Returns whether it closed any.
     ///
     /// A system that listens on 127.0.0.1:8023 does not allow 0.0.0.0:8023 beside it.
     fn make_room(&mut self, config: &Config, address: &Address, closed: &mut Vec<(ListenerId, SocketAddr)>) -> bool {
@@ -106,7 +106,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         has_room
     }
 
-    /// Listens again on addresses that were closed for a configuration that could not be applied.
+    /// Rebinds listeners that were closed for a configuration that could not be applied.
     fn listen_again(&mut self, closed: Vec<(ListenerId, SocketAddr)>, mut error: BindError) -> BindError {
         for (id, address) in closed {
             let again = OsListener::bind(&Listen::lines(address));

@@ -19,15 +19,15 @@ use std::io::{self, IoSlice};
 use std::task::{Context, Waker};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Slices that one system call writes.
+/// Maximum number of slices per write call.
 const SLICES_PER_WRITE: usize = 64;
-/// How long a shard waits before it checks again whether others have caught up.
+/// Interval at which a shard checks whether other shards have caught up.
 const BEHIND_WAIT: Duration = Duration::from_millis(1);
-/// How often the wall clock is read while turns are taken.
+/// Minimum time between two reads of the wall clock.
 const CLOCK_CHECKED_EVERY: Duration = Duration::from_secs(1);
-/// Difference from the machine's clock, in ms, from which the machine's clock is set.
+/// Minimum clock difference, in milliseconds, at which the machine's wall clock is corrected.
 const CLOCK_OFF_MILLIS: u64 = 500;
-/// The part of a shell that is the same on every runtime.
+/// The runtime-independent part of a shell, which connects the machine with its sockets.
 ///
 /// It passes facts from the sockets to the machine, and applies the machine's intentions to the
 /// sockets. One thread owns every socket.
@@ -41,36 +41,36 @@ pub struct Driver<H: Handler, S: Sockets> {
     machine: Machine<H>,
     sockets: S,
     listeners: Places<S::Listener>,
-    /// Collects which channels are ready.
+    /// The queue of ready channels.
     channels: Arc<ReadyQueue>,
-    /// The version of the tunnels that was published last.
+    /// The version of the tunnel states that was published last.
     tunnels_shown: u64,
-    /// By the connection's index.
+    /// The connections, by index.
     connections: Vec<Option<Connection<S::Socket>>>,
     mailbox: Mailbox<H::Note>,
     offload: offload::Offload,
     _signals: [Option<OnSignals>; 2],
     shard: Shard,
-    /// Reading is suspended because another shard is behind.
+    /// Whether reading is suspended because another shard is behind.
     waits: bool,
     stopped: bool,
     dialing: BTreeSet<DialId>,
-    /// What is ready and will not be reported again.
+    /// Numbers of ready sockets and listeners that the runtime will not report again.
     again: Vec<u32>,
     scratch: Vec<u8>,
-    /// The time of this turn.
+    /// The time of the current turn.
     now: Time,
-    /// When the wall clock was last read.
+    /// The time at which the wall clock was last read.
     clock_checked: Option<Time>,
 }
 
-/// What to do after a turn.
+/// The next step of a shell after a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a shell must handle each")]
 pub enum Next {
-    /// The next turn, without waiting.
+    /// Take the next turn without waiting.
     Turn,
-    /// Wait until something is ready, or until this time.
+    /// Wait until something is ready, or until this time if there is one.
     Wait(Option<Time>),
     /// The server has ended.
     End,
@@ -79,15 +79,15 @@ pub enum Next {
 struct Connection<S> {
     id: ConnId,
     transport: Transport<S>,
-    /// Reading is suspended because the machine does not want to read.
+    /// Whether reading is suspended because the machine does not want to read.
     unread: bool,
-    /// Writing is suspended because the socket's send buffer is full.
+    /// Whether writing is suspended because the socket's send buffer is full.
     full: bool,
     shut_down: bool,
 }
 
 impl<H: Handler, S: Sockets> Driver<H, S> {
-    /// Creates the driver of a server with a runtime's sockets.
+    /// Creates a driver from the parts of a server and the sockets of a runtime.
     ///
     /// # Errors
     /// If the runtime cannot register a listener.
@@ -131,9 +131,9 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         self.machine.started(Time::START);
     }
 
-    /// Takes one turn with everything that is ready.
+    /// Takes one turn: handles everything that is ready, then writes to connections.
     ///
-    /// `ready` contains the numbers of the ready sockets and listeners, and is emptied. `task` is
+    /// `ready` contains the numbers of the ready sockets and listeners, and is cleared. `task` is
     /// woken when a message arrives.
     pub fn turn(&mut self, now: Time, ready: &mut Vec<u32>, task: &Waker) -> Next {
         self.now = now;
@@ -161,12 +161,12 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         self.next()
     }
 
-    /// The sockets.
+    /// Returns the sockets of the runtime.
     pub fn sockets(&mut self) -> &mut S {
         &mut self.sockets
     }
 
-    /// The socket under this number, if any.
+    /// Returns the socket with this number. `None` if there is none or it is a channel.
     pub fn socket(&mut self, number: u32) -> Option<&mut S::Socket> {
         match &mut self.connections.get_mut(number as usize)?.as_mut()?.transport {
             Transport::Socket(socket) => Some(socket),
@@ -174,7 +174,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         }
     }
 
-    /// The final metrics of all shards, for after [`Next::End`].
+    /// Returns the final metrics (on the first shard, of all shards). Call it after [`Next::End`].
     ///
     /// # Errors
     /// If another shard ended by a panic.
@@ -195,7 +195,7 @@ impl<H: Handler, S: Sockets> Driver<H, S> {
         }
     }
 
-    /// Takes jobs from the machine.
+    /// Passes jobs from the machine to the offload thread.
     fn give_jobs(&mut self, task: &Waker) {
         while self.offload.has_room()
             && let Some(job) = self.machine.take_job()
@@ -374,7 +374,7 @@ impl<H: Handler, S: Sockets> fmt::Debug for Driver<H, S> {
     }
 }
 
-/// Writes what the socket accepts, and closes our half if the machine wants that.
+/// Writes what the transport accepts, and closes the sending half if the machine wants that.
 fn write<H: Handler, S: Sockets>(
     machine: &mut Machine<H>,
     sockets: &mut S,

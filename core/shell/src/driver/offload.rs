@@ -6,13 +6,13 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::thread;
 
-/// Jobs that are taken from the machine at a time: one that runs, and one that waits for it.
+/// Maximum number of jobs taken from the machine: one that runs, and one that waits.
 const TAKEN_MAX: usize = 2;
 
 /// The thread that runs the machine's jobs. It starts with the first job.
 pub(super) struct Offload {
     shared: Arc<Shared>,
-    /// Jobs whose results have not been taken.
+    /// Number of jobs whose results have not been taken.
     taken: usize,
     has_thread: bool,
 }
@@ -28,7 +28,7 @@ struct State {
     waiting: VecDeque<Job>,
     done: Vec<(ConnId, bool)>,
     task: Option<Waker>,
-    /// The server has ended.
+    /// Whether the server has ended.
     over: bool,
 }
 
@@ -37,12 +37,12 @@ impl Offload {
         Self { shared: Arc::default(), taken: 0, has_thread: false }
     }
 
-    /// Whether another job can be taken.
+    /// Returns `true` if another job can be taken.
     pub(super) fn has_room(&self) -> bool {
         self.taken < TAKEN_MAX
     }
 
-    /// Queues a job. `task` is woken when it has finished.
+    /// Queues a job. Wakes `task` when the job has finished.
     pub(super) fn give(&mut self, job: Job, task: &Waker) {
         self.taken += 1;
         let mut state = self.shared.lock();
@@ -61,7 +61,7 @@ impl Offload {
         }
     }
 
-    /// Takes the results of finished jobs. `task` is woken when there are more.
+    /// Takes the results of finished jobs. Wakes `task` when another job finishes.
     pub(super) fn take(&mut self, task: &Waker) -> Vec<(ConnId, bool)> {
         if self.taken == 0 {
             return Vec::new();

@@ -5,26 +5,26 @@ use drupe_core::{Address, ListenerId};
 use std::collections::BTreeMap;
 use std::io;
 
-/// Listeners are numbered downwards from here, connections upwards from 0.
+/// Number of the first listener. Listeners count down from it, connections count up from 0.
 pub(super) const FIRST_LISTENER: u32 = u32::MAX;
 
-/// A listener of this driver.
+/// A listener of a driver.
 pub(super) struct Place<L> {
-    /// The address, with the port that the system chose.
+    /// The listener's address, with the port that the system chose.
     pub(super) address: Address,
-    /// `None` on the other side of a tunnel, and while another listener takes its place.
+    /// The open listener. `None` for tunnels, and while another listener takes its place.
     pub(super) door: Option<ListenerState<L>>,
 }
 
-/// The part of a listener that the runtime knows.
+/// A listener that is registered with the runtime, and its accept state.
 pub(super) struct ListenerState<L> {
     pub(super) listener: L,
-    /// Accepting is paused because the machine does not accept at the moment.
+    /// Whether accepting is paused because the machine does not accept at the moment.
     pub(super) resting: bool,
 }
 
 impl<L> Place<L> {
-    /// A listener on the other side of a tunnel.
+    /// Creates a listener on the other side of a tunnel.
     pub(super) const fn far(address: Address) -> Self {
         Self { address, door: None }
     }
@@ -41,10 +41,10 @@ impl<L> Place<L> {
     }
 }
 
-/// The listeners of a driver.
+/// The listeners of a driver, by id.
 pub(super) type Places<L> = BTreeMap<ListenerId, Place<L>>;
 
-/// The number under which the runtime reports the readiness of a listener.
+/// Returns the number under which the runtime reports the readiness of a listener.
 pub(super) const fn number(id: ListenerId) -> u32 {
     FIRST_LISTENER - id.number()
 }

@@ -16,7 +16,7 @@ use std::vec::Vec;
 struct Net {
     /// Connections to accept.
     arriving: VecDeque<Talker>,
-    /// How often each talker was read.
+    /// Number of reads from each talker.
     reads: Vec<usize>,
 }
 

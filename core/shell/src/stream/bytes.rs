@@ -7,7 +7,7 @@ use core::fmt;
 use std::io;
 use std::task::{Context, Poll};
 
-/// Text without a line feed is sent once it exceeds this size, in bytes.
+/// Size, in bytes, above which text without a line feed is sent.
 const UNSENT_MAX_BYTES: usize = 16 << 10;
 
 /// The longest line that can be written as one message, in bytes.
@@ -23,26 +23,26 @@ const LINE_MAX_BYTES: usize = 1 << 20;
 #[derive(Debug)]
 pub struct ByteStream {
     connection: Connection,
-    /// Received bytes. Those before `read` have been read.
+    /// Received bytes, of which the first `read` have been read.
     unread: Vec<u8>,
     read: usize,
     unsent: Vec<u8>,
 }
 
 impl ByteStream {
-    /// Wraps a connection.
+    /// Creates a byte stream over a connection.
     #[must_use]
     pub fn new(connection: Connection) -> Self {
         Self { connection, unread: Vec::new(), read: 0, unsent: Vec::new() }
     }
 
-    /// The wrapped connection.
+    /// Returns the wrapped connection.
     #[must_use]
     pub fn connection(&self) -> &Connection {
         &self.connection
     }
 
-    /// Reads into `buffer`. Returns 0 bytes at the end.
+    /// Reads into `buffer`. Returns 0 at the end of the input.
     pub fn poll_read(&mut self, cx: &Context<'_>, buffer: &mut [u8]) -> Poll<usize> {
         if buffer.is_empty() {
             return Poll::Ready(0);
@@ -66,7 +66,7 @@ impl ByteStream {
         Poll::Ready(taken)
     }
 
-    /// Writes `bytes`. Waits while the peer does not keep up.
+    /// Writes some of `bytes`, and returns their number. Waits while the peer does not keep up.
     pub fn poll_write(&mut self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.connection.poll_ready(cx).map_err(broken)?.is_pending() {
             return Poll::Pending;
@@ -93,7 +93,7 @@ impl ByteStream {
         Poll::Ready(Ok(taken.len()))
     }
 
-    /// Sends what was written, and waits while the peer does not keep up.
+    /// Sends the written data, and waits while the peer does not keep up.
     pub fn poll_flush(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
         if self.connection.has_lines() {
             self.send_rest().map_err(broken)?;
@@ -101,7 +101,7 @@ impl ByteStream {
         self.connection.poll_flush(cx).map_err(broken)
     }
 
-    /// Sends what was written, and closes the connection.
+    /// Sends the written data, and closes the connection.
     pub fn poll_close(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
         if self.send_rest().is_err() {
             return Poll::Ready(Ok(()));
@@ -125,7 +125,7 @@ impl ByteStream {
     }
 }
 
-/// Text if the bytes are UTF-8, otherwise binary.
+/// Converts bytes to a text payload if they are UTF-8, otherwise to a binary payload.
 fn payload(bytes: Vec<u8>) -> PayloadBuf {
     match String::from_utf8(bytes) {
         Ok(text) => text.into(),

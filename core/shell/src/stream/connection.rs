@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-/// A connection for its task: a [`Stream`] of messages from the peer and a [`Sink`] to it.
+/// A connection to one peer: a [`Stream`] of messages from it and a [`Sink`] for messages to it.
 ///
 /// When this and all its [`Sender`]s are dropped, usually at the end of the task, the connection
 /// closes after everything was sent. If the task panics, the connection ends as
@@ -32,7 +32,7 @@ pub struct Sender {
     shared: Arc<Shared>,
 }
 
-/// The connection has ended.
+/// The error of an operation on a connection that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the connection is over: {}", .0.sentence())]
 #[non_exhaustive]
@@ -58,19 +58,19 @@ impl Connection {
         Self { receiver: Receiver { shared: Arc::clone(&shared) }, sender: Sender { shared } }
     }
 
-    /// The id of the connection. Other connections can send to it.
+    /// Returns the id of the connection, by which other connections can send to it.
     #[must_use]
     pub fn id(&self) -> ConnId {
         self.sender.shared.handle.conn
     }
 
-    /// The address of the peer.
+    /// Returns the address of the peer.
     #[must_use]
     pub fn peer(&self) -> Peer {
         self.sender.shared.peer
     }
 
-    /// Whether the wire carries lines: TCP lines or telnet.
+    /// Returns `true` if the wire carries lines: TCP lines or telnet.
     #[must_use]
     pub fn has_lines(&self) -> bool {
         self.sender.shared.has_lines
@@ -89,7 +89,7 @@ impl Connection {
         self.sender.send(message).await
     }
 
-    /// Calls `act` with the hub, as a handler could.
+    /// Calls `act` with the hub on the server's thread, and returns its result.
     ///
     /// # Errors
     /// If the connection ends before that.
@@ -100,7 +100,7 @@ impl Connection {
         self.sender.with_hub(act).await
     }
 
-    /// Joins a room: [`Hub::join`].
+    /// Joins a room with [`Hub::join`].
     ///
     /// # Errors
     /// If the connection has ended. The inner error: if a limit is reached.
@@ -109,7 +109,7 @@ impl Connection {
         self.with_hub(move |hub, conn| hub.join(conn, &room)).await
     }
 
-    /// Sends a message to all other members of a room: [`Hub::publish_except`].
+    /// Sends a message to all other members of a room with [`Hub::publish_except`].
     ///
     /// Returns the number of recipients on this shard.
     ///
@@ -124,7 +124,7 @@ impl Connection {
         self.with_hub(move |hub, conn| hub.publish_except(&room, &[conn], message.as_outgoing())).await
     }
 
-    /// Ends the connection with this reason, after everything was sent.
+    /// Ends the connection with this reason, after all messages were sent.
     ///
     /// # Errors
     /// If it has ended already.
@@ -161,7 +161,7 @@ impl Connection {
         self.sender.shared.handle.link.poll_flush(cx).map_err(Disconnected)
     }
 
-    /// Polls for the next message. Returns `None` if there will be none.
+    /// Polls for the next message. Returns `None` after the last one.
     pub fn poll_receive(&mut self, cx: &Context<'_>) -> Poll<Option<PayloadBuf>> {
         self.receiver.poll_receive(cx)
     }
@@ -180,14 +180,14 @@ impl Handle {
         self.link.put(action, || self.call()).map_err(Disconnected)
     }
 
-    /// Makes the machine run the actions of this connection's task.
+    /// Notifies the handler that the connection's task has queued actions.
     fn call(&self) {
         // At most one note per connection is queued, so the queue's limit need not apply. If the
         // server has ended, the connection has ended as well.
         self.remote.note_in_any_case(Ready { conn: self.conn, panicked: false });
     }
 
-    /// Reports a panic of the task. Only the first call counts, even if the connection has ended.
+    /// Reports a panic of the task, even if the connection has ended. Only the first call counts.
     pub(super) fn panicked(&self) {
         if self.link.panics() {
             self.remote.note_in_any_case(Ready { conn: self.conn, panicked: true });
@@ -196,7 +196,7 @@ impl Handle {
 }
 
 impl Receiver {
-    /// Receives a message, like [`Connection::receive`].
+    /// Receives a message. Returns `None` once the peer sends no more or the connection has ended.
     pub async fn receive(&mut self) -> Option<PayloadBuf> {
         poll_fn(|cx| self.poll_receive(cx)).await
     }
@@ -208,7 +208,7 @@ impl Receiver {
 }
 
 impl Sender {
-    /// Sends a message, like [`Connection::send`].
+    /// Sends a message. Waits while the peer does not keep up.
     ///
     /// # Errors
     /// If the connection has ended.
@@ -217,7 +217,7 @@ impl Sender {
         self.shared.handle.put(Action::Send(message.into()))
     }
 
-    /// Calls `act` with the hub, like [`Connection::with_hub`].
+    /// Calls `act` with the hub on the server's thread, and returns its result.
     ///
     /// # Errors
     /// If the connection ends before that.
@@ -251,18 +251,20 @@ impl Sender {
         poll_fn(|cx| self.shared.handle.link.poll_end(cx)).await
     }
 
-    /// Waits until the server drains or the connection ends, like [`Connection::draining`].
+    /// Waits until the server begins to drain or the connection has ended.
+    ///
+    /// See [`Connection::draining`].
     pub async fn draining(&self) {
         poll_fn(|cx| self.shared.handle.link.poll_draining(cx)).await;
     }
 
-    /// Why the connection has ended, if it has.
+    /// Returns the reason why the connection has ended, or `None` if it has not.
     #[must_use]
     pub fn reason(&self) -> Option<Reason> {
         self.shared.handle.link.reason()
     }
 
-    /// Ends the connection with this reason, after everything was sent.
+    /// Ends the connection with this reason, after all messages were sent.
     ///
     /// # Errors
     /// If it has ended already.
@@ -271,7 +273,7 @@ impl Sender {
     }
 }
 
-/// Later messages are discarded, so that unread input does not stop a task that only sends.
+/// Discards later messages, so that unread input does not stop a task that only sends.
 impl Drop for Receiver {
     fn drop(&mut self) {
         let handle = &self.shared.handle;
@@ -320,7 +322,7 @@ impl<M: Into<OutgoingBuf>> Sink<M> for Sender {
         self.shared.handle.link.poll_flush(cx).map_err(Disconnected)
     }
 
-    /// Closes the connection after everything was sent, and waits for its end.
+    /// Closes the connection after all messages were sent, and waits for its end.
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Disconnected>> {
         let _ = self.shared.handle.put(Action::Close);
         self.shared.handle.link.poll_end(cx).map(|_| Ok(()))

@@ -34,7 +34,7 @@ impl Connections {
         Self { serve: Box::new(serve), spawn, remote }
     }
 
-    /// Enables `half_open` on all listeners except HTTP.
+    /// Enables `half_open` on every listener that does not serve HTTP.
     ///
     /// A peer may end its half while its task still has messages to read and answer.
     #[must_use]
@@ -125,13 +125,13 @@ fn link(hub: &mut Hub<'_, Linked>, conn: ConnId) -> Option<Arc<Path>> {
     hub.context(conn)?.0.clone()
 }
 
-/// Reports whether the connection's task has work, which a drain waits for.
+/// Reports to the hub whether a connection's task has work, for which a drain waits.
 fn note_work(hub: &mut Hub<'_, Linked>, conn: ConnId) {
     let is_working = link(hub, conn).is_some_and(|link| link.is_working());
     hub.set_working(conn, is_working);
 }
 
-/// Runs the actions of a connection's task.
+/// Runs the queued actions of a connection's task.
 fn attend(hub: &mut Hub<'_, Linked>, conn: ConnId) {
     let Some(link) = link(hub, conn) else { return };
     let (actions, resumes) = link.take_actions();

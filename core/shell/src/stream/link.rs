@@ -7,23 +7,25 @@ use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// Above these, the machine does not read from the peer.
+/// Size of the inbox, in bytes, above which the machine stops reading from the peer.
 const INBOX_HIGH_BYTES: usize = 64 << 10;
+/// Number of queued items above which the machine stops reading from the peer.
 const INBOX_HIGH_MESSAGES: usize = 256;
-/// At or below these, it reads again.
+/// Size of the inbox, in bytes, at or below which the machine resumes reading from the peer.
 const INBOX_LOW_BYTES: usize = 16 << 10;
+/// Number of queued items at or below which the machine resumes reading from the peer.
 const INBOX_LOW_MESSAGES: usize = 64;
-/// From this size of queued actions on, the task waits. In bytes.
+/// Size of the queued actions, in bytes, at which the task must wait.
 const OUTBOX_HIGH_BYTES: usize = 64 << 10;
-/// Size of an action besides its data, in bytes.
+/// Size that an action counts in addition to its data, in bytes.
 const ACTION_BYTES: usize = 64;
 
-/// The size of a queued item, in bytes.
+/// A queued item with a size in bytes, which counts towards the limits of a [`Link`].
 pub(crate) trait Weight {
     fn bytes(&self) -> usize;
 }
 
-/// A link between a task and the machine. `I` are incoming items, `A` actions of the task.
+/// A link between a task and the machine, with incoming items `I` and the task's actions `A`.
 pub(crate) struct Link<I, A> {
     state: Mutex<State<I, A>>,
 }
@@ -31,31 +33,31 @@ pub(crate) struct Link<I, A> {
 struct State<I, A> {
     inbox: VecDeque<I>,
     inbox_bytes: usize,
-    /// The machine does not read from the peer because of this inbox.
+    /// Whether the machine has stopped reading from the peer because of this inbox.
     paused: bool,
     readers: Vec<Waker>,
     outbox: Vec<A>,
     outbox_bytes: usize,
-    /// The machine was notified and has not taken the actions yet.
+    /// Whether the machine was notified and has not taken the actions yet.
     called: bool,
     writers: Vec<Waker>,
-    /// Tasks that wait for an action, even if the peer is slow.
+    /// Wakers of tasks that wait for an action or a drain, even if the peer is slow.
     callers: Vec<Waker>,
-    /// The peer does not keep up.
+    /// Whether the peer does not keep up.
     stalled: bool,
     /// Whether the receiver was dropped, so that incoming items are discarded.
     deaf: bool,
     input_over: bool,
-    /// The task has taken a message and has not polled for another.
+    /// Whether the task has taken a message and has not polled for another.
     working: bool,
-    /// The server is draining.
+    /// Whether the server is draining.
     draining: bool,
-    /// The task has panicked.
+    /// Whether the task has panicked.
     panicked: bool,
     end: Option<Reason>,
 }
 
-/// Methods of the machine's side.
+/// Methods for the machine's side of the link.
 impl<I: Weight, A: Weight> Link<I, A> {
     pub(crate) fn new() -> Arc<Self> {
         let state = State {
@@ -95,7 +97,7 @@ impl<I: Weight, A: Weight> Link<I, A> {
         is_full
     }
 
-    /// As [`deliver`](Self::deliver), for unimportant items: they are dropped if the inbox is full.
+    /// Queues an unimportant item, or drops it if the inbox is full.
     #[cfg(feature = "auth")]
     pub(crate) fn mention(&self, item: I) {
         if !self.lock().is_full() {
@@ -103,7 +105,7 @@ impl<I: Weight, A: Weight> Link<I, A> {
         }
     }
 
-    /// Takes the actions of the task, and whether the machine should read from the peer again.
+    /// Takes the actions of the task. Also returns whether the machine should resume reading.
     pub(crate) fn take_actions(&self) -> (Vec<A>, bool) {
         let mut state = self.lock();
         state.called = false;
@@ -131,7 +133,7 @@ impl<I: Weight, A: Weight> Link<I, A> {
         self.done();
     }
 
-    /// The peer has ended its input. Returns whether the receiver was dropped.
+    /// Records that the peer has ended its input. Returns whether the receiver was dropped.
     pub(crate) fn input_ended(&self) -> bool {
         let mut state = self.lock();
         state.input_over = true;
@@ -141,19 +143,19 @@ impl<I: Weight, A: Weight> Link<I, A> {
         deaf
     }
 
-    /// The server is draining: wakes the task, which may finish its work.
+    /// Records that the server is draining, and wakes the task so that it can finish its work.
     pub(crate) fn drain(&self) {
         self.lock().draining = true;
         self.done();
     }
 
-    /// Whether the task has work: a message that it handles, or queued ones.
+    /// Returns `true` if the task is handling a message, or if messages are queued for it.
     pub(crate) fn is_working(&self) -> bool {
         let state = self.lock();
         state.working || !state.inbox.is_empty()
     }
 
-    /// The connection has ended. Only the first reason counts.
+    /// Records that the connection has ended, and wakes all tasks. Only the first reason counts.
     pub(crate) fn end(&self, reason: Reason) {
         let mut state = self.lock();
         state.end.get_or_insert(reason);
@@ -167,9 +169,9 @@ impl<I: Weight, A: Weight> Link<I, A> {
     }
 }
 
-/// Methods of the task's side.
+/// Methods for the task's side of the link.
 impl<I: Weight, A: Weight> Link<I, A> {
-    /// Polls for the next item. Returns `None` if there will be none.
+    /// Polls for the next item. Returns `None` after the last one.
     pub(crate) fn poll_receive(&self, cx: &Context<'_>, call: impl FnOnce()) -> Poll<Option<I>> {
         let mut state = self.lock();
         let Some(item) = state.inbox.pop_front() else {
@@ -196,7 +198,7 @@ impl<I: Weight, A: Weight> Link<I, A> {
         Poll::Ready(Some(item))
     }
 
-    /// The receiver was dropped: discards items from now on.
+    /// Discards queued and later items, because the receiver was dropped.
     pub(crate) fn stop_receiving(&self, call: impl FnOnce()) {
         let mut state = self.lock();
         state.deaf = true;
@@ -210,13 +212,13 @@ impl<I: Weight, A: Weight> Link<I, A> {
         }
     }
 
-    /// Whether the receiver was dropped and the peer has ended its input.
+    /// Returns `true` if the receiver was dropped and the peer has ended its input.
     pub(crate) fn is_silent(&self) -> bool {
         let state = self.lock();
         state.deaf && state.input_over
     }
 
-    /// Polls whether something may be sent.
+    /// Polls whether the task may send.
     pub(crate) fn poll_ready(&self, cx: &Context<'_>) -> Poll<Result<(), Reason>> {
         let mut state = self.lock();
         if let Some(reason) = state.end {
@@ -242,7 +244,7 @@ impl<I: Weight, A: Weight> Link<I, A> {
         Poll::Pending
     }
 
-    /// Queues an action, regardless of the limit.
+    /// Queues an action, even if the outbox is full.
     pub(crate) fn put(&self, action: A, call: impl FnOnce()) -> Result<(), Reason> {
         let mut state = self.lock();
         if let Some(reason) = state.end {
@@ -258,14 +260,14 @@ impl<I: Weight, A: Weight> Link<I, A> {
         Ok(())
     }
 
-    /// The task has panicked. Returns whether this is the first report.
+    /// Records that the task has panicked. Returns whether this is the first report.
     pub(crate) fn panics(&self) -> bool {
         !core::mem::replace(&mut self.lock().panicked, true)
     }
 
-    /// Returns the reason if the connection has ended.
+    /// Returns the reason why the connection has ended, or `None` if it has not.
     ///
-    /// Otherwise registers a waker for the next action.
+    /// If it has not, registers a waker that is called after the next actions have run.
     pub(crate) fn poll_done(&self, cx: &Context<'_>) -> Option<Reason> {
         let mut state = self.lock();
         if state.end.is_none() {
@@ -311,7 +313,7 @@ impl<I, A> State<I, A> {
     }
 }
 
-/// Registers the task's waker, once.
+/// Registers the task's waker, unless it is registered already.
 fn note(wakers: &mut Vec<Waker>, cx: &Context<'_>) {
     if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
         wakers.push(cx.waker().clone());

@@ -1,4 +1,4 @@
-//! The path between a connection's task and the machine, and what passes on it.
+//! The types that a connection's task and the machine exchange.
 
 use super::link::{Link, Weight};
 use drupe_core::{ConnId, Hub, OutgoingBuf, PayloadBuf, Reason};
@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 type Act = dyn FnOnce(&mut Hub<'_, Linked>, ConnId) + Send;
 
-/// What a task asks of the machine.
+/// An action that a connection's task requests from the machine.
 pub(super) enum Action {
     Send(OutgoingBuf),
     Write(PayloadBuf),
@@ -47,7 +47,7 @@ pub struct Ready {
 #[derive(Default)]
 pub struct Linked(pub(super) Option<Arc<Path>>);
 
-/// The server was dropped, whether or not the connection had ended.
+/// Ends the link when the server is dropped before the connection has ended.
 impl Drop for Linked {
     fn drop(&mut self) {
         self.0.iter().for_each(|link| link.end(Reason::Shutdown));

@@ -1,4 +1,4 @@
-//! The task of one connection.
+//! The task that serves one connection.
 
 use super::connection::Handle;
 
@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 pub(super) type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The task of one connection.
+/// The task that serves one connection. It reports a panic of its future to the server.
 pub struct Task {
     pub(super) future: Serving,
     pub(super) handle: Handle,
