@@ -12,7 +12,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// Tokens of connection attempts: above those of connections, below those of listeners.
+/// First token of connection attempts, between those of connections and those of listeners.
 const FIRST_TOKEN: usize = 1 << 30;
 const TOKENS: usize = 1 << 30;
 
@@ -20,21 +20,21 @@ const TOKENS: usize = 1 << 30;
 pub(crate) struct Dials {
     attempts: BTreeMap<DialId, Attempt>,
     resolver: Resolver,
-    /// The dial whose name is resolved under each number.
+    /// The dials whose names are being resolved, by number of the attempt.
     ///
     /// A dial may have started another attempt by the time its name is resolved.
     names: BTreeMap<u64, DialId>,
     done: VecDeque<(DialId, io::Result<(TcpStream, SocketAddr)>)>,
-    /// Attempts started so far. Numbers the attempts.
+    /// Number of attempts started so far, which is also the number of the last attempt.
     begun: u64,
 }
 
 #[derive(Debug, Default)]
 struct Attempt {
     number: u64,
-    /// The addresses that have not been tried.
+    /// The addresses that have not been tried yet.
     addresses: VecDeque<SocketAddr>,
-    /// The current attempt.
+    /// The socket that is connecting to the current address.
     stream: Option<TcpStream>,
 }
 
@@ -44,7 +44,7 @@ impl Dials {
         Self { attempts, resolver: Resolver::new(waker), names, done: VecDeque::new(), begun: 0 }
     }
 
-    /// Whether a token belongs to a connection attempt.
+    /// Returns `true` if a token belongs to a connection attempt.
     pub(crate) const fn is_token(token: Token) -> bool {
         token.0 >= FIRST_TOKEN && token.0 < FIRST_TOKEN + TOKENS
     }
@@ -100,7 +100,7 @@ impl Dials {
         self.done.pop_front()
     }
 
-    /// The dial of a token. Dials whose ids differ by a multiple of [`TOKENS`] share one.
+    /// Returns the dial of a token. Ids that differ by a multiple of [`TOKENS`] share a token.
     fn dial_of(&self, token: Token) -> Option<DialId> {
         let first = u32::try_from(token.0 - FIRST_TOKEN).ok()?;
         let step = u32::try_from(TOKENS).ok()?;

@@ -1,4 +1,4 @@
-//! Drupe on an event loop, without async or a runtime.
+//! Drupe on mio: one event loop, without async or a runtime.
 //!
 //! One thread serves all connections. Names to dial are resolved on other threads, and signals are
 //! handled on another if the server uses them.
@@ -61,7 +61,7 @@ pub fn connect(options: drupe_core::kit::client::ClientOptions) -> std::io::Resu
 /// A server that listens and is ready to run on its own event loop.
 pub type Server<H> = drupe_shell::Server<H, Mio>;
 
-/// Tests the example of this package's README.
+/// Doctest of the example in this package's README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct PackageReadme;

@@ -1,4 +1,4 @@
-//! Resolves names on threads, because the system has no non-blocking interface for it.
+//! Name resolution on threads, because the system has no non-blocking interface for it.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -6,10 +6,10 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
-/// Threads that resolve names. More names wait.
+/// Maximum number of threads that resolve names. Further names wait.
 pub(crate) const THREADS_MAX: usize = 16;
 
-/// The addresses of a name, with the number of its request.
+/// The number of a request, and the addresses of its name.
 pub(crate) type Found = (u64, io::Result<Vec<SocketAddr>>);
 
 type LookUp = fn(&str) -> io::Result<Vec<SocketAddr>>;
@@ -41,7 +41,7 @@ impl Resolver {
         Self { queue: Arc::default(), look_up, waker, send, found }
     }
 
-    /// Starts to resolve a name, `HOST:PORT`. The event loop is woken when it is resolved.
+    /// Starts to resolve a name, `HOST:PORT`. Wakes the event loop when the name is resolved.
     ///
     /// # Errors
     /// If no thread can be started, and none is running.
@@ -70,12 +70,12 @@ impl Resolver {
         Ok(())
     }
 
-    /// Removes a name that waits.
+    /// Cancels a request whose name still waits.
     pub(crate) fn cancel(&self, number: u64) {
         lock(&self.queue).names.remove(&number);
     }
 
-    /// Returns a resolved name, if any.
+    /// Returns the result of a finished request, if any.
     pub(crate) fn next(&self) -> Option<Found> {
         self.found.try_recv().ok()
     }
@@ -87,7 +87,7 @@ impl Drop for Resolver {
     }
 }
 
-/// Takes the next name. Without one, the calling thread ends.
+/// Takes the next name from the queue. If there is none, the calling thread must end.
 fn next(queue: &Mutex<Queue>) -> Option<(u64, String)> {
     let mut queue = lock(queue);
     let name = queue.names.pop_first();
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
     use std::sync::Condvar;
 
-    /// Look-ups in progress, the largest number so far, and whether they may return.
+    /// Number of lookups in progress, its maximum so far, and whether lookups may return.
     static GATE: (Mutex<(usize, usize, bool)>, Condvar) = (Mutex::new((0, 0, false)), Condvar::new());
 
     #[allow(clippy::unnecessary_wraps, reason = "it stands for a look-up that may fail")]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::Wake;
 use std::time::{Duration, Instant};
 
-/// An event loop as a runtime.
+/// The mio event loop as a runtime.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Mio;
@@ -18,7 +18,7 @@ pub struct Mio;
 impl Runtime for Mio {
     /// The final metrics: running blocks the thread until the server has ended.
     ///
-    /// An error, if the system cannot create an event queue or register the listeners.
+    /// It is an error if the system cannot create an event queue or register the listeners.
     type Run<H: Handler> = io::Result<Metrics>;
 
     fn run<H: Handler>(setup: Setup<H>) -> io::Result<Metrics> {
@@ -32,7 +32,7 @@ impl Runtime for Mio {
 
 /// Readiness events handled per turn. Further events are handled in the next turn.
 const EVENTS_PER_TURN: usize = 1024;
-/// Above the tokens of connection attempts, and below those of listeners.
+/// Token of the waker, between those of connection attempts and those of listeners.
 const WAKER: Token = Token(1 << 31);
 
 fn run<H: Handler>(setup: Setup<H>) -> io::Result<Metrics> {
@@ -72,7 +72,7 @@ fn run<H: Handler>(setup: Setup<H>) -> io::Result<Metrics> {
     }
 }
 
-/// Wakes the event loop.
+/// The waker of the event loop.
 struct Alarm(Arc<mio::Waker>);
 
 impl Wake for Alarm {

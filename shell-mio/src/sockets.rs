@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// everything.
 const TELLS_URGENT: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
-/// Mio's sockets. Their numbers are their tokens.
+/// The sockets of mio. Their tokens are their numbers.
 #[derive(Debug)]
 pub(crate) struct MioSockets {
     registry: Registry,
@@ -45,15 +45,15 @@ pub(crate) struct Socket {
     stream: Stream,
     readable: bool,
     writable: bool,
-    /// Data follows that no further edge reports, so a short read has not read everything.
+    /// Whether a short read may leave data that no further edge reports.
     ///
-    /// It is the peer's end, or data after urgent data, where every read stops (RFC 9293 section
+    /// That is the peer's end, or data after urgent data, where every read stops (RFC 9293 section
     /// 3.8.5).
     careful: bool,
 }
 
 impl Socket {
-    /// Sets the readiness flags.
+    /// Sets the readiness flags that an event reports.
     pub(crate) fn note(&mut self, event: &Event) {
         self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
         self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();

@@ -51,7 +51,7 @@ pub fn connect(options: drupe_core::kit::client::ClientOptions) -> std::io::Resu
 /// A server that listens and is ready to run on smol.
 pub type Server<H> = drupe_shell::Server<H, Smol>;
 
-/// Tests the example of this package's README.
+/// Doctest of the example in this package's README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct PackageReadme;

@@ -9,7 +9,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-/// Smol's sockets. Each has its own waker, which queues its number in the ready queue.
+/// The sockets of smol. Each has its own waker, which puts its number into the ready queue.
 #[derive(Debug)]
 pub struct SmolSockets {
     queue: Arc<ReadyQueue>,
@@ -21,16 +21,16 @@ pub struct SmolSockets {
 pub enum Listener {
     /// A TCP listener.
     Tcp(Async<TcpListener>, Waker),
-    /// A Unix socket, and its file, which is removed with it.
+    /// A Unix listener and its socket file, which is removed with the listener.
     Unix(Async<UnixListener>, Waker, SocketFile),
 }
 
-/// A connection.
+/// A TCP or Unix socket connection.
 #[derive(Debug)]
 pub enum Stream {
-    /// TCP.
+    /// A TCP connection.
     Tcp(Async<TcpStream>),
-    /// A Unix socket.
+    /// A Unix socket connection.
     Unix(Async<UnixStream>),
 }
 
@@ -39,7 +39,7 @@ pub enum Stream {
 pub struct Socket {
     stream: Stream,
     waker: Waker,
-    /// The last read emptied the socket's receive buffer.
+    /// Whether the last read emptied the socket's receive buffer.
     drained: bool,
 }
 

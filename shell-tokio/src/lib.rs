@@ -77,12 +77,12 @@ pub fn connect(options: drupe_core::kit::client::ClientOptions) -> std::io::Resu
 /// A server that listens and is ready to run on tokio.
 pub type Server<H> = drupe_shell::Server<H, Tokio>;
 
-/// Tests the examples of the workspace's README. This crate has everything that they name.
+/// Doctests of the examples in the workspace's README, all of which this crate can compile.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
-/// Tests the example of this package's README.
+/// Doctest of the example in this package's README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct PackageReadme;

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::AsyncWrite;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-/// Tokio's sockets. Each has its own waker, which queues its number in the ready queue.
+/// The sockets of tokio. Each has its own waker, which puts its number into the ready queue.
 #[derive(Debug)]
 pub struct TokioSockets {
     queue: Arc<ReadyQueue>,
@@ -21,16 +21,16 @@ pub struct TokioSockets {
 pub enum Listener {
     /// A TCP listener.
     Tcp(TcpListener, Waker),
-    /// A Unix socket, and its file, which is removed with it.
+    /// A Unix listener and its socket file, which is removed with the listener.
     Unix(UnixListener, Waker, SocketFile),
 }
 
-/// A connection.
+/// A TCP or Unix socket connection.
 #[derive(Debug)]
 pub enum Stream {
-    /// TCP.
+    /// A TCP connection.
     Tcp(TcpStream),
-    /// A Unix socket.
+    /// A Unix socket connection.
     Unix(UnixStream),
 }
 
