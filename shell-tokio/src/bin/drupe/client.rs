@@ -41,26 +41,23 @@ pub(crate) struct ClientArguments {
     /// Send this message first on each new connection; may be given several times
     #[arg(long, value_name = "MESSAGE")]
     subscribe: Vec<String>,
-    /// Log in as this user, with the password from --password-file or from the variable
-    /// DRUPE_PASSWORD
+    /// Log in as this user; the password comes from --password-file or DRUPE_PASSWORD
     #[arg(long, value_name = "NAME", conflicts_with = "token_file")]
     user: Option<String>,
     /// File whose first line is the password
     #[arg(long, value_name = "FILE", requires = "user")]
     password_file: Option<PathBuf>,
-    /// File whose first line is the token to log in with; without it, the variable DRUPE_TOKEN is
-    /// used if it is set
+    /// File whose first line is the login token; without it, DRUPE_TOKEN is used if it is set
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Seconds to receive after the end of the input, on WebSocket; other protocols receive until
-    /// the server closes
+    /// Seconds to receive after the input ends (WebSocket); others receive until the server closes
     #[arg(long, value_name = "SECONDS", default_value_t = 1)]
     linger: u64,
 }
 
 type Failure = Box<dyn std::error::Error>;
 
-/// The result, as the program's exit code.
+/// The result of `drupe client`, as its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     /// The input was sent, and one side closed the connection in order.
@@ -72,7 +69,7 @@ enum Outcome {
 }
 
 impl Outcome {
-    /// The outcome of a connection that ended for `reason`, as seen from this side.
+    /// Returns the outcome of a connection that ended for `reason`.
     const fn of(reason: Reason) -> Self {
         match reason {
             Reason::PeerClosed | Reason::Application | Reason::Shutdown => Self::Ended,
@@ -120,7 +117,7 @@ fn login(arguments: &ClientArguments) -> Result<Option<Login>, Failure> {
     Ok(token.or_else(|| env::var("DRUPE_TOKEN").ok()).map(Login::Token))
 }
 
-/// Sends lines from the input and writes messages to the output, until the connection is over.
+/// Sends lines from the input and writes messages to the output, until the connection ends.
 fn pipe(client: Client, end: impl Fn(&Client) + Send + 'static) -> Outcome {
     let sender = client.clone();
     let feed = Arc::new(Feed::default());
@@ -148,7 +145,7 @@ fn pipe(client: Client, end: impl Fn(&Client) + Send + 'static) -> Outcome {
     outcome
 }
 
-/// The progress of the input.
+/// The state of the input, which the reading thread updates.
 #[derive(Default)]
 struct Feed {
     state: Mutex<Feeding>,
@@ -171,7 +168,7 @@ impl Feed {
         self.changed.notify_all();
     }
 
-    /// Whether input was lost, now that nothing more can be sent.
+    /// Returns `true` if input was lost. Call it once nothing more can be sent.
     ///
     /// An input without pending data has lost nothing.
     fn has_lost(&self) -> bool {
@@ -195,14 +192,14 @@ impl Feed {
     }
 }
 
-/// Whether the input can be read now, or has ended.
+/// Returns `true` if the input can be read without blocking, or has ended.
 fn is_input_ready() -> bool {
     let input = io::stdin();
     let mut ready = [PollFd::new(&input, PollFlags::IN)];
     poll(&mut ready, Some(&Timespec::default())).is_ok_and(|count| count > 0)
 }
 
-/// Runs on a terminal, with line editing while messages arrive.
+/// Runs the client on a terminal, with line editing while messages arrive.
 fn converse(client: &Client, end: impl Fn(&Client)) -> Result<ExitCode, Failure> {
     let terminal = tcgetattr(io::stdin())?;
     let mut editor = DefaultEditor::with_config(Config::builder().auto_add_history(true).build())?;
@@ -238,7 +235,7 @@ fn leave(terminal: &Termios, outcome: Outcome) -> ! {
     process::exit(outcome as i32)
 }
 
-/// Shows messages and events until the client has ended.
+/// Shows messages and events until the client has ended, and returns the outcome.
 fn listen(mut client: Client, mut show: impl FnMut(&PayloadBuf) -> io::Result<()>) -> Outcome {
     let (mut outcome, mut is_lost) = (Outcome::Failed, false);
     while let Some(incoming) = block_on(client.receive()) {

@@ -6,18 +6,18 @@ use drupe_tokio::core::tls::Validity;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tracing::Level;
 
-/// A warning or an error for the operator.
+/// A warning or an error about the configuration, for the operator.
 pub(crate) struct Concern {
-    /// Whether it already stops peers from connecting.
+    /// Whether the problem already stops peers from connecting.
     pub(crate) is_error: bool,
     pub(crate) what: SettingsError,
 }
 
-/// A certificate that expires within this time causes a warning.
+/// Time before the expiry of a certificate at which warnings begin, in seconds.
 const SOON_SECS: u64 = 14 * DAY_SECS;
 const DAY_SECS: u64 = 24 * 3600;
 
-/// Returns all concerns, including those about certificates.
+/// Returns all concerns about a configuration and its certificates.
 pub(crate) fn all(resolved: &Resolved) -> Vec<Concern> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let warnings = resolved.warnings.iter().cloned().map(|what| Concern { is_error: false, what });
@@ -58,7 +58,7 @@ fn days(secs: u64) -> String {
     }
 }
 
-/// Logs all concerns, at the start and at a reload.
+/// Logs all concerns about a configuration, at the start and at a reload.
 pub(crate) fn log(resolved: &Resolved, logs: &Logs) {
     for Concern { is_error, what } in all(resolved) {
         logs.operation(if is_error { Level::ERROR } else { Level::WARN }, &what.to_string());

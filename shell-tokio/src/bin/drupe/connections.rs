@@ -1,4 +1,4 @@
-//! Logs connections: one line per event, with fields for programs.
+//! The log of connections: one line per event, with structured fields.
 
 use crate::logs::Logs;
 use crate::{descriptors, systemd};
@@ -102,7 +102,7 @@ impl LogConnections {
     }
 }
 
-/// Truncates a value from the peer.
+/// Truncates a value from the peer to 200 characters.
 fn start(value: &str) -> String {
     value.chars().take(200).collect()
 }

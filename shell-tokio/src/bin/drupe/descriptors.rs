@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use std::{fs, io};
 use tracing::Level;
 
-/// Raises the limit to the system's maximum, because the default is far lower.
+/// Raises the limit on open files to the system's maximum, because the default is far lower.
 pub(crate) fn raise_limit(logs: &Logs) {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         logs.operation(Level::WARN, &format!("can't raise the limit on open files: {error}"));
@@ -40,7 +40,7 @@ pub(crate) fn check(config: &Config, logs: &Logs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Why no more descriptors can be opened, and the remedy.
+/// Describes why no more descriptors can be opened, and the remedy.
 pub(crate) fn exhausted() -> String {
     // If the process is at its limit, this fails too.
     let is_limit = fs::File::open("/dev/null").is_err_and(|error| is_exhausted(&error));
@@ -50,7 +50,7 @@ pub(crate) fn exhausted() -> String {
     }
 }
 
-/// Whether the process is at its limit.
+/// Returns `true` if the error means that the process is at its limit on open files.
 fn is_exhausted(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::MFILE.raw_os_error())
 }
@@ -63,7 +63,7 @@ fn limit() -> Option<u64> {
     rlimit::getrlimit(rlimit::Resource::NOFILE).ok().map(|(soft, _)| soft)
 }
 
-/// The number of open files.
+/// Returns the number of files that the process has open.
 fn used() -> io::Result<u64> {
     let listed = fs::read_dir("/dev/fd")?.count() as u64;
     // The count includes the descriptor of the directory itself.

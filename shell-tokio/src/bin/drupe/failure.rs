@@ -1,13 +1,13 @@
-//! Why a command failed, and how it says so.
+//! The error type of the commands, and how errors are printed.
 
 use drupe_tokio::core::text::neutralize;
 use std::fmt;
 use std::io::{self, Write};
 
-/// Why a command failed, in words.
+/// The error of a failed command.
 pub(crate) type Failure = Box<dyn std::error::Error>;
 
-/// Prints lines on the standard error. Ignores write errors: the standard error may be closed.
+/// Prints lines on the standard error. Ignores write errors, because the stream may be closed.
 pub(crate) fn say(words: fmt::Arguments<'_>) {
     let mut errors = io::stderr().lock();
     // File names and arguments may contain control characters.

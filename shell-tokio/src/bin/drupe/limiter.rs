@@ -1,4 +1,4 @@
-//! Limits log lines by kind, and counts the lines that are left out.
+//! Rate limits for log lines, by kind, with counts of the lines that are left out.
 
 use drupe_tokio::core::Time;
 use drupe_tokio::core::limit::{Gcra, Rate};
@@ -6,32 +6,32 @@ use std::collections::BTreeMap;
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 
-/// The most kinds that are tracked; the program has a few dozen. Further kinds are not limited.
+/// Maximum number of kinds that are tracked. Further kinds are not limited.
 const KINDS_MAX: usize = 256;
 
-/// Limits log lines by kind. Lines that their level excludes do not count as left out.
+/// Rate limiter for log lines, by kind. Does not count lines that their level excludes.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     levels: Targets,
     rate: Option<Rate>,
     kinds: BTreeMap<String, Kind>,
-    /// Lines left out, of all kinds together.
+    /// Number of lines left out, of all kinds together.
     left_out: u64,
 }
 
 #[derive(Debug, Default)]
 struct Kind {
     meter: Gcra,
-    /// Lines left out since the last written line of this kind.
+    /// Number of lines left out since the last written line of this kind.
     left_out: u64,
 }
 
-/// The verdict on an admitted line.
+/// An admitted line: whether its level logs it, and how many lines were left out before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Admitted {
     /// Whether the line's level admits it to the log.
     pub(crate) is_logged: bool,
-    /// Lines of its kind that were left out before it.
+    /// Number of lines of the same kind that were left out before this one.
     pub(crate) left_out: u64,
 }
 
@@ -44,12 +44,12 @@ impl Limiter {
         self.levels = levels;
     }
 
-    /// Whether the level admits lines of a target to the log.
+    /// Returns `true` if the level admits lines of a target to the log.
     pub(crate) fn is_logged(&self, target: &str, level: Level) -> bool {
         self.levels.would_enable(target, &level)
     }
 
-    /// Admits a line. Returns `None` if there were too many of its kind.
+    /// Admits a line. Returns `None` if its kind exceeds the rate.
     pub(crate) fn admit(&mut self, now: Time, kind: &str, target: &str, level: Level) -> Option<Admitted> {
         let is_logged = self.is_logged(target, level);
         let Some(rate) = self.rate else { return Some(Admitted { is_logged, left_out: 0 }) };
@@ -73,7 +73,7 @@ impl Limiter {
         kinds.map(|(name, kind)| (name.clone(), std::mem::take(&mut kind.left_out))).collect()
     }
 
-    /// The number of lines left out in all.
+    /// Returns the total number of lines left out.
     pub(crate) const fn left_out(&self) -> u64 {
         self.left_out
     }

@@ -1,4 +1,4 @@
-//! Writes log lines, and counts those that could not be written.
+//! The output of the log, with counts of the lines that could not be written.
 
 use crate::failure::Failure;
 use drupe_tokio::core::settings::{FormatChoice, LogSettings, RotationChoice};
@@ -13,10 +13,10 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Layer, Registry, fmt};
 
-/// How long the last line waits for a standard error that accepts nothing.
+/// Maximum time that the last line waits for a standard error that accepts nothing.
 const LAST_WORDS_WAIT: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
-/// Counters of log lines. Clones share them.
+/// Counters of written and lost log lines. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Losses(Arc<Counts>);
 
@@ -36,22 +36,22 @@ impl Losses {
         self.0.news.notified().await;
     }
 
-    /// Wakes [`news`](Self::news).
+    /// Wakes the task that waits in [`news`](Self::news).
     pub(crate) fn tell(&self) {
         self.0.news.notify_one();
     }
 
-    /// Whether the last line could be written.
+    /// Returns `true` if the last line could be written.
     pub(crate) fn can_write(&self) -> bool {
         !self.0.is_failing.load(Ordering::Acquire)
     }
 
-    /// Lines that could not be written so far, without those still queued.
+    /// Returns the number of lines that could not be written so far, without queued ones.
     pub(crate) fn failed(&self) -> u64 {
         self.0.failed.load(Ordering::Acquire)
     }
 
-    /// Lines that were not written. Call it after the last line.
+    /// Returns the number of lines that were not written. Call it after the last line.
     pub(crate) fn missing(&self) -> u64 {
         self.0.begun.load(Ordering::Acquire).saturating_sub(self.0.written.load(Ordering::Acquire))
     }
@@ -70,7 +70,7 @@ impl Losses {
     }
 }
 
-/// Counts written lines. Each call writes one line.
+/// A writer that counts lines. Each call writes one line.
 struct Counted<W> {
     writer: W,
     losses: Losses,
@@ -92,7 +92,7 @@ impl<W: Write> Write for Counted<W> {
     }
 }
 
-/// Queues lines for the thread that writes them, and counts them.
+/// A queue of lines for the thread that writes them, with a count of all lines.
 pub(crate) struct Lines {
     queue: NonBlocking,
     losses: Losses,
@@ -134,7 +134,7 @@ pub(crate) fn open(settings: &LogSettings) -> Result<(Lines, Losses, ErrorCounte
     Ok((Lines { queue, losses: losses.clone() }, losses, dropped, guard))
 }
 
-/// Writes in the background, so that a slow reader of the log cannot block the server.
+/// Starts a thread that writes lines, so that a slow reader of the log cannot block the server.
 ///
 /// Lines that do not fit in the queue are dropped and counted.
 fn in_background(writer: impl Write + Send + 'static, losses: &Losses) -> (NonBlocking, WorkerGuard) {
@@ -155,7 +155,7 @@ where
     }
 }
 
-/// Writes one line to the standard error, wherever the log is, in the format of the log.
+/// Writes one line to the standard error in the format of the log, even if the log is a file.
 ///
 /// Waits at most one second for a reader.
 pub(crate) fn last_words(format: FormatChoice, human: &str, event: impl FnOnce()) {

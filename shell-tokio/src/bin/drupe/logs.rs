@@ -19,7 +19,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Writes lines, limits them by kind, and shows them to the monitor.
+/// The log of the process. It writes lines, limits them by kind, and shows them to the monitor.
 #[derive(Clone)]
 pub(crate) struct Logs {
     filter: Handle<Targets, Registry>,
@@ -27,12 +27,12 @@ pub(crate) struct Logs {
     limiter: Arc<Mutex<Limiter>>,
     started: Instant,
     losses: Losses,
-    /// Lines that did not fit in the queue.
+    /// Counter of the lines that did not fit in the queue.
     dropped: ErrorCounter,
     tail: LogTail,
 }
 
-/// The shortest time between two reports of losses.
+/// Minimum time between two reports of lost lines.
 const REPORTED_EVERY: Duration = Duration::from_secs(1);
 
 impl Logs {
@@ -47,7 +47,7 @@ impl Logs {
         Ok((Self { filter: handle, format, limiter, started, losses, dropped, tail }, guard))
     }
 
-    /// Sets the levels.
+    /// Applies the log levels of the settings.
     pub(crate) fn set_levels(&self, settings: &LogSettings) {
         match self.filter.reload(targets(settings)) {
             Ok(()) => self.limiter().set_levels(targets(settings)),
@@ -57,12 +57,12 @@ impl Logs {
         }
     }
 
-    /// The last lines, for the monitor.
+    /// Returns the last lines of the log, for the monitor.
     pub(crate) fn tail(&self) -> LogTail {
         self.tail.clone()
     }
 
-    /// Whether to log one more message.
+    /// Returns `true` if the log admits a line about one more message.
     pub(crate) fn admits_message(&self) -> bool {
         // Checks the level first: messages are the most frequent lines, and most servers do not log
         // them.
@@ -76,7 +76,7 @@ impl Logs {
         verdict.is_logged
     }
 
-    /// Logs an action of a watcher.
+    /// Logs an action that a watcher takes through the monitor.
     pub(crate) fn monitor(&self, line: &str) {
         self.tail.push(line);
         info!(target: "monitor", "{line}");
@@ -95,15 +95,14 @@ impl Logs {
         }
     }
 
-    /// As [`operation`](Self::operation), limited by kind.
+    /// Logs an event of the server itself, with a rate limit by kind.
     pub(crate) fn frequent_operation(&self, kind: &str, level: Level, line: &str) {
         if self.admit(kind, "operation", level).is_some() {
             self.operation(level, line);
         }
     }
 
-    /// Reports lines that were left out or lost to the metrics and, once lines can be written, to
-    /// the log.
+    /// Counts left-out and lost lines in the metrics, and logs lost ones once writing works again.
     pub(crate) async fn report_losses(self, remote: Remote<NoNote>) {
         let (mut left_out, mut lost, mut logged) = (0, 0, 0);
         loop {
@@ -123,8 +122,7 @@ impl Logs {
         }
     }
 
-    /// Ends the log: reports lines that were left out, flushes the queue, and prints a summary on
-    /// the standard error.
+    /// Ends the log: reports left-out lines, flushes the queue, and prints a summary on stderr.
     pub(crate) fn end(self, guard: WorkerGuard, metrics: &Metrics) {
         for (kind, count) in self.limiter().take_left_out() {
             warn!(target: "operation", kind, count, "lines were left out");
@@ -141,8 +139,7 @@ impl Logs {
         });
     }
 
-    /// Returns whether to write a line of this kind. First logs how many lines were left out before
-    /// it.
+    /// Admits a line, unless its kind exceeds the rate. Logs how many lines were left out before.
     fn admit(&self, kind: &str, target: &str, level: Level) -> Option<Admitted> {
         let now = Time::START + self.started.elapsed();
         let verdict = self.limiter().admit(now, kind, target, level);

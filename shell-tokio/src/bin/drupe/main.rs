@@ -25,8 +25,7 @@ use std::io;
 use std::process::ExitCode;
 use tools::{CertArguments, CheckArguments, CompletionsArguments, TemplateArguments};
 
-/// A server for long-lived connections: chat, relay or echo over telnet, TCP lines, length-prefixed
-/// frames and WebSocket
+/// A chat, relay or echo server over telnet, TCP lines, length-prefixed frames and WebSocket
 #[derive(Parser)]
 #[command(name = "drupe", version, args_conflicts_with_subcommands = true)]
 struct Arguments {
@@ -48,9 +47,9 @@ enum Command {
     Schema,
     /// Create a certificate for development
     Cert(CertArguments),
-    /// Print the hash of a password, which is the first line of the input, for a configuration
+    /// Read a password from the first line of the input, and print its hash for a configuration
     Password(PasswordArguments),
-    /// Print completions for a shell
+    /// Print command-line completions for a shell
     Completions(CompletionsArguments),
     /// Print the manual page
     Man,

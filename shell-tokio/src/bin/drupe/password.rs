@@ -9,17 +9,15 @@ use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::process::ExitCode;
 
-/// Arguments of `drupe password`. The password is the first line of the input, because other users
-/// can see arguments.
+/// Arguments of `drupe password`, without the password, because other users can see arguments.
 #[derive(Args)]
 pub(crate) struct PasswordArguments {
-    /// Iterations of the hash, 4096 to 1000000; use the same number for all users, and in
-    /// authentication.iterations
+    /// Iterations of the hash, 4096 to 1000000; use the value of authentication.iterations
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     iterations: u32,
 }
 
-/// The longest line that is read.
+/// Maximum length of the password's line, in bytes.
 const LINE_MAX_BYTES: u64 = 4_096;
 
 pub(crate) fn run(arguments: &PasswordArguments) -> Result<ExitCode, Failure> {

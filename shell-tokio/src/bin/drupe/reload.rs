@@ -1,4 +1,4 @@
-//! Reloads the configuration while the server runs.
+//! Reloading the configuration while the server runs.
 
 use crate::failure::Failure;
 use crate::sources::SourceArguments;
@@ -10,10 +10,10 @@ use drupe_tokio::core::{Command, NoNote};
 use std::sync::mpsc;
 use tracing::Level;
 
-/// The suffix of changes that a reload does not apply.
+/// Suffix of the reported changes that take effect only after a restart.
 const WITH_THE_NEXT_START: &str = "(after a restart)";
 
-/// Reloads the configuration on request. An invalid configuration changes nothing.
+/// The reloader of the configuration. An invalid configuration changes nothing.
 pub(crate) struct Reload {
     arguments: SourceArguments,
     current: Resolved,
@@ -31,7 +31,7 @@ impl Reload {
         Self { arguments, current, parts, remote }
     }
 
-    /// Reloads on the thread of the signal, because loading can fail and takes time.
+    /// Reloads the configuration on the signal thread, because loading can fail and takes time.
     pub(crate) fn run(&mut self) {
         systemd::reloading();
         if let Err(failure) = self.reload() {
@@ -69,7 +69,7 @@ impl Reload {
     }
 }
 
-/// The addresses without those of tunnels, which are not listening yet. The log shows those later.
+/// Returns the addresses without those of tunnels, which the log shows once they listen.
 pub(crate) fn listened_at(addresses: &[String]) -> Vec<&str> {
     addresses.iter().map(String::as_str).filter(|address| !address.contains("?tunnel=")).collect()
 }

@@ -14,8 +14,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use tracing::Level;
 
-/// Serves until the drain has finished. Prints errors on the standard error, in the format of the
-/// log.
+/// Serves until the drain has finished. Prints errors on stderr, in the format of the log.
 pub(crate) fn run(arguments: &SourceArguments) -> ExitCode {
     let layers = arguments.read();
     match begin(arguments, &layers) {
@@ -77,7 +76,7 @@ fn announce(addresses: &[&str], logs: &Logs) {
     }
 }
 
-/// Warns of inherited sockets that no listener uses: to their peers, the server would seem to hang.
+/// Warns of inherited sockets that no listener uses, because their peers get no response.
 fn warn_of_unused(config: &Config, inherited: &[(String, OsListener)], logs: &Logs) {
     let is_used = |name: &String| {
         let mut addresses = config.listeners.iter().map(|listen| &listen.address);

@@ -13,17 +13,16 @@ use std::path::{Path, PathBuf};
 /// Arguments that configure the server.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct SourceArguments {
-    /// A configuration file, YAML or JSON; may be given several times, and later files override
-    /// earlier ones
+    /// Configuration file in YAML or JSON; may be repeated, and later files override earlier ones
     #[arg(short, long, value_name = "FILE", env = "DRUPE_CONFIG", value_delimiter = ':')]
     pub(crate) config: Vec<PathBuf>,
-    /// The profile: development, production or testing
+    /// Profile of the configuration: development, production or testing
     #[arg(long, value_name = "PROFILE")]
     profile: Option<String>,
     /// Set one key of the configuration, such as limits.peer.idle=5m; may be given several times
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     set: Vec<(String, String)>,
-    /// The application of listeners that no file defines: chat, relay or echo [default: chat]
+    /// Application of listeners that no file defines: chat, relay or echo [default: chat]
     #[arg(long, value_name = "APP")]
     app: Option<AppName>,
     /// An address to listen on, in the text form of [`Listen`].
@@ -35,19 +34,19 @@ pub(crate) struct SourceArguments {
                 choose [default: telnet://127.0.0.1:8023, tcp://127.0.0.1:8024 and ws://127.0.0.1:8025]"
     )]
     listen: Vec<Listen>,
-    /// The envelope in which the relay puts each message: none or json
+    /// Format in which the relay wraps messages: none or json
     #[arg(long, value_name = "ENVELOPE")]
     envelope: Option<String>,
-    /// Worker threads, 1 to 255; chat needs exactly one
+    /// Number of worker threads, 1 to 255; chat needs exactly one
     #[arg(long, value_name = "N")]
     workers: Option<String>,
-    /// Longest message in bytes, 1 to 1073741824
+    /// Maximum size of a message in bytes, 1 to 1073741824
     #[arg(long, value_name = "BYTES")]
     max_message: Option<String>,
     /// Remove limits on rates and numbers of connections, for load tests
     #[arg(long)]
     unlimited: bool,
-    /// Log more: -v debug (log.level), with a line for each message, and -vv trace
+    /// Log more: -v sets log.level to debug, with a line for each message, and -vv to trace
     #[arg(short, long, action = ArgAction::Count)]
     verbose: u8,
 }
@@ -58,7 +57,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 impl SourceArguments {
-    /// Reads each file once.
+    /// Reads all sources: each file once, the environment and the arguments.
     pub(crate) fn read(&self) -> Layers {
         let mut sources = Sources::new().secrets_from(first_line);
         let mut unread = None;
@@ -72,7 +71,7 @@ impl SourceArguments {
         Layers { sources: self.add_to(sources, &variables), unread: unread.or(wrong) }
     }
 
-    /// Adds the environment and the arguments, which override the files.
+    /// Adds the environment and the arguments to `sources`. They override the files.
     fn add_to(&self, mut sources: Sources, variables: &[(String, String)]) -> Sources {
         sources = sources.environment(variables.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let bytes = self.max_message.as_ref().map(|bytes| format!("{bytes}B"));
@@ -105,7 +104,7 @@ impl SourceArguments {
         sources.listen(self.listen.iter().cloned())
     }
 
-    /// Reads all sources now, and resolves them as [`Layers::resolve`].
+    /// Reads all sources, and resolves them with [`Layers::resolve`].
     pub(crate) fn resolve(&self) -> Result<Resolved, Failure> {
         self.read().resolve()
     }
@@ -116,7 +115,7 @@ impl SourceArguments {
     }
 }
 
-/// Returns our environment variables, and the error of the first one that is not UTF-8.
+/// Returns the variables that begin with `DRUPE_`, and an error if one of them is not UTF-8.
 fn variables() -> (Vec<(String, String)>, Option<String>) {
     let ours = env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
     let (mut variables, mut wrong) = (Vec::new(), None);
@@ -129,7 +128,7 @@ fn variables() -> (Vec<(String, String)>, Option<String>) {
     (variables, wrong)
 }
 
-/// All sources, as they were read.
+/// All sources of the configuration, as they were read.
 pub(crate) struct Layers {
     sources: Sources,
     /// The first error while reading.
@@ -137,7 +136,7 @@ pub(crate) struct Layers {
 }
 
 impl Layers {
-    /// The format of the log, as far as it can be determined despite other errors.
+    /// Returns the format of the log, as far as it can be determined despite other errors.
     pub(crate) fn log_format(&self) -> FormatChoice {
         self.sources.log_format()
     }
@@ -160,8 +159,7 @@ fn first_line(path: &str) -> Result<String, String> {
     files::read_secret(Path::new(path)).map_err(|error| error.to_string())
 }
 
-/// Checks the telnet modes: the applications of this program read lines, so they would receive no
-/// keys.
+/// Checks that no listener is in key mode, because the applications of this program read lines.
 fn check_modes(resolved: &Resolved) -> Result<(), SettingsError> {
     for listen in &resolved.plan.config.listeners {
         if listen.protocol.input_mode() == Some(InputMode::Keys) {
@@ -172,7 +170,7 @@ fn check_modes(resolved: &Resolved) -> Result<(), SettingsError> {
     Ok(())
 }
 
-/// Checks that the directories exist that the configuration names.
+/// Checks that the directories named in the configuration exist.
 fn check_paths(resolved: &Resolved) -> Result<(), SettingsError> {
     if let Some(file) = &resolved.plan.log.file
         && !Path::new(&file.directory).is_dir()

@@ -1,4 +1,4 @@
-//! Builds the handler: the applications, and the layers around them.
+//! The handler of the server: the applications, and the layers around them.
 
 use crate::connections::LogConnections;
 use crate::failure::Failure;
@@ -22,13 +22,13 @@ pub(crate) type Stack = Layered<
     Layered<LogConnections, Layered<Option<Authentication<SharedAccounts>>, Layered<Greeting, Several>>>,
 >;
 
-/// The parts of all handlers, some of which a reload replaces.
+/// The parts of each worker's handler. A reload replaces some of them.
 #[derive(Clone)]
 pub(crate) struct Parts {
     envelope: Envelope,
     authentication: Option<AuthenticationPlan>,
     pub(crate) accounts: SharedAccounts,
-    /// Only threads that load a configuration use it, never a serving thread.
+    /// The hashed passwords, which only threads that load a configuration use.
     hashed: Arc<Mutex<HashedPasswords>>,
     monitor: Option<MonitorPlan>,
     logs: Logs,
@@ -50,7 +50,7 @@ impl Crypto {
         Self { provider: Arc::new(ring::default_provider()), tickets }
     }
 
-    /// Returns the machine's configuration of a plan, with its certificates loaded.
+    /// Checks the files of a plan, and returns the machine's configuration with TLS loaded.
     ///
     /// # Errors
     /// If a file that it names is missing or invalid.
@@ -114,11 +114,10 @@ impl Parts {
         if plan.dialogue { layer.dialogue() } else { layer }
     }
 
-    /// Hashes new passwords on this thread, and returns the accounts for
-    /// [`SharedAccounts::exchange`].
+    /// Returns the accounts of a plan, after hashing its new passwords on this thread.
     ///
-    /// Returns `None` if the plan has no authentication; the previous accounts then stay until a
-    /// restart.
+    /// The result is for [`SharedAccounts::exchange`]. It is `None` if the plan has no
+    /// authentication; the previous accounts then stay until a restart.
     pub(crate) fn prepare(&self, plan: &Plan) -> Result<Option<Arc<Accounts>>, Failure> {
         if plan.authentication.is_none() {
             return Ok(None);
@@ -151,8 +150,7 @@ impl Parts {
     }
 }
 
-/// Accounts that a reload replaces for all workers. The lock is only held while a pointer is
-/// copied.
+/// Accounts that a reload replaces for all workers. The lock is held only to copy a pointer.
 #[derive(Clone)]
 pub(crate) struct SharedAccounts(Arc<Mutex<Arc<Accounts>>>);
 
@@ -161,8 +159,7 @@ impl SharedAccounts {
         Self(Arc::new(Mutex::new(Arc::new(accounts))))
     }
 
-    /// Replaces the accounts. Returns the previous ones, so that the caller drops them outside of
-    /// serving threads.
+    /// Replaces the accounts. Returns the previous ones, which no serving thread should drop.
     pub(crate) fn exchange(&self, accounts: Arc<Accounts>) -> Arc<Accounts> {
         core::mem::replace(&mut *self.lock(), accounts)
     }

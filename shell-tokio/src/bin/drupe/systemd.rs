@@ -1,5 +1,6 @@
-//! Communicates with systemd: inherited sockets (`sd_listen_fds(3)`), and readiness, status and
-//! watchdog (`sd_notify(3)`). Does nothing without systemd.
+//! Communication with systemd: inherited sockets, readiness, status and watchdog.
+//!
+//! See `sd_listen_fds(3)` and `sd_notify(3)`. Without systemd, the functions do nothing.
 
 use crate::failure::Failure;
 use drupe_tokio::Remote;
@@ -16,10 +17,10 @@ use std::time::Duration;
 use std::{env, io, process};
 use tokio::sync::oneshot;
 
-/// How often the status is sent if there is no watchdog.
+/// Interval at which the status is sent if there is no watchdog.
 const STATUS_EVERY: Duration = Duration::from_secs(5);
 
-/// Longest wait for a service manager that accepts nothing.
+/// Maximum wait for a service manager that accepts nothing.
 const WAIT_MAX: Duration = Duration::from_millis(200);
 
 /// Returns the inherited sockets by name (`FileDescriptorName=`), or by index if they have none.
@@ -66,16 +67,14 @@ pub(crate) fn reloading() {
     }
 }
 
-/// Reports that the server is draining. Only the first call has an effect, as every worker reports
-/// it.
+/// Reports that the server is draining. Only the first call of all workers has an effect.
 pub(crate) fn stopping() {
     if !STOPPING.swap(true, Ordering::AcqRel) {
         tell(&[NotifyState::Stopping, NotifyState::Status("draining")]);
     }
 }
 
-/// Reports the number of connections and, with `WatchdogSec=`, that every worker has responded
-/// since the last report.
+/// Reports the number of connections and, with `WatchdogSec=`, that every worker responds.
 pub(crate) async fn report_life(remote: Remote<NoNote>) {
     if env::var_os("NOTIFY_SOCKET").is_none() {
         return;
@@ -101,7 +100,7 @@ pub(crate) async fn report_life(remote: Remote<NoNote>) {
     }
 }
 
-/// The watchdog timeout of systemd (`sd_watchdog_enabled(3)`), if there is one.
+/// Returns the watchdog timeout of systemd (`sd_watchdog_enabled(3)`), if there is one.
 fn watchdog() -> Option<Duration> {
     let is_ours = |pid: String| pid.parse() == Ok(process::id());
     let usec = env::var("WATCHDOG_USEC").ok()?.parse().ok().filter(|usec| *usec > 0)?;
@@ -113,17 +112,17 @@ fn status(metrics: &Metrics) -> String {
     format!("{does} {} connections", metrics.open)
 }
 
-/// Sends a state that must arrive. Errors are ignored.
+/// Sends an important state to the service manager. Waits briefly, and ignores errors.
 fn tell(state: &[NotifyState<'_>]) {
     let _ = notify(state, |socket| socket.set_write_timeout(Some(WAIT_MAX)));
 }
 
-/// Sends a state that is soon repeated.
+/// Sends a repeated state to the service manager. Never waits, and ignores errors.
 fn mention(state: &[NotifyState<'_>]) {
     let _ = notify(state, |socket| socket.set_nonblocking(true));
 }
 
-/// Sends to the service manager. Never waits long, because the service manager may be busy.
+/// Sends a state to the service manager, over a socket that `set_up` prepares.
 fn notify(state: &[NotifyState<'_>], set_up: fn(&UnixDatagram) -> io::Result<()>) -> io::Result<()> {
     let Some(path) = env::var_os("NOTIFY_SOCKET") else { return Ok(()) };
     let socket = UnixDatagram::unbound()?;
@@ -132,7 +131,7 @@ fn notify(state: &[NotifyState<'_>], set_up: fn(&UnixDatagram) -> io::Result<()>
     socket.send_to_addr(words.as_bytes(), &address(&path)?).map(drop)
 }
 
-/// The address of a socket file, or of an abstract socket (unix(7)).
+/// Returns the address of a socket file, or of an abstract socket (`unix(7)`).
 fn address(path: &OsStr) -> io::Result<SocketAddr> {
     #[cfg(target_os = "linux")]
     if let Some(name) = path.as_bytes().strip_prefix(b"@") {

@@ -1,5 +1,4 @@
-//! The commands that do not serve: checks, templates, certificates, completions and the manual
-//! page.
+//! The commands that do not serve: `check`, `template`, `cert`, `completions` and `man`.
 
 use crate::concerns::{self, Concern};
 use crate::failure::{Failure, say};
@@ -18,7 +17,7 @@ use std::process::ExitCode;
 /// Arguments of `drupe check`.
 #[derive(Args)]
 pub(crate) struct CheckArguments {
-    /// The configuration files
+    /// Configuration file to check; may be given several times
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Print every value, and the layer that set it
@@ -51,7 +50,7 @@ pub(crate) fn check(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
 /// Arguments of `drupe template`.
 #[derive(Args)]
 pub(crate) struct TemplateArguments {
-    /// The profile: development, production or testing
+    /// Profile of the template: development, production or testing
     #[arg(long, value_name = "PROFILE", default_value = "development", value_parser = profile)]
     profile: Profile,
     /// Print environment variables instead of a file
@@ -76,13 +75,13 @@ pub(crate) struct CertArguments {
     /// Create a self-signed certificate; required, because no other kind is supported
     #[arg(long, required = true)]
     self_signed: bool,
-    /// A host name or address for the certificate; may be given several times
+    /// Host name or IP address for the certificate; may be given several times
     #[arg(long = "host", value_name = "NAME", default_values = ["localhost", "127.0.0.1", "::1"])]
     hosts: Vec<String>,
     /// Directory for cert.pem and key.pem
     #[arg(long, value_name = "DIRECTORY", default_value = ".")]
     out: PathBuf,
-    /// Validity in days
+    /// Validity of the certificate in days
     #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=3650))]
     days: u16,
 }
@@ -101,13 +100,13 @@ pub(crate) fn cert(arguments: &CertArguments) -> Result<ExitCode, Failure> {
     print(&format!("{} and {} are for {}", certificate_file.display(), key_file.display(), arguments.hosts.join(", ")))
 }
 
-/// The time since 1970-01-01, minus one hour, because clocks differ.
+/// Returns the time since 1970-01-01, minus one hour, because clocks differ.
 fn now() -> std::time::Duration {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     since.saturating_sub(std::time::Duration::from_secs(3600))
 }
 
-/// Writes a new file. Never overwrites one, because it may hold a key in use.
+/// Creates and writes a file. Never overwrites one, because it may hold a key in use.
 fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
     let mut options = OpenOptions::new();
     let file = options.write(true).create_new(true).mode(mode).open(path);
@@ -119,7 +118,7 @@ fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
 /// Arguments of `drupe completions`.
 #[derive(Args)]
 pub(crate) struct CompletionsArguments {
-    /// The shell
+    /// Shell for which to print completions
     shell: Shell,
 }
 
