@@ -13,7 +13,7 @@ use std::io::IoSlice;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-/// Bytes that one write takes, and that may be in flight for a channel.
+/// Maximum number of bytes that one write takes, and that are in flight for a channel.
 ///
 /// It corresponds to a socket's send buffer.
 const TAKEN_MAX_BYTES: usize = 64 << 10;
@@ -25,12 +25,12 @@ pub(super) struct SshChannel {
     pub(super) half: Arc<ChannelWriteHalf<Msg>>,
     /// The reply to the SSH server's request. `None` once it was sent.
     pub(super) reply: Option<russh::client::ChannelOpenHandle>,
-    /// The request was accepted.
+    /// Whether the SSH server's request was accepted.
     pub(super) is_open: bool,
     pub(super) sending: Option<Sending>,
-    /// Our half is to be closed.
+    /// Whether to close the sending half after the pending write.
     pub(super) ends: bool,
-    /// The server refused the connection and sends the reason.
+    /// Whether the server refused the connection and sends the reason.
     pub(super) dismissed: bool,
     pub(super) link: Arc<Forwarded>,
 }
@@ -47,7 +47,7 @@ impl SshChannel {
         }
     }
 
-    /// Starts to send bytes, or the end of our half.
+    /// Starts to send `bytes`, or an end-of-file if there are none.
     fn send(&mut self, bytes: Option<BytesMut>) {
         let half = Arc::clone(&self.half);
         self.sending = Some(match bytes {
@@ -172,7 +172,7 @@ async fn hand_over(
     Ok(())
 }
 
-/// Polls a future that never waits.
+/// Polls a future once. The future must never wait.
 fn at_once(future: impl Future<Output = ()>) {
     let mut future = std::pin::pin!(future);
     let _ = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));

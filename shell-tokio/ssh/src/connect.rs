@@ -1,4 +1,4 @@
-//! Connecting: name resolution, jump hosts, host keys and authentication.
+//! Connection setup: name resolution, jump hosts, host keys and authentication.
 
 use super::LinkError;
 use super::forwarded::Forwarded;
@@ -16,13 +16,13 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-/// The window of a channel, in bytes.
+/// Receive window of a channel, in bytes.
 ///
 /// russh also ends a connection if more than twice as much arrives, on all channels together, while
 /// it waits for new keys. Data in the buffers of both systems must fit into that.
 const WINDOW_BYTES: u32 = 16 << 20;
 
-/// Bytes after which the client requests new keys.
+/// Number of bytes after which the client requests new keys.
 ///
 /// This is OpenSSH's value for ciphers with blocks of 128 bits (RFC 4344 section 3.2). The client
 /// never requests new keys because of time alone. The server may request them earlier.
@@ -32,7 +32,7 @@ const NEVER: Duration = Duration::from_secs(u32::MAX as u64);
 /// An SSH connection, and the connections to its jump hosts.
 pub(super) struct Connected {
     pub(super) handle: Handle<SshHandler>,
-    /// They must live as long as `handle`.
+    /// The connections to the jump hosts, which must live as long as `handle`.
     pub(super) _through: Vec<Handle<SshHandler>>,
 }
 
@@ -51,7 +51,7 @@ pub(super) async fn connect(ssh: &Ssh, cut: Cut, forwarded: &Arc<Forwarded>) -> 
     Ok(Connected { handle, _through: through })
 }
 
-/// Reads the files again for each attempt, so that corrected files take effect.
+/// Reads the known hosts and the key, anew for each attempt so that corrections take effect.
 async fn load(ssh: &Ssh) -> Result<(Files, Identity), LinkError> {
     let ssh = ssh.clone();
     let load = move || Ok((known_hosts::read(&ssh)?, Identity::load(&ssh)?));

@@ -1,15 +1,15 @@
-//! Why an SSH connection could not be established.
+//! The error of an SSH connection that could not be established.
 
 use drupe_core::tunnel::TunnelFailure;
 
-/// Why an SSH connection could not be established.
+/// The error of an SSH connection that could not be established.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{words}")]
 #[non_exhaustive]
 pub struct LinkError {
     /// The kind of failure.
     pub failure: TunnelFailure,
-    /// The cause, the place, and how to fix it.
+    /// A description with the cause, the place and the remedy.
     pub words: String,
 }
 

@@ -16,15 +16,15 @@ pub(super) struct Goodbye {
     pub(super) half: Arc<ChannelWriteHalf<Msg>>,
     pub(super) inbox: Arc<Inbox>,
     pub(super) sending: Option<Sending>,
-    /// Whether to wait until the other side has written everything.
+    /// Whether to wait until the SSH server has written everything and closed the channel.
     pub(super) waits: bool,
-    /// The server refused the peer and sends the reason.
+    /// Whether the server refused the peer and sends the reason.
     pub(super) dismissed: bool,
 }
 
 /// A request to [`say_goodbyes`](super::goodbye::say_goodbyes).
 pub(super) enum Farewell {
     One(Goodbye),
-    /// Close all channels, and report when they are closed.
+    /// A request to close all channels and to report when they are closed.
     Done(oneshot::Sender<()>),
 }

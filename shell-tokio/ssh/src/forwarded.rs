@@ -1,4 +1,4 @@
-//! The channels of one SSH connection, and the addresses from which they come.
+//! The channels of one SSH connection, and the addresses on which its SSH server listens.
 
 use super::farewell::{Farewell, Goodbye};
 use super::inbox::Inbox;
@@ -24,23 +24,23 @@ pub(super) struct Forwarded {
     goodbyes: mpsc::UnboundedSender<Farewell>,
     pub(super) wear: Wear,
     pub(super) flow: Flow,
-    /// Why the connection has ended, once it has.
+    /// The reason why the connection has ended, once it has.
     over: watch::Sender<Option<String>>,
 }
 
-/// What is known by listener and by channel.
+/// The requested addresses and the inboxes of the channels.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     places: Vec<Place>,
     pub(super) inboxes: HashMap<ChannelId, Arc<Inbox>>,
 }
 
-/// An address on which the server was asked to listen.
+/// An address on which the SSH server was asked to listen.
 #[derive(Clone, Debug)]
 struct Place {
     listener: ListenerId,
     bind: RemoteBind,
-    /// If the server chooses the port, `None` until it has answered.
+    /// The port, or `None` until the SSH server has reported the port that it chose.
     port: Option<u16>,
 }
 
@@ -65,14 +65,14 @@ impl Forwarded {
         (Arc::new(forwarded), receive)
     }
 
-    /// Registers an address. Call it before asking the server to listen there.
+    /// Registers an address of a listener. Call it before asking the SSH server to listen there.
     pub(super) fn expect(&self, listener: ListenerId, bind: &RemoteBind) {
         let port = if let RemoteBind::Tcp { port, .. } = bind { Some(*port).filter(|port| *port > 0) } else { None };
         let place = Place { listener, bind: bind.clone(), port };
         self.lock().places.push(place);
     }
 
-    /// Records that the server listens at this port.
+    /// Records the port at which the SSH server listens for a listener.
     pub(super) fn is_bound(&self, listener: ListenerId, port: u16) {
         let mut table = self.lock();
         if let Some(place) = table.places.iter_mut().find(|place| place.listener == listener) {
@@ -80,12 +80,12 @@ impl Forwarded {
         }
     }
 
-    /// Removes an address at which the server does not, or no longer, listen.
+    /// Removes the address of a listener, because the SSH server does not listen there.
     pub(super) fn unexpect(&self, listener: ListenerId) {
         self.lock().places.retain(|place| place.listener != listener);
     }
 
-    /// A channel no longer waits to be accepted.
+    /// Records that a channel no longer waits to be accepted.
     pub(super) fn decided(&self) {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
@@ -99,7 +99,7 @@ impl Forwarded {
         let _ = self.goodbyes.send(Farewell::One(goodbye));
     }
 
-    /// Waits until all channels are closed.
+    /// Closes all channels, and waits until they are closed.
     pub(super) async fn all_closed(&self) {
         let (send, receive) = oneshot::channel();
         if self.goodbyes.send(Farewell::Done(send)).is_ok() {
@@ -107,12 +107,12 @@ impl Forwarded {
         }
     }
 
-    /// Watches for the end of the connection and its reason.
+    /// Returns a watch on the end of the connection and its reason.
     pub(super) fn watch(&self) -> watch::Receiver<Option<String>> {
         self.over.subscribe()
     }
 
-    /// The connection has ended.
+    /// Records that the connection has ended, and fails all its channels.
     pub(super) fn lose(&self, words: String) {
         let inboxes = std::mem::take(&mut self.lock().inboxes);
         inboxes.into_values().for_each(|inbox| inbox.lose());
@@ -120,10 +120,10 @@ impl Forwarded {
         self.over.send_if_modified(|over| over.is_none() && over.replace(words).is_none());
     }
 
-    /// The listener for an address that a peer connected to.
+    /// Returns the listener for an address that a peer connected to, if any.
     ///
-    /// The server must repeat the address as it was requested, which OpenSSH's client requires as
-    /// well.
+    /// The SSH server must repeat the address as it was requested, which OpenSSH's client requires
+    /// as well.
     pub(super) fn listener(&self, address: &str, port: u32) -> Option<ListenerId> {
         let table = self.lock();
         let is_there = |place: &&Place| match &place.bind {
@@ -159,7 +159,7 @@ impl Forwarded {
     }
 }
 
-/// The addresses that a name stands for, if it stands for several.
+/// Returns the addresses that a name stands for, or none if the name stands for itself.
 pub(super) fn families_of(host: &str) -> &'static [&'static str] {
     match host {
         "localhost" => &["127.0.0.1", "::1"],

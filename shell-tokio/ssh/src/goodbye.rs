@@ -1,4 +1,4 @@
-//! How channels end: sent data still arrives, and the other side closes first if possible.
+//! The end of channels: sent data still arrives, and the other side closes first if possible.
 //!
 //! russh 0.65 never frees a channel that the client closes first: it treats the close from the
 //! other side as one for an unknown channel, and keeps about 3.5 KiB until the SSH connection ends.
@@ -17,21 +17,21 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// Time for sent data to arrive after its connection has ended.
+/// Maximum time for sent data to arrive after its connection has ended.
 const GOODBYE_MAX: Duration = Duration::from_secs(5);
 /// The capacity of russh's message queue, plus one.
 ///
 /// Once russh has accepted this many messages after another, it has sent that other one.
 const QUEUED_MAX: usize = 11;
-/// Channels that may wait for their peers without a time limit.
+/// Maximum number of channels that wait for their peers without a time limit.
 ///
 /// Each uses a descriptor of the SSH server.
 const FEW: usize = 256;
-/// If more channels wait, those that have waited longer than this are closed.
+/// Maximum time that a channel waits for its peer while more than [`FEW`] channels wait.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// More channels than this never wait.
+/// Maximum number of channels that wait for their peers.
 const MANY: usize = 1024;
-/// Ends channels until the SSH connection ends.
+/// Ends channels on request, until the SSH connection ends.
 pub(super) async fn say_goodbyes(mut farewells: mpsc::UnboundedReceiver<Farewell>, forwarded: Arc<Forwarded>) {
     let mut saying = JoinSet::new();
     // Oldest first: since when each channel waits, and a sender whose drop ends the wait.

@@ -16,15 +16,15 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-/// Channels that may wait to be accepted, as in the backlog of a listener.
+/// Maximum number of channels that wait to be accepted, as in the backlog of a listener.
 const WAITING_MAX: usize = drupe_shell::BACKLOG as usize;
 
 /// The handler of one SSH connection.
 pub(super) struct SshHandler {
     pub(super) known: KnownHost,
-    /// Why the server's host key was refused.
+    /// The reason why the server's host key was refused, if it was.
     pub(super) refusal: Arc<Mutex<Option<LinkError>>>,
-    /// Receives the channels. `None` for jump hosts, whose channels are refused.
+    /// The receiver of the channels. `None` for jump hosts, whose channels are refused.
     pub(super) forwarded: Option<Arc<Forwarded>>,
 }
 
@@ -75,7 +75,7 @@ impl SshHandler {
         self.forwarded.as_ref()?.inbox(id)
     }
 
-    /// Reports a channel of a type that is never requested.
+    /// Reports a refused channel of a type that the client never requests.
     fn refuse_channel(&self, what: &str) {
         if let Some(forwarded) = &self.forwarded {
             forwarded.refuse(format!("{what}: it was not requested"));
@@ -88,7 +88,7 @@ impl SshHandler {
     }
 }
 
-/// Covers every end of the session, because russh does not report them all.
+/// Reports the end of the session, because russh does not report it in all cases.
 impl Drop for SshHandler {
     fn drop(&mut self) {
         if let Some(forwarded) = &self.forwarded {
@@ -241,7 +241,7 @@ impl Handler for SshHandler {
     }
 }
 
-/// The address of a peer. All peers whose address cannot be parsed share the unspecified one.
+/// Parses the address of a peer. Returns 0.0.0.0 if the address is invalid.
 fn originator(address: &str, port: u32) -> Peer {
     let port = u16::try_from(port).unwrap_or(0);
     let bare = address.split('%').next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Checks an SSH server's host key against `known_hosts` files.
+//! Verification of an SSH server's host key against `known_hosts` files.
 //!
 //! For their format see `sshd(8)`, "`SSH_KNOWN_HOSTS` FILE FORMAT". This file does no I/O and uses
 //! nothing else of this crate, because the fuzz target `known_hosts` compiles it as well.
@@ -10,11 +10,11 @@ use russh::keys::{Algorithm, Certificate, EcdsaCurve, HashAlg, PublicKey, Public
 use sha1::Sha1;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// `known_hosts` files: their names and contents.
+/// The names and contents of `known_hosts` files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Files(pub(super) Vec<(String, String)>);
 
-/// The entries for one host.
+/// The `known_hosts` entries for one host.
 #[derive(Debug)]
 pub(super) struct KnownHost {
     host: String,
@@ -26,27 +26,27 @@ pub(super) struct KnownHost {
 
 #[derive(Debug)]
 struct Line {
-    /// `FILE:LINE`.
+    /// The place of the line in its file, as `FILE:LINE`.
     place: String,
     marker: Option<Marker>,
     key: PublicKey,
 }
 
-/// The result of a check.
+/// The result of verifying a host key.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum KeyCheck {
     Known,
-    /// The host is new and new hosts are accepted. Append `line` to `file`, the first one.
+    /// The host is new and new hosts are accepted: append `line` to `file`, the first of the files.
     New {
         file: String,
         line: String,
     },
-    /// Why the key is refused, for the operator.
+    /// The key is refused, with the reason for the operator.
     Refused(String),
 }
 
 impl KnownHost {
-    /// Parses the lines that name a host.
+    /// Parses the `known_hosts` lines that name a host.
     ///
     /// # Errors
     /// If a revocation cannot be parsed, in words for the operator.
@@ -185,7 +185,7 @@ impl KnownHost {
     }
 }
 
-/// The name of a host in these files.
+/// Returns the name of a host as it is written in `known_hosts` files.
 fn named(host: &str, port: u16) -> String {
     let host = host.to_ascii_lowercase();
     if port == 22 { host } else { format!("[{host}]:{port}") }
@@ -199,12 +199,12 @@ pub(super) fn how_to_add(host: &str, port: u16, file: &str) -> String {
     format!("verify the host key with the server's operator and add it: ssh-keyscan -p {port} {host} >> {file}")
 }
 
-/// Whether a host's name, written to a file, matches only that host.
+/// Returns `true` if a host's name, written to a file, matches only that host.
 fn is_plain(host: &str) -> bool {
     !host.contains(|c: char| c.is_whitespace() || c.is_control() || "*?!,|#@[]".contains(c))
 }
 
-/// Parses a line.
+/// Parses the words of a `known_hosts` line.
 fn entry(words: &[&str]) -> Result<Entry, String> {
     // The parser requires single spaces.
     let entry: Entry = words.join(" ").parse().map_err(|error: ssh_key::Error| error.to_string())?;
@@ -217,7 +217,7 @@ fn entry(words: &[&str]) -> Result<Entry, String> {
     if is_complete { Ok(entry) } else { Err("its host names are hashed in an unknown format".into()) }
 }
 
-/// Whether the names of a line match a host.
+/// Returns `true` if the names of a `known_hosts` line match a host.
 fn covers(patterns: &HostPatterns, name: &str) -> bool {
     match patterns {
         HostPatterns::HashedName { salt, hash } => {
@@ -233,7 +233,7 @@ fn covers(patterns: &HostPatterns, name: &str) -> bool {
     }
 }
 
-/// Whether a name matches a pattern with `*` and `?`.
+/// Returns `true` if a name matches a pattern with `*` and `?`.
 ///
 /// Takes time proportional to the product of their lengths at most, for any pattern.
 fn is_like(pattern: &str, name: &str) -> bool {

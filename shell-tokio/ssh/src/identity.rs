@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{env, fs};
 
-/// Keys of an agent that are tried.
+/// Maximum number of an agent's keys that are tried.
 ///
 /// OpenSSH's server ends the connection after this many attempts by default (`MaxAuthTries`).
 const AGENT_KEYS_MAX: usize = 6;
@@ -23,7 +23,7 @@ pub(super) enum Identity {
     Agent(PathBuf),
 }
 
-/// A private key, and its certificate.
+/// A private key, and its certificate if it has one.
 pub(super) struct Key {
     path: PathBuf,
     key: Arc<PrivateKey>,
@@ -31,7 +31,7 @@ pub(super) struct Key {
 }
 
 impl Identity {
-    /// Reads and decrypts the key, which may take a moment.
+    /// Reads and decrypts the configured key, or finds the agent. Decryption may take a moment.
     pub(super) fn load(ssh: &Ssh) -> Result<Self, LinkError> {
         let wrong = |words: String| LinkError::new(TunnelFailure::PrivateKey, words);
         let Some(key_path) = &ssh.key_path else {
@@ -67,7 +67,7 @@ impl Identity {
         Ok(Self::Key(Box::new(Key { certificate: certificate(ssh, &path)?, path, key: Arc::new(key) })))
     }
 
-    /// Authenticates to a server.
+    /// Authenticates as `user` to an SSH server.
     pub(super) async fn prove<H: Handler>(
         &self,
         handle: &mut Handle<H>,
@@ -148,7 +148,7 @@ async fn prove_with_agent<H: Handler>(
     Err(refused(host, user, &format!("every key of the agent at {shown}; tried: {}", tried.join(", "))))
 }
 
-/// Reads the configured certificate, or the one beside the key.
+/// Reads the configured certificate, or the one beside the key file, if any.
 fn certificate(ssh: &Ssh, key: &Path) -> Result<Option<Certificate>, LinkError> {
     let beside = || {
         let mut name = key.as_os_str().to_owned();
@@ -164,7 +164,7 @@ fn certificate(ssh: &Ssh, key: &Path) -> Result<Option<Certificate>, LinkError> 
     Certificate::from_openssh(&text).map(Some).map_err(|error| wrong(error.to_string()))
 }
 
-/// Replaces `~` at the start of a path by the home directory.
+/// Replaces `~` at the start of a path with the home directory.
 pub(super) fn expand(path: &str) -> PathBuf {
     match (path.strip_prefix("~/"), env::var_os("HOME")) {
         (Some(rest), Some(home)) => Path::new(&home).join(rest),

@@ -8,13 +8,13 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// Above this, the connection waits until the server polls the channel.
+/// Size of unread data, in bytes, above which the connection waits for the server to poll.
 const AHEAD_BYTES: usize = 256 << 10;
-/// The longest pause: after a full packet of a channel that is as far ahead as allowed.
+/// The longest pause of the connection: after a full packet of a channel at its limit.
 const SLOWEST: Duration = Duration::from_millis(20);
 const PACKET_BYTES: u32 = 32 << 10;
 
-/// Input that is discarded after a connection has ended, in bytes.
+/// Limit on the input that is discarded after a connection has ended, in bytes.
 ///
 /// If more arrives, the channel is closed.
 const DISCARDED_MAX_BYTES: usize = 256 << 10;
@@ -25,7 +25,7 @@ pub(super) struct Inbox {
     state: Mutex<Held>,
     /// Notified when the other side has closed the channel.
     closed: Notify,
-    /// Notified when more arrives than is discarded.
+    /// Notified when the discarded input exceeds its limit.
     pestered: Notify,
     ahead_max: usize,
     pace: Pace,
@@ -38,11 +38,11 @@ struct Held {
     closed: bool,
     failure: Option<Failure>,
     waker: Option<Waker>,
-    /// The server was woken for new data and has not polled.
+    /// Whether the server was woken for new data and has not polled since.
     unseen: bool,
-    /// The connection waits until the server polls.
+    /// Whether the SSH connection waits until the server polls.
     awaited: bool,
-    /// Bytes that arrived after the server stopped reading.
+    /// Number of bytes that arrived after the server stopped reading.
     discarded: usize,
 }
 
@@ -51,7 +51,7 @@ impl Inbox {
         Self { state: Mutex::default(), closed: Notify::new(), pestered: Notify::new(), ahead_max, pace }
     }
 
-    /// Stores received bytes. Too many of them fail the channel and clear the buffer.
+    /// Stores received bytes. If they exceed the limit, fails the channel and clears the buffer.
     pub(super) fn receive(&self, bytes: &[u8]) {
         self.change(|held| {
             if held.failure.is_some() {
@@ -71,7 +71,7 @@ impl Inbox {
         });
     }
 
-    /// How long the connection pauses after these bytes.
+    /// Returns how long the connection pauses after `more` bytes, with `held` bytes unread.
     ///
     /// The pause grows with the square of how far the channel is ahead.
     fn rest(&self, held: usize, more: usize) -> Duration {
@@ -82,7 +82,7 @@ impl Inbox {
         SLOWEST * share / 1000 * share / 1000 * more / PACKET_BYTES
     }
 
-    /// The server has polled, or never will again.
+    /// Records that the server has polled, or never will again.
     fn look(&self, held: &mut Held) {
         held.unseen = false;
         if std::mem::take(&mut held.awaited) {
@@ -97,7 +97,7 @@ impl Inbox {
         }
     }
 
-    /// Waits until the peer has sent too much although the server does not read.
+    /// Waits until the discarded input exceeds its limit.
     pub(super) async fn pestered(&self) {
         self.pestered.notified().await;
     }
@@ -110,18 +110,18 @@ impl Inbox {
         });
     }
 
-    /// The peer has ended its input.
+    /// Records that the peer has ended its input.
     pub(super) fn end(&self) {
         self.change(|held| held.ended = true);
     }
 
-    /// The other side has closed the channel: it sends nothing more and accepts nothing more.
+    /// Records that the other side has closed the channel in both directions.
     pub(super) fn close(&self) {
         self.change(|held| (held.ended, held.closed) = (true, true));
         self.closed.notify_one();
     }
 
-    /// The SSH connection has ended.
+    /// Records that the SSH connection has ended, and fails the channel.
     pub(super) fn lose(&self) {
         self.change(|held| {
             held.failure.get_or_insert(Failure::Tunnel);
@@ -186,13 +186,13 @@ impl Inbox {
         self.lock().closed
     }
 
-    /// The peer ended its input without an error.
+    /// Returns `true` if the peer ended its input and the channel has not failed.
     pub(super) fn is_orderly(&self) -> bool {
         let held = self.lock();
         held.ended && held.failure.is_none()
     }
 
-    /// The waker of the task that serves the channel.
+    /// Returns the waker of the task that serves the channel.
     pub(super) fn waker(&self) -> Waker {
         self.lock().waker.clone().unwrap_or_else(|| Waker::noop().clone())
     }

@@ -1,4 +1,4 @@
-//! Reads `known_hosts` files, and appends new hosts.
+//! Reading `known_hosts` files, and appending new hosts.
 
 use super::LinkError;
 use super::host_key::{Files, how_to_add};
@@ -9,7 +9,7 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
-/// Reads the configured files. A missing file is empty if new hosts are accepted.
+/// Reads the configured files. If new hosts are accepted, a missing file counts as empty.
 pub(super) fn read(ssh: &Ssh) -> Result<Files, LinkError> {
     let wrong = |words: String| LinkError::new(TunnelFailure::HostKey, words);
     let mut files = Vec::new();

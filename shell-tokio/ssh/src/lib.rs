@@ -70,7 +70,7 @@ pub fn serve<N: Send + 'static>(remote: &Remote<N>) -> impl Future<Output = ()> 
     supervise(remote.tunnel_port())
 }
 
-/// As [`serve`], on a thread and a tokio runtime of its own, for servers on other runtimes.
+/// Runs [`serve`] on its own thread and tokio runtime, for servers on other runtimes.
 ///
 /// The thread ends when the server has ended.
 ///
@@ -87,7 +87,7 @@ pub fn spawn_thread<N: Send + 'static>(remote: &Remote<N>) -> io::Result<JoinHan
     thread::Builder::new().name("drupe-tunnel".into()).spawn(run)
 }
 
-/// Checks whether the files of a tunnel exist and are valid. Call it before a server starts.
+/// Checks that the files of a tunnel exist and are valid. Call it before a server starts.
 ///
 /// # Errors
 /// Which file is wrong, why, and how to fix it.

@@ -13,7 +13,7 @@ pub(super) struct Line {
     cut: Cut,
 }
 
-/// Aborts a connection from outside, even while its user waits to write.
+/// A handle that aborts a connection, even while a task waits to write to it.
 #[derive(Clone, Default)]
 pub(super) struct Cut(Arc<Mutex<State>>);
 

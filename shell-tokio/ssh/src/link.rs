@@ -1,4 +1,4 @@
-//! One SSH connection, from the attempt to its end: what the machine wants, and what happens.
+//! One SSH connection, from the connection attempt to its end.
 
 use super::connect::{Connected, connect};
 use super::forwarded::{Forwarded, families_of};
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// Runs an SSH connection until it has ended, and reports that. Dropping the future aborts it.
+/// Runs an SSH connection and reports its events. Dropping the future aborts the connection.
 pub(super) async fn run(mut intent: watch::Receiver<TunnelIntent>, port: TunnelPort, cut: Cut) {
     let TunnelIntent { link, tunnel, .. } = intent.borrow().clone();
     let (forwarded, goodbyes) = Forwarded::new(link, port.clone(), tunnel.ssh.ahead_max_bytes);
@@ -48,28 +48,28 @@ struct Up {
     port: TunnelPort,
     forwarded: Arc<Forwarded>,
     connected: Arc<Connected>,
-    /// The number of the last keep-alive request.
+    /// Number of the last keep-alive request.
     asked: u32,
-    /// Where the server should listen, and its answers.
+    /// The addresses at which the SSH server should listen, and its answers, by listener.
     places: BTreeMap<ListenerId, (ForwardIntent, Answer)>,
-    /// Pending requests, one at a time: their results depend on the order.
+    /// Queued requests, which are sent one at a time because their results depend on the order.
     questions: VecDeque<Question>,
 }
 
 enum Answer {
     None,
-    /// The server listens at these addresses.
+    /// The SSH server listens at these addresses.
     Yes(Vec<RemoteBind>),
     No,
 }
 
-/// A request to the server about an address.
+/// A request to the SSH server to listen at an address, or to stop.
 enum Question {
     Listen(ForwardIntent),
     Leave(RemoteBind),
 }
 
-/// The result of a request.
+/// The result of a request to the SSH server.
 enum Outcome {
     Listens(ForwardIntent, Result<Vec<RemoteBind>, Error>),
     Left,
@@ -175,7 +175,7 @@ impl Up {
         self.port.report(self.link, report);
     }
 
-    /// Closes the connection after everything was sent. The machine limits the time.
+    /// Closes the connection after all data was sent. The machine limits the time.
     async fn close(self, mut over: watch::Receiver<Option<String>>) {
         self.forwarded.all_closed().await;
         let _ = self.connected.handle.disconnect(Disconnect::ByApplication, "the server has ended", "en").await;
@@ -198,7 +198,7 @@ async fn ask(connected: Arc<Connected>, question: Question) -> Outcome {
     }
 }
 
-/// Asks the server to listen at an address, and returns the addresses at which it listens.
+/// Asks the SSH server to listen at an address, and returns the addresses at which it listens.
 ///
 /// A name for addresses of both families stands for both addresses (RFC 4254 section 7.1). If only
 /// the second address is free, the server accepts the name all the same, and peers that connect to
@@ -243,7 +243,7 @@ async fn ask_for(handle: &Handle<SshHandler>, bind: RemoteBind) -> Result<Remote
     }
 }
 
-/// Cancels a request to listen.
+/// Asks the SSH server to stop listening at an address.
 ///
 /// Errors are ignored: if the server continues to listen, its channels are refused.
 async fn leave(handle: &Handle<SshHandler>, bind: RemoteBind) {

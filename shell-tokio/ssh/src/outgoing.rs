@@ -1,4 +1,4 @@
-//! Limits the data in flight on one SSH connection, and wakes channels that wait to write.
+//! Limit on the data in flight on one SSH connection, and wake-ups for channels that wait.
 //!
 //! russh accepts whatever the channels write, and the [stream](super::stream) accepts whatever
 //! russh writes. So channels stop writing while too much data is in flight.
@@ -8,10 +8,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// Limit on bytes in flight; channels wait at or above it. Each may exceed it by one write.
+/// Number of bytes in flight at which channels wait. Each channel may exceed it by one write.
 const ROOM_BYTES: usize = 1 << 20;
 
-/// The data in flight. Clones refer to the same SSH connection.
+/// The counter of data in flight. Clones refer to the same SSH connection.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outgoing(Arc<Mutex<Load>>);
 
@@ -40,7 +40,7 @@ impl Outgoing {
         Poll::Pending
     }
 
-    /// Removes a channel that waits.
+    /// Removes a channel from those that wait to write.
     pub(super) fn forget(&self, channel: u32) {
         self.lock().waiting.remove(&channel);
     }
@@ -51,7 +51,7 @@ impl Outgoing {
         Bytes::from_owner(Counted { bytes, load: self.clone() })
     }
 
-    /// russh has written everything that it has encrypted, and `written` bytes are still buffered.
+    /// Records that russh has written all encrypted data, with `written` bytes still buffered.
     pub(super) fn is_left(&self, written: usize, cx: &Context<'_>) {
         let mut load = self.lock();
         (load.enciphered, load.written) = (0, written);
@@ -72,7 +72,7 @@ impl Load {
     }
 }
 
-/// russh drops these bytes once it has encrypted or discarded them.
+/// Counted bytes, which russh drops once it has encrypted or discarded them.
 struct Counted {
     bytes: BytesMut,
     load: Outgoing,

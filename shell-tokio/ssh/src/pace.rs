@@ -1,4 +1,4 @@
-//! Slows down peers that are far ahead of the server, by pausing the SSH connection's reads.
+//! Pauses in reading from the SSH connection, which slow down peers far ahead of the server.
 //!
 //! Single channels cannot be held back, so all channels of the connection wait. The pauses are
 //! short. Data in the other direction continues to flow.
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-/// The resolution of timers. Shorter pauses are added up until they reach it.
+/// The shortest pause, which is the resolution of timers. Shorter pauses are added up first.
 const SHORTEST: Duration = Duration::from_millis(1);
 /// The longest wait for the server to poll, so that a stuck task does not stop all channels.
 const LOOK_MAX: Duration = Duration::from_millis(100);
@@ -18,9 +18,9 @@ pub(super) struct Pace(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Pauses that were not taken yet.
+    /// Sum of the pauses that were not taken yet.
     owed: Duration,
-    /// Channels that the server must poll before more is read.
+    /// Number of channels that the server must poll before more is read.
     awaited: usize,
     reader: Option<Waker>,
 }
@@ -28,7 +28,7 @@ struct State {
 /// A pause in which the connection is not read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rest {
-    /// The pause ends once the server has polled.
+    /// Whether the pause ends as soon as the server has polled.
     pub(super) until_looked: bool,
     pub(super) at_most: Duration,
 }
@@ -39,12 +39,12 @@ impl Pace {
         self.lock().owed += wait;
     }
 
-    /// Pauses until the server has polled one more channel.
+    /// Pauses reading until the server has polled one more channel.
     pub(super) fn await_look(&self) {
         self.lock().awaited += 1;
     }
 
-    /// The server has polled such a channel.
+    /// Records that the server has polled an awaited channel.
     pub(super) fn looked(&self) {
         let mut state = self.lock();
         state.awaited = state.awaited.saturating_sub(1);
@@ -63,7 +63,7 @@ impl Pace {
         is_due.then(|| Rest { until_looked: false, at_most: std::mem::take(&mut state.owed) })
     }
 
-    /// Whether the server has polled all such channels. Otherwise the task is woken once it has.
+    /// Returns `true` if the server has polled all awaited channels. Otherwise registers the waker.
     pub(super) fn has_looked(&self, cx: &Context<'_>) -> bool {
         let mut state = self.lock();
         if state.awaited > 0 {

@@ -37,7 +37,7 @@ pub(super) struct Flow {
     pub(super) pace: Pace,
 }
 
-/// Reports whether data arrives.
+/// A detector of arriving data, for keep-alive checks.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ear(Arc<Heard>);
 
@@ -48,12 +48,12 @@ struct Heard {
 }
 
 impl Ear {
-    /// Reports the next data that arrives.
+    /// Starts to watch for arriving data.
     pub(super) fn listen(&self) {
         self.0.listens.store(true, Ordering::Release);
     }
 
-    /// Waits for data since [`listen`](Self::listen).
+    /// Waits until data has arrived since [`listen`](Self::listen).
     pub(super) async fn heard(&self) {
         self.0.heard.notified().await;
     }
@@ -70,7 +70,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SshStream<S> {
         Self { stream, taken: BytesMut::new(), rest: None, flow }
     }
 
-    /// Writes accepted data as far as possible.
+    /// Writes as much accepted data as the inner stream takes.
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.taken.is_empty() {
             match ready!(Pin::new(&mut self.stream).poll_write(cx, &self.taken))? {
@@ -175,7 +175,7 @@ mod tests {
         SshStream::new(stream, Flow::default())
     }
 
-    /// Two sides that write everything before they read, over a pipe with a small buffer.
+    /// Runs two sides that write everything before they read, over a pipe with a small buffer.
     #[tokio::test]
     async fn two_writing_sides_do_not_deadlock() {
         let (here, there) = duplex(100);

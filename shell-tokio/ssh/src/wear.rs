@@ -1,24 +1,25 @@
-//! How worn an SSH connection is: channels that cost it memory, until it is renewed.
+//! The wear of an SSH connection: counts of channels whose memory only a renewal frees.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Notify;
 
-/// Refused peers that are sent a reason at a time.
+/// Maximum number of refused peers that are sent a reason at the same time.
 ///
 /// Further ones are refused without a reason, which leaves nothing behind.
 const DISMISSED_MAX: usize = 256;
-/// Closes after which the SSH connection is renewed: if it is unused, and in any case.
+/// Number of channels closed first by the client at which an unused SSH connection is renewed.
 const WORN: usize = 4096;
+/// Number of channels closed first by the client at which the SSH connection is renewed at once.
 const WORN_OUT: usize = 16_384;
 
-/// Counts that decide when an SSH connection is renewed.
+/// The counts that decide when an SSH connection is renewed.
 #[derive(Debug, Default)]
 pub(super) struct Wear {
-    /// Channels that the server uses.
+    /// Number of channels that the server uses.
     used: AtomicUsize,
-    /// Channels whose peers were refused and are sent the reason.
+    /// Number of channels whose peers were refused and are sent the reason.
     pub(super) dismissed: AtomicUsize,
-    /// Channels that the client closed first.
+    /// Number of channels that the client closed first.
     closed_first: AtomicUsize,
     renewal: Notify,
 }
@@ -28,13 +29,13 @@ impl Wear {
         self.used.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The server no longer uses a channel.
+    /// Records that the server no longer uses a channel.
     pub(super) fn end(&self) {
         self.used.fetch_sub(1, Ordering::Relaxed);
         self.check();
     }
 
-    /// Whether another refused peer may be sent the reason. Counts it if so.
+    /// Returns `true` if another refused peer may be sent the reason, and then counts the peer.
     pub(super) fn may_tell(&self) -> bool {
         let more = |told| (told < DISMISSED_MAX).then_some(told + 1);
         self.dismissed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
@@ -45,7 +46,7 @@ impl Wear {
         self.renewal.notified().await;
     }
 
-    /// Channels that the client closed first.
+    /// Returns the number of channels that the client closed first.
     pub(super) fn closed_first(&self) -> usize {
         self.closed_first.load(Ordering::Relaxed)
     }
