@@ -79,8 +79,6 @@ pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) random: Random,
     pub(crate) conns: Slots<Conn>,
-    /// Contexts of the application, by slot. A context stays until `Closed` is delivered.
-    pub(crate) contexts: Vec<Option<C>>,
     pub(crate) outbound: Outbound,
     pub(crate) rooms: Rooms,
     pub(crate) timers: Timers,
